@@ -1,0 +1,36 @@
+/* Starting programs. */
+#ifndef DRAY_COMMON_SPAWN_H
+#define DRAY_COMMON_SPAWN_H
+
+#include <sys/types.h>
+
+#include "common/base.h"
+#include "common/buf.h"
+
+/* One descriptor for the child: `from` here becomes `to` there. */
+struct spawn_fd {
+	int from;
+	int to;
+};
+
+struct spawn {
+	const char *path;        /* absolute, or a name looked up in this process's PATH */
+	char *const *argv;
+	char *const *envp;       /* NULL: ours */
+	const char *cwd;         /* NULL: ours */
+	const struct spawn_fd *fds; /* 0, 1 and 2 stay as they are unless named here */
+	size_t n_fds;
+	bool new_group;          /* own process group */
+};
+
+/* posix_spawn with default signal handling and an empty mask in the child. Everything else opened
+ * O_CLOEXEC by us is closed there. 0 and the pid, or -errno (-ENOENT: no such program). */
+int spawn_start(const struct spawn *s, pid_t *ret_pid);
+/* Waits; exit status, or 128 + signal. ret_usage may be NULL (struct rusage). -errno on failure. */
+struct rusage;
+int spawn_wait(pid_t pid, struct rusage *ret_usage);
+/* Runs to its end and returns what it wrote on stdout (at most max bytes, else -EFBIG); stderr is
+ * dropped. *ret_status as from spawn_wait. */
+int spawn_capture(char *const *argv, char *const *envp, size_t max, struct buf *ret, int *ret_status);
+
+#endif

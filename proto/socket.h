@@ -1,0 +1,61 @@
+/* Sockets as dray uses them: CURVE on TCP, heartbeats, high-water marks, no lingering, and a monitor
+ * that tells at once when a peer is gone.
+ *
+ * Nothing unencrypted is reachable from another machine: a TCP endpoint without keys is refused
+ * here, for bind and connect alike, loopback included. ipc:// goes without keys; its directory's
+ * mode guards it. */
+#ifndef DRAY_PROTO_SOCKET_H
+#define DRAY_PROTO_SOCKET_H
+
+#include <zmq.h>
+
+#include "common/identity.h"
+#include "proto/peer.h"
+
+struct watch;
+
+/* Whether endpoint is ipc://. */
+bool endpoint_is_local(const char *endpoint);
+/* Whether it is ipc:// or a loopback TCP address: then compression only costs. */
+bool endpoint_is_this_machine(const char *endpoint);
+
+/* A ROUTER bound to endpoint (tcp://host:port, port may be '*'; or ipc:///path). id may be NULL for
+ * ipc. *ret_endpoint is what was really bound (caller frees). -EINVAL: TCP without keys.
+ * The ZAP handler below must be there first, or every CURVE client is refused. */
+int socket_listen(void *ctx, const char *endpoint, const struct identity *id, int heartbeat_ms,
+	void **ret_socket, char **ret_endpoint);
+
+/* A DEALER that connects. server_curve: the other's public key, Z85; "" or NULL for ipc. Connecting
+ * goes on in the background and again after a loss. */
+int socket_connect(void *ctx, const char *endpoint, const struct identity *id,
+	const char *server_curve, int heartbeat_ms, void **ret_socket);
+
+void socket_closep(void **socket);
+void zmq_ctx_termp(void **ctx);
+
+/* Watches connections come and go. For a ROUTER tell it of each message's peer (watch_note); then
+ * watch_next gives the peers that are gone. fd reuse is handled: a peer is reported gone exactly
+ * once, never its successor on the same descriptor. */
+enum watch_event { WATCH_NONE, WATCH_CONNECTED, WATCH_PEER_GONE, WATCH_DISCONNECTED, WATCH_REFUSED };
+
+int watch_new(void *ctx, void *socket, struct watch **ret);
+void watch_free(struct watch *w);
+void watch_freep(struct watch **w);
+void *watch_socket(struct watch *w); /* to poll for ZMQ_POLLIN */
+void watch_note(struct watch *w, const struct wire_peer *peer);
+/* The next event without blocking. PEER_GONE fills *ret_peer (a ROUTER only). CONNECTED: handshake
+ * done. DISCONNECTED and REFUSED (handshake or authentication failed): for a DEALER. */
+enum watch_event watch_next(struct watch *w, struct wire_peer *ret_peer);
+
+/* ZAP (ZeroMQ RFC 27): libzmq asks it about each new CURVE client. */
+struct zap;
+/* decide: returns whether a client with this key may connect; NULL: any key may (a worker, whose
+ * tickets name the key). Must be made before the first listening socket of ctx. */
+typedef bool (*zap_decide_fn)(void *arg, const char *curve_public);
+int zap_new(void *ctx, zap_decide_fn decide, void *arg, struct zap **ret);
+void zap_free(struct zap *z);
+void zap_freep(struct zap **z);
+void *zap_socket(struct zap *z); /* to poll for ZMQ_POLLIN; then call zap_step */
+void zap_step(struct zap *z);    /* answers all that wait */
+
+#endif

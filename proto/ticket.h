@@ -1,0 +1,29 @@
+/* Tickets: the coordinator's signed word that one client may run one job on one worker, once. */
+#ifndef DRAY_PROTO_TICKET_H
+#define DRAY_PROTO_TICKET_H
+
+#include "common/identity.h"
+#include "proto/wire.h"
+
+#define TICKET_NONCE_SIZE 16
+#define TICKET_LIFE_MS 15000
+
+/* Makes and signs one. *ret_ticket (caller frees) and its length; expires at now_ms + TICKET_LIFE_MS. */
+int ticket_issue(const struct identity *coordinator, const char *job, const char *client_curve,
+	const char *worker_curve, uint64_t now_wall_ms, uint8_t **ret_ticket, size_t *ret_n,
+	uint8_t sig[SIGNATURE_SIZE]);
+
+/* Nonces that were used and have not expired yet. */
+struct ticket_book;
+int ticket_book_new(struct ticket_book **ret);
+void ticket_book_free(struct ticket_book *b);
+
+/* Checks signature, expiry (with 60 s of clock skew allowed), worker, client key as CURVE proved it
+ * ("" over ipc on either side skips that one), and that the nonce is new; then remembers the nonce.
+ * 0 and the job id (caller frees); -EBADMSG, -EKEYREJECTED (signature), -EKEYEXPIRED, -EALREADY
+ * (used), -EACCES (for somebody else). */
+int ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
+	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
+	const char *worker_curve, uint64_t now_wall_ms, char **ret_job);
+
+#endif
