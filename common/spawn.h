@@ -33,4 +33,10 @@ int spawn_wait(pid_t pid, struct rusage *ret_usage);
  * dropped. *ret_status as from spawn_wait. */
 int spawn_capture(char *const *argv, char *const *envp, size_t max, struct buf *ret, int *ret_status);
 
+/* The path of another of dray's programs ("dray-dispatch"), looked for in: $DRAY_LIBEXEC; the directory
+ * of this executable; client/, coordinator/ and worker/ beside that directory (a build tree);
+ * ../libexec/dray and ../bin from there (an installed tree that was moved); PKGLIBEXECDIR; BINDIR. The
+ * first executable wins; NULL when there is none. The caller frees it. */
+char *spawn_find_program(const char *name);
+
 #endif
