@@ -1,0 +1,35 @@
+/* Time. Invariant: the monotonic functions never go back within one boot, whatever is done to the
+ * wall clock. */
+#include "config.h"
+
+#include <time.h>
+
+#include "common/clock.h"
+
+static uint64_t
+now_us(clockid_t id)
+{
+	struct timespec ts = { 0, 0 };
+
+	/* Both clocks exist on every Linux: this cannot fail with a valid pointer. */
+	(void)clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+uint64_t
+clock_mono_us(void)
+{
+	return now_us(CLOCK_MONOTONIC);
+}
+
+uint64_t
+clock_mono_ms(void)
+{
+	return now_us(CLOCK_MONOTONIC) / 1000u;
+}
+
+uint64_t
+clock_wall_ms(void)
+{
+	return now_us(CLOCK_REALTIME) / 1000u;
+}
