@@ -1,0 +1,399 @@
+/* Messages on the wire: one table, one encoder, one decoder.
+ *
+ * Invariant: nothing of a message is looked at before it fits its row. Magic, version, type, sender
+ * and sizes are checked on the raw frames, and only then does protobuf-c see the body, with a bound
+ * on what it may allocate: a body of tiny repeated fields would else grow forty-fold in memory. */
+#include "config.h"
+
+#include "proto/wire.h"
+
+#include <errno.h>
+
+#define KIB 1024u
+#define MIB (1024u * 1024)
+
+#define CLIENT WIRE_FROM_CLIENT
+#define WORKER WIRE_FROM_WORKER
+#define COORDINATOR WIRE_FROM_COORDINATOR
+
+static const char wire_magic[4] = { 'D', 'R', 'A', 'Y' };
+
+/* Sorted by type: wire_info searches it. Chunk headers are small and their payload has the bulk. */
+static const struct wire_info wire_table[] = {
+	{ WIRE_HELLO, "Hello", &dray__hello__descriptor, 4 * KIB, 0, CLIENT | WORKER },
+	{ WIRE_WELCOME, "Welcome", &dray__welcome__descriptor, 4 * KIB, 0, COORDINATOR | WORKER },
+	{ WIRE_REFUSED, "Refused", &dray__refused__descriptor, 4 * KIB, 0, COORDINATOR | WORKER },
+
+	{ WIRE_JOB_REQUEST, "JobRequest", &dray__job_request__descriptor, 4 * KIB, 0, CLIENT },
+	{ WIRE_JOB_QUEUED, "JobQueued", &dray__job_queued__descriptor, KIB, 0, COORDINATOR },
+	{ WIRE_JOB_PLACED, "JobPlaced", &dray__job_placed__descriptor, 4 * KIB, 0, COORDINATOR },
+	{ WIRE_JOB_DENIED, "JobDenied", &dray__job_denied__descriptor, 4 * KIB, 0, COORDINATOR },
+	{ WIRE_JOB_RETRY, "JobRetry", &dray__job_retry__descriptor, 4 * KIB, 0, CLIENT },
+	{ WIRE_JOB_FINISHED, "JobFinished", &dray__job_finished__descriptor, KIB, 0, CLIENT },
+	{ WIRE_JOB_CANCEL, "JobCancel", &dray__job_cancel__descriptor, KIB, 0, CLIENT },
+	{ WIRE_STATUS_REQUEST, "StatusRequest", &dray__status_request__descriptor, KIB, 0, CLIENT },
+	{ WIRE_STATUS, "Status", &dray__status__descriptor, 4 * MIB, 0, COORDINATOR },
+
+	{ WIRE_WORKER_REGISTER, "WorkerRegister", &dray__worker_register__descriptor, MIB, 0, WORKER },
+	{ WIRE_WORKER_HEARTBEAT, "WorkerHeartbeat", &dray__worker_heartbeat__descriptor, KIB, 0,
+	  WORKER },
+	{ WIRE_HEARTBEAT_ACK, "HeartbeatAck", &dray__heartbeat_ack__descriptor, KIB, 0, COORDINATOR },
+	{ WIRE_WORKER_JOB_STARTED, "WorkerJobStarted", &dray__worker_job_started__descriptor, KIB, 0,
+	  WORKER },
+	{ WIRE_WORKER_JOB_ENDED, "WorkerJobEnded", &dray__worker_job_ended__descriptor, 4 * KIB, 0,
+	  WORKER },
+	{ WIRE_WORKER_CANCEL, "WorkerCancel", &dray__worker_cancel__descriptor, KIB, 0, COORDINATOR },
+	{ WIRE_WORKER_BYE, "WorkerBye", &dray__worker_bye__descriptor, KIB, 0, WORKER },
+
+	{ WIRE_JOB_OPEN, "JobOpen", &dray__job_open__descriptor, WIRE_BODY_MAX, 0, CLIENT },
+	{ WIRE_JOB_ACCEPTED, "JobAccepted", &dray__job_accepted__descriptor, KIB, 0, WORKER },
+	{ WIRE_JOB_REJECTED, "JobRejected", &dray__job_rejected__descriptor, 4 * KIB, 0, WORKER },
+	{ WIRE_BLOB_NEED, "BlobNeed", &dray__blob_need__descriptor, MIB, 0, WORKER },
+	{ WIRE_BLOB_CHUNK, "BlobChunk", &dray__blob_chunk__descriptor, 256, WIRE_PAYLOAD_MAX, CLIENT },
+	{ WIRE_CREDIT, "Credit", &dray__credit__descriptor, 256, 0, CLIENT | WORKER },
+	{ WIRE_JOB_STARTED, "JobStarted", &dray__job_started__descriptor, KIB, 0, WORKER },
+	{ WIRE_JOB_TEXT, "JobText", &dray__job_text__descriptor, 64, WIRE_CHUNK_MAX, WORKER },
+	{ WIRE_OUTPUT_BEGIN, "OutputBegin", &dray__output_begin__descriptor, 8 * KIB, 0, WORKER },
+	{ WIRE_OUTPUT_CHUNK, "OutputChunk", &dray__output_chunk__descriptor, 256, WIRE_PAYLOAD_MAX,
+	  WORKER },
+	{ WIRE_JOB_RESULT, "JobResult", &dray__job_result__descriptor, 4 * MIB, 0, WORKER },
+	{ WIRE_JOB_STOP, "JobStop", &dray__job_stop__descriptor, KIB, 0, CLIENT },
+};
+
+const struct wire_info *
+wire_info(unsigned type)
+{
+	size_t low = 0, high = ARRAY_LEN(wire_table);
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if ((unsigned)wire_table[mid].type == type)
+			return &wire_table[mid];
+		if ((unsigned)wire_table[mid].type < type)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+Dray__Verdict
+wire_verdict_of(int err)
+{
+	switch (err < 0 ? -err : err) {
+	case 0:
+		return DRAY__VERDICT__VERDICT_NONE;
+	case EPROTO:
+		return DRAY__VERDICT__VERDICT_VERSION;
+	case EMSGSIZE:
+		return DRAY__VERDICT__VERDICT_TOO_LARGE;
+	case EPERM:
+		return DRAY__VERDICT__VERDICT_NOT_ALLOWED;
+	default:
+		return DRAY__VERDICT__VERDICT_MALFORMED;
+	}
+}
+
+static void
+wire_msg_init(struct wire_msg *m)
+{
+	m->info = NULL;
+	m->body = NULL;
+	m->version = 0;
+	zmq_msg_init(&m->payload);
+}
+
+void
+wire_msg_done(struct wire_msg *m)
+{
+	/* The bounded allocator's memory is malloc's, so the default one may free it. */
+	if (m->body)
+		protobuf_c_message_free_unpacked(m->body, NULL);
+	/* On one that was never initialised (WIRE_MSG_INIT) libzmq says EFAULT and does nothing. */
+	zmq_msg_close(&m->payload);
+	wire_msg_init(m);
+}
+
+/* What one body may still take. Total, not peak: what is given back is not counted back. */
+struct budget {
+	size_t left;
+	bool exceeded;
+};
+
+static void *
+budget_alloc(void *data, size_t n)
+{
+	struct budget *b = data;
+
+	if (n > b->left) {
+		b->exceeded = true;
+		return NULL;
+	}
+	b->left -= n;
+	return malloc(n ? n : 1);
+}
+
+static void
+budget_free(void *data, void *p)
+{
+	free(p);
+}
+
+/* The dearest honest body is a list of short strings ("-C"): 4 bytes there are 8 for the pointer, 3
+ * for the text and 40 in protobuf-c's list of scanned fields. 32 times a small body lets these
+ * through; 8 times the type's largest stops a large one made of nothing else. */
+static size_t
+budget_for(const struct wire_info *info, size_t n)
+{
+	size_t by_type = MAX2(8 * info->body_max, (size_t)(16 * KIB));
+
+	return MIN2(by_type, 64 * KIB + 32 * n);
+}
+
+static int
+unpack(const struct wire_info *info, const uint8_t *p, size_t n, ProtobufCMessage **ret)
+{
+	struct budget budget = { .left = budget_for(info, n) };
+	ProtobufCAllocator allocator = { budget_alloc, budget_free, &budget };
+	ProtobufCMessage *body;
+
+	body = protobuf_c_message_unpack(info->desc, &allocator, n, p);
+	if (!body)
+		return budget.exceeded ? -EMSGSIZE : -EBADMSG;
+	*ret = body;
+	return 0;
+}
+
+static unsigned
+get_be16(const uint8_t *p)
+{
+	return (unsigned)p[0] << 8 | p[1];
+}
+
+/* Hello and Refused are read in every version: they are how two versions tell each other so. */
+static bool
+any_version(unsigned type)
+{
+	return type == WIRE_HELLO || type == WIRE_REFUSED;
+}
+
+static int
+check_payload(const struct wire_info *info, zmq_msg_t *payload)
+{
+	if (!payload != !info->payload_max)
+		return -EBADMSG;
+	if (payload && zmq_msg_size(payload) > info->payload_max)
+		return -EMSGSIZE;
+	return 0;
+}
+
+int
+wire_decode(const void *header, size_t n, zmq_msg_t *payload, unsigned from, struct wire_msg *ret)
+{
+	const uint8_t *p = header;
+	const struct wire_info *info;
+	unsigned version, type;
+	int r;
+
+	wire_msg_init(ret);
+	if (n < WIRE_HEADER_SIZE || memcmp(p, wire_magic, sizeof(wire_magic)) != 0)
+		return -EBADMSG;
+	version = get_be16(p + 4);
+	type = get_be16(p + 6);
+	if (version != WIRE_VERSION && !any_version(type))
+		return -EPROTO;
+	info = wire_info(type);
+	if (!info)
+		return -EBADMSG;
+	if (!(info->senders & from))
+		return -EPERM;
+	if (n - WIRE_HEADER_SIZE > info->body_max)
+		return -EMSGSIZE;
+	r = check_payload(info, payload);
+	if (r < 0)
+		return r;
+	r = unpack(info, p + WIRE_HEADER_SIZE, n - WIRE_HEADER_SIZE, &ret->body);
+	if (r < 0)
+		return r;
+	if (payload)
+		zmq_msg_move(&ret->payload, payload);
+	ret->info = info;
+	ret->version = version;
+	return 0;
+}
+
+static void
+msg_closep(zmq_msg_t *m)
+{
+	zmq_msg_close(m);
+}
+
+/* EINTR can only come from a wait inside libzmq: nothing has been taken then. */
+static int
+send_frame(void *socket, zmq_msg_t *frame, bool more)
+{
+	int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
+
+	while (zmq_msg_send(frame, socket, flags) < 0)
+		if (zmq_errno() != EINTR)
+			return -zmq_errno();
+	return 0;
+}
+
+static int
+recv_frame(void *socket, zmq_msg_t *frame)
+{
+	while (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0)
+		if (zmq_errno() != EINTR)
+			return -zmq_errno();
+	return 0;
+}
+
+static int
+encode_header(const struct wire_info *info, const ProtobufCMessage *body, zmq_msg_t *ret)
+{
+	size_t n = protobuf_c_message_get_packed_size(body);
+	uint8_t *p;
+
+	if (n > info->body_max)
+		return -EMSGSIZE;
+	if (zmq_msg_init_size(ret, WIRE_HEADER_SIZE + n) < 0)
+		return -ENOMEM;
+	p = zmq_msg_data(ret);
+	memcpy(p, wire_magic, sizeof(wire_magic));
+	p[4] = WIRE_VERSION >> 8;
+	p[5] = WIRE_VERSION & 0xff;
+	p[6] = (uint8_t)((unsigned)info->type >> 8);
+	p[7] = (uint8_t)((unsigned)info->type & 0xff);
+	protobuf_c_message_pack(body, p + WIRE_HEADER_SIZE);
+	return 0;
+}
+
+/* Only the first frame can fail for a reason of the peer's (full, unknown): libzmq counts and routes
+ * whole messages, so what follows a first frame that was taken is taken too. */
+int
+wire_send_msg(void *socket, const struct wire_peer *to, enum wire_type type,
+	const ProtobufCMessage *body, zmq_msg_t *payload)
+{
+	const struct wire_info *info = wire_info(type);
+	_cleanup_(msg_closep) zmq_msg_t header = { { 0 } };
+	int r;
+
+	if (!info || body->descriptor != info->desc)
+		return -EINVAL;
+	if (check_payload(info, payload) < 0)
+		return -EMSGSIZE;
+	r = encode_header(info, body, &header);
+	if (r < 0)
+		return r;
+	if (to) {
+		_cleanup_(msg_closep) zmq_msg_t id = { { 0 } };
+
+		if (zmq_msg_init_size(&id, to->id_len) < 0)
+			return -ENOMEM;
+		memcpy(zmq_msg_data(&id), to->id, to->id_len);
+		r = send_frame(socket, &id, true);
+		if (r < 0)
+			return r;
+	}
+	r = send_frame(socket, &header, payload != NULL);
+	if (r < 0 || !payload)
+		return r;
+	return send_frame(socket, payload, false);
+}
+
+int
+wire_send(void *socket, const struct wire_peer *to, enum wire_type type,
+	const ProtobufCMessage *body, const void *payload, size_t n)
+{
+	const struct wire_info *info = wire_info(type);
+	_cleanup_(msg_closep) zmq_msg_t frame = { { 0 } };
+
+	if (!info)
+		return -EINVAL;
+	if (!info->payload_max)
+		return n ? -EMSGSIZE : wire_send_msg(socket, to, type, body, NULL);
+	if (n > info->payload_max)
+		return -EMSGSIZE;
+	if (zmq_msg_init_size(&frame, n) < 0)
+		return -ENOMEM;
+	if (n)
+		memcpy(zmq_msg_data(&frame), payload, n);
+	return wire_send_msg(socket, to, type, body, &frame);
+}
+
+/* Takes the rest of a message that is not looked at. */
+static void
+drain(void *socket, zmq_msg_t *last)
+{
+	while (zmq_msg_more(last))
+		if (recv_frame(socket, last) < 0)
+			return;
+}
+
+/* A routing id that libzmq made is a zero byte and a counter. A peer that chose its own is none of
+ * ours: two connections could claim one name, and watch.c tells old from new by the counter. */
+static bool
+peer_from_frame(zmq_msg_t *frame, struct wire_peer *ret)
+{
+	const uint8_t *p = zmq_msg_data(frame);
+	size_t n = zmq_msg_size(frame);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->fd = -1;
+	if (n > PEER_ID_MAX)
+		return false;
+	memcpy(ret->id, p, n);
+	ret->id_len = (uint8_t)n;
+	return n == 5 && p[0] == 0;
+}
+
+/* What libzmq knows of the connection a frame came on. User-Id is what ZAP vouched for (zap.c). */
+static void
+peer_from_header(zmq_msg_t *header, struct wire_peer *ret)
+{
+	const char *user = zmq_msg_gets(header, "User-Id");
+	size_t n = user ? strlen(user) : 0;
+
+	ret->fd = zmq_msg_get(header, ZMQ_SRCFD);
+	if (n && n < sizeof(ret->curve))
+		memcpy(ret->curve, user, n + 1);
+}
+
+int
+wire_recv(void *socket, struct wire_peer *ret_peer, unsigned from, struct wire_msg *ret)
+{
+	_cleanup_(msg_closep) zmq_msg_t header;
+	_cleanup_(msg_closep) zmq_msg_t payload;
+	bool known = true, has_payload = false;
+	int r;
+
+	zmq_msg_init(&header);
+	zmq_msg_init(&payload);
+	wire_msg_init(ret);
+	r = recv_frame(socket, &header);
+	if (r < 0)
+		return r;
+	if (ret_peer) {
+		known = peer_from_frame(&header, ret_peer);
+		if (!zmq_msg_more(&header))
+			return -EBADMSG;
+		r = recv_frame(socket, &header);
+		if (r < 0)
+			return r;
+		peer_from_header(&header, ret_peer);
+	}
+	if (zmq_msg_more(&header)) {
+		has_payload = true;
+		r = recv_frame(socket, &payload);
+		if (r < 0)
+			return r;
+	}
+	if (!known || (has_payload && zmq_msg_more(&payload))) {
+		drain(socket, has_payload ? &payload : &header);
+		return -EBADMSG;
+	}
+	return wire_decode(zmq_msg_data(&header), zmq_msg_size(&header),
+		has_payload ? &payload : NULL, from, ret);
+}
