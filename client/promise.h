@@ -21,5 +21,8 @@ int promise_text(struct promise *p, const void *data, size_t n, struct buf *ret_
 /* At the stream's end: what is still held back (it was shorter than what had been said: nothing; it
  * differed: given out). */
 int promise_end(struct promise *p, struct buf *ret_out);
+/* Instead of promise_end, when the run failed: all that is held back is given out, since an error said
+ * twice is better than one never said. */
+int promise_give(struct promise *p, struct buf *ret_out);
 
 #endif

@@ -54,6 +54,17 @@ struct report {
 	uint64_t bytes_sent, bytes_received;
 };
 
+/* For dray. Makes an empty one: shared memory that can neither shrink nor grow, and its descriptor
+ * (O_CLOEXEC; hand it over with struct spawn_fd). 0 or -errno. */
+int report_make(struct report **ret, int *ret_fd);
+/* For dray-dispatch: maps the one it was given. -EBADMSG: it is not one of this layout. */
+int report_map(int fd, struct report **ret);
+void report_unmap(struct report *r); /* NULL is fine */
+void report_unmapp(struct report **r);
+/* For dray, once dray-dispatch has ended: copies what it left, and makes it safe to use: every
+ * string ends, every number is in its range; what makes no sense is REPORT_HOME, its promises kept. */
+void report_take(const struct report *shared, struct report *ret);
+
 /* staging/link-N: the linker call, as NUL-terminated strings, in order: the PATH prefix (may be
  * empty); the argument count in decimal; each argument; then every path (absolute) that must be
  * removed after the link, files before the directories that hold them.
