@@ -1,0 +1,3 @@
+pub fn half(n: u32) -> u64 {
+    n / 2
+}
