@@ -21,6 +21,8 @@ void hasher_update(struct hasher *h, const void *p, size_t n);
 /* Adds an 8-byte big-endian length and then the bytes: fields cannot run into each other. */
 void hasher_field(struct hasher *h, const void *p, size_t n);
 void hasher_final(struct hasher *h, struct digest *ret); /* and starts afresh */
+/* The digest of what was added so far; the hasher goes on. */
+void hasher_peek(const struct hasher *h, struct digest *ret);
 
 int digest_bytes(const void *p, size_t n, struct digest *ret);
 /* Reads fd from its current offset to its end. ret_size may be NULL. 0 or -errno. */
