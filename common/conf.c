@@ -1,0 +1,787 @@
+/* Configuration. One table holds every key; reading, setting, checking and describing all walk it, so
+ * that no key can be known to one and unknown to another.
+ *
+ * Invariant: a struct conf that is handed out has been checked: each value is of its type and within
+ * the bounds of its row, and each path is absolute (cargo runs the wrapper in many directories: a
+ * relative path would mean another file each time). */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/buf.h"
+#include "common/conf.h"
+#include "common/fs.h"
+#include "common/strv.h"
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
+#define FILE_MAX (1u << 20)
+#define LINE_BYTES 8192
+/* sockaddr_un's path, with its NUL. */
+#define IPC_PATH_MAX 108u
+
+#define KIB (1ull << 10)
+#define MIB (1ull << 20)
+#define GIB (1ull << 30)
+#define MAX_CPUS 65536u
+#define DAY_S 86400u
+#define HOUR_MS 3600000u
+
+enum type {
+	TYPE_CONNECT, /* an endpoint to connect to */
+	TYPE_LISTEN,  /* the same, and its port may be '*' */
+	TYPE_PATH,
+	TYPE_PATHS, /* separated by colons */
+	TYPE_NAMES, /* names of variables, separated by spaces */
+	TYPE_ENUM,
+	TYPE_BOOL,
+	TYPE_NUMBER,
+	TYPE_SIZE,
+};
+
+struct key {
+	const char *section, *name;
+	enum type type;
+	size_t offset;
+	const char *def; /* as one would write it in a file; NULL: unset, or made by fill_paths() */
+	const char *env;
+	const char *const *words; /* TYPE_ENUM, in the order of the enum */
+	uint64_t min, max;        /* numbers and sizes */
+};
+
+static const char *const offload_words[] = { "auto", "always", "never", NULL };
+static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL };
+static const char *const compress_words[] = { "auto", "always", "never", NULL };
+static const char *const bool_words[] = { "no", "yes", "false", "true", "off", "on", "0", "1", NULL };
+
+#define ROW(sec, key, type_, def_, env_, words_, min_, max_) \
+	{ #sec, #key, type_, offsetof(struct conf, sec.key), def_, env_, words_, min_, max_ }
+#define TEXT(sec, key, type, def, env) ROW(sec, key, type, def, env, NULL, 0, 0)
+#define WORD(sec, key, words, def, env) ROW(sec, key, TYPE_ENUM, def, env, words, 0, 0)
+#define BOOL(sec, key, def, env) ROW(sec, key, TYPE_BOOL, def, env, NULL, 0, 0)
+#define NUM(sec, key, def, env, min, max) ROW(sec, key, TYPE_NUMBER, def, env, NULL, min, max)
+#define SIZE(sec, key, def, env, min) ROW(sec, key, TYPE_SIZE, def, env, NULL, min, INT64_MAX)
+
+static const struct key keys[] = {
+	TEXT(client, coordinator, TYPE_CONNECT, NULL, "DRAY_COORDINATOR"),
+	TEXT(client, coordinator_key, TYPE_PATH, NULL, "DRAY_COORDINATOR_KEY"),
+	TEXT(client, identity, TYPE_PATH, NULL, "DRAY_IDENTITY"),
+	WORD(client, offload, offload_words, "auto", "DRAY_OFFLOAD"),
+	WORD(client, linker, linker_words, "auto", "DRAY_LINKER"),
+	NUM(client, local_slots, "0", "DRAY_LOCAL_SLOTS", 0, MAX_CPUS),
+	SIZE(client, small_unit, "16K", "DRAY_SMALL_UNIT", 0),
+	TEXT(client, pass_env, TYPE_NAMES, NULL, "DRAY_PASS_ENV"),
+	TEXT(client, cache_dir, TYPE_PATH, NULL, "DRAY_CACHE_DIR"),
+	TEXT(client, job_log, TYPE_PATH, NULL, "DRAY_JOB_LOG"),
+	SIZE(client, job_log_max, "16M", "DRAY_JOB_LOG_MAX", 4 * KIB),
+	WORD(client, compress, compress_words, "auto", "DRAY_COMPRESS"),
+	NUM(client, connect_ms, "500", "DRAY_CONNECT_MS", 1, HOUR_MS),
+	NUM(client, retry_s, "30", "DRAY_RETRY_S", 0, DAY_S),
+	SIZE(client, max_unit, "512M", "DRAY_MAX_UNIT", 0),
+
+	TEXT(coordinator, listen, TYPE_LISTEN, "tcp://127.0.0.1:7420", "DRAY_COORDINATOR_LISTEN"),
+	TEXT(coordinator, identity, TYPE_PATH, NULL, "DRAY_COORDINATOR_IDENTITY"),
+	TEXT(coordinator, allowed_keys, TYPE_PATH, NULL, "DRAY_COORDINATOR_ALLOWED_KEYS"),
+	NUM(coordinator, heartbeat_ms, "1000", "DRAY_COORDINATOR_HEARTBEAT_MS", 10, HOUR_MS),
+	NUM(coordinator, max_queue, "100000", "DRAY_COORDINATOR_MAX_QUEUE", 0, 100000000),
+
+	TEXT(worker, coordinator, TYPE_CONNECT, NULL, "DRAY_WORKER_COORDINATOR"),
+	TEXT(worker, coordinator_key, TYPE_PATH, NULL, "DRAY_WORKER_COORDINATOR_KEY"),
+	TEXT(worker, identity, TYPE_PATH, NULL, "DRAY_WORKER_IDENTITY"),
+	TEXT(worker, listen, TYPE_LISTEN, "tcp://127.0.0.1:*", "DRAY_WORKER_LISTEN"),
+	TEXT(worker, advertise, TYPE_CONNECT, NULL, "DRAY_WORKER_ADVERTISE"),
+	TEXT(worker, state_dir, TYPE_PATH, NULL, "DRAY_WORKER_STATE_DIR"),
+	NUM(worker, slots, "0", "DRAY_WORKER_SLOTS", 0, MAX_CPUS),
+	NUM(worker, cores, "0", "DRAY_WORKER_CORES", 0, MAX_CPUS),
+	SIZE(worker, store_max, "20G", "DRAY_WORKER_STORE_MAX", 0),
+	TEXT(worker, toolchain_dirs, TYPE_PATHS, NULL, "DRAY_WORKER_TOOLCHAIN_DIRS"),
+	BOOL(worker, find_rustup, "yes", "DRAY_WORKER_FIND_RUSTUP"),
+	BOOL(worker, find_system, "yes", "DRAY_WORKER_FIND_SYSTEM"),
+	NUM(worker, job_time_s, "1800", "DRAY_WORKER_JOB_TIME_S", 1, 7 * DAY_S),
+	SIZE(worker, job_memory, "0", "DRAY_WORKER_JOB_MEMORY", 0),
+	SIZE(worker, job_file_max, "8G", "DRAY_WORKER_JOB_FILE_MAX", MIB),
+	SIZE(worker, job_output_max, "64M", "DRAY_WORKER_JOB_OUTPUT_MAX", 4 * KIB),
+	SIZE(worker, job_tmp_max, "1G", "DRAY_WORKER_JOB_TMP_MAX", MIB),
+	NUM(worker, heartbeat_ms, "1000", "DRAY_WORKER_HEARTBEAT_MS", 10, HOUR_MS),
+	WORD(worker, compress, compress_words, "auto", "DRAY_WORKER_COMPRESS"),
+};
+
+static bool
+is_text(const struct key *k)
+{
+	return k->type <= TYPE_NAMES;
+}
+
+static void *
+field(struct conf *c, const struct key *k)
+{
+	return (char *)c + k->offset;
+}
+
+/* Errors are sentences for a person: what was in a file is shown, but cannot act on a terminal. */
+static int _printf_(3, 4)
+fail(char **ret_error, int err, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (r < 0)
+		return -ENOMEM;
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	free(*ret_error);
+	*ret_error = text;
+	return err;
+}
+
+static void
+add_words(struct buf *b, const char *const *words)
+{
+	for (size_t i = 0; words[i]; i++)
+		(void)buf_addf(b, "%s%s", i ? ", " : "", words[i]);
+}
+
+/* One value: checking and turning it into the field's type. Each returns 0, -ENOMEM, or -EINVAL with
+ * what is allowed in `hint`. */
+
+static int
+parse_number(const char *v, bool size, uint64_t *ret)
+{
+	static const char suffixes[] = "KMGT";
+	uint64_t n = 0;
+	const char *s;
+
+	if (!isdigit((unsigned char)*v))
+		return -EINVAL;
+	for (; isdigit((unsigned char)*v); v++)
+		if (__builtin_mul_overflow(n, 10u, &n) ||
+			__builtin_add_overflow(n, (uint64_t)(*v - '0'), &n))
+			return -EINVAL;
+	if (size && *v) {
+		s = strchr(suffixes, toupper((unsigned char)*v));
+		if (!s || __builtin_mul_overflow(n, KIB << (10 * (s - suffixes)), &n))
+			return -EINVAL;
+		v++;
+	}
+	if (*v)
+		return -EINVAL;
+	*ret = n;
+	return 0;
+}
+
+static int
+set_number(const struct key *k, const char *v, uint64_t *out, struct buf *hint)
+{
+	bool size = k->type == TYPE_SIZE;
+	uint64_t n;
+
+	if (parse_number(v, size, &n) == 0 && n >= k->min && n <= k->max) {
+		*out = n;
+		return 0;
+	}
+	if (size)
+		(void)buf_addf(hint, "a number of bytes, with K, M, G or T behind it for KiB and so on");
+	else
+		(void)buf_addf(hint, "a whole number, at most %llu", (unsigned long long)k->max);
+	if (k->min)
+		(void)buf_addf(hint, ", at least %llu", (unsigned long long)k->min);
+	return -EINVAL;
+}
+
+static int
+find_word(const char *const *words, const char *v, struct buf *hint)
+{
+	for (int i = 0; words[i]; i++)
+		if (strcasecmp(words[i], v) == 0)
+			return i;
+	add_words(hint, words);
+	return -EINVAL;
+}
+
+static bool
+endpoint_ok(const char *v, bool listen)
+{
+	const char *host, *port;
+	uint64_t n;
+
+	for (const char *p = v; *p; p++)
+		if (!isgraph((unsigned char)*p))
+			return false;
+	/* An abstract socket (ipc://@name) has no permissions: anybody on the machine could come. */
+	if (starts_with(v, "ipc://"))
+		return v[6] == '/' && strlen(v + 6) < IPC_PATH_MAX;
+	if (!starts_with(v, "tcp://") || strlen(v) > 300)
+		return false;
+	host = v + 6;
+	port = strrchr(host, ':');
+	if (!port || port == host || strchr(host, '/'))
+		return false;
+	if (listen && streq(port, ":*"))
+		return true;
+	return parse_number(port + 1, false, &n) == 0 && n >= 1 && n <= 65535;
+}
+
+static bool
+name_ok(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(isalpha((unsigned char)p[i]) || p[i] == '_' ||
+			    (i && isdigit((unsigned char)p[i]))))
+			return false;
+	return n > 0;
+}
+
+static int
+parse_names(const char *v, char **ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	while (*(v += strspn(v, " \t"))) {
+		size_t n = strcspn(v, " \t");
+
+		if (!name_ok(v, n))
+			return -EINVAL;
+		if ((b.n && buf_adds(&b, " ") < 0) || buf_add(&b, v, n) < 0)
+			return -ENOMEM;
+		v += n;
+	}
+	*ret = (char *)steal_ptr(b.p);
+	return 0;
+}
+
+/* The user's home; NULL when there is none, or no memory. */
+static char *
+home_dir(void)
+{
+	const char *env = getenv("HOME");
+	struct passwd pw, *found = NULL;
+	char space[4096];
+
+	if (env && *env == '/')
+		return strdup(env);
+	if (getpwuid_r(getuid(), &pw, space, sizeof(space), &found) == 0 && found &&
+		found->pw_dir && *found->pw_dir == '/')
+		return strdup(found->pw_dir);
+	return NULL;
+}
+
+/* `base`: what a relative path is relative to; NULL: it is refused. */
+static int
+parse_path(const char *v, size_t n, const char *base, char **ret)
+{
+	_cleanup_(freep) char *home = NULL;
+	_cleanup_(freep) char *path = strndup(v, n);
+	const char *from = base, *rest = path;
+
+	if (!path)
+		return -ENOMEM;
+	if (starts_with(path, "~/") || streq(path, "~")) {
+		home = home_dir();
+		from = home;
+		rest = path + 1 + (path[1] == '/');
+	}
+	if (*rest != '/' && !from)
+		return -EINVAL;
+	if (from == home && home)
+		while (*rest == '/')
+			rest++;
+	*ret = path_normalize(from ? from : "/", rest);
+	if (!*ret)
+		return -ENOMEM;
+	if (strlen(*ret) < PATH_MAX)
+		return 0;
+	free(steal_ptr(*ret));
+	return -EINVAL;
+}
+
+static int
+parse_paths(const char *v, const char *base, char **ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	for (;;) {
+		size_t n = strcspn(v, ":");
+		_cleanup_(freep) char *path = NULL;
+		int r = n ? parse_path(v, n, base, &path) : 0;
+
+		if (r < 0)
+			return r;
+		if (path && ((b.n && buf_adds(&b, ":") < 0) || buf_adds(&b, path) < 0))
+			return -ENOMEM;
+		if (!v[n])
+			break;
+		v += n + 1;
+	}
+	*ret = (char *)steal_ptr(b.p);
+	return 0;
+}
+
+static int
+set_text(const struct key *k, const char *v, const char *base, char **out, struct buf *hint)
+{
+	_cleanup_(freep) char *fresh = NULL;
+	int r = 0;
+
+	if (!*v) {
+		/* Unset; this takes back what an earlier file said. */
+	} else if (k->type == TYPE_CONNECT || k->type == TYPE_LISTEN) {
+		bool listen = k->type == TYPE_LISTEN;
+
+		r = endpoint_ok(v, listen) ? 0 : -EINVAL;
+		if (r < 0)
+			(void)buf_addf(hint, "tcp://HOST:PORT%s or ipc:///PATH",
+				listen ? " (PORT may be *)" : "");
+		else if (!(fresh = strdup(v)))
+			r = -ENOMEM;
+	} else if (k->type == TYPE_NAMES) {
+		r = parse_names(v, &fresh);
+		if (r == -EINVAL)
+			(void)buf_adds(hint, "names of variables, separated by spaces");
+	} else {
+		bool list = k->type == TYPE_PATHS;
+
+		r = list ? parse_paths(v, base, &fresh) : parse_path(v, strlen(v), base, &fresh);
+		if (r == -EINVAL)
+			(void)buf_addf(hint, "%s that begin%s with / or ~/",
+				list ? "paths, separated by colons," : "a path", list ? "" : "s");
+	}
+	if (r < 0)
+		return r;
+	free(*out);
+	*out = steal_ptr(fresh);
+	return 0;
+}
+
+/* Sets one key. `where` begins the error's sentence ("FILE, line 3"). */
+static int
+set_key(struct conf *c, const struct key *k, const char *v, const char *base, const char *where,
+	char **ret_error)
+{
+	_cleanup_(buf_done) struct buf hint = BUF_INIT;
+	int r;
+
+	if (is_text(k)) {
+		r = set_text(k, v, base, (char **)field(c, k), &hint);
+	} else if (k->type == TYPE_ENUM || k->type == TYPE_BOOL) {
+		r = find_word(k->type == TYPE_BOOL ? bool_words : k->words, v, &hint);
+		if (r >= 0 && k->type == TYPE_BOOL)
+			*(bool *)field(c, k) = r & 1;
+		else if (r >= 0)
+			*(int *)field(c, k) = r;
+		r = MIN2(r, 0);
+	} else {
+		r = set_number(k, v, field(c, k), &hint);
+	}
+	if (r == -EINVAL)
+		return fail(ret_error, r, "%s: bad value \"%.200s\" for [%s] %s; allowed: %s.", where,
+			v, k->section, k->name, hint.p ? (char *)hint.p : "");
+	return r;
+}
+
+static int
+unknown_section(const char *where, const char *section, char **ret_error)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const char *last = "";
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		if (!streq(keys[i].section, last))
+			(void)buf_addf(&b, "%s[%s]", *last ? ", " : "", keys[i].section);
+		last = keys[i].section;
+	}
+	if (!*section)
+		return fail(ret_error, -EINVAL, "%s: a key before any section; allowed: %s.", where,
+			b.p ? (char *)b.p : "");
+	return fail(ret_error, -EINVAL, "%s: unknown section [%.60s]; allowed: %s.", where, section,
+		b.p ? (char *)b.p : "");
+}
+
+static bool
+section_known(const char *section)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (streq(keys[i].section, section))
+			return true;
+	return false;
+}
+
+static int
+set_by_name(struct conf *c, const char *section, const char *name, const char *v, const char *base,
+	const char *where, char **ret_error)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (streq(keys[i].section, section) && streq(keys[i].name, name))
+			return set_key(c, &keys[i], v, base, where, ret_error);
+	if (!section_known(section))
+		return unknown_section(where, section, ret_error);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (streq(keys[i].section, section))
+			(void)buf_addf(&b, "%s%s", b.n ? ", " : "", keys[i].name);
+	return fail(ret_error, -EINVAL, "%s: unknown key \"%.60s\" in [%s]; allowed: %s.", where, name,
+		section, b.p ? (char *)b.p : "");
+}
+
+/* Files. inih does not tell its handler the line, so the lines are counted where they are given to it;
+ * it calls the handler for a line before it asks for the next one. */
+struct reader {
+	struct conf *c;
+	const char *name;
+	const char *p, *end;
+	unsigned line;
+	int error; /* the first; nothing is read after it */
+	char **ret_error;
+};
+
+/* Debian's libinih has its limit of a line, 200 bytes, in a variable; elsewhere it is fixed, there may
+ * be no such variable, and the limit that read_line() is told stands. */
+#ifdef INI_MAX_LINE
+extern int ini_max_line __attribute__((weak));
+#endif
+
+static void
+raise_line_limit(void)
+{
+#ifdef INI_MAX_LINE
+	int *limit = &ini_max_line;
+
+	if (limit && *limit < LINE_BYTES)
+		*limit = LINE_BYTES;
+#endif
+}
+
+static int _printf_(2, 3)
+reader_fail(struct reader *rd, const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return fail(rd->ret_error, -EINVAL, "%s, line %u: %s", rd->name, rd->line, text);
+}
+
+/* A section's heading is checked here: inih says nothing of a section without keys. */
+static int
+check_heading(struct reader *rd, const char *line, size_t n)
+{
+	const char *end = memchr(line, ']', n);
+	_cleanup_(freep) char *section = NULL;
+	_cleanup_(freep) char *where = NULL;
+
+	if (!end)
+		return reader_fail(rd, "a section's heading without its ].");
+	section = strndup(line + 1, (size_t)(end - line - 1));
+	if (!section || asprintf(&where, "%s, line %u", rd->name, rd->line) < 0) {
+		where = NULL;
+		return -ENOMEM;
+	}
+	return section_known(section) ? 0 : unknown_section(where, section, rd->ret_error);
+}
+
+static char *
+read_line(char *out, int room, void *user)
+{
+	struct reader *rd = user;
+	const char *line = rd->p, *next;
+	size_t n;
+
+	if (rd->error || rd->p == rd->end)
+		return NULL;
+	next = memchr(line, '\n', (size_t)(rd->end - line));
+	next = next ? next + 1 : rd->end;
+	rd->p = next;
+	rd->line++;
+	/* inih takes an indented line as more of the value above it. */
+	while (line < next && (*line == ' ' || *line == '\t'))
+		line++;
+	n = (size_t)(next - line);
+	if (memchr(line, '\0', n))
+		rd->error = reader_fail(rd, "this is not text.");
+	else if (room < 1 || n >= (size_t)room)
+		rd->error = reader_fail(rd, "the line is too long; allowed: %d bytes.", room - 1);
+	else if (n && *line == '[')
+		rd->error = check_heading(rd, line, n);
+	if (rd->error)
+		return NULL;
+	memcpy(out, line, n);
+	out[n] = '\0';
+	return out;
+}
+
+static int
+handle_pair(void *user, const char *section, const char *name, const char *value)
+{
+	struct reader *rd = user;
+	_cleanup_(freep) char *where = NULL;
+
+	if (rd->error)
+		return 0;
+	if (asprintf(&where, "%s, line %u", rd->name, rd->line) < 0) {
+		where = NULL;
+		rd->error = -ENOMEM;
+		return 0;
+	}
+	rd->error = set_by_name(rd->c, section, name, value ? value : "", NULL, where,
+		rd->ret_error);
+	return rd->error == 0;
+}
+
+static int
+read_text(struct conf *c, const char *text, size_t n, const char *name, char **ret_error)
+{
+	struct reader rd = { c, name, text, text + n, 0, 0, ret_error };
+	int r;
+
+	if (!n)
+		return 0;
+	raise_line_limit();
+	r = ini_parse_stream(read_line, &rd, handle_pair, &rd);
+	/* inih goes on after a line that it cannot read: the error of a later line is not the first. */
+	if (r > 0 && (!rd.error || (unsigned)r < rd.line)) {
+		rd.line = (unsigned)r;
+		return reader_fail(&rd, "neither `key = value` nor a [section].");
+	}
+	return r < 0 && !rd.error ? -ENOMEM : rd.error;
+}
+
+static int
+read_path(struct conf *c, const char *path, bool must, char **ret_error)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = fs_read_file(path, FILE_MAX, &b);
+
+	if ((r == -ENOENT || r == -ENOTDIR) && !must)
+		return 0;
+	if (r < 0)
+		return fail(ret_error, r, "%s: cannot be read: %s.", path, strerror(-r));
+	return read_text(c, (char *)b.p, b.n, path, ret_error);
+}
+
+/* Defaults that depend on the user. */
+
+/* $<xdg>/tail, else ~/<dir>/tail. NULL when there is no home. */
+static char *
+user_path(const char *xdg, const char *dir, const char *tail)
+{
+	const char *env = getenv(xdg);
+	_cleanup_(freep) char *home = NULL;
+	_cleanup_(freep) char *base = NULL;
+
+	/* The XDG specification: a relative value is to be ignored. */
+	if (env && *env == '/')
+		return path_join(env, tail);
+	home = home_dir();
+	base = home ? path_join(home, dir) : NULL;
+	return base ? path_join(base, tail) : NULL;
+}
+
+static char *
+default_job_log(const struct conf *c)
+{
+	return c->client.cache_dir ? path_join(c->client.cache_dir, "jobs.jsonl") : NULL;
+}
+
+static void
+fill_paths(struct conf *c)
+{
+	if (!c->client.cache_dir)
+		c->client.cache_dir = user_path("XDG_CACHE_HOME", ".cache", "dray");
+	if (!c->client.job_log)
+		c->client.job_log = default_job_log(c);
+	if (c->worker.state_dir)
+		return;
+	c->worker.state_dir = geteuid() == 0
+		? strdup("/var/lib/dray/worker")
+		: user_path("XDG_STATE_HOME", ".local/state", "dray/worker");
+}
+
+static int
+new_with_defaults(struct conf **ret, char **ret_error)
+{
+	_cleanup_(conf_freep) struct conf *c = calloc(1, sizeof(*c));
+
+	*ret_error = NULL;
+	if (!c)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		int r = keys[i].def
+			? set_key(c, &keys[i], keys[i].def, NULL, "default", ret_error)
+			: 0;
+
+		if (r < 0)
+			return r;
+	}
+	*ret = steal_ptr(c);
+	return 0;
+}
+
+static int
+read_files(struct conf *c, char **ret_error)
+{
+	const char *only = getenv("DRAY_CONFIG");
+	_cleanup_(freep) char *own = NULL;
+	int r;
+
+	if (only && *only)
+		return read_path(c, only, true, ret_error);
+	r = read_path(c, SYSCONFDIR "/dray/dray.conf", false, ret_error);
+	if (r < 0)
+		return r;
+	own = user_path("XDG_CONFIG_HOME", ".config", "dray/dray.conf");
+	return own ? read_path(c, own, false, ret_error) : 0;
+}
+
+static int
+read_environment(struct conf *c, char **ret_error)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const char *v = getenv(keys[i].env);
+		int r = v && *v ? set_key(c, &keys[i], v, NULL, keys[i].env, ret_error) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A caller prints the error: there is always one, also when memory is short. */
+static int
+finish(int r, char **ret_error)
+{
+	if (r < 0 && !*ret_error)
+		*ret_error = strdup("The configuration cannot be read: out of memory.");
+	return r;
+}
+
+int
+conf_load(struct conf **ret, char **ret_error)
+{
+	_cleanup_(conf_freep) struct conf *c = NULL;
+	int r;
+
+	r = new_with_defaults(&c, ret_error);
+	if (r == 0)
+		r = read_files(c, ret_error);
+	if (r == 0)
+		r = read_environment(c, ret_error);
+	if (r < 0)
+		return finish(r, ret_error);
+	fill_paths(c);
+	*ret = steal_ptr(c);
+	return 0;
+}
+
+int
+conf_parse(const char *text, size_t n, const char *name, struct conf **ret, char **ret_error)
+{
+	_cleanup_(conf_freep) struct conf *c = NULL;
+	int r;
+
+	r = new_with_defaults(&c, ret_error);
+	if (r == 0)
+		r = read_text(c, text, n, name, ret_error);
+	if (r < 0)
+		return finish(r, ret_error);
+	fill_paths(c);
+	*ret = steal_ptr(c);
+	return 0;
+}
+
+int
+conf_set(struct conf *c, const char *assignment, char **ret_error)
+{
+	const char *dot = strchr(assignment, '.'), *eq = strchr(assignment, '=');
+	_cleanup_(freep) char *log = default_job_log(c);
+	_cleanup_(freep) char *section = NULL;
+	_cleanup_(freep) char *name = NULL;
+	_cleanup_(freep) char *cwd = NULL;
+	int r;
+
+	*ret_error = NULL;
+	if (!dot || !eq || dot > eq)
+		return finish(fail(ret_error, -EINVAL,
+				      "-o %.200s: not of the form section.key=value.", assignment),
+			ret_error);
+	section = strndup(assignment, (size_t)(dot - assignment));
+	name = strndup(dot + 1, (size_t)(eq - dot - 1));
+	if (!section || !name)
+		return finish(-ENOMEM, ret_error);
+	/* A default that was made from another value follows that value. */
+	if (log && c->client.job_log && streq(log, c->client.job_log))
+		free(steal_ptr(c->client.job_log));
+	/* On a command line, a relative path means what it means to every program. */
+	cwd = getcwd(NULL, 0);
+	r = set_by_name(c, section, name, eq + 1, cwd, "-o", ret_error);
+	fill_paths(c);
+	return finish(r, ret_error);
+}
+
+void
+conf_free(struct conf *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (is_text(&keys[i]))
+			free(*(char **)field(c, &keys[i]));
+	free(c);
+}
+
+void
+conf_freep(struct conf **c)
+{
+	conf_free(*c);
+	*c = NULL;
+}
+
+static void
+describe_type(struct buf *b, const struct key *k)
+{
+	static const char *const names[] = {
+		[TYPE_CONNECT] = "endpoint",
+		[TYPE_LISTEN] = "endpoint",
+		[TYPE_PATH] = "path",
+		[TYPE_PATHS] = "paths",
+		[TYPE_NAMES] = "names",
+		[TYPE_BOOL] = "yes|no",
+		[TYPE_NUMBER] = "number",
+		[TYPE_SIZE] = "size",
+	};
+
+	if (k->type != TYPE_ENUM) {
+		(void)buf_adds(b, names[k->type]);
+		return;
+	}
+	for (size_t i = 0; k->words[i]; i++)
+		(void)buf_addf(b, "%s%s", i ? "|" : "", k->words[i]);
+}
+
+void
+conf_print_keys(int fd)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		(void)buf_addf(&b, "%s.%s\t", keys[i].section, keys[i].name);
+		describe_type(&b, &keys[i]);
+		(void)buf_addf(&b, "\t%s\t%s\n", keys[i].def ? keys[i].def : "-", keys[i].env);
+	}
+	if (b.n)
+		(void)fs_write_all(fd, b.p, b.n);
+}
