@@ -20,8 +20,9 @@ bool endpoint_is_local(const char *endpoint);
 bool endpoint_is_this_machine(const char *endpoint);
 
 /* A ROUTER bound to endpoint (tcp://host:port, port may be '*'; or ipc:///path). id may be NULL for
- * ipc. *ret_endpoint is what was really bound (caller frees). -EINVAL: TCP without keys.
- * The ZAP handler below must be there first, or every CURVE client is refused. */
+ * ipc. *ret_endpoint is what was really bound (caller frees). -EINVAL: TCP without keys, or without
+ * the ZAP handler below, which must be there first. An ipc path is absolute; its socket gets mode 0600
+ * (by the process's umask: listen before threads are started). */
 int socket_listen(void *ctx, const char *endpoint, const struct identity *id, int heartbeat_ms,
 	void **ret_socket, char **ret_endpoint);
 
@@ -29,6 +30,10 @@ int socket_listen(void *ctx, const char *endpoint, const struct identity *id, in
  * goes on in the background and again after a loss. */
 int socket_connect(void *ctx, const char *endpoint, const struct identity *id,
 	const char *server_curve, int heartbeat_ms, void **ret_socket);
+/* The same with a watch (below) that is there before the first attempt. A watch_new after
+ * socket_connect can come too late for the first CONNECTED. */
+int socket_connect_watched(void *ctx, const char *endpoint, const struct identity *id,
+	const char *server_curve, int heartbeat_ms, void **ret_socket, struct watch **ret_watch);
 
 void socket_closep(void **socket);
 void zmq_ctx_termp(void **ctx);
@@ -44,7 +49,8 @@ void watch_freep(struct watch **w);
 void *watch_socket(struct watch *w); /* to poll for ZMQ_POLLIN */
 void watch_note(struct watch *w, const struct wire_peer *peer);
 /* The next event without blocking. PEER_GONE fills *ret_peer (a ROUTER only). CONNECTED: handshake
- * done. DISCONNECTED and REFUSED (handshake or authentication failed): for a DEALER. */
+ * done. DISCONNECTED and REFUSED (handshake or authentication failed): for a DEALER. It then tries
+ * again, except when its key was refused: libzmq gives that socket up, and a new one must be made. */
 enum watch_event watch_next(struct watch *w, struct wire_peer *ret_peer);
 
 /* ZAP (ZeroMQ RFC 27): libzmq asks it about each new CURVE client. */
@@ -57,5 +63,7 @@ void zap_free(struct zap *z);
 void zap_freep(struct zap **z);
 void *zap_socket(struct zap *z); /* to poll for ZMQ_POLLIN; then call zap_step */
 void zap_step(struct zap *z);    /* answers all that wait */
+#define ZAP_DOMAIN "dray"
+bool zap_present(void *ctx);     /* whether ctx has one */
 
 #endif

@@ -1,0 +1,331 @@
+/* Watches a socket's connections, through libzmq's monitor.
+ *
+ * A DEALER has one connection, and its events are translated one by one. For a ROUTER the monitor
+ * names descriptors only, and messages tell which peer is on which (watch_note). The two streams are
+ * not in step, and the kernel gives a closed descriptor's number to the next connection. What orders
+ * them: libzmq reports DISCONNECTED(fd) before it closes fd, and ACCEPTED(fd) before it reads from it
+ * (with one I/O thread); and the ids it makes for peers count up.
+ *
+ * Invariant: `peer` of a slot that is `noted` is the newest peer seen on that descriptor and was not
+ * reported gone; every peer that was noted is reported gone once, after its connection ended. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "proto/socket.h"
+
+#define EVENTS                                                                           \
+	(ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |       \
+		ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | \
+		ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+#define HANDSHAKE_FAILED                                                                 \
+	(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |        \
+		ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+
+#define FD_MAX (1 << 20) /* no system's limit is larger by default; beyond it heartbeats must do */
+#define DEAD_KEPT 4      /* how many former peers of one descriptor can have messages left */
+
+enum fd_state { FD_UNSEEN, FD_OPEN, FD_CLOSED };
+
+struct slot {
+	enum fd_state state;
+	bool noted;
+	struct wire_peer peer;
+	uint32_t dead[DEAD_KEPT]; /* reported gone, a ring */
+	unsigned n_dead;
+};
+
+struct watch {
+	void *socket;
+	void *monitor;
+	bool router;
+	bool failed; /* DEALER: a DISCONNECTED that belongs to a failed handshake is to come */
+	struct slot *slots; /* by descriptor */
+	size_t n_slots;
+	struct wire_peer *gone; /* first in, first out: [first, last) */
+	size_t first, last, cap;
+};
+
+struct monitor_event {
+	unsigned event;
+	int32_t value;
+};
+
+static int
+open_monitor(struct watch *w, void *ctx)
+{
+	static unsigned counter;
+	char name[64];
+	int zero = 0;
+
+	snprintf(name, sizeof(name), "inproc://dray-watch-%u",
+		__atomic_fetch_add(&counter, 1, __ATOMIC_RELAXED));
+	w->monitor = zmq_socket(ctx, ZMQ_PAIR);
+	if (!w->monitor)
+		return -zmq_errno();
+	/* libzmq's I/O thread blocks on a full monitor, with a lock that closing the socket wants. */
+	if (zmq_setsockopt(w->monitor, ZMQ_RCVHWM, &zero, sizeof(zero)) < 0 ||
+		zmq_setsockopt(w->monitor, ZMQ_LINGER, &zero, sizeof(zero)) < 0)
+		return -zmq_errno();
+	if (zmq_socket_monitor(w->socket, name, EVENTS) < 0)
+		return -zmq_errno();
+	if (zmq_connect(w->monitor, name) < 0)
+		return -zmq_errno();
+	return 0;
+}
+
+int
+watch_new(void *ctx, void *socket, struct watch **ret)
+{
+	_cleanup_(watch_freep) struct watch *w = calloc(1, sizeof(*w));
+	int type, r;
+	size_t n = sizeof(type);
+
+	if (!w)
+		return -ENOMEM;
+	if (zmq_getsockopt(socket, ZMQ_TYPE, &type, &n) < 0)
+		return -zmq_errno();
+	w->socket = socket;
+	w->router = type == ZMQ_ROUTER;
+	r = open_monitor(w, ctx);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(w);
+	return 0;
+}
+
+void
+watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	/* First the sender: without a receiver it would block the I/O thread at the next event. */
+	zmq_socket_monitor(w->socket, NULL, 0);
+	socket_closep(&w->monitor);
+	free(w->slots);
+	free(w->gone);
+	free(w);
+}
+
+void
+watch_freep(struct watch **w)
+{
+	watch_free(*w);
+	*w = NULL;
+}
+
+void *
+watch_socket(struct watch *w)
+{
+	return w->monitor;
+}
+
+/* Reads one event: frame 1 is event (16 bits) and value (32 bits), packed, in host order; frame 2 the
+ * address. */
+static bool
+read_event(struct watch *w, struct monitor_event *ret)
+{
+	zmq_msg_t m;
+	uint16_t event;
+	int more;
+
+	zmq_msg_init(&m);
+	while (zmq_msg_recv(&m, w->monitor, ZMQ_DONTWAIT) < 0) {
+		if (zmq_errno() != EINTR) {
+			zmq_msg_close(&m);
+			return false;
+		}
+	}
+	memset(ret, 0, sizeof(*ret));
+	if (zmq_msg_size(&m) == 6) {
+		memcpy(&event, zmq_msg_data(&m), 2);
+		memcpy(&ret->value, (const uint8_t *)zmq_msg_data(&m) + 2, 4);
+		ret->event = event;
+	}
+	more = zmq_msg_more(&m);
+	while (more) {
+		if (zmq_msg_recv(&m, w->monitor, ZMQ_DONTWAIT) < 0 && zmq_errno() != EINTR)
+			break;
+		more = zmq_msg_more(&m);
+	}
+	zmq_msg_close(&m);
+	return true;
+}
+
+/* NULL: a descriptor that cannot be, or no memory. */
+static struct slot *
+slot_of(struct watch *w, int fd)
+{
+	if (fd < 0 || fd >= FD_MAX)
+		return NULL;
+	if ((size_t)fd >= w->n_slots) {
+		size_t n = MAX2(w->n_slots * 2, (size_t)fd + 64);
+		struct slot *v = realloc(w->slots, n * sizeof(*v));
+
+		if (!v)
+			return NULL;
+		memset(v + w->n_slots, 0, (n - w->n_slots) * sizeof(*v));
+		w->slots = v;
+		w->n_slots = n;
+	}
+	return &w->slots[fd];
+}
+
+static bool
+id_is_ours(const struct wire_peer *p)
+{
+	return p->id_len == 5 && p->id[0] == 0;
+}
+
+static uint32_t
+id_count(const struct wire_peer *p)
+{
+	return (uint32_t)p->id[1] << 24 | (uint32_t)p->id[2] << 16 | (uint32_t)p->id[3] << 8 |
+		p->id[4];
+}
+
+/* The counter begins anywhere and wraps. */
+static bool
+is_older(const struct wire_peer *a, const struct wire_peer *b)
+{
+	return (int32_t)(id_count(a) - id_count(b)) < 0;
+}
+
+static bool
+is_dead(const struct slot *s, const struct wire_peer *p)
+{
+	unsigned n = MIN2(s->n_dead, (unsigned)DEAD_KEPT);
+
+	for (unsigned i = 0; i < n; i++)
+		if (s->dead[i] == id_count(p))
+			return true;
+	return false;
+}
+
+static void
+report_gone(struct watch *w, struct slot *s, const struct wire_peer *p)
+{
+	s->dead[s->n_dead % DEAD_KEPT] = id_count(p);
+	/* Kept below twice the ring, so that it never wraps to "few". */
+	s->n_dead = s->n_dead + 1 < 2 * DEAD_KEPT ? s->n_dead + 1 : DEAD_KEPT;
+
+	if (w->last == w->cap && w->first > 0) {
+		memmove(w->gone, w->gone + w->first, (w->last - w->first) * sizeof(*w->gone));
+		w->last -= w->first;
+		w->first = 0;
+	}
+	if (w->last == w->cap) {
+		size_t cap = MAX2((size_t)16, w->cap * 2);
+		struct wire_peer *v = realloc(w->gone, cap * sizeof(*v));
+
+		if (!v)
+			return;
+		w->gone = v;
+		w->cap = cap;
+	}
+	w->gone[w->last++] = *p;
+}
+
+static void
+apply_router_event(struct watch *w, const struct monitor_event *e)
+{
+	struct slot *s;
+
+	if (e->event != ZMQ_EVENT_ACCEPTED && e->event != ZMQ_EVENT_DISCONNECTED)
+		return;
+	s = slot_of(w, e->value);
+	if (!s)
+		return;
+	if (s->noted)
+		report_gone(w, s, &s->peer);
+	s->noted = false;
+	s->state = e->event == ZMQ_EVENT_ACCEPTED ? FD_OPEN : FD_CLOSED;
+}
+
+static void
+read_router_events(struct watch *w)
+{
+	struct monitor_event e;
+
+	while (read_event(w, &e))
+		apply_router_event(w, &e);
+}
+
+void
+watch_note(struct watch *w, const struct wire_peer *peer)
+{
+	struct slot *s;
+
+	if (!w->router || !id_is_ours(peer))
+		return;
+	s = slot_of(w, peer->fd);
+	if (!s || (s->noted && wire_peer_eq(&s->peer, peer)))
+		return;
+	/* Whatever was on the descriptor before this peer has its DISCONNECTED in the monitor by now. */
+	read_router_events(w);
+	s = slot_of(w, peer->fd);
+	if (!s || is_dead(s, peer))
+		return;
+	if (s->noted && is_older(peer, &s->peer)) {
+		/* Left behind by a former connection, of which nothing was read while it lived. */
+		report_gone(w, s, peer);
+		return;
+	}
+	if (s->noted) {
+		/* It was such a one itself. */
+		report_gone(w, s, &s->peer);
+	} else if (s->state == FD_CLOSED) {
+		report_gone(w, s, peer);
+		return;
+	}
+	s->peer = *peer;
+	s->noted = true;
+}
+
+static enum watch_event
+dealer_event(struct watch *w, const struct monitor_event *e)
+{
+	if (e->event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+		w->failed = false;
+		return WATCH_CONNECTED;
+	}
+	if (e->event & HANDSHAKE_FAILED) {
+		bool again = w->failed;
+
+		w->failed = true;
+		return again ? WATCH_NONE : WATCH_REFUSED;
+	}
+	if (e->event == ZMQ_EVENT_DISCONNECTED) {
+		bool failed = w->failed;
+
+		w->failed = false;
+		return failed ? WATCH_NONE : WATCH_DISCONNECTED;
+	}
+	return WATCH_NONE;
+}
+
+enum watch_event
+watch_next(struct watch *w, struct wire_peer *ret_peer)
+{
+	struct monitor_event e;
+
+	if (w->router) {
+		read_router_events(w);
+		if (w->first == w->last) {
+			w->first = w->last = 0;
+			return WATCH_NONE;
+		}
+		if (ret_peer)
+			*ret_peer = w->gone[w->first];
+		w->first++;
+		return WATCH_PEER_GONE;
+	}
+	while (read_event(w, &e)) {
+		enum watch_event event = dealer_event(w, &e);
+
+		if (event != WATCH_NONE)
+			return event;
+	}
+	return WATCH_NONE;
+}
