@@ -1,23 +1,16 @@
 /* Configuration. One table holds every key; reading, setting, checking and describing all walk it, so
  * that no key can be known to one and unknown to another.
  *
- * Invariant: a struct conf that is handed out has been checked: each value is of its type and within
- * the bounds of its row, and each path is absolute (cargo runs the wrapper in many directories: a
- * relative path would mean another file each time). */
+ * Invariant: every value of a struct conf came through conf_set_key(), which checks it. */
 #include "config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
-#include <limits.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "common/buf.h"
-#include "common/conf.h"
+#include "common/conf_priv.h"
 #include "common/fs.h"
-#include "common/strv.h"
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
@@ -25,42 +18,16 @@
 
 #define FILE_MAX (1u << 20)
 #define LINE_BYTES 8192
-/* sockaddr_un's path, with its NUL. */
-#define IPC_PATH_MAX 108u
 
 #define KIB (1ull << 10)
 #define MIB (1ull << 20)
-#define GIB (1ull << 30)
 #define MAX_CPUS 65536u
 #define DAY_S 86400u
 #define HOUR_MS 3600000u
 
-enum type {
-	TYPE_CONNECT, /* an endpoint to connect to */
-	TYPE_LISTEN,  /* the same, and its port may be '*' */
-	TYPE_PATH,
-	TYPE_PATHS, /* separated by colons */
-	TYPE_NAMES, /* names of variables, separated by spaces */
-	TYPE_ENUM,
-	TYPE_BOOL,
-	TYPE_NUMBER,
-	TYPE_SIZE,
-};
-
-struct key {
-	const char *section, *name;
-	enum type type;
-	size_t offset;
-	const char *def; /* as one would write it in a file; NULL: unset, or made by fill_paths() */
-	const char *env;
-	const char *const *words; /* TYPE_ENUM, in the order of the enum */
-	uint64_t min, max;        /* numbers and sizes */
-};
-
 static const char *const offload_words[] = { "auto", "always", "never", NULL };
 static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
-static const char *const bool_words[] = { "no", "yes", "false", "true", "off", "on", "0", "1", NULL };
 
 #define ROW(sec, key, type_, def_, env_, words_, min_, max_) \
 	{ #sec, #key, type_, offsetof(struct conf, sec.key), def_, env_, words_, min_, max_ }
@@ -114,283 +81,6 @@ static const struct key keys[] = {
 	WORD(worker, compress, compress_words, "auto", "DRAY_WORKER_COMPRESS"),
 };
 
-static bool
-is_text(const struct key *k)
-{
-	return k->type <= TYPE_NAMES;
-}
-
-static void *
-field(struct conf *c, const struct key *k)
-{
-	return (char *)c + k->offset;
-}
-
-/* Errors are sentences for a person: what was in a file is shown, but cannot act on a terminal. */
-static int _printf_(3, 4)
-fail(char **ret_error, int err, const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-	int r;
-
-	va_start(ap, fmt);
-	r = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	if (r < 0)
-		return -ENOMEM;
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	free(*ret_error);
-	*ret_error = text;
-	return err;
-}
-
-static void
-add_words(struct buf *b, const char *const *words)
-{
-	for (size_t i = 0; words[i]; i++)
-		(void)buf_addf(b, "%s%s", i ? ", " : "", words[i]);
-}
-
-/* One value: checking and turning it into the field's type. Each returns 0, -ENOMEM, or -EINVAL with
- * what is allowed in `hint`. */
-
-static int
-parse_number(const char *v, bool size, uint64_t *ret)
-{
-	static const char suffixes[] = "KMGT";
-	uint64_t n = 0;
-	const char *s;
-
-	if (!isdigit((unsigned char)*v))
-		return -EINVAL;
-	for (; isdigit((unsigned char)*v); v++)
-		if (__builtin_mul_overflow(n, 10u, &n) ||
-			__builtin_add_overflow(n, (uint64_t)(*v - '0'), &n))
-			return -EINVAL;
-	if (size && *v) {
-		s = strchr(suffixes, toupper((unsigned char)*v));
-		if (!s || __builtin_mul_overflow(n, KIB << (10 * (s - suffixes)), &n))
-			return -EINVAL;
-		v++;
-	}
-	if (*v)
-		return -EINVAL;
-	*ret = n;
-	return 0;
-}
-
-static int
-set_number(const struct key *k, const char *v, uint64_t *out, struct buf *hint)
-{
-	bool size = k->type == TYPE_SIZE;
-	uint64_t n;
-
-	if (parse_number(v, size, &n) == 0 && n >= k->min && n <= k->max) {
-		*out = n;
-		return 0;
-	}
-	if (size)
-		(void)buf_addf(hint, "a number of bytes, with K, M, G or T behind it for KiB and so on");
-	else
-		(void)buf_addf(hint, "a whole number, at most %llu", (unsigned long long)k->max);
-	if (k->min)
-		(void)buf_addf(hint, ", at least %llu", (unsigned long long)k->min);
-	return -EINVAL;
-}
-
-static int
-find_word(const char *const *words, const char *v, struct buf *hint)
-{
-	for (int i = 0; words[i]; i++)
-		if (strcasecmp(words[i], v) == 0)
-			return i;
-	add_words(hint, words);
-	return -EINVAL;
-}
-
-static bool
-endpoint_ok(const char *v, bool listen)
-{
-	const char *host, *port;
-	uint64_t n;
-
-	for (const char *p = v; *p; p++)
-		if (!isgraph((unsigned char)*p))
-			return false;
-	/* An abstract socket (ipc://@name) has no permissions: anybody on the machine could come. */
-	if (starts_with(v, "ipc://"))
-		return v[6] == '/' && strlen(v + 6) < IPC_PATH_MAX;
-	if (!starts_with(v, "tcp://") || strlen(v) > 300)
-		return false;
-	host = v + 6;
-	port = strrchr(host, ':');
-	if (!port || port == host || strchr(host, '/'))
-		return false;
-	if (listen && streq(port, ":*"))
-		return true;
-	return parse_number(port + 1, false, &n) == 0 && n >= 1 && n <= 65535;
-}
-
-static bool
-name_ok(const char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!(isalpha((unsigned char)p[i]) || p[i] == '_' ||
-			    (i && isdigit((unsigned char)p[i]))))
-			return false;
-	return n > 0;
-}
-
-static int
-parse_names(const char *v, char **ret)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-
-	while (*(v += strspn(v, " \t"))) {
-		size_t n = strcspn(v, " \t");
-
-		if (!name_ok(v, n))
-			return -EINVAL;
-		if ((b.n && buf_adds(&b, " ") < 0) || buf_add(&b, v, n) < 0)
-			return -ENOMEM;
-		v += n;
-	}
-	*ret = (char *)steal_ptr(b.p);
-	return 0;
-}
-
-/* The user's home; NULL when there is none, or no memory. */
-static char *
-home_dir(void)
-{
-	const char *env = getenv("HOME");
-	struct passwd pw, *found = NULL;
-	char space[4096];
-
-	if (env && *env == '/')
-		return strdup(env);
-	if (getpwuid_r(getuid(), &pw, space, sizeof(space), &found) == 0 && found &&
-		found->pw_dir && *found->pw_dir == '/')
-		return strdup(found->pw_dir);
-	return NULL;
-}
-
-/* `base`: what a relative path is relative to; NULL: it is refused. */
-static int
-parse_path(const char *v, size_t n, const char *base, char **ret)
-{
-	_cleanup_(freep) char *home = NULL;
-	_cleanup_(freep) char *path = strndup(v, n);
-	const char *from = base, *rest = path;
-
-	if (!path)
-		return -ENOMEM;
-	if (starts_with(path, "~/") || streq(path, "~")) {
-		home = home_dir();
-		from = home;
-		rest = path + 1 + (path[1] == '/');
-	}
-	if (*rest != '/' && !from)
-		return -EINVAL;
-	if (from == home && home)
-		while (*rest == '/')
-			rest++;
-	*ret = path_normalize(from ? from : "/", rest);
-	if (!*ret)
-		return -ENOMEM;
-	if (strlen(*ret) < PATH_MAX)
-		return 0;
-	free(steal_ptr(*ret));
-	return -EINVAL;
-}
-
-static int
-parse_paths(const char *v, const char *base, char **ret)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-
-	for (;;) {
-		size_t n = strcspn(v, ":");
-		_cleanup_(freep) char *path = NULL;
-		int r = n ? parse_path(v, n, base, &path) : 0;
-
-		if (r < 0)
-			return r;
-		if (path && ((b.n && buf_adds(&b, ":") < 0) || buf_adds(&b, path) < 0))
-			return -ENOMEM;
-		if (!v[n])
-			break;
-		v += n + 1;
-	}
-	*ret = (char *)steal_ptr(b.p);
-	return 0;
-}
-
-static int
-set_text(const struct key *k, const char *v, const char *base, char **out, struct buf *hint)
-{
-	_cleanup_(freep) char *fresh = NULL;
-	int r = 0;
-
-	if (!*v) {
-		/* Unset; this takes back what an earlier file said. */
-	} else if (k->type == TYPE_CONNECT || k->type == TYPE_LISTEN) {
-		bool listen = k->type == TYPE_LISTEN;
-
-		r = endpoint_ok(v, listen) ? 0 : -EINVAL;
-		if (r < 0)
-			(void)buf_addf(hint, "tcp://HOST:PORT%s or ipc:///PATH",
-				listen ? " (PORT may be *)" : "");
-		else if (!(fresh = strdup(v)))
-			r = -ENOMEM;
-	} else if (k->type == TYPE_NAMES) {
-		r = parse_names(v, &fresh);
-		if (r == -EINVAL)
-			(void)buf_adds(hint, "names of variables, separated by spaces");
-	} else {
-		bool list = k->type == TYPE_PATHS;
-
-		r = list ? parse_paths(v, base, &fresh) : parse_path(v, strlen(v), base, &fresh);
-		if (r == -EINVAL)
-			(void)buf_addf(hint, "%s that begin%s with / or ~/",
-				list ? "paths, separated by colons," : "a path", list ? "" : "s");
-	}
-	if (r < 0)
-		return r;
-	free(*out);
-	*out = steal_ptr(fresh);
-	return 0;
-}
-
-/* Sets one key. `where` begins the error's sentence ("FILE, line 3"). */
-static int
-set_key(struct conf *c, const struct key *k, const char *v, const char *base, const char *where,
-	char **ret_error)
-{
-	_cleanup_(buf_done) struct buf hint = BUF_INIT;
-	int r;
-
-	if (is_text(k)) {
-		r = set_text(k, v, base, (char **)field(c, k), &hint);
-	} else if (k->type == TYPE_ENUM || k->type == TYPE_BOOL) {
-		r = find_word(k->type == TYPE_BOOL ? bool_words : k->words, v, &hint);
-		if (r >= 0 && k->type == TYPE_BOOL)
-			*(bool *)field(c, k) = r & 1;
-		else if (r >= 0)
-			*(int *)field(c, k) = r;
-		r = MIN2(r, 0);
-	} else {
-		r = set_number(k, v, field(c, k), &hint);
-	}
-	if (r == -EINVAL)
-		return fail(ret_error, r, "%s: bad value \"%.200s\" for [%s] %s; allowed: %s.", where,
-			v, k->section, k->name, hint.p ? (char *)hint.p : "");
-	return r;
-}
-
 static int
 unknown_section(const char *where, const char *section, char **ret_error)
 {
@@ -403,9 +93,9 @@ unknown_section(const char *where, const char *section, char **ret_error)
 		last = keys[i].section;
 	}
 	if (!*section)
-		return fail(ret_error, -EINVAL, "%s: a key before any section; allowed: %s.", where,
+		return conf_fail(ret_error, -EINVAL, "%s: a key before any section; allowed: %s.", where,
 			b.p ? (char *)b.p : "");
-	return fail(ret_error, -EINVAL, "%s: unknown section [%.60s]; allowed: %s.", where, section,
+	return conf_fail(ret_error, -EINVAL, "%s: unknown section [%.60s]; allowed: %s.", where, section,
 		b.p ? (char *)b.p : "");
 }
 
@@ -426,13 +116,13 @@ set_by_name(struct conf *c, const char *section, const char *name, const char *v
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (streq(keys[i].section, section) && streq(keys[i].name, name))
-			return set_key(c, &keys[i], v, base, where, ret_error);
+			return conf_set_key(c, &keys[i], v, base, where, ret_error);
 	if (!section_known(section))
 		return unknown_section(where, section, ret_error);
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (streq(keys[i].section, section))
 			(void)buf_addf(&b, "%s%s", b.n ? ", " : "", keys[i].name);
-	return fail(ret_error, -EINVAL, "%s: unknown key \"%.60s\" in [%s]; allowed: %s.", where, name,
+	return conf_fail(ret_error, -EINVAL, "%s: unknown key \"%.60s\" in [%s]; allowed: %s.", where, name,
 		section, b.p ? (char *)b.p : "");
 }
 
@@ -473,7 +163,7 @@ reader_fail(struct reader *rd, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return fail(rd->ret_error, -EINVAL, "%s, line %u: %s", rd->name, rd->line, text);
+	return conf_fail(rd->ret_error, -EINVAL, "%s, line %u: %s", rd->name, rd->line, text);
 }
 
 /* A section's heading is checked here: inih says nothing of a section without keys. */
@@ -569,7 +259,7 @@ read_path(struct conf *c, const char *path, bool must, char **ret_error)
 	if ((r == -ENOENT || r == -ENOTDIR) && !must)
 		return 0;
 	if (r < 0)
-		return fail(ret_error, r, "%s: cannot be read: %s.", path, strerror(-r));
+		return conf_fail(ret_error, r, "%s: cannot be read: %s.", path, strerror(-r));
 	return read_text(c, (char *)b.p, b.n, path, ret_error);
 }
 
@@ -586,7 +276,7 @@ user_path(const char *xdg, const char *dir, const char *tail)
 	/* The XDG specification: a relative value is to be ignored. */
 	if (env && *env == '/')
 		return path_join(env, tail);
-	home = home_dir();
+	home = conf_home_dir();
 	base = home ? path_join(home, dir) : NULL;
 	return base ? path_join(base, tail) : NULL;
 }
@@ -621,7 +311,7 @@ new_with_defaults(struct conf **ret, char **ret_error)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		int r = keys[i].def
-			? set_key(c, &keys[i], keys[i].def, NULL, "default", ret_error)
+			? conf_set_key(c, &keys[i], keys[i].def, NULL, "default", ret_error)
 			: 0;
 
 		if (r < 0)
@@ -652,7 +342,7 @@ read_environment(struct conf *c, char **ret_error)
 {
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		const char *v = getenv(keys[i].env);
-		int r = v && *v ? set_key(c, &keys[i], v, NULL, keys[i].env, ret_error) : 0;
+		int r = v && *v ? conf_set_key(c, &keys[i], v, NULL, keys[i].env, ret_error) : 0;
 
 		if (r < 0)
 			return r;
@@ -715,7 +405,7 @@ conf_set(struct conf *c, const char *assignment, char **ret_error)
 
 	*ret_error = NULL;
 	if (!dot || !eq || dot > eq)
-		return finish(fail(ret_error, -EINVAL,
+		return finish(conf_fail(ret_error, -EINVAL,
 				      "-o %.200s: not of the form section.key=value.", assignment),
 			ret_error);
 	section = strndup(assignment, (size_t)(dot - assignment));
@@ -738,8 +428,8 @@ conf_free(struct conf *c)
 	if (!c)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (is_text(&keys[i]))
-			free(*(char **)field(c, &keys[i]));
+		if (conf_key_is_text(&keys[i]))
+			free(*(char **)conf_field(c, &keys[i]));
 	free(c);
 }
 

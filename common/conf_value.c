@@ -1,0 +1,294 @@
+/* One value of the configuration. Invariant: a field is changed only to a value that is of its type and
+ * within the bounds of its row; and each path in it is absolute, since cargo runs the wrapper in many
+ * directories: a relative one would mean another file each time. */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/conf_priv.h"
+#include "common/fs.h"
+
+/* sockaddr_un's path, with its NUL. */
+#define IPC_PATH_MAX 108u
+
+/* In pairs: no, yes. */
+static const char *const bool_words[] = { "no", "yes", "false", "true", "off", "on", "0", "1", NULL };
+
+bool
+conf_key_is_text(const struct key *k)
+{
+	return k->type <= TYPE_NAMES;
+}
+
+void *
+conf_field(struct conf *c, const struct key *k)
+{
+	return (char *)c + k->offset;
+}
+
+/* Errors are sentences for a person: what was in a file is shown, but cannot act on a terminal. */
+int
+conf_fail(char **ret_error, int err, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (r < 0)
+		return -ENOMEM;
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	free(*ret_error);
+	*ret_error = text;
+	return err;
+}
+
+static void
+add_words(struct buf *b, const char *const *words)
+{
+	for (size_t i = 0; words[i]; i++)
+		(void)buf_addf(b, "%s%s", i ? ", " : "", words[i]);
+}
+
+/* One value: checking and turning it into the field's type. Each returns 0, -ENOMEM, or -EINVAL with
+ * what is allowed in `hint`. */
+
+static int
+parse_number(const char *v, bool size, uint64_t *ret)
+{
+	static const char suffixes[] = "KMGT";
+	uint64_t n = 0;
+	const char *s;
+
+	if (!isdigit((unsigned char)*v))
+		return -EINVAL;
+	for (; isdigit((unsigned char)*v); v++)
+		if (__builtin_mul_overflow(n, 10u, &n) ||
+			__builtin_add_overflow(n, (uint64_t)(*v - '0'), &n))
+			return -EINVAL;
+	if (size && *v) {
+		s = strchr(suffixes, toupper((unsigned char)*v));
+		if (!s || __builtin_mul_overflow(n, 1024ull << (10 * (s - suffixes)), &n))
+			return -EINVAL;
+		v++;
+	}
+	if (*v)
+		return -EINVAL;
+	*ret = n;
+	return 0;
+}
+
+static int
+set_number(const struct key *k, const char *v, uint64_t *out, struct buf *hint)
+{
+	bool size = k->type == TYPE_SIZE;
+	uint64_t n;
+
+	if (parse_number(v, size, &n) == 0 && n >= k->min && n <= k->max) {
+		*out = n;
+		return 0;
+	}
+	if (size)
+		(void)buf_addf(hint, "a number of bytes, with K, M, G or T behind it for KiB and so on");
+	else
+		(void)buf_addf(hint, "a whole number, at most %llu", (unsigned long long)k->max);
+	if (k->min)
+		(void)buf_addf(hint, ", at least %llu", (unsigned long long)k->min);
+	return -EINVAL;
+}
+
+static int
+find_word(const char *const *words, const char *v, struct buf *hint)
+{
+	for (int i = 0; words[i]; i++)
+		if (strcasecmp(words[i], v) == 0)
+			return i;
+	add_words(hint, words);
+	return -EINVAL;
+}
+
+static bool
+endpoint_ok(const char *v, bool listen)
+{
+	const char *host, *port;
+	uint64_t n;
+
+	for (const char *p = v; *p; p++)
+		if (!isgraph((unsigned char)*p))
+			return false;
+	/* An abstract socket (ipc://@name) has no permissions: anybody on the machine could come. */
+	if (starts_with(v, "ipc://"))
+		return v[6] == '/' && strlen(v + 6) < IPC_PATH_MAX;
+	if (!starts_with(v, "tcp://") || strlen(v) > 300)
+		return false;
+	host = v + 6;
+	port = strrchr(host, ':');
+	if (!port || port == host || strchr(host, '/'))
+		return false;
+	if (listen && streq(port, ":*"))
+		return true;
+	return parse_number(port + 1, false, &n) == 0 && n >= 1 && n <= 65535;
+}
+
+static bool
+name_ok(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(isalpha((unsigned char)p[i]) || p[i] == '_' ||
+			    (i && isdigit((unsigned char)p[i]))))
+			return false;
+	return n > 0;
+}
+
+static int
+parse_names(const char *v, char **ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	while (*(v += strspn(v, " \t"))) {
+		size_t n = strcspn(v, " \t");
+
+		if (!name_ok(v, n))
+			return -EINVAL;
+		if ((b.n && buf_adds(&b, " ") < 0) || buf_add(&b, v, n) < 0)
+			return -ENOMEM;
+		v += n;
+	}
+	*ret = (char *)steal_ptr(b.p);
+	return 0;
+}
+
+char *
+conf_home_dir(void)
+{
+	const char *env = getenv("HOME");
+	struct passwd pw, *found = NULL;
+	char space[4096];
+
+	if (env && *env == '/')
+		return strdup(env);
+	if (getpwuid_r(getuid(), &pw, space, sizeof(space), &found) == 0 && found &&
+		found->pw_dir && *found->pw_dir == '/')
+		return strdup(found->pw_dir);
+	return NULL;
+}
+
+static int
+parse_path(const char *v, size_t n, const char *base, char **ret)
+{
+	_cleanup_(freep) char *home = NULL;
+	_cleanup_(freep) char *path = strndup(v, n);
+	const char *from = base, *rest = path;
+
+	if (!path)
+		return -ENOMEM;
+	if (starts_with(path, "~/") || streq(path, "~")) {
+		home = conf_home_dir();
+		from = home;
+		rest = path + 1 + (path[1] == '/');
+	}
+	if (*rest != '/' && !from)
+		return -EINVAL;
+	if (from == home && home)
+		while (*rest == '/')
+			rest++;
+	*ret = path_normalize(from ? from : "/", rest);
+	if (!*ret)
+		return -ENOMEM;
+	if (strlen(*ret) < PATH_MAX)
+		return 0;
+	free(steal_ptr(*ret));
+	return -EINVAL;
+}
+
+static int
+parse_paths(const char *v, const char *base, char **ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	for (;;) {
+		size_t n = strcspn(v, ":");
+		_cleanup_(freep) char *path = NULL;
+		int r = n ? parse_path(v, n, base, &path) : 0;
+
+		if (r < 0)
+			return r;
+		if (path && ((b.n && buf_adds(&b, ":") < 0) || buf_adds(&b, path) < 0))
+			return -ENOMEM;
+		if (!v[n])
+			break;
+		v += n + 1;
+	}
+	*ret = (char *)steal_ptr(b.p);
+	return 0;
+}
+
+static int
+set_text(const struct key *k, const char *v, const char *base, char **out, struct buf *hint)
+{
+	_cleanup_(freep) char *fresh = NULL;
+	int r = 0;
+
+	if (!*v) {
+		/* Unset; this takes back what an earlier file said. */
+	} else if (k->type == TYPE_CONNECT || k->type == TYPE_LISTEN) {
+		bool listen = k->type == TYPE_LISTEN;
+
+		r = endpoint_ok(v, listen) ? 0 : -EINVAL;
+		if (r < 0)
+			(void)buf_addf(hint, "tcp://HOST:PORT%s or ipc:///PATH",
+				listen ? " (PORT may be *)" : "");
+		else if (!(fresh = strdup(v)))
+			r = -ENOMEM;
+	} else if (k->type == TYPE_NAMES) {
+		r = parse_names(v, &fresh);
+		if (r == -EINVAL)
+			(void)buf_adds(hint, "names of variables, separated by spaces");
+	} else {
+		bool list = k->type == TYPE_PATHS;
+
+		r = list ? parse_paths(v, base, &fresh) : parse_path(v, strlen(v), base, &fresh);
+		if (r == -EINVAL)
+			(void)buf_addf(hint, "%s that begin%s with / or ~/",
+				list ? "paths, separated by colons," : "a path", list ? "" : "s");
+	}
+	if (r < 0)
+		return r;
+	free(*out);
+	*out = steal_ptr(fresh);
+	return 0;
+}
+
+int
+conf_set_key(struct conf *c, const struct key *k, const char *v, const char *base, const char *where,
+	char **ret_error)
+{
+	_cleanup_(buf_done) struct buf hint = BUF_INIT;
+	int r;
+
+	if (conf_key_is_text(k)) {
+		r = set_text(k, v, base, (char **)conf_field(c, k), &hint);
+	} else if (k->type == TYPE_ENUM || k->type == TYPE_BOOL) {
+		r = find_word(k->type == TYPE_BOOL ? bool_words : k->words, v, &hint);
+		if (r >= 0 && k->type == TYPE_BOOL)
+			*(bool *)conf_field(c, k) = r & 1;
+		else if (r >= 0)
+			*(int *)conf_field(c, k) = r;
+		r = MIN2(r, 0);
+	} else {
+		r = set_number(k, v, conf_field(c, k), &hint);
+	}
+	if (r == -EINVAL)
+		return conf_fail(ret_error, r, "%s: bad value \"%.200s\" for [%s] %s; allowed: %s.", where,
+			v, k->section, k->name, hint.p ? (char *)hint.p : "");
+	return r;
+}
