@@ -1,0 +1,367 @@
+# What every scenario starts with: a private farm of real daemons on ephemeral loopback endpoints with
+# fresh keys, a client's environment that sees nothing of the user's, and waiting on conditions.
+#
+# Nothing here waits for a fixed time: wait_until polls a condition against a deadline. What a
+# scenario starts is ended in teardown by its process id. After a failure the daemons' logs are shown,
+# and kept under $DRAY_TEST_LOGS when that is set.
+#
+# The programs are taken from the build tree $DRAY_BUILD (default: the source tree).
+
+DRAY_TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+DRAY_BUILD=$(cd "${DRAY_BUILD:-$DRAY_TOP}" && pwd)
+DRAY=$DRAY_BUILD/client/dray
+DISPATCH=$DRAY_BUILD/client/dray-dispatch
+COORDINATOR=$DRAY_BUILD/coordinator/dray-coordinator
+WORKER=$DRAY_BUILD/worker/dray-worker
+RAWPEER=$DRAY_BUILD/tests/scenario/rawpeer
+
+. "$DRAY_TOP/tests/real/programs.bash"
+
+setup() {
+  local v p
+  for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER" "$RAWPEER"; do
+    [ -x "$p" ] || { echo "not built: $p (make check-scenario builds it)" >&2; return 1; }
+  done
+  for v in $(compgen -e | grep '^DRAY_' | grep -vE '^DRAY_(TOP|BUILD|TEST_LOGS)$'); do
+    unset "$v"
+  done
+  unset RUSTC_WRAPPER
+  real_clean_env
+  export CARGO_TERM_COLOR=never CARGO_NET_OFFLINE=true
+  FARM=$BATS_TEST_TMPDIR/farm
+  WORK=$BATS_TEST_TMPDIR/work
+  LOGS=$BATS_TEST_TMPDIR/logs
+  JOBS=$BATS_TEST_TMPDIR/cache/jobs.jsonl
+  mkdir -p "$FARM/keys" "$WORK" "$LOGS"
+  chmod 700 "$FARM" "$FARM/keys"
+  : >"$FARM/empty.conf"
+  : >"$FARM/allowed"
+  mkfifo "$FARM/tick"
+  exec {TICK}<>"$FARM/tick"
+  # No file of the user's is read; what a scenario wants is in the environment or on command lines.
+  export DRAY_CONFIG=$FARM/empty.conf DRAY_CACHE_DIR=$BATS_TEST_TMPDIR/cache DRAY_JOB_LOG=$JOBS
+  STARTED=()
+  COORDINATOR_EP=
+  if declare -F scenario_setup >/dev/null; then
+    scenario_setup
+  fi
+}
+
+teardown() {
+  local pid
+  for pid in ${STARTED[@]+"${STARTED[@]}"}; do
+    kill -CONT "$pid" 2>/dev/null || true
+    kill -TERM "$pid" 2>/dev/null || true
+  done
+  for pid in ${STARTED[@]+"${STARTED[@]}"}; do
+    gone_within 5 "$pid" || kill -KILL "$pid" 2>/dev/null || true
+  done
+  if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
+    show_logs
+  fi
+}
+
+show_logs() {
+  local f
+  for f in "$LOGS"/* "$JOBS"; do
+    [ -s "$f" ] || continue
+    printf -- '--- %s\n' "${f##*/}"
+    tail -n 25 "$f" | cut -c1-400
+  done
+  if [ -n "${DRAY_TEST_LOGS:-}" ]; then
+    mkdir -p "$DRAY_TEST_LOGS/$BATS_TEST_NAME"
+    cp -R "$LOGS/." "$DRAY_TEST_LOGS/$BATS_TEST_NAME/"
+    [ ! -f "$JOBS" ] || cp "$JOBS" "$DRAY_TEST_LOGS/$BATS_TEST_NAME/"
+  fi
+}
+
+# ---- waiting
+
+now_ms() {
+  local t=$EPOCHREALTIME
+  printf '%s' $((${t%.*} * 1000 + 10#${t#*.} / 1000))
+}
+
+# One poll's pause: a read from a pipe in which nothing ever is.
+tick() {
+  local nothing
+  read -r -t 0.02 -u "$TICK" nothing || true
+}
+
+# wait_until SECONDS COMMAND…: until the command succeeds; fails when it has not by then.
+wait_until() {
+  local end=$(($(now_ms) + $1 * 1000))
+  shift
+  until "$@"; do
+    if [ "$(now_ms)" -ge "$end" ]; then
+      echo "waited in vain for: $*" >&2
+      return 1
+    fi
+    tick
+  done
+}
+
+is_gone() {
+  local state
+  # A zombie that its parent has not collected yet has ended, too.
+  state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
+  [ -z "$state" ] || [ "$state" = Z ]
+}
+
+gone_within() {
+  wait_until "$1" is_gone "$2" 2>/dev/null
+}
+
+file_has() {
+  grep -qs -- "$2" "$1"
+}
+
+# ---- keys and daemons
+
+# identity NAME: makes $FARM/keys/NAME and NAME.pub once.
+identity() {
+  [ -f "$FARM/keys/$1" ] || "$DRAY" keygen --name "$1" "$FARM/keys/$1" >>"$LOGS/keygen" 2>&1
+}
+
+curve_public() {
+  sed -n 's/^curve-public *= *//p' "$FARM/keys/$1.pub"
+}
+
+# allow ROLE NAME: makes the identity and lets it in.
+allow() {
+  identity "$2"
+  printf '%s %s %s\n' "$1" "$(curve_public "$2")" "$2" >>"$FARM/allowed"
+}
+
+# start_daemon NAME PROGRAM ARGS…: runs it with a ready descriptor; waits until it serves. Sets
+# DAEMON_PID and DAEMON_EP. Fails, with its log, when it ends before.
+start_daemon() {
+  local name=$1 fifo
+  shift
+  start_daemon_unready "$name" "$@"
+  DAEMON_EP=
+  fifo=$FARM/ready.$name
+  read -r -t 30 DAEMON_EP <"$fifo" || true
+  rm -f "$fifo"
+  if [ -z "$DAEMON_EP" ]; then
+    echo "$name did not become ready:" >&2
+    cat "$LOGS/$name" >&2
+    return 1
+  fi
+}
+
+start_daemon_unready() {
+  local name=$1 fifo=$FARM/ready.$1 tick_fd=$TICK
+  shift
+  rm -f "$fifo"
+  mkfifo "$fifo"
+  # Started by the shell itself, so that it is a child and has this pid; without bats' descriptors.
+  (
+    exec 9>"$fifo" {tick_fd}>&- 3>&-
+    exec "$@" --ready-fd 9
+  ) >>"$LOGS/$name" 2>&1 </dev/null &
+  DAEMON_PID=$!
+  STARTED+=("$DAEMON_PID")
+}
+
+# coordinator_start [ARGS…]: on an ephemeral port; after a stop, on the same one again.
+coordinator_start() {
+  identity coordinator
+  start_daemon coordinator "$COORDINATOR" --config "$FARM/empty.conf" \
+    --listen "${COORDINATOR_EP:-tcp://127.0.0.1:*}" --identity "$FARM/keys/coordinator" \
+    --allowed-keys "$FARM/allowed" -o coordinator.heartbeat_ms=300 "$@" || return 1
+  COORDINATOR_PID=$DAEMON_PID
+  COORDINATOR_EP=$DAEMON_EP
+}
+
+# worker_start NAME [ARGS…]: sets WORKER_PID, WORKER_EP, and WORKER_PIDS[NAME].
+declare -A WORKER_PIDS
+worker_start() {
+  local name=$1
+  shift
+  [ -f "$FARM/keys/$name" ] || allow worker "$name"
+  start_daemon "worker-$name" "$WORKER" --config "$FARM/empty.conf" --name "$name" \
+    --coordinator "$COORDINATOR_EP" --coordinator-key "$FARM/keys/coordinator.pub" \
+    --identity "$FARM/keys/$name" --listen 'tcp://127.0.0.1:*' --state-dir "$FARM/state-$name" \
+    --slots 2 -o worker.heartbeat_ms=300 "$@" || return 1
+  WORKER_PID=$DAEMON_PID
+  WORKER_EP=$DAEMON_EP
+  WORKER_PIDS[$name]=$DAEMON_PID
+}
+
+# client_env: from here on cargo goes through dray.
+client_env() {
+  [ -f "$FARM/keys/client" ] || allow client client
+  export RUSTC_WRAPPER=$DRAY DRAY_COORDINATOR=$COORDINATOR_EP DRAY_IDENTITY=$FARM/keys/client
+  export DRAY_COORDINATOR_KEY=$FARM/keys/coordinator.pub
+  export DRAY_OFFLOAD=always DRAY_LINKER=rustc
+}
+
+# The keys come before the coordinator, which reads the list when it starts.
+farm_start() {
+  local n=${1:-1} i
+  allow client client
+  for ((i = 1; i <= n; i++)); do
+    allow worker "w$i"
+  done
+  coordinator_start
+  for ((i = 1; i <= n; i++)); do
+    worker_start "w$i"
+  done
+  client_env
+}
+
+# Kills without a chance to say good-bye, and with it the sandboxes it started.
+kill_hard() {
+  kill -KILL "$1"
+  wait_until 5 is_gone "$1"
+}
+
+# descendants PID: all processes below it, one a line.
+descendants() {
+  local child
+  for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+    printf '%s\n' "$child"
+    descendants "$child"
+  done
+}
+
+# worker_compiles PID CRATE: whether a rustc of this crate runs below that worker. (bwrap and the
+# program's own stub have the compiler's arguments too: only a process named rustc counts.)
+worker_compiles() {
+  local p
+  for p in $(descendants "$1"); do
+    [ "$(cat "/proc/$p/comm" 2>/dev/null)" = rustc ] || continue
+    if tr '\0' '\n' <"/proc/$p/cmdline" 2>/dev/null | grep -qx -- "$2"; then
+      return 0
+    fi
+  done
+  return 1
+}
+worker_idle() {
+  ! worker_compiles "$1" "$2"
+}
+
+# ---- builds
+
+# package DIR NAME [lib|bin]: a package without dependencies.
+package() {
+  local dir=$1 name=$2
+  mkdir -p "$dir/src"
+  cat >"$dir/Cargo.toml" <<EOF
+[package]
+name = "$name"
+version = "0.1.0"
+edition = "2021"
+
+[workspace]
+EOF
+  case ${3:-bin} in
+    lib) echo 'pub fn answer() -> u32 { 42 }' >"$dir/src/lib.rs" ;;
+    bin) printf 'fn main() {\n    println!("hello from %s");\n}\n' "$name" >"$dir/src/main.rs" ;;
+  esac
+}
+
+# depends DIR NAME PATH: a path dependency (the [dependencies] table is begun when there is none).
+depends() {
+  grep -q '^\[dependencies\]' "$1/Cargo.toml" || printf '\n[dependencies]\n' >>"$1/Cargo.toml"
+  printf '%s = { path = "%s" }\n' "$2" "$3" >>"$1/Cargo.toml"
+}
+
+# Sources that take seconds before the rmeta is there (a constant to be computed; below the number of
+# steps at which rustc begins to speak of it), and after it (much code to make from little text).
+slow_before() {
+  cat <<'EOF'
+#![allow(long_running_const_eval)]
+const fn spin(n: u64) -> u64 {
+    let mut x = 1u64;
+    let mut i = 0;
+    while i < n {
+        x = x.wrapping_mul(6364136223846793005).wrapping_add(i);
+        i += 1;
+    }
+    x
+}
+pub const SLOW: u64 = spin(900_000);
+EOF
+}
+slow_after() {
+  local i
+  cat <<'EOF'
+fn one<const N: u64>(a: &[u64]) -> String {
+    let mut v: Vec<u64> = a.iter().map(|x| x.wrapping_mul(N)).filter(|x| x % 3 != N % 3).collect();
+    v.sort();
+    v.dedup();
+    format!("{N} {v:?}")
+}
+pub fn all(a: &[u64]) -> usize {
+    let mut n = 0;
+EOF
+  for ((i = 1; i <= ${1:-1200}; i++)); do
+    echo "    n += one::<$i>(a).len();"
+  done
+  printf '    n\n}\n'
+}
+
+# build LABEL DIR ARGS…: cargo in the foreground; $BUILD_STATUS, $LOGS/LABEL.{out,err}
+build() {
+  local label=$1 dir=$2
+  shift 2
+  BUILD_STATUS=0
+  (cd "$dir" && exec cargo "$@") >"$LOGS/$label.out" 2>"$LOGS/$label.err" </dev/null 3>&- ||
+    BUILD_STATUS=$?
+}
+
+# build_start LABEL DIR ARGS…: in the background, in a process group of its own (as a terminal would
+# start it): $BUILD_PID is its leader.
+build_start() {
+  local label=$1 dir=$2
+  shift 2
+  (cd "$dir" && exec setsid cargo "$@") >"$LOGS/$label.out" 2>"$LOGS/$label.err" </dev/null 3>&- &
+  BUILD_PID=$!
+  STARTED+=("$BUILD_PID")
+}
+
+# build_finish SECONDS: waits for build_start's cargo; $BUILD_STATUS
+build_finish() {
+  gone_within "$1" "$BUILD_PID" || { echo "cargo still runs after $1 s" >&2; return 1; }
+  BUILD_STATUS=0
+  wait "$BUILD_PID" || BUILD_STATUS=$?
+}
+
+# A plain build at the same path, before: what to compare with. Leaves $LOGS/plain.{out,err},
+# $PLAIN_STATUS, and no target directory.
+plain_build() {
+  local dir=$1
+  shift
+  PLAIN_STATUS=0
+  (cd "$dir" && exec env -u RUSTC_WRAPPER cargo "$@") \
+    >"$LOGS/plain.out" 2>"$LOGS/plain.err" </dev/null 3>&- || PLAIN_STATUS=$?
+  rm -rf "$BATS_TEST_TMPDIR/plain-target"
+  if [ -d "$dir/target" ]; then
+    mv "$dir/target" "$BATS_TEST_TMPDIR/plain-target"
+  fi
+}
+
+# Whether everything that plain_build left under deps is there again, byte for byte, and no more.
+same_outputs() {
+  diff -r "$BATS_TEST_TMPDIR/plain-target/debug/deps" "$1/target/debug/deps"
+}
+
+# What was printed, without the time it took.
+same_text() {
+  diff <(sed -E 's/ in ([0-9]+m )?[0-9.]+s$/ in TIME/' "$LOGS/plain.err") \
+    <(sed -E 's/ in ([0-9]+m )?[0-9.]+s$/ in TIME/' "$LOGS/$1.err")
+}
+
+# ---- the job log
+
+# job CRATE FIELD: that field of the crate's last line; empty when there is none.
+job() {
+  jq -rs --arg c "$1" --arg f "$2" 'map(select(.crate == $c)) | last | .[$f] // empty' "$JOBS" 2>/dev/null
+}
+
+# jobs_all FILTER: whether jq's FILTER holds for each unit's line (probes left out), and there is one.
+jobs_all() {
+  jq -es 'map(select(.kind != "probe")) | length > 0 and all(.[]; '"$1"')' "$JOBS" >/dev/null
+}
