@@ -1,0 +1,252 @@
+/* The job log.
+ *
+ * Invariant: a line is whole or it is not there. It is made in memory, bounded, and appended by one
+ * write with O_APPEND, which local file systems do not mix with another's. What does not fit on a
+ * full disk is closed with a newline where possible, so that it spoils no other line.
+ *
+ * Rotation is done by who holds a lock on the very file that is too long, and finds it still under
+ * its name; so many processes at once rotate it once. Nobody waits for that lock. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "common/fs.h"
+#include "common/joblog.h"
+
+#define STRING_MAX 2048 /* a reason or a path; longer ones are cut */
+#define ATTEMPTS_MAX 16
+#define OPEN_TRIES 3
+
+static void
+json_decrefp(json_t **j)
+{
+	json_decref(*j);
+}
+
+/* A JSON string of s, cut to STRING_MAX bytes. Paths and messages may be any bytes, JSON is UTF-8:
+ * in what is not, every byte above ASCII becomes '?'. NULL: out of memory. */
+static json_t *
+text(const char *s)
+{
+	char copy[STRING_MAX];
+	size_t n = strlen(s), i;
+	json_t *j;
+
+	if (n > sizeof(copy)) {
+		n = sizeof(copy);
+		/* not in the middle of a character */
+		while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
+			n--;
+	}
+	j = json_stringn(s, n);
+	if (j != NULL)
+		return j;
+	n = MIN2(n, sizeof(copy));
+	memcpy(copy, s, n);
+	for (i = 0; i < n; i++) {
+		if ((unsigned char)copy[i] >= 0x80)
+			copy[i] = '?';
+	}
+	return json_stringn(copy, n);
+}
+
+/* Each adds one field. Failures (memory) are gathered in *failed, so that callers read as a list.
+ */
+static void
+add(json_t *o, const char *key, json_t *value, bool *failed)
+{
+	if (value == NULL || json_object_set_new_nocheck(o, key, value) < 0)
+		*failed = true;
+}
+
+static void
+add_text(json_t *o, const char *key, const char *s, bool *failed)
+{
+	if (s != NULL)
+		add(o, key, text(s), failed);
+}
+
+static void
+add_number(json_t *o, const char *key, uint64_t v, bool *failed)
+{
+	add(o, key, json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v), failed);
+}
+
+static void
+add_ms(json_t *o, const char *key, uint64_t us, bool *failed)
+{
+	add(o, key, json_real((double)us / 1000.0), failed);
+}
+
+static void
+add_attempts(json_t *o, const char *const *attempts, bool *failed)
+{
+	json_t *list;
+	size_t i;
+
+	if (attempts == NULL || attempts[0] == NULL)
+		return;
+	list = json_array();
+	for (i = 0; list != NULL && attempts[i] != NULL && i < ATTEMPTS_MAX; i++) {
+		if (json_array_append_new(list, text(attempts[i])) < 0)
+			*failed = true;
+	}
+	add(o, "attempts", list, failed);
+}
+
+static void
+add_time(json_t *o, bool *failed)
+{
+	char s[64], out[80];
+	struct timespec now;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (gmtime_r(&now.tv_sec, &tm) == NULL ||
+		strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		return;
+	snprintf(out, sizeof(out), "%s.%03dZ", s, (int)(now.tv_nsec / 1000000));
+	add(o, "time", json_string(out), failed);
+}
+
+static json_t *
+object_of(const struct joblog_entry *e)
+{
+	_cleanup_(json_decrefp) json_t *o = json_object();
+	bool failed = false;
+
+	if (o == NULL)
+		return NULL;
+	add_time(o, &failed);
+	add_text(o, "crate", e->crate != NULL ? e->crate : "", &failed);
+	add_text(o, "package", e->package, &failed);
+	add_text(o, "kind", e->kind, &failed);
+	add_text(o, "where", e->where, &failed);
+	add_text(o, "why", e->why, &failed);
+	add_text(o, "worker", e->worker, &failed);
+	add_text(o, "linker", e->linker, &failed);
+	add_text(o, "out_dir", e->out_dir, &failed);
+	add_attempts(o, e->attempts, &failed);
+	add(o, "exit_status", json_integer(e->exit_status), &failed);
+	add_number(o, "start_us", e->start_us, &failed);
+	add_number(o, "compile_start_us", e->compile_start_us, &failed);
+	add_number(o, "rmeta_us", e->rmeta_us, &failed);
+	add_number(o, "end_us", e->end_us, &failed);
+	add_ms(o, "wall_ms", e->end_us > e->start_us ? e->end_us - e->start_us : 0, &failed);
+	add_ms(o, "pack_ms", e->pack_us, &failed);
+	add_ms(o, "queue_ms", e->queue_us, &failed);
+	add_ms(o, "upload_ms", e->upload_us, &failed);
+	add_ms(o, "compile_ms", e->compile_us, &failed);
+	add_ms(o, "download_ms", e->download_us, &failed);
+	add_ms(o, "slot_wait_ms", e->slot_wait_us, &failed);
+	add_ms(o, "link_ms", e->link_us, &failed);
+	add_number(o, "bytes_sent", e->bytes_sent, &failed);
+	add_number(o, "bytes_received", e->bytes_received, &failed);
+	return failed ? NULL : steal_ptr(o);
+}
+
+static int
+line_of(const struct joblog_entry *e, struct buf *ret)
+{
+	_cleanup_(json_decrefp) json_t *o = object_of(e);
+	_cleanup_(freep) char *s = NULL;
+	int r;
+
+	if (o != NULL)
+		s = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
+	if (s == NULL)
+		return -ENOMEM;
+	r = buf_adds(ret, s);
+	return r < 0 ? r : buf_add(ret, "\n", 1);
+}
+
+/* Opens for appending, with its directory. O_NONBLOCK: a fifo without a reader must not hold a
+ * build. */
+static int
+open_log(const char *path)
+{
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd, r;
+
+	fd = open(path, flags, 0600);
+	if (fd < 0 && errno == ENOENT) {
+		r = fs_mkdir_parent(path, 0700);
+		if (r < 0)
+			return r;
+		fd = open(path, flags, 0600);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* Renames the open log, when it is still the one at path and nobody else is at it. */
+static int
+rotate(const char *path, int fd, const struct stat *opened)
+{
+	_cleanup_(freep) char *old = NULL;
+	struct stat st;
+	int r = 0;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	if (stat(path, &st) == 0 && st.st_ino == opened->st_ino && st.st_dev == opened->st_dev) {
+		if (asprintf(&old, "%s.1", path) < 0)
+			r = -ENOMEM;
+		else if (rename(path, old) < 0)
+			r = -errno;
+	}
+	flock(fd, LOCK_UN);
+	return r;
+}
+
+/* The log to append n bytes to, rotated when they would not fit. */
+static int
+open_with_room(const char *path, uint64_t limit, size_t n)
+{
+	struct stat st;
+	int tries, fd, r;
+
+	for (tries = 0;; tries++) {
+		fd = open_log(path);
+		if (fd < 0 || limit == 0 || tries == OPEN_TRIES)
+			return fd;
+		if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 ||
+			(uint64_t)st.st_size + n <= limit)
+			return fd;
+		r = rotate(path, fd, &st);
+		close(fd);
+		if (r < 0)
+			return r;
+	}
+}
+
+int
+joblog_append(const char *path, uint64_t limit, const struct joblog_entry *e)
+{
+	_cleanup_(buf_done) struct buf line = BUF_INIT;
+	_cleanup_(closep) int fd = -1;
+	ssize_t w;
+	int r;
+
+	r = line_of(e, &line);
+	if (r < 0)
+		return r;
+	fd = open_with_room(path, limit, line.n);
+	if (fd < 0)
+		return fd;
+	do
+		w = write(fd, line.p, line.n);
+	while (w < 0 && errno == EINTR);
+	if (w < 0)
+		return -errno;
+	if ((size_t)w == line.n)
+		return 0;
+	if (write(fd, "\n", 1) < 0)
+		return -errno;
+	return -EIO;
+}

@@ -1,0 +1,399 @@
+/* What is remembered of files, artifacts and toolchains.
+ *
+ * Invariant: a record is used only while the file it speaks of has the stat that is in the record,
+ * and a digest is recorded only when any later change of the file must change that stat. Keys are
+ * the file's device and inode, or a name's digest (LMDB's keys are short), so a new record replaces
+ * the stale one.
+ *
+ *   digests    device, inode      -> stat, digest
+ *   artifacts  SHA-256 of path    -> stat, then each extern and its NUL
+ *   notes      SHA-256 of name    -> the bytes given
+ *
+ * New records wait in memory, where they are found too, and go out in one transaction.
+ * A struct memo belongs to one thread; a process opens a directory's memo once at a time (LMDB). */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/memo.h"
+#include "common/memo_priv.h"
+
+#define BATCH 256 /* records that wait at most: they are searched one by one */
+#define VALUE_MAX (4u << 20)
+#define HASH_TRIES 3
+
+/* A change this long after the last one gets another time stamp: the kernel's clock for them ticks
+ * every 1 to 10 ms. A file system that keeps whole seconds (or two: FAT) shows by its zeros. */
+#define FINE_NS 100000000LL
+#define COARSE_NS 2100000000LL
+
+/* What tells one state of a file from another. */
+struct file_state {
+	uint64_t dev, ino, size;
+	int64_t mtime_s, mtime_ns, ctime_s, ctime_ns;
+};
+
+struct digest_record {
+	struct file_state state;
+	struct digest digest;
+};
+
+struct memo {
+	struct memo_file file;
+	struct memo_put pending[BATCH];
+	size_t n_pending;
+};
+
+static struct file_state
+state_of(const struct stat *st)
+{
+	return (struct file_state){ .dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.mtime_s = st->st_mtim.tv_sec,
+		.mtime_ns = st->st_mtim.tv_nsec,
+		.ctime_s = st->st_ctim.tv_sec,
+		.ctime_ns = st->st_ctim.tv_nsec };
+}
+
+static bool
+state_eq(const struct file_state *a, const struct file_state *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+int
+memo_open(const char *dir, struct memo **ret)
+{
+	_cleanup_(freep) struct memo *m = calloc(1, sizeof(*m));
+	int r;
+
+	*ret = NULL;
+	if (m == NULL)
+		return -ENOMEM;
+	r = memo_file_open(dir, &m->file);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(m);
+	return 0;
+}
+
+static void
+drop_pending(struct memo *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->n_pending; i++) {
+		free(m->pending[i].key);
+		free(m->pending[i].value);
+	}
+	m->n_pending = 0;
+}
+
+int
+memo_flush(struct memo *m)
+{
+	int r;
+
+	if (m == NULL || m->n_pending == 0)
+		return 0;
+	r = memo_file_put(&m->file, m->pending, m->n_pending);
+	if (r < 0)
+		log_debug("memo: %zu records are not kept: error %d", m->n_pending, -r);
+	drop_pending(m);
+	return r;
+}
+
+void
+memo_close(struct memo *m)
+{
+	if (m == NULL)
+		return;
+	(void)memo_flush(m);
+	memo_file_done(&m->file);
+	free(m);
+}
+
+void
+memo_closep(struct memo **m)
+{
+	memo_close(*m);
+	*m = NULL;
+}
+
+static struct memo_put *
+find_pending(struct memo *m, enum memo_db db, const void *key, size_t key_n)
+{
+	size_t i;
+
+	for (i = 0; i < m->n_pending; i++) {
+		struct memo_put *p = &m->pending[i];
+
+		if (p->db == db && p->key_n == key_n && memcmp(p->key, key, key_n) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+/* Puts a record to be written. Owns value, also on failure. */
+static int
+put(struct memo *m, enum memo_db db, const void *key, size_t key_n, void *value, size_t value_n)
+{
+	struct memo_put *p = find_pending(m, db, key, key_n);
+	void *copy;
+
+	if (p != NULL) {
+		free(p->value);
+		p->value = value;
+		p->value_n = value_n;
+		return 0;
+	}
+	copy = malloc(key_n);
+	if (copy == NULL) {
+		free(value);
+		return -ENOMEM;
+	}
+	memcpy(copy, key, key_n);
+	if (m->n_pending == BATCH)
+		(void)memo_flush(m);
+	m->pending[m->n_pending++] = (struct memo_put){ db, copy, key_n, value, value_n };
+	return 0;
+}
+
+static int
+get(struct memo *m, enum memo_db db, const void *key, size_t key_n, memo_found_fn found, void *arg)
+{
+	const struct memo_put *p = find_pending(m, db, key, key_n);
+
+	if (p != NULL)
+		return found(arg, p->value, p->value_n);
+	return memo_file_get(&m->file, db, key, key_n, found, arg);
+}
+
+static int
+digest_found(void *arg, const void *p, size_t n)
+{
+	if (n != sizeof(struct digest_record))
+		return -ENOENT;
+	memcpy(arg, p, n);
+	return 0;
+}
+
+static bool
+recall_digest(struct memo *m, const struct stat *st, struct digest *ret)
+{
+	struct file_state now = state_of(st);
+	struct digest_record rec;
+	uint64_t key[2] = { now.dev, now.ino };
+
+	if (m == NULL || get(m, MEMO_DIGESTS, key, sizeof(key), digest_found, &rec) < 0 ||
+		!state_eq(&rec.state, &now))
+		return false;
+	*ret = rec.digest;
+	return true;
+}
+
+static void
+remember_digest(struct memo *m, const struct stat *st, const struct digest *d)
+{
+	struct digest_record *rec = malloc(sizeof(*rec));
+	uint64_t key[2] = { st->st_dev, st->st_ino };
+
+	if (rec == NULL)
+		return;
+	*rec = (struct digest_record){ state_of(st), *d };
+	(void)put(m, MEMO_DIGESTS, key, sizeof(key), rec, sizeof(*rec));
+}
+
+/* Whether t lies at least ns before now. */
+static bool
+is_before(const struct timespec *t, const struct timespec *now, int64_t ns)
+{
+	if (t->tv_sec > now->tv_sec)
+		return false;
+	if (now->tv_sec - t->tv_sec > 60)
+		return true;
+	return (now->tv_sec - t->tv_sec) * 1000000000LL + now->tv_nsec - t->tv_nsec >= ns;
+}
+
+/* Whether a change made after `begun` cannot leave this stat as it is. */
+static bool
+is_settled(const struct stat *st, const struct timespec *begun)
+{
+	int64_t ns = st->st_mtim.tv_nsec == 0 ? COARSE_NS : FINE_NS;
+
+	return is_before(&st->st_mtim, begun, ns) && is_before(&st->st_ctim, begun, ns);
+}
+
+/* Hashes the file once. -EAGAIN when it changed meanwhile. *ret_begun: when the reading began. */
+static int
+hash_once(const char *path, struct digest *ret, struct stat *ret_st, struct timespec *ret_begun)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct file_state before, after;
+	struct stat st;
+	uint64_t size;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	before = state_of(&st);
+	clock_gettime(CLOCK_REALTIME, ret_begun);
+	r = digest_fd(fd, ret, &size);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	after = state_of(&st);
+	if (!state_eq(&before, &after) || size != after.size)
+		return -EAGAIN;
+	*ret_st = st;
+	return 0;
+}
+
+int
+memo_digest_file(struct memo *m, const char *path, struct digest *ret, struct stat *ret_st)
+{
+	struct timespec begun = { 0, 0 };
+	struct digest d;
+	struct stat st;
+	int r, tries;
+
+	if (m != NULL && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		recall_digest(m, &st, ret)) {
+		if (ret_st != NULL)
+			*ret_st = st;
+		return 0;
+	}
+	for (r = -EAGAIN, tries = 0; r == -EAGAIN && tries < HASH_TRIES; tries++)
+		r = hash_once(path, &d, &st, &begun);
+	if (r < 0)
+		return r;
+	if (m != NULL && is_settled(&st, &begun))
+		remember_digest(m, &st, &d);
+	*ret = d;
+	if (ret_st != NULL)
+		*ret_st = st;
+	return 0;
+}
+
+int
+memo_set_artifact(struct memo *m, const char *path, const struct strv *externs)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct file_state state;
+	struct digest key;
+	struct stat st;
+	size_t i, n;
+	int r;
+
+	if (m == NULL)
+		return 0;
+	if (stat(path, &st) < 0)
+		return -errno;
+	state = state_of(&st);
+	r = digest_bytes(path, strlen(path), &key);
+	if (r == 0)
+		r = buf_add(&b, &state, sizeof(state));
+	for (i = 0; r == 0 && i < externs->n; i++)
+		r = buf_add(&b, externs->v[i], strlen(externs->v[i]) + 1);
+	if (r < 0)
+		return r;
+	if (b.n > VALUE_MAX)
+		return -E2BIG;
+	n = b.n;
+	return put(m, MEMO_ARTIFACTS, key.b, DIGEST_SIZE, steal_ptr(b.p), n);
+}
+
+struct artifact_query {
+	struct file_state now;
+	struct strv *externs;
+};
+
+static int
+artifact_found(void *arg, const void *p, size_t n)
+{
+	const struct artifact_query *q = arg;
+	const char *s = p;
+	size_t at = sizeof(q->now);
+
+	if (n < at || memcmp(p, &q->now, sizeof(q->now)) != 0)
+		return -ENOENT;
+	if (n > at && s[n - 1] != '\0')
+		return -ENOENT;
+	while (at < n) {
+		int r = strv_add(q->externs, s + at);
+
+		if (r < 0)
+			return r;
+		at += strlen(s + at) + 1;
+	}
+	return 0;
+}
+
+int
+memo_get_artifact(struct memo *m, const char *path, struct strv *ret)
+{
+	_cleanup_(strv_done) struct strv externs = STRV_INIT;
+	struct artifact_query q = { .externs = &externs };
+	struct digest key;
+	struct stat st;
+	int r;
+
+	if (m == NULL || stat(path, &st) < 0)
+		return -ENOENT;
+	q.now = state_of(&st);
+	r = digest_bytes(path, strlen(path), &key);
+	if (r == 0)
+		r = get(m, MEMO_ARTIFACTS, key.b, DIGEST_SIZE, artifact_found, &q);
+	if (r < 0)
+		return r == -ENOMEM ? r : -ENOENT;
+	return externs.n > 0 ? strv_add_all(ret, externs.v) : 0;
+}
+
+int
+memo_set_note(struct memo *m, const char *name, const void *p, size_t n)
+{
+	struct digest key;
+	void *copy;
+	int r;
+
+	if (m == NULL)
+		return 0;
+	if (n > VALUE_MAX)
+		return -E2BIG;
+	r = digest_bytes(name, strlen(name), &key);
+	if (r < 0)
+		return r;
+	copy = malloc(n > 0 ? n : 1);
+	if (copy == NULL)
+		return -ENOMEM;
+	if (n > 0)
+		memcpy(copy, p, n);
+	return put(m, MEMO_NOTES, key.b, DIGEST_SIZE, copy, n);
+}
+
+static int
+note_found(void *arg, const void *p, size_t n)
+{
+	return n > 0 ? buf_add(arg, p, n) : 0;
+}
+
+int
+memo_get_note(struct memo *m, const char *name, struct buf *ret)
+{
+	struct digest key;
+	int r;
+
+	if (m == NULL)
+		return -ENOENT;
+	r = digest_bytes(name, strlen(name), &key);
+	if (r == 0)
+		r = get(m, MEMO_NOTES, key.b, DIGEST_SIZE, note_found, ret);
+	return r < 0 && r != -ENOMEM ? -ENOENT : r;
+}
