@@ -313,11 +313,12 @@ build() {
 }
 
 # build_start LABEL DIR ARGS…: in the background, in a process group of its own (as a terminal would
-# start it): $BUILD_PID is its leader.
+# start it): $BUILD_PID is its leader. A shell starts background commands with SIGINT ignored, which
+# would be inherited all the way down: a terminal's are not.
 build_start() {
   local label=$1 dir=$2
   shift 2
-  (cd "$dir" && exec setsid cargo "$@") >"$LOGS/$label.out" 2>"$LOGS/$label.err" </dev/null 3>&- &
+  (cd "$dir" && exec env --default-signal=INT,QUIT setsid cargo "$@") >"$LOGS/$label.out" 2>"$LOGS/$label.err" </dev/null 3>&- &
   BUILD_PID=$!
   STARTED+=("$BUILD_PID")
 }

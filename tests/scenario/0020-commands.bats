@@ -1,0 +1,160 @@
+#!/usr/bin/env bats
+# The command lines: help, versions, manual pages, keys, configuration errors.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+
+MAN=$DRAY_TOP/man
+
+# page PROGRAM: its manual page's file.
+page() {
+  local f
+  for f in "$MAN/$1".[0-9]; do
+    [ -f "$f" ] && printf '%s' "$f" && return 0
+  done
+  echo "no manual page for $1" >&2
+  return 1
+}
+# plain FILE: its text, with roff's escaped hyphens made plain.
+plain() {
+  sed -e 's/\\-/-/g' -e 's/\\f[BIRP]//g' "$1"
+}
+options_of() {
+  "$@" --help 2>&1 | grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z-]*' | sed 's/^[^-]*//' | sort -u
+}
+
+@test "each program has --help and --version, on stdout, with status 0" {
+  local p
+  for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER"; do
+    "$p" --help >"$LOGS/help" 2>"$LOGS/help.err"
+    grep -qi usage "$LOGS/help"
+    [ ! -s "$LOGS/help.err" ]
+    "$p" --version >"$LOGS/version"
+    grep -qE '^dray.* [0-9]+\.[0-9]+\.[0-9]+' "$LOGS/version"
+  done
+}
+
+@test "every option in --help is in the manual page" {
+  local p o text
+  for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER"; do
+    text=$(plain "$(page "${p##*/}")")
+    [ -n "$(options_of "$p")" ]
+    for o in $(options_of "$p"); do
+      grep -qE -- "(^|[^[:alnum:]-])$o([^[:alnum:]-]|\$)" <<<"$text" ||
+        { echo "${p##*/}: $o is not in its page"; return 1; }
+    done
+  done
+}
+
+@test "every command of dray's --help is in its manual page" {
+  local c text
+  text=$(plain "$(page dray)")
+  for c in up run env keygen doctor; do
+    "$DRAY" --help | grep -qw -- "$c"
+    grep -qE "^\.(SS|TP|B|BR|IP).*\b$c\b|^$c\b" <<<"$text" || { echo "$c is not in dray's page"; return 1; }
+  done
+}
+
+@test "every configuration key is in dray.conf.5" {
+  local key keys text
+  text=$(plain "$MAN/dray.conf.5")
+  keys=$(sed -nE 's/^[[:space:]]*(char \*|int |bool |uint64_t )([a-z_]+);.*/\2/p' \
+    "$DRAY_TOP/common/conf.h")
+  [ "$(wc -l <<<"$keys")" -gt 25 ]
+  for key in $keys; do
+    grep -qw -- "$key" <<<"$text" || { echo "$key is not in dray.conf.5"; return 1; }
+  done
+}
+
+@test "an unknown option, or none where one is needed, is refused with a hint" {
+  local p
+  for p in "$DRAY" "$COORDINATOR" "$WORKER"; do
+    run "$p" --no-such-option
+    [ "$status" -ne 0 ]
+    [[ "$output" == *no-such-option* ]]
+  done
+}
+
+@test "keygen makes a private file and a public one, and overwrites nothing" {
+  identity somebody
+  [ "$(stat -c %a "$FARM/keys/somebody")" = 600 ]
+  grep -q '^curve-secret' "$FARM/keys/somebody"
+  run ! grep -q secret "$FARM/keys/somebody.pub"
+  [ "$(curve_public somebody | tr -d '\n' | wc -c)" -eq 40 ]
+  cp "$FARM/keys/somebody" "$FARM/keys/before"
+  run "$DRAY" keygen --name somebody "$FARM/keys/somebody"
+  [ "$status" -ne 0 ]
+  cmp "$FARM/keys/somebody" "$FARM/keys/before"
+}
+
+@test "an identity that others can read is refused" {
+  identity coordinator
+  chmod 644 "$FARM/keys/coordinator"
+  run "$COORDINATOR" --config "$FARM/empty.conf" --listen 'tcp://127.0.0.1:*' \
+    --identity "$FARM/keys/coordinator" --allowed-keys "$FARM/allowed"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"$FARM/keys/coordinator"* ]]
+}
+
+@test "TCP without keys is refused, on the loopback address too" {
+  run "$COORDINATOR" --config "$FARM/empty.conf" --listen 'tcp://127.0.0.1:*'
+  [ "$status" -ne 0 ]
+  [ -n "$output" ]
+}
+
+@test "a bad configuration names file, line and what is allowed" {
+  printf '[client]\n\noffload = perhaps\n' >"$FARM/bad.conf"
+  run env DRAY_CONFIG="$FARM/bad.conf" "$DRAY" env
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"$FARM/bad.conf"*3* ]]
+  [[ "$output" == *auto*always*never* ]]
+
+  printf '[client]\nno_such_key = 1\n' >"$FARM/bad.conf"
+  run "$COORDINATOR" --config "$FARM/bad.conf"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"$FARM/bad.conf"*2*no_such_key* ]]
+
+  run env DRAY_OFFLOAD=perhaps "$DRAY" env
+  [ "$status" -ne 0 ]
+  [[ "$output" == *DRAY_OFFLOAD*auto*always*never* ]]
+}
+
+@test "a bad configuration does not stop a build" {
+  package "$WORK/hello" hello
+  plain_build "$WORK/hello" build
+  printf '[client]\nnonsense = 1\n' >"$FARM/bad.conf"
+  export RUSTC_WRAPPER=$DRAY DRAY_CONFIG=$FARM/bad.conf
+  build first "$WORK/hello" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/hello"
+}
+
+@test "doctor is content with a farm that works, and says what is wrong with none" {
+  farm_start
+  run "$DRAY" doctor
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"$COORDINATOR_EP"* ]]
+  kill -TERM "$COORDINATOR_PID"
+  wait_until 5 is_gone "$COORDINATOR_PID"
+  run "$DRAY" doctor
+  echo "$output"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"$COORDINATOR_EP"* ]]
+}
+
+@test "env and run set what cargo needs" {
+  farm_start
+  run "$DRAY" env
+  [ "$status" -eq 0 ]
+  [[ "$output" == *RUSTC_WRAPPER=*dray* ]]
+  run env -u RUSTC_WRAPPER "$DRAY" run -- sh -c 'echo "$RUSTC_WRAPPER $CARGO_BUILD_JOBS"; exit 7'
+  echo "$output"
+  [ "$status" -eq 7 ]
+  [[ "$output" == */dray\ [1-9]* ]]
+}
+
+@test "the worker lists its toolchains" {
+  run "$WORKER" --config "$FARM/empty.conf" --state-dir "$FARM/state" --list-toolchains
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"$(rustc -vV | sed -n 's/^release: //p')"* ]]
+}

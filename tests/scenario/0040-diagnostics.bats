@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# What rustc says is said: the same bytes, the same status.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+
+# Names that rustc draws at random in a linker's command line.
+same_but_random() {
+  sed -i -E -e 's,/rustc[A-Za-z0-9]{6}/,/rustcRANDOM/,g' -e 's/\.[0-9a-z]{7}\.rcgu\.o/.RANDOM.rcgu.o/g' \
+    "$LOGS/plain.err" "$LOGS/$1.err"
+  same_text "$1"
+}
+
+@test "warnings, with colours" {
+  export CARGO_TERM_COLOR=always
+  package "$WORK/warns" warns
+  printf 'fn main() {\n    let größe = 1;\n    let v: Vec<u8> = Vec::new();\n}\nfn dead() {}\n' \
+    >"$WORK/warns/src/main.rs"
+  plain_build "$WORK/warns" build
+  farm_start
+  build first "$WORK/warns" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  grep -q $'\033' "$LOGS/first.err"
+  grep -q größe "$LOGS/first.err"
+  same_text first
+  [ "$(job warns where)" = farm ]
+}
+
+@test "a type error: text, status, and nothing left behind" {
+  program_prepare type-error "$WORK/e"
+  plain_build "$WORK/e" build
+  farm_start
+  build first "$WORK/e" build
+  [ "$PLAIN_STATUS" -ne 0 ]
+  [ "$BUILD_STATUS" -eq "$PLAIN_STATUS" ]
+  same_text first
+  same_outputs "$WORK/e"
+}
+
+@test "a link error" {
+  program_prepare link-error "$WORK/e"
+  plain_build "$WORK/e" build
+  farm_start
+  build first "$WORK/e" build
+  [ "$PLAIN_STATUS" -ne 0 ]
+  [ "$BUILD_STATUS" -eq "$PLAIN_STATUS" ]
+  grep -q 'undefined symbol' "$LOGS/first.err"
+  same_but_random first
+}
+
+@test "a proc-macro that panics" {
+  package "$WORK/app" app
+  package "$WORK/app/mac" mac lib
+  printf '\n[lib]\nproc-macro = true\n' >>"$WORK/app/mac/Cargo.toml"
+  sed -i '/^\[workspace\]/d' "$WORK/app/mac/Cargo.toml"
+  printf '#[proc_macro]\npub fn no(_: proc_macro::TokenStream) -> proc_macro::TokenStream { panic!("no, ü") }\n' \
+    >"$WORK/app/mac/src/lib.rs"
+  depends "$WORK/app" mac mac
+  printf 'fn main() { mac::no!(); }\n' >"$WORK/app/src/main.rs"
+  # The thread's number is in the panic's own line, which is rustc's stderr and no JSON.
+  plain_build "$WORK/app" build
+  farm_start
+  build first "$WORK/app" build
+  [ "$BUILD_STATUS" -eq "$PLAIN_STATUS" ]
+  grep -q 'no, ü' "$LOGS/first.err"
+  sed -i -E "s/\([0-9]+\) panicked/panicked/" "$LOGS/plain.err" "$LOGS/first.err"
+  same_text first
+}
+
+@test "JSON messages on stdout" {
+  package "$WORK/warns" warns
+  printf 'fn main() { let unused = 1; }\n' >"$WORK/warns/src/main.rs"
+  plain_build "$WORK/warns" build --message-format=json
+  farm_start
+  build first "$WORK/warns" build --message-format=json
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ -s "$LOGS/plain.out" ]
+  diff "$LOGS/plain.out" "$LOGS/first.out"
+}
+
+@test "check and clippy" {
+  package "$WORK/warns" warns
+  printf 'fn main() {\n    let v: Vec<u8> = vec![1];\n    if v.len() == 0 { return; }\n}\n' \
+    >"$WORK/warns/src/main.rs"
+  farm_start
+  local c
+  for c in check clippy; do
+    rm -rf "$WORK/warns/target"
+    : >"$JOBS"
+    plain_build "$WORK/warns" $c
+    build $c "$WORK/warns" $c
+    [ "$BUILD_STATUS" -eq 0 ]
+    same_text $c
+    same_outputs "$WORK/warns"
+    [ "$(job warns where)" = farm ]
+  done
+  grep -q is_empty "$LOGS/clippy.err"
+}
+
+@test "probes, stdin and unknown options are the real compiler's" {
+  local rustc
+  rustc=$(rustc --print sysroot)/bin/rustc
+  farm_start
+  diff <("$DRAY" "$rustc" -vV) <("$rustc" -vV)
+  diff <("$DRAY" "$rustc" --print cfg) <("$rustc" --print cfg)
+  mkdir -p "$WORK/a" "$WORK/b"
+  printf 'pub fn f() {}\n' | "$DRAY" "$rustc" - --crate-name x --crate-type lib --emit metadata --out-dir "$WORK/a"
+  [ -f "$WORK/a/libx.rmeta" ]
+  "$DRAY" "$rustc" --no-such-option >"$LOGS/dray.out" 2>"$LOGS/dray.err" && return 1
+  "$rustc" --no-such-option >"$LOGS/rustc.out" 2>"$LOGS/rustc.err" && return 1
+  diff "$LOGS/rustc.err" "$LOGS/dray.err"
+}
+
+@test "a compiler that is not there" {
+  run "$DRAY" "$WORK/no-such-rustc" -vV
+  [ "$status" -ne 0 ]
+}

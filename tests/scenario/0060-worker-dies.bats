@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# A worker is killed: the job goes to another one, or is done here; the result is plain cargo's.
+. "$BATS_TEST_DIRNAME/lib.bash"
+
+# A library that takes its time before or after its rmeta, and a program on it.
+slow_app() {
+  package "$WORK/app" app
+  package "$WORK/app/slow" slow lib
+  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
+  depends "$WORK/app" slow slow
+  "slow_$1" >"$WORK/app/slow/src/lib.rs"
+  case $1 in
+    before) printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$WORK/app/src/main.rs" ;;
+    after) printf 'fn main() { println!("{}", slow::all(&[1, 2])); }\n' >"$WORK/app/src/main.rs" ;;
+  esac
+  plain_build "$WORK/app" build
+}
+
+find_victim() {
+  local name
+  VICTIM=
+  for name in "${!WORKER_PIDS[@]}"; do
+    if worker_compiles "${WORKER_PIDS[$name]}" slow; then
+      VICTIM=$name
+      return 0
+    fi
+  done
+  return 1
+}
+rmeta_at_worker() {
+  compgen -G "$FARM/state-$VICTIM/*/*/*/libslow-*.rmeta" >/dev/null ||
+    [ -n "$(find "$FARM/state-$VICTIM" -name 'libslow-*.rmeta' -print -quit 2>/dev/null)" ]
+}
+rmeta_here() {
+  compgen -G "$WORK/app/target/debug/deps/libslow-*.rmeta" >/dev/null
+}
+
+# outcome WHERE: the build is well, and the slow library's line tells what happened.
+outcome() {
+  build_finish 90
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+  same_text first
+  [ "$(job slow where)" = "$1" ]
+  job slow attempts | grep -q "$VICTIM"
+  is_gone "${WORKER_PIDS[$VICTIM]}"
+}
+
+@test "before the rmeta; another worker does it" {
+  slow_app before
+  farm_start 2
+  build_start first "$WORK/app" build
+  wait_until 30 find_victim
+  ! rmeta_here
+  kill_hard "${WORKER_PIDS[$VICTIM]}"
+  outcome farm
+}
+
+@test "before the rmeta; there is no other worker" {
+  slow_app before
+  farm_start 1
+  build_start first "$WORK/app" build
+  wait_until 30 find_victim
+  kill_hard "${WORKER_PIDS[$VICTIM]}"
+  outcome local
+}
+
+@test "as the rmeta has been made there" {
+  slow_app after
+  farm_start 2
+  build_start first "$WORK/app" build
+  wait_until 30 find_victim
+  wait_until 30 rmeta_at_worker
+  kill_hard "${WORKER_PIDS[$VICTIM]}"
+  build_finish 90
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+  same_text first
+}
+
+@test "after the rmeta was announced; another worker does the rest" {
+  slow_app after
+  farm_start 2
+  build_start first "$WORK/app" build
+  wait_until 30 find_victim
+  wait_until 30 rmeta_here
+  local before
+  before=$(stat -c '%i %Y %Z' "$WORK/app/target/debug/deps/"libslow-*.rmeta)
+  kill_hard "${WORKER_PIDS[$VICTIM]}"
+  outcome farm
+  # A promise is kept, not made again.
+  [ "$(stat -c '%i %Y %Z' "$WORK/app/target/debug/deps/"libslow-*.rmeta)" = "$before" ]
+  build again "$WORK/app" build
+  ! grep -q Compiling "$LOGS/again.err"
+}
+
+@test "after the rmeta was announced; there is no other worker" {
+  slow_app after
+  farm_start 1
+  build_start first "$WORK/app" build
+  wait_until 30 find_victim
+  wait_until 30 rmeta_here
+  kill_hard "${WORKER_PIDS[$VICTIM]}"
+  outcome local
+  build again "$WORK/app" build
+  ! grep -q Compiling "$LOGS/again.err"
+}
+
+@test "a worker that stands still is given up" {
+  slow_app before
+  farm_start 2
+  build_start first "$WORK/app" build
+  wait_until 30 find_victim
+  kill -STOP "${WORKER_PIDS[$VICTIM]}"
+  build_finish 90
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+  job slow attempts | grep -q "$VICTIM"
+}
+
+@test "the sandboxes of a killed worker end with it" {
+  slow_app before
+  farm_start 1
+  build_start first "$WORK/app" build
+  wait_until 30 find_victim
+  local p pids
+  pids=$(descendants "${WORKER_PIDS[$VICTIM]}")
+  [ -n "$pids" ]
+  kill_hard "${WORKER_PIDS[$VICTIM]}"
+  for p in $pids; do
+    wait_until 5 is_gone "$p"
+  done
+  build_finish 90
+}
+
+@test "SIGTERM: the running job is finished, then the worker ends with status 0" {
+  slow_app before
+  farm_start 1
+  build_start first "$WORK/app" build
+  wait_until 30 find_victim
+  kill -TERM "${WORKER_PIDS[$VICTIM]}"
+  build_finish 90
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job slow where)" = farm ]
+  [ -z "$(job slow attempts | tr -d '[] \n')" ]
+  wait_until 10 is_gone "${WORKER_PIDS[$VICTIM]}"
+  wait "${WORKER_PIDS[$VICTIM]}"
+}

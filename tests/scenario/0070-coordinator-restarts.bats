@@ -1,0 +1,73 @@
+#!/usr/bin/env bats
+# The coordinator is away for a while: what runs goes on, what comes later finds the new one.
+. "$BATS_TEST_DIRNAME/lib.bash"
+
+has_workers() {
+  [ "$("$DISPATCH" --status --json 2>/dev/null | jq -r '.workers // 0')" -eq "$1" ]
+}
+
+@test "killed and started again in the middle of a build" {
+  package "$WORK/app" app
+  package "$WORK/app/slow" slow lib
+  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
+  depends "$WORK/app" slow slow
+  slow_before | sed 's/900_000/1_800_000/' >"$WORK/app/slow/src/lib.rs"
+  printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$WORK/app/src/main.rs"
+  plain_build "$WORK/app" build
+  farm_start
+  build_start first "$WORK/app" build
+  wait_until 30 worker_compiles "$WORKER_PID" slow
+  kill_hard "$COORDINATOR_PID"
+  coordinator_start
+  wait_until 10 has_workers 1
+  worker_compiles "$WORKER_PID" slow
+  build_finish 90
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+  same_text first
+  [ "$(job slow where)" = farm ]
+  [ -z "$(job slow attempts | tr -d '[] \n')" ]
+  [ "$(job app where)" = farm ]
+}
+
+@test "killed for good: the running job is finished, the rest is done here" {
+  package "$WORK/app" app
+  package "$WORK/app/slow" slow lib
+  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
+  depends "$WORK/app" slow slow
+  slow_before >"$WORK/app/slow/src/lib.rs"
+  printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$WORK/app/src/main.rs"
+  plain_build "$WORK/app" build
+  farm_start
+  build_start first "$WORK/app" build
+  wait_until 30 worker_compiles "$WORKER_PID" slow
+  kill_hard "$COORDINATOR_PID"
+  build_finish 90
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+  [ "$(job slow where)" = farm ]
+  [ "$(job app where)" = local ]
+}
+
+@test "jobs that wait for a slot are done after a restart" {
+  local i
+  package "$WORK/app" app lib
+  for i in 1 2 3; do
+    package "$WORK/app/s$i" "s$i" lib
+    sed -i '/^\[workspace\]/d' "$WORK/app/s$i/Cargo.toml"
+    depends "$WORK/app" "s$i" "s$i"
+    slow_before >"$WORK/app/s$i/src/lib.rs"
+  done
+  plain_build "$WORK/app" build
+  allow client client
+  coordinator_start
+  worker_start w1 --slots 1
+  client_env
+  build_start first "$WORK/app" build -j4
+  wait_until 30 eval 'worker_compiles "$WORKER_PID" s1 || worker_compiles "$WORKER_PID" s2 || worker_compiles "$WORKER_PID" s3'
+  kill_hard "$COORDINATOR_PID"
+  coordinator_start
+  build_finish 120
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env bats
+# Who gives up is not worked for.
+. "$BATS_TEST_DIRNAME/lib.bash"
+
+begin() {
+  package "$WORK/slow" slow lib
+  slow_before | sed 's/900_000/1_900_000/' >"$WORK/slow/src/lib.rs"
+  farm_start
+  build_start first "$WORK/slow" build
+  wait_until 30 worker_compiles "$WORKER_PID" slow
+}
+
+# The worker is well, has no job left, and does the next one.
+next_is_served() {
+  package "$WORK/hello" hello
+  build hello "$WORK/hello" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job hello where)" = farm ]
+  "$DISPATCH" --status --json >"$LOGS/status"
+  [ "$(jq '.running // 0' "$LOGS/status")" -eq 0 ]
+}
+
+@test "Ctrl-C: the worker's compiler is gone within a second" {
+  begin
+  kill -INT -- "-$BUILD_PID"
+  wait_until 1 worker_idle "$WORKER_PID" slow
+  build_finish 5
+  [ "$BUILD_STATUS" -ne 0 ]
+  [ -z "$(find "$WORK/slow/target" -name 'libslow*.r*' -print -quit)" ]
+  next_is_served
+}
+
+@test "the whole build is killed hard" {
+  begin
+  kill -KILL -- "-$BUILD_PID"
+  wait_until 1 worker_idle "$WORKER_PID" slow
+  next_is_served
+}
+
+@test "only the farm half is killed: the unit is compiled here" {
+  local p
+  begin
+  for p in $(descendants "$BUILD_PID"); do
+    [ "$(cat "/proc/$p/comm" 2>/dev/null)" != dray-dispatch ] || kill -KILL "$p"
+  done
+  wait_until 1 worker_idle "$WORKER_PID" slow
+  build_finish 90
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job slow where)" = local ]
+}
+
+@test "Ctrl-C while the unit is compiled here" {
+  package "$WORK/slow" slow lib
+  slow_before >"$WORK/slow/src/lib.rs"
+  export RUSTC_WRAPPER=$DRAY DRAY_OFFLOAD=never
+  build_start first "$WORK/slow" build
+  wait_until 30 worker_compiles "$BUILD_PID" slow
+  local pids
+  pids=$(descendants "$BUILD_PID")
+  kill -INT -- "-$BUILD_PID"
+  build_finish 5
+  [ "$BUILD_STATUS" -ne 0 ]
+  for p in $pids; do
+    wait_until 1 is_gone "$p"
+  done
+}
