@@ -23,12 +23,6 @@
 #define ATTEMPTS_MAX 16
 #define OPEN_TRIES 3
 
-static void
-json_decrefp(json_t **j)
-{
-	json_decref(*j);
-}
-
 /* A JSON string of s, cut to STRING_MAX bytes. Paths and messages may be any bytes, JSON is UTF-8:
  * in what is not, every byte above ASCII becomes '?'. NULL: out of memory. */
 static json_t *
@@ -41,7 +35,7 @@ text(const char *s)
 	if (n > sizeof(copy)) {
 		n = sizeof(copy);
 		/* not in the middle of a character */
-		while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
+		for (i = 0; i < 3 && ((unsigned char)s[n] & 0xc0) == 0x80; i++)
 			n--;
 	}
 	j = json_stringn(s, n);
@@ -56,8 +50,7 @@ text(const char *s)
 	return json_stringn(copy, n);
 }
 
-/* Each adds one field. Failures (memory) are gathered in *failed, so that callers read as a list.
- */
+/* Each adds one field. Failures (memory) are gathered in *failed: callers read as a list. */
 static void
 add(json_t *o, const char *key, json_t *value, bool *failed)
 {

@@ -77,8 +77,7 @@ open_dir(const char *sysroot, const char *dir, DIR **ret, struct stat *ret_st)
 	return 0;
 }
 
-/* The next name that is not "." or ".."; NULL at the end or on an error, which *ret_r then tells.
- */
+/* The next name that is not "." or ".."; NULL at the end or on an error, which *ret_r tells. */
 static const char *
 next_name(DIR *d, int *ret_r)
 {
