@@ -1,0 +1,171 @@
+/* The scheduler: which job runs on which worker.
+ *
+ * A step function over plain structs: no I/O, the clock is passed in (milliseconds, monotonic), and
+ * the same inputs give the same outputs. Each input below changes the state and adds actions; the
+ * caller takes them all with sched_next_action before its next input.
+ *
+ *            add                    started                 ended
+ *   client ──────▶ QUEUED ─▶ PLACED ───────▶ STARTED ──────────────▶ AWAY ─▶ finished, cancelled
+ *                    ▲          │ no start in ticket_life,  │          │
+ *                    │          ╰──── or its worker gone ───┴────────▶ │
+ *                    ╰──────────────────── retry ──────────────────────╯
+ *
+ * A job holds a slot while PLACED or STARTED. The coordinator never moves a job by itself: the client
+ * sees that its worker failed before anyone else does, says so by a retry, and then gets another
+ * worker. So no job can be placed twice. AWAY is a job without a slot whose client has not spoken yet.
+ *
+ * Trust. A worker whose jobs fail three times in a row gets none for 10 s, then one at a time (probes);
+ * each failed probe doubles the wait, up to 5 min; a probe that succeeds restores it. Who is to blame
+ * is judged by the client's word: a job ends "not ok" on its worker when its user pressed Ctrl-C, too.
+ * When a worker says not ok and the client stays silent, it is the worker. Trust outlives a
+ * connection: registering again does not wash it off.
+ *
+ * Order. Jobs are served first come, first served among those that a worker with a free slot can run:
+ * one queue for each (toolchain, least glibc), so that one that has to wait blocks no other. A job
+ * gets the worker with the smallest share of its slots in use, then the fewest failures, then by name:
+ * a heap per (toolchain, glibc of the worker), so that no placement looks at all the workers. */
+#ifndef DRAY_COORDINATOR_SCHED_H
+#define DRAY_COORDINATOR_SCHED_H
+
+#include "common/digest.h"
+#include "proto/link.pb-c.h"
+
+#define JOB_ID_SIZE 16
+#define JOB_ID_HEX_SIZE 33
+#define SCHED_NAME_SIZE 65
+
+struct job_id {
+	uint8_t b[JOB_ID_SIZE];
+};
+
+int job_id_parse(const char *hex, struct job_id *ret); /* exactly 32 lower-case digits, or -EINVAL */
+void job_id_hex(const struct job_id *id, char out[JOB_ID_HEX_SIZE]);
+
+struct sched;
+struct sched_worker;
+
+struct sched_conf {
+	uint8_t hash_key[16];      /* secret: jobs' ids are chosen by clients */
+	size_t max_queue;          /* jobs */
+	size_t max_owner_jobs;     /* of one client */
+	uint64_t ticket_life_ms;   /* how long a placed job may take to start */
+};
+
+/* ticket_life as the tickets have it; the other limits are generous. hash_key stays zero. */
+void sched_conf_default(struct sched_conf *c);
+
+struct sched_offer {
+	struct digest toolchain;
+	const char *text;          /* for people */
+};
+
+struct sched_worker_info {
+	const char *name;          /* unique; shorter than SCHED_NAME_SIZE */
+	const char *endpoint;
+	const char *curve;
+	uint64_t tag;              /* the caller's handle */
+	const struct sched_offer *offers;
+	size_t n_offers;
+	unsigned slots;
+	unsigned cores;
+	unsigned glibc;            /* minor version of 2.x */
+	bool draining;
+	const struct job_id *running;
+	size_t n_running;
+};
+
+struct sched_job_info {
+	struct job_id id;
+	uint64_t owner;            /* the client's handle, not 0 */
+	struct digest toolchain;
+	unsigned glibc;            /* least minor version; 0: any */
+	bool may_wait;
+};
+
+enum sched_action_type {
+	SCHED_PLACE,               /* tell owner to run job on worker */
+	SCHED_QUEUED,              /* tell owner that about `ahead` jobs come first */
+	SCHED_DENY,                /* tell owner; the job is forgotten */
+	SCHED_CANCEL,              /* tell worker that job is wanted no more */
+};
+
+struct sched_action {
+	enum sched_action_type type;
+	struct job_id job;
+	uint64_t owner;
+	struct sched_worker *worker; /* PLACE, CANCEL */
+	unsigned ahead;
+	Dray__Verdict verdict;
+	const char *text;            /* DENY; valid until the scheduler's next input */
+};
+
+enum sched_trust { SCHED_TRUSTED, SCHED_SHUNNED, SCHED_PROBED };
+
+/* What is known of a worker; pointers are valid until the next input. */
+struct sched_worker_view {
+	const char *name, *endpoint, *curve;
+	uint64_t tag;
+	unsigned slots, cores, glibc;
+	unsigned used;             /* placed, started, and foreign to this coordinator */
+	unsigned failures;         /* in a row */
+	enum sched_trust trust;
+	bool draining;
+	size_t n_offers;
+};
+
+struct sched_stats {
+	size_t workers, jobs, queued, slots, used;
+	uint64_t placed, ended;    /* since start */
+	uint64_t compares;         /* of two workers: the cost of choosing */
+};
+
+int sched_new(const struct sched_conf *conf, struct sched **ret);
+void sched_free(struct sched *s);
+void sched_freep(struct sched **s);
+
+/* Takes the next action. false: there is none left. */
+bool sched_next_action(struct sched *s, struct sched_action *ret);
+
+/* A worker registers, for the first time or again. Jobs it lists as running count as slots in use,
+ * known here or not; known ones that it does not list are AWAY. The returned worker is valid until
+ * sched_worker_gone. 0; or -ENOMEM, and then it counts as gone. */
+int sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t now,
+	struct sched_worker **ret);
+/* Its connection is lost, or it was silent too long. */
+void sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now);
+/* A heartbeat: `running` is the worker's own count of its jobs. What exceeds ours belongs to another
+ * coordinator, or was given up here while it still runs; these slots are not used. */
+void sched_worker_heard(struct sched *s, struct sched_worker *w, unsigned running, uint64_t now);
+/* Nothing new for it; what runs goes on. */
+void sched_worker_drain(struct sched *s, struct sched_worker *w, uint64_t now);
+/* A worker that is connected, by name, or NULL. */
+struct sched_worker *sched_worker_find(struct sched *s, const char *name);
+/* Walks those that are connected: NULL begins. */
+struct sched_worker *sched_worker_walk(struct sched *s, struct sched_worker *prev);
+void sched_worker_get(const struct sched_worker *w, struct sched_worker_view *ret);
+const struct digest *sched_worker_offer(const struct sched_worker *w, size_t i, const char **ret_text);
+
+/* A client asks. Answered by an action: PLACE, QUEUED or DENY. -EEXIST: such a job is there already
+ * (it is not disturbed); -ENOMEM. */
+int sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now);
+/* The client has its result. These three take the word of the job's owner only: -ENOENT for others. */
+int sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
+int sched_job_cancel(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
+/* worker: the name of the one that failed; "" for the last. -ESTALE: the job is not with that one. */
+int sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const char *worker,
+	Dray__Verdict verdict, const char *text, uint64_t now);
+/* The worker's word; -ENOENT when the job is not with it. */
+int sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
+int sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok,
+	uint64_t now);
+/* The client is gone: its jobs are cancelled wherever they are. */
+void sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now);
+
+/* Time has passed: expiry, penalties, notices. Call it at least a few times a second. */
+void sched_tick(struct sched *s, uint64_t now);
+/* No more placements: what is queued and what comes is denied. */
+void sched_drain(struct sched *s, uint64_t now);
+
+void sched_get_stats(const struct sched *s, struct sched_stats *ret);
+
+#endif

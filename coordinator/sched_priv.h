@@ -1,0 +1,198 @@
+/* The scheduler's structs, for its files only: sched.c (jobs), sched_worker.c (workers and trust),
+ * sched_pool.c (who can run what: toolchains, heaps, queues). */
+#ifndef DRAY_COORDINATOR_SCHED_PRIV_H
+#define DRAY_COORDINATOR_SCHED_PRIV_H
+
+#include <sys/queue.h>
+
+#include "common/buf.h"
+#include "coordinator/sched.h"
+#include "coordinator/table.h"
+
+#define MAX_TRIES 3                    /* of a job */
+#define MAX_BOUNCES 32                 /* refusals ("full") of a job: only against a loop without end */
+#define TRUST_FAILURES 3               /* in a row */
+#define TRUST_WAIT_MS 10000u
+#define TRUST_WAIT_MAX_MS 300000u
+#define SETTLE_MS 5000u                /* how long a client may take to say what became of its job */
+#define REMEMBER_MS (2 * TRUST_WAIT_MAX_MS) /* a worker that is gone */
+#define NOTICE_MS 1000u                /* QUEUED again */
+#define NOTICE_BURST 2000              /* of them in one tick: 20,000 a second at ten ticks */
+#define RETRY_SCAN 64                  /* queued retries looked at for one free slot */
+
+enum job_state { JOB_QUEUED, JOB_PLACED, JOB_STARTED, JOB_AWAY };
+/* What the worker said of the try that is away. */
+enum worker_word { WORD_NONE, WORD_OK, WORD_BAD };
+
+TAILQ_HEAD(job_list, job);
+
+struct owner {
+	struct table_node node;
+	uint64_t handle;
+	size_t n;
+	struct job_list jobs;
+};
+
+struct job {
+	struct table_node node;
+	struct job_id id;
+	struct digest toolchain;
+	unsigned glibc;
+	bool may_wait;
+	bool probe;                    /* this try is its worker's probe */
+	bool judged;                   /* this try was counted for or against its worker */
+	bool listed;                   /* scratch of sched_worker_set */
+	bool quit;                     /* its owner wants it no more; its worker was told */
+	uint8_t state;                 /* enum job_state */
+	uint8_t word;                  /* enum worker_word */
+	uint64_t seq;                  /* order of arrival */
+
+	struct owner *owner;           /* NULL: its client is not known, or gone */
+	TAILQ_ENTRY(job) owner_link;
+
+	struct sched_worker *cur;      /* of the present or last try */
+	TAILQ_ENTRY(job) worker_link;  /* in cur->jobs while it holds a slot */
+	struct sched_worker *failed[MAX_TRIES]; /* not these again */
+	unsigned n_failed, tries, bounces;
+
+	struct job_list *timed;        /* the list it waits in for its deadline, or NULL */
+	uint64_t deadline;
+	TAILQ_ENTRY(job) timed_link;
+
+	struct tc *tc;                 /* while queued */
+	struct job_list *queue;
+	TAILQ_ENTRY(job) queue_link;
+	TAILQ_ENTRY(job) notice_link;
+	uint64_t notice_ms, pos;
+};
+
+/* Queued jobs of a toolchain with the same need of glibc. Freed when empty. */
+struct class {
+	TAILQ_ENTRY(class) link;
+	unsigned glibc;
+	struct job_list jobs;
+};
+
+/* Workers with the same toolchain and glibc. The heap holds those that can take a job now. */
+struct pool {
+	TAILQ_ENTRY(pool) link;
+	struct tc *tc;
+	unsigned glibc;
+	size_t members;                /* offers attached */
+	size_t live;                   /* whose worker is connected */
+	size_t eligible;               /* and not draining or shunned */
+	struct offer **heap;
+	size_t n, cap;                 /* cap >= members: insertion cannot fail */
+};
+
+struct tc {
+	struct table_node node;
+	struct digest id;
+	char text[128];
+	TAILQ_HEAD(, pool) pools;
+	TAILQ_HEAD(, class) classes;
+	struct job_list retries;       /* queued jobs that some workers have failed, by seq */
+	size_t queued;
+	uint64_t entered, left;        /* of its queues, to guess a place in the line */
+};
+
+struct offer {
+	struct sched_worker *w;
+	struct pool *pool;
+	size_t at;                     /* in the heap, or NOT_IN_HEAP */
+};
+#define NOT_IN_HEAP SIZE_MAX
+
+struct sched_worker {
+	struct table_node node;
+	TAILQ_ENTRY(sched_worker) all_link;    /* live, or gone */
+	TAILQ_ENTRY(sched_worker) shunned_link;
+	char name[SCHED_NAME_SIZE];
+	char *endpoint, *curve;
+	uint64_t tag;
+	struct offer *offers;
+	size_t n_offers;
+	unsigned slots, cores, glibc;
+	unsigned placed, started, foreign;
+	unsigned refs;                         /* jobs that name it */
+	bool live, draining;
+	bool eligible;                         /* as counted in the pools */
+	uint64_t gone_ms;
+	struct job_list jobs;                  /* that hold a slot */
+
+	enum sched_trust trust;
+	unsigned failures, rounds;
+	uint64_t shunned_until;
+	struct job *probe;
+};
+
+TAILQ_HEAD(worker_list, sched_worker);
+
+struct pending {
+	struct sched_action a;
+	size_t text;                           /* offset in texts, or NO_TEXT */
+};
+#define NO_TEXT SIZE_MAX
+
+struct sched {
+	struct sched_conf conf;
+	uint64_t now, seq;
+	bool draining;
+	struct table jobs, owners, workers, tcs;
+	struct worker_list live, gone, shunned;
+	struct job_list placed, settling;      /* by deadline: each has one constant wait */
+	struct job_list notices;               /* queued jobs by notice_ms */
+	size_t queued;
+	struct pending *act;
+	size_t act_head, act_n, act_cap;
+	struct buf texts;
+	struct sched_stats stats;
+};
+
+/* sched_pool.c */
+struct tc *tc_find(struct sched *s, const struct digest *id);
+int offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer *offers, size_t n,
+	struct offer **ret);
+void offers_detach(struct sched *s, struct offer *offers, size_t n);
+/* Puts the heaps and counts right after anything about w has changed. Returns whether it lost
+ * eligibility by that. */
+bool pools_refresh(struct sched *s, struct sched_worker *w);
+bool worker_placeable(const struct sched_worker *w);
+unsigned worker_used(const struct sched_worker *w);
+struct sched_worker *pools_pick(struct sched *s, const struct job *job);
+bool pools_eligible(struct sched *s, const struct job *job);
+int queue_put(struct sched *s, struct job *job); /* ordered by seq. -ENOMEM leaves it out */
+void queue_take(struct sched *s, struct job *job);
+struct job *queue_oldest_for(struct sched_worker *w);
+unsigned queue_ahead(const struct job *job);
+bool job_failed_on(const struct job *job, const struct sched_worker *w);
+/* Denies the queued jobs of a toolchain that no worker is left for. */
+void pools_deny_stranded(struct sched *s, struct tc *tc);
+/* Why no worker can run it, as a sentence. */
+void pools_explain(struct sched *s, const struct job *job, char *out, size_t n);
+
+/* sched_worker.c */
+void worker_changed(struct sched *s, struct sched_worker *w);
+void worker_judge(struct sched *s, struct job *job, bool good);
+void worker_ref(struct sched_worker *w);
+void worker_unref(struct sched_worker *w);
+void workers_tick(struct sched *s);
+void workers_free(struct sched *s);
+
+/* sched.c */
+struct job *job_find(struct sched *s, const struct job_id *id);
+int job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct job **ret);
+void job_free(struct sched *s, struct job *job);
+void job_hold(struct sched *s, struct job *job, struct sched_worker *w, enum job_state state);
+void job_start(struct sched *s, struct job *job); /* PLACED to STARTED */
+/* Gives the slot up; the caller calls worker_changed when it is done with the worker. */
+void job_release(struct sched *s, struct job *job);
+void job_place(struct sched *s, struct job *job, struct sched_worker *w);
+void job_deny(struct sched *s, struct job *job, Dray__Verdict verdict, const char *text);
+/* Denies with the reason that no worker is left for it. */
+void job_deny_stranded(struct sched *s, struct job *job);
+int actions_reserve(struct sched *s, size_t more);
+void action_cancel(struct sched *s, const struct job *job, struct sched_worker *w);
+void action_cancel_id(struct sched *s, const struct job_id *id, struct sched_worker *w);
+
+#endif

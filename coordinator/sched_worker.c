@@ -1,0 +1,393 @@
+/* The scheduler's workers: coming, going, and how far they are trusted.
+ *
+ * Invariant: after worker_changed(w) the pools know w as it is, no queued job could run on it, and no
+ * queued job is left that nobody can run. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "coordinator/sched_priv.h"
+
+static uint64_t
+name_hash(struct sched *s, const char *name)
+{
+	return table_hash(s->conf.hash_key, name, strlen(name));
+}
+
+/* Also one that is gone and only remembered. */
+static struct sched_worker *
+worker_any(struct sched *s, const char *name)
+{
+	struct table_node *node = table_find(&s->workers, name_hash(s, name));
+
+	for (; node; node = table_find_next(node)) {
+		struct sched_worker *w = table_entry(node, struct sched_worker, node);
+
+		if (streq(w->name, name))
+			return w;
+	}
+	return NULL;
+}
+
+struct sched_worker *
+sched_worker_find(struct sched *s, const char *name)
+{
+	struct sched_worker *w = worker_any(s, name);
+
+	return w && w->live ? w : NULL;
+}
+
+struct sched_worker *
+sched_worker_walk(struct sched *s, struct sched_worker *prev)
+{
+	return prev ? TAILQ_NEXT(prev, all_link) : TAILQ_FIRST(&s->live);
+}
+
+void
+sched_worker_get(const struct sched_worker *w, struct sched_worker_view *ret)
+{
+	*ret = (struct sched_worker_view){
+		.name = w->name,
+		.endpoint = w->endpoint,
+		.curve = w->curve,
+		.tag = w->tag,
+		.slots = w->slots,
+		.cores = w->cores,
+		.glibc = w->glibc,
+		.used = worker_used(w),
+		.failures = w->failures,
+		.trust = w->trust,
+		.draining = w->draining,
+		.n_offers = w->n_offers,
+	};
+}
+
+const struct digest *
+sched_worker_offer(const struct sched_worker *w, size_t i, const char **ret_text)
+{
+	if (ret_text)
+		*ret_text = w->offers[i].pool->tc->text;
+	return &w->offers[i].pool->tc->id;
+}
+
+void
+worker_ref(struct sched_worker *w)
+{
+	w->refs++;
+}
+
+void
+worker_unref(struct sched_worker *w)
+{
+	w->refs--;
+}
+
+/* Gives free slots to those who wait. */
+static void
+dispatch(struct sched *s, struct sched_worker *w)
+{
+	struct job *job;
+
+	while (worker_placeable(w) && (job = queue_oldest_for(w))) {
+		struct sched_worker *to = pools_pick(s, job);
+
+		queue_take(s, job);
+		job_place(s, job, to ? to : w);
+	}
+}
+
+void
+worker_changed(struct sched *s, struct sched_worker *w)
+{
+	if (pools_refresh(s, w))
+		for (size_t i = 0; i < w->n_offers; i++)
+			pools_deny_stranded(s, w->offers[i].pool->tc);
+	dispatch(s, w);
+}
+
+static void
+shun(struct sched *s, struct sched_worker *w)
+{
+	uint64_t wait = (uint64_t)TRUST_WAIT_MS << MIN2(w->rounds, 5u);
+
+	w->rounds++;
+	w->shunned_until = s->now + MIN2(wait, (uint64_t)TRUST_WAIT_MAX_MS);
+	if (w->trust != SCHED_SHUNNED)
+		TAILQ_INSERT_TAIL(&s->shunned, w, shunned_link);
+	w->trust = SCHED_SHUNNED;
+}
+
+static void
+failed(struct sched *s, struct sched_worker *w, bool probe)
+{
+	/* What was placed before the penalty began says nothing new. */
+	if (w->trust == SCHED_SHUNNED || (w->trust == SCHED_PROBED && !probe))
+		return;
+	w->failures++;
+	if (w->trust == SCHED_PROBED || w->failures >= TRUST_FAILURES)
+		shun(s, w);
+}
+
+/* Counts the job's present try for or against its worker, once. The caller calls worker_changed. */
+void
+worker_judge(struct sched *s, struct job *job, bool good)
+{
+	struct sched_worker *w = job->cur;
+
+	if (!w || job->judged)
+		return;
+	job->judged = true;
+	if (!good) {
+		failed(s, w, job->probe);
+		return;
+	}
+	if (w->trust == SCHED_TRUSTED) {
+		w->failures = 0;
+	} else if (w->trust == SCHED_PROBED && job->probe) {
+		w->trust = SCHED_TRUSTED;
+		w->failures = w->rounds = 0;
+	}
+}
+
+/* Takes w out of all pools' counts, as one that is not connected. */
+static void
+leave(struct sched *s, struct sched_worker *w)
+{
+	if (!w->live)
+		return;
+	w->live = false;
+	pools_refresh(s, w);
+	for (size_t i = 0; i < w->n_offers; i++)
+		w->offers[i].pool->live--;
+	s->stats.workers--;
+	s->stats.slots -= w->slots;
+	TAILQ_REMOVE(&s->live, w, all_link);
+	TAILQ_INSERT_TAIL(&s->gone, w, all_link);
+	w->gone_ms = s->now;
+}
+
+static void
+enter(struct sched *s, struct sched_worker *w)
+{
+	w->live = true;
+	for (size_t i = 0; i < w->n_offers; i++)
+		w->offers[i].pool->live++;
+	s->stats.workers++;
+	s->stats.slots += w->slots;
+	TAILQ_REMOVE(&s->gone, w, all_link);
+	TAILQ_INSERT_TAIL(&s->live, w, all_link);
+}
+
+static void
+worker_free(struct sched *s, struct sched_worker *w)
+{
+	leave(s, w);
+	TAILQ_REMOVE(&s->gone, w, all_link);
+	if (w->trust == SCHED_SHUNNED)
+		TAILQ_REMOVE(&s->shunned, w, shunned_link);
+	table_del(&s->workers, &w->node);
+	offers_detach(s, w->offers, w->n_offers);
+	free(w->endpoint);
+	free(w->curve);
+	free(w);
+}
+
+static struct sched_worker *
+worker_new(struct sched *s, const char *name)
+{
+	struct sched_worker *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->offers = calloc(1, sizeof(*w->offers));
+	if (!w->offers) {
+		free(w);
+		return NULL;
+	}
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	TAILQ_INIT(&w->jobs);
+	TAILQ_INSERT_TAIL(&s->gone, w, all_link);
+	w->gone_ms = s->now;
+	table_put(&s->workers, &w->node, name_hash(s, name));
+	return w;
+}
+
+/* The job loses its slot without an end; its client will say what becomes of it. */
+static void
+job_lost(struct sched *s, struct job *job)
+{
+	job_release(s, job);
+	if (!job->owner)
+		job_free(s, job);
+}
+
+/* Makes the jobs that w holds those that it says it runs. It was started again when it has lost some:
+ * one failure, however many. */
+static void
+reconcile(struct sched *s, struct sched_worker *w, const struct sched_worker_info *info)
+{
+	bool lost = false, probed = w->probe;
+	struct job *job, *next;
+
+	w->foreign = 0;
+	TAILQ_FOREACH(job, &w->jobs, worker_link)
+		job->listed = false;
+	for (size_t i = 0; i < info->n_running; i++) {
+		job = job_find(s, &info->running[i]);
+		if (!job && job_new(s, &info->running[i], 0, &job) == 0) {
+			/* From before this coordinator was started: it only uses a slot. */
+			job_hold(s, job, w, JOB_STARTED);
+		} else if (!job || job->cur != w || job->state == JOB_QUEUED) {
+			if (job)
+				action_cancel_id(s, &info->running[i], w);
+			w->foreign++;
+			continue;
+		} else if (job->state == JOB_PLACED) {
+			job_start(s, job);
+		} else if (job->state == JOB_AWAY) {
+			job_hold(s, job, w, JOB_STARTED);
+		}
+		job->listed = true;
+	}
+	for (job = TAILQ_FIRST(&w->jobs); job; job = next) {
+		next = TAILQ_NEXT(job, worker_link);
+		if (job->state != JOB_STARTED || job->listed)
+			continue;
+		lost |= job->owner != NULL;
+		job->judged = true;
+		job_lost(s, job);
+	}
+	if (lost && !w->draining)
+		failed(s, w, probed);
+}
+
+static void
+set_fields(struct sched_worker *w, const struct sched_worker_info *info)
+{
+	w->tag = info->tag;
+	w->slots = info->slots;
+	w->cores = info->cores;
+	w->draining = info->draining;
+}
+
+int
+sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t now,
+	struct sched_worker **ret)
+{
+	_cleanup_(freep) char *endpoint = strdup(info->endpoint), *curve = strdup(info->curve);
+	struct offer *offers, *old;
+	struct sched_worker *w;
+	unsigned old_glibc;
+	size_t n_old;
+
+	s->now = now;
+	w = worker_any(s, info->name);
+	if (!endpoint || !curve || actions_reserve(s, info->n_running) < 0)
+		return -ENOMEM;
+	if (!w && !(w = worker_new(s, info->name)))
+		return -ENOMEM;
+	/* Left first: the pools must not see a worker whose fields are half old and half new. */
+	leave(s, w);
+	old = w->offers;
+	n_old = w->n_offers;
+	old_glibc = w->glibc;
+	w->glibc = info->glibc;
+	if (offers_attach(s, w, info->offers, info->n_offers, &offers) < 0) {
+		w->glibc = old_glibc;
+		sched_worker_gone(s, w, now);
+		return -ENOMEM;
+	}
+	w->offers = offers;
+	w->n_offers = info->n_offers;
+	free(w->endpoint);
+	free(w->curve);
+	w->endpoint = steal_ptr(endpoint);
+	w->curve = steal_ptr(curve);
+	set_fields(w, info);
+	enter(s, w);
+	reconcile(s, w, info);
+	worker_changed(s, w);
+	for (size_t i = 0; i < n_old; i++)
+		pools_deny_stranded(s, old[i].pool->tc);
+	offers_detach(s, old, n_old);
+	*ret = w;
+	return 0;
+}
+
+void
+sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now)
+{
+	struct job *job, *next;
+	bool ran = false, probed = w->probe;
+
+	s->now = now;
+	leave(s, w);
+	for (job = TAILQ_FIRST(&w->jobs); job; job = next) {
+		next = TAILQ_NEXT(job, worker_link);
+		ran |= job->state == JOB_STARTED && job->owner;
+		/* One loss is one failure, however many jobs it took along. */
+		job->judged = true;
+		job_lost(s, job);
+	}
+	if (ran && !w->draining)
+		failed(s, w, probed);
+	w->foreign = 0;
+	for (size_t i = 0; i < w->n_offers; i++)
+		pools_deny_stranded(s, w->offers[i].pool->tc);
+}
+
+void
+sched_worker_heard(struct sched *s, struct sched_worker *w, unsigned running, uint64_t now)
+{
+	unsigned foreign = running > w->started ? running - w->started : 0;
+
+	s->now = now;
+	if (foreign == w->foreign)
+		return;
+	w->foreign = foreign;
+	worker_changed(s, w);
+}
+
+void
+sched_worker_drain(struct sched *s, struct sched_worker *w, uint64_t now)
+{
+	s->now = now;
+	w->draining = true;
+	worker_changed(s, w);
+}
+
+void
+workers_tick(struct sched *s)
+{
+	struct sched_worker *w, *next;
+
+	for (w = TAILQ_FIRST(&s->shunned); w; w = next) {
+		next = TAILQ_NEXT(w, shunned_link);
+		if (s->now < w->shunned_until)
+			continue;
+		TAILQ_REMOVE(&s->shunned, w, shunned_link);
+		w->trust = SCHED_PROBED;
+		worker_changed(s, w);
+	}
+	while ((w = TAILQ_FIRST(&s->gone)) && s->now - w->gone_ms >= REMEMBER_MS) {
+		if (w->refs == 0) {
+			worker_free(s, w);
+			continue;
+		}
+		TAILQ_REMOVE(&s->gone, w, all_link);
+		TAILQ_INSERT_TAIL(&s->gone, w, all_link);
+		w->gone_ms = s->now;
+	}
+}
+
+void
+workers_free(struct sched *s)
+{
+	struct sched_worker *w;
+
+	while ((w = TAILQ_FIRST(&s->live)))
+		leave(s, w);
+	while ((w = TAILQ_FIRST(&s->gone)))
+		worker_free(s, w);
+}

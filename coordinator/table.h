@@ -1,0 +1,35 @@
+/* An intrusive hash table: the elements carry their node, so that putting one in cannot fail. Keys that
+ * a peer chooses are hashed with a secret (SipHash-1-3), so that nobody can make chains long. */
+#ifndef DRAY_COORDINATOR_TABLE_H
+#define DRAY_COORDINATOR_TABLE_H
+
+#include "common/base.h"
+
+struct table_node {
+	struct table_node *next;
+	uint64_t hash;
+};
+
+struct table {
+	struct table_node **bucket;
+	size_t cap; /* a power of two */
+	size_t n;
+};
+
+#define TABLE_KEY_SIZE 16
+
+#define table_entry(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
+
+int table_init(struct table *t); /* 0 or -ENOMEM */
+void table_done(struct table *t); /* the elements are the caller's */
+uint64_t table_hash(const uint8_t key[TABLE_KEY_SIZE], const void *p, size_t n);
+/* Never fails: where memory for more buckets is refused the chains grow instead. */
+void table_put(struct table *t, struct table_node *node, uint64_t hash);
+void table_del(struct table *t, struct table_node *node);
+/* The first element with this hash, and the next one after it; the caller compares the keys. */
+struct table_node *table_find(const struct table *t, uint64_t hash);
+struct table_node *table_find_next(const struct table_node *node);
+/* Walks all elements: NULL begins. The element given may be removed only after the next was taken. */
+struct table_node *table_walk(const struct table *t, const struct table_node *prev);
+
+#endif
