@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -218,28 +219,55 @@ open_with_room(const char *path, uint64_t limit, size_t n)
 	}
 }
 
+/* How long a log is that ends in the middle of a line; 0 when it does not. */
+static off_t
+torn_at(int fd)
+{
+	struct stat st;
+	char last;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 ||
+		pread(fd, &last, 1, st.st_size - 1) != 1 || last == '\n')
+		return 0;
+	return st.st_size;
+}
+
+static bool
+is_torn(const char *path)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	off_t size = fd >= 0 ? torn_at(fd) : 0;
+
+	if (size == 0)
+		return false;
+	/* another's write looks so for an instant: a file grows page by page. (A wrong guess costs
+	 * an empty line.) */
+	poll(NULL, 0, 5);
+	return torn_at(fd) == size;
+}
+
 int
 joblog_append(const char *path, uint64_t limit, const struct joblog_entry *e)
 {
 	_cleanup_(buf_done) struct buf line = BUF_INIT;
 	_cleanup_(closep) int fd = -1;
+	size_t skip;
 	ssize_t w;
 	int r;
 
-	r = line_of(e, &line);
+	r = buf_add(&line, "\n", 1);
+	if (r == 0)
+		r = line_of(e, &line);
 	if (r < 0)
 		return r;
 	fd = open_with_room(path, limit, line.n);
 	if (fd < 0)
 		return fd;
+	skip = is_torn(path) ? 0 : 1;
 	do
-		w = write(fd, line.p, line.n);
+		w = write(fd, line.p + skip, line.n - skip);
 	while (w < 0 && errno == EINTR);
 	if (w < 0)
 		return -errno;
-	if ((size_t)w == line.n)
-		return 0;
-	if (write(fd, "\n", 1) < 0)
-		return -errno;
-	return -EIO;
+	return (size_t)w == line.n - skip ? 0 : -ENOSPC;
 }
