@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A build through the farm: on a worker, linked here, equal to plain cargo's.
+bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 
 @test "a program is compiled on a worker, linked here, and runs" {

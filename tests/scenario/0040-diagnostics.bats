@@ -111,6 +111,5 @@ same_but_random() {
 }
 
 @test "a compiler that is not there" {
-  run "$DRAY" "$WORK/no-such-rustc" -vV
-  [ "$status" -ne 0 ]
+  run -127 "$DRAY" "$WORK/no-such-rustc" -vV
 }

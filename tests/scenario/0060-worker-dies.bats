@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A worker is killed: the job goes to another one, or is done here; the result is plain cargo's.
+bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 
 # A library that takes its time before or after its rmeta, and a program on it.

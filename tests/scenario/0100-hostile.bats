@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Peers that speak wrongly are dropped; nobody else notices.
+bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 
 # A frame's first bytes: "DRAY", a version, a type (proto/wire.h).

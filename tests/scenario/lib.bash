@@ -175,7 +175,7 @@ coordinator_start() {
 }
 
 # worker_start NAME [ARGS…]: sets WORKER_PID, WORKER_EP, and WORKER_PIDS[NAME].
-declare -A WORKER_PIDS
+declare -gA WORKER_PIDS=()
 worker_start() {
   local name=$1
   shift
