@@ -211,7 +211,7 @@ save_fails_whole(void **state)
 static void
 known_file(void **state)
 {
-	/* RFC 8032 test 1, and the client pair of zmq_curve(7) is the server's "grasslands" example */
+	/* the pairs of zmq_curve(7), and of RFC 8032, test 1 */
 	_cleanup_(identity_done) struct identity id = { 0 };
 	_cleanup_(freep) char *path = in_dir("known");
 	static const uint8_t sig[SIGNATURE_SIZE] = { 0xe5, 0x56, 0x43, 0x00, 0xc3, 0x60, 0xac, 0x72,

@@ -486,8 +486,7 @@ child(int who)
 	_exit(0);
 }
 
-/* Many processes at once, a part of which is killed at any instant: what the others wrote is there.
- */
+/* Many processes at once, some of them killed at any instant: what the others wrote is there. */
 static void
 many_processes(void **state)
 {
