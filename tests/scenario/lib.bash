@@ -19,6 +19,14 @@ RAWPEER=$DRAY_BUILD/tests/scenario/rawpeer
 
 setup() {
   local v p
+  # teardown runs whatever fails here, and works with these names.
+  STARTED=()
+  COORDINATOR_EP=
+  FARM=$BATS_TEST_TMPDIR/farm
+  WORK=$BATS_TEST_TMPDIR/work
+  LOGS=$BATS_TEST_TMPDIR/logs
+  JOBS=$BATS_TEST_TMPDIR/cache/jobs.jsonl
+  mkdir -p "$FARM/keys" "$WORK" "$LOGS"
   for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER" "$RAWPEER"; do
     [ -x "$p" ] || { echo "not built: $p (make check-scenario builds it)" >&2; return 1; }
   done
@@ -28,11 +36,6 @@ setup() {
   unset RUSTC_WRAPPER
   real_clean_env
   export CARGO_TERM_COLOR=never CARGO_NET_OFFLINE=true
-  FARM=$BATS_TEST_TMPDIR/farm
-  WORK=$BATS_TEST_TMPDIR/work
-  LOGS=$BATS_TEST_TMPDIR/logs
-  JOBS=$BATS_TEST_TMPDIR/cache/jobs.jsonl
-  mkdir -p "$FARM/keys" "$WORK" "$LOGS"
   chmod 700 "$FARM" "$FARM/keys"
   : >"$FARM/empty.conf"
   : >"$FARM/allowed"
@@ -40,8 +43,6 @@ setup() {
   exec {TICK}<>"$FARM/tick"
   # No file of the user's is read; what a scenario wants is in the environment or on command lines.
   export DRAY_CONFIG=$FARM/empty.conf DRAY_CACHE_DIR=$BATS_TEST_TMPDIR/cache DRAY_JOB_LOG=$JOBS
-  STARTED=()
-  COORDINATOR_EP=
   if declare -F scenario_setup >/dev/null; then
     scenario_setup
   fi
@@ -63,6 +64,7 @@ teardown() {
 
 show_logs() {
   local f
+  [ -d "${LOGS:-}" ] || return 0
   for f in "$LOGS"/* "$JOBS"; do
     [ -s "$f" ] || continue
     printf -- '--- %s\n' "${f##*/}"
