@@ -1,4 +1,4 @@
-/* The job log: each line is JSON, whatever is put in and however many write; its size is bounded. */
+/* The job log: each line is JSON, whatever is put in and however many write; and it is bounded. */
 #include "config.h"
 
 #include <setjmp.h>
