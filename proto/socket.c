@@ -9,7 +9,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "proto/wire.h"
 
@@ -190,17 +192,47 @@ set_server(void *ctx, void *s, const struct identity *id)
 	return r == -EINVAL ? 0 : r;
 }
 
+/* libzmq removes whatever is at the path before it binds. That is right for what a daemon that was
+ * killed left behind, not for a live one's socket, nor for a file that a typing error names. */
+static int
+check_socket_path(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return -ENAMETOOLONG;
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	memcpy(a.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* EAGAIN: alive, its backlog full. */
+	if (connect(fd, (const struct sockaddr *)&a, sizeof(a)) == 0 || errno == EAGAIN)
+		return -EADDRINUSE;
+	return 0;
+}
+
 /* A socket file must never exist with a wider mode, not for a moment: so the umask, not a chmod. It
  * is the whole process's; programs listen before they start threads. */
 static int
 bind_to(void *s, const char *endpoint)
 {
-	bool local = endpoint_is_local(endpoint);
-	mode_t old = local ? umask(0177) : 0;
-	int r = zmq_bind(s, endpoint) < 0 ? -zmq_errno() : 0;
+	mode_t old;
+	int r;
 
-	if (local)
-		umask(old);
+	if (!endpoint_is_local(endpoint))
+		return zmq_bind(s, endpoint) < 0 ? -zmq_errno() : 0;
+	r = check_socket_path(endpoint + strlen("ipc://"));
+	if (r < 0)
+		return r;
+	old = umask(0177);
+	r = zmq_bind(s, endpoint) < 0 ? -zmq_errno() : 0;
+	umask(old);
 	return r;
 }
 

@@ -22,7 +22,8 @@ bool endpoint_is_this_machine(const char *endpoint);
 /* A ROUTER bound to endpoint (tcp://host:port, port may be '*'; or ipc:///path). id may be NULL for
  * ipc. *ret_endpoint is what was really bound (caller frees). -EINVAL: TCP without keys, or without
  * the ZAP handler below, which must be there first. An ipc path is absolute; its socket gets mode 0600
- * (by the process's umask: listen before threads are started). */
+ * (by the process's umask: listen before threads are started). -EADDRINUSE: somebody listens there;
+ * -EEXIST: an ipc path that is no socket. */
 int socket_listen(void *ctx, const char *endpoint, const struct identity *id, int heartbeat_ms,
 	void **ret_socket, char **ret_endpoint);
 

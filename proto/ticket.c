@@ -14,7 +14,6 @@
 
 #define SKEW_MS 60000
 #define TICKET_MAX 1024
-#define BOOK_MAX 100000
 #define BUCKETS_MIN 256
 
 /* A used nonce; in its bucket's chain, and in the book's list in the order of use. */
@@ -28,7 +27,7 @@ struct used {
 struct ticket_book {
 	struct used **buckets;
 	size_t n_buckets; /* a power of two */
-	size_t n;
+	size_t n, max;
 	struct used *oldest, *newest;
 };
 
@@ -39,6 +38,7 @@ ticket_book_new(struct ticket_book **ret)
 
 	if (!b)
 		return -ENOMEM;
+	b->max = TICKET_BOOK_MAX;
 	b->n_buckets = BUCKETS_MIN;
 	b->buckets = calloc(b->n_buckets, sizeof(*b->buckets));
 	if (!b->buckets) {
@@ -62,6 +62,12 @@ ticket_book_free(struct ticket_book *b)
 	}
 	free(b->buckets);
 	free(b);
+}
+
+void
+ticket_book_limit(struct ticket_book *b, size_t max)
+{
+	b->max = max;
 }
 
 /* Nonces are random and the coordinator's: their own bytes are the hash. */
@@ -138,7 +144,7 @@ book_add(struct ticket_book *b, const uint8_t *nonce, uint64_t forget_ms)
 {
 	struct used *u, **at;
 
-	if (b->n >= BOOK_MAX)
+	if (b->n >= b->max)
 		return -EBUSY;
 	u = calloc(1, sizeof(*u));
 	if (!u)

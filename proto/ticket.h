@@ -13,15 +13,17 @@ int ticket_issue(const struct identity *coordinator, const char *job, const char
 	const char *worker_curve, uint64_t now_wall_ms, uint8_t **ret_ticket, size_t *ret_n,
 	uint8_t sig[SIGNATURE_SIZE]);
 
-/* Nonces that were used and have not expired yet. */
+/* Nonces that were used and have not expired yet; at most TICKET_BOOK_MAX of them. */
+#define TICKET_BOOK_MAX 100000
 struct ticket_book;
 int ticket_book_new(struct ticket_book **ret);
 void ticket_book_free(struct ticket_book *b);
+void ticket_book_limit(struct ticket_book *b, size_t max); /* another bound than TICKET_BOOK_MAX */
 
 /* Checks signature, expiry (with 60 s of clock skew allowed), worker, client key as CURVE proved it
  * ("" over ipc on either side skips that one), and that the nonce is new; then remembers the nonce.
  * 0 and the job id (caller frees); -EBADMSG, -EKEYREJECTED (signature), -EKEYEXPIRED, -EALREADY
- * (used), -EACCES (for somebody else). */
+ * (used), -EACCES (for somebody else), -EBUSY (the book is full). */
 int ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
 	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
 	const char *worker_curve, uint64_t now_wall_ms, char **ret_job);

@@ -103,8 +103,11 @@ node_down(void **state)
 	socket_closep(&n->router);
 	zap_freep(&n->zap);
 	zmq_ctx_termp(&n->ctx);
-	if (n->dir)
+	/* libzmq leaves the socket file. */
+	if (n->dir) {
+		unlink(n->endpoint + strlen("ipc://"));
 		rmdir(n->dir);
+	}
 	free(n->dir);
 	free(n->endpoint);
 	free(n);
@@ -510,6 +513,40 @@ test_ipc(void **state)
 	assert_true(wire_peer_eq(&n->last_gone, &n->last));
 }
 
+/* A path is taken over from the dead, not from the living, and no other file is removed. */
+static void
+test_ipc_path_in_use(void **state)
+{
+	struct node *n = *state;
+	_cleanup_(freep) char *endpoint = NULL;
+	_cleanup_(freep) char *again = NULL;
+	struct stat st;
+	void *s = NULL;
+	FILE *f;
+
+	ipc_listen(n);
+	assert_int_equal(
+		socket_listen(n->ctx, n->endpoint, NULL, 0, &s, &endpoint), -EADDRINUSE);
+	watch_freep(&n->watch);
+	socket_closep(&n->router);
+	zap_freep(&n->zap);
+	zmq_ctx_termp(&n->ctx);
+	assert_int_equal(lstat(n->endpoint + strlen("ipc://"), &st), 0);
+	n->ctx = zmq_ctx_new();
+	assert_int_equal(socket_listen(n->ctx, n->endpoint, NULL, 0, &n->router, &again), 0);
+	socket_closep(&n->router);
+	zmq_ctx_termp(&n->ctx);
+
+	assert_int_equal(unlink(n->endpoint + strlen("ipc://")), 0);
+	f = fopen(n->endpoint + strlen("ipc://"), "wx");
+	assert_non_null(f);
+	fclose(f);
+	n->ctx = zmq_ctx_new();
+	assert_int_equal(socket_listen(n->ctx, n->endpoint, NULL, 0, &s, &endpoint), -EEXIST);
+	assert_int_equal(lstat(n->endpoint + strlen("ipc://"), &st), 0);
+	assert_null(s);
+}
+
 /* A client in a process of its own. It connects when told to, says Hello `hellos` times, and stays. */
 struct child {
 	pid_t pid;
@@ -830,6 +867,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_authenticator_gone, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_garbage_bytes, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_ipc, bare_node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_ipc_path_in_use, bare_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_killed_peer, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_stopped_peer, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_descriptor_reused, bare_node_up, node_down),
