@@ -4,9 +4,9 @@
 
 #include "common/strv.h"
 
-/* The names of the shared libraries that the file at path asks for (DT_NEEDED), in its order; none for
- * a static program. *ret_machine is its e_machine. Adds to *ret.
- * 0 or -errno; -ENOEXEC: no ELF file of this machine's word size and byte order; -EBADMSG: malformed. */
+/* The names of the shared libraries that the file at path asks for (DT_NEEDED), in its order; none
+ * for a static program. *ret_machine is its e_machine. Adds to *ret. 0 or -errno; -ENOEXEC: no ELF
+ * file of this machine's word size and byte order; -EBADMSG: malformed. */
 int elf_needed(const char *path, unsigned *ret_machine, struct strv *ret);
 
 #endif

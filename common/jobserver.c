@@ -180,7 +180,7 @@ jobserver_parse(const char *flags, int *ret_rd, int *ret_wr)
 		/* what follows is variables, whose values may look like anything */
 		if (n == 2 && starts_with(flags, "--"))
 			break;
-		/* the last one counts, also when it says "fifo:" or "-2,-2" (none for this child) */
+		/* the last one counts, also when it is "fifo:" or "-2,-2" (none for us) */
 		for (i = 0; i < ARRAY_LEN(options); i++) {
 			size_t m = strlen(options[i]);
 

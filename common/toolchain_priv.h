@@ -28,8 +28,8 @@ bool tc_target_ok(const char *target);
 bool tc_has_std(const char *sysroot, const char *target);
 bool tc_has_rust_src(const char *sysroot);
 
-/* The files of the id, in byte order, and every directory that was listed to find them with its stat
- * from before the listing. -ENOENT: driver, one of its libraries, or a std is not there. */
+/* The files of the id, in byte order, and every directory that was listed to find them with its
+ * stat from before the listing. -ENOENT: driver, one of its libraries, or a std is not there. */
 int tc_collect(const char *sysroot, const char *driver, const char *host, const char *target,
 	struct strv *files, struct tc_entries *dirs);
 
