@@ -1,5 +1,4 @@
-/* Inside the memo module: the LMDB file and who may touch it (memo_file.c), what is in it (memo.c).
- */
+/* Inside the memo module: the LMDB file (memo_file.c), and what is in it (memo.c). */
 #ifndef DRAY_COMMON_MEMO_PRIV_H
 #define DRAY_COMMON_MEMO_PRIV_H
 
@@ -21,8 +20,7 @@ struct memo_file {
 int memo_file_open(const char *dir, struct memo_file *ret);
 void memo_file_done(struct memo_file *f);
 
-/* Finds key and calls found with the value, which is gone when it returns. -ENOENT: there is none.
- */
+/* Finds key and calls found with the value, gone when it returns. -ENOENT: there is none. */
 typedef int (*memo_found_fn)(void *arg, const void *p, size_t n);
 int memo_file_get(struct memo_file *f, enum memo_db db, const void *key, size_t key_n,
 	memo_found_fn found, void *arg);
@@ -34,8 +32,7 @@ struct memo_put {
 	void *value;
 	size_t value_n;
 };
-/* Writes all in one transaction. When the file is full, digests are forgotten first, then the rest.
- */
+/* Writes all in one transaction. In a full file digests are forgotten first, then the rest. */
 int memo_file_put(struct memo_file *f, const struct memo_put *puts, size_t n);
 
 #endif

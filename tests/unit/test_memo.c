@@ -402,7 +402,7 @@ full_map(void **state)
 {
 	_cleanup_(freep) char *big = calloc(1, 4 << 20);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	_cleanup_(strv_done) struct strv none = STRV_INIT, out = STRV_INIT;
+	_cleanup_(strv_done) struct strv none = STRV_INIT;
 	struct memo *m = open_memo();
 	struct stat st;
 	char name[32];

@@ -400,8 +400,7 @@ recalled_while_unchanged(void **state)
 {
 	_cleanup_(memo_closep) struct memo *m = NULL;
 	_cleanup_(toolchain_done) struct toolchain t = { 0 };
-	_cleanup_(freep) char *memo_dir = at("memo", "."), *a = at("a", "."),
-			      *real = realpath(dir, NULL);
+	_cleanup_(freep) char *memo_dir = at("memo", "."), *real = realpath(dir, NULL);
 	_cleanup_(freep) char *sysroot = NULL;
 	struct digest first, changed;
 	uint64_t us;
