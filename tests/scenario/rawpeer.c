@@ -1,10 +1,10 @@
 /* A peer that says what it is told to, for the scenarios: wrong versions, rubbish, silence.
  *
  *     rawpeer send ENDPOINT SERVER-PUBLIC-FILE IDENTITY-FILE [--replies N] [--wait MS] FRAME…
- * connects as dray's programs do (CURVE; no keys when both files are "-"), sends messages, and prints
- * each message that comes back as one line of frames in hex, until N have come (1) or MS have passed
- * (5000). A FRAME is bytes in hex, `~N` for N bytes of noise (the same every time), or `/`, which
- * ends one message and begins the next. Exit 0: N replies came; 3: they did not.
+ * connects as dray's programs do (CURVE; no keys when both files are "-"), sends messages, and
+ * prints each message that comes back as one line of frames in hex, until N have come (1) or MS have
+ * passed (5000). A FRAME is bytes in hex, `~N` for N bytes of noise (the same every time), or `/`,
+ * which ends one message and begins the next. Exit 0: N replies came; 3: they did not.
  *
  *     rawpeer hole
  * listens on a loopback port, prints its number, accepts every connection and never says a word.
