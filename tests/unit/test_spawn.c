@@ -245,5 +245,7 @@ main(void)
 		cmocka_unit_test(test_find_program),
 	};
 
+	/* A directory of the user's PATH that cannot be read makes "not found" into EACCES. */
+	setenv("PATH", "/usr/bin:/bin", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
