@@ -1,0 +1,109 @@
+/* The scheduler's actions become messages.
+ *
+ * Invariant: when act_all returns, no action waits, and every peer that could not be sent to has been
+ * removed with all that it had. Each removal ends jobs, so it may bring new actions: hence the loop,
+ * which ends because every round has one peer less. */
+#include "config.h"
+
+#include "common/clock.h"
+#include "coordinator/server_priv.h"
+#include "proto/ticket.h"
+
+/* protobuf-c wants strings that can be written to, though it only reads them. */
+static char *
+as_mutable(const char *text)
+{
+	union {
+		const char *in;
+		char *out;
+	} u = { text };
+
+	return u.out;
+}
+
+static void
+act_place(struct server *s, const struct sched_action *a, struct peer *p, char *job)
+{
+	_cleanup_(freep) uint8_t *ticket = NULL;
+	Dray__JobPlaced m;
+	uint8_t signature[SIGNATURE_SIZE];
+	struct sched_worker_view view;
+	size_t n;
+	int r;
+
+	sched_worker_get(a->worker, &view);
+	r = ticket_issue(&s->id, job, p->wire.curve, view.curve, clock_wall_ms(), &ticket, &n, signature);
+	if (r < 0) {
+		log_throttled(&s->no_ticket, 5, "job=%s cannot sign its ticket: %s", job, strerror(-r));
+		sched_job_cancel(s->sched, a->owner, &a->job, s->now);
+		send_denied(s, p, job, DRAY__VERDICT__VERDICT_NO_WORKER,
+			"the coordinator cannot sign tickets");
+		return;
+	}
+	dray__job_placed__init(&m);
+	m.job = job;
+	m.worker = as_mutable(view.name);
+	m.endpoint = as_mutable(view.endpoint);
+	m.curve_public = as_mutable(view.curve);
+	m.ticket.data = ticket;
+	m.ticket.len = n;
+	m.signature.data = signature;
+	m.signature.len = sizeof(signature);
+	log_debug("job=%s placed: worker=%s used=%u slots=%u", job, view.name, view.used, view.slots);
+	server_send(s, p, WIRE_JOB_PLACED, &m.base);
+}
+
+static void
+act_cancel(struct server *s, const struct sched_action *a, char *job)
+{
+	Dray__WorkerCancel m;
+	struct sched_worker_view view;
+	struct peer *p;
+
+	sched_worker_get(a->worker, &view);
+	p = peer_by_serial(s, view.tag);
+	if (!p || p->worker != a->worker)
+		return;
+	dray__worker_cancel__init(&m);
+	m.job = job;
+	log_debug("job=%s wanted no more: worker=%s", job, view.name);
+	server_send(s, p, WIRE_WORKER_CANCEL, &m.base);
+}
+
+static void
+act_one(struct server *s, const struct sched_action *a)
+{
+	struct peer *p = a->type == SCHED_CANCEL ? NULL : peer_by_serial(s, a->owner);
+	Dray__JobQueued queued;
+	char job[JOB_ID_HEX_SIZE];
+
+	job_id_hex(&a->job, job);
+	if (a->type == SCHED_CANCEL) {
+		act_cancel(s, a, job);
+	} else if (!p) {
+		return;
+	} else if (a->type == SCHED_PLACE) {
+		act_place(s, a, p, job);
+	} else if (a->type == SCHED_QUEUED) {
+		dray__job_queued__init(&queued);
+		queued.job = job;
+		queued.ahead = a->ahead;
+		server_send(s, p, WIRE_JOB_QUEUED, &queued.base);
+	} else {
+		send_denied(s, p, job, a->verdict, a->text);
+	}
+}
+
+void
+act_all(struct server *s)
+{
+	struct sched_action a;
+
+	for (;;) {
+		while (sched_next_action(s->sched, &a))
+			act_one(s, &a);
+		if (TAILQ_EMPTY(&s->doomed))
+			return;
+		peers_sweep_doomed(s);
+	}
+}

@@ -1,0 +1,109 @@
+/* What clients say. The fields of a message are checked here, and become the scheduler's inputs; the
+ * answers are its actions (act.c).
+ *
+ * Invariant: a client speaks of its own jobs only; the scheduler knows them by the peer's serial. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "coordinator/server_priv.h"
+
+void
+send_denied(struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text)
+{
+	Dray__JobDenied denied;
+	char job_copy[JOB_ID_HEX_SIZE] = "", text_copy[1024];
+
+	clean_text(job, job_copy, sizeof(job_copy));
+	clean_text(text, text_copy, sizeof(text_copy));
+	dray__job_denied__init(&denied);
+	denied.job = job_copy;
+	denied.verdict = verdict;
+	denied.text = text_copy;
+	log_debug("job=%s denied: %s", job_copy, text_copy);
+	server_send(s, p, WIRE_JOB_DENIED, &denied.base);
+}
+
+static bool
+job_id_of(struct server *s, struct peer *p, const struct wire_peer *from, const char *job,
+	struct job_id *ret)
+{
+	if (job_id_parse(job, ret) == 0)
+		return true;
+	server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
+		"A job's id is 32 lower-case hex digits, not \"%.40s\".", CLEAN(job));
+	return false;
+}
+
+void
+on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__JobRequest *m = (const Dray__JobRequest *)body;
+	struct sched_job_info info = { .owner = p->serial, .glibc = m->glibc, .may_wait = m->may_wait };
+	int r;
+
+	if (!job_id_of(s, p, from, m->job, &info.id))
+		return;
+	if (m->toolchain.len != DIGEST_SIZE) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			"A toolchain's id has %d bytes, not %zu.", DIGEST_SIZE, m->toolchain.len);
+		return;
+	}
+	memcpy(info.toolchain.b, m->toolchain.data, DIGEST_SIZE);
+	log_debug("job=%s crate=%s kind=%s asked for", m->job, CLEAN(m->crate), CLEAN(m->kind));
+	r = sched_job_add(s->sched, &info, s->now);
+	if (r == -EEXIST)
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "The job %s is there already.",
+			m->job);
+	else if (r < 0)
+		send_denied(s, p, m->job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
+			"the coordinator is out of memory");
+}
+
+void
+on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__JobRetry *m = (const Dray__JobRetry *)body;
+	struct job_id id;
+	int r;
+
+	if (!job_id_of(s, p, from, m->job, &id))
+		return;
+	log_info("job=%s worker=%s failed it: verdict=%d %s", m->job, CLEAN(m->worker), (int)m->verdict,
+		CLEAN(m->text));
+	r = sched_job_retry(s->sched, p->serial, &id, m->worker, m->verdict, m->text, s->now);
+	if (r == -ENOENT)
+		send_denied(s, p, m->job, DRAY__VERDICT__VERDICT_MALFORMED,
+			"this coordinator does not know the job; it may have been restarted");
+	else if (r == -ESTALE)
+		log_debug("job=%s is not with worker=%s", m->job, CLEAN(m->worker));
+}
+
+void
+on_job_finished(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__JobFinished *m = (const Dray__JobFinished *)body;
+	struct job_id id;
+
+	/* Of a job from before a restart: its worker says so too. */
+	if (!p || !job_id_of(s, p, from, m->job, &id))
+		return;
+	log_debug("job=%s finished: status=%d", m->job, m->status);
+	sched_job_finished(s->sched, p->serial, &id, s->now);
+}
+
+void
+on_job_cancel(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__JobCancel *m = (const Dray__JobCancel *)body;
+	struct job_id id;
+
+	if (!p || !job_id_of(s, p, from, m->job, &id))
+		return;
+	log_debug("job=%s cancelled by its client", m->job);
+	sched_job_cancel(s->sched, p->serial, &id, s->now);
+}

@@ -1,0 +1,248 @@
+/* The table of messages: who may send each, and in which state. What is not in the table, or breaks
+ * its row, ends in a refusal of that peer, and nobody else notices.
+ *
+ * Invariant: a handler is called only for a message of its row, from a peer whose role was proved. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "coordinator/server_priv.h"
+
+#define R(role) (1u << (role))
+#define CLIENTS (R(ROLE_CLIENT) | R(ROLE_ADMIN))
+#define GREETED (PEER_GREETED | PEER_REGISTERED)
+
+struct row {
+	enum wire_type type;
+	unsigned roles;
+	unsigned states;
+	handler_fn handle;
+};
+
+static void
+on_hello(struct server *s, struct peer *p, const struct wire_peer *from, const ProtobufCMessage *body);
+
+/* What a peer may send before Hello is what it may still have had to say to a coordinator that was
+ * restarted meanwhile: a heartbeat is answered by "register again", an end needs no answer. */
+static const struct row rows[] = {
+	{ WIRE_HELLO, CLIENTS | R(ROLE_WORKER), PEER_NEW | GREETED, on_hello },
+	{ WIRE_JOB_REQUEST, R(ROLE_CLIENT), PEER_GREETED, on_job_request },
+	{ WIRE_JOB_RETRY, R(ROLE_CLIENT), PEER_GREETED, on_job_retry },
+	{ WIRE_JOB_FINISHED, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_finished },
+	{ WIRE_JOB_CANCEL, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_cancel },
+	{ WIRE_STATUS_REQUEST, CLIENTS, PEER_GREETED, on_status_request },
+	{ WIRE_WORKER_REGISTER, R(ROLE_WORKER), GREETED, on_worker_register },
+	{ WIRE_WORKER_HEARTBEAT, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_heartbeat },
+	{ WIRE_WORKER_JOB_STARTED, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_started },
+	{ WIRE_WORKER_JOB_ENDED, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_ended },
+	{ WIRE_WORKER_BYE, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_bye },
+};
+
+const char *
+clean_text(const char *text, char *out, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && text[i]; i++)
+		out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
+	out[i] = '\0';
+	return out;
+}
+
+static void
+doom(struct server *s, struct peer *p)
+{
+	if (p->doomed)
+		return;
+	p->doomed = true;
+	TAILQ_INSERT_TAIL(&s->doomed, p, doomed_link);
+}
+
+void
+server_send(struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body)
+{
+	int r;
+
+	if (p->doomed)
+		return;
+	r = wire_send(s->socket, &p->wire, type, body, NULL, 0);
+	if (r == 0)
+		return;
+	if (r == -EAGAIN)
+		log_throttled(&s->slow_peer, 5, "peer=%s role=%s does not read what it is sent; left alone",
+			p->wire.curve, role_name(p->role));
+	else if (r != -EHOSTUNREACH)
+		log_throttled(&s->slow_peer, 5, "cannot send %s: %s", wire_info(type)->name, strerror(-r));
+	doom(s, p);
+}
+
+/* Ends what a peer has here, but keeps it, so that it is known as one to ignore. */
+static void
+drop(struct server *s, struct peer *p)
+{
+	if (p->worker)
+		worker_lost(s, p, "it was refused");
+	sched_owner_gone(s->sched, p->serial, s->now);
+	p->state = PEER_DROPPED;
+}
+
+void
+server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dray__Verdict verdict,
+	const char *fmt, ...)
+{
+	Dray__Refused refused;
+	char text[512];
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_throttled(&s->bad_peer, 10, "peer refused: key=%s role=%s: %s",
+		wire->curve[0] ? wire->curve : "-", p ? role_name(p->role) : "-", text);
+	dray__refused__init(&refused);
+	refused.verdict = verdict;
+	refused.text = text;
+	r = wire_send(s->socket, wire, WIRE_REFUSED, &refused.base, NULL, 0);
+	/* No record of one that is gone already: nothing would ever remove it. */
+	if (!p && (r == -EHOSTUNREACH || !(p = peer_add(s, wire))))
+		return;
+	drop(s, p);
+	if (r < 0)
+		doom(s, p);
+}
+
+static enum role
+role_parse(const char *name)
+{
+	for (enum role r = ROLE_CLIENT; r <= ROLE_ADMIN; r++)
+		if (streq(name, role_name(r)))
+			return r;
+	return ROLE_NONE;
+}
+
+/* The role that a Hello gives; ROLE_NONE when the peer was refused. */
+static enum role
+hello_role(struct server *s, struct peer *p, const struct wire_peer *from, const Dray__Hello *m)
+{
+	enum role said = role_parse(m->role), proved = peer_key_role(s, from);
+
+	if (m->version_min > WIRE_VERSION || m->version_max < WIRE_VERSION) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_VERSION,
+			"This coordinator (dray %s) speaks protocol version %u only, the other side (%.80s) "
+			"versions %u to %u.",
+			PACKAGE_VERSION, WIRE_VERSION, CLEAN(m->software), m->version_min,
+			m->version_max);
+		return ROLE_NONE;
+	}
+	if (said == ROLE_NONE) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			"The role \"%.40s\" is none of client, worker, admin.", CLEAN(m->role));
+		return ROLE_NONE;
+	}
+	if (s->local && !from->curve[0])
+		return said;
+	if (proved != said) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"The key %s is allowed as %s, not as %s.", from->curve,
+			proved == ROLE_NONE ? "nothing" : role_name(proved), role_name(said));
+		return ROLE_NONE;
+	}
+	return said;
+}
+
+static void
+on_hello(struct server *s, struct peer *p, const struct wire_peer *from, const ProtobufCMessage *body)
+{
+	const Dray__Hello *m = (const Dray__Hello *)body;
+	Dray__Welcome welcome;
+	enum role role = hello_role(s, p, from, m);
+
+	if (role == ROLE_NONE)
+		return;
+	if (p && p->role != role) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			"A second Hello in another role.");
+		return;
+	}
+	if (!p)
+		p = peer_add(s, from);
+	if (!p) {
+		log_throttled(&s->bad_peer, 10, "out of memory for a new peer");
+		return;
+	}
+	p->role = role;
+	dray__welcome__init(&welcome);
+	welcome.version = WIRE_VERSION;
+	welcome.name = s->id.name;
+	server_send(s, p, WIRE_WELCOME, &welcome.base);
+}
+
+static const struct row *
+find_row(enum wire_type type)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].type == type)
+			return &rows[i];
+	return NULL;
+}
+
+static void
+refuse_undecoded(struct server *s, const struct wire_peer *from, struct peer *p, int err)
+{
+	switch (err) {
+	case -EPROTO:
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_VERSION,
+			"This coordinator (dray %s) speaks protocol version %u only; the message is of "
+			"another.",
+			PACKAGE_VERSION, WIRE_VERSION);
+		return;
+	case -EMSGSIZE:
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_TOO_LARGE,
+			"The message is larger than its type may be.");
+		return;
+	case -EPERM:
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"A coordinator does not take this type of message.");
+		return;
+	default:
+		server_refuse(s, from, p, wire_verdict_of(err), "The message cannot be decoded.");
+	}
+}
+
+void
+handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_msg *m)
+{
+	struct peer *p = peer_find(s, from);
+	enum peer_state state = p ? p->state : PEER_NEW;
+	enum role role = p ? p->role : peer_key_role(s, from);
+	const struct row *row;
+
+	if (state == PEER_DROPPED || (p && p->doomed))
+		return;
+	if (err < 0) {
+		refuse_undecoded(s, from, p, err);
+		return;
+	}
+	row = find_row(m->info->type);
+	if (!row) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"%s is not for a coordinator.", m->info->name);
+		return;
+	}
+	if (!(row->states & state)) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s came %s.", m->info->name,
+			state == PEER_NEW ? "before Hello" : "when it is not allowed");
+		return;
+	}
+	/* Over ipc a role is known only from Hello on; what may come before it does no harm. Hello itself
+	 * judges the role in its own words. */
+	if (row->type != WIRE_HELLO && !(s->local && !p) && !(row->roles & R(role))) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "%s is not for the role %s.",
+			m->info->name, role == ROLE_NONE ? "of an unknown key" : role_name(role));
+		return;
+	}
+	row->handle(s, p, from, m->body);
+}

@@ -1,0 +1,347 @@
+/* The coordinator's sockets, signals and poll loop.
+ *
+ * Invariant: every message is answered in full (act_all) before the next is taken, so the scheduler's
+ * actions are never of an older state than its inputs. What waits is libzmq's queues, which are
+ * bounded; here nothing is kept but peers and jobs. */
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+
+#include "common/clock.h"
+#include "coordinator/server.h"
+#include "coordinator/server_priv.h"
+
+#define TICK_MS 100
+#define CHECK_MS 1000        /* between looks at the allowed keys' file */
+#define DRAIN_MS 300         /* how long those are answered who did not know of the end */
+#define LINGER_MS 1000       /* for what was sent to reach the network */
+
+static int fail(char **ret_error, int err, const char *fmt, ...) _printf_(3, 4);
+
+static int
+fail(char **ret_error, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(ret_error, fmt, ap) < 0)
+		*ret_error = NULL;
+	va_end(ap);
+	return err;
+}
+
+const char *
+server_endpoint(const struct server *s)
+{
+	return s->endpoint;
+}
+
+static bool
+is_set(const char *text)
+{
+	return text && *text;
+}
+
+static int
+load_identity(struct server *s, char **ret_error)
+{
+	const char *path = s->conf->coordinator.identity;
+	unsigned line = 0;
+	int r;
+
+	if (!is_set(path)) {
+		if (!s->local)
+			return fail(ret_error, -EINVAL,
+				"[coordinator] identity is not set: a coordinator on TCP needs keys (make "
+				"them with `dray keygen`, or listen on ipc:///path).");
+		r = identity_generate("coordinator", &s->id);
+		if (r < 0)
+			return fail(ret_error, r, "Cannot make keys: %s.", strerror(-r));
+		log_warn("no identity is set: tickets are signed with a key made for this run only");
+		return 0;
+	}
+	r = identity_load(path, &s->id, &line);
+	if (r == -EPERM)
+		return fail(ret_error, r, "%s: others can read these secret keys (chmod 600).", path);
+	if (r == -EBADMSG)
+		return fail(ret_error, r, "%s: line %u: this is not an identity file.", path, line);
+	if (r < 0)
+		return fail(ret_error, r, "%s: cannot read the identity: %s.", path, strerror(-r));
+	if (!s->id.has_secret)
+		return fail(ret_error, -EINVAL, "%s: the coordinator needs the file with the secret keys.",
+			path);
+	return 0;
+}
+
+static int
+load_keys(struct server *s, char **ret_error)
+{
+	if (s->local)
+		return 0;
+	if (!is_set(s->conf->coordinator.allowed_keys))
+		return fail(ret_error, -EINVAL,
+			"[coordinator] allowed_keys is not set: nobody could connect over TCP.");
+	return keys_load(s, ret_error);
+}
+
+static int
+open_signals(struct server *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	/* Before libzmq starts its threads: they inherit the mask. */
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	signal(SIGPIPE, SIG_IGN);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signal_fd < 0 ? -errno : 0;
+}
+
+static bool
+decide(void *arg, const char *curve_public)
+{
+	struct server *s = arg;
+	bool ok = allowed_keys_role(&s->keys, curve_public) != ROLE_NONE;
+
+	if (!ok)
+		log_throttled(&s->bad_peer, 10, "key=%s is not among the allowed keys", curve_public);
+	return ok;
+}
+
+static int
+open_sockets(struct server *s, char **ret_error)
+{
+	const char *listen = s->conf->coordinator.listen;
+	int r;
+
+	s->ctx = zmq_ctx_new();
+	if (!s->ctx)
+		return fail(ret_error, -ENOMEM, "Cannot start libzmq.");
+	r = zap_new(s->ctx, decide, s, &s->zap);
+	if (r < 0)
+		return fail(ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
+	r = socket_listen(s->ctx, listen, &s->id, (int)s->conf->coordinator.heartbeat_ms, &s->socket,
+		&s->endpoint);
+	if (r < 0)
+		return fail(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
+	r = watch_new(s->ctx, s->socket, &s->watch);
+	if (r < 0)
+		return fail(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r));
+	return 0;
+}
+
+static int
+make_sched(struct server *s)
+{
+	struct sched_conf c;
+
+	sched_conf_default(&c);
+	c.max_queue = s->conf->coordinator.max_queue;
+	if (getrandom(c.hash_key, sizeof(c.hash_key), 0) != (ssize_t)sizeof(c.hash_key))
+		return -EIO;
+	return sched_new(&c, &s->sched);
+}
+
+int
+server_new(const struct conf *conf, struct server **ret, char **ret_error)
+{
+	_cleanup_(server_freep) struct server *s = calloc(1, sizeof(*s));
+	int r;
+
+	*ret_error = NULL;
+	if (!s)
+		return fail(ret_error, -ENOMEM, "Out of memory.");
+	s->conf = conf;
+	s->signal_fd = -1;
+	TAILQ_INIT(&s->doomed);
+	if (!is_set(conf->coordinator.listen))
+		return fail(ret_error, -EINVAL, "[coordinator] listen is not set.");
+	s->local = endpoint_is_local(conf->coordinator.listen);
+	r = load_identity(s, ret_error);
+	if (r < 0)
+		return r;
+	r = load_keys(s, ret_error);
+	if (r < 0)
+		return r;
+	r = peers_init(s);
+	if (r == 0)
+		r = make_sched(s);
+	if (r == 0)
+		r = open_signals(s);
+	if (r < 0)
+		return fail(ret_error, r, "Cannot start: %s.", strerror(-r));
+	r = open_sockets(s, ret_error);
+	if (r < 0)
+		return r;
+	s->now = s->ticked_ms = s->checked_ms = clock_mono_ms();
+	*ret = steal_ptr(s);
+	return 0;
+}
+
+void
+server_free(struct server *s)
+{
+	if (!s)
+		return;
+	watch_free(s->watch);
+	socket_closep(&s->socket);
+	zap_free(s->zap);
+	zmq_ctx_termp(&s->ctx);
+	sched_free(s->sched);
+	peers_done(s);
+	allowed_keys_done(&s->keys);
+	identity_done(&s->id);
+	closep(&s->signal_fd);
+	free(s->endpoint);
+	free(s);
+}
+
+void
+server_freep(struct server **s)
+{
+	server_free(*s);
+	*s = NULL;
+}
+
+static void
+begin_drain(struct server *s)
+{
+	if (s->draining) {
+		s->quit = true;
+		return;
+	}
+	log_info("shutting down: what is queued is denied; what runs goes on without us");
+	s->draining = true;
+	s->quit_ms = s->now + DRAIN_MS;
+	sched_drain(s->sched, s->now);
+	act_all(s);
+}
+
+static void
+take_signals(struct server *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP) {
+			keys_reload(s);
+			act_all(s);
+		} else {
+			begin_drain(s);
+		}
+	}
+}
+
+/* At most BATCH messages; false when none was left. */
+static bool
+take_messages(struct server *s)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		struct wire_msg m = WIRE_MSG_INIT;
+		struct wire_peer from;
+		int r;
+
+		from.id_len = 0;
+		r = wire_recv(s->socket, &from, WIRE_FROM_CLIENT | WIRE_FROM_WORKER, &m);
+		if (r == -EAGAIN) {
+			wire_msg_done(&m);
+			return false;
+		}
+		if (from.id_len > 0) {
+			watch_note(s->watch, &from);
+			handle_message(s, &from, r, &m);
+			act_all(s);
+		}
+		wire_msg_done(&m);
+	}
+	return true;
+}
+
+/* Only once all messages are taken: those that a peer sent before it went are its last will. */
+static void
+take_departures(struct server *s)
+{
+	struct wire_peer gone;
+	enum watch_event e;
+
+	while ((e = watch_next(s->watch, &gone)) != WATCH_NONE) {
+		struct peer *p = e == WATCH_PEER_GONE ? peer_find(s, &gone) : NULL;
+
+		if (!p)
+			continue;
+		peer_remove(s, p);
+		act_all(s);
+	}
+}
+
+static void
+tick(struct server *s, bool caught_up)
+{
+	uint64_t late = s->now - s->ticked_ms;
+
+	if (late < TICK_MS)
+		return;
+	s->ticked_ms = s->now;
+	sched_tick(s->sched, s->now);
+	/* Were we stopped or behind ourselves, then their heartbeats are still in our queue. */
+	if (caught_up && late < MAX2(s->conf->coordinator.heartbeat_ms, (uint64_t)5 * TICK_MS))
+		workers_check(s);
+	if (s->now - s->checked_ms >= CHECK_MS) {
+		s->checked_ms = s->now;
+		keys_check(s);
+	}
+	act_all(s);
+}
+
+/* What was sent is given its time, then the connections end. */
+static void
+flush(struct server *s)
+{
+	int linger = LINGER_MS;
+
+	watch_free(steal_ptr(s->watch));
+	zmq_setsockopt(s->socket, ZMQ_LINGER, &linger, sizeof(linger));
+	socket_closep(&s->socket);
+}
+
+int
+server_run(struct server *s)
+{
+	bool more = false;
+
+	while (!s->quit && !(s->draining && clock_mono_ms() >= s->quit_ms)) {
+		zmq_pollitem_t items[] = {
+			{ s->socket, 0, ZMQ_POLLIN, 0 },
+			{ watch_socket(s->watch), 0, ZMQ_POLLIN, 0 },
+			{ zap_socket(s->zap), 0, ZMQ_POLLIN, 0 },
+			{ NULL, s->signal_fd, ZMQ_POLLIN, 0 },
+		};
+
+		if (zmq_poll(items, ARRAY_LEN(items), more ? 0 : TICK_MS) < 0 && zmq_errno() != EINTR) {
+			int err = zmq_errno();
+
+			log_error("cannot poll: %s", zmq_strerror(err));
+			return -err;
+		}
+		s->now = clock_mono_ms();
+		if (items[2].revents)
+			zap_step(s->zap);
+		if (items[3].revents)
+			take_signals(s);
+		more = take_messages(s);
+		if (!more)
+			take_departures(s);
+		tick(s, !more);
+	}
+	flush(s);
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* The coordinator's server: one poll loop over one socket, where clients, workers and admins meet. */
+#ifndef DRAY_COORDINATOR_SERVER_H
+#define DRAY_COORDINATOR_SERVER_H
+
+#include "common/conf.h"
+
+struct server;
+
+/* Loads the keys, blocks SIGTERM, SIGINT and SIGHUP in this thread (they come by a descriptor from
+ * now on), and binds. Reads [coordinator] of conf, which must outlive the server. On error -errno
+ * and a full sentence in *ret_error (caller frees). */
+int server_new(const struct conf *conf, struct server **ret, char **ret_error);
+void server_free(struct server *s);
+void server_freep(struct server **s);
+
+/* What was bound, with the real port. */
+const char *server_endpoint(const struct server *s);
+
+/* Serves until SIGTERM or SIGINT: then what is queued and what still comes is denied, and it returns
+ * once that was sent. A second signal ends it at once. 0 or -errno. */
+int server_run(struct server *s);
+
+#endif

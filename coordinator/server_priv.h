@@ -1,0 +1,131 @@
+/* The server's structs, for its files only: server.c (sockets, loop, signals), peers.c (who is
+ * connected, and as what), handlers.c (the table of messages), client_msgs.c and worker_msgs.c (what
+ * each side says), act.c (the scheduler's actions become messages), status.c. */
+#ifndef DRAY_COORDINATOR_SERVER_PRIV_H
+#define DRAY_COORDINATOR_SERVER_PRIV_H
+
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+#include "common/conf.h"
+#include "common/identity.h"
+#include "common/log.h"
+#include "coordinator/sched.h"
+#include "coordinator/table.h"
+#include "proto/socket.h"
+#include "proto/wire.h"
+
+#define BATCH 256          /* messages taken in one turn of the loop */
+#define WORKER_SILENCE 3   /* heartbeats */
+#define SLOTS_MAX 4096     /* of one worker */
+#define OFFERS_MAX 1024
+#define GLIBC_MAX 999
+
+/* A bit set, for the handlers' table. NEW: it has not said Hello, and has no struct peer yet. */
+enum peer_state { PEER_NEW = 1, PEER_GREETED = 2, PEER_REGISTERED = 4, PEER_DROPPED = 8 };
+
+struct peer {
+	struct table_node by_id;
+	struct table_node by_serial;
+	TAILQ_ENTRY(peer) doomed_link;
+	struct wire_peer wire;
+	uint64_t serial;              /* the scheduler's handle for it; never used again */
+	enum peer_state state;
+	enum role role;
+	bool doomed;                  /* cannot be sent to: removed before the next message */
+	struct sched_worker *worker;  /* while REGISTERED */
+	uint64_t heard_ms;            /* a worker's last heartbeat */
+};
+
+struct server {
+	const struct conf *conf;
+	struct identity id;
+	struct allowed_keys keys;
+	struct stat keys_stat;        /* of the file that `keys` came from */
+	bool local;                   /* ipc: roles are what Hello says */
+	uint8_t hash_key[TABLE_KEY_SIZE];
+
+	void *ctx;
+	struct zap *zap;
+	void *socket;
+	struct watch *watch;
+	char *endpoint;
+	int signal_fd;
+
+	struct sched *sched;
+	struct table peers, serials;
+	uint64_t next_serial;
+	TAILQ_HEAD(, peer) doomed;
+	uint64_t now;                 /* of this turn of the loop, monotonic ms */
+	uint64_t ticked_ms, checked_ms;
+	bool draining, quit;
+	uint64_t quit_ms;             /* when draining ends */
+
+	struct log_throttle bad_peer, slow_peer, no_ticket;
+};
+
+/* peers.c */
+int peers_init(struct server *s);
+void peers_done(struct server *s);
+struct peer *peer_find(struct server *s, const struct wire_peer *wire);
+struct peer *peer_by_serial(struct server *s, uint64_t serial);
+struct peer *peer_add(struct server *s, const struct wire_peer *wire);
+/* The connection is gone: so is all that it asked for or offered. */
+void peer_remove(struct server *s, struct peer *p);
+void peers_sweep_doomed(struct server *s);
+/* What the proved key may be; ROLE_NONE over ipc, where Hello is believed. */
+enum role peer_key_role(struct server *s, const struct wire_peer *wire);
+/* 0, or -errno with a sentence in *ret_error; the keys in use stay as they are then. */
+int keys_load(struct server *s, char **ret_error);
+void keys_reload(struct server *s);
+void keys_check(struct server *s); /* reloads when the file has changed */
+
+/* handlers.c */
+void handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_msg *m);
+/* Sends; a peer that cannot be sent to is doomed. */
+void server_send(struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body);
+/* Says why, logs it (throttled), and hears the peer no more. */
+void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dray__Verdict verdict,
+	const char *fmt, ...) _printf_(5, 6);
+/* A copy fit for a log line or another's screen: no control characters, at most size - 1 bytes. */
+const char *clean_text(const char *text, char *out, size_t size);
+#define CLEAN(text) clean_text(text, (char[256]){ 0 }, 256)
+
+typedef void (*handler_fn)(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+
+/* client_msgs.c */
+void on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void on_job_finished(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void on_job_cancel(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void send_denied(struct server *s, struct peer *p, const char *job, Dray__Verdict verdict,
+	const char *text);
+
+/* worker_msgs.c */
+void on_worker_register(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void on_worker_heartbeat(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void on_worker_started(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void on_worker_bye(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+/* Those whose heartbeats have stopped are gone. */
+void workers_check(struct server *s);
+void worker_lost(struct server *s, struct peer *p, const char *why);
+
+/* status.c */
+void on_status_request(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+
+/* act.c: carries out all actions, and removes whom they could not be told. */
+void act_all(struct server *s);
+
+#endif

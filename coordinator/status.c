@@ -1,0 +1,136 @@
+/* What the farm looks like, for `dray doctor` and `dray run`. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "coordinator/server_priv.h"
+
+#define LISTED_MAX 1000  /* workers in one Status (client.proto) */
+#define TEXTS_MAX 16     /* toolchains named of one worker: 1000 of all would not fit a message */
+
+struct worker_row {
+	Dray__WorkerStatus status;
+	char *texts[TEXTS_MAX];
+};
+
+static bool
+offers(const struct sched_worker *w, size_t n_offers, const struct digest *wanted)
+{
+	for (size_t i = 0; i < n_offers; i++)
+		if (digest_eq(sched_worker_offer(w, i, NULL), wanted))
+			return true;
+	return false;
+}
+
+static int
+fill_texts(struct worker_row *row, const struct sched_worker *w, size_t n_offers)
+{
+	for (size_t i = 0; i < n_offers && i < TEXTS_MAX; i++) {
+		const char *text;
+		char hex[DIGEST_HEX_SIZE];
+
+		digest_hex(sched_worker_offer(w, i, &text), hex);
+		if (asprintf(&row->texts[i], "%s %.12s", text, hex) < 0) {
+			row->texts[i] = NULL;
+			return -ENOMEM;
+		}
+		row->status.n_toolchains = i + 1;
+	}
+	row->status.toolchains = row->texts;
+	return 0;
+}
+
+static int
+fill_row(struct server *s, struct worker_row *row, const struct sched_worker *w,
+	const struct sched_worker_view *view, bool matching)
+{
+	struct peer *p = peer_by_serial(s, view->tag);
+
+	dray__worker_status__init(&row->status);
+	row->status.name = strdup(view->name);
+	if (!row->status.name)
+		return -ENOMEM;
+	row->status.slots = view->slots;
+	row->status.running = MIN2(view->used, view->slots);
+	row->status.cores = view->cores;
+	row->status.glibc = view->glibc;
+	row->status.matching = matching;
+	row->status.heard_ms = p ? s->now - p->heard_ms : 0;
+	return fill_texts(row, w, view->n_offers);
+}
+
+static void
+rows_free(struct worker_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < TEXTS_MAX; k++)
+			free(rows[i].texts[k]);
+		free(rows[i].status.name);
+	}
+	free(rows);
+}
+
+/* Counts all workers into m and fills up to LISTED_MAX rows; returns how many, or -ENOMEM. */
+static int
+collect(struct server *s, Dray__Status *m, const struct digest *wanted, struct worker_row *rows,
+	Dray__WorkerStatus **list)
+{
+	struct sched_worker_view view;
+	struct sched_worker *w;
+	size_t n = 0;
+
+	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
+		bool matching;
+
+		sched_worker_get(w, &view);
+		matching = wanted && !view.draining && offers(w, view.n_offers, wanted);
+		m->matching += matching;
+		m->matching_slots += matching ? view.slots : 0;
+		if (n == LISTED_MAX)
+			continue;
+		list[n] = &rows[n].status;
+		n++;
+		if (fill_row(s, &rows[n - 1], w, &view, matching) < 0)
+			return -ENOMEM;
+	}
+	m->worker = list;
+	m->n_worker = n;
+	return 0;
+}
+
+void
+on_status_request(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__StatusRequest *request = (const Dray__StatusRequest *)body;
+	_cleanup_(freep) Dray__WorkerStatus **list = calloc(LISTED_MAX, sizeof(Dray__WorkerStatus *));
+	struct worker_row *rows = calloc(LISTED_MAX, sizeof(*rows));
+	Dray__Status m;
+	struct sched_stats stats;
+	struct digest wanted;
+	bool named = request->toolchain.len > 0;
+
+	if (named && request->toolchain.len != DIGEST_SIZE) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			"A toolchain's id has %d bytes, not %zu.", DIGEST_SIZE, request->toolchain.len);
+		rows_free(rows, 0);
+		return;
+	}
+	if (named)
+		memcpy(wanted.b, request->toolchain.data, DIGEST_SIZE);
+	sched_get_stats(s->sched, &stats);
+	dray__status__init(&m);
+	m.name = s->id.name;
+	m.workers = (uint32_t)stats.workers;
+	m.slots = (uint32_t)stats.slots;
+	m.running = (uint32_t)stats.used;
+	m.queued = (uint32_t)stats.queued;
+	m.jobs_placed = stats.placed;
+	m.jobs_ended = stats.ended;
+	/* Without memory for the list the sums are still worth sending. */
+	if (list && rows && collect(s, &m, named ? &wanted : NULL, rows, list) < 0)
+		m.n_worker = 0;
+	server_send(s, p, WIRE_STATUS, &m.base);
+	rows_free(rows, rows ? LISTED_MAX : 0);
+}

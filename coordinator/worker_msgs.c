@@ -1,0 +1,288 @@
+/* What workers say.
+ *
+ * Invariant: a connected worker has one peer, REGISTERED, and the scheduler's tag of it is that peer's
+ * serial; when a worker comes on a new connection the old one has lost it. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "coordinator/server_priv.h"
+
+void
+worker_lost(struct server *s, struct peer *p, const char *why)
+{
+	struct sched_worker_view view;
+
+	sched_worker_get(p->worker, &view);
+	log_info("worker=%s gone: %s; jobs=%u", view.name, why, view.used);
+	sched_worker_gone(s->sched, p->worker, s->now);
+	p->worker = NULL;
+	if (p->state == PEER_REGISTERED)
+		p->state = PEER_GREETED;
+}
+
+static bool
+name_ok(const char *name)
+{
+	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t n = strlen(name);
+
+	return n > 0 && n < SCHED_NAME_SIZE && strspn(name, set) == n;
+}
+
+static bool
+endpoint_ok(const char *endpoint)
+{
+	size_t n = strlen(endpoint);
+
+	if (n > 512 || (!starts_with(endpoint, "tcp://") && !endpoint_is_local(endpoint)))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)endpoint[i] <= ' ' || (unsigned char)endpoint[i] >= 0x7f)
+			return false;
+	return true;
+}
+
+/* What is wrong with a registration, or NULL. */
+static const char *
+register_fault(const Dray__WorkerRegister *m)
+{
+	if (!name_ok(m->name))
+		return "a name is 1 to 64 of A-Z a-z 0-9 . _ -";
+	if (!endpoint_ok(m->endpoint))
+		return "the endpoint is neither tcp:// nor ipc://";
+	if (m->slots < 1 || m->slots > SLOTS_MAX)
+		return "a worker has 1 to 4096 slots";
+	if (m->n_offers > OFFERS_MAX)
+		return "too many toolchains";
+	if (m->glibc > GLIBC_MAX)
+		return "glibc is the minor version of 2.x";
+	for (size_t i = 0; i < m->n_offers; i++)
+		if (m->offers[i]->toolchain.len != DIGEST_SIZE)
+			return "a toolchain's id has 32 bytes";
+	for (size_t i = 0; i < m->n_running; i++) {
+		struct job_id id;
+
+		if (job_id_parse(m->running[i], &id) < 0)
+			return "a running job's id is not 32 hex digits";
+	}
+	if (!endpoint_is_local(m->endpoint) && strlen(m->curve_public) != CURVE_KEY_SIZE - 1)
+		return "a worker on tcp needs its CURVE key";
+	return NULL;
+}
+
+/* A name belongs to whoever holds it now, but the same node may come again on a new connection before
+ * the loss of its old one was noticed. */
+static bool
+take_over(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
+{
+	struct sched_worker *w = sched_worker_find(s->sched, m->name);
+	struct sched_worker_view view;
+	struct peer *old;
+
+	if (!w || w == p->worker)
+		return true;
+	sched_worker_get(w, &view);
+	old = peer_by_serial(s, view.tag);
+	if (old && !old->doomed) {
+		bool same_key = p->wire.curve[0] && streq(p->wire.curve, old->wire.curve);
+		bool same_place = !p->wire.curve[0] && streq(view.endpoint, m->endpoint);
+
+		if (!same_key && !same_place)
+			return false;
+	}
+	if (old) {
+		/* Not gone for the scheduler: the jobs that it still lists go on. */
+		old->worker = NULL;
+		old->state = PEER_GREETED;
+	}
+	return true;
+}
+
+/* The offers without repetitions: two installations of one toolchain have one id. texts holds them. */
+static size_t
+take_offers(const Dray__WorkerRegister *m, struct sched_offer *v, char (*texts)[128])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_offers; i++) {
+		size_t k;
+
+		memcpy(v[n].toolchain.b, m->offers[i]->toolchain.data, DIGEST_SIZE);
+		for (k = 0; k < n && !digest_eq(&v[k].toolchain, &v[n].toolchain); k++)
+			;
+		if (k < n)
+			continue;
+		v[n].text = clean_text(m->offers[i]->text, texts[n], sizeof(texts[n]));
+		n++;
+	}
+	return n;
+}
+
+static int
+do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
+{
+	_cleanup_(freep) struct sched_offer *offers = calloc(m->n_offers + 1, sizeof(*offers));
+	_cleanup_(freep) char(*texts)[128] = calloc(m->n_offers + 1, sizeof(*texts));
+	_cleanup_(freep) struct job_id *running = calloc(m->n_running + 1, sizeof(*running));
+	struct sched_worker_info info = {
+		.name = m->name,
+		.endpoint = m->endpoint,
+		.curve = m->curve_public,
+		.tag = p->serial,
+		.slots = m->slots,
+		.cores = m->cores,
+		.glibc = m->glibc,
+		.draining = m->draining,
+	};
+	int r;
+
+	if (!offers || !texts || !running)
+		return -ENOMEM;
+	info.offers = offers;
+	info.n_offers = take_offers(m, offers, texts);
+	info.running = running;
+	for (size_t i = 0; i < m->n_running; i++)
+		if (job_id_parse(m->running[i], &running[info.n_running]) == 0)
+			info.n_running++;
+	p->worker = NULL;
+	r = sched_worker_set(s->sched, &info, s->now, &p->worker);
+	if (r < 0)
+		return r;
+	p->state = PEER_REGISTERED;
+	p->heard_ms = s->now;
+	log_info("worker=%s registered: endpoint=%s slots=%u cores=%u glibc=2.%u toolchains=%zu running=%zu%s",
+		m->name, m->endpoint, m->slots, m->cores, m->glibc, info.n_offers, info.n_running,
+		m->draining ? " draining" : "");
+	return 0;
+}
+
+void
+on_worker_register(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__WorkerRegister *m = (const Dray__WorkerRegister *)body;
+	const char *fault = register_fault(m);
+	struct sched_worker_view view;
+
+	if (fault) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			"The worker cannot be registered: %s.", fault);
+		return;
+	}
+	if (from->curve[0] && !streq(from->curve, m->curve_public)) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"The worker %s names another key than it has.", m->name);
+		return;
+	}
+	if (!take_over(s, p, m)) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"Another worker is connected under the name %s.", m->name);
+		return;
+	}
+	if (p->worker) {
+		sched_worker_get(p->worker, &view);
+		if (!streq(view.name, m->name))
+			worker_lost(s, p, "it has another name now");
+	}
+	if (do_register(s, p, m) < 0) {
+		p->state = PEER_GREETED;
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"The coordinator is out of memory.");
+	}
+}
+
+void
+on_worker_heartbeat(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__WorkerHeartbeat *m = (const Dray__WorkerHeartbeat *)body;
+	Dray__HeartbeatAck ack = DRAY__HEARTBEAT_ACK__INIT;
+
+	ack.sequence = m->sequence;
+	ack.known = p && p->worker;
+	if (!p) {
+		/* A failure is noticed by its next heartbeat. */
+		(void)wire_send(s->socket, from, WIRE_HEARTBEAT_ACK, &ack.base, NULL, 0);
+		return;
+	}
+	if (p->worker) {
+		p->heard_ms = s->now;
+		sched_worker_heard(s->sched, p->worker, m->running, s->now);
+	}
+	server_send(s, p, WIRE_HEARTBEAT_ACK, &ack.base);
+}
+
+static bool
+worker_job(struct server *s, struct peer *p, const struct wire_peer *from, const char *job,
+	struct job_id *ret)
+{
+	if (!p || !p->worker)
+		return false;
+	if (job_id_parse(job, ret) == 0)
+		return true;
+	server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
+		"A job's id is 32 lower-case hex digits, not \"%.40s\".", CLEAN(job));
+	return false;
+}
+
+void
+on_worker_started(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__WorkerJobStarted *m = (const Dray__WorkerJobStarted *)body;
+	struct job_id id;
+
+	if (!worker_job(s, p, from, m->job, &id))
+		return;
+	if (sched_job_started(s->sched, p->worker, &id, s->now) < 0)
+		log_debug("job=%s started on a worker that it is not with", m->job);
+}
+
+void
+on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__WorkerJobEnded *m = (const Dray__WorkerJobEnded *)body;
+	struct job_id id;
+
+	if (!worker_job(s, p, from, m->job, &id))
+		return;
+	log_debug("job=%s ended: ok=%d wall_ms=%llu cpu_ms=%llu %s", m->job, m->ok,
+		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,
+		CLEAN(m->text));
+	(void)sched_job_ended(s->sched, p->worker, &id, m->ok, s->now);
+}
+
+void
+on_worker_bye(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__WorkerBye *m = (const Dray__WorkerBye *)body;
+	struct sched_worker_view view;
+
+	if (!p || !p->worker)
+		return;
+	sched_worker_get(p->worker, &view);
+	log_info("worker=%s is draining: %s", view.name, CLEAN(m->text));
+	sched_worker_drain(s->sched, p->worker, s->now);
+}
+
+void
+workers_check(struct server *s)
+{
+	uint64_t silence = WORKER_SILENCE * s->conf->coordinator.heartbeat_ms;
+	struct sched_worker *w, *next;
+	struct sched_worker_view view;
+
+	for (w = sched_worker_walk(s->sched, NULL); w; w = next) {
+		struct peer *p;
+
+		next = sched_worker_walk(s->sched, w);
+		sched_worker_get(w, &view);
+		p = peer_by_serial(s, view.tag);
+		if (p && p->worker == w && s->now - p->heard_ms > silence)
+			worker_lost(s, p, "its heartbeats have stopped");
+	}
+}
