@@ -1,0 +1,68 @@
+/* Decodes artifact lines. They come from a worker; only their two strings are taken over. */
+#include "config.h"
+
+#include "client/artifact.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+#define LINE_MAX_BYTES (64 * 1024) /* a path and a few words: anything longer is no artifact line */
+
+static void
+json_decrefp(json_t **j)
+{
+	json_decref(*j);
+}
+
+/* Diagnostics are many and large; only what begins like an artifact line is parsed. */
+static bool
+looks_like_one(const char *line, size_t n)
+{
+	static const char key[] = "\"artifact\"";
+	size_t look = MIN2(n, (size_t)64);
+
+	return n > 0 && line[0] == '{' && memmem(line, look, key, sizeof(key) - 1) != NULL;
+}
+
+int
+artifact_parse(const char *line, size_t n, struct artifact *ret)
+{
+	_cleanup_(json_decrefp) json_t *j = NULL;
+	struct artifact a = ARTIFACT_INIT;
+	const char *type, *emit;
+	json_t *path;
+
+	if (!looks_like_one(line, n))
+		return -ENOENT;
+	if (n > LINE_MAX_BYTES)
+		return -EBADMSG;
+	j = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(j))
+		return -EBADMSG;
+	type = json_string_value(json_object_get(j, "$message_type"));
+	if (type && !streq(type, "artifact"))
+		return -ENOENT;
+	path = json_object_get(j, "artifact");
+	emit = json_string_value(json_object_get(j, "emit"));
+	if (!json_is_string(path) || !emit || json_string_length(path) == 0 ||
+		strlen(json_string_value(path)) != json_string_length(path))
+		return -EBADMSG;
+	if (streq(emit, "dep-info"))
+		a.emit = EMIT_DEP_INFO;
+	else if (streq(emit, "metadata"))
+		a.emit = EMIT_METADATA;
+	else if (streq(emit, "link"))
+		a.emit = EMIT_LINK;
+	a.path = strdup(json_string_value(path));
+	if (!a.path)
+		return -ENOMEM;
+	*ret = a;
+	return 0;
+}
+
+void
+artifact_done(struct artifact *a)
+{
+	free(a->path);
+	a->path = NULL;
+}

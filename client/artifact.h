@@ -1,0 +1,25 @@
+/* The lines by which rustc (--json=artifacts) announces an output it has written:
+ *
+ *   {"$message_type":"artifact","artifact":"/t/debug/deps/libx-1a2b.rmeta","emit":"metadata"}
+ *
+ * ($message_type is missing in compilers before 1.72.) */
+#ifndef DRAY_CLIENT_ARTIFACT_H
+#define DRAY_CLIENT_ARTIFACT_H
+
+#include "common/base.h"
+
+enum artifact_emit { EMIT_OTHER, EMIT_DEP_INFO, EMIT_METADATA, EMIT_LINK };
+
+struct artifact {
+	enum artifact_emit emit;
+	char *path;
+};
+
+#define ARTIFACT_INIT { EMIT_OTHER, NULL }
+
+/* Looks at one line of n bytes, without its newline. 0 and *ret; -ENOENT: another kind of line;
+ * -EBADMSG: looks like one, but is not (no path, a NUL in it, bad JSON). */
+int artifact_parse(const char *line, size_t n, struct artifact *ret);
+void artifact_done(struct artifact *a);
+
+#endif
