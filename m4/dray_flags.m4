@@ -6,7 +6,7 @@ AC_DEFUN([DRAY_COMPILER_FLAGS], [
   AC_ARG_ENABLE([werror], [AS_HELP_STRING([--enable-werror], [make warnings errors (for CI)])])
   DRAY_CFLAGS=
   for dray_flag in -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-      -Wpointer-arith -Wundef -Wformat=2 -Wvla -Wcast-qual -Wwrite-strings -Wno-unused-parameter \
+      -Wpointer-arith -Wundef -Wformat=2 -Wvla -Wwrite-strings -Wno-unused-parameter \
       -fno-strict-aliasing -fstack-protector-strong; do
     DRAY_TRY_CFLAG([$dray_flag])
   done

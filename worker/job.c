@@ -1,0 +1,517 @@
+/* A job's thread: open, fetch, lay out, compile, relay, send back. One order, one thread; only the
+ * waiting is shared (job_poll), so that a stop, a deadline and the client's credit are seen wherever
+ * the job happens to wait.
+ *
+ * Invariant: whatever happens, the client gets exactly one last word (JobRejected before anything ran,
+ * or JobResult), the job's directory is gone, its sandbox is reaped, and WorkerJobEnded is sent. */
+#include "config.h"
+
+#include "worker/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/log.h"
+#include "common/spawn.h"
+#include "proto/socket.h"
+#include "worker/job_priv.h"
+#include "worker/sandbox.h"
+
+int
+job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (j->verdict == DRAY__VERDICT__VERDICT_NONE) {
+		j->verdict = verdict;
+		va_start(ap, fmt);
+		vsnprintf(j->text, sizeof(j->text), fmt, ap);
+		va_end(ap);
+	}
+	return err;
+}
+
+int
+job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload)
+{
+	for (;;) {
+		zmq_pollitem_t item = { .socket = j->socket, .events = ZMQ_POLLOUT };
+		int r = wire_send_msg(j->socket, NULL, type, body, payload);
+
+		if (r != -EAGAIN)
+			return r;
+		/* The main loop never waits for a job, so this ends. */
+		if (zmq_poll(&item, 1, -1) < 0 && zmq_errno() != EINTR)
+			return -zmq_errno();
+	}
+}
+
+int
+job_receive(struct job *j, struct wire_msg *ret)
+{
+	int r = wire_recv(j->socket, NULL, WIRE_FROM_CLIENT, ret);
+
+	if (r == -EAGAIN)
+		return r;
+	if (r < 0)
+		return job_fail(j, r, wire_verdict_of(r), "a message that cannot be read");
+	if (ret->info->type == WIRE_CREDIT) {
+		const Dray__Credit *c = (const Dray__Credit *)ret->body;
+
+		/* More than could ever be in use is nonsense, and must not wrap. */
+		j->credit = (uint32_t)MIN2((uint64_t)j->credit + c->n, (uint64_t)UINT16_MAX);
+		wire_msg_done(ret);
+		return -EAGAIN;
+	}
+	if (ret->info->type == WIRE_JOB_STOP) {
+		const Dray__JobStop *s = (const Dray__JobStop *)ret->body;
+
+		j->stop = true;
+		job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED, "stopped: %.200s", s->text);
+		wire_msg_done(ret);
+		return -ECANCELED;
+	}
+	return 0;
+}
+
+/* Each phase may take as long as a compile may: a client that stalls must not keep a slot for ever. */
+static void
+set_deadline(struct job *j)
+{
+	uint64_t limit_s = j->shared->conf->worker.job_time_s;
+
+	j->deadline_ms = limit_s ? clock_mono_ms() + limit_s * 1000 : 0;
+}
+
+static long
+time_left(const struct job *j)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (!j->deadline_ms)
+		return -1;
+	return now >= j->deadline_ms ? 0 : (long)(j->deadline_ms - now);
+}
+
+int
+job_poll(struct job *j, struct pollfd *fds, size_t n)
+{
+	zmq_pollitem_t items[4] = { { .socket = j->socket, .events = ZMQ_POLLIN } };
+	int got;
+
+	for (size_t i = 0; i < n && i + 1 < ARRAY_LEN(items); i++)
+		items[i + 1] = (zmq_pollitem_t){ .fd = fds[i].fd, .events = ZMQ_POLLIN };
+	got = zmq_poll(items, (int)n + 1, time_left(j));
+	if (got < 0 && zmq_errno() != EINTR)
+		return job_fail(j, -zmq_errno(), DRAY__VERDICT__VERDICT_WORKER_FAULT, "poll: %s",
+			zmq_strerror(zmq_errno()));
+	for (size_t i = 0; i < n && i + 1 < ARRAY_LEN(items); i++)
+		fds[i].revents = got > 0 && items[i + 1].revents ? POLLIN : 0;
+	if (got == 0 && time_left(j) == 0)
+		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
+			"took longer than this worker allows (job_time_s = %llu)",
+			(unsigned long long)j->shared->conf->worker.job_time_s);
+	return 0;
+}
+
+/* Any message but credit and a stop is out of place while we wait for credit or for the compiler. */
+static int
+drain_socket(struct job *j)
+{
+	for (;;) {
+		struct wire_msg m = WIRE_MSG_INIT;
+		int r = job_receive(j, &m);
+		bool more;
+
+		if (r == -EAGAIN) {
+			uint32_t events = 0;
+			size_t n = sizeof(events);
+
+			more = zmq_getsockopt(j->socket, ZMQ_EVENTS, &events, &n) == 0 &&
+			       (events & ZMQ_POLLIN);
+			if (more)
+				continue;
+			return 0;
+		}
+		if (r == 0)
+			r = job_fail(j, -EBADMSG, DRAY__VERDICT__VERDICT_MALFORMED,
+				"%s is not expected now", m.info->name);
+		wire_msg_done(&m);
+		return r;
+	}
+}
+
+int
+job_take_credit(struct job *j)
+{
+	for (;;) {
+		int r = drain_socket(j);
+
+		if (r < 0)
+			return r;
+		if (j->credit > 0) {
+			j->credit--;
+			return 0;
+		}
+		r = job_poll(j, NULL, 0);
+		if (r < 0)
+			return r;
+	}
+}
+
+void
+job_kill(struct job *j)
+{
+	if (j->pid <= 0)
+		return;
+	kill(j->pid, SIGKILL);
+	spawn_wait(j->pid, NULL);
+	j->pid = 0;
+	closep(&j->pidfd);
+}
+
+static int
+check_unit(struct job *j)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	j->request = (const Dray__JobOpen *)j->open.body;
+	r = stage_check(j->request->unit, j->offer, &j->unit, &why);
+	if (r < 0)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s",
+			why ? why : strerror(-r));
+	j->credit = MIN2(j->request->credit, (uint32_t)UINT16_MAX);
+	j->compress = j->request->compress;
+	return 0;
+}
+
+static int
+accept_job(struct job *j)
+{
+	Dray__JobAccepted m = DRAY__JOB_ACCEPTED__INIT;
+	_cleanup_(freep) char *name = strdup(j->shared->name);
+
+	if (!name)
+		return job_fail(j, -ENOMEM, DRAY__VERDICT__VERDICT_WORKER_FAULT, "out of memory");
+	m.credit = JOB_CREDIT;
+	m.worker = name;
+	return job_send(j, WIRE_JOB_ACCEPTED, &m.base, NULL);
+}
+
+static int
+lay_out(struct job *j)
+{
+	_cleanup_(freep) char *why = NULL;
+	uint64_t begin = clock_mono_us();
+	int r = stage_build(j->shared->state_dir, j->id, &j->unit, j->shared->store, &j->stage, &why);
+
+	j->staged_us = clock_mono_us() - begin;
+	if (r < 0)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out the job: %s",
+			why ? why : strerror(-r));
+	return 0;
+}
+
+static int
+start_compiler(struct job *j)
+{
+	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, r;
+	struct sandbox_run run = { .conf = j->shared->conf, .stage = &j->stage, .unit = &j->unit,
+		.jobserver = j->shared->jobserver };
+
+	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0) {
+		r = -errno;
+	} else {
+		run.out_fd = out[1];
+		run.err_fd = err[1];
+		r = sandbox_start(&run, &j->pid);
+	}
+	closep(&out[1]);
+	closep(&err[1]);
+	if (r < 0) {
+		closep(&out[0]);
+		closep(&err[0]);
+		j->pid = 0;
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"the sandbox did not start: %s", strerror(-r));
+	}
+	j->out = out[0];
+	j->err = err[0];
+	j->pidfd = (int)syscall(SYS_pidfd_open, j->pid, 0);
+	if (j->pidfd < 0)
+		return job_fail(j, -errno, DRAY__VERDICT__VERDICT_WORKER_FAULT, "pidfd_open: %s",
+			strerror(errno));
+	return 0;
+}
+
+static int
+reap_compiler(struct job *j, uint64_t begin)
+{
+	struct rusage ru;
+	int status;
+
+	memset(&ru, 0, sizeof(ru));
+	status = spawn_wait(j->pid, &ru);
+	j->pid = 0;
+	closep(&j->pidfd);
+	j->compile_us = clock_mono_us() - begin;
+	j->cpu_us = (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000 +
+		    (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
+	j->peak_rss = (uint64_t)ru.ru_maxrss * 1024;
+	if (status < 0)
+		return job_fail(j, status, DRAY__VERDICT__VERDICT_WORKER_FAULT, "wait: %s",
+			strerror(-status));
+	j->status = status;
+	if (status == 128 + SIGKILL)
+		return job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"the compiler was killed on the worker (out of memory?)");
+	return 0;
+}
+
+static int
+compile(struct job *j)
+{
+	Dray__JobStarted m = DRAY__JOB_STARTED__INIT;
+	uint64_t begin = clock_mono_us();
+	int r = start_compiler(j);
+
+	if (r < 0)
+		return r;
+	set_deadline(j);
+	m.staged_us = j->staged_us;
+	r = job_send(j, WIRE_JOB_STARTED, &m.base, NULL);
+	if (r == 0)
+		r = text_relay(j);
+	if (r < 0)
+		return r;
+	return reap_compiler(j, begin);
+}
+
+static void
+reject(struct job *j)
+{
+	Dray__JobRejected m = DRAY__JOB_REJECTED__INIT;
+
+	m.verdict = j->verdict;
+	m.text = j->text;
+	job_send(j, WIRE_JOB_REJECTED, &m.base, NULL);
+}
+
+static void
+give_up(struct job *j)
+{
+	Dray__JobResult m = DRAY__JOB_RESULT__INIT;
+
+	m.status = j->status;
+	m.verdict = j->verdict;
+	m.text = j->text;
+	m.outputs = j->n_outputs;
+	m.compile_us = j->compile_us;
+	m.cpu_us = j->cpu_us;
+	m.peak_rss = j->peak_rss;
+	m.text_bytes = j->text_bytes;
+	job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
+}
+
+static int
+run_compiler(struct job *j)
+{
+	struct jobserver js = *j->shared->jobserver;
+	bool token = jobserver_take(&js) == 0;
+	int r = compile(j);
+
+	job_kill(j);
+	if (token)
+		jobserver_give(&js);
+	closep(&j->out);
+	closep(&j->err);
+	set_deadline(j);
+	return r;
+}
+
+static void
+run(struct job *j)
+{
+	int r = chunk_coder_new(&j->coder);
+
+	if (r < 0)
+		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
+	if (r == 0)
+		r = check_unit(j);
+	set_deadline(j);
+	if (r == 0)
+		r = accept_job(j);
+	if (r == 0)
+		r = inputs_fetch(j);
+	if (r == 0)
+		r = lay_out(j);
+	if (r < 0) {
+		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
+		reject(j);
+		return;
+	}
+	r = run_compiler(j);
+	if (r == 0)
+		r = results_finish(j);
+	if (r < 0) {
+		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
+		give_up(j);
+	}
+}
+
+static void
+tell_end(struct job *j)
+{
+	Dray__WorkerJobEnded m = DRAY__WORKER_JOB_ENDED__INIT;
+
+	m.job = j->id;
+	m.ok = j->verdict != DRAY__VERDICT__VERDICT_WORKER_FAULT;
+	m.text = j->text;
+	m.cpu_us = j->cpu_us;
+	m.wall_us = j->wall_us;
+	m.peak_rss = j->peak_rss;
+	job_send(j, WIRE_WORKER_JOB_ENDED, &m.base, NULL);
+}
+
+static void
+free_thread_part(struct job *j)
+{
+	stage_done(&j->stage);
+	stage_unit_done(&j->unit);
+	chunk_coder_freep(&j->coder);
+	for (size_t i = 0; i < j->n_announced; i++)
+		free(j->announced[i].name);
+	free(j->announced);
+	closep(&j->out);
+	closep(&j->err);
+	closep(&j->pidfd);
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct job *j = arg;
+	uint64_t begin = clock_mono_us();
+
+	run(j);
+	j->wall_us = clock_mono_us() - begin;
+	free_thread_part(j);
+	store_trim(j->shared->store, 64);
+	log_debug("job=%s status=%d verdict=%d text=\"%s\"", j->id, j->status, (int)j->verdict,
+		j->text);
+	tell_end(j);
+	socket_closep(&j->socket);
+	return NULL;
+}
+
+static int
+make_pair(struct job *j)
+{
+	char name[64];
+	int linger = -1;
+
+	snprintf(name, sizeof(name), "inproc://job-%s", j->id);
+	j->main_end = zmq_socket(j->shared->ctx, ZMQ_PAIR);
+	j->socket = zmq_socket(j->shared->ctx, ZMQ_PAIR);
+	if (!j->main_end || !j->socket)
+		return -zmq_errno();
+	/* What the thread sent last is read by the main loop after the thread is gone. */
+	zmq_setsockopt(j->socket, ZMQ_LINGER, &linger, sizeof(linger));
+	if (zmq_bind(j->main_end, name) < 0 || zmq_connect(j->socket, name) < 0)
+		return -zmq_errno();
+	return 0;
+}
+
+static void
+job_free(struct job *j)
+{
+	if (!j)
+		return;
+	socket_closep(&j->main_end);
+	wire_msg_done(&j->open);
+	free(j);
+}
+
+int
+job_start(const struct job_shared *shared, const char *id, const struct offer *offer,
+	const struct wire_peer *peer, struct wire_msg *open, struct job **ret)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	int r;
+
+	if (!j)
+		return -ENOMEM;
+	j->shared = shared;
+	snprintf(j->id, sizeof(j->id), "%s", id);
+	j->offer = offer;
+	j->peer = *peer;
+	j->out = j->err = j->pidfd = -1;
+	j->text_budget = shared->conf->worker.job_output_max;
+	r = make_pair(j);
+	if (r == 0) {
+		/* A JobOpen has no payload: its frame is empty and can be copied. */
+		j->open = *open;
+		*open = (struct wire_msg)WIRE_MSG_INIT;
+		r = -pthread_create(&j->thread, NULL, thread_main, j);
+	}
+	if (r < 0) {
+		socket_closep(&j->socket);
+		job_free(j);
+		return r;
+	}
+	*ret = j;
+	return 0;
+}
+
+const char *
+job_id(const struct job *j)
+{
+	return j->id;
+}
+
+const struct wire_peer *
+job_peer(const struct job *j)
+{
+	return &j->peer;
+}
+
+void *
+job_socket(struct job *j)
+{
+	return j->main_end;
+}
+
+int
+job_hand(struct job *j, struct wire_msg *m)
+{
+	bool payload = m->info->payload_max > 0;
+
+	return wire_send_msg(j->main_end, NULL, m->info->type, m->body, payload ? &m->payload : NULL);
+}
+
+void
+job_stop(struct job *j, const char *why)
+{
+	Dray__JobStop m = DRAY__JOB_STOP__INIT;
+	_cleanup_(freep) char *text = strdup(why);
+
+	m.text = text;
+	if (text)
+		wire_send_msg(j->main_end, NULL, WIRE_JOB_STOP, &m.base, NULL);
+}
+
+void
+job_join(struct job *j)
+{
+	pthread_join(j->thread, NULL);
+	job_free(j);
+}

@@ -1,0 +1,87 @@
+/* Inside a job's thread. Functions return 0, or -errno with job_fail's sentence and verdict set; a job
+ * that is to stop returns -ECANCELED from wherever it waits. */
+#ifndef DRAY_WORKER_JOB_PRIV_H
+#define DRAY_WORKER_JOB_PRIV_H
+
+#include <pthread.h>
+#include <poll.h>
+
+#include "proto/chunk.h"
+#include "worker/job.h"
+#include "worker/stage.h"
+
+/* Content messages the client may have under way to us: 16 MiB. */
+#define JOB_CREDIT 64
+#define JOB_OUTPUTS_MAX 65536
+
+struct job_output {
+	char *name;
+	struct digest digest;
+};
+
+struct job {
+	const struct job_shared *shared;
+	char id[33];
+	const struct offer *offer;
+	struct wire_peer peer;
+	struct wire_msg open;
+	pthread_t thread;
+	void *main_end;            /* the main loop's */
+
+	/* The rest belongs to the thread. */
+	void *socket;
+	struct chunk_coder *coder;
+	const Dray__JobOpen *request;
+	struct stage_unit unit;
+	struct stage stage;
+	bool compress;
+	uint32_t credit;           /* content messages we may still send */
+	bool stop;
+
+	pid_t pid;                 /* of the sandbox while it runs, else 0 */
+	int pidfd;
+	int out, err;              /* our ends of the job's pipes, -1 at their end */
+	uint64_t deadline_ms;      /* the job is killed then; 0: none */
+	uint64_t text_bytes, text_budget;
+	struct job_output *announced; /* outputs that were sent while the compiler ran */
+	size_t n_announced;
+	uint32_t n_outputs;
+
+	/* how it ended */
+	Dray__Verdict verdict;
+	char text[512];
+	int status;
+	uint64_t staged_us, compile_us, cpu_us, wall_us, peak_rss;
+};
+
+/* Sets verdict and sentence (the first one stays) and returns err. */
+int job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...) _printf_(4, 5);
+
+/* job.c: the conversation */
+int job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload);
+/* Receives one message if there is one. Credit and JobStop are taken care of here, and not returned:
+ * -EAGAIN: nothing for the caller. -ECANCELED: stop. */
+int job_receive(struct job *j, struct wire_msg *ret);
+/* Waits until the socket or one of the descriptors is readable, at most to the deadline (then the job
+ * has failed with LIMIT). */
+int job_poll(struct job *j, struct pollfd *fds, size_t n);
+/* Waits until a content message may be sent, and takes its credit. */
+int job_take_credit(struct job *j);
+/* Ends the sandbox, if it runs, and reaps it. */
+void job_kill(struct job *j);
+
+/* inputs.c: asks for the blobs that are missing, and takes them in */
+int inputs_fetch(struct job *j);
+
+/* text.c: relays the compiler's text while it runs, and the outputs it announces */
+int text_relay(struct job *j);
+
+/* results.c */
+int results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
+	const struct digest *d, uint64_t size);
+/* An output that the compiler announced while it runs: copied into the store, sent, remembered. */
+int results_send_announced(struct job *j, const char *name);
+/* After the end: all that is left in the out-dir, then the link inputs, then JobResult. */
+int results_finish(struct job *j);
+
+#endif

@@ -1,0 +1,334 @@
+/* Invariant: nothing is sent on a link that is not up, and the first words on each new link are Hello and
+ * WorkerRegister. So a coordinator that was restarted learns first what runs here. */
+#include "config.h"
+
+#include "worker/link_up.h"
+
+#include <errno.h>
+#include <gnu/libc-version.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "proto/socket.h"
+
+/* A coordinator that refused us is asked again after this long: an admin may have added our key. */
+#define AGAIN_MS 5000
+
+struct link_up {
+	struct link_up_conf c;
+	void *socket;
+	struct watch *watch;
+	bool connected, welcomed, draining;
+	uint64_t beat_ms, next_beat, next_register, sequence;
+	uint64_t acked_ms;              /* when it last answered */
+	char refusal[512];
+	struct log_throttle throttle;
+};
+
+static unsigned
+glibc_minor(void)
+{
+	unsigned major = 0, minor = 0;
+
+	if (sscanf(gnu_get_libc_version(), "%u.%u", &major, &minor) != 2 || major != 2)
+		return 0;
+	return minor;
+}
+
+int
+link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret)
+{
+	struct link_up *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->c = *c;
+	l->beat_ms = MAX2(c->conf->worker.heartbeat_ms, (uint64_t)50);
+	r = socket_connect(ctx, c->conf->worker.coordinator, c->identity,
+		c->coordinator ? c->coordinator->curve_public : NULL, (int)l->beat_ms, &l->socket);
+	if (r == 0)
+		r = watch_new(ctx, l->socket, &l->watch);
+	if (r < 0) {
+		link_up_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void
+link_up_free(struct link_up *l)
+{
+	if (!l)
+		return;
+	watch_free(l->watch);
+	socket_closep(&l->socket);
+	free(l);
+}
+
+void *
+link_up_socket(struct link_up *l)
+{
+	return l->socket;
+}
+
+void *
+link_up_watch(struct link_up *l)
+{
+	return watch_socket(l->watch);
+}
+
+bool
+link_up_welcomed(const struct link_up *l)
+{
+	return l->welcomed;
+}
+
+const char *
+link_up_refusal(const struct link_up *l)
+{
+	return *l->refusal ? l->refusal : NULL;
+}
+
+static void
+send_up(struct link_up *l, enum wire_type type, const ProtobufCMessage *body)
+{
+	int r = wire_send(l->socket, NULL, type, body, NULL, 0);
+
+	if (r < 0)
+		log_throttled(&l->throttle, 5, "cannot send %s to the coordinator: %s",
+			wire_info(type)->name, strerror(-r));
+}
+
+static void
+send_hello(struct link_up *l)
+{
+	static char role[] = "worker", software[] = "dray " PACKAGE_VERSION;
+	Dray__Hello m = DRAY__HELLO__INIT;
+
+	m.version_min = m.version_max = WIRE_VERSION;
+	m.role = role;
+	m.software = software;
+	send_up(l, WIRE_HELLO, &m.base);
+}
+
+/* protobuf-c's strings are not const, though packing only reads them. */
+static char *
+borrow(const char *s)
+{
+	union {
+		const char *from;
+		char *to;
+	} u = { .from = s };
+
+	return u.to;
+}
+
+static void
+fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *offers,
+	Dray__Offer **list, const struct strv *running)
+{
+	for (size_t i = 0; i < l->c.offers->n; i++) {
+		struct offer *o = &l->c.offers->v[i];
+
+		dray__offer__init(&offers[i]);
+		offers[i].toolchain.data = o->toolchain.id.b;
+		offers[i].toolchain.len = DIGEST_SIZE;
+		offers[i].text = o->text;
+		list[i] = &offers[i];
+	}
+	m->offers = list;
+	m->n_offers = l->c.offers->n;
+	m->name = borrow(l->c.name);
+	m->endpoint = borrow(l->c.endpoint);
+	m->curve_public = borrow(l->c.curve_public);
+	m->cores = l->c.cores;
+	m->slots = l->c.slots;
+	m->memory = l->c.memory;
+	m->glibc = glibc_minor();
+	m->running = running->v;
+	m->n_running = running->n;
+	m->draining = l->draining;
+}
+
+static void
+register_now(struct link_up *l, uint64_t now)
+{
+	Dray__WorkerRegister m = DRAY__WORKER_REGISTER__INIT;
+	_cleanup_(strv_done) struct strv running = STRV_INIT;
+	_cleanup_(freep) Dray__Offer *offers = calloc(l->c.offers->n + 1, sizeof(*offers));
+	_cleanup_(freep) Dray__Offer **list = calloc(l->c.offers->n + 1, sizeof(*list));
+
+	l->next_register = now + AGAIN_MS;
+	if (!offers || !list)
+		return;
+	l->c.list_running(l->c.arg, &running);
+	fill_register(l, &m, offers, list, &running);
+	send_hello(l);
+	send_up(l, WIRE_WORKER_REGISTER, &m.base);
+	l->next_beat = now + l->beat_ms;
+}
+
+static void
+on_event(struct link_up *l, enum watch_event e, uint64_t now)
+{
+	switch (e) {
+	case WATCH_CONNECTED:
+		l->connected = true;
+		l->acked_ms = now;
+		register_now(l, now);
+		break;
+	case WATCH_DISCONNECTED:
+		if (l->connected)
+			log_warn("lost the coordinator: endpoint=%s; running jobs go on",
+				l->c.conf->worker.coordinator);
+		l->connected = l->welcomed = false;
+		break;
+	case WATCH_REFUSED:
+		l->connected = l->welcomed = false;
+		snprintf(l->refusal, sizeof(l->refusal),
+			"The coordinator at %s does not accept this worker's key (or is another one "
+			"than its public key says). Its allowed-keys file needs the line: worker %s %s",
+			l->c.conf->worker.coordinator, l->c.curve_public, l->c.name);
+		log_throttled(&l->throttle, 1, "%s", l->refusal);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_refused(struct link_up *l, const Dray__Refused *m)
+{
+	l->welcomed = false;
+	snprintf(l->refusal, sizeof(l->refusal), "%.500s", m->text);
+	log_throttled(&l->throttle, 3, "the coordinator refuses this worker: %.400s", m->text);
+}
+
+static void
+on_message(struct link_up *l, const struct wire_msg *m, uint64_t now)
+{
+	switch (m->info->type) {
+	case WIRE_WELCOME:
+		if (!l->welcomed)
+			log_info("registered: coordinator=%s endpoint=%s slots=%u toolchains=%zu",
+				l->c.conf->worker.coordinator, l->c.endpoint, l->c.slots,
+				l->c.offers->n);
+		l->welcomed = true;
+		l->refusal[0] = '\0';
+		l->acked_ms = now;
+		break;
+	case WIRE_HEARTBEAT_ACK:
+		l->acked_ms = now;
+		if (!((const Dray__HeartbeatAck *)m->body)->known)
+			register_now(l, now);
+		break;
+	case WIRE_WORKER_CANCEL:
+		l->c.cancel(l->c.arg, ((const Dray__WorkerCancel *)m->body)->job);
+		break;
+	case WIRE_REFUSED:
+		on_refused(l, (const Dray__Refused *)m->body);
+		break;
+	default:
+		log_throttled(&l->throttle, 5, "%s from the coordinator is not expected",
+			m->info->name);
+	}
+}
+
+static uint64_t
+memory_available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kb = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu kB", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb * 1024;
+}
+
+static void
+beat(struct link_up *l, uint64_t now, unsigned running, uint64_t store_bytes)
+{
+	Dray__WorkerHeartbeat m = DRAY__WORKER_HEARTBEAT__INIT;
+	double load = 0;
+
+	l->next_beat = now + l->beat_ms;
+	if (!l->welcomed) {
+		if (now >= l->next_register)
+			register_now(l, now);
+		return;
+	}
+	m.sequence = ++l->sequence;
+	m.running = running;
+	m.memory_available = memory_available();
+	if (getloadavg(&load, 1) == 1 && load > 0)
+		m.load_percent = (uint32_t)(load * 100 / MAX2(l->c.cores, 1u));
+	m.store_bytes = store_bytes;
+	send_up(l, WIRE_WORKER_HEARTBEAT, &m.base);
+}
+
+void
+link_up_step(struct link_up *l, uint64_t now, unsigned running, uint64_t store_bytes)
+{
+	enum watch_event e;
+
+	while ((e = watch_next(l->watch, NULL)) != WATCH_NONE)
+		on_event(l, e, now);
+	for (;;) {
+		struct wire_msg m = WIRE_MSG_INIT;
+		int r = wire_recv(l->socket, NULL, WIRE_FROM_COORDINATOR, &m);
+
+		if (r == -EAGAIN)
+			break;
+		if (r == 0)
+			on_message(l, &m, now);
+		else
+			log_throttled(&l->throttle, 5, "a message from the coordinator: %s",
+				strerror(-r));
+		wire_msg_done(&m);
+	}
+	if (l->connected && now >= l->next_beat)
+		beat(l, now, running, store_bytes);
+}
+
+uint64_t
+link_up_wait(const struct link_up *l, uint64_t now)
+{
+	if (!l->connected)
+		return 1000;
+	return l->next_beat > now ? l->next_beat - now : 0;
+}
+
+void
+link_up_job_started(struct link_up *l, const char *job)
+{
+	Dray__WorkerJobStarted m = DRAY__WORKER_JOB_STARTED__INIT;
+
+	m.job = borrow(job);
+	if (l->connected)
+		send_up(l, WIRE_WORKER_JOB_STARTED, &m.base);
+}
+
+void
+link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m)
+{
+	if (l->connected)
+		send_up(l, WIRE_WORKER_JOB_ENDED, &m->base);
+}
+
+void
+link_up_bye(struct link_up *l, const char *why)
+{
+	Dray__WorkerBye m = DRAY__WORKER_BYE__INIT;
+
+	l->draining = true;
+	m.text = borrow(why);
+	if (l->connected)
+		send_up(l, WIRE_WORKER_BYE, &m.base);
+}

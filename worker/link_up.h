@@ -1,0 +1,50 @@
+/* The worker's link to its coordinator (the conversation of proto/worker.proto). It comes and goes; what
+ * runs here does not depend on it. A step function: the caller polls and passes the clock in. */
+#ifndef DRAY_WORKER_LINK_UP_H
+#define DRAY_WORKER_LINK_UP_H
+
+#include "common/conf.h"
+#include "common/identity.h"
+#include "common/strv.h"
+#include "proto/wire.h"
+#include "worker/offers.h"
+
+struct link_up;
+
+struct link_up_conf {
+	const struct conf *conf;
+	const struct identity *identity;      /* ours; may be NULL for ipc */
+	const struct identity *coordinator;   /* its public half; may be NULL for ipc */
+	const struct offers *offers;
+	const char *name;
+	const char *endpoint;                 /* where clients reach us */
+	const char *curve_public;             /* "" over ipc */
+	unsigned cores, slots;
+	uint64_t memory;                      /* bytes */
+	/* called back from link_up_step */
+	void (*list_running)(void *arg, struct strv *ret);
+	void (*cancel)(void *arg, const char *job);
+	void *arg;
+};
+
+int link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret);
+void link_up_free(struct link_up *l);
+
+/* Both are to be polled for ZMQ_POLLIN. */
+void *link_up_socket(struct link_up *l);
+void *link_up_watch(struct link_up *l);
+
+/* Takes in what has come, registers when that is due, and sends heartbeats. running: jobs now. */
+void link_up_step(struct link_up *l, uint64_t now_ms, unsigned running, uint64_t store_bytes);
+/* How long until link_up_step has something to do, in ms. */
+uint64_t link_up_wait(const struct link_up *l, uint64_t now_ms);
+
+bool link_up_welcomed(const struct link_up *l);     /* the coordinator has taken us, now */
+const char *link_up_refusal(const struct link_up *l); /* its last word against us, or NULL */
+
+/* While there is no link these do nothing: registering again tells what runs. */
+void link_up_job_started(struct link_up *l, const char *job);
+void link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m);
+void link_up_bye(struct link_up *l, const char *why);
+
+#endif

@@ -1,0 +1,257 @@
+/* dray-worker: options, limits, and the service's life. */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/strv.h"
+#include "worker/offers.h"
+#include "worker/service.h"
+
+#define EXIT_USAGE 2
+
+static const char usage[] =
+	"usage: dray-worker [OPTION]...\n"
+	"Compiles Rust crates for the clients of a dray farm, each in a sandbox.\n"
+	"\n"
+	"      --config FILE            read this configuration file instead of the default ones\n"
+	"  -o, --option S.K=VALUE       set key K of section S of the configuration\n"
+	"      --coordinator ENDPOINT   tcp://ADDRESS:PORT or ipc:///PATH\n"
+	"      --coordinator-key FILE   the coordinator's public identity file\n"
+	"      --identity FILE          this worker's keys\n"
+	"      --listen ENDPOINT        tcp://ADDRESS:PORT (PORT may be *) or ipc:///PATH\n"
+	"      --advertise ENDPOINT     what clients are told, when it is not what is bound\n"
+	"      --state-dir DIR          where blobs and jobs are kept\n"
+	"      --slots N                how many jobs at a time (default: the cores)\n"
+	"      --name NAME              default: the identity's\n"
+	"      --list-toolchains        show what would be offered, and exit\n"
+	"      --ready-fd N             write the endpoint to descriptor N once registered\n"
+	"  -h, --help                   show this, and exit\n"
+	"  -V, --version                show the version, and exit\n"
+	"\n"
+	"SIGTERM drains it: running jobs finish. See dray-worker(8), dray.conf(5).\n";
+
+enum {
+	OPT_CONFIG = 256,
+	OPT_COORDINATOR,
+	OPT_COORDINATOR_KEY,
+	OPT_IDENTITY,
+	OPT_LISTEN,
+	OPT_ADVERTISE,
+	OPT_STATE_DIR,
+	OPT_SLOTS,
+	OPT_NAME,
+	OPT_LIST,
+	OPT_READY,
+};
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "option", required_argument, NULL, 'o' },
+	{ "coordinator", required_argument, NULL, OPT_COORDINATOR },
+	{ "coordinator-key", required_argument, NULL, OPT_COORDINATOR_KEY },
+	{ "identity", required_argument, NULL, OPT_IDENTITY },
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "advertise", required_argument, NULL, OPT_ADVERTISE },
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	{ "slots", required_argument, NULL, OPT_SLOTS },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "list-toolchains", no_argument, NULL, OPT_LIST },
+	{ "ready-fd", required_argument, NULL, OPT_READY },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct args {
+	struct strv settings; /* section.key=value, in the order given */
+	const char *name;
+	int ready_fd;
+	bool list;
+	bool done;            /* nothing to run */
+};
+
+static int
+parse_fd(const char *text, int *ret)
+{
+	char *end;
+	long v;
+
+	errno = 0;
+	v = strtol(text, &end, 10);
+	if (errno || end == text || *end || v < 0 || v > 1 << 20) {
+		fprintf(stderr, "dray-worker: --ready-fd: \"%s\" is not a descriptor\n", text);
+		return -EINVAL;
+	}
+	*ret = (int)v;
+	return 0;
+}
+
+/* Options that are keys of [worker] under their own name. */
+static const char *
+key_of(int opt)
+{
+	switch (opt) {
+	case OPT_COORDINATOR:
+		return "coordinator";
+	case OPT_COORDINATOR_KEY:
+		return "coordinator_key";
+	case OPT_IDENTITY:
+		return "identity";
+	case OPT_LISTEN:
+		return "listen";
+	case OPT_ADVERTISE:
+		return "advertise";
+	case OPT_STATE_DIR:
+		return "state_dir";
+	case OPT_SLOTS:
+		return "slots";
+	default:
+		return NULL;
+	}
+}
+
+static int
+take_option(struct args *a, int opt)
+{
+	if (key_of(opt))
+		return strv_addf(&a->settings, "worker.%s=%s", key_of(opt), optarg);
+	switch (opt) {
+	case OPT_CONFIG:
+		return setenv("DRAY_CONFIG", optarg, 1) < 0 ? -errno : 0;
+	case 'o':
+		return strv_add(&a->settings, optarg);
+	case OPT_NAME:
+		a->name = optarg;
+		return 0;
+	case OPT_LIST:
+		a->list = true;
+		return 0;
+	case OPT_READY:
+		return parse_fd(optarg, &a->ready_fd);
+	case 'h':
+		fputs(usage, stdout);
+		a->done = true;
+		return 0;
+	case 'V':
+		printf("dray-worker %s\n", PACKAGE_VERSION);
+		a->done = true;
+		return 0;
+	default:
+		fputs("Try `dray-worker --help`.\n", stderr);
+		return -EINVAL;
+	}
+}
+
+static int
+parse_args(int argc, char **argv, struct args *a)
+{
+	int opt, r;
+
+	while (!a->done && (opt = getopt_long(argc, argv, "o:hV", options, NULL)) != -1) {
+		r = take_option(a, opt);
+		if (r < 0)
+			return r;
+	}
+	if (!a->done && optind < argc) {
+		fprintf(stderr, "dray-worker: \"%s\" is not an option\n", argv[optind]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+load_conf(const struct args *a, struct conf **ret)
+{
+	_cleanup_(conf_freep) struct conf *c = NULL;
+	_cleanup_(freep) char *error = NULL;
+	int r;
+
+	r = conf_load(&c, &error);
+	for (size_t i = 0; r == 0 && i < a->settings.n; i++)
+		r = conf_set(c, a->settings.v[i], &error);
+	if (r < 0) {
+		log_error("%s", error ? error : strerror(-r));
+		return r;
+	}
+	*ret = steal_ptr(c);
+	return 0;
+}
+
+static void
+raise_limits(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+		log_warn_errno(errno, "cannot raise the limit of open files");
+}
+
+static int
+list_toolchains(const struct conf *conf)
+{
+	struct offers offers = { NULL, 0, NULL, 0 };
+	int r = offers_find(conf, &offers);
+
+	if (r < 0) {
+		log_error_errno(r, "cannot look for toolchains");
+		return EXIT_FAILURE;
+	}
+	for (size_t i = 0; i < offers.n; i++) {
+		char hex[DIGEST_HEX_SIZE];
+
+		digest_hex(&offers.v[i].toolchain.id, hex);
+		printf("%s  %s  %s\n", hex, offers.v[i].text, offers.v[i].toolchain.sysroot);
+	}
+	r = offers.n ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (offers.n == 0)
+		log_error("no usable Rust toolchain was found");
+	offers_done(&offers);
+	return fflush(stdout) == 0 ? r : EXIT_FAILURE;
+}
+
+static int
+serve(const struct conf *conf, const struct args *args)
+{
+	_cleanup_(service_freep) struct service *service = NULL;
+	_cleanup_(freep) char *error = NULL;
+	int r = service_new(conf, args->name, &service, &error);
+
+	if (r < 0) {
+		log_error("%s", error ? error : strerror(-r));
+		return EXIT_FAILURE;
+	}
+	log_info("serving: endpoint=%s version=%s", service_endpoint(service), PACKAGE_VERSION);
+	r = service_run(service, args->ready_fd);
+	if (r < 0 && r != -EACCES)
+		log_error_errno(r, "the poll loop ended");
+	log_info("stopped");
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int
+main(int argc, char **argv)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	struct args args = { .settings = STRV_INIT, .ready_fd = -1 };
+	int r;
+
+	log_init("dray-worker", LOG_LEVEL_INFO);
+	r = parse_args(argc, argv, &args);
+	if (r == 0 && !args.done)
+		r = load_conf(&args, &conf);
+	strv_done(&args.settings);
+	if (r < 0)
+		return EXIT_USAGE;
+	if (args.done)
+		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	raise_limits();
+	return args.list ? list_toolchains(conf) : serve(conf, &args);
+}

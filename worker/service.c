@@ -1,0 +1,452 @@
+/* The service's life: set-up, the poll loop, drain and end.
+ *
+ * Invariant: the loop never waits on a disk, a compiler or one peer; jobs' threads do. It ends only when
+ * every job has been joined. */
+#include "config.h"
+
+#include "worker/service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <sys/sysinfo.h>
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "worker/sandbox.h"
+#include "worker/service_priv.h"
+
+#define FIXED_ITEMS 6
+/* What was sent last must leave before the sockets close. */
+#define LINGER_MS 1000
+
+static int fail(char **ret_error, int err, const char *fmt, ...) _printf_(3, 4);
+
+static int
+fail(char **ret_error, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(ret_error, fmt, ap) < 0)
+		*ret_error = NULL;
+	va_end(ap);
+	return err;
+}
+
+static bool
+is_set(const char *s)
+{
+	return s && *s;
+}
+
+static int
+load_identity(const char *what, const char *path, bool secret, struct identity *ret,
+	char **ret_error)
+{
+	unsigned line = 0;
+	int r = identity_load(path, ret, &line);
+
+	if (r == -EPERM)
+		return fail(ret_error, r, "%s %s: others can read these secret keys (chmod 600).", what,
+			path);
+	if (r == -EBADMSG)
+		return fail(ret_error, r, "%s %s: line %u: this is not an identity file.", what, path,
+			line);
+	if (r < 0)
+		return fail(ret_error, r, "%s %s: %s.", what, path, strerror(-r));
+	if (secret && !ret->has_secret)
+		return fail(ret_error, -EINVAL, "%s %s: the file with the secret keys is needed.", what,
+			path);
+	return 0;
+}
+
+static int
+load_keys(struct service *s, char **ret_error)
+{
+	const char *id = s->conf->worker.identity, *key = s->conf->worker.coordinator_key;
+	int r;
+
+	if (!is_set(key))
+		return fail(ret_error, -EINVAL,
+			"[worker] coordinator_key is not set: without the coordinator's public key no "
+			"ticket can be checked (it is the .pub file beside its identity).");
+	r = load_identity("[worker] coordinator_key", key, false, &s->coordinator, ret_error);
+	if (r < 0)
+		return r;
+	if (is_set(id))
+		return load_identity("[worker] identity", id, true, &s->identity, ret_error);
+	if (!s->local || !endpoint_is_local(s->conf->worker.coordinator))
+		return fail(ret_error, -EINVAL,
+			"[worker] identity is not set: a worker on TCP needs keys (make them with `dray "
+			"keygen`).");
+	r = identity_generate("worker", &s->identity);
+	return r < 0 ? fail(ret_error, r, "Cannot make keys: %s.", strerror(-r)) : 0;
+}
+
+static int
+choose_name(struct service *s, const char *name)
+{
+	char host[65] = "";
+
+	if (is_set(name)) {
+		s->name = strdup(name);
+	} else if (is_set(s->conf->worker.identity) && *s->identity.name) {
+		s->name = strdup(s->identity.name);
+	} else {
+		gethostname(host, sizeof(host) - 1);
+		s->name = strdup(*host ? host : "worker");
+	}
+	return s->name ? 0 : -ENOMEM;
+}
+
+static int
+open_store(struct service *s, char **ret_error)
+{
+	const char *state = s->conf->worker.state_dir;
+	_cleanup_(freep) char *dir = NULL;
+	int r;
+
+	if (!is_set(state))
+		return fail(ret_error, -EINVAL, "[worker] state_dir is not set.");
+	dir = path_join(state, "store");
+	if (!dir)
+		return -ENOMEM;
+	r = fs_mkdir_p(state, 0700);
+	if (r < 0)
+		return fail(ret_error, r, "[worker] state_dir %s: %s.", state, strerror(-r));
+	r = store_open(dir, s->conf->worker.store_max, &s->store);
+	if (r == -EBUSY)
+		return fail(ret_error, r, "%s: another worker uses this directory.", state);
+	if (r < 0)
+		return fail(ret_error, r, "%s: cannot open the store: %s.", dir, strerror(-r));
+	stage_clean(state);
+	return 0;
+}
+
+static int
+find_toolchains(struct service *s, char **ret_error)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = sandbox_probe(&why);
+
+	if (r < 0)
+		return fail(ret_error, r, "Jobs cannot be sandboxed here: %s",
+			why ? why : strerror(-r));
+	r = offers_find(s->conf, &s->offers);
+	if (r < 0)
+		return fail(ret_error, r, "Cannot look for toolchains: %s.", strerror(-r));
+	if (s->offers.n == 0)
+		return fail(ret_error, -ENOENT,
+			"No usable Rust toolchain was found (looked at rustup's, [worker] toolchain_dirs, "
+			"and the system's): nothing to offer.");
+	for (size_t i = 0; i < s->offers.n; i++)
+		log_info("toolchain: %s", s->offers.v[i].text);
+	return 0;
+}
+
+static int
+open_signals(struct service *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	/* Before any thread starts: all inherit the mask. */
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+		return -errno;
+	signal(SIGPIPE, SIG_IGN);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signal_fd < 0 ? -errno : 0;
+}
+
+static int
+open_sockets(struct service *s, char **ret_error)
+{
+	const char *listen = s->conf->worker.listen;
+	int r;
+
+	s->ctx = zmq_ctx_new();
+	if (!s->ctx)
+		return fail(ret_error, -ENOMEM, "Cannot start libzmq.");
+	/* Two sockets a job, and the fixed ones. */
+	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS, (int)(2 * s->slots + 64));
+	/* Any key may connect: what it may do, its ticket says. */
+	r = zap_new(s->ctx, NULL, NULL, &s->zap);
+	if (r < 0)
+		return fail(ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
+	r = socket_listen(s->ctx, listen, s->local ? NULL : &s->identity,
+		(int)s->conf->worker.heartbeat_ms, &s->socket, &s->endpoint);
+	if (r < 0)
+		return fail(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
+	r = watch_new(s->ctx, s->socket, &s->watch);
+	return r < 0 ? fail(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r)) : 0;
+}
+
+static void
+list_running(void *arg, struct strv *ret)
+{
+	const struct service *s = arg;
+
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		strv_add(ret, job_id(s->jobs[i]));
+}
+
+static void
+cancel_job(void *arg, const char *job)
+{
+	const struct service *s = arg;
+
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		if (streq(job_id(s->jobs[i]), job))
+			job_stop(s->jobs[i], "the coordinator says that nobody waits for it");
+}
+
+static uint64_t
+machine_memory(void)
+{
+	struct sysinfo si;
+
+	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 0;
+}
+
+static int
+open_link(struct service *s, char **ret_error)
+{
+	struct link_up_conf c = { .conf = s->conf, .coordinator = &s->coordinator,
+		.identity = &s->identity, .offers = &s->offers, .name = s->name,
+		.cores = s->cores, .slots = s->slots, .memory = machine_memory(),
+		.list_running = list_running, .cancel = cancel_job, .arg = s };
+	int r;
+
+	c.endpoint = is_set(s->conf->worker.advertise) ? s->conf->worker.advertise : s->endpoint;
+	c.curve_public = s->local ? "" : s->identity.curve_public;
+	r = link_up_new(s->ctx, &c, &s->link);
+	return r < 0 ? fail(ret_error, r, "Cannot connect to the coordinator %s: %s.",
+			       s->conf->worker.coordinator, zmq_strerror(-r))
+		     : 0;
+}
+
+static int
+set_sizes(struct service *s)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	s->cores = s->conf->worker.cores ? (unsigned)s->conf->worker.cores
+					 : (unsigned)MAX2(cores, 1L);
+	s->slots = s->conf->worker.slots ? (unsigned)s->conf->worker.slots : s->cores;
+	s->jobs = calloc(s->slots, sizeof(*s->jobs));
+	return s->jobs ? 0 : -ENOMEM;
+}
+
+static int
+set_up(struct service *s, const char *name, char **ret_error)
+{
+	int r;
+
+	if (!is_set(s->conf->worker.coordinator))
+		return fail(ret_error, -EINVAL, "[worker] coordinator is not set.");
+	if (!is_set(s->conf->worker.listen))
+		return fail(ret_error, -EINVAL, "[worker] listen is not set.");
+	s->local = endpoint_is_local(s->conf->worker.listen);
+	r = load_keys(s, ret_error);
+	if (r < 0)
+		return r;
+	r = choose_name(s, name);
+	if (r == 0)
+		r = set_sizes(s);
+	if (r == 0)
+		r = open_signals(s);
+	if (r == 0)
+		r = jobserver_make(s->cores, &s->jobserver);
+	if (r == 0)
+		r = ticket_book_new(&s->tickets);
+	if (r < 0)
+		return fail(ret_error, r, "Cannot start: %s.", strerror(-r));
+	r = open_store(s, ret_error);
+	if (r == 0)
+		r = find_toolchains(s, ret_error);
+	if (r == 0)
+		r = open_sockets(s, ret_error);
+	if (r == 0)
+		r = open_link(s, ret_error);
+	if (r < 0)
+		return r;
+	s->shared = (struct job_shared){ .ctx = s->ctx, .conf = s->conf,
+		.state_dir = s->conf->worker.state_dir, .name = s->name, .store = s->store,
+		.jobserver = &s->jobserver };
+	return 0;
+}
+
+int
+service_new(const struct conf *conf, const char *name, struct service **ret, char **ret_error)
+{
+	_cleanup_(service_freep) struct service *s = calloc(1, sizeof(*s));
+	int r;
+
+	*ret_error = NULL;
+	if (!s)
+		return fail(ret_error, -ENOMEM, "Out of memory.");
+	s->conf = conf;
+	s->signal_fd = -1;
+	s->jobserver = (struct jobserver)JOBSERVER_INIT;
+	r = set_up(s, name, ret_error);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(s);
+	return 0;
+}
+
+void
+service_free(struct service *s)
+{
+	if (!s)
+		return;
+	link_up_free(s->link);
+	watch_free(s->watch);
+	socket_closep(&s->socket);
+	zap_free(s->zap);
+	zmq_ctx_termp(&s->ctx);
+	offers_done(&s->offers);
+	store_close(s->store);
+	jobserver_done(&s->jobserver);
+	ticket_book_free(s->tickets);
+	closep(&s->signal_fd);
+	identity_done(&s->identity);
+	identity_done(&s->coordinator);
+	free(s->jobs);
+	free(s->clients);
+	free(s->endpoint);
+	free(s->name);
+	free(s);
+}
+
+void
+service_freep(struct service **s)
+{
+	service_free(*s);
+	*s = NULL;
+}
+
+const char *
+service_endpoint(const struct service *s)
+{
+	return s->endpoint;
+}
+
+void
+service_job_ended(struct service *s, struct job *j)
+{
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		if (s->jobs[i] == j)
+			s->jobs[i--] = s->jobs[--s->n_jobs];
+	job_join(j);
+	/* A hostile or killed compiler may have kept tokens, or made some. */
+	if (s->n_jobs == 0)
+		jobserver_reset(&s->jobserver, s->cores);
+}
+
+static void
+kill_jobs(struct service *s)
+{
+	s->killing = true;
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		job_stop(s->jobs[i], "the worker is stopping");
+}
+
+static void
+on_signal(struct service *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (s->draining || si.ssi_signo == SIGINT)
+			kill_jobs(s);
+		if (!s->draining)
+			log_info("draining: running=%u", s->n_jobs);
+		s->draining = true;
+		link_up_bye(s->link, "SIGTERM");
+	}
+}
+
+static int
+say_ready(const struct service *s, int *fd)
+{
+	_cleanup_(freep) char *line = NULL;
+	int r;
+
+	if (*fd < 0)
+		return 0;
+	if (asprintf(&line, "%s\n", s->endpoint) < 0)
+		return -ENOMEM;
+	r = fs_write_all(*fd, line, strlen(line));
+	closep(fd);
+	return r;
+}
+
+static int
+poll_once(struct service *s, zmq_pollitem_t *items)
+{
+	size_t n = 0;
+	uint64_t wait = link_up_wait(s->link, clock_mono_ms());
+
+	items[n++] = (zmq_pollitem_t){ .socket = s->socket, .events = ZMQ_POLLIN };
+	items[n++] = (zmq_pollitem_t){ .socket = watch_socket(s->watch), .events = ZMQ_POLLIN };
+	items[n++] = (zmq_pollitem_t){ .socket = zap_socket(s->zap), .events = ZMQ_POLLIN };
+	items[n++] = (zmq_pollitem_t){ .socket = link_up_socket(s->link), .events = ZMQ_POLLIN };
+	items[n++] = (zmq_pollitem_t){ .socket = link_up_watch(s->link), .events = ZMQ_POLLIN };
+	items[n++] = (zmq_pollitem_t){ .fd = s->signal_fd, .events = ZMQ_POLLIN };
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		items[n++] = (zmq_pollitem_t){ .socket = job_socket(s->jobs[i]),
+			.events = ZMQ_POLLIN };
+	if (zmq_poll(items, (int)n, (long)MIN2(wait, (uint64_t)1000)) < 0 && zmq_errno() != EINTR)
+		return -zmq_errno();
+	return 0;
+}
+
+static void
+turn(struct service *s)
+{
+	struct store_stats stats;
+
+	zap_step(s->zap);
+	on_signal(s);
+	clients_receive(s);
+	clients_gone(s);
+	for (unsigned i = 0; i < s->n_jobs;)
+		if (!clients_from_job(s, s->jobs[i]))
+			i++;
+	store_get_stats(s->store, &stats);
+	link_up_step(s->link, clock_mono_ms(), s->n_jobs, stats.bytes);
+}
+
+int
+service_run(struct service *s, int ready_fd)
+{
+	_cleanup_(freep) zmq_pollitem_t *items = calloc(FIXED_ITEMS + s->slots, sizeof(*items));
+	_cleanup_(closep) int ready = ready_fd;
+	bool welcomed = false;
+	int r = items ? 0 : -ENOMEM, linger = LINGER_MS;
+
+	while (r == 0 && !(s->draining && s->n_jobs == 0)) {
+		r = poll_once(s, items);
+		if (r == 0)
+			turn(s);
+		if (link_up_welcomed(s->link)) {
+			welcomed = true;
+			say_ready(s, &ready);
+		} else if (!welcomed && link_up_refusal(s->link)) {
+			r = -EACCES;
+		}
+	}
+	if (r < 0)
+		kill_jobs(s);
+	while (s->n_jobs > 0 && poll_once(s, items) == 0)
+		turn(s);
+	zmq_setsockopt(s->socket, ZMQ_LINGER, &linger, sizeof(linger));
+	zmq_setsockopt(link_up_socket(s->link), ZMQ_LINGER, &linger, sizeof(linger));
+	return r;
+}

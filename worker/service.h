@@ -1,0 +1,23 @@
+/* The worker's service: one poll loop over its clients, its coordinator, and the jobs' threads. */
+#ifndef DRAY_WORKER_SERVICE_H
+#define DRAY_WORKER_SERVICE_H
+
+#include "common/conf.h"
+
+struct service;
+
+/* Loads keys, finds and proves toolchains, opens the store, binds. Blocks SIGTERM and SIGINT in this
+ * thread. name: NULL for the identity's, or the host's. On error -errno and a full sentence in
+ * *ret_error (caller frees). conf must outlive the service. */
+int service_new(const struct conf *conf, const char *name, struct service **ret, char **ret_error);
+void service_free(struct service *s);
+void service_freep(struct service **s);
+
+const char *service_endpoint(const struct service *s);
+
+/* Serves until SIGTERM (running jobs finish first) or SIGINT or a second SIGTERM (they are killed).
+ * ready_fd: "<endpoint>\n" is written there, and it is closed, once the coordinator has welcomed us;
+ * -1: nowhere. 0, or -errno: -EACCES when the coordinator refused us before it ever welcomed us. */
+int service_run(struct service *s, int ready_fd);
+
+#endif

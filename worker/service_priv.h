@@ -1,0 +1,55 @@
+/* Inside the service: its state, shared by service.c (life and loop) and clients.c (messages). */
+#ifndef DRAY_WORKER_SERVICE_PRIV_H
+#define DRAY_WORKER_SERVICE_PRIV_H
+
+#include "common/log.h"
+#include "proto/socket.h"
+#include "proto/ticket.h"
+#include "worker/job.h"
+#include "worker/link_up.h"
+#include "worker/service.h"
+
+struct client {
+	struct wire_peer peer;
+	bool dropped;      /* it broke the rules: nothing more is taken from it */
+	struct job *job;   /* NULL: none, or ended */
+};
+
+struct service {
+	const struct conf *conf;
+	char *name;
+	bool local;                       /* over ipc: no keys */
+	struct identity identity;
+	struct identity coordinator;      /* public half */
+	bool has_coordinator;
+	unsigned cores, slots;
+	void *ctx;
+	struct zap *zap;
+	void *socket;
+	char *endpoint;                   /* bound */
+	struct watch *watch;
+	struct link_up *link;
+	struct offers offers;
+	struct store *store;
+	struct jobserver jobserver;
+	struct ticket_book *tickets;
+	struct job_shared shared;
+	int signal_fd;
+	struct job **jobs;                /* slots of them, the first n_jobs in use */
+	unsigned n_jobs;
+	struct client *clients;
+	size_t n_clients, cap_clients;
+	bool draining, killing;
+	struct log_throttle bad_peer, rejected;
+};
+
+/* clients.c */
+void clients_receive(struct service *s);          /* all that has come, within bounds */
+void clients_gone(struct service *s);             /* what the watch says */
+/* Passes on what a job's thread says; true once it has ended and was joined. */
+bool clients_from_job(struct service *s, struct job *j);
+
+/* service.c */
+void service_job_ended(struct service *s, struct job *j);
+
+#endif
