@@ -9,21 +9,15 @@
 #include "worker/job.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "common/clock.h"
-#include "common/fs.h"
 #include "common/log.h"
-#include "common/spawn.h"
 #include "proto/socket.h"
 #include "worker/job_priv.h"
-#include "worker/sandbox.h"
+#include "worker/launch.h"
 
 int
 job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...)
@@ -167,17 +161,6 @@ job_take_credit(struct job *j)
 	}
 }
 
-void
-job_kill(struct job *j)
-{
-	if (j->pid <= 0)
-		return;
-	kill(j->pid, SIGKILL);
-	spawn_wait(j->pid, NULL);
-	j->pid = 0;
-	closep(&j->pidfd);
-}
-
 static int
 check_unit(struct job *j)
 {
@@ -224,54 +207,30 @@ lay_out(struct job *j)
 static int
 start_compiler(struct job *j)
 {
-	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, r;
-	struct sandbox_run run = { .conf = j->shared->conf, .stage = &j->stage, .unit = &j->unit,
-		.jobserver = j->shared->jobserver };
+	_cleanup_(freep) char *why = NULL;
+	int r = launch_start(j->shared->conf, &j->stage, &j->unit, j->shared->jobserver, &j->box, &why);
 
-	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0) {
-		r = -errno;
-	} else {
-		run.out_fd = out[1];
-		run.err_fd = err[1];
-		r = sandbox_start(&run, &j->pid);
-	}
-	closep(&out[1]);
-	closep(&err[1]);
-	if (r < 0) {
-		closep(&out[0]);
-		closep(&err[0]);
-		j->pid = 0;
-		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
-			"the sandbox did not start: %s", strerror(-r));
-	}
-	j->out = out[0];
-	j->err = err[0];
-	j->pidfd = (int)syscall(SYS_pidfd_open, j->pid, 0);
-	if (j->pidfd < 0)
-		return job_fail(j, -errno, DRAY__VERDICT__VERDICT_WORKER_FAULT, "pidfd_open: %s",
-			strerror(errno));
+	if (r < 0)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s",
+			why ? why : strerror(-r));
 	return 0;
 }
 
+/* All pipes have ended, so the end of the sandbox is near. */
 static int
-reap_compiler(struct job *j, uint64_t begin)
+reap_compiler(struct job *j)
 {
-	struct rusage ru;
-	int status;
+	struct sandbox_usage usage = { 0, 0 };
 
-	memset(&ru, 0, sizeof(ru));
-	status = spawn_wait(j->pid, &ru);
-	j->pid = 0;
-	closep(&j->pidfd);
-	j->compile_us = clock_mono_us() - begin;
-	j->cpu_us = (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000 +
-		    (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
-	j->peak_rss = (uint64_t)ru.ru_maxrss * 1024;
-	if (status < 0)
-		return job_fail(j, status, DRAY__VERDICT__VERDICT_WORKER_FAULT, "wait: %s",
-			strerror(-status));
-	j->status = status;
-	if (status == 128 + SIGKILL)
+	sandbox_wait(&j->box, &usage);
+	j->cpu_us = usage.cpu_us;
+	j->peak_rss = usage.peak_rss;
+	if (j->box.phase != SANDBOX_ENDED)
+		return job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"the compiler did not start: %s", j->box.failure);
+	j->compile_us = j->box.end_us - j->box.start_us;
+	j->status = j->box.status;
+	if (j->box.signal == SIGKILL)
 		return job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
 			"the compiler was killed on the worker (out of memory?)");
 	return 0;
@@ -281,7 +240,6 @@ static int
 compile(struct job *j)
 {
 	Dray__JobStarted m = DRAY__JOB_STARTED__INIT;
-	uint64_t begin = clock_mono_us();
 	int r = start_compiler(j);
 
 	if (r < 0)
@@ -291,9 +249,7 @@ compile(struct job *j)
 	r = job_send(j, WIRE_JOB_STARTED, &m.base, NULL);
 	if (r == 0)
 		r = text_relay(j);
-	if (r < 0)
-		return r;
-	return reap_compiler(j, begin);
+	return r < 0 ? r : reap_compiler(j);
 }
 
 static void
@@ -329,11 +285,10 @@ run_compiler(struct job *j)
 	bool token = jobserver_take(&js) == 0;
 	int r = compile(j);
 
-	job_kill(j);
+	sandbox_done(&j->box);
+	j->box = (struct sandbox)SANDBOX_INIT;
 	if (token)
 		jobserver_give(&js);
-	closep(&j->out);
-	closep(&j->err);
 	set_deadline(j);
 	return r;
 }
@@ -391,9 +346,6 @@ free_thread_part(struct job *j)
 	for (size_t i = 0; i < j->n_announced; i++)
 		free(j->announced[i].name);
 	free(j->announced);
-	closep(&j->out);
-	closep(&j->err);
-	closep(&j->pidfd);
 }
 
 static void *
@@ -454,7 +406,7 @@ job_start(const struct job_shared *shared, const char *id, const struct offer *o
 	snprintf(j->id, sizeof(j->id), "%s", id);
 	j->offer = offer;
 	j->peer = *peer;
-	j->out = j->err = j->pidfd = -1;
+	j->box = (struct sandbox)SANDBOX_INIT;
 	j->text_budget = shared->conf->worker.job_output_max;
 	r = make_pair(j);
 	if (r == 0) {

@@ -8,6 +8,7 @@
 
 #include "proto/chunk.h"
 #include "worker/job.h"
+#include "worker/sandbox.h"
 #include "worker/stage.h"
 
 /* Content messages the client may have under way to us: 16 MiB. */
@@ -38,9 +39,7 @@ struct job {
 	uint32_t credit;           /* content messages we may still send */
 	bool stop;
 
-	pid_t pid;                 /* of the sandbox while it runs, else 0 */
-	int pidfd;
-	int out, err;              /* our ends of the job's pipes, -1 at their end */
+	struct sandbox box;
 	uint64_t deadline_ms;      /* the job is killed then; 0: none */
 	uint64_t text_bytes, text_budget;
 	struct job_output *announced; /* outputs that were sent while the compiler ran */
@@ -67,9 +66,6 @@ int job_receive(struct job *j, struct wire_msg *ret);
 int job_poll(struct job *j, struct pollfd *fds, size_t n);
 /* Waits until a content message may be sent, and takes its credit. */
 int job_take_credit(struct job *j);
-/* Ends the sandbox, if it runs, and reaps it. */
-void job_kill(struct job *j);
-
 /* inputs.c: asks for the blobs that are missing, and takes them in */
 int inputs_fetch(struct job *j);
 

@@ -146,38 +146,11 @@ results_send_announced(struct job *j, const char *name)
 	return results_send_file(j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d, size);
 }
 
-struct captures {
-	struct capture v[CAPTURE_CALLS_MAX];
-	unsigned n;
-};
-
-static void
-captures_done(struct captures *c)
-{
-	for (unsigned i = 0; i < c->n; i++)
-		capture_done(&c->v[i]);
-}
-
-static int
-read_captures(struct job *j, struct captures *c)
-{
-	for (c->n = 0; c->n < CAPTURE_CALLS_MAX; c->n++) {
-		int r = capture_read(j->stage.out, j->unit.unit->out_dir, c->n, SANDBOX_PATH,
-			&c->v[c->n]);
-
-		if (r == -ENOENT)
-			return 0;
-		if (r < 0)
-			return fault(j, r, "the captured link");
-	}
-	return job_fail(j, -E2BIG, DRAY__VERDICT__VERDICT_LIMIT, "too many linker calls");
-}
-
 /* What dray-ld put where the linker's output goes is only there to please rustc. */
 static bool
 is_link_output(const struct captures *c, const char *name)
 {
-	for (unsigned i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++)
 		if (c->v[i].output && streq(c->v[i].output, name))
 			return true;
 	return false;
@@ -250,24 +223,42 @@ send_outputs(struct job *j, const struct captures *c)
 }
 
 static int
+send_link_input(struct job *j, const struct capture *c, size_t i)
+{
+	_cleanup_(closep) int fd = capture_open(c, i);
+	struct digest d;
+	uint64_t size;
+	int r;
+
+	if (fd < 0)
+		return fault(j, fd, "a captured link input");
+	/* Everything in the job is dead, so its file will not change; but by its descriptor it cannot
+	 * be renamed into the store. */
+	r = store_add_fd(j->shared->store, fd, &d, &size);
+	if (r < 0)
+		return fault(j, r, "the worker's store");
+	return results_send_file(j, c->files.v[i], DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &d,
+		size);
+}
+
+static int
 send_link_inputs(struct job *j, const struct captures *c)
 {
-	for (unsigned i = 0; i < c->n; i++) {
-		for (size_t f = 0; f < c->v[i].n_files; f++) {
-			struct digest d;
-			uint64_t size;
-			int r = store_adopt(j->shared->store, c->v[i].files[f].host_path, &d,
-				&size);
+	int r = 0;
 
-			if (r < 0)
-				return fault(j, r, "the worker's store");
-			r = results_send_file(j, c->v[i].files[f].name,
-				DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &d, size);
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < c->n; i++)
+		for (size_t f = 0; r == 0 && f < c->v[i].files.n; f++)
+			r = send_link_input(j, &c->v[i], f);
+	return r;
+}
+
+static int
+read_captures(struct job *j, struct captures *c)
+{
+	_cleanup_(closep) int fd = open(j->stage.out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : captures_read(fd, c);
+
+	return r < 0 ? fault(j, r, "the captured link") : 0;
 }
 
 /* argv is borrowed from the capture. */
@@ -283,8 +274,10 @@ fill_call(const struct capture *c, Dray__LinkCall *m)
 		m->argv[i].data = (uint8_t *)c->argv.v[i];
 		m->argv[i].len = strlen(c->argv.v[i]);
 	}
-	m->path_prefix.data = (uint8_t *)c->path_prefix;
-	m->path_prefix.len = strlen(c->path_prefix);
+	/* rustc puts directories of its own before the PATH it was given. */
+	m->path_prefix.data = (uint8_t *)c->path;
+	if (ends_with(c->path, SANDBOX_BIN))
+		m->path_prefix.len = strlen(c->path) - strlen(SANDBOX_BIN);
 	m->dirs = c->dirs.v;
 	m->n_dirs = c->dirs.n;
 	return 0;
@@ -295,10 +288,10 @@ send_result(struct job *j, const struct captures *c)
 {
 	Dray__JobResult m = DRAY__JOB_RESULT__INIT;
 	Dray__LinkCall calls[CAPTURE_CALLS_MAX], *list[CAPTURE_CALLS_MAX];
-	unsigned n = 0;
+	size_t n = 0;
 	int r = 0;
 
-	for (; r == 0 && n < c->n; n++) {
+	for (; r == 0 && n < MIN2(c->n, (size_t)CAPTURE_CALLS_MAX); n++) {
 		list[n] = &calls[n];
 		r = fill_call(&c->v[n], &calls[n]);
 	}
@@ -306,7 +299,7 @@ send_result(struct job *j, const struct captures *c)
 	m.text = j->text;
 	m.outputs = j->n_outputs;
 	m.link = list;
-	m.n_link = c->n;
+	m.n_link = n;
 	m.compile_us = j->compile_us;
 	m.cpu_us = j->cpu_us;
 	m.peak_rss = j->peak_rss;
@@ -321,7 +314,7 @@ send_result(struct job *j, const struct captures *c)
 int
 results_finish(struct job *j)
 {
-	_cleanup_(captures_done) struct captures c = { .n = 0 };
+	_cleanup_(captures_done) struct captures c = { NULL, 0 };
 	int r = 0;
 
 	/* A failed compile is done again at the client's: only its status is of use. */

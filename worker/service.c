@@ -15,7 +15,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "worker/sandbox.h"
+#include "worker/launch.h"
 #include "worker/service_priv.h"
 
 #define FIXED_ITEMS 6
@@ -130,11 +130,10 @@ static int
 find_toolchains(struct service *s, char **ret_error)
 {
 	_cleanup_(freep) char *why = NULL;
-	int r = sandbox_probe(&why);
+	int r = launch_prepare(s->conf->worker.state_dir, &why);
 
 	if (r < 0)
-		return fail(ret_error, r, "Jobs cannot be sandboxed here: %s",
-			why ? why : strerror(-r));
+		return fail(ret_error, r, "Jobs cannot be started: %s.", why ? why : strerror(-r));
 	r = offers_find(s->conf, &s->offers);
 	if (r < 0)
 		return fail(ret_error, r, "Cannot look for toolchains: %s.", strerror(-r));

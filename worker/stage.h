@@ -1,44 +1,39 @@
-/* Lays out one job on disk: <state>/jobs/<job>/ with
- *   root/   the job's tree, mounted read-only as /: hard links to blobs at the client's paths
- *   out/    the writable out-dir
- *
- * Invariant: nothing that a client names can lead outside root/: paths are checked as text before any
- * is used, and root/ holds only directories and regular files made here. */
+/* A job's directory on disk: JOBS/<job>/ with root/ (the client's files, hard links to blobs, at the
+ * client's paths), out/ (the out-dir), bin/ (dray-exec, and dray-ld under the linker's name). */
 #ifndef DRAY_WORKER_STAGE_H
 #define DRAY_WORKER_STAGE_H
 
 #include "common/store.h"
-#include "proto/wire.h"
-#include "worker/offers.h"
-
-/* A unit that passed every check, in the worker's terms. Pointers into the message stay valid as long
- * as that does. */
-struct stage_unit {
-	const Dray__Unit *unit;
-	const struct offer *offer;
-	struct digest *blobs;      /* n_blobs */
-	size_t n_blobs;
-};
-
-/* Checks all of a unit. 0; -EINVAL and a sentence in *ret_why (caller frees). offer may be NULL in tests. */
-int stage_check(const Dray__Unit *unit, const struct offer *offer, struct stage_unit *ret,
-	char **ret_why);
-void stage_unit_done(struct stage_unit *u);
+#include "common/strv.h"
+#include "proto/job.pb-c.h"
+#include "worker/sandbox.h"
 
 struct stage {
-	char *dir;       /* <state>/jobs/<job> */
-	char *root;
-	char *out;
-	struct strv tmp_tops; /* names below root/tmp that must be mounted over the private /tmp */
+	char *dir, *root, *out, *bin;
+	const Dray__Unit *unit; /* the caller's, and it must outlive this */
+	uint32_t *by_blob;      /* indexes of unit->files, ordered by blob */
+	struct strv tmp;        /* names in root/tmp */
 };
 
-/* Builds the tree; every blob must be in the store. On failure nothing is left, *ret_why says what
- * (-ENOSPC, -ENOENT for a blob that is gone, …). */
-int stage_build(const char *state_dir, const char *job, const struct stage_unit *u, struct store *s,
-	struct stage *ret, char **ret_why);
-/* Removes the directory. */
+struct stage_spec {
+	const char *jobs;       /* directory */
+	const char *job;        /* a plain name */
+	const char *tools;      /* directory with dray-exec and dray-ld, same file system */
+	char *const *lib_dirs;  /* where the worker's libraries appear; NULL-terminated */
+	const Dray__Unit *unit; /* passed by unit_check with these lib_dirs */
+};
+
+/* Makes the directories. 0 or -errno; nothing is left behind on failure. */
+int stage_new(const struct stage_spec *spec, struct stage *ret);
+/* Links the files of one blob. -ENOENT: the store does not have it (now). May be called again. */
+int stage_link_blob(struct stage *s, struct store *store, uint32_t blob);
+/* The mounts that go over the private /tmp, then `sysroot_from` at the unit's sysroot, the libraries of
+ * lib_root, and the out-dir. Strings in *keep; *ret has to be freed. */
+int stage_mounts(const struct stage *s, const char *sysroot_from, const char *lib_root,
+	char *const *lib_dirs, struct strv *keep, struct sandbox_mount **ret, size_t *ret_n);
+/* Removes it all, also while what was killed in it is still dying. */
 void stage_done(struct stage *s);
-/* Removes what a crash left under <state>/jobs. */
-void stage_clean(const char *state_dir);
+/* Removes what a crash left below jobs. */
+int stage_clean(const char *jobs);
 
 #endif

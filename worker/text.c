@@ -101,6 +101,19 @@ relay_lines(struct job *j, struct buf *b, bool *in_line, bool end)
 	return 0;
 }
 
+/* Until the command runs, what comes is bubblewrap's own words: the reason why it does not. */
+static void
+keep_failure(struct job *j, struct buf *b)
+{
+	size_t n = MIN2(b->n, sizeof(j->box.failure) - 1);
+
+	if (!*j->box.failure) {
+		memcpy(j->box.failure, b->p, n);
+		j->box.failure[n] = '\0';
+	}
+	buf_consume(b, b->n);
+}
+
 /* Reads once; 0 at the end of the stream (its descriptor is closed then), else 1 or -errno. */
 static int
 read_some(struct job *j, int *fd, struct buf *b)
@@ -136,15 +149,21 @@ struct relay {
 static int
 relay_err(struct job *j, struct relay *t)
 {
-	int r = read_some(j, &j->err, &t->err);
+	int r = read_some(j, &j->box.err, &t->err);
 
+	/* After the read: if the command still does not run, it did not write this. */
+	sandbox_step(&j->box);
+	if ((j->box.phase == SANDBOX_STARTING || j->box.phase == SANDBOX_FAILED) && t->err.n > 0) {
+		keep_failure(j, &t->err);
+		return r;
+	}
 	return r < 0 ? r : relay_lines(j, &t->err, &t->in_line, r == 0);
 }
 
 static int
 relay_out(struct job *j, struct relay *t)
 {
-	int r = read_some(j, &j->out, &t->out);
+	int r = read_some(j, &j->box.out, &t->out);
 
 	if (r <= 0)
 		return r;
@@ -153,24 +172,30 @@ relay_out(struct job *j, struct relay *t)
 	return r;
 }
 
-/* The pipes end when the last process that holds them does; all of the job's are dead once the sandbox
- * is, so pidfd only says that nobody will write any more. */
+/* The pipes end when the last process that holds them does, at the latest when the sandbox dies. */
 static int
 step(struct job *j, struct relay *t)
 {
-	struct pollfd fds[2];
+	struct pollfd fds[3];
 	struct wire_msg m = WIRE_MSG_INIT;
 	size_t n = 0;
 	int r;
 
-	if (j->err >= 0)
-		fds[n++].fd = j->err;
-	if (j->out >= 0)
-		fds[n++].fd = j->out;
+	if (j->box.err >= 0)
+		fds[n++].fd = j->box.err;
+	if (j->box.out >= 0)
+		fds[n++].fd = j->box.out;
+	if (j->box.report >= 0)
+		fds[n++].fd = j->box.report;
 	r = job_poll(j, fds, n);
+	sandbox_step(&j->box);
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (fds[i].revents)
-			r = fds[i].fd == j->err ? relay_err(j, t) : relay_out(j, t);
+		if (!fds[i].revents)
+			continue;
+		if (fds[i].fd == j->box.err)
+			r = relay_err(j, t);
+		else if (fds[i].fd == j->box.out)
+			r = relay_out(j, t);
 	}
 	if (r < 0)
 		return r;
@@ -182,33 +207,14 @@ step(struct job *j, struct relay *t)
 	return r == -EAGAIN ? 0 : r;
 }
 
-static int
-wait_for_exit(struct job *j)
-{
-	for (;;) {
-		struct pollfd fd = { .fd = j->pidfd };
-		struct wire_msg m = WIRE_MSG_INIT;
-		int r = job_poll(j, &fd, 1);
-
-		if (r < 0 || fd.revents)
-			return r;
-		r = job_receive(j, &m);
-		wire_msg_done(&m);
-		if (r < 0 && r != -EAGAIN)
-			return r;
-	}
-}
-
 int
 text_relay(struct job *j)
 {
 	struct relay t = { BUF_INIT, BUF_INIT, false };
 	int r = 0;
 
-	while (r >= 0 && (j->err >= 0 || j->out >= 0))
+	while (r >= 0 && (j->box.err >= 0 || j->box.out >= 0))
 		r = step(j, &t);
-	if (r >= 0)
-		r = wait_for_exit(j);
 	buf_done(&t.err);
 	buf_done(&t.out);
 	return r;

@@ -1,0 +1,310 @@
+/* dray-exec: process 1 of a job's sandbox.
+ *
+ *   dray-exec [--as=N] [--fsize=N] [--nofile=N] [--nproc=N] [--cpu=N] [--core=N]
+ *             [--env-fd=FD] [--status-fd=FD] [--keep-fds=N] -- PROGRAM ARGS…
+ *
+ * It starts PROGRAM with exactly the environment found in FD (NUL-terminated NAME=VALUE strings; read
+ * here, so that no LD_ variable of a client ever acts outside the sandbox), with these limits, and with
+ * descriptors 0 to N-1 only. It reaps whatever is left to it, and ends when PROGRAM ends: with process
+ * 1 the kernel ends all others, so no process of a job outlives it.
+ *
+ * Status lines for the worker on --status-fd: "started" (just before exec), then "exit N" or
+ * "signal N"; or "error TEXT": PROGRAM never ran. Its own exit status says the same: PROGRAM's, 128 +
+ * signal, or 127. libc only. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ENV_MAX (4u * 1024 * 1024)
+#define EXIT_FAILURE_OURS 127
+
+struct limit {
+	const char *option;
+	int resource;
+	bool set;
+	rlim_t value;
+};
+
+struct options {
+	struct limit *limits;
+	long env_fd;
+	long status_fd;
+	long keep_fds;
+	char **command;
+};
+
+static struct limit limits[] = {
+	{ "--as=", RLIMIT_AS, false, 0 },
+	{ "--fsize=", RLIMIT_FSIZE, false, 0 },
+	{ "--nofile=", RLIMIT_NOFILE, false, 0 },
+	{ "--nproc=", RLIMIT_NPROC, false, 0 },
+	{ "--cpu=", RLIMIT_CPU, false, 0 },
+	{ "--core=", RLIMIT_CORE, false, 0 },
+};
+
+/* One write a line: it is shorter than PIPE_BUF, so lines never mix. A worker that does not listen
+ * any more is killing us anyway. */
+static void
+say(long fd, const char *what, const char *arg, int number)
+{
+	char line[512];
+	int n = snprintf(line, sizeof(line), "%s%s", what, arg ? arg : "");
+
+	if (n < 0 || fd < 0)
+		return;
+	n = (int)strlen(line);
+	if (!arg && number >= 0)
+		n += snprintf(line + n, sizeof(line) - (size_t)n, " %d", number);
+	if (n > (int)sizeof(line) - 2)
+		n = (int)sizeof(line) - 2;
+	line[n++] = '\n';
+	while (write((int)fd, line, (size_t)n) < 0 && errno == EINTR)
+		;
+}
+
+static int
+fail(const struct options *o, const char *what)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text), "%s: %s", what, strerror(errno));
+	if (o->status_fd >= 0)
+		say(o->status_fd, "error ", text, -1);
+	else
+		fprintf(stderr, "dray-exec: %s\n", text);
+	return EXIT_FAILURE_OURS;
+}
+
+static bool
+parse_number(const char *s, uint64_t *ret)
+{
+	char *end;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(s, &end, 10);
+	return errno == 0 && *end == '\0';
+}
+
+static bool
+parse_fd(const char *arg, const char *option, long *ret)
+{
+	uint64_t n;
+
+	if (strncmp(arg, option, strlen(option)) != 0)
+		return false;
+	if (!parse_number(arg + strlen(option), &n) || n > 1u << 20)
+		return false;
+	*ret = (long)n;
+	return true;
+}
+
+static bool
+parse_limit(const char *arg)
+{
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		struct limit *l = &limits[i];
+		uint64_t n;
+
+		if (strncmp(arg, l->option, strlen(l->option)) != 0)
+			continue;
+		if (!parse_number(arg + strlen(l->option), &n))
+			return false;
+		l->set = true;
+		l->value = (rlim_t)n;
+		return true;
+	}
+	return false;
+}
+
+static void
+usage(FILE *to)
+{
+	fputs("usage: dray-exec [--as=BYTES] [--fsize=BYTES] [--nofile=N] [--nproc=N] [--cpu=SECONDS]\n"
+	      "                 [--core=BYTES] [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]\n"
+	      "                 [--help] [--version] -- PROGRAM ARGS...\n"
+	      "Process 1 of a dray job's sandbox; started by dray-worker.\n",
+		to);
+}
+
+/* Whether there is a command to run; else *ret_status is what to exit with. */
+static bool
+parse(int argc, char **argv, struct options *o, int *ret_status)
+{
+	int i;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (!strcmp(argv[i], "--help")) {
+			usage(stdout);
+			*ret_status = 0;
+			return false;
+		}
+		if (!strcmp(argv[i], "--version")) {
+			puts("dray-exec " PACKAGE_VERSION);
+			*ret_status = 0;
+			return false;
+		}
+		if (!parse_limit(argv[i]) && !parse_fd(argv[i], "--env-fd=", &o->env_fd) &&
+			!parse_fd(argv[i], "--status-fd=", &o->status_fd) &&
+			!parse_fd(argv[i], "--keep-fds=", &o->keep_fds)) {
+			fprintf(stderr, "dray-exec: bad argument '%s'\n", argv[i]);
+			*ret_status = EXIT_FAILURE_OURS;
+			return false;
+		}
+	}
+	if (i + 1 >= argc) {
+		usage(stderr);
+		*ret_status = EXIT_FAILURE_OURS;
+		return false;
+	}
+	o->command = argv + i + 1;
+	return true;
+}
+
+/* The environment in fd, as execve takes it; NULL with errno set. Lives until exec. */
+static char **
+read_env(int fd)
+{
+	struct stat st;
+	size_t n = 0, count = 0, at = 0;
+	char *p, **env;
+
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	if (st.st_size < 0 || st.st_size > (off_t)ENV_MAX) {
+		errno = E2BIG;
+		return NULL;
+	}
+	p = malloc((size_t)st.st_size + 1);
+	if (!p)
+		return NULL;
+	while (n < (size_t)st.st_size) {
+		ssize_t r = pread(fd, p + n, (size_t)st.st_size - n, (off_t)n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0) {
+			free(p);
+			errno = r < 0 ? errno : EIO;
+			return NULL;
+		}
+		n += (size_t)r;
+	}
+	p[n] = '\0';
+	for (size_t i = 0; i < n; i += strlen(p + i) + 1)
+		count++;
+	env = calloc(count + 1, sizeof(*env));
+	if (!env) {
+		free(p);
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++) {
+		env[i] = p + at;
+		at += strlen(p + at) + 1;
+	}
+	return env;
+}
+
+static int
+set_limits(void)
+{
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		struct rlimit now, r = { limits[i].value, limits[i].value };
+
+		if (!limits[i].set)
+			continue;
+		/* Where the worker itself has less, that stays. */
+		if (getrlimit(limits[i].resource, &now) == 0 && now.rlim_max < r.rlim_max)
+			r.rlim_cur = r.rlim_max = now.rlim_max;
+		if (setrlimit(limits[i].resource, &r) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+run_child(const struct options *o, char **env)
+{
+	static char *none[] = { NULL };
+
+	if (set_limits() < 0)
+		return fail(o, "setrlimit");
+	if (o->status_fd >= 0 && fcntl((int)o->status_fd, F_SETFD, FD_CLOEXEC) < 0)
+		return fail(o, "status descriptor");
+	if (o->keep_fds > 0) {
+		long max = sysconf(_SC_OPEN_MAX);
+
+		/* Whatever sits above is ours or bwrap's, and none of the program's business. */
+		if (close_range((unsigned)o->keep_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+			for (long fd = o->keep_fds; fd < max && fd < 65536; fd++)
+				fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	}
+	say(o->status_fd, "started", NULL, -1);
+	execve(o->command[0], o->command, env ? env : none);
+	return fail(o, o->command[0]);
+}
+
+/* Reaps until `child` ends. */
+static int
+wait_for(const struct options *o, pid_t child)
+{
+	int status;
+
+	for (;;) {
+		pid_t pid = wait(&status);
+
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid < 0)
+			return fail(o, "wait");
+		if (pid == child)
+			break;
+	}
+	if (WIFSIGNALED(status)) {
+		say(o->status_fd, "signal", NULL, WTERMSIG(status));
+		return 128 + WTERMSIG(status);
+	}
+	say(o->status_fd, "exit", NULL, WEXITSTATUS(status));
+	return WEXITSTATUS(status);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { limits, -1, -1, 0, NULL };
+	char **env = NULL;
+	int status = 0;
+	pid_t child;
+
+	if (!parse(argc, argv, &o, &status))
+		return status;
+	/* Same user, same namespace: keep the job's processes out of /proc/1/fd and its memory. */
+	prctl(PR_SET_DUMPABLE, 0);
+	if (o.env_fd >= 0) {
+		env = read_env((int)o.env_fd);
+		if (!env)
+			_exit(fail(&o, "environment"));
+		close((int)o.env_fd);
+	}
+	child = fork();
+	if (child < 0)
+		_exit(fail(&o, "fork"));
+	if (child == 0) {
+		prctl(PR_SET_DUMPABLE, 1);
+		_exit(run_child(&o, env));
+	}
+	_exit(wait_for(&o, child));
+}
