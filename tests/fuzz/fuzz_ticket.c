@@ -1,0 +1,43 @@
+/* ticket_check with arbitrary bytes: as they come, with a signature that is part of them; and signed
+ * by the coordinator, as a broken one could, so that the decoder behind the signature is reached. */
+#include "config.h"
+
+#include "proto/ticket.h"
+
+#define NOW 1700000000000u
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+static void
+check(struct ticket_book *b, const struct identity *id, const uint8_t *p, size_t n,
+	const uint8_t *sig, size_t sig_n, bool may_hold)
+{
+	char *job = NULL;
+	int r = ticket_check(b, p, n, sig, sig_n, id->sign_public, "client", "worker", NOW, &job);
+
+	if (r == 0 && (!may_hold || !job || strlen(job) != 32))
+		abort();
+	if (r != 0 && job)
+		abort();
+	free(job);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	static struct ticket_book *book;
+	static struct identity id;
+	uint8_t sig[SIGNATURE_SIZE];
+	size_t sig_n;
+
+	if (!book && (ticket_book_new(&book) < 0 || identity_generate("fuzz", &id) < 0))
+		abort();
+	if (n < 1)
+		return 0;
+	sig_n = MIN2(n - 1, (size_t)(p[0] & 127));
+	check(book, &id, p + 1 + sig_n, n - 1 - sig_n, p + 1, sig_n, false);
+	if (identity_sign(&id, p, n, sig) < 0)
+		return 0;
+	check(book, &id, p, n, sig, sizeof(sig), true);
+	return 0;
+}
