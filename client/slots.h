@@ -12,6 +12,9 @@
 
 struct slots; /* an open slot directory */
 
+/* The cores this process may use. */
+unsigned slots_cores(void);
+
 /* dir is made (0700) when missing. n: how many. Falls back to /tmp/dray-<uid> when dir cannot be
  * used. */
 int slots_open(const char *dir, unsigned n, struct slots **ret);
@@ -19,7 +22,8 @@ void slots_close(struct slots *s);
 void slots_closep(struct slots **s);
 /* Takes one without waiting: descriptor, or -EAGAIN. */
 int slots_try(struct slots *s);
-/* Waits for one: descriptor (close it to give the slot back), or -errno. */
+/* Waits for one: descriptor (close it to give the slot back), or -errno (-EINTR: a signal was
+ * caught). */
 int slots_wait(struct slots *s);
 
 /* The machine's jobserver, shared by all local runs of the user: a fifo in dir, opened for reading and

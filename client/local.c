@@ -1,0 +1,302 @@
+/* Runs the real compiler on this machine.
+ *
+ * Invariants: no compiler runs here without holding a local slot, unless slots cannot be had at all;
+ * an rmeta that cargo was told of keeps its inode and times when the compiler makes it again. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "client/child.h"
+#include "client/local.h"
+#include "client/promise.h"
+#include "common/clock.h"
+#include "common/fs.h"
+
+/* Where the slot and the jobserver stand in the compiler: above what cargo hands down. */
+#define FD_SLOT 200
+#define FD_JOBS_RD 201
+#define FD_JOBS_WR 202
+
+extern char **environ;
+
+struct slots *
+local_open_slots(const struct conf *conf)
+{
+	_cleanup_(freep) char *dir = NULL;
+	struct slots *s = NULL;
+	uint64_t n = conf->client.local_slots;
+
+	if (conf->client.cache_dir && *conf->client.cache_dir)
+		dir = path_join(conf->client.cache_dir, "slots");
+	if (slots_open(dir, n ? (unsigned)MIN2(n, (uint64_t)4096) : slots_cores(), &s) < 0)
+		return NULL;
+	return s;
+}
+
+static bool
+is_replaced(const char *var, const char *const *set)
+{
+	size_t n = strcspn(var, "=");
+
+	for (; *set; set++)
+		if (strncmp(var, *set, n) == 0 && (*set)[n] == '=')
+			return true;
+	return false;
+}
+
+char **
+local_environ(const char *const *set)
+{
+	size_t n = 0, m = 0;
+	union {
+		const char *in;
+		char *out;
+	} u;
+	char **v;
+
+	while (environ[n])
+		n++;
+	while (set[m])
+		m++;
+	v = calloc(n + m + 1, sizeof(*v));
+	if (!v)
+		return NULL;
+	m = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!is_replaced(environ[i], set))
+			v[m++] = environ[i];
+	for (; *set; set++) {
+		u.in = *set;
+		v[m++] = u.out;
+	}
+	return v;
+}
+
+/* Everything one run needs; released in the end whatever happened. */
+struct run {
+	struct local_run *l;
+	struct jobserver js;
+	char makeflags[128];
+	char **env;
+	struct spawn_fd fds[4];
+	size_t n_fds;
+	int own_slot;
+	char *kept;             /* the promised rmeta's second name */
+	struct promise *promise;
+};
+
+static void
+run_done(struct run *r)
+{
+	if (r->kept)
+		unlink(r->kept);
+	free(r->kept);
+	free(r->env);
+	promise_free(r->promise);
+	jobserver_done(&r->js);
+	closep(&r->own_slot);
+}
+
+static int
+take_slot(struct run *r)
+{
+	struct local_run *l = r->l;
+	uint64_t start = clock_mono_us();
+
+	if (!l->slots)
+		return 0;
+	if (l->slot < 0) {
+		r->own_slot = slots_wait(l->slots);
+		l->slot_wait_us = clock_mono_us() - start;
+		if (r->own_slot == -EINTR && child_signal())
+			return -ECANCELED;
+		/* a disk that refuses locks must not stop the build */
+		if (r->own_slot < 0)
+			return 0;
+	}
+	r->fds[r->n_fds++] = (struct spawn_fd){ l->slot < 0 ? r->own_slot : l->slot, FD_SLOT };
+	return 0;
+}
+
+static int
+set_jobserver(struct run *r)
+{
+	const char *set[] = { r->makeflags, NULL };
+	char flags[96];
+
+	if (r->n_fds == 0 || slots_jobserver(r->l->slots, r->fds[0].from, &r->js) < 0)
+		return 0;
+	jobserver_flags(flags, FD_JOBS_RD, FD_JOBS_WR);
+	snprintf(r->makeflags, sizeof(r->makeflags), "CARGO_MAKEFLAGS=%s", flags);
+	r->env = local_environ(set);
+	if (!r->env)
+		return -ENOMEM;
+	r->fds[r->n_fds++] = (struct spawn_fd){ r->js.rd, FD_JOBS_RD };
+	r->fds[r->n_fds++] = (struct spawn_fd){ r->js.wr, FD_JOBS_WR };
+	return 0;
+}
+
+/* rustc puts a new rmeta in place by rename, so a second name keeps the one that was promised. */
+static int
+keep_rmeta(struct run *r)
+{
+	const struct report *said = r->l->said;
+	_cleanup_(freep) char *dir = NULL;
+
+	if (!said || !*said->rmeta)
+		return 0;
+	dir = path_dirname(said->rmeta);
+	if (!dir || asprintf(&r->kept, "%s/.dray-kept-%ld", dir, (long)getpid()) < 0) {
+		r->kept = NULL;
+		return -ENOMEM;
+	}
+	unlink(r->kept);
+	if (link(said->rmeta, r->kept) < 0) {
+		free(r->kept);
+		r->kept = NULL;
+	}
+	return 0;
+}
+
+/* Removes libNAME.* of a unit whose promise was broken: cargo must build it again. */
+static void
+remove_outputs(const char *rmeta)
+{
+	static const char *const suffixes[] = { ".rmeta", ".rlib", ".d" };
+	_cleanup_(freep) char *dir = path_dirname(rmeta);
+	const char *base = path_basename(rmeta);
+	size_t n = strlen(base);
+
+	unlink(rmeta);
+	if (!dir || !ends_with(base, ".rmeta") || !starts_with(base, "lib"))
+		return;
+	n -= strlen(".rmeta");
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+		/* the .d is named after the crate, without "lib" */
+		size_t skip = streq(suffixes[i], ".d") ? 3 : 0;
+		char *path;
+
+		if (asprintf(&path, "%s/%.*s%s", dir, (int)(n - skip), base + skip,
+			    suffixes[i]) < 0)
+			return;
+		unlink(path);
+		free(path);
+	}
+}
+
+static int
+check_rmeta(struct run *r, int status)
+{
+	const struct report *said = r->l->said;
+	struct digest d;
+	static const char text[] =
+		"error: dray: the compiler here made other metadata of this crate than the worker, and "
+		"other crates may have used that already; it was removed, build again\n";
+
+	if (!said || !*said->rmeta || status < 0)
+		return status;
+	if (r->kept && digest_file(r->kept, &d, NULL) == 0 && digest_eq(&d, &said->rmeta_digest)) {
+		bool same = digest_file(said->rmeta, &d, NULL) == 0 &&
+			    digest_eq(&d, &said->rmeta_digest);
+
+		/* equal, or a failed run that made none: the promised one stands */
+		if ((same || status != 0) && rename(r->kept, said->rmeta) == 0)
+			return status;
+	} else if (status != 0 || (digest_file(said->rmeta, &d, NULL) == 0 &&
+				       digest_eq(&d, &said->rmeta_digest))) {
+		return status;
+	}
+	if (status != 0)
+		return status;
+	remove_outputs(said->rmeta);
+	r->l->trouble = "the rmeta differs from the one announced";
+	child_write(STDERR_FILENO, text, sizeof(text) - 1);
+	return LOCAL_STATUS_BROKEN_PROMISE;
+}
+
+/* Out of memory in the middle: what cannot be compared is passed on. */
+static void
+pass_on(struct run *r, const void *p, size_t n)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+
+	if (promise_text(r->promise, p, n, &out) < 0)
+		child_write(STDERR_FILENO, p, n);
+	else if (out.n)
+		child_write(STDERR_FILENO, out.p, out.n);
+}
+
+static void
+read_stderr(struct run *r, int fd)
+{
+	uint8_t chunk[65536];
+
+	for (;;) {
+		ssize_t n = read(fd, chunk, sizeof(chunk));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		pass_on(r, chunk, (size_t)n);
+	}
+}
+
+static int
+run_with_promise(struct run *r, struct spawn *s)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+	_cleanup_(closep) int rd = -1;
+	_cleanup_(closep) int wr = -1;
+	int fds[2], k, status;
+	pid_t pid;
+
+	k = promise_new(r->l->said->text_bytes, &r->l->said->text_digest, &r->promise);
+	if (k < 0)
+		return k;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	rd = fds[0];
+	wr = fds[1];
+	r->fds[r->n_fds++] = (struct spawn_fd){ wr, STDERR_FILENO };
+	s->n_fds = r->n_fds;
+	k = child_start(s, &pid);
+	if (k < 0)
+		return k;
+	closep(&wr);
+	read_stderr(r, rd);
+	status = child_wait(pid);
+	if (status == 0)
+		promise_end(r->promise, &out);
+	else
+		promise_give(r->promise, &out);
+	if (out.n)
+		child_write(STDERR_FILENO, out.p, out.n);
+	return status;
+}
+
+int
+local_run(struct local_run *l)
+{
+	_cleanup_(run_done) struct run r = { .l = l, .js = JOBSERVER_INIT, .own_slot = -1 };
+	struct spawn s;
+	int k;
+
+	k = take_slot(&r);
+	if (k == 0)
+		k = set_jobserver(&r);
+	if (k == 0)
+		k = keep_rmeta(&r);
+	if (k < 0)
+		return k;
+	s = (struct spawn){ .path = l->call->argv[0], .argv = l->call->argv, .envp = r.env,
+		.fds = r.fds, .n_fds = r.n_fds };
+	l->compile_start_us = clock_mono_us();
+	if (l->said && l->said->text_bytes)
+		k = run_with_promise(&r, &s);
+	else
+		k = child_run(&s);
+	return check_rmeta(&r, k);
+}

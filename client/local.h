@@ -1,0 +1,36 @@
+/* The real compiler, here: the place where every failure of anything else ends. */
+#ifndef DRAY_CLIENT_LOCAL_H
+#define DRAY_CLIENT_LOCAL_H
+
+#include "client/call.h"
+#include "client/report.h"
+#include "client/slots.h"
+#include "common/conf.h"
+
+struct local_run {
+	const struct rustc_call *call;
+	const struct report *said;   /* what was said and promised before; NULL: nothing */
+	struct slots *slots;         /* NULL: they cannot be had; the run goes on without */
+	int slot;                    /* one taken already, or -1; left to the caller */
+	uint64_t slot_wait_us;       /* out */
+	uint64_t compile_start_us;   /* out */
+	const char *trouble;         /* out: a promise that could not be kept, or NULL */
+};
+
+/* Runs the compiler with the arguments and the environment as they were given, but for
+ * CARGO_MAKEFLAGS (this machine's jobserver), and waits. Exit status, 128 + signal, or -errno when it
+ * could not be started (-ECANCELED: a signal came first). */
+int local_run(struct local_run *l);
+
+/* Status when the compiler did not make the rmeta again that cargo was told of: dependents may have
+ * read the former one. The outputs are removed, so building again is right. */
+#define LOCAL_STATUS_BROKEN_PROMISE 101
+
+/* The slots of this user, or NULL. The caller closes them. */
+struct slots *local_open_slots(const struct conf *conf);
+
+/* The environment with some variables replaced: set is a NULL-terminated list of NAME=value. The
+ * array is the caller's to free; the strings are not. NULL: out of memory. */
+char **local_environ(const char *const *set);
+
+#endif

@@ -1,0 +1,303 @@
+/* Drives one compiler call:
+ *
+ *   parse ─▶ probe, or not understood ─▶ exec the compiler
+ *         └▶ choose ─▶ here ─────────────────────────────▶ local_run
+ *                   └▶ farm ─▶ dispatch ─▶ done
+ *                                       ├▶ link ─▶ done, or failed ─▶ local_run
+ *                                       └▶ home, or dead ───────────▶ local_run
+ *
+ * Invariant: whatever fails, the real compiler runs once with the same arguments, and its exit status
+ * is ours; unless a signal asked us to stop. dray itself says nothing on stderr. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "client/child.h"
+#include "client/choose.h"
+#include "client/link.h"
+#include "client/local.h"
+#include "client/wrap.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/joblog.h"
+#include "common/log.h"
+
+#define FD_REPORT 3
+#define STATUS_NOT_STARTED 127
+
+struct wrap {
+	struct rustc_call call;
+	struct conf *conf;
+	char *conf_error;
+	struct slots *slots;
+	struct choice choice;
+	struct report report;      /* what dray-dispatch left; all zero without one */
+	bool dispatched;
+	uint64_t start_us, slot_wait_us, link_us, compile_start_us;
+	const char *where, *why, *linker;
+	char why_text[512];
+};
+
+static void
+wrap_done(struct wrap *w)
+{
+	choice_done(&w->choice);
+	slots_closep(&w->slots);
+	conf_freep(&w->conf);
+	free(w->conf_error);
+	call_done(&w->call);
+}
+
+static void
+keep_variable(struct conf *conf, const char *key, const char *value)
+{
+	_cleanup_(freep) char *assignment = NULL;
+	_cleanup_(freep) char *error = NULL;
+
+	if (value && *value && asprintf(&assignment, "client.%s=%s", key, value) >= 0)
+		conf_set(conf, assignment, &error);
+}
+
+/* A bad configuration must not stop a build: defaults then, no farm, and the job log says why. */
+static int
+load_conf(struct wrap *w)
+{
+	_cleanup_(freep) char *error = NULL;
+
+	if (conf_load(&w->conf, &w->conf_error) == 0)
+		return 0;
+	log_error("%s", w->conf_error ? w->conf_error : "the configuration cannot be read");
+	if (conf_parse("", 0, "defaults", &w->conf, &error) < 0)
+		return -ENOMEM;
+	w->conf->client.offload = OFFLOAD_NEVER;
+	keep_variable(w->conf, "cache_dir", getenv("DRAY_CACHE_DIR"));
+	keep_variable(w->conf, "job_log", getenv("DRAY_JOB_LOG"));
+	return 0;
+}
+
+static char *
+job_log_path(const struct conf *conf)
+{
+	if (conf->client.job_log && *conf->client.job_log)
+		return strdup(conf->client.job_log);
+	if (conf->client.cache_dir && *conf->client.cache_dir)
+		return path_join(conf->client.cache_dir, "jobs.jsonl");
+	return NULL;
+}
+
+static void
+fill_from_report(const struct wrap *w, struct joblog_entry *e)
+{
+	const struct report *r = &w->report;
+
+	e->worker = *r->worker ? r->worker : NULL;
+	e->rmeta_us = r->rmeta_us;
+	e->pack_us = r->pack_us;
+	e->queue_us = r->queue_us;
+	e->upload_us = r->upload_us;
+	e->compile_us = r->compile_us;
+	e->download_us = r->download_us;
+	e->bytes_sent = r->bytes_sent;
+	e->bytes_received = r->bytes_received;
+}
+
+static void
+write_log(struct wrap *w, int status)
+{
+	_cleanup_(freep) char *path = job_log_path(w->conf);
+	_cleanup_(freep) char *package = NULL;
+	const char *name = getenv("CARGO_PKG_NAME"), *version = getenv("CARGO_PKG_VERSION");
+	const char *attempts[REPORT_ATTEMPTS + 1] = { NULL };
+	struct joblog_entry e;
+	int r;
+
+	if (!path)
+		return;
+	if (name && asprintf(&package, "%s %s", name, version ? version : "") < 0)
+		package = NULL;
+	memset(&e, 0, sizeof(e));
+	e.crate = w->call.crate_name ? w->call.crate_name : "";
+	e.package = package;
+	e.kind = call_kind_name(&w->call);
+	e.where = w->where;
+	e.why = w->conf_error ? w->conf_error : w->why;
+	e.linker = w->linker;
+	e.out_dir = w->call.out_dir;
+	e.exit_status = status;
+	if (w->dispatched)
+		fill_from_report(w, &e);
+	for (unsigned i = 0; i < w->report.n_attempts; i++)
+		attempts[i] = w->report.attempt[i];
+	e.attempts = w->report.n_attempts ? attempts : NULL;
+	e.start_us = w->start_us;
+	e.compile_start_us = w->compile_start_us;
+	e.end_us = clock_mono_us();
+	e.slot_wait_us = w->slot_wait_us;
+	e.link_us = w->link_us;
+	r = joblog_append(path, w->conf->client.job_log_max, &e);
+	if (r < 0)
+		log_warn_errno(r, "job log %s", path);
+}
+
+static int
+exec_compiler(char **argv)
+{
+	char text[512];
+	int n;
+
+	execvp(argv[0], argv);
+	n = snprintf(text, sizeof(text), "dray: cannot run %.400s: %s\n", argv[0],
+		strerror(errno));
+	child_write(STDERR_FILENO, text, (size_t)MIN2(n, (int)sizeof(text) - 1));
+	return STATUS_NOT_STARTED;
+}
+
+/* A compile that dray does not understand: nothing of it is known but that it ran. */
+static int
+pass_through(struct wrap *w)
+{
+	w->where = "passthrough";
+	w->why = w->call.why;
+	if (load_conf(w) == 0)
+		write_log(w, 0);
+	return exec_compiler(w->call.argv);
+}
+
+/* Runs dray-dispatch to its end; w->report then says where things stand. 0 or -errno. */
+static int
+dispatch(struct wrap *w)
+{
+	static const char separator[] = "--";
+	_cleanup_(report_unmapp) struct report *shared = NULL;
+	_cleanup_(freep) char *program = spawn_find_program("dray-dispatch");
+	_cleanup_(strv_done) struct strv argv = STRV_INIT;
+	_cleanup_(closep) int fd = -1;
+	struct spawn_fd fds[1];
+	int r;
+
+	if (!program)
+		return -ENOENT;
+	r = report_make(&shared, &fd);
+	if (r < 0)
+		return r;
+	r = strv_add(&argv, program);
+	if (r == 0)
+		r = strv_addf(&argv, "--report-fd=%d", FD_REPORT);
+	if (r == 0)
+		r = strv_add(&argv, separator);
+	if (r == 0)
+		r = strv_add_all(&argv, w->call.argv);
+	if (r < 0)
+		return r;
+	fds[0] = (struct spawn_fd){ fd, FD_REPORT };
+	r = child_run(&(struct spawn){ .path = program, .argv = argv.v, .fds = fds, .n_fds = 1 });
+	if (r < 0)
+		return r;
+	w->dispatched = true;
+	report_take(shared, &w->report);
+	/* who waits for this try to tell about the farm has been told */
+	closep(&w->choice.probe);
+	return 0;
+}
+
+static int
+run_here(struct wrap *w)
+{
+	struct local_run l = { .call = &w->call, .said = w->dispatched ? &w->report : NULL,
+		.slots = w->slots, .slot = w->choice.slot };
+	int status = local_run(&l);
+
+	w->where = "local";
+	w->slot_wait_us += l.slot_wait_us;
+	w->compile_start_us = l.compile_start_us;
+	if (l.trouble) {
+		snprintf(w->why_text, sizeof(w->why_text), "%s; %s", w->why ? w->why : "",
+			l.trouble);
+		w->why = w->why_text;
+	}
+	return status;
+}
+
+static int
+link_here(struct wrap *w)
+{
+	struct link_run l = { .conf = w->conf, .call = &w->call, .said = &w->report,
+		.slots = w->slots };
+	int r = link_run(&l);
+
+	w->slot_wait_us += l.slot_wait_us;
+	w->link_us = l.link_us;
+	w->linker = w->report.n_links ? l.linker : NULL;
+	return r;
+}
+
+/* -errno: nothing stands, so the compiler has to run here. */
+static int
+run_on_farm(struct wrap *w)
+{
+	int r = dispatch(w);
+
+	if (r < 0) {
+		snprintf(w->why_text, sizeof(w->why_text), "dray-dispatch: %s", strerror(-r));
+		w->why = w->why_text;
+		return r;
+	}
+	w->where = "farm";
+	w->compile_start_us = w->report.compile_start_us;
+	if (*w->report.why)
+		w->why = w->report.why;
+	if (child_signal())
+		return -ECANCELED;
+	if (w->report.outcome == REPORT_DONE)
+		return w->report.status;
+	if (w->report.outcome != REPORT_LINK)
+		return -EAGAIN;
+	r = link_here(w);
+	if (r < 0)
+		w->why = "the link failed here";
+	return r;
+}
+
+static int
+run_unit(struct wrap *w)
+{
+	int status = -EAGAIN;
+
+	w->slots = local_open_slots(w->conf);
+	choose(w->conf, &w->call, w->slots, &w->choice);
+	w->why = w->choice.why;
+	w->where = "local";
+	if (w->choice.place == PLACE_FARM)
+		status = run_on_farm(w);
+	if (status < 0 && !child_signal())
+		status = run_here(w);
+	if (w->dispatched)
+		link_clean(&w->call, &w->report);
+	if (child_signal())
+		status = 128 + child_signal();
+	write_log(w, MAX2(status, 0));
+	return status;
+}
+
+int
+wrap_main(char **argv)
+{
+	_cleanup_(wrap_done) struct wrap w;
+	int status;
+
+	memset(&w, 0, sizeof(w));
+	w.choice = (struct choice)CHOICE_INIT;
+	if (call_parse(argv, &w.call) < 0 || w.call.kind == CALL_PROBE)
+		return exec_compiler(argv);
+	w.start_us = clock_mono_us();
+	log_init("dray", LOG_LEVEL_NONE);
+	if (w.call.kind == CALL_UNKNOWN)
+		return pass_through(&w);
+	if (load_conf(&w) < 0)
+		return exec_compiler(argv);
+	child_catch_signals();
+	status = run_unit(&w);
+	/* the last resort: nothing of ours works, not even starting a child */
+	return status < 0 ? exec_compiler(argv) : status;
+}
