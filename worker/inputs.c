@@ -19,14 +19,14 @@ struct fetch {
 static int
 ask(struct fetch *f)
 {
-	const struct stage_unit *u = &f->j->unit;
+	const Dray__Unit *u = f->j->unit;
 	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
 
 	f->need = calloc(MAX2(u->n_blobs, (size_t)1), sizeof(*f->need));
 	if (!f->need)
 		return -ENOMEM;
 	for (size_t i = 0; i < u->n_blobs; i++)
-		if (!store_has(f->j->shared->store, &u->blobs[i], NULL))
+		if (!store_has(f->j->shared->store, &f->j->blobs[i], NULL))
 			f->need[f->n++] = (uint32_t)i;
 	m.blob = f->need;
 	m.n_blob = f->n;
@@ -44,8 +44,8 @@ static int
 finish_blob(struct fetch *f, uint32_t blob)
 {
 	struct job *j = f->j;
-	uint64_t size = j->unit.unit->blobs[blob]->size;
-	int r = store_write_commit(steal_ptr(f->writer), &j->unit.blobs[blob], size);
+	uint64_t size = j->unit->blobs[blob]->size;
+	int r = store_write_commit(steal_ptr(f->writer), &j->blobs[blob], size);
 
 	if (r == -EBADMSG)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_INPUT_CHANGED,
@@ -71,7 +71,7 @@ take_chunk(struct fetch *f, struct wire_msg *m)
 	r = chunk_decode(j->coder, &m->payload, c->zstd, c->size, &p);
 	if (r < 0)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_MALFORMED, "a chunk that cannot be read");
-	if (f->got + c->size > j->unit.unit->blobs[c->blob]->size)
+	if (f->got + c->size > j->unit->blobs[c->blob]->size)
 		return job_fail(j, -EBADMSG, DRAY__VERDICT__VERDICT_INPUT_CHANGED,
 			"an input is longer than it was said to be");
 	if (!f->writer) {

@@ -18,6 +18,7 @@
 #include "proto/socket.h"
 #include "worker/job_priv.h"
 #include "worker/launch.h"
+#include "worker/unit_check.h"
 
 int
 job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...)
@@ -162,19 +163,33 @@ job_take_credit(struct job *j)
 }
 
 static int
+read_digests(struct job *j)
+{
+	const Dray__Unit *u = j->unit;
+
+	j->blobs = calloc(u->n_blobs + 1, sizeof(*j->blobs));
+	if (!j->blobs)
+		return job_fail(j, -ENOMEM, DRAY__VERDICT__VERDICT_WORKER_FAULT, "out of memory");
+	for (size_t i = 0; i < u->n_blobs; i++)
+		memcpy(j->blobs[i].b, u->blobs[i]->digest.data, DIGEST_SIZE);
+	return 0;
+}
+
+static int
 check_unit(struct job *j)
 {
+	const Dray__JobOpen *open = (const Dray__JobOpen *)j->open.body;
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	j->request = (const Dray__JobOpen *)j->open.body;
-	r = stage_check(j->request->unit, j->offer, &j->unit, &why);
+	j->unit = open->unit;
+	j->credit = MIN2(open->credit, (uint32_t)UINT16_MAX);
+	j->compress = open->compress;
+	r = unit_check(j->unit, j->offer->sysroot->lib_dirs.v, j->shared->conf->worker.store_max, &why);
 	if (r < 0)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s",
 			why ? why : strerror(-r));
-	j->credit = MIN2(j->request->credit, (uint32_t)UINT16_MAX);
-	j->compress = j->request->compress;
-	return 0;
+	return read_digests(j);
 }
 
 static int
@@ -193,14 +208,18 @@ accept_job(struct job *j)
 static int
 lay_out(struct job *j)
 {
-	_cleanup_(freep) char *why = NULL;
+	struct stage_spec spec = { .jobs = j->shared->jobs_dir, .job = j->id,
+		.tools = j->shared->tools_dir, .lib_dirs = j->offer->sysroot->lib_dirs.v,
+		.unit = j->unit };
 	uint64_t begin = clock_mono_us();
-	int r = stage_build(j->shared->state_dir, j->id, &j->unit, j->shared->store, &j->stage, &why);
+	int r = stage_new(&spec, &j->stage);
 
+	for (uint32_t i = 0; r == 0 && i < j->unit->n_blobs; i++)
+		r = stage_link_blob(&j->stage, j->shared->store, i);
 	j->staged_us = clock_mono_us() - begin;
 	if (r < 0)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out the job: %s",
-			why ? why : strerror(-r));
+			strerror(-r));
 	return 0;
 }
 
@@ -208,7 +227,10 @@ static int
 start_compiler(struct job *j)
 {
 	_cleanup_(freep) char *why = NULL;
-	int r = launch_start(j->shared->conf, &j->stage, &j->unit, j->shared->jobserver, &j->box, &why);
+	struct launch l = { .conf = j->shared->conf, .stage = &j->stage, .unit = j->unit,
+		.sysroot = j->offer->sysroot, .jobserver = j->shared->jobserver,
+		.seccomp = j->shared->seccomp };
+	int r = launch_start(&l, &j->box, &why);
 
 	if (r < 0)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s",
@@ -341,7 +363,7 @@ static void
 free_thread_part(struct job *j)
 {
 	stage_done(&j->stage);
-	stage_unit_done(&j->unit);
+	free(j->blobs);
 	chunk_coder_freep(&j->coder);
 	for (size_t i = 0; i < j->n_announced; i++)
 		free(j->announced[i].name);

@@ -6,6 +6,7 @@
 #ifndef DRAY_WORKER_JOB_H
 #define DRAY_WORKER_JOB_H
 
+#include "common/buf.h"
 #include "common/conf.h"
 #include "common/jobserver.h"
 #include "common/store.h"
@@ -18,7 +19,9 @@ struct job;
 struct job_shared {
 	void *ctx;                        /* of ZeroMQ */
 	const struct conf *conf;
-	const char *state_dir;
+	const char *jobs_dir;             /* where jobs are laid out */
+	const char *tools_dir;            /* with dray-exec and dray-ld, on the same file system */
+	const struct buf *seccomp;
 	const char *name;                 /* this worker's */
 	struct store *store;
 	const struct jobserver *jobserver;

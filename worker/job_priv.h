@@ -33,7 +33,8 @@ struct job {
 	void *socket;
 	struct chunk_coder *coder;
 	const Dray__JobOpen *request;
-	struct stage_unit unit;
+	const Dray__Unit *unit;
+	struct digest *blobs;      /* of unit->blobs */
 	struct stage stage;
 	bool compress;
 	uint32_t credit;           /* content messages we may still send */

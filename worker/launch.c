@@ -12,7 +12,6 @@
 
 #include "common/fs.h"
 #include "common/spawn.h"
-#include "worker/seccomp.h"
 
 static const char *const programs[] = { "dray-exec", "dray-ld" };
 
@@ -54,7 +53,7 @@ copy_program(const char *from, const char *to)
 int
 launch_prepare(const char *state_dir, char **ret_why)
 {
-	_cleanup_(freep) char *dir = path_join(state_dir, "bin");
+	_cleanup_(freep) char *dir = path_join(state_dir, LAUNCH_TOOLS);
 	int r = dir ? fs_mkdir_p(dir, 0755) : -ENOMEM;
 
 	if (r < 0)
@@ -70,63 +69,6 @@ launch_prepare(const char *state_dir, char **ret_why)
 			return fail(ret_why, r, "cannot copy %s to %s: %s", from, dir, strerror(-r));
 	}
 	return 0;
-}
-
-/* stage->dir is <state>/jobs/<job>. */
-static char *
-program_path(const struct stage *stage, const char *name)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/../../bin/%s", stage->dir, name) < 0)
-		return NULL;
-	return path;
-}
-
-static int
-link_program(const struct stage *stage, const char *name, const char *to)
-{
-	_cleanup_(freep) char *from = program_path(stage, name);
-
-	if (!from)
-		return -ENOMEM;
-	return link(from, to) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-/* rustc finds its linker by name in PATH, or at the absolute path that the project gives; dray-ld must
- * stand under that very name, since the name decides which arguments rustc makes. */
-static int
-place_linker(const struct stage *stage, const char *bin, const char *linker)
-{
-	_cleanup_(freep) char *to = NULL;
-	int r;
-
-	if (!*linker)
-		return 0;
-	to = path_join(*linker == '/' ? stage->root : bin, *linker == '/' ? linker + 1 : linker);
-	if (!to)
-		return -ENOMEM;
-	r = fs_mkdir_parent(to, 0755);
-	return r < 0 ? r : link_program(stage, "dray-ld", to);
-}
-
-static int
-make_bin(const struct stage *stage, const char *linker, char **ret)
-{
-	_cleanup_(freep) char *bin = path_join(stage->dir, "bin");
-	_cleanup_(freep) char *exec = bin ? path_join(bin, programs[0]) : NULL;
-	int r;
-
-	if (!exec)
-		return -ENOMEM;
-	r = fs_mkdir_p(bin, 0755);
-	if (r == 0)
-		r = link_program(stage, programs[0], exec);
-	if (r == 0)
-		r = place_linker(stage, bin, linker);
-	if (r == 0)
-		*ret = steal_ptr(bin);
-	return r;
 }
 
 static int
@@ -179,73 +121,29 @@ build_argv(const Dray__Unit *u, struct strv *argv)
 	return r;
 }
 
-struct mounts {
-	struct sandbox_mount *v;
-	size_t n;
-	struct strv texts; /* owns what v points to and nobody else does */
-};
-
-static void
-mounts_done(struct mounts *m)
-{
-	free(m->v);
-	strv_done(&m->texts);
-}
-
-/* Parents before what lies in them: the client's trees below /tmp, which a mount of its own hides; then
- * the libraries and the toolchain; the out-dir last, as it may be in any of them. */
-static int
-build_mounts(const struct stage *stage, const struct stage_unit *unit, struct mounts *m)
-{
-	const struct sysroot *sys = unit->offer->sysroot;
-	const Dray__Unit *u = unit->unit;
-	int r = 0;
-
-	m->v = calloc(stage->tmp_tops.n + sys->lib_from.n + 2, sizeof(*m->v));
-	if (!m->v)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < stage->tmp_tops.n; i++) {
-		r = strv_addf(&m->texts, "%s/tmp/%s", stage->root, stage->tmp_tops.v[i]);
-		if (r == 0)
-			r = strv_addf(&m->texts, "/tmp/%s", stage->tmp_tops.v[i]);
-		if (r == 0)
-			m->v[m->n++] = (struct sandbox_mount){ m->texts.v[m->texts.n - 2],
-				m->texts.v[m->texts.n - 1], false };
-	}
-	for (size_t i = 0; i < sys->lib_from.n; i++)
-		m->v[m->n++] = (struct sandbox_mount){ sys->lib_from.v[i], sys->lib_to.v[i], false };
-	m->v[m->n++] = (struct sandbox_mount){ sys->view, u->sysroot, false };
-	m->v[m->n++] = (struct sandbox_mount){ stage->out, u->out_dir, true };
-	return r;
-}
-
 int
-launch_start(const struct conf *conf, const struct stage *stage, const struct stage_unit *unit,
-	const struct jobserver *js, struct sandbox *ret, char **ret_why)
+launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 {
-	const Dray__Unit *u = unit->unit;
-	_cleanup_(mounts_done) struct mounts mounts = { NULL, 0, STRV_INIT };
-	_cleanup_(strv_done) struct strv argv = STRV_INIT;
-	_cleanup_(buf_done) struct buf env = BUF_INIT, seccomp = BUF_INIT;
-	_cleanup_(freep) char *bin = NULL;
+	const Dray__Unit *u = l->unit;
+	_cleanup_(strv_done) struct strv argv = STRV_INIT, keep = STRV_INIT;
+	_cleanup_(buf_done) struct buf env = BUF_INIT;
+	_cleanup_(freep) struct sandbox_mount *mounts = NULL;
 	struct sandbox_spec spec;
-	int r = make_bin(stage, u->linker, &bin);
+	size_t n_mounts = 0;
+	int r = build_env(u, &env);
 
-	if (r == 0)
-		r = build_env(u, &env);
 	if (r == 0)
 		r = build_argv(u, &argv);
 	if (r == 0)
-		r = build_mounts(stage, unit, &mounts);
-	if (r == 0)
-		r = seccomp_program(&seccomp);
+		r = stage_mounts(l->stage, l->sysroot->view, l->sysroot->lib_root,
+			l->sysroot->lib_dirs.v, &keep, &mounts, &n_mounts);
 	if (r < 0)
 		return fail(ret_why, r, "cannot prepare the sandbox: %s", strerror(-r));
-	spec = (struct sandbox_spec){ .root = stage->root, .bin = bin, .mounts = mounts.v,
-		.n_mounts = mounts.n, .cwd = u->cwd, .argv = argv.v, .env = &env,
-		.seccomp = &seccomp, .js = js, .tmp_max = conf->worker.job_tmp_max,
-		.memory_max = conf->worker.job_memory, .file_max = conf->worker.job_file_max,
-		.cpu_s = 0 };
+	spec = (struct sandbox_spec){ .root = l->stage->root, .bin = l->stage->bin,
+		.mounts = mounts, .n_mounts = n_mounts, .cwd = u->cwd, .argv = argv.v, .env = &env,
+		.seccomp = l->seccomp, .js = l->jobserver,
+		.tmp_max = l->conf->worker.job_tmp_max, .memory_max = l->conf->worker.job_memory,
+		.file_max = l->conf->worker.job_file_max };
 	r = sandbox_start(&spec, ret);
 	return r < 0 ? fail(ret_why, r, "cannot start bubblewrap: %s", strerror(-r)) : 0;
 }

@@ -5,13 +5,24 @@
 #include "common/conf.h"
 #include "worker/sandbox.h"
 #include "worker/stage.h"
+#include "worker/sysroot.h"
+
+#define LAUNCH_TOOLS "bin" /* below the state directory */
 
 /* Copies dray-exec and dray-ld below state_dir, once at the start, so that jobs can hard-link them. 0,
  * or -errno and a sentence in *ret_why (caller frees). */
 int launch_prepare(const char *state_dir, char **ret_why);
 
+struct launch {
+	const struct conf *conf;          /* the job_… limits */
+	const struct stage *stage;
+	const Dray__Unit *unit;
+	const struct sysroot *sysroot;
+	const struct jobserver *jobserver;
+	const struct buf *seccomp;
+};
+
 /* Starts the compiler. The sentence in *ret_why (caller frees) says what failed. */
-int launch_start(const struct conf *conf, const struct stage *stage, const struct stage_unit *unit,
-	const struct jobserver *js, struct sandbox *ret, char **ret_why);
+int launch_start(const struct launch *l, struct sandbox *ret, char **ret_why);
 
 #endif

@@ -9,7 +9,6 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/strv.h"
-#include "worker/offers.h"
 #include "worker/service.h"
 
 #define EXIT_USAGE 2
@@ -195,26 +194,14 @@ raise_limits(void)
 }
 
 static int
-list_toolchains(const struct conf *conf)
+list_toolchains(struct conf *conf)
 {
-	struct offers offers = { NULL, 0, NULL, 0 };
-	int r = offers_find(conf, &offers);
+	_cleanup_(freep) char *error = NULL;
+	int r = service_list_toolchains(conf, stdout, &error);
 
-	if (r < 0) {
-		log_error_errno(r, "cannot look for toolchains");
-		return EXIT_FAILURE;
-	}
-	for (size_t i = 0; i < offers.n; i++) {
-		char hex[DIGEST_HEX_SIZE];
-
-		digest_hex(&offers.v[i].toolchain.id, hex);
-		printf("%s  %s  %s\n", hex, offers.v[i].text, offers.v[i].toolchain.sysroot);
-	}
-	r = offers.n ? EXIT_SUCCESS : EXIT_FAILURE;
-	if (offers.n == 0)
-		log_error("no usable Rust toolchain was found");
-	offers_done(&offers);
-	return fflush(stdout) == 0 ? r : EXIT_FAILURE;
+	if (r < 0)
+		log_error("%s", error ? error : strerror(-r));
+	return fflush(stdout) == 0 && r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int

@@ -2,14 +2,15 @@
 #ifndef DRAY_WORKER_OFFERS_H
 #define DRAY_WORKER_OFFERS_H
 
+#include "common/buf.h"
 #include "common/conf.h"
 #include "common/toolchain.h"
 #include "worker/sysroot.h"
 
 struct offer {
 	struct toolchain toolchain;
-	struct sysroot *sysroot;   /* shared between offers of one sysroot; owned by struct offers */
-	char *text;                /* "1.95.0 rustc x86_64-unknown-linux-gnu" */
+	const struct sysroot *sysroot; /* shared between the offers of one sysroot */
+	char *text;                    /* "1.95.0 rustc x86_64-unknown-linux-gnu" */
 };
 
 struct offers {
@@ -19,9 +20,16 @@ struct offers {
 	size_t n_sysroots;
 };
 
-/* Finds them all; what does not work is left out with a warning in the log. 0 or -errno; none found
- * is 0 with n = 0. */
-int offers_find(const struct conf *conf, struct offers *ret);
+struct offers_conf {
+	const struct conf *conf;
+	const char *jobs_dir, *tools_dir; /* as in struct job_shared */
+	const struct buf *seccomp;
+};
+
+/* Finds them all. One that does not work is left out, with a warning in the log; but when it is the
+ * sandbox that does not work, that is the result: -errno and a sentence in *ret_why (caller frees). None
+ * found is 0 with n = 0. */
+int offers_find(const struct offers_conf *c, struct offers *ret, char **ret_why);
 void offers_done(struct offers *o);
 const struct offer *offers_get(const struct offers *o, const struct digest *id);
 

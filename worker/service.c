@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "worker/launch.h"
+#include "worker/seccomp.h"
 #include "worker/service_priv.h"
 
 #define FIXED_ITEMS 6
@@ -112,8 +113,10 @@ open_store(struct service *s, char **ret_error)
 	if (!is_set(state))
 		return fail(ret_error, -EINVAL, "[worker] state_dir is not set.");
 	dir = path_join(state, "store");
-	if (!dir)
-		return -ENOMEM;
+	s->jobs_dir = path_join(state, "jobs");
+	s->tools_dir = path_join(state, LAUNCH_TOOLS);
+	if (!dir || !s->jobs_dir || !s->tools_dir)
+		return fail(ret_error, -ENOMEM, "Out of memory.");
 	r = fs_mkdir_p(state, 0700);
 	if (r < 0)
 		return fail(ret_error, r, "[worker] state_dir %s: %s.", state, strerror(-r));
@@ -122,8 +125,8 @@ open_store(struct service *s, char **ret_error)
 		return fail(ret_error, r, "%s: another worker uses this directory.", state);
 	if (r < 0)
 		return fail(ret_error, r, "%s: cannot open the store: %s.", dir, strerror(-r));
-	stage_clean(state);
-	return 0;
+	r = stage_clean(s->jobs_dir);
+	return r < 0 ? fail(ret_error, r, "%s: %s.", s->jobs_dir, strerror(-r)) : 0;
 }
 
 static int
@@ -134,9 +137,15 @@ find_toolchains(struct service *s, char **ret_error)
 
 	if (r < 0)
 		return fail(ret_error, r, "Jobs cannot be started: %s.", why ? why : strerror(-r));
-	r = offers_find(s->conf, &s->offers);
+	r = offers_find(&(struct offers_conf){ .conf = s->conf, .jobs_dir = s->jobs_dir,
+				.tools_dir = s->tools_dir, .seccomp = &s->seccomp },
+		&s->offers, &why);
 	if (r < 0)
-		return fail(ret_error, r, "Cannot look for toolchains: %s.", strerror(-r));
+		return fail(ret_error, r,
+			"The sandbox does not work here: %s. It needs bubblewrap (Debian: bubblewrap) and "
+			"user namespaces (sysctl user.max_user_namespaces above 0; on some systems "
+			"kernel.unprivileged_userns_clone = 1, or an AppArmor profile for bwrap).",
+			why ? why : strerror(-r));
 	if (s->offers.n == 0)
 		return fail(ret_error, -ENOENT,
 			"No usable Rust toolchain was found (looked at rustup's, [worker] toolchain_dirs, "
@@ -263,6 +272,8 @@ set_up(struct service *s, const char *name, char **ret_error)
 		r = jobserver_make(s->cores, &s->jobserver);
 	if (r == 0)
 		r = ticket_book_new(&s->tickets);
+	if (r == 0)
+		r = seccomp_program(&s->seccomp);
 	if (r < 0)
 		return fail(ret_error, r, "Cannot start: %s.", strerror(-r));
 	r = open_store(s, ret_error);
@@ -275,7 +286,8 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (r < 0)
 		return r;
 	s->shared = (struct job_shared){ .ctx = s->ctx, .conf = s->conf,
-		.state_dir = s->conf->worker.state_dir, .name = s->name, .store = s->store,
+		.jobs_dir = s->jobs_dir, .tools_dir = s->tools_dir, .seccomp = &s->seccomp,
+		.name = s->name, .store = s->store,
 		.jobserver = &s->jobserver };
 	return 0;
 }
@@ -316,6 +328,9 @@ service_free(struct service *s)
 	closep(&s->signal_fd);
 	identity_done(&s->identity);
 	identity_done(&s->coordinator);
+	buf_done(&s->seccomp);
+	free(s->jobs_dir);
+	free(s->tools_dir);
 	free(s->jobs);
 	free(s->clients);
 	free(s->endpoint);
@@ -328,6 +343,48 @@ service_freep(struct service **s)
 {
 	service_free(*s);
 	*s = NULL;
+}
+
+static int
+list_in(const struct conf *conf, FILE *to, char **ret_error)
+{
+	struct service s = { .conf = conf, .signal_fd = -1 };
+	int r;
+
+	s.jobs_dir = path_join(conf->worker.state_dir, "jobs");
+	s.tools_dir = path_join(conf->worker.state_dir, LAUNCH_TOOLS);
+	r = s.jobs_dir && s.tools_dir ? stage_clean(s.jobs_dir) : -ENOMEM;
+	if (r == 0)
+		r = seccomp_program(&s.seccomp);
+	r = r < 0 ? fail(ret_error, r, "%s.", strerror(-r)) : find_toolchains(&s, ret_error);
+	for (size_t i = 0; i < s.offers.n; i++) {
+		const struct offer *o = &s.offers.v[i];
+		char hex[DIGEST_HEX_SIZE];
+
+		digest_hex(&o->toolchain.id, hex);
+		fprintf(to, "%s  %s  %s\n", hex, o->text, o->toolchain.sysroot);
+	}
+	offers_done(&s.offers);
+	buf_done(&s.seccomp);
+	free(s.jobs_dir);
+	free(s.tools_dir);
+	return r;
+}
+
+int
+service_list_toolchains(struct conf *conf, FILE *to, char **ret_error)
+{
+	char *dir = NULL;
+	int r = fs_make_temp_dir("/tmp", "dray-worker-", &dir);
+
+	if (r < 0)
+		return fail(ret_error, r, "/tmp: %s.", strerror(-r));
+	/* A running worker's own directory must not be touched. */
+	free(conf->worker.state_dir);
+	conf->worker.state_dir = dir;
+	r = list_in(conf, to, ret_error);
+	fs_rm_rf(dir);
+	return r;
 }
 
 const char *

@@ -2,6 +2,8 @@
 #ifndef DRAY_WORKER_SERVICE_H
 #define DRAY_WORKER_SERVICE_H
 
+#include <stdio.h>
+
 #include "common/conf.h"
 
 struct service;
@@ -12,6 +14,10 @@ struct service;
 int service_new(const struct conf *conf, const char *name, struct service **ret, char **ret_error);
 void service_free(struct service *s);
 void service_freep(struct service **s);
+
+/* Finds and proves the toolchains as a worker would, in a directory of its own that goes away again (so
+ * conf's state_dir is replaced), and prints "id  text  sysroot" lines. 0; else as service_new. */
+int service_list_toolchains(struct conf *conf, FILE *to, char **ret_error);
 
 const char *service_endpoint(const struct service *s);
 

@@ -32,6 +32,8 @@ struct service {
 	struct offers offers;
 	struct store *store;
 	struct jobserver jobserver;
+	struct buf seccomp;
+	char *jobs_dir, *tools_dir;
 	struct ticket_book *tickets;
 	struct job_shared shared;
 	int signal_fd;

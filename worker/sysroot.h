@@ -8,8 +8,8 @@
 struct sysroot {
 	char *path;            /* the toolchain on this machine (resolved) */
 	char *view;            /* what is mounted at the client's sysroot: path itself, or a view of it */
-	struct strv lib_from;  /* directories on this machine … */
-	struct strv lib_to;    /* … and where each appears in the job, read-only */
+	char *lib_root;        /* below it are the copies, at the paths of the originals */
+	struct strv lib_dirs;  /* their directories as jobs see them: lib_root/<dir> is mounted at <dir> */
 };
 
 /* state_dir/base/… holds the copies. 0, or -errno with a sentence in *ret_why (caller frees). */

@@ -46,7 +46,7 @@ send_text(struct job *j, bool out, const uint8_t *p, size_t n)
 static char *
 announced_name(const struct job *j, const uint8_t *line, size_t n)
 {
-	const char *out_dir = j->unit.unit->out_dir, *path, *emit, *name;
+	const char *out_dir = j->unit->out_dir, *path, *emit, *name;
 	json_t *root = json_loadb((const char *)line, n, 0, NULL);
 	char *ret = NULL;
 

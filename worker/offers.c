@@ -1,0 +1,322 @@
+/* Invariant: every offer was run once, in the very sandbox that jobs get. A toolchain that is half
+ * installed, or that this system cannot run, is never offered. */
+#include "config.h"
+
+#include "worker/offers.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "common/fs.h"
+#include "common/log.h"
+#include "worker/launch.h"
+#include "worker/stage.h"
+
+#define TRY_MS 30000
+
+struct search {
+	const struct offers_conf *c;
+	struct memo *memo;
+	struct offers *out;
+	struct strv paths;    /* resolved sysroots */
+};
+
+/* path is a sysroot, or else holds some. */
+static int
+add_candidate(struct search *s, const char *path)
+{
+	_cleanup_(freep) char *rustc = path_join(path, "bin/rustc");
+	_cleanup_(freep) char *rustlib = path_join(path, "lib/rustlib"), *real = NULL;
+
+	if (!rustc || !rustlib)
+		return -ENOMEM;
+	if (!fs_exists(rustc) || !fs_exists(rustlib))
+		return -ENOENT;
+	real = realpath(path, NULL);
+	if (!real)
+		return -errno;
+	return strv_has(&s->paths, real) ? 0 : strv_add(&s->paths, real);
+}
+
+static int
+add_children(struct search *s, const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int r = 0;
+
+	while (d && r != -ENOMEM && (e = readdir(d)) != NULL) {
+		_cleanup_(freep) char *path = NULL;
+
+		if (e->d_name[0] == '.')
+			continue;
+		path = path_join(dir, e->d_name);
+		r = path ? add_candidate(s, path) : -ENOMEM;
+	}
+	if (d)
+		closedir(d);
+	return r == -ENOMEM ? r : 0;
+}
+
+static int
+add_rustup(struct search *s)
+{
+	const char *home = getenv("RUSTUP_HOME"), *user = getenv("HOME");
+	_cleanup_(freep) char *dir = NULL;
+
+	if (home && *home)
+		dir = path_join(home, "toolchains");
+	else if (user && *user)
+		dir = path_join(user, ".rustup/toolchains");
+	else
+		return 0;
+	return dir ? add_children(s, dir) : -ENOMEM;
+}
+
+static int
+add_configured(struct search *s)
+{
+	_cleanup_(freep) char *copy = NULL;
+	const char *dirs = s->c->conf->worker.toolchain_dirs;
+	char *dir, *save = NULL;
+	int r = 0;
+
+	if (!dirs || !*dirs)
+		return 0;
+	copy = strdup(dirs);
+	if (!copy)
+		return -ENOMEM;
+	for (dir = strtok_r(copy, ":", &save); dir && r != -ENOMEM; dir = strtok_r(NULL, ":", &save)) {
+		r = add_candidate(s, dir);
+		if (r == -ENOENT)
+			r = add_children(s, dir);
+	}
+	return r == -ENOMEM ? r : 0;
+}
+
+static int
+find_sysroots(struct search *s)
+{
+	int r = add_configured(s);
+
+	if (r == 0 && s->c->conf->worker.find_rustup)
+		r = add_rustup(s);
+	if (r == 0 && s->c->conf->worker.find_system) {
+		r = add_candidate(s, "/usr");
+		if (r != -ENOMEM)
+			r = add_candidate(s, "/usr/local");
+	}
+	return r == -ENOMEM ? r : 0;
+}
+
+/* Reads what the sandbox prints to its end; nobody needs it but us. */
+static void
+drain(struct sandbox *box, char *words, size_t size)
+{
+	size_t used = 0;
+
+	while (box->out >= 0 || box->err >= 0) {
+		struct pollfd fds[2] = { { .fd = box->out, .events = POLLIN },
+			{ .fd = box->err, .events = POLLIN } };
+		int *const ends[2] = { &box->out, &box->err };
+		int got = poll(fds, 2, TRY_MS);
+
+		if (got == 0)
+			sandbox_kill(box);
+		for (size_t i = 0; got > 0 && i < 2; i++) {
+			char text[1024];
+			ssize_t n;
+
+			if (!fds[i].revents)
+				continue;
+			n = read(fds[i].fd, text, sizeof(text));
+			if (n <= 0)
+				closep(ends[i]);
+			for (ssize_t k = 0; i == 1 && k < n && used + 1 < size; k++)
+				words[used++] = text[k] == '\n' ? ' ' : text[k];
+		}
+	}
+	words[used] = '\0';
+}
+
+/* Lays out a job without files and runs `<driver> -vV` in it. -EPERM: the sandbox itself failed. */
+static int
+try_driver(const struct offers_conf *c, const struct sysroot *sys, const char *driver, char **ret_why)
+{
+	static char out_dir[] = "/out", cwd[] = "/", empty[] = "", version[] = "-vV";
+	_cleanup_(sandbox_done) struct sandbox box = SANDBOX_INIT;
+	_cleanup_(stage_done) struct stage stage = { NULL };
+	_cleanup_(freep) char *name = strdup(driver), *sysroot = strdup(sys->path);
+	char *argv[] = { version };
+	Dray__Unit unit;
+	struct stage_spec spec = { .jobs = c->jobs_dir, .job = "try", .tools = c->tools_dir,
+		.lib_dirs = sys->lib_dirs.v, .unit = &unit };
+	struct launch launch = { .conf = c->conf, .stage = &stage, .unit = &unit, .sysroot = sys,
+		.seccomp = c->seccomp };
+	char words[400];
+	int r;
+
+	if (!name || !sysroot)
+		return -ENOMEM;
+	dray__unit__init(&unit);
+	unit.sysroot = sysroot;
+	unit.driver = name;
+	unit.argv = argv;
+	unit.n_argv = 1;
+	unit.cwd = cwd;
+	unit.out_dir = out_dir;
+	unit.linker = empty;
+	r = stage_new(&spec, &stage);
+	if (r == 0)
+		r = launch_start(&launch, &box, ret_why);
+	if (r < 0)
+		return r;
+	drain(&box, words, sizeof(words));
+	sandbox_wait(&box, NULL);
+	if (box.phase == SANDBOX_ENDED && box.status == 0)
+		return 0;
+	if (asprintf(ret_why, "%s%s%s", box.phase == SANDBOX_ENDED ? "it does not run: " : box.failure,
+		    *words ? " " : "", words) < 0)
+		*ret_why = NULL;
+	return box.phase == SANDBOX_ENDED ? -ENOEXEC : -EPERM;
+}
+
+static int
+add_offer(struct search *s, const struct sysroot *sys, const char *driver, const char *target)
+{
+	struct toolchain t;
+	struct offer *v;
+	int r;
+
+	memset(&t, 0, sizeof(t));
+	r = toolchain_identify(s->memo, sys->path, driver, target, &t);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0) {
+		log_warn_errno(r, "toolchain left out: %s %s %s", sys->path, driver, target);
+		return 0;
+	}
+	v = reallocarray(s->out->v, s->out->n + 1, sizeof(*v));
+	if (!v) {
+		toolchain_done(&t);
+		return -ENOMEM;
+	}
+	s->out->v = v;
+	v[s->out->n] = (struct offer){ .toolchain = t, .sysroot = sys };
+	if (asprintf(&v[s->out->n].text, "%s %s %s", t.release, driver, target) < 0) {
+		toolchain_done(&t);
+		return -ENOMEM;
+	}
+	s->out->n++;
+	return 0;
+}
+
+static bool
+has_driver(const struct sysroot *sys, const char *driver)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s/bin/%s", sys->path, driver) < (int)sizeof(path) &&
+	       fs_exists(path);
+}
+
+static int
+offer_sysroot(struct search *s, const struct sysroot *sys, char **ret_why)
+{
+	static const char *const drivers[] = { "rustc", "clippy-driver" };
+	_cleanup_(strv_done) struct strv targets = STRV_INIT;
+	int r = toolchain_list_targets(sys->path, &targets);
+
+	for (size_t d = 0; r == 0 && d < ARRAY_LEN(drivers); d++) {
+		_cleanup_(freep) char *why = NULL;
+
+		if (!has_driver(sys, drivers[d]))
+			continue;
+		r = try_driver(s->c, sys, drivers[d], &why);
+		if (r == -EPERM)
+			*ret_why = steal_ptr(why);
+		if (r < 0 && r != -EPERM) {
+			log_warn("toolchain left out: %s %s: %s", sys->path, drivers[d],
+				why ? why : strerror(-r));
+			r = 0;
+			continue;
+		}
+		for (size_t t = 0; r == 0 && t < targets.n; t++)
+			r = add_offer(s, sys, drivers[d], targets.v[t]);
+	}
+	return r;
+}
+
+static int
+take_sysroot(struct search *s, const char *path, char **ret_why)
+{
+	_cleanup_(freep) char *why = NULL;
+	struct sysroot *sys = calloc(1, sizeof(*sys)), **v;
+	int r;
+
+	if (!sys)
+		return -ENOMEM;
+	r = sysroot_prepare(s->c->conf->worker.state_dir, path, sys, &why);
+	if (r < 0) {
+		log_warn("toolchain left out: %s: %s", path, why ? why : strerror(-r));
+		free(sys);
+		return 0;
+	}
+	v = reallocarray(s->out->sysroots, s->out->n_sysroots + 1, sizeof(struct sysroot *));
+	if (!v) {
+		sysroot_done(sys);
+		free(sys);
+		return -ENOMEM;
+	}
+	s->out->sysroots = v;
+	v[s->out->n_sysroots++] = sys;
+	return offer_sysroot(s, sys, ret_why);
+}
+
+int
+offers_find(const struct offers_conf *c, struct offers *ret, char **ret_why)
+{
+	_cleanup_(memo_closep) struct memo *memo = NULL;
+	struct search s = { .c = c, .out = ret };
+	int r;
+
+	*ret = (struct offers){ NULL, 0, NULL, 0 };
+	memo_open(c->conf->worker.state_dir, &memo);
+	s.memo = memo;
+	r = find_sysroots(&s);
+	for (size_t i = 0; r == 0 && i < s.paths.n; i++)
+		r = take_sysroot(&s, s.paths.v[i], ret_why);
+	strv_done(&s.paths);
+	memo_flush(memo);
+	if (r < 0)
+		offers_done(ret);
+	return r;
+}
+
+void
+offers_done(struct offers *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		toolchain_done(&o->v[i].toolchain);
+		free(o->v[i].text);
+	}
+	for (size_t i = 0; i < o->n_sysroots; i++) {
+		sysroot_done(o->sysroots[i]);
+		free(o->sysroots[i]);
+	}
+	free(o->v);
+	free(o->sysroots);
+	*o = (struct offers){ NULL, 0, NULL, 0 };
+}
+
+const struct offer *
+offers_get(const struct offers *o, const struct digest *id)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (digest_eq(&o->v[i].toolchain.id, id))
+			return &o->v[i];
+	return NULL;
+}
