@@ -232,16 +232,16 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 			"%s is not for a coordinator.", m->info->name);
 		return;
 	}
-	if (!(row->states & state)) {
-		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s came %s.", m->info->name,
-			state == PEER_NEW ? "before Hello" : "when it is not allowed");
-		return;
-	}
 	/* Over ipc a role is known only from Hello on; what may come before it does no harm. Hello itself
 	 * judges the role in its own words. */
 	if (row->type != WIRE_HELLO && !(s->local && !p) && !(row->roles & R(role))) {
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "%s is not for the role %s.",
 			m->info->name, role == ROLE_NONE ? "of an unknown key" : role_name(role));
+		return;
+	}
+	if (!(row->states & state)) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s came %s.", m->info->name,
+			state == PEER_NEW ? "before Hello" : "when it is not allowed");
 		return;
 	}
 	row->handle(s, p, from, m->body);

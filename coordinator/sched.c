@@ -487,9 +487,16 @@ sched_job_cancel(struct sched *s, uint64_t owner, const struct job_id *id, uint6
 void
 sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now)
 {
-	struct owner *o;
+	struct owner *o = owner_find(s, owner);
+	struct job *job, *next;
 
 	s->now = now;
+	/* The queued ones first, lest they get the slots of the others. */
+	for (job = o ? TAILQ_FIRST(&o->jobs) : NULL; job; job = next) {
+		next = TAILQ_NEXT(job, owner_link);
+		if (job->state == JOB_QUEUED)
+			cancel(s, job);
+	}
 	while ((o = owner_find(s, owner)))
 		cancel(s, TAILQ_FIRST(&o->jobs));
 }

@@ -1,0 +1,1093 @@
+/* The scheduler, with a clock of the test's own. Each test drives inputs and looks at the actions. */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "coordinator/sched.h"
+#include "coordinator/table.h"
+
+#define LIFE 15000
+
+struct world {
+	struct sched *s;
+	uint64_t now;
+	struct sched_action last[64]; /* of the last take() */
+	char text[512];               /* of its last DENY */
+	unsigned n;
+};
+
+static struct digest
+tc(unsigned n)
+{
+	struct digest d;
+
+	memset(&d, 0, sizeof(d));
+	memcpy(d.b, &n, sizeof(n));
+	return d;
+}
+
+static struct job_id
+jid(unsigned n)
+{
+	struct job_id id;
+
+	memset(&id, 0, sizeof(id));
+	memcpy(id.b, &n, sizeof(n));
+	return id;
+}
+
+static unsigned
+jnum(const struct job_id *id)
+{
+	unsigned n;
+
+	memcpy(&n, id->b, sizeof(n));
+	return n;
+}
+
+static int
+setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct sched_conf c;
+
+	sched_conf_default(&c);
+	assert_int_equal(c.ticket_life_ms, LIFE);
+	c.max_queue = 5;
+	c.max_owner_jobs = 1000;
+	w->now = 1000000;
+	assert_int_equal(sched_new(&c, &w->s), 0);
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+
+	sched_free(w->s);
+	free(w);
+	return 0;
+}
+
+static unsigned
+take(struct world *w)
+{
+	struct sched_action a;
+
+	for (w->n = 0; sched_next_action(w->s, &a); w->n++) {
+		if (a.type == SCHED_DENY)
+			snprintf(w->text, sizeof(w->text), "%s", a.text);
+		if (w->n < 64)
+			w->last[w->n] = a;
+	}
+	return w->n;
+}
+
+static struct sched_worker *
+worker_of(struct world *w, const char *name, unsigned slots, unsigned glibc, unsigned first_tc,
+	unsigned n_tc)
+{
+	struct sched_offer offers[8];
+	struct sched_worker_info info = { .name = name, .endpoint = "tcp://x:1", .curve = "k" };
+	struct sched_worker *ret = NULL;
+
+	for (unsigned i = 0; i < n_tc; i++)
+		offers[i] = (struct sched_offer){ tc(first_tc + i), "1.95.0 rustc" };
+	info.offers = offers;
+	info.n_offers = n_tc;
+	info.slots = slots;
+	info.glibc = glibc;
+	assert_int_equal(sched_worker_set(w->s, &info, w->now, &ret), 0);
+	assert_non_null(ret);
+	return ret;
+}
+
+static struct sched_worker *
+worker(struct world *w, const char *name, unsigned slots)
+{
+	return worker_of(w, name, slots, 36, 1, 1);
+}
+
+static int
+ask_of(struct world *w, unsigned id, uint64_t owner, unsigned toolchain, unsigned glibc, bool may_wait)
+{
+	struct sched_job_info info = {
+		.id = jid(id),
+		.owner = owner,
+		.toolchain = tc(toolchain),
+		.glibc = glibc,
+		.may_wait = may_wait,
+	};
+
+	return sched_job_add(w->s, &info, w->now);
+}
+
+static void
+ask(struct world *w, unsigned id)
+{
+	assert_int_equal(ask_of(w, id, 100 + id, 1, 0, true), 0);
+}
+
+static void
+expect_place(struct world *w, unsigned i, unsigned job, struct sched_worker *on)
+{
+	assert_true(i < w->n);
+	assert_int_equal(w->last[i].type, SCHED_PLACE);
+	assert_int_equal(jnum(&w->last[i].job), job);
+	assert_ptr_equal(w->last[i].worker, on);
+}
+
+static void
+expect_deny(struct world *w, unsigned i, unsigned job, Dray__Verdict verdict)
+{
+	assert_true(i < w->n);
+	assert_int_equal(w->last[i].type, SCHED_DENY);
+	assert_int_equal(jnum(&w->last[i].job), job);
+	assert_int_equal(w->last[i].verdict, verdict);
+}
+
+static void
+place(struct world *w, unsigned id, struct sched_worker *on)
+{
+	ask(w, id);
+	assert_int_equal(take(w), 1);
+	expect_place(w, 0, id, on);
+}
+
+static void
+started(struct world *w, struct sched_worker *on, unsigned id)
+{
+	struct job_id j = jid(id);
+
+	assert_int_equal(sched_job_started(w->s, on, &j, w->now), 0);
+}
+
+static int
+ended(struct world *w, struct sched_worker *on, unsigned id, bool ok)
+{
+	struct job_id j = jid(id);
+
+	return sched_job_ended(w->s, on, &j, ok, w->now);
+}
+
+static int
+finished(struct world *w, unsigned id)
+{
+	struct job_id j = jid(id);
+
+	return sched_job_finished(w->s, 100 + id, &j, w->now);
+}
+
+static int
+retry(struct world *w, unsigned id, const char *name, Dray__Verdict verdict)
+{
+	struct job_id j = jid(id);
+
+	return sched_job_retry(w->s, 100 + id, &j, name, verdict, "why", w->now);
+}
+
+static void
+pass(struct world *w, uint64_t ms)
+{
+	w->now += ms;
+	sched_tick(w->s, w->now);
+}
+
+static struct sched_worker_view
+view(struct sched_worker *w)
+{
+	struct sched_worker_view v;
+
+	sched_worker_get(w, &v);
+	return v;
+}
+
+static struct sched_stats
+stats(struct world *w)
+{
+	struct sched_stats st;
+
+	sched_get_stats(w->s, &st);
+	return st;
+}
+
+#define FAULT DRAY__VERDICT__VERDICT_WORKER_FAULT
+
+/* One whole job that its worker spoils, and that then goes nowhere else. */
+static void
+spoil(struct world *w, unsigned id, struct sched_worker *on)
+{
+	struct job_id j = jid(id);
+
+	place(w, id, on);
+	started(w, on, id);
+	assert_int_equal(retry(w, id, "", FAULT), 0);
+	take(w);
+	sched_job_cancel(w->s, 100 + id, &j, w->now);
+	take(w);
+}
+
+static void
+test_job_ids(void **state)
+{
+	struct job_id id;
+	char hex[JOB_ID_HEX_SIZE];
+
+	assert_int_equal(job_id_parse("00112233445566778899aabbccddeeff", &id), 0);
+	job_id_hex(&id, hex);
+	assert_string_equal(hex, "00112233445566778899aabbccddeeff");
+	assert_int_equal(job_id_parse("", &id), -EINVAL);
+	assert_int_equal(job_id_parse("00112233445566778899aabbccddeef", &id), -EINVAL);
+	assert_int_equal(job_id_parse("00112233445566778899aabbccddeeff0", &id), -EINVAL);
+	assert_int_equal(job_id_parse("00112233445566778899AABBCCDDEEFF", &id), -EINVAL);
+	assert_int_equal(job_id_parse("0011223344556677 899aabbccddeeff", &id), -EINVAL);
+}
+
+static void
+test_siphash_vector(void **state)
+{
+	/* SipHash-1-3 of the bytes 0..n-1 under the key 0..15: the reference's first two vectors. */
+	static const uint64_t want[] = { 0xabac0158050fc4dcu, 0xc9f49bf37d57ca93u };
+	uint8_t key[16], data[1] = { 0 };
+
+	for (uint8_t i = 0; i < 16; i++)
+		key[i] = i;
+	assert_true(table_hash(key, data, 0) == want[0]);
+	assert_true(table_hash(key, data, 1) == want[1]);
+}
+
+static void
+test_least_loaded(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *b = worker(w, "b", 4), *a = worker(w, "a", 4), *c = worker(w, "c", 2);
+
+	place(w, 1, a); /* all idle: by name */
+	place(w, 2, b);
+	place(w, 3, c);
+	place(w, 4, a); /* 1/4 1/4 1/2 */
+	place(w, 5, b);
+	place(w, 6, a); /* 2/4 2/4 1/2 */
+	place(w, 7, b); /* 3/4 2/4 1/2 */
+	place(w, 8, c);
+	assert_int_equal(stats(w).used, 8);
+	assert_int_equal(finished(w, 8), 0);
+	assert_int_equal(view(c).used, 1);
+	assert_int_equal(finished(w, 8), -ENOENT);
+}
+
+static void
+test_no_worker_says_why(void **state)
+{
+	struct world *w = *state;
+
+	ask(w, 1);
+	take(w);
+	expect_deny(w, 0, 1, DRAY__VERDICT__VERDICT_NO_WORKER);
+	assert_non_null(strstr(w->text, "no worker is connected"));
+	worker_of(w, "a", 1, 31, 7, 1);
+	ask(w, 2);
+	take(w);
+	expect_deny(w, 0, 2, DRAY__VERDICT__VERDICT_NO_WORKER);
+	assert_non_null(strstr(w->text, "none of the 1 connected"));
+	assert_int_equal(ask_of(w, 3, 1, 7, 36, true), 0);
+	take(w);
+	expect_deny(w, 0, 3, DRAY__VERDICT__VERDICT_NO_WORKER);
+	assert_non_null(strstr(w->text, "glibc 2.36"));
+	assert_non_null(strstr(w->text, "2.31"));
+	assert_non_null(strstr(w->text, "1.95.0 rustc"));
+	assert_int_equal(stats(w).jobs, 0);
+}
+
+static void
+test_queue_is_fifo(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+
+	place(w, 1, a);
+	for (unsigned i = 2; i <= 4; i++) {
+		ask(w, i);
+		assert_int_equal(take(w), 1);
+		assert_int_equal(w->last[0].type, SCHED_QUEUED);
+		assert_int_equal(w->last[0].ahead, i - 2);
+	}
+	started(w, a, 1);
+	assert_int_equal(ended(w, a, 1, true), 0);
+	assert_int_equal(take(w), 1);
+	expect_place(w, 0, 2, a);
+	/* Both say it: the slot is freed once. */
+	assert_int_equal(finished(w, 1), 0);
+	assert_int_equal(take(w), 0);
+	assert_int_equal(finished(w, 2), 0);
+	take(w);
+	expect_place(w, 0, 3, a);
+	assert_int_equal(stats(w).queued, 1);
+}
+
+static void
+test_notices_each_second(void **state)
+{
+	struct world *w = *state;
+
+	worker(w, "a", 1);
+	ask(w, 1);
+	ask(w, 2);
+	take(w);
+	pass(w, 999);
+	assert_int_equal(take(w), 0);
+	pass(w, 1);
+	assert_int_equal(take(w), 1);
+	assert_int_equal(w->last[0].type, SCHED_QUEUED);
+	pass(w, 1);
+	assert_int_equal(take(w), 0);
+}
+
+static void
+test_blocked_toolchain_blocks_no_other(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker_of(w, "a", 1, 36, 1, 1), *b = worker_of(w, "b", 1, 36, 2, 1);
+
+	place(w, 1, a);
+	assert_int_equal(ask_of(w, 2, 9, 1, 0, true), 0);
+	take(w);
+	assert_int_equal(ask_of(w, 3, 9, 2, 0, true), 0);
+	take(w);
+	expect_place(w, 0, 3, b);
+}
+
+static void
+test_blocked_glibc_blocks_no_other(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *old = worker_of(w, "old", 1, 31, 1, 1), *new = worker_of(w, "new", 1, 36, 1, 1);
+
+	assert_int_equal(ask_of(w, 1, 101, 1, 36, true), 0);
+	take(w);
+	expect_place(w, 0, 1, new);
+	assert_int_equal(ask_of(w, 2, 102, 1, 36, true), 0);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_QUEUED);
+	assert_int_equal(ask_of(w, 3, 103, 1, 30, true), 0);
+	take(w);
+	expect_place(w, 0, 3, old);
+	/* When old is free again it still cannot take job 2. */
+	assert_int_equal(finished(w, 3), 0);
+	assert_int_equal(take(w), 0);
+	assert_int_equal(finished(w, 1), 0);
+	take(w);
+	expect_place(w, 0, 2, new);
+}
+
+static void
+test_oldest_over_toolchains(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker_of(w, "a", 1, 36, 1, 2);
+
+	place(w, 1, a);
+	assert_int_equal(ask_of(w, 2, 9, 2, 0, true), 0);
+	assert_int_equal(ask_of(w, 3, 9, 1, 0, true), 0);
+	take(w);
+	finished(w, 1);
+	take(w);
+	expect_place(w, 0, 2, a);
+}
+
+static void
+test_limits(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+
+	place(w, 1, a);
+	assert_int_equal(ask_of(w, 2, 102, 1, 0, false), 0);
+	take(w);
+	expect_deny(w, 0, 2, DRAY__VERDICT__VERDICT_FULL);
+	for (unsigned i = 10; i < 15; i++)
+		ask(w, i);
+	take(w);
+	ask(w, 15);
+	take(w);
+	expect_deny(w, 0, 15, DRAY__VERDICT__VERDICT_QUEUE_FULL);
+	assert_int_equal(ask_of(w, 10, 77, 1, 0, true), -EEXIST);
+	assert_int_equal(stats(w).queued, 5);
+	/* Another's job is out of reach. */
+	struct job_id j = jid(10);
+	assert_int_equal(sched_job_cancel(w->s, 77, &j, w->now), -ENOENT);
+	assert_int_equal(sched_job_cancel(w->s, 110, &j, w->now), 0);
+	assert_int_equal(stats(w).queued, 4);
+}
+
+static void
+test_owner_limit(void **state)
+{
+	struct world *w = *state;
+
+	worker(w, "a", 2000);
+	for (unsigned i = 0; i < 1000; i++) {
+		assert_int_equal(ask_of(w, i, 5, 1, 0, true), 0);
+		take(w);
+		assert_int_equal(w->last[0].type, SCHED_PLACE);
+	}
+	assert_int_equal(ask_of(w, 1000, 5, 1, 0, true), 0);
+	take(w);
+	expect_deny(w, 0, 1000, DRAY__VERDICT__VERDICT_QUEUE_FULL);
+	assert_int_equal(ask_of(w, 1001, 6, 1, 0, true), 0);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_PLACE);
+}
+
+static void
+test_unstarted_placement_expires(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+
+	place(w, 1, a);
+	ask(w, 2);
+	take(w);
+	pass(w, LIFE - 1);
+	for (take(w); w->n > 0; w->n--)
+		assert_int_equal(w->last[w->n - 1].type, SCHED_QUEUED);
+	pass(w, 1);
+	take(w);
+	expect_place(w, 0, 2, a);
+	/* The client may still ask again; a late start takes its slot back. */
+	started(w, a, 1);
+	assert_int_equal(view(a).used, 2);
+	assert_int_equal(view(a).failures, 0);
+}
+
+static void
+test_retry_goes_elsewhere_thrice(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1), *b = worker(w, "b", 1), *c = worker(w, "c", 1);
+
+	worker(w, "d", 1);
+	place(w, 1, a);
+	started(w, a, 1);
+	assert_int_equal(retry(w, 1, "nobody", FAULT), -ESTALE);
+	assert_int_equal(retry(w, 1, "a", FAULT), 0);
+	assert_int_equal(take(w), 2);
+	assert_int_equal(w->last[0].type, SCHED_CANCEL);
+	assert_ptr_equal(w->last[0].worker, a);
+	expect_place(w, 1, 1, b);
+	assert_int_equal(retry(w, 1, "a", FAULT), -ESTALE); /* no second placement for one loss */
+	assert_int_equal(take(w), 0);
+	assert_int_equal(retry(w, 1, "b", FAULT), 0);
+	take(w);
+	expect_place(w, 1, 1, c);
+	assert_int_equal(retry(w, 1, "c", FAULT), 0);
+	take(w);
+	expect_deny(w, 1, 1, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT);
+	assert_non_null(strstr(w->text, "the last worker, c: why"));
+	assert_int_equal(stats(w).jobs, 0);
+	assert_int_equal(stats(w).used, 0);
+}
+
+static void
+test_retry_waits_for_another(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1), *b = worker(w, "b", 1);
+
+	place(w, 1, a);
+	place(w, 2, b);
+	ask(w, 3);
+	take(w);
+	assert_int_equal(retry(w, 1, "a", FAULT), 0);
+	take(w);
+	/* a is free: 3 has it; 1 waits for b, which it gets before anyone younger. */
+	expect_place(w, 1, 3, a);
+	ask(w, 4);
+	take(w);
+	finished(w, 3);
+	take(w);
+	expect_place(w, 0, 4, a);
+	ask(w, 5);
+	take(w);
+	finished(w, 2);
+	take(w);
+	expect_place(w, 0, 1, b);
+}
+
+static void
+test_full_costs_no_trust(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 4);
+
+	place(w, 1, a);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(retry(w, 1, "a", DRAY__VERDICT__VERDICT_FULL), 0);
+		take(w);
+		assert_int_equal(w->last[0].type, SCHED_QUEUED); /* not sent back at once */
+		sched_worker_heard(w->s, a, 0, w->now);
+		take(w);
+		expect_place(w, 0, 1, a);
+	}
+	assert_int_equal(view(a).failures, 0);
+	for (unsigned i = 0; i < 22; i++) {
+		assert_int_equal(retry(w, 1, "a", DRAY__VERDICT__VERDICT_FULL), 0);
+		take(w);
+		sched_worker_heard(w->s, a, 0, w->now);
+		if (i < 21)
+			take(w);
+	}
+	expect_deny(w, 0, 1, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT);
+}
+
+static void
+test_honest_verdicts_cost_no_trust(void **state)
+{
+	static const Dray__Verdict honest[] = { DRAY__VERDICT__VERDICT_CANCELLED,
+		DRAY__VERDICT__VERDICT_INPUT_CHANGED, DRAY__VERDICT__VERDICT_LIMIT,
+		DRAY__VERDICT__VERDICT_BAD_UNIT, DRAY__VERDICT__VERDICT_DRAINING };
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 4);
+
+	for (unsigned i = 0; i < 5; i++) {
+		place(w, i, a);
+		assert_int_equal(retry(w, i, "a", honest[i]), 0);
+		assert_int_equal(view(a).failures, 0);
+		take(w);
+		if (i < 2) {
+			expect_place(w, 0, i, a);
+			finished(w, i);
+		} else {
+			expect_deny(w, 1, i, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT);
+		}
+	}
+}
+
+static void
+test_trust_is_lost_probed_and_regained(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 4), *b;
+	uint64_t wait = 10000;
+
+	for (unsigned i = 1; i <= 3; i++)
+		spoil(w, i, a);
+	assert_int_equal(view(a).trust, SCHED_SHUNNED);
+	ask(w, 4);
+	take(w);
+	expect_deny(w, 0, 4, DRAY__VERDICT__VERDICT_NO_WORKER);
+	b = worker(w, "b", 1);
+	place(w, 5, b);
+	ask(w, 6); /* b is full, a is left alone: it waits */
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_QUEUED);
+	for (unsigned round = 0; round < 7; round++) {
+		pass(w, wait - 1);
+		take(w);
+		assert_int_equal(view(a).trust, SCHED_SHUNNED);
+		started(w, b, 5);
+		pass(w, 1);
+		/* The probe fires: one job, though four slots are free. */
+		take(w);
+		expect_place(w, w->n - 1, 6 + round, a);
+		assert_int_equal(view(a).trust, SCHED_PROBED);
+		ask(w, 7 + round);
+		take(w);
+		assert_int_equal(w->last[0].type, SCHED_QUEUED);
+		if (round == 6)
+			break;
+		started(w, a, 6 + round);
+		assert_int_equal(retry(w, 6 + round, "a", FAULT), 0);
+		take(w);
+		struct job_id j = jid(6 + round);
+		sched_job_cancel(w->s, 106 + round, &j, w->now);
+		take(w);
+		wait = MIN2(wait * 2, (uint64_t)300000);
+	}
+	assert_int_equal(wait, 300000);
+	started(w, a, 12);
+	assert_int_equal(finished(w, 12), 0);
+	assert_int_equal(view(a).trust, SCHED_TRUSTED);
+	assert_int_equal(view(a).failures, 0);
+	take(w);
+	expect_place(w, 0, 13, a);
+	place(w, 20, a);
+	place(w, 21, a);
+}
+
+static void
+test_probe_that_says_nothing_is_tried_again(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 4);
+
+	for (unsigned i = 1; i <= 3; i++)
+		spoil(w, i, a);
+	pass(w, 10000);
+	place(w, 4, a);
+	ask(w, 5);
+	take(w);
+	sched_owner_gone(w->s, 104, w->now); /* Ctrl-C says nothing of the worker */
+	take(w);
+	expect_place(w, w->n - 1, 5, a);
+	assert_int_equal(view(a).trust, SCHED_PROBED);
+	/* A probe that nobody opens expires, and the next one goes. */
+	ask(w, 6);
+	take(w);
+	pass(w, LIFE);
+	take(w);
+	expect_place(w, 0, 6, a);
+}
+
+static void
+test_success_between_failures(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 4);
+
+	for (unsigned i = 0; i < 10; i++) {
+		spoil(w, 10 * i + 1, a);
+		spoil(w, 10 * i + 2, a);
+		assert_int_equal(view(a).failures, 2);
+		place(w, 10 * i + 3, a);
+		finished(w, 10 * i + 3);
+		assert_int_equal(view(a).failures, 0);
+	}
+}
+
+static void
+test_not_ok_is_judged_by_the_client(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 8);
+	unsigned id = 1;
+
+	/* Ctrl-C: the worker's word comes first, then the client is gone. */
+	for (; id <= 5; id++) {
+		place(w, id, a);
+		started(w, a, id);
+		assert_int_equal(ended(w, a, id, false), 0);
+		sched_owner_gone(w->s, 100 + id, w->now);
+	}
+	assert_int_equal(view(a).failures, 0);
+	/* A client that stays and says nothing: the worker is to blame. */
+	place(w, id, a);
+	started(w, a, id);
+	assert_int_equal(ended(w, a, id, false), 0);
+	pass(w, 4999);
+	assert_int_equal(view(a).failures, 0);
+	pass(w, 1);
+	assert_int_equal(view(a).failures, 1);
+	/* Its retry then counts no second time. */
+	assert_int_equal(retry(w, id, "a", FAULT), 0);
+	take(w);
+	assert_int_equal(view(a).failures, 1);
+}
+
+static void
+test_worker_gone(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 2), *b;
+
+	place(w, 1, a);
+	place(w, 2, a);
+	started(w, a, 1);
+	ask(w, 3);
+	take(w);
+	sched_worker_gone(w->s, a, w->now);
+	/* Nothing is placed by itself; who only waited is denied, since nobody is left. */
+	assert_int_equal(take(w), 1);
+	expect_deny(w, 0, 3, DRAY__VERDICT__VERDICT_NO_WORKER);
+	assert_null(sched_worker_find(w->s, "a"));
+	b = worker(w, "b", 4);
+	assert_int_equal(take(w), 0);
+	assert_int_equal(retry(w, 1, "a", FAULT), 0);
+	take(w);
+	expect_place(w, 0, 1, b);
+	assert_int_equal(retry(w, 2, "a", FAULT), 0);
+	take(w);
+	expect_place(w, 0, 2, b);
+	/* Its loss was one failure, not one for each job; and that outlives the connection. */
+	a = worker(w, "a", 2);
+	assert_int_equal(view(a).failures, 1);
+	assert_int_equal(view(a).used, 0);
+}
+
+static void
+test_worker_comes_back_with_its_jobs(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 4);
+	struct job_id running[3] = { jid(1), jid(50), jid(3) };
+	struct sched_offer offer = { tc(1), "t" };
+	struct sched_worker_info info = { .name = "a", .endpoint = "e", .curve = "", .offers = &offer,
+		.n_offers = 1, .slots = 4, .glibc = 36, .running = running, .n_running = 3 };
+
+	place(w, 1, a);
+	place(w, 2, a);
+	started(w, a, 1);
+	started(w, a, 2);
+	sched_worker_gone(w->s, a, w->now);
+	take(w);
+	/* 1 still runs there; 50 is from before a restart of ours; 3 was never heard of either. */
+	assert_int_equal(sched_worker_set(w->s, &info, w->now, &a), 0);
+	assert_int_equal(take(w), 0);
+	assert_int_equal(view(a).used, 3);
+	place(w, 4, a);
+	ask(w, 5);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_QUEUED);
+	assert_int_equal(ended(w, a, 50, true), 0);
+	take(w);
+	expect_place(w, 0, 5, a);
+	assert_int_equal(finished(w, 1), 0);
+	assert_int_equal(view(a).used, 3);
+	/* The client of 3 asks this coordinator afresh: the old run is stopped. */
+	assert_int_equal(ask_of(w, 3, 103, 1, 0, true), 0);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_CANCEL);
+	expect_place(w, 1, 3, a);
+}
+
+static void
+test_start_after_our_restart_uses_a_slot(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+
+	started(w, a, 9);
+	assert_int_equal(view(a).used, 1);
+	ask(w, 1);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_QUEUED);
+	assert_int_equal(ended(w, a, 9, true), 0);
+	take(w);
+	expect_place(w, 0, 1, a);
+}
+
+static void
+test_foreign_jobs_use_slots(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 2);
+
+	sched_worker_heard(w->s, a, 2, w->now);
+	ask(w, 1);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_QUEUED);
+	sched_worker_heard(w->s, a, 1, w->now);
+	take(w);
+	expect_place(w, 0, 1, a);
+	sched_worker_heard(w->s, a, 1000000, w->now); /* a lie only harms the liar */
+	assert_int_equal(stats(w).used, 2);
+	sched_worker_heard(w->s, a, 0, w->now);
+	place(w, 2, a);
+}
+
+static void
+test_owner_gone(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 2);
+
+	for (unsigned i = 1; i <= 3; i++)
+		assert_int_equal(ask_of(w, i, 7, 1, 0, true), 0);
+	started(w, a, 1);
+	take(w);
+	sched_owner_gone(w->s, 7, w->now);
+	assert_int_equal(take(w), 2);
+	assert_int_equal(w->last[0].type, SCHED_CANCEL);
+	assert_int_equal(w->last[1].type, SCHED_CANCEL);
+	assert_int_equal(stats(w).queued, 0);
+	/* What ran has its slot until the worker has killed it, or for five seconds. */
+	assert_int_equal(view(a).used, 1);
+	pass(w, 5000);
+	assert_int_equal(view(a).used, 0);
+	assert_int_equal(stats(w).jobs, 0);
+	assert_int_equal(view(a).failures, 0);
+}
+
+static void
+test_drains(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+
+	place(w, 1, a);
+	ask(w, 2);
+	take(w);
+	sched_worker_drain(w->s, a, w->now);
+	take(w);
+	expect_deny(w, 0, 2, DRAY__VERDICT__VERDICT_NO_WORKER);
+	assert_int_equal(view(a).used, 1);
+	worker(w, "b", 1);
+	ask(w, 3);
+	ask(w, 4);
+	take(w);
+	sched_drain(w->s, w->now);
+	assert_int_equal(take(w), 1);
+	expect_deny(w, 0, 4, DRAY__VERDICT__VERDICT_DRAINING);
+	ask(w, 5);
+	take(w);
+	expect_deny(w, 0, 5, DRAY__VERDICT__VERDICT_DRAINING);
+	assert_int_equal(retry(w, 3, "b", FAULT), 0);
+	take(w);
+	expect_deny(w, w->n - 1, 3, DRAY__VERDICT__VERDICT_DRAINING);
+}
+
+static void
+test_offers_may_change(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker_of(w, "a", 1, 36, 1, 2);
+
+	place(w, 1, a);
+	ask(w, 2);
+	assert_int_equal(ask_of(w, 3, 103, 2, 0, true), 0);
+	take(w);
+	/* Toolchain 1 is no longer there: who waits for it is told. Job 1 still holds its slot. */
+	a = worker_of(w, "a", 1, 36, 2, 2);
+	take(w);
+	assert_int_equal(w->n, 1);
+	expect_deny(w, 0, 2, DRAY__VERDICT__VERDICT_NO_WORKER);
+	assert_int_equal(finished(w, 1), 0);
+	take(w);
+	expect_place(w, 0, 3, a);
+	assert_int_equal(ask_of(w, 4, 104, 3, 0, true), 0);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_QUEUED);
+}
+
+static void
+test_forgets_after_a_while(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+
+	spoil(w, 1, a);
+	sched_worker_gone(w->s, a, w->now);
+	pass(w, 599999);
+	a = worker(w, "a", 1);
+	assert_int_equal(view(a).failures, 1);
+	sched_worker_gone(w->s, a, w->now);
+	pass(w, 600000);
+	a = worker(w, "a", 1);
+	assert_int_equal(view(a).failures, 0);
+}
+
+/* The cost of a placement grows with the logarithm of the workers, not with their number. */
+static void
+test_placement_is_cheap(void **state)
+{
+	struct world *w = *state;
+	uint64_t before, worst = 0;
+	char name[32];
+
+	for (unsigned i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "w%04u", i);
+		worker_of(w, name, 10, 30 + i % 3, 1, 1);
+	}
+	assert_int_equal(stats(w).slots, 20000);
+	for (unsigned i = 0; i < 20000; i++) {
+		before = stats(w).compares;
+		assert_int_equal(ask_of(w, i, 100 + i, 1, i % 2 ? 0 : 30, true), 0);
+		worst = MAX2(worst, stats(w).compares - before);
+		take(w);
+		assert_int_equal(w->last[0].type, SCHED_PLACE);
+	}
+	assert_true(worst <= 2 * 11 + 8);
+	assert_int_equal(stats(w).used, 20000);
+	worst = 0;
+	for (unsigned i = 0; i < 20000; i++) {
+		before = stats(w).compares;
+		finished(w, i);
+		worst = MAX2(worst, stats(w).compares - before);
+	}
+	assert_true(worst <= 2 * 11 + 8);
+	assert_int_equal(stats(w).jobs, 0);
+	assert_int_equal(stats(w).placed, 20000);
+	assert_int_equal(stats(w).ended, 20000);
+}
+
+static uint32_t
+next_random(uint32_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 17;
+	*x ^= *x << 5;
+	return *x;
+}
+
+struct model {
+	bool live[200];        /* jobs whose client is still to hear a last word */
+	struct sched_worker *on[200];
+	struct sched_worker *workers[8];
+};
+
+/* one_input: a tick can place on a worker and then find that it has failed another job. */
+static void
+fuzz_actions(struct world *w, struct model *m, bool one_input)
+{
+	struct sched_action a;
+
+	while (sched_next_action(w->s, &a)) {
+		unsigned j = jnum(&a.job);
+
+		if (a.type == SCHED_CANCEL)
+			continue;
+		assert_true(j < 200 && m->live[j]);
+		assert_int_equal(a.owner, 100 + j);
+		if (a.type == SCHED_DENY)
+			m->live[j] = false;
+		if (a.type == SCHED_PLACE) {
+			struct sched_worker_view v = view(a.worker);
+
+			/* Never twice for one word of its client, never on one that is full or left. */
+			assert_null(m->on[j]);
+			assert_true(sched_worker_find(w->s, v.name) == a.worker);
+			assert_true(v.trust != SCHED_SHUNNED || !one_input);
+			assert_true(!v.draining && (v.used <= v.slots || !one_input));
+			m->on[j] = a.worker;
+		}
+	}
+}
+
+static void
+fuzz_worker(struct world *w, struct model *m, uint32_t *x)
+{
+	unsigned i = next_random(x) % 8;
+	char name[8];
+
+	snprintf(name, sizeof(name), "w%u", i);
+	if (m->workers[i] && next_random(x) % 2) {
+		sched_worker_gone(w->s, m->workers[i], w->now);
+		m->workers[i] = NULL;
+	} else {
+		m->workers[i] = worker_of(w, name, 1 + next_random(x) % 4, 30 + next_random(x) % 3,
+			1 + next_random(x) % 3, 1 + next_random(x) % 3);
+	}
+}
+
+static void
+fuzz_job(struct world *w, struct model *m, uint32_t *x)
+{
+	unsigned j = next_random(x) % 200, what = next_random(x) % 10;
+	struct job_id id = jid(j);
+
+	if (!m->live[j]) {
+		if (ask_of(w, j, 100 + j, 1 + next_random(x) % 5, next_random(x) % 34,
+			    next_random(x) % 8) == 0) {
+			m->live[j] = true;
+			m->on[j] = NULL;
+		}
+		return;
+	}
+	if (what < 3 && m->on[j]) {
+		struct sched_worker *on = m->on[j];
+
+		m->on[j] = NULL;
+		assert_int_not_equal(sched_job_retry(w->s, 100 + j, &id, view(on).name,
+					     (Dray__Verdict)(next_random(x) % 17), "x", w->now),
+			-ENOENT);
+	} else if (what == 3) {
+		assert_int_equal(finished(w, j), 0);
+		m->live[j] = false;
+	} else if (what == 4) {
+		sched_owner_gone(w->s, 100 + j, w->now);
+		m->live[j] = false;
+	} else if (m->workers[what % 8]) {
+		if (next_random(x) % 2)
+			sched_job_started(w->s, m->workers[what % 8], &id, w->now);
+		else
+			ended(w, m->workers[what % 8], j, next_random(x) % 2);
+	}
+}
+
+/* Any order of inputs: no leak, no slot lost for good, no promise broken (and ASan watches). */
+static void
+test_random_inputs(void **state)
+{
+	struct world *w = *state;
+	struct model m;
+	uint32_t x = 2463534242u;
+
+	memset(&m, 0, sizeof(m));
+	for (unsigned step = 0; step < 200000; step++) {
+		unsigned what = next_random(&x) % 100;
+
+		if (what < 3)
+			fuzz_worker(w, &m, &x);
+		else if (what < 8)
+			pass(w, next_random(&x) % (what == 7 ? 20000 : 500));
+		else if (what < 10 && m.workers[what - 8])
+			sched_worker_heard(w->s, m.workers[what - 8], next_random(&x) % 5, w->now);
+		else
+			fuzz_job(w, &m, &x);
+		fuzz_actions(w, &m, what < 3 || what >= 8);
+	}
+	assert_true(stats(w).placed > 10000);
+	for (unsigned j = 0; j < 200; j++)
+		sched_owner_gone(w->s, 100 + j, w->now);
+	fuzz_actions(w, &m, false);
+	for (unsigned i = 0; i < 8; i++) {
+		if (!m.workers[i])
+			continue;
+		sched_worker_gone(w->s, m.workers[i], w->now);
+	}
+	pass(w, 20000);
+	fuzz_actions(w, &m, false);
+	assert_int_equal(stats(w).jobs, 0);
+	assert_int_equal(stats(w).used, 0);
+	assert_int_equal(stats(w).queued, 0);
+	assert_int_equal(stats(w).workers, 0);
+	assert_int_equal(stats(w).slots, 0);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_job_ids),
+		cmocka_unit_test(test_siphash_vector),
+		T(test_least_loaded),
+		T(test_no_worker_says_why),
+		T(test_queue_is_fifo),
+		T(test_notices_each_second),
+		T(test_blocked_toolchain_blocks_no_other),
+		T(test_blocked_glibc_blocks_no_other),
+		T(test_oldest_over_toolchains),
+		T(test_limits),
+		T(test_owner_limit),
+		T(test_unstarted_placement_expires),
+		T(test_retry_goes_elsewhere_thrice),
+		T(test_retry_waits_for_another),
+		T(test_full_costs_no_trust),
+		T(test_honest_verdicts_cost_no_trust),
+		T(test_trust_is_lost_probed_and_regained),
+		T(test_probe_that_says_nothing_is_tried_again),
+		T(test_success_between_failures),
+		T(test_not_ok_is_judged_by_the_client),
+		T(test_worker_gone),
+		T(test_worker_comes_back_with_its_jobs),
+		T(test_start_after_our_restart_uses_a_slot),
+		T(test_foreign_jobs_use_slots),
+		T(test_owner_gone),
+		T(test_drains),
+		T(test_offers_may_change),
+		T(test_forgets_after_a_while),
+		T(test_placement_is_cheap),
+		T(test_random_inputs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
