@@ -1,0 +1,359 @@
+/* dray doctor: whether everything that a build wants is there; each line is good, or says what to do.
+ *
+ * Invariant: nothing is changed but what a build would change too (the memo, the linker's note), and
+ * a check that cannot be made is "bad" with its reason, never left out. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "client/cmd.h"
+#include "client/linker.h"
+#include "common/fs.h"
+#include "common/identity.h"
+#include "common/memo.h"
+#include "common/spawn.h"
+#include "common/toolchain.h"
+
+#ifndef BWRAP_PATH
+#define BWRAP_PATH "/usr/bin/bwrap"
+#endif
+
+enum finding { GOOD, NOTE, BAD };
+
+static const char *const finding_names[] = { "good", "note", "bad" };
+
+struct doctor {
+	bool json;
+	bool any_bad;
+	json_t *list;
+	struct conf *conf;
+	struct memo *memo;
+	const char *compiler;
+	json_t *status;   /* what the farm said; NULL: it could not be asked */
+};
+
+static void _printf_(4, 5)
+say(struct doctor *d, enum finding f, const char *check, const char *fmt, ...)
+{
+	_cleanup_(freep) char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		text = NULL;
+	d->any_bad |= f == BAD;
+	if (!d->json)
+		printf("%-4s  %-12s %s\n", finding_names[f], check, text ? text : "");
+	else
+		json_array_append_new(d->list, json_pack("{s:s, s:s, s:s}", "check", check,
+			"finding", finding_names[f], "text", text ? text : ""));
+}
+
+static bool
+is_set(const char *s)
+{
+	return s && *s;
+}
+
+static bool
+farm_is_wanted(const struct conf *conf)
+{
+	return is_set(conf->client.coordinator) && conf->client.offload != OFFLOAD_NEVER;
+}
+
+static bool
+check_conf(struct doctor *d)
+{
+	_cleanup_(freep) char *error = NULL;
+
+	if (conf_load(&d->conf, &error) < 0) {
+		say(d, BAD, "config", "%s (builds run here until this is right)",
+			error ? error : "cannot be read");
+		return false;
+	}
+	if (!is_set(d->conf->client.coordinator))
+		say(d, NOTE, "config", "no coordinator is set, so all is compiled here: set "
+			"[client] coordinator or DRAY_COORDINATOR, or try `dray up`");
+	else if (d->conf->client.offload == OFFLOAD_NEVER)
+		say(d, NOTE, "config", "offload is never: all is compiled here");
+	else
+		say(d, GOOD, "config", "coordinator %s", d->conf->client.coordinator);
+	return true;
+}
+
+static void
+check_cache(struct doctor *d)
+{
+	const char *dir = d->conf->client.cache_dir;
+	_cleanup_(freep) char *probe = NULL;
+	int r = is_set(dir) ? fs_mkdir_p(dir, 0700) : -ENOENT;
+
+	if (r == 0 && asprintf(&probe, "%s/doctor-%ld", dir, (long)getpid()) >= 0) {
+		r = fs_write_atomic(probe, "", 0, 0600);
+		unlink(probe);
+	}
+	if (r < 0)
+		say(d, BAD, "cache", "%s cannot be written (%s): make it yours, or set cache_dir",
+			is_set(dir) ? dir : "no directory", strerror(-r));
+	else
+		say(d, GOOD, "cache", "%s", dir);
+}
+
+static void
+check_job_log(struct doctor *d)
+{
+	_cleanup_(freep) char *path = NULL;
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+
+	path = is_set(d->conf->client.job_log) ? strdup(d->conf->client.job_log) :
+	       is_set(d->conf->client.cache_dir) ?
+			path_join(d->conf->client.cache_dir, "jobs.jsonl") : NULL;
+	if (!path) {
+		say(d, BAD, "job log", "there is no place for it: set job_log");
+		return;
+	}
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		say(d, GOOD, "job log", "%s (begun with the first unit)", path);
+	else if (fd < 0 || fstat(fd, &st) < 0)
+		say(d, BAD, "job log", "%s: %s; set job_log to a file that you can write", path,
+			strerror(errno));
+	else
+		say(d, GOOD, "job log", "%s, %jd bytes", path, (intmax_t)st.st_size);
+}
+
+static void
+check_identity(struct doctor *d)
+{
+	const char *path = d->conf->client.identity, *key = d->conf->client.coordinator_key;
+	_cleanup_(identity_done) struct identity id;
+	_cleanup_(identity_done) struct identity coordinator;
+	unsigned line = 0;
+	int r;
+
+	memset(&id, 0, sizeof(id));
+	memset(&coordinator, 0, sizeof(coordinator));
+	if (!farm_is_wanted(d->conf) || starts_with(d->conf->client.coordinator, "ipc:"))
+		return;
+	if (!is_set(path)) {
+		say(d, BAD, "identity", "none is set: `dray keygen FILE`, set [client] identity, and "
+			"give FILE.pub to who runs the coordinator");
+	} else if ((r = identity_load(path, &id, &line)) == -EPERM) {
+		say(d, BAD, "identity", "%s can be read by others: chmod 600 %s", path, path);
+	} else if (r < 0 || !id.has_secret) {
+		say(d, BAD, "identity", "%s: %s; `dray keygen` makes one", path,
+			r == -EBADMSG ? "is no identity file" :
+			r < 0 ? strerror(-r) : "has no secret key");
+	} else {
+		say(d, GOOD, "identity", "%s (%s)", path, id.name);
+	}
+	if (!is_set(key)) {
+		say(d, BAD, "farm's key", "none is set: set [client] coordinator_key to the "
+			"coordinator's .pub file");
+		return;
+	}
+	r = identity_load(key, &coordinator, &line);
+	if (r < 0)
+		say(d, BAD, "farm's key", "%s: %s", key,
+			r == -EBADMSG ? "is no identity file" : strerror(-r));
+	else
+		say(d, GOOD, "farm's key", "%s (%s)", key, coordinator.name);
+}
+
+static void
+check_toolchain(struct doctor *d)
+{
+	_cleanup_(toolchain_done) struct toolchain t;
+	_cleanup_(freep) char *sysroot = NULL;
+	_cleanup_(freep) char *exe = NULL;
+	char hex[DIGEST_HEX_SIZE];
+	int r;
+
+	memset(&t, 0, sizeof(t));
+	r = toolchain_find_sysroot(d->memo, d->compiler, &sysroot, &exe);
+	if (r == 0)
+		r = toolchain_identify(d->memo, sysroot, "rustc", NULL, &t);
+	if (r < 0) {
+		say(d, BAD, "toolchain", "%s: %s; set RUSTC or install Rust (https://rustup.rs)",
+			d->compiler, r == -ENOENT ? "no compiler that dray knows" : strerror(-r));
+		return;
+	}
+	digest_hex(&t.id, hex);
+	say(d, GOOD, "toolchain", "rustc %s %s, id %.12s, %s", t.release, t.host, hex, t.sysroot);
+}
+
+static void
+check_linker(struct doctor *d)
+{
+	const char *path = getenv("PATH"), *cache = d->conf->client.cache_dir;
+	_cleanup_(freep) char *cc = fs_which("cc", path ? path : "");
+	int choice = d->conf->client.linker;
+	bool mold, lld;
+
+	if (!cc) {
+		say(d, BAD, "linker", "there is no C compiler to link with (cc): install gcc or clang");
+		return;
+	}
+	if (choice == LINKER_RUSTC) {
+		say(d, GOOD, "linker", "what rustc uses, through %s", cc);
+		return;
+	}
+	mold = choice != LINKER_LLD && linker_usable(cache, cc, "mold", path ? path : "");
+	lld = choice != LINKER_MOLD && linker_usable(cache, cc, "lld", path ? path : "");
+	if (mold || lld)
+		say(d, GOOD, "linker", "%s, through %s", mold ? "mold" : "lld", cc);
+	else if (choice == LINKER_AUTO)
+		say(d, NOTE, "linker", "what rustc uses, through %s; mold would be faster (gcc takes it "
+			"from version 12.1 on)", cc);
+	else
+		say(d, BAD, "linker", "%s cannot use %s: install it, or set linker = auto", cc,
+			choice == LINKER_MOLD ? "mold" : "lld");
+}
+
+/* A client runs no sandbox; but who wants `dray up` here needs one. */
+static void
+check_sandbox(struct doctor *d)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+	char bwrap[] = BWRAP_PATH, all[] = "--unshare-all", cap[] = "--cap-drop", cap_all[] = "ALL";
+	char bind[] = "--ro-bind", root[] = "/", root2[] = "/", program[] = "/bin/true";
+	char *argv[] = { bwrap, all, cap, cap_all, bind, root, root2, program, NULL };
+	int status = 0, r = spawn_capture(argv, NULL, 4096, &out, &status);
+
+	if (r < 0)
+		say(d, NOTE, "sandbox", "%s: %s; only a worker on this machine (`dray up`) needs it: "
+			"install bubblewrap", bwrap, strerror(-r));
+	else if (status != 0)
+		say(d, NOTE, "sandbox", "%s does not work here (user namespaces are off?); only a "
+			"worker on this machine (`dray up`) needs it", bwrap);
+	else
+		say(d, GOOD, "sandbox", "%s works", bwrap);
+}
+
+static void
+check_farm(struct doctor *d)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const char *ep = d->conf->client.coordinator, *error;
+	long matching, slots;
+	int r;
+
+	if (!farm_is_wanted(d->conf))
+		return;
+	r = cmd_farm_status(d->compiler, &b);
+	if (r == 0)
+		d->status = json_loadb((const char *)b.p, b.n, 0, NULL);
+	if (!d->status) {
+		say(d, BAD, "farm", "dray-dispatch cannot ask %s: %s", ep,
+			r < 0 ? strerror(-r) : "its answer is not JSON");
+		return;
+	}
+	if (!json_is_true(json_object_get(d->status, "reachable"))) {
+		error = json_string_value(json_object_get(d->status, "error"));
+		say(d, BAD, "farm", "%s cannot be reached: %s", ep, error ? error : "no answer");
+		return;
+	}
+	say(d, GOOD, "farm", "%s: %ld workers, %ld slots, %ld in use, %ld jobs waiting", ep,
+		(long)json_integer_value(json_object_get(d->status, "workers")),
+		(long)json_integer_value(json_object_get(d->status, "slots")),
+		(long)json_integer_value(json_object_get(d->status, "running")),
+		(long)json_integer_value(json_object_get(d->status, "queued")));
+	matching = (long)json_integer_value(json_object_get(d->status, "matching"));
+	slots = (long)json_integer_value(json_object_get(d->status, "matching_slots"));
+	if (matching > 0)
+		say(d, GOOD, "workers", "%ld with this toolchain, %ld slots", matching, slots);
+	else
+		say(d, BAD, "workers", "none has this toolchain, so all is compiled here: install the "
+			"same release on them (`dray-worker --list-toolchains` there)");
+}
+
+static void
+check_programs(struct doctor *d)
+{
+	_cleanup_(freep) char *dispatch = spawn_find_program("dray-dispatch");
+	_cleanup_(freep) char *self = cmd_self();
+	const char *wrapper = getenv("RUSTC_WRAPPER");
+
+	if (!dispatch)
+		say(d, BAD, "programs", "dray-dispatch is not beside %s: install dray whole",
+			self ? self : "dray");
+	if (!is_set(wrapper))
+		say(d, NOTE, "wrapper", "RUSTC_WRAPPER is not set here: export RUSTC_WRAPPER=%s, or set "
+			"build.rustc-wrapper in cargo's config, or use `dray run`", self ? self : "dray");
+	else if (!streq(path_basename(wrapper), "dray"))
+		say(d, NOTE, "wrapper", "RUSTC_WRAPPER is %s, not dray", wrapper);
+	else
+		say(d, GOOD, "wrapper", "RUSTC_WRAPPER is %s", wrapper);
+}
+
+static int
+finish(struct doctor *d)
+{
+	int bad = d->any_bad ? CMD_FAILED : CMD_OK;
+
+	if (d->json) {
+		json_dumpf(d->list, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(d->list);
+	json_decref(d->status);
+	memo_close(d->memo);
+	conf_free(d->conf);
+	return fflush(stdout) == 0 ? bad : CMD_FAILED;
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *rustc = getenv("RUSTC");
+	struct doctor d = { .compiler = is_set(rustc) ? rustc : "rustc" };
+	int o;
+
+	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+		if (o == 'h')
+			return cmd_print_help(&cmd_doctor);
+		if (o != 'j')
+			return cmd_usage_error(&cmd_doctor);
+		d.json = true;
+	}
+	if (optind != argc)
+		return cmd_usage_error(&cmd_doctor);
+	d.list = json_array();
+	if (!check_conf(&d))
+		return finish(&d);
+	check_programs(&d);
+	check_cache(&d);
+	check_job_log(&d);
+	if (!is_set(d.conf->client.cache_dir) || memo_open(d.conf->client.cache_dir, &d.memo) < 0)
+		d.memo = NULL;
+	check_toolchain(&d);
+	check_linker(&d);
+	check_sandbox(&d);
+	check_identity(&d);
+	check_farm(&d);
+	return finish(&d);
+}
+
+const struct cmd cmd_doctor = {
+	.name = "doctor",
+	.usage = "doctor [--json]",
+	.summary = "Check what a build wants: each line is good, or says what to do",
+	.help = "  --json      as JSON: a list of check, finding (good, note, bad) and text\n"
+		"  -h, --help  print this\n",
+	.run = run,
+};
