@@ -146,6 +146,16 @@ set_nonblocking(int fd)
 	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
+static void
+take_child(struct sandbox *s, const char *info)
+{
+	const char *at = strstr(info, "\"child-pid\":");
+	long pid = at ? strtol(at + strlen("\"child-pid\":"), NULL, 10) : 0;
+
+	if (pid > 0)
+		s->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+}
+
 /* Waits for bwrap's {"child-pid": N, …}, and takes hold of that process. It cannot have been reaped
  * before bwrap is, so its number is still its own. Without it (bwrap failed, or a kernel without
  * pidfds) a kill goes to bwrap, and what is inside follows a moment later. */
@@ -156,10 +166,10 @@ learn_child(struct sandbox *s, int info)
 	char text[512];
 	size_t n = 0;
 
+	/* To the end: it writes in parts, and would die of SIGPIPE. */
 	while (n < sizeof(text) - 1) {
 		struct pollfd p = { .fd = info, .events = POLLIN };
 		uint64_t now = clock_mono_ms();
-		const char *at;
 		ssize_t r;
 
 		if (now >= deadline)
@@ -172,18 +182,11 @@ learn_child(struct sandbox *s, int info)
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r <= 0)
-			return;
+			break;
 		n += (size_t)r;
-		text[n] = '\0';
-		at = strstr(text, "\"child-pid\":");
-		if (at && strpbrk(at, ",}\n")) {
-			long pid = strtol(at + strlen("\"child-pid\":"), NULL, 10);
-
-			if (pid > 0)
-				s->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-			return;
-		}
 	}
+	text[n] = '\0';
+	take_child(s, text);
 }
 
 static int
