@@ -1,0 +1,216 @@
+/* promise: what was said is not said again, however the stream is cut; what differs is not lost.
+ * report: what a dead dray-dispatch left can mislead nobody. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "client/promise.h"
+#include "client/report.h"
+
+static const char text[] = "{\"a\":1}\n{\"artifact\":\"libx.rmeta\"}\nwarning: unused\n";
+#define TEXT_N (sizeof(text) - 1)
+
+static struct promise *
+said(const char *p, size_t n)
+{
+	struct promise *promise = NULL;
+	struct digest d;
+
+	assert_int_equal(digest_bytes(p, n, &d), 0);
+	assert_int_equal(promise_new(n, &d, &promise), 0);
+	return promise;
+}
+
+/* Feeds all in pieces and ends the stream. */
+static void
+feed(struct promise *p, const char *bytes, size_t n, size_t piece, bool failed, struct buf *out)
+{
+	for (size_t at = 0; at < n; at += piece)
+		assert_int_equal(promise_text(p, bytes + at, MIN2(piece, n - at), out), 0);
+	assert_int_equal(failed ? promise_give(p, out) : promise_end(p, out), 0);
+}
+
+static void
+expect_output(size_t n_said, const char *again, size_t n, bool failed, const char *expected)
+{
+	for (size_t piece = 1; piece <= n; piece = piece < 8 ? piece + 1 : piece * 2) {
+		_cleanup_(promise_freep) struct promise *p = said(text, n_said);
+		_cleanup_(buf_done) struct buf out = BUF_INIT;
+
+		feed(p, again, n, piece, failed, &out);
+		assert_int_equal(out.n, strlen(expected));
+		if (out.n)
+			assert_memory_equal(out.p, expected, out.n);
+	}
+}
+
+static void
+test_a_first_try_passes_all(void **state)
+{
+	_cleanup_(promise_freep) struct promise *p = NULL;
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+
+	assert_int_equal(promise_new(0, NULL, &p), 0);
+	assert_int_equal(promise_text(p, "a", 1, &out), 0);
+	assert_int_equal(out.n, 1);
+	feed(p, "bc", 2, 1, false, &out);
+	assert_string_equal((const char *)out.p, "abc");
+}
+
+static void
+test_the_same_is_swallowed_and_what_follows_is_not(void **state)
+{
+	for (size_t n = 1; n <= TEXT_N; n++)
+		expect_output(n, text, TEXT_N, false, text + n);
+}
+
+static void
+test_text_that_differs_is_given_out_whole(void **state)
+{
+	static const char other[] = "{\"a\":2}\n{\"artifact\":\"libx.rmeta\"}\nwarning: unused\n!";
+
+	expect_output(TEXT_N, other, sizeof(other) - 1, false, other);
+	expect_output(3, "xyz and more", 12, false, "xyz and more");
+}
+
+static void
+test_a_shorter_text(void **state)
+{
+	expect_output(TEXT_N, text, 10, false, "");
+	/* a run that failed early has an error to tell */
+	expect_output(TEXT_N, "error: no space\n", 16, true, "error: no space\n");
+	/* once the decision fell, nothing is held that could come twice */
+	expect_output(10, text, TEXT_N, true, text + 10);
+}
+
+static void
+test_said_without_a_digest_is_refused(void **state)
+{
+	struct promise *p = NULL;
+
+	assert_int_equal(promise_new(1, NULL, &p), -EINVAL);
+	assert_null(p);
+	promise_free(NULL);
+}
+
+static void
+test_a_report_goes_from_hand_to_hand(void **state)
+{
+	_cleanup_(report_unmapp) struct report *mine = NULL;
+	_cleanup_(report_unmapp) struct report *theirs = NULL;
+	_cleanup_(closep) int fd = -1;
+	struct report r;
+
+	assert_int_equal(report_make(&mine, &fd), 0);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(report_map(fd, &theirs), 0);
+	theirs->outcome = REPORT_DONE;
+	theirs->status = 101;
+	report_take(mine, &r);
+	assert_int_equal(r.outcome, REPORT_DONE);
+	assert_int_equal(r.status, 101);
+	/* it can neither shrink nor grow under the other's feet */
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(ftruncate(fd, 1 << 20), -1);
+}
+
+static void
+test_what_is_no_report_is_not_mapped(void **state)
+{
+	_cleanup_(report_unmapp) struct report *mine = NULL;
+	_cleanup_(closep) int fd = -1;
+	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct report *p = NULL;
+
+	assert_int_equal(report_map(null, &p), -EBADMSG);
+	assert_int_equal(report_map(-1, &p), -EBADF);
+	assert_int_equal(report_make(&mine, &fd), 0);
+	mine->magic++;
+	assert_int_equal(report_map(fd, &p), -EBADMSG);
+	assert_null(p);
+}
+
+static void
+test_a_report_full_of_nonsense(void **state)
+{
+	_cleanup_(freep) struct report *left = malloc(sizeof(*left));
+	struct report r;
+
+	assert_non_null(left);
+	memset(left, 0xff, sizeof(*left));
+	left->magic = REPORT_MAGIC;
+	report_take(left, &r);
+	assert_int_equal(r.outcome, REPORT_HOME);
+	assert_true(strlen(r.why) > 0 && strlen(r.why) < sizeof(r.why));
+	assert_string_equal(r.staging, "");
+	assert_string_equal(r.rmeta, "");
+	assert_int_equal(r.n_attempts, REPORT_ATTEMPTS);
+	for (unsigned i = 0; i < REPORT_ATTEMPTS; i++)
+		assert_true(strlen(r.attempt[i]) < sizeof(r.attempt[i]));
+}
+
+static void
+take_outcome(struct report *left, uint32_t outcome, uint32_t expected)
+{
+	struct report r;
+
+	left->outcome = outcome;
+	report_take(left, &r);
+	assert_int_equal(r.outcome, expected);
+	if (expected == REPORT_HOME)
+		assert_true(*r.why);
+}
+
+static void
+test_outcomes(void **state)
+{
+	_cleanup_(freep) struct report *left = calloc(1, sizeof(*left));
+
+	assert_non_null(left);
+	/* never written to: it died before its first breath */
+	take_outcome(left, REPORT_DONE, REPORT_HOME);
+	left->magic = REPORT_MAGIC;
+	take_outcome(left, REPORT_RUNNING, REPORT_HOME);
+	take_outcome(left, REPORT_HOME, REPORT_HOME);
+	take_outcome(left, 77, REPORT_HOME);
+	take_outcome(left, REPORT_DONE, REPORT_DONE);
+	left->status = 4711;
+	take_outcome(left, REPORT_DONE, REPORT_HOME);
+	left->status = 0;
+	take_outcome(left, REPORT_LINK, REPORT_HOME);
+	snprintf(left->staging, sizeof(left->staging), "%s", "/t/deps/.dray-1");
+	take_outcome(left, REPORT_LINK, REPORT_LINK);
+	left->n_links = 1000;
+	take_outcome(left, REPORT_LINK, REPORT_HOME);
+	left->n_links = 1;
+	snprintf(left->staging, sizeof(left->staging), "%s", "/t/../etc");
+	take_outcome(left, REPORT_LINK, REPORT_HOME);
+	snprintf(left->staging, sizeof(left->staging), "%s", "/");
+	take_outcome(left, REPORT_LINK, REPORT_HOME);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_first_try_passes_all),
+		cmocka_unit_test(test_the_same_is_swallowed_and_what_follows_is_not),
+		cmocka_unit_test(test_text_that_differs_is_given_out_whole),
+		cmocka_unit_test(test_a_shorter_text),
+		cmocka_unit_test(test_said_without_a_digest_is_refused),
+		cmocka_unit_test(test_a_report_goes_from_hand_to_hand),
+		cmocka_unit_test(test_what_is_no_report_is_not_mapped),
+		cmocka_unit_test(test_a_report_full_of_nonsense),
+		cmocka_unit_test(test_outcomes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
