@@ -105,8 +105,8 @@ chunk_encode(struct chunk_coder *c, const void *p, size_t n, bool compress, zmq_
 }
 
 int
-chunk_decode(struct chunk_coder *c, zmq_msg_t *payload, bool zstd, size_t size,
-	const uint8_t **ret_p)
+chunk_decode(
+	struct chunk_coder *c, zmq_msg_t *payload, bool zstd, size_t size, const uint8_t **ret_p)
 {
 	const uint8_t *p = zmq_msg_data(payload);
 	size_t n = zmq_msg_size(payload), r;

@@ -332,8 +332,8 @@ make_client(void *ctx, const char *endpoint, const struct identity *id, const ch
 }
 
 int
-socket_connect(void *ctx, const char *endpoint, const struct identity *id,
-	const char *server_curve, int heartbeat_ms, void **ret_socket)
+socket_connect(void *ctx, const char *endpoint, const struct identity *id, const char *server_curve,
+	int heartbeat_ms, void **ret_socket)
 {
 	_cleanup_(socket_closep) void *s = NULL;
 	int r;

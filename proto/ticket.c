@@ -1,8 +1,9 @@
 /* Tickets: issued and signed by the coordinator, checked and used up by a worker.
  *
- * Invariant: nothing of a ticket is decoded before its signature over these very bytes was verified;
- * and a nonce is remembered until no clock within the allowed skew would still accept its ticket, so
- * none is accepted twice. When the book is full a ticket is refused, not a nonce forgotten. */
+ * Invariant: nothing of a ticket is decoded before its signature over these very bytes was
+ * verified; and a nonce is remembered until no clock within the allowed skew would still accept its
+ * ticket, so none is accepted twice. When the book is full a ticket is refused, not a nonce
+ * forgotten. */
 #include "config.h"
 
 #include "proto/ticket.h"
@@ -166,8 +167,8 @@ book_add(struct ticket_book *b, const uint8_t *nonce, uint64_t forget_ms)
 
 /* protobuf-c's strings are not const, though packing only reads them. */
 static int
-pack(const char *job, const char *client, const char *worker, uint64_t expires_ms,
-	uint8_t **ret, size_t *ret_n)
+pack(const char *job, const char *client, const char *worker, uint64_t expires_ms, uint8_t **ret,
+	size_t *ret_n)
 {
 	_cleanup_(freep) char *job_copy = strdup(job);
 	_cleanup_(freep) char *client_copy = strdup(client);
@@ -227,7 +228,8 @@ ticket_freep(Dray__Ticket **t)
 		dray__ticket__free_unpacked(*t, NULL);
 }
 
-/* A key that either side does not have (ipc) is not compared; where there are two they are equal. */
+/* A key that either side does not have (ipc) is not compared; where there are two they are equal.
+ */
 static bool
 key_matches(const char *named, const char *proved)
 {
@@ -241,8 +243,8 @@ is_job_id(const char *s)
 }
 
 static int
-check_fields(const Dray__Ticket *t, const char *client_curve, const char *worker_curve,
-	uint64_t now_ms)
+check_fields(
+	const Dray__Ticket *t, const char *client_curve, const char *worker_curve, uint64_t now_ms)
 {
 	if (t->nonce.len != TICKET_NONCE_SIZE || !is_job_id(t->job))
 		return -EBADMSG;

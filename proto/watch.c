@@ -1,13 +1,14 @@
 /* Watches a socket's connections, through libzmq's monitor.
  *
  * A DEALER has one connection, and its events are translated one by one. For a ROUTER the monitor
- * names descriptors only, and messages tell which peer is on which (watch_note). The two streams are
- * not in step, and the kernel gives a closed descriptor's number to the next connection. What orders
- * them: libzmq reports DISCONNECTED(fd) before it closes fd, and ACCEPTED(fd) before it reads from it
- * (with one I/O thread); and the ids it makes for peers count up.
+ * names descriptors only, and messages tell which peer is on which (watch_note). The two streams
+ * are not in step, and the kernel gives a closed descriptor's number to the next connection. What
+ * orders them: libzmq reports DISCONNECTED(fd) before it closes fd, and ACCEPTED(fd) before it
+ * reads from it (with one I/O thread); and the ids it makes for peers count up.
  *
- * Invariant: `peer` of a slot that is `noted` is the newest peer seen on that descriptor and was not
- * reported gone; every peer that was noted is reported gone once, after its connection ended. */
+ * Invariant: `peer` of a slot that is `noted` is the newest peer seen on that descriptor and was
+ * not reported gone; every peer that was noted is reported gone once, after its connection ended.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -15,16 +16,17 @@
 
 #include "proto/socket.h"
 
-#define EVENTS                                                                           \
+#define EVENTS                                                                               \
 	(ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |       \
 		ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | \
 		ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-#define HANDSHAKE_FAILED                                                                 \
-	(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |        \
+#define HANDSHAKE_FAILED                                                              \
+	(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | \
 		ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 
-#define FD_MAX (1 << 20) /* no system's limit is larger by default; beyond it heartbeats must do */
-#define DEAD_KEPT 4      /* how many former peers of one descriptor can have messages left */
+#define FD_MAX (1 << 20) /* no system's limit is larger by default; beyond it heartbeats must do \
+			  */
+#define DEAD_KEPT 4	 /* how many former peers of one descriptor can have messages left */
 
 enum fd_state { FD_UNSEEN, FD_OPEN, FD_CLOSED };
 
@@ -64,7 +66,8 @@ open_monitor(struct watch *w, void *ctx)
 	w->monitor = zmq_socket(ctx, ZMQ_PAIR);
 	if (!w->monitor)
 		return -zmq_errno();
-	/* libzmq's I/O thread blocks on a full monitor, with a lock that closing the socket wants. */
+	/* libzmq's I/O thread blocks on a full monitor, with a lock that closing the socket wants.
+	 */
 	if (zmq_setsockopt(w->monitor, ZMQ_RCVHWM, &zero, sizeof(zero)) < 0 ||
 		zmq_setsockopt(w->monitor, ZMQ_LINGER, &zero, sizeof(zero)) < 0)
 		return -zmq_errno();
@@ -121,8 +124,8 @@ watch_socket(struct watch *w)
 	return w->monitor;
 }
 
-/* Reads one event: frame 1 is event (16 bits) and value (32 bits), packed, in host order; frame 2 the
- * address. */
+/* Reads one event: frame 1 is event (16 bits) and value (32 bits), packed, in host order; frame 2
+ * the address. */
 static bool
 read_event(struct watch *w, struct monitor_event *ret)
 {
@@ -182,7 +185,7 @@ static uint32_t
 id_count(const struct wire_peer *p)
 {
 	return (uint32_t)p->id[1] << 24 | (uint32_t)p->id[2] << 16 | (uint32_t)p->id[3] << 8 |
-		p->id[4];
+	       p->id[4];
 }
 
 /* The counter begins anywhere and wraps. */
@@ -262,7 +265,8 @@ watch_note(struct watch *w, const struct wire_peer *peer)
 	s = slot_of(w, peer->fd);
 	if (!s || (s->noted && wire_peer_eq(&s->peer, peer)))
 		return;
-	/* Whatever was on the descriptor before this peer has its DISCONNECTED in the monitor by now. */
+	/* Whatever was on the descriptor before this peer has its DISCONNECTED in the monitor by
+	 * now. */
 	read_router_events(w);
 	s = slot_of(w, peer->fd);
 	if (!s || is_dead(s, peer))

@@ -34,28 +34,32 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_STATUS_REQUEST, "StatusRequest", &dray__status_request__descriptor, KIB, 0, CLIENT },
 	{ WIRE_STATUS, "Status", &dray__status__descriptor, 4 * MIB, 0, COORDINATOR },
 
-	{ WIRE_WORKER_REGISTER, "WorkerRegister", &dray__worker_register__descriptor, MIB, 0, WORKER },
+	{ WIRE_WORKER_REGISTER, "WorkerRegister", &dray__worker_register__descriptor, MIB, 0,
+		WORKER },
 	{ WIRE_WORKER_HEARTBEAT, "WorkerHeartbeat", &dray__worker_heartbeat__descriptor, KIB, 0,
-	  WORKER },
-	{ WIRE_HEARTBEAT_ACK, "HeartbeatAck", &dray__heartbeat_ack__descriptor, KIB, 0, COORDINATOR },
-	{ WIRE_WORKER_JOB_STARTED, "WorkerJobStarted", &dray__worker_job_started__descriptor, KIB, 0,
-	  WORKER },
+		WORKER },
+	{ WIRE_HEARTBEAT_ACK, "HeartbeatAck", &dray__heartbeat_ack__descriptor, KIB, 0,
+		COORDINATOR },
+	{ WIRE_WORKER_JOB_STARTED, "WorkerJobStarted", &dray__worker_job_started__descriptor, KIB,
+		0, WORKER },
 	{ WIRE_WORKER_JOB_ENDED, "WorkerJobEnded", &dray__worker_job_ended__descriptor, 4 * KIB, 0,
-	  WORKER },
-	{ WIRE_WORKER_CANCEL, "WorkerCancel", &dray__worker_cancel__descriptor, KIB, 0, COORDINATOR },
+		WORKER },
+	{ WIRE_WORKER_CANCEL, "WorkerCancel", &dray__worker_cancel__descriptor, KIB, 0,
+		COORDINATOR },
 	{ WIRE_WORKER_BYE, "WorkerBye", &dray__worker_bye__descriptor, KIB, 0, WORKER },
 
 	{ WIRE_JOB_OPEN, "JobOpen", &dray__job_open__descriptor, WIRE_BODY_MAX, 0, CLIENT },
 	{ WIRE_JOB_ACCEPTED, "JobAccepted", &dray__job_accepted__descriptor, KIB, 0, WORKER },
 	{ WIRE_JOB_REJECTED, "JobRejected", &dray__job_rejected__descriptor, 4 * KIB, 0, WORKER },
 	{ WIRE_BLOB_NEED, "BlobNeed", &dray__blob_need__descriptor, MIB, 0, WORKER },
-	{ WIRE_BLOB_CHUNK, "BlobChunk", &dray__blob_chunk__descriptor, 256, WIRE_PAYLOAD_MAX, CLIENT },
+	{ WIRE_BLOB_CHUNK, "BlobChunk", &dray__blob_chunk__descriptor, 256, WIRE_PAYLOAD_MAX,
+		CLIENT },
 	{ WIRE_CREDIT, "Credit", &dray__credit__descriptor, 256, 0, CLIENT | WORKER },
 	{ WIRE_JOB_STARTED, "JobStarted", &dray__job_started__descriptor, KIB, 0, WORKER },
 	{ WIRE_JOB_TEXT, "JobText", &dray__job_text__descriptor, 64, WIRE_CHUNK_MAX, WORKER },
 	{ WIRE_OUTPUT_BEGIN, "OutputBegin", &dray__output_begin__descriptor, 8 * KIB, 0, WORKER },
 	{ WIRE_OUTPUT_CHUNK, "OutputChunk", &dray__output_chunk__descriptor, 256, WIRE_PAYLOAD_MAX,
-	  WORKER },
+		WORKER },
 	{ WIRE_JOB_RESULT, "JobResult", &dray__job_result__descriptor, 4 * MIB, 0, WORKER },
 	{ WIRE_JOB_STOP, "JobStop", &dray__job_stop__descriptor, KIB, 0, CLIENT },
 };
@@ -270,8 +274,8 @@ encode_header(const struct wire_info *info, const ProtobufCMessage *body, zmq_ms
 	return 0;
 }
 
-/* Only the first frame can fail for a reason of the peer's (full, unknown): libzmq counts and routes
- * whole messages, so what follows a first frame that was taken is taken too. */
+/* Only the first frame can fail for a reason of the peer's (full, unknown): libzmq counts and
+ * routes whole messages, so what follows a first frame that was taken is taken too. */
 int
 wire_send_msg(void *socket, const struct wire_peer *to, enum wire_type type,
 	const ProtobufCMessage *body, zmq_msg_t *payload)

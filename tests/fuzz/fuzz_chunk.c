@@ -1,5 +1,5 @@
-/* chunk_decode: any payload, any claim about its size. The first four bytes are the claim, the lowest
- * bit of the fifth says zstd. What is accepted must be readable to its last byte. */
+/* chunk_decode: any payload, any claim about its size. The first four bytes are the claim, the
+ * lowest bit of the fifth says zstd. What is accepted must be readable to its last byte. */
 #include "config.h"
 
 #include "proto/chunk.h"

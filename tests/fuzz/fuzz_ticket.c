@@ -1,5 +1,6 @@
-/* ticket_check with arbitrary bytes: as they come, with a signature that is part of them; and signed
- * by the coordinator, as a broken one could, so that the decoder behind the signature is reached. */
+/* ticket_check with arbitrary bytes: as they come, with a signature that is part of them; and
+ * signed by the coordinator, as a broken one could, so that the decoder behind the signature is
+ * reached. */
 #include "config.h"
 
 #include "proto/ticket.h"

@@ -1,7 +1,7 @@
-/* wire_decode: every type, every side, with and without a payload. The first three bytes choose type,
- * sender and payload, the rest is the body, or the whole frame. What decodes is packed and decoded again,
- * where it may be refused (protobuf-c reads an unknown field numbered 0 in two bytes, and writes it in
- * one, which it does not read), but for its contents only. */
+/* wire_decode: every type, every side, with and without a payload. The first three bytes choose
+ * type, sender and payload, the rest is the body, or the whole frame. What decodes is packed and
+ * decoded again, where it may be refused (protobuf-c reads an unknown field numbered 0 in two
+ * bytes, and writes it in one, which it does not read), but for its contents only. */
 #include "config.h"
 
 #include <errno.h>
@@ -28,8 +28,8 @@ again(const struct wire_msg *m, unsigned from)
 	frame[7] = (uint8_t)m->info->type;
 	protobuf_c_message_pack(m->body, frame + WIRE_HEADER_SIZE);
 	zmq_msg_init(&payload);
-	r = wire_decode(frame, WIRE_HEADER_SIZE + n, m->info->payload_max ? &payload : NULL, from,
-		&second);
+	r = wire_decode(
+		frame, WIRE_HEADER_SIZE + n, m->info->payload_max ? &payload : NULL, from, &second);
 	if (r != 0 && r != -EBADMSG && r != -EMSGSIZE)
 		abort();
 	zmq_msg_close(&payload);

@@ -55,7 +55,8 @@ test_round_trips(void **state)
 			zmq_msg_t m;
 			bool zstd;
 
-			assert_int_equal(chunk_encode(c, content, sizes[i], compress, &m, &zstd), 0);
+			assert_int_equal(
+				chunk_encode(c, content, sizes[i], compress, &m, &zstd), 0);
 			assert_true(zmq_msg_size(&m) <= sizes[i]);
 			if (!compress || random)
 				assert_false(zstd);
@@ -116,7 +117,8 @@ test_wrong_size(void **state)
 	assert_int_equal(decode(c, packed, n, true, SIZE_MAX), -EBADMSG);
 	assert_int_equal(decode(c, packed, n, false, 10000), -EBADMSG);
 	assert_int_equal(decode(c, content, 100, false, 99), -EBADMSG);
-	assert_int_equal(decode(c, content, WIRE_CHUNK_MAX + 1, false, WIRE_CHUNK_MAX + 1), -EBADMSG);
+	assert_int_equal(
+		decode(c, content, WIRE_CHUNK_MAX + 1, false, WIRE_CHUNK_MAX + 1), -EBADMSG);
 
 	/* A bomb: half a megabyte in some fifty bytes, claimed honestly or not. */
 	n = ZSTD_compress(packed, sizeof(packed), content, 2 * WIRE_CHUNK_MAX, 1);

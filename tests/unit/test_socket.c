@@ -22,7 +22,7 @@
 
 #define HEARTBEAT_MS 200
 #define PATIENCE_MS 10000 /* a bound on waiting for what must come */
-#define QUIET_MS 300      /* how long to look for what must not come */
+#define QUIET_MS 300	  /* how long to look for what must not come */
 
 static struct identity server_id, client_id, other_id;
 
@@ -73,8 +73,9 @@ node_new(zap_decide_fn fn)
 static void
 node_listen(struct node *n, const char *endpoint)
 {
-	assert_int_equal(socket_listen(n->ctx, endpoint, endpoint_is_local(endpoint) ? NULL : &server_id,
-				 HEARTBEAT_MS, &n->router, &n->endpoint),
+	assert_int_equal(
+		socket_listen(n->ctx, endpoint, endpoint_is_local(endpoint) ? NULL : &server_id,
+			HEARTBEAT_MS, &n->router, &n->endpoint),
 		0);
 	assert_int_equal(watch_new(n->ctx, n->router, &n->watch), 0);
 }
@@ -243,17 +244,19 @@ test_no_tcp_without_keys(void **state)
 
 	public_only.has_secret = false;
 	short_key.curve_secret[39] = '\0';
-	assert_int_equal(socket_listen(n->ctx, "tcp://127.0.0.1:*", NULL, 0, &s, &endpoint), -EINVAL);
 	assert_int_equal(
-		socket_listen(n->ctx, "tcp://127.0.0.1:*", &public_only, 0, &s, &endpoint), -EINVAL);
+		socket_listen(n->ctx, "tcp://127.0.0.1:*", NULL, 0, &s, &endpoint), -EINVAL);
+	assert_int_equal(socket_listen(n->ctx, "tcp://127.0.0.1:*", &public_only, 0, &s, &endpoint),
+		-EINVAL);
 	assert_int_equal(
 		socket_listen(n->ctx, "tcp://127.0.0.1:*", &short_key, 0, &s, &endpoint), -EINVAL);
 	assert_int_equal(socket_connect(n->ctx, "tcp://127.0.0.1:1", NULL, NULL, 0, &s), -EINVAL);
 	assert_int_equal(
 		socket_connect(n->ctx, "tcp://127.0.0.1:1", &client_id, NULL, 0, &s), -EINVAL);
-	assert_int_equal(socket_connect(n->ctx, "tcp://127.0.0.1:1", &client_id, "", 0, &s), -EINVAL);
-	assert_int_equal(socket_connect(n->ctx, "tcp://127.0.0.1:1", NULL,
-				 server_id.curve_public, 0, &s),
+	assert_int_equal(
+		socket_connect(n->ctx, "tcp://127.0.0.1:1", &client_id, "", 0, &s), -EINVAL);
+	assert_int_equal(
+		socket_connect(n->ctx, "tcp://127.0.0.1:1", NULL, server_id.curve_public, 0, &s),
 		-EINVAL);
 	assert_int_equal(
 		socket_connect(n->ctx, "tcp://127.0.0.1:1", &client_id, "short", 0, &s), -EINVAL);
@@ -272,8 +275,8 @@ test_other_transports(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		assert_true(socket_listen(n->ctx, bad[i], &server_id, 0, &s, &endpoint) < 0);
-		assert_true(socket_connect(n->ctx, bad[i], &client_id, server_id.curve_public, 0,
-				    &s) < 0);
+		assert_true(socket_connect(
+				    n->ctx, bad[i], &client_id, server_id.curve_public, 0, &s) < 0);
 	}
 	assert_null(s);
 }
@@ -525,8 +528,7 @@ test_ipc_path_in_use(void **state)
 	FILE *f;
 
 	ipc_listen(n);
-	assert_int_equal(
-		socket_listen(n->ctx, n->endpoint, NULL, 0, &s, &endpoint), -EADDRINUSE);
+	assert_int_equal(socket_listen(n->ctx, n->endpoint, NULL, 0, &s, &endpoint), -EADDRINUSE);
 	watch_freep(&n->watch);
 	socket_closep(&n->router);
 	zap_freep(&n->zap);
@@ -547,7 +549,8 @@ test_ipc_path_in_use(void **state)
 	assert_null(s);
 }
 
-/* A client in a process of its own. It connects when told to, says Hello `hellos` times, and stays. */
+/* A client in a process of its own. It connects when told to, says Hello `hellos` times, and stays.
+ */
 struct child {
 	pid_t pid;
 	int go;
@@ -858,7 +861,8 @@ main(void)
 		cmocka_unit_test(test_endpoints),
 		cmocka_unit_test_setup_teardown(test_no_tcp_without_keys, bare_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_other_transports, bare_node_up, node_down),
-		cmocka_unit_test_setup_teardown(test_listen_wants_authenticator, bare_node_up, node_down),
+		cmocka_unit_test_setup_teardown(
+			test_listen_wants_authenticator, bare_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_allowed_key, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_refused_key, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_wrong_server_key, node_up, node_down),
@@ -871,11 +875,16 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_killed_peer, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_stopped_peer, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_descriptor_reused, bare_node_up, node_down),
-		cmocka_unit_test_setup_teardown(test_dead_before_it_was_read, bare_node_up, node_down),
-		cmocka_unit_test_setup_teardown(test_dead_unread_and_reused, bare_node_up, node_down),
+		cmocka_unit_test_setup_teardown(
+			test_dead_before_it_was_read, bare_node_up, node_down),
+		cmocka_unit_test_setup_teardown(
+			test_dead_unread_and_reused, bare_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_orders_of_notes, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_server_comes_back, node_up, node_down),
 	};
 
+	/* A test that fails leaves its sockets open, and ending their context waits for them for
+	 * ever. */
+	alarm(120);
 	return cmocka_run_group_tests(tests, keys_up, NULL);
 }

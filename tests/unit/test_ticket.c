@@ -64,8 +64,8 @@ issued_done(struct issued *t)
 static void
 issue(const struct identity *by, const char *for_client, const char *for_worker, struct issued *ret)
 {
-	assert_int_equal(ticket_issue(by, JOB, for_client, for_worker, NOW, &ret->p, &ret->n, ret->sig),
-		0);
+	assert_int_equal(
+		ticket_issue(by, JOB, for_client, for_worker, NOW, &ret->p, &ret->n, ret->sig), 0);
 }
 
 static int
@@ -73,8 +73,8 @@ check_as(struct ticket_book *b, const struct issued *t, const char *as_client,
 	const char *as_worker, uint64_t now)
 {
 	_cleanup_(freep) char *job = NULL;
-	int r = ticket_check(b, t->p, t->n, t->sig, sizeof(t->sig), coordinator.sign_public, as_client,
-		as_worker, now, &job);
+	int r = ticket_check(b, t->p, t->n, t->sig, sizeof(t->sig), coordinator.sign_public,
+		as_client, as_worker, now, &job);
 
 	if (r == 0)
 		assert_string_equal(job, JOB);
@@ -177,8 +177,8 @@ test_signature(void **state)
 	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, 0, coordinator.sign_public, client,
 				 worker, NOW, &job),
 		-EBADMSG);
-	assert_int_equal(ticket_check(*state, t.p, 0, t.sig, SIGNATURE_SIZE, coordinator.sign_public,
-				 client, worker, NOW, &job),
+	assert_int_equal(ticket_check(*state, t.p, 0, t.sig, SIGNATURE_SIZE,
+				 coordinator.sign_public, client, worker, NOW, &job),
 		-EBADMSG);
 	assert_int_equal(ticket_check(*state, t.p, t.n - 1, t.sig, SIGNATURE_SIZE,
 				 coordinator.sign_public, client, worker, NOW, &job),
@@ -257,8 +257,8 @@ test_too_long(void **state)
 	_cleanup_(issued_done) struct issued t = { 0 };
 
 	memset(job, 'a', 4999);
-	assert_int_equal(ticket_issue(&coordinator, job, client, worker, NOW, &t.p, &t.n, t.sig),
-		-EINVAL);
+	assert_int_equal(
+		ticket_issue(&coordinator, job, client, worker, NOW, &t.p, &t.n, t.sig), -EINVAL);
 	assert_null(t.p);
 	sign_fields(job, TICKET_NONCE_SIZE, NOW, &t);
 	assert_int_equal(check(*state, &t, NOW), -EBADMSG);
@@ -302,7 +302,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_ipc_has_no_keys, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_signature, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_signed_nonsense, book_up, book_down),
-		cmocka_unit_test_setup_teardown(test_signed_bytes_that_do_not_decode, book_up, book_down),
+		cmocka_unit_test_setup_teardown(
+			test_signed_bytes_that_do_not_decode, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_too_long, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_full_book, book_up, book_down),
 	};

@@ -15,13 +15,37 @@
 #define ANYONE (WIRE_FROM_CLIENT | WIRE_FROM_WORKER | WIRE_FROM_COORDINATOR)
 
 static const enum wire_type all_types[] = {
-	WIRE_HELLO, WIRE_WELCOME, WIRE_REFUSED, WIRE_JOB_REQUEST, WIRE_JOB_QUEUED, WIRE_JOB_PLACED,
-	WIRE_JOB_DENIED, WIRE_JOB_RETRY, WIRE_JOB_FINISHED, WIRE_JOB_CANCEL, WIRE_STATUS_REQUEST,
-	WIRE_STATUS, WIRE_WORKER_REGISTER, WIRE_WORKER_HEARTBEAT, WIRE_HEARTBEAT_ACK,
-	WIRE_WORKER_JOB_STARTED, WIRE_WORKER_JOB_ENDED, WIRE_WORKER_CANCEL, WIRE_WORKER_BYE,
-	WIRE_JOB_OPEN, WIRE_JOB_ACCEPTED, WIRE_JOB_REJECTED, WIRE_BLOB_NEED, WIRE_BLOB_CHUNK,
-	WIRE_CREDIT, WIRE_JOB_STARTED, WIRE_JOB_TEXT, WIRE_OUTPUT_BEGIN, WIRE_OUTPUT_CHUNK,
-	WIRE_JOB_RESULT, WIRE_JOB_STOP,
+	WIRE_HELLO,
+	WIRE_WELCOME,
+	WIRE_REFUSED,
+	WIRE_JOB_REQUEST,
+	WIRE_JOB_QUEUED,
+	WIRE_JOB_PLACED,
+	WIRE_JOB_DENIED,
+	WIRE_JOB_RETRY,
+	WIRE_JOB_FINISHED,
+	WIRE_JOB_CANCEL,
+	WIRE_STATUS_REQUEST,
+	WIRE_STATUS,
+	WIRE_WORKER_REGISTER,
+	WIRE_WORKER_HEARTBEAT,
+	WIRE_HEARTBEAT_ACK,
+	WIRE_WORKER_JOB_STARTED,
+	WIRE_WORKER_JOB_ENDED,
+	WIRE_WORKER_CANCEL,
+	WIRE_WORKER_BYE,
+	WIRE_JOB_OPEN,
+	WIRE_JOB_ACCEPTED,
+	WIRE_JOB_REJECTED,
+	WIRE_BLOB_NEED,
+	WIRE_BLOB_CHUNK,
+	WIRE_CREDIT,
+	WIRE_JOB_STARTED,
+	WIRE_JOB_TEXT,
+	WIRE_OUTPUT_BEGIN,
+	WIRE_OUTPUT_CHUNK,
+	WIRE_JOB_RESULT,
+	WIRE_JOB_STOP,
 };
 
 /* A header frame by hand. */
@@ -152,7 +176,7 @@ test_sizes(void **state)
 		body[1] = 0x06;
 		for (unsigned b = 0; b < len_bytes; b++)
 			body[2 + b] = (uint8_t)((len >> (7 * b) & 0x7f) |
-				(b + 1 < len_bytes ? 0x80 : 0));
+						(b + 1 < len_bytes ? 0x80 : 0));
 		zmq_msg_init_size(&payload, info->payload_max);
 		assert_int_equal(verdict(WIRE_VERSION, info->type, body, info->body_max,
 					 info->payload_max ? &payload : NULL, ANYONE),
@@ -198,17 +222,19 @@ test_malformed_bodies(void **state)
 		const char *p;
 		size_t n;
 	} bad[] = {
-		{ "\x0a", 1 },                     /* a string without its length */
-		{ "\x0a\x05" "ab", 4 },            /* shorter than its length */
+		{ "\x0a", 1 }, /* a string without its length */
+		{ "\x0a\x05"
+		  "ab",
+			4 },			   /* shorter than its length */
 		{ "\x0a\xff\xff\xff\xff\x0f", 6 }, /* 4 GiB */
-		{ "\x0f\x00", 2 },                 /* wire type 7 */
-		{ "\x0b", 1 },                     /* a group */
+		{ "\x0f\x00", 2 },		   /* wire type 7 */
+		{ "\x0b", 1 },			   /* a group */
 		{ "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(verdict(WIRE_VERSION, WIRE_JOB_REQUEST, bad[i].p, bad[i].n, NULL,
-					 ANYONE),
+		assert_int_equal(
+			verdict(WIRE_VERSION, WIRE_JOB_REQUEST, bad[i].p, bad[i].n, NULL, ANYONE),
 			-EBADMSG);
 }
 
@@ -231,8 +257,8 @@ test_allocation_is_bounded(void **state)
 	if (n % 2)
 		n--;
 	body[1] = (uint8_t)((n & 0x7f) | 0x80);
-	assert_int_equal(verdict(WIRE_VERSION, WIRE_JOB_OPEN, body, head + n, NULL, ANYONE),
-		-EMSGSIZE);
+	assert_int_equal(
+		verdict(WIRE_VERSION, WIRE_JOB_OPEN, body, head + n, NULL, ANYONE), -EMSGSIZE);
 }
 
 /* The dearest honest unit is let through: thousands of two-letter arguments. */
@@ -259,7 +285,8 @@ test_short_arguments_fit(void **state)
 	body = malloc(n);
 	assert_non_null(body);
 	dray__job_open__pack(&open, body);
-	assert_int_equal(decode(WIRE_VERSION, WIRE_JOB_OPEN, body, n, NULL, WIRE_FROM_CLIENT, &m), 0);
+	assert_int_equal(
+		decode(WIRE_VERSION, WIRE_JOB_OPEN, body, n, NULL, WIRE_FROM_CLIENT, &m), 0);
 	assert_int_equal(((Dray__JobOpen *)m.body)->unit->n_argv, COUNT);
 }
 
@@ -361,7 +388,8 @@ test_send_and_receive(void **state)
 	assert_int_equal(wire_send(p->router, &peer, WIRE_JOB_TEXT, &text.base,
 				 zmq_msg_data(&m.payload), WIRE_CHUNK_MAX + 1),
 		-EMSGSIZE);
-	assert_int_equal(wire_send(p->router, &peer, WIRE_JOB_TEXT, &credit.base, NULL, 0), -EINVAL);
+	assert_int_equal(
+		wire_send(p->router, &peer, WIRE_JOB_TEXT, &credit.base, NULL, 0), -EINVAL);
 	/* None of these left half a message behind. */
 	assert_int_equal(wire_send(p->router, &peer, WIRE_CREDIT, &credit.base, NULL, 0), 0);
 	assert_int_equal(wire_recv(p->dealer, NULL, WIRE_FROM_WORKER, &m), 0);
@@ -490,5 +518,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_chosen_names, pair_up, pair_down),
 	};
 
+	/* A test that fails leaves its sockets open, and ending their context waits for them for
+	 * ever. */
+	alarm(120);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
