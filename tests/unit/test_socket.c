@@ -1,5 +1,6 @@
 /* socket.c, zap.c and watch.c with real sockets: who gets in, who does not, and that a peer that
- * leaves, dies or hangs is reported gone, once, and never another in its place. */
+ * leaves, dies or hangs is reported gone, once, and never another in its place.
+ * (One file, though long: all of it needs the same node, with keys, authenticator and watch.) */
 #include "config.h"
 
 #include <arpa/inet.h>
