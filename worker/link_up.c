@@ -17,9 +17,11 @@
 
 struct link_up {
 	struct link_up_conf c;
-	void *socket;
+	void *ctx;
+	void *socket;              /* both NULL while a new connection cannot be made */
 	struct watch *watch;
 	bool connected, welcomed, draining;
+	bool refused;                   /* our key was: a new connection is due at next_register */
 	uint64_t beat_ms, next_beat, next_register, sequence;
 	uint64_t acked_ms;              /* when it last answered */
 	char refusal[512];
@@ -36,6 +38,27 @@ glibc_minor(void)
 	return minor;
 }
 
+static int
+connect_up(struct link_up *l)
+{
+	const struct link_up_conf *c = &l->c;
+
+	return socket_connect_watched(l->ctx, c->conf->worker.coordinator, c->identity,
+		c->coordinator ? c->coordinator->curve_public : NULL, (int)l->beat_ms, &l->socket,
+		&l->watch);
+}
+
+/* libzmq never tries again after its key was refused: only a new socket does. */
+static void
+reconnect_up(struct link_up *l)
+{
+	watch_freep(&l->watch);
+	socket_closep(&l->socket);
+	l->refused = false;
+	if (connect_up(l) < 0)
+		l->refused = true;
+}
+
 int
 link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret)
 {
@@ -46,10 +69,8 @@ link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret)
 		return -ENOMEM;
 	l->c = *c;
 	l->beat_ms = MAX2(c->conf->worker.heartbeat_ms, (uint64_t)50);
-	r = socket_connect(ctx, c->conf->worker.coordinator, c->identity,
-		c->coordinator ? c->coordinator->curve_public : NULL, (int)l->beat_ms, &l->socket);
-	if (r == 0)
-		r = watch_new(ctx, l->socket, &l->watch);
+	l->ctx = ctx;
+	r = connect_up(l);
 	if (r < 0) {
 		link_up_free(l);
 		return r;
@@ -77,7 +98,7 @@ link_up_socket(struct link_up *l)
 void *
 link_up_watch(struct link_up *l)
 {
-	return watch_socket(l->watch);
+	return l->watch ? watch_socket(l->watch) : NULL;
 }
 
 bool
@@ -188,6 +209,8 @@ on_event(struct link_up *l, enum watch_event e, uint64_t now)
 		break;
 	case WATCH_REFUSED:
 		l->connected = l->welcomed = false;
+		l->refused = true;
+		l->next_register = now + AGAIN_MS;
 		snprintf(l->refusal, sizeof(l->refusal),
 			"The coordinator at %s does not accept this worker's key (or is another one "
 			"than its public key says). Its allowed-keys file needs the line: worker %s %s",
@@ -278,6 +301,12 @@ link_up_step(struct link_up *l, uint64_t now, unsigned running, uint64_t store_b
 {
 	enum watch_event e;
 
+	if (l->refused && now >= l->next_register) {
+		l->next_register = now + AGAIN_MS;
+		reconnect_up(l);
+	}
+	if (!l->socket)
+		return;
 	while ((e = watch_next(l->watch, NULL)) != WATCH_NONE)
 		on_event(l, e, now);
 	for (;;) {

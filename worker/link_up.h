@@ -30,7 +30,7 @@ struct link_up_conf {
 int link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret);
 void link_up_free(struct link_up *l);
 
-/* Both are to be polled for ZMQ_POLLIN. */
+/* Both are to be polled for ZMQ_POLLIN; they change from one step to the next, and may be NULL. */
 void *link_up_socket(struct link_up *l);
 void *link_up_watch(struct link_up *l);
 

@@ -452,8 +452,12 @@ poll_once(struct service *s, zmq_pollitem_t *items)
 	items[n++] = (zmq_pollitem_t){ .socket = s->socket, .events = ZMQ_POLLIN };
 	items[n++] = (zmq_pollitem_t){ .socket = watch_socket(s->watch), .events = ZMQ_POLLIN };
 	items[n++] = (zmq_pollitem_t){ .socket = zap_socket(s->zap), .events = ZMQ_POLLIN };
-	items[n++] = (zmq_pollitem_t){ .socket = link_up_socket(s->link), .events = ZMQ_POLLIN };
-	items[n++] = (zmq_pollitem_t){ .socket = link_up_watch(s->link), .events = ZMQ_POLLIN };
+	if (link_up_socket(s->link)) {
+		items[n++] = (zmq_pollitem_t){ .socket = link_up_socket(s->link),
+			.events = ZMQ_POLLIN };
+		items[n++] = (zmq_pollitem_t){ .socket = link_up_watch(s->link),
+			.events = ZMQ_POLLIN };
+	}
 	items[n++] = (zmq_pollitem_t){ .fd = s->signal_fd, .events = ZMQ_POLLIN };
 	for (unsigned i = 0; i < s->n_jobs; i++)
 		items[n++] = (zmq_pollitem_t){ .socket = job_socket(s->jobs[i]),
@@ -503,6 +507,7 @@ service_run(struct service *s, int ready_fd)
 	while (s->n_jobs > 0 && poll_once(s, items) == 0)
 		turn(s);
 	zmq_setsockopt(s->socket, ZMQ_LINGER, &linger, sizeof(linger));
-	zmq_setsockopt(link_up_socket(s->link), ZMQ_LINGER, &linger, sizeof(linger));
+	if (link_up_socket(s->link))
+		zmq_setsockopt(link_up_socket(s->link), ZMQ_LINGER, &linger, sizeof(linger));
 	return r;
 }
