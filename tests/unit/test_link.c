@@ -1,0 +1,494 @@
+/* link: what dray-dispatch staged is read with suspicion; a link that works leaves the output and
+ * nothing else, one that fails leaves nothing. linker: a flag only for a driver that takes it.
+ * local: the promised rmeta keeps its inode, and what was said is not said again. Compilers and
+ * linkers are shell scripts here. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "client/link.h"
+#include "client/linker.h"
+#include "client/local.h"
+#include "common/fs.h"
+
+static char *dir;
+static char *old_path;
+
+static char *
+at(const char *name)
+{
+	char *p = path_join(dir, name);
+
+	assert_non_null(p);
+	return p;
+}
+
+static void
+put(const char *name, const char *text, mode_t mode)
+{
+	_cleanup_(freep) char *path = at(name);
+
+	assert_int_equal(fs_mkdir_parent(path, 0700), 0);
+	assert_int_equal(fs_write_atomic(path, text, strlen(text), mode), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static bool
+there(const char *name)
+{
+	_cleanup_(freep) char *path = at(name);
+
+	return fs_exists(path);
+}
+
+static void
+expect_text(const char *name, const char *text)
+{
+	_cleanup_(freep) char *path = at(name);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(fs_read_file(path, 1 << 20, &b), 0);
+	assert_string_equal(b.n ? (const char *)b.p : "", text);
+}
+
+static int
+setup(void **state)
+{
+	_cleanup_(freep) char *bin = NULL;
+	_cleanup_(freep) char *path = NULL;
+
+	if (fs_make_temp_dir("/tmp", "dray-link-", &dir) < 0)
+		return -1;
+	bin = at("bin");
+	old_path = strdup(getenv("PATH"));
+	if (asprintf(&path, "%s:/usr/bin:/bin", bin) < 0)
+		return -1;
+	return fs_mkdir_p(bin, 0700) < 0 ? -1 : setenv("PATH", path, 1);
+}
+
+static int
+teardown(void **state)
+{
+	setenv("PATH", old_path, 1);
+	free(old_path);
+	fs_rm_rf(dir);
+	free(dir);
+	return 0;
+}
+
+/* ---- link_call_parse */
+
+#define PARSE_TEXT(t, out_dir, l) link_call_parse(t, sizeof(t) - 1, out_dir, l)
+
+static void
+test_parse(void **state)
+{
+	_cleanup_(link_call_done) struct link_call l = { 0 };
+
+	assert_int_equal(PARSE_TEXT("/s/bin:\0" "3\0cc\0-o\0/o/x\0/o/rustcA/a.o\0/o/rustcA\0", "/o",
+				 &l), 0);
+	assert_string_equal(l.path_prefix, "/s/bin:");
+	assert_int_equal(l.argv.n, 3);
+	assert_string_equal(l.argv.v[2], "/o/x");
+	assert_int_equal(l.temporaries.n, 2);
+	assert_string_equal(l.temporaries.v[1], "/o/rustcA");
+}
+
+static void
+test_parse_refuses(void **state)
+{
+	struct link_call l = { 0 };
+
+	assert_int_equal(link_call_parse("", 0, "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("unterminated", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "0\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "-1\0cc\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "2x\0cc\0a\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "3\0cc\0a\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "99999999999999999999\0cc\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "1\0\0", "/o", &l), -EBADMSG);
+	/* only what is below the out-dir may be removed */
+	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0/etc/passwd\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0/o/../etc/passwd\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0/other\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0/o\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0rel/x\0", "/o", &l), -EBADMSG);
+	assert_null(l.argv.v);
+}
+
+/* ---- linker */
+
+/* A C driver that takes -fuse-ld=NAME for the names given, and counts how often it is asked. */
+static void
+put_cc(const char *takes)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	assert_true(asprintf(&text, "#!/bin/sh\necho asked >>%s/asked\n"
+				    "for a; do case $a in -fuse-ld=*) n=${a#-fuse-ld=};; esac; done\n"
+				    "case \" %s \" in *\" $n \"*) ;; *) exit 1;; esac\n"
+				    "[ $n = lld ] && n='Debian LLD 14'\necho \"$n 1.0\"\n",
+			    dir, takes) > 0);
+	put("bin/cc", text, 0755);
+}
+
+static void
+pick(int choice, bool project, const char *arg, const char *name, const char *flag)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *error = NULL;
+	char cc[] = "cc", given[64];
+	char *argv[] = { cc, given, NULL };
+	struct linker_pick p;
+
+	snprintf(given, sizeof(given), "%s", arg);
+	assert_int_equal(conf_parse("", 0, "test", &conf, &error), 0);
+	free(conf->client.cache_dir);
+	conf->client.cache_dir = at("cache");
+	conf->client.linker = choice;
+	linker_pick(conf, project, argv, getenv("PATH"), &p);
+	assert_string_equal(p.name, name);
+	if (flag)
+		assert_string_equal(p.flag, flag);
+	else
+		assert_null(p.flag);
+}
+
+static void
+test_linker_choice(void **state)
+{
+	put("bin/ld.mold", "#!/bin/sh\n", 0755);
+	put("bin/ld.lld", "#!/bin/sh\n", 0755);
+	put_cc("mold lld");
+	pick(LINKER_AUTO, false, "-x", "mold", "-fuse-ld=mold");
+	pick(LINKER_MOLD, false, "-x", "mold", "-fuse-ld=mold");
+	pick(LINKER_LLD, false, "-x", "lld", "-fuse-ld=lld");
+	pick(LINKER_LLD, false, "-fuse-ld=lld", "lld", NULL);
+	pick(LINKER_RUSTC, false, "-x", "rustc", NULL);
+	pick(LINKER_AUTO, true, "-x", "project", NULL);
+
+	/* another driver: what was remembered of the former one does not count */
+	put_cc("lld");
+	pick(LINKER_AUTO, false, "-x", "lld", "-fuse-ld=lld");
+	pick(LINKER_MOLD, false, "-x", "rustc", NULL);
+	put_cc("nothing-of-it");
+	pick(LINKER_AUTO, false, "-x", "rustc", NULL);
+	pick(LINKER_AUTO, false, "-fuse-ld=lld", "lld", NULL);
+}
+
+static void
+test_an_answer_is_remembered(void **state)
+{
+	_cleanup_(freep) char *cc = at("bin/cc");
+	_cleanup_(freep) char *cache = at("cache");
+
+	put("bin/ld.mold", "#!/bin/sh\n", 0755);
+	put_cc("mold");
+	for (int i = 0; i < 3; i++)
+		assert_true(linker_usable(cache, cc, "mold", getenv("PATH")));
+	expect_text("asked", "asked\n");
+	/* another mold is another question */
+	put("bin/ld.mold", "#!/bin/sh\n:\n", 0755);
+	assert_true(linker_usable(cache, cc, "mold", getenv("PATH")));
+	expect_text("asked", "asked\nasked\n");
+	/* without a cache it is asked each time, and answered */
+	assert_true(linker_usable(NULL, cc, "mold", getenv("PATH")));
+}
+
+/* ---- link_run */
+
+struct setting {
+	struct conf *conf;
+	struct rustc_call call;
+	struct report said;
+	struct slots *slots;
+};
+
+static void
+setting_make(struct setting *s)
+{
+	_cleanup_(freep) char *error = NULL;
+	_cleanup_(freep) char *slots = at("slots");
+
+	memset(s, 0, sizeof(*s));
+	assert_int_equal(conf_parse("", 0, "test", &s->conf, &error), 0);
+	s->conf->client.linker = LINKER_RUSTC;
+	s->call.out_dir = at("out");
+	assert_int_equal(fs_mkdir_p(s->call.out_dir, 0700), 0);
+	assert_int_equal(slots_open(slots, 1, &s->slots), 0);
+	snprintf(s->said.staging, sizeof(s->said.staging), "%s/out/.dray-st", dir);
+	s->said.n_links = 1;
+}
+
+static void
+setting_done(struct setting *s)
+{
+	conf_free(s->conf);
+	call_done(&s->call);
+	slots_close(s->slots);
+}
+
+/* Stages `cc -o out/app` with one temporary in its own directory. */
+static void
+stage(const char *tail)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *path = at("out/.dray-st/link-0");
+
+	put("out/rustcAB/symbols.o", "object", 0600);
+	put("out/.dray-st/tail", tail, 0600);
+	assert_int_equal(buf_addf(&b, "%s/prefix:%c3%ccc%c-o%c%s/out/app%c", dir, 0, 0, 0, 0, dir,
+				 0), 0);
+	assert_int_equal(buf_addf(&b, "%s/out/rustcAB/symbols.o%c%s/out/rustcAB%c", dir, 0, dir, 0),
+		0);
+	assert_int_equal(fs_write_atomic(path, b.p, b.n, 0600), 0);
+}
+
+/* Catches what goes to stderr while it is on. */
+static int saved_stderr;
+
+static void
+stderr_to(const char *name)
+{
+	_cleanup_(freep) char *path = at(name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	fflush(stderr);
+	saved_stderr = fcntl(2, F_DUPFD_CLOEXEC, 10);
+	assert_true(fd >= 0 && dup2(fd, 2) == 2);
+	close(fd);
+}
+
+static void
+stderr_back(void)
+{
+	fflush(stderr);
+	dup2(saved_stderr, 2);
+	close(saved_stderr);
+}
+
+static void
+test_a_link(void **state)
+{
+	_cleanup_(setting_done) struct setting s;
+	struct link_run l;
+	int r;
+
+	setting_make(&s);
+	/* the linker sees its inputs, rustc's environment, and its chatter is dropped */
+	put("bin/cc", "#!/bin/sh\necho chatter; echo chatter >&2\n"
+		      "{ cat \"${2%/app}/rustcAB/symbols.o\"; echo; echo \"$LC_ALL $VSLANG\"; echo "
+		      "\"${PATH%%:*}\"; } >\"$2\"\n", 0755);
+	stage("{\"artifact\":\"app\"}\n");
+	l = (struct link_run){ .conf = s.conf, .call = &s.call, .said = &s.said, .slots = s.slots };
+	stderr_to("err");
+	r = link_run(&l);
+	stderr_back();
+	assert_int_equal(r, 0);
+	assert_string_equal(l.linker, "rustc");
+	expect_text("err", "{\"artifact\":\"app\"}\n");
+	{
+		_cleanup_(freep) char *expected = NULL;
+
+		assert_true(asprintf(&expected, "object\nC 1033\n%s/prefix\n", dir) > 0);
+		expect_text("out/app", expected);
+	}
+	assert_false(there("out/rustcAB"));
+	link_clean(&s.call, &s.said);
+	assert_false(there("out/.dray-st"));
+	assert_true(there("out/app"));
+}
+
+static void
+test_a_link_that_fails(void **state)
+{
+	_cleanup_(setting_done) struct setting s;
+	struct link_run l;
+	int r;
+
+	setting_make(&s);
+	put("bin/cc", "#!/bin/sh\necho half >\"$2\"; echo undefined symbol >&2; exit 1\n", 0755);
+	stage("{\"artifact\":\"app\"}\n");
+	l = (struct link_run){ .conf = s.conf, .call = &s.call, .said = &s.said, .slots = s.slots };
+	stderr_to("err");
+	r = link_run(&l);
+	stderr_back();
+	assert_int_equal(r, -ENOEXEC);
+	expect_text("err", "");
+	assert_false(there("out/app"));
+	assert_false(there("out/rustcAB"));
+}
+
+static void
+test_staging_elsewhere_is_left_alone(void **state)
+{
+	_cleanup_(setting_done) struct setting s;
+
+	setting_make(&s);
+	put("precious/link-0", "x", 0600);
+	snprintf(s.said.staging, sizeof(s.said.staging), "%s/precious", dir);
+	link_clean(&s.call, &s.said);
+	assert_true(there("precious/link-0"));
+	snprintf(s.said.staging, sizeof(s.said.staging), "%s/out", dir);
+	link_clean(&s.call, &s.said);
+	assert_true(there("out"));
+}
+
+/* ---- local_run */
+
+static int
+run_local(struct setting *s, const char *script, const char **ret_trouble)
+{
+	_cleanup_(freep) char *rustc = at("bin/rustc");
+	char *argv[] = { rustc, NULL };
+	struct local_run l;
+	int status;
+
+	put("bin/rustc", script, 0755);
+	s->call.argv = argv;
+	l = (struct local_run){ .call = &s->call, .said = &s->said, .slots = s->slots, .slot = -1 };
+	stderr_to("err");
+	status = local_run(&l);
+	stderr_back();
+	if (ret_trouble)
+		*ret_trouble = l.trouble;
+	return status;
+}
+
+static void
+promise_text_and_rmeta(struct setting *s, const char *text, const char *rmeta)
+{
+	put("out/libx.rmeta", rmeta, 0600);
+	snprintf(s->said.rmeta, sizeof(s->said.rmeta), "%s/out/libx.rmeta", dir);
+	assert_int_equal(digest_bytes(rmeta, strlen(rmeta), &s->said.rmeta_digest), 0);
+	s->said.text_bytes = strlen(text);
+	assert_int_equal(digest_bytes(text, strlen(text), &s->said.text_digest), 0);
+}
+
+static ino_t
+inode(const char *name)
+{
+	_cleanup_(freep) char *path = at(name);
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+#define SCRIPT(dir_text, body) "#!/bin/sh\ncd \"${0%/bin/rustc}/" dir_text "\"\n" body
+
+static void
+test_the_promised_rmeta_stays(void **state)
+{
+	_cleanup_(setting_done) struct setting s;
+	ino_t before;
+
+	setting_make(&s);
+	promise_text_and_rmeta(&s, "one\n", "metadata");
+	before = inode("out/libx.rmeta");
+	assert_int_equal(run_local(&s, SCRIPT("out", "echo one >&2; printf metadata >t; "
+						     "mv t libx.rmeta; echo two >&2\n"), NULL), 0);
+	assert_int_equal(inode("out/libx.rmeta"), before);
+	expect_text("err", "two\n");
+	/* no second name is left */
+	{
+		_cleanup_(freep) char *path = at("out/libx.rmeta");
+		struct stat st;
+
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_nlink, 1);
+	}
+}
+
+static void
+test_a_broken_promise_is_an_error(void **state)
+{
+	_cleanup_(setting_done) struct setting s;
+	const char *trouble = NULL;
+
+	setting_make(&s);
+	promise_text_and_rmeta(&s, "one\n", "metadata");
+	put("out/libx.rlib", "archive", 0600);
+	put("out/x.d", "x:\n", 0600);
+	assert_int_equal(run_local(&s, SCRIPT("out", "echo one >&2; printf other >t; "
+						     "mv t libx.rmeta\n"), &trouble),
+		LOCAL_STATUS_BROKEN_PROMISE);
+	assert_non_null(trouble);
+	assert_false(there("out/libx.rmeta"));
+	assert_false(there("out/libx.rlib"));
+	assert_false(there("out/x.d"));
+}
+
+static void
+test_a_failed_run_says_why_and_keeps_the_rmeta(void **state)
+{
+	_cleanup_(setting_done) struct setting s;
+
+	setting_make(&s);
+	promise_text_and_rmeta(&s, "a long text that was said before\n", "metadata");
+	assert_int_equal(run_local(&s, SCRIPT("out", "rm libx.rmeta; echo error >&2; exit 1\n"),
+				 NULL), 1);
+	expect_text("err", "error\n");
+	expect_text("out/libx.rmeta", "metadata");
+}
+
+static void
+test_the_compiler_gets_slot_and_jobserver(void **state)
+{
+	_cleanup_(setting_done) struct setting s;
+
+	setting_make(&s);
+	s.said.staging[0] = '\0';
+	setenv("CARGO_MAKEFLAGS", "-j --jobserver-auth=77,78", 1);
+	assert_int_equal(run_local(&s, SCRIPT("", "printf %s \"$CARGO_MAKEFLAGS\" >flags\n"
+						  "[ -e /proc/self/fd/200 ] && [ -p /proc/self/fd/201 ]"
+						  " && [ -p /proc/self/fd/202 ] || exit 9\n"
+						  "flock -n slots/slot-0 true && exit 8; exit 5\n"),
+				 NULL), 5);
+	unsetenv("CARGO_MAKEFLAGS");
+	{
+		_cleanup_(freep) char *path = at("flags");
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+		int rd, wr;
+
+		assert_int_equal(fs_read_file(path, 4096, &b), 0);
+		assert_int_equal(jobserver_parse((const char *)b.p, &rd, &wr), 0);
+		assert_int_equal(rd, 201);
+		assert_int_equal(wr, 202);
+	}
+	/* a death is passed on as one */
+	assert_int_equal(run_local(&s, "#!/bin/sh\nkill -9 $$\n", NULL), 128 + 9);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_parse_refuses),
+		cmocka_unit_test_setup_teardown(test_linker_choice, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_answer_is_remembered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_link_that_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_staging_elsewhere_is_left_alone, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(test_the_promised_rmeta_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_broken_promise_is_an_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_failed_run_says_why_and_keeps_the_rmeta,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_compiler_gets_slot_and_jobserver, setup,
+			teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
