@@ -1,8 +1,8 @@
 /* The scheduler's actions become messages.
  *
- * Invariant: when act_all returns, no action waits, and every peer that could not be sent to has been
- * removed with all that it had. Each removal ends jobs, so it may bring new actions: hence the loop,
- * which ends because every round has one peer less. */
+ * Invariant: when act_all returns, no action waits, and every peer that could not be sent to has
+ * been removed with all that it had. Each removal ends jobs, so it may bring new actions: hence the
+ * loop, which ends because every round has one peer less. */
 #include "config.h"
 
 #include "common/clock.h"
@@ -32,9 +32,11 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	int r;
 
 	sched_worker_get(a->worker, &view);
-	r = ticket_issue(&s->id, job, p->wire.curve, view.curve, clock_wall_ms(), &ticket, &n, signature);
+	r = ticket_issue(
+		&s->id, job, p->wire.curve, view.curve, clock_wall_ms(), &ticket, &n, signature);
 	if (r < 0) {
-		log_throttled(&s->no_ticket, 5, "job=%s cannot sign its ticket: %s", job, strerror(-r));
+		log_throttled(
+			&s->no_ticket, 5, "job=%s cannot sign its ticket: %s", job, strerror(-r));
 		sched_job_cancel(s->sched, a->owner, &a->job, s->now);
 		send_denied(s, p, job, DRAY__VERDICT__VERDICT_NO_WORKER,
 			"the coordinator cannot sign tickets");
@@ -49,7 +51,8 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	m.ticket.len = n;
 	m.signature.data = signature;
 	m.signature.len = sizeof(signature);
-	log_debug("job=%s placed: worker=%s used=%u slots=%u", job, view.name, view.used, view.slots);
+	log_debug(
+		"job=%s placed: worker=%s used=%u slots=%u", job, view.name, view.used, view.slots);
 	server_send(s, p, WIRE_JOB_PLACED, &m.base);
 }
 

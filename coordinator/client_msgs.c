@@ -1,7 +1,8 @@
-/* What clients say. The fields of a message are checked here, and become the scheduler's inputs; the
- * answers are its actions (act.c).
+/* What clients say. The fields of a message are checked here, and become the scheduler's inputs;
+ * the answers are its actions (act.c).
  *
- * Invariant: a client speaks of its own jobs only; the scheduler knows them by the peer's serial. */
+ * Invariant: a client speaks of its own jobs only; the scheduler knows them by the peer's serial.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -9,7 +10,8 @@
 #include "coordinator/server_priv.h"
 
 void
-send_denied(struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text)
+send_denied(
+	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text)
 {
 	Dray__JobDenied denied;
 	char job_copy[JOB_ID_HEX_SIZE] = "", text_copy[1024];
@@ -40,7 +42,9 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
 {
 	const Dray__JobRequest *m = (const Dray__JobRequest *)body;
-	struct sched_job_info info = { .owner = p->serial, .glibc = m->glibc, .may_wait = m->may_wait };
+	struct sched_job_info info = {
+		.owner = p->serial, .glibc = m->glibc, .may_wait = m->may_wait
+	};
 	int r;
 
 	if (!job_id_of(s, p, from, m->job, &info.id))
@@ -54,8 +58,8 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	log_debug("job=%s crate=%s kind=%s asked for", m->job, CLEAN(m->crate), CLEAN(m->kind));
 	r = sched_job_add(s->sched, &info, s->now);
 	if (r == -EEXIST)
-		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "The job %s is there already.",
-			m->job);
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			"The job %s is there already.", m->job);
 	else if (r < 0)
 		send_denied(s, p, m->job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
 			"the coordinator is out of memory");
@@ -71,8 +75,8 @@ on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
 
 	if (!job_id_of(s, p, from, m->job, &id))
 		return;
-	log_info("job=%s worker=%s failed it: verdict=%d %s", m->job, CLEAN(m->worker), (int)m->verdict,
-		CLEAN(m->text));
+	log_info("job=%s worker=%s failed it: verdict=%d %s", m->job, CLEAN(m->worker),
+		(int)m->verdict, CLEAN(m->text));
 	r = sched_job_retry(s->sched, p->serial, &id, m->worker, m->verdict, m->text, s->now);
 	if (r == -ENOENT)
 		send_denied(s, p, m->job, DRAY__VERDICT__VERDICT_MALFORMED,

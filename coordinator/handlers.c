@@ -1,7 +1,8 @@
 /* The table of messages: who may send each, and in which state. What is not in the table, or breaks
  * its row, ends in a refusal of that peer, and nobody else notices.
  *
- * Invariant: a handler is called only for a message of its row, from a peer whose role was proved. */
+ * Invariant: a handler is called only for a message of its row, from a peer whose role was proved.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -21,8 +22,8 @@ struct row {
 	handler_fn handle;
 };
 
-static void
-on_hello(struct server *s, struct peer *p, const struct wire_peer *from, const ProtobufCMessage *body);
+static void on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
 
 /* What a peer may send before Hello is what it may still have had to say to a coordinator that was
  * restarted meanwhile: a heartbeat is answered by "register again", an end needs no answer. */
@@ -71,10 +72,12 @@ server_send(struct server *s, struct peer *p, enum wire_type type, const Protobu
 	if (r == 0)
 		return;
 	if (r == -EAGAIN)
-		log_throttled(&s->slow_peer, 5, "peer=%s role=%s does not read what it is sent; left alone",
-			p->wire.curve, role_name(p->role));
+		log_throttled(&s->slow_peer, 5,
+			"peer=%s role=%s does not read what it is sent; left alone", p->wire.curve,
+			role_name(p->role));
 	else if (r != -EHOSTUNREACH)
-		log_throttled(&s->slow_peer, 5, "cannot send %s: %s", wire_info(type)->name, strerror(-r));
+		log_throttled(&s->slow_peer, 5, "cannot send %s: %s", wire_info(type)->name,
+			strerror(-r));
 	doom(s, p);
 }
 
@@ -131,7 +134,8 @@ hello_role(struct server *s, struct peer *p, const struct wire_peer *from, const
 
 	if (m->version_min > WIRE_VERSION || m->version_max < WIRE_VERSION) {
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_VERSION,
-			"This coordinator (dray %s) speaks protocol version %u only, the other side (%.80s) "
+			"This coordinator (dray %s) speaks protocol version %u only, the other "
+			"side (%.80s) "
 			"versions %u to %u.",
 			PACKAGE_VERSION, WIRE_VERSION, CLEAN(m->software), m->version_min,
 			m->version_max);
@@ -154,7 +158,8 @@ hello_role(struct server *s, struct peer *p, const struct wire_peer *from, const
 }
 
 static void
-on_hello(struct server *s, struct peer *p, const struct wire_peer *from, const ProtobufCMessage *body)
+on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
 {
 	const Dray__Hello *m = (const Dray__Hello *)body;
 	Dray__Welcome welcome;
@@ -195,7 +200,8 @@ refuse_undecoded(struct server *s, const struct wire_peer *from, struct peer *p,
 	switch (err) {
 	case -EPROTO:
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_VERSION,
-			"This coordinator (dray %s) speaks protocol version %u only; the message is of "
+			"This coordinator (dray %s) speaks protocol version %u only; the message "
+			"is of "
 			"another.",
 			PACKAGE_VERSION, WIRE_VERSION);
 		return;
@@ -232,15 +238,17 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 			"%s is not for a coordinator.", m->info->name);
 		return;
 	}
-	/* Over ipc a role is known only from Hello on; what may come before it does no harm. Hello itself
-	 * judges the role in its own words. */
+	/* Over ipc a role is known only from Hello on; what may come before it does no harm. Hello
+	 * itself judges the role in its own words. */
 	if (row->type != WIRE_HELLO && !(s->local && !p) && !(row->roles & R(role))) {
-		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "%s is not for the role %s.",
-			m->info->name, role == ROLE_NONE ? "of an unknown key" : role_name(role));
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"%s is not for the role %s.", m->info->name,
+			role == ROLE_NONE ? "of an unknown key" : role_name(role));
 		return;
 	}
 	if (!(row->states & state)) {
-		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s came %s.", m->info->name,
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s came %s.",
+			m->info->name,
 			state == PEER_NEW ? "before Hello" : "when it is not allowed");
 		return;
 	}

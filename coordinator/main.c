@@ -27,7 +27,8 @@ static const char usage[] =
 	"  -h, --help               show this, and exit\n"
 	"  -V, --version            show the version, and exit\n"
 	"\n"
-	"SIGTERM ends it, SIGHUP reads the allowed keys again. See dray-coordinator(8), dray.conf(5).\n";
+	"SIGTERM ends it, SIGHUP reads the allowed keys again. See dray-coordinator(8), "
+	"dray.conf(5).\n";
 
 enum { OPT_CONFIG = 256, OPT_LISTEN, OPT_IDENTITY, OPT_KEYS, OPT_READY };
 
@@ -46,7 +47,7 @@ static const struct option options[] = {
 struct args {
 	struct strv settings; /* section.key=value, in the order given */
 	int ready_fd;
-	bool done;            /* nothing to run */
+	bool done; /* nothing to run */
 };
 
 static int
@@ -80,7 +81,8 @@ take_option(struct args *a, int opt)
 	case OPT_READY:
 		if (parse_fd(optarg, &a->ready_fd) == 0)
 			return 0;
-		fprintf(stderr, "dray-coordinator: --ready-fd: \"%s\" is not a descriptor\n", optarg);
+		fprintf(stderr, "dray-coordinator: --ready-fd: \"%s\" is not a descriptor\n",
+			optarg);
 		return -EINVAL;
 	case 'h':
 		fputs(usage, stdout);

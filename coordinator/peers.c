@@ -1,8 +1,8 @@
 /* Who is connected, and as what.
  *
  * Invariants: a peer is in both tables from its Hello (or its refusal) to its removal; what the
- * scheduler knows of it ends no later. libzmq cannot be told to end one connection of a ROUTER, so a
- * peer that was refused stays as DROPPED, unheard, until it goes. */
+ * scheduler knows of it ends no later. libzmq cannot be told to end one connection of a ROUTER, so
+ * a peer that was refused stays as DROPPED, unheard, until it goes. */
 #include "config.h"
 
 #include <errno.h>
@@ -136,8 +136,8 @@ keys_load(struct server *s, char **ret_error)
 	r = allowed_keys_load(path, &keys, &line);
 	if (r == -EBADMSG) {
 		if (asprintf(ret_error,
-			    "%s: line %u is not \"<client|worker|admin> <public key> [name]\".", path,
-			    line) < 0)
+			    "%s: line %u is not \"<client|worker|admin> <public key> [name]\".",
+			    path, line) < 0)
 			*ret_error = NULL;
 		return r;
 	}
@@ -191,8 +191,9 @@ keys_check(struct server *s)
 	/* One that is missing for a moment is being replaced. */
 	if (s->local || stat(s->conf->coordinator.allowed_keys, &st) < 0)
 		return;
-	if (st.st_mtim.tv_sec == old->st_mtim.tv_sec && st.st_mtim.tv_nsec == old->st_mtim.tv_nsec &&
-		st.st_size == old->st_size && st.st_ino == old->st_ino && st.st_dev == old->st_dev)
+	if (st.st_mtim.tv_sec == old->st_mtim.tv_sec &&
+		st.st_mtim.tv_nsec == old->st_mtim.tv_nsec && st.st_size == old->st_size &&
+		st.st_ino == old->st_ino && st.st_dev == old->st_dev)
 		return;
 	keys_reload(s);
 }

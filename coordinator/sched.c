@@ -1,8 +1,7 @@
-/* The scheduler's jobs: from a client's request to its last word.
+/* The scheduler's inputs: what clients and workers say of jobs, and the passing of time.
  *
- * Invariant: a job is in exactly one place: a queue (QUEUED), its worker's list (PLACED, STARTED), or
- * neither (AWAY); a worker's counts are the lengths of its lists. No input can fail half-way: memory
- * for the actions of a step is reserved when a job is made. */
+ * Invariant: no input can fail half-way. Memory for the actions of a step is reserved when a job is
+ * made, so that what is decided is also told. */
 #include "config.h"
 
 #include <errno.h>
@@ -25,8 +24,8 @@ rule_of(Dray__Verdict verdict)
 	case DRAY__VERDICT__VERDICT_CANCELLED:
 	case DRAY__VERDICT__VERDICT_INPUT_CHANGED:
 		return (struct verdict_rule){ false, false };
-	/* Honest of the worker, or the job's own fault: another may do better, but a few such jobs must
-	 * not cost a good worker its trust. */
+	/* Honest of the worker, or the job's own fault: another may do better, but a few such jobs
+	 * must not cost a good worker its trust. */
 	case DRAY__VERDICT__VERDICT_DRAINING:
 	case DRAY__VERDICT__VERDICT_LIMIT:
 	case DRAY__VERDICT__VERDICT_BAD_UNIT:
@@ -39,333 +38,6 @@ rule_of(Dray__Verdict verdict)
 	}
 }
 
-int
-job_id_parse(const char *hex, struct job_id *ret)
-{
-	struct job_id id;
-
-	for (size_t i = 0; i < 2 * JOB_ID_SIZE; i++) {
-		char c = hex[i];
-		int v;
-
-		if (c >= '0' && c <= '9')
-			v = c - '0';
-		else if (c >= 'a' && c <= 'f')
-			v = c - 'a' + 10;
-		else
-			return -EINVAL;
-		id.b[i / 2] = (uint8_t)(i % 2 ? id.b[i / 2] << 4 | v : v);
-	}
-	if (hex[2 * JOB_ID_SIZE])
-		return -EINVAL;
-	*ret = id;
-	return 0;
-}
-
-void
-job_id_hex(const struct job_id *id, char out[JOB_ID_HEX_SIZE])
-{
-	static const char digit[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < JOB_ID_SIZE; i++) {
-		out[2 * i] = digit[id->b[i] >> 4];
-		out[2 * i + 1] = digit[id->b[i] & 15];
-	}
-	out[2 * JOB_ID_SIZE] = '\0';
-}
-
-static int
-actions_grow(struct sched *s, size_t want)
-{
-	struct pending *act;
-	size_t cap = s->act_cap ? s->act_cap : 64;
-
-	if (want <= s->act_cap)
-		return 0;
-	while (cap < want)
-		cap *= 2;
-	act = reallocarray(s->act, cap, sizeof(*act));
-	if (!act)
-		return -ENOMEM;
-	s->act = act;
-	s->act_cap = cap;
-	return 0;
-}
-
-/* One step adds at most two actions a job (cancelled there, placed here), and a few of its own. */
-int
-actions_reserve(struct sched *s, size_t more)
-{
-	return actions_grow(s, s->act_n + 2 * (s->jobs.n + 2 * more) + 16);
-}
-
-static void
-push(struct sched *s, const struct sched_action *a, const char *text)
-{
-	struct pending *p;
-
-	if (s->act_head == s->act_n)
-		s->act_head = s->act_n = s->texts.n = 0;
-	if (actions_grow(s, s->act_n + 1) < 0)
-		return;
-	p = &s->act[s->act_n++];
-	p->a = *a;
-	p->text = NO_TEXT;
-	if (text && buf_reserve(&s->texts, strlen(text) + 1) == 0) {
-		p->text = s->texts.n;
-		buf_add(&s->texts, text, strlen(text) + 1);
-	}
-}
-
-bool
-sched_next_action(struct sched *s, struct sched_action *ret)
-{
-	struct pending *p;
-
-	if (s->act_head == s->act_n)
-		return false;
-	p = &s->act[s->act_head++];
-	*ret = p->a;
-	ret->text = p->text == NO_TEXT ? "" : (const char *)s->texts.p + p->text;
-	return true;
-}
-
-void
-action_cancel_id(struct sched *s, const struct job_id *id, struct sched_worker *w)
-{
-	struct sched_action a = { .type = SCHED_CANCEL, .job = *id, .worker = w };
-
-	push(s, &a, NULL);
-}
-
-void
-action_cancel(struct sched *s, const struct job *job, struct sched_worker *w)
-{
-	action_cancel_id(s, &job->id, w);
-}
-
-static void
-action_queued(struct sched *s, const struct job *job)
-{
-	struct sched_action a = { .type = SCHED_QUEUED, .job = job->id, .owner = job->owner->handle };
-
-	a.ahead = queue_ahead(job);
-	push(s, &a, NULL);
-}
-
-static uint64_t
-owner_hash(struct sched *s, uint64_t handle)
-{
-	return table_hash(s->conf.hash_key, &handle, sizeof(handle));
-}
-
-static struct owner *
-owner_find(struct sched *s, uint64_t handle)
-{
-	struct table_node *node = table_find(&s->owners, owner_hash(s, handle));
-
-	for (; node; node = table_find_next(node))
-		if (table_entry(node, struct owner, node)->handle == handle)
-			return table_entry(node, struct owner, node);
-	return NULL;
-}
-
-static struct owner *
-owner_get(struct sched *s, uint64_t handle)
-{
-	struct owner *o = owner_find(s, handle);
-
-	if (o)
-		return o;
-	o = calloc(1, sizeof(*o));
-	if (!o)
-		return NULL;
-	o->handle = handle;
-	TAILQ_INIT(&o->jobs);
-	table_put(&s->owners, &o->node, owner_hash(s, handle));
-	return o;
-}
-
-static void
-disown(struct sched *s, struct job *job)
-{
-	struct owner *o = job->owner;
-
-	if (!o)
-		return;
-	TAILQ_REMOVE(&o->jobs, job, owner_link);
-	job->owner = NULL;
-	if (--o->n > 0)
-		return;
-	table_del(&s->owners, &o->node);
-	free(o);
-}
-
-struct job *
-job_find(struct sched *s, const struct job_id *id)
-{
-	uint64_t hash = table_hash(s->conf.hash_key, id->b, sizeof(id->b));
-	struct table_node *node = table_find(&s->jobs, hash);
-
-	for (; node; node = table_find_next(node)) {
-		struct job *job = table_entry(node, struct job, node);
-
-		if (memcmp(&job->id, id, sizeof(*id)) == 0)
-			return job;
-	}
-	return NULL;
-}
-
-int
-job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct job **ret)
-{
-	struct job *job = calloc(1, sizeof(*job));
-
-	if (!job)
-		return -ENOMEM;
-	if (owner) {
-		job->owner = owner_get(s, owner);
-		if (!job->owner) {
-			free(job);
-			return -ENOMEM;
-		}
-		TAILQ_INSERT_TAIL(&job->owner->jobs, job, owner_link);
-		job->owner->n++;
-	}
-	job->id = *id;
-	job->state = JOB_AWAY;
-	job->seq = ++s->seq;
-	table_put(&s->jobs, &job->node, table_hash(s->conf.hash_key, id->b, sizeof(id->b)));
-	*ret = job;
-	return 0;
-}
-
-static void
-job_wait(struct sched *s, struct job *job, struct job_list *list, uint64_t ms)
-{
-	if (job->timed)
-		TAILQ_REMOVE(job->timed, job, timed_link);
-	job->timed = list;
-	if (!list)
-		return;
-	job->deadline = s->now + ms;
-	TAILQ_INSERT_TAIL(list, job, timed_link);
-}
-
-static void
-set_worker(struct job *job, struct sched_worker *w)
-{
-	if (job->cur)
-		worker_unref(job->cur);
-	job->cur = w;
-	if (w)
-		worker_ref(w);
-}
-
-static bool
-job_holds(const struct job *job)
-{
-	return job->state == JOB_PLACED || job->state == JOB_STARTED;
-}
-
-void
-job_hold(struct sched *s, struct job *job, struct sched_worker *w, enum job_state state)
-{
-	set_worker(job, w);
-	job_wait(s, job, state == JOB_PLACED ? &s->placed : NULL, s->conf.ticket_life_ms);
-	job->state = (uint8_t)state;
-	job->word = WORD_NONE;
-	job->judged = false;
-	job->probe = false;
-	if (state == JOB_PLACED) {
-		w->placed++;
-		if (w->trust == SCHED_PROBED) {
-			job->probe = true;
-			w->probe = job;
-		}
-	} else {
-		w->started++;
-	}
-	TAILQ_INSERT_TAIL(&w->jobs, job, worker_link);
-}
-
-void
-job_start(struct sched *s, struct job *job)
-{
-	job_wait(s, job, NULL, 0);
-	job->state = JOB_STARTED;
-	job->cur->placed--;
-	job->cur->started++;
-}
-
-void
-job_release(struct sched *s, struct job *job)
-{
-	struct sched_worker *w = job->cur;
-
-	job_wait(s, job, NULL, 0);
-	if (!job_holds(job))
-		return;
-	if (job->state == JOB_PLACED)
-		w->placed--;
-	else
-		w->started--;
-	TAILQ_REMOVE(&w->jobs, job, worker_link);
-	if (w->probe == job)
-		w->probe = NULL;
-	job->state = JOB_AWAY;
-}
-
-void
-job_free(struct sched *s, struct job *job)
-{
-	if (job->state == JOB_QUEUED)
-		queue_take(s, job);
-	job_release(s, job);
-	set_worker(job, NULL);
-	for (unsigned i = 0; i < job->n_failed; i++)
-		worker_unref(job->failed[i]);
-	if (job->tries > 0)
-		s->stats.ended++;
-	disown(s, job);
-	table_del(&s->jobs, &job->node);
-	free(job);
-}
-
-void
-job_place(struct sched *s, struct job *job, struct sched_worker *w)
-{
-	struct sched_action a = { .type = SCHED_PLACE, .job = job->id, .worker = w };
-
-	a.owner = job->owner->handle;
-	job->tries++;
-	s->stats.placed++;
-	job_hold(s, job, w, JOB_PLACED);
-	pools_refresh(s, w);
-	push(s, &a, NULL);
-}
-
-void
-job_deny(struct sched *s, struct job *job, Dray__Verdict verdict, const char *text)
-{
-	struct sched_action a = { .type = SCHED_DENY, .job = job->id, .verdict = verdict };
-
-	a.owner = job->owner->handle;
-	push(s, &a, text);
-	job_free(s, job);
-}
-
-void
-job_deny_stranded(struct sched *s, struct job *job)
-{
-	char text[512];
-
-	pools_explain(s, job, text, sizeof(text));
-	job_deny(s, job,
-		job->tries > 0 ? DRAY__VERDICT__VERDICT_NO_TRIES_LEFT : DRAY__VERDICT__VERDICT_NO_WORKER,
-		text);
-}
-
 /* Finds a place for a job that has none: now, in a queue, or not at all. */
 static void
 seek(struct sched *s, struct job *job)
@@ -373,7 +45,8 @@ seek(struct sched *s, struct job *job)
 	struct sched_worker *w;
 
 	if (s->draining) {
-		job_deny(s, job, DRAY__VERDICT__VERDICT_DRAINING, "the coordinator is shutting down");
+		job_deny(s, job, DRAY__VERDICT__VERDICT_DRAINING,
+			"the coordinator is shutting down");
 		return;
 	}
 	w = pools_pick(s, job);
@@ -384,9 +57,11 @@ seek(struct sched *s, struct job *job)
 	else if (!job->may_wait)
 		job_deny(s, job, DRAY__VERDICT__VERDICT_FULL, "all matching workers are busy");
 	else if (s->queued >= s->conf.max_queue && job->tries == 0)
-		job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL, "the coordinator's queue is full");
+		job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
+			"the coordinator's queue is full");
 	else if (queue_put(s, job) < 0)
-		job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL, "the coordinator is out of memory");
+		job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
+			"the coordinator is out of memory");
 	else
 		action_queued(s, job);
 }
@@ -510,7 +185,8 @@ try_failed(struct sched *s, struct job *job, Dray__Verdict verdict)
 
 	if (rule.blame)
 		worker_judge(s, job, false);
-	/* A worker that may get it again is not told: the word could come after the job's next start. */
+	/* A worker that may get it again is not told: the word could come after the job's next
+	 * start. */
 	if (job_holds(job) && rule.exclude)
 		action_cancel(s, job, w);
 	job_release(s, job);
@@ -544,8 +220,8 @@ sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const 
 		seek(s, job);
 		return 0;
 	}
-	snprintf(why, sizeof(why), "tried %u times; the last worker, %s: %.300s", job->tries + job->bounces,
-		job->cur->name, text);
+	snprintf(why, sizeof(why), "tried %u times; the last worker, %s: %.300s",
+		job->tries + job->bounces, job->cur->name, text);
 	job_deny(s, job, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT, why);
 	return 0;
 }
@@ -557,9 +233,10 @@ sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *
 
 	s->now = now;
 	if (!job) {
-		/* Its ticket is from before this coordinator was started: it uses a slot all the same.
-		 * The bound is for a worker that makes jobs up. */
-		if (w->started > 2 * w->slots || actions_reserve(s, 1) < 0 || job_new(s, id, 0, &job) < 0)
+		/* Its ticket is from before this coordinator was started: it uses a slot all the
+		 * same. The bound is for a worker that makes jobs up. */
+		if (w->started > 2 * w->slots || actions_reserve(s, 1) < 0 ||
+			job_new(s, id, 0, &job) < 0)
 			return -ENOENT;
 		job_hold(s, job, w, JOB_STARTED);
 		worker_changed(s, w);
@@ -579,7 +256,8 @@ sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *
 }
 
 int
-sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok, uint64_t now)
+sched_job_ended(
+	struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok, uint64_t now)
 {
 	struct job *job = job_find(s, id);
 
@@ -659,7 +337,8 @@ sched_drain(struct sched *s, uint64_t now)
 	s->now = now;
 	s->draining = true;
 	while ((job = TAILQ_FIRST(&s->notices)))
-		job_deny(s, job, DRAY__VERDICT__VERDICT_DRAINING, "the coordinator is shutting down");
+		job_deny(s, job, DRAY__VERDICT__VERDICT_DRAINING,
+			"the coordinator is shutting down");
 }
 
 void
@@ -672,7 +351,7 @@ sched_get_stats(const struct sched *s, struct sched_stats *ret)
 	ret->queued = s->queued;
 	ret->used = 0;
 	TAILQ_FOREACH(w, &s->live, all_link)
-		ret->used += MIN2(worker_used(w), w->slots);
+	ret->used += MIN2(worker_used(w), w->slots);
 }
 
 void

@@ -10,20 +10,21 @@
  *                    │          ╰──── or its worker gone ───┴────────▶ │
  *                    ╰──────────────────── retry ──────────────────────╯
  *
- * A job holds a slot while PLACED or STARTED. The coordinator never moves a job by itself: the client
- * sees that its worker failed before anyone else does, says so by a retry, and then gets another
- * worker. So no job can be placed twice. AWAY is a job without a slot whose client has not spoken yet.
+ * A job holds a slot while PLACED or STARTED. The coordinator never moves a job by itself: the
+ * client sees that its worker failed before anyone else does, says so by a retry, and then gets
+ * another worker. So no job can be placed twice. AWAY is a job without a slot whose client has not
+ * spoken yet.
  *
- * Trust. A worker whose jobs fail three times in a row gets none for 10 s, then one at a time (probes);
- * each failed probe doubles the wait, up to 5 min; a probe that succeeds restores it. Who is to blame
- * is judged by the client's word: a job ends "not ok" on its worker when its user pressed Ctrl-C, too.
- * When a worker says not ok and the client stays silent, it is the worker. Trust outlives a
- * connection: registering again does not wash it off.
+ * Trust. A worker whose jobs fail three times in a row gets none for 10 s, then one at a time
+ * (probes); each failed probe doubles the wait, up to 5 min; a probe that succeeds restores it. Who
+ * is to blame is judged by the client's word: a job ends "not ok" on its worker when its user
+ * pressed Ctrl-C, too. When a worker says not ok and the client stays silent, it is the worker.
+ * Trust outlives a connection: registering again does not wash it off.
  *
- * Order. Jobs are served first come, first served among those that a worker with a free slot can run:
- * one queue for each (toolchain, least glibc), so that one that has to wait blocks no other. A job
- * gets the worker with the smallest share of its slots in use, then the fewest failures, then by name:
- * a heap per (toolchain, glibc of the worker), so that no placement looks at all the workers. */
+ * Order. Jobs are served first come, first served among those that a worker with a free slot can
+ * run: one queue for each (toolchain, least glibc), so that one that has to wait blocks no other. A
+ * job gets the worker with the smallest share of its slots in use, then the fewest failures, then
+ * by name: a heap per (toolchain, glibc of the worker), so that no placement looks at all workers. */
 #ifndef DRAY_COORDINATOR_SCHED_H
 #define DRAY_COORDINATOR_SCHED_H
 
@@ -38,7 +39,7 @@ struct job_id {
 	uint8_t b[JOB_ID_SIZE];
 };
 
-int job_id_parse(const char *hex, struct job_id *ret); /* exactly 32 lower-case digits, or -EINVAL */
+int job_id_parse(const char *hex, struct job_id *ret); /* 32 lower-case digits, or -EINVAL */
 void job_id_hex(const struct job_id *id, char out[JOB_ID_HEX_SIZE]);
 
 struct sched;
@@ -133,8 +134,8 @@ int sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint
 	struct sched_worker **ret);
 /* Its connection is lost, or it was silent too long. */
 void sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now);
-/* A heartbeat: `running` is the worker's own count of its jobs. What exceeds ours belongs to another
- * coordinator, or was given up here while it still runs; these slots are not used. */
+/* A heartbeat: `running` is the worker's own count of its jobs. What exceeds ours is another
+ * coordinator's, or was given up here while it still runs; these slots are not used. */
 void sched_worker_heard(struct sched *s, struct sched_worker *w, unsigned running, uint64_t now);
 /* Nothing new for it; what runs goes on. */
 void sched_worker_drain(struct sched *s, struct sched_worker *w, uint64_t now);
@@ -143,19 +144,21 @@ struct sched_worker *sched_worker_find(struct sched *s, const char *name);
 /* Walks those that are connected: NULL begins. */
 struct sched_worker *sched_worker_walk(struct sched *s, struct sched_worker *prev);
 void sched_worker_get(const struct sched_worker *w, struct sched_worker_view *ret);
-const struct digest *sched_worker_offer(const struct sched_worker *w, size_t i, const char **ret_text);
+const struct digest *sched_worker_offer(const struct sched_worker *w, size_t i,
+	const char **ret_text);
 
 /* A client asks. Answered by an action: PLACE, QUEUED or DENY. -EEXIST: such a job is there already
  * (it is not disturbed); -ENOMEM. */
 int sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now);
-/* The client has its result. These three take the word of the job's owner only: -ENOENT for others. */
+/* The client has its result. These three hear the job's owner only: -ENOENT for others. */
 int sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
 int sched_job_cancel(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
-/* worker: the name of the one that failed; "" for the last. -ESTALE: the job is not with that one. */
+/* worker: the name of the one that failed; "" for the last. -ESTALE: the job is not there. */
 int sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const char *worker,
 	Dray__Verdict verdict, const char *text, uint64_t now);
 /* The worker's word; -ENOENT when the job is not with it. */
-int sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
+int sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *id,
+	uint64_t now);
 int sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok,
 	uint64_t now);
 /* The client is gone: its jobs are cancelled wherever they are. */

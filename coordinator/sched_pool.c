@@ -1,7 +1,8 @@
 /* Who can run what: toolchains, their pools of workers, their queues of jobs.
  *
- * Invariants: a heap holds exactly the offers whose worker can take a job now, the best at its top; a
- * job is queued only while no worker that can take it is in a heap, and some eligible worker could. */
+ * Invariants: a heap holds exactly the offers whose worker can take a job now, the best at its top;
+ * a job is queued only while no worker that can take it is in a heap, and some eligible worker
+ * could. */
 #include "config.h"
 
 #include <errno.h>
@@ -172,8 +173,8 @@ pool_get(struct tc *tc, unsigned glibc)
 	struct pool *p;
 
 	TAILQ_FOREACH(p, &tc->pools, link)
-		if (p->glibc == glibc)
-			return p;
+	if (p->glibc == glibc)
+		return p;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
@@ -270,7 +271,8 @@ job_failed_on(const struct job *job, const struct sched_worker *w)
 /* The best offer at or below i that the job may have. A node's children are looked at only when the
  * node itself is one that the job has failed on: at most 2 * MAX_TRIES + 1 nodes. */
 static struct offer *
-heap_best(struct sched *s, const struct pool *p, size_t i, const struct job *job, struct offer *best)
+heap_best(
+	struct sched *s, const struct pool *p, size_t i, const struct job *job, struct offer *best)
 {
 	if (i >= p->n || (best && !better(s, p->heap[i]->w, best->w)))
 		return best;
@@ -290,8 +292,8 @@ pools_pick(struct sched *s, const struct job *job)
 	if (!tc)
 		return NULL;
 	TAILQ_FOREACH(p, &tc->pools, link)
-		if (p->glibc >= job->glibc)
-			best = heap_best(s, p, 0, job, best);
+	if (p->glibc >= job->glibc)
+		best = heap_best(s, p, 0, job, best);
 	return best ? best->w : NULL;
 }
 
@@ -317,8 +319,8 @@ pools_eligible(struct sched *s, const struct job *job)
 	if (!tc)
 		return false;
 	TAILQ_FOREACH(p, &tc->pools, link)
-		if (p->glibc >= job->glibc)
-			n += p->eligible;
+	if (p->glibc >= job->glibc)
+		n += p->eligible;
 	for (unsigned i = 0; i < job->n_failed; i++)
 		failed += counts_for(job->failed[i], tc, job);
 	return n > failed;
@@ -334,7 +336,8 @@ queue_insert(struct job_list *q, struct job *job)
 		return;
 	}
 	/* One that comes back is older than nearly all: its place is near the front. */
-	TAILQ_FOREACH(at, q, queue_link) {
+	TAILQ_FOREACH(at, q, queue_link)
+	{
 		if (at->seq > job->seq) {
 			TAILQ_INSERT_BEFORE(at, job, queue_link);
 			return;
@@ -348,8 +351,8 @@ class_get(struct tc *tc, unsigned glibc)
 	struct class *c;
 
 	TAILQ_FOREACH(c, &tc->classes, link)
-		if (c->glibc == glibc)
-			return c;
+	if (c->glibc == glibc)
+		return c;
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
@@ -428,12 +431,14 @@ queue_oldest_for(struct sched_worker *w)
 
 		if (tc->queued == 0)
 			continue;
-		TAILQ_FOREACH(c, &tc->classes, link) {
+		TAILQ_FOREACH(c, &tc->classes, link)
+		{
 			job = TAILQ_FIRST(&c->jobs);
 			if (c->glibc <= w->glibc && (!best || job->seq < best->seq))
 				best = job;
 		}
-		TAILQ_FOREACH(job, &tc->retries, queue_link) {
+		TAILQ_FOREACH(job, &tc->retries, queue_link)
+		{
 			if (seen++ == RETRY_SCAN || (best && job->seq > best->seq))
 				break;
 			if (job->glibc <= w->glibc && !job_failed_on(job, w)) {
@@ -484,7 +489,8 @@ pools_explain(struct sched *s, const struct job *job, char *out, size_t n)
 
 	digest_hex(&job->toolchain, hex);
 	if (tc) {
-		TAILQ_FOREACH(p, &tc->pools, link) {
+		TAILQ_FOREACH(p, &tc->pools, link)
+		{
 			live += p->live;
 			if (p->live > 0)
 				newest = MAX2(newest, p->glibc);
@@ -497,15 +503,18 @@ pools_explain(struct sched *s, const struct job *job, char *out, size_t n)
 			s->stats.workers, hex, tc ? " (" : "", tc ? tc->text : "", tc ? ")" : "");
 	else if (newest < job->glibc)
 		snprintf(out, n,
-			"this unit needs a worker with glibc 2.%u or newer; of those with the toolchain "
+			"this unit needs a worker with glibc 2.%u or newer; of those with the "
+			"toolchain "
 			"%.12s (%s) the newest has 2.%u",
 			job->glibc, hex, tc->text, newest);
 	else if (job->n_failed > 0)
-		snprintf(out, n, "no worker is left with the toolchain %.12s (%s) that has not failed it",
+		snprintf(out, n,
+			"no worker is left with the toolchain %.12s (%s) that has not failed it",
 			hex, tc->text);
 	else
 		snprintf(out, n,
-			"the workers with the toolchain %.12s (%s) are draining, or are left alone after "
+			"the workers with the toolchain %.12s (%s) are draining, or are left alone "
+			"after "
 			"failed jobs",
 			hex, tc->text);
 }

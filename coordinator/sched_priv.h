@@ -1,5 +1,6 @@
-/* The scheduler's structs, for its files only: sched.c (jobs), sched_worker.c (workers and trust),
- * sched_pool.c (who can run what: toolchains, heaps, queues). */
+/* The scheduler's structs, for its files only: sched.c (inputs), sched_job.c (a job's life, and the
+ * actions), sched_worker.c (workers and trust), sched_pool.c (who can run what: toolchains, heaps,
+ * queues). */
 #ifndef DRAY_COORDINATOR_SCHED_PRIV_H
 #define DRAY_COORDINATOR_SCHED_PRIV_H
 
@@ -10,11 +11,11 @@
 #include "coordinator/table.h"
 
 #define MAX_TRIES 3                    /* of a job */
-#define MAX_BOUNCES 32                 /* refusals ("full") of a job: only against a loop without end */
+#define MAX_BOUNCES 32                 /* refusals ("full") of a job, lest it go round for ever */
 #define TRUST_FAILURES 3               /* in a row */
 #define TRUST_WAIT_MS 10000u
 #define TRUST_WAIT_MAX_MS 300000u
-#define SETTLE_MS 5000u                /* how long a client may take to say what became of its job */
+#define SETTLE_MS 5000u                /* how long a client may take to say how its job ended */
 #define REMEMBER_MS (2 * TRUST_WAIT_MAX_MS) /* a worker that is gone */
 #define NOTICE_MS 1000u                /* QUEUED again */
 #define NOTICE_BURST 2000              /* of them in one tick: 20,000 a second at ten ticks */
@@ -151,8 +152,8 @@ struct sched {
 
 /* sched_pool.c */
 struct tc *tc_find(struct sched *s, const struct digest *id);
-int offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer *offers, size_t n,
-	struct offer **ret);
+int offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer *offers,
+	size_t n, struct offer **ret);
 void offers_detach(struct sched *s, struct offer *offers, size_t n);
 /* Puts the heaps and counts right after anything about w has changed. Returns whether it lost
  * eligibility by that. */
@@ -179,7 +180,7 @@ void worker_unref(struct sched_worker *w);
 void workers_tick(struct sched *s);
 void workers_free(struct sched *s);
 
-/* sched.c */
+/* sched_job.c */
 struct job *job_find(struct sched *s, const struct job_id *id);
 int job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct job **ret);
 void job_free(struct sched *s, struct job *job);
@@ -191,7 +192,12 @@ void job_place(struct sched *s, struct job *job, struct sched_worker *w);
 void job_deny(struct sched *s, struct job *job, Dray__Verdict verdict, const char *text);
 /* Denies with the reason that no worker is left for it. */
 void job_deny_stranded(struct sched *s, struct job *job);
+void job_wait(struct sched *s, struct job *job, struct job_list *list, uint64_t ms);
+bool job_holds(const struct job *job);
+struct owner *owner_find(struct sched *s, uint64_t handle);
+void disown(struct sched *s, struct job *job);
 int actions_reserve(struct sched *s, size_t more);
+void action_queued(struct sched *s, const struct job *job);
 void action_cancel(struct sched *s, const struct job *job, struct sched_worker *w);
 void action_cancel_id(struct sched *s, const struct job_id *id, struct sched_worker *w);
 

@@ -1,7 +1,7 @@
 /* The scheduler's workers: coming, going, and how far they are trusted.
  *
- * Invariant: after worker_changed(w) the pools know w as it is, no queued job could run on it, and no
- * queued job is left that nobody can run. */
+ * Invariant: after worker_changed(w) the pools know w as it is, no queued job could run on it, and
+ * no queued job is left that nobody can run. */
 #include "config.h"
 
 #include <errno.h>
@@ -222,8 +222,8 @@ job_lost(struct sched *s, struct job *job)
 		job_free(s, job);
 }
 
-/* Makes the jobs that w holds those that it says it runs. It was started again when it has lost some:
- * one failure, however many. */
+/* Makes the jobs that w holds those that it says it runs. It was started again when it has lost
+ * some: one failure, however many. */
 static void
 reconcile(struct sched *s, struct sched_worker *w, const struct sched_worker_info *info)
 {
@@ -232,7 +232,7 @@ reconcile(struct sched *s, struct sched_worker *w, const struct sched_worker_inf
 
 	w->foreign = 0;
 	TAILQ_FOREACH(job, &w->jobs, worker_link)
-		job->listed = false;
+	job->listed = false;
 	for (size_t i = 0; i < info->n_running; i++) {
 		job = job_find(s, &info->running[i]);
 		if (!job && job_new(s, &info->running[i], 0, &job) == 0) {

@@ -1,8 +1,8 @@
 /* The coordinator's sockets, signals and poll loop.
  *
- * Invariant: every message is answered in full (act_all) before the next is taken, so the scheduler's
- * actions are never of an older state than its inputs. What waits is libzmq's queues, which are
- * bounded; here nothing is kept but peers and jobs. */
+ * Invariant: every message is answered in full (act_all) before the next is taken, so the
+ * scheduler's actions are never of an older state than its inputs. What waits is libzmq's queues,
+ * which are bounded; here nothing is kept but peers and jobs. */
 #include "config.h"
 
 #include <errno.h>
@@ -17,9 +17,9 @@
 #include "coordinator/server_priv.h"
 
 #define TICK_MS 100
-#define CHECK_MS 1000        /* between looks at the allowed keys' file */
-#define DRAIN_MS 300         /* how long those are answered who did not know of the end */
-#define LINGER_MS 1000       /* for what was sent to reach the network */
+#define CHECK_MS 1000  /* between looks at the allowed keys' file */
+#define DRAIN_MS 300   /* how long those are answered who did not know of the end */
+#define LINGER_MS 1000 /* for what was sent to reach the network */
 
 static int fail(char **ret_error, int err, const char *fmt, ...) _printf_(3, 4);
 
@@ -57,24 +57,27 @@ load_identity(struct server *s, char **ret_error)
 	if (!is_set(path)) {
 		if (!s->local)
 			return fail(ret_error, -EINVAL,
-				"[coordinator] identity is not set: a coordinator on TCP needs keys (make "
+				"[coordinator] identity is not set: a coordinator on TCP needs "
+				"keys (make "
 				"them with `dray keygen`, or listen on ipc:///path).");
 		r = identity_generate("coordinator", &s->id);
 		if (r < 0)
 			return fail(ret_error, r, "Cannot make keys: %s.", strerror(-r));
-		log_warn("no identity is set: tickets are signed with a key made for this run only");
+		log_warn(
+			"no identity is set: tickets are signed with a key made for this run only");
 		return 0;
 	}
 	r = identity_load(path, &s->id, &line);
 	if (r == -EPERM)
-		return fail(ret_error, r, "%s: others can read these secret keys (chmod 600).", path);
+		return fail(
+			ret_error, r, "%s: others can read these secret keys (chmod 600).", path);
 	if (r == -EBADMSG)
 		return fail(ret_error, r, "%s: line %u: this is not an identity file.", path, line);
 	if (r < 0)
 		return fail(ret_error, r, "%s: cannot read the identity: %s.", path, strerror(-r));
 	if (!s->id.has_secret)
-		return fail(ret_error, -EINVAL, "%s: the coordinator needs the file with the secret keys.",
-			path);
+		return fail(ret_error, -EINVAL,
+			"%s: the coordinator needs the file with the secret keys.", path);
 	return 0;
 }
 
@@ -113,7 +116,8 @@ decide(void *arg, const char *curve_public)
 	bool ok = allowed_keys_role(&s->keys, curve_public) != ROLE_NONE;
 
 	if (!ok)
-		log_throttled(&s->bad_peer, 10, "key=%s is not among the allowed keys", curve_public);
+		log_throttled(
+			&s->bad_peer, 10, "key=%s is not among the allowed keys", curve_public);
 	return ok;
 }
 
@@ -129,8 +133,8 @@ open_sockets(struct server *s, char **ret_error)
 	r = zap_new(s->ctx, decide, s, &s->zap);
 	if (r < 0)
 		return fail(ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
-	r = socket_listen(s->ctx, listen, &s->id, (int)s->conf->coordinator.heartbeat_ms, &s->socket,
-		&s->endpoint);
+	r = socket_listen(s->ctx, listen, &s->id, (int)s->conf->coordinator.heartbeat_ms,
+		&s->socket, &s->endpoint);
 	if (r < 0)
 		return fail(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
 	r = watch_new(s->ctx, s->socket, &s->watch);
@@ -326,7 +330,8 @@ server_run(struct server *s)
 			{ NULL, s->signal_fd, ZMQ_POLLIN, 0 },
 		};
 
-		if (zmq_poll(items, ARRAY_LEN(items), more ? 0 : TICK_MS) < 0 && zmq_errno() != EINTR) {
+		if (zmq_poll(items, ARRAY_LEN(items), more ? 0 : TICK_MS) < 0 &&
+			zmq_errno() != EINTR) {
 			int err = zmq_errno();
 
 			log_error("cannot poll: %s", zmq_strerror(err));

@@ -1,4 +1,4 @@
-/* The coordinator's server: one poll loop over one socket, where clients, workers and admins meet. */
+/* The coordinator's server: one poll loop over one socket, where all its peers meet. */
 #ifndef DRAY_COORDINATOR_SERVER_H
 #define DRAY_COORDINATOR_SERVER_H
 
@@ -16,7 +16,7 @@ void server_freep(struct server **s);
 /* What was bound, with the real port. */
 const char *server_endpoint(const struct server *s);
 
-/* Serves until SIGTERM or SIGINT: then what is queued and what still comes is denied, and it returns
+/* Serves until SIGTERM or SIGINT: what is queued and what still comes is denied, and it returns
  * once that was sent. A second signal ends it at once. 0 or -errno. */
 int server_run(struct server *s);
 

@@ -1,6 +1,6 @@
 /* The server's structs, for its files only: server.c (sockets, loop, signals), peers.c (who is
- * connected, and as what), handlers.c (the table of messages), client_msgs.c and worker_msgs.c (what
- * each side says), act.c (the scheduler's actions become messages), status.c. */
+ * connected, and as what), handlers.c (the table of messages), client_msgs.c and worker_msgs.c
+ * (what each side says), act.c (the scheduler's actions become messages), status.c. */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -83,10 +83,11 @@ void keys_check(struct server *s); /* reloads when the file has changed */
 /* handlers.c */
 void handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_msg *m);
 /* Sends; a peer that cannot be sent to is doomed. */
-void server_send(struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body);
+void server_send(struct server *s, struct peer *p, enum wire_type type,
+	const ProtobufCMessage *body);
 /* Says why, logs it (throttled), and hears the peer no more. */
-void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dray__Verdict verdict,
-	const char *fmt, ...) _printf_(5, 6);
+void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p,
+	Dray__Verdict verdict, const char *fmt, ...) _printf_(5, 6);
 /* A copy fit for a log line or another's screen: no control characters, at most size - 1 bytes. */
 const char *clean_text(const char *text, char *out, size_t size);
 #define CLEAN(text) clean_text(text, (char[256]){ 0 }, 256)

@@ -6,8 +6,8 @@
 
 #include "coordinator/server_priv.h"
 
-#define LISTED_MAX 1000  /* workers in one Status (client.proto) */
-#define TEXTS_MAX 16     /* toolchains named of one worker: 1000 of all would not fit a message */
+#define LISTED_MAX 1000 /* workers in one Status (client.proto) */
+#define TEXTS_MAX 16	/* toolchains named of one worker, lest the message grow too large */
 
 struct worker_row {
 	Dray__WorkerStatus status;
@@ -104,7 +104,8 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	const ProtobufCMessage *body)
 {
 	const Dray__StatusRequest *request = (const Dray__StatusRequest *)body;
-	_cleanup_(freep) Dray__WorkerStatus **list = calloc(LISTED_MAX, sizeof(Dray__WorkerStatus *));
+	_cleanup_(freep)
+		Dray__WorkerStatus **list = calloc(LISTED_MAX, sizeof(Dray__WorkerStatus *));
 	struct worker_row *rows = calloc(LISTED_MAX, sizeof(*rows));
 	Dray__Status m;
 	struct sched_stats stats;
@@ -113,7 +114,8 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 
 	if (named && request->toolchain.len != DIGEST_SIZE) {
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
-			"A toolchain's id has %d bytes, not %zu.", DIGEST_SIZE, request->toolchain.len);
+			"A toolchain's id has %d bytes, not %zu.", DIGEST_SIZE,
+			request->toolchain.len);
 		rows_free(rows, 0);
 		return;
 	}

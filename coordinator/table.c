@@ -1,4 +1,5 @@
-/* The hash table. Invariant: cap is a power of two, and each element is in the chain of hash & (cap - 1). */
+/* The hash table. Invariant: cap is a power of two, and each element is in the chain of hash & (cap
+ * - 1). */
 #include "config.h"
 
 #include <errno.h>
@@ -28,7 +29,8 @@ sip_round(uint64_t v[4])
 	v[2] = rotl(v[2], 32);
 }
 
-/* SipHash-1-3 (Aumasson, Bernstein). The words are read in host order: hashes stay in this process. */
+/* SipHash-1-3 (Aumasson, Bernstein). The words are read in host order: hashes stay in this process.
+ */
 uint64_t
 table_hash(const uint8_t key[TABLE_KEY_SIZE], const void *p, size_t n)
 {

@@ -1,5 +1,5 @@
-/* An intrusive hash table: the elements carry their node, so that putting one in cannot fail. Keys that
- * a peer chooses are hashed with a secret (SipHash-1-3), so that nobody can make chains long. */
+/* An intrusive hash table: the elements carry their node, so that putting one in cannot fail. Keys
+ * that a peer chooses are hashed with a secret (SipHash-1-3), so that nobody makes chains long. */
 #ifndef DRAY_COORDINATOR_TABLE_H
 #define DRAY_COORDINATOR_TABLE_H
 
@@ -29,7 +29,7 @@ void table_del(struct table *t, struct table_node *node);
 /* The first element with this hash, and the next one after it; the caller compares the keys. */
 struct table_node *table_find(const struct table *t, uint64_t hash);
 struct table_node *table_find_next(const struct table_node *node);
-/* Walks all elements: NULL begins. The element given may be removed only after the next was taken. */
+/* Walks all elements: NULL begins. One may be removed once the next was taken. */
 struct table_node *table_walk(const struct table *t, const struct table_node *prev);
 
 #endif

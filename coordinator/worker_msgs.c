@@ -1,7 +1,7 @@
 /* What workers say.
  *
- * Invariant: a connected worker has one peer, REGISTERED, and the scheduler's tag of it is that peer's
- * serial; when a worker comes on a new connection the old one has lost it. */
+ * Invariant: a connected worker has one peer, REGISTERED, and the scheduler's tag of it is that
+ * peer's serial; when a worker comes on a new connection the old one has lost it. */
 #include "config.h"
 
 #include <errno.h>
@@ -25,7 +25,8 @@ worker_lost(struct server *s, struct peer *p, const char *why)
 static bool
 name_ok(const char *name)
 {
-	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	static const char set[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t n = strlen(name);
 
 	return n > 0 && n < SCHED_NAME_SIZE && strspn(name, set) == n;
@@ -72,8 +73,8 @@ register_fault(const Dray__WorkerRegister *m)
 	return NULL;
 }
 
-/* A name belongs to whoever holds it now, but the same node may come again on a new connection before
- * the loss of its old one was noticed. */
+/* A name belongs to whoever holds it now, but the same node may come again on a new connection
+ * before the loss of its old one was noticed. */
 static bool
 take_over(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 {
@@ -100,7 +101,8 @@ take_over(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	return true;
 }
 
-/* The offers without repetitions: two installations of one toolchain have one id. texts holds them. */
+/* The offers without repetitions: two installations of one toolchain have one id. texts holds them.
+ */
 static size_t
 take_offers(const Dray__WorkerRegister *m, struct sched_offer *v, char (*texts)[128])
 {
@@ -152,7 +154,8 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 		return r;
 	p->state = PEER_REGISTERED;
 	p->heard_ms = s->now;
-	log_info("worker=%s registered: endpoint=%s slots=%u cores=%u glibc=2.%u toolchains=%zu running=%zu%s",
+	log_info("worker=%s registered: endpoint=%s slots=%u cores=%u glibc=2.%u toolchains=%zu "
+		 "running=%zu%s",
 		m->name, m->endpoint, m->slots, m->cores, m->glibc, info.n_offers, info.n_running,
 		m->draining ? " draining" : "");
 	return 0;

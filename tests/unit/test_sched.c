@@ -1,4 +1,5 @@
-/* The scheduler, with a clock of the test's own. Each test drives inputs and looks at the actions. */
+/* The scheduler, with a clock of the test's own. Each test drives inputs and looks at the actions.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ struct world {
 	struct sched *s;
 	uint64_t now;
 	struct sched_action last[64]; /* of the last take() */
-	char text[512];               /* of its last DENY */
+	char text[512];		      /* of its last DENY */
 	unsigned n;
 };
 
@@ -116,7 +117,8 @@ worker(struct world *w, const char *name, unsigned slots)
 }
 
 static int
-ask_of(struct world *w, unsigned id, uint64_t owner, unsigned toolchain, unsigned glibc, bool may_wait)
+ask_of(struct world *w, unsigned id, uint64_t owner, unsigned toolchain, unsigned glibc,
+	bool may_wait)
 {
 	struct sched_job_info info = {
 		.id = jid(id),
@@ -253,7 +255,8 @@ test_job_ids(void **state)
 static void
 test_siphash_vector(void **state)
 {
-	/* SipHash-1-3 of the bytes 0..n-1 under the key 0..15: the reference's first two vectors. */
+	/* SipHash-1-3 of the bytes 0..n-1 under the key 0..15: the reference's first two vectors.
+	 */
 	static const uint64_t want[] = { 0xabac0158050fc4dcu, 0xc9f49bf37d57ca93u };
 	uint8_t key[16], data[1] = { 0 };
 
@@ -354,7 +357,8 @@ static void
 test_blocked_toolchain_blocks_no_other(void **state)
 {
 	struct world *w = *state;
-	struct sched_worker *a = worker_of(w, "a", 1, 36, 1, 1), *b = worker_of(w, "b", 1, 36, 2, 1);
+	struct sched_worker *a = worker_of(w, "a", 1, 36, 1, 1),
+			    *b = worker_of(w, "b", 1, 36, 2, 1);
 
 	place(w, 1, a);
 	assert_int_equal(ask_of(w, 2, 9, 1, 0, true), 0);
@@ -368,7 +372,8 @@ static void
 test_blocked_glibc_blocks_no_other(void **state)
 {
 	struct world *w = *state;
-	struct sched_worker *old = worker_of(w, "old", 1, 31, 1, 1), *new = worker_of(w, "new", 1, 36, 1, 1);
+	struct sched_worker *old = worker_of(w, "old", 1, 31, 1, 1),
+			    *new = worker_of(w, "new", 1, 36, 1, 1);
 
 	assert_int_equal(ask_of(w, 1, 101, 1, 36, true), 0);
 	take(w);
@@ -728,8 +733,15 @@ test_worker_comes_back_with_its_jobs(void **state)
 	struct sched_worker *a = worker(w, "a", 4);
 	struct job_id running[3] = { jid(1), jid(50), jid(3) };
 	struct sched_offer offer = { tc(1), "t" };
-	struct sched_worker_info info = { .name = "a", .endpoint = "e", .curve = "", .offers = &offer,
-		.n_offers = 1, .slots = 4, .glibc = 36, .running = running, .n_running = 3 };
+	struct sched_worker_info info = { .name = "a",
+		.endpoint = "e",
+		.curve = "",
+		.offers = &offer,
+		.n_offers = 1,
+		.slots = 4,
+		.glibc = 36,
+		.running = running,
+		.n_running = 3 };
 
 	place(w, 1, a);
 	place(w, 2, a);
@@ -927,7 +939,7 @@ next_random(uint32_t *x)
 }
 
 struct model {
-	bool live[200];        /* jobs whose client is still to hear a last word */
+	bool live[200]; /* jobs whose client is still to hear a last word */
 	struct sched_worker *on[200];
 	struct sched_worker *workers[8];
 };
@@ -950,7 +962,8 @@ fuzz_actions(struct world *w, struct model *m, bool one_input)
 		if (a.type == SCHED_PLACE) {
 			struct sched_worker_view v = view(a.worker);
 
-			/* Never twice for one word of its client, never on one that is full or left. */
+			/* Never twice for one word of its client, never on one that is full or
+			 * left. */
 			assert_null(m->on[j]);
 			assert_true(sched_worker_find(w->s, v.name) == a.worker);
 			assert_true(v.trust != SCHED_SHUNNED || !one_input);

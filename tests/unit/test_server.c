@@ -1,6 +1,6 @@
-/* The coordinator's real loop in a process of its own, real sockets with CURVE over loopback, and the
- * test as its clients and workers. Waits are for conditions, with a limit that is never met when all
- * is well. */
+/* The coordinator's real loop in a process of its own, real sockets with CURVE over loopback, and
+ * the test as its clients and workers. Waits are for conditions, with a limit that is never met
+ * when all is well. */
 #include "config.h"
 
 #include <arpa/inet.h>
@@ -28,8 +28,8 @@
 #define TOOLCHAIN "0123456789abcdef0123456789abcdef" /* 32 bytes */
 
 enum who { COORD, CLIENT1, CLIENT2, WORKER1, WORKER2, ADMIN, STRANGER, N_WHO };
-static const char *const names[N_WHO] = { "coord", "client1", "client2", "worker1", "worker2", "admin",
-	"stranger" };
+static const char *const names[N_WHO] = { "coord", "client1", "client2", "worker1", "worker2",
+	"admin", "stranger" };
 
 struct world {
 	char *dir;
@@ -62,8 +62,8 @@ write_keys(struct world *w, bool with_client2)
 		const char *role = i <= CLIENT2 ? "client" : i <= WORKER2 ? "worker" : "admin";
 
 		if (i != CLIENT2 || with_client2)
-			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s %s\n", role,
-				w->id[i].curve_public, names[i]);
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s %s\n",
+				role, w->id[i].curve_public, names[i]);
 	}
 	assert_int_equal(fs_write_atomic(w->keys_path, text, strlen(text), 0600), 0);
 }
@@ -201,8 +201,8 @@ connect_as(struct world *w, enum who who)
 {
 	void *socket = NULL;
 
-	assert_int_equal(socket_connect(w->ctx, w->endpoint, &w->id[who], w->id[COORD].curve_public, 500,
-				 &socket),
+	assert_int_equal(socket_connect(w->ctx, w->endpoint, &w->id[who], w->id[COORD].curve_public,
+				 500, &socket),
 		0);
 	for (size_t i = 0; i < ARRAY_LEN(w->open); i++) {
 		if (!w->open[i]) {
@@ -229,7 +229,8 @@ send_msg(void *socket, enum wire_type type, const ProtobufCMessage *body)
 	assert_int_equal(wire_send(socket, NULL, type, body, NULL, 0), 0);
 }
 
-/* The next message of this type; notices and acknowledgements that were not asked for are skipped. */
+/* The next message of this type; notices and acknowledgements that were not asked for are skipped.
+ */
 static struct wire_msg
 expect(void *socket, enum wire_type type)
 {
@@ -413,10 +414,10 @@ say_job(void *socket, enum wire_type type, unsigned job)
 	finished.job = cancel.job = started.job = ended.job = name;
 	ended.ok = true;
 	send_msg(socket, type,
-		type == WIRE_JOB_FINISHED ? &finished.base :
-			type == WIRE_JOB_CANCEL ? &cancel.base :
-			type == WIRE_WORKER_JOB_STARTED ? &started.base :
-							  &ended.base);
+		type == WIRE_JOB_FINISHED	  ? &finished.base
+		: type == WIRE_JOB_CANCEL	  ? &cancel.base
+		: type == WIRE_WORKER_JOB_STARTED ? &started.base
+						  : &ended.base);
 }
 
 static void
@@ -451,17 +452,17 @@ expect_placed(struct world *w, void *socket, unsigned job, enum who client, enum
 	assert_string_equal(p->endpoint, "tcp://127.0.0.1:9");
 	assert_string_equal(p->curve_public, w->id[worker].curve_public);
 	assert_int_equal(ticket_book_new(&book), 0);
-	assert_int_equal(ticket_check(book, p->ticket.data, p->ticket.len, p->signature.data,
-				 p->signature.len, w->id[COORD].sign_public,
-				 w->id[STRANGER].curve_public, w->id[worker].curve_public, now,
-				 &ticket_job),
+	assert_int_equal(
+		ticket_check(book, p->ticket.data, p->ticket.len, p->signature.data,
+			p->signature.len, w->id[COORD].sign_public, w->id[STRANGER].curve_public,
+			w->id[worker].curve_public, now, &ticket_job),
 		endpoint_is_local(w->endpoint) ? 0 : -EACCES);
 	free(steal_ptr(ticket_job));
 	if (!endpoint_is_local(w->endpoint)) {
-		assert_int_equal(ticket_check(book, p->ticket.data, p->ticket.len, p->signature.data,
-					 p->signature.len, w->id[COORD].sign_public,
-					 w->id[client].curve_public, w->id[worker].curve_public, now,
-					 &ticket_job),
+		assert_int_equal(ticket_check(book, p->ticket.data, p->ticket.len,
+					 p->signature.data, p->signature.len,
+					 w->id[COORD].sign_public, w->id[client].curve_public,
+					 w->id[worker].curve_public, now, &ticket_job),
 			0);
 		assert_string_equal(ticket_job, name);
 		free(ticket_job);
@@ -527,9 +528,9 @@ close_all(struct world *w, void **v, size_t n)
 	for (size_t i = 0; i < n; i++)
 		hang_up(w, &v[i]);
 }
-#define CLOSE(...)                                        \
-	do {                                              \
-		void *sockets_[] = { __VA_ARGS__ };       \
+#define CLOSE(...)                                           \
+	do {                                                 \
+		void *sockets_[] = { __VA_ARGS__ };          \
 		close_all(w, sockets_, ARRAY_LEN(sockets_)); \
 	} while (0)
 
@@ -773,11 +774,13 @@ test_roles(void **state)
 	hang_up(w, &bad);
 	bad = greet(w, CLIENT2, "client");
 	do_register(w, bad, CLIENT2, "evil", 4, 0);
-	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "WorkerRegister is not for the role client");
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+		"WorkerRegister is not for the role client");
 	hang_up(w, &bad);
 	bad = connect_as(w, CLIENT2);
 	do_register(w, bad, CLIENT2, "evil", 4, 0);
-	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "WorkerRegister is not for the role client");
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+		"WorkerRegister is not for the role client");
 	hang_up(w, &bad);
 	bad = connect_as(w, CLIENT2);
 	request(bad, 1);
@@ -790,7 +793,8 @@ test_roles(void **state)
 	hang_up(w, &bad);
 	bad = greet(w, WORKER1, "worker");
 	request(bad, 1);
-	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "JobRequest is not for the role worker");
+	expect_refused(
+		bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "JobRequest is not for the role worker");
 	hang_up(w, &bad);
 	bad = connect_as(w, CLIENT2);
 	hello_versions(bad, "emperor", 1, 1);
@@ -832,7 +836,8 @@ test_garbage(void **state)
 	void *good = greet(w, CLIENT1, "client"), *bad;
 	static const uint8_t placed[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_PLACED };
 	static const uint8_t open_job[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_OPEN };
-	static const uint8_t torn[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_REQUEST, 10, 99 };
+	static const uint8_t torn[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_REQUEST,
+		10, 99 };
 	static const struct {
 		const void *p;
 		size_t n;

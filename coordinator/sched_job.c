@@ -1,0 +1,340 @@
+/* A job's life: made, placed, released, freed; the actions that tell of it; and its owner.
+ *
+ * Invariant: a job is in exactly one place: a queue (QUEUED), its worker's list (PLACED, STARTED),
+ * or neither (AWAY); a worker's counts are the lengths of its lists. An owner exists while it has
+ * jobs. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "coordinator/sched_priv.h"
+
+int
+job_id_parse(const char *hex, struct job_id *ret)
+{
+	struct job_id id;
+
+	for (size_t i = 0; i < 2 * JOB_ID_SIZE; i++) {
+		char c = hex[i];
+		int v;
+
+		if (c >= '0' && c <= '9')
+			v = c - '0';
+		else if (c >= 'a' && c <= 'f')
+			v = c - 'a' + 10;
+		else
+			return -EINVAL;
+		id.b[i / 2] = (uint8_t)(i % 2 ? id.b[i / 2] << 4 | v : v);
+	}
+	if (hex[2 * JOB_ID_SIZE])
+		return -EINVAL;
+	*ret = id;
+	return 0;
+}
+
+void
+job_id_hex(const struct job_id *id, char out[JOB_ID_HEX_SIZE])
+{
+	static const char digit[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < JOB_ID_SIZE; i++) {
+		out[2 * i] = digit[id->b[i] >> 4];
+		out[2 * i + 1] = digit[id->b[i] & 15];
+	}
+	out[2 * JOB_ID_SIZE] = '\0';
+}
+
+static int
+actions_grow(struct sched *s, size_t want)
+{
+	struct pending *act;
+	size_t cap = s->act_cap ? s->act_cap : 64;
+
+	if (want <= s->act_cap)
+		return 0;
+	while (cap < want)
+		cap *= 2;
+	act = reallocarray(s->act, cap, sizeof(*act));
+	if (!act)
+		return -ENOMEM;
+	s->act = act;
+	s->act_cap = cap;
+	return 0;
+}
+
+/* One step adds at most two actions a job (cancelled there, placed here), and a few of its own. */
+int
+actions_reserve(struct sched *s, size_t more)
+{
+	return actions_grow(s, s->act_n + 2 * (s->jobs.n + 2 * more) + 16);
+}
+
+static void
+push(struct sched *s, const struct sched_action *a, const char *text)
+{
+	struct pending *p;
+
+	if (s->act_head == s->act_n)
+		s->act_head = s->act_n = s->texts.n = 0;
+	if (actions_grow(s, s->act_n + 1) < 0)
+		return;
+	p = &s->act[s->act_n++];
+	p->a = *a;
+	p->text = NO_TEXT;
+	if (text && buf_reserve(&s->texts, strlen(text) + 1) == 0) {
+		p->text = s->texts.n;
+		buf_add(&s->texts, text, strlen(text) + 1);
+	}
+}
+
+bool
+sched_next_action(struct sched *s, struct sched_action *ret)
+{
+	struct pending *p;
+
+	if (s->act_head == s->act_n)
+		return false;
+	p = &s->act[s->act_head++];
+	*ret = p->a;
+	ret->text = p->text == NO_TEXT ? "" : (const char *)s->texts.p + p->text;
+	return true;
+}
+
+void
+action_cancel_id(struct sched *s, const struct job_id *id, struct sched_worker *w)
+{
+	struct sched_action a = { .type = SCHED_CANCEL, .job = *id, .worker = w };
+
+	push(s, &a, NULL);
+}
+
+void
+action_cancel(struct sched *s, const struct job *job, struct sched_worker *w)
+{
+	action_cancel_id(s, &job->id, w);
+}
+
+void
+action_queued(struct sched *s, const struct job *job)
+{
+	struct sched_action a = {
+		.type = SCHED_QUEUED, .job = job->id, .owner = job->owner->handle
+	};
+
+	a.ahead = queue_ahead(job);
+	push(s, &a, NULL);
+}
+
+static uint64_t
+owner_hash(struct sched *s, uint64_t handle)
+{
+	return table_hash(s->conf.hash_key, &handle, sizeof(handle));
+}
+
+struct owner *
+owner_find(struct sched *s, uint64_t handle)
+{
+	struct table_node *node = table_find(&s->owners, owner_hash(s, handle));
+
+	for (; node; node = table_find_next(node))
+		if (table_entry(node, struct owner, node)->handle == handle)
+			return table_entry(node, struct owner, node);
+	return NULL;
+}
+
+static struct owner *
+owner_get(struct sched *s, uint64_t handle)
+{
+	struct owner *o = owner_find(s, handle);
+
+	if (o)
+		return o;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return NULL;
+	o->handle = handle;
+	TAILQ_INIT(&o->jobs);
+	table_put(&s->owners, &o->node, owner_hash(s, handle));
+	return o;
+}
+
+void
+disown(struct sched *s, struct job *job)
+{
+	struct owner *o = job->owner;
+
+	if (!o)
+		return;
+	TAILQ_REMOVE(&o->jobs, job, owner_link);
+	job->owner = NULL;
+	if (--o->n > 0)
+		return;
+	table_del(&s->owners, &o->node);
+	free(o);
+}
+
+struct job *
+job_find(struct sched *s, const struct job_id *id)
+{
+	uint64_t hash = table_hash(s->conf.hash_key, id->b, sizeof(id->b));
+	struct table_node *node = table_find(&s->jobs, hash);
+
+	for (; node; node = table_find_next(node)) {
+		struct job *job = table_entry(node, struct job, node);
+
+		if (memcmp(&job->id, id, sizeof(*id)) == 0)
+			return job;
+	}
+	return NULL;
+}
+
+int
+job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct job **ret)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return -ENOMEM;
+	if (owner) {
+		job->owner = owner_get(s, owner);
+		if (!job->owner) {
+			free(job);
+			return -ENOMEM;
+		}
+		TAILQ_INSERT_TAIL(&job->owner->jobs, job, owner_link);
+		job->owner->n++;
+	}
+	job->id = *id;
+	job->state = JOB_AWAY;
+	job->seq = ++s->seq;
+	table_put(&s->jobs, &job->node, table_hash(s->conf.hash_key, id->b, sizeof(id->b)));
+	*ret = job;
+	return 0;
+}
+
+void
+job_wait(struct sched *s, struct job *job, struct job_list *list, uint64_t ms)
+{
+	if (job->timed)
+		TAILQ_REMOVE(job->timed, job, timed_link);
+	job->timed = list;
+	if (!list)
+		return;
+	job->deadline = s->now + ms;
+	TAILQ_INSERT_TAIL(list, job, timed_link);
+}
+
+static void
+set_worker(struct job *job, struct sched_worker *w)
+{
+	if (job->cur)
+		worker_unref(job->cur);
+	job->cur = w;
+	if (w)
+		worker_ref(w);
+}
+
+bool
+job_holds(const struct job *job)
+{
+	return job->state == JOB_PLACED || job->state == JOB_STARTED;
+}
+
+void
+job_hold(struct sched *s, struct job *job, struct sched_worker *w, enum job_state state)
+{
+	set_worker(job, w);
+	job_wait(s, job, state == JOB_PLACED ? &s->placed : NULL, s->conf.ticket_life_ms);
+	job->state = (uint8_t)state;
+	job->word = WORD_NONE;
+	job->judged = false;
+	job->probe = false;
+	if (state == JOB_PLACED) {
+		w->placed++;
+		if (w->trust == SCHED_PROBED) {
+			job->probe = true;
+			w->probe = job;
+		}
+	} else {
+		w->started++;
+	}
+	TAILQ_INSERT_TAIL(&w->jobs, job, worker_link);
+}
+
+void
+job_start(struct sched *s, struct job *job)
+{
+	job_wait(s, job, NULL, 0);
+	job->state = JOB_STARTED;
+	job->cur->placed--;
+	job->cur->started++;
+}
+
+void
+job_release(struct sched *s, struct job *job)
+{
+	struct sched_worker *w = job->cur;
+
+	job_wait(s, job, NULL, 0);
+	if (!job_holds(job))
+		return;
+	if (job->state == JOB_PLACED)
+		w->placed--;
+	else
+		w->started--;
+	TAILQ_REMOVE(&w->jobs, job, worker_link);
+	if (w->probe == job)
+		w->probe = NULL;
+	job->state = JOB_AWAY;
+}
+
+void
+job_free(struct sched *s, struct job *job)
+{
+	if (job->state == JOB_QUEUED)
+		queue_take(s, job);
+	job_release(s, job);
+	set_worker(job, NULL);
+	for (unsigned i = 0; i < job->n_failed; i++)
+		worker_unref(job->failed[i]);
+	if (job->tries > 0)
+		s->stats.ended++;
+	disown(s, job);
+	table_del(&s->jobs, &job->node);
+	free(job);
+}
+
+void
+job_place(struct sched *s, struct job *job, struct sched_worker *w)
+{
+	struct sched_action a = { .type = SCHED_PLACE, .job = job->id, .worker = w };
+
+	a.owner = job->owner->handle;
+	job->tries++;
+	s->stats.placed++;
+	job_hold(s, job, w, JOB_PLACED);
+	pools_refresh(s, w);
+	push(s, &a, NULL);
+}
+
+void
+job_deny(struct sched *s, struct job *job, Dray__Verdict verdict, const char *text)
+{
+	struct sched_action a = { .type = SCHED_DENY, .job = job->id, .verdict = verdict };
+
+	a.owner = job->owner->handle;
+	push(s, &a, text);
+	job_free(s, job);
+}
+
+void
+job_deny_stranded(struct sched *s, struct job *job)
+{
+	char text[512];
+
+	pools_explain(s, job, text, sizeof(text));
+	job_deny(s, job,
+		job->tries > 0 ? DRAY__VERDICT__VERDICT_NO_TRIES_LEFT
+			       : DRAY__VERDICT__VERDICT_NO_WORKER,
+		text);
+}
