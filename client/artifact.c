@@ -8,12 +8,6 @@
 
 #define LINE_MAX_BYTES (64 * 1024) /* a path and a few words: anything longer is no artifact line */
 
-static void
-json_decrefp(json_t **j)
-{
-	json_decref(*j);
-}
-
 /* Diagnostics are many and large; only what begins like an artifact line is parsed. */
 static bool
 looks_like_one(const char *line, size_t n)
@@ -27,7 +21,7 @@ looks_like_one(const char *line, size_t n)
 int
 artifact_parse(const char *line, size_t n, struct artifact *ret)
 {
-	_cleanup_(json_decrefp) json_t *j = NULL;
+	json_auto_t *j = NULL;
 	struct artifact a = ARTIFACT_INIT;
 	const char *type, *emit;
 	json_t *path;

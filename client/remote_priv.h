@@ -1,0 +1,47 @@
+/* Inside one try on one worker. */
+#ifndef DRAY_CLIENT_REMOTE_PRIV_H
+#define DRAY_CLIENT_REMOTE_PRIV_H
+
+#include "client/outputs.h"
+#include "client/relay.h"
+#include "client/remote.h"
+#include "client/upload.h"
+#include "proto/chunk.h"
+#include "proto/socket.h"
+#include "proto/wire.h"
+
+/* States are bits, so that a message's row can name several. */
+enum remote_state {
+	REMOTE_OPENING = 1, /* JobOpen is sent */
+	REMOTE_FEEDING = 2, /* accepted: it may ask for blobs */
+	REMOTE_RUNNING = 4,
+	REMOTE_ENDED = 8,
+};
+
+struct remote {
+	const struct remote_in *in;
+	struct remote_result *result;
+	enum remote_state state;
+	void *socket;
+	struct watch *watch;
+	bool connected;
+	bool blocked;         /* the socket took no more at the last try */
+	struct chunk_coder *coder;
+	struct upload *upload;
+	struct outputs *outputs;
+	struct relay *relay;
+	uint32_t granted;     /* content messages the worker may still send */
+	uint32_t owed;        /* credit to give back */
+	uint64_t opened_ms, heard_ms;
+	uint64_t fed_us;      /* when it asked for blobs */
+	uint64_t output_us;   /* begin of the output that comes now, or 0 */
+};
+
+/* Ends the try. Always REMOTE_ENDED after. The first end stays. */
+void remote_end(struct remote *r, enum remote_end end, Dray__Verdict verdict, const char *fmt, ...)
+	_printf_(4, 5);
+
+/* remote_step.c: one message, or one failure to decode one. */
+void remote_step(struct remote *r, struct wire_msg *m);
+
+#endif
