@@ -45,15 +45,16 @@ count_line(struct tally *t, const char *line)
 	json_decref(o);
 }
 
+/* Where the command's units are noted: as the wrapper will see it, with the environment set by now. */
 static char *
-log_path(const struct conf *conf, const char *cache_dir)
+log_path(void)
 {
-	if (conf->client.job_log && *conf->client.job_log &&
-		(!cache_dir || getenv("DRAY_JOB_LOG")))
-		return strdup(conf->client.job_log);
-	if (!cache_dir)
-		cache_dir = conf->client.cache_dir;
-	return cache_dir && *cache_dir ? path_join(cache_dir, "jobs.jsonl") : NULL;
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *error = NULL;
+
+	if (conf_load(&conf, &error) < 0 || !conf->client.job_log)
+		return NULL;
+	return strdup(conf->client.job_log);
 }
 
 static off_t
@@ -146,7 +147,7 @@ stay(struct embed *e)
 }
 
 static int
-up(const struct embed_options *o, const struct conf *conf, char **command)
+up(const struct embed_options *o, char **command)
 {
 	_cleanup_(embed_stopp) struct embed *e = NULL;
 	_cleanup_(freep) char *cache_dir = NULL;
@@ -168,9 +169,9 @@ up(const struct embed_options *o, const struct conf *conf, char **command)
 
 		cache_dir = dir ? path_join(dir, "cache") : NULL;
 	}
-	path = log_path(conf, cache_dir);
 	if (export_all(e, cache_dir, !*command) < 0)
 		return CMD_FAILED;
+	path = log_path();
 	start = clock_mono_ms();
 	from = log_size(path);
 	r = *command ? run_command(command) : stay(e);
@@ -234,7 +235,7 @@ run(int argc, char **argv)
 	if (cmd_load_conf(&cmd_up, &conf) < 0)
 		return CMD_FAILED;
 	eo.cache_dir = conf->client.cache_dir;
-	return up(&eo, conf, argv + optind);
+	return up(&eo, argv + optind);
 }
 
 const struct cmd cmd_up = {

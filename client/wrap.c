@@ -34,7 +34,7 @@ struct wrap {
 	struct choice choice;
 	struct report report;      /* what dray-dispatch left; all zero without one */
 	bool dispatched;
-	uint64_t start_us, slot_wait_us, link_us, compile_start_us;
+	uint64_t start_us, slot_wait_us, link_us, compile_start_us, here_us;
 	const char *where, *why, *linker;
 	char why_text[512];
 };
@@ -130,6 +130,8 @@ write_log(struct wrap *w, int status)
 	for (unsigned i = 0; i < w->report.n_attempts; i++)
 		attempts[i] = w->report.attempt[i];
 	e.attempts = w->report.n_attempts ? attempts : NULL;
+	if (w->here_us)
+		e.compile_us = w->here_us;
 	e.start_us = w->start_us;
 	e.compile_start_us = w->compile_start_us;
 	e.end_us = clock_mono_us();
@@ -211,6 +213,7 @@ run_here(struct wrap *w)
 	w->where = "local";
 	w->slot_wait_us += l.slot_wait_us;
 	w->compile_start_us = l.compile_start_us;
+	w->here_us = l.compile_start_us ? clock_mono_us() - l.compile_start_us : 0;
 	if (l.trouble) {
 		snprintf(w->why_text, sizeof(w->why_text), "%s; %s", w->why ? w->why : "",
 			l.trouble);
