@@ -13,7 +13,7 @@
 #include "client/child.h"
 #include "client/cmd.h"
 #include "client/embed.h"
-#include "client/slots.h"
+#include "client/farm_state.h"
 #include "common/clock.h"
 #include "common/fs.h"
 
@@ -43,18 +43,6 @@ count_line(struct tally *t, const char *line)
 		t->passthrough++;
 	}
 	json_decref(o);
-}
-
-/* Where the command's units are noted: as the wrapper will see it, with the environment set by now. */
-static char *
-log_path(void)
-{
-	_cleanup_(conf_freep) struct conf *conf = NULL;
-	_cleanup_(freep) char *error = NULL;
-
-	if (conf_load(&conf, &error) < 0 || !conf->client.job_log)
-		return NULL;
-	return strdup(conf->client.job_log);
 }
 
 static off_t
@@ -150,9 +138,10 @@ static int
 up(const struct embed_options *o, char **command)
 {
 	_cleanup_(embed_stopp) struct embed *e = NULL;
+	_cleanup_(conf_freep) struct conf *seen = NULL;
 	_cleanup_(freep) char *cache_dir = NULL;
-	_cleanup_(freep) char *path = NULL;
 	_cleanup_(freep) char *error = NULL;
+	const char *path;
 	uint64_t start;
 	off_t from;
 	int r;
@@ -171,12 +160,17 @@ up(const struct embed_options *o, char **command)
 	}
 	if (export_all(e, cache_dir, !*command) < 0)
 		return CMD_FAILED;
-	path = log_path();
+	/* with the environment as it is now: what the wrapper will see */
+	if (cmd_load_conf(&cmd_up, &seen) < 0)
+		return CMD_FAILED;
+	path = seen->client.job_log;
 	start = clock_mono_ms();
 	from = log_size(path);
 	r = *command ? run_command(command) : stay(e);
 	if (*command && embed_lost(e))
 		cmd_error(&cmd_up, "%s ended before the command did", embed_lost(e));
+	/* its address was for once */
+	farm_state_forget(seen->client.cache_dir, embed_endpoint(e));
 	embed_stopp(&e);
 	if (*command)
 		summarise(path, from, start);

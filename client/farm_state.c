@@ -139,3 +139,15 @@ farm_state_set(const char *cache_dir, const char *endpoint, bool up)
 		return;
 	fs_write_atomic(path, text, (size_t)n, 0600);
 }
+
+void
+farm_state_forget(const char *cache_dir, const char *endpoint)
+{
+	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
+	_cleanup_(freep) char *probe = stamp_path(cache_dir, endpoint, ".probe");
+
+	if (path)
+		unlink(path);
+	if (probe)
+		unlink(probe);
+}

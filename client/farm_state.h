@@ -28,5 +28,7 @@ bool farm_state_is_down(const char *cache_dir, const char *endpoint, uint64_t re
 
 /* up: the coordinator has welcomed us. Failing to write it is harmless. */
 void farm_state_set(const char *cache_dir, const char *endpoint, bool up);
+/* Removes what is noted of an endpoint that will not come back. */
+void farm_state_forget(const char *cache_dir, const char *endpoint);
 
 #endif
