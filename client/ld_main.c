@@ -1,11 +1,11 @@
 /* dray-ld: stands where the linker would be in a job, and keeps what a linker would have read.
  *
- * It is called under the linker's own name, by rustc, inside a worker's sandbox. Below the directory
- * of the output it makes .dray-cap/N/ with: `argv` and `path` (how it was called), `files` (the
- * temporary inputs, relative to that directory, NUL-terminated; hard links 0, 1, 2 … stand beside it),
- * `dirs` (directories that were there), `output` (the name of the file it makes in the linker's
- * place). Invariant: exit 0 after a link means that all of it was kept; any failure exits 1 with a
- * message, so that the unit fails here and is compiled at home.
+ * It is called under the linker's own name, by rustc, inside a worker's sandbox. Below the
+ * directory of the output it makes .dray-cap/N/ with: `argv` and `path` (how it was called),
+ * `files` (the temporary inputs, relative to that directory, NUL-terminated; hard links 0, 1, 2 …
+ * stand beside it), `dirs` (directories that were there), `output` (the name of the file it makes
+ * in the linker's place). Invariant: exit 0 after a link means that all of it was kept; any failure
+ * exits 1 with a message, so that the unit fails here and is compiled at home.
  *
  * libc only: it starts once per link in a root directory that holds little else. */
 #include "config.h"
@@ -22,7 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RESPONSE_MAX (64u * 1024 * 1024) /* a link line of 2.3 MB was seen; far more is no link line */
+#define RESPONSE_MAX \
+	(64u * 1024 * 1024) /* a link line of 2.3 MB was seen; far more is no link line */
 #define RESPONSE_DEPTH 4
 #define CAPTURES_MAX 16 /* as worker/capture.c reads */
 #define BLANKS " \t\r\n\f\v"
@@ -35,15 +36,14 @@ struct list {
 
 struct capture {
 	char cwd[PATH_MAX];
-	char *out;         /* absolute, normal: what -o names */
-	char *out_dir;     /* its directory */
-	char *dir;         /* out_dir/.dray-cap/N */
+	char *out;	   /* absolute, normal: what -o names */
+	char *out_dir;	   /* its directory */
+	char *dir;	   /* out_dir/.dray-cap/N */
 	struct list files; /* relative to out_dir */
 	struct list dirs;  /* relative to out_dir */
 };
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
-fail(const char *fmt, ...)
+static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -65,8 +65,7 @@ need(void *p)
 	return p;
 }
 
-static char *__attribute__((format(printf, 1, 2)))
-text(const char *fmt, ...)
+static char *__attribute__((format(printf, 1, 2))) text(const char *fmt, ...)
 {
 	char *s = NULL;
 	va_list ap;
@@ -226,8 +225,8 @@ next_word(char **rest)
 	return word;
 }
 
-/* Adds an argument to *flat and, after an @file, the words in it. The @file stays in the list: it is
- * an input of the link too. */
+/* Adds an argument to *flat and, after an @file, the words in it. The @file stays in the list: it
+ * is an input of the link too. */
 static void
 flatten(const char *arg, unsigned depth, struct list *flat)
 {
@@ -302,7 +301,8 @@ keep_search_dir(struct capture *c, const char *rel, const char *path)
 	keep_dir(c, rel, strlen(rel));
 }
 
-/* Keeps what `word` names if it is a temporary of this link. A word that is no path names nothing. */
+/* Keeps what `word` names if it is a temporary of this link. A word that is no path names nothing.
+ */
 static void
 consider(struct capture *c, const char *word)
 {
@@ -463,7 +463,7 @@ main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		flatten(argv[i], 0, &flat);
 	output = find_output(&flat);
-	if (!output) /* a question (-v, --version, -print-file-name=…): there is nothing to link */
+	if (!output) /* a question (-v, --version, -print-file-name): nothing to link */
 		_exit(0);
 	if (!getcwd(c.cwd, sizeof(c.cwd)))
 		fail("no current directory: %s", strerror(errno));

@@ -1,5 +1,6 @@
-/* What dray-ld left behind in a job's out-dir: one struct per linker call. The job wrote it, so nothing
- * in it is trusted: counts, lengths, names and file types are checked, no symlink is followed. */
+/* What dray-ld left behind in a job's out-dir: one struct per linker call. The job wrote it, so
+ * nothing in it is trusted: counts, lengths, names and file types are checked, no symlink is
+ * followed. */
 #ifndef DRAY_WORKER_CAPTURE_H
 #define DRAY_WORKER_CAPTURE_H
 
@@ -19,11 +20,11 @@ void capture_raw_done(struct capture_raw *r);
 
 struct capture {
 	struct strv argv;  /* argv[0] too */
-	char *path;        /* PATH as the linker saw it */
+	char *path;	   /* PATH as the linker saw it */
 	struct strv files; /* relative to the out-dir, at most two parts; "0", "1", … hold them */
 	struct strv dirs;  /* relative to the out-dir, at most two parts */
-	char *output;      /* name in the out-dir of the file that stands for the linked one */
-	int fd;            /* the capture directory, to open "0", "1", … in; -1: none */
+	char *output;	   /* name in the out-dir of the file that stands for the linked one */
+	int fd;		   /* the capture directory, to open "0", "1", … in; -1: none */
 };
 
 struct captures {
@@ -35,7 +36,8 @@ struct captures {
 int capture_parse(const struct capture_raw *raw, struct capture *ret);
 void capture_done(struct capture *c);
 
-/* Reads all calls below the directory out_fd, in order. None is fine. -EBADMSG: not as dray-ld writes. */
+/* Reads all calls below the directory out_fd, in order. None is fine. -EBADMSG: not as dray-ld
+ * writes. */
 int captures_read(int out_fd, struct captures *ret);
 void captures_done(struct captures *c);
 

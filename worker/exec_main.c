@@ -3,14 +3,14 @@
  *   dray-exec [--as=N] [--fsize=N] [--nofile=N] [--nproc=N] [--cpu=N] [--core=N]
  *             [--env-fd=FD] [--status-fd=FD] [--keep-fds=N] -- PROGRAM ARGS…
  *
- * It starts PROGRAM with exactly the environment found in FD (NUL-terminated NAME=VALUE strings; read
- * here, so that no LD_ variable of a client ever acts outside the sandbox), with these limits, and with
- * descriptors 0 to N-1 only. It reaps whatever is left to it, and ends when PROGRAM ends: with process
- * 1 the kernel ends all others, so no process of a job outlives it.
+ * It starts PROGRAM with exactly the environment found in FD (NUL-terminated NAME=VALUE strings;
+ * read here, so that no LD_ variable of a client ever acts outside the sandbox), with these limits,
+ * and with descriptors 0 to N-1 only. It reaps whatever is left to it, and ends when PROGRAM ends:
+ * with process 1 the kernel ends all others, so no process of a job outlives it.
  *
  * Status lines for the worker on --status-fd: "started" (just before exec), then "exit N" or
- * "signal N"; or "error TEXT": PROGRAM never ran. Its own exit status says the same: PROGRAM's, 128 +
- * signal, or 127. libc only. */
+ * "signal N"; or "error TEXT": PROGRAM never ran. Its own exit status says the same: PROGRAM's, 128
+ * + signal, or 127. libc only. */
 #include "config.h"
 
 #include <errno.h>
@@ -133,7 +133,8 @@ parse_limit(const char *arg)
 static void
 usage(FILE *to)
 {
-	fputs("usage: dray-exec [--as=BYTES] [--fsize=BYTES] [--nofile=N] [--nproc=N] [--cpu=SECONDS]\n"
+	fputs("usage: dray-exec [--as=BYTES] [--fsize=BYTES] [--nofile=N] [--nproc=N] "
+	      "[--cpu=SECONDS]\n"
 	      "                 [--core=BYTES] [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]\n"
 	      "                 [--help] [--version] -- PROGRAM ARGS...\n"
 	      "Process 1 of a dray job's sandbox; started by dray-worker.\n",

@@ -1,10 +1,11 @@
 /* Builds bwrap's command line and looks after it.
  *
- * Invariants: nothing of the worker's environment and none of its descriptors reaches the command but
- * stdin (/dev/null), its two output pipes and the jobserver; after sandbox_wait no process of the
- * sandbox is left. For the second: the command's process 1 is dray-exec (--as-pid-1), because with
- * bwrap's own reaper bwrap may end before the others do. bwrap ends after process 1 has, and the kernel
- * ends a pid namespace's process 1 only after all others. A kill goes to process 1 likewise. */
+ * Invariants: nothing of the worker's environment and none of its descriptors reaches the command
+ * but stdin (/dev/null), its two output pipes and the jobserver; after sandbox_wait no process of
+ * the sandbox is left. For the second: the command's process 1 is dray-exec (--as-pid-1), because
+ * with bwrap's own reaper bwrap may end before the others do. bwrap ends after process 1 has, and
+ * the kernel ends a pid namespace's process 1 only after all others. A kill goes to process 1
+ * likewise. */
 #include "config.h"
 
 #include "worker/sandbox.h"
@@ -26,7 +27,8 @@
 #define START_TIMEOUT_MS 20000 /* a machine under heavy load; a hung bwrap must not hold a slot */
 #define REPORT_MAX 4096
 #define NOFILE_MAX 8192
-#define NPROC_MAX 8192 /* before Linux 5.14 this counts the worker's whole user: not a tight bound */
+#define NPROC_MAX \
+	8192 /* before Linux 5.14 this counts the worker's whole user: not a tight bound */
 
 /* Descriptors as bwrap gets them. 3 and 4 are the jobserver, also inside. */
 enum { FD_ENV = 5, FD_REPORT = 6, FD_INFO = 7, FD_SECCOMP = 8, FD_ARGS = 9 };
@@ -67,18 +69,20 @@ build_options(const struct sandbox_spec *s, struct buf *b)
 	snprintf(seccomp, sizeof(seccomp), "%d", FD_SECCOMP);
 	snprintf(info, sizeof(info), "%d", FD_INFO);
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)s->tmp_max);
-	r = add_words(b, (const char *const[]){ "--unshare-all", "--unshare-user", "--die-with-parent",
-		"--new-session", "--as-pid-1", "--cap-drop", "ALL", "--uid", "1000", "--gid", "1000",
-		"--hostname", "dray", "--info-fd", info, "--seccomp", seccomp, "--ro-bind", s->root, "/",
-		"--proc", "/proc", "--dev", "/dev", NULL });
+	r = add_words(b, (const char *const[]){ "--unshare-all", "--unshare-user",
+				 "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop",
+				 "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "dray",
+				 "--info-fd", info, "--seccomp", seccomp, "--ro-bind", s->root, "/",
+				 "--proc", "/proc", "--dev", "/dev", NULL });
 	if (r == 0 && s->tmp_max)
 		r = add_words(b, (const char *const[]){ "--size", size, NULL });
 	if (r == 0)
 		r = add_words(b, (const char *const[]){ "--perms", "1777", "--tmpfs", "/tmp",
-			"--ro-bind", s->bin, SANDBOX_BIN, NULL });
+					 "--ro-bind", s->bin, SANDBOX_BIN, NULL });
 	for (size_t i = 0; i < s->n_mounts && r == 0; i++)
-		r = add_words(b, (const char *const[]){ s->mounts[i].writable ? "--bind" : "--ro-bind",
-			s->mounts[i].from, s->mounts[i].to, NULL });
+		r = add_words(
+			b, (const char *const[]){ s->mounts[i].writable ? "--bind" : "--ro-bind",
+				   s->mounts[i].from, s->mounts[i].to, NULL });
 	if (r == 0)
 		r = add_words(b, (const char *const[]){ "--chdir", s->cwd, NULL });
 	return r;
@@ -156,8 +160,8 @@ take_child(struct sandbox *s, const char *info)
 		s->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 }
 
-/* Waits for bwrap's {"child-pid": N, …}, and takes hold of that process. It cannot have been reaped
- * before bwrap is, so its number is still its own. Without it (bwrap failed, or a kernel without
+/* Waits for bwrap's {"child-pid": N, ...} and takes hold of that process. It cannot have been
+ * reaped before bwrap is, so its number is still its own. Without it (bwrap failed, or a kernel without
  * pidfds) a kill goes to bwrap, and what is inside follows a moment later. */
 static void
 learn_child(struct sandbox *s, int info)
@@ -193,7 +197,8 @@ static int
 start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const struct strv *argv,
 	struct sandbox *s)
 {
-	_cleanup_(closep) int null = -1, env = -1, args = -1, seccomp = -1, info_rd = -1, info_wr = -1;
+	_cleanup_(closep) int null = -1, env = -1, args = -1, seccomp = -1, info_rd = -1,
+			      info_wr = -1;
 	_cleanup_(closep) int out = -1, err = -1, report = -1;
 	char *no_env[] = { NULL };
 	struct spawn_fd fds[10];
@@ -231,8 +236,13 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 	fds[n++] = (struct spawn_fd){ info_wr, FD_INFO };
 	fds[n++] = (struct spawn_fd){ seccomp, FD_SECCOMP };
 	fds[n++] = (struct spawn_fd){ args, FD_ARGS };
-	r = spawn_start(&(struct spawn){ .path = BWRAP_PATH, .argv = argv->v, .envp = no_env,
-		.cwd = "/", .fds = fds, .n_fds = n }, &s->pid);
+	r = spawn_start(&(struct spawn){ .path = BWRAP_PATH,
+				.argv = argv->v,
+				.envp = no_env,
+				.cwd = "/",
+				.fds = fds,
+				.n_fds = n },
+		&s->pid);
 	if (r < 0) {
 		s->pid = -1;
 		return r;

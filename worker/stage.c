@@ -1,5 +1,5 @@
-/* Lays out a job. Invariant: everything it makes is below the job's own directory: the tree holds no
- * symlink while it is built, and unit_check has seen every path. Nothing of a blob is copied. */
+/* Lays out a job. Invariant: everything it makes is below the job's own directory: the tree holds
+ * no symlink while it is built, and unit_check has seen every path. Nothing of a blob is copied. */
 #include "config.h"
 
 #include "worker/stage.h"
@@ -278,8 +278,8 @@ stage_link_blob(struct stage *s, struct store *store, uint32_t blob)
 }
 
 static int
-add_mount(struct strv *keep, struct sandbox_mount *v, size_t *n, bool writable, const char *from_dir,
-	const char *from_name, const char *to)
+add_mount(struct strv *keep, struct sandbox_mount *v, size_t *n, bool writable,
+	const char *from_dir, const char *from_name, const char *to)
 {
 	int r = strv_addf(keep, "%s%s", from_dir, from_name);
 

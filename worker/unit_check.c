@@ -1,9 +1,9 @@
 /* Checks a unit before anything of it touches the disk.
  *
  * Invariant: after it, every path in the unit is absolute and normal; no file is above, below or at
- * another; none is in a place that the sandbox mounts something at (kernel file systems, the toolchain,
- * system libraries, dray's own, the out-dir); every index and digest is in range; what goes to execve
- * fits. */
+ * another; none is in a place that the sandbox mounts something at (kernel file systems, the
+ * toolchain, system libraries, dray's own, the out-dir); every index and digest is in range; what
+ * goes to execve fits. */
 #include "config.h"
 
 #include "worker/unit_check.h"
@@ -74,12 +74,13 @@ check_path(const struct check *c, const char *what, const char *path)
 		return bad(c, "%s '%.200s' is not an absolute, normal path", what, path);
 	for (size_t i = 0; i < ARRAY_LEN(kernel); i++) {
 		if (path_is_below(path, kernel[i]))
-			return bad(c, "%s '%.200s' is below %s, which the sandbox has for itself", what,
-				path, kernel[i]);
+			return bad(c, "%s '%.200s' is below %s, which the sandbox has for itself",
+				what, path, kernel[i]);
 	}
 	for (char *const *r = c->reserved; r && *r; r++) {
 		if (path_is_below(path, *r))
-			return bad(c, "%s '%.200s' is below %s, where this worker's own libraries are",
+			return bad(c,
+				"%s '%.200s' is below %s, where this worker's own libraries are",
 				what, path, *r);
 	}
 	return 0;
@@ -111,8 +112,8 @@ check_places(const struct check *c)
 	if (r < 0)
 		return r;
 	if (path_is_below(u->sysroot, u->out_dir) || path_is_below(u->out_dir, u->sysroot))
-		return bad(c, "the output directory %s and the sysroot %s lie in each other", u->out_dir,
-			u->sysroot);
+		return bad(c, "the output directory %s and the sysroot %s lie in each other",
+			u->out_dir, u->sysroot);
 	for (char *const *p = c->reserved; p && *p; p++) {
 		if (path_is_below(*p, u->out_dir))
 			return bad(c, "the output directory %s holds this worker's libraries (%s)",
@@ -129,7 +130,8 @@ check_driver(const struct check *c)
 	const Dray__Unit *u = c->u;
 
 	if (u->toolchain.len != DIGEST_SIZE)
-		return bad(c, "the toolchain id has %zu bytes, not %d", u->toolchain.len, DIGEST_SIZE);
+		return bad(
+			c, "the toolchain id has %zu bytes, not %d", u->toolchain.len, DIGEST_SIZE);
 	if (!streq(u->driver, "rustc") && !streq(u->driver, "clippy-driver"))
 		return bad(c, "'%.60s' is no compiler that this worker runs", u->driver);
 	if (strlen(u->crate) > 255)
@@ -218,7 +220,8 @@ check_files(const struct check *c)
 		const char *path = u->files[i]->path;
 
 		if (u->files[i]->blob >= u->n_blobs)
-			return bad(c, "'%.200s' names blob %u of %zu", path, u->files[i]->blob, u->n_blobs);
+			return bad(c, "'%.200s' names blob %u of %zu", path, u->files[i]->blob,
+				u->n_blobs);
 		r = check_path(c, "the file", path);
 		if (r < 0)
 			return r;
@@ -236,13 +239,15 @@ check_files(const struct check *c)
 		if (path_is_below(u->dirs[i], u->sysroot) && !streq(u->dirs[i], u->sysroot))
 			return bad(c, "the directory '%.200s' is below the sysroot", u->dirs[i]);
 		if (strictly_below(u->dirs[i], u->out_dir))
-			return bad(c, "the directory '%.200s' is below the output directory", u->dirs[i]);
+			return bad(c, "the directory '%.200s' is below the output directory",
+				u->dirs[i]);
 	}
 	if (strictly_below(u->cwd, u->sysroot))
 		return bad(c, "the working directory is below the sysroot");
 	if (u->linker[0] == '/' &&
 		(path_is_below(u->linker, u->sysroot) || path_is_below(u->linker, u->out_dir)))
-		return bad(c, "the linker %.200s is below the sysroot or the output directory", u->linker);
+		return bad(c, "the linker %.200s is below the sysroot or the output directory",
+			u->linker);
 	return 0;
 }
 
@@ -295,7 +300,8 @@ check_overlap(const struct check *c)
 	qsort(v, n, sizeof(*v), compare_places);
 	for (size_t i = 0; i + 1 < n; i++) {
 		if (v[i].file && path_is_below(v[i + 1].path, v[i].path))
-			return bad(c, "the file '%.200s' is also a directory, or there twice", v[i].path);
+			return bad(c, "the file '%.200s' is also a directory, or there twice",
+				v[i].path);
 	}
 	return 0;
 }

@@ -10,14 +10,14 @@
 #define UNIT_DIRS_MAX 50000
 #define UNIT_ENV_MAX 4096
 #define UNIT_ARGS_MAX 100000
-/* Of arguments and environment: execve refuses more than a quarter of the stack's limit (8 MiB), and
- * some of it is bwrap's. One string may have 128 KiB less a byte (MAX_ARG_STRLEN). */
+/* Of arguments and environment: execve refuses more than a quarter of the stack's limit (8 MiB),
+ * and some of it is bwrap's. One string may have 128 KiB less a byte (MAX_ARG_STRLEN). */
 #define UNIT_ARG_BYTES_MAX (1792u * 1024)
 #define UNIT_STRING_MAX (128u * 1024 - 1)
 
-/* reserved: NULL-terminated directories of the worker's own in the job (system libraries). max_bytes: of
- * all blobs together, 0 for no bound. 0, -EINVAL with a sentence in *ret_error (caller frees), or
- * -ENOMEM. Pure. */
+/* reserved: NULL-terminated directories of the worker's own in the job (system libraries).
+ * max_bytes: of all blobs together, 0 for no bound. 0, -EINVAL with a sentence in *ret_error
+ * (caller frees), or -ENOMEM. Pure. */
 int unit_check(const Dray__Unit *u, char *const *reserved, uint64_t max_bytes, char **ret_error);
 
 /* Order of paths in which everything below a directory follows it directly. */

@@ -1,5 +1,5 @@
-/* capture_parse with arbitrary files: two bytes each for the lengths of the first four, the fifth is the
- * rest. What it accepts must keep what capture.h promises. */
+/* capture_parse with arbitrary files: two bytes each for the lengths of the first four, the fifth
+ * is the rest. What it accepts must keep what capture.h promises. */
 #include "config.h"
 
 #include <limits.h>

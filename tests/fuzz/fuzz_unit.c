@@ -1,6 +1,7 @@
-/* unit_check with a unit made of the input's lines, each "<field letter><text>", over one that is right:
- * raw protobuf would hardly ever get past the first checks. What it accepts must be safe to lay out: no
- * path leads out of the job's tree or to a place of the sandbox's own, and no index out of its array. */
+/* unit_check with a unit made of the input's lines, each "<field letter><text>", over one that is
+ * right: raw protobuf would hardly ever get past the first checks. What it accepts must be safe to
+ * lay out: no path leads out of the job's tree or to a place of the sandbox's own, and no index out
+ * of its array. */
 #include "config.h"
 
 #include <errno.h>

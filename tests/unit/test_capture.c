@@ -179,9 +179,11 @@ run_ld(const struct place *p, const char *const *args)
 	assert_int_equal(strv_add(&argv, "cc"), 0);
 	for (size_t i = 0; args[i]; i++)
 		assert_int_equal(strv_add(&argv, args[i]), 0);
-	assert_int_equal(spawn_start(&(struct spawn){ .path = absolute, .argv = argv.v, .envp = env,
-					     .cwd = p->dir },
-				 &pid),
+	assert_int_equal(
+		spawn_start(
+			&(struct spawn){
+				.path = absolute, .argv = argv.v, .envp = env, .cwd = p->dir },
+			&pid),
 		0);
 	return spawn_wait(pid, NULL);
 }
@@ -214,10 +216,10 @@ test_link(void **state)
 	write_file(p, "rustcA/libn.a", "native");
 	write_file(p, "x.1.rcgu.o", "one");
 	write_file(p, "unrelated.dwo", "no input");
-	assert_int_equal(run_ld(p,
-				 (const char *const[]){ "-m64", "rustcA/symbols.o", "./x.1.rcgu.o",
-					 "x.1.rcgu.o", list, "-Wl,rustcA/libn.a", search,
-					 "/usr/lib/libabsent.a", "-o", "libx.so", "-shared", NULL }),
+	assert_int_equal(
+		run_ld(p, (const char *const[]){ "-m64", "rustcA/symbols.o", "./x.1.rcgu.o",
+				  "x.1.rcgu.o", list, "-Wl,rustcA/libn.a", search,
+				  "/usr/lib/libabsent.a", "-o", "libx.so", "-shared", NULL }),
 		0);
 	/* as rustc does once its linker is done */
 	assert_int_equal(fs_rm_rf(raw), 0);
@@ -337,7 +339,8 @@ test_hostile(void **state)
 {
 	struct place *p = *state;
 	_cleanup_(freep) char *call = below(p, ".dray-cap/0"), *moved = below(p, "moved");
-	_cleanup_(freep) char *path = below(p, ".dray-cap/0/path"), *zero = below(p, ".dray-cap/0/0");
+	_cleanup_(freep) char *path = below(p, ".dray-cap/0/path"),
+			      *zero = below(p, ".dray-cap/0/0");
 	_cleanup_(freep) char *cap = below(p, ".dray-cap"), *one = below(p, ".dray-cap/0/1");
 	struct captures c = { NULL, 0 };
 

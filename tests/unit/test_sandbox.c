@@ -1,5 +1,5 @@
-/* The real sandbox: bubblewrap, dray-exec, the deny list; and a unit compiled by a real rustc in it,
- * whose link is done outside and compared with rustc's own.
+/* The real sandbox: bubblewrap, dray-exec, the deny list; and a unit compiled by a real rustc in
+ * it, whose link is done outside and compared with rustc's own.
  *
  * The first tests run the system's programs, so they see /usr where a job would see a toolchain. */
 #include "config.h"
@@ -102,8 +102,12 @@ set_up(void **state)
 	install(p, "worker/dray-exec");
 	install(p, "client/dray-ld");
 	assert_int_equal(seccomp_program(&p->seccomp), 0);
-	p->spec = (struct sandbox_spec){ .root = p->root, .bin = p->bin, .mounts = p->mounts,
-		.cwd = "/", .env = &p->env, .seccomp = &p->seccomp };
+	p->spec = (struct sandbox_spec){ .root = p->root,
+		.bin = p->bin,
+		.mounts = p->mounts,
+		.cwd = "/",
+		.env = &p->env,
+		.seccomp = &p->seccomp };
 	add_mount(p, "/usr", "/usr", false);
 	add_mount(p, "/bin", "/bin", false);
 	add_mount(p, "/lib", "/lib", false);
@@ -198,8 +202,8 @@ static void
 assert_ended(const struct place *p, int status)
 {
 	if (p->box.phase != SANDBOX_ENDED || p->box.status != status)
-		fail_msg("phase %d, status %d (not %d), failure \"%s\", stderr \"%s\"", p->box.phase,
-			p->box.status, status, p->box.failure, text(p, 1));
+		fail_msg("phase %d, status %d (not %d), failure \"%s\", stderr \"%s\"",
+			p->box.phase, p->box.status, status, p->box.failure, text(p, 1));
 }
 
 static void
@@ -288,7 +292,8 @@ test_alone(void **state)
 {
 	struct place *p = *state;
 
-	/* its own processes only, no network interface that is up but perhaps loopback, no host name */
+	/* its own processes only, no network interface that is up but perhaps loopback, no host
+	 * name */
 	run_sh(p, "cat /proc/[0-9]*/comm | sort | tr '\\n' ' '; hostname;"
 		  "tail -n +3 /proc/net/dev | grep -v '^ *lo:'; id -u; exit 0");
 	assert_ended(p, 0);
@@ -303,7 +308,8 @@ test_denied(void **state)
 	struct place *p = *state;
 
 	/* A program that is missing would be refused for the wrong reason. */
-	run_sh(p, "for c in unshare mount chroot bash; do command -v $c >/dev/null || echo no $c; done\n"
+	run_sh(p, "for c in unshare mount chroot bash; do command -v $c >/dev/null || echo no $c; "
+		  "done\n"
 		  "unshare -U true && echo user namespace\n"
 		  "unshare -m true && echo mount namespace\n"
 		  "mount -t tmpfs none /tmp && echo mount\n"
@@ -410,7 +416,7 @@ test_limits(void **state)
 
 struct crate {
 	char *sysroot, *rustc;
-	char *src, *out;       /* the client's directories: they exist here too */
+	char *src, *out; /* the client's directories: they exist here too */
 	struct sysroot base;
 	struct store *store;
 	struct stage stage;
@@ -450,14 +456,17 @@ add_blob(struct store *store, const char *data, struct digest *ret)
 static void
 compile_in_sandbox(struct place *p, struct crate *c, const struct strv *args)
 {
-	_cleanup_(freep) char *store_dir = below(p->state, "store"), *jobs = below(p->state, "jobs");
-	_cleanup_(freep) char *main_rs = below(c->src, "main.rs"), *part_rs = below(c->src, "part.rs");
+	_cleanup_(freep) char *store_dir = below(p->state, "store"),
+			      *jobs = below(p->state, "jobs");
+	_cleanup_(freep) char *main_rs = below(c->src, "main.rs"),
+			      *part_rs = below(c->src, "part.rs");
 	_cleanup_(freep) char *error = NULL;
 	_cleanup_(freep) struct sandbox_mount *mounts = NULL;
 	_cleanup_(strv_done) struct strv keep = STRV_INIT, argv = STRV_INIT;
 	char driver[] = "rustc", linker[] = "cc", crate[] = "hello";
 	struct digest d[2];
-	Dray__Blob blob[2] = { DRAY__BLOB__INIT, DRAY__BLOB__INIT }, *blobs[] = { &blob[0], &blob[1] };
+	Dray__Blob blob[2] = { DRAY__BLOB__INIT, DRAY__BLOB__INIT },
+		   *blobs[] = { &blob[0], &blob[1] };
 	Dray__UnitFile file[2] = { DRAY__UNIT_FILE__INIT, DRAY__UNIT_FILE__INIT };
 	Dray__UnitFile *files[] = { &file[0], &file[1] };
 	Dray__Unit u = DRAY__UNIT__INIT;
@@ -486,8 +495,11 @@ compile_in_sandbox(struct place *p, struct crate *c, const struct strv *args)
 	u.n_argv = args->n;
 	if (unit_check(&u, c->base.lib_dirs.v, 0, &error) < 0)
 		fail_msg("%s", error);
-	assert_int_equal(stage_new(&(struct stage_spec){ .jobs = jobs, .job = "j", .tools = p->bin,
-					   .lib_dirs = c->base.lib_dirs.v, .unit = &u },
+	assert_int_equal(stage_new(&(struct stage_spec){ .jobs = jobs,
+					   .job = "j",
+					   .tools = p->bin,
+					   .lib_dirs = c->base.lib_dirs.v,
+					   .unit = &u },
 				 &c->stage),
 		0);
 	assert_int_equal(stage_link_blob(&c->stage, c->store, 0), 0);
@@ -498,15 +510,20 @@ compile_in_sandbox(struct place *p, struct crate *c, const struct strv *args)
 	assert_int_equal(buf_add(&p->env, "PATH=" SANDBOX_BIN, sizeof("PATH=" SANDBOX_BIN)), 0);
 	assert_int_equal(strv_addf(&argv, "%s/bin/rustc", c->sysroot), 0);
 	assert_int_equal(strv_add_all(&argv, args->v), 0);
-	p->spec = (struct sandbox_spec){ .root = c->stage.root, .bin = c->stage.bin, .mounts = mounts,
-		.n_mounts = n, .cwd = c->src, .env = &p->env, .seccomp = &p->seccomp,
+	p->spec = (struct sandbox_spec){ .root = c->stage.root,
+		.bin = c->stage.bin,
+		.mounts = mounts,
+		.n_mounts = n,
+		.cwd = c->src,
+		.env = &p->env,
+		.seccomp = &p->seccomp,
 		.tmp_max = 1 << 26 };
 	run(p, argv.v);
 	assert_ended(p, 0);
 }
 
-/* Whether all that dray-exec and dray-ld are linked with is among the libraries that jobs get. Built with
- * sanitizers they need more; such a build has no job to run. */
+/* Whether all that dray-exec and dray-ld are linked with is among the libraries that jobs get.
+ * Built with sanitizers they need more; such a build has no job to run. */
 static bool
 tools_can_run(const struct place *p, const struct crate *c)
 {
@@ -540,9 +557,10 @@ run_at_home(char *const *argv, char *const *env, const char *cwd)
 {
 	pid_t pid;
 
-	assert_int_equal(spawn_start(&(struct spawn){ .path = argv[0], .argv = argv, .envp = env,
-					     .cwd = cwd },
-				 &pid),
+	assert_int_equal(
+		spawn_start(
+			&(struct spawn){ .path = argv[0], .argv = argv, .envp = env, .cwd = cwd },
+			&pid),
 		0);
 	assert_int_equal(spawn_wait(pid, NULL), 0);
 }
@@ -608,7 +626,8 @@ static void
 test_real_unit(void **state)
 {
 	static const char *const words[] = { "--crate-name=hello", "--edition=2021", "main.rs",
-		"--crate-type=bin", "--emit=dep-info,link", "-Cdebuginfo=2", "-Cextra-filename=-0" };
+		"--crate-type=bin", "--emit=dep-info,link", "-Cdebuginfo=2",
+		"-Cextra-filename=-0" };
 	struct place *p = *state;
 	_cleanup_(crate_done) struct crate c = { .captures = { NULL, 0 } };
 	_cleanup_(strv_done) struct strv args = STRV_INIT, plain = STRV_INIT;
@@ -692,7 +711,8 @@ main(void)
 	};
 
 	if (!sandbox_possible()) {
-		fprintf(stderr, "test_sandbox: %s cannot make a sandbox on this machine\n", BWRAP_PATH);
+		fprintf(stderr, "test_sandbox: %s cannot make a sandbox on this machine\n",
+			BWRAP_PATH);
 		return 77; /* automake: skipped */
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);

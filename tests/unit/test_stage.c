@@ -362,8 +362,11 @@ tear_down(void **state)
 static int
 lay_out(struct place *p)
 {
-	return stage_new(&(struct stage_spec){ .jobs = p->jobs, .job = "j1", .tools = p->tools,
-				 .lib_dirs = reserved, .unit = &p->f.u },
+	return stage_new(&(struct stage_spec){ .jobs = p->jobs,
+				 .job = "j1",
+				 .tools = p->tools,
+				 .lib_dirs = reserved,
+				 .unit = &p->f.u },
 		&p->stage);
 }
 
@@ -406,7 +409,8 @@ test_layout(void **state)
 	assert_int_equal(stage_link_blob(&p->stage, p->store, 0), 0);
 	assert_int_equal(stage_link_blob(&p->stage, p->store, 1), 0);
 	/* one blob, two files: nothing was copied */
-	assert_int_equal(inode(p->stage.root, "/w/src/main.rs"), inode(p->stage.root, "/w/src/a/b.rs"));
+	assert_int_equal(
+		inode(p->stage.root, "/w/src/main.rs"), inode(p->stage.root, "/w/src/a/b.rs"));
 	assert_int_not_equal(inode(p->stage.root, "/w/src/main.rs"),
 		inode(p->stage.root, "/tmp/dep/libx.rmeta"));
 	inode(p->stage.root, "/proc");
@@ -446,7 +450,8 @@ test_mounts(void **state)
 	assert_int_equal(
 		stage_mounts(&p->stage, "/real/rust", "/state/base", reserved, &keep, &v, &n), 0);
 	assert_int_equal(n, 4);
-	assert_string_equal(v[0].to, "/tmp/dep"); /* over the private /tmp, before what may be in it */
+	assert_string_equal(
+		v[0].to, "/tmp/dep"); /* over the private /tmp, before what may be in it */
 	assert_true(starts_with(v[0].from, p->stage.root));
 	assert_string_equal(v[1].from, "/real/rust");
 	assert_string_equal(v[1].to, "/opt/rust");
@@ -469,7 +474,8 @@ test_layout_fails_clean(void **state)
 	memset(name, 'n', 300);
 	memcpy(name, "/w/", 3);
 	memcpy(name + 298, "/x", 3);
-	p->f.file[0].path = name; /* a directory's name of 295 bytes: normal, but not for this disk */
+	p->f.file[0].path =
+		name; /* a directory's name of 295 bytes: normal, but not for this disk */
 	assert_int_equal(lay_out(p), -ENAMETOOLONG);
 	assert_false(fs_exists(dir));
 	assert_null(p->stage.dir);
