@@ -161,8 +161,8 @@ take_child(struct sandbox *s, const char *info)
 }
 
 /* Waits for bwrap's {"child-pid": N, ...} and takes hold of that process. It cannot have been
- * reaped before bwrap is, so its number is still its own. Without it (bwrap failed, or a kernel without
- * pidfds) a kill goes to bwrap, and what is inside follows a moment later. */
+ * reaped before bwrap is, so its number is still its own. Without it (bwrap failed, or a kernel
+ * without pidfds) a kill goes to bwrap, and what is inside follows a moment later. */
 static void
 learn_child(struct sandbox *s, int info)
 {
