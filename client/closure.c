@@ -409,6 +409,17 @@ closure_remember_file(struct memo *m, const struct rustc_call *call, const char 
 	return memo_set_artifact(m, path, &externs);
 }
 
+bool
+closure_makes_artifacts(const struct rustc_call *call)
+{
+	if (call->test || !call->out_dir || !call->crate_name || !*call->crate_name)
+		return false;
+	for (size_t i = 0; i < call->crate_types.n; i++)
+		if (!streq(call->crate_types.v[i], "bin"))
+			return true;
+	return false;
+}
+
 int
 closure_remember(struct memo *m, const struct rustc_call *call)
 {
@@ -418,7 +429,7 @@ closure_remember(struct memo *m, const struct rustc_call *call)
 
 	if (!cwd)
 		return -errno;
-	if (!m || call->test || !call->out_dir || !call->crate_name || !*call->crate_name)
+	if (!m || !closure_makes_artifacts(call))
 		return 0;
 	dir = path_normalize(cwd, call->out_dir);
 	if (!dir)

@@ -36,6 +36,8 @@ void closure_done(struct closure *c);
 /* Records that the artifact at path was made by this call. */
 int closure_remember_file(struct memo *m, const struct rustc_call *call, const char *cwd,
 	const char *path);
+/* Whether the call makes what other crates can name: a library of any kind. */
+bool closure_makes_artifacts(const struct rustc_call *call);
 /* The same for every artifact of the call that is in its out-dir now; after a success. Paths of the
  * call are relative to this process's directory. */
 int closure_remember(struct memo *m, const struct rustc_call *call);

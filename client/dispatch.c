@@ -78,6 +78,35 @@ open_farm(struct dispatch *d)
 	return r;
 }
 
+/* Tells dray, and this user's other calls, once the coordinator has answered or cannot be reached. */
+static void
+tell_state(struct dispatch *d)
+{
+	if (d->rep->connected == 0 && farm_welcomed(d->farm)) {
+		d->rep->connected = 1;
+		farm_state_set(d->conf->client.cache_dir, d->conf->client.coordinator, true);
+	}
+	if (farm_wrong(d->farm))
+		farm_state_set(d->conf->client.cache_dir, d->conf->client.coordinator, false);
+}
+
+/* Where nothing is known of the farm, others wait for what this try finds; packing can take a second (a
+ * toolchain that is hashed for the first time), so the answer comes first. */
+static int
+greet(struct dispatch *d)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	if (farm_state_is_up(d->conf->client.cache_dir, d->conf->client.coordinator))
+		return 0;
+	r = farm_greet(d->farm, &d->tether, &why);
+	tell_state(d);
+	if (r < 0)
+		go_home(d, "%s", why ? why : "farm unreachable");
+	return r;
+}
+
 static int
 pack(struct dispatch *d)
 {
@@ -134,18 +163,12 @@ static bool
 get_worker(struct dispatch *d, struct placement *place)
 {
 	_cleanup_(freep) char *why = NULL;
-	bool welcomed = farm_welcomed(d->farm);
 	uint64_t start = clock_mono_us();
 	enum farm_answer a = farm_wait(d->farm, &d->tether,
 		d->conf->client.offload == OFFLOAD_AUTO ? local_slot_free : NULL, d, place, &why);
 
 	d->rep->queue_us += clock_mono_us() - start;
-	if (!welcomed && farm_welcomed(d->farm)) {
-		d->rep->connected = 1;
-		farm_state_set(d->conf->client.cache_dir, d->conf->client.coordinator, true);
-	}
-	if (farm_wrong(d->farm))
-		farm_state_set(d->conf->client.cache_dir, d->conf->client.coordinator, false);
+	tell_state(d);
 	if (a == FARM_HOME)
 		go_home(d, "%s", why ? why : "out of memory");
 	return a == FARM_PLACED;
@@ -285,8 +308,8 @@ dispatch_unit(const struct conf *conf, char **argv, struct report *rep)
 {
 	struct dispatch d = { .conf = conf, .rep = rep, .tether = TETHER_INIT };
 
-	if (prepare(&d, argv) == 0 && open_farm(&d) == 0 && pack(&d) == 0 && request(&d) == 0 &&
-		make_staging(&d) == 0)
+	if (prepare(&d, argv) == 0 && open_farm(&d) == 0 && greet(&d) == 0 && pack(&d) == 0 &&
+		request(&d) == 0 && make_staging(&d) == 0)
 		run(&d);
 	done(&d);
 	return d.tether.signal ? 128 + d.tether.signal : 0;

@@ -57,10 +57,9 @@ farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why
 	}
 	f->connect_ms = conf->client.connect_ms;
 	f->opened_ms = clock_mono_ms();
-	r = socket_connect(zctx, endpoint, f->has_identity ? &f->identity : NULL,
-		f->has_identity ? coordinator.curve_public : NULL, FARM_HEARTBEAT_MS, &f->socket);
-	if (r == 0)
-		r = watch_new(zctx, f->socket, &f->watch);
+	r = socket_connect_watched(zctx, endpoint, f->has_identity ? &f->identity : NULL,
+		f->has_identity ? coordinator.curve_public : NULL, FARM_HEARTBEAT_MS, &f->socket,
+		&f->watch);
 	if (r < 0)
 		return why(ret_why, "cannot connect", strerror(-r));
 	*ret = steal_ptr(f);
@@ -169,7 +168,7 @@ farm_request(struct farm *f, struct farm_job *job)
 	f->waiting = true;
 	f->heard_ms = clock_mono_ms();
 	/* Both wait in the socket until it is connected. */
-	r = farm_hello(f);
+	r = f->greeted ? 0 : farm_hello(f);
 	return r < 0 ? r : send_request(f);
 }
 

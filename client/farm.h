@@ -41,6 +41,10 @@ struct farm_job {
 	uint64_t source_bytes;
 };
 
+/* Says Hello and waits for the answer, for a farm of which nothing is known yet: everybody else waits to
+ * hear whether it is there. 0; -errno with a sentence in *ret_why. */
+int farm_greet(struct farm *f, struct tether *t, char **ret_why);
+
 int farm_request(struct farm *f, struct farm_job *job);
 
 struct placement {

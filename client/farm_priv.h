@@ -20,6 +20,7 @@ struct farm {
 	struct identity identity;
 	bool has_identity;
 	enum farm_state_now state;
+	bool greeted;        /* Hello is sent already */
 	bool welcomed;       /* once */
 	bool rejected;       /* the handshake failed: keys */
 	bool unreachable;

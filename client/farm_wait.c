@@ -172,38 +172,61 @@ take_messages(struct wait *w)
 	}
 }
 
-enum farm_answer
-farm_wait(struct farm *f, struct tether *t, farm_local_free_fn local_free, void *arg,
-	struct placement *ret, char **ret_why)
+/* Turns until there is something to tell: a placement (or, where that is all that is wanted, a Welcome),
+ * or a reason to stay here. */
+static enum farm_answer
+turn(struct wait *w, struct tether *t, bool until_welcome, farm_local_free_fn local_free, void *arg)
 {
-	struct wait w = { .farm = f, .placement = ret, .ret_why = ret_why };
+	struct farm *f = w->farm;
 	zmq_pollitem_t items[FARM_ITEMS + TETHER_ITEMS];
 
-	*ret_why = NULL;
 	for (;;) {
 		size_t n = farm_items(f, items), k = tether_items(t, items + n);
 		enum step s;
 
 		farm_watch_events(f, clock_mono_ms());
-		s = take_messages(&w);
-		if (s == STEP_ON && w.queued && local_free) {
-			w.queued = false;
+		s = take_messages(w);
+		if (s == STEP_ON && w->queued && local_free) {
+			w->queued = false;
 			if (local_free(arg))
-				s = home(&w, "farm busy", NULL);
+				s = home(w, "farm busy", NULL);
 		}
 		if (s == STEP_ON)
-			s = step_time(&w, clock_mono_ms());
-		if (s == STEP_PLACED)
+			s = step_time(w, clock_mono_ms());
+		if (s == STEP_PLACED || (s == STEP_ON && until_welcome && f->welcomed))
 			return FARM_PLACED;
 		if (s == STEP_HOME)
 			return FARM_HOME;
 		if (zmq_poll(items, (int)(n + k), TICK_MS) < 0 && errno != EINTR) {
-			home(&w, "poll", strerror(errno));
+			home(w, "poll", strerror(errno));
 			return FARM_HOME;
 		}
 		if (tether_look(t, items + n, k))
 			return FARM_CUT;
 	}
+}
+
+enum farm_answer
+farm_wait(struct farm *f, struct tether *t, farm_local_free_fn local_free, void *arg,
+	struct placement *ret, char **ret_why)
+{
+	struct wait w = { .farm = f, .placement = ret, .ret_why = ret_why };
+
+	*ret_why = NULL;
+	return turn(&w, t, false, local_free, arg);
+}
+
+int
+farm_greet(struct farm *f, struct tether *t, char **ret_why)
+{
+	struct wait w = { .farm = f, .ret_why = ret_why };
+	int r = farm_hello(f);
+
+	*ret_why = NULL;
+	if (r < 0)
+		return r;
+	f->greeted = true;
+	return turn(&w, t, true, NULL, NULL) == FARM_PLACED ? 0 : -EHOSTUNREACH;
 }
 
 static int

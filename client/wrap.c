@@ -15,6 +15,7 @@
 
 #include "client/child.h"
 #include "client/choose.h"
+#include "client/closure.h"
 #include "client/link.h"
 #include "client/local.h"
 #include "client/wrap.h"
@@ -262,6 +263,20 @@ run_on_farm(struct wrap *w)
 	return r;
 }
 
+/* What was made here is part of later units' closures. dray-dispatch records what the farm made, but
+ * for what is linked here. */
+static void
+remember(const struct wrap *w)
+{
+	_cleanup_(memo_closep) struct memo *memo = NULL;
+	const char *dir = w->conf->client.cache_dir, *farm = w->conf->client.coordinator;
+
+	if (!farm || !*farm || !dir || !*dir || !closure_makes_artifacts(&w->call))
+		return;
+	if (memo_open(dir, &memo) == 0)
+		closure_remember(memo, &w->call);
+}
+
 static int
 run_unit(struct wrap *w)
 {
@@ -275,6 +290,8 @@ run_unit(struct wrap *w)
 		status = run_on_farm(w);
 	if (status < 0 && !child_signal())
 		status = run_here(w);
+	if (status == 0 && (w->linker || streq(w->where, "local")))
+		remember(w);
 	if (w->dispatched)
 		link_clean(&w->call, &w->report);
 	if (child_signal())
