@@ -338,10 +338,12 @@ server_run(struct server *s)
 			return -err;
 		}
 		s->now = clock_mono_ms();
+		/* Signals first: a key that was allowed and made known by SIGHUP is let in, and a client
+		 * that was turned away would not try again (libzmq). */
+		if (items[2].revents || items[3].revents)
+			take_signals(s);
 		if (items[2].revents)
 			zap_step(s->zap);
-		if (items[3].revents)
-			take_signals(s);
 		more = take_messages(s);
 		if (!more)
 			take_departures(s);

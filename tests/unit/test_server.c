@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/identity.h"
+#include "common/log.h"
 #include "coordinator/server.h"
 #include "proto/socket.h"
 #include "proto/ticket.h"
@@ -74,8 +75,10 @@ serve(struct world *w, int fd)
 {
 	struct server *s = NULL;
 	char *error = NULL;
-	int r = server_new(w->conf, &s, &error);
+	int r;
 
+	log_init("coordinator", LOG_LEVEL_NONE);
+	r = server_new(w->conf, &s, &error);
 	if (r < 0) {
 		fprintf(stderr, "%s\n", error);
 		exit(3);
