@@ -14,6 +14,9 @@
 
 #define STAMP_MAX 128
 #define LOOK_AGAIN_MS 5
+/* A prober tells within connect_ms of its start, or dies and lets go of the lock. Who waits for it goes
+ * by that news; this bound, in connect_ms, is for a machine so busy that starting it takes long. */
+#define PATIENCE 4
 
 enum stamp { STAMP_NONE, STAMP_UP, STAMP_DOWN, STAMP_EXPIRED };
 
@@ -96,7 +99,7 @@ farm_state_begin(const char *cache_dir, const char *endpoint, uint64_t retry_s, 
 	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
 	_cleanup_(freep) char *probe_path = stamp_path(cache_dir, endpoint, ".probe");
 	_cleanup_(closep) int probe = -1;
-	uint64_t end = boot_ms() + connect_ms;
+	uint64_t end = boot_ms() + connect_ms * PATIENCE;
 
 	*ret_probe = -1;
 	if (!path || !probe_path)

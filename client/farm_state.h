@@ -4,8 +4,8 @@
  *   up             everybody tries; the first that fails says down
  *   down, fresh    nobody tries for retry_s
  *   down, expired  one call tries (it holds the lock of farm-<hash>.probe); the others stay here
- *   no stamp       one call tries; the others wait for what it finds, at most connect_ms, since a
- *                  first build must not run here for its first half second
+ *   no stamp       one call tries; the others wait for what it finds, since a first build must not
+ *                  run here for its first half second
  *
  * So an unreachable farm costs all calls together one connect_ms per retry_s. */
 #ifndef DRAY_CLIENT_FARM_STATE_H
@@ -18,7 +18,8 @@ enum farm_state {
 	FARM_DOWN, /* left alone for now */
 };
 
-/* May wait up to connect_ms. *ret_probe: a descriptor that this call must keep open until its own try
+/* May wait for another call's try: as long as that takes, connect_ms mostly, four times that at most.
+ * *ret_probe: a descriptor that this call must keep open until its own try
  * has told (farm_state_set, by whoever tries) and then close; -1 when it is not the one that probes. */
 enum farm_state farm_state_begin(const char *cache_dir, const char *endpoint, uint64_t retry_s,
 	uint64_t connect_ms, int *ret_probe);
