@@ -27,13 +27,13 @@ load_keys(struct farm *f, const struct conf *conf, struct identity *coordinator,
 
 	if (!mine || !*mine || !its || !*its)
 		return why(ret_why, "tcp needs identity and coordinator_key", NULL);
-	r = identity_load(mine, &f->identity, NULL);
+	r = identity_load_unchecked(mine, &f->identity, NULL);
 	if (r < 0)
 		return why(ret_why, "this client's identity file", strerror(-r));
 	f->has_identity = true;
 	if (!f->identity.has_secret)
 		return why(ret_why, "this client's identity file has no secrets", NULL);
-	r = identity_load(its, coordinator, NULL);
+	r = identity_load_unchecked(its, coordinator, NULL);
 	return r < 0 ? why(ret_why, "the coordinator's key file", strerror(-r)) : 0;
 }
 
