@@ -35,7 +35,8 @@ setup() {
   done
   unset RUSTC_WRAPPER
   real_clean_env
-  export CARGO_TERM_COLOR=never CARGO_NET_OFFLINE=true
+  # A cargo home of its own: another build's lock on the user's would be waited for, and spoken of.
+  export CARGO_TERM_COLOR=never CARGO_NET_OFFLINE=true CARGO_HOME=$BATS_TEST_TMPDIR/cargo-home
   chmod 700 "$FARM" "$FARM/keys"
   : >"$FARM/empty.conf"
   : >"$FARM/allowed"
