@@ -404,7 +404,7 @@ take_line(struct reading *r, struct span line, unsigned number)
 /* Whether the fields make an identity; *ret_line names a line that is at fault, 0 when one is
  * missing. */
 static bool
-reading_is_whole(struct reading *r, unsigned *ret_line)
+reading_is_whole(struct reading *r, bool check_pairs, unsigned *ret_line)
 {
 	const unsigned *line = r->line;
 
@@ -414,7 +414,7 @@ reading_is_whole(struct reading *r, unsigned *ret_line)
 	if ((line[F_CURVE_SECRET] == 0) != (line[F_SIGN_SECRET] == 0))
 		return false;
 	r->id.has_secret = line[F_CURVE_SECRET] != 0;
-	if (!r->id.has_secret)
+	if (!r->id.has_secret || !check_pairs)
 		return true;
 	if (!pair_matches(EVP_PKEY_X25519, r->curve_public, r->curve_secret)) {
 		*ret_line = line[F_CURVE_SECRET];
@@ -428,7 +428,8 @@ reading_is_whole(struct reading *r, unsigned *ret_line)
 }
 
 static int
-identity_parse(const char *text, size_t n, struct identity *ret, unsigned *ret_line)
+identity_parse(const char *text, size_t n, bool check_pairs, struct identity *ret,
+	unsigned *ret_line)
 {
 	_cleanup_(reading_done) struct reading r = { 0 };
 	struct span rest = { text, n }, line;
@@ -444,7 +445,7 @@ identity_parse(const char *text, size_t n, struct identity *ret, unsigned *ret_l
 			return -EBADMSG;
 		}
 	}
-	if (!reading_is_whole(&r, ret_line))
+	if (!reading_is_whole(&r, check_pairs, ret_line))
 		return -EBADMSG;
 	*ret = r.id;
 	return 0;
@@ -483,8 +484,8 @@ read_identity_file(const char *path, char text[IDENTITY_FILE_MAX], size_t *ret_n
 	return 0;
 }
 
-int
-identity_load(const char *path, struct identity *ret, unsigned *ret_line)
+static int
+load(const char *path, bool check_pairs, struct identity *ret, unsigned *ret_line)
 {
 	_cleanup_(identity_done) struct identity id = { 0 };
 	char text[IDENTITY_FILE_MAX];
@@ -495,7 +496,7 @@ identity_load(const char *path, struct identity *ret, unsigned *ret_line)
 
 	r = read_identity_file(path, text, &n, &mode);
 	if (r == 0)
-		r = identity_parse(text, n, &id, &line);
+		r = identity_parse(text, n, check_pairs, &id, &line);
 	OPENSSL_cleanse(text, sizeof(text));
 	if (ret_line != NULL)
 		*ret_line = line;
@@ -505,6 +506,18 @@ identity_load(const char *path, struct identity *ret, unsigned *ret_line)
 		return -EPERM;
 	*ret = id;
 	return 0;
+}
+
+int
+identity_load(const char *path, struct identity *ret, unsigned *ret_line)
+{
+	return load(path, true, ret, ret_line);
+}
+
+int
+identity_load_unchecked(const char *path, struct identity *ret, unsigned *ret_line)
+{
+	return load(path, false, ret, ret_line);
 }
 
 int

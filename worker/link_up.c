@@ -23,7 +23,6 @@ struct link_up {
 	bool connected, welcomed, draining;
 	bool refused;                   /* our key was: a new connection is due at next_register */
 	uint64_t beat_ms, next_beat, next_register, sequence;
-	uint64_t acked_ms;              /* when it last answered */
 	char refusal[512];
 	struct log_throttle throttle;
 };
@@ -189,7 +188,8 @@ register_now(struct link_up *l, uint64_t now)
 	fill_register(l, &m, offers, list, &running);
 	send_hello(l);
 	send_up(l, WIRE_WORKER_REGISTER, &m.base);
-	l->next_beat = now + l->beat_ms;
+	/* At once: its answer tells whether we are taken. */
+	l->next_beat = now;
 }
 
 static void
@@ -198,7 +198,6 @@ on_event(struct link_up *l, enum watch_event e, uint64_t now)
 	switch (e) {
 	case WATCH_CONNECTED:
 		l->connected = true;
-		l->acked_ms = now;
 		register_now(l, now);
 		break;
 	case WATCH_DISCONNECTED:
@@ -231,22 +230,29 @@ on_refused(struct link_up *l, const Dray__Refused *m)
 }
 
 static void
+on_ack(struct link_up *l, const Dray__HeartbeatAck *m, uint64_t now)
+{
+	if (!m->known) {
+		l->welcomed = false;
+		register_now(l, now);
+		return;
+	}
+	if (!l->welcomed)
+		log_info("registered: coordinator=%s endpoint=%s slots=%u toolchains=%zu",
+			l->c.conf->worker.coordinator, l->c.endpoint, l->c.slots, l->c.offers->n);
+	l->welcomed = true;
+	l->refusal[0] = '\0';
+}
+
+static void
 on_message(struct link_up *l, const struct wire_msg *m, uint64_t now)
 {
 	switch (m->info->type) {
 	case WIRE_WELCOME:
-		if (!l->welcomed)
-			log_info("registered: coordinator=%s endpoint=%s slots=%u toolchains=%zu",
-				l->c.conf->worker.coordinator, l->c.endpoint, l->c.slots,
-				l->c.offers->n);
-		l->welcomed = true;
-		l->refusal[0] = '\0';
-		l->acked_ms = now;
+		/* To Hello; whether it takes us as a worker, the first HeartbeatAck says. */
 		break;
 	case WIRE_HEARTBEAT_ACK:
-		l->acked_ms = now;
-		if (!((const Dray__HeartbeatAck *)m->body)->known)
-			register_now(l, now);
+		on_ack(l, (const Dray__HeartbeatAck *)m->body, now);
 		break;
 	case WIRE_WORKER_CANCEL:
 		l->c.cancel(l->c.arg, ((const Dray__WorkerCancel *)m->body)->job);
@@ -282,11 +288,8 @@ beat(struct link_up *l, uint64_t now, unsigned running, uint64_t store_bytes)
 	double load = 0;
 
 	l->next_beat = now + l->beat_ms;
-	if (!l->welcomed) {
-		if (now >= l->next_register)
-			register_now(l, now);
-		return;
-	}
+	if (!l->welcomed && now >= l->next_register)
+		register_now(l, now);
 	m.sequence = ++l->sequence;
 	m.running = running;
 	m.memory_available = memory_available();
