@@ -29,7 +29,23 @@ AC_DEFUN([DRAY_ARG_SANITIZERS], [
     [AS_HELP_STRING([--enable-sanitizers], [build with AddressSanitizer and UBSan])],
     [], [enable_sanitizers=no])
   AS_IF([test "x$enable_sanitizers" = xyes],
-    [DRAY_CFLAGS="$DRAY_CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"])
+    [DRAY_SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"])
+  AC_SUBST([DRAY_SANITIZE])
+])
+
+# DRAY_CHECK_STATIC
+#
+# dray-exec and dray-ld run inside jobs, where only the toolchain's own libraries are: linked statically
+# where the system has a static libc, they need none, and start in half the time.
+AC_DEFUN([DRAY_CHECK_STATIC], [
+  AC_CACHE_CHECK([whether programs can be linked statically], [dray_cv_static], [
+    dray_save_LDFLAGS=$LDFLAGS
+    LDFLAGS="$LDFLAGS -static"
+    AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <stdio.h>]], [[puts("");]])],
+      [dray_cv_static=yes], [dray_cv_static=no])
+    LDFLAGS=$dray_save_LDFLAGS])
+  AS_IF([test "x$dray_cv_static" = xyes], [DRAY_STATIC=-static], [DRAY_STATIC=])
+  AC_SUBST([DRAY_STATIC])
 ])
 
 # DRAY_ARG_FUZZING: --enable-fuzzing builds the libFuzzer targets under tests/fuzz (needs clang).

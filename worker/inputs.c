@@ -1,11 +1,13 @@
-/* A job's inputs: asks the client for the blobs this worker lacks, and takes them into the store.
+/* A job's inputs: lays out what this worker has, asks the client for the blobs it lacks, takes them into the
+ * store, and lays each out as it comes.
  *
  * Invariant: a blob counts only when the store has verified it against its digest; nothing is kept of
- * one that breaks off. */
+ * one that breaks off. Once laid out it is the job's own: evicting it from the store changes nothing. */
 #include "config.h"
 
 #include <errno.h>
 
+#include "common/clock.h"
 #include "worker/job_priv.h"
 
 struct fetch {
@@ -17,17 +19,31 @@ struct fetch {
 };
 
 static int
+layout_failed(struct job *j, int err)
+{
+	return job_fail(j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out the job: %s",
+		strerror(-err));
+}
+
+static int
 ask(struct fetch *f)
 {
 	const Dray__Unit *u = f->j->unit;
 	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
+	uint64_t begin = clock_mono_us();
 
 	f->need = calloc(MAX2(u->n_blobs, (size_t)1), sizeof(*f->need));
 	if (!f->need)
 		return -ENOMEM;
-	for (size_t i = 0; i < u->n_blobs; i++)
-		if (!store_has(f->j->shared->store, &f->j->blobs[i], NULL))
+	for (size_t i = 0; i < u->n_blobs; i++) {
+		int r = stage_link_blob(&f->j->stage, f->j->shared->store, (uint32_t)i);
+
+		if (r == -ENOENT)
 			f->need[f->n++] = (uint32_t)i;
+		else if (r < 0)
+			return layout_failed(f->j, r);
+	}
+	f->j->staged_us += clock_mono_us() - begin;
 	m.blob = f->need;
 	m.n_blob = f->n;
 	return job_send(f->j, WIRE_BLOB_NEED, &m.base, NULL);
@@ -52,6 +68,9 @@ finish_blob(struct fetch *f, uint32_t blob)
 			"an input is not what its digest says (changed during the build?)");
 	if (r < 0)
 		return store_failed(j, r);
+	r = stage_link_blob(&j->stage, j->shared->store, blob);
+	if (r < 0)
+		return layout_failed(j, r);
 	f->next++;
 	f->got = 0;
 	return 0;

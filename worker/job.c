@@ -205,6 +205,7 @@ accept_job(struct job *j)
 	return job_send(j, WIRE_JOB_ACCEPTED, &m.base, NULL);
 }
 
+/* The tree without its files; inputs.c puts them in as they are had. */
 static int
 lay_out(struct job *j)
 {
@@ -214,9 +215,11 @@ lay_out(struct job *j)
 	uint64_t begin = clock_mono_us();
 	int r = stage_new(&spec, &j->stage);
 
-	for (uint32_t i = 0; r == 0 && i < j->unit->n_blobs; i++)
-		r = stage_link_blob(&j->stage, j->shared->store, i);
 	j->staged_us = clock_mono_us() - begin;
+	if (r == -ENAMETOOLONG || r == -E2BIG)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_BAD_UNIT,
+			"the unit's paths cannot be laid out below this worker's directory: %s",
+			strerror(-r));
 	if (r < 0)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out the job: %s",
 			strerror(-r));
@@ -252,6 +255,13 @@ reap_compiler(struct job *j)
 			"the compiler did not start: %s", j->box.failure);
 	j->compile_us = j->box.end_us - j->box.start_us;
 	j->status = j->box.status;
+	if (j->box.signal == SIGXFSZ)
+		return job_fail(j, -EFBIG, DRAY__VERDICT__VERDICT_LIMIT,
+			"wrote a larger file than this worker allows (job_file_max = %llu bytes)",
+			(unsigned long long)j->shared->conf->worker.job_file_max);
+	if (j->box.signal == SIGXCPU)
+		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
+			"used more processor time than this worker allows");
 	if (j->box.signal == SIGKILL)
 		return job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
 			"the compiler was killed on the worker (out of memory?)");
@@ -328,9 +338,9 @@ run(struct job *j)
 	if (r == 0)
 		r = accept_job(j);
 	if (r == 0)
-		r = inputs_fetch(j);
-	if (r == 0)
 		r = lay_out(j);
+	if (r == 0)
+		r = inputs_fetch(j);
 	if (r < 0) {
 		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
 		reject(j);

@@ -67,7 +67,7 @@ int job_receive(struct job *j, struct wire_msg *ret);
 int job_poll(struct job *j, struct pollfd *fds, size_t n);
 /* Waits until a content message may be sent, and takes its credit. */
 int job_take_credit(struct job *j);
-/* inputs.c: asks for the blobs that are missing, and takes them in */
+/* inputs.c: lays out what is here, asks for the blobs that are missing, and takes them in */
 int inputs_fetch(struct job *j);
 
 /* text.c: relays the compiler's text while it runs, and the outputs it announces */
