@@ -1,7 +1,7 @@
 /* Takes a rustc command line apart: whose it is, @file, and what follows from the options.
  *
- * Invariant: a call is CALL_UNIT only when every word of it was understood (options.c), and one source
- * file is compiled; anything else is left to the real compiler. */
+ * Invariant: a call is CALL_UNIT only when every word of it was understood (options.c), and one
+ * source file is compiled; anything else is left to the real compiler. */
 #include "config.h"
 
 #include <errno.h>
@@ -48,8 +48,11 @@ is_utf8(const char *str)
 	const unsigned char *s = (const unsigned char *)str;
 
 	while (*s) {
-		unsigned n = *s < 0x80 ? 0 : *s >= 0xc2 && *s < 0xe0 ? 1 : (*s & 0xf0) == 0xe0 ? 2 :
-			     *s >= 0xf0 && *s < 0xf5 ? 3 : 9;
+		unsigned n = *s < 0x80		       ? 0
+			     : *s >= 0xc2 && *s < 0xe0 ? 1
+			     : (*s & 0xf0) == 0xe0     ? 2
+			     : *s >= 0xf0 && *s < 0xf5 ? 3
+						       : 9;
 		unsigned char first = *s++;
 
 		if (n == 9)
@@ -216,8 +219,8 @@ call_done(struct rustc_call *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* A linker that is called as a linker, not as a C driver: rustc infers the flavour from its name, and
- * dray-ld stands in for C drivers only. */
+/* A linker that is called as a linker, not as a C driver: rustc infers the flavour from its name,
+ * and dray-ld stands in for C drivers only. */
 static bool
 is_bare_linker(const char *linker)
 {
@@ -236,7 +239,8 @@ target_home_reason(const struct rustc_call *c)
 		return NULL;
 	if (ends_with(c->target, ".json") || strchr(c->target, '/'))
 		return "target described by a file";
-	if (c->calls_linker && !strstr(c->target, "-linux-gnu") && !strstr(c->target, "-linux-musl"))
+	if (c->calls_linker && !strstr(c->target, "-linux-gnu") &&
+		!strstr(c->target, "-linux-musl"))
 		return "a target whose linker dray does not know";
 	return NULL;
 }

@@ -2,8 +2,8 @@
  *
  * Understands separate and joined options, `-Ckey=value` and `-C key=value`, `--opt=value` and
  * `--opt value`, and @file (one argument a line, not nested), for rustc and for clippy-driver
- * (`clippy-driver rustc args…`). The option table in call.c says of each option what dray may do with
- * the unit; an option that is not in it makes the call one that dray does not understand. */
+ * (`clippy-driver rustc args…`). The option table in call.c says of each option what dray may do
+ * with the unit; an option that is not in it makes the call one that dray does not understand. */
 #ifndef DRAY_CLIENT_CALL_H
 #define DRAY_CLIENT_CALL_H
 
@@ -11,42 +11,43 @@
 #include "common/strv.h"
 
 enum call_kind {
-	CALL_PROBE,       /* prints something, or compiles nothing: -vV, --print, stdin as source */
-	CALL_UNIT,        /* compiles one crate in a way dray understands */
-	CALL_UNKNOWN,     /* compiles, but not in a way dray understands (call.why says what) */
+	CALL_PROBE,   /* prints something, or compiles nothing: -vV, --print, stdin as source */
+	CALL_UNIT,    /* compiles one crate in a way dray understands */
+	CALL_UNKNOWN, /* compiles, but not in a way dray understands (call.why says what) */
 };
 
 struct call_extern {
-	char *name;       /* may carry "priv:", "noprelude:" options as given */
-	char *path;       /* NULL when none was given (--extern proc_macro) */
+	char *name; /* may carry "priv:", "noprelude:" options as given */
+	char *path; /* NULL when none was given (--extern proc_macro) */
 };
 
-struct call_lib {         /* -L */
-	char *kind;       /* dependency, crate, native, framework, all */
+struct call_lib {   /* -L */
+	char *kind; /* dependency, crate, native, framework, all */
 	char *path;
 };
 
 struct rustc_call {
 	enum call_kind kind;
-	char *why;             /* for CALL_PROBE and CALL_UNKNOWN: a reason for the job log */
-	const char *home;      /* an option's reason to compile here, for call_home_reason; NULL: none */
+	char *why;	  /* for CALL_PROBE and CALL_UNKNOWN: a reason for the job log */
+	const char *home; /* an option's reason to compile here, for call_home_reason; NULL: none */
 
-	char **argv;           /* the compiler's own argv, as given: argv[0] is what to exec. Not owned */
-	struct strv args;      /* the arguments after the driver (and after clippy's rustc), @file expanded */
-	char *driver;          /* argv[0] */
-	bool clippy;           /* driver is clippy-driver, and argv[1] the rustc path: inner_rustc */
+	char **argv; /* the compiler's own argv, as given: argv[0] is what to exec. Not owned */
+	struct strv args; /* the arguments after the driver (and after clippy's rustc), @file
+			     expanded */
+	char *driver;	  /* argv[0] */
+	bool clippy;	  /* driver is clippy-driver, and argv[1] the rustc path: inner_rustc */
 	char *inner_rustc;
 
-	char *crate_name;      /* "" when not given */
-	char *source;          /* as given */
-	char *out_dir;         /* as given */
-	char *target;          /* NULL: the host. A path to a target JSON ends in .json */
-	char *sysroot;         /* --sysroot, NULL mostly */
+	char *crate_name; /* "" when not given */
+	char *source;	  /* as given */
+	char *out_dir;	  /* as given */
+	char *target;	  /* NULL: the host. A path to a target JSON ends in .json */
+	char *sysroot;	  /* --sysroot, NULL mostly */
 	char *extra_filename;
-	char *linker;          /* -C linker=, NULL: the target's default */
-	char *incremental;     /* -C incremental= */
+	char *linker;		 /* -C linker=, NULL: the target's default */
+	char *incremental;	 /* -C incremental= */
 	struct strv crate_types; /* split at commas; empty when none was given */
-	struct strv emit;      /* split at commas */
+	struct strv emit;	 /* split at commas */
 	struct call_extern *externs;
 	size_t n_externs;
 	struct call_lib *libs;
@@ -54,13 +55,15 @@ struct rustc_call {
 	struct strv native;    /* values of -l */
 	struct strv link_args; /* values of -C link-arg, words of -C link-args */
 	bool test;
-	bool emits_link;       /* "link" is in emit (or emit was not given) */
+	bool emits_link; /* "link" is in emit (or emit was not given) */
 	bool emits_metadata;
-	bool calls_linker;     /* a linker will run: emits_link, and bin, test, dylib, cdylib or proc-macro */
-	bool reads_rlibs;      /* needs whole rlibs of the closure: calls_linker, staticlib, or LTO */
-	bool json;             /* --error-format=json and --json=…artifacts…: outputs are announced */
-	bool project_linker;   /* the project chose how to link: -C linker, linker-flavor, linker-features,
-				* link-self-contained, or -fuse-ld / -B / --ld-path in its link args */
+	bool calls_linker; /* a linker will run: emits_link, and bin, test, dylib, cdylib or
+			      proc-macro */
+	bool reads_rlibs;  /* needs whole rlibs of the closure: calls_linker, staticlib, or LTO */
+	bool json; /* --error-format=json and --json=…artifacts…: outputs are announced */
+	bool project_linker; /* the project chose how to link: -C linker, linker-flavor,
+			      * linker-features, link-self-contained, or -fuse-ld / -B / --ld-path
+			      * in its link args */
 };
 
 /* argv: the wrapper's arguments after its own name, NULL-terminated; kept, not copied. Always
@@ -68,9 +71,10 @@ struct rustc_call {
 int call_parse(char **argv, struct rustc_call *ret);
 void call_done(struct rustc_call *c);
 
-/* Why a CALL_UNIT must be compiled here whatever the configuration says, as words for the job log, or
- * NULL when the farm may have it: incremental, target-cpu=native, profiles, save-temps, LTO plugins
- * that name files, an explicit output path, a target or linker that dray does not know, … */
+/* Why a CALL_UNIT must be compiled here whatever the configuration says, as words for the job log,
+ * or NULL when the farm may have it: incremental, target-cpu=native, profiles, save-temps, LTO
+ * plugins that name files, an explicit output path, a target or linker that dray does not know, …
+ */
 const char *call_home_reason(const struct rustc_call *c);
 
 /* "lib", "bin", "test", "build-script", "proc-macro", "cdylib", "dylib", "staticlib", "check". */

@@ -6,9 +6,9 @@
 
 struct call_parse {
 	struct rustc_call *c;
-	uint64_t seen;       /* bit n: row n of the option table was met */
-	bool probe;          /* an option that makes rustc print and stop */
-	bool codegen_print;  /* a --print that compiles as well */
+	uint64_t seen;	    /* bit n: row n of the option table was met */
+	bool probe;	    /* an option that makes rustc print and stop */
+	bool codegen_print; /* a --print that compiles as well */
 	bool error_json, artifacts, lto;
 	struct strv free_args;
 };

@@ -19,8 +19,8 @@ int child_wait(pid_t pid);
 /* Both. */
 int child_run(const struct spawn *s);
 
-/* Ends this process as the child ended: by the same signal when status is 128 + one. No core file of
- * dray's own is written. */
+/* Ends this process as the child ended: by the same signal when status is 128 + one. No core file
+ * of dray's own is written. */
 void child_exit(int status) __attribute__((noreturn));
 
 /* Writes all to a descriptor that may be non-blocking (cargo's pipe, a terminal), whatever signals

@@ -1,5 +1,5 @@
-/* Decides where a unit is compiled. The order of the questions is the order of their cost; each answer
- * "here" has its reason for the job log. */
+/* Decides where a unit is compiled. The order of the questions is the order of their cost; each
+ * answer "here" has its reason for the job log. */
 #include "config.h"
 
 #include <dirent.h>
@@ -27,8 +27,7 @@ walk_full(const struct walk *w)
 	return w->bytes > w->limit || w->entries > WALK_ENTRIES;
 }
 
-static void
-walk_entry(struct walk *w, int dir_fd, const char *name, unsigned depth);
+static void walk_entry(struct walk *w, int dir_fd, const char *name, unsigned depth);
 
 static void
 walk_dir(struct walk *w, int parent, const char *name, unsigned depth)
@@ -83,7 +82,8 @@ choose_source_bytes(const struct rustc_call *call, uint64_t limit)
 	return w.entries > WALK_ENTRIES ? MAX2(w.bytes, limit + 1) : w.bytes;
 }
 
-/* rustc reports what a linker said only where this lint asks for it; a link made by dray drops it. */
+/* rustc reports what a linker said only where this lint asks for it; a link made by dray drops it.
+ */
 static bool
 wants_linker_messages(const struct rustc_call *call)
 {
@@ -138,8 +138,8 @@ choose(const struct conf *conf, const struct rustc_call *call, struct slots *slo
 		}
 		ret->slot = -1;
 	}
-	if (farm_state_begin(conf->client.cache_dir, conf->client.coordinator,
-		    conf->client.retry_s, conf->client.connect_ms, &ret->probe) == FARM_DOWN) {
+	if (farm_state_begin(conf->client.cache_dir, conf->client.coordinator, conf->client.retry_s,
+		    conf->client.connect_ms, &ret->probe) == FARM_DOWN) {
 		ret->why = "farm unreachable";
 		return;
 	}

@@ -10,21 +10,24 @@ enum place { PLACE_LOCAL, PLACE_FARM };
 
 struct choice {
 	enum place place;
-	const char *why;   /* for the job log */
-	int slot;          /* a local slot taken on the way, or -1 */
-	int probe;         /* to be kept open while the farm is tried (farm_state.h), or -1 */
+	const char *why; /* for the job log */
+	int slot;	 /* a local slot taken on the way, or -1 */
+	int probe;	 /* to be kept open while the farm is tried (farm_state.h), or -1 */
 };
 
-#define CHOICE_INIT { PLACE_LOCAL, NULL, -1, -1 }
+#define CHOICE_INIT                       \
+	{                                 \
+		PLACE_LOCAL, NULL, -1, -1 \
+	}
 
 /* slots may be NULL. Always decides. */
 void choose(const struct conf *conf, const struct rustc_call *call, struct slots *slots,
 	struct choice *ret);
 void choice_done(struct choice *c);
 
-/* Bytes of the Rust sources that the unit seems to have: all *.rs files below its source's directory
- * (of a build script: its own file). Stops counting above limit, or after a bounded number of
- * entries, and then returns more than limit. */
+/* Bytes of the Rust sources that the unit seems to have: all *.rs files below its source's
+ * directory (of a build script: its own file). Stops counting above limit, or after a bounded
+ * number of entries, and then returns more than limit. */
 uint64_t choose_source_bytes(const struct rustc_call *call, uint64_t limit);
 
 #endif

@@ -1,5 +1,5 @@
-/* Finds and runs the user's commands, and what they share. A command speaks on stdout; what is wrong
- * goes to stderr. */
+/* Finds and runs the user's commands, and what they share. A command speaks on stdout; what is
+ * wrong goes to stderr. */
 #include "config.h"
 
 #include <errno.h>
@@ -14,7 +14,8 @@
 
 #define STATUS_JSON_MAX (4u << 20)
 
-static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_env, &cmd_keygen, &cmd_doctor };
+static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_env, &cmd_keygen,
+	&cmd_doctor };
 
 static const struct cmd *
 find(const char *name)
@@ -56,11 +57,10 @@ print_overview(FILE *out)
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
 	fprintf(out, "  %-8s %s\n\n", "help", "explain dray, or one command: dray help COMMAND");
-	fprintf(out,
-		"options:\n"
-		"  -h, --help     print this\n"
-		"  -V, --version  print the version\n\n"
-		"dray.conf(5) and DRAY_* variables configure it; see dray(1).\n");
+	fprintf(out, "options:\n"
+		     "  -h, --help     print this\n"
+		     "  -V, --version  print the version\n\n"
+		     "dray.conf(5) and DRAY_* variables configure it; see dray(1).\n");
 }
 
 int

@@ -7,10 +7,10 @@
 
 struct cmd {
 	const char *name;
-	const char *usage;                    /* after "dray" */
-	const char *summary;                  /* one line */
-	const char *help;                     /* its options, a line each; may be "" */
-	int (*run)(int argc, char **argv);    /* argv[0]: the command; returns the exit status */
+	const char *usage;		   /* after "dray" */
+	const char *summary;		   /* one line */
+	const char *help;		   /* its options, a line each; may be "" */
+	int (*run)(int argc, char **argv); /* argv[0]: the command; returns the exit status */
 };
 
 extern const struct cmd cmd_doctor, cmd_env, cmd_keygen, cmd_run, cmd_up;
@@ -37,8 +37,8 @@ int cmd_load_conf(const struct cmd *c, struct conf **ret);
 char *cmd_self(void);
 /* word in single quotes, for a shell. */
 int cmd_add_quoted(struct buf *b, const char *word);
-/* What `dray-dispatch --status --json --compiler COMPILER` says. compiler may be NULL. *ret_json is the
- * text. 0, or -errno when it could not be asked at all (an unreachable farm is an answer). */
+/* What `dray-dispatch --status --json --compiler COMPILER` says. compiler may be NULL. *ret_json is
+ * the text. 0, or -errno when it could not be asked at all (an unreachable farm is an answer). */
 int cmd_farm_status(const char *compiler, struct buf *ret_json);
 /* Becomes the program argv[0], or says why not and returns 127 (not found) or 126. */
 int cmd_exec(const struct cmd *c, char **argv);

@@ -1,7 +1,8 @@
-/* dray doctor: whether everything that a build wants is there; each line is good, or says what to do.
+/* dray doctor: whether everything that a build wants is there; each line is good, or says what to
+ * do.
  *
- * Invariant: nothing is changed but what a build would change too (the memo, the linker's note), and
- * a check that cannot be made is "bad" with its reason, never left out. */
+ * Invariant: nothing is changed but what a build would change too (the memo, the linker's note),
+ * and a check that cannot be made is "bad" with its reason, never left out. */
 #include "config.h"
 
 #include <errno.h>
@@ -35,11 +36,11 @@ struct doctor {
 	struct conf *conf;
 	struct memo *memo;
 	const char *compiler;
-	json_t *status;   /* what the farm said; NULL: it could not be asked */
+	json_t *status; /* what the farm said; NULL: it could not be asked */
 };
 
 static void _printf_(4, 5)
-say(struct doctor *d, enum finding f, const char *check, const char *fmt, ...)
+	say(struct doctor *d, enum finding f, const char *check, const char *fmt, ...)
 {
 	_cleanup_(freep) char *text = NULL;
 	va_list ap;
@@ -54,8 +55,9 @@ say(struct doctor *d, enum finding f, const char *check, const char *fmt, ...)
 	if (!d->json)
 		printf("%-4s  %-12s %s\n", finding_names[f], check, text ? text : "");
 	else
-		json_array_append_new(d->list, json_pack("{s:s, s:s, s:s}", "check", check,
-			"finding", finding_names[f], "text", text ? text : ""));
+		json_array_append_new(
+			d->list, json_pack("{s:s, s:s, s:s}", "check", check, "finding",
+					 finding_names[f], "text", text ? text : ""));
 }
 
 static bool
@@ -81,7 +83,8 @@ check_conf(struct doctor *d)
 		return false;
 	}
 	if (!is_set(d->conf->client.coordinator))
-		say(d, NOTE, "config", "no coordinator is set, so all is compiled here: set "
+		say(d, NOTE, "config",
+			"no coordinator is set, so all is compiled here: set "
 			"[client] coordinator or DRAY_COORDINATOR, or try `dray up`");
 	else if (d->conf->client.offload == OFFLOAD_NEVER)
 		say(d, NOTE, "config", "offload is never: all is compiled here");
@@ -115,9 +118,10 @@ check_job_log(struct doctor *d)
 	_cleanup_(closep) int fd = -1;
 	struct stat st;
 
-	path = is_set(d->conf->client.job_log) ? strdup(d->conf->client.job_log) :
-	       is_set(d->conf->client.cache_dir) ?
-			path_join(d->conf->client.cache_dir, "jobs.jsonl") : NULL;
+	path = is_set(d->conf->client.job_log) ? strdup(d->conf->client.job_log)
+	       : is_set(d->conf->client.cache_dir)
+		       ? path_join(d->conf->client.cache_dir, "jobs.jsonl")
+		       : NULL;
 	if (!path) {
 		say(d, BAD, "job log", "there is no place for it: set job_log");
 		return;
@@ -146,19 +150,22 @@ check_identity(struct doctor *d)
 	if (!farm_is_wanted(d->conf) || starts_with(d->conf->client.coordinator, "ipc:"))
 		return;
 	if (!is_set(path)) {
-		say(d, BAD, "identity", "none is set: `dray keygen FILE`, set [client] identity, and "
+		say(d, BAD, "identity",
+			"none is set: `dray keygen FILE`, set [client] identity, and "
 			"give FILE.pub to who runs the coordinator");
 	} else if ((r = identity_load(path, &id, &line)) == -EPERM) {
 		say(d, BAD, "identity", "%s can be read by others: chmod 600 %s", path, path);
 	} else if (r < 0 || !id.has_secret) {
 		say(d, BAD, "identity", "%s: %s; `dray keygen` makes one", path,
-			r == -EBADMSG ? "is no identity file" :
-			r < 0 ? strerror(-r) : "has no secret key");
+			r == -EBADMSG ? "is no identity file"
+			: r < 0	      ? strerror(-r)
+				      : "has no secret key");
 	} else {
 		say(d, GOOD, "identity", "%s (%s)", path, id.name);
 	}
 	if (!is_set(key)) {
-		say(d, BAD, "farm's key", "none is set: set [client] coordinator_key to the "
+		say(d, BAD, "farm's key",
+			"none is set: set [client] coordinator_key to the "
 			"coordinator's .pub file");
 		return;
 	}
@@ -201,7 +208,8 @@ check_linker(struct doctor *d)
 	bool mold, lld;
 
 	if (!cc) {
-		say(d, BAD, "linker", "there is no C compiler to link with (cc): install gcc or clang");
+		say(d, BAD, "linker",
+			"there is no C compiler to link with (cc): install gcc or clang");
 		return;
 	}
 	if (choice == LINKER_RUSTC) {
@@ -213,8 +221,10 @@ check_linker(struct doctor *d)
 	if (mold || lld)
 		say(d, GOOD, "linker", "%s, through %s", mold ? "mold" : "lld", cc);
 	else if (choice == LINKER_AUTO)
-		say(d, NOTE, "linker", "what rustc uses, through %s; mold would be faster (gcc takes it "
-			"from version 12.1 on)", cc);
+		say(d, NOTE, "linker",
+			"what rustc uses, through %s; mold would be faster (gcc takes it "
+			"from version 12.1 on)",
+			cc);
 	else
 		say(d, BAD, "linker", "%s cannot use %s: install it, or set linker = auto", cc,
 			choice == LINKER_MOLD ? "mold" : "lld");
@@ -231,11 +241,15 @@ check_sandbox(struct doctor *d)
 	int status = 0, r = spawn_capture(argv, NULL, 4096, &out, &status);
 
 	if (r < 0)
-		say(d, NOTE, "sandbox", "%s: %s; only a worker on this machine (`dray up`) needs it: "
-			"install bubblewrap", bwrap, strerror(-r));
+		say(d, NOTE, "sandbox",
+			"%s: %s; only a worker on this machine (`dray up`) needs it: "
+			"install bubblewrap",
+			bwrap, strerror(-r));
 	else if (status != 0)
-		say(d, NOTE, "sandbox", "%s does not work here (user namespaces are off?); only a "
-			"worker on this machine (`dray up`) needs it", bwrap);
+		say(d, NOTE, "sandbox",
+			"%s does not work here (user namespaces are off?); only a "
+			"worker on this machine (`dray up`) needs it",
+			bwrap);
 	else
 		say(d, GOOD, "sandbox", "%s works", bwrap);
 }
@@ -273,7 +287,8 @@ check_farm(struct doctor *d)
 	if (matching > 0)
 		say(d, GOOD, "workers", "%ld with this toolchain, %ld slots", matching, slots);
 	else
-		say(d, BAD, "workers", "none has this toolchain, so all is compiled here: install the "
+		say(d, BAD, "workers",
+			"none has this toolchain, so all is compiled here: install the "
 			"same release on them (`dray-worker --list-toolchains` there)");
 }
 
@@ -288,8 +303,10 @@ check_programs(struct doctor *d)
 		say(d, BAD, "programs", "dray-dispatch is not beside %s: install dray whole",
 			self ? self : "dray");
 	if (!is_set(wrapper))
-		say(d, NOTE, "wrapper", "RUSTC_WRAPPER is not set here: export RUSTC_WRAPPER=%s, or set "
-			"build.rustc-wrapper in cargo's config, or use `dray run`", self ? self : "dray");
+		say(d, NOTE, "wrapper",
+			"RUSTC_WRAPPER is not set here: export RUSTC_WRAPPER=%s, or set "
+			"build.rustc-wrapper in cargo's config, or use `dray run`",
+			self ? self : "dray");
 	else if (!streq(path_basename(wrapper), "dray"))
 		say(d, NOTE, "wrapper", "RUSTC_WRAPPER is %s, not dray", wrapper);
 	else

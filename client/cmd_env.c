@@ -83,8 +83,8 @@ run(int argc, char **argv)
 			{ "DRAY_CONFIG", getenv("DRAY_CONFIG") },
 		};
 
-		return json ? print_json(pairs, ARRAY_LEN(pairs)) :
-			      print_shell(pairs, ARRAY_LEN(pairs));
+		return json ? print_json(pairs, ARRAY_LEN(pairs))
+			    : print_shell(pairs, ARRAY_LEN(pairs));
 	}
 }
 

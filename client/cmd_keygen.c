@@ -35,8 +35,8 @@ keygen(const char *name, const char *path)
 	memset(&id, 0, sizeof(id));
 	r = identity_generate(name, &id);
 	if (r == -EINVAL) {
-		cmd_error(&cmd_keygen, "a name is 1 to 64 letters, digits, '.', '_' or '-', not \"%s\"",
-			name);
+		cmd_error(&cmd_keygen,
+			"a name is 1 to 64 letters, digits, '.', '_' or '-', not \"%s\"", name);
 		return CMD_USAGE;
 	}
 	if (r == 0)

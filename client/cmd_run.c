@@ -1,7 +1,7 @@
 /* dray run: a build with as many jobs as the farm can take.
  *
- * cargo starts as many compilers as CARGO_BUILD_JOBS says, this machine's cores when nothing says more;
- * a farm wants more than that, and the local slots keep this machine safe from it. */
+ * cargo starts as many compilers as CARGO_BUILD_JOBS says, this machine's cores when nothing says
+ * more; a farm wants more than that, and the local slots keep this machine safe from it. */
 #include "config.h"
 
 #include <errno.h>
@@ -14,7 +14,8 @@
 
 #define JOBS_MAX 512
 
-/* Slots of the farm that can compile for this toolchain; -1 and a text when it cannot be reached. */
+/* Slots of the farm that can compile for this toolchain; -1 and a text when it cannot be reached.
+ */
 static long
 farm_slots(char *why, size_t n)
 {

@@ -74,8 +74,9 @@ summarise(const char *path, off_t from, uint64_t start_ms)
 	fclose(f);
 	if (t.farm + t.local + t.passthrough == 0)
 		return;
-	fprintf(stderr, "dray up: %u units on the farm (%.1f s), %u here (%.1f s), %u passed through; "
-			"%.1f s in all\n",
+	fprintf(stderr,
+		"dray up: %u units on the farm (%.1f s), %u here (%.1f s), %u passed through; "
+		"%.1f s in all\n",
 		t.farm, t.farm_s, t.local, t.local_s, t.passthrough,
 		(double)(clock_mono_ms() - start_ms) / 1000);
 }

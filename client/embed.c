@@ -36,7 +36,7 @@
 
 struct daemon {
 	char name[32];
-	pid_t pid;        /* 0: not running */
+	pid_t pid; /* 0: not running */
 	int ready;
 	char line[LINE_MAX_BYTES];
 	size_t n_line;
@@ -390,8 +390,11 @@ start_all(struct embed *e, const struct embed_options *o)
 	e->ipc = o->ipc;
 	r = make_dir(e, o);
 	if (r < 0) {
-		buf_addf(&e->error, "%s: %s", o->dir ? o->dir : o->cache_dir ? o->cache_dir :
-			"no cache directory", r == -EBUSY ? "another farm is there" : strerror(-r));
+		buf_addf(&e->error, "%s: %s",
+			o->dir	       ? o->dir
+			: o->cache_dir ? o->cache_dir
+				       : "no cache directory",
+			r == -EBUSY ? "another farm is there" : strerror(-r));
 		return r;
 	}
 	r = make_keys(e);

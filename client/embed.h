@@ -1,5 +1,5 @@
-/* A farm on this machine for as long as its owner lives: a coordinator and workers with fresh keys in
- * a private directory, on loopback ports or Unix sockets of the kernel's choice. */
+/* A farm on this machine for as long as its owner lives: a coordinator and workers with fresh keys
+ * in a private directory, on loopback ports or Unix sockets of the kernel's choice. */
 #ifndef DRAY_CLIENT_EMBED_H
 #define DRAY_CLIENT_EMBED_H
 
@@ -7,16 +7,16 @@
 
 struct embed_options {
 	unsigned workers;
-	unsigned slots;         /* of each worker; 0: the cores shared out among them */
-	const char *dir;        /* kept at the end; NULL: a fresh one below cache_dir, removed */
+	unsigned slots;	 /* of each worker; 0: the cores shared out among them */
+	const char *dir; /* kept at the end; NULL: a fresh one below cache_dir, removed */
 	const char *cache_dir;
 	bool ipc;
 };
 
 struct embed;
 
-/* Starts all and waits until they serve. On failure nothing stays, and *ret_error says what happened,
- * with the end of that daemon's log. -ECANCELED: a signal came (child.h). */
+/* Starts all and waits until they serve. On failure nothing stays, and *ret_error says what
+ * happened, with the end of that daemon's log. -ECANCELED: a signal came (child.h). */
 int embed_start(const struct embed_options *o, struct embed **ret, char **ret_error);
 /* Asks all to end, workers first, waits a bounded time, then forces them. */
 void embed_stop(struct embed *e); /* NULL is fine */

@@ -1,5 +1,5 @@
-/* The farm's stamp file. Invariant: a stamp is written whole, by rename; one that cannot be read, or
- * that comes from the future (another boot), counts as none. */
+/* The farm's stamp file. Invariant: a stamp is written whole, by rename; one that cannot be read,
+ * or that comes from the future (another boot), counts as none. */
 #include "config.h"
 
 #include <errno.h>
@@ -14,8 +14,9 @@
 
 #define STAMP_MAX 128
 #define LOOK_AGAIN_MS 5
-/* A prober tells within connect_ms of its start, or dies and lets go of the lock. Who waits for it goes
- * by that news; this bound, in connect_ms, is for a machine so busy that starting it takes long. */
+/* A prober tells within connect_ms of its start, or dies and lets go of the lock. Who waits for it
+ * goes by that news; this bound, in connect_ms, is for a machine so busy that starting it takes
+ * long. */
 #define PATIENCE 4
 
 enum stamp { STAMP_NONE, STAMP_UP, STAMP_DOWN, STAMP_EXPIRED };

@@ -1,8 +1,8 @@
 /* Makes a captured link.
  *
- * Invariants: a linker runs only under a local slot; one that fails leaves no output behind, so that
- * the real rustc, which runs next and says what there is to say, starts from nothing; only files below
- * the unit's out-dir are ever removed. */
+ * Invariants: a linker runs only under a local slot; one that fails leaves no output behind, so
+ * that the real rustc, which runs next and says what there is to say, starts from nothing; only
+ * files below the unit's out-dir are ever removed. */
 #include "config.h"
 
 #include <errno.h>
@@ -123,8 +123,8 @@ absolute_out_dir(const struct rustc_call *call)
 }
 
 static int
-read_link(const struct rustc_call *call, const struct report *said, unsigned i,
-	struct link_call *ret)
+read_link(
+	const struct rustc_call *call, const struct report *said, unsigned i, struct link_call *ret)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(freep) char *out_dir = absolute_out_dir(call);
@@ -198,8 +198,11 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 	env = local_environ(set);
 	if (!program || !env)
 		return program ? -ENOMEM : -ENOENT;
-	r = child_run(&(struct spawn){ .path = program, .argv = link->argv.v, .envp = env,
-		.fds = fds, .n_fds = slot < 0 ? 3 : 4 });
+	r = child_run(&(struct spawn){ .path = program,
+		.argv = link->argv.v,
+		.envp = env,
+		.fds = fds,
+		.n_fds = slot < 0 ? 3 : 4 });
 	if (r != 0)
 		remove_output(link);
 	if (child_signal())

@@ -23,17 +23,18 @@ struct link_run {
 	const struct conf *conf;
 	const struct rustc_call *call;
 	const struct report *said;
-	struct slots *slots;     /* NULL: they cannot be had */
-	const char *linker;      /* out: what linked it, for the job log */
-	uint64_t slot_wait_us;   /* out */
-	uint64_t link_us;        /* out */
+	struct slots *slots;   /* NULL: they cannot be had */
+	const char *linker;    /* out: what linked it, for the job log */
+	uint64_t slot_wait_us; /* out */
+	uint64_t link_us;      /* out */
 };
 
 /* Links, and prints staging/tail. 0; or -errno, -ECANCELED for a signal, -ENOEXEC when the linker
  * said no: then its output file is gone and nothing was printed. */
 int link_run(struct link_run *l);
 
-/* Removes the staging directory and the temporaries that the staged links name. For every outcome. */
+/* Removes the staging directory and the temporaries that the staged links name. For every outcome.
+ */
 void link_clean(const struct rustc_call *call, const struct report *said);
 
 #endif

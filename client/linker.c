@@ -1,7 +1,7 @@
 /* Chooses between mold, lld and what rustc would have used.
  *
- * Invariant: a flag is added only when this very C driver, with the linker that is installed now, was
- * seen to accept it; a remembered answer holds for the same two files only. */
+ * Invariant: a flag is added only when this very C driver, with the linker that is installed now,
+ * was seen to accept it; a remembered answer holds for the same two files only. */
 #include "config.h"
 
 #include <errno.h>
@@ -51,7 +51,8 @@ ask(const char *cc, const char *name, const char *path)
 	if (!env)
 		return false;
 	if (spawn_capture((char *[]){ cc_copy, flag, version, NULL }, env, VERSION_MAX, &out,
-		    &status) < 0 || status != 0 || out.n == 0)
+		    &status) < 0 ||
+		status != 0 || out.n == 0)
 		return false;
 	return strstr((const char *)out.p, streq(name, "mold") ? "mold" : "LLD") != NULL;
 }

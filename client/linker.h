@@ -5,14 +5,14 @@
 #include "common/conf.h"
 
 struct linker_pick {
-	const char *name;  /* for the job log: mold, lld, rustc, project */
-	const char *flag;  /* to be appended to the C driver's arguments, or NULL */
+	const char *name; /* for the job log: mold, lld, rustc, project */
+	const char *flag; /* to be appended to the C driver's arguments, or NULL */
 };
 
 /* argv: the linker call as rustc made it (argv[0]: the C driver); path: the PATH it runs with.
  * project: the project chose how to link, so nothing is added. A linker that was asked for but that
- * the C driver cannot use is not forced on it: then rustc's own choice stands. What the C driver can
- * use is remembered in cache_dir, keyed by the files' stat. */
+ * the C driver cannot use is not forced on it: then rustc's own choice stands. What the C driver
+ * can use is remembered in cache_dir, keyed by the files' stat. */
 void linker_pick(const struct conf *conf, bool project, char *const *argv, const char *path,
 	struct linker_pick *ret);
 

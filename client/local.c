@@ -1,7 +1,8 @@
 /* Runs the real compiler on this machine.
  *
- * Invariants: no compiler runs here without holding a local slot, unless slots cannot be had at all;
- * an rmeta that cargo was told of keeps its inode and times when the compiler makes it again. */
+ * Invariants: no compiler runs here without holding a local slot, unless slots cannot be had at
+ * all; an rmeta that cargo was told of keeps its inode and times when the compiler makes it again.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -83,7 +84,7 @@ struct run {
 	struct spawn_fd fds[4];
 	size_t n_fds;
 	int own_slot;
-	char *kept;             /* the promised rmeta's second name */
+	char *kept; /* the promised rmeta's second name */
 	struct promise *promise;
 };
 
@@ -178,8 +179,8 @@ remove_outputs(const char *rmeta)
 		size_t skip = streq(suffixes[i], ".d") ? 3 : 0;
 		char *path;
 
-		if (asprintf(&path, "%s/%.*s%s", dir, (int)(n - skip), base + skip,
-			    suffixes[i]) < 0)
+		if (asprintf(&path, "%s/%.*s%s", dir, (int)(n - skip), base + skip, suffixes[i]) <
+			0)
 			return;
 		unlink(path);
 		free(path);
@@ -192,7 +193,8 @@ check_rmeta(struct run *r, int status)
 	const struct report *said = r->l->said;
 	struct digest d;
 	static const char text[] =
-		"error: dray: the compiler here made other metadata of this crate than the worker, and "
+		"error: dray: the compiler here made other metadata of this crate than the worker, "
+		"and "
 		"other crates may have used that already; it was removed, build again\n";
 
 	if (!said || !*said->rmeta || status < 0)
@@ -205,7 +207,7 @@ check_rmeta(struct run *r, int status)
 		if ((same || status != 0) && rename(r->kept, said->rmeta) == 0)
 			return status;
 	} else if (status != 0 || (digest_file(said->rmeta, &d, NULL) == 0 &&
-				       digest_eq(&d, &said->rmeta_digest))) {
+					  digest_eq(&d, &said->rmeta_digest))) {
 		return status;
 	}
 	if (status != 0)
@@ -291,8 +293,11 @@ local_run(struct local_run *l)
 		k = keep_rmeta(&r);
 	if (k < 0)
 		return k;
-	s = (struct spawn){ .path = l->call->argv[0], .argv = l->call->argv, .envp = r.env,
-		.fds = r.fds, .n_fds = r.n_fds };
+	s = (struct spawn){ .path = l->call->argv[0],
+		.argv = l->call->argv,
+		.envp = r.env,
+		.fds = r.fds,
+		.n_fds = r.n_fds };
 	l->compile_start_us = clock_mono_us();
 	if (l->said && l->said->text_bytes)
 		k = run_with_promise(&r, &s);

@@ -9,17 +9,17 @@
 
 struct local_run {
 	const struct rustc_call *call;
-	const struct report *said;   /* what was said and promised before; NULL: nothing */
-	struct slots *slots;         /* NULL: they cannot be had; the run goes on without */
-	int slot;                    /* one taken already, or -1; left to the caller */
-	uint64_t slot_wait_us;       /* out */
-	uint64_t compile_start_us;   /* out */
-	const char *trouble;         /* out: a promise that could not be kept, or NULL */
+	const struct report *said; /* what was said and promised before; NULL: nothing */
+	struct slots *slots;	   /* NULL: they cannot be had; the run goes on without */
+	int slot;		   /* one taken already, or -1; left to the caller */
+	uint64_t slot_wait_us;	   /* out */
+	uint64_t compile_start_us; /* out */
+	const char *trouble;	   /* out: a promise that could not be kept, or NULL */
 };
 
 /* Runs the compiler with the arguments and the environment as they were given, but for
- * CARGO_MAKEFLAGS (this machine's jobserver), and waits. Exit status, 128 + signal, or -errno when it
- * could not be started (-ECANCELED: a signal came first). */
+ * CARGO_MAKEFLAGS (this machine's jobserver), and waits. Exit status, 128 + signal, or -errno when
+ * it could not be started (-ECANCELED: a signal came first). */
 int local_run(struct local_run *l);
 
 /* Status when the compiler did not make the rmeta again that cargo was told of: dependents may have

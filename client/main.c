@@ -1,7 +1,7 @@
 /* dray: the compiler's wrapper, and the user's commands.
  *
- * cargo starts this program for every compiler call, so nothing happens here before it is clear which
- * of the two it is. */
+ * cargo starts this program for every compiler call, so nothing happens here before it is clear
+ * which of the two it is. */
 #include "config.h"
 
 #include "client/child.h"

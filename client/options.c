@@ -1,9 +1,9 @@
 /* The options of rustc, as tables, and what each means to dray.
  *
  * The parsing is that of rustc's own option parser (the getopts crate): options and the source may
- * come in any order, a short option's value may be joined, flags may be grouped (-gO), "--" ends the
- * options. Invariant: c->why stays NULL only when every word was understood by a row; an option of a
- * later rustc, a repeated one that rustc refuses, or a value it would refuse, sets it. */
+ * come in any order, a short option's value may be joined, flags may be grouped (-gO), "--" ends
+ * the options. Invariant: c->why stays NULL only when every word was understood by a row; an option
+ * of a later rustc, a repeated one that rustc refuses, or a value it would refuse, sets it. */
 #include "config.h"
 
 #include <errno.h>
@@ -13,13 +13,12 @@
 
 /* What an option means to dray. */
 enum act {
-	ACT_FINE,        /* goes along as it is */
-	ACT_PROBE,       /* prints something and compiles nothing */
-	ACT_UNKNOWN,     /* understood as an option, but not what it does to the outputs */
-	ACT_HOME,        /* the unit is compiled here; the row says why */
+	ACT_FINE,	 /* goes along as it is */
+	ACT_PROBE,	 /* prints something and compiles nothing */
+	ACT_HOME,	 /* the unit is compiled here; the row says why */
 	ACT_HOME_SWITCH, /* the same, unless it is switched off (=no) */
-	ACT_PROJECT,     /* the project chose how to link */
-	ACT_STR,         /* the value is kept in the field of the row */
+	ACT_PROJECT,	 /* the project chose how to link */
+	ACT_STR,	 /* the value is kept in the field of the row */
 	ACT_LINT,
 	ACT_CODEGEN,
 	ACT_UNSTABLE,
@@ -43,12 +42,12 @@ enum act {
 };
 
 struct option_row {
-	const char *name;  /* long name; one letter: a short option */
-	bool value;        /* takes one */
-	bool once;         /* rustc refuses a second one */
+	const char *name; /* long name; one letter: a short option */
+	bool value;	  /* takes one */
+	bool once;	  /* rustc refuses a second one */
 	enum act act;
-	size_t field;      /* ACT_STR: offset of a char * in struct rustc_call */
-	const char *why;   /* ACT_HOME */
+	size_t field;	 /* ACT_STR: offset of a char * in struct rustc_call */
+	const char *why; /* ACT_HOME */
 };
 
 #define FIELD(f) offsetof(struct rustc_call, f)
@@ -171,8 +170,13 @@ static const struct codegen_row codegen[] = {
 
 /* -Z keys that change nothing but what their name says, deterministically, and read no file. */
 static const char *const unstable_fine[] = {
-	"allow-features", "force-unstable-if-unmarked", "inline-mir", "macro-backtrace",
-	"mir-opt-level", "share-generics", "unstable-options",
+	"allow-features",
+	"force-unstable-if-unmarked",
+	"inline-mir",
+	"macro-backtrace",
+	"mir-opt-level",
+	"share-generics",
+	"unstable-options",
 };
 
 /* The first thing not understood decides. */
@@ -300,11 +304,13 @@ add_search(struct call_parse *p, const char *value)
 	return 0;
 }
 
-/* [KIND[:MODIFIERS]=]NAME[:RENAME]; the kinds and modifiers decide what is read, so they must be known. */
+/* [KIND[:MODIFIERS]=]NAME[:RENAME]; the kinds and modifiers decide what is read, so they must be
+ * known. */
 static int
 add_native(struct call_parse *p, const char *value)
 {
-	static const char *const modifiers[] = { "bundle", "verbatim", "whole-archive", "as-needed" };
+	static const char *const modifiers[] = { "bundle", "verbatim", "whole-archive",
+		"as-needed" };
 	const char *eq = strchr(value, '='), *name = eq ? eq + 1 : value;
 	size_t kind = eq ? strcspn(value, ":=") : 0;
 
@@ -360,8 +366,9 @@ codegen_act(struct call_parse *p, const struct codegen_row *row, const char *arg
 	struct rustc_call *c = p->c;
 
 	/* a switch (-C lto) stands for yes; where a text is wanted rustc refuses its absence */
-	if (!v && (row->act == ACT_STR || row->act == ACT_LINKER || row->act == ACT_LINK_ARG ||
-			  row->act == ACT_LINK_ARGS || row->act == ACT_CPU || row->act == ACT_FLAVOR))
+	if (!v &&
+		(row->act == ACT_STR || row->act == ACT_LINKER || row->act == ACT_LINK_ARG ||
+			row->act == ACT_LINK_ARGS || row->act == ACT_CPU || row->act == ACT_FLAVOR))
 		return call_unknown(p, "option without its value", arg);
 	switch (row->act) {
 	case ACT_PROBE:
@@ -532,8 +539,8 @@ parse_long(struct call_parse *p, const char *arg, const char *next, bool *ret_us
 	if (!row)
 		return call_unknown(p, "unknown option", arg);
 	if (!row->value)
-		return *eq ? call_unknown(p, "option with a value", arg) :
-			     option_act(p, row, arg, NULL);
+		return *eq ? call_unknown(p, "option with a value", arg)
+			   : option_act(p, row, arg, NULL);
 	if (*eq)
 		return option_act(p, row, arg, eq + 1);
 	if (!next)

@@ -1,8 +1,8 @@
 /* Swallows what has been said before, and only that.
  *
- * Only a digest of the earlier text is known, so bytes are held until as many have come as were said;
- * then the digest decides for all of them at once. Invariant: every byte fed is given out exactly once,
- * or was said before, or belongs to a stream that ended within what was said. */
+ * Only a digest of the earlier text is known, so bytes are held until as many have come as were
+ * said; then the digest decides for all of them at once. Invariant: every byte fed is given out
+ * exactly once, or was said before, or belongs to a stream that ended within what was said. */
 #include "config.h"
 
 #include <errno.h>
@@ -96,7 +96,8 @@ promise_text(struct promise *p, const void *data, size_t n, struct buf *ret_out)
 int
 promise_end(struct promise *p, struct buf *ret_out)
 {
-	/* a decision that has not fallen by now is for a shorter text; one that fell left nothing held */
+	/* a decision that has not fallen by now is for a shorter text; one that fell left nothing
+	 * held */
 	if (p->hasher)
 		buf_done(&p->held);
 	hasher_freep(&p->hasher);

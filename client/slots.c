@@ -1,8 +1,8 @@
 /* Local slots as file locks.
  *
- * Invariant: at most n locks of slot-0 … slot-<n-1> are held at any time, and each is held by an open
- * file that the running compiler shares, so the kernel gives it back at the end, however that comes.
- * slot files are never removed: a lock on a removed file would be no lock. */
+ * Invariant: at most n locks of slot-0 … slot-<n-1> are held at any time, and each is held by an
+ * open file that the running compiler shares, so the kernel gives it back at the end, however that
+ * comes. slot files are never removed: a lock on a removed file would be no lock. */
 #include "config.h"
 
 #include <errno.h>
@@ -49,7 +49,8 @@ open_private_dir(const char *dir)
 		return -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_uid != geteuid() || (st.st_mode & 022) || faccessat(fd, ".", W_OK, AT_EACCESS) < 0)
+	if (st.st_uid != geteuid() || (st.st_mode & 022) ||
+		faccessat(fd, ".", W_OK, AT_EACCESS) < 0)
 		return -EPERM;
 	return steal_fd(&fd);
 }

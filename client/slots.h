@@ -26,9 +26,9 @@ int slots_try(struct slots *s);
  * caught). */
 int slots_wait(struct slots *s);
 
-/* The machine's jobserver, shared by all local runs of the user: a fifo in dir, opened for reading and
- * writing. Whoever finds itself the only holder of a slot puts the tokens right, so that none is
- * lost for good by a crash. slot: the descriptor just taken. */
+/* The machine's jobserver, shared by all local runs of the user: a fifo in dir, opened for reading
+ * and writing. Whoever finds itself the only holder of a slot puts the tokens right, so that none
+ * is lost for good by a crash. slot: the descriptor just taken. */
 int slots_jobserver(struct slots *s, int slot, struct jobserver *ret);
 
 #endif

@@ -6,8 +6,8 @@
  *                                       ├▶ link ─▶ done, or failed ─▶ local_run
  *                                       └▶ home, or dead ───────────▶ local_run
  *
- * Invariant: whatever fails, the real compiler runs once with the same arguments, and its exit status
- * is ours; unless a signal asked us to stop. dray itself says nothing on stderr. */
+ * Invariant: whatever fails, the real compiler runs once with the same arguments, and its exit
+ * status is ours; unless a signal asked us to stop. dray itself says nothing on stderr. */
 #include "config.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ struct wrap {
 	char *conf_error;
 	struct slots *slots;
 	struct choice choice;
-	struct report report;      /* what dray-dispatch left; all zero without one */
+	struct report report; /* what dray-dispatch left; all zero without one */
 	bool dispatched;
 	uint64_t start_us, slot_wait_us, link_us, compile_start_us, here_us;
 	const char *where, *why, *linker;
@@ -150,8 +150,7 @@ exec_compiler(char **argv)
 	int n;
 
 	execvp(argv[0], argv);
-	n = snprintf(text, sizeof(text), "dray: cannot run %.400s: %s\n", argv[0],
-		strerror(errno));
+	n = snprintf(text, sizeof(text), "dray: cannot run %.400s: %s\n", argv[0], strerror(errno));
 	child_write(STDERR_FILENO, text, (size_t)MIN2(n, (int)sizeof(text) - 1));
 	return STATUS_NOT_STARTED;
 }
@@ -207,8 +206,10 @@ dispatch(struct wrap *w)
 static int
 run_here(struct wrap *w)
 {
-	struct local_run l = { .call = &w->call, .said = w->dispatched ? &w->report : NULL,
-		.slots = w->slots, .slot = w->choice.slot };
+	struct local_run l = { .call = &w->call,
+		.said = w->dispatched ? &w->report : NULL,
+		.slots = w->slots,
+		.slot = w->choice.slot };
 	int status = local_run(&l);
 
 	w->where = "local";
@@ -226,8 +227,9 @@ run_here(struct wrap *w)
 static int
 link_here(struct wrap *w)
 {
-	struct link_run l = { .conf = w->conf, .call = &w->call, .said = &w->report,
-		.slots = w->slots };
+	struct link_run l = {
+		.conf = w->conf, .call = &w->call, .said = &w->report, .slots = w->slots
+	};
 	int r = link_run(&l);
 
 	w->slot_wait_us += l.slot_wait_us;
@@ -263,8 +265,8 @@ run_on_farm(struct wrap *w)
 	return r;
 }
 
-/* What was made here is part of later units' closures. dray-dispatch records what the farm made, but
- * for what is linked here. */
+/* What was made here is part of later units' closures. dray-dispatch records what the farm made,
+ * but for what is linked here. */
 static void
 remember(const struct wrap *w)
 {

@@ -1,5 +1,5 @@
-/* call_parse on any command line (the input, cut at newlines): it never fails but for memory, and what
- * it takes for a unit has what a unit needs. */
+/* call_parse on any command line (the input, cut at newlines): it never fails but for memory, and
+ * what it takes for a unit has what a unit needs. */
 #include "config.h"
 
 #include "client/call.h"

@@ -37,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		return 0;
 	piece = (size_t)p[0] + 1;
 	n_said = (size_t)p[1] * (n - 2) / 255;
-	run(p + 2, n_said, p + 2, n - 2, piece);                     /* repeated */
-	run(p + 2, n_said, p + 2 + n_said, n - 2 - n_said, piece);   /* something else, mostly */
+	run(p + 2, n_said, p + 2, n - 2, piece);		   /* repeated */
+	run(p + 2, n_said, p + 2 + n_said, n - 2 - n_said, piece); /* something else, mostly */
 	return 0;
 }

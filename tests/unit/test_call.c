@@ -1,4 +1,5 @@
-/* call: the forms of rustc's options, what each makes of the unit, and what must not be understood. */
+/* call: the forms of rustc's options, what each makes of the unit, and what must not be understood.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -17,8 +18,9 @@
 #define ARGS_MAX 64
 
 /* The arguments of a plain unit, to which a test adds its own. */
-#define UNIT "--crate-name", "a", "--edition=2021", "src/lib.rs", "--crate-type", "lib", \
-	"--emit=dep-info,metadata,link", "--out-dir", "/t/deps"
+#define UNIT                                                                        \
+	"--crate-name", "a", "--edition=2021", "src/lib.rs", "--crate-type", "lib", \
+		"--emit=dep-info,metadata,link", "--out-dir", "/t/deps"
 
 /* Writable copies: what call_parse is given is an argv. */
 struct line {
@@ -47,8 +49,8 @@ line_done(struct line *l)
 	call_done(&l->call);
 }
 
-#define PARSE(l, ...)                                                \
-	_cleanup_(line_done) struct line l;                          \
+#define PARSE(l, ...)                       \
+	_cleanup_(line_done) struct line l; \
 	parse(&(l), (const char *const[]){ __VA_ARGS__, NULL })
 
 static void
@@ -57,10 +59,10 @@ test_a_library_as_cargo_calls_it(void **state)
 	PARSE(l, "/s/bin/rustc", "--crate-name", "serde", "--edition=2021", "/r/serde/src/lib.rs",
 		"--error-format=json", "--json=diagnostic-rendered-ansi,artifacts,future-incompat",
 		"--crate-type", "lib", "--emit=dep-info,metadata,link", "-C", "embed-bitcode=no",
-		"-C", "debuginfo=2", "--cfg", "feature=\"std\"", "--check-cfg",
-		"cfg(docsrs,test)", "-C", "metadata=0a1b", "-C", "extra-filename=-0a1b", "--out-dir",
-		"/t/deps", "-L", "dependency=/t/deps", "--extern",
-		"serde_derive=/t/deps/libserde_derive-77.so", "--cap-lints", "allow");
+		"-C", "debuginfo=2", "--cfg", "feature=\"std\"", "--check-cfg", "cfg(docsrs,test)",
+		"-C", "metadata=0a1b", "-C", "extra-filename=-0a1b", "--out-dir", "/t/deps", "-L",
+		"dependency=/t/deps", "--extern", "serde_derive=/t/deps/libserde_derive-77.so",
+		"--cap-lints", "allow");
 	const struct rustc_call *c = &l.call;
 
 	assert_int_equal(c->kind, CALL_UNIT);
@@ -139,8 +141,8 @@ test_questions_are_probes(void **state)
 	EXPECT(CALL_PROBE, "rustc", "-Whelp");
 	EXPECT(CALL_PROBE, "rustc", "-Zhelp");
 	EXPECT(CALL_PROBE, "rustc", "--print", "sysroot");
-	EXPECT(CALL_PROBE, "rustc", "-", "--crate-name", "___", "--print=file-names", "--crate-type",
-		"bin", "--print=cfg", "-Wwarnings");
+	EXPECT(CALL_PROBE, "rustc", "-", "--crate-name", "___", "--print=file-names",
+		"--crate-type", "bin", "--print=cfg", "-Wwarnings");
 	EXPECT(CALL_PROBE, "rustc", UNIT, "--print=cfg");
 	/* stdin as the source */
 	EXPECT(CALL_PROBE, "rustc", "--crate-name", "probe", "--emit=metadata", "-");
@@ -273,15 +275,15 @@ test_who_chose_the_linker(void **state)
 		"linker-features=-lld", "link-self-contained=yes", "link-arg=-fuse-ld=mold",
 		"link-args=-s -fuse-ld=gold", "link-arg=-B/opt/ld", "link-arg=--ld-path=/opt/ld",
 		"link_args=-Wl,-z,now -B /x" };
-	static const char *const not[] = { "link-arg=-Wl,-z,now", "link-args=-s -lfoo",
-		"lto=fat", "strip=symbols", "prefer-dynamic" };
+	static const char *const not [] = { "link-arg=-Wl,-z,now", "link-args=-s -lfoo", "lto=fat",
+		"strip=symbols", "prefer-dynamic" };
 
 	for (size_t i = 0; i < ARRAY_LEN(chosen); i++) {
 		PARSE(l, "rustc", UNIT, "-C", chosen[i]);
 		assert_true(l.call.project_linker);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(not); i++) {
-		PARSE(l, "rustc", UNIT, "-C", not[i]);
+	for (size_t i = 0; i < ARRAY_LEN(not ); i++) {
+		PARSE(l, "rustc", UNIT, "-C", not [i]);
 		assert_false(l.call.project_linker);
 	}
 }
@@ -298,8 +300,8 @@ test_kinds(void **state)
 		"--emit=dep-info,metadata");
 	PARSE(both, "rustc", "--crate-name=m", "l.rs", "--crate-type=lib,cdylib", "--out-dir=/o",
 		"--emit=link");
-	PARSE(archive, "rustc", "--crate-name=m", "l.rs", "--crate-type=staticlib",
-		"--out-dir=/o", "--emit=link");
+	PARSE(archive, "rustc", "--crate-name=m", "l.rs", "--crate-type=staticlib", "--out-dir=/o",
+		"--emit=link");
 
 	assert_string_equal(call_kind_name(&test.call), "test");
 	assert_true(test.call.calls_linker);

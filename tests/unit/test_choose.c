@@ -1,5 +1,5 @@
-/* choose: each reason to stay here, the size of a small unit, and what a farm that is down costs all
- * calls together (farm_state). */
+/* choose: each reason to stay here, the size of a small unit, and what a farm that is down costs
+ * all calls together (farm_state). */
 #include "config.h"
 
 #include <dirent.h>
@@ -146,8 +146,9 @@ test_who_waits_hears_the_news(void **state)
 				close(probe);
 				if (write(gate[1], "x", 1) != 1)
 					_exit(9);
-				_exit(farm_state_begin(cache, FARM, 30, 20000, &mine) == FARM_TRY ?
-						1 : 2);
+				_exit(farm_state_begin(cache, FARM, 30, 20000, &mine) == FARM_TRY
+						? 1
+						: 2);
 			}
 		}
 		for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
@@ -370,7 +371,8 @@ static void
 test_a_build_script_is_its_own_file(void **state)
 {
 	_cleanup_(freep) char *script = at("build.rs");
-	char rustc[] = "rustc", name[] = "--crate-name=build_script_build", type[] = "--crate-type=bin";
+	char rustc[] = "rustc", name[] = "--crate-name=build_script_build",
+	     type[] = "--crate-type=bin";
 	char *argv[] = { rustc, name, type, script, NULL };
 	struct rustc_call c;
 
@@ -402,24 +404,24 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_up_is_for_everybody, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_down_is_for_everybody_until_it_expires, setup,
-			teardown),
-		cmocka_unit_test_setup_teardown(test_an_unknown_farm_has_one_prober, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_down_is_for_everybody_until_it_expires, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_an_unknown_farm_has_one_prober, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_waits_hears_the_news, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_damaged_stamp_counts_as_none, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_damaged_stamp_counts_as_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_without_a_cache_directory_each_finds_out_for_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reasons_for_here, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_farm_is_left_alone_while_it_is_down, setup,
-			teardown),
-		cmocka_unit_test_setup_teardown(test_small_units_stay_while_a_slot_is_free, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_the_farm_is_left_alone_while_it_is_down, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_small_units_stay_while_a_slot_is_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_source_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link_into_a_loop_ends, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_build_script_is_its_own_file, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_build_script_is_its_own_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_linkers_words_are_wanted, setup, teardown),
 	};
 

@@ -94,8 +94,10 @@ test_parse(void **state)
 {
 	_cleanup_(link_call_done) struct link_call l = { 0 };
 
-	assert_int_equal(PARSE_TEXT("/s/bin:\0" "3\0cc\0-o\0/o/x\0/o/rustcA/a.o\0/o/rustcA\0", "/o",
-				 &l), 0);
+	assert_int_equal(PARSE_TEXT("/s/bin:\0"
+				    "3\0cc\0-o\0/o/x\0/o/rustcA/a.o\0/o/rustcA\0",
+				 "/o", &l),
+		0);
 	assert_string_equal(l.path_prefix, "/s/bin:");
 	assert_int_equal(l.argv.n, 3);
 	assert_string_equal(l.argv.v[2], "/o/x");
@@ -111,18 +113,51 @@ test_parse_refuses(void **state)
 	assert_int_equal(link_call_parse("", 0, "/o", &l), -EBADMSG);
 	assert_int_equal(PARSE_TEXT("unterminated", "/o", &l), -EBADMSG);
 	assert_int_equal(PARSE_TEXT("\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "0\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "-1\0cc\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "2x\0cc\0a\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "3\0cc\0a\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "99999999999999999999\0cc\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "1\0\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "0\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "-1\0cc\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "2x\0cc\0a\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "3\0cc\0a\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "99999999999999999999\0cc\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0\0",
+				 "/o", &l),
+		-EBADMSG);
 	/* only what is below the out-dir may be removed */
-	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0/etc/passwd\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0/o/../etc/passwd\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0/other\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0/o\0", "/o", &l), -EBADMSG);
-	assert_int_equal(PARSE_TEXT("\0" "1\0cc\0rel/x\0", "/o", &l), -EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/etc/passwd\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/o/../etc/passwd\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/other\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/o\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0rel/x\0",
+				 "/o", &l),
+		-EBADMSG);
 	assert_null(l.argv.v);
 }
 
@@ -134,10 +169,11 @@ put_cc(const char *takes)
 {
 	_cleanup_(freep) char *text = NULL;
 
-	assert_true(asprintf(&text, "#!/bin/sh\necho asked >>%s/asked\n"
-				    "for a; do case $a in -fuse-ld=*) n=${a#-fuse-ld=};; esac; done\n"
-				    "case \" %s \" in *\" $n \"*) ;; *) exit 1;; esac\n"
-				    "[ $n = lld ] && n='Debian LLD 14'\necho \"$n 1.0\"\n",
+	assert_true(asprintf(&text,
+			    "#!/bin/sh\necho asked >>%s/asked\n"
+			    "for a; do case $a in -fuse-ld=*) n=${a#-fuse-ld=};; esac; done\n"
+			    "case \" %s \" in *\" $n \"*) ;; *) exit 1;; esac\n"
+			    "[ $n = lld ] && n='Debian LLD 14'\necho \"$n 1.0\"\n",
 			    dir, takes) > 0);
 	put("bin/cc", text, 0755);
 }
@@ -247,10 +283,10 @@ stage(const char *tail)
 
 	put("out/rustcAB/symbols.o", "object", 0600);
 	put("out/.dray-st/tail", tail, 0600);
-	assert_int_equal(buf_addf(&b, "%s/prefix:%c3%ccc%c-o%c%s/out/app%c", dir, 0, 0, 0, 0, dir,
-				 0), 0);
-	assert_int_equal(buf_addf(&b, "%s/out/rustcAB/symbols.o%c%s/out/rustcAB%c", dir, 0, dir, 0),
-		0);
+	assert_int_equal(
+		buf_addf(&b, "%s/prefix:%c3%ccc%c-o%c%s/out/app%c", dir, 0, 0, 0, 0, dir, 0), 0);
+	assert_int_equal(
+		buf_addf(&b, "%s/out/rustcAB/symbols.o%c%s/out/rustcAB%c", dir, 0, dir, 0), 0);
 	assert_int_equal(fs_write_atomic(path, b.p, b.n, 0600), 0);
 }
 
@@ -286,9 +322,11 @@ test_a_link(void **state)
 
 	setting_make(&s);
 	/* the linker sees its inputs, rustc's environment, and its chatter is dropped */
-	put("bin/cc", "#!/bin/sh\necho chatter; echo chatter >&2\n"
-		      "{ cat \"${2%/app}/rustcAB/symbols.o\"; echo; echo \"$LC_ALL $VSLANG\"; echo "
-		      "\"${PATH%%:*}\"; } >\"$2\"\n", 0755);
+	put("bin/cc",
+		"#!/bin/sh\necho chatter; echo chatter >&2\n"
+		"{ cat \"${2%/app}/rustcAB/symbols.o\"; echo; echo \"$LC_ALL $VSLANG\"; echo "
+		"\"${PATH%%:*}\"; } >\"$2\"\n",
+		0755);
 	stage("{\"artifact\":\"app\"}\n");
 	l = (struct link_run){ .conf = s.conf, .call = &s.call, .said = &s.said, .slots = s.slots };
 	stderr_to("err");
@@ -396,8 +434,11 @@ test_the_promised_rmeta_stays(void **state)
 	setting_make(&s);
 	promise_text_and_rmeta(&s, "one\n", "metadata");
 	before = inode("out/libx.rmeta");
-	assert_int_equal(run_local(&s, SCRIPT("out", "echo one >&2; printf metadata >t; "
-						     "mv t libx.rmeta; echo two >&2\n"), NULL), 0);
+	assert_int_equal(run_local(&s,
+				 SCRIPT("out", "echo one >&2; printf metadata >t; "
+					       "mv t libx.rmeta; echo two >&2\n"),
+				 NULL),
+		0);
 	assert_int_equal(inode("out/libx.rmeta"), before);
 	expect_text("err", "two\n");
 	/* no second name is left */
@@ -420,8 +461,10 @@ test_a_broken_promise_is_an_error(void **state)
 	promise_text_and_rmeta(&s, "one\n", "metadata");
 	put("out/libx.rlib", "archive", 0600);
 	put("out/x.d", "x:\n", 0600);
-	assert_int_equal(run_local(&s, SCRIPT("out", "echo one >&2; printf other >t; "
-						     "mv t libx.rmeta\n"), &trouble),
+	assert_int_equal(run_local(&s,
+				 SCRIPT("out", "echo one >&2; printf other >t; "
+					       "mv t libx.rmeta\n"),
+				 &trouble),
 		LOCAL_STATUS_BROKEN_PROMISE);
 	assert_non_null(trouble);
 	assert_false(there("out/libx.rmeta"));
@@ -436,8 +479,8 @@ test_a_failed_run_says_why_and_keeps_the_rmeta(void **state)
 
 	setting_make(&s);
 	promise_text_and_rmeta(&s, "a long text that was said before\n", "metadata");
-	assert_int_equal(run_local(&s, SCRIPT("out", "rm libx.rmeta; echo error >&2; exit 1\n"),
-				 NULL), 1);
+	assert_int_equal(
+		run_local(&s, SCRIPT("out", "rm libx.rmeta; echo error >&2; exit 1\n"), NULL), 1);
 	expect_text("err", "error\n");
 	expect_text("out/libx.rmeta", "metadata");
 }
@@ -450,11 +493,13 @@ test_the_compiler_gets_slot_and_jobserver(void **state)
 	setting_make(&s);
 	s.said.staging[0] = '\0';
 	setenv("CARGO_MAKEFLAGS", "-j --jobserver-auth=77,78", 1);
-	assert_int_equal(run_local(&s, SCRIPT("", "printf %s \"$CARGO_MAKEFLAGS\" >flags\n"
-						  "[ -e /proc/self/fd/200 ] && [ -p /proc/self/fd/201 ]"
-						  " && [ -p /proc/self/fd/202 ] || exit 9\n"
-						  "flock -n slots/slot-0 true && exit 8; exit 5\n"),
-				 NULL), 5);
+	assert_int_equal(run_local(&s,
+				 SCRIPT("", "printf %s \"$CARGO_MAKEFLAGS\" >flags\n"
+					    "[ -e /proc/self/fd/200 ] && [ -p /proc/self/fd/201 ]"
+					    " && [ -p /proc/self/fd/202 ] || exit 9\n"
+					    "flock -n slots/slot-0 true && exit 8; exit 5\n"),
+				 NULL),
+		5);
 	unsetenv("CARGO_MAKEFLAGS");
 	{
 		_cleanup_(freep) char *path = at("flags");
@@ -480,14 +525,14 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_an_answer_is_remembered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link_that_fails, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_staging_elsewhere_is_left_alone, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_staging_elsewhere_is_left_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_promised_rmeta_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_broken_promise_is_an_error, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_failed_run_says_why_and_keeps_the_rmeta,
-			setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_compiler_gets_slot_and_jobserver, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_failed_run_says_why_and_keeps_the_rmeta, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_the_compiler_gets_slot_and_jobserver, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

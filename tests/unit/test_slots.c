@@ -1,5 +1,5 @@
-/* slots: never more than n at a time, given back by death, waited for in turn; the jobserver's tokens
- * come back after a crash. */
+/* slots: never more than n at a time, given back by death, waited for in turn; the jobserver's
+ * tokens come back after a crash. */
 #include "config.h"
 
 #include <errno.h>
@@ -316,11 +316,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_never_one_too_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_signal_ends_the_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost_tokens_come_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_wider_build_counts_as_company, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_wider_build_counts_as_company, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_no_fifo_is_not_used, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_directory_that_cannot_be_had, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_directory_that_cannot_be_had, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
