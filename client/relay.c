@@ -19,6 +19,7 @@ struct relay {
 	struct promise *promise;
 	struct buf line;     /* of stderr, begun and not ended */
 	size_t scanned;      /* of line: no newline in there */
+	struct buf doubt;    /* lines that a failure may be the reason of: said when it did not fail */
 	struct buf tail;     /* from the link line on */
 	struct buf out;      /* stdout */
 	bool holding;        /* the link line has come */
@@ -52,6 +53,7 @@ relay_free(struct relay *r)
 		return;
 	promise_free(r->promise);
 	buf_done(&r->line);
+	buf_done(&r->doubt);
 	buf_done(&r->tail);
 	buf_done(&r->out);
 	free(r);
@@ -97,21 +99,52 @@ cannot(struct relay *r, const char *what, int err)
 }
 
 static int
+hold(struct relay *r, struct buf *where, const void *p, size_t n)
+{
+	if (where->n + n > RELAY_TEXT_MAX)
+		return give_up(r, RELAY_HOME, "too much text");
+	return buf_add(where, p, n);
+}
+
+static int
+say(struct relay *r, const void *p, size_t n)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int err = promise_text(r->promise, p, n, &b);
+
+	return err < 0 ? err : say_text(r->in.say, b.p, b.n);
+}
+
+static int
+end_doubt(struct relay *r)
+{
+	int err = r->doubt.n ? say(r, r->doubt.p, r->doubt.n) : 0;
+
+	buf_done(&r->doubt);
+	return err;
+}
+
+/* A compile that fails on a worker is done again here, for its own words: what a failure says must not
+ * have been said before. Such words are errors, and lines that are no JSON where the rest is (a panic's,
+ * a proc-macro's), which may be other ones in each run. They wait for the rmeta, or for success, and
+ * with them what follows. Text for a terminal has no marks, and nobody waits for a line of it. */
+static bool
+is_doubtful(const struct relay *r, const void *p, size_t n)
+{
+	static const char error[] = "\"level\":\"error";
+
+	return r->doubt.n || !unit_call(r->in.unit)->json || *(const char *)p != '{' ||
+	       memmem(p, n, error, sizeof(error) - 1);
+}
+
+static int
 say_or_hold(struct relay *r, const void *p, size_t n)
 {
-	struct buf b = BUF_INIT;
-	int err;
-
-	if (r->holding) {
-		if (r->tail.n + n > RELAY_TEXT_MAX)
-			return give_up(r, RELAY_HOME, "too much text");
-		return buf_add(&r->tail, p, n);
-	}
-	err = promise_text(r->promise, p, n, &b);
-	if (err == 0)
-		err = say_text(r->in.say, b.p, b.n);
-	buf_done(&b);
-	return err;
+	if (r->holding)
+		return hold(r, &r->tail, p, n);
+	if (is_doubtful(r, p, n))
+		return hold(r, &r->doubt, p, n);
+	return say(r, p, n);
 }
 
 /* The compile must have seen the environment that it would have seen here. */
@@ -178,6 +211,7 @@ handle_artifact(struct relay *r, const struct artifact *a)
 	_cleanup_(freep) char *dir = path ? path_dirname(path) : NULL;
 	const char *name;
 	struct digest d;
+	int err;
 
 	if (!dir)
 		return -ENOMEM;
@@ -192,7 +226,10 @@ handle_artifact(struct relay *r, const struct artifact *a)
 		return 0;
 	if (outputs_settle(r->in.outputs) < 0 || outputs_find(r->in.outputs, name, &d, NULL) < 0)
 		return give_up(r, RELAY_WORKER, "it announced a file that it did not send");
-	return a->emit == EMIT_DEP_INFO ? place_depinfo(r, name) : place_rmeta(r, path, &d);
+	if (a->emit == EMIT_DEP_INFO)
+		return place_depinfo(r, name);
+	err = place_rmeta(r, path, &d);
+	return err < 0 ? err : end_doubt(r);
 }
 
 /* One line, with its newline if it has one. */
@@ -263,6 +300,8 @@ finish_text(struct relay *r)
 	if (r->line.n)
 		err = handle_line(r, r->line.p, r->line.n);
 	r->line.n = r->scanned = 0;
+	if (err == 0)
+		err = end_doubt(r);
 	if (err == 0)
 		err = promise_end(r->promise, &rest);
 	if (err == 0)

@@ -4,6 +4,8 @@
  *   dep-info line   its .d is checked (environment) and placed, then the line is said
  *   metadata line   the rmeta is promised, placed and remembered, then the line is said
  *   link line       this line and all that follow wait until the outputs, or the link, are done
+ *   an error, or    this line and all that follow wait for the metadata line, or until the compiler has
+ *   no JSON         succeeded all the same
  *
  * Text goes out by whole lines. Of a second try, what was said already is swallowed (promise.h). */
 #ifndef DRAY_CLIENT_RELAY_H

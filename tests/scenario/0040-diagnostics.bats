@@ -36,6 +36,37 @@ same_but_random() {
   same_outputs "$WORK/e"
 }
 
+# The worker has no source of a dependency: what it would show of an error there is not what is seen
+# here.
+@test "an error that lies in a dependency, after a macro that talks: said once, as here" {
+  package "$WORK/app" app
+  package "$WORK/app/low" low lib
+  package "$WORK/app/mac" mac lib
+  printf '\n[lib]\nproc-macro = true\n' >>"$WORK/app/mac/Cargo.toml"
+  sed -i '/^\[workspace\]/d' "$WORK/app/low/Cargo.toml" "$WORK/app/mac/Cargo.toml"
+  cat >"$WORK/app/mac/src/lib.rs" <<'EOF'
+#[proc_macro]
+pub fn talk(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    eprintln!("process {}", std::process::id());
+    "".parse().unwrap()
+}
+EOF
+  printf 'pub trait Known {}\npub fn wants<T: Known>(_: T) {}\n' >"$WORK/app/low/src/lib.rs"
+  depends "$WORK/app" low low
+  depends "$WORK/app" mac mac
+  printf 'mac::talk!();\nfn main() { low::wants(1u8); }\n' >"$WORK/app/src/main.rs"
+  plain_build "$WORK/app" build -j1
+  farm_start
+  build first "$WORK/app" build -j1
+  [ "$PLAIN_STATUS" -ne 0 ]
+  [ "$BUILD_STATUS" -eq "$PLAIN_STATUS" ]
+  grep -q 'low/src/lib.rs:2' "$LOGS/first.err"
+  grep -q '^process [0-9]' "$LOGS/first.err"
+  sed -i -E 's/^process [0-9]+$/process ID/' "$LOGS/plain.err" "$LOGS/first.err"
+  same_text first
+  job app attempts | grep -q w1
+}
+
 @test "a link error" {
   program_prepare link-error "$WORK/e"
   plain_build "$WORK/e" build
