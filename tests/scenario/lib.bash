@@ -271,8 +271,9 @@ depends() {
   printf '%s = { path = "%s" }\n' "$2" "$3" >>"$1/Cargo.toml"
 }
 
-# Sources that take seconds before the rmeta is there (a constant to be computed; below the number of
-# steps at which rustc begins to speak of it), and after it (much code to make from little text).
+# Sources that take seconds before the rmeta is there (a static to be computed; below the number of
+# steps at which rustc begins to speak of it), and after it (much code to make from little text). A
+# const would be computed again by each crate that uses it.
 slow_before() {
   cat <<'EOF'
 #![allow(long_running_const_eval)]
@@ -285,7 +286,7 @@ const fn spin(n: u64) -> u64 {
     }
     x
 }
-pub const SLOW: u64 = spin(900_000);
+pub static SLOW: u64 = spin(900_000);
 EOF
 }
 slow_after() {
