@@ -76,7 +76,6 @@ farm_close(struct farm *f, int flush_ms)
 		zmq_setsockopt(f->socket, ZMQ_LINGER, &flush_ms, sizeof(flush_ms));
 	socket_closep(&f->socket);
 	identity_done(&f->identity);
-	free(f->refusal);
 	free(f->crate);
 	free(f->kind);
 	free(f);

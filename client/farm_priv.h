@@ -24,7 +24,6 @@ struct farm {
 	bool welcomed;       /* once */
 	bool rejected;       /* the handshake failed: keys */
 	bool unreachable;
-	char *refusal;       /* why it is no use to wait, learned while greeting */
 	uint64_t opened_ms, connect_ms;
 	uint64_t away_ms, heard_ms;
 

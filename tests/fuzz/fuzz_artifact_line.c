@@ -1,0 +1,49 @@
+/* artifact_parse over arbitrary lines, and the names that may come of them. */
+#include "config.h"
+
+#include <stdint.h>
+
+#include "client/artifact.h"
+#include "client/outputs.h"
+#include "client/unit.h"
+#include "common/fs.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A name that is accepted stays in the out-dir. */
+static void
+check_name(const char *name)
+{
+	if (outputs_name_ok("foo", "-1a", name) && !path_is_name(name))
+		abort();
+	if (outputs_link_name_ok("foo", "-1a", name)) {
+		_cleanup_(freep) char *p = path_normalize("/out", name);
+
+		if (!p || !path_is_below(p, "/out") || streq(p, "/out"))
+			abort();
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct artifact a = ARTIFACT_INIT;
+	struct buf b = BUF_INIT;
+	int r = artifact_parse((const char *)data, size, &a);
+
+	if (r == 0) {
+		if (!a.path || !*a.path)
+			abort();
+		check_name(a.path);
+		check_name(path_basename(a.path));
+	} else if (a.path) {
+		abort();
+	}
+	artifact_done(&a);
+	if (unit_unalias(data, size, "/out dir", " \\", &b) == 0 && b.n &&
+		memmem(b.p, b.n, UNIT_ALIAS "/", strlen(UNIT_ALIAS) + 1) &&
+		!memmem(data, size, "/.dray-", 7))
+		abort();
+	buf_done(&b);
+	return 0;
+}

@@ -1,0 +1,363 @@
+/* outputs: only what was verified is placed, whole, under a name of the unit's. say and relay: nothing
+ * is said before it is written down and in its place. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "client/outputs.h"
+#include "client/say.h"
+#include "client/unit.h"
+#include "common/fs.h"
+
+static char *dir, *staging;
+static struct outputs *o;
+
+static char *
+at(const char *name)
+{
+	char *p = path_join(dir, name);
+
+	assert_non_null(p);
+	return p;
+}
+
+static struct outputs *
+open_outputs(unsigned try, uint64_t max)
+{
+	struct outputs_in in = { .out_dir = dir, .staging = staging, .crate = "foo", .extra = "-1a",
+		.try = try, .umask = 022, .max_bytes = max };
+	struct outputs *ret = NULL;
+
+	assert_int_equal(outputs_new(&in, &ret), 0);
+	return ret;
+}
+
+static int
+set_up(void **state)
+{
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-outputs-", &dir), 0);
+	assert_int_equal(fs_make_temp_dir(dir, ".dray-", &staging), 0);
+	o = open_outputs(0, 0);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	outputs_freep(&o);
+	fs_rm_rf(dir);
+	free(dir);
+	free(staging);
+	return 0;
+}
+
+static int
+begin(uint32_t number, const char *name, Dray__OutputKind kind, const char *content, uint64_t size)
+{
+	Dray__OutputBegin m;
+	struct digest d;
+	char copy[400];
+
+	snprintf(copy, sizeof(copy), "%s", name);
+	assert_int_equal(digest_bytes(content, strlen(content), &d), 0);
+	dray__output_begin__init(&m);
+	m.output = number;
+	m.name = copy;
+	m.kind = kind;
+	m.size = size;
+	m.digest.data = d.b;
+	m.digest.len = DIGEST_SIZE;
+	m.mode = 0644;
+	return outputs_begin(o, &m);
+}
+
+static int
+chunk(uint32_t number, uint64_t offset, const char *p, bool last)
+{
+	Dray__OutputChunk m;
+
+	dray__output_chunk__init(&m);
+	m.output = number;
+	m.offset = offset;
+	m.last = last;
+	return outputs_chunk(o, &m, p, strlen(p));
+}
+
+static void
+receive(uint32_t number, const char *name, Dray__OutputKind kind, const char *content)
+{
+	assert_int_equal(begin(number, name, kind, content, strlen(content)), 0);
+	assert_int_equal(chunk(number, 0, content, true), 0);
+}
+
+#define FILE_KIND DRAY__OUTPUT_KIND__OUTPUT_FILE
+#define LINK_KIND DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT
+
+static void
+expect_text(const char *name, const char *text)
+{
+	_cleanup_(freep) char *p = at(name);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(fs_read_file(p, 1 << 20, &b), 0);
+	assert_int_equal(b.n, strlen(text));
+	assert_memory_equal(b.p, text, b.n);
+}
+
+static bool
+there(const char *name)
+{
+	_cleanup_(freep) char *p = at(name);
+
+	return fs_exists(p);
+}
+
+static void
+test_names(void **state)
+{
+	static const char *const good[] = { "foo-1a.d", "libfoo-1a.rmeta", "libfoo-1a.rlib", "foo-1a",
+		"foo-1a.x.rcgu.o", "libfoo-1a.so" };
+	static const char *const bad[] = { "", ".", "..", "foo.d", "foo-1ab.d", "bar-1a.d", "libfoo-1a/x",
+		"../foo-1a.d", "/foo-1a.d", "Foo-1a.d", "liblibfoo-1a.d", "foo-1a/", ".dray-x" };
+	static const char *const links[] = { "rustcAbC123/symbols.o", "foo-1a.7z.rcgu.o", "rustc/list" };
+	static const char *const no_links[] = { "rustcA/../x", "rustcA/b/c", "other/x", "rustcA/", "/x",
+		"rustcA/..", "x.o", "rustcA" };
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_true(outputs_name_ok("foo", "-1a", good[i]));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(outputs_name_ok("foo", "-1a", bad[i]));
+	for (size_t i = 0; i < ARRAY_LEN(links); i++)
+		assert_true(outputs_link_name_ok("foo", "-1a", links[i]));
+	for (size_t i = 0; i < ARRAY_LEN(no_links); i++)
+		assert_false(outputs_link_name_ok("foo", "-1a", no_links[i]));
+	assert_true(outputs_name_ok("foo", NULL, "libfoo.so"));
+	assert_false(outputs_name_ok("", NULL, ".x"));
+}
+
+static void
+test_places(void **state)
+{
+	struct digest d, want;
+	uint64_t size = 0;
+	struct stat st;
+	_cleanup_(freep) char *p = at("libfoo-1a.rmeta");
+
+	receive(0, "foo-1a.d", FILE_KIND, "deps");
+	assert_int_equal(begin(1, "libfoo-1a.rmeta", FILE_KIND, "metadata", 8), 0);
+	assert_int_equal(outputs_find(o, "libfoo-1a.rmeta", &d, NULL), -ENOENT); /* not whole yet */
+	assert_int_equal(chunk(1, 0, "meta", false), 0);
+	assert_int_equal(chunk(1, 4, "data", true), 0);
+	assert_int_equal(outputs_find(o, "libfoo-1a.rmeta", &d, &size), 0);
+	assert_int_equal(digest_bytes("metadata", 8, &want), 0);
+	assert_true(digest_eq(&d, &want));
+	assert_int_equal(size, 8);
+	assert_false(there("libfoo-1a.rmeta"));
+	assert_int_equal(outputs_place(o, "libfoo-1a.rmeta"), 0);
+	expect_text("libfoo-1a.rmeta", "metadata");
+	assert_int_equal(stat(p, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_false(there("foo-1a.d"));
+	assert_int_equal(outputs_place_all(o), 0);
+	expect_text("foo-1a.d", "deps");
+	assert_int_equal(outputs_place(o, "libother.rlib"), -ENOENT);
+	assert_int_equal(outputs_count(o), 2);
+}
+
+static void
+test_refuses(void **state)
+{
+	assert_int_equal(begin(1, "foo-1a.d", FILE_KIND, "x", 1), -EBADMSG); /* counts from 0 */
+	assert_int_equal(begin(0, "evil", FILE_KIND, "x", 1), -EINVAL);
+	assert_int_equal(begin(0, "rustcX/a.o", FILE_KIND, "x", 1), -EINVAL);
+	assert_int_equal(chunk(0, 0, "x", true), -EBADMSG); /* nothing is open */
+	assert_int_equal(begin(0, "foo-1a.d", FILE_KIND, "right", 5), 0);
+	assert_int_equal(chunk(1, 0, "x", false), -EBADMSG);
+	assert_int_equal(chunk(0, 1, "x", false), -EBADMSG);
+	assert_int_equal(chunk(0, 0, "longer", false), -EBADMSG);
+	assert_int_equal(chunk(0, 0, "wrong", true), -EBADMSG); /* the digest */
+	assert_int_equal(outputs_place(o, "foo-1a.d"), -EBADMSG);
+	assert_false(there("foo-1a.d"));
+	assert_int_equal(outputs_place_all(o), -EBADMSG);
+}
+
+static void
+test_half(void **state)
+{
+	assert_int_equal(begin(0, "foo-1a.d", FILE_KIND, "whole", 5), 0);
+	assert_int_equal(chunk(0, 0, "who", false), 0);
+	assert_int_equal(outputs_settle(o), -EBADMSG);
+	assert_int_equal(begin(1, "libfoo-1a.rlib", FILE_KIND, "x", 1), -EBADMSG);
+	assert_int_equal(outputs_place_all(o), -EBADMSG);
+	assert_false(there("foo-1a.d"));
+}
+
+static void
+test_empty_and_limit(void **state)
+{
+	outputs_freep(&o);
+	o = open_outputs(1, 10);
+	/* empty: with a chunk or without */
+	assert_int_equal(begin(0, "foo-1a.d", FILE_KIND, "", 0), 0);
+	assert_int_equal(begin(1, "foo-1a", FILE_KIND, "", 0), 0);
+	assert_int_equal(chunk(1, 0, "", true), 0);
+	assert_int_equal(begin(2, "foo-1a.d", FILE_KIND, "", 0), -EBADMSG); /* twice */
+	assert_int_equal(begin(2, "libfoo-1a.rlib", FILE_KIND, "", 11), -EFBIG);
+	assert_int_equal(begin(2, "libfoo-1a.rlib", FILE_KIND, "", UINT64_MAX), -EFBIG);
+	assert_int_equal(outputs_place_all(o), 0);
+	expect_text("foo-1a.d", "");
+}
+
+static void
+test_drop_leaves_the_old(void **state)
+{
+	_cleanup_(freep) char *p = at("libfoo-1a.rmeta");
+
+	assert_int_equal(fs_write_atomic(p, "promised", 8, 0644), 0);
+	receive(0, "libfoo-1a.rmeta", FILE_KIND, "metadata");
+	assert_int_equal(outputs_drop(o, "libfoo-1a.rmeta"), 0);
+	assert_int_equal(outputs_place_all(o), 0);
+	expect_text("libfoo-1a.rmeta", "promised");
+}
+
+static void
+test_free_leaves_nothing(void **state)
+{
+	receive(0, "foo-1a.d", FILE_KIND, "x");
+	assert_int_equal(begin(1, "foo-1a", FILE_KIND, "abc", 3), 0);
+	assert_int_equal(chunk(1, 0, "a", false), 0);
+	outputs_freep(&o);
+	/* the directory is empty: nothing was left in it */
+	assert_int_equal(rmdir(staging), 0);
+	assert_false(there("foo-1a.d"));
+}
+
+static void
+test_links(void **state)
+{
+	_cleanup_(strv_done) struct strv response = STRV_INIT, dirs = STRV_INIT, paths = STRV_INIT;
+	_cleanup_(buf_done) struct buf want = BUF_INIT;
+
+	assert_int_equal(strv_add(&response, "rustcAb/linker-arguments"), 0);
+	assert_int_equal(strv_add(&dirs, "rustcAb/raw-dylibs"), 0);
+	receive(0, "foo-1a.o.rcgu.o", LINK_KIND, "object");
+	receive(1, "rustcAb/symbols.o", LINK_KIND, "symbols");
+	receive(2, "rustcAb/linker-arguments", LINK_KIND, "/.dray-in/libz.rlib\n");
+	assert_int_equal(outputs_link_paths(o, &dirs, &paths), 0);
+	assert_int_equal(paths.n, 5);
+	for (size_t i = 0; i < paths.n; i++)
+		for (size_t k = i + 1; k < paths.n; k++)
+			assert_false(path_is_below(paths.v[k], paths.v[i]));
+	assert_int_equal(outputs_place_all(o), 0);
+	assert_false(there("rustcAb"));
+	assert_int_equal(outputs_place_links(o, &response), 0);
+	expect_text("foo-1a.o.rcgu.o", "object");
+	expect_text("rustcAb/symbols.o", "symbols");
+	assert_int_equal(buf_addf(&want, "%s/libz.rlib\n", dir), 0);
+	expect_text("rustcAb/linker-arguments", (const char *)want.p);
+	for (size_t i = 0; i < paths.n; i++)
+		assert_true(unlink(paths.v[i]) == 0 || rmdir(paths.v[i]) == 0 || errno == ENOENT);
+	assert_false(there("rustcAb"));
+}
+
+static void
+expect_unalias(const char *text, const char *out_dir, const char *escape, const char *want)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(unit_unalias(text, strlen(text), out_dir, escape, &b), 0);
+	assert_string_equal(b.n ? (const char *)b.p : "", want);
+}
+
+static void
+test_unalias(void **state)
+{
+	expect_unalias("", "/o", "", "");
+	expect_unalias("no such", "/o", "", "no such");
+	expect_unalias("/.dray-in", "/o", "", "/o");
+	expect_unalias("-L/.dray-in/a:/.dray-in/b /.dray", "/o/d", "", "-L/o/d/a:/o/d/b /.dray");
+	expect_unalias("\"/.dray-in/x\"", "/o \"q\\", "\"\\", "\"/o \\\"q\\\\/x\"");
+	expect_unalias("/.dray-in/x", "/a b", " \\", "/a\\ b/x");
+}
+
+static int
+pipe_as_stderr(int *ret_saved)
+{
+	int p[2];
+
+	assert_int_equal(pipe(p), 0);
+	*ret_saved = dup(STDERR_FILENO);
+	assert_true(*ret_saved >= 0);
+	assert_int_equal(dup2(p[1], STDERR_FILENO), STDERR_FILENO);
+	close(p[1]);
+	return p[0];
+}
+
+static void
+test_say(void **state)
+{
+	struct report rep;
+	struct tether t = TETHER_INIT;
+	_cleanup_(say_freep) struct say *s = NULL;
+	struct digest d;
+	char got[16] = "";
+	int saved, rd;
+
+	memset(&rep, 0, sizeof(rep));
+	assert_int_equal(tether_open(&t), 0);
+	assert_int_equal(say_new(&rep, &t, &s), 0);
+	rd = pipe_as_stderr(&saved);
+	assert_int_equal(say_text(s, "one\n", 4), 0);
+	assert_int_equal(say_text(s, "two\n", 4), 0);
+	assert_int_equal(read(rd, got, sizeof(got) - 1), 8);
+	assert_string_equal(got, "one\ntwo\n");
+	assert_int_equal(rep.text_bytes, 8);
+	assert_int_equal(digest_bytes("one\ntwo\n", 8, &d), 0);
+	assert_true(digest_eq(&rep.text_digest, &d));
+	assert_true(digest_eq(&rep.text_sure_digest, &d));
+	close(rd);
+	/* the reader is gone: what may have been said is written down, what surely was too */
+	assert_int_equal(say_text(s, "three\n", 6), -EPIPE);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_true(t.reader_gone);
+	assert_true(tether_cut(&t));
+	assert_int_equal(rep.text_bytes, 14);
+	assert_int_equal(rep.text_sure_bytes, 8);
+	assert_true(digest_eq(&rep.text_sure_digest, &d));
+	assert_int_equal(say_is_promised(s, "/o/x.rmeta", &d), 0);
+	assert_int_equal(say_promise_rmeta(s, "/o/x.rmeta", &d), 0);
+	assert_int_equal(say_is_promised(s, "/o/x.rmeta", &d), 1);
+	assert_int_equal(say_is_promised(s, "/o/y.rmeta", &d), -EEXIST);
+	d.b[0] ^= 1;
+	assert_int_equal(say_is_promised(s, "/o/x.rmeta", &d), -EEXIST);
+	tether_done(&t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test_setup_teardown(test_places, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refuses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_half, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_empty_and_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_drop_leaves_the_old, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_free_leaves_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
+		cmocka_unit_test(test_unalias),
+		cmocka_unit_test(test_say),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
