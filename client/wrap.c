@@ -193,7 +193,8 @@ dispatch(struct wrap *w)
 	if (r < 0)
 		return r;
 	fds[0] = (struct spawn_fd){ fd, FD_REPORT };
-	r = child_run(&(struct spawn){ .path = program, .argv = argv.v, .fds = fds, .n_fds = 1 });
+	r = child_run(&(struct spawn){
+		.path = program, .argv = argv.v, .fds = fds, .n_fds = 1, .only_fds = true });
 	if (r < 0)
 		return r;
 	w->dispatched = true;

@@ -26,6 +26,29 @@ source_is_target(const struct spawn *s, size_t i)
 	return false;
 }
 
+static bool
+is_target(const struct spawn *s, int fd)
+{
+	for (size_t i = 0; i < s->n_fds; i++)
+		if (s->fds[i].to == fd)
+			return true;
+	return false;
+}
+
+/* After the targets are in their places: closes all above them, and what lies between. */
+static int
+close_others(const struct spawn *s, posix_spawn_file_actions_t *fa, int top)
+{
+	int r = 0;
+
+	for (int fd = STDERR_FILENO + 1; r == 0 && fd < top; fd++)
+		if (!is_target(s, fd))
+			r = posix_spawn_file_actions_addclose(fa, fd);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(fa, top + 1);
+	return -r;
+}
+
 /* Sources that are also targets are first copied above all targets. *copies holds n_fds descriptors,
  * -1 where none was needed. */
 static int
@@ -52,7 +75,7 @@ add_fds(const struct spawn *s, posix_spawn_file_actions_t *fa, int *copies)
 		if (r)
 			return -r;
 	}
-	return 0;
+	return s->only_fds ? close_others(s, fa, top) : 0;
 }
 
 static int

@@ -146,6 +146,34 @@ test_descriptors_kept_and_closed(void **state)
 }
 
 static void
+test_descriptors_inherited(void **state)
+{
+	_cleanup_(freep) char *script = NULL;
+	struct spawn_fd fd;
+	int p[2], low, high;
+	struct spawn s = { .path = "sh", .fds = &fd, .n_fds = 1 };
+
+	/* Three that stay open over an exec: one handed over to a number between the other two. */
+	low = dup(STDERR_FILENO);
+	assert_int_equal(pipe(p), 0);
+	high = fcntl(p[0], F_DUPFD, p[1] + 10);
+	assert_true(low > STDERR_FILENO && high > 0);
+	fd = (struct spawn_fd){ p[1], high - 1 };
+	assert_true(asprintf(&script,
+			    "test ! -e /proc/$$/fd/%d && test ! -e /proc/$$/fd/%d && "
+			    "test ! -e /proc/$$/fd/%d && test -e /proc/$$/fd/%d",
+			    low, p[1], high, high - 1) > 0);
+	s.argv = ARGV(S("sh"), S("-c"), script);
+	assert_int_not_equal(run(&s), 0);
+	s.only_fds = true;
+	assert_int_equal(run(&s), 0);
+	close(low);
+	close(high);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void
 test_signals(void **state)
 {
 	sigset_t set, old;
@@ -239,6 +267,7 @@ main(void)
 		cmocka_unit_test(test_environment_and_directory),
 		cmocka_unit_test(test_descriptors_swap),
 		cmocka_unit_test(test_descriptors_kept_and_closed),
+		cmocka_unit_test(test_descriptors_inherited),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_group),
 		cmocka_unit_test(test_capture),
