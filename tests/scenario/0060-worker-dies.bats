@@ -52,7 +52,7 @@ outcome() {
   farm_start 2
   build_start first "$WORK/app" build
   wait_until 30 find_victim
-  ! rmeta_here
+  run ! rmeta_here
   kill_hard "${WORKER_PIDS[$VICTIM]}"
   outcome farm
 }
@@ -92,7 +92,7 @@ outcome() {
   # A promise is kept, not made again.
   [ "$(stat -c '%i %Y %Z' "$WORK/app/target/debug/deps/"libslow-*.rmeta)" = "$before" ]
   build again "$WORK/app" build
-  ! grep -q Compiling "$LOGS/again.err"
+  run ! grep -q Compiling "$LOGS/again.err"
 }
 
 @test "after the rmeta was announced; there is no other worker" {
@@ -104,7 +104,7 @@ outcome() {
   kill_hard "${WORKER_PIDS[$VICTIM]}"
   outcome local
   build again "$WORK/app" build
-  ! grep -q Compiling "$LOGS/again.err"
+  run ! grep -q Compiling "$LOGS/again.err"
 }
 
 @test "a worker that stands still is given up" {

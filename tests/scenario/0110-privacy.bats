@@ -46,7 +46,7 @@ EOF
   [ "$(job app where)" = farm ]
   "$WORK/app/target/debug/app" >"$LOGS/seen"
   grep -q CARGO_PKG_NAME "$LOGS/seen"
-  run ! grep -q -e "$SECRET_TEXT" -e DRAY_ -e SSH_ -e HOME "$LOGS/seen"
+  run ! grep -q -e "$SECRET_TEXT" -e '"DRAY_' -e '"SSH_' -e '"HOME"' "$LOGS/seen"
 }
 
 @test "a variable of the user's that the crate asks for: plain cargo's answer" {

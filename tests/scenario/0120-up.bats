@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # dray up: a farm for one command.
+bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 
 @test "a build in it, on a worker" {
@@ -59,7 +60,6 @@
 }
 
 @test "a command that is not there" {
-  run "$DRAY" up --workers 1 -- "$WORK/no-such-program" 3>&-
-  [ "$status" -ne 0 ]
+  run -127 "$DRAY" up --workers 1 -- "$WORK/no-such-program" 3>&-
   [[ "$output" == *no-such-program* ]]
 }
