@@ -10,6 +10,26 @@ same_but_random() {
   same_text "$1"
 }
 
+# prepare NAME DIR: a program of tests/real, its one crate of the registry replaced by a stand-in: a
+# scenario needs no registry.
+prepare() {
+  cp -R "$REAL_DIR/programs/$1" "$2"
+  package "$2/itoa" itoa lib
+  sed -i '/^\[workspace\]/d' "$2/itoa/Cargo.toml"
+  sed -i 's,^itoa = .*,itoa = { path = "itoa" },' "$2/Cargo.toml"
+  cat >"$2/itoa/src/lib.rs" <<'EOF'
+pub struct Buffer;
+impl Buffer {
+    pub fn new() -> Buffer {
+        Buffer
+    }
+    pub fn format(&mut self, n: i32) -> String {
+        n.to_string()
+    }
+}
+EOF
+}
+
 @test "warnings, with colours" {
   export CARGO_TERM_COLOR=always
   package "$WORK/warns" warns
@@ -26,7 +46,7 @@ same_but_random() {
 }
 
 @test "a type error: text, status, and nothing left behind" {
-  program_prepare type-error "$WORK/e"
+  prepare type-error "$WORK/e"
   plain_build "$WORK/e" build
   farm_start
   build first "$WORK/e" build
@@ -68,7 +88,7 @@ EOF
 }
 
 @test "a link error" {
-  program_prepare link-error "$WORK/e"
+  prepare link-error "$WORK/e"
   plain_build "$WORK/e" build
   farm_start
   build first "$WORK/e" build
