@@ -108,6 +108,14 @@ job_of(struct sched *s, uint64_t owner, const struct job_id *id)
 	return job && job->owner && job->owner->handle == owner ? job : NULL;
 }
 
+/* Its owner wants it no more; the slot is in use until the worker's word, or for SETTLE_MS. */
+static void
+leave_behind(struct sched *s, struct job *job)
+{
+	disown(s, job);
+	job_wait(s, job, &s->settling, SETTLE_MS);
+}
+
 int
 sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now)
 {
@@ -120,7 +128,13 @@ sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uin
 	w = job->cur;
 	if (job->state != JOB_QUEUED && job->word != WORD_BAD)
 		worker_judge(s, job, true);
-	job_free(s, job);
+	if (job->state == JOB_STARTED) {
+		/* The client has its result before the worker has cleaned up: the slot is free when
+		 * the worker says so. Whoever came sooner would be sent away. */
+		leave_behind(s, job);
+	} else {
+		job_free(s, job);
+	}
 	if (w)
 		worker_changed(s, w);
 	return 0;
@@ -134,10 +148,7 @@ cancel(struct sched *s, struct job *job)
 	if (job_holds(job))
 		action_cancel(s, job, w);
 	if (job->state == JOB_STARTED) {
-		/* The slot is in use until the worker has killed it, or for SETTLE_MS. */
-		disown(s, job);
-		job->quit = true;
-		job_wait(s, job, &s->settling, SETTLE_MS);
+		leave_behind(s, job);
 		return;
 	}
 	if (job->state == JOB_AWAY && job->word == WORD_OK)

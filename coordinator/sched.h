@@ -13,7 +13,8 @@
  * A job holds a slot while PLACED or STARTED. The coordinator never moves a job by itself: the
  * client sees that its worker failed before anyone else does, says so by a retry, and then gets
  * another worker. So no job can be placed twice. AWAY is a job without a slot whose client has not
- * spoken yet.
+ * spoken yet. A client that has its result before the worker has cleaned up leaves its job STARTED, an
+ * orphan that holds the slot until the worker's word, or for 5 s.
  *
  * Trust. A worker whose jobs fail three times in a row gets none for 10 s, then one at a time
  * (probes); each failed probe doubles the wait, up to 5 min; a probe that succeeds restores it. Who

@@ -43,7 +43,6 @@ struct job {
 	bool probe;                    /* this try is its worker's probe */
 	bool judged;                   /* this try was counted for or against its worker */
 	bool listed;                   /* scratch of sched_worker_set */
-	bool quit;                     /* its owner wants it no more; its worker was told */
 	uint8_t state;                 /* enum job_state */
 	uint8_t word;                  /* enum worker_word */
 	uint64_t seq;                  /* order of arrival */

@@ -526,6 +526,37 @@ test_retry_waits_for_another(void **state)
 	expect_place(w, 0, 1, b);
 }
 
+/* What a client has, its worker may still be cleaning up after. */
+static void
+test_slot_is_free_when_the_worker_says_so(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+
+	place(w, 1, a);
+	started(w, a, 1);
+	ask(w, 2);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_QUEUED);
+	assert_int_equal(finished(w, 1), 0);
+	assert_int_equal(take(w), 0);
+	assert_int_equal(finished(w, 1), -ENOENT);
+	assert_int_equal(ended(w, a, 1, true), 0);
+	assert_int_equal(take(w), 1);
+	expect_place(w, 0, 2, a);
+	/* The word that never comes is waited for, for a while. */
+	started(w, a, 2);
+	ask(w, 3);
+	take(w);
+	assert_int_equal(finished(w, 2), 0);
+	pass(w, 4999);
+	for (int i = take(w); i > 0; i--)
+		assert_int_not_equal(w->last[i - 1].type, SCHED_PLACE);
+	pass(w, 1);
+	assert_true(take(w) > 0);
+	expect_place(w, w->n - 1, 3, a);
+}
+
 static void
 test_full_costs_no_trust(void **state)
 {
@@ -761,6 +792,8 @@ test_worker_comes_back_with_its_jobs(void **state)
 	take(w);
 	expect_place(w, 0, 5, a);
 	assert_int_equal(finished(w, 1), 0);
+	assert_int_equal(view(a).used, 4);
+	assert_int_equal(ended(w, a, 1, true), 0);
 	assert_int_equal(view(a).used, 3);
 	/* The client of 3 asks this coordinator afresh: the old run is stopped. */
 	assert_int_equal(ask_of(w, 3, 103, 1, 0, true), 0);
@@ -1084,6 +1117,7 @@ main(void)
 		T(test_unstarted_placement_expires),
 		T(test_retry_goes_elsewhere_thrice),
 		T(test_retry_waits_for_another),
+		T(test_slot_is_free_when_the_worker_says_so),
 		T(test_full_costs_no_trust),
 		T(test_honest_verdicts_cost_no_trust),
 		T(test_trust_is_lost_probed_and_regained),
