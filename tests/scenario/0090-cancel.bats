@@ -16,8 +16,11 @@ next_is_served() {
   build hello "$WORK/hello" build
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(job hello where)" = farm ]
-  "$DISPATCH" --status --json >"$LOGS/status"
-  [ "$(jq '.running // 0' "$LOGS/status")" -eq 0 ]
+  # The slot is free once the worker has cleaned up.
+  wait_until 2 nothing_runs
+}
+nothing_runs() {
+  [ "$("$DISPATCH" --status --json | jq '.running')" -eq 0 ]
 }
 
 @test "Ctrl-C: the worker's compiler is gone within a second" {
