@@ -60,10 +60,8 @@ all_local() {
   all_local "$WORK/app"
 }
 
-@test "a coordinator that accepts and says nothing costs half a second in all" {
-  local port total
-  chain "$WORK/app" 8
-  plain_build "$WORK/app" build
+# hole_start: a coordinator that accepts and never says a word.
+hole_start() {
   identity coordinator
   identity client
   mkfifo "$FARM/hole.in"
@@ -71,18 +69,46 @@ all_local() {
   STARTED+=($!)
   exec 8>"$FARM/hole.in"
   wait_until 5 test -s "$LOGS/hole"
-  port=$(head -n 1 "$LOGS/hole")
-  COORDINATOR_EP=tcp://127.0.0.1:$port
+  COORDINATOR_EP=tcp://127.0.0.1:$(head -n 1 "$LOGS/hole")
   client_env
-  build first "$WORK/app" build
-  all_local "$WORK/app"
+}
+
+# How long connections to it were open, all together: 500 ms as configured, and what it takes to start
+# and end the one process that tried.
+hole_cost() {
+  local total
   wait_until 5 eval '[ "$(grep -c ^open "$LOGS/hole")" -eq "$(grep -c ^closed "$LOGS/hole")" ]'
   [ "$(grep -c ^open "$LOGS/hole")" -ge 1 ]
   total=$(sed -n 's/^closed .* after \([0-9]*\) ms/\1/p' "$LOGS/hole" | awk '{ n += $1 } END { print n }')
   echo "connections were open for $total ms"
-  # 500 ms as configured, and what it takes to start and end the one process that tried.
   [ "$total" -le 650 ]
   exec 8>&-
+}
+
+@test "a coordinator that accepts and says nothing costs half a second in all" {
+  chain "$WORK/app" 8
+  plain_build "$WORK/app" build
+  hole_start
+  build first "$WORK/app" build
+  all_local "$WORK/app"
+  hole_cost
+}
+
+@test "the same with many units at a time" {
+  local i
+  package "$WORK/app" app lib
+  for ((i = 1; i <= 8; i++)); do
+    package "$WORK/app/l$i" "l$i" lib
+    sed -i '/^\[workspace\]/d' "$WORK/app/l$i/Cargo.toml"
+    depends "$WORK/app" "l$i" "l$i"
+  done
+  plain_build "$WORK/app" build
+  hole_start
+  build first "$WORK/app" build -j16
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+  jobs_all '.where == "local"'
+  hole_cost
 }
 
 @test "no worker has this toolchain" {
