@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <jansson.h>
 
-#define LINE_MAX_BYTES (64 * 1024) /* a path and a few words: anything longer is no artifact line */
+#define LINE_MAX_BYTES                                                             \
+	(64 * 1024) /* a path and a few words: anything longer is no artifact line \
+		     */
 
 /* Diagnostics are many and large; only what begins like an artifact line is parsed. */
 static bool

@@ -15,7 +15,10 @@ struct artifact {
 	char *path;
 };
 
-#define ARTIFACT_INIT { EMIT_OTHER, NULL }
+#define ARTIFACT_INIT            \
+	{                        \
+		EMIT_OTHER, NULL \
+	}
 
 /* Looks at one line of n bytes, without its newline. 0 and *ret; -ENOENT: another kind of line;
  * -EBADMSG: looks like one, but is not (no path, a NUL in it, bad JSON). */

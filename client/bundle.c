@@ -1,5 +1,5 @@
-/* Writes a link down for dray. Invariant: what must be removed after the link is written down before any
- * of it is put there, so that dray can clean up whatever happens in between. */
+/* Writes a link down for dray. Invariant: what must be removed after the link is written down
+ * before any of it is put there, so that dray can clean up whatever happens in between. */
 #include "config.h"
 
 #include "client/bundle.h"
@@ -121,8 +121,7 @@ check_prefix(struct bundle *b, const char *prefix)
 
 		if (!one)
 			return -ENOMEM;
-		if (p[n] != ':' || !path_is_normal(one) ||
-			!path_is_below(one, b->unit->tc.sysroot))
+		if (p[n] != ':' || !path_is_normal(one) || !path_is_below(one, b->unit->tc.sysroot))
 			return bad(b, "tools from elsewhere");
 		p += n + 1;
 	}

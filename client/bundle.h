@@ -1,5 +1,5 @@
-/* A captured link, as dray wants it (report.h): staging/link-N and staging/tail, and the link's inputs
- * where the linker's arguments say. */
+/* A captured link, as dray wants it (report.h): staging/link-N and staging/tail, and the link's
+ * inputs where the linker's arguments say. */
 #ifndef DRAY_CLIENT_BUNDLE_H
 #define DRAY_CLIENT_BUNDLE_H
 
@@ -9,9 +9,10 @@
 
 #define BUNDLE_CALLS_MAX 16
 
-/* The program the linker calls name; the calls themselves are the worker's word and are checked: the
- * linker is the one that rustc would run here, what it makes is an output of this unit, and temporary
- * directories are below the out-dir. 0; -errno; or -ENOTSUP with a reason in *ret_home. */
+/* The program the linker calls name; the calls themselves are the worker's word and are checked:
+ * the linker is the one that rustc would run here, what it makes is an output of this unit, and
+ * temporary directories are below the out-dir. 0; -errno; or -ENOTSUP with a reason in *ret_home.
+ */
 int bundle_make(struct unit *u, struct outputs *o, const Dray__JobResult *result,
 	const struct buf *tail, struct report *rep, char **ret_home);
 

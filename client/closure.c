@@ -1,5 +1,5 @@
-/* Finds a unit's closure of artifacts. Invariant: every extern that the command line names is in it, or
- * the unit is compiled here; the walk visits each artifact once. */
+/* Finds a unit's closure of artifacts. Invariant: every extern that the command line names is in
+ * it, or the unit is compiled here; the walk visits each artifact once. */
 #include "config.h"
 
 #include "client/closure.h"
@@ -391,13 +391,14 @@ closure_done(struct closure *c)
 }
 
 int
-closure_remember_file(struct memo *m, const struct rustc_call *call, const char *cwd,
-	const char *path)
+closure_remember_file(
+	struct memo *m, const struct rustc_call *call, const char *cwd, const char *path)
 {
 	_cleanup_(strv_done) struct strv externs = STRV_INIT;
 
 	/* A proc-macro's dependencies are inside it: recorded as having none. */
-	for (size_t i = 0; !strv_has(&call->crate_types, "proc-macro") && i < call->n_externs; i++) {
+	for (size_t i = 0; !strv_has(&call->crate_types, "proc-macro") && i < call->n_externs;
+		i++) {
 		int r;
 
 		if (!call->externs[i].path)

@@ -1,5 +1,5 @@
-/* Reads dep-info files. The text comes from a worker: nothing in it is believed beyond its bounds, and
- * what is read here is only compared or looked up, never executed or opened for writing. */
+/* Reads dep-info files. The text comes from a worker: nothing in it is believed beyond its bounds,
+ * and what is read here is only compared or looked up, never executed or opened for writing. */
 #include "config.h"
 
 #include "client/depinfo.h"
@@ -20,7 +20,8 @@ unescape_env(const char *p, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		char c = p[i];
 
-		if (c == '\\' && i + 1 < n && (p[i + 1] == 'n' || p[i + 1] == 'r' || p[i + 1] == '\\')) {
+		if (c == '\\' && i + 1 < n &&
+			(p[i + 1] == 'n' || p[i + 1] == 'r' || p[i + 1] == '\\')) {
 			i++;
 			c = p[i] == 'n' ? '\n' : p[i] == 'r' ? '\r' : '\\';
 		}

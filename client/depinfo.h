@@ -26,7 +26,10 @@ struct depinfo {
 	size_t cap_env;
 };
 
-#define DEPINFO_INIT { STRV_INIT, NULL, 0, 0 }
+#define DEPINFO_INIT                  \
+	{                             \
+		STRV_INIT, NULL, 0, 0 \
+	}
 
 /* 0; -EBADMSG for a NUL byte, an unfinished last line or an empty variable name; -ENOMEM. *ret is
  * empty on failure. */

@@ -4,8 +4,8 @@
  *      │         │                                  ▲                   ├▶ home
  *      └▶ home   └▶ home                            └──── retry ◀───────┘
  *
- * Invariant: the report always says how far things are; whatever fails, the outcome is REPORT_HOME with
- * a reason, and dray compiles the unit here. */
+ * Invariant: the report always says how far things are; whatever fails, the outcome is REPORT_HOME
+ * with a reason, and dray compiles the unit here. */
 #include "config.h"
 
 #include "client/dispatch.h"
@@ -49,8 +49,7 @@ struct dispatch {
 	mode_t umask;
 };
 
-static void _printf_(2, 3)
-go_home(struct dispatch *d, const char *fmt, ...)
+static void _printf_(2, 3) go_home(struct dispatch *d, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -78,7 +77,8 @@ open_farm(struct dispatch *d)
 	return r;
 }
 
-/* Tells dray, and this user's other calls, once the coordinator has answered or cannot be reached. */
+/* Tells dray, and this user's other calls, once the coordinator has answered or cannot be reached.
+ */
 static void
 tell_state(struct dispatch *d)
 {
@@ -90,8 +90,8 @@ tell_state(struct dispatch *d)
 		farm_state_set(d->conf->client.cache_dir, d->conf->client.coordinator, false);
 }
 
-/* Where nothing is known of the farm, others wait for what this try finds; packing can take a second (a
- * toolchain that is hashed for the first time), so the answer comes first. */
+/* Where nothing is known of the farm, others wait for what this try finds; packing can take a
+ * second (a toolchain that is hashed for the first time), so the answer comes first. */
 static int
 greet(struct dispatch *d)
 {
@@ -112,8 +112,7 @@ pack(struct dispatch *d)
 {
 	_cleanup_(freep) char *why = NULL;
 	uint64_t start = clock_mono_us();
-	struct unit_in in = { .call = &d->call, .conf = d->conf, .cwd = d->cwd,
-		.envp = environ };
+	struct unit_in in = { .call = &d->call, .conf = d->conf, .cwd = d->cwd, .envp = environ };
 	int r;
 
 	if (memo_open(d->conf->client.cache_dir, &d->memo) < 0)
@@ -133,8 +132,10 @@ static int
 request(struct dispatch *d)
 {
 	struct farm_job job = { .toolchain = unit_message(d->unit)->toolchain.data,
-		.crate = d->call.crate_name, .kind = call_kind_name(&d->call),
-		.glibc = unit_glibc(d->unit), .source_bytes = unit_source_bytes(d->unit) };
+		.crate = d->call.crate_name,
+		.kind = call_kind_name(&d->call),
+		.glibc = unit_glibc(d->unit),
+		.source_bytes = unit_source_bytes(d->unit) };
 	int r = farm_request(d->farm, &job);
 
 	if (r < 0)
@@ -198,7 +199,8 @@ note_attempt(struct report *rep, const char *worker, const char *text)
 {
 	if (rep->n_attempts == REPORT_ATTEMPTS)
 		return;
-	snprintf(rep->attempt[rep->n_attempts], sizeof(rep->attempt[0]), "%.64s: %.120s", worker, text);
+	snprintf(rep->attempt[rep->n_attempts], sizeof(rep->attempt[0]), "%.64s: %.120s", worker,
+		text);
 	rep->n_attempts++;
 }
 
@@ -206,9 +208,17 @@ note_attempt(struct report *rep, const char *worker, const char *text)
 static bool
 try_once(struct dispatch *d, const struct placement *place, unsigned number)
 {
-	struct remote_in in = { .zctx = d->zctx, .farm = d->farm, .tether = &d->tether,
-		.unit = d->unit, .memo = d->memo, .envp = environ, .say = d->say, .rep = d->rep,
-		.place = place, .compress = d->conf->client.compress, .try = number,
+	struct remote_in in = { .zctx = d->zctx,
+		.farm = d->farm,
+		.tether = &d->tether,
+		.unit = d->unit,
+		.memo = d->memo,
+		.envp = environ,
+		.say = d->say,
+		.rep = d->rep,
+		.place = place,
+		.compress = d->conf->client.compress,
+		.try = number,
 		.umask = d->umask };
 	struct remote_result res;
 
@@ -311,8 +321,8 @@ done(struct dispatch *d)
 	tether_done(&d->tether);
 }
 
-/* All is said, in place and in the report, and the worker tells the coordinator that the slot is free. What
- * is left is tearing libzmq down, for which cargo need not wait 4 ms. */
+/* All is said, in place and in the report, and the worker tells the coordinator that the slot is
+ * free. What is left is tearing libzmq down, for which cargo need not wait 4 ms. */
 static void
 leave_early(struct dispatch *d)
 {
@@ -331,8 +341,9 @@ dispatch_unit(const struct conf *conf, char **argv, struct report *rep)
 {
 	struct dispatch d = { .conf = conf, .rep = rep, .tether = TETHER_INIT };
 
-	if (prepare(&d, argv) == 0 && open_farm(&d) == 0 && greet(&d) == 0 && prepare_to_say(&d) == 0 &&
-		pack(&d) == 0 && request(&d) == 0 && make_staging(&d) == 0)
+	if (prepare(&d, argv) == 0 && open_farm(&d) == 0 && greet(&d) == 0 &&
+		prepare_to_say(&d) == 0 && pack(&d) == 0 && request(&d) == 0 &&
+		make_staging(&d) == 0)
 		run(&d);
 	leave_early(&d);
 	done(&d);

@@ -5,8 +5,8 @@
 #include "client/report.h"
 #include "common/conf.h"
 
-/* argv: the compiler's, as dray was given it. All that happened is in *rep (never REPORT_RUNNING at the
- * end, unless a signal came). Returns the exit status of dray-dispatch: 0, or 128 + signal. */
+/* argv: the compiler's, as dray was given it. All that happened is in *rep (never REPORT_RUNNING at
+ * the end, unless a signal came). Returns the exit status of dray-dispatch: 0, or 128 + signal. */
 int dispatch_unit(const struct conf *conf, char **argv, struct report *rep);
 
 #endif

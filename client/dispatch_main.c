@@ -1,5 +1,5 @@
-/* dray-dispatch: the farm half of dray. Started by dray for each unit that goes to the farm, and for the
- * farm's status. */
+/* dray-dispatch: the farm half of dray. Started by dray for each unit that goes to the farm, and
+ * for the farm's status. */
 #include "config.h"
 
 #include <errno.h>
@@ -122,7 +122,8 @@ run_status(const struct options *o)
 	_cleanup_(freep) char *error = NULL;
 
 	if (conf_load(&conf, &error) < 0) {
-		fprintf(stderr, "dray-dispatch: %s\n", error ? error : "the configuration cannot be read");
+		fprintf(stderr, "dray-dispatch: %s\n",
+			error ? error : "the configuration cannot be read");
 		return STATUS_USAGE;
 	}
 	return status_print(conf, o->compiler, o->json);

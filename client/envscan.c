@@ -1,5 +1,6 @@
-/* The hermetic environment of a unit. Invariant: a variable that the user has, and that cargo did not
- * set for this process, is never sent, unless it is on the short list below or the user's own. */
+/* The hermetic environment of a unit. Invariant: a variable that the user has, and that cargo did
+ * not set for this process, is never sent, unless it is on the short list below or the user's own.
+ */
 #include "config.h"
 
 #include "client/envscan.h"
@@ -9,22 +10,24 @@
 
 #include "common/fs.h"
 
-#define ENVIRON_MAX (8u * 1024 * 1024) /* the kernel's own bound is a quarter of the stack limit */
+#define ENVIRON_MAX                                                                  \
+	(8u * 1024 * 1024) /* the kernel's own bound is a quarter of the stack limit \
+			    */
 
 /* Each list ends with NULL; a '*' at a name's end stands for anything. */
 
-/* What cargo sets for rustc (doc.rust-lang.org/cargo/reference/environment-variables.html), and what
- * rustc and clippy read that changes a result or a diagnostic. */
-static const char *const always[] = {
-	"CARGO", "CARGO_BIN_EXE_*", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR",
-	"CARGO_MANIFEST_LINKS", "CARGO_MANIFEST_PATH", "CARGO_PKG_*", "CARGO_PRIMARY_PACKAGE",
-	"CARGO_TARGET_TMPDIR", "CLIPPY_ARGS", "CLIPPY_CONF_DIR", "CLIPPY_TERMINAL_WIDTH",
-	"LD_LIBRARY_PATH", "OUT_DIR", "RUSTC_BOOTSTRAP", "RUSTC_FORCE_RUSTC_VERSION",
-	"RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "RUST_MIN_STACK", "SOURCE_DATE_EPOCH", NULL };
+/* What cargo sets for rustc (doc.rust-lang.org/cargo/reference/environment-variables.html), and
+ * what rustc and clippy read that changes a result or a diagnostic. */
+static const char *const always[] = { "CARGO", "CARGO_BIN_EXE_*", "CARGO_BIN_NAME",
+	"CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_LINKS", "CARGO_MANIFEST_PATH",
+	"CARGO_PKG_*", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "CLIPPY_ARGS",
+	"CLIPPY_CONF_DIR", "CLIPPY_TERMINAL_WIDTH", "LD_LIBRARY_PATH", "OUT_DIR", "RUSTC_BOOTSTRAP",
+	"RUSTC_FORCE_RUSTC_VERSION", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "RUST_MIN_STACK",
+	"SOURCE_DATE_EPOCH", NULL };
 
 /* What a worker sets itself, or what means nothing there. */
-static const char *const never[] = { "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "PATH", "HOME", "PWD",
-	"OLDPWD", "SHLVL", "_", "DRAY_*", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER",
+static const char *const never[] = { "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "PATH", "HOME",
+	"PWD", "OLDPWD", "SHLVL", "_", "DRAY_*", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER",
 	"CARGO_ENCODED_RUSTFLAGS", "LD_*", NULL };
 
 /* What makes rustc write or find things elsewhere, or print what nobody could compare. */
@@ -109,7 +112,7 @@ add_library_path(const struct envscan_in *in, const char *value, struct strv *re
 		if (streq(one, in->out_dir))
 			use = in->alias;
 		else if (path_is_normal(one) && !path_is_below(one, in->out_dir) &&
-			(path_is_below(one, in->target_dir) || path_is_below(one, in->sysroot)))
+			 (path_is_below(one, in->target_dir) || path_is_below(one, in->sysroot)))
 			use = one;
 		if (use) {
 			r = buf_addf(&b, "%s%s", first ? "" : ":", use);
@@ -134,7 +137,8 @@ consider(const struct envscan_in *in, const char *entry, struct strv *ret, char 
 		return 0;
 	n = (size_t)(eq - entry);
 	if (on_list(home, entry, n)) {
-		if (asprintf(ret_home, "the environment sets %.*s", (int)MIN2(n, (size_t)64), entry) < 0) {
+		if (asprintf(ret_home, "the environment sets %.*s", (int)MIN2(n, (size_t)64),
+			    entry) < 0) {
 			*ret_home = NULL;
 			return -ENOMEM;
 		}

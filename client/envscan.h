@@ -2,8 +2,8 @@
  *
  * They are found by comparing with the environment of cargo itself: what differs from it, or is not
  * there, was set for this process. A few names always go, since a user may have exported the very
- * value cargo would set. The rest of the user's environment stays here; that a compile asked for one
- * of its names is seen afterwards in the dep-info (depinfo.h). */
+ * value cargo would set. The rest of the user's environment stays here; that a compile asked for
+ * one of its names is seen afterwards in the dep-info (depinfo.h). */
 #ifndef DRAY_CLIENT_ENVSCAN_H
 #define DRAY_CLIENT_ENVSCAN_H
 
@@ -11,17 +11,19 @@
 #include "common/strv.h"
 
 struct envscan_in {
-	char *const *envp;        /* this process's, NULL-terminated */
+	char *const *envp;	  /* this process's, NULL-terminated */
 	const struct buf *parent; /* cargo's: NUL-terminated strings; NULL when it cannot be read */
-	const char *pass_env;     /* conf: more names, separated by white space; may be NULL */
-	const char *out_dir;      /* absolute; the alias stands for it in LD_LIBRARY_PATH */
+	const char *pass_env;	  /* conf: more names, separated by white space; may be NULL */
+	const char *out_dir;	  /* absolute; the alias stands for it in LD_LIBRARY_PATH */
 	const char *alias;
-	const char *target_dir;   /* only its, and the sysroot's, directories stay in LD_LIBRARY_PATH */
+	const char
+		*target_dir; /* only its, and the sysroot's, directories stay in LD_LIBRARY_PATH */
 	const char *sysroot;
 };
 
 /* NAME=VALUE strings, sorted, each name once. 0; -ENOMEM; or -ENOTSUP with a reason in *ret_home
- * (caller frees) when a variable is set that changes the compiler in ways a worker does not follow. */
+ * (caller frees) when a variable is set that changes the compiler in ways a worker does not follow.
+ */
 int envscan_collect(const struct envscan_in *in, struct strv *ret, char **ret_home);
 
 /* The initial environment of the process that started our parent (dray's parent: cargo, or a build

@@ -1,5 +1,6 @@
-/* The client's side of the coordinator. Invariant: a wait here has an end, whatever the coordinator does:
- * connect_ms until it answers, FARM_RECONNECT_MS while it is away, FARM_SILENT_MS while it is silent. */
+/* The client's side of the coordinator. Invariant: a wait here has an end, whatever the coordinator
+ * does: connect_ms until it answers, FARM_RECONNECT_MS while it is away, FARM_SILENT_MS while it is
+ * silent. */
 #include "config.h"
 
 #include "client/farm.h"
@@ -237,7 +238,8 @@ farm_watch_events(struct farm *f, uint64_t now)
 			return;
 		case WATCH_CONNECTED:
 			/* After a loss it knows nothing of us, or it is another process. */
-			if (f->state == FARM_AWAY && (farm_hello(f) < 0 || (f->waiting && send_request(f) < 0)))
+			if (f->state == FARM_AWAY &&
+				(farm_hello(f) < 0 || (f->waiting && send_request(f) < 0)))
 				break;
 			f->state = FARM_CONNECTED;
 			f->heard_ms = now;

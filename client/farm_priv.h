@@ -11,7 +11,7 @@ enum farm_state_now {
 	FARM_CONNECTING,
 	FARM_CONNECTED, /* the handshake is done; not welcomed yet (or not again) */
 	FARM_WELCOMED,
-	FARM_AWAY,      /* was there, is not now */
+	FARM_AWAY, /* was there, is not now */
 };
 
 struct farm {
@@ -20,15 +20,15 @@ struct farm {
 	struct identity identity;
 	bool has_identity;
 	enum farm_state_now state;
-	bool greeted;        /* Hello is sent already */
-	bool welcomed;       /* once */
-	bool rejected;       /* the handshake failed: keys */
+	bool greeted;  /* Hello is sent already */
+	bool welcomed; /* once */
+	bool rejected; /* the handshake failed: keys */
 	bool unreachable;
 	uint64_t opened_ms, connect_ms;
 	uint64_t away_ms, heard_ms;
 
 	/* the job; what is needed to ask again */
-	bool waiting;        /* for a placement */
+	bool waiting; /* for a placement */
 	char id[JOB_ID_SIZE];
 	uint8_t toolchain[DIGEST_SIZE];
 	char *crate, *kind;

@@ -17,7 +17,7 @@ struct wait {
 	struct farm *farm;
 	struct placement *placement;
 	char **ret_why;
-	bool queued; /* news of the queue came since the last look */
+	bool queued;	       /* news of the queue came since the last look */
 	uint64_t connected_ms; /* begin of the present connection's wait for Welcome */
 };
 
@@ -127,8 +127,9 @@ step_time(struct wait *w, uint64_t now)
 	struct farm *f = w->farm;
 
 	if (f->rejected && !f->welcomed)
-		return unreachable(w, "farm unreachable (the coordinator does not know this client's key, or "
-				      "is not the one its key file names)");
+		return unreachable(w,
+			"farm unreachable (the coordinator does not know this client's key, or "
+			"is not the one its key file names)");
 	switch (f->state) {
 	case FARM_CONNECTING:
 		/* Packing the unit took part of this time; events that came meanwhile count. */
@@ -138,10 +139,11 @@ step_time(struct wait *w, uint64_t now)
 	case FARM_CONNECTED:
 		if (!w->connected_ms)
 			w->connected_ms = now;
-		if (now - w->connected_ms <= (f->welcomed ? (uint64_t)FARM_RECONNECT_MS : f->connect_ms))
+		if (now - w->connected_ms <=
+			(f->welcomed ? (uint64_t)FARM_RECONNECT_MS : f->connect_ms))
 			return STEP_ON;
-		return f->welcomed ? home(w, "farm silent", NULL) :
-				     unreachable(w, "farm unreachable (it does not answer)");
+		return f->welcomed ? home(w, "farm silent", NULL)
+				   : unreachable(w, "farm unreachable (it does not answer)");
 	case FARM_AWAY:
 		w->connected_ms = 0;
 		if (!f->welcomed && now - f->opened_ms > f->connect_ms)
@@ -172,8 +174,8 @@ take_messages(struct wait *w)
 	}
 }
 
-/* Turns until there is something to tell: a placement (or, where that is all that is wanted, a Welcome),
- * or a reason to stay here. */
+/* Turns until there is something to tell: a placement (or, where that is all that is wanted, a
+ * Welcome), or a reason to stay here. */
 static enum farm_answer
 turn(struct wait *w, struct tether *t, bool until_welcome, farm_local_free_fn local_free, void *arg)
 {
@@ -263,8 +265,11 @@ farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms, stru
 		zmq_poll(items, (int)n, TICK_MS);
 		farm_watch_events(f, clock_mono_ms());
 		if (f->rejected) {
-			home(&w, "the coordinator does not know this client's key, or is not the one its key "
-				 "file names", NULL);
+			home(&w,
+				"the coordinator does not know this client's key, or is not the "
+				"one its key "
+				"file names",
+				NULL);
 			return -ECONNREFUSED;
 		}
 		r = wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, ret);

@@ -1,5 +1,5 @@
-/* Receives and places outputs. Invariant: nothing is at its final name but what was verified, whole, in
- * one step; nothing is ever written outside the out-dir. */
+/* Receives and places outputs. Invariant: nothing is at its final name but what was verified,
+ * whole, in one step; nothing is ever written outside the out-dir. */
 #include "config.h"
 
 #include "client/outputs.h"
@@ -30,8 +30,8 @@ struct outputs {
 	struct outputs_in in;
 	struct output *v;
 	size_t n, cap;
-	uint64_t bytes;      /* promised so far */
-	int fd;              /* of the last one while it is not whole */
+	uint64_t bytes; /* promised so far */
+	int fd;		/* of the last one while it is not whole */
 	uint64_t got;
 	struct hasher *hasher;
 };
@@ -163,9 +163,9 @@ outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 		return r;
 	if (!begin_ok(o, m))
 		return -EBADMSG;
-	if (!(m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE ?
-			    outputs_name_ok(o->in.crate, o->in.extra, m->name) :
-			    outputs_link_name_ok(o->in.crate, o->in.extra, m->name)))
+	if (!(m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE
+			    ? outputs_name_ok(o->in.crate, o->in.extra, m->name)
+			    : outputs_link_name_ok(o->in.crate, o->in.extra, m->name)))
 		return -EINVAL;
 	if (o->n >= OUTPUTS_MAX || m->size > o->in.max_bytes - o->bytes)
 		return -EFBIG;
@@ -324,8 +324,8 @@ outputs_drop(struct outputs *o, const char *name)
 	return 0;
 }
 
-/* Puts the alias back in a response file; rustc writes a backslash before blanks and backslashes there
- * (rustc_codegen_ssa::back::command). */
+/* Puts the alias back in a response file; rustc writes a backslash before blanks and backslashes
+ * there (rustc_codegen_ssa::back::command). */
 static int
 map_response(struct outputs *o, struct output *v)
 {

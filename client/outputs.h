@@ -20,9 +20,9 @@ struct outputs_in {
 	const char *staging; /* below it, exists */
 	const char *crate;   /* names must carry it */
 	const char *extra;   /* -C extra-filename, or NULL */
-	unsigned try;        /* tells the tries' temporary names apart */
+	unsigned try;	     /* tells the tries' temporary names apart */
 	mode_t umask;
-	uint64_t max_bytes;  /* of all together; 0: OUTPUTS_BYTES_MAX */
+	uint64_t max_bytes; /* of all together; 0: OUTPUTS_BYTES_MAX */
 };
 
 /* The strings of in must outlive it. */
@@ -31,15 +31,15 @@ int outputs_new(const struct outputs_in *in, struct outputs **ret);
 void outputs_free(struct outputs *o);
 void outputs_freep(struct outputs **o);
 
-/* Whether a worker may give an output this name: `<crate><extra>` or `lib<crate><extra>`, then the end
- * or a dot. */
+/* Whether a worker may give an output this name: `<crate><extra>` or `lib<crate><extra>`, then the
+ * end or a dot. */
 bool outputs_name_ok(const char *crate, const char *extra, const char *name);
-/* The same for a link's input: such a name, or two parts, of which the first is rustc's own temporary
- * directory (rustcXXXXXX). */
+/* The same for a link's input: such a name, or two parts, of which the first is rustc's own
+ * temporary directory (rustcXXXXXX). */
 bool outputs_link_name_ok(const char *crate, const char *extra, const char *name);
 
-/* The three steps of receiving. 0; -EBADMSG: not what was promised, or out of order; -EINVAL: a name
- * that is not allowed; -EFBIG; -errno of the disk. One output is open at a time. */
+/* The three steps of receiving. 0; -EBADMSG: not what was promised, or out of order; -EINVAL: a
+ * name that is not allowed; -EFBIG; -errno of the disk. One output is open at a time. */
 int outputs_begin(struct outputs *o, const Dray__OutputBegin *m);
 int outputs_chunk(struct outputs *o, const Dray__OutputChunk *m, const void *p, size_t n);
 /* That no output is half there now (one of size 0 may have no chunk). */

@@ -1,6 +1,6 @@
-/* Text and announced outputs, in the order that cargo relies on. Invariant: a line that announces a file
- * is said only when that file is in its place; nothing is said of a file that this side has not
- * verified. */
+/* Text and announced outputs, in the order that cargo relies on. Invariant: a line that announces a
+ * file is said only when that file is in its place; nothing is said of a file that this side has
+ * not verified. */
 #include "config.h"
 
 #include "client/relay.h"
@@ -17,12 +17,12 @@
 struct relay {
 	struct relay_in in;
 	struct promise *promise;
-	struct buf line;     /* of stderr, begun and not ended */
-	size_t scanned;      /* of line: no newline in there */
-	struct buf doubt;    /* lines that a failure may be the reason of: said when it did not fail */
-	struct buf tail;     /* from the link line on */
-	struct buf out;      /* stdout */
-	bool holding;        /* the link line has come */
+	struct buf line;  /* of stderr, begun and not ended */
+	size_t scanned;	  /* of line: no newline in there */
+	struct buf doubt; /* lines that a failure may be the reason of: said when it did not fail */
+	struct buf tail;  /* from the link line on */
+	struct buf out;	  /* stdout */
+	bool holding;	  /* the link line has come */
 	bool depinfo_seen;
 	enum relay_fault fault;
 	char why[224];
@@ -79,8 +79,7 @@ relay_tail(const struct relay *r)
 	return &r->tail;
 }
 
-static int _printf_(3, 4)
-give_up(struct relay *r, enum relay_fault fault, const char *fmt, ...)
+static int _printf_(3, 4) give_up(struct relay *r, enum relay_fault fault, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -124,10 +123,11 @@ end_doubt(struct relay *r)
 	return err;
 }
 
-/* A compile that fails on a worker is done again here, for its own words: what a failure says must not
- * have been said before. Such words are errors, and lines that are no JSON where the rest is (a panic's,
- * a proc-macro's), which may be other ones in each run. They wait for the rmeta, or for success, and
- * with them what follows. Text for a terminal has no marks, and nobody waits for a line of it. */
+/* A compile that fails on a worker is done again here, for its own words: what a failure says must
+ * not have been said before. Such words are errors, and lines that are no JSON where the rest is (a
+ * panic's, a proc-macro's), which may be other ones in each run. They wait for the rmeta, or for
+ * success, and with them what follows. Text for a terminal has no marks, and nobody waits for a
+ * line of it. */
 static bool
 is_doubtful(const struct relay *r, const void *p, size_t n)
 {
@@ -198,8 +198,10 @@ place_rmeta(struct relay *r, const char *path, const struct digest *d)
 		err = outputs_place(r->in.outputs, name);
 	if (err < 0)
 		return cannot(r, name, err);
-	/* Dependents start with the line: they want to know its closure. Not knowing costs only time. */
-	if (closure_remember_file(r->in.memo, unit_call(r->in.unit), unit_cwd(r->in.unit), path) == 0)
+	/* Dependents start with the line: they want to know its closure. Not knowing costs only
+	 * time. */
+	if (closure_remember_file(r->in.memo, unit_call(r->in.unit), unit_cwd(r->in.unit), path) ==
+		0)
 		memo_flush(r->in.memo);
 	return 0;
 }
@@ -322,7 +324,8 @@ relay_finish(struct relay *r)
 		return err;
 	if (outputs_settle(r->in.outputs) < 0)
 		return give_up(r, RELAY_WORKER, "it sent half an output");
-	if (asprintf(&depinfo, "%s%s.d", c->crate_name, c->extra_filename ? c->extra_filename : "") < 0) {
+	if (asprintf(&depinfo, "%s%s.d", c->crate_name,
+		    c->extra_filename ? c->extra_filename : "") < 0) {
 		depinfo = NULL;
 		return -ENOMEM;
 	}

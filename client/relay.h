@@ -1,11 +1,11 @@
-/* Passes on what a compiler on a worker says, and puts each output in its place before the line that
- * announces it.
+/* Passes on what a compiler on a worker says, and puts each output in its place before the line
+ * that announces it.
  *
  *   dep-info line   its .d is checked (environment) and placed, then the line is said
  *   metadata line   the rmeta is promised, placed and remembered, then the line is said
  *   link line       this line and all that follow wait until the outputs, or the link, are done
- *   an error, or    this line and all that follow wait for the metadata line, or until the compiler has
- *   no JSON         succeeded all the same
+ *   an error, or    this line and all that follow wait for the metadata line, or until the compiler
+ * has no JSON         succeeded all the same
  *
  * Text goes out by whole lines. Of a second try, what was said already is swallowed (promise.h). */
 #ifndef DRAY_CLIENT_RELAY_H
@@ -16,7 +16,9 @@
 #include "client/say.h"
 #include "client/unit.h"
 
-#define RELAY_TEXT_MAX (64u * 1024 * 1024) /* held at once; a worker's own limit is of this order */
+#define RELAY_TEXT_MAX                                                             \
+	(64u * 1024 * 1024) /* held at once; a worker's own limit is of this order \
+			     */
 
 struct relay;
 

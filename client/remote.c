@@ -1,5 +1,6 @@
-/* One try of a unit on one worker: connects, opens the job, and turns until it has ended. Invariant: it
- * ends, also when the worker hangs or is cut off, and the worker is told when we go first. */
+/* One try of a unit on one worker: connects, opens the job, and turns until it has ended.
+ * Invariant: it ends, also when the worker hangs or is cut off, and the worker is told when we go
+ * first. */
 #include "config.h"
 
 #include "client/remote.h"
@@ -38,11 +39,15 @@ make_parts(struct remote *r)
 {
 	const struct remote_in *in = r->in;
 	const struct rustc_call *c = unit_call(in->unit);
-	struct outputs_in oi = { .out_dir = unit_out_dir(in->unit), .staging = in->rep->staging,
-		.crate = c->crate_name, .extra = c->extra_filename, .try = in->try,
+	struct outputs_in oi = { .out_dir = unit_out_dir(in->unit),
+		.staging = in->rep->staging,
+		.crate = c->crate_name,
+		.extra = c->extra_filename,
+		.try = in->try,
 		.umask = in->umask };
-	struct relay_in ri = { .unit = in->unit, .memo = in->memo, .envp = in->envp,
-		.say = in->say, .rep = in->rep };
+	struct relay_in ri = {
+		.unit = in->unit, .memo = in->memo, .envp = in->envp, .say = in->say, .rep = in->rep
+	};
 	int e = chunk_coder_new(&r->coder);
 
 	if (e == 0)
@@ -105,7 +110,8 @@ start(struct remote *r)
 	if (e == -EMSGSIZE)
 		remote_end(r, REMOTE_HOME, V(NONE), "the unit's description is too large");
 	else if (e < 0)
-		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "cannot open the job: %s", strerror(-e));
+		remote_end(
+			r, REMOTE_AGAIN, V(WORKER_FAULT), "cannot open the job: %s", strerror(-e));
 }
 
 static void
@@ -121,7 +127,8 @@ watch_events(struct remote *r)
 			r->heard_ms = clock_mono_ms();
 			break;
 		case WATCH_REFUSED:
-			remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "the worker refused the connection");
+			remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT),
+				"the worker refused the connection");
 			return;
 		case WATCH_DISCONNECTED:
 			/* a job lives on its connection: a new one would be nobody's */
@@ -142,8 +149,8 @@ take_messages(struct remote *r)
 		if (e == 0)
 			remote_step(r, &m);
 		else if (e != -EAGAIN)
-			remote_end(r, REMOTE_AGAIN, wire_verdict_of(e), "its words make no sense: %s",
-				strerror(-e));
+			remote_end(r, REMOTE_AGAIN, wire_verdict_of(e),
+				"its words make no sense: %s", strerror(-e));
 		wire_msg_done(&m);
 		if (e == -EAGAIN)
 			return;
@@ -248,7 +255,8 @@ stop(struct remote *r)
 void
 remote_run(const struct remote_in *in, struct remote_result *ret)
 {
-	_cleanup_(remote_done) struct remote r = { .in = in, .result = ret, .state = REMOTE_OPENING };
+	_cleanup_(
+		remote_done) struct remote r = { .in = in, .result = ret, .state = REMOTE_OPENING };
 
 	memset(ret, 0, sizeof(*ret));
 	start(&r);

@@ -6,10 +6,12 @@
 #include "client/say.h"
 #include "client/unit.h"
 
-#define REMOTE_CONNECT_MS 2000  /* until the connection stands */
-#define REMOTE_ANSWER_MS 120000 /* of silence while it takes the job and its blobs: 4 MiB at 300 kbit/s */
-#define REMOTE_SILENT_MS 2400000 /* of silence while the compiler runs: above a worker's job_time_s */
-#define REMOTE_CREDIT 64        /* content messages a worker may have under way: 16 MiB */
+#define REMOTE_CONNECT_MS 2000 /* until the connection stands */
+#define REMOTE_ANSWER_MS \
+	120000 /* of silence while it takes the job and its blobs: 4 MiB at 300 kbit/s */
+#define REMOTE_SILENT_MS \
+	2400000		 /* of silence while the compiler runs: above a worker's job_time_s */
+#define REMOTE_CREDIT 64 /* content messages a worker may have under way: 16 MiB */
 
 enum remote_end {
 	REMOTE_DONE,  /* outputs in place, all said: in.rep says DONE or LINK */
@@ -20,7 +22,7 @@ enum remote_end {
 
 struct remote_in {
 	void *zctx;
-	struct farm *farm;          /* minded meanwhile */
+	struct farm *farm; /* minded meanwhile */
 	struct tether *tether;
 	struct unit *unit;
 	struct memo *memo;
@@ -28,7 +30,7 @@ struct remote_in {
 	struct say *say;
 	struct report *rep;
 	const struct placement *place;
-	int compress;               /* enum compress */
+	int compress; /* enum compress */
 	unsigned try;
 	mode_t umask;
 };
@@ -37,8 +39,8 @@ struct remote_result {
 	enum remote_end end;
 	Dray__Verdict verdict;
 	char text[256];
-	bool ran;                   /* the compiler came to its end there */
-	int status;                 /* of the compiler, when ran */
+	bool ran;   /* the compiler came to its end there */
+	int status; /* of the compiler, when ran */
 };
 
 void remote_run(const struct remote_in *in, struct remote_result *ret);

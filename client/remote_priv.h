@@ -25,16 +25,16 @@ struct remote {
 	void *socket;
 	struct watch *watch;
 	bool connected;
-	bool blocked;         /* the socket took no more at the last try */
+	bool blocked; /* the socket took no more at the last try */
 	struct chunk_coder *coder;
 	struct upload *upload;
 	struct outputs *outputs;
 	struct relay *relay;
-	uint32_t granted;     /* content messages the worker may still send */
-	uint32_t owed;        /* credit to give back */
+	uint32_t granted; /* content messages the worker may still send */
+	uint32_t owed;	  /* credit to give back */
 	uint64_t opened_ms, heard_ms;
-	uint64_t fed_us;      /* when it asked for blobs */
-	uint64_t output_us;   /* begin of the output that comes now, or 0 */
+	uint64_t fed_us;    /* when it asked for blobs */
+	uint64_t output_us; /* begin of the output that comes now, or 0 */
 };
 
 /* Ends the try. Always REMOTE_ENDED after. The first end stays. */

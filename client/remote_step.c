@@ -1,6 +1,6 @@
-/* A worker's messages, one at a time. Each type has a row: the states in which it may come, and what it
- * does. Invariant: after any message, good or bad, either the conversation goes on in a known state or it
- * has ended with a reason. */
+/* A worker's messages, one at a time. Each type has a row: the states in which it may come, and
+ * what it does. Invariant: after any message, good or bad, either the conversation goes on in a
+ * known state or it has ended with a reason. */
 #include "config.h"
 
 #include <errno.h>
@@ -155,9 +155,11 @@ static void
 output_failed(struct remote *r, int e)
 {
 	if (e == -EBADMSG)
-		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "an output is not what its digest says");
+		remote_end(
+			r, REMOTE_AGAIN, V(WORKER_FAULT), "an output is not what its digest says");
 	else if (e == -EINVAL)
-		remote_end(r, REMOTE_HOME, V(NONE), "an output with a name that is not this unit's");
+		remote_end(
+			r, REMOTE_HOME, V(NONE), "an output with a name that is not this unit's");
 	else
 		remote_end(r, REMOTE_HOME, V(NONE), "an output: %s", strerror(-e));
 }
@@ -215,7 +217,8 @@ link_or_done(struct remote *r, const Dray__JobResult *b)
 	int e;
 
 	if (c->calls_linker) {
-		e = bundle_make(r->in->unit, r->outputs, b, relay_tail(r->relay), r->in->rep, &home);
+		e = bundle_make(
+			r->in->unit, r->outputs, b, relay_tail(r->relay), r->in->rep, &home);
 		if (e < 0)
 			remote_end(r, REMOTE_HOME, V(NONE), "%s", home ? home : strerror(-e));
 		else

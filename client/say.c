@@ -49,7 +49,8 @@ say_freep(struct say **s)
 	*s = NULL;
 }
 
-/* The compiler may not move these stores past the write: dray reads them after a death in between. */
+/* The compiler may not move these stores past the write: dray reads them after a death in between.
+ */
 static void
 settle(void)
 {

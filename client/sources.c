@@ -1,6 +1,6 @@
-/* Walks a package's tree. Invariant: the walk ends, whatever links and loops are in the tree (depth,
- * files and bytes are bounded, a directory is never entered below itself), and nothing but regular
- * files is listed. */
+/* Walks a package's tree. Invariant: the walk ends, whatever links and loops are in the tree
+ * (depth, files and bytes are bounded, a directory is never entered below itself), and nothing but
+ * regular files is listed. */
 #include "config.h"
 
 #include "client/sources.h"

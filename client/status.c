@@ -17,9 +17,9 @@
 
 struct status {
 	const char *endpoint;
-	char *error;                /* NULL: reachable */
+	char *error; /* NULL: reachable */
 	struct wire_msg msg;
-	char release[64];           /* of --compiler */
+	char release[64]; /* of --compiler */
 };
 
 static const Dray__Status *
@@ -30,7 +30,8 @@ body(const struct status *s)
 
 /* ret_id is set and 0 returned when compiler is one that can be identified. */
 static int
-identify(const struct conf *conf, const char *compiler, struct status *s, uint8_t ret_id[DIGEST_SIZE])
+identify(const struct conf *conf, const char *compiler, struct status *s,
+	uint8_t ret_id[DIGEST_SIZE])
 {
 	_cleanup_(memo_closep) struct memo *memo = NULL;
 	_cleanup_(freep) char *sysroot = NULL, *exe = NULL;
@@ -43,7 +44,8 @@ identify(const struct conf *conf, const char *compiler, struct status *s, uint8_
 	r = toolchain_find_sysroot(memo, compiler, &sysroot, &exe);
 	if (r == 0)
 		r = toolchain_identify(memo, sysroot,
-			streq(slash ? slash + 1 : compiler, "clippy-driver") ? "clippy-driver" : "rustc",
+			streq(slash ? slash + 1 : compiler, "clippy-driver") ? "clippy-driver"
+									     : "rustc",
 			NULL, &t);
 	if (r < 0)
 		return r;
@@ -131,7 +133,8 @@ print_text(const struct status *s)
 
 	if (!m) {
 		fprintf(stderr, "dray-dispatch: %s: %s\n",
-			s->endpoint && *s->endpoint ? s->endpoint : "farm", s->error ? s->error : "?");
+			s->endpoint && *s->endpoint ? s->endpoint : "farm",
+			s->error ? s->error : "?");
 		return 0;
 	}
 	printf("coordinator  %s  %s\n", m->name, s->endpoint);
@@ -141,13 +144,13 @@ print_text(const struct status *s)
 			m->matching_slots);
 	else if (s->error)
 		printf("matching     unknown: %s\n", s->error);
-	printf("jobs         %u running, %u queued, %llu placed, %llu ended\n", m->running, m->queued,
-		(unsigned long long)m->jobs_placed, (unsigned long long)m->jobs_ended);
+	printf("jobs         %u running, %u queued, %llu placed, %llu ended\n", m->running,
+		m->queued, (unsigned long long)m->jobs_placed, (unsigned long long)m->jobs_ended);
 	for (size_t i = 0; i < m->n_worker; i++) {
 		const Dray__WorkerStatus *w = m->worker[i];
 
-		printf("  %-20s %u of %u slots, %u cores, heard %llu ms ago%s\n", w->name, w->running,
-			w->slots, w->cores, (unsigned long long)w->heard_ms,
+		printf("  %-20s %u of %u slots, %u cores, heard %llu ms ago%s\n", w->name,
+			w->running, w->slots, w->cores, (unsigned long long)w->heard_ms,
 			w->matching ? ", matching" : "");
 	}
 	return 0;

@@ -1,5 +1,5 @@
-/* Signals and cargo's end of the pipe. Invariant: no wait in dray-dispatch outlives the one who waits for
- * its result. */
+/* Signals and cargo's end of the pipe. Invariant: no wait in dray-dispatch outlives the one who
+ * waits for its result. */
 #include "config.h"
 
 #include "client/tether.h"

@@ -1,5 +1,5 @@
-/* Puts a unit together. Invariant: a unit that is handed out is complete as far as this machine knows;
- * whatever is odd about it is a reason to compile it here. */
+/* Puts a unit together. Invariant: a unit that is handed out is complete as far as this machine
+ * knows; whatever is odd about it is a reason to compile it here. */
 #include "config.h"
 
 #include "client/unit.h"
@@ -106,8 +106,8 @@ find_toolchain(struct unit *u, const struct unit_in *in, char **ret_home)
 	int r = toolchain_find_sysroot(in->memo, in->call->driver, &sysroot, &exe);
 
 	if (r == 0)
-		r = toolchain_identify(in->memo, sysroot, path_basename(exe), in->call->target,
-			&u->tc);
+		r = toolchain_identify(
+			in->memo, sysroot, path_basename(exe), in->call->target, &u->tc);
 	if (r < 0 && r != -ENOMEM)
 		return unit_home(ret_home, "the toolchain cannot be identified: %s", strerror(-r));
 	return r;
@@ -148,8 +148,10 @@ fill_paths(struct unit *u, const struct unit_in *in, char **ret_home)
 	const struct rustc_call *c = in->call;
 
 	if (!c->source || !c->out_dir || !c->crate_name || !*c->crate_name)
-		return unit_home(ret_home, "no %s is given", !c->source ? "source" :
-			!c->out_dir ? "out-dir" : "crate name");
+		return unit_home(ret_home, "no %s is given",
+			!c->source    ? "source"
+			: !c->out_dir ? "out-dir"
+				      : "crate name");
 	u->cwd = strdup(in->cwd);
 	u->out_dir = path_normalize(in->cwd, c->out_dir);
 	u->source = path_normalize(in->cwd, c->source);
@@ -163,9 +165,13 @@ fill_paths(struct unit *u, const struct unit_in *in, char **ret_home)
 static int
 fill_env(struct unit *u, const struct unit_in *in, const char *target_dir, char **ret_home)
 {
-	struct envscan_in e = { .envp = in->envp, .parent = in->parent_env,
-		.pass_env = in->conf->client.pass_env, .out_dir = u->out_dir, .alias = UNIT_ALIAS,
-		.target_dir = target_dir, .sysroot = u->tc.sysroot };
+	struct envscan_in e = { .envp = in->envp,
+		.parent = in->parent_env,
+		.pass_env = in->conf->client.pass_env,
+		.out_dir = u->out_dir,
+		.alias = UNIT_ALIAS,
+		.target_dir = target_dir,
+		.sysroot = u->tc.sysroot };
 	int r = envscan_collect(&e, &u->env, ret_home);
 
 	if (r < 0)
@@ -215,8 +221,11 @@ collect_sources(struct unit *u, const struct unit_in *in, struct sources *s, cha
 	const char *gen = env_get(in->envp, "OUT_DIR");
 	_cleanup_(freep) char *last = NULL;
 	_cleanup_(freep) char *manifest = NULL;
-	struct sources_in si = { .source = u->source, .out_dir = u->out_dir, .cwd = u->cwd,
-		.clippy = c->clippy, .max_bytes = in->conf->client.max_unit };
+	struct sources_in si = { .source = u->source,
+		.out_dir = u->out_dir,
+		.cwd = u->cwd,
+		.clippy = c->clippy,
+		.max_bytes = in->conf->client.max_unit };
 	const char *dir = env_get(in->envp, "CARGO_MANIFEST_DIR");
 	const char *named[] = { u->cwd, NULL, NULL };
 	int r;
@@ -257,8 +266,11 @@ fill_files(struct unit *u, const struct unit_in *in, const char *target_dir, cha
 {
 	_cleanup_(sources_done) struct sources s = SOURCES_INIT;
 	_cleanup_(closure_done) struct closure cl = CLOSURE_INIT;
-	struct closure_in ci = { .memo = in->memo, .call = in->call, .cwd = u->cwd,
-		.target_dir = target_dir, .sysroot = u->tc.sysroot };
+	struct closure_in ci = { .memo = in->memo,
+		.call = in->call,
+		.cwd = u->cwd,
+		.target_dir = target_dir,
+		.sysroot = u->tc.sysroot };
 	struct unit_paths paths = { &s.files, &cl.files, &cl.direct };
 	int r = collect_sources(u, in, &s, ret_home);
 

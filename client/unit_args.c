@@ -1,5 +1,6 @@
-/* A unit's arguments as the job sees them. Invariant: order and spelling stay; only paths of artifacts
- * that lie in the out-dir are changed, to the alias. Outputs do not depend on where dependencies are. */
+/* A unit's arguments as the job sees them. Invariant: order and spelling stay; only paths of
+ * artifacts that lie in the out-dir are changed, to the alias. Outputs do not depend on where
+ * dependencies are. */
 #include "config.h"
 
 #include <errno.h>
@@ -21,7 +22,8 @@ unit_job_path(const char *out_dir, const char *path)
 	return (char *)b.p;
 }
 
-/* Adds option + head + path, the path mapped when it is in the out-dir and left as given otherwise. */
+/* Adds option + head + path, the path mapped when it is in the out-dir and left as given otherwise.
+ */
 static int
 add_mapped(struct unit *u, const char *option, const char *head, size_t head_n, const char *path)
 {
@@ -72,8 +74,9 @@ add_args(struct unit *u)
 		} else {
 			r = strv_add(&u->argv, a);
 			/* an option's separate value is no option, whatever it looks like */
-			if (r == 0 && more && (streq(a, "-C") || streq(a, "-Z") || streq(a, "--cfg") ||
-						      streq(a, "--codegen")))
+			if (r == 0 && more &&
+				(streq(a, "-C") || streq(a, "-Z") || streq(a, "--cfg") ||
+					streq(a, "--codegen")))
 				r = strv_add(&u->argv, args->v[++i]);
 		}
 	}

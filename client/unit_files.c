@@ -1,6 +1,6 @@
-/* A unit's files: where the job sees each, and the digest of its content. Invariant: paths and blobs are
- * unique; a blob's local path held exactly its digest's bytes when it was looked at (the worker checks
- * again). */
+/* A unit's files: where the job sees each, and the digest of its content. Invariant: paths and
+ * blobs are unique; a blob's local path held exactly its digest's bytes when it was looked at (the
+ * worker checks again). */
 #include "config.h"
 
 #include <errno.h>
@@ -63,8 +63,7 @@ table_find(const struct filler *f, const struct digest *d)
 }
 
 static int
-blob_index(struct filler *f, const struct digest *d, const char *path, uint64_t size,
-	uint32_t *ret)
+blob_index(struct filler *f, const struct digest *d, const char *path, uint64_t size, uint32_t *ret)
 {
 	struct unit *u = f->u;
 	uint32_t *slot = table_find(f, d);

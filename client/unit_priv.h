@@ -15,7 +15,7 @@ struct unit {
 	uint64_t source_bytes;
 
 	/* files, and what their content is */
-	struct strv names;          /* as the job sees them */
+	struct strv names; /* as the job sees them */
 	Dray__UnitFile *files, **files_p;
 	struct strv blob_paths;
 	struct digest *digests;
@@ -32,8 +32,8 @@ struct unit_paths {
 	const struct strv *artifacts; /* likewise, but for those in required */
 	const struct strv *required;
 };
-int unit_fill_files(struct unit *u, struct memo *memo, const struct unit_paths *paths,
-	char **ret_home);
+int unit_fill_files(
+	struct unit *u, struct memo *memo, const struct unit_paths *paths, char **ret_home);
 
 /* Sets *ret_home and gives -ENOTSUP (or -ENOMEM). */
 int unit_home(char **ret_home, const char *fmt, ...) _printf_(2, 3);

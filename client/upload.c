@@ -1,5 +1,5 @@
-/* Blobs on their way out. Invariant: never more chunks under way than the worker gave credit for; the
- * content is not judged here, the worker compares it with the digest. */
+/* Blobs on their way out. Invariant: never more chunks under way than the worker gave credit for;
+ * the content is not judged here, the worker compares it with the digest. */
 #include "config.h"
 
 #include "client/upload.h"
@@ -20,7 +20,7 @@ struct upload {
 	uint32_t credit;
 	uint32_t *need;
 	size_t n, next;
-	int fd;           /* of need[next], -1: not open yet */
+	int fd; /* of need[next], -1: not open yet */
 	uint64_t offset;
 	uint64_t sent;
 	uint8_t *chunk;

@@ -15,11 +15,11 @@ void upload_freep(struct upload **up);
 int upload_need(struct upload *up, const Dray__BlobNeed *m);
 int upload_credit(struct upload *up, uint32_t n);
 
-/* Sends a bounded part of what is due. 0: nothing more to do for now; 1: there is; -EAGAIN: the socket
- * takes no more now; -ESTALE: a file is not what it was (upload_file names it); -errno. */
+/* Sends a bounded part of what is due. 0: nothing more to do for now; 1: there is; -EAGAIN: the
+ * socket takes no more now; -ESTALE: a file is not what it was (upload_file names it); -errno. */
 int upload_step(struct upload *up, void *socket);
-bool upload_is_done(const struct upload *up); /* all that was asked for is sent */
+bool upload_is_done(const struct upload *up);	  /* all that was asked for is sent */
 const char *upload_file(const struct upload *up); /* the current one, or NULL */
-uint64_t upload_bytes(const struct upload *up);   /* payload as sent */
+uint64_t upload_bytes(const struct upload *up);	  /* payload as sent */
 
 #endif

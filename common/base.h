@@ -20,11 +20,11 @@
 #define MAX2(a, b) ((a) > (b) ? (a) : (b))
 
 /* Hands a pointer over: returns it and leaves NULL behind, so that _cleanup_ frees nothing. */
-#define steal_ptr(p)                       \
-	({                                 \
+#define steal_ptr(p)                         \
+	({                                   \
 		__typeof__(p) stolen_ = (p); \
-		(p) = NULL;                \
-		stolen_;                   \
+		(p) = NULL;                  \
+		stolen_;                     \
 	})
 
 static inline int

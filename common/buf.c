@@ -1,5 +1,5 @@
-/* Growable bytes. Invariant: once anything was added, p[n] is a NUL that is not counted, so text can
- * be used as a C string; and a failed call leaves what was there. */
+/* Growable bytes. Invariant: once anything was added, p[n] is a NUL that is not counted, so text
+ * can be used as a C string; and a failed call leaves what was there. */
 #include "config.h"
 
 #include <errno.h>

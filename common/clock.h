@@ -1,5 +1,5 @@
-/* Time. Durations and deadlines use the monotonic clock; only what leaves the process (tickets, logs)
- * uses the wall clock. */
+/* Time. Durations and deadlines use the monotonic clock; only what leaves the process (tickets,
+ * logs) uses the wall clock. */
 #ifndef DRAY_COMMON_CLOCK_H
 #define DRAY_COMMON_CLOCK_H
 

@@ -1,5 +1,5 @@
-/* Configuration. One table holds every key; reading, setting, checking and describing all walk it, so
- * that no key can be known to one and unknown to another.
+/* Configuration. One table holds every key; reading, setting, checking and describing all walk it,
+ * so that no key can be known to one and unknown to another.
  *
  * Invariant: every value of a struct conf came through conf_set_key(), which checks it. */
 #include "config.h"
@@ -29,8 +29,10 @@ static const char *const offload_words[] = { "auto", "always", "never", NULL };
 static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
-#define ROW(sec, key, type_, def_, env_, words_, min_, max_) \
-	{ #sec, #key, type_, offsetof(struct conf, sec.key), def_, env_, words_, min_, max_ }
+#define ROW(sec, key, type_, def_, env_, words_, min_, max_)                                      \
+	{                                                                                         \
+#sec, #key, type_, offsetof(struct conf, sec.key), def_, env_, words_, min_, max_ \
+	}
 #define TEXT(sec, key, type, def, env) ROW(sec, key, type, def, env, NULL, 0, 0)
 #define WORD(sec, key, words, def, env) ROW(sec, key, TYPE_ENUM, def, env, words, 0, 0)
 #define BOOL(sec, key, def, env) ROW(sec, key, TYPE_BOOL, def, env, NULL, 0, 0)
@@ -93,10 +95,10 @@ unknown_section(const char *where, const char *section, char **ret_error)
 		last = keys[i].section;
 	}
 	if (!*section)
-		return conf_fail(ret_error, -EINVAL, "%s: a key before any section; allowed: %s.", where,
-			b.p ? (char *)b.p : "");
-	return conf_fail(ret_error, -EINVAL, "%s: unknown section [%.60s]; allowed: %s.", where, section,
-		b.p ? (char *)b.p : "");
+		return conf_fail(ret_error, -EINVAL, "%s: a key before any section; allowed: %s.",
+			where, b.p ? (char *)b.p : "");
+	return conf_fail(ret_error, -EINVAL, "%s: unknown section [%.60s]; allowed: %s.", where,
+		section, b.p ? (char *)b.p : "");
 }
 
 static bool
@@ -122,12 +124,12 @@ set_by_name(struct conf *c, const char *section, const char *name, const char *v
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (streq(keys[i].section, section))
 			(void)buf_addf(&b, "%s%s", b.n ? ", " : "", keys[i].name);
-	return conf_fail(ret_error, -EINVAL, "%s: unknown key \"%.60s\" in [%s]; allowed: %s.", where, name,
-		section, b.p ? (char *)b.p : "");
+	return conf_fail(ret_error, -EINVAL, "%s: unknown key \"%.60s\" in [%s]; allowed: %s.",
+		where, name, section, b.p ? (char *)b.p : "");
 }
 
-/* Files. inih does not tell its handler the line, so the lines are counted where they are given to it;
- * it calls the handler for a line before it asks for the next one. */
+/* Files. inih does not tell its handler the line, so the lines are counted where they are given to
+ * it; it calls the handler for a line before it asks for the next one. */
 struct reader {
 	struct conf *c;
 	const char *name;
@@ -137,8 +139,8 @@ struct reader {
 	char **ret_error;
 };
 
-/* Debian's libinih has its limit of a line, 200 bytes, in a variable; elsewhere it is fixed, there may
- * be no such variable, and the limit that read_line() is told stands. */
+/* Debian's libinih has its limit of a line, 200 bytes, in a variable; elsewhere it is fixed, there
+ * may be no such variable, and the limit that read_line() is told stands. */
 #ifdef INI_MAX_LINE
 extern int ini_max_line __attribute__((weak));
 #endif
@@ -154,8 +156,7 @@ raise_line_limit(void)
 #endif
 }
 
-static int _printf_(2, 3)
-reader_fail(struct reader *rd, const char *fmt, ...)
+static int _printf_(2, 3) reader_fail(struct reader *rd, const char *fmt, ...)
 {
 	char text[160];
 	va_list ap;
@@ -227,8 +228,8 @@ handle_pair(void *user, const char *section, const char *name, const char *value
 		rd->error = -ENOMEM;
 		return 0;
 	}
-	rd->error = set_by_name(rd->c, section, name, value ? value : "", NULL, where,
-		rd->ret_error);
+	rd->error = set_by_name(
+		rd->c, section, name, value ? value : "", NULL, where, rd->ret_error);
 	return rd->error == 0;
 }
 
@@ -242,7 +243,8 @@ read_text(struct conf *c, const char *text, size_t n, const char *name, char **r
 		return 0;
 	raise_line_limit();
 	r = ini_parse_stream(read_line, &rd, handle_pair, &rd);
-	/* inih goes on after a line that it cannot read: the error of a later line is not the first. */
+	/* inih goes on after a line that it cannot read: the error of a later line is not the
+	 * first. */
 	if (r > 0 && (!rd.error || (unsigned)r < rd.line)) {
 		rd.line = (unsigned)r;
 		return reader_fail(&rd, "neither `key = value` nor a [section].");
@@ -297,8 +299,8 @@ fill_paths(struct conf *c)
 	if (c->worker.state_dir)
 		return;
 	c->worker.state_dir = geteuid() == 0
-		? strdup("/var/lib/dray/worker")
-		: user_path("XDG_STATE_HOME", ".local/state", "dray/worker");
+				      ? strdup("/var/lib/dray/worker")
+				      : user_path("XDG_STATE_HOME", ".local/state", "dray/worker");
 }
 
 static int
@@ -311,8 +313,8 @@ new_with_defaults(struct conf **ret, char **ret_error)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		int r = keys[i].def
-			? conf_set_key(c, &keys[i], keys[i].def, NULL, "default", ret_error)
-			: 0;
+				? conf_set_key(c, &keys[i], keys[i].def, NULL, "default", ret_error)
+				: 0;
 
 		if (r < 0)
 			return r;

@@ -1,10 +1,10 @@
 /* Configuration: one format, one table of keys, for every program.
  *
  * Read in this order, later over earlier: built-in defaults, SYSCONFDIR/dray/dray.conf,
- * ~/.config/dray/dray.conf ($XDG_CONFIG_HOME), the file named by DRAY_CONFIG (instead of both), then
- * the environment. The variable for [client] key `local_slots` is DRAY_LOCAL_SLOTS; for the other
- * sections, DRAY_WORKER_… and DRAY_COORDINATOR_…, except where the table in conf.c gives another
- * name (DRAY_COORDINATOR is [client] coordinator).
+ * ~/.config/dray/dray.conf ($XDG_CONFIG_HOME), the file named by DRAY_CONFIG (instead of both),
+ * then the environment. The variable for [client] key `local_slots` is DRAY_LOCAL_SLOTS; for the
+ * other sections, DRAY_WORKER_… and DRAY_COORDINATOR_…, except where the table in conf.c gives
+ * another name (DRAY_COORDINATOR is [client] coordinator).
  *
  * An unknown section or key, or a bad value, is an error that names file (or variable), line and
  * what is allowed. man/dray.conf.5 describes every key; a test holds the two together. */
@@ -15,53 +15,59 @@
 
 enum offload { OFFLOAD_AUTO, OFFLOAD_ALWAYS, OFFLOAD_NEVER };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
-enum compress { COMPRESS_AUTO, COMPRESS_ALWAYS, COMPRESS_NEVER }; /* auto: not on this machine itself */
+enum compress {
+	COMPRESS_AUTO,
+	COMPRESS_ALWAYS,
+	COMPRESS_NEVER
+}; /* auto: not on this machine itself */
 
 /* All strings are owned by the struct; NULL or "" means unset. */
 struct conf {
 	struct {
-		char *coordinator;      /* tcp://host:port or ipc:///path; unset: no farm */
-		char *coordinator_key;  /* path of the coordinator's public identity file; needed for tcp */
-		char *identity;         /* path of this client's identity file */
-		int offload;            /* enum offload, auto */
-		int linker;             /* enum linker_choice, auto */
-		uint64_t local_slots;   /* 0: this machine's cores */
-		uint64_t small_unit;    /* source bytes up to which auto keeps a unit here; 16 KiB */
-		char *pass_env;         /* space-separated names that also travel */
-		char *cache_dir;        /* $XDG_CACHE_HOME/dray or ~/.cache/dray */
-		char *job_log;          /* <cache_dir>/jobs.jsonl */
-		uint64_t job_log_max;   /* bytes, 16 MiB */
-		int compress;           /* enum compress */
-		uint64_t connect_ms;    /* longest wait for an unreachable farm, 500 */
-		uint64_t retry_s;       /* how long an unreachable farm is left alone, 30 */
-		uint64_t max_unit;      /* most source bytes sent for one unit, 512 MiB */
+		char *coordinator;     /* tcp://host:port or ipc:///path; unset: no farm */
+		char *coordinator_key; /* path of the coordinator's public identity file; needed for
+					  tcp */
+		char *identity;	       /* path of this client's identity file */
+		int offload;	       /* enum offload, auto */
+		int linker;	       /* enum linker_choice, auto */
+		uint64_t local_slots;  /* 0: this machine's cores */
+		uint64_t small_unit;   /* source bytes up to which auto keeps a unit here; 16 KiB */
+		char *pass_env;	       /* space-separated names that also travel */
+		char *cache_dir;       /* $XDG_CACHE_HOME/dray or ~/.cache/dray */
+		char *job_log;	       /* <cache_dir>/jobs.jsonl */
+		uint64_t job_log_max;  /* bytes, 16 MiB */
+		int compress;	       /* enum compress */
+		uint64_t connect_ms;   /* longest wait for an unreachable farm, 500 */
+		uint64_t retry_s;      /* how long an unreachable farm is left alone, 30 */
+		uint64_t max_unit;     /* most source bytes sent for one unit, 512 MiB */
 	} client;
 	struct {
-		char *listen;           /* tcp://127.0.0.1:7420 */
+		char *listen; /* tcp://127.0.0.1:7420 */
 		char *identity;
 		char *allowed_keys;
-		uint64_t heartbeat_ms;  /* 1000: a peer silent for 3 of these is gone */
-		uint64_t max_queue;     /* jobs, 100000 */
+		uint64_t heartbeat_ms; /* 1000: a peer silent for 3 of these is gone */
+		uint64_t max_queue;    /* jobs, 100000 */
 	} coordinator;
 	struct {
 		char *coordinator;
 		char *coordinator_key;
 		char *identity;
-		char *listen;           /* tcp://127.0.0.1:* */
-		char *advertise;        /* endpoint told to clients; unset: the one bound */
-		char *state_dir;        /* /var/lib/dray/worker, or ~/.local/state/dray/worker */
-		uint64_t slots;         /* 0: cores */
-		uint64_t cores;         /* size of the jobserver; 0: this machine's */
-		uint64_t store_max;     /* bytes, 20 GiB */
-		char *toolchain_dirs;   /* colon-separated: each a sysroot, or a directory of sysroots */
-		bool find_rustup;       /* true */
-		bool find_system;       /* true */
-		uint64_t job_time_s;    /* 1800 */
-		uint64_t job_memory;    /* bytes of address space a job may have; 0: none */
-		uint64_t job_file_max;  /* largest file a job may write, 8 GiB */
-		uint64_t job_output_max;/* stdout and stderr of a job, 64 MiB */
-		uint64_t job_tmp_max;   /* bytes in the job's private /tmp, 1 GiB */
-		uint64_t heartbeat_ms;  /* 1000 */
+		char *listen;	      /* tcp://127.0.0.1:* */
+		char *advertise;      /* endpoint told to clients; unset: the one bound */
+		char *state_dir;      /* /var/lib/dray/worker, or ~/.local/state/dray/worker */
+		uint64_t slots;	      /* 0: cores */
+		uint64_t cores;	      /* size of the jobserver; 0: this machine's */
+		uint64_t store_max;   /* bytes, 20 GiB */
+		char *toolchain_dirs; /* colon-separated: each a sysroot, or a directory of sysroots
+				       */
+		bool find_rustup;     /* true */
+		bool find_system;     /* true */
+		uint64_t job_time_s;  /* 1800 */
+		uint64_t job_memory;  /* bytes of address space a job may have; 0: none */
+		uint64_t job_file_max;	 /* largest file a job may write, 8 GiB */
+		uint64_t job_output_max; /* stdout and stderr of a job, 64 MiB */
+		uint64_t job_tmp_max;	 /* bytes in the job's private /tmp, 1 GiB */
+		uint64_t heartbeat_ms;	 /* 1000 */
 		int compress;
 	} worker;
 };

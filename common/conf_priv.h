@@ -1,5 +1,5 @@
-/* What the files of the configuration share. conf.c holds the table and reads files and environment;
- * conf_value.c turns one text into one value. */
+/* What the files of the configuration share. conf.c holds the table and reads files and
+ * environment; conf_value.c turns one text into one value. */
 #ifndef DRAY_COMMON_CONF_PRIV_H
 #define DRAY_COMMON_CONF_PRIV_H
 
@@ -25,7 +25,7 @@ struct key {
 	const char *def; /* as one would write it in a file; NULL: unset, or made by fill_paths() */
 	const char *env;
 	const char *const *words; /* TYPE_ENUM, in the order of the enum */
-	uint64_t min, max;        /* numbers and sizes */
+	uint64_t min, max;	  /* numbers and sizes */
 };
 
 /* Whether the field is a string. */
@@ -35,8 +35,8 @@ void *conf_field(struct conf *c, const struct key *k);
 /* Puts a sentence in *ret_error and returns err (or -ENOMEM). */
 int conf_fail(char **ret_error, int err, const char *fmt, ...) _printf_(3, 4);
 
-/* Checks v and sets one key; the field is unchanged on failure. base: what a relative path is relative
- * to; NULL: one is refused. where: begins the error's sentence ("FILE, line 3"). */
+/* Checks v and sets one key; the field is unchanged on failure. base: what a relative path is
+ * relative to; NULL: one is refused. where: begins the error's sentence ("FILE, line 3"). */
 int conf_set_key(struct conf *c, const struct key *k, const char *v, const char *base,
 	const char *where, char **ret_error);
 

@@ -1,6 +1,6 @@
-/* One value of the configuration. Invariant: a field is changed only to a value that is of its type and
- * within the bounds of its row; and each path in it is absolute, since cargo runs the wrapper in many
- * directories: a relative one would mean another file each time. */
+/* One value of the configuration. Invariant: a field is changed only to a value that is of its type
+ * and within the bounds of its row; and each path in it is absolute, since cargo runs the wrapper
+ * in many directories: a relative one would mean another file each time. */
 #include "config.h"
 
 #include <ctype.h>
@@ -17,7 +17,8 @@
 #define IPC_PATH_MAX 108u
 
 /* In pairs: no, yes. */
-static const char *const bool_words[] = { "no", "yes", "false", "true", "off", "on", "0", "1", NULL };
+static const char *const bool_words[] = { "no", "yes", "false", "true", "off", "on", "0", "1",
+	NULL };
 
 bool
 conf_key_is_text(const struct key *k)
@@ -59,8 +60,8 @@ add_words(struct buf *b, const char *const *words)
 		(void)buf_addf(b, "%s%s", i ? ", " : "", words[i]);
 }
 
-/* One value: checking and turning it into the field's type. Each returns 0, -ENOMEM, or -EINVAL with
- * what is allowed in `hint`. */
+/* One value: checking and turning it into the field's type. Each returns 0, -ENOMEM, or -EINVAL
+ * with what is allowed in `hint`. */
 
 static int
 parse_number(const char *v, bool size, uint64_t *ret)
@@ -98,7 +99,8 @@ set_number(const struct key *k, const char *v, uint64_t *out, struct buf *hint)
 		return 0;
 	}
 	if (size)
-		(void)buf_addf(hint, "a number of bytes, with K, M, G or T behind it for KiB and so on");
+		(void)buf_addf(
+			hint, "a number of bytes, with K, M, G or T behind it for KiB and so on");
 	else
 		(void)buf_addf(hint, "a whole number, at most %llu", (unsigned long long)k->max);
 	if (k->min)
@@ -125,7 +127,8 @@ endpoint_ok(const char *v, bool listen)
 	for (const char *p = v; *p; p++)
 		if (!isgraph((unsigned char)*p))
 			return false;
-	/* An abstract socket (ipc://@name) has no permissions: anybody on the machine could come. */
+	/* An abstract socket (ipc://@name) has no permissions: anybody on the machine could come.
+	 */
 	if (starts_with(v, "ipc://"))
 		return v[6] == '/' && strlen(v + 6) < IPC_PATH_MAX;
 	if (!starts_with(v, "tcp://") || strlen(v) > 300)
@@ -269,8 +272,8 @@ set_text(const struct key *k, const char *v, const char *base, char **out, struc
 }
 
 int
-conf_set_key(struct conf *c, const struct key *k, const char *v, const char *base, const char *where,
-	char **ret_error)
+conf_set_key(struct conf *c, const struct key *k, const char *v, const char *base,
+	const char *where, char **ret_error)
 {
 	_cleanup_(buf_done) struct buf hint = BUF_INIT;
 	int r;
@@ -288,7 +291,7 @@ conf_set_key(struct conf *c, const struct key *k, const char *v, const char *bas
 		r = set_number(k, v, conf_field(c, k), &hint);
 	}
 	if (r == -EINVAL)
-		return conf_fail(ret_error, r, "%s: bad value \"%.200s\" for [%s] %s; allowed: %s.", where,
-			v, k->section, k->name, hint.p ? (char *)hint.p : "");
+		return conf_fail(ret_error, r, "%s: bad value \"%.200s\" for [%s] %s; allowed: %s.",
+			where, v, k->section, k->name, hint.p ? (char *)hint.p : "");
 	return r;
 }

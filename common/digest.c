@@ -24,7 +24,8 @@ static EVP_MD *sha256;
 static void
 fetch_sha256(void)
 {
-	/* Reading openssl.cnf is a good part of a short process's life, and nothing in it is for us. */
+	/* Reading openssl.cnf is a good part of a short process's life, and nothing in it is for
+	 * us. */
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	/* Fetched once: the implicit fetch of EVP_sha256() looks the method up at every start. */
 	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);

@@ -123,8 +123,8 @@ rm_move_up(int at, const char *name, int top, unsigned *counter)
 	}
 }
 
-/* Empties the directory fd (which it takes over). Returns 0 or the first error, after having removed
- * what could be removed; *ret_work counts what went. */
+/* Empties the directory fd (which it takes over). Returns 0 or the first error, after having
+ * removed what could be removed; *ret_work counts what went. */
 static int
 rm_contents(int fd, int top, unsigned depth, unsigned *counter, uint64_t *ret_work)
 {
@@ -154,8 +154,9 @@ rm_contents(int fd, int top, unsigned depth, unsigned *counter, uint64_t *ret_wo
 				r = rm_move_up(fd, e->d_name, top, counter);
 			} else {
 				sub = rm_open_dir(fd, e->d_name);
-				r = sub < 0 ? sub : rm_contents(sub, top < 0 ? fd : top, depth + 1,
-							      counter, ret_work);
+				r = sub < 0 ? sub
+					    : rm_contents(sub, top < 0 ? fd : top, depth + 1,
+						      counter, ret_work);
 				if (r == 0 && unlinkat(fd, e->d_name, AT_REMOVEDIR) < 0)
 					r = -errno;
 			}

@@ -11,7 +11,8 @@
 
 /* Joins with exactly one '/'; NULL when out of memory. */
 char *path_join(const char *a, const char *b);
-/* Absolute, no "." or ".." or empty component, no trailing '/', shorter than PATH_MAX. "/" is fine. */
+/* Absolute, no "." or ".." or empty component, no trailing '/', shorter than PATH_MAX. "/" is fine.
+ */
 bool path_is_normal(const char *path);
 /* Makes `path` absolute against cwd and resolves "." and ".." by text only. NULL: out of memory. */
 char *path_normalize(const char *cwd, const char *path);
@@ -29,15 +30,18 @@ int fs_mkdir_parent(const char *path, mode_t mode);
 int fs_rm_rf(const char *path);
 /* Reads a whole regular file; -EFBIG above max bytes. */
 int fs_read_file(const char *path, size_t max, struct buf *ret);
-/* Writes a temporary name in the same directory, then renames it. A reader sees old or new, whole. */
+/* Writes a temporary name in the same directory, then renames it. A reader sees old or new, whole.
+ */
 int fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
 int fs_write_all(int fd, const void *p, size_t n);
 /* Copies from one descriptor's offset to its end (copy_file_range, else read and write). */
 int fs_copy_fd(int from, int to);
-/* Opens and follows no symlink in the last component; -ELOOP, or -EINVAL when not a regular file. */
+/* Opens and follows no symlink in the last component; -ELOOP, or -EINVAL when not a regular file.
+ */
 int fs_open_regular(const char *path, struct stat *ret_st); /* descriptor or -errno */
 bool fs_exists(const char *path);
-/* Makes a fresh directory dir/prefixXXXXXX, mode 0700, and returns its path in *ret (caller frees). */
+/* Makes a fresh directory dir/prefixXXXXXX, mode 0700, and returns its path in *ret (caller frees).
+ */
 int fs_make_temp_dir(const char *dir, const char *prefix, char **ret);
 /* Finds a program as execvp would, in the given PATH value. NULL when not found. */
 char *fs_which(const char *name, const char *path_env);

@@ -428,8 +428,8 @@ reading_is_whole(struct reading *r, bool check_pairs, unsigned *ret_line)
 }
 
 static int
-identity_parse(const char *text, size_t n, bool check_pairs, struct identity *ret,
-	unsigned *ret_line)
+identity_parse(
+	const char *text, size_t n, bool check_pairs, struct identity *ret, unsigned *ret_line)
 {
 	_cleanup_(reading_done) struct reading r = { 0 };
 	struct span rest = { text, n }, line;

@@ -15,7 +15,7 @@
 
 #include "common/base.h"
 
-#define CURVE_KEY_SIZE 41   /* Z85 with NUL */
+#define CURVE_KEY_SIZE 41 /* Z85 with NUL */
 #define SIGN_KEY_SIZE 32
 #define SIGNATURE_SIZE 64
 
@@ -39,9 +39,9 @@ int identity_save(const struct identity *id, const char *path);
  * not NULL, is the first bad line. */
 int identity_load(const char *path, struct identity *ret, unsigned *ret_line);
 
-/* The same, but it does not derive the public keys from the secret ones to compare them, which needs
- * libcrypto's algorithms (2 ms at a process's start). For a process that starts for each unit: with a
- * pair that does not match, the handshake fails. */
+/* The same, but it does not derive the public keys from the secret ones to compare them, which
+ * needs libcrypto's algorithms (2 ms at a process's start). For a process that starts for each
+ * unit: with a pair that does not match, the handshake fails. */
 int identity_load_unchecked(const char *path, struct identity *ret, unsigned *ret_line);
 
 /* Ed25519 over n bytes. */

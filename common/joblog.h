@@ -7,19 +7,22 @@
 #include "common/base.h"
 
 struct joblog_entry {
-	const char *crate;      /* "" when the call names none (a probe) */
-	const char *package;    /* name and version, "ripgrep 14.1.1"; may be NULL */
-	const char *kind;       /* lib bin test build-script proc-macro cdylib dylib staticlib check probe */
-	const char *where;      /* farm, local, passthrough */
-	const char *why;        /* reason for that place; may be NULL */
-	const char *worker;     /* NULL unless a worker was used */
-	const char *linker;     /* what linked it here: mold lld rustc project; NULL when nothing was linked */
-	const char *out_dir;    /* may be NULL */
-	const char *const *attempts; /* NULL-terminated: failed tries, "worker: reason"; may be NULL */
-	int exit_status;        /* of the compiler; 128 + signal */
-	uint64_t start_us;      /* CLOCK_MONOTONIC, comparable between lines of one boot */
+	const char *crate;   /* "" when the call names none (a probe) */
+	const char *package; /* name and version, "ripgrep 14.1.1"; may be NULL */
+	const char
+		*kind; /* lib bin test build-script proc-macro cdylib dylib staticlib check probe */
+	const char *where;   /* farm, local, passthrough */
+	const char *why;     /* reason for that place; may be NULL */
+	const char *worker;  /* NULL unless a worker was used */
+	const char *linker;  /* what linked it here: mold lld rustc project; NULL when nothing was
+				linked */
+	const char *out_dir; /* may be NULL */
+	const char *const
+		*attempts; /* NULL-terminated: failed tries, "worker: reason"; may be NULL */
+	int exit_status;   /* of the compiler; 128 + signal */
+	uint64_t start_us; /* CLOCK_MONOTONIC, comparable between lines of one boot */
 	uint64_t compile_start_us; /* when rustc itself started; 0: unknown */
-	uint64_t rmeta_us;      /* when cargo was told of the rmeta; 0: never */
+	uint64_t rmeta_us;	   /* when cargo was told of the rmeta; 0: never */
 	uint64_t end_us;
 	/* phases, in microseconds, 0 when there was none */
 	uint64_t pack_us, queue_us, upload_us, compile_us, download_us, slot_wait_us, link_us;

@@ -12,7 +12,10 @@ struct jobserver {
 	int wr;
 };
 
-#define JOBSERVER_INIT { -1, -1 }
+#define JOBSERVER_INIT \
+	{              \
+		-1, -1 \
+	}
 
 /* A fresh pipe with `tokens` tokens in it. */
 int jobserver_make(unsigned tokens, struct jobserver *ret);

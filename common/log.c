@@ -73,9 +73,9 @@ write_line(char *line, size_t n)
 	errno = saved;
 }
 
-/* Adds to a line of LINE_MAX_BYTES whose last byte is kept for the newline; cuts what is too long. */
-static void _printf_(3, 0)
-add(char *line, size_t *n, const char *fmt, va_list ap)
+/* Adds to a line of LINE_MAX_BYTES whose last byte is kept for the newline; cuts what is too long.
+ */
+static void _printf_(3, 0) add(char *line, size_t *n, const char *fmt, va_list ap)
 {
 	size_t room = LINE_MAX_BYTES - 1 - *n;
 	int r;
@@ -87,8 +87,7 @@ add(char *line, size_t *n, const char *fmt, va_list ap)
 		*n += MIN2((size_t)r, room - 1);
 }
 
-static void _printf_(3, 4)
-addf(char *line, size_t *n, const char *fmt, ...)
+static void _printf_(3, 4) addf(char *line, size_t *n, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -97,8 +96,7 @@ addf(char *line, size_t *n, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void _printf_(3, 0)
-emit(enum log_level level, int err, const char *fmt, va_list ap)
+static void _printf_(3, 0) emit(enum log_level level, int err, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];
 	char text[128];
@@ -116,24 +114,24 @@ emit(enum log_level level, int err, const char *fmt, va_list ap)
 	write_line(line, n);
 }
 
-#define DEFINE_LOG(name, level)                      \
-	void name(const char *fmt, ...)              \
-	{                                            \
-		va_list ap;                          \
-                                                     \
-		va_start(ap, fmt);                   \
-		emit(level, 0, fmt, ap);             \
-		va_end(ap);                          \
+#define DEFINE_LOG(name, level)          \
+	void name(const char *fmt, ...)  \
+	{                                \
+		va_list ap;              \
+                                         \
+		va_start(ap, fmt);       \
+		emit(level, 0, fmt, ap); \
+		va_end(ap);              \
 	}
 
-#define DEFINE_LOG_ERRNO(name, level)                \
-	void name(int err, const char *fmt, ...)     \
-	{                                            \
-		va_list ap;                          \
-                                                     \
-		va_start(ap, fmt);                   \
-		emit(level, err, fmt, ap);           \
-		va_end(ap);                          \
+#define DEFINE_LOG_ERRNO(name, level)            \
+	void name(int err, const char *fmt, ...) \
+	{                                        \
+		va_list ap;                      \
+                                                 \
+		va_start(ap, fmt);               \
+		emit(level, err, fmt, ap);       \
+		va_end(ap);                      \
 	}
 
 DEFINE_LOG(log_error, LOG_LEVEL_ERROR)

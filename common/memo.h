@@ -2,8 +2,8 @@
  * the user's processes:
  *
  *   digests    (device, inode, size, mtime, ctime) -> SHA-256: a file is hashed once
- *   artifacts  path of a crate artifact -> its direct externs, so that a dependent's closure is known
- *   notes      short strings by name, e.g. a toolchain's id
+ *   artifacts  path of a crate artifact -> its direct externs, so that a dependent's closure is
+ * known notes      short strings by name, e.g. a toolchain's id
  *
  * All of it may be lost or wrong without harm: each record carries what is needed to see that it no
  * longer holds. A memo that cannot be opened is NULL, and every function accepts that. */
@@ -18,7 +18,8 @@
 
 struct memo;
 
-/* Opens or creates <dir>/memo.lmdb. *ret is NULL on failure. A damaged file is removed and made anew. */
+/* Opens or creates <dir>/memo.lmdb. *ret is NULL on failure. A damaged file is removed and made
+ * anew. */
 int memo_open(const char *dir, struct memo **ret);
 void memo_close(struct memo *m);
 void memo_closep(struct memo **m);

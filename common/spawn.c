@@ -1,6 +1,6 @@
-/* Starting programs. Invariant: a child gets none of our descriptors but those named for it, an empty
- * signal mask and default actions; but a SIGHUP that is ignored stays so, or `nohup cargo build` would
- * end with its terminal. */
+/* Starting programs. Invariant: a child gets none of our descriptors but those named for it, an
+ * empty signal mask and default actions; but a SIGHUP that is ignored stays so, or `nohup cargo
+ * build` would end with its terminal. */
 #include "config.h"
 
 #include <errno.h>
@@ -49,8 +49,8 @@ close_others(const struct spawn *s, posix_spawn_file_actions_t *fa, int top)
 	return -r;
 }
 
-/* Sources that are also targets are first copied above all targets. *copies holds n_fds descriptors,
- * -1 where none was needed. */
+/* Sources that are also targets are first copied above all targets. *copies holds n_fds
+ * descriptors, -1 where none was needed. */
 static int
 add_fds(const struct spawn *s, posix_spawn_file_actions_t *fa, int *copies)
 {

@@ -14,14 +14,14 @@ struct spawn_fd {
 };
 
 struct spawn {
-	const char *path;        /* absolute, or a name looked up in this process's PATH */
+	const char *path; /* absolute, or a name looked up in this process's PATH */
 	char *const *argv;
-	char *const *envp;       /* NULL: ours */
-	const char *cwd;         /* NULL: ours */
+	char *const *envp;	    /* NULL: ours */
+	const char *cwd;	    /* NULL: ours */
 	const struct spawn_fd *fds; /* 0, 1 and 2 stay as they are unless named here */
 	size_t n_fds;
-	bool new_group;          /* own process group */
-	bool only_fds;           /* what we inherited ourselves stays here: 0, 1, 2 and fds are all */
+	bool new_group; /* own process group */
+	bool only_fds;	/* what we inherited ourselves stays here: 0, 1, 2 and fds are all */
 };
 
 /* posix_spawn with default signal handling and an empty mask in the child. Everything else opened
@@ -32,12 +32,14 @@ struct rusage;
 int spawn_wait(pid_t pid, struct rusage *ret_usage);
 /* Runs to its end and returns what it wrote on stdout (at most max bytes, else -EFBIG); stderr is
  * dropped. *ret_status as from spawn_wait. */
-int spawn_capture(char *const *argv, char *const *envp, size_t max, struct buf *ret, int *ret_status);
+int spawn_capture(
+	char *const *argv, char *const *envp, size_t max, struct buf *ret, int *ret_status);
 
-/* The path of another of dray's programs ("dray-dispatch"), looked for in: $DRAY_LIBEXEC; the directory
- * of this executable; client/, coordinator/ and worker/ beside that directory (a build tree);
- * ../libexec/dray and ../bin from there (an installed tree that was moved); PKGLIBEXECDIR; BINDIR. The
- * first executable wins; NULL when there is none. The caller frees it. */
+/* The path of another of dray's programs ("dray-dispatch"), looked for in: $DRAY_LIBEXEC; the
+ * directory of this executable; client/, coordinator/ and worker/ beside that directory (a build
+ * tree);
+ * ../libexec/dray and ../bin from there (an installed tree that was moved); PKGLIBEXECDIR; BINDIR.
+ * The first executable wins; NULL when there is none. The caller frees it. */
 char *spawn_find_program(const char *name);
 
 #endif

@@ -1,15 +1,15 @@
 /* Content-addressed blob store.
  *
- * The index (digest -> size, in order of use) is in memory and is rebuilt by a scan at open. The lock
- * covers the index together with the rename that puts a name under blobs/ or takes it away, so the two
- * always agree; reading, writing and hashing go on outside it.
+ * The index (digest -> size, in order of use) is in memory and is rebuilt by a scan at open. The
+ * lock covers the index together with the rename that puts a name under blobs/ or takes it away, so
+ * the two always agree; reading, writing and hashing go on outside it.
  *
  * Order of use outlives the process in the blobs' atimes, set at most once a minute each (not the
  * mtimes: a blob's inode is also a job's input file, whose mtime must stay).
  *
- * Nothing is synced to disk: a store is a cache. A power cut can so leave a name whose bytes are not
- * its digest; store_scan.c says which blobs are in doubt, and these are hashed again when they are first
- * asked for. A wrong one is removed and counts as absent. */
+ * Nothing is synced to disk: a store is a cache. A power cut can so leave a name whose bytes are
+ * not its digest; store_scan.c says which blobs are in doubt, and these are hashed again when they
+ * are first asked for. A wrong one is removed and counts as absent. */
 #include "config.h"
 
 #include <errno.h>
@@ -143,7 +143,8 @@ tmp_name(struct store *s, char kind, char out[TMP_NAME_SIZE])
 }
 
 /* Takes a blob out of the index and moves its file to tmp/ under the name in out, which the caller
- * unlinks without the lock: freeing a big file's blocks takes long. out is "" when there is no file. */
+ * unlinks without the lock: freeing a big file's blocks takes long. out is "" when there is no
+ * file. */
 static void
 take_out(struct store *s, struct entry *e, char out[TMP_NAME_SIZE])
 {
@@ -175,8 +176,8 @@ drop(struct store *s, const struct digest *d)
 		(void)unlinkat(s->tmp_fd, gone, 0);
 }
 
-/* Evicts the oldest blob if `over` budget (or, when bytes_wanted is not 0, in any case). Returns its
- * size in *ret_size, and whether there was one. */
+/* Evicts the oldest blob if `over` budget (or, when bytes_wanted is not 0, in any case). Returns
+ * its size in *ret_size, and whether there was one. */
 static bool
 evict_one(struct store *s, bool even_within, uint64_t *ret_size)
 {
@@ -454,8 +455,8 @@ rename_in(struct store *s, int from_at, const char *from, const char *name)
 	return renameat(from_at, from, s->blobs_fd, name) < 0 ? -errno : 0;
 }
 
-/* Moves a finished file to its place. When the blob is already here, that one stays: a new one would
- * not be the inode that running jobs share. */
+/* Moves a finished file to its place. When the blob is already here, that one stays: a new one
+ * would not be the inode that running jobs share. */
 static int
 put_in_place(struct store *s, int from_at, const char *from, const struct digest *d, uint64_t size)
 {

@@ -51,7 +51,8 @@ int store_link(struct store *s, const struct digest *d, const char *path);
 /* A read-only descriptor, or -errno. */
 int store_open_blob(struct store *s, const struct digest *d);
 
-/* Evicts least recently used blobs until within budget, at most max_blobs of them: call it often. */
+/* Evicts least recently used blobs until within budget, at most max_blobs of them: call it often.
+ */
 void store_trim(struct store *s, unsigned max_blobs);
 void store_get_stats(struct store *s, struct store_stats *ret);
 

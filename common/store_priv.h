@@ -1,5 +1,5 @@
-/* What the files of the blob store share. store.c holds the index, reading and writing; store_scan.c
- * opens a store and finds out what is in it. */
+/* What the files of the blob store share. store.c holds the index, reading and writing;
+ * store_scan.c opens a store and finds out what is in it. */
 #ifndef DRAY_COMMON_STORE_PRIV_H
 #define DRAY_COMMON_STORE_PRIV_H
 

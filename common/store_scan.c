@@ -3,10 +3,10 @@
  * Invariant: after an open, the index holds exactly the names under blobs/, and each is the name of
  * its bytes or is marked as not yet verified.
  *
- * The mark is for power cuts, which can leave a name with any length of wrong bytes behind (nothing is
- * synced, and sizes are not recorded elsewhere). DIR/boot names the boot in which the store was last
- * open. Within one boot the kernel's page cache is whole, whatever happened to our process; what is
- * found under another boot's name is in doubt. */
+ * The mark is for power cuts, which can leave a name with any length of wrong bytes behind (nothing
+ * is synced, and sizes are not recorded elsewhere). DIR/boot names the boot in which the store was
+ * last open. Within one boot the kernel's page cache is whole, whatever happened to our process;
+ * what is found under another boot's name is in doubt. */
 #include "config.h"
 
 #include <dirent.h>
@@ -98,8 +98,7 @@ is_blob(int dir_fd, const char *sub, const char *name, struct found *ret)
 	ret->size = (uint64_t)st.st_size;
 	ret->used = st.st_atim;
 	/* The usual remains of a power cut; seen at once, since the size is at hand. */
-	return ret->size ||
-		(digest_bytes("", 0, &empty) == 0 && digest_eq(&empty, &ret->digest));
+	return ret->size || (digest_bytes("", 0, &empty) == 0 && digest_eq(&empty, &ret->digest));
 }
 
 static int

@@ -10,14 +10,17 @@ struct strv {
 	size_t cap;
 };
 
-#define STRV_INIT { NULL, 0, 0 }
+#define STRV_INIT          \
+	{                  \
+		NULL, 0, 0 \
+	}
 
 /* Each returns 0 or -ENOMEM; the vector is unchanged on failure. */
-int strv_add(struct strv *s, const char *str);             /* copies str */
-int strv_addn(struct strv *s, const char *str, size_t n);  /* copies n bytes, adds a NUL */
+int strv_add(struct strv *s, const char *str);		  /* copies str */
+int strv_addn(struct strv *s, const char *str, size_t n); /* copies n bytes, adds a NUL */
 int strv_addf(struct strv *s, const char *fmt, ...) _printf_(2, 3);
-int strv_take(struct strv *s, char *str);                  /* owns str, also on failure */
-int strv_add_all(struct strv *s, char *const *list);       /* a NULL-terminated list */
+int strv_take(struct strv *s, char *str);	     /* owns str, also on failure */
+int strv_add_all(struct strv *s, char *const *list); /* a NULL-terminated list */
 bool strv_has(const struct strv *s, const char *str);
 void strv_sort_unique(struct strv *s);
 void strv_done(struct strv *s); /* frees all and makes it empty again; also for _cleanup_ */

@@ -2,10 +2,10 @@
  *
  * id = SHA-256 over, in byte order of the names relative to the sysroot, (name, digest) of:
  *   bin/<driver>                         driver is "rustc" or "clippy-driver"
- *   lib/librustc_driver*, lib/libLLVM*, lib/libstd-*.so and the like (lib/, lib/<multiarch>/, lib64/)
- *   lib/rustlib/<host>/lib/ and bin/, recursively      std for proc-macros, and the bundled linker
- *   lib/rustlib/<target>/lib/ and bin/, likewise, when target is another
- * then whether lib/rustlib/src/rust/library/ is there (it changes rlib bytes), then the text of
+ *   lib/librustc_driver*, lib/libLLVM*, lib/libstd-*.so and the like (lib/, lib/<multiarch>/,
+ * lib64/) lib/rustlib/<host>/lib/ and bin/, recursively      std for proc-macros, and the bundled
+ * linker lib/rustlib/<target>/lib/ and bin/, likewise, when target is another then whether
+ * lib/rustlib/src/rust/library/ is there (it changes rlib bytes), then the text of
  * `<driver> -vV`. The sysroot's own path is not in it. */
 #ifndef DRAY_COMMON_TOOLCHAIN_H
 #define DRAY_COMMON_TOOLCHAIN_H
@@ -15,11 +15,11 @@
 #include "common/strv.h"
 
 struct toolchain {
-	char *sysroot;        /* absolute, resolved */
-	char *driver;         /* "rustc" or "clippy-driver" */
-	char *host;           /* e.g. x86_64-unknown-linux-gnu */
-	char *target;         /* the std that is in the id; equals host for a host build */
-	char *release;        /* e.g. 1.95.0 */
+	char *sysroot; /* absolute, resolved */
+	char *driver;  /* "rustc" or "clippy-driver" */
+	char *host;    /* e.g. x86_64-unknown-linux-gnu */
+	char *target;  /* the std that is in the id; equals host for a host build */
+	char *release; /* e.g. 1.95.0 */
 	struct digest id;
 };
 
@@ -28,7 +28,8 @@ void toolchain_done(struct toolchain *t);
 /* The sysroot of a compiler given as cargo gives it: a path, or a bare name looked up in PATH. A
  * rustup proxy is asked (`--print sysroot`), remembered by RUSTUP_TOOLCHAIN. 0, or -ENOENT when it
  * is no compiler that dray knows. *ret_exe is the resolved driver inside the sysroot. */
-int toolchain_find_sysroot(struct memo *m, const char *compiler, char **ret_sysroot, char **ret_exe);
+int toolchain_find_sysroot(
+	struct memo *m, const char *compiler, char **ret_sysroot, char **ret_exe);
 
 /* Computes the id, or recalls it by the stat of every file in it. target NULL means the host.
  * -ENOENT: driver or target std not installed there. */
@@ -40,7 +41,7 @@ int toolchain_list_targets(const char *sysroot, struct strv *ret);
 
 /* The files that make up the id, relative to the sysroot (a worker that must build a view of a
  * toolchain spread over /usr needs them). */
-int toolchain_list_files(const char *sysroot, const char *driver, const char *target,
-	struct strv *ret);
+int toolchain_list_files(
+	const char *sysroot, const char *driver, const char *target, struct strv *ret);
 
 #endif

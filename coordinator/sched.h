@@ -13,8 +13,8 @@
  * A job holds a slot while PLACED or STARTED. The coordinator never moves a job by itself: the
  * client sees that its worker failed before anyone else does, says so by a retry, and then gets
  * another worker. So no job can be placed twice. AWAY is a job without a slot whose client has not
- * spoken yet. A client that has its result before the worker has cleaned up leaves its job STARTED, an
- * orphan that holds the slot until the worker's word, or for 5 s.
+ * spoken yet. A client that has its result before the worker has cleaned up leaves its job STARTED,
+ * an orphan that holds the slot until the worker's word, or for 5 s.
  *
  * Trust. A worker whose jobs fail three times in a row gets none for 10 s, then one at a time
  * (probes); each failed probe doubles the wait, up to 5 min; a probe that succeeds restores it. Who
@@ -25,7 +25,8 @@
  * Order. Jobs are served first come, first served among those that a worker with a free slot can
  * run: one queue for each (toolchain, least glibc), so that one that has to wait blocks no other. A
  * job gets the worker with the smallest share of its slots in use, then the fewest failures, then
- * by name: a heap per (toolchain, glibc of the worker), so that no placement looks at all workers. */
+ * by name: a heap per (toolchain, glibc of the worker), so that no placement looks at all workers.
+ */
 #ifndef DRAY_COORDINATOR_SCHED_H
 #define DRAY_COORDINATOR_SCHED_H
 
@@ -47,10 +48,10 @@ struct sched;
 struct sched_worker;
 
 struct sched_conf {
-	uint8_t hash_key[16];      /* secret: jobs' ids are chosen by clients */
-	size_t max_queue;          /* jobs */
-	size_t max_owner_jobs;     /* of one client */
-	uint64_t ticket_life_ms;   /* how long a placed job may take to start */
+	uint8_t hash_key[16];	 /* secret: jobs' ids are chosen by clients */
+	size_t max_queue;	 /* jobs */
+	size_t max_owner_jobs;	 /* of one client */
+	uint64_t ticket_life_ms; /* how long a placed job may take to start */
 };
 
 /* ticket_life as the tickets have it; the other limits are generous. hash_key stays zero. */
@@ -58,19 +59,19 @@ void sched_conf_default(struct sched_conf *c);
 
 struct sched_offer {
 	struct digest toolchain;
-	const char *text;          /* for people */
+	const char *text; /* for people */
 };
 
 struct sched_worker_info {
-	const char *name;          /* unique; shorter than SCHED_NAME_SIZE */
+	const char *name; /* unique; shorter than SCHED_NAME_SIZE */
 	const char *endpoint;
 	const char *curve;
-	uint64_t tag;              /* the caller's handle */
+	uint64_t tag; /* the caller's handle */
 	const struct sched_offer *offers;
 	size_t n_offers;
 	unsigned slots;
 	unsigned cores;
-	unsigned glibc;            /* minor version of 2.x */
+	unsigned glibc; /* minor version of 2.x */
 	bool draining;
 	const struct job_id *running;
 	size_t n_running;
@@ -78,17 +79,17 @@ struct sched_worker_info {
 
 struct sched_job_info {
 	struct job_id id;
-	uint64_t owner;            /* the client's handle, not 0 */
+	uint64_t owner; /* the client's handle, not 0 */
 	struct digest toolchain;
-	unsigned glibc;            /* least minor version; 0: any */
+	unsigned glibc; /* least minor version; 0: any */
 	bool may_wait;
 };
 
 enum sched_action_type {
-	SCHED_PLACE,               /* tell owner to run job on worker */
-	SCHED_QUEUED,              /* tell owner that about `ahead` jobs come first */
-	SCHED_DENY,                /* tell owner; the job is forgotten */
-	SCHED_CANCEL,              /* tell worker that job is wanted no more */
+	SCHED_PLACE,  /* tell owner to run job on worker */
+	SCHED_QUEUED, /* tell owner that about `ahead` jobs come first */
+	SCHED_DENY,   /* tell owner; the job is forgotten */
+	SCHED_CANCEL, /* tell worker that job is wanted no more */
 };
 
 struct sched_action {
@@ -98,7 +99,7 @@ struct sched_action {
 	struct sched_worker *worker; /* PLACE, CANCEL */
 	unsigned ahead;
 	Dray__Verdict verdict;
-	const char *text;            /* DENY; valid until the scheduler's next input */
+	const char *text; /* DENY; valid until the scheduler's next input */
 };
 
 enum sched_trust { SCHED_TRUSTED, SCHED_SHUNNED, SCHED_PROBED };
@@ -108,8 +109,8 @@ struct sched_worker_view {
 	const char *name, *endpoint, *curve;
 	uint64_t tag;
 	unsigned slots, cores, glibc;
-	unsigned used;             /* placed, started, and foreign to this coordinator */
-	unsigned failures;         /* in a row */
+	unsigned used;	   /* placed, started, and foreign to this coordinator */
+	unsigned failures; /* in a row */
 	enum sched_trust trust;
 	bool draining;
 	size_t n_offers;
@@ -117,8 +118,8 @@ struct sched_worker_view {
 
 struct sched_stats {
 	size_t workers, jobs, queued, slots, used;
-	uint64_t placed, ended;    /* since start */
-	uint64_t compares;         /* of two workers: the cost of choosing */
+	uint64_t placed, ended; /* since start */
+	uint64_t compares;	/* of two workers: the cost of choosing */
 };
 
 int sched_new(const struct sched_conf *conf, struct sched **ret);
@@ -145,8 +146,8 @@ struct sched_worker *sched_worker_find(struct sched *s, const char *name);
 /* Walks those that are connected: NULL begins. */
 struct sched_worker *sched_worker_walk(struct sched *s, struct sched_worker *prev);
 void sched_worker_get(const struct sched_worker *w, struct sched_worker_view *ret);
-const struct digest *sched_worker_offer(const struct sched_worker *w, size_t i,
-	const char **ret_text);
+const struct digest *sched_worker_offer(
+	const struct sched_worker *w, size_t i, const char **ret_text);
 
 /* A client asks. Answered by an action: PLACE, QUEUED or DENY. -EEXIST: such a job is there already
  * (it is not disturbed); -ENOMEM. */
@@ -158,10 +159,10 @@ int sched_job_cancel(struct sched *s, uint64_t owner, const struct job_id *id, u
 int sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const char *worker,
 	Dray__Verdict verdict, const char *text, uint64_t now);
 /* The worker's word; -ENOENT when the job is not with it. */
-int sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *id,
-	uint64_t now);
-int sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok,
-	uint64_t now);
+int sched_job_started(
+	struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
+int sched_job_ended(
+	struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok, uint64_t now);
 /* The client is gone: its jobs are cancelled wherever they are. */
 void sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now);
 

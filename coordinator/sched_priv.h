@@ -10,16 +10,16 @@
 #include "coordinator/sched.h"
 #include "coordinator/table.h"
 
-#define MAX_TRIES 3                    /* of a job */
-#define MAX_BOUNCES 32                 /* refusals ("full") of a job, lest it go round for ever */
-#define TRUST_FAILURES 3               /* in a row */
+#define MAX_TRIES 3	 /* of a job */
+#define MAX_BOUNCES 32	 /* refusals ("full") of a job, lest it go round for ever */
+#define TRUST_FAILURES 3 /* in a row */
 #define TRUST_WAIT_MS 10000u
 #define TRUST_WAIT_MAX_MS 300000u
-#define SETTLE_MS 5000u                /* how long a client may take to say how its job ended */
+#define SETTLE_MS 5000u /* how long a client may take to say how its job ended */
 #define REMEMBER_MS (2 * TRUST_WAIT_MAX_MS) /* a worker that is gone */
-#define NOTICE_MS 1000u                /* QUEUED again */
-#define NOTICE_BURST 2000              /* of them in one tick: 20,000 a second at ten ticks */
-#define RETRY_SCAN 64                  /* queued retries looked at for one free slot */
+#define NOTICE_MS 1000u			    /* QUEUED again */
+#define NOTICE_BURST 2000		    /* of them in one tick: 20,000 a second at ten ticks */
+#define RETRY_SCAN 64			    /* queued retries looked at for one free slot */
 
 enum job_state { JOB_QUEUED, JOB_PLACED, JOB_STARTED, JOB_AWAY };
 /* What the worker said of the try that is away. */
@@ -40,26 +40,26 @@ struct job {
 	struct digest toolchain;
 	unsigned glibc;
 	bool may_wait;
-	bool probe;                    /* this try is its worker's probe */
-	bool judged;                   /* this try was counted for or against its worker */
-	bool listed;                   /* scratch of sched_worker_set */
-	uint8_t state;                 /* enum job_state */
-	uint8_t word;                  /* enum worker_word */
-	uint64_t seq;                  /* order of arrival */
+	bool probe;    /* this try is its worker's probe */
+	bool judged;   /* this try was counted for or against its worker */
+	bool listed;   /* scratch of sched_worker_set */
+	uint8_t state; /* enum job_state */
+	uint8_t word;  /* enum worker_word */
+	uint64_t seq;  /* order of arrival */
 
-	struct owner *owner;           /* NULL: its client is not known, or gone */
+	struct owner *owner; /* NULL: its client is not known, or gone */
 	TAILQ_ENTRY(job) owner_link;
 
-	struct sched_worker *cur;      /* of the present or last try */
-	TAILQ_ENTRY(job) worker_link;  /* in cur->jobs while it holds a slot */
+	struct sched_worker *cur;		/* of the present or last try */
+	TAILQ_ENTRY(job) worker_link;		/* in cur->jobs while it holds a slot */
 	struct sched_worker *failed[MAX_TRIES]; /* not these again */
 	unsigned n_failed, tries, bounces;
 
-	struct job_list *timed;        /* the list it waits in for its deadline, or NULL */
+	struct job_list *timed; /* the list it waits in for its deadline, or NULL */
 	uint64_t deadline;
 	TAILQ_ENTRY(job) timed_link;
 
-	struct tc *tc;                 /* while queued */
+	struct tc *tc; /* while queued */
 	struct job_list *queue;
 	TAILQ_ENTRY(job) queue_link;
 	TAILQ_ENTRY(job) notice_link;
@@ -67,7 +67,8 @@ struct job {
 };
 
 /* Queued jobs of a toolchain with the same need of glibc. Freed when empty. */
-struct class {
+struct class
+{
 	TAILQ_ENTRY(class) link;
 	unsigned glibc;
 	struct job_list jobs;
@@ -78,11 +79,11 @@ struct pool {
 	TAILQ_ENTRY(pool) link;
 	struct tc *tc;
 	unsigned glibc;
-	size_t members;                /* offers attached */
-	size_t live;                   /* whose worker is connected */
-	size_t eligible;               /* and not draining or shunned */
+	size_t members;	 /* offers attached */
+	size_t live;	 /* whose worker is connected */
+	size_t eligible; /* and not draining or shunned */
 	struct offer **heap;
-	size_t n, cap;                 /* cap >= members: insertion cannot fail */
+	size_t n, cap; /* cap >= members: insertion cannot fail */
 };
 
 struct tc {
@@ -91,21 +92,21 @@ struct tc {
 	char text[128];
 	TAILQ_HEAD(, pool) pools;
 	TAILQ_HEAD(, class) classes;
-	struct job_list retries;       /* queued jobs that some workers have failed, by seq */
+	struct job_list retries; /* queued jobs that some workers have failed, by seq */
 	size_t queued;
-	uint64_t entered, left;        /* of its queues, to guess a place in the line */
+	uint64_t entered, left; /* of its queues, to guess a place in the line */
 };
 
 struct offer {
 	struct sched_worker *w;
 	struct pool *pool;
-	size_t at;                     /* in the heap, or NOT_IN_HEAP */
+	size_t at; /* in the heap, or NOT_IN_HEAP */
 };
 #define NOT_IN_HEAP SIZE_MAX
 
 struct sched_worker {
 	struct table_node node;
-	TAILQ_ENTRY(sched_worker) all_link;    /* live, or gone */
+	TAILQ_ENTRY(sched_worker) all_link; /* live, or gone */
 	TAILQ_ENTRY(sched_worker) shunned_link;
 	char name[SCHED_NAME_SIZE];
 	char *endpoint, *curve;
@@ -114,11 +115,11 @@ struct sched_worker {
 	size_t n_offers;
 	unsigned slots, cores, glibc;
 	unsigned placed, started, foreign;
-	unsigned refs;                         /* jobs that name it */
+	unsigned refs; /* jobs that name it */
 	bool live, draining;
-	bool eligible;                         /* as counted in the pools */
+	bool eligible; /* as counted in the pools */
 	uint64_t gone_ms;
-	struct job_list jobs;                  /* that hold a slot */
+	struct job_list jobs; /* that hold a slot */
 
 	enum sched_trust trust;
 	unsigned failures, rounds;
@@ -130,7 +131,7 @@ TAILQ_HEAD(worker_list, sched_worker);
 
 struct pending {
 	struct sched_action a;
-	size_t text;                           /* offset in texts, or NO_TEXT */
+	size_t text; /* offset in texts, or NO_TEXT */
 };
 #define NO_TEXT SIZE_MAX
 
@@ -140,8 +141,8 @@ struct sched {
 	bool draining;
 	struct table jobs, owners, workers, tcs;
 	struct worker_list live, gone, shunned;
-	struct job_list placed, settling;      /* by deadline: each has one constant wait */
-	struct job_list notices;               /* queued jobs by notice_ms */
+	struct job_list placed, settling; /* by deadline: each has one constant wait */
+	struct job_list notices;	  /* queued jobs by notice_ms */
 	size_t queued;
 	struct pending *act;
 	size_t act_head, act_n, act_cap;

@@ -338,8 +338,8 @@ server_run(struct server *s)
 			return -err;
 		}
 		s->now = clock_mono_ms();
-		/* Signals first: a key that was allowed and made known by SIGHUP is let in, and a client
-		 * that was turned away would not try again (libzmq). */
+		/* Signals first: a key that was allowed and made known by SIGHUP is let in, and a
+		 * client that was turned away would not try again (libzmq). */
 		if (items[2].revents || items[3].revents)
 			take_signals(s);
 		if (items[2].revents)

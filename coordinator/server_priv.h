@@ -15,9 +15,9 @@
 #include "proto/socket.h"
 #include "proto/wire.h"
 
-#define BATCH 256          /* messages taken in one turn of the loop */
-#define WORKER_SILENCE 3   /* heartbeats */
-#define SLOTS_MAX 4096     /* of one worker */
+#define BATCH 256	 /* messages taken in one turn of the loop */
+#define WORKER_SILENCE 3 /* heartbeats */
+#define SLOTS_MAX 4096	 /* of one worker */
 #define OFFERS_MAX 1024
 #define GLIBC_MAX 999
 
@@ -29,20 +29,20 @@ struct peer {
 	struct table_node by_serial;
 	TAILQ_ENTRY(peer) doomed_link;
 	struct wire_peer wire;
-	uint64_t serial;              /* the scheduler's handle for it; never used again */
+	uint64_t serial; /* the scheduler's handle for it; never used again */
 	enum peer_state state;
 	enum role role;
-	bool doomed;                  /* cannot be sent to: removed before the next message */
-	struct sched_worker *worker;  /* while REGISTERED */
-	uint64_t heard_ms;            /* a worker's last heartbeat */
+	bool doomed;		     /* cannot be sent to: removed before the next message */
+	struct sched_worker *worker; /* while REGISTERED */
+	uint64_t heard_ms;	     /* a worker's last heartbeat */
 };
 
 struct server {
 	const struct conf *conf;
 	struct identity id;
 	struct allowed_keys keys;
-	struct stat keys_stat;        /* of the file that `keys` came from */
-	bool local;                   /* ipc: roles are what Hello says */
+	struct stat keys_stat; /* of the file that `keys` came from */
+	bool local;	       /* ipc: roles are what Hello says */
 	uint8_t hash_key[TABLE_KEY_SIZE];
 
 	void *ctx;
@@ -56,10 +56,10 @@ struct server {
 	struct table peers, serials;
 	uint64_t next_serial;
 	TAILQ_HEAD(, peer) doomed;
-	uint64_t now;                 /* of this turn of the loop, monotonic ms */
+	uint64_t now; /* of this turn of the loop, monotonic ms */
 	uint64_t ticked_ms, checked_ms;
 	bool draining, quit;
-	uint64_t quit_ms;             /* when draining ends */
+	uint64_t quit_ms; /* when draining ends */
 
 	struct log_throttle bad_peer, slow_peer, no_ticket;
 };
@@ -83,8 +83,8 @@ void keys_check(struct server *s); /* reloads when the file has changed */
 /* handlers.c */
 void handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_msg *m);
 /* Sends; a peer that cannot be sent to is doomed. */
-void server_send(struct server *s, struct peer *p, enum wire_type type,
-	const ProtobufCMessage *body);
+void server_send(
+	struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body);
 /* Says why, logs it (throttled), and hears the peer no more. */
 void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p,
 	Dray__Verdict verdict, const char *fmt, ...) _printf_(5, 6);
@@ -104,8 +104,8 @@ void on_job_finished(struct server *s, struct peer *p, const struct wire_peer *f
 	const ProtobufCMessage *body);
 void on_job_cancel(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
-void send_denied(struct server *s, struct peer *p, const char *job, Dray__Verdict verdict,
-	const char *text);
+void send_denied(
+	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text);
 
 /* worker_msgs.c */
 void on_worker_register(struct server *s, struct peer *p, const struct wire_peer *from,

@@ -18,9 +18,9 @@ struct table {
 
 #define TABLE_KEY_SIZE 16
 
-#define table_entry(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
+#define table_entry(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
-int table_init(struct table *t); /* 0 or -ENOMEM */
+int table_init(struct table *t);  /* 0 or -ENOMEM */
 void table_done(struct table *t); /* the elements are the caller's */
 uint64_t table_hash(const uint8_t key[TABLE_KEY_SIZE], const void *p, size_t n);
 /* Never fails: where memory for more buckets is refused the chains grow instead. */

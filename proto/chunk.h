@@ -1,5 +1,5 @@
-/* Chunks: content cut into pieces of WIRE_CHUNK_MAX, each raw or one zstd frame (level 1: 507 MB/s on
- * debug rlibs at a ratio of 4, rustc-facts §7). A piece that zstd would not shrink goes raw. */
+/* Chunks: content cut into pieces of WIRE_CHUNK_MAX, each raw or one zstd frame (level 1: 507 MB/s
+ * on debug rlibs at a ratio of 4, rustc-facts §7). A piece that zstd would not shrink goes raw. */
 #ifndef DRAY_PROTO_CHUNK_H
 #define DRAY_PROTO_CHUNK_H
 
@@ -18,7 +18,7 @@ int chunk_encode(struct chunk_coder *c, const void *p, size_t n, bool compress, 
 	bool *ret_zstd);
 /* Restores content: *ret_p points into the coder or the payload until the next call. size: what the
  * message claims; -EBADMSG when the content is not exactly that, or larger than WIRE_CHUNK_MAX. */
-int chunk_decode(struct chunk_coder *c, zmq_msg_t *payload, bool zstd, size_t size,
-	const uint8_t **ret_p);
+int chunk_decode(
+	struct chunk_coder *c, zmq_msg_t *payload, bool zstd, size_t size, const uint8_t **ret_p);
 
 #endif

@@ -1,4 +1,5 @@
-/* A peer of a ROUTER socket: its routing id, the descriptor its message came on, and its CURVE key. */
+/* A peer of a ROUTER socket: its routing id, the descriptor its message came on, and its CURVE key.
+ */
 #ifndef DRAY_PROTO_PEER_H
 #define DRAY_PROTO_PEER_H
 
@@ -9,8 +10,8 @@
 struct wire_peer {
 	uint8_t id[PEER_ID_MAX];
 	uint8_t id_len;
-	int fd;             /* ZMQ_SRCFD of its last message, -1 when unknown */
-	char curve[41];     /* Z85 key proved by CURVE; "" over ipc */
+	int fd;		/* ZMQ_SRCFD of its last message, -1 when unknown */
+	char curve[41]; /* Z85 key proved by CURVE; "" over ipc */
 };
 
 static inline bool

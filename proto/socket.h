@@ -1,5 +1,5 @@
-/* Sockets as dray uses them: CURVE on TCP, heartbeats, high-water marks, no lingering, and a monitor
- * that tells at once when a peer is gone.
+/* Sockets as dray uses them: CURVE on TCP, heartbeats, high-water marks, no lingering, and a
+ * monitor that tells at once when a peer is gone.
  *
  * Nothing unencrypted is reachable from another machine: a TCP endpoint without keys is refused
  * here, for bind and connect alike, loopback included. ipc:// goes without keys; its directory's
@@ -21,9 +21,9 @@ bool endpoint_is_this_machine(const char *endpoint);
 
 /* A ROUTER bound to endpoint (tcp://host:port, port may be '*'; or ipc:///path). id may be NULL for
  * ipc. *ret_endpoint is what was really bound (caller frees). -EINVAL: TCP without keys, or without
- * the ZAP handler below, which must be there first. An ipc path is absolute; its socket gets mode 0600
- * (by the process's umask: listen before threads are started). -EADDRINUSE: somebody listens there;
- * -EEXIST: an ipc path that is no socket. */
+ * the ZAP handler below, which must be there first. An ipc path is absolute; its socket gets mode
+ * 0600 (by the process's umask: listen before threads are started). -EADDRINUSE: somebody listens
+ * there; -EEXIST: an ipc path that is no socket. */
 int socket_listen(void *ctx, const char *endpoint, const struct identity *id, int heartbeat_ms,
 	void **ret_socket, char **ret_endpoint);
 
@@ -42,7 +42,13 @@ void zmq_ctx_termp(void **ctx);
 /* Watches connections come and go. For a ROUTER tell it of each message's peer (watch_note); then
  * watch_next gives the peers that are gone. fd reuse is handled: a peer is reported gone exactly
  * once, never its successor on the same descriptor. */
-enum watch_event { WATCH_NONE, WATCH_CONNECTED, WATCH_PEER_GONE, WATCH_DISCONNECTED, WATCH_REFUSED };
+enum watch_event {
+	WATCH_NONE,
+	WATCH_CONNECTED,
+	WATCH_PEER_GONE,
+	WATCH_DISCONNECTED,
+	WATCH_REFUSED
+};
 
 int watch_new(void *ctx, void *socket, struct watch **ret);
 void watch_free(struct watch *w);
@@ -51,7 +57,8 @@ void *watch_socket(struct watch *w); /* to poll for ZMQ_POLLIN */
 void watch_note(struct watch *w, const struct wire_peer *peer);
 /* The next event without blocking. PEER_GONE fills *ret_peer (a ROUTER only). CONNECTED: handshake
  * done. DISCONNECTED and REFUSED (handshake or authentication failed): for a DEALER. It then tries
- * again, except when its key was refused: libzmq gives that socket up, and a new one must be made. */
+ * again, except when its key was refused: libzmq gives that socket up, and a new one must be made.
+ */
 enum watch_event watch_next(struct watch *w, struct wire_peer *ret_peer);
 
 /* ZAP (ZeroMQ RFC 27): libzmq asks it about each new CURVE client. */
@@ -63,8 +70,8 @@ int zap_new(void *ctx, zap_decide_fn decide, void *arg, struct zap **ret);
 void zap_free(struct zap *z);
 void zap_freep(struct zap **z);
 void *zap_socket(struct zap *z); /* to poll for ZMQ_POLLIN; then call zap_step */
-void zap_step(struct zap *z);    /* answers all that wait */
+void zap_step(struct zap *z);	 /* answers all that wait */
 #define ZAP_DOMAIN "dray"
-bool zap_present(void *ctx);     /* whether ctx has one */
+bool zap_present(void *ctx); /* whether ctx has one */
 
 #endif

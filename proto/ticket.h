@@ -8,7 +8,8 @@
 #define TICKET_NONCE_SIZE 16
 #define TICKET_LIFE_MS 15000
 
-/* Makes and signs one. *ret_ticket (caller frees) and its length; expires at now_ms + TICKET_LIFE_MS. */
+/* Makes and signs one. *ret_ticket (caller frees) and its length; expires at now_ms +
+ * TICKET_LIFE_MS. */
 int ticket_issue(const struct identity *coordinator, const char *job, const char *client_curve,
 	const char *worker_curve, uint64_t now_wall_ms, uint8_t **ret_ticket, size_t *ret_n,
 	uint8_t sig[SIGNATURE_SIZE]);

@@ -24,9 +24,10 @@
 	(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | \
 		ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 
-#define FD_MAX (1 << 20) /* no system's limit is larger by default; beyond it heartbeats must do \
-			  */
-#define DEAD_KEPT 4	 /* how many former peers of one descriptor can have messages left */
+#define FD_MAX                                                                              \
+	(1 << 20)   /* no system's limit is larger by default; beyond it heartbeats must do \
+		     */
+#define DEAD_KEPT 4 /* how many former peers of one descriptor can have messages left */
 
 enum fd_state { FD_UNSEEN, FD_OPEN, FD_CLOSED };
 

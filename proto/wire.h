@@ -24,9 +24,11 @@
 
 #define WIRE_VERSION 1
 #define WIRE_HEADER_SIZE 8
-#define WIRE_CHUNK_MAX (256 * 1024)                 /* content of one chunk */
-#define WIRE_PAYLOAD_MAX (WIRE_CHUNK_MAX + 4096)    /* as sent: zstd can grow what does not compress */
-#define WIRE_BODY_MAX (16u * 1024 * 1024)           /* of the largest type (JobOpen) */
+#define WIRE_CHUNK_MAX (256 * 1024) /* content of one chunk */
+#define WIRE_PAYLOAD_MAX                                                                   \
+	(WIRE_CHUNK_MAX + 4096)		  /* as sent: zstd can grow what does not compress \
+					   */
+#define WIRE_BODY_MAX (16u * 1024 * 1024) /* of the largest type (JobOpen) */
 
 enum wire_type {
 	WIRE_HELLO = 1,
@@ -70,11 +72,11 @@ enum wire_side { WIRE_FROM_CLIENT = 1, WIRE_FROM_WORKER = 2, WIRE_FROM_COORDINAT
 
 struct wire_info {
 	enum wire_type type;
-	const char *name;                           /* "JobOpen" */
+	const char *name; /* "JobOpen" */
 	const ProtobufCMessageDescriptor *desc;
-	size_t body_max;                            /* bytes */
-	size_t payload_max;                         /* 0: no payload frame */
-	unsigned senders;                           /* wire_side bits */
+	size_t body_max;    /* bytes */
+	size_t payload_max; /* 0: no payload frame */
+	unsigned senders;   /* wire_side bits */
 };
 
 /* NULL for an unknown type. */
@@ -83,12 +85,15 @@ const struct wire_info *wire_info(unsigned type);
 /* A decoded message. */
 struct wire_msg {
 	const struct wire_info *info;
-	ProtobufCMessage *body;      /* cast to the type's struct; never NULL after decoding */
-	zmq_msg_t payload;           /* initialised always; empty when there is none */
-	unsigned version;            /* the sender's */
+	ProtobufCMessage *body; /* cast to the type's struct; never NULL after decoding */
+	zmq_msg_t payload;	/* initialised always; empty when there is none */
+	unsigned version;	/* the sender's */
 };
 
-#define WIRE_MSG_INIT { NULL, NULL, {{0}}, 0 }
+#define WIRE_MSG_INIT                    \
+	{                                \
+		NULL, NULL, { { 0 } }, 0 \
+	}
 
 void wire_msg_done(struct wire_msg *m); /* also on one that was only WIRE_MSG_INIT */
 
@@ -96,13 +101,14 @@ void wire_msg_done(struct wire_msg *m); /* also on one that was only WIRE_MSG_IN
  * (which may be NULL). from: one wire_side bit, what the other end is.
  * 0; or -EBADMSG (not ours, or malformed), -EPROTO (version), -EMSGSIZE, -EPERM (wrong sender).
  * For each of these wire_verdict_of gives what to tell the peer. */
-int wire_decode(const void *header, size_t n, zmq_msg_t *payload, unsigned from,
-	struct wire_msg *ret);
+int wire_decode(
+	const void *header, size_t n, zmq_msg_t *payload, unsigned from, struct wire_msg *ret);
 Dray__Verdict wire_verdict_of(int err);
 
-/* Sends a message: [routing id frame when not NULL,] header, payload when not NULL. A type whose row
- * allows a payload always has the frame (n may be 0). Never blocks: -EAGAIN when the peer's queue is
- * full, -EHOSTUNREACH when a ROUTER does not know the peer. -EMSGSIZE when the row forbids it. */
+/* Sends a message: [routing id frame when not NULL,] header, payload when not NULL. A type whose
+ * row allows a payload always has the frame (n may be 0). Never blocks: -EAGAIN when the peer's
+ * queue is full, -EHOSTUNREACH when a ROUTER does not know the peer. -EMSGSIZE when the row forbids
+ * it. */
 int wire_send(void *socket, const struct wire_peer *to, enum wire_type type,
 	const ProtobufCMessage *body, const void *payload, size_t n);
 /* The same, the payload given as a ready zmq message, whose content is taken on success. */
@@ -110,8 +116,9 @@ int wire_send_msg(void *socket, const struct wire_peer *to, enum wire_type type,
 	const ProtobufCMessage *body, zmq_msg_t *payload);
 
 /* Receives one whole message without blocking. ret_peer is filled for a ROUTER (NULL for others).
- * 0; -EAGAIN when there is none; the errors of wire_decode, after which the rest of that message has
- * been drained and *ret_peer still names its sender. Accepts [peer,] header [, payload] only. */
+ * 0; -EAGAIN when there is none; the errors of wire_decode, after which the rest of that message
+ * has been drained and *ret_peer still names its sender. Accepts [peer,] header [, payload] only.
+ */
 int wire_recv(void *socket, struct wire_peer *ret_peer, unsigned from, struct wire_msg *ret);
 
 #endif

@@ -1,8 +1,8 @@
-/* The worker's side towards its clients: greets them, checks tickets, starts jobs, and carries messages
- * between them and the jobs' threads.
+/* The worker's side towards its clients: greets them, checks tickets, starts jobs, and carries
+ * messages between them and the jobs' threads.
  *
- * Invariant: a job runs only for a ticket that the coordinator signed for this client and this worker,
- * and never more jobs than slots. */
+ * Invariant: a job runs only for a ticket that the coordinator signed for this client and this
+ * worker, and never more jobs than slots. */
 #include "config.h"
 
 #include <errno.h>
@@ -63,7 +63,8 @@ refuse(struct service *s, const struct wire_peer *p, Dray__Verdict verdict, cons
 		if (c->job)
 			job_stop(c->job, "its client broke the protocol");
 	}
-	log_throttled(&s->bad_peer, 5, "client dropped: key=%s: %s", *p->curve ? p->curve : "-", text);
+	log_throttled(
+		&s->bad_peer, 5, "client dropped: key=%s: %s", *p->curve ? p->curve : "-", text);
 	m.verdict = verdict;
 	m.text = copy;
 	if (copy)
@@ -80,7 +81,8 @@ on_hello(struct service *s, const struct wire_peer *p, const Dray__Hello *h)
 		char text[160];
 
 		snprintf(text, sizeof(text),
-			"This worker (dray %s) speaks protocol version %u only, the client versions %u "
+			"This worker (dray %s) speaks protocol version %u only, the client "
+			"versions %u "
 			"to %u.",
 			PACKAGE_VERSION, WIRE_VERSION, h->version_min, h->version_max);
 		refuse(s, p, DRAY__VERDICT__VERDICT_VERSION, text);
@@ -184,7 +186,8 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 		return;
 	}
 	if (!is_job_id(job) || is_running(s, job)) {
-		reject(s, c, DRAY__VERDICT__VERDICT_BAD_TICKET, "The ticket's job id is not usable.");
+		reject(s, c, DRAY__VERDICT__VERDICT_BAD_TICKET,
+			"The ticket's job id is not usable.");
 		return;
 	}
 	if (s->draining) {
@@ -240,7 +243,8 @@ on_message(struct service *s, const struct wire_peer *p, struct wire_msg *m)
 				"More messages than there was credit for.");
 		break;
 	default:
-		refuse(s, p, DRAY__VERDICT__VERDICT_MALFORMED, "A message that is not for a worker.");
+		refuse(s, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			"A message that is not for a worker.");
 	}
 }
 
@@ -295,8 +299,8 @@ type_of(zmq_msg_t *header)
 	return zmq_msg_size(header) < WIRE_HEADER_SIZE ? 0 : (enum wire_type)(p[6] << 8 | p[7]);
 }
 
-/* Passes a job's frames on as they are. A client that does not take them (it is gone, or reads nothing
- * while its credit says it does) loses its job. */
+/* Passes a job's frames on as they are. A client that does not take them (it is gone, or reads
+ * nothing while its credit says it does) loses its job. */
 static void
 pass_on(struct service *s, struct job *j, zmq_msg_t *frames, int n)
 {
@@ -316,7 +320,8 @@ on_job_ended(struct service *s, struct job *j, zmq_msg_t *header)
 {
 	struct wire_msg m = WIRE_MSG_INIT;
 
-	if (wire_decode(zmq_msg_data(header), zmq_msg_size(header), NULL, WIRE_FROM_WORKER, &m) == 0)
+	if (wire_decode(zmq_msg_data(header), zmq_msg_size(header), NULL, WIRE_FROM_WORKER, &m) ==
+		0)
 		link_up_job_ended(s->link, (const Dray__WorkerJobEnded *)m.body);
 	wire_msg_done(&m);
 	for (size_t i = 0; i < s->n_clients; i++)

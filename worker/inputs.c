@@ -1,8 +1,9 @@
-/* A job's inputs: lays out what this worker has, asks the client for the blobs it lacks, takes them into the
- * store, and lays each out as it comes.
+/* A job's inputs: lays out what this worker has, asks the client for the blobs it lacks, takes them
+ * into the store, and lays each out as it comes.
  *
- * Invariant: a blob counts only when the store has verified it against its digest; nothing is kept of
- * one that breaks off. Once laid out it is the job's own: evicting it from the store changes nothing. */
+ * Invariant: a blob counts only when the store has verified it against its digest; nothing is kept
+ * of one that breaks off. Once laid out it is the job's own: evicting it from the store changes
+ * nothing. */
 #include "config.h"
 
 #include <errno.h>
@@ -13,9 +14,9 @@
 struct fetch {
 	struct job *j;
 	uint32_t *need;
-	size_t n, next;          /* blobs come in the order they were asked for */
+	size_t n, next; /* blobs come in the order they were asked for */
 	struct store_writer *writer;
-	uint64_t got;            /* bytes of the current blob */
+	uint64_t got; /* bytes of the current blob */
 };
 
 static int
@@ -85,11 +86,12 @@ take_chunk(struct fetch *f, struct wire_msg *m)
 	int r;
 
 	if (f->next >= f->n || c->blob != f->need[f->next] || c->offset != f->got)
-		return job_fail(j, -EBADMSG, DRAY__VERDICT__VERDICT_MALFORMED,
-			"a chunk out of order");
+		return job_fail(
+			j, -EBADMSG, DRAY__VERDICT__VERDICT_MALFORMED, "a chunk out of order");
 	r = chunk_decode(j->coder, &m->payload, c->zstd, c->size, &p);
 	if (r < 0)
-		return job_fail(j, r, DRAY__VERDICT__VERDICT_MALFORMED, "a chunk that cannot be read");
+		return job_fail(
+			j, r, DRAY__VERDICT__VERDICT_MALFORMED, "a chunk that cannot be read");
 	if (f->got + c->size > j->unit->blobs[c->blob]->size)
 		return job_fail(j, -EBADMSG, DRAY__VERDICT__VERDICT_INPUT_CHANGED,
 			"an input is longer than it was said to be");
@@ -153,7 +155,8 @@ fetch(struct fetch *f)
 		if (r == 0 && f->next < f->n)
 			r = job_poll(f->j, NULL, 0);
 	}
-	/* The client's credit is a sum over the job, so what is owed is paid, though it has no use. */
+	/* The client's credit is a sum over the job, so what is owed is paid, though it has no use.
+	 */
 	return r;
 }
 

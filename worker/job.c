@@ -1,9 +1,10 @@
 /* A job's thread: open, fetch, lay out, compile, relay, send back. One order, one thread; only the
- * waiting is shared (job_poll), so that a stop, a deadline and the client's credit are seen wherever
- * the job happens to wait.
+ * waiting is shared (job_poll), so that a stop, a deadline and the client's credit are seen
+ * wherever the job happens to wait.
  *
- * Invariant: whatever happens, the client gets exactly one last word (JobRejected before anything ran,
- * or JobResult), the job's directory is gone, its sandbox is reaped, and WorkerJobEnded is sent. */
+ * Invariant: whatever happens, the client gets exactly one last word (JobRejected before anything
+ * ran, or JobResult), the job's directory is gone, its sandbox is reaped, and WorkerJobEnded is
+ * sent. */
 #include "config.h"
 
 #include "worker/job.h"
@@ -70,14 +71,16 @@ job_receive(struct job *j, struct wire_msg *ret)
 		const Dray__JobStop *s = (const Dray__JobStop *)ret->body;
 
 		j->stop = true;
-		job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED, "stopped: %.200s", s->text);
+		job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED, "stopped: %.200s",
+			s->text);
 		wire_msg_done(ret);
 		return -ECANCELED;
 	}
 	return 0;
 }
 
-/* Each phase may take as long as a compile may: a client that stalls must not keep a slot for ever. */
+/* Each phase may take as long as a compile may: a client that stalls must not keep a slot for ever.
+ */
 static void
 set_deadline(struct job *j)
 {
@@ -117,7 +120,8 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 	return 0;
 }
 
-/* Any message but credit and a stop is out of place while we wait for credit or for the compiler. */
+/* Any message but credit and a stop is out of place while we wait for credit or for the compiler.
+ */
 static int
 drain_socket(struct job *j)
 {
@@ -185,10 +189,11 @@ check_unit(struct job *j)
 	j->unit = open->unit;
 	j->credit = MIN2(open->credit, (uint32_t)UINT16_MAX);
 	j->compress = open->compress;
-	r = unit_check(j->unit, j->offer->sysroot->lib_dirs.v, j->shared->conf->worker.store_max, &why);
+	r = unit_check(
+		j->unit, j->offer->sysroot->lib_dirs.v, j->shared->conf->worker.store_max, &why);
 	if (r < 0)
-		return job_fail(j, r, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s",
-			why ? why : strerror(-r));
+		return job_fail(
+			j, r, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s", why ? why : strerror(-r));
 	return read_digests(j);
 }
 
@@ -209,8 +214,10 @@ accept_job(struct job *j)
 static int
 lay_out(struct job *j)
 {
-	struct stage_spec spec = { .jobs = j->shared->jobs_dir, .job = j->id,
-		.tools = j->shared->tools_dir, .lib_dirs = j->offer->sysroot->lib_dirs.v,
+	struct stage_spec spec = { .jobs = j->shared->jobs_dir,
+		.job = j->id,
+		.tools = j->shared->tools_dir,
+		.lib_dirs = j->offer->sysroot->lib_dirs.v,
 		.unit = j->unit };
 	uint64_t begin = clock_mono_us();
 	int r = stage_new(&spec, &j->stage);
@@ -221,8 +228,8 @@ lay_out(struct job *j)
 			"the unit's paths cannot be laid out below this worker's directory: %s",
 			strerror(-r));
 	if (r < 0)
-		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out the job: %s",
-			strerror(-r));
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"cannot lay out the job: %s", strerror(-r));
 	return 0;
 }
 
@@ -230,14 +237,17 @@ static int
 start_compiler(struct job *j)
 {
 	_cleanup_(freep) char *why = NULL;
-	struct launch l = { .conf = j->shared->conf, .stage = &j->stage, .unit = j->unit,
-		.sysroot = j->offer->sysroot, .jobserver = j->shared->jobserver,
+	struct launch l = { .conf = j->shared->conf,
+		.stage = &j->stage,
+		.unit = j->unit,
+		.sysroot = j->offer->sysroot,
+		.jobserver = j->shared->jobserver,
 		.seccomp = j->shared->seccomp };
 	int r = launch_start(&l, &j->box, &why);
 
 	if (r < 0)
-		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s",
-			why ? why : strerror(-r));
+		return job_fail(
+			j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", why ? why : strerror(-r));
 	return 0;
 }
 
@@ -479,7 +489,8 @@ job_hand(struct job *j, struct wire_msg *m)
 {
 	bool payload = m->info->payload_max > 0;
 
-	return wire_send_msg(j->main_end, NULL, m->info->type, m->body, payload ? &m->payload : NULL);
+	return wire_send_msg(
+		j->main_end, NULL, m->info->type, m->body, payload ? &m->payload : NULL);
 }
 
 void

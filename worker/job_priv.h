@@ -1,5 +1,5 @@
-/* Inside a job's thread. Functions return 0, or -errno with job_fail's sentence and verdict set; a job
- * that is to stop returns -ECANCELED from wherever it waits. */
+/* Inside a job's thread. Functions return 0, or -errno with job_fail's sentence and verdict set; a
+ * job that is to stop returns -ECANCELED from wherever it waits. */
 #ifndef DRAY_WORKER_JOB_PRIV_H
 #define DRAY_WORKER_JOB_PRIV_H
 
@@ -27,21 +27,21 @@ struct job {
 	struct wire_peer peer;
 	struct wire_msg open;
 	pthread_t thread;
-	void *main_end;            /* the main loop's */
+	void *main_end; /* the main loop's */
 
 	/* The rest belongs to the thread. */
 	void *socket;
 	struct chunk_coder *coder;
 	const Dray__JobOpen *request;
 	const Dray__Unit *unit;
-	struct digest *blobs;      /* of unit->blobs */
+	struct digest *blobs; /* of unit->blobs */
 	struct stage stage;
 	bool compress;
-	uint32_t credit;           /* content messages we may still send */
+	uint32_t credit; /* content messages we may still send */
 	bool stop;
 
 	struct sandbox box;
-	uint64_t deadline_ms;      /* the job is killed then; 0: none */
+	uint64_t deadline_ms; /* the job is killed then; 0: none */
 	uint64_t text_bytes, text_budget;
 	struct job_output *announced; /* outputs that were sent while the compiler ran */
 	size_t n_announced;
@@ -59,11 +59,11 @@ int job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...
 
 /* job.c: the conversation */
 int job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload);
-/* Receives one message if there is one. Credit and JobStop are taken care of here, and not returned:
- * -EAGAIN: nothing for the caller. -ECANCELED: stop. */
+/* Receives one message if there is one. Credit and JobStop are taken care of here, and not
+ * returned: -EAGAIN: nothing for the caller. -ECANCELED: stop. */
 int job_receive(struct job *j, struct wire_msg *ret);
-/* Waits until the socket or one of the descriptors is readable, at most to the deadline (then the job
- * has failed with LIMIT). */
+/* Waits until the socket or one of the descriptors is readable, at most to the deadline (then the
+ * job has failed with LIMIT). */
 int job_poll(struct job *j, struct pollfd *fds, size_t n);
 /* Waits until a content message may be sent, and takes its credit. */
 int job_take_credit(struct job *j);

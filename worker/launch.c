@@ -1,5 +1,6 @@
-/* Invariant: the job's environment is the unit's and three names of ours: PATH, CARGO_MAKEFLAGS, and
- * nothing else; its mounts are the toolchain, the system libraries, its out-dir, and the tree. */
+/* Invariant: the job's environment is the unit's and three names of ours: PATH, CARGO_MAKEFLAGS,
+ * and nothing else; its mounts are the toolchain, the system libraries, its out-dir, and the tree.
+ */
 #include "config.h"
 
 #include "worker/launch.h"
@@ -66,7 +67,8 @@ launch_prepare(const char *state_dir, char **ret_why)
 			return fail(ret_why, -ENOENT, "%s is not installed", programs[i]);
 		r = to ? copy_program(from, to) : -ENOMEM;
 		if (r < 0)
-			return fail(ret_why, r, "cannot copy %s to %s: %s", from, dir, strerror(-r));
+			return fail(
+				ret_why, r, "cannot copy %s to %s: %s", from, dir, strerror(-r));
 	}
 	return 0;
 }
@@ -106,8 +108,8 @@ build_env(const Dray__Unit *u, struct buf *env)
 		r = add_env(env, "CARGO_MAKEFLAGS", flags, strlen(flags));
 	for (size_t i = 0; r == 0 && i < u->n_env; i++)
 		if (!is_ours(u->env[i]->name))
-			r = add_env(env, u->env[i]->name, u->env[i]->value.data,
-				u->env[i]->value.len);
+			r = add_env(
+				env, u->env[i]->name, u->env[i]->value.data, u->env[i]->value.len);
 	return r;
 }
 
@@ -139,10 +141,17 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 			l->sysroot->lib_dirs.v, &keep, &mounts, &n_mounts);
 	if (r < 0)
 		return fail(ret_why, r, "cannot prepare the sandbox: %s", strerror(-r));
-	spec = (struct sandbox_spec){ .root = l->stage->root, .bin = l->stage->bin,
-		.mounts = mounts, .n_mounts = n_mounts, .cwd = u->cwd, .argv = argv.v, .env = &env,
-		.seccomp = l->seccomp, .js = l->jobserver,
-		.tmp_max = l->conf->worker.job_tmp_max, .memory_max = l->conf->worker.job_memory,
+	spec = (struct sandbox_spec){ .root = l->stage->root,
+		.bin = l->stage->bin,
+		.mounts = mounts,
+		.n_mounts = n_mounts,
+		.cwd = u->cwd,
+		.argv = argv.v,
+		.env = &env,
+		.seccomp = l->seccomp,
+		.js = l->jobserver,
+		.tmp_max = l->conf->worker.job_tmp_max,
+		.memory_max = l->conf->worker.job_memory,
 		.file_max = l->conf->worker.job_file_max };
 	r = sandbox_start(&spec, ret);
 	return r < 0 ? fail(ret_why, r, "cannot start bubblewrap: %s", strerror(-r)) : 0;

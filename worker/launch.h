@@ -9,12 +9,12 @@
 
 #define LAUNCH_TOOLS "bin" /* below the state directory */
 
-/* Copies dray-exec and dray-ld below state_dir, once at the start, so that jobs can hard-link them. 0,
- * or -errno and a sentence in *ret_why (caller frees). */
+/* Copies dray-exec and dray-ld below state_dir, once at the start, so that jobs can hard-link them.
+ * 0, or -errno and a sentence in *ret_why (caller frees). */
 int launch_prepare(const char *state_dir, char **ret_why);
 
 struct launch {
-	const struct conf *conf;          /* the job_… limits */
+	const struct conf *conf; /* the job_… limits */
 	const struct stage *stage;
 	const Dray__Unit *unit;
 	const struct sysroot *sysroot;

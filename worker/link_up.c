@@ -1,5 +1,5 @@
-/* Invariant: nothing is sent on a link that is not up, and the first words on each new link are Hello and
- * WorkerRegister. So a coordinator that was restarted learns first what runs here. */
+/* Invariant: nothing is sent on a link that is not up, and the first words on each new link are
+ * Hello and WorkerRegister. So a coordinator that was restarted learns first what runs here. */
 #include "config.h"
 
 #include "worker/link_up.h"
@@ -18,10 +18,10 @@
 struct link_up {
 	struct link_up_conf c;
 	void *ctx;
-	void *socket;              /* both NULL while a new connection cannot be made */
+	void *socket; /* both NULL while a new connection cannot be made */
 	struct watch *watch;
 	bool connected, welcomed, draining;
-	bool refused;                   /* our key was: a new connection is due at next_register */
+	bool refused; /* our key was: a new connection is due at next_register */
 	uint64_t beat_ms, next_beat, next_register, sequence;
 	char refusal[512];
 	struct log_throttle throttle;
@@ -211,8 +211,10 @@ on_event(struct link_up *l, enum watch_event e, uint64_t now)
 		l->refused = true;
 		l->next_register = now + AGAIN_MS;
 		snprintf(l->refusal, sizeof(l->refusal),
-			"The coordinator at %s does not accept this worker's key (or is another one "
-			"than its public key says). Its allowed-keys file needs the line: worker %s %s",
+			"The coordinator at %s does not accept this worker's key (or is another "
+			"one "
+			"than its public key says). Its allowed-keys file needs the line: worker "
+			"%s %s",
 			l->c.conf->worker.coordinator, l->c.curve_public, l->c.name);
 		log_throttled(&l->throttle, 1, "%s", l->refusal);
 		break;
@@ -261,8 +263,8 @@ on_message(struct link_up *l, const struct wire_msg *m, uint64_t now)
 		on_refused(l, (const Dray__Refused *)m->body);
 		break;
 	default:
-		log_throttled(&l->throttle, 5, "%s from the coordinator is not expected",
-			m->info->name);
+		log_throttled(
+			&l->throttle, 5, "%s from the coordinator is not expected", m->info->name);
 	}
 }
 

@@ -1,5 +1,6 @@
-/* The worker's link to its coordinator (the conversation of proto/worker.proto). It comes and goes; what
- * runs here does not depend on it. A step function: the caller polls and passes the clock in. */
+/* The worker's link to its coordinator (the conversation of proto/worker.proto). It comes and goes;
+ * what runs here does not depend on it. A step function: the caller polls and passes the clock in.
+ */
 #ifndef DRAY_WORKER_LINK_UP_H
 #define DRAY_WORKER_LINK_UP_H
 
@@ -13,14 +14,14 @@ struct link_up;
 
 struct link_up_conf {
 	const struct conf *conf;
-	const struct identity *identity;      /* ours; may be NULL for ipc */
-	const struct identity *coordinator;   /* its public half; may be NULL for ipc */
+	const struct identity *identity;    /* ours; may be NULL for ipc */
+	const struct identity *coordinator; /* its public half; may be NULL for ipc */
 	const struct offers *offers;
 	const char *name;
-	const char *endpoint;                 /* where clients reach us */
-	const char *curve_public;             /* "" over ipc */
+	const char *endpoint;	  /* where clients reach us */
+	const char *curve_public; /* "" over ipc */
 	unsigned cores, slots;
-	uint64_t memory;                      /* bytes */
+	uint64_t memory; /* bytes */
 	/* called back from link_up_step */
 	void (*list_running)(void *arg, struct strv *ret);
 	void (*cancel)(void *arg, const char *job);
@@ -39,7 +40,7 @@ void link_up_step(struct link_up *l, uint64_t now_ms, unsigned running, uint64_t
 /* How long until link_up_step has something to do, in ms. */
 uint64_t link_up_wait(const struct link_up *l, uint64_t now_ms);
 
-bool link_up_welcomed(const struct link_up *l);     /* the coordinator has taken us, now */
+bool link_up_welcomed(const struct link_up *l);	      /* the coordinator has taken us, now */
 const char *link_up_refusal(const struct link_up *l); /* its last word against us, or NULL */
 
 /* While there is no link these do nothing: registering again tells what runs. */

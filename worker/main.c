@@ -71,7 +71,7 @@ struct args {
 	const char *name;
 	int ready_fd;
 	bool list;
-	bool done;            /* nothing to run */
+	bool done; /* nothing to run */
 };
 
 static int

@@ -21,7 +21,7 @@ struct search {
 	const struct offers_conf *c;
 	struct memo *memo;
 	struct offers *out;
-	struct strv paths;    /* resolved sysroots */
+	struct strv paths; /* resolved sysroots */
 };
 
 /* path is a sysroot, or else holds some. */
@@ -89,7 +89,8 @@ add_configured(struct search *s)
 	copy = strdup(dirs);
 	if (!copy)
 		return -ENOMEM;
-	for (dir = strtok_r(copy, ":", &save); dir && r != -ENOMEM; dir = strtok_r(NULL, ":", &save)) {
+	for (dir = strtok_r(copy, ":", &save); dir && r != -ENOMEM;
+		dir = strtok_r(NULL, ":", &save)) {
 		r = add_candidate(s, dir);
 		if (r == -ENOENT)
 			r = add_children(s, dir);
@@ -144,7 +145,8 @@ drain(struct sandbox *box, char *words, size_t size)
 
 /* Lays out a job without files and runs `<driver> -vV` in it. -EPERM: the sandbox itself failed. */
 static int
-try_driver(const struct offers_conf *c, const struct sysroot *sys, const char *driver, char **ret_why)
+try_driver(
+	const struct offers_conf *c, const struct sysroot *sys, const char *driver, char **ret_why)
 {
 	static char out_dir[] = "/out", cwd[] = "/", empty[] = "", version[] = "-vV";
 	_cleanup_(sandbox_done) struct sandbox box = SANDBOX_INIT;
@@ -152,9 +154,15 @@ try_driver(const struct offers_conf *c, const struct sysroot *sys, const char *d
 	_cleanup_(freep) char *name = strdup(driver), *sysroot = strdup(sys->path);
 	char *argv[] = { version };
 	Dray__Unit unit;
-	struct stage_spec spec = { .jobs = c->jobs_dir, .job = "try", .tools = c->tools_dir,
-		.lib_dirs = sys->lib_dirs.v, .unit = &unit };
-	struct launch launch = { .conf = c->conf, .stage = &stage, .unit = &unit, .sysroot = sys,
+	struct stage_spec spec = { .jobs = c->jobs_dir,
+		.job = "try",
+		.tools = c->tools_dir,
+		.lib_dirs = sys->lib_dirs.v,
+		.unit = &unit };
+	struct launch launch = { .conf = c->conf,
+		.stage = &stage,
+		.unit = &unit,
+		.sysroot = sys,
 		.seccomp = c->seccomp };
 	char words[400];
 	int r;
@@ -178,7 +186,8 @@ try_driver(const struct offers_conf *c, const struct sysroot *sys, const char *d
 	sandbox_wait(&box, NULL);
 	if (box.phase == SANDBOX_ENDED && box.status == 0)
 		return 0;
-	if (asprintf(ret_why, "%s%s%s", box.phase == SANDBOX_ENDED ? "it does not run: " : box.failure,
+	if (asprintf(ret_why, "%s%s%s",
+		    box.phase == SANDBOX_ENDED ? "it does not run: " : box.failure,
 		    *words ? " " : "", words) < 0)
 		*ret_why = NULL;
 	return box.phase == SANDBOX_ENDED ? -ENOEXEC : -EPERM;

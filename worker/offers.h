@@ -1,4 +1,5 @@
-/* The toolchains this worker offers: found, identified, and each proved by running it in the sandbox. */
+/* The toolchains this worker offers: found, identified, and each proved by running it in the
+ * sandbox. */
 #ifndef DRAY_WORKER_OFFERS_H
 #define DRAY_WORKER_OFFERS_H
 
@@ -10,7 +11,7 @@
 struct offer {
 	struct toolchain toolchain;
 	const struct sysroot *sysroot; /* shared between the offers of one sysroot */
-	char *text;                    /* "1.95.0 rustc x86_64-unknown-linux-gnu" */
+	char *text;		       /* "1.95.0 rustc x86_64-unknown-linux-gnu" */
 };
 
 struct offers {
@@ -27,8 +28,8 @@ struct offers_conf {
 };
 
 /* Finds them all. One that does not work is left out, with a warning in the log; but when it is the
- * sandbox that does not work, that is the result: -errno and a sentence in *ret_why (caller frees). None
- * found is 0 with n = 0. */
+ * sandbox that does not work, that is the result: -errno and a sentence in *ret_why (caller frees).
+ * None found is 0 with n = 0. */
 int offers_find(const struct offers_conf *c, struct offers *ret, char **ret_why);
 void offers_done(struct offers *o);
 const struct offer *offers_get(const struct offers *o, const struct digest *id);

@@ -1,8 +1,9 @@
 /* Sends a job's outputs.
  *
- * Everything in the out-dir was written by code that nobody vouches for. Invariant: only regular files
- * directly in it are sent, opened without following links; what is sent is what the store verified; an
- * output that was announced while the compiler ran is the same at its end, or the job has failed. */
+ * Everything in the out-dir was written by code that nobody vouches for. Invariant: only regular
+ * files directly in it are sent, opened without following links; what is sent is what the store
+ * verified; an output that was announced while the compiler ran is the same at its end, or the job
+ * has failed. */
 #include "config.h"
 
 #include <dirent.h>
@@ -21,7 +22,8 @@ fault(struct job *j, int err, const char *what)
 {
 	if (err == -ECANCELED)
 		return err;
-	return job_fail(j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s: %s", what, strerror(-err));
+	return job_fail(
+		j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s: %s", what, strerror(-err));
 }
 
 static int
@@ -179,8 +181,8 @@ send_left(struct job *j, const char *name)
 	if (r < 0)
 		return fault(j, r, "the worker's store");
 	if (!before)
-		return results_send_file(j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d,
-			size);
+		return results_send_file(
+			j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d, size);
 	if (!digest_eq(&before->digest, &d))
 		return job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
 			"%.100s changed after it was announced", name);
@@ -232,13 +234,13 @@ send_link_input(struct job *j, const struct capture *c, size_t i)
 
 	if (fd < 0)
 		return fault(j, fd, "a captured link input");
-	/* Everything in the job is dead, so its file will not change; but by its descriptor it cannot
-	 * be renamed into the store. */
+	/* Everything in the job is dead, so its file will not change; but by its descriptor it
+	 * cannot be renamed into the store. */
 	r = store_add_fd(j->shared->store, fd, &d, &size);
 	if (r < 0)
 		return fault(j, r, "the worker's store");
-	return results_send_file(j, c->files.v[i], DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &d,
-		size);
+	return results_send_file(
+		j, c->files.v[i], DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &d, size);
 }
 
 static int

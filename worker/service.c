@@ -1,7 +1,7 @@
 /* The service's life: set-up, the poll loop, drain and end.
  *
- * Invariant: the loop never waits on a disk, a compiler or one peer; jobs' threads do. It ends only when
- * every job has been joined. */
+ * Invariant: the loop never waits on a disk, a compiler or one peer; jobs' threads do. It ends only
+ * when every job has been joined. */
 #include "config.h"
 
 #include "worker/service.h"
@@ -44,23 +44,23 @@ is_set(const char *s)
 }
 
 static int
-load_identity(const char *what, const char *path, bool secret, struct identity *ret,
-	char **ret_error)
+load_identity(
+	const char *what, const char *path, bool secret, struct identity *ret, char **ret_error)
 {
 	unsigned line = 0;
 	int r = identity_load(path, ret, &line);
 
 	if (r == -EPERM)
-		return fail(ret_error, r, "%s %s: others can read these secret keys (chmod 600).", what,
-			path);
+		return fail(ret_error, r, "%s %s: others can read these secret keys (chmod 600).",
+			what, path);
 	if (r == -EBADMSG)
-		return fail(ret_error, r, "%s %s: line %u: this is not an identity file.", what, path,
-			line);
+		return fail(ret_error, r, "%s %s: line %u: this is not an identity file.", what,
+			path, line);
 	if (r < 0)
 		return fail(ret_error, r, "%s %s: %s.", what, path, strerror(-r));
 	if (secret && !ret->has_secret)
-		return fail(ret_error, -EINVAL, "%s %s: the file with the secret keys is needed.", what,
-			path);
+		return fail(ret_error, -EINVAL, "%s %s: the file with the secret keys is needed.",
+			what, path);
 	return 0;
 }
 
@@ -72,7 +72,8 @@ load_keys(struct service *s, char **ret_error)
 
 	if (!is_set(key))
 		return fail(ret_error, -EINVAL,
-			"[worker] coordinator_key is not set: without the coordinator's public key no "
+			"[worker] coordinator_key is not set: without the coordinator's public key "
+			"no "
 			"ticket can be checked (it is the .pub file beside its identity).");
 	r = load_identity("[worker] coordinator_key", key, false, &s->coordinator, ret_error);
 	if (r < 0)
@@ -81,7 +82,8 @@ load_keys(struct service *s, char **ret_error)
 		return load_identity("[worker] identity", id, true, &s->identity, ret_error);
 	if (!s->local || !endpoint_is_local(s->conf->worker.coordinator))
 		return fail(ret_error, -EINVAL,
-			"[worker] identity is not set: a worker on TCP needs keys (make them with `dray "
+			"[worker] identity is not set: a worker on TCP needs keys (make them with "
+			"`dray "
 			"keygen`).");
 	r = identity_generate("worker", &s->identity);
 	return r < 0 ? fail(ret_error, r, "Cannot make keys: %s.", strerror(-r)) : 0;
@@ -137,18 +139,22 @@ find_toolchains(struct service *s, char **ret_error)
 
 	if (r < 0)
 		return fail(ret_error, r, "Jobs cannot be started: %s.", why ? why : strerror(-r));
-	r = offers_find(&(struct offers_conf){ .conf = s->conf, .jobs_dir = s->jobs_dir,
-				.tools_dir = s->tools_dir, .seccomp = &s->seccomp },
+	r = offers_find(&(struct offers_conf){ .conf = s->conf,
+				.jobs_dir = s->jobs_dir,
+				.tools_dir = s->tools_dir,
+				.seccomp = &s->seccomp },
 		&s->offers, &why);
 	if (r < 0)
 		return fail(ret_error, r,
-			"The sandbox does not work here: %s. It needs bubblewrap (Debian: bubblewrap) and "
+			"The sandbox does not work here: %s. It needs bubblewrap (Debian: "
+			"bubblewrap) and "
 			"user namespaces (sysctl user.max_user_namespaces above 0; on some systems "
 			"kernel.unprivileged_userns_clone = 1, or an AppArmor profile for bwrap).",
 			why ? why : strerror(-r));
 	if (s->offers.n == 0)
 		return fail(ret_error, -ENOENT,
-			"No usable Rust toolchain was found (looked at rustup's, [worker] toolchain_dirs, "
+			"No usable Rust toolchain was found (looked at rustup's, [worker] "
+			"toolchain_dirs, "
 			"and the system's): nothing to offer.");
 	for (size_t i = 0; i < s->offers.n; i++)
 		log_info("toolchain: %s", s->offers.v[i].text);
@@ -224,10 +230,17 @@ machine_memory(void)
 static int
 open_link(struct service *s, char **ret_error)
 {
-	struct link_up_conf c = { .conf = s->conf, .coordinator = &s->coordinator,
-		.identity = &s->identity, .offers = &s->offers, .name = s->name,
-		.cores = s->cores, .slots = s->slots, .memory = machine_memory(),
-		.list_running = list_running, .cancel = cancel_job, .arg = s };
+	struct link_up_conf c = { .conf = s->conf,
+		.coordinator = &s->coordinator,
+		.identity = &s->identity,
+		.offers = &s->offers,
+		.name = s->name,
+		.cores = s->cores,
+		.slots = s->slots,
+		.memory = machine_memory(),
+		.list_running = list_running,
+		.cancel = cancel_job,
+		.arg = s };
 	int r;
 
 	c.endpoint = is_set(s->conf->worker.advertise) ? s->conf->worker.advertise : s->endpoint;
@@ -285,9 +298,13 @@ set_up(struct service *s, const char *name, char **ret_error)
 		r = open_link(s, ret_error);
 	if (r < 0)
 		return r;
-	s->shared = (struct job_shared){ .ctx = s->ctx, .conf = s->conf,
-		.jobs_dir = s->jobs_dir, .tools_dir = s->tools_dir, .seccomp = &s->seccomp,
-		.name = s->name, .store = s->store,
+	s->shared = (struct job_shared){ .ctx = s->ctx,
+		.conf = s->conf,
+		.jobs_dir = s->jobs_dir,
+		.tools_dir = s->tools_dir,
+		.seccomp = &s->seccomp,
+		.name = s->name,
+		.store = s->store,
 		.jobserver = &s->jobserver };
 	return 0;
 }

@@ -8,22 +8,24 @@
 
 struct service;
 
-/* Loads keys, finds and proves toolchains, opens the store, binds. Blocks SIGTERM and SIGINT in this
- * thread. name: NULL for the identity's, or the host's. On error -errno and a full sentence in
+/* Loads keys, finds and proves toolchains, opens the store, binds. Blocks SIGTERM and SIGINT in
+ * this thread. name: NULL for the identity's, or the host's. On error -errno and a full sentence in
  * *ret_error (caller frees). conf must outlive the service. */
 int service_new(const struct conf *conf, const char *name, struct service **ret, char **ret_error);
 void service_free(struct service *s);
 void service_freep(struct service **s);
 
-/* Finds and proves the toolchains as a worker would, in a directory of its own that goes away again (so
- * conf's state_dir is replaced), and prints "id  text  sysroot" lines. 0; else as service_new. */
+/* Finds and proves the toolchains as a worker would, in a directory of its own that goes away again
+ * (so conf's state_dir is replaced), and prints "id  text  sysroot" lines. 0; else as service_new.
+ */
 int service_list_toolchains(struct conf *conf, FILE *to, char **ret_error);
 
 const char *service_endpoint(const struct service *s);
 
 /* Serves until SIGTERM (running jobs finish first) or SIGINT or a second SIGTERM (they are killed).
- * ready_fd: "<endpoint>\n" is written there, and it is closed, once the coordinator has welcomed us;
- * -1: nowhere. 0, or -errno: -EACCES when the coordinator refused us before it ever welcomed us. */
+ * ready_fd: "<endpoint>\n" is written there, and it is closed, once the coordinator has welcomed
+ * us; -1: nowhere. 0, or -errno: -EACCES when the coordinator refused us before it ever welcomed
+ * us. */
 int service_run(struct service *s, int ready_fd);
 
 #endif

@@ -11,22 +11,22 @@
 
 struct client {
 	struct wire_peer peer;
-	bool dropped;      /* it broke the rules: nothing more is taken from it */
-	struct job *job;   /* NULL: none, or ended */
+	bool dropped;	 /* it broke the rules: nothing more is taken from it */
+	struct job *job; /* NULL: none, or ended */
 };
 
 struct service {
 	const struct conf *conf;
 	char *name;
-	bool local;                       /* over ipc: no keys */
+	bool local; /* over ipc: no keys */
 	struct identity identity;
-	struct identity coordinator;      /* public half */
+	struct identity coordinator; /* public half */
 	bool has_coordinator;
 	unsigned cores, slots;
 	void *ctx;
 	struct zap *zap;
 	void *socket;
-	char *endpoint;                   /* bound */
+	char *endpoint; /* bound */
 	struct watch *watch;
 	struct link_up *link;
 	struct offers offers;
@@ -37,7 +37,7 @@ struct service {
 	struct ticket_book *tickets;
 	struct job_shared shared;
 	int signal_fd;
-	struct job **jobs;                /* slots of them, the first n_jobs in use */
+	struct job **jobs; /* slots of them, the first n_jobs in use */
 	unsigned n_jobs;
 	struct client *clients;
 	size_t n_clients, cap_clients;
@@ -46,8 +46,8 @@ struct service {
 };
 
 /* clients.c */
-void clients_receive(struct service *s);          /* all that has come, within bounds */
-void clients_gone(struct service *s);             /* what the watch says */
+void clients_receive(struct service *s); /* all that has come, within bounds */
+void clients_gone(struct service *s);	 /* what the watch says */
 /* Passes on what a job's thread says; true once it has ended and was joined. */
 bool clients_from_job(struct service *s, struct job *j);
 

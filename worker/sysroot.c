@@ -1,6 +1,6 @@
-/* Invariant: a job sees of the system's libraries only those that the toolchain is linked with, and those
- * beside libc that a proc-macro's std is; never an archive, a header or anything else of this machine
- * that a compile could pick up in place of the client's. */
+/* Invariant: a job sees of the system's libraries only those that the toolchain is linked with, and
+ * those beside libc that a proc-macro's std is; never an archive, a header or anything else of this
+ * machine that a compile could pick up in place of the client's. */
 #include "config.h"
 
 #include "worker/sysroot.h"
@@ -138,8 +138,8 @@ add_dir(struct strv *dirs, const char *path)
 	return strv_has(dirs, dir) ? 0 : strv_add(dirs, dir);
 }
 
-/* A toolchain in a directory of its own is mounted as it is; one that is spread over /usr is not: all of
- * the machine would come along. */
+/* A toolchain in a directory of its own is mounted as it is; one that is spread over /usr is not:
+ * all of the machine would come along. */
 static bool
 is_shared_prefix(const char *sysroot)
 {

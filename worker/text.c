@@ -1,7 +1,7 @@
 /* Relays a running compiler's text, and the outputs it announces, in the order it announces them.
  *
- * Invariant: the file that an artifact line names is with the client before the line is. Everything else
- * passes as it comes: cargo starts dependents on these lines. */
+ * Invariant: the file that an artifact line names is with the client before the line is. Everything
+ * else passes as it comes: cargo starts dependents on these lines. */
 #include "config.h"
 
 #include <errno.h>

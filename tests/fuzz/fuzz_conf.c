@@ -1,4 +1,5 @@
-/* Fuzzes conf_parse: any bytes are either read or refused with a sentence, and leave nothing behind. */
+/* Fuzzes conf_parse: any bytes are either read or refused with a sentence, and leave nothing
+ * behind. */
 #include "config.h"
 
 #include "common/conf.h"

@@ -2,9 +2,9 @@
  *
  *     rawpeer send ENDPOINT SERVER-PUBLIC-FILE IDENTITY-FILE [--replies N] [--wait MS] FRAME…
  * connects as dray's programs do (CURVE; no keys when both files are "-"), sends messages, and
- * prints each message that comes back as one line of frames in hex, until N have come (1) or MS have
- * passed (5000). A FRAME is bytes in hex, `~N` for N bytes of noise (the same every time), or `/`,
- * which ends one message and begins the next. Exit 0: N replies came; 3: they did not.
+ * prints each message that comes back as one line of frames in hex, until N have come (1) or MS
+ * have passed (5000). A FRAME is bytes in hex, `~N` for N bytes of noise (the same every time), or
+ * `/`, which ends one message and begins the next. Exit 0: N replies came; 3: they did not.
  *
  *     rawpeer hole
  * listens on a loopback port, prints its number, accepts every connection and never says a word.
@@ -143,8 +143,8 @@ set_keys(void *socket, const char *server_file, const char *identity_file)
 		identity_load(identity_file, &own, NULL) < 0)
 		r = -EINVAL;
 	else if (zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server.curve_public, 40) != 0 ||
-		zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, own.curve_public, 40) != 0 ||
-		zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, own.curve_secret, 40) != 0)
+		 zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, own.curve_public, 40) != 0 ||
+		 zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, own.curve_secret, 40) != 0)
 		r = -errno;
 	identity_done(&server);
 	identity_done(&own);

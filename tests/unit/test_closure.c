@@ -1,4 +1,5 @@
-/* closure: found through what the memo knows; everything when it knows too little; native archives. */
+/* closure: found through what the memo knows; everything when it knows too little; native archives.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -165,7 +166,8 @@ test_link(void **state)
 static void
 test_rlib_named(void **state)
 {
-	const char *args[] = { "--crate-type", "lib", "--emit=metadata", "--extern=b=deps/libb-1.rlib", NULL };
+	const char *args[] = { "--crate-type", "lib", "--emit=metadata",
+		"--extern=b=deps/libb-1.rlib", NULL };
 	const char *want[] = { "deps/libb-1.rlib", "deps/libb-1.rmeta", NULL };
 	_cleanup_(run_done) struct run r = collect(args);
 
@@ -175,7 +177,8 @@ test_rlib_named(void **state)
 static void
 test_unknown(void **state)
 {
-	const char *args[] = { "--crate-type", "lib", "--emit=metadata", "--extern", "z=deps/libz-1.rmeta", NULL };
+	const char *args[] = { "--crate-type", "lib", "--emit=metadata", "--extern",
+		"z=deps/libz-1.rmeta", NULL };
 	const char *want[] = { "deps/liba-1.rmeta", "deps/libb-1.rmeta", "deps/libmac-1.so",
 		"deps/libsyn-1.rmeta", "deps/libz-1.rmeta", NULL };
 	_cleanup_(run_done) struct run r = collect(args);
@@ -187,7 +190,8 @@ test_unknown(void **state)
 static void
 test_changed_since(void **state)
 {
-	const char *args[] = { "--crate-type", "lib", "--emit=metadata", "--extern", "a=deps/liba-1.rmeta", NULL };
+	const char *args[] = { "--crate-type", "lib", "--emit=metadata", "--extern",
+		"a=deps/liba-1.rmeta", NULL };
 	_cleanup_(run_done) struct run r = { .r = 0 };
 	_cleanup_(freep) char *p = at("deps/liba-1.rmeta");
 
@@ -201,8 +205,10 @@ test_changed_since(void **state)
 static void
 test_missing(void **state)
 {
-	const char *gone[] = { "--emit=metadata", "--crate-type", "lib", "--extern", "q=deps/libq.rmeta", NULL };
-	const char *odd[] = { "--emit=metadata", "--crate-type", "lib", "--extern", "q=deps/x-1.d", NULL };
+	const char *gone[] = { "--emit=metadata", "--crate-type", "lib", "--extern",
+		"q=deps/libq.rmeta", NULL };
+	const char *odd[] = { "--emit=metadata", "--crate-type", "lib", "--extern", "q=deps/x-1.d",
+		NULL };
 	_cleanup_(run_done) struct run r = collect(gone);
 	_cleanup_(run_done) struct run o = collect(odd);
 
@@ -215,7 +221,8 @@ test_missing(void **state)
 static void
 test_loop(void **state)
 {
-	const char *args[] = { "--crate-type", "lib", "--emit=metadata", "--extern", "b=deps/libb-1.rmeta", NULL };
+	const char *args[] = { "--crate-type", "lib", "--emit=metadata", "--extern",
+		"b=deps/libb-1.rmeta", NULL };
 	_cleanup_(run_done) struct run r = { .r = 0 };
 
 	know("deps/libb-1.rmeta", "deps/libz-1.rmeta", NULL);
@@ -229,9 +236,10 @@ test_loop(void **state)
 static void
 test_native(void **state)
 {
-	const char *args[] = { "--crate-type", "lib", "--emit=metadata", "-L", "native=build/out", "-L",
-		"native=/usr/lib", "-l", "static:+whole-archive=foo:renamed", "-lbar", NULL };
-	const char *want[] = { "build/out/libfoo.a", "build/out/libbar.so.1", "build/out/libother.a", NULL };
+	const char *args[] = { "--crate-type", "lib", "--emit=metadata", "-L", "native=build/out",
+		"-L", "native=/usr/lib", "-l", "static:+whole-archive=foo:renamed", "-lbar", NULL };
+	const char *want[] = { "build/out/libfoo.a", "build/out/libbar.so.1",
+		"build/out/libother.a", NULL };
 	_cleanup_(run_done) struct run r = { .r = 0 };
 
 	put("build/out/libfoo.a");
@@ -250,9 +258,11 @@ test_remember(void **state)
 	const char *argv[] = { "rustc", "--crate-name", "mac", "--crate-type", "proc-macro", "m.rs",
 		"--out-dir", "deps", "-C", "extra-filename=-1", "--emit=dep-info,link", "--extern",
 		"syn=deps/libsyn-1.rlib", NULL };
-	const char *lib[] = { "rustc", "--crate-name", "syn", "--crate-type", "lib", "s.rs", "--out-dir", "deps",
-		"-Cextra-filename=-1", "--emit=metadata", "--extern", "b=deps/libb-1.rmeta", NULL };
-	_cleanup_(call_done) struct rustc_call mac = { .kind = CALL_UNIT }, syn = { .kind = CALL_UNIT };
+	const char *lib[] = { "rustc", "--crate-name", "syn", "--crate-type", "lib", "s.rs",
+		"--out-dir", "deps", "-Cextra-filename=-1", "--emit=metadata", "--extern",
+		"b=deps/libb-1.rmeta", NULL };
+	_cleanup_(call_done) struct rustc_call mac = { .kind = CALL_UNIT },
+					       syn = { .kind = CALL_UNIT };
 	_cleanup_(strv_done) struct strv v = STRV_INIT, w = STRV_INIT;
 	_cleanup_(freep) char *so = at("deps/libmac-1.so"), *rmeta = at("deps/libsyn-1.rmeta");
 	_cleanup_(freep) char *rlib = at("deps/libsyn-1.rlib"), *b = at("deps/libb-1.rmeta");

@@ -1,5 +1,5 @@
-/* conf: every key from its file and its variable, the order of the sources, and errors that say where
- * and what is allowed. */
+/* conf: every key from its file and its variable, the order of the sources, and errors that say
+ * where and what is allowed. */
 #include "config.h"
 
 #include <errno.h>
@@ -211,8 +211,8 @@ test_errors_say_where_and_what(void **state)
 static void
 test_numbers(void **state)
 {
-	static const char *const bad[] = { "", "-1", "+1", "1.5", "0x10", "1 0", "1KB", "K", "99999999T",
-		"18446744073709551616", "9223372036854775808", "ten", "1Z" };
+	static const char *const bad[] = { "", "-1", "+1", "1.5", "0x10", "1 0", "1KB", "K",
+		"99999999T", "18446744073709551616", "9223372036854775808", "ten", "1Z" };
 	char text[128];
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -229,9 +229,10 @@ test_numbers(void **state)
 static void
 test_endpoints(void **state)
 {
-	static const char *const bad[] = { "tcp://", "tcp://host", "tcp://:1", "tcp://host:", "tcp://h:0",
-		"tcp://h:65536", "tcp://h:*", "tcp://h:1/x", "tcp://h:1 x", "ipc://", "ipc://rel",
-		"ipc://@name", "inproc://x", "host:1", "tcp://h:-1" };
+	static const char *const bad[] = { "tcp://", "tcp://host", "tcp://:1",
+		"tcp://host:", "tcp://h:0", "tcp://h:65536", "tcp://h:*", "tcp://h:1/x",
+		"tcp://h:1 x", "ipc://", "ipc://rel", "ipc://@name", "inproc://x", "host:1",
+		"tcp://h:-1" };
 	_cleanup_(freep) char *longest = malloc(200);
 	char text[256];
 
@@ -276,7 +277,8 @@ test_long_lines(void **state)
 static void
 test_not_text(void **state)
 {
-	refused_n("[client]\noffload\0 = auto\n", 25, (const char *[]){ "line 2", "not text", NULL });
+	refused_n(
+		"[client]\noffload\0 = auto\n", 25, (const char *[]){ "line 2", "not text", NULL });
 	refused_n("\0", 1, (const char *[]){ "line 1", NULL });
 }
 
@@ -345,8 +347,8 @@ test_sources(void **state)
 	load_refused(-EISDIR, dir);
 }
 
-/* Which field a row of the table fills is seen from outside: the variable named by the listing, set to
- * a value of the listed type, must change the conf. */
+/* Which field a row of the table fills is seen from outside: the variable named by the listing, set
+ * to a value of the listed type, must change the conf. */
 static void
 test_every_variable(void **state)
 {
@@ -366,8 +368,8 @@ test_every_variable(void **state)
 		_cleanup_(conf_freep) struct conf *plain = NULL;
 		_cleanup_(conf_freep) struct conf *changed = NULL;
 
-		assert_int_equal(sscanf(line, "%63[^\t]\t%63[^\t]\t%63[^\t]\t%63s", key, type, def, env),
-			4);
+		assert_int_equal(
+			sscanf(line, "%63[^\t]\t%63[^\t]\t%63[^\t]\t%63s", key, type, def, env), 4);
 		assert_true(starts_with(env, "DRAY_"));
 		for (size_t i = 0; i < ARRAY_LEN(values); i++)
 			if (streq(type, values[i][0]))
@@ -376,7 +378,8 @@ test_every_variable(void **state)
 		assert_int_equal(setenv(env, value, 1), 0);
 		changed = load();
 		assert_int_equal(unsetenv(env), 0);
-		if (memcmp(&plain->coordinator, &changed->coordinator, sizeof(plain->coordinator)) == 0 &&
+		if (memcmp(&plain->coordinator, &changed->coordinator,
+			    sizeof(plain->coordinator)) == 0 &&
 			memcmp(&plain->client, &changed->client, sizeof(plain->client)) == 0 &&
 			memcmp(&plain->worker, &changed->worker, sizeof(plain->worker)) == 0)
 			fail_msg("%s has no effect", env);

@@ -1,5 +1,5 @@
-/* depinfo: what rustc writes is read back; what it never writes is refused; a variable that a compile
- * saw otherwise than this process has it is named. Also artifact lines. */
+/* depinfo: what rustc writes is read back; what it never writes is refused; a variable that a
+ * compile saw otherwise than this process has it is named. Also artifact lines. */
 #include "config.h"
 
 #include <errno.h>
@@ -64,7 +64,7 @@ static void
 test_refuses(void **state)
 {
 	expect("", 0, 0);
-	expect("a:", 2, -EBADMSG);                       /* cut off */
+	expect("a:", 2, -EBADMSG); /* cut off */
 	expect(sample, sizeof(sample) - 2, -EBADMSG);
 	expect("a\0b:\n", 5, -EBADMSG);
 	expect("# env-dep:\n", 11, -EBADMSG);
@@ -76,7 +76,8 @@ test_refuses(void **state)
 static void
 test_compares(void **state)
 {
-	const char *same[] = { "CARGO_PKG_NAME=x", "TEXT=a\nb\\c=d\r", "EMPTY=", "GONE_BY=1", NULL };
+	const char *same[] = { "CARGO_PKG_NAME=x", "TEXT=a\nb\\c=d\r", "EMPTY=", "GONE_BY=1",
+		NULL };
 	const char *other[] = { "CARGO_PKG_NAME=xy", "TEXT=a\nb\\c=d\r", "EMPTY=", NULL };
 	const char *set[] = { "GONE=", "CARGO_PKG_NAME=x", "TEXT=a\nb\\c=d\r", "EMPTY=", NULL };
 	const char *unset[] = { "CARGO_PKG_NAME=x", "TEXT=a\nb\\c=d\r", NULL };
@@ -106,22 +107,24 @@ expect_artifact(const char *line, int want, enum artifact_emit emit, const char 
 static void
 test_artifact(void **state)
 {
-	expect_artifact("{\"$message_type\":\"artifact\",\"artifact\":\"/t/x.d\",\"emit\":\"dep-info\"}", 0,
+	expect_artifact(
+		"{\"$message_type\":\"artifact\",\"artifact\":\"/t/x.d\",\"emit\":\"dep-info\"}", 0,
 		EMIT_DEP_INFO, "/t/x.d");
-	expect_artifact("{\"artifact\":\"/t/\\\"q\\u00e9.rmeta\",\"emit\":\"metadata\"}", 0, EMIT_METADATA,
-		"/t/\"q\xc3\xa9.rmeta");
+	expect_artifact("{\"artifact\":\"/t/\\\"q\\u00e9.rmeta\",\"emit\":\"metadata\"}", 0,
+		EMIT_METADATA, "/t/\"q\xc3\xa9.rmeta");
 	expect_artifact("{\"artifact\":\"/t/x\",\"emit\":\"link\"}", 0, EMIT_LINK, "/t/x");
 	expect_artifact("{\"artifact\":\"/t/x.s\",\"emit\":\"asm\"}", 0, EMIT_OTHER, "/t/x.s");
 	expect_artifact("", -ENOENT, EMIT_OTHER, NULL);
 	expect_artifact("warning: \"artifact\"", -ENOENT, EMIT_OTHER, NULL);
-	expect_artifact("{\"$message_type\":\"diagnostic\",\"message\":\"\\\"artifact\\\"\"}", -ENOENT,
-		EMIT_OTHER, NULL);
-	expect_artifact("{\"$message_type\":\"diagnostic\",\"artifact\":\"x\",\"emit\":\"link\"}", -ENOENT,
-		EMIT_OTHER, NULL);
+	expect_artifact("{\"$message_type\":\"diagnostic\",\"message\":\"\\\"artifact\\\"\"}",
+		-ENOENT, EMIT_OTHER, NULL);
+	expect_artifact("{\"$message_type\":\"diagnostic\",\"artifact\":\"x\",\"emit\":\"link\"}",
+		-ENOENT, EMIT_OTHER, NULL);
 	expect_artifact("{\"artifact\":\"/t/x\"}", -EBADMSG, EMIT_OTHER, NULL);
 	expect_artifact("{\"artifact\":7,\"emit\":\"link\"}", -EBADMSG, EMIT_OTHER, NULL);
 	expect_artifact("{\"artifact\":\"\",\"emit\":\"link\"}", -EBADMSG, EMIT_OTHER, NULL);
-	expect_artifact("{\"artifact\":\"a\\u0000b\",\"emit\":\"link\"}", -EBADMSG, EMIT_OTHER, NULL);
+	expect_artifact(
+		"{\"artifact\":\"a\\u0000b\",\"emit\":\"link\"}", -EBADMSG, EMIT_OTHER, NULL);
 	expect_artifact("{\"artifact\":\"/t/x\",\"emit\":\"link\"", -EBADMSG, EMIT_OTHER, NULL);
 }
 

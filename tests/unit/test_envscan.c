@@ -30,8 +30,12 @@ scan(char *const *envp, const char *parent, size_t parent_n, const char *pass, s
 	char **home)
 {
 	struct buf b = BUF_INIT;
-	struct envscan_in in = { .envp = envp, .pass_env = pass, .out_dir = "/w/target/debug/deps",
-		.alias = "/.dray-in", .target_dir = "/w/target", .sysroot = "/rust" };
+	struct envscan_in in = { .envp = envp,
+		.pass_env = pass,
+		.out_dir = "/w/target/debug/deps",
+		.alias = "/.dray-in",
+		.target_dir = "/w/target",
+		.sysroot = "/rust" };
 	int r;
 
 	if (parent) {
@@ -57,11 +61,12 @@ static void
 test_difference(void **state)
 {
 	static const char parent[] = "USER=me\0SECRET=s\0CHANGED=old\0CARGO_PKG_NAME=x\0ODD";
-	const char *envp[] = { "USER=me", "SECRET=s", "CHANGED=new", "CARGO_PKG_NAME=x", "FROM_BUILD=1",
-		"MY_TOKEN=cargo-set-it", "PATH=/bin", "HOME=/home/me", "DRAY_X=1",
-		"CARGO_MAKEFLAGS=-j", "LD_PRELOAD=/x.so", "RUSTC_WRAPPER=dray", "noequals", "=odd", NULL };
-	const char *want[] = { "CARGO_PKG_NAME=x", "CHANGED=new", "FROM_BUILD=1", "MY_TOKEN=cargo-set-it",
+	const char *envp[] = { "USER=me", "SECRET=s", "CHANGED=new", "CARGO_PKG_NAME=x",
+		"FROM_BUILD=1", "MY_TOKEN=cargo-set-it", "PATH=/bin", "HOME=/home/me", "DRAY_X=1",
+		"CARGO_MAKEFLAGS=-j", "LD_PRELOAD=/x.so", "RUSTC_WRAPPER=dray", "noequals", "=odd",
 		NULL };
+	const char *want[] = { "CARGO_PKG_NAME=x", "CHANGED=new", "FROM_BUILD=1",
+		"MY_TOKEN=cargo-set-it", NULL };
 	_cleanup_(strv_done) struct strv v = STRV_INIT;
 	char *home = NULL;
 
@@ -100,10 +105,14 @@ test_pass_env(void **state)
 static void
 test_library_path(void **state)
 {
-	const char *envp[] = { "LD_LIBRARY_PATH=/w/target/debug/deps:/home/me/lib:/w/target/debug/build/z/out:"
-			 ":/rust/lib:/w/target/../x:/w/targets:/w/target/debug/deps/sub", NULL };
+	const char *envp[] = {
+		"LD_LIBRARY_PATH=/w/target/debug/deps:/home/me/lib:/w/target/debug/build/z/out:"
+		":/rust/lib:/w/target/../x:/w/targets:/w/target/debug/deps/sub",
+		NULL
+	};
 	const char *none[] = { "LD_LIBRARY_PATH=/home/me/lib", NULL };
-	const char *want[] = { "LD_LIBRARY_PATH=/.dray-in:/w/target/debug/build/z/out:/rust/lib", NULL };
+	const char *want[] = { "LD_LIBRARY_PATH=/.dray-in:/w/target/debug/build/z/out:/rust/lib",
+		NULL };
 	_cleanup_(strv_done) struct strv v = STRV_INIT, w = STRV_INIT;
 	char *home = NULL;
 
@@ -168,7 +177,9 @@ test_grandparent(void **state)
 		if (inner == 0) {
 			struct buf b = BUF_INIT;
 
-			_exit(envscan_read_grandparent(&b) == 0 && memmem(b.p, b.n, "PATH=", 5) ? 0 : 1);
+			_exit(envscan_read_grandparent(&b) == 0 && memmem(b.p, b.n, "PATH=", 5)
+					? 0
+					: 1);
 		}
 		waitpid(inner, &status, 0);
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);

@@ -98,8 +98,9 @@ test_rm_rf_without_permission(void **state)
 	/* Root needs no permission: let it be somebody for whom this test means something. */
 	if (geteuid() == 0)
 		assert_int_equal(chown(in("."), 65534, 65534) | chown(in("t"), 65534, 65534) |
-				chown(in("t/a"), 65534, 65534) | chown(in("t/a/b"), 65534, 65534) |
-				chown(in("t/a/b/f"), 65534, 65534) | seteuid(65534),
+					 chown(in("t/a"), 65534, 65534) |
+					 chown(in("t/a/b"), 65534, 65534) |
+					 chown(in("t/a/b/f"), 65534, 65534) | seteuid(65534),
 			0);
 	assert_int_equal(fs_rm_rf(in("t")), 0);
 	assert_int_equal(seteuid(getuid()), 0);

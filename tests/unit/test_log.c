@@ -1,4 +1,5 @@
-/* log: levels, one line a message, no control characters, throttling. stderr is a pipe meanwhile. */
+/* log: levels, one line a message, no control characters, throttling. stderr is a pipe meanwhile.
+ */
 #include "config.h"
 
 #include <errno.h>

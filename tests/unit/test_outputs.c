@@ -1,5 +1,5 @@
-/* outputs: only what was verified is placed, whole, under a name of the unit's. say and relay: nothing
- * is said before it is written down and in its place. */
+/* outputs: only what was verified is placed, whole, under a name of the unit's. say and relay:
+ * nothing is said before it is written down and in its place. */
 #include "config.h"
 
 #include <errno.h>
@@ -33,8 +33,13 @@ at(const char *name)
 static struct outputs *
 open_outputs(unsigned try, uint64_t max)
 {
-	struct outputs_in in = { .out_dir = dir, .staging = staging, .crate = "foo", .extra = "-1a",
-		.try = try, .umask = 022, .max_bytes = max };
+	struct outputs_in in = { .out_dir = dir,
+		.staging = staging,
+		.crate = "foo",
+		.extra = "-1a",
+		.try = try,
+		.umask = 022,
+		.max_bytes = max };
 	struct outputs *ret = NULL;
 
 	assert_int_equal(outputs_new(&in, &ret), 0);
@@ -124,13 +129,15 @@ there(const char *name)
 static void
 test_names(void **state)
 {
-	static const char *const good[] = { "foo-1a.d", "libfoo-1a.rmeta", "libfoo-1a.rlib", "foo-1a",
-		"foo-1a.x.rcgu.o", "libfoo-1a.so" };
-	static const char *const bad[] = { "", ".", "..", "foo.d", "foo-1ab.d", "bar-1a.d", "libfoo-1a/x",
-		"../foo-1a.d", "/foo-1a.d", "Foo-1a.d", "liblibfoo-1a.d", "foo-1a/", ".dray-x" };
-	static const char *const links[] = { "rustcAbC123/symbols.o", "foo-1a.7z.rcgu.o", "rustc/list" };
-	static const char *const no_links[] = { "rustcA/../x", "rustcA/b/c", "other/x", "rustcA/", "/x",
-		"rustcA/..", "x.o", "rustcA" };
+	static const char *const good[] = { "foo-1a.d", "libfoo-1a.rmeta", "libfoo-1a.rlib",
+		"foo-1a", "foo-1a.x.rcgu.o", "libfoo-1a.so" };
+	static const char *const bad[] = { "", ".", "..", "foo.d", "foo-1ab.d", "bar-1a.d",
+		"libfoo-1a/x", "../foo-1a.d", "/foo-1a.d", "Foo-1a.d", "liblibfoo-1a.d", "foo-1a/",
+		".dray-x" };
+	static const char *const links[] = { "rustcAbC123/symbols.o", "foo-1a.7z.rcgu.o",
+		"rustc/list" };
+	static const char *const no_links[] = { "rustcA/../x", "rustcA/b/c", "other/x", "rustcA/",
+		"/x", "rustcA/..", "x.o", "rustcA" };
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		assert_true(outputs_name_ok("foo", "-1a", good[i]));

@@ -97,12 +97,21 @@ run_done(struct run *r)
 }
 
 static struct run
-collect(const char *source, const char *manifest, const char *gen, size_t max_files, uint64_t max_bytes)
+collect(const char *source, const char *manifest, const char *gen, size_t max_files,
+	uint64_t max_bytes)
 {
-	struct run r = { .source = at(source), .manifest = manifest ? at(manifest) : NULL,
-		.gen = gen ? at(gen) : NULL, .out = at("t/debug/deps"), .last = at("t/debug/deps/x.d") };
-	struct sources_in in = { .source = r.source, .manifest_dir = r.manifest, .gen_dir = r.gen,
-		.out_dir = r.out, .cwd = dir, .last_depinfo = r.last, .max_files = max_files,
+	struct run r = { .source = at(source),
+		.manifest = manifest ? at(manifest) : NULL,
+		.gen = gen ? at(gen) : NULL,
+		.out = at("t/debug/deps"),
+		.last = at("t/debug/deps/x.d") };
+	struct sources_in in = { .source = r.source,
+		.manifest_dir = r.manifest,
+		.gen_dir = r.gen,
+		.out_dir = r.out,
+		.cwd = dir,
+		.last_depinfo = r.last,
+		.max_files = max_files,
 		.max_bytes = max_bytes };
 
 	r.r = sources_collect(&in, &r.s, &r.home);
@@ -207,8 +216,11 @@ test_clippy_and_target(void **state)
 	struct sources s = SOURCES_INIT;
 	_cleanup_(freep) char *source = at("pkg/src/lib.rs"), *manifest = at("pkg"), *home = NULL;
 	_cleanup_(freep) char *out = at("t/debug/deps"), *target = NULL, *none = NULL, *t = at("t");
-	struct sources_in in = { .source = source, .manifest_dir = manifest, .out_dir = out,
-		.cwd = dir, .clippy = true };
+	struct sources_in in = { .source = source,
+		.manifest_dir = manifest,
+		.out_dir = out,
+		.cwd = dir,
+		.clippy = true };
 
 	put("clippy.toml", "x");
 	put("t/CACHEDIR.TAG", "x");

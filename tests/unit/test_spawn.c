@@ -46,14 +46,16 @@ test_status(void **state)
 	assert_int_equal(sh("exit 0"), 0);
 	assert_int_equal(sh("exit 101"), 101);
 	assert_int_equal(sh("kill -9 $$"), 128 + SIGKILL);
-	assert_int_equal(run(&(struct spawn){ .path = "/none/such", .argv = ARGV(S("x")) }), -ENOENT);
-	assert_int_equal(run(&(struct spawn){ .path = "no-such-program", .argv = ARGV(S("x")) }),
-		-ENOENT);
-	assert_int_equal(run(&(struct spawn){ .path = "/etc/passwd", .argv = ARGV(S("x")) }), -EACCES);
+	assert_int_equal(
+		run(&(struct spawn){ .path = "/none/such", .argv = ARGV(S("x")) }), -ENOENT);
+	assert_int_equal(
+		run(&(struct spawn){ .path = "no-such-program", .argv = ARGV(S("x")) }), -ENOENT);
+	assert_int_equal(
+		run(&(struct spawn){ .path = "/etc/passwd", .argv = ARGV(S("x")) }), -EACCES);
 	assert_int_equal(spawn_wait(1, NULL), -ECHILD);
-	assert_int_equal(spawn_start(
-				 &(struct spawn){ .path = "sh", .argv = ARGV(S("sh"), S("-c"), S(":")) },
-				 &pid),
+	assert_int_equal(
+		spawn_start(&(struct spawn){ .path = "sh", .argv = ARGV(S("sh"), S("-c"), S(":")) },
+			&pid),
 		0);
 	assert_int_equal(spawn_wait(pid, &usage), 0);
 	assert_true(usage.ru_maxrss > 0);
@@ -65,8 +67,9 @@ test_environment_and_directory(void **state)
 	char *env[] = { S("ONLY=this"), NULL };
 	struct spawn s = { .path = "/bin/sh", .envp = env, .cwd = "/proc" };
 
-	s.argv = ARGV(S("sh"), S("-c"), S("test \"$ONLY\" = this && test -z \"$HOME\" && "
-					  "test \"$(pwd)\" = /proc"));
+	s.argv = ARGV(S("sh"), S("-c"),
+		S("test \"$ONLY\" = this && test -z \"$HOME\" && "
+		  "test \"$(pwd)\" = /proc"));
 	assert_int_equal(run(&s), 0);
 	s.cwd = "/none/such";
 	assert_int_equal(run(&s), -ENOENT);
@@ -86,7 +89,8 @@ test_descriptors_swap(void **state)
 	int a[2], b[2];
 	char text[16];
 
-	/* Each one's number is the other's target: done one after the other, both would be the same. */
+	/* Each one's number is the other's target: done one after the other, both would be the
+	 * same. */
 	assert_int_equal(pipe2(a, O_CLOEXEC) | pipe2(b, O_CLOEXEC), 0);
 	{
 		struct spawn_fd fds[] = { { a[1], b[1] }, { b[1], a[1] } };
@@ -118,9 +122,8 @@ test_descriptors_kept_and_closed(void **state)
 
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	same = (struct spawn_fd){ p[1], p[1] };
-	assert_true(asprintf(&script,
-			    "test -e /proc/self/fd/%d && test ! -e /proc/self/fd/%d", p[1],
-			    p[0]) > 0);
+	assert_true(asprintf(&script, "test -e /proc/self/fd/%d && test ! -e /proc/self/fd/%d",
+			    p[1], p[0]) > 0);
 	assert_int_equal(run(&(struct spawn){ .path = "sh",
 				 .argv = ARGV(S("sh"), S("-c"), script),
 				 .fds = &same,
@@ -216,15 +219,17 @@ test_capture(void **state)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int status = -1;
 
-	assert_int_equal(spawn_capture(ARGV(S("sh"), S("-c"), S("cat; echo out; echo err >&2; exit 3")),
-				 NULL, 100, &b, &status),
+	assert_int_equal(
+		spawn_capture(ARGV(S("sh"), S("-c"), S("cat; echo out; echo err >&2; exit 3")),
+			NULL, 100, &b, &status),
 		0);
 	assert_int_equal(status, 3);
 	assert_string_equal((char *)b.p, "out\n");
 	/* Exactly the limit is fine; what was there before stays, also on failure. */
 	assert_int_equal(spawn_capture(ARGV(S("printf"), S("12345")), NULL, 5, &b, NULL), 0);
 	assert_string_equal((char *)b.p, "out\n12345");
-	assert_int_equal(spawn_capture(ARGV(S("printf"), S("123456")), NULL, 5, &b, &status), -EFBIG);
+	assert_int_equal(
+		spawn_capture(ARGV(S("printf"), S("123456")), NULL, 5, &b, &status), -EFBIG);
 	assert_int_equal(spawn_capture(ARGV(S("yes")), NULL, 100000, &b, &status), -EFBIG);
 	assert_string_equal((char *)b.p, "out\n12345");
 	assert_int_equal(spawn_capture(ARGV(S("no-such-program")), NULL, 5, &b, &status), -ENOENT);

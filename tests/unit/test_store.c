@@ -1,4 +1,5 @@
-/* store: a name always holds the bytes of its digest, whatever was written, torn, lost or evicted. */
+/* store: a name always holds the bytes of its digest, whatever was written, torn, lost or evicted.
+ */
 #include "config.h"
 
 #include <dirent.h>
@@ -318,7 +319,8 @@ static void
 test_power_cut(void **state)
 {
 	struct store *s = open_store(0);
-	struct digest good = put(s, "good one"), shorter = put(s, "shorter"), wrong = put(s, "wrong");
+	struct digest good = put(s, "good one"), shorter = put(s, "shorter"),
+		      wrong = put(s, "wrong");
 	struct digest linked = put(s, "linked");
 
 	store_close(s);
@@ -381,7 +383,8 @@ static void
 test_trim(void **state)
 {
 	_cleanup_(store_closep) struct store *s = open_store(10);
-	struct digest a = put(s, "aaaa"), b = put(s, "bbbb"), c = put(s, "cccc"), d = put(s, "dddd");
+	struct digest a = put(s, "aaaa"), b = put(s, "bbbb"), c = put(s, "cccc"),
+		      d = put(s, "dddd");
 	struct store_stats st;
 
 	assert_int_equal(store_link(s, &b, in("in-use")), 0);
@@ -506,9 +509,9 @@ own_namespace(void)
 	snprintf(gids, sizeof(gids), "0 %u 1", (unsigned)getegid());
 	if (unshare(CLONE_NEWNS) == 0)
 		return true;
-	return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_proc("/proc/self/uid_map", uids) &&
-		write_proc("/proc/self/setgroups", "deny") &&
-		write_proc("/proc/self/gid_map", gids);
+	return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 &&
+	       write_proc("/proc/self/uid_map", uids) &&
+	       write_proc("/proc/self/setgroups", "deny") && write_proc("/proc/self/gid_map", gids);
 }
 
 static bool
@@ -517,8 +520,8 @@ mount_small(void)
 	if (!own_namespace())
 		return false;
 	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-		mkdir(in("st"), 0700) == 0 &&
-		mount("tmpfs", in("st"), "tmpfs", 0, "size=1m,mode=0700") == 0;
+	       mkdir(in("st"), 0700) == 0 &&
+	       mount("tmpfs", in("st"), "tmpfs", 0, "size=1m,mode=0700") == 0;
 }
 
 /* In a child: 0 good, 77 no small disk to be had, else the number of the step that failed. */
@@ -596,8 +599,8 @@ work(void *arg)
 		snprintf(text, sizeof(text), "shared blob %02u", (i * 7 + w->id) % 40);
 		w->failures += digest_bytes(text, strlen(text), &d) < 0;
 		w->failures += store_write_begin(w->s, &writer) < 0 ||
-			store_write(writer, text, strlen(text)) < 0 ||
-			store_write_commit(writer, &d, strlen(text)) < 0;
+			       store_write(writer, text, strlen(text)) < 0 ||
+			       store_write_commit(writer, &d, strlen(text)) < 0;
 		snprintf(name, sizeof(name), "/out-%u-%u", w->id, i);
 		snprintf(path, sizeof(path), "%s%s", dir, name);
 		r = store_link(w->s, &d, path);

@@ -1,6 +1,6 @@
-/* unit: a call becomes a description that a worker can lay out: arguments in the job's terms, files by
- * digest, each once. relay and bundle: a worker's words are passed on in the right order, and not
- * believed. */
+/* unit: a call becomes a description that a worker can lay out: arguments in the job's terms, files
+ * by digest, each once. relay and bundle: a worker's words are passed on in the right order, and
+ * not believed. */
 #include "config.h"
 
 #include <errno.h>
@@ -179,7 +179,10 @@ has_arg(const Dray__Unit *u, const char *arg)
 	return false;
 }
 
-#define LIB_ARGS { "--emit=dep-info,metadata,link", NULL }
+#define LIB_ARGS                                      \
+	{                                             \
+		"--emit=dep-info,metadata,link", NULL \
+	}
 
 static void
 test_library(void **state)
@@ -345,7 +348,9 @@ line_of(const char *name, const char *emit)
 {
 	char *s = NULL;
 
-	assert_true(asprintf(&s, "{\"$message_type\":\"artifact\",\"artifact\":\"%s/w/target/debug/deps/%s\",\"emit\":\"%s\"}\n",
+	assert_true(asprintf(&s,
+			    "{\"$message_type\":\"artifact\",\"artifact\":\"%s/w/target/debug/deps/"
+			    "%s\",\"emit\":\"%s\"}\n",
 			    dir, name, emit) > 0);
 	return s;
 }
@@ -372,7 +377,8 @@ test_relay_order(void **state)
 {
 	const char *more[] = LIB_ARGS;
 	_cleanup_(made_done) struct made m = { .unit = NULL };
-	_cleanup_(freep) char *d = line_of("x-7.d", "dep-info"), *l = line_of("libx-7.rlib", "link");
+	_cleanup_(freep) char *d = line_of("x-7.d", "dep-info"),
+			      *l = line_of("libx-7.rlib", "link");
 	_cleanup_(freep) char *r = line_of("libx-7.rmeta", "metadata"), *p = NULL;
 	_cleanup_(strv_done) struct strv externs = STRV_INIT;
 	struct scene s;
@@ -441,7 +447,8 @@ test_relay_faults(void **state)
 		"it announced a file outside the out-dir");
 	scene_close(&s);
 	scene_open(&s, &m, "A=1");
-	expect_fault(&s, "{\"artifact\":1}\n", RELAY_WORKER, "an artifact line that makes no sense");
+	expect_fault(
+		&s, "{\"artifact\":1}\n", RELAY_WORKER, "an artifact line that makes no sense");
 	scene_close(&s);
 	/* a second try: the promise stands */
 	scene_open(&s, &m, "A=1");
@@ -548,7 +555,8 @@ test_bundle(void **state)
 {
 	const char *more[] = { "--emit=dep-info,link", NULL };
 	_cleanup_(made_done) struct made m = { .unit = NULL };
-	_cleanup_(freep) char *out = at("w/target/debug/deps/x-7"), *home = NULL, *p = NULL, *prefix = NULL;
+	_cleanup_(freep) char *out = at("w/target/debug/deps/x-7"), *home = NULL, *p = NULL,
+			      *prefix = NULL;
 	_cleanup_(freep) char *alien = at("w/target/debug/deps/y-7"), *expect = NULL;
 	const char *good[] = { "cc", "-L/.dray-in", "-o", out, NULL };
 	const char *other[] = { "sh", "-o", out, NULL };
@@ -562,10 +570,12 @@ test_bundle(void **state)
 	make(&m, "bin", "src/lib.rs", more);
 	prefix = at("rust/lib/bin:");
 	expect_bundle(&m, other, "", "rustcA/raw", "the captured link: another linker");
-	expect_bundle(&m, elsewhere, "", "rustcA/raw", "the captured link: it makes something else");
+	expect_bundle(
+		&m, elsewhere, "", "rustcA/raw", "the captured link: it makes something else");
 	expect_bundle(&m, another, "", "rustcA/raw", "the captured link: it makes something else");
 	expect_bundle(&m, none, "", "rustcA/raw", "the captured link: it makes nothing");
-	expect_bundle(&m, good, "/evil/bin:", "rustcA/raw", "the captured link: tools from elsewhere");
+	expect_bundle(
+		&m, good, "/evil/bin:", "rustcA/raw", "the captured link: tools from elsewhere");
 	expect_bundle(&m, good, "", "../raw", "the captured link: a directory elsewhere");
 	scene_open(&s, &m, "A=1");
 	receive(&s, "rustcA/symbols.o", LINK_KIND, "s");
@@ -576,8 +586,8 @@ test_bundle(void **state)
 	p = path_join(s.staging, "link-0");
 	assert_int_equal(fs_read_file(p, 1 << 16, &b), 0);
 	n = (size_t)asprintf(&expect,
-		"%s%c4%ccc%c-L%s%c-o%c%s%c%s/rustcA/symbols.o%c%s/rustcA/raw%c%s/rustcA%c", prefix, 0, 0, 0,
-		m.out, 0, 0, out, 0, m.out, 0, m.out, 0, m.out, 0);
+		"%s%c4%ccc%c-L%s%c-o%c%s%c%s/rustcA/symbols.o%c%s/rustcA/raw%c%s/rustcA%c", prefix,
+		0, 0, 0, m.out, 0, 0, out, 0, m.out, 0, m.out, 0, m.out, 0);
 	assert_int_equal(b.n, n);
 	assert_memory_equal(b.p, expect, n);
 	scene_close(&s);
