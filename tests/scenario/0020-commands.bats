@@ -14,9 +14,9 @@ page() {
   echo "no manual page for $1" >&2
   return 1
 }
-# plain FILE: its text, with roff's escaped hyphens made plain.
+# plain FILE: its text, with roff's escaped hyphens and mdoc's flags made plain.
 plain() {
-  sed -e 's/\\-/-/g' -e 's/\\f[BIRP]//g' "$1"
+  sed -e 's/\\-/-/g' -e 's/\\f[BIRP]//g' -e 's/Fl \(Fl \|-\)\([a-z]\)/--\2/g' "$1"
 }
 options_of() {
   "$@" --help 2>&1 | grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z-]*' | sed 's/^[^-]*//' | sort -u
