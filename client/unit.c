@@ -220,7 +220,6 @@ collect_sources(struct unit *u, const struct unit_in *in, struct sources *s, cha
 	const struct rustc_call *c = in->call;
 	const char *gen = env_get(in->envp, "OUT_DIR");
 	_cleanup_(freep) char *last = NULL;
-	_cleanup_(freep) char *manifest = NULL;
 	struct sources_in si = { .source = u->source,
 		.out_dir = u->out_dir,
 		.cwd = u->cwd,

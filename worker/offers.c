@@ -150,7 +150,7 @@ try_driver(
 {
 	static char out_dir[] = "/out", cwd[] = "/", empty[] = "", version[] = "-vV";
 	_cleanup_(sandbox_done) struct sandbox box = SANDBOX_INIT;
-	_cleanup_(stage_done) struct stage stage = { NULL };
+	_cleanup_(stage_done) struct stage stage = { .dir = NULL };
 	_cleanup_(freep) char *name = strdup(driver), *sysroot = strdup(sys->path);
 	char *argv[] = { version };
 	Dray__Unit unit;

@@ -102,11 +102,11 @@ add_rules(scmp_filter_ctx f)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+			SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
 	/* 0xffffffff only asks; setting one can switch off address randomisation. */
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(personality), 1,
-			SCMP_A0(SCMP_CMP_NE, 0xffffffff));
+			SCMP_A0(SCMP_CMP_NE, 0xffffffff, 0));
 	/* Typing into a terminal that bwrap may have left open (CVE-2017-5226). */
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
