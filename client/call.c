@@ -83,10 +83,14 @@ expand_args(struct call_parse *p, char **from)
 	return 0;
 }
 
+/* Without the option it is a bin (cargo's benches without a harness), unless the crate itself says
+ * otherwise, which choose.c looks for. */
 static bool
 has_type(const struct rustc_call *c, const char *type)
 {
-	return !c->test && strv_has(&c->crate_types, type);
+	if (c->test)
+		return false;
+	return c->crate_types.n ? strv_has(&c->crate_types, type) : streq(type, "bin");
 }
 
 static bool
@@ -260,8 +264,6 @@ call_home_reason(const struct rustc_call *c)
 		return "no --out-dir";
 	if (!*c->crate_name)
 		return "no --crate-name";
-	if (!c->test && c->crate_types.n == 0)
-		return "no --crate-type";
 	for (size_t i = 0; i < c->emit.n; i++) {
 		size_t j;
 

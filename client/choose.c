@@ -82,21 +82,27 @@ choose_source_bytes(const struct rustc_call *call, uint64_t limit)
 	return w.entries > WALK_ENTRIES ? MAX2(w.bytes, limit + 1) : w.bytes;
 }
 
+static bool
+root_mentions(const struct rustc_call *call, const char *word)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	return fs_read_file(call->source, ROOT_MAX, &b) == 0 && b.n &&
+	       memmem(b.p, b.n, word, strlen(word));
+}
+
 /* rustc reports what a linker said only where this lint asks for it; a link made by dray drops it.
  */
 static bool
 wants_linker_messages(const struct rustc_call *call)
 {
-	static const char lint[] = "linker_messages";
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-
 	if (!call->calls_linker)
 		return false;
 	for (size_t i = 0; i < call->args.n; i++)
-		if (strstr(call->args.v[i], lint) || strstr(call->args.v[i], "linker-messages"))
+		if (strstr(call->args.v[i], "linker_messages") ||
+			strstr(call->args.v[i], "linker-messages"))
 			return true;
-	return fs_read_file(call->source, ROOT_MAX, &b) == 0 && b.n &&
-	       memmem(b.p, b.n, lint, sizeof(lint) - 1);
+	return root_mentions(call, "linker_messages");
 }
 
 static const char *
@@ -116,6 +122,8 @@ reason_for_here(const struct conf *conf, const struct rustc_call *call)
 		return "diagnostics for a terminal";
 	if (wants_linker_messages(call))
 		return "the lint linker_messages";
+	if (!call->test && call->crate_types.n == 0 && root_mentions(call, "crate_type"))
+		return "the crate names its type itself";
 	return NULL;
 }
 

@@ -235,7 +235,7 @@ test_reasons_to_compile_here(void **state)
 	HOME(NULL, "rustc", UNIT, "-C", "linker-plugin-lto");
 	HOME("--out-dir", "rustc", "--crate-name=a", "--crate-type=lib", "a.rs");
 	HOME("--crate-name", "rustc", "--crate-type=lib", "--out-dir=/o", "a.rs");
-	HOME("--crate-type", "rustc", "--crate-name=a", "--out-dir=/o", "a.rs");
+	HOME(NULL, "rustc", "--crate-name=a", "--out-dir=/o", "a.rs");
 	/* another machine's code needs no linker of it as long as none is called */
 	HOME(NULL, "rustc", UNIT, "--target=wasm32-unknown-unknown");
 	HOME("target", "rustc", UNIT, "--crate-type=cdylib", "--target=wasm32-unknown-unknown");
