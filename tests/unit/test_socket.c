@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -550,27 +551,34 @@ test_ipc_path_in_use(void **state)
 	assert_null(s);
 }
 
-/* A client in a process of its own. It connects when told to, says Hello `hellos` times, and stays.
- */
+/* A client in a process of its own: this program again, since a fork of a process with libzmq's
+ * threads may find a lock held for ever. It connects when told to, says Hello `hellos` times, and
+ * stays. */
 struct child {
 	pid_t pid;
 	int go;
 };
 
-static void
-child_main(const char *endpoint, int go, unsigned hellos)
+enum { CHILD_ENDPOINT = 1, CHILD_HELLOS, CHILD_PUBLIC, CHILD_SECRET, CHILD_SERVER, CHILD_ARGC };
+
+static int
+child_main(char **argv)
 {
+	struct identity me = { .has_secret = true };
+	const char *endpoint = argv[CHILD_ENDPOINT];
+	unsigned hellos = (unsigned)atoi(argv[CHILD_HELLOS]);
 	void *ctx, *s;
 	char c;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (read(go, &c, 1) != 1)
-		_exit(1);
+	snprintf(me.curve_public, sizeof(me.curve_public), "%s", argv[CHILD_PUBLIC]);
+	snprintf(me.curve_secret, sizeof(me.curve_secret), "%s", argv[CHILD_SECRET]);
+	if (read(STDIN_FILENO, &c, 1) != 1)
+		return 1;
 	ctx = zmq_ctx_new();
-	if (socket_connect(ctx, endpoint, &client_id,
-		    endpoint_is_local(endpoint) ? NULL : server_id.curve_public, HEARTBEAT_MS,
-		    &s) < 0)
-		_exit(1);
+	if (socket_connect(ctx, endpoint, &me,
+		    endpoint_is_local(endpoint) ? NULL : argv[CHILD_SERVER], HEARTBEAT_MS, &s) < 0)
+		return 1;
 	while (hellos-- > 0)
 		send_hello(s);
 	for (;;)
@@ -580,16 +588,23 @@ child_main(const char *endpoint, int go, unsigned hellos)
 static struct child
 child_start(const struct node *n, unsigned hellos)
 {
+	char self[] = "/proc/self/exe", number[16];
+	char *argv[CHILD_ARGC + 1] = { self };
+	posix_spawn_file_actions_t actions;
 	struct child c;
 	int fds[2];
 
+	snprintf(number, sizeof(number), "%u", hellos);
+	argv[CHILD_ENDPOINT] = n->endpoint;
+	argv[CHILD_HELLOS] = number;
+	argv[CHILD_PUBLIC] = client_id.curve_public;
+	argv[CHILD_SECRET] = client_id.curve_secret;
+	argv[CHILD_SERVER] = server_id.curve_public;
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	c.pid = fork();
-	if (c.pid == 0) {
-		close(fds[1]);
-		child_main(n->endpoint, fds[0], hellos);
-	}
-	assert_true(c.pid > 0);
+	assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
+	assert_int_equal(posix_spawn_file_actions_adddup2(&actions, fds[0], STDIN_FILENO), 0);
+	assert_int_equal(posix_spawn(&c.pid, self, &actions, NULL, argv, environ), 0);
+	posix_spawn_file_actions_destroy(&actions);
 	close(fds[0]);
 	c.go = fds[1];
 	return c;
@@ -856,7 +871,7 @@ test_server_comes_back(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_endpoints),
@@ -884,6 +899,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_server_comes_back, node_up, node_down),
 	};
 
+	if (argc == CHILD_ARGC)
+		return child_main(argv);
 	/* A test that fails leaves its sockets open, and ending their context waits for them for
 	 * ever. */
 	alarm(120);
