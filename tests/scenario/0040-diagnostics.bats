@@ -74,6 +74,8 @@ EOF
   printf 'pub trait Known {}\npub fn wants<T: Known>(_: T) {}\n' >"$WORK/app/low/src/lib.rs"
   depends "$WORK/app" low low
   depends "$WORK/app" mac mac
+  # Without an order of their own, cargo begins now with the one, now with the other.
+  depends "$WORK/app/low" mac ../mac
   printf 'mac::talk!();\nfn main() { low::wants(1u8); }\n' >"$WORK/app/src/main.rs"
   plain_build "$WORK/app" build -j1
   farm_start
