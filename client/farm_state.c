@@ -70,14 +70,6 @@ read_stamp(const char *path, uint64_t retry_s)
 }
 
 bool
-farm_state_is_down(const char *cache_dir, const char *endpoint, uint64_t retry_s)
-{
-	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
-
-	return path && read_stamp(path, retry_s) == STAMP_DOWN;
-}
-
-bool
 farm_state_is_up(const char *cache_dir, const char *endpoint)
 {
 	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");

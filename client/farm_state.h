@@ -26,8 +26,6 @@ enum farm_state farm_state_begin(const char *cache_dir, const char *endpoint, ui
 
 /* Whether the stamp says that the farm answered last time; never waits. */
 bool farm_state_is_up(const char *cache_dir, const char *endpoint);
-/* Whether the farm is known to be down and is left alone now; never waits. */
-bool farm_state_is_down(const char *cache_dir, const char *endpoint, uint64_t retry_s);
 
 /* up: the coordinator has welcomed us. Failing to write it is harmless. */
 void farm_state_set(const char *cache_dir, const char *endpoint, bool up);

@@ -59,13 +59,6 @@ relay_free(struct relay *r)
 	free(r);
 }
 
-void
-relay_freep(struct relay **r)
-{
-	relay_free(*r);
-	*r = NULL;
-}
-
 enum relay_fault
 relay_fault(const struct relay *r, const char **ret_why)
 {

@@ -41,7 +41,6 @@ struct relay_in {
 /* All in `in` must outlive it. */
 int relay_new(const struct relay_in *in, struct relay **ret);
 void relay_free(struct relay *r);
-void relay_freep(struct relay **r);
 
 /* n bytes of stderr (or of stdout, which is held to the end). 0; -errno of writing (say.h); or
  * -ENOTSUP: see relay_fault. */

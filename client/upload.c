@@ -57,13 +57,6 @@ upload_free(struct upload *up)
 	free(up);
 }
 
-void
-upload_freep(struct upload **up)
-{
-	upload_free(*up);
-	*up = NULL;
-}
-
 int
 upload_need(struct upload *up, const Dray__BlobNeed *m)
 {
@@ -90,12 +83,6 @@ upload_credit(struct upload *up, uint32_t n)
 		return -EBADMSG;
 	up->credit += n;
 	return 0;
-}
-
-bool
-upload_is_done(const struct upload *up)
-{
-	return up->need && up->next == up->n;
 }
 
 const char *

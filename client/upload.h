@@ -9,7 +9,6 @@ struct upload;
 
 int upload_new(struct unit *u, struct chunk_coder *coder, bool compress, struct upload **ret);
 void upload_free(struct upload *up);
-void upload_freep(struct upload **up);
 
 /* -EBADMSG: an index that is not in the unit, or too much credit. */
 int upload_need(struct upload *up, const Dray__BlobNeed *m);
@@ -18,7 +17,6 @@ int upload_credit(struct upload *up, uint32_t n);
 /* Sends a bounded part of what is due. 0: nothing more to do for now; 1: there is; -EAGAIN: the
  * socket takes no more now; -ESTALE: a file is not what it was (upload_file names it); -errno. */
 int upload_step(struct upload *up, void *socket);
-bool upload_is_done(const struct upload *up);	  /* all that was asked for is sent */
 const char *upload_file(const struct upload *up); /* the current one, or NULL */
 uint64_t upload_bytes(const struct upload *up);	  /* payload as sent */
 

@@ -77,7 +77,6 @@ test_up_is_for_everybody(void **state)
 		assert_int_equal(begin(30, &probe), FARM_TRY);
 		assert_int_equal(probe, -1);
 	}
-	assert_false(farm_state_is_down(dir, FARM, 30));
 }
 
 static void
@@ -86,7 +85,6 @@ test_down_is_for_everybody_until_it_expires(void **state)
 	int probe = -1, second = -1;
 
 	farm_state_set(dir, FARM, false);
-	assert_true(farm_state_is_down(dir, FARM, 30));
 	assert_int_equal(begin(30, &probe), FARM_DOWN);
 	/* another farm is another matter */
 	assert_int_equal(farm_state_begin(dir, "ipc:///other", 30, 10, &probe), FARM_TRY);
@@ -188,7 +186,6 @@ test_a_damaged_stamp_counts_as_none(void **state)
 	assert_non_null(name);
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		assert_int_equal(fs_write_atomic(name, texts[i], strlen(texts[i]), 0600), 0);
-		assert_false(farm_state_is_down(dir, FARM, 30));
 		assert_int_equal(begin(30, &probe), FARM_TRY);
 		assert_true(probe >= 0);
 		close(probe);
