@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 
 #include "common/jobserver.h"
@@ -127,71 +126,4 @@ jobserver_flags(char out[96], int rd, int wr)
 {
 	/* both spellings: old readers know -fds, new ones -auth */
 	snprintf(out, 96, "-j --jobserver-fds=%d,%d --jobserver-auth=%d,%d", rd, wr, rd, wr);
-}
-
-/* A decimal descriptor at *p, which moves behind it; -1 when there is none. */
-static int
-parse_fd(const char **p)
-{
-	const char *s = *p;
-	int v = 0;
-
-	if (*s < '0' || *s > '9')
-		return -1;
-	for (; *s >= '0' && *s <= '9'; s++) {
-		if (v > (INT_MAX - (*s - '0')) / 10)
-			return -1;
-		v = v * 10 + (*s - '0');
-	}
-	*p = s;
-	return v;
-}
-
-/* "R,W" in n bytes at s, and nothing else. */
-static int
-parse_pair(const char *s, size_t n, int *ret_rd, int *ret_wr)
-{
-	const char *p = s;
-	int rd, wr;
-
-	rd = parse_fd(&p);
-	if (rd < 0 || *p != ',')
-		return -ENOENT;
-	p++;
-	wr = parse_fd(&p);
-	if (wr < 0 || p != s + n)
-		return -ENOENT;
-	*ret_rd = rd;
-	*ret_wr = wr;
-	return 0;
-}
-
-int
-jobserver_parse(const char *flags, int *ret_rd, int *ret_wr)
-{
-	static const char *const options[] = { "--jobserver-auth=", "--jobserver-fds=" };
-	int r = -ENOENT, rd = -1, wr = -1;
-
-	while (*flags != '\0') {
-		size_t i, n;
-
-		flags += strspn(flags, " \t");
-		n = strcspn(flags, " \t");
-		/* what follows is variables, whose values may look like anything */
-		if (n == 2 && starts_with(flags, "--"))
-			break;
-		/* the last one counts, also when it is "fifo:" or "-2,-2" (none for us) */
-		for (i = 0; i < ARRAY_LEN(options); i++) {
-			size_t m = strlen(options[i]);
-
-			if (n >= m && starts_with(flags, options[i]))
-				r = parse_pair(flags + m, n - m, &rd, &wr);
-		}
-		flags += n;
-	}
-	if (r == 0) {
-		*ret_rd = rd;
-		*ret_wr = wr;
-	}
-	return r;
 }

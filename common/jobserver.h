@@ -29,7 +29,4 @@ void jobserver_done(struct jobserver *js);
 /* The value for CARGO_MAKEFLAGS, for descriptors rd and wr as the child sees them. */
 void jobserver_flags(char out[96], int rd, int wr);
 
-/* The descriptors named by a CARGO_MAKEFLAGS value: 0, -ENOENT when it names none (or a fifo). */
-int jobserver_parse(const char *flags, int *ret_rd, int *ret_wr);
-
 #endif

@@ -165,58 +165,14 @@ many_users(void **state)
 }
 
 static void
-flags_are_parsed_back(void **state)
+flags_name_the_descriptors(void **state)
 {
 	char flags[96];
-	int rd = 0, wr = 0;
 
 	jobserver_flags(flags, 8, 9);
 	assert_string_equal(flags, "-j --jobserver-fds=8,9 --jobserver-auth=8,9");
-	assert_int_equal(jobserver_parse(flags, &rd, &wr), 0);
-	assert_int_equal(rd, 8);
-	assert_int_equal(wr, 9);
 	jobserver_flags(flags, 2147483647, 2147483647);
-	assert_int_equal(jobserver_parse(flags, &rd, &wr), 0);
-	assert_int_equal(rd, 2147483647);
-}
-
-static void
-parse(void **state)
-{
-	static const struct {
-		const char *flags;
-		int r, rd, wr;
-	} rows[] = {
-		{ "", -ENOENT, -7, -7 },
-		{ "-j4", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=3,4", 0, 3, 4 },
-		{ "--jobserver-fds=3,4", 0, 3, 4 },
-		{ "kw -j --jobserver-fds=3,4 --jobserver-auth=5,6", 0, 5, 6 },
-		{ "--jobserver-auth=5,6 --jobserver-fds=3,4", 0, 3, 4 },
-		{ "--jobserver-auth=5,6 --jobserver-auth=fifo:/tmp/x", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=fifo:/tmp/x -j --jobserver-fds=0,1", 0, 0, 1 },
-		{ "--jobserver-auth=-2,-2", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=3", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=3,", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=3, 4", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=3,4x", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=+3,4", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=2147483648,4", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=3,99999999999999999999", -ENOENT, -7, -7 },
-		{ "x--jobserver-auth=3,4", -ENOENT, -7, -7 },
-		{ "--jobserver-auth=3,4 -- X=1 --jobserver-auth=5,6", 0, 3, 4 },
-		{ "\t--jobserver-auth=3,4\t", 0, 3, 4 },
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(rows); i++) {
-		int rd = -7, wr = -7;
-
-		assert_int_equal(jobserver_parse(rows[i].flags, &rd, &wr), rows[i].r);
-		assert_int_equal(rd, rows[i].rd);
-		assert_int_equal(wr, rows[i].wr);
-	}
+	assert_true(ends_with(flags, " --jobserver-auth=2147483647,2147483647"));
 }
 
 int
@@ -230,8 +186,7 @@ main(void)
 		cmocka_unit_test(works_on_a_fifo),
 		cmocka_unit_test(gone_pool),
 		cmocka_unit_test(many_users),
-		cmocka_unit_test(flags_are_parsed_back),
-		cmocka_unit_test(parse),
+		cmocka_unit_test(flags_name_the_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -504,12 +504,9 @@ test_the_compiler_gets_slot_and_jobserver(void **state)
 	{
 		_cleanup_(freep) char *path = at("flags");
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
-		int rd, wr;
 
 		assert_int_equal(fs_read_file(path, 4096, &b), 0);
-		assert_int_equal(jobserver_parse((const char *)b.p, &rd, &wr), 0);
-		assert_int_equal(rd, 201);
-		assert_int_equal(wr, 202);
+		assert_non_null(strstr((const char *)b.p, " --jobserver-auth=201,202"));
 	}
 	/* a death is passed on as one */
 	assert_int_equal(run_local(&s, "#!/bin/sh\nkill -9 $$\n", NULL), 128 + 9);
