@@ -210,13 +210,6 @@ add_direct(struct finder *f, const char *given, char **ret_home)
 	return r;
 }
 
-static void
-closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 /* Every crate of a directory. */
 static int
 guess_dir(struct finder *f, const char *dir)

@@ -120,13 +120,6 @@ walk_entry(struct walk *w, const char *dir, const char *name, bool *ret_seen)
 	return walk_dir(w, path, &st);
 }
 
-static void
-closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 static int
 walk_dir(struct walk *w, const char *dir, const struct stat *st)
 {

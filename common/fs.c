@@ -15,11 +15,15 @@
 /* Directories held open at a time while a tree is removed; deeper ones are first moved up. */
 #define RM_DEPTH 32
 
-static void
+void
 closedirp(DIR **d)
 {
+	int saved = errno;
+
 	if (*d)
 		closedir(*d);
+	*d = NULL;
+	errno = saved;
 }
 
 /* 0 when path is a directory after all, for whatever reason mkdir refused it. */

@@ -3,6 +3,7 @@
 #ifndef DRAY_COMMON_FS_H
 #define DRAY_COMMON_FS_H
 
+#include <dirent.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -22,6 +23,9 @@ bool path_is_below(const char *path, const char *dir);
 bool path_is_name(const char *name);
 const char *path_basename(const char *path);
 char *path_dirname(const char *path); /* new string; NULL when out of memory */
+
+/* For `_cleanup_(closedirp) DIR *d = NULL;`: errno is kept. */
+void closedirp(DIR **d);
 
 int fs_mkdir_p(const char *path, mode_t mode);
 /* mkdir -p for the directory that holds path. */

@@ -66,13 +66,6 @@ by_use(const void *a, const void *b)
 	return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
 }
 
-static void
-closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 static DIR *
 open_dir_at(int at, const char *name)
 {

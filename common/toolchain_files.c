@@ -50,13 +50,6 @@ tc_entries_done(struct tc_entries *e)
 	*e = (struct tc_entries){ NULL, 0, 0 };
 }
 
-static void
-closedirp(DIR **d)
-{
-	if (*d != NULL)
-		closedir(*d);
-}
-
 /* Opens dir below the sysroot and says what it is like before it is read. */
 static int
 open_dir(const char *sysroot, const char *dir, DIR **ret, struct stat *ret_st)

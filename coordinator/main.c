@@ -4,12 +4,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
-#include "common/conf.h"
-#include "common/fs.h"
+#include "common/daemon.h"
 #include "common/log.h"
-#include "common/strv.h"
 #include "coordinator/server.h"
 
 #define EXIT_USAGE 2
@@ -51,20 +48,6 @@ struct args {
 };
 
 static int
-parse_fd(const char *text, int *ret)
-{
-	char *end;
-	long v;
-
-	errno = 0;
-	v = strtol(text, &end, 10);
-	if (errno || end == text || *end || v < 0 || v > 1 << 20)
-		return -EINVAL;
-	*ret = (int)v;
-	return 0;
-}
-
-static int
 take_option(struct args *a, int opt)
 {
 	switch (opt) {
@@ -79,7 +62,7 @@ take_option(struct args *a, int opt)
 	case OPT_KEYS:
 		return strv_addf(&a->settings, "coordinator.allowed_keys=%s", optarg);
 	case OPT_READY:
-		if (parse_fd(optarg, &a->ready_fd) == 0)
+		if (daemon_parse_fd(optarg, &a->ready_fd) == 0)
 			return 0;
 		fprintf(stderr, "dray-coordinator: --ready-fd: \"%s\" is not a descriptor\n",
 			optarg);
@@ -115,54 +98,6 @@ parse_args(int argc, char **argv, struct args *a)
 	return 0;
 }
 
-static int
-load_conf(const struct args *a, struct conf **ret)
-{
-	_cleanup_(conf_freep) struct conf *c = NULL;
-	_cleanup_(freep) char *error = NULL;
-	int r;
-
-	r = conf_load(&c, &error);
-	for (size_t i = 0; r == 0 && i < a->settings.n; i++)
-		r = conf_set(c, a->settings.v[i], &error);
-	if (r < 0) {
-		log_error("%s", error ? error : strerror(-r));
-		return r;
-	}
-	*ret = steal_ptr(c);
-	return 0;
-}
-
-/* Each connection is a descriptor, and the default limit is far below a farm's clients. */
-static void
-raise_limits(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return;
-	lim.rlim_cur = lim.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
-		log_warn_errno(errno, "cannot raise the limit of open files");
-}
-
-static int
-say_ready(int fd, const char *endpoint)
-{
-	_cleanup_(freep) char *line = NULL;
-	int r;
-
-	if (fd < 0)
-		return 0;
-	if (asprintf(&line, "%s\n", endpoint) < 0) {
-		line = NULL;
-		return -ENOMEM;
-	}
-	r = fs_write_all(fd, line, strlen(line));
-	close(fd);
-	return r;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -174,23 +109,28 @@ main(int argc, char **argv)
 
 	log_init("dray-coordinator", LOG_LEVEL_INFO);
 	r = parse_args(argc, argv, &args);
-	if (r == 0 && !args.done)
-		r = load_conf(&args, &conf);
+	if (r == 0 && !args.done) {
+		r = daemon_conf(&args.settings, &conf, &error);
+		if (r < 0)
+			log_error("%s", error ? error : strerror(-r));
+	}
 	strv_done(&args.settings);
 	if (r < 0)
 		return EXIT_USAGE;
 	if (args.done)
 		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	raise_limits();
+	r = daemon_raise_limits();
+	if (r < 0)
+		log_warn_errno(r, "cannot raise the limit of open files");
 	r = server_new(conf, &server, &error);
 	if (r < 0) {
 		log_error("%s", error ? error : strerror(-r));
 		return EXIT_FAILURE;
 	}
 	log_info("serving: endpoint=%s version=%s", server_endpoint(server), PACKAGE_VERSION);
-	r = say_ready(args.ready_fd, server_endpoint(server));
+	r = daemon_say_ready(&args.ready_fd, server_endpoint(server));
 	if (r < 0)
-		log_warn_errno(r, "cannot say on descriptor %d that it is ready", args.ready_fd);
+		log_warn_errno(r, "cannot say that it is ready");
 	r = server_run(server);
 	log_info("stopped");
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

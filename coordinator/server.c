@@ -7,12 +7,12 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 
 #include "common/clock.h"
+#include "common/why.h"
 #include "coordinator/server.h"
 #include "coordinator/server_priv.h"
 
@@ -20,20 +20,6 @@
 #define CHECK_MS 1000  /* between looks at the allowed keys' file */
 #define DRAIN_MS 300   /* how long those are answered who did not know of the end */
 #define LINGER_MS 1000 /* for what was sent to reach the network */
-
-static int fail(char **ret_error, int err, const char *fmt, ...) _printf_(3, 4);
-
-static int
-fail(char **ret_error, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return err;
-}
 
 const char *
 server_endpoint(const struct server *s)
@@ -56,27 +42,29 @@ load_identity(struct server *s, char **ret_error)
 
 	if (!is_set(path)) {
 		if (!s->local)
-			return fail(ret_error, -EINVAL,
+			return why_set(ret_error, -EINVAL,
 				"[coordinator] identity is not set: a coordinator on TCP needs "
 				"keys (make "
 				"them with `dray keygen`, or listen on ipc:///path).");
 		r = identity_generate("coordinator", &s->id);
 		if (r < 0)
-			return fail(ret_error, r, "Cannot make keys: %s.", strerror(-r));
+			return why_set(ret_error, r, "Cannot make keys: %s.", strerror(-r));
 		log_warn(
 			"no identity is set: tickets are signed with a key made for this run only");
 		return 0;
 	}
 	r = identity_load(path, &s->id, &line);
 	if (r == -EPERM)
-		return fail(
+		return why_set(
 			ret_error, r, "%s: others can read these secret keys (chmod 600).", path);
 	if (r == -EBADMSG)
-		return fail(ret_error, r, "%s: line %u: this is not an identity file.", path, line);
+		return why_set(
+			ret_error, r, "%s: line %u: this is not an identity file.", path, line);
 	if (r < 0)
-		return fail(ret_error, r, "%s: cannot read the identity: %s.", path, strerror(-r));
+		return why_set(
+			ret_error, r, "%s: cannot read the identity: %s.", path, strerror(-r));
 	if (!s->id.has_secret)
-		return fail(ret_error, -EINVAL,
+		return why_set(ret_error, -EINVAL,
 			"%s: the coordinator needs the file with the secret keys.", path);
 	return 0;
 }
@@ -87,7 +75,7 @@ load_keys(struct server *s, char **ret_error)
 	if (s->local)
 		return 0;
 	if (!is_set(s->conf->coordinator.allowed_keys))
-		return fail(ret_error, -EINVAL,
+		return why_set(ret_error, -EINVAL,
 			"[coordinator] allowed_keys is not set: nobody could connect over TCP.");
 	return keys_load(s, ret_error);
 }
@@ -129,17 +117,18 @@ open_sockets(struct server *s, char **ret_error)
 
 	s->ctx = zmq_ctx_new();
 	if (!s->ctx)
-		return fail(ret_error, -ENOMEM, "Cannot start libzmq.");
+		return why_set(ret_error, -ENOMEM, "Cannot start libzmq.");
 	r = zap_new(s->ctx, decide, s, &s->zap);
 	if (r < 0)
-		return fail(ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
+		return why_set(
+			ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
 	r = socket_listen(s->ctx, listen, &s->id, (int)s->conf->coordinator.heartbeat_ms,
 		&s->socket, &s->endpoint);
 	if (r < 0)
-		return fail(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
+		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
 	r = watch_new(s->ctx, s->socket, &s->watch);
 	if (r < 0)
-		return fail(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r));
+		return why_set(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r));
 	return 0;
 }
 
@@ -163,12 +152,12 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 
 	*ret_error = NULL;
 	if (!s)
-		return fail(ret_error, -ENOMEM, "Out of memory.");
+		return why_set(ret_error, -ENOMEM, "Out of memory.");
 	s->conf = conf;
 	s->signal_fd = -1;
 	TAILQ_INIT(&s->doomed);
 	if (!is_set(conf->coordinator.listen))
-		return fail(ret_error, -EINVAL, "[coordinator] listen is not set.");
+		return why_set(ret_error, -EINVAL, "[coordinator] listen is not set.");
 	s->local = endpoint_is_local(conf->coordinator.listen);
 	r = load_identity(s, ret_error);
 	if (r < 0)
@@ -182,7 +171,7 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	if (r == 0)
 		r = open_signals(s);
 	if (r < 0)
-		return fail(ret_error, r, "Cannot start: %s.", strerror(-r));
+		return why_set(ret_error, r, "Cannot start: %s.", strerror(-r));
 	r = open_sockets(s, ret_error);
 	if (r < 0)
 		return r;

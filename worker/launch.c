@@ -7,28 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "common/fs.h"
 #include "common/spawn.h"
+#include "common/why.h"
 
 static const char *const programs[] = { "dray-exec", "dray-ld" };
-
-static int fail(char **ret_why, int err, const char *fmt, ...) _printf_(3, 4);
-
-static int
-fail(char **ret_why, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_why, fmt, ap) < 0)
-		*ret_why = NULL;
-	va_end(ap);
-	return err;
-}
 
 static int
 copy_program(const char *from, const char *to)
@@ -58,16 +44,16 @@ launch_prepare(const char *state_dir, char **ret_why)
 	int r = dir ? fs_mkdir_p(dir, 0755) : -ENOMEM;
 
 	if (r < 0)
-		return fail(ret_why, r, "%s/bin: %s", state_dir, strerror(-r));
+		return why_set(ret_why, r, "%s/bin: %s", state_dir, strerror(-r));
 	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
 		_cleanup_(freep) char *from = spawn_find_program(programs[i]);
 		_cleanup_(freep) char *to = path_join(dir, programs[i]);
 
 		if (!from)
-			return fail(ret_why, -ENOENT, "%s is not installed", programs[i]);
+			return why_set(ret_why, -ENOENT, "%s is not installed", programs[i]);
 		r = to ? copy_program(from, to) : -ENOMEM;
 		if (r < 0)
-			return fail(
+			return why_set(
 				ret_why, r, "cannot copy %s to %s: %s", from, dir, strerror(-r));
 	}
 	return 0;
@@ -140,7 +126,7 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 		r = stage_mounts(l->stage, l->sysroot->view, l->sysroot->lib_root,
 			l->sysroot->lib_dirs.v, &keep, &mounts, &n_mounts);
 	if (r < 0)
-		return fail(ret_why, r, "cannot prepare the sandbox: %s", strerror(-r));
+		return why_set(ret_why, r, "cannot prepare the sandbox: %s", strerror(-r));
 	spec = (struct sandbox_spec){ .root = l->stage->root,
 		.bin = l->stage->bin,
 		.mounts = mounts,
@@ -154,5 +140,5 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 		.memory_max = l->conf->worker.job_memory,
 		.file_max = l->conf->worker.job_file_max };
 	r = sandbox_start(&spec, ret);
-	return r < 0 ? fail(ret_why, r, "cannot start bubblewrap: %s", strerror(-r)) : 0;
+	return r < 0 ? why_set(ret_why, r, "cannot start bubblewrap: %s", strerror(-r)) : 0;
 }

@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
-#include "common/conf.h"
+#include "common/daemon.h"
 #include "common/log.h"
-#include "common/strv.h"
 #include "worker/service.h"
 
 #define EXIT_USAGE 2
@@ -74,22 +72,6 @@ struct args {
 	bool done; /* nothing to run */
 };
 
-static int
-parse_fd(const char *text, int *ret)
-{
-	char *end;
-	long v;
-
-	errno = 0;
-	v = strtol(text, &end, 10);
-	if (errno || end == text || *end || v < 0 || v > 1 << 20) {
-		fprintf(stderr, "dray-worker: --ready-fd: \"%s\" is not a descriptor\n", text);
-		return -EINVAL;
-	}
-	*ret = (int)v;
-	return 0;
-}
-
 /* Options that are keys of [worker] under their own name. */
 static const char *
 key_of(int opt)
@@ -131,7 +113,10 @@ take_option(struct args *a, int opt)
 		a->list = true;
 		return 0;
 	case OPT_READY:
-		return parse_fd(optarg, &a->ready_fd);
+		if (daemon_parse_fd(optarg, &a->ready_fd) == 0)
+			return 0;
+		fprintf(stderr, "dray-worker: --ready-fd: \"%s\" is not a descriptor\n", optarg);
+		return -EINVAL;
 	case 'h':
 		fputs(usage, stdout);
 		a->done = true;
@@ -161,36 +146,6 @@ parse_args(int argc, char **argv, struct args *a)
 		return -EINVAL;
 	}
 	return 0;
-}
-
-static int
-load_conf(const struct args *a, struct conf **ret)
-{
-	_cleanup_(conf_freep) struct conf *c = NULL;
-	_cleanup_(freep) char *error = NULL;
-	int r;
-
-	r = conf_load(&c, &error);
-	for (size_t i = 0; r == 0 && i < a->settings.n; i++)
-		r = conf_set(c, a->settings.v[i], &error);
-	if (r < 0) {
-		log_error("%s", error ? error : strerror(-r));
-		return r;
-	}
-	*ret = steal_ptr(c);
-	return 0;
-}
-
-static void
-raise_limits(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return;
-	lim.rlim_cur = lim.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
-		log_warn_errno(errno, "cannot raise the limit of open files");
 }
 
 static int
@@ -227,18 +182,24 @@ int
 main(int argc, char **argv)
 {
 	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *error = NULL;
 	struct args args = { .settings = STRV_INIT, .ready_fd = -1 };
 	int r;
 
 	log_init("dray-worker", LOG_LEVEL_INFO);
 	r = parse_args(argc, argv, &args);
-	if (r == 0 && !args.done)
-		r = load_conf(&args, &conf);
+	if (r == 0 && !args.done) {
+		r = daemon_conf(&args.settings, &conf, &error);
+		if (r < 0)
+			log_error("%s", error ? error : strerror(-r));
+	}
 	strv_done(&args.settings);
 	if (r < 0)
 		return EXIT_USAGE;
 	if (args.done)
 		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	raise_limits();
+	r = daemon_raise_limits();
+	if (r < 0)
+		log_warn_errno(r, "cannot raise the limit of open files");
 	return args.list ? list_toolchains(conf) : serve(conf, &args);
 }

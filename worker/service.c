@@ -8,13 +8,14 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
 #include <sys/sysinfo.h>
 
 #include "common/clock.h"
+#include "common/daemon.h"
 #include "common/fs.h"
+#include "common/why.h"
 #include "worker/launch.h"
 #include "worker/seccomp.h"
 #include "worker/service_priv.h"
@@ -22,20 +23,6 @@
 #define FIXED_ITEMS 6
 /* What was sent last must leave before the sockets close. */
 #define LINGER_MS 1000
-
-static int fail(char **ret_error, int err, const char *fmt, ...) _printf_(3, 4);
-
-static int
-fail(char **ret_error, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_error, fmt, ap) < 0)
-		*ret_error = NULL;
-	va_end(ap);
-	return err;
-}
 
 static bool
 is_set(const char *s)
@@ -51,16 +38,16 @@ load_identity(
 	int r = identity_load(path, ret, &line);
 
 	if (r == -EPERM)
-		return fail(ret_error, r, "%s %s: others can read these secret keys (chmod 600).",
-			what, path);
+		return why_set(ret_error, r,
+			"%s %s: others can read these secret keys (chmod 600).", what, path);
 	if (r == -EBADMSG)
-		return fail(ret_error, r, "%s %s: line %u: this is not an identity file.", what,
+		return why_set(ret_error, r, "%s %s: line %u: this is not an identity file.", what,
 			path, line);
 	if (r < 0)
-		return fail(ret_error, r, "%s %s: %s.", what, path, strerror(-r));
+		return why_set(ret_error, r, "%s %s: %s.", what, path, strerror(-r));
 	if (secret && !ret->has_secret)
-		return fail(ret_error, -EINVAL, "%s %s: the file with the secret keys is needed.",
-			what, path);
+		return why_set(ret_error, -EINVAL,
+			"%s %s: the file with the secret keys is needed.", what, path);
 	return 0;
 }
 
@@ -71,7 +58,7 @@ load_keys(struct service *s, char **ret_error)
 	int r;
 
 	if (!is_set(key))
-		return fail(ret_error, -EINVAL,
+		return why_set(ret_error, -EINVAL,
 			"[worker] coordinator_key is not set: without the coordinator's public key "
 			"no "
 			"ticket can be checked (it is the .pub file beside its identity).");
@@ -81,12 +68,12 @@ load_keys(struct service *s, char **ret_error)
 	if (is_set(id))
 		return load_identity("[worker] identity", id, true, &s->identity, ret_error);
 	if (!s->local || !endpoint_is_local(s->conf->worker.coordinator))
-		return fail(ret_error, -EINVAL,
+		return why_set(ret_error, -EINVAL,
 			"[worker] identity is not set: a worker on TCP needs keys (make them with "
 			"`dray "
 			"keygen`).");
 	r = identity_generate("worker", &s->identity);
-	return r < 0 ? fail(ret_error, r, "Cannot make keys: %s.", strerror(-r)) : 0;
+	return r < 0 ? why_set(ret_error, r, "Cannot make keys: %s.", strerror(-r)) : 0;
 }
 
 static int
@@ -113,22 +100,22 @@ open_store(struct service *s, char **ret_error)
 	int r;
 
 	if (!is_set(state))
-		return fail(ret_error, -EINVAL, "[worker] state_dir is not set.");
+		return why_set(ret_error, -EINVAL, "[worker] state_dir is not set.");
 	dir = path_join(state, "store");
 	s->jobs_dir = path_join(state, "jobs");
 	s->tools_dir = path_join(state, LAUNCH_TOOLS);
 	if (!dir || !s->jobs_dir || !s->tools_dir)
-		return fail(ret_error, -ENOMEM, "Out of memory.");
+		return why_set(ret_error, -ENOMEM, "Out of memory.");
 	r = fs_mkdir_p(state, 0700);
 	if (r < 0)
-		return fail(ret_error, r, "[worker] state_dir %s: %s.", state, strerror(-r));
+		return why_set(ret_error, r, "[worker] state_dir %s: %s.", state, strerror(-r));
 	r = store_open(dir, s->conf->worker.store_max, &s->store);
 	if (r == -EBUSY)
-		return fail(ret_error, r, "%s: another worker uses this directory.", state);
+		return why_set(ret_error, r, "%s: another worker uses this directory.", state);
 	if (r < 0)
-		return fail(ret_error, r, "%s: cannot open the store: %s.", dir, strerror(-r));
+		return why_set(ret_error, r, "%s: cannot open the store: %s.", dir, strerror(-r));
 	r = stage_clean(s->jobs_dir);
-	return r < 0 ? fail(ret_error, r, "%s: %s.", s->jobs_dir, strerror(-r)) : 0;
+	return r < 0 ? why_set(ret_error, r, "%s: %s.", s->jobs_dir, strerror(-r)) : 0;
 }
 
 static int
@@ -138,21 +125,22 @@ find_toolchains(struct service *s, char **ret_error)
 	int r = launch_prepare(s->conf->worker.state_dir, &why);
 
 	if (r < 0)
-		return fail(ret_error, r, "Jobs cannot be started: %s.", why ? why : strerror(-r));
+		return why_set(
+			ret_error, r, "Jobs cannot be started: %s.", why ? why : strerror(-r));
 	r = offers_find(&(struct offers_conf){ .conf = s->conf,
 				.jobs_dir = s->jobs_dir,
 				.tools_dir = s->tools_dir,
 				.seccomp = &s->seccomp },
 		&s->offers, &why);
 	if (r < 0)
-		return fail(ret_error, r,
+		return why_set(ret_error, r,
 			"The sandbox does not work here: %s. It needs bubblewrap (Debian: "
 			"bubblewrap) and "
 			"user namespaces (sysctl user.max_user_namespaces above 0; on some systems "
 			"kernel.unprivileged_userns_clone = 1, or an AppArmor profile for bwrap).",
 			why ? why : strerror(-r));
 	if (s->offers.n == 0)
-		return fail(ret_error, -ENOENT,
+		return why_set(ret_error, -ENOENT,
 			"No usable Rust toolchain was found (looked at rustup's, [worker] "
 			"toolchain_dirs, "
 			"and the system's): nothing to offer.");
@@ -185,19 +173,20 @@ open_sockets(struct service *s, char **ret_error)
 
 	s->ctx = zmq_ctx_new();
 	if (!s->ctx)
-		return fail(ret_error, -ENOMEM, "Cannot start libzmq.");
+		return why_set(ret_error, -ENOMEM, "Cannot start libzmq.");
 	/* Two sockets a job, and the fixed ones. */
 	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS, (int)(2 * s->slots + 64));
 	/* Any key may connect: what it may do, its ticket says. */
 	r = zap_new(s->ctx, NULL, NULL, &s->zap);
 	if (r < 0)
-		return fail(ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
+		return why_set(
+			ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
 	r = socket_listen(s->ctx, listen, s->local ? NULL : &s->identity,
 		(int)s->conf->worker.heartbeat_ms, &s->socket, &s->endpoint);
 	if (r < 0)
-		return fail(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
+		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
 	r = watch_new(s->ctx, s->socket, &s->watch);
-	return r < 0 ? fail(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r)) : 0;
+	return r < 0 ? why_set(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r)) : 0;
 }
 
 static void
@@ -246,7 +235,7 @@ open_link(struct service *s, char **ret_error)
 	c.endpoint = is_set(s->conf->worker.advertise) ? s->conf->worker.advertise : s->endpoint;
 	c.curve_public = s->local ? "" : s->identity.curve_public;
 	r = link_up_new(s->ctx, &c, &s->link);
-	return r < 0 ? fail(ret_error, r, "Cannot connect to the coordinator %s: %s.",
+	return r < 0 ? why_set(ret_error, r, "Cannot connect to the coordinator %s: %s.",
 			       s->conf->worker.coordinator, zmq_strerror(-r))
 		     : 0;
 }
@@ -269,9 +258,9 @@ set_up(struct service *s, const char *name, char **ret_error)
 	int r;
 
 	if (!is_set(s->conf->worker.coordinator))
-		return fail(ret_error, -EINVAL, "[worker] coordinator is not set.");
+		return why_set(ret_error, -EINVAL, "[worker] coordinator is not set.");
 	if (!is_set(s->conf->worker.listen))
-		return fail(ret_error, -EINVAL, "[worker] listen is not set.");
+		return why_set(ret_error, -EINVAL, "[worker] listen is not set.");
 	s->local = endpoint_is_local(s->conf->worker.listen);
 	r = load_keys(s, ret_error);
 	if (r < 0)
@@ -288,7 +277,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (r == 0)
 		r = seccomp_program(&s->seccomp);
 	if (r < 0)
-		return fail(ret_error, r, "Cannot start: %s.", strerror(-r));
+		return why_set(ret_error, r, "Cannot start: %s.", strerror(-r));
 	r = open_store(s, ret_error);
 	if (r == 0)
 		r = find_toolchains(s, ret_error);
@@ -317,7 +306,7 @@ service_new(const struct conf *conf, const char *name, struct service **ret, cha
 
 	*ret_error = NULL;
 	if (!s)
-		return fail(ret_error, -ENOMEM, "Out of memory.");
+		return why_set(ret_error, -ENOMEM, "Out of memory.");
 	s->conf = conf;
 	s->signal_fd = -1;
 	s->jobserver = (struct jobserver)JOBSERVER_INIT;
@@ -373,7 +362,7 @@ list_in(const struct conf *conf, FILE *to, char **ret_error)
 	r = s.jobs_dir && s.tools_dir ? stage_clean(s.jobs_dir) : -ENOMEM;
 	if (r == 0)
 		r = seccomp_program(&s.seccomp);
-	r = r < 0 ? fail(ret_error, r, "%s.", strerror(-r)) : find_toolchains(&s, ret_error);
+	r = r < 0 ? why_set(ret_error, r, "%s.", strerror(-r)) : find_toolchains(&s, ret_error);
 	for (size_t i = 0; i < s.offers.n; i++) {
 		const struct offer *o = &s.offers.v[i];
 		char hex[DIGEST_HEX_SIZE];
@@ -395,7 +384,7 @@ service_list_toolchains(struct conf *conf, FILE *to, char **ret_error)
 	int r = fs_make_temp_dir("/tmp", "dray-worker-", &dir);
 
 	if (r < 0)
-		return fail(ret_error, r, "/tmp: %s.", strerror(-r));
+		return why_set(ret_error, r, "/tmp: %s.", strerror(-r));
 	/* A running worker's own directory must not be touched. */
 	free(conf->worker.state_dir);
 	conf->worker.state_dir = dir;
@@ -443,21 +432,6 @@ on_signal(struct service *s)
 		s->draining = true;
 		link_up_bye(s->link, "SIGTERM");
 	}
-}
-
-static int
-say_ready(const struct service *s, int *fd)
-{
-	_cleanup_(freep) char *line = NULL;
-	int r;
-
-	if (*fd < 0)
-		return 0;
-	if (asprintf(&line, "%s\n", s->endpoint) < 0)
-		return -ENOMEM;
-	r = fs_write_all(*fd, line, strlen(line));
-	closep(fd);
-	return r;
 }
 
 static int
@@ -514,7 +488,7 @@ service_run(struct service *s, int ready_fd)
 			turn(s);
 		if (link_up_welcomed(s->link)) {
 			welcomed = true;
-			say_ready(s, &ready);
+			daemon_say_ready(&ready, s->endpoint);
 		} else if (!welcomed && link_up_refusal(s->link)) {
 			r = -EACCES;
 		}

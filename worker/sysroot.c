@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -15,22 +14,9 @@
 #include "common/fs.h"
 #include "common/spawn.h"
 #include "common/toolchain.h"
+#include "common/why.h"
 
 #define LDD_MAX (256u * 1024)
-
-static int fail(char **ret_why, int err, const char *fmt, ...) _printf_(3, 4);
-
-static int
-fail(char **ret_why, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(ret_why, fmt, ap) < 0)
-		*ret_why = NULL;
-	va_end(ap);
-	return err;
-}
 
 /* The absolute path in one line of the dynamic loader's list: "NAME => PATH (ADDRESS)" or
  * "PATH (ADDRESS)"; *line is cut. NULL: none (the vdso). */
@@ -238,7 +224,7 @@ sysroot_prepare(const char *state_dir, const char *path, struct sysroot *ret, ch
 	if (r == 0) {
 		r = list_libraries(rustc, &libs);
 		if (r < 0)
-			r = fail(ret_why, r, "the libraries of %s cannot be listed: %s", rustc,
+			r = why_set(ret_why, r, "the libraries of %s cannot be listed: %s", rustc,
 				strerror(-r));
 	}
 	if (r == 0)
@@ -249,7 +235,7 @@ sysroot_prepare(const char *state_dir, const char *path, struct sysroot *ret, ch
 		r = make_view(&s, &libs);
 	if (r < 0) {
 		if (!*ret_why)
-			fail(ret_why, r, "%s: %s", path, strerror(-r));
+			why_set(ret_why, r, "%s: %s", path, strerror(-r));
 		sysroot_done(&s);
 		return r;
 	}
