@@ -103,6 +103,12 @@ decide(void *arg, const char *curve_public)
 	struct server *s = arg;
 	bool ok = allowed_keys_role(&s->keys, curve_public) != ROLE_NONE;
 
+	/* Somebody may have been let in a moment ago: a refusal that the file contradicts is wrong.
+	 */
+	if (!ok) {
+		keys_check(s);
+		ok = allowed_keys_role(&s->keys, curve_public) != ROLE_NONE;
+	}
 	if (!ok)
 		log_throttled(
 			&s->bad_peer, 10, "key=%s is not among the allowed keys", curve_public);

@@ -71,3 +71,13 @@ has_workers() {
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"
 }
+
+@test "a key that was added a moment ago is let in" {
+  local i
+  coordinator_start
+  # worker_start allows the key, and the worker knocks at once: the list was not read again on its own.
+  for i in 1 2 3; do
+    worker_start "w$i"
+  done
+  ! grep -q "not among the allowed keys" "$LOGS/coordinator"
+}
