@@ -62,6 +62,8 @@ static const struct wire_info wire_table[] = {
 		WORKER },
 	{ WIRE_JOB_RESULT, "JobResult", &dray__job_result__descriptor, 4 * MIB, 0, WORKER },
 	{ WIRE_JOB_STOP, "JobStop", &dray__job_stop__descriptor, KIB, 0, CLIENT },
+	{ WIRE_FILE_NEED, "FileNeed", &dray__file_need__descriptor, 8 * KIB, 0, WORKER },
+	{ WIRE_FILE_ANSWER, "FileAnswer", &dray__file_answer__descriptor, 4 * KIB, 0, CLIENT },
 };
 
 const struct wire_info *

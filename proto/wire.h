@@ -65,6 +65,8 @@ enum wire_type {
 	WIRE_OUTPUT_CHUNK,
 	WIRE_JOB_RESULT,
 	WIRE_JOB_STOP,
+	WIRE_FILE_NEED,
+	WIRE_FILE_ANSWER,
 };
 
 /* Who sends a type; a bit set. */

@@ -46,6 +46,8 @@ static const enum wire_type all_types[] = {
 	WIRE_OUTPUT_CHUNK,
 	WIRE_JOB_RESULT,
 	WIRE_JOB_STOP,
+	WIRE_FILE_NEED,
+	WIRE_FILE_ANSWER,
 };
 
 /* A header frame by hand. */
