@@ -74,6 +74,7 @@ static const struct key keys[] = {
 	TEXT(worker, toolchain_dirs, TYPE_PATHS, NULL, "DRAY_WORKER_TOOLCHAIN_DIRS"),
 	BOOL(worker, find_rustup, "yes", "DRAY_WORKER_FIND_RUSTUP"),
 	BOOL(worker, find_system, "yes", "DRAY_WORKER_FIND_SYSTEM"),
+	BOOL(worker, trace, "yes", "DRAY_WORKER_TRACE"),
 	NUM(worker, job_time_s, "1800", "DRAY_WORKER_JOB_TIME_S", 1, 7 * DAY_S),
 	SIZE(worker, job_memory, "0", "DRAY_WORKER_JOB_MEMORY", 0),
 	SIZE(worker, job_file_max, "8G", "DRAY_WORKER_JOB_FILE_MAX", MIB),

@@ -62,6 +62,7 @@ struct conf {
 				       */
 		bool find_rustup;     /* true */
 		bool find_system;     /* true */
+		bool trace;	      /* true: see what a compile looks at */
 		uint64_t job_time_s;  /* 1800 */
 		uint64_t job_memory;  /* bytes of address space a job may have; 0: none */
 		uint64_t job_file_max;	 /* largest file a job may write, 8 GiB */

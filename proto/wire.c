@@ -60,7 +60,7 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_OUTPUT_BEGIN, "OutputBegin", &dray__output_begin__descriptor, 8 * KIB, 0, WORKER },
 	{ WIRE_OUTPUT_CHUNK, "OutputChunk", &dray__output_chunk__descriptor, 256, WIRE_PAYLOAD_MAX,
 		WORKER },
-	{ WIRE_JOB_RESULT, "JobResult", &dray__job_result__descriptor, 4 * MIB, 0, WORKER },
+	{ WIRE_JOB_RESULT, "JobResult", &dray__job_result__descriptor, 8 * MIB, 0, WORKER },
 	{ WIRE_JOB_STOP, "JobStop", &dray__job_stop__descriptor, KIB, 0, CLIENT },
 	{ WIRE_FILE_NEED, "FileNeed", &dray__file_need__descriptor, 8 * KIB, 0, WORKER },
 	{ WIRE_FILE_ANSWER, "FileAnswer", &dray__file_answer__descriptor, 4 * KIB, 0, CLIENT },

@@ -235,6 +235,7 @@ on_message(struct service *s, const struct wire_peer *p, struct wire_msg *m)
 		on_job_open(s, c, m);
 		break;
 	case WIRE_BLOB_CHUNK:
+	case WIRE_FILE_ANSWER:
 	case WIRE_CREDIT:
 	case WIRE_JOB_STOP:
 		/* After a job's end its last messages may still be on the way. */

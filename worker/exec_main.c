@@ -1,12 +1,16 @@
 /* dray-exec: process 1 of a job's sandbox.
  *
  *   dray-exec [--as=N] [--fsize=N] [--nofile=N] [--nproc=N] [--cpu=N] [--core=N]
- *             [--env-fd=FD] [--status-fd=FD] [--keep-fds=N] -- PROGRAM ARGS…
+ *             [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]
+ *             [--trace-fd=FD --trace-socket=FD] -- PROGRAM ARGS…
  *
  * It starts PROGRAM with exactly the environment found in FD (NUL-terminated NAME=VALUE strings;
  * read here, so that no LD_ variable of a client ever acts outside the sandbox), with these limits,
  * and with descriptors 0 to N-1 only. It reaps whatever is left to it, and ends when PROGRAM ends:
  * with process 1 the kernel ends all others, so no process of a job outlives it.
+ *
+ * The BPF program in --trace-fd is put in place last of all. Its listener goes out through
+ * --trace-socket: from then on somebody must answer there, or PROGRAM's calls wait.
  *
  * Status lines for the worker on --status-fd: "started" (just before exec), then "exit N" or
  * "signal N"; or "error TEXT": PROGRAM never ran. Its own exit status says the same: PROGRAM's, 128
@@ -15,6 +19,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +29,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +50,7 @@ struct options {
 	long env_fd;
 	long status_fd;
 	long keep_fds;
+	long trace_fd, trace_socket;
 	char **command;
 };
 
@@ -136,7 +145,8 @@ usage(FILE *to)
 	fputs("usage: dray-exec [--as=BYTES] [--fsize=BYTES] [--nofile=N] [--nproc=N] "
 	      "[--cpu=SECONDS]\n"
 	      "                 [--core=BYTES] [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]\n"
-	      "                 [--help] [--version] -- PROGRAM ARGS...\n"
+	      "                 [--trace-fd=FD --trace-socket=FD] [--help] [--version]\n"
+	      "                 -- PROGRAM ARGS...\n"
 	      "Process 1 of a dray job's sandbox; started by dray-worker.\n",
 		to);
 }
@@ -160,7 +170,9 @@ parse(int argc, char **argv, struct options *o, int *ret_status)
 		}
 		if (!parse_limit(argv[i]) && !parse_fd(argv[i], "--env-fd=", &o->env_fd) &&
 			!parse_fd(argv[i], "--status-fd=", &o->status_fd) &&
-			!parse_fd(argv[i], "--keep-fds=", &o->keep_fds)) {
+			!parse_fd(argv[i], "--keep-fds=", &o->keep_fds) &&
+			!parse_fd(argv[i], "--trace-fd=", &o->trace_fd) &&
+			!parse_fd(argv[i], "--trace-socket=", &o->trace_socket)) {
 			fprintf(stderr, "dray-exec: bad argument '%s'\n", argv[i]);
 			*ret_status = EXIT_FAILURE_OURS;
 			return false;
@@ -237,6 +249,67 @@ set_limits(void)
 }
 
 static int
+send_descriptor(int socket, int fd)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec one = { (char[]){ 'T' }, 1 };
+	struct msghdr m = { .msg_iov = &one,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -1;
+}
+
+/* Interrupted calls would be told of twice; where the kernel cannot prevent it (before Linux 5.19)
+ * the record is the same. */
+static int
+install(const struct sock_fprog *program)
+{
+	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, program);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program);
+	return (int)fd;
+}
+
+/* Nothing that is notified may be called after install: nobody listens before the listener is sent.
+ */
+static int
+trace(const struct options *o)
+{
+	static struct sock_filter code[BPF_MAXINSNS];
+	struct sock_fprog program = { 0, code };
+	ssize_t n = pread((int)o->trace_fd, code, sizeof(code), 0);
+	int listener;
+
+	if (n <= 0 || (size_t)n % sizeof(code[0]) != 0) {
+		errno = n < 0 ? errno : EINVAL;
+		return -1;
+	}
+	program.len = (unsigned short)((size_t)n / sizeof(code[0]));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	listener = install(&program);
+	if (listener < 0)
+		return -1;
+	if (send_descriptor((int)o->trace_socket, listener) < 0)
+		return -1;
+	close(listener);
+	return 0;
+}
+
+static int
 run_child(const struct options *o, char **env)
 {
 	static char *none[] = { NULL };
@@ -253,6 +326,8 @@ run_child(const struct options *o, char **env)
 			for (long fd = o->keep_fds; fd < max && fd < 65536; fd++)
 				fcntl((int)fd, F_SETFD, FD_CLOEXEC);
 	}
+	if (o->trace_fd >= 0 && trace(o) < 0)
+		return fail(o, "the tracer");
 	say(o->status_fd, "started", NULL, -1);
 	execve(o->command[0], o->command, env ? env : none);
 	return fail(o, o->command[0]);
@@ -285,7 +360,7 @@ wait_for(const struct options *o, pid_t child)
 int
 main(int argc, char **argv)
 {
-	struct options o = { limits, -1, -1, 0, NULL };
+	struct options o = { limits, -1, -1, 0, -1, -1, NULL };
 	char **env = NULL;
 	int status = 0;
 	pid_t child;

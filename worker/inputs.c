@@ -11,12 +11,11 @@
 #include "common/clock.h"
 #include "worker/job_priv.h"
 
-struct fetch {
+struct inputs {
 	struct job *j;
 	uint32_t *need;
-	size_t n, next; /* blobs come in the order they were asked for */
-	struct store_writer *writer;
-	uint64_t got; /* bytes of the current blob */
+	size_t n, next;	   /* blobs come in the order they were asked for */
+	struct blob_in in; /* the next one */
 };
 
 static int
@@ -26,8 +25,22 @@ layout_failed(struct job *j, int err)
 		strerror(-err));
 }
 
+static void
+expect_next(struct inputs *f)
+{
+	const struct job *j = f->j;
+	uint32_t blob;
+
+	if (f->next >= f->n)
+		return;
+	blob = f->need[f->next];
+	f->in = (struct blob_in){
+		.index = blob, .digest = j->blobs[blob], .size = j->unit->blobs[blob]->size
+	};
+}
+
 static int
-ask(struct fetch *f)
+ask(struct inputs *f)
 {
 	const Dray__Unit *u = f->j->unit;
 	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
@@ -45,6 +58,7 @@ ask(struct fetch *f)
 			return layout_failed(f->j, r);
 	}
 	f->j->staged_us += clock_mono_us() - begin;
+	expect_next(f);
 	m.blob = f->need;
 	m.n_blob = f->n;
 	return job_send(f->j, WIRE_BLOB_NEED, &m.base, NULL);
@@ -58,53 +72,70 @@ store_failed(struct job *j, int err)
 }
 
 static int
-finish_blob(struct fetch *f, uint32_t blob)
+commit(struct job *j, struct blob_in *in)
 {
-	struct job *j = f->j;
-	uint64_t size = j->unit->blobs[blob]->size;
-	int r = store_write_commit(steal_ptr(f->writer), &j->blobs[blob], size);
+	int r = store_write_commit(steal_ptr(in->writer), &in->digest, in->size);
 
 	if (r == -EBADMSG)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_INPUT_CHANGED,
 			"an input is not what its digest says (changed during the build?)");
-	if (r < 0)
-		return store_failed(j, r);
-	r = stage_link_blob(&j->stage, j->shared->store, blob);
-	if (r < 0)
-		return layout_failed(j, r);
-	f->next++;
-	f->got = 0;
-	return 0;
+	return r < 0 ? store_failed(j, r) : 1;
 }
 
-static int
-take_chunk(struct fetch *f, struct wire_msg *m)
+int
+blob_in_take(struct job *j, struct blob_in *in, struct wire_msg *m)
 {
-	struct job *j = f->j;
 	const Dray__BlobChunk *c = (const Dray__BlobChunk *)m->body;
 	const uint8_t *p;
 	int r;
 
-	if (f->next >= f->n || c->blob != f->need[f->next] || c->offset != f->got)
+	if (c->blob != in->index || c->offset != in->got)
 		return job_fail(
 			j, -EBADMSG, DRAY__VERDICT__VERDICT_MALFORMED, "a chunk out of order");
 	r = chunk_decode(j->coder, &m->payload, c->zstd, c->size, &p);
 	if (r < 0)
 		return job_fail(
 			j, r, DRAY__VERDICT__VERDICT_MALFORMED, "a chunk that cannot be read");
-	if (f->got + c->size > j->unit->blobs[c->blob]->size)
+	if (c->size > in->size - in->got)
 		return job_fail(j, -EBADMSG, DRAY__VERDICT__VERDICT_INPUT_CHANGED,
 			"an input is longer than it was said to be");
-	if (!f->writer) {
-		r = store_write_begin(j->shared->store, &f->writer);
+	if (!in->writer) {
+		r = store_write_begin(j->shared->store, &in->writer);
 		if (r < 0)
 			return store_failed(j, r);
 	}
-	r = store_write(f->writer, p, c->size);
+	r = store_write(in->writer, p, c->size);
 	if (r < 0)
 		return store_failed(j, r);
-	f->got += c->size;
-	return c->last ? finish_blob(f, c->blob) : 0;
+	in->got += c->size;
+	return c->last ? commit(j, in) : 0;
+}
+
+void
+blob_in_done(struct blob_in *in)
+{
+	store_write_abort(in->writer);
+	in->writer = NULL;
+}
+
+static int
+take_chunk(struct inputs *f, struct wire_msg *m)
+{
+	struct job *j = f->j;
+	int r;
+
+	if (f->next >= f->n)
+		return job_fail(
+			j, -EBADMSG, DRAY__VERDICT__VERDICT_MALFORMED, "a chunk out of order");
+	r = blob_in_take(j, &f->in, m);
+	if (r <= 0)
+		return r;
+	r = stage_link_blob(&j->stage, j->shared->store, f->need[f->next]);
+	if (r < 0)
+		return layout_failed(j, r);
+	f->next++;
+	expect_next(f);
+	return 0;
 }
 
 static int
@@ -118,7 +149,7 @@ give_credit(struct job *j, uint32_t n)
 
 /* Takes all that has come. */
 static int
-take_messages(struct fetch *f, uint32_t *unpaid)
+take_messages(struct inputs *f, uint32_t *unpaid)
 {
 	for (;;) {
 		struct wire_msg m = WIRE_MSG_INIT;
@@ -145,7 +176,7 @@ take_messages(struct fetch *f, uint32_t *unpaid)
 }
 
 static int
-fetch(struct fetch *f)
+fetch(struct inputs *f)
 {
 	uint32_t unpaid = 0;
 	int r = ask(f);
@@ -163,10 +194,10 @@ fetch(struct fetch *f)
 int
 inputs_fetch(struct job *j)
 {
-	struct fetch f = { .j = j };
+	struct inputs f = { .j = j };
 	int r = fetch(&f);
 
-	store_write_abort(f.writer);
+	blob_in_done(&f.in);
 	free(f.need);
 	return r;
 }

@@ -9,6 +9,7 @@
 
 #include "worker/job.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -76,6 +77,15 @@ job_receive(struct job *j, struct wire_msg *ret)
 		wire_msg_done(ret);
 		return -ECANCELED;
 	}
+	if (j->tracing &&
+		(ret->info->type == WIRE_FILE_ANSWER || ret->info->type == WIRE_BLOB_CHUNK)) {
+		if (ret->info->type == WIRE_FILE_ANSWER)
+			r = fetch_answer(j, (const Dray__FileAnswer *)ret->body);
+		else
+			r = fetch_chunk(j, ret);
+		wire_msg_done(ret);
+		return r < 0 ? r : -EAGAIN;
+	}
 	return 0;
 }
 
@@ -102,17 +112,28 @@ time_left(const struct job *j)
 int
 job_poll(struct job *j, struct pollfd *fds, size_t n)
 {
-	zmq_pollitem_t items[4] = { { .socket = j->socket, .events = ZMQ_POLLIN } };
-	int got;
+	zmq_pollitem_t items[1 + JOB_POLL_FDS + 1] = { { .socket = j->socket,
+		.events = ZMQ_POLLIN } };
+	int got, count = (int)n + 1;
 
-	for (size_t i = 0; i < n && i + 1 < ARRAY_LEN(items); i++)
+	assert(n <= JOB_POLL_FDS);
+	for (size_t i = 0; i < n; i++)
 		items[i + 1] = (zmq_pollitem_t){ .fd = fds[i].fd, .events = ZMQ_POLLIN };
-	got = zmq_poll(items, (int)n + 1, time_left(j));
+	if (j->tracing)
+		items[count++] = (zmq_pollitem_t){ .fd = trace_event_fd(j->trace),
+			.events = ZMQ_POLLIN };
+	got = zmq_poll(items, count, time_left(j));
 	if (got < 0 && zmq_errno() != EINTR)
 		return job_fail(j, -zmq_errno(), DRAY__VERDICT__VERDICT_WORKER_FAULT, "poll: %s",
 			zmq_strerror(zmq_errno()));
-	for (size_t i = 0; i < n && i + 1 < ARRAY_LEN(items); i++)
+	for (size_t i = 0; i < n; i++)
 		fds[i].revents = got > 0 && items[i + 1].revents ? POLLIN : 0;
+	if (j->tracing && got > 0 && items[count - 1].revents) {
+		int r = fetch_event(j);
+
+		if (r < 0)
+			return r;
+	}
 	if (got == 0 && time_left(j) == 0)
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
 			"took longer than this worker allows (job_time_s = %llu)",
@@ -237,14 +258,25 @@ static int
 start_compiler(struct job *j)
 {
 	_cleanup_(freep) char *why = NULL;
+	bool traced = j->shared->filters->trace.n > 0;
 	struct launch l = { .conf = j->shared->conf,
 		.stage = &j->stage,
 		.unit = j->unit,
 		.sysroot = j->offer->sysroot,
 		.jobserver = j->shared->jobserver,
-		.seccomp = j->shared->seccomp };
-	int r = launch_start(&l, &j->box, &why);
+		.filters = j->shared->filters,
+		.trace_socket = -1 };
+	int r = traced ? trace_new(&j->stage, j->offer->sysroot, &j->trace) : 0;
 
+	if (r < 0)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"cannot start the tracer: %s", strerror(-r));
+	if (traced)
+		l.trace_socket = trace_child_socket(j->trace);
+	r = launch_start(&l, &j->box, &why);
+	if (traced)
+		trace_handed(j->trace);
+	j->tracing = traced && r == 0;
 	if (r < 0)
 		return job_fail(
 			j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", why ? why : strerror(-r));
@@ -256,8 +288,17 @@ static int
 reap_compiler(struct job *j)
 {
 	struct sandbox_usage usage = { 0, 0 };
+	int r;
 
 	sandbox_wait(&j->box, &usage);
+	if (j->tracing) {
+		trace_stop(j->trace);
+		j->tracing = false;
+		/* A process may have been ended while its call was refused. */
+		r = fetch_event(j);
+		if (r < 0)
+			return r;
+	}
 	j->cpu_us = usage.cpu_us;
 	j->peak_rss = usage.peak_rss;
 	if (j->box.phase != SANDBOX_ENDED)
@@ -329,6 +370,7 @@ run_compiler(struct job *j)
 
 	sandbox_done(&j->box);
 	j->box = (struct sandbox)SANDBOX_INIT;
+	j->tracing = false;
 	if (token)
 		jobserver_give(&js);
 	set_deadline(j);
@@ -382,6 +424,8 @@ tell_end(struct job *j)
 static void
 free_thread_part(struct job *j)
 {
+	trace_freep(&j->trace);
+	blob_in_done(&j->fetch.in);
 	stage_done(&j->stage);
 	free(j->blobs);
 	chunk_coder_freep(&j->coder);

@@ -13,6 +13,7 @@
 #include "common/store.h"
 #include "proto/wire.h"
 #include "worker/offers.h"
+#include "worker/seccomp.h"
 
 struct job;
 
@@ -22,7 +23,7 @@ struct job_shared {
 	const struct conf *conf;
 	const char *jobs_dir;  /* where jobs are laid out */
 	const char *tools_dir; /* with dray-exec and dray-ld, on the same file system */
-	const struct buf *seccomp;
+	const struct filters *filters;
 	const char *name; /* this worker's */
 	struct store *store;
 	const struct jobserver *jobserver;

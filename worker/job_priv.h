@@ -10,14 +10,33 @@
 #include "worker/job.h"
 #include "worker/sandbox.h"
 #include "worker/stage.h"
+#include "worker/trace.h"
 
 /* Content messages the client may have under way to us: 16 MiB. */
 #define JOB_CREDIT 64
 #define JOB_OUTPUTS_MAX 65536
+#define JOB_POLL_FDS 3
 
 struct job_output {
 	char *name;
 	struct digest digest;
+};
+
+/* A blob on its way in. */
+struct blob_in {
+	uint32_t index; /* as the client counts them */
+	struct digest digest;
+	uint64_t size, got;
+	struct store_writer *writer;
+};
+
+/* A file that the compiler waits for. */
+struct fetch {
+	uint32_t next_id, files;
+	bool waiting; /* for the answer */
+	bool content; /* then for its content */
+	char path[PATH_MAX];
+	struct blob_in in;
 };
 
 struct job {
@@ -41,6 +60,9 @@ struct job {
 	bool stop;
 
 	struct sandbox box;
+	struct trace *trace; /* NULL: the job is not traced */
+	bool tracing;	     /* its news are waited for */
+	struct fetch fetch;
 	uint64_t deadline_ms; /* the job is killed then; 0: none */
 	uint64_t text_bytes, text_budget;
 	struct job_output *announced; /* outputs that were sent while the compiler ran */
@@ -59,16 +81,25 @@ int job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...
 
 /* job.c: the conversation */
 int job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload);
-/* Receives one message if there is one. Credit and JobStop are taken care of here, and not
- * returned: -EAGAIN: nothing for the caller. -ECANCELED: stop. */
+/* Receives one message if there is one. Credit, JobStop and what belongs to a file on demand are
+ * taken care of here, and not returned: -EAGAIN: nothing for the caller. -ECANCELED: stop. */
 int job_receive(struct job *j, struct wire_msg *ret);
 /* Waits until the socket or one of the descriptors is readable, at most to the deadline (then the
- * job has failed with LIMIT). */
+ * job has failed with LIMIT). The tracer's news are taken care of meanwhile. */
 int job_poll(struct job *j, struct pollfd *fds, size_t n);
 /* Waits until a content message may be sent, and takes its credit. */
 int job_take_credit(struct job *j);
 /* inputs.c: lays out what is here, asks for the blobs that are missing, and takes them in */
 int inputs_fetch(struct job *j);
+/* One chunk of a blob. 1: it is whole, and in the store; 0: more is to come. */
+int blob_in_take(struct job *j, struct blob_in *in, struct wire_msg *m);
+void blob_in_done(struct blob_in *in);
+
+/* fetch.c: files on demand. What the tracer has to say; the client's answer; a chunk of the file.
+ */
+int fetch_event(struct job *j);
+int fetch_answer(struct job *j, const Dray__FileAnswer *m);
+int fetch_chunk(struct job *j, struct wire_msg *m);
 
 /* text.c: relays the compiler's text while it runs, and the outputs it announces */
 int text_relay(struct job *j);

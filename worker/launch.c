@@ -1,5 +1,6 @@
-/* Invariant: the job's environment is the unit's and three names of ours: PATH, CARGO_MAKEFLAGS,
- * and nothing else; its mounts are the toolchain, the system libraries, its out-dir, and the tree.
+/* Invariant: the job's environment is the unit's and, of ours, PATH, CARGO_MAKEFLAGS and (which the
+ * compiler does not see) LD_PRELOAD, and nothing else; its mounts are the toolchain, the system
+ * libraries, its out-dir, and the tree.
  */
 #include "config.h"
 
@@ -14,7 +15,7 @@
 #include "common/spawn.h"
 #include "common/why.h"
 
-static const char *const programs[] = { "dray-exec", "dray-ld" };
+static const char *const programs[] = { "dray-exec", "dray-ld", "dray-env.so" };
 
 static int
 copy_program(const char *from, const char *to)
@@ -74,7 +75,8 @@ add_env(struct buf *b, const char *name, const void *value, size_t n)
 static bool
 is_ours(const char *name)
 {
-	static const char *const ours[] = { "PATH", "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS" };
+	static const char *const ours[] = { "PATH", "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS",
+		"LD_PRELOAD" };
 
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		if (streq(name, ours[i]))
@@ -83,7 +85,7 @@ is_ours(const char *name)
 }
 
 static int
-build_env(const Dray__Unit *u, struct buf *env)
+build_env(const Dray__Unit *u, bool traced, struct buf *env)
 {
 	char flags[96];
 	int r;
@@ -92,6 +94,10 @@ build_env(const Dray__Unit *u, struct buf *env)
 	r = add_env(env, "PATH", SANDBOX_BIN, strlen(SANDBOX_BIN));
 	if (r == 0)
 		r = add_env(env, "CARGO_MAKEFLAGS", flags, strlen(flags));
+	/* It takes itself out of what the compiler sees. */
+	if (r == 0 && traced)
+		r = add_env(env, "LD_PRELOAD", SANDBOX_BIN "/dray-env.so",
+			strlen(SANDBOX_BIN "/dray-env.so"));
 	for (size_t i = 0; r == 0 && i < u->n_env; i++)
 		if (!is_ours(u->env[i]->name))
 			r = add_env(
@@ -118,7 +124,7 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 	_cleanup_(freep) struct sandbox_mount *mounts = NULL;
 	struct sandbox_spec spec;
 	size_t n_mounts = 0;
-	int r = build_env(u, &env);
+	int r = build_env(u, l->trace_socket >= 0, &env);
 
 	if (r == 0)
 		r = build_argv(u, &argv);
@@ -134,7 +140,8 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 		.cwd = u->cwd,
 		.argv = argv.v,
 		.env = &env,
-		.seccomp = l->seccomp,
+		.filters = l->filters,
+		.trace_socket = l->trace_socket,
 		.js = l->jobserver,
 		.tmp_max = l->conf->worker.job_tmp_max,
 		.memory_max = l->conf->worker.job_memory,

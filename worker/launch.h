@@ -19,7 +19,8 @@ struct launch {
 	const Dray__Unit *unit;
 	const struct sysroot *sysroot;
 	const struct jobserver *jobserver;
-	const struct buf *seccomp;
+	const struct filters *filters;
+	int trace_socket; /* -1: not traced */
 };
 
 /* Starts the compiler. The sentence in *ret_why (caller frees) says what failed. */

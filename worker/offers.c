@@ -163,7 +163,8 @@ try_driver(
 		.stage = &stage,
 		.unit = &unit,
 		.sysroot = sys,
-		.seccomp = c->seccomp };
+		.filters = c->filters,
+		.trace_socket = -1 };
 	char words[400];
 	int r;
 

@@ -24,7 +24,7 @@ struct offers {
 struct offers_conf {
 	const struct conf *conf;
 	const char *jobs_dir, *tools_dir; /* as in struct job_shared */
-	const struct buf *seccomp;
+	const struct filters *filters;
 };
 
 /* Finds them all. One that does not work is left out, with a warning in the log; but when it is the

@@ -290,6 +290,7 @@ send_result(struct job *j, const struct captures *c)
 {
 	Dray__JobResult m = DRAY__JOB_RESULT__INIT;
 	Dray__LinkCall calls[CAPTURE_CALLS_MAX], *list[CAPTURE_CALLS_MAX];
+	Dray__Trace trace = DRAY__TRACE__INIT;
 	size_t n = 0;
 	int r = 0;
 
@@ -306,8 +307,11 @@ send_result(struct job *j, const struct captures *c)
 	m.cpu_us = j->cpu_us;
 	m.peak_rss = j->peak_rss;
 	m.text_bytes = j->text_bytes;
+	if (j->trace && trace_message(j->trace, &trace))
+		m.trace = &trace;
 	if (r == 0)
 		r = job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
+	trace_message_done(&trace);
 	while (n > 0)
 		free(calls[--n].argv);
 	return r < 0 ? fault(j, r, "result") : 0;

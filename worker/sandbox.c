@@ -31,7 +31,16 @@
 	8192 /* before Linux 5.14 this counts the worker's whole user: not a tight bound */
 
 /* Descriptors as bwrap gets them. 3 and 4 are the jobserver, also inside. */
-enum { FD_ENV = 5, FD_REPORT = 6, FD_INFO = 7, FD_SECCOMP = 8, FD_ARGS = 9 };
+enum {
+	FD_ENV = 5,
+	FD_REPORT = 6,
+	FD_INFO = 7,
+	FD_SECCOMP = 8,
+	FD_ARGS = 9,
+	FD_TRACE = 10,
+	FD_TRACE_SOCKET = 11,
+	FD_END = 12
+};
 
 static int
 memory_file(const char *name, const void *p, size_t n)
@@ -123,6 +132,10 @@ build_argv(const struct sandbox_spec *s, struct strv *argv)
 		r = strv_addf(argv, "--env-fd=%d", FD_ENV);
 	if (r == 0)
 		r = strv_addf(argv, "--status-fd=%d", FD_REPORT);
+	if (r == 0 && s->trace_socket >= 0)
+		r = strv_addf(argv, "--trace-fd=%d", FD_TRACE);
+	if (r == 0 && s->trace_socket >= 0)
+		r = strv_addf(argv, "--trace-socket=%d", FD_TRACE_SOCKET);
 	if (r == 0)
 		r = strv_addf(argv, "--keep-fds=%d", s->js ? 5 : 3);
 	if (r == 0)
@@ -197,11 +210,13 @@ static int
 start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const struct strv *argv,
 	struct sandbox *s)
 {
+	bool traced = spec->trace_socket >= 0;
+	const struct buf *deny = traced ? &spec->filters->deny_traced : &spec->filters->deny;
 	_cleanup_(closep) int null = -1, env = -1, args = -1, seccomp = -1, info_rd = -1,
-			      info_wr = -1;
+			      info_wr = -1, trace = -1;
 	_cleanup_(closep) int out = -1, err = -1, report = -1;
 	char *no_env[] = { NULL };
-	struct spawn_fd fds[10];
+	struct spawn_fd fds[FD_END];
 	size_t n = 0;
 	int r;
 
@@ -210,9 +225,14 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 		return -errno;
 	env = memory_file("dray-env", spec->env->p, spec->env->n);
 	args = memory_file("dray-args", options->p, options->n);
-	seccomp = memory_file("dray-seccomp", spec->seccomp->p, spec->seccomp->n);
+	seccomp = memory_file("dray-seccomp", deny->p, deny->n);
 	if (env < 0 || args < 0 || seccomp < 0)
 		return env < 0 ? env : args < 0 ? args : seccomp;
+	if (traced) {
+		trace = memory_file("dray-trace", spec->filters->trace.p, spec->filters->trace.n);
+		if (trace < 0)
+			return trace;
+	}
 	r = make_pipe(&s->out, &out);
 	if (r == 0)
 		r = make_pipe(&s->err, &err);
@@ -236,6 +256,10 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 	fds[n++] = (struct spawn_fd){ info_wr, FD_INFO };
 	fds[n++] = (struct spawn_fd){ seccomp, FD_SECCOMP };
 	fds[n++] = (struct spawn_fd){ args, FD_ARGS };
+	if (traced) {
+		fds[n++] = (struct spawn_fd){ trace, FD_TRACE };
+		fds[n++] = (struct spawn_fd){ spec->trace_socket, FD_TRACE_SOCKET };
+	}
 	r = spawn_start(&(struct spawn){ .path = BWRAP_PATH,
 				.argv = argv->v,
 				.envp = no_env,

@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/jobserver.h"
 #include "common/strv.h"
+#include "worker/seccomp.h"
 
 #define SANDBOX_BIN \
 	"/.dray/bin" /* PATH in the sandbox; holds dray-exec and the linkers' stand-in */
@@ -31,7 +32,9 @@ struct sandbox_spec {
 	const char *cwd;
 	char *const *argv;     /* argv[0]: absolute, inside */
 	const struct buf *env; /* NUL-terminated NAME=VALUE */
-	const struct buf *seccomp;
+	const struct filters *filters;
+	int trace_socket; /* where dray-exec sends the tracer's listener; -1: the job is not traced
+			   */
 	const struct jobserver *js;	      /* 3 and 4 inside; NULL: none */
 	uint64_t tmp_max;		      /* bytes, 0: as the kernel limits tmpfs */
 	uint64_t memory_max, file_max, cpu_s; /* per process, 0: none */

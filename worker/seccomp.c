@@ -8,13 +8,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/base.h"
 #include "worker/seccomp.h"
+#include "worker/trace_call.h"
 
 static const int denied[] = {
 	/* mounts and namespaces */
@@ -88,8 +92,9 @@ deny(scmp_filter_ctx f, int call)
 	return r == -EDOM || r == -EINVAL ? 0 : r;
 }
 
+/* In a traced job it is the tracer that refuses sockets: so it knows that one was wanted. */
 static int
-add_rules(scmp_filter_ctx f)
+add_rules(scmp_filter_ctx f, bool traced)
 {
 	int r = 0;
 
@@ -100,7 +105,7 @@ add_rules(scmp_filter_ctx f)
 			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	if (r == 0)
+	if (r == 0 && !traced)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
 			SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
 	/* 0xffffffff only asks; setting one can switch off address randomisation. */
@@ -138,17 +143,73 @@ export_program(scmp_filter_ctx f, struct buf *ret)
 	return 0;
 }
 
-int
-seccomp_program(struct buf *ret)
+static int
+make_program(int (*add)(scmp_filter_ctx, bool), bool traced, struct buf *ret)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	r = add_rules(f);
+	r = add(f, traced);
 	if (r == 0)
 		r = export_program(f, ret);
 	seccomp_release(f);
 	return r;
+}
+
+/* What is asked of an open descriptor was seen when it was opened: an fstat, in the ways that glibc
+ * and Rust make it, is not notified. */
+static int
+notify(scmp_filter_ctx f, int call)
+{
+	int flags = call == SCMP_SYS(statx) ? 2 : call == SCMP_SYS(newfstatat) ? 3 : -1, r;
+
+	if (flags < 0)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 0);
+	else
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 1,
+			SCMP_CMP((unsigned)flags, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0));
+	return r == -EDOM || r == -EINVAL ? 0 : r;
+}
+
+static int
+add_notified(scmp_filter_ctx f, bool traced)
+{
+	int r = 0;
+
+	for (const int *call = trace_calls; *call >= 0 && r == 0; call++)
+		r = notify(f, *call);
+	if (r == 0)
+		r = seccomp_rule_add(
+			f, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+	return r;
+}
+
+bool
+seccomp_can_trace(void)
+{
+	uint32_t action = SECCOMP_RET_USER_NOTIF;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+int
+filters_make(bool trace, struct filters *ret)
+{
+	int r = make_program(add_rules, false, &ret->deny);
+
+	if (r == 0 && trace)
+		r = make_program(add_rules, true, &ret->deny_traced);
+	if (r == 0 && trace)
+		r = make_program(add_notified, true, &ret->trace);
+	return r;
+}
+
+void
+filters_done(struct filters *f)
+{
+	buf_done(&f->deny);
+	buf_done(&f->deny_traced);
+	buf_done(&f->trace);
 }

@@ -1,10 +1,24 @@
-/* The deny list that every job runs under. */
+/* The system calls of a job: what it may not ask of the kernel, and what the tracer hears of. */
 #ifndef DRAY_WORKER_SECCOMP_H
 #define DRAY_WORKER_SECCOMP_H
 
 #include "common/buf.h"
 
-/* The filter as a BPF program for bwrap's --seccomp. 0 or -errno. */
-int seccomp_program(struct buf *ret);
+/* BPF programs. deny goes to bwrap's --seccomp, for a job without tracer; deny_traced for one with;
+ * trace is put in place by dray-exec, last, and gives the tracer its listener. */
+struct filters {
+	struct buf deny, deny_traced, trace; /* the last two are empty where nothing is traced */
+};
+
+#define FILTERS_INIT                         \
+	{                                    \
+		BUF_INIT, BUF_INIT, BUF_INIT \
+	}
+
+/* Whether this kernel can tell us of a call and wait for our answer (Linux 5.5). */
+bool seccomp_can_trace(void);
+/* 0 or -errno. */
+int filters_make(bool trace, struct filters *ret);
+void filters_done(struct filters *f);
 
 #endif

@@ -130,7 +130,7 @@ find_toolchains(struct service *s, char **ret_error)
 	r = offers_find(&(struct offers_conf){ .conf = s->conf,
 				.jobs_dir = s->jobs_dir,
 				.tools_dir = s->tools_dir,
-				.seccomp = &s->seccomp },
+				.filters = &s->filters },
 		&s->offers, &why);
 	if (r < 0)
 		return why_set(ret_error, r,
@@ -275,7 +275,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (r == 0)
 		r = ticket_book_new(&s->tickets);
 	if (r == 0)
-		r = seccomp_program(&s->seccomp);
+		r = filters_make(s->conf->worker.trace && seccomp_can_trace(), &s->filters);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot start: %s.", strerror(-r));
 	r = open_store(s, ret_error);
@@ -291,7 +291,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 		.conf = s->conf,
 		.jobs_dir = s->jobs_dir,
 		.tools_dir = s->tools_dir,
-		.seccomp = &s->seccomp,
+		.filters = &s->filters,
 		.name = s->name,
 		.store = s->store,
 		.jobserver = &s->jobserver };
@@ -334,7 +334,7 @@ service_free(struct service *s)
 	closep(&s->signal_fd);
 	identity_done(&s->identity);
 	identity_done(&s->coordinator);
-	buf_done(&s->seccomp);
+	filters_done(&s->filters);
 	free(s->jobs_dir);
 	free(s->tools_dir);
 	free(s->jobs);
@@ -361,7 +361,7 @@ list_in(const struct conf *conf, FILE *to, char **ret_error)
 	s.tools_dir = path_join(conf->worker.state_dir, LAUNCH_TOOLS);
 	r = s.jobs_dir && s.tools_dir ? stage_clean(s.jobs_dir) : -ENOMEM;
 	if (r == 0)
-		r = seccomp_program(&s.seccomp);
+		r = filters_make(false, &s.filters);
 	r = r < 0 ? why_set(ret_error, r, "%s.", strerror(-r)) : find_toolchains(&s, ret_error);
 	for (size_t i = 0; i < s.offers.n; i++) {
 		const struct offer *o = &s.offers.v[i];
@@ -371,7 +371,7 @@ list_in(const struct conf *conf, FILE *to, char **ret_error)
 		fprintf(to, "%s  %s  %s\n", hex, o->text, o->toolchain.sysroot);
 	}
 	offers_done(&s.offers);
-	buf_done(&s.seccomp);
+	filters_done(&s.filters);
 	free(s.jobs_dir);
 	free(s.tools_dir);
 	return r;

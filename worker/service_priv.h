@@ -32,7 +32,7 @@ struct service {
 	struct offers offers;
 	struct store *store;
 	struct jobserver jobserver;
-	struct buf seccomp;
+	struct filters filters;
 	char *jobs_dir, *tools_dir;
 	struct ticket_book *tickets;
 	struct job_shared shared;

@@ -120,6 +120,10 @@ make_tools(const struct stage *s, const char *tools)
 	if (snprintf(to, sizeof(to), "%s/dray-exec", s->bin) >= (int)sizeof(to))
 		return -ENAMETOOLONG;
 	r = link_tool(tools, "dray-exec", to);
+	if (r == 0 && snprintf(to, sizeof(to), "%s/dray-env.so", s->bin) >= (int)sizeof(to))
+		r = -ENAMETOOLONG;
+	if (r == 0)
+		r = link_tool(tools, "dray-env.so", to);
 	if (r < 0 || !*linker)
 		return r;
 	if (linker[0] == '/') {

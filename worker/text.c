@@ -213,7 +213,9 @@ text_relay(struct job *j)
 	struct relay t = { BUF_INIT, BUF_INIT, false };
 	int r = 0;
 
-	while (r >= 0 && (j->box.err >= 0 || j->box.out >= 0))
+	/* report is process 1's alone: one that closes its output is still waited for, and stopped.
+	 */
+	while (r >= 0 && (j->box.err >= 0 || j->box.out >= 0 || j->box.report >= 0))
 		r = step(j, &t);
 	buf_done(&t.err);
 	buf_done(&t.out);

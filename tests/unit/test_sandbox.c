@@ -31,7 +31,8 @@
 
 struct place {
 	char *dir, *root, *out, *bin, *state;
-	struct buf seccomp, env;
+	struct filters filters;
+	struct buf env;
 	struct sandbox box;
 	struct sandbox_mount mounts[8];
 	struct sandbox_spec spec;
@@ -101,13 +102,15 @@ set_up(void **state)
 		make_dir(p->root, dirs[i]);
 	install(p, "worker/dray-exec");
 	install(p, "client/dray-ld");
-	assert_int_equal(seccomp_program(&p->seccomp), 0);
+	install(p, "worker/dray-env.so");
+	assert_int_equal(filters_make(false, &p->filters), 0);
 	p->spec = (struct sandbox_spec){ .root = p->root,
 		.bin = p->bin,
 		.mounts = p->mounts,
 		.cwd = "/",
 		.env = &p->env,
-		.seccomp = &p->seccomp };
+		.filters = &p->filters,
+		.trace_socket = -1 };
 	add_mount(p, "/usr", "/usr", false);
 	add_mount(p, "/bin", "/bin", false);
 	add_mount(p, "/lib", "/lib", false);
@@ -125,7 +128,7 @@ tear_down(void **state)
 
 	sandbox_done(&p->box);
 	fs_rm_rf(p->dir);
-	buf_done(&p->seccomp);
+	filters_done(&p->filters);
 	buf_done(&p->env);
 	buf_done(&p->said[0]);
 	buf_done(&p->said[1]);
@@ -516,7 +519,8 @@ compile_in_sandbox(struct place *p, struct crate *c, const struct strv *args)
 		.n_mounts = n,
 		.cwd = c->src,
 		.env = &p->env,
-		.seccomp = &p->seccomp,
+		.filters = &p->filters,
+		.trace_socket = -1,
 		.tmp_max = 1 << 26 };
 	run(p, argv.v);
 	assert_ended(p, 0);

@@ -324,7 +324,7 @@ set_up(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
 	const char *tmp = getenv("TMPDIR");
-	_cleanup_(freep) char *store = NULL, *exec = NULL, *ld = NULL;
+	_cleanup_(freep) char *store = NULL, *exec = NULL, *ld = NULL, *env = NULL;
 
 	assert_non_null(p);
 	assert_int_equal(fs_make_temp_dir(tmp ? tmp : "/tmp", "dray-stage-", &p->dir), 0);
@@ -332,11 +332,13 @@ set_up(void **state)
 	p->tools = below(p, "tools");
 	store = below(p, "store");
 	exec = below(p, "tools/dray-exec");
+	env = below(p, "tools/dray-env.so");
 	ld = below(p, "tools/dray-ld");
 	assert_int_equal(stage_clean(p->jobs), 0);
 	assert_int_equal(fs_mkdir_p(p->tools, 0700), 0);
 	assert_int_equal(fs_write_atomic(exec, "exec", 4, 0755), 0);
 	assert_int_equal(fs_write_atomic(ld, "ld", 2, 0755), 0);
+	assert_int_equal(fs_write_atomic(env, "env", 3, 0755), 0);
 	assert_int_equal(store_open(store, 0, &p->store), 0);
 	make(&p->f);
 	*state = p;

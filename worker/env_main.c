@@ -1,0 +1,146 @@
+/* dray-env.so: stands in front of getenv in a job, and reports each name that is asked for.
+ *
+ * A report is the opening of a path that no file has, /.dray/env/m/NAME for a macro or
+ * /.dray/env/r/NAME for the toolchain itself: the tracer sees it like every other path, so nothing
+ * that runs in the job holds a channel it could write to. Names the toolchain reads in every
+ * compile, and that cannot change a result, are not reported when it is the toolchain that asks. A
+ * name is reported once (or a few times: the table of what was reported is small and never blocks).
+ *
+ * It takes LD_PRELOAD out of the environment that it was loaded by. libc only; async-signal-safe,
+ * no allocation: it runs inside programs that it knows nothing of. */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "worker/trace_paths.h"
+
+#define NAME_MAX_BYTES 256
+#define SEEN 1024 /* a power of two */
+
+extern char **environ;
+
+char *getenv(const char *name);
+char *secure_getenv(const char *name);
+
+/* What rustc, LLVM and their allocator ask for by themselves, in every compile; a '*' at the end
+ * stands for anything. A worker sets its own PATH and jobserver; the rest only changes what is
+ * logged, where temporaries are, or how wide a terminal is. */
+static const char *const harmless[] = { "CARGO_MAKEFLAGS", "CI", "CLICOLOR", "CLICOLOR_FORCE",
+	"COLORTERM", "COLUMNS", "GITHUB_ACTIONS", "GLIBC_TUNABLES", "HOME", "INSIDE_EMACS",
+	"JEMALLOC_*", "LANG", "LC_*", "LINES", "LLVM_*", "MAKEFLAGS", "MALLOC_*", "MFLAGS",
+	"NO_COLOR", "PATH", "PWD", "RAYON_*", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "RUSTC_ICE",
+	"RUSTC_LOG*", "RUSTC_GRAPHVIZ_FONT", "TEMP", "TERM", "TERM_PROGRAM", "TF_BUILD", "TMP",
+	"TMPDIR", "VTE_VERSION", "WT_SESSION", "_RJEM_MALLOC_CONF" };
+
+static uint32_t seen[SEEN];
+
+static bool
+is_harmless(const char *name)
+{
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+		size_t n = strlen(harmless[i]);
+
+		if (harmless[i][n - 1] == '*' ? strncmp(harmless[i], name, n - 1) == 0
+					      : strcmp(harmless[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the code at pc is the toolchain's own: the compiler, LLVM, or the libraries they are
+ * linked with. A macro is an object of its own, with a standard library of its own. */
+static bool
+is_toolchain(const void *pc)
+{
+	static const char *const own[] = { "librustc_driver", "libLLVM", "libstd-", "librustc-",
+		"libc.so", "libc-", "rustc", "clippy-driver", "libgcc_s", "libstdc++", "ld-" };
+	const char *base;
+	Dl_info info;
+
+	if (!dladdr(pc, &info) || !info.dli_fname)
+		return false;
+	base = strrchr(info.dli_fname, '/');
+	base = base ? base + 1 : info.dli_fname;
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strncmp(base, own[i], strlen(own[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Whether it was reported before. FNV-1a; a collision in the table only costs another report. */
+static bool
+is_seen(const char *name, char class)
+{
+	uint32_t h = 2166136261u ^ (unsigned char)class;
+	uint32_t *slot;
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	h |= 1;
+	slot = &seen[(h >> 8) & (SEEN - 1)];
+	if (__atomic_load_n(slot, __ATOMIC_RELAXED) == h)
+		return true;
+	__atomic_store_n(slot, h, __ATOMIC_RELAXED);
+	return false;
+}
+
+static void
+report(const char *name, const void *pc)
+{
+	char path[sizeof(TRACE_ENV) + 4 + NAME_MAX_BYTES] = TRACE_ENV;
+	size_t at = sizeof(TRACE_ENV) - 1, n = strlen(name);
+	bool own = is_toolchain(pc);
+	int saved = errno, fd;
+
+	if (n == 0 || n > NAME_MAX_BYTES || (own && is_harmless(name)) ||
+		is_seen(name, own ? TRACE_ENV_TOOLCHAIN : TRACE_ENV_MACRO))
+		return;
+	path[at++] = '/';
+	path[at++] = own ? TRACE_ENV_TOOLCHAIN : TRACE_ENV_MACRO;
+	path[at++] = '/';
+	for (size_t i = 0; i <= n; i++) /* a name is no path */
+		path[at++] = name[i] == '/' ? '\\' : name[i];
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_PATH);
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+}
+
+static char *
+find(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!environ || n == 0)
+		return NULL;
+	for (char **e = environ; *e; e++)
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+			return *e + n + 1;
+	return NULL;
+}
+
+char *
+getenv(const char *name)
+{
+	report(name, __builtin_return_address(0));
+	return find(name);
+}
+
+char *
+secure_getenv(const char *name)
+{
+	report(name, __builtin_return_address(0));
+	return find(name);
+}
+
+static void __attribute__((constructor)) begin(void)
+{
+	unsetenv("LD_PRELOAD");
+}

@@ -1,0 +1,581 @@
+/* The tracer's thread. Invariant: a call is answered exactly once, by this thread, or never, when
+ * the job is to end; whatever the job does, the thread ends soon after its last process, or at
+ * trace_stop.
+ *
+ * The job's tree is looked at on the host's side (what is mounted read-only is a directory of
+ * ours); the private /tmp, which has no other side, through the caller's own root. */
+#include "config.h"
+
+#include "worker/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <seccomp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "worker/sandbox.h"
+#include "worker/trace_call.h"
+#include "worker/trace_paths.h"
+#include "worker/trace_rules.h"
+#include "worker/trace_set.h"
+
+/* Linux 6.6: answer and wake in one go, on this processor. Not yet in Debian 12's headers. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+#define ASKS_MAX 8192 /* questions to one client */
+#define FAILURES_MAX 10000
+
+struct trace {
+	const struct stage *stage;
+	const struct sysroot *sysroot;
+	struct trace_rules rules;
+	pthread_t thread;
+	bool running;
+	int root;	   /* the tree's directory */
+	int socket, child; /* the listener comes here */
+	int stop, event;   /* eventfds */
+	struct seccomp_notif *req;
+	size_t req_size; /* the kernel's, which may be more than ours */
+	struct seccomp_notif_resp *resp;
+
+	/* The thread's, and after trace_stop the job's. */
+	struct trace_set set;
+	struct trace_call call;
+	bool listening; /* the listener came */
+	bool moved;	/* somebody changed the directory: relative paths are looked up */
+	uint32_t calls, fetched, asks, failures;
+	uint64_t wait_us;
+
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+	enum trace_event news;	  /* under lock, as all that follows */
+	char text[PATH_MAX + 64]; /* of the news */
+	bool asked, found, ending;
+	char refused[PATH_MAX + 64];
+};
+
+static void
+ring(int fd)
+{
+	uint64_t one = 1;
+
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+/* Ends the job: says why, and leaves the call unanswered. */
+static int _printf_(2, 3) refuse(struct trace *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&t->lock);
+	if (t->news != TRACE_REFUSES) {
+		t->news = TRACE_REFUSES;
+		va_start(ap, fmt);
+		vsnprintf(t->text, sizeof(t->text), fmt, ap);
+		va_end(ap);
+	}
+	pthread_mutex_unlock(&t->lock);
+	ring(t->event);
+	return -EPERM;
+}
+
+/* Asks the client through the job's thread, and waits. 1: it is in the tree now; 0: absent; -errno:
+ * the job ends. */
+static int
+ask(struct trace *t, const char *path)
+{
+	uint64_t begin = clock_mono_us();
+	bool found, ending;
+
+	if (++t->asks > ASKS_MAX)
+		return refuse(t, "more than %d files that were not sent", ASKS_MAX);
+	pthread_mutex_lock(&t->lock);
+	snprintf(t->text, sizeof(t->text), "%s", path);
+	t->news = TRACE_ASKS;
+	t->asked = true;
+	t->refused[0] = '\0';
+	ring(t->event);
+	while (t->asked && !t->ending)
+		pthread_cond_wait(&t->answered, &t->lock);
+	found = t->found;
+	ending = t->ending;
+	pthread_mutex_unlock(&t->lock);
+	t->wait_us += clock_mono_us() - begin;
+	if (ending)
+		return -ECANCELED;
+	if (t->refused[0])
+		return refuse(t, "%s", t->refused);
+	t->fetched += found;
+	return found;
+}
+
+/* ---- where a path is */
+
+static bool
+in_tree(const struct trace *t, const char *path)
+{
+	struct stat st;
+
+	return fstatat(t->root, path[1] ? path + 1 : ".", &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool
+in_tmp(pid_t tid, const char *path)
+{
+	char host[PATH_MAX + 32];
+	struct stat st;
+
+	snprintf(host, sizeof(host), "/proc/%d/root%s", (int)tid, path);
+	return fstatat(AT_FDCWD, host, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool
+exists_below(const char *a, const char *b, const char *name)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s%s/%s", a, b, name) < (int)sizeof(path) &&
+	       access(path, F_OK) == 0;
+}
+
+/* The loader tries every directory of LD_LIBRARY_PATH for each library; one that the toolchain or
+ * the system has is found there in the end, as at the client's. */
+static bool
+is_system_library(const struct trace *t, const char *path)
+{
+	const char *name = path_basename(path);
+
+	if (!trace_rules_is_library(path))
+		return false;
+	if (exists_below(t->sysroot->view, "/lib", name))
+		return true;
+	for (size_t i = 0; i < t->sysroot->lib_dirs.n; i++)
+		if (exists_below(t->sysroot->lib_root, t->sysroot->lib_dirs.v[i], name))
+			return true;
+	return false;
+}
+
+/* ---- what each call means */
+
+/* A path of the client's that is looked at. 0, or -errno: the job ends. */
+static int
+look(struct trace *t, const char *path)
+{
+	enum trace_kind kind = TRACE_FILE;
+	int r = 0;
+
+	if (trace_set_get(&t->set, TRACE_PATHS, path) != TRACE_NONE)
+		return 0;
+	if (!in_tree(t, path)) {
+		if (trace_rules_loader_dir(&t->rules, path) || is_system_library(t, path)) {
+			kind = TRACE_PASSED;
+		} else if (trace_rules_known(&t->rules, path)) {
+			kind = TRACE_ABSENT;
+		} else {
+			r = ask(t, path);
+			kind = r > 0 ? TRACE_FILE : TRACE_ABSENT;
+		}
+	}
+	if (r >= 0)
+		trace_set_add(&t->set, TRACE_PATHS, path, kind);
+	return MIN2(r, 0);
+}
+
+/* What another process left in the machine's /tmp is the client's; what the job made there is not.
+ */
+static int
+look_tmp(struct trace *t, pid_t tid, const char *path)
+{
+	int r;
+
+	if (in_tmp(tid, path) || trace_set_get(&t->set, TRACE_PATHS, path) != TRACE_NONE)
+		return 0;
+	r = ask(t, path);
+	if (r > 0)
+		return refuse(t, "the file %s", path);
+	if (r == 0)
+		trace_set_add(&t->set, TRACE_PATHS, path, TRACE_ABSENT);
+	return r;
+}
+
+static int
+look_env(struct trace *t, const char *path)
+{
+	const char *name = path + strlen(TRACE_ENV "/m/");
+	bool macro = path[strlen(TRACE_ENV "/")] == TRACE_ENV_MACRO;
+
+	if (strlen(path) <= strlen(TRACE_ENV "/m/"))
+		return 0;
+	if (trace_rules_withholds_env(&t->rules, name))
+		return refuse(t, "the environment: %s", name);
+	trace_set_add(&t->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS, name,
+		macro ? TRACE_ENV_OF_MACRO : TRACE_ENV_OF_RUSTC);
+	return 0;
+}
+
+static int
+list(struct trace *t, const char *path)
+{
+	enum trace_place place = trace_rules_place(&t->rules, path);
+
+	if (place != PLACE_TREE || trace_set_get(&t->set, TRACE_LISTINGS, path) != TRACE_NONE)
+		return 0;
+	if (!trace_rules_listing_known(&t->rules, path))
+		return refuse(t, "the listing of %s", path);
+	if (trace_rules_known(&t->rules, path))
+		trace_set_add(&t->set, TRACE_LISTINGS, path, TRACE_DIR);
+	return 0;
+}
+
+static int
+change(struct trace *t, const char *path)
+{
+	enum trace_place place = trace_rules_place(&t->rules, path);
+
+	if (place == PLACE_OUT || place == PLACE_TMP || starts_with(path, "/dev/") ||
+		starts_with(path, "/proc/"))
+		return 0;
+	return refuse(t, "to write %s", path);
+}
+
+static int
+run(struct trace *t, const char *path)
+{
+	const char *name = path_basename(path);
+
+	if (path_is_below(path, t->stage->unit->sysroot) || streq(path, t->stage->unit->linker))
+		return 0;
+	if (starts_with(path, SANDBOX_BIN "/") && exists_below(t->stage->bin, "", name))
+		return 0;
+	return refuse(t, "to run %s", starts_with(path, SANDBOX_BIN "/") ? name : path);
+}
+
+static int
+one_path(struct trace *t, const char *path)
+{
+	const struct trace_call *c = &t->call;
+
+	if (path_is_below(path, TRACE_ENV))
+		return look_env(t, path);
+	if (c->op == TRACE_LIST)
+		return list(t, path);
+	if (c->op == TRACE_EXEC)
+		return run(t, path);
+	if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write))
+		return change(t, path);
+	switch (trace_rules_place(&t->rules, path)) {
+	case PLACE_TREE:
+		return look(t, path);
+	case PLACE_TMP:
+		return look_tmp(t, (pid_t)t->req->pid, path);
+	default:
+		return 0;
+	}
+}
+
+/* 0: the kernel goes on with it; a positive errno: the caller gets that; negative: no answer. */
+static int
+consider(struct trace *t)
+{
+	int r = 0;
+
+	trace_call_read(t->req, t->moved ? NULL : t->stage->unit->cwd, &t->call);
+	if (t->call.op == TRACE_SOCKET)
+		return refuse(t, "the network");
+	if (t->req->data.nr == SCMP_SYS(fchdir) || t->call.op == TRACE_CHDIR)
+		t->moved = true;
+	for (unsigned i = 0; i < t->call.n_paths && r == 0; i++)
+		r = one_path(t, t->call.path[i]);
+	return r;
+}
+
+/* ---- the thread */
+
+static int
+receive_listener(struct trace *t)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	char byte;
+	struct iovec one = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &one,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	struct pollfd fds[2] = { { .fd = t->socket, .events = POLLIN },
+		{ .fd = t->stop, .events = POLLIN } };
+	struct cmsghdr *c;
+	int fd;
+
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (fds[1].revents)
+		return -ECANCELED;
+	if (recvmsg(t->socket, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != 1)
+		return -EPIPE;
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -EPROTO;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+/* Whether there is more to come. */
+static bool
+serve_one(struct trace *t, int listener)
+{
+	int r;
+
+	/* The kernel wants it empty. */
+	memset(t->req, 0, t->req_size);
+	r = seccomp_notify_receive(listener, t->req);
+	/* A caller that was killed meanwhile is the rule; with anything else there is no end of it, and
+	 * closing the listener makes the job fail. */
+	if (r < 0)
+		return ++t->failures < FAILURES_MAX;
+	t->failures = 0;
+	t->calls++;
+	r = consider(t);
+	if (r < 0)
+		return r != -ECANCELED;
+	t->resp->id = t->req->id;
+	t->resp->val = 0;
+	t->resp->error = 0;
+	t->resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	/* It fails when the caller is gone: nobody waits then. */
+	seccomp_notify_respond(listener, t->resp);
+	return true;
+}
+
+static void
+serve(struct trace *t, int listener)
+{
+	struct pollfd fds[2] = { { .fd = listener, .events = POLLIN },
+		{ .fd = t->stop, .events = POLLIN } };
+
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	for (;;) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return;
+		if (fds[1].revents)
+			return;
+		if (fds[0].revents & POLLIN) {
+			if (!serve_one(t, listener))
+				return;
+		} else if (fds[0].revents) {
+			return;
+		}
+	}
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct trace *t = arg;
+	_cleanup_(closep) int listener = receive_listener(t);
+
+	if (listener >= 0) {
+		t->listening = true;
+		serve(t, listener);
+	}
+	return NULL;
+}
+
+static int
+start(struct trace *t)
+{
+	struct seccomp_notif_sizes sizes;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	t->socket = pair[0];
+	t->child = pair[1];
+	t->stop = eventfd(0, EFD_CLOEXEC);
+	t->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	t->root = open(t->stage->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (t->stop < 0 || t->event < 0 || t->root < 0)
+		return -errno;
+	r = seccomp_notify_alloc(&t->req, &t->resp);
+	if (r < 0)
+		return r;
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+		return -errno;
+	t->req_size = MAX2((size_t)sizes.seccomp_notif, sizeof(*t->req));
+	r = trace_rules_init(&t->rules, t->stage->unit, t->sysroot->lib_dirs.v, &t->stage->tmp);
+	if (r < 0)
+		return r;
+	r = -pthread_create(&t->thread, NULL, thread_main, t);
+	t->running = r == 0;
+	return r;
+}
+
+int
+trace_new(const struct stage *stage, const struct sysroot *sysroot, struct trace **ret)
+{
+	_cleanup_(trace_freep) struct trace *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	t->stage = stage;
+	t->sysroot = sysroot;
+	t->root = t->socket = t->child = t->stop = t->event = -1;
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_cond_init(&t->answered, NULL);
+	r = start(t);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(t);
+	return 0;
+}
+
+int
+trace_child_socket(const struct trace *t)
+{
+	return t->child;
+}
+
+void
+trace_handed(struct trace *t)
+{
+	closep(&t->child);
+}
+
+int
+trace_event_fd(const struct trace *t)
+{
+	return t->event;
+}
+
+enum trace_event
+trace_event(struct trace *t, char ret_text[PATH_MAX + 64])
+{
+	enum trace_event news;
+	uint64_t count;
+
+	while (read(t->event, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+	pthread_mutex_lock(&t->lock);
+	news = t->news;
+	if (news == TRACE_ASKS)
+		t->news = TRACE_QUIET;
+	memcpy(ret_text, t->text, sizeof(t->text));
+	pthread_mutex_unlock(&t->lock);
+	return news;
+}
+
+void
+trace_answer(struct trace *t, bool found, const char *refused)
+{
+	pthread_mutex_lock(&t->lock);
+	t->asked = false;
+	t->found = found;
+	if (refused)
+		snprintf(t->refused, sizeof(t->refused), "%s", refused);
+	pthread_cond_signal(&t->answered);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void
+trace_stop(struct trace *t)
+{
+	if (!t->running)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->ending = true;
+	pthread_cond_signal(&t->answered);
+	pthread_mutex_unlock(&t->lock);
+	ring(t->stop);
+	pthread_join(t->thread, NULL);
+	t->running = false;
+}
+
+static int
+fill(const struct trace_set *s, enum trace_kind kind, char ***ret, size_t *ret_n)
+{
+	size_t n = 0;
+
+	*ret = calloc(s->n + 1, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].kind == kind)
+			(*ret)[n++] = s->v[i].name;
+	*ret_n = n;
+	return 0;
+}
+
+bool
+trace_message(const struct trace *t, Dray__Trace *m)
+{
+	const struct trace_set *s = &t->set;
+
+	dray__trace__init(m);
+	if (!t->listening)
+		return false;
+	m->whole = !s->lost;
+	m->calls = t->calls;
+	m->fetched = t->fetched;
+	m->wait_us = t->wait_us;
+	if (fill(s, TRACE_FILE, &m->files, &m->n_files) < 0 ||
+		fill(s, TRACE_ABSENT, &m->absent, &m->n_absent) < 0 ||
+		fill(s, TRACE_DIR, &m->dirs, &m->n_dirs) < 0 ||
+		fill(s, TRACE_ENV_OF_MACRO, &m->env, &m->n_env) < 0 ||
+		fill(s, TRACE_ENV_OF_RUSTC, &m->rustc_env, &m->n_rustc_env) < 0) {
+		trace_message_done(m);
+		return false;
+	}
+	return true;
+}
+
+void
+trace_message_done(Dray__Trace *m)
+{
+	free(m->files);
+	free(m->absent);
+	free(m->dirs);
+	free(m->env);
+	free(m->rustc_env);
+	dray__trace__init(m);
+}
+
+void
+trace_freep(struct trace **tp)
+{
+	struct trace *t = *tp;
+
+	*tp = NULL;
+	if (!t)
+		return;
+	trace_stop(t);
+	trace_rules_done(&t->rules);
+	trace_set_done(&t->set);
+	seccomp_notify_free(t->req, t->resp);
+	closep(&t->root);
+	closep(&t->socket);
+	closep(&t->child);
+	closep(&t->stop);
+	closep(&t->event);
+	pthread_cond_destroy(&t->answered);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}

@@ -1,0 +1,262 @@
+/* Reads a notified call. Invariant: what comes from the caller is bounded and may be anything; a
+ * path that cannot be read, or is too long, makes the call TRACE_OTHER, and the kernel refuses it
+ * itself.
+ *
+ * The caller may change its memory after it was read here. It then hides from the record of its own
+ * compile what it read, and nothing else: no decision about what a job may do rests on a path. */
+#include "config.h"
+
+#include "worker/trace_call.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define NO_ARG (-1)
+
+/* Argument numbers: of the directory's descriptor, of the path, of flags that matter. */
+struct row {
+	int nr;
+	enum trace_op op;
+	int dir, path, flags;
+	int dir2, path2;
+};
+
+#define ONE(nr, op, path)                                    \
+	{                                                    \
+		nr, op, NO_ARG, path, NO_ARG, NO_ARG, NO_ARG \
+	}
+#define AT(nr, op)                                   \
+	{                                            \
+		nr, op, 0, 1, NO_ARG, NO_ARG, NO_ARG \
+	}
+
+static const struct row rows[] = {
+	{ SYS_openat, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG },
+	{ SYS_openat2, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG },
+	AT(SYS_statx, TRACE_LOOK),
+	AT(SYS_newfstatat, TRACE_LOOK),
+	AT(SYS_readlinkat, TRACE_LOOK),
+	AT(SYS_faccessat, TRACE_LOOK),
+	AT(SYS_faccessat2, TRACE_LOOK),
+	{ SYS_getdents64, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+	AT(SYS_mkdirat, TRACE_CHANGE),
+	AT(SYS_unlinkat, TRACE_CHANGE),
+	AT(SYS_mknodat, TRACE_CHANGE),
+	{ SYS_renameat2, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3 },
+	{ SYS_linkat, TRACE_CHANGE, NO_ARG, NO_ARG, NO_ARG, 2, 3 },
+	{ SYS_symlinkat, TRACE_CHANGE, NO_ARG, NO_ARG, NO_ARG, 1, 2 },
+	ONE(SYS_truncate, TRACE_CHANGE, 0),
+	ONE(SYS_execve, TRACE_EXEC, 0),
+	AT(SYS_execveat, TRACE_EXEC),
+	ONE(SYS_chdir, TRACE_CHDIR, 0),
+	{ SYS_fchdir, TRACE_CHDIR, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+	{ SYS_socket, TRACE_SOCKET, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+#ifdef SYS_renameat
+	{ SYS_renameat, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3 },
+#endif
+/* Newer architectures have only the calls above. */
+#ifdef SYS_open
+	{ SYS_open, TRACE_OPEN, NO_ARG, 0, 1, NO_ARG, NO_ARG },
+	ONE(SYS_creat, TRACE_CHANGE, 0),
+	ONE(SYS_stat, TRACE_LOOK, 0),
+	ONE(SYS_lstat, TRACE_LOOK, 0),
+	ONE(SYS_readlink, TRACE_LOOK, 0),
+	ONE(SYS_access, TRACE_LOOK, 0),
+	{ SYS_getdents, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+	ONE(SYS_mkdir, TRACE_CHANGE, 0),
+	ONE(SYS_rmdir, TRACE_CHANGE, 0),
+	ONE(SYS_unlink, TRACE_CHANGE, 0),
+	ONE(SYS_mknod, TRACE_CHANGE, 0),
+	{ SYS_rename, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1 },
+	{ SYS_link, TRACE_CHANGE, NO_ARG, NO_ARG, NO_ARG, NO_ARG, 1 },
+	{ SYS_symlink, TRACE_CHANGE, NO_ARG, NO_ARG, NO_ARG, NO_ARG, 1 },
+#endif
+};
+
+const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_readlinkat,
+	SYS_faccessat, SYS_faccessat2, SYS_getdents64, SYS_mkdirat, SYS_unlinkat, SYS_mknodat,
+	SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir,
+	SYS_fchdir,
+#ifdef SYS_renameat
+	SYS_renameat,
+#endif
+#ifdef SYS_open
+	SYS_open, SYS_creat, SYS_stat, SYS_lstat, SYS_readlink, SYS_access, SYS_getdents, SYS_mkdir,
+	SYS_rmdir, SYS_unlink, SYS_mknod, SYS_rename, SYS_link, SYS_symlink,
+#endif
+	-1 };
+
+static ssize_t
+peek(pid_t tid, uint64_t at, void *to, size_t n)
+{
+	struct iovec local = { to, n }, remote = { (void *)(uintptr_t)at, n };
+
+	return process_vm_readv(tid, &local, 1, &remote, 1, 0);
+}
+
+/* A string of at most size-1 bytes. The page after the one it ends in may not be there, so it is
+ * read up to each page's end in turn. */
+static int
+read_string(pid_t tid, uint64_t at, char *to, size_t size)
+{
+	const size_t page = 4096; /* of any architecture, the pages are not smaller */
+	size_t n = 0;
+
+	while (n < size) {
+		size_t part = MIN2(page - (size_t)(at & (page - 1)), size - n);
+		ssize_t got = peek(tid, at, to + n, part);
+
+		if (got <= 0)
+			return -EFAULT;
+		if (memchr(to + n, '\0', (size_t)got))
+			return 0;
+		n += (size_t)got;
+		at += (uint64_t)got;
+	}
+	return -ENAMETOOLONG;
+}
+
+static int
+read_link(pid_t tid, const char *what, char to[PATH_MAX])
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/%s", (int)tid, what);
+	n = readlink(link, to, PATH_MAX);
+	if (n < 0)
+		return -errno;
+	if (n == PATH_MAX || to[0] != '/')
+		return -ENAMETOOLONG;
+	to[n] = '\0';
+	return 0;
+}
+
+/* Adds the components of `path` to the normal path in `to` (no slash at its end; "" is the root).
+ */
+static int
+append(char to[PATH_MAX], const char *path)
+{
+	size_t n = strlen(to);
+
+	while (*path) {
+		size_t k = strcspn(path, "/");
+
+		if (k == 2 && path[0] == '.' && path[1] == '.') {
+			while (n > 0 && to[n - 1] != '/')
+				n--;
+			n -= n > 0;
+		} else if (k > 0 && !(k == 1 && path[0] == '.')) {
+			if (n + 1 + k >= PATH_MAX)
+				return -ENAMETOOLONG;
+			to[n++] = '/';
+			memcpy(to + n, path, k);
+			n += k;
+		}
+		path += k + (path[k] == '/');
+	}
+	if (n == 0)
+		to[n++] = '/';
+	to[n] = '\0';
+	return 0;
+}
+
+static int
+directory_of(pid_t tid, int fd, const char *cwd, char to[PATH_MAX])
+{
+	char what[32];
+
+	if (fd == AT_FDCWD && cwd) {
+		snprintf(to, PATH_MAX, "%s", cwd);
+		return 0;
+	}
+	snprintf(what, sizeof(what), fd == AT_FDCWD ? "cwd" : "fd/%d", fd);
+	return read_link(tid, what, to);
+}
+
+/* 1: an empty path (it is about the descriptor, which was opened before). */
+static int
+read_path(pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX])
+{
+	char text[PATH_MAX];
+	int r = read_string(tid, at, text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	if (!*text)
+		return 1;
+	to[0] = '\0';
+	if (*text != '/') {
+		r = directory_of(tid, dir, cwd, to);
+		if (r < 0)
+			return r;
+		if (streq(to, "/"))
+			to[0] = '\0';
+	}
+	return append(to, text);
+}
+
+static const struct row *
+find_row(int nr)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].nr == nr)
+			return &rows[i];
+	return NULL;
+}
+
+static bool
+is_writing(const struct seccomp_notif *req, const struct row *row)
+{
+	uint64_t flags = req->data.args[row->flags];
+
+	/* struct open_how begins with its flags */
+	if (row->nr == SYS_openat2 &&
+		peek((pid_t)req->pid, flags, &flags, sizeof(flags)) != (ssize_t)sizeof(flags))
+		return false;
+	return !(flags & O_PATH) &&
+	       ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
+}
+
+static int
+take_path(
+	const struct seccomp_notif *req, int dir, int path, const char *cwd, struct trace_call *ret)
+{
+	int fd = dir == NO_ARG ? AT_FDCWD : (int)req->data.args[dir];
+	int r = read_path((pid_t)req->pid, fd, req->data.args[path], cwd, ret->path[ret->n_paths]);
+
+	if (r == 0)
+		ret->n_paths++;
+	return r;
+}
+
+void
+trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
+{
+	const struct row *row = find_row(req->data.nr);
+	int r = 0;
+
+	ret->op = TRACE_OTHER;
+	ret->write = false;
+	ret->n_paths = 0;
+	if (!row)
+		return;
+	if (row->op == TRACE_LIST) {
+		r = directory_of((pid_t)req->pid, (int)req->data.args[0], NULL, ret->path[0]);
+		ret->n_paths = r == 0;
+	}
+	if (row->path != NO_ARG)
+		r = take_path(req, row->dir, row->path, cwd, ret);
+	if (r == 0 && row->path2 != NO_ARG)
+		r = take_path(req, row->dir2, row->path2, cwd, ret);
+	if (r != 0)
+		return;
+	if (row->flags != NO_ARG)
+		ret->write = is_writing(req, row);
+	ret->op = row->op;
+}

@@ -1,0 +1,229 @@
+/* Invariant: when in doubt, a path is the client's (PLACE_TREE) and not known: then the client is
+ * asked.
+ */
+#include "config.h"
+
+#include "worker/trace_rules.h"
+
+#include <errno.h>
+
+#include "common/fs.h"
+#include "worker/sandbox.h"
+
+#define ALIAS "/.dray-in"
+#define OURS "/.dray"
+
+static int
+add_list_dir(struct trace_rules *r, const char *value)
+{
+	static const char *const kinds[] = {
+		"dependency=", "crate=", "native=", "framework=", "all="
+	};
+	_cleanup_(freep) char *path = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (starts_with(value, kinds[i])) {
+			value += strlen(kinds[i]);
+			break;
+		}
+	path = path_normalize(r->unit->cwd, value);
+	return path ? strv_add(&r->listed, path) : -ENOMEM;
+}
+
+static int
+gather_list_dirs(struct trace_rules *r)
+{
+	const Dray__Unit *u = r->unit;
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < u->n_argv; i++) {
+		if (streq(u->argv[i], "-L") && i + 1 < u->n_argv)
+			e = add_list_dir(r, u->argv[++i]);
+		else if (starts_with(u->argv[i], "-L"))
+			e = add_list_dir(r, u->argv[i] + 2);
+	}
+	return e;
+}
+
+static int
+gather_library_path(struct trace_rules *r)
+{
+	const Dray__Unit *u = r->unit;
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < u->n_env; i++) {
+		const ProtobufCBinaryData *v = &u->env[i]->value;
+
+		if (!streq(u->env[i]->name, "LD_LIBRARY_PATH"))
+			continue;
+		for (size_t at = 0; e == 0 && at < v->len;) {
+			const uint8_t *p = v->data + at, *colon = memchr(p, ':', v->len - at);
+			size_t n = colon ? (size_t)(colon - p) : v->len - at;
+
+			if (n)
+				e = strv_addn(&r->library_path, (const char *)p, n);
+			at += n + 1;
+		}
+	}
+	return e;
+}
+
+int
+trace_rules_init(struct trace_rules *r, const Dray__Unit *unit, char *const *lib_dirs,
+	const struct strv *tmp)
+{
+	int e;
+
+	*r = (struct trace_rules){ unit, lib_dirs, tmp, STRV_INIT, STRV_INIT };
+	e = gather_list_dirs(r);
+	if (e == 0)
+		e = gather_library_path(r);
+	if (e < 0)
+		trace_rules_done(r);
+	return e;
+}
+
+void
+trace_rules_done(struct trace_rules *r)
+{
+	strv_done(&r->listed);
+	strv_done(&r->library_path);
+}
+
+static bool
+is_clients_tmp(const struct trace_rules *r, const char *path)
+{
+	const char *name = path + strlen("/tmp/");
+	size_t n = strcspn(name, "/");
+
+	for (size_t i = 0; i < r->tmp->n; i++)
+		if (strlen(r->tmp->v[i]) == n && memcmp(r->tmp->v[i], name, n) == 0)
+			return true;
+	return false;
+}
+
+enum trace_place
+trace_rules_place(const struct trace_rules *r, const char *path)
+{
+	/* The system's own, but for what is about one machine (/etc/hostname, /usr/share/…). */
+	static const char *const system[] = { "/proc", "/dev", "/sys", ALIAS, OURS,
+		"/etc/ld.so.cache", "/etc/ld.so.preload" };
+
+	if (path_is_below(path, r->unit->out_dir))
+		return PLACE_OUT;
+	if (path_is_below(path, r->unit->sysroot))
+		return PLACE_OURS;
+	for (char *const *d = r->lib_dirs; d && *d; d++)
+		if (path_is_below(path, *d))
+			return PLACE_OURS;
+	for (size_t i = 0; i < ARRAY_LEN(system); i++)
+		if (path_is_below(path, system[i]))
+			return PLACE_OURS;
+	if (streq(path, "/tmp") || (starts_with(path, "/tmp/") && !is_clients_tmp(r, path)))
+		return PLACE_TMP;
+	return PLACE_TREE;
+}
+
+/* The index of the first that is not less. */
+static size_t
+lower_bound(char *const *v, size_t n, const char *s)
+{
+	size_t lo = 0;
+
+	while (lo < n) {
+		size_t mid = lo + (n - lo) / 2;
+
+		if (strcmp(v[mid], s) < 0)
+			lo = mid + 1;
+		else
+			n = mid;
+	}
+	return lo;
+}
+
+static bool
+has(char *const *v, size_t n, const char *s)
+{
+	size_t i = lower_bound(v, n, s);
+
+	return i < n && streq(v[i], s);
+}
+
+bool
+trace_rules_known(const struct trace_rules *r, const char *path)
+{
+	const Dray__Unit *u = r->unit;
+	_cleanup_(freep) char *p = strdup(path);
+	char *slash;
+
+	if (!p || !u->n_walked)
+		return false;
+	/* The nearest one decides: a generated directory that was walked lies in one that was not.
+	 */
+	for (;;) {
+		if (has(u->withheld, u->n_withheld, p))
+			return false;
+		if (has(u->walked, u->n_walked, p))
+			return true;
+		slash = strrchr(p, '/');
+		if (!slash || slash == p)
+			return false;
+		*slash = '\0';
+	}
+}
+
+bool
+trace_rules_listing_known(const struct trace_rules *r, const char *dir)
+{
+	const Dray__Unit *u = r->unit;
+	size_t n = strlen(dir);
+
+	if (strv_has(&r->listed, dir))
+		return true;
+	if (!trace_rules_known(r, dir))
+		return false;
+	for (size_t i = lower_bound(u->withheld, u->n_withheld, dir); i < u->n_withheld; i++) {
+		const char *w = u->withheld[i];
+
+		if (strncmp(w, dir, n) != 0)
+			break;
+		if (w[n] == '/' && !strchr(w + n + 1, '/'))
+			return false;
+	}
+	return true;
+}
+
+bool
+trace_rules_loader_dir(const struct trace_rules *r, const char *path)
+{
+	/* glibc's elf/dl-load.c, dl-hwcaps.c: variants by processor, until 2.37 also by these names
+	 */
+	static const char *const names[] = { "tls", "haswell", "avx512_1", "x86_64", "xeon_phi",
+		"aarch64", "atomics" };
+	const char *base = path_basename(path);
+
+	if (strstr(path, "/glibc-hwcaps/") || streq(base, "glibc-hwcaps"))
+		return true;
+	for (size_t i = 0; i < r->library_path.n; i++) {
+		if (!path_is_below(path, r->library_path.v[i]))
+			continue;
+		for (size_t k = 0; k < ARRAY_LEN(names); k++)
+			if (streq(base, names[k]))
+				return true;
+	}
+	return false;
+}
+
+bool
+trace_rules_is_library(const char *path)
+{
+	const char *so = strstr(path_basename(path), ".so");
+
+	return so && (so[3] == '\0' || so[3] == '.');
+}
+
+bool
+trace_rules_withholds_env(const struct trace_rules *r, const char *name)
+{
+	return has(r->unit->withheld_env, r->unit->n_withheld_env, name);
+}

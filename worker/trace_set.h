@@ -1,0 +1,46 @@
+/* Strings, each once, in the order they came, with a kind: what a compile looked at. Bounded: what
+ * does not fit any more is counted as lost. */
+#ifndef DRAY_WORKER_TRACE_SET_H
+#define DRAY_WORKER_TRACE_SET_H
+
+#include "common/base.h"
+
+enum trace_kind {
+	TRACE_NONE, /* not there */
+	TRACE_FILE,
+	TRACE_ABSENT,
+	TRACE_DIR, /* listed */
+	TRACE_ENV_OF_MACRO,
+	TRACE_ENV_OF_RUSTC,
+	TRACE_PASSED, /* nothing to record, but need not be thought about again */
+	TRACE_KINDS
+};
+
+struct trace_set {
+	struct trace_item {
+		char *name;
+		enum trace_kind kind;
+	} * v;
+	size_t n, cap;
+	uint32_t *slot; /* index + 1 */
+	size_t slots;
+	size_t bytes;
+	bool lost;
+};
+
+#define TRACE_SET_INIT                        \
+	{                                     \
+		NULL, 0, 0, NULL, 0, 0, false \
+	}
+#define TRACE_SET_MAX 131072		   /* items */
+#define TRACE_SET_BYTES (2u * 1024 * 1024) /* of names: a JobResult is at most 4 MiB */
+
+/* Paths, listings and variables are apart: the same name may be in each. */
+enum trace_space { TRACE_PATHS, TRACE_LISTINGS, TRACE_MACRO_VARS, TRACE_RUSTC_VARS };
+enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);
+/* The first kind of a name stays. Does nothing but set `lost` when there is no room. */
+void trace_set_add(
+	struct trace_set *s, enum trace_space space, const char *name, enum trace_kind kind);
+void trace_set_done(struct trace_set *s);
+
+#endif
