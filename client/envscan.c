@@ -127,8 +127,20 @@ add_library_path(const struct envscan_in *in, const char *value, struct strv *re
 	return r;
 }
 
+/* The jobserver's, and the loader's, mean another thing in each process; dray's own mean nothing to
+ * a compile. */
+static const char *const unsaid[] = { "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "LD_*", "DRAY_*",
+	NULL };
+
 static int
-consider(const struct envscan_in *in, const char *entry, struct strv *ret, char **ret_home)
+withhold(const char *entry, size_t n, struct strv *withheld)
+{
+	return on_list(unsaid, entry, n) ? 0 : strv_addn(withheld, entry, n);
+}
+
+static int
+consider(const struct envscan_in *in, const char *entry, struct strv *ret, struct strv *withheld,
+	char **ret_home)
 {
 	const char *eq = strchr(entry, '=');
 	size_t n;
@@ -149,10 +161,10 @@ consider(const struct envscan_in *in, const char *entry, struct strv *ret, char 
 	if (in_words(in->pass_env, entry, n) && !name_matches("DRAY_*", entry, n))
 		return strv_add(ret, entry);
 	if (on_list(never, entry, n))
-		return 0;
+		return withhold(entry, n, withheld);
 	if (on_list(always, entry, n) || (in->parent && !block_has(in->parent, entry)))
 		return strv_add(ret, entry);
-	return 0;
+	return withhold(entry, n, withheld);
 }
 
 static size_t
@@ -174,7 +186,8 @@ is_repeated(char *const *envp, size_t i)
 }
 
 int
-envscan_collect(const struct envscan_in *in, struct strv *ret, char **ret_home)
+envscan_collect(
+	const struct envscan_in *in, struct strv *ret, struct strv *ret_withheld, char **ret_home)
 {
 	*ret_home = NULL;
 	for (size_t i = 0; in->envp[i]; i++) {
@@ -182,11 +195,12 @@ envscan_collect(const struct envscan_in *in, struct strv *ret, char **ret_home)
 
 		if (is_repeated(in->envp, i))
 			continue;
-		r = consider(in, in->envp[i], ret, ret_home);
+		r = consider(in, in->envp[i], ret, ret_withheld, ret_home);
 		if (r < 0)
 			return r;
 	}
 	strv_sort_unique(ret);
+	strv_sort_unique(ret_withheld);
 	return 0;
 }
 

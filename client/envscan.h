@@ -21,10 +21,12 @@ struct envscan_in {
 	const char *sysroot;
 };
 
-/* NAME=VALUE strings, sorted, each name once. 0; -ENOMEM; or -ENOTSUP with a reason in *ret_home
- * (caller frees) when a variable is set that changes the compiler in ways a worker does not follow.
+/* NAME=VALUE strings, sorted, each name once; and the names of those that stay here (sorted), but
+ * for what a worker sets itself. 0; -ENOMEM; or -ENOTSUP with a reason in *ret_home (caller frees)
+ * when a variable is set that changes the compiler in ways a worker does not follow.
  */
-int envscan_collect(const struct envscan_in *in, struct strv *ret, char **ret_home);
+int envscan_collect(
+	const struct envscan_in *in, struct strv *ret, struct strv *ret_withheld, char **ret_home);
 
 /* The initial environment of the process that started our parent (dray's parent: cargo, or a build
  * script). 0 or -errno. */

@@ -174,15 +174,41 @@ give_credit(struct remote *r)
 	}
 }
 
+int
+remote_answer(struct remote *r)
+{
+	const struct files_answer *a = &r->answer;
+	Dray__FileAnswer m;
+	Dray__Blob blob;
+	int e = 0;
+
+	dray__file_answer__init(&m);
+	m.id = a->id;
+	m.kind = a->kind;
+	m.text = (char *)a->text;
+	if (a->kind == DRAY__FILE_KIND__FILE_REGULAR) {
+		dray__blob__init(&blob);
+		blob.digest.data = (uint8_t *)a->digest.b;
+		blob.digest.len = DIGEST_SIZE;
+		blob.size = a->size;
+		m.blob = &blob;
+	}
+	e = wire_send(r->socket, NULL, WIRE_FILE_ANSWER, &m.base, NULL, 0);
+	r->answering = e == -EAGAIN;
+	return e;
+}
+
 /* Whether there is more to send at once. */
 static bool
 feed(struct remote *r)
 {
 	int e;
 
-	if (r->state != REMOTE_FEEDING)
+	if (r->state != REMOTE_FEEDING && r->state != REMOTE_RUNNING)
 		return false;
-	e = upload_step(r->upload, r->socket);
+	e = r->answering ? remote_answer(r) : 0;
+	if (e == 0)
+		e = upload_step(r->upload, r->socket);
 	r->blocked = e == -EAGAIN;
 	if (e == -ESTALE)
 		remote_end(r, REMOTE_HOME, V(INPUT_CHANGED), "an input changed meanwhile: %.200s",

@@ -2,6 +2,7 @@
 #ifndef DRAY_CLIENT_REMOTE_PRIV_H
 #define DRAY_CLIENT_REMOTE_PRIV_H
 
+#include "client/files.h"
 #include "client/outputs.h"
 #include "client/relay.h"
 #include "client/remote.h"
@@ -28,6 +29,8 @@ struct remote {
 	bool blocked; /* the socket took no more at the last try */
 	struct chunk_coder *coder;
 	struct upload *upload;
+	struct files_answer answer; /* to a file that the compiler waits for */
+	bool answering;		    /* it is not sent yet */
 	struct outputs *outputs;
 	struct relay *relay;
 	uint32_t granted; /* content messages the worker may still send */
@@ -40,6 +43,9 @@ struct remote {
 /* Ends the try. Always REMOTE_ENDED after. The first end stays. */
 void remote_end(struct remote *r, enum remote_end end, Dray__Verdict verdict, const char *fmt, ...)
 	_printf_(4, 5);
+
+/* Sends the answer that waits. 0; -EAGAIN: the socket takes no more now; -errno. */
+int remote_answer(struct remote *r);
 
 /* remote_step.c: one message, or one failure to decode one. */
 void remote_step(struct remote *r, struct wire_msg *m);

@@ -10,6 +10,7 @@
 #include "client/bundle.h"
 #include "client/remote_priv.h"
 #include "common/clock.h"
+#include "common/fs.h"
 
 #define V(name) DRAY__VERDICT__VERDICT_##name
 
@@ -47,6 +48,7 @@ judge(struct remote *r, Dray__Verdict verdict, const char *text)
 	case V(INPUT_CHANGED):
 	case V(TOO_LARGE):
 	case V(NOT_ALLOWED):
+	case V(WITHHELD):
 		end = REMOTE_HOME;
 		break;
 	default:
@@ -96,8 +98,27 @@ on_need(struct remote *r, struct wire_msg *m)
 		remote_end(r, REMOTE_HOME, V(NONE), "out of memory");
 	else if (e < 0)
 		broke_protocol(r, "it asks for blobs that are not in the unit");
-	else
+	else if (r->state == REMOTE_FEEDING)
 		r->fed_us = clock_mono_us();
+}
+
+static void
+on_file_need(struct remote *r, struct wire_msg *m)
+{
+	const Dray__FileNeed *b = (const Dray__FileNeed *)m->body;
+	int e;
+
+	if (r->answering || !path_is_normal(b->path)) {
+		broke_protocol(r, "a file that cannot be asked for");
+		return;
+	}
+	e = files_answer(unit_on_demand(r->in->unit), b->id, b->path, &r->answer);
+	if (e == 0 && r->answer.kind == DRAY__FILE_KIND__FILE_REGULAR)
+		e = upload_offer(r->upload, b->path, r->answer.size);
+	if (e == 0)
+		e = remote_answer(r);
+	if (e < 0 && e != -EAGAIN)
+		remote_end(r, REMOTE_HOME, V(NONE), "a file on demand: %s", strerror(-e));
 }
 
 static void
@@ -280,7 +301,8 @@ static const struct row rows[] = {
 	{ WIRE_REFUSED, REMOTE_OPENING | REMOTE_FEEDING | REMOTE_RUNNING, on_refused },
 	{ WIRE_JOB_ACCEPTED, REMOTE_OPENING, on_accepted },
 	{ WIRE_JOB_REJECTED, REMOTE_OPENING | REMOTE_FEEDING, on_rejected },
-	{ WIRE_BLOB_NEED, REMOTE_FEEDING, on_need },
+	{ WIRE_BLOB_NEED, REMOTE_FEEDING | REMOTE_RUNNING, on_need },
+	{ WIRE_FILE_NEED, REMOTE_RUNNING, on_file_need },
 	{ WIRE_CREDIT, REMOTE_FEEDING | REMOTE_RUNNING, on_credit },
 	{ WIRE_JOB_STARTED, REMOTE_FEEDING, on_started },
 	{ WIRE_JOB_TEXT, REMOTE_RUNNING, on_text },

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "client/depinfo.h"
+#include "client/files.h"
 #include "common/fs.h"
 
 #define DEPTH_MAX 64
@@ -53,6 +54,14 @@ add_file(struct walk *w, const char *path, const struct stat *st)
 	if (ends_with(path, ".rs"))
 		w->out->rust_bytes += (uint64_t)st->st_size;
 	return strv_add(&w->out->files, path);
+}
+
+static int
+withhold(struct walk *w, const char *path)
+{
+	if (w->out->withheld.n >= SOURCES_FILES_MAX)
+		return too_large(w, "too many that are not sent");
+	return strv_add(&w->out->withheld, path);
 }
 
 static bool
@@ -108,14 +117,16 @@ walk_entry(struct walk *w, const char *dir, const char *name, bool *ret_seen)
 		return -ENOMEM;
 	/* What cannot be looked at cannot be read by a compile here either; a dangling link is
 	 * absent for the compiler. */
-	if (strlen(path) >= PATH_MAX || stat(path, &st) < 0)
+	if (strlen(path) >= PATH_MAX)
 		return 0;
-	if (S_ISREG(st.st_mode)) {
+	if (stat(path, &st) < 0)
+		return withhold(w, path);
+	if (S_ISREG(st.st_mode) && !files_is_secret(name)) {
 		*ret_seen = true;
 		return add_file(w, path, &st);
 	}
 	if (!S_ISDIR(st.st_mode) || is_left_out(w, dir, name, path))
-		return 0;
+		return withhold(w, path);
 	*ret_seen = true;
 	return walk_dir(w, path, &st);
 }
@@ -129,12 +140,12 @@ walk_dir(struct walk *w, const char *dir, const struct stat *st)
 	int r = 0;
 
 	if (w->depth == DEPTH_MAX || is_above(w, st))
-		return 0;
+		return withhold(w, dir);
 	if (++w->dirs > (size_t)DIRS_PER_FILE * SOURCES_FILES_MAX)
 		return too_large(w, "in too many directories");
 	d = opendir(dir);
 	if (!d)
-		return 0;
+		return withhold(w, dir);
 	w->above[w->depth].dev = st->st_dev;
 	w->above[w->depth].ino = st->st_ino;
 	w->depth++;
@@ -154,10 +165,12 @@ static int
 walk_root(struct walk *w, const char *dir)
 {
 	struct stat st;
+	int r;
 
 	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		return 0;
-	return walk_dir(w, dir, &st);
+	r = walk_dir(w, dir, &st);
+	return r < 0 ? r : strv_add(&w->out->walked, dir);
 }
 
 static int
@@ -252,6 +265,8 @@ sources_collect(const struct sources_in *in, struct sources *ret, char **ret_hom
 	free(w.home);
 	strv_sort_unique(&ret->files);
 	strv_sort_unique(&ret->dirs);
+	strv_sort_unique(&ret->walked);
+	strv_sort_unique(&ret->withheld);
 	return r;
 }
 
@@ -260,6 +275,8 @@ sources_done(struct sources *s)
 {
 	strv_done(&s->files);
 	strv_done(&s->dirs);
+	strv_done(&s->walked);
+	strv_done(&s->withheld);
 }
 
 char *

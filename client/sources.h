@@ -3,8 +3,9 @@
  *
  * Left out: version control, directories marked as caches (CACHEDIR.TAG: target directories), a
  * directory `target` beside a Cargo.toml, packages nested in this one unless the source or OUT_DIR
- * is in them, and the unit's own out-dir. Symbolic links are followed: a file is sent under each
- * path by which it can be reached. */
+ * is in them, the unit's own out-dir, and files that by their name hold secrets (files.h). Symbolic
+ * links are followed: a file is sent under each path by which it can be reached. What is left out,
+ * or cannot be read, is named in `withheld`, so that a worker knows what it does not know. */
 #ifndef DRAY_CLIENT_SOURCES_H
 #define DRAY_CLIENT_SOURCES_H
 
@@ -26,15 +27,17 @@ struct sources_in {
 };
 
 struct sources {
-	struct strv files; /* absolute; sorted, each once */
-	struct strv dirs;  /* empty directories; sorted */
+	struct strv files;    /* absolute; sorted, each once */
+	struct strv dirs;     /* empty directories; sorted */
+	struct strv walked;   /* directories: all below is in files, dirs or withheld; sorted */
+	struct strv withheld; /* files and directories; sorted */
 	uint64_t bytes;
 	uint64_t rust_bytes; /* of *.rs: a measure of the compile's cost */
 };
 
-#define SOURCES_INIT                       \
-	{                                  \
-		STRV_INIT, STRV_INIT, 0, 0 \
+#define SOURCES_INIT                                             \
+	{                                                        \
+		STRV_INIT, STRV_INIT, STRV_INIT, STRV_INIT, 0, 0 \
 	}
 
 /* 0; -errno; or -E2BIG with a reason in *ret_home (caller frees). */

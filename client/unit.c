@@ -27,6 +27,10 @@ unit_free(struct unit *u)
 	strv_done(&u->argv);
 	strv_done(&u->env);
 	strv_done(&u->dirs);
+	strv_done(&u->walked);
+	strv_done(&u->withheld);
+	strv_done(&u->withheld_env);
+	files_free(u->on_demand);
 	strv_done(&u->names);
 	strv_done(&u->blob_paths);
 	free(u->files);
@@ -86,6 +90,12 @@ uint64_t
 unit_source_bytes(const struct unit *u)
 {
 	return u->source_bytes;
+}
+
+struct files *
+unit_on_demand(struct unit *u)
+{
+	return u->on_demand;
 }
 
 static const char *
@@ -172,7 +182,7 @@ fill_env(struct unit *u, const struct unit_in *in, const char *target_dir, char 
 		.alias = UNIT_ALIAS,
 		.target_dir = target_dir,
 		.sysroot = u->tc.sysroot };
-	int r = envscan_collect(&e, &u->env, ret_home);
+	int r = envscan_collect(&e, &u->env, &u->withheld_env, ret_home);
 
 	if (r < 0)
 		return r;
@@ -192,6 +202,8 @@ fill_env(struct unit *u, const struct unit_in *in, const char *target_dir, char 
 	}
 	u->msg.env = u->vars_p;
 	u->msg.n_env = u->env.n;
+	u->msg.withheld_env = u->withheld_env.v;
+	u->msg.n_withheld_env = u->withheld_env.n;
 	return 0;
 }
 
@@ -260,6 +272,35 @@ glibc_minor(void)
 	return minor;
 }
 
+/* The lists change hands. */
+static int
+fill_withheld(struct unit *u, struct sources *s)
+{
+	u->walked = s->walked;
+	u->withheld = s->withheld;
+	s->walked = s->withheld = (struct strv)STRV_INIT;
+	strv_sort_unique(&u->withheld);
+	u->msg.walked = u->walked.v;
+	u->msg.n_walked = u->walked.n;
+	u->msg.withheld = u->withheld.v;
+	u->msg.n_withheld = u->withheld.n;
+	return 0;
+}
+
+static int
+fill_on_demand(struct unit *u, const struct unit_in *in, const char *target_dir)
+{
+	struct files_in fi = { .memo = in->memo,
+		.manifest_dir = env_get(in->envp, "CARGO_MANIFEST_DIR"),
+		.gen_dir = env_get(in->envp, "OUT_DIR"),
+		.cwd = u->cwd,
+		.target_dir = target_dir,
+		.cargo_home = env_get(in->envp, "CARGO_HOME"),
+		.home = env_get(in->envp, "HOME") };
+
+	return files_new(&fi, &u->on_demand);
+}
+
 static int
 fill_files(struct unit *u, const struct unit_in *in, const char *target_dir, char **ret_home)
 {
@@ -270,7 +311,7 @@ fill_files(struct unit *u, const struct unit_in *in, const char *target_dir, cha
 		.cwd = u->cwd,
 		.target_dir = target_dir,
 		.sysroot = u->tc.sysroot };
-	struct unit_paths paths = { &s.files, &cl.files, &cl.direct };
+	struct unit_paths paths = { &s.files, &cl.files, &cl.direct, &s.withheld };
 	int r = collect_sources(u, in, &s, ret_home);
 
 	if (r == 0)
@@ -278,7 +319,10 @@ fill_files(struct unit *u, const struct unit_in *in, const char *target_dir, cha
 	if (r < 0)
 		return r;
 	u->glibc = cl.has_dso ? glibc_minor() : 0;
-	return unit_fill_files(u, in->memo, &paths, ret_home);
+	r = unit_fill_files(u, in->memo, &paths, ret_home);
+	if (r == 0)
+		r = fill_withheld(u, &s);
+	return r < 0 ? r : fill_on_demand(u, in, target_dir);
 }
 
 static void

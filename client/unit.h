@@ -36,6 +36,7 @@ const char *unit_cwd(const struct unit *u);
 const char *unit_out_dir(const struct unit *u); /* absolute, normal */
 uint32_t unit_glibc(const struct unit *u);	/* least minor version the worker needs; 0: any */
 uint64_t unit_source_bytes(const struct unit *u);
+struct files *unit_on_demand(struct unit *u); /* what may be sent beside it; the unit's */
 
 /* path as the job sees it: unchanged, or below the alias. Both absolute and normal. NULL: no
  * memory. */

@@ -150,6 +150,11 @@ add_sources(struct filler *f, const struct unit_paths *p, char **ret_home)
 			return r;
 		if (r < 0 && streq(path, u->source))
 			return unit_home(ret_home, "the source cannot be read: %s", strerror(-r));
+		if (r < 0) {
+			r = strv_add(p->withheld, path);
+			if (r < 0)
+				return r;
+		}
 	}
 	return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef DRAY_CLIENT_UNIT_PRIV_H
 #define DRAY_CLIENT_UNIT_PRIV_H
 
+#include "client/files.h"
 #include "client/unit.h"
 #include "common/toolchain.h"
 
@@ -11,6 +12,8 @@ struct unit {
 	char *cwd, *out_dir, *source, *linker;
 	struct toolchain tc;
 	struct strv argv, env, dirs;
+	struct strv walked, withheld, withheld_env;
+	struct files *on_demand;
 	uint32_t glibc;
 	uint64_t source_bytes;
 
@@ -31,6 +34,7 @@ struct unit_paths {
 	const struct strv *sources;   /* left out when they cannot be read */
 	const struct strv *artifacts; /* likewise, but for those in required */
 	const struct strv *required;
+	struct strv *withheld; /* gets the sources that cannot be read */
 };
 int unit_fill_files(
 	struct unit *u, struct memo *memo, const struct unit_paths *paths, char **ret_home);

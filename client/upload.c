@@ -20,7 +20,9 @@ struct upload {
 	uint32_t credit;
 	uint32_t *need;
 	size_t n, next;
-	int fd; /* of need[next], -1: not open yet */
+	int fd;		   /* of need[next], -1: not open yet */
+	struct strv extra; /* paths of blobs on demand */
+	uint64_t *extra_size;
 	uint64_t offset;
 	uint64_t sent;
 	uint8_t *chunk;
@@ -53,20 +55,44 @@ upload_free(struct upload *up)
 		return;
 	closep(&up->fd);
 	free(up->need);
+	strv_done(&up->extra);
+	free(up->extra_size);
 	free(up->chunk);
 	free(up);
 }
 
 int
+upload_offer(struct upload *up, const char *path, uint64_t size)
+{
+	uint64_t *v = reallocarray(up->extra_size, up->extra.n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	up->extra_size = v;
+	v[up->extra.n] = size;
+	return strv_add(&up->extra, path);
+}
+
+static uint64_t
+blob_size(const struct upload *up, uint32_t blob)
+{
+	const Dray__Unit *u = unit_message(up->unit);
+
+	return blob < u->n_blobs ? u->blobs[blob]->size : up->extra_size[blob - u->n_blobs];
+}
+
+int
 upload_need(struct upload *up, const Dray__BlobNeed *m)
 {
-	size_t n_blobs = unit_message(up->unit)->n_blobs;
+	size_t n_blobs = unit_message(up->unit)->n_blobs + up->extra.n;
 
-	if (up->need || m->n_blob > n_blobs)
+	if (up->next < up->n || m->n_blob > n_blobs)
 		return -EBADMSG;
 	for (size_t i = 0; i < m->n_blob; i++)
 		if (m->blob[i] >= n_blobs)
 			return -EBADMSG;
+	free(up->need);
+	up->n = up->next = 0;
 	up->need = calloc(m->n_blob + 1, sizeof(*up->need));
 	if (!up->need)
 		return -ENOMEM;
@@ -88,7 +114,13 @@ upload_credit(struct upload *up, uint32_t n)
 const char *
 upload_file(const struct upload *up)
 {
-	return up->need && up->next < up->n ? unit_blob_path(up->unit, up->need[up->next]) : NULL;
+	size_t n_blobs = unit_message(up->unit)->n_blobs;
+	uint32_t blob;
+
+	if (!up->need || up->next >= up->n)
+		return NULL;
+	blob = up->need[up->next];
+	return blob < n_blobs ? unit_blob_path(up->unit, blob) : up->extra.v[blob - n_blobs];
 }
 
 uint64_t
@@ -147,7 +179,7 @@ send_chunk(struct upload *up, void *socket, size_t n, bool last)
 static int
 step_one(struct upload *up, void *socket)
 {
-	uint64_t size = unit_message(up->unit)->blobs[up->need[up->next]]->size;
+	uint64_t size = blob_size(up, up->need[up->next]);
 	size_t n;
 	bool last;
 	int r;

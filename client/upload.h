@@ -10,7 +10,10 @@ struct upload;
 int upload_new(struct unit *u, struct chunk_coder *coder, bool compress, struct upload **ret);
 void upload_free(struct upload *up);
 
-/* -EBADMSG: an index that is not in the unit, or too much credit. */
+/* One more blob, after the unit's own and those before it (proto/job.proto, files on demand). */
+int upload_offer(struct upload *up, const char *path, uint64_t size);
+/* -EBADMSG: an index that is not there, blobs that are asked for before the last ones were sent, or
+ * too much credit. */
 int upload_need(struct upload *up, const Dray__BlobNeed *m);
 int upload_credit(struct upload *up, uint32_t n);
 

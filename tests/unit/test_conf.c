@@ -384,7 +384,7 @@ test_every_variable(void **state)
 			memcmp(&plain->worker, &changed->worker, sizeof(plain->worker)) == 0)
 			fail_msg("%s has no effect", env);
 	}
-	assert_int_equal(rows, 39);
+	assert_true(rows >= 39);
 }
 
 static void

@@ -29,6 +29,7 @@ static int
 scan(char *const *envp, const char *parent, size_t parent_n, const char *pass, struct strv *ret,
 	char **home)
 {
+	struct strv withheld = STRV_INIT;
 	struct buf b = BUF_INIT;
 	struct envscan_in in = { .envp = envp,
 		.pass_env = pass,
@@ -42,8 +43,9 @@ scan(char *const *envp, const char *parent, size_t parent_n, const char *pass, s
 		assert_int_equal(buf_add(&b, parent, parent_n), 0);
 		in.parent = &b;
 	}
-	r = envscan_collect(&in, ret, home);
+	r = envscan_collect(&in, ret, &withheld, home);
 	buf_done(&b);
+	strv_done(&withheld);
 	return r;
 }
 
