@@ -5,10 +5,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "client/choose.h"
 #include "client/farm_state.h"
+#include "common/clock.h"
 #include "common/fs.h"
 
 #define WALK_ENTRIES 512
@@ -132,11 +134,18 @@ choose(const struct conf *conf, const struct rustc_call *call, struct slots *slo
 	struct choice *ret)
 {
 	uint64_t small = conf->client.small_unit;
+	char reason[LOCAL_ONLY_REASON_MAX];
 
 	*ret = (struct choice)CHOICE_INIT;
 	ret->why = reason_for_here(conf, call);
 	if (ret->why)
 		return;
+	if (local_only_find(
+		    conf->client.cache_dir, call->crate_name, clock_wall_ms() / 1000, reason)) {
+		snprintf(ret->text, sizeof(ret->text), "local-only: %s", reason);
+		ret->why = ret->text;
+		return;
+	}
 	if (conf->client.offload == OFFLOAD_AUTO && slots &&
 		choose_source_bytes(call, small) <= small) {
 		ret->slot = slots_try(slots);

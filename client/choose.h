@@ -3,6 +3,7 @@
 #define DRAY_CLIENT_CHOOSE_H
 
 #include "client/call.h"
+#include "client/local_only.h"
 #include "client/slots.h"
 #include "common/conf.h"
 
@@ -11,13 +12,14 @@ enum place { PLACE_LOCAL, PLACE_FARM };
 struct choice {
 	enum place place;
 	const char *why; /* for the job log */
-	int slot;	 /* a local slot taken on the way, or -1 */
-	int probe;	 /* to be kept open while the farm is tried (farm_state.h), or -1 */
+	char text[LOCAL_ONLY_REASON_MAX + 16];
+	int slot;  /* a local slot taken on the way, or -1 */
+	int probe; /* to be kept open while the farm is tried (farm_state.h), or -1 */
 };
 
-#define CHOICE_INIT                       \
-	{                                 \
-		PLACE_LOCAL, NULL, -1, -1 \
+#define CHOICE_INIT                                           \
+	{                                                     \
+		.place = PLACE_LOCAL, .slot = -1, .probe = -1 \
 	}
 
 /* slots may be NULL. Always decides. */

@@ -15,6 +15,8 @@
 
 #include "client/cmd.h"
 #include "client/linker.h"
+#include "client/local_only.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/identity.h"
 #include "common/memo.h"
@@ -313,6 +315,26 @@ check_programs(struct doctor *d)
 		say(d, GOOD, "wrapper", "RUSTC_WRAPPER is %s", wrapper);
 }
 
+static void
+say_local_only(void *arg, const struct local_only *e)
+{
+	say(arg, NOTE, "local-only",
+		"%s %s (crate %s) %s: it is compiled here. `dray doctor --forget` lets a worker "
+		"try "
+		"again",
+		e->package, e->version, e->crate, e->reason);
+}
+
+static int
+forget(const char *cache_dir)
+{
+	int r = local_only_forget(cache_dir);
+
+	if (r < 0)
+		fprintf(stderr, "dray: %s/%s: %s\n", cache_dir, LOCAL_ONLY_FILE, strerror(-r));
+	return r < 0 ? CMD_FAILED : CMD_OK;
+}
+
 static int
 finish(struct doctor *d)
 {
@@ -334,25 +356,35 @@ run(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "forget", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *rustc = getenv("RUSTC");
 	struct doctor d = { .compiler = is_set(rustc) ? rustc : "rustc" };
+	bool forgets = false;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
 		if (o == 'h')
 			return cmd_print_help(&cmd_doctor);
-		if (o != 'j')
+		if (o != 'j' && o != 'f')
 			return cmd_usage_error(&cmd_doctor);
-		d.json = true;
+		d.json |= o == 'j';
+		forgets |= o == 'f';
 	}
 	if (optind != argc)
 		return cmd_usage_error(&cmd_doctor);
 	d.list = json_array();
 	if (!check_conf(&d))
 		return finish(&d);
+	if (forgets) {
+		o = forget(d.conf->client.cache_dir);
+		if (o != CMD_OK) {
+			finish(&d);
+			return o;
+		}
+	}
 	check_programs(&d);
 	check_cache(&d);
 	check_job_log(&d);
@@ -363,14 +395,17 @@ run(int argc, char **argv)
 	check_sandbox(&d);
 	check_identity(&d);
 	check_farm(&d);
+	local_only_each(d.conf->client.cache_dir, clock_wall_ms() / 1000, say_local_only, &d);
 	return finish(&d);
 }
 
 const struct cmd cmd_doctor = {
 	.name = "doctor",
-	.usage = "doctor [--json]",
+	.usage = "doctor [--json] [--forget]",
 	.summary = "Check what a build wants: each line is good, or says what to do",
 	.help = "  --json      as JSON: a list of check, finding (good, note, bad) and text\n"
+		"  --forget    forget which packages are compiled here because a worker lacks\n"
+		"              what they need\n"
 		"  -h, --help  print this\n",
 	.run = run,
 };

@@ -20,6 +20,7 @@
 #include "client/farm.h"
 #include "client/farm_state.h"
 #include "client/local.h"
+#include "client/local_only.h"
 #include "client/remote.h"
 #include "client/unit.h"
 #include "common/clock.h"
@@ -228,7 +229,7 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 		(int)res.end, res.status, res.text);
 	switch (res.end) {
 	case REMOTE_DONE:
-		farm_finished(d->farm, 0);
+		farm_finished(d->farm, res.status);
 		return false;
 	case REMOTE_CUT:
 		farm_cancel(d->farm);
@@ -239,6 +240,9 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 		else
 			farm_cancel(d->farm);
 		note_attempt(d->rep, place->worker, res.text);
+		if (res.verdict == DRAY__VERDICT__VERDICT_WITHHELD)
+			local_only_add(d->conf->client.cache_dir, d->call.crate_name,
+				clock_wall_ms() / 1000, res.text);
 		go_home(d, "%s", res.text);
 		return false;
 	case REMOTE_AGAIN:

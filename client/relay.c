@@ -12,6 +12,7 @@
 #include "client/artifact.h"
 #include "client/closure.h"
 #include "client/depinfo.h"
+#include "client/failure.h"
 #include "common/fs.h"
 
 struct relay {
@@ -116,11 +117,11 @@ end_doubt(struct relay *r)
 	return err;
 }
 
-/* A compile that fails on a worker is done again here, for its own words: what a failure says must
- * not have been said before. Such words are errors, and lines that are no JSON where the rest is (a
- * panic's, a proc-macro's), which may be other ones in each run. They wait for the rmeta, or for
- * success, and with them what follows. Text for a terminal has no marks, and nobody waits for a
- * line of it. */
+/* A compile that fails on a worker may have to be done again here, for its own words: what a
+ * failure says must not have been said before. Such words are errors, and lines that are no JSON
+ * where the rest is (a panic's, a proc-macro's), which may be other ones in each run. They wait for
+ * the rmeta, or for success, and with them what follows. Text for a terminal has no marks, and
+ * nobody waits for a line of it. */
 static bool
 is_doubtful(const struct relay *r, const void *p, size_t n)
 {
@@ -157,7 +158,7 @@ check_depinfo(struct relay *r, const char *name)
 		return cannot(r, "dep-info", err);
 	var = depinfo_env_differs(&d, r->in.envp);
 	if (var)
-		return give_up(r, RELAY_HOME, "needs the environment: %s", var);
+		return give_up(r, RELAY_WITHHELD, "needs the environment: %s", var);
 	if (b.n && memmem(b.p, b.n, UNIT_ALIAS, strlen(UNIT_ALIAS)))
 		return give_up(r, RELAY_HOME, "the compiler took a dependency for a source");
 	return 0;
@@ -333,6 +334,21 @@ relay_finish(struct relay *r)
 	if (!c->calls_linker && closure_remember(r->in.memo, c) == 0)
 		memo_flush(r->in.memo);
 	return say_out(r->in.say, r->out.p, r->out.n);
+}
+
+bool
+relay_failure_is_final(const struct relay *r)
+{
+	return unit_call(r->in.unit)->json && !r->holding && r->line.n == 0 &&
+	       failure_is_final((const char *)r->doubt.p, r->doubt.n);
+}
+
+int
+relay_say_failure(struct relay *r)
+{
+	int err = finish_text(r);
+
+	return err < 0 ? err : say_out(r->in.say, r->out.p, r->out.n);
 }
 
 int

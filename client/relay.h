@@ -25,8 +25,9 @@ struct relay;
 /* Why a relay could not go on. */
 enum relay_fault {
 	RELAY_FINE,
-	RELAY_HOME,   /* this unit must be compiled here */
-	RELAY_WORKER, /* the worker broke its word: another may do better */
+	RELAY_HOME,	/* this unit must be compiled here */
+	RELAY_WITHHELD, /* likewise, since it needs what only this machine has */
+	RELAY_WORKER,	/* the worker broke its word: another may do better */
 };
 
 struct relay_in {
@@ -49,6 +50,10 @@ int relay_text(struct relay *r, bool out, const void *p, size_t n);
 /* After the compiler's success: says all but the link line and what follows it; then puts every
  * output in place. */
 int relay_finish(struct relay *r);
+/* After the compiler's failure: whether its words are about the crate alone (failure.h); and says
+ * all of them, which ends the unit. */
+bool relay_failure_is_final(const struct relay *r);
+int relay_say_failure(struct relay *r);
 /* What waits for the link; valid until the relay is freed. */
 const struct buf *relay_tail(const struct relay *r);
 int relay_say_tail(struct relay *r);

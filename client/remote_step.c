@@ -13,6 +13,7 @@
 #include "common/fs.h"
 
 #define V(name) DRAY__VERDICT__VERDICT_##name
+#define RUSTC_FAILED 1 /* its exit status after errors; a crash has another */
 
 void
 remote_end(struct remote *r, enum remote_end end, Dray__Verdict verdict, const char *fmt, ...)
@@ -157,6 +158,7 @@ static void
 relay_failed(struct remote *r, int e)
 {
 	const char *why = "";
+	enum relay_fault fault;
 
 	if (tether_cut(r->in->tether)) {
 		remote_end(r, REMOTE_CUT, V(CANCELLED), "nobody waits for it any more");
@@ -166,10 +168,12 @@ relay_failed(struct remote *r, int e)
 		remote_end(r, REMOTE_HOME, V(NONE), "cannot pass on its text: %s", strerror(-e));
 		return;
 	}
-	if (relay_fault(r->relay, &why) == RELAY_WORKER)
+	fault = relay_fault(r->relay, &why);
+	if (fault == RELAY_WORKER)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "%s", why);
 	else
-		remote_end(r, REMOTE_HOME, V(NONE), "%s", why);
+		remote_end(
+			r, REMOTE_HOME, fault == RELAY_WITHHELD ? V(WITHHELD) : V(NONE), "%s", why);
 }
 
 static void
@@ -256,6 +260,29 @@ link_or_done(struct remote *r, const Dray__JobResult *b)
 		remote_end(r, REMOTE_DONE, V(NONE), "done");
 }
 
+/* The crate's own fault is said as it is, when the compiler saw all that it asked for; a failure
+ * that may have another reason is looked for here. */
+static void
+on_failure(struct remote *r, const Dray__JobResult *b)
+{
+	int e;
+
+	if (!b->trace || !b->trace->whole || b->status != RUSTC_FAILED ||
+		!relay_failure_is_final(r->relay)) {
+		remote_end(r, REMOTE_HOME, V(NONE),
+			"the compiler failed on the worker: compiled here for its own words");
+		return;
+	}
+	e = relay_say_failure(r->relay);
+	if (e < 0) {
+		relay_failed(r, e);
+		return;
+	}
+	r->in->rep->status = b->status;
+	r->in->rep->outcome = REPORT_DONE;
+	remote_end(r, REMOTE_DONE, V(NONE), "the crate does not compile");
+}
+
 static void
 on_result(struct remote *r, struct wire_msg *m)
 {
@@ -273,10 +300,8 @@ on_result(struct remote *r, struct wire_msg *m)
 	r->in->rep->compile_us = b->compile_us;
 	r->result->ran = true;
 	r->result->status = b->status;
-	/* Its own words would be right only if it saw all that it asked for, which nobody knows. */
 	if (b->status != 0) {
-		remote_end(r, REMOTE_HOME, V(NONE),
-			"the compiler failed on the worker: compiled here for its own words");
+		on_failure(r, b);
 		return;
 	}
 	if (b->outputs != outputs_count(r->outputs)) {

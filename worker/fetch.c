@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "common/fs.h"
+#include "common/log.h"
 #include "worker/job_priv.h"
 
 static int
@@ -27,6 +28,7 @@ ask(struct job *j)
 	m.id = j->fetch.next_id;
 	m.path = j->fetch.path;
 	j->fetch.waiting = true;
+	log_debug("job=%s asks for %s", j->id, m.path);
 	return job_send(j, WIRE_FILE_NEED, &m.base, NULL);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
+#include "common/log.h"
 #include "worker/capture.h"
 #include "worker/job_priv.h"
 #include "worker/sandbox.h"
@@ -307,8 +308,14 @@ send_result(struct job *j, const struct captures *c)
 	m.cpu_us = j->cpu_us;
 	m.peak_rss = j->peak_rss;
 	m.text_bytes = j->text_bytes;
-	if (j->trace && trace_message(j->trace, &trace))
+	if (j->trace && trace_message(j->trace, &trace)) {
 		m.trace = &trace;
+		log_debug(
+			"job=%s traced: calls=%u files=%zu absent=%zu dirs=%zu env=%zu fetched=%u "
+			"wait_us=%llu",
+			j->id, trace.calls, trace.n_files, trace.n_absent, trace.n_dirs,
+			trace.n_env, trace.fetched, (unsigned long long)trace.wait_us);
+	}
 	if (r == 0)
 		r = job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
 	trace_message_done(&trace);

@@ -347,8 +347,8 @@ serve_one(struct trace *t, int listener)
 	/* The kernel wants it empty. */
 	memset(t->req, 0, t->req_size);
 	r = seccomp_notify_receive(listener, t->req);
-	/* A caller that was killed meanwhile is the rule; with anything else there is no end of it, and
-	 * closing the listener makes the job fail. */
+	/* A caller that was killed meanwhile is the rule; with anything else there is no end of it,
+	 * and closing the listener makes the job fail. */
 	if (r < 0)
 		return ++t->failures < FAILURES_MAX;
 	t->failures = 0;

@@ -99,25 +99,3 @@ EOF
   [ ! -s "$LOGS/first.out" ]
   same_text first
 }
-
-@test "the network is not there for a proc-macro on a worker" {
-  package "$WORK/app" app
-  package "$WORK/app/mac" mac lib
-  printf '\n[lib]\nproc-macro = true\n' >>"$WORK/app/mac/Cargo.toml"
-  sed -i '/^\[workspace\]/d' "$WORK/app/mac/Cargo.toml"
-  cat >"$WORK/app/mac/src/lib.rs" <<'EOF'
-#[proc_macro]
-pub fn reach(port: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    let port: u16 = port.to_string().parse().unwrap();
-    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok().to_string().parse().unwrap()
-}
-EOF
-  depends "$WORK/app" mac mac
-  farm_start
-  printf 'fn main() { println!("{}", mac::reach!(%s)); }\n' "${COORDINATOR_EP##*:}" \
-    >"$WORK/app/src/main.rs"
-  build first "$WORK/app" build
-  [ "$BUILD_STATUS" -eq 0 ]
-  [ "$(job app where)" = farm ]
-  [ "$("$WORK/app/target/debug/app")" = false ]
-}
