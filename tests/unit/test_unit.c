@@ -436,7 +436,7 @@ test_relay_faults(void **state)
 	make(&m, "lib", "src/lib.rs", more);
 	scene_open(&s, &m, "SECRET=1");
 	receive(&s, "x-7.d", FILE_KIND, "o: s\n\n# env-dep:SECRET\n");
-	expect_fault(&s, d, RELAY_HOME, "needs the environment: SECRET");
+	expect_fault(&s, d, RELAY_WITHHELD, "needs the environment: SECRET");
 	assert_false(placed(&m, "x-7.d"));
 	scene_close(&s);
 	scene_open(&s, &m, "A=1");
