@@ -77,9 +77,13 @@ expand_args(struct call_parse *p, char **from)
 		if (r < 0)
 			return r;
 	}
-	for (size_t i = 0; i < p->c->args.n; i++)
+	for (size_t i = 0; i < p->c->args.n; i++) {
 		if (!is_utf8(p->c->args.v[i]))
 			return call_unknown(p, "argument", "not UTF-8");
+		/* from a file it is an argument like others; by itself it would be a file again */
+		if (p->c->args.v[i][0] == '@')
+			return call_unknown(p, "argument", p->c->args.v[i]);
+	}
 	return 0;
 }
 
@@ -182,7 +186,9 @@ call_parse(char **argv, struct rustc_call *ret)
 		if (*from && streq(path_basename(*from), "rustc"))
 			ret->inner_rustc = *from++;
 	} else if (!streq(path_basename(argv[0]), "rustc")) {
-		return call_unknown(&p, "not a compiler that dray knows", path_basename(argv[0]));
+		/* RUSTC_WORKSPACE_WRAPPER: what it makes of the call only it knows */
+		return call_unknown(
+			&p, "a program that dray does not know", path_basename(argv[0]));
 	}
 	r = expand_args(&p, from);
 	if (r == 0)
@@ -214,45 +220,118 @@ call_done(struct rustc_call *c)
 	free(c->sysroot);
 	free(c->extra_filename);
 	free(c->linker);
+	free(c->flavor);
 	free(c->incremental);
 	strv_done(&c->args);
 	strv_done(&c->crate_types);
 	strv_done(&c->emit);
 	strv_done(&c->native);
+	strv_done(&c->inputs);
 	strv_done(&c->link_args);
 	memset(c, 0, sizeof(*c));
 }
 
-/* A linker that is called as a linker, not as a C driver: rustc infers the flavour from its name,
- * and dray-ld stands in for C drivers only. */
+bool
+call_target_is_file(const struct rustc_call *c)
+{
+	return c->target && (ends_with(c->target, ".json") || strchr(c->target, '/'));
+}
+
+/* What rustc calls when only the flavour is given (rustc_codegen_ssa::back::link,
+ * linker_and_flavor).
+ */
+const char *
+call_flavor_linker(const char *flavor)
+{
+	static const char *const cc[] = { "gcc", "gnu-cc", "gnu-lld-cc", "unix-cc" };
+	static const char *const lld[] = { "ld.lld", "gnu-lld" };
+	static const char *const ld[] = { "ld", "gnu", "unix" };
+
+	for (size_t i = 0; i < ARRAY_LEN(cc); i++)
+		if (streq(flavor, cc[i]))
+			return "cc";
+	for (size_t i = 0; i < ARRAY_LEN(lld); i++)
+		if (streq(flavor, lld[i]))
+			return "lld";
+	for (size_t i = 0; i < ARRAY_LEN(ld); i++)
+		if (streq(flavor, ld[i]))
+			return "ld";
+	return NULL;
+}
+
+/* The default linker of rustc's own targets: cc on Linux, the lld it brings on bare metal. */
+static const char *
+target_linker(const char *target)
+{
+	if (strstr(target, "-linux-gnu") || strstr(target, "-linux-musl"))
+		return "cc";
+	if (starts_with(target, "wasm32-") || starts_with(target, "wasm32v1-") ||
+		ends_with(target, "-none") || strstr(target, "-none-"))
+		return "rust-lld";
+	return NULL;
+}
+
+const char *
+call_linker(const struct rustc_call *c)
+{
+	if (c->linker)
+		return c->linker;
+	if (c->flavor)
+		return call_flavor_linker(c->flavor);
+	if (!c->target)
+		return "cc";
+	return call_target_is_file(c) ? NULL : target_linker(c->target);
+}
+
+/* dray-ld reads command lines as gcc, clang and the ld of GNU or LLVM take them. */
 static bool
-is_bare_linker(const char *linker)
+is_foreign_linker(const char *linker)
 {
 	const char *name = path_basename(linker);
 
-	return streq(name, "ld") || starts_with(name, "ld.") || starts_with(name, "ld64") ||
-	       strstr(name, "lld") || ends_with(name, "-ld") || streq(name, "link") ||
-	       starts_with(name, "link.") || starts_with(name, "emcc") ||
-	       ends_with(name, "-linker");
+	return starts_with(name, "ld64") || streq(name, "link") || starts_with(name, "link.") ||
+	       streq(name, "lld-link") || starts_with(name, "emcc") || ends_with(name, "-linker");
 }
 
 static const char *
-target_home_reason(const struct rustc_call *c)
+linker_home_reason(const struct rustc_call *c)
 {
-	if (!c->target)
+	if (!c->calls_linker)
 		return NULL;
-	if (ends_with(c->target, ".json") || strchr(c->target, '/'))
-		return "target described by a file";
-	if (c->calls_linker && !strstr(c->target, "-linux-gnu") &&
-		!strstr(c->target, "-linux-musl"))
+	if (c->flavor && !call_flavor_linker(c->flavor))
+		return "a linker flavor that dray does not know";
+	if (c->linker && is_foreign_linker(c->linker))
+		return "a linker that dray does not know";
+	if (!call_linker(c) && !call_target_is_file(c))
 		return "a target whose linker dray does not know";
+	return NULL;
+}
+
+/* With a name that rustc chooses, in the out-dir. */
+static const char *
+emit_home_reason(const struct rustc_call *c)
+{
+	static const char *const kinds[] = { "dep-info", "metadata", "link", "asm", "llvm-ir",
+		"llvm-bc", "thin-link-bitcode", "mir", "obj" };
+
+	for (size_t i = 0; i < c->emit.n; i++) {
+		size_t j;
+
+		if (strchr(c->emit.v[i], '='))
+			return "explicit output path (--emit)";
+		for (j = 0; j < ARRAY_LEN(kinds); j++)
+			if (streq(c->emit.v[i], kinds[j]))
+				break;
+		if (j == ARRAY_LEN(kinds))
+			return "an --emit kind that dray does not know";
+	}
 	return NULL;
 }
 
 const char *
 call_home_reason(const struct rustc_call *c)
 {
-	static const char *const kinds[] = { "dep-info", "metadata", "link" };
+	const char *why;
 
 	if (c->incremental)
 		return "incremental";
@@ -264,20 +343,8 @@ call_home_reason(const struct rustc_call *c)
 		return "no --out-dir";
 	if (!*c->crate_name)
 		return "no --crate-name";
-	for (size_t i = 0; i < c->emit.n; i++) {
-		size_t j;
-
-		if (strchr(c->emit.v[i], '='))
-			return "explicit output path (--emit)";
-		for (j = 0; j < ARRAY_LEN(kinds); j++)
-			if (streq(c->emit.v[i], kinds[j]))
-				break;
-		if (j == ARRAY_LEN(kinds))
-			return "an --emit kind other than dep-info, metadata, link";
-	}
-	if (c->calls_linker && c->linker && is_bare_linker(c->linker))
-		return "a linker that is not a C driver";
-	return target_home_reason(c);
+	why = emit_home_reason(c);
+	return why ? why : linker_home_reason(c);
 }
 
 const char *

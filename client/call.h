@@ -2,7 +2,7 @@
  *
  * Understands separate and joined options, `-Ckey=value` and `-C key=value`, `--opt=value` and
  * `--opt value`, and @file (one argument a line, not nested), for rustc and for clippy-driver
- * (`clippy-driver rustc args…`). The option table in call.c says of each option what dray may do
+ * (`clippy-driver rustc args…`). The tables in option_tables.c say of each option what dray may do
  * with the unit; an option that is not in it makes the call one that dray does not understand. */
 #ifndef DRAY_CLIENT_CALL_H
 #define DRAY_CLIENT_CALL_H
@@ -45,6 +45,7 @@ struct rustc_call {
 	char *sysroot;	  /* --sysroot, NULL mostly */
 	char *extra_filename;
 	char *linker;		 /* -C linker=, NULL: the target's default */
+	char *flavor;		 /* -C linker-flavor= */
 	char *incremental;	 /* -C incremental= */
 	struct strv crate_types; /* split at commas; empty when none was given */
 	struct strv emit;	 /* split at commas */
@@ -53,6 +54,7 @@ struct rustc_call {
 	struct call_lib *libs;
 	size_t n_libs;
 	struct strv native;    /* values of -l */
+	struct strv inputs;    /* files that options name and the compiler reads: profiles */
 	struct strv link_args; /* values of -C link-arg, words of -C link-args */
 	bool test;
 	bool emits_link; /* "link" is in emit (or emit was not given) */
@@ -60,7 +62,8 @@ struct rustc_call {
 	bool calls_linker; /* a linker will run: emits_link, and bin, test, dylib, cdylib or
 			      proc-macro */
 	bool reads_rlibs;  /* needs whole rlibs of the closure: calls_linker, staticlib, or LTO */
-	bool json; /* --error-format=json and --json=…artifacts…: outputs are announced */
+	bool json;	 /* --error-format=json and --json=…artifacts…: outputs are announced */
+	bool native_cpu; /* what is made depends on the CPU it is made on: target-cpu=native */
 	bool project_linker; /* the project chose how to link: -C linker, linker-flavor,
 			      * linker-features, link-self-contained, or -fuse-ld / -B / --ld-path
 			      * in its link args */
@@ -72,10 +75,17 @@ int call_parse(char **argv, struct rustc_call *ret);
 void call_done(struct rustc_call *c);
 
 /* Why a CALL_UNIT must be compiled here whatever the configuration says, as words for the job log,
- * or NULL when the farm may have it: incremental, target-cpu=native, profiles, save-temps, LTO
- * plugins that name files, an explicit output path, a target or linker that dray does not know, …
- */
+ * or NULL when the farm may have it: incremental, save-temps, an explicit output path, a target or
+ * linker that dray does not know, … */
 const char *call_home_reason(const struct rustc_call *c);
+
+/* The linker that rustc will call for a call that calls one, as a name or a path: -C linker, or the
+ * default of the flavour or of the target. NULL: not known (a target described by a file). */
+const char *call_linker(const struct rustc_call *c);
+/* The same of -C linker-flavor alone. */
+const char *call_flavor_linker(const char *flavor);
+/* Whether --target names a file (a custom target). */
+bool call_target_is_file(const struct rustc_call *c);
 
 /* "lib", "bin", "test", "build-script", "proc-macro", "cdylib", "dylib", "staticlib", "check". */
 const char *call_kind_name(const struct rustc_call *c);

@@ -3,10 +3,11 @@
 #define DRAY_CLIENT_CALL_PRIV_H
 
 #include "client/call.h"
+#include "client/option_tables.h"
 
 struct call_parse {
 	struct rustc_call *c;
-	uint64_t seen;	    /* bit n: row n of the option table was met */
+	uint64_t seen;	    /* bit n: row n (option_index) was met */
 	bool probe;	    /* an option that makes rustc print and stop */
 	bool codegen_print; /* a --print that compiles as well */
 	bool error_json, artifacts, lto;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/elf.h"
 #include "common/fs.h"
 
 #define GUESS_MAX 20000 /* entries of the -L directories that are looked at */
@@ -146,6 +147,16 @@ known_externs(struct finder *f, const char *path, struct strv *ret)
 	return memo_get_artifact(f->in->memo, other, ret);
 }
 
+/* The compiler loads it. One made with -C instrument-coverage or profile-generate writes a file
+ * into the working directory when the compiler ends. */
+static void
+note_dso(struct finder *f, const char *path)
+{
+	f->out->has_dso = true;
+	if (!f->out->has_profiled && elf_has_section(path, "__llvm_prf_cnts") > 0)
+		f->out->has_profiled = true;
+}
+
 static int
 visit(struct finder *f, const char *path)
 {
@@ -163,7 +174,7 @@ visit(struct finder *f, const char *path)
 		return r;
 	if (type == ART_DSO) {
 		r = add_if_there(f->out, path, &there);
-		f->out->has_dso = true;
+		note_dso(f, path);
 		if (!there)
 			f->out->guessed = true;
 	} else {
@@ -229,7 +240,7 @@ guess_dir(struct finder *f, const char *dir)
 		if (!path)
 			return -ENOMEM;
 		if (type == ART_DSO) {
-			f->out->has_dso = true;
+			note_dso(f, path);
 			r = strv_add(&f->out->files, path);
 		} else {
 			r = add_crate(f, path);

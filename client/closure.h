@@ -23,14 +23,15 @@ struct closure_in {
 struct closure {
 	struct strv files; /* absolute, normal; sorted, each once */
 	struct strv
-		direct; /* those that --extern names: without them there is nothing to compile */
-	bool has_dso;	/* a proc-macro or dylib is in it: the worker's libc must be no older */
-	bool guessed;	/* an artifact was unknown */
+		direct;	   /* those that --extern names: without them there is nothing to compile */
+	bool has_dso;	   /* a proc-macro or dylib is in it: the worker's libc must be no older */
+	bool guessed;	   /* an artifact was unknown */
+	bool has_profiled; /* a proc-macro or dylib is in it that writes a profile at its end */
 };
 
-#define CLOSURE_INIT                               \
-	{                                          \
-		STRV_INIT, STRV_INIT, false, false \
+#define CLOSURE_INIT                                      \
+	{                                                 \
+		STRV_INIT, STRV_INIT, false, false, false \
 	}
 
 /* 0; -errno; or -ENOTSUP with a reason in *ret_home (caller frees). */

@@ -1,4 +1,4 @@
-/* The options of rustc, as tables, and what each means to dray.
+/* Reads the compiler's options by the tables.
  *
  * The parsing is that of rustc's own option parser (the getopts crate): options and the source may
  * come in any order, a short option's value may be joined, flags may be grouped (-gO), "--" ends
@@ -10,174 +10,6 @@
 #include <stdio.h>
 
 #include "client/call_priv.h"
-
-/* What an option means to dray. */
-enum act {
-	ACT_FINE,	 /* goes along as it is */
-	ACT_PROBE,	 /* prints something and compiles nothing */
-	ACT_HOME,	 /* the unit is compiled here; the row says why */
-	ACT_HOME_SWITCH, /* the same, unless it is switched off (=no) */
-	ACT_PROJECT,	 /* the project chose how to link */
-	ACT_STR,	 /* the value is kept in the field of the row */
-	ACT_LINT,
-	ACT_CODEGEN,
-	ACT_UNSTABLE,
-	ACT_EMIT,
-	ACT_PRINT,
-	ACT_CRATE_TYPE,
-	ACT_EXTERN,
-	ACT_SEARCH,
-	ACT_NATIVE,
-	ACT_TEST,
-	ACT_ERROR_FORMAT,
-	ACT_JSON,
-	/* of -C only */
-	ACT_CPU,
-	ACT_FLAVOR,
-	ACT_LINKER,
-	ACT_LINK_ARG,
-	ACT_LINK_ARGS,
-	ACT_LTO,
-	ACT_PLUGIN_LTO,
-};
-
-struct option_row {
-	const char *name; /* long name; one letter: a short option */
-	bool value;	  /* takes one */
-	bool once;	  /* rustc refuses a second one */
-	enum act act;
-	size_t field;	 /* ACT_STR: offset of a char * in struct rustc_call */
-	const char *why; /* ACT_HOME */
-};
-
-#define FIELD(f) offsetof(struct rustc_call, f)
-
-/* rustc --help -v, 1.95 */
-static const struct option_row options[] = {
-	{ "h", false, false, ACT_PROBE, 0, NULL },
-	{ "help", false, false, ACT_PROBE, 0, NULL },
-	{ "V", false, false, ACT_PROBE, 0, NULL },
-	{ "version", false, false, ACT_PROBE, 0, NULL },
-	{ "explain", true, true, ACT_PROBE, 0, NULL },
-	{ "print", true, false, ACT_PRINT, 0, NULL },
-	{ "v", false, false, ACT_FINE, 0, NULL },
-	{ "verbose", false, false, ACT_FINE, 0, NULL },
-	{ "cfg", true, false, ACT_FINE, 0, NULL },
-	{ "check-cfg", true, false, ACT_FINE, 0, NULL },
-	{ "L", true, false, ACT_SEARCH, 0, NULL },
-	{ "l", true, false, ACT_NATIVE, 0, NULL },
-	{ "crate-type", true, false, ACT_CRATE_TYPE, 0, NULL },
-	{ "crate-name", true, true, ACT_STR, FIELD(crate_name), NULL },
-	{ "edition", true, true, ACT_FINE, 0, NULL },
-	{ "emit", true, false, ACT_EMIT, 0, NULL },
-	{ "g", false, false, ACT_FINE, 0, NULL },
-	{ "O", false, false, ACT_FINE, 0, NULL },
-	{ "o", true, true, ACT_HOME, 0, "explicit output path (-o)" },
-	{ "out-dir", true, true, ACT_STR, FIELD(out_dir), NULL },
-	{ "test", false, true, ACT_TEST, 0, NULL },
-	{ "target", true, true, ACT_STR, FIELD(target), NULL },
-	{ "A", true, false, ACT_LINT, 0, NULL },
-	{ "allow", true, false, ACT_LINT, 0, NULL },
-	{ "W", true, false, ACT_LINT, 0, NULL },
-	{ "warn", true, false, ACT_LINT, 0, NULL },
-	{ "D", true, false, ACT_LINT, 0, NULL },
-	{ "deny", true, false, ACT_LINT, 0, NULL },
-	{ "F", true, false, ACT_LINT, 0, NULL },
-	{ "forbid", true, false, ACT_LINT, 0, NULL },
-	{ "force-warn", true, false, ACT_LINT, 0, NULL },
-	{ "cap-lints", true, false, ACT_FINE, 0, NULL },
-	{ "C", true, false, ACT_CODEGEN, 0, NULL },
-	{ "codegen", true, false, ACT_CODEGEN, 0, NULL },
-	{ "Z", true, false, ACT_UNSTABLE, 0, NULL },
-	{ "extern", true, false, ACT_EXTERN, 0, NULL },
-	{ "sysroot", true, true, ACT_STR, FIELD(sysroot), NULL },
-	{ "error-format", true, true, ACT_ERROR_FORMAT, 0, NULL },
-	{ "json", true, false, ACT_JSON, 0, NULL },
-	{ "color", true, true, ACT_FINE, 0, NULL },
-	{ "diagnostic-width", true, true, ACT_FINE, 0, NULL },
-	{ "remap-path-prefix", true, false, ACT_FINE, 0, NULL },
-	{ "remap-path-scope", true, false, ACT_FINE, 0, NULL },
-};
-
-_Static_assert(ARRAY_LEN(options) <= 64, "call_parse.seen has a bit for each row");
-
-struct codegen_row {
-	const char *name;
-	enum act act;
-	size_t field;
-	const char *why;
-};
-
-/* rustc -C help, 1.95; '_' and '-' are the same in a key. */
-static const struct codegen_row codegen[] = {
-	{ "ar", ACT_FINE, 0, NULL },
-	{ "code-model", ACT_FINE, 0, NULL },
-	{ "codegen-units", ACT_FINE, 0, NULL },
-	{ "collapse-macro-debuginfo", ACT_FINE, 0, NULL },
-	{ "control-flow-guard", ACT_FINE, 0, NULL },
-	{ "debug-assertions", ACT_FINE, 0, NULL },
-	{ "debuginfo", ACT_FINE, 0, NULL },
-	{ "default-linker-libraries", ACT_FINE, 0, NULL },
-	{ "dlltool", ACT_HOME, 0, "-C dlltool names a program" },
-	{ "dwarf-version", ACT_FINE, 0, NULL },
-	{ "embed-bitcode", ACT_FINE, 0, NULL },
-	{ "extra-filename", ACT_STR, FIELD(extra_filename), NULL },
-	{ "force-frame-pointers", ACT_FINE, 0, NULL },
-	{ "force-unwind-tables", ACT_FINE, 0, NULL },
-	{ "help", ACT_PROBE, 0, NULL },
-	{ "incremental", ACT_STR, FIELD(incremental), NULL },
-	{ "inline-threshold", ACT_FINE, 0, NULL },
-	/* instrumented proc-macros write .profraw files while they run inside the compiler */
-	{ "instrument-coverage", ACT_HOME_SWITCH, 0, "instrument-coverage" },
-	{ "jump-tables", ACT_FINE, 0, NULL },
-	{ "link-arg", ACT_LINK_ARG, 0, NULL },
-	{ "link-args", ACT_LINK_ARGS, 0, NULL },
-	{ "link-dead-code", ACT_FINE, 0, NULL },
-	{ "link-self-contained", ACT_PROJECT, 0, NULL },
-	{ "linker", ACT_LINKER, FIELD(linker), NULL },
-	{ "linker-features", ACT_PROJECT, 0, NULL },
-	{ "linker-flavor", ACT_FLAVOR, 0, NULL },
-	{ "linker-plugin-lto", ACT_PLUGIN_LTO, 0, NULL },
-	{ "llvm-args", ACT_HOME, 0, "-C llvm-args" },
-	{ "lto", ACT_LTO, 0, NULL },
-	{ "metadata", ACT_FINE, 0, NULL },
-	{ "no-prepopulate-passes", ACT_FINE, 0, NULL },
-	{ "no-redzone", ACT_FINE, 0, NULL },
-	{ "no-stack-check", ACT_FINE, 0, NULL },
-	{ "no-vectorize-loops", ACT_FINE, 0, NULL },
-	{ "no-vectorize-slp", ACT_FINE, 0, NULL },
-	{ "opt-level", ACT_FINE, 0, NULL },
-	{ "overflow-checks", ACT_FINE, 0, NULL },
-	{ "panic", ACT_FINE, 0, NULL },
-	{ "passes", ACT_HOME, 0, "-C passes" },
-	{ "prefer-dynamic", ACT_FINE, 0, NULL },
-	{ "profile-generate", ACT_HOME, 0, "profile-generate" },
-	{ "profile-use", ACT_HOME, 0, "profile-use names a file" },
-	{ "relocation-model", ACT_FINE, 0, NULL },
-	{ "relro-level", ACT_FINE, 0, NULL },
-	{ "remark", ACT_HOME, 0, "-C remark" },
-	/* the path is relative to where the dependencies are, and in a job they are elsewhere */
-	{ "rpath", ACT_HOME_SWITCH, 0, "-C rpath" },
-	{ "save-temps", ACT_HOME_SWITCH, 0, "save-temps" },
-	{ "soft-float", ACT_FINE, 0, NULL },
-	{ "split-debuginfo", ACT_FINE, 0, NULL },
-	{ "strip", ACT_FINE, 0, NULL },
-	{ "symbol-mangling-version", ACT_FINE, 0, NULL },
-	{ "target-cpu", ACT_CPU, 0, NULL },
-	{ "target-feature", ACT_FINE, 0, NULL },
-	{ "unsafe-allow-abi-mismatch", ACT_FINE, 0, NULL },
-};
-
-/* -Z keys that change nothing but what their name says, deterministically, and read no file. */
-static const char *const unstable_fine[] = {
-	"allow-features",
-	"force-unstable-if-unmarked",
-	"inline-mir",
-	"macro-backtrace",
-	"mir-opt-level",
-	"share-generics",
-	"unstable-options",
-};
 
 /* The first thing not understood decides. */
 int
@@ -344,79 +176,85 @@ is_project_link_arg(const char *arg)
 }
 
 static bool
-is_bool(const char *v)
-{
-	static const char *const words[] = { "y", "yes", "on", "true", "n", "no", "off", "false" };
-
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (streq(v, words[i]))
-			return true;
-	return false;
-}
-
-static bool
 is_no(const char *v)
 {
 	return streq(v, "n") || streq(v, "no") || streq(v, "off") || streq(v, "false");
 }
 
+/* Those that are nothing without a value: rustc refuses their absence, where a switch (-C lto)
+ * stands for yes. */
+static bool
+needs_value(enum act act)
+{
+	return act == ACT_STR || act == ACT_INPUT || act == ACT_LINKER || act == ACT_LINK_ARG ||
+	       act == ACT_LINK_ARGS || act == ACT_CPU || act == ACT_FLAVOR ||
+	       act == ACT_LLVM_ARGS || act == ACT_PASSES || act == ACT_CRATE_ATTR;
+}
+
+static int
+add_link_args(struct rustc_call *c, const char *v)
+{
+	size_t first = c->link_args.n;
+	int r = add_split(&c->link_args, v, ' ');
+
+	for (size_t i = first; r == 0 && i < c->link_args.n; i++)
+		c->project_linker |= is_project_link_arg(c->link_args.v[i]);
+	return r;
+}
+
+/* Of -C and -Z. */
 static int
 codegen_act(struct call_parse *p, const struct codegen_row *row, const char *arg, const char *v)
 {
 	struct rustc_call *c = p->c;
 
-	/* a switch (-C lto) stands for yes; where a text is wanted rustc refuses its absence */
-	if (!v &&
-		(row->act == ACT_STR || row->act == ACT_LINKER || row->act == ACT_LINK_ARG ||
-			row->act == ACT_LINK_ARGS || row->act == ACT_CPU || row->act == ACT_FLAVOR))
+	if (!v && needs_value(row->act))
 		return call_unknown(p, "option without its value", arg);
 	switch (row->act) {
 	case ACT_PROBE:
 		p->probe = true;
 		return 0;
 	case ACT_HOME_SWITCH:
-		if (v && is_no(v))
-			return 0;
-		home(c, row->why);
+		if (!v || !is_no(v))
+			home(c, row->why);
 		return 0;
 	case ACT_HOME:
 		home(c, row->why);
 		return 0;
 	case ACT_STR:
 		return set_str(p, row->field, v);
+	case ACT_INPUT:
+		return strv_add(&c->inputs, v);
 	case ACT_PROJECT:
 		c->project_linker = true;
 		return 0;
 	case ACT_LINKER:
-		c->project_linker = true;
-		return set_str(p, row->field, v);
 	case ACT_FLAVOR:
 		c->project_linker = true;
-		if (!streq(v, "gcc") && !streq(v, "gnu-cc"))
-			home(c, "a linker flavor other than gcc");
-		return 0;
+		return set_str(p, row->field, v);
 	case ACT_CPU:
-		if (streq(v, "native"))
-			home(c, "target-cpu=native");
+		c->native_cpu |= streq(v, "native");
 		return 0;
 	case ACT_LTO:
-		p->lto = !v || !(is_no(v));
+		p->lto = !v || !is_no(v);
 		return 0;
-	case ACT_PLUGIN_LTO:
-		if (v && !is_bool(v))
-			home(c, "linker-plugin-lto names a file");
+	case ACT_LLVM_ARGS:
+		if (!llvm_args_fine(v))
+			home(c, row->why);
+		return 0;
+	case ACT_PASSES:
+		if (!passes_fine(v))
+			home(c, row->why);
+		return 0;
+	case ACT_CRATE_ATTR:
+		if (strstr(v, "crate_type"))
+			return call_unknown(p, "option -Z", arg);
 		return 0;
 	case ACT_LINK_ARG:
 		c->project_linker |= is_project_link_arg(v);
 		return strv_add(&c->link_args, v);
-	case ACT_LINK_ARGS: {
-		size_t first = c->link_args.n;
-		int r = add_split(&c->link_args, v, ' ');
-
-		for (size_t i = first; r == 0 && i < c->link_args.n; i++)
-			c->project_linker |= is_project_link_arg(c->link_args.v[i]);
-		return r;
-	}
+	case ACT_LINK_ARGS:
+		return add_link_args(c, v);
 	default:
 		return 0;
 	}
@@ -426,41 +264,32 @@ static int
 parse_codegen(struct call_parse *p, const char *arg)
 {
 	const char *eq = strchrnul(arg, '=');
-	size_t n = (size_t)(eq - arg);
-	char key[64];
+	const struct codegen_row *row = codegen_find(arg, (size_t)(eq - arg));
 
-	if (n >= sizeof(key))
+	if (!row)
 		return call_unknown(p, "unknown option -C", arg);
-	for (size_t i = 0; i < n; i++)
-		key[i] = arg[i] == '_' ? '-' : arg[i];
-	key[n] = '\0';
-	for (size_t i = 0; i < ARRAY_LEN(codegen); i++)
-		if (streq(codegen[i].name, key))
-			return codegen_act(p, &codegen[i], arg, *eq ? eq + 1 : NULL);
-	return call_unknown(p, "unknown option -C", arg);
+	return codegen_act(p, row, arg, *eq ? eq + 1 : NULL);
 }
 
 static int
 parse_unstable(struct call_parse *p, const char *arg)
 {
-	size_t n = strcspn(arg, "=");
+	const char *eq = strchrnul(arg, '=');
+	const struct codegen_row *row = unstable_find(arg, (size_t)(eq - arg));
 
-	if (streq(arg, "help")) {
-		p->probe = true;
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(unstable_fine); i++)
-		if (strlen(unstable_fine[i]) == n && memcmp(arg, unstable_fine[i], n) == 0)
-			return 0;
-	return call_unknown(p, "option -Z", arg);
+	if (!row)
+		return call_unknown(p, "option -Z", arg);
+	return codegen_act(p, row, arg, *eq ? eq + 1 : NULL);
 }
 
 static int
 parse_print(struct call_parse *p, const char *v)
 {
-	/* these two are printed by a compile on its way; all others stand for one (rustc stops) */
-	if (streq(v, "native-static-libs") || streq(v, "link-args") ||
-		starts_with(v, "native-static-libs=") || starts_with(v, "link-args="))
+	/* these are printed by a compile on its way; all others stand for one (rustc stops) */
+	if (streq(v, "native-static-libs"))
+		return 0;
+	if (streq(v, "link-args") || starts_with(v, "native-static-libs=") ||
+		starts_with(v, "link-args="))
 		p->codegen_print = true;
 	else
 		p->probe = true;
@@ -471,7 +300,7 @@ static int
 option_act(struct call_parse *p, const struct option_row *row, const char *arg, const char *v)
 {
 	struct rustc_call *c = p->c;
-	uint64_t bit = UINT64_C(1) << (row - options);
+	uint64_t bit = UINT64_C(1) << option_index(row);
 
 	if (row->once && (p->seen & bit))
 		return call_unknown(p, "option given twice", arg);
@@ -519,22 +348,12 @@ option_act(struct call_parse *p, const struct option_row *row, const char *arg, 
 	}
 }
 
-static const struct option_row *
-find_option(const char *name, size_t n, bool is_short)
-{
-	for (size_t i = 0; i < ARRAY_LEN(options); i++)
-		if (strlen(options[i].name) == n && memcmp(options[i].name, name, n) == 0 &&
-			(n == 1) == is_short)
-			return &options[i];
-	return NULL;
-}
-
 /* One long option; *ret_used: whether the next argument was its value. */
 static int
 parse_long(struct call_parse *p, const char *arg, const char *next, bool *ret_used)
 {
 	const char *name = arg + 2, *eq = strchrnul(name, '=');
-	const struct option_row *row = find_option(name, (size_t)(eq - name), false);
+	const struct option_row *row = option_find(name, (size_t)(eq - name), false);
 
 	if (!row)
 		return call_unknown(p, "unknown option", arg);
@@ -553,7 +372,7 @@ static int
 parse_short(struct call_parse *p, const char *arg, const char *next, bool *ret_used)
 {
 	for (const char *s = arg + 1; *s; s++) {
-		const struct option_row *row = find_option(s, 1, true);
+		const struct option_row *row = option_find(s, 1, true);
 		int r;
 
 		if (!row)

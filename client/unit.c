@@ -31,6 +31,7 @@ unit_free(struct unit *u)
 	strv_done(&u->withheld);
 	strv_done(&u->withheld_env);
 	files_free(u->on_demand);
+	strv_done(&u->inputs);
 	strv_done(&u->names);
 	strv_done(&u->blob_paths);
 	free(u->files);
@@ -109,20 +110,6 @@ env_get(char *const *envp, const char *name)
 	return NULL;
 }
 
-static int
-find_toolchain(struct unit *u, const struct unit_in *in, char **ret_home)
-{
-	_cleanup_(freep) char *sysroot = NULL, *exe = NULL;
-	int r = toolchain_find_sysroot(in->memo, in->call->driver, &sysroot, &exe);
-
-	if (r == 0)
-		r = toolchain_identify(
-			in->memo, sysroot, path_basename(exe), in->call->target, &u->tc);
-	if (r < 0 && r != -ENOMEM)
-		return unit_home(ret_home, "the toolchain cannot be identified: %s", strerror(-r));
-	return r;
-}
-
 /* What a worker's job cannot look like. */
 static const char *
 place_problem(const struct unit *u)
@@ -165,11 +152,9 @@ fill_paths(struct unit *u, const struct unit_in *in, char **ret_home)
 	u->cwd = strdup(in->cwd);
 	u->out_dir = path_normalize(in->cwd, c->out_dir);
 	u->source = path_normalize(in->cwd, c->source);
-	if (c->calls_linker)
-		u->linker = strdup(c->linker ? c->linker : "cc");
-	if (!u->cwd || !u->out_dir || !u->source || (c->calls_linker && !u->linker))
+	if (!u->cwd || !u->out_dir || !u->source)
 		return -ENOMEM;
-	return 0;
+	return unit_find_inputs(u, ret_home);
 }
 
 static int
@@ -255,6 +240,10 @@ collect_sources(struct unit *u, const struct unit_in *in, struct sources *s, cha
 	r = sources_collect(&si, s, ret_home);
 	if (r == -E2BIG)
 		return -ENOTSUP;
+	for (size_t i = 0; r == 0 && i < u->inputs.n; i++)
+		if (!path_is_below(u->inputs.v[i], u->tc.sysroot))
+			r = strv_add(&s->files, u->inputs.v[i]);
+	strv_sort_unique(&s->files);
 	if (r == 0)
 		r = fill_dirs(u, &s->dirs, named);
 	u->source_bytes = s->rust_bytes;
@@ -318,6 +307,8 @@ fill_files(struct unit *u, const struct unit_in *in, const char *target_dir, cha
 		r = closure_collect(&ci, &cl, ret_home);
 	if (r < 0)
 		return r;
+	if (cl.has_profiled)
+		return unit_home(ret_home, "a proc-macro in it writes profiles while it runs");
 	u->glibc = cl.has_dso ? glibc_minor() : 0;
 	r = unit_fill_files(u, in->memo, &paths, ret_home);
 	if (r == 0)
@@ -349,7 +340,7 @@ build(struct unit *u, const struct unit_in *in, char **ret_home)
 	int r = fill_paths(u, in, ret_home);
 
 	if (r == 0)
-		r = find_toolchain(u, in, ret_home);
+		r = unit_find_toolchain(u, in, ret_home);
 	if (r < 0)
 		return r;
 	problem = place_problem(u);

@@ -14,6 +14,7 @@ struct unit {
 	struct strv argv, env, dirs;
 	struct strv walked, withheld, withheld_env;
 	struct files *on_demand;
+	struct strv inputs; /* files that options name; absolute */
 	uint32_t glibc;
 	uint64_t source_bytes;
 
@@ -28,6 +29,11 @@ struct unit {
 
 /* unit_args.c: the arguments in the job's terms */
 int unit_fill_args(struct unit *u);
+
+/* unit_target.c: u->tc */
+int unit_find_toolchain(struct unit *u, const struct unit_in *in, char **ret_home);
+/* u->linker, u->inputs */
+int unit_find_inputs(struct unit *u, char **ret_home);
 
 /* unit_files.c: files, directories and blobs */
 struct unit_paths {

@@ -1,4 +1,4 @@
-/* Reads the DT_NEEDED entries of an ELF file, and nothing else of it.
+/* Reads the DT_NEEDED entries of an ELF file, the names of its sections, and nothing else of it.
  *
  * Invariant: the file is read with pread at offsets that were checked, into memory bounded by the
  * limits below; a file that lies about itself gives an error, never a wild read. */
@@ -13,6 +13,7 @@
 #define PHDRS_MAX 512
 #define DYN_MAX 4096 /* entries of the dynamic section; librustc_driver has about 40 */
 #define SONAME_MAX 256
+#define NAMES_MAX (4u << 20)
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define OUR_DATA ELFDATA2LSB
@@ -161,6 +162,60 @@ elf_needed(const char *path, unsigned *ret_machine, struct strv *ret)
 	for (i = 0; i < h.e_phnum; i++) {
 		if (ph[i].p_type == PT_DYNAMIC)
 			return read_needed(fd, ph, h.e_phnum, &ph[i], ret);
+	}
+	return 0;
+}
+
+/* The table of the sections' names, NUL-terminated. */
+static int
+read_names(int fd, const ElfW(Shdr) * table, char **ret)
+{
+	_cleanup_(freep) char *names = NULL;
+	int r;
+
+	if (table->sh_type != SHT_STRTAB || table->sh_size > NAMES_MAX)
+		return -EBADMSG;
+	names = malloc(table->sh_size + 1);
+	if (names == NULL)
+		return -ENOMEM;
+	r = read_at(fd, names, table->sh_size, table->sh_offset);
+	if (r < 0)
+		return r;
+	names[table->sh_size] = '\0';
+	*ret = steal_ptr(names);
+	return 0;
+}
+
+int
+elf_has_section(const char *path, const char *name)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(freep) ElfW(Shdr) *sh = NULL;
+	_cleanup_(freep) char *names = NULL;
+	ElfW(Ehdr) h;
+	size_t i;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = read_header(fd, &h);
+	if (r < 0)
+		return r;
+	if (h.e_shnum == 0)
+		return 0;
+	if (h.e_shentsize != sizeof(ElfW(Shdr)) || h.e_shstrndx >= h.e_shnum)
+		return -EBADMSG;
+	sh = calloc(h.e_shnum, sizeof(*sh));
+	if (sh == NULL)
+		return -ENOMEM;
+	r = read_at(fd, sh, h.e_shnum * sizeof(*sh), h.e_shoff);
+	if (r == 0)
+		r = read_names(fd, &sh[h.e_shstrndx], &names);
+	if (r < 0)
+		return r;
+	for (i = 0; i < h.e_shnum; i++) {
+		if (sh[i].sh_name < sh[h.e_shstrndx].sh_size && streq(names + sh[i].sh_name, name))
+			return 1;
 	}
 	return 0;
 }

@@ -263,6 +263,7 @@ start_compiler(struct job *j)
 		.stage = &j->stage,
 		.unit = j->unit,
 		.sysroot = j->offer->sysroot,
+		.toolchain = &j->offer->toolchain,
 		.jobserver = j->shared->jobserver,
 		.filters = j->shared->filters,
 		.trace_socket = -1 };

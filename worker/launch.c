@@ -14,6 +14,7 @@
 #include "common/fs.h"
 #include "common/spawn.h"
 #include "common/why.h"
+#include "worker/compiler.h"
 
 static const char *const programs[] = { "dray-exec", "dray-ld", "dray-env.so" };
 
@@ -105,16 +106,6 @@ build_env(const Dray__Unit *u, bool traced, struct buf *env)
 	return r;
 }
 
-static int
-build_argv(const Dray__Unit *u, struct strv *argv)
-{
-	int r = strv_addf(argv, "%s/bin/%s", u->sysroot, u->driver);
-
-	for (size_t i = 0; r == 0 && i < u->n_argv; i++)
-		r = strv_add(argv, u->argv[i]);
-	return r;
-}
-
 int
 launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 {
@@ -127,10 +118,14 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 	int r = build_env(u, l->trace_socket >= 0, &env);
 
 	if (r == 0)
-		r = build_argv(u, &argv);
+		r = compiler_argv(u, l->stage->root, &argv);
 	if (r == 0)
 		r = stage_mounts(l->stage, l->sysroot->view, l->sysroot->lib_root,
 			l->sysroot->lib_dirs.v, &keep, &mounts, &n_mounts);
+	if (r == 0 && l->toolchain)
+		r = compiler_mounts(&(struct compiler){ u, l->toolchain, l->sysroot, l->stage->root,
+					    l->stage->bin },
+			&keep, &mounts, &n_mounts);
 	if (r < 0)
 		return why_set(ret_why, r, "cannot prepare the sandbox: %s", strerror(-r));
 	spec = (struct sandbox_spec){ .root = l->stage->root,

@@ -3,6 +3,7 @@
 #define DRAY_WORKER_LAUNCH_H
 
 #include "common/conf.h"
+#include "common/toolchain.h"
 #include "worker/sandbox.h"
 #include "worker/stage.h"
 #include "worker/sysroot.h"
@@ -18,6 +19,7 @@ struct launch {
 	const struct stage *stage;
 	const Dray__Unit *unit;
 	const struct sysroot *sysroot;
+	const struct toolchain *toolchain; /* of that sysroot; NULL: only to see that it runs */
 	const struct jobserver *jobserver;
 	const struct filters *filters;
 	int trace_socket; /* -1: not traced */

@@ -146,21 +146,35 @@ borrow(const char *s)
 	return u.to;
 }
 
+static Dray__Offer *
+offer_message(Dray__Offer *m, struct digest *id, char *text)
+{
+	dray__offer__init(m);
+	m->toolchain.data = id->b;
+	m->toolchain.len = DIGEST_SIZE;
+	m->text = text;
+	return m;
+}
+
+/* offers and list: room for two of each offer. */
 static void
 fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *offers,
 	Dray__Offer **list, const struct strv *running)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < l->c.offers->n; i++) {
 		struct offer *o = &l->c.offers->v[i];
 
-		dray__offer__init(&offers[i]);
-		offers[i].toolchain.data = o->toolchain.id.b;
-		offers[i].toolchain.len = DIGEST_SIZE;
-		offers[i].text = o->text;
-		list[i] = &offers[i];
+		list[n] = offer_message(&offers[n], &o->toolchain.id, o->text);
+		n++;
+		if (o->has_native) {
+			list[n] = offer_message(&offers[n], &o->native, o->text_native);
+			n++;
+		}
 	}
 	m->offers = list;
-	m->n_offers = l->c.offers->n;
+	m->n_offers = n;
 	m->name = borrow(l->c.name);
 	m->endpoint = borrow(l->c.endpoint);
 	m->curve_public = borrow(l->c.curve_public);
@@ -178,8 +192,8 @@ register_now(struct link_up *l, uint64_t now)
 {
 	Dray__WorkerRegister m = DRAY__WORKER_REGISTER__INIT;
 	_cleanup_(strv_done) struct strv running = STRV_INIT;
-	_cleanup_(freep) Dray__Offer *offers = calloc(l->c.offers->n + 1, sizeof(*offers));
-	_cleanup_(freep) Dray__Offer **list = calloc(l->c.offers->n + 1, sizeof(*list));
+	_cleanup_(freep) Dray__Offer *offers = calloc(2 * l->c.offers->n + 1, sizeof(*offers));
+	_cleanup_(freep) Dray__Offer **list = calloc(2 * l->c.offers->n + 1, sizeof(*list));
 
 	l->next_register = now + AGAIN_MS;
 	if (!offers || !list)

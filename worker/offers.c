@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "common/cpu.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "worker/launch.h"
@@ -216,7 +217,13 @@ add_offer(struct search *s, const struct sysroot *sys, const char *driver, const
 	}
 	s->out->v = v;
 	v[s->out->n] = (struct offer){ .toolchain = t, .sysroot = sys };
+	v[s->out->n].has_native = cpu_native_toolchain(&t.id, &v[s->out->n].native) == 0;
 	if (asprintf(&v[s->out->n].text, "%s %s %s", t.release, driver, target) < 0) {
+		toolchain_done(&t);
+		return -ENOMEM;
+	}
+	if (asprintf(&v[s->out->n].text_native, "%s target-cpu=native", v[s->out->n].text) < 0) {
+		free(v[s->out->n].text);
 		toolchain_done(&t);
 		return -ENOMEM;
 	}
@@ -312,6 +319,7 @@ offers_done(struct offers *o)
 	for (size_t i = 0; i < o->n; i++) {
 		toolchain_done(&o->v[i].toolchain);
 		free(o->v[i].text);
+		free(o->v[i].text_native);
 	}
 	for (size_t i = 0; i < o->n_sysroots; i++) {
 		sysroot_done(o->sysroots[i]);
@@ -326,7 +334,8 @@ const struct offer *
 offers_get(const struct offers *o, const struct digest *id)
 {
 	for (size_t i = 0; i < o->n; i++)
-		if (digest_eq(&o->v[i].toolchain.id, id))
+		if (digest_eq(&o->v[i].toolchain.id, id) ||
+			(o->v[i].has_native && digest_eq(&o->v[i].native, id)))
 			return &o->v[i];
 	return NULL;
 }

@@ -11,7 +11,10 @@
 struct offer {
 	struct toolchain toolchain;
 	const struct sysroot *sysroot; /* shared between the offers of one sysroot */
-	char *text;		       /* "1.95.0 rustc x86_64-unknown-linux-gnu" */
+	struct digest native;	       /* the id of the same for units compiled for this very CPU */
+	bool has_native;
+	char *text_native; /* "1.95.0 rustc x86_64-unknown-linux-gnu target-cpu=native" */
+	char *text;	   /* "1.95.0 rustc x86_64-unknown-linux-gnu" */
 };
 
 struct offers {

@@ -14,6 +14,7 @@
 
 #include "common/digest.h"
 #include "common/fs.h"
+#include "worker/compiler.h"
 
 struct check {
 	const Dray__Unit *u;
@@ -160,16 +161,21 @@ check_args(const struct check *c)
 {
 	const Dray__Unit *u = c->u;
 	size_t sum = 0;
+	bool in_file;
 
 	if (u->n_argv > UNIT_ARGS_MAX || u->n_env > UNIT_ENV_MAX)
 		return bad(c, "%zu arguments and %zu variables are too many", u->n_argv, u->n_env);
+	in_file = compiler_needs_arg_file(u);
 	for (size_t i = 0; i < u->n_argv; i++) {
-		size_t n = strlen(u->argv[i]);
-
-		if (n >= UNIT_STRING_MAX)
-			return bad(c, "an argument of %zu bytes is too long", n);
-		sum += n + 1 + sizeof(char *);
+		if (in_file && strchr(u->argv[i], '\n'))
+			return bad(
+				c, "an argument has a line's end in it, and they go into a file");
+		sum += strlen(u->argv[i]) + 1 + sizeof(char *);
 	}
+	if (sum > UNIT_ARG_FILE_MAX)
+		return bad(c, "arguments of %zu bytes are too many", sum);
+	if (in_file)
+		sum = 0;
 	for (size_t i = 0; i < u->n_env; i++) {
 		const Dray__EnvVar *e = u->env[i];
 		size_t n = strlen(e->name) + e->value.len;

@@ -10,8 +10,10 @@
 #define UNIT_DIRS_MAX 50000
 #define UNIT_ENV_MAX 4096
 #define UNIT_ARGS_MAX 100000
-/* Of arguments and environment: execve refuses more than a quarter of the stack's limit (8 MiB),
- * and some of it is bwrap's. One string may have 128 KiB less a byte (MAX_ARG_STRLEN). */
+/* Of arguments that go into a file (compiler.h). */
+#define UNIT_ARG_FILE_MAX (12u * 1024 * 1024)
+/* Of other arguments, and the environment: execve refuses more than a quarter of the stack's limit
+ * (8 MiB), and some of it is bwrap's. One string may have 128 KiB less a byte (MAX_ARG_STRLEN). */
 #define UNIT_ARG_BYTES_MAX (1792u * 1024)
 #define UNIT_STRING_MAX (128u * 1024 - 1)
 

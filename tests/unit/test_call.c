@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "client/call.h"
+#include "client/option_tables.h"
 #include "common/fs.h"
 
 #define ARGS_MAX 64
@@ -156,7 +157,16 @@ test_what_is_not_understood(void **state)
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-x");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-C", "from-the-future=1");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Zself-profile");
-	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "--print=native-static-libs");
+	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Z", "codegen-backend=cranelift");
+	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Zcrate-attr=crate_type=\"bin\"");
+	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Zembed-metadata=no");
+	EXPECT(CALL_UNIT, "rustc", UNIT, "-Z", "mir_opt_level=2", "-Zsanitizer=address",
+		"-Zthreads=8");
+	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Ztune-cpu");
+	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-C", "profile-use");
+	EXPECT(CALL_UNIT, "rustc", UNIT, "--print=native-static-libs");
+	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "--print=native-static-libs=/f");
+	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "--print=link-args");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "--test=yes");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-C");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "--cfg");
@@ -214,58 +224,137 @@ test_reasons_to_compile_here(void **state)
 {
 	HOME(NULL, "rustc", UNIT);
 	HOME("incremental", "rustc", UNIT, "-C", "incremental=/t/inc");
-	HOME("native", "rustc", UNIT, "-Ctarget-cpu=native");
-	HOME("native", "rustc", UNIT, "-C", "target_cpu=native");
 	HOME(NULL, "rustc", UNIT, "-Ctarget-cpu=x86-64-v3");
-	HOME("profile-generate", "rustc", UNIT, "-Cprofile-generate");
-	HOME("profile-use", "rustc", UNIT, "-Cprofile-use=/p.profdata");
+	HOME(NULL, "rustc", UNIT, "-Cprofile-generate");
+	HOME(NULL, "rustc", UNIT, "-Cprofile-use=/p.profdata");
 	HOME("save-temps", "rustc", UNIT, "-C", "save-temps");
 	HOME(NULL, "rustc", UNIT, "-C", "save-temps=no");
-	HOME("remark", "rustc", UNIT, "-C", "remark=all");
+	HOME(NULL, "rustc", UNIT, "-C", "remark=all");
 	HOME("llvm-args", "rustc", UNIT, "-C", "llvm-args=-x");
+	HOME("llvm-args", "rustc", UNIT, "-C", "llvm-args=inline-threshold=1");
+	HOME("llvm-args", "rustc", UNIT, "-C", "llvm-args=-inline-threshold=1 -print-after-all");
+	HOME("llvm-args", "rustc", UNIT, "-C", "llvm-args=-inline-replay=/f");
+	HOME("llvm-args", "rustc", UNIT, "-C", "llvm-args=");
+	HOME("llvm-args", "rustc", UNIT, "-C", "llvm-args=-inline-threshold=1",
+		"-Cllvm-args=-time-passes");
+	HOME(NULL, "rustc", UNIT, "-C", "llvm-args= --inline-threshold=1  -unroll-count=2");
 	HOME("passes", "rustc", UNIT, "-C", "passes=x");
+	HOME("passes", "rustc", UNIT, "-C", "passes=mem2reg,dot-cfg");
+	HOME(NULL, "rustc", UNIT, "-C", "passes=mem2reg,sancov-module gvn");
 	HOME("rpath", "rustc", UNIT, "-C", "rpath");
-	HOME("coverage", "rustc", UNIT, "-C", "instrument-coverage");
+	HOME(NULL, "rustc", UNIT, "-C", "instrument-coverage");
 	HOME("-o", "rustc", UNIT, "-o", "x.rlib");
 	HOME("--emit", "rustc", UNIT, "--emit=obj=/x.o");
-	HOME("--emit", "rustc", UNIT, "--emit", "llvm-ir");
+	HOME(NULL, "rustc", UNIT, "--emit", "llvm-ir,asm,obj");
+	HOME("--emit", "rustc", UNIT, "--emit", "from-the-future");
 	HOME("--sysroot", "rustc", UNIT, "--sysroot=/other");
-	HOME("file", "rustc", UNIT, "--target", "my/board.json");
-	HOME("file", "rustc", UNIT, "-C", "linker-plugin-lto=/plugin.so");
+	HOME(NULL, "rustc", UNIT, "--target", "my/board.json");
+	/* the linker reads it, here */
+	HOME(NULL, "rustc", UNIT, "-C", "linker-plugin-lto=/plugin.so");
 	HOME(NULL, "rustc", UNIT, "-C", "linker-plugin-lto");
 	HOME("--out-dir", "rustc", "--crate-name=a", "--crate-type=lib", "a.rs");
 	HOME("--crate-name", "rustc", "--crate-type=lib", "--out-dir=/o", "a.rs");
 	HOME(NULL, "rustc", "--crate-name=a", "--out-dir=/o", "a.rs");
 	/* another machine's code needs no linker of it as long as none is called */
 	HOME(NULL, "rustc", UNIT, "--target=wasm32-unknown-unknown");
-	HOME("target", "rustc", UNIT, "--crate-type=cdylib", "--target=wasm32-unknown-unknown");
+	HOME("target", "rustc", UNIT, "--crate-type=cdylib", "--target=x86_64-pc-windows-msvc");
+	HOME(NULL, "rustc", UNIT, "--target=x86_64-pc-windows-msvc");
 	HOME(NULL, "rustc", UNIT, "--crate-type=cdylib", "--target=x86_64-unknown-linux-musl");
 }
 
 static void
 test_linkers(void **state)
 {
-	static const char *const bare[] = { "rust-lld", "ld", "/usr/bin/ld.lld", "lld", "wasm-ld",
-		"aarch64-linux-gnu-ld", "ld64.lld", "lld-link", "link.exe" };
-	static const char *const drivers[] = { "clang", "gcc-12", "/opt/x/aarch64-linux-gnu-gcc",
-		"./tools/cc.sh" };
+	static const char *const foreign[] = { "ld64.lld", "lld-link", "link.exe", "emcc",
+		"bpf-linker" };
+	static const char *const known[] = { "clang", "gcc-12", "/opt/x/aarch64-linux-gnu-gcc",
+		"./tools/cc.sh", "rust-lld", "ld", "/usr/bin/ld.lld", "lld", "wasm-ld",
+		"aarch64-linux-gnu-ld" };
 
-	for (size_t i = 0; i < ARRAY_LEN(bare); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
 		char arg[64];
 
-		snprintf(arg, sizeof(arg), "linker=%s", bare[i]);
-		HOME("C driver", "rustc", UNIT, "--crate-type=bin", "-C", arg);
+		snprintf(arg, sizeof(arg), "linker=%s", foreign[i]);
+		HOME("linker", "rustc", UNIT, "--crate-type=bin", "-C", arg);
 		/* a library calls none */
 		HOME(NULL, "rustc", UNIT, "-C", arg);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		char arg[64];
 
-		snprintf(arg, sizeof(arg), "linker=%s", drivers[i]);
+		snprintf(arg, sizeof(arg), "linker=%s", known[i]);
 		HOME(NULL, "rustc", UNIT, "--crate-type=bin", "-C", arg);
 	}
-	HOME("flavor", "rustc", UNIT, "-Clinker-flavor=ld.lld");
-	HOME(NULL, "rustc", UNIT, "-Clinker-flavor=gcc");
+	HOME("flavor", "rustc", UNIT, "--crate-type=bin", "-Clinker-flavor=msvc");
+	HOME(NULL, "rustc", UNIT, "--crate-type=bin", "-Clinker-flavor=ld.lld");
+	HOME(NULL, "rustc", UNIT, "--crate-type=bin", "-Clinker-flavor=gcc");
+}
+
+static void
+expect_linker(const char *linker, const char *const *args)
+{
+	_cleanup_(line_done) struct line l;
+	const char *got;
+
+	parse(&l, args);
+	got = call_linker(&l.call);
+	if (!linker)
+		assert_null(got);
+	else if (!got || !streq(got, linker))
+		fail_msg("expected %s, got %s", linker, got ? got : "none");
+}
+
+#define LINKER(linker, ...) expect_linker(linker, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+test_which_linker(void **state)
+{
+	LINKER("cc", "rustc", UNIT);
+	LINKER("clang", "rustc", UNIT, "-Clinker=clang", "-Clinker-flavor=gcc");
+	LINKER("cc", "rustc", UNIT, "-Clinker-flavor=gnu-lld-cc");
+	LINKER("lld", "rustc", UNIT, "-Clinker-flavor=ld.lld");
+	LINKER("ld", "rustc", UNIT, "-Clinker-flavor=ld");
+	LINKER(NULL, "rustc", UNIT, "-Clinker-flavor=msvc");
+	LINKER("cc", "rustc", UNIT, "--target=aarch64-unknown-linux-musl");
+	LINKER("rust-lld", "rustc", UNIT, "--target=wasm32-unknown-unknown");
+	LINKER("rust-lld", "rustc", UNIT, "--target=thumbv7em-none-eabihf");
+	LINKER("rust-lld", "rustc", UNIT, "--target=x86_64-unknown-none");
+	LINKER(NULL, "rustc", UNIT, "--target=aarch64-apple-darwin");
+	LINKER(NULL, "rustc", UNIT, "--target=/w/board-none.json");
+	LINKER("x", "rustc", UNIT, "--target=/w/board.json", "-Clinker=x");
+}
+
+static void
+test_inputs_and_the_cpu(void **state)
+{
+	PARSE(a, "rustc", UNIT, "-Cprofile-use=p.profdata", "-Zprofile-sample-use=/s.prof");
+	PARSE(b, "rustc", UNIT, "-Ctarget-cpu=native");
+	PARSE(c, "rustc", UNIT, "-C", "target_cpu=x86-64-v3");
+	PARSE(d, "rustc", UNIT, "-Ztune_cpu=native", "-Ctarget-cpu=x86-64-v3");
+
+	assert_int_equal(a.call.inputs.n, 2);
+	assert_string_equal(a.call.inputs.v[0], "p.profdata");
+	assert_string_equal(a.call.inputs.v[1], "/s.prof");
+	assert_false(a.call.native_cpu);
+	assert_true(b.call.native_cpu);
+	assert_false(c.call.native_cpu);
+	assert_true(d.call.native_cpu);
+}
+
+/* Keys are found whichever dash they are written with; a row for each of the sorted table. */
+static void
+test_tables(void **state)
+{
+	assert_ptr_equal(codegen_find("target-cpu", 10), codegen_find("target_cpu", 10));
+	assert_non_null(codegen_find("ar", 2));
+	assert_null(codegen_find("arx", 3));
+	assert_null(codegen_find("a", 1));
+	assert_null(codegen_find("", 0));
+	assert_non_null(unstable_find("share-generics=y", 14));
+	assert_null(unstable_find("self-profile", 12));
+	assert_null(option_find("v", 1, false));
+	assert_non_null(option_find("v", 1, true));
+	assert_true(option_index(option_find("emit", 4, false)) < 64);
 }
 
 static void
@@ -364,12 +453,13 @@ test_argument_files(void **state)
 		assert_string_equal(l.call.source, "\"q\".rs");
 		assert_string_equal(l.call.out_dir, "/o");
 	}
-	/* not nested: the inner one is an argument, and so a source */
+	/* not nested: the inner one is an argument; as one of another call it would be a file again
+	 */
 	assert_int_equal(fs_write_atomic(path, "@other", 6, 0600), 0);
 	{
 		PARSE(l, "rustc", at);
 
-		assert_string_equal(l.call.source, "@other");
+		assert_int_equal(l.call.kind, CALL_UNKNOWN);
 	}
 	assert_int_equal(fs_write_atomic(path, "a\0b", 3, 0600), 0);
 	EXPECT(CALL_UNKNOWN, "rustc", at);
@@ -389,6 +479,9 @@ main(void)
 		cmocka_unit_test(test_an_empty_command_line),
 		cmocka_unit_test(test_reasons_to_compile_here),
 		cmocka_unit_test(test_linkers),
+		cmocka_unit_test(test_which_linker),
+		cmocka_unit_test(test_inputs_and_the_cpu),
+		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_who_chose_the_linker),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_lto_reads_whole_rlibs),

@@ -263,15 +263,26 @@ test_bad_values(void **state)
 	assert_non_null(huge);
 	memset(huge, 'x', UNIT_STRING_MAX);
 	huge[UNIT_STRING_MAX] = '\0';
+	f.argv[0] = huge; /* it goes into a file */
+	accepted(&f);
+	make(&f);
 	f.argv[0] = huge;
-	refused(&f, "too long");
+	huge[7] = '\n';
+	refused(&f, "line's end");
 	free(huge);
+	make(&f);
+	f.var.value.data = malloc(UNIT_STRING_MAX);
+	assert_non_null(f.var.value.data);
+	memset(f.var.value.data, 'x', UNIT_STRING_MAX);
+	f.var.value.len = UNIT_STRING_MAX;
+	refused(&f, "too long");
+	free(f.var.value.data);
 }
 
 static void
 test_arguments_sum(void **state)
 {
-	enum { COUNT = 20, EACH = 100 * 1000 };
+	enum { COUNT = 130, EACH = 100 * 1000 };
 	struct fixture f;
 	char *many[COUNT], *one = malloc(EACH + 1);
 
@@ -283,10 +294,14 @@ test_arguments_sum(void **state)
 	make(&f);
 	f.u.argv = many;
 	f.u.n_argv = COUNT;
-	refused(&f, "the system takes");
+	refused(&f, "too many");
 	make(&f);
 	f.u.argv = many;
-	f.u.n_argv = COUNT / 2;
+	f.u.n_argv = COUNT / 2; /* in a file */
+	accepted(&f);
+	make(&f);
+	f.u.argv = many;
+	f.u.n_argv = 10;
 	accepted(&f);
 	free(one);
 }

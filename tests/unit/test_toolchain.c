@@ -177,6 +177,30 @@ elf_good(void **state)
 }
 
 static void
+elf_sections(void **state)
+{
+	static const char *const names[] = { "liba.so", NULL };
+	struct fake_elf f = fake_elf(names);
+	_cleanup_(freep) char *path = at("elf", "x");
+
+	assert_int_equal(elf_has_section("/proc/self/exe", ".text"), 1);
+	assert_int_equal(elf_has_section("/proc/self/exe", ".tex"), 0);
+	assert_int_equal(elf_has_section("/nowhere", ".text"), -ENOENT);
+	assert_int_equal(elf_has_section("/etc/passwd", ".text"), -ENOEXEC);
+	put("elf", "x", &f, sizeof(f)); /* it has none */
+	assert_int_equal(elf_has_section(path, ".text"), 0);
+	f.h.e_shnum = 3;
+	f.h.e_shentsize = sizeof(ElfW(Shdr));
+	f.h.e_shstrndx = 3;
+	put("elf", "x", &f, sizeof(f));
+	assert_int_equal(elf_has_section(path, ".text"), -EBADMSG);
+	f.h.e_shstrndx = 1;
+	f.h.e_shoff = sizeof(f) - 8;
+	put("elf", "x", &f, sizeof(f));
+	assert_int_equal(elf_has_section(path, ".text"), -EBADMSG);
+}
+
+static void
 elf_bad(void **state)
 {
 	static const char *const names[] = { "liba.so", NULL };
@@ -636,6 +660,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(elf_good, setup, teardown),
+		cmocka_unit_test_setup_teardown(elf_sections, setup, teardown),
 		cmocka_unit_test_setup_teardown(elf_bad, setup, teardown),
 		cmocka_unit_test_setup_teardown(debian_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(id_depends_on_content, setup, teardown),
