@@ -64,7 +64,12 @@ struct conf {
 		bool find_system;     /* true */
 		bool trace;	      /* true: see what a compile looks at */
 		uint64_t job_time_s;  /* 1800 */
-		uint64_t job_memory;  /* bytes of address space a job may have; 0: none */
+		uint64_t job_cpu_s;   /* processor seconds of all its processes, 7200; 0: any */
+		uint64_t job_processes;	 /* and threads, that a job may have at a time, 1024 */
+		uint64_t job_open_files; /* of one process, 8192 */
+		uint64_t job_memory;	 /* bytes of all its processes; 0: 3/4 of the machine's */
+		uint64_t job_disk_max;	 /* bytes in a job's out-dir, 16 GiB */
+		uint64_t job_files_max;	 /* files in a job's out-dir, or its /tmp, 65536 */
 		uint64_t job_file_max;	 /* largest file a job may write, 8 GiB */
 		uint64_t job_output_max; /* stdout and stderr of a job, 64 MiB */
 		uint64_t job_tmp_max;	 /* bytes in the job's private /tmp, 1 GiB */

@@ -1,6 +1,6 @@
 /* dray-exec: process 1 of a job's sandbox.
  *
- *   dray-exec [--as=N] [--fsize=N] [--nofile=N] [--nproc=N] [--cpu=N] [--core=N]
+ *   dray-exec [--data=N] [--fsize=N] [--nofile=N] [--nproc=N] [--cpu=N] [--core=N]
  *             [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]
  *             [--trace-fd=FD --trace-socket=FD] -- PROGRAM ARGS…
  *
@@ -55,7 +55,7 @@ struct options {
 };
 
 static struct limit limits[] = {
-	{ "--as=", RLIMIT_AS, false, 0 },
+	{ "--data=", RLIMIT_DATA, false, 0 },
 	{ "--fsize=", RLIMIT_FSIZE, false, 0 },
 	{ "--nofile=", RLIMIT_NOFILE, false, 0 },
 	{ "--nproc=", RLIMIT_NPROC, false, 0 },
@@ -142,7 +142,7 @@ parse_limit(const char *arg)
 static void
 usage(FILE *to)
 {
-	fputs("usage: dray-exec [--as=BYTES] [--fsize=BYTES] [--nofile=N] [--nproc=N] "
+	fputs("usage: dray-exec [--data=BYTES] [--fsize=BYTES] [--nofile=N] [--nproc=N] "
 	      "[--cpu=SECONDS]\n"
 	      "                 [--core=BYTES] [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]\n"
 	      "                 [--trace-fd=FD --trace-socket=FD] [--help] [--version]\n"

@@ -109,6 +109,34 @@ time_left(const struct job *j)
 	return now >= j->deadline_ms ? 0 : (long)(j->deadline_ms - now);
 }
 
+/* To the deadline, or to the next look at what the job uses. */
+static long
+poll_time(const struct job *j)
+{
+	uint64_t now = clock_mono_ms();
+	long left = time_left(j), look;
+
+	if (!j->limits.next_ms)
+		return left;
+	look = j->limits.next_ms > now ? (long)(j->limits.next_ms - now) : 0;
+	return left < 0 ? look : MIN2(left, look);
+}
+
+static int
+check_limits(struct job *j)
+{
+	char text[256];
+
+	switch (limits_check(&j->limits, &j->box, clock_mono_ms(), text, sizeof(text))) {
+	case LIMITS_OVER:
+		return job_fail(j, -EDQUOT, DRAY__VERDICT__VERDICT_LIMIT, "%s", text);
+	case LIMITS_FULL:
+		return job_fail(j, -ENOSPC, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", text);
+	default:
+		return 0;
+	}
+}
+
 int
 job_poll(struct job *j, struct pollfd *fds, size_t n)
 {
@@ -122,7 +150,7 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 	if (j->tracing)
 		items[count++] = (zmq_pollitem_t){ .fd = trace_event_fd(j->trace),
 			.events = ZMQ_POLLIN };
-	got = zmq_poll(items, count, time_left(j));
+	got = zmq_poll(items, count, poll_time(j));
 	if (got < 0 && zmq_errno() != EINTR)
 		return job_fail(j, -zmq_errno(), DRAY__VERDICT__VERDICT_WORKER_FAULT, "poll: %s",
 			zmq_strerror(zmq_errno()));
@@ -134,11 +162,11 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 		if (r < 0)
 			return r;
 	}
-	if (got == 0 && time_left(j) == 0)
+	if (time_left(j) == 0)
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
-			"took longer than this worker allows (job_time_s = %llu)",
+			"took longer than %llu s (worker.job_time_s)",
 			(unsigned long long)j->shared->conf->worker.job_time_s);
-	return 0;
+	return check_limits(j);
 }
 
 /* Any message but credit and a stop is out of place while we wait for credit or for the compiler.
@@ -278,10 +306,23 @@ start_compiler(struct job *j)
 	if (traced)
 		trace_handed(j->trace);
 	j->tracing = traced && r == 0;
+	if (r == 0)
+		r = limits_begin(j->shared->conf, j->stage.out, &j->limits);
 	if (r < 0)
 		return job_fail(
 			j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", why ? why : strerror(-r));
 	return 0;
+}
+
+static int
+was_killed(struct job *j)
+{
+	char text[256];
+	bool full = limits_why_killed(&j->limits, text, sizeof(text)) == LIMITS_FULL;
+
+	return job_fail(j, -EIO,
+		full ? DRAY__VERDICT__VERDICT_WORKER_FAULT : DRAY__VERDICT__VERDICT_LIMIT, "%s",
+		text);
 }
 
 /* All pipes have ended, so the end of the sandbox is near. */
@@ -301,7 +342,7 @@ reap_compiler(struct job *j)
 			return r;
 	}
 	j->cpu_us = usage.cpu_us;
-	j->peak_rss = usage.peak_rss;
+	j->peak_rss = MAX2(usage.peak_rss, j->limits.peak);
 	if (j->box.phase != SANDBOX_ENDED)
 		return job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
 			"the compiler did not start: %s", j->box.failure);
@@ -309,14 +350,14 @@ reap_compiler(struct job *j)
 	j->status = j->box.status;
 	if (j->box.signal == SIGXFSZ)
 		return job_fail(j, -EFBIG, DRAY__VERDICT__VERDICT_LIMIT,
-			"wrote a larger file than this worker allows (job_file_max = %llu bytes)",
+			"wrote a file larger than %llu bytes (worker.job_file_max)",
 			(unsigned long long)j->shared->conf->worker.job_file_max);
 	if (j->box.signal == SIGXCPU)
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
-			"used more processor time than this worker allows");
+			"used more than %llu s of processor time (worker.job_cpu_s)",
+			(unsigned long long)j->shared->conf->worker.job_cpu_s);
 	if (j->box.signal == SIGKILL)
-		return job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
-			"the compiler was killed on the worker (out of memory?)");
+		return was_killed(j);
 	return 0;
 }
 
@@ -372,6 +413,7 @@ run_compiler(struct job *j)
 	sandbox_done(&j->box);
 	j->box = (struct sandbox)SANDBOX_INIT;
 	j->tracing = false;
+	limits_done(&j->limits);
 	if (token)
 		jobserver_give(&js);
 	set_deadline(j);
@@ -447,6 +489,9 @@ thread_main(void *arg)
 	store_trim(j->shared->store, 64);
 	log_debug("job=%s status=%d verdict=%d text=\"%s\"", j->id, j->status, (int)j->verdict,
 		j->text);
+	if (j->verdict == DRAY__VERDICT__VERDICT_LIMIT)
+		log_info("job=%s crate=%.64s stopped: %s", j->id, j->unit ? j->unit->crate : "",
+			j->text);
 	tell_end(j);
 	socket_closep(&j->socket);
 	return NULL;
@@ -494,6 +539,7 @@ job_start(const struct job_shared *shared, const char *id, const struct offer *o
 	j->offer = offer;
 	j->peer = *peer;
 	j->box = (struct sandbox)SANDBOX_INIT;
+	j->limits = (struct limits)LIMITS_INIT;
 	j->text_budget = shared->conf->worker.job_output_max;
 	r = make_pair(j);
 	if (r == 0) {

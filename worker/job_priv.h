@@ -8,6 +8,7 @@
 
 #include "proto/chunk.h"
 #include "worker/job.h"
+#include "worker/limits.h"
 #include "worker/sandbox.h"
 #include "worker/stage.h"
 #include "worker/trace.h"
@@ -63,11 +64,13 @@ struct job {
 	struct trace *trace; /* NULL: the job is not traced */
 	bool tracing;	     /* its news are waited for */
 	struct fetch fetch;
+	struct limits limits;
 	uint64_t deadline_ms; /* the job is killed then; 0: none */
 	uint64_t text_bytes, text_budget;
 	struct job_output *announced; /* outputs that were sent while the compiler ran */
 	size_t n_announced;
 	uint32_t n_outputs;
+	uint64_t output_bytes; /* of all outputs so far */
 
 	/* how it ended */
 	Dray__Verdict verdict;

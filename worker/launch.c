@@ -15,6 +15,15 @@
 #include "common/spawn.h"
 #include "common/why.h"
 #include "worker/compiler.h"
+#include "worker/limits.h"
+
+/* The kernel's limits are behind those that are looked at (limits.h), so that these are met first
+ * and give the reason. Memory of one process: stacks that are hardly used count in full. Processes:
+ * since Linux 5.14 the kernel counts those of the job's user namespace, before all of the worker's
+ * user; root's it does not count at all. */
+#define DATA_SLACK (1ull << 30)
+#define CPU_SLACK_S 5
+#define PROCESSES_SLACK 64
 
 static const char *const programs[] = { "dray-exec", "dray-ld", "dray-env.so" };
 
@@ -114,6 +123,7 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 	_cleanup_(buf_done) struct buf env = BUF_INIT;
 	_cleanup_(freep) struct sandbox_mount *mounts = NULL;
 	struct sandbox_spec spec;
+	const uint64_t memory = limits_memory(l->conf), cpu_s = l->conf->worker.job_cpu_s;
 	size_t n_mounts = 0;
 	int r = build_env(u, l->trace_socket >= 0, &env);
 
@@ -139,8 +149,11 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 		.trace_socket = l->trace_socket,
 		.js = l->jobserver,
 		.tmp_max = l->conf->worker.job_tmp_max,
-		.memory_max = l->conf->worker.job_memory,
-		.file_max = l->conf->worker.job_file_max };
+		.data_max = memory ? memory + DATA_SLACK : 0,
+		.file_max = l->conf->worker.job_file_max,
+		.cpu_s = cpu_s ? cpu_s + CPU_SLACK_S : 0,
+		.open_files = l->conf->worker.job_open_files,
+		.processes = l->conf->worker.job_processes + PROCESSES_SLACK };
 	r = sandbox_start(&spec, ret);
 	return r < 0 ? why_set(ret_why, r, "cannot start bubblewrap: %s", strerror(-r)) : 0;
 }

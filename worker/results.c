@@ -27,6 +27,36 @@ fault(struct job *j, int err, const char *what)
 		j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s: %s", what, strerror(-err));
 }
 
+/* What the job made is not what a compile makes: no other worker would do better. */
+static int
+odd(struct job *j, const char *what, const char *name)
+{
+	return job_fail(j, -EINVAL, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s: %.100s", what, name);
+}
+
+/* A file of the job's that cannot be opened as a plain file. */
+static int
+cannot_open(struct job *j, int err, const char *name)
+{
+	if (err == -ENOENT || err == -ELOOP || err == -EINVAL || err == -ENXIO || err == -EACCES)
+		return odd(j, "an output is no regular file", name);
+	return fault(j, err, "an output");
+}
+
+/* Sizes are added up before content is read: a file of holes is large at no cost. */
+static int
+count_bytes(struct job *j, uint64_t size)
+{
+	uint64_t max = j->shared->conf->worker.job_disk_max;
+
+	if (size > max || j->output_bytes > max - size)
+		return job_fail(j, -EFBIG, DRAY__VERDICT__VERDICT_LIMIT,
+			"has outputs of more than %llu bytes (worker.job_disk_max)",
+			(unsigned long long)max);
+	j->output_bytes += size;
+	return 0;
+}
+
 static int
 send_chunk(struct job *j, uint32_t output, uint64_t offset, const uint8_t *p, size_t n, bool last)
 {
@@ -133,7 +163,10 @@ results_send_announced(struct job *j, const char *name)
 		return 0;
 	fd = fs_open_regular(path, &st);
 	if (fd < 0)
-		return fault(j, fd, "an announced output");
+		return cannot_open(j, fd, name);
+	r = count_bytes(j, (uint64_t)st.st_size);
+	if (r < 0)
+		return r;
 	/* A copy: the compiler is still there and could write to the file itself. */
 	r = store_add_fd(j->shared->store, fd, &d, &size);
 	if (r < 0)
@@ -176,17 +209,20 @@ send_left(struct job *j, const char *name)
 	if (S_ISDIR(st.st_mode))
 		return 0;
 	if (!S_ISREG(st.st_mode))
-		return job_fail(j, -EINVAL, DRAY__VERDICT__VERDICT_BAD_UNIT,
-			"left something in the out-dir that is no regular file: %.100s", name);
+		return odd(j, "an output is no regular file", name);
+	r = before ? 0 : count_bytes(j, (uint64_t)st.st_size);
+	if (r < 0)
+		return r;
 	r = store_adopt(j->shared->store, path, &d, &size);
+	if (r == -EACCES)
+		return cannot_open(j, r, name);
 	if (r < 0)
 		return fault(j, r, "the worker's store");
 	if (!before)
 		return results_send_file(
 			j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d, size);
 	if (!digest_eq(&before->digest, &d))
-		return job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
-			"%.100s changed after it was announced", name);
+		return odd(j, "an output changed after it was announced", name);
 	return 0;
 }
 
@@ -230,11 +266,19 @@ send_link_input(struct job *j, const struct capture *c, size_t i)
 {
 	_cleanup_(closep) int fd = capture_open(c, i);
 	struct digest d;
+	struct stat st;
 	uint64_t size;
 	int r;
 
 	if (fd < 0)
-		return fault(j, fd, "a captured link input");
+		return fd == -EBADMSG || fd == -ENOENT
+			       ? odd(j, "a link input is no regular file", c->files.v[i])
+			       : fault(j, fd, "a captured link input");
+	if (fstat(fd, &st) < 0)
+		return fault(j, -errno, "a captured link input");
+	r = count_bytes(j, (uint64_t)st.st_size);
+	if (r < 0)
+		return r;
 	/* Everything in the job is dead, so its file will not change; but by its descriptor it
 	 * cannot be renamed into the store. */
 	r = store_add_fd(j->shared->store, fd, &d, &size);
@@ -261,6 +305,8 @@ read_captures(struct job *j, struct captures *c)
 	_cleanup_(closep) int fd = open(j->stage.out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r = fd < 0 ? -errno : captures_read(fd, c);
 
+	if (r == -EBADMSG)
+		return odd(j, "a captured link makes no sense", CAPTURE_DIR);
 	return r < 0 ? fault(j, r, "the captured link") : 0;
 }
 

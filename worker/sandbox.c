@@ -26,9 +26,6 @@
 
 #define START_TIMEOUT_MS 20000 /* a machine under heavy load; a hung bwrap must not hold a slot */
 #define REPORT_MAX 4096
-#define NOFILE_MAX 8192
-#define NPROC_MAX \
-	8192 /* before Linux 5.14 this counts the worker's whole user: not a tight bound */
 
 /* Descriptors as bwrap gets them. 3 and 4 are the jobserver, also inside. */
 enum {
@@ -78,11 +75,13 @@ build_options(const struct sandbox_spec *s, struct buf *b)
 	snprintf(seccomp, sizeof(seccomp), "%d", FD_SECCOMP);
 	snprintf(info, sizeof(info), "%d", FD_INFO);
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)s->tmp_max);
-	r = add_words(b, (const char *const[]){ "--unshare-all", "--unshare-user",
-				 "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop",
-				 "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "dray",
-				 "--info-fd", info, "--seccomp", seccomp, "--ro-bind", s->root, "/",
-				 "--proc", "/proc", "--dev", "/dev", NULL });
+	r = add_words(
+		b, (const char *const[]){ "--unshare-all", "--unshare-user", "--die-with-parent",
+			   "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--uid", "1000",
+			   "--gid", "1000", "--hostname", "dray", "--info-fd", info, "--seccomp",
+			   seccomp, "--ro-bind", s->root, "/", "--proc", "/proc", "--dev", "/dev",
+			   /* a tmpfs of no set size, else */
+			   "--remount-ro", "/dev", NULL });
 	if (r == 0 && s->tmp_max)
 		r = add_words(b, (const char *const[]){ "--size", size, NULL });
 	if (r == 0)
@@ -117,15 +116,15 @@ build_argv(const struct sandbox_spec *s, struct strv *argv)
 	if (r == 0)
 		r = strv_add(argv, SANDBOX_BIN "/dray-exec");
 	if (r == 0)
-		r = add_limit(argv, "--as=", s->memory_max);
+		r = add_limit(argv, "--data=", s->data_max);
 	if (r == 0)
 		r = add_limit(argv, "--fsize=", s->file_max);
 	if (r == 0)
 		r = add_limit(argv, "--cpu=", s->cpu_s);
 	if (r == 0)
-		r = strv_addf(argv, "--nofile=%d", NOFILE_MAX);
+		r = add_limit(argv, "--nofile=", s->open_files);
 	if (r == 0)
-		r = strv_addf(argv, "--nproc=%d", NPROC_MAX);
+		r = add_limit(argv, "--nproc=", s->processes);
 	if (r == 0)
 		r = strv_add(argv, "--core=0");
 	if (r == 0)
@@ -169,8 +168,10 @@ take_child(struct sandbox *s, const char *info)
 	const char *at = strstr(info, "\"child-pid\":");
 	long pid = at ? strtol(at + strlen("\"child-pid\":"), NULL, 10) : 0;
 
-	if (pid > 0)
-		s->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	if (pid <= 0)
+		return;
+	s->child = (pid_t)pid;
+	s->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 }
 
 /* Waits for bwrap's {"child-pid": N, ...} and takes hold of that process. It cannot have been
@@ -366,6 +367,7 @@ sandbox_wait(struct sandbox *s, struct sandbox_usage *ret)
 		return;
 	status = spawn_wait(s->pid, &u);
 	s->pid = -1;
+	s->child = 0;
 	sandbox_step(s);
 	if (ret) {
 		ret->cpu_us = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +

@@ -35,9 +35,10 @@ struct sandbox_spec {
 	const struct filters *filters;
 	int trace_socket; /* where dray-exec sends the tracer's listener; -1: the job is not traced
 			   */
-	const struct jobserver *js;	      /* 3 and 4 inside; NULL: none */
-	uint64_t tmp_max;		      /* bytes, 0: as the kernel limits tmpfs */
-	uint64_t memory_max, file_max, cpu_s; /* per process, 0: none */
+	const struct jobserver *js;	    /* 3 and 4 inside; NULL: none */
+	uint64_t tmp_max;		    /* bytes, 0: as the kernel limits tmpfs */
+	uint64_t data_max, file_max, cpu_s; /* per process, 0: none */
+	uint64_t open_files, processes;	    /* 0: none */
 };
 
 enum sandbox_phase {
@@ -49,7 +50,8 @@ enum sandbox_phase {
 
 struct sandbox {
 	pid_t pid;    /* bwrap */
-	int pidfd;    /* process 1 inside; -1 when unknown */
+	pid_t child;  /* process 1 inside, until it is waited for; 0 when unknown */
+	int pidfd;    /* the same; -1 when unknown */
 	int out, err; /* what the command writes */
 	int report;   /* what dray-exec says: poll it, then sandbox_step */
 	enum sandbox_phase phase;

@@ -45,6 +45,14 @@ static const int denied[] = {
 	SCMP_SYS(kcmp),
 	SCMP_SYS(pidfd_getfd),
 	SCMP_SYS(process_madvise),
+	SCMP_SYS(migrate_pages),
+	SCMP_SYS(move_pages),
+	/* memory that is no process's: no limit would see it */
+	SCMP_SYS(shmget),
+	SCMP_SYS(msgget),
+	SCMP_SYS(semget),
+	SCMP_SYS(mq_open),
+	SCMP_SYS(memfd_secret),
 	/* large kernel surfaces */
 	SCMP_SYS(keyctl),
 	SCMP_SYS(add_key),
@@ -80,6 +88,7 @@ static const int denied[] = {
 	SCMP_SYS(ioperm),
 	SCMP_SYS(modify_ldt),
 	SCMP_SYS(lookup_dcookie),
+	SCMP_SYS(uselib),
 	SCMP_SYS(nfsservctl),
 };
 
@@ -116,6 +125,10 @@ add_rules(scmp_filter_ctx f, bool traced)
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
 			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, 0x5412u /* TIOCSTI */));
+	/* The same by way of a virtual console's selection (CVE-2023-28100). */
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, 0x541cu /* TIOCLINUX */));
 	return r;
 }
 

@@ -136,7 +136,7 @@ read_some(struct job *j, int *fd, struct buf *b)
 	j->text_bytes += (uint64_t)n;
 	if (j->text_budget && j->text_bytes > j->text_budget)
 		return job_fail(j, -EFBIG, DRAY__VERDICT__VERDICT_LIMIT,
-			"printed more than this worker allows (job_output_max = %llu bytes)",
+			"printed more than %llu bytes (worker.job_output_max)",
 			(unsigned long long)j->text_budget);
 	return 1;
 }

@@ -402,17 +402,18 @@ test_limits(void **state)
 	p->spec.file_max = 65536;
 	p->spec.tmp_max = 1 << 20;
 	p->spec.cpu_s = 100;
-	p->spec.memory_max = 1 << 30;
-	run_sh(p, "ulimit -c -f -v -t; head -c 200000 /dev/zero > /out/f; echo file $?;"
+	p->spec.data_max = 1 << 30;
+	p->spec.open_files = 100;
+	run_sh(p, "ulimit -c -f -d -t; head -c 200000 /dev/zero > /out/f; echo file $?;"
 		  "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do"
 		  "  head -c 60000 /dev/zero > /tmp/$i || break; done 2>/dev/null; echo tmp $i;"
-		  "ulimit -c; ulimit -v");
+		  "ulimit -c; ulimit -d; ulimit -n");
 	assert_ended(p, 0);
 	assert_int_equal(stat(f, &st), 0);
 	assert_int_equal(st.st_size, 65536);
 	assert_non_null(strstr(text(p, 0), "file 153\n")); /* 128 + SIGXFSZ */
 	assert_non_null(strstr(text(p, 0), "tmp 18\n"));   /* the 18th did not fit */
-	assert_non_null(strstr(text(p, 0), "\n0\n1048576\n"));
+	assert_non_null(strstr(text(p, 0), "\n0\n1048576\n100\n"));
 }
 
 /* A real unit. */

@@ -1,0 +1,290 @@
+#!/usr/bin/env bats
+# Crates that take without end: each is stopped by a limit that is named, and the build goes on.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/hostile.bash"
+
+@test "a crate that forks without end" {
+  farm_with -o worker.job_processes=200
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    loop {
+        if unsafe { c::fork() } == 0 {
+            unsafe { c::setsid() };
+        }
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'had more than 200 processes and threads (worker.job_processes)'
+}
+
+@test "a crate that starts threads without end" {
+  farm_with -o worker.job_processes=200
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    loop {
+        let _ = std::thread::Builder::new().stack_size(16384).spawn(|| std::thread::park());
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'had more than 200 processes and threads (worker.job_processes)'
+}
+
+@test "a crate that allocates without end" {
+  farm_with -o worker.job_memory=512M
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    let mut all = Vec::new();
+    loop {
+        all.push(vec![1u8; 1 << 20]);
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'used more than 512 MiB of memory (worker.job_memory)'
+}
+
+@test "a crate that allocates in many processes" {
+  farm_with -o worker.job_memory=512M
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    for _ in 0..15 {
+        if unsafe { c::fork() } == 0 {
+            let held = vec![1u8; 64 << 20];
+            while held[0] == 1 {
+                unsafe { c::pause() };
+            }
+        }
+    }
+    loop {
+        unsafe { c::pause() };
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'used more than 512 MiB of memory (worker.job_memory)'
+}
+
+@test "a crate that keeps memory in files without a name" {
+  farm_with -o worker.job_memory=512M
+  hostile "$WORK/app" <<'EOF'
+use std::io::Write;
+use std::os::fd::FromRawFd;
+fn misbehave() {
+    refused(unsafe { c::shmget(0, 1 << 20, 0o1600) } >= 0);
+    let mut f = unsafe { std::fs::File::from_raw_fd(c::memfd_create(b"x\0".as_ptr().cast(), 0)) };
+    let part = vec![1u8; 1 << 20];
+    loop {
+        f.write_all(&part).unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'used more than 512 MiB of memory (worker.job_memory)'
+}
+
+@test "a crate that fills the disk" {
+  farm_with -o worker.job_disk_max=64M
+  hostile "$WORK/app" <<'EOF'
+use std::io::Write;
+fn misbehave() {
+    let part = vec![1u8; 1 << 20];
+    for i in 0.. {
+        let mut f = std::fs::File::create(out_dir().join(format!("big-{i}"))).unwrap();
+        for _ in 0..16 {
+            f.write_all(&part).unwrap();
+        }
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'wrote more than 64 MiB to its output directory (worker.job_disk_max)'
+}
+
+@test "a crate that fills the disk with a file that it removed" {
+  farm_with -o worker.job_disk_max=64M
+  hostile "$WORK/app" <<'EOF'
+use std::io::Write;
+fn misbehave() {
+    let part = vec![1u8; 1 << 20];
+    let path = out_dir().join("big");
+    let mut f = std::fs::File::create(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    loop {
+        f.write_all(&part).unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'wrote more than 64 MiB to its output directory (worker.job_disk_max)'
+}
+
+@test "a crate that writes one file without end" {
+  farm_with -o worker.job_file_max=8M
+  hostile "$WORK/app" <<'EOF'
+use std::io::Write;
+fn misbehave() {
+    let part = vec![1u8; 1 << 20];
+    let mut f = std::fs::File::create(out_dir().join("big")).unwrap();
+    loop {
+        f.write_all(&part).unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'wrote a file larger than 8388608 bytes (worker.job_file_max)'
+}
+
+@test "a crate whose outputs are large and full of holes" {
+  farm_with -o worker.job_disk_max=64M
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    let f = std::fs::File::create(output("lib", ".holes")).unwrap();
+    f.set_len(1 << 30).unwrap();
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'has outputs of more than 67108864 bytes (worker.job_disk_max)'
+  # It was not stored to find that out.
+  [ "$(du -sm "$FARM/state-w1/store" | cut -f1)" -lt 100 ]
+}
+
+@test "a crate that fills /tmp" {
+  farm_with -o worker.job_tmp_max=16M
+  hostile "$WORK/app" <<'EOF'
+use std::io::Write;
+fn misbehave() {
+    let part = vec![1u8; 1 << 20];
+    let mut f = std::fs::File::create("/tmp/big").unwrap();
+    while f.write_all(&part).is_ok() {}
+    loop {
+        unsafe { c::pause() };
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'wrote more than 16 MiB to /tmp (worker.job_tmp_max)'
+}
+
+@test "a crate that makes ten million files" {
+  farm_with -o worker.job_files_max=2000
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    for i in 0..10_000_000 {
+        std::fs::File::create(out_dir().join(format!("{i}"))).unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'made more than 2000 files (worker.job_files_max)'
+}
+
+@test "a crate that makes ten million files in /tmp" {
+  farm_with -o worker.job_files_max=2000
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    for i in 0..10_000_000 {
+        std::fs::create_dir(format!("/tmp/{i}")).unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'made more than 2000 files in /tmp (worker.job_files_max)'
+}
+
+@test "a crate that nests directories without end" {
+  farm_with
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    std::env::set_current_dir(out_dir()).unwrap();
+    for _ in 0..5000 {
+        std::fs::create_dir("d").unwrap();
+        std::env::set_current_dir("d").unwrap();
+    }
+    loop {
+        unsafe { c::pause() };
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'made directories that cannot be looked into'
+}
+
+@test "a crate that spins for ever" {
+  farm_with -o worker.job_cpu_s=1
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'used more than 1 s of processor time (worker.job_cpu_s)'
+}
+
+@test "a crate that spins in processes that end" {
+  farm_with -o worker.job_cpu_s=2
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    loop {
+        let rustc = std::env::current_exe().unwrap();
+        let mut child = std::process::Command::new(rustc)
+            .arg("-vV")
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        child.wait().unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'used more than 2 s of processor time (worker.job_cpu_s)'
+}
+
+@test "a crate that waits for ever" {
+  farm_with -o worker.job_time_s=2
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    loop {
+        unsafe { c::pause() };
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'took longer than 2 s (worker.job_time_s)'
+}
+
+@test "a crate that prints ten gigabytes" {
+  farm_with -o worker.job_output_max=4M
+  hostile "$WORK/app" <<'EOF'
+use std::io::Write;
+fn misbehave() {
+    let line = vec![b'x'; 1 << 20];
+    for _ in 0..10 << 10 {
+        std::io::stderr().write_all(&line).unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'printed more than 4194304 bytes (worker.job_output_max)'
+  # What the client was sent is bounded as well.
+  [ "$(job app bytes_received)" -le 8388608 ]
+}
+
+@test "a crate that prints ten gigabytes of lines to stdout" {
+  farm_with -o worker.job_output_max=4M
+  hostile "$WORK/app" <<'EOF'
+use std::io::Write;
+fn misbehave() {
+    let lines = b"{\"a\":1}\n".repeat(10000);
+    loop {
+        std::io::stdout().write_all(&lines).unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'printed more than 4194304 bytes (worker.job_output_max)'
+}

@@ -1,0 +1,58 @@
+/* The limits of a running job, and who holds it to them.
+ *
+ *   memory, processes   the job's cgroup where the worker has one (worker/cgroup.h); else by
+ * looking at the job's processes ten times a second, with rlimits behind processor time      looked
+ * at likewise, with RLIMIT_CPU behind it for each process bytes and files in  looked at likewise:
+ * it is a plain directory on the disk of the worker's the out-dir         store, so that outputs
+ * get into the store by a rename. A tmpfs could be limited exactly, but would hold outputs in
+ * memory and have them copied; project quotas need a file system, and a privilege, that few workers
+ * have. What can be written between two looks is bounded by the disk's speed, one file by
+ * RLIMIT_FSIZE, and a disk that is nearly full ends the job, too. bytes in /tmp       the size of
+ * its tmpfs; files in it are counted open files          RLIMIT_NOFILE wall time, text     job.c,
+ * text.c
+ *
+ * Looking costs a tenth of a millisecond; where it costs more it is done less often. */
+#ifndef DRAY_WORKER_LIMITS_H
+#define DRAY_WORKER_LIMITS_H
+
+#include <sys/types.h>
+
+#include "common/conf.h"
+#include "worker/sandbox.h"
+
+struct limits {
+	const struct conf *conf;
+	uint64_t memory; /* bytes */
+	int out, tmp;	 /* the job's directories; -1: not open */
+	dev_t out_dev;
+	uint64_t next_ms;   /* when to look again; 0: nothing to look at */
+	uint64_t oom_kills; /* of the machine, when the job began */
+	uint64_t peak;	    /* bytes of memory, the most that was seen */
+	bool urgent;
+};
+
+#define LIMITS_INIT                  \
+	{                            \
+		.out = -1, .tmp = -1 \
+	}
+
+/* What job_memory means on this machine: its value, or three quarters of the machine's memory. */
+uint64_t limits_memory(const struct conf *conf);
+
+/* Begins to look after a job that was started with this out-dir. */
+int limits_begin(const struct conf *conf, const char *out_dir, struct limits *ret);
+
+enum limits_verdict {
+	LIMITS_FINE,
+	LIMITS_OVER, /* the job used more than it may */
+	LIMITS_FULL, /* the worker itself ran out of something: not this job's fault, perhaps */
+};
+
+/* Looks, when it is time to. The sentence says which limit, and the key that sets it. */
+enum limits_verdict limits_check(
+	struct limits *l, const struct sandbox *box, uint64_t now_ms, char *text, size_t size);
+/* Why a job's compiler was killed (nobody here did it). Call once it was waited for. */
+enum limits_verdict limits_why_killed(const struct limits *l, char *text, size_t size);
+void limits_done(struct limits *l);
+
+#endif
