@@ -123,11 +123,9 @@ poll_time(const struct job *j)
 }
 
 static int
-check_limits(struct job *j)
+fail_for(struct job *j, enum limits_verdict verdict, const char *text)
 {
-	char text[256];
-
-	switch (limits_check(&j->limits, &j->box, clock_mono_ms(), text, sizeof(text))) {
+	switch (verdict) {
 	case LIMITS_OVER:
 		return job_fail(j, -EDQUOT, DRAY__VERDICT__VERDICT_LIMIT, "%s", text);
 	case LIMITS_FULL:
@@ -135,6 +133,15 @@ check_limits(struct job *j)
 	default:
 		return 0;
 	}
+}
+
+static int
+check_limits(struct job *j)
+{
+	char text[256];
+
+	return fail_for(
+		j, limits_check(&j->limits, &j->box, clock_mono_ms(), text, sizeof(text)), text);
 }
 
 int
@@ -318,11 +325,17 @@ static int
 was_killed(struct job *j)
 {
 	char text[256];
-	bool full = limits_why_killed(&j->limits, text, sizeof(text)) == LIMITS_FULL;
 
-	return job_fail(j, -EIO,
-		full ? DRAY__VERDICT__VERDICT_WORKER_FAULT : DRAY__VERDICT__VERDICT_LIMIT, "%s",
-		text);
+	return fail_for(j, limits_why_killed(&j->limits, text, sizeof(text)), text);
+}
+
+/* A compiler that lacked room on the worker says so as if it were the crate's fault. */
+static int
+may_be_limit(struct job *j)
+{
+	char text[256];
+
+	return fail_for(j, limits_why_failed(&j->limits, text, sizeof(text)), text);
 }
 
 /* All pipes have ended, so the end of the sandbox is near. */
@@ -358,7 +371,7 @@ reap_compiler(struct job *j)
 			(unsigned long long)j->shared->conf->worker.job_cpu_s);
 	if (j->box.signal == SIGKILL)
 		return was_killed(j);
-	return 0;
+	return j->status ? may_be_limit(j) : 0;
 }
 
 static int

@@ -21,6 +21,9 @@
 #define LOOK_SHARE 20 /* looking takes at most one in so many parts of the time */
 #define DISK_RESERVE (64ull << 20)
 #define INODE_RESERVE 1024
+#define TMP_SLACK                                                                       \
+	(64u << 10) /* what is left may have been too little for what was to be written \
+		     */
 
 uint64_t
 limits_memory(const struct conf *conf)
@@ -122,11 +125,24 @@ check_processes(
 }
 
 static enum limits_verdict
+check_disk(const struct limits *l, char *text, size_t size)
+{
+	struct statvfs v;
+
+	if (fstatvfs(l->out, &v) < 0)
+		return LIMITS_FINE;
+	/* A file system that makes inodes as it goes says 0 of them. */
+	if (v.f_bavail * v.f_frsize >= DISK_RESERVE && (!v.f_files || v.f_favail >= INODE_RESERVE))
+		return LIMITS_FINE;
+	snprintf(text, size, "the worker's disk is full");
+	return LIMITS_FULL;
+}
+
+static enum limits_verdict
 check_out(struct limits *l, uint64_t unlinked, char *text, size_t size)
 {
 	const uint64_t files = l->conf->worker.job_files_max, disk = l->conf->worker.job_disk_max;
 	struct usage_dir u;
-	struct statvfs v;
 
 	if (usage_of_dir(l->out, files, &u) < 0)
 		return LIMITS_FINE;
@@ -139,14 +155,7 @@ check_out(struct limits *l, uint64_t unlinked, char *text, size_t size)
 		snprintf(text, size, "made directories that cannot be looked into");
 		return LIMITS_OVER;
 	}
-	if (fstatvfs(l->out, &v) < 0)
-		return LIMITS_FINE;
-	/* A file system that makes inodes as it goes says 0 of them. */
-	if (v.f_bavail * v.f_frsize < DISK_RESERVE || (v.f_files && v.f_favail < INODE_RESERVE)) {
-		snprintf(text, size, "the worker's disk is full");
-		return LIMITS_FULL;
-	}
-	return LIMITS_FINE;
+	return check_disk(l, text, size);
 }
 
 /* The job's own /tmp, by way of its process 1, which is in the sandbox for good once it runs. */
@@ -165,20 +174,34 @@ open_tmp(struct limits *l, const struct sandbox *box)
 }
 
 static enum limits_verdict
-check_tmp(struct limits *l, const struct sandbox *box, char *text, size_t size)
+tmp_usage(const struct limits *l, uint64_t slack, char *text, size_t size)
 {
 	struct statvfs v;
 
-	open_tmp(l, box);
 	if (l->tmp < 0 || fstatvfs(l->tmp, &v) < 0)
 		return LIMITS_FINE;
-	if (v.f_blocks && v.f_bfree == 0)
+	if (v.f_blocks && v.f_bfree * v.f_frsize <= slack)
 		return over_bytes(text, size, "wrote more than", l->conf->worker.job_tmp_max,
 			" to /tmp", "job_tmp_max");
 	if (v.f_files && v.f_files - v.f_ffree > l->conf->worker.job_files_max)
 		return over(text, size, "made more than", l->conf->worker.job_files_max,
 			" files in /tmp", "job_files_max");
 	return LIMITS_FINE;
+}
+
+static enum limits_verdict
+check_tmp(struct limits *l, const struct sandbox *box, char *text, size_t size)
+{
+	open_tmp(l, box);
+	return tmp_usage(l, 0, text, size);
+}
+
+enum limits_verdict
+limits_why_failed(const struct limits *l, char *text, size_t size)
+{
+	enum limits_verdict v = check_disk(l, text, size);
+
+	return v == LIMITS_FINE ? tmp_usage(l, TMP_SLACK, text, size) : v;
 }
 
 enum limits_verdict

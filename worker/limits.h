@@ -53,6 +53,8 @@ enum limits_verdict limits_check(
 	struct limits *l, const struct sandbox *box, uint64_t now_ms, char *text, size_t size);
 /* Why a job's compiler was killed (nobody here did it). Call once it was waited for. */
 enum limits_verdict limits_why_killed(const struct limits *l, char *text, size_t size);
+/* Why a job's compiler may have failed, if not for the crate's own fault: before limits_done. */
+enum limits_verdict limits_why_failed(const struct limits *l, char *text, size_t size);
 void limits_done(struct limits *l);
 
 #endif
