@@ -282,6 +282,17 @@ memo_digest_file(struct memo *m, const char *path, struct digest *ret, struct st
 	return 0;
 }
 
+/* cargo makes a hard link of what it hands to the user, which changes ctime. Who made the file is
+ * no other for that; and it was put there by a rename, or by rustc, as a new file. */
+static struct file_state
+artifact_state_of(const struct stat *st)
+{
+	struct file_state s = state_of(st);
+
+	s.ctime_s = s.ctime_ns = 0;
+	return s;
+}
+
 int
 memo_set_artifact(struct memo *m, const char *path, const struct strv *externs)
 {
@@ -296,7 +307,7 @@ memo_set_artifact(struct memo *m, const char *path, const struct strv *externs)
 		return 0;
 	if (stat(path, &st) < 0)
 		return -errno;
-	state = state_of(&st);
+	state = artifact_state_of(&st);
 	r = digest_bytes(path, strlen(path), &key);
 	if (r == 0)
 		r = buf_add(&b, &state, sizeof(state));
@@ -347,7 +358,7 @@ memo_get_artifact(struct memo *m, const char *path, struct strv *ret)
 
 	if (m == NULL || stat(path, &st) < 0)
 		return -ENOENT;
-	q.now = state_of(&st);
+	q.now = artifact_state_of(&st);
 	r = digest_bytes(path, strlen(path), &key);
 	if (r == 0)
 		r = get(m, MEMO_ARTIFACTS, key.b, DIGEST_SIZE, artifact_found, &q);

@@ -209,6 +209,7 @@ coarse_times_wait_longer(void **state)
 static void
 artifacts(void **state)
 {
+	_cleanup_(freep) char *second = path_join(dir, "second");
 	_cleanup_(strv_done) struct strv in = STRV_INIT, out = STRV_INIT, none = STRV_INIT;
 	struct memo *m = open_memo();
 
@@ -230,6 +231,12 @@ artifacts(void **state)
 	assert_string_equal(out.v[0], "kept");
 	assert_string_equal(out.v[2], "");
 	assert_string_equal(out.v[3], "/b/libb.so");
+	/* cargo links it to where the user looks for it */
+	assert_int_equal(link(file, second), 0);
+	assert_int_equal(unlink(second), 0);
+	strv_done(&out);
+	assert_int_equal(memo_get_artifact(m, file, &out), 0);
+	assert_int_equal(out.n, 3);
 	/* known, with no externs, is not the same as unknown */
 	assert_int_equal(memo_set_artifact(m, file, &none), 0);
 	strv_done(&out);
