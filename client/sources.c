@@ -72,11 +72,13 @@ has_entry(const char *dir, const char *name)
 	return p && fs_exists(p);
 }
 
-/* Whether something this unit is known to need lies in dir. */
+/* Whether the source lies in dir. OUT_DIR is walked by itself: on the way to it, in the package's
+ * own target directory, are the artifacts and temporaries of all other units. */
 static bool
-holds_wanted(const struct sources_in *in, const char *dir)
+holds_source(const struct sources_in *in, const char *dir)
 {
-	return path_is_below(in->source, dir) || (in->gen_dir && path_is_below(in->gen_dir, dir));
+	return path_is_below(in->source, dir) &&
+	       !(in->gen_dir && path_is_below(in->source, in->gen_dir));
 }
 
 static bool
@@ -89,7 +91,7 @@ is_left_out(const struct walk *w, const char *parent, const char *name, const ch
 			return true;
 	if (streq(dir, w->in->out_dir))
 		return true;
-	if (holds_wanted(w->in, dir))
+	if (holds_source(w->in, dir))
 		return false;
 	return has_entry(dir, "CACHEDIR.TAG") || has_entry(dir, "Cargo.toml") ||
 	       (streq(name, "target") && has_entry(parent, "Cargo.toml"));

@@ -151,8 +151,12 @@ test_nested_source(void **state)
 
 	assert_true(has(&r.s.files, "pkg/nested/src/lib.rs"));
 	put("pkg/target/debug/build/p/out/gen.rs", "x");
+	put("pkg/target/debug/deps/other.rlib", "x");
 	g = collect("pkg/src/lib.rs", "pkg", "pkg/target/debug/build/p/out", 0, 0);
 	assert_true(has(&g.s.files, "pkg/target/debug/build/p/out/gen.rs"));
+	/* on the way to it is what other units make */
+	assert_false(has(&g.s.files, "pkg/target/debug/deps/other.rlib"));
+	assert_false(has(&g.s.files, "pkg/target/junk"));
 }
 
 static void
