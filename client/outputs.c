@@ -242,6 +242,23 @@ outputs_settle(struct outputs *o)
 	return o->got == o->v[o->n - 1].size ? finish(o) : -EBADMSG;
 }
 
+bool
+outputs_none_linked(const struct outputs *o)
+{
+	static const char *const compiled[] = { ".rlib", ".rmeta", ".a", ".d", ".dwo", ".o", ".s",
+		".ll", ".bc", ".mir" };
+
+	for (size_t i = 0; i < o->n; i++) {
+		size_t k = 0;
+
+		while (k < ARRAY_LEN(compiled) && !ends_with(o->v[i].name, compiled[k]))
+			k++;
+		if (k == ARRAY_LEN(compiled) || o->v[i].kind != DRAY__OUTPUT_KIND__OUTPUT_FILE)
+			return false;
+	}
+	return o->n > 0;
+}
+
 size_t
 outputs_count(const struct outputs *o)
 {

@@ -44,6 +44,8 @@ int outputs_begin(struct outputs *o, const Dray__OutputBegin *m);
 int outputs_chunk(struct outputs *o, const Dray__OutputChunk *m, const void *p, size_t n);
 /* That no output is half there now (one of size 0 may have no chunk). */
 int outputs_settle(struct outputs *o);
+/* Whether there are some, and each is what the compiler itself makes, by its name; no link's. */
+bool outputs_none_linked(const struct outputs *o);
 size_t outputs_count(const struct outputs *o); /* begun so far */
 
 /* What was received under this name (OUTPUT_FILE only): 0 or -ENOENT. */

@@ -331,7 +331,7 @@ relay_finish(struct relay *r)
 	err = outputs_place_all(r->in.outputs);
 	if (err < 0)
 		return cannot(r, "an output", err);
-	if (!c->calls_linker && closure_remember(r->in.memo, c) == 0)
+	if (closure_remember(r->in.memo, c) == 0)
 		memo_flush(r->in.memo);
 	return say_out(r->in.say, r->out.p, r->out.n);
 }

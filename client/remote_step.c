@@ -234,6 +234,16 @@ on_output_chunk(struct remote *r, struct wire_msg *m)
 	}
 }
 
+/* Of several types rustc drops those that the target has not (a cdylib, where all is static). */
+static bool
+nothing_to_link(struct remote *r, const Dray__JobResult *b)
+{
+	const struct rustc_call *c = unit_call(r->in->unit);
+
+	return b->n_link == 0 && !c->test && c->crate_types.n > 1 &&
+	       !strv_has(&c->crate_types, "bin") && outputs_none_linked(r->outputs);
+}
+
 static void
 link_or_done(struct remote *r, const Dray__JobResult *b)
 {
@@ -241,7 +251,7 @@ link_or_done(struct remote *r, const Dray__JobResult *b)
 	char *home = NULL;
 	int e;
 
-	if (c->calls_linker) {
+	if (c->calls_linker && !nothing_to_link(r, b)) {
 		e = bundle_make(
 			r->in->unit, r->outputs, b, relay_tail(r->relay), r->in->rep, &home);
 		if (e < 0)

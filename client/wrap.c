@@ -266,8 +266,8 @@ run_on_farm(struct wrap *w)
 	return r;
 }
 
-/* What was made here is part of later units' closures. dray-dispatch records what the farm made,
- * but for what is linked here. */
+/* What was made here is part of later units' closures. dray-dispatch records what the farm made;
+ * what is linked here was not there yet. */
 static void
 remember(const struct wrap *w)
 {
