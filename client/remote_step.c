@@ -270,6 +270,22 @@ link_or_done(struct remote *r, const Dray__JobResult *b)
 		remote_end(r, REMOTE_DONE, V(NONE), "done");
 }
 
+static void
+note_trace(struct report *rep, const Dray__Trace *t)
+{
+	rep->traced = t != NULL;
+	if (!t)
+		return;
+	rep->trace = (struct joblog_trace){ .whole = t->whole,
+		.calls = t->calls,
+		.files = (uint32_t)t->n_files,
+		.absent = (uint32_t)t->n_absent,
+		.dirs = (uint32_t)t->n_dirs,
+		.vars = (uint32_t)(t->n_env + t->n_rustc_env),
+		.fetched = t->fetched,
+		.wait_us = t->wait_us };
+}
+
 /* The crate's own fault is said as it is, when the compiler saw all that it asked for; a failure
  * that may have another reason is looked for here. */
 static void
@@ -308,6 +324,7 @@ on_result(struct remote *r, struct wire_msg *m)
 		return;
 	}
 	r->in->rep->compile_us = b->compile_us;
+	note_trace(r->in->rep, b->trace);
 	r->result->ran = true;
 	r->result->status = b->status;
 	if (b->status != 0) {

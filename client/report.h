@@ -18,8 +18,9 @@
 #include <stdint.h>
 
 #include "common/digest.h"
+#include "common/joblog.h"
 
-#define REPORT_MAGIC 0x31594152u /* changes with the layout */
+#define REPORT_MAGIC 0x32594152u /* changes with the layout */
 #define REPORT_ATTEMPTS 4
 
 enum report_outcome { REPORT_RUNNING, REPORT_DONE, REPORT_LINK, REPORT_HOME };
@@ -52,6 +53,8 @@ struct report {
 	uint64_t compile_start_us, rmeta_us;
 	uint64_t pack_us, queue_us, upload_us, compile_us, download_us;
 	uint64_t bytes_sent, bytes_received;
+	uint32_t traced; /* whether trace is filled */
+	struct joblog_trace trace;
 };
 
 /* For dray. Makes an empty one: shared memory that can neither shrink nor grow, and its descriptor

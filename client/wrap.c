@@ -101,6 +101,7 @@ fill_from_report(const struct wrap *w, struct joblog_entry *e)
 	e->download_us = r->download_us;
 	e->bytes_sent = r->bytes_sent;
 	e->bytes_received = r->bytes_received;
+	e->trace = r->traced ? &r->trace : NULL;
 }
 
 static void

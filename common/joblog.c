@@ -109,6 +109,25 @@ add_time(json_t *o, bool *failed)
 	add(o, "time", json_string(out), failed);
 }
 
+static void
+add_trace(json_t *o, const struct joblog_trace *t, bool *failed)
+{
+	json_t *trace = t ? json_object() : NULL;
+
+	if (!t)
+		return;
+	*failed |= trace == NULL;
+	add(trace, "whole", json_boolean(t->whole != 0), failed);
+	add_number(trace, "calls", t->calls, failed);
+	add_number(trace, "files", t->files, failed);
+	add_number(trace, "absent", t->absent, failed);
+	add_number(trace, "dirs", t->dirs, failed);
+	add_number(trace, "vars", t->vars, failed);
+	add_number(trace, "fetched", t->fetched, failed);
+	add_ms(trace, "wait_ms", t->wait_us, failed);
+	add(o, "trace", trace, failed);
+}
+
 static json_t *
 object_of(const struct joblog_entry *e)
 {
@@ -142,6 +161,7 @@ object_of(const struct joblog_entry *e)
 	add_ms(o, "link_ms", e->link_us, &failed);
 	add_number(o, "bytes_sent", e->bytes_sent, &failed);
 	add_number(o, "bytes_received", e->bytes_received, &failed);
+	add_trace(o, e->trace, &failed);
 	return failed ? NULL : steal_ptr(o);
 }
 

@@ -6,6 +6,13 @@
 
 #include "common/base.h"
 
+/* What a worker's tracer saw of a compile. */
+struct joblog_trace {
+	uint32_t whole; /* 0 or 1: it comes from shared memory */
+	uint32_t calls, files, absent, dirs, vars, fetched;
+	uint64_t wait_us; /* that the compiler waited for files */
+};
+
 struct joblog_entry {
 	const char *crate;   /* "" when the call names none (a probe) */
 	const char *package; /* name and version, "ripgrep 14.1.1"; may be NULL */
@@ -26,6 +33,7 @@ struct joblog_entry {
 	uint64_t end_us;
 	/* phases, in microseconds, 0 when there was none */
 	uint64_t pack_us, queue_us, upload_us, compile_us, download_us, slot_wait_us, link_us;
+	const struct joblog_trace *trace;    /* NULL: not traced */
 	uint64_t bytes_sent, bytes_received; /* on the wire, payload frames as sent */
 };
 

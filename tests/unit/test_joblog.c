@@ -85,6 +85,7 @@ static void
 all_fields(void **state)
 {
 	static const char *const attempts[] = { "w1: disk full", "w2: it is gone", NULL };
+	const struct joblog_trace trace = { .whole = 1, .absent = 7, .wait_us = 1500 };
 	const struct joblog_entry e = { .crate = "ripgrep",
 		.package = "ripgrep 14.1.1",
 		.kind = "bin",
@@ -107,7 +108,8 @@ all_fields(void **state)
 		.slot_wait_us = 6000,
 		.link_us = 7001,
 		.bytes_sent = UINT64_MAX,
-		.bytes_received = 9 };
+		.bytes_received = 9,
+		.trace = &trace };
 	_cleanup_(freep) char *path = in_dir("new/dir/jobs.jsonl");
 	json_t *j = NULL, *a;
 	struct stat st;
@@ -141,6 +143,10 @@ all_fields(void **state)
 	assert_true(json_integer_value(json_object_get(j, "bytes_sent")) == INT64_MAX);
 	assert_int_equal(json_integer_value(json_object_get(j, "bytes_received")), 9);
 	assert_int_equal(strlen(json_string_value(json_object_get(j, "time"))), 24);
+	a = json_object_get(j, "trace");
+	assert_true(json_is_true(json_object_get(a, "whole")));
+	assert_int_equal(json_integer_value(json_object_get(a, "absent")), 7);
+	assert_true(json_real_value(json_object_get(a, "wait_ms")) == 1.5);
 	json_decref(j);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);

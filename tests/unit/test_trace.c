@@ -54,8 +54,8 @@ test_set_is_bounded(void **state)
 	memset(name, 'n', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	for (int i = 0; i < 4000 && !s.lost; i++) {
-		snprintf(name, 10, "%09d", i);
-		name[9] = '-';
+		for (int at = 0, rest = i; at < 8; at++, rest /= 10)
+			name[at] = (char)('0' + rest % 10);
 		trace_set_add(&s, TRACE_PATHS, name, TRACE_FILE);
 	}
 	assert_true(s.lost);
