@@ -6,6 +6,8 @@
 
 REAL_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 RIPGREP_VERSION=14.1.1
+FD_VERSION=10.2.0
+HYPERFINE_VERSION=1.19.0
 
 # What decides what cargo and dray do, and is not for the tests: the caller's environment.
 real_clean_env() {
@@ -21,12 +23,47 @@ real_clean_env() {
   export LC_ALL=C.UTF-8
 }
 
+# A workspace of 24 members: each depends on the ones whose number divides its own; every third has a
+# build script that generates code, every fourth derives, every fifth is a program.
+make_members() {
+  local dir=$1 i d
+  cp -R "$REAL_DIR/programs/members/." "$dir/"
+  for i in $(seq 2 25); do
+    mkdir -p "$dir/m$i/src"
+    printf '[package]\nname = "m%s"\nversion = "0.%s.0"\nedition = "2021"\n\n[dependencies]\n' "$i" "$i" \
+      >"$dir/m$i/Cargo.toml"
+    printf '//! Member %s.\npub fn value() -> u64 {\n    %s' "$i" "$i" >"$dir/m$i/src/lib.rs"
+    for d in $(seq 2 $((i / 2))); do
+      [ $((i % d)) -eq 0 ] || continue
+      printf 'm%s = { path = "../m%s" }\n' "$d" "$d" >>"$dir/m$i/Cargo.toml"
+      printf ' + m%s::value()' "$d" >>"$dir/m$i/src/lib.rs"
+    done
+    printf '\n}\n' >>"$dir/m$i/src/lib.rs"
+    if [ $((i % 4)) -eq 0 ]; then
+      printf 'serde = { workspace = true }\n' >>"$dir/m$i/Cargo.toml"
+      printf '#[derive(serde::Serialize, Default, Debug)]\npub struct Of%s { pub a: u8, pub b: Option<String> }\n' \
+        "$i" >>"$dir/m$i/src/lib.rs"
+    fi
+    if [ $((i % 3)) -eq 0 ]; then
+      printf 'include!(concat!(env!("OUT_DIR"), "/made.rs"));\n' >>"$dir/m$i/src/lib.rs"
+      printf 'fn main() {\n    let to = std::path::Path::new(&std::env::var_os("OUT_DIR").unwrap()).join("made.rs");\n    std::fs::write(to, "pub const MADE: u64 = %s;\\n").unwrap();\n    println!("cargo:rerun-if-changed=build.rs");\n}\n' \
+        "$i" >"$dir/m$i/build.rs"
+    fi
+    if [ $((i % 5)) -eq 0 ]; then
+      printf 'fn main() {\n    println!("m%s {}", m%s::value());\n}\n' "$i" "$i" >"$dir/m$i/src/main.rs"
+    fi
+  done
+}
+
 program_prepare() {
   local name=$1 dir=$2
   rm -rf "$dir"
   mkdir -p "$dir"
   case $name in
     ripgrep) "$REAL_DIR/fetch-crate" ripgrep "$RIPGREP_VERSION" "$dir" ;;
+    fd) "$REAL_DIR/fetch-crate" fd-find "$FD_VERSION" "$dir" ;;
+    hyperfine) "$REAL_DIR/fetch-crate" hyperfine "$HYPERFINE_VERSION" "$dir" ;;
+    members) make_members "$dir" ;;
     fixture) cp -R "$REAL_DIR/fixture/." "$dir/" ;;
     *) cp -R "$REAL_DIR/programs/$name/." "$dir/" ;;
   esac
@@ -39,7 +76,9 @@ program_prepare() {
 
 program_args() {
   local all=()
-  [ "$1" != fixture ] || all=(--workspace)
+  case $1 in
+    fixture | members) all=(--workspace) ;;
+  esac
   case $2 in
     dev) printf '%s\n' build ;;
     release) printf '%s\n' build --release ;;
@@ -74,5 +113,13 @@ program_run() {
         "$f"
       done
       ;;
+    python) nm -D --defined-only "$out/libpython.so" ;;
+    bare) nm --defined-only "$out/libbare.a" 2>/dev/null | grep -w frame_length ;;
+    members)
+      for f in 5 10 15 20 25; do
+        "$out/m$f"
+      done
+      ;;
+    *) "$out/$name" ;;
   esac
 }
