@@ -5,6 +5,7 @@
 #include "client/files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -30,6 +31,26 @@ files_is_secret(const char *name)
 		if (streq(name, names[i]))
 			return true;
 	return starts_with(name, ".env.");
+}
+
+static int64_t
+nanoseconds(const struct statx_timestamp *t)
+{
+	return t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+bool
+files_times(const char *path, Dray__FileTimes *ret)
+{
+	struct statx st;
+
+	dray__file_times__init(ret);
+	if (statx(AT_FDCWD, path, 0, STATX_MTIME | STATX_BTIME, &st) < 0)
+		return false;
+	ret->modified = nanoseconds(&st.stx_mtime);
+	if (st.stx_mask & STATX_BTIME)
+		ret->created = nanoseconds(&st.stx_btime);
+	return true;
 }
 
 /* One that does not exist holds nothing. */
@@ -157,7 +178,7 @@ answer_file(struct files *f, const char *path, const char *real, struct files_an
 	r = memo_digest_file(f->memo, path, &a->digest, &st);
 	if (r == -ENOMEM)
 		return r;
-	if (r < 0)
+	if (r < 0 || !files_times(path, &a->times))
 		return refuse(a, "the unreadable file", path);
 	if (f->count == FILES_COUNT_MAX || (uint64_t)st.st_size > FILES_BYTES_MAX - f->bytes)
 		return refuse(a, "more files than are sent on demand, last", path);

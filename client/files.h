@@ -34,6 +34,7 @@ struct files_answer {
 	Dray__FileKind kind;
 	struct digest digest; /* of a regular file */
 	uint64_t size;
+	Dray__FileTimes times;
 	char text[PATH_MAX + 32]; /* what is refused: "the file …" */
 };
 
@@ -42,6 +43,9 @@ void files_free(struct files *f); /* NULL is fine */
 
 /* path: absolute and normal. 0 or -ENOMEM. */
 int files_answer(struct files *f, uint32_t id, const char *path, struct files_answer *ret);
+
+/* What a stat of it says. False: it cannot be had. */
+bool files_times(const char *path, Dray__FileTimes *ret);
 
 /* Whether a file of this name is likely to hold a password or a private key. */
 bool files_is_secret(const char *name);

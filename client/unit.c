@@ -36,6 +36,7 @@ unit_free(struct unit *u)
 	strv_done(&u->blob_paths);
 	free(u->files);
 	free(u->files_p);
+	free(u->times);
 	free(u->digests);
 	free(u->blobs);
 	free(u->blobs_p);

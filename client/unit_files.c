@@ -108,6 +108,9 @@ add_file(struct filler *f, const char *path, bool aliased)
 	dray__unit_file__init(&u->files[f->n_files]);
 	u->files[f->n_files].path = u->names.v[f->n_files];
 	u->files[f->n_files].blob = blob;
+	/* Nobody looks at an artifact's age but cargo. */
+	if (!aliased && files_times(path, &u->times[f->n_files]))
+		u->files[f->n_files].times = &u->times[f->n_files];
 	u->files_p[f->n_files] = &u->files[f->n_files];
 	f->n_files++;
 	return 0;
@@ -184,10 +187,11 @@ unit_fill_files(struct unit *u, struct memo *memo, const struct unit_paths *path
 
 	u->files = calloc(n + 1, sizeof(*u->files));
 	u->files_p = calloc(n + 1, sizeof(*u->files_p));
+	u->times = calloc(n + 1, sizeof(*u->times));
 	u->digests = calloc(n + 1, sizeof(*u->digests));
 	u->blobs = calloc(n + 1, sizeof(*u->blobs));
 	u->blobs_p = calloc(n + 1, sizeof(*u->blobs_p));
-	if (!u->files || !u->files_p || !u->digests || !u->blobs || !u->blobs_p)
+	if (!u->files || !u->files_p || !u->times || !u->digests || !u->blobs || !u->blobs_p)
 		return -ENOMEM;
 	r = table_make(&f.table, n);
 	if (r == 0)

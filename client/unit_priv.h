@@ -21,6 +21,7 @@ struct unit {
 	/* files, and what their content is */
 	struct strv names; /* as the job sees them */
 	Dray__UnitFile *files, **files_p;
+	Dray__FileTimes *times; /* of files, those that are sources */
 	struct strv blob_paths;
 	struct digest *digests;
 	Dray__Blob *blobs, **blobs_p;

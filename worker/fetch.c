@@ -96,7 +96,7 @@ link_file(struct job *j)
 }
 
 static int
-take_file(struct job *j, const Dray__Blob *b)
+take_file(struct job *j, const Dray__Blob *b, const Dray__FileTimes *times)
 {
 	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
 	struct blob_in *in = &j->fetch.in;
@@ -107,6 +107,8 @@ take_file(struct job *j, const Dray__Blob *b)
 	*in = (struct blob_in){ .index = (uint32_t)j->unit->n_blobs + j->fetch.files++,
 		.size = b->size };
 	memcpy(in->digest.b, b->digest.data, DIGEST_SIZE);
+	if (times)
+		trace_set_times(j->trace, j->fetch.path, times);
 	r = link_file(j);
 	if (r != -ENOENT)
 		return r;
@@ -132,7 +134,7 @@ fetch_answer(struct job *j, const Dray__FileAnswer *m)
 	case DRAY__FILE_KIND__FILE_DIRECTORY:
 		return make_directory(j);
 	case DRAY__FILE_KIND__FILE_REGULAR:
-		return take_file(j, m->blob);
+		return take_file(j, m->blob, m->times);
 	default:
 		if (m->text && *m->text)
 			snprintf(text, sizeof(text), "%.300s", m->text);

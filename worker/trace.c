@@ -29,6 +29,7 @@
 #include "worker/trace_paths.h"
 #include "worker/trace_rules.h"
 #include "worker/trace_set.h"
+#include "worker/trace_stat.h"
 
 /* Linux 6.6: answer and wake in one go, on this processor. Not yet in Debian 12's headers. */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -54,6 +55,7 @@ struct trace {
 
 	/* The thread's, and after trace_stop the job's. */
 	struct trace_set set;
+	struct trace_stat stat;
 	struct trace_call call;
 	bool listening; /* the listener came */
 	bool moved;	/* somebody changed the directory: relative paths are looked up */
@@ -304,6 +306,17 @@ consider(struct trace *t)
 	return r;
 }
 
+/* The tree's files are the worker's, and of its own age; a stat says what it would at the client's.
+ */
+static bool
+answer_stat(struct trace *t)
+{
+	const char *path = t->call.path[0];
+
+	return t->call.n_paths == 1 && trace_rules_place(&t->rules, path) == PLACE_TREE &&
+	       trace_stat_answer(&t->stat, t->req, t->root, path);
+}
+
 /* ---- the thread */
 
 static int
@@ -359,7 +372,9 @@ serve_one(struct trace *t, int listener)
 	t->resp->id = t->req->id;
 	t->resp->val = 0;
 	t->resp->error = 0;
-	t->resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	t->resp->flags = 0;
+	if (t->call.op != TRACE_STAT || !answer_stat(t))
+		t->resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	/* It fails when the caller is gone: nobody waits then. */
 	seccomp_notify_respond(listener, t->resp);
 	return true;
@@ -423,6 +438,9 @@ start(struct trace *t)
 	r = trace_rules_init(&t->rules, t->stage->unit, t->sysroot->lib_dirs.v, &t->stage->tmp);
 	if (r < 0)
 		return r;
+	r = trace_stat_init(&t->stat, t->stage->unit);
+	if (r < 0)
+		return r;
 	r = -pthread_create(&t->thread, NULL, thread_main, t);
 	t->running = r == 0;
 	return r;
@@ -481,6 +499,13 @@ trace_event(struct trace *t, char ret_text[PATH_MAX + 64])
 	memcpy(ret_text, t->text, sizeof(t->text));
 	pthread_mutex_unlock(&t->lock);
 	return news;
+}
+
+void
+trace_set_times(struct trace *t, const char *path, const Dray__FileTimes *times)
+{
+	/* The thread waits in ask(): the table is ours for the moment. */
+	trace_stat_add(&t->stat, path, times);
 }
 
 void
@@ -569,6 +594,7 @@ trace_freep(struct trace **tp)
 	trace_stop(t);
 	trace_rules_done(&t->rules);
 	trace_set_done(&t->set);
+	trace_stat_done(&t->stat);
 	seccomp_notify_free(t->req, t->resp);
 	closep(&t->root);
 	closep(&t->socket);

@@ -33,6 +33,8 @@ void trace_handed(struct trace *t);
 /* Readable when trace_event may have news. */
 int trace_event_fd(const struct trace *t);
 enum trace_event trace_event(struct trace *t, char ret_text[PATH_MAX + 64]);
+/* Before trace_answer: what a stat of the file that was asked for is to say. */
+void trace_set_times(struct trace *t, const char *path, const Dray__FileTimes *times);
 /* found: it is in the tree now. refused: what exists at the client's and does not leave it, for
  * "needs …"; NULL otherwise. */
 void trace_answer(struct trace *t, bool found, const char *refused);

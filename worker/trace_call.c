@@ -38,7 +38,7 @@ struct row {
 static const struct row rows[] = {
 	{ SYS_openat, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG },
 	{ SYS_openat2, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG },
-	AT(SYS_statx, TRACE_LOOK),
+	AT(SYS_statx, TRACE_STAT),
 	AT(SYS_newfstatat, TRACE_LOOK),
 	AT(SYS_readlinkat, TRACE_LOOK),
 	AT(SYS_faccessat, TRACE_LOOK),

@@ -9,6 +9,7 @@
 
 enum trace_op {
 	TRACE_LOOK, /* stat, access, readlink */
+	TRACE_STAT, /* statx: it may be answered in the kernel's place */
 	TRACE_OPEN,
 	TRACE_LIST,   /* getdents: path is the directory's */
 	TRACE_CHANGE, /* mkdir, unlink, rename, …: it needs the place to be writable */

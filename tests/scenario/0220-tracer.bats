@@ -108,6 +108,20 @@ home_for() {
   ! grep -q "local-only" "$LOGS/doctor"
 }
 
+@test "a macro that puts a file's age into its output" {
+  macro_app "$WORK/app" <<'EOF'
+    let m = std::fs::metadata("data").unwrap();
+    let later = |t: std::time::SystemTime| t.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    format!("{} {} {}", later(m.modified().unwrap()), m.created().map(later).unwrap_or(0), m.len())
+EOF
+  echo "of an age" >"$WORK/app/data"
+  touch -d '2001-02-03 04:05:06.789' "$WORK/app/data"
+  plain_build "$WORK/app" build
+  farm_start
+  same_at farm
+  [[ "$("$WORK/app/target/debug/app")" = 981173106789000000\ * ]]
+}
+
 @test "a directory of the package is listed" {
   macro_app "$WORK/app" <<'EOF'
     let mut v: Vec<_> = std::fs::read_dir("src/list").unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();

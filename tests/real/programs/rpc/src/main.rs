@@ -6,14 +6,14 @@ mod yard {
 }
 
 fn main() {
-    let leaf = yard::Crate { name: "itoa".into(), bytes: 7, needs: vec![], place: Some(yard::r#crate::Place::Here(true)) };
-    let root = yard::Crate {
+    let leaf = yard::Unit { name: "itoa".into(), bytes: 7, needs: vec![], place: Some(yard::unit::Place::Here(true)) };
+    let root = yard::Unit {
         name: "rpc".into(),
         bytes: 4096,
         needs: vec![leaf],
-        place: Some(yard::r#crate::Place::Worker("w1".into())),
+        place: Some(yard::unit::Place::Worker("w1".into())),
     };
     let bytes = root.encode_to_vec();
     println!("{} bytes", bytes.len());
-    println!("{:?}", yard::Crate::decode(&bytes[..]).unwrap());
+    println!("{:?}", yard::Unit::decode(&bytes[..]).unwrap());
 }
