@@ -238,6 +238,22 @@ scenario_setup() {
   fi
 }
 
+@test "what fails does so in the same words" {
+  source_bin main.rs
+  source_lib low.rs
+  source_user use.rs
+  both_fail no-std "${LIB[@]}" --target aarch64-unknown-linux-gnu low.rs
+  both_fail no-target "${LIB[@]}" --target no-such-target low.rs
+  both_fail no-profile "${LIB[@]}" -C profile-use=nowhere.profdata low.rs
+  printf 'no profile' >"$SRC/bad.profdata"
+  both bad-profile "${LIB[@]}" -C profile-use=bad.profdata low.rs
+  both_fail bad-cpu "${LIB[@]}" -C target-cpu=abacus low.rs
+  both_fail no-library "${LIB[@]}" -L "native=$DEPS" -l static=nowhere low.rs
+  both_fail no-extern "${BIN[@]}" --extern "low=$DEPS/liblow-0.rlib" use.rs
+  both_fail no-linker "${BIN[@]}" -C linker="$WORK/no-such-cc" main.rs
+  both_fail unstable "${LIB[@]}" -Z share-generics=y low.rs
+}
+
 @test "nightly: -Z options, sanitizers, a target described by a file" {
   with_nightly
   source_bin main.rs

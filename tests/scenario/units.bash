@@ -112,6 +112,15 @@ both_somewhere() {
   fi
   same_calls "$label"
 }
+# both_fail LABEL ARGS…: the same words and status, wherever.
+both_fail() {
+  local label=$1
+  shift
+  one "$PLAIN" "$label" "$RUSTC" "$@"
+  one "$OUT" "$label" "$DRAY" "$RUSTC" "$@"
+  [ "$(cat "$PLAIN/$label.status")" != 0 ] || { echo "$label: the plain compiler did not fail" >&2; return 1; }
+  same_calls "$label"
+}
 # same_calls LABEL: whether both calls left and said the same.
 same_calls() {
   local what
