@@ -247,7 +247,6 @@ scenario_setup() {
   both_fail no-profile "${LIB[@]}" -C profile-use=nowhere.profdata low.rs
   printf 'no profile' >"$SRC/bad.profdata"
   both bad-profile "${LIB[@]}" -C profile-use=bad.profdata low.rs
-  both_fail bad-cpu "${LIB[@]}" -C target-cpu=abacus low.rs
   both_fail no-library "${LIB[@]}" -L "native=$DEPS" -l static=nowhere low.rs
   both_fail no-extern "${BIN[@]}" --extern "low=$DEPS/liblow-0.rlib" use.rs
   both_fail no-linker "${BIN[@]}" -C linker="$WORK/no-such-cc" main.rs

@@ -119,12 +119,15 @@ both_fail() {
   one "$PLAIN" "$label" "$RUSTC" "$@"
   one "$OUT" "$label" "$DRAY" "$RUSTC" "$@"
   [ "$(cat "$PLAIN/$label.status")" != 0 ] || { echo "$label: the plain compiler did not fail" >&2; return 1; }
-  same_calls "$label"
+  same_words "$label"
 }
 # same_calls LABEL: whether both calls left and said the same.
 same_calls() {
-  local what
   diff -r "$PLAIN/$1" "$OUT/$1" || { echo "$1: outputs differ" >&2; return 1; }
+  same_words "$1"
+}
+same_words() {
+  local what
   for what in stdout stderr status; do
     diff "$PLAIN/$1.$what" "$OUT/$1.$what" || { echo "$1: $what differs" >&2; return 1; }
   done
