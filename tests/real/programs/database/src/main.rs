@@ -11,7 +11,7 @@ mod schema {
     }
 }
 
-#[derive(Queryable, Selectable, Insertable, Debug)]
+#[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = schema::towns)]
 struct Town {
     id: i32,
@@ -32,9 +32,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let town = Town { id, name: name.to_string(), people };
         diesel::insert_into(schema::towns::table).values(&town).execute(&mut db)?;
     }
-    use schema::towns::dsl::*;
-    for town in towns.filter(people.gt(1000)).order(name.asc()).select(Town::as_select()).load(&mut db)? {
-        println!("{town:?}");
+    use schema::towns;
+    let found = towns::table
+        .filter(towns::people.gt(1000))
+        .order(towns::name.asc())
+        .select(Town::as_select())
+        .load(&mut db)?;
+    for town in found {
+        println!("{} {} {}", town.id, town.name, town.people);
     }
     Ok(())
 }
