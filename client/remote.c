@@ -101,7 +101,7 @@ start(struct remote *r)
 	}
 	r->opened_ms = r->heard_ms = clock_mono_ms();
 	e = socket_connect_watched(in->zctx, in->place->endpoint, farm_identity(in->farm),
-		in->place->curve, FARM_HEARTBEAT_MS, &r->socket, &r->watch);
+		in->place->curve, JOB_HEARTBEAT_MS, &r->socket, &r->watch);
 	if (e < 0) {
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "cannot connect: %s", strerror(-e));
 		return;

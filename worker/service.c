@@ -181,8 +181,8 @@ open_sockets(struct service *s, char **ret_error)
 	if (r < 0)
 		return why_set(
 			ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
-	r = socket_listen(s->ctx, listen, s->local ? NULL : &s->identity,
-		(int)s->conf->worker.heartbeat_ms, &s->socket, &s->endpoint);
+	r = socket_listen(s->ctx, listen, s->local ? NULL : &s->identity, JOB_HEARTBEAT_MS,
+		&s->socket, &s->endpoint);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
 	r = watch_new(s->ctx, s->socket, &s->watch);

@@ -78,6 +78,8 @@ program_args() {
   local all=()
   case $1 in
     fixture | members) all=(--workspace) ;;
+    # Without jemalloc: its configure script writes the time into its log.
+    fd) all=(--no-default-features --features completions) ;;
   esac
   case $2 in
     dev) printf '%s\n' build ;;
@@ -120,6 +122,11 @@ program_run() {
         "$out/m$f"
       done
       ;;
+    fd)
+      "$out/fd" --version
+      (cd "$dir" && "$out/fd" -e rs . src | LC_ALL=C sort)
+      ;;
+    hyperfine) "$out/hyperfine" --version ;;
     *) "$out/$name" ;;
   esac
 }
