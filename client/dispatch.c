@@ -172,7 +172,8 @@ get_worker(struct dispatch *d, struct placement *place)
 	d->rep->queue_us += clock_mono_us() - start;
 	tell_state(d);
 	if (a == FARM_HOME)
-		go_home(d, "%s", why ? why : "out of memory");
+		go_home(d, "%s%s", d->call.native_cpu ? "target-cpu=native: " : "",
+			why ? why : "out of memory");
 	return a == FARM_PLACED;
 }
 
