@@ -19,8 +19,8 @@ bool endpoint_is_local(const char *endpoint);
 /* Whether it is ipc:// or a loopback TCP address: then compression only costs. */
 bool endpoint_is_this_machine(const char *endpoint);
 
-/* Between a client and a worker. Three of these without a sign of life end the connection. A sign of life
- * waits behind a chunk (256 KiB) and what the system has buffered: 6 s at 64 kB/s. */
+/* Between a client and a worker. Three of these without a sign of life end the connection. A sign
+ * of life waits behind a chunk (256 KiB) and what the system has buffered: 6 s at 64 kB/s. */
 #define JOB_HEARTBEAT_MS 3000
 
 /* A ROUTER bound to endpoint (tcp://host:port, port may be '*'; or ipc:///path). id may be NULL for
