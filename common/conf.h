@@ -63,6 +63,8 @@ struct conf {
 		bool find_rustup;     /* true */
 		bool find_system;     /* true */
 		bool trace;	      /* true: see what a compile looks at */
+		bool cgroups;	      /* use them where they are to be had; true */
+		char *cgroup_dir;     /* where to make them; unset: below the worker's own */
 		uint64_t job_time_s;  /* 1800 */
 		uint64_t job_cpu_s;   /* processor seconds of all its processes, 7200; 0: any */
 		uint64_t job_processes;	 /* and threads, that a job may have at a time, 1024 */

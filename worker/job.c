@@ -309,12 +309,13 @@ start_compiler(struct job *j)
 			"cannot start the tracer: %s", strerror(-r));
 	if (traced)
 		l.trace_socket = trace_child_socket(j->trace);
-	r = launch_start(&l, &j->box, &why);
+	r = limits_begin(j->shared->conf, j->shared->cgroup, j->id, j->stage.out, &j->limits, &why);
+	l.cgroup = limits_cgroup(&j->limits);
+	if (r == 0)
+		r = launch_start(&l, &j->box, &why);
 	if (traced)
 		trace_handed(j->trace);
 	j->tracing = traced && r == 0;
-	if (r == 0)
-		r = limits_begin(j->shared->conf, j->stage.out, &j->limits);
 	if (r < 0)
 		return job_fail(
 			j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", why ? why : strerror(-r));

@@ -27,6 +27,7 @@ struct job_shared {
 	const char *name; /* this worker's */
 	struct store *store;
 	const struct jobserver *jobserver;
+	const struct cgroup *cgroup; /* NULL: none may be used */
 };
 
 /* Starts the thread. id: 32 hex digits. open: a JobOpen, whose content is taken. peer: who opened

@@ -22,7 +22,8 @@ struct launch {
 	const struct toolchain *toolchain; /* of that sysroot; NULL: only to see that it runs */
 	const struct jobserver *jobserver;
 	const struct filters *filters;
-	int trace_socket; /* -1: not traced */
+	int trace_socket;		 /* -1: not traced */
+	const struct cgroup_job *cgroup; /* NULL: none */
 };
 
 /* Starts the compiler. The sentence in *ret_why (caller frees) says what failed. */

@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 
 #include "common/clock.h"
+#include "common/why.h"
 #include "worker/usage.h"
 
 #define LOOK_MS 100
@@ -47,25 +48,34 @@ set_urgent(pid_t pid, bool urgent)
 }
 
 int
-limits_begin(const struct conf *conf, const char *out_dir, struct limits *ret)
+limits_begin(const struct conf *conf, const struct cgroup *cgroup, const char *job,
+	const char *out_dir, struct limits *ret, char **ret_why)
 {
-	struct limits l = LIMITS_INIT;
+	_cleanup_(limits_done) struct limits l = LIMITS_INIT;
 	struct stat st;
+	int r;
 
 	l.out = open(out_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (l.out < 0)
-		return -errno;
-	if (fstat(l.out, &st) < 0) {
-		limits_done(&l);
-		return -errno;
-	}
+	if (l.out < 0 || fstat(l.out, &st) < 0)
+		return why_set(ret_why, -errno, "out-dir: %s", strerror(errno));
 	l.conf = conf;
 	l.memory = limits_memory(conf);
+	r = cgroup ? cgroup_job_new(cgroup, job, l.memory, conf->worker.job_processes, &l.cgroup)
+		   : 0;
+	if (r < 0)
+		return why_set(ret_why, r, "cannot make a cgroup: %s", strerror(-r));
 	l.out_dev = st.st_dev;
 	l.oom_kills = usage_oom_kills();
 	l.next_ms = clock_mono_ms() + LOOK_MS;
 	*ret = l;
+	l = (struct limits)LIMITS_INIT;
 	return 0;
+}
+
+const struct cgroup_job *
+limits_cgroup(const struct limits *l)
+{
+	return l->cgroup.dir >= 0 ? &l->cgroup : NULL;
 }
 
 void
@@ -73,6 +83,7 @@ limits_done(struct limits *l)
 {
 	closep(&l->out);
 	closep(&l->tmp);
+	cgroup_job_done(&l->cgroup);
 	l->next_ms = 0;
 	if (l->urgent)
 		set_urgent(0, false);
@@ -101,6 +112,43 @@ over_bytes(char *text, size_t size, const char *what, uint64_t bytes, const char
 }
 
 static enum limits_verdict
+over_memory(const struct limits *l, char *text, size_t size)
+{
+	return over_bytes(text, size, "used more than", l->memory, " of memory", "job_memory");
+}
+
+static enum limits_verdict
+over_tasks(const struct limits *l, char *text, size_t size)
+{
+	return over(text, size, "had more than", l->conf->worker.job_processes,
+		" processes and threads", "job_processes");
+}
+
+static enum limits_verdict
+over_cpu(const struct limits *l, char *text, size_t size)
+{
+	return over(text, size, "used more than", l->conf->worker.job_cpu_s, " s of processor time",
+		"job_cpu_s");
+}
+
+/* What the kernel has done, or counted. */
+static enum limits_verdict
+check_cgroup(struct limits *l, char *text, size_t size)
+{
+	const uint64_t cpu_s = l->conf->worker.job_cpu_s;
+	struct cgroup_usage u;
+
+	if (!limits_cgroup(l) || cgroup_job_usage(&l->cgroup, &u) < 0)
+		return LIMITS_FINE;
+	l->peak = MAX2(l->peak, u.peak);
+	if (u.oom_kills)
+		return over_memory(l, text, size);
+	if (u.forks_refused)
+		return over_tasks(l, text, size);
+	return cpu_s && u.cpu_us / 1000000 >= cpu_s ? over_cpu(l, text, size) : LIMITS_FINE;
+}
+
+static enum limits_verdict
 check_processes(
 	struct limits *l, const struct sandbox *box, uint64_t *unlinked, char *text, size_t size)
 {
@@ -111,16 +159,15 @@ check_processes(
 	if (usage_of_processes(box->pid, l->out_dev, tasks, &u) < 0)
 		return LIMITS_FINE;
 	*unlinked = u.unlinked;
+	if (limits_cgroup(l))
+		return check_cgroup(l, text, size);
 	l->peak = MAX2(l->peak, u.memory);
 	if (l->memory && u.memory > l->memory)
-		return over_bytes(
-			text, size, "used more than", l->memory, " of memory", "job_memory");
+		return over_memory(l, text, size);
 	if (u.tasks > tasks)
-		return over(text, size, "had more than", tasks, " processes and threads",
-			"job_processes");
+		return over_tasks(l, text, size);
 	if (cpu_s && u.cpu_us / 1000000 >= cpu_s)
-		return over(
-			text, size, "used more than", cpu_s, " s of processor time", "job_cpu_s");
+		return over_cpu(l, text, size);
 	return LIMITS_FINE;
 }
 
@@ -197,10 +244,12 @@ check_tmp(struct limits *l, const struct sandbox *box, char *text, size_t size)
 }
 
 enum limits_verdict
-limits_why_failed(const struct limits *l, char *text, size_t size)
+limits_why_failed(struct limits *l, char *text, size_t size)
 {
-	enum limits_verdict v = check_disk(l, text, size);
+	enum limits_verdict v = check_cgroup(l, text, size);
 
+	if (v == LIMITS_FINE)
+		v = check_disk(l, text, size);
 	return v == LIMITS_FINE ? tmp_usage(l, TMP_SLACK, text, size) : v;
 }
 
@@ -236,8 +285,10 @@ limits_check(struct limits *l, const struct sandbox *box, uint64_t now_ms, char 
 }
 
 enum limits_verdict
-limits_why_killed(const struct limits *l, char *text, size_t size)
+limits_why_killed(struct limits *l, char *text, size_t size)
 {
+	if (check_cgroup(l, text, size) == LIMITS_OVER)
+		return LIMITS_OVER;
 	if (usage_oom_kills() > l->oom_kills) {
 		snprintf(text, size, "the compiler was killed: the worker ran out of memory");
 		return LIMITS_FULL;

@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include "common/conf.h"
+#include "worker/cgroup.h"
 #include "worker/sandbox.h"
 
 struct limits {
@@ -29,18 +30,23 @@ struct limits {
 	uint64_t oom_kills; /* of the machine, when the job began */
 	uint64_t peak;	    /* bytes of memory, the most that was seen */
 	bool urgent;
+	struct cgroup_job cgroup;
 };
 
-#define LIMITS_INIT                  \
-	{                            \
-		.out = -1, .tmp = -1 \
+#define LIMITS_INIT                                             \
+	{                                                       \
+		.out = -1, .tmp = -1, .cgroup = CGROUP_JOB_INIT \
 	}
 
 /* What job_memory means on this machine: its value, or three quarters of the machine's memory. */
 uint64_t limits_memory(const struct conf *conf);
 
-/* Begins to look after a job that was started with this out-dir. */
-int limits_begin(const struct conf *conf, const char *out_dir, struct limits *ret);
+/* Before a job is started: makes its cgroup (where there is one to make it in). *ret_why: as in
+ * launch.h. */
+int limits_begin(const struct conf *conf, const struct cgroup *cgroup, const char *job,
+	const char *out_dir, struct limits *ret, char **ret_why);
+/* That cgroup, or NULL. */
+const struct cgroup_job *limits_cgroup(const struct limits *l);
 
 enum limits_verdict {
 	LIMITS_FINE,
@@ -52,9 +58,9 @@ enum limits_verdict {
 enum limits_verdict limits_check(
 	struct limits *l, const struct sandbox *box, uint64_t now_ms, char *text, size_t size);
 /* Why a job's compiler was killed (nobody here did it). Call once it was waited for. */
-enum limits_verdict limits_why_killed(const struct limits *l, char *text, size_t size);
+enum limits_verdict limits_why_killed(struct limits *l, char *text, size_t size);
 /* Why a job's compiler may have failed, if not for the crate's own fault: before limits_done. */
-enum limits_verdict limits_why_failed(const struct limits *l, char *text, size_t size);
+enum limits_verdict limits_why_failed(struct limits *l, char *text, size_t size);
 void limits_done(struct limits *l);
 
 #endif

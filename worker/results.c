@@ -206,7 +206,8 @@ send_left(struct job *j, const char *name)
 		return fault(j, -ENOMEM, "output");
 	if (lstat(path, &st) < 0)
 		return fault(j, -errno, "output");
-	if (S_ISDIR(st.st_mode))
+	/* Where it keeps temporaries. */
+	if (S_ISDIR(st.st_mode) && starts_with(name, "rustc"))
 		return 0;
 	if (!S_ISREG(st.st_mode))
 		return odd(j, "an output is no regular file", name);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 
 #define START_TIMEOUT_MS 20000 /* a machine under heavy load; a hung bwrap must not hold a slot */
 #define REPORT_MAX 4096
+#define PIPE_MIN 65536 /* what a pipe takes unless a user has very many */
 
 /* Descriptors as bwrap gets them. 3 and 4 are the jobserver, also inside. */
 enum {
@@ -207,6 +209,36 @@ learn_child(struct sandbox *s, int info)
 	take_child(s, text);
 }
 
+/* Until it has read its options bwrap has no child, so that all it ever has begin where it is now:
+ * in the job's cgroup, and before the worker and everything else when the machine's memory is out.
+ */
+static int
+put_in_place(const struct sandbox_spec *spec, pid_t pid)
+{
+	static const char score[] = "500";
+	char path[48];
+	_cleanup_(closep) int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	/* It was more already: fine, too. */
+	if (fd >= 0 && write(fd, score, sizeof(score) - 1) < 0)
+		closep(&fd);
+	return spec->cgroup ? cgroup_job_add(spec->cgroup, pid) : 0;
+}
+
+/* Into the pipe as a whole, so that a bwrap which does not read holds nobody. */
+static int
+give_options(int wr, const struct buf *options)
+{
+	int r;
+
+	if (options->n > PIPE_MIN && fcntl(wr, F_SETPIPE_SZ, (int)MIN2(options->n, INT_MAX)) < 0)
+		return -E2BIG;
+	r = set_nonblocking(wr);
+	return r < 0 ? r : fs_write_all(wr, options->p, options->n);
+}
+
 static int
 start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const struct strv *argv,
 	struct sandbox *s)
@@ -214,7 +246,7 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 	bool traced = spec->trace_socket >= 0;
 	const struct buf *deny = traced ? &spec->filters->deny_traced : &spec->filters->deny;
 	_cleanup_(closep) int null = -1, env = -1, args = -1, seccomp = -1, info_rd = -1,
-			      info_wr = -1, trace = -1;
+			      info_wr = -1, trace = -1, args_wr = -1;
 	_cleanup_(closep) int out = -1, err = -1, report = -1;
 	char *no_env[] = { NULL };
 	struct spawn_fd fds[FD_END];
@@ -225,10 +257,9 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 	if (null < 0)
 		return -errno;
 	env = memory_file("dray-env", spec->env->p, spec->env->n);
-	args = memory_file("dray-args", options->p, options->n);
 	seccomp = memory_file("dray-seccomp", deny->p, deny->n);
-	if (env < 0 || args < 0 || seccomp < 0)
-		return env < 0 ? env : args < 0 ? args : seccomp;
+	if (env < 0 || seccomp < 0)
+		return env < 0 ? env : seccomp;
 	if (traced) {
 		trace = memory_file("dray-trace", spec->filters->trace.p, spec->filters->trace.n);
 		if (trace < 0)
@@ -241,6 +272,8 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 		r = make_pipe(&s->report, &report);
 	if (r == 0)
 		r = make_pipe(&info_rd, &info_wr);
+	if (r == 0)
+		r = make_pipe(&args, &args_wr);
 	if (r == 0)
 		r = set_nonblocking(s->report);
 	if (r < 0)
@@ -273,8 +306,16 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 		return r;
 	}
 	closep(&info_wr);
+	closep(&args);
+	r = put_in_place(spec, s->pid);
+	if (r == 0)
+		r = give_options(args_wr, options);
+	/* It must not see half of them as all. */
+	if (r < 0)
+		kill(s->pid, SIGKILL);
+	closep(&args_wr);
 	learn_child(s, info_rd);
-	return 0;
+	return r;
 }
 
 int

@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/jobserver.h"
 #include "common/strv.h"
+#include "worker/cgroup.h"
 #include "worker/seccomp.h"
 
 #define SANDBOX_BIN \
@@ -36,6 +37,7 @@ struct sandbox_spec {
 	int trace_socket; /* where dray-exec sends the tracer's listener; -1: the job is not traced
 			   */
 	const struct jobserver *js;	    /* 3 and 4 inside; NULL: none */
+	const struct cgroup_job *cgroup;    /* NULL: none */
 	uint64_t tmp_max;		    /* bytes, 0: as the kernel limits tmpfs */
 	uint64_t data_max, file_max, cpu_s; /* per process, 0: none */
 	uint64_t open_files, processes;	    /* 0: none */

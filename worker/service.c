@@ -252,6 +252,20 @@ set_sizes(struct service *s)
 	return s->jobs ? 0 : -ENOMEM;
 }
 
+static void
+open_cgroup(struct service *s)
+{
+	_cleanup_(freep) char *why = NULL;
+
+	if (!s->conf->worker.cgroups)
+		return;
+	if (cgroup_open(s->conf->worker.cgroup_dir, &s->cgroup, &why) == 0)
+		log_info("jobs are limited by cgroups: path=%s", cgroup_path(s->cgroup));
+	else
+		log_info("jobs are limited by looking at them, without cgroups: %s",
+			why ? why : strerror(ENOMEM));
+}
+
 static int
 set_up(struct service *s, const char *name, char **ret_error)
 {
@@ -287,6 +301,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 		r = open_link(s, ret_error);
 	if (r < 0)
 		return r;
+	open_cgroup(s);
 	s->shared = (struct job_shared){ .ctx = s->ctx,
 		.conf = s->conf,
 		.jobs_dir = s->jobs_dir,
@@ -294,7 +309,8 @@ set_up(struct service *s, const char *name, char **ret_error)
 		.filters = &s->filters,
 		.name = s->name,
 		.store = s->store,
-		.jobserver = &s->jobserver };
+		.jobserver = &s->jobserver,
+		.cgroup = s->cgroup };
 	return 0;
 }
 
@@ -330,6 +346,7 @@ service_free(struct service *s)
 	offers_done(&s->offers);
 	store_close(s->store);
 	jobserver_done(&s->jobserver);
+	cgroup_freep(&s->cgroup);
 	ticket_book_free(s->tickets);
 	closep(&s->signal_fd);
 	identity_done(&s->identity);

@@ -32,6 +32,7 @@ struct service {
 	struct offers offers;
 	struct store *store;
 	struct jobserver jobserver;
+	struct cgroup *cgroup; /* NULL: none to be had */
 	struct filters filters;
 	char *jobs_dir, *tools_dir;
 	struct ticket_book *tickets;

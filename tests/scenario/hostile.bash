@@ -1,11 +1,13 @@
 # Crates that misbehave on a worker, and nowhere else: so a build ends as plain cargo's does, and what
 # is compared is what dray made of the rest.
 
-# farm_with ARGS…: one worker, with these arguments.
+# farm_with ARGS…: one worker, with these arguments. Its jobs have cgroups when $DRAY_TEST_CGROUP names a
+# directory to make them in (a cgroup2 one, with memory and pids, that has no processes itself).
 farm_with() {
   allow client client
   coordinator_start
-  worker_start w1 "$@"
+  worker_start w1 ${DRAY_TEST_CGROUP:+-o "worker.cgroup_dir=$DRAY_TEST_CGROUP"} "$@"
+  [ -z "${DRAY_TEST_CGROUP:-}" ] || file_has "$LOGS/worker-w1" 'jobs are limited by cgroups'
   client_env
 }
 
@@ -79,7 +81,8 @@ worker_has_no_process() {
   [ -z "$(descendants "$WORKER_PID")" ]
 }
 worker_has_no_job() {
-  [ -z "$(ls -A "$FARM/state-w1/jobs")" ]
+  [ -z "$(ls -A "$FARM/state-w1/jobs")" ] || return 1
+  [ -z "${DRAY_TEST_CGROUP:-}" ] || ! compgen -G "$DRAY_TEST_CGROUP/dray-job-*" >/dev/null
 }
 
 # hostile_build DIR: built plainly and by the farm, with the same result; then the worker is well: nothing

@@ -30,7 +30,7 @@ setup() {
   for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER" "$RAWPEER"; do
     [ -x "$p" ] || { echo "not built: $p (make check-scenario builds it)" >&2; return 1; }
   done
-  for v in $(compgen -e | grep '^DRAY_' | grep -vE '^DRAY_(TOP|BUILD|TEST_LOGS)$'); do
+  for v in $(compgen -e | grep '^DRAY_' | grep -vE '^DRAY_(TOP|BUILD|TEST_LOGS|TEST_CGROUP)$'); do
     unset "$v"
   done
   unset RUSTC_WRAPPER

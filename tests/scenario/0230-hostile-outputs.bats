@@ -1,0 +1,139 @@
+#!/usr/bin/env bats
+# Crates that put something else in the place of an output. What is not a plain file is not taken.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/hostile.bash"
+
+# hostile_exit DIR BODY: BODY runs as the compiler exits, when its outputs are in their places.
+hostile_exit() {
+  hostile "$1" <<EOF
+extern "C" fn at_exit() {
+    $2
+}
+fn misbehave() {
+    unsafe { c::atexit(at_exit) };
+}
+EOF
+}
+
+# not_taken: compiled here, and the job log says what was wrong.
+not_taken() {
+  [ "$(job app where)" = local ]
+  [[ "$(job app why)" == *"$1"* ]]
+}
+
+@test "an output that is a symlink to /etc/passwd" {
+  farm_with
+  hostile_exit "$WORK/app" 'let p = output("lib", ".rlib");
+    std::fs::remove_file(&p).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &p).unwrap();'
+  hostile_build "$WORK/app"
+  not_taken 'an output is no regular file'
+  [ ! -L "$(ls "$WORK/app/target/debug/deps"/libapp-*.rlib)" ]
+}
+
+@test "an output that is a symlink to a directory" {
+  farm_with
+  hostile_exit "$WORK/app" 'let p = output("lib", ".rlib");
+    std::fs::remove_file(&p).unwrap();
+    std::os::unix::fs::symlink("/", &p).unwrap();'
+  hostile_build "$WORK/app"
+  not_taken 'an output is no regular file'
+}
+
+@test "an output that is a directory" {
+  farm_with
+  hostile_exit "$WORK/app" 'let p = output("lib", ".rlib");
+    std::fs::remove_file(&p).unwrap();
+    std::fs::create_dir(&p).unwrap();'
+  hostile_build "$WORK/app"
+  not_taken 'an output is no regular file'
+}
+
+@test "an output that was announced and is gone" {
+  farm_with
+  hostile_exit "$WORK/app" 'std::fs::remove_file(output("lib", ".rlib")).unwrap();'
+  hostile_build "$WORK/app"
+  not_taken 'an announced output did not come'
+}
+
+@test "an output that is a fifo" {
+  farm_with
+  hostile_exit "$WORK/app" 'let p = output("lib", ".rlib");
+    std::fs::remove_file(&p).unwrap();
+    let name = p.to_str().unwrap().to_owned() + "\0";
+    unsafe { c::mkfifo(name.as_ptr().cast(), 0o644) };'
+  hostile_build "$WORK/app"
+  not_taken 'an output is no regular file'
+}
+
+@test "an output that is a socket" {
+  farm_with
+  hostile_exit "$WORK/app" 'std::env::set_current_dir(out_dir()).unwrap();
+    let _ = std::os::unix::net::UnixListener::bind(output("lib", ".s").file_name().unwrap());'
+  hostile_build "$WORK/app"
+  not_taken 'an output is no regular file'
+}
+
+@test "an output that is a second name of a file in the job's /tmp, or of another output" {
+  farm_with
+  hostile_exit "$WORK/app" 'let p = output("lib", ".rlib");
+    assert!(std::fs::hard_link("/tmp/x", output("lib", ".a")).is_err());
+    std::fs::hard_link(&p, output("lib", ".b")).unwrap();'
+  plain_build "$WORK/app" build
+  build first "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  cmp "$WORK/app/target/debug/deps"/libapp-*.rlib "$BATS_TEST_TMPDIR/plain-target/debug/deps"/libapp-*.rlib
+  worker_is_well
+}
+
+@test "an rmeta that is changed after it was announced" {
+  farm_with
+  hostile_exit "$WORK/app" 'std::fs::write(output("lib", ".rmeta"), "other").unwrap();'
+  hostile_build "$WORK/app"
+  not_taken 'an output changed after it was announced'
+}
+
+@test "an announced file that is a symlink, or not there" {
+  farm_with
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    let p = output("lib", ".x");
+    std::os::unix::fs::symlink("/etc/passwd", &p).unwrap();
+    eprintln!("{{\"$message_type\":\"artifact\",\"artifact\":{p:?},\"emit\":\"metadata\"}}");
+}
+EOF
+  hostile_build "$WORK/app"
+  not_taken 'an output is no regular file'
+}
+
+@test "a captured link that a crate made up" {
+  farm_with
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    let dir = out_dir().join(".dray-cap/0");
+    std::fs::create_dir_all(&dir).unwrap();
+    for name in ["argv", "path", "files", "dirs", "output"] {
+        std::fs::write(dir.join(name), "../../../etc/passwd\0").unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  not_taken 'a captured link makes no sense'
+}
+
+@test "directories that cannot be entered are removed all the same" {
+  farm_with
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = out_dir().join("closed");
+    std::fs::create_dir_all(dir.join("in/side")).unwrap();
+    std::fs::write(dir.join("in/side/file"), "x").unwrap();
+    for d in ["in/side", "in", ""] {
+        std::fs::set_permissions(dir.join(d), std::fs::Permissions::from_mode(0)).unwrap();
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+}
