@@ -24,6 +24,7 @@ struct relay {
 	struct buf tail;  /* from the link line on */
 	struct buf out;	  /* stdout */
 	bool holding;	  /* the link line has come */
+	struct strv promised; /* what link lines named: it comes after the compiler's end */
 	bool depinfo_seen;
 	enum relay_fault fault;
 	char why[224];
@@ -57,6 +58,7 @@ relay_free(struct relay *r)
 	buf_done(&r->doubt);
 	buf_done(&r->tail);
 	buf_done(&r->out);
+	strv_done(&r->promised);
 	free(r);
 }
 
@@ -216,7 +218,7 @@ handle_artifact(struct relay *r, const struct artifact *a)
 		return give_up(r, RELAY_WORKER, "it announced a file outside the out-dir");
 	if (a->emit == EMIT_LINK) {
 		r->holding = true;
-		return 0;
+		return strv_add(&r->promised, name);
 	}
 	if (a->emit == EMIT_OTHER)
 		return 0;
@@ -306,6 +308,20 @@ finish_text(struct relay *r)
 	return err;
 }
 
+/* An exit status of 0 is not the same as being complete. A file to be linked is made here. */
+static int
+check_promised(struct relay *r)
+{
+	struct digest d;
+
+	if (unit_call(r->in.unit)->calls_linker)
+		return 0;
+	for (size_t i = 0; i < r->promised.n; i++)
+		if (outputs_find(r->in.outputs, r->promised.v[i], &d, NULL) < 0)
+			return give_up(r, RELAY_HOME, "an announced output did not come");
+	return 0;
+}
+
 int
 relay_finish(struct relay *r)
 {
@@ -318,6 +334,9 @@ relay_finish(struct relay *r)
 		return err;
 	if (outputs_settle(r->in.outputs) < 0)
 		return give_up(r, RELAY_WORKER, "it sent half an output");
+	err = check_promised(r);
+	if (err < 0)
+		return err;
 	if (asprintf(&depinfo, "%s%s.d", c->crate_name,
 		    c->extra_filename ? c->extra_filename : "") < 0) {
 		depinfo = NULL;
