@@ -23,14 +23,49 @@ struct files {
 bool
 files_is_secret(const char *name)
 {
-	static const char *const names[] = { ".env", ".netrc", ".npmrc", ".pypirc", ".pgpass",
-		".git-credentials", ".htpasswd", "credentials", "credentials.toml", "id_rsa",
-		"id_dsa", "id_ecdsa", "id_ed25519" };
+	static const char *const names[] = { ".env", ".envrc", ".netrc", ".npmrc", ".pypirc",
+		".pgpass", ".git-credentials", ".htpasswd", "credentials", "credentials.json",
+		"credentials.toml" };
+	static const char *const starts[] = { ".env.", "id_rsa", "id_dsa", "id_ecdsa",
+		"id_ed25519" };
+	static const char *const ends[] = { ".pem", ".key", ".p12", ".pfx" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (streq(name, names[i]))
 			return true;
-	return starts_with(name, ".env.");
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+		if (starts_with(name, starts[i]))
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (ends_with(name, ends[i]))
+			return true;
+	return false;
+}
+
+/* What programs keep for themselves: a repository's configuration may hold a token in an address.
+ */
+static bool
+is_private_dir(const char *name, size_t n)
+{
+	static const char *const names[] = { ".git", ".hg", ".svn", ".jj", ".bzr", ".ssh", ".gnupg",
+		".aws", ".azure", ".docker", ".kube", ".cargo" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
+			return true;
+	return false;
+}
+
+/* Whether one of the directories on the way from root to path is. */
+static bool
+is_in_private_dir(const char *root, const char *path)
+{
+	for (const char *p = path + strlen(root); *p; p += strcspn(p, "/")) {
+		p += strspn(p, "/");
+		if (is_private_dir(p, strcspn(p, "/")))
+			return true;
+	}
+	return false;
 }
 
 static int64_t
@@ -131,21 +166,24 @@ files_free(struct files *f)
 	free(f);
 }
 
-static bool
-is_below_any(const struct strv *roots, const char *path)
+static const char *
+root_of(const struct strv *roots, const char *path)
 {
 	for (size_t i = 0; i < roots->n; i++)
 		if (path_is_below(path, roots->v[i]))
-			return true;
-	return false;
+			return roots->v[i];
+	return NULL;
 }
 
 static bool
 may_leave(const struct files *f, const char *asked, const char *real)
 {
-	if (is_below_any(&f->fetched, real))
+	const char *root;
+
+	if (root_of(&f->fetched, real))
 		return true;
-	return is_below_any(&f->roots, real) && !files_is_secret(path_basename(asked)) &&
+	root = root_of(&f->roots, real);
+	return root && !is_in_private_dir(root, real) && !files_is_secret(path_basename(asked)) &&
 	       !files_is_secret(path_basename(real));
 }
 
@@ -205,7 +243,7 @@ files_answer(struct files *f, uint32_t id, const char *path, struct files_answer
 		return answer_file(f, path, real, ret);
 	if (!S_ISDIR(st.st_mode))
 		return refuse(ret, "the special file", path);
-	if (!is_below_any(&f->roots, real) && !is_below_any(&f->fetched, real) &&
+	if (!root_of(&f->roots, real) && !root_of(&f->fetched, real) &&
 		!leads_to(&f->roots, real) && !leads_to(&f->fetched, real))
 		return refuse(ret, "the directory", path);
 	ret->kind = DRAY__FILE_KIND__FILE_DIRECTORY;

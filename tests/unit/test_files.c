@@ -63,6 +63,9 @@ set_up(void **state)
 	put(p, "cargo/credentials.toml", "token");
 	put(p, "cargo/config.toml", "");
 	put(p, "outside/hosts", "");
+	put(p, "ws/.git/config", "token");
+	put(p, "ws/pkg/certs/server.pem", "private");
+	put(p, "ws/pkg/.cargo/config.toml", "token");
 	put_link(p, "../shared/a.txt", "ws/pkg/inner");
 	put_link(p, "../../outside/hosts", "ws/pkg/outer");
 	put_link(p, "../.env", "ws/pkg/harmless");
@@ -126,7 +129,8 @@ static void
 test_what_stays(void **state)
 {
 	static const char *const names[] = { "ws/.env", "ws/pkg/harmless", "ws/pkg/outer",
-		"outside/hosts", "cargo/credentials.toml", "cargo/config.toml" };
+		"outside/hosts", "cargo/credentials.toml", "cargo/config.toml", "ws/.git/config",
+		"ws/pkg/certs/server.pem", "ws/pkg/.cargo/config.toml" };
 	const struct place *p = *state;
 	struct files_answer a;
 
@@ -196,8 +200,9 @@ test_names(void **state)
 {
 	assert_true(files_is_secret(".env"));
 	assert_true(files_is_secret(".env.local"));
-	assert_true(files_is_secret("id_ed25519"));
-	assert_false(files_is_secret(".envrc.md"));
+	assert_true(files_is_secret("id_ed25519_work"));
+	assert_true(files_is_secret("tls.key"));
+	assert_false(files_is_secret("key.rs"));
 	assert_false(files_is_secret("env"));
 	assert_false(files_is_secret("lib.rs"));
 }
