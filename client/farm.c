@@ -121,10 +121,11 @@ farm_hello(struct farm *f)
 	return wire_send(f->socket, NULL, WIRE_HELLO, &m.base, NULL, 0);
 }
 
-static int
-send_request(struct farm *f)
+int
+farm_ask(struct farm *f)
 {
 	Dray__JobRequest m;
+	Dray__JobRetry failed[FARM_FAILED_MAX], *list[FARM_FAILED_MAX];
 
 	dray__job_request__init(&m);
 	m.job = f->id;
@@ -135,7 +136,23 @@ send_request(struct farm *f)
 	m.glibc = f->glibc;
 	m.source_bytes = f->source_bytes;
 	m.may_wait = true;
+	for (unsigned i = 0; i < f->n_failed; i++) {
+		dray__job_retry__init(&failed[i]);
+		failed[i].worker = f->failed[i].worker;
+		failed[i].verdict = f->failed[i].verdict;
+		list[i] = &failed[i];
+	}
+	m.failed = list;
+	m.n_failed = f->n_failed;
 	return wire_send(f->socket, NULL, WIRE_JOB_REQUEST, &m.base, NULL, 0);
+}
+
+int
+farm_ask_anew(struct farm *f, uint64_t now)
+{
+	f->anew_ms = now;
+	f->ask_ms = 0;
+	return farm_ask(f);
 }
 
 static int
@@ -169,26 +186,41 @@ farm_request(struct farm *f, struct farm_job *job)
 	f->heard_ms = clock_mono_ms();
 	/* Both wait in the socket until it is connected. */
 	r = f->greeted ? 0 : farm_hello(f);
-	return r < 0 ? r : send_request(f);
+	return r < 0 ? r : farm_ask(f);
+}
+
+static struct farm_failed *
+note_failed(struct farm *f, const char *worker, Dray__Verdict verdict)
+{
+	struct farm_failed *e;
+
+	if (f->n_failed == FARM_FAILED_MAX)
+		memmove(f->failed, f->failed + 1, --f->n_failed * sizeof(f->failed[0]));
+	e = &f->failed[f->n_failed++];
+	snprintf(e->worker, sizeof(e->worker), "%s", worker);
+	e->verdict = verdict;
+	return e;
 }
 
 int
 farm_retry(struct farm *f, const char *worker, Dray__Verdict verdict, const char *text)
 {
+	struct farm_failed *e = note_failed(f, worker, verdict);
 	Dray__JobRetry m;
-	char name[80], words[512];
+	char words[512];
 
 	dray__job_retry__init(&m);
-	if (f->state != FARM_WELCOMED)
-		return -ENOTCONN;
-	snprintf(name, sizeof(name), "%s", worker);
-	snprintf(words, sizeof(words), "%s", text);
-	m.job = f->id;
-	m.worker = name;
-	m.verdict = verdict;
-	m.text = words;
 	f->waiting = true;
 	f->heard_ms = clock_mono_ms();
+	/* No connection: on the next one it is asked for anew. */
+	if (f->lost)
+		return 0;
+	f->retried = true;
+	snprintf(words, sizeof(words), "%s", text);
+	m.job = f->id;
+	m.worker = e->worker;
+	m.verdict = verdict;
+	m.text = words;
 	return wire_send(f->socket, NULL, WIRE_JOB_RETRY, &m.base, NULL, 0);
 }
 
@@ -238,9 +270,10 @@ farm_watch_events(struct farm *f, uint64_t now)
 			return;
 		case WATCH_CONNECTED:
 			/* After a loss it knows nothing of us, or it is another process. */
-			if (f->state == FARM_AWAY &&
-				(farm_hello(f) < 0 || (f->waiting && send_request(f) < 0)))
+			if (f->lost &&
+				(farm_hello(f) < 0 || (f->waiting && farm_ask_anew(f, now) < 0)))
 				break;
+			f->lost = false;
 			f->state = FARM_CONNECTED;
 			f->heard_ms = now;
 			break;
@@ -249,10 +282,20 @@ farm_watch_events(struct farm *f, uint64_t now)
 			break;
 		case WATCH_DISCONNECTED:
 			f->state = FARM_AWAY;
+			f->lost = true;
 			f->away_ms = now;
 			break;
 		}
 	}
+}
+
+void
+farm_heard(struct farm *f, enum wire_type type)
+{
+	if (f->lost || type == WIRE_REFUSED)
+		return;
+	f->state = FARM_WELCOMED;
+	f->welcomed = true;
 }
 
 void
@@ -263,8 +306,8 @@ farm_mind(struct farm *f)
 		struct wire_msg m = WIRE_MSG_INIT;
 		int r = wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, &m);
 
-		if (r == 0 && m.info->type == WIRE_WELCOME)
-			f->state = FARM_WELCOMED;
+		if (r == 0)
+			farm_heard(f, m.info->type);
 		wire_msg_done(&m);
 		if (r == -EAGAIN)
 			return;

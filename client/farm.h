@@ -4,6 +4,7 @@
  *     farm_request ─▶ Hello, JobRequest
  *        farm_wait ─▶ placed, or a reason to compile here
  *       farm_retry ─▶ that worker failed; farm_wait again
+ *                     (a coordinator that was restarted since is asked anew)
  *        farm_mind ─▶ while a worker has the job: nothing that happens here disturbs it
  *   farm_finished, farm_cancel ─▶ the end */
 #ifndef DRAY_CLIENT_FARM_H
@@ -67,7 +68,8 @@ typedef bool (*farm_local_free_fn)(void *arg);
 enum farm_answer farm_wait(struct farm *f, struct tether *t, farm_local_free_fn local_free,
 	void *arg, struct placement *ret, char **ret_why);
 
-/* 0; -ENOTCONN: there is no coordinator to ask now. */
+/* 0, and then farm_wait again; also where the coordinator is away: the job is asked for anew when
+ * it is back. -errno: it cannot be asked. */
 int farm_retry(struct farm *f, const char *worker, Dray__Verdict verdict, const char *text);
 void farm_finished(struct farm *f, int status);
 void farm_cancel(struct farm *f);

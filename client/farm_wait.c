@@ -82,17 +82,36 @@ is_ours(const struct wait *w, const char *job)
 	return streq(job, w->farm->id);
 }
 
+/* What a coordinator says that was restarted, or lost us, is not the end. */
+static enum step
+take_denied(struct wait *w, const Dray__JobDenied *m)
+{
+	struct farm *f = w->farm;
+
+	if (m->verdict == DRAY__VERDICT__VERDICT_UNKNOWN_JOB && f->retried) {
+		f->retried = false;
+		if (farm_ask_anew(f, f->heard_ms) == 0)
+			return STEP_ON;
+	}
+	/* Its workers come back to it as we did, and may be later than we. */
+	if (m->verdict == DRAY__VERDICT__VERDICT_NO_WORKER && f->anew_ms &&
+		f->heard_ms - f->anew_ms < FARM_RECONNECT_MS) {
+		f->ask_ms = f->heard_ms + FARM_REPEAT_MS;
+		w->queued = true;
+		return STEP_ON;
+	}
+	f->waiting = false;
+	return home(w, "farm", m->text);
+}
+
 static enum step
 step_message(struct wait *w, const struct wire_msg *m)
 {
 	struct farm *f = w->farm;
 
 	f->heard_ms = clock_mono_ms();
+	farm_heard(f, m->info->type);
 	switch (m->info->type) {
-	case WIRE_WELCOME:
-		f->state = FARM_WELCOMED;
-		f->welcomed = true;
-		return STEP_ON;
 	case WIRE_REFUSED:
 		return home(w, "the coordinator refuses", ((const Dray__Refused *)m->body)->text);
 	case WIRE_JOB_QUEUED:
@@ -102,8 +121,7 @@ step_message(struct wait *w, const struct wire_msg *m)
 	case WIRE_JOB_DENIED:
 		if (!is_ours(w, ((const Dray__JobDenied *)m->body)->job))
 			return STEP_ON;
-		f->waiting = false;
-		return home(w, "farm", ((const Dray__JobDenied *)m->body)->text);
+		return take_denied(w, (const Dray__JobDenied *)m->body);
 	case WIRE_JOB_PLACED:
 		if (!is_ours(w, ((const Dray__JobPlaced *)m->body)->job))
 			return STEP_ON;
@@ -151,6 +169,11 @@ step_time(struct wait *w, uint64_t now)
 		return now - f->away_ms > FARM_RECONNECT_MS ? home(w, "farm lost", NULL) : STEP_ON;
 	case FARM_WELCOMED:
 		w->connected_ms = 0;
+		if (f->ask_ms && now >= f->ask_ms) {
+			f->ask_ms = 0;
+			if (farm_ask(f) < 0)
+				return home(w, "farm lost", NULL);
+		}
 		return now - f->heard_ms > FARM_SILENT_MS ? home(w, "farm silent", NULL) : STEP_ON;
 	}
 	return STEP_ON;

@@ -9,6 +9,8 @@
 
 #include "coordinator/server_priv.h"
 
+#define FAILED_MAX 8 /* tries of a job that are listened to */
+
 void
 send_denied(
 	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text)
@@ -37,6 +39,15 @@ job_id_of(struct server *s, struct peer *p, const struct wire_peer *from, const 
 	return false;
 }
 
+/* The same client on a new connection, whose old one's end was not seen yet. */
+static bool
+is_same_client(const struct server *s, const struct peer *a, const struct peer *b)
+{
+	if (a->wire.curve[0] || b->wire.curve[0])
+		return streq(a->wire.curve, b->wire.curve);
+	return s->local;
+}
+
 void
 on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
@@ -45,6 +56,9 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	struct sched_job_info info = {
 		.owner = p->serial, .glibc = m->glibc, .may_wait = m->may_wait
 	};
+	struct sched_failed failed[FAILED_MAX];
+	struct peer *old;
+	uint64_t owner;
 	int r;
 
 	if (!job_id_of(s, p, from, m->job, &info.id))
@@ -55,7 +69,19 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 		return;
 	}
 	memcpy(info.toolchain.b, m->toolchain.data, DIGEST_SIZE);
-	log_debug("job=%s crate=%s kind=%s asked for", m->job, CLEAN(m->crate), CLEAN(m->kind));
+	info.failed = failed;
+	info.n_failed = MIN2(m->n_failed, (size_t)FAILED_MAX);
+	for (size_t i = 0; i < info.n_failed; i++)
+		failed[i] = (struct sched_failed){ m->failed[i]->worker, m->failed[i]->verdict };
+	log_debug("job=%s crate=%s kind=%s failed=%zu asked for", m->job, CLEAN(m->crate),
+		CLEAN(m->kind), info.n_failed);
+	owner = sched_job_owner(s->sched, &info.id);
+	/* It repeats itself after a reconnection. */
+	if (owner == p->serial)
+		return;
+	old = peer_by_serial(s, owner);
+	if (old && is_same_client(s, old, p))
+		info.former = owner;
 	r = sched_job_add(s->sched, &info, s->now);
 	if (r == -EEXIST)
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
@@ -79,7 +105,7 @@ on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
 		(int)m->verdict, CLEAN(m->text));
 	r = sched_job_retry(s->sched, p->serial, &id, m->worker, m->verdict, m->text, s->now);
 	if (r == -ENOENT)
-		send_denied(s, p, m->job, DRAY__VERDICT__VERDICT_MALFORMED,
+		send_denied(s, p, m->job, DRAY__VERDICT__VERDICT_UNKNOWN_JOB,
 			"this coordinator does not know the job; it may have been restarted");
 	else if (r == -ESTALE)
 		log_debug("job=%s is not with worker=%s", m->job, CLEAN(m->worker));

@@ -20,25 +20,30 @@ struct row {
 	unsigned roles;
 	unsigned states;
 	handler_fn handle;
+	enum role greets; /* what a new peer is taken for; NONE: it stays new */
 };
 
 static void on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 
 /* What a peer may send before Hello is what it may still have had to say to a coordinator that was
- * restarted meanwhile: a heartbeat is answered by "register again", an end needs no answer. */
+ * restarted meanwhile, or behind a Hello that was lost: a request stands for a Hello, a heartbeat
+ * is answered by "register again", an end needs no answer. */
 static const struct row rows[] = {
-	{ WIRE_HELLO, CLIENTS | R(ROLE_WORKER), PEER_NEW | GREETED, on_hello },
-	{ WIRE_JOB_REQUEST, R(ROLE_CLIENT), PEER_GREETED, on_job_request },
-	{ WIRE_JOB_RETRY, R(ROLE_CLIENT), PEER_GREETED, on_job_retry },
-	{ WIRE_JOB_FINISHED, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_finished },
-	{ WIRE_JOB_CANCEL, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_cancel },
-	{ WIRE_STATUS_REQUEST, CLIENTS, PEER_GREETED, on_status_request },
-	{ WIRE_WORKER_REGISTER, R(ROLE_WORKER), GREETED, on_worker_register },
-	{ WIRE_WORKER_HEARTBEAT, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_heartbeat },
-	{ WIRE_WORKER_JOB_STARTED, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_started },
-	{ WIRE_WORKER_JOB_ENDED, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_ended },
-	{ WIRE_WORKER_BYE, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_bye },
+	{ WIRE_HELLO, CLIENTS | R(ROLE_WORKER), PEER_NEW | GREETED, on_hello, ROLE_NONE },
+	{ WIRE_JOB_REQUEST, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_request, ROLE_CLIENT },
+	{ WIRE_JOB_RETRY, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_retry, ROLE_CLIENT },
+	{ WIRE_JOB_FINISHED, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_finished, ROLE_NONE },
+	{ WIRE_JOB_CANCEL, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_cancel, ROLE_NONE },
+	{ WIRE_STATUS_REQUEST, CLIENTS, PEER_GREETED, on_status_request, ROLE_NONE },
+	{ WIRE_WORKER_REGISTER, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_register,
+		ROLE_WORKER },
+	{ WIRE_WORKER_HEARTBEAT, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_heartbeat,
+		ROLE_NONE },
+	{ WIRE_WORKER_JOB_STARTED, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_started,
+		ROLE_NONE },
+	{ WIRE_WORKER_JOB_ENDED, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_ended, ROLE_NONE },
+	{ WIRE_WORKER_BYE, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_bye, ROLE_NONE },
 };
 
 const char *
@@ -157,6 +162,18 @@ hello_role(struct server *s, struct peer *p, const struct wire_peer *from, const
 	return said;
 }
 
+static struct peer *
+greet(struct server *s, const struct wire_peer *from, enum role role)
+{
+	struct peer *p = peer_add(s, from);
+
+	if (p)
+		p->role = role;
+	else
+		log_throttled(&s->bad_peer, 10, "out of memory for a new peer");
+	return p;
+}
+
 static void
 on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
@@ -172,13 +189,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 			"A second Hello in another role.");
 		return;
 	}
-	if (!p)
-		p = peer_add(s, from);
-	if (!p) {
-		log_throttled(&s->bad_peer, 10, "out of memory for a new peer");
+	if (!p && !(p = greet(s, from, role)))
 		return;
-	}
-	p->role = role;
 	dray__welcome__init(&welcome);
 	welcome.version = WIRE_VERSION;
 	welcome.name = s->id.name;
@@ -252,5 +264,7 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 			state == PEER_NEW ? "before Hello" : "when it is not allowed");
 		return;
 	}
+	if (!p && row->greets != ROLE_NONE && !(p = greet(s, from, row->greets)))
+		return;
 	row->handle(s, p, from, m->body);
 }

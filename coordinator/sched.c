@@ -66,6 +66,50 @@ seek(struct sched *s, struct job *job)
 		action_queued(s, job);
 }
 
+/* Its owner wants it no more; the slot is in use until the worker's word, or for SETTLE_MS. */
+static void
+leave_behind(struct sched *s, struct job *job)
+{
+	disown(s, job);
+	job_wait(s, job, &s->settling, SETTLE_MS);
+}
+
+static void
+cancel(struct sched *s, struct job *job)
+{
+	struct sched_worker *w = job->cur;
+
+	if (job_holds(job))
+		action_cancel(s, job, w);
+	if (job->state == JOB_STARTED) {
+		leave_behind(s, job);
+		return;
+	}
+	if (job->state == JOB_AWAY && job->word == WORD_OK)
+		worker_judge(s, job, true);
+	job_free(s, job);
+	if (w)
+		worker_changed(s, w);
+}
+
+/* Workers it may not have again. */
+static void
+exclude(struct job *job, struct sched_worker *w)
+{
+	if (!w || job_failed_on(job, w) || job->n_failed == MAX_TRIES)
+		return;
+	job->failed[job->n_failed++] = w;
+	worker_ref(w);
+}
+
+uint64_t
+sched_job_owner(struct sched *s, const struct job_id *id)
+{
+	struct job *job = job_find(s, id);
+
+	return job && job->owner ? job->owner->handle : 0;
+}
+
 int
 sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 {
@@ -74,11 +118,15 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 	int r;
 
 	s->now = now;
-	if (job && job->owner)
+	if (job && job->owner && job->owner->handle != info->former)
 		return -EEXIST;
 	r = actions_reserve(s, 1);
 	if (r < 0)
 		return r;
+	if (job && job->owner) {
+		cancel(s, job);
+		job = job_find(s, &info->id);
+	}
 	if (job) {
 		/* Its client came back after this coordinator lost it, and starts afresh. */
 		w = job->cur;
@@ -92,6 +140,9 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 	job->toolchain = info->toolchain;
 	job->glibc = info->glibc;
 	job->may_wait = info->may_wait;
+	for (size_t i = 0; i < info->n_failed; i++)
+		if (rule_of(info->failed[i].verdict).exclude)
+			exclude(job, worker_any(s, info->failed[i].worker));
 	if (job->owner->n > s->conf.max_owner_jobs)
 		job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
 			"this client has too many jobs at a time");
@@ -106,14 +157,6 @@ job_of(struct sched *s, uint64_t owner, const struct job_id *id)
 	struct job *job = job_find(s, id);
 
 	return job && job->owner && job->owner->handle == owner ? job : NULL;
-}
-
-/* Its owner wants it no more; the slot is in use until the worker's word, or for SETTLE_MS. */
-static void
-leave_behind(struct sched *s, struct job *job)
-{
-	disown(s, job);
-	job_wait(s, job, &s->settling, SETTLE_MS);
 }
 
 int
@@ -138,24 +181,6 @@ sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uin
 	if (w)
 		worker_changed(s, w);
 	return 0;
-}
-
-static void
-cancel(struct sched *s, struct job *job)
-{
-	struct sched_worker *w = job->cur;
-
-	if (job_holds(job))
-		action_cancel(s, job, w);
-	if (job->state == JOB_STARTED) {
-		leave_behind(s, job);
-		return;
-	}
-	if (job->state == JOB_AWAY && job->word == WORD_OK)
-		worker_judge(s, job, true);
-	job_free(s, job);
-	if (w)
-		worker_changed(s, w);
 }
 
 int
@@ -207,9 +232,8 @@ try_failed(struct sched *s, struct job *job, Dray__Verdict verdict)
 			w->foreign += w->slots - worker_used(w);
 		job->tries--;
 		job->bounces++;
-	} else if (rule.exclude && !job_failed_on(job, w) && job->n_failed < MAX_TRIES) {
-		job->failed[job->n_failed++] = w;
-		worker_ref(w);
+	} else if (rule.exclude) {
+		exclude(job, w);
 	}
 	worker_changed(s, w);
 }

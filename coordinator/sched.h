@@ -77,12 +77,23 @@ struct sched_worker_info {
 	size_t n_running;
 };
 
+/* A try of a job that this scheduler knows nothing of. */
+struct sched_failed {
+	const char *worker;
+	Dray__Verdict verdict;
+};
+
 struct sched_job_info {
 	struct job_id id;
-	uint64_t owner; /* the client's handle, not 0 */
+	uint64_t owner;	 /* the client's handle, not 0 */
+	uint64_t former; /* the one it had on another connection, or 0: takes its job over */
 	struct digest toolchain;
 	unsigned glibc; /* least minor version; 0: any */
 	bool may_wait;
+	/* Tries before it was asked for anew. A retry for that reason would keep the job from that
+	 * worker: so does this, if it is known by now. Costs no trust. */
+	const struct sched_failed *failed;
+	size_t n_failed;
 };
 
 enum sched_action_type {
@@ -150,8 +161,10 @@ const struct digest *sched_worker_offer(
 	const struct sched_worker *w, size_t i, const char **ret_text);
 
 /* A client asks. Answered by an action: PLACE, QUEUED or DENY. -EEXIST: such a job is there already
- * (it is not disturbed); -ENOMEM. */
+ * (it is not disturbed); -ENOMEM. A job of `former` is cancelled where it is, and begins anew. */
 int sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now);
+/* Whose job it is; 0: nobody's, or there is none. */
+uint64_t sched_job_owner(struct sched *s, const struct job_id *id);
 /* The client has its result. These three hear the job's owner only: -ENOENT for others. */
 int sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
 int sched_job_cancel(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);

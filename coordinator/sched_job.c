@@ -334,7 +334,7 @@ job_deny_stranded(struct sched *s, struct job *job)
 
 	pools_explain(s, job, text, sizeof(text));
 	job_deny(s, job,
-		job->tries > 0 ? DRAY__VERDICT__VERDICT_NO_TRIES_LEFT
-			       : DRAY__VERDICT__VERDICT_NO_WORKER,
+		job->tries > 0 || job->n_failed > 0 ? DRAY__VERDICT__VERDICT_NO_TRIES_LEFT
+						    : DRAY__VERDICT__VERDICT_NO_WORKER,
 		text);
 }

@@ -173,6 +173,8 @@ void pools_deny_stranded(struct sched *s, struct tc *tc);
 void pools_explain(struct sched *s, const struct job *job, char *out, size_t n);
 
 /* sched_worker.c */
+/* By name; also one that is gone and only remembered. */
+struct sched_worker *worker_any(struct sched *s, const char *name);
 void worker_changed(struct sched *s, struct sched_worker *w);
 void worker_judge(struct sched *s, struct job *job, bool good);
 void worker_ref(struct sched_worker *w);

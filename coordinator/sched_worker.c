@@ -15,8 +15,7 @@ name_hash(struct sched *s, const char *name)
 	return table_hash(s->conf.hash_key, name, strlen(name));
 }
 
-/* Also one that is gone and only remembered. */
-static struct sched_worker *
+struct sched_worker *
 worker_any(struct sched *s, const char *name)
 {
 	struct table_node *node = table_find(&s->workers, name_hash(s, name));

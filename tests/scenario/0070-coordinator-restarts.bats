@@ -30,6 +30,35 @@ has_workers() {
   [ "$(job app where)" = farm ]
 }
 
+@test "a worker that dies after the restart: the unit moves to another" {
+  local other=w2 here=w1
+  package "$WORK/app" app
+  package "$WORK/app/slow" slow lib
+  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
+  depends "$WORK/app" slow slow
+  slow_before | sed 's/900_000/1_800_000/' >"$WORK/app/slow/src/lib.rs"
+  printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$WORK/app/src/main.rs"
+  plain_build "$WORK/app" build
+  farm_start 2
+  build_start first "$WORK/app" build
+  wait_until 30 eval 'worker_compiles "${WORKER_PIDS[w1]}" slow || worker_compiles "${WORKER_PIDS[w2]}" slow'
+  worker_compiles "${WORKER_PIDS[w1]}" slow || { other=w1 here=w2; }
+  kill_hard "$COORDINATOR_PID"
+  coordinator_start
+  wait_until 10 has_workers 2
+  # The new coordinator has never heard of the job.
+  kill_hard "${WORKER_PIDS[$here]}"
+  wait_until 30 worker_compiles "${WORKER_PIDS[$other]}" slow
+  build_finish 90
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+  same_text first
+  [ "$(job slow where)" = farm ]
+  [ "$(job slow worker)" = "$other" ]
+  [ "$(job slow attempts | jq length)" -eq 1 ]
+  [ "$(job app where)" = farm ]
+}
+
 @test "killed for good: the running job is finished, the rest is done here" {
   package "$WORK/app" app
   package "$WORK/app/slow" slow lib

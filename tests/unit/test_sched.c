@@ -500,6 +500,79 @@ test_retry_goes_elsewhere_thrice(void **state)
 	assert_int_equal(stats(w).used, 0);
 }
 
+static int
+ask_anew(struct world *w, unsigned id, const struct sched_failed *failed, size_t n)
+{
+	struct sched_job_info info = { .id = jid(id),
+		.owner = 100 + id,
+		.toolchain = tc(1),
+		.may_wait = true,
+		.failed = failed,
+		.n_failed = n };
+
+	return sched_job_add(w->s, &info, w->now);
+}
+
+/* What failed before this scheduler was there counts as far as it is known, and costs no trust. */
+static void
+test_asked_anew(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 2), *b = worker(w, "b", 2);
+	const struct sched_failed by_a[] = { { "a", FAULT }, { "a", FAULT }, { "nobody", FAULT } };
+	const struct sched_failed full[] = { { "a", DRAY__VERDICT__VERDICT_FULL } };
+	const struct sched_failed both[] = { { "b", FAULT }, { "a", FAULT } };
+
+	assert_int_equal(ask_anew(w, 1, by_a, 3), 0);
+	assert_int_equal(take(w), 1);
+	expect_place(w, 0, 1, b);
+	assert_int_equal(view(a).failures, 0);
+	assert_int_equal(ask_anew(w, 2, full, 1), 0);
+	assert_int_equal(take(w), 1);
+	expect_place(w, 0, 2, a);
+	assert_int_equal(ask_anew(w, 3, both, 2), 0);
+	assert_int_equal(take(w), 1);
+	expect_deny(w, 0, 3, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT);
+	assert_non_null(strstr(w->text, "has not failed it"));
+	/* Gone, and back: it is known all the while. */
+	sched_worker_gone(w->s, b, w->now);
+	assert_int_equal(take(w), 0);
+	assert_int_equal(ask_anew(w, 4, both, 1), 0);
+	assert_int_equal(take(w), 1);
+	expect_place(w, 0, 4, a);
+}
+
+static void
+test_taken_over(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+	struct sched_job_info info = {
+		.id = jid(1), .owner = 7, .toolchain = tc(1), .may_wait = true
+	};
+
+	place(w, 1, a);
+	started(w, a, 1);
+	assert_int_equal(sched_job_owner(w->s, &info.id), 101);
+	assert_int_equal(sched_job_add(w->s, &info, w->now), -EEXIST);
+	info.former = 102;
+	assert_int_equal(sched_job_add(w->s, &info, w->now), -EEXIST);
+	assert_int_equal(take(w), 0);
+	info.former = 101;
+	assert_int_equal(sched_job_add(w->s, &info, w->now), 0);
+	assert_true(take(w) >= 2);
+	assert_int_equal(w->last[0].type, SCHED_CANCEL);
+	expect_place(w, w->n - 1, 1, a);
+	assert_int_equal(w->last[w->n - 1].owner, 7);
+	assert_int_equal(sched_job_owner(w->s, &info.id), 7);
+	sched_owner_gone(w->s, 101, w->now);
+	assert_int_equal(take(w), 0);
+	assert_int_equal(stats(w).jobs, 1);
+	assert_int_equal(stats(w).used, 1);
+	info.id = jid(9);
+	assert_int_equal(sched_job_owner(w->s, &info.id), 0);
+}
+
 static void
 test_retry_waits_for_another(void **state)
 {
@@ -1116,6 +1189,8 @@ main(void)
 		T(test_owner_limit),
 		T(test_unstarted_placement_expires),
 		T(test_retry_goes_elsewhere_thrice),
+		T(test_asked_anew),
+		T(test_taken_over),
 		T(test_retry_waits_for_another),
 		T(test_slot_is_free_when_the_worker_says_so),
 		T(test_full_costs_no_trust),

@@ -312,12 +312,16 @@ job_name(char out[33], unsigned n)
 	snprintf(out, 33, "%032x", n);
 }
 
+/* failed_by: a worker that failed it before, or NULL. */
 static void
-request_for(void *socket, unsigned job, const char *toolchain, unsigned glibc)
+request_anew(
+	void *socket, unsigned job, const char *toolchain, unsigned glibc, const char *failed_by)
 {
 	uint8_t id[32];
-	char name[33];
+	char name[33], worker[65];
 	Dray__JobRequest m;
+	Dray__JobRetry failed;
+	Dray__JobRetry *list[] = { &failed };
 
 	dray__job_request__init(&m);
 	job_name(name, job);
@@ -327,7 +331,21 @@ request_for(void *socket, unsigned job, const char *toolchain, unsigned glibc)
 	m.toolchain.len = sizeof(id);
 	m.glibc = glibc;
 	m.may_wait = true;
+	if (failed_by) {
+		dray__job_retry__init(&failed);
+		snprintf(worker, sizeof(worker), "%s", failed_by);
+		failed.worker = worker;
+		failed.verdict = DRAY__VERDICT__VERDICT_WORKER_FAULT;
+		m.failed = list;
+		m.n_failed = 1;
+	}
 	send_msg(socket, WIRE_JOB_REQUEST, &m.base);
+}
+
+static void
+request_for(void *socket, unsigned job, const char *toolchain, unsigned glibc)
+{
+	request_anew(socket, job, toolchain, glibc, NULL);
 }
 
 static void
@@ -489,8 +507,8 @@ expect_denied(void *socket, unsigned job, Dray__Verdict verdict, const char *tex
 	wire_msg_done(&m);
 }
 
-static struct wire_msg
-status(void *socket)
+static void
+ask_status(void *socket)
 {
 	uint8_t id[32];
 	Dray__StatusRequest m;
@@ -500,6 +518,12 @@ status(void *socket)
 	m.toolchain.data = id;
 	m.toolchain.len = sizeof(id);
 	send_msg(socket, WIRE_STATUS_REQUEST, &m.base);
+}
+
+static struct wire_msg
+status(void *socket)
+{
+	ask_status(socket);
 	return expect(socket, WIRE_STATUS);
 }
 
@@ -606,7 +630,7 @@ test_denials(void **state)
 	request_for(client, 3, TOOLCHAIN, 99);
 	expect_denied(client, 3, DRAY__VERDICT__VERDICT_NO_WORKER, "glibc 2.99");
 	retry(client, 4, "worker1", DRAY__VERDICT__VERDICT_WORKER_FAULT);
-	expect_denied(client, 4, DRAY__VERDICT__VERDICT_MALFORMED, "does not know the job");
+	expect_denied(client, 4, DRAY__VERDICT__VERDICT_UNKNOWN_JOB, "does not know the job");
 	CLOSE(client, worker);
 }
 
@@ -628,6 +652,90 @@ test_retry(void **state)
 	expect_denied(client, 1, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT, "no worker is left");
 	await(client, 2, 0, 0);
 	CLOSE(w1, w2, client);
+}
+
+/* What the client says to a coordinator that was restarted: its worker has failed meanwhile. */
+static void
+test_retry_after_our_restart(void **state)
+{
+	struct world *w = *state;
+	void *w1 = make_worker(w, WORKER1, 1), *w2 = make_worker(w, WORKER2, 1);
+	void *client = connect_as(w, CLIENT1);
+
+	retry(client, 1, "worker1", DRAY__VERDICT__VERDICT_WORKER_FAULT);
+	expect_denied(client, 1, DRAY__VERDICT__VERDICT_UNKNOWN_JOB, "does not know the job");
+	request_anew(client, 1, TOOLCHAIN, 0, "worker1");
+	expect_placed(w, client, 1, CLIENT1, WORKER2);
+	retry(client, 1, "worker2", DRAY__VERDICT__VERDICT_WORKER_FAULT);
+	expect_denied(client, 1, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT, "no worker is left");
+	/* One that nobody knows keeps it from nobody. */
+	request_anew(client, 2, TOOLCHAIN, 0, "worker9");
+	expect_placed(w, client, 2, CLIENT1, WORKER1);
+	hang_up(w, &w2);
+	await(greet(w, CLIENT2, "client"), 1, 1, 0);
+	request_anew(client, 3, TOOLCHAIN, 0, "worker1");
+	expect_denied(client, 3, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT, "no worker is left");
+	CLOSE(w1, client);
+}
+
+/* The Hello was lost with an earlier connection, or comes behind what was said before. */
+static void
+test_before_hello(void **state)
+{
+	struct world *w = *state;
+	void *worker = connect_as(w, WORKER1), *client = connect_as(w, CLIENT1), *other;
+
+	do_register(w, worker, WORKER1, "worker1", 2, 0);
+	assert_true(heartbeat(worker, 0));
+	request(client, 1);
+	expect_placed(w, client, 1, CLIENT1, WORKER1);
+	hello_versions(client, "client", WIRE_VERSION, WIRE_VERSION);
+	/* Said twice, and answered once. */
+	request(client, 1);
+	request(client, 2);
+	expect_done(client, WIRE_WELCOME);
+	expect_placed(w, client, 2, CLIENT1, WORKER1);
+	/* A role is what the key has, whoever speaks first. */
+	other = connect_as(w, CLIENT2);
+	request(other, 3);
+	expect_done(other, WIRE_JOB_QUEUED);
+	hello_versions(other, "worker", WIRE_VERSION, WIRE_VERSION);
+	expect_refused(other, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "not as worker");
+	await(client, 1, 2, 0);
+	CLOSE(worker, client, other);
+}
+
+/* The end of a client's old connection was not seen yet when it asks on the new one. */
+static void
+test_client_on_a_new_connection(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_worker(w, WORKER1, 1), *old = greet(w, CLIENT1, "client");
+	void *waiting = greet(w, CLIENT1, "client"), *new, *thief;
+
+	request(old, 1);
+	expect_placed(w, old, 1, CLIENT1, WORKER1);
+	request(waiting, 2);
+	expect_done(waiting, WIRE_JOB_QUEUED);
+	/* Waiting, and taken over where it waits. */
+	new = greet(w, CLIENT1, "client");
+	request(new, 2);
+	expect_done(new, WIRE_JOB_QUEUED);
+	hang_up(w, &waiting);
+	/* Placed, and never opened; the queue's first gets that slot. */
+	request(new, 1);
+	expect_done(worker, WIRE_WORKER_CANCEL);
+	expect_placed(w, new, 2, CLIENT1, WORKER1);
+	say_job(new, WIRE_JOB_FINISHED, 2);
+	expect_placed(w, new, 1, CLIENT1, WORKER1);
+	hang_up(w, &old); /* takes nothing along */
+	await(new, 1, 1, 0);
+	/* Another client, under another's job. */
+	thief = greet(w, CLIENT2, "client");
+	request(thief, 1);
+	expect_refused(thief, DRAY__VERDICT__VERDICT_MALFORMED, "is there already");
+	await(new, 1, 1, 0);
+	CLOSE(worker, new, thief);
 }
 
 static void
@@ -786,8 +894,13 @@ test_roles(void **state)
 		"WorkerRegister is not for the role client");
 	hang_up(w, &bad);
 	bad = connect_as(w, CLIENT2);
+	ask_status(bad);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "StatusRequest came before Hello");
+	hang_up(w, &bad);
+	bad = connect_as(w, WORKER2);
 	request(bad, 1);
-	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "JobRequest came before Hello");
+	expect_refused(
+		bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "JobRequest is not for the role worker");
 	hang_up(w, &bad);
 	/* Nor a worker one that goes by another's key, nor a client. */
 	bad = greet(w, WORKER1, "worker");
@@ -1065,6 +1178,9 @@ main(void)
 		T(test_status),
 		T(test_denials),
 		T(test_retry),
+		T(test_retry_after_our_restart),
+		T(test_before_hello),
+		T(test_client_on_a_new_connection),
 		T(test_cancel_and_client_gone),
 		T(test_worker_gone),
 		cmocka_unit_test_setup_teardown(test_worker_silent, setup_only, teardown),
