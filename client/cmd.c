@@ -173,7 +173,7 @@ cmd_farm_status(const char *compiler, struct buf *ret_json)
 		return -ENOENT;
 	if (compiler && !name)
 		return -ENOMEM;
-	r = spawn_capture(argv, NULL, STATUS_JSON_MAX, ret_json, &status);
+	r = spawn_capture(argv, NULL, SPAWN_ASK_MS, STATUS_JSON_MAX, ret_json, &status);
 	if (r < 0)
 		return r;
 	/* 1: unreachable, which the text says too */

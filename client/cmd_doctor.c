@@ -240,7 +240,7 @@ check_sandbox(struct doctor *d)
 	char bwrap[] = BWRAP_PATH, all[] = "--unshare-all", cap[] = "--cap-drop", cap_all[] = "ALL";
 	char bind[] = "--ro-bind", root[] = "/", root2[] = "/", program[] = "/bin/true";
 	char *argv[] = { bwrap, all, cap, cap_all, bind, root, root2, program, NULL };
-	int status = 0, r = spawn_capture(argv, NULL, 4096, &out, &status);
+	int status = 0, r = spawn_capture(argv, NULL, SPAWN_ASK_MS, 4096, &out, &status);
 
 	if (r < 0)
 		say(d, NOTE, "sandbox",

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "client/linker.h"
 #include "client/local.h"
@@ -16,6 +17,13 @@
 
 #define NOTE_MAX 4096
 #define VERSION_MAX 65536
+#define LINKER_ASK_MS 10000
+#define LATE_S 3600 /* how long one that did not answer is left alone */
+
+/* What the note says, after the files' stat. */
+#define YES "yes\n"
+#define NO "no\n"
+#define LATE "late\n"
 
 static int
 add_stat(struct buf *b, const char *path)
@@ -29,8 +37,9 @@ add_stat(struct buf *b, const char *path)
 		st.st_mtim.tv_nsec);
 }
 
-/* Asks the C driver itself, since gcc takes mold by name only from version 12.1 on. */
-static bool
+/* Asks the C driver itself, since gcc takes mold by name only from version 12.1 on. What it said,
+ * in the note's words. */
+static const char *
 ask(const char *cc, const char *name, const char *path)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT;
@@ -40,21 +49,36 @@ ask(const char *cc, const char *name, const char *path)
 	_cleanup_(freep) char **env = NULL;
 	char version[] = "-Wl,--version";
 	const char *set[] = { NULL, "LC_ALL=C", NULL };
-	int status = -1;
+	int status = -1, r;
 
 	if (!cc_copy || asprintf(&flag, "-fuse-ld=%s", name) < 0)
-		return false;
+		return NULL;
 	if (asprintf(&path_var, "PATH=%s", path) < 0)
-		return false;
+		return NULL;
 	set[0] = path_var;
 	env = local_environ(set);
 	if (!env)
+		return NULL;
+	r = spawn_capture((char *[]){ cc_copy, flag, version, NULL }, env, LINKER_ASK_MS,
+		VERSION_MAX, &out, &status);
+	if (r == -ETIMEDOUT)
+		return LATE;
+	if (r < 0)
+		return NULL;
+	if (status != 0 || out.n == 0)
+		return NO;
+	return strstr((const char *)out.p, streq(name, "mold") ? "mold" : "LLD") ? YES : NO;
+}
+
+/* Which linker hung, and why, cannot be told from its stat. */
+static bool
+is_stale(const char *note, const char *said)
+{
+	struct stat st;
+
+	if (!streq(said, LATE))
 		return false;
-	if (spawn_capture((char *[]){ cc_copy, flag, version, NULL }, env, VERSION_MAX, &out,
-		    &status) < 0 ||
-		status != 0 || out.n == 0)
-		return false;
-	return strstr((const char *)out.p, streq(name, "mold") ? "mold" : "LLD") != NULL;
+	return stat(note, &st) < 0 || time(NULL) < st.st_mtime || time(NULL) - st.st_mtime > LATE_S;
 }
 
 static char *
@@ -79,7 +103,7 @@ linker_usable(const char *cache_dir, const char *cc, const char *name, const cha
 	_cleanup_(buf_done) struct buf old = BUF_INIT;
 	_cleanup_(freep) char *note = note_path(cache_dir, cc, name);
 	_cleanup_(freep) char *program = NULL;
-	bool usable;
+	const char *said;
 
 	program = fs_which(streq(name, "mold") ? "ld.mold" : "ld.lld", path);
 	if (!program && streq(name, "mold"))
@@ -87,13 +111,17 @@ linker_usable(const char *cache_dir, const char *cc, const char *name, const cha
 	if (!program || add_stat(&key, cc) < 0 || add_stat(&key, program) < 0)
 		return false;
 	if (note && fs_read_file(note, NOTE_MAX, &old) == 0 && old.n > key.n &&
-		memcmp(old.p, key.p, key.n) == 0)
-		return streq((const char *)old.p + key.n, "yes\n");
-	usable = ask(cc, name, path);
-	if (note && buf_adds(&key, usable ? "yes\n" : "no\n") == 0 &&
-		fs_mkdir_p(cache_dir, 0700) == 0)
+		memcmp(old.p, key.p, key.n) == 0) {
+		said = (const char *)old.p + key.n;
+		if (!is_stale(note, said))
+			return streq(said, YES);
+	}
+	said = ask(cc, name, path);
+	if (!said)
+		return false;
+	if (note && buf_adds(&key, said) == 0 && fs_mkdir_p(cache_dir, 0700) == 0)
 		fs_write_atomic(note, key.p, key.n, 0600);
-	return usable;
+	return streq(said, YES);
 }
 
 static bool

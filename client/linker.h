@@ -12,7 +12,8 @@ struct linker_pick {
 /* argv: the linker call as rustc made it (argv[0]: the C driver); path: the PATH it runs with.
  * project: the project chose how to link, so nothing is added. A linker that was asked for but that
  * the C driver cannot use is not forced on it: then rustc's own choice stands. What the C driver
- * can use is remembered in cache_dir, keyed by the files' stat. */
+ * can use is remembered in cache_dir, keyed by the files' stat; one that did not answer within 10 s
+ * is not used for an hour. */
 void linker_pick(const struct conf *conf, bool project, char *const *argv, const char *path,
 	struct linker_pick *ret);
 

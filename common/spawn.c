@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/spawn.h"
 
@@ -170,8 +173,57 @@ spawn_wait(pid_t pid, struct rusage *ret_usage)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* What ends a capture early. The signals stay pending meanwhile: whoever waits for them, or dies of
+ * them, does so afterwards. */
+struct limits {
+	uint64_t end; /* on the monotonic clock, ms */
+	sigset_t old;
+	int signals; /* signalfd, never read */
+};
+
 static int
-read_bounded(int fd, size_t max, struct buf *b)
+limits_begin(struct limits *l, unsigned ms)
+{
+	static const int watched[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction sa;
+	sigset_t set;
+
+	l->end = clock_mono_ms() + ms;
+	sigemptyset(&set);
+	/* One that is ignored would be pending, too, while it is blocked. */
+	for (size_t i = 0; i < ARRAY_LEN(watched); i++)
+		if (sigaction(watched[i], NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
+			sigaddset(&set, watched[i]);
+	l->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (l->signals < 0)
+		return -errno;
+	return -pthread_sigmask(SIG_BLOCK, &set, &l->old);
+}
+
+static void
+limits_end(struct limits *l)
+{
+	closep(&l->signals);
+	pthread_sigmask(SIG_SETMASK, &l->old, NULL);
+}
+
+/* Waits until fd can be read, or for ms when it is -1. 0, -ETIMEDOUT, -ECANCELED (a signal). */
+static int
+limits_wait(const struct limits *l, int fd, uint64_t ms)
+{
+	struct pollfd p[] = { { l->signals, POLLIN, 0 }, { fd, POLLIN, 0 } };
+	uint64_t now = clock_mono_ms();
+
+	if (now >= l->end)
+		return -ETIMEDOUT;
+	ms = MIN2(ms, MIN2(l->end - now, (uint64_t)INT_MAX));
+	if (poll(p, 2, (int)ms) < 0 && errno != EINTR)
+		return -errno;
+	return p[0].revents ? -ECANCELED : 0;
+}
+
+static int
+read_bounded(int fd, const struct limits *l, size_t max, struct buf *b)
 {
 	size_t got = 0;
 
@@ -179,10 +231,12 @@ read_bounded(int fd, size_t max, struct buf *b)
 		ssize_t k;
 		int r = buf_reserve(b, 4096);
 
+		if (r == 0)
+			r = limits_wait(l, fd, UINT64_MAX);
 		if (r < 0)
 			return r;
 		k = read(fd, b->p + b->n, b->cap - b->n - 1);
-		if (k < 0 && errno == EINTR)
+		if (k < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (k <= 0)
 			return k < 0 ? -errno : 0;
@@ -194,33 +248,40 @@ read_bounded(int fd, size_t max, struct buf *b)
 	}
 }
 
-int
-spawn_capture(char *const *argv, char *const *envp, size_t max, struct buf *ret, int *ret_status)
+/* It has closed its stdout, so it is about to end; but it need not. */
+static int
+wait_for_end(pid_t pid, const struct limits *l)
 {
-	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	_cleanup_(closep) int rd = -1;
-	_cleanup_(closep) int wr = -1;
+	siginfo_t si = { .si_pid = 0 };
+	int r = 0;
+
+	for (uint64_t ms = 1; r == 0; ms = MIN2(2 * ms, (uint64_t)50)) {
+		if (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT | WNOHANG) < 0)
+			return -errno;
+		if (si.si_pid == pid)
+			return 0;
+		r = limits_wait(l, -1, ms);
+	}
+	return r;
+}
+
+static int
+capture(const struct spawn *s, int rd, int *wr, const struct limits *l, size_t max, struct buf *ret,
+	int *ret_status)
+{
 	size_t before = ret->n;
-	int pipe_fds[2], r, status;
+	int r, status;
 	pid_t pid;
 
-	if (null < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return -errno;
-	rd = pipe_fds[0];
-	wr = pipe_fds[1];
-	r = spawn_start(&(struct spawn){ .path = argv[0],
-				.argv = argv,
-				.envp = envp,
-				.fds = (struct spawn_fd[]){ { null, 0 }, { wr, 1 }, { null, 2 } },
-				.n_fds = 3 },
-		&pid);
+	r = spawn_start(s, &pid);
+	closep(wr);
 	if (r < 0)
 		return r;
-	closep(&wr);
-	r = read_bounded(rd, max, ret);
+	r = read_bounded(rd, l, max, ret);
+	if (r == 0)
+		r = wait_for_end(pid, l);
 	if (r < 0) {
-		/* It may write on for ever. */
-		kill(pid, SIGKILL);
+		kill(-pid, SIGKILL);
 		ret->n = before;
 		if (ret->p)
 			ret->p[ret->n] = '\0';
@@ -230,6 +291,38 @@ spawn_capture(char *const *argv, char *const *envp, size_t max, struct buf *ret,
 		r = status;
 	if (r == 0 && ret_status)
 		*ret_status = status;
+	return r;
+}
+
+int
+spawn_capture(char *const *argv, char *const *envp, unsigned limit_ms, size_t max, struct buf *ret,
+	int *ret_status)
+{
+	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_cleanup_(closep) int rd = -1;
+	_cleanup_(closep) int wr = -1;
+	struct limits limits;
+	int pipe_fds[2], r;
+
+	if (null < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return -errno;
+	rd = pipe_fds[0];
+	wr = pipe_fds[1];
+	if (fcntl(rd, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	r = limits_begin(&limits, limit_ms);
+	if (r < 0) {
+		closep(&limits.signals);
+		return r;
+	}
+	r = capture(&(struct spawn){ .path = argv[0],
+			    .argv = argv,
+			    .envp = envp,
+			    .fds = (struct spawn_fd[]){ { null, 0 }, { wr, 1 }, { null, 2 } },
+			    .n_fds = 3,
+			    .new_group = true },
+		rd, &wr, &limits, max, ret, ret_status);
+	limits_end(&limits);
 	return r;
 }
 

@@ -30,10 +30,16 @@ int spawn_start(const struct spawn *s, pid_t *ret_pid);
 /* Waits; exit status, or 128 + signal. ret_usage may be NULL (struct rusage). -errno on failure. */
 struct rusage;
 int spawn_wait(pid_t pid, struct rusage *ret_usage);
-/* Runs to its end and returns what it wrote on stdout (at most max bytes, else -EFBIG); stderr is
- * dropped. *ret_status as from spawn_wait. */
-int spawn_capture(
-	char *const *argv, char *const *envp, size_t max, struct buf *ret, int *ret_status);
+/* Runs a program to its end, in a process group of its own, and returns what it wrote on stdout (at
+ * most max bytes, else -EFBIG); stderr is dropped. *ret_status as from spawn_wait. The group is
+ * killed when it takes longer than limit_ms (-ETIMEDOUT), and when we are to end ourselves
+ * (-ECANCELED): a SIGINT, SIGTERM, SIGHUP or SIGQUIT that is not ignored stays pending until this
+ * returns. */
+int spawn_capture(char *const *argv, char *const *envp, unsigned limit_ms, size_t max,
+	struct buf *ret, int *ret_status);
+
+/* Limits for programs that say something of themselves, on a machine that is busy or swaps. */
+#define SPAWN_ASK_MS 60000
 
 /* The path of another of dray's programs ("dray-dispatch"), looked for in: $DRAY_LIBEXEC; the
  * directory of this executable; client/, coordinator/ and worker/ beside that directory (a build

@@ -74,7 +74,7 @@ run_version(const char *sysroot, const char *driver, struct buf *ret_text, char 
 
 	if (exe == NULL)
 		return -ENOMEM;
-	r = spawn_capture(argv, envp, VERSION_TEXT_MAX, ret_text, &status);
+	r = spawn_capture(argv, envp, SPAWN_ASK_MS, VERSION_TEXT_MAX, ret_text, &status);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0 || status != 0 || ret_text->n == 0 ||

@@ -143,6 +143,9 @@ remember(struct memo *m, const struct proxy *p, const char *sysroot)
 		(void)memo_set_note(m, p->note, b.p, b.n);
 }
 
+/* rustup may have to install the toolchain first. */
+#define PROXY_MS 600000
+
 /* Runs `compiler --print sysroot`. */
 static int
 ask_proxy(const char *compiler, char **ret)
@@ -155,7 +158,7 @@ ask_proxy(const char *compiler, char **ret)
 
 	if (exe == NULL)
 		return -ENOMEM;
-	r = spawn_capture(argv, NULL, PATH_MAX, &out, &status);
+	r = spawn_capture(argv, NULL, PROXY_MS, PATH_MAX, &out, &status);
 	if (r == -ENOMEM)
 		return r;
 	while (out.n > 0 && (out.p[out.n - 1] == '\n' || out.p[out.n - 1] == '\r'))

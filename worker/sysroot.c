@@ -44,7 +44,7 @@ list_libraries(const char *program, struct strv *ret)
 	int status, r = strv_add(&argv, program);
 
 	if (r == 0)
-		r = spawn_capture(argv.v, env, LDD_MAX, &out, &status);
+		r = spawn_capture(argv.v, env, SPAWN_ASK_MS, LDD_MAX, &out, &status);
 	if (r < 0)
 		return r;
 	if (status != 0 || !out.n)

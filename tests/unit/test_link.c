@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -239,6 +241,38 @@ test_an_answer_is_remembered(void **state)
 	expect_text("asked", "asked\nasked\n");
 	/* without a cache it is asked each time, and answered */
 	assert_true(linker_usable(NULL, cc, "mold", getenv("PATH")));
+}
+
+/* A C driver that hung is not asked at each link; nor is that held against it for ever. */
+static void
+test_no_answer_is_remembered_for_a_while(void **state)
+{
+	_cleanup_(freep) char *cc = at("bin/cc");
+	_cleanup_(freep) char *cache = at("cache");
+	_cleanup_(freep) char *pattern = at("cache/linker-mold-*");
+	_cleanup_(buf_done) struct buf note = BUF_INIT;
+	struct timespec old[2] = { { .tv_sec = time(NULL) - 2 * 3600 }, { .tv_sec = 0 } };
+	glob_t g;
+
+	put("bin/ld.mold", "#!/bin/sh\n", 0755);
+	put_cc("mold");
+	assert_true(linker_usable(cache, cc, "mold", getenv("PATH")));
+	assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+	assert_int_equal(g.gl_pathc, 1);
+	assert_int_equal(fs_read_file(g.gl_pathv[0], 4096, &note), 0);
+	assert_true(note.n > 4 && memcmp(note.p + note.n - 4, "yes\n", 4) == 0);
+	note.n -= 4;
+	assert_int_equal(buf_adds(&note, "late\n"), 0);
+	assert_int_equal(fs_write_atomic(g.gl_pathv[0], note.p, note.n, 0600), 0);
+	assert_false(linker_usable(cache, cc, "mold", getenv("PATH")));
+	expect_text("asked", "asked\n");
+	old[1] = old[0];
+	assert_int_equal(utimensat(AT_FDCWD, g.gl_pathv[0], old, 0), 0);
+	assert_true(linker_usable(cache, cc, "mold", getenv("PATH")));
+	expect_text("asked", "asked\nasked\n");
+	assert_true(linker_usable(cache, cc, "mold", getenv("PATH")));
+	expect_text("asked", "asked\nasked\n");
+	globfree(&g);
 }
 
 /* ---- link_run */
@@ -520,6 +554,8 @@ main(void)
 		cmocka_unit_test(test_parse_refuses),
 		cmocka_unit_test_setup_teardown(test_linker_choice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_answer_is_remembered, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_no_answer_is_remembered_for_a_while, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link_that_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(

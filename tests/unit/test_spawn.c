@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 
 #define ARGV(...) ((char *[]){ __VA_ARGS__, NULL })
 #define S(text) ((char[]){ text })
+#define LONG_MS 100000 /* never reached when all is well */
 
 static int
 run(const struct spawn *s)
@@ -221,18 +223,105 @@ test_capture(void **state)
 
 	assert_int_equal(
 		spawn_capture(ARGV(S("sh"), S("-c"), S("cat; echo out; echo err >&2; exit 3")),
-			NULL, 100, &b, &status),
+			NULL, LONG_MS, 100, &b, &status),
 		0);
 	assert_int_equal(status, 3);
 	assert_string_equal((char *)b.p, "out\n");
 	/* Exactly the limit is fine; what was there before stays, also on failure. */
-	assert_int_equal(spawn_capture(ARGV(S("printf"), S("12345")), NULL, 5, &b, NULL), 0);
+	assert_int_equal(
+		spawn_capture(ARGV(S("printf"), S("12345")), NULL, LONG_MS, 5, &b, NULL), 0);
 	assert_string_equal((char *)b.p, "out\n12345");
 	assert_int_equal(
-		spawn_capture(ARGV(S("printf"), S("123456")), NULL, 5, &b, &status), -EFBIG);
-	assert_int_equal(spawn_capture(ARGV(S("yes")), NULL, 100000, &b, &status), -EFBIG);
+		spawn_capture(ARGV(S("printf"), S("123456")), NULL, LONG_MS, 5, &b, &status),
+		-EFBIG);
+	assert_int_equal(spawn_capture(ARGV(S("yes")), NULL, LONG_MS, 100000, &b, &status), -EFBIG);
 	assert_string_equal((char *)b.p, "out\n12345");
-	assert_int_equal(spawn_capture(ARGV(S("no-such-program")), NULL, 5, &b, &status), -ENOENT);
+	assert_int_equal(
+		spawn_capture(ARGV(S("no-such-program")), NULL, LONG_MS, 5, &b, &status), -ENOENT);
+}
+
+static int
+capture_sh(const char *script, unsigned ms, struct buf *b)
+{
+	_cleanup_(freep) char *copy = strdup(script);
+	int status = 77, r = spawn_capture(ARGV(S("sh"), S("-c"), copy), NULL, ms, 100, b, &status);
+
+	if (r < 0)
+		assert_int_equal(status, 77);
+	return r;
+}
+
+/* All that have the pipe are gone: the last of them ended it. */
+static void
+expect_gone(int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	char c;
+
+	assert_int_equal(poll(&p, 1, LONG_MS), 1);
+	assert_int_equal(read(fd, &c, 1), 0);
+}
+
+static void
+test_capture_has_an_end(void **state)
+{
+	static const char *const scripts[] = {
+		"echo begun; sleep 1000",	    /* it hangs */
+		"echo begun; sleep 1000 & wait",    /* what it started does */
+		"echo begun; exec >&-; sleep 1000", /* having said all */
+		"echo begun; sleep 1000 & exit 0",  /* it ends, and leaves somebody behind */
+		"echo begun; trap '' TERM INT; sleep 1000", /* it does not listen */
+	};
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(buf_adds(&b, "before"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		int leash[2];
+
+		/* Not close-on-exec: whoever lives has it. */
+		assert_int_equal(pipe(leash), 0);
+		assert_int_equal(fcntl(leash[0], F_SETFD, FD_CLOEXEC), 0);
+		assert_int_equal(capture_sh(scripts[i], 50, &b), -ETIMEDOUT);
+		assert_string_equal((char *)b.p, "before");
+		close(leash[1]);
+		expect_gone(leash[0]);
+		close(leash[0]);
+	}
+	/* Nothing of it is left to wait for. */
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+	/* No time at all. */
+	assert_int_equal(capture_sh(":", 0, &b), -ETIMEDOUT);
+}
+
+static volatile sig_atomic_t n_signals;
+
+static void
+count_signal(int sig)
+{
+	n_signals++;
+}
+
+/* The terminal's Ctrl-C does not reach another process group, so whoever is told to end ends it. */
+static void
+test_capture_ends_with_us(void **state)
+{
+	struct sigaction sa = { .sa_handler = count_signal }, old;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	sigset_t set;
+
+	n_signals = 0;
+	assert_int_equal(sigaction(SIGTERM, &sa, &old), 0);
+	assert_int_equal(capture_sh("kill $PPID; sleep 1000", LONG_MS, &b), -ECANCELED);
+	assert_int_equal(n_signals, 1);
+	assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &set), 0);
+	assert_false(sigismember(&set, SIGTERM));
+	/* Ignored: it stays so. */
+	signal(SIGTERM, SIG_IGN);
+	assert_int_equal(capture_sh("kill $PPID; echo on", LONG_MS, &b), 0);
+	assert_string_equal((char *)b.p, "on\n");
+	assert_int_equal(sigaction(SIGTERM, &old, NULL), 0);
+	assert_int_equal(n_signals, 1);
 }
 
 static void
@@ -276,6 +365,8 @@ main(void)
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_group),
 		cmocka_unit_test(test_capture),
+		cmocka_unit_test(test_capture_has_an_end),
+		cmocka_unit_test(test_capture_ends_with_us),
 		cmocka_unit_test(test_find_program),
 	};
 
