@@ -40,12 +40,27 @@ judge_error(const json_t *root)
 	return LINE_ERROR;
 }
 
+/* Compilers before 1.72 do not say what a line is. */
+static const char *
+type_by_content(const json_t *root)
+{
+	static const char *const types[][2] = { { "level", "diagnostic" },
+		{ "artifact", "artifact" }, { "future_incompat_report", "future_incompat" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (json_object_get(root, types[i][0]))
+			return types[i][1];
+	return NULL;
+}
+
 static enum line
 judge_object(const json_t *root)
 {
 	const char *type = json_string_value(json_object_get(root, "$message_type"));
 	const char *level = json_string_value(json_object_get(root, "level"));
 
+	if (!type)
+		type = type_by_content(root);
 	if (!type)
 		return LINE_BAD;
 	if (!streq(type, "diagnostic"))

@@ -7,9 +7,13 @@
  * in the linker's place). Invariant: exit 0 after a link means that all of it was kept; any failure
  * exits 1 with a message, so that the unit fails here and is compiled at home.
  *
+ * Some compilers (1.63 is one) have their temporary directory in /tmp and not beside the output.
+ * It is copied to where the others have it, and the arguments name the copy.
+ *
  * libc only: it starts once per link in a root directory that holds little else. */
 #include "config.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +31,8 @@
 #define RESPONSE_DEPTH 4
 #define CAPTURES_MAX 16 /* as worker/capture.c reads */
 #define BLANKS " \t\r\n\f\v"
+#define TEMP_START "/tmp/rustc" /* then six letters and digits */
+#define TEMP_LENGTH (sizeof(TEMP_START) - 1 + 6)
 
 struct list {
 	char **v;
@@ -41,6 +47,7 @@ struct capture {
 	char *dir;	   /* out_dir/.dray-cap/N */
 	struct list files; /* relative to out_dir */
 	struct list dirs;  /* relative to out_dir */
+	struct list temps; /* that were moved to it from /tmp */
 };
 
 static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt, ...)
@@ -452,6 +459,150 @@ make_output(const struct capture *c)
 	finish(create(c->out, 0755), c->out);
 }
 
+/* The next place in s where a directory is named as rustc names its own in /tmp; NULL: none. */
+static const char *
+find_temp(const char *s)
+{
+	for (; (s = strstr(s, TEMP_START)); s++) {
+		size_t i = sizeof(TEMP_START) - 1;
+
+		while (i < TEMP_LENGTH && isalnum((unsigned char)s[i]))
+			i++;
+		if (i == TEMP_LENGTH && !isalnum((unsigned char)s[i]))
+			return s;
+	}
+	return NULL;
+}
+
+/* The same for those that were moved. */
+static const char *
+find_moved(const struct capture *c, const char *s)
+{
+	for (; (s = find_temp(s)); s++) {
+		for (size_t i = 0; i < c->temps.n; i++) {
+			if (!strncmp(s, c->temps.v[i], TEMP_LENGTH))
+				return s;
+		}
+	}
+	return NULL;
+}
+
+/* s with what was moved where it is now. In a response file what has a meaning there is escaped. */
+static char *
+moved_text(const struct capture *c, const char *s, bool response)
+{
+	char *out = NULL;
+	size_t n = 0;
+	FILE *f = need(open_memstream(&out, &n));
+
+	for (const char *temp; (temp = find_moved(c, s)); s = temp + strlen("/tmp")) {
+		fwrite(s, 1, (size_t)(temp - s), f);
+		for (const char *at = c->out_dir; *at; at++) {
+			if (response && strchr(BLANKS "\\\"'", *at))
+				fputc('\\', f);
+			fputc(*at, f);
+		}
+	}
+	fputs(s, f);
+	if (fclose(f) != 0)
+		fail("out of memory");
+	return need(out);
+}
+
+static void
+move_response(const struct capture *c, const char *from, const char *to)
+{
+	char *all = need(slurp(from)), *moved = moved_text(c, all, true);
+	int fd = create(to, 0600);
+
+	write_all(fd, moved, strlen(moved), to);
+	finish(fd, to);
+	free(moved);
+	free(all);
+}
+
+/* Copies a temporary directory to the out-dir. What is further down in it is no input. */
+static void
+move_dir(const struct capture *c, const struct list *flat, const char *temp)
+{
+	char *dir = text("%s%s", c->out_dir, temp + strlen("/tmp"));
+	DIR *d = opendir(temp);
+	struct dirent *e;
+
+	if (!d)
+		fail("cannot list %s: %s", temp, strerror(errno));
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST) /* a unit of several links */
+		fail("cannot make %s: %s", dir, strerror(errno));
+	while ((e = readdir(d))) {
+		char *word = text("@%s/%s", temp, e->d_name), *from = word + 1;
+		char *to = text("%s/%s", dir, e->d_name);
+		struct stat st;
+
+		if (lstat(from, &st) < 0)
+			fail("cannot look at %s: %s", from, strerror(errno));
+		if (S_ISREG(st.st_mode) && unlink(to) < 0 && errno != ENOENT)
+			fail("cannot replace %s: %s", to, strerror(errno));
+		if (S_ISREG(st.st_mode) && list_has(flat, word))
+			move_response(c, from, to);
+		else if (S_ISREG(st.st_mode))
+			copy_file(from, to, 0600);
+		else if (S_ISDIR(st.st_mode) && mkdir(to, 0700) < 0 && errno != EEXIST)
+			fail("cannot make %s: %s", to, strerror(errno));
+		free(word);
+		free(to);
+	}
+	closedir(d);
+	free(dir);
+}
+
+/* Whether it is this job's own: what the client has in /tmp cannot be written to. */
+static bool
+is_own_temp(const struct capture *c, const char *temp)
+{
+	size_t n = strlen(c->out_dir);
+	struct stat st;
+
+	if (lstat(temp, &st) < 0 || !S_ISDIR(st.st_mode) || access(temp, W_OK) < 0)
+		return false;
+	return strncmp(c->out_dir, temp, TEMP_LENGTH) != 0 ||
+	       (n > TEMP_LENGTH && c->out_dir[TEMP_LENGTH] != '/');
+}
+
+static void
+note_temps(struct capture *c, const char *word)
+{
+	for (; (word = find_temp(word)); word++) {
+		char *temp = need(strndup(word, TEMP_LENGTH));
+
+		if (!list_has(&c->temps, temp) && is_own_temp(c, temp))
+			list_take(&c->temps, temp);
+		else
+			free(temp);
+	}
+}
+
+/* Moves temporaries that are in /tmp, and makes the arguments name them where they are then. */
+static void
+move_temporaries(struct capture *c, struct list *flat, int argc, char **argv)
+{
+	for (size_t i = 0; i < flat->n; i++)
+		note_temps(c, flat->v[i]);
+	if (c->temps.n == 0)
+		return;
+	for (size_t i = 0; i < c->temps.n; i++)
+		move_dir(c, flat, c->temps.v[i]);
+	flat->n = 0;
+	for (int i = 1; i < argc; i++) {
+		if (find_moved(c, argv[i])) {
+			/* its commas would be taken for the list's */
+			if (!strncmp(argv[i], "-Wl,", 4) && strchr(c->out_dir, ','))
+				fail("%s has a comma", c->out_dir);
+			argv[i] = moved_text(c, argv[i], false);
+		}
+		flatten(argv[i], 0, flat);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -471,6 +622,7 @@ main(int argc, char **argv)
 	slash = strrchr(c.out, '/');
 	name = slash + 1;
 	c.out_dir = need(strndup(c.out, slash == c.out ? 1 : (size_t)(slash - c.out)));
+	move_temporaries(&c, &flat, argc, argv);
 	for (size_t i = 0; i < flat.n; i++)
 		consider_argument(&c, flat.v[i]);
 

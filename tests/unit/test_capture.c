@@ -265,6 +265,77 @@ test_response_file(void **state)
 	assert_string_equal(c.v[0].output, "prog");
 }
 
+/* Temporaries in /tmp, alone and in a response file, come to be where others have them. */
+static void
+test_temporaries_in_tmp(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(captures_done) struct captures c = { NULL, 0 };
+	_cleanup_(freep) char *symbols = NULL, *script = NULL, *response = NULL, *words = NULL;
+	_cleanup_(freep) char *moved = NULL, *moved_script = NULL, *moved_words = NULL;
+	char temp[] = "/tmp/rustcXXXXXX";
+	const struct place t = { .dir = temp };
+	const char *name = temp + strlen("/tmp/");
+	_cleanup_(buf_done) struct buf got = BUF_INIT;
+	_cleanup_(freep) char *list = NULL;
+
+	assert_non_null(mkdtemp(temp));
+	assert_true(asprintf(&symbols, "%s/symbols.o", temp) > 0);
+	assert_true(asprintf(&script, "-Wl,--version-script=%s/list", temp) > 0);
+	assert_true(asprintf(&response, "@%s/linker-arguments", temp) > 0);
+	assert_true(asprintf(&words, "%s/in\\ words.o\n/tmp/rustc/other.o\n", temp) > 0);
+	assert_true(asprintf(&moved, "%s/%s/symbols.o", p->dir, name) > 0);
+	assert_true(asprintf(&moved_script, "-Wl,--version-script=%s/%s/list", p->dir, name) > 0);
+	assert_true(asprintf(&moved_words, "%s/%s/in\\ words.o\n/tmp/rustc/other.o\n", p->dir,
+			    name) > 0);
+	assert_true(asprintf(&list, "%s/linker-arguments", name) > 0);
+	write_file(&t, "symbols.o", "sym");
+	write_file(&t, "list", "script");
+	write_file(&t, "in words.o", "words");
+	write_file(&t, "linker-arguments", words);
+	write_file(p, "x.o", "one");
+	assert_int_equal(run_ld(p, (const char *const[]){ symbols, "x.o", script, response,
+					   "/tmp/rustcNoSuch/a.o", "-o", "prog", NULL }),
+		0);
+	assert_int_equal(fs_rm_rf(temp), 0);
+
+	assert_int_equal(captures_read(p->fd, &c), 0);
+	assert_int_equal(c.n, 1);
+	assert_string_equal(c.v[0].argv.v[1], moved);
+	assert_string_equal(c.v[0].argv.v[2], "x.o");
+	assert_string_equal(c.v[0].argv.v[3], moved_script);
+	assert_string_equal(c.v[0].argv.v[5], "/tmp/rustcNoSuch/a.o");
+	assert_int_equal(c.v[0].files.n, 5);
+	assert_true(starts_with(c.v[0].files.v[0], name));
+	assert_text(&c.v[0], 0, "sym");
+	assert_true(strv_has(&c.v[0].files, list));
+	assert_true(strv_has(&c.v[0].dirs, name));
+	free(list);
+	list = path_join(p->dir, c.v[0].argv.v[4] + 1 + strlen(p->dir) + 1);
+	assert_int_equal(fs_read_file(list, 1000, &got), 0);
+	assert_int_equal(got.n, strlen(moved_words));
+	assert_memory_equal(got.p, moved_words, got.n);
+}
+
+/* A path with a comma in it cannot be said in a -Wl, list. */
+static void
+test_temporaries_and_a_comma(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *script = NULL, *out = NULL;
+	char temp[] = "/tmp/rustcXXXXXX";
+	const struct place t = { .dir = temp };
+
+	assert_non_null(mkdtemp(temp));
+	write_file(&t, "list", "script");
+	write_file(p, "a,b/x.o", "one");
+	assert_true(asprintf(&script, "-Wl,--version-script=%s/list", temp) > 0);
+	assert_true(asprintf(&out, "%s/a,b/prog", p->dir) > 0);
+	assert_int_equal(
+		run_ld(p, (const char *const[]){ "a,b/x.o", script, "-o", out, NULL }), 1);
+	assert_int_equal(fs_rm_rf(temp), 0);
+}
+
 static void
 test_two_links(void **state)
 {
@@ -383,6 +454,8 @@ main(void)
 		cmocka_unit_test(test_parse_too_large),
 		cmocka_unit_test_setup_teardown(test_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_response_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_temporaries_in_tmp, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_temporaries_and_a_comma, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_two_links, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_questions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_link_fails, set_up, tear_down),

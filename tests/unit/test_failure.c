@@ -19,6 +19,11 @@
 #define LAST DIAGNOSTIC("aborting due to 1 previous error", "null", "error", "")
 #define NOTE DIAGNOSTIC("For more information about this error", "null", "failure-note", "")
 #define ARTIFACT "{\"$message_type\":\"artifact\",\"artifact\":\"/x.d\",\"emit\":\"dep-info\"}\n"
+/* as compilers before 1.72 say it */
+#define OLD_ARTIFACT "{\"artifact\":\"/x.d\",\"emit\":\"dep-info\"}\n"
+#define OLD(message, level, spans)                                                    \
+	"{\"message\":\"" message "\",\"code\":null,\"level\":\"" level "\",\"spans\":[" spans \
+	"],\"children\":[],\"rendered\":\"x\"}\n"
 
 static const struct {
 	const char *text;
@@ -44,6 +49,14 @@ static const struct {
 	{ TYPE_ERROR LAST "\n", false },
 	{ "[1]\n" TYPE_ERROR, false },
 	{ "{\"$message_type\":\"diagnostic\"}\n" TYPE_ERROR, false },
+	/* without a type */
+	{ OLD_ARTIFACT OLD("mismatched types", "error", SPAN)
+			OLD("aborting due to previous error", "error", ""),
+		true },
+	{ "{\"future_incompat_report\":[]}\n" OLD("mismatched types", "error", SPAN), true },
+	{ OLD("failed to write /x: No space left", "error", ""), false },
+	{ OLD("no", "error: internal compiler error", SPAN), false },
+	{ OLD("mismatched types", "error", SPAN) "{\"something\":1}\n", false },
 };
 
 static void

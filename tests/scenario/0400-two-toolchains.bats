@@ -1,0 +1,220 @@
+#!/usr/bin/env bats
+# Two toolchains in one farm: rustup's, and Debian's own packages rustc and cargo. Their ids differ, a job
+# goes only to a worker that has its own, and what comes back is what a plain build with it makes.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+
+# As a user has it whose PATH leads to Debian's first. For one command, or function, at a time.
+debian() {
+  PATH=/usr/bin:/bin "$@"
+}
+
+scenario_setup() {
+  local here there
+  [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] || skip "no second toolchain (Debian: rustc, cargo)"
+  here=$(rustc --print sysroot)
+  there=$(debian /usr/bin/rustc --print sysroot)
+  [ "$there" = /usr ] && [ "$here" != /usr ] || skip "the system's toolchain is the only one"
+  RUSTUP_SYSROOT=$here
+  unset DRAY_WORKER_FIND_SYSTEM
+  allow client client
+  allow worker w-rustup
+  allow worker w-debian
+  allow worker w-both
+}
+
+# worker_with WHAT [ARGS…]: a worker w-WHAT that has one of them, or both.
+worker_with() {
+  local what=$1 args=(-o "worker.toolchain_dirs=$RUSTUP_SYSROOT" -o worker.find_rustup=no)
+  shift
+  case $what in
+    rustup) args+=(-o worker.find_system=no) ;;
+    debian) args=(-o worker.find_rustup=no) ;;
+  esac
+  worker_start "w-$what" "${args[@]}" "$@"
+}
+
+# A program with a build script, a library and a derive: a unit of each kind.
+everything() {
+  local dir=$1 name=$2
+  package "$dir" "$name"
+  package "$dir/low" low lib
+  package "$dir/derive" derive lib
+  sed -i '/^\[workspace\]/d' "$dir/low/Cargo.toml" "$dir/derive/Cargo.toml"
+  depends "$dir" low low
+  depends "$dir" derive derive
+  printf '\n[lib]\nproc-macro = true\n' >>"$dir/derive/Cargo.toml"
+  cat >"$dir/derive/src/lib.rs" <<'END'
+#[proc_macro_derive(Word)]
+pub fn word(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    "impl X { fn word() -> &'static str { \"derived\" } }".parse().unwrap()
+}
+END
+  echo 'fn main() { println!("cargo:rustc-env=BUILT=yes"); }' >"$dir/build.rs"
+  cat >"$dir/src/main.rs" <<END
+#[derive(derive::Word)]
+struct X;
+fn main() {
+    let never_used = 1;
+    println!("$name {} {} {}", low::answer(), X::word(), env!("BUILT"));
+}
+END
+}
+UNITS='build_script_build low derive'
+
+# plain NAME ARGS…: a plain build of $WORK/NAME, kept in $FARM/plain-NAME.
+plain() {
+  local name=$1
+  shift
+  plain_build "$WORK/$name" "$@"
+  [ "$PLAIN_STATUS" -eq 0 ] || { cat "$LOGS/plain.err" >&2; return 1; }
+  mv "$BATS_TEST_TMPDIR/plain-target" "$FARM/plain-$name"
+  cp "$LOGS/plain.err" "$FARM/plain-$name.err"
+}
+# as_plain NAME: what was made, and what the compiler said, is what the plain build had.
+as_plain() {
+  diff -r "$FARM/plain-$1/debug/deps" "$WORK/$1/target/debug/deps"
+  diff -r "$FARM/plain-$1/debug/build" "$WORK/$1/target/debug/build"
+  diff <(grep -vE '^ +(Compiling|Finished) ' "$FARM/plain-$1.err") <(grep -vE '^ +(Compiling|Finished) ' "$LOGS/$1.err")
+  [ "$("$WORK/$1/target/debug/$1")" = "$("$FARM/plain-$1/debug/$1")" ]
+}
+# all_on WORKER CRATE…
+all_on() {
+  local worker=$1 crate
+  shift
+  for crate in "$@"; do
+    [ "$(job "$crate" where) $(job "$crate" worker)" = "farm $worker" ] || {
+      echo "$crate: $(job "$crate" where) $(job "$crate" worker): $(job "$crate" why)" >&2
+      return 1
+    }
+  done
+}
+list() {
+  "$WORKER" --config "$FARM/empty.conf" --list-toolchains "$@" 2>>"$LOGS/list" |
+    awk '$3 == "rustc" { print $1 }' | sort -u
+}
+doctor_id() {
+  # Not all is well here (nobody answers), so its status is not.
+  { "$DRAY" doctor || true; } 2>&1 | sed -nE 's/.*toolchain.* id ([0-9a-f]+),.*/\1/p'
+}
+
+@test "the ids differ, and client and worker say the same one" {
+  local rustup debian both mine theirs
+  rustup=$(list -o worker.find_system=no -o worker.find_rustup=no -o "worker.toolchain_dirs=$RUSTUP_SYSROOT")
+  debian=$(list -o worker.find_rustup=no)
+  both=$(list -o worker.find_rustup=no -o "worker.toolchain_dirs=$RUSTUP_SYSROOT")
+  mine=$(doctor_id)
+  theirs=$(debian doctor_id)
+  printf '%s\n' "rustup $rustup" "debian $debian" "both $both" "mine $mine" "theirs $theirs"
+  [ "$(wc -l <<<"$debian")" -eq 1 ] && [ "${#debian}" -eq 64 ]
+  ! grep -qx "$debian" <<<"$rustup"
+  [ "$both" = "$(printf '%s\n' "$rustup" "$debian" | sort)" ]
+  [ -n "$mine" ] && [ -n "$theirs" ] && [ "$mine" != "$theirs" ]
+  grep -q "^$mine" <<<"$rustup"
+  grep -q "^$theirs" <<<"$debian"
+}
+
+@test "two builds at once, with a worker for each" {
+  local second
+  everything "$WORK/new" new
+  everything "$WORK/old" old
+  plain new build
+  debian plain old build
+  ! diff -rq "$FARM/plain-new/debug/deps" "$FARM/plain-old/debug/deps" >"$LOGS/plain-diff"
+  coordinator_start
+  worker_with rustup
+  worker_with debian
+  client_env
+  build_start new "$WORK/new" build
+  # Another user's cache, so that each log is of one build.
+  debian env DRAY_CACHE_DIR="$FARM/cache-old" DRAY_JOB_LOG="$FARM/old.jsonl" \
+    cargo build --manifest-path "$WORK/old/Cargo.toml" >"$LOGS/old.out" 2>"$LOGS/old.err" </dev/null 3>&-
+  build_finish 120
+  [ "$BUILD_STATUS" -eq 0 ]
+  all_on w-rustup new $UNITS
+  JOBS=$FARM/old.jsonl all_on w-debian old $UNITS
+  as_plain new
+  as_plain old
+}
+
+@test "with only the other's worker, all is compiled here, and the log says why" {
+  local crate
+  everything "$WORK/new" new
+  everything "$WORK/old" old
+  plain new build
+  debian plain old build
+  coordinator_start
+  worker_with rustup
+  client_env
+  debian build old "$WORK/old" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  as_plain old
+  jobs_all '.where == "local" and (.why | test("none of the 1 connected workers has the toolchain"))'
+  kill -TERM "${WORKER_PIDS[w-rustup]}"
+  gone_within 10 "${WORKER_PIDS[w-rustup]}"
+  worker_with debian
+  rm "$JOBS"
+  build new "$WORK/new" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  as_plain new
+  jobs_all '.where == "local" and (.why | test("none of the 1 connected workers has the toolchain"))'
+}
+
+@test "both on one worker" {
+  everything "$WORK/new" new
+  everything "$WORK/old" old
+  plain new build
+  debian plain old build
+  coordinator_start
+  worker_with both
+  client_env
+  debian build old "$WORK/old" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  all_on w-both old $UNITS
+  as_plain old
+  build new "$WORK/new" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  all_on w-both new $UNITS
+  as_plain new
+}
+
+@test "an older compiler's errors are final, tests and optimised programs are the same" {
+  everything "$WORK/old" old
+  echo '#[test] fn right() { assert_eq!(low::answer(), 42); }' >>"$WORK/old/src/main.rs"
+  debian plain old test --no-run
+  mv "$FARM/plain-old" "$FARM/plain-test"
+  debian plain_build "$WORK/old" build --release
+  coordinator_start
+  worker_with debian
+  client_env
+  debian build test "$WORK/old" test --no-run
+  [ "$BUILD_STATUS" -eq 0 ]
+  diff -r "$FARM/plain-test/debug/deps" "$WORK/old/target/debug/deps"
+  rm -rf "$WORK/old/target"
+  debian build release "$WORK/old" build --release
+  [ "$BUILD_STATUS" -eq 0 ]
+  diff -r "$BATS_TEST_TMPDIR/plain-target/release/deps" "$WORK/old/target/release/deps"
+  jobs_all '.where == "farm"'
+  echo 'pub fn wrong() -> u8 { "text" }' >>"$WORK/old/low/src/lib.rs"
+  debian plain_build "$WORK/old/low" build
+  [ "$PLAIN_STATUS" -ne 0 ]
+  rm "$JOBS"
+  debian build wrong "$WORK/old/low" build
+  [ "$BUILD_STATUS" -eq "$PLAIN_STATUS" ]
+  same_text wrong
+  [ "$(job low where)" = farm ]
+}
+
+@test "a linker in the toolchain's own directory: here, and the same" {
+  package "$WORK/old" old
+  export RUSTFLAGS="-C linker=/usr/bin/cc"
+  debian plain old build
+  coordinator_start
+  worker_with debian
+  client_env
+  debian build old "$WORK/old" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  as_plain old
+  [ "$(job old where)" = local ]
+  job old why | grep -q 'linker /usr/bin/cc is below the sysroot'
+}
