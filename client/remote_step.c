@@ -44,7 +44,6 @@ judge(struct remote *r, Dray__Verdict verdict, const char *text)
 
 	switch (verdict) {
 	case V(BAD_UNIT):
-	case V(NO_TOOLCHAIN):
 	case V(LIMIT):
 	case V(INPUT_CHANGED):
 	case V(TOO_LARGE):

@@ -33,6 +33,7 @@ toolchain_done(struct toolchain *t)
 	free(t->host);
 	free(t->target);
 	free(t->release);
+	buf_done(&t->seal);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -196,8 +197,11 @@ toolchain_identify(struct memo *m, const char *sysroot, const char *driver, cons
 	r = compute(m, &t, target, rust_src, &entries);
 	if (r < 0)
 		return r;
+	r = tc_note(&t, rust_src, &entries, &t.seal);
+	if (r < 0)
+		return r;
 	if (entries_settled(&entries, &begun)) {
-		r = tc_remember(m, target, &t, rust_src, &entries);
+		r = tc_remember(m, target, &t);
 		if (r < 0)
 			log_debug("toolchain: %s is not remembered: error %d", t.sysroot, -r);
 	}

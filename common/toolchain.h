@@ -10,6 +10,7 @@
 #ifndef DRAY_COMMON_TOOLCHAIN_H
 #define DRAY_COMMON_TOOLCHAIN_H
 
+#include "common/buf.h"
 #include "common/digest.h"
 #include "common/memo.h"
 #include "common/strv.h"
@@ -21,6 +22,7 @@ struct toolchain {
 	char *target;  /* the std that is in the id; equals host for a host build */
 	char *release; /* e.g. 1.95.0 */
 	struct digest id;
+	struct buf seal; /* the stat of all that the id stands on, for toolchain_holds */
 };
 
 void toolchain_done(struct toolchain *t);
@@ -35,6 +37,11 @@ int toolchain_find_sysroot(
  * -ENOENT: driver or target std not installed there. */
 int toolchain_identify(struct memo *m, const char *sysroot, const char *driver, const char *target,
 	struct toolchain *ret);
+
+/* Whether all that the id stands on is as it was when the toolchain was identified: no file of it
+ * was changed, replaced, added or removed. By stat only, so false may mean no more than that a file
+ * was linked or touched: identify it again to know. */
+bool toolchain_holds(const struct toolchain *t);
 
 /* The targets whose std is installed in a sysroot. */
 int toolchain_list_targets(const char *sysroot, struct strv *ret);

@@ -69,16 +69,12 @@ put_entry(struct buf *b, const struct tc_entry *e)
 }
 
 int
-tc_remember(struct memo *m, const char *target, const struct toolchain *t, bool rust_src,
-	const struct tc_entries *entries)
+tc_note(const struct toolchain *t, bool rust_src, const struct tc_entries *entries, struct buf *ret)
 {
-	_cleanup_(freep) char *name = note_name(t->sysroot, t->driver, target);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	size_t i;
 	int r;
 
-	if (name == NULL)
-		return -ENOMEM;
 	r = put_word(&b, NOTE_VERSION);
 	if (r == 0)
 		r = put_word(&b, rust_src);
@@ -92,7 +88,19 @@ tc_remember(struct memo *m, const char *target, const struct toolchain *t, bool 
 		r = buf_add(&b, t->id.b, DIGEST_SIZE);
 	for (i = 0; r == 0 && i < entries->n; i++)
 		r = put_entry(&b, &entries->v[i]);
-	return r < 0 ? r : memo_set_note(m, name, b.p, b.n);
+	if (r < 0)
+		return r;
+	*ret = b;
+	b = (struct buf)BUF_INIT;
+	return 0;
+}
+
+int
+tc_remember(struct memo *m, const char *target, const struct toolchain *t)
+{
+	_cleanup_(freep) char *name = note_name(t->sysroot, t->driver, target);
+
+	return name != NULL ? memo_set_note(m, name, t->seal.p, t->seal.n) : -ENOMEM;
 }
 
 /* What is still to be read of a note. */
@@ -195,7 +203,19 @@ tc_recall(struct memo *m, const char *sysroot, const char *driver, const char *t
 	if (t.sysroot == NULL || t.driver == NULL || t.host == NULL || t.target == NULL ||
 		t.release == NULL)
 		return -ENOMEM;
+	t.seal = note;
+	note = (struct buf)BUF_INIT;
 	*ret = t;
 	memset(&t, 0, sizeof(t));
 	return 0;
+}
+
+bool
+toolchain_holds(const struct toolchain *t)
+{
+	char host[160], release[160];
+	struct digest id;
+
+	return check_note((struct cursor){ t->seal.p, t->seal.n }, t->sysroot, host, release,
+		       &id) == 0;
 }

@@ -33,9 +33,11 @@ bool tc_has_rust_src(const char *sysroot);
 int tc_collect(const char *sysroot, const char *driver, const char *host, const char *target,
 	struct strv *files, struct tc_entries *dirs);
 
-/* An id with all that it stands on, as a note. target as asked for: NULL for the host. */
-int tc_remember(struct memo *m, const char *target, const struct toolchain *t, bool rust_src,
-	const struct tc_entries *entries);
+/* An id with all that it stands on, as a note. */
+int tc_note(const struct toolchain *t, bool rust_src, const struct tc_entries *entries,
+	struct buf *ret);
+/* Remembers t->seal, which is such a note. target as asked for: NULL for the host. */
+int tc_remember(struct memo *m, const char *target, const struct toolchain *t);
 /* 0 when a note is there and every entry still has the same stat; else -ENOENT (or -ENOMEM). */
 int tc_recall(struct memo *m, const char *sysroot, const char *driver, const char *target,
 	struct toolchain *ret);

@@ -27,6 +27,7 @@ rule_of(Dray__Verdict verdict)
 	/* Honest of the worker, or the job's own fault: another may do better, but a few such jobs
 	 * must not cost a good worker its trust. */
 	case DRAY__VERDICT__VERDICT_DRAINING:
+	case DRAY__VERDICT__VERDICT_NO_TOOLCHAIN:
 	case DRAY__VERDICT__VERDICT_LIMIT:
 	case DRAY__VERDICT__VERDICT_BAD_UNIT:
 	case DRAY__VERDICT__VERDICT_TOO_LARGE:

@@ -155,7 +155,7 @@ is_running(const struct service *s, const char *job)
 	return false;
 }
 
-static const struct offer *
+static struct offer *
 wanted_offer(const struct service *s, const Dray__Unit *unit)
 {
 	struct digest id;
@@ -170,7 +170,7 @@ static void
 on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 {
 	const Dray__JobOpen *o = (const Dray__JobOpen *)msg->body;
-	const struct offer *offer = wanted_offer(s, o->unit);
+	struct offer *offer = wanted_offer(s, o->unit);
 	_cleanup_(freep) char *job = NULL;
 	int r;
 

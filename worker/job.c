@@ -222,6 +222,15 @@ job_take_credit(struct job *j)
 	}
 }
 
+int
+job_check_toolchain(struct job *j)
+{
+	if (offer_holds(j->offer))
+		return 0;
+	return job_fail(j, -ESTALE, DRAY__VERDICT__VERDICT_NO_TOOLCHAIN,
+		"this worker's toolchain was changed after it was offered");
+}
+
 static int
 read_digests(struct job *j)
 {
@@ -388,7 +397,10 @@ compile(struct job *j)
 	r = job_send(j, WIRE_JOB_STARTED, &m.base, NULL);
 	if (r == 0)
 		r = text_relay(j);
-	return r < 0 ? r : reap_compiler(j);
+	if (r == 0)
+		r = reap_compiler(j);
+	/* All that it made may be another toolchain's, its failure too. */
+	return r < 0 ? r : job_check_toolchain(j);
 }
 
 static void
@@ -450,6 +462,8 @@ run(struct job *j)
 		r = lay_out(j);
 	if (r == 0)
 		r = inputs_fetch(j);
+	if (r == 0)
+		r = job_check_toolchain(j);
 	if (r < 0) {
 		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
 		reject(j);
@@ -540,7 +554,7 @@ job_free(struct job *j)
 }
 
 int
-job_start(const struct job_shared *shared, const char *id, const struct offer *offer,
+job_start(const struct job_shared *shared, const char *id, struct offer *offer,
 	const struct wire_peer *peer, struct wire_msg *open, struct job **ret)
 {
 	struct job *j = calloc(1, sizeof(*j));

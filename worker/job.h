@@ -32,7 +32,7 @@ struct job_shared {
 
 /* Starts the thread. id: 32 hex digits. open: a JobOpen, whose content is taken. peer: who opened
  * it. */
-int job_start(const struct job_shared *shared, const char *id, const struct offer *offer,
+int job_start(const struct job_shared *shared, const char *id, struct offer *offer,
 	const struct wire_peer *peer, struct wire_msg *open, struct job **ret);
 
 const char *job_id(const struct job *j);

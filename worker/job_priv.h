@@ -43,7 +43,7 @@ struct fetch {
 struct job {
 	const struct job_shared *shared;
 	char id[33];
-	const struct offer *offer;
+	struct offer *offer;
 	struct wire_peer peer;
 	struct wire_msg open;
 	pthread_t thread;
@@ -90,6 +90,8 @@ int job_receive(struct job *j, struct wire_msg *ret);
 /* Waits until the socket or one of the descriptors is readable, at most to the deadline (then the
  * job has failed with LIMIT). The tracer's news are taken care of meanwhile. */
 int job_poll(struct job *j, struct pollfd *fds, size_t n);
+/* Fails the job with NO_TOOLCHAIN when the toolchain is not the one that was asked for any more. */
+int job_check_toolchain(struct job *j);
 /* Waits until a content message may be sent, and takes its credit. */
 int job_take_credit(struct job *j);
 /* inputs.c: lays out what is here, asks for the blobs that are missing, and takes them in */

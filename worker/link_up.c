@@ -21,6 +21,7 @@ struct link_up {
 	void *socket; /* both NULL while a new connection cannot be made */
 	struct watch *watch;
 	bool connected, welcomed, draining;
+	size_t n_offers; /* as it was registered */
 	bool refused; /* our key was: a new connection is due at next_register */
 	uint64_t beat_ms, next_beat, next_register, sequence;
 	char refusal[512];
@@ -166,6 +167,8 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	for (size_t i = 0; i < l->c.offers->n; i++) {
 		struct offer *o = &l->c.offers->v[i];
 
+		if (offer_is_withdrawn(o))
+			continue;
 		list[n] = offer_message(&offers[n], &o->toolchain.id, o->text);
 		n++;
 		if (o->has_native) {
@@ -198,6 +201,7 @@ register_now(struct link_up *l, uint64_t now)
 	l->next_register = now + AGAIN_MS;
 	if (!offers || !list)
 		return;
+	l->n_offers = offers_count(l->c.offers);
 	l->c.list_running(l->c.arg, &running);
 	fill_register(l, &m, offers, list, &running);
 	send_hello(l);
@@ -255,7 +259,7 @@ on_ack(struct link_up *l, const Dray__HeartbeatAck *m, uint64_t now)
 	}
 	if (!l->welcomed)
 		log_info("registered: coordinator=%s endpoint=%s slots=%u toolchains=%zu",
-			l->c.conf->worker.coordinator, l->c.endpoint, l->c.slots, l->c.offers->n);
+			l->c.conf->worker.coordinator, l->c.endpoint, l->c.slots, l->n_offers);
 	l->welcomed = true;
 	l->refusal[0] = '\0';
 }
@@ -341,6 +345,9 @@ link_up_step(struct link_up *l, uint64_t now, unsigned running, uint64_t store_b
 				strerror(-r));
 		wire_msg_done(&m);
 	}
+	/* So that no job comes for what was withdrawn. */
+	if (l->welcomed && offers_count(l->c.offers) != l->n_offers)
+		register_now(l, now);
 	if (l->connected && now >= l->next_beat)
 		beat(l, now, running, store_bytes);
 }

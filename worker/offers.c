@@ -1,5 +1,6 @@
 /* Invariant: every offer was run once, in the very sandbox that jobs get. A toolchain that is half
- * installed, or that this system cannot run, is never offered. */
+ * installed, or that this system cannot run, is never offered; one that was changed is offered no
+ * more. */
 #include "config.h"
 
 #include "worker/offers.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "common/cpu.h"
@@ -330,12 +332,70 @@ offers_done(struct offers *o)
 	*o = (struct offers){ NULL, 0, NULL, 0 };
 }
 
-const struct offer *
+struct offer *
 offers_get(const struct offers *o, const struct digest *id)
 {
 	for (size_t i = 0; i < o->n; i++)
-		if (digest_eq(&o->v[i].toolchain.id, id) ||
-			(o->v[i].has_native && digest_eq(&o->v[i].native, id)))
+		if (!offer_is_withdrawn(&o->v[i]) &&
+			(digest_eq(&o->v[i].toolchain.id, id) ||
+				(o->v[i].has_native && digest_eq(&o->v[i].native, id))))
 			return &o->v[i];
 	return NULL;
+}
+
+size_t
+offers_count(const struct offers *o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->n; i++)
+		n += !offer_is_withdrawn(&o->v[i]);
+	return n;
+}
+
+bool
+offer_is_withdrawn(const struct offer *o)
+{
+	return __atomic_load_n(&o->withdrawn, __ATOMIC_RELAXED);
+}
+
+/* Files that are not as they were may have been linked, or touched, and be the same. */
+static bool
+is_same_still(struct offer *o)
+{
+	_cleanup_(toolchain_done) struct toolchain now = { .sysroot = NULL };
+	struct toolchain *was = &o->toolchain;
+	struct buf seal = was->seal;
+	int r = toolchain_identify(NULL, was->sysroot, was->driver, was->target, &now);
+
+	if (r == 0 && digest_eq(&now.id, &was->id)) {
+		was->seal = now.seal;
+		now.seal = seal;
+		return true;
+	}
+	if (r < 0 && r != -ENOENT) {
+		log_warn_errno(r, "toolchain %s in %s: cannot be looked at", o->text, was->sysroot);
+		return false;
+	}
+	__atomic_store_n(&o->withdrawn, true, __ATOMIC_RELAXED);
+	log_warn("toolchain withdrawn: %s in %s has changed; start the worker again to offer it as "
+		 "it is now",
+		o->text, was->sysroot);
+	return false;
+}
+
+bool
+offer_holds(struct offer *o)
+{
+	/* Guards the seals. Who waits for another that looks again has the same question. */
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	bool holds;
+
+	/* Jobs see the copy that was made at the start. */
+	if (!streq(o->sysroot->view, o->sysroot->path))
+		return true;
+	pthread_mutex_lock(&lock);
+	holds = !offer_is_withdrawn(o) && (toolchain_holds(&o->toolchain) || is_same_still(o));
+	pthread_mutex_unlock(&lock);
+	return holds;
 }

@@ -15,6 +15,7 @@ struct offer {
 	bool has_native;
 	char *text_native; /* "1.95.0 rustc x86_64-unknown-linux-gnu target-cpu=native" */
 	char *text;	   /* "1.95.0 rustc x86_64-unknown-linux-gnu" */
+	bool withdrawn;	   /* atomic; never taken back */
 };
 
 struct offers {
@@ -35,6 +36,14 @@ struct offers_conf {
  * None found is 0 with n = 0. */
 int offers_find(const struct offers_conf *c, struct offers *ret, char **ret_why);
 void offers_done(struct offers *o);
-const struct offer *offers_get(const struct offers *o, const struct digest *id);
+/* The offer of that id; NULL: none, or it was withdrawn. */
+struct offer *offers_get(const struct offers *o, const struct digest *id);
+/* How many are not withdrawn. */
+size_t offers_count(const struct offers *o);
+bool offer_is_withdrawn(const struct offer *o);
+
+/* Whether the toolchain that jobs see is still the one that was offered. Once it is another, the
+ * offer is withdrawn, with a warning in the log. From any thread. */
+bool offer_holds(struct offer *o);
 
 #endif

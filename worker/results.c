@@ -161,6 +161,10 @@ results_send_announced(struct job *j, const char *name)
 		return fault(j, -ENOMEM, "output");
 	if (find_announced(j, name))
 		return 0;
+	/* Its line is a promise that cannot be taken back. */
+	r = job_check_toolchain(j);
+	if (r < 0)
+		return r;
 	fd = fs_open_regular(path, &st);
 	if (fd < 0)
 		return cannot_open(j, fd, name);

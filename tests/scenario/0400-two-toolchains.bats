@@ -218,3 +218,92 @@ doctor_id() {
   [ "$(job old where)" = local ]
   job old why | grep -q 'linker /usr/bin/cc is below the sysroot'
 }
+
+# ---- one that changes, on a worker that has been started
+
+# copy_toolchain: rustup's, at $FARM/toolchain. Without hard links: the user's own is not touched.
+copy_toolchain() {
+  mkdir -p "$FARM/toolchain/bin"
+  cp -a "$RUSTUP_SYSROOT/bin/rustc" "$FARM/toolchain/bin/"
+  cp -a --reflink=auto "$RUSTUP_SYSROOT/lib" "$FARM/toolchain/"
+  STD=$FARM/toolchain/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/lib
+}
+copied_worker() {
+  worker_start w-copy -o worker.find_rustup=no -o worker.find_system=no \
+    -o "worker.toolchain_dirs=$FARM/toolchain" "$@"
+}
+copy_id() {
+  list -o worker.find_rustup=no -o worker.find_system=no -o "worker.toolchain_dirs=$FARM/toolchain"
+}
+# As an update does it: a new file in an old one's place.
+change_toolchain() {
+  local file
+  file=$(compgen -G "$STD/libcore-*.rlib")
+  cp "$file" "$file.new"
+  printf changed >>"$file.new"
+  mv "$file.new" "$file"
+}
+
+@test "a worker's toolchain is changed: another id, and no job with it; what is only touched stays" {
+  local before after
+  package "$WORK/app" app
+  plain_build "$WORK/app" build
+  copy_toolchain
+  before=$(copy_id)
+  allow worker w-copy
+  coordinator_start
+  copied_worker
+  client_env
+  build first "$WORK/app" build
+  same_outputs "$WORK/app"
+  [ "$(job app worker)" = w-copy ]
+  touch "$STD"/*.rlib
+  rm -rf "$WORK/app/target"
+  build touched "$WORK/app" build
+  same_outputs "$WORK/app"
+  [ "$(job app worker)" = w-copy ]
+
+  change_toolchain
+  rm -rf "$WORK/app/target"
+  build changed "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+  [ "$(job app where)" = local ]
+  job app attempts | grep -q "w-copy: this worker's toolchain was changed after it was offered"
+  grep -q 'toolchain withdrawn: .* rustc .* has changed' "$LOGS/worker-w-copy"
+  # The farm knows, so the next one is not even tried.
+  wait_until 10 offers_nothing
+  rm -rf "$WORK/app/target"
+  build again "$WORK/app" build
+  same_outputs "$WORK/app"
+  [ "$(job app where)" = local ]
+  [ -z "$(job app attempts)" ]
+
+  after=$(copy_id)
+  echo "$before $after"
+  [ -n "$before" ] && [ -n "$after" ] && [ "$before" != "$after" ]
+}
+offers_nothing() {
+  [ "$("$DISPATCH" --status --json | jq '.worker[0].toolchains | length')" -eq 0 ]
+}
+
+@test "a worker's toolchain is changed while it compiles: another worker does it" {
+  package "$WORK/app" app lib
+  slow_before >"$WORK/app/src/lib.rs"
+  plain_build "$WORK/app" build
+  copy_toolchain
+  allow worker w-copy
+  coordinator_start
+  copied_worker
+  worker_with rustup
+  client_env
+  # Of two that are idle, the first by name gets it.
+  build_start first "$WORK/app" build
+  wait_until 60 worker_compiles "${WORKER_PIDS[w-copy]}" app
+  change_toolchain
+  build_finish 120
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$WORK/app"
+  [ "$(job app where) $(job app worker)" = "farm w-rustup" ]
+  job app attempts | grep -q "w-copy: this worker's toolchain was changed after it was offered"
+}

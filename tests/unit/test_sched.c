@@ -661,7 +661,8 @@ test_honest_verdicts_cost_no_trust(void **state)
 {
 	static const Dray__Verdict honest[] = { DRAY__VERDICT__VERDICT_CANCELLED,
 		DRAY__VERDICT__VERDICT_INPUT_CHANGED, DRAY__VERDICT__VERDICT_LIMIT,
-		DRAY__VERDICT__VERDICT_BAD_UNIT, DRAY__VERDICT__VERDICT_DRAINING };
+		DRAY__VERDICT__VERDICT_BAD_UNIT, DRAY__VERDICT__VERDICT_DRAINING,
+		DRAY__VERDICT__VERDICT_NO_TOOLCHAIN };
 	struct world *w = *state;
 	struct sched_worker *a = worker(w, "a", 4);
 

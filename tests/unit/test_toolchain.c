@@ -461,6 +461,34 @@ recalled_while_unchanged(void **state)
 	assert_true(ids_differ(changed, id_of(m, "a", "rustc", NULL)));
 }
 
+/* However young it is, and without a memo. */
+static void
+holds_while_unchanged(void **state)
+{
+	static const struct timespec old[2] = { { 1, 0 }, { 1, 0 } };
+	_cleanup_(memo_closep) struct memo *m = NULL;
+	_cleanup_(toolchain_done) struct toolchain t = { 0 }, again = { 0 }, recalled = { 0 };
+	_cleanup_(freep) char *memo_dir = at("memo", "."), *sysroot = at("a", ".");
+	_cleanup_(freep) char *driver = at("a", "bin/rustc");
+
+	make_sysroot("a");
+	assert_int_equal(toolchain_identify(NULL, sysroot, "rustc", NULL, &t), 0);
+	assert_true(toolchain_holds(&t));
+	put_text("a", "share/other", "no part of it");
+	assert_true(toolchain_holds(&t));
+	/* touched: it must be looked at again, and is the same */
+	assert_int_equal(utimensat(AT_FDCWD, driver, old, 0), 0);
+	assert_false(toolchain_holds(&t));
+	wait_until_settled();
+	assert_int_equal(memo_open(memo_dir, &m), 0);
+	assert_int_equal(toolchain_identify(m, sysroot, "rustc", NULL, &again), 0);
+	assert_false(ids_differ(t.id, again.id));
+	assert_int_equal(toolchain_identify(m, sysroot, "rustc", NULL, &recalled), 0);
+	assert_true(toolchain_holds(&again) && toolchain_holds(&recalled));
+	put_text("a", STD "/libmore.rlib", "added");
+	assert_false(toolchain_holds(&again) || toolchain_holds(&recalled));
+}
+
 static void
 spoiled_notes(void **state)
 {
@@ -667,6 +695,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(targets, setup, teardown),
 		cmocka_unit_test_setup_teardown(broken_drivers, setup, teardown),
 		cmocka_unit_test_setup_teardown(recalled_while_unchanged, setup, teardown),
+		cmocka_unit_test_setup_teardown(holds_while_unchanged, setup, teardown),
 		cmocka_unit_test_setup_teardown(spoiled_notes, setup, teardown),
 		cmocka_unit_test_setup_teardown(find_beside, setup, teardown),
 		cmocka_unit_test_setup_teardown(find_by_proxy, setup, teardown),
