@@ -1,5 +1,5 @@
-/* Time. Durations and deadlines use the monotonic clock; only what leaves the process (tickets,
- * logs) uses the wall clock. */
+/* Time. Durations and deadlines use the monotonic clock; only what leaves the process (logs, and
+ * the begin of the time that tickets go by) uses the wall clock. */
 #ifndef DRAY_COMMON_CLOCK_H
 #define DRAY_COMMON_CLOCK_H
 

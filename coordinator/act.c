@@ -5,9 +5,7 @@
  * loop, which ends because every round has one peer less. */
 #include "config.h"
 
-#include "common/clock.h"
 #include "coordinator/server_priv.h"
-#include "proto/ticket.h"
 
 /* protobuf-c wants strings that can be written to, though it only reads them. */
 static char *
@@ -33,7 +31,7 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 
 	sched_worker_get(a->worker, &view);
 	r = ticket_issue(
-		&s->id, job, p->wire.curve, view.curve, clock_wall_ms(), &ticket, &n, signature);
+		&s->id, job, p->wire.curve, view.curve, server_time(s), &ticket, &n, signature);
 	if (r < 0) {
 		log_throttled(
 			&s->no_ticket, 5, "job=%s cannot sign its ticket: %s", job, strerror(-r));

@@ -86,6 +86,12 @@ server_send(struct server *s, struct peer *p, enum wire_type type, const Protobu
 	doom(s, p);
 }
 
+uint64_t
+server_time(const struct server *s)
+{
+	return ticket_clock_get(&s->clock, s->now, 0);
+}
+
 /* Ends what a peer has here, but keeps it, so that it is known as one to ignore. */
 static void
 drop(struct server *s, struct peer *p)
@@ -194,6 +200,7 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	dray__welcome__init(&welcome);
 	welcome.version = WIRE_VERSION;
 	welcome.name = s->id.name;
+	welcome.now_ms = server_time(s);
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }
 

@@ -13,6 +13,7 @@
 #include "coordinator/sched.h"
 #include "coordinator/table.h"
 #include "proto/socket.h"
+#include "proto/ticket.h"
 #include "proto/wire.h"
 
 #define BATCH 256	 /* messages taken in one turn of the loop */
@@ -57,6 +58,7 @@ struct server {
 	uint64_t next_serial;
 	TAILQ_HEAD(, peer) doomed;
 	uint64_t now; /* of this turn of the loop, monotonic ms */
+	struct ticket_clock clock;
 	uint64_t ticked_ms, checked_ms;
 	bool draining, quit;
 	uint64_t quit_ms; /* when draining ends */
@@ -85,6 +87,8 @@ void handle_message(struct server *s, const struct wire_peer *from, int err, str
 /* Sends; a peer that cannot be sent to is doomed. */
 void server_send(
 	struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body);
+/* The time that tickets go by. */
+uint64_t server_time(const struct server *s);
 /* Says why, logs it (throttled), and hears the peer no more. */
 void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p,
 	Dray__Verdict verdict, const char *fmt, ...) _printf_(5, 6);

@@ -205,6 +205,7 @@ on_worker_heartbeat(struct server *s, struct peer *p, const struct wire_peer *fr
 
 	ack.sequence = m->sequence;
 	ack.known = p && p->worker;
+	ack.now_ms = server_time(s);
 	if (!p) {
 		/* A failure is noticed by its next heartbeat. */
 		(void)wire_send(s->socket, from, WIRE_HEARTBEAT_ACK, &ack.base, NULL, 0);

@@ -32,6 +32,21 @@ struct ticket_book {
 	struct used *oldest, *newest;
 };
 
+void
+ticket_clock_set(struct ticket_clock *c, uint64_t time_ms, uint64_t mono_ms)
+{
+	/* None that sums could overflow with: it came from another machine. */
+	if (time_ms == 0 || time_ms > INT64_MAX)
+		return;
+	*c = (struct ticket_clock){ .known = true, .time_ms = time_ms, .mono_ms = mono_ms };
+}
+
+uint64_t
+ticket_clock_get(const struct ticket_clock *c, uint64_t mono_ms, uint64_t wall_ms)
+{
+	return c->known ? c->time_ms + (mono_ms - c->mono_ms) : wall_ms;
+}
+
 int
 ticket_book_new(struct ticket_book **ret)
 {
@@ -203,14 +218,14 @@ pack(const char *job, const char *client, const char *worker, uint64_t expires_m
 
 int
 ticket_issue(const struct identity *coordinator, const char *job, const char *client_curve,
-	const char *worker_curve, uint64_t now_wall_ms, uint8_t **ret_ticket, size_t *ret_n,
+	const char *worker_curve, uint64_t now_ms, uint8_t **ret_ticket, size_t *ret_n,
 	uint8_t sig[SIGNATURE_SIZE])
 {
 	_cleanup_(freep) uint8_t *p = NULL;
 	size_t n;
 	int r;
 
-	r = pack(job, client_curve, worker_curve, now_wall_ms + TICKET_LIFE_MS, &p, &n);
+	r = pack(job, client_curve, worker_curve, now_ms + TICKET_LIFE_MS, &p, &n);
 	if (r < 0)
 		return r;
 	r = identity_sign(coordinator, p, n, sig);
@@ -261,7 +276,7 @@ check_fields(
 int
 ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
 	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
-	const char *worker_curve, uint64_t now_wall_ms, char **ret_job)
+	const char *worker_curve, uint64_t now_ms, char **ret_job)
 {
 	_cleanup_(ticket_freep) Dray__Ticket *t = NULL;
 	_cleanup_(freep) char *job = NULL;
@@ -274,10 +289,10 @@ ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8
 	t = dray__ticket__unpack(NULL, n, ticket);
 	if (!t)
 		return -EBADMSG;
-	r = check_fields(t, client_curve, worker_curve, now_wall_ms);
+	r = check_fields(t, client_curve, worker_curve, now_ms);
 	if (r < 0)
 		return r;
-	book_expire(b, now_wall_ms);
+	book_expire(b, now_ms);
 	if (book_has(b, t->nonce.data))
 		return -EALREADY;
 	job = strdup(t->job);

@@ -128,7 +128,7 @@ ticket_problem(int err)
 	case -EKEYREJECTED:
 		return "The ticket is not signed by this worker's coordinator.";
 	case -EKEYEXPIRED:
-		return "The ticket has expired (are the clocks right?).";
+		return "The ticket has expired.";
 	case -EALREADY:
 		return "The ticket was used before.";
 	case -EACCES:
@@ -180,7 +180,8 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	}
 	r = ticket_check(s->tickets, o->ticket.data, o->ticket.len, o->signature.data,
 		o->signature.len, s->coordinator.sign_public, c->peer.curve,
-		s->local ? "" : s->identity.curve_public, clock_wall_ms(), &job);
+		s->local ? "" : s->identity.curve_public,
+		link_up_time(s->link, clock_mono_ms(), clock_wall_ms()), &job);
 	if (r < 0) {
 		reject(s, c, DRAY__VERDICT__VERDICT_BAD_TICKET, "%s", ticket_problem(r));
 		return;

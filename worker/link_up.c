@@ -11,9 +11,12 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/socket.h"
+#include "proto/ticket.h"
 
 /* A coordinator that refused us is asked again after this long: an admin may have added our key. */
 #define AGAIN_MS 5000
+/* Clocks that differ by more are worth a word. */
+#define APART_S 60
 
 struct link_up {
 	struct link_up_conf c;
@@ -23,6 +26,8 @@ struct link_up {
 	bool connected, welcomed, draining;
 	size_t n_offers; /* as it was registered */
 	bool refused; /* our key was: a new connection is due at next_register */
+	struct ticket_clock clock;
+	int64_t told_s; /* how far apart the clocks were when it was last logged */
 	uint64_t beat_ms, next_beat, next_register, sequence;
 	char refusal[512];
 	struct log_throttle throttle;
@@ -249,6 +254,23 @@ on_refused(struct link_up *l, const Dray__Refused *m)
 	log_throttled(&l->throttle, 3, "the coordinator refuses this worker: %.400s", m->text);
 }
 
+/* Its clock is what counts for tickets; that it is another than ours is only told. */
+static void
+on_time(struct link_up *l, uint64_t time_ms, uint64_t now, uint64_t wall)
+{
+	int64_t apart;
+
+	ticket_clock_set(&l->clock, time_ms, now);
+	apart = (int64_t)(link_up_time(l, now, wall) - wall) / 1000;
+	if (llabs(apart - l->told_s) <= APART_S)
+		return;
+	l->told_s = apart;
+	log_throttled(&l->throttle, 5,
+		"the coordinator's clock is %lld s %s this machine's; tickets go by the "
+		"coordinator's",
+		llabs(apart), apart < 0 ? "behind" : "ahead of");
+}
+
 static void
 on_ack(struct link_up *l, const Dray__HeartbeatAck *m, uint64_t now)
 {
@@ -265,13 +287,15 @@ on_ack(struct link_up *l, const Dray__HeartbeatAck *m, uint64_t now)
 }
 
 static void
-on_message(struct link_up *l, const struct wire_msg *m, uint64_t now)
+on_message(struct link_up *l, const struct wire_msg *m, uint64_t now, uint64_t wall)
 {
 	switch (m->info->type) {
 	case WIRE_WELCOME:
 		/* To Hello; whether it takes us as a worker, the first HeartbeatAck says. */
+		on_time(l, ((const Dray__Welcome *)m->body)->now_ms, now, wall);
 		break;
 	case WIRE_HEARTBEAT_ACK:
+		on_time(l, ((const Dray__HeartbeatAck *)m->body)->now_ms, now, wall);
 		on_ack(l, (const Dray__HeartbeatAck *)m->body, now);
 		break;
 	case WIRE_WORKER_CANCEL:
@@ -320,7 +344,7 @@ beat(struct link_up *l, uint64_t now, unsigned running, uint64_t store_bytes)
 }
 
 void
-link_up_step(struct link_up *l, uint64_t now, unsigned running, uint64_t store_bytes)
+link_up_step(struct link_up *l, uint64_t now, uint64_t wall, unsigned running, uint64_t store_bytes)
 {
 	enum watch_event e;
 
@@ -339,7 +363,7 @@ link_up_step(struct link_up *l, uint64_t now, unsigned running, uint64_t store_b
 		if (r == -EAGAIN)
 			break;
 		if (r == 0)
-			on_message(l, &m, now);
+			on_message(l, &m, now, wall);
 		else
 			log_throttled(&l->throttle, 5, "a message from the coordinator: %s",
 				strerror(-r));
@@ -350,6 +374,12 @@ link_up_step(struct link_up *l, uint64_t now, unsigned running, uint64_t store_b
 		register_now(l, now);
 	if (l->connected && now >= l->next_beat)
 		beat(l, now, running, store_bytes);
+}
+
+uint64_t
+link_up_time(const struct link_up *l, uint64_t now, uint64_t wall)
+{
+	return ticket_clock_get(&l->clock, now, wall);
 }
 
 uint64_t

@@ -35,8 +35,12 @@ void link_up_free(struct link_up *l);
 void *link_up_socket(struct link_up *l);
 void *link_up_watch(struct link_up *l);
 
-/* Takes in what has come, registers when that is due, and sends heartbeats. running: jobs now. */
-void link_up_step(struct link_up *l, uint64_t now_ms, unsigned running, uint64_t store_bytes);
+/* Takes in what has come, registers when that is due, and sends heartbeats. now_ms is the monotonic
+ * clock, wall_ms the wall clock. running: jobs now. */
+void link_up_step(struct link_up *l, uint64_t now_ms, uint64_t wall_ms, unsigned running,
+	uint64_t store_bytes);
+/* The coordinator's time, by which tickets expire, as far as it is known. */
+uint64_t link_up_time(const struct link_up *l, uint64_t now_ms, uint64_t wall_ms);
 /* How long until link_up_step has something to do, in ms. */
 uint64_t link_up_wait(const struct link_up *l, uint64_t now_ms);
 

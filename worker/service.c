@@ -482,13 +482,14 @@ turn(struct service *s)
 
 	zap_step(s->zap);
 	on_signal(s);
+	/* Before the clients: the time that their tickets go by may have come just now. */
+	store_get_stats(s->store, &stats);
+	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(), s->n_jobs, stats.bytes);
 	clients_receive(s);
 	clients_gone(s);
 	for (unsigned i = 0; i < s->n_jobs;)
 		if (!clients_from_job(s, s->jobs[i]))
 			i++;
-	store_get_stats(s->store, &stats);
-	link_up_step(s->link, clock_mono_ms(), s->n_jobs, stats.bytes);
 }
 
 int

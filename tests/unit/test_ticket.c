@@ -291,6 +291,24 @@ test_full_book(void **state)
 	assert_int_equal(check(b, &later, after), -EALREADY);
 }
 
+/* The coordinator's time, counted on by another machine whose wall clock says anything. */
+static void
+test_clock(void **state)
+{
+	struct ticket_clock c = { .known = false };
+
+	assert_int_equal(ticket_clock_get(&c, 5, NOW), NOW);
+	ticket_clock_set(&c, 0, 5);
+	ticket_clock_set(&c, UINT64_MAX, 5);
+	assert_int_equal(ticket_clock_get(&c, 5, NOW), NOW);
+	ticket_clock_set(&c, NOW, 1000);
+	assert_int_equal(ticket_clock_get(&c, 1000, 0), NOW);
+	assert_int_equal(ticket_clock_get(&c, 4500, 7 * NOW), NOW + 3500);
+	/* one that was started again, with another clock */
+	ticket_clock_set(&c, NOW - 3600000, 5000);
+	assert_int_equal(ticket_clock_get(&c, 5001, NOW), NOW - 3600000 + 1);
+}
+
 int
 main(void)
 {
@@ -306,6 +324,7 @@ main(void)
 			test_signed_bytes_that_do_not_decode, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_too_long, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_full_book, book_up, book_down),
+		cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests(tests, keys_up, NULL);
