@@ -19,6 +19,7 @@
 #include "client/envscan.h"
 #include "client/farm.h"
 #include "client/farm_state.h"
+#include "client/left.h"
 #include "client/local.h"
 #include "client/local_only.h"
 #include "client/remote.h"
@@ -181,10 +182,15 @@ static int
 make_staging(struct dispatch *d)
 {
 	_cleanup_(freep) char *path = NULL;
-	int r = fs_mkdir_p(unit_out_dir(d->unit), 0777);
+	const char *out_dir = unit_out_dir(d->unit);
+	char name[LEFT_NAME_SIZE], prefix[LEFT_NAME_SIZE + 1];
+	int r = fs_mkdir_p(out_dir, 0777);
 
+	/* dray's: it removes what a dead dray-dispatch leaves, and a link waits there for it */
+	left_name(LEFT_UNIT, getppid(), name);
+	snprintf(prefix, sizeof(prefix), "%s-", name);
 	if (r == 0)
-		r = fs_make_temp_dir(unit_out_dir(d->unit), ".dray-", &path);
+		r = fs_make_temp_dir(out_dir, prefix, &path);
 	if (r == 0 && strlen(path) >= sizeof(d->rep->staging)) {
 		rmdir(path);
 		r = -ENAMETOOLONG;
@@ -193,6 +199,9 @@ make_staging(struct dispatch *d)
 		go_home(d, "the out-dir: %s", strerror(-r));
 	else
 		snprintf(d->rep->staging, sizeof(d->rep->staging), "%s", path);
+	/* The coordinator is asked already: this is time that would be spent waiting. */
+	if (r == 0)
+		left_sweep(d->conf->client.cache_dir, out_dir);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "client/child.h"
+#include "client/left.h"
 #include "client/local.h"
 #include "client/promise.h"
 #include "common/clock.h"
@@ -145,14 +146,15 @@ keep_rmeta(struct run *r)
 {
 	const struct report *said = r->l->said;
 	_cleanup_(freep) char *dir = NULL;
+	char name[LEFT_NAME_SIZE];
 
 	if (!said || !*said->rmeta)
 		return 0;
 	dir = path_dirname(said->rmeta);
-	if (!dir || asprintf(&r->kept, "%s/.dray-kept-%ld", dir, (long)getpid()) < 0) {
-		r->kept = NULL;
+	left_name(LEFT_KEPT, getpid(), name);
+	r->kept = dir ? path_join(dir, name) : NULL;
+	if (!r->kept)
 		return -ENOMEM;
-	}
 	unlink(r->kept);
 	if (link(said->rmeta, r->kept) < 0) {
 		free(r->kept);

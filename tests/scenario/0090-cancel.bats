@@ -40,6 +40,28 @@ nothing_runs() {
   next_is_served
 }
 
+left_behind() {
+  find "$WORK/slow/target" -name '.dray-*' | wc -l
+}
+
+@test "what the killed left behind is swept" {
+  begin
+  wait_until 10 eval '[ "$(left_behind)" -eq 1 ]'
+  kill -KILL -- "-$BUILD_PID"
+  wait_until 5 worker_idle "$WORKER_PID" slow
+  [ "$(left_behind)" -eq 1 ]
+  # It is looked for once a minute.
+  touch -d '2 minutes ago' "$DRAY_CACHE_DIR"/swept/*
+  build_start second "$WORK/slow" build
+  wait_until 30 worker_compiles "$WORKER_PID" slow
+  # That build's own; the sweep comes before the job is opened.
+  [ "$(left_behind)" -eq 1 ]
+  build_finish 90
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job slow where)" = farm ]
+  [ "$(left_behind)" -eq 0 ]
+}
+
 @test "only the farm half is killed: the unit is compiled here" {
   local p
   begin

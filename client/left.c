@@ -1,0 +1,184 @@
+/* Invariant: nothing is removed that a living process may need: its name is of this place and its
+ * process is proved to be gone, or nobody has touched it for days. */
+#include "config.h"
+
+#include "client/left.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/fs.h"
+#include "common/log.h"
+
+#define AGAIN_S 60
+#define NOTES 64 /* files in the cache directory that say when; directories share them */
+
+static const char *const kinds[] = { [LEFT_KEPT] = ".dray-kept-", [LEFT_UNIT] = ".dray-unit-" };
+
+static uint64_t
+fnv(const char *text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+/* 0: not known. */
+static uint64_t
+this_place(void)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct stat ns;
+
+	if (fs_read_file("/proc/sys/kernel/random/boot_id", 256, &b) < 0 ||
+		stat("/proc/self/ns/pid", &ns) < 0 || buf_addf(&b, "%ju", (uintmax_t)ns.st_ino) < 0)
+		return 0;
+	return fnv((const char *)b.p);
+}
+
+/* In clock ticks since boot; 0: not known. *ret_dead: whether it only waits to be collected. */
+static uint64_t
+start_of(pid_t pid, bool *ret_dead)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char path[48];
+	const char *p;
+	uint64_t start;
+
+	*ret_dead = false;
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	if (fs_read_file(path, 4096, &b) < 0 || !b.n)
+		return 0;
+	/* The second field is the program's name, which may hold anything; this is the 22nd. */
+	p = strrchr((const char *)b.p, ')');
+	*ret_dead = p && (starts_with(p, ") Z") || starts_with(p, ") X"));
+	for (int i = 2; p && i < 22; i++)
+		p = strchr(p + 1, ' ');
+	return p && sscanf(p, " %" SCNu64, &start) == 1 ? start : 0;
+}
+
+void
+left_name(enum left_kind kind, pid_t owner, char out[LEFT_NAME_SIZE])
+{
+	bool dead;
+
+	snprintf(out, LEFT_NAME_SIZE, "%s%016" PRIx64 "-%ld-%" PRIu64, kinds[kind], this_place(),
+		(long)owner, start_of(owner, &dead));
+}
+
+struct left {
+	uint64_t place, start;
+	pid_t pid;
+};
+
+static bool
+parse(const char *name, struct left *ret)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const char *p = name + strlen(kinds[i]);
+		int n = -1;
+		long pid;
+
+		if (!starts_with(name, kinds[i]))
+			continue;
+		if (strspn(p, "0123456789abcdef") != 16 ||
+			sscanf(p, "%16" SCNx64 "-%9ld-%18" SCNu64 "%n", &ret->place, &pid,
+				&ret->start, &n) != 3 ||
+			n < 0 || pid <= 0)
+			return false;
+		p += n;
+		ret->pid = (pid_t)pid;
+		return i == LEFT_KEPT ? !*p : *p == '-' && strlen(p) == strlen("-XXXXXX");
+	}
+	return false;
+}
+
+static bool
+is_gone(const struct left *l)
+{
+	uint64_t start;
+	bool dead;
+
+	if (kill(l->pid, 0) < 0 && errno == ESRCH)
+		return true;
+	start = start_of(l->pid, &dead);
+	return dead || (start && l->start && start != l->start);
+}
+
+bool
+left_may_go(const char *name, time_t age)
+{
+	uint64_t here = this_place();
+	struct left l;
+
+	if (!parse(name, &l))
+		return false;
+	if (here && l.place == here)
+		return is_gone(&l);
+	return age > LEFT_OLD_S;
+}
+
+static void
+look_at(const char *dir, int fd, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+	bool is_dir = starts_with(name, kinds[LEFT_UNIT]);
+	struct stat st;
+
+	/* A link's change time, not its file's age: a kept rmeta is a second name of one. */
+	if (!path || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != geteuid() ||
+		!(is_dir ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)) ||
+		!left_may_go(name, time(NULL) - st.st_ctime))
+		return;
+	log_debug("left behind by a killed process: %s", name);
+	if (is_dir)
+		fs_rm_rf(path);
+	else
+		unlink(path);
+}
+
+static bool
+is_due(const char *cache_dir, const char *dir)
+{
+	_cleanup_(closep) int fd = -1;
+	char path[PATH_MAX];
+	struct stat st;
+	time_t now = time(NULL);
+
+	if (!cache_dir || !*cache_dir)
+		return true;
+	snprintf(path, sizeof(path), "%s/swept", cache_dir);
+	if (fs_mkdir_p(path, 0700) < 0)
+		return true;
+	snprintf(path, sizeof(path), "%s/swept/%02u", cache_dir, (unsigned)(fnv(dir) % NOTES));
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_mtime <= now && now - st.st_mtime < AGAIN_S)
+		return false;
+	if (fd < 0)
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0)
+		(void)futimens(fd, NULL);
+	return true;
+}
+
+void
+left_sweep(const char *cache_dir, const char *dir)
+{
+	_cleanup_(closedirp) DIR *d = NULL;
+	struct dirent *e;
+
+	if (!is_due(cache_dir, dir))
+		return;
+	d = opendir(dir);
+	while (d && (e = readdir(d)))
+		if (starts_with(e->d_name, ".dray-"))
+			look_at(dir, dirfd(d), e->d_name);
+}
