@@ -33,8 +33,9 @@ struct link_run {
  * said no: then its output file is gone and nothing was printed. */
 int link_run(struct link_run *l);
 
-/* Removes the staging directory and the temporaries that the staged links name. For every outcome.
- */
+/* Removes the staging directory and the temporaries that the staged links name. For every outcome,
+ * and before the compiler runs here: after a link that fails it leaves files of the same names
+ * itself. */
 void link_clean(const struct rustc_call *call, const struct report *said);
 
 #endif

@@ -292,12 +292,13 @@ run_unit(struct wrap *w)
 	w->where = "local";
 	if (w->choice.place == PLACE_FARM)
 		status = run_on_farm(w);
+	/* before the compiler runs here: what that leaves under these names is its own affair */
+	if (w->dispatched)
+		link_clean(&w->call, &w->report);
 	if (status < 0 && !child_signal())
 		status = run_here(w);
 	if (status == 0 && (w->linker || streq(w->where, "local")))
 		remember(w);
-	if (w->dispatched)
-		link_clean(&w->call, &w->report);
 	if (child_signal())
 		status = 128 + child_signal();
 	write_log(w, MAX2(status, 0));

@@ -253,6 +253,32 @@ scenario_setup() {
   both_fail unstable "${LIB[@]}" -Z share-generics=y low.rs
 }
 
+@test "what a failed link leaves" {
+  source_bin main.rs
+  source_lib low.rs
+  printf 'extern "C" { fn nowhere() -> u32; }\n#[no_mangle]\npub extern "C" fn api() -> u32 { unsafe { nowhere() } }\nfn main() { println!("{}", api()); }\n' >"$SRC/missing.rs"
+  printf '#!/bin/sh\necho "no, not this one" >&2\nexit 1\n' >"$SRC/refuses"
+  chmod 755 "$SRC/refuses"
+  both_fail undefined "${BIN[@]}" missing.rs
+  [ "$(last_job where)" = local ]
+  [ "$(last_job why)" = "the link failed here" ]
+  has "$OUT/undefined" '*.rcgu.o'
+  both_fail refused "${BIN[@]}" -C linker="$SRC/refuses" main.rs
+  both_fail units "${BIN[@]}" -C codegen-units=7 -C linker="$SRC/refuses" main.rs
+  both_fail packed "${BIN[@]}" -g -C split-debuginfo=packed -C linker="$SRC/refuses" main.rs
+  both_fail unpacked "${BIN[@]}" -g -C split-debuginfo=unpacked -C linker="$SRC/refuses" main.rs
+  both_fail thin "${BIN[@]}" -O -C lto=thin -C linker="$SRC/refuses" main.rs
+  both_fail cdylib "${BASE[@]}" --crate-name main --crate-type cdylib --emit dep-info,link -C link-arg=-Wl,--no-undefined missing.rs
+  both_fail several "${BASE[@]}" --crate-name main --crate-type cdylib,staticlib,rlib --emit dep-info,metadata,link -C linker="$SRC/refuses" low.rs
+  both_fail emit "${BASE[@]}" --crate-name main --crate-type bin --emit dep-info,obj,asm,link -C linker="$SRC/refuses" main.rs
+  both_fail test "${BASE[@]}" --crate-name low --test --emit dep-info,link -C linker="$SRC/refuses" low.rs
+  # what an earlier call made
+  both good "${BIN[@]}" main.rs
+  FROM=good both_fail after-good "${BIN[@]}" -C linker="$SRC/refuses" main.rs
+  both good-several "${BASE[@]}" --crate-name main --crate-type cdylib,rlib --emit dep-info,metadata,link low.rs
+  FROM=good-several both_fail after-several "${BASE[@]}" --crate-name main --crate-type cdylib,rlib --emit dep-info,metadata,link -C linker="$SRC/refuses" low.rs
+}
+
 @test "nightly: -Z options, sanitizers, a target described by a file" {
   with_nightly
   source_bin main.rs
