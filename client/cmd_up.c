@@ -135,6 +135,13 @@ stay(struct embed *e)
 	return CMD_FAILED;
 }
 
+static void
+say_waiting(const char *name)
+{
+	fprintf(stderr, "dray up: %s is not ready yet: it reads this machine's toolchains\n",
+		name);
+}
+
 static int
 up(const struct embed_options *o, char **command)
 {
@@ -207,7 +214,7 @@ run(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	_cleanup_(conf_freep) struct conf *conf = NULL;
-	struct embed_options eo = { .workers = 1 };
+	struct embed_options eo = { .workers = 1, .waiting = say_waiting };
 	bool good = true;
 	int o;
 

@@ -26,7 +26,9 @@
 #include "common/spawn.h"
 #include "common/strv.h"
 
-#define READY_MS 15000
+/* A worker hashes the toolchains that it finds: gigabytes, from a disk that may be slow. */
+#define READY_MS 300000
+#define SAY_AFTER_MS 5000
 #define STOP_MS 5000
 #define READY_FD 3
 #define LINE_MAX_BYTES 512
@@ -276,8 +278,10 @@ read_ready(struct daemon *d)
 }
 
 static int
-wait_ready(struct embed *e, struct daemon *d, uint64_t deadline)
+wait_ready(struct embed *e, struct daemon *d, uint64_t deadline, const struct embed_options *o)
 {
+	uint64_t say = clock_mono_ms() + SAY_AFTER_MS;
+
 	for (;;) {
 		struct pollfd pfd = { .fd = d->ready, .events = POLLIN };
 		uint64_t now = clock_mono_ms();
@@ -288,6 +292,10 @@ wait_ready(struct embed *e, struct daemon *d, uint64_t deadline)
 		if (now >= deadline) {
 			explain(e, d, "did not begin to serve in time");
 			return -ETIMEDOUT;
+		}
+		if (now >= say && o->waiting) {
+			o->waiting(d->name);
+			say = UINT64_MAX;
 		}
 		r = poll(&pfd, 1, (int)MIN2(deadline - now, (uint64_t)200));
 		if (r < 0 && errno != EINTR)
@@ -330,7 +338,7 @@ add_ready(struct strv *args)
 }
 
 static int
-start_coordinator(struct embed *e)
+start_coordinator(struct embed *e, const struct embed_options *o)
 {
 	_cleanup_(strv_done) struct strv args = STRV_INIT;
 	int r;
@@ -347,7 +355,7 @@ start_coordinator(struct embed *e)
 	if (r == 0)
 		r = start_daemon(e, &e->d[0], "dray-coordinator", &args);
 	if (r == 0)
-		r = wait_ready(e, &e->d[0], clock_mono_ms() + READY_MS);
+		r = wait_ready(e, &e->d[0], clock_mono_ms() + READY_MS, o);
 	if (r < 0)
 		return r;
 	e->endpoint = strdup(e->d[0].line);
@@ -399,12 +407,12 @@ start_all(struct embed *e, const struct embed_options *o)
 	}
 	r = make_keys(e);
 	if (r == 0)
-		r = start_coordinator(e);
+		r = start_coordinator(e, o);
 	for (unsigned i = 1; r == 0 && i < e->n; i++)
 		r = start_worker(e, &e->d[i], slots);
 	deadline = clock_mono_ms() + READY_MS;
 	for (unsigned i = 1; r == 0 && i < e->n; i++)
-		r = wait_ready(e, &e->d[i], deadline);
+		r = wait_ready(e, &e->d[i], deadline, o);
 	return r;
 }
 

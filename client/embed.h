@@ -11,6 +11,7 @@ struct embed_options {
 	const char *dir; /* kept at the end; NULL: a fresh one below cache_dir, removed */
 	const char *cache_dir;
 	bool ipc;
+	void (*waiting)(const char *name); /* called once if a daemon takes long; or NULL */
 };
 
 struct embed;

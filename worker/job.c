@@ -521,7 +521,6 @@ thread_main(void *arg)
 		log_info("job=%s crate=%.64s stopped: %s", j->id, j->unit ? j->unit->crate : "",
 			j->text);
 	tell_end(j);
-	socket_closep(&j->socket);
 	return NULL;
 }
 
@@ -626,6 +625,8 @@ job_stop(struct job *j, const char *why)
 void
 job_join(struct job *j)
 {
+	/* Only now: what the client still sends to a job that has ended has somewhere to go. */
 	pthread_join(j->thread, NULL);
+	socket_closep(&j->socket);
 	job_free(j);
 }

@@ -27,9 +27,11 @@ scenario_setup() {
 
 eval "lib_$(declare -f teardown)"
 teardown() {
-  lib_teardown
+  local bad=0
+  lib_teardown || bad=1
   [ -z "${NS:-}" ] || ip netns del "$NS" 2>/dev/null || true
   [ -z "${HOST_IF:-}" ] || ip link del "$HOST_IF" 2>/dev/null || true
+  return $bad
 }
 
 # The coordinator and the client here, worker w1 over there.

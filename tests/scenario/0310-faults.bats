@@ -6,12 +6,13 @@ bats_require_minimum_version 1.5.0
 eval "lib_$(declare -f teardown)"
 MOUNTED=()
 teardown() {
-  local m
-  lib_teardown
+  local m bad=0
+  lib_teardown || bad=1
   for m in ${MOUNTED[@]+"${MOUNTED[@]}"}; do
     umount -l "$m" 2>/dev/null || true
   done
   [ -z "${ELSEWHERE:-}" ] || rm -rf "$ELSEWHERE"
+  return $bad
 }
 
 # small_disk DIR SIZE: a file system of that size, for root only.

@@ -30,10 +30,16 @@ setup() {
   for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER" "$RAWPEER"; do
     [ -x "$p" ] || { echo "not built: $p (make check-scenario builds it)" >&2; return 1; }
   done
-  for v in $(compgen -e | grep '^DRAY_' | grep -vE '^DRAY_(TOP|BUILD|TEST_LOGS|TEST_CGROUP)$'); do
+  for v in $(compgen -e | grep '^DRAY_' | grep -vE '^DRAY_(TOP|BUILD|TEST_[A-Z]+)$'); do
     unset "$v"
   done
   unset RUSTC_WRAPPER
+  # A build with sanitizers says there what it finds; another knows nothing of these.
+  MEMCHECK=$BATS_TEST_TMPDIR/memcheck
+  mkdir -p "$MEMCHECK"
+  export ASAN_OPTIONS=detect_leaks=1:log_path=$MEMCHECK/asan
+  export UBSAN_OPTIONS=print_stacktrace=1:log_path=$MEMCHECK/ubsan
+  [ -z "${DRAY_TEST_VALGRIND:-}" ] || under_valgrind
   real_clean_env
   # A cargo home of its own: another build's lock on the user's would be waited for, and spoken of.
   export CARGO_TERM_COLOR=never CARGO_NET_OFFLINE=true CARGO_HOME=$BATS_TEST_TMPDIR/cargo-home
@@ -54,6 +60,59 @@ setup() {
   fi
 }
 
+# Our programs by scripts of the same names that start them under valgrind. What they start that is
+# not ours (compilers, linkers, sandboxes) runs as it is.
+under_valgrind() {
+  local program
+  command -v valgrind >/dev/null || { echo "valgrind is not installed" >&2; return 1; }
+  mkdir -p "$FARM/under"
+  for program in DRAY DISPATCH COORDINATOR WORKER; do
+    cat >"$FARM/under/${!program##*/}" <<EOF
+#!/bin/sh
+exec valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \\
+  --suppressions='$DRAY_TOP/tests/scenario/valgrind.supp' --log-file='$MEMCHECK/${!program##*/}.%p' \\
+  --trace-children=yes --trace-children-skip='/usr/*,/bin/*,*/rustc,*/cargo,*/clippy-driver,*/dray-exec' \\
+  '${!program}' "\$@"
+EOF
+    chmod +x "$FARM/under/${!program##*/}"
+    declare -g "$program=$FARM/under/${!program##*/}"
+  done
+  # A program under it takes seconds to say its first word.
+  export DRAY_CONNECT_MS=20000
+}
+
+# warm PROGRAM ARGS…: hashes the toolchains without valgrind, which would take minutes for it. What is
+# made known is kept where the program itself will look.
+warm() {
+  local pid fifo=$FARM/warm
+  [ -n "${DRAY_TEST_VALGRIND:-}" ] || return 0
+  if [ "$1" = worker ]; then
+    shift
+    mkfifo "$fifo"
+    (exec 9>"$fifo" 3>&-; exec "$DRAY_BUILD/worker/dray-worker" "$@" --ready-fd 9) >>"$LOGS/warm" 2>&1 </dev/null &
+    pid=$!
+    read -r _ <"$fifo" || true
+    rm -f "$fifo"
+    kill -TERM "$pid" 2>/dev/null || true
+    gone_within 10 "$pid"
+  else
+    "$DRAY_BUILD/client/dray" doctor >>"$LOGS/warm" 2>&1 </dev/null 3>&- || true
+  fi
+}
+
+# What valgrind, AddressSanitizer or UBSan had to say of any of our programs. (Lines of valgrind's that
+# begin with "--" are about itself.)
+memory_errors() {
+  local f found=1
+  for f in "${MEMCHECK:-/nonexistent}"/*; do
+    [ -s "$f" ] && grep -qv '^--' "$f" || continue
+    printf -- '--- %s\n' "${f##*/}"
+    head -n 60 "$f"
+    found=0
+  done
+  return $found
+}
+
 teardown() {
   local pid
   for pid in ${STARTED[@]+"${STARTED[@]}"}; do
@@ -66,6 +125,7 @@ teardown() {
   if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
     show_logs
   fi
+  ! memory_errors
 }
 
 show_logs() {
@@ -96,9 +156,13 @@ tick() {
   read -r -t 0.02 -u "$TICK" nothing || true
 }
 
+# How many times longer than usual all may take.
+PATIENCE=${DRAY_TEST_PATIENCE:-1}
+[ -z "${DRAY_TEST_VALGRIND:-}" ] || PATIENCE=${DRAY_TEST_PATIENCE:-20}
+
 # wait_until SECONDS COMMAND…: until the command succeeds; fails when it has not by then.
 wait_until() {
-  local end=$(($(now_ms) + $1 * 1000))
+  local end=$(($(now_ms) + $1 * 1000 * PATIENCE))
   shift
   until "$@"; do
     if [ "$(now_ms)" -ge "$end" ]; then
@@ -149,7 +213,7 @@ start_daemon() {
   start_daemon_unready "$name" "$@"
   DAEMON_EP=
   fifo=$FARM/ready.$name
-  read -r -t 30 DAEMON_EP <"$fifo" || true
+  read -r -t $((30 * PATIENCE)) DAEMON_EP <"$fifo" || true
   rm -f "$fifo"
   if [ -z "$DAEMON_EP" ]; then
     echo "$name did not become ready:" >&2
@@ -188,10 +252,12 @@ worker_start() {
   local name=$1
   shift
   [ -f "$FARM/keys/$name" ] || allow worker "$name"
-  start_daemon "worker-$name" "$WORKER" --config "$FARM/empty.conf" --name "$name" \
+  set -- --config "$FARM/empty.conf" --name "$name" \
     --coordinator "$COORDINATOR_EP" --coordinator-key "$FARM/keys/coordinator.pub" \
     --identity "$FARM/keys/$name" --listen 'tcp://127.0.0.1:*' --state-dir "$FARM/state-$name" \
-    --slots 2 -o worker.heartbeat_ms=300 "$@" || return 1
+    --slots 2 -o worker.heartbeat_ms=300 "$@"
+  warm worker "$@"
+  start_daemon "worker-$name" "$WORKER" "$@" || return 1
   WORKER_PID=$DAEMON_PID
   WORKER_EP=$DAEMON_EP
   WORKER_PIDS[$name]=$DAEMON_PID
@@ -203,6 +269,7 @@ client_env() {
   export RUSTC_WRAPPER=$DRAY DRAY_COORDINATOR=$COORDINATOR_EP DRAY_IDENTITY=$FARM/keys/client
   export DRAY_COORDINATOR_KEY=$FARM/keys/coordinator.pub
   export DRAY_OFFLOAD=always DRAY_LINKER=rustc
+  warm client
 }
 
 # The keys come before the coordinator, which reads the list when it starts.
