@@ -520,6 +520,10 @@ thread_main(void *arg)
 	if (j->verdict == DRAY__VERDICT__VERDICT_LIMIT)
 		log_info("job=%s crate=%.64s stopped: %s", j->id, j->unit ? j->unit->crate : "",
 			j->text);
+	/* Ours to be looked after: who reads this log can. */
+	if (j->verdict == DRAY__VERDICT__VERDICT_WORKER_FAULT)
+		log_warn("job=%s crate=%.64s failed: %s", j->id, j->unit ? j->unit->crate : "",
+			j->text);
 	tell_end(j);
 	return NULL;
 }
