@@ -2,25 +2,7 @@
 # What may happen to machines in the middle of a build: the build goes on, and its outputs are right.
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
-
-eval "lib_$(declare -f teardown)"
-MOUNTED=()
-teardown() {
-  local m bad=0
-  lib_teardown || bad=1
-  for m in ${MOUNTED[@]+"${MOUNTED[@]}"}; do
-    umount -l "$m" 2>/dev/null || true
-  done
-  [ -z "${ELSEWHERE:-}" ] || rm -rf "$ELSEWHERE"
-  return $bad
-}
-
-# small_disk DIR SIZE: a file system of that size, for root only.
-small_disk() {
-  mkdir -p "$1"
-  mount -t tmpfs -o "size=$2" none "$1" 2>"$LOGS/mount" || skip "cannot mount here: $(cat "$LOGS/mount")"
-  MOUNTED+=("$1")
-}
+. "$BATS_TEST_DIRNAME/faults.bash"
 
 right() {
   [ "$BUILD_STATUS" -eq 0 ]
@@ -138,7 +120,7 @@ right() {
   small_disk "$FARM/state-w1" 64m
   farm_start
   # Full from now on: what a job writes finds no room.
-  dd if=/dev/zero of="$FARM/state-w1/filler" bs=64k 2>/dev/null || true
+  fill "$FARM/state-w1"
   build first "$WORK/app" build
   right "$WORK/app"
   [ "$(job app where)" = local ]
@@ -146,21 +128,6 @@ right() {
   rm -rf "$WORK/app/target"
   build second "$WORK/app" build
   right "$WORK/app"
-}
-
-@test "the client's disk is full, and then it is not" {
-  package "$WORK/app" app
-  plain_build "$WORK/app" build
-  small_disk "$WORK/app/target" 16m
-  farm_start
-  dd if=/dev/zero of="$WORK/app/target/filler" bs=64k 2>/dev/null || true
-  build first "$WORK/app" build
-  [ "$BUILD_STATUS" -ne 0 ]
-  rm "$WORK/app/target/filler"
-  build second "$WORK/app" build
-  right "$WORK/app"
-  build third "$WORK/app" build
-  ! grep -q Compiling "$LOGS/third.err"
 }
 
 @test "a source that is edited while it is compiled: the next build sees it" {

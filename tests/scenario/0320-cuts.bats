@@ -4,8 +4,6 @@
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 
-CUTTER=$DRAY_BUILD/tests/scenario/cutter
-
 # A farm of one worker that is reached through a line that can be cut.
 cut_farm() {
   mkfifo "$FARM/cutter.in"

@@ -4,8 +4,6 @@
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 
-WALLCLOCK=$DRAY_BUILD/tests/scenario/wallclock.so
-
 # clock NAME SECONDS: sets that clock so far from the machine's. Written over, not anew: it is mapped.
 clock() {
   printf '%+012d' "$2" 1<>"$FARM/clock.$1"

@@ -2,6 +2,7 @@
 # root, too. Sourced after lib.bash.
 
 eval "lib_$(declare -f teardown)"
+# ELSEWHERE: a directory outside of the test's own, to be removed with it.
 MOUNTED=()
 teardown() {
   local m status=0
@@ -9,6 +10,7 @@ teardown() {
   for m in ${MOUNTED[@]+"${MOUNTED[@]}"}; do
     umount -l "$m" 2>/dev/null || true
   done
+  [ -z "${ELSEWHERE:-}" ] || rm -rf "$ELSEWHERE"
   # What a scenario forbade must not keep bats from removing it.
   chmod -R u+w "$BATS_TEST_TMPDIR" 2>/dev/null || true
   return $status

@@ -14,6 +14,8 @@ DISPATCH=$DRAY_BUILD/client/dray-dispatch
 COORDINATOR=$DRAY_BUILD/coordinator/dray-coordinator
 WORKER=$DRAY_BUILD/worker/dray-worker
 RAWPEER=$DRAY_BUILD/tests/scenario/rawpeer
+CUTTER=$DRAY_BUILD/tests/scenario/cutter
+WALLCLOCK=$DRAY_BUILD/tests/scenario/wallclock.so
 
 . "$DRAY_TOP/tests/real/programs.bash"
 
