@@ -34,6 +34,7 @@ local_open_slots(const struct conf *conf)
 		dir = path_join(conf->client.cache_dir, "slots");
 	if (slots_open(dir, n ? (unsigned)MIN2(n, (uint64_t)4096) : slots_cores(), &s) < 0)
 		return NULL;
+	slots_mind_memory(s, conf->client.local_memory);
 	return s;
 }
 

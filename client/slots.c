@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <time.h>
 
+#include "client/memory.h"
 #include "client/slots.h"
 #include "common/fs.h"
 
@@ -20,6 +21,8 @@
 struct slots {
 	int dir_fd;
 	unsigned n;
+	uint64_t need;	      /* bytes a compile, 0: memory is not looked at */
+	bool short_of_memory; /* that was why there was none, the last time */
 };
 
 unsigned
@@ -115,17 +118,74 @@ open_slot(struct slots *s, unsigned i, int flags)
 }
 
 static int
-lock_now(int fd)
+lock_how(int fd, int how)
 {
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0)
+	while (flock(fd, how | LOCK_NB) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return 0;
 }
 
-int
-slots_try(struct slots *s)
+static int
+lock_now(int fd)
 {
+	return lock_how(fd, LOCK_EX);
+}
+
+void
+slots_mind_memory(struct slots *s, uint64_t bytes)
+{
+	s->need = bytes;
+}
+
+static bool
+is_young(int fd)
+{
+	struct stat st;
+	time_t now = time(NULL);
+
+	return fstat(fd, &st) < 0 ||
+	       (st.st_mtime > now - MEMORY_YOUNG_S && st.st_mtime < now + MEMORY_YOUNG_S);
+}
+
+/* Slots that others hold, and how many of these were taken a moment ago. Two that look at the same
+ * time see each other's slot as taken, so perhaps one too many: they look again. */
+static void
+count_others(struct slots *s, unsigned mine, unsigned *ret_held, unsigned *ret_young)
+{
+	*ret_held = *ret_young = 0;
+	for (unsigned i = 0; i < s->n; i++) {
+		_cleanup_(closep) int fd = i == mine ? -1 : open_slot(s, i, 0);
+
+		if (fd < 0 || lock_now(fd) == 0)
+			continue;
+		++*ret_held;
+		*ret_young += is_young(fd);
+	}
+}
+
+/* Whether the machine has the memory for a compile in slot i, which is ours. */
+static bool
+has_room(struct slots *s, unsigned i)
+{
+	struct memory_now m;
+	unsigned held, young;
+
+	if (!s->need || s->n == 1)
+		return true;
+	memory_read(&m);
+	/* As many as ever can run: no need to count. */
+	if (memory_slots(&m, s->need, s->n, s->n, s->n) == s->n &&
+		m.pressure < MEMORY_PRESSURE_HIGH)
+		return true;
+	count_others(s, i, &held, &young);
+	return held < memory_slots(&m, s->need, s->n, held, young);
+}
+
+static int
+take(struct slots *s)
+{
+	s->short_of_memory = false;
 	for (unsigned i = 0; i < s->n; i++) {
 		_cleanup_(closep) int fd = open_slot(s, i, O_CREAT);
 		int r;
@@ -133,12 +193,33 @@ slots_try(struct slots *s)
 		if (fd < 0)
 			return fd;
 		r = lock_now(fd);
-		if (r == 0)
+		if (r == 0 && !has_room(s, i)) {
+			s->short_of_memory = true;
+			return -EAGAIN;
+		}
+		if (r == 0) {
+			/* since when it is taken; a disk that refuses is no reason to wait */
+			if (s->need)
+				(void)futimens(fd, NULL);
 			return steal_fd(&fd);
+		}
 		if (r != -EWOULDBLOCK)
 			return r;
 	}
 	return -EAGAIN;
+}
+
+int
+slots_try(struct slots *s)
+{
+	_cleanup_(closep) int queue = open_in(s, "queue");
+
+	if (queue < 0)
+		return queue;
+	/* Somebody waits, whose slot it is. Shared: those who only try do not hinder each other. */
+	if (lock_how(queue, LOCK_SH) < 0)
+		return -EAGAIN;
+	return take(s);
 }
 
 /* There is no waiting for "any of these locks". Only the head of the queue looks, so looking often
@@ -146,9 +227,11 @@ slots_try(struct slots *s)
 static int
 look_again(struct slots *s)
 {
-	struct timespec ts = { 0, 1000000L * (1 + s->n / 16) };
+	struct timespec ts = { 0, 1000000L * MIN2(1 + s->n / 16, 20u) };
 
-	ts.tv_nsec = MIN2(ts.tv_nsec, 20000000L);
+	/* memory is not given back that often, and asking about it costs more */
+	if (s->short_of_memory)
+		ts.tv_nsec = 50000000L;
 	return nanosleep(&ts, NULL) < 0 ? -errno : 0;
 }
 
@@ -164,7 +247,7 @@ slots_wait(struct slots *s)
 		return queue;
 	if (flock(queue, LOCK_EX) < 0)
 		return -errno;
-	while ((fd = slots_try(s)) == -EAGAIN)
+	while ((fd = take(s)) == -EAGAIN)
 		if ((r = look_again(s)) < 0)
 			return r;
 	return fd;

@@ -46,6 +46,7 @@ static const struct key keys[] = {
 	WORD(client, offload, offload_words, "auto", "DRAY_OFFLOAD"),
 	WORD(client, linker, linker_words, "auto", "DRAY_LINKER"),
 	NUM(client, local_slots, "0", "DRAY_LOCAL_SLOTS", 0, MAX_CPUS),
+	SIZE(client, local_memory, "512M", "DRAY_LOCAL_MEMORY", 0),
 	SIZE(client, small_unit, "16K", "DRAY_SMALL_UNIT", 0),
 	TEXT(client, pass_env, TYPE_NAMES, NULL, "DRAY_PASS_ENV"),
 	TEXT(client, cache_dir, TYPE_PATH, NULL, "DRAY_CACHE_DIR"),

@@ -31,6 +31,8 @@ struct conf {
 		int offload;	       /* enum offload, auto */
 		int linker;	       /* enum linker_choice, auto */
 		uint64_t local_slots;  /* 0: this machine's cores */
+		uint64_t local_memory; /* bytes that a compile here is thought to take, 512 MiB; 0:
+					  not looked at */
 		uint64_t small_unit;   /* source bytes up to which auto keeps a unit here; 16 KiB */
 		char *pass_env;	       /* space-separated names that also travel */
 		char *cache_dir;       /* $XDG_CACHE_HOME/dray or ~/.cache/dray */

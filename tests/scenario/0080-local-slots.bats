@@ -46,6 +46,11 @@ wide() {
   done
 }
 
+# How much memory this machine has left is not their affair, but for those that say so.
+scenario_setup() {
+  export DRAY_LOCAL_MEMORY=0
+}
+
 @test "-j200 and two slots: local compiles" {
   wide "$WORK/app" 16
   counted "$FARM/shim" rustc "$(rustc --print sysroot)/bin/rustc"
@@ -82,6 +87,35 @@ wide() {
   build first "$WORK/app" build -j200
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(cat "$FARM/shim/rustc.max")" -eq 2 ]
+}
+
+@test "where there is no memory for two at a time: one" {
+  wide "$WORK/app" 8
+  counted "$FARM/shim" rustc "$(rustc --print sysroot)/bin/rustc"
+  export RUSTC_WRAPPER=$DRAY RUSTC=$FARM/shim/rustc DRAY_LOCAL_SLOTS=4 DRAY_OFFLOAD=never
+  export DRAY_LOCAL_MEMORY=1000T
+  build first "$WORK/app" build -j50
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(cat "$FARM/shim/rustc.max")" -eq 1 ]
+}
+
+@test "where there is no memory for two at a time: small units go to the farm" {
+  local slot
+  package "$WORK/app" app lib
+  farm_start
+  export DRAY_OFFLOAD=auto DRAY_LOCAL_SLOTS=4 DRAY_LOCAL_MEMORY=1000T CARGO_INCREMENTAL=0
+  # Somebody compiles here.
+  mkdir -m 700 -p "$DRAY_CACHE_DIR/slots"
+  exec {slot}>"$DRAY_CACHE_DIR/slots/slot-2"
+  flock "$slot"
+  build first "$WORK/app" build {slot}>&-
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job app where)" = farm ]
+  exec {slot}>&-
+  rm -rf "$WORK/app/target"
+  build second "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job app where)" = local ]
 }
 
 @test "two builds share the slots" {

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -327,6 +328,42 @@ test_small_units_stay_while_a_slot_is_free(void **state)
 	decide(&s, PLACE_FARM, NULL);
 }
 
+/* As many stay as there are idle slots; the next ones go, and stay again once one is idle. A slot
+ * that the memory has no room for, or that somebody waits for, is not idle. */
+static void
+test_small_units_go_when_slots_are_full(void **state)
+{
+	_cleanup_(setting_done) struct setting s;
+	_cleanup_(freep) char *slots = at("slots");
+	_cleanup_(freep) char *path = at("slots/queue");
+	int held[3], queue;
+
+	put("src/lib.rs", 1000);
+	setting_make(&s, OFFLOAD_AUTO, NULL);
+	slots_close(s.slots);
+	assert_int_equal(slots_open(slots, 3, &s.slots), 0);
+	for (size_t i = 0; i < 3; i++) {
+		decide(&s, PLACE_LOCAL, "small");
+		held[i] = steal_fd(&s.choice.slot);
+		assert_true(held[i] >= 0);
+	}
+	decide(&s, PLACE_FARM, NULL);
+	assert_int_equal(s.choice.slot, -1);
+	decide(&s, PLACE_FARM, NULL);
+	close(held[1]);
+	decide(&s, PLACE_LOCAL, "small");
+	choice_done(&s.choice);
+	queue = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(queue, LOCK_EX), 0);
+	decide(&s, PLACE_FARM, NULL);
+	close(queue);
+	slots_mind_memory(s.slots, (uint64_t)1 << 60);
+	decide(&s, PLACE_FARM, NULL);
+	close(held[0]);
+	close(held[2]);
+	decide(&s, PLACE_LOCAL, "small");
+}
+
 static void
 test_source_bytes(void **state)
 {
@@ -415,6 +452,8 @@ main(void)
 			test_the_farm_is_left_alone_while_it_is_down, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_small_units_stay_while_a_slot_is_free, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_small_units_go_when_slots_are_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_source_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link_into_a_loop_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -87,6 +87,7 @@ test_defaults(void **state)
 	assert_null(c->client.pass_env);
 	assert_int_equal(c->client.offload, OFFLOAD_AUTO);
 	assert_int_equal(c->client.linker, LINKER_AUTO);
+	assert_int_equal(c->client.local_memory, 512u << 20);
 	assert_int_equal(c->client.small_unit, 16384);
 	assert_int_equal(c->client.connect_ms, 500);
 	assert_int_equal(c->client.retry_s, 30);
@@ -141,7 +142,7 @@ test_values(void **state)
 		"offload: ALWAYS\n"
 		"linker=rustc\n"
 		"\tpass_env =  A \t _B2   C\n"
-		"small_unit = 2k\n"
+		"small_unit = 2k\nlocal_memory = 0\n"
 		"max_unit=1G\n"
 		"cache_dir = /c/./x/../y//z/\n"
 		"[worker]\n"
@@ -158,6 +159,7 @@ test_values(void **state)
 	assert_int_equal(c->client.linker, LINKER_RUSTC);
 	assert_string_equal(c->client.pass_env, "A _B2 C");
 	assert_int_equal(c->client.small_unit, 2048);
+	assert_int_equal(c->client.local_memory, 0);
 	assert_int_equal(c->client.max_unit, 1 << 30);
 	assert_string_equal(c->client.cache_dir, "/c/y/z");
 	assert_string_equal(c->client.job_log, "/c/y/z/jobs.jsonl");
@@ -220,6 +222,8 @@ test_numbers(void **state)
 		REFUSED(text, "line 2", "small_unit", "K, M, G or T");
 	}
 	/* A suffix is for bytes only. */
+	REFUSED("[client]\nlocal_memory = -1\n", "line 2", "local_memory", "K, M, G or T");
+	REFUSED("[client]\nlocal_memory = half\n", "line 2", "local_memory", "K, M, G or T");
 	REFUSED("[client]\nlocal_slots = 1K\n", "at most 65536");
 	REFUSED("[client]\nlocal_slots = 65537\n", "at most 65536");
 	REFUSED("[worker]\nheartbeat_ms = 0\n", "at least 10");

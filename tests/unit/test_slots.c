@@ -10,11 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
 
+#include "client/memory.h"
 #include "client/slots.h"
 #include "common/fs.h"
 
@@ -60,6 +62,70 @@ test_as_many_as_there_are(void **state)
 	assert_int_equal(slots_try(s), -EAGAIN);
 	close(b);
 	close(c);
+}
+
+static bool
+is_under_pressure(void)
+{
+	struct memory_now m;
+
+	memory_read(&m);
+	return m.pressure >= MEMORY_PRESSURE_HIGH;
+}
+
+/* No machine has room for a compile of this size. */
+#define HUGE_NEED ((uint64_t)1 << 60)
+
+static void
+test_one_at_least_however_little_memory_there_is(void **state)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(4);
+	_cleanup_(slots_closep) struct slots *other_build = open_slots(4);
+	_cleanup_(slots_closep) struct slots *careless = open_slots(4);
+	int a, b;
+
+	slots_mind_memory(s, HUGE_NEED);
+	slots_mind_memory(other_build, HUGE_NEED);
+	a = slots_try(s);
+	assert_true(a >= 0);
+	assert_int_equal(slots_try(s), -EAGAIN);
+	assert_int_equal(slots_try(other_build), -EAGAIN);
+	/* it is the memory that is short, not the slots */
+	b = slots_try(careless);
+	assert_true(b >= 0);
+	close(a);
+	assert_int_equal(slots_try(s), -EAGAIN);
+	close(b);
+	a = slots_wait(other_build);
+	assert_true(a >= 0);
+	close(a);
+	/* enough for all: a byte each */
+	slots_mind_memory(s, 1);
+	a = slots_try(s);
+	b = slots_try(s);
+	assert_true(a >= 0 && (b >= 0 || is_under_pressure()));
+	close(a);
+	closep(&b);
+}
+
+static void
+test_who_waits_is_not_overtaken(void **state)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(2);
+	_cleanup_(freep) char *path = path_join(dir, "queue");
+	int queue, fd = slots_try(s);
+
+	assert_true(fd >= 0);
+	close(fd);
+	/* as slots_wait does, while it looks */
+	queue = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(queue >= 0);
+	assert_int_equal(flock(queue, LOCK_EX), 0);
+	assert_int_equal(slots_try(s), -EAGAIN);
+	close(queue);
+	fd = slots_try(s);
+	assert_true(fd >= 0);
+	close(fd);
 }
 
 /* A child that holds a slot until it is killed; returns once it has it. */
@@ -310,6 +376,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_as_many_as_there_are, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_one_at_least_however_little_memory_there_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_who_waits_is_not_overtaken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_killed_holder_gives_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_slot_lasts_as_long_as_the_child_that_inherited_it, setup, teardown),

@@ -1,0 +1,167 @@
+/* memory: the kernel's texts, and how many compiles there is room for. */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "client/memory.h"
+
+#define M ((uint64_t)1 << 20)
+#define NEED (512 * M)
+
+static void
+test_meminfo(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"MemTotal: 1 kB\n",
+		"MemAvailable:\n",
+		"MemAvailable: kB\n",
+		"MemAvailable: 12\n",
+		"MemAvailable: 12 MB\n",
+		"MemAvailable: -12 kB\n",
+		"XMemAvailable: 12 kB\n",
+		"MemAvailable: 99999999999999999 kB\n",
+	};
+	uint64_t n = 7;
+
+	assert_int_equal(memory_parse_available("MemTotal:       32866364 kB\n"
+						"MemFree:         1046072 kB\n"
+						"MemAvailable:   23729316 kB\n"
+						"Buffers:          131244 kB\n",
+				 &n),
+		0);
+	assert_int_equal(n, 23729316ull * 1024);
+	assert_int_equal(memory_parse_available("MemAvailable:          0 kB", &n), 0);
+	assert_int_equal(n, 0);
+	n = 7;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		if (memory_parse_available(bad[i], &n) != -EBADMSG)
+			fail_msg("taken: \"%s\"", bad[i]);
+	assert_int_equal(n, 7);
+}
+
+static void
+test_pressure(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"some",
+		"some avg10=\n",
+		"some avg10=1\n",
+		"some avg10=-1.00 avg60=0.00\n",
+		"some avg10=101.00 avg60=0.00\n",
+		"full avg10=1.00 avg60=0.28 avg300=0.28 total=1\n",
+	};
+	unsigned n = 7;
+
+	assert_int_equal(
+		memory_parse_pressure("some avg10=12.34 avg60=0.00 avg300=0.28 total=32984346\n"
+				      "full avg10=0.00 avg60=0.00 avg300=0.04 total=9792255\n",
+			&n),
+		0);
+	assert_int_equal(n, 1234);
+	assert_int_equal(
+		memory_parse_pressure("some avg10=100.00 avg60=0.00 avg300=0.28 total=1\n", &n), 0);
+	assert_int_equal(n, 10000);
+	assert_int_equal(memory_parse_pressure("some avg10=0.05 avg60=0.00", &n), 0);
+	assert_int_equal(n, 5);
+	n = 7;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		if (memory_parse_pressure(bad[i], &n) != -EBADMSG)
+			fail_msg("taken: \"%s\"", bad[i]);
+	assert_int_equal(n, 7);
+}
+
+static void
+test_slots(void **state)
+{
+	static const struct {
+		uint64_t available;
+		unsigned pressure, n, held, young, want;
+	} cases[] = {
+		/* enough */
+		{ 64 * NEED, 0, 8, 0, 0, 8 },
+		{ 64 * NEED, 0, 8, 8, 8, 8 },
+		{ 8 * NEED, 0, 8, 0, 0, 8 },
+		/* room for three more than there are */
+		{ 3 * NEED, 0, 8, 0, 0, 3 },
+		{ 3 * NEED, 0, 8, 4, 0, 7 },
+		{ 4 * NEED - 1, 0, 8, 4, 0, 7 },
+		/* but two of these have just begun */
+		{ 3 * NEED, 0, 8, 4, 2, 5 },
+		{ 3 * NEED, 0, 8, 2, 2, 3 },
+		/* all have, and there is no room for them: those that run do so */
+		{ 1 * NEED, 0, 8, 4, 4, 1 },
+		/* nothing left: none beside those that run; and one if none does */
+		{ NEED - 1, 0, 8, 4, 0, 4 },
+		{ 0, 0, 8, 4, 1, 3 },
+		{ 0, 0, 8, 1, 0, 1 },
+		{ 0, 0, 8, 0, 0, 1 },
+		{ 0, 0, 1, 0, 0, 1 },
+		/* more young ones than are held (they ended meanwhile) */
+		{ 2 * NEED, 0, 8, 1, 3, 2 },
+		/* the machine waits for memory, whatever there is */
+		{ 64 * NEED, MEMORY_PRESSURE_HIGH, 8, 4, 0, 4 },
+		{ 64 * NEED, MEMORY_PRESSURE_HIGH - 1, 8, 4, 0, 8 },
+		{ 64 * NEED, 10000, 8, 1, 1, 1 },
+		{ 64 * NEED, 10000, 8, 0, 0, 1 },
+		{ 0, 10000, 8, 3, 0, 3 },
+		/* more than any number of slots */
+		{ UINT64_MAX, 0, 8, 8, 0, 8 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct memory_now m = { .known = true,
+			.available = cases[i].available,
+			.pressure = cases[i].pressure };
+		unsigned got = memory_slots(&m, NEED, cases[i].n, cases[i].held, cases[i].young);
+
+		if (got != cases[i].want)
+			fail_msg("case %zu: %u, not %u", i, got, cases[i].want);
+	}
+}
+
+static void
+test_not_looked_at(void **state)
+{
+	struct memory_now m = { .known = true, .available = 0, .pressure = 10000 };
+
+	assert_int_equal(memory_slots(&m, 0, 8, 4, 4), 8);
+	/* a kernel that does not say how much there is may still say that it is short */
+	m.known = false;
+	assert_int_equal(memory_slots(&m, NEED, 8, 4, 0), 4);
+	m.pressure = 0;
+	assert_int_equal(memory_slots(&m, NEED, 8, 4, 0), 8);
+}
+
+/* This machine's own files: what is known is sensible. */
+static void
+test_read(void **state)
+{
+	struct memory_now m;
+
+	memory_read(&m);
+	assert_true(m.known);
+	assert_true(m.available > M && m.available < (uint64_t)1 << 50);
+	assert_true(m.pressure <= 10000);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_meminfo),
+		cmocka_unit_test(test_pressure),
+		cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_not_looked_at),
+		cmocka_unit_test(test_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
