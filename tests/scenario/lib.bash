@@ -83,23 +83,45 @@ EOF
   export DRAY_CONNECT_MS=20000
 }
 
-# warm PROGRAM ARGS…: hashes the toolchains without valgrind, which would take minutes for it. What is
-# made known is kept where the program itself will look.
-warm() {
+# What is known of the toolchains by their files' stat is handed from test to test: hashing gigabytes
+# for each would be most of the work.
+SEEDS=$BATS_RUN_TMPDIR/seeds
+
+# seed_take NAME DIR: what seed_keep NAME kept, if it did; DIR must have nothing of it.
+seed_take() {
+  [ -d "$SEEDS/$1" ] && [ ! -e "$2/memo.lmdb" ] || return 0
+  mkdir -p "$2"
+  cp -p "$SEEDS/$1/"memo* "$2/"
+}
+# seed_keep NAME DIR: once; nobody may have it open.
+seed_keep() {
+  [ ! -d "$SEEDS/$1" ] && [ -e "$2/memo.lmdb" ] || return 0
+  mkdir -p "$SEEDS"
+  mkdir "$SEEDS/$1.new" 2>/dev/null || return 0
+  cp -p "$2/"memo* "$SEEDS/$1.new/"
+  mv "$SEEDS/$1.new" "$SEEDS/$1"
+}
+
+# Never under valgrind, which would take minutes for it.
+seed_worker() {
   local pid fifo=$FARM/warm
-  [ -n "${DRAY_TEST_VALGRIND:-}" ] || return 0
-  if [ "$1" = worker ]; then
-    shift
-    mkfifo "$fifo"
-    (exec 9>"$fifo" 3>&-; exec "$DRAY_BUILD/worker/dray-worker" "$@" --ready-fd 9) >>"$LOGS/warm" 2>&1 </dev/null &
-    pid=$!
-    read -r _ <"$fifo" || true
-    rm -f "$fifo"
-    kill -TERM "$pid" 2>/dev/null || true
-    gone_within 10 "$pid"
-  else
-    "$DRAY_BUILD/client/dray" doctor >>"$LOGS/warm" 2>&1 </dev/null 3>&- || true
+  seed_take worker "$FARM/state-$1"
+  [ -n "${DRAY_TEST_VALGRIND:-}" ] && [ ! -d "$SEEDS/worker" ] || return 0
+  mkfifo "$fifo"
+  (exec 9>"$fifo" 3>&-; exec "$DRAY_BUILD/worker/dray-worker" "${@:2}" --ready-fd 9) >>"$LOGS/warm" 2>&1 </dev/null &
+  pid=$!
+  read -r _ <"$fifo" || true
+  rm -f "$fifo"
+  kill -TERM "$pid" 2>/dev/null || true
+  gone_within 10 "$pid"
+}
+seed_client() {
+  local dir=$FARM/seed
+  if [ ! -d "$SEEDS/client" ]; then
+    DRAY_CACHE_DIR=$dir "$DRAY_BUILD/client/dray" doctor >>"$LOGS/seed" 2>&1 </dev/null 3>&- || true
+    seed_keep client "$dir"
   fi
+  seed_take client "$DRAY_CACHE_DIR"
 }
 
 # What valgrind, AddressSanitizer or UBSan had to say of any of our programs. (Lines of valgrind's that
@@ -116,13 +138,16 @@ memory_errors() {
 }
 
 teardown() {
-  local pid
+  local pid dir
   for pid in ${STARTED[@]+"${STARTED[@]}"}; do
     kill -CONT "$pid" 2>/dev/null || true
     kill -TERM "$pid" 2>/dev/null || true
   done
   for pid in ${STARTED[@]+"${STARTED[@]}"}; do
     gone_within 5 "$pid" || kill -KILL "$pid" 2>/dev/null || true
+  done
+  for dir in "$FARM"/state-*; do
+    seed_keep worker "$dir"
   done
   if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
     show_logs
@@ -258,7 +283,7 @@ worker_start() {
     --coordinator "$COORDINATOR_EP" --coordinator-key "$FARM/keys/coordinator.pub" \
     --identity "$FARM/keys/$name" --listen 'tcp://127.0.0.1:*' --state-dir "$FARM/state-$name" \
     --slots 2 -o worker.heartbeat_ms=300 "$@"
-  warm worker "$@"
+  seed_worker "$name" "$@"
   start_daemon "worker-$name" "$WORKER" "$@" || return 1
   WORKER_PID=$DAEMON_PID
   WORKER_EP=$DAEMON_EP
@@ -271,7 +296,7 @@ client_env() {
   export RUSTC_WRAPPER=$DRAY DRAY_COORDINATOR=$COORDINATOR_EP DRAY_IDENTITY=$FARM/keys/client
   export DRAY_COORDINATOR_KEY=$FARM/keys/coordinator.pub
   export DRAY_OFFLOAD=always DRAY_LINKER=rustc
-  warm client
+  seed_client
 }
 
 # The keys come before the coordinator, which reads the list when it starts.
