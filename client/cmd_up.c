@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "client/child.h"
+#include "common/child.h"
 #include "client/cmd.h"
 #include "client/embed.h"
 #include "client/farm_state.h"

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "client/child.h"
+#include "common/child.h"
 #include "client/embed.h"
 #include "client/slots.h"
 #include "common/clock.h"

@@ -10,7 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "client/child.h"
+#include "common/child.h"
 #include "client/link.h"
 #include "client/linker.h"
 #include "client/local.h"

@@ -9,8 +9,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "client/child.h"
 #include "client/left.h"
+#include "common/child.h"
 #include "client/local.h"
 #include "client/promise.h"
 #include "common/clock.h"

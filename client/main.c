@@ -4,7 +4,7 @@
  * which of the two it is. */
 #include "config.h"
 
-#include "client/child.h"
+#include "common/child.h"
 #include "client/cmd.h"
 #include "client/wrap.h"
 

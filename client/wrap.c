@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "client/child.h"
+#include "common/child.h"
 #include "client/choose.h"
 #include "client/closure.h"
 #include "client/link.h"

@@ -352,7 +352,7 @@ char *
 spawn_find_program(const char *name)
 {
 	static const char *const beside[] = { NULL, "../client", "../coordinator", "../worker",
-		"../libexec/dray", "../bin" };
+		"../trace", "../libexec/dray", "../bin" };
 	static const char *const installed[] = {
 #ifdef PKGLIBEXECDIR
 		PKGLIBEXECDIR,

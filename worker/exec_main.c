@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,11 +28,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "trace/attach.h"
 
 #define ENV_MAX (4u * 1024 * 1024)
 #define EXIT_FAILURE_OURS 127
@@ -249,64 +248,14 @@ set_limits(void)
 }
 
 static int
-send_descriptor(int socket, int fd)
-{
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	struct iovec one = { (char[]){ 'T' }, 1 };
-	struct msghdr m = { .msg_iov = &one,
-		.msg_iovlen = 1,
-		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -1;
-}
-
-/* Interrupted calls would be told of twice; where the kernel cannot prevent it (before Linux 5.19)
- * the record is the same. */
-static int
-install(const struct sock_fprog *program)
-{
-	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
-	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-		flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, program);
-
-	if (fd < 0 && errno == EINVAL)
-		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program);
-	return (int)fd;
-}
-
-/* Nothing that is notified may be called after install: nobody listens before the listener is sent.
- */
-static int
 trace(const struct options *o)
 {
 	static struct sock_filter code[BPF_MAXINSNS];
-	struct sock_fprog program = { 0, code };
 	ssize_t n = pread((int)o->trace_fd, code, sizeof(code), 0);
-	int listener;
 
-	if (n <= 0 || (size_t)n % sizeof(code[0]) != 0) {
-		errno = n < 0 ? errno : EINVAL;
+	if (n < 0)
 		return -1;
-	}
-	program.len = (unsigned short)((size_t)n / sizeof(code[0]));
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	listener = install(&program);
-	if (listener < 0)
-		return -1;
-	if (send_descriptor((int)o->trace_socket, listener) < 0)
-		return -1;
-	close(listener);
-	return 0;
+	return trace_attach(code, (size_t)n, (int)o->trace_socket);
 }
 
 static int

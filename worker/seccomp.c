@@ -8,17 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "common/base.h"
 #include "worker/seccomp.h"
-#include "worker/trace_call.h"
+#include "trace/filter.h"
 
 static const int denied[] = {
 	/* mounts and namespaces */
@@ -133,89 +129,29 @@ add_rules(scmp_filter_ctx f, bool traced)
 }
 
 static int
-export_program(scmp_filter_ctx f, struct buf *ret)
-{
-	_cleanup_(closep) int fd = memfd_create("dray-seccomp", MFD_CLOEXEC);
-	off_t size;
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = seccomp_export_bpf(f, fd);
-	if (r < 0)
-		return r;
-	size = lseek(fd, 0, SEEK_END);
-	if (size <= 0)
-		return -EIO;
-	r = buf_reserve(ret, (size_t)size + 1);
-	if (r < 0)
-		return r;
-	if (pread(fd, ret->p, (size_t)size, 0) != size)
-		return -EIO;
-	ret->n = (size_t)size;
-	return 0;
-}
-
-static int
-make_program(int (*add)(scmp_filter_ctx, bool), bool traced, struct buf *ret)
+make_program(bool traced, struct buf *ret)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	r = add(f, traced);
+	r = add_rules(f, traced);
 	if (r == 0)
-		r = export_program(f, ret);
+		r = trace_filter_export(f, ret);
 	seccomp_release(f);
 	return r;
-}
-
-/* What is asked of an open descriptor was seen when it was opened: an fstat, in the ways that glibc
- * and Rust make it, is not notified. */
-static int
-notify(scmp_filter_ctx f, int call)
-{
-	int flags = call == SCMP_SYS(statx) ? 2 : call == SCMP_SYS(newfstatat) ? 3 : -1, r;
-
-	if (flags < 0)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 0);
-	else
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 1,
-			SCMP_CMP((unsigned)flags, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0));
-	return r == -EDOM || r == -EINVAL ? 0 : r;
-}
-
-static int
-add_notified(scmp_filter_ctx f, bool traced)
-{
-	int r = 0;
-
-	for (const int *call = trace_calls; *call >= 0 && r == 0; call++)
-		r = notify(f, *call);
-	if (r == 0)
-		r = seccomp_rule_add(
-			f, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
-	return r;
-}
-
-bool
-seccomp_can_trace(void)
-{
-	uint32_t action = SECCOMP_RET_USER_NOTIF;
-
-	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
 int
 filters_make(bool trace, struct filters *ret)
 {
-	int r = make_program(add_rules, false, &ret->deny);
+	int r = make_program(false, &ret->deny);
 
 	if (r == 0 && trace)
-		r = make_program(add_rules, true, &ret->deny_traced);
+		r = make_program(true, &ret->deny_traced);
 	if (r == 0 && trace)
-		r = make_program(add_notified, true, &ret->trace);
+		r = trace_filter_make(&ret->trace);
 	return r;
 }
 

@@ -15,8 +15,6 @@ struct filters {
 		BUF_INIT, BUF_INIT, BUF_INIT \
 	}
 
-/* Whether this kernel can tell us of a call and wait for our answer (Linux 5.5). */
-bool seccomp_can_trace(void);
 /* 0 or -errno. */
 int filters_make(bool trace, struct filters *ret);
 void filters_done(struct filters *f);

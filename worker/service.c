@@ -16,6 +16,7 @@
 #include "common/daemon.h"
 #include "common/fs.h"
 #include "common/why.h"
+#include "trace/filter.h"
 #include "worker/launch.h"
 #include "worker/seccomp.h"
 #include "worker/service_priv.h"
@@ -289,7 +290,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (r == 0)
 		r = ticket_book_new(&s->tickets);
 	if (r == 0)
-		r = filters_make(s->conf->worker.trace && seccomp_can_trace(), &s->filters);
+		r = filters_make(s->conf->worker.trace && trace_filter_possible(), &s->filters);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot start: %s.", strerror(-r));
 	r = open_store(s, ret_error);

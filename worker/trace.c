@@ -16,7 +16,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,20 +24,14 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "worker/sandbox.h"
-#include "worker/trace_call.h"
-#include "worker/trace_paths.h"
+#include "trace/call.h"
+#include "trace/listener.h"
+#include "trace/paths.h"
 #include "worker/trace_rules.h"
-#include "worker/trace_set.h"
+#include "trace/set.h"
 #include "worker/trace_stat.h"
 
-/* Linux 6.6: answer and wake in one go, on this processor. Not yet in Debian 12's headers. */
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
-#endif
-
 #define ASKS_MAX 8192 /* questions to one client */
-#define FAILURES_MAX 10000
 
 struct trace {
 	const struct stage *stage;
@@ -49,9 +42,7 @@ struct trace {
 	int root;	   /* the tree's directory */
 	int socket, child; /* the listener comes here */
 	int stop, event;   /* eventfds */
-	struct seccomp_notif *req;
-	size_t req_size; /* the kernel's, which may be more than ours */
-	struct seccomp_notif_resp *resp;
+	struct trace_listener listener;
 
 	/* The thread's, and after trace_stop the job's. */
 	struct trace_set set;
@@ -59,7 +50,7 @@ struct trace {
 	struct trace_call call;
 	bool listening; /* the listener came */
 	bool moved;	/* somebody changed the directory: relative paths are looked up */
-	uint32_t calls, fetched, asks, failures;
+	uint32_t calls, fetched, asks;
 	uint64_t wait_us;
 
 	pthread_mutex_t lock;
@@ -284,7 +275,7 @@ one_path(struct trace *t, const char *path)
 	case PLACE_TREE:
 		return look(t, path);
 	case PLACE_TMP:
-		return look_tmp(t, (pid_t)t->req->pid, path);
+		return look_tmp(t, (pid_t)t->listener.req->pid, path);
 	default:
 		return 0;
 	}
@@ -296,10 +287,10 @@ consider(struct trace *t)
 {
 	int r = 0;
 
-	trace_call_read(t->req, t->moved ? NULL : t->stage->unit->cwd, &t->call);
+	trace_call_read(t->listener.req, t->moved ? NULL : t->stage->unit->cwd, &t->call);
 	if (t->call.op == TRACE_SOCKET)
 		return refuse(t, "the network");
-	if (t->req->data.nr == SCMP_SYS(fchdir) || t->call.op == TRACE_CHDIR)
+	if (t->listener.req->data.nr == SCMP_SYS(fchdir) || t->call.op == TRACE_CHDIR)
 		t->moved = true;
 	for (unsigned i = 0; i < t->call.n_paths && r == 0; i++)
 		r = one_path(t, t->call.path[i]);
@@ -314,86 +305,43 @@ answer_stat(struct trace *t)
 	const char *path = t->call.path[0];
 
 	return t->call.n_paths == 1 && trace_rules_place(&t->rules, path) == PLACE_TREE &&
-	       trace_stat_answer(&t->stat, t->req, t->root, path);
+	       trace_stat_answer(&t->stat, t->listener.req, t->root, path);
 }
 
 /* ---- the thread */
 
-static int
-receive_listener(struct trace *t)
-{
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	char byte;
-	struct iovec one = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &one,
-		.msg_iovlen = 1,
-		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
-	struct pollfd fds[2] = { { .fd = t->socket, .events = POLLIN },
-		{ .fd = t->stop, .events = POLLIN } };
-	struct cmsghdr *c;
-	int fd;
-
-	while (poll(fds, 2, -1) < 0)
-		if (errno != EINTR)
-			return -errno;
-	if (fds[1].revents)
-		return -ECANCELED;
-	if (recvmsg(t->socket, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != 1)
-		return -EPIPE;
-	c = CMSG_FIRSTHDR(&m);
-	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
-		return -EPROTO;
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
 /* Whether there is more to come. */
 static bool
-serve_one(struct trace *t, int listener)
+serve_one(struct trace *t)
 {
-	int r;
+	int r = trace_listener_next(&t->listener);
 
-	/* The kernel wants it empty. */
-	memset(t->req, 0, t->req_size);
-	r = seccomp_notify_receive(listener, t->req);
-	/* A caller that was killed meanwhile is the rule; with anything else there is no end of it,
-	 * and closing the listener makes the job fail. */
-	if (r < 0)
-		return ++t->failures < FAILURES_MAX;
-	t->failures = 0;
+	if (r <= 0)
+		return r == 0;
 	t->calls++;
 	r = consider(t);
 	if (r < 0)
 		return r != -ECANCELED;
-	t->resp->id = t->req->id;
-	t->resp->val = 0;
-	t->resp->error = 0;
-	t->resp->flags = 0;
-	if (t->call.op != TRACE_STAT || !answer_stat(t))
-		t->resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	/* It fails when the caller is gone: nobody waits then. */
-	seccomp_notify_respond(listener, t->resp);
+	if (t->call.op == TRACE_STAT && answer_stat(t))
+		trace_listener_answer(&t->listener, 0);
+	else
+		trace_listener_go_on(&t->listener);
 	return true;
 }
 
 static void
-serve(struct trace *t, int listener)
+serve(struct trace *t)
 {
-	struct pollfd fds[2] = { { .fd = listener, .events = POLLIN },
+	struct pollfd fds[2] = { { .fd = t->listener.fd, .events = POLLIN },
 		{ .fd = t->stop, .events = POLLIN } };
 
-	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	for (;;) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return;
 		if (fds[1].revents)
 			return;
 		if (fds[0].revents & POLLIN) {
-			if (!serve_one(t, listener))
+			if (!serve_one(t))
 				return;
 		} else if (fds[0].revents) {
 			return;
@@ -405,19 +353,18 @@ static void *
 thread_main(void *arg)
 {
 	struct trace *t = arg;
-	_cleanup_(closep) int listener = receive_listener(t);
 
-	if (listener >= 0) {
+	if (trace_listener_accept(&t->listener, t->socket, t->stop) == 0) {
 		t->listening = true;
-		serve(t, listener);
+		serve(t);
 	}
+	closep(&t->listener.fd);
 	return NULL;
 }
 
 static int
 start(struct trace *t)
 {
-	struct seccomp_notif_sizes sizes;
 	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -429,12 +376,9 @@ start(struct trace *t)
 	t->root = open(t->stage->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (t->stop < 0 || t->event < 0 || t->root < 0)
 		return -errno;
-	r = seccomp_notify_alloc(&t->req, &t->resp);
+	r = trace_listener_init(&t->listener);
 	if (r < 0)
 		return r;
-	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
-		return -errno;
-	t->req_size = MAX2((size_t)sizes.seccomp_notif, sizeof(*t->req));
 	r = trace_rules_init(&t->rules, t->stage->unit, t->sysroot->lib_dirs.v, &t->stage->tmp);
 	if (r < 0)
 		return r;
@@ -456,6 +400,7 @@ trace_new(const struct stage *stage, const struct sysroot *sysroot, struct trace
 		return -ENOMEM;
 	t->stage = stage;
 	t->sysroot = sysroot;
+	t->listener.fd = -1;
 	t->root = t->socket = t->child = t->stop = t->event = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->answered, NULL);
@@ -595,7 +540,7 @@ trace_freep(struct trace **tp)
 	trace_rules_done(&t->rules);
 	trace_set_done(&t->set);
 	trace_stat_done(&t->stat);
-	seccomp_notify_free(t->req, t->resp);
+	trace_listener_done(&t->listener);
 	closep(&t->root);
 	closep(&t->socket);
 	closep(&t->child);

@@ -5,6 +5,9 @@ bats_require_minimum_version 1.5.0
 
 MAN=$DRAY_TOP/man
 
+# What the programs start in their turn.
+PARTS=("$DRAY_BUILD/trace/dray-trace" "$DRAY_BUILD/worker/dray-exec")
+
 # page PROGRAM: its manual page's file.
 page() {
   local f
@@ -24,7 +27,7 @@ options_of() {
 
 @test "each program has --help and --version, on stdout, with status 0" {
   local p
-  for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER"; do
+  for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER" "${PARTS[@]}"; do
     "$p" --help >"$LOGS/help" 2>"$LOGS/help.err"
     grep -qi usage "$LOGS/help"
     [ ! -s "$LOGS/help.err" ]
@@ -35,7 +38,7 @@ options_of() {
 
 @test "every option in --help is in the manual page" {
   local p o text
-  for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER"; do
+  for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER" "${PARTS[@]}"; do
     text=$(plain "$(page "${p##*/}")")
     [ -n "$(options_of "$p")" ]
     for o in $(options_of "$p"); do

@@ -102,7 +102,7 @@ set_up(void **state)
 		make_dir(p->root, dirs[i]);
 	install(p, "worker/dray-exec");
 	install(p, "client/dray-ld");
-	install(p, "worker/dray-env.so");
+	install(p, "trace/dray-env.so");
 	assert_int_equal(filters_make(false, &p->filters), 0);
 	p->spec = (struct sandbox_spec){ .root = p->root,
 		.bin = p->bin,

@@ -16,7 +16,7 @@
 #include "worker/sandbox.h"
 #include "worker/trace.h"
 #include "worker/trace_rules.h"
-#include "worker/trace_set.h"
+#include "trace/set.h"
 
 #define PATIENCE_MS 60000
 
@@ -224,7 +224,7 @@ set_up(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		make_dir(p->stage.root, dirs[i]);
 	install(p, "worker/dray-exec");
-	install(p, "worker/dray-env.so");
+	install(p, "trace/dray-env.so");
 	make_unit(&p->unit);
 	p->unit.sysroot = (char *)"/usr";
 	p->unit.out_dir = (char *)"/out";

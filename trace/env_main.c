@@ -1,12 +1,12 @@
-/* dray-env.so: stands in front of getenv in a job, and reports each name that is asked for.
+/* dray-env.so: stands in front of getenv in a compile, and reports each name that is asked for.
  *
  * A report is the opening of a path that no file has, /.dray/env/m/NAME for a macro or
  * /.dray/env/r/NAME for the toolchain itself: the tracer sees it like every other path, so nothing
- * that runs in the job holds a channel it could write to. Names the toolchain reads in every
+ * that runs there holds a channel it could write to. Names the toolchain reads in every
  * compile, and that cannot change a result, are not reported when it is the toolchain that asks. A
  * name is reported once (or a few times: the table of what was reported is small and never blocks).
  *
- * It takes LD_PRELOAD out of the environment that it was loaded by. libc only; async-signal-safe,
+ * It takes itself out of LD_PRELOAD, where it must come first. libc only; async-signal-safe,
  * no allocation: it runs inside programs that it knows nothing of. */
 #include "config.h"
 
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "worker/trace_paths.h"
+#include "trace/paths.h"
 
 #define NAME_MAX_BYTES 256
 #define SEEN 1024 /* a power of two */
@@ -142,5 +142,16 @@ secure_getenv(const char *name)
 
 static void __attribute__((constructor)) begin(void)
 {
-	unsetenv("LD_PRELOAD");
+	char *preload = find("LD_PRELOAD");
+	char *rest = preload ? strchr(preload, ':') : NULL;
+	int saved = errno, fd;
+
+	if (rest)
+		memmove(preload, rest + 1, strlen(rest));
+	else
+		unsetenv("LD_PRELOAD");
+	fd = open(TRACE_ENV_HELLO, O_RDONLY | O_CLOEXEC | O_PATH);
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
 }

@@ -1,7 +1,7 @@
 /* Strings, each once, in the order they came, with a kind: what a compile looked at. Bounded: what
  * does not fit any more is counted as lost. */
-#ifndef DRAY_WORKER_TRACE_SET_H
-#define DRAY_WORKER_TRACE_SET_H
+#ifndef DRAY_TRACE_SET_H
+#define DRAY_TRACE_SET_H
 
 #include "common/base.h"
 
@@ -12,6 +12,7 @@ enum trace_kind {
 	TRACE_DIR, /* listed */
 	TRACE_ENV_OF_MACRO,
 	TRACE_ENV_OF_RUSTC,
+	TRACE_MADE,   /* made or changed by the compile itself */
 	TRACE_PASSED, /* nothing to record, but need not be thought about again */
 	TRACE_KINDS
 };
@@ -40,6 +41,9 @@ enum trace_space { TRACE_PATHS, TRACE_LISTINGS, TRACE_MACRO_VARS, TRACE_RUSTC_VA
 enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);
 /* The first kind of a name stays. Does nothing but set `lost` when there is no room. */
 void trace_set_add(
+	struct trace_set *s, enum trace_space space, const char *name, enum trace_kind kind);
+/* The same, and the kind of a name that is there already becomes this one (of the same space). */
+void trace_set_put(
 	struct trace_set *s, enum trace_space space, const char *name, enum trace_kind kind);
 void trace_set_done(struct trace_set *s);
 

@@ -1,6 +1,6 @@
 /* One system call that the kernel told us of: what it is, and which paths it names. */
-#ifndef DRAY_WORKER_TRACE_CALL_H
-#define DRAY_WORKER_TRACE_CALL_H
+#ifndef DRAY_TRACE_CALL_H
+#define DRAY_TRACE_CALL_H
 
 #include <limits.h>
 #include <linux/seccomp.h>
@@ -21,8 +21,11 @@ enum trace_op {
 };
 
 struct trace_call {
+	bool here; /* set by the caller: the paths are of this machine, so that where a ".." after a
+		    * symbolic link leads can be looked up; otherwise it is taken by text */
 	enum trace_op op;
 	bool write; /* TRACE_OPEN: for writing, or to be made */
+	int error;  /* TRACE_OTHER: -errno of reading the caller's memory; 0: there is no path */
 	unsigned n_paths;
 	char path[2][PATH_MAX]; /* absolute and normal */
 };

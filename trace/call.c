@@ -6,12 +6,13 @@
  * compile what it read, and nothing else: no decision about what a job may do rests on a path. */
 #include "config.h"
 
-#include "worker/trace_call.h"
+#include "trace/call.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -112,7 +113,7 @@ read_string(pid_t tid, uint64_t at, char *to, size_t size)
 		ssize_t got = peek(tid, at, to + n, part);
 
 		if (got <= 0)
-			return -EFAULT;
+			return got < 0 ? -errno : -EFAULT;
 		if (memchr(to + n, '\0', (size_t)got))
 			return 0;
 		n += (size_t)got;
@@ -137,10 +138,27 @@ read_link(pid_t tid, const char *what, char to[PATH_MAX])
 	return 0;
 }
 
+/* What lies above a symbolic link is above what it leads to. */
+static int
+follow(char to[PATH_MAX], size_t *n)
+{
+	struct stat st;
+	char real[PATH_MAX];
+
+	to[*n] = '\0';
+	if (*n == 0 || lstat(to, &st) < 0 || !S_ISLNK(st.st_mode))
+		return 0;
+	if (!realpath(to, real))
+		return -errno;
+	*n = streq(real, "/") ? 0 : strlen(real);
+	memcpy(to, real, *n);
+	return 0;
+}
+
 /* Adds the components of `path` to the normal path in `to` (no slash at its end; "" is the root).
  */
 static int
-append(char to[PATH_MAX], const char *path)
+append(char to[PATH_MAX], const char *path, bool here)
 {
 	size_t n = strlen(to);
 
@@ -148,6 +166,10 @@ append(char to[PATH_MAX], const char *path)
 		size_t k = strcspn(path, "/");
 
 		if (k == 2 && path[0] == '.' && path[1] == '.') {
+			int r = here ? follow(to, &n) : 0;
+
+			if (r < 0)
+				return r;
 			while (n > 0 && to[n - 1] != '/')
 				n--;
 			n -= n > 0;
@@ -181,7 +203,8 @@ directory_of(pid_t tid, int fd, const char *cwd, char to[PATH_MAX])
 
 /* 1: an empty path (it is about the descriptor, which was opened before). */
 static int
-read_path(pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX])
+read_path(
+	pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX], bool here)
 {
 	char text[PATH_MAX];
 	int r = read_string(tid, at, text, sizeof(text));
@@ -198,7 +221,7 @@ read_path(pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX])
 		if (streq(to, "/"))
 			to[0] = '\0';
 	}
-	return append(to, text);
+	return append(to, text, here);
 }
 
 static const struct row *
@@ -228,7 +251,8 @@ take_path(
 	const struct seccomp_notif *req, int dir, int path, const char *cwd, struct trace_call *ret)
 {
 	int fd = dir == NO_ARG ? AT_FDCWD : (int)req->data.args[dir];
-	int r = read_path((pid_t)req->pid, fd, req->data.args[path], cwd, ret->path[ret->n_paths]);
+	int r = read_path((pid_t)req->pid, fd, req->data.args[path], cwd, ret->path[ret->n_paths],
+		ret->here);
 
 	if (r == 0)
 		ret->n_paths++;
@@ -243,6 +267,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 
 	ret->op = TRACE_OTHER;
 	ret->write = false;
+	ret->error = 0;
 	ret->n_paths = 0;
 	if (!row)
 		return;
@@ -254,6 +279,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 		r = take_path(req, row->dir, row->path, cwd, ret);
 	if (r == 0 && row->path2 != NO_ARG)
 		r = take_path(req, row->dir2, row->path2, cwd, ret);
+	ret->error = MIN2(r, 0);
 	if (r != 0)
 		return;
 	if (row->flags != NO_ARG)

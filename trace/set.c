@@ -2,7 +2,7 @@
  * so every search ends. */
 #include "config.h"
 
-#include "worker/trace_set.h"
+#include "trace/set.h"
 
 static enum trace_space
 space_of(enum trace_kind kind)
@@ -98,6 +98,17 @@ trace_set_add(struct trace_set *s, enum trace_space space, const char *name, enu
 	s->v[s->n] = (struct trace_item){ copy, kind };
 	s->bytes += n;
 	*slot = (uint32_t)++s->n;
+}
+
+void
+trace_set_put(struct trace_set *s, enum trace_space space, const char *name, enum trace_kind kind)
+{
+	uint32_t at = s->slots ? *find(s, space, name) : 0;
+
+	if (at)
+		s->v[at - 1].kind = kind;
+	else
+		trace_set_add(s, space, name, kind);
 }
 
 void

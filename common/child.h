@@ -2,8 +2,8 @@
  *
  * SIGINT, SIGTERM and SIGHUP are passed on to it; dray waits for its end, cleans up, and only then
  * dies of the same signal. A signal that is ignored when dray starts stays ignored. */
-#ifndef DRAY_CLIENT_CHILD_H
-#define DRAY_CLIENT_CHILD_H
+#ifndef DRAY_COMMON_CHILD_H
+#define DRAY_COMMON_CHILD_H
 
 #include "common/spawn.h"
 
@@ -16,7 +16,10 @@ int child_signal(void);
 int child_start(const struct spawn *s, pid_t *ret_pid);
 /* Exit status, or 128 + signal, or -errno. */
 int child_wait(pid_t pid);
-/* Both. */
+/* Like child_start, for what has to be done in the child itself: fn runs there, in a fork, with
+ * default signal handling, and execs; what it returns is the exit status. 0 or -errno. */
+int child_fork(int (*fn)(void *arg), void *arg, pid_t *ret_pid);
+/* child_start and child_wait. */
 int child_run(const struct spawn *s);
 
 /* Ends this process as the child ended: by the same signal when status is 128 + one. No core file

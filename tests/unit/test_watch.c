@@ -1,0 +1,307 @@
+/* What a compile on this machine is seen to do: by the rules, and with real programs under
+ * dray-trace. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+#include <sys/stat.h>
+
+#include "common/fs.h"
+#include "common/spawn.h"
+#include "trace/filter.h"
+#include "trace/paths.h"
+#include "trace/watch.h"
+
+struct place {
+	char *dir, *out, *record;
+};
+
+static int
+make_place(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-watch-", &p->dir), 0);
+	p->out = path_join(p->dir, "out");
+	p->record = path_join(p->dir, "record");
+	assert_int_equal(mkdir(p->out, 0755), 0);
+	*state = p;
+	return 0;
+}
+
+static int
+remove_place(void **state)
+{
+	struct place *p = *state;
+
+	fs_rm_rf(p->dir);
+	free(p->dir);
+	free(p->out);
+	free(p->record);
+	free(p);
+	return 0;
+}
+
+static bool
+yes(void *arg)
+{
+	return true;
+}
+
+static bool
+no(void *arg)
+{
+	return false;
+}
+
+static void
+call(struct watch *w, enum trace_op op, const char *path, bool (*by)(void *))
+{
+	struct trace_call *c = calloc(1, sizeof(*c));
+
+	assert_non_null(c);
+	c->op = op;
+	c->n_paths = 1;
+	snprintf(c->path[0], sizeof(c->path[0]), "%s", path);
+	watch_call(w, c, by, NULL);
+	free(c);
+}
+
+/* Whether the record has this item. */
+static bool
+has(const struct buf *b, char kind, const char *name)
+{
+	for (size_t i = 0; i < b->n; i += strlen((const char *)b->p + i) + 1)
+		if (b->p[i] == (uint8_t)kind && streq((const char *)b->p + i + 1, name))
+			return true;
+	return false;
+}
+
+static const char *
+doubt_of(const struct buf *b)
+{
+	for (size_t i = 0; i < b->n; i += strlen((const char *)b->p + i) + 1)
+		if (b->p[i] == '!')
+			return (const char *)b->p + i + 1;
+	return "";
+}
+
+static char *
+put(const struct place *p, const char *name, const char *text)
+{
+	char *path = path_join(p->dir, name);
+
+	assert_non_null(path);
+	assert_int_equal(fs_write_atomic(path, text, strlen(text), 0644), 0);
+	return path;
+}
+
+static void
+test_rules(void **state)
+{
+	struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *file = put(p, "file", "x");
+	_cleanup_(freep) char *absent = path_join(p->dir, "absent");
+	_cleanup_(freep) char *made = path_join(p->out, "rustcABC");
+	_cleanup_(freep) char *below = path_join(made, "x.o");
+	_cleanup_(freep) char *old = path_join(p->out, "libdep.rmeta");
+
+	assert_int_equal(fs_write_atomic(old, "x", 1, 0644), 0);
+	strv_add(&w.toolchain, "/toolchain");
+	strv_add(&w.writable, p->out);
+	strv_add(&w.programs, "cc");
+	call(&w, TRACE_EXEC, "/toolchain/bin/rustc", yes);
+	call(&w, TRACE_OPEN, TRACE_ENV_HELLO, yes);
+	call(&w, TRACE_LOOK, TRACE_ENV "/m/HOME", yes);
+	call(&w, TRACE_LOOK, TRACE_ENV "/r/RUST_MIN_STACK", yes);
+	call(&w, TRACE_OPEN, file, yes);
+	call(&w, TRACE_LOOK, absent, yes);
+	call(&w, TRACE_LIST, p->dir, yes);
+	call(&w, TRACE_OPEN, "/toolchain/lib/libstd.rlib", yes);
+	call(&w, TRACE_OPEN, "/proc/self/maps", yes);
+	/* looked for, then made: no input; nor is what is below it */
+	call(&w, TRACE_LOOK, made, yes);
+	call(&w, TRACE_CHANGE, made, yes);
+	call(&w, TRACE_OPEN, below, yes);
+	/* the out-dir is there already: what is in it was not made by this compile */
+	call(&w, TRACE_CHANGE, p->out, yes);
+	call(&w, TRACE_OPEN, old, yes);
+	call(&w, TRACE_EXEC, "/usr/bin/cc", yes);
+	call(&w, TRACE_EXEC, "/usr/bin/ld", no);
+	watch_end(&w);
+	assert_int_equal(watch_record(&w, &b), 0);
+	assert_string_equal(doubt_of(&b), "");
+	assert_true(has(&b, 'f', file));
+	assert_true(has(&b, 'a', absent));
+	assert_true(has(&b, 'd', p->dir));
+	assert_true(has(&b, 'm', "HOME"));
+	assert_true(has(&b, 'r', "RUST_MIN_STACK"));
+	assert_true(has(&b, 'w', made));
+	assert_false(has(&b, 'a', made));
+	assert_false(has(&b, 'a', below));
+	assert_true(has(&b, 'f', old));
+	assert_false(has(&b, 'a', "/toolchain/lib/libstd.rlib"));
+	assert_false(has(&b, 'f', "/proc/self/maps"));
+	assert_true(has(&b, 'e', "16"));
+	watch_done(&w);
+}
+
+/* One doubt each. */
+static void
+test_doubts(void **state)
+{
+	struct place *p = *state;
+	const struct {
+		enum trace_op op;
+		const char *path;
+		bool writes;
+		int error;
+		const char *doubt;
+	} rows[] = {
+		{ TRACE_SOCKET, "/", false, 0, "it used the network" },
+		{ TRACE_EXEC, "/usr/bin/git", false, 0, "it ran /usr/bin/git" },
+		{ TRACE_CHANGE, "/usr/none/of/mine", false, 0, "it wrote /usr/none/of/mine" },
+		{ TRACE_OPEN, "/usr/none/of/mine", true, 0, "it wrote /usr/none/of/mine" },
+		{ TRACE_OTHER, "/", false, -EPERM, "its calls cannot be read" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct watch w = { .set = TRACE_SET_INIT };
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+		struct trace_call *c = calloc(1, sizeof(*c));
+
+		strv_add(&w.writable, p->out);
+		call(&w, TRACE_EXEC, "/bin/rustc", yes);
+		call(&w, TRACE_OPEN, TRACE_ENV_HELLO, yes);
+		c->op = rows[i].op;
+		c->write = rows[i].writes;
+		c->error = rows[i].error;
+		c->n_paths = 1;
+		snprintf(c->path[0], sizeof(c->path[0]), "%s", rows[i].path);
+		watch_call(&w, c, yes, NULL);
+		watch_end(&w);
+		assert_int_equal(watch_record(&w, &b), 0);
+		assert_int_equal(strncmp(doubt_of(&b), rows[i].doubt, strlen(rows[i].doubt)), 0);
+		free(c);
+		watch_done(&w);
+	}
+}
+
+static void
+test_silence_is_a_doubt(void **state)
+{
+	struct watch w = { .set = TRACE_SET_INIT }, v = { .set = TRACE_SET_INIT };
+
+	watch_end(&w);
+	assert_string_equal(w.doubt, "its calls were not seen");
+	call(&v, TRACE_EXEC, "/bin/rustc", yes);
+	call(&v, TRACE_LOOK, "/bin", yes);
+	watch_end(&v);
+	assert_string_equal(v.doubt, "the variables that it asked for were not seen");
+	watch_done(&w);
+	watch_done(&v);
+}
+
+/* ---- real programs */
+
+/* Runs the shell's text under dray-trace; its status, and the record in *ret. */
+static int
+traced(const struct place *p, const char *text, struct buf *ret)
+{
+	_cleanup_(freep) char *program = NULL, *writable = NULL;
+	_cleanup_(closep) int fd = open(p->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	char *argv[] = { NULL, (char[]){ "--record-fd=7" }, NULL, (char[]){ "--program=cat" },
+		(char[]){ "--" }, (char[]){ "/bin/sh" }, (char[]){ "-c" }, NULL, NULL };
+	struct spawn_fd fds[] = { { fd, 7 } };
+	pid_t pid;
+	int r;
+
+	assert_true(asprintf(&program, "%s/trace/dray-trace", getenv("DRAY_TEST_BUILDDIR")) > 0);
+	assert_true(asprintf(&writable, "--writable=%s", p->out) > 0);
+	argv[0] = program;
+	argv[2] = writable;
+	argv[7] = strdup(text);
+	assert_int_equal(spawn_start(&(struct spawn){ .path = program,
+					     .argv = argv,
+					     .cwd = p->dir,
+					     .fds = fds,
+					     .n_fds = 1 },
+				 &pid),
+		0);
+	r = spawn_wait(pid, NULL);
+	free(argv[7]);
+	assert_int_equal(fs_read_file(p->record, 1u << 24, ret), 0);
+	return r;
+}
+
+static void
+test_program(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *in = put(p, "in", "text\n"), *link = path_join(p->dir, "link");
+	_cleanup_(freep) char *near = put(p, "near", "x"), *gone = path_join(p->dir, "gone");
+	_cleanup_(freep) char *out = path_join(p->out, "made"), *sub = path_join(p->dir, "sub");
+	_cleanup_(freep) char *deep = path_join(sub, "deep");
+
+	if (!trace_filter_possible())
+		skip();
+	assert_int_equal(fs_mkdir_p(deep, 0755), 0);
+	assert_int_equal(symlink("sub/deep", link), 0);
+	assert_int_equal(traced(p,
+				 "cat in link/../../near >out/made; test -e gone; cat out/made "
+				 ">/dev/null; : \"$SOMETHING\"; exit 7",
+				 &b),
+		7);
+	assert_true(has(&b, 'f', in));
+	/* the kernel's "..", not the text's */
+	assert_true(has(&b, 'f', near));
+	assert_true(has(&b, 'a', gone));
+	assert_true(has(&b, 'w', out));
+	assert_false(has(&b, 'f', out));
+	assert_string_equal(doubt_of(&b), "");
+}
+
+static void
+test_program_that_runs_others(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (!trace_filter_possible())
+		skip();
+	assert_int_equal(traced(*state, "ls >/dev/null; :", &b), 0);
+	assert_int_equal(strncmp(doubt_of(&b), "it ran ", 7), 0);
+}
+
+static void
+test_program_that_is_killed(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(traced(*state, "kill -SEGV $$", &b), 128 + SIGSEGV);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_rules, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_doubts, make_place, remove_place),
+		cmocka_unit_test(test_silence_is_a_doubt),
+		cmocka_unit_test_setup_teardown(test_program, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
+			test_program_that_runs_others, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
+			test_program_that_is_killed, make_place, remove_place),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,93 @@
+/* Made with libseccomp, which knows each architecture's numbers. */
+#include "config.h"
+
+#include "trace/filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "trace/call.h"
+
+int
+trace_filter_export(void *f, struct buf *ret)
+{
+	_cleanup_(closep) int fd = memfd_create("dray-filter", MFD_CLOEXEC);
+	off_t size;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = seccomp_export_bpf(f, fd);
+	if (r < 0)
+		return r;
+	size = lseek(fd, 0, SEEK_END);
+	if (size <= 0)
+		return -EIO;
+	r = buf_reserve(ret, (size_t)size + 1);
+	if (r < 0)
+		return r;
+	if (pread(fd, ret->p + ret->n, (size_t)size, 0) != size)
+		return -EIO;
+	ret->n += (size_t)size;
+	return 0;
+}
+
+/* What is asked of an open descriptor was seen when it was opened: an fstat, in the ways that glibc
+ * and Rust make it, is not notified. */
+static int
+notify(scmp_filter_ctx f, int call)
+{
+	int flags = call == SCMP_SYS(statx) ? 2 : call == SCMP_SYS(newfstatat) ? 3 : -1, r;
+
+	if (flags < 0)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 0);
+	else
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 1,
+			SCMP_CMP((unsigned)flags, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0));
+	return r == -EDOM || r == -EINVAL ? 0 : r;
+}
+
+static int
+add_notified(scmp_filter_ctx f)
+{
+	int r = 0;
+
+	for (const int *call = trace_calls; *call >= 0 && r == 0; call++)
+		r = notify(f, *call);
+	if (r == 0)
+		r = seccomp_rule_add(
+			f, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+	return r;
+}
+
+bool
+trace_filter_possible(void)
+{
+	uint32_t action = SECCOMP_RET_USER_NOTIF;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+int
+trace_filter_make(struct buf *ret)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	/* Programs of another architecture are not seen; they are not killed for that, either. */
+	r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+	if (r == 0)
+		r = add_notified(f);
+	if (r == 0)
+		r = trace_filter_export(f, ret);
+	seccomp_release(f);
+	return r;
+}

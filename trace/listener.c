@@ -1,0 +1,128 @@
+/* Invariant: a call that was received is answered once, or the compile is to end. */
+#include "config.h"
+
+#include "trace/listener.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Linux 6.6: answer and wake in one go, on this processor. Not yet in Debian 12's headers. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+#define FAILURES_MAX 10000
+
+int
+trace_listener_init(struct trace_listener *l)
+{
+	struct seccomp_notif_sizes sizes;
+	int r;
+
+	*l = (struct trace_listener){ .fd = -1 };
+	r = seccomp_notify_alloc(&l->req, &l->resp);
+	if (r < 0)
+		return r;
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0) {
+		r = -errno;
+		trace_listener_done(l);
+		return r;
+	}
+	l->req_size = MAX2((size_t)sizes.seccomp_notif, sizeof(*l->req));
+	return 0;
+}
+
+void
+trace_listener_done(struct trace_listener *l)
+{
+	seccomp_notify_free(l->req, l->resp);
+	l->req = NULL;
+	l->resp = NULL;
+	closep(&l->fd);
+}
+
+static int
+receive(int socket, int stop)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	char byte;
+	struct iovec one = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &one,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	struct pollfd fds[2] = { { .fd = socket, .events = POLLIN },
+		{ .fd = stop, .events = POLLIN } };
+	struct cmsghdr *c;
+	int fd;
+
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (fds[1].revents)
+		return -ECANCELED;
+	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != 1)
+		return -EPIPE;
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -EPROTO;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+int
+trace_listener_accept(struct trace_listener *l, int socket, int stop)
+{
+	int fd = receive(socket, stop);
+
+	if (fd < 0)
+		return fd;
+	l->fd = fd;
+	ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	return 0;
+}
+
+int
+trace_listener_next(struct trace_listener *l)
+{
+	/* The kernel wants it empty. */
+	memset(l->req, 0, l->req_size);
+	/* A caller that was killed meanwhile is the rule; with anything else there is no end of it,
+	 * and closing the listener makes the compile fail. */
+	if (seccomp_notify_receive(l->fd, l->req) < 0)
+		return ++l->failures < FAILURES_MAX ? 0 : -EIO;
+	l->failures = 0;
+	return 1;
+}
+
+static void
+respond(struct trace_listener *l, int64_t value, uint32_t flags)
+{
+	l->resp->id = l->req->id;
+	l->resp->val = value;
+	l->resp->error = 0;
+	l->resp->flags = flags;
+	/* It fails when the caller is gone: nobody waits then. */
+	seccomp_notify_respond(l->fd, l->resp);
+}
+
+void
+trace_listener_go_on(struct trace_listener *l)
+{
+	respond(l, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+}
+
+void
+trace_listener_answer(struct trace_listener *l, int64_t value)
+{
+	respond(l, value, 0);
+}

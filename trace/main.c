@@ -1,0 +1,265 @@
+/* dray-trace: runs a compiler on this machine and records what it looked at.
+ *
+ *   dray-trace [--record-fd=FD] [--toolchain=DIR]… [--writable=DIR]… [--program=NAME]…
+ *              -- PROGRAM ARGS…
+ *
+ * The record (trace/watch.h) is written to FD in the end. Where the kernel refuses to tell, the
+ * program runs all the same, and the record says so. It stands in for the program: same streams,
+ * directory and environment, its exit status, and its death by a signal. */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/child.h"
+#include "common/daemon.h"
+#include "common/fs.h"
+#include "trace/attach.h"
+#include "trace/filter.h"
+#include "trace/listener.h"
+#include "trace/watch.h"
+
+#define STATUS_USAGE 2
+#define STATUS_NOT_STARTED 127
+
+struct run {
+	struct watch watch;
+	struct trace_call call;
+	struct trace_listener listener;
+	struct buf filter;
+	char **argv;
+	int record, socket, child_socket;
+	char *env; /* dray-env.so */
+	char compiler[PATH_MAX]; /* its program, resolved */
+};
+
+static void
+usage(FILE *to)
+{
+	fputs("usage: dray-trace [--record-fd=FD] [--toolchain=DIR]... [--writable=DIR]...\n"
+	      "                  [--program=NAME]... [--help] [--version] -- PROGRAM ARGS...\n"
+	      "Runs a compiler and records what it looks at; started by dray.\n",
+		to);
+}
+
+static int
+parse_list(const char *arg, const char *option, struct strv *list)
+{
+	if (!starts_with(arg, option))
+		return 0;
+	return strv_add(list, arg + strlen(option)) < 0 ? -ENOMEM : 1;
+}
+
+static bool
+parse_one(struct run *r, const char *arg)
+{
+	if (starts_with(arg, "--record-fd="))
+		return daemon_parse_fd(arg + strlen("--record-fd="), &r->record) == 0;
+	return parse_list(arg, "--toolchain=", &r->watch.toolchain) > 0 ||
+	       parse_list(arg, "--writable=", &r->watch.writable) > 0 ||
+	       parse_list(arg, "--program=", &r->watch.programs) > 0;
+}
+
+/* Whether there is something to run; else *ret_status is what to exit with. */
+static bool
+parse(struct run *r, int argc, char **argv, int *ret_status)
+{
+	int i;
+
+	*ret_status = STATUS_USAGE;
+	for (i = 1; i < argc && !streq(argv[i], "--"); i++) {
+		if (streq(argv[i], "--help") || streq(argv[i], "--version")) {
+			if (argv[i][2] == 'h')
+				usage(stdout);
+			else
+				puts("dray-trace " PACKAGE_VERSION);
+			*ret_status = 0;
+			return false;
+		}
+		if (!parse_one(r, argv[i])) {
+			fprintf(stderr, "dray-trace: bad argument '%s'\n", argv[i]);
+			return false;
+		}
+	}
+	if (i + 1 >= argc) {
+		usage(stderr);
+		return false;
+	}
+	r->argv = argv + i + 1;
+	return true;
+}
+
+/* ---- in the child */
+
+/* Ours stands first; what the user has there is left to the compiler. */
+static int
+preload(const struct run *r)
+{
+	_cleanup_(freep) char *both = NULL;
+	const char *old = getenv("LD_PRELOAD");
+
+	if (!r->env)
+		return -ENOENT;
+	if (old && *old && asprintf(&both, "%s:%s", r->env, old) < 0)
+		return -ENOMEM;
+	return setenv("LD_PRELOAD", both ? both : r->env, 1) < 0 ? -errno : 0;
+}
+
+static int
+in_child(void *arg)
+{
+	struct run *r = arg;
+	char *old = getenv("LD_PRELOAD");
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Untraced rather than not at all: the closed socket says so. */
+	if (r->filter.n > 0 && preload(r) == 0 &&
+		trace_attach(r->filter.p, r->filter.n, r->child_socket) < 0) {
+		if (old)
+			setenv("LD_PRELOAD", old, 1);
+		else
+			unsetenv("LD_PRELOAD");
+	}
+	execvp(r->argv[0], r->argv);
+	fprintf(stderr, "dray: cannot run %.400s: %s\n", r->argv[0], strerror(errno));
+	return STATUS_NOT_STARTED;
+}
+
+/* ---- here */
+
+/* A process that the compiler forks has its program until it runs another. */
+static bool
+by_compiler(void *arg)
+{
+	struct run *r = arg;
+	char link[64], exe[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%u/exe", r->listener.req->pid);
+	n = readlink(link, exe, sizeof(exe) - 1);
+	if (n < 0)
+		return true;
+	exe[n] = '\0';
+	return streq(exe, r->compiler);
+}
+
+/* The program that the child became, once it has. */
+static void
+note_compiler(struct run *r, pid_t pid)
+{
+	char link[64];
+	ssize_t n;
+
+	if (r->compiler[0] || r->watch.calls < 2)
+		return;
+	snprintf(link, sizeof(link), "/proc/%ld/exe", (long)pid);
+	n = readlink(link, r->compiler, sizeof(r->compiler) - 1);
+	r->compiler[MAX2(n, (ssize_t)0)] = '\0';
+}
+
+static void
+serve(struct run *r, pid_t pid, int ended)
+{
+	struct pollfd fds[2] = { { .fd = r->listener.fd, .events = POLLIN },
+		{ .fd = ended, .events = POLLIN } };
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return;
+		}
+		if (fds[0].revents & POLLIN) {
+			int k = trace_listener_next(&r->listener);
+
+			if (k < 0)
+				return;
+			if (k == 0)
+				continue;
+			trace_call_read(r->listener.req, NULL, &r->call);
+			watch_call(&r->watch, &r->call, by_compiler, r);
+			note_compiler(r, pid);
+			trace_listener_go_on(&r->listener);
+		} else if (fds[0].revents || fds[1].revents) {
+			return;
+		}
+	}
+}
+
+static int
+prepare(struct run *r)
+{
+	int pair[2];
+
+	r->env = spawn_find_program("dray-env.so");
+	if (r->env && strv_add(&r->watch.toolchain, r->env) < 0)
+		return -ENOMEM;
+	if (!trace_filter_possible() || trace_filter_make(&r->filter) < 0 ||
+		trace_listener_init(&r->listener) < 0)
+		return -EOPNOTSUPP;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	r->socket = pair[0];
+	r->child_socket = pair[1];
+	return 0;
+}
+
+static void
+write_record(struct run *r)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (r->record < 0)
+		return;
+	watch_end(&r->watch);
+	if (watch_record(&r->watch, &b) == 0)
+		child_write(r->record, b.p, b.n);
+}
+
+static int
+run(struct run *r)
+{
+	_cleanup_(closep) int ended = -1;
+	pid_t pid;
+	int k;
+
+	if (prepare(r) < 0)
+		buf_done(&r->filter);
+	child_catch_signals();
+	k = child_fork(in_child, r, &pid);
+	if (k < 0)
+		return child_signal() ? 128 + child_signal() : STATUS_NOT_STARTED;
+	closep(&r->child_socket);
+	ended = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (r->filter.n && ended >= 0 && trace_listener_accept(&r->listener, r->socket, -1) == 0)
+		serve(r, pid, ended);
+	k = child_wait(pid);
+	closep(&r->listener.fd);
+	write_record(r);
+	return k < 0 ? STATUS_NOT_STARTED : k;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct run r = { .record = -1, .socket = -1, .child_socket = -1 };
+	int status;
+
+	r.watch.set = (struct trace_set)TRACE_SET_INIT;
+	r.listener.fd = -1;
+	r.call.here = true;
+	if (parse(&r, argc, argv, &status))
+		status = run(&r);
+	trace_listener_done(&r.listener);
+	watch_done(&r.watch);
+	buf_done(&r.filter);
+	free(r.env);
+	closep(&r.socket);
+	child_exit(status);
+}

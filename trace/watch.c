@@ -1,0 +1,220 @@
+/* Invariant: a path that the compile made is no input, whatever was asked of it before; everything
+ * else that it looked at is, unless it belongs to the toolchain. */
+#include "config.h"
+
+#include "trace/watch.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/fs.h"
+#include "trace/paths.h"
+
+void
+watch_done(struct watch *w)
+{
+	strv_done(&w->toolchain);
+	strv_done(&w->writable);
+	strv_done(&w->programs);
+	trace_set_done(&w->set);
+}
+
+/* The first doubt stays. */
+static void _printf_(2, 3) doubt(struct watch *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (w->doubt[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(w->doubt, sizeof(w->doubt), fmt, ap);
+	va_end(ap);
+}
+
+static bool
+below_any(const char *path, const struct strv *dirs)
+{
+	for (size_t i = 0; i < dirs->n; i++)
+		if (path_is_below(path, dirs->v[i]))
+			return true;
+	return false;
+}
+
+/* The kernel's own, and what only our loader looks at. */
+static bool
+is_systems(const char *path)
+{
+	static const char *const system[] = { "/proc", "/dev", "/sys", "/.dray", "/etc/ld.so.cache",
+		"/etc/ld.so.preload", "/etc/malloc.conf", "/rustc" };
+
+	for (size_t i = 0; i < ARRAY_LEN(system); i++)
+		if (path_is_below(path, system[i]))
+			return true;
+	return false;
+}
+
+static bool
+is_made(const struct watch *w, const char *path)
+{
+	char up[PATH_MAX];
+	char *slash;
+
+	if (!below_any(path, &w->writable))
+		return false;
+	snprintf(up, sizeof(up), "%s", path);
+	for (;;) {
+		if (trace_set_get(&w->set, TRACE_PATHS, up) == TRACE_MADE)
+			return true;
+		slash = strrchr(up, '/');
+		if (!slash || slash == up)
+			return false;
+		*slash = '\0';
+	}
+}
+
+static void
+look(struct watch *w, const char *path)
+{
+	struct stat st;
+
+	if (below_any(path, &w->toolchain) || is_systems(path) ||
+		trace_set_get(&w->set, TRACE_PATHS, path) != TRACE_NONE || is_made(w, path))
+		return;
+	trace_set_add(&w->set, TRACE_PATHS, path, stat(path, &st) == 0 ? TRACE_FILE : TRACE_ABSENT);
+}
+
+static void
+list(struct watch *w, const char *path)
+{
+	if (!below_any(path, &w->toolchain) && !is_systems(path) && !is_made(w, path))
+		trace_set_add(&w->set, TRACE_LISTINGS, path, TRACE_DIR);
+}
+
+static void
+change(struct watch *w, const char *path)
+{
+	struct stat st;
+
+	if (is_systems(path))
+		return;
+	/* A mkdir of what is there: what lies below was not made by it. */
+	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		look(w, path);
+		return;
+	}
+	if (!below_any(path, &w->writable))
+		doubt(w, "it wrote %s", path);
+	trace_set_put(&w->set, TRACE_PATHS, path, TRACE_MADE);
+}
+
+static void
+run(struct watch *w, const char *path, bool (*by_compiler)(void *arg), void *arg)
+{
+	look(w, path);
+	if (!w->ran) {
+		w->ran = true;
+		return;
+	}
+	if (below_any(path, &w->toolchain) || strv_has(&w->programs, path_basename(path)) ||
+		strv_has(&w->programs, path) || !by_compiler(arg))
+		return;
+	doubt(w, "it ran %s", path);
+}
+
+static void
+look_env(struct watch *w, const char *path)
+{
+	bool macro = path[strlen(TRACE_ENV "/")] == TRACE_ENV_MACRO;
+
+	if (streq(path, TRACE_ENV_HELLO))
+		w->env_seen = true;
+	else if (strlen(path) > strlen(TRACE_ENV "/m/"))
+		trace_set_add(&w->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS,
+			path + strlen(TRACE_ENV "/m/"),
+			macro ? TRACE_ENV_OF_MACRO : TRACE_ENV_OF_RUSTC);
+}
+
+void
+watch_call(struct watch *w, const struct trace_call *c, bool (*by_compiler)(void *arg), void *arg)
+{
+	w->calls++;
+	if (c->op == TRACE_SOCKET)
+		doubt(w, "it used the network");
+	/* A bad pointer is the caller's affair; memory that we may not read is ours. */
+	if (c->error && c->error != -EFAULT && c->error != -ESRCH && c->error != -ENOENT)
+		doubt(w, "its calls cannot be read: %s", strerror(-c->error));
+	for (unsigned i = 0; i < c->n_paths && c->op != TRACE_OTHER; i++) {
+		const char *path = c->path[i];
+
+		if (path_is_below(path, TRACE_ENV))
+			look_env(w, path);
+		else if (c->op == TRACE_LIST)
+			list(w, path);
+		else if (c->op == TRACE_EXEC)
+			run(w, path, by_compiler, arg);
+		else if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write))
+			change(w, path);
+		else
+			look(w, path);
+	}
+}
+
+void
+watch_end(struct watch *w)
+{
+	if (w->set.lost)
+		doubt(w, "it looked at too many files");
+	if (!w->ran || w->calls < 2)
+		doubt(w, "its calls were not seen");
+	else if (!w->env_seen)
+		doubt(w, "the variables that it asked for were not seen");
+}
+
+static char
+letter(enum trace_kind kind)
+{
+	switch (kind) {
+	case TRACE_FILE:
+		return 'f';
+	case TRACE_ABSENT:
+		return 'a';
+	case TRACE_DIR:
+		return 'd';
+	case TRACE_ENV_OF_MACRO:
+		return 'm';
+	case TRACE_ENV_OF_RUSTC:
+		return 'r';
+	case TRACE_MADE:
+		return 'w';
+	default:
+		return '\0';
+	}
+}
+
+static int
+item(struct buf *ret, char kind, const char *name)
+{
+	int r = buf_add(ret, &kind, 1);
+
+	return r < 0 ? r : buf_add(ret, name, strlen(name) + 1);
+}
+
+int
+watch_record(const struct watch *w, struct buf *ret)
+{
+	char calls[16];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->set.n; i++) {
+		char kind = letter(w->set.v[i].kind);
+
+		if (kind)
+			r = item(ret, kind, w->set.v[i].name);
+	}
+	if (r == 0 && w->doubt[0])
+		r = item(ret, '!', w->doubt);
+	snprintf(calls, sizeof(calls), "%u", w->calls);
+	return r < 0 ? r : item(ret, 'e', calls);
+}

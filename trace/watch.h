@@ -1,0 +1,40 @@
+/* What a compile on this machine looked at, made and asked for, from its calls. It is not confined:
+ * what it does is only seen, and what makes its result depend on more than can be recorded is
+ * noted.
+ *
+ * What it cannot see: a macro that walks the whole environment, reads the clock, or random numbers.
+ */
+#ifndef DRAY_TRACE_WATCH_H
+#define DRAY_TRACE_WATCH_H
+
+#include "common/buf.h"
+#include "common/strv.h"
+#include "trace/call.h"
+#include "trace/set.h"
+
+struct watch {
+	struct strv toolchain; /* directories whose content is part of the toolchain's id */
+	struct strv writable;  /* directories that a compile may write to */
+	struct strv programs;  /* names of programs that the compiler itself may run: linkers */
+	struct trace_set set;
+	uint32_t calls;
+	bool ran;	   /* the compiler itself was started */
+	bool env_seen;	   /* its variables are reported */
+	char doubt[256];   /* why the record is not all that the result depends on; "": it is */
+};
+
+/* Zeroes are a good beginning for all but set (TRACE_SET_INIT). */
+void watch_done(struct watch *w);
+/* by_compiler: whether the caller's program is the compiler itself; asked only for an exec. */
+void watch_call(
+	struct watch *w, const struct trace_call *c, bool (*by_compiler)(void *arg), void *arg);
+/* The compile's end: what it never said is a doubt as well. */
+void watch_end(struct watch *w);
+
+/* The record, to *ret: items of one letter, a name, and a NUL byte. Letters: f found, a absent,
+ * d listed, m variable of a macro, r variable of the toolchain, w made or changed, ! a doubt, and
+ * last e, with the number of calls as its name: without it the record is not whole.
+ * 0 or -ENOMEM. */
+int watch_record(const struct watch *w, struct buf *ret);
+
+#endif
