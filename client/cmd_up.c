@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "common/child.h"
 #include "client/cmd.h"
 #include "client/embed.h"
 #include "client/farm_state.h"
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 

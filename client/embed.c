@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "common/child.h"
 #include "client/embed.h"
 #include "client/slots.h"
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/identity.h"

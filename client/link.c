@@ -10,10 +10,10 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "common/child.h"
 #include "client/link.h"
 #include "client/linker.h"
 #include "client/local.h"
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 

@@ -10,9 +10,9 @@
 #include <stdio.h>
 
 #include "client/left.h"
-#include "common/child.h"
 #include "client/local.h"
 #include "client/promise.h"
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 

@@ -4,9 +4,9 @@
  * which of the two it is. */
 #include "config.h"
 
-#include "common/child.h"
 #include "client/cmd.h"
 #include "client/wrap.h"
+#include "common/child.h"
 
 int
 main(int argc, char **argv)

@@ -13,12 +13,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/child.h"
 #include "client/choose.h"
 #include "client/closure.h"
 #include "client/link.h"
 #include "client/local.h"
 #include "client/wrap.h"
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/joblog.h"

@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 
 #include "common/base.h"
-#include "worker/seccomp.h"
 #include "trace/filter.h"
+#include "worker/seccomp.h"
 
 static const int denied[] = {
 	/* mounts and namespaces */

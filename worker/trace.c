@@ -23,12 +23,12 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "worker/sandbox.h"
 #include "trace/call.h"
 #include "trace/listener.h"
 #include "trace/paths.h"
-#include "worker/trace_rules.h"
 #include "trace/set.h"
+#include "worker/sandbox.h"
+#include "worker/trace_rules.h"
 #include "worker/trace_stat.h"
 
 #define ASKS_MAX 8192 /* questions to one client */

@@ -13,10 +13,10 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "trace/set.h"
 #include "worker/sandbox.h"
 #include "worker/trace.h"
 #include "worker/trace_rules.h"
-#include "trace/set.h"
 
 #define PATIENCE_MS 60000
 
