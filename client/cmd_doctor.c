@@ -319,9 +319,8 @@ static void
 say_local_only(void *arg, const struct local_only *e)
 {
 	say(arg, NOTE, "local-only",
-		"%s %s (crate %s) %s: it is compiled here. `dray doctor --forget` lets a worker "
-		"try "
-		"again",
+		"%s %s (crate %s) %s: it is compiled here. "
+		"`dray doctor --forget` lets a worker try again",
 		e->package, e->version, e->crate, e->reason);
 }
 

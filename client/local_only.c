@@ -127,8 +127,11 @@ shorten(const char *cache_dir, const char *path, uint64_t now_s)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	const uint8_t *nl;
 
-	if (local_only_each(cache_dir, now_s, keep, &b) < 0 || b.n == 0)
+	/* Far too long, or nothing in it that still holds: it begins anew. */
+	if (local_only_each(cache_dir, now_s, keep, &b) < 0 || b.n == 0) {
+		unlink(path);
 		return;
+	}
 	nl = b.n > FILE_MAX / 2 ? memchr(b.p + b.n - FILE_MAX / 2, '\n', FILE_MAX / 2) : NULL;
 	if (nl)
 		buf_consume(&b, (size_t)(nl - b.p) + 1);

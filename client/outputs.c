@@ -306,6 +306,8 @@ place(struct outputs *o, struct output *v)
 	if (rename(v->temp, final) < 0)
 		return -errno;
 	v->placed = true;
+	/* Dependents will ask for it. */
+	memo_note_digest(o->in.memo, final, &v->digest);
 	return 0;
 }
 

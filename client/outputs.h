@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/digest.h"
+#include "common/memo.h"
 #include "common/strv.h"
 #include "proto/job.pb-c.h"
 
@@ -23,6 +24,7 @@ struct outputs_in {
 	unsigned try;	     /* tells the tries' temporary names apart */
 	mode_t umask;
 	uint64_t max_bytes; /* of all together; 0: OUTPUTS_BYTES_MAX */
+	struct memo *memo;  /* gets the digests of what is placed; may be NULL */
 };
 
 /* The strings of in must outlive it. */

@@ -44,7 +44,8 @@ make_parts(struct remote *r)
 		.crate = c->crate_name,
 		.extra = c->extra_filename,
 		.try = in->try,
-		.umask = in->umask };
+		.umask = in->umask,
+		.memo = in->memo };
 	struct relay_in ri = {
 		.unit = in->unit, .memo = in->memo, .envp = in->envp, .say = in->say, .rep = in->rep
 	};

@@ -282,6 +282,15 @@ memo_digest_file(struct memo *m, const char *path, struct digest *ret, struct st
 	return 0;
 }
 
+void
+memo_note_digest(struct memo *m, const char *path, const struct digest *d)
+{
+	struct stat st;
+
+	if (m != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+		remember_digest(m, &st, d);
+}
+
 /* cargo makes a hard link of what it hands to the user, which changes ctime. Who made the file is
  * no other for that; and it was put there by a rename, or by rustc, as a new file. */
 static struct file_state

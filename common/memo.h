@@ -29,6 +29,10 @@ void memo_closep(struct memo **m);
  * 0 or -errno (as open). Writes are batched until memo_flush or memo_close. */
 int memo_digest_file(struct memo *m, const char *path, struct digest *ret, struct stat *ret_st);
 
+/* Remembers a digest that is known otherwise: the caller has just put the file there, whole, by
+ * rename, and nobody who could write to it has heard of it yet. Does nothing when it cannot. */
+void memo_note_digest(struct memo *m, const char *path, const struct digest *d);
+
 /* Remembers that the artifact at path (as it is on disk now) was made with these direct externs
  * (absolute paths). */
 int memo_set_artifact(struct memo *m, const char *path, const struct strv *externs);

@@ -103,6 +103,23 @@ test_bounded(void **state)
 	assert_false(local_only_find(dir, "crate0", NOW, reason));
 }
 
+/* A file that grew past all bounds by other hands does not end it. */
+static void
+test_overgrown(void **state)
+{
+	_cleanup_(freep) char *path = path_join(dir, LOCAL_ONLY_FILE);
+	_cleanup_(freep) char *rubbish = malloc(700 * 1024);
+	char reason[LOCAL_ONLY_REASON_MAX];
+
+	assert_non_null(rubbish);
+	memset(rubbish, '\n', 700 * 1024);
+	assert_int_equal(fs_write_atomic(path, rubbish, 700 * 1024, 0600), 0);
+	assert_false(local_only_find(dir, "a", NOW, reason));
+	assert_int_equal(local_only_add(dir, "a", NOW, "x"), 0);
+	assert_int_equal(local_only_add(dir, "a", NOW, "x"), 0);
+	assert_true(local_only_find(dir, "a", NOW, reason));
+}
+
 int
 main(void)
 {
@@ -111,6 +128,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rubbish, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_overgrown, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,31 @@ changes_are_seen(void **state)
 	assert_true(digest_eq(&d, &two));
 }
 
+/* What the caller says is taken, also of a file too young to be believed otherwise, until the file
+ * changes. */
+static void
+told_digests(void **state)
+{
+	_cleanup_(memo_closep) struct memo *m = open_memo();
+	struct digest one, other, d;
+
+	assert_int_equal(digest_bytes("one", 3, &one), 0);
+	assert_int_equal(digest_bytes("not what is in it", 17, &other), 0);
+	put_file(file, "one");
+	memo_note_digest(NULL, file, &other);
+	memo_note_digest(m, "/nonexistent/x", &other);
+	memo_note_digest(m, dir, &other);
+	memo_note_digest(m, file, &other);
+	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
+	assert_true(digest_eq(&d, &other));
+	put_file(file, "two and more");
+	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
+	assert_false(digest_eq(&d, &other));
+	put_file(file, "one");
+	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
+	assert_true(digest_eq(&d, &one));
+}
+
 /* A big sparse file takes long to hash and no time to recall. */
 static uint64_t
 time_digest(struct memo *m, const char *path, struct digest *ret)
@@ -561,6 +586,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(null_memo, setup, teardown),
 		cmocka_unit_test_setup_teardown(digest_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(changes_are_seen, setup, teardown),
+		cmocka_unit_test_setup_teardown(told_digests, setup, teardown),
 		cmocka_unit_test_setup_teardown(remembers, setup, teardown),
 		cmocka_unit_test_setup_teardown(coarse_times_wait_longer, setup, teardown),
 		cmocka_unit_test_setup_teardown(artifacts, setup, teardown),
