@@ -23,9 +23,8 @@ list_path(const char *cache_dir)
 	return cache_dir && *cache_dir ? path_join(cache_dir, LOCAL_ONLY_FILE) : NULL;
 }
 
-/* Cuts a line at its tabs. */
-static bool
-parse(char *line, uint64_t now_s, struct local_only *ret)
+bool
+local_only_parse(char *line, uint64_t now_s, struct local_only *ret)
 {
 	char *field[FIELDS], *end;
 
@@ -67,7 +66,7 @@ local_only_each(const char *cache_dir, uint64_t now_s, local_only_fn fn, void *a
 		struct local_only e;
 
 		*end = '\0';
-		if (parse(line, now_s, &e))
+		if (local_only_parse(line, now_s, &e))
 			fn(arg, &e);
 	}
 	return 0;

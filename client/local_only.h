@@ -25,6 +25,9 @@ bool local_only_find(const char *cache_dir, const char *crate, uint64_t now_s,
 /* Puts it on the list. 0 or -errno; without a package, nothing is done. */
 int local_only_add(const char *cache_dir, const char *crate, uint64_t now_s, const char *reason);
 
+/* Takes one line apart, in place. False: it makes no sense, or holds no more. */
+bool local_only_parse(char *line, uint64_t now_s, struct local_only *ret);
+
 /* What is on the list, the latest entry of each crate last; entry's strings live as long as the
  * call. */
 typedef void (*local_only_fn)(void *arg, const struct local_only *entry);

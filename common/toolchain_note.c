@@ -169,7 +169,8 @@ check_note(
 		get_word(&c, &n) < 0 || get_string(&c, host, 160) < 0 ||
 		get_string(&c, release, 160) < 0 || get_bytes(&c, ret->b, DIGEST_SIZE) < 0)
 		return -ENOENT;
-	if ((rust_src != 0) != tc_has_rust_src(sysroot))
+	/* an id that stands on nothing is none */
+	if (n == 0 || (rust_src != 0) != tc_has_rust_src(sysroot))
 		return -ENOENT;
 	fd = open(sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
