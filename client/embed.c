@@ -46,6 +46,7 @@ struct daemon {
 };
 
 struct embed {
+	char *memo_dir; /* stays: the next farm here need not hash the toolchains again */
 	char *dir;
 	bool keep_dir;
 	bool ipc;
@@ -129,6 +130,12 @@ make_dir(struct embed *e, const struct embed_options *o)
 	if (r < 0)
 		return r;
 	remove_stale(o->cache_dir);
+	e->memo_dir = path_join(o->cache_dir, "worker-memo");
+	if (!e->memo_dir)
+		return -ENOMEM;
+	r = fs_mkdir_p(e->memo_dir, 0700);
+	if (r < 0)
+		return r;
 	r = fs_make_temp_dir(o->cache_dir, "up-", &e->dir);
 	return r < 0 ? r : lock_dir(e);
 }
@@ -379,6 +386,8 @@ start_worker(struct embed *e, struct daemon *d, unsigned slots)
 		r = add_endpoint(e, &args, d->name);
 	if (r == 0)
 		r = strv_addf(&args, "--state-dir=%s/%s", e->dir, d->name);
+	if (r == 0 && e->memo_dir)
+		r = strv_addf(&args, "-oworker.memo_dir=%s", e->memo_dir);
 	if (r == 0)
 		r = strv_addf(&args, "--slots=%u", slots);
 	if (r == 0)
@@ -495,6 +504,7 @@ embed_stop(struct embed *e)
 	if (e->dir && !e->keep_dir)
 		fs_rm_rf(e->dir);
 	closep(&e->lock);
+	free(e->memo_dir);
 	free(e->dir);
 	free(e->endpoint);
 	free(e->key);

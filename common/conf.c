@@ -69,6 +69,7 @@ static const struct key keys[] = {
 	TEXT(worker, listen, TYPE_LISTEN, "tcp://127.0.0.1:*", "DRAY_WORKER_LISTEN"),
 	TEXT(worker, advertise, TYPE_CONNECT, NULL, "DRAY_WORKER_ADVERTISE"),
 	TEXT(worker, state_dir, TYPE_PATH, NULL, "DRAY_WORKER_STATE_DIR"),
+	TEXT(worker, memo_dir, TYPE_PATH, NULL, "DRAY_WORKER_MEMO_DIR"),
 	NUM(worker, slots, "0", "DRAY_WORKER_SLOTS", 0, MAX_CPUS),
 	NUM(worker, cores, "0", "DRAY_WORKER_CORES", 0, MAX_CPUS),
 	SIZE(worker, store_max, "20G", "DRAY_WORKER_STORE_MAX", 0),

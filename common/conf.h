@@ -56,6 +56,7 @@ struct conf {
 		char *identity;
 		char *listen;	      /* tcp://127.0.0.1:* */
 		char *advertise;      /* endpoint told to clients; unset: the one bound */
+		char *memo_dir;	      /* state_dir when NULL */
 		char *state_dir;      /* /var/lib/dray/worker, or ~/.local/state/dray/worker */
 		uint64_t slots;	      /* 0: cores */
 		uint64_t cores;	      /* size of the jobserver; 0: this machine's */

@@ -300,10 +300,11 @@ offers_find(const struct offers_conf *c, struct offers *ret, char **ret_why)
 {
 	_cleanup_(memo_closep) struct memo *memo = NULL;
 	struct search s = { .c = c, .out = ret };
+	const char *dir = c->conf->worker.memo_dir;
 	int r;
 
 	*ret = (struct offers){ NULL, 0, NULL, 0 };
-	memo_open(c->conf->worker.state_dir, &memo);
+	memo_open(dir ? dir : c->conf->worker.state_dir, &memo);
 	s.memo = memo;
 	r = find_sysroots(&s);
 	for (size_t i = 0; r == 0 && i < s.paths.n; i++)

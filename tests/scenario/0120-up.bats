@@ -44,6 +44,12 @@ bats_require_minimum_version 1.5.0
   [ ! -e "$file" ]
 }
 
+@test "what it learned of the toolchains stays for the next" {
+  "$DRAY" up --workers 2 -- true >"$LOGS/up" 2>&1 </dev/null 3>&-
+  [ -s "$DRAY_CACHE_DIR/worker-memo/memo.lmdb" ]
+  [ -z "$(find "$DRAY_CACHE_DIR" -maxdepth 1 -name 'up-*')" ]
+}
+
 @test "stopped by SIGTERM, it takes everything with it" {
   local pids p
   "$DRAY" up --workers 2 -- tail -f /dev/null >"$LOGS/up" 2>&1 </dev/null 3>&- &
