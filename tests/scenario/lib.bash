@@ -400,7 +400,7 @@ fn one<const N: u64>(a: &[u64]) -> String {
 pub fn all(a: &[u64]) -> usize {
     let mut n = 0;
 EOF
-  for ((i = 1; i <= ${1:-1200}; i++)); do
+  for ((i = 1; i <= ${1:-400}; i++)); do
     echo "    n += one::<$i>(a).len();"
   done
   printf '    n\n}\n'
