@@ -203,8 +203,7 @@ directory_of(pid_t tid, int fd, const char *cwd, char to[PATH_MAX])
 
 /* 1: an empty path (it is about the descriptor, which was opened before). */
 static int
-read_path(
-	pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX], bool here)
+read_path(pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX], bool here)
 {
 	char text[PATH_MAX];
 	int r = read_string(tid, at, text, sizeof(text));

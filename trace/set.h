@@ -8,6 +8,7 @@
 enum trace_kind {
 	TRACE_NONE, /* not there */
 	TRACE_FILE,
+	TRACE_READ, /* and opened */
 	TRACE_ABSENT,
 	TRACE_DIR, /* listed */
 	TRACE_ENV_OF_MACRO,

@@ -1,4 +1,4 @@
-/* Invariant: a path that the compile made is no input, whatever was asked of it before; everything
+/* Invariant: a path that the compile made is no input, though it was looked for before; everything
  * else that it looked at is, unless it belongs to the toolchain. */
 #include "config.h"
 
@@ -75,14 +75,21 @@ is_made(const struct watch *w, const char *path)
 }
 
 static void
-look(struct watch *w, const char *path)
+look(struct watch *w, const char *path, bool opens)
 {
+	enum trace_kind kind = trace_set_get(&w->set, TRACE_PATHS, path);
 	struct stat st;
 
-	if (below_any(path, &w->toolchain) || is_systems(path) ||
-		trace_set_get(&w->set, TRACE_PATHS, path) != TRACE_NONE || is_made(w, path))
+	if (kind == TRACE_FILE && opens)
+		trace_set_put(&w->set, TRACE_PATHS, path, TRACE_READ);
+	if (kind != TRACE_NONE || below_any(path, &w->toolchain) || is_systems(path) ||
+		is_made(w, path))
 		return;
-	trace_set_add(&w->set, TRACE_PATHS, path, stat(path, &st) == 0 ? TRACE_FILE : TRACE_ABSENT);
+	if (stat(path, &st) < 0)
+		kind = TRACE_ABSENT;
+	else
+		kind = opens && !S_ISDIR(st.st_mode) ? TRACE_READ : TRACE_FILE;
+	trace_set_add(&w->set, TRACE_PATHS, path, kind);
 }
 
 static void
@@ -99,20 +106,23 @@ change(struct watch *w, const char *path)
 
 	if (is_systems(path))
 		return;
-	/* A mkdir of what is there: what lies below was not made by it. */
-	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		look(w, path);
-		return;
-	}
 	if (!below_any(path, &w->writable))
 		doubt(w, "it wrote %s", path);
+	/* A mkdir of what is there: what lies below was not made by it. */
+	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		look(w, path, false);
+		return;
+	}
+	/* What it was then can be found out no more. */
+	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ)
+		doubt(w, "it read and then wrote %s", path);
 	trace_set_put(&w->set, TRACE_PATHS, path, TRACE_MADE);
 }
 
 static void
 run(struct watch *w, const char *path, bool (*by_compiler)(void *arg), void *arg)
 {
-	look(w, path);
+	look(w, path, true);
 	if (!w->ran) {
 		w->ran = true;
 		return;
@@ -157,7 +167,7 @@ watch_call(struct watch *w, const struct trace_call *c, bool (*by_compiler)(void
 		else if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write))
 			change(w, path);
 		else
-			look(w, path);
+			look(w, path, c->op == TRACE_OPEN);
 	}
 }
 
@@ -177,6 +187,7 @@ letter(enum trace_kind kind)
 {
 	switch (kind) {
 	case TRACE_FILE:
+	case TRACE_READ:
 		return 'f';
 	case TRACE_ABSENT:
 		return 'a';

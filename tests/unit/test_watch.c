@@ -154,6 +154,29 @@ test_rules(void **state)
 	watch_done(&w);
 }
 
+/* What it had read and then changed is gone; what it only looked for, as rustc does with outputs of
+ * an earlier run, is as good as made. */
+static void
+test_read_then_written(void **state)
+{
+	struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(freep) char *seen = path_join(p->out, "libx.rmeta");
+	_cleanup_(freep) char *counter = path_join(p->out, "counter");
+
+	assert_int_equal(fs_write_atomic(seen, "x", 1, 0644), 0);
+	assert_int_equal(fs_write_atomic(counter, "1", 1, 0644), 0);
+	strv_add(&w.writable, p->out);
+	call(&w, TRACE_LOOK, seen, yes);
+	call(&w, TRACE_CHANGE, seen, yes);
+	assert_string_equal(w.doubt, "");
+	call(&w, TRACE_LOOK, counter, yes);
+	call(&w, TRACE_OPEN, counter, yes);
+	call(&w, TRACE_CHANGE, counter, yes);
+	assert_int_equal(strncmp(w.doubt, "it read and then wrote ", 23), 0);
+	watch_done(&w);
+}
+
 /* One doubt each. */
 static void
 test_doubts(void **state)
@@ -169,6 +192,7 @@ test_doubts(void **state)
 		{ TRACE_SOCKET, "/", false, 0, "it used the network" },
 		{ TRACE_EXEC, "/usr/bin/git", false, 0, "it ran /usr/bin/git" },
 		{ TRACE_CHANGE, "/usr/none/of/mine", false, 0, "it wrote /usr/none/of/mine" },
+		{ TRACE_CHANGE, "/usr", false, 0, "it wrote /usr" },
 		{ TRACE_OPEN, "/usr/none/of/mine", true, 0, "it wrote /usr/none/of/mine" },
 		{ TRACE_OTHER, "/", false, -EPERM, "its calls cannot be read" },
 	};
@@ -295,6 +319,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_rules, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_doubts, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_read_then_written, make_place, remove_place),
 		cmocka_unit_test(test_silence_is_a_doubt),
 		cmocka_unit_test_setup_teardown(test_program, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(
