@@ -100,7 +100,7 @@ list(struct watch *w, const char *path)
 }
 
 static void
-change(struct watch *w, const char *path)
+change(struct watch *w, const char *path, bool (*by_compiler)(void *arg), void *arg)
 {
 	struct stat st;
 
@@ -113,8 +113,8 @@ change(struct watch *w, const char *path)
 		look(w, path, false);
 		return;
 	}
-	/* What it was then can be found out no more. */
-	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ)
+	/* What it was then can be found out no more. (A linker opens what it is to replace.) */
+	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ && by_compiler(arg))
 		doubt(w, "it read and then wrote %s", path);
 	trace_set_put(&w->set, TRACE_PATHS, path, TRACE_MADE);
 }
@@ -165,7 +165,7 @@ watch_call(struct watch *w, const struct trace_call *c, bool (*by_compiler)(void
 		else if (c->op == TRACE_EXEC)
 			run(w, path, by_compiler, arg);
 		else if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write))
-			change(w, path);
+			change(w, path, by_compiler, arg);
 		else
 			look(w, path, c->op == TRACE_OPEN);
 	}

@@ -25,7 +25,7 @@ struct watch {
 
 /* Zeroes are a good beginning for all but set (TRACE_SET_INIT). */
 void watch_done(struct watch *w);
-/* by_compiler: whether the caller's program is the compiler itself; asked only for an exec. */
+/* by_compiler: whether the caller's program is the compiler itself; asked only where it matters. */
 void watch_call(
 	struct watch *w, const struct trace_call *c, bool (*by_compiler)(void *arg), void *arg);
 /* The compile's end: what it never said is a doubt as well. */

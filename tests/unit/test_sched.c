@@ -1,5 +1,5 @@
 /* The scheduler, with a clock of the test's own. Each test drives inputs and looks at the actions.
- */
+ * One file: nearly each line of it stands on the small world that is made first. */
 #include "config.h"
 
 #include <errno.h>

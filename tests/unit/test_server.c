@@ -1,6 +1,6 @@
 /* The coordinator's real loop in a process of its own, real sockets with CURVE over loopback, and
  * the test as its clients and workers. Waits are for conditions, with a limit that is never met
- * when all is well. */
+ * when all is well. One file: all of it stands on the peers that are made first. */
 #include "config.h"
 
 #include <arpa/inet.h>

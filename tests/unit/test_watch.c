@@ -155,7 +155,7 @@ test_rules(void **state)
 }
 
 /* What it had read and then changed is gone; what it only looked for, as rustc does with outputs of
- * an earlier run, is as good as made. */
+ * an earlier run, is as good as made; so is what a linker replaces. */
 static void
 test_read_then_written(void **state)
 {
@@ -163,12 +163,16 @@ test_read_then_written(void **state)
 	struct watch w = { .set = TRACE_SET_INIT };
 	_cleanup_(freep) char *seen = path_join(p->out, "libx.rmeta");
 	_cleanup_(freep) char *counter = path_join(p->out, "counter");
+	_cleanup_(freep) char *program = path_join(p->out, "x");
 
 	assert_int_equal(fs_write_atomic(seen, "x", 1, 0644), 0);
 	assert_int_equal(fs_write_atomic(counter, "1", 1, 0644), 0);
+	assert_int_equal(fs_write_atomic(program, "x", 1, 0755), 0);
 	strv_add(&w.writable, p->out);
 	call(&w, TRACE_LOOK, seen, yes);
 	call(&w, TRACE_CHANGE, seen, yes);
+	call(&w, TRACE_OPEN, program, no);
+	call(&w, TRACE_CHANGE, program, no);
 	assert_string_equal(w.doubt, "");
 	call(&w, TRACE_LOOK, counter, yes);
 	call(&w, TRACE_OPEN, counter, yes);
