@@ -2,7 +2,7 @@
 #ifndef DRAY_CLIENT_CHOOSE_H
 #define DRAY_CLIENT_CHOOSE_H
 
-#include "client/call.h"
+#include "rustc/call.h"
 #include "client/local_only.h"
 #include "client/slots.h"
 #include "common/conf.h"

@@ -9,7 +9,7 @@
 #ifndef DRAY_CLIENT_CLOSURE_H
 #define DRAY_CLIENT_CLOSURE_H
 
-#include "client/call.h"
+#include "rustc/call.h"
 #include "common/memo.h"
 
 struct closure_in {

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "client/call.h"
+#include "rustc/call.h"
 #include "client/envscan.h"
 #include "client/farm.h"
 #include "client/farm_state.h"

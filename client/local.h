@@ -2,7 +2,7 @@
 #ifndef DRAY_CLIENT_LOCAL_H
 #define DRAY_CLIENT_LOCAL_H
 
-#include "client/call.h"
+#include "rustc/call.h"
 #include "client/report.h"
 #include "client/slots.h"
 #include "common/conf.h"

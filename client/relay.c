@@ -9,9 +9,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "client/artifact.h"
+#include "rustc/artifact.h"
 #include "client/closure.h"
-#include "client/depinfo.h"
+#include "rustc/depinfo.h"
 #include "client/failure.h"
 #include "common/fs.h"
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "client/depinfo.h"
+#include "rustc/depinfo.h"
 #include "client/files.h"
 #include "common/fs.h"
 

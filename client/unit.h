@@ -6,7 +6,7 @@
 #ifndef DRAY_CLIENT_UNIT_H
 #define DRAY_CLIENT_UNIT_H
 
-#include "client/call.h"
+#include "rustc/call.h"
 #include "common/conf.h"
 #include "common/memo.h"
 #include "proto/job.pb-c.h"

@@ -26,6 +26,7 @@
 #define HOUR_MS 3600000u
 
 static const char *const offload_words[] = { "auto", "always", "never", NULL };
+static const char *const cache_words[] = { "on", "read", "off", NULL };
 static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
@@ -49,6 +50,11 @@ static const struct key keys[] = {
 	SIZE(client, local_memory, "512M", "DRAY_LOCAL_MEMORY", 0),
 	SIZE(client, small_unit, "16K", "DRAY_SMALL_UNIT", 0),
 	TEXT(client, pass_env, TYPE_NAMES, NULL, "DRAY_PASS_ENV"),
+	WORD(client, cache, cache_words, "on", "DRAY_CACHE"),
+	SIZE(client, cache_max, "0", "DRAY_CACHE_MAX", 0),
+	TEXT(client, namespace, TYPE_NAMES, NULL, "DRAY_NAMESPACE"),
+	BOOL(client, recache, "no", "DRAY_RECACHE"),
+	BOOL(client, disable, "no", "DRAY_DISABLE"),
 	TEXT(client, cache_dir, TYPE_PATH, NULL, "DRAY_CACHE_DIR"),
 	TEXT(client, job_log, TYPE_PATH, NULL, "DRAY_JOB_LOG"),
 	SIZE(client, job_log_max, "16M", "DRAY_JOB_LOG_MAX", 4 * KIB),

@@ -14,6 +14,7 @@
 #include "common/base.h"
 
 enum offload { OFFLOAD_AUTO, OFFLOAD_ALWAYS, OFFLOAD_NEVER };
+enum cache_use { CACHE_ON, CACHE_READ, CACHE_OFF };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
 enum compress {
 	COMPRESS_AUTO,
@@ -35,6 +36,11 @@ struct conf {
 					  not looked at */
 		uint64_t small_unit;   /* source bytes up to which auto keeps a unit here; 16 KiB */
 		char *pass_env;	       /* space-separated names that also travel */
+		int cache;	       /* enum cache_use, on */
+		uint64_t cache_max;    /* bytes of it; 0: a tenth of the disk, at most 20 GiB */
+		char *namespace;       /* part of every key */
+		bool recache;	       /* look nothing up, and keep what is made */
+		bool disable;	       /* run the compiler as if there were no dray */
 		char *cache_dir;       /* $XDG_CACHE_HOME/dray or ~/.cache/dray */
 		char *job_log;	       /* <cache_dir>/jobs.jsonl */
 		uint64_t job_log_max;  /* bytes, 16 MiB */

@@ -142,6 +142,10 @@ object_of(const struct joblog_entry *e)
 	add_text(o, "kind", e->kind, &failed);
 	add_text(o, "where", e->where, &failed);
 	add_text(o, "why", e->why, &failed);
+	add_text(o, "cache", e->cache, &failed);
+	add_text(o, "cache_why", e->cache_why, &failed);
+	add_text(o, "not_stored", e->not_stored, &failed);
+	add_text(o, "key", e->key, &failed);
 	add_text(o, "worker", e->worker, &failed);
 	add_text(o, "linker", e->linker, &failed);
 	add_text(o, "out_dir", e->out_dir, &failed);
@@ -159,6 +163,11 @@ object_of(const struct joblog_entry *e)
 	add_ms(o, "download_ms", e->download_us, &failed);
 	add_ms(o, "slot_wait_ms", e->slot_wait_us, &failed);
 	add_ms(o, "link_ms", e->link_us, &failed);
+	add_ms(o, "lookup_ms", e->lookup_us, &failed);
+	add_ms(o, "restore_ms", e->restore_us, &failed);
+	add_ms(o, "store_ms", e->store_us, &failed);
+	add_ms(o, "saved_ms", e->saved_us, &failed);
+	add_number(o, "cache_bytes", e->cache_bytes, &failed);
 	add_number(o, "bytes_sent", e->bytes_sent, &failed);
 	add_number(o, "bytes_received", e->bytes_received, &failed);
 	add_trace(o, e->trace, &failed);

@@ -18,21 +18,28 @@ struct joblog_entry {
 	const char *package; /* name and version, "ripgrep 14.1.1"; may be NULL */
 	const char
 		*kind; /* lib bin test build-script proc-macro cdylib dylib staticlib check probe */
-	const char *where;   /* farm, local, passthrough */
+	const char *where;   /* cache, farm, local, passthrough */
 	const char *why;     /* reason for that place; may be NULL */
 	const char *worker;  /* NULL unless a worker was used */
 	const char *linker;  /* what linked it here: mold lld rustc project; NULL when nothing was
 				linked */
 	const char *out_dir; /* may be NULL */
 	const char *const
-		*attempts; /* NULL-terminated: failed tries, "worker: reason"; may be NULL */
-	int exit_status;   /* of the compiler; 128 + signal */
-	uint64_t start_us; /* CLOCK_MONOTONIC, comparable between lines of one boot */
+		*attempts;	/* NULL-terminated: failed tries, "worker: reason"; may be NULL */
+	const char *cache;	/* hit, miss, off; NULL: it was not asked (a probe) */
+	const char *cache_why;	/* of a miss: what differs; of off: why; may be NULL */
+	const char *not_stored; /* why a result was not kept, or NULL */
+	const char *key;	/* the unit's key in hex; may be NULL */
+	int exit_status;	/* of the compiler; 128 + signal */
+	uint64_t start_us;	/* CLOCK_MONOTONIC, comparable between lines of one boot */
 	uint64_t compile_start_us; /* when rustc itself started; 0: unknown */
 	uint64_t rmeta_us;	   /* when cargo was told of the rmeta; 0: never */
 	uint64_t end_us;
 	/* phases, in microseconds, 0 when there was none */
 	uint64_t pack_us, queue_us, upload_us, compile_us, download_us, slot_wait_us, link_us;
+	uint64_t lookup_us, restore_us, store_us; /* the cache's own */
+	uint64_t saved_us;    /* of a hit: what the compile took that made it, link included */
+	uint64_t cache_bytes; /* of outputs, restored or stored */
 	const struct joblog_trace *trace;    /* NULL: not traced */
 	uint64_t bytes_sent, bytes_received; /* on the wire, payload frames as sent */
 };

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "client/call.h"
+#include "rustc/call.h"
 
 #define ARGS_MAX 256
 

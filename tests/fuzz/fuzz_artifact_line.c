@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "client/artifact.h"
+#include "rustc/artifact.h"
 #include "client/outputs.h"
 #include "client/unit.h"
 #include "common/fs.h"

@@ -2,7 +2,7 @@
  * what it takes for a unit has what a unit needs. */
 #include "config.h"
 
-#include "client/call.h"
+#include "rustc/call.h"
 
 #define ARGS_MAX 256
 

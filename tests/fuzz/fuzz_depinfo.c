@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "client/depinfo.h"
+#include "rustc/depinfo.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "client/call.h"
-#include "client/option_tables.h"
+#include "rustc/call.h"
+#include "rustc/option_tables.h"
 #include "common/fs.h"
 
 #define ARGS_MAX 64

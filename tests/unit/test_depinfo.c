@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "client/artifact.h"
-#include "client/depinfo.h"
+#include "rustc/artifact.h"
+#include "rustc/depinfo.h"
 
 /* exec's kind of array from literals; nothing here writes to them */
 static char **

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "client/call_priv.h"
+#include "rustc/call_priv.h"
 #include "common/buf.h"
 #include "common/fs.h"
 

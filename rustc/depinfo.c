@@ -2,7 +2,7 @@
  * and what is read here is only compared or looked up, never executed or opened for writing. */
 #include "config.h"
 
-#include "client/depinfo.h"
+#include "rustc/depinfo.h"
 
 #include <errno.h>
 

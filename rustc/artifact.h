@@ -3,8 +3,8 @@
  *   {"$message_type":"artifact","artifact":"/t/debug/deps/libx-1a2b.rmeta","emit":"metadata"}
  *
  * ($message_type is missing in compilers before 1.72.) */
-#ifndef DRAY_CLIENT_ARTIFACT_H
-#define DRAY_CLIENT_ARTIFACT_H
+#ifndef DRAY_RUSTC_ARTIFACT_H
+#define DRAY_RUSTC_ARTIFACT_H
 
 #include "common/base.h"
 

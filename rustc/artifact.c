@@ -1,7 +1,7 @@
 /* Decodes artifact lines. They come from a worker; only their two strings are taken over. */
 #include "config.h"
 
-#include "client/artifact.h"
+#include "rustc/artifact.h"
 
 #include <errno.h>
 #include <jansson.h>

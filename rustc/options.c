@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "client/call_priv.h"
+#include "rustc/call_priv.h"
 
 /* The first thing not understood decides. */
 int

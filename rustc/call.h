@@ -4,8 +4,8 @@
  * `--opt value`, and @file (one argument a line, not nested), for rustc and for clippy-driver
  * (`clippy-driver rustc args…`). The tables in option_tables.c say of each option what dray may do
  * with the unit; an option that is not in it makes the call one that dray does not understand. */
-#ifndef DRAY_CLIENT_CALL_H
-#define DRAY_CLIENT_CALL_H
+#ifndef DRAY_RUSTC_CALL_H
+#define DRAY_RUSTC_CALL_H
 
 #include "common/base.h"
 #include "common/strv.h"

@@ -1,6 +1,6 @@
 /* The options of rustc, and what each means to dray. */
-#ifndef DRAY_CLIENT_OPTION_TABLES_H
-#define DRAY_CLIENT_OPTION_TABLES_H
+#ifndef DRAY_RUSTC_OPTION_TABLES_H
+#define DRAY_RUSTC_OPTION_TABLES_H
 
 #include "common/base.h"
 

@@ -1,9 +1,9 @@
 /* Between call.c and options.c: a command line while it is taken apart. */
-#ifndef DRAY_CLIENT_CALL_PRIV_H
-#define DRAY_CLIENT_CALL_PRIV_H
+#ifndef DRAY_RUSTC_CALL_PRIV_H
+#define DRAY_RUSTC_CALL_PRIV_H
 
-#include "client/call.h"
-#include "client/option_tables.h"
+#include "rustc/call.h"
+#include "rustc/option_tables.h"
 
 struct call_parse {
 	struct rustc_call *c;

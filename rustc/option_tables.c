@@ -3,9 +3,9 @@
  * no other file. What is not in a table is not understood. */
 #include "config.h"
 
-#include "client/option_tables.h"
+#include "rustc/option_tables.h"
 
-#include "client/call.h"
+#include "rustc/call.h"
 
 #define FIELD(f) offsetof(struct rustc_call, f)
 

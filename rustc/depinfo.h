@@ -7,8 +7,8 @@
  *   # env-dep:NAME=VALUE        the value that was seen; without '=' the variable was not set
  *
  * Spaces in file names are written "\ "; in env-dep lines \n, \r and \\ are escaped. */
-#ifndef DRAY_CLIENT_DEPINFO_H
-#define DRAY_CLIENT_DEPINFO_H
+#ifndef DRAY_RUSTC_DEPINFO_H
+#define DRAY_RUSTC_DEPINFO_H
 
 #include "common/strv.h"
 

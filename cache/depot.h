@@ -1,0 +1,87 @@
+/* The local cache on disk, shared by any number of a user's processes, each of which may be killed
+ * or stopped at any instant:
+ *
+ *   <cache>/blobs/ab/abcdef…    outputs; the name is the SHA-256 of the content; mode 0444
+ *   <cache>/entries/ab/abcdef…  entries (entry.h); the name is the unit's key
+ *   <cache>/locks/ab            byte ranges in it are locked for twins (depot_lock)
+ *   <cache>/tmp/                what is not whole yet
+ *   <cache>/index.lmdb          of each blob and entry: bytes, and when it was last used
+ *
+ * Invariants: what has a name under blobs/ or entries/ was whole when it got it. The index may be
+ * lost, wrong or unusable: it decides only what is evicted, and is made anew from the files. A
+ * cache that is read-only, full or gone costs nothing but hits. */
+#ifndef DRAY_CACHE_DEPOT_H
+#define DRAY_CACHE_DEPOT_H
+
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "common/digest.h"
+#include "common/memo.h"
+
+struct depot;
+
+struct depot_in {
+	const char *dir;   /* the cache directory */
+	uint64_t max;	   /* bytes; 0: a tenth of its disk, at most 20 GiB */
+	bool read_only;	   /* nothing is added or evicted */
+	struct memo *memo; /* remembers digests of blobs and of what is restored; may be NULL */
+};
+
+struct depot_stats {
+	uint64_t blobs, entries; /* files */
+	uint64_t bytes;		 /* of both, as the disk counts them */
+	uint64_t max;
+};
+
+/* Cheap: nothing is made or scanned before it is needed. */
+int depot_open(const struct depot_in *in, struct depot **ret);
+void depot_close(struct depot *d); /* NULL is fine */
+void depot_closep(struct depot **d);
+
+enum depot_way {
+	DEPOT_COPY,  /* a reflink, or a copy: the file may be changed in place later */
+	DEPOT_SHARE, /* may be one file under two names: it is never changed in place (rlib, rmeta)
+		      */
+};
+
+/* Keeps the content of path (a regular file, whole, to which nobody writes any more). With
+ * DEPOT_SHARE it may become a hard link of the blob, and read-only. 0; -EAGAIN: it changed
+ * meanwhile; -ENOSPC, -EROFS and the like: it is not kept, and nothing is left half. */
+int depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *ret,
+	uint64_t *ret_size);
+
+/* Puts a blob's content at path, in place of what is there, by rename: a new file with these mode
+ * bits (DEPOT_SHARE: the blob itself, read-only, if it has no other name yet, since its time is
+ * set) and the time of now. -ENOENT: it is not here; -EBADMSG: it was damaged, and is not here any
+ * more; -errno of the disk. */
+int depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum depot_way way,
+	mode_t mode, const char *path);
+/* Whether the blob is here and as long as it should be; its content is not looked at. */
+bool depot_has(struct depot *d, const struct digest *digest, uint64_t size);
+
+/* An entry's bytes, as they are on disk: whoever decodes them finds damage. -ENOENT. */
+int depot_read_entry(struct depot *d, const struct digest *key, struct buf *ret);
+/* Replaces it in one step. */
+int depot_write_entry(struct depot *d, const struct digest *key, const void *p, size_t n);
+int depot_drop_entry(struct depot *d, const struct digest *key);
+/* Each entry in turn, in no order; a call other than 0 ends it, and is its result. */
+typedef int (*depot_entry_fn)(void *arg, const struct digest *key);
+int depot_each_entry(struct depot *d, depot_entry_fn fn, void *arg);
+
+/* Marks an entry and its blobs as used now (at most once an hour each). */
+void depot_used(struct depot *d, const struct digest *key, const struct digest *blobs, size_t n);
+
+/* One process at a time makes what has this key; the lock ends with the descriptor, so with the
+ * process. *ret_fd; or -EWOULDBLOCK when `wait` is false, or -EINTR after a signal. */
+int depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd);
+
+/* Evicts what was used least recently until within the budget, at most max_files of them, and
+ * sweeps what killed processes left in tmp/: call it often. Whoever else is at it, does it. */
+void depot_trim(struct depot *d, unsigned max_files);
+/* All that is too much (or, with `all`, everything), the index made anew from the files. */
+int depot_gc(struct depot *d, uint64_t max, bool all, struct depot_stats *ret_before,
+	struct depot_stats *ret_after);
+int depot_get_stats(struct depot *d, struct depot_stats *ret);
+
+#endif
