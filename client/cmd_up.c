@@ -138,8 +138,7 @@ stay(struct embed *e)
 static void
 say_waiting(const char *name)
 {
-	fprintf(stderr, "dray up: %s is not ready yet: it reads this machine's toolchains\n",
-		name);
+	fprintf(stderr, "dray up: %s is not ready yet: it reads this machine's toolchains\n", name);
 }
 
 static int

@@ -250,8 +250,8 @@ take_path(
 	const struct seccomp_notif *req, int dir, int path, const char *cwd, struct trace_call *ret)
 {
 	int fd = dir == NO_ARG ? AT_FDCWD : (int)req->data.args[dir];
-	int r = read_path((pid_t)req->pid, fd, req->data.args[path], cwd, ret->path[ret->n_paths],
-		ret->here);
+	int r = read_path(
+		(pid_t)req->pid, fd, req->data.args[path], cwd, ret->path[ret->n_paths], ret->here);
 
 	if (r == 0)
 		ret->n_paths++;

@@ -35,7 +35,7 @@ struct run {
 	struct buf filter;
 	char **argv;
 	int record, socket, child_socket;
-	char *env; /* dray-env.so */
+	char *env;		 /* dray-env.so */
 	char compiler[PATH_MAX]; /* its program, resolved */
 };
 

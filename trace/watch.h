@@ -18,9 +18,9 @@ struct watch {
 	struct strv programs;  /* names of programs that the compiler itself may run: linkers */
 	struct trace_set set;
 	uint32_t calls;
-	bool ran;	   /* the compiler itself was started */
-	bool env_seen;	   /* its variables are reported */
-	char doubt[256];   /* why the record is not all that the result depends on; "": it is */
+	bool ran;	 /* the compiler itself was started */
+	bool env_seen;	 /* its variables are reported */
+	char doubt[256]; /* why the record is not all that the result depends on; "": it is */
 };
 
 /* Zeroes are a good beginning for all but set (TRACE_SET_INIT). */

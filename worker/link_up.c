@@ -25,7 +25,7 @@ struct link_up {
 	struct watch *watch;
 	bool connected, welcomed, draining;
 	size_t n_offers; /* as it was registered */
-	bool refused; /* our key was: a new connection is due at next_register */
+	bool refused;	 /* our key was: a new connection is due at next_register */
 	struct ticket_clock clock;
 	int64_t told_s; /* how far apart the clocks were when it was last logged */
 	uint64_t beat_ms, next_beat, next_register, sequence;

@@ -265,8 +265,8 @@ main(void)
 		p[1] = (struct pollfd){ .fd = listener, .events = POLLIN };
 		for (size_t i = 0; i < n; i++)
 			for (unsigned w = 0; w < WAYS; w++)
-				p[2 + WAYS * i + w] =
-					(struct pollfd){ .fd = lines[i].fd[w], .events = POLLIN };
+				p[2 + WAYS * i + w] = (struct pollfd){ .fd = lines[i].fd[w],
+					.events = POLLIN };
 		if (poll(p, 2 + WAYS * n, -1) < 0 && errno != EINTR)
 			return die("waiting");
 		if (p[0].revents && !listen_to_orders())

@@ -331,8 +331,7 @@ test_temporaries_and_a_comma(void **state)
 	write_file(p, "a,b/x.o", "one");
 	assert_true(asprintf(&script, "-Wl,--version-script=%s/list", temp) > 0);
 	assert_true(asprintf(&out, "%s/a,b/prog", p->dir) > 0);
-	assert_int_equal(
-		run_ld(p, (const char *const[]){ "a,b/x.o", script, "-o", out, NULL }), 1);
+	assert_int_equal(run_ld(p, (const char *const[]){ "a,b/x.o", script, "-o", out, NULL }), 1);
 	assert_int_equal(fs_rm_rf(temp), 0);
 }
 

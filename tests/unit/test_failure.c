@@ -21,7 +21,7 @@
 #define ARTIFACT "{\"$message_type\":\"artifact\",\"artifact\":\"/x.d\",\"emit\":\"dep-info\"}\n"
 /* as compilers before 1.72 say it */
 #define OLD_ARTIFACT "{\"artifact\":\"/x.d\",\"emit\":\"dep-info\"}\n"
-#define OLD(message, level, spans)                                                    \
+#define OLD(message, level, spans)                                                             \
 	"{\"message\":\"" message "\",\"code\":null,\"level\":\"" level "\",\"spans\":[" spans \
 	"],\"children\":[],\"rendered\":\"x\"}\n"
 
