@@ -60,9 +60,7 @@ bats_require_minimum_version 1.5.0
 
 @test "a second build finds nothing to do, an edit only what it touches" {
   package "$WORK/app" app
-  package "$WORK/app/low" low lib
-  sed -i '/^\[workspace\]/d' "$WORK/app/low/Cargo.toml"
-  depends "$WORK/app" low low
+  dependency "$WORK/app" low
   printf 'fn main() { println!("{}", low::answer()); }\n' >"$WORK/app/src/main.rs"
   farm_start
   build first "$WORK/app" build

@@ -98,9 +98,7 @@ hole_cost() {
   local i
   package "$WORK/app" app lib
   for ((i = 1; i <= 8; i++)); do
-    package "$WORK/app/l$i" "l$i" lib
-    sed -i '/^\[workspace\]/d' "$WORK/app/l$i/Cargo.toml"
-    depends "$WORK/app" "l$i" "l$i"
+    dependency "$WORK/app" "l$i"
   done
   plain_build "$WORK/app" build
   hole_start

@@ -4,9 +4,7 @@
 
 @test "a dependent's compile starts before its dependency's job has ended" {
   package "$WORK/top" top lib
-  package "$WORK/top/base" base lib
-  sed -i '/^\[workspace\]/d' "$WORK/top/base/Cargo.toml"
-  depends "$WORK/top" base base
+  dependency "$WORK/top" base
   slow_after >"$WORK/top/base/src/lib.rs"
   printf 'pub fn f() -> usize { base::all(&[1]) }\n' >"$WORK/top/src/lib.rs"
   plain_build "$WORK/top" build

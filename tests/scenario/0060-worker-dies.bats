@@ -5,15 +5,11 @@ bats_require_minimum_version 1.5.0
 
 # A library that takes its time before or after its rmeta, and a program on it.
 slow_app() {
-  package "$WORK/app" app
-  package "$WORK/app/slow" slow lib
-  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
-  depends "$WORK/app" slow slow
-  "slow_$1" >"$WORK/app/slow/src/lib.rs"
-  case $1 in
-    before) printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$WORK/app/src/main.rs" ;;
-    after) printf 'fn main() { println!("{}", slow::all(&[1, 2])); }\n' >"$WORK/app/src/main.rs" ;;
-  esac
+  slow_dependency "$WORK/app"
+  if [ "$1" = after ]; then
+    slow_after >"$WORK/app/slow/src/lib.rs"
+    printf 'fn main() { println!("{}", slow::all(&[1, 2])); }\n' >"$WORK/app/src/main.rs"
+  fi
   plain_build "$WORK/app" build
 }
 

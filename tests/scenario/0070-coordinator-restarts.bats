@@ -7,12 +7,7 @@ has_workers() {
 }
 
 @test "killed and started again in the middle of a build" {
-  package "$WORK/app" app
-  package "$WORK/app/slow" slow lib
-  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
-  depends "$WORK/app" slow slow
-  slow_before | sed 's/900_000/1_800_000/' >"$WORK/app/slow/src/lib.rs"
-  printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$WORK/app/src/main.rs"
+  slow_dependency "$WORK/app" 2
   plain_build "$WORK/app" build
   farm_start
   build_start first "$WORK/app" build
@@ -32,12 +27,7 @@ has_workers() {
 
 @test "a worker that dies after the restart: the unit moves to another" {
   local other=w2 here=w1
-  package "$WORK/app" app
-  package "$WORK/app/slow" slow lib
-  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
-  depends "$WORK/app" slow slow
-  slow_before | sed 's/900_000/1_800_000/' >"$WORK/app/slow/src/lib.rs"
-  printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$WORK/app/src/main.rs"
+  slow_dependency "$WORK/app" 2
   plain_build "$WORK/app" build
   farm_start 2
   build_start first "$WORK/app" build
@@ -60,12 +50,7 @@ has_workers() {
 }
 
 @test "killed for good: the running job is finished, the rest is done here" {
-  package "$WORK/app" app
-  package "$WORK/app/slow" slow lib
-  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
-  depends "$WORK/app" slow slow
-  slow_before >"$WORK/app/slow/src/lib.rs"
-  printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$WORK/app/src/main.rs"
+  slow_dependency "$WORK/app"
   plain_build "$WORK/app" build
   farm_start
   build_start first "$WORK/app" build
@@ -82,9 +67,7 @@ has_workers() {
   local i
   package "$WORK/app" app lib
   for i in 1 2 3; do
-    package "$WORK/app/s$i" "s$i" lib
-    sed -i '/^\[workspace\]/d' "$WORK/app/s$i/Cargo.toml"
-    depends "$WORK/app" "s$i" "s$i"
+    dependency "$WORK/app" "s$i"
     slow_before >"$WORK/app/s$i/src/lib.rs"
   done
   plain_build "$WORK/app" build

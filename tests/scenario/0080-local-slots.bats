@@ -39,10 +39,8 @@ wide() {
   local i
   package "$1" app
   for ((i = 1; i <= $2; i++)); do
-    package "$1/l$i" "l$i" lib
-    sed -i '/^\[workspace\]/d' "$1/l$i/Cargo.toml"
+    dependency "$1" "l$i"
     printf 'fn main() {}\n' >"$1/l$i/build.rs"
-    depends "$1" "l$i" "l$i"
   done
 }
 

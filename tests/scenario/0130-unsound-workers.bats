@@ -8,9 +8,7 @@ wide() {
   local i
   package "$1" app lib
   for ((i = 1; i <= $2; i++)); do
-    package "$1/l$i" "l$i" lib
-    sed -i '/^\[workspace\]/d' "$1/l$i/Cargo.toml"
-    depends "$1" "l$i" "l$i"
+    dependency "$1" "l$i"
   done
 }
 

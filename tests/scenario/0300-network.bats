@@ -50,11 +50,7 @@ choke() {
 }
 
 slow_app() {
-  package "$WORK/app" app
-  package "$WORK/app/slow" slow lib
-  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
-  slow_before >"$WORK/app/slow/src/lib.rs"
-  depends "$WORK/app" slow slow
+  slow_dependency "$WORK/app"
   plain_build "$WORK/app" build
 }
 

@@ -13,9 +13,7 @@ right() {
   local i
   package "$WORK/app" app
   for i in 1 2 3 4 5 6; do
-    package "$WORK/app/s$i" "s$i" lib
-    sed -i '/^\[workspace\]/d' "$WORK/app/s$i/Cargo.toml"
-    depends "$WORK/app" "s$i" "s$i"
+    dependency "$WORK/app" "s$i"
     slow_before >"$WORK/app/s$i/src/lib.rs"
   done
   plain_build "$WORK/app" build

@@ -38,9 +38,7 @@ cuts() {
 # program on it.
 big_app() {
   package "$WORK/app" app
-  package "$WORK/app/big" big lib
-  sed -i '/^\[workspace\]/d' "$WORK/app/big/Cargo.toml"
-  depends "$WORK/app" big big
+  dependency "$WORK/app" big
   echo "pub static BYTES: [u8; $1] = *include_bytes!(\"bytes\");" >"$WORK/app/big/src/lib.rs"
   head -c "$1" /dev/urandom >"$WORK/app/big/src/bytes"
   echo 'fn main() { println!("{}", big::BYTES.len()); }' >"$WORK/app/src/main.rs"

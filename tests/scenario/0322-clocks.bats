@@ -40,12 +40,7 @@ goes_by_clock() {
 
 # A library that takes its time, and a program on it, which asks for a worker after the jump.
 slow_app() {
-  package "$WORK/app" app
-  package "$WORK/app/slow" slow lib
-  sed -i '/^\[workspace\]/d' "$WORK/app/slow/Cargo.toml"
-  depends "$WORK/app" slow slow
-  slow_before >"$WORK/app/slow/src/lib.rs"
-  printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$WORK/app/src/main.rs"
+  slow_dependency "$WORK/app"
   plain_build "$WORK/app" build
 }
 

@@ -10,9 +10,7 @@ workspace() {
   local name
   package "$WORK/app" app
   for name in "$@"; do
-    package "$WORK/app/$name" "$name" lib
-    sed -i '/^\[workspace\]/d' "$WORK/app/$name/Cargo.toml"
-    depends "$WORK/app" "$name" "$name"
+    dependency "$WORK/app" "$name"
   done
 }
 right() {
@@ -102,9 +100,7 @@ words() {
 }
 
 @test "the worker's state directory cannot be written any more" {
-  workspace slow
-  slow_before >"$WORK/app/slow/src/lib.rs"
-  echo 'fn main() { println!("{}", slow::SLOW); }' >"$WORK/app/src/main.rs"
+  slow_dependency "$WORK/app"
   plain_build "$WORK/app" build -j1
   WORKER=$(obedient worker "$WORKER")
   farm_start
@@ -128,9 +124,7 @@ words() {
 # cache_goes HOW…: a build in whose middle that is done to the client's cache directory; all of it is
 # done by the farm nevertheless, and one with local compiles only is right, too.
 cache_goes() {
-  workspace slow
-  slow_before >"$WORK/app/slow/src/lib.rs"
-  echo 'fn main() { println!("{}", slow::SLOW); }' >"$WORK/app/src/main.rs"
+  slow_dependency "$WORK/app"
   plain_build "$WORK/app" build -j1
   JOBS=$WORK/jobs.jsonl
   export DRAY_JOB_LOG=$JOBS

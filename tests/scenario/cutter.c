@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 
 #include "common/base.h"
+#include "tests/scenario/listen.h"
 
 #define LINES_MAX 128
 #define GREETING 64
@@ -62,21 +63,6 @@ die(const char *what)
 {
 	fprintf(stderr, "cutter: %s: %s\n", what, strerror(errno));
 	return 1;
-}
-
-static int
-listen_here(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 64) != 0 ||
-		getsockname(fd, (struct sockaddr *)&a, &n) != 0)
-		return -errno;
-	printf("%u\n", (unsigned)ntohs(a.sin_port));
-	fflush(stdout);
-	return fd;
 }
 
 static int
@@ -254,7 +240,7 @@ int
 main(void)
 {
 	struct pollfd p[2 + WAYS * LINES_MAX];
-	int listener = listen_here();
+	int listener = listen_on_loopback();
 
 	if (listener < 0)
 		return die("listening");

@@ -370,6 +370,13 @@ depends() {
   printf '%s = { path = "%s" }\n' "$2" "$3" >>"$1/Cargo.toml"
 }
 
+# dependency DIR NAME: a library of that name in DIR/NAME, on which the package in DIR depends.
+dependency() {
+  package "$1/$2" "$2" lib
+  sed -i '/^\[workspace\]/d' "$1/$2/Cargo.toml"
+  depends "$1" "$2" "$2"
+}
+
 # Sources that take seconds before the rmeta is there (a static to be computed; below the number of
 # steps at which rustc begins to speak of it), and after it (much code to make from little text). A
 # const would be computed again by each crate that uses it.
@@ -387,6 +394,14 @@ const fn spin(n: u64) -> u64 {
 }
 pub static SLOW: u64 = spin(900_000);
 EOF
+}
+# slow_dependency DIR [FACTOR]: a program in DIR on a library "slow" that takes that many times as long
+# before its rmeta.
+slow_dependency() {
+  package "$1" app
+  dependency "$1" slow
+  slow_before | sed "s/900_000/$((900000 * ${2:-1}))/" >"$1/slow/src/lib.rs"
+  printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$1/src/main.rs"
 }
 slow_after() {
   local i

@@ -11,9 +11,7 @@
  * Prints "open N" and "closed N after MS ms" for each. Ends with its standard input. */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -22,6 +20,7 @@
 #include "common/base.h"
 #include "common/clock.h"
 #include "common/identity.h"
+#include "tests/scenario/listen.h"
 
 #define HOLE_MAX 256
 #define FRAME_MAX (32u << 20)
@@ -193,21 +192,6 @@ cmd_send(int argc, char **argv)
 }
 
 static int
-hole_listen(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 64) != 0 ||
-		getsockname(fd, (struct sockaddr *)&a, &n) != 0)
-		return -errno;
-	printf("%u\n", (unsigned)ntohs(a.sin_port));
-	fflush(stdout);
-	return fd;
-}
-
-static int
 cmd_hole(void)
 {
 	struct pollfd p[HOLE_MAX + 2] = { { .fd = 0, .events = POLLIN } };
@@ -216,7 +200,7 @@ cmd_hole(void)
 	nfds_t n = 2;
 	char waste[4096];
 
-	p[1] = (struct pollfd){ .fd = hole_listen(), .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = listen_on_loopback(), .events = POLLIN };
 	if (p[1].fd < 0)
 		return die("listening");
 	for (;;) {
