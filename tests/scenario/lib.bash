@@ -118,7 +118,7 @@ seed_worker() {
 seed_client() {
   local dir=$FARM/seed
   if [ ! -d "$SEEDS/client" ]; then
-    DRAY_CACHE_DIR=$dir "$DRAY_BUILD/client/dray" doctor >>"$LOGS/seed" 2>&1 </dev/null 3>&- || true
+    env -u DRAY_COORDINATOR DRAY_CACHE_DIR="$dir" "$DRAY_BUILD/client/dray" doctor >>"$LOGS/seed" 2>&1 </dev/null 3>&- || true
     seed_keep client "$dir"
   fi
   seed_take client "$DRAY_CACHE_DIR"
