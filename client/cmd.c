@@ -14,8 +14,8 @@
 
 #define STATUS_JSON_MAX (4u << 20)
 
-static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_env, &cmd_keygen,
-	&cmd_doctor };
+static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_env, &cmd_keygen, &cmd_doctor,
+	&cmd_stats };
 
 static const struct cmd *
 find(const char *name)
@@ -178,6 +178,31 @@ cmd_farm_status(const char *compiler, struct buf *ret_json)
 		return r;
 	/* 1: unreachable, which the text says too */
 	return status <= 1 && ret_json->n ? 0 : -EPROTO;
+}
+
+int
+cmd_bad_since(const struct cmd *c, const char *since)
+{
+	cmd_error(c, "--since %s: a time ago as 30m, 1h30m or 2d, or when, as 2026-11-21T10:00",
+		since);
+	return CMD_USAGE;
+}
+
+int
+cmd_read_jobs(const struct cmd *c, const struct conf *conf, uint64_t since_ms, jobs_fn fn,
+	void *arg, struct jobs_tally *ret)
+{
+	const char *path = conf->client.job_log;
+	int r;
+
+	if (!path || !*path) {
+		cmd_error(c, "there is no job log: set job_log or cache_dir");
+		return -ENOENT;
+	}
+	r = jobs_each(path, since_ms, fn, arg, ret);
+	if (r < 0)
+		cmd_error(c, "%s: %s", path, r == -EINVAL ? "is no file" : strerror(-r));
+	return r;
 }
 
 int

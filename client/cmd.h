@@ -2,6 +2,7 @@
 #ifndef DRAY_CLIENT_CMD_H
 #define DRAY_CLIENT_CMD_H
 
+#include "client/jobs.h"
 #include "common/buf.h"
 #include "common/conf.h"
 
@@ -13,7 +14,7 @@ struct cmd {
 	int (*run)(int argc, char **argv); /* argv[0]: the command; returns the exit status */
 };
 
-extern const struct cmd cmd_doctor, cmd_env, cmd_keygen, cmd_run, cmd_up;
+extern const struct cmd cmd_doctor, cmd_env, cmd_keygen, cmd_run, cmd_stats, cmd_up;
 
 /* Exit statuses of dray's own commands. */
 #define CMD_OK 0
@@ -40,6 +41,11 @@ int cmd_add_quoted(struct buf *b, const char *word);
 /* What `dray-dispatch --status --json --compiler COMPILER` says. compiler may be NULL. *ret_json is
  * the text. 0, or -errno when it could not be asked at all (an unreachable farm is an answer). */
 int cmd_farm_status(const char *compiler, struct buf *ret_json);
+/* Says that a --since makes no sense. CMD_USAGE. */
+int cmd_bad_since(const struct cmd *c, const char *since);
+/* jobs_each over the configured job log; says what is wrong when it cannot be read. */
+int cmd_read_jobs(const struct cmd *c, const struct conf *conf, uint64_t since_ms, jobs_fn fn,
+	void *arg, struct jobs_tally *ret);
 /* Becomes the program argv[0], or says why not and returns 127 (not found) or 126. */
 int cmd_exec(const struct cmd *c, char **argv);
 

@@ -1,0 +1,129 @@
+#!/usr/bin/env bats
+# The commands that read the job log, on the log of real builds. Lines are added only where a build
+# cannot make them: torn ones, names that are meant to do harm, times long ago.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+
+# Three packages: two small ones below a program.
+workspace() {
+  package "$WORK/app" app bin
+  package "$WORK/low" low lib
+  package "$WORK/mid" mid lib
+  depends "$WORK/mid" low ../low
+  depends "$WORK/app" mid ../mid
+}
+
+# here_build LABEL ARGS…: without a farm.
+here_build() {
+  build "$1" "$WORK/app" "${@:2}"
+  [ "$BUILD_STATUS" -eq 0 ]
+}
+here() {
+  export RUSTC_WRAPPER=$DRAY DRAY_LINKER=rustc CARGO_INCREMENTAL=0
+}
+
+# stats FILTER [ARGS…]: whether jq's FILTER holds for `dray stats --json`.
+stats() {
+  "$DRAY" stats --json "${@:2}" >"$LOGS/stats.json" && jq -e "$1" "$LOGS/stats.json" >/dev/null ||
+    { cat "$LOGS/stats.json"; return 1; }
+}
+
+@test "stats counts each unit where it ran, and says why it was not on the farm" {
+  workspace
+  here
+  here_build here build
+  stats '.all.units == 3 and .places.local.units == 3 and .places.farm.units == 0'
+  stats '.not_on_farm_why == [{reason: "no coordinator configured", units: 3,
+         compile_ms: .all.compile_ms}] and .all.compile_ms > 0'
+  # what the log says, summed by other means
+  jq -es 'map(.compile_ms + .link_ms) | add' "$JOBS" >"$LOGS/sum"
+  stats "(.all.compile_ms - $(cat "$LOGS/sum")) | fabs < 0.1"
+  "$DRAY" stats >"$LOGS/text"
+  grep -qE '^all +3 ' "$LOGS/text"
+  grep -qE '^ +3 .*no coordinator configured$' "$LOGS/text"
+}
+
+@test "stats of a farm's build: bytes, places, and a failed unit" {
+  workspace
+  farm_start
+  export CARGO_INCREMENTAL=0
+  here_build farm build
+  echo 'pub fn broken() -> u32 { "no" }' >"$WORK/app/src/main.rs"
+  build broken "$WORK/app" build
+  [ "$BUILD_STATUS" -ne 0 ]
+  stats '.places.farm.units >= 3 and .failed.units == 1 and .all.units == 4'
+  stats '.bytes.sent > 0 and .bytes.received > 0'
+}
+
+@test "stats --since and --zero leave out what came before; the log stays whole" {
+  local before
+  workspace
+  here
+  here_build first build
+  before=$(wc -l <"$JOBS")
+  run "$DRAY" stats --zero
+  [ "$status" -eq 0 ]
+  stats '.all.units == 0 and .since != null'
+  "$DRAY" stats | grep -q '^no units since'
+  touch "$WORK/app/src/main.rs"
+  here_build second build
+  stats '.all.units == 1'
+  # what is asked for explicitly wins
+  stats '.all.units == 4' --since 1d
+  stats '.all.units == 4' --since 2020-01-01
+  stats '.all.units == 0' --since 2999-01-01T10:00
+  [ "$(wc -l <"$JOBS")" -eq $((before + 1)) ]
+  echo nonsense >"$DRAY_CACHE_DIR/stats-since"
+  run --separate-stderr "$DRAY" stats --json
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *stats-since* ]]
+  jq -e '.all.units == 4' <<<"$output"
+}
+
+@test "stats reads the former log as well, and passes over what is none of its lines" {
+  workspace
+  here
+  here_build first build
+  mv "$JOBS" "$JOBS.1"
+  touch "$WORK/app/src/main.rs"
+  here_build second build
+  { echo 'not JSON'; echo '{"other": 1}'; printf '{"time":"2026-'; } >>"$JOBS"
+  stats '.all.units == 4 and .lines_skipped == 3'
+  "$DRAY" stats | grep -qF "3 lines of $JOBS"
+  # a torn line costs the next one nothing
+  touch "$WORK/app/src/main.rs"
+  here_build third build
+  stats '.all.units == 5 and .lines_skipped == 3'
+}
+
+@test "hits weigh by what they saved" {
+  mkdir -p "${JOBS%/*}"
+  {
+    for _ in 1 2 3 4 5 6 7 8 9; do
+      echo '{"time":"2026-11-21T10:00:00.000Z","crate":"small","where":"cache","cache":"hit","saved_ms":100,"cache_bytes":1024}'
+    done
+    echo '{"time":"2026-11-21T10:00:01.000Z","crate":"large","where":"local","cache":"miss","cache_why":"a file changed: src/lib.rs","not_stored":"no space left","compile_ms":2000,"link_ms":100}'
+    echo '{"time":"2026-11-21T10:00:01.000Z","crate":"inc","where":"local","cache":"off","cache_why":"incremental"}'
+  } >"$JOBS"
+  stats '.cache.hit_rate_by_count == 0.9 and .cache.hit_rate_by_time == 0.3'
+  stats '.cache.misses_why == [{reason: "a file changed", units: 1, compile_ms: 2100}]'
+  stats '.cache.not_asked_why[0].reason == "incremental" and .bytes.restored == 9216'
+  "$DRAY" stats | grep -qxF 'local cache: hits are 30.0 % of compile time, 90.0 % of units'
+}
+
+@test "without a log, or with one that cannot be read, stats says so" {
+  run "$DRAY" stats
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"no $JOBS" ]]
+  stats '.all.units == 0 and .cache.hit_rate_by_time == null'
+  run --separate-stderr env DRAY_JOB_LOG="$WORK" "$DRAY" stats
+  [ "$status" -eq 1 ]
+  [ -z "$output" ]
+  [[ "$stderr" == *"$WORK"* ]]
+  for arg in --since=tomorrow --since --zero=1 more; do
+    run "$DRAY" stats "$arg"
+    [ "$status" -eq 2 ]
+  done
+  run "$DRAY" stats --zero --json
+  [ "$status" -eq 2 ]
+}

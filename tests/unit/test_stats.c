@@ -1,0 +1,187 @@
+/* Sums over the job log: what is weighted by time, and which reasons are one. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "client/stats.h"
+
+static void
+assert_group(const char *reason, const char *expected)
+{
+	char name[STATS_NAME_MAX];
+
+	stats_group_name(reason, name);
+	assert_string_equal(name, expected);
+}
+
+static void
+groups(void **state)
+{
+	assert_group("new", "new");
+	assert_group("a file changed: src/lib.rs", "a file changed");
+	assert_group("a file changed (src/lib.rs)", "a file changed");
+	assert_group("file src/lib.rs changed", "file ... changed");
+	assert_group("variable HOME is set", "variable ... is set");
+	assert_group("the variable `x y` changed", "the variable ... changed");
+	assert_group("offload = never", "offload = never");
+	assert_group("small, and a local slot was free", "small");
+	assert_group("local-only: reads the network", "local-only");
+	assert_group("the lint linker_messages", "the lint ...");
+	assert_group("needs the environment: NAME", "needs the environment");
+	assert_group("the compiler's own files", "the compiler's own files");
+	assert_group("the crate does what it wants.", "the crate does what it wants");
+	/* what comes first says nothing */
+	assert_group("worker-1: it is gone", "it is gone");
+	assert_group("w1: w2: disk full: 3", "disk full");
+	assert_group("", "other");
+	assert_group(": ;", "other");
+	assert_group("12 34", "other");
+	assert_group("'", "other");
+	assert_group("caf\xc3\xa9 is shut", "... is shut");
+	/* cut between words */
+	assert_group("one two three four five six seven eight nine ten eleven twelve thirteen",
+		"one two three four five six seven eight nine ten eleven twelve");
+}
+
+static struct job
+unit(const char *where, const char *cache, uint64_t ms)
+{
+	return (struct job){ .where = where,
+		.cache = cache,
+		.crate = "a",
+		.kind = "lib",
+		.why = "",
+		.cache_why = "",
+		.not_stored = "",
+		.time_ms = 1000,
+		.compile_us = ms * 1000 };
+}
+
+/* 97 small hits and 3 large misses: good by count, bad by time. */
+static void
+weighted(void **state)
+{
+	struct job hit = unit("cache", "hit", 0), miss = unit("farm", "miss", 3000);
+	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	hit.saved_us = 10000;
+	hit.cache_bytes = 100;
+	hit.lookup_us = 5;
+	miss.link_us = 500000;
+	miss.cache_bytes = 7;
+	miss.bytes_sent = 11;
+	for (int i = 0; i < 97; i++)
+		stats_add(s, &hit);
+	for (int i = 0; i < 3; i++)
+		stats_add(s, &miss);
+	assert_int_equal(s->all.units, 100);
+	assert_int_equal(s->hit.units, 97);
+	assert_int_equal(s->hit.us, 970000);
+	assert_int_equal(s->miss.us, 3 * 3500000);
+	assert_int_equal(s->place[STATS_CACHE].units, 97);
+	assert_int_equal(s->place[STATS_FARM].us, 3 * 3500000);
+	assert_int_equal(s->bytes_restored, 9700);
+	assert_int_equal(s->bytes_stored, 21);
+	assert_int_equal(s->bytes_sent, 33);
+	assert_int_equal(s->lookup_us, 97 * 5);
+	/* what went to the farm needs no excuse */
+	assert_int_equal(s->not_on_farm.n, 0);
+	assert_int_equal(s->miss_why.n, 1);
+	assert_string_equal(s->miss_why.g[0].name, "no reason given");
+}
+
+static void
+reasons(void **state)
+{
+	struct job j = unit("local", "miss", 1);
+	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	j.why = "no coordinator configured";
+	j.cache_why = "a file changed: a.rs";
+	j.not_stored = "it was edited meanwhile: a.rs";
+	stats_add(s, &j);
+	j.cache_why = "a file changed: b.rs";
+	j.time_ms = 500; /* the clock was set back */
+	stats_add(s, &j);
+	j.cache_why = "new";
+	j.compile_us = 1000000;
+	j.exit_status = 1;
+	stats_add(s, &j);
+	j.cache = "off";
+	j.cache_why = "incremental";
+	stats_add(s, &j);
+	stats_sort(s);
+	assert_int_equal(s->first_ms, 500);
+	assert_int_equal(s->last_ms, 1000);
+	assert_int_equal(s->miss_why.n, 2);
+	/* most time first, not most units */
+	assert_string_equal(s->miss_why.g[0].name, "new");
+	assert_string_equal(s->miss_why.g[1].name, "a file changed");
+	assert_int_equal(s->miss_why.g[1].sum.units, 2);
+	assert_int_equal(s->off_why.n, 1);
+	assert_int_equal(s->not_stored.g[0].sum.units, 4);
+	assert_int_equal(s->not_on_farm.g[0].sum.units, 4);
+	assert_int_equal(s->failed.units, 2);
+}
+
+static void
+left_out(void **state)
+{
+	struct job probe = unit("local", "", 5), odd = unit("moon", "hit", 5);
+	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	probe.kind = "probe";
+	stats_add(s, &probe);
+	stats_add(s, &odd);
+	assert_int_equal(s->all.units, 0);
+	assert_int_equal(s->hit.units, 0);
+	assert_int_equal(stats_place_of("moon"), STATS_PLACES);
+	assert_string_equal(stats_place_name(STATS_PLACES), "");
+}
+
+static void
+many_groups(void **state)
+{
+	struct job j = unit("local", "miss", 1);
+	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
+	char why[] = "reason aa";
+	uint64_t n = 0;
+
+	assert_non_null(s);
+	j.cache_why = why;
+	for (char a = 'a'; a <= 'z'; a++)
+		for (char b = 'a'; b <= 'z'; b++) {
+			why[sizeof(why) - 3] = a;
+			why[sizeof(why) - 2] = b;
+			stats_add(s, &j);
+		}
+	assert_int_equal(s->miss_why.n, STATS_GROUPS_MAX);
+	stats_sort(s);
+	assert_string_equal(s->miss_why.g[0].name, "other");
+	for (size_t i = 0; i < s->miss_why.n; i++)
+		n += s->miss_why.g[i].sum.units;
+	assert_int_equal(n, 26 * 26);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(groups),
+		cmocka_unit_test(weighted),
+		cmocka_unit_test(reasons),
+		cmocka_unit_test(left_out),
+		cmocka_unit_test(many_groups),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
