@@ -9,12 +9,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "client/left.h"
 #include "client/local.h"
 #include "client/promise.h"
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/left.h"
 
 /* Where the slot and the jobserver stand in the compiler: above what cargo hands down. */
 #define FD_SLOT 200

@@ -60,9 +60,10 @@ state_of(const struct stat *st)
 }
 
 static bool
-state_eq(const struct file_state *a, const struct file_state *b)
+state_eq(const struct file_state *a, const struct file_state *b, bool sealed)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	/* ctime comes last */
+	return memcmp(a, b, sealed ? offsetof(struct file_state, ctime_s) : sizeof(*a)) == 0;
 }
 
 int
@@ -183,14 +184,14 @@ digest_found(void *arg, const void *p, size_t n)
 }
 
 static bool
-recall_digest(struct memo *m, const struct stat *st, struct digest *ret)
+recall_digest(struct memo *m, const struct stat *st, bool sealed, struct digest *ret)
 {
 	struct file_state now = state_of(st);
 	struct digest_record rec;
 	uint64_t key[2] = { now.dev, now.ino };
 
 	if (m == NULL || get(m, MEMO_DIGESTS, key, sizeof(key), digest_found, &rec) < 0 ||
-		!state_eq(&rec.state, &now))
+		!state_eq(&rec.state, &now, sealed))
 		return false;
 	*ret = rec.digest;
 	return true;
@@ -221,27 +222,24 @@ is_before(const struct timespec *t, const struct timespec *now, int64_t ns)
 
 /* Whether a change made after `begun` cannot leave this stat as it is. */
 static bool
-is_settled(const struct stat *st, const struct timespec *begun)
+is_settled(const struct stat *st, bool sealed, const struct timespec *begun)
 {
 	int64_t ns = st->st_mtim.tv_nsec == 0 ? COARSE_NS : FINE_NS;
 
-	return is_before(&st->st_mtim, begun, ns) && is_before(&st->st_ctim, begun, ns);
+	return is_before(&st->st_mtim, begun, ns) && (sealed || is_before(&st->st_ctim, begun, ns));
 }
 
 /* Hashes the file once. -EAGAIN when it changed meanwhile. *ret_begun: when the reading began. */
 static int
-hash_once(const char *path, struct digest *ret, struct stat *ret_st, struct timespec *ret_begun)
+hash_once(int fd, bool sealed, struct digest *ret, struct stat *ret_st, struct timespec *ret_begun)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct file_state before, after;
 	struct stat st;
 	uint64_t size;
 	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	before = state_of(&st);
 	clock_gettime(CLOCK_REALTIME, ret_begun);
 	r = digest_fd(fd, ret, &size);
@@ -250,36 +248,52 @@ hash_once(const char *path, struct digest *ret, struct stat *ret_st, struct time
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	after = state_of(&st);
-	if (!state_eq(&before, &after) || size != after.size)
+	if (!state_eq(&before, &after, sealed) || size != after.size)
 		return -EAGAIN;
 	*ret_st = st;
 	return 0;
 }
 
 int
-memo_digest_file(struct memo *m, const char *path, struct digest *ret, struct stat *ret_st)
+memo_digest_fd(struct memo *m, int fd, bool sealed, struct digest *ret, struct stat *ret_st)
 {
 	struct timespec begun = { 0, 0 };
 	struct digest d;
 	struct stat st;
 	int r, tries;
 
-	if (m != NULL && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-		recall_digest(m, &st, ret)) {
-		if (ret_st != NULL)
-			*ret_st = st;
-		return 0;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	if (!recall_digest(m, &st, sealed, &d)) {
+		for (r = -EAGAIN, tries = 0; r == -EAGAIN && tries < HASH_TRIES; tries++)
+			r = hash_once(fd, sealed, &d, &st, &begun);
+		if (r < 0)
+			return r;
+		if (m != NULL && is_settled(&st, sealed, &begun))
+			remember_digest(m, &st, &d);
 	}
-	for (r = -EAGAIN, tries = 0; r == -EAGAIN && tries < HASH_TRIES; tries++)
-		r = hash_once(path, &d, &st, &begun);
-	if (r < 0)
-		return r;
-	if (m != NULL && is_settled(&st, &begun))
-		remember_digest(m, &st, &d);
 	*ret = d;
 	if (ret_st != NULL)
 		*ret_st = st;
 	return 0;
+}
+
+int
+memo_digest_file(struct memo *m, const char *path, struct digest *ret, struct stat *ret_st)
+{
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+
+	if (m != NULL && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		recall_digest(m, &st, false, ret)) {
+		if (ret_st != NULL)
+			*ret_st = st;
+		return 0;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? -errno : memo_digest_fd(m, fd, false, ret, ret_st);
 }
 
 void
@@ -287,8 +301,15 @@ memo_note_digest(struct memo *m, const char *path, const struct digest *d)
 {
 	struct stat st;
 
-	if (m != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
-		remember_digest(m, &st, d);
+	if (m != NULL && lstat(path, &st) == 0)
+		memo_note_stat(m, &st, d);
+}
+
+void
+memo_note_stat(struct memo *m, const struct stat *st, const struct digest *d)
+{
+	if (m != NULL && S_ISREG(st->st_mode))
+		remember_digest(m, st, d);
 }
 
 /* cargo makes a hard link of what it hands to the user, which changes ctime. Who made the file is

@@ -29,9 +29,15 @@ void memo_closep(struct memo **m);
  * 0 or -errno (as open). Writes are batched until memo_flush or memo_close. */
 int memo_digest_file(struct memo *m, const char *path, struct digest *ret, struct stat *ret_st);
 
+/* The same for an open file. sealed: it is never changed in place, such as a cache's blob; a new
+ * name of it, or one less, moves its ctime, and that alone is then no change. */
+int memo_digest_fd(struct memo *m, int fd, bool sealed, struct digest *ret, struct stat *ret_st);
+
 /* Remembers a digest that is known otherwise: the caller has just put the file there, whole, by
  * rename, and nobody who could write to it has heard of it yet. Does nothing when it cannot. */
 void memo_note_digest(struct memo *m, const char *path, const struct digest *d);
+/* The same for the file that has this stat. */
+void memo_note_stat(struct memo *m, const struct stat *st, const struct digest *d);
 
 /* Remembers that the artifact at path (as it is on disk now) was made with these direct externs
  * (absolute paths). */

@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "client/left.h"
 #include "common/fs.h"
+#include "common/left.h"
 
 static char *dir;
 
@@ -95,26 +95,30 @@ static void
 test_a_killed_process(void **state)
 {
 	char kept[LEFT_NAME_SIZE], unit[LEFT_NAME_SIZE], staging[LEFT_NAME_SIZE + 8];
+	char put[LEFT_NAME_SIZE], part[LEFT_NAME_SIZE + 8];
 	pid_t pid = living();
 	siginfo_t info;
 
 	left_name(LEFT_KEPT, pid, kept);
 	left_name(LEFT_UNIT, pid, unit);
+	left_name(LEFT_PUT, pid, put);
 	snprintf(staging, sizeof(staging), "%s-Ab01Zz", unit);
+	snprintf(part, sizeof(part), "%s-000001", put);
 	put_file(kept);
 	put_dir(staging);
+	put_file(part);
 	put_file("libx-1.rmeta");
 	left_sweep(NULL, dir);
-	assert_true(is_there(kept) && is_there(staging));
+	assert_true(is_there(kept) && is_there(staging) && is_there(part));
 	/* Stopped is not gone. */
 	assert_int_equal(kill(pid, SIGSTOP), 0);
 	left_sweep(NULL, dir);
-	assert_true(is_there(kept) && is_there(staging));
+	assert_true(is_there(kept) && is_there(staging) && is_there(part));
 	/* Dead is gone, though nobody has collected it. */
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
 	left_sweep(NULL, dir);
-	assert_false(is_there(kept) || is_there(staging));
+	assert_false(is_there(kept) || is_there(staging) || is_there(part));
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	put_file(kept);
 	left_sweep(NULL, dir);
@@ -190,6 +194,7 @@ test_other_names(void **state)
 		".dray-unit-0123456789abcdef-1-1",
 		".dray-unit-0123456789abcdef-1-1-abcde",
 		".dray-unit-0123456789abcdef-1-1-abcdefg",
+		".dray-put-0123456789abcdef-1-1",
 		".dray-cap",
 		".dray-kept-0123456789abcdef-99999999999999999999-1",
 		".dray-kept-0123456789abcdef-1-99999999999999999999",
@@ -200,6 +205,7 @@ test_other_names(void **state)
 			fail_msg("\"%s\" may go", names[i]);
 	assert_true(left_may_go(".dray-kept-0123456789abcdef-1-1", LEFT_OLD_S + 1));
 	assert_true(left_may_go(".dray-unit-0123456789abcdef-1-1-abcdef", LEFT_OLD_S + 1));
+	assert_true(left_may_go(".dray-put-0123456789abcdef-1-1-00000a", LEFT_OLD_S + 1));
 }
 
 /* Under a name of ours, but not what ours are. */

@@ -1,13 +1,14 @@
 /* What dray keeps in an out-dir for the time of one unit: dray-dispatch's staging directory, the
- * second name of a promised rmeta. Both go with the unit. Where dray was killed they stay, and a
- * later unit of the same out-dir sweeps them.
+ * second name of a promised rmeta, a file that is not whole yet. They go with the unit. Where dray
+ * was killed they stay, and a later unit of the same out-dir sweeps them. The local cache keeps
+ * what is not whole under such names, too.
  *
  * A name says whose it is: .dray-KIND-PLACE-PID-START[-XXXXXX]. PLACE is of this boot of this
  * machine and of this PID namespace; START is when the process began, so that its number may be
  * used again. An out-dir can be on a disk that other machines and containers write to: what is of
  * another place is left alone until it is older than any compile. */
-#ifndef DRAY_CLIENT_LEFT_H
-#define DRAY_CLIENT_LEFT_H
+#ifndef DRAY_COMMON_LEFT_H
+#define DRAY_COMMON_LEFT_H
 
 #include <sys/types.h>
 #include <time.h>
@@ -20,6 +21,7 @@
 enum left_kind {
 	LEFT_KEPT, /* a file */
 	LEFT_UNIT, /* a directory; "-XXXXXX" follows */
+	LEFT_PUT,  /* a file; "-XXXXXX" follows */
 };
 
 /* The name, for what belongs to that process of this machine. */

@@ -2,7 +2,7 @@
  * process is proved to be gone, or nobody has touched it for days. */
 #include "config.h"
 
-#include "client/left.h"
+#include "common/left.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +19,15 @@
 #define AGAIN_S 60
 #define NOTES 64 /* files in the cache directory that say when; directories share them */
 
-static const char *const kinds[] = { [LEFT_KEPT] = ".dray-kept-", [LEFT_UNIT] = ".dray-unit-" };
+static const struct {
+	const char *prefix;
+	bool more; /* "-XXXXXX" follows the name */
+	bool is_dir;
+} kinds[] = {
+	[LEFT_KEPT] = { ".dray-kept-", false, false },
+	[LEFT_UNIT] = { ".dray-unit-", true, true },
+	[LEFT_PUT] = { ".dray-put-", true, false },
+};
 
 static uint64_t
 fnv(const char *text)
@@ -70,11 +78,12 @@ left_name(enum left_kind kind, pid_t owner, char out[LEFT_NAME_SIZE])
 {
 	bool dead;
 
-	snprintf(out, LEFT_NAME_SIZE, "%s%016" PRIx64 "-%ld-%" PRIu64, kinds[kind], this_place(),
-		(long)owner, start_of(owner, &dead));
+	snprintf(out, LEFT_NAME_SIZE, "%s%016" PRIx64 "-%ld-%" PRIu64, kinds[kind].prefix,
+		this_place(), (long)owner, start_of(owner, &dead));
 }
 
 struct left {
+	enum left_kind kind;
 	uint64_t place, start;
 	pid_t pid;
 };
@@ -83,11 +92,11 @@ static bool
 parse(const char *name, struct left *ret)
 {
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		const char *p = name + strlen(kinds[i]);
+		const char *prefix = kinds[i].prefix, *p = name + strlen(prefix);
 		int n = -1;
 		long pid;
 
-		if (!starts_with(name, kinds[i]))
+		if (!starts_with(name, prefix))
 			continue;
 		if (strspn(p, "0123456789abcdef") != 16 ||
 			sscanf(p, "%16" SCNx64 "-%9ld-%18" SCNu64 "%n", &ret->place, &pid,
@@ -96,7 +105,8 @@ parse(const char *name, struct left *ret)
 			return false;
 		p += n;
 		ret->pid = (pid_t)pid;
-		return i == LEFT_KEPT ? !*p : *p == '-' && strlen(p) == strlen("-XXXXXX");
+		ret->kind = (enum left_kind)i;
+		return kinds[i].more ? *p == '-' && strlen(p) == strlen("-XXXXXX") : !*p;
 	}
 	return false;
 }
@@ -113,30 +123,39 @@ is_gone(const struct left *l)
 	return dead || (start && l->start && start != l->start);
 }
 
+static bool
+may_go(const struct left *l, time_t age)
+{
+	uint64_t here = this_place();
+
+	if (here && l->place == here)
+		return is_gone(l);
+	return age > LEFT_OLD_S;
+}
+
 bool
 left_may_go(const char *name, time_t age)
 {
-	uint64_t here = this_place();
 	struct left l;
 
-	if (!parse(name, &l))
-		return false;
-	if (here && l.place == here)
-		return is_gone(&l);
-	return age > LEFT_OLD_S;
+	return parse(name, &l) && may_go(&l, age);
 }
 
 static void
 look_at(const char *dir, int fd, const char *name)
 {
 	_cleanup_(freep) char *path = path_join(dir, name);
-	bool is_dir = starts_with(name, kinds[LEFT_UNIT]);
+	struct left l;
 	struct stat st;
+	bool is_dir;
 
+	if (!parse(name, &l))
+		return;
+	is_dir = kinds[l.kind].is_dir;
 	/* A link's change time, not its file's age: a kept rmeta is a second name of one. */
 	if (!path || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != geteuid() ||
 		!(is_dir ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)) ||
-		!left_may_go(name, time(NULL) - st.st_ctime))
+		!may_go(&l, time(NULL) - st.st_ctime))
 		return;
 	log_debug("left behind by a killed process: %s", name);
 	if (is_dir)
