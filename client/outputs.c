@@ -306,8 +306,10 @@ place(struct outputs *o, struct output *v)
 	if (rename(v->temp, final) < 0)
 		return -errno;
 	v->placed = true;
-	/* Dependents will ask for it. */
-	memo_note_digest(o->in.memo, final, &v->digest);
+	/* Dependents will ask for it. Nobody does for a link's input, which may have been mapped.
+	 */
+	if (v->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE)
+		memo_note_digest(o->in.memo, final, &v->digest);
 	return 0;
 }
 

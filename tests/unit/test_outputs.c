@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -20,6 +21,7 @@
 
 static char *dir, *staging;
 static struct outputs *o;
+static struct memo *memo;
 
 static char *
 at(const char *name)
@@ -39,7 +41,8 @@ open_outputs(unsigned try, uint64_t max)
 		.extra = "-1a",
 		.try = try,
 		.umask = 022,
-		.max_bytes = max };
+		.max_bytes = max,
+		.memo = memo };
 	struct outputs *ret = NULL;
 
 	assert_int_equal(outputs_new(&in, &ret), 0);
@@ -297,6 +300,79 @@ test_unalias(void **state)
 }
 
 static int
+set_up_memo(void **state)
+{
+	assert_int_equal(set_up(state), 0);
+	assert_int_equal(memo_open(dir, &memo), 0);
+	outputs_freep(&o);
+	o = open_outputs(0, 0);
+	return 0;
+}
+
+static int
+tear_down_memo(void **state)
+{
+	outputs_freep(&o);
+	memo_closep(&memo);
+	return tear_down(state);
+}
+
+/* Whether asking for its digest opens the file. */
+static bool
+is_read_for_digest(struct memo *m, const char *path, struct digest *ret)
+{
+	_cleanup_(closep) int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	struct inotify_event e;
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	assert_true(inotify_add_watch(fd, path, IN_OPEN) >= 0);
+	assert_int_equal(memo_digest_file(m, path, ret, NULL), 0);
+	n = read(fd, &e, sizeof(e));
+	assert_true(n == sizeof(e) || (n < 0 && errno == EAGAIN));
+	return n > 0;
+}
+
+static void
+test_digests_are_noted(void **state)
+{
+	static const char *const names[] = { "libfoo-1a.rmeta", "libfoo-1a.rlib", "foo-1a.d" };
+	struct digest d, want;
+
+	receive(0, names[0], FILE_KIND, "metadata");
+	assert_int_equal(outputs_place(o, names[0]), 0);
+	receive(1, names[1], FILE_KIND, "metadata");
+	receive(2, names[2], FILE_KIND, "metadata");
+	assert_int_equal(outputs_place_all(o), 0);
+	assert_int_equal(digest_bytes("metadata", 8, &want), 0);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_(freep) char *p = at(names[i]);
+
+		assert_true(is_read_for_digest(NULL, p, &d));
+		assert_true(digest_eq(&d, &want));
+		memset(&d, 0, sizeof(d));
+		assert_false(is_read_for_digest(memo, p, &d));
+		assert_true(digest_eq(&d, &want));
+	}
+}
+
+/* A response file is not what the worker sent any more. */
+static void
+test_mapped_is_not_noted(void **state)
+{
+	_cleanup_(strv_done) struct strv response = STRV_INIT;
+	_cleanup_(freep) char *p = at("rustcAb/linker-arguments");
+	struct digest d, want;
+
+	assert_int_equal(strv_add(&response, "rustcAb/linker-arguments"), 0);
+	receive(0, "rustcAb/linker-arguments", LINK_KIND, "/.dray-in/libz.rlib\n");
+	assert_int_equal(outputs_place_links(o, &response), 0);
+	assert_int_equal(memo_digest_file(NULL, p, &want, NULL), 0);
+	assert_int_equal(memo_digest_file(memo, p, &d, NULL), 0);
+	assert_true(digest_eq(&d, &want));
+}
+
+static int
 pipe_as_stderr(int *ret_saved)
 {
 	int p[2];
@@ -362,6 +438,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_drop_leaves_the_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_free_leaves_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_digests_are_noted, set_up_memo, tear_down_memo),
+		cmocka_unit_test_setup_teardown(
+			test_mapped_is_not_noted, set_up_memo, tear_down_memo),
 		cmocka_unit_test(test_unalias),
 		cmocka_unit_test(test_say),
 	};

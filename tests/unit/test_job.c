@@ -1,0 +1,154 @@
+/* A job's thread and what its client still sends when the job has ended. */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "proto/socket.h"
+#include "worker/job.h"
+
+#define PATIENCE_MS 30000
+
+struct place {
+	char *dir;
+	struct conf *conf;
+	struct sysroot sysroot;
+	struct offer offer;
+	struct job_shared shared;
+	struct job *job;
+};
+
+static int
+make_place(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	char *error = NULL, *store;
+
+	assert_non_null(p);
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-job-", &p->dir), 0);
+	assert_int_equal(conf_parse("", 0, "test", &p->conf, &error), 0);
+	store = path_join(p->dir, "store");
+	assert_int_equal(store_open(store, 0, &p->shared.store), 0);
+	free(store);
+	p->offer.sysroot = &p->sysroot;
+	p->shared.ctx = zmq_ctx_new();
+	assert_non_null(p->shared.ctx);
+	p->shared.conf = p->conf;
+	p->shared.name = "w1";
+	*state = p;
+	return 0;
+}
+
+static int
+remove_place(void **state)
+{
+	struct place *p = *state;
+
+	if (p->job)
+		job_join(p->job);
+	zmq_ctx_termp(&p->shared.ctx);
+	store_close(p->shared.store);
+	conf_free(p->conf);
+	fs_rm_rf(p->dir);
+	free(p->dir);
+	free(p);
+	return 0;
+}
+
+/* A JobOpen whose unit is none that can be laid out: the job ends at once. */
+static void
+bad_open(struct place *p, struct wire_msg *ret)
+{
+	Dray__JobOpen open = DRAY__JOB_OPEN__INIT;
+	Dray__Unit unit = DRAY__UNIT__INIT;
+	void *a = zmq_socket(p->shared.ctx, ZMQ_PAIR), *b = zmq_socket(p->shared.ctx, ZMQ_PAIR);
+
+	open.unit = &unit;
+	assert_int_equal(zmq_bind(a, "inproc://open"), 0);
+	assert_int_equal(zmq_connect(b, "inproc://open"), 0);
+	assert_int_equal(wire_send(b, NULL, WIRE_JOB_OPEN, &open.base, NULL, 0), 0);
+	assert_int_equal(wire_recv(a, NULL, WIRE_FROM_CLIENT, ret), 0);
+	socket_closep(&a);
+	socket_closep(&b);
+}
+
+static unsigned
+threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void
+expect_message(struct job *j, enum wire_type type)
+{
+	zmq_pollitem_t item = { .socket = job_socket(j), .events = ZMQ_POLLIN };
+	struct wire_msg m = WIRE_MSG_INIT;
+
+	assert_int_equal(zmq_poll(&item, 1, PATIENCE_MS), 1);
+	assert_int_equal(wire_recv(job_socket(j), NULL, WIRE_FROM_WORKER, &m), 0);
+	assert_int_equal(m.info->type, type);
+	wire_msg_done(&m);
+}
+
+/* Its last Credit may be on the way when the thread has said its last word and is gone: it is taken
+ * until the job is joined, and is no fault of the client's. */
+static void
+test_credit_after_the_end(void **state)
+{
+	struct place *p = *state;
+	struct wire_peer peer = { .fd = -1 };
+	struct wire_msg open = WIRE_MSG_INIT, credit = WIRE_MSG_INIT;
+	Dray__Credit body = DRAY__CREDIT__INIT;
+	struct job *j;
+	unsigned before;
+	uint64_t deadline;
+
+	bad_open(p, &open);
+	before = threads();
+	assert_int_equal(job_start(&p->shared, "0123456789abcdef0123456789abcdef", &p->offer, &peer,
+				 &open, &p->job),
+		0);
+	j = p->job;
+	wire_msg_done(&open);
+	expect_message(j, WIRE_JOB_REJECTED);
+	expect_message(j, WIRE_WORKER_JOB_ENDED);
+	for (deadline = clock_mono_ms() + PATIENCE_MS; threads() > before;)
+		assert_true(clock_mono_ms() < deadline);
+	body.n = 1;
+	credit.info = wire_info(WIRE_CREDIT);
+	credit.body = &body.base;
+	for (unsigned i = 0; i < 50; i++) {
+		zmq_pollitem_t item = { .socket = job_socket(j), .events = ZMQ_POLLIN };
+
+		/* Nothing comes; but an end that was closed would be seen here. */
+		assert_int_equal(zmq_poll(&item, 1, 2), 0);
+		assert_int_equal(job_hand(j, &credit), 0);
+	}
+	job_stop(j, "too late");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			test_credit_after_the_end, make_place, remove_place),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
