@@ -35,6 +35,7 @@ struct wrap {
 	struct choice choice;
 	struct report report; /* what dray-dispatch left; all zero without one */
 	bool dispatched;
+	pid_t parent; /* cargo, when dray was started: it may end before */
 	uint64_t start_us, slot_wait_us, link_us, compile_start_us, here_us;
 	const char *where, *why, *linker;
 	char why_text[512];
@@ -126,6 +127,7 @@ write_log(struct wrap *w, int status)
 	e.why = w->conf_error ? w->conf_error : w->why;
 	e.linker = w->linker;
 	e.out_dir = w->call.out_dir;
+	e.parent = (uint64_t)w->parent;
 	e.exit_status = status;
 	if (w->dispatched)
 		fill_from_report(w, &e);
@@ -316,6 +318,7 @@ wrap_main(char **argv)
 	if (call_parse(argv, &w.call) < 0 || w.call.kind == CALL_PROBE)
 		return exec_compiler(argv);
 	w.start_us = clock_mono_us();
+	w.parent = getppid();
 	log_init("dray", LOG_LEVEL_NONE);
 	if (w.call.kind == CALL_UNKNOWN)
 		return pass_through(&w);

@@ -150,6 +150,7 @@ object_of(const struct joblog_entry *e)
 	add_text(o, "linker", e->linker, &failed);
 	add_text(o, "out_dir", e->out_dir, &failed);
 	add_attempts(o, e->attempts, &failed);
+	add_number(o, "parent", e->parent, &failed);
 	add(o, "exit_status", json_integer(e->exit_status), &failed);
 	add_number(o, "start_us", e->start_us, &failed);
 	add_number(o, "compile_start_us", e->compile_start_us, &failed);

@@ -29,6 +29,7 @@ struct joblog_entry {
 	const char *cache;	/* hit, miss, off; NULL: it was not asked (a probe) */
 	const char *cache_why;	/* of a miss: what differs; of off: why; may be NULL */
 	const char *not_stored; /* why a result was not kept, or NULL */
+	uint64_t parent;	/* process id of what called the compiler; 0: not known */
 	const char *key;	/* the unit's key in hex; may be NULL */
 	int exit_status;	/* of the compiler; 128 + signal */
 	uint64_t start_us;	/* CLOCK_MONOTONIC, comparable between lines of one boot */

@@ -127,3 +127,101 @@ stats() {
   run "$DRAY" stats --zero --json
   [ "$status" -eq 2 ]
 }
+
+# ---- explain
+
+@test "explain without a name is about the last build, and about that one alone" {
+  workspace
+  here
+  here_build first build
+  here_build again build --release
+  "$DRAY" explain >"$LOGS/text"
+  cat "$LOGS/text"
+  grep -qE "^3 units in .*, in $WORK/app/target/release$" "$LOGS/text"
+  grep -qE '^low +lib +local +no coordinator configured$' "$LOGS/text"
+  grep -qE '^app +bin +local +no coordinator configured$' "$LOGS/text"
+  [ "$(wc -l <"$LOGS/text")" -eq 5 ]
+  # at once, into the same directory: only cargo's process tells them apart
+  touch "$WORK/app/src/main.rs"
+  here_build third build --release
+  "$DRAY" explain --json | jq -e '.units | length == 1 and .[0].crate == "app" and (.[0].says | length > 0)'
+}
+
+@test "explain CRATE says where it went, what failed before, and how it ended" {
+  workspace
+  farm_start
+  export CARGO_INCREMENTAL=0
+  here_build farm build
+  "$DRAY" explain mid >"$LOGS/text"
+  cat "$LOGS/text"
+  grep -q '^mid (lib of mid 0.1.0), ' "$LOGS/text"
+  grep -qx '  It was compiled on the farm, by w1: offload = always.' "$LOGS/text"
+  grep -qE '^  It took .* compiling' "$LOGS/text"
+  "$DRAY" explain app | grep -qx '  It was linked here by rustc.'
+  echo 'fn main() { broken }' >"$WORK/app/src/main.rs"
+  build broken "$WORK/app" build
+  [ "$BUILD_STATUS" -ne 0 ]
+  "$DRAY" explain app | grep -qx '  It failed, with exit status 1.'
+  # older than the last build
+  "$DRAY" explain low | grep -q '^low (lib of low 0.1.0), '
+}
+
+@test "explain takes a package's name, with dashes too, and names what is similar to an unknown one" {
+  package "$WORK/app" two-words lib
+  here
+  here_build here build
+  "$DRAY" explain two-words | grep -q '^two_words (lib of two-words 0.1.0)'
+  "$DRAY" explain two_words | grep -q '^two_words (lib of two-words 0.1.0)'
+  run --separate-stderr "$DRAY" explain tow-words
+  [ "$status" -eq 1 ]
+  [ -z "$output" ]
+  [[ "$stderr" == *'no crate or package tow-words'*'There is: '*'two-words'* ]]
+  run --separate-stderr "$DRAY" explain quite-another
+  [ "$status" -eq 1 ]
+  [[ "$stderr" != *'There is'* ]]
+  run "$DRAY" explain one two
+  [ "$status" -eq 2 ]
+}
+
+@test "explain of hits and misses: the input that differs, and when it was compiled" {
+  mkdir -p "${JOBS%/*}"
+  {
+    echo '{"time":"2026-11-20T10:00:00.000Z","crate":"a","kind":"lib","where":"farm","worker":"w7","cache":"miss","cache_why":"new","key":"aa","parent":5}'
+    echo '{"time":"2026-11-21T10:00:00.000Z","crate":"a","kind":"lib","where":"cache","cache":"hit","saved_ms":1500,"key":"aa","parent":6}'
+    echo '{"time":"2026-11-21T10:00:00.000Z","crate":"b","kind":"lib","where":"local","why":"small, and a local slot was free","cache":"miss","cache_why":"a file changed: src/b.rs","not_stored":"the clock was read","parent":6}'
+  } >"$JOBS"
+  TZ=UTC "$DRAY" explain a >"$LOGS/text"
+  cat "$LOGS/text"
+  grep -q 'saved 1.5 s\.$' "$LOGS/text"
+  grep -qx '  It had been compiled on w7 at 2026-11-20 10:00:00.' "$LOGS/text"
+  "$DRAY" explain b >"$LOGS/text"
+  grep -qx '  It was not in the local cache: a file changed: src/b.rs.' "$LOGS/text"
+  grep -qx '  Its result was not kept: the clock was read.' "$LOGS/text"
+  "$DRAY" explain >"$LOGS/text"
+  grep -qE '^a +lib +cache +hit, saved 1.5 s$' "$LOGS/text"
+  grep -qE '^b +lib +local +miss: a file changed: src/b.rs; small' "$LOGS/text"
+}
+
+@test "names and reasons that are meant for a terminal are shown as text" {
+  mkdir -p "${JOBS%/*}"
+  echo '{"time":"2026-11-20T10:00:00.000Z","crate":"e\u001b[2Jvil","kind":"lib","where":"local","why":"\u009b31m\r\nall is well","out_dir":"/t\u0007"}' >"$JOBS"
+  for args in stats explain $'explain e\x1b[2Jvil' 'explain nobody'; do
+    # words apart, as they are
+    run "$DRAY" $args
+    [ -n "$output" ]
+    run ! grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' <<<"$output"
+  done
+  "$DRAY" explain | grep -qF 'e?[2Jvil'
+}
+
+@test "explain without a log says so" {
+  run --separate-stderr "$DRAY" explain
+  [ "$status" -eq 1 ]
+  [[ "$stderr" == *"$JOBS"* ]]
+  # a command that is mistyped is run as a compiler would be, and is no build
+  workspace
+  here
+  here_build here build
+  run -127 "$DRAY" explian
+  "$DRAY" explain | grep -q '^3 units in '
+}

@@ -1,0 +1,120 @@
+/* What a line of the job log says of a unit, in words. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "client/tell.h"
+
+#define TIME "\"time\":\"2026-11-21T10:00:00.000Z\","
+
+static struct job
+decode(const char *line)
+{
+	struct job j;
+
+	assert_int_equal(job_decode(line, strlen(line), &j), 0);
+	return j;
+}
+
+static void
+assert_short(const char *line, const char *expected)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct job j = decode(line);
+
+	assert_int_equal(tell_short(&b, &j), 0);
+	assert_string_equal(b.p ? (const char *)b.p : "", expected);
+	job_done(&j);
+}
+
+static void
+in_short(void **state)
+{
+	assert_short("{" TIME "\"where\":\"cache\",\"cache\":\"hit\",\"saved_ms\":1200}",
+		"hit, saved 1.2 s");
+	assert_short("{" TIME "\"where\":\"farm\",\"worker\":\"w1\",\"why\":\"offload = always\"}",
+		"w1");
+	assert_short("{" TIME "\"where\":\"local\",\"why\":\"farm unreachable\",\"cache\":\"miss\","
+		     "\"cache_why\":\"a file changed: a.rs\",\"not_stored\":\"no space left\"}",
+		"miss: a file changed: a.rs; farm unreachable; not kept: no space left");
+	assert_short("{" TIME "\"where\":\"local\",\"cache\":\"miss\"}", "miss");
+	assert_short("{" TIME "\"where\":\"local\",\"cache\":\"off\"}", "");
+	assert_short("{" TIME
+		     "\"where\":\"local\",\"cache\":\"off\",\"cache_why\":\"incremental\"}",
+		"cache not asked: incremental");
+	assert_short("{" TIME "\"where\":\"farm\",\"worker\":\"w2\",\"exit_status\":1,"
+		     "\"attempts\":[\"w9: gone\",\"w1: full\"]}",
+		"w2; before, in vain: w1: full; failed, exit status 1");
+	assert_short("{" TIME "\"where\":\"moon\"}", "");
+}
+
+static void
+assert_long(const char *line, const char *made_line, const char *const *expected)
+{
+	_cleanup_(strv_done) struct strv says = STRV_INIT;
+	struct job j = decode(line), made = { 0 };
+	size_t i;
+
+	if (made_line)
+		made = decode(made_line);
+	assert_int_equal(tell_long(&says, &j, made_line ? &made : NULL), 0);
+	for (i = 0; expected[i]; i++) {
+		assert_true(i < says.n);
+		assert_string_equal(says.v[i], expected[i]);
+	}
+	assert_int_equal(says.n, i);
+	job_done(&j);
+	job_done(&made);
+}
+
+static void
+in_sentences(void **state)
+{
+	setenv("TZ", "UTC", 1);
+	assert_long("{" TIME
+		    "\"where\":\"cache\",\"cache\":\"hit\",\"saved_ms\":1200,\"end_us\":3000,"
+		    "\"lookup_ms\":1,\"restore_ms\":1.5}",
+		"{\"time\":\"2026-11-20T09:08:07.000Z\",\"where\":\"farm\",\"worker\":\"w1\"}",
+		(const char *const[]){ "It was in the local cache: nothing was compiled. That took "
+				       "3 ms, and saved 1.2 s.",
+			"It had been compiled on w1 at 2026-11-20 09:08:07.",
+			"It took 3 ms: 1 ms looking it up, 2 ms putting it in place.", NULL });
+	assert_long("{" TIME "\"where\":\"farm\",\"worker\":\"w1\",\"why\":\"offload = always\","
+		    "\"cache\":\"miss\",\"cache_why\":\"new\",\"not_stored\":\"HOME was read\","
+		    "\"attempts\":[\"w9: gone\"],\"end_us\":2000000,\"compile_ms\":1500,"
+		    "\"link_ms\":200,\"linker\":\"mold\",\"pack_ms\":0.4}",
+		NULL,
+		(const char *const[]){ "It was not in the local cache: new.",
+			"Its result was not kept: HOME was read.",
+			"It was compiled on the farm, by w1: offload = always.",
+			"Tried before, in vain: w9: gone.",
+			"It took 2.0 s: 1.5 s compiling, 200 ms linking.",
+			"It was linked here by mold.", NULL });
+	assert_long("{" TIME "\"where\":\"local\",\"cache\":\"off\",\"cache_why\":\"incremental\","
+		    "\"exit_status\":101}",
+		NULL,
+		(const char *const[]){ "The local cache was not asked: incremental.",
+			"It was compiled here.", "It failed, with exit status 101.",
+			"It took 0 ms.", NULL });
+	assert_long("{" TIME "\"where\":\"passthrough\",\"why\":\"odd\",\"exit_status\":137}", NULL,
+		(const char *const[]){ "The real compiler was run in dray's place: odd.",
+			"It was killed by signal 9.", "It took 0 ms.", NULL });
+	assert_long("{" TIME "\"where\":\"moon\"}", NULL,
+		(const char *const[]){ "The log says moon.", "It took 0 ms.", NULL });
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(in_short),
+		cmocka_unit_test(in_sentences),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
