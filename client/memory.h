@@ -7,7 +7,9 @@
 /* What the kernel says now. */
 struct memory_now {
 	bool known;	    /* whether it says how much there is */
-	uint64_t available; /* bytes: MemAvailable of /proc/meminfo (proc(5)) */
+	uint64_t available; /* bytes: MemAvailable of /proc/meminfo (proc(5)), or what is left of a
+			     * cgroup's memory.max or memory.high (cgroup-v2.rst), if less: of this
+			     * process's, or of one above it */
 	unsigned pressure;  /* "some" avg10 of /proc/pressure/memory (the kernel's psi.rst), in
 			     * hundredths  of a percent; 0 where the kernel does not tell */
 };
@@ -22,7 +24,8 @@ struct memory_now {
 int memory_parse_available(const char *meminfo, uint64_t *ret);
 int memory_parse_pressure(const char *psi, unsigned *ret);
 
-void memory_read(struct memory_now *ret);
+/* root: before all paths, "" but for tests. */
+void memory_read(const char *root, struct memory_now *ret);
 
 /* How many of n slots may be in use. need: bytes that each compile is thought to take, 0: not
  * looked at. held: how many are in use, young ones of them among these. Where memory is short, only

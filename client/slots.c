@@ -173,7 +173,7 @@ has_room(struct slots *s, unsigned i)
 
 	if (!s->need || s->n == 1)
 		return true;
-	memory_read(&m);
+	memory_read("", &m);
 	/* As many as ever can run: no need to count. */
 	if (memory_slots(&m, s->need, s->n, s->n, s->n) == s->n &&
 		m.pressure < MEMORY_PRESSURE_HIGH)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/cgroupfs.h"
 #include "common/fs.h"
 #include "common/why.h"
 
@@ -44,21 +45,6 @@ read_at(int dir, const char *name, char *out, size_t size)
 	return 0;
 }
 
-uint64_t
-cgroup_number(const char *text, const char *key)
-{
-	size_t n = strlen(key);
-
-	for (const char *line = text; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, key, n) == 0 && line[n] == ' ')
-			return strtoull(line + n + 1, NULL, 10);
-		if (!*line)
-			break;
-	}
-	return 0;
-}
-
 static bool
 has_word(const char *text, const char *word)
 {
@@ -68,58 +54,6 @@ has_word(const char *text, const char *word)
 		if ((at == text || at[-1] == ' ') && (!at[n] || strchr(" \n", at[n])))
 			return true;
 	return false;
-}
-
-/* proc(5), mountinfo: "36 35 98:0 ROOT MOUNTPOINT options… - TYPE source options". */
-static bool
-parse_mount(const char *line, size_t n, char root[PATH_MAX], char point[PATH_MAX])
-{
-	static const char type[] = " - cgroup2 ";
-	_cleanup_(freep) char *copy = strndup(line, n);
-
-	return copy && strstr(copy, type) &&
-	       sscanf(copy, "%*d %*d %*s %4095s %4095s", root, point) == 2;
-}
-
-int
-cgroup_locate(const char *self, const char *mountinfo, char **ret)
-{
-	const char *group = starts_with(self, "0::") ? self : strstr(self, "\n0::");
-	_cleanup_(freep) char *path = NULL;
-
-	if (!group)
-		return -ENOENT;
-	group = strchr(group, '/');
-	path = group ? strndup(group, strcspn(group, "\n")) : NULL;
-	if (!path)
-		return group ? -ENOMEM : -ENOENT;
-	for (const char *line = mountinfo, *end; *line; line = end + (*end == '\n')) {
-		char root[PATH_MAX], point[PATH_MAX];
-		const char *rest = path;
-
-		end = line + strcspn(line, "\n");
-		if (!parse_mount(line, (size_t)(end - line), root, point))
-			continue;
-		/* A group outside of what is mounted here ("/..") cannot be reached. */
-		if (!path_is_normal(path) || !path_is_below(path, root))
-			continue;
-		if (!streq(root, "/"))
-			rest += strlen(root);
-		*ret = path_join(point, rest + (*rest == '/'));
-		return *ret ? 0 : -ENOMEM;
-	}
-	return -ENOENT;
-}
-
-static int
-locate_own(char **ret)
-{
-	char self[4096], mounts[65536];
-	int r = read_at(AT_FDCWD, "/proc/self/cgroup", self, sizeof(self));
-
-	if (r == 0)
-		r = read_at(AT_FDCWD, "/proc/self/mountinfo", mounts, sizeof(mounts));
-	return r < 0 ? r : cgroup_locate(self, mounts, ret);
 }
 
 static void
@@ -210,7 +144,7 @@ cgroup_open(const char *dir, struct cgroup **ret, char **ret_why)
 		r = g->path ? 0 : -ENOMEM;
 	} else if (r == 0) {
 		g->own = true;
-		r = locate_own(&g->path);
+		r = cgroupfs_own("", &g->path);
 	}
 	if (r < 0)
 		return why_set(ret_why, -ENOTSUP, "%s",
@@ -300,15 +234,15 @@ cgroup_job_usage(const struct cgroup_job *j, struct cgroup_usage *ret)
 
 	if (r < 0)
 		return r;
-	u.oom_kills = cgroup_number(text, "oom_kill");
+	u.oom_kills = cgroupfs_number(text, "oom_kill");
 	r = read_at(j->dir, "pids.events", text, sizeof(text));
 	if (r < 0)
 		return r;
-	u.forks_refused = cgroup_number(text, "max");
+	u.forks_refused = cgroupfs_number(text, "max");
 	r = read_at(j->dir, "cpu.stat", text, sizeof(text));
 	if (r < 0)
 		return r;
-	u.cpu_us = cgroup_number(text, "usage_usec");
+	u.cpu_us = cgroupfs_number(text, "usage_usec");
 	/* Linux 5.19. */
 	if (read_at(j->dir, "memory.peak", text, sizeof(text)) == 0)
 		u.peak = strtoull(text, NULL, 10);

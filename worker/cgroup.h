@@ -49,10 +49,4 @@ int cgroup_job_usage(const struct cgroup_job *j, struct cgroup_usage *ret);
 /* Kills what is in it, and removes it. */
 void cgroup_job_done(struct cgroup_job *j);
 
-/* For cgroup_open, apart for tests. Caller frees. Where the group is that /proc/self/cgroup names,
- * by what /proc/self/mountinfo mounts; -ENOENT: there is no version 2. */
-int cgroup_locate(const char *self, const char *mountinfo, char **ret);
-/* The number after `key` at a line's start ("oom_kill 3"); 0 when it is not there. */
-uint64_t cgroup_number(const char *text, const char *key);
-
 #endif

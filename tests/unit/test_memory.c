@@ -2,14 +2,17 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "client/memory.h"
+#include "common/fs.h"
 
 #define M ((uint64_t)1 << 20)
 #define NEED (512 * M)
@@ -146,10 +149,114 @@ test_read(void **state)
 {
 	struct memory_now m;
 
-	memory_read(&m);
+	memory_read("", &m);
 	assert_true(m.known);
 	assert_true(m.available > M && m.available < (uint64_t)1 << 50);
 	assert_true(m.pressure <= 10000);
+}
+
+static void
+put(const char *root, const char *path, const char *fmt, ...)
+{
+	_cleanup_(freep) char *full = path_join(root, path);
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	assert_int_equal(fs_mkdir_parent(full, 0755), 0);
+	assert_int_equal(fs_write_atomic(full, text, strlen(text), 0644), 0);
+}
+
+/* max, high: bytes, 0 for none. */
+static void
+put_group(const char *root, const char *dir, uint64_t max, uint64_t high, uint64_t current,
+	uint64_t files)
+{
+	static const char top[] = "/sys/fs/cgroup";
+	_cleanup_(freep) char *at = path_join(root, top), *group = path_join(at, dir);
+
+	put(group, "cgroup.procs", "1\n");
+	if (max)
+		put(group, "memory.max", "%" PRIu64 "\n", max);
+	else
+		put(group, "memory.max", "max\n");
+	if (high)
+		put(group, "memory.high", "%" PRIu64 "\n", high);
+	else
+		put(group, "memory.high", "max\n");
+	put(group, "memory.current", "%" PRIu64 "\n", current);
+	put(group, "memory.stat",
+		"anon 1\nfile 2\ninactive_file %" PRIu64 "\nactive_file 4096\n"
+		"slab_reclaimable 4096\nslab 3\n",
+		files);
+}
+
+static uint64_t
+available(const char *root)
+{
+	struct memory_now m;
+
+	memory_read(root, &m);
+	assert_true(m.known);
+	return m.available;
+}
+
+/* A machine with 8000 MiB, of which a container may have less. */
+static void
+test_groups(void **state)
+{
+	_cleanup_(freep) char *root = NULL;
+	struct memory_now m;
+
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-memory-", &root), 0);
+	memory_read(root, &m);
+	assert_false(m.known);
+	put(root, "/proc/meminfo", "MemAvailable: 8192000 kB\n");
+	put(root, "/proc/self/mountinfo",
+		"31 25 0:27 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n");
+	put(root, "/proc/self/cgroup", "4:memory:/x\n");
+	/* version 1; no files; a group without limits; the machine's root group has none */
+	assert_int_equal(available(root), 8000 * M);
+	put(root, "/proc/self/cgroup", "0::/pod/build\n");
+	assert_int_equal(available(root), 8000 * M);
+	put(root, "/sys/fs/cgroup/cgroup.procs", "1\n");
+	put_group(root, "/pod", 0, 0, 3000 * M, 0);
+	put_group(root, "/pod/build", 0, 0, 2000 * M, 0);
+	assert_int_equal(available(root), 8000 * M);
+	/* its own limit; files' pages and the like are given back */
+	put_group(root, "/pod/build", 4000 * M, 0, 1000 * M, 0);
+	assert_int_equal(available(root), 3000 * M + 8192);
+	put_group(root, "/pod/build", 4000 * M, 0, 4000 * M, 2500 * M);
+	assert_int_equal(available(root), 2500 * M + 8192);
+	/* more than is used is not given back; over the limit there is nothing */
+	put_group(root, "/pod/build", 4000 * M, 0, 1000 * M, 2000 * M);
+	assert_int_equal(available(root), 4000 * M);
+	put_group(root, "/pod/build", 4000 * M, 0, 5000 * M, 0);
+	assert_int_equal(available(root), 0);
+	/* memory.high is one, too */
+	put_group(root, "/pod/build", 4000 * M, 1500 * M, 1000 * M, 0);
+	assert_int_equal(available(root), 500 * M + 8192);
+	/* the limit of one above; a group between without that controller */
+	put_group(root, "/pod", 2000 * M, 0, 1900 * M, 0);
+	assert_int_equal(available(root), 100 * M + 8192);
+	put(root, "/proc/self/cgroup", "0::/pod/plain/build\n");
+	put(root, "/sys/fs/cgroup/pod/plain/cgroup.procs", "1\n");
+	put(root, "/sys/fs/cgroup/pod/plain/build/cgroup.procs", "1\n");
+	assert_int_equal(available(root), 100 * M + 8192);
+	/* more than the machine has */
+	put_group(root, "/pod", 20000 * M, 0, 1000 * M, 0);
+	assert_int_equal(available(root), 8000 * M);
+	/* nothing but the group is known */
+	put_group(root, "/pod", 2000 * M, 0, 1000 * M, 0);
+	put(root, "/proc/meminfo", "MemFree: 1 kB\n");
+	assert_int_equal(available(root), 1000 * M + 8192);
+	/* what makes no sense is no limit */
+	put(root, "/sys/fs/cgroup/pod/memory.current", "much\n");
+	memory_read(root, &m);
+	assert_false(m.known);
+	fs_rm_rf(root);
 }
 
 int
@@ -161,6 +268,7 @@ main(void)
 		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_not_looked_at),
 		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
