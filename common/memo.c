@@ -17,9 +17,9 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "common/lmdb_file.h"
 #include "common/log.h"
 #include "common/memo.h"
-#include "common/memo_priv.h"
 
 #define BATCH 256 /* records that wait at most: they are searched one by one */
 #define VALUE_MAX (4u << 20)
@@ -29,6 +29,25 @@
  * every 1 to 10 ms. A file system that keeps whole seconds (or two: FAT) shows by its zeros. */
 #define FINE_NS 100000000LL
 #define COARSE_NS 2100000000LL
+
+enum memo_db { DIGESTS, ARTIFACTS, NOTES, N_DBS };
+
+/* The names carry the format's version. What is cheapest to learn again is forgotten first. */
+static const struct lmdb_file_kind MEMO_FILE = {
+	.name = "memo.lmdb",
+	.map_size = (size_t)256 << 20, /* sparse; about 200,000 artifacts */
+	.n_dbs = N_DBS,
+	.db_names = { [DIGESTS] = "digests-1", [ARTIFACTS] = "artifacts-1", [NOTES] = "notes-1" },
+	.n_forget = N_DBS,
+};
+
+struct memo_put {
+	enum memo_db db;
+	void *key;
+	size_t key_n;
+	void *value;
+	size_t value_n;
+};
 
 /* What tells one state of a file from another. */
 struct file_state {
@@ -42,7 +61,7 @@ struct digest_record {
 };
 
 struct memo {
-	struct memo_file file;
+	struct lmdb_file file;
 	struct memo_put pending[BATCH];
 	size_t n_pending;
 };
@@ -75,7 +94,7 @@ memo_open(const char *dir, struct memo **ret)
 	*ret = NULL;
 	if (m == NULL)
 		return -ENOMEM;
-	r = memo_file_open(dir, &m->file);
+	r = lmdb_file_open(dir, &MEMO_FILE, &m->file);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(m);
@@ -94,6 +113,22 @@ drop_pending(struct memo *m)
 	m->n_pending = 0;
 }
 
+static int
+put_pending(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
+{
+	const struct memo *m = arg;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < m->n_pending; i++) {
+		const struct memo_put *p = &m->pending[i];
+		MDB_val k = { p->key_n, p->key }, v = { p->value_n, p->value };
+
+		rc = mdb_put(txn, dbi[p->db], &k, &v, 0);
+	}
+	return rc;
+}
+
 int
 memo_flush(struct memo *m)
 {
@@ -101,7 +136,7 @@ memo_flush(struct memo *m)
 
 	if (m == NULL || m->n_pending == 0)
 		return 0;
-	r = memo_file_put(&m->file, m->pending, m->n_pending);
+	r = lmdb_file_write(&m->file, put_pending, m);
 	if (r < 0)
 		log_debug("memo: %zu records are not kept: error %d", m->n_pending, -r);
 	drop_pending(m);
@@ -114,7 +149,7 @@ memo_close(struct memo *m)
 	if (m == NULL)
 		return;
 	(void)memo_flush(m);
-	memo_file_done(&m->file);
+	lmdb_file_done(&m->file);
 	free(m);
 }
 
@@ -164,14 +199,42 @@ put(struct memo *m, enum memo_db db, const void *key, size_t key_n, void *value,
 	return 0;
 }
 
+/* Called with a record's value, which is gone when it returns. 0 or -errno. */
+typedef int (*found_fn)(void *arg, const void *p, size_t n);
+
+struct query {
+	enum memo_db db;
+	MDB_val key;
+	found_fn found;
+	void *arg;
+	int result;
+};
+
 static int
-get(struct memo *m, enum memo_db db, const void *key, size_t key_n, memo_found_fn found, void *arg)
+look_up(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
+{
+	struct query *q = arg;
+	MDB_val v;
+	int rc;
+
+	rc = mdb_get(txn, dbi[q->db], &q->key, &v);
+	if (rc == 0)
+		q->result = q->found(q->arg, v.mv_data, v.mv_size);
+	return rc;
+}
+
+/* -ENOENT: there is none. The key is only read. */
+static int
+get(struct memo *m, enum memo_db db, void *key, size_t key_n, found_fn found, void *arg)
 {
 	const struct memo_put *p = find_pending(m, db, key, key_n);
+	struct query q = { .db = db, .key = { key_n, key }, .found = found, .arg = arg };
+	int r;
 
 	if (p != NULL)
 		return found(arg, p->value, p->value_n);
-	return memo_file_get(&m->file, db, key, key_n, found, arg);
+	r = lmdb_file_read(&m->file, look_up, &q);
+	return r < 0 ? r : q.result;
 }
 
 static int
@@ -190,7 +253,7 @@ recall_digest(struct memo *m, const struct stat *st, bool sealed, struct digest 
 	struct digest_record rec;
 	uint64_t key[2] = { now.dev, now.ino };
 
-	if (m == NULL || get(m, MEMO_DIGESTS, key, sizeof(key), digest_found, &rec) < 0 ||
+	if (m == NULL || get(m, DIGESTS, key, sizeof(key), digest_found, &rec) < 0 ||
 		!state_eq(&rec.state, &now, sealed))
 		return false;
 	*ret = rec.digest;
@@ -206,7 +269,7 @@ remember_digest(struct memo *m, const struct stat *st, const struct digest *d)
 	if (rec == NULL)
 		return;
 	*rec = (struct digest_record){ state_of(st), *d };
-	(void)put(m, MEMO_DIGESTS, key, sizeof(key), rec, sizeof(*rec));
+	(void)put(m, DIGESTS, key, sizeof(key), rec, sizeof(*rec));
 }
 
 /* Whether t lies at least ns before now. */
@@ -348,7 +411,7 @@ memo_set_artifact(struct memo *m, const char *path, const struct strv *externs)
 	if (b.n > VALUE_MAX)
 		return -E2BIG;
 	n = b.n;
-	return put(m, MEMO_ARTIFACTS, key.b, DIGEST_SIZE, steal_ptr(b.p), n);
+	return put(m, ARTIFACTS, key.b, DIGEST_SIZE, steal_ptr(b.p), n);
 }
 
 struct artifact_query {
@@ -391,7 +454,7 @@ memo_get_artifact(struct memo *m, const char *path, struct strv *ret)
 	q.now = artifact_state_of(&st);
 	r = digest_bytes(path, strlen(path), &key);
 	if (r == 0)
-		r = get(m, MEMO_ARTIFACTS, key.b, DIGEST_SIZE, artifact_found, &q);
+		r = get(m, ARTIFACTS, key.b, DIGEST_SIZE, artifact_found, &q);
 	if (r < 0)
 		return r == -ENOMEM ? r : -ENOENT;
 	return externs.n > 0 ? strv_add_all(ret, externs.v) : 0;
@@ -416,7 +479,7 @@ memo_set_note(struct memo *m, const char *name, const void *p, size_t n)
 		return -ENOMEM;
 	if (n > 0)
 		memcpy(copy, p, n);
-	return put(m, MEMO_NOTES, key.b, DIGEST_SIZE, copy, n);
+	return put(m, NOTES, key.b, DIGEST_SIZE, copy, n);
 }
 
 static int
@@ -435,6 +498,6 @@ memo_get_note(struct memo *m, const char *name, struct buf *ret)
 		return -ENOENT;
 	r = digest_bytes(name, strlen(name), &key);
 	if (r == 0)
-		r = get(m, MEMO_NOTES, key.b, DIGEST_SIZE, note_found, ret);
+		r = get(m, NOTES, key.b, DIGEST_SIZE, note_found, ret);
 	return r < 0 && r != -ENOMEM ? -ENOENT : r;
 }

@@ -1,5 +1,4 @@
-/* The memo's LMDB file, shared by hundreds of processes that may be killed or stopped at any
- * instant.
+/* An LMDB file, shared by hundreds of processes that may be killed or stopped at any instant.
  *
  * Invariants:
  *
@@ -30,16 +29,12 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/lmdb_file.h"
 #include "common/log.h"
-#include "common/memo_priv.h"
 
-#define MAP_SIZE ((size_t)256 << 20) /* sparse; about 200,000 artifacts */
-#define MAX_READERS 4096	     /* more than there are processes at -j200, many times over */
+#define MAX_READERS 4096 /* more than there are processes at -j200, many times over */
 #define LOCK_WAIT_MS 250
 #define BOOT_ID_SIZE 36
-
-/* The names carry the format's version. */
-static const char *const DB_NAMES[MEMO_N_DBS] = { "digests-1", "artifacts-1", "notes-1" };
 
 /* LMDB's codes are positive errno values or its own negative ones. */
 static int
@@ -159,7 +154,7 @@ unlink_if_there(const char *path)
 
 /* Removes the file and LMDB's lock file. The guard is held exclusively. */
 static int
-remove_files(const struct memo_file *f)
+remove_files(const struct lmdb_file *f)
 {
 	_cleanup_(freep) char *lock = NULL;
 	int r;
@@ -172,7 +167,7 @@ remove_files(const struct memo_file *f)
 
 /* Takes the guard shared, with the file that is there being one of this boot. */
 static int
-enter(const struct memo_file *f)
+enter(const struct lmdb_file *f)
 {
 	char id[BOOT_ID_SIZE];
 	int r, tries;
@@ -214,18 +209,19 @@ check_length(MDB_env *env)
 										       : 0;
 }
 
-/* Opens the three databases; create: those that are not there yet are made. */
+/* Opens the databases; create: those that are not there yet are made. */
 static int
-open_dbs(struct memo_file *f, bool create)
+open_dbs(struct lmdb_file *f, bool create)
 {
 	MDB_txn *txn;
-	int rc, i;
+	unsigned i;
+	int rc;
 
 	rc = mdb_txn_begin(f->env, NULL, create ? 0 : MDB_RDONLY, &txn);
 	if (rc != 0)
 		return rc;
-	for (i = 0; rc == 0 && i < MEMO_N_DBS; i++)
-		rc = mdb_dbi_open(txn, DB_NAMES[i], create ? MDB_CREATE : 0, &f->dbi[i]);
+	for (i = 0; rc == 0 && i < f->kind->n_dbs; i++)
+		rc = mdb_dbi_open(txn, f->kind->db_names[i], create ? MDB_CREATE : 0, &f->dbi[i]);
 	if (rc != 0) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -235,7 +231,7 @@ open_dbs(struct memo_file *f, bool create)
 }
 
 static int
-open_dbs_locked(struct memo_file *f)
+open_dbs_locked(struct lmdb_file *f)
 {
 	int r, rc;
 
@@ -248,7 +244,7 @@ open_dbs_locked(struct memo_file *f)
 }
 
 static void
-close_env(struct memo_file *f)
+close_env(struct lmdb_file *f)
 {
 	if (f->reader != NULL)
 		mdb_txn_abort(f->reader);
@@ -260,16 +256,16 @@ close_env(struct memo_file *f)
 
 /* One try to open; an LMDB code. The guard is held shared. */
 static int
-open_env(struct memo_file *f)
+open_env(struct lmdb_file *f)
 {
 	int rc, dead;
 
 	rc = mdb_env_create(&f->env);
 	if (rc != 0)
 		return rc;
-	mdb_env_set_mapsize(f->env, MAP_SIZE);
+	mdb_env_set_mapsize(f->env, f->kind->map_size);
 	mdb_env_set_maxreaders(f->env, MAX_READERS);
-	mdb_env_set_maxdbs(f->env, MEMO_N_DBS);
+	mdb_env_set_maxdbs(f->env, f->kind->n_dbs);
 	rc = mdb_env_open(f->env, f->path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC, 0600);
 	if (rc == 0)
 		rc = check_length(f->env);
@@ -288,7 +284,7 @@ open_env(struct memo_file *f)
 
 /* Opens under the guard; an LMDB code. On failure *ret_bad is the file it failed on. */
 static int
-open_guarded(struct memo_file *f, struct stat *ret_bad)
+open_guarded(struct lmdb_file *f, struct stat *ret_bad)
 {
 	int rc = -enter(f);
 
@@ -304,7 +300,7 @@ open_guarded(struct memo_file *f, struct stat *ret_bad)
 /* Throws the file away, once a process, and opens a new one. bad: the file that was at fault; if
  * another process has replaced it since, that one is opened. An LMDB code. */
 static int
-renew(struct memo_file *f, const struct stat *bad)
+renew(struct lmdb_file *f, const struct stat *bad)
 {
 	struct stat st;
 	int rc;
@@ -321,13 +317,13 @@ renew(struct memo_file *f, const struct stat *bad)
 	flock(f->guard, LOCK_UN);
 	if (rc != 0)
 		return rc;
-	log_debug("memo: %s was damaged or full, and is begun anew", f->path);
+	log_debug("%s was damaged or full, and is begun anew", f->path);
 	return open_guarded(f, &st);
 }
 
 /* The same for the file that is open. */
 static int
-renew_open(struct memo_file *f)
+renew_open(struct lmdb_file *f)
 {
 	struct stat bad = { 0 };
 	mdb_filehandle_t fd;
@@ -338,9 +334,9 @@ renew_open(struct memo_file *f)
 }
 
 int
-memo_file_open(const char *dir, struct memo_file *ret)
+lmdb_file_open(const char *dir, const struct lmdb_file_kind *kind, struct lmdb_file *ret)
 {
-	_cleanup_(memo_file_done) struct memo_file f = { .guard = -1 };
+	_cleanup_(lmdb_file_done) struct lmdb_file f = { .kind = kind, .guard = -1 };
 	_cleanup_(freep) char *guard = NULL;
 	struct stat bad = { 0 };
 	int r, rc;
@@ -348,7 +344,7 @@ memo_file_open(const char *dir, struct memo_file *ret)
 	r = fs_mkdir_p(dir, 0700);
 	if (r < 0)
 		return r;
-	f.path = path_join(dir, "memo.lmdb");
+	f.path = path_join(dir, kind->name);
 	if (f.path == NULL || asprintf(&guard, "%s-guard", f.path) < 0)
 		return -ENOMEM;
 	f.guard = open(guard, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -360,21 +356,21 @@ memo_file_open(const char *dir, struct memo_file *ret)
 	if (rc != 0)
 		return errno_of(rc);
 	*ret = f;
-	f = (struct memo_file){ .guard = -1 };
+	f = (struct lmdb_file){ .guard = -1 };
 	return 0;
 }
 
 void
-memo_file_done(struct memo_file *f)
+lmdb_file_done(struct lmdb_file *f)
 {
 	close_env(f);
 	closep(&f->guard);
 	free(f->path);
-	*f = (struct memo_file){ .guard = -1 };
+	*f = (struct lmdb_file){ .guard = -1 };
 }
 
 static int
-begin_read(struct memo_file *f)
+begin_read(struct lmdb_file *f)
 {
 	int rc, dead;
 
@@ -389,50 +385,32 @@ begin_read(struct memo_file *f)
 }
 
 int
-memo_file_get(struct memo_file *f, enum memo_db db, const void *key, size_t key_n,
-	memo_found_fn found, void *arg)
+lmdb_file_read(struct lmdb_file *f, lmdb_file_fn fn, void *arg)
 {
-	_cleanup_(freep) void *copy = NULL;
-	MDB_val k, v;
-	int rc, r = 0;
+	int rc;
 
 	if (f->env == NULL)
 		return -ENOENT;
-	/* LMDB's key is not const, though it only reads it */
-	copy = malloc(key_n);
-	if (copy == NULL)
-		return -ENOMEM;
-	memcpy(copy, key, key_n);
-	k = (MDB_val){ key_n, copy };
 	rc = begin_read(f);
 	if (rc == 0) {
-		rc = mdb_get(f->reader, f->dbi[db], &k, &v);
-		if (rc == 0)
-			r = found(arg, v.mv_data, v.mv_size);
+		rc = fn(arg, f->reader, f->dbi);
 		mdb_txn_reset(f->reader);
 	}
-	if (rc == 0)
-		return r;
 	if (is_damage(rc))
 		(void)renew_open(f);
 	return errno_of(rc);
 }
 
 static int
-write_all(struct memo_file *f, const struct memo_put *puts, size_t n)
+write_once(struct lmdb_file *f, lmdb_file_fn fn, void *arg)
 {
 	MDB_txn *txn;
-	size_t i;
 	int rc;
 
 	rc = mdb_txn_begin(f->env, NULL, 0, &txn);
 	if (rc != 0)
 		return rc;
-	for (i = 0; rc == 0 && i < n; i++) {
-		MDB_val k = { puts[i].key_n, puts[i].key }, v = { puts[i].value_n, puts[i].value };
-
-		rc = mdb_put(txn, f->dbi[puts[i].db], &k, &v, 0);
-	}
+	rc = fn(arg, txn, f->dbi);
 	if (rc != 0) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -442,44 +420,36 @@ write_all(struct memo_file *f, const struct memo_put *puts, size_t n)
 
 /* Empties one database, so that its pages can be used again. */
 static int
-forget(struct memo_file *f, enum memo_db db)
+empty_db(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 {
-	MDB_txn *txn;
-	int rc;
+	const unsigned *which = arg;
 
-	rc = mdb_txn_begin(f->env, NULL, 0, &txn);
-	if (rc != 0)
-		return rc;
-	rc = mdb_drop(txn, f->dbi[db], 0);
-	if (rc != 0) {
-		mdb_txn_abort(txn);
-		return rc;
-	}
-	return mdb_txn_commit(txn);
+	return mdb_drop(txn, dbi[*which], 0);
 }
 
-/* Writes; makes room by forgetting, the cheapest to learn again first. */
+/* Writes; makes room by forgetting. */
 static int
-write_with_room(struct memo_file *f, const struct memo_put *puts, size_t n)
+write_with_room(struct lmdb_file *f, lmdb_file_fn fn, void *arg)
 {
-	int rc, forgotten, dead;
+	unsigned which;
+	int rc, dead;
 
-	rc = write_all(f, puts, n);
+	rc = write_once(f, fn, arg);
 	if (rc == MDB_MAP_FULL)
 		(void)mdb_reader_check(
 			f->env, &dead); /* a dead reader keeps old pages from reuse */
-	for (forgotten = 0; rc == MDB_MAP_FULL && forgotten < MEMO_N_DBS; forgotten++) {
-		rc = forget(f, (enum memo_db)forgotten);
+	for (which = 0; rc == MDB_MAP_FULL && which < f->kind->n_forget; which++) {
+		rc = write_once(f, empty_db, &which);
 		if (rc == 0)
-			rc = write_all(f, puts, n);
+			rc = write_once(f, fn, arg);
 	}
 	return rc;
 }
 
 int
-memo_file_put(struct memo_file *f, const struct memo_put *puts, size_t n)
+lmdb_file_write(struct lmdb_file *f, lmdb_file_fn fn, void *arg)
 {
-	int rc, again;
+	int rc = 0, again;
 
 	for (again = 0; again < 2; again++) {
 		if (f->env == NULL)
@@ -487,7 +457,7 @@ memo_file_put(struct memo_file *f, const struct memo_put *puts, size_t n)
 		rc = -lock_bounded(f->guard, try_write);
 		if (rc != 0)
 			break;
-		rc = write_with_room(f, puts, n);
+		rc = write_with_room(f, fn, arg);
 		set_write_lock(f->guard, F_UNLCK);
 		if (!is_damage(rc) && rc != MDB_MAP_FULL)
 			break;
