@@ -47,6 +47,7 @@ depot_close(struct depot *d)
 {
 	if (d == NULL)
 		return;
+	depot_index_close(d);
 	free(d->dir);
 	free(d);
 }
@@ -76,10 +77,13 @@ depot_tmp_dir(const struct depot *d, char out[PATH_MAX])
 	snprintf(out, PATH_MAX, "%s/tmp", d->dir);
 }
 
-void
-depot_lock_path(const struct depot *d, const char *name, char out[PATH_MAX])
+uint64_t
+depot_bytes(const struct stat *st)
 {
-	snprintf(out, PATH_MAX, "%s/locks/%s", d->dir, name);
+	uint64_t blocks = (uint64_t)st->st_blocks * 512;
+
+	/* what is not written out yet may have no blocks */
+	return MAX2(blocks, (uint64_t)st->st_size);
 }
 
 int
@@ -151,6 +155,7 @@ depot_write_entry(struct depot *d, const struct digest *key, const void *p, size
 {
 	_cleanup_(closep) int fd = -1;
 	char path[PATH_MAX], temp[PATH_MAX];
+	struct stat st;
 	int r;
 
 	if (d->read_only)
@@ -162,6 +167,8 @@ depot_write_entry(struct depot *d, const struct digest *key, const void *p, size
 	if (fd < 0)
 		return fd;
 	r = fs_write_all(fd, p, n);
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
 	/* Network file systems and quotas report a failed write only here. */
 	if (close(steal_fd(&fd)) < 0 && r == 0 && errno != EINTR)
 		r = -errno;
@@ -169,6 +176,8 @@ depot_write_entry(struct depot *d, const struct digest *key, const void *p, size
 		r = depot_rename(temp, path);
 	if (r < 0)
 		unlink(temp);
+	else
+		depot_index_note(d, DEPOT_ENTRY, key, &st);
 	return r;
 }
 
@@ -207,14 +216,15 @@ depot_each_entry(struct depot *d, depot_entry_fn fn, void *arg)
 
 	if (dir == NULL)
 		return -ENOMEM;
-	for (i = 0; r == 0 && i < 256; i++) {
+	for (i = 0; r == 0 && i < DEPOT_SUBS; i++) {
 		snprintf(sub, sizeof(sub), "%02x", i);
 		r = each_below(dir, sub, fn, arg);
 	}
 	return r;
 }
 
-/* Sets atime; also mtime when asked to. A blob's mtime is that of the checkout that shares it. */
+/* Sets atime, for when the index is made anew; also mtime when asked to: a blob's mtime is that of
+ * the checkout that shares it. */
 static void
 touch(const char *path, bool both)
 {
@@ -237,10 +247,14 @@ depot_used(struct depot *d, const struct digest *key, const struct digest *blobs
 	if (lstat(path, &st) < 0 || llabs((long long)(time(NULL) - st.st_mtime)) < USED_S)
 		return;
 	touch(path, true);
+	depot_index_note(d, DEPOT_ENTRY, key, &st);
 	for (i = 0; i < n; i++) {
 		depot_path(d, DEPOT_BLOB, &blobs[i], path);
+		if (lstat(path, &st) < 0)
+			continue;
+		depot_index_note(d, DEPOT_BLOB, &blobs[i], &st);
 		/* a ctime that moves makes those who share it hash it again */
-		if (lstat(path, &st) == 0 && st.st_nlink == 1)
+		if (st.st_nlink == 1)
 			touch(path, false);
 	}
 }
@@ -248,20 +262,14 @@ depot_used(struct depot *d, const struct digest *key, const struct digest *blobs
 /* Locks. */
 
 int
-depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd)
+depot_lock_byte(const struct depot *d, const char *name, off_t at, bool wait, int *ret_fd)
 {
 	_cleanup_(closep) int fd = -1;
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	char path[PATH_MAX], name[3];
-	uint64_t at = 0;
-	int i, r;
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+	char path[PATH_MAX];
+	int r;
 
-	/* the file by the key's first byte, the place in it by the next eight: 62 bits of them */
-	snprintf(name, sizeof(name), "%02x", key->b[0]);
-	for (i = 1; i <= 8; i++)
-		at = at << 8 | key->b[i];
-	l.l_start = (off_t)(at >> 2);
-	depot_lock_path(d, name, path);
+	snprintf(path, sizeof(path), "%s/locks/%s", d->dir, name);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 && errno == ENOENT) {
 		r = fs_mkdir_parent(path, 0700);
@@ -275,4 +283,18 @@ depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd)
 		return errno == EAGAIN || errno == EACCES ? -EWOULDBLOCK : -errno;
 	*ret_fd = steal_fd(&fd);
 	return 0;
+}
+
+int
+depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd)
+{
+	char name[3];
+	uint64_t at = 0;
+	int i;
+
+	/* the file by the key's first byte, the place in it by the next eight: 62 bits of them */
+	snprintf(name, sizeof(name), "%02x", key->b[0]);
+	for (i = 1; i <= 8; i++)
+		at = at << 8 | key->b[i];
+	return depot_lock_byte(d, name, (off_t)(at >> 2), wait, ret_fd);
 }

@@ -34,7 +34,10 @@ struct depot_stats {
 	uint64_t max;
 };
 
-/* Cheap: nothing is made or scanned before it is needed. */
+/* Cheap: nothing is made or scanned before it is needed. A depot belongs to one thread, does not
+ * pass through a fork, and is a process's only one of that directory at a time (LMDB). Whatever is
+ * not there any more is made again. Where read_only is set, what would change the cache is -EROFS,
+ * or does nothing. */
 int depot_open(const struct depot_in *in, struct depot **ret);
 void depot_close(struct depot *d); /* NULL is fine */
 void depot_closep(struct depot **d);
@@ -53,8 +56,9 @@ int depot_add(struct depot *d, const char *path, enum depot_way way, struct dige
 
 /* Puts a blob's content at path, in place of what is there, by rename: a new file with these mode
  * bits (DEPOT_SHARE: the blob itself, read-only, if it has no other name yet, since its time is
- * set) and the time of now. -ENOENT: it is not here; -EBADMSG: it was damaged, and is not here any
- * more; -errno of the disk. */
+ * set) and the time of now. The memo then knows its digest. -ENOENT: it is not here; -EBADMSG: it
+ * was damaged, and is not here any more; -ENOTDIR: there is no directory for path; -errno of the
+ * disk. What is at path stays when it fails. */
 int depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum depot_way way,
 	mode_t mode, const char *path);
 /* Whether the blob is here and as long as it should be; its content is not looked at. */
@@ -79,9 +83,12 @@ int depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd
 /* Evicts what was used least recently until within the budget, at most max_files of them, and
  * sweeps what killed processes left in tmp/: call it often. Whoever else is at it, does it. */
 void depot_trim(struct depot *d, unsigned max_files);
-/* All that is too much (or, with `all`, everything), the index made anew from the files. */
+/* Removes the oldest until within max (0: the budget), or, with `all`, everything; by the files,
+ * and the index is put right by them. Waits for who is at it: -EINTR after a signal. -EACCES: there
+ * are files that cannot be removed. ret_before and ret_after may be NULL. */
 int depot_gc(struct depot *d, uint64_t max, bool all, struct depot_stats *ret_before,
 	struct depot_stats *ret_after);
+/* By the index, or by the files while it has not seen them all. */
 int depot_get_stats(struct depot *d, struct depot_stats *ret);
 
 #endif

@@ -270,6 +270,8 @@ depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *
 		r = add_by_copy(d, fd, &st, &digest);
 	if (r < 0)
 		return r;
+	/* also one that was here already: it is used */
+	depot_index_note(d, DEPOT_BLOB, &digest, &st);
 	*ret = digest;
 	if (ret_size != NULL)
 		*ret_size = (uint64_t)st.st_size;
