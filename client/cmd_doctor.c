@@ -261,7 +261,7 @@ check_farm(struct doctor *d)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	const char *ep = d->conf->client.coordinator, *error;
-	long matching, slots;
+	long workers, matching, slots;
 	int r;
 
 	if (!farm_is_wanted(d->conf))
@@ -279,15 +279,19 @@ check_farm(struct doctor *d)
 		say(d, BAD, "farm", "%s cannot be reached: %s", ep, error ? error : "no answer");
 		return;
 	}
+	workers = (long)json_integer_value(json_object_get(d->status, "workers"));
 	say(d, GOOD, "farm", "%s: %ld workers, %ld slots, %ld in use, %ld jobs waiting", ep,
-		(long)json_integer_value(json_object_get(d->status, "workers")),
-		(long)json_integer_value(json_object_get(d->status, "slots")),
+		workers, (long)json_integer_value(json_object_get(d->status, "slots")),
 		(long)json_integer_value(json_object_get(d->status, "running")),
 		(long)json_integer_value(json_object_get(d->status, "queued")));
 	matching = (long)json_integer_value(json_object_get(d->status, "matching"));
 	slots = (long)json_integer_value(json_object_get(d->status, "matching_slots"));
 	if (matching > 0)
 		say(d, GOOD, "workers", "%ld with this toolchain, %ld slots", matching, slots);
+	else if (workers == 0)
+		say(d, BAD, "workers",
+			"there is none, so all is compiled here: start dray-worker (a coordinator "
+			"that was started a moment ago may not have heard of them yet)");
 	else
 		say(d, BAD, "workers",
 			"none has this toolchain, so all is compiled here: install the "

@@ -271,7 +271,8 @@ farm_watch_events(struct farm *f, uint64_t now)
 		case WATCH_CONNECTED:
 			/* After a loss it knows nothing of us, or it is another process. */
 			if (f->lost &&
-				(farm_hello(f) < 0 || (f->waiting && farm_ask_anew(f, now) < 0)))
+				(farm_hello(f) < 0 || (f->waiting && farm_ask_anew(f, now) < 0) ||
+					(f->asks_status && farm_ask_look(f) < 0)))
 				break;
 			f->lost = false;
 			f->state = FARM_CONNECTED;

@@ -47,10 +47,15 @@ struct farm {
 	bool retried;	  /* JobRetry is not answered yet */
 	uint64_t anew_ms; /* when it was asked for anew, or 0 */
 	uint64_t ask_ms;  /* when to ask again, or 0 */
+
+	/* instead of a job: what the farm looks like */
+	bool asks_status; /* and is not answered yet */
+	bool has_toolchain;
 };
 
 int farm_hello(struct farm *f);
-int farm_ask(struct farm *f); /* sends JobRequest */
+int farm_ask(struct farm *f);	   /* sends JobRequest */
+int farm_ask_look(struct farm *f); /* sends StatusRequest */
 /* Asks anew: on a new connection, or a coordinator that does not know the job. */
 int farm_ask_anew(struct farm *f, uint64_t now);
 /* A message came: unless it is of a connection that was lost since, the coordinator knows us. */

@@ -254,21 +254,29 @@ farm_greet(struct farm *f, struct tether *t, char **ret_why)
 	return turn(&w, t, true, NULL, NULL) == FARM_PLACED ? 0 : -EHOSTUNREACH;
 }
 
+int
+farm_ask_look(struct farm *f)
+{
+	Dray__StatusRequest m;
+
+	dray__status_request__init(&m);
+	if (f->has_toolchain) {
+		m.toolchain.data = f->toolchain;
+		m.toolchain.len = sizeof(f->toolchain);
+	}
+	return wire_send(f->socket, NULL, WIRE_STATUS_REQUEST, &m.base, NULL, 0);
+}
+
 static int
 ask(struct farm *f, const uint8_t *toolchain)
 {
-	Dray__StatusRequest m;
-	uint8_t id[DIGEST_SIZE];
-	int r;
+	int r = farm_hello(f);
 
-	dray__status_request__init(&m);
-	if (toolchain) {
-		memcpy(id, toolchain, sizeof(id));
-		m.toolchain.data = id;
-		m.toolchain.len = sizeof(id);
-	}
-	r = farm_hello(f);
-	return r < 0 ? r : wire_send(f->socket, NULL, WIRE_STATUS_REQUEST, &m.base, NULL, 0);
+	f->asks_status = true;
+	f->has_toolchain = toolchain != NULL;
+	if (toolchain)
+		memcpy(f->toolchain, toolchain, sizeof(f->toolchain));
+	return r < 0 ? r : farm_ask_look(f);
 }
 
 int
@@ -296,8 +304,10 @@ farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms, stru
 			return -ECONNREFUSED;
 		}
 		r = wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, ret);
-		if (r == 0 && ret->info->type == WIRE_STATUS)
+		if (r == 0 && ret->info->type == WIRE_STATUS) {
+			f->asks_status = false;
 			return 0;
+		}
 		if (r == -EAGAIN) {
 			r = 0;
 			continue;

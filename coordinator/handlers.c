@@ -20,7 +20,7 @@ struct row {
 	unsigned roles;
 	unsigned states;
 	handler_fn handle;
-	enum role greets; /* what a new peer is taken for; NONE: it stays new */
+	enum role greets; /* what a new peer without a key is taken for; NONE: any stays new */
 };
 
 static void on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
@@ -35,7 +35,7 @@ static const struct row rows[] = {
 	{ WIRE_JOB_RETRY, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_retry, ROLE_CLIENT },
 	{ WIRE_JOB_FINISHED, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_finished, ROLE_NONE },
 	{ WIRE_JOB_CANCEL, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_cancel, ROLE_NONE },
-	{ WIRE_STATUS_REQUEST, CLIENTS, PEER_GREETED, on_status_request, ROLE_NONE },
+	{ WIRE_STATUS_REQUEST, CLIENTS, PEER_NEW | PEER_GREETED, on_status_request, ROLE_CLIENT },
 	{ WIRE_WORKER_REGISTER, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_register,
 		ROLE_WORKER },
 	{ WIRE_WORKER_HEARTBEAT, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_heartbeat,
@@ -271,7 +271,8 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 			state == PEER_NEW ? "before Hello" : "when it is not allowed");
 		return;
 	}
-	if (!p && row->greets != ROLE_NONE && !(p = greet(s, from, row->greets)))
+	if (!p && row->greets != ROLE_NONE &&
+		!(p = greet(s, from, role == ROLE_NONE ? row->greets : role)))
 		return;
 	row->handle(s, p, from, m->body);
 }

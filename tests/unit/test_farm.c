@@ -20,8 +20,8 @@
 #define LIMIT_MS 20000
 #define TOOLCHAIN "0123456789abcdef0123456789abcdef" /* 32 bytes */
 
-/* What the client does after its first placement. */
-enum plan { STAY_PLACED, RETRY, RETRY_AWAY };
+/* What the client does after its first placement; or it only looks at the farm. */
+enum plan { STAY_PLACED, RETRY, RETRY_AWAY, LOOK };
 
 struct world {
 	char *dir, *endpoint, *bound;
@@ -69,6 +69,47 @@ ask_and_say(struct farm *f, int to)
 	free(why);
 }
 
+static void
+look_and_say(struct farm *f, int to)
+{
+	struct wire_msg m = WIRE_MSG_INIT;
+	char line[600], *why = NULL;
+	int r = farm_ask_status(f, (const uint8_t *)TOOLCHAIN, LIMIT_MS, &m, &why);
+
+	if (r == 0)
+		snprintf(line, sizeof(line), "%u workers\n",
+			((const Dray__Status *)m.body)->workers);
+	else
+		snprintf(line, sizeof(line), "%s\n", why ? why : strerror(-r));
+	tell(to, line);
+	wire_msg_done(&m);
+	free(why);
+}
+
+static void
+compile(struct farm *f, enum plan plan, int from, int to)
+{
+	struct farm_job job = {
+		.toolchain = (const uint8_t *)TOOLCHAIN, .crate = "c", .kind = "lib"
+	};
+	char text[300];
+
+	assert_int_equal(farm_request(f, &job), 0);
+	ask_and_say(f, to);
+	if (plan == STAY_PLACED)
+		return;
+	hear(from, text, sizeof(text));
+	while (plan == RETRY_AWAY && !f->lost) {
+		zmq_pollitem_t items[FARM_ITEMS];
+
+		zmq_poll(items, (int)farm_items(f, items), 100);
+		farm_mind(f);
+	}
+	assert_int_equal(farm_retry(f, "w1", DRAY__VERDICT__VERDICT_WORKER_FAULT, "no disk"), 0);
+	tell(to, "retried\n");
+	ask_and_say(f, to);
+}
+
 /* Leaves by exit, so that the leak checker has its say. */
 static void
 client(const char *endpoint, enum plan plan, int from, int to)
@@ -77,9 +118,6 @@ client(const char *endpoint, enum plan plan, int from, int to)
 	struct conf *conf = NULL;
 	struct farm *f = NULL;
 	void *ctx = zmq_ctx_new();
-	struct farm_job job = {
-		.toolchain = (const uint8_t *)TOOLCHAIN, .crate = "c", .kind = "lib"
-	};
 
 	log_init("client", LOG_LEVEL_NONE);
 	snprintf(text, sizeof(text), "client.coordinator=%s", endpoint);
@@ -87,21 +125,10 @@ client(const char *endpoint, enum plan plan, int from, int to)
 	assert_int_equal(conf_set(conf, text, &error), 0);
 	assert_int_equal(conf_set(conf, "client.connect_ms=10000", &error), 0);
 	assert_int_equal(farm_open(ctx, conf, &f, &why), 0);
-	assert_int_equal(farm_request(f, &job), 0);
-	ask_and_say(f, to);
-	if (plan != STAY_PLACED) {
-		hear(from, text, sizeof(text));
-		while (plan == RETRY_AWAY && !f->lost) {
-			zmq_pollitem_t items[FARM_ITEMS];
-
-			zmq_poll(items, (int)farm_items(f, items), 100);
-			farm_mind(f);
-		}
-		assert_int_equal(
-			farm_retry(f, "w1", DRAY__VERDICT__VERDICT_WORKER_FAULT, "no disk"), 0);
-		tell(to, "retried\n");
-		ask_and_say(f, to);
-	}
+	if (plan == LOOK)
+		look_and_say(f, to);
+	else
+		compile(f, plan, from, to);
 	farm_close(f, 100);
 	zmq_ctx_termp(&ctx);
 	conf_free(conf);
@@ -473,6 +500,41 @@ test_no_worker(void **state)
 	expect_end(w);
 }
 
+static void
+expect_look(struct world *w)
+{
+	struct wire_msg m = expect(w, WIRE_STATUS_REQUEST);
+	const Dray__StatusRequest *r = (const Dray__StatusRequest *)m.body;
+
+	assert_int_equal(r->toolchain.len, 32);
+	assert_memory_equal(r->toolchain.data, TOOLCHAIN, 32);
+	wire_msg_done(&m);
+}
+
+/* The coordinator goes before it has answered; the next one is asked the same. */
+static void
+test_look_over_a_restart(void **state)
+{
+	struct world *w = *state;
+	char name[] = "c";
+	Dray__Status m;
+
+	start(w, LOOK);
+	appear(w);
+	expect_hello(w);
+	expect_look(w);
+	vanish(w);
+	appear(w);
+	w->hellos = true;
+	expect_look(w);
+	dray__status__init(&m);
+	m.name = name;
+	m.workers = 3;
+	send_msg(w, WIRE_STATUS, &m.base);
+	expect_said(w, "3 workers");
+	expect_end(w);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -487,6 +549,7 @@ main(void)
 		T(test_away_for_good),
 		T(test_workers_come_later),
 		T(test_no_worker),
+		T(test_look_over_a_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -705,6 +705,26 @@ test_before_hello(void **state)
 	CLOSE(worker, client, other);
 }
 
+/* Who looks at the farm, too; and goes on as what its key is. */
+static void
+test_look_before_hello(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_worker(w, WORKER1, 2), *admin = connect_as(w, ADMIN);
+	void *client = connect_as(w, CLIENT1);
+
+	await(admin, 1, 0, 0);
+	hello_versions(admin, "admin", WIRE_VERSION, WIRE_VERSION);
+	expect_done(admin, WIRE_WELCOME);
+	request(admin, 1);
+	expect_refused(admin, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "role admin");
+	await(client, 1, 0, 0);
+	request(client, 2);
+	expect_placed(w, client, 2, CLIENT1, WORKER1);
+	await(client, 1, 1, 0);
+	CLOSE(worker, admin, client);
+}
+
 /* The end of a client's old connection was not seen yet when it asks on the new one. */
 static void
 test_client_on_a_new_connection(void **state)
@@ -893,9 +913,10 @@ test_roles(void **state)
 	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 		"WorkerRegister is not for the role client");
 	hang_up(w, &bad);
-	bad = connect_as(w, CLIENT2);
+	bad = connect_as(w, WORKER2);
 	ask_status(bad);
-	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "StatusRequest came before Hello");
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+		"StatusRequest is not for the role worker");
 	hang_up(w, &bad);
 	bad = connect_as(w, WORKER2);
 	request(bad, 1);
@@ -1180,6 +1201,7 @@ main(void)
 		T(test_retry),
 		T(test_retry_after_our_restart),
 		T(test_before_hello),
+		T(test_look_before_hello),
 		T(test_client_on_a_new_connection),
 		T(test_cancel_and_client_gone),
 		T(test_worker_gone),
