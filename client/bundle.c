@@ -53,8 +53,8 @@ check_output(struct bundle *b, const char *path)
 		return -ENOMEM;
 	/* a cdylib's name carries no extra-filename */
 	if (!streq(dir, b->unit->out_dir) ||
-		(!outputs_name_ok(c->crate_name, c->extra_filename, path_basename(abs)) &&
-			!outputs_name_ok(c->crate_name, NULL, path_basename(abs))))
+		(!call_output_name_ok(c->crate_name, c->extra_filename, path_basename(abs)) &&
+			!call_output_name_ok(c->crate_name, NULL, path_basename(abs))))
 		return bad(b, "it makes something else");
 	return 0;
 }

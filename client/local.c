@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "client/local.h"
 #include "client/promise.h"
@@ -20,6 +22,10 @@
 #define FD_SLOT 200
 #define FD_JOBS_RD 201
 #define FD_JOBS_WR 202
+#define FD_RECORD 203
+
+/* Of text, or of a record: more than that is not kept. */
+#define SEEN_MAX (64u << 20)
 
 extern char **environ;
 
@@ -83,7 +89,8 @@ struct run {
 	struct jobserver js;
 	char makeflags[128];
 	char **env;
-	struct spawn_fd fds[4];
+	struct spawn_fd fds[6];
+	struct strv argv;
 	size_t n_fds;
 	int own_slot;
 	char *kept; /* the promised rmeta's second name */
@@ -97,6 +104,7 @@ run_done(struct run *r)
 		unlink(r->kept);
 	free(r->kept);
 	free(r->env);
+	strv_done(&r->argv);
 	promise_free(r->promise);
 	jobserver_done(&r->js);
 	closep(&r->own_slot);
@@ -221,89 +229,225 @@ check_rmeta(struct run *r, int status)
 	return LOCAL_STATUS_BROKEN_PROMISE;
 }
 
+void
+local_seen_done(struct local_seen *s)
+{
+	buf_done(&s->record);
+	buf_done(&s->out);
+	buf_done(&s->err);
+}
+
+/* ---- the compiler's text */
+
 /* Out of memory in the middle: what cannot be compared is passed on. */
 static void
 pass_on(struct run *r, const void *p, size_t n)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT;
 
-	if (promise_text(r->promise, p, n, &out) < 0)
+	if (!r->promise || promise_text(r->promise, p, n, &out) < 0)
 		child_write(STDERR_FILENO, p, n);
 	else if (out.n)
 		child_write(STDERR_FILENO, out.p, out.n);
 }
 
 static void
-read_stderr(struct run *r, int fd)
-{
-	uint8_t chunk[65536];
-
-	for (;;) {
-		ssize_t n = read(fd, chunk, sizeof(chunk));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		pass_on(r, chunk, (size_t)n);
-	}
-}
-
-static int
-run_with_promise(struct run *r, struct spawn *s)
+end_promise(struct run *r, int status)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT;
-	_cleanup_(closep) int rd = -1;
-	_cleanup_(closep) int wr = -1;
-	int fds[2], k, status;
-	pid_t pid;
 
-	k = promise_new(r->l->said->text_bytes, &r->l->said->text_digest, &r->promise);
-	if (k < 0)
-		return k;
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	rd = fds[0];
-	wr = fds[1];
-	r->fds[r->n_fds++] = (struct spawn_fd){ wr, STDERR_FILENO };
-	s->n_fds = r->n_fds;
-	k = child_start(s, &pid);
-	if (k < 0)
-		return k;
-	closep(&wr);
-	read_stderr(r, rd);
-	status = child_wait(pid);
+	if (!r->promise)
+		return;
 	if (status == 0)
 		promise_end(r->promise, &out);
 	else
 		promise_give(r->promise, &out);
 	if (out.n)
 		child_write(STDERR_FILENO, out.p, out.n);
+}
+
+/* Pipes from the compiler; and from dray-trace, whose end says that the compiler's has come, though
+ * a process that it left behind may still hold the others. */
+enum stream { STREAM_ERR, STREAM_OUT, STREAM_RECORD, STREAMS };
+
+struct streams {
+	struct pollfd fds[STREAMS]; /* -1: there is none, or it has ended */
+	struct buf *keep[STREAMS];  /* NULL: not kept */
+	bool traced, lost;
+};
+
+static void
+streams_done(struct streams *s)
+{
+	for (size_t i = 0; i < STREAMS; i++)
+		closep(&s->fds[i].fd);
+}
+
+static void
+keep(struct streams *s, enum stream which, const void *p, size_t n)
+{
+	struct buf *b = s->keep[which];
+
+	if (!b || s->lost)
+		return;
+	s->lost = b->n + n > SEEN_MAX || buf_add(b, p, n) < 0;
+}
+
+/* Reads once. False: nothing more will come, or (`drain`) nothing is there now. */
+static bool
+read_stream(struct run *r, struct streams *s, enum stream which)
+{
+	uint8_t chunk[65536];
+	ssize_t n = read(s->fds[which].fd, chunk, sizeof(chunk));
+
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n <= 0)
+		return false;
+	if (which == STREAM_ERR)
+		pass_on(r, chunk, (size_t)n);
+	else if (which == STREAM_OUT)
+		child_write(STDOUT_FILENO, chunk, (size_t)n);
+	keep(s, which, chunk, (size_t)n);
+	return true;
+}
+
+/* What was written before the end, though the other side is still open. */
+static void
+drain(struct run *r, struct streams *s)
+{
+	for (size_t i = 0; i < STREAM_RECORD; i++) {
+		struct pollfd p = { .fd = s->fds[i].fd, .events = POLLIN };
+
+		while (p.fd >= 0 && poll(&p, 1, 0) > 0 && read_stream(r, s, i))
+			;
+	}
+}
+
+static void
+read_streams(struct run *r, struct streams *s)
+{
+	for (;;) {
+		if (poll(s->fds, STREAMS, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return;
+		}
+		for (size_t i = 0; i < STREAMS; i++)
+			if (s->fds[i].revents && !read_stream(r, s, i))
+				closep(&s->fds[i].fd);
+		if (s->traced && s->fds[STREAM_RECORD].fd < 0) {
+			drain(r, s);
+			return;
+		}
+		if (s->fds[STREAM_ERR].fd < 0 && s->fds[STREAM_OUT].fd < 0 && !s->traced)
+			return;
+	}
+}
+
+/* *ret_wr is the child's end, which becomes `to` there. */
+static int
+add_stream(struct run *r, struct streams *s, enum stream which, int to, int *ret_wr)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	s->fds[which].fd = fds[0];
+	*ret_wr = fds[1];
+	r->fds[r->n_fds++] = (struct spawn_fd){ fds[1], to };
+	return 0;
+}
+
+static int
+add_streams(struct run *r, struct streams *s, int wr[STREAMS])
+{
+	const struct report *said = r->l->said;
+	struct local_seen *seen = r->l->seen;
+	int k = 0;
+
+	if (said && said->text_bytes)
+		k = promise_new(said->text_bytes, &said->text_digest, &r->promise);
+	if (k == 0)
+		k = add_stream(r, s, STREAM_ERR, STDERR_FILENO, &wr[STREAM_ERR]);
+	if (k < 0 || !s->traced)
+		return k;
+	s->keep[STREAM_ERR] = &seen->err;
+	s->keep[STREAM_OUT] = &seen->out;
+	s->keep[STREAM_RECORD] = &seen->record;
+	k = add_stream(r, s, STREAM_OUT, STDOUT_FILENO, &wr[STREAM_OUT]);
+	return k < 0 ? k : add_stream(r, s, STREAM_RECORD, FD_RECORD, &wr[STREAM_RECORD]);
+}
+
+static int
+run_piped(struct run *r, struct spawn *s, bool traced)
+{
+	_cleanup_(streams_done) struct streams st = { .traced = traced };
+	int wr[STREAMS] = { -1, -1, -1 };
+	int k, status;
+	pid_t pid;
+
+	for (size_t i = 0; i < STREAMS; i++)
+		st.fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
+	k = add_streams(r, &st, wr);
+	s->fds = r->fds;
+	s->n_fds = r->n_fds;
+	if (k == 0)
+		k = child_start(s, &pid);
+	for (size_t i = 0; i < STREAMS; i++)
+		closep(&wr[i]);
+	if (k < 0)
+		return k;
+	read_streams(r, &st);
+	status = child_wait(pid);
+	end_promise(r, status);
+	if (traced && st.lost)
+		local_seen_done(r->l->seen);
 	return status;
+}
+
+/* dray-trace in the compiler's place. */
+static int
+make_trace_argv(struct run *r, char *program)
+{
+	int k = strv_add(&r->argv, program);
+
+	if (k == 0)
+		k = strv_addf(&r->argv, "--record-fd=%d", FD_RECORD);
+	if (k == 0)
+		k = strv_add_all(&r->argv, r->l->trace->v);
+	if (k == 0)
+		k = strv_add(&r->argv, "--");
+	return k < 0 ? k : strv_add_all(&r->argv, r->l->call->argv);
 }
 
 int
 local_run(struct local_run *l)
 {
 	_cleanup_(run_done) struct run r = { .l = l, .js = JOBSERVER_INIT, .own_slot = -1 };
+	_cleanup_(freep) char *tracer = NULL;
 	struct spawn s;
 	int k;
 
-	k = take_slot(&r);
+	if (l->trace && l->trace->n)
+		tracer = spawn_find_program("dray-trace");
+	k = tracer ? make_trace_argv(&r, tracer) : 0;
+	if (k == 0)
+		k = take_slot(&r);
 	if (k == 0)
 		k = set_jobserver(&r);
 	if (k == 0)
 		k = keep_rmeta(&r);
 	if (k < 0)
 		return k;
-	s = (struct spawn){ .path = l->call->argv[0],
-		.argv = l->call->argv,
+	s = (struct spawn){ .path = tracer ? tracer : l->call->argv[0],
+		.argv = tracer ? r.argv.v : l->call->argv,
 		.envp = r.env,
 		.fds = r.fds,
 		.n_fds = r.n_fds };
 	l->compile_start_us = clock_mono_us();
-	if (l->said && l->said->text_bytes)
-		k = run_with_promise(&r, &s);
+	if (tracer || (l->said && l->said->text_bytes))
+		k = run_piped(&r, &s, tracer != NULL);
 	else
 		k = child_run(&s);
 	return check_rmeta(&r, k);

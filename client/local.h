@@ -5,13 +5,24 @@
 #include "rustc/call.h"
 #include "client/report.h"
 #include "client/slots.h"
+#include "common/buf.h"
 #include "common/conf.h"
+#include "common/strv.h"
+
+/* What a traced compile looked at and said, for the cache. All empty when it could not be traced, or
+ * said more than anyone would keep. */
+struct local_seen {
+	struct buf record, out, err;
+};
+void local_seen_done(struct local_seen *s);
 
 struct local_run {
 	const struct rustc_call *call;
 	const struct report *said; /* what was said and promised before; NULL: nothing */
 	struct slots *slots;	   /* NULL: they cannot be had; the run goes on without */
 	int slot;		   /* one taken already, or -1; left to the caller */
+	const struct strv *trace;  /* arguments for dray-trace; NULL: it is not traced */
+	struct local_seen *seen;   /* out, with trace */
 	uint64_t slot_wait_us;	   /* out */
 	uint64_t compile_start_us; /* out */
 	const char *trouble;	   /* out: a promise that could not be kept, or NULL */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "client/unit.h"
+#include "rustc/call.h"
 #include "common/fs.h"
 
 #define NAME_MAX_LENGTH 255
@@ -78,33 +79,13 @@ outputs_freep(struct outputs **o)
 	*o = NULL;
 }
 
-static bool
-carries(const char *name, const char *crate, const char *extra)
-{
-	size_t n = strlen(crate), k = strlen(extra);
-
-	return strncmp(name, crate, n) == 0 && strncmp(name + n, extra, k) == 0 &&
-	       (name[n + k] == '\0' || name[n + k] == '.');
-}
-
-bool
-outputs_name_ok(const char *crate, const char *extra, const char *name)
-{
-	if (!path_is_name(name) || strlen(name) > NAME_MAX_LENGTH || !*crate)
-		return false;
-	if (!extra)
-		extra = "";
-	return carries(name, crate, extra) ||
-	       (starts_with(name, "lib") && carries(name + 3, crate, extra));
-}
-
 bool
 outputs_link_name_ok(const char *crate, const char *extra, const char *name)
 {
 	const char *slash = strchr(name, '/');
 
 	if (!slash)
-		return outputs_name_ok(crate, extra, name);
+		return call_output_name_ok(crate, extra, name);
 	return starts_with(name, "rustc") && slash - name <= NAME_MAX_LENGTH &&
 	       path_is_name(slash + 1) && strlen(slash + 1) <= NAME_MAX_LENGTH;
 }
@@ -164,7 +145,7 @@ outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 	if (!begin_ok(o, m))
 		return -EBADMSG;
 	if (!(m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE
-			    ? outputs_name_ok(o->in.crate, o->in.extra, m->name)
+			    ? call_output_name_ok(o->in.crate, o->in.extra, m->name)
 			    : outputs_link_name_ok(o->in.crate, o->in.extra, m->name)))
 		return -EINVAL;
 	if (o->n >= OUTPUTS_MAX || m->size > o->in.max_bytes - o->bytes)

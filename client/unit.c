@@ -10,6 +10,7 @@
 
 #include "client/closure.h"
 #include "client/envscan.h"
+#include "client/identify.h"
 #include "client/sources.h"
 #include "client/unit_priv.h"
 #include "common/fs.h"
@@ -341,7 +342,7 @@ build(struct unit *u, const struct unit_in *in, char **ret_home)
 	int r = fill_paths(u, in, ret_home);
 
 	if (r == 0)
-		r = unit_find_toolchain(u, in, ret_home);
+		r = identify_toolchain(in->memo, in->call, &u->tc, ret_home);
 	if (r < 0)
 		return r;
 	problem = place_problem(u);

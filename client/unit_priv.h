@@ -31,9 +31,7 @@ struct unit {
 /* unit_args.c: the arguments in the job's terms */
 int unit_fill_args(struct unit *u);
 
-/* unit_target.c: u->tc */
-int unit_find_toolchain(struct unit *u, const struct unit_in *in, char **ret_home);
-/* u->linker, u->inputs */
+/* unit_target.c: u->linker, u->inputs */
 int unit_find_inputs(struct unit *u, char **ret_home);
 
 /* unit_files.c: files, directories and blobs */

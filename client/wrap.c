@@ -1,10 +1,13 @@
 /* Drives one compiler call:
  *
  *   parse ─▶ probe, or not understood ─▶ exec the compiler
- *         └▶ choose ─▶ here ─────────────────────────────▶ local_run
+ *         └▶ cached ─▶ hit: done
+ *                  └▶ miss
+ *            choose ─▶ here ─────────────────────────────▶ local_run
  *                   └▶ farm ─▶ dispatch ─▶ done
  *                                       ├▶ link ─▶ done, or failed ─▶ local_run
  *                                       └▶ home, or dead ───────────▶ local_run
+ *            what was made is kept
  *
  * Invariant: whatever fails, the real compiler runs once with the same arguments, and its exit
  * status is ours; unless a signal asked us to stop. dray itself says nothing on stderr. */
@@ -13,6 +16,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "client/cached.h"
 #include "client/choose.h"
 #include "client/closure.h"
 #include "client/link.h"
@@ -33,6 +37,14 @@ struct wrap {
 	char *conf_error;
 	struct slots *slots;
 	struct choice choice;
+	struct timespec began;
+	struct memo *memo;
+	struct cached *cached; /* NULL: the cache is off for this call */
+	struct cached_said said;
+	const char *cache;
+	char *cache_off, *cache_why, *not_stored;
+	struct local_seen seen;
+	uint64_t lookup_us, restore_us, store_us;
 	struct report report; /* what dray-dispatch left; all zero without one */
 	bool dispatched;
 	pid_t parent; /* cargo, when dray was started: it may end before */
@@ -46,6 +58,12 @@ wrap_done(struct wrap *w)
 {
 	choice_done(&w->choice);
 	slots_closep(&w->slots);
+	cached_closep(&w->cached);
+	memo_closep(&w->memo);
+	local_seen_done(&w->seen);
+	free(w->cache_off);
+	free(w->cache_why);
+	free(w->not_stored);
 	conf_freep(&w->conf);
 	free(w->conf_error);
 	call_done(&w->call);
@@ -126,6 +144,15 @@ write_log(struct wrap *w, int status)
 	e.where = w->where;
 	e.why = w->conf_error ? w->conf_error : w->why;
 	e.linker = w->linker;
+	e.cache = w->cache;
+	e.cache_why = w->cache_off ? w->cache_off : w->cache_why;
+	e.not_stored = w->not_stored;
+	e.key = *w->said.key ? w->said.key : NULL;
+	e.lookup_us = w->lookup_us;
+	e.restore_us = w->restore_us;
+	e.store_us = w->store_us;
+	e.saved_us = w->said.saved_us;
+	e.cache_bytes = w->said.bytes;
 	e.out_dir = w->call.out_dir;
 	e.parent = (uint64_t)w->parent;
 	e.exit_status = status;
@@ -213,9 +240,15 @@ run_here(struct wrap *w)
 	struct local_run l = { .call = &w->call,
 		.said = w->dispatched ? &w->report : NULL,
 		.slots = w->slots,
-		.slot = w->choice.slot };
-	int status = local_run(&l);
+		.slot = w->choice.slot,
+		.seen = &w->seen };
+	int status;
 
+	if (w->cached && w->conf->client.cache == CACHE_ON) {
+		l.trace = cached_trace_options(w->cached);
+		cached_begin(w->cached);
+	}
+	status = local_run(&l);
 	w->where = "local";
 	w->slot_wait_us += l.slot_wait_us;
 	w->compile_start_us = l.compile_start_us;
@@ -274,17 +307,73 @@ run_on_farm(struct wrap *w)
 static void
 remember(const struct wrap *w)
 {
-	_cleanup_(memo_closep) struct memo *memo = NULL;
-	const char *dir = w->conf->client.cache_dir, *farm = w->conf->client.coordinator;
+	const char *farm = w->conf->client.coordinator;
 
-	if (!farm || !*farm || !dir || !*dir || !closure_makes_artifacts(&w->call))
-		return;
-	if (memo_open(dir, &memo) == 0)
-		closure_remember(memo, &w->call);
+	if (farm && *farm && closure_makes_artifacts(&w->call))
+		closure_remember(w->memo, &w->call);
 }
 
+/* ---- the cache */
+
+static void
+open_cache(struct wrap *w)
+{
+	const char *dir = w->conf->client.cache_dir;
+	struct cached_in in = { .conf = w->conf, .call = &w->call, .began = w->began };
+	int r;
+
+	if (dir && *dir && memo_open(dir, &w->memo) < 0)
+		w->memo = NULL;
+	in.memo = w->memo;
+	r = cached_open(&in, &w->cached, &w->cache_off);
+	w->cache = r < 0 ? "off" : "miss";
+}
+
+/* Whether it was here before, and is in place now. */
+static bool
+find_cached(struct wrap *w)
+{
+	uint64_t start = clock_mono_us();
+	bool hit;
+
+	open_cache(w);
+	if (!w->cached)
+		return false;
+	hit = cached_lookup(w->cached, &w->said) ||
+	      (cached_wait_twin(w->cached) && cached_lookup(w->cached, &w->said));
+	w->lookup_us = clock_mono_us() - start;
+	if (!hit) {
+		w->cache_why = strdup(w->said.why);
+		/* programs that we start find there what we have learned */
+		memo_flush(w->memo);
+		return false;
+	}
+	w->cache = "hit";
+	w->where = "cache";
+	return true;
+}
+
+static void
+keep_made(struct wrap *w)
+{
+	uint64_t start = clock_mono_us();
+	struct cached_made made = { .record = &w->seen.record,
+		.out = &w->seen.out,
+		.err = &w->seen.err,
+		.from = w->where,
+		.compile_us = w->here_us };
+
+	if (!w->cached || !streq(w->where, "local"))
+		return;
+	if (!cached_keep(w->cached, &made, &w->said))
+		w->not_stored = strdup(w->said.why);
+	w->store_us = clock_mono_us() - start;
+}
+
+/* ---- all of it */
+
 static int
-run_unit(struct wrap *w)
+run_missed(struct wrap *w)
 {
 	int status = -EAGAIN;
 
@@ -299,8 +388,22 @@ run_unit(struct wrap *w)
 		link_clean(&w->call, &w->report);
 	if (status < 0 && !child_signal())
 		status = run_here(w);
+	if (status == 0)
+		keep_made(w);
 	if (status == 0 && (w->linker || streq(w->where, "local")))
 		remember(w);
+	return status;
+}
+
+static int
+run_unit(struct wrap *w)
+{
+	int status = 0;
+
+	if (find_cached(w))
+		remember(w);
+	else
+		status = run_missed(w);
 	if (child_signal())
 		status = 128 + child_signal();
 	write_log(w, MAX2(status, 0));
@@ -317,12 +420,13 @@ wrap_main(char **argv)
 	w.choice = (struct choice)CHOICE_INIT;
 	if (call_parse(argv, &w.call) < 0 || w.call.kind == CALL_PROBE)
 		return exec_compiler(argv);
+	clock_gettime(CLOCK_REALTIME_COARSE, &w.began);
 	w.start_us = clock_mono_us();
 	w.parent = getppid();
 	log_init("dray", LOG_LEVEL_NONE);
 	if (w.call.kind == CALL_UNKNOWN)
 		return pass_through(&w);
-	if (load_conf(&w) < 0)
+	if (load_conf(&w) < 0 || w.conf->client.disable)
 		return exec_compiler(argv);
 	child_catch_signals();
 	status = run_unit(&w);

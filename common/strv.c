@@ -100,6 +100,25 @@ strv_add_all(struct strv *s, char *const *list)
 }
 
 bool
+strv_has_sorted(const struct strv *s, const char *str)
+{
+	size_t lo = 0, hi = s->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = strcmp(s->v[mid], str);
+
+		if (c == 0)
+			return true;
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
+}
+
+bool
 strv_has(const struct strv *s, const char *str)
 {
 	for (size_t i = 0; i < s->n; i++)

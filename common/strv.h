@@ -22,6 +22,7 @@ int strv_addf(struct strv *s, const char *fmt, ...) _printf_(2, 3);
 int strv_take(struct strv *s, char *str);	     /* owns str, also on failure */
 int strv_add_all(struct strv *s, char *const *list); /* a NULL-terminated list */
 bool strv_has(const struct strv *s, const char *str);
+bool strv_has_sorted(const struct strv *s, const char *str); /* after strv_sort_unique */
 void strv_sort_unique(struct strv *s);
 void strv_done(struct strv *s); /* frees all and makes it empty again; also for _cleanup_ */
 

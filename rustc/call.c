@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #include "rustc/call_priv.h"
 #include "common/buf.h"
@@ -210,6 +211,7 @@ call_done(struct rustc_call *c)
 		free(c->libs[i].kind);
 		free(c->libs[i].path);
 	}
+	free(c->options);
 	free(c->externs);
 	free(c->libs);
 	free(c->why);
@@ -229,6 +231,26 @@ call_done(struct rustc_call *c)
 	strv_done(&c->inputs);
 	strv_done(&c->link_args);
 	memset(c, 0, sizeof(*c));
+}
+
+static bool
+carries(const char *name, const char *crate, const char *extra)
+{
+	size_t n = strlen(crate), k = strlen(extra);
+
+	return strncmp(name, crate, n) == 0 && strncmp(name + n, extra, k) == 0 &&
+	       (name[n + k] == '\0' || name[n + k] == '.');
+}
+
+bool
+call_output_name_ok(const char *crate, const char *extra, const char *name)
+{
+	if (!path_is_name(name) || strlen(name) > NAME_MAX || !*crate)
+		return false;
+	if (!extra)
+		extra = "";
+	return carries(name, crate, extra) ||
+	       (starts_with(name, "lib") && carries(name + 3, crate, extra));
 }
 
 bool

@@ -21,6 +21,12 @@ struct call_extern {
 	char *path; /* NULL when none was given (--extern proc_macro) */
 };
 
+struct option_row;
+struct call_option { /* as it was given, each value apart from its option */
+	const struct option_row *row; /* option_tables.h */
+	const char *value;	      /* NULL for a flag */
+};
+
 struct call_lib {   /* -L */
 	char *kind; /* dependency, crate, native, framework, all */
 	char *path;
@@ -34,6 +40,8 @@ struct rustc_call {
 	char **argv; /* the compiler's own argv, as given: argv[0] is what to exec. Not owned */
 	struct strv args; /* the arguments after the driver (and after clippy's rustc), @file
 			     expanded */
+	struct call_option *options; /* of args, in their order; values point into args */
+	size_t n_options, cap_options;
 	char *driver;	  /* argv[0] */
 	bool clippy;	  /* driver is clippy-driver, and argv[1] the rustc path: inner_rustc */
 	char *inner_rustc;
@@ -84,6 +92,9 @@ const char *call_home_reason(const struct rustc_call *c);
 const char *call_linker(const struct rustc_call *c);
 /* The same of -C linker-flavor alone. */
 const char *call_flavor_linker(const char *flavor);
+/* Whether a file in the out-dir may be this crate's output by its name: `<crate><extra>` or
+ * `lib<crate><extra>`, then the end or a dot. extra may be NULL. */
+bool call_output_name_ok(const char *crate, const char *extra, const char *name);
 /* Whether --target names a file (a custom target). */
 bool call_target_is_file(const struct rustc_call *c);
 

@@ -297,11 +297,30 @@ parse_print(struct call_parse *p, const char *v)
 }
 
 static int
+add_option(struct rustc_call *c, const struct option_row *row, const char *value)
+{
+	size_t cap = c->cap_options ? 2 * c->cap_options : 64;
+	struct call_option *v;
+
+	if (c->n_options == c->cap_options) {
+		v = reallocarray(c->options, cap, sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		c->options = v;
+		c->cap_options = cap;
+	}
+	c->options[c->n_options++] = (struct call_option){ row, value };
+	return 0;
+}
+
+static int
 option_act(struct call_parse *p, const struct option_row *row, const char *arg, const char *v)
 {
 	struct rustc_call *c = p->c;
 	uint64_t bit = UINT64_C(1) << option_index(row);
 
+	if (add_option(c, row, v) < 0)
+		return -ENOMEM;
 	if (row->once && (p->seen & bit))
 		return call_unknown(p, "option given twice", arg);
 	p->seen |= bit;

@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -60,7 +61,8 @@ static bool
 parse_one(struct run *r, const char *arg)
 {
 	if (starts_with(arg, "--record-fd="))
-		return daemon_parse_fd(arg + strlen("--record-fd="), &r->record) == 0;
+		return daemon_parse_fd(arg + strlen("--record-fd="), &r->record) == 0 &&
+		       fcntl(r->record, F_SETFD, FD_CLOEXEC) == 0;
 	return parse_list(arg, "--toolchain=", &r->watch.toolchain) > 0 ||
 	       parse_list(arg, "--writable=", &r->watch.writable) > 0 ||
 	       parse_list(arg, "--program=", &r->watch.programs) > 0;

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "rustc/artifact.h"
-#include "client/outputs.h"
+#include "rustc/call.h"
 #include "client/unit.h"
 #include "common/fs.h"
 
@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 check_name(const char *name)
 {
-	if (outputs_name_ok("foo", "-1a", name) && !path_is_name(name))
+	if (call_output_name_ok("foo", "-1a", name) && !path_is_name(name))
 		abort();
 	if (outputs_link_name_ok("foo", "-1a", name)) {
 		_cleanup_(freep) char *p = path_normalize("/out", name);

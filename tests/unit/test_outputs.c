@@ -143,15 +143,15 @@ test_names(void **state)
 		"/x", "rustcA/..", "x.o", "rustcA" };
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
-		assert_true(outputs_name_ok("foo", "-1a", good[i]));
+		assert_true(call_output_name_ok("foo", "-1a", good[i]));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_false(outputs_name_ok("foo", "-1a", bad[i]));
+		assert_false(call_output_name_ok("foo", "-1a", bad[i]));
 	for (size_t i = 0; i < ARRAY_LEN(links); i++)
 		assert_true(outputs_link_name_ok("foo", "-1a", links[i]));
 	for (size_t i = 0; i < ARRAY_LEN(no_links); i++)
 		assert_false(outputs_link_name_ok("foo", "-1a", no_links[i]));
-	assert_true(outputs_name_ok("foo", NULL, "libfoo.so"));
-	assert_false(outputs_name_ok("", NULL, ".x"));
+	assert_true(call_output_name_ok("foo", NULL, "libfoo.so"));
+	assert_false(call_output_name_ok("", NULL, ".x"));
 }
 
 static void

@@ -1,0 +1,373 @@
+/* Invariant: what entry_result gives out names only plain files of an out-dir, and is as long as it
+ * says. */
+#include "config.h"
+
+#include "cache/entry.h"
+
+#include <errno.h>
+
+#include "common/fs.h"
+#include "proto/entry.pb-c.h"
+
+static const char magic[] = "drayent1";
+#define MAGIC_SIZE (sizeof(magic) - 1)
+
+/* ---- in memory */
+
+struct output *
+result_add_output(struct result *r, const char *name)
+{
+	struct output *v = reallocarray(r->outputs, r->n_outputs + 1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	r->outputs = v;
+	v += r->n_outputs;
+	memset(v, 0, sizeof(*v));
+	v->name = strdup(name);
+	if (!v->name)
+		return NULL;
+	r->n_outputs++;
+	return v;
+}
+
+void
+result_done(struct result *r)
+{
+	inputs_done(&r->inputs);
+	for (size_t i = 0; i < r->n_outputs; i++) {
+		free(r->outputs[i].name);
+		buf_done(&r->outputs[i].text);
+	}
+	free(r->outputs);
+	buf_done(&r->out);
+	buf_done(&r->err);
+	free(r->from);
+	free(r->rustc);
+	*r = (struct result)RESULT_INIT;
+}
+
+void
+entry_done(struct entry *e)
+{
+	strv_done(&e->recipe);
+	for (size_t i = 0; i < e->n_results; i++)
+		buf_done(&e->results[i]);
+	free(e->results);
+	*e = (struct entry)ENTRY_INIT;
+}
+
+void
+entry_drop_result(struct entry *e, size_t i)
+{
+	buf_done(&e->results[i]);
+	memmove(e->results + i, e->results + i + 1,
+		(e->n_results - i - 1) * sizeof(*e->results));
+	e->n_results--;
+}
+
+void
+entry_make_first(struct entry *e, size_t i)
+{
+	struct buf b = e->results[i];
+
+	memmove(e->results + 1, e->results, i * sizeof(*e->results));
+	e->results[0] = b;
+}
+
+/* ---- from disk */
+
+static ProtobufCBinaryData
+data_of(const struct buf *b)
+{
+	return (ProtobufCBinaryData){ b->n, b->p };
+}
+
+static int
+take_results(const Dray__CacheEntry *m, struct entry *ret)
+{
+	ret->results = calloc(m->n_results + 1, sizeof(*ret->results));
+	if (!ret->results)
+		return -ENOMEM;
+	for (; ret->n_results < m->n_results; ret->n_results++) {
+		const ProtobufCBinaryData *d = &m->results[ret->n_results];
+
+		if (buf_add(&ret->results[ret->n_results], d->data, d->len) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+take_entry(const Dray__CacheEntry *m, const struct digest *key, struct entry *ret)
+{
+	int r = 0;
+
+	if (m->key.len != DIGEST_SIZE || memcmp(m->key.data, key->b, DIGEST_SIZE) != 0 ||
+		m->n_results > ENTRY_RESULTS_MAX)
+		return -EBADMSG;
+	ret->key = *key;
+	for (size_t i = 0; r == 0 && i < m->n_recipe; i++)
+		r = strv_add(&ret->recipe, m->recipe[i]);
+	return r < 0 ? r : take_results(m, ret);
+}
+
+int
+entry_decode(const void *p, size_t n, const struct digest *key, struct entry *ret)
+{
+	const uint8_t *bytes = p;
+	Dray__CacheEntry *m;
+	struct digest d;
+	int r;
+
+	if (n < MAGIC_SIZE + DIGEST_SIZE || n > ENTRY_MAX || memcmp(p, magic, MAGIC_SIZE) != 0)
+		return -EBADMSG;
+	r = digest_bytes(p, n - DIGEST_SIZE, &d);
+	if (r < 0)
+		return r;
+	if (memcmp(d.b, bytes + n - DIGEST_SIZE, DIGEST_SIZE) != 0)
+		return -EBADMSG;
+	m = dray__cache_entry__unpack(NULL, n - MAGIC_SIZE - DIGEST_SIZE, bytes + MAGIC_SIZE);
+	if (!m)
+		return -EBADMSG;
+	r = take_entry(m, key, ret);
+	dray__cache_entry__free_unpacked(m, NULL);
+	if (r < 0)
+		entry_done(ret);
+	return r;
+}
+
+/* A string of our own from bytes that may hold anything. */
+static int
+take_string(const ProtobufCBinaryData *d, char **ret)
+{
+	if (d->len == 0 || memchr(d->data, '\0', d->len))
+		return -EBADMSG;
+	*ret = strndup((const char *)d->data, d->len);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int
+take_input(const Dray__CacheInput *m, struct inputs *to)
+{
+	_cleanup_(freep) char *name = NULL;
+	int r = take_string(&m->name, &name);
+
+	if (r < 0)
+		return r;
+	if (m->kind == 0 || m->kind >= INPUT_KINDS)
+		return -EBADMSG;
+	return inputs_add(to, (enum input_kind)m->kind, name, m->value.data, m->value.len);
+}
+
+static int
+take_output(const Dray__CacheOutput *m, struct result *to)
+{
+	_cleanup_(freep) char *name = NULL;
+	struct output *o;
+	int r = take_string(&m->name, &name);
+
+	if (r < 0)
+		return r;
+	if (!path_is_name(name) || (m->digest.len != 0 && m->digest.len != DIGEST_SIZE) ||
+		(m->mode & ~0777u) || (m->digest.len && m->text.len))
+		return -EBADMSG;
+	o = result_add_output(to, name);
+	if (!o)
+		return -ENOMEM;
+	o->mode = m->mode;
+	o->size = m->size;
+	o->is_blob = m->digest.len > 0;
+	if (o->is_blob)
+		memcpy(o->digest.b, m->digest.data, DIGEST_SIZE);
+	return m->text.len ? buf_add(&o->text, m->text.data, m->text.len) : 0;
+}
+
+static int
+take_result(const Dray__CacheResult *m, struct result *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->n_inputs; i++)
+		r = take_input(m->inputs[i], &to->inputs);
+	for (size_t i = 0; r == 0 && i < m->n_outputs; i++)
+		r = take_output(m->outputs[i], to);
+	if (r == 0 && m->out.len)
+		r = buf_add(&to->out, m->out.data, m->out.len);
+	if (r == 0 && m->err.len)
+		r = buf_add(&to->err, m->err.data, m->err.len);
+	if (r < 0)
+		return r;
+	to->compile_us = m->compile_us;
+	to->time_s = m->time_s;
+	to->from = strdup(m->from);
+	to->rustc = strdup(m->rustc);
+	return to->from && to->rustc ? 0 : -ENOMEM;
+}
+
+int
+entry_result(const struct entry *e, size_t i, struct result *ret)
+{
+	Dray__CacheResult *m =
+		dray__cache_result__unpack(NULL, e->results[i].n, e->results[i].p);
+	int r;
+
+	if (!m)
+		return -EBADMSG;
+	r = take_result(m, ret);
+	/* it would be put in place of nothing at all */
+	if (r == 0 && (ret->n_outputs == 0 || ret->inputs.n == 0))
+		r = -EBADMSG;
+	dray__cache_result__free_unpacked(m, NULL);
+	if (r < 0)
+		result_done(ret);
+	return r;
+}
+
+/* ---- to disk */
+
+struct packing {
+	Dray__CacheResult m;
+	Dray__CacheInput *inputs, **inputs_p;
+	Dray__CacheOutput *outputs, **outputs_p;
+};
+
+static void
+packing_done(struct packing *p)
+{
+	free(p->inputs);
+	free(p->inputs_p);
+	free(p->outputs);
+	free(p->outputs_p);
+}
+
+static int
+pack_inputs(struct packing *p, const struct inputs *s)
+{
+	p->inputs = calloc(s->n + 1, sizeof(*p->inputs));
+	p->inputs_p = calloc(s->n + 1, sizeof(*p->inputs_p));
+	if (!p->inputs || !p->inputs_p)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n; i++) {
+		Dray__CacheInput *m = p->inputs_p[i] = &p->inputs[i];
+
+		dray__cache_input__init(m);
+		m->kind = s->v[i].kind;
+		m->name.data = (uint8_t *)s->v[i].name;
+		m->name.len = strlen(s->v[i].name);
+		m->value = data_of(&s->v[i].value);
+	}
+	p->m.inputs = p->inputs_p;
+	p->m.n_inputs = s->n;
+	return 0;
+}
+
+static int
+pack_outputs(struct packing *p, const struct result *r)
+{
+	p->outputs = calloc(r->n_outputs + 1, sizeof(*p->outputs));
+	p->outputs_p = calloc(r->n_outputs + 1, sizeof(*p->outputs_p));
+	if (!p->outputs || !p->outputs_p)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->n_outputs; i++) {
+		Dray__CacheOutput *m = p->outputs_p[i] = &p->outputs[i];
+		struct output *o = &r->outputs[i];
+
+		dray__cache_output__init(m);
+		m->name.data = (uint8_t *)o->name;
+		m->name.len = strlen(o->name);
+		m->mode = o->mode;
+		m->size = o->size;
+		if (o->is_blob)
+			m->digest = (ProtobufCBinaryData){ DIGEST_SIZE, o->digest.b };
+		else
+			m->text = data_of(&o->text);
+	}
+	p->m.outputs = p->outputs_p;
+	p->m.n_outputs = r->n_outputs;
+	return 0;
+}
+
+static int
+pack_result(const struct result *r, struct buf *ret)
+{
+	_cleanup_(packing_done) struct packing p = { .inputs = NULL };
+	int k;
+
+	dray__cache_result__init(&p.m);
+	p.m.out = data_of(&r->out);
+	p.m.err = data_of(&r->err);
+	p.m.compile_us = r->compile_us;
+	p.m.time_s = r->time_s;
+	if (r->from)
+		p.m.from = r->from;
+	if (r->rustc)
+		p.m.rustc = r->rustc;
+	k = pack_inputs(&p, &r->inputs);
+	if (k == 0)
+		k = pack_outputs(&p, r);
+	if (k == 0)
+		k = buf_reserve(ret, dray__cache_result__get_packed_size(&p.m));
+	if (k == 0)
+		ret->n += dray__cache_result__pack(&p.m, ret->p + ret->n);
+	return k;
+}
+
+int
+entry_add_result(struct entry *e, const struct result *r)
+{
+	struct buf *v, b = BUF_INIT;
+	int k = pack_result(r, &b);
+
+	while (k == 0 && e->n_results >= ENTRY_RESULTS_MAX)
+		entry_drop_result(e, e->n_results - 1);
+	v = k == 0 ? reallocarray(e->results, e->n_results + 1, sizeof(*v)) : NULL;
+	if (!v) {
+		buf_done(&b);
+		return -ENOMEM;
+	}
+	e->results = v;
+	memmove(v + 1, v, e->n_results * sizeof(*v));
+	v[0] = b;
+	e->n_results++;
+	return 0;
+}
+
+static int
+pack_entry(Dray__CacheEntry *m, struct buf *ret)
+{
+	size_t n = dray__cache_entry__get_packed_size(m);
+	struct digest d;
+	int r;
+
+	if (n > ENTRY_MAX - MAGIC_SIZE - DIGEST_SIZE)
+		return -EFBIG;
+	r = buf_add(ret, magic, MAGIC_SIZE);
+	if (r == 0)
+		r = buf_reserve(ret, n + DIGEST_SIZE);
+	if (r < 0)
+		return r;
+	ret->n += dray__cache_entry__pack(m, ret->p + ret->n);
+	r = digest_bytes(ret->p, ret->n, &d);
+	return r < 0 ? r : buf_add(ret, d.b, DIGEST_SIZE);
+}
+
+int
+entry_encode(const struct entry *e, struct buf *ret)
+{
+	_cleanup_(freep) ProtobufCBinaryData *results = calloc(e->n_results + 1, sizeof(*results));
+	Dray__CacheEntry m;
+	struct digest key = e->key;
+
+	if (!results)
+		return -ENOMEM;
+	dray__cache_entry__init(&m);
+	m.key = (ProtobufCBinaryData){ DIGEST_SIZE, key.b };
+	m.recipe = e->recipe.v;
+	m.n_recipe = e->recipe.n;
+	for (size_t i = 0; i < e->n_results; i++)
+		results[i] = data_of(&e->results[i]);
+	m.results = results;
+	m.n_results = e->n_results;
+	return pack_entry(&m, ret);
+}

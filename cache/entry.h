@@ -1,0 +1,67 @@
+/* An entry of the cache: all results known of one unit key, each with the inputs it was made from.
+ *
+ * On disk it is 8 bytes "drayent1", a CacheEntry (proto/entry.proto) and the SHA-256 of both; what
+ * is cut, changed or of another version is no entry. In texts \x01 stands for the out-dir. */
+#ifndef DRAY_CACHE_ENTRY_H
+#define DRAY_CACHE_ENTRY_H
+
+#include "cache/inputs.h"
+#include "common/buf.h"
+#include "common/digest.h"
+#include "common/strv.h"
+
+#define ENTRY_RESULTS_MAX 16 /* the least lately used is dropped */
+#define ENTRY_MAX (32u << 20)
+
+struct output {
+	char *name; /* in the out-dir */
+	unsigned mode;
+	uint64_t size;
+	struct digest digest; /* of a blob, when is_blob */
+	bool is_blob;
+	struct buf text; /* else */
+};
+
+struct result {
+	struct inputs inputs;
+	struct output *outputs;
+	size_t n_outputs;
+	struct buf out, err;
+	uint64_t compile_us, time_s;
+	char *from, *rustc;
+};
+
+#define RESULT_INIT                                                               \
+	{                                                                         \
+		INPUTS_INIT, NULL, 0, BUF_INIT, BUF_INIT, 0, 0, NULL, NULL \
+	}
+
+/* Adds an empty output at the end; it is the result's. NULL: no memory. */
+struct output *result_add_output(struct result *r, const char *name);
+void result_done(struct result *r);
+
+struct entry {
+	struct digest key;
+	struct strv recipe;
+	struct buf *results; /* encoded; the latest used first */
+	size_t n_results;
+};
+
+#define ENTRY_INIT                              \
+	{                                       \
+		{ { 0 } }, STRV_INIT, NULL, 0 \
+	}
+
+/* *ret must be empty. 0; -EBADMSG: it is damaged, or another key's; -ENOMEM. */
+int entry_decode(const void *p, size_t n, const struct digest *key, struct entry *ret);
+int entry_encode(const struct entry *e, struct buf *ret); /* 0; -EFBIG; -ENOMEM */
+void entry_done(struct entry *e);
+
+/* One of its results. 0; -EBADMSG: nothing that may be put in place; -ENOMEM. */
+int entry_result(const struct entry *e, size_t i, struct result *ret);
+/* Puts a result first. 0 or -ENOMEM. */
+int entry_add_result(struct entry *e, const struct result *r);
+void entry_drop_result(struct entry *e, size_t i);
+void entry_make_first(struct entry *e, size_t i);
+
+#endif

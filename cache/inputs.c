@@ -1,0 +1,247 @@
+/* Invariant: inputs_check says that nothing differs only where the compile, run again, would be
+ * told by each of its questions what it was told before. */
+#include "config.h"
+
+#include "cache/inputs_priv.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/fs.h"
+
+int
+inputs_add(struct inputs *s, enum input_kind kind, const char *name, const void *value, size_t n)
+{
+	struct input in = { kind, strdup(name), BUF_INIT };
+
+	if (!in.name)
+		return -ENOMEM;
+	if (s->n == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 256;
+		struct input *v = reallocarray(s->v, cap, sizeof(*v));
+
+		if (!v) {
+			free(in.name);
+			return -ENOMEM;
+		}
+		s->v = v;
+		s->cap = cap;
+	}
+	if (n > 0 && buf_add(&in.value, value, n) < 0) {
+		free(in.name);
+		return -ENOMEM;
+	}
+	s->v[s->n++] = in;
+	return 0;
+}
+
+void
+inputs_done(struct inputs *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->v[i].name);
+		buf_done(&s->v[i].value);
+	}
+	free(s->v);
+	*s = (struct inputs)INPUTS_INIT;
+}
+
+const char *
+inputs_env(char *const *envp, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; envp && *envp; envp++)
+		if (strncmp(*envp, name, n) == 0 && (*envp)[n] == '=')
+			return *envp + n + 1;
+	return NULL;
+}
+
+int
+inputs_listing(const char *path, struct digest *ret)
+{
+	_cleanup_(strv_done) struct strv names = STRV_INIT;
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+	_cleanup_(closedirp) DIR *dir = opendir(path);
+	struct dirent *e;
+	int r = 0;
+
+	if (!dir)
+		return -errno;
+	if (!h)
+		return -ENOMEM;
+	while (r == 0 && (e = readdir(dir)))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+			r = strv_addf(&names, "%s/%u", e->d_name, e->d_type);
+	if (r < 0)
+		return r;
+	strv_sort_unique(&names);
+	for (size_t i = 0; i < names.n; i++)
+		hasher_field(h, names.v[i], strlen(names.v[i]));
+	hasher_final(h, ret);
+	return 0;
+}
+
+char *
+inputs_find_program(const char *path_env, const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	for (const char *p = path_env ? path_env : ""; *p;) {
+		size_t n = strcspn(p, ":");
+
+		if (n > 0 && *p == '/' && n + strlen(name) + 2 < sizeof(path)) {
+			snprintf(path, sizeof(path), "%.*s/%s", (int)n, p, name);
+			if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+				return strdup(path);
+		}
+		p += n + (p[n] == ':');
+	}
+	return NULL;
+}
+
+/* ---- looking again */
+
+static char *
+real_path(const struct inputs_place *place, const char *name)
+{
+	if (*name != INPUT_OUT_DIR_MARK)
+		return strdup(name);
+	return name[1] ? path_join(place->out_dir, name + 1) : strdup(place->out_dir);
+}
+
+static int
+differs(char **ret, const char *what, const char *how)
+{
+	if (asprintf(ret, "%s %s", *what == INPUT_OUT_DIR_MARK ? what + 1 : what, how) < 0) {
+		*ret = NULL;
+		return -ENOMEM;
+	}
+	return -ESTALE;
+}
+
+static bool
+has_digest(const struct input *in, const struct digest *d)
+{
+	return in->value.n == DIGEST_SIZE && memcmp(in->value.p, d->b, DIGEST_SIZE) == 0;
+}
+
+static bool
+has_text(const struct input *in, const char *text)
+{
+	return in->value.n == strlen(text) && memcmp(in->value.p, text, in->value.n) == 0;
+}
+
+static int
+check_path(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *path = real_path(place, in->name);
+	struct digest d;
+	struct stat st;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	switch (in->kind) {
+	case INPUT_FILE:
+		r = memo_digest_file(place->memo, path, &d, NULL);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0)
+			return differs(ret_differs, in->name, "is gone");
+		return has_digest(in, &d) ? 0 : differs(ret_differs, in->name, "changed");
+	case INPUT_ABSENT:
+		return stat(path, &st) < 0 ? 0 : differs(ret_differs, in->name, "is new");
+	case INPUT_EXISTS:
+		if (stat(path, &st) < 0)
+			return differs(ret_differs, in->name, "is gone");
+		return S_ISREG(st.st_mode) ? differs(ret_differs, in->name, "is a file now") : 0;
+	default:
+		r = inputs_listing(path, &d);
+		if (r == -ENOMEM)
+			return r;
+		return r == 0 && has_digest(in, &d)
+			       ? 0
+			       : differs(ret_differs, in->name, "has other files");
+	}
+}
+
+static int
+check_env(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *what = NULL;
+	const char *now = inputs_env(place->envp, in->name);
+	struct digest d;
+	int r;
+
+	if (!now && in->value.n == 0)
+		return 0;
+	if (now) {
+		r = digest_bytes(now, strlen(now), &d);
+		if (r < 0 || has_digest(in, &d))
+			return r;
+	}
+	if (asprintf(&what, "variable %s", in->name) < 0) {
+		what = NULL;
+		return -ENOMEM;
+	}
+	return differs(ret_differs, what,
+		!now		   ? "is not set now"
+		: in->value.n == 0 ? "is set now"
+				   : "changed");
+}
+
+static int
+check_program(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *now =
+		inputs_find_program(inputs_env(place->envp, "PATH"), in->name);
+
+	if (now ? has_text(in, now) : in->value.n == 0)
+		return 0;
+	return differs(ret_differs, in->name, "is another one in PATH");
+}
+
+static int
+check_one(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	struct digest d;
+	int r;
+
+	switch (in->kind) {
+	case INPUT_FILE:
+	case INPUT_ABSENT:
+	case INPUT_EXISTS:
+	case INPUT_LISTING:
+		return check_path(in, place, ret_differs);
+	case INPUT_ENV:
+		return check_env(in, place, ret_differs);
+	case INPUT_PROGRAM:
+		return check_program(in, place, ret_differs);
+	case INPUT_OUT_DIR:
+		r = digest_bytes(place->out_dir, strlen(place->out_dir), &d);
+		if (r < 0 || has_digest(in, &d))
+			return r;
+		return differs(ret_differs, "the out-dir", "is in the outputs, and is another");
+	case INPUT_WIDTH:
+		return has_text(in, place->width ? place->width : "")
+			       ? 0
+			       : differs(ret_differs, "the width of diagnostics", "changed");
+	default:
+		return differs(ret_differs, "an input", "is of a kind that is not known");
+	}
+}
+
+int
+inputs_check(const struct inputs *s, const struct inputs_place *place, char **ret_differs)
+{
+	int r = 0;
+
+	*ret_differs = NULL;
+	for (size_t i = 0; r == 0 && i < s->n; i++)
+		r = check_one(&s->v[i], place, ret_differs);
+	return r;
+}

@@ -1,0 +1,83 @@
+/* What a compile read, as the tracer saw it (trace/watch.h), in a form that can be kept and looked
+ * at again.
+ *
+ * A path below the out-dir is kept relative to it (\x01 stands for the out-dir), so that it does
+ * not matter where a target directory is. */
+#ifndef DRAY_CACHE_INPUTS_H
+#define DRAY_CACHE_INPUTS_H
+
+#include <time.h>
+
+#include "common/buf.h"
+#include "common/digest.h"
+#include "common/memo.h"
+#include "common/strv.h"
+
+enum input_kind {
+	INPUT_FILE = 1,	  /* value: the content's digest */
+	INPUT_ABSENT,	  /* nothing was there */
+	INPUT_EXISTS,	  /* a directory, or another thing that is no regular file */
+	INPUT_LISTING,	  /* of a directory: the digest of its names and their kinds, sorted */
+	INPUT_ENV,	  /* a variable: its value's digest; no value: not set */
+	INPUT_PROGRAM,	  /* looked for in PATH: the path found; no value: not found */
+	INPUT_OUT_DIR,	  /* the out-dir itself is in the outputs: its path's digest */
+	INPUT_WIDTH,	  /* diagnostics were printed: --diagnostic-width, as text */
+	INPUT_KINDS
+};
+
+#define INPUT_OUT_DIR_MARK '\x01'
+
+struct input {
+	enum input_kind kind;
+	char *name;
+	struct buf value;
+};
+
+struct inputs {
+	struct input *v;
+	size_t n, cap;
+};
+
+#define INPUTS_INIT        \
+	{                  \
+		NULL, 0, 0 \
+	}
+
+/* Copies all. 0 or -ENOMEM. */
+int inputs_add(struct inputs *s, enum input_kind kind, const char *name, const void *value, size_t n);
+void inputs_done(struct inputs *s);
+
+/* Where a compile runs: what names mean. */
+struct inputs_place {
+	const char *out_dir;	  /* absolute, normal */
+	const char *real_out_dir; /* the same without symbolic links */
+	const char *width;     /* --diagnostic-width; NULL: not given */
+	char *const *envp;     /* the compiler's */
+	struct memo *memo;     /* may be NULL */
+};
+
+/* Whether all is as it was. 0; -ESTALE and in *ret_differs what is not, in words ("src/lib.rs
+ * changed"; the caller frees it); -ENOMEM. */
+int inputs_check(const struct inputs *s, const struct inputs_place *place, char **ret_differs);
+
+struct inputs_from {
+	const struct inputs_place *place;
+	const struct strv *ignored_lists; /* directories whose listing decides nothing: -L */
+	const char *cwd;
+	bool linked;		 /* a linker ran as well */
+	struct timespec started; /* before the compile; of the clock that files are stamped by */
+};
+
+/* From a whole record. *ret_made: what the compile made or changed, absolute paths (whether it is
+ * there still or not). 0; -ENOTSUP and in *ret_why (the caller frees it) why the result cannot be
+ * kept: what it depends on cannot all be said, or changed meanwhile; -EBADMSG: no whole record;
+ * -ENOMEM. */
+int inputs_from_record(const struct inputs_from *in, const struct buf *record, struct inputs *ret,
+	struct strv *ret_made, char **ret_why);
+
+/* Before a compile: now, by the clock that files are stamped by, and later than the stamp of
+ * anything that was written before `process_began` (CLOCK_REALTIME_COARSE); waits for its next tick
+ * (at most 10 ms) where that is needed. */
+struct timespec inputs_start(const struct timespec *process_began);
+
+#endif

@@ -1,0 +1,228 @@
+/* Invariant: two calls with the same key differ in nothing that changes an output or a diagnostic,
+ * but for what their inputs tell apart. */
+#include "config.h"
+
+#include "cache/key.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "rustc/option_tables.h"
+
+#define FORMAT "1"
+#define VALUE_MAX 128
+
+static int
+add_n(struct strv *to, const char *name, const char *value, size_t n)
+{
+	char hex[DIGEST_HEX_SIZE];
+	struct digest d;
+	int r;
+
+	if (n <= VALUE_MAX && !memchr(value, '\0', n))
+		return strv_addf(to, "%s=%.*s", name, (int)n, value);
+	r = digest_bytes(value, n, &d);
+	if (r < 0)
+		return r;
+	digest_hex(&d, hex);
+	return strv_addf(to, "%s=sha256:%s", name, hex);
+}
+
+static int
+add(struct strv *to, const char *name, const char *value)
+{
+	return add_n(to, name, value, strlen(value));
+}
+
+static int
+add_digest(struct strv *to, const char *name, const struct digest *d)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	digest_hex(d, hex);
+	return strv_addf(to, "%s=%s", name, hex);
+}
+
+static int
+add_extern(const struct key_in *in, struct strv *to, const char *value)
+{
+	const char *eq = strchr(value, '=');
+	_cleanup_(freep) char *name = NULL;
+	struct digest d;
+	int r;
+
+	if (!eq)
+		return add(to, "--extern", value);
+	r = in->digest(in->arg, eq + 1, &d);
+	if (r < 0)
+		return r;
+	if (asprintf(&name, "--extern %.*s", (int)(eq - value), value) < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	return add_digest(to, name, &d);
+}
+
+/* -C incremental and its kind say where, not what. */
+static bool
+says_nothing(const struct call_option *o)
+{
+	return streq(o->row->name, "out-dir") || streq(o->row->name, "diagnostic-width") ||
+	       (o->row->act == ACT_CODEGEN && starts_with(o->value, "incremental="));
+}
+
+static int
+add_option(const struct key_in *in, const struct call_option *o, struct strv *ordered,
+	struct strv *sets)
+{
+	const char *name = o->row->name;
+	char option[64];
+
+	if (says_nothing(o))
+		return 0;
+	if (o->row->act == ACT_EXTERN)
+		return add_extern(in, sets, o->value);
+	snprintf(option, sizeof(option), "%s%s", name[1] ? "--" : "-", name);
+	if (streq(name, "cfg") || streq(name, "check-cfg"))
+		return add(sets, option, o->value);
+	/* where they are is no matter: what is found there is an input */
+	if (o->row->act == ACT_SEARCH && starts_with(o->value, "dependency="))
+		return 0;
+	return add(ordered, option, o->value ? o->value : "");
+}
+
+static int
+add_options(const struct key_in *in, struct strv *to)
+{
+	_cleanup_(strv_done) struct strv sets = STRV_INIT;
+	const struct rustc_call *c = in->call;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->n_options; i++)
+		r = add_option(in, &c->options[i], to, &sets);
+	strv_sort_unique(&sets);
+	for (size_t i = 0; r == 0 && i < sets.n; i++)
+		r = strv_add(to, sets.v[i]);
+	return r;
+}
+
+static int
+add_env(const struct key_in *in, struct strv *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < in->env->n; i++) {
+		const char *var = in->env->v[i], *eq = strchr(var, '=');
+		_cleanup_(freep) char *name = NULL;
+		struct digest d;
+
+		if (!eq)
+			continue;
+		if (asprintf(&name, "env %.*s", (int)(eq - var), var) < 0) {
+			name = NULL;
+			return -ENOMEM;
+		}
+		/* it may be a secret, and the recipe is kept */
+		r = digest_bytes(eq + 1, strlen(eq + 1), &d);
+		if (r == 0)
+			r = add_digest(to, name, &d);
+	}
+	return r;
+}
+
+static int
+make_recipe(const struct key_in *in, struct strv *to)
+{
+	int r = add(to, "format", FORMAT);
+
+	if (r == 0)
+		r = add(to, "namespace", in->namespace ? in->namespace : "");
+	if (r == 0)
+		r = add_digest(to, "toolchain", in->toolchain);
+	if (r == 0)
+		r = add(to, "driver", in->call->clippy ? "clippy-driver" : "rustc");
+	if (r == 0)
+		r = add(to, "cwd", in->cwd);
+	if (r == 0)
+		r = add(to, "source", in->call->source);
+	if (r == 0)
+		r = add_options(in, to);
+	return r < 0 ? r : add_env(in, to);
+}
+
+int
+unit_key_make(const struct key_in *in, struct unit_key *ret)
+{
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+	int r;
+
+	*ret = (struct unit_key){ .recipe = STRV_INIT };
+	if (!h)
+		return -ENOMEM;
+	r = make_recipe(in, &ret->recipe);
+	if (r < 0) {
+		unit_key_done(ret);
+		return r;
+	}
+	for (size_t i = 0; i < ret->recipe.n; i++)
+		hasher_field(h, ret->recipe.v[i], strlen(ret->recipe.v[i]));
+	hasher_final(h, &ret->id);
+	return 0;
+}
+
+void
+unit_key_done(struct unit_key *k)
+{
+	strv_done(&k->recipe);
+}
+
+static bool
+in_list(char *const *v, size_t n, const char *s, size_t length)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(v[i], s, length) == 0 && (!s[length] || v[i][length] == s[length]))
+			return true;
+	return false;
+}
+
+/* The first of a that b has not; and whether b has one of the same name. */
+static const char *
+first_missing(char *const *a, size_t n_a, char *const *b, size_t n_b, bool *ret_changed)
+{
+	for (size_t i = 0; i < n_a; i++) {
+		size_t name = strcspn(a[i], "=");
+
+		if (in_list(b, n_b, a[i], strlen(a[i])))
+			continue;
+		*ret_changed = in_list(b, n_b, a[i], name);
+		return a[i];
+	}
+	return NULL;
+}
+
+/* A digest says nothing to a reader. */
+static char *
+in_words(const char *part, const char *what)
+{
+	int name = (int)strcspn(part, "=");
+	const char *value = part[name] ? part + name + 1 : "";
+	bool plain = *value && strlen(value) < 64 && !starts_with(value, "sha256:");
+	char *text;
+
+	if (asprintf(&text, "%.*s%s%s %s", name, part, plain ? " " : "", plain ? value : "", what) <
+		0)
+		return NULL;
+	return text;
+}
+
+char *
+unit_key_difference(char *const *before, size_t n_before, const struct strv *now)
+{
+	bool changed = false;
+	const char *part = first_missing(now->v, now->n, before, n_before, &changed);
+
+	if (part)
+		return in_words(part, changed ? "changed" : "is new");
+	part = first_missing(before, n_before, now->v, now->n, &changed);
+	return part ? in_words(part, "is gone") : NULL;
+}

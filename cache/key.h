@@ -1,0 +1,55 @@
+/* The unit key: what of a compile is known before it runs, as one digest.
+ *
+ * It is made of parts, in this order, each "name=value" (the recipe, by which two keys can be told
+ * apart in words):
+ *
+ *   format          this encoding's version
+ *   namespace       the user's word
+ *   toolchain       its id (common/toolchain.h); the CPU as well, for target-cpu=native
+ *   driver          rustc or clippy-driver
+ *   cwd             the compiler's directory: it is in the outputs
+ *   source          the source file as given
+ *   --OPTION        each option in its order, values as given; sorted, each once: --cfg,
+ *                   --check-cfg, -L dependency, --extern (name and digest of the file)
+ *   env NAME        the hermetic environment (client/envscan.h), sorted; digests of the values
+ *
+ * Not in it: --out-dir, --diagnostic-width, -C incremental, paths of artifacts. A value of more
+ * than 128 bytes is in it as "sha256:" and its digest. The key is the SHA-256 over all parts, each
+ * after its length (hasher_field).
+ *
+ * What a compile reads beside (sources, the closure of artifacts, variables) is in the result's
+ * inputs (inputs.h). */
+#ifndef DRAY_CACHE_KEY_H
+#define DRAY_CACHE_KEY_H
+
+#include "common/digest.h"
+#include "common/strv.h"
+#include "rustc/call.h"
+
+/* The digest of an extern's file, as the call names it. 0 or -errno. */
+typedef int (*key_digest_fn)(void *arg, const char *path, struct digest *ret);
+
+struct key_in {
+	const char *namespace; /* may be NULL */
+	const struct digest *toolchain;
+	const struct rustc_call *call; /* CALL_UNIT */
+	const char *cwd;
+	const struct strv *env; /* NAME=VALUE, sorted */
+	key_digest_fn digest;
+	void *arg;
+};
+
+struct unit_key {
+	struct digest id;
+	struct strv recipe;
+};
+
+/* 0; -errno of an extern's digest; -ENOMEM. */
+int unit_key_make(const struct key_in *in, struct unit_key *ret);
+void unit_key_done(struct unit_key *k);
+
+/* In words, what the first part is that differs between two recipes: "--cfg feature=\"a\" is new".
+ * NULL: no memory, or they are equal. The caller frees it. */
+char *unit_key_difference(char *const *before, size_t n_before, const struct strv *now);
+
+#endif

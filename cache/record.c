@@ -1,0 +1,381 @@
+/* From the tracer's record to inputs. Invariant: what is left out is left out because another input
+ * says it, or because it cannot change a result; everything else makes the result one that is not
+ * kept. */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cache/inputs_priv.h"
+#include "common/fs.h"
+
+struct recorder {
+	const struct inputs_from *in;
+	struct inputs *inputs;
+	struct strv *made;
+	char **why;
+	struct strv up;	      /* directories that a path below them implies; sorted */
+	struct strv programs; /* looked for in PATH */
+	struct strv path;     /* PATH's directories */
+	struct strv library_path;
+};
+
+static int _printf_(2, 3) cannot(struct recorder *r, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(r->why, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		*r->why = NULL;
+		return -ENOMEM;
+	}
+	return -ENOTSUP;
+}
+
+static int
+split_env(const struct recorder *r, const char *name, struct strv *to)
+{
+	const char *p = inputs_env(r->in->place->envp, name);
+	int k = 0;
+
+	while (k == 0 && p && *p) {
+		size_t n = strcspn(p, ":");
+
+		if (n > 0)
+			k = strv_addn(to, p, n);
+		p += n + (p[n] == ':');
+	}
+	return k;
+}
+
+/* Variants by processor that the loader looks for in each directory of LD_LIBRARY_PATH (glibc's
+ * elf/dl-load.c, dl-hwcaps.c). What runs is the toolchain; which variant of it a library path could
+ * bring is a matter of directories that cargo fills. */
+static bool
+is_loader_variant(const struct recorder *r, const char *path)
+{
+	static const char *const names[] = { "glibc-hwcaps", "tls", "haswell", "avx512_1", "x86_64",
+		"xeon_phi", "aarch64", "atomics" };
+
+	for (size_t i = 0; i < r->library_path.n; i++) {
+		const char *dir = r->library_path.v[i];
+		size_t n = strlen(dir);
+
+		if (!path_is_below(path, dir) || path[n] != '/')
+			continue;
+		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+			size_t m = strlen(names[k]);
+
+			if (strncmp(path + n + 1, names[k], m) == 0 &&
+				(path[n + 1 + m] == '/' || !path[n + 1 + m]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The system's libraries that the compiler is run with: what it makes does not depend on them. A
+ * linker's inputs are another thing. */
+static bool
+is_system_library(const char *path)
+{
+	static const char *const dirs[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64",
+		"/usr/local/lib" };
+	const char *so = strstr(path_basename(path), ".so");
+
+	if (!so || (so[3] && so[3] != '.'))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (path_is_below(path, dirs[i]))
+			return true;
+	return false;
+}
+
+static bool
+is_after(const struct timespec *t, const struct timespec *start)
+{
+	return t->tv_sec > start->tv_sec ||
+	       (t->tv_sec == start->tv_sec && t->tv_nsec >= start->tv_nsec);
+}
+
+static bool
+in_out_dir(const struct recorder *r, const char *path)
+{
+	return path_is_below(path, r->in->place->out_dir) ||
+	       path_is_below(path, r->in->place->real_out_dir);
+}
+
+/* An artifact in the out-dir gets another name from cargo at any time, which changes its ctime;
+ * cargo puts it there before it starts those who read it. */
+static bool
+is_young(const struct recorder *r, const char *path, const struct stat *st)
+{
+	if (is_after(&st->st_mtim, &r->in->started))
+		return true;
+	return !in_out_dir(r, path) && is_after(&st->st_ctim, &r->in->started);
+}
+
+static int
+add(struct recorder *r, enum input_kind kind, const char *path, const void *value, size_t n)
+{
+	const char *out = r->in->place->out_dir;
+	_cleanup_(freep) char *name = NULL;
+	size_t k;
+
+	if (strchr(path, INPUT_OUT_DIR_MARK))
+		return cannot(r, "an input with an odd name");
+	if (!path_is_below(path, out))
+		out = r->in->place->real_out_dir;
+	if (!path_is_below(path, out))
+		return inputs_add(r->inputs, kind, path, value, n);
+	k = strlen(out);
+	if (asprintf(&name, "%c%s", INPUT_OUT_DIR_MARK, path[k] ? path + k + 1 : "") < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	return inputs_add(r->inputs, kind, name, value, n);
+}
+
+static int
+add_file(struct recorder *r, const char *path)
+{
+	struct digest d;
+	struct stat st;
+	int k;
+
+	if (stat(path, &st) < 0)
+		return cannot(r, "%s was there, and is not any more", path);
+	if (!S_ISREG(st.st_mode)) {
+		if (strv_has_sorted(&r->up, path))
+			return 0;
+		return add(r, INPUT_EXISTS, path, NULL, 0);
+	}
+	if (!r->in->linked && is_system_library(path))
+		return 0;
+	if (is_young(r, path, &st))
+		return cannot(r, "%s changed while it was read", path);
+	k = memo_digest_file(r->in->place->memo, path, &d, NULL);
+	if (k == -ENOMEM)
+		return k;
+	if (k < 0)
+		return cannot(r, "%s cannot be read: %s", path, strerror(-k));
+	return add(r, INPUT_FILE, path, d.b, DIGEST_SIZE);
+}
+
+static bool
+in_path(const struct recorder *r, const char *path)
+{
+	const char *base = path_basename(path);
+	size_t n = (size_t)(base - path);
+
+	for (size_t i = 0; i < r->path.n; i++) {
+		const char *dir = r->path.v[i];
+
+		if (strlen(dir) + 1 == n && strncmp(path, dir, n - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+add_absent(struct recorder *r, const char *path)
+{
+	struct stat st;
+
+	if (is_loader_variant(r, path) || (!r->in->linked && is_system_library(path)))
+		return 0;
+	/* What is looked for along PATH is said by its name: other directories may be in PATH then.
+	 */
+	if (r->in->linked && in_path(r, path))
+		return strv_add(&r->programs, path_basename(path));
+	if (stat(path, &st) == 0)
+		return cannot(r, "%s was not there, and is now", path);
+	return add(r, INPUT_ABSENT, path, NULL, 0);
+}
+
+static int
+add_listing(struct recorder *r, const char *path)
+{
+	struct digest d;
+	struct stat st;
+	int k;
+
+	if (in_out_dir(r, path) || strv_has(r->in->ignored_lists, path))
+		return 0;
+	if (stat(path, &st) < 0 || is_after(&st.st_mtim, &r->in->started))
+		return cannot(r, "%s changed while it was listed", path);
+	k = inputs_listing(path, &d);
+	if (k == -ENOMEM)
+		return k;
+	if (k < 0)
+		return cannot(r, "%s cannot be listed: %s", path, strerror(-k));
+	return add(r, INPUT_LISTING, path, d.b, DIGEST_SIZE);
+}
+
+static int
+add_env(struct recorder *r, const char *name)
+{
+	const char *value = inputs_env(r->in->place->envp, name);
+	struct digest d;
+	int k;
+
+	if (!value)
+		return inputs_add(r->inputs, INPUT_ENV, name, NULL, 0);
+	k = digest_bytes(value, strlen(value), &d);
+	return k < 0 ? k : inputs_add(r->inputs, INPUT_ENV, name, d.b, DIGEST_SIZE);
+}
+
+/* What the C driver and the linkers take from the environment: they run without our eyes on it (gcc
+ * manual, "Environment Variables"; ld, lld, mold and clang manuals). */
+static int
+add_linker_env(struct recorder *r)
+{
+	static const char *const names[] = { "CCC_OVERRIDE_OPTIONS", "CLANG_CONFIG_FILE_SYSTEM_DIR",
+		"CLANG_CONFIG_FILE_USER_DIR", "COMPILER_PATH", "GCC_COMPARE_DEBUG",
+		"GCC_EXEC_PREFIX", "GCC_ROOT", "GNUTARGET", "LDEMULATION", "LD_LIBRARY_PATH",
+		"LD_RUN_PATH", "LIBRARY_PATH", "LLD_REPRODUCE", "LPATH", "MOLD_REPRO",
+		"SOURCE_DATE_EPOCH" };
+	int k = 0;
+
+	for (size_t i = 0; k == 0 && i < ARRAY_LEN(names); i++)
+		k = add_env(r, names[i]);
+	return k;
+}
+
+static int
+add_programs(struct recorder *r)
+{
+	const char *path_env = inputs_env(r->in->place->envp, "PATH");
+	int k = 0;
+
+	strv_sort_unique(&r->programs);
+	for (size_t i = 0; k == 0 && i < r->programs.n; i++) {
+		_cleanup_(freep) char *at = inputs_find_program(path_env, r->programs.v[i]);
+
+		k = inputs_add(r->inputs, INPUT_PROGRAM, r->programs.v[i], at,
+			at ? strlen(at) : 0);
+	}
+	return k;
+}
+
+/* All directories above the paths that are there, and the compiler's own places. */
+static int
+collect_up(struct recorder *r, const struct buf *record)
+{
+	_cleanup_(freep) char *last = NULL;
+	const char *p = (const char *)record->p, *end = p + record->n;
+	int k = strv_add(&r->up, "/");
+
+	if (k == 0)
+		k = strv_add(&r->up, r->in->place->out_dir);
+	if (k == 0)
+		k = strv_add(&r->up, r->in->cwd);
+	for (; k == 0 && p < end; p += strlen(p) + 1) {
+		_cleanup_(freep) char *dir = *p == 'f' ? path_dirname(p + 1) : NULL;
+
+		if (!dir || (last && streq(last, dir)))
+			continue;
+		k = strv_add(&r->up, dir);
+		free(last);
+		last = steal_ptr(dir);
+	}
+	for (size_t i = 0, n = r->up.n; k == 0 && i < n; i++) {
+		char *s = r->up.v[i];
+
+		/* what is above one is above it once: stop where another begins alike */
+		for (size_t at = strlen(s); k == 0 && at > 1; at--)
+			if (s[at] == '/')
+				k = strv_addn(&r->up, s, at);
+	}
+	strv_sort_unique(&r->up);
+	return k;
+}
+
+static int
+add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
+{
+	switch (kind) {
+	case 'f':
+		return add_file(r, name);
+	case 'a':
+		return add_absent(r, name);
+	case 'd':
+		return add_listing(r, name);
+	case 'm':
+	case 'r':
+		return add_env(r, name);
+	case 'w':
+		return strv_add(r->made, name);
+	case '!':
+		return cannot(r, "%s", name);
+	case 'e':
+		*ret_end = true;
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
+static int
+read_record(struct recorder *r, const struct buf *record)
+{
+	const char *p = (const char *)record->p, *end = p + record->n;
+	bool whole = false;
+	int k = 0;
+
+	if (record->n == 0 || end[-1] != '\0')
+		return -EBADMSG;
+	for (; k == 0 && p < end; p += strlen(p) + 1) {
+		if (whole || !*p)
+			return -EBADMSG;
+		k = add_item(r, *p, p + 1, &whole);
+	}
+	return k < 0 ? k : whole ? 0 : -EBADMSG;
+}
+
+int
+inputs_from_record(const struct inputs_from *in, const struct buf *record, struct inputs *ret,
+	struct strv *ret_made, char **ret_why)
+{
+	struct recorder r = { .in = in, .inputs = ret, .made = ret_made, .why = ret_why };
+	int k;
+
+	*ret_why = NULL;
+	k = record->n > 0 && record->p[record->n - 1] == '\0' ? collect_up(&r, record) : -EBADMSG;
+	if (k == 0)
+		k = split_env(&r, "PATH", &r.path);
+	if (k == 0)
+		k = split_env(&r, "LD_LIBRARY_PATH", &r.library_path);
+	if (k == 0)
+		k = read_record(&r, record);
+	if (k == 0 && in->linked)
+		k = add_linker_env(&r);
+	if (k == 0)
+		k = add_programs(&r);
+	strv_done(&r.up);
+	strv_done(&r.programs);
+	strv_done(&r.path);
+	strv_done(&r.library_path);
+	return k;
+}
+
+struct timespec
+inputs_start(const struct timespec *process_began)
+{
+	struct timespec now;
+	int naps;
+
+	for (naps = 0; naps < 10; naps++) {
+		clock_gettime(CLOCK_REALTIME_COARSE, &now);
+		if (now.tv_sec != process_began->tv_sec || now.tv_nsec != process_began->tv_nsec)
+			break;
+		poll(NULL, 0, 1);
+	}
+	return now;
+}

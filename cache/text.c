@@ -1,0 +1,103 @@
+#include "config.h"
+
+#include "cache/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/fs.h"
+
+#define MARK '\x01'
+#define CHUNK (1u << 20)
+
+bool
+text_can_hide(const char *out_dir)
+{
+	if (!path_is_normal(out_dir) || !out_dir[1])
+		return false;
+	for (const char *s = out_dir; *s; s++)
+		if ((unsigned char)*s <= ' ' || strchr("\"\\#$%:=*?\x7f", *s))
+			return false;
+	return true;
+}
+
+/* What may follow a path in a text: anything but more of the same name. */
+static bool
+ends_name(const uint8_t *p, const uint8_t *end)
+{
+	return p == end || strchr("/\"': \t\r\n\\,;)]}>`", *p) != NULL;
+}
+
+int
+text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret)
+{
+	const uint8_t *s = p, *end = s + n;
+	size_t k = strlen(out_dir);
+	const char mark = MARK;
+	int r = 0;
+
+	if (n > 0 && memchr(s, MARK, n))
+		return -EBADMSG;
+	while (r == 0 && s < end) {
+		const uint8_t *at = memmem(s, (size_t)(end - s), out_dir, k);
+		const uint8_t *to = at ? at : end;
+
+		if (at && !ends_name(at + k, end))
+			return -EBADMSG;
+		r = buf_add(ret, s, (size_t)(to - s));
+		if (r == 0 && at)
+			r = buf_add(ret, &mark, 1);
+		s = at ? at + k : end;
+	}
+	return r;
+}
+
+int
+text_show(const void *p, size_t n, const char *out_dir, struct buf *ret)
+{
+	const uint8_t *s = p, *end = s + n;
+	int r = 0;
+
+	while (r == 0 && s < end) {
+		const uint8_t *at = memchr(s, MARK, (size_t)(end - s));
+		const uint8_t *to = at ? at : end;
+
+		r = buf_add(ret, s, (size_t)(to - s));
+		if (r == 0 && at)
+			r = buf_adds(ret, out_dir);
+		s = at ? at + 1 : end;
+	}
+	return r;
+}
+
+int
+text_file_has(const char *path, const char *what)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_(freep) uint8_t *b = malloc(CHUNK);
+	size_t k = strlen(what), have = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (!b)
+		return -ENOMEM;
+	if (k == 0 || k >= CHUNK / 2)
+		return -EINVAL;
+	for (;;) {
+		ssize_t n = read(fd, b + have, CHUNK - have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		have += (size_t)n;
+		if (memmem(b, have, what, k))
+			return 1;
+		/* it may begin here and end in what comes */
+		if (have >= k) {
+			memmove(b, b + have - (k - 1), k - 1);
+			have = k - 1;
+		}
+	}
+}

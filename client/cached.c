@@ -1,0 +1,423 @@
+/* Invariant: a hit puts every output in place, whole, before a word of it is printed; what cannot be
+ * is a miss, and the compiler makes all of it again. */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache/text.h"
+#include "client/cached_priv.h"
+#include "client/envscan.h"
+#include "client/identify.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "rustc/option_tables.h"
+
+/* A twin that was stopped must not hold others for ever; what takes longer is made twice. */
+#define TWIN_WAIT_MS 60000
+#define TWIN_NAP_MS 10
+
+extern char **environ;
+
+void
+cached_close(struct cached *c)
+{
+	if (!c)
+		return;
+	closep(&c->lock);
+	depot_close(c->depot);
+	toolchain_done(&c->tc);
+	free(c->cwd);
+	free(c->out_dir);
+	free(c->real_out_dir);
+	unit_key_done(&c->key);
+	strv_done(&c->trace_options);
+	strv_done(&c->dirs);
+	free(c);
+}
+
+void
+cached_closep(struct cached **c)
+{
+	cached_close(*c);
+	*c = NULL;
+}
+
+void
+cached_why(struct cached_said *said, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(said->why, sizeof(said->why), fmt, ap);
+	va_end(ap);
+}
+
+/* ---- opening */
+
+static int
+off(char **ret_why, const char *why)
+{
+	*ret_why = strdup(why);
+	return *ret_why ? -ENOTSUP : -ENOMEM;
+}
+
+/* Why this call's result is not one to keep or to find. */
+static const char *
+off_reason(const struct cached_in *in)
+{
+	const char *dir = in->conf->client.cache_dir, *why = call_home_reason(in->call);
+
+	if (in->conf->client.cache == CACHE_OFF)
+		return "the cache is switched off";
+	if (!dir || !*dir)
+		return "there is no cache directory";
+	if (why)
+		return why;
+	/* it looks at the terminal, and what it prints depends on that */
+	if (!in->call->json && isatty(STDERR_FILENO))
+		return "diagnostics for a terminal";
+	return NULL;
+}
+
+static const char *
+option_value(const struct rustc_call *c, const char *name)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < c->n_options; i++)
+		if (streq(c->options[i].row->name, name))
+			value = c->options[i].value;
+	return value;
+}
+
+static int
+find_place(struct cached *c)
+{
+	char cwd[PATH_MAX];
+
+	if (!getcwd(cwd, sizeof(cwd)))
+		return -errno;
+	c->cwd = strdup(cwd);
+	c->out_dir = path_normalize(cwd, c->in.call->out_dir);
+	if (!c->cwd || !c->out_dir)
+		return -ENOMEM;
+	c->real_out_dir = realpath(c->out_dir, NULL);
+	if (!c->real_out_dir && errno == ENOMEM)
+		return -ENOMEM;
+	c->place = (struct inputs_place){ .out_dir = c->out_dir,
+		.real_out_dir = c->real_out_dir ? c->real_out_dir : c->out_dir,
+		.width = option_value(c->in.call, "diagnostic-width"),
+		.envp = environ,
+		.memo = c->in.memo };
+	return path_is_normal(c->out_dir) && c->out_dir[1] ? 0 : -EINVAL;
+}
+
+static int
+collect_env(struct cached *c, struct strv *ret, char **ret_why)
+{
+	_cleanup_(strv_done) struct strv withheld = STRV_INIT;
+	_cleanup_(buf_done) struct buf parent = BUF_INIT;
+	bool known = envscan_read_grandparent(&parent) == 0;
+	struct envscan_in e = { .envp = environ,
+		.parent = known ? &parent : NULL,
+		.pass_env = c->in.conf->client.pass_env,
+		.out_dir = c->out_dir,
+		.alias = "\x01",
+		.target_dir = "/",
+		.sysroot = "/" };
+
+	return envscan_collect(&e, ret, &withheld, ret_why);
+}
+
+static int
+digest_of(void *arg, const char *path, struct digest *ret)
+{
+	struct cached *c = arg;
+
+	return memo_digest_file(c->in.memo, path, ret, NULL);
+}
+
+static int
+make_key(struct cached *c, char **ret_why)
+{
+	_cleanup_(strv_done) struct strv env = STRV_INIT;
+	struct key_in k = { .namespace = c->in.conf->client.namespace,
+		.toolchain = &c->tc.id,
+		.call = c->in.call,
+		.cwd = c->cwd,
+		.env = &env,
+		.digest = digest_of,
+		.arg = c };
+	int r = collect_env(c, &env, ret_why);
+
+	return r < 0 ? r : unit_key_make(&k, &c->key);
+}
+
+static int
+open_all(struct cached *c, char **ret_why)
+{
+	struct depot_in d = { .dir = c->in.conf->client.cache_dir,
+		.max = c->in.conf->client.cache_max,
+		.read_only = c->in.conf->client.cache == CACHE_READ,
+		.memo = c->in.memo };
+	int r = find_place(c);
+
+	if (r == 0)
+		r = identify_toolchain(c->in.memo, c->in.call, &c->tc, ret_why);
+	if (r == 0)
+		r = make_key(c, ret_why);
+	return r < 0 ? r : depot_open(&d, &c->depot);
+}
+
+int
+cached_open(const struct cached_in *in, struct cached **ret, char **ret_why)
+{
+	_cleanup_(cached_closep) struct cached *c = NULL;
+	const char *why = off_reason(in);
+	int r;
+
+	*ret_why = NULL;
+	if (why)
+		return off(ret_why, why);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->in = *in;
+	c->lock = -1;
+	r = open_all(c, ret_why);
+	if (r < 0)
+		return *ret_why || r == -ENOMEM ? r : off(ret_why, strerror(-r));
+	*ret = steal_ptr(c);
+	return 0;
+}
+
+/* ---- what the unit was before */
+
+/* By which what is probably the same unit is known again, whatever else has changed. */
+static char *
+recipe_name(const struct cached *c)
+{
+	const struct rustc_call *call = c->in.call;
+	char *name;
+
+	if (asprintf(&name, "recipe %s\n%s\n%s\n%s", c->cwd, call->source, call->crate_name,
+		    call_kind_name(call)) < 0)
+		return NULL;
+	return name;
+}
+
+int
+cached_former_recipe(struct cached *c, struct strv *ret)
+{
+	_cleanup_(freep) char *name = recipe_name(c);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = name ? memo_get_note(c->in.memo, name, &b) : -ENOMEM;
+
+	if (r < 0 || b.n == 0 || b.p[b.n - 1] != '\0')
+		return r < 0 ? r : -ENOENT;
+	for (const char *p = (char *)b.p; r == 0 && p < (char *)b.p + b.n; p += strlen(p) + 1)
+		r = strv_add(ret, p);
+	return r;
+}
+
+void
+cached_note_recipe(struct cached *c)
+{
+	_cleanup_(freep) char *name = recipe_name(c);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = name ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < c->key.recipe.n; i++)
+		r = buf_add(&b, c->key.recipe.v[i], strlen(c->key.recipe.v[i]) + 1);
+	if (r == 0)
+		memo_set_note(c->in.memo, name, b.p, b.n);
+}
+
+static void
+say_new_key(struct cached *c, struct cached_said *said)
+{
+	_cleanup_(strv_done) struct strv former = STRV_INIT;
+	_cleanup_(freep) char *what = NULL;
+
+	if (cached_former_recipe(c, &former) < 0) {
+		cached_why(said, "new: it was not compiled here before");
+		return;
+	}
+	what = unit_key_difference(former.v, former.n, &c->key.recipe);
+	cached_why(said, "%s", what ? what : "new: its entry is not in the cache any more");
+}
+
+/* ---- looking up */
+
+int
+cached_read_entry(struct cached *c, struct entry *ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = depot_read_entry(c->depot, &c->key.id, &b);
+
+	if (r == 0)
+		r = entry_decode(b.p, b.n, &c->key.id, ret);
+	if (r == -EBADMSG)
+		depot_drop_entry(c->depot, &c->key.id);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		*ret = (struct entry)ENTRY_INIT;
+	return 0;
+}
+
+static int
+restore_text(const struct cached *c, const struct output *o, const char *path)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = text_show(o->text.p, o->text.n, c->out_dir, &b);
+
+	return r < 0 ? r : fs_write_atomic(path, b.p ? b.p : (uint8_t *)"", b.n, (mode_t)o->mode);
+}
+
+/* Files that nobody changes in place. */
+static enum depot_way
+way_of(const char *name)
+{
+	return ends_with(name, ".rlib") || ends_with(name, ".rmeta") ? DEPOT_SHARE : DEPOT_COPY;
+}
+
+static int
+restore_outputs(struct cached *c, const struct result *res, struct cached_said *said)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < res->n_outputs; i++) {
+		const struct output *o = &res->outputs[i];
+		_cleanup_(freep) char *path = path_join(c->out_dir, o->name);
+
+		if (!path)
+			return -ENOMEM;
+		r = o->is_blob ? depot_restore(c->depot, &o->digest, o->size, way_of(o->name),
+					 (mode_t)o->mode, path)
+			       : restore_text(c, o, path);
+		if (r < 0)
+			cached_why(said, "%s cannot be put in place: %s", o->name,
+				r == -ENOENT	? "it is not in the cache any more"
+				: r == -EBADMSG ? "it was damaged"
+						: strerror(-r));
+		said->bytes += o->size;
+	}
+	return r;
+}
+
+static void
+print_text(const struct cached *c, int fd, const struct buf *text)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (text->n > 0 && text_show(text->p, text->n, c->out_dir, &b) == 0)
+		child_write(fd, b.p, b.n);
+}
+
+/* All outputs are there before the first is put in place: an evicted blob is found out in time. */
+static bool
+has_all(struct cached *c, const struct result *res)
+{
+	for (size_t i = 0; i < res->n_outputs; i++)
+		if (res->outputs[i].is_blob && !depot_has(c->depot, &res->outputs[i].digest,
+						       res->outputs[i].size))
+			return false;
+	return true;
+}
+
+static void
+mark_used(struct cached *c, const struct result *res)
+{
+	_cleanup_(freep) struct digest *blobs = calloc(res->n_outputs + 1, sizeof(*blobs));
+	size_t n = 0;
+
+	for (size_t i = 0; blobs && i < res->n_outputs; i++)
+		if (res->outputs[i].is_blob)
+			blobs[n++] = res->outputs[i].digest;
+	if (blobs)
+		depot_used(c->depot, &c->key.id, blobs, n);
+}
+
+/* Whether this result was put in place. */
+static bool
+try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said *said)
+{
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	_cleanup_(freep) char *why = NULL;
+	struct cached_said now = { .why = "" };
+
+	if (entry_result(e, i, &res) < 0)
+		return false;
+	if (inputs_check(&res.inputs, &c->place, &why) < 0) {
+		/* the latest one is what the user has in mind */
+		if (i == 0)
+			cached_why(said, "%s", why ? why : "no memory");
+		return false;
+	}
+	if (!has_all(c, &res)) {
+		cached_why(said, "its outputs are not in the cache any more");
+		return false;
+	}
+	if (restore_outputs(c, &res, &now) < 0) {
+		cached_why(said, "%s", now.why);
+		return false;
+	}
+	print_text(c, STDOUT_FILENO, &res.out);
+	print_text(c, STDERR_FILENO, &res.err);
+	said->saved_us = res.compile_us;
+	said->bytes = now.bytes;
+	*said->why = '\0';
+	mark_used(c, &res);
+	return true;
+}
+
+bool
+cached_lookup(struct cached *c, struct cached_said *said)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	bool hit = false;
+
+	memset(said, 0, sizeof(*said));
+	digest_hex(&c->key.id, said->key);
+	if (c->in.conf->client.recache) {
+		cached_why(said, "nothing was looked up (recache)");
+		return false;
+	}
+	if (cached_read_entry(c, &e) < 0) {
+		cached_why(said, "no memory");
+		return false;
+	}
+	for (size_t i = 0; !hit && i < e.n_results; i++)
+		hit = try_result(c, &e, i, said);
+	if (!hit && !*said->why)
+		say_new_key(c, said);
+	return hit;
+}
+
+bool
+cached_wait_twin(struct cached *c)
+{
+	uint64_t until = clock_mono_ms() + TWIN_WAIT_MS;
+	bool waited = false;
+	int r;
+
+	if (c->in.conf->client.cache != CACHE_ON || c->lock >= 0)
+		return false;
+	for (;;) {
+		r = depot_lock(c->depot, &c->key.id, false, &c->lock);
+		if (r != -EWOULDBLOCK)
+			return r == 0 && waited;
+		if (child_signal() || clock_mono_ms() > until)
+			return false;
+		waited = true;
+		poll(NULL, 0, TWIN_NAP_MS);
+	}
+}

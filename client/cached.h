@@ -1,0 +1,60 @@
+/* The local cache, for one call of the compiler: is its result here, and keep it if not.
+ *
+ *   cached_open ─▶ off: why
+ *        └▶ cached_lookup ─▶ hit: outputs are in place, texts are printed
+ *                 └▶ miss: why ─▶ (the compile) ─▶ cached_keep
+ *
+ * Nothing here can fail a build: what goes wrong is a miss, or a result that is not kept. */
+#ifndef DRAY_CLIENT_CACHED_H
+#define DRAY_CLIENT_CACHED_H
+
+#include <time.h>
+
+#include "common/conf.h"
+#include "common/digest.h"
+#include "common/memo.h"
+#include "common/strv.h"
+#include "rustc/call.h"
+
+struct cached;
+
+struct cached_in {
+	const struct conf *conf;
+	const struct rustc_call *call;
+	struct memo *memo;	/* may be NULL */
+	struct timespec began;	/* of this process, CLOCK_REALTIME_COARSE */
+};
+
+/* 0; -ENOTSUP and why not in *ret_why (the caller frees it); -ENOMEM. */
+int cached_open(const struct cached_in *in, struct cached **ret, char **ret_why);
+void cached_close(struct cached *c); /* NULL is fine */
+void cached_closep(struct cached **c);
+
+struct cached_said { /* for the job log */
+	char why[512];	   /* of a miss: what is new or differs; of a result: why it is not kept */
+	char key[DIGEST_HEX_SIZE];
+	uint64_t saved_us, bytes;
+};
+
+/* True: a hit, all is in place and printed, and the compiler's exit status would be 0. */
+bool cached_lookup(struct cached *c, struct cached_said *said);
+/* After a miss: whether to look again, since another process made the same meanwhile. Waits for
+ * that one, for a bounded time, unless a signal comes. */
+bool cached_wait_twin(struct cached *c);
+
+/* How a compile here is to be traced: arguments of dray-trace, before its "--". Owned by c. */
+const struct strv *cached_trace_options(struct cached *c);
+/* Just before the compile. */
+void cached_begin(struct cached *c);
+
+struct cached_made { /* by a compile that ended with status 0 */
+	const struct buf *record; /* trace/watch.h */
+	const struct buf *out, *err;
+	const char *from; /* "local", "farm" */
+	uint64_t compile_us;
+};
+
+/* True: kept. Otherwise said->why says why not. */
+bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said);
+
+#endif

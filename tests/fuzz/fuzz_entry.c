@@ -1,0 +1,53 @@
+/* entry_decode and entry_result over arbitrary bytes, with the digest put right so that they get
+ * past it. */
+#include "config.h"
+
+#include <stdint.h>
+
+#include "cache/entry.h"
+#include "common/fs.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+look_at(const struct entry *e)
+{
+	for (size_t i = 0; i < e->n_results; i++) {
+		struct result r = RESULT_INIT;
+
+		if (entry_result(e, i, &r) < 0)
+			continue;
+		if (r.n_outputs == 0)
+			abort();
+		for (size_t k = 0; k < r.n_outputs; k++)
+			if (!path_is_name(r.outputs[k].name) || (r.outputs[k].mode & ~0777u))
+				abort();
+		result_done(&r);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char magic[] = "drayent1";
+	struct digest key, d;
+	struct entry e = ENTRY_INIT;
+	struct buf b = BUF_INIT;
+
+	if (size < DIGEST_SIZE || size > (1u << 20))
+		return 0;
+	/* the key is what the message says it is */
+	memcpy(key.b, size > 2 + DIGEST_SIZE ? data + 2 : data, DIGEST_SIZE);
+	if (buf_add(&b, magic, 8) < 0 || buf_add(&b, data, size) < 0 ||
+		digest_bytes(b.p, b.n, &d) < 0 || buf_add(&b, d.b, DIGEST_SIZE) < 0)
+		abort();
+	if (entry_decode(b.p, b.n, &key, &e) == 0)
+		look_at(&e);
+	entry_done(&e);
+	/* as it is */
+	if (entry_decode(data, size, &key, &e) == 0)
+		look_at(&e);
+	entry_done(&e);
+	buf_done(&b);
+	return 0;
+}

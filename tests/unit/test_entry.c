@@ -1,0 +1,261 @@
+/* Entries: what goes in comes out; whatever is cut, flipped or odd is no entry. */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "cache/entry.h"
+#include "cache/text.h"
+#include "common/fs.h"
+
+static struct digest
+digest_for(const char *text)
+{
+	struct digest d;
+
+	assert_int_equal(digest_bytes(text, strlen(text), &d), 0);
+	return d;
+}
+
+static void
+fill_result(struct result *r, const char *source)
+{
+	struct digest d = digest_for(source);
+	struct output *o;
+
+	assert_int_equal(inputs_add(&r->inputs, INPUT_FILE, "/w/src/lib.rs", d.b, DIGEST_SIZE), 0);
+	assert_int_equal(inputs_add(&r->inputs, INPUT_ABSENT, "/w/src/a.rs", NULL, 0), 0);
+	o = result_add_output(r, "liba.rlib");
+	assert_non_null(o);
+	*o = (struct output){ .name = o->name, .mode = 0644, .size = 7, .digest = d, .is_blob = true };
+	o = result_add_output(r, "a.d");
+	assert_non_null(o);
+	o->mode = 0600;
+	o->size = 3;
+	assert_int_equal(buf_adds(&o->text, "\x01/a.d: src/lib.rs\n"), 0);
+	assert_int_equal(buf_adds(&r->err, "{\"artifact\":\"\x01/liba.rlib\"}\n"), 0);
+	r->compile_us = 12345;
+	r->time_s = 99;
+	r->from = strdup("local");
+	r->rustc = strdup("1.95.0");
+}
+
+static void
+fill(struct entry *e, unsigned n)
+{
+	e->key = digest_for("key");
+	assert_int_equal(strv_add(&e->recipe, "format=1"), 0);
+	for (unsigned i = 0; i < n; i++) {
+		_cleanup_(result_done) struct result r = RESULT_INIT;
+		char source[32];
+
+		snprintf(source, sizeof(source), "source %u", i);
+		fill_result(&r, source);
+		assert_int_equal(entry_add_result(e, &r), 0);
+	}
+}
+
+static void
+encoded(struct buf *b, unsigned n)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+
+	fill(&e, n);
+	assert_int_equal(entry_encode(&e, b), 0);
+}
+
+static void
+test_there_and_back(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	struct digest key = digest_for("key"), d = digest_for("source 1");
+
+	(void)state;
+	encoded(&b, 2);
+	assert_int_equal(entry_decode(b.p, b.n, &key, &e), 0);
+	assert_int_equal(e.n_results, 2);
+	assert_string_equal(e.recipe.v[0], "format=1");
+	assert_int_equal(entry_result(&e, 0, &r), 0); /* the latest first */
+	assert_int_equal(r.inputs.n, 2);
+	assert_int_equal(r.inputs.v[0].kind, INPUT_FILE);
+	assert_memory_equal(r.inputs.v[0].value.p, d.b, DIGEST_SIZE);
+	assert_int_equal(r.inputs.v[1].value.n, 0);
+	assert_int_equal(r.n_outputs, 2);
+	assert_true(r.outputs[0].is_blob);
+	assert_true(digest_eq(&r.outputs[0].digest, &d));
+	assert_int_equal(r.outputs[0].size, 7);
+	assert_false(r.outputs[1].is_blob);
+	assert_int_equal(r.outputs[1].mode, 0600);
+	assert_string_equal((char *)r.outputs[1].text.p, "\x01/a.d: src/lib.rs\n");
+	assert_int_equal(r.compile_us, 12345);
+	assert_int_equal(r.time_s, 99);
+	assert_string_equal(r.from, "local");
+	assert_string_equal(r.rustc, "1.95.0");
+}
+
+static void
+test_damage(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct digest key = digest_for("key"), other = digest_for("other");
+	struct entry e = ENTRY_INIT;
+
+	(void)state;
+	encoded(&b, 1);
+	for (size_t n = 0; n < b.n; n++)
+		assert_int_equal(entry_decode(b.p, n, &key, &e), -EBADMSG);
+	for (size_t i = 0; i < b.n; i++) {
+		b.p[i] ^= 0x10;
+		assert_int_equal(entry_decode(b.p, b.n, &key, &e), -EBADMSG);
+		b.p[i] ^= 0x10;
+	}
+	assert_int_equal(entry_decode(b.p, b.n, &other, &e), -EBADMSG);
+	assert_int_equal(entry_decode(b.p, b.n, &key, &e), 0);
+	entry_done(&e);
+}
+
+/* A result that is no result, behind a digest that fits. */
+static void
+odd_result(const char *output, unsigned mode, bool with_inputs)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT, got = RESULT_INIT;
+	struct output *o;
+
+	e.key = digest_for("key");
+	if (with_inputs)
+		assert_int_equal(inputs_add(&r.inputs, INPUT_ABSENT, "/x", NULL, 0), 0);
+	if (output) {
+		o = result_add_output(&r, output);
+		assert_non_null(o);
+		o->mode = mode;
+	}
+	assert_int_equal(entry_add_result(&e, &r), 0);
+	assert_int_equal(entry_result(&e, 0, &got), -EBADMSG);
+}
+
+static void
+test_odd_results(void **state)
+{
+	(void)state;
+	odd_result("../a", 0644, true);
+	odd_result("/etc/passwd", 0644, true);
+	odd_result("..", 0644, true);
+	odd_result("", 0644, true);
+	odd_result("a", 04755, true);
+	odd_result("a", 0644, false);
+	odd_result(NULL, 0, true);
+}
+
+static void
+test_bounded(void **state)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	struct digest last = digest_for("source 39");
+
+	(void)state;
+	fill(&e, 40);
+	assert_int_equal(e.n_results, ENTRY_RESULTS_MAX);
+	assert_int_equal(entry_result(&e, 0, &r), 0);
+	assert_memory_equal(r.inputs.v[0].value.p, last.b, DIGEST_SIZE);
+}
+
+static void
+test_order(void **state)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	struct digest d = digest_for("source 0");
+
+	(void)state;
+	fill(&e, 3); /* 2 1 0 */
+	entry_make_first(&e, 2);
+	entry_drop_result(&e, 1); /* 0 1 */
+	assert_int_equal(e.n_results, 2);
+	assert_int_equal(entry_result(&e, 0, &r), 0);
+	assert_memory_equal(r.inputs.v[0].value.p, d.b, DIGEST_SIZE);
+}
+
+/* ---- texts */
+
+static void
+hides(const char *text, const char *expected)
+{
+	_cleanup_(buf_done) struct buf hidden = BUF_INIT;
+	_cleanup_(buf_done) struct buf shown = BUF_INIT;
+
+	assert_int_equal(text_hide(text, strlen(text), "/t/deps", &hidden), 0);
+	assert_string_equal((char *)hidden.p, expected);
+	assert_int_equal(text_show(hidden.p, hidden.n, "/t/deps", &shown), 0);
+	assert_string_equal((char *)shown.p, text);
+}
+
+static void
+test_the_out_dir_in_texts(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	(void)state;
+	hides("/t/deps/a.d: x\n", "\x01/a.d: x\n");
+	hides("{\"artifact\":\"/t/deps/liba.rlib\"}\n/t/deps", "{\"artifact\":\"\x01/liba.rlib\"}\n\x01");
+	hides("nothing", "nothing");
+	hides("/t/dep", "/t/dep");
+	/* another directory's name begins alike: there is no telling what it would become */
+	assert_int_equal(text_hide("/t/deps2/a", 10, "/t/deps", &b), -EBADMSG);
+	assert_int_equal(text_hide("a\x01", 2, "/t/deps", &b), -EBADMSG);
+	assert_true(text_can_hide("/t/deps"));
+	assert_false(text_can_hide("/t/with space"));
+	assert_false(text_can_hide("/t/quote\""));
+	assert_false(text_can_hide("t/deps"));
+	assert_false(text_can_hide("/"));
+}
+
+static void
+test_a_path_in_a_file(void **state)
+{
+	char path[] = "/tmp/dray-text-XXXXXX";
+	_cleanup_(closep) int fd = mkstemp(path);
+	_cleanup_(freep) char *big = calloc(1, (2u << 20) + 3);
+	size_t size = (2u << 20) + 3;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_non_null(big);
+	assert_int_equal(text_file_has(path, "/t/deps"), 0);
+	assert_int_equal(fs_write_atomic(path, big, size, 0600), 0);
+	assert_int_equal(text_file_has(path, "/t/deps"), 0);
+	/* over the border of what is read at a time */
+	for (size_t at = (1u << 20) - 8; at < (1u << 20) + 2; at++) {
+		memset(big, 0, size);
+		memcpy(big + at, "/t/deps", 7);
+		assert_int_equal(fs_write_atomic(path, big, size, 0600), 0);
+		assert_int_equal(text_file_has(path, "/t/deps"), 1);
+	}
+	unlink(path);
+	assert_int_equal(text_file_has(path, "/t/deps"), -ENOENT);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_odd_results),
+		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_the_out_dir_in_texts),
+		cmocka_unit_test(test_a_path_in_a_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,311 @@
+/* The unit key: every kind of input changes it; order and what does not matter do not. */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "cache/key.h"
+
+/* What a key is made of; one is changed at a time. */
+struct unit {
+	const char *args[64];
+	const char *env[16];
+	const char *namespace, *cwd, *toolchain;
+	const char *dep; /* the content of every extern */
+};
+
+static const struct unit plain = {
+	.args = { "/s/bin/rustc", "--crate-name", "a", "--edition=2021", "src/lib.rs",
+		"--error-format=json", "--json=artifacts", "--crate-type", "lib",
+		"--emit=dep-info,metadata,link", "-C", "opt-level=3", "--cfg", "feature=\"x\"",
+		"--cfg", "feature=\"y\"", "--check-cfg", "cfg(docsrs)", "-C", "metadata=12",
+		"--out-dir", "/t/deps", "-L", "dependency=/t/deps", "-L", "native=/n", "--extern",
+		"b=/t/deps/libb.rmeta", "--extern", "c=/t/deps/libc.rmeta", "--cap-lints", "allow",
+		NULL },
+	.env = { "CARGO_PKG_NAME=a", "OUT_DIR=/t/out", NULL },
+	.namespace = "",
+	.cwd = "/w",
+	.toolchain = "one",
+	.dep = "dep",
+};
+
+static int
+digest_of(void *arg, const char *path, struct digest *ret)
+{
+	const struct unit *u = arg;
+	char text[256];
+
+	if (!u->dep)
+		return -ENOENT;
+	snprintf(text, sizeof(text), "%s:%s", u->dep, strrchr(path, '/'));
+	return digest_bytes(text, strlen(text), ret);
+}
+
+static int
+try_key(const struct unit *u, struct unit_key *ret)
+{
+	char text[64][256];
+	char *argv[65] = { NULL };
+	_cleanup_(strv_done) struct strv env = STRV_INIT;
+	struct rustc_call call;
+	struct digest tc;
+	struct key_in in = { .namespace = u->namespace,
+		.toolchain = &tc,
+		.call = &call,
+		.cwd = u->cwd,
+		.env = &env,
+		.digest = digest_of };
+	struct unit copy = *u;
+	int r;
+
+	in.arg = &copy;
+	for (size_t i = 0; u->args[i]; i++) {
+		snprintf(text[i], sizeof(text[i]), "%s", u->args[i]);
+		argv[i] = text[i];
+	}
+	for (size_t i = 0; u->env[i]; i++)
+		assert_int_equal(strv_add(&env, u->env[i]), 0);
+	assert_int_equal(digest_bytes(u->toolchain, strlen(u->toolchain), &tc), 0);
+	assert_int_equal(call_parse(argv, &call), 0);
+	assert_int_equal(call.kind, CALL_UNIT);
+	r = unit_key_make(&in, ret);
+	call_done(&call);
+	return r;
+}
+
+static void
+make_key(const struct unit *u, struct unit_key *ret)
+{
+	assert_int_equal(try_key(u, ret), 0);
+}
+
+static bool
+same_key(const struct unit *u)
+{
+	struct unit_key a, b;
+	bool same;
+
+	make_key(&plain, &a);
+	make_key(u, &b);
+	same = digest_eq(&a.id, &b.id);
+	unit_key_done(&a);
+	unit_key_done(&b);
+	return same;
+}
+
+/* The unit with the argument `from` replaced; to NULL: it and the next are left out. */
+static struct unit
+with_arg(const char *from, const char *to)
+{
+	struct unit u = plain;
+	size_t i = 0;
+
+	while (u.args[i] && !streq(u.args[i], from))
+		i++;
+	assert_non_null(u.args[i]);
+	if (to)
+		u.args[i] = to;
+	else
+		memmove(u.args + i - 1, u.args + i + 1, sizeof(u.args) - (i + 1) * sizeof(*u.args));
+	return u;
+}
+
+static struct unit
+with_more(const char *option, const char *value)
+{
+	struct unit u = plain;
+	size_t i = 0;
+
+	while (u.args[i])
+		i++;
+	u.args[i++] = option;
+	u.args[i++] = value;
+	u.args[i] = NULL;
+	return u;
+}
+
+static void
+test_what_changes_it(void **state)
+{
+	static const char *const replaced[][2] = { { "--edition=2021", "--edition=2018" },
+		{ "src/lib.rs", "/w/src/lib.rs" }, { "opt-level=3", "opt-level=2" },
+		{ "feature=\"x\"", "feature=\"z\"" }, { "cfg(docsrs)", "cfg(other)" },
+		{ "metadata=12", "metadata=13" }, { "native=/n", "native=/m" },
+		{ "b=/t/deps/libb.rmeta", "b=/t/deps/libother.rmeta" },
+		{ "b=/t/deps/libb.rmeta", "d=/t/deps/libb.rmeta" }, { "allow", "warn" },
+		{ "--emit=dep-info,metadata,link", "--emit=dep-info,link" },
+		{ "--error-format=json", "--error-format=human" }, { "lib", "rlib" },
+		{ "/s/bin/rustc", "/s/bin/clippy-driver" } };
+	static const char *const more[][2] = { { "--cfg", "feature=\"z\"" },
+		{ "--check-cfg", "cfg(more)" }, { "-l", "static=z" }, { "-C", "lto" },
+		{ "-L", "native=/more" }, { "-Z", "threads=2" }, { "-D", "warnings" },
+		{ "--target", "wasm32-unknown-unknown" }, { "--remap-path-prefix", "/w=/x" } };
+	struct unit u;
+
+	(void)state;
+	assert_true(same_key(&plain));
+	for (size_t i = 0; i < ARRAY_LEN(replaced); i++) {
+		u = with_arg(replaced[i][0], replaced[i][1]);
+		if (same_key(&u))
+			fail_msg("%s for %s is the same key", replaced[i][1], replaced[i][0]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+		u = with_more(more[i][0], more[i][1]);
+		if (same_key(&u))
+			fail_msg("%s %s is the same key", more[i][0], more[i][1]);
+	}
+}
+
+static void
+test_what_else_changes_it(void **state)
+{
+	struct unit u = plain;
+
+	(void)state;
+	u.namespace = "ci";
+	assert_false(same_key(&u));
+	u = plain;
+	u.cwd = "/v";
+	assert_false(same_key(&u));
+	u = plain;
+	u.toolchain = "two";
+	assert_false(same_key(&u));
+	u = plain;
+	u.dep = "another";
+	assert_false(same_key(&u));
+	u = plain;
+	u.env[0] = "CARGO_PKG_NAME=b";
+	assert_false(same_key(&u));
+	u = plain;
+	u.env[1] = NULL;
+	assert_false(same_key(&u));
+	u = with_arg("opt-level=3", NULL);
+	assert_false(same_key(&u));
+}
+
+static void
+test_what_does_not(void **state)
+{
+	struct unit u = with_arg("/t/deps", "/elsewhere/deps");
+
+	(void)state;
+	assert_true(same_key(&u));
+	u = with_arg("dependency=/t/deps", "dependency=/elsewhere");
+	assert_true(same_key(&u));
+	u = with_more("--diagnostic-width", "80");
+	assert_true(same_key(&u));
+	u = with_more("-C", "incremental=/t/incremental");
+	assert_true(same_key(&u));
+	/* the same in another order */
+	u = with_arg("feature=\"x\"", "feature=\"y\"");
+	u.args[15] = "feature=\"x\"";
+	assert_true(same_key(&u));
+	u = with_arg("b=/t/deps/libb.rmeta", "c=/t/deps/libc.rmeta");
+	u.args[29] = "b=/t/deps/libb.rmeta";
+	assert_true(same_key(&u));
+	u = with_arg("b=/t/deps/libb.rmeta", "b=/elsewhere/libb.rmeta");
+	assert_true(same_key(&u));
+}
+
+/* Parts cannot run into each other. */
+static void
+test_borders(void **state)
+{
+	struct unit u = plain, v = plain;
+	struct unit_key a, b;
+
+	(void)state;
+	u.namespace = "x";
+	u.cwd = "/y";
+	v.namespace = "x\ncwd=/y";
+	v.cwd = "";
+	make_key(&u, &a);
+	make_key(&v, &b);
+	assert_false(digest_eq(&a.id, &b.id));
+	unit_key_done(&a);
+	unit_key_done(&b);
+}
+
+static void
+test_an_extern_that_is_gone(void **state)
+{
+	struct unit u = plain;
+	struct unit_key k;
+
+	(void)state;
+	u.dep = NULL;
+	assert_int_equal(try_key(&u, &k), -ENOENT);
+}
+
+static void
+differs(const struct unit *u, const char *expected)
+{
+	struct unit_key a, b;
+	char *text;
+
+	make_key(&plain, &a);
+	make_key(u, &b);
+	text = unit_key_difference(a.recipe.v, a.recipe.n, &b.recipe);
+	assert_non_null(text);
+	assert_string_equal(text, expected);
+	free(text);
+	unit_key_done(&a);
+	unit_key_done(&b);
+}
+
+static void
+test_in_words(void **state)
+{
+	struct unit u = with_arg("feature=\"x\"", "feature=\"z\"");
+
+	(void)state;
+	differs(&u, "--cfg feature=\"z\" is new");
+	u = plain;
+	u.dep = "another";
+	differs(&u, "--extern b changed");
+	u = plain;
+	u.env[0] = "CARGO_PKG_NAME=secret";
+	differs(&u, "env CARGO_PKG_NAME changed");
+	u = plain;
+	u.env[1] = NULL;
+	differs(&u, "env OUT_DIR is gone");
+	u = with_arg("--edition=2021", "--edition=2018");
+	differs(&u, "--edition 2018 changed");
+}
+
+/* A recipe is kept on disk: values of variables are not in it. */
+static void
+test_no_secret_in_a_recipe(void **state)
+{
+	struct unit u = plain;
+	struct unit_key k;
+
+	(void)state;
+	u.env[0] = "TOKEN=hush-hush";
+	make_key(&u, &k);
+	for (size_t i = 0; i < k.recipe.n; i++)
+		assert_null(strstr(k.recipe.v[i], "hush"));
+	unit_key_done(&k);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_changes_it),
+		cmocka_unit_test(test_what_else_changes_it),
+		cmocka_unit_test(test_what_does_not),
+		cmocka_unit_test(test_borders),
+		cmocka_unit_test(test_an_extern_that_is_gone),
+		cmocka_unit_test(test_in_words),
+		cmocka_unit_test(test_no_secret_in_a_recipe),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
