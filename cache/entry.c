@@ -61,8 +61,7 @@ void
 entry_drop_result(struct entry *e, size_t i)
 {
 	buf_done(&e->results[i]);
-	memmove(e->results + i, e->results + i + 1,
-		(e->n_results - i - 1) * sizeof(*e->results));
+	memmove(e->results + i, e->results + i + 1, (e->n_results - i - 1) * sizeof(*e->results));
 	e->n_results--;
 }
 
@@ -208,8 +207,7 @@ take_result(const Dray__CacheResult *m, struct result *to)
 int
 entry_result(const struct entry *e, size_t i, struct result *ret)
 {
-	Dray__CacheResult *m =
-		dray__cache_result__unpack(NULL, e->results[i].n, e->results[i].p);
+	Dray__CacheResult *m = dray__cache_result__unpack(NULL, e->results[i].n, e->results[i].p);
 	int r;
 
 	if (!m)

@@ -31,8 +31,8 @@ struct result {
 	char *from, *rustc;
 };
 
-#define RESULT_INIT                                                               \
-	{                                                                         \
+#define RESULT_INIT                                                        \
+	{                                                                  \
 		INPUTS_INIT, NULL, 0, BUF_INIT, BUF_INIT, 0, 0, NULL, NULL \
 	}
 
@@ -47,8 +47,8 @@ struct entry {
 	size_t n_results;
 };
 
-#define ENTRY_INIT                              \
-	{                                       \
+#define ENTRY_INIT                            \
+	{                                     \
 		{ { 0 } }, STRV_INIT, NULL, 0 \
 	}
 

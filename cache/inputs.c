@@ -197,8 +197,7 @@ check_env(const struct input *in, const struct inputs_place *place, char **ret_d
 static int
 check_program(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	_cleanup_(freep) char *now =
-		inputs_find_program(inputs_env(place->envp, "PATH"), in->name);
+	_cleanup_(freep) char *now = inputs_find_program(inputs_env(place->envp, "PATH"), in->name);
 
 	if (now ? has_text(in, now) : in->value.n == 0)
 		return 0;

@@ -14,14 +14,14 @@
 #include "common/strv.h"
 
 enum input_kind {
-	INPUT_FILE = 1,	  /* value: the content's digest */
-	INPUT_ABSENT,	  /* nothing was there */
-	INPUT_EXISTS,	  /* a directory, or another thing that is no regular file */
-	INPUT_LISTING,	  /* of a directory: the digest of its names and their kinds, sorted */
-	INPUT_ENV,	  /* a variable: its value's digest; no value: not set */
-	INPUT_PROGRAM,	  /* looked for in PATH: the path found; no value: not found */
-	INPUT_OUT_DIR,	  /* the out-dir itself is in the outputs: its path's digest */
-	INPUT_WIDTH,	  /* diagnostics were printed: --diagnostic-width, as text */
+	INPUT_FILE = 1, /* value: the content's digest */
+	INPUT_ABSENT,	/* nothing was there */
+	INPUT_EXISTS,	/* a directory, or another thing that is no regular file */
+	INPUT_LISTING,	/* of a directory: the digest of its names and their kinds, sorted */
+	INPUT_ENV,	/* a variable: its value's digest; no value: not set */
+	INPUT_PROGRAM,	/* looked for in PATH: the path found; no value: not found */
+	INPUT_OUT_DIR,	/* the out-dir itself is in the outputs: its path's digest */
+	INPUT_WIDTH,	/* diagnostics were printed: --diagnostic-width, as text */
 	INPUT_KINDS
 };
 
@@ -44,16 +44,17 @@ struct inputs {
 	}
 
 /* Copies all. 0 or -ENOMEM. */
-int inputs_add(struct inputs *s, enum input_kind kind, const char *name, const void *value, size_t n);
+int inputs_add(
+	struct inputs *s, enum input_kind kind, const char *name, const void *value, size_t n);
 void inputs_done(struct inputs *s);
 
 /* Where a compile runs: what names mean. */
 struct inputs_place {
 	const char *out_dir;	  /* absolute, normal */
 	const char *real_out_dir; /* the same without symbolic links */
-	const char *width;     /* --diagnostic-width; NULL: not given */
-	char *const *envp;     /* the compiler's */
-	struct memo *memo;     /* may be NULL */
+	const char *width;	  /* --diagnostic-width; NULL: not given */
+	char *const *envp;	  /* the compiler's */
+	struct memo *memo;	  /* may be NULL */
 };
 
 /* Whether all is as it was. 0; -ESTALE and in *ret_differs what is not, in words ("src/lib.rs

@@ -177,24 +177,33 @@ unit_key_done(struct unit_key *k)
 }
 
 static bool
-in_list(char *const *v, size_t n, const char *s, size_t length)
+has_part(char *const *v, size_t n, const char *part)
 {
 	for (size_t i = 0; i < n; i++)
-		if (strncmp(v[i], s, length) == 0 && (!s[length] || v[i][length] == s[length]))
+		if (streq(v[i], part))
 			return true;
 	return false;
 }
 
-/* The first of a that b has not; and whether b has one of the same name. */
+static unsigned
+count_named(char *const *v, size_t n, const char *part)
+{
+	size_t name = strcspn(part, "=") + 1;
+	unsigned count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += strncmp(v[i], part, name) == 0;
+	return count;
+}
+
+/* The first of a that b has not; and whether b has another in its place. */
 static const char *
 first_missing(char *const *a, size_t n_a, char *const *b, size_t n_b, bool *ret_changed)
 {
 	for (size_t i = 0; i < n_a; i++) {
-		size_t name = strcspn(a[i], "=");
-
-		if (in_list(b, n_b, a[i], strlen(a[i])))
+		if (has_part(b, n_b, a[i]))
 			continue;
-		*ret_changed = in_list(b, n_b, a[i], name);
+		*ret_changed = count_named(a, n_a, a[i]) == 1 && count_named(b, n_b, a[i]) == 1;
 		return a[i];
 	}
 	return NULL;

@@ -258,8 +258,7 @@ add_programs(struct recorder *r)
 	for (size_t i = 0; k == 0 && i < r->programs.n; i++) {
 		_cleanup_(freep) char *at = inputs_find_program(path_env, r->programs.v[i]);
 
-		k = inputs_add(r->inputs, INPUT_PROGRAM, r->programs.v[i], at,
-			at ? strlen(at) : 0);
+		k = inputs_add(r->inputs, INPUT_PROGRAM, r->programs.v[i], at, at ? strlen(at) : 0);
 	}
 	return k;
 }

@@ -1,5 +1,5 @@
-/* The out-dir in what a compile said and wrote: hidden for keeping, and put back for the place where
- * it is wanted. */
+/* The out-dir in what a compile said and wrote: hidden for keeping, and put back for the place
+ * where it is wanted. */
 #ifndef DRAY_CACHE_TEXT_H
 #define DRAY_CACHE_TEXT_H
 

@@ -1,5 +1,5 @@
-/* Invariant: a hit puts every output in place, whole, before a word of it is printed; what cannot be
- * is a miss, and the compiler makes all of it again. */
+/* Invariant: a hit puts every output in place, whole, before a word of it is printed; what cannot
+ * be is a miss, and the compiler makes all of it again. */
 #include "config.h"
 
 #include <errno.h>
@@ -327,8 +327,8 @@ static bool
 has_all(struct cached *c, const struct result *res)
 {
 	for (size_t i = 0; i < res->n_outputs; i++)
-		if (res->outputs[i].is_blob && !depot_has(c->depot, &res->outputs[i].digest,
-						       res->outputs[i].size))
+		if (res->outputs[i].is_blob &&
+			!depot_has(c->depot, &res->outputs[i].digest, res->outputs[i].size))
 			return false;
 	return true;
 }

@@ -21,8 +21,8 @@ struct cached;
 struct cached_in {
 	const struct conf *conf;
 	const struct rustc_call *call;
-	struct memo *memo;	/* may be NULL */
-	struct timespec began;	/* of this process, CLOCK_REALTIME_COARSE */
+	struct memo *memo;     /* may be NULL */
+	struct timespec began; /* of this process, CLOCK_REALTIME_COARSE */
 };
 
 /* 0; -ENOTSUP and why not in *ret_why (the caller frees it); -ENOMEM. */
@@ -30,8 +30,8 @@ int cached_open(const struct cached_in *in, struct cached **ret, char **ret_why)
 void cached_close(struct cached *c); /* NULL is fine */
 void cached_closep(struct cached **c);
 
-struct cached_said { /* for the job log */
-	char why[512];	   /* of a miss: what is new or differs; of a result: why it is not kept */
+struct cached_said {   /* for the job log */
+	char why[512]; /* of a miss: what is new or differs; of a result: why it is not kept */
 	char key[DIGEST_HEX_SIZE];
 	uint64_t saved_us, bytes;
 };
@@ -47,7 +47,7 @@ const struct strv *cached_trace_options(struct cached *c);
 /* Just before the compile. */
 void cached_begin(struct cached *c);
 
-struct cached_made { /* by a compile that ended with status 0 */
+struct cached_made {		  /* by a compile that ended with status 0 */
 	const struct buf *record; /* trace/watch.h */
 	const struct buf *out, *err;
 	const char *from; /* "local", "farm" */

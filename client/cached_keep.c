@@ -34,8 +34,8 @@ add_toolchain_options(struct cached *c)
 		r = toolchain_list_files(t->sysroot, t->driver, target, &files);
 	for (size_t i = 0; r == 0 && i < files.n; i++)
 		if (!starts_with(files.v[i], "lib/rustlib/"))
-			r = strv_addf(&c->trace_options, "--toolchain=%s/%s", t->sysroot,
-				files.v[i]);
+			r = strv_addf(
+				&c->trace_options, "--toolchain=%s/%s", t->sysroot, files.v[i]);
 	return r;
 }
 
@@ -92,8 +92,7 @@ is_direct(const struct cached *c, const char *path)
 	size_t n = (size_t)(path_basename(path) - path) - 1;
 
 	return (n == strlen(c->out_dir) && strncmp(path, c->out_dir, n) == 0) ||
-	       (n == strlen(c->place.real_out_dir) &&
-		       strncmp(path, c->place.real_out_dir, n) == 0);
+	       (n == strlen(c->place.real_out_dir) && strncmp(path, c->place.real_out_dir, n) == 0);
 }
 
 /* The names of the outputs, of all that it made; false: it left something else behind. */
@@ -195,8 +194,9 @@ linker_is_seen(const struct cached *c)
 		return linker && strstr(linker, "lld");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd >= 0 && read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
-	       memcmp(magic, "\x7f"
-			     "ELF",
+	       memcmp(magic,
+		       "\x7f"
+		       "ELF",
 		       sizeof(magic)) == 0;
 }
 
@@ -310,8 +310,7 @@ add_bound(struct cached *c, struct result *res)
 	struct digest d;
 	int r = digest_bytes(c->out_dir, strlen(c->out_dir), &d);
 
-	return r < 0 ? r
-		     : inputs_add(&res->inputs, INPUT_OUT_DIR, "out-dir", d.b, DIGEST_SIZE);
+	return r < 0 ? r : inputs_add(&res->inputs, INPUT_OUT_DIR, "out-dir", d.b, DIGEST_SIZE);
 }
 
 static int

@@ -69,8 +69,8 @@ identify(struct memo *m, const struct rustc_call *c, const char *sysroot, const 
 }
 
 int
-identify_toolchain(struct memo *m, const struct rustc_call *c, struct toolchain *ret,
-	char **ret_home)
+identify_toolchain(
+	struct memo *m, const struct rustc_call *c, struct toolchain *ret, char **ret_home)
 {
 	_cleanup_(freep) char *sysroot = NULL, *exe = NULL;
 	int r = toolchain_find_sysroot(m, c->driver, &sysroot, &exe);

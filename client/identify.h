@@ -7,7 +7,7 @@
 
 /* 0; -ENOMEM; or -ENOTSUP with a reason in *ret_home (the caller frees it): the id would not say
  * all. With target-cpu=native the CPU is part of the id. */
-int identify_toolchain(struct memo *m, const struct rustc_call *call, struct toolchain *ret,
-	char **ret_home);
+int identify_toolchain(
+	struct memo *m, const struct rustc_call *call, struct toolchain *ret, char **ret_home);
 
 #endif

@@ -9,8 +9,8 @@
 #include "common/conf.h"
 #include "common/strv.h"
 
-/* What a traced compile looked at and said, for the cache. All empty when it could not be traced, or
- * said more than anyone would keep. */
+/* What a traced compile looked at and said, for the cache. All empty when it could not be traced,
+ * or said more than anyone would keep. */
 struct local_seen {
 	struct buf record, out, err;
 };

@@ -33,8 +33,8 @@ int outputs_new(const struct outputs_in *in, struct outputs **ret);
 void outputs_free(struct outputs *o);
 void outputs_freep(struct outputs **o);
 
-/* Whether a worker may give a link's input this name: one of an output (call_output_name_ok), or two
- * parts, of which the first is rustc's own temporary directory (rustcXXXXXX). */
+/* Whether a worker may give a link's input this name: one of an output (call_output_name_ok), or
+ * two parts, of which the first is rustc's own temporary directory (rustcXXXXXX). */
 bool outputs_link_name_ok(const char *crate, const char *extra, const char *name);
 
 /* The three steps of receiving. 0; -EBADMSG: not what was promised, or out of order; -EINVAL: a

@@ -22,7 +22,7 @@ struct call_extern {
 };
 
 struct option_row;
-struct call_option { /* as it was given, each value apart from its option */
+struct call_option {		      /* as it was given, each value apart from its option */
 	const struct option_row *row; /* option_tables.h */
 	const char *value;	      /* NULL for a flag */
 };
@@ -42,8 +42,8 @@ struct rustc_call {
 			     expanded */
 	struct call_option *options; /* of args, in their order; values point into args */
 	size_t n_options, cap_options;
-	char *driver;	  /* argv[0] */
-	bool clippy;	  /* driver is clippy-driver, and argv[1] the rustc path: inner_rustc */
+	char *driver; /* argv[0] */
+	bool clippy;  /* driver is clippy-driver, and argv[1] the rustc path: inner_rustc */
 	char *inner_rustc;
 
 	char *crate_name; /* "" when not given */

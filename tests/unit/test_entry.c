@@ -33,7 +33,9 @@ fill_result(struct result *r, const char *source)
 	assert_int_equal(inputs_add(&r->inputs, INPUT_ABSENT, "/w/src/a.rs", NULL, 0), 0);
 	o = result_add_output(r, "liba.rlib");
 	assert_non_null(o);
-	*o = (struct output){ .name = o->name, .mode = 0644, .size = 7, .digest = d, .is_blob = true };
+	*o = (struct output){
+		.name = o->name, .mode = 0644, .size = 7, .digest = d, .is_blob = true
+	};
 	o = result_add_output(r, "a.d");
 	assert_non_null(o);
 	o->mode = 0600;
@@ -206,7 +208,8 @@ test_the_out_dir_in_texts(void **state)
 
 	(void)state;
 	hides("/t/deps/a.d: x\n", "\x01/a.d: x\n");
-	hides("{\"artifact\":\"/t/deps/liba.rlib\"}\n/t/deps", "{\"artifact\":\"\x01/liba.rlib\"}\n\x01");
+	hides("{\"artifact\":\"/t/deps/liba.rlib\"}\n/t/deps",
+		"{\"artifact\":\"\x01/liba.rlib\"}\n\x01");
 	hides("nothing", "nothing");
 	hides("/t/dep", "/t/dep");
 	/* another directory's name begins alike: there is no telling what it would become */
