@@ -7,8 +7,9 @@ bats_require_minimum_version 1.5.0
 
 @test "after cargo clean nothing is compiled or linked again, and nothing is dirty" {
   package "$WORK/app" app
-  package "$WORK/app/small" small lib
-  depends "$WORK/app" small small
+  package "$WORK/small" small lib
+  depends "$WORK/app" small "$WORK/small"
+  (cd "$WORK/app" && cargo generate-lockfile -q)
   plain_build "$WORK/app" build
   cached first "$WORK/app" build
   same_outputs "$WORK/app"
