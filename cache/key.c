@@ -145,6 +145,8 @@ make_recipe(const struct key_in *in, struct strv *to)
 		r = add(to, "cwd", in->cwd);
 	if (r == 0)
 		r = add(to, "source", in->call->source);
+	if (r == 0 && in->linker)
+		r = add(to, "linker", in->linker);
 	if (r == 0)
 		r = add_options(in, to);
 	return r < 0 ? r : add_env(in, to);

@@ -9,6 +9,7 @@
  *   driver          rustc or clippy-driver
  *   cwd             the compiler's directory: it is in the outputs
  *   source          the source file as given
+ *   linker          the user's choice (dray.conf(5)), of a unit that is linked
  *   --OPTION        each option in its order, values as given; sorted, each once: --cfg,
  *                   --check-cfg, -L dependency, --extern (name and digest of the file)
  *   env NAME        the hermetic environment (client/envscan.h), sorted; digests of the values
@@ -34,6 +35,7 @@ struct key_in {
 	const struct digest *toolchain;
 	const struct rustc_call *call; /* CALL_UNIT */
 	const char *cwd;
+	const char *linker;	/* the user's choice of one; NULL: nothing is linked */
 	const struct strv *env; /* NAME=VALUE, sorted */
 	key_digest_fn digest;
 	void *arg;

@@ -18,6 +18,7 @@ struct recorder {
 	struct strv *made;
 	char **why;
 	struct strv up;	      /* directories that a path below them implies; sorted */
+	struct strv own;      /* made by it; sorted */
 	struct strv programs; /* looked for in PATH */
 	struct strv path;     /* PATH's directories */
 	struct strv library_path;
@@ -263,6 +264,19 @@ add_programs(struct recorder *r)
 	return k;
 }
 
+static int
+collect_own(struct recorder *r, const struct buf *record)
+{
+	const char *p = (const char *)record->p, *end = p + record->n;
+	int k = 0;
+
+	for (; k == 0 && p < end; p += strlen(p) + 1)
+		if (*p == 'w')
+			k = strv_add(&r->own, p + 1);
+	strv_sort_unique(&r->own);
+	return k;
+}
+
 /* All directories above the paths that are there, and the compiler's own places. */
 static int
 collect_up(struct recorder *r, const struct buf *record)
@@ -299,6 +313,9 @@ collect_up(struct recorder *r, const struct buf *record)
 static int
 add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 {
+	/* a link's inputs were made by the compile, and its record is another's */
+	if ((kind == 'f' || kind == 'a') && strv_has_sorted(&r->own, name))
+		return 0;
 	switch (kind) {
 	case 'f':
 		return add_file(r, name);
@@ -348,6 +365,8 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 	*ret_why = NULL;
 	k = record->n > 0 && record->p[record->n - 1] == '\0' ? collect_up(&r, record) : -EBADMSG;
 	if (k == 0)
+		k = collect_own(&r, record);
+	if (k == 0)
 		k = split_env(&r, "PATH", &r.path);
 	if (k == 0)
 		k = split_env(&r, "LD_LIBRARY_PATH", &r.library_path);
@@ -357,6 +376,7 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 		k = add_linker_env(&r);
 	if (k == 0)
 		k = add_programs(&r);
+	strv_done(&r.own);
 	strv_done(&r.up);
 	strv_done(&r.programs);
 	strv_done(&r.path);

@@ -147,11 +147,13 @@ digest_of(void *arg, const char *path, struct digest *ret)
 static int
 make_key(struct cached *c, char **ret_why)
 {
+	static const char *const linkers[] = { "auto", "mold", "lld", "rustc" };
 	_cleanup_(strv_done) struct strv env = STRV_INIT;
 	struct key_in k = { .namespace = c->in.conf->client.namespace,
 		.toolchain = &c->tc.id,
 		.call = c->in.call,
 		.cwd = c->cwd,
+		.linker = c->in.call->calls_linker ? linkers[c->in.conf->client.linker] : NULL,
 		.env = &env,
 		.digest = digest_of,
 		.arg = c };

@@ -54,6 +54,13 @@ struct cached_made {		  /* by a compile that ended with status 0 */
 	uint64_t compile_us;
 };
 
+/* What dray-dispatch left in the staging directory of a unit that the farm made, with the records
+ * of the linkers that ran here (as they were written, one after another). Adds to all. 0 or -errno.
+ */
+struct report;
+int cached_read_farm(const struct report *said, const struct buf *linked, struct buf *record,
+	struct buf *out, struct buf *err);
+
 /* True: kept. Otherwise said->why says why not. */
 bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said);
 

@@ -9,6 +9,7 @@
 
 #include "cache/text.h"
 #include "client/cached_priv.h"
+#include "client/report.h"
 #include "common/fs.h"
 #include "rustc/artifact.h"
 #include "rustc/depinfo.h"
@@ -407,6 +408,47 @@ write_entry(struct cached *c, const struct result *res)
 	if (r == 0)
 		r = entry_encode(&e, &b);
 	return r < 0 ? r : depot_write_entry(c->depot, &c->key.id, b.p, b.n);
+}
+
+/* Without the end that each has. */
+static int
+add_linked(const struct buf *linked, struct buf *record)
+{
+	const char *p = (const char *)linked->p, *end = p + linked->n;
+	int r = 0;
+
+	for (; r == 0 && p < end; p += strlen(p) + 1)
+		if (*p != 'e')
+			r = buf_add(record, p, strlen(p) + 1);
+	return r;
+}
+
+static int
+add_staged(const struct report *said, const char *name, struct buf *to)
+{
+	_cleanup_(freep) char *path = path_join(said->staging, name);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = path ? fs_read_file(path, TEXT_MAX, &b) : -ENOMEM;
+
+	return r < 0 ? r : buf_add(to, b.p ? b.p : (uint8_t *)"", b.n);
+}
+
+int
+cached_read_farm(const struct report *said, const struct buf *linked, struct buf *record,
+	struct buf *out, struct buf *err)
+{
+	int r = linked->n == 0 || linked->p[linked->n - 1] == '\0' ? add_linked(linked, record)
+								   : -EBADMSG;
+
+	if (r == 0)
+		r = add_staged(said, FARM_RECORD, record);
+	if (r == 0)
+		r = add_staged(said, FARM_RECORD_OUT, out);
+	if (r == 0)
+		r = add_staged(said, FARM_RECORD_ERR, err);
+	if (r == 0 && said->n_links > 0)
+		r = add_staged(said, "tail", err);
+	return r;
 }
 
 bool

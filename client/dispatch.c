@@ -215,6 +215,13 @@ note_attempt(struct report *rep, const char *worker, const char *text)
 	rep->n_attempts++;
 }
 
+/* Whether dray will keep the result. */
+static bool
+keeps(const struct dispatch *d)
+{
+	return d->conf->client.cache == CACHE_ON;
+}
+
 /* One try; whether another should follow. */
 static bool
 try_once(struct dispatch *d, const struct placement *place, unsigned number)
@@ -230,7 +237,8 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 		.place = place,
 		.compress = d->conf->client.compress,
 		.try = number,
-		.umask = d->umask };
+		.umask = d->umask,
+		.keep = keeps(d) };
 	struct remote_result res;
 
 	snprintf(d->rep->worker, sizeof(d->rep->worker), "%s", place->worker);
@@ -314,14 +322,17 @@ prepare_to_say(struct dispatch *d)
 
 	if (r < 0)
 		go_home(d, "%s", strerror(-r));
+	else if (keeps(d))
+		say_keep(d->say);
 	return r;
 }
 
 static void
 done(struct dispatch *d)
 {
-	/* A link's inputs wait there for dray, which removes it then. */
-	if (d->rep->staging[0] && d->rep->outcome != REPORT_LINK && d->rep->n_links == 0)
+	/* A link's inputs, or what is to be kept, wait there for dray, which removes it then. */
+	if (d->rep->staging[0] && d->rep->outcome != REPORT_LINK && d->rep->n_links == 0 &&
+		!(keeps(d) && d->rep->outcome == REPORT_DONE))
 		fs_rm_rf(d->rep->staging);
 	farm_close(d->farm, FLUSH_MS);
 	zmq_ctx_termp(&d->zctx);
@@ -344,7 +355,7 @@ leave_early(struct dispatch *d)
 	if (d->rep->outcome != REPORT_DONE && d->rep->outcome != REPORT_LINK)
 		return;
 	memo_flush(d->memo);
-	if (d->rep->outcome == REPORT_DONE)
+	if (d->rep->outcome == REPORT_DONE && !keeps(d))
 		fs_rm_rf(d->rep->staging);
 	_exit(0);
 #endif

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "client/link.h"
 #include "client/linker.h"
@@ -21,6 +23,7 @@
 #define TAIL_MAX_BYTES (64u << 20)
 #define ARGC_MAX 1000000u
 #define FD_SLOT 200
+#define FD_RECORD 203
 
 void
 link_call_done(struct link_call *l)
@@ -172,6 +175,70 @@ remove_output(const struct link_call *l)
 			unlink(l->argv.v[i + 1]);
 }
 
+/* dray-trace in the linker's place. Its record goes to a file that has no name. */
+static int
+make_trace_argv(const struct link_run *l, char *tracer, char **linker, struct strv *argv, int *fd)
+{
+	int r;
+
+	*fd = memfd_create("dray-record", MFD_CLOEXEC);
+	if (*fd < 0)
+		return -errno;
+	r = strv_add(argv, tracer);
+	if (r == 0)
+		r = strv_addf(argv, "--record-fd=%d", FD_RECORD);
+	if (r == 0)
+		r = strv_add_all(argv, l->trace->v);
+	if (r == 0)
+		r = strv_add(argv, "--linker");
+	if (r == 0)
+		r = strv_add(argv, "--");
+	return r < 0 ? r : strv_add_all(argv, linker);
+}
+
+static int
+read_record(int fd, struct buf *to)
+{
+	uint8_t chunk[65536];
+	ssize_t n;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0 && buf_add(to, chunk, (size_t)n) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* As child_run, traced where that is wanted and possible. */
+static int
+run_traced(struct link_run *l, struct spawn *s)
+{
+	_cleanup_(freep) char *tracer = l->trace && l->trace->n ? spawn_find_program("dray-trace")
+								: NULL;
+	_cleanup_(strv_done) struct strv argv = STRV_INIT;
+	_cleanup_(closep) int record = -1;
+	struct spawn_fd fds[5];
+	struct spawn traced = *s;
+	int r;
+
+	if (!tracer || make_trace_argv(l, tracer, (char **)s->argv, &argv, &record) < 0)
+		return child_run(s);
+	memcpy(fds, s->fds, s->n_fds * sizeof(*fds));
+	fds[s->n_fds] = (struct spawn_fd){ record, FD_RECORD };
+	traced.path = tracer;
+	traced.argv = argv.v;
+	traced.fds = fds;
+	traced.n_fds = s->n_fds + 1;
+	r = child_run(&traced);
+	if (r == 0 && read_record(record, l->record) < 0)
+		buf_done(l->record);
+	return r;
+}
+
 static int
 run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 {
@@ -198,11 +265,11 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 	env = local_environ(set);
 	if (!program || !env)
 		return program ? -ENOMEM : -ENOENT;
-	r = child_run(&(struct spawn){ .path = program,
-		.argv = link->argv.v,
-		.envp = env,
-		.fds = fds,
-		.n_fds = slot < 0 ? 3 : 4 });
+	r = run_traced(l, &(struct spawn){ .path = program,
+				  .argv = link->argv.v,
+				  .envp = env,
+				  .fds = fds,
+				  .n_fds = slot < 0 ? 3 : 4 });
 	if (r != 0)
 		remove_output(link);
 	if (child_signal())

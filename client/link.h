@@ -23,10 +23,12 @@ struct link_run {
 	const struct conf *conf;
 	const struct rustc_call *call;
 	const struct report *said;
-	struct slots *slots;   /* NULL: they cannot be had */
-	const char *linker;    /* out: what linked it, for the job log */
-	uint64_t slot_wait_us; /* out */
-	uint64_t link_us;      /* out */
+	struct slots *slots;	  /* NULL: they cannot be had */
+	const struct strv *trace; /* arguments for dray-trace; NULL: it is not traced */
+	struct buf *record;	  /* out, with trace: each linker's record, one after another */
+	const char *linker;	  /* out: what linked it, for the job log */
+	uint64_t slot_wait_us;	  /* out */
+	uint64_t link_us;	  /* out */
 };
 
 /* Links, and prints staging/tail. 0; or -errno, -ECANCELED for a signal, -ENOEXEC when the linker

@@ -427,6 +427,19 @@ outputs_link_paths(const struct outputs *o, const struct strv *more_dirs, struct
 }
 
 int
+outputs_list(const struct outputs *o, struct strv *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->n; i++) {
+		r = strv_addf(ret, "%s/%s", o->in.out_dir, o->v[i].name);
+		if (r == 0)
+			r = add_dirs(o, o->v[i].name, ret);
+	}
+	return r;
+}
+
+int
 outputs_write_staged(const struct outputs *o, const char *name, const void *p, size_t n)
 {
 	_cleanup_(freep) char *path = path_join(o->in.staging, name);

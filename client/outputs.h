@@ -62,6 +62,9 @@ int outputs_place_links(struct outputs *o, const struct strv *response);
 /* The absolute paths they will have, each file before its directory, no directory twice. */
 int outputs_link_paths(const struct outputs *o, const struct strv *more_dirs, struct strv *ret);
 
+/* The paths that all of them have, or had for a link: absolute; directories of a link's too. */
+int outputs_list(const struct outputs *o, struct strv *ret);
+
 /* A file of our own in the staging directory. */
 int outputs_write_staged(const struct outputs *o, const char *name, const void *p, size_t n);
 

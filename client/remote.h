@@ -33,6 +33,7 @@ struct remote_in {
 	int compress; /* enum compress */
 	unsigned try;
 	mode_t umask;
+	bool keep; /* what the worker saw and said is left in the staging directory */
 };
 
 struct remote_result {

@@ -8,9 +8,11 @@
 #include <stdio.h>
 
 #include "client/bundle.h"
+#include "client/farm_record.h"
 #include "client/remote_priv.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/log.h"
 
 #define V(name) DRAY__VERDICT__VERDICT_##name
 #define RUSTC_FAILED 1 /* its exit status after errors; a crash has another */
@@ -265,8 +267,12 @@ link_or_done(struct remote *r, const Dray__JobResult *b)
 		else
 			r->in->rep->outcome = REPORT_DONE;
 	}
-	if (e == 0)
-		remote_end(r, REMOTE_DONE, V(NONE), "done");
+	if (e < 0)
+		return;
+	/* for the cache; without it the unit is as good */
+	if (r->in->keep && farm_record_write(r->in->unit, r->outputs, b->trace, r->in->say) < 0)
+		log_debug("what the worker saw is not kept");
+	remote_end(r, REMOTE_DONE, V(NONE), "done");
 }
 
 static void

@@ -23,6 +23,11 @@
 #define REPORT_MAGIC 0x32594152u /* changes with the layout */
 #define REPORT_ATTEMPTS 4
 
+/* In the staging directory. */
+#define FARM_RECORD "record"
+#define FARM_RECORD_OUT "out"
+#define FARM_RECORD_ERR "err"
+
 enum report_outcome { REPORT_RUNNING, REPORT_DONE, REPORT_LINK, REPORT_HOME };
 
 struct report {
@@ -72,6 +77,8 @@ void report_take(const struct report *shared, struct report *ret);
 /* staging/link-N: the linker call, as NUL-terminated strings, in order: the PATH prefix (may be
  * empty); the argument count in decimal; each argument; then every path (absolute) that must be
  * removed after the link, files before the directories that hold them.
+ * staging/record, out, err, when the result is to be kept: what the compile looked at, as
+ * dray-trace would have written it (trace/watch.h); what it said, without a link's tail.
  * staging/tail: stderr bytes to print once the link is done (not counted in text_bytes). */
 
 #endif

@@ -9,10 +9,14 @@
 
 #include "common/clock.h"
 
+#define KEPT_MAX (64u << 20)
+
 struct say {
 	struct report *rep;
 	struct tether *tether;
 	struct hasher *hasher; /* over all that was said, in all tries */
+	bool keeps;
+	struct buf err, out;
 };
 
 int
@@ -39,6 +43,8 @@ say_free(struct say *s)
 	if (!s)
 		return;
 	hasher_free(s->hasher);
+	buf_done(&s->err);
+	buf_done(&s->out);
 	free(s);
 }
 
@@ -57,6 +63,25 @@ settle(void)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+void
+say_keep(struct say *s)
+{
+	s->keeps = true;
+}
+
+const struct buf *
+say_kept(const struct say *s, bool out)
+{
+	return !s->keeps ? NULL : out ? &s->out : &s->err;
+}
+
+static void
+keep(struct say *s, struct buf *to, const void *p, size_t n)
+{
+	if (s->keeps)
+		s->keeps = to->n + n <= KEPT_MAX && buf_add(to, p, n) == 0;
+}
+
 int
 say_text(struct say *s, const void *p, size_t n)
 {
@@ -66,6 +91,7 @@ say_text(struct say *s, const void *p, size_t n)
 
 	if (n == 0)
 		return 0;
+	keep(s, &s->err, p, n);
 	hasher_update(s->hasher, p, n);
 	hasher_peek(s->hasher, &d);
 	rep->text_sure_bytes = rep->text_bytes;
@@ -86,6 +112,7 @@ say_text(struct say *s, const void *p, size_t n)
 int
 say_out(struct say *s, const void *p, size_t n)
 {
+	keep(s, &s->out, p, n);
 	return n ? tether_write(s->tether, STDOUT_FILENO, p, n) : 0;
 }
 

@@ -4,12 +4,18 @@
 
 #include "client/report.h"
 #include "client/tether.h"
+#include "common/buf.h"
 
 struct say;
 
 int say_new(struct report *rep, struct tether *tether, struct say **ret);
 void say_free(struct say *s);
 void say_freep(struct say **s);
+
+/* From now on all that is said is kept, for the cache. */
+void say_keep(struct say *s);
+/* What was said on stdout or stderr; NULL: it is not kept, or was too much. */
+const struct buf *say_kept(const struct say *s, bool out);
 
 /* n bytes to stderr; 0, or as tether_write. */
 int say_text(struct say *s, const void *p, size_t n);

@@ -44,6 +44,7 @@ struct wrap {
 	const char *cache;
 	char *cache_off, *cache_why, *not_stored;
 	struct local_seen seen;
+	struct buf linked; /* records of linkers */
 	uint64_t lookup_us, restore_us, store_us;
 	struct report report; /* what dray-dispatch left; all zero without one */
 	bool dispatched;
@@ -61,6 +62,7 @@ wrap_done(struct wrap *w)
 	cached_closep(&w->cached);
 	memo_closep(&w->memo);
 	local_seen_done(&w->seen);
+	buf_done(&w->linked);
 	free(w->cache_off);
 	free(w->cache_why);
 	free(w->not_stored);
@@ -234,6 +236,13 @@ dispatch(struct wrap *w)
 	return 0;
 }
 
+/* Whether what is made is to be kept. */
+static bool
+keeps(const struct wrap *w)
+{
+	return w->cached && w->conf->client.cache == CACHE_ON;
+}
+
 static int
 run_here(struct wrap *w)
 {
@@ -244,7 +253,7 @@ run_here(struct wrap *w)
 		.seen = &w->seen };
 	int status;
 
-	if (w->cached && w->conf->client.cache == CACHE_ON) {
+	if (keeps(w)) {
 		l.trace = cached_trace_options(w->cached);
 		cached_begin(w->cached);
 	}
@@ -264,10 +273,16 @@ run_here(struct wrap *w)
 static int
 link_here(struct wrap *w)
 {
-	struct link_run l = {
-		.conf = w->conf, .call = &w->call, .said = &w->report, .slots = w->slots
-	};
-	int r = link_run(&l);
+	struct link_run l = { .conf = w->conf,
+		.call = &w->call,
+		.said = &w->report,
+		.slots = w->slots,
+		.record = &w->linked };
+	int r;
+
+	if (keeps(w))
+		l.trace = cached_trace_options(w->cached);
+	r = link_run(&l);
 
 	w->slot_wait_us += l.slot_wait_us;
 	w->link_us = l.link_us;
@@ -353,6 +368,16 @@ find_cached(struct wrap *w)
 	return true;
 }
 
+/* What dray-dispatch left of a unit that the farm made, before the staging directory goes. */
+static void
+take_farm_record(struct wrap *w)
+{
+	if (keeps(w) && *w->report.staging && streq(w->where, "farm") &&
+		cached_read_farm(
+			&w->report, &w->linked, &w->seen.record, &w->seen.out, &w->seen.err) < 0)
+		local_seen_done(&w->seen);
+}
+
 static void
 keep_made(struct wrap *w)
 {
@@ -361,9 +386,9 @@ keep_made(struct wrap *w)
 		.out = &w->seen.out,
 		.err = &w->seen.err,
 		.from = w->where,
-		.compile_us = w->here_us };
+		.compile_us = w->here_us ? w->here_us : w->report.compile_us + w->link_us };
 
-	if (!w->cached || !streq(w->where, "local"))
+	if (!keeps(w))
 		return;
 	if (!cached_keep(w->cached, &made, &w->said))
 		w->not_stored = strdup(w->said.why);
@@ -381,8 +406,13 @@ run_missed(struct wrap *w)
 	choose(w->conf, &w->call, w->slots, &w->choice);
 	w->why = w->choice.why;
 	w->where = "local";
-	if (w->choice.place == PLACE_FARM)
+	if (w->choice.place == PLACE_FARM) {
+		if (keeps(w))
+			cached_begin(w->cached);
 		status = run_on_farm(w);
+	}
+	if (status == 0)
+		take_farm_record(w);
 	/* before the compiler runs here: what that leaves under these names is its own affair */
 	if (w->dispatched)
 		link_clean(&w->call, &w->report);

@@ -1,7 +1,7 @@
 /* dray-trace: runs a compiler on this machine and records what it looked at.
  *
  *   dray-trace [--record-fd=FD] [--toolchain=DIR]… [--writable=DIR]… [--program=NAME]…
- *              -- PROGRAM ARGS…
+ *              [--linker] -- PROGRAM ARGS…
  *
  * The record (trace/watch.h) is written to FD in the end. Where the kernel refuses to tell, the
  * program runs all the same, and the record says so. It stands in for the program: same streams,
@@ -44,7 +44,8 @@ static void
 usage(FILE *to)
 {
 	fputs("usage: dray-trace [--record-fd=FD] [--toolchain=DIR]... [--writable=DIR]...\n"
-	      "                  [--program=NAME]... [--help] [--version] -- PROGRAM ARGS...\n"
+	      "                  [--program=NAME]... [--linker] [--help] [--version]\n"
+	      "                  -- PROGRAM ARGS...\n"
 	      "Runs a compiler and records what it looks at; started by dray.\n",
 		to);
 }
@@ -63,6 +64,10 @@ parse_one(struct run *r, const char *arg)
 	if (starts_with(arg, "--record-fd="))
 		return daemon_parse_fd(arg + strlen("--record-fd="), &r->record) == 0 &&
 		       fcntl(r->record, F_SETFD, FD_CLOEXEC) == 0;
+	if (streq(arg, "--linker")) {
+		r->watch.linker = true;
+		return true;
+	}
 	return parse_list(arg, "--toolchain=", &r->watch.toolchain) > 0 ||
 	       parse_list(arg, "--writable=", &r->watch.writable) > 0 ||
 	       parse_list(arg, "--program=", &r->watch.programs) > 0;
@@ -121,7 +126,7 @@ in_child(void *arg)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* Untraced rather than not at all: the closed socket says so. */
-	if (r->filter.n > 0 && preload(r) == 0 &&
+	if (r->filter.n > 0 && (r->watch.linker || preload(r) == 0) &&
 		trace_attach(r->filter.p, r->filter.n, r->child_socket) < 0) {
 		if (old)
 			setenv("LD_PRELOAD", old, 1);

@@ -127,8 +127,9 @@ run(struct watch *w, const char *path, bool (*by_compiler)(void *arg), void *arg
 		w->ran = true;
 		return;
 	}
-	if (below_any(path, &w->toolchain) || strv_has(&w->programs, path_basename(path)) ||
-		strv_has(&w->programs, path) || !by_compiler(arg))
+	if (w->linker || below_any(path, &w->toolchain) ||
+		strv_has(&w->programs, path_basename(path)) || strv_has(&w->programs, path) ||
+		!by_compiler(arg))
 		return;
 	doubt(w, "it ran %s", path);
 }
@@ -178,7 +179,7 @@ watch_end(struct watch *w)
 		doubt(w, "it looked at too many files");
 	if (!w->ran || w->calls < 2)
 		doubt(w, "its calls were not seen");
-	else if (!w->env_seen)
+	else if (!w->env_seen && !w->linker)
 		doubt(w, "the variables that it asked for were not seen");
 }
 

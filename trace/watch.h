@@ -18,6 +18,7 @@ struct watch {
 	struct strv programs;  /* names of programs that the compiler itself may run: linkers */
 	struct trace_set set;
 	uint32_t calls;
+	bool linker;	 /* it is one: it may run programs, and its variables are known */
 	bool ran;	 /* the compiler itself was started */
 	bool env_seen;	 /* its variables are reported */
 	char doubt[256]; /* why the record is not all that the result depends on; "": it is */
