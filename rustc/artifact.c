@@ -1,4 +1,5 @@
-/* Decodes artifact lines. They come from a worker; only their two strings are taken over. */
+/* Decodes artifact lines. They come from a worker, or from a crate that prints such; only their two
+ * strings are taken over. */
 #include "config.h"
 
 #include "rustc/artifact.h"
@@ -6,18 +7,19 @@
 #include <errno.h>
 #include <jansson.h>
 
-#define LINE_MAX_BYTES                                                             \
-	(64 * 1024) /* a path and a few words: anything longer is no artifact line \
-		     */
-
 /* Diagnostics are many and large; only what begins like an artifact line is parsed. */
-static bool
-looks_like_one(const char *line, size_t n)
+#define LOOK_BYTES 64
+
+bool
+artifact_may_be(const char *line, size_t n, bool whole)
 {
 	static const char key[] = "\"artifact\"";
-	size_t look = MIN2(n, (size_t)64);
 
-	return n > 0 && line[0] == '{' && memmem(line, look, key, sizeof(key) - 1) != NULL;
+	if (n == 0 || line[0] != '{')
+		return n == 0 && !whole;
+	if (!whole && n < LOOK_BYTES)
+		return true;
+	return memmem(line, MIN2(n, (size_t)LOOK_BYTES), key, sizeof(key) - 1) != NULL;
 }
 
 int
@@ -28,9 +30,9 @@ artifact_parse(const char *line, size_t n, struct artifact *ret)
 	const char *type, *emit;
 	json_t *path;
 
-	if (!looks_like_one(line, n))
+	if (!artifact_may_be(line, n, true))
 		return -ENOENT;
-	if (n > LINE_MAX_BYTES)
+	if (n > ARTIFACT_LINE_MAX)
 		return -EBADMSG;
 	j = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(j))

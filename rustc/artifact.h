@@ -20,6 +20,12 @@ struct artifact {
 		EMIT_OTHER, NULL \
 	}
 
+/* A path and a few words: anything longer is none. Bytes. */
+#define ARTIFACT_LINE_MAX (64u * 1024)
+
+/* Whether a line of which these are the first n bytes may be one; with fewer than 64 (and no
+ * newline behind them) it cannot be told, and may. */
+bool artifact_may_be(const char *line, size_t n, bool whole);
 /* Looks at one line of n bytes, without its newline. 0 and *ret; -ENOENT: another kind of line;
  * -EBADMSG: looks like one, but is not (no path, a NUL in it, bad JSON). */
 int artifact_parse(const char *line, size_t n, struct artifact *ret);

@@ -1,22 +1,18 @@
 /* Relays a running compiler's text, and the outputs it announces, in the order it announces them.
  *
  * Invariant: the file that an artifact line names is with the client before the line is. Everything
- * else passes as it comes: cargo starts dependents on these lines. */
+ * else passes as it comes: cargo starts dependents on these lines. A macro may print such a line,
+ * too: what no compiler would announce ends the job, as the crate's doing. To the client, which
+ * takes the same for a line, it would be the worker's. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 
 #include "common/buf.h"
 #include "common/fs.h"
+#include "rustc/artifact.h"
 #include "worker/job_priv.h"
-
-/* An artifact line holds one path. */
-#define LINE_MAX_BYTES (3 * 4096 + 256)
-/* How it begins; compilers before 1.72 do not say its type. */
-static const char *const artifact_starts[] = { "{\"$message_type\":\"artifact\"",
-	"{\"artifact\":" };
 
 static int
 send_text(struct job *j, bool out, const uint8_t *p, size_t n)
@@ -44,45 +40,40 @@ send_text(struct job *j, bool out, const uint8_t *p, size_t n)
 	return 0;
 }
 
-/* The out-dir's plain name that an artifact line of a kind that is wanted early names, or NULL. */
-static char *
-announced_name(const struct job *j, const uint8_t *line, size_t n)
+static int
+forged(struct job *j, const char *what)
 {
-	const char *out_dir = j->unit->out_dir, *path, *emit, *name;
-	json_t *root = json_loadb((const char *)line, n, 0, NULL);
-	char *ret = NULL;
-
-	path = json_string_value(json_object_get(root, "artifact"));
-	emit = json_string_value(json_object_get(root, "emit"));
-	if (path && emit && (streq(emit, "dep-info") || streq(emit, "metadata")) &&
-		starts_with(path, out_dir) && path[strlen(out_dir)] == '/') {
-		name = path + strlen(out_dir) + 1;
-		if (path_is_name(name))
-			ret = strdup(name);
-	}
-	json_decref(root);
-	return ret;
+	return job_fail(j, -EINVAL, DRAY__VERDICT__VERDICT_BAD_UNIT,
+		"a line of the compiler's that it would not print: %s", what);
 }
 
 static int
-relay_line(struct job *j, const uint8_t *line, size_t n)
+announce(struct job *j, const struct artifact *a)
 {
-	_cleanup_(freep) char *name = announced_name(j, line, n);
-	int r = name ? results_send_announced(j, name) : 0;
+	_cleanup_(freep) char *path = path_normalize(j->unit->cwd, a->path);
+	_cleanup_(freep) char *dir = path ? path_dirname(path) : NULL;
 
-	return r < 0 ? r : send_text(j, false, line, n);
+	if (!dir)
+		return -ENOMEM;
+	if (!streq(dir, j->unit->out_dir))
+		return forged(j, "a file outside the out-dir is announced");
+	if (a->emit != EMIT_DEP_INFO && a->emit != EMIT_METADATA)
+		return 0;
+	return results_send_announced(j, path_basename(path));
 }
 
-static bool
-may_be_artifact(const struct buf *b)
+static int
+relay_artifact(struct job *j, const uint8_t *line, size_t n)
 {
-	for (size_t i = 0; i < ARRAY_LEN(artifact_starts); i++) {
-		size_t n = MIN2(b->n, strlen(artifact_starts[i]));
+	struct artifact a = ARTIFACT_INIT;
+	int r = artifact_parse((const char *)line, n - (line[n - 1] == '\n'), &a);
 
-		if (memcmp(b->p, artifact_starts[i], n) == 0)
-			return true;
-	}
-	return false;
+	if (r == -EBADMSG)
+		return forged(j, "an announcement that makes no sense");
+	if (r == 0)
+		r = announce(j, &a);
+	artifact_done(&a);
+	return r < 0 && r != -ENOENT ? r : send_text(j, false, line, n);
 }
 
 /* Sends what can be sent of b. Invariant: b begins at a line's start, or within a line that is no
@@ -93,12 +84,13 @@ relay_lines(struct job *j, struct buf *b, bool *in_line, bool end)
 	while (b->n > 0) {
 		const uint8_t *nl = memchr(b->p, '\n', b->n);
 		size_t n = nl ? (size_t)(nl - b->p) + 1 : b->n;
-		bool artifact = !*in_line && may_be_artifact(b);
+		bool whole = nl || end;
+		bool artifact = !*in_line && artifact_may_be((const char *)b->p, n, whole);
 		int r;
 
-		if (!nl && artifact && !end && b->n < LINE_MAX_BYTES)
+		if (!whole && artifact && n <= ARTIFACT_LINE_MAX)
 			return 0;
-		r = artifact && nl ? relay_line(j, b->p, n) : send_text(j, false, b->p, n);
+		r = artifact ? relay_artifact(j, b->p, n) : send_text(j, false, b->p, n);
 		if (r < 0)
 			return r;
 		*in_line = !nl;

@@ -107,6 +107,41 @@ EOF
   not_taken 'an output is no regular file'
 }
 
+# forged LABEL LINE: the macro prints that line, {p} being the rmeta's path, before there is one.
+forged() {
+  hostile "$WORK/$1" <<EOF
+fn misbehave() {
+    let p = output("lib", ".rmeta");
+    let p = p.to_str().unwrap();
+    eprint!("{}", r##"$2"##.replace("{p}", p));
+}
+EOF
+  hostile_build "$WORK/$1"
+  # The crate's doing: no other worker is tried, and this one is trusted as before.
+  run ! file_has "$LOGS/coordinator" 'failed it'
+}
+
+@test "lines that announce what no compiler would" {
+  allow worker w2
+  farm_with
+  worker_start w2
+  forged outside '{"$message_type":"artifact","artifact":"/etc/passwd","emit":"metadata"}
+'
+  not_taken 'outside the out-dir'
+  forged alias '{"$message_type":"artifact","artifact":"/.dray-in/libapp.rmeta","emit":"metadata"}
+'
+  not_taken 'outside the out-dir'
+  forged order '{ "emit" : "metadata", "artifact" : "{p}.x" }
+'
+  not_taken 'an output is no regular file'
+  forged cut '{"$message_type":"artifact","artifact":
+'
+  not_taken 'makes no sense'
+  forged long '{"$message_type":"artifact","artifact":"{p}'"$(printf '/%.0s' $(seq 70000))"'","emit":"metadata"}
+'
+  not_taken 'makes no sense'
+}
+
 @test "a captured link that a crate made up" {
   farm_with
   hostile "$WORK/app" <<'EOF'
