@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/fs.h"
 
@@ -57,6 +58,22 @@ inputs_env(char *const *envp, const char *name)
 		if (strncmp(*envp, name, n) == 0 && (*envp)[n] == '=')
 			return *envp + n + 1;
 	return NULL;
+}
+
+int
+inputs_add_env(struct inputs *s, char *const *envp, const char *name)
+{
+	const char *value = inputs_env(envp, name);
+	struct digest d;
+	int r;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].kind == INPUT_ENV && streq(s->v[i].name, name))
+			return 0;
+	if (!value)
+		return inputs_add(s, INPUT_ENV, name, NULL, 0);
+	r = digest_bytes(value, strlen(value), &d);
+	return r < 0 ? r : inputs_add(s, INPUT_ENV, name, d.b, DIGEST_SIZE);
 }
 
 int
@@ -170,6 +187,23 @@ check_path(const struct input *in, const struct inputs_place *place, char **ret_
 }
 
 static int
+check_link(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *path = real_path(place, in->name);
+	char to[PATH_MAX];
+	ssize_t n;
+
+	if (!path)
+		return -ENOMEM;
+	n = readlink(path, to, sizeof(to));
+	if (n < 0)
+		return differs(ret_differs, in->name, "is no symbolic link now");
+	return (size_t)n == in->value.n && memcmp(to, in->value.p, (size_t)n) == 0
+		       ? 0
+		       : differs(ret_differs, in->name, "leads elsewhere");
+}
+
+static int
 check_env(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	_cleanup_(freep) char *what = NULL;
@@ -216,6 +250,8 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 	case INPUT_EXISTS:
 	case INPUT_LISTING:
 		return check_path(in, place, ret_differs);
+	case INPUT_LINK:
+		return check_link(in, place, ret_differs);
 	case INPUT_ENV:
 		return check_env(in, place, ret_differs);
 	case INPUT_PROGRAM:

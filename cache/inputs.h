@@ -22,6 +22,7 @@ enum input_kind {
 	INPUT_PROGRAM,	/* looked for in PATH: the path found; no value: not found */
 	INPUT_OUT_DIR,	/* the out-dir itself is in the outputs: its path's digest */
 	INPUT_WIDTH,	/* diagnostics were printed: --diagnostic-width, as text */
+	INPUT_LINK,	/* a symbolic link: what is written in it */
 	INPUT_KINDS
 };
 
@@ -46,6 +47,8 @@ struct inputs {
 /* Copies all. 0 or -ENOMEM. */
 int inputs_add(
 	struct inputs *s, enum input_kind kind, const char *name, const void *value, size_t n);
+/* A variable as it is in envp, unless it is among them already. 0 or -ENOMEM. */
+int inputs_add_env(struct inputs *s, char *const *envp, const char *name);
 void inputs_done(struct inputs *s);
 
 /* Where a compile runs: what names mean. */

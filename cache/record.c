@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cache/inputs_priv.h"
 #include "common/fs.h"
@@ -81,16 +82,25 @@ is_loader_variant(const struct recorder *r, const char *path)
 	return false;
 }
 
-/* The system's libraries that the compiler is run with: what it makes does not depend on them. A
- * linker's inputs are another thing. */
+/* The system's libraries that every compiler is run with: what it makes does not depend on them. A
+ * linker's inputs are another thing, and so is what a macro loads, or LLVM where it is the
+ * system's. */
 static bool
 is_system_library(const char *path)
 {
 	static const char *const dirs[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64",
 		"/usr/local/lib" };
-	const char *so = strstr(path_basename(path), ".so");
+	static const char *const names[] = { "ld-linux-", "libatomic.", "libc.", "libdl.",
+		"libgcc_s.", "libm.", "libpthread.", "librt.", "libstdc++.", "libutil.", "libz.",
+		"libzstd." };
+	const char *base = path_basename(path), *so = strstr(base, ".so");
+	size_t k = 0;
 
 	if (!so || (so[3] && so[3] != '.'))
+		return false;
+	while (k < ARRAY_LEN(names) && !starts_with(base, names[k]))
+		k++;
+	if (k == ARRAY_LEN(names))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		if (path_is_below(path, dirs[i]))
@@ -143,13 +153,33 @@ add(struct recorder *r, enum input_kind kind, const char *path, const void *valu
 	return inputs_add(r->inputs, kind, name, value, n);
 }
 
+/* Where a symbolic link leads may be told to a macro. One that the out-dir lies behind is the
+ * user's choice of a place. */
+static int
+add_link(struct recorder *r, const char *path)
+{
+	char to[PATH_MAX];
+	ssize_t n;
+
+	if (path_is_below(r->in->place->out_dir, path))
+		return 0;
+	n = readlink(path, to, sizeof(to));
+	if (n < 0)
+		return 0;
+	if (n == sizeof(to))
+		return cannot(r, "%s is too long a link", path);
+	return add(r, INPUT_LINK, path, to, (size_t)n);
+}
+
 static int
 add_file(struct recorder *r, const char *path)
 {
 	struct digest d;
 	struct stat st;
-	int k;
+	int k = add_link(r, path);
 
+	if (k < 0)
+		return k;
 	if (stat(path, &st) < 0)
 		return cannot(r, "%s was there, and is not any more", path);
 	if (!S_ISREG(st.st_mode)) {
@@ -188,6 +218,7 @@ static int
 add_absent(struct recorder *r, const char *path)
 {
 	struct stat st;
+	int k;
 
 	if (is_loader_variant(r, path) || (!r->in->linked && is_system_library(path)))
 		return 0;
@@ -197,7 +228,8 @@ add_absent(struct recorder *r, const char *path)
 		return strv_add(&r->programs, path_basename(path));
 	if (stat(path, &st) == 0)
 		return cannot(r, "%s was not there, and is now", path);
-	return add(r, INPUT_ABSENT, path, NULL, 0);
+	k = add_link(r, path);
+	return k < 0 ? k : add(r, INPUT_ABSENT, path, NULL, 0);
 }
 
 static int
@@ -222,14 +254,7 @@ add_listing(struct recorder *r, const char *path)
 static int
 add_env(struct recorder *r, const char *name)
 {
-	const char *value = inputs_env(r->in->place->envp, name);
-	struct digest d;
-	int k;
-
-	if (!value)
-		return inputs_add(r->inputs, INPUT_ENV, name, NULL, 0);
-	k = digest_bytes(value, strlen(value), &d);
-	return k < 0 ? k : inputs_add(r->inputs, INPUT_ENV, name, d.b, DIGEST_SIZE);
+	return inputs_add_env(r->inputs, r->in->place->envp, name);
 }
 
 /* What the C driver and the linkers take from the environment: they run without our eyes on it (gcc

@@ -124,7 +124,7 @@ collect_env(struct cached *c, struct strv *ret, char **ret_why)
 {
 	_cleanup_(strv_done) struct strv withheld = STRV_INIT;
 	_cleanup_(buf_done) struct buf parent = BUF_INIT;
-	bool known = envscan_read_grandparent(&parent) == 0;
+	bool known = envscan_read_parent(&parent) == 0;
 	struct envscan_in e = { .envp = environ,
 		.parent = known ? &parent : NULL,
 		.pass_env = c->in.conf->client.pass_env,

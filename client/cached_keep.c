@@ -203,8 +203,23 @@ linker_is_seen(const struct cached *c)
 
 /* ---- putting it together */
 
+/* What env! and option_env! asked for: of some names the trace does not tell that from the
+ * compiler's own interest (trace/env_main.c). */
 static int
-add_text_output(struct cached *c, struct output *o, const char *path, bool *bound)
+add_asked(const struct cached *c, const struct depinfo *d, struct inputs *to)
+{
+	int r = 0;
+
+	if (depinfo_env_differs(d, c->place.envp))
+		return -EAGAIN;
+	for (size_t i = 0; r == 0 && i < d->n_env; i++)
+		r = inputs_add_env(to, c->place.envp, d->env[i].name);
+	return r;
+}
+
+static int
+add_text_output(
+	struct cached *c, struct output *o, const char *path, struct inputs *inputs, bool *bound)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct depinfo d = DEPINFO_INIT;
@@ -214,6 +229,8 @@ add_text_output(struct cached *c, struct output *o, const char *path, bool *boun
 		return r;
 	/* one that is cut would hide later edits from cargo */
 	r = depinfo_parse(b.p, b.n, &d);
+	if (r == 0)
+		r = add_asked(c, &d, inputs);
 	depinfo_done(&d);
 	if (r < 0)
 		return r;
@@ -276,8 +293,9 @@ add_outputs(struct cached *c, const struct strv *names, struct result *res, bool
 			r = -errno;
 		o->mode = st.st_mode & 0777;
 		if (r == 0)
-			r = ends_with(o->name, ".d") ? add_text_output(c, o, path, bound)
-						     : add_blob(c, o, path, bound);
+			r = ends_with(o->name, ".d")
+				    ? add_text_output(c, o, path, &res->inputs, bound)
+				    : add_blob(c, o, path, bound);
 		if (r < 0)
 			cached_why(said, "%s cannot be kept: %s", o->name,
 				r == -EBADMSG  ? "it is not whole"
@@ -332,14 +350,37 @@ add_texts(struct cached *c, const struct cached_made *made, struct result *res, 
 	return r;
 }
 
+/* The compiler lists every -L directory. Crates that cargo puts there are found by their hashes;
+ * native libraries are looked for by name, and the system's own directories are large, and no
+ * macro's. */
+static bool
+listing_is_ignored(const char *kind, const char *dir)
+{
+	static const char *const system[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64",
+		"/usr/local/lib" };
+
+	if (streq(kind, "dependency"))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(system); i++)
+		if (path_is_below(dir, system[i]))
+			return streq(kind, "native") || streq(kind, "framework");
+	return false;
+}
+
 static int
 list_dirs(struct cached *c)
 {
 	const struct rustc_call *call = c->in.call;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < call->n_libs; i++)
-		r = strv_take(&c->dirs, path_normalize(c->cwd, call->libs[i].path));
+	for (size_t i = 0; r == 0 && i < call->n_libs; i++) {
+		_cleanup_(freep) char *dir = path_normalize(c->cwd, call->libs[i].path);
+
+		if (!dir)
+			return -ENOMEM;
+		if (listing_is_ignored(call->libs[i].kind, dir))
+			r = strv_add(&c->dirs, dir);
+	}
 	return r;
 }
 
@@ -373,6 +414,10 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	bool bound = !text_can_hide(c->out_dir);
 	int r = add_inputs(c, made, res, &paths, said);
 
+	if (r == 0 && !strv_has(&c->in.call->emit, "dep-info")) {
+		cached_why(said, "which variables it asks for is not known without dep-info");
+		r = -ENOTSUP;
+	}
 	if (r == 0)
 		r = find_outputs(c, &paths, &names, said);
 	if (r == 0 && (!is_complete(c, &names) || !has_announced(made->err, &names))) {

@@ -223,6 +223,24 @@ envscan_parse_stat(const char *text, size_t n, long *ret_ppid)
 	return 0;
 }
 
+static int
+read_environ(long pid, struct buf *ret)
+{
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%ld/environ", pid);
+	r = fs_read_file(path, ENVIRON_MAX, ret);
+	/* a zombie or a kernel thread has an empty one: that says nothing about what cargo set */
+	return r == 0 && ret->n == 0 ? -ENODATA : r;
+}
+
+int
+envscan_read_parent(struct buf *ret)
+{
+	return read_environ((long)getppid(), ret);
+}
+
 int
 envscan_read_grandparent(struct buf *ret)
 {
@@ -236,10 +254,5 @@ envscan_read_grandparent(struct buf *ret)
 	if (r == 0)
 		r = envscan_parse_stat((const char *)stat.p, stat.n, &ppid);
 	buf_done(&stat);
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "/proc/%ld/environ", ppid);
-	r = fs_read_file(path, ENVIRON_MAX, ret);
-	/* a zombie or a kernel thread has an empty one: that says nothing about what cargo set */
-	return r == 0 && ret->n == 0 ? -ENODATA : r;
+	return r < 0 ? r : read_environ(ppid, ret);
 }

@@ -42,3 +42,58 @@ once_and_again() {
   cached "$1-again" "${@:2}"
   all_hit
 }
+# both LABEL DIR ARG…: a plain build and one through dray, each from nothing at the same place: what they
+# made and said must be equal.
+both() {
+  clean "$2"
+  plain_build "${@:2}"
+  clean "$2"
+  cached "$@"
+  same_tree "$2" && same_text "$1"
+}
+# same_tree DIR: all that plain_build left is there, byte for byte, and no more, but for cargo's own notes
+# of the time.
+same_tree() {
+  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp "$BATS_TEST_TMPDIR/plain-target" "$1/target"
+}
+# hits CRATE…, misses CRATE…: of each.
+hits() {
+  local c
+  for c in "$@"; do hit "$c" || { echo "not a hit: $c" >&2; return 1; }; done
+}
+misses() {
+  local c
+  for c in "$@"; do missed "$c" || { echo "not a miss: $c" >&2; return 1; }; done
+}
+# kept CRATE: what was made of it was kept.
+kept() {
+  [ -z "$(job "$1" not_stored)" ] || { show_cache; return 1; }
+}
+# member DIR NAME [lib|bin]: a package that is in no workspace of its own.
+member() {
+  package "$@"
+  sed -i '/^\[workspace\]/d' "$1/Cargo.toml"
+}
+# with_macro DIR: a program "app" in DIR, and a macro crate "look" beside it whose look::look!() is the
+# text that the Rust expression in look/src/expr.rs has when it is expanded.
+with_macro() {
+  package "$1" app
+  member "$1/look" look lib
+  printf '\n[lib]\nproc-macro = true\n' >>"$1/look/Cargo.toml"
+  depends "$1" look look
+  cat >"$1/look/src/lib.rs" <<'END'
+use proc_macro::{Literal, TokenStream, TokenTree};
+#[proc_macro]
+pub fn look(_: TokenStream) -> TokenStream {
+    let text: String = include!("expr.rs");
+    TokenTree::from(Literal::string(&text)).into()
+}
+END
+  printf 'fn main() {\n    println!("{}", look::look!());\n}\n' >"$1/src/main.rs"
+}
+# says DIR TEXT: what the program in DIR prints.
+says() {
+  local said
+  said=$("$1/target/debug/app")
+  [ "$said" = "$2" ] || { echo "it says: $said" >&2; return 1; }
+}

@@ -165,7 +165,8 @@ test_stat(void **state)
 	expect_ppid("12 (dray) S 99999999999 1", -EBADMSG, 0);
 }
 
-/* This process stands for cargo, its child for dray, and that one's child for dray-dispatch. */
+/* This process stands for cargo, its child for dray, and that one's child for dray-dispatch. A
+ * variable that the child has set is none that it was started with. */
 static void
 test_grandparent(void **state)
 {
@@ -174,7 +175,12 @@ test_grandparent(void **state)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		pid_t inner = fork();
+		struct buf mine = BUF_INIT;
+		pid_t inner;
+
+		if (envscan_read_parent(&mine) < 0 || !memmem(mine.p, mine.n, "PATH=", 5))
+			_exit(3);
+		inner = fork();
 
 		if (inner == 0) {
 			struct buf b = BUF_INIT;
