@@ -1,0 +1,240 @@
+/* The least that a compile cache has to do: a stand-in for the wrapper that knows what each call
+ * makes, and checks nothing.
+ *
+ *     LIMIT_DIR=DIR LIMIT_LEARN=1 RUSTC_WRAPPER=limit cargo build     runs the compiler, and learns
+ *     LIMIT_DIR=DIR RUSTC_WRAPPER=limit cargo build                   hard-links, prints, and exits
+ *
+ *   DIR/<hash of directory and arguments>/files/   hard links of the outputs
+ *                                        /out, /err   what was printed
+ *                                        /call     directory, arguments and environment, for
+ * again.c
+ *
+ * What it has not learned is an error: a bench must not take a compile for a hit. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct call {
+	char **argv;
+	int argc;
+	char cwd[PATH_MAX];
+	char dir[PATH_MAX]; /* of what is known of it */
+	const char *out_dir, *crate, *extra;
+};
+
+static void
+add_hash(uint64_t *h, const char *s)
+{
+	do {
+		*h = (*h ^ (unsigned char)*s) * 1099511628211u;
+	} while (*s++);
+}
+
+/* The value of --NAME VALUE or --NAME=VALUE at argv[i]. */
+static const char *
+long_option(const struct call *c, int i, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(c->argv[i], name, n) != 0)
+		return NULL;
+	if (c->argv[i][n] == '=')
+		return c->argv[i] + n + 1;
+	return c->argv[i][n] == '\0' && i + 1 < c->argc ? c->argv[i + 1] : NULL;
+}
+
+static void
+parse(struct call *c)
+{
+	static const char extra[] = "extra-filename=";
+	const char *v;
+
+	c->extra = "";
+	for (int i = 1; i < c->argc; i++) {
+		if ((v = long_option(c, i, "--out-dir")))
+			c->out_dir = v;
+		if ((v = long_option(c, i, "--crate-name")))
+			c->crate = v;
+		if (strncmp(c->argv[i], extra, sizeof(extra) - 1) == 0)
+			c->extra = c->argv[i] + sizeof(extra) - 1;
+	}
+}
+
+static void
+locate(struct call *c)
+{
+	const char *top = getenv("LIMIT_DIR");
+	uint64_t h = 14695981039346656037u;
+
+	if (!top || !getcwd(c->cwd, sizeof(c->cwd)))
+		errx(1, "LIMIT_DIR is not set, or there is no directory");
+	add_hash(&h, c->cwd);
+	for (int i = 0; i < c->argc; i++)
+		add_hash(&h, c->argv[i]);
+	if (snprintf(c->dir, sizeof(c->dir), "%s/%016llx", top, (unsigned long long)h) >= PATH_MAX)
+		errx(1, "LIMIT_DIR is too long");
+}
+
+static int
+open_in(const struct call *c, const char *name, int flags)
+{
+	char path[PATH_MAX + 8];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", c->dir, name);
+	fd = open(path, flags | O_CLOEXEC, 0600);
+	if (fd < 0)
+		err(1, "%s: not learned: %s", path, c->crate);
+	return fd;
+}
+
+static void
+print(const struct call *c, const char *name, int to)
+{
+	static char chunk[65536];
+	int fd = open_in(c, name, O_RDONLY);
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0)
+		if (write(to, chunk, (size_t)n) != n)
+			err(1, "write");
+	close(fd);
+}
+
+/* ---- learning */
+
+static bool
+is_output(const struct call *c, const char *name)
+{
+	size_t n = strlen(c->crate), e = strlen(c->extra);
+
+	if (strncmp(name, "lib", 3) == 0 && strncmp(name + 3, c->crate, n) == 0)
+		name += 3;
+	return strncmp(name, c->crate, n) == 0 && strncmp(name + n, c->extra, e) == 0 &&
+	       (name[n + e] == '\0' || name[n + e] == '.');
+}
+
+/* A hard link at DIRFD_TO/NAME in place of what is there. */
+static void
+put(int from, int to, const char *name)
+{
+	if (linkat(from, name, to, name, 0) == 0)
+		return;
+	if (errno != EEXIST || unlinkat(to, name, 0) < 0 || linkat(from, name, to, name, 0) < 0)
+		err(1, "%s", name);
+}
+
+static void
+keep_outputs(const struct call *c)
+{
+	int to = open_in(c, "files", O_RDONLY | O_DIRECTORY);
+	DIR *d = opendir(c->out_dir);
+	struct dirent *e;
+
+	if (!d)
+		err(1, "%s", c->out_dir);
+	while ((e = readdir(d)))
+		if (is_output(c, e->d_name))
+			put(dirfd(d), to, e->d_name);
+	closedir(d);
+	close(to);
+}
+
+static void
+keep_call(const struct call *c)
+{
+	FILE *f = fdopen(open_in(c, "call", O_WRONLY | O_CREAT | O_TRUNC), "w");
+
+	if (!f)
+		err(1, "call");
+	fprintf(f, "%s%c%d%c", c->cwd, 0, c->argc, 0);
+	for (int i = 0; i < c->argc; i++)
+		fprintf(f, "%s%c", c->argv[i], 0);
+	for (char **e = environ; *e; e++)
+		fprintf(f, "%s%c", *e, 0);
+	if (fclose(f) != 0)
+		err(1, "call");
+}
+
+static int
+learn(const struct call *c)
+{
+	char files[PATH_MAX + 8];
+	int status;
+	pid_t pid;
+
+	snprintf(files, sizeof(files), "%s/files", c->dir);
+	if ((mkdir(c->dir, 0700) < 0 || mkdir(files, 0700) < 0) && errno != EEXIST)
+		err(1, "%s", files);
+	pid = fork();
+	if (pid == 0) {
+		dup2(open_in(c, "out", O_WRONLY | O_CREAT | O_TRUNC), STDOUT_FILENO);
+		dup2(open_in(c, "err", O_WRONLY | O_CREAT | O_TRUNC), STDERR_FILENO);
+		execvp(c->argv[0], c->argv);
+		err(127, "%s", c->argv[0]);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		err(1, "fork");
+	if (status == 0) {
+		keep_outputs(c);
+		keep_call(c);
+	}
+	print(c, "out", STDOUT_FILENO);
+	print(c, "err", STDERR_FILENO);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* ---- a hit */
+
+static void
+restore(const struct call *c)
+{
+	char files[PATH_MAX + 8];
+	struct dirent *e;
+	int to;
+	DIR *d;
+
+	snprintf(files, sizeof(files), "%s/files", c->dir);
+	d = opendir(files);
+	to = open(c->out_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (!d || to < 0)
+		err(1, "%s: not learned", c->crate);
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			put(dirfd(d), to, e->d_name);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct call c = { .argv = argv + 1, .argc = argc - 1 };
+
+	if (argc < 2)
+		errx(1, "usage: limit COMPILER ARGUMENT...");
+	parse(&c);
+	/* cargo asks the compiler for its version and the like: not a compile */
+	if (!c.out_dir || !c.crate) {
+		execvp(argv[1], argv + 1);
+		err(127, "%s", argv[1]);
+	}
+	locate(&c);
+	if (getenv("LIMIT_LEARN"))
+		return learn(&c);
+	restore(&c);
+	print(&c, "out", STDOUT_FILENO);
+	print(&c, "err", STDERR_FILENO);
+	return 0;
+}
