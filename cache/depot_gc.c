@@ -22,7 +22,7 @@
 #define MAX_DEFAULT (UINT64_C(20) << 30)
 #define SCAN_EVERY_S (24 * 3600)
 /* Sub-directories a call: while the index is whole; while it is not; and when nothing can be
- * evicted for that. */
+ * evicted for that. The last divides their number. */
 #define SCAN_STEP 2
 #define SCAN_STEP_NEW 4
 #define SCAN_STEP_OVER 32
@@ -128,22 +128,24 @@ look_into(const struct depot *d, enum depot_kind kind, unsigned sub, struct foun
 	return r;
 }
 
-/* Both kinds; the index takes them in, as far as there is one. Adds to *ret. */
+/* Both kinds; the index takes them in, as far as there is one. Adds to *ret, unless NULL. */
 static int
-scan_sub(struct depot *d, unsigned sub, struct found *ret)
+scan_subs(struct depot *d, unsigned from, unsigned to, struct found *ret)
 {
 	_cleanup_(found_done) struct found f = { .v = NULL };
 	uint64_t begun = (uint64_t)time(NULL);
+	unsigned sub;
 	size_t i;
-	int r;
+	int r = 0;
 
-	r = look_into(d, DEPOT_BLOB, sub, &f);
-	if (r == 0)
-		r = look_into(d, DEPOT_ENTRY, sub, &f);
+	for (sub = from; r == 0 && sub < to; sub++) {
+		r = look_into(d, DEPOT_BLOB, sub, &f);
+		if (r == 0)
+			r = look_into(d, DEPOT_ENTRY, sub, &f);
+	}
 	if (r < 0)
 		return r;
-	if (!d->read_only)
-		r = depot_index_scanned(d, sub, f.v, f.n, begun);
+	r = depot_index_scanned(d, from, to, f.v, f.n, begun);
 	if (ret == NULL)
 		return r;
 	for (i = 0, r = 0; r == 0 && i < f.n; i++)
@@ -164,17 +166,12 @@ scan_is_due(const struct depot_state *s)
 static int
 scan_some(struct depot *d, uint64_t max, struct depot_state *s)
 {
-	unsigned steps = s->scanned > 0	  ? SCAN_STEP
-			 : s->bytes > max ? SCAN_STEP_OVER
-					  : SCAN_STEP_NEW;
-	int r = 0;
+	unsigned from = (unsigned)(s->next_sub % DEPOT_SUBS), steps;
+	int r;
 
-	while (r == 0 && steps-- > 0 && scan_is_due(s)) {
-		r = scan_sub(d, (unsigned)(s->next_sub % DEPOT_SUBS), NULL);
-		if (r == 0)
-			r = depot_index_state(d, s);
-	}
-	return r;
+	steps = s->scanned > 0 ? SCAN_STEP : s->bytes > max ? SCAN_STEP_OVER : SCAN_STEP_NEW;
+	r = scan_subs(d, from, MIN2(from + steps, (unsigned)DEPOT_SUBS), NULL);
+	return r < 0 ? r : depot_index_state(d, s);
 }
 
 /* Evicting. */
@@ -267,14 +264,14 @@ sum_up(const struct found *f, uint64_t max, struct depot_stats *ret)
 	}
 }
 
-/* What a sub-directory cannot be read for is left out. */
+/* What cannot be read is left out. */
 static void
 scan_all(struct depot *d, struct found *ret)
 {
-	unsigned sub;
+	unsigned from;
 
-	for (sub = 0; sub < DEPOT_SUBS; sub++)
-		(void)scan_sub(d, sub, ret);
+	for (from = 0; from < DEPOT_SUBS; from += SCAN_STEP_OVER)
+		(void)scan_subs(d, from, from + SCAN_STEP_OVER, ret);
 }
 
 static int

@@ -278,7 +278,7 @@ depot_index_oldest(struct depot *d, struct depot_item *ret, size_t max, size_t *
 struct batch {
 	struct depot_item *items; /* in the order of their keys, for a scan */
 	size_t n;
-	unsigned sub;
+	unsigned from, to; /* sub-directories; `to` is not among them */
 	uint64_t begun;
 };
 
@@ -321,12 +321,12 @@ by_key(const void *a, const void *b)
 	return memcmp(&x, &y, sizeof(x));
 }
 
-/* Up to max items that are in the index and in this sub-directory, but were not seen there. */
+/* Up to max items that are in the index and in these sub-directories, but were not seen there. */
 static int
 find_unseen(const struct batch *b, enum depot_kind kind, MDB_txn *txn, const MDB_dbi *dbi,
 	struct depot_item *ret, size_t max, size_t *ret_n)
 {
-	struct key key = { .kind = (uint8_t)kind, .name = { (uint8_t)b->sub } };
+	struct key key = { .kind = (uint8_t)kind, .name = { (uint8_t)b->from } };
 	MDB_val k = { sizeof(key), &key }, data;
 	MDB_cursor *c;
 	size_t n = 0;
@@ -345,7 +345,7 @@ find_unseen(const struct batch *b, enum depot_kind kind, MDB_txn *txn, const MDB
 		}
 		memcpy(&key, k.mv_data, sizeof(key));
 		memcpy(&v, data.mv_data, sizeof(v));
-		if (key.kind != kind || key.name[0] != b->sub)
+		if (key.kind != kind || key.name[0] >= b->to)
 			break;
 		*i = (struct depot_item){ .kind = kind, .bytes = v.bytes, .used = v.used };
 		memcpy(i->name.b, key.name, DIGEST_SIZE);
@@ -401,17 +401,17 @@ take_in(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 		rc = forget_unseen(b, DEPOT_BLOB, txn, dbi, &s);
 	if (rc == 0)
 		rc = forget_unseen(b, DEPOT_ENTRY, txn, dbi, &s);
-	s.next_sub = b->sub + 1;
+	s.next_sub = b->to;
 	if (s.next_sub == DEPOT_SUBS)
 		s.scanned = b->begun;
 	return rc == 0 ? save_state(txn, dbi, &s) : rc;
 }
 
 int
-depot_index_scanned(
-	struct depot *d, unsigned sub, struct depot_item *items, size_t n, uint64_t begun)
+depot_index_scanned(struct depot *d, unsigned from, unsigned to, struct depot_item *items, size_t n,
+	uint64_t begun)
 {
-	struct batch b = { .items = items, .n = n, .sub = sub, .begun = begun };
+	struct batch b = { .items = items, .n = n, .from = from, .to = to, .begun = begun };
 
 	if (!open_index(d))
 		return -EIO;

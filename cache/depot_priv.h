@@ -74,10 +74,10 @@ int depot_index_state(struct depot *d, struct depot_state *ret);
 int depot_index_oldest(struct depot *d, struct depot_item *ret, size_t max, size_t *ret_n);
 /* Forgets those that nobody has used since they were looked up. */
 int depot_index_remove(struct depot *d, const struct depot_item *items, size_t n);
-/* All files of both kinds in one sub-directory as a scan saw them, which began at `begun`: what is
- * not among them is forgotten, what is new is taken in. Puts into each item when the index says
- * that it was used. The scan goes on at sub + 1. */
-int depot_index_scanned(
-	struct depot *d, unsigned sub, struct depot_item *items, size_t n, uint64_t begun);
+/* All files of both kinds in the sub-directories from `from` to before `to`, as a scan saw them
+ * that began at `begun`: what is not among them is forgotten, what is new is taken in. Puts into
+ * each item when the index says that it was used. The scan goes on at `to`. */
+int depot_index_scanned(struct depot *d, unsigned from, unsigned to, struct depot_item *items,
+	size_t n, uint64_t begun);
 
 #endif
