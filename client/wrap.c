@@ -24,6 +24,7 @@
 #include "client/wrap.h"
 #include "common/child.h"
 #include "common/clock.h"
+#include "common/digest.h"
 #include "common/fs.h"
 #include "common/joblog.h"
 #include "common/log.h"
@@ -452,6 +453,7 @@ wrap_main(char **argv)
 		return exec_compiler(argv);
 	clock_gettime(CLOCK_REALTIME_COARSE, &w.began);
 	w.start_us = clock_mono_us();
+	digest_nothing_else();
 	w.parent = getppid();
 	log_init("dray", LOG_LEVEL_NONE);
 	if (w.call.kind == CALL_UNKNOWN)

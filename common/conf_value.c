@@ -175,14 +175,21 @@ conf_home_dir(void)
 {
 	const char *env = getenv("HOME");
 	struct passwd pw, *found = NULL;
-	char space[4096];
+	char space[4096], *home = NULL;
+	FILE *users;
 
 	if (env && *env == '/')
 		return strdup(env);
-	if (getpwuid_r(getuid(), &pw, space, sizeof(space), &found) == 0 && found &&
-		found->pw_dir && *found->pw_dir == '/')
-		return strdup(found->pw_dir);
-	return NULL;
+	/* getpwuid would load modules, which a program that is linked statically cannot */
+	users = fopen("/etc/passwd", "re");
+	if (!users)
+		return NULL;
+	while (fgetpwent_r(users, &pw, space, sizeof(space), &found) == 0 && pw.pw_uid != getuid())
+		found = NULL;
+	if (found && *found->pw_dir == '/')
+		home = strdup(found->pw_dir);
+	fclose(users);
+	return home;
 }
 
 static int

@@ -48,6 +48,38 @@ AC_DEFUN([DRAY_CHECK_STATIC], [
   AC_SUBST([DRAY_STATIC])
 ])
 
+# DRAY_CHECK_STATIC_WRAPPER (after the libraries, DRAY_CHECK_STATIC and DRAY_ARG_SANITIZERS)
+#
+# cargo starts dray for every unit with a LD_LIBRARY_PATH of its own, in which the dynamic loader looks
+# for each library in vain, many directories long: that and the loading itself is half of a small hit.
+# So dray is linked statically where the system has all it needs as archives. The linker would warn of
+# what libcrypto does with hosts' names and modules: none of that happens in dray.
+AC_DEFUN([DRAY_CHECK_STATIC_WRAPPER], [
+  AC_ARG_ENABLE([static-wrapper],
+    [AS_HELP_STRING([--disable-static-wrapper], [link dray with shared libraries: slower, and visible to valgrind])],
+    [], [enable_static_wrapper=$dray_cv_static])
+  AS_IF([test "x$enable_sanitizers" = xyes || test "x$enable_fuzzing" = xyes], [enable_static_wrapper=no])
+  DRAY_STATIC_WRAPPER=
+  AS_IF([test "x$enable_static_wrapper" != xno], [
+    dray_save_LDFLAGS=$LDFLAGS dray_save_LIBS=$LIBS
+    LIBS="$PROTOBUF_C_LIBS $CRYPTO_LIBS $LMDB_LIBS $JANSSON_LIBS $INIH_LIBS -lpthread $LIBS"
+    AC_CACHE_CHECK([how dray can be linked statically], [dray_cv_static_wrapper], [
+      dray_cv_static_wrapper=no
+      for dray_flag in -static "-static -Wl,--no-warnings"; do
+        LDFLAGS="$dray_save_LDFLAGS $dray_flag"
+        AC_LINK_IFELSE([AC_LANG_PROGRAM(
+            [[#include <stddef.h>
+              void *EVP_MD_fetch(void *, const char *, const char *);]],
+            [[return EVP_MD_fetch(NULL, "SHA256", NULL) == NULL;]])],
+          [dray_cv_static_wrapper=$dray_flag])
+      done])
+    LDFLAGS=$dray_save_LDFLAGS LIBS=$dray_save_LIBS
+    AS_IF([test "x$dray_cv_static_wrapper" = xno], [enable_static_wrapper=no],
+      [DRAY_STATIC_WRAPPER=$dray_cv_static_wrapper])
+  ])
+  AC_SUBST([DRAY_STATIC_WRAPPER])
+])
+
 # DRAY_ARG_FUZZING: --enable-fuzzing builds the libFuzzer targets under tests/fuzz (needs clang).
 AC_DEFUN([DRAY_ARG_FUZZING], [
   AC_ARG_ENABLE([fuzzing],

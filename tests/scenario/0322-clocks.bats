@@ -93,6 +93,7 @@ written_off() {
 }
 
 @test "the client's clock jumps" {
+  DRAY=$DRAY_BUILD/client/dray-shared
   slow_app
   farm_start
   by_clock client

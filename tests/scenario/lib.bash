@@ -70,6 +70,8 @@ under_valgrind() {
   local program
   command -v valgrind >/dev/null || { echo "valgrind is not installed" >&2; return 1; }
   mkdir -p "$FARM/under"
+  # it does not see into a program that is linked statically
+  DRAY=$DRAY-shared
   for program in DRAY DISPATCH COORDINATOR WORKER; do
     cat >"$FARM/under/${!program##*/}" <<EOF
 #!/bin/sh
