@@ -7,15 +7,16 @@ has_workers() {
 }
 
 @test "killed and started again in the middle of a build" {
-  slow_dependency "$WORK/app" 2
+  slow_dependency "$WORK/app"
   plain_build "$WORK/app" build
   farm_start
   build_start first "$WORK/app" build
-  wait_until 30 worker_compiles "$WORKER_PID" slow
+  wait_until 30 hold "$WORKER_PID" slow
   kill_hard "$COORDINATOR_PID"
   coordinator_start
   wait_until 10 has_workers 1
   worker_compiles "$WORKER_PID" slow
+  release
   build_finish 90
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"
@@ -27,11 +28,11 @@ has_workers() {
 
 @test "a worker that dies after the restart: the unit moves to another" {
   local other=w2 here=w1
-  slow_dependency "$WORK/app" 2
+  slow_dependency "$WORK/app"
   plain_build "$WORK/app" build
   farm_start 2
   build_start first "$WORK/app" build
-  wait_until 30 eval 'worker_compiles "${WORKER_PIDS[w1]}" slow || worker_compiles "${WORKER_PIDS[w2]}" slow'
+  wait_until 30 eval 'hold "${WORKER_PIDS[w1]}" slow || hold "${WORKER_PIDS[w2]}" slow'
   worker_compiles "${WORKER_PIDS[w1]}" slow || { other=w1 here=w2; }
   kill_hard "$COORDINATOR_PID"
   coordinator_start

@@ -332,17 +332,29 @@ descendants() {
   done
 }
 
-# worker_compiles PID CRATE: whether a rustc of this crate runs below that worker. (bwrap and the
-# program's own stub have the compiler's arguments too: only a process named rustc counts.)
-worker_compiles() {
+# compiler_at PID CRATE: prints the process id of a rustc of this crate below that worker, or fails.
+# (bwrap and the program's own stub have the compiler's arguments too: only a process named rustc counts.)
+compiler_at() {
   local p
   for p in $(descendants "$1"); do
     [ "$(cat "/proc/$p/comm" 2>/dev/null)" = rustc ] || continue
     if tr '\0' '\n' <"/proc/$p/cmdline" 2>/dev/null | grep -qx -- "$2"; then
+      printf '%s\n' "$p"
       return 0
     fi
   done
   return 1
+}
+worker_compiles() {
+  compiler_at "$@" >/dev/null
+}
+# hold PID CRATE: that compile lasts until release.
+hold() {
+  HELD=$(compiler_at "$@")
+  kill -STOP "$HELD"
+}
+release() {
+  kill -CONT "$HELD"
 }
 worker_idle() {
   ! worker_compiles "$1" "$2"
@@ -399,12 +411,11 @@ const fn spin(n: u64) -> u64 {
 pub static SLOW: u64 = spin(900_000);
 EOF
 }
-# slow_dependency DIR [FACTOR]: a program in DIR on a library "slow" that takes that many times as long
-# before its rmeta.
+# slow_dependency DIR: a program in DIR on a library "slow" that takes its time before its rmeta.
 slow_dependency() {
   package "$1" app
   dependency "$1" slow
-  slow_before | sed "s/900_000/$((900000 * ${2:-1}))/" >"$1/slow/src/lib.rs"
+  slow_before >"$1/slow/src/lib.rs"
   printf 'fn main() { println!("{}", slow::SLOW); }\n' >"$1/src/main.rs"
 }
 slow_after() {
