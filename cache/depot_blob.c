@@ -10,7 +10,9 @@
  * copies.
  *
  * Nothing is synced: a power loss may leave a name with wrong bytes. So each blob is verified
- * before it is used; the memo makes that a stat. */
+ * before it is used; the memo makes that a stat. Its ctime does not count there: each link that
+ * comes or goes (cargo clean) moves it. So what is not seen is a blob changed in place, against its
+ * mode, to the same size, whose mtime was then put back. */
 #include "config.h"
 
 #include <errno.h>

@@ -178,6 +178,43 @@ told_digests(void **state)
 	assert_true(digest_eq(&d, &one));
 }
 
+/* Another name moves the ctime of a file: for a sealed one that is no change, a new mtime is. */
+static void
+sealed(void **state)
+{
+	_cleanup_(freep) char *second = path_join(dir, "second");
+	_cleanup_(memo_closep) struct memo *m = open_memo();
+	_cleanup_(closep) int fd = -1;
+	struct digest right, told, d;
+	struct stat st;
+
+	assert_int_equal(digest_bytes("blob", 4, &right), 0);
+	assert_int_equal(digest_bytes("what is told", 12, &told), 0);
+	put_file(file, "blob");
+	nap_ms(150); /* so that the link gets another ctime, and the hash can be kept */
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	memo_note_stat(NULL, &st, &told);
+	memo_note_stat(m, &st, &told);
+	assert_int_equal(link(file, second), 0);
+	assert_int_equal(memo_digest_fd(m, fd, true, &d, &st), 0);
+	assert_true(digest_eq(&d, &told));
+	assert_int_equal(st.st_nlink, 2);
+	assert_int_equal(memo_digest_fd(m, fd, false, &d, NULL), 0);
+	assert_true(digest_eq(&d, &right));
+	assert_int_equal(fstat(fd, &st), 0);
+	memo_note_stat(m, &st, &told);
+	assert_int_equal(futimens(fd, NULL), 0);
+	assert_int_equal(memo_digest_fd(m, fd, true, &d, NULL), 0);
+	assert_true(digest_eq(&d, &right));
+	assert_int_equal(memo_digest_fd(NULL, fd, true, &d, NULL), 0);
+	assert_true(digest_eq(&d, &right));
+	closep(&fd);
+	fd = open(dir, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(memo_digest_fd(m, fd, true, &d, NULL), -EISDIR);
+}
+
 /* A big sparse file takes long to hash and no time to recall. */
 static uint64_t
 time_digest(struct memo *m, const char *path, struct digest *ret)
@@ -587,6 +624,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(digest_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(changes_are_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(told_digests, setup, teardown),
+		cmocka_unit_test_setup_teardown(sealed, setup, teardown),
 		cmocka_unit_test_setup_teardown(remembers, setup, teardown),
 		cmocka_unit_test_setup_teardown(coarse_times_wait_longer, setup, teardown),
 		cmocka_unit_test_setup_teardown(artifacts, setup, teardown),
