@@ -42,6 +42,7 @@ bench_begin() {
   work=$(cd "$work" && pwd -P)
   export DRAY_CONFIG=$work/none.conf DRAY_OFFLOAD=never DRAY_CACHE=on DRAY_CACHE_DIR=$work/cache
   export DRAY_JOB_LOG=$work/jobs.jsonl
+  others=$work/others
   : >"$DRAY_CONFIG"
   [ -z "$json" ] || json=$(realpath "$json")
   echo "machine: $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)," \
@@ -78,7 +79,7 @@ timed() {
   local label=$1 dir=$2 status=0
   shift 2
   sync
-  { time (cd "$dir" && exec "$@") >"$work/$label.log" 2>&1 </dev/null; } 2>"$work/$label.time" || status=$?
+  { time { (cd "$dir" && exec "$@") >"$work/$label.log" 2>&1 </dev/null; }; } 2>"$work/$label.time" || status=$?
   if [ $status -ne 0 ]; then
     tail -n 20 "$work/$label.log" >&2
     echo "$bench_name: failed: $*" >&2
@@ -108,10 +109,10 @@ result() {
   done
 }
 
-# noted FILE PAIR WHAT WALL CPU: one run.
+# noted FILE PAIR WHAT WALL CPU: one run, of the phase $phase if there are several.
 noted() {
   printf '%s %s %s %s\n' "${@:2}" >>"$1"
-  printf '  %2s  %-12s %8.2f s  cpu %8.2f s   load %s\n' "${@:2}" "$(load)"
+  printf '  %-6s %4s  %-8s %8.2f s  cpu %8.2f s   load %s\n' "${phase:-}" "${@:2}" "$(load)"
   emit pair "$2" what "$3" wall_s "$4" cpu_s "$5" ${result_tags:-}
 }
 
@@ -175,4 +176,64 @@ limit_learn() {
       timed learn "$work/src/$1" cargo "${cargo_args[@]}" >/dev/null
     rustc -vV >"$LIMIT_DIR/done"
   fi
+}
+
+# ---- ways to build
+
+# Other caches, each with a home, a cache and a server of its own.
+OTHERS='sccache kache mbx'
+
+# build_way WHAT: the command that stands for cargo, in $way.
+build_way() {
+  local own=(env "HOME=$work/home-$1" "CARGO_HOME=${CARGO_HOME:-$HOME/.cargo}" "RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}"
+    "PATH=$others/bin:$PATH")
+  case $1 in
+    plain) way=(cargo) ;;
+    limit) way=(env "RUSTC_WRAPPER=$work/bin/limit" cargo) ;;
+    dray) way=(env "RUSTC_WRAPPER=$dray" cargo) ;;
+    sccache)
+      way=("${own[@]}" "SCCACHE_DIR=$work/cache-sccache" "SCCACHE_SERVER_UDS=$work/sccache.sock"
+        "SCCACHE_IDLE_TIMEOUT=600" "RUSTC_WRAPPER=$others/bin/sccache" cargo)
+      ;;
+    kache) way=("${own[@]}" "KACHE_CACHE_DIR=$work/cache-kache" "RUSTC_WRAPPER=$others/bin/kache" cargo) ;;
+    mbx) way=("${own[@]}" "MBX_CACHE_DIR=$work/cache-mbx" "$others/bin/mbx") ;;
+  esac
+  case " $OTHERS " in *" $1 "*) mkdir -p "$work/home-$1" ;; esac
+}
+
+# clean DIR: as cargo clean does.
+clean() {
+  rm -rf "$1/target"
+}
+
+# build WHAT DIR: cargo "${cargo_args[@]}" that way; prints wall and processor seconds.
+build() {
+  build_way "$1"
+  [ "$1" != dray ] || rm -f "$DRAY_JOB_LOG"
+  timed "$1" "$2" "${way[@]}" "${cargo_args[@]}"
+}
+
+# missed: of dray's last build, units that were no hits, and all units.
+missed() {
+  jq -rs 'map(select(.kind != "probe")) | "\(map(select(.cache != "hit")) | length) \(length)"' "$DRAY_JOB_LOG"
+}
+
+# others_install: from the registry, with cargo, at low priority; says why where one cannot be had.
+others_install() {
+  local name log
+  mkdir -p "$others"
+  for name in $OTHERS; do
+    [ ! -x "$others/bin/$name" ] || continue
+    log=$work/install-$name.log
+    echo "$name: cargo install (see $log)"
+    env -u RUSTC_WRAPPER CARGO_TARGET_DIR="$others/target" \
+      nice -n 19 cargo install --locked --root "$others" "$name" >"$log" 2>&1 || tail -n 5 "$log" | sed 's/^/    /'
+  done
+  for name in $OTHERS; do
+    [ ! -x "$others/bin/$name" ] || echo "$name: $("$others/bin/$name" --version 2>/dev/null | head -n 1)"
+  done
+}
+others_end() {
+  [ ! -S "$work/sccache.sock" ] ||
+    env SCCACHE_SERVER_UDS="$work/sccache.sock" "$others/bin/sccache" --stop-server >/dev/null 2>&1 || true
 }

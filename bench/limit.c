@@ -4,7 +4,7 @@
  *     LIMIT_DIR=DIR LIMIT_LEARN=1 RUSTC_WRAPPER=limit cargo build     runs the compiler, and learns
  *     LIMIT_DIR=DIR RUSTC_WRAPPER=limit cargo build                   hard-links, prints, and exits
  *
- *   DIR/<hash of directory and arguments>/files/   hard links of the outputs
+ *   DIR/<hash of directory and arguments>/files/   hard links of the outputs; none: it failed
  *                                        /out, /err   what was printed
  *                                        /call     directory, arguments and environment, for
  * again.c
@@ -191,6 +191,8 @@ learn(const struct call *c)
 	if (status == 0) {
 		keep_outputs(c);
 		keep_call(c);
+	} else if (rmdir(files) < 0) {
+		err(1, "%s", files);
 	}
 	print(c, "out", STDOUT_FILENO);
 	print(c, "err", STDERR_FILENO);
@@ -199,7 +201,8 @@ learn(const struct call *c)
 
 /* ---- a hit */
 
-static void
+/* The exit status: 0, or 1 when the compiler failed, as it does for build scripts that try it. */
+static int
 restore(const struct call *c)
 {
 	char files[PATH_MAX + 8];
@@ -210,17 +213,21 @@ restore(const struct call *c)
 	snprintf(files, sizeof(files), "%s/files", c->dir);
 	d = opendir(files);
 	to = open(c->out_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (!d || to < 0)
-		err(1, "%s: not learned", c->crate);
+	if (to < 0)
+		err(1, "%s", c->out_dir);
+	if (!d)
+		return 1;
 	while ((e = readdir(d)))
 		if (e->d_name[0] != '.')
 			put(dirfd(d), to, e->d_name);
+	return 0;
 }
 
 int
 main(int argc, char **argv)
 {
 	struct call c = { .argv = argv + 1, .argc = argc - 1 };
+	int status;
 
 	if (argc < 2)
 		errx(1, "usage: limit COMPILER ARGUMENT...");
@@ -233,8 +240,8 @@ main(int argc, char **argv)
 	locate(&c);
 	if (getenv("LIMIT_LEARN"))
 		return learn(&c);
-	restore(&c);
+	status = restore(&c);
 	print(&c, "out", STDOUT_FILENO);
 	print(&c, "err", STDERR_FILENO);
-	return 0;
+	return status;
 }
