@@ -27,7 +27,10 @@ build_dir(const char *out_dir)
 {
 	_cleanup_(freep) char *up = NULL;
 	const char *name = path_basename(out_dir);
+	size_t n = job_script_prefix(out_dir);
 
+	if (n)
+		return strndup(out_dir, n);
 	if (streq(name, "deps") || streq(name, "examples"))
 		return path_dirname(out_dir);
 	up = path_dirname(out_dir);
@@ -48,6 +51,9 @@ is_of(const struct build *b, const struct job *j, const char *dir)
 {
 	uint64_t start_ms = build_start_ms(j);
 
+	/* a build script's own compiles are of the build whose script it is */
+	if (job_is_trial(j))
+		return streq(b->dir, dir) && goes_on(b, start_ms, PAUSE_MAX_MS);
 	if (j->parent || b->parent)
 		return j->parent == b->parent && goes_on(b, start_ms, PAUSE_MAX_MS);
 	return streq(b->dir, dir) && goes_on(b, start_ms, PAUSE_GUESS_MS);
@@ -85,7 +91,8 @@ begin(struct builds *all, const struct job *j, char *dir, struct build **ret)
 {
 	struct build *b;
 
-	drop_old(all, j->time_ms);
+	if (!all->keep_all)
+		drop_old(all, j->time_ms);
 	b = reallocarray(all->b, all->n + 1, sizeof(*b));
 	if (!b) {
 		free(dir);
@@ -157,6 +164,16 @@ builds_add(struct builds *all, struct job *j, bool keep)
 	if (is_unit(j))
 		all->last = (size_t)(b - all->b);
 	return keep_job(b, j);
+}
+
+bool
+build_has_units(const struct build *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->n && !is_unit(&b->jobs[i]); i++)
+		;
+	return i < b->n;
 }
 
 const struct build *

@@ -17,18 +17,22 @@ struct build {
 struct builds {
 	struct build *b; /* that may still go on, and the last one */
 	size_t n;
-	size_t last; /* the one whose job was kept last; only while n */
+	size_t last;   /* the one whose job was kept last; only while n */
+	bool keep_all; /* set it before: old ones are held, too */
 };
 
 /* When a unit began, since 1970. */
 uint64_t build_start_ms(const struct job *j);
 /* The directory that an out-dir is one of: target/debug of target/debug/deps,
- * target/debug/build/x-1a2b, target/debug/examples. NULL: out of memory. */
+ * target/debug/build/x-1a2b, target/debug/build/x-1a2b/out/probe, target/debug/examples. NULL: out
+ * of memory. */
 char *build_dir(const char *out_dir);
 
 /* Puts a line into its build. With keep, takes the job over, and that build is the last one (if the
  * job has a crate or an out-dir); without, only its time counts. 0 or -ENOMEM. Empty: all zero. */
 int builds_add(struct builds *all, struct job *j, bool keep);
+/* Whether any of its jobs has a crate or an out-dir. */
+bool build_has_units(const struct build *b);
 /* The build of the job that was kept last; NULL: there is none. */
 const struct build *builds_last(const struct builds *all);
 void builds_done(struct builds *all);

@@ -14,7 +14,8 @@ struct cmd {
 	int (*run)(int argc, char **argv); /* argv[0]: the command; returns the exit status */
 };
 
-extern const struct cmd cmd_doctor, cmd_env, cmd_explain, cmd_keygen, cmd_run, cmd_stats, cmd_up;
+extern const struct cmd cmd_doctor, cmd_env, cmd_explain, cmd_keygen, cmd_report, cmd_run,
+	cmd_stats, cmd_up;
 
 /* Exit statuses of dray's own commands. */
 #define CMD_OK 0

@@ -123,6 +123,27 @@ job_attempt(const struct job *j, size_t i)
 	return s ? s : "";
 }
 
+size_t
+job_script_prefix(const char *out_dir)
+{
+	static const char build[] = "/build/", out[] = "/out";
+	const char *name = out_dir, *rest;
+
+	while ((name = strstr(name, build)) != NULL) {
+		rest = strchr(name + strlen(build), '/');
+		if (rest && starts_with(rest, out) && strchr("/", rest[strlen(out)]))
+			return (size_t)(name - out_dir);
+		name++;
+	}
+	return 0;
+}
+
+bool
+job_is_trial(const struct job *j)
+{
+	return job_script_prefix(j->out_dir) > 0;
+}
+
 uint64_t
 job_cost_us(const struct job *j)
 {

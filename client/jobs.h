@@ -36,6 +36,11 @@ int job_decode(const char *line, size_t n, struct job *ret);
 void job_done(struct job *j); /* an empty one is fine */
 /* Its failed tries, "" when there are no more. */
 const char *job_attempt(const struct job *j, size_t i);
+/* How long the begin of an out-dir is that comes before build/<package>/out: it is a build script's
+ * OUT_DIR, or below it. 0: it is not. */
+size_t job_script_prefix(const char *out_dir);
+/* Whether a build script had it compiled, to see what the compiler can do: it may well fail. */
+bool job_is_trial(const struct job *j);
 /* What its compile took, and its link. */
 uint64_t job_cost_us(const struct job *j);
 

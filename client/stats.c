@@ -184,7 +184,7 @@ stats_add(struct stats *s, const struct job *j)
 	s->last_ms = MAX2(s->last_ms, j->time_ms);
 	add_sum(&s->all, us);
 	add_sum(&s->place[place], us);
-	if (j->exit_status != 0)
+	if (j->exit_status != 0 && !job_is_trial(j))
 		add_sum(&s->failed, us);
 	if (place == STATS_LOCAL || place == STATS_PASSTHROUGH)
 		add_group(&s->not_on_farm, j->why, us);

@@ -29,7 +29,8 @@ enum stats_place { STATS_CACHE, STATS_FARM, STATS_LOCAL, STATS_PASSTHROUGH, STAT
 
 struct stats {
 	uint64_t first_ms, last_ms; /* when lines were written; 0: there is none */
-	struct stats_sum all, failed, place[STATS_PLACES];
+	struct stats_sum all, place[STATS_PLACES];
+	struct stats_sum failed; /* without build scripts' trials */
 	struct stats_sum hit, miss, off;
 	struct stats_groups miss_why, off_why, not_stored, not_on_farm;
 	uint64_t lookup_us, restore_us, store_us;

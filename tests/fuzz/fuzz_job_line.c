@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "client/page.h"
 #include "client/show.h"
 #include "client/stats.h"
 
@@ -21,6 +22,23 @@ check_text(const char *s)
 		abort();
 	stats_group_name(s, group);
 	if (!*group)
+		abort();
+}
+
+/* A page of this unit alone has one script, which is ours. It takes the job. */
+static void
+check_page(struct job *j)
+{
+	_cleanup_(html_done) struct html h = { BUF_INIT, 0 };
+	_cleanup_(builds_done) struct builds all = { 0 };
+	const struct build *last;
+	const char *script;
+
+	if (builds_add(&all, j, true) < 0 || (last = builds_last(&all)) == NULL ||
+		page_write(&(struct page_in){ .builds = &last, .n = 1 }, &h) < 0)
+		return;
+	script = strstr((const char *)h.b.p, "<script");
+	if (!script || strstr(script + 1, "<script"))
 		abort();
 }
 
@@ -42,6 +60,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stats_add(&sums, &j);
 	if (sums.miss_why.n > STATS_GROUPS_MAX)
 		abort();
+	check_page(&j);
 	job_done(&j);
 	return 0;
 }

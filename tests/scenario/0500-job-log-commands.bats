@@ -138,8 +138,8 @@ stats() {
   "$DRAY" explain >"$LOGS/text"
   cat "$LOGS/text"
   grep -qE "^3 units in .*, in $WORK/app/target/release$" "$LOGS/text"
-  grep -qE '^low +lib +local +no coordinator configured$' "$LOGS/text"
-  grep -qE '^app +bin +local +no coordinator configured$' "$LOGS/text"
+  grep -qE '^low +lib +local .*no coordinator configured$' "$LOGS/text"
+  grep -qE '^app +bin +local .*no coordinator configured$' "$LOGS/text"
   [ "$(wc -l <"$LOGS/text")" -eq 5 ]
   # at once, into the same directory: only cargo's process tells them apart
   touch "$WORK/app/src/main.rs"
@@ -224,4 +224,106 @@ stats() {
   here_build here build
   run -127 "$DRAY" explian
   "$DRAY" explain | grep -q '^3 units in '
+}
+
+# ---- report
+
+# browser PAGE: as a browser has it in the end, in $LOGS/dom; nothing may be complained of.
+browser() {
+  command -v chromium >/dev/null || skip "no chromium to look at the page with"
+  HOME=$BATS_TEST_TMPDIR timeout $((60 * PATIENCE)) chromium --headless --no-sandbox --disable-gpu \
+    --disable-dev-shm-usage --user-data-dir="$BATS_TEST_TMPDIR/chromium" --enable-logging=stderr \
+    --dump-dom "file://$1" >"$LOGS/dom" 2>"$LOGS/chromium" </dev/null 3>&- ||
+    { cat "$LOGS/chromium"; return 1; }
+  grep -q '</html>' "$LOGS/dom"
+  run ! grep CONSOLE "$LOGS/chromium"
+}
+
+@test "report writes a page of the last build, which needs nothing else" {
+  workspace
+  farm_start
+  export CARGO_INCREMENTAL=0
+  here_build farm build
+  cd "$WORK"
+  run "$DRAY" report
+  [ "$status" -eq 0 ]
+  [ "$output" = "$WORK/dray-report.html" ]
+  for crate in app mid low; do
+    grep -q "<td class=\"name\">$crate</td>" dray-report.html
+  done
+  [ "$(grep -c '<g class="u farm">' dray-report.html)" -eq 3 ]
+  # the link made here, and the metadata's mark
+  grep -q '<rect class="l"' dray-report.html
+  grep -q "<h1 class=\"path\">$WORK/app/target/debug</h1>" dray-report.html
+  run ! grep -E '://|src=|href=|url\(|@import' dray-report.html
+
+  run "$DRAY" report -o "$WORK/new.html" --since 1h
+  [ "$output" = "$WORK/new.html" ]
+  cmp <(grep '<tr>' new.html) <(grep '<tr>' dray-report.html)
+  run "$DRAY" report -o no/such/dir.html
+  [ "$status" -eq 1 ]
+  [[ "$output" == *no/such/dir.html* ]]
+}
+
+@test "report --since is about all builds since then" {
+  workspace
+  here
+  here_build first build
+  touch "$WORK/app/src/main.rs"
+  here_build second build
+  cd "$WORK"
+  "$DRAY" report
+  [ "$(grep -c '<g class="u local">' dray-report.html)" -eq 1 ]
+  "$DRAY" report --since 1d
+  [ "$(grep -c '<g class="u local">' dray-report.html)" -eq 4 ]
+  grep -q '<h1>2 builds</h1>' dray-report.html
+  rm dray-report.html
+  run "$DRAY" report --since 2999-01-01
+  [ "$status" -eq 1 ]
+  run "$DRAY" report --since soon
+  [ "$status" -eq 2 ]
+  run "$DRAY" report more
+  [ "$status" -eq 2 ]
+  [ ! -e dray-report.html ]
+}
+
+@test "a browser shows the page: a farm's build, with the script and without" {
+  workspace
+  farm_start
+  export CARGO_INCREMENTAL=0
+  here_build farm build
+  cd "$WORK"
+  "$DRAY" report
+  browser "$WORK/dray-report.html"
+  # the script ran: it was not refused by the page's own policy
+  grep -q 'data-sort=' "$LOGS/dom"
+  grep -q '<input type="search"' "$LOGS/dom"
+  # without it, all is there, too
+  sed '/<script>/,/<\/script>/d' dray-report.html >plain.html
+  browser "$WORK/plain.html"
+  run ! grep -q 'data-sort=' "$LOGS/dom"
+  [ "$(grep -c '<title>.* · .* · farm' "$LOGS/dom")" -eq 3 ]
+  grep -q '<td class="name">app</td>' "$LOGS/dom"
+  # another script would be refused, and complained of
+  sed 's/<\/body>/<script>document.title = "bad"<\/script>&/' dray-report.html >other.html
+  run browser "$WORK/other.html"
+  [ "$status" -ne 0 ]
+  grep -q 'CONSOLE.*Content Security Policy' "$LOGS/chromium"
+  run ! grep -q '<title>bad' "$LOGS/dom"
+}
+
+@test "a browser takes a hostile crate's name for text" {
+  local evil='<script>document.title=1</script><img src=x onerror=document.title=2>'
+  mkdir -p "${JOBS%/*}"
+  jq -cn --arg x "$evil" '{time: "2026-11-20T10:00:00.000Z", crate: $x, kind: $x, where: "local", why: $x,
+    out_dir: ("/t/" + $x), cache: "miss", cache_why: $x, package: $x, end_us: 9000000, exit_status: 1}' >"$JOBS"
+  cd "$WORK"
+  "$DRAY" report
+  [ "$(grep -o '<script' dray-report.html | wc -l)" -eq 1 ]
+  run ! grep -q '<img' dray-report.html
+  grep -qF '&lt;img src=x onerror=' dray-report.html
+  browser "$WORK/dray-report.html"
+  [ "$(grep -o '<script' "$LOGS/dom" | wc -l)" -eq 1 ]
+  run ! grep -q '<img' "$LOGS/dom"
+  grep -qF '<title>dray: /t/&lt;script' "$LOGS/dom"
 }

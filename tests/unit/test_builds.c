@@ -29,6 +29,10 @@ directories(void **state)
 	assert_dir("/w/target/debug/deps", "/w/target/debug");
 	assert_dir("/w/target/debug/examples", "/w/target/debug");
 	assert_dir("/w/target/debug/build/serde-1a2b", "/w/target/debug");
+	assert_dir("/w/target/debug/build/anyhow-1a2b/out", "/w/target/debug");
+	assert_dir("/w/target/debug/build/anyhow-1a2b/out/probe", "/w/target/debug");
+	assert_dir("/build/src/target/debug/build/x-1/out/p", "/build/src/target/debug");
+	assert_dir("/w/build/x-1/outer", "/w/build/x-1/outer");
 	assert_dir("/w/elsewhere", "/w/elsewhere");
 	assert_dir("/build/x", "/");
 	assert_dir("/", "/");
@@ -127,6 +131,22 @@ kept_only(void **state)
 	builds_done(&all);
 }
 
+/* A build script asks the compiler what it can do: its process is another, its build is not. */
+static void
+trials(void **state)
+{
+	struct builds all = { 0 };
+
+	add(&all, "a", "/t/debug/deps", 10, 1000, true);
+	add(&all, "b", "/u/debug/deps", 11, 1000, true);
+	add(&all, "p", "/t/debug/build/x-1/out/probe", 500, 5000, true);
+	assert_last(&all, "ap");
+	add(&all, "q", "/t/debug/build/y-1/out", 501, 6000, true);
+	add(&all, "c", "/t/debug/deps", 10, 7000, true);
+	assert_last(&all, "apqc");
+	builds_done(&all);
+}
+
 static void
 not_a_unit(void **state)
 {
@@ -161,6 +181,7 @@ main(void)
 		cmocka_unit_test(one_process),
 		cmocka_unit_test(by_directory),
 		cmocka_unit_test(kept_only),
+		cmocka_unit_test(trials),
 		cmocka_unit_test(not_a_unit),
 		cmocka_unit_test(old_ones_are_dropped),
 	};

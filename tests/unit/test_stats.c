@@ -59,6 +59,7 @@ unit(const char *where, const char *cache, uint64_t ms)
 		.why = "",
 		.cache_why = "",
 		.not_stored = "",
+		.out_dir = "",
 		.time_ms = 1000,
 		.compile_us = ms * 1000 };
 }
@@ -130,6 +131,11 @@ reasons(void **state)
 	assert_int_equal(s->not_stored.g[0].sum.units, 4);
 	assert_int_equal(s->not_on_farm.g[0].sum.units, 4);
 	assert_int_equal(s->failed.units, 2);
+	/* a build script's trial may fail */
+	j.out_dir = "/t/debug/build/x-1/out";
+	stats_add(s, &j);
+	assert_int_equal(s->failed.units, 2);
+	assert_int_equal(s->all.units, 5);
 }
 
 static void
