@@ -320,6 +320,8 @@ linker_home_reason(const struct rustc_call *c)
 {
 	if (!c->calls_linker)
 		return NULL;
+	if (c->home_link)
+		return c->home_link;
 	if (c->flavor && !call_flavor_linker(c->flavor))
 		return "a linker flavor that dray does not know";
 	if (c->linker && is_foreign_linker(c->linker))

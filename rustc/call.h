@@ -36,6 +36,7 @@ struct rustc_call {
 	enum call_kind kind;
 	char *why;	  /* for CALL_PROBE and CALL_UNKNOWN: a reason for the job log */
 	const char *home; /* an option's reason to compile here, for call_home_reason; NULL: none */
+	const char *home_link; /* the same, of a unit that is linked */
 
 	char **argv; /* the compiler's own argv, as given: argv[0] is what to exec. Not owned */
 	struct strv args; /* the arguments after the driver (and after clippy's rustc), @file

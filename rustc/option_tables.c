@@ -106,8 +106,9 @@ static const struct codegen_row codegen[] = {
 	{ "relocation-model", ACT_FINE, 0, NULL },
 	{ "relro-level", ACT_FINE, 0, NULL },
 	{ "remark", ACT_FINE, 0, NULL },
-	/* the path is relative to where the dependencies are, and in a job they are elsewhere */
-	{ "rpath", ACT_HOME_SWITCH, 0, "-C rpath" },
+	/* told to the linker only. The path is relative to where the dependencies are, and in a job
+	 * they are elsewhere */
+	{ "rpath", ACT_HOME_LINK, 0, "-C rpath" },
 	/* it leaves a directory with a name drawn at random */
 	{ "save-temps", ACT_HOME_SWITCH, 0, "save-temps" },
 	{ "soft-float", ACT_FINE, 0, NULL },

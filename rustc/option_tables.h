@@ -10,6 +10,7 @@ enum act {
 	ACT_PROBE,	 /* prints something and compiles nothing */
 	ACT_HOME,	 /* the unit is compiled here; the row says why */
 	ACT_HOME_SWITCH, /* the same, unless it is switched off (=no) */
+	ACT_HOME_LINK,	 /* the same, if the unit is linked */
 	ACT_PROJECT,	 /* the project chose how to link */
 	ACT_STR,	 /* the value is kept in the field of the row */
 	ACT_INPUT,	 /* the value names a file that the compiler reads */

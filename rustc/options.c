@@ -218,6 +218,10 @@ codegen_act(struct call_parse *p, const struct codegen_row *row, const char *arg
 		if (!v || !is_no(v))
 			home(c, row->why);
 		return 0;
+	case ACT_HOME_LINK:
+		if (!v || !is_no(v))
+			c->home_link = row->why;
+		return 0;
 	case ACT_HOME:
 		home(c, row->why);
 		return 0;

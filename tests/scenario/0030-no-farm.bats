@@ -71,6 +71,7 @@ hole_start() {
   wait_until 5 test -s "$LOGS/hole"
   COORDINATOR_EP=tcp://127.0.0.1:$(head -n 1 "$LOGS/hole")
   client_env
+  unset DRAY_CONNECT_MS
 }
 
 # How long connections to it were open, all together: 500 ms as configured, and what it takes to start

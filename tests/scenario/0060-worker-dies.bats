@@ -34,7 +34,7 @@ rmeta_here() {
 
 # outcome WHERE: the build is well, and the slow library's line tells what happened.
 outcome() {
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"
   same_text first
@@ -69,7 +69,7 @@ outcome() {
   wait_until 30 find_victim
   wait_until 30 rmeta_at_worker
   kill_hard "${WORKER_PIDS[$VICTIM]}"
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"
   same_text first
@@ -109,7 +109,7 @@ outcome() {
   build_start first "$WORK/app" build
   wait_until 30 find_victim
   kill -STOP "${WORKER_PIDS[$VICTIM]}"
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"
   job slow attempts | grep -q "$VICTIM"
@@ -127,7 +127,7 @@ outcome() {
   for p in $pids; do
     wait_until 5 is_gone "$p"
   done
-  build_finish 90
+  build_finish 180
 }
 
 @test "SIGTERM: the running job is finished, then the worker ends with status 0" {
@@ -136,7 +136,7 @@ outcome() {
   build_start first "$WORK/app" build
   wait_until 30 find_victim
   kill -TERM "${WORKER_PIDS[$VICTIM]}"
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(job slow where)" = farm ]
   [ -z "$(job slow attempts | tr -d '[] \n')" ]

@@ -17,7 +17,7 @@ has_workers() {
   wait_until 10 has_workers 1
   worker_compiles "$WORKER_PID" slow
   release
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"
   same_text first
@@ -40,7 +40,7 @@ has_workers() {
   # The new coordinator has never heard of the job.
   kill_hard "${WORKER_PIDS[$here]}"
   wait_until 30 worker_compiles "${WORKER_PIDS[$other]}" slow
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"
   same_text first
@@ -57,7 +57,7 @@ has_workers() {
   build_start first "$WORK/app" build
   wait_until 30 worker_compiles "$WORKER_PID" slow
   kill_hard "$COORDINATOR_PID"
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"
   [ "$(job slow where)" = farm ]

@@ -124,7 +124,7 @@ scenario_setup() {
   build_start one "$WORK/one" build -j50
   build two "$WORK/two" build -j50
   [ "$BUILD_STATUS" -eq 0 ]
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(cat "$FARM/shim/rustc.max")" -eq 2 ]
 }

@@ -56,7 +56,7 @@ left_behind() {
   wait_until 30 worker_compiles "$WORKER_PID" slow
   # That build's own; the sweep comes before the job is opened.
   [ "$(left_behind)" -eq 1 ]
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(job slow where)" = farm ]
   [ "$(left_behind)" -eq 0 ]
@@ -69,7 +69,7 @@ left_behind() {
     [ "$(cat "/proc/$p/comm" 2>/dev/null)" != dray-dispatch ] || kill -KILL "$p"
   done
   wait_until 1 worker_idle "$WORKER_PID" slow
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(job slow where)" = local ]
 }

@@ -19,7 +19,7 @@ SECRET_TEXT=correct-horse-battery-staple-4711
     run ! grep -qa -e "$text" -e AWS_SECRET "/proc/$p/environ"
   done
   [ "$found" = yes ]
-  build_finish 60
+  build_finish 120
   [ "$(job slow where)" = farm ]
   run ! grep -rqa -e "$text" "$FARM/state-w1" "$LOGS"
 }
@@ -79,7 +79,7 @@ EOF
     done
   done
   exec 7>&-
-  build_finish 60
+  build_finish 120
   [ "$seen" = yes ]
   [ "$held" = no ]
 }

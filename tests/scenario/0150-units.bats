@@ -88,6 +88,9 @@ scenario_setup() {
   both static-pie-off "${BIN[@]}" -C target-feature=+crt-static -C relocation-model=static main.rs
   both_home rpath "rpath" "${BIN[@]}" -C prefer-dynamic -C rpath main.rs
   both no-rpath "${BIN[@]}" -C rpath=no main.rs
+  # where no linker is called it is told to nobody
+  both rpath-lib "${LIB[@]}" -g -C rpath low.rs
+  both rpath-staticlib "${BASE[@]}" --crate-name low --crate-type staticlib --emit dep-info,link -C rpath low.rs
 }
 
 @test "proc-macros, and what uses them" {

@@ -44,7 +44,7 @@ right() {
   [ "$BUILD_STATUS" -eq 0 ]
   diff -r "$BATS_TEST_TMPDIR/plain-two/debug/deps" "$WORK/two/target/debug/deps"
   [ "$(JOBS=$FARM/other.jsonl job two where)" = farm ]
-  build_finish 60
+  build_finish 120
   right "$WORK/one"
   [ "$(job one where)" = farm ]
 }
@@ -136,7 +136,7 @@ right() {
   build_start first "$WORK/app" build
   wait_until 60 worker_compiles "$WORKER_PID" app
   sed -i 's/before/after/' "$WORK/app/src/main.rs"
-  build_finish 90
+  build_finish 180
   [ "$BUILD_STATUS" -eq 0 ]
   build second "$WORK/app" build
   [ "$BUILD_STATUS" -eq 0 ]

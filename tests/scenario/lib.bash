@@ -83,8 +83,8 @@ EOF
     chmod +x "$FARM/under/${!program##*/}"
     declare -g "$program=$FARM/under/${!program##*/}"
   done
-  # A program under it takes seconds to say its first word.
-  export DRAY_CONNECT_MS=20000
+  # A program under it takes seconds to say its first word, and to say the next.
+  export DRAY_CONNECT_MS=20000 DRAY_COORDINATOR_HEARTBEAT_MS=10000 DRAY_WORKER_HEARTBEAT_MS=10000
 }
 
 # What is known of the toolchains by their files' stat is handed from test to test: hashing gigabytes
@@ -272,7 +272,7 @@ coordinator_start() {
   identity coordinator
   start_daemon coordinator "$COORDINATOR" --config "$FARM/empty.conf" \
     --listen "${COORDINATOR_EP:-tcp://127.0.0.1:*}" --identity "$FARM/keys/coordinator" \
-    --allowed-keys "$FARM/allowed" -o coordinator.heartbeat_ms=300 "$@" || return 1
+    --allowed-keys "$FARM/allowed" "$@" || return 1
   COORDINATOR_PID=$DAEMON_PID
   COORDINATOR_EP=$DAEMON_EP
 }
@@ -286,7 +286,7 @@ worker_start() {
   set -- --config "$FARM/empty.conf" --name "$name" \
     --coordinator "$COORDINATOR_EP" --coordinator-key "$FARM/keys/coordinator.pub" \
     --identity "$FARM/keys/$name" --listen 'tcp://127.0.0.1:*' --state-dir "$FARM/state-$name" \
-    --slots 2 -o worker.heartbeat_ms=300 "$@"
+    --slots 2 "$@"
   seed_worker "$name" "$@"
   start_daemon "worker-$name" "$WORKER" "$@" || return 1
   WORKER_PID=$DAEMON_PID
@@ -300,6 +300,8 @@ client_env() {
   export RUSTC_WRAPPER=$DRAY DRAY_COORDINATOR=$COORDINATOR_EP DRAY_IDENTITY=$FARM/keys/client
   export DRAY_COORDINATOR_KEY=$FARM/keys/coordinator.pub
   export DRAY_OFFLOAD=always DRAY_LINKER=rustc
+  # Half a second is not enough for every handshake on a machine that is busy.
+  export DRAY_CONNECT_MS=${DRAY_CONNECT_MS:-5000}
   seed_client
 }
 

@@ -241,7 +241,9 @@ test_reasons_to_compile_here(void **state)
 	HOME("passes", "rustc", UNIT, "-C", "passes=x");
 	HOME("passes", "rustc", UNIT, "-C", "passes=mem2reg,dot-cfg");
 	HOME(NULL, "rustc", UNIT, "-C", "passes=mem2reg,sancov-module gvn");
-	HOME("rpath", "rustc", UNIT, "-C", "rpath");
+	HOME(NULL, "rustc", UNIT, "-C", "rpath");
+	HOME("rpath", "rustc", UNIT, "--crate-type=cdylib", "-C", "rpath=yes");
+	HOME(NULL, "rustc", UNIT, "--crate-type=cdylib", "-C", "rpath=no");
 	HOME(NULL, "rustc", UNIT, "-C", "instrument-coverage");
 	HOME("-o", "rustc", UNIT, "-o", "x.rlib");
 	HOME("--emit", "rustc", UNIT, "--emit=obj=/x.o");
