@@ -209,13 +209,17 @@ clean() {
 # build WHAT DIR: cargo "${cargo_args[@]}" that way; prints wall and processor seconds.
 build() {
   build_way "$1"
-  [ "$1" != dray ] || rm -f "$DRAY_JOB_LOG"
+  rm -f "$DRAY_JOB_LOG" "${LIMIT_DIR:-$work}/unknown"
   timed "$1" "$2" "${way[@]}" "${cargo_args[@]}"
 }
 
-# missed: of dray's last build, units that were no hits, and all units.
-missed() {
-  jq -rs 'map(select(.kind != "probe")) | "\(map(select(.cache != "hit")) | length) \(length)"' "$DRAY_JOB_LOG"
+# compiled WHAT: how many calls of the last build ran the compiler after all, as far as it tells.
+compiled() {
+  case $1 in
+    limit) { cat "$LIMIT_DIR/unknown" 2>/dev/null || true; } | wc -l ;;
+    dray) jq -rs 'map(select(.kind != "probe" and .cache != "hit")) | length' "$DRAY_JOB_LOG" ;;
+    *) echo 0 ;;
+  esac
 }
 
 # others_install: from the registry, with cargo, at low priority; says why where one cannot be had.

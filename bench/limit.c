@@ -9,7 +9,8 @@
  *                                        /call     directory, arguments and environment, for
  * again.c
  *
- * What it has not learned is an error: a bench must not take a compile for a hit. */
+ *   DIR/unknown   a line for each call that it had not learned, and that the compiler ran for:
+ * build scripts try the compiler with names made at random. A bench has to look there. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <err.h>
@@ -201,6 +202,20 @@ learn(const struct call *c)
 
 /* ---- a hit */
 
+static void
+compile_unknown(const struct call *c)
+{
+	char path[PATH_MAX + 16];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/unknown", getenv("LIMIT_DIR"));
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0 || dprintf(fd, "%s\n", c->crate) < 0)
+		err(1, "%s", path);
+	execvp(c->argv[0], c->argv);
+	err(127, "%s", c->argv[0]);
+}
+
 /* The exit status: 0, or 1 when the compiler failed, as it does for build scripts that try it. */
 static int
 restore(const struct call *c)
@@ -210,6 +225,8 @@ restore(const struct call *c)
 	int to;
 	DIR *d;
 
+	if (access(c->dir, F_OK) < 0)
+		compile_unknown(c);
 	snprintf(files, sizeof(files), "%s/files", c->dir);
 	d = opendir(files);
 	to = open(c->out_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
