@@ -1,7 +1,7 @@
 /* The local cache on disk, shared by any number of a user's processes, each of which may be killed
  * or stopped at any instant:
  *
- *   <cache>/blobs/ab/abcdef…    outputs; the name is the SHA-256 of the content; mode 0444
+ *   <cache>/blobs/ab/abcdef…    outputs; the name is the SHA-256 of the content
  *   <cache>/entries/ab/abcdef…  entries (entry.h); the name is the unit's key
  *   <cache>/locks/ab            byte ranges in it are locked for twins (depot_lock)
  *   <cache>/tmp/                what is not whole yet
@@ -44,19 +44,19 @@ void depot_closep(struct depot **d);
 
 enum depot_way {
 	DEPOT_COPY,  /* a reflink, or a copy: the file may be changed in place later */
-	DEPOT_SHARE, /* may be one file under two names: it is never changed in place (rlib, rmeta)
-		      */
+	DEPOT_SHARE, /* may be one file under two names: it is replaced, and not changed in place
+		      * (rlib, rmeta) */
 };
 
 /* Keeps the content of path (a regular file, whole, to which nobody writes any more). With
- * DEPOT_SHARE it may become a hard link of the blob, and read-only. 0; -EAGAIN: it changed
+ * DEPOT_SHARE it may become a hard link of the blob. 0; -EAGAIN: it changed
  * meanwhile; -ENOSPC, -EROFS and the like: it is not kept, and nothing is left half. */
 int depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *ret,
 	uint64_t *ret_size);
 
 /* Puts a blob's content at path, in place of what is there, by rename: a new file with these mode
- * bits (DEPOT_SHARE: the blob itself, read-only, if it has no other name yet, since its time is
- * set) and the time of now. The memo then knows its digest. -ENOENT: it is not here; -EBADMSG: it
+ * bits (DEPOT_SHARE: the blob itself, if it has no other name yet, since its time is set) and the
+ * time of now. The memo then knows its digest. -ENOENT: it is not here; -EBADMSG: it
  * was damaged, and is not here any more; -ENOTDIR: there is no directory for path; -errno of the
  * disk. What is at path stays when it fails. */
 int depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum depot_way way,

@@ -2,17 +2,18 @@
  *
  * Invariants:
  *
- * A name under blobs/ is given by link or rename to a file that is whole and verified; that file is
- * read-only, and is never opened for writing again.
+ * A name under blobs/ is given by link or rename to a file that is whole and verified; nobody of
+ * ours opens that file for writing again.
  *
  * A blob is shared with one checkout at most, by a hard link: they have one time between them, and
  * cargo goes by times. Whoever makes the second link sees by the count that he is the third, and
- * copies.
+ * copies. Such a file keeps the mode that the compiler gave it: rustc refuses to replace an output
+ * that is read-only.
  *
- * Nothing is synced: a power loss may leave a name with wrong bytes. So each blob is verified
- * before it is used; the memo makes that a stat. Its ctime does not count there: each link that
- * comes or goes (cargo clean) moves it. So what is not seen is a blob changed in place, against its
- * mode, to the same size, whose mtime was then put back. */
+ * Nothing is synced: a power loss may leave a name with wrong bytes, and somebody may write to a
+ * file that is shared. So each blob is verified before it is used; the memo makes that a stat. Its
+ * ctime does not count there: each link that comes or goes (cargo clean) moves it. So what is not
+ * seen is a blob changed in place, to the same size, whose mtime was then put back. */
 #include "config.h"
 
 #include <errno.h>
@@ -143,8 +144,6 @@ link_in(const struct depot *d, int fd, const struct digest *digest, uint64_t siz
 	for (tries = 0; tries < 3 && r == -EEXIST; tries++) {
 		if (is_here(d, digest, size))
 			return 0;
-		if (fchmod(fd, BLOB_MODE) < 0)
-			return -errno;
 		r = link_fd(fd, path);
 		if (r == -ENOENT && fs_mkdir_parent(path, 0700) == 0)
 			r = link_fd(fd, path);
@@ -174,9 +173,6 @@ add_by_link(const struct depot *d, int fd, const struct stat *before, struct dig
 		unlink(path);
 		r = -EAGAIN;
 	}
-	/* it stays the caller's alone */
-	if (fstat(fd, &st) == 0 && st.st_mode != before->st_mode)
-		(void)fchmod(fd, before->st_mode & 07777);
 	return r;
 }
 
@@ -366,7 +362,7 @@ take_link(const struct taking *t)
 		 there.st_dev == st.st_dev;
 	if (!is_alone(t->fd, placed))
 		return -EMLINK;
-	if ((st.st_mode & 07777) != BLOB_MODE && fchmod(t->fd, BLOB_MODE) < 0)
+	if ((st.st_mode & 07777) != (t->mode & 07777) && fchmod(t->fd, t->mode & 07777) < 0)
 		return -errno;
 	if (placed) {
 		if (futimens(t->fd, NULL) < 0)

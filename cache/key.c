@@ -139,6 +139,8 @@ make_recipe(const struct key_in *in, struct strv *to)
 		r = add(to, "namespace", in->namespace ? in->namespace : "");
 	if (r == 0)
 		r = add_digest(to, "toolchain", in->toolchain);
+	if (r == 0 && in->sysroot)
+		r = add(to, "sysroot", in->sysroot);
 	if (r == 0)
 		r = add(to, "driver", in->call->clippy ? "clippy-driver" : "rustc");
 	if (r == 0)
@@ -198,17 +200,26 @@ count_named(char *const *v, size_t n, const char *part)
 	return count;
 }
 
-/* The first of a that b has not; and whether b has another in its place. */
+/* What cargo makes of other parts. */
+static bool
+is_derived(const char *part)
+{
+	return starts_with(part, "-C=metadata=") || starts_with(part, "-C=extra-filename=");
+}
+
+/* The first of a that b has not, one that says more than that others differ before one that does
+ * not; and whether b has another in its place. */
 static const char *
 first_missing(char *const *a, size_t n_a, char *const *b, size_t n_b, bool *ret_changed)
 {
-	for (size_t i = 0; i < n_a; i++) {
-		if (has_part(b, n_b, a[i]))
-			continue;
-		*ret_changed = count_named(a, n_a, a[i]) == 1 && count_named(b, n_b, a[i]) == 1;
-		return a[i];
-	}
-	return NULL;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n_a && (!found || is_derived(found)); i++)
+		if (!has_part(b, n_b, a[i]) && (!found || !is_derived(a[i])))
+			found = a[i];
+	if (found)
+		*ret_changed = count_named(a, n_a, found) == 1 && count_named(b, n_b, found) == 1;
+	return found;
 }
 
 /* A digest says nothing to a reader. */
@@ -231,9 +242,10 @@ unit_key_difference(char *const *before, size_t n_before, const struct strv *now
 {
 	bool changed = false;
 	const char *part = first_missing(now->v, now->n, before, n_before, &changed);
+	bool unused;
+	const char *gone = first_missing(before, n_before, now->v, now->n, &unused);
 
-	if (part)
+	if (part && (!is_derived(part) || !gone || is_derived(gone)))
 		return in_words(part, changed ? "changed" : "is new");
-	part = first_missing(before, n_before, now->v, now->n, &changed);
-	return part ? in_words(part, "is gone") : NULL;
+	return gone ? in_words(gone, "is gone") : NULL;
 }

@@ -6,6 +6,7 @@
  *   format          this encoding's version
  *   namespace       the user's word
  *   toolchain       its id (common/toolchain.h); the CPU as well, for target-cpu=native
+ *   sysroot         where it is, if the library's sources are there: their paths are in the outputs
  *   driver          rustc or clippy-driver
  *   cwd             the compiler's directory: it is in the outputs
  *   source          the source file as given
@@ -33,6 +34,7 @@ typedef int (*key_digest_fn)(void *arg, const char *path, struct digest *ret);
 struct key_in {
 	const char *namespace; /* may be NULL */
 	const struct digest *toolchain;
+	const char *sysroot;	       /* NULL: it has no library sources */
 	const struct rustc_call *call; /* CALL_UNIT */
 	const char *cwd;
 	const char *linker;	/* the user's choice of one; NULL: nothing is linked */

@@ -257,6 +257,16 @@ add_env(struct recorder *r, const char *name)
 	return inputs_add_env(r->inputs, r->in->place->envp, name);
 }
 
+/* Whether the unit's key says all of it (client/envscan.h): absolute, normal directories. */
+static bool
+key_says(const struct strv *path)
+{
+	for (size_t i = 0; i < path->n; i++)
+		if (!path_is_normal(path->v[i]))
+			return false;
+	return true;
+}
+
 /* What the C driver and the linkers take from the environment: they run without our eyes on it (gcc
  * manual, "Environment Variables"; ld, lld, mold and clang manuals). */
 static int
@@ -264,13 +274,14 @@ add_linker_env(struct recorder *r)
 {
 	static const char *const names[] = { "CCC_OVERRIDE_OPTIONS", "CLANG_CONFIG_FILE_SYSTEM_DIR",
 		"CLANG_CONFIG_FILE_USER_DIR", "COMPILER_PATH", "GCC_COMPARE_DEBUG",
-		"GCC_EXEC_PREFIX", "GCC_ROOT", "GNUTARGET", "LDEMULATION", "LD_LIBRARY_PATH",
-		"LD_RUN_PATH", "LIBRARY_PATH", "LLD_REPRODUCE", "LPATH", "MOLD_REPRO",
-		"SOURCE_DATE_EPOCH" };
+		"GCC_EXEC_PREFIX", "GCC_ROOT", "GNUTARGET", "LDEMULATION", "LD_RUN_PATH",
+		"LIBRARY_PATH", "LLD_REPRODUCE", "LPATH", "MOLD_REPRO", "SOURCE_DATE_EPOCH" };
 	int k = 0;
 
 	for (size_t i = 0; k == 0 && i < ARRAY_LEN(names); i++)
 		k = add_env(r, names[i]);
+	if (k == 0 && !key_says(&r->library_path))
+		k = add_env(r, "LD_LIBRARY_PATH");
 	return k;
 }
 
@@ -289,15 +300,31 @@ add_programs(struct recorder *r)
 	return k;
 }
 
+/* The same file by the out-dir's other name. */
+static int
+add_own_as(struct recorder *r, const char *path, const char *from, const char *to)
+{
+	if (streq(from, to) || !path_is_below(path, from))
+		return 0;
+	return strv_addf(&r->own, "%s%s", to, path + strlen(from));
+}
+
 static int
 collect_own(struct recorder *r, const struct buf *record)
 {
+	const struct inputs_place *place = r->in->place;
 	const char *p = (const char *)record->p, *end = p + record->n;
 	int k = 0;
 
-	for (; k == 0 && p < end; p += strlen(p) + 1)
-		if (*p == 'w')
-			k = strv_add(&r->own, p + 1);
+	for (; k == 0 && p < end; p += strlen(p) + 1) {
+		if (*p != 'w')
+			continue;
+		k = strv_add(&r->own, p + 1);
+		if (k == 0)
+			k = add_own_as(r, p + 1, place->out_dir, place->real_out_dir);
+		if (k == 0)
+			k = add_own_as(r, p + 1, place->real_out_dir, place->out_dir);
+	}
 	strv_sort_unique(&r->own);
 	return k;
 }

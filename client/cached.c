@@ -23,6 +23,9 @@
 #define TWIN_WAIT_MS 60000
 #define TWIN_NAP_MS 10
 
+/* By which rustc knows that rust-src is there (rustc_session::config). */
+#define STD_SOURCE "lib/rustlib/src/rust/library/std/src/lib.rs"
+
 extern char **environ;
 
 void
@@ -149,15 +152,17 @@ make_key(struct cached *c, char **ret_why)
 {
 	static const char *const linkers[] = { "auto", "mold", "lld", "rustc" };
 	_cleanup_(strv_done) struct strv env = STRV_INIT;
+	_cleanup_(freep) char *std = path_join(c->tc.sysroot, STD_SOURCE);
 	struct key_in k = { .namespace = c->in.conf->client.namespace,
 		.toolchain = &c->tc.id,
+		.sysroot = std && access(std, F_OK) == 0 ? c->tc.sysroot : NULL,
 		.call = c->in.call,
 		.cwd = c->cwd,
 		.linker = c->in.call->calls_linker ? linkers[c->in.conf->client.linker] : NULL,
 		.env = &env,
 		.digest = digest_of,
 		.arg = c };
-	int r = collect_env(c, &env, ret_why);
+	int r = std ? collect_env(c, &env, ret_why) : -ENOMEM;
 
 	return r < 0 ? r : unit_key_make(&k, &c->key);
 }

@@ -13,13 +13,18 @@ bats_require_minimum_version 1.5.0
   echo 'std::fs::read_to_string("words.txt").unwrap()' >"$WORK/app/look/src/expr.rs"
   printf one >"$WORK/app/words.txt"
   both first "$WORK/app" build
-  missed app && kept app && says "$WORK/app" one
+  missed app
+  kept app
+  says "$WORK/app" one
   printf two >"$WORK/app/words.txt"
   both second "$WORK/app" build
-  missed app "words.txt changed" && hit look && says "$WORK/app" two
+  missed app "words.txt changed"
+  hit look
+  says "$WORK/app" two
   printf one >"$WORK/app/words.txt"
   both third "$WORK/app" build
-  all_hit && says "$WORK/app" one
+  all_hit
+  says "$WORK/app" one
   # Nothing of it, the file untouched but newer.
   touch "$WORK/app/words.txt"
   both fourth "$WORK/app" build
@@ -43,17 +48,21 @@ END
   says "$app" "a false"
   touch "$app/parts/b"
   both listed "$app" build
-  missed app "parts has other files" && says "$app" "a,b false"
+  missed app "parts has other files"
+  says "$app" "a,b false"
   rm "$app/parts/b"
   both back "$app" build
-  all_hit && says "$app" "a false"
+  all_hit
+  says "$app" "a false"
   mkdir "$app/local"
   touch "$app/local/extra.toml"
   both appeared "$app" build
-  missed app "extra.toml is new" && says "$app" "a true"
+  missed app "extra.toml is new"
+  says "$app" "a true"
   rm -r "$app/local"
   both again "$app" build
-  all_hit && says "$app" "a false"
+  all_hit
+  says "$app" "a false"
 }
 
 @test "a macro reads a variable: set, changed, unset" {
@@ -63,13 +72,18 @@ END
   both unset "$app" build
   says "$app" none
   COLOUR=red both red "$app" build
-  missed app "variable COLOUR is set now" && hit look && says "$app" red
+  missed app "variable COLOUR is set now"
+  hit look
+  says "$app" red
   COLOUR='' both empty "$app" build
-  missed app "variable COLOUR" && says "$app" ""
+  missed app "variable COLOUR"
+  says "$app" ""
   COLOUR=red both red-again "$app" build
-  all_hit && says "$app" red
+  all_hit
+  says "$app" red
   both unset-again "$app" build
-  all_hit && says "$app" none
+  all_hit
+  says "$app" none
   # What nobody asks for is no matter.
   UNASKED=$$ both unasked "$app" build
   all_hit
@@ -84,9 +98,11 @@ END
   both first "$app" build
   says "$app" "none none none none"
   CI=yes both ci "$app" build
-  missed app "variable CI" && says "$app" "yes none none none"
+  missed app "variable CI"
+  says "$app" "yes none none none"
   TERM=dumb both term "$app" build
-  missed app "variable TERM" && says "$app" "none dumb none none"
+  missed app "variable TERM"
+  says "$app" "none dumb none none"
   both again "$app" build
   all_hit
 }
@@ -107,10 +123,12 @@ END
   says "$app" v1
   ln -sfn v2 "$app/current"
   both second "$app" build
-  missed app "current leads elsewhere" && says "$app" v2
+  missed app "current leads elsewhere"
+  says "$app" v2
   ln -sfn v1 "$app/current"
   both third "$app" build
-  all_hit && says "$app" v1
+  all_hit
+  says "$app" v1
 }
 
 # ---- what the source asks for
@@ -128,13 +146,17 @@ END
   both first "$app" build
   says "$app" "/home/one None None"
   SHADE=dark both set "$app" build
-  missed app "variable SHADE is set now" && says "$app" '/home/one Some("dark") None'
+  missed app "variable SHADE is set now"
+  says "$app" '/home/one Some("dark") None'
   CI=1 both ci "$app" build
-  missed app "variable CI is set now" && says "$app" '/home/one None Some("1")'
+  missed app "variable CI is set now"
+  says "$app" '/home/one None Some("1")'
   HOME=/home/two both home "$app" build
-  missed app "variable HOME changed" && says "$app" '/home/two None None'
+  missed app "variable HOME changed"
+  says "$app" '/home/two None None'
   both again "$app" build
-  all_hit && says "$app" "/home/one None None"
+  all_hit
+  says "$app" "/home/one None None"
 }
 
 @test "include_str! of a file outside of the package" {
@@ -146,10 +168,12 @@ END
   both first "$app" build
   printf two >"$WORK/shared/text"
   both second "$app" build
-  missed app "shared/text changed" && says "$app" two
+  missed app "shared/text changed"
+  says "$app" two
   printf one >"$WORK/shared/text"
   both third "$app" build
-  all_hit && says "$app" one
+  all_hit
+  says "$app" one
 }
 
 @test "--check-cfg decides what is warned of" {
@@ -167,7 +191,8 @@ END
   file_has "$LOGS/unknown.err" 'unexpected `cfg` condition name: `fast`'
   touch "$app/known"
   both known "$app" check
-  hit build_script_build && missed app "--check-cfg cfg(fast) is new"
+  hit build_script_build
+  missed app "--check-cfg cfg(fast) is new"
   ! file_has "$LOGS/known.err" warning
   rm "$app/known"
   both again "$app" check
@@ -214,10 +239,13 @@ archive_changes() {
   says "$app" 1
   archive "$app/native" 2
   both second "$app" build
-  hits mid build_script_build && missed app && says "$app" 2
+  hits mid build_script_build
+  missed app
+  says "$app" 2
   archive "$app/native" 1
   both third "$app" build
-  all_hit && says "$app" 1
+  all_hit
+  says "$app" 1
 }
 
 @test "a C archive below a -sys crate changes: bundled" {

@@ -11,9 +11,19 @@ cached() {
   build "$@"
   [ "$BUILD_STATUS" -eq 0 ] || { cat "$LOGS/$1.err" >&2; return 1; }
 }
-# clean DIR: as cargo clean does, at once.
+# target_of DIR: where cargo puts what it makes there.
+target_of() {
+  printf '%s\n' "${CARGO_TARGET_DIR:-$1/target}"
+}
+# clean DIR: as cargo clean does, at once; a link to a directory stays one.
 clean() {
-  rm -rf "$1/target"
+  local dir
+  dir=$(target_of "$1")
+  if [ -L "$dir" ]; then
+    find "$dir/" -mindepth 1 -delete
+  else
+    rm -rf "$dir"
+  fi
 }
 all_hit() {
   jobs_all '.cache == "hit" and .where == "cache"' || { show_cache; return 1; }
@@ -46,15 +56,18 @@ once_and_again() {
 # made and said must be equal.
 both() {
   clean "$2"
-  plain_build "${@:2}"
+  (cd "$2" && exec env -u RUSTC_WRAPPER cargo "${@:3}") >"$LOGS/plain.out" 2>"$LOGS/plain.err" </dev/null 3>&- ||
+    { cat "$LOGS/plain.err" >&2; return 1; }
+  rm -rf "$WORK/plain"
+  cp -a "$(target_of "$2")/." "$WORK/plain"
   clean "$2"
   cached "$@"
   same_tree "$2" && same_text "$1"
 }
-# same_tree DIR: all that plain_build left is there, byte for byte, and no more, but for cargo's own notes
-# of the time.
+# same_tree DIR: all that the plain build left is there, byte for byte, and no more, but for cargo's own
+# notes of the time.
 same_tree() {
-  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp "$BATS_TEST_TMPDIR/plain-target" "$1/target"
+  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp "$WORK/plain" "$(target_of "$1")"
 }
 # hits CRATE…, misses CRATE…: of each.
 hits() {
@@ -94,6 +107,6 @@ END
 # says DIR TEXT: what the program in DIR prints.
 says() {
   local said
-  said=$("$1/target/debug/app")
+  said=$("$(target_of "$1")/debug/app")
   [ "$said" = "$2" ] || { echo "it says: $said" >&2; return 1; }
 }

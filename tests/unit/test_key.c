@@ -18,6 +18,7 @@ struct unit {
 	const char *env[16];
 	const char *namespace, *cwd, *toolchain;
 	const char *dep; /* the content of every extern */
+	const char *sysroot;
 };
 
 static const struct unit plain = {
@@ -59,6 +60,7 @@ try_key(const struct unit *u, struct unit_key *ret)
 		.toolchain = &tc,
 		.call = &call,
 		.cwd = u->cwd,
+		.sysroot = u->sysroot,
 		.env = &env,
 		.digest = digest_of };
 	struct unit copy = *u;
@@ -277,6 +279,18 @@ test_in_words(void **state)
 	differs(&u, "env OUT_DIR is gone");
 	u = with_arg("--edition=2021", "--edition=2018");
 	differs(&u, "--edition 2018 changed");
+	u = with_arg("metadata=12", "metadata=13");
+	differs(&u, "-C metadata=13 is new");
+	u.args[17] = "cfg(fast)";
+	differs(&u, "--check-cfg cfg(fast) changed");
+	u = with_arg("feature=\"x\"", NULL);
+	for (size_t i = 0; u.args[i]; i++)
+		if (streq(u.args[i], "metadata=12"))
+			u.args[i] = "metadata=13";
+	differs(&u, "--cfg feature=\"x\" is gone");
+	u = plain;
+	u.sysroot = "/elsewhere";
+	differs(&u, "sysroot /elsewhere is new");
 }
 
 /* A recipe is kept on disk: values of variables are not in it. */

@@ -1,0 +1,209 @@
+#!/usr/bin/env bats
+# Where a build is: its checkout, its target directory, and what build scripts leave in it.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/cache.bash"
+
+# A program on a library, with a build script whose words are in "seed".
+built() {
+  package "$1" app
+  dependency "$1" low
+  cat >"$1/build.rs" <<'END'
+fn main() {
+    let seed = std::fs::read_to_string("seed").unwrap();
+    let to = std::path::Path::new(&std::env::var_os("OUT_DIR").unwrap()).join("made.rs");
+    std::fs::write(to, format!("pub const MADE: &str = {seed:?};")).unwrap();
+}
+END
+  printf one >"$1/seed"
+}
+MADE='include!(concat!(env!("OUT_DIR"), "/made.rs"));'
+
+@test "OUT_DIR: what is included from it changes" {
+  local app=$WORK/app
+  built "$app"
+  printf '%s\nfn main() {\n    println!("{MADE}");\n}\n' "$MADE" >"$app/src/main.rs"
+  both first "$app" build
+  says "$app" one
+  printf two >"$app/seed"
+  both second "$app" build
+  missed app "made.rs changed"
+  hits low build_script_build
+  says "$app" two
+  printf one >"$app/seed"
+  both third "$app" build
+  all_hit
+  says "$app" one
+}
+
+@test "OUT_DIR embedded, in another target directory" {
+  local app=$WORK/app t
+  built "$app"
+  printf '%s\nfn main() {\n    println!("{MADE} {}", env!("OUT_DIR"));\n}\n' "$MADE" >"$app/src/main.rs"
+  for t in one two one; do
+    export CARGO_TARGET_DIR=$WORK/target-$t
+    both "$t" "$app" build
+    says "$app" "one $(dirname "$(echo "$CARGO_TARGET_DIR"/debug/build/app-*/out/made.rs)")"
+    if [ "$t" = two ]; then
+      missed app
+      hit low
+    fi
+    rm -rf "$CARGO_TARGET_DIR"
+  done
+  all_hit
+}
+
+@test "the first target directory is deleted, and another is used" {
+  local app=$WORK/app
+  package "$app" app
+  dependency "$app" low
+  CARGO_TARGET_DIR=$WORK/one both first "$app" build
+  rm -rf "$WORK/one"
+  export CARGO_TARGET_DIR=$WORK/two
+  both second "$app" build
+  all_hit
+  says "$app" "hello from app"
+  ! grep -rqs "$WORK/one" "$WORK/two"
+  cached third "$app" build
+  nothing_done third
+  echo '// another line' >>"$app/low/src/lib.rs"
+  cached edited "$app" build
+  missed low
+}
+
+@test "a target directory behind a symbolic link" {
+  local app=$WORK/app
+  package "$app" app
+  dependency "$app" low
+  mkdir "$WORK/disk1" "$WORK/disk2"
+  ln -s "$WORK/disk1" "$app/target"
+  both first "$app" build
+  both again "$app" build
+  all_hit
+  says "$app" "hello from app"
+  cached third "$app" build
+  nothing_done third
+  clean "$app"
+  ln -sfn "$WORK/disk2" "$app/target"
+  both elsewhere "$app" build
+  all_hit
+  says "$app" "hello from app"
+}
+
+@test "a checkout is moved, and moved back" {
+  local app=$WORK/app
+  package "$app" app
+  dependency "$app" low
+  echo data >"$app/data"
+  cat >"$app/src/main.rs" <<'END'
+fn main() {
+    print!("{}", std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/data")).unwrap());
+}
+END
+  both first "$app" build
+  says "$app" data
+  clean "$app"
+  mv "$app" "$WORK/moved"
+  both moved "$WORK/moved" build
+  misses low app
+  says "$WORK/moved" data
+  clean "$WORK/moved"
+  mv "$WORK/moved" "$app"
+  both back "$app" build
+  all_hit
+  says "$app" data
+}
+
+@test "a source that is edited while it is compiled" {
+  local app=$WORK/app
+  slow_dependency "$app" 3
+  sed -i '$a pub static WORD: \&str = "before";' "$app/slow/src/lib.rs"
+  echo 'fn main() { println!("{} {}", slow::SLOW, slow::WORD); }' >"$app/src/main.rs"
+  rm -f "$JOBS"
+  build_start during "$app" build
+  # Dep-info is there: the source has been read.
+  wait_until 60 compgen -G "$app/target/debug/deps/slow-*.d"
+  sed -i 's/before/after/' "$app/slow/src/lib.rs"
+  build_finish 120
+  [ "$BUILD_STATUS" -eq 0 ]
+  [[ "$(job slow not_stored)" = *"slow/src/lib.rs changed while it was read" ]]
+  both after "$app" build
+  missed slow
+  "$app/target/debug/app" | grep -q after
+  sed -i 's/after/before/' "$app/slow/src/lib.rs"
+  both before "$app" build
+  missed slow
+  "$app/target/debug/app" | grep -q before
+}
+
+@test "edits in the same target directory, with dray and without" {
+  local app=$WORK/app
+  package "$app" app
+  dependency "$app" low
+  printf 'fn main() {\n    println!("{}", low::answer());\n}\n' >"$app/src/main.rs"
+  cached stored "$app" build
+  sed -i s/42/43/ "$app/low/src/lib.rs"
+  cached edited "$app" build
+  misses low app
+  says "$app" 43
+  clean "$app"
+  cached found "$app" build
+  all_hit
+  # What was found can be compiled again, by whom ever.
+  sed -i s/43/44/ "$app/low/src/lib.rs"
+  cached again "$app" build
+  misses low app
+  says "$app" 44
+  clean "$app"
+  cached found-again "$app" build
+  sed -i s/44/45/ "$app/low/src/lib.rs"
+  RUSTC_WRAPPER='' build without "$app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  says "$app" 45
+  sed -i s/45/43/ "$app/low/src/lib.rs"
+  both back "$app" build
+  all_hit
+  says "$app" 43
+}
+
+# ---- kinds of units
+
+@test "tests, benches, examples, libraries of each kind, macros, build scripts" {
+  local app=$WORK/app
+  with_macro "$app"
+  echo 'String::from("words")' >"$app/look/src/expr.rs"
+  mkdir "$app/tests" "$app/benches" "$app/examples"
+  printf '\n[lib]\ncrate-type = ["rlib", "cdylib", "staticlib"]\nname = "kinds"\n[dev-dependencies]\n' >>"$app/Cargo.toml"
+  printf '#[no_mangle]\npub extern "C" fn answer() -> u32 { 42 }\n#[test]\nfn it() {}\n' >"$app/src/lib.rs"
+  echo '#[test] fn outer() { assert_eq!(kinds::answer(), 42); }' >"$app/tests/outer.rs"
+  echo '#[test] fn bench() {}' >"$app/benches/quick.rs"
+  echo 'fn main() { println!("{}", look::look!()); }' >"$app/examples/show.rs"
+  echo 'fn main() {}' >"$app/build.rs"
+  member "$app/dy" dy lib
+  printf '\n[lib]\ncrate-type = ["dylib"]\n' >>"$app/dy/Cargo.toml"
+  sed -i 's/^\[workspace\]/[workspace]\nmembers = [".", "dy", "look"]/' "$app/Cargo.toml"
+  both first "$app" build --workspace --all-targets
+  all_missed
+  both again "$app" build --workspace --all-targets
+  all_hit
+  cached third "$app" build --workspace --all-targets
+  nothing_done third
+  [ "$("$app/target/debug/examples/show")" = words ]
+  cached test "$app" test --workspace
+  file_has "$LOGS/test.out" 'test outer ... ok'
+}
+
+@test "debuginfo beside the program: unpacked, packed" {
+  local app=$WORK/app way
+  package "$app" app
+  dependency "$app" low
+  printf 'fn main() {\n    println!("{}", low::answer());\n}\n' >"$app/src/main.rs"
+  for way in unpacked packed; do
+    export CARGO_PROFILE_DEV_SPLIT_DEBUGINFO=$way
+    both $way "$app" build
+    misses low app
+    clean "$app"
+    both $way-again "$app" build
+    all_hit
+  done
+}
