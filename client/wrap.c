@@ -19,8 +19,10 @@
 #include "client/cached.h"
 #include "client/choose.h"
 #include "client/closure.h"
+#include "client/incremental.h"
 #include "client/link.h"
 #include "client/local.h"
+#include "client/prime.h"
 #include "client/wrap.h"
 #include "common/child.h"
 #include "common/clock.h"
@@ -38,6 +40,9 @@ struct wrap {
 	char *conf_error;
 	struct slots *slots;
 	struct choice choice;
+	struct rustc_call given; /* with -C incremental, while call is the same without */
+	struct strv plain_argv;
+	bool was_incremental, primes;
 	struct timespec began;
 	struct memo *memo;
 	struct cached *cached; /* NULL: the cache is off for this call */
@@ -70,6 +75,8 @@ wrap_done(struct wrap *w)
 	conf_freep(&w->conf);
 	free(w->conf_error);
 	call_done(&w->call);
+	call_done(&w->given);
+	strv_done(&w->plain_argv);
 }
 
 static void
@@ -345,6 +352,38 @@ open_cache(struct wrap *w)
 	w->cache = r < 0 ? "off" : "miss";
 }
 
+/* The unit is one without -C incremental, unless that is how it will be compiled here. */
+static void
+leave_incremental(struct wrap *w)
+{
+	struct rustc_call plain = { .kind = CALL_UNKNOWN };
+
+	if (!w->call.incremental || w->conf->client.cache == CACHE_OFF ||
+		w->conf->client.incremental == INCREMENTAL_ALWAYS ||
+		incremental_plain(&w->call, &w->plain_argv, &plain) < 0)
+		return;
+	w->given = w->call;
+	w->call = plain;
+	w->was_incremental = true;
+}
+
+/* After a miss: where there is a state, the compiler goes on from it, as without dray. */
+static void
+return_to_incremental(struct wrap *w)
+{
+	struct rustc_call plain = w->call;
+
+	if (!w->was_incremental || w->conf->client.incremental != INCREMENTAL_AUTO)
+		return;
+	if (!incremental_has_state(&w->given, w->memo)) {
+		w->primes = true;
+		return;
+	}
+	w->call = w->given;
+	w->given = plain;
+	cached_closep(&w->cached);
+}
+
 /* Whether it was here before, and is in place now. */
 static bool
 find_cached(struct wrap *w)
@@ -366,6 +405,8 @@ find_cached(struct wrap *w)
 	}
 	w->cache = "hit";
 	w->where = "cache";
+	w->primes = w->was_incremental && w->conf->client.incremental == INCREMENTAL_AUTO &&
+		    !incremental_has_state(&w->given, w->memo);
 	return true;
 }
 
@@ -403,6 +444,7 @@ run_missed(struct wrap *w)
 {
 	int status = -EAGAIN;
 
+	return_to_incremental(w);
 	w->slots = local_open_slots(w->conf);
 	choose(w->conf, &w->call, w->slots, &w->choice);
 	w->why = w->choice.why;
@@ -431,6 +473,7 @@ run_unit(struct wrap *w)
 {
 	int status = 0;
 
+	leave_incremental(w);
 	if (find_cached(w))
 		remember(w);
 	else
@@ -438,6 +481,10 @@ run_unit(struct wrap *w)
 	if (child_signal())
 		status = 128 + child_signal();
 	write_log(w, MAX2(status, 0));
+	if (status == 0 && w->primes) {
+		memo_closep(&w->memo);
+		prime_start(w->conf, &w->given);
+	}
 	return status;
 }
 

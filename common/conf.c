@@ -27,6 +27,7 @@
 
 static const char *const offload_words[] = { "auto", "always", "never", NULL };
 static const char *const cache_words[] = { "on", "read", "off", NULL };
+static const char *const incremental_words[] = { "auto", "always", "never", NULL };
 static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
@@ -52,6 +53,8 @@ static const struct key keys[] = {
 	TEXT(client, pass_env, TYPE_NAMES, NULL, "DRAY_PASS_ENV"),
 	WORD(client, cache, cache_words, "on", "DRAY_CACHE"),
 	SIZE(client, cache_max, "0", "DRAY_CACHE_MAX", 0),
+	WORD(client, incremental, incremental_words, "auto", "DRAY_INCREMENTAL"),
+	BOOL(client, prime, "yes", "DRAY_PRIME"),
 	TEXT(client, namespace, TYPE_NAMES, NULL, "DRAY_NAMESPACE"),
 	BOOL(client, recache, "no", "DRAY_RECACHE"),
 	BOOL(client, disable, "no", "DRAY_DISABLE"),

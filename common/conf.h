@@ -15,6 +15,7 @@
 
 enum offload { OFFLOAD_AUTO, OFFLOAD_ALWAYS, OFFLOAD_NEVER };
 enum cache_use { CACHE_ON, CACHE_READ, CACHE_OFF };
+enum incremental_use { INCREMENTAL_AUTO, INCREMENTAL_ALWAYS, INCREMENTAL_NEVER };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
 enum compress {
 	COMPRESS_AUTO,
@@ -38,6 +39,8 @@ struct conf {
 		char *pass_env;	       /* space-separated names that also travel */
 		int cache;	       /* enum cache_use, on */
 		uint64_t cache_max;    /* bytes of it; 0: a tenth of the disk, at most 20 GiB */
+		int incremental;       /* enum incremental_use, auto */
+		bool prime;	       /* make incremental states ready in the background; true */
 		char *namespace;       /* part of every key */
 		bool recache;	       /* look nothing up, and keep what is made */
 		bool disable;	       /* run the compiler as if there were no dray */
