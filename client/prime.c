@@ -27,6 +27,8 @@
 #include "common/spawn.h"
 
 #define PARENT_WAIT_MS 3600000
+#define VIEW_MAX 20000
+#define STATE ".dray-state"
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_IDLE (3 << 13) /* linux/ioprio.h */
 
@@ -150,35 +152,66 @@ wait_for(int pidfd)
 
 /* ---- what */
 
-/* The call's words with places of our own; a linker that does nothing, since only the state
+/* The out-dir's path is among what rustc holds a state's objects to, so the compile must have the
+ * real one; but what it writes there must not be seen. So it runs where another directory is
+ * mounted in its place: with other names of all the files (what they hold is never changed in
+ * place), but the unit's own. */
+static int
+make_view(const struct rustc_call *call, const char *view)
+{
+	_cleanup_(closedirp) DIR *d = opendir(call->out_dir);
+	unsigned n = 0;
+	struct dirent *e;
+
+	if (!d || mkdir(view, 0700) < 0)
+		return -errno;
+	while ((e = readdir(d))) {
+		_cleanup_(freep) char *from = NULL, *to = NULL;
+
+		if (*e->d_name == '.' || e->d_type == DT_DIR ||
+			call_output_name_ok(call->crate_name, call->extra_filename, e->d_name))
+			continue;
+		from = path_join(call->out_dir, e->d_name);
+		to = path_join(view, e->d_name);
+		if (!from || !to || ++n > VIEW_MAX)
+			return -E2BIG;
+		if (link(from, to) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The call's words, with a state in the view; a linker that does nothing, since only the state
  * counts (rustc finishes it before the link). */
 static int
-make_argv(const struct rustc_call *call, const char *dir, struct strv *argv)
+make_argv(const struct rustc_call *call, char *bwrap, const char *view, struct strv *argv)
 {
+	static char dev_bind[] = "--dev-bind", root[] = "/", bind[] = "--bind",
+		    die[] = "--die-with-parent", end[] = "--";
 	_cleanup_(call_done) struct rustc_call plain = { .kind = CALL_UNKNOWN };
 	_cleanup_(strv_done) struct strv words = STRV_INIT;
-	int r = incremental_plain(call, &words, &plain);
+	_cleanup_(freep) char *cwd = getcwd(NULL, 0);
+	_cleanup_(freep) char *out_dir = cwd ? path_normalize(cwd, call->out_dir) : NULL;
+	_cleanup_(freep) char *copy = strdup(view);
+	char *head[] = { bwrap, dev_bind, root, root, bind, copy, out_dir, die, end, NULL };
+	int r = out_dir && copy ? incremental_plain(call, &words, &plain) : -ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < words.n; i++) {
-		if (streq(words.v[i], "--out-dir") && i + 1 < words.n)
-			i++;
-		else if (!starts_with(words.v[i], "--out-dir="))
-			r = strv_add(argv, words.v[i]);
-	}
 	if (r == 0)
-		r = strv_addf(argv, "--out-dir=%s", dir);
+		r = strv_add_all(argv, head);
 	if (r == 0)
-		r = strv_addf(argv, "-Cincremental=%s/state", dir);
+		r = strv_add_all(argv, words.v);
+	if (r == 0)
+		r = strv_addf(argv, "-Cincremental=%s/" STATE, out_dir);
 	if (r == 0 && call->calls_linker)
 		r = strv_add(argv, "-Clinker=true");
 	return r;
 }
 
-/* The one directory below dir/state becomes one of the call's. */
+/* The one directory below view/STATE becomes one of the call's. */
 static void
-move_state(const struct rustc_call *call, const char *dir, struct memo *m)
+move_state(const struct rustc_call *call, const char *view, struct memo *m)
 {
-	_cleanup_(freep) char *state = path_join(dir, "state");
+	_cleanup_(freep) char *state = path_join(view, STATE);
 	_cleanup_(closedirp) DIR *d = state ? opendir(state) : NULL;
 	struct dirent *e;
 
@@ -198,15 +231,17 @@ compile(const struct rustc_call *call, const char *dir, struct memo *m)
 {
 	static const char *const dropped[] = { "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS" };
 	_cleanup_(strv_done) struct strv argv = STRV_INIT;
+	_cleanup_(freep) char *bwrap = fs_which("bwrap", getenv("PATH"));
+	_cleanup_(freep) char *view = path_join(dir, "view");
 	pid_t pid;
 
 	for (size_t i = 0; i < ARRAY_LEN(dropped); i++)
 		unsetenv(dropped[i]);
-	if (make_argv(call, dir, &argv) < 0)
+	if (!bwrap || !view || make_view(call, view) < 0 || make_argv(call, bwrap, view, &argv) < 0)
 		return;
-	if (spawn_start(&(struct spawn){ .path = call->driver, .argv = argv.v }, &pid) == 0 &&
+	if (spawn_start(&(struct spawn){ .path = bwrap, .argv = argv.v }, &pid) == 0 &&
 		spawn_wait(pid, NULL) == 0)
-		move_state(call, dir, m);
+		move_state(call, view, m);
 }
 
 static void

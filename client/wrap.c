@@ -447,7 +447,7 @@ run_missed(struct wrap *w)
 	return_to_incremental(w);
 	w->slots = local_open_slots(w->conf);
 	choose(w->conf, &w->call, w->slots, &w->choice);
-	w->why = w->choice.why;
+	w->why = w->call.incremental ? call_home_reason(&w->call) : w->choice.why;
 	w->where = "local";
 	if (w->choice.place == PLACE_FARM) {
 		if (keeps(w))

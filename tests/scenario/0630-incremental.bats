@@ -8,14 +8,19 @@ bats_require_minimum_version 1.5.0
 # An app with a library, both of the workspace, as cargo builds them when nobody says otherwise.
 project() {
   package "$WORK/app" app
-  echo 'pub fn answer() -> u32 { 42 }' >"$WORK/app/src/lib.rs"
+  printf 'pub fn answer() -> u32 { 42 }\npub mod other {\n    pub fn other(v: &mut Vec<u8>) {\n        v.push(1);\n    }\n}\n' >"$WORK/app/src/lib.rs"
   echo 'fn main() { println!("{}", app::answer()); }' >"$WORK/app/src/main.rs"
   (cd "$WORK/app" && cargo generate-lockfile -q)
   unset CARGO_INCREMENTAL CI
 }
-# How many finished states the project has.
+# How many crates of the project have a finished state.
 states() {
-  find "$WORK/app/target/debug/incremental" -mindepth 2 -maxdepth 2 -name 's-*' ! -name '*.lock' ! -name '*-working' 2>/dev/null | wc -l
+  find "$WORK/app/target/debug/incremental" -mindepth 2 -maxdepth 2 -type d -name 's-*' ! -name '*-working' \
+    -printf '%h\n' 2>/dev/null | sort -u | wc -l
+}
+# The objects in them, by inode: rustc takes over what an edit does not touch as hard links.
+objects() {
+  find "$WORK/app/target/debug/incremental" -name '*.o' -printf '%i\n' | sort -u
 }
 has_states() {
   [ "$(states)" -eq "$1" ]
@@ -48,12 +53,16 @@ edit() {
   wait_until 10 eval '[ -z "$(find "$WORK/app/target" -name ".dray-*")" ]'
   cached nothing "$WORK/app" build
   nothing_done nothing
+  objects >"$WORK/primed"
+  [ -s "$WORK/primed" ]
   edit 43
   cached edited "$WORK/app" build
-  [ "$BUILD_STATUS" -eq 0 ]
   answer 43
   jobs_all '.where == "local" and .why == "incremental" and .cache == "miss"'
   [ "$(states)" -eq 2 ]
+  newest=$(find "$WORK/app/target/debug/incremental" -mindepth 2 -maxdepth 2 -type d -newer "$WORK/primed" -name 's-*')
+  [ -n "$newest" ]
+  find $newest -name '*.o' -printf '%i\n' | sort -u | comm -12 - "$WORK/primed" | grep -q .
   # what was made of a state is not kept
   clean "$WORK/app"
   export DRAY_PRIME=no

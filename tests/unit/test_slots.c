@@ -69,7 +69,7 @@ is_under_pressure(void)
 {
 	struct memory_now m;
 
-	memory_read(&m);
+	memory_read("", &m);
 	return m.pressure >= MEMORY_PRESSURE_HIGH;
 }
 
