@@ -49,16 +49,17 @@ enum depot_way {
 };
 
 /* Keeps the content of path (a regular file, whole, to which nobody writes any more). With
- * DEPOT_SHARE it may become a hard link of the blob. 0; -EAGAIN: it changed
- * meanwhile; -ENOSPC, -EROFS and the like: it is not kept, and nothing is left half. */
+ * DEPOT_SHARE it may become a hard link of the blob. 0; -EAGAIN: it changed meanwhile; -ENOSPC,
+ * -EROFS and the like: it is not kept, and nothing is left half. */
 int depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *ret,
 	uint64_t *ret_size);
 
 /* Puts a blob's content at path, in place of what is there, by rename: a new file with these mode
- * bits (DEPOT_SHARE: the blob itself, if it has no other name yet, since its time is set) and the
- * time of now. The memo then knows its digest. -ENOENT: it is not here; -EBADMSG: it
- * was damaged, and is not here any more; -ENOTDIR: there is no directory for path; -errno of the
- * disk. What is at path stays when it fails. */
+ * bits (DEPOT_SHARE: the blob itself if it has no other name yet, since its time and mode are
+ * set; writable like any other, since rustc refuses to replace a read-only rmeta) and the time of
+ * now. The memo then knows its digest. -ENOENT: it is not here; -EBADMSG: it was damaged, and is
+ * not here any more; -ENOTDIR: there is no directory for path; -errno of the disk. What is at path
+ * stays when it fails. */
 int depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum depot_way way,
 	mode_t mode, const char *path);
 /* Whether the blob is here and as long as it should be; its content is not looked at. */

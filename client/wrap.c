@@ -29,6 +29,7 @@
 #include "common/digest.h"
 #include "common/fs.h"
 #include "common/joblog.h"
+#include "common/left.h"
 #include "common/log.h"
 
 #define FD_REPORT 3
@@ -434,6 +435,7 @@ keep_made(struct wrap *w)
 		return;
 	if (!cached_keep(w->cached, &made, &w->said))
 		w->not_stored = strdup(w->said.why);
+	left_sweep(w->conf->client.cache_dir, w->call.out_dir);
 	w->store_us = clock_mono_us() - start;
 }
 
