@@ -44,6 +44,9 @@ result_done(struct result *r)
 	buf_done(&r->err);
 	free(r->from);
 	free(r->rustc);
+	strv_done(&r->argv);
+	strv_done(&r->env);
+	free(r->cwd);
 	*r = (struct result)RESULT_INIT;
 }
 
@@ -147,6 +150,19 @@ take_string(const ProtobufCBinaryData *d, char **ret)
 }
 
 static int
+take_strings(const ProtobufCBinaryData *v, size_t n, struct strv *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (v[i].len && memchr(v[i].data, '\0', v[i].len))
+			return -EBADMSG;
+		r = strv_addn(to, (const char *)v[i].data, v[i].len);
+	}
+	return r;
+}
+
+static int
 take_input(const Dray__CacheInput *m, struct inputs *to)
 {
 	_cleanup_(freep) char *name = NULL;
@@ -199,6 +215,13 @@ take_result(const Dray__CacheResult *m, struct result *to)
 		return r;
 	to->compile_us = m->compile_us;
 	to->time_s = m->time_s;
+	r = take_strings(m->argv, m->n_argv, &to->argv);
+	if (r == 0)
+		r = take_strings(m->env, m->n_env, &to->env);
+	if (r == 0 && m->cwd.len)
+		r = take_string(&m->cwd, &to->cwd);
+	if (r < 0)
+		return r;
 	to->from = strdup(m->from);
 	to->rustc = strdup(m->rustc);
 	return to->from && to->rustc ? 0 : -ENOMEM;
@@ -228,6 +251,7 @@ struct packing {
 	Dray__CacheResult m;
 	Dray__CacheInput *inputs, **inputs_p;
 	Dray__CacheOutput *outputs, **outputs_p;
+	ProtobufCBinaryData *argv, *env;
 };
 
 static void
@@ -237,6 +261,8 @@ packing_done(struct packing *p)
 	free(p->inputs_p);
 	free(p->outputs);
 	free(p->outputs_p);
+	free(p->argv);
+	free(p->env);
 }
 
 static int
@@ -286,6 +312,38 @@ pack_outputs(struct packing *p, const struct result *r)
 	return 0;
 }
 
+static ProtobufCBinaryData
+text_of(char *s)
+{
+	return (ProtobufCBinaryData){ strlen(s), (uint8_t *)s };
+}
+
+static int
+pack_strings(const struct strv *s, ProtobufCBinaryData **v, size_t *n)
+{
+	*v = calloc(s->n + 1, sizeof(**v));
+	if (!*v)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n; i++)
+		(*v)[i] = text_of(s->v[i]);
+	*n = s->n;
+	return 0;
+}
+
+static int
+pack_call(struct packing *p, const struct result *r)
+{
+	int k = pack_strings(&r->argv, &p->argv, &p->m.n_argv);
+
+	if (k == 0)
+		k = pack_strings(&r->env, &p->env, &p->m.n_env);
+	p->m.argv = p->argv;
+	p->m.env = p->env;
+	if (r->cwd)
+		p->m.cwd = text_of(r->cwd);
+	return k;
+}
+
 static int
 pack_result(const struct result *r, struct buf *ret)
 {
@@ -304,6 +362,8 @@ pack_result(const struct result *r, struct buf *ret)
 	k = pack_inputs(&p, &r->inputs);
 	if (k == 0)
 		k = pack_outputs(&p, r);
+	if (k == 0)
+		k = pack_call(&p, r);
 	if (k == 0)
 		k = buf_reserve(ret, dray__cache_result__get_packed_size(&p.m));
 	if (k == 0)

@@ -29,11 +29,14 @@ struct result {
 	struct buf out, err;
 	uint64_t compile_us, time_s;
 	char *from, *rustc;
+	struct strv argv, env; /* how it was called: the hermetic environment, NAME=VALUE */
+	char *cwd;
 };
 
-#define RESULT_INIT                                                        \
-	{                                                                  \
-		INPUTS_INIT, NULL, 0, BUF_INIT, BUF_INIT, 0, 0, NULL, NULL \
+#define RESULT_INIT                                                                               \
+	{                                                                                         \
+		INPUTS_INIT, NULL, 0, BUF_INIT, BUF_INIT, 0, 0, NULL, NULL, STRV_INIT, STRV_INIT, \
+			NULL                                                                      \
 	}
 
 /* Adds an empty output at the end; it is the result's. NULL: no memory. */

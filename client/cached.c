@@ -40,6 +40,7 @@ cached_close(struct cached *c)
 	free(c->out_dir);
 	free(c->real_out_dir);
 	unit_key_done(&c->key);
+	strv_done(&c->env);
 	strv_done(&c->trace_options);
 	strv_done(&c->dirs);
 	free(c);
@@ -151,7 +152,6 @@ static int
 make_key(struct cached *c, char **ret_why)
 {
 	static const char *const linkers[] = { "auto", "mold", "lld", "rustc" };
-	_cleanup_(strv_done) struct strv env = STRV_INIT;
 	_cleanup_(freep) char *std = path_join(c->tc.sysroot, STD_SOURCE);
 	struct key_in k = { .namespace = c->in.conf->client.namespace,
 		.toolchain = &c->tc.id,
@@ -159,10 +159,10 @@ make_key(struct cached *c, char **ret_why)
 		.call = c->in.call,
 		.cwd = c->cwd,
 		.linker = c->in.call->calls_linker ? linkers[c->in.conf->client.linker] : NULL,
-		.env = &env,
+		.env = &c->env,
 		.digest = digest_of,
 		.arg = c };
-	int r = std ? collect_env(c, &env, ret_why) : -ENOMEM;
+	int r = std ? collect_env(c, &c->env, ret_why) : -ENOMEM;
 
 	return r < 0 ? r : unit_key_make(&k, &c->key);
 }

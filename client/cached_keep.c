@@ -437,6 +437,19 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	return r;
 }
 
+/* How to do it again. */
+static int
+add_call(const struct cached *c, struct result *res)
+{
+	int r = strv_add_all(&res->argv, c->in.call->argv);
+
+	for (size_t i = 0; r == 0 && i < c->env.n; i++)
+		r = strv_add(&res->env, c->env.v[i]);
+	if (r == 0)
+		res->cwd = strdup(c->cwd);
+	return r < 0 ? r : res->cwd ? 0 : -ENOMEM;
+}
+
 static int
 write_entry(struct cached *c, const struct result *res)
 {
@@ -509,6 +522,8 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 		return false;
 	}
 	r = make_result(c, made, &res, said);
+	if (r == 0)
+		r = add_call(c, &res);
 	if (r == 0) {
 		res.compile_us = made->compile_us;
 		res.time_s = (uint64_t)time(NULL);

@@ -15,6 +15,7 @@ struct cached {
 	char *cwd, *out_dir, *real_out_dir;
 	const char *width;
 	struct unit_key key;
+	struct strv env; /* the hermetic one */
 	struct inputs_place place;
 	int lock; /* of the key, or -1 */
 	struct strv trace_options, dirs;

@@ -44,6 +44,10 @@ fill_result(struct result *r, const char *source)
 	assert_int_equal(buf_adds(&r->err, "{\"artifact\":\"\x01/liba.rlib\"}\n"), 0);
 	r->compile_us = 12345;
 	r->time_s = 99;
+	assert_int_equal(strv_add(&r->argv, "rustc"), 0);
+	assert_int_equal(strv_add(&r->argv, ""), 0);
+	assert_int_equal(strv_add(&r->env, "A=1"), 0);
+	r->cwd = strdup("/w");
 	r->from = strdup("local");
 	r->rustc = strdup("1.95.0");
 }
@@ -101,6 +105,12 @@ test_there_and_back(void **state)
 	assert_int_equal(r.time_s, 99);
 	assert_string_equal(r.from, "local");
 	assert_string_equal(r.rustc, "1.95.0");
+	assert_int_equal(r.argv.n, 2);
+	assert_string_equal(r.argv.v[0], "rustc");
+	assert_string_equal(r.argv.v[1], "");
+	assert_int_equal(r.env.n, 1);
+	assert_string_equal(r.env.v[0], "A=1");
+	assert_string_equal(r.cwd, "/w");
 }
 
 static void
