@@ -32,7 +32,7 @@ add_toolchain_options(struct cached *c)
 	int r = strv_addf(&c->trace_options, "--toolchain=%s/lib/rustlib", t->sysroot);
 
 	if (r == 0)
-		r = toolchain_list_files(t->sysroot, t->driver, target, &files);
+		r = toolchain_list_own_files(t, target, &files);
 	for (size_t i = 0; r == 0 && i < files.n; i++)
 		if (!starts_with(files.v[i], "lib/rustlib/"))
 			r = strv_addf(

@@ -210,11 +210,20 @@ toolchain_identify(struct memo *m, const char *sysroot, const char *driver, cons
 	return 0;
 }
 
-int
-toolchain_list_files(const char *sysroot, const char *driver, const char *target, struct strv *ret)
+static int
+list_files(const char *sysroot, const char *driver, const char *host, const char *target,
+	struct strv *ret)
 {
 	_cleanup_(tc_entries_done) struct tc_entries dirs = { NULL, 0, 0 };
 	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	int r = tc_collect(sysroot, driver, host, target != NULL ? target : host, &files, &dirs);
+
+	return r == 0 && files.n > 0 ? strv_add_all(ret, files.v) : r;
+}
+
+int
+toolchain_list_files(const char *sysroot, const char *driver, const char *target, struct strv *ret)
+{
 	_cleanup_(freep) char *host = NULL, *release = NULL;
 	_cleanup_(buf_done) struct buf version = BUF_INIT;
 	int r;
@@ -222,12 +231,15 @@ toolchain_list_files(const char *sysroot, const char *driver, const char *target
 	if (!is_driver(driver) || (target != NULL && !tc_target_ok(target)))
 		return -ENOENT;
 	r = run_version(sysroot, driver, &version, &host, &release);
-	if (r == 0)
-		r = tc_collect(
-			sysroot, driver, host, target != NULL ? target : host, &files, &dirs);
-	if (r == 0 && files.n > 0)
-		r = strv_add_all(ret, files.v);
-	return r;
+	return r < 0 ? r : list_files(sysroot, driver, host, target, ret);
+}
+
+int
+toolchain_list_own_files(const struct toolchain *t, const char *target, struct strv *ret)
+{
+	if (target != NULL && !tc_target_ok(target))
+		return -ENOENT;
+	return list_files(t->sysroot, t->driver, t->host, target, ret);
 }
 
 int

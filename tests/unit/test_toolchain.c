@@ -644,7 +644,7 @@ real_compiler(void **state)
 	_cleanup_(toolchain_done) struct toolchain a = { 0 }, b = { 0 };
 	_cleanup_(memo_closep) struct memo *m = NULL;
 	_cleanup_(freep) char *sysroot = NULL, *exe = NULL, *memo_dir = at("memo", ".");
-	_cleanup_(strv_done) struct strv v = STRV_INIT, files = STRV_INIT;
+	_cleanup_(strv_done) struct strv v = STRV_INIT, files = STRV_INIT, own = STRV_INIT;
 
 	unsetenv("RUSTUP_HOME");
 	assert_int_equal(memo_open(memo_dir, &m), 0);
@@ -657,6 +657,10 @@ real_compiler(void **state)
 	assert_true(strv_has(&v, a.host));
 	assert_int_equal(toolchain_list_files(sysroot, "rustc", NULL, &files), 0);
 	assert_true(files.n > 10 && files.n < 1000);
+	assert_int_equal(toolchain_list_own_files(&b, NULL, &own), 0);
+	assert_int_equal(own.n, files.n);
+	for (size_t i = 0; i < own.n; i++)
+		assert_string_equal(own.v[i], files.v[i]);
 	toolchain_done(&b);
 	assert_int_equal(tc_recall(m, a.sysroot, "rustc", NULL, &b), 0);
 	assert_true(digest_eq(&a.id, &b.id));
