@@ -386,6 +386,19 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 	return true;
 }
 
+/* A miss is explained by what was used last, and the least lately used is dropped first. */
+static void
+note_order(struct cached *c, struct entry *e, size_t i)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (c->in.conf->client.cache != CACHE_ON)
+		return;
+	entry_make_first(e, i);
+	if (entry_encode(e, &b) == 0)
+		depot_write_entry(c->depot, &c->key.id, b.p, b.n);
+}
+
 bool
 cached_lookup(struct cached *c, struct cached_said *said)
 {
@@ -402,8 +415,11 @@ cached_lookup(struct cached *c, struct cached_said *said)
 		cached_why(said, "no memory");
 		return false;
 	}
-	for (size_t i = 0; !hit && i < e.n_results; i++)
+	for (size_t i = 0; !hit && i < e.n_results; i++) {
 		hit = try_result(c, &e, i, said);
+		if (hit && i > 0)
+			note_order(c, &e, i);
+	}
 	if (!hit && !*said->why)
 		say_new_key(c, said);
 	return hit;

@@ -102,6 +102,19 @@ parse(struct run *r, int argc, char **argv, int *ret_status)
 	return true;
 }
 
+/* A compiler must not outlive the one who started it: it would write over what the next one makes.
+ * The pipe's end says it where he ended before. */
+static bool
+follow_parent(const struct run *r)
+{
+	struct pollfd p = { .fd = r->record };
+
+	if (r->record < 0)
+		return true;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return poll(&p, 1, 0) <= 0 || !(p.revents & POLLERR);
+}
+
 /* ---- in the child */
 
 /* Ours stands first; what the user has there is left to the compiler. */
@@ -262,7 +275,7 @@ main(int argc, char **argv)
 	r.listener.fd = -1;
 	r.call.here = true;
 	if (parse(&r, argc, argv, &status))
-		status = run(&r);
+		status = follow_parent(&r) ? run(&r) : 128 + SIGKILL;
 	trace_listener_done(&r.listener);
 	watch_done(&r.watch);
 	buf_done(&r.filter);

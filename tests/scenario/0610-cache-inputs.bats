@@ -98,10 +98,10 @@ END
   both first "$app" build
   says "$app" "none none none none"
   CI=yes both ci "$app" build
-  missed app "variable CI"
+  missed app variable
   says "$app" "yes none none none"
   TERM=dumb both term "$app" build
-  missed app "variable TERM"
+  missed app variable
   says "$app" "none dumb none none"
   both again "$app" build
   all_hit
@@ -149,10 +149,10 @@ END
   missed app "variable SHADE is set now"
   says "$app" '/home/one Some("dark") None'
   CI=1 both ci "$app" build
-  missed app "variable CI is set now"
+  missed app variable
   says "$app" '/home/one None Some("1")'
   HOME=/home/two both home "$app" build
-  missed app "variable HOME changed"
+  missed app variable
   says "$app" '/home/two None None'
   both again "$app" build
   all_hit

@@ -17,7 +17,7 @@ bats_require_minimum_version 1.5.0
   missed app 'feature="loud"'
   says "$app" "true true"
   RUSTFLAGS='--cfg special' both flags "$app" build
-  missed app '--cfg special is new'
+  missed app '--cfg special'
   CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false both profile "$app" build
   missed app
   says "$app" "false false"
