@@ -1,0 +1,539 @@
+/* What a compile read: from records of the tracer, and looked at again. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache/inputs.h"
+#include "common/fs.h"
+
+/* Of each test: a directory with out/ in it, and what is asked there. */
+static char dir[PATH_MAX], real_out[PATH_MAX + 8], out[PATH_MAX + 8];
+static char *env[8];
+static struct inputs_place place;
+static struct inputs_from from;
+static struct strv ignored, made;
+static struct inputs got;
+static struct buf record;
+static char *why;
+
+static const char *
+in(const char *name)
+{
+	static char paths[8][PATH_MAX * 2];
+	static size_t next;
+	char *p = paths[next++ % 8];
+
+	snprintf(p, sizeof(paths[0]), "%s/%s", dir, name);
+	return p;
+}
+
+static void
+put(const char *name, const char *text)
+{
+	struct timespec old[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
+
+	assert_int_equal(fs_write_atomic(in(name), text, strlen(text), 0644), 0);
+	assert_int_equal(utimensat(AT_FDCWD, in(name), old, 0), 0);
+}
+
+static void
+forget(void)
+{
+	inputs_done(&got);
+	strv_done(&made);
+	buf_done(&record);
+	free(why);
+	why = NULL;
+}
+
+static int
+begin(void **state)
+{
+	char temp[] = "/tmp/dray-inputs-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(temp));
+	snprintf(dir, sizeof(dir), "%s", temp);
+	snprintf(out, sizeof(out), "%s/out", dir);
+	snprintf(real_out, sizeof(real_out), "%s/out", dir);
+	assert_int_equal(mkdir(out, 0755), 0);
+	memset(env, 0, sizeof(env));
+	place = (struct inputs_place){ .out_dir = out, .real_out_dir = real_out, .envp = env };
+	from = (struct inputs_from){ .place = &place, .ignored_lists = &ignored, .cwd = dir };
+	/* later than all that a test makes beforehand */
+	clock_gettime(CLOCK_REALTIME, &from.started);
+	from.started.tv_sec += 3600;
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	forget();
+	strv_done(&ignored);
+	return fs_rm_rf(dir);
+}
+
+static void
+item(char kind, const char *name)
+{
+	assert_int_equal(buf_add(&record, &kind, 1), 0);
+	assert_int_equal(buf_add(&record, name, strlen(name) + 1), 0);
+}
+
+static int
+take(void)
+{
+	return inputs_from_record(&from, &record, &got, &made, &why);
+}
+
+static void
+take_all(void)
+{
+	item('e', "7");
+	if (take() != 0)
+		fail_msg("%s", why ? why : "not whole");
+}
+
+static void
+cannot_be_kept(const char *words)
+{
+	item('e', "7");
+	assert_int_equal(take(), -ENOTSUP);
+	assert_non_null(why);
+	if (!strstr(why, words))
+		fail_msg("why: %s", why);
+	forget();
+}
+
+static void
+all_is_as_it_was(void)
+{
+	char *differs;
+	int r = inputs_check(&got, &place, &differs);
+
+	if (r != 0)
+		fail_msg("%s", differs);
+}
+
+static void
+is_stale(const char *words)
+{
+	char *differs;
+
+	assert_int_equal(inputs_check(&got, &place, &differs), -ESTALE);
+	assert_non_null(differs);
+	if (!strstr(differs, words))
+		fail_msg("differs: %s", differs);
+	free(differs);
+}
+
+static bool
+has(enum input_kind kind, const char *name)
+{
+	for (size_t i = 0; i < got.n; i++)
+		if (got.v[i].kind == kind && streq(got.v[i].name, name))
+			return true;
+	return false;
+}
+
+static void
+every_letter(void **state)
+{
+	char listed[] = "LISTED=1";
+
+	(void)state;
+	env[0] = listed;
+	put("lib.rs", "fn a() {}");
+	assert_int_equal(mkdir(in("src"), 0755), 0);
+	put("src/b.rs", "");
+	assert_int_equal(mkdir(in("lone"), 0755), 0);
+	item('f', in("lib.rs"));
+	item('f', in("src/b.rs"));
+	item('f', in("src"));
+	item('f', in("lone"));
+	item('a', in("src/c.rs"));
+	item('d', in("src"));
+	item('m', "LISTED");
+	item('r', "UNSET");
+	item('w', in("out/liba.rlib"));
+	take_all();
+	assert_true(has(INPUT_FILE, in("lib.rs")));
+	assert_true(has(INPUT_FILE, in("src/b.rs")));
+	/* a file below it says that it is there */
+	assert_false(has(INPUT_EXISTS, in("src")));
+	assert_true(has(INPUT_EXISTS, in("lone")));
+	assert_true(has(INPUT_ABSENT, in("src/c.rs")));
+	assert_true(has(INPUT_LISTING, in("src")));
+	assert_true(has(INPUT_ENV, "LISTED"));
+	assert_true(has(INPUT_ENV, "UNSET"));
+	assert_int_equal(got.n, 7);
+	assert_int_equal(made.n, 1);
+	assert_string_equal(made.v[0], in("out/liba.rlib"));
+	all_is_as_it_was();
+}
+
+static void
+what_changes(void **state)
+{
+	char set[] = "SEEN=1", other[] = "SEEN=2", empty[] = "SEEN=";
+
+	(void)state;
+	put("a", "one");
+	put("gone", "x");
+	assert_int_equal(mkdir(in("d"), 0755), 0);
+	item('f', in("a"));
+	item('f', in("d"));
+	item('a', in("n"));
+	item('d', in("d"));
+	item('m', "SEEN");
+	take_all();
+	all_is_as_it_was();
+	put("a", "two");
+	is_stale("a changed");
+	assert_int_equal(unlink(in("a")), 0);
+	is_stale("a is gone");
+	assert_int_equal(mkdir(in("a"), 0755), 0);
+	is_stale("a is gone");
+	assert_int_equal(rmdir(in("a")), 0);
+	put("a", "one");
+	all_is_as_it_was();
+	put("n", "");
+	is_stale("n is new");
+	assert_int_equal(unlink(in("n")), 0);
+	put("d/x", "");
+	is_stale("d has other files");
+	assert_int_equal(unlink(in("d/x")), 0);
+	all_is_as_it_was();
+	assert_int_equal(rmdir(in("d")), 0);
+	is_stale("d is gone");
+	put("d", "");
+	is_stale("d is a file now");
+	assert_int_equal(unlink(in("d")), 0);
+	assert_int_equal(mkdir(in("d"), 0755), 0);
+	env[0] = set;
+	is_stale("variable SEEN is set now");
+	env[0] = empty;
+	is_stale("variable SEEN is set now");
+	forget();
+	env[0] = set;
+	item('r', "SEEN");
+	take_all();
+	all_is_as_it_was();
+	env[0] = other;
+	is_stale("variable SEEN changed");
+	env[0] = NULL;
+	is_stale("variable SEEN is not set now");
+}
+
+/* A name and its kind: a file in a directory's place is another listing. */
+static void
+listings(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(in("d"), 0755), 0);
+	assert_int_equal(mkdir(in("d/x"), 0755), 0);
+	put("d/y", "1");
+	item('d', in("d"));
+	take_all();
+	put("d/y", "22");
+	all_is_as_it_was();
+	assert_int_equal(rmdir(in("d/x")), 0);
+	put("d/x", "");
+	is_stale("other files");
+	forget();
+	/* the out-dir's own, and -L's */
+	assert_int_equal(strv_add(&ignored, in("d")), 0);
+	item('d', in("d"));
+	item('d', out);
+	take_all();
+	assert_int_equal(got.n, 0);
+}
+
+static void
+links(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(in("v1"), 0755), 0);
+	put("v1/x", "same");
+	assert_int_equal(mkdir(in("v2"), 0755), 0);
+	put("v2/x", "same");
+	assert_int_equal(symlink("v1", in("now")), 0);
+	assert_int_equal(symlink("nowhere", in("dead")), 0);
+	item('f', in("now"));
+	item('f', in("now/x"));
+	item('a', in("dead"));
+	take_all();
+	assert_true(has(INPUT_LINK, in("now")));
+	assert_true(has(INPUT_LINK, in("dead")));
+	all_is_as_it_was();
+	assert_int_equal(unlink(in("now")), 0);
+	assert_int_equal(symlink("v2", in("now")), 0);
+	is_stale("now leads elsewhere");
+	assert_int_equal(unlink(in("now")), 0);
+	assert_int_equal(rename(in("v2"), in("now")), 0);
+	is_stale("now is no symbolic link now");
+	assert_int_equal(fs_rm_rf(in("now")), 0);
+	assert_int_equal(symlink("v1", in("now")), 0);
+	all_is_as_it_was();
+	assert_int_equal(unlink(in("dead")), 0);
+	is_stale("dead is no symbolic link now");
+}
+
+static void
+torn(void **state)
+{
+	(void)state;
+	put("a", "");
+	assert_int_equal(take(), -EBADMSG);
+	forget();
+	item('f', in("a"));
+	assert_int_equal(take(), -EBADMSG);
+	forget();
+	item('f', in("a"));
+	item('e', "1");
+	record.n--;
+	assert_int_equal(take(), -EBADMSG);
+	forget();
+	item('f', in("a"));
+	item('?', "what");
+	item('e', "1");
+	assert_int_equal(take(), -EBADMSG);
+	forget();
+	item('e', "1");
+	item('f', in("a"));
+	assert_int_equal(take(), -EBADMSG);
+	forget();
+	/* an empty item */
+	assert_int_equal(buf_add(&record, "", 1), 0);
+	item('e', "1");
+	assert_int_equal(take(), -EBADMSG);
+	forget();
+	item('!', "it used the network");
+	cannot_be_kept("it used the network");
+}
+
+static void
+moving_ground(void **state)
+{
+	(void)state;
+	/* what was there is not, and the other way round */
+	item('f', in("a"));
+	cannot_be_kept("was there, and is not any more");
+	put("a", "");
+	item('a', in("a"));
+	cannot_be_kept("was not there, and is now");
+	/* by its mtime, and by its ctime alone */
+	clock_gettime(CLOCK_REALTIME, &from.started);
+	from.started.tv_sec -= 60;
+	item('f', in("a"));
+	cannot_be_kept("changed while it was read");
+	assert_int_equal(fs_write_atomic(in("b"), "", 0, 0644), 0);
+	item('f', in("b"));
+	cannot_be_kept("changed while it was read");
+	/* cargo links what lies in the out-dir: its ctime says nothing, its mtime does */
+	put("out/liba.rlib", "rlib");
+	item('f', in("out/liba.rlib"));
+	take_all();
+	forget();
+	assert_int_equal(fs_write_atomic(in("out/libb.rlib"), "", 0, 0644), 0);
+	item('f', in("out/libb.rlib"));
+	cannot_be_kept("changed while it was read");
+	assert_int_equal(mkdir(in("d"), 0755), 0);
+	item('d', in("d"));
+	cannot_be_kept("changed while it was listed");
+}
+
+static void
+odd_names(void **state)
+{
+	(void)state;
+	put("a\nb", "x");
+	put("with space", "x");
+	item('f', in("a\nb"));
+	item('f', in("with space"));
+	take_all();
+	assert_int_equal(got.n, 2);
+	all_is_as_it_was();
+	forget();
+	put("a\x01z", "x");
+	item('f', in("a\x01z"));
+	cannot_be_kept("odd name");
+}
+
+/* Wherever the out-dir is, and by whichever of its names. */
+static void
+out_dir_is_relative(void **state)
+{
+	char other[PATH_MAX + 16];
+
+	(void)state;
+	put("out/liba.rmeta", "a");
+	snprintf(real_out, sizeof(real_out), "%s/disk", dir);
+	assert_int_equal(rename(out, real_out), 0);
+	assert_int_equal(symlink("disk", out), 0);
+	item('f', in("out/liba.rmeta"));
+	item('f', in("disk/liba.rmeta"));
+	item('a', in("disk/libc.rmeta"));
+	/* where the out-dir lies is the user's choice */
+	item('f', out);
+	/* made by one name, looked for by the other */
+	item('a', in("disk/new.d"));
+	item('w', in("out/new.d"));
+	item('f', in("out/old.d"));
+	item('w', in("disk/old.d"));
+	take_all();
+	assert_true(has(INPUT_FILE, "\x01liba.rmeta"));
+	assert_true(has(INPUT_ABSENT, "\x01libc.rmeta"));
+	assert_int_equal(got.n, 3);
+	all_is_as_it_was();
+	snprintf(other, sizeof(other), "%s/other", dir);
+	assert_int_equal(rename(real_out, other), 0);
+	place.out_dir = place.real_out_dir = other;
+	all_is_as_it_was();
+	place.out_dir = place.real_out_dir = dir;
+	is_stale("liba.rmeta is gone");
+}
+
+static void
+what_the_loader_looks_for(void **state)
+{
+	char path[PATH_MAX + 32];
+
+	(void)state;
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s/deps:/s/lib", dir);
+	env[0] = path;
+	item('a', in("deps/glibc-hwcaps/x86-64-v3/libz.so.1"));
+	item('a', in("deps/tls"));
+	item('a', "/s/lib/haswell/libm.so");
+	item('a', "/usr/lib/x86_64-linux-gnu/nosuch/libc.so.6");
+	take_all();
+	assert_int_equal(got.n, 0);
+	forget();
+	/* no variant, and no library of every compiler's */
+	item('a', in("deps/tlsx"));
+	item('a', in("elsewhere/tls"));
+	item('a', "/usr/lib/libsecret-of-a-macro.so.0");
+	item('a', "/usr/lib/libc.txt");
+	take_all();
+	assert_int_equal(got.n, 4);
+	forget();
+	/* a linker's are inputs */
+	from.linked = true;
+	item('a', "/usr/lib/x86_64-linux-gnu/nosuch/libc.so.6");
+	take_all();
+	assert_true(has(INPUT_ABSENT, "/usr/lib/x86_64-linux-gnu/nosuch/libc.so.6"));
+	assert_true(has(INPUT_ENV, "LIBRARY_PATH"));
+	/* which the unit's key has */
+	assert_false(has(INPUT_ENV, "LD_LIBRARY_PATH"));
+	forget();
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=deps");
+	take_all();
+	assert_true(has(INPUT_ENV, "LD_LIBRARY_PATH"));
+}
+
+static void
+programs_in_path(void **state)
+{
+	char path[PATH_MAX * 2 + 32];
+
+	(void)state;
+	assert_int_equal(mkdir(in("b1"), 0755), 0);
+	assert_int_equal(mkdir(in("b2"), 0755), 0);
+	put("b2/ld", "linker");
+	snprintf(path, sizeof(path), "PATH=%s/b1:%s/b2::relative", dir, dir);
+	env[0] = path;
+	from.linked = true;
+	item('a', in("b1/ld"));
+	item('f', in("b2/ld"));
+	item('a', in("b1/none"));
+	take_all();
+	assert_true(has(INPUT_PROGRAM, "ld"));
+	assert_true(has(INPUT_PROGRAM, "none"));
+	assert_false(has(INPUT_ABSENT, in("b1/ld")));
+	all_is_as_it_was();
+	/* a directory before it, which has none, is no matter */
+	snprintf(path, sizeof(path), "PATH=%s/nowhere:%s/b2", dir, dir);
+	all_is_as_it_was();
+	put("b1/ld", "another");
+	snprintf(path, sizeof(path), "PATH=%s/b1:%s/b2", dir, dir);
+	is_stale("ld is another one in PATH");
+	assert_int_equal(unlink(in("b1/ld")), 0);
+	assert_int_equal(mkdir(in("b1/ld"), 0755), 0);
+	all_is_as_it_was();
+	put("b1/none", "");
+	is_stale("none is another one in PATH");
+}
+
+static void
+width_and_out_dir(void **state)
+{
+	struct digest d;
+
+	(void)state;
+	assert_int_equal(digest_bytes(out, strlen(out), &d), 0);
+	assert_int_equal(inputs_add(&got, INPUT_WIDTH, "width", "80", 2), 0);
+	is_stale("width");
+	place.width = "80";
+	all_is_as_it_was();
+	place.width = "100";
+	is_stale("width");
+	place.width = "80";
+	assert_int_equal(inputs_add(&got, INPUT_OUT_DIR, "out-dir", d.b, DIGEST_SIZE), 0);
+	all_is_as_it_was();
+	place.out_dir = "/elsewhere";
+	is_stale("the out-dir");
+	place.out_dir = out;
+	assert_int_equal(inputs_add(&got, INPUT_KINDS, "x", NULL, 0), 0);
+	is_stale("not known");
+}
+
+/* Later than what was written before the process began, and by the clock that files have. */
+static void
+start(void **state)
+{
+	struct timespec began, now;
+	struct stat st;
+
+	(void)state;
+	clock_gettime(CLOCK_REALTIME_COARSE, &began);
+	assert_int_equal(fs_write_atomic(in("before"), "", 0, 0644), 0);
+	assert_int_equal(stat(in("before"), &st), 0);
+	clock_gettime(CLOCK_REALTIME_COARSE, &began);
+	now = inputs_start(&began);
+	assert_true(st.st_mtim.tv_sec < now.tv_sec ||
+		    (st.st_mtim.tv_sec == now.tv_sec && st.st_mtim.tv_nsec < now.tv_nsec));
+	from.started = now;
+	item('f', in("before"));
+	take_all();
+}
+
+int
+main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
+	const struct CMUnitTest tests[] = {
+		T(every_letter),
+		T(what_changes),
+		T(listings),
+		T(links),
+		T(torn),
+		T(moving_ground),
+		T(odd_names),
+		T(out_dir_is_relative),
+		T(what_the_loader_looks_for),
+		T(programs_in_path),
+		T(width_and_out_dir),
+		T(start),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
