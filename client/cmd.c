@@ -15,7 +15,7 @@
 #define STATUS_JSON_MAX (4u << 20)
 
 static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_env, &cmd_keygen, &cmd_doctor,
-	&cmd_stats, &cmd_explain, &cmd_report };
+	&cmd_stats, &cmd_explain, &cmd_report, &cmd_gc, &cmd_clear };
 
 static const struct cmd *
 find(const char *name)
@@ -202,6 +202,21 @@ cmd_read_jobs(const struct cmd *c, const struct conf *conf, uint64_t since_ms, j
 	r = jobs_each(path, since_ms, fn, arg, ret);
 	if (r < 0)
 		cmd_error(c, "%s: %s", path, r == -EINVAL ? "is no file" : strerror(-r));
+	return r;
+}
+
+int
+cmd_open_depot(const struct cmd *c, const struct conf *conf, struct memo *memo, struct depot **ret)
+{
+	struct depot_in in = { .dir = conf->client.cache_dir,
+		.max = conf->client.cache_max,
+		.read_only = conf->client.cache == CACHE_READ,
+		.memo = memo };
+	int r = in.dir && *in.dir ? depot_open(&in, ret) : -ENOENT;
+
+	if (r < 0)
+		cmd_error(c, "%s: %s", in.dir && *in.dir ? in.dir : "there is no cache directory",
+			strerror(-r));
 	return r;
 }
 

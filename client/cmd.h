@@ -2,6 +2,7 @@
 #ifndef DRAY_CLIENT_CMD_H
 #define DRAY_CLIENT_CMD_H
 
+#include "cache/depot.h"
 #include "client/jobs.h"
 #include "common/buf.h"
 #include "common/conf.h"
@@ -14,8 +15,8 @@ struct cmd {
 	int (*run)(int argc, char **argv); /* argv[0]: the command; returns the exit status */
 };
 
-extern const struct cmd cmd_doctor, cmd_env, cmd_explain, cmd_keygen, cmd_report, cmd_run,
-	cmd_stats, cmd_up;
+extern const struct cmd cmd_clear, cmd_doctor, cmd_env, cmd_explain, cmd_gc, cmd_keygen, cmd_report,
+	cmd_run, cmd_stats, cmd_up;
 
 /* Exit statuses of dray's own commands. */
 #define CMD_OK 0
@@ -47,6 +48,13 @@ int cmd_bad_since(const struct cmd *c, const char *since);
 /* jobs_each over the configured job log; says what is wrong when it cannot be read. */
 int cmd_read_jobs(const struct cmd *c, const struct conf *conf, uint64_t since_ms, jobs_fn fn,
 	void *arg, struct jobs_tally *ret);
+/* The local cache as it is configured; says what is wrong when there can be none. memo may be NULL.
+ * 0 or -errno. */
+int cmd_open_depot(
+	const struct cmd *c, const struct conf *conf, struct memo *memo, struct depot **ret);
+/* depot_gc of it, and what went, in words or as JSON. An exit status. */
+int cmd_shrink_cache(
+	const struct cmd *c, const struct conf *conf, uint64_t max, bool all, bool json);
 /* Becomes the program argv[0], or says why not and returns 127 (not found) or 126. */
 int cmd_exec(const struct cmd *c, char **argv);
 

@@ -19,6 +19,7 @@
 
 struct shown {
 	struct stats s;
+	struct depot_stats size; /* of the cache; max is 0 when there is none */
 	struct jobs_tally tally;
 	const char *path;
 	uint64_t since_ms; /* 0: all */
@@ -147,6 +148,20 @@ print_bytes(const struct stats *s)
 }
 
 static void
+print_size(const struct shown *w)
+{
+	char bytes[SHOW_SIZE], max[SHOW_SIZE];
+
+	if (!w->size.entries && !w->size.blobs)
+		return;
+	show_bytes(w->size.bytes, bytes);
+	show_bytes(w->size.max, max);
+	printf("\nin the local cache: %" PRIu64 " entries and %" PRIu64
+	       " outputs, %s of at most %s\n",
+		w->size.entries, w->size.blobs, bytes, max);
+}
+
+static void
 print_skipped(const struct shown *w)
 {
 	if (w->tally.skipped)
@@ -168,6 +183,7 @@ print_text(const struct shown *w)
 			printf("no units since %s in %s\n", from, w->path);
 		else
 			printf("no units in %s\n", w->path);
+		print_size(w);
 		print_skipped(w);
 		return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 	}
@@ -185,6 +201,7 @@ print_text(const struct shown *w)
 	print_cache(s);
 	print_groups("not on the farm, why", &s->not_on_farm);
 	print_bytes(s);
+	print_size(w);
 	print_skipped(w);
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 }
@@ -242,13 +259,26 @@ json_places(const struct stats *s)
 }
 
 static json_t *
-json_cache(const struct stats *s)
+json_size(const struct depot_stats *size)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:o}",
-		"hit_rate_by_time", json_rate(s->hit.us, s->hit.us + s->miss.us),
-		"hit_rate_by_count", json_rate(s->hit.units, s->hit.units + s->miss.units), "hits",
-		json_sum(&s->hit), "misses", json_sum(&s->miss), "not_asked", json_sum(&s->off),
-		"lookup_ms", to_ms(s->lookup_us), "restore_ms", to_ms(s->restore_us), "store_ms",
+	if (!size->max)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I}", "entries", (json_int_t)size->entries, "blobs",
+		(json_int_t)size->blobs, "bytes", (json_int_t)size->bytes, "max",
+		(json_int_t)size->max);
+}
+
+static json_t *
+json_cache(const struct shown *w)
+{
+	const struct stats *s = &w->s;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:o}", "size",
+		json_size(&w->size), "hit_rate_by_time",
+		json_rate(s->hit.us, s->hit.us + s->miss.us), "hit_rate_by_count",
+		json_rate(s->hit.units, s->hit.units + s->miss.units), "hits", json_sum(&s->hit),
+		"misses", json_sum(&s->miss), "not_asked", json_sum(&s->off), "lookup_ms",
+		to_ms(s->lookup_us), "restore_ms", to_ms(s->restore_us), "store_ms",
 		to_ms(s->store_us), "misses_why", json_groups(&s->miss_why), "not_asked_why",
 		json_groups(&s->off_why), "not_stored_why", json_groups(&s->not_stored));
 }
@@ -261,7 +291,7 @@ print_json(const struct shown *w)
 		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:I}", "since",
 		json_time(w->since_ms), "first", json_time(s->first_ms), "last",
 		json_time(s->last_ms), "all", json_sum(&s->all), "failed", json_sum(&s->failed),
-		"places", json_places(s), "cache", json_cache(s), "not_on_farm_why",
+		"places", json_places(s), "cache", json_cache(w), "not_on_farm_why",
 		json_groups(&s->not_on_farm), "bytes", "restored", (json_int_t)s->bytes_restored,
 		"stored", (json_int_t)s->bytes_stored, "sent", (json_int_t)s->bytes_sent,
 		"received", (json_int_t)s->bytes_received, "lines_skipped",
@@ -273,6 +303,19 @@ print_json(const struct shown *w)
 	}
 	putchar('\n');
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
+}
+
+/* All zero where there is none. */
+static void
+read_size(const struct conf *conf, struct depot_stats *ret)
+{
+	_cleanup_(depot_closep) struct depot *d = NULL;
+	const char *dir = conf->client.cache_dir;
+
+	if (!dir || !*dir)
+		return;
+	if (cmd_open_depot(&cmd_stats, conf, NULL, &d) == 0 && depot_get_stats(d, ret) < 0)
+		*ret = (struct depot_stats){ .max = 0 };
 }
 
 static int
@@ -290,6 +333,7 @@ show(const struct conf *conf, const char *since, bool json)
 	if (r < 0)
 		return CMD_FAILED;
 	w.path = conf->client.job_log;
+	read_size(conf, &w.size);
 	stats_sort(&w.s);
 	return json ? print_json(&w) : print_text(&w);
 }

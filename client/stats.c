@@ -112,9 +112,41 @@ add_part(const char *s, char *group)
 	return s;
 }
 
+/* "src/my lib.rs changed": what became of a file is the same whatever it is called. */
+static const char *
+file_group(const char *reason)
+{
+	static const struct {
+		const char *end, *group;
+	} ends[] = {
+		{ " changed", "a file changed" },
+		{ " is gone", "a file is gone" },
+		{ " is new", "a file is new" },
+		{ " is a file now", "a directory is a file now" },
+		{ " has other files", "a directory has other files" },
+		{ " is no symbolic link now", "a symbolic link leads elsewhere" },
+		{ " leads elsewhere", "a symbolic link leads elsewhere" },
+	};
+	const char *sep = strpbrk(reason, "/.");
+
+	/* an option of the key begins with a dash, and a variable is called one */
+	if (*reason == '-' || !sep || (*reason != '/' && sep > reason + strcspn(reason, " ")))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (ends_with(reason, ends[i].end))
+			return ends[i].group;
+	return NULL;
+}
+
 void
 stats_group_name(const char *reason, char ret[STATS_NAME_MAX])
 {
+	const char *file = file_group(reason);
+
+	if (file) {
+		snprintf(ret, STATS_NAME_MAX, "%s", file);
+		return;
+	}
 	do {
 		reason = add_part(reason, ret);
 		/* "worker-1: it is gone": what comes first says nothing */

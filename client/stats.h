@@ -43,7 +43,7 @@ enum stats_place stats_place_of(const char *where);
 
 /* The group of a reason: what is before a colon, a semicolon or a bracket, with "..." for names
  * (a path, a number, a word in quotes or in capitals). "a file changed: src/lib.rs" is "a file
- * changed", "variable HOME is set" is "variable ... is set". */
+ * changed", as is "/a/src/lib.rs changed"; "variable HOME is set" is "variable ... is set". */
 void stats_group_name(const char *reason, char ret[STATS_NAME_MAX]);
 
 /* Empty: all zero. */

@@ -27,6 +27,18 @@ groups(void **state)
 	assert_group("a file changed: src/lib.rs", "a file changed");
 	assert_group("a file changed (src/lib.rs)", "a file changed");
 	assert_group("file src/lib.rs changed", "file ... changed");
+	assert_group("/home/me/app/src/lib.rs changed", "a file changed");
+	assert_group("/home/me/my app/src/lib.rs changed", "a file changed");
+	assert_group("src/lib.rs changed", "a file changed");
+	assert_group("build.rs is gone", "a file is gone");
+	assert_group("/libdep-0123.rmeta is new", "a file is new");
+	assert_group("/a/b is a file now", "a directory is a file now");
+	assert_group("/a/b has other files", "a directory has other files");
+	assert_group("/a/b leads elsewhere", "a symbolic link leads elsewhere");
+	assert_group("/a/b is no symbolic link now", "a symbolic link leads elsewhere");
+	assert_group("--cfg feature=\"a.b\" is new", "... is new");
+	assert_group("source src/lib.rs changed", "source ... changed");
+	assert_group("variable A.B changed", "variable ... changed");
 	assert_group("variable HOME is set", "variable ... is set");
 	assert_group("the variable `x y` changed", "the variable ... changed");
 	assert_group("offload = never", "offload = never");
