@@ -80,8 +80,9 @@ int inputs_from_record(const struct inputs_from *in, const struct buf *record, s
 	struct strv *ret_made, char **ret_why);
 
 /* Before a compile: now, by the clock that files are stamped by, and later than the stamp of
- * anything that was written before `process_began` (CLOCK_REALTIME_COARSE); waits for its next tick
- * (at most 10 ms) where that is needed. */
+ * anything that was written before `process_began` (CLOCK_REALTIME: newer kernels stamp some files
+ * by it, while the coarse clock lags behind); waits for its next tick (at most 20 ms) where that is
+ * needed. */
 struct timespec inputs_start(const struct timespec *process_began);
 
 #endif

@@ -442,9 +442,9 @@ inputs_start(const struct timespec *process_began)
 	struct timespec now;
 	int naps;
 
-	for (naps = 0; naps < 10; naps++) {
+	for (naps = 0; naps < 20; naps++) {
 		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-		if (now.tv_sec != process_began->tv_sec || now.tv_nsec != process_began->tv_nsec)
+		if (!is_after(process_began, &now))
 			break;
 		poll(NULL, 0, 1);
 	}

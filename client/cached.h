@@ -22,7 +22,7 @@ struct cached_in {
 	const struct conf *conf;
 	const struct rustc_call *call;
 	struct memo *memo;     /* may be NULL */
-	struct timespec began; /* of this process, CLOCK_REALTIME_COARSE */
+	struct timespec began; /* of this process, CLOCK_REALTIME */
 };
 
 /* 0; -ENOTSUP and why not in *ret_why (the caller frees it); -ENOMEM. */

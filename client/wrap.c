@@ -500,7 +500,7 @@ wrap_main(char **argv)
 	w.choice = (struct choice)CHOICE_INIT;
 	if (call_parse(argv, &w.call) < 0 || w.call.kind == CALL_PROBE)
 		return exec_compiler(argv);
-	clock_gettime(CLOCK_REALTIME_COARSE, &w.began);
+	clock_gettime(CLOCK_REALTIME, &w.began);
 	w.start_us = clock_mono_us();
 	digest_nothing_else();
 	w.parent = getppid();
