@@ -27,19 +27,27 @@ must(bool ok)
 		abort();
 }
 
+/* Not by a change of directory, which would hide the corpus. */
+static const char *
+in(const char *name)
+{
+	static char path[sizeof(dir) + 16];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
 static void
 make_dir(void)
 {
-	char path[PATH_MAX];
-
-	must(mkdtemp(dir) && atexit(remove_dir) == 0 && chdir(dir) == 0);
-	must(mkdir("out", 0755) == 0 && mkdir("src", 0755) == 0 && mkdir("bin", 0755) == 0);
-	must(fs_write_atomic("src/a", "a", 1, 0644) == 0);
-	must(fs_write_atomic("out/a", "a", 1, 0644) == 0);
-	must(fs_write_atomic("bin/a", "a", 1, 0755) == 0);
-	must(symlink("src", "l") == 0 && symlink("nowhere", "n") == 0);
-	snprintf(path, sizeof(path), "%s/out", dir);
-	must(symlink(path, "o") == 0);
+	must(mkdtemp(dir) && atexit(remove_dir) == 0);
+	must(mkdir(in("out"), 0755) == 0 && mkdir(in("src"), 0755) == 0);
+	must(mkdir(in("bin"), 0755) == 0);
+	must(fs_write_atomic(in("src/a"), "a", 1, 0644) == 0);
+	must(fs_write_atomic(in("out/a"), "a", 1, 0644) == 0);
+	must(fs_write_atomic(in("bin/a"), "a", 1, 0755) == 0);
+	must(symlink("src", in("l")) == 0 && symlink("nowhere", in("n")) == 0);
+	must(symlink("out", in("o")) == 0);
 }
 
 /* Up to the next NUL byte. */
@@ -98,7 +106,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const uint8_t *p = data + 1, *end = data + size;
 	struct buf record = BUF_INIT;
 
-	if (strchr(dir, 'X') && !strncmp(dir + sizeof(dir) - 7, "XXXXXX", 6))
+	if (ends_with(dir, "-XXXXXX"))
 		make_dir();
 	if (size < 2 || size > 65536)
 		return 0;
