@@ -51,9 +51,10 @@ scenario_setup() {
   dep "${LIB[@]}" -O -C embed-bitcode=yes low.rs
   both thin "${BIN[@]}" -O -C lto=thin -C embed-bitcode=yes "${USE_LOW[@]}" use.rs
   both fat "${BIN[@]}" -O -C lto=fat -C embed-bitcode=yes "${USE_LOW[@]}" use.rs
-  both fat-switch "${BIN[@]}" -O -Clto -C embed-bitcode=yes "${USE_LOW[@]}" use.rs
-  both fat-cdylib "${BASE[@]}" --crate-name main --crate-type cdylib --emit dep-info,link -O -C lto=fat -C embed-bitcode=yes "${USE_LOW[@]}" api.rs
-  both fat-staticlib "${BASE[@]}" --crate-name main --crate-type staticlib --emit dep-info,link -O -C lto=fat -C embed-bitcode=yes "${USE_LOW[@]}" api.rs
+  # what differs is who asks: that std is optimised once is enough
+  both fat-switch "${BIN[@]}" -Clto -C embed-bitcode=yes "${USE_LOW[@]}" use.rs
+  both fat-cdylib "${BASE[@]}" --crate-name main --crate-type cdylib --emit dep-info,link -C lto=fat -C embed-bitcode=yes "${USE_LOW[@]}" api.rs
+  both fat-staticlib "${BASE[@]}" --crate-name main --crate-type staticlib --emit dep-info,link -C lto=fat -C embed-bitcode=yes "${USE_LOW[@]}" api.rs
   dep "${LIB[@]}" -O -C linker-plugin-lto low.rs
   both after-plugin "${BIN[@]}" -O -C lto=thin -C embed-bitcode=yes "${USE_LOW[@]}" use.rs
   # the linker compiles what is left, here; it needs rustc's own lld, which rustc asks for by itself

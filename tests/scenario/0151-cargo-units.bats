@@ -71,7 +71,7 @@ ON_FARM='.where == "farm"'
   twice "$ON_FARM" build "${ALL[@]}"
   CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_STRIP=symbols twice "$ON_FARM" build --release --workspace
   CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_PANIC=abort CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
-    twice "$ON_FARM" build --release --workspace
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 twice "$ON_FARM" build --release --workspace
   CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=2 CARGO_PROFILE_RELEASE_SPLIT_DEBUGINFO=packed \
     twice "$ON_FARM" build --release --workspace
   CARGO_PROFILE_DEV_SPLIT_DEBUGINFO=unpacked twice "$ON_FARM" build "${ALL[@]}"
