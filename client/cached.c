@@ -90,17 +90,6 @@ off_reason(const struct cached_in *in)
 	return NULL;
 }
 
-static const char *
-option_value(const struct rustc_call *c, const char *name)
-{
-	const char *value = NULL;
-
-	for (size_t i = 0; i < c->n_options; i++)
-		if (streq(c->options[i].row->name, name))
-			value = c->options[i].value;
-	return value;
-}
-
 static int
 find_place(struct cached *c)
 {
@@ -117,7 +106,7 @@ find_place(struct cached *c)
 		return -ENOMEM;
 	c->place = (struct inputs_place){ .out_dir = c->out_dir,
 		.real_out_dir = c->real_out_dir ? c->real_out_dir : c->out_dir,
-		.width = option_value(c->in.call, "diagnostic-width"),
+		.width = call_option_value(c->in.call, "diagnostic-width"),
 		.envp = environ,
 		.memo = c->in.memo };
 	return path_is_normal(c->out_dir) && c->out_dir[1] ? 0 : -EINVAL;
@@ -143,28 +132,40 @@ collect_env(struct cached *c, struct strv *ret, char **ret_why)
 static int
 digest_of(void *arg, const char *path, struct digest *ret)
 {
-	struct cached *c = arg;
+	return memo_digest_file(arg, path, ret, NULL);
+}
 
-	return memo_digest_file(c->in.memo, path, ret, NULL);
+int
+cached_key(const struct cached_key_in *in, struct unit_key *ret)
+{
+	_cleanup_(freep) char *std = path_join(in->toolchain->sysroot, STD_SOURCE);
+	struct key_in k = { .namespace = in->namespace,
+		.toolchain = &in->toolchain->id,
+		.sysroot = std && access(std, F_OK) == 0 ? in->toolchain->sysroot : NULL,
+		.call = in->call,
+		.cwd = in->cwd,
+		.linker = in->linker,
+		.env = in->env,
+		.digest = digest_of,
+		.arg = in->memo };
+
+	return std ? unit_key_make(&k, ret) : -ENOMEM;
 }
 
 static int
 make_key(struct cached *c, char **ret_why)
 {
 	static const char *const linkers[] = { "auto", "mold", "lld", "rustc" };
-	_cleanup_(freep) char *std = path_join(c->tc.sysroot, STD_SOURCE);
-	struct key_in k = { .namespace = c->in.conf->client.namespace,
-		.toolchain = &c->tc.id,
-		.sysroot = std && access(std, F_OK) == 0 ? c->tc.sysroot : NULL,
+	struct cached_key_in k = { .memo = c->in.memo,
 		.call = c->in.call,
-		.cwd = c->cwd,
+		.toolchain = &c->tc,
+		.namespace = c->in.conf->client.namespace,
 		.linker = c->in.call->calls_linker ? linkers[c->in.conf->client.linker] : NULL,
-		.env = &c->env,
-		.digest = digest_of,
-		.arg = c };
-	int r = std ? collect_env(c, &c->env, ret_why) : -ENOMEM;
+		.cwd = c->cwd,
+		.env = &c->env };
+	int r = collect_env(c, &c->env, ret_why);
 
-	return r < 0 ? r : unit_key_make(&k, &c->key);
+	return r < 0 ? r : cached_key(&k, &c->key);
 }
 
 static int

@@ -10,10 +10,12 @@
 
 #include <time.h>
 
+#include "cache/key.h"
 #include "common/conf.h"
 #include "common/digest.h"
 #include "common/memo.h"
 #include "common/strv.h"
+#include "common/toolchain.h"
 #include "rustc/call.h"
 
 struct cached;
@@ -60,6 +62,17 @@ struct cached_made {		  /* by a compile that ended with status 0 */
 struct report;
 int cached_read_farm(const struct report *said, const struct buf *linked, struct buf *record,
 	struct buf *out, struct buf *err);
+
+/* What a unit's key is made of (cache/key.h). namespace and linker may be NULL. */
+struct cached_key_in {
+	struct memo *memo; /* may be NULL */
+	const struct rustc_call *call;
+	const struct toolchain *toolchain;
+	const char *namespace, *linker, *cwd;
+	const struct strv *env; /* the hermetic one */
+};
+/* In the directory cwd, since paths of externs may be relative. As unit_key_make. */
+int cached_key(const struct cached_key_in *in, struct unit_key *ret);
 
 /* True: kept. Otherwise said->why says why not. */
 bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said);

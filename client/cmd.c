@@ -15,7 +15,7 @@
 #define STATUS_JSON_MAX (4u << 20)
 
 static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_env, &cmd_keygen, &cmd_doctor,
-	&cmd_stats, &cmd_explain, &cmd_report, &cmd_gc, &cmd_clear };
+	&cmd_stats, &cmd_explain, &cmd_report, &cmd_verify, &cmd_gc, &cmd_clear };
 
 static const struct cmd *
 find(const char *name)

@@ -162,8 +162,8 @@ add_sum(struct stats_sum *s, uint64_t us)
 	s->us += us;
 }
 
-static void
-add_group(struct stats_groups *g, const char *reason, uint64_t us)
+void
+stats_add_group(struct stats_groups *g, const char *reason, uint64_t us)
 {
 	char name[STATS_NAME_MAX] = "no reason given";
 	size_t i;
@@ -193,14 +193,14 @@ add_cache(struct stats *s, const struct job *j, uint64_t us)
 		s->bytes_restored += j->cache_bytes;
 	} else if (streq(j->cache, "miss")) {
 		add_sum(&s->miss, us);
-		add_group(&s->miss_why, j->cache_why, us);
+		stats_add_group(&s->miss_why, j->cache_why, us);
 		s->bytes_stored += j->cache_bytes;
 	} else if (streq(j->cache, "off")) {
 		add_sum(&s->off, us);
-		add_group(&s->off_why, j->cache_why, us);
+		stats_add_group(&s->off_why, j->cache_why, us);
 	}
 	if (*j->not_stored)
-		add_group(&s->not_stored, j->not_stored, us);
+		stats_add_group(&s->not_stored, j->not_stored, us);
 }
 
 void
@@ -219,7 +219,7 @@ stats_add(struct stats *s, const struct job *j)
 	if (j->exit_status != 0 && !job_is_trial(j))
 		add_sum(&s->failed, us);
 	if (place == STATS_LOCAL || place == STATS_PASSTHROUGH)
-		add_group(&s->not_on_farm, j->why, us);
+		stats_add_group(&s->not_on_farm, j->why, us);
 	add_cache(s, j, us);
 	s->bytes_sent += j->bytes_sent;
 	s->bytes_received += j->bytes_received;
@@ -237,8 +237,8 @@ by_time(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static void
-sort(struct stats_groups *g)
+void
+stats_sort_groups(struct stats_groups *g)
 {
 	qsort(g->g, g->n, sizeof(g->g[0]), by_time);
 }
@@ -246,8 +246,8 @@ sort(struct stats_groups *g)
 void
 stats_sort(struct stats *s)
 {
-	sort(&s->miss_why);
-	sort(&s->off_why);
-	sort(&s->not_stored);
-	sort(&s->not_on_farm);
+	stats_sort_groups(&s->miss_why);
+	stats_sort_groups(&s->off_why);
+	stats_sort_groups(&s->not_stored);
+	stats_sort_groups(&s->not_on_farm);
 }

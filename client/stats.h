@@ -46,6 +46,11 @@ enum stats_place stats_place_of(const char *where);
  * changed", as is "/a/src/lib.rs changed"; "variable HOME is set" is "variable ... is set". */
 void stats_group_name(const char *reason, char ret[STATS_NAME_MAX]);
 
+/* Counts one unit, with its time, to the group of its reason. Empty: all zero. */
+void stats_add_group(struct stats_groups *g, const char *reason, uint64_t us);
+/* The group with the most time first, then the one with the most units. */
+void stats_sort_groups(struct stats_groups *g);
+
 /* Empty: all zero. */
 void stats_add(struct stats *s, const struct job *j);
 /* The groups with the most time first. */

@@ -242,6 +242,17 @@ carries(const char *name, const char *crate, const char *extra)
 	       (name[n + k] == '\0' || name[n + k] == '.');
 }
 
+const char *
+call_option_value(const struct rustc_call *c, const char *name)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < c->n_options; i++)
+		if (streq(c->options[i].row->name, name))
+			value = c->options[i].value;
+	return value;
+}
+
 bool
 call_output_name_ok(const char *crate, const char *extra, const char *name)
 {

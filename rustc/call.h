@@ -93,6 +93,8 @@ const char *call_home_reason(const struct rustc_call *c);
 const char *call_linker(const struct rustc_call *c);
 /* The same of -C linker-flavor alone. */
 const char *call_flavor_linker(const char *flavor);
+/* The last value that was given for an option ("diagnostic-width"), or NULL. */
+const char *call_option_value(const struct rustc_call *c, const char *name);
 /* Whether a file in the out-dir may be this crate's output by its name: `<crate><extra>` or
  * `lib<crate><extra>`, then the end or a dot. extra may be NULL. */
 bool call_output_name_ok(const char *crate, const char *extra, const char *name);
