@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include "client/cmd.h"
 #include "client/linker.h"
 #include "client/local_only.h"
+#include "client/prime.h"
+#include "client/show.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/identity.h"
@@ -95,22 +98,153 @@ check_conf(struct doctor *d)
 	return true;
 }
 
+/* "3 entries, 12.0 MiB of at most 20.0 GiB"; "" when it cannot be told. */
+static void
+describe_size(const struct conf *conf, char *ret, size_t n)
+{
+	_cleanup_(depot_closep) struct depot *d = NULL;
+	struct depot_in in = { .dir = conf->client.cache_dir,
+		.max = conf->client.cache_max,
+		.read_only = conf->client.cache == CACHE_READ };
+	char bytes[SHOW_SIZE], max[SHOW_SIZE];
+	struct depot_stats s;
+
+	*ret = '\0';
+	if (depot_open(&in, &d) < 0 || depot_get_stats(d, &s) < 0)
+		return;
+	show_bytes(s.bytes, bytes);
+	show_bytes(s.max, max);
+	snprintf(ret, n, ", %" PRIu64 " entries, %s of at most %s", s.entries, bytes, max);
+}
+
 static void
 check_cache(struct doctor *d)
 {
 	const char *dir = d->conf->client.cache_dir;
 	_cleanup_(freep) char *probe = NULL;
+	char size[128];
 	int r = is_set(dir) ? fs_mkdir_p(dir, 0700) : -ENOENT;
 
 	if (r == 0 && asprintf(&probe, "%s/doctor-%ld", dir, (long)getpid()) >= 0) {
 		r = fs_write_atomic(probe, "", 0, 0600);
 		unlink(probe);
 	}
-	if (r < 0)
+	if (r < 0) {
 		say(d, BAD, "cache", "%s cannot be written (%s): make it yours, or set cache_dir",
 			is_set(dir) ? dir : "no directory", strerror(-r));
+		return;
+	}
+	describe_size(d->conf, size, sizeof(size));
+	say(d, GOOD, "cache", "%s%s", dir, size);
+}
+
+static void
+check_cache_use(struct doctor *d)
+{
+	if (d->conf->client.disable)
+		say(d, NOTE, "cache use",
+			"disable is set (DRAY_DISABLE): builds run as if there were no dray");
+	else if (d->conf->client.cache == CACHE_OFF)
+		say(d, NOTE, "cache use",
+			"cache is off (DRAY_CACHE): nothing is looked up, and nothing kept");
+	else if (d->conf->client.recache)
+		say(d, NOTE, "cache use",
+			"recache is set (DRAY_RECACHE): nothing is looked up, all is %s",
+			d->conf->client.cache == CACHE_READ ? "compiled" : "compiled and kept");
+	else if (d->conf->client.cache == CACHE_READ)
+		say(d, NOTE, "cache use",
+			"cache is read (DRAY_CACHE): what is compiled is not kept");
 	else
-		say(d, GOOD, "cache", "%s", dir);
+		say(d, GOOD, "cache use", "what is compiled is kept, and looked up");
+}
+
+/* Whether a record is whole and without a doubt (trace/watch.h): *ret_doubt points into it. */
+static bool
+is_whole(const struct buf *record, const char **ret_doubt)
+{
+	const char *p = (const char *)record->p, *end = p + record->n;
+	bool whole = false;
+
+	*ret_doubt = "its record is not whole";
+	if (record->n == 0 || end[-1] != '\0')
+		return false;
+	for (; p < end; p += strlen(p) + 1) {
+		whole = *p == 'e';
+		if (*p == '!') {
+			*ret_doubt = p + 1;
+			return false;
+		}
+	}
+	return whole;
+}
+
+/* A program of no interest, traced as a compile is. */
+static void
+check_tracer(struct doctor *d)
+{
+	static const char lost[] = "what is compiled on this machine is not kept in the cache";
+	_cleanup_(freep) char *program = spawn_find_program("dray-trace");
+	_cleanup_(freep) char *env = spawn_find_program("dray-env.so");
+	_cleanup_(buf_done) struct buf record = BUF_INIT;
+	char fd[] = "--record-fd=1", end[] = "--", sh[] = "/bin/sh", c[] = "-c", colon[] = ":";
+	char *argv[] = { program, fd, end, sh, c, colon, NULL };
+	const char *doubt = "";
+	int status = 0, r;
+
+	if (!program || !env) {
+		say(d, BAD, "tracer", "%s is not beside dray: install dray whole; until then %s",
+			program ? "dray-env.so" : "dray-trace", lost);
+		return;
+	}
+	r = spawn_capture(argv, NULL, SPAWN_ASK_MS, 1u << 20, &record, &status);
+	if (r < 0)
+		say(d, NOTE, "tracer", "%s: %s: %s", program, strerror(-r), lost);
+	else if (!is_whole(&record, &doubt))
+		say(d, NOTE, "tracer",
+			"this kernel or container does not let a compile be traced (%s; seccomp "
+			"user "
+			"notification, Linux 5.5): %s",
+			doubt, lost);
+	else
+		say(d, GOOD, "tracer", "compiles here can be traced");
+}
+
+static bool
+binds_with(char *bwrap)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+	char dev_bind[] = "--dev-bind", root[] = "/", die[] = "--die-with-parent", end[] = "--",
+	     program[] = "/bin/true";
+	char *argv[] = { bwrap, dev_bind, root, root, die, end, program, NULL };
+	int status = 0;
+
+	return spawn_capture(argv, NULL, SPAWN_ASK_MS, 4096, &out, &status) == 0 && status == 0;
+}
+
+static void
+check_priming(struct doctor *d)
+{
+	static const char lost[] = "so the first edit after a hit compiles its crate whole";
+	_cleanup_(freep) char *bwrap = fs_which("bwrap", getenv("PATH"));
+	const char *ci = getenv("CI");
+
+	if (d->conf->client.cache == CACHE_OFF || d->conf->client.disable ||
+		d->conf->client.incremental != INCREMENTAL_AUTO)
+		return;
+	if (!d->conf->client.prime)
+		say(d, NOTE, "priming", "prime is no: incremental states are not made ready, %s",
+			lost);
+	else if (!bwrap)
+		say(d, NOTE, "priming", "bwrap is not in PATH, %s: install bubblewrap", lost);
+	else if (!binds_with(bwrap))
+		say(d, NOTE, "priming", "%s does not work here (user namespaces are off?), %s",
+			bwrap, lost);
+	else if (is_set(ci) && !streq(ci, "false"))
+		say(d, NOTE, "priming", "CI is set: incremental states are not made ready");
+	else if (prime_on_battery(""))
+		say(d, NOTE, "priming", "not while this machine is on battery");
+	else
+		say(d, GOOD, "priming", "incremental states can be made ready in the background");
 }
 
 static void
@@ -390,6 +524,9 @@ run(int argc, char **argv)
 	}
 	check_programs(&d);
 	check_cache(&d);
+	check_cache_use(&d);
+	check_tracer(&d);
+	check_priming(&d);
 	check_job_log(&d);
 	if (!is_set(d.conf->client.cache_dir) || memo_open(d.conf->client.cache_dir, &d.memo) < 0)
 		d.memo = NULL;

@@ -51,7 +51,7 @@ options_of() {
 @test "every command of dray's --help is in its manual page" {
   local c text
   text=$(plain "$(page dray)")
-  for c in up run env keygen doctor stats explain report; do
+  for c in up run env keygen doctor stats explain report verify gc clear; do
     "$DRAY" --help | grep -qw -- "$c"
     grep -qE "^\.(SS|TP|B|BR|IP).*\b$c\b|^$c\b" <<<"$text" || { echo "$c is not in dray's page"; return 1; }
   done

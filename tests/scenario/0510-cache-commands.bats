@@ -224,3 +224,44 @@ skipped() {
   [ "$(in_cache entries)" -eq 3 ]
   asked verify --json '.verified == 3'
 }
+
+# doctor CHECK FINDING TEXT [COMMAND…]: whether that is what doctor says of it, by the command or itself.
+doctor() {
+  "${@:4}" "$DRAY" doctor --json >"$LOGS/doctor.json"
+  jq -e --arg check "$1" --arg finding "$2" --arg text "$3" \
+    'map(select(.check == $check)) | length == 1 and (.[0] | .finding == $finding and (.text | contains($text)))' \
+    "$LOGS/doctor.json" >/dev/null || { cat "$LOGS/doctor.json" >&2; return 1; }
+}
+
+@test "doctor says how the cache is used, how large it is, and what could stop it" {
+  local tracer=$DRAY_BUILD/trace/dray-trace
+  workspace
+  doctor cache good "$DRAY_CACHE_DIR, 0 entries, 0 B of at most "
+  cached first "$WORK/app" build
+  doctor cache good "$DRAY_CACHE_DIR, $(in_cache entries) entries, " env DRAY_CACHE_MAX=64M
+  grep -qF ' of at most 64.0 MiB' "$LOGS/doctor.json"
+  doctor 'cache use' good 'kept, and looked up'
+  doctor 'cache use' note 'cache is off' env DRAY_CACHE=off
+  doctor 'cache use' note 'cache is read' env DRAY_CACHE=read
+  doctor 'cache use' note 'recache is set' env DRAY_RECACHE=1
+  doctor 'cache use' note 'disable is set' env DRAY_DISABLE=1
+  doctor tracer good 'can be traced'
+  # the kernel lets one be traced only once: so it is where it refuses
+  doctor tracer note 'its calls were not seen' "$tracer" --
+  clean "$WORK/app"
+  rm -rf "$DRAY_CACHE_DIR/entries"
+  rm -f "$JOBS"
+  "$tracer" -- env RUSTC_WRAPPER="$DRAY" cargo build --manifest-path "$WORK/app/Cargo.toml" 2>"$LOGS/refused.err"
+  jobs_all '.not_stored != null'
+}
+
+@test "doctor says whether incremental states can be made ready" {
+  export DRAY_PRIME=yes
+  mkdir "$WORK/bin"
+  printf '#!/bin/sh\nexit 1\n' >"$WORK/bin/bwrap"
+  chmod +x "$WORK/bin/bwrap"
+  doctor priming note 'does not work here' env PATH="$WORK/bin:$PATH"
+  printf '#!/bin/sh\nexit 0\n' >"$WORK/bin/bwrap"
+  doctor priming note 'CI is set' env CI=1 PATH="$WORK/bin:$PATH"
+  doctor priming note 'prime is no' env DRAY_PRIME=no
+}
