@@ -114,3 +114,16 @@ incremental_has_state(const struct rustc_call *call, struct memo *m)
 			return true;
 	return false;
 }
+
+bool
+incremental_is_rebuild(const struct rustc_call *call)
+{
+	_cleanup_(freep) char *path = NULL;
+
+	if (!call->out_dir || asprintf(&path, "%s/%s%s.d", call->out_dir, call->crate_name,
+				      unit_name(call)) < 0) {
+		path = NULL;
+		return false;
+	}
+	return fs_exists(path);
+}

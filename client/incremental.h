@@ -16,6 +16,9 @@ int incremental_plain(const struct rustc_call *call, struct strv *argv, struct r
 /* Whether the unit's crate has a finished state here: that of another unit of the same name counts,
  * unless it is known to be another's. */
 bool incremental_has_state(const struct rustc_call *call, struct memo *m);
+/* Whether the unit was made in this out-dir before (its dep-info is there): what is compiled now is
+ * an edit, and others will follow. */
+bool incremental_is_rebuild(const struct rustc_call *call);
 /* Notes that this state, a directory in the call's, is this unit's. */
 void incremental_note_state(const struct rustc_call *call, struct memo *m, const char *name);
 

@@ -368,7 +368,8 @@ leave_incremental(struct wrap *w)
 	w->was_incremental = true;
 }
 
-/* After a miss: where there is a state, the compiler goes on from it, as without dray. */
+/* After a miss: where there is a state, the compiler goes on from it, as without dray. An edit
+ * before one was made ready leaves one for the next. */
 static void
 return_to_incremental(struct wrap *w)
 {
@@ -376,7 +377,7 @@ return_to_incremental(struct wrap *w)
 
 	if (!w->was_incremental || w->conf->client.incremental != INCREMENTAL_AUTO)
 		return;
-	if (!incremental_has_state(&w->given, w->memo)) {
+	if (!incremental_has_state(&w->given, w->memo) && !incremental_is_rebuild(&w->given)) {
 		w->primes = true;
 		return;
 	}

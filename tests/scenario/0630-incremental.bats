@@ -75,6 +75,22 @@ edit() {
   answer 42
 }
 
+@test "an edit before a state is ready leaves one for the next" {
+  project
+  cached first "$WORK/app" build
+  all_missed
+  [ "$(states)" -eq 0 ]
+  edit 43
+  cached edited "$WORK/app" build
+  jobs_all '.where == "local" and .why == "incremental"'
+  [ "$(states)" -eq 2 ]
+  answer 43
+  edit 44
+  cached again "$WORK/app" build
+  jobs_all '.why == "incremental"'
+  answer 44
+}
+
 @test "switched off, it is as cargo has it; or never" {
   project
   DRAY_INCREMENTAL=always cached always "$WORK/app" build
