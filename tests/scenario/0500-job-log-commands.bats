@@ -96,19 +96,37 @@ stats() {
   stats '.all.units == 5 and .lines_skipped == 3'
 }
 
+# hits_and_a_miss COMMAND…: a build, and after the command another one that finds its two libraries in the cache.
+hits_and_a_miss() {
+  workspace
+  here
+  export DRAY_CACHE=on
+  seed_client
+  here_build first build
+  rm -rf "$WORK/app/target"
+  echo '// more' >>"$WORK/app/src/main.rs"
+  "$@"
+  here_build second build
+  jq -es '.[-3:] | map({key: .crate, value: .cache}) | from_entries == {low: "hit", mid: "hit", app: "miss"}' "$JOBS"
+}
+
 @test "hits weigh by what they saved" {
-  mkdir -p "${JOBS%/*}"
-  {
-    for _ in 1 2 3 4 5 6 7 8 9; do
-      echo '{"time":"2026-11-21T10:00:00.000Z","crate":"small","where":"cache","cache":"hit","saved_ms":100,"cache_bytes":1024}'
-    done
-    echo '{"time":"2026-11-21T10:00:01.000Z","crate":"large","where":"local","cache":"miss","cache_why":"a file changed: src/lib.rs","not_stored":"no space left","compile_ms":2000,"link_ms":100}'
-    echo '{"time":"2026-11-21T10:00:01.000Z","crate":"inc","where":"local","cache":"off","cache_why":"incremental"}'
-  } >"$JOBS"
-  stats '.cache.hit_rate_by_count == 0.9 and .cache.hit_rate_by_time == 0.3'
-  stats '.cache.misses_why == [{reason: "a file changed", units: 1, compile_ms: 2100}]'
-  stats '.cache.not_asked_why[0].reason == "incremental" and .bytes.restored == 9216'
-  "$DRAY" stats | grep -qxF 'local cache: hits are 30.0 % of compile time, 90.0 % of units'
+  hits_and_a_miss rm "$JOBS"
+  # what the log says, summed by other means
+  jq -es '(map(select(.cache == "hit").saved_ms) | add) as $saved | (map(select(.cache == "miss")) | .[0].compile_ms +
+         .[0].link_ms) as $made | {saved: $saved, made: $made, share: ($saved / ($saved + $made))}' "$JOBS" >"$LOGS/sum"
+  stats "$(cat "$LOGS/sum") as \$sum | .cache |
+         (.hit_rate_by_time - \$sum.share | fabs < 0.001) and (.hit_rate_by_count - 2 / 3 | fabs < 0.001) and
+         (.hits.compile_ms - \$sum.saved | fabs < 0.1) and (.misses.compile_ms - \$sum.made | fabs < 0.1)"
+  stats '.cache.hits.units == 2 and .places.cache.units == 2 and .places.local.units == 1'
+  stats '.cache.misses_why == [{reason: "a file changed", units: 1, compile_ms: .cache.misses.compile_ms}]'
+  stats '.bytes.restored > 0 and .bytes.stored > 0 and .cache.not_asked.units == 0'
+  "$DRAY" stats | grep -qE '^local cache: hits are [0-9.]+ % of compile time, 66.7 % of units$'
+  export DRAY_CACHE=off
+  rm -rf "$WORK/app/target"
+  here_build off build
+  stats '.cache.not_asked_why == [{reason: "the cache is switched off", units: 3,
+         compile_ms: .cache.not_asked.compile_ms}] and .cache.hits.units == 2'
 }
 
 @test "without a log, or with one that cannot be read, stats says so" {
@@ -183,6 +201,20 @@ stats() {
   [ "$status" -eq 2 ]
 }
 
+@test "explain of a real hit and a real miss" {
+  hits_and_a_miss true
+  "$DRAY" explain low >"$LOGS/text"
+  grep -qE '^  It was in the local cache: nothing was compiled\. That took .*, and saved .*\.$' "$LOGS/text"
+  grep -qE '^  It had been compiled here at 2[0-9-]+ [0-9:]+\.$' "$LOGS/text"
+  "$DRAY" explain app >"$LOGS/text"
+  grep -qx "  It was not in the local cache: $WORK/app/src/main.rs changed." "$LOGS/text"
+  run ! grep -q 'not kept' "$LOGS/text"
+  "$DRAY" explain >"$LOGS/text"
+  grep -qE '^mid +lib +cache +hit, saved ' "$LOGS/text"
+  grep -qE '^app +bin +local +miss: .*/src/main.rs changed' "$LOGS/text"
+}
+
+# By a worker of a given name, at a given time.
 @test "explain of hits and misses: the input that differs, and when it was compiled" {
   mkdir -p "${JOBS%/*}"
   {
