@@ -209,18 +209,6 @@ check_tracer(struct doctor *d)
 		say(d, GOOD, "tracer", "compiles here can be traced");
 }
 
-static bool
-binds_with(char *bwrap)
-{
-	_cleanup_(buf_done) struct buf out = BUF_INIT;
-	char dev_bind[] = "--dev-bind", root[] = "/", die[] = "--die-with-parent", end[] = "--",
-	     program[] = "/bin/true";
-	char *argv[] = { bwrap, dev_bind, root, root, die, end, program, NULL };
-	int status = 0;
-
-	return spawn_capture(argv, NULL, SPAWN_ASK_MS, 4096, &out, &status) == 0 && status == 0;
-}
-
 static void
 check_priming(struct doctor *d)
 {
@@ -236,7 +224,7 @@ check_priming(struct doctor *d)
 			lost);
 	else if (!bwrap)
 		say(d, NOTE, "priming", "bwrap is not in PATH, %s: install bubblewrap", lost);
-	else if (!binds_with(bwrap))
+	else if (!prime_binds_with(bwrap))
 		say(d, NOTE, "priming", "%s does not work here (user namespaces are off?), %s",
 			bwrap, lost);
 	else if (is_set(ci) && !streq(ci, "false"))

@@ -12,6 +12,7 @@
 #include "cache/text.h"
 #include "client/cmd.h"
 #include "client/local.h"
+#include "client/prime.h"
 #include "client/show.h"
 #include "client/stats.h"
 #include "client/verify.h"
@@ -249,6 +250,7 @@ verify(struct checked *c, const struct conf *conf)
 	_cleanup_(memo_closep) struct memo *memo = NULL;
 	_cleanup_(slots_closep) struct slots *slots = NULL;
 	_cleanup_(freep) char *tmp = NULL;
+	_cleanup_(freep) char *bwrap = fs_which("bwrap", getenv("PATH"));
 	struct verify_in in;
 	int r;
 
@@ -258,7 +260,11 @@ verify(struct checked *c, const struct conf *conf)
 		return CMD_FAILED;
 	tmp = tmp_dir(conf);
 	slots = local_open_slots(conf);
-	in = (struct verify_in){ .depot = c->depot, .memo = memo, .slots = slots, .tmp = tmp };
+	in = (struct verify_in){ .depot = c->depot,
+		.memo = memo,
+		.slots = slots,
+		.bwrap = bwrap && prime_binds_with(bwrap) ? bwrap : NULL,
+		.tmp = tmp };
 	r = tmp ? depot_each_entry(c->depot, add_key, c) : -ENOMEM;
 	if (r == 0 && c->limit)
 		r = shuffle(c);

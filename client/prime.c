@@ -181,6 +181,20 @@ make_view(const struct rustc_call *call, const char *view)
 	return 0;
 }
 
+bool
+prime_binds_with(const char *bwrap)
+{
+	static char dev_bind[] = "--dev-bind", root[] = "/", die[] = "--die-with-parent",
+		    end[] = "--", program[] = "/bin/true";
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+	_cleanup_(freep) char *copy = strdup(bwrap);
+	char *argv[] = { copy, dev_bind, root, root, die, end, program, NULL };
+	int status = 0;
+
+	return copy && spawn_capture(argv, NULL, SPAWN_ASK_MS, 4096, &out, &status) == 0 &&
+	       status == 0;
+}
+
 /* The call's words, with a state in the view; a linker that does nothing, since only the state
  * counts (rustc finishes it before the link). */
 static int

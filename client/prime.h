@@ -18,4 +18,7 @@ void prime_start(const struct conf *conf, const struct rustc_call *call);
 /* For its test: whether a battery is being drained. root: before /sys, "" but there. */
 bool prime_on_battery(const char *root);
 
+/* Whether this bwrap can mount a directory in another's place here, by trying it. */
+bool prime_binds_with(const char *bwrap);
+
 #endif

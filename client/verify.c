@@ -40,6 +40,7 @@ struct again {
 	struct strv env;
 	char **environ_then, **environ_now;
 	char *out_dir, *real_out_dir;
+	bool bound; /* compiled where its out-dir was, with another one mounted in its place */
 	char *dir, *made, *want; /* private: of this process, its out-dir, and what a hit gives */
 };
 
@@ -280,8 +281,11 @@ is_bound(const struct result *res)
 static int
 check_way(struct again *a)
 {
-	if (is_bound(&a->res))
-		return skip(a, "its out-dir is in its outputs");
+	a->bound = is_bound(&a->res);
+	if (a->bound && !a->real_out_dir)
+		return skip(a, "its out-dir is in its outputs, and is gone");
+	if (a->bound && !a->in->bwrap)
+		return skip(a, "its out-dir is in its outputs, and bwrap does not work here");
 	/* with the farm's linker here, not as the compiler would */
 	if (a->call.calls_linker && a->res.from && streq(a->res.from, "farm"))
 		return skip(a, "linked after a compile on the farm");
@@ -315,21 +319,50 @@ make_dirs(struct again *a)
 	return mkdir(a->made, 0700) < 0 || mkdir(a->want, 0700) < 0 ? -errno : 0;
 }
 
+/* The name that the compile is to find its out-dir by. */
+static const char *
+named_out_dir(const struct again *a)
+{
+	return a->bound ? a->call.out_dir : a->made;
+}
+
+/* In the out-dir's place stands another one, with what was read in it. */
+static int
+add_mounts(struct again *a)
+{
+	static char dev_bind[] = "--dev-bind", root[] = "/", bind[] = "--bind",
+		    die[] = "--die-with-parent";
+	_cleanup_(freep) char *bwrap = strdup(a->in->bwrap);
+	char *head[] = { bwrap, dev_bind, root, root, die, bind, a->made, a->real_out_dir, NULL };
+	int r = bwrap ? strv_add_all(&a->argv, head) : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < a->res.inputs.n; i++) {
+		const struct input *in = &a->res.inputs.v[i];
+
+		if (in->kind != INPUT_FILE || in->name[0] != INPUT_OUT_DIR_MARK || !in->name[1])
+			continue;
+		r = strv_add(&a->argv, "--ro-bind");
+		for (int k = 0; r == 0 && k < 2; k++)
+			r = strv_addf(&a->argv, "%s/%s", a->real_out_dir, in->name + 1);
+	}
+	return r < 0 ? r : strv_add(&a->argv, "--");
+}
+
 /* The same words, but for the out-dir. */
 static int
 make_argv(struct again *a, char *const *v)
 {
 	static const char option[] = "--out-dir";
-	int r = 0;
+	int r = a->bound ? add_mounts(a) : 0;
 
 	for (; r == 0 && *v; v++) {
 		if (streq(*v, option) && v[1]) {
 			r = strv_add(&a->argv, option);
 			if (r == 0)
-				r = strv_add(&a->argv, a->made);
+				r = strv_add(&a->argv, named_out_dir(a));
 			v++;
 		} else if (starts_with(*v, "--out-dir=")) {
-			r = strv_addf(&a->argv, "--out-dir=%s", a->made);
+			r = strv_addf(&a->argv, "--out-dir=%s", named_out_dir(a));
 		} else {
 			r = strv_add(&a->argv, *v);
 		}
@@ -343,6 +376,7 @@ prepare(struct again *a)
 	_cleanup_(call_done) struct rustc_call plain = { .kind = CALL_UNKNOWN };
 	_cleanup_(call_done) struct rustc_call now = { .kind = CALL_UNKNOWN };
 	_cleanup_(strv_done) struct strv words = STRV_INIT;
+	const struct strv *then = a->call.incremental ? &words : &a->res.argv;
 	int r = make_dirs(a);
 
 	if (r == 0 && a->call.incremental)
@@ -350,13 +384,15 @@ prepare(struct again *a)
 	if (r == -EINVAL)
 		return skip(a, "its arguments are in a file");
 	if (r == 0)
-		r = make_argv(a, a->call.incremental ? words.v : a->res.argv.v);
+		r = make_argv(a, then->v);
+	/* without what mounts */
 	if (r == 0)
-		r = call_parse(a->argv.v, &now);
+		r = call_parse(a->argv.v + (a->argv.n - then->n), &now);
 	if (r < 0)
 		return r;
-	return now.out_dir && streq(now.out_dir, a->made) ? 0
-							  : skip(a, "its arguments are in a file");
+	return now.out_dir && streq(now.out_dir, named_out_dir(a))
+		       ? 0
+		       : skip(a, "its arguments are in a file");
 }
 
 static int
@@ -418,6 +454,9 @@ compile(struct again *a)
 	if (status > 128)
 		return judge(
 			a, VERIFY_SKIPPED, "the compiler was killed by signal %d", status - 128);
+	/* it may be the mount that failed */
+	if (status != 0 && a->bound)
+		return skip(a, "it cannot be compiled with another out-dir in its place");
 	if (status != 0)
 		judge(a, VERIFY_DIFFERS, "it does not compile any more: exit status %d", status);
 	return status == 0 ? 0 : -ECANCELED;
@@ -431,7 +470,7 @@ compare_text(struct again *a, const struct buf *text, const char *path, const ch
 {
 	_cleanup_(buf_done) struct buf want = BUF_INIT;
 	_cleanup_(buf_done) struct buf made = BUF_INIT;
-	int r = text_show(text->p, text->n, a->made, &want);
+	int r = text_show(text->p, text->n, a->bound ? a->out_dir : a->made, &want);
 
 	if (r == 0)
 		r = fs_read_file(path, TEXT_MAX, &made);
@@ -483,6 +522,20 @@ is_output(const struct result *res, const char *name)
 	return false;
 }
 
+/* What add_mounts put there. */
+static bool
+is_mounted(const struct again *a, const char *name)
+{
+	for (size_t i = 0; a->bound && i < a->res.inputs.n; i++) {
+		const struct input *in = &a->res.inputs.v[i];
+
+		if (in->kind == INPUT_FILE && in->name[0] == INPUT_OUT_DIR_MARK &&
+			streq(in->name + 1, name))
+			return true;
+	}
+	return false;
+}
+
 static int
 find_more(struct again *a)
 {
@@ -491,7 +544,7 @@ find_more(struct again *a)
 
 	while (d && (e = readdir(d)))
 		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") &&
-			!is_output(&a->res, e->d_name))
+			!is_output(&a->res, e->d_name) && !is_mounted(a, e->d_name))
 			return differs(a, e->d_name, "it was not made before");
 	return d ? 0 : -errno;
 }

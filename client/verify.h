@@ -18,6 +18,7 @@ struct verify_in {
 	struct depot *depot;
 	struct memo *memo;   /* may be NULL */
 	struct slots *slots; /* NULL: they cannot be had */
+	const char *bwrap;   /* one that works (prime_binds_with); NULL: there is none */
 	const char *tmp;     /* an absolute directory for what is compiled; text_can_hide */
 };
 

@@ -165,6 +165,29 @@ skipped() {
   skipped 'its directory is gone' 4
 }
 
+@test "verify of what has its out-dir in its outputs: another is mounted in its place" {
+  workspace
+  cat >"$WORK/app/build.rs" <<'RUST'
+fn main() {
+    let out = std::path::PathBuf::from(std::env::var("OUT_DIR").unwrap());
+    println!("cargo:rustc-env=WHERE={}/deps", out.ancestors().nth(3).unwrap().display());
+}
+RUST
+  printf 'fn main() {\n    mid::hello();\n    println!("{}", env!("WHERE"));\n}\n' >"$WORK/app/src/main.rs"
+  echo 'pub fn hello() {}' >>"$WORK/mid/src/lib.rs"
+  once_and_again first "$WORK/app" build
+  grep -qF "$WORK/app/target/debug/deps" "$WORK/app/target/debug/app"
+  cp -a "$WORK/app/target" "$WORK/before"
+  mkdir "$WORK/bin"
+  printf '#!/bin/sh\nexit 1\n' >"$WORK/bin/bwrap"
+  chmod +x "$WORK/bin/bwrap"
+  PATH=$WORK/bin:$PATH skipped 'its out-dir is in its outputs' 1
+  bwrap --dev-bind / / true || skip "bwrap does not work here"
+  asked verify --json '.verified == 4 and .skipped == 0 and .differ == []'
+  diff -r "$WORK/before" "$WORK/app/target"
+  nothing_left
+}
+
 @test "verify finds what a macro makes of the clock; it is dropped, and compiled anew" {
   with_macro "$WORK/app"
   echo 'format!("{:?}", std::time::SystemTime::now())' >"$WORK/app/look/src/expr.rs"
