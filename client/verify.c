@@ -278,6 +278,16 @@ is_bound(const struct result *res)
 	return false;
 }
 
+/* Whether another linker was called than the compiler calls by itself. */
+static bool
+is_linked_elsehow(const struct again *a)
+{
+	const char *linker = recipe_value(&a->entry, "linker");
+
+	return a->call.calls_linker && a->res.from && streq(a->res.from, "farm") &&
+	       !a->call.project_linker && !(linker && streq(linker, "rustc"));
+}
+
 static int
 check_way(struct again *a)
 {
@@ -286,8 +296,7 @@ check_way(struct again *a)
 		return skip(a, "its out-dir is in its outputs, and is gone");
 	if (a->bound && !a->in->bwrap)
 		return skip(a, "its out-dir is in its outputs, and bwrap does not work here");
-	/* with the farm's linker here, not as the compiler would */
-	if (a->call.calls_linker && a->res.from && streq(a->res.from, "farm"))
+	if (is_linked_elsehow(a))
 		return skip(a, "linked after a compile on the farm");
 	for (size_t i = 0; i < a->res.n_outputs; i++) {
 		const struct output *o = &a->res.outputs[i];

@@ -288,3 +288,21 @@ doctor() {
   doctor priming note 'CI is set' env CI=1 PATH="$WORK/bin:$PATH"
   doctor priming note 'prime is no' env DRAY_PRIME=no
 }
+
+@test "verify of what a farm made: libraries are as they are made here; its links only with the same linker" {
+  workspace
+  farm_start
+  export DRAY_LINKER=rustc
+  echo 'pub fn more() -> u32 { let unused = 1; 2 }' >>"$WORK/low/src/lib.rs"
+  cached first "$WORK/app" build
+  jobs_all '.where == "farm"'
+  asked verify --json '.entries == 3 and .verified == 3 and .differ == [] and .skipped == 0'
+  # the compiler itself would not call this one
+  export DRAY_LINKER=auto
+  clean "$WORK/app"
+  cached second "$WORK/app" build
+  hits low mid
+  [ "$(job app where)" = farm ]
+  asked verify --json '.entries == 4 and .verified == 3 and .differ == [] and
+    .skipped_why == [{reason: "linked after a compile on the farm", entries: 1}]'
+}
