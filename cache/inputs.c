@@ -149,7 +149,8 @@ has_digest(const struct input *in, const struct digest *d)
 static bool
 has_text(const struct input *in, const char *text)
 {
-	return in->value.n == strlen(text) && memcmp(in->value.p, text, in->value.n) == 0;
+	return in->value.n == strlen(text) &&
+	       (in->value.n == 0 || memcmp(in->value.p, text, in->value.n) == 0);
 }
 
 static int

@@ -269,12 +269,13 @@ doctor() {
   doctor 'cache use' note 'recache is set' env DRAY_RECACHE=1
   doctor 'cache use' note 'disable is set' env DRAY_DISABLE=1
   doctor tracer good 'can be traced'
-  # the kernel lets one be traced only once: so it is where it refuses
-  doctor tracer note 'its calls were not seen' "$tracer" --
+  # the kernel lets one be traced only once: so it is where it refuses; a linker is traced without a
+  # preloaded library
+  doctor tracer note 'its calls were not seen' "$tracer" --linker --
   clean "$WORK/app"
   rm -rf "$DRAY_CACHE_DIR/entries"
   rm -f "$JOBS"
-  "$tracer" -- env RUSTC_WRAPPER="$DRAY" cargo build --manifest-path "$WORK/app/Cargo.toml" 2>"$LOGS/refused.err"
+  "$tracer" --linker -- env RUSTC_WRAPPER="$DRAY" cargo build --manifest-path "$WORK/app/Cargo.toml" 2>"$LOGS/refused.err"
   jobs_all '.not_stored != null'
 }
 
