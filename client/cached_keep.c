@@ -411,7 +411,8 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 {
 	_cleanup_(strv_done) struct strv paths = STRV_INIT;
 	_cleanup_(strv_done) struct strv names = STRV_INIT;
-	bool bound = !text_can_hide(c->out_dir);
+	/* a relative one is in its texts as it was given */
+	bool bound = !text_can_hide(c->out_dir) || *c->in.call->out_dir != '/';
 	int r = add_inputs(c, made, res, &paths, said);
 
 	if (r == 0 && !strv_has(&c->in.call->emit, "dep-info")) {

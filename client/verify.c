@@ -179,9 +179,7 @@ take_result(struct again *a, size_t i)
 		return r;
 	if (a->call.kind != CALL_UNIT || !a->call.out_dir)
 		return skip(a, "its arguments are not understood");
-	if (*a->call.out_dir != '/')
-		return skip(a, "a relative out-dir");
-	a->out_dir = path_normalize("/", a->call.out_dir);
+	a->out_dir = path_normalize(a->res.cwd, a->call.out_dir);
 	if (!a->out_dir)
 		return -ENOMEM;
 	r = begin_environment(a);

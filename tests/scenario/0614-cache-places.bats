@@ -207,3 +207,24 @@ END
     all_hit
   done
 }
+
+@test "a relative out-dir: what names it is no hit for another" {
+  local out call=("$DRAY" rustc --crate-name a --crate-type lib --emit=dep-info,metadata,link --error-format=json
+    --json=artifacts a.rs --out-dir)
+  echo 'pub fn a() {}' >"$WORK/a.rs"
+  cd "$WORK"
+  for out in one two; do
+    mkdir "$out"
+    rm -f "$JOBS"
+    "${call[@]}" "$out" 2>"$LOGS/$out.err"
+    [ "$(job a cache)" = miss ] && kept a
+    grep -q "^$out/a.d: a.rs" "$out/a.d"
+    [ "$(grep -c "\"$out/" "$LOGS/$out.err")" -eq 3 ]
+  done
+  rm -f "$JOBS" two/*
+  "${call[@]}" two 2>"$LOGS/again.err"
+  hit a
+  cmp "$LOGS/two.err" "$LOGS/again.err"
+  bwrap --dev-bind / / true || skip "bwrap does not work here"
+  "$DRAY" verify --json | jq -e '.verified == 1 and .skipped == 0'
+}
