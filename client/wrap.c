@@ -369,17 +369,22 @@ leave_incremental(struct wrap *w)
 }
 
 /* After a miss: where there is a state, the compiler goes on from it, as without dray. An edit
- * before one was made ready leaves one for the next. */
+ * before one was made ready leaves one for the next. So does what is not to be kept. */
 static void
 return_to_incremental(struct wrap *w)
 {
 	struct rustc_call plain = w->call;
 
-	if (!w->was_incremental || w->conf->client.incremental != INCREMENTAL_AUTO)
+	if (!w->was_incremental)
 		return;
-	if (!incremental_has_state(&w->given, w->memo) && !incremental_is_rebuild(&w->given)) {
-		w->primes = true;
-		return;
+	if (w->cached) {
+		if (w->conf->client.incremental != INCREMENTAL_AUTO)
+			return;
+		if (!incremental_has_state(&w->given, w->memo) &&
+			!incremental_is_rebuild(&w->given)) {
+			w->primes = true;
+			return;
+		}
 	}
 	w->call = w->given;
 	w->given = plain;

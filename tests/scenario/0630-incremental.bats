@@ -106,6 +106,13 @@ edit() {
   answer 44
 }
 
+@test "what cannot be kept is compiled as cargo would" {
+  project
+  RUSTFLAGS='-C save-temps=yes' cached first "$WORK/app" build
+  jobs_all '.cache == "off" and .cache_why == "save-temps" and .where == "local"'
+  [ "$(states)" -eq 2 ]
+}
+
 @test "nothing is made ready in CI" {
   project
   export DRAY_PRIME=yes CI=true
