@@ -1,9 +1,11 @@
 /* artifact_parse over arbitrary lines, and the names that may come of them. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdint.h>
 
 #include "rustc/artifact.h"
+#include "client/outputs.h"
 #include "rustc/call.h"
 #include "client/unit.h"
 #include "common/fs.h"
