@@ -374,9 +374,18 @@ many_evictors(void **state)
 			assert_int_equal(status, 0);
 	}
 	d = open_with(6 * BIG, false);
-	assert_int_equal(depot_gc(d, 0, false, NULL, NULL), 0);
-	assert_true(bytes_now(d) <= 6 * BIG);
-	assert_int_equal(depot_get_stats(d, &s), 0);
+	assert_int_equal(depot_gc(d, 0, false, NULL, &s), 0);
+	assert_true(s.bytes <= 6 * BIG);
+	/* what an index that could not be written to for a moment does not say, it says after
+	 * another */
+	for (i = 0; i < 20; i++) {
+		assert_int_equal(depot_get_stats(d, &s), 0);
+		if (s.bytes <= 6 * BIG && s.blobs == count_all("blobs") &&
+			s.entries == count_all("entries"))
+			break;
+		assert_int_equal(depot_gc(d, 0, false, NULL, NULL), 0);
+	}
+	assert_true(s.bytes <= 6 * BIG);
 	assert_int_equal(s.blobs, count_all("blobs"));
 	assert_int_equal(s.entries, count_all("entries"));
 	assert_int_equal(count_in(in("cache/tmp")), 0);
