@@ -254,8 +254,26 @@ compile(const struct rustc_call *call, const char *dir, struct memo *m)
 	if (!bwrap || !view || make_view(call, view) < 0 || make_argv(call, bwrap, view, &argv) < 0)
 		return;
 	if (spawn_start(&(struct spawn){ .path = bwrap, .argv = argv.v }, &pid) == 0 &&
-		spawn_wait(pid, NULL) == 0)
+		spawn_wait(pid, NULL) == 0 && fs_exists(call->out_dir))
 		move_state(call, view, m);
+}
+
+/* Where the view is made: beside the cache, so that nobody who removes a target directory meanwhile
+ * is in our way, or we in his; in the out-dir where the cache is on another file system. */
+static char *
+make_dir(const struct conf *conf, const struct rustc_call *call)
+{
+	_cleanup_(freep) char *mine = path_join(conf->client.cache_dir, "prime");
+	char name[LEFT_NAME_SIZE], prefix[LEFT_NAME_SIZE + 1], *dir = NULL;
+	struct stat a, b;
+	bool near = mine && stat(mine, &a) == 0 && stat(call->out_dir, &b) == 0 &&
+		    a.st_dev == b.st_dev;
+
+	left_name(LEFT_UNIT, getpid(), name);
+	snprintf(prefix, sizeof(prefix), "%s-", name);
+	if (near)
+		left_sweep(NULL, mine);
+	return fs_make_temp_dir(near ? mine : call->out_dir, prefix, &dir) < 0 ? NULL : dir;
 }
 
 static void
@@ -263,16 +281,14 @@ prime(const struct conf *conf, const struct rustc_call *call)
 {
 	_cleanup_(memo_closep) struct memo *m = NULL;
 	_cleanup_(freep) char *dir = NULL;
-	char name[LEFT_NAME_SIZE], prefix[LEFT_NAME_SIZE + 1];
 
 	if (memo_open(conf->client.cache_dir, &m) < 0)
 		m = NULL;
 	/* cargo clean, or an edit that was compiled meanwhile */
 	if (!fs_exists(call->out_dir) || incremental_has_state(call, m))
 		return;
-	left_name(LEFT_UNIT, getpid(), name);
-	snprintf(prefix, sizeof(prefix), "%s-", name);
-	if (fs_make_temp_dir(call->out_dir, prefix, &dir) < 0)
+	dir = make_dir(conf, call);
+	if (!dir)
 		return;
 	compile(call, dir, m);
 	fs_rm_rf(dir);
