@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
+#include "common/why.h"
 
 int
 inputs_add(struct inputs *s, enum input_kind kind, const char *name, const void *value, size_t n)
@@ -133,11 +134,7 @@ real_path(const struct inputs_place *place, const char *name)
 static int
 differs(char **ret, const char *what, const char *how)
 {
-	if (asprintf(ret, "%s %s", *what == INPUT_OUT_DIR_MARK ? what + 1 : what, how) < 0) {
-		*ret = NULL;
-		return -ENOMEM;
-	}
-	return -ESTALE;
+	return why_set(ret, -ESTALE, "%s %s", *what == INPUT_OUT_DIR_MARK ? what + 1 : what, how);
 }
 
 static bool

@@ -5,13 +5,13 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache/inputs_priv.h"
 #include "common/fs.h"
+#include "common/why.h"
 
 struct recorder {
 	const struct inputs_from *in;
@@ -25,20 +25,8 @@ struct recorder {
 	struct strv library_path;
 };
 
-static int _printf_(2, 3) cannot(struct recorder *r, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(r->why, fmt, ap);
-	va_end(ap);
-	if (n < 0) {
-		*r->why = NULL;
-		return -ENOMEM;
-	}
-	return -ENOTSUP;
-}
+/* Why the result cannot be kept. */
+#define cannot(r, ...) why_set((r)->why, -ENOTSUP, __VA_ARGS__)
 
 static int
 split_env(const struct recorder *r, const char *name, struct strv *to)

@@ -290,9 +290,8 @@ restore_text(const struct cached *c, const struct output *o, const char *path)
 	return r < 0 ? r : fs_write_atomic(path, b.p ? b.p : (uint8_t *)"", b.n, (mode_t)o->mode);
 }
 
-/* Files that nobody changes in place. */
-static enum depot_way
-way_of(const char *name)
+enum depot_way
+cached_way(const char *name)
 {
 	return ends_with(name, ".rlib") || ends_with(name, ".rmeta") ? DEPOT_SHARE : DEPOT_COPY;
 }
@@ -308,7 +307,7 @@ restore_outputs(struct cached *c, const struct result *res, struct cached_said *
 
 		if (!path)
 			return -ENOMEM;
-		r = o->is_blob ? depot_restore(c->depot, &o->digest, o->size, way_of(o->name),
+		r = o->is_blob ? depot_restore(c->depot, &o->digest, o->size, cached_way(o->name),
 					 (mode_t)o->mode, path)
 			       : restore_text(c, o, path);
 		if (r < 0)

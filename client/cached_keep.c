@@ -256,12 +256,6 @@ may_compress(const struct rustc_call *call)
 	return false;
 }
 
-static enum depot_way
-way_of(const char *name)
-{
-	return ends_with(name, ".rlib") || ends_with(name, ".rmeta") ? DEPOT_SHARE : DEPOT_COPY;
-}
-
 static int
 add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
 {
@@ -273,7 +267,7 @@ add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
 		return r;
 	*bound |= r > 0;
 	o->is_blob = true;
-	return depot_add(c->depot, path, way_of(o->name), &o->digest, &o->size);
+	return depot_add(c->depot, path, cached_way(o->name), &o->digest, &o->size);
 }
 
 static int

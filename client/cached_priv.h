@@ -26,6 +26,8 @@ struct cached {
 int cached_read_entry(struct cached *c, struct entry *ret);
 /* The last recipe of what seems to be the same unit, NUL-terminated strings. -ENOENT. */
 int cached_former_recipe(struct cached *c, struct strv *ret);
+/* DEPOT_SHARE for what nobody changes in place. */
+enum depot_way cached_way(const char *name);
 void cached_note_recipe(struct cached *c);
 void cached_why(struct cached_said *said, const char *fmt, ...) _printf_(2, 3);
 

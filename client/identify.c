@@ -5,26 +5,10 @@
 #include "client/identify.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "common/cpu.h"
 #include "common/fs.h"
-
-static int _printf_(2, 3) home(char **ret_home, const char *fmt, ...)
-{
-	va_list ap;
-	int r;
-
-	va_start(ap, fmt);
-	r = vasprintf(ret_home, fmt, ap);
-	va_end(ap);
-	if (r < 0) {
-		*ret_home = NULL;
-		return -ENOMEM;
-	}
-	return -ENOTSUP;
-}
+#include "common/why.h"
 
 /* The name of a target's directory in a sysroot; NULL: no memory. */
 static char *
@@ -64,7 +48,7 @@ identify(struct memo *m, const struct rustc_call *c, const char *sysroot, const 
 	if (!name)
 		return -ENOMEM;
 	if (!has_nothing_for(sysroot, name))
-		return home(ret_home, "a custom target with libraries of its own");
+		return why_set(ret_home, -ENOTSUP, "a custom target with libraries of its own");
 	return toolchain_identify(m, sysroot, driver, NULL, ret);
 }
 
@@ -79,13 +63,14 @@ identify_toolchain(
 	if (r == 0)
 		r = identify(m, c, sysroot, path_basename(exe), ret, ret_home);
 	if (r < 0 && r != -ENOMEM && !*ret_home)
-		return home(ret_home, "the toolchain cannot be identified: %s", strerror(-r));
+		return why_set(
+			ret_home, -ENOTSUP, "the toolchain cannot be identified: %s", strerror(-r));
 	if (r == 0 && c->native_cpu) {
 		struct digest plain = ret->id;
 
 		r = cpu_native_toolchain(&plain, &ret->id);
 		if (r < 0 && r != -ENOMEM)
-			return home(ret_home, "target-cpu=native: %s", strerror(-r));
+			return why_set(ret_home, -ENOTSUP, "target-cpu=native: %s", strerror(-r));
 	}
 	return r;
 }

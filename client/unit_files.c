@@ -116,25 +116,6 @@ add_file(struct filler *f, const char *path, bool aliased)
 	return 0;
 }
 
-static bool
-in_sorted(const struct strv *s, const char *str)
-{
-	size_t lo = 0, hi = s->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int c = strcmp(s->v[mid], str);
-
-		if (c == 0)
-			return true;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return false;
-}
-
 static int
 add_sources(struct filler *f, const struct unit_paths *p, char **ret_home)
 {
@@ -146,7 +127,7 @@ add_sources(struct filler *f, const struct unit_paths *p, char **ret_home)
 
 		/* The job's out-dir begins empty, as this unit's part of the real one does; an
 		 * artifact is there by its own list. */
-		if (path_is_below(path, u->out_dir) || in_sorted(p->artifacts, path))
+		if (path_is_below(path, u->out_dir) || strv_has_sorted(p->artifacts, path))
 			continue;
 		r = add_file(f, path, false);
 		if (r == -ENOMEM)
@@ -171,7 +152,7 @@ add_artifacts(struct filler *f, const struct unit_paths *p, char **ret_home)
 
 		if (r == -ENOMEM)
 			return r;
-		if (r < 0 && in_sorted(p->required, path))
+		if (r < 0 && strv_has_sorted(p->required, path))
 			return unit_home(ret_home, "an extern cannot be read: %s: %s",
 				path_basename(path), strerror(-r));
 	}
