@@ -65,9 +65,24 @@ both() {
   same_tree "$2" && same_text "$1"
 }
 # same_tree DIR: all that the plain build left is there, byte for byte, and no more, but for cargo's own
-# notes of the time.
+# notes of the time. Of a library of several types cargo's own .d file, beside the program, names any one
+# of its files, another one at each plain build: that end of the name is left out.
 same_tree() {
-  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp "$WORK/plain" "$(target_of "$1")"
+  local target
+  target=$(target_of "$1")
+  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp -x 'lib*.d' "$WORK/plain" "$target" &&
+    diff <(cargo_lib_deps "$WORK/plain" "$target") <(cargo_lib_deps "$target" "$target")
+}
+# cargo_lib_deps TREE PLACE: the .d files of libraries in TREE, a build of the target directory PLACE. Those
+# below deps/ are the compiler's: whole.
+cargo_lib_deps() {
+  (cd "$1" && find . -name 'lib*.d' | LC_ALL=C sort | while read -r f; do
+    echo "$f"
+    case $f in
+      */deps/*) cat "$f" ;;
+      *) sed -E "1s#^($2/[^:]*)\.(rlib|so|a): #\1: #" "$f" ;;
+    esac
+  done)
 }
 # hits CRATE…, misses CRATE…: of each.
 hits() {
