@@ -178,6 +178,22 @@ limit_learn() {
   fi
 }
 
+# find_call CRATE TYPE: the file in which the limit has recorded it.
+find_call() {
+  local f
+  for f in "$LIMIT_DIR"/*/call; do
+    if tr '\0' '\n' <"$f" | awk -v crate="$1" -v type="$2" '
+      last == "--crate-name" && $0 == crate { named = 1 }
+      last == "--crate-type" && $0 == type { typed = 1 }
+      { last = $0 }
+      END { exit !(named && typed) }'; then
+      printf '%s' "$f"
+      return 0
+    fi
+  done
+  bench_die "no such unit: $1 $2"
+}
+
 # ---- ways to build
 
 # Other caches, each with a home, a cache and a server of its own.

@@ -9,7 +9,7 @@
 #include "common/fs.h"
 #include "proto/entry.pb-c.h"
 
-static const char magic[] = "drayent1";
+static const char magic[] = "drayent2";
 #define MAGIC_SIZE (sizeof(magic) - 1)
 
 /* ---- in memory */
@@ -213,6 +213,9 @@ take_result(const Dray__CacheResult *m, struct result *to)
 		r = buf_add(&to->err, m->err.data, m->err.len);
 	if (r < 0)
 		return r;
+	if (m->status > 255)
+		return -EBADMSG;
+	to->status = m->status;
 	to->compile_us = m->compile_us;
 	to->time_s = m->time_s;
 	r = take_strings(m->argv, m->n_argv, &to->argv);
@@ -355,6 +358,7 @@ pack_result(const struct result *r, struct buf *ret)
 	p.m.err = data_of(&r->err);
 	p.m.compile_us = r->compile_us;
 	p.m.time_s = r->time_s;
+	p.m.status = r->status;
 	if (r->from)
 		p.m.from = r->from;
 	if (r->rustc)

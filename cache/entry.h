@@ -1,6 +1,6 @@
 /* An entry of the cache: all results known of one unit key, each with the inputs it was made from.
  *
- * On disk it is 8 bytes "drayent1", a CacheEntry (proto/entry.proto) and the SHA-256 of both; what
+ * On disk it is 8 bytes "drayent2", a CacheEntry (proto/entry.proto) and the SHA-256 of both; what
  * is cut, changed or of another version is no entry. In texts \x01 stands for the out-dir. */
 #ifndef DRAY_CACHE_ENTRY_H
 #define DRAY_CACHE_ENTRY_H
@@ -31,12 +31,13 @@ struct result {
 	char *from, *rustc;
 	struct strv argv, env; /* how it was called: the hermetic environment, NAME=VALUE */
 	char *cwd;
+	unsigned status; /* the exit status */
 };
 
 #define RESULT_INIT                                                                               \
 	{                                                                                         \
 		INPUTS_INIT, NULL, 0, BUF_INIT, BUF_INIT, 0, 0, NULL, NULL, STRV_INIT, STRV_INIT, \
-			NULL                                                                      \
+			NULL, 0                                                                   \
 	}
 
 /* Adds an empty output at the end; it is the result's. NULL: no memory. */

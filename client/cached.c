@@ -379,6 +379,7 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 	}
 	print_text(c, STDOUT_FILENO, &res.out);
 	print_text(c, STDERR_FILENO, &res.err);
+	said->status = (int)res.status;
 	said->saved_us = res.compile_us;
 	said->bytes = now.bytes;
 	*said->why = '\0';

@@ -36,9 +36,10 @@ struct cached_said {   /* for the job log */
 	char why[512]; /* of a miss: what is new or differs; of a result: why it is not kept */
 	char key[DIGEST_HEX_SIZE];
 	uint64_t saved_us, bytes;
+	int status; /* of a hit: the compiler's exit status */
 };
 
-/* True: a hit, all is in place and printed, and the compiler's exit status would be 0. */
+/* True: a hit, all is in place and printed; the compiler's exit status would be said->status. */
 bool cached_lookup(struct cached *c, struct cached_said *said);
 /* After a miss: whether to look again, since another process made the same meanwhile. Waits for
  * that one, for a bounded time, unless a signal comes. */
@@ -49,7 +50,8 @@ const struct strv *cached_trace_options(struct cached *c);
 /* Just before the compile. */
 void cached_begin(struct cached *c);
 
-struct cached_made {		  /* by a compile that ended with status 0 */
+struct cached_made {
+	int status;		  /* cached_is_final */
 	const struct buf *record; /* trace/watch.h */
 	const struct buf *out, *err;
 	const char *from; /* "local", "farm" */
@@ -74,6 +76,10 @@ struct cached_key_in {
 /* In the directory cwd, since paths of externs may be relative. As unit_key_make. */
 int cached_key(const struct cached_key_in *in, struct unit_key *ret);
 
+/* Whether what a compile here that ended so made is worth keeping: it succeeded, or it was a build
+ * script's trial whose source was refused. That is asked again with every build, and is answered by
+ * the same inputs; whatever else fails is not kept. */
+bool cached_is_final(const struct rustc_call *call, int status, const struct buf *err);
 /* True: kept. Otherwise said->why says why not. */
 bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said);
 

@@ -14,6 +14,7 @@
 #include "rustc/artifact.h"
 #include "rustc/depinfo.h"
 #include "rustc/option_tables.h"
+#include "rustc/refusal.h"
 
 #define TRIM_FILES 16
 #define TEXT_MAX (64u << 20)
@@ -120,22 +121,29 @@ find_outputs(struct cached *c, const struct strv *made, struct strv *ret, struct
 	return r;
 }
 
+static bool
+has_dep_info(const struct strv *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (ends_with(names->v[i], ".d"))
+			return true;
+	return false;
+}
+
 /* Every kind of output that was asked for: a compiler may exit with 0 on a full disk. */
 static bool
 is_complete(const struct cached *c, const struct strv *names)
 {
 	const struct rustc_call *call = c->in.call;
-	bool dep_info = false, metadata = false, linked = false;
+	bool metadata = false, linked = false;
 
 	for (size_t i = 0; i < names->n; i++) {
-		if (ends_with(names->v[i], ".d"))
-			dep_info = true;
-		else if (ends_with(names->v[i], ".rmeta"))
+		if (ends_with(names->v[i], ".rmeta"))
 			metadata = true;
-		else
+		else if (!ends_with(names->v[i], ".d"))
 			linked = true;
 	}
-	return (dep_info || !strv_has(&call->emit, "dep-info")) &&
+	return (has_dep_info(names) || !strv_has(&call->emit, "dep-info")) &&
 	       (metadata || !call->emits_metadata) && (linked || !call->emits_link);
 }
 
@@ -415,8 +423,13 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	}
 	if (r == 0)
 		r = find_outputs(c, &paths, &names, said);
-	if (r == 0 && (!is_complete(c, &names) || !has_announced(made->err, &names))) {
+	if (r == 0 && made->status == 0 &&
+		(!is_complete(c, &names) || !has_announced(made->err, &names))) {
 		cached_why(said, "not every output is there");
+		r = -ENOTSUP;
+	}
+	if (r == 0 && made->status != 0 && !has_dep_info(&names)) {
+		cached_why(said, "it failed before it said what it had read");
 		r = -ENOTSUP;
 	}
 	if (r == 0 && c->in.call->calls_linker && !linker_is_seen(c)) {
@@ -505,6 +518,14 @@ cached_read_farm(const struct report *said, const struct buf *linked, struct buf
 }
 
 bool
+cached_is_final(const struct rustc_call *call, int status, const struct buf *err)
+{
+	/* cargo's own calls have JSON, and a user who is refused may mend what no trace shows */
+	return status == 0 || (status == 1 && !call->json && !call->extra_filename &&
+				      refusal_is_final((const char *)err->p, err->n));
+}
+
+bool
 cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said)
 {
 	_cleanup_(result_done) struct result res = RESULT_INIT;
@@ -520,6 +541,7 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 	if (r == 0)
 		r = add_call(c, &res);
 	if (r == 0) {
+		res.status = (unsigned)made->status;
 		res.compile_us = made->compile_us;
 		res.time_s = (uint64_t)time(NULL);
 		res.from = strdup(made->from);

@@ -462,11 +462,12 @@ compile(struct again *a)
 		return judge(
 			a, VERIFY_SKIPPED, "the compiler was killed by signal %d", status - 128);
 	/* it may be the mount that failed */
-	if (status != 0 && a->bound)
+	if (status != (int)a->res.status && a->bound)
 		return skip(a, "it cannot be compiled with another out-dir in its place");
-	if (status != 0)
-		judge(a, VERIFY_DIFFERS, "it does not compile any more: exit status %d", status);
-	return status == 0 ? 0 : -ECANCELED;
+	if (status == (int)a->res.status)
+		return 0;
+	judge(a, VERIFY_DIFFERS, "its exit status is %d, and was %u", status, a->res.status);
+	return -ECANCELED;
 }
 
 /* ---- the comparison */

@@ -428,16 +428,17 @@ take_farm_record(struct wrap *w)
 }
 
 static void
-keep_made(struct wrap *w)
+keep_made(struct wrap *w, int status)
 {
 	uint64_t start = clock_mono_us();
-	struct cached_made made = { .record = &w->seen.record,
+	struct cached_made made = { .status = status,
+		.record = &w->seen.record,
 		.out = &w->seen.out,
 		.err = &w->seen.err,
 		.from = w->where,
 		.compile_us = w->here_us ? w->here_us : w->report.compile_us + w->link_us };
 
-	if (!keeps(w))
+	if (!keeps(w) || !cached_is_final(&w->call, status, &w->seen.err))
 		return;
 	if (!cached_keep(w->cached, &made, &w->said))
 		w->not_stored = strdup(w->said.why);
@@ -469,8 +470,8 @@ run_missed(struct wrap *w)
 		link_clean(&w->call, &w->report);
 	if (status < 0 && !child_signal())
 		status = run_here(w);
-	if (status == 0)
-		keep_made(w);
+	if (status == 0 || streq(w->where, "local"))
+		keep_made(w, status);
 	if (status == 0 && (w->linker || streq(w->where, "local")))
 		remember(w);
 	return status;
@@ -482,10 +483,12 @@ run_unit(struct wrap *w)
 	int status = 0;
 
 	leave_incremental(w);
-	if (find_cached(w))
-		remember(w);
-	else
+	if (!find_cached(w))
 		status = run_missed(w);
+	else if (w->said.status)
+		status = w->said.status;
+	else
+		remember(w);
 	if (child_signal())
 		status = 128 + child_signal();
 	write_log(w, MAX2(status, 0));

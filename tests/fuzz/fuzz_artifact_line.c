@@ -1,4 +1,5 @@
-/* artifact_parse over arbitrary lines, and the names that may come of them. */
+/* What a compiler says: artifact_parse over arbitrary lines, and the names that may come of them;
+ * refusals. */
 #include "config.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include "rustc/artifact.h"
 #include "client/outputs.h"
 #include "rustc/call.h"
+#include "rustc/refusal.h"
 #include "client/unit.h"
 #include "common/fs.h"
 
@@ -46,6 +48,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	}
 	artifact_done(&a);
+	if (refusal_is_final((const char *)data, size) && !memmem(data, size, "error[E", 7))
+		abort();
 	if (unit_unalias(data, size, "/out dir", " \\", &b) == 0 && b.n &&
 		memmem(b.p, b.n, UNIT_ALIAS "/", strlen(UNIT_ALIAS) + 1) &&
 		!memmem(data, size, "/.dray-", 7))

@@ -92,6 +92,8 @@ words() {
     [ "$BUILD_STATUS" -eq 0 ] || [ "$BUILD_STATUS" -eq "$PLAIN_STATUS" ]
   done
   rm "$WORK/app/target/filler"
+  # lld writes through a map: a full disk kills it, and its temporary file stays, in plain cargo's builds too.
+  rm -f "$WORK"/app/target/debug/deps/app-*.tmp*
   build after "$WORK/app" build -j1
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"
