@@ -221,7 +221,8 @@ make_argv(const struct rustc_call *call, char *bwrap, const char *view, struct s
 	return r;
 }
 
-/* The one directory below view/STATE becomes one of the call's. */
+/* The one directory below view/STATE becomes one of the call's. No directory is made for it: cargo has
+ * made them, or somebody is removing them. */
 static void
 move_state(const struct rustc_call *call, const char *view, struct memo *m)
 {
@@ -235,7 +236,7 @@ move_state(const struct rustc_call *call, const char *view, struct memo *m)
 
 		if (*e->d_name == '.' || !from || !to)
 			continue;
-		if (fs_mkdir_parent(to, 0777) == 0 && rename(from, to) == 0)
+		if (rename(from, to) == 0)
 			incremental_note_state(call, m, e->d_name);
 	}
 }

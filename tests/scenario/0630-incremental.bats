@@ -75,6 +75,25 @@ edit() {
   answer 42
 }
 
+# idle: nothing of dray runs in the project any more.
+idle() {
+  ! readlink /proc/[0-9]*/cwd 2>/dev/null | grep -qxF "$WORK/app"
+}
+@test "what is removed meanwhile is not made again" {
+  project
+  export DRAY_PRIME=yes
+  mkdir -p "$DRAY_CACHE_DIR/prime"
+  exec 9>"$DRAY_CACHE_DIR/prime/turn"
+  flock 9
+  cached first "$WORK/app" build
+  rmdir "$WORK/app/target/debug/incremental"
+  exec 9>&-
+  wait_until 60 idle
+  [ ! -e "$WORK/app/target/debug/incremental" ]
+  cached nothing "$WORK/app" build
+  nothing_done nothing
+}
+
 @test "an edit before a state is ready leaves one for the next" {
   project
   cached first "$WORK/app" build
