@@ -221,8 +221,8 @@ make_argv(const struct rustc_call *call, char *bwrap, const char *view, struct s
 	return r;
 }
 
-/* The one directory below view/STATE becomes one of the call's. No directory is made for it: cargo has
- * made them, or somebody is removing them. */
+/* The one directory below view/STATE becomes one of the call's. No directory is made for it: cargo
+ * has made them, or somebody is removing them. */
 static void
 move_state(const struct rustc_call *call, const char *view, struct memo *m)
 {
