@@ -27,9 +27,12 @@ int
 depot_open(const struct depot_in *in, struct depot **ret)
 {
 	_cleanup_(depot_closep) struct depot *d = calloc(1, sizeof(*d));
+	int r = fs_check_owner(in->dir);
 
 	if (d == NULL)
 		return -ENOMEM;
+	if (r < 0 && r != -ENOENT)
+		return r;
 	if (strlen(in->dir) + BELOW_MAX >= PATH_MAX)
 		return -ENAMETOOLONG;
 	d->dir = strdup(in->dir);

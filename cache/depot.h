@@ -37,7 +37,7 @@ struct depot_stats {
 /* Cheap: nothing is made or scanned before it is needed. A depot belongs to one thread, does not
  * pass through a fork, and is a process's only one of that directory at a time (LMDB). Whatever is
  * not there any more is made again. Where read_only is set, what would change the cache is -EROFS,
- * or does nothing. */
+ * or does nothing. -EPERM: not a directory to be believed (fs_check_owner). */
 int depot_open(const struct depot_in *in, struct depot **ret);
 void depot_close(struct depot *d); /* NULL is fine */
 void depot_closep(struct depot **d);

@@ -181,7 +181,11 @@ open_all(struct cached *c, char **ret_why)
 		r = identify_toolchain(c->in.memo, c->in.call, &c->tc, ret_why);
 	if (r == 0)
 		r = make_key(c, ret_why);
-	return r < 0 ? r : depot_open(&d, &c->depot);
+	if (r == 0)
+		r = depot_open(&d, &c->depot);
+	if (r == -EPERM && !*ret_why)
+		*ret_why = strdup("other users may write to the cache directory, or it is theirs");
+	return r;
 }
 
 int

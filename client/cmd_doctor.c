@@ -134,6 +134,13 @@ check_cache(struct doctor *d)
 			is_set(dir) ? dir : "no directory", strerror(-r));
 		return;
 	}
+	if (fs_check_owner(dir) == -EPERM) {
+		say(d, BAD, "cache",
+			"%s is not used, since other users may write there, or it is theirs: "
+			"chmod o-w, or set cache_dir",
+			dir);
+		return;
+	}
 	describe_size(d->conf, size, sizeof(size));
 	say(d, GOOD, "cache", "%s%s", dir, size);
 }

@@ -78,6 +78,20 @@ fs_mkdir_parent(const char *path, mode_t mode)
 	return dir ? fs_mkdir_p(dir, mode) : -ENOMEM;
 }
 
+int
+fs_check_owner(const char *dir)
+{
+	uid_t me = geteuid();
+	struct stat st;
+
+	if (stat(dir, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	return (st.st_mode & S_IWOTH) || (me != 0 && st.st_uid != me && st.st_uid != 0) ? -EPERM
+											: 0;
+}
+
 /* Opens a directory below `at` for removal; gives its owner the rights that removal needs. */
 static int
 rm_open_dir(int at, const char *name)

@@ -342,6 +342,8 @@ lmdb_file_open(const char *dir, const struct lmdb_file_kind *kind, struct lmdb_f
 	int r, rc;
 
 	r = fs_mkdir_p(dir, 0700);
+	if (r == 0)
+		r = fs_check_owner(dir);
 	if (r < 0)
 		return r;
 	f.path = path_join(dir, kind->name);

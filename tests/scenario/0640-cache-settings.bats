@@ -55,6 +55,22 @@ project() {
   [ ! -e "$JOBS" ]
 }
 
+@test "a cache directory that anybody may write to is not used" {
+  project
+  cached first "$WORK/app" build
+  all_missed
+  chmod o+w "$DRAY_CACHE_DIR"
+  clean "$WORK/app"
+  cached second "$WORK/app" build
+  jobs_all '.cache == "off" and (.cache_why | contains("other users may write"))'
+  run -1 "$DRAY" doctor
+  [[ "$output" = *'chmod o-w'* ]]
+  chmod o-w "$DRAY_CACHE_DIR"
+  clean "$WORK/app"
+  cached third "$WORK/app" build
+  all_hit
+}
+
 # Both wrappers are there while the compiler runs once.
 has_two_wrappers() {
   [ "$(pgrep -fc -- "^$DRAY .*--crate-name slow ")" -ge 2 ]

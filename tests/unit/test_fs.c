@@ -67,6 +67,34 @@ test_mkdir(void **state)
 }
 
 static void
+test_owner(void **state)
+{
+	(void)state;
+	assert_int_equal(fs_mkdir_p(in("d"), 0700), 0);
+	assert_int_equal(fs_check_owner(in("d")), 0);
+	assert_int_equal(chmod(in("d"), 0770), 0); /* a group is chosen */
+	assert_int_equal(fs_check_owner(in("d")), 0);
+	assert_int_equal(chmod(in("d"), 01777), 0);
+	assert_int_equal(fs_check_owner(in("d")), -EPERM);
+	assert_int_equal(chmod(in("d"), 0755), 0);
+	assert_int_equal(fs_check_owner(in("none")), -ENOENT);
+	assert_int_equal(fs_write_atomic(in("file"), "", 0, 0600), 0);
+	assert_int_equal(fs_check_owner(in("file")), -ENOTDIR);
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(chown(in("d"), 12345, 12345), 0);
+	assert_int_equal(fs_check_owner(in("d")), 0); /* root's own affair */
+	assert_int_equal(seteuid(23456), 0);
+	assert_int_equal(fs_check_owner(in("d")), -EPERM);
+	assert_int_equal(fs_check_owner("/usr"), 0);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(seteuid(12345), 0);
+	assert_int_equal(fs_check_owner(in("d")), 0);
+	assert_int_equal(seteuid(0), 0);
+}
+
+static void
 test_rm_rf_plain(void **state)
 {
 	assert_int_equal(fs_mkdir_p(in("t/a/b"), 0700), 0);
@@ -333,6 +361,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_mkdir),
+		TEST(test_owner),
 		TEST(test_rm_rf_plain),
 		TEST(test_rm_rf_without_permission),
 		TEST(test_rm_rf_very_deep),
