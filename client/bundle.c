@@ -10,6 +10,7 @@
 
 #include "client/unit_priv.h"
 #include "common/fs.h"
+#include "common/why.h"
 
 struct bundle {
 	struct unit *unit;
@@ -39,7 +40,7 @@ own_terms(const struct bundle *b, const ProtobufCBinaryData *arg)
 static int
 bad(struct bundle *b, const char *what)
 {
-	return unit_home(b->ret_home, "the captured link: %s", what);
+	return why_set(b->ret_home, -ENOTSUP, "the captured link: %s", what);
 }
 
 static int

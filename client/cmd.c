@@ -48,12 +48,11 @@ cmd_is_command(const char *word)
 static void
 print_overview(FILE *out)
 {
-	fprintf(out,
-		"dray " PACKAGE_VERSION ": compiles Rust crates on a farm, and links them here\n\n"
-		"usage: RUSTC_WRAPPER=dray cargo build\n"
-		"       dray COMMAND [OPTION]...\n"
-		"       dray RUSTC [ARGUMENT]...    (as cargo calls it)\n\n"
-		"commands:\n");
+	fprintf(out, "dray " PACKAGE_VERSION ": a compile cache and a compile farm for Rust\n\n"
+		     "usage: RUSTC_WRAPPER=dray cargo build\n"
+		     "       dray COMMAND [OPTION]...\n"
+		     "       dray RUSTC [ARGUMENT]...    (as cargo calls it)\n\n"
+		     "commands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
 	fprintf(out, "  %-8s %s\n\n", "help", "explain dray, or one command: dray help COMMAND");

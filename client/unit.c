@@ -14,6 +14,7 @@
 #include "client/sources.h"
 #include "client/unit_priv.h"
 #include "common/fs.h"
+#include "common/why.h"
 
 void
 unit_free(struct unit *u)
@@ -147,7 +148,7 @@ fill_paths(struct unit *u, const struct unit_in *in, char **ret_home)
 	const struct rustc_call *c = in->call;
 
 	if (!c->source || !c->out_dir || !c->crate_name || !*c->crate_name)
-		return unit_home(ret_home, "no %s is given",
+		return why_set(ret_home, -ENOTSUP, "no %s is given",
 			!c->source    ? "source"
 			: !c->out_dir ? "out-dir"
 				      : "crate name");
@@ -310,7 +311,8 @@ fill_files(struct unit *u, const struct unit_in *in, const char *target_dir, cha
 	if (r < 0)
 		return r;
 	if (cl.has_profiled)
-		return unit_home(ret_home, "a proc-macro in it writes profiles while it runs");
+		return why_set(
+			ret_home, -ENOTSUP, "a proc-macro in it writes profiles while it runs");
 	u->glibc = cl.has_dso ? glibc_minor() : 0;
 	r = unit_fill_files(u, in->memo, &paths, ret_home);
 	if (r == 0)
@@ -347,7 +349,7 @@ build(struct unit *u, const struct unit_in *in, char **ret_home)
 		return r;
 	problem = place_problem(u);
 	if (problem)
-		return unit_home(ret_home, "%s", problem);
+		return why_set(ret_home, -ENOTSUP, "%s", problem);
 	target_dir = sources_target_dir(u->out_dir);
 	if (!target_dir)
 		return -ENOMEM;

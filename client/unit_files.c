@@ -4,11 +4,11 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "client/unit_priv.h"
 #include "common/fs.h"
+#include "common/why.h"
 
 /* Found by its first bytes in an open-addressed table: a digest is as good as random. */
 struct blob_table {
@@ -22,22 +22,6 @@ struct filler {
 	struct blob_table table;
 	size_t n_files, n_blobs;
 };
-
-int
-unit_home(char **ret_home, const char *fmt, ...)
-{
-	va_list ap;
-	int r;
-
-	va_start(ap, fmt);
-	r = vasprintf(ret_home, fmt, ap);
-	va_end(ap);
-	if (r < 0) {
-		*ret_home = NULL;
-		return -ENOMEM;
-	}
-	return -ENOTSUP;
-}
 
 static int
 table_make(struct blob_table *t, size_t n)
@@ -133,7 +117,8 @@ add_sources(struct filler *f, const struct unit_paths *p, char **ret_home)
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0 && streq(path, u->source))
-			return unit_home(ret_home, "the source cannot be read: %s", strerror(-r));
+			return why_set(
+				ret_home, -ENOTSUP, "the source cannot be read: %s", strerror(-r));
 		if (r < 0) {
 			r = strv_add(p->withheld, path);
 			if (r < 0)
@@ -153,7 +138,7 @@ add_artifacts(struct filler *f, const struct unit_paths *p, char **ret_home)
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0 && strv_has_sorted(p->required, path))
-			return unit_home(ret_home, "an extern cannot be read: %s: %s",
+			return why_set(ret_home, -ENOTSUP, "an extern cannot be read: %s: %s",
 				path_basename(path), strerror(-r));
 	}
 	return 0;

@@ -44,7 +44,4 @@ struct unit_paths {
 int unit_fill_files(
 	struct unit *u, struct memo *memo, const struct unit_paths *paths, char **ret_home);
 
-/* Sets *ret_home and gives -ENOTSUP (or -ENOMEM). */
-int unit_home(char **ret_home, const char *fmt, ...) _printf_(2, 3);
-
 #endif

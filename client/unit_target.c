@@ -6,6 +6,7 @@
 
 #include "client/unit_priv.h"
 #include "common/fs.h"
+#include "common/why.h"
 
 #define TARGET_FILE_MAX (1u << 20)
 
@@ -23,13 +24,13 @@ linker_in_file(const char *path, char **ret, char **ret_home)
 	if (r == 0)
 		j = json_loadb((const char *)b.p, b.n, 0, NULL);
 	if (!json_is_object(j))
-		return unit_home(ret_home, "the target's file cannot be read");
+		return why_set(ret_home, -ENOTSUP, "the target's file cannot be read");
 	linker = json_string_value(json_object_get(j, "linker"));
 	flavor = json_string_value(json_object_get(j, "linker-flavor"));
 	if (!linker)
 		linker = flavor ? call_flavor_linker(flavor) : "cc";
 	if (!linker)
-		return unit_home(ret_home, "a target whose linker dray does not know");
+		return why_set(ret_home, -ENOTSUP, "a target whose linker dray does not know");
 	*ret = strdup(linker);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -48,13 +49,13 @@ unit_find_inputs(struct unit *u, char **ret_home)
 		r = strv_take(&u->inputs, path_normalize(u->cwd, c->target));
 	for (size_t i = 0; r == 0 && i < u->inputs.n; i++)
 		if (path_is_below(u->inputs.v[i], u->out_dir))
-			return unit_home(ret_home, "an option names a file in the out-dir");
+			return why_set(ret_home, -ENOTSUP, "an option names a file in the out-dir");
 	if (r < 0 || !c->calls_linker)
 		return r;
 	if (!linker && call_target_is_file(c))
 		return linker_in_file(u->inputs.v[u->inputs.n - 1], &u->linker, ret_home);
 	if (!linker)
-		return unit_home(ret_home, "a target whose linker dray does not know");
+		return why_set(ret_home, -ENOTSUP, "a target whose linker dray does not know");
 	u->linker = strdup(linker);
 	return u->linker ? 0 : -ENOMEM;
 }
