@@ -17,13 +17,13 @@
 /* Each list ends with NULL; a '*' at a name's end stands for anything. */
 
 /* What cargo sets for rustc (doc.rust-lang.org/cargo/reference/environment-variables.html), and
- * what rustc and clippy read that changes a result or a diagnostic. */
+ * what rustc and clippy read that changes a result or a diagnostic. RUST_BACKTRACE is not among
+ * them: the compiler asks for it only when it has broken down; a macro is seen asking. */
 static const char *const always[] = { "CARGO", "CARGO_BIN_EXE_*", "CARGO_BIN_NAME",
 	"CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_LINKS", "CARGO_MANIFEST_PATH",
 	"CARGO_PKG_*", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "CLIPPY_ARGS",
 	"CLIPPY_CONF_DIR", "CLIPPY_TERMINAL_WIDTH", "LD_LIBRARY_PATH", "OUT_DIR", "RUSTC_BOOTSTRAP",
-	"RUSTC_FORCE_RUSTC_VERSION", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "RUST_MIN_STACK",
-	"SOURCE_DATE_EPOCH", NULL };
+	"RUSTC_FORCE_RUSTC_VERSION", "RUST_MIN_STACK", "SOURCE_DATE_EPOCH", NULL };
 
 /* What a worker sets itself, or what means nothing there. */
 static const char *const never[] = { "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "PATH", "HOME",

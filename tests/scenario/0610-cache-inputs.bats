@@ -92,19 +92,42 @@ END
 @test "a macro asks for what every compile asks for itself" {
   local app=$WORK/app v
   with_macro "$app"
-  echo '["CI", "TERM", "LANG", "TMP"].map(|v| std::env::var(v).unwrap_or("none".into())).join(" ")' \
+  echo '["CI", "TERM", "LANG", "TMP", "RUST_BACKTRACE"].map(|v| std::env::var(v).unwrap_or("none".into())).join(" ")' \
     >"$app/look/src/expr.rs"
-  unset CI TERM LANG TMP
+  unset CI TERM LANG TMP RUST_BACKTRACE
   both first "$app" build
-  says "$app" "none none none none"
+  says "$app" "none none none none none"
   CI=yes both ci "$app" build
   missed app variable
-  says "$app" "yes none none none"
+  says "$app" "yes none none none none"
   TERM=dumb both term "$app" build
   missed app variable
-  says "$app" "none dumb none none"
+  says "$app" "none dumb none none none"
+  RUST_BACKTRACE=1 both backtrace "$app" build
+  missed app variable
+  hit look
+  says "$app" "none none none none 1"
   both again "$app" build
   all_hit
+}
+
+@test "a macro's threads that panic say more with RUST_BACKTRACE" {
+  local app=$WORK/app
+  with_macro "$app"
+  echo '{ let _ = std::thread::spawn(|| panic!("in a thread")).join(); String::from("done") }' >"$app/look/src/expr.rs"
+  unset RUST_BACKTRACE
+  cached without "$app" build
+  file_has "$LOGS/without.err" 'in a thread'
+  file_has "$LOGS/without.err" 'run with `RUST_BACKTRACE=1`'
+  clean "$app"
+  RUST_BACKTRACE=1 cached with "$app" build
+  hit look
+  missed app "variable RUST_BACKTRACE is set now"
+  file_has "$LOGS/with.err" 'stack backtrace:'
+  clean "$app"
+  cached again "$app" build
+  all_hit
+  ! file_has "$LOGS/again.err" 'stack backtrace:'
 }
 
 @test "a macro reads a symbolic link" {

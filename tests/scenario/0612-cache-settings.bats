@@ -51,6 +51,61 @@ bats_require_minimum_version 1.5.0
   all_hit
 }
 
+# own_rustup: rustup's settings are the test's own, its toolchains the user's. Sets STABLE and NIGHTLY, their names.
+own_rustup() {
+  local home
+  command -v rustup >/dev/null || skip "no rustup"
+  home=$(rustup show home)
+  NIGHTLY=$(rustup toolchain list | sed -n 's/^\(nightly-[^ ]*\).*/\1/p' | head -n 1)
+  STABLE=$(rustup toolchain list | sed -n 's/^\(stable-[^ ]*\).*/\1/p' | head -n 1)
+  [ -n "$NIGHTLY" ] && [ -n "$STABLE" ] || skip "rustup has not both stable and nightly"
+  mkdir "$WORK/rustup"
+  ln -s "$home/toolchains" "$WORK/rustup/toolchains"
+  [ ! -d "$home/update-hashes" ] || ln -s "$home/update-hashes" "$WORK/rustup/update-hashes"
+  export RUSTUP_HOME=$WORK/rustup
+  unset RUSTUP_TOOLCHAIN
+  rustup default "$STABLE" >/dev/null 2>&1
+  rustc -vV >/dev/null || skip "rustup cannot be given a directory of its own"
+}
+
+@test "rustup's toolchain of a directory: a file, an override, a variable" {
+  local app=$WORK/app
+  own_rustup
+  package "$app" app
+  dependency "$app" low
+  printf 'fn main() {\n    println!("{}", low::answer());\n}\n' >"$app/src/main.rs"
+  both stable "$app" build
+  all_missed
+  printf '[toolchain]\nchannel = "nightly"\n' >"$app/rust-toolchain.toml"
+  both nightly "$app" build
+  misses low app
+  rm "$app/rust-toolchain.toml"
+  both back "$app" build
+  all_hit
+  # nightly again, by other words
+  (cd "$app" && rustup override set "$NIGHTLY") >"$LOGS/override" 2>&1
+  both override "$app" build
+  all_hit
+  RUSTUP_TOOLCHAIN=$STABLE both variable "$app" build
+  all_hit
+  (cd "$app" && rustup override unset) >"$LOGS/override" 2>&1
+  both unset "$app" build
+  all_hit
+  RUSTUP_TOOLCHAIN=$NIGHTLY both nightly-again "$app" build
+  all_hit
+  # in one target directory, with nothing cleaned between
+  both one-target "$app" build
+  RUSTUP_TOOLCHAIN=$NIGHTLY cached there "$app" build
+  cached and-back "$app" build
+  jobs_all '.cache == "hit"' || [ ! -s "$JOBS" ]
+  same_tree_of_one "$app"
+}
+# same_tree_of_one DIR: what the plain build left is there, byte for byte; others may be beside it.
+same_tree_of_one() {
+  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp "$WORK/plain/debug/deps" "$1/target/debug/deps" |
+    { ! grep -v "^Only in $1/target/debug/deps: "; }
+}
+
 @test "two equal toolchains whose library sources are in different places" {
   local app=$WORK/app stable n
   stable=$(rustc --print sysroot)
@@ -91,6 +146,43 @@ bats_require_minimum_version 1.5.0
   unset RUSTFLAGS
   both plain-again "$app" build
   all_hit
+}
+
+# ---- the shell
+
+# as_in_an_editor COMMAND…, as_over_ssh COMMAND…: two shells' environments: what differs from desk to desk.
+as_in_an_editor() {
+  env -u LANG -u LC_ALL TERM=xterm-256color COLORTERM=truecolor TERM_PROGRAM=vscode TERM_PROGRAM_VERSION=1.90 \
+    VSCODE_IPC_HOOK_CLI=/run/one VSCODE_GIT_IPC_HANDLE=/run/two VSCODE_INJECTION=1 RUST_BACKTRACE=1 RUST_LOG=debug \
+    SHLVL=3 PWD=/ OLDPWD=/tmp LC_CTYPE=de_DE.UTF-8 EDITOR=code COLUMNS=80 LINES=24 USER=one LOGNAME=one \
+    SSH_AUTH_SOCK=/run/agent DISPLAY=:0 XDG_RUNTIME_DIR=/run/user/1 XDG_SESSION_ID=7 "$@"
+}
+as_over_ssh() {
+  mkdir -p "$WORK/tmp"
+  env -u COLORTERM -u TERM_PROGRAM TERM=screen LANG=C.UTF-8 LC_ALL=C.UTF-8 SSH_CLIENT='::1 1 2' SSH_TTY=/dev/pts/9 \
+    SSH_CONNECTION='::1 1 ::1 2' RUST_LIB_BACKTRACE=0 RUST_BACKTRACE=full SHLVL=1 OLDPWD=/ MAKEFLAGS=-k MAKELEVEL=1 \
+    TMUX=/tmp/tmux,1,0 STY=1 USER=two LOGNAME=two MAIL=/var/mail/two TMPDIR="$WORK/tmp" CLICOLOR=1 NO_COLOR=1 \
+    CARGO_TERM_COLOR=always CARGO_TERM_VERBOSE=false "$@"
+}
+
+@test "two quite different shells" {
+  local app=$WORK/app
+  with_macro "$app"
+  echo 'String::from("words")' >"$app/look/src/expr.rs"
+  dependency "$app" low
+  echo 'fn main() { println!("cargo:rustc-cfg=built"); println!("cargo::rustc-check-cfg=cfg(built)"); }' >"$app/build.rs"
+  echo 'pub fn answer() -> u32 { let unused = 1; 42 }' >"$app/low/src/lib.rs"
+  as_in_an_editor cargo build --manifest-path "$app/Cargo.toml" >"$LOGS/one" 2>&1
+  all_missed
+  mv "$app/target" "$WORK/one"
+  rm "$JOBS"
+  as_over_ssh cargo build --manifest-path "$app/Cargo.toml" >"$LOGS/two" 2>&1
+  all_hit
+  clean "$app"
+  # what neither has said anything of
+  both plainly "$app" build
+  all_hit
+  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp "$WORK/one" "$app/target"
 }
 
 # ---- what is said
