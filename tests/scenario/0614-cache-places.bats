@@ -53,6 +53,23 @@ MADE='include!(concat!(env!("OUT_DIR"), "/made.rs"));'
   all_hit
 }
 
+@test "OUT_DIR in a library's constant, with nothing included from it" {
+  local app=$WORK/app t
+  package "$app" app
+  dependency "$app" low
+  echo 'fn main() {}' >"$app/low/build.rs"
+  echo 'pub const PLACE: &str = env!("OUT_DIR");' >"$app/low/src/lib.rs"
+  printf 'fn main() {\n    println!("{}", low::PLACE);\n}\n' >"$app/src/main.rs"
+  for t in one two one; do
+    export CARGO_TARGET_DIR=$WORK/target-$t
+    both "$t" "$app" build
+    says "$app" "$(echo "$CARGO_TARGET_DIR"/debug/build/low-*/out)"
+    [ "$t" = one ] || misses low app
+    # both are there at once
+  done
+  all_hit
+}
+
 @test "the first target directory is deleted, and another is used" {
   local app=$WORK/app
   package "$app" app
@@ -112,6 +129,43 @@ END
   both back "$app" build
   all_hit
   says "$app" data
+}
+
+# Where a package lies is in its bytes: by a constant of a library, and by what a build script and a test see
+# when they run. The first checkout stays.
+@test "a second checkout beside the first" {
+  local app=$WORK/app c
+  package "$app" app
+  dependency "$app" low
+  echo 'pub const PLACE: &str = env!("CARGO_MANIFEST_DIR");' >"$app/low/src/lib.rs"
+  cat >"$app/build.rs" <<'END'
+fn main() {
+    println!("cargo:rustc-env=SEEN={}", std::env::var("CARGO_MANIFEST_DIR").unwrap());
+}
+END
+  cat >"$app/src/main.rs" <<'END'
+fn main() {
+    let data = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/data")).unwrap();
+    println!("{} {} {}", low::PLACE, env!("SEEN"), data.trim());
+}
+#[test]
+fn runs_there() {
+    assert_eq!(std::env::var("CARGO_MANIFEST_DIR").unwrap(), env!("CARGO_MANIFEST_DIR"));
+}
+END
+  echo first >"$app/data"
+  both first "$app" build
+  says "$app" "$app/low $app first"
+  cp -a "$app" "$WORK/second"
+  echo second >"$WORK/second/data"
+  both second "$WORK/second" build
+  says "$WORK/second" "$WORK/second/low $WORK/second second"
+  cached test "$WORK/second" test
+  for c in "$app" "$WORK/second" "$app"; do
+    both again "$c" build
+    all_hit
+    says "$c" "$c/low $c $(cat "$c/data")"
+  done
 }
 
 @test "a source that is edited while it is compiled" {
