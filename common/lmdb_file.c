@@ -34,6 +34,9 @@
 
 #define MAX_READERS 4096 /* more than there are processes at -j200, many times over */
 #define LOCK_WAIT_MS 250
+
+/* What LMDB makes for so many readers, or somewhat more: a cache line for each, and a head. */
+#define LOCK_FILE_SIZE ((off_t)(MAX_READERS + 8) * 64)
 #define BOOT_ID_SIZE 36
 
 /* LMDB's codes are positive errno values or its own negative ones. */
@@ -254,13 +257,38 @@ close_env(struct lmdb_file *f)
 	f->env = NULL;
 }
 
+/* LMDB maps its lock file: a page of it that the disk has no room for would be a SIGBUS. So it has
+ * all of its room before, or LMDB does not open it. An LMDB code. */
+static int
+reserve_lock_file(const struct lmdb_file *f)
+{
+	_cleanup_(freep) char *path = NULL;
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+	int rc;
+
+	if (asprintf(&path, "%s-lock", f->path) < 0) {
+		path = NULL;
+		return ENOMEM;
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return errno;
+	if (st.st_size >= LOCK_FILE_SIZE && (off_t)st.st_blocks * 512 >= st.st_size)
+		return 0;
+	rc = posix_fallocate(fd, 0, LOCK_FILE_SIZE);
+	return rc == EOPNOTSUPP || rc == EINVAL ? 0 : rc;
+}
+
 /* One try to open; an LMDB code. The guard is held shared. */
 static int
 open_env(struct lmdb_file *f)
 {
 	int rc, dead;
 
-	rc = mdb_env_create(&f->env);
+	rc = reserve_lock_file(f);
+	if (rc == 0)
+		rc = mdb_env_create(&f->env);
 	if (rc != 0)
 		return rc;
 	mdb_env_set_mapsize(f->env, f->kind->map_size);
