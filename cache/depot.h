@@ -62,6 +62,8 @@ int depot_add(struct depot *d, const char *path, enum depot_way way, struct dige
  * stays when it fails. */
 int depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum depot_way way,
 	mode_t mode, const char *path);
+/* The same for a text that is in no blob: by a name that left_sweep knows. */
+int depot_put_text(const void *p, size_t n, mode_t mode, const char *path);
 /* Whether the blob is here and as long as it should be; its content is not looked at. */
 bool depot_has(struct depot *d, const struct digest *digest, uint64_t size);
 

@@ -415,3 +415,13 @@ depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum 
 	/* -ENOENT speaks of the blob */
 	return r == -ENOENT ? -ENOTDIR : r;
 }
+
+int
+depot_put_text(const void *p, size_t n, mode_t mode, const char *path)
+{
+	_cleanup_(freep) char *dir = path_dirname(path);
+	char temp[PATH_MAX];
+	int r = dir == NULL ? -ENOMEM : depot_temp_name(dir, temp);
+
+	return r < 0 ? r : fs_write_atomic_by(temp, path, p, n, mode);
+}

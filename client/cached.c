@@ -291,7 +291,7 @@ restore_text(const struct cached *c, const struct output *o, const char *path)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = text_show(o->text.p, o->text.n, c->out_dir, &b);
 
-	return r < 0 ? r : fs_write_atomic(path, b.p ? b.p : (uint8_t *)"", b.n, (mode_t)o->mode);
+	return r < 0 ? r : depot_put_text(b.p ? b.p : (uint8_t *)"", b.n, (mode_t)o->mode, path);
 }
 
 enum depot_way

@@ -269,7 +269,8 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 				  .argv = link->argv.v,
 				  .envp = env,
 				  .fds = fds,
-				  .n_fds = slot < 0 ? 3 : 4 });
+				  .n_fds = slot < 0 ? 3 : 4,
+				  .dies_with_us = true });
 	if (r != 0)
 		remove_output(link);
 	if (child_signal())

@@ -444,7 +444,10 @@ local_run(struct local_run *l)
 		.argv = tracer ? r.argv.v : l->call->argv,
 		.envp = r.env,
 		.fds = r.fds,
-		.n_fds = r.n_fds };
+		.n_fds = r.n_fds,
+		/* dray-trace sees to it itself. One that outlives us would write over what the next
+		 * one makes. */
+		.dies_with_us = tracer == NULL };
 	l->compile_start_us = clock_mono_us();
 	if (tracer || (l->said && l->said->text_bytes))
 		k = run_piped(&r, &s, tracer != NULL);

@@ -483,12 +483,15 @@ run_unit(struct wrap *w)
 	int status = 0;
 
 	leave_incremental(w);
-	if (!find_cached(w))
+	if (!find_cached(w)) {
 		status = run_missed(w);
-	else if (w->said.status)
+	} else {
 		status = w->said.status;
-	else
-		remember(w);
+		if (status == 0)
+			remember(w);
+		/* no compile may ever come by to do it */
+		left_sweep(w->conf->client.cache_dir, w->call.out_dir);
+	}
 	if (child_signal())
 		status = 128 + child_signal();
 	write_log(w, MAX2(status, 0));

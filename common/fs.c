@@ -281,31 +281,44 @@ fs_write_all(int fd, const void *p, size_t n)
 	return 0;
 }
 
-int
-fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode)
+/* Takes the descriptor, of a new file `tmp`. */
+static int
+write_and_rename(int fd, const char *tmp, const char *path, const void *p, size_t n, mode_t mode)
 {
-	_cleanup_(freep) char *tmp = NULL;
-	_cleanup_(closep) int fd = -1;
-	int r;
+	int r = fs_write_all(fd, p, n);
 
-	if (asprintf(&tmp, "%s.tmp-XXXXXX", path) < 0) {
-		tmp = NULL;
-		return -ENOMEM;
-	}
-	fd = mkostemp(tmp, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = fs_write_all(fd, p, n);
 	if (r == 0 && fchmod(fd, mode) < 0)
 		r = -errno;
 	/* Network file systems and quotas report a failed write only here. */
-	if (close(steal_fd(&fd)) < 0 && r == 0 && errno != EINTR)
+	if (close(fd) < 0 && r == 0 && errno != EINTR)
 		r = -errno;
 	if (r == 0 && rename(tmp, path) < 0)
 		r = -errno;
 	if (r < 0)
 		unlink(tmp);
 	return r;
+}
+
+int
+fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode)
+{
+	_cleanup_(freep) char *tmp = NULL;
+	int fd;
+
+	if (asprintf(&tmp, "%s.tmp-XXXXXX", path) < 0) {
+		tmp = NULL;
+		return -ENOMEM;
+	}
+	fd = mkostemp(tmp, O_CLOEXEC);
+	return fd < 0 ? -errno : write_and_rename(fd, tmp, path, p, n, mode);
+}
+
+int
+fs_write_atomic_by(const char *tmp, const char *path, const void *p, size_t n, mode_t mode)
+{
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : write_and_rename(fd, tmp, path, p, n, mode);
 }
 
 static int

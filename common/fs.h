@@ -40,6 +40,8 @@ int fs_read_file(const char *path, size_t max, struct buf *ret);
 /* Writes a temporary name in the same directory, then renames it. A reader sees old or new, whole.
  */
 int fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
+/* The same by a temporary name of the caller's, in the same directory, that is not there yet. */
+int fs_write_atomic_by(const char *tmp, const char *path, const void *p, size_t n, mode_t mode);
 int fs_write_all(int fd, const void *p, size_t n);
 /* Copies from one descriptor's offset to its end (copy_file_range, else read and write). */
 int fs_copy_fd(int from, int to);

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -130,6 +131,99 @@ spawn_with(const struct spawn *s, posix_spawn_file_actions_t *fa, posix_spawnatt
 	return 0;
 }
 
+/* ---- a child that is killed when we are: posix_spawn cannot ask for that */
+
+static int
+place_fds(const struct spawn *s, int *copies, int top)
+{
+	for (size_t i = 0; i < s->n_fds; i++) {
+		copies[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, top + 1);
+		if (copies[i] < 0)
+			return -errno;
+	}
+	for (size_t i = 0; i < s->n_fds; i++)
+		if (dup2(copies[i], s->fds[i].to) < 0)
+			return -errno;
+	return 0;
+}
+
+/* As the attributes of posix_spawn would leave them. */
+static int
+reset_signals(void)
+{
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++) {
+		struct sigaction now;
+
+		if (sigaction(sig, NULL, &now) == 0 && (now.sa_handler != SIG_IGN || sig != SIGHUP))
+			signal(sig, SIG_DFL);
+	}
+	sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
+}
+
+/* In the child. Returns only when it cannot. */
+static int
+become(const struct spawn *s, pid_t parent, int *copies, int top)
+{
+	char *const *envp = s->envp ? s->envp : environ;
+	int r;
+
+	/* one that died before this call sends nothing */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		return -ECANCELED;
+	r = reset_signals();
+	if (r == 0)
+		r = place_fds(s, copies, top);
+	if (r == 0 && ((s->new_group && setpgid(0, 0) < 0) || (s->cwd && chdir(s->cwd) < 0)))
+		r = -errno;
+	if (r < 0)
+		return r;
+	if (strchr(s->path, '/'))
+		execve(s->path, s->argv, envp);
+	else
+		execvpe(s->path, s->argv, envp);
+	return -errno;
+}
+
+/* The pipe tells why there is no program; its end, that there is one. */
+static int
+start_tied(const struct spawn *s, int *copies, pid_t *ret_pid)
+{
+	_cleanup_(closep) int rd = -1;
+	_cleanup_(closep) int wr = -1;
+	int fds[2], top = STDERR_FILENO, r = 0;
+	pid_t pid, parent = getpid();
+
+	if (s->only_fds)
+		return -EINVAL;
+	for (size_t i = 0; i < s->n_fds; i++)
+		top = MAX2(top, s->fds[i].to);
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	rd = fds[0];
+	wr = fcntl(fds[1], F_DUPFD_CLOEXEC, top + 1);
+	close(fds[1]);
+	if (wr < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		r = become(s, parent, copies, top);
+		_exit(write(wr, &r, sizeof(r)) == sizeof(r) ? 127 : 126);
+	}
+	closep(&wr);
+	while (read(rd, &r, sizeof(r)) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		spawn_wait(pid, NULL);
+	else
+		*ret_pid = pid;
+	return r;
+}
+
 int
 spawn_start(const struct spawn *s, pid_t *ret_pid)
 {
@@ -143,6 +237,8 @@ spawn_start(const struct spawn *s, pid_t *ret_pid)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n_fds; i++)
 		copies[i] = -1;
+	if (s->dies_with_us)
+		return start_tied(s, copies, ret_pid);
 	r = posix_spawn_file_actions_init(&fa);
 	if (r)
 		return -r;

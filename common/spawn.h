@@ -20,8 +20,9 @@ struct spawn {
 	const char *cwd;	    /* NULL: ours */
 	const struct spawn_fd *fds; /* 0, 1 and 2 stay as they are unless named here */
 	size_t n_fds;
-	bool new_group; /* own process group */
-	bool only_fds;	/* what we inherited ourselves stays here: 0, 1, 2 and fds are all */
+	bool new_group;	   /* own process group */
+	bool only_fds;	   /* what we inherited ourselves stays here: 0, 1, 2 and fds are all */
+	bool dies_with_us; /* killed when this thread ends; costs a fork; not with only_fds */
 };
 
 /* posix_spawn with default signal handling and an empty mask in the child. Everything else opened

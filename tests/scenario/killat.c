@@ -4,12 +4,21 @@
  * nothing is done but counting. KILLAT_COUNT names a file that gets the number of steps when the
  * process exits. A program that looks for them finds killat_arm and killat_count: it counts from
  * where it wants, in each of its forks. A step is a call that makes, names, changes, locks or opens
- * a file. libc only, no allocation: it runs before everything else. */
+ * a file, or starts a program (before it, and after it).
+ *
+ * KILLAT_PROGRAM=NAME: only a process of that name counts, and what it starts is left alone.
+ * KILLAT_CHANGES=1: what only opens a file to read it is no step. KILLAT_FROM_CHILD=1: counts from
+ * its first child on.
+ *
+ * libc only, no allocation: it runs before everything else. */
 #include "config.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,12 +32,22 @@
 #include <unistd.h>
 
 static unsigned long count, fatal;
+static bool idle, from_child, changes_only;
 static char count_file[4096];
 
 static void __attribute__((constructor)) read_settings(void)
 {
 	const char *n = getenv("KILLAT"), *file = getenv("KILLAT_COUNT");
+	const char *program = getenv("KILLAT_PROGRAM");
 
+	if (program && strcmp(program, program_invocation_short_name) != 0) {
+		idle = true;
+		return;
+	}
+	if (program)
+		unsetenv("LD_PRELOAD");
+	changes_only = getenv("KILLAT_CHANGES") != NULL;
+	idle = from_child = getenv("KILLAT_FROM_CHILD") != NULL;
 	if (n)
 		fatal = strtoul(n, NULL, 10);
 	if (file && strlen(file) < sizeof(count_file))
@@ -78,7 +97,7 @@ die(void)
 static bool
 is_fatal(void)
 {
-	return __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) == fatal;
+	return !idle && __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) == fatal;
 }
 
 static void
@@ -93,7 +112,8 @@ open_at(int at, const char *path, int flags, va_list ap)
 {
 	mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
 
-	step();
+	if (!changes_only || flags & (O_CREAT | O_TMPFILE | O_TRUNC))
+		step();
 	return (int)syscall(SYS_openat, at, path, flags, mode);
 }
 
@@ -305,3 +325,30 @@ control(int fd, int what, void *arg)
 	}
 FCNTL(fcntl)
 FCNTL(fcntl64)
+
+/* ---- programs */
+
+/* One was started: from here on, if not before. */
+static void
+after_child(void)
+{
+	idle = idle && !from_child;
+	step();
+}
+
+#define SPAWN(name)                                                                    \
+	int name(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa,   \
+		const posix_spawnattr_t *attr, char *const argv[], char *const envp[]) \
+	{                                                                              \
+		int (*next)(pid_t *, const char *, const posix_spawn_file_actions_t *, \
+			const posix_spawnattr_t *, char *const *, char *const *);      \
+		int r;                                                                 \
+                                                                                       \
+		*(void **)&next = dlsym(RTLD_NEXT, #name);                             \
+		step();                                                                \
+		r = next(pid, path, fa, attr, argv, envp);                             \
+		after_child();                                                         \
+		return r;                                                              \
+	}
+SPAWN(posix_spawn)
+SPAWN(posix_spawnp)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -353,6 +354,81 @@ test_find_program(void **state)
 	assert_int_equal(fs_rm_rf(dir), 0);
 }
 
+/* A child that waits for ever, in a process that is killed: *ret_pid is the child's. */
+static void
+start_and_die(bool tied, int tell)
+{
+	struct spawn s = {
+		.path = "/bin/sleep", .argv = ARGV(S("sleep"), S("1000")), .dies_with_us = tied
+	};
+	pid_t pid = -1;
+
+	if (spawn_start(&s, &pid) == 0 && write(tell, &pid, sizeof(pid)) == sizeof(pid))
+		raise(SIGKILL);
+	_exit(1);
+}
+
+static void
+test_dies_with_us(void **state)
+{
+	int back[2], status;
+	pid_t us, child = -1;
+	struct pollfd p;
+
+	assert_int_equal(pipe2(back, O_CLOEXEC), 0);
+	us = fork();
+	assert_true(us >= 0);
+	if (us == 0)
+		start_and_die(true, back[1]);
+	assert_int_equal(waitpid(us, &status, 0), us);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(read(back[0], &child, sizeof(child)), sizeof(child));
+	/* somebody else collects it: gone, or soon */
+	p = (struct pollfd){ .fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN };
+	if (p.fd >= 0) {
+		assert_int_equal(poll(&p, 1, LONG_MS), 1);
+		close(p.fd);
+	}
+	close(back[0]);
+	close(back[1]);
+}
+
+static void
+test_tied_is_like_any(void **state)
+{
+	char *env[] = { S("ONLY=this"), NULL };
+	struct spawn s = { .path = "/bin/sh", .envp = env, .cwd = "/proc", .dies_with_us = true };
+	_cleanup_(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct spawn_fd fds[] = { { null, 7 }, { 1, 8 } };
+	sigset_t set, old;
+
+	s.argv = ARGV(S("sh"), S("-c"),
+		S("test \"$ONLY\" = this && test \"$(pwd)\" = /proc && "
+		  "test \"$(readlink /proc/$$/fd/7)\" = /dev/null && test -e /proc/$$/fd/8 && "
+		  "! test -e /proc/$$/fd/9 && exit 3"));
+	s.fds = fds;
+	s.n_fds = 2;
+	assert_int_equal(run(&s), 3);
+	s.cwd = "/none/such";
+	assert_int_equal(run(&s), -ENOENT);
+	s.cwd = NULL;
+	s.path = "/none/such";
+	assert_int_equal(run(&s), -ENOENT);
+	s.path = "no-such-program";
+	assert_int_equal(run(&s), -ENOENT);
+	s.path = "sh";
+	s.only_fds = true;
+	assert_int_equal(run(&s), -EINVAL);
+	s.only_fds = false;
+	/* signals as they are by default, and none blocked */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &set, &old), 0);
+	s.argv = ARGV(S("sh"), S("-c"), S("kill -TERM $$; exit 4"));
+	assert_int_equal(run(&s), 128 + SIGTERM);
+	assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
+}
+
 int
 main(void)
 {
@@ -364,6 +440,8 @@ main(void)
 		cmocka_unit_test(test_descriptors_inherited),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_dies_with_us),
+		cmocka_unit_test(test_tied_is_like_any),
 		cmocka_unit_test(test_capture),
 		cmocka_unit_test(test_capture_has_an_end),
 		cmocka_unit_test(test_capture_ends_with_us),
