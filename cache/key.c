@@ -9,7 +9,7 @@
 
 #include "rustc/option_tables.h"
 
-#define FORMAT "1"
+#define FORMAT "2"
 #define VALUE_MAX 128
 
 static int

@@ -206,6 +206,15 @@ look_tmp(struct trace *t, pid_t tid, const char *path)
 	return r;
 }
 
+/* All that the client has there went along, if the compiler can want it: what is not there is not
+ * asked for. */
+static void
+look_in(struct trace *t, const char *path)
+{
+	if (in_tree(t, path))
+		trace_set_add(&t->set, TRACE_PATHS, path, TRACE_FILE);
+}
+
 static int
 look_env(struct trace *t, const char *path)
 {
@@ -276,6 +285,9 @@ one_path(struct trace *t, const char *path)
 		return look(t, path);
 	case PLACE_TMP:
 		return look_tmp(t, (pid_t)t->listener.req->pid, path);
+	case PLACE_IN:
+		look_in(t, path);
+		return 0;
 	default:
 		return 0;
 	}

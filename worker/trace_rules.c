@@ -106,13 +106,15 @@ enum trace_place
 trace_rules_place(const struct trace_rules *r, const char *path)
 {
 	/* The system's own, but for what is about one machine (/etc/hostname, /usr/share/…). */
-	static const char *const system[] = { "/proc", "/dev", "/sys", ALIAS, OURS,
-		"/etc/ld.so.cache", "/etc/ld.so.preload",
+	static const char *const system[] = { "/proc", "/dev", "/sys", OURS, "/etc/ld.so.cache",
+		"/etc/ld.so.preload",
 		/* the compiler's allocator; what it takes for the sources of std */
 		"/etc/malloc.conf", "/rustc" };
 
 	if (path_is_below(path, r->unit->out_dir))
 		return PLACE_OUT;
+	if (path_is_below(path, ALIAS))
+		return PLACE_IN;
 	if (path_is_below(path, r->unit->sysroot))
 		return PLACE_OURS;
 	for (char *const *d = r->lib_dirs; d && *d; d++)

@@ -18,6 +18,7 @@ struct trace_rules {
 enum trace_place {
 	PLACE_OURS, /* part of the toolchain's identity, or made by us, or by the job itself: no
 		       input */
+	PLACE_IN,   /* an artifact in the client's out-dir */
 	PLACE_OUT,  /* the out-dir: writable, the job's own */
 	PLACE_TMP,  /* the private /tmp */
 	PLACE_TREE, /* the client's */

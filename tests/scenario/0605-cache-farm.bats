@@ -57,3 +57,24 @@ END
   hit mac
   [ "$("$WORK/app/target/debug/app")" = "two 42 yes" ]
 }
+
+@test "a C archive deep below changes, and the program is compiled with link-time optimization" {
+  local app=$WORK/app
+  sys_crate "$app" static=words
+  printf '\n[profile.dev]\nlto = true\n' >>"$app/Cargo.toml"
+  archive "$app/native" 2
+  plain_build "$app" build
+  archive "$app/native" 1
+  farm_start
+  cached first "$app" build
+  jobs_all '.where == "farm"'
+  says "$app" 1
+  archive "$app/native" 2
+  clean "$app"
+  # the worker read the archive out of a library's rlib, and the link here never saw it
+  cached second "$app" build
+  missed app
+  hit mid
+  same_outputs "$app"
+  says "$app" 2
+}

@@ -119,6 +119,34 @@ pub fn look(_: TokenStream) -> TokenStream {
 END
   printf 'fn main() {\n    println!("{}", look::look!());\n}\n' >"$1/src/main.rs"
 }
+# archive DIR NUMBER: libwords.a with one function that returns it.
+archive() {
+  mkdir -p "$1"
+  printf 'int number(void) { return %s; }\n' "$2" >"$1/words.c"
+  rm -f "$1/libwords.a"
+  cc -c -o "$1/words.o" "$1/words.c"
+  ar -D rcs "$1/libwords.a" "$1/words.o"
+  rm "$1/words.o"
+}
+# sys_crate DIR LINK: a program on "mid" on "words-sys", whose build script says cargo:rustc-link-lib=LINK
+# of what is in DIR/native.
+sys_crate() {
+  package "$1" app
+  member "$1/mid" mid lib
+  member "$1/words-sys" words-sys lib
+  depends "$1" mid mid
+  depends "$1/mid" words-sys ../words-sys
+  printf 'fn main() {\n    println!("{}", mid::number());\n}\n' >"$1/src/main.rs"
+  echo 'pub fn number() -> i32 { unsafe { words_sys::number() } }' >"$1/mid/src/lib.rs"
+  echo 'extern "C" { pub fn number() -> i32; }' >"$1/words-sys/src/lib.rs"
+  cat >"$1/words-sys/build.rs" <<END
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rustc-link-search=native=$1/native");
+    println!("cargo:rustc-link-lib=$2");
+}
+END
+}
 # says DIR TEXT: what the program in DIR prints.
 says() {
   local said
