@@ -1,5 +1,5 @@
-/* Invariant: what entry_result gives out names only plain files of an out-dir, and is as long as it
- * says. */
+/* Invariant: what entry_result gives out names only plain files of an out-dir, or of rustc's
+ * temporary directory in it, and is as long as it says. */
 #include "config.h"
 
 #include "cache/entry.h"
@@ -14,32 +14,68 @@ static const char magic[] = "drayent2";
 
 /* ---- in memory */
 
-struct output *
-result_add_output(struct result *r, const char *name)
+static struct output *
+add_output(struct output **all, size_t *n, const char *name)
 {
-	struct output *v = reallocarray(r->outputs, r->n_outputs + 1, sizeof(*v));
+	struct output *v = reallocarray(*all, *n + 1, sizeof(*v));
 
 	if (!v)
 		return NULL;
-	r->outputs = v;
-	v += r->n_outputs;
+	*all = v;
+	v += *n;
 	memset(v, 0, sizeof(*v));
 	v->name = strdup(name);
 	if (!v->name)
 		return NULL;
-	r->n_outputs++;
+	++*n;
 	return v;
+}
+
+struct output *
+result_add_output(struct result *r, const char *name)
+{
+	return add_output(&r->outputs, &r->n_outputs, name);
+}
+
+struct output *
+result_add_temporary(struct result *r, const char *name)
+{
+	return add_output(&r->temporaries, &r->n_temporaries, name);
+}
+
+struct buf *
+result_add_link(struct result *r)
+{
+	struct buf *v = reallocarray(r->links, r->n_links + 1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	r->links = v;
+	v += r->n_links++;
+	*v = (struct buf)BUF_INIT;
+	return v;
+}
+
+static void
+outputs_done(struct output *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].name);
+		buf_done(&v[i].text);
+	}
+	free(v);
 }
 
 void
 result_done(struct result *r)
 {
 	inputs_done(&r->inputs);
-	for (size_t i = 0; i < r->n_outputs; i++) {
-		free(r->outputs[i].name);
-		buf_done(&r->outputs[i].text);
-	}
-	free(r->outputs);
+	outputs_done(r->outputs, r->n_outputs);
+	outputs_done(r->temporaries, r->n_temporaries);
+	for (size_t i = 0; i < r->n_links; i++)
+		buf_done(&r->links[i]);
+	free(r->links);
+	buf_done(&r->tail);
 	buf_done(&r->out);
 	buf_done(&r->err);
 	free(r->from);
@@ -175,8 +211,18 @@ take_input(const Dray__CacheInput *m, struct inputs *to)
 	return inputs_add(to, (enum input_kind)m->kind, name, m->value.data, m->value.len);
 }
 
+/* The first of two parts is rustc's own temporary directory. */
+static bool
+is_temporary_name(const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	return path_is_name(name) ||
+	       (slash && starts_with(name, "rustc") && path_is_name(slash + 1));
+}
+
 static int
-take_output(const Dray__CacheOutput *m, struct result *to)
+take_output(const Dray__CacheOutput *m, struct result *to, bool temporary)
 {
 	_cleanup_(freep) char *name = NULL;
 	struct output *o;
@@ -184,10 +230,11 @@ take_output(const Dray__CacheOutput *m, struct result *to)
 
 	if (r < 0)
 		return r;
-	if (!path_is_name(name) || (m->digest.len != 0 && m->digest.len != DIGEST_SIZE) ||
-		(m->mode & ~0777u) || (m->digest.len && m->text.len))
+	if (!(temporary ? is_temporary_name(name) : path_is_name(name)) ||
+		(m->digest.len != 0 && m->digest.len != DIGEST_SIZE) || (m->mode & ~0777u) ||
+		(m->digest.len && m->text.len) || (temporary && !m->digest.len))
 		return -EBADMSG;
-	o = result_add_output(to, name);
+	o = temporary ? result_add_temporary(to, name) : result_add_output(to, name);
 	if (!o)
 		return -ENOMEM;
 	o->mode = m->mode;
@@ -199,6 +246,24 @@ take_output(const Dray__CacheOutput *m, struct result *to)
 }
 
 static int
+take_bundle(const Dray__CacheResult *m, struct result *to)
+{
+	int r = 0;
+
+	if (m->n_links > ENTRY_LINKS_MAX || (m->n_links && m->status) ||
+		(!m->n_links && (m->n_temporaries || m->tail.len)))
+		return -EBADMSG;
+	for (size_t i = 0; r == 0 && i < m->n_links; i++) {
+		struct buf *b = result_add_link(to);
+
+		r = b ? buf_add(b, m->links[i].data, m->links[i].len) : -ENOMEM;
+	}
+	for (size_t i = 0; r == 0 && i < m->n_temporaries; i++)
+		r = take_output(m->temporaries[i], to, true);
+	return r == 0 && m->tail.len ? buf_add(&to->tail, m->tail.data, m->tail.len) : r;
+}
+
+static int
 take_result(const Dray__CacheResult *m, struct result *to)
 {
 	int r = 0;
@@ -206,7 +271,9 @@ take_result(const Dray__CacheResult *m, struct result *to)
 	for (size_t i = 0; r == 0 && i < m->n_inputs; i++)
 		r = take_input(m->inputs[i], &to->inputs);
 	for (size_t i = 0; r == 0 && i < m->n_outputs; i++)
-		r = take_output(m->outputs[i], to);
+		r = take_output(m->outputs[i], to, false);
+	if (r == 0)
+		r = take_bundle(m, to);
 	if (r == 0 && m->out.len)
 		r = buf_add(&to->out, m->out.data, m->out.len);
 	if (r == 0 && m->err.len)
@@ -254,7 +321,8 @@ struct packing {
 	Dray__CacheResult m;
 	Dray__CacheInput *inputs, **inputs_p;
 	Dray__CacheOutput *outputs, **outputs_p;
-	ProtobufCBinaryData *argv, *env;
+	Dray__CacheOutput *temporaries, **temporaries_p;
+	ProtobufCBinaryData *links, *argv, *env;
 };
 
 static void
@@ -264,6 +332,9 @@ packing_done(struct packing *p)
 	free(p->inputs_p);
 	free(p->outputs);
 	free(p->outputs_p);
+	free(p->temporaries);
+	free(p->temporaries_p);
+	free(p->links);
 	free(p->argv);
 	free(p->env);
 }
@@ -290,15 +361,16 @@ pack_inputs(struct packing *p, const struct inputs *s)
 }
 
 static int
-pack_outputs(struct packing *p, const struct result *r)
+pack_outputs(
+	struct output *v, size_t n, Dray__CacheOutput **outputs, Dray__CacheOutput ***outputs_p)
 {
-	p->outputs = calloc(r->n_outputs + 1, sizeof(*p->outputs));
-	p->outputs_p = calloc(r->n_outputs + 1, sizeof(*p->outputs_p));
-	if (!p->outputs || !p->outputs_p)
+	*outputs = calloc(n + 1, sizeof(**outputs));
+	*outputs_p = calloc(n + 1, sizeof(**outputs_p));
+	if (!*outputs || !*outputs_p)
 		return -ENOMEM;
-	for (size_t i = 0; i < r->n_outputs; i++) {
-		Dray__CacheOutput *m = p->outputs_p[i] = &p->outputs[i];
-		struct output *o = &r->outputs[i];
+	for (size_t i = 0; i < n; i++) {
+		Dray__CacheOutput *m = (*outputs_p)[i] = &(*outputs)[i];
+		struct output *o = &v[i];
 
 		dray__cache_output__init(m);
 		m->name.data = (uint8_t *)o->name;
@@ -310,8 +382,22 @@ pack_outputs(struct packing *p, const struct result *r)
 		else
 			m->text = data_of(&o->text);
 	}
-	p->m.outputs = p->outputs_p;
-	p->m.n_outputs = r->n_outputs;
+	return 0;
+}
+
+static int
+pack_bundle(struct packing *p, const struct result *r)
+{
+	p->links = calloc(r->n_links + 1, sizeof(*p->links));
+	if (!p->links)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->n_links; i++)
+		p->links[i] = data_of(&r->links[i]);
+	p->m.links = p->links;
+	p->m.n_links = r->n_links;
+	p->m.temporaries = p->temporaries_p;
+	p->m.n_temporaries = r->n_temporaries;
+	p->m.tail = data_of(&r->tail);
 	return 0;
 }
 
@@ -365,7 +451,14 @@ pack_result(const struct result *r, struct buf *ret)
 		p.m.rustc = r->rustc;
 	k = pack_inputs(&p, &r->inputs);
 	if (k == 0)
-		k = pack_outputs(&p, r);
+		k = pack_outputs(r->outputs, r->n_outputs, &p.outputs, &p.outputs_p);
+	if (k == 0)
+		k = pack_outputs(
+			r->temporaries, r->n_temporaries, &p.temporaries, &p.temporaries_p);
+	p.m.outputs = p.outputs_p;
+	p.m.n_outputs = r->n_outputs;
+	if (k == 0)
+		k = pack_bundle(&p, r);
 	if (k == 0)
 		k = pack_call(&p, r);
 	if (k == 0)

@@ -10,6 +10,7 @@
 #include "common/digest.h"
 #include "common/strv.h"
 
+#define ENTRY_LINKS_MAX 16   /* calls of one link, as client/bundle.h has it */
 #define ENTRY_RESULTS_MAX 16 /* the least lately used is dropped */
 #define ENTRY_MAX (32u << 20)
 
@@ -22,10 +23,17 @@ struct output {
 	struct buf text; /* else */
 };
 
+/* Of a compile; or, with links, a bundle: what a compile made before its link. Then `inputs` are
+ * the compile's, and not the link's. */
 struct result {
 	struct inputs inputs;
 	struct output *outputs;
 	size_t n_outputs;
+	struct output *temporaries; /* what the links read: blobs, each "name" or "rustc…/name" */
+	size_t n_temporaries;
+	struct buf *links; /* client/report.h, link-N */
+	size_t n_links;
+	struct buf tail; /* said after the links */
 	struct buf out, err;
 	uint64_t compile_us, time_s;
 	char *from, *rustc;
@@ -36,12 +44,14 @@ struct result {
 
 #define RESULT_INIT                                                                               \
 	{                                                                                         \
-		INPUTS_INIT, NULL, 0, BUF_INIT, BUF_INIT, 0, 0, NULL, NULL, STRV_INIT, STRV_INIT, \
-			NULL, 0                                                                   \
+		INPUTS_INIT, NULL, 0, NULL, 0, NULL, 0, BUF_INIT, BUF_INIT, BUF_INIT, 0, 0, NULL, \
+			NULL, STRV_INIT, STRV_INIT, NULL, 0                                       \
 	}
 
-/* Adds an empty output at the end; it is the result's. NULL: no memory. */
+/* Adds an empty one at the end; it is the result's. NULL: no memory. */
 struct output *result_add_output(struct result *r, const char *name);
+struct output *result_add_temporary(struct result *r, const char *name);
+struct buf *result_add_link(struct result *r);
 void result_done(struct result *r);
 
 struct entry {
@@ -61,7 +71,7 @@ int entry_decode(const void *p, size_t n, const struct digest *key, struct entry
 int entry_encode(const struct entry *e, struct buf *ret); /* 0; -EFBIG; -ENOMEM */
 void entry_done(struct entry *e);
 
-/* One of its results. 0; -EBADMSG: nothing that may be put in place; -ENOMEM. */
+/* One of its results, a bundle or not. 0; -EBADMSG: nothing that may be put in place; -ENOMEM. */
 int entry_result(const struct entry *e, size_t i, struct result *ret);
 /* Puts a result first. 0 or -ENOMEM. */
 int entry_add_result(struct entry *e, const struct result *r);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/fs.h"
 #include "rustc/option_tables.h"
 
 #define FORMAT "2"
@@ -43,11 +44,30 @@ add_digest(struct strv *to, const char *name, const struct digest *d)
 	return strv_addf(to, "%s=%s", name, hex);
 }
 
+/* Where something is, for a bundle. */
+static int
+add_path(const struct key_in *in, struct strv *to, const char *name, const char *given)
+{
+	_cleanup_(freep) char *path = path_normalize(in->cwd, given);
+	_cleanup_(freep) char *hidden = NULL;
+
+	if (!path)
+		return -ENOMEM;
+	if (!path_is_below(path, in->bundle))
+		return add(to, name, path);
+	if (asprintf(&hidden, "\x01%s", path + strlen(in->bundle)) < 0) {
+		hidden = NULL;
+		return -ENOMEM;
+	}
+	return add(to, name, hidden);
+}
+
 static int
 add_extern(const struct key_in *in, struct strv *to, const char *value)
 {
 	const char *eq = strchr(value, '=');
 	_cleanup_(freep) char *name = NULL;
+	_cleanup_(freep) char *path = NULL;
 	struct digest d;
 	int r;
 
@@ -60,7 +80,14 @@ add_extern(const struct key_in *in, struct strv *to, const char *value)
 		name = NULL;
 		return -ENOMEM;
 	}
-	return add_digest(to, name, &d);
+	r = add_digest(to, name, &d);
+	if (r < 0 || !in->bundle)
+		return r;
+	if (asprintf(&path, "path %.*s", (int)(eq - value), value) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return add_path(in, to, path, eq + 1);
 }
 
 /* -C incremental and its kind say where, not what. */
@@ -87,7 +114,9 @@ add_option(const struct key_in *in, const struct call_option *o, struct strv *or
 		return add(sets, option, o->value);
 	/* where they are is no matter: what is found there is an input */
 	if (o->row->act == ACT_SEARCH && starts_with(o->value, "dependency="))
-		return 0;
+		return in->bundle ? add_path(in, ordered, "-L dependency",
+					    o->value + strlen("dependency="))
+				  : 0;
 	return add(ordered, option, o->value ? o->value : "");
 }
 
@@ -147,6 +176,8 @@ make_recipe(const struct key_in *in, struct strv *to)
 		r = add(to, "cwd", in->cwd);
 	if (r == 0)
 		r = add(to, "source", in->call->source);
+	if (r == 0 && in->bundle)
+		r = add(to, "bundle", "yes");
 	if (r == 0 && in->linker)
 		r = add(to, "linker", in->linker);
 	if (r == 0)

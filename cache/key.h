@@ -1,4 +1,5 @@
-/* The unit key: what of a compile is known before it runs, as one digest.
+/* The unit key: what of a compile is known before it runs, as one digest. A bundle (entry.h) has
+ * a key of its own.
  *
  * It is made of parts, in this order, each "name=value" (the recipe, by which two keys can be told
  * apart in words):
@@ -19,6 +20,13 @@
  * than 128 bytes is in it as "sha256:" and its digest. The key is the SHA-256 over all parts, each
  * after its length (hasher_field).
  *
+ * In a bundle's the choice of a linker is left out, since nothing was linked yet. What its linker
+ * calls name is in it: the sysroot always, and the paths of artifacts and of -L dependency, in
+ * which \x01 stands for the out-dir:
+ *
+ *   bundle=yes
+ *   path NAME       where the file of --extern NAME is
+ *
  * What a compile reads beside (sources, the closure of artifacts, variables) is in the result's
  * inputs (inputs.h). */
 #ifndef DRAY_CACHE_KEY_H
@@ -34,7 +42,9 @@ typedef int (*key_digest_fn)(void *arg, const char *path, struct digest *ret);
 struct key_in {
 	const char *namespace; /* may be NULL */
 	const struct digest *toolchain;
-	const char *sysroot;	       /* NULL: it has no library sources */
+	const char *sysroot; /* NULL: it has no library sources, and it is no bundle */
+	const char
+		*bundle; /* the out-dir (absolute, normal): it is a bundle's key; NULL: it is not */
 	const struct rustc_call *call; /* CALL_UNIT */
 	const char *cwd;
 	const char *linker;	/* the user's choice of one; NULL: nothing is linked */

@@ -29,10 +29,28 @@ ends_name(const uint8_t *p, const uint8_t *end)
 	return p == end || strchr("/\"': \t\r\n\\,;)]}>`", *p) != NULL;
 }
 
+/* What may stand before it: anything but the end of another name. A linker's arguments have it
+ * right behind the letter of an option, and JSON behind that of a newline. */
+static bool
+begins_name(const uint8_t *start, const uint8_t *p)
+{
+	unsigned char c = p > start ? p[-1] : '\0';
+	bool in_name = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		       c >= 0x80 || (c && strchr("-_.+~@%/", c));
+
+	if (!in_name)
+		return true;
+	if (p - start < 2)
+		return false;
+	if (p[-2] == '\\')
+		return strchr("nrt", c) != NULL;
+	return p[-2] == '-' && strchr("LBT", c) && (p - start == 2 || strchr(" \t\n\"'", p[-3]));
+}
+
 int
 text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret)
 {
-	const uint8_t *s = p, *end = s + n;
+	const uint8_t *s = p, *s0 = p, *end = s + n;
 	size_t k = strlen(out_dir);
 	const char mark = MARK;
 	int r = 0;
@@ -43,7 +61,7 @@ text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret)
 		const uint8_t *at = memmem(s, (size_t)(end - s), out_dir, k);
 		const uint8_t *to = at ? at : end;
 
-		if (at && !ends_name(at + k, end))
+		if (at && (!begins_name(s0, at) || !ends_name(at + k, end)))
 			return -EBADMSG;
 		r = buf_add(ret, s, (size_t)(to - s));
 		if (r == 0 && at)

@@ -11,7 +11,7 @@
 bool text_can_hide(const char *out_dir);
 
 /* Adds the n bytes to *ret with \x01 where out_dir stands as a whole path. 0; -ENOMEM; -EBADMSG:
- * there is a \x01 already, or out_dir is a part of something else. */
+ * there is a \x01 already, or out_dir is, or may be, a part of something else. */
 int text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret);
 /* The way back. 0 or -ENOMEM. */
 int text_show(const void *p, size_t n, const char *out_dir, struct buf *ret);

@@ -40,6 +40,8 @@ cached_close(struct cached *c)
 	free(c->out_dir);
 	free(c->real_out_dir);
 	unit_key_done(&c->key);
+	unit_key_done(&c->bundle_key);
+	result_done(&c->bundle);
 	strv_done(&c->env);
 	strv_done(&c->trace_options);
 	strv_done(&c->dirs);
@@ -141,10 +143,12 @@ cached_key(const struct cached_key_in *in, struct unit_key *ret)
 	_cleanup_(freep) char *std = path_join(in->toolchain->sysroot, STD_SOURCE);
 	struct key_in k = { .namespace = in->namespace,
 		.toolchain = &in->toolchain->id,
-		.sysroot = std && access(std, F_OK) == 0 ? in->toolchain->sysroot : NULL,
+		.sysroot = in->bundle || (std && access(std, F_OK) == 0) ? in->toolchain->sysroot
+									 : NULL,
+		.bundle = in->bundle,
 		.call = in->call,
 		.cwd = in->cwd,
-		.linker = in->linker,
+		.linker = in->bundle ? NULL : in->linker,
 		.env = in->env,
 		.digest = digest_of,
 		.arg = in->memo };
@@ -269,15 +273,15 @@ say_new_key(struct cached *c, struct cached_said *said)
 /* ---- looking up */
 
 int
-cached_read_entry(struct cached *c, struct entry *ret)
+cached_read_entry(struct cached *c, const struct digest *key, struct entry *ret)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = depot_read_entry(c->depot, &c->key.id, &b);
+	int r = depot_read_entry(c->depot, key, &b);
 
 	if (r == 0)
-		r = entry_decode(b.p, b.n, &c->key.id, ret);
+		r = entry_decode(b.p, b.n, key, ret);
 	if (r == -EBADMSG)
-		depot_drop_entry(c->depot, &c->key.id);
+		depot_drop_entry(c->depot, key);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
@@ -300,8 +304,8 @@ cached_way(const char *name)
 	return ends_with(name, ".rlib") || ends_with(name, ".rmeta") ? DEPOT_SHARE : DEPOT_COPY;
 }
 
-static int
-restore_outputs(struct cached *c, const struct result *res, struct cached_said *said)
+int
+cached_restore_outputs(struct cached *c, const struct result *res, struct cached_said *said)
 {
 	int r = 0;
 
@@ -324,8 +328,8 @@ restore_outputs(struct cached *c, const struct result *res, struct cached_said *
 	return r;
 }
 
-static void
-print_text(const struct cached *c, int fd, const struct buf *text)
+void
+cached_print(const struct cached *c, int fd, const struct buf *text)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
@@ -334,27 +338,33 @@ print_text(const struct cached *c, int fd, const struct buf *text)
 }
 
 /* All outputs are there before the first is put in place: an evicted blob is found out in time. */
-static bool
-has_all(struct cached *c, const struct result *res)
+bool
+cached_has_all(struct cached *c, const struct result *res)
 {
 	for (size_t i = 0; i < res->n_outputs; i++)
 		if (res->outputs[i].is_blob &&
 			!depot_has(c->depot, &res->outputs[i].digest, res->outputs[i].size))
 			return false;
+	for (size_t i = 0; i < res->n_temporaries; i++)
+		if (!depot_has(c->depot, &res->temporaries[i].digest, res->temporaries[i].size))
+			return false;
 	return true;
 }
 
-static void
-mark_used(struct cached *c, const struct result *res)
+void
+cached_mark_used(struct cached *c, const struct digest *key, const struct result *res)
 {
-	_cleanup_(freep) struct digest *blobs = calloc(res->n_outputs + 1, sizeof(*blobs));
-	size_t n = 0;
+	size_t n = 0, max = res->n_outputs + res->n_temporaries;
+	_cleanup_(freep) struct digest *blobs = calloc(max + 1, sizeof(*blobs));
 
-	for (size_t i = 0; blobs && i < res->n_outputs; i++)
+	if (!blobs)
+		return;
+	for (size_t i = 0; i < res->n_outputs; i++)
 		if (res->outputs[i].is_blob)
 			blobs[n++] = res->outputs[i].digest;
-	if (blobs)
-		depot_used(c->depot, &c->key.id, blobs, n);
+	for (size_t i = 0; i < res->n_temporaries; i++)
+		blobs[n++] = res->temporaries[i].digest;
+	depot_used(c->depot, key, blobs, n);
 }
 
 /* Whether this result was put in place. */
@@ -365,7 +375,7 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 	_cleanup_(freep) char *why = NULL;
 	struct cached_said now = { .why = "" };
 
-	if (entry_result(e, i, &res) < 0)
+	if (entry_result(e, i, &res) < 0 || res.n_links > 0)
 		return false;
 	if (inputs_check(&res.inputs, &c->place, &why) < 0) {
 		/* the latest one is what the user has in mind */
@@ -373,27 +383,27 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 			cached_why(said, "%s", why ? why : "no memory");
 		return false;
 	}
-	if (!has_all(c, &res)) {
+	if (!cached_has_all(c, &res)) {
 		cached_why(said, "its outputs are not in the cache any more");
 		return false;
 	}
-	if (restore_outputs(c, &res, &now) < 0) {
+	if (cached_restore_outputs(c, &res, &now) < 0) {
 		cached_why(said, "%s", now.why);
 		return false;
 	}
-	print_text(c, STDOUT_FILENO, &res.out);
-	print_text(c, STDERR_FILENO, &res.err);
+	cached_print(c, STDOUT_FILENO, &res.out);
+	cached_print(c, STDERR_FILENO, &res.err);
 	said->status = (int)res.status;
 	said->saved_us = res.compile_us;
 	said->bytes = now.bytes;
 	*said->why = '\0';
-	mark_used(c, &res);
+	cached_mark_used(c, &c->key.id, &res);
 	return true;
 }
 
 /* A miss is explained by what was used last, and the least lately used is dropped first. */
-static void
-note_order(struct cached *c, struct entry *e, size_t i)
+void
+cached_note_order(struct cached *c, struct entry *e, size_t i)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
@@ -401,7 +411,7 @@ note_order(struct cached *c, struct entry *e, size_t i)
 		return;
 	entry_make_first(e, i);
 	if (entry_encode(e, &b) == 0)
-		depot_write_entry(c->depot, &c->key.id, b.p, b.n);
+		depot_write_entry(c->depot, &e->key, b.p, b.n);
 }
 
 bool
@@ -416,14 +426,14 @@ cached_lookup(struct cached *c, struct cached_said *said)
 		cached_why(said, "nothing was looked up (recache)");
 		return false;
 	}
-	if (cached_read_entry(c, &e) < 0) {
+	if (cached_read_entry(c, &c->key.id, &e) < 0) {
 		cached_why(said, "no memory");
 		return false;
 	}
 	for (size_t i = 0; !hit && i < e.n_results; i++) {
 		hit = try_result(c, &e, i, said);
 		if (hit && i > 0)
-			note_order(c, &e, i);
+			cached_note_order(c, &e, i);
 	}
 	if (!hit && !*said->why)
 		say_new_key(c, said);

@@ -132,7 +132,7 @@ has_dep_info(const struct strv *names)
 
 /* Every kind of output that was asked for: a compiler may exit with 0 on a full disk. */
 static bool
-is_complete(const struct cached *c, const struct strv *names)
+is_complete(const struct cached *c, const struct strv *names, bool bundle)
 {
 	const struct rustc_call *call = c->in.call;
 	bool metadata = false, linked = false;
@@ -144,7 +144,7 @@ is_complete(const struct cached *c, const struct strv *names)
 			linked = true;
 	}
 	return (has_dep_info(names) || !strv_has(&call->emit, "dep-info")) &&
-	       (metadata || !call->emits_metadata) && (linked || !call->emits_link);
+	       (metadata || !call->emits_metadata) && (linked || bundle || !call->emits_link);
 }
 
 /* Every file that was announced is among them. */
@@ -308,8 +308,8 @@ add_outputs(struct cached *c, const struct strv *names, struct result *res, bool
 	return r;
 }
 
-static int
-add_said(const struct cached *c, const struct buf *text, struct buf *to, bool *bound)
+int
+cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool *bound)
 {
 	int r;
 
@@ -338,13 +338,16 @@ static int
 add_texts(struct cached *c, const struct cached_made *made, struct result *res, bool *bound,
 	struct cached_said *said)
 {
-	int r = add_said(c, made->out, &res->out, bound);
+	int r = cached_hide(c, made->out, &res->out, bound);
 
 	if (r == 0)
-		r = add_said(c, made->err, &res->err, bound);
+		r = cached_hide(c, made->err, &res->err, bound);
+	if (r == 0 && made->tail)
+		r = cached_hide(c, made->tail, &res->tail, bound);
 	if (r == -EBADMSG)
 		cached_why(said, "an odd character in its text");
-	if (r == 0 && has_diagnostics(c, made->err)) {
+	if (r == 0 &&
+		(has_diagnostics(c, made->err) || (made->tail && has_diagnostics(c, made->tail)))) {
 		const char *width = c->place.width ? c->place.width : "";
 
 		r = inputs_add(&res->inputs, INPUT_WIDTH, "width", width, strlen(width));
@@ -394,10 +397,15 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 	struct inputs_from from = { .place = &c->place,
 		.ignored_lists = &c->dirs,
 		.cwd = c->cwd,
-		.linked = c->in.call->calls_linker,
+		.linked = c->in.call->calls_linker && !made->staged,
 		.started = c->started };
 	int r = list_dirs(c);
 
+	for (size_t i = 0; r == 0 && made->known && i < made->known->n; i++) {
+		const struct input *in = &made->known->v[i];
+
+		r = inputs_add(&res->inputs, in->kind, in->name, in->value.p, in->value.n);
+	}
 	if (r == 0)
 		r = inputs_from_record(&from, made->record, &res->inputs, ret_made, &why);
 	if (r == -EBADMSG)
@@ -424,7 +432,8 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	if (r == 0)
 		r = find_outputs(c, &paths, &names, said);
 	if (r == 0 && made->status == 0 &&
-		(!is_complete(c, &names) || !has_announced(made->err, &names))) {
+		(!is_complete(c, &names, made->staged != NULL) ||
+			!has_announced(made->err, &names))) {
 		cached_why(said, "not every output is there");
 		r = -ENOTSUP;
 	}
@@ -432,7 +441,7 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 		cached_why(said, "it failed before it said what it had read");
 		r = -ENOTSUP;
 	}
-	if (r == 0 && c->in.call->calls_linker && !linker_is_seen(c)) {
+	if (r == 0 && c->in.call->calls_linker && !made->staged && !linker_is_seen(c)) {
 		cached_why(said, "the linker is a script");
 		r = -ENOTSUP;
 	}
@@ -440,6 +449,8 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 		r = add_outputs(c, &names, res, &bound, said);
 	if (r == 0)
 		r = add_texts(c, made, res, &bound, said);
+	if (r == 0 && made->staged)
+		r = cached_add_bundle(c, made, res, &bound);
 	if (r == 0 && bound)
 		r = add_bound(c, res);
 	return r;
@@ -458,30 +469,29 @@ add_call(const struct cached *c, struct result *res)
 	return r < 0 ? r : res->cwd ? 0 : -ENOMEM;
 }
 
-static int
-write_entry(struct cached *c, const struct result *res)
+int
+cached_write_result(struct cached *c, const struct unit_key *key, const struct result *res)
 {
 	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = cached_read_entry(c, &e);
+	int r = cached_read_entry(c, &key->id, &e);
 
-	e.key = c->key.id;
+	e.key = key->id;
 	if (r == 0 && e.recipe.n == 0)
-		for (size_t i = 0; r == 0 && i < c->key.recipe.n; i++)
-			r = strv_add(&e.recipe, c->key.recipe.v[i]);
+		for (size_t i = 0; r == 0 && i < key->recipe.n; i++)
+			r = strv_add(&e.recipe, key->recipe.v[i]);
 	if (r == 0)
 		r = entry_add_result(&e, res);
 	if (r == 0)
 		r = entry_encode(&e, &b);
-	return r < 0 ? r : depot_write_entry(c->depot, &c->key.id, b.p, b.n);
+	return r < 0 ? r : depot_write_entry(c->depot, &key->id, b.p, b.n);
 }
 
-/* Without the end that each has. */
-static int
-add_linked(const struct buf *linked, struct buf *record)
+int
+cached_add_linked(const struct buf *linked, struct buf *record)
 {
 	const char *p = (const char *)linked->p, *end = p + linked->n;
-	int r = 0;
+	int r = linked->n == 0 || linked->p[linked->n - 1] == '\0' ? 0 : -EBADMSG;
 
 	for (; r == 0 && p < end; p += strlen(p) + 1)
 		if (*p != 'e')
@@ -489,8 +499,8 @@ add_linked(const struct buf *linked, struct buf *record)
 	return r;
 }
 
-static int
-add_staged(const struct report *said, const char *name, struct buf *to)
+int
+cached_read_staged(const struct report *said, const char *name, struct buf *to)
 {
 	_cleanup_(freep) char *path = path_join(said->staging, name);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -503,17 +513,16 @@ int
 cached_read_farm(const struct report *said, const struct buf *linked, struct buf *record,
 	struct buf *out, struct buf *err)
 {
-	int r = linked->n == 0 || linked->p[linked->n - 1] == '\0' ? add_linked(linked, record)
-								   : -EBADMSG;
+	int r = cached_add_linked(linked, record);
 
 	if (r == 0)
-		r = add_staged(said, FARM_RECORD, record);
+		r = cached_read_staged(said, FARM_RECORD, record);
 	if (r == 0)
-		r = add_staged(said, FARM_RECORD_OUT, out);
+		r = cached_read_staged(said, FARM_RECORD_OUT, out);
 	if (r == 0)
-		r = add_staged(said, FARM_RECORD_ERR, err);
+		r = cached_read_staged(said, FARM_RECORD_ERR, err);
 	if (r == 0 && said->n_links > 0)
-		r = add_staged(said, "tail", err);
+		r = cached_read_staged(said, "tail", err);
 	return r;
 }
 
@@ -529,6 +538,7 @@ bool
 cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said)
 {
 	_cleanup_(result_done) struct result res = RESULT_INIT;
+	const struct unit_key *key = made->staged ? &c->bundle_key : &c->key;
 	int r;
 
 	*said->why = '\0';
@@ -537,7 +547,9 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 		cached_why(said, "the cache is only read");
 		return false;
 	}
-	r = make_result(c, made, &res, said);
+	r = made->staged ? cached_bundle_key(c) : 0;
+	if (r == 0)
+		r = make_result(c, made, &res, said);
 	if (r == 0)
 		r = add_call(c, &res);
 	if (r == 0) {
@@ -546,11 +558,13 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 		res.time_s = (uint64_t)time(NULL);
 		res.from = strdup(made->from);
 		res.rustc = strdup(c->tc.release ? c->tc.release : "");
-		r = res.from && res.rustc ? write_entry(c, &res) : -ENOMEM;
+		r = res.from && res.rustc ? cached_write_result(c, key, &res) : -ENOMEM;
 	}
 	if (r < 0 && !*said->why)
 		cached_why(said, "%s", strerror(-r));
-	cached_note_recipe(c);
-	depot_trim(c->depot, TRIM_FILES);
+	if (!made->staged) {
+		cached_note_recipe(c);
+		depot_trim(c->depot, TRIM_FILES);
+	}
 	return r == 0;
 }

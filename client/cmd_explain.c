@@ -151,7 +151,8 @@ note_maker(struct explain *e, const struct job *j)
 {
 	struct job *makers;
 
-	if (!streq(j->cache, "miss") || !*j->key || *j->not_stored || j->exit_status)
+	if ((!streq(j->cache, "miss") && !job_is_bundle(j)) || !*j->key || *j->not_stored ||
+		j->exit_status)
 		return 0;
 	makers = reallocarray(e->makers, e->n_makers + 1, sizeof(*makers));
 	if (!makers)

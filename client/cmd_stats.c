@@ -123,6 +123,8 @@ print_cache(const struct stats *s)
 	show_share(s->hit.units, asked, by_count);
 	printf("\nlocal cache: hits are %s of compile time, %s of units\n", by_time, by_count);
 	print_sum("  ", "hits", &s->hit, "saved");
+	if (s->linked.units)
+		print_sum("    ", "of these only linked", &s->linked, "linking");
 	print_sum("  ", "misses", &s->miss, "compiled");
 	if (s->off.units)
 		print_sum("  ", "not asked", &s->off, "compiled");
@@ -130,6 +132,7 @@ print_cache(const struct stats *s)
 	show_time(s->store_us, store);
 	printf("  its own work: %s to look up and restore, %s to keep\n", restore, store);
 	print_groups("misses, why", &s->miss_why);
+	print_groups("only linked, why", &s->linked_why);
 	print_groups("not asked, why", &s->off_why);
 	print_groups("made, but not kept, why", &s->not_stored);
 }
@@ -273,14 +276,18 @@ json_cache(const struct shown *w)
 {
 	const struct stats *s = &w->s;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:o}", "size",
-		json_size(&w->size), "hit_rate_by_time",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:o, s:o}",
+		"size", json_size(&w->size), "hit_rate_by_time",
 		json_rate(s->hit.us, s->hit.us + s->miss.us), "hit_rate_by_count",
 		json_rate(s->hit.units, s->hit.units + s->miss.units), "hits", json_sum(&s->hit),
+		"only_linked",
+		json_pack("{s:I, s:f}", "units", (json_int_t)s->linked.units, "link_ms",
+			to_ms(s->linked.us)),
 		"misses", json_sum(&s->miss), "not_asked", json_sum(&s->off), "lookup_ms",
 		to_ms(s->lookup_us), "restore_ms", to_ms(s->restore_us), "store_ms",
-		to_ms(s->store_us), "misses_why", json_groups(&s->miss_why), "not_asked_why",
-		json_groups(&s->off_why), "not_stored_why", json_groups(&s->not_stored));
+		to_ms(s->store_us), "misses_why", json_groups(&s->miss_why), "only_linked_why",
+		json_groups(&s->linked_why), "not_asked_why", json_groups(&s->off_why),
+		"not_stored_why", json_groups(&s->not_stored));
 }
 
 static int

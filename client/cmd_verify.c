@@ -128,6 +128,10 @@ note_differs(struct checked *c, const struct digest *key, const struct verify_sa
 	bool dropped = depot_drop_entry(c->depot, key) == 0;
 	char hex[DIGEST_HEX_SIZE];
 
+	/* it would be linked to the same again */
+	if (!digest_eq(&s->bundle, &(struct digest){ { 0 } }))
+		depot_drop_entry(c->depot, &s->bundle);
+
 	c->differ++;
 	digest_hex(key, hex);
 	print_progress(c, NULL);

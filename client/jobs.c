@@ -150,6 +150,18 @@ job_cost_us(const struct job *j)
 	return j->compile_us + j->link_us;
 }
 
+bool
+job_is_bundle(const struct job *j)
+{
+	return streq(j->cache, "bundle");
+}
+
+bool
+job_is_hit(const struct job *j)
+{
+	return streq(j->cache, "hit") || job_is_bundle(j);
+}
+
 /* ---- the files */
 
 struct reading {

@@ -43,6 +43,9 @@ size_t job_script_prefix(const char *out_dir);
 bool job_is_trial(const struct job *j);
 /* What its compile took, and its link. */
 uint64_t job_cost_us(const struct job *j);
+/* Whether the cache had it: whole, or all but its link. */
+bool job_is_hit(const struct job *j);
+bool job_is_bundle(const struct job *j);
 
 /* May keep the line: it takes *j over then, and empties it. Other than 0 ends the reading. */
 typedef int (*jobs_fn)(void *arg, struct job *j);

@@ -178,8 +178,16 @@ lanes_spans(const struct job *j, struct span ret[SPANS_MAX])
 	uint64_t wall = j->end_us - j->start_us, begin = wall, tail, before;
 	struct spans s = { .s = ret, .end = wall };
 
-	if (streq(j->where, "cache")) {
+	if (streq(j->where, "cache") && !job_is_bundle(j)) {
 		add(&s, SPAN_COMPILE, wall, wall);
+		return s.n;
+	}
+	if (streq(j->where, "cache")) {
+		add(&s, SPAN_WAIT, j->lookup_us, wall);
+		add(&s, SPAN_MOVE, j->restore_us, wall);
+		add_until(&s, SPAN_WAIT, wall - MIN2(wall, j->link_us + j->store_us));
+		add(&s, SPAN_LINK, j->link_us, wall);
+		add_until(&s, SPAN_WAIT, wall);
 		return s.n;
 	}
 	/* what comes after the compile keeps its length */

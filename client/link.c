@@ -19,7 +19,6 @@
 #include "common/clock.h"
 #include "common/fs.h"
 
-#define LINK_MAX_BYTES (64u << 20)
 #define TAIL_MAX_BYTES (64u << 20)
 #define ARGC_MAX 1000000u
 #define FD_SLOT 200
@@ -140,8 +139,24 @@ read_link(
 	return r < 0 ? r : link_call_parse(b.p, b.n, out_dir, ret);
 }
 
+char *
+link_set_aside(const struct report *said, unsigned i, size_t k)
+{
+	char *path;
+
+	return asprintf(&path, "%s/read-%u-%zu", said->staging, i, k) < 0 ? NULL : path;
+}
+
+static bool
+set_aside(const struct report *said, unsigned i, size_t k, const char *path)
+{
+	_cleanup_(freep) char *to = link_set_aside(said, i, k);
+
+	return to && rename(path, to) == 0;
+}
+
 static void
-remove_temporaries(const struct rustc_call *call, const struct report *said)
+remove_temporaries(const struct rustc_call *call, const struct report *said, bool keep)
 {
 	if (!*said->staging)
 		return;
@@ -150,9 +165,14 @@ remove_temporaries(const struct rustc_call *call, const struct report *said)
 
 		if (read_link(call, said, i, &l) < 0)
 			continue;
-		for (size_t k = 0; k < l.temporaries.n; k++)
-			if (unlink(l.temporaries.v[k]) < 0 && (errno == EISDIR || errno == EPERM))
-				rmdir(l.temporaries.v[k]);
+		for (size_t k = 0; k < l.temporaries.n; k++) {
+			const char *path = l.temporaries.v[k];
+
+			if (keep && set_aside(said, i, k, path))
+				continue;
+			if (unlink(path) < 0 && (errno == EISDIR || errno == EPERM))
+				rmdir(path);
+		}
 	}
 }
 
@@ -161,7 +181,7 @@ link_clean(const struct rustc_call *call, const struct report *said)
 {
 	_cleanup_(freep) char *out_dir = absolute_out_dir(call);
 
-	remove_temporaries(call, said);
+	remove_temporaries(call, said, false);
 	if (out_dir && *said->staging && path_is_below(said->staging, out_dir) &&
 		!streq(said->staging, out_dir))
 		fs_rm_rf(said->staging);
@@ -329,6 +349,6 @@ link_run(struct link_run *l)
 	int r = link_all(l);
 
 	/* cargo takes the artifact's line as the unit's end: what is temporary is gone before it */
-	remove_temporaries(l->call, l->said);
+	remove_temporaries(l->call, l->said, l->set_aside && r == 0);
 	return r < 0 ? r : print_tail(l->said);
 }

@@ -9,6 +9,7 @@
 #include "common/strv.h"
 
 /* One staging/link-N. */
+#define LINK_MAX_BYTES (64u << 20) /* of a file */
 struct link_call {
 	char *path_prefix;
 	struct strv argv;
@@ -26,14 +27,19 @@ struct link_run {
 	struct slots *slots;	  /* NULL: they cannot be had */
 	const struct strv *trace; /* arguments for dray-trace; NULL: it is not traced */
 	struct buf *record;	  /* out, with trace: each linker's record, one after another */
-	const char *linker;	  /* out: what linked it, for the job log */
-	uint64_t slot_wait_us;	  /* out */
-	uint64_t link_us;	  /* out */
+	bool set_aside;	       /* after a success the temporaries are not removed: link_set_aside */
+	const char *linker;    /* out: what linked it, for the job log */
+	uint64_t slot_wait_us; /* out */
+	uint64_t link_us;      /* out */
 };
 
 /* Links, and prints staging/tail. 0; or -errno, -ECANCELED for a signal, -ENOEXEC when the linker
  * said no: then its output file is gone and nothing was printed. */
 int link_run(struct link_run *l);
+
+/* Where link_run puts temporary k of call i when it is set aside: in the staging directory. NULL:
+ * no memory. */
+char *link_set_aside(const struct report *said, unsigned i, size_t k);
 
 /* Removes the staging directory and the temporaries that the staged links name. For every outcome,
  * and before the compiler runs here: after a link that fails it leaves files of the same names

@@ -129,7 +129,7 @@ add_tiles(struct page *p)
 {
 	const struct stats *s = &p->stats;
 	char number[SHOW_SIZE], other[SHOW_SIZE], below[160];
-	uint64_t compiled = s->all.us - s->hit.us, idle = p->wall_us - p->busy_us;
+	uint64_t compiled = s->all.us - s->hit.us + s->linked.us, idle = p->wall_us - p->busy_us;
 
 	html_raw(p->h, "<div class=\"tiles\">\n");
 	show_time(p->wall_us, number);
@@ -427,6 +427,7 @@ add_reasons(struct page *p)
 	html_raw(p->h, "<div class=\"columns\">\n");
 	r = add_alone(p);
 	add_groups(p->h, "Misses of the local cache", &p->stats.miss_why);
+	add_groups(p->h, "In the local cache but for the link", &p->stats.linked_why);
 	add_groups(p->h, "The local cache was not asked", &p->stats.off_why);
 	add_groups(p->h, "Made, but not kept", &p->stats.not_stored);
 	add_groups(p->h, "Not on the farm", &p->stats.not_on_farm);

@@ -188,9 +188,13 @@ add_cache(struct stats *s, const struct job *j, uint64_t us)
 	s->lookup_us += j->lookup_us;
 	s->restore_us += j->restore_us;
 	s->store_us += j->store_us;
-	if (streq(j->cache, "hit")) {
+	if (job_is_hit(j)) {
 		add_sum(&s->hit, us);
 		s->bytes_restored += j->cache_bytes;
+		if (job_is_bundle(j)) {
+			add_sum(&s->linked, j->link_us);
+			stats_add_group(&s->linked_why, j->cache_why, j->link_us);
+		}
 	} else if (streq(j->cache, "miss")) {
 		add_sum(&s->miss, us);
 		stats_add_group(&s->miss_why, j->cache_why, us);
@@ -207,7 +211,7 @@ void
 stats_add(struct stats *s, const struct job *j)
 {
 	enum stats_place place = stats_place_of(j->where);
-	uint64_t us = streq(j->cache, "hit") ? j->saved_us : job_cost_us(j);
+	uint64_t us = job_is_hit(j) ? j->saved_us : job_cost_us(j);
 
 	if (streq(j->kind, "probe") || place == STATS_PLACES)
 		return;
@@ -247,6 +251,7 @@ void
 stats_sort(struct stats *s)
 {
 	stats_sort_groups(&s->miss_why);
+	stats_sort_groups(&s->linked_why);
 	stats_sort_groups(&s->off_why);
 	stats_sort_groups(&s->not_stored);
 	stats_sort_groups(&s->not_on_farm);

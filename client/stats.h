@@ -32,7 +32,9 @@ struct stats {
 	struct stats_sum all, place[STATS_PLACES];
 	struct stats_sum failed; /* without build scripts' trials */
 	struct stats_sum hit, miss, off;
-	struct stats_groups miss_why, off_why, not_stored, not_on_farm;
+	struct stats_sum
+		linked; /* of the hits those that had to be linked, with the time of that */
+	struct stats_groups miss_why, linked_why, off_why, not_stored, not_on_farm;
 	uint64_t lookup_us, restore_us, store_us;
 	uint64_t bytes_restored, bytes_stored, bytes_sent, bytes_received;
 };

@@ -24,6 +24,11 @@ add_cache(struct buf *b, const struct job *j)
 	show_time(j->saved_us, saved);
 	if (streq(j->cache, "hit"))
 		return buf_addf(b, "hit, saved %s", saved);
+	if (job_is_bundle(j)) {
+		int r = buf_addf(b, "hit but for the link, saved %s", saved);
+
+		return r == 0 && *j->cache_why ? add_part(b, "", j->cache_why) : r;
+	}
 	if (streq(j->cache, "miss"))
 		return add_part(b, "miss", j->cache_why);
 	if (streq(j->cache, "off") && *j->cache_why)
@@ -67,9 +72,29 @@ say_hit(struct strv *s, const struct job *j, const struct job *made)
 	if (r < 0 || !made)
 		return r;
 	show_when(made->time_ms, when);
+	if (job_is_bundle(made))
+		return strv_addf(s, "It had been linked here at %s.", when);
 	return strv_addf(s, "It had been compiled %s%s at %s.",
 		streq(made->where, "farm") ? "on " : "",
 		streq(made->where, "farm") ? made->worker : "here", when);
+}
+
+static int
+say_bundle(struct strv *s, const struct job *j)
+{
+	char saved[SHOW_SIZE];
+	int r;
+
+	show_time(j->saved_us, saved);
+	r = strv_addf(s,
+		"What the farm had compiled of it was in the local cache, and only its link was "
+		"made. That saved %s.",
+		saved);
+	if (r == 0 && *j->cache_why)
+		r = strv_addf(s, "It had to be linked: %s.", j->cache_why);
+	return r == 0 && *j->not_stored
+		       ? strv_addf(s, "Its result was not kept: %s.", j->not_stored)
+		       : r;
 }
 
 static int
@@ -171,7 +196,9 @@ tell_long(struct strv *s, const struct job *j, const struct job *made)
 {
 	int r;
 
-	if (streq(j->cache, "hit"))
+	if (job_is_bundle(j))
+		r = say_bundle(s, j);
+	else if (streq(j->cache, "hit"))
 		r = say_hit(s, j, made);
 	else
 		r = say_cache(s, j);

@@ -172,6 +172,8 @@ take_result(struct again *a, size_t i)
 		return differs(a, "the entry", "it was damaged");
 	if (r < 0)
 		return r;
+	if (a->res.n_links > 0)
+		return skip(a, "a bundle");
 	if (a->res.argv.n == 0 || !a->res.cwd)
 		return skip(a, "it does not say how it was made");
 	r = call_parse(a->res.argv.v, &a->call);
@@ -233,6 +235,20 @@ recipe_value(const struct entry *e, const char *name)
 	return NULL;
 }
 
+/* A bundle that comes of the same compile. */
+static int
+name_bundle(struct again *a, struct cached_key_in in)
+{
+	_cleanup_(unit_key_done) struct unit_key key = { .recipe = STRV_INIT };
+	int r;
+
+	in.bundle = a->out_dir;
+	r = cached_key(&in, &key);
+	if (r == 0)
+		a->said->bundle = key.id;
+	return r == -ENOMEM ? r : 0;
+}
+
 /* Toolchain and externs: what is asked of the disk, and is not among the inputs. */
 static int
 check_key(struct again *a)
@@ -262,7 +278,7 @@ check_key(struct again *a)
 	if (r < 0)
 		return skip(a, "an extern is gone");
 	if (digest_eq(&key.id, &a->entry.key))
-		return 0;
+		return a->call.calls_linker ? name_bundle(a, in) : 0;
 	what = unit_key_difference(a->entry.recipe.v, a->entry.recipe.n, &key.recipe);
 	return skip(a, what ? what : "its key is another now");
 }

@@ -29,12 +29,13 @@ struct verify_said {
 	char why[512];				 /* it differs or was skipped */
 	unsigned outputs;			 /* compared */
 	uint64_t bytes;
+	struct digest bundle; /* the key of the same unit's bundle; all zero: there can be none */
 };
 
 /* Takes the latest result of the entry whose inputs still hold. The compiler runs in the directory
  * where it ran then, so this process's own directory and environment are others meanwhile. An entry
- * that differs stays in the cache: the caller drops it. 0; -EINTR after a signal (child_signal);
- * -ENOMEM, or -errno when nothing can be made in tmp. */
+ * that differs stays in the cache: the caller drops it, and its bundle. 0; -EINTR after a signal
+ * (child_signal); -ENOMEM, or -errno when nothing can be made in tmp. */
 int verify_entry(const struct verify_in *in, const struct digest *key, struct verify_said *ret);
 
 #endif

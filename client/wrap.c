@@ -2,6 +2,7 @@
  *
  *   parse ─▶ probe, or not understood ─▶ exec the compiler
  *         └▶ cached ─▶ hit: done
+ *                  ├▶ bundle: link ─▶ done
  *                  └▶ miss
  *            choose ─▶ here ─────────────────────────────▶ local_run
  *                   └▶ farm ─▶ dispatch ─▶ done
@@ -280,7 +281,7 @@ run_here(struct wrap *w)
 }
 
 static int
-link_here(struct wrap *w)
+link_here(struct wrap *w, bool made_now)
 {
 	struct link_run l = { .conf = w->conf,
 		.call = &w->call,
@@ -289,8 +290,10 @@ link_here(struct wrap *w)
 		.record = &w->linked };
 	int r;
 
-	if (keeps(w))
+	if (keeps(w)) {
 		l.trace = cached_trace_options(w->cached);
+		l.set_aside = made_now;
+	}
 	r = link_run(&l);
 
 	w->slot_wait_us += l.slot_wait_us;
@@ -320,7 +323,7 @@ run_on_farm(struct wrap *w)
 		return w->report.status;
 	if (w->report.outcome != REPORT_LINK)
 		return -EAGAIN;
-	r = link_here(w);
+	r = link_here(w, true);
 	if (r < 0)
 		w->why = "the link failed here";
 	return r;
@@ -412,8 +415,6 @@ find_cached(struct wrap *w)
 	}
 	w->cache = "hit";
 	w->where = "cache";
-	w->primes = w->was_incremental && w->conf->client.incremental == INCREMENTAL_AUTO &&
-		    !incremental_has_state(&w->given, w->memo);
 	return true;
 }
 
@@ -421,10 +422,16 @@ find_cached(struct wrap *w)
 static void
 take_farm_record(struct wrap *w)
 {
-	if (keeps(w) && *w->report.staging && streq(w->where, "farm") &&
-		cached_read_farm(
-			&w->report, &w->linked, &w->seen.record, &w->seen.out, &w->seen.err) < 0)
+	uint64_t start = clock_mono_us();
+
+	if (!keeps(w) || !*w->report.staging || !streq(w->where, "farm"))
+		return;
+	if (w->report.n_links > 0)
+		cached_keep_bundle(w->cached, &w->report, &w->linked);
+	if (cached_read_farm(&w->report, &w->linked, &w->seen.record, &w->seen.out, &w->seen.err) <
+		0)
 		local_seen_done(&w->seen);
+	w->store_us += clock_mono_us() - start;
 }
 
 static void
@@ -443,7 +450,40 @@ keep_made(struct wrap *w, int status)
 	if (!cached_keep(w->cached, &made, &w->said))
 		w->not_stored = strdup(w->said.why);
 	left_sweep(w->conf->client.cache_dir, w->call.out_dir);
-	w->store_us = clock_mono_us() - start;
+	w->store_us += clock_mono_us() - start;
+}
+
+/* Of a miss: what the farm compiled of it before is linked here, where nothing but its link would
+ * come out otherwise. Whether that is done. */
+static bool
+link_bundle(struct wrap *w)
+{
+	uint64_t start = clock_mono_us();
+	bool staged = w->cached && cached_stage_bundle(w->cached, &w->report);
+	int r;
+
+	w->restore_us += clock_mono_us() - start;
+	if (!staged)
+		return false;
+	w->slots = local_open_slots(w->conf);
+	r = link_here(w, false);
+	link_clean(&w->call, &w->report);
+	memset(&w->report, 0, sizeof(w->report));
+	if (r < 0) {
+		cached_drop_bundle(w->cached);
+		buf_done(&w->linked);
+		w->linker = NULL;
+		w->link_us = 0;
+		return false;
+	}
+	cached_say_bundle(w->cached, &w->said);
+	w->cache = "bundle";
+	w->where = "cache";
+	start = clock_mono_us();
+	if (keeps(w) && !cached_keep_linked(w->cached, &w->linked, w->link_us, &w->said))
+		w->not_stored = strdup(w->said.why);
+	w->store_us += clock_mono_us() - start;
+	return true;
 }
 
 /* ---- all of it */
@@ -454,7 +494,8 @@ run_missed(struct wrap *w)
 	int status = -EAGAIN;
 
 	return_to_incremental(w);
-	w->slots = local_open_slots(w->conf);
+	if (!w->slots)
+		w->slots = local_open_slots(w->conf);
 	choose(w->conf, &w->call, w->slots, &w->choice);
 	w->why = w->call.incremental ? call_home_reason(&w->call) : w->choice.why;
 	w->where = "local";
@@ -483,14 +524,16 @@ run_unit(struct wrap *w)
 	int status = 0;
 
 	leave_incremental(w);
-	if (!find_cached(w)) {
-		status = run_missed(w);
-	} else {
+	if (find_cached(w) || link_bundle(w)) {
 		status = w->said.status;
+		w->primes = w->was_incremental && w->conf->client.incremental == INCREMENTAL_AUTO &&
+			    !incremental_has_state(&w->given, w->memo);
 		if (status == 0)
 			remember(w);
 		/* no compile may ever come by to do it */
 		left_sweep(w->conf->client.cache_dir, w->call.out_dir);
+	} else {
+		status = run_missed(w);
 	}
 	if (child_signal())
 		status = 128 + child_signal();

@@ -26,8 +26,8 @@ struct joblog_entry {
 	const char *out_dir; /* may be NULL */
 	const char *const
 		*attempts;	/* NULL-terminated: failed tries, "worker: reason"; may be NULL */
-	const char *cache;	/* hit, miss, off; NULL: it was not asked (a probe) */
-	const char *cache_why;	/* of a miss: what differs; of off: why; may be NULL */
+	const char *cache;	/* hit, bundle, miss, off; NULL: it was not asked (a probe) */
+	const char *cache_why;	/* of a miss or a bundle: what differs; of off: why; may be NULL */
 	const char *not_stored; /* why a result was not kept, or NULL */
 	uint64_t parent;	/* process id of what called the compiler; 0: not known */
 	const char *key;	/* the unit's key in hex; may be NULL */

@@ -9,6 +9,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Of one part, or of two, the first being rustc's own directory. */
+static bool
+is_temporary(const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	return path_is_name(name) ||
+	       (slash && starts_with(name, "rustc") && path_is_name(slash + 1));
+}
+
+static void
+look_at_bundle(const struct result *r)
+{
+	if (r->n_links > ENTRY_LINKS_MAX || (!r->n_links && (r->n_temporaries || r->tail.n)))
+		abort();
+	for (size_t k = 0; k < r->n_temporaries; k++)
+		if (!is_temporary(r->temporaries[k].name) || (r->temporaries[k].mode & ~0777u) ||
+			!r->temporaries[k].is_blob)
+			abort();
+}
+
 static void
 look_at(const struct entry *e)
 {
@@ -22,6 +43,7 @@ look_at(const struct entry *e)
 		for (size_t k = 0; k < r.n_outputs; k++)
 			if (!path_is_name(r.outputs[k].name) || (r.outputs[k].mode & ~0777u))
 				abort();
+		look_at_bundle(&r);
 		result_done(&r);
 	}
 }

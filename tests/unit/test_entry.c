@@ -113,6 +113,89 @@ test_there_and_back(void **state)
 	assert_string_equal(r.cwd, "/w");
 }
 
+static struct output *
+add_temporary(struct result *r, const char *name)
+{
+	struct output *o = result_add_temporary(r, name);
+
+	assert_non_null(o);
+	o->mode = 0644;
+	o->size = 9;
+	o->digest = digest_for(name);
+	o->is_blob = true;
+	return o;
+}
+
+static void
+add_link(struct result *r, const char *text)
+{
+	struct buf *b = result_add_link(r);
+
+	assert_non_null(b);
+	assert_int_equal(buf_adds(b, text), 0);
+}
+
+static void
+test_a_bundle(void **state)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT, got = RESULT_INIT;
+	struct digest d = digest_for("rustcAB12/symbols.o");
+
+	(void)state;
+	fill_result(&r, "source");
+	add_link(&r, "first");
+	add_link(&r, "second");
+	add_temporary(&r, "a.a1b2-cgu.0.rcgu.o");
+	add_temporary(&r, "rustcAB12/symbols.o");
+	assert_int_equal(buf_adds(&r.tail, "{\"artifact\":\"\x01/a\"}\n"), 0);
+	assert_int_equal(entry_add_result(&e, &r), 0);
+	assert_int_equal(entry_result(&e, 0, &got), 0);
+	assert_int_equal(got.n_links, 2);
+	assert_string_equal((char *)got.links[1].p, "second");
+	assert_int_equal(got.n_temporaries, 2);
+	assert_string_equal(got.temporaries[1].name, "rustcAB12/symbols.o");
+	assert_true(digest_eq(&got.temporaries[1].digest, &d));
+	assert_int_equal(got.temporaries[1].size, 9);
+	assert_int_equal(got.temporaries[1].mode, 0644);
+	assert_string_equal((char *)got.tail.p, "{\"artifact\":\"\x01/a\"}\n");
+	assert_int_equal(got.n_outputs, 2);
+}
+
+/* With n links and one temporary. */
+static void
+odd_bundle(unsigned links, const char *temporary, bool is_blob, const char *tail)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT, got = RESULT_INIT;
+
+	fill_result(&r, "source");
+	for (unsigned i = 0; i < links; i++)
+		add_link(&r, "call");
+	if (temporary)
+		add_temporary(&r, temporary)->is_blob = is_blob;
+	assert_int_equal(buf_adds(&r.tail, tail), 0);
+	assert_int_equal(entry_add_result(&e, &r), 0);
+	assert_int_equal(entry_result(&e, 0, &got), -EBADMSG);
+}
+
+static void
+test_odd_bundles(void **state)
+{
+	(void)state;
+	odd_bundle(1, "../a.o", true, "");
+	odd_bundle(1, "/a.o", true, "");
+	odd_bundle(1, "build/a.o", true, "");
+	odd_bundle(1, "rustcAB/..", true, "");
+	odd_bundle(1, "rustcAB/c/a.o", true, "");
+	odd_bundle(1, "rustcAB/", true, "");
+	odd_bundle(1, "", true, "");
+	odd_bundle(1, "a.o", false, "");
+	odd_bundle(ENTRY_LINKS_MAX + 1, "a.o", true, "");
+	odd_bundle(0, "a.o", true, "");
+	odd_bundle(0, NULL, true, "said");
+}
+
 static void
 test_damage(void **state)
 {
@@ -225,6 +308,13 @@ test_the_out_dir_in_texts(void **state)
 	/* another directory's name begins alike: there is no telling what it would become */
 	assert_int_equal(text_hide("/t/deps2/a", 10, "/t/deps", &b), -EBADMSG);
 	assert_int_equal(text_hide("a\x01", 2, "/t/deps", &b), -EBADMSG);
+	/* or ends alike */
+	assert_int_equal(text_hide("/a/t/deps/x", 11, "/t/deps", &b), -EBADMSG);
+	assert_int_equal(text_hide("C/t/deps", 8, "/t/deps", &b), -EBADMSG);
+	assert_int_equal(text_hide("x-L/t/deps", 10, "/t/deps", &b), -EBADMSG);
+	hides("-L/t/deps -B/t/deps", "-L\x01 -B\x01");
+	hides("-Wl,--version-script=/t/deps/list", "-Wl,--version-script=\x01/list");
+	hides("{\"message\":\"of\\n/t/deps/a\"}", "{\"message\":\"of\\n\x01/a\"}");
 	assert_true(text_can_hide("/t/deps"));
 	assert_false(text_can_hide("/t/with space"));
 	assert_false(text_can_hide("/t/quote\""));
@@ -262,6 +352,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_a_bundle),
+		cmocka_unit_test(test_odd_bundles),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_odd_results),
 		cmocka_unit_test(test_bounded),

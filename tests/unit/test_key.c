@@ -19,6 +19,7 @@ struct unit {
 	const char *namespace, *cwd, *toolchain;
 	const char *dep; /* the content of every extern */
 	const char *sysroot;
+	const char *bundle, *linker;
 };
 
 static const struct unit plain = {
@@ -61,6 +62,8 @@ try_key(const struct unit *u, struct unit_key *ret)
 		.call = &call,
 		.cwd = u->cwd,
 		.sysroot = u->sysroot,
+		.bundle = u->bundle,
+		.linker = u->linker,
 		.env = &env,
 		.digest = digest_of };
 	struct unit copy = *u;
@@ -88,17 +91,23 @@ make_key(const struct unit *u, struct unit_key *ret)
 }
 
 static bool
-same_key(const struct unit *u)
+equal(const struct unit *u, const struct unit *v)
 {
 	struct unit_key a, b;
 	bool same;
 
-	make_key(&plain, &a);
-	make_key(u, &b);
+	make_key(u, &a);
+	make_key(v, &b);
 	same = digest_eq(&a.id, &b.id);
 	unit_key_done(&a);
 	unit_key_done(&b);
 	return same;
+}
+
+static bool
+same_key(const struct unit *u)
+{
+	return equal(&plain, u);
 }
 
 /* The unit with the argument `from` replaced; to NULL: it and the next are left out. */
@@ -215,6 +224,46 @@ test_what_does_not(void **state)
 	assert_true(same_key(&u));
 }
 
+/* Before a link: what its linker's arguments name is in it. */
+static void
+test_a_bundle(void **state)
+{
+	struct unit u = plain, v;
+
+	(void)state;
+	u.bundle = "/t/deps";
+	assert_false(same_key(&u));
+	v = u;
+	v.sysroot = "/s";
+	assert_false(equal(&u, &v));
+	/* artifacts that are elsewhere, or in another order */
+	v = with_arg("b=/t/deps/libb.rmeta", "b=/elsewhere/libb.rmeta");
+	v.bundle = u.bundle;
+	assert_false(equal(&u, &v));
+	v = with_arg("dependency=/t/deps", "dependency=/elsewhere");
+	v.bundle = u.bundle;
+	assert_false(equal(&u, &v));
+	/* the out-dir, and all that is in it */
+	v = with_arg("b=/t/deps/libb.rmeta", "b=/u/deps/libb.rmeta");
+	for (size_t i = 0; v.args[i]; i++) {
+		if (streq(v.args[i], "/t/deps"))
+			v.args[i] = "/u/deps";
+		else if (streq(v.args[i], "dependency=/t/deps"))
+			v.args[i] = "dependency=/u/deps";
+		else if (streq(v.args[i], "c=/t/deps/libc.rmeta"))
+			v.args[i] = "c=/u/deps/libc.rmeta";
+	}
+	v.bundle = "/u/deps";
+	assert_true(equal(&u, &v));
+	/* it is no result's key by any choice of a linker */
+	v = plain;
+	v.linker = "auto";
+	assert_false(equal(&u, &v));
+	u = v;
+	u.linker = "mold";
+	assert_false(equal(&u, &v));
+}
+
 /* Parts cannot run into each other. */
 static void
 test_borders(void **state)
@@ -315,6 +364,7 @@ main(void)
 		cmocka_unit_test(test_what_changes_it),
 		cmocka_unit_test(test_what_else_changes_it),
 		cmocka_unit_test(test_what_does_not),
+		cmocka_unit_test(test_a_bundle),
 		cmocka_unit_test(test_borders),
 		cmocka_unit_test(test_an_extern_that_is_gone),
 		cmocka_unit_test(test_in_words),

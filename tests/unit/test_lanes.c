@@ -156,8 +156,15 @@ spans(void **state)
 	j.link_us = j.upload_us = j.download_us = j.queue_us = 0;
 	assert_spans(&j, "c", (const uint64_t[]){ 1000 });
 	j.where = "cache";
+	j.cache = "hit";
 	j.compile_us = 0;
 	assert_spans(&j, "c", (const uint64_t[]){ 1000 });
+	j.cache = "bundle";
+	j.lookup_us = 100;
+	j.restore_us = 200;
+	j.link_us = 400;
+	j.store_us = 50;
+	assert_spans(&j, "wmwlw", (const uint64_t[]){ 100, 300, 550, 950, 1000 });
 	j.end_us = 0;
 	assert_spans(&j, "", NULL);
 }

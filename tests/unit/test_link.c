@@ -382,6 +382,40 @@ test_a_link(void **state)
 }
 
 static void
+test_what_it_read_is_set_aside(void **state)
+{
+	_cleanup_(freep) char *file = NULL, *directory = NULL;
+	_cleanup_(setting_done) struct setting s;
+	struct link_run l;
+	struct stat st;
+
+	setting_make(&s);
+	put("bin/cc", "#!/bin/sh\n: >\"$2\"\n", 0755);
+	stage("");
+	l = (struct link_run){ .conf = s.conf,
+		.call = &s.call,
+		.said = &s.said,
+		.slots = s.slots,
+		.set_aside = true };
+	assert_int_equal(link_run(&l), 0);
+	assert_false(there("out/rustcAB"));
+	file = link_set_aside(&s.said, 0, 0);
+	directory = link_set_aside(&s.said, 0, 1);
+	assert_true(file && directory);
+	assert_true(stat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 6);
+	assert_true(stat(directory, &st) == 0 && S_ISDIR(st.st_mode));
+	link_clean(&s.call, &s.said);
+	assert_false(there("out/.dray-st"));
+	/* not of one that failed */
+	put("bin/cc", "#!/bin/sh\nexit 1\n", 0755);
+	stage("");
+	assert_int_equal(link_run(&l), -ENOEXEC);
+	assert_false(there("out/rustcAB"));
+	assert_true(stat(file, &st) < 0);
+	link_clean(&s.call, &s.said);
+}
+
+static void
 test_a_link_that_fails(void **state)
 {
 	_cleanup_(setting_done) struct setting s;
@@ -557,6 +591,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_no_answer_is_remembered_for_a_while, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_it_read_is_set_aside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link_that_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_staging_elsewhere_is_left_alone, setup, teardown),

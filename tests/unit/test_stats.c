@@ -110,6 +110,29 @@ weighted(void **state)
 	assert_string_equal(s->miss_why.g[0].name, "no reason given");
 }
 
+/* A hit, with the time that its link took beside it. */
+static void
+linked(void **state)
+{
+	struct job j = unit("cache", "bundle", 0);
+	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	j.saved_us = 10000;
+	j.link_us = 300;
+	j.cache_bytes = 100;
+	j.cache_why = "linker mold changed";
+	stats_add(s, &j);
+	assert_int_equal(s->hit.units, 1);
+	assert_int_equal(s->hit.us, 10000);
+	assert_int_equal(s->linked.units, 1);
+	assert_int_equal(s->linked.us, 300);
+	assert_int_equal(s->bytes_restored, 100);
+	assert_int_equal(s->miss.units, 0);
+	assert_int_equal(s->linked_why.n, 1);
+	assert_string_equal(s->linked_why.g[0].name, "linker mold changed");
+}
+
 static void
 reasons(void **state)
 {
@@ -196,6 +219,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(groups),
 		cmocka_unit_test(weighted),
+		cmocka_unit_test(linked),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(left_out),
 		cmocka_unit_test(many_groups),

@@ -37,6 +37,9 @@ in_short(void **state)
 {
 	assert_short("{" TIME "\"where\":\"cache\",\"cache\":\"hit\",\"saved_ms\":1200}",
 		"hit, saved 1.2 s");
+	assert_short("{" TIME "\"where\":\"cache\",\"cache\":\"bundle\",\"saved_ms\":1200,"
+		     "\"cache_why\":\"linker changed\",\"not_stored\":\"no space left\"}",
+		"hit but for the link, saved 1.2 s; linker changed; not kept: no space left");
 	assert_short("{" TIME "\"where\":\"farm\",\"worker\":\"w1\",\"why\":\"offload = always\"}",
 		"w1");
 	assert_short("{" TIME "\"where\":\"local\",\"why\":\"farm unreachable\",\"cache\":\"miss\","
@@ -84,6 +87,22 @@ in_sentences(void **state)
 				       "3 ms, and saved 1.2 s.",
 			"It had been compiled on w1 at 2026-11-20 09:08:07.",
 			"It took 3 ms: 1 ms looking it up, 2 ms putting it in place.", NULL });
+	assert_long("{" TIME
+		    "\"where\":\"cache\",\"cache\":\"bundle\",\"saved_ms\":1200,\"end_us\":9000,"
+		    "\"cache_why\":\"ld.mold changed\",\"link_ms\":7,\"linker\":\"mold\","
+		    "\"not_stored\":\"no space left\"}",
+		NULL,
+		(const char *const[]){
+			"What the farm had compiled of it was in the local cache, and "
+			"only its link was made. That saved 1.2 s.",
+			"It had to be linked: ld.mold changed.",
+			"Its result was not kept: no space left.", "It took 9 ms: 7 ms linking.",
+			"It was linked here by mold.", NULL });
+	assert_long("{" TIME "\"where\":\"cache\",\"cache\":\"hit\",\"saved_ms\":1200}",
+		"{\"time\":\"2026-11-20T09:08:07.000Z\",\"where\":\"cache\",\"cache\":\"bundle\"}",
+		(const char *const[]){ "It was in the local cache: nothing was compiled. That took "
+				       "0 ms, and saved 1.2 s.",
+			"It had been linked here at 2026-11-20 09:08:07.", "It took 0 ms.", NULL });
 	assert_long("{" TIME "\"where\":\"farm\",\"worker\":\"w1\",\"why\":\"offload = always\","
 		    "\"cache\":\"miss\",\"cache_why\":\"new\",\"not_stored\":\"HOME was read\","
 		    "\"attempts\":[\"w9: gone\"],\"end_us\":2000000,\"compile_ms\":1500,"
