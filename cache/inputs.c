@@ -123,18 +123,29 @@ inputs_find_program(const char *path_env, const char *name)
 
 /* ---- looking again */
 
+static bool
+is_marked(const char *name)
+{
+	return *name == INPUT_OUT_DIR_MARK || *name == INPUT_TARGET_DIR_MARK;
+}
+
 static char *
 real_path(const struct inputs_place *place, const char *name)
 {
-	if (*name != INPUT_OUT_DIR_MARK)
+	const char *dir = *name == INPUT_OUT_DIR_MARK ? place->out_dir : place->target_dir;
+
+	if (!is_marked(name))
 		return strdup(name);
-	return name[1] ? path_join(place->out_dir, name + 1) : strdup(place->out_dir);
+	/* no file has the name then */
+	if (!dir)
+		return strdup("");
+	return name[1] ? path_join(dir, name + 1) : strdup(dir);
 }
 
 static int
 differs(char **ret, const char *what, const char *how)
 {
-	return why_set(ret, -ESTALE, "%s %s", *what == INPUT_OUT_DIR_MARK ? what + 1 : what, how);
+	return why_set(ret, -ESTALE, "%s %s", is_marked(what) ? what + 1 : what, how);
 }
 
 static bool

@@ -1,8 +1,9 @@
 /* What a compile read, as the tracer saw it (trace/watch.h), in a form that can be kept and looked
  * at again.
  *
- * A path below the out-dir is kept relative to it (\x01 stands for the out-dir), so that it does
- * not matter where a target directory is. */
+ * A path below the out-dir is kept relative to it (\x01 stands for the out-dir), and one elsewhere
+ * in the target directory relative to that (\x02), so that it does not matter where a target
+ * directory is. */
 #ifndef DRAY_CACHE_INPUTS_H
 #define DRAY_CACHE_INPUTS_H
 
@@ -27,6 +28,7 @@ enum input_kind {
 };
 
 #define INPUT_OUT_DIR_MARK '\x01'
+#define INPUT_TARGET_DIR_MARK '\x02'
 
 struct input {
 	enum input_kind kind;
@@ -55,9 +57,11 @@ void inputs_done(struct inputs *s);
 struct inputs_place {
 	const char *out_dir;	  /* absolute, normal */
 	const char *real_out_dir; /* the same without symbolic links */
-	const char *width;	  /* --diagnostic-width; NULL: not given */
-	char *const *envp;	  /* the compiler's */
-	struct memo *memo;	  /* may be NULL */
+	const char *target_dir;	  /* that the out-dir belongs to; NULL: none is known */
+	const char *real_target_dir;
+	const char *width; /* --diagnostic-width; NULL: not given */
+	char *const *envp; /* the compiler's */
+	struct memo *memo; /* may be NULL */
 };
 
 /* Whether all is as it was. 0; -ESTALE and in *ret_differs what is not, in words ("src/lib.rs

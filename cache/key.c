@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cache/inputs.h"
+#include "common/buf.h"
 #include "common/fs.h"
 #include "rustc/option_tables.h"
 
-#define FORMAT "2"
+#define FORMAT "3"
 #define VALUE_MAX 128
 
 static int
@@ -98,6 +100,46 @@ says_nothing(const struct call_option *o)
 	       (o->row->act == ACT_CODEGEN && starts_with(o->value, "incremental="));
 }
 
+/* A list of paths, apart at colons, with the mark for the target directory. */
+static int
+hide_target_dir(const struct key_in *in, const char *value, struct buf *ret)
+{
+	const char *dir = in->target_dir ? in->target_dir : "";
+	const char mark = INPUT_TARGET_DIR_MARK;
+	size_t n = strlen(dir);
+	int r = buf_adds(ret, "");
+
+	while (r == 0 && *value) {
+		size_t k = strcspn(value, ":");
+		bool below = n > 0 && k >= n && strncmp(value, dir, n) == 0 &&
+			     (k == n || value[n] == '/');
+
+		if (below)
+			r = buf_add(ret, &mark, 1);
+		if (r == 0)
+			r = buf_addf(
+				ret, "%.*s", (int)(k - (below ? n : 0)), value + (below ? n : 0));
+		value += k;
+		if (r == 0 && *value)
+			r = buf_add(ret, value++, 1);
+	}
+	return r;
+}
+
+/* -L [KIND=]PATH */
+static int
+add_search(const struct key_in *in, struct strv *to, const char *option, const char *value)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const char *eq = strchr(value, '='), *slash = strchr(value, '/');
+	const char *path = eq && (!slash || eq < slash) ? eq + 1 : value;
+	int r = buf_add(&b, value, (size_t)(path - value));
+
+	if (r == 0)
+		r = hide_target_dir(in, path, &b);
+	return r < 0 ? r : add_n(to, option, (char *)b.p, b.n);
+}
+
 static int
 add_option(const struct key_in *in, const struct call_option *o, struct strv *ordered,
 	struct strv *sets)
@@ -117,6 +159,8 @@ add_option(const struct key_in *in, const struct call_option *o, struct strv *or
 		return in->bundle ? add_path(in, ordered, "-L dependency",
 					    o->value + strlen("dependency="))
 				  : 0;
+	if (o->row->act == ACT_SEARCH)
+		return add_search(in, ordered, option, o->value);
 	return add(ordered, option, o->value ? o->value : "");
 }
 
@@ -135,6 +179,14 @@ add_options(const struct key_in *in, struct strv *to)
 	return r;
 }
 
+/* Variables whose values are places in the target directory. */
+static bool
+is_place(const char *var)
+{
+	return starts_with(var, "OUT_DIR=") || starts_with(var, "CARGO_TARGET_TMPDIR=") ||
+	       starts_with(var, "CARGO_BIN_EXE_");
+}
+
 static int
 add_env(const struct key_in *in, struct strv *to)
 {
@@ -143,16 +195,22 @@ add_env(const struct key_in *in, struct strv *to)
 	for (size_t i = 0; r == 0 && i < in->env->n; i++) {
 		const char *var = in->env->v[i], *eq = strchr(var, '=');
 		_cleanup_(freep) char *name = NULL;
+		_cleanup_(buf_done) struct buf value = BUF_INIT;
 		struct digest d;
 
-		if (!eq)
+		if (!eq || is_place(var))
 			continue;
 		if (asprintf(&name, "env %.*s", (int)(eq - var), var) < 0) {
 			name = NULL;
 			return -ENOMEM;
 		}
 		/* it may be a secret, and the recipe is kept */
-		r = digest_bytes(eq + 1, strlen(eq + 1), &d);
+		if (starts_with(var, "LD_LIBRARY_PATH="))
+			r = hide_target_dir(in, eq + 1, &value);
+		else
+			r = buf_adds(&value, eq + 1);
+		if (r == 0)
+			r = digest_bytes(value.p, value.n, &d);
 		if (r == 0)
 			r = add_digest(to, name, &d);
 	}

@@ -16,9 +16,12 @@
  *                   --check-cfg, -L dependency, --extern (name and digest of the file)
  *   env NAME        the hermetic environment (client/envscan.h), sorted; digests of the values
  *
- * Not in it: --out-dir, --diagnostic-width, -C incremental, paths of artifacts. A value of more
- * than 128 bytes is in it as "sha256:" and its digest. The key is the SHA-256 over all parts, each
- * after its length (hasher_field).
+ * In -L and in LD_LIBRARY_PATH \x02 stands for the target directory.
+ *
+ * Not in it: --out-dir, --diagnostic-width, -C incremental, paths of artifacts; and OUT_DIR,
+ * CARGO_TARGET_TMPDIR and CARGO_BIN_EXE_*, which are of the target directory: an input where they
+ * are asked for. A value of more than 128 bytes is in it as "sha256:" and its digest. The key is
+ * the SHA-256 over all parts, each after its length (hasher_field).
  *
  * In a bundle's the choice of a linker is left out, since nothing was linked yet. What its linker
  * calls name is in it: the sysroot always, and the paths of artifacts and of -L dependency, in
@@ -47,6 +50,7 @@ struct key_in {
 		*bundle; /* the out-dir (absolute, normal): it is a bundle's key; NULL: it is not */
 	const struct rustc_call *call; /* CALL_UNIT */
 	const char *cwd;
+	const char *target_dir; /* that the out-dir belongs to; NULL: none is known */
 	const char *linker;	/* the user's choice of one; NULL: nothing is linked */
 	const struct strv *env; /* NAME=VALUE, sorted */
 	key_digest_fn digest;

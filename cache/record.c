@@ -110,35 +110,63 @@ in_out_dir(const struct recorder *r, const char *path)
 	       path_is_below(path, r->in->place->real_out_dir);
 }
 
-/* An artifact in the out-dir gets another name from cargo at any time, which changes its ctime;
- * cargo puts it there before it starts those who read it. */
+/* A crate, somewhere in the target directory. */
+static bool
+is_artifact(const struct recorder *r, const char *path)
+{
+	const struct inputs_place *p = r->in->place;
+
+	if (!ends_with(path, ".rlib") && !ends_with(path, ".rmeta") && !ends_with(path, ".so"))
+		return false;
+	return (p->target_dir && path_is_below(path, p->target_dir)) ||
+	       (p->real_target_dir && path_is_below(path, p->real_target_dir));
+}
+
+/* What is in the out-dir, and any artifact, gets another name from cargo at any time, which changes
+ * its ctime; cargo puts it there before it starts those who read it. */
 static bool
 is_young(const struct recorder *r, const char *path, const struct stat *st)
 {
 	if (is_after(&st->st_mtim, &r->in->started))
 		return true;
-	return !in_out_dir(r, path) && is_after(&st->st_ctim, &r->in->started);
+	return !in_out_dir(r, path) && !is_artifact(r, path) &&
+	       is_after(&st->st_ctim, &r->in->started);
+}
+
+/* By its place in the out-dir or in the target directory, where it is in one. 1: it is not. */
+static int
+add_below(struct recorder *r, const char *dir, char mark, enum input_kind kind, const char *path,
+	const void *value, size_t n)
+{
+	_cleanup_(freep) char *name = NULL;
+	size_t k = dir ? strlen(dir) : 0;
+
+	if (!dir || !path_is_below(path, dir))
+		return 1;
+	if (asprintf(&name, "%c%s", mark, path[k] ? path + k + 1 : "") < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	return inputs_add(r->inputs, kind, name, value, n);
 }
 
 static int
 add(struct recorder *r, enum input_kind kind, const char *path, const void *value, size_t n)
 {
-	const char *out = r->in->place->out_dir;
-	_cleanup_(freep) char *name = NULL;
-	size_t k;
+	const struct inputs_place *p = r->in->place;
+	const struct {
+		const char *dir;
+		char mark;
+	} places[] = { { p->out_dir, INPUT_OUT_DIR_MARK }, { p->real_out_dir, INPUT_OUT_DIR_MARK },
+		{ p->target_dir, INPUT_TARGET_DIR_MARK },
+		{ p->real_target_dir, INPUT_TARGET_DIR_MARK } };
+	int k = 1;
 
-	if (strchr(path, INPUT_OUT_DIR_MARK))
+	if (strchr(path, INPUT_OUT_DIR_MARK) || strchr(path, INPUT_TARGET_DIR_MARK))
 		return cannot(r, "an input with an odd name");
-	if (!path_is_below(path, out))
-		out = r->in->place->real_out_dir;
-	if (!path_is_below(path, out))
-		return inputs_add(r->inputs, kind, path, value, n);
-	k = strlen(out);
-	if (asprintf(&name, "%c%s", INPUT_OUT_DIR_MARK, path[k] ? path + k + 1 : "") < 0) {
-		name = NULL;
-		return -ENOMEM;
-	}
-	return inputs_add(r->inputs, kind, name, value, n);
+	for (size_t i = 0; k > 0 && i < ARRAY_LEN(places); i++)
+		k = add_below(r, places[i].dir, places[i].mark, kind, path, value, n);
+	return k > 0 ? inputs_add(r->inputs, kind, path, value, n) : k;
 }
 
 /* Where a symbolic link leads may be told to a macro. One that the out-dir lies behind is the

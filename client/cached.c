@@ -14,6 +14,7 @@
 #include "client/cached_priv.h"
 #include "client/envscan.h"
 #include "client/identify.h"
+#include "client/target_dir.h"
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -39,6 +40,8 @@ cached_close(struct cached *c)
 	free(c->cwd);
 	free(c->out_dir);
 	free(c->real_out_dir);
+	free(c->target_dir);
+	free(c->real_target_dir);
 	unit_key_done(&c->key);
 	unit_key_done(&c->bundle_key);
 	result_done(&c->bundle);
@@ -106,8 +109,14 @@ find_place(struct cached *c)
 	c->real_out_dir = realpath(c->out_dir, NULL);
 	if (!c->real_out_dir && errno == ENOMEM)
 		return -ENOMEM;
+	c->target_dir = target_dir_of(c->out_dir);
+	c->real_target_dir = target_dir_of(c->real_out_dir ? c->real_out_dir : c->out_dir);
+	if (!c->target_dir || !c->real_target_dir)
+		return -ENOMEM;
 	c->place = (struct inputs_place){ .out_dir = c->out_dir,
 		.real_out_dir = c->real_out_dir ? c->real_out_dir : c->out_dir,
+		.target_dir = c->target_dir,
+		.real_target_dir = c->real_target_dir,
 		.width = call_option_value(c->in.call, "diagnostic-width"),
 		.envp = environ,
 		.memo = c->in.memo };
@@ -148,6 +157,7 @@ cached_key(const struct cached_key_in *in, struct unit_key *ret)
 		.bundle = in->bundle,
 		.call = in->call,
 		.cwd = in->cwd,
+		.target_dir = in->target_dir,
 		.linker = in->bundle ? NULL : in->linker,
 		.env = in->env,
 		.digest = digest_of,
@@ -166,6 +176,7 @@ make_key(struct cached *c, char **ret_why)
 		.namespace = c->in.conf->client.namespace,
 		.linker = c->in.call->calls_linker ? linkers[c->in.conf->client.linker] : NULL,
 		.cwd = c->cwd,
+		.target_dir = c->target_dir,
 		.env = &c->env };
 	int r = collect_env(c, &c->env, ret_why);
 

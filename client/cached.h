@@ -78,6 +78,7 @@ struct cached_key_in {
 	const struct rustc_call *call;
 	const struct toolchain *toolchain;
 	const char *namespace, *linker, *cwd;
+	const char *target_dir; /* that the out-dir belongs to */
 	const struct strv *env; /* the hermetic one */
 };
 /* In the directory cwd, since paths of externs may be relative. As unit_key_make. */

@@ -29,6 +29,7 @@ cached_bundle_key(struct cached *c)
 		.toolchain = &c->tc,
 		.namespace = c->in.conf->client.namespace,
 		.cwd = c->cwd,
+		.target_dir = c->target_dir,
 		.env = &c->env };
 
 	return c->bundle_key.recipe.n > 0 ? 0 : cached_key(&k, &c->bundle_key);
@@ -315,7 +316,7 @@ add_temporary(struct cached *c, struct result *res, const char *name, const char
 	o->mode = st.st_mode & 0777;
 	o->is_blob = true;
 	if (!*bound)
-		r = text_file_has(path, c->out_dir);
+		r = cached_names_place(c, path);
 	*bound |= r > 0;
 	return r < 0 ? r : depot_add(c->depot, path, DEPOT_SHARE, &o->digest, &o->size);
 }

@@ -225,6 +225,30 @@ add_asked(const struct cached *c, const struct depinfo *d, struct inputs *to)
 	return r;
 }
 
+/* -EBADMSG: it cannot be hidden that it was made in this target directory. */
+static int
+hide_place(const struct cached *c, const struct buf *text, struct buf *ret)
+{
+	int r = text_hide(text->p, text->n, c->out_dir, ret);
+	const char *dirs[] = { c->target_dir, c->real_target_dir };
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(dirs); i++)
+		if (ret->n > 0 && memmem(ret->p, ret->n, dirs[i], strlen(dirs[i])))
+			r = -EBADMSG;
+	return r;
+}
+
+int
+cached_names_place(const struct cached *c, const char *path)
+{
+	/* the out-dirs are below them */
+	int r = text_file_has(path, c->target_dir);
+
+	if (r == 0 && !streq(c->target_dir, c->real_target_dir))
+		r = text_file_has(path, c->real_target_dir);
+	return r;
+}
+
 static int
 add_text_output(
 	struct cached *c, struct output *o, const char *path, struct inputs *inputs, bool *bound)
@@ -243,7 +267,7 @@ add_text_output(
 	if (r < 0)
 		return r;
 	o->size = b.n;
-	r = *bound ? -EBADMSG : text_hide(b.p, b.n, c->out_dir, &o->text);
+	r = *bound ? -EBADMSG : hide_place(c, &b, &o->text);
 	if (r != -EBADMSG)
 		return r;
 	*bound = true;
@@ -270,7 +294,7 @@ add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
 	int r = 0;
 
 	if (!*bound)
-		r = may_compress(c->in.call) ? 1 : text_file_has(path, c->out_dir);
+		r = may_compress(c->in.call) ? 1 : cached_names_place(c, path);
 	if (r < 0)
 		return r;
 	*bound |= r > 0;
@@ -317,7 +341,7 @@ cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool
 		return 0;
 	if (memchr(text->p, '\x01', text->n))
 		return -EBADMSG;
-	r = *bound ? -EBADMSG : text_hide(text->p, text->n, c->out_dir, to);
+	r = *bound ? -EBADMSG : hide_place(c, text, to);
 	if (r != -EBADMSG)
 		return r;
 	*bound = true;

@@ -12,7 +12,7 @@ struct cached {
 	struct cached_in in;
 	struct depot *depot;
 	struct toolchain tc;
-	char *cwd, *out_dir, *real_out_dir;
+	char *cwd, *out_dir, *real_out_dir, *target_dir, *real_target_dir;
 	const char *width;
 	struct unit_key key;
 	struct strv env; /* the hermetic one */
@@ -41,6 +41,8 @@ void cached_mark_used(struct cached *c, const struct digest *key, const struct r
 /* A text as it is kept, to the empty *to; *bound: that it holds for this out-dir alone. 0;
  * -EBADMSG: it cannot be kept; -ENOMEM. */
 int cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool *bound);
+/* Whether a file's bytes name the target directory where it was made. 1, 0, or -errno. */
+int cached_names_place(const struct cached *c, const char *path);
 /* A file of the staging directory, added to *to. 0 or -errno. */
 int cached_read_staged(const struct report *said, const char *name, struct buf *to);
 /* Linkers' records, without the end that each has, added to *record. 0; -ENOMEM; -EBADMSG. */

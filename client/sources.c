@@ -280,23 +280,3 @@ sources_done(struct sources *s)
 	strv_done(&s->walked);
 	strv_done(&s->withheld);
 }
-
-char *
-sources_target_dir(const char *out_dir)
-{
-	char *dir = strdup(out_dir);
-
-	for (int i = 0; dir && i < 8 && !streq(dir, "/"); i++) {
-		char *up;
-
-		if (has_entry(dir, "CACHEDIR.TAG"))
-			return dir;
-		up = path_dirname(dir);
-		free(dir);
-		dir = up;
-	}
-	if (!dir)
-		return NULL;
-	free(dir);
-	return strdup(out_dir);
-}

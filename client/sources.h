@@ -44,8 +44,4 @@ struct sources {
 int sources_collect(const struct sources_in *in, struct sources *ret, char **ret_home);
 void sources_done(struct sources *s);
 
-/* The target directory an out-dir belongs to: the nearest directory above it that is marked by
- * CACHEDIR.TAG, as cargo marks it; else the out-dir itself. NULL: out of memory. */
-char *sources_target_dir(const char *out_dir);
-
 #endif

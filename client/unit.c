@@ -12,6 +12,7 @@
 #include "client/envscan.h"
 #include "client/identify.h"
 #include "client/sources.h"
+#include "client/target_dir.h"
 #include "client/unit_priv.h"
 #include "common/fs.h"
 #include "common/why.h"
@@ -350,7 +351,7 @@ build(struct unit *u, const struct unit_in *in, char **ret_home)
 	problem = place_problem(u);
 	if (problem)
 		return why_set(ret_home, -ENOTSUP, "%s", problem);
-	target_dir = sources_target_dir(u->out_dir);
+	target_dir = target_dir_of(u->out_dir);
 	if (!target_dir)
 		return -ENOMEM;
 	r = fill_env(u, in, target_dir, ret_home);

@@ -17,6 +17,7 @@
 #include "client/identify.h"
 #include "client/incremental.h"
 #include "client/local.h"
+#include "client/target_dir.h"
 #include "common/child.h"
 #include "common/fs.h"
 #include "common/left.h"
@@ -39,7 +40,7 @@ struct again {
 	struct strv argv;	/* as it is now */
 	struct strv env;
 	char **environ_then, **environ_now;
-	char *out_dir, *real_out_dir;
+	char *out_dir, *real_out_dir, *target_dir, *real_target_dir;
 	bool bound; /* compiled where its out-dir was, with another one mounted in its place */
 	char *dir, *made, *want; /* private: of this process, its out-dir, and what a hit gives */
 };
@@ -60,6 +61,8 @@ again_done(struct again *a)
 	strv_done(&a->env);
 	free(a->out_dir);
 	free(a->real_out_dir);
+	free(a->target_dir);
+	free(a->real_target_dir);
 	free(a->dir);
 	free(a->made);
 	free(a->want);
@@ -167,6 +170,8 @@ take_result(struct again *a, size_t i)
 	strv_done(&a->env);
 	free(steal_ptr(a->out_dir));
 	free(steal_ptr(a->real_out_dir));
+	free(steal_ptr(a->target_dir));
+	free(steal_ptr(a->real_target_dir));
 	r = entry_result(&a->entry, i, &a->res);
 	if (r == -EBADMSG)
 		return differs(a, "the entry", "it was damaged");
@@ -189,6 +194,10 @@ take_result(struct again *a, size_t i)
 		return r;
 	name_unit(a);
 	a->real_out_dir = realpath(a->out_dir, NULL);
+	a->target_dir = target_dir_of(a->out_dir);
+	a->real_target_dir = target_dir_of(a->real_out_dir ? a->real_out_dir : a->out_dir);
+	if (!a->target_dir || !a->real_target_dir)
+		return -ENOMEM;
 	return chdir(a->res.cwd) < 0 ? skip(a, "its directory is gone") : 0;
 }
 
@@ -197,6 +206,8 @@ check_inputs(struct again *a)
 {
 	const struct inputs_place place = { .out_dir = a->out_dir,
 		.real_out_dir = a->real_out_dir ? a->real_out_dir : a->out_dir,
+		.target_dir = a->target_dir,
+		.real_target_dir = a->real_target_dir,
 		.width = call_option_value(&a->call, "diagnostic-width"),
 		.envp = environ,
 		.memo = a->in->memo };
@@ -263,6 +274,7 @@ check_key(struct again *a)
 		.namespace = recipe_value(&a->entry, "namespace"),
 		.linker = recipe_value(&a->entry, "linker"),
 		.cwd = a->res.cwd,
+		.target_dir = a->target_dir,
 		.env = &a->res.env };
 	int r;
 

@@ -75,7 +75,11 @@ try_record(const struct buf *record, const char *out, bool linked)
 	char real[sizeof(dir) + 8], given[sizeof(dir) + 8], path[sizeof(dir) + 16],
 		libs[sizeof(dir) + 32];
 	char *env[] = { path, libs, NULL };
-	struct inputs_place place = { .out_dir = given, .real_out_dir = real, .envp = env };
+	struct inputs_place place = { .out_dir = given,
+		.real_out_dir = real,
+		.target_dir = linked ? dir : NULL,
+		.real_target_dir = linked ? dir : NULL,
+		.envp = env };
 	struct strv ignored = STRV_INIT, made = STRV_INIT;
 	struct inputs_from from = { .place = &place,
 		.ignored_lists = &ignored,

@@ -88,6 +88,84 @@ MADE='include!(concat!(env!("OUT_DIR"), "/made.rs"));'
   missed low
 }
 
+# with_scripts DIR: a program with a build script that has libraries of its own, above a crate whose script only
+# says a cfg, and one whose script makes a C library.
+with_scripts() {
+  local dir=$1 c
+  package "$dir" app
+  for c in low mid said words-sys; do
+    member "$dir/$c" "$c" lib
+  done
+  depends "$dir/mid" low ../low
+  depends "$dir" said said
+  depends "$dir" words-sys words-sys
+  printf '\n[build-dependencies]\nmid = { path = "mid" }\n' >>"$dir/Cargo.toml"
+  printf '#[inline(never)]\npub fn number() -> u32 {\n    41\n}\n' >"$dir/low/src/lib.rs"
+  echo 'pub fn number() -> u32 { low::number() }' >"$dir/mid/src/lib.rs"
+  echo 'fn main() { println!("cargo:rustc-env=NUMBER={}", mid::number()); }' >"$dir/build.rs"
+  echo 'fn main() { println!("cargo:rustc-cfg=loud"); println!("cargo::rustc-check-cfg=cfg(loud)"); }' >"$dir/said/build.rs"
+  echo 'pub const LOUD: bool = cfg!(loud);' >"$dir/said/src/lib.rs"
+  echo 'int word(void) { return 7; }' >"$dir/words-sys/word.c"
+  cat >"$dir/words-sys/build.rs" <<'END'
+use std::process::Command;
+fn main() {
+    let out = std::env::var("OUT_DIR").unwrap();
+    let run = |program: &str, args: &[&str]| assert!(Command::new(program).args(args).status().unwrap().success());
+    run("cc", &["-c", "-o", &format!("{out}/word.o"), "word.c"]);
+    let _ = std::fs::remove_file(format!("{out}/libword.a"));
+    run("ar", &["-Drcs", &format!("{out}/libword.a"), &format!("{out}/word.o")]);
+    println!("cargo:rustc-link-search=native={out}");
+    println!("cargo:rustc-link-lib=static=word");
+}
+END
+  printf 'extern "C" {\n    fn word() -> i32;\n}\npub fn get() -> i32 {\n    unsafe { word() }\n}\n' >"$dir/words-sys/src/lib.rs"
+  printf 'fn main() {\n    println!("{} {} {}", env!("NUMBER"), said::LOUD, words_sys::get());\n}\n' >"$dir/src/main.rs"
+}
+
+@test "build scripts and what they make, in another target directory" {
+  local app=$WORK/app
+  with_scripts "$app"
+  export CARGO_TARGET_DIR=$WORK/one
+  both first "$app" build
+  all_missed
+  says "$app" "41 true 7"
+  CARGO_TARGET_DIR=$WORK/two both second "$app" build
+  all_hit
+  CARGO_TARGET_DIR=$WORK/two says "$app" "41 true 7"
+  ! grep -rqs "$WORK/one/" "$WORK/two"
+  # The first one still has the former library, and its archive.
+  sed -i s/41/43/ "$app/low/src/lib.rs"
+  sed -i s/7/8/ "$app/words-sys/word.c"
+  CARGO_TARGET_DIR=$WORK/two both edited "$app" build
+  misses low app words_sys
+  CARGO_TARGET_DIR=$WORK/two says "$app" "43 true 8"
+  sed -i s/43/41/ "$app/low/src/lib.rs"
+  sed -i s/8/7/ "$app/words-sys/word.c"
+  rm -rf "$WORK/one" "$WORK/two"
+  CARGO_TARGET_DIR=$WORK/three both back "$app" build
+  all_hit
+  CARGO_TARGET_DIR=$WORK/three says "$app" "41 true 7"
+}
+
+@test "a test's own directory and program, in another target directory" {
+  local app=$WORK/app t
+  package "$app" app
+  mkdir "$app/tests"
+  cat >"$app/tests/places.rs" <<'END'
+#[test]
+fn places() {
+    println!("{} {}", env!("CARGO_BIN_EXE_app"), env!("CARGO_TARGET_TMPDIR"));
+}
+END
+  for t in one two one; do
+    CARGO_TARGET_DIR=$WORK/$t cached "$t" "$app" test --test places -- --nocapture
+    file_has "$LOGS/$t.out" "^$WORK/$t/debug/app $WORK/$t/tmp"
+    [ "$t" = one ] || { missed places; hit app; }
+    rm -rf "${WORK:?}/$t"
+  done
+  all_hit
+}
+
 @test "a target directory behind a symbolic link" {
   local app=$WORK/app
   package "$app" app

@@ -403,6 +403,72 @@ out_dir_is_relative(void **state)
 	is_stale("liba.rmeta is gone");
 }
 
+/* Elsewhere in the target directory: by its place in it. */
+static void
+what_is_in_the_target_directory(void **state)
+{
+	static char target[PATH_MAX + 16], other[PATH_MAX + 16];
+
+	(void)state;
+	snprintf(target, sizeof(target), "%s/target", dir);
+	snprintf(other, sizeof(other), "%s/elsewhere", dir);
+	assert_int_equal(mkdir(target, 0755), 0);
+	assert_int_equal(mkdir(in("target/build"), 0755), 0);
+	place.target_dir = place.real_target_dir = target;
+	put("target/liba.rlib", "a");
+	put("target/build/made.rs", "b");
+	put("beside", "c");
+	item('f', in("target/liba.rlib"));
+	item('f', in("target/build/made.rs"));
+	item('a', in("target/build/none"));
+	item('f', in("beside"));
+	take_all();
+	assert_true(has(INPUT_FILE, "\2liba.rlib"));
+	assert_true(has(INPUT_FILE, "\2build/made.rs"));
+	assert_true(has(INPUT_ABSENT, "\2build/none"));
+	assert_true(has(INPUT_FILE, in("beside")));
+	all_is_as_it_was();
+	/* another one, while the first is what it was */
+	assert_int_equal(mkdir(other, 0755), 0);
+	assert_int_equal(mkdir(in("elsewhere/build"), 0755), 0);
+	put("elsewhere/liba.rlib", "a");
+	put("elsewhere/build/made.rs", "other");
+	place.target_dir = place.real_target_dir = other;
+	is_stale("build/made.rs changed");
+	put("elsewhere/build/made.rs", "b");
+	all_is_as_it_was();
+	put("elsewhere/build/none", "");
+	is_stale("build/none is new");
+	place.target_dir = place.real_target_dir = NULL;
+	is_stale("liba.rlib is gone");
+	forget();
+	place.target_dir = place.real_target_dir = target;
+	put("target/odd\x02name", "");
+	item('f', in("target/odd\x02name"));
+	cannot_be_kept("an input with an odd name");
+}
+
+/* cargo gives what is there other names while it is read. */
+static void
+an_artifact_gets_another_name(void **state)
+{
+	static char target[PATH_MAX + 16];
+
+	(void)state;
+	snprintf(target, sizeof(target), "%s/target", dir);
+	assert_int_equal(mkdir(target, 0755), 0);
+	place.target_dir = place.real_target_dir = target;
+	put("target/liba.rlib", "a");
+	put("target/made.rs", "b");
+	/* between their mtimes and now, which are their ctimes */
+	from.started.tv_sec -= 7200;
+	item('f', in("target/liba.rlib"));
+	take_all();
+	forget();
+	item('f', in("target/made.rs"));
+	cannot_be_kept("made.rs changed while it was read");
+}
+
 static void
 what_the_loader_looks_for(void **state)
 {
@@ -528,6 +594,8 @@ main(void)
 		T(moving_ground),
 		T(odd_names),
 		T(out_dir_is_relative),
+		T(what_is_in_the_target_directory),
+		T(an_artifact_gets_another_name),
 		T(what_the_loader_looks_for),
 		T(programs_in_path),
 		T(width_and_out_dir),

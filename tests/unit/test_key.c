@@ -20,6 +20,7 @@ struct unit {
 	const char *dep; /* the content of every extern */
 	const char *sysroot;
 	const char *bundle, *linker;
+	const char *target_dir;
 };
 
 static const struct unit plain = {
@@ -30,7 +31,7 @@ static const struct unit plain = {
 		"--out-dir", "/t/deps", "-L", "dependency=/t/deps", "-L", "native=/n", "--extern",
 		"b=/t/deps/libb.rmeta", "--extern", "c=/t/deps/libc.rmeta", "--cap-lints", "allow",
 		NULL },
-	.env = { "CARGO_PKG_NAME=a", "OUT_DIR=/t/out", NULL },
+	.env = { "CARGO_PKG_NAME=a", "MADE=x", NULL },
 	.namespace = "",
 	.cwd = "/w",
 	.toolchain = "one",
@@ -64,6 +65,7 @@ try_key(const struct unit *u, struct unit_key *ret)
 		.sysroot = u->sysroot,
 		.bundle = u->bundle,
 		.linker = u->linker,
+		.target_dir = u->target_dir,
 		.env = &env,
 		.digest = digest_of };
 	struct unit copy = *u;
@@ -222,6 +224,52 @@ test_what_does_not(void **state)
 	assert_true(same_key(&u));
 	u = with_arg("b=/t/deps/libb.rmeta", "b=/elsewhere/libb.rmeta");
 	assert_true(same_key(&u));
+	u = plain;
+	u.env[2] = "OUT_DIR=/t/build/a/out";
+	u.env[3] = "CARGO_BIN_EXE_a=/t/a";
+	u.env[4] = "CARGO_TARGET_TMPDIR=/t/tmp";
+	assert_true(same_key(&u));
+}
+
+/* In a target directory, with one of its directories in -L, and a library path. */
+static struct unit
+in_target(const char *dir, const char *search, const char *path)
+{
+	struct unit u = with_arg("native=/n", search);
+
+	u.target_dir = dir;
+	u.env[2] = path;
+	return u;
+}
+
+static void
+test_target_dir(void **state)
+{
+	const char *path = "LD_LIBRARY_PATH=/a/t/debug/deps:/lib/x:/a/t";
+	struct unit u = in_target("/a/t", "native=/a/t/debug/build/z/out", path), v;
+
+	(void)state;
+	v = in_target(
+		"/b", "native=/b/debug/build/z/out", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
+	assert_true(equal(&u, &v));
+	v = in_target(
+		"/b", "native=/b/debug/build/y/out", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
+	assert_false(equal(&u, &v));
+	v = in_target(
+		"/b", "native=/b/debug/build/z/out", "LD_LIBRARY_PATH=/b/debug/deps:/lib/y:/b");
+	assert_false(equal(&u, &v));
+	/* one that only begins like it, and no place at all */
+	v = in_target(
+		"/b", "native=/b2/debug/build/z/out", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
+	assert_false(equal(&u, &v));
+	v = in_target(NULL, "native=/a/t/debug/build/z/out", path);
+	assert_false(equal(&u, &v));
+	/* of any kind, and of none */
+	u = in_target("/a/t", "/a/t/x", path);
+	v = in_target("/b", "/b/x", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
+	assert_true(equal(&u, &v));
+	v = in_target("/b", "all=/b/x", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
+	assert_false(equal(&u, &v));
 }
 
 /* Before a link: what its linker's arguments name is in it. */
@@ -325,7 +373,7 @@ test_in_words(void **state)
 	differs(&u, "env CARGO_PKG_NAME changed");
 	u = plain;
 	u.env[1] = NULL;
-	differs(&u, "env OUT_DIR is gone");
+	differs(&u, "env MADE is gone");
 	u = with_arg("--edition=2021", "--edition=2018");
 	differs(&u, "--edition 2018 changed");
 	u = with_arg("metadata=12", "metadata=13");
@@ -365,6 +413,7 @@ main(void)
 		cmocka_unit_test(test_what_else_changes_it),
 		cmocka_unit_test(test_what_does_not),
 		cmocka_unit_test(test_a_bundle),
+		cmocka_unit_test(test_target_dir),
 		cmocka_unit_test(test_borders),
 		cmocka_unit_test(test_an_extern_that_is_gone),
 		cmocka_unit_test(test_in_words),

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "client/sources.h"
+#include "client/target_dir.h"
 #include "common/fs.h"
 
 static char *dir;
@@ -231,9 +232,9 @@ test_clippy_and_target(void **state)
 	assert_int_equal(sources_collect(&in, &s, &home), 0);
 	assert_true(has(&s.files, "clippy.toml"));
 	sources_done(&s);
-	target = sources_target_dir(out);
+	target = target_dir_of(out);
 	assert_string_equal(target, t);
-	none = sources_target_dir(manifest);
+	none = target_dir_of(manifest);
 	assert_string_equal(none, manifest);
 }
 
