@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/rlib.h"
 #include "common/fs.h"
 #include "common/why.h"
 
@@ -179,6 +180,13 @@ check_path(const struct input *in, const struct inputs_place *place, char **ret_
 		if (r < 0)
 			return differs(ret_differs, in->name, "is gone");
 		return has_digest(in, &d) ? 0 : differs(ret_differs, in->name, "changed");
+	case INPUT_METADATA:
+		r = rlib_metadata_digest(place->memo, path, &d);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0 && !fs_exists(path))
+			return differs(ret_differs, in->name, "is gone");
+		return r == 0 && has_digest(in, &d) ? 0 : differs(ret_differs, in->name, "changed");
 	case INPUT_ABSENT:
 		return stat(path, &st) < 0 ? 0 : differs(ret_differs, in->name, "is new");
 	case INPUT_EXISTS:
@@ -258,6 +266,7 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 	case INPUT_ABSENT:
 	case INPUT_EXISTS:
 	case INPUT_LISTING:
+	case INPUT_METADATA:
 		return check_path(in, place, ret_differs);
 	case INPUT_LINK:
 		return check_link(in, place, ret_differs);

@@ -24,6 +24,7 @@ enum input_kind {
 	INPUT_OUT_DIR,	/* the out-dir itself is in the outputs: its path's digest */
 	INPUT_WIDTH,	/* diagnostics were printed: --diagnostic-width, as text */
 	INPUT_LINK,	/* a symbolic link: what is written in it */
+	INPUT_METADATA, /* an rlib: the digest of its metadata (rlib.h) */
 	INPUT_KINDS
 };
 
@@ -73,6 +74,7 @@ struct inputs_from {
 	const struct strv *ignored_lists; /* directories whose listing decides nothing: -L */
 	const char *cwd;
 	bool linked;		 /* a linker ran as well */
+	bool metadata;		 /* of rlibs nothing but their metadata counts */
 	struct timespec started; /* before the compile; of the clock that files are stamped by */
 };
 

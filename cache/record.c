@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cache/inputs_priv.h"
+#include "cache/rlib.h"
 #include "common/fs.h"
 #include "common/why.h"
 
@@ -207,6 +208,11 @@ add_file(struct recorder *r, const char *path)
 		return 0;
 	if (is_young(r, path, &st))
 		return cannot(r, "%s changed while it was read", path);
+	if (r->in->metadata && ends_with(path, ".rlib")) {
+		k = rlib_metadata_digest(r->in->place->memo, path, &d);
+		if (k == 0)
+			return add(r, INPUT_METADATA, path, d.b, DIGEST_SIZE);
+	}
 	k = memo_digest_file(r->in->place->memo, path, &d, NULL);
 	if (k == -ENOMEM)
 		return k;

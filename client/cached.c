@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/rlib.h"
 #include "cache/text.h"
 #include "client/cached_priv.h"
 #include "client/envscan.h"
@@ -146,6 +147,15 @@ digest_of(void *arg, const char *path, struct digest *ret)
 	return memo_digest_file(arg, path, ret, NULL);
 }
 
+/* For a bundle: the link reads the rest when it is made. */
+static int
+metadata_of(void *arg, const char *path, struct digest *ret)
+{
+	if (ends_with(path, ".rlib") && rlib_metadata_digest(arg, path, ret) == 0)
+		return 0;
+	return memo_digest_file(arg, path, ret, NULL);
+}
+
 int
 cached_key(const struct cached_key_in *in, struct unit_key *ret)
 {
@@ -160,7 +170,7 @@ cached_key(const struct cached_key_in *in, struct unit_key *ret)
 		.target_dir = in->target_dir,
 		.linker = in->bundle ? NULL : in->linker,
 		.env = in->env,
-		.digest = digest_of,
+		.digest = in->bundle && call_takes_metadata(in->call) ? metadata_of : digest_of,
 		.arg = in->memo };
 
 	return std ? unit_key_make(&k, ret) : -ENOMEM;

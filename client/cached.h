@@ -63,6 +63,7 @@ struct cached_made {
 	const struct report *staged; /* it is a bundle, and no link's result: with these calls,
 					whose inputs are set aside (link.h); NULL otherwise */
 	const struct buf *tail;	     /* of a bundle: what is said after the link */
+	bool metadata;		     /* of a bundle: of rlibs nothing but their metadata was read */
 };
 
 /* What dray-dispatch left in the staging directory of a unit that the farm made, with the records

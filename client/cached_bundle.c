@@ -35,6 +35,31 @@ cached_bundle_key(struct cached *c)
 	return c->bundle_key.recipe.n > 0 ? 0 : cached_key(&k, &c->bundle_key);
 }
 
+/* Whether nothing of the link's inputs can have been taken out of an rlib, as a C archive is that
+ * is linked whole: all are the crate's own objects, or what rustc writes into its temporary
+ * directory.
+ */
+static bool
+is_all_its_own(const struct cached *c, const struct strv *temporaries)
+{
+	static const char *const names[] = { "symbols.o", "rmeta.o", "list", "linker-arguments",
+		"raw-dylibs" };
+
+	for (size_t i = 0; i < temporaries->n; i++) {
+		const char *rel = temporaries->v[i] + strlen(c->out_dir) + 1;
+		const char *name = strchr(rel, '/');
+		size_t k = 0;
+
+		if (!name && (ends_with(rel, ".o") || strlen(rel) == strlen("rustcXXXXXX")))
+			continue;
+		while (name && k < ARRAY_LEN(names) && !streq(names[k], name + 1))
+			k++;
+		if (!name || k == ARRAY_LEN(names))
+			return false;
+	}
+	return true;
+}
+
 /* ---- putting in place */
 
 static int
@@ -353,8 +378,11 @@ cached_add_bundle(struct cached *c, const struct cached_made *made, struct resul
 	return r;
 }
 
+/* Whether its links' inputs are as the farm made them; *metadata: whether none comes out of an
+ * rlib. */
 static bool
-is_as_it_came(const struct cached *c, const struct report *staged, const struct buf *linked)
+is_as_it_came(const struct cached *c, const struct report *staged, const struct buf *linked,
+	bool *metadata)
 {
 	for (unsigned i = 0; i < staged->n_links; i++) {
 		_cleanup_(link_call_done) struct link_call l = { 0 };
@@ -366,6 +394,7 @@ is_as_it_came(const struct cached *c, const struct report *staged, const struct 
 			link_call_parse(b.p, b.n, c->out_dir, &l) < 0 ||
 			has_changed(linked, &l.temporaries))
 			return false;
+		*metadata &= is_all_its_own(c, &l.temporaries);
 	}
 	return true;
 }
@@ -382,11 +411,12 @@ cached_keep_bundle(struct cached *c, const struct report *staged, const struct b
 		.err = &err,
 		.tail = &tail,
 		.from = "farm",
+		.metadata = call_takes_metadata(c->in.call),
 		.compile_us = staged->compile_us,
 		.staged = staged };
 	struct cached_said said = { .why = "" };
 
-	if (!is_as_it_came(c, staged, linked) ||
+	if (!is_as_it_came(c, staged, linked, &made.metadata) ||
 		cached_read_staged(staged, FARM_RECORD, &record) < 0 ||
 		cached_read_staged(staged, FARM_RECORD_OUT, &out) < 0 ||
 		cached_read_staged(staged, FARM_RECORD_ERR, &err) < 0 ||

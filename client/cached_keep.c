@@ -422,6 +422,7 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 		.ignored_lists = &c->dirs,
 		.cwd = c->cwd,
 		.linked = c->in.call->calls_linker && !made->staged,
+		.metadata = made->metadata,
 		.started = c->started };
 	int r = list_dirs(c);
 

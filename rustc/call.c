@@ -253,6 +253,57 @@ call_option_value(const struct rustc_call *c, const char *name)
 	return value;
 }
 
+/* Options of -C that change nothing of it. LTO, packed debuginfo (it looks for objects in rlibs)
+ * and what is not known here are not among them. */
+static bool
+is_plain_codegen(const char *value)
+{
+	static const char *const names[] = { "code-model", "codegen-units", "debug-assertions",
+		"debuginfo", "default-linker-libraries", "embed-bitcode", "extra-filename",
+		"force-frame-pointers", "force-unwind-tables", "incremental", "link-arg",
+		"link-args", "link-dead-code", "link-self-contained", "linker", "linker-flavor",
+		"lto=no", "lto=off", "metadata", "opt-level", "overflow-checks", "panic",
+		"prefer-dynamic", "relocation-model", "split-debuginfo=off",
+		"split-debuginfo=unpacked", "strip", "symbol-mangling-version", "target-cpu",
+		"target-feature" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *name = names[i];
+		size_t k = 0;
+
+		/* '_' is as good as '-' */
+		while (name[k] && (value[k] == name[k] || (value[k] == '_' && name[k] == '-')))
+			k++;
+		if (!name[k] && (!value[k] || (value[k] == '=' && !strchr(name, '='))))
+			return true;
+	}
+	return false;
+}
+
+bool
+call_takes_metadata(const struct rustc_call *c)
+{
+	static const char *const types[] = { "bin", "cdylib", "dylib", "proc-macro" };
+
+	for (size_t i = 0; i < c->crate_types.n; i++) {
+		size_t k = 0;
+
+		while (k < ARRAY_LEN(types) && !streq(types[k], c->crate_types.v[i]))
+			k++;
+		if (k == ARRAY_LEN(types))
+			return false;
+	}
+	for (size_t i = 0; i < c->n_options; i++) {
+		const struct call_option *o = &c->options[i];
+
+		if (o->row->act == ACT_UNSTABLE ||
+			(o->row->act == ACT_CODEGEN && !is_plain_codegen(o->value)))
+			return false;
+	}
+	/* elsewhere debuginfo is packed by default */
+	return !c->target || strstr(c->target, "-linux-");
+}
+
 bool
 call_output_name_ok(const char *crate, const char *extra, const char *name)
 {

@@ -88,6 +88,11 @@ void call_done(struct rustc_call *c);
  * linker that dray does not know, … */
 const char *call_home_reason(const struct rustc_call *c);
 
+/* Whether the compiler, before it calls its linker, takes nothing of a library's rlib but its
+ * metadata, and what of its C archives the linker is to get whole. False when in doubt: LTO,
+ * staticlib, packed debuginfo, what is unstable. */
+bool call_takes_metadata(const struct rustc_call *c);
+
 /* The linker that rustc will call for a call that calls one, as a name or a path: -C linker, or the
  * default of the flavour or of the target. NULL: not known (a target described by a file). */
 const char *call_linker(const struct rustc_call *c);

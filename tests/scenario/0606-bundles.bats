@@ -92,7 +92,9 @@ tidy() {
   farm_made "$APP" build
   clean "$APP"
   rm -f "$JOBS"
-  (cd "$APP" && DRAY_LINKER=mold strace -f -qq -s 300 -e trace=execve -o "$LOGS/started" cargo build) \
+  # a leak checker is a tracer itself
+  export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 DRAY_LINKER=mold
+  (cd "$APP" && exec strace -f -qq -s 300 -e trace=execve -o "$LOGS/started" cargo build) \
     >"$LOGS/traced.out" 2>"$LOGS/traced.err" </dev/null 3>&-
   bundle app
   grep ' = 0$' "$LOGS/started" >"$LOGS/ran"
@@ -184,6 +186,79 @@ tidy() {
   cached back "$APP" build
   all_hit
   says "$APP" 1
+}
+
+# deep_archive LINK: the library that has the archive is compiled, and the one between is not.
+deep_archive() {
+  APP=$WORK/app
+  sys_crate "$APP" "$1"
+  archive "$APP/native" 2
+  plain_build "$APP" build
+  archive "$APP/native" 1
+  farm_made "$APP" build
+  says "$APP" 1
+  archive "$APP/native" 2
+  clean "$APP"
+  cached changed "$APP" build
+  missed words_sys 'libwords.a changed'
+  hits mid build_script_build
+}
+@test "a C archive inside of a library's rlib changes: linked again" {
+  deep_archive static=words
+  bundle app 'libwords_sys'
+  same_outputs "$APP"
+  says "$APP" 2
+}
+@test "a C archive that the compiler takes out of a library's rlib: compiled again" {
+  deep_archive static:+whole-archive=words
+  missed app
+  same_outputs "$APP"
+  says "$APP" 2
+}
+@test "a C archive inside of an extern's rlib changes; then its source" {
+  APP=$WORK/app
+  sys_crate "$APP" static=words
+  sed -i 's/^mid = .*/words-sys = { path = "words-sys" }/' "$APP/Cargo.toml"
+  rm -r "$APP/mid"
+  echo 'fn main() { println!("{}", unsafe { words_sys::number() }); }' >"$APP/src/main.rs"
+  archive "$APP/native" 2
+  plain_build "$APP" build
+  archive "$APP/native" 1
+  farm_made "$APP" build
+  says "$APP" 1
+  archive "$APP/native" 2
+  clean "$APP"
+  cached changed "$APP" build
+  bundle app '--extern words_sys changed'
+  same_outputs "$APP"
+  says "$APP" 2
+  echo 'pub fn more() {}' >>"$APP/words-sys/src/lib.rs"
+  clean "$APP"
+  plain_build "$APP" build
+  cached source "$APP" build
+  missed app
+  same_outputs "$APP"
+}
+
+@test "a linker that is a script: what it makes is not kept, and is not compiled again" {
+  project
+  plain_build "$APP" build
+  mkdir "$WORK/bin"
+  printf '#!/bin/sh\nexec %s "$@"\n' "$(command -v cc)" >"$WORK/bin/cc"
+  chmod +x "$WORK/bin/cc"
+  export PATH=$WORK/bin:$PATH
+  farm_start
+  cached farm "$APP" build
+  jobs_all '.where == "farm"'
+  [ "$(job app not_stored)" = "the linker is a script" ]
+  kill_hard "$COORDINATOR_PID"
+  kill_hard "$WORKER_PID"
+  clean "$APP"
+  cached again "$APP" build
+  bundle app
+  [ "$(job app not_stored)" = "the linker is a script" ]
+  same_outputs "$APP"
+  tidy "$APP/target"
 }
 
 # ---- what goes wrong

@@ -470,6 +470,51 @@ test_argument_files(void **state)
 	fs_rm_rf(dir);
 }
 
+static bool
+takes_metadata(const char *type, const char *option, const char *value)
+{
+	PARSE(l, "/s/bin/rustc", "--crate-name", "a", "src/main.rs", "--crate-type", type,
+		"--emit=dep-info,link", "--out-dir", "/t/deps", "-C", "opt-level=3", "-C",
+		"metadata=1a", "-Cextra-filename=-1a", "-C", "strip=debuginfo", option, value);
+
+	assert_int_equal(l.call.kind, CALL_UNIT);
+	return call_takes_metadata(&l.call);
+}
+
+static void
+test_what_it_takes_of_rlibs(void **state)
+{
+	static const char *const types[] = { "bin", "cdylib", "dylib", "proc-macro" };
+	static const char *const more[] = { "lib", "rlib", "staticlib", "bin,staticlib",
+		"cdylib,rlib" };
+	static const char *const plain[] = { "codegen-units=1", "codegen_units=1", "lto=off",
+		"lto=no", "split-debuginfo=off", "split_debuginfo=unpacked", "panic=abort",
+		"link-arg=-fuse-ld=mold", "prefer-dynamic", "target-feature=+sse2" };
+	static const char *const others[] = { "lto", "lto=fat", "lto=thin", "lto=yes",
+		"linker-plugin-lto", "split-debuginfo=packed", "instrument-coverage",
+		"embed-bitcodes=no", "lto=offline" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		assert_true(takes_metadata(types[i], "--cap-lints", "allow"));
+	for (size_t i = 0; i < ARRAY_LEN(more); i++)
+		if (takes_metadata(more[i], "--cap-lints", "allow"))
+			fail_msg("%s", more[i]);
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+		if (!takes_metadata("bin", "-C", plain[i]))
+			fail_msg("%s", plain[i]);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		PARSE(l, "/s/bin/rustc", "--crate-name", "a", "src/main.rs", "--out-dir", "/t",
+			"-C", others[i]);
+
+		if (call_takes_metadata(&l.call))
+			fail_msg("%s", others[i]);
+	}
+	assert_false(takes_metadata("bin", "-Z", "threads=2"));
+	assert_true(takes_metadata("bin", "--target", "aarch64-unknown-linux-musl"));
+	assert_false(takes_metadata("bin", "--target", "aarch64-apple-darwin"));
+}
+
 int
 main(void)
 {
@@ -489,6 +534,7 @@ main(void)
 		cmocka_unit_test(test_lto_reads_whole_rlibs),
 		cmocka_unit_test(test_clippy),
 		cmocka_unit_test(test_argument_files),
+		cmocka_unit_test(test_what_it_takes_of_rlibs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -581,6 +581,47 @@ start(void **state)
 	take_all();
 }
 
+/* Archives of two members, without a library of tables. */
+static void
+put_rlib(const char *name, const char *metadata, const char *object)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "!<arch>\n%-16s%-32s%-10zu`\n%s%-16s%-32s%-10zu`\n%s",
+		"lib.rmeta/", "0", strlen(metadata), metadata, "a.o/", "0", strlen(object), object);
+	put(name, text);
+}
+
+static void
+metadata_alone(void **state)
+{
+	(void)state;
+	from.metadata = true;
+	put_rlib("out/liba.rlib", "metadata", "object");
+	put("out/libb.rlib", "no archive");
+	put("out/libc.rmeta", "metadata");
+	item('f', in("out/liba.rlib"));
+	item('f', in("out/libb.rlib"));
+	item('f', in("out/libc.rmeta"));
+	take_all();
+	assert_int_equal(got.n, 3);
+	assert_int_equal(got.v[0].kind, INPUT_METADATA);
+	assert_int_equal(got.v[1].kind, INPUT_FILE);
+	assert_int_equal(got.v[2].kind, INPUT_FILE);
+	all_is_as_it_was();
+	put_rlib("out/liba.rlib", "metadata", "objects");
+	all_is_as_it_was();
+	put_rlib("out/liba.rlib", "metaDATA", "object");
+	is_stale("liba.rlib changed");
+	put("out/liba.rlib", "no archive");
+	is_stale("liba.rlib changed");
+	unlink(in("out/liba.rlib"));
+	is_stale("liba.rlib is gone");
+	put_rlib("out/liba.rlib", "metadata", "object");
+	put("out/libb.rlib", "another");
+	is_stale("libb.rlib changed");
+}
+
 int
 main(void)
 {
@@ -598,6 +639,7 @@ main(void)
 		T(an_artifact_gets_another_name),
 		T(what_the_loader_looks_for),
 		T(programs_in_path),
+		T(metadata_alone),
 		T(width_and_out_dir),
 		T(start),
 	};
