@@ -76,9 +76,9 @@ killed_at() {
   return 1
 }
 
-# files: all that is in the cache, but for the job log, locks (256 at most) and when out-dirs were swept.
+# files: all that is in the cache, but for the job log, and what there is a bounded number of.
 files() {
-  find "$DRAY_CACHE_DIR" -type f ! -name 'jobs.jsonl' ! -path '*/swept/*' ! -path '*/locks/*' | LC_ALL=C sort
+  find "$DRAY_CACHE_DIR" -type f ! -name 'jobs.jsonl' ! -path '*/swept/*' ! -path '*/locks/*' ! -path '*/slots/*' | LC_ALL=C sort
 }
 # nothing_left: gc agrees with the disk and leaves nothing that is not whole; clear leaves what $WORK/files has.
 nothing_left() {

@@ -19,7 +19,7 @@ teardown() {
 # small_disk DIR SIZE: a file system of that size, for root only.
 small_disk() {
   mkdir -p "$1"
-  mount -t tmpfs -o "size=$2" none "$1" 2>"$LOGS/mount" || skip "cannot mount here: $(cat "$LOGS/mount")"
+  mount -t tmpfs -o "size=$2,mode=0700" none "$1" 2>"$LOGS/mount" || skip "cannot mount here: $(cat "$LOGS/mount")"
   MOUNTED+=("$1")
 }
 
