@@ -111,10 +111,10 @@ find_place(struct cached *c)
 	if (!c->real_out_dir && errno == ENOMEM)
 		return -ENOMEM;
 	c->target_dir = target_dir_of(c->out_dir);
-	c->real_target_dir = c->real_out_dir && !streq(c->real_out_dir, c->out_dir)
-				     ? target_dir_of(c->real_out_dir)
-			     : c->target_dir ? strdup(c->target_dir)
-					     : NULL;
+	if (c->real_out_dir && !streq(c->real_out_dir, c->out_dir))
+		c->real_target_dir = target_dir_of(c->real_out_dir);
+	else if (c->target_dir)
+		c->real_target_dir = strdup(c->target_dir);
 	if (!c->target_dir || !c->real_target_dir)
 		return -ENOMEM;
 	c->place = (struct inputs_place){ .out_dir = c->out_dir,
