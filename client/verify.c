@@ -361,6 +361,15 @@ named_out_dir(const struct again *a)
 	return a->bound ? a->call.out_dir : a->made;
 }
 
+/* The name of a file that it read in its out-dir; NULL: it is another input. */
+static const char *
+read_in_out_dir(const struct input *in)
+{
+	if (in->kind != INPUT_FILE && in->kind != INPUT_METADATA)
+		return NULL;
+	return in->name[0] == INPUT_OUT_DIR_MARK && in->name[1] ? in->name + 1 : NULL;
+}
+
 /* In the out-dir's place stands another one, with what was read in it. */
 static int
 add_mounts(struct again *a)
@@ -372,13 +381,13 @@ add_mounts(struct again *a)
 	int r = bwrap ? strv_add_all(&a->argv, head) : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < a->res.inputs.n; i++) {
-		const struct input *in = &a->res.inputs.v[i];
+		const char *name = read_in_out_dir(&a->res.inputs.v[i]);
 
-		if (in->kind != INPUT_FILE || in->name[0] != INPUT_OUT_DIR_MARK || !in->name[1])
+		if (!name)
 			continue;
 		r = strv_add(&a->argv, "--ro-bind");
 		for (int k = 0; r == 0 && k < 2; k++)
-			r = strv_addf(&a->argv, "%s/%s", a->real_out_dir, in->name + 1);
+			r = strv_addf(&a->argv, "%s/%s", a->real_out_dir, name);
 	}
 	return r < 0 ? r : strv_add(&a->argv, "--");
 }
@@ -563,10 +572,9 @@ static bool
 is_mounted(const struct again *a, const char *name)
 {
 	for (size_t i = 0; a->bound && i < a->res.inputs.n; i++) {
-		const struct input *in = &a->res.inputs.v[i];
+		const char *read = read_in_out_dir(&a->res.inputs.v[i]);
 
-		if (in->kind == INPUT_FILE && in->name[0] == INPUT_OUT_DIR_MARK &&
-			streq(in->name + 1, name))
+		if (read && streq(read, name))
 			return true;
 	}
 	return false;

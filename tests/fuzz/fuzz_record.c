@@ -85,6 +85,7 @@ try_record(const struct buf *record, const char *out, bool linked)
 		.ignored_lists = &ignored,
 		.cwd = dir,
 		.linked = linked,
+		.metadata = !linked,
 		.started = { INT32_MAX, 0 } };
 	struct inputs got = INPUTS_INIT;
 	char *why, *differs = NULL;

@@ -208,6 +208,9 @@ deep_archive() {
   bundle app 'libwords_sys'
   same_outputs "$APP"
   says "$APP" 2
+  # what came of it is what the compiler makes of it now
+  "$DRAY" verify --json >"$LOGS/verify.json"
+  jq -e '.differ == [] and .verified == 4 and .skipped_why == [{reason: "a bundle", entries: 2}]' "$LOGS/verify.json"
 }
 @test "a C archive that the compiler takes out of a library's rlib: compiled again" {
   deep_archive static:+whole-archive=words
