@@ -341,7 +341,8 @@ flip() {
   damaged gone rm
 }
 
-@test "Ctrl-C in the middle of the link leaves nothing behind" {
+# stopped_by SIGNAL: a build that gets it while a bundle is linked.
+stopped_by() {
   local mold
   mold=$(command -v mold) || skip "no mold"
   project
@@ -368,14 +369,28 @@ END
   PATH=$WORK/bin:$PATH build_start stopped "$APP" build
   wait_until 60 test -e "$WORK/linking"
   [ -n "$(find "$APP/target" -name '*.rcgu.o')" ]
-  kill -INT -- "-$BUILD_PID"
+  kill -"$1" -- "-$BUILD_PID"
   build_finish 20
   [ "$BUILD_STATUS" -ne 0 ]
+}
+@test "Ctrl-C in the middle of the link leaves nothing behind" {
+  stopped_by INT
   tidy "$APP/target"
   clean "$APP"
   cached after "$APP" build
   bundle app
   same_outputs "$APP"
+}
+@test "what is killed in the middle of the link is done and swept by the next build" {
+  stopped_by KILL
+  [ -n "$(find "$APP/target" -name '.dray-*')" ]
+  # it is looked for once a minute
+  rm -rf "$DRAY_CACHE_DIR/swept"
+  cached after "$APP" build
+  bundle app
+  bundle build_script_build
+  same_outputs "$APP"
+  tidy "$APP/target"
 }
 
 # ---- the commands
