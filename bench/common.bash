@@ -217,8 +217,9 @@ build_way() {
   case " $OTHERS " in *" $1 "*) mkdir -p "$work/home-$1" ;; esac
 }
 
-# clean DIR: as cargo clean does.
+# clean DIR: as cargo clean does. mbx makes the target directory a link into its cache.
 clean() {
+  [ ! -L "$1/target" ] || find "$1/target/" -mindepth 1 -delete
   rm -rf "$1/target"
 }
 
