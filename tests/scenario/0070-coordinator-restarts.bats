@@ -92,5 +92,5 @@ has_workers() {
   for i in 1 2 3; do
     worker_start "w$i"
   done
-  ! grep -q "not among the allowed keys" "$LOGS/coordinator"
+  fails grep -q "not among the allowed keys" "$LOGS/coordinator"
 }

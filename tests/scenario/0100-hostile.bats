@@ -24,7 +24,7 @@ still_served() {
   [ "$(job "$name" where)" = farm ]
 }
 is_running() {
-  ! is_gone "$1"
+  fails is_gone "$1"
 }
 
 @test "a version from the future is refused with that reason" {

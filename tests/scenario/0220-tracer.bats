@@ -105,7 +105,7 @@ home_for() {
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(job app why)" = "needs the file $WORK/elsewhere" ]
   "$DRAY" doctor --forget >"$LOGS/doctor" || true
-  ! grep -q "local-only" "$LOGS/doctor"
+  fails grep -q "local-only" "$LOGS/doctor"
 }
 
 @test "a macro that puts a file's age into its output" {
@@ -155,7 +155,7 @@ EOF
   farm_start
   home_for "needs the environment: OF_THIS_USER"
   [ "$("$WORK/app/target/debug/app")" = secret-value ]
-  ! grep -rqs secret-value "$FARM"/state-w1
+  fails grep -rqs secret-value "$FARM"/state-w1
 }
 
 @test "a variable that nobody has is absent there, too" {
@@ -196,7 +196,7 @@ EOF
   plain_build "$WORK/app" build
   farm_start
   home_for "needs the file $WORK/app/.env"
-  ! grep -rqs hidden-token "$FARM"/state-w1
+  fails grep -rqs hidden-token "$FARM"/state-w1
 }
 
 @test "a type error is final: rustc is not run here for it" {

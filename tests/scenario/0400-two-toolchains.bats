@@ -107,7 +107,7 @@ doctor_id() {
   theirs=$(debian doctor_id)
   printf '%s\n' "rustup $rustup" "debian $debian" "both $both" "mine $mine" "theirs $theirs"
   [ "$(wc -l <<<"$debian")" -eq 1 ] && [ "${#debian}" -eq 64 ]
-  ! grep -qx "$debian" <<<"$rustup"
+  fails grep -qx "$debian" <<<"$rustup"
   [ "$both" = "$(printf '%s\n' "$rustup" "$debian" | sort)" ]
   [ -n "$mine" ] && [ -n "$theirs" ] && [ "$mine" != "$theirs" ]
   grep -q "^$mine" <<<"$rustup"
@@ -120,7 +120,7 @@ doctor_id() {
   everything "$WORK/old" old
   plain new build
   debian plain old build
-  ! diff -rq "$FARM/plain-new/debug/deps" "$FARM/plain-old/debug/deps" >"$LOGS/plain-diff"
+  fails diff -rq "$FARM/plain-new/debug/deps" "$FARM/plain-old/debug/deps" >"$LOGS/plain-diff"
   coordinator_start
   worker_with rustup
   worker_with debian

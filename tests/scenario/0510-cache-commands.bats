@@ -202,11 +202,11 @@ RUST
   missed app
   hit look
   # where the cache is only read, it stays
-  ! DRAY_CACHE=read "$DRAY" verify --json >"$LOGS/read.json"
+  DRAY_CACHE=read fails "$DRAY" verify --json >"$LOGS/read.json"
   jq -e '.differ | length == 1 and (.[0] | .crate == "app" and .package == "app 0.1.0" and .kind == "bin" and
     .why == "other bytes" and (.output | startswith("app-")) and .dropped == false)' "$LOGS/read.json"
   [ "$(in_cache entries)" -eq 2 ]
-  ! asked verify --json 'false'
+  fails asked verify --json 'false'
   jq -e ".differ[0] | .dropped and .key == \"$(job app key)\"" "$LOGS/asked.json"
 }
 
@@ -217,7 +217,7 @@ RUST
   blob=$(sha256sum <"$WORK/app/target/debug/app")
   blob=$DRAY_CACHE_DIR/blobs/${blob:0:2}/${blob%% *}
   printf 'other' | dd of="$blob" bs=1 seek=1000 conv=notrunc status=none
-  ! asked verify --json 'false'
+  fails asked verify --json 'false'
   jq -e '.verified == 2 and (.differ | length == 1 and (.[0] | .crate == "app" and .dropped))' "$LOGS/asked.json"
   clean "$WORK/app"
   cached again "$WORK/app" build
@@ -317,7 +317,7 @@ doctor() {
   farm_start
   cached first "$WORK/app" build
   jobs_all '.where == "farm"'
-  ! "$DRAY" verify --json >"$LOGS/asked.json"
+  fails "$DRAY" verify --json >"$LOGS/asked.json"
   jq -e '.differ | map(.crate) == ["app"]' "$LOGS/asked.json"
   clean "$WORK/app"
   cached second "$WORK/app" build

@@ -127,7 +127,7 @@ END
   clean "$app"
   cached again "$app" build
   all_hit
-  ! file_has "$LOGS/again.err" 'stack backtrace:'
+  fails file_has "$LOGS/again.err" 'stack backtrace:'
 }
 
 @test "a macro reads a symbolic link" {
@@ -216,7 +216,7 @@ END
   both known "$app" check
   hit build_script_build
   missed app "--check-cfg cfg(fast) is new"
-  ! file_has "$LOGS/known.err" warning
+  fails file_has "$LOGS/known.err" warning
   rm "$app/known"
   both again "$app" check
   all_hit

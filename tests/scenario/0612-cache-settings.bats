@@ -233,7 +233,7 @@ at_width() {
     [ "$w" = 60 ] || missed app "width of diagnostics"
   done
   all_hit
-  ! diff "$LOGS/60.tty" "$LOGS/120.tty"
+  fails diff "$LOGS/60.tty" "$LOGS/120.tty"
 }
 
 @test "clippy: its configuration, and its arguments" {
@@ -243,7 +243,7 @@ at_width() {
   printf 'fn three(a: u8, b: u8, c: u8) -> u8 {\n    a + b + c\n}\nfn main() {\n    println!("{}", three(1, 2, 3));\n}\n' \
     >"$app/src/main.rs"
   both quiet "$app" clippy
-  ! file_has "$LOGS/quiet.err" warning
+  fails file_has "$LOGS/quiet.err" warning
   echo 'too-many-arguments-threshold = 2' >"$app/clippy.toml"
   both warned "$app" clippy
   missed app "clippy.toml is new"
@@ -251,14 +251,14 @@ at_width() {
   echo 'too-many-arguments-threshold = 5' >"$app/clippy.toml"
   both changed "$app" clippy
   missed app "clippy.toml changed"
-  ! file_has "$LOGS/changed.err" warning
+  fails file_has "$LOGS/changed.err" warning
   both arguments "$app" clippy -- -W clippy::arithmetic_side_effects
   missed app
   file_has "$LOGS/arguments.err" 'arithmetic operation'
   rm "$app/clippy.toml"
   both again "$app" clippy
   all_hit
-  ! file_has "$LOGS/again.err" warning
+  fails file_has "$LOGS/again.err" warning
 }
 
 @test "an output of no bytes" {

@@ -77,7 +77,7 @@ edit() {
 
 # idle: nothing of dray runs in the project any more.
 idle() {
-  ! readlink /proc/[0-9]*/cwd 2>/dev/null | grep -qxF "$WORK/app"
+  [ -z "$(readlink /proc/[0-9]*/cwd 2>/dev/null | grep -xF "$WORK/app")" ]
 }
 @test "what is removed meanwhile is not made again" {
   project

@@ -40,7 +40,7 @@ missed() {
 }
 # nothing_done LABEL: cargo found all of it fresh.
 nothing_done() {
-  ! grep -E '^ +(Compiling|Checking|Dirty) ' "$LOGS/$1.err" >&2
+  fails grep -E '^ +(Compiling|Checking|Dirty) ' "$LOGS/$1.err" >&2
 }
 show_cache() {
   jq -r '[.crate, .kind, .where, .cache, .cache_why, .not_stored] | map(. // "-") | join(" | ")' "$JOBS" >&2

@@ -215,6 +215,10 @@ gone_within() {
   wait_until "$1" is_gone "$2" 2>/dev/null
 }
 
+# fails COMMAND…: for "! COMMAND", which the shell minds on the last line of a test only.
+fails() {
+  ! "$@"
+}
 file_has() {
   grep -qs -- "$2" "$1"
 }
