@@ -235,9 +235,8 @@ on_event(struct link_up *l, enum watch_event e, uint64_t now)
 		l->next_register = now + AGAIN_MS;
 		snprintf(l->refusal, sizeof(l->refusal),
 			"The coordinator at %s does not accept this worker's key (or is another "
-			"one "
-			"than its public key says). Its allowed-keys file needs the line: worker "
-			"%s %s",
+			"one than its public key says, or too busy to answer in time). Its "
+			"allowed-keys file needs the line: worker %s %s",
 			l->c.conf->worker.coordinator, l->c.curve_public, l->c.name);
 		log_throttled(&l->throttle, 1, "%s", l->refusal);
 		break;
