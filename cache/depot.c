@@ -31,7 +31,8 @@ depot_open(const struct depot_in *in, struct depot **ret)
 
 	if (d == NULL)
 		return -ENOMEM;
-	if (r < 0 && r != -ENOENT)
+	/* anything else is found out when it is needed */
+	if (r == -EPERM)
 		return r;
 	if (strlen(in->dir) + BELOW_MAX >= PATH_MAX)
 		return -ENAMETOOLONG;
