@@ -64,6 +64,7 @@ has_workers() {
   [ "$(job app where)" = local ]
 }
 
+# bats test_tags=long
 @test "jobs that wait for a slot are done after a restart" {
   local i
   package "$WORK/app" app lib

@@ -40,6 +40,7 @@ scenario_setup() {
   both mixed-dep "${BIN[@]}" -g -C split-debuginfo=packed "${USE_LOW[@]}" use.rs
 }
 
+# bats test_tags=long
 @test "link-time optimisation: thin, fat, linker-plugin-lto" {
   source_lib low.rs
   source_user use.rs

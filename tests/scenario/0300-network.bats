@@ -88,12 +88,14 @@ cut_off_by() {
   [[ "$SLOW_ATTEMPTS" = *w1* ]]
 }
 
+# bats test_tags=long
 @test "nothing comes from it any more" {
   cut_off_by choke ip netns exec "$NS" tc qdisc add dev "$WORKER_IF"
   [ "$SLOW_WHERE" = local ]
   [[ "$SLOW_ATTEMPTS" = *w1* ]]
 }
 
+# bats test_tags=long
 @test "nothing gets to it any more" {
   # What it had all it needed for may still be done, and its result still comes.
   cut_off_by choke tc qdisc add dev "$HOST_IF"

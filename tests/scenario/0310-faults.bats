@@ -9,6 +9,7 @@ right() {
   same_outputs "$1"
 }
 
+# bats test_tags=long
 @test "a coordinator that comes and goes, all the time" {
   local i
   package "$WORK/app" app
@@ -49,6 +50,7 @@ right() {
   [ "$(job one where)" = farm ]
 }
 
+# bats test_tags=long
 @test "64 builds at once" {
   local i pids=() bad=0
   package "$WORK/hello" hello

@@ -93,6 +93,7 @@ each_chunk() {
   each_chunk up 1000000 4
 }
 
+# bats test_tags=long
 @test "on the way back" {
   each_chunk down 500000 6
 }

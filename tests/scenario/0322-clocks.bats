@@ -72,6 +72,7 @@ written_off() {
   [ $((there - here - $1)) -ge -120 ] && [ $((there - here - $1)) -le 120 ]
 }
 
+# bats test_tags=long
 @test "the worker's clock jumps" {
   slow_app
   WORKER=$(clocked worker "$WORKER")
@@ -83,6 +84,7 @@ written_off() {
   wait_until 20 file_has "$LOGS/worker-w1" "the coordinator's clock is 3[56][0-9][0-9] s ahead of this"
 }
 
+# bats test_tags=long
 @test "the coordinator's clock jumps" {
   slow_app
   COORDINATOR=$(clocked coordinator "$COORDINATOR")
@@ -92,6 +94,7 @@ written_off() {
   jumps coordinator -3600
 }
 
+# bats test_tags=long
 @test "the client's clock jumps" {
   DRAY=$DRAY_BUILD/client/dray-shared
   slow_app
