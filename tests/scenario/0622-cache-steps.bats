@@ -44,7 +44,7 @@ through() {
   (cd "$SRC" && exec timeout $((20 * PATIENCE)) "$DRAY" "$RUSTC" "${UNIT[@]}") 2>"$LOGS/through.err" 3>&- ||
     { echo "step $AT: the $1 ends with $?" >&2; return 1; }
   # What the compiler itself leaves when it is killed is its own affair.
-  diff -r -x 'rustc??????' -x 'rmeta??????' -x '*.rcgu.o' "$PLAIN" "$OUT" >&2 &&
+  diff -r -x 'rustc??????' -x 'rmeta??????' -x '*.rcgu.o' -x '.tmp*.temp-archive' "$PLAIN" "$OUT" >&2 &&
     diff "$WORK/plain.err" "$LOGS/through.err" >&2 || { echo "step $AT: after the $1" >&2; return 1; }
 }
 found() {
@@ -215,7 +215,10 @@ is_compiling() {
 # holds_compiler: it stands still.
 holds_compiler() {
   ! is_gone "$PID" || DRAY_RECACHE=1 running
-  is_compiling && kill -STOP "$COMPILER" 2>/dev/null && STARTED+=("$COMPILER")
+  is_compiling && kill -STOP "$COMPILER" 2>/dev/null || return 1
+  STARTED+=("$COMPILER")
+  # one that has ended, but is not collected yet, takes a signal, too
+  grep -qs '^State:[[:space:]]*T' "/proc/$COMPILER/status"
 }
 
 @test "its linker changes nothing that the next one makes" {
