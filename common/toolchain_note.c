@@ -143,6 +143,13 @@ get_string(struct cursor *c, char *out, size_t size)
 	return 0;
 }
 
+/* Below the sysroot: relative, and with no part that begins with a dot. */
+static bool
+is_below_it(const char *name)
+{
+	return *name != '/' && *name != '.' && strstr(name, "/.") == NULL;
+}
+
 static bool
 entry_holds(struct cursor *c, int sysroot_fd)
 {
@@ -152,7 +159,7 @@ entry_holds(struct cursor *c, int sysroot_fd)
 
 	if (get_string(c, name, sizeof(name)) < 0 || get_bytes(c, then, sizeof(then)) < 0)
 		return false;
-	if (fstatat(sysroot_fd, name, &st, 0) < 0)
+	if (!is_below_it(name) || fstatat(sysroot_fd, name, &st, 0) < 0)
 		return false;
 	stat_words(&st, now);
 	return memcmp(then, now, sizeof(now)) == 0;
