@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -537,15 +538,17 @@ stopped_writer(void **state)
 #define WRITERS 12
 #define ROUNDS 60
 
+/* One that is to be killed goes on until it is. */
 static void
-child(int who)
+child(int who, bool endless)
 {
 	struct memo *m = NULL;
 	char name[64];
 	int k;
 
-	for (k = 0; k < ROUNDS; k++) {
-		snprintf(name, sizeof(name), "w%d r%d", who, k);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (k = 0; endless || k < ROUNDS; k++) {
+		snprintf(name, sizeof(name), "w%d r%d", who, k % ROUNDS);
 		if (memo_open(dir, &m) != 0)
 			_exit(1);
 		if (memo_set_note(m, name, name, strlen(name)) != 0)
@@ -569,7 +572,7 @@ many_processes(void **state)
 		pid[i] = fork();
 		assert_true(pid[i] >= 0);
 		if (pid[i] == 0)
-			child(i);
+			child(i, i % 3 == 0);
 	}
 	for (i = 0; i < WRITERS; i += 3) {
 		nap_ms(15);
@@ -582,7 +585,7 @@ many_processes(void **state)
 		else
 			assert_int_equal(status, 0);
 	}
-	assert_true(killed > 0);
+	assert_int_equal(killed, WRITERS / 3);
 	m = open_memo();
 	for (i = 0; i < WRITERS; i++) {
 		for (k = 0; i % 3 != 0 && k < ROUNDS; k++) {
