@@ -5,9 +5,11 @@
 #include "trace/watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/fs.h"
 #include "trace/paths.h"
@@ -119,10 +121,22 @@ change(struct watch *w, const char *path, bool (*by_compiler)(void *arg), void *
 	trace_set_put(&w->set, TRACE_PATHS, path, TRACE_MADE);
 }
 
+/* A search through PATH tries each of its directories, and most of them have no such program. */
+static bool
+can_run(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
 static void
 run(struct watch *w, const char *path, bool (*by_compiler)(void *arg), void *arg)
 {
 	look(w, path, true);
+	if (!can_run(path))
+		return;
 	if (!w->ran) {
 		w->ran = true;
 		return;

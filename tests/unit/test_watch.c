@@ -102,6 +102,17 @@ put(const struct place *p, const char *name, const char *text)
 	return path;
 }
 
+/* A program that is there. */
+static char *
+put_program(const struct place *p, const char *name)
+{
+	char *path = path_join(p->dir, name);
+
+	assert_non_null(path);
+	assert_int_equal(fs_write_atomic(path, "", 0, 0755), 0);
+	return path;
+}
+
 static void
 test_rules(void **state)
 {
@@ -113,12 +124,14 @@ test_rules(void **state)
 	_cleanup_(freep) char *made = path_join(p->out, "rustcABC");
 	_cleanup_(freep) char *below = path_join(made, "x.o");
 	_cleanup_(freep) char *old = path_join(p->out, "libdep.rmeta");
+	_cleanup_(freep) char *rustc = put_program(p, "rustc"), *cc = put_program(p, "cc");
+	_cleanup_(freep) char *ld = put_program(p, "ld");
 
 	assert_int_equal(fs_write_atomic(old, "x", 1, 0644), 0);
 	strv_add(&w.toolchain, "/toolchain");
 	strv_add(&w.writable, p->out);
 	strv_add(&w.programs, "cc");
-	call(&w, TRACE_EXEC, "/toolchain/bin/rustc", yes);
+	call(&w, TRACE_EXEC, rustc, yes);
 	call(&w, TRACE_OPEN, TRACE_ENV_HELLO, yes);
 	call(&w, TRACE_LOOK, TRACE_ENV "/m/HOME", yes);
 	call(&w, TRACE_LOOK, TRACE_ENV "/r/RUST_MIN_STACK", yes);
@@ -134,8 +147,8 @@ test_rules(void **state)
 	/* the out-dir is there already: what is in it was not made by this compile */
 	call(&w, TRACE_CHANGE, p->out, yes);
 	call(&w, TRACE_OPEN, old, yes);
-	call(&w, TRACE_EXEC, "/usr/bin/cc", yes);
-	call(&w, TRACE_EXEC, "/usr/bin/ld", no);
+	call(&w, TRACE_EXEC, cc, yes);
+	call(&w, TRACE_EXEC, ld, no);
 	watch_end(&w);
 	assert_int_equal(watch_record(&w, &b), 0);
 	assert_string_equal(doubt_of(&b), "");
@@ -151,6 +164,32 @@ test_rules(void **state)
 	assert_false(has(&b, 'a', "/toolchain/lib/libstd.rlib"));
 	assert_false(has(&b, 'f', "/proc/self/maps"));
 	assert_true(has(&b, 'e', "16"));
+	watch_done(&w);
+}
+
+/* execvp tries each directory of PATH: what is not there, or cannot be run, was not run. */
+static void
+test_search_for_a_program(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *absent = path_join(p->dir, "absent"), *text = put(p, "text", "x");
+	_cleanup_(freep) char *rustc = put_program(p, "rustc"), *other = put_program(p, "other");
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	for (int second = 0; second < 2; second++) {
+		call(&w, TRACE_EXEC, absent, yes);
+		call(&w, TRACE_EXEC, text, yes);
+		call(&w, TRACE_EXEC, p->dir, yes);
+		if (second == 0)
+			call(&w, TRACE_EXEC, rustc, yes);
+	}
+	assert_string_equal(w.doubt, "");
+	assert_int_equal(watch_record(&w, &b), 0);
+	assert_true(has(&b, 'a', absent));
+	assert_true(has(&b, 'f', text));
+	call(&w, TRACE_EXEC, other, yes);
+	assert_int_equal(strncmp(w.doubt, "it ran ", 7), 0);
 	watch_done(&w);
 }
 
@@ -194,7 +233,7 @@ test_doubts(void **state)
 		const char *doubt;
 	} rows[] = {
 		{ TRACE_SOCKET, "/", false, 0, "it used the network" },
-		{ TRACE_EXEC, "/usr/bin/git", false, 0, "it ran /usr/bin/git" },
+		{ TRACE_EXEC, "/bin/cat", false, 0, "it ran /bin/cat" },
 		{ TRACE_CHANGE, "/usr/none/of/mine", false, 0, "it wrote /usr/none/of/mine" },
 		{ TRACE_CHANGE, "/usr", false, 0, "it wrote /usr" },
 		{ TRACE_OPEN, "/usr/none/of/mine", true, 0, "it wrote /usr/none/of/mine" },
@@ -207,7 +246,7 @@ test_doubts(void **state)
 		struct trace_call *c = calloc(1, sizeof(*c));
 
 		strv_add(&w.writable, p->out);
-		call(&w, TRACE_EXEC, "/bin/rustc", yes);
+		call(&w, TRACE_EXEC, "/bin/sh", yes);
 		call(&w, TRACE_OPEN, TRACE_ENV_HELLO, yes);
 		c->op = rows[i].op;
 		c->write = rows[i].writes;
@@ -230,7 +269,7 @@ test_silence_is_a_doubt(void **state)
 
 	watch_end(&w);
 	assert_string_equal(w.doubt, "its calls were not seen");
-	call(&v, TRACE_EXEC, "/bin/rustc", yes);
+	call(&v, TRACE_EXEC, "/bin/sh", yes);
 	call(&v, TRACE_LOOK, "/bin", yes);
 	watch_end(&v);
 	assert_string_equal(v.doubt, "the variables that it asked for were not seen");
@@ -322,6 +361,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_rules, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
+			test_search_for_a_program, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_doubts, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_read_then_written, make_place, remove_place),
 		cmocka_unit_test(test_silence_is_a_doubt),
