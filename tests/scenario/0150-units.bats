@@ -207,6 +207,7 @@ scenario_setup() {
   both_home file "llvm-args" "${LIB[@]}" -O -C "llvm-args=-stats-json" low.rs
 }
 
+# bats test_tags=long
 @test "arguments in a file, few and more than an exec takes" {
   source_lib low.rs
   printf '%s\n' "${LIB[@]}" -g >"$SRC/args"
@@ -258,6 +259,7 @@ scenario_setup() {
   both_fail unstable "${LIB[@]}" -Z share-generics=y low.rs
 }
 
+# bats test_tags=long
 @test "what a failed link leaves" {
   source_bin main.rs
   source_lib low.rs

@@ -121,6 +121,7 @@ EOF
   run ! file_has "$LOGS/coordinator" 'failed it'
 }
 
+# bats test_tags=long
 @test "lines that announce what no compiler would" {
   allow worker w2
   farm_with

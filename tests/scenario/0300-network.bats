@@ -82,6 +82,7 @@ cut_off_by() {
   [ "$(job hello where)" = farm ]
 }
 
+# bats test_tags=long
 @test "cut off in both directions" {
   cut_off_by ip link set "$HOST_IF" down
   [ "$SLOW_WHERE" = local ]

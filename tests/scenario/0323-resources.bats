@@ -19,6 +19,7 @@ right() {
   same_text "$1"
 }
 
+# bats test_tags=long
 @test "a unit that needs more memory than the worker gives is made here; the others are not" {
   workspace hungry small
   {
@@ -101,6 +102,7 @@ words() {
   run ! grep -q Compiling "$LOGS/again.err"
 }
 
+# bats test_tags=long
 @test "the worker's state directory cannot be written any more" {
   slow_dependency "$WORK/app"
   plain_build "$WORK/app" build -j1
@@ -144,10 +146,12 @@ cache_goes() {
   jobs_all '.where == "local"'
 }
 
+# bats test_tags=long
 @test "the client's cache directory is removed" {
   cache_goes rm -rf "$DRAY_CACHE_DIR"
 }
 
+# bats test_tags=long
 @test "the client's cache directory cannot be written any more" {
   cache_goes chmod -R a-w "$DRAY_CACHE_DIR"
   run ! touch_as_client

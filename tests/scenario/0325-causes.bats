@@ -5,6 +5,7 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 . "$BATS_TEST_DIRNAME/faults.bash"
 
+# bats test_tags=long
 @test "three workers that fail, each by its own fault; a fourth that would not" {
   local n
   package "$WORK/app" app

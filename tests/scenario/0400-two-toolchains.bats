@@ -114,6 +114,7 @@ doctor_id() {
   grep -q "^$theirs" <<<"$debian"
 }
 
+# bats test_tags=long
 @test "two builds at once, with a worker for each" {
   local second
   everything "$WORK/new" new
@@ -160,6 +161,7 @@ doctor_id() {
   jobs_all '.where == "local" and (.why | test("none of the 1 connected workers has the toolchain"))'
 }
 
+# bats test_tags=long
 @test "both on one worker" {
   everything "$WORK/new" new
   everything "$WORK/old" old
@@ -287,6 +289,7 @@ offers_nothing() {
   [ "$("$DISPATCH" --status --json | jq '.worker[0].toolchains | length')" -eq 0 ]
 }
 
+# bats test_tags=long
 @test "a worker's toolchain is changed while it compiles: another worker does it" {
   package "$WORK/app" app lib
   slow_before >"$WORK/app/src/lib.rs"

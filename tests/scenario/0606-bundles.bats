@@ -326,6 +326,7 @@ flip() {
   byte=$(od -An -tu1 -j 100 -N 1 "$1")
   printf "\\x$(printf %x $((byte ^ 16)))" | dd of="$1" bs=1 seek=100 conv=notrunc status=none
 }
+# bats test_tags=long
 @test "a bundle that is damaged, or not whole, is none" {
   local before
   project

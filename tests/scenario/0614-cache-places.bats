@@ -246,6 +246,7 @@ END
   done
 }
 
+# bats test_tags=long
 @test "a source that is edited while it is compiled" {
   local app=$WORK/app
   slow_dependency "$app"
@@ -325,6 +326,7 @@ END
   file_has "$LOGS/test.out" 'test outer ... ok'
 }
 
+# bats test_tags=long
 @test "debuginfo beside the program: unpacked, packed" {
   local app=$WORK/app way
   package "$app" app
@@ -338,6 +340,27 @@ END
     both $way-again "$app" build
     all_hit
   done
+}
+
+@test "a rustc without a directory, not in the first of PATH" {
+  local dir
+  mkdir "$WORK/bin" "$WORK/file"
+  echo 'pub fn a() {}' >"$WORK/a.rs"
+  echo text >"$WORK/file/rustc"
+  PATH=$WORK/none:$WORK/bin:$WORK/file:$PATH
+  cd "$WORK"
+  for dir in miss hit; do
+    rm -f "$JOBS" liba.*
+    "$DRAY" rustc --crate-name a --crate-type lib --emit=dep-info,metadata,link a.rs --out-dir .
+    [ "$(job a cache)" = "$dir" ] || { show_cache; return 1; }
+  done
+  # another that is found earlier now is another compiler
+  printf '#!/bin/sh\nexec rustc "$@"\n' | sed "s|rustc|$(command -v rustc)|" >"$WORK/bin/rustc"
+  chmod +x "$WORK/bin/rustc"
+  rm -f "$JOBS" liba.*
+  "$DRAY" rustc --crate-name a --crate-type lib --emit=dep-info,metadata,link a.rs --out-dir .
+  fails test "$(job a cache)" = hit
+  [ -s liba.rlib ]
 }
 
 @test "a relative out-dir: what names it is no hit for another" {

@@ -165,6 +165,7 @@ flip() {
   missed quick
 }
 
+# bats test_tags=long
 @test "a killed dray holds nobody up" {
   local pid compiler p
   APP=$WORK/app
@@ -212,6 +213,7 @@ in_one_target() {
   cd "$APP" && exec cargo build -j2 >"$LOGS/one-$1" 2>&1 </dev/null
 }
 
+# bats test_tags=long
 @test "64 builds of one project at once, each in its own target directory" {
   local i
   APP=$WORK/app

@@ -132,10 +132,12 @@ each_store() {
   [ "$STEPS" -gt 0 ] && [ "$n" -gt "$min" ]
 }
 
+# bats test_tags=long
 @test "killed while it keeps a library" {
   each_store lib 20 dray-shared "$DRAY-shared"
 }
 
+# bats test_tags=long
 @test "killed while it keeps a program" {
   # What comes before the compile is the same for all.
   export KILLAT_FROM_CHILD=1
