@@ -17,7 +17,6 @@
 #include "client/link.h"
 #include "client/report.h"
 #include "common/fs.h"
-#include "common/left.h"
 #include "common/log.h"
 
 int
@@ -61,25 +60,6 @@ is_all_its_own(const struct cached *c, const struct strv *temporaries)
 }
 
 /* ---- putting in place */
-
-static int
-make_staging(struct cached *c, struct report *ret)
-{
-	char name[LEFT_NAME_SIZE], prefix[LEFT_NAME_SIZE + 1];
-	_cleanup_(freep) char *path = NULL;
-	int r;
-
-	left_name(LEFT_UNIT, getpid(), name);
-	snprintf(prefix, sizeof(prefix), "%s-", name);
-	r = fs_make_temp_dir(c->out_dir, prefix, &path);
-	if (r == 0 && strlen(path) >= sizeof(ret->staging)) {
-		rmdir(path);
-		r = -ENAMETOOLONG;
-	}
-	if (r == 0)
-		snprintf(ret->staging, sizeof(ret->staging), "%s", path);
-	return r;
-}
 
 /* What link_run reads; and what it will remove, to *listed. */
 static int
@@ -155,7 +135,7 @@ stage(struct cached *c, struct report *ret)
 {
 	_cleanup_(strv_done) struct strv listed = STRV_INIT;
 	struct cached_said said = { .bytes = 0 };
-	int r = make_staging(c, ret);
+	int r = report_make_staging(ret, c->out_dir, getpid());
 
 	if (r == 0)
 		r = stage_links(c, ret, &listed);

@@ -181,24 +181,14 @@ get_worker(struct dispatch *d, struct placement *place)
 static int
 make_staging(struct dispatch *d)
 {
-	_cleanup_(freep) char *path = NULL;
 	const char *out_dir = unit_out_dir(d->unit);
-	char name[LEFT_NAME_SIZE], prefix[LEFT_NAME_SIZE + 1];
 	int r = fs_mkdir_p(out_dir, 0777);
 
 	/* dray's: it removes what a dead dray-dispatch leaves, and a link waits there for it */
-	left_name(LEFT_UNIT, getppid(), name);
-	snprintf(prefix, sizeof(prefix), "%s-", name);
 	if (r == 0)
-		r = fs_make_temp_dir(out_dir, prefix, &path);
-	if (r == 0 && strlen(path) >= sizeof(d->rep->staging)) {
-		rmdir(path);
-		r = -ENAMETOOLONG;
-	}
+		r = report_make_staging(d->rep, out_dir, getppid());
 	if (r < 0)
 		go_home(d, "the out-dir: %s", strerror(-r));
-	else
-		snprintf(d->rep->staging, sizeof(d->rep->staging), "%s", path);
 	/* The coordinator is asked already: this is time that would be spent waiting. */
 	if (r == 0)
 		left_sweep(d->conf->client.cache_dir, out_dir);

@@ -265,16 +265,14 @@ static char *
 make_dir(const struct conf *conf, const struct rustc_call *call)
 {
 	_cleanup_(freep) char *mine = path_join(conf->client.cache_dir, "prime");
-	char name[LEFT_NAME_SIZE], prefix[LEFT_NAME_SIZE + 1], *dir = NULL;
+	char *dir = NULL;
 	struct stat a, b;
 	bool near = mine && stat(mine, &a) == 0 && stat(call->out_dir, &b) == 0 &&
 		    a.st_dev == b.st_dev;
 
-	left_name(LEFT_UNIT, getpid(), name);
-	snprintf(prefix, sizeof(prefix), "%s-", name);
 	if (near)
 		left_sweep(NULL, mine);
-	return fs_make_temp_dir(near ? mine : call->out_dir, prefix, &dir) < 0 ? NULL : dir;
+	return left_make_dir(near ? mine : call->out_dir, getpid(), &dir) < 0 ? NULL : dir;
 }
 
 static void

@@ -12,6 +12,7 @@
 
 #include "client/report.h"
 #include "common/fs.h"
+#include "common/left.h"
 
 static int
 map(int fd, struct report **ret)
@@ -78,6 +79,18 @@ report_unmapp(struct report **r)
 {
 	report_unmap(*r);
 	*r = NULL;
+}
+
+int
+report_make_staging(struct report *r, const char *out_dir, pid_t owner)
+{
+	_cleanup_(freep) char *path = NULL;
+	int err = left_make_dir(out_dir, owner, &path);
+
+	/* it fits: the kernel makes none whose path is longer */
+	if (err == 0)
+		snprintf(r->staging, sizeof(r->staging), "%s", path);
+	return err;
 }
 
 static void

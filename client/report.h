@@ -16,6 +16,7 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/digest.h"
 #include "common/joblog.h"
@@ -67,6 +68,9 @@ struct report {
 int report_make(struct report **ret, int *ret_fd);
 /* For dray-dispatch: maps the one it was given. -EBADMSG: it is not one of this layout. */
 int report_map(int fd, struct report **ret);
+/* Makes the staging directory in out_dir, and writes down which it is; left_sweep takes what the
+ * owner leaves of it. 0 or -errno. */
+int report_make_staging(struct report *r, const char *out_dir, pid_t owner);
 void report_unmap(struct report *r); /* NULL is fine */
 void report_unmapp(struct report **r);
 /* For dray, once dray-dispatch has ended: copies what it left, and makes it safe to use: every

@@ -338,13 +338,10 @@ check_way(struct again *a)
 static int
 make_dirs(struct again *a)
 {
-	char name[LEFT_NAME_SIZE], prefix[LEFT_NAME_SIZE + 1];
 	int r = fs_mkdir_p(a->in->tmp, 0700);
 
-	left_name(LEFT_UNIT, getpid(), name);
-	snprintf(prefix, sizeof(prefix), "%s-", name);
 	if (r == 0)
-		r = fs_make_temp_dir(a->in->tmp, prefix, &a->dir);
+		r = left_make_dir(a->in->tmp, getpid(), &a->dir);
 	if (r < 0)
 		return r;
 	a->made = path_join(a->dir, "made");

@@ -82,6 +82,16 @@ left_name(enum left_kind kind, pid_t owner, char out[LEFT_NAME_SIZE])
 		this_place(), (long)owner, start_of(owner, &dead));
 }
 
+int
+left_make_dir(const char *parent, pid_t owner, char **ret)
+{
+	char name[LEFT_NAME_SIZE], prefix[LEFT_NAME_SIZE + 1];
+
+	left_name(LEFT_UNIT, owner, name);
+	snprintf(prefix, sizeof(prefix), "%s-", name);
+	return fs_make_temp_dir(parent, prefix, ret);
+}
+
 struct left {
 	enum left_kind kind;
 	uint64_t place, start;

@@ -26,6 +26,9 @@ enum left_kind {
 
 /* The name, for what belongs to that process of this machine. */
 void left_name(enum left_kind kind, pid_t owner, char out[LEFT_NAME_SIZE]);
+/* Makes a fresh directory of kind LEFT_UNIT in parent, mode 0700, and returns its path in *ret
+ * (caller frees). 0 or -errno, and *ret as it was. */
+int left_make_dir(const char *parent, pid_t owner, char **ret);
 
 /* Removes from dir what killed processes of this user left there. Looks no more than once a minute
  * for each directory (noted in cache_dir, when that is not NULL). Never fails: what cannot be

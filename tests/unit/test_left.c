@@ -126,6 +126,33 @@ test_a_killed_process(void **state)
 	assert_true(is_there("libx-1.rmeta"));
 }
 
+static void
+test_a_directory(void **state)
+{
+	_cleanup_(freep) char *none = at("none");
+	_cleanup_(freep) char *a = NULL;
+	_cleanup_(freep) char *b = NULL;
+	char name[LEFT_NAME_SIZE], *untouched = NULL;
+	pid_t pid = living();
+	struct stat st;
+
+	assert_int_equal(left_make_dir(none, pid, &untouched), -ENOENT);
+	assert_null(untouched);
+	assert_int_equal(left_make_dir(dir, pid, &a), 0);
+	assert_int_equal(left_make_dir(dir, getpid(), &b), 0);
+	assert_int_equal(stat(a, &st), 0);
+	assert_true(S_ISDIR(st.st_mode));
+	assert_int_equal(st.st_mode & 07777, 0700);
+	left_name(LEFT_UNIT, pid, name);
+	assert_true(starts_with(path_basename(a), name));
+	left_sweep(NULL, dir);
+	assert_true(is_there(path_basename(a)) && is_there(path_basename(b)));
+	end(pid);
+	left_sweep(NULL, dir);
+	assert_false(is_there(path_basename(a)));
+	assert_true(is_there(path_basename(b)));
+}
+
 /* A new process under the number of a dead one. */
 static void
 test_a_number_used_again(void **state)
@@ -261,6 +288,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_a_killed_process),
+		T(test_a_directory),
 		T(test_a_number_used_again),
 		T(test_another_place),
 		T(test_other_names),

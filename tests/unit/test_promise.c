@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "client/promise.h"
 #include "client/report.h"
+#include "common/fs.h"
 
 static const char text[] = "{\"a\":1}\n{\"artifact\":\"libx.rmeta\"}\nwarning: unused\n";
 #define TEXT_N (sizeof(text) - 1)
@@ -138,6 +140,36 @@ test_what_is_no_report_is_not_mapped(void **state)
 	assert_null(p);
 }
 
+/* Its path is never cut. */
+static void
+test_a_staging_directory_is_written_down(void **state)
+{
+	_cleanup_(freep) struct report *r = calloc(1, sizeof(*r));
+	_cleanup_(freep) char *dir = NULL;
+	char deep[PATH_MAX];
+	struct stat st;
+	size_t n;
+
+	assert_non_null(r);
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-test-", &dir), 0);
+	assert_int_equal(report_make_staging(r, dir, getpid()), 0);
+	assert_true(path_is_below(r->staging, dir));
+	assert_int_equal(stat(r->staging, &st), 0);
+	assert_true(S_ISDIR(st.st_mode));
+	/* the longest directory that there can be has no room for another name */
+	snprintf(deep, sizeof(deep), "%s", dir);
+	for (n = strlen(deep); n < PATH_MAX - 1; n++)
+		deep[n] = n % 200 == 100 ? '/' : 'd';
+	deep[n] = '\0';
+	deep[n - 1] = 'd';
+	deep[n - 2] = 'd';
+	assert_int_equal(fs_mkdir_p(deep, 0700), 0);
+	r->staging[0] = '\0';
+	assert_int_equal(report_make_staging(r, deep, getpid()), -ENAMETOOLONG);
+	assert_string_equal(r->staging, "");
+	assert_int_equal(fs_rm_rf(dir), 0);
+}
+
 static void
 test_a_report_full_of_nonsense(void **state)
 {
@@ -208,6 +240,7 @@ main(void)
 		cmocka_unit_test(test_said_without_a_digest_is_refused),
 		cmocka_unit_test(test_a_report_goes_from_hand_to_hand),
 		cmocka_unit_test(test_what_is_no_report_is_not_mapped),
+		cmocka_unit_test(test_a_staging_directory_is_written_down),
 		cmocka_unit_test(test_a_report_full_of_nonsense),
 		cmocka_unit_test(test_outcomes),
 	};
