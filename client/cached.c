@@ -110,9 +110,9 @@ find_place(struct cached *c)
 	c->real_out_dir = realpath(c->out_dir, NULL);
 	if (!c->real_out_dir && errno == ENOMEM)
 		return -ENOMEM;
-	c->target_dir = target_dir_of(c->out_dir);
+	c->target_dir = target_dir_of(c->out_dir, cwd);
 	if (c->real_out_dir && !streq(c->real_out_dir, c->out_dir))
-		c->real_target_dir = target_dir_of(c->real_out_dir);
+		c->real_target_dir = target_dir_of(c->real_out_dir, cwd);
 	else if (c->target_dir)
 		c->real_target_dir = strdup(c->target_dir);
 	if (!c->target_dir || !c->real_target_dir)

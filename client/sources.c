@@ -13,6 +13,7 @@
 
 #include "rustc/depinfo.h"
 #include "client/files.h"
+#include "client/target_dir.h"
 #include "common/fs.h"
 
 #define DEPTH_MAX 64
@@ -94,6 +95,7 @@ is_left_out(const struct walk *w, const char *parent, const char *name, const ch
 	if (holds_source(w->in, dir))
 		return false;
 	return has_entry(dir, "CACHEDIR.TAG") || has_entry(dir, "Cargo.toml") ||
+	       target_dir_is_profile(dir) ||
 	       (streq(name, "target") && has_entry(parent, "Cargo.toml"));
 }
 

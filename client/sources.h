@@ -1,11 +1,12 @@
 /* The first guess of the files a unit reads: the package's tree (what cargo would package),
  * OUT_DIR, and what lies around the source file. Artifacts of other crates are closure.h's.
  *
- * Left out: version control, directories marked as caches (CACHEDIR.TAG: target directories), a
- * directory `target` beside a Cargo.toml, packages nested in this one (each unless the source is
- * in it), the unit's own out-dir, and files that by their name hold secrets (files.h). Symbolic
- * links are followed: a file is sent under each path by which it can be reached. What is left out,
- * or cannot be read, is named in `withheld`, so that a worker knows what it does not know. */
+ * Left out: version control, directories marked as caches (CACHEDIR.TAG: target directories),
+ * those that cargo has locked for a profile, a directory `target` beside a Cargo.toml, packages
+ * nested in this one (each unless the source is in it), the unit's own out-dir, and files that by
+ * their name hold secrets (files.h). Symbolic links are followed: a file is sent under each path by
+ * which it can be reached. What is left out, or cannot be read, is named in `withheld`, so that a
+ * worker knows what it does not know. */
 #ifndef DRAY_CLIENT_SOURCES_H
 #define DRAY_CLIENT_SOURCES_H
 

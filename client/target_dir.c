@@ -6,23 +6,69 @@
 
 #define DEPTH 8
 
-char *
-target_dir_of(const char *out_dir)
+static bool
+has(const char *dir, const char *name)
 {
-	char *dir = strdup(out_dir);
+	_cleanup_(freep) char *path = path_join(dir, name);
+
+	return path && fs_exists(path);
+}
+
+bool
+target_dir_is_profile(const char *dir)
+{
+	/* cargo 1.97 has the second with a build directory of its own */
+	return has(dir, ".cargo-lock") || has(dir, ".cargo-build-lock");
+}
+
+/* The first directory, from this one up, of which that is true. NULL: there is none. */
+static char *
+find_up(const char *from, bool (*is_it)(const char *dir))
+{
+	char *dir = strdup(from);
 
 	for (int i = 0; dir && i < DEPTH && !streq(dir, "/"); i++) {
-		_cleanup_(freep) char *tag = path_join(dir, "CACHEDIR.TAG");
 		char *up;
 
-		if (tag && fs_exists(tag))
+		if (is_it(dir))
 			return dir;
 		up = path_dirname(dir);
 		free(dir);
 		dir = up;
 	}
-	if (!dir)
-		return NULL;
 	free(dir);
-	return strdup(out_dir);
+	return NULL;
+}
+
+static bool
+is_tagged(const char *dir)
+{
+	return has(dir, "CACHEDIR.TAG");
+}
+
+/* Beside the directory of a triple is the host's of the same profile. */
+static char *
+above_profile(const char *profile)
+{
+	char *dir = path_dirname(profile);
+	_cleanup_(freep) char *up = dir ? path_dirname(dir) : NULL;
+	_cleanup_(freep) char *host = up ? path_join(up, path_basename(profile)) : NULL;
+
+	if (!host || !target_dir_is_profile(host))
+		return dir;
+	free(dir);
+	return steal_ptr(up);
+}
+
+char *
+target_dir_of(const char *out_dir, const char *cwd)
+{
+	_cleanup_(freep) char *profile = find_up(out_dir, target_dir_is_profile);
+	_cleanup_(freep) char *dir = profile ? above_profile(profile) : NULL;
+	char *tagged;
+
+	if (dir && !streq(dir, "/") && (is_tagged(dir) || !path_is_below(cwd, dir)))
+		return steal_ptr(dir);
+	tagged = find_up(out_dir, is_tagged);
+	return tagged ? tagged : strdup(out_dir);
 }

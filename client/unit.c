@@ -351,7 +351,7 @@ build(struct unit *u, const struct unit_in *in, char **ret_home)
 	problem = place_problem(u);
 	if (problem)
 		return why_set(ret_home, -ENOTSUP, "%s", problem);
-	target_dir = target_dir_of(u->out_dir);
+	target_dir = target_dir_of(u->out_dir, u->cwd);
 	if (!target_dir)
 		return -ENOMEM;
 	r = fill_env(u, in, target_dir, ret_home);

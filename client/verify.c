@@ -194,8 +194,9 @@ take_result(struct again *a, size_t i)
 		return r;
 	name_unit(a);
 	a->real_out_dir = realpath(a->out_dir, NULL);
-	a->target_dir = target_dir_of(a->out_dir);
-	a->real_target_dir = target_dir_of(a->real_out_dir ? a->real_out_dir : a->out_dir);
+	a->target_dir = target_dir_of(a->out_dir, a->res.cwd);
+	a->real_target_dir = target_dir_of(
+		a->real_out_dir ? a->real_out_dir : a->out_dir, a->res.cwd);
 	if (!a->target_dir || !a->real_target_dir)
 		return -ENOMEM;
 	return chdir(a->res.cwd) < 0 ? skip(a, "its directory is gone") : 0;

@@ -147,6 +147,36 @@ END
   CARGO_TARGET_DIR=$WORK/three says "$app" "41 true 7"
 }
 
+# Where target directories are mounted, or made by mktemp, cargo does not mark them.
+@test "build scripts and what they make, in target directories that were there before, and for a named target" {
+  local app=$WORK/app t host to
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  with_scripts "$app"
+  for to in "" "--target=$host"; do
+    for t in one two; do
+      mkdir "$WORK/$t" # clean() takes it away
+      clean() { rm -rf "$WORK/$t"; mkdir "$WORK/$t"; }
+      export CARGO_TARGET_DIR=$WORK/$t
+      # shellcheck disable=SC2086 # it may be none
+      both "$t" "$app" build $to
+      [ ! -e "$WORK/$t/CACHEDIR.TAG" ]
+      [ "$t" = one ] || all_hit
+      [ "$("$WORK/$t/${to:+$host/}debug/app")" = "41 true 7" ]
+    done
+    rm -rf "$WORK/one" "$WORK/two"
+  done
+}
+
+@test "cargo install, which builds in a directory of its own each time" {
+  local app=$WORK/app
+  with_scripts "$app"
+  cached first "$app" install --path . --root "$WORK/first" --target-dir "$(mktemp -d "$WORK/installXXXXXX")"
+  all_missed
+  cached second "$app" install --path . --root "$WORK/second" --target-dir "$(mktemp -d "$WORK/installXXXXXX")"
+  all_hit
+  cmp "$WORK/first/bin/app" "$WORK/second/bin/app"
+}
+
 @test "a test's own directory and program, in another target directory" {
   local app=$WORK/app t
   package "$app" app
