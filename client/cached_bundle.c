@@ -170,6 +170,19 @@ try_bundle(struct cached *c, const struct entry *e, size_t i, struct report *ret
 	return false;
 }
 
+/* A note in the memo: some bundle was kept in this cache. Without one there is no key to make, for
+ * which every extern is read. */
+static const char some_kept[] = "bundles";
+
+/* No memo has no notes. */
+static bool
+may_have_any(struct cached *c)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	return !c->in.memo || memo_get_note(c->in.memo, some_kept, &b) == 0;
+}
+
 bool
 cached_stage_bundle(struct cached *c, struct report *ret)
 {
@@ -177,8 +190,9 @@ cached_stage_bundle(struct cached *c, struct report *ret)
 	bool staged = false;
 
 	memset(ret, 0, sizeof(*ret));
-	if (!c->in.call->calls_linker || c->in.conf->client.recache || cached_bundle_key(c) < 0 ||
-		cached_read_entry(c, &c->bundle_key.id, &e) < 0 || e.n_results == 0)
+	if (!c->in.call->calls_linker || c->in.conf->client.recache || !may_have_any(c) ||
+		cached_bundle_key(c) < 0 || cached_read_entry(c, &c->bundle_key.id, &e) < 0 ||
+		e.n_results == 0)
 		return false;
 	/* before anything is looked at that the link will read */
 	cached_begin(c);
@@ -402,8 +416,10 @@ cached_keep_bundle(struct cached *c, const struct report *staged, const struct b
 		cached_read_staged(staged, FARM_RECORD_ERR, &err) < 0 ||
 		cached_read_staged(staged, "tail", &tail) < 0)
 		return false;
-	if (cached_keep(c, &made, &said))
+	if (cached_keep(c, &made, &said)) {
+		memo_set_note(c->in.memo, some_kept, "1", 1);
 		return true;
+	}
 	log_debug("the bundle is not kept: %s", said.why);
 	return false;
 }
