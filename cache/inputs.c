@@ -174,17 +174,12 @@ check_path(const struct input *in, const struct inputs_place *place, char **ret_
 		return -ENOMEM;
 	switch (in->kind) {
 	case INPUT_FILE:
-		r = memo_digest_file(place->memo, path, &d, NULL);
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0)
-			return differs(ret_differs, in->name, "is gone");
-		return has_digest(in, &d) ? 0 : differs(ret_differs, in->name, "changed");
 	case INPUT_METADATA:
-		r = rlib_metadata_digest(place->memo, path, &d);
+		r = in->kind == INPUT_FILE ? memo_digest_file(place->memo, path, &d, NULL)
+					   : rlib_metadata_digest(place->memo, path, &d);
 		if (r == -ENOMEM)
 			return r;
-		if (r < 0 && !fs_exists(path))
+		if (r < 0 && (in->kind == INPUT_FILE || !fs_exists(path)))
 			return differs(ret_differs, in->name, "is gone");
 		return r == 0 && has_digest(in, &d) ? 0 : differs(ret_differs, in->name, "changed");
 	case INPUT_ABSENT:

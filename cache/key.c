@@ -57,7 +57,7 @@ add_path(const struct key_in *in, struct strv *to, const char *name, const char 
 		return -ENOMEM;
 	if (!path_is_below(path, in->bundle))
 		return add(to, name, path);
-	if (asprintf(&hidden, "\x01%s", path + strlen(in->bundle)) < 0) {
+	if (asprintf(&hidden, "%c%s", INPUT_OUT_DIR_MARK, path + strlen(in->bundle)) < 0) {
 		hidden = NULL;
 		return -ENOMEM;
 	}

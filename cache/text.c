@@ -50,7 +50,7 @@ begins_name(const uint8_t *start, const uint8_t *p)
 int
 text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret)
 {
-	const uint8_t *s = p, *s0 = p, *end = s + n;
+	const uint8_t *s = p, *end = s + n;
 	size_t k = strlen(out_dir);
 	const char mark = MARK;
 	int r = 0;
@@ -61,7 +61,7 @@ text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret)
 		const uint8_t *at = memmem(s, (size_t)(end - s), out_dir, k);
 		const uint8_t *to = at ? at : end;
 
-		if (at && (!begins_name(s0, at) || !ends_name(at + k, end)))
+		if (at && (!begins_name(p, at) || !ends_name(at + k, end)))
 			return -EBADMSG;
 		r = buf_add(ret, s, (size_t)(to - s));
 		if (r == 0 && at)
