@@ -166,9 +166,9 @@ tidy() {
 
 # ---- what the link reads, and what the compile reads
 
-@test "a C archive that only the last link reads changes" {
-  APP=$WORK/app
-  sys_crate "$APP" static:-bundle=words
+# archive_changed: the farm made the program in $APP with an archive that says 1; then it is built with one
+# that says 2, as it was without dray before.
+archive_changed() {
   archive "$APP/native" 2
   plain_build "$APP" build
   archive "$APP/native" 1
@@ -177,6 +177,11 @@ tidy() {
   archive "$APP/native" 2
   clean "$APP"
   cached changed "$APP" build
+}
+@test "a C archive that only the last link reads changes" {
+  APP=$WORK/app
+  sys_crate "$APP" static:-bundle=words
+  archive_changed
   bundle app 'libwords.a changed'
   hits mid words_sys build_script_build
   same_outputs "$APP"
@@ -192,14 +197,7 @@ tidy() {
 deep_archive() {
   APP=$WORK/app
   sys_crate "$APP" "$1"
-  archive "$APP/native" 2
-  plain_build "$APP" build
-  archive "$APP/native" 1
-  farm_made "$APP" build
-  says "$APP" 1
-  archive "$APP/native" 2
-  clean "$APP"
-  cached changed "$APP" build
+  archive_changed
   missed words_sys 'libwords.a changed'
   hits mid build_script_build
 }
@@ -224,14 +222,7 @@ deep_archive() {
   sed -i 's/^mid = .*/words-sys = { path = "words-sys" }/' "$APP/Cargo.toml"
   rm -r "$APP/mid"
   echo 'fn main() { println!("{}", unsafe { words_sys::number() }); }' >"$APP/src/main.rs"
-  archive "$APP/native" 2
-  plain_build "$APP" build
-  archive "$APP/native" 1
-  farm_made "$APP" build
-  says "$APP" 1
-  archive "$APP/native" 2
-  clean "$APP"
-  cached changed "$APP" build
+  archive_changed
   bundle app '--extern words_sys changed'
   same_outputs "$APP"
   says "$APP" 2
