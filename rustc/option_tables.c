@@ -247,7 +247,7 @@ static const struct codegen_row unstable[] = {
 	{ "small-data-threshold", ACT_FINE, 0, NULL },
 	{ "span-debug", ACT_FINE, 0, NULL },
 	{ "split-dwarf-inlining", ACT_FINE, 0, NULL },
-	{ "split-dwarf-kind", ACT_FINE, 0, NULL },
+	{ "split-dwarf-kind", ACT_HOME_LINK, 0, "-Z split-dwarf-kind" }, /* single: objects stay */
 	{ "split-lto-unit", ACT_FINE, 0, NULL },
 	{ "src-hash-algorithm", ACT_FINE, 0, NULL },
 	{ "stack-protector", ACT_FINE, 0, NULL },

@@ -292,6 +292,7 @@ scenario_setup() {
   source_lib low.rs
   both z "${LIB[@]}" -O -Z mir-opt-level=3 -Z inline-mir -Zshare-generics=y -Z threads=2 low.rs
   both plt "${BIN[@]}" -Z plt=yes -Ztrap-unreachable=no -Zfunction-sections=no main.rs
+  both_home single "split-dwarf-kind" "${BIN[@]}" -g -C split-debuginfo=unpacked -Zsplit-dwarf-kind=single main.rs
   both address "${BIN[@]}" -Z sanitizer=address main.rs
   both memory "${LIB[@]}" -Z sanitizer=memory -Zsanitizer-memory-track-origins -Cunsafe-allow-abi-mismatch=sanitizer low.rs
   both thread "${BIN[@]}" -Z sanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer main.rs
