@@ -521,6 +521,40 @@ spoiled_notes(void **state)
 	assert_null(t.sysroot);
 }
 
+/* A note of the sysroot a that stands on this, as it is now. */
+static bool
+holds_by(const char *name)
+{
+	_cleanup_(toolchain_done) struct toolchain t = {
+		.sysroot = at("a", "."), .host = strdup(HOST), .release = strdup("1.95.0")
+	};
+	_cleanup_(freep) char *path = *name == '/' ? strdup(name) : path_join(t.sysroot, name);
+	_cleanup_(tc_entries_done) struct tc_entries entries = { 0 };
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(tc_entries_add(&entries, name, &st), 0);
+	assert_int_equal(tc_note(&t, false, &entries, &t.seal), 0);
+	return toolchain_holds(&t);
+}
+
+/* Whatever stands there. */
+static void
+nothing_outside(void **state)
+{
+	_cleanup_(freep) char *absolute = at("a", "bin/rustc");
+	const char *const outside[] = { "/", "..", ".", "../x", "./bin", "bin/../../x",
+		"bin/../bin/rustc", "bin/./rustc", "bin/..", absolute };
+
+	make_sysroot("a");
+	put_text(".", "x", "x");
+	assert_true(holds_by("bin"));
+	assert_true(holds_by("bin/rustc"));
+	for (size_t i = 0; i < ARRAY_LEN(outside); i++)
+		if (holds_by(outside[i]))
+			fail_msg("%s is looked at", outside[i]);
+}
+
 /* How often the proxy was asked. */
 static size_t
 asked(void)
@@ -701,6 +735,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(recalled_while_unchanged, setup, teardown),
 		cmocka_unit_test_setup_teardown(holds_while_unchanged, setup, teardown),
 		cmocka_unit_test_setup_teardown(spoiled_notes, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_outside, setup, teardown),
 		cmocka_unit_test_setup_teardown(find_beside, setup, teardown),
 		cmocka_unit_test_setup_teardown(find_by_proxy, setup, teardown),
 		cmocka_unit_test_setup_teardown(real_compiler, setup, teardown),
