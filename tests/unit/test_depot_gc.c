@@ -319,6 +319,20 @@ stopped_evictor(void **state)
 	depot_close(d);
 }
 
+/* Those that are killed tell of each round, each at another place in it, and go on until then. */
+static bool
+is_victim(int who)
+{
+	return who % 4 == 1;
+}
+
+static void
+tell(int who, int place)
+{
+	if (is_victim(who) && who / 4 == place && write(ready[1], "x", 1) != 1)
+		_exit(7);
+}
+
 static void
 in_the_evicting_crowd(struct depot *d, int who)
 {
@@ -332,18 +346,21 @@ in_the_evicting_crowd(struct depot *d, int who)
 		_exit(1);
 	snprintf(path, sizeof(path), "%s/in-%d", dir, who);
 	snprintf(out, sizeof(out), "%s/out-%d", dir, who);
-	for (n = 0; n < ROUNDS; n++) {
+	for (n = 0; is_victim(who) || n < ROUNDS; n++) {
+		tell(who, 0);
 		memset(text, 'a' + (n + who) % 20, BIG);
 		text[BIG] = '\0';
 		if (fs_write_atomic(path, text, BIG, 0644) < 0)
 			_exit(2);
 		if (depot_add(d, path, n % 2 ? DEPOT_SHARE : DEPOT_COPY, &g, NULL) < 0)
 			_exit(3);
+		tell(who, 1);
 		r = depot_restore(d, &g, BIG, DEPOT_SHARE, 0644, out);
 		if (r < 0 && r != -ENOENT)
 			_exit(4);
 		if (depot_write_entry(d, &g, text, 100) < 0)
 			_exit(5);
+		tell(who, 2);
 		depot_trim(d, 4);
 		if (who == 0 && n % 10 == 5 && depot_gc(d, 0, n == 25, NULL, NULL) < 0)
 			_exit(6);
@@ -357,21 +374,26 @@ many_evictors(void **state)
 {
 	struct depot_stats s;
 	pid_t pid[CROWD];
+	int heard[CROWD];
 	struct depot *d;
-	int i, status;
+	char c;
+	int i, k;
 
-	for (i = 0; i < CROWD; i++)
+	for (i = 0; i < CROWD; i++) {
+		assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 		pid[i] = fork_with(in_the_evicting_crowd, i);
-	for (i = 1; i < CROWD; i += 4) {
-		struct timespec t = { 0, 30000000 };
-
-		nanosleep(&t, NULL);
-		kill(pid[i], SIGKILL);
+		heard[i] = ready[0];
+		close(ready[1]);
 	}
 	for (i = 0; i < CROWD; i++) {
-		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
-		if (i % 4 != 1)
-			assert_int_equal(status, 0);
+		for (k = 0; is_victim(i) && k < 5 + i; k++)
+			assert_int_equal(read(heard[i], &c, 1), 1);
+		if (is_victim(i))
+			kill(pid[i], SIGKILL);
+	}
+	for (i = 0; i < CROWD; i++) {
+		assert_ended(pid[i], is_victim(i) ? SIGKILL : 0);
+		close(heard[i]);
 	}
 	d = open_with(6 * BIG, false);
 	assert_int_equal(depot_gc(d, 0, false, NULL, &s), 0);
