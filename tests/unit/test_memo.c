@@ -13,14 +13,20 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/memo.h"
+
+/* As memo.c has it: how old a change must be, where times are fine, and where they are whole
+ * seconds. */
+#define FINE_MS 100
+#define COARSE_MS 2100
 
 static char *dir, *db, *file;
 
@@ -63,13 +69,46 @@ put_file(const char *path, const char *text)
 	assert_int_equal(fs_write_atomic(path, text, strlen(text), 0644), 0);
 }
 
-static void
-nap_ms(long ms)
+/* How much later than the last change of the file one is that is made now, by the clock of its file
+ * system. */
+static int64_t
+age_ms(const char *path)
 {
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	_cleanup_(freep) char *now = path_join(dir, "now");
+	struct stat then, st;
 
-	while (nanosleep(&t, &t) < 0 && errno == EINTR)
-		continue;
+	put_file(now, "");
+	assert_int_equal(stat(path, &then), 0);
+	assert_int_equal(stat(now, &st), 0);
+	return (st.st_ctim.tv_sec - then.st_ctim.tv_sec) * 1000 +
+	       (st.st_ctim.tv_nsec - then.st_ctim.tv_nsec) / 1000000;
+}
+
+static void
+wait_until_aged(const char *path, int64_t ms)
+{
+	struct timespec t = { 0, 5000000 };
+
+	while (age_ms(path) <= ms)
+		nanosleep(&t, NULL);
+}
+
+/* Whether the memo knows it: the file cannot be opened meanwhile. */
+static bool
+is_remembered(struct memo *m, const char *path)
+{
+	struct rlimit none, old;
+	struct digest d;
+	int r;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = memo_digest_file(m, path, &d, NULL);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(r == 0 || r == -EMFILE);
+	return r == 0;
 }
 
 /* Overwrites in place with as many bytes, and puts the old mtime back: only ctime can tell. */
@@ -142,9 +181,11 @@ changes_are_seen(void **state)
 	sly_change(file, "two");
 	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
 	assert_true(digest_eq(&d, &two));
-	nap_ms(150);
+	assert_false(is_remembered(m, file));
+	wait_until_aged(file, FINE_MS);
 	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
 	assert_true(digest_eq(&d, &two));
+	assert_true(is_remembered(m, file));
 	assert_int_equal(memo_flush(m), 0);
 	sly_change(file, "one");
 	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
@@ -192,7 +233,8 @@ sealed(void **state)
 	assert_int_equal(digest_bytes("blob", 4, &right), 0);
 	assert_int_equal(digest_bytes("what is told", 12, &told), 0);
 	put_file(file, "blob");
-	nap_ms(150); /* so that the link gets another ctime, and the hash can be kept */
+	/* so that the link gets another ctime, and the hash can be kept */
+	wait_until_aged(file, FINE_MS);
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &st), 0);
@@ -216,36 +258,24 @@ sealed(void **state)
 	assert_int_equal(memo_digest_fd(m, fd, true, &d, NULL), -EISDIR);
 }
 
-/* A big sparse file takes long to hash and no time to recall. */
-static uint64_t
-time_digest(struct memo *m, const char *path, struct digest *ret)
-{
-	uint64_t t = clock_mono_us();
-
-	assert_int_equal(memo_digest_file(m, path, ret, NULL), 0);
-	return clock_mono_us() - t;
-}
-
 static void
 remembers(void **state)
 {
 	struct memo *m = open_memo();
 	struct digest a, b, c;
-	uint64_t first, pending, stored;
 
-	put_file(file, "");
-	assert_int_equal(truncate(file, 64 << 20), 0);
-	nap_ms(150);
-	first = time_digest(m, file, &a);
-	pending = time_digest(m, file, &b);
+	put_file(file, "some text");
+	wait_until_aged(file, FINE_MS);
+	assert_false(is_remembered(m, file));
+	assert_int_equal(memo_digest_file(m, file, &a, NULL), 0);
+	assert_true(is_remembered(m, file));
+	assert_int_equal(memo_digest_file(m, file, &b, NULL), 0);
 	memo_close(m);
 	m = open_memo();
-	stored = time_digest(m, file, &c);
+	assert_true(is_remembered(m, file));
+	assert_int_equal(memo_digest_file(m, file, &c, NULL), 0);
 	memo_close(m);
 	assert_true(digest_eq(&a, &b) && digest_eq(&a, &c));
-	assert_true(first > 5000);
-	assert_true(pending < first / 4);
-	assert_true(stored < first / 4);
 }
 
 static void
@@ -253,20 +283,21 @@ coarse_times_wait_longer(void **state)
 {
 	_cleanup_(memo_closep) struct memo *m = open_memo();
 	struct timespec times[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
-	struct digest a;
-	uint64_t first, second;
+	struct digest d;
+	bool known;
 
-	put_file(file, "");
-	assert_int_equal(truncate(file, 64 << 20), 0);
-	assert_int_equal(utimensat(AT_FDCWD, file, times, 0), 0);
-	nap_ms(300); /* enough for a fine clock */
-	first = time_digest(m, file, &a);
-	second = time_digest(m, file, &a);
-	assert_true(second > first / 4);
-	nap_ms(2000);
-	(void)time_digest(m, file, &a);
-	second = time_digest(m, file, &a);
-	assert_true(second < first / 4);
+	/* once more where that took so long that it would be old enough */
+	do {
+		put_file(file, "");
+		assert_int_equal(utimensat(AT_FDCWD, file, times, 0), 0);
+		wait_until_aged(file, 2 * FINE_MS);
+		assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
+		known = is_remembered(m, file);
+	} while (age_ms(file) > COARSE_MS - 100);
+	assert_false(known);
+	wait_until_aged(file, COARSE_MS);
+	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
+	assert_true(is_remembered(m, file));
 }
 
 static void
@@ -538,21 +569,38 @@ stopped_writer(void **state)
 #define WRITERS 12
 #define ROUNDS 60
 
-/* One that is to be killed goes on until it is. */
+static bool
+is_victim(int who)
+{
+	return who % 3 == 0;
+}
+
+/* One that is to be killed goes on until it is, and tells of each round, another one at another
+ * place in it. */
 static void
-child(int who, bool endless)
+tell(int who, int place, int fd)
+{
+	if (is_victim(who) && who / 3 % 3 == place && write(fd, "x", 1) != 1)
+		_exit(3);
+}
+
+static void
+child(int who, int fd)
 {
 	struct memo *m = NULL;
 	char name[64];
 	int k;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (k = 0; endless || k < ROUNDS; k++) {
+	for (k = 0; is_victim(who) || k < ROUNDS; k++) {
+		tell(who, 0, fd);
 		snprintf(name, sizeof(name), "w%d r%d", who, k % ROUNDS);
 		if (memo_open(dir, &m) != 0)
 			_exit(1);
+		tell(who, 1, fd);
 		if (memo_set_note(m, name, name, strlen(name)) != 0)
 			_exit(2);
+		tell(who, 2, fd);
 		memo_close(m);
 	}
 	_exit(0);
@@ -565,30 +613,35 @@ many_processes(void **state)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct memo *m;
 	pid_t pid[WRITERS];
-	char name[64];
-	int i, k, status, killed = 0, missing = 0;
+	int heard[WRITERS];
+	char name[64], c;
+	int i, k, status, missing = 0;
 
 	for (i = 0; i < WRITERS; i++) {
+		int fds[2];
+
+		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 		pid[i] = fork();
 		assert_true(pid[i] >= 0);
 		if (pid[i] == 0)
-			child(i, i % 3 == 0);
+			child(i, fds[1]);
+		close(fds[1]);
+		heard[i] = fds[0];
 	}
-	for (i = 0; i < WRITERS; i += 3) {
-		nap_ms(15);
-		kill(pid[i], SIGKILL);
+	for (i = 0; i < WRITERS; i++) {
+		for (k = 0; is_victim(i) && k < 5 + i; k++)
+			assert_int_equal(read(heard[i], &c, 1), 1);
+		if (is_victim(i))
+			kill(pid[i], SIGKILL);
 	}
 	for (i = 0; i < WRITERS; i++) {
 		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
-		if (WIFSIGNALED(status))
-			killed++;
-		else
-			assert_int_equal(status, 0);
+		assert_int_equal(status, is_victim(i) ? SIGKILL : 0);
+		close(heard[i]);
 	}
-	assert_int_equal(killed, WRITERS / 3);
 	m = open_memo();
 	for (i = 0; i < WRITERS; i++) {
-		for (k = 0; i % 3 != 0 && k < ROUNDS; k++) {
+		for (k = 0; !is_victim(i) && k < ROUNDS; k++) {
 			snprintf(name, sizeof(name), "w%d r%d", i, k);
 			b.n = 0;
 			if (memo_get_note(m, name, &b) != 0)
