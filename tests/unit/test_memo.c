@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/memo.h"
+#include "tests/unit/aged.h"
 
 /* As memo.c has it: how old a change must be, where times are fine, and where they are whole
  * seconds. */
@@ -67,30 +68,6 @@ static void
 put_file(const char *path, const char *text)
 {
 	assert_int_equal(fs_write_atomic(path, text, strlen(text), 0644), 0);
-}
-
-/* How much later than the last change of the file one is that is made now, by the clock of its file
- * system. */
-static int64_t
-age_ms(const char *path)
-{
-	_cleanup_(freep) char *now = path_join(dir, "now");
-	struct stat then, st;
-
-	put_file(now, "");
-	assert_int_equal(stat(path, &then), 0);
-	assert_int_equal(stat(now, &st), 0);
-	return (st.st_ctim.tv_sec - then.st_ctim.tv_sec) * 1000 +
-	       (st.st_ctim.tv_nsec - then.st_ctim.tv_nsec) / 1000000;
-}
-
-static void
-wait_until_aged(const char *path, int64_t ms)
-{
-	struct timespec t = { 0, 5000000 };
-
-	while (age_ms(path) <= ms)
-		nanosleep(&t, NULL);
 }
 
 /* Whether the memo knows it: the file cannot be opened meanwhile. */
@@ -182,7 +159,7 @@ changes_are_seen(void **state)
 	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
 	assert_true(digest_eq(&d, &two));
 	assert_false(is_remembered(m, file));
-	wait_until_aged(file, FINE_MS);
+	wait_until_aged(dir, file, FINE_MS);
 	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
 	assert_true(digest_eq(&d, &two));
 	assert_true(is_remembered(m, file));
@@ -234,7 +211,7 @@ sealed(void **state)
 	assert_int_equal(digest_bytes("what is told", 12, &told), 0);
 	put_file(file, "blob");
 	/* so that the link gets another ctime, and the hash can be kept */
-	wait_until_aged(file, FINE_MS);
+	wait_until_aged(dir, file, FINE_MS);
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &st), 0);
@@ -265,7 +242,7 @@ remembers(void **state)
 	struct digest a, b, c;
 
 	put_file(file, "some text");
-	wait_until_aged(file, FINE_MS);
+	wait_until_aged(dir, file, FINE_MS);
 	assert_false(is_remembered(m, file));
 	assert_int_equal(memo_digest_file(m, file, &a, NULL), 0);
 	assert_true(is_remembered(m, file));
@@ -290,12 +267,12 @@ coarse_times_wait_longer(void **state)
 	do {
 		put_file(file, "");
 		assert_int_equal(utimensat(AT_FDCWD, file, times, 0), 0);
-		wait_until_aged(file, 2 * FINE_MS);
+		wait_until_aged(dir, file, 2 * FINE_MS);
 		assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
 		known = is_remembered(m, file);
-	} while (age_ms(file) > COARSE_MS - 100);
+	} while (age_ms(dir, file) > COARSE_MS - 100);
 	assert_false(known);
-	wait_until_aged(file, COARSE_MS);
+	wait_until_aged(dir, file, COARSE_MS);
 	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
 	assert_true(is_remembered(m, file));
 }
@@ -655,23 +632,6 @@ many_processes(void **state)
 	assert_true(missing <= WRITERS * ROUNDS / 20);
 }
 
-static void
-opening_is_cheap(void **state)
-{
-	uint64_t best = UINT64_MAX;
-	int i;
-
-	for (i = 0; i < 20; i++) {
-		uint64_t t = clock_mono_us();
-		struct memo *m = open_memo();
-
-		t = clock_mono_us() - t;
-		memo_close(m);
-		best = MIN2(best, t);
-	}
-	assert_true(best < 5000); /* ten times what is wanted: sanitizers and a busy machine */
-}
-
 int
 main(void)
 {
@@ -692,7 +652,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(full_map, setup, teardown),
 		cmocka_unit_test_setup_teardown(stopped_writer, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_processes, setup, teardown),
-		cmocka_unit_test_setup_teardown(opening_is_cheap, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
