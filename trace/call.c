@@ -57,6 +57,8 @@ static const struct row rows[] = {
 	ONE(SYS_chdir, TRACE_CHDIR, 0),
 	{ SYS_fchdir, TRACE_CHDIR, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
 	{ SYS_socket, TRACE_SOCKET, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+	{ SYS_io_uring_setup, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+	{ SYS_open_by_handle_at, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
 #ifdef SYS_renameat
 	{ SYS_renameat, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3 },
 #endif
@@ -82,7 +84,7 @@ static const struct row rows[] = {
 const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_readlinkat,
 	SYS_faccessat, SYS_faccessat2, SYS_getdents64, SYS_mkdirat, SYS_unlinkat, SYS_mknodat,
 	SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir,
-	SYS_fchdir,
+	SYS_fchdir, SYS_io_uring_setup, SYS_open_by_handle_at,
 #ifdef SYS_renameat
 	SYS_renameat,
 #endif
@@ -258,6 +260,19 @@ take_path(
 	return r;
 }
 
+/* A program that is run by its open descriptor is named by that. */
+static int
+name_descriptor(const struct seccomp_notif *req, const struct row *row, struct trace_call *ret)
+{
+	int fd = (int)req->data.args[row->dir];
+
+	if (row->op != TRACE_EXEC || fd < 0)
+		return 1;
+	snprintf(ret->path[0], PATH_MAX, "/proc/self/fd/%d", fd);
+	ret->n_paths = 1;
+	return 0;
+}
+
 void
 trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
 {
@@ -276,6 +291,8 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	}
 	if (row->path != NO_ARG)
 		r = take_path(req, row->dir, row->path, cwd, ret);
+	if (r == 1 && row->dir != NO_ARG)
+		r = name_descriptor(req, row, ret);
 	if (r == 0 && row->path2 != NO_ARG)
 		r = take_path(req, row->dir2, row->path2, cwd, ret);
 	ret->error = MIN2(r, 0);

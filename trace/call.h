@@ -16,8 +16,9 @@ enum trace_op {
 	TRACE_EXEC,
 	TRACE_CHDIR,
 	TRACE_SOCKET,
-	TRACE_OTHER, /* not understood, or its memory cannot be read: the kernel says what is wrong
-		      */
+	TRACE_UNSEEN, /* io_uring, file handles: what is opened so is not seen */
+	TRACE_OTHER,  /* not understood, or its memory cannot be read: the kernel says what is wrong
+		       */
 };
 
 struct trace_call {

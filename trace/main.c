@@ -36,8 +36,8 @@ struct run {
 	struct buf filter;
 	char **argv;
 	int record, socket, child_socket;
-	char *env;		 /* dray-env.so */
-	char compiler[PATH_MAX]; /* its program, resolved */
+	char *env; /* dray-env.so */
+	pid_t pid; /* the compiler's */
 };
 
 static void
@@ -153,38 +153,34 @@ in_child(void *arg)
 
 /* ---- here */
 
-/* A process that the compiler forks has its program until it runs another. */
 static bool
-by_compiler(void *arg)
-{
-	struct run *r = arg;
-	char link[64], exe[PATH_MAX];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/%u/exe", r->listener.req->pid);
-	n = readlink(link, exe, sizeof(exe) - 1);
-	if (n < 0)
-		return true;
-	exe[n] = '\0';
-	return streq(exe, r->compiler);
-}
-
-/* The program that the child became, once it has. */
-static void
-note_compiler(struct run *r, pid_t pid)
+program_of(pid_t pid, char ret[PATH_MAX])
 {
 	char link[64];
 	ssize_t n;
 
-	if (r->compiler[0] || r->watch.calls < 2)
-		return;
 	snprintf(link, sizeof(link), "/proc/%ld/exe", (long)pid);
-	n = readlink(link, r->compiler, sizeof(r->compiler) - 1);
-	r->compiler[MAX2(n, (ssize_t)0)] = '\0';
+	n = readlink(link, ret, PATH_MAX - 1);
+	ret[MAX2(n, (ssize_t)0)] = '\0';
+	return n >= 0;
+}
+
+/* A process that the compiler forks has its program until it runs another. What was started may
+ * become the compiler after a while (rustup's proxy), or start it (a script). */
+static bool
+by_compiler(void *arg)
+{
+	struct run *r = arg;
+	char exe[PATH_MAX], compiler[PATH_MAX];
+
+	if (!program_of((pid_t)r->listener.req->pid, exe) || !program_of(r->pid, compiler))
+		return true;
+	return streq(exe, compiler) || streq(path_basename(exe), "rustc") ||
+	       streq(path_basename(exe), "clippy-driver");
 }
 
 static void
-serve(struct run *r, pid_t pid, int ended)
+serve(struct run *r, int ended)
 {
 	struct pollfd fds[2] = { { .fd = r->listener.fd, .events = POLLIN },
 		{ .fd = ended, .events = POLLIN } };
@@ -204,7 +200,6 @@ serve(struct run *r, pid_t pid, int ended)
 				continue;
 			trace_call_read(r->listener.req, NULL, &r->call);
 			watch_call(&r->watch, &r->call, by_compiler, r);
-			note_compiler(r, pid);
 			trace_listener_go_on(&r->listener);
 		} else if (fds[0].revents || fds[1].revents) {
 			return;
@@ -246,20 +241,19 @@ static int
 run(struct run *r)
 {
 	_cleanup_(closep) int ended = -1;
-	pid_t pid;
 	int k;
 
 	if (prepare(r) < 0)
 		buf_done(&r->filter);
 	child_catch_signals();
-	k = child_fork(in_child, r, &pid);
+	k = child_fork(in_child, r, &r->pid);
 	if (k < 0)
 		return child_signal() ? 128 + child_signal() : STATUS_NOT_STARTED;
 	closep(&r->child_socket);
-	ended = (int)syscall(SYS_pidfd_open, pid, 0);
+	ended = (int)syscall(SYS_pidfd_open, r->pid, 0);
 	if (r->filter.n && ended >= 0 && trace_listener_accept(&r->listener, r->socket, -1) == 0)
-		serve(r, pid, ended);
-	k = child_wait(pid);
+		serve(r, ended);
+	k = child_wait(r->pid);
 	closep(&r->listener.fd);
 	write_record(r);
 	return k < 0 ? STATUS_NOT_STARTED : k;

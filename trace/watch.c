@@ -121,12 +121,15 @@ change(struct watch *w, const char *path, bool (*by_compiler)(void *arg), void *
 	trace_set_put(&w->set, TRACE_PATHS, path, TRACE_MADE);
 }
 
-/* A search through PATH tries each of its directories, and most of them have no such program. */
+/* A search through PATH tries each of its directories, and most of them have no such program. What
+ * is named by a descriptor is the caller's. */
 static bool
 can_run(const char *path)
 {
 	struct stat st;
 
+	if (path_is_below(path, "/proc") || path_is_below(path, "/dev"))
+		return true;
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
 	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
 }
@@ -167,6 +170,8 @@ watch_call(struct watch *w, const struct trace_call *c, bool (*by_compiler)(void
 	w->calls++;
 	if (c->op == TRACE_SOCKET)
 		doubt(w, "it used the network");
+	if (c->op == TRACE_UNSEEN)
+		doubt(w, "it opened files by io_uring or handles");
 	/* A bad pointer is the caller's affair; memory that we may not read is ours. */
 	if (c->error && c->error != -EFAULT && c->error != -ESRCH && c->error != -ENOENT)
 		doubt(w, "its calls cannot be read: %s", strerror(-c->error));

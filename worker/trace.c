@@ -302,6 +302,8 @@ consider(struct trace *t)
 	trace_call_read(t->listener.req, t->moved ? NULL : t->stage->unit->cwd, &t->call);
 	if (t->call.op == TRACE_SOCKET)
 		return refuse(t, "the network");
+	if (t->call.op == TRACE_UNSEEN)
+		return refuse(t, "files opened by io_uring or handles");
 	if (t->listener.req->data.nr == SCMP_SYS(fchdir) || t->call.op == TRACE_CHDIR)
 		t->moved = true;
 	for (unsigned i = 0; i < t->call.n_paths && r == 0; i++)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/fs.h"
 #include "common/spawn.h"
@@ -233,6 +234,8 @@ test_doubts(void **state)
 		const char *doubt;
 	} rows[] = {
 		{ TRACE_SOCKET, "/", false, 0, "it used the network" },
+		{ TRACE_UNSEEN, "/", false, 0, "it opened files by io_uring or handles" },
+		{ TRACE_EXEC, "/proc/self/fd/77", false, 0, "it ran /proc/self/fd/77" },
 		{ TRACE_EXEC, "/bin/cat", false, 0, "it ran /bin/cat" },
 		{ TRACE_CHANGE, "/usr/none/of/mine", false, 0, "it wrote /usr/none/of/mine" },
 		{ TRACE_CHANGE, "/usr", false, 0, "it wrote /usr" },
@@ -281,12 +284,13 @@ test_silence_is_a_doubt(void **state)
 
 /* Runs the shell's text under dray-trace; its status, and the record in *ret. */
 static int
-traced(const struct place *p, const char *text, struct buf *ret)
+traced_by(const char *shell, const struct place *p, const char *text, struct buf *ret)
 {
 	_cleanup_(freep) char *program = NULL, *writable = NULL;
 	_cleanup_(closep) int fd = open(p->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	char *argv[] = { NULL, (char[]){ "--record-fd=7" }, NULL, (char[]){ "--program=cat" },
-		(char[]){ "--" }, (char[]){ "/bin/sh" }, (char[]){ "-c" }, NULL, NULL };
+		(char[]){ "--program=test_watch" }, (char[]){ "--" }, NULL, (char[]){ "-c" }, NULL,
+		NULL };
 	struct spawn_fd fds[] = { { fd, 7 } };
 	pid_t pid;
 	int r;
@@ -295,7 +299,8 @@ traced(const struct place *p, const char *text, struct buf *ret)
 	assert_true(asprintf(&writable, "--writable=%s", p->out) > 0);
 	argv[0] = program;
 	argv[2] = writable;
-	argv[7] = strdup(text);
+	argv[6] = strdup(shell);
+	argv[8] = strdup(text);
 	assert_int_equal(spawn_start(&(struct spawn){ .path = program,
 					     .argv = argv,
 					     .cwd = p->dir,
@@ -304,9 +309,16 @@ traced(const struct place *p, const char *text, struct buf *ret)
 				 &pid),
 		0);
 	r = spawn_wait(pid, NULL);
-	free(argv[7]);
+	free(argv[6]);
+	free(argv[8]);
 	assert_int_equal(fs_read_file(p->record, 1u << 24, ret), 0);
 	return r;
+}
+
+static int
+traced(const struct place *p, const char *text, struct buf *ret)
+{
+	return traced_by("/bin/sh", p, text, ret);
 }
 
 static void
@@ -349,6 +361,51 @@ test_program_that_runs_others(void **state)
 }
 
 static void
+test_program_that_is_looked_for(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf good = BUF_INIT, bad = BUF_INIT;
+	_cleanup_(freep) char *counter = path_join(p->out, "counter"), *path = NULL;
+	const char *old = getenv("PATH");
+
+	if (!trace_filter_possible())
+		skip();
+	assert_int_equal(fs_write_atomic(counter, "1\n", 2, 0644), 0);
+	assert_true(asprintf(&path, "/nowhere:%s:/none:/bin:/usr/bin", p->dir) > 0);
+	setenv("PATH", path, 1);
+	assert_int_equal(traced_by("sh", p, ":", &good), 0);
+	/* it is the shell that does it, not who looked for the shell */
+	assert_int_equal(traced_by("sh", p, "read n <out/counter; echo 2 >out/counter", &bad), 0);
+	setenv("PATH", old ? old : "", 1);
+	assert_string_equal(doubt_of(&good), "");
+	assert_true(has(&good, 'a', "/nowhere/sh"));
+	assert_int_equal(strncmp(doubt_of(&bad), "it read and then wrote ", 23), 0);
+}
+
+static void
+test_program_run_by_descriptor(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *self = realpath("/proc/self/exe", NULL), *text = NULL;
+
+	if (!trace_filter_possible())
+		skip();
+	assert_true(asprintf(&text, "exec '%s' run-by-descriptor", self) > 0);
+	assert_int_equal(traced(*state, text, &b), 0);
+	assert_int_equal(strncmp(doubt_of(&b), "it ran /proc/self/fd/", 21), 0);
+}
+
+static int
+run_by_descriptor(void)
+{
+	char *argv[] = { (char[]){ "true" }, NULL };
+	int fd = open("/bin/true", O_RDONLY | O_CLOEXEC);
+
+	fexecve(fd, argv, environ);
+	return 1;
+}
+
+static void
 test_program_that_is_killed(void **state)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -357,7 +414,7 @@ test_program_that_is_killed(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_rules, make_place, remove_place),
@@ -370,8 +427,14 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_program_that_runs_others, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(
+			test_program_that_is_looked_for, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
+			test_program_run_by_descriptor, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
 			test_program_that_is_killed, make_place, remove_place),
 	};
 
+	if (argc > 1 && streq(argv[1], "run-by-descriptor"))
+		return run_by_descriptor();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
