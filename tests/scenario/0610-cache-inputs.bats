@@ -156,6 +156,39 @@ END
 
 # ---- what the source asks for
 
+# What the result depends on then is in no record: it is right each time, and not kept.
+@test "a macro runs a program, asks the network, or overwrites what it read" {
+  local app=$WORK/app way n proxy
+  with_macro "$app"
+  printf '#!/bin/sh\ncat /proc/uptime\n' >"$WORK/tool"
+  chmod +x "$WORK/tool"
+  cat >"$app/look/src/expr.rs" <<END
+match std::fs::read_to_string("way").unwrap().trim() {
+    "runs" => String::from_utf8(std::process::Command::new("$WORK/tool").output().unwrap().stdout).unwrap(),
+    "asks" => std::net::UdpSocket::bind("127.0.0.1:0").map(|s| s.local_addr().unwrap().to_string()).unwrap_or_default(),
+    _ => {
+        let n: u32 = std::fs::read_to_string("target/counter").unwrap_or_default().trim().parse().unwrap_or(0);
+        std::fs::write("target/counter", (n + 1).to_string()).unwrap();
+        n.to_string()
+    }
+}
+END
+  proxy=$(command -v rustc)
+  # the compiler's own path, rustup's proxy, and one that is looked for
+  for n in "$(rustc --print sysroot)/bin/rustc" "$proxy" rustc; do
+    for way in "runs it ran" "asks it used the network" "counts it "; do
+      echo "${way%% *}" >"$app/way"
+      rm -rf "$app/target"
+      mkdir "$app/target"
+      echo 1 >"$app/target/counter"
+      PATH=$WORK/none:$WORK/none-either:$PATH RUSTC=$n cached "${way%% *}" "$app" build
+      echo "$n: ${way%% *}: $(job app cache) $(job app not_stored)"
+      [ "$(job app cache)" = miss ]
+      [[ "$(job app not_stored)" = "${way#* }"* ]]
+    done
+  done
+}
+
 @test "env! and option_env!: unset to set, and names that every compile asks for" {
   local app=$WORK/app
   package "$app" app
