@@ -57,6 +57,7 @@ static const struct row rows[] = {
 	ONE(SYS_chdir, TRACE_CHDIR, 0),
 	{ SYS_fchdir, TRACE_CHDIR, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
 	{ SYS_socket, TRACE_SOCKET, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+	{ SYS_connect, TRACE_CONNECT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
 	{ SYS_io_uring_setup, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
 	{ SYS_open_by_handle_at, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
 #ifdef SYS_renameat
@@ -84,7 +85,7 @@ static const struct row rows[] = {
 const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_readlinkat,
 	SYS_faccessat, SYS_faccessat2, SYS_getdents64, SYS_mkdirat, SYS_unlinkat, SYS_mknodat,
 	SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir,
-	SYS_fchdir, SYS_io_uring_setup, SYS_open_by_handle_at,
+	SYS_fchdir, SYS_connect, SYS_io_uring_setup, SYS_open_by_handle_at,
 #ifdef SYS_renameat
 	SYS_renameat,
 #endif

@@ -16,9 +16,10 @@ enum trace_op {
 	TRACE_EXEC,
 	TRACE_CHDIR,
 	TRACE_SOCKET,
-	TRACE_UNSEEN, /* io_uring, file handles: what is opened so is not seen */
-	TRACE_OTHER,  /* not understood, or its memory cannot be read: the kernel says what is wrong
-		       */
+	TRACE_CONNECT, /* to another process of this machine, or to the network */
+	TRACE_UNSEEN,  /* io_uring, file handles: what is opened so is not seen */
+	TRACE_OTHER, /* not understood, or its memory cannot be read: the kernel says what is wrong
+		      */
 };
 
 struct trace_call {

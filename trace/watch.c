@@ -170,6 +170,8 @@ watch_call(struct watch *w, const struct trace_call *c, bool (*by_compiler)(void
 	w->calls++;
 	if (c->op == TRACE_SOCKET)
 		doubt(w, "it used the network");
+	if (c->op == TRACE_CONNECT)
+		doubt(w, "it asked another process, by a socket");
 	if (c->op == TRACE_UNSEEN)
 		doubt(w, "it opened files by io_uring or handles");
 	/* A bad pointer is the caller's affair; memory that we may not read is ours. */

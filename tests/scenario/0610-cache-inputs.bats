@@ -157,7 +157,7 @@ END
 # ---- what the source asks for
 
 # What the result depends on then is in no record: it is right each time, and not kept.
-@test "a macro runs a program, asks the network, or overwrites what it read" {
+@test "a macro runs a program, asks the network or another process, or overwrites what it read" {
   local app=$WORK/app way n proxy
   with_macro "$app"
   printf '#!/bin/sh\ncat /proc/uptime\n' >"$WORK/tool"
@@ -165,6 +165,10 @@ END
   cat >"$app/look/src/expr.rs" <<END
 match std::fs::read_to_string("way").unwrap().trim() {
     "runs" => String::from_utf8(std::process::Command::new("$WORK/tool").output().unwrap().stdout).unwrap(),
+    "calls" => {
+        let _heard = std::os::unix::net::UnixListener::bind("target/socket").unwrap();
+        std::os::unix::net::UnixStream::connect("target/socket").map(|_| "heard".to_string()).unwrap()
+    }
     "asks" => std::net::UdpSocket::bind("127.0.0.1:0").map(|s| s.local_addr().unwrap().to_string()).unwrap_or_default(),
     _ => {
         let n: u32 = std::fs::read_to_string("target/counter").unwrap_or_default().trim().parse().unwrap_or(0);
@@ -176,7 +180,7 @@ END
   proxy=$(command -v rustc)
   # the compiler's own path, rustup's proxy, and one that is looked for
   for n in "$(rustc --print sysroot)/bin/rustc" "$proxy" rustc; do
-    for way in "runs it ran" "asks it used the network" "counts it "; do
+    for way in "runs it ran" "asks it used the network" "calls it asked another process" "counts it "; do
       echo "${way%% *}" >"$app/way"
       rm -rf "$app/target"
       mkdir "$app/target"

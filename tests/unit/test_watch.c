@@ -234,6 +234,7 @@ test_doubts(void **state)
 		const char *doubt;
 	} rows[] = {
 		{ TRACE_SOCKET, "/", false, 0, "it used the network" },
+		{ TRACE_CONNECT, "/", false, 0, "it asked another process, by a socket" },
 		{ TRACE_UNSEEN, "/", false, 0, "it opened files by io_uring or handles" },
 		{ TRACE_EXEC, "/proc/self/fd/77", false, 0, "it ran /proc/self/fd/77" },
 		{ TRACE_EXEC, "/bin/cat", false, 0, "it ran /bin/cat" },
