@@ -155,7 +155,8 @@ wait_for(int pidfd)
 /* The out-dir's path is among what rustc holds a state's objects to, so the compile must have the
  * real one; but what it writes there must not be seen. So it runs where another directory is
  * mounted in its place: with other names of all the files (what they hold is never changed in
- * place), but the unit's own. */
+ * place), but the unit's own. All else is read-only there: who removes the out-dir takes the mount
+ * away, and rustc would make it anew. */
 static int
 make_view(const struct rustc_call *call, const char *view)
 {
@@ -181,14 +182,16 @@ make_view(const struct rustc_call *call, const char *view)
 	return 0;
 }
 
+static char ro_bind[] = "--ro-bind", dev_bind[] = "--dev-bind", root[] = "/", dev[] = "/dev",
+	    die[] = "--die-with-parent", end[] = "--";
+
 bool
 prime_binds_with(const char *bwrap)
 {
-	static char dev_bind[] = "--dev-bind", root[] = "/", die[] = "--die-with-parent",
-		    end[] = "--", program[] = "/bin/true";
+	static char program[] = "/bin/true";
 	_cleanup_(buf_done) struct buf out = BUF_INIT;
 	_cleanup_(freep) char *copy = strdup(bwrap);
-	char *argv[] = { copy, dev_bind, root, root, die, end, program, NULL };
+	char *argv[] = { copy, ro_bind, root, root, dev_bind, dev, dev, die, end, program, NULL };
 	int status = 0;
 
 	return copy && spawn_capture(argv, NULL, SPAWN_ASK_MS, 4096, &out, &status) == 0 &&
@@ -200,14 +203,14 @@ prime_binds_with(const char *bwrap)
 static int
 make_argv(const struct rustc_call *call, char *bwrap, const char *view, struct strv *argv)
 {
-	static char dev_bind[] = "--dev-bind", root[] = "/", bind[] = "--bind",
-		    die[] = "--die-with-parent", end[] = "--";
+	static char bind[] = "--bind", set[] = "--setenv", tmpdir[] = "TMPDIR";
 	_cleanup_(call_done) struct rustc_call plain = { .kind = CALL_UNKNOWN };
 	_cleanup_(strv_done) struct strv words = STRV_INIT;
 	_cleanup_(freep) char *cwd = getcwd(NULL, 0);
 	_cleanup_(freep) char *out_dir = cwd ? path_normalize(cwd, call->out_dir) : NULL;
 	_cleanup_(freep) char *copy = strdup(view);
-	char *head[] = { bwrap, dev_bind, root, root, bind, copy, out_dir, die, end, NULL };
+	char *head[] = { bwrap, ro_bind, root, root, dev_bind, dev, dev, bind, copy, out_dir, set,
+		tmpdir, out_dir, die, end, NULL };
 	int r = out_dir && copy ? incremental_plain(call, &words, &plain) : -ENOMEM;
 
 	if (r == 0)
@@ -259,20 +262,19 @@ compile(const struct rustc_call *call, const char *dir, struct memo *m)
 		move_state(call, view, m);
 }
 
-/* Where the view is made: beside the cache, so that nobody who removes a target directory meanwhile
- * is in our way, or we in his; in the out-dir where the cache is on another file system. */
+/* The view is made beside the cache: a directory in the target directory would be in the way of who
+ * removes that. Where they are on two file systems there is none. */
 static char *
 make_dir(const struct conf *conf, const struct rustc_call *call)
 {
 	_cleanup_(freep) char *mine = path_join(conf->client.cache_dir, "prime");
 	char *dir = NULL;
 	struct stat a, b;
-	bool near = mine && stat(mine, &a) == 0 && stat(call->out_dir, &b) == 0 &&
-		    a.st_dev == b.st_dev;
 
-	if (near)
-		left_sweep(NULL, mine);
-	return left_make_dir(near ? mine : call->out_dir, getpid(), &dir) < 0 ? NULL : dir;
+	if (!mine || stat(mine, &a) < 0 || stat(call->out_dir, &b) < 0 || a.st_dev != b.st_dev)
+		return NULL;
+	left_sweep(NULL, mine);
+	return left_make_dir(mine, getpid(), &dir) < 0 ? NULL : dir;
 }
 
 static void

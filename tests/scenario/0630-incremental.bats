@@ -94,6 +94,38 @@ idle() {
   nothing_done nothing
 }
 
+# reads FILE: a compiler has it open.
+reads() {
+  local p
+  for p in /proc/[0-9]*; do
+    [ "$(cat "$p/comm" 2>/dev/null)" = rustc ] && readlink "$p"/fd/* 2>/dev/null | grep -qxF "$1" && return 0
+  done
+  return 1
+}
+@test "the target directory is removed while a state is made" {
+  project
+  export DRAY_PRIME=yes
+  mkdir -p "$DRAY_CACHE_DIR/prime"
+  exec 9>"$DRAY_CACHE_DIR/prime/turn"
+  flock 9
+  cached first "$WORK/app" build
+  # its compiler waits for the source, before it makes the state's directory
+  mv "$WORK/app/src/lib.rs" "$WORK/lib.rs"
+  mkfifo "$WORK/app/src/lib.rs"
+  exec 8<>"$WORK/app/src/lib.rs"
+  exec 9>&-
+  wait_until 60 reads "$WORK/app/src/lib.rs"
+  rm -r "$WORK/app/target"
+  cat "$WORK/lib.rs" >&8
+  exec 8>&-
+  wait_until 60 idle
+  [ ! -e "$WORK/app/target" ]
+  mv "$WORK/lib.rs" "$WORK/app/src/lib.rs"
+  cached second "$WORK/app" build
+  all_hit
+  answer 42
+}
+
 @test "an edit before a state is ready leaves one for the next" {
   project
   cached first "$WORK/app" build
