@@ -53,6 +53,7 @@ outcome() {
   outcome farm
 }
 
+# bats test_tags=long
 @test "before the rmeta; there is no other worker" {
   slow_app before
   farm_start 1
@@ -91,6 +92,7 @@ outcome() {
   run ! grep -q Compiling "$LOGS/again.err"
 }
 
+# bats test_tags=long
 @test "after the rmeta was announced; there is no other worker" {
   slow_app after
   farm_start 1

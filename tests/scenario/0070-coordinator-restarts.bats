@@ -26,6 +26,7 @@ has_workers() {
   [ "$(job app where)" = farm ]
 }
 
+# bats test_tags=long
 @test "a worker that dies after the restart: the unit moves to another" {
   local other=w2 here=w1
   slow_dependency "$WORK/app"
@@ -50,6 +51,7 @@ has_workers() {
   [ "$(job app where)" = farm ]
 }
 
+# bats test_tags=long
 @test "killed for good: the running job is finished, the rest is done here" {
   slow_dependency "$WORK/app"
   plain_build "$WORK/app" build

@@ -220,6 +220,7 @@ scenario_setup() {
   both many @args @many low.rs
 }
 
+# bats test_tags=long
 @test "a link whose arguments are more than an exec takes" {
   # gcc hands them on to collect2 as they are, which is too much; clang makes a file
   command -v clang >/dev/null || skip "no clang"

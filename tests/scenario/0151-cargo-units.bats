@@ -67,6 +67,7 @@ twice() {
 ALL=(--workspace --all-targets)
 ON_FARM='.where == "farm"'
 
+# bats test_tags=long
 @test "profiles: dev and release, LTO thin, fat and off, strip, panic, split debug info" {
   twice "$ON_FARM" build "${ALL[@]}"
   CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_STRIP=symbols twice "$ON_FARM" build --release --workspace
@@ -108,6 +109,7 @@ ON_FARM='.where == "farm"'
     (.crate != "out" and .where == "passthrough" and (.why | test("program that dray does not know")))' build
 }
 
+# bats test_tags=long
 @test "nightly: an address sanitizer, and cargo's own unstable options" {
   rustup which --toolchain nightly rustc >/dev/null 2>&1 || skip "no nightly compiler"
   export RUSTUP_TOOLCHAIN=nightly

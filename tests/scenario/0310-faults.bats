@@ -130,6 +130,7 @@ right() {
   right "$WORK/app"
 }
 
+# bats test_tags=long
 @test "a source that is edited while it is compiled: the next build sees it" {
   package "$WORK/app" app
   slow_before >"$WORK/app/src/main.rs"

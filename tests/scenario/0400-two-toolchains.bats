@@ -180,6 +180,7 @@ doctor_id() {
   as_plain new
 }
 
+# bats test_tags=long
 @test "an older compiler's errors are final, tests and optimised programs are the same" {
   everything "$WORK/old" old
   echo '#[test] fn right() { assert_eq!(low::answer(), 42); }' >>"$WORK/old/src/main.rs"

@@ -241,6 +241,7 @@ END
 
 # Where a package lies is in its bytes: by a constant of a library, and by what a build script and a test see
 # when they run. The first checkout stays.
+# bats test_tags=long
 @test "a second checkout beside the first" {
   local app=$WORK/app c
   package "$app" app

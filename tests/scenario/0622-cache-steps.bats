@@ -169,6 +169,7 @@ each_restore() {
   each_restore lib
 }
 
+# bats test_tags=long
 @test "killed while it puts a program in place" {
   each_restore bin
 }
@@ -300,6 +301,7 @@ lay() {
   cp -R "$WORK/$1/." "$WORK/disk/"
 }
 
+# bats test_tags=long
 @test "the disk is full at any step of keeping a library" {
   small_disk "$WORK/disk" 8m
   cp -R "$DRAY_CACHE_DIR" "$WORK/new"
