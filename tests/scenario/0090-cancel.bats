@@ -44,6 +44,7 @@ left_behind() {
   find "$WORK/slow/target" -name '.dray-*' | wc -l
 }
 
+# bats test_tags=long
 @test "what the killed left behind is swept" {
   begin
   wait_until 10 eval '[ "$(left_behind)" -eq 1 ]'

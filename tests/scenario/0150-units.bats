@@ -104,6 +104,7 @@ scenario_setup() {
   both use "${BIN[@]}" -L "dependency=$DEPS" --extern "mac=$DEPS/libmac-0123456789abcdef.so" use.rs
 }
 
+# bats test_tags=long
 @test "native libraries: static, whole-archive, not bundled, by attribute and by option" {
   command -v cc >/dev/null && command -v ar >/dev/null || skip "no C compiler"
   printf 'int seven(void) { return 7; }\n' >"$SRC/n.c"

@@ -79,6 +79,7 @@ ON_FARM='.where == "farm"'
   CARGO_PROFILE_DEV_SPLIT_DEBUGINFO=packed twice "$ON_FARM" test --no-run
 }
 
+# bats test_tags=long
 @test "flags: prefer-dynamic, static, target CPU, linker plugin LTO" {
   RUSTFLAGS='-C prefer-dynamic' twice "$ON_FARM" build
   RUSTFLAGS='-C target-feature=+crt-static' twice "$ON_FARM" build --target x86_64-unknown-linux-gnu

@@ -146,6 +146,7 @@ flip() {
   survives again
 }
 
+# bats test_tags=long
 @test "the cache is deleted in the middle of a build" {
   APP=$WORK/app
   slow_dependency "$APP"
