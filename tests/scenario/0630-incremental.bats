@@ -79,13 +79,17 @@ edit() {
 idle() {
   [ -z "$(readlink /proc/[0-9]*/cwd 2>/dev/null | grep -xF "$WORK/app")" ]
 }
-@test "what is removed meanwhile is not made again" {
+# The project is built, and what would make its states waits until descriptor 9 is closed.
+built_with_priming_held() {
   project
   export DRAY_PRIME=yes
   mkdir -p "$DRAY_CACHE_DIR/prime"
   exec 9>"$DRAY_CACHE_DIR/prime/turn"
   flock 9
   cached first "$WORK/app" build
+}
+@test "what is removed meanwhile is not made again" {
+  built_with_priming_held
   rmdir "$WORK/app/target/debug/incremental"
   exec 9>&-
   wait_until 60 idle
@@ -103,12 +107,7 @@ reads() {
   return 1
 }
 @test "the target directory is removed while a state is made" {
-  project
-  export DRAY_PRIME=yes
-  mkdir -p "$DRAY_CACHE_DIR/prime"
-  exec 9>"$DRAY_CACHE_DIR/prime/turn"
-  flock 9
-  cached first "$WORK/app" build
+  built_with_priming_held
   # its compiler waits for the source, before it makes the state's directory
   mv "$WORK/app/src/lib.rs" "$WORK/lib.rs"
   mkfifo "$WORK/app/src/lib.rs"
