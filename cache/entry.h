@@ -10,7 +10,7 @@
 #include "common/digest.h"
 #include "common/strv.h"
 
-#define ENTRY_LINKS_MAX 16   /* calls of one link, as client/bundle.h has it */
+#define ENTRY_LINKS_MAX 16   /* calls of one link, as client/dispatch/bundle.h has it */
 #define ENTRY_RESULTS_MAX 16 /* the least lately used is dropped */
 #define ENTRY_MAX (32u << 20)
 
@@ -31,7 +31,7 @@ struct result {
 	size_t n_outputs;
 	struct output *temporaries; /* what the links read: blobs, each "name" or "rustc…/name" */
 	size_t n_temporaries;
-	struct buf *links; /* client/report.h, link-N */
+	struct buf *links; /* client/wrap/report.h, link-N */
 	size_t n_links;
 	struct buf tail; /* said after the links */
 	struct buf out, err;

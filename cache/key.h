@@ -6,7 +6,7 @@
  *
  *   format          this encoding's version
  *   namespace       the user's word
- *   toolchain       its id (common/toolchain.h); the CPU as well, for target-cpu=native
+ *   toolchain       its id (toolchain/toolchain.h); the CPU as well, for target-cpu=native
  *   sysroot         where it is, if the library's sources are there: their paths are in the outputs
  *   driver          rustc or clippy-driver
  *   cwd             the compiler's directory: it is in the outputs
@@ -14,7 +14,7 @@
  *   linker          the user's choice (dray.conf(5)), of a unit that is linked
  *   --OPTION        each option in its order, values as given; sorted, each once: --cfg,
  *                   --check-cfg, -L dependency, --extern (name and digest of the file)
- *   env NAME        the hermetic environment (client/envscan.h), sorted; digests of the values
+ *   env NAME        the hermetic environment (client/wrap/envscan.h), sorted; digests of the values
  *
  * In -L and in LD_LIBRARY_PATH \x02 stands for the target directory.
  *

@@ -279,7 +279,7 @@ add_env(struct recorder *r, const char *name)
 	return inputs_add_env(r->inputs, r->in->place->envp, name);
 }
 
-/* Whether the unit's key says all of it (client/envscan.h): absolute, normal directories. */
+/* Whether the unit's key says all of it (client/wrap/envscan.h): absolute, normal directories. */
 static bool
 key_says(const struct strv *path)
 {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "coordinator/sched_priv.h"
-#include "proto/ticket.h"
+#include "keys/ticket.h"
 
 /* What a client's word on a failed try means. */
 struct verdict_rule {

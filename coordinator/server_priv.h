@@ -8,12 +8,12 @@
 #include <sys/stat.h>
 
 #include "common/conf.h"
-#include "common/identity.h"
+#include "keys/identity.h"
 #include "common/log.h"
 #include "coordinator/sched.h"
 #include "coordinator/table.h"
 #include "proto/socket.h"
-#include "proto/ticket.h"
+#include "keys/ticket.h"
 #include "proto/wire.h"
 
 #define BATCH 256	 /* messages taken in one turn of the loop */

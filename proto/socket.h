@@ -9,7 +9,7 @@
 
 #include <zmq.h>
 
-#include "common/identity.h"
+#include "keys/identity.h"
 #include "proto/peer.h"
 
 struct watch;

@@ -3,7 +3,7 @@
 #define DRAY_WORKER_COMPILER_H
 
 #include "common/strv.h"
-#include "common/toolchain.h"
+#include "toolchain/toolchain.h"
 #include "proto/job.pb-c.h"
 #include "worker/sandbox.h"
 #include "worker/sysroot.h"

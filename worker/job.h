@@ -10,7 +10,7 @@
 #include "common/buf.h"
 #include "common/conf.h"
 #include "common/jobserver.h"
-#include "common/store.h"
+#include "store/store.h"
 #include "proto/wire.h"
 #include "worker/offers.h"
 #include "worker/seccomp.h"

@@ -3,7 +3,7 @@
 #define DRAY_WORKER_LAUNCH_H
 
 #include "common/conf.h"
-#include "common/toolchain.h"
+#include "toolchain/toolchain.h"
 #include "worker/sandbox.h"
 #include "worker/stage.h"
 #include "worker/sysroot.h"

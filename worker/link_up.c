@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/socket.h"
-#include "proto/ticket.h"
+#include "keys/ticket.h"
 
 /* A coordinator that refused us is asked again after this long: an admin may have added our key. */
 #define AGAIN_MS 5000

@@ -5,7 +5,7 @@
 #define DRAY_WORKER_LINK_UP_H
 
 #include "common/conf.h"
-#include "common/identity.h"
+#include "keys/identity.h"
 #include "common/strv.h"
 #include "proto/wire.h"
 #include "worker/offers.h"

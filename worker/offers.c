@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "common/cpu.h"
+#include "toolchain/cpu.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "worker/launch.h"

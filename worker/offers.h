@@ -5,7 +5,7 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
-#include "common/toolchain.h"
+#include "toolchain/toolchain.h"
 #include "worker/sysroot.h"
 
 struct offer {

@@ -4,7 +4,7 @@
 
 #include "common/log.h"
 #include "proto/socket.h"
-#include "proto/ticket.h"
+#include "keys/ticket.h"
 #include "worker/job.h"
 #include "worker/link_up.h"
 #include "worker/service.h"

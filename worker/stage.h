@@ -4,7 +4,7 @@
 #ifndef DRAY_WORKER_STAGE_H
 #define DRAY_WORKER_STAGE_H
 
-#include "common/store.h"
+#include "store/store.h"
 #include "common/strv.h"
 #include "proto/job.pb-c.h"
 #include "worker/sandbox.h"

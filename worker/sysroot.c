@@ -13,7 +13,7 @@
 #include "common/digest.h"
 #include "common/fs.h"
 #include "common/spawn.h"
-#include "common/toolchain.h"
+#include "toolchain/toolchain.h"
 #include "common/why.h"
 
 #define LDD_MAX (256u * 1024)

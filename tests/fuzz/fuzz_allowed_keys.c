@@ -2,7 +2,7 @@
  * gives none, and names a line. */
 #include "config.h"
 
-#include "common/identity.h"
+#include "keys/identity.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

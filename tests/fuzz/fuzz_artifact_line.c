@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 #include "rustc/artifact.h"
-#include "client/outputs.h"
+#include "client/dispatch/outputs.h"
 #include "rustc/call.h"
 #include "rustc/refusal.h"
-#include "client/unit.h"
+#include "client/dispatch/unit.h"
 #include "common/fs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/elf.h"
+#include "toolchain/elf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

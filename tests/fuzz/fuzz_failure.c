@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "client/failure.h"
+#include "client/dispatch/failure.h"
 #include "common/buf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

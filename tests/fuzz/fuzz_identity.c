@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/identity.h"
+#include "keys/identity.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

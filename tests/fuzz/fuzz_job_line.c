@@ -4,9 +4,9 @@
 
 #include <errno.h>
 
-#include "client/page.h"
-#include "client/show.h"
-#include "client/stats.h"
+#include "client/show/page.h"
+#include "client/show/show.h"
+#include "client/show/stats.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

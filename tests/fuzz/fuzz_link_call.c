@@ -2,7 +2,7 @@
  * those below the out-dir. */
 #include "config.h"
 
-#include "client/link.h"
+#include "client/wrap/link.h"
 #include "common/fs.h"
 
 #define OUT_DIR "/w/target/debug/deps"

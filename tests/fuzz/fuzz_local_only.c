@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "client/local_only.h"
+#include "client/wrap/local_only.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
  * follows comes out unchanged; a stream that differs comes out whole. */
 #include "config.h"
 
-#include "client/promise.h"
+#include "client/wrap/promise.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

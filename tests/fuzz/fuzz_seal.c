@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/toolchain.h"
+#include "toolchain/toolchain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

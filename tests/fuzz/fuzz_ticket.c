@@ -3,7 +3,7 @@
  * reached. */
 #include "config.h"
 
-#include "proto/ticket.h"
+#include "keys/ticket.h"
 
 #define NOW 1700000000000u
 

@@ -19,7 +19,7 @@
 
 #include "common/base.h"
 #include "common/clock.h"
-#include "common/identity.h"
+#include "keys/identity.h"
 #include "tests/scenario/listen.h"
 
 #define HOLE_MAX 256

@@ -1,4 +1,4 @@
-/* What the tests of cache/depot.h have in common: a directory of their own, a cache and a memo in
+/* What the tests of store/depot.h have in common: a directory of their own, a cache and a memo in
  * it, and children that work in them. */
 #ifndef DRAY_TESTS_UNIT_DEPOT_FIXTURE_H
 #define DRAY_TESTS_UNIT_DEPOT_FIXTURE_H
@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "cache/depot.h"
+#include "store/depot.h"
 #include "common/fs.h"
 
 static char *dir, *cache;

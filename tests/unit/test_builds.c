@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "client/builds.h"
+#include "client/show/builds.h"
 
 #define T0 UINT64_C(1795233150000)
 #define HOUR UINT64_C(3600000)

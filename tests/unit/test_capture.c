@@ -168,7 +168,7 @@ static int
 run_ld(const struct place *p, const char *const *args)
 {
 	const char *build = getenv("DRAY_TEST_BUILDDIR");
-	_cleanup_(freep) char *program = path_join(build ? build : ".", "client/dray-ld");
+	_cleanup_(freep) char *program = path_join(build ? build : ".", "worker/dray-ld");
 	_cleanup_(freep) char *absolute = realpath(program, NULL);
 	_cleanup_(strv_done) struct strv argv = STRV_INIT;
 	char path[] = "PATH=/rust/bin:/.dray/bin", *env[] = { path, NULL };

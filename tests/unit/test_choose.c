@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "client/choose.h"
-#include "client/farm_state.h"
+#include "client/wrap/choose.h"
+#include "client/wrap/farm_state.h"
 #include "common/clock.h"
 #include "common/fs.h"
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "client/closure.h"
+#include "client/wrap/closure.h"
 #include "common/fs.h"
 
 /* exec's kind of array from literals; nothing here writes to them */

@@ -1,4 +1,4 @@
-/* common/cpu.c: which machines compile the same for "native". */
+/* toolchain/cpu.c: which machines compile the same for "native". */
 #include "config.h"
 
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "common/cpu.h"
+#include "toolchain/cpu.h"
 
 static void
 test_arm_parts(void **state)

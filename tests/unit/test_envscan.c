@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "client/envscan.h"
+#include "client/wrap/envscan.h"
 
 /* exec's kind of array from literals; nothing here writes to them */
 static char **

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client/failure.h"
+#include "client/dispatch/failure.h"
 
 #define DIAGNOSTIC(message, code, level, spans)                                        \
 	"{\"$message_type\":\"diagnostic\",\"message\":\"" message "\",\"code\":" code \

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "client/farm_priv.h"
+#include "client/dispatch/farm_priv.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"

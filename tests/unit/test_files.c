@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "client/files.h"
+#include "client/dispatch/files.h"
 #include "common/fs.h"
 
 #define ABSENT DRAY__FILE_KIND__FILE_ABSENT

@@ -14,7 +14,7 @@
 #include <zmq.h>
 
 #include "common/fs.h"
-#include "common/identity.h"
+#include "keys/identity.h"
 
 /* from RFC 32 */
 static const uint8_t RFC_RAW[8] = { 0x86, 0x4f, 0xd2, 0x6f, 0xb5, 0x59, 0xf7, 0x5b };

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "client/jobs.h"
+#include "client/show/jobs.h"
 #include "common/fs.h"
 #include "common/joblog.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client/lanes.h"
+#include "client/show/lanes.h"
 
 #define T0 UINT64_C(1795233150000) /* milliseconds since 1970 at 0 of the monotonic clock */
 

@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
-#include "client/link.h"
-#include "client/linker.h"
-#include "client/local.h"
+#include "client/wrap/link.h"
+#include "client/wrap/linker.h"
+#include "client/wrap/local.h"
 #include "common/fs.h"
 
 static char *dir;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "client/local_only.h"
+#include "client/wrap/local_only.h"
 #include "common/fs.h"
 
 #define NOW UINT64_C(2000000000)

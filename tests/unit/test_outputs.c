@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "client/outputs.h"
-#include "client/say.h"
-#include "client/unit.h"
+#include "client/dispatch/outputs.h"
+#include "client/dispatch/say.h"
+#include "client/dispatch/unit.h"
 #include "common/fs.h"
 
 static char *dir, *staging;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "client/page.h"
+#include "client/show/page.h"
 
 #define EVIL "<script>alert(1)</script>\\\" onload='x' &amp; \\u202e"
 

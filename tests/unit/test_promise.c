@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "client/promise.h"
-#include "client/report.h"
+#include "client/wrap/promise.h"
+#include "client/wrap/report.h"
 #include "common/fs.h"
 
 static const char text[] = "{\"a\":1}\n{\"artifact\":\"libx.rmeta\"}\nwarning: unused\n";

@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 
 #include "common/clock.h"
-#include "common/elf.h"
+#include "toolchain/elf.h"
 #include "common/fs.h"
 #include "common/spawn.h"
-#include "common/toolchain.h"
+#include "toolchain/toolchain.h"
 #include "worker/capture.h"
 #include "worker/sandbox.h"
 #include "worker/seccomp.h"
@@ -101,7 +101,7 @@ set_up(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		make_dir(p->root, dirs[i]);
 	install(p, "worker/dray-exec");
-	install(p, "client/dray-ld");
+	install(p, "worker/dray-ld");
 	install(p, "trace/dray-env.so");
 	assert_int_equal(filters_make(false, &p->filters), 0);
 	p->spec = (struct sandbox_spec){ .root = p->root,

@@ -18,11 +18,11 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/identity.h"
+#include "keys/identity.h"
 #include "common/log.h"
 #include "coordinator/server.h"
 #include "proto/socket.h"
-#include "proto/ticket.h"
+#include "keys/ticket.h"
 #include "proto/wire.h"
 
 #define LIMIT_MS 20000

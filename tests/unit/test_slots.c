@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "client/memory.h"
-#include "client/slots.h"
+#include "client/wrap/memory.h"
+#include "client/wrap/slots.h"
 #include "common/fs.h"
 
 static char *dir;

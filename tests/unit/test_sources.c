@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "client/sources.h"
+#include "client/dispatch/sources.h"
 #include "common/fs.h"
 
 static char *dir;

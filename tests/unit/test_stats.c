@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "client/stats.h"
+#include "client/show/stats.h"
 
 static void
 assert_group(const char *reason, const char *expected)

@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "common/fs.h"
-#include "common/store.h"
+#include "store/store.h"
 
 static char *dir;
 static char path_space[4][4096];

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client/target_dir.h"
+#include "client/wrap/target_dir.h"
 #include "common/fs.h"
 
 static char *dir;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client/tell.h"
+#include "client/show/tell.h"
 
 #define TIME "\"time\":\"2026-11-21T10:00:00.000Z\","
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "proto/client.pb-c.h"
-#include "proto/ticket.h"
+#include "proto/ticket.pb-c.h"
+#include "keys/ticket.h"
 
 #define JOB "0123456789abcdef0123456789abcdef"
 #define NOW 1700000000000u

@@ -19,9 +19,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "common/elf.h"
+#include "toolchain/elf.h"
 #include "common/fs.h"
-#include "common/toolchain_priv.h"
+#include "toolchain/toolchain_priv.h"
 #include "tests/unit/aged.h"
 
 #define HOST "x86_64-unknown-linux-gnu"

@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "client/bundle.h"
-#include "client/relay.h"
-#include "client/unit.h"
+#include "client/dispatch/bundle.h"
+#include "client/dispatch/relay.h"
+#include "client/dispatch/unit.h"
 #include "common/fs.h"
 
 static char *dir;

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "cache/entry.h"
-#include "client/verify.h"
+#include "client/cmd/verify.h"
 #include "tests/unit/depot_fixture.h"
 
 extern char **environ;

@@ -1,0 +1,231 @@
+/* Finds and runs the user's commands, and what they share. A command speaks on stdout; what is
+ * wrong goes to stderr. */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "client/cmd/cmd.h"
+#include "common/fs.h"
+#include "common/log.h"
+#include "common/spawn.h"
+
+#define STATUS_JSON_MAX (4u << 20)
+
+static const struct cmd *const commands[] = { &cmd_up, &cmd_run, &cmd_env, &cmd_keygen, &cmd_doctor,
+	&cmd_stats, &cmd_explain, &cmd_report, &cmd_verify, &cmd_gc, &cmd_clear };
+
+static const struct cmd *
+find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (streq(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+static bool
+is_help(const char *word)
+{
+	return streq(word, "help") || streq(word, "--help") || streq(word, "-h");
+}
+
+static bool
+is_version(const char *word)
+{
+	return streq(word, "--version") || streq(word, "-V");
+}
+
+bool
+cmd_is_command(const char *word)
+{
+	/* no compiler's name begins with a dash: it is an option, known or not */
+	return find(word) || is_help(word) || *word == '-';
+}
+
+static void
+print_overview(FILE *out)
+{
+	fprintf(out, "dray " PACKAGE_VERSION ": a compile cache and a compile farm for Rust\n\n"
+		     "usage: RUSTC_WRAPPER=dray cargo build\n"
+		     "       dray COMMAND [OPTION]...\n"
+		     "       dray RUSTC [ARGUMENT]...    (as cargo calls it)\n\n"
+		     "commands:\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+	fprintf(out, "  %-8s %s\n\n", "help", "explain dray, or one command: dray help COMMAND");
+	fprintf(out, "options:\n"
+		     "  -h, --help     print this\n"
+		     "  -V, --version  print the version\n\n"
+		     "dray.conf(5) and DRAY_* variables configure it; see dray(1).\n");
+}
+
+int
+cmd_print_help(const struct cmd *c)
+{
+	printf("usage: dray %s\n\n%s.\n", c->usage, c->summary);
+	if (*c->help)
+		printf("\n%s", c->help);
+	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
+}
+
+static int
+help(const char *name)
+{
+	const struct cmd *c = name ? find(name) : NULL;
+
+	if (c)
+		return cmd_print_help(c);
+	if (name && !is_help(name)) {
+		fprintf(stderr, "dray: no %s %s; see dray --help\n",
+			*name == '-' ? "option" : "command", name);
+		return CMD_USAGE;
+	}
+	print_overview(stdout);
+	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
+}
+
+int
+cmd_main(int argc, char **argv)
+{
+	const struct cmd *c;
+
+	log_init("dray", LOG_LEVEL_NONE);
+	if (argc < 2) {
+		print_overview(stderr);
+		return CMD_USAGE;
+	}
+	if (is_version(argv[1])) {
+		printf("dray " PACKAGE_VERSION "\n");
+		return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
+	}
+	if (is_help(argv[1]))
+		return help(argc > 2 ? argv[2] : NULL);
+	c = find(argv[1]);
+	return c ? c->run(argc - 1, argv + 1) : help(argv[1]);
+}
+
+void
+cmd_error(const struct cmd *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "dray %s: ", c->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+int
+cmd_usage_error(const struct cmd *c)
+{
+	fprintf(stderr, "usage: dray %s\n", c->usage);
+	return CMD_USAGE;
+}
+
+int
+cmd_load_conf(const struct cmd *c, struct conf **ret)
+{
+	_cleanup_(freep) char *error = NULL;
+	int r = conf_load(ret, &error);
+
+	if (r < 0)
+		cmd_error(c, "%s", error ? error : strerror(-r));
+	return r;
+}
+
+char *
+cmd_self(void)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (n <= 0)
+		return NULL;
+	path[n] = '\0';
+	return strdup(path);
+}
+
+int
+cmd_add_quoted(struct buf *b, const char *word)
+{
+	int r = buf_adds(b, "'");
+
+	for (; r == 0 && *word; word++)
+		r = *word == '\'' ? buf_adds(b, "'\\''") : buf_add(b, word, 1);
+	return r < 0 ? r : buf_adds(b, "'");
+}
+
+int
+cmd_farm_status(const char *compiler, struct buf *ret_json)
+{
+	_cleanup_(freep) char *program = spawn_find_program("dray-dispatch");
+	_cleanup_(freep) char *name = compiler ? strdup(compiler) : NULL;
+	char status_option[] = "--status", json_option[] = "--json", of[] = "--compiler";
+	char *argv[] = { program, status_option, json_option, name ? of : NULL, name, NULL };
+	int status, r;
+
+	if (!program)
+		return -ENOENT;
+	if (compiler && !name)
+		return -ENOMEM;
+	r = spawn_capture(argv, NULL, SPAWN_ASK_MS, STATUS_JSON_MAX, ret_json, &status);
+	if (r < 0)
+		return r;
+	/* 1: unreachable, which the text says too */
+	return status <= 1 && ret_json->n ? 0 : -EPROTO;
+}
+
+int
+cmd_bad_since(const struct cmd *c, const char *since)
+{
+	cmd_error(c, "--since %s: a time ago as 30m, 1h30m or 2d, or when, as 2026-11-21T10:00",
+		since);
+	return CMD_USAGE;
+}
+
+int
+cmd_read_jobs(const struct cmd *c, const struct conf *conf, uint64_t since_ms, jobs_fn fn,
+	void *arg, struct jobs_tally *ret)
+{
+	const char *path = conf->client.job_log;
+	int r;
+
+	if (!path || !*path) {
+		cmd_error(c, "there is no job log: set job_log or cache_dir");
+		return -ENOENT;
+	}
+	r = jobs_each(path, since_ms, fn, arg, ret);
+	if (r < 0)
+		cmd_error(c, "%s: %s", path, r == -EINVAL ? "is no file" : strerror(-r));
+	return r;
+}
+
+int
+cmd_open_depot(const struct cmd *c, const struct conf *conf, struct memo *memo, struct depot **ret)
+{
+	struct depot_in in = { .dir = conf->client.cache_dir,
+		.max = conf->client.cache_max,
+		.read_only = conf->client.cache == CACHE_READ,
+		.memo = memo };
+	int r = in.dir && *in.dir ? depot_open(&in, ret) : -ENOENT;
+
+	if (r < 0)
+		cmd_error(c, "%s: %s", in.dir && *in.dir ? in.dir : "there is no cache directory",
+			strerror(-r));
+	return r;
+}
+
+int
+cmd_exec(const struct cmd *c, char **argv)
+{
+	int err;
+
+	execvp(argv[0], argv);
+	err = errno;
+	cmd_error(c, "cannot run %s: %s", argv[0], strerror(err));
+	return err == ENOENT ? 127 : 126;
+}

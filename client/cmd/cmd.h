@@ -1,0 +1,61 @@
+/* The user's commands. Each is one file and one entry here. */
+#ifndef DRAY_CLIENT_CMD_CMD_H
+#define DRAY_CLIENT_CMD_CMD_H
+
+#include "store/depot.h"
+#include "client/show/jobs.h"
+#include "common/buf.h"
+#include "common/conf.h"
+
+struct cmd {
+	const char *name;
+	const char *usage;		   /* after "dray" */
+	const char *summary;		   /* one line */
+	const char *help;		   /* its options, a line each; may be "" */
+	int (*run)(int argc, char **argv); /* argv[0]: the command; returns the exit status */
+};
+
+extern const struct cmd cmd_clear, cmd_doctor, cmd_env, cmd_explain, cmd_gc, cmd_keygen, cmd_report,
+	cmd_run, cmd_stats, cmd_up, cmd_verify;
+
+/* Exit statuses of dray's own commands. */
+#define CMD_OK 0
+#define CMD_FAILED 1
+#define CMD_USAGE 2
+
+/* Whether argv[1] of dray asks for a command rather than being a compiler. */
+bool cmd_is_command(const char *word);
+/* Runs it. argv: dray's own. Returns the exit status (128 + signal: child_exit). */
+int cmd_main(int argc, char **argv);
+
+/* Prints "dray NAME: …" on stderr. */
+void cmd_error(const struct cmd *c, const char *fmt, ...) _printf_(2, 3);
+/* The same as an answer to a wrong command line, with its usage. CMD_USAGE. */
+int cmd_usage_error(const struct cmd *c);
+/* Prints its help on stdout. CMD_OK. */
+int cmd_print_help(const struct cmd *c);
+/* Loads the configuration, or says what is wrong with it. */
+int cmd_load_conf(const struct cmd *c, struct conf **ret);
+/* This very program; NULL when /proc does not tell. */
+char *cmd_self(void);
+/* word in single quotes, for a shell. */
+int cmd_add_quoted(struct buf *b, const char *word);
+/* What `dray-dispatch --status --json --compiler COMPILER` says. compiler may be NULL. *ret_json is
+ * the text. 0, or -errno when it could not be asked at all (an unreachable farm is an answer). */
+int cmd_farm_status(const char *compiler, struct buf *ret_json);
+/* Says that a --since makes no sense. CMD_USAGE. */
+int cmd_bad_since(const struct cmd *c, const char *since);
+/* jobs_each over the configured job log; says what is wrong when it cannot be read. */
+int cmd_read_jobs(const struct cmd *c, const struct conf *conf, uint64_t since_ms, jobs_fn fn,
+	void *arg, struct jobs_tally *ret);
+/* The local cache as it is configured; says what is wrong when there can be none. memo may be NULL.
+ * 0 or -errno. */
+int cmd_open_depot(
+	const struct cmd *c, const struct conf *conf, struct memo *memo, struct depot **ret);
+/* depot_gc of it, and what went, in words or as JSON. An exit status. */
+int cmd_shrink_cache(
+	const struct cmd *c, const struct conf *conf, uint64_t max, bool all, bool json);
+/* Becomes the program argv[0], or says why not and returns 127 (not found) or 126. */
+int cmd_exec(const struct cmd *c, char **argv);
+
+#endif

@@ -1,0 +1,546 @@
+/* dray doctor: whether everything that a build wants is there; each line is good, or says what to
+ * do.
+ *
+ * Invariant: nothing is changed but what a build would change too (the memo, the linker's note),
+ * and a check that cannot be made is "bad" with its reason, never left out. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "client/cmd/cmd.h"
+#include "client/wrap/linker.h"
+#include "client/wrap/local_only.h"
+#include "client/wrap/prime.h"
+#include "client/show/show.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "keys/identity.h"
+#include "common/memo.h"
+#include "common/spawn.h"
+#include "toolchain/toolchain.h"
+
+#ifndef BWRAP_PATH
+#define BWRAP_PATH "/usr/bin/bwrap"
+#endif
+
+enum finding { GOOD, NOTE, BAD };
+
+static const char *const finding_names[] = { "good", "note", "bad" };
+
+struct doctor {
+	bool json;
+	bool any_bad;
+	json_t *list;
+	struct conf *conf;
+	struct memo *memo;
+	const char *compiler;
+	json_t *status; /* what the farm said; NULL: it could not be asked */
+};
+
+static void _printf_(4, 5)
+	say(struct doctor *d, enum finding f, const char *check, const char *fmt, ...)
+{
+	_cleanup_(freep) char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		text = NULL;
+	d->any_bad |= f == BAD;
+	if (!d->json)
+		printf("%-4s  %-12s %s\n", finding_names[f], check, text ? text : "");
+	else
+		json_array_append_new(
+			d->list, json_pack("{s:s, s:s, s:s}", "check", check, "finding",
+					 finding_names[f], "text", text ? text : ""));
+}
+
+static bool
+is_set(const char *s)
+{
+	return s && *s;
+}
+
+static bool
+farm_is_wanted(const struct conf *conf)
+{
+	return is_set(conf->client.coordinator) && conf->client.offload != OFFLOAD_NEVER;
+}
+
+static bool
+check_conf(struct doctor *d)
+{
+	_cleanup_(freep) char *error = NULL;
+
+	if (conf_load(&d->conf, &error) < 0) {
+		say(d, BAD, "config", "%s (builds run here until this is right)",
+			error ? error : "cannot be read");
+		return false;
+	}
+	if (!is_set(d->conf->client.coordinator))
+		say(d, NOTE, "config",
+			"no coordinator is set, so all is compiled here: set "
+			"[client] coordinator or DRAY_COORDINATOR, or try `dray up`");
+	else if (d->conf->client.offload == OFFLOAD_NEVER)
+		say(d, NOTE, "config", "offload is never: all is compiled here");
+	else
+		say(d, GOOD, "config", "coordinator %s", d->conf->client.coordinator);
+	return true;
+}
+
+/* "3 entries, 12.0 MiB of at most 20.0 GiB"; "" when it cannot be told. */
+static void
+describe_size(const struct conf *conf, char *ret, size_t n)
+{
+	_cleanup_(depot_closep) struct depot *d = NULL;
+	struct depot_in in = { .dir = conf->client.cache_dir,
+		.max = conf->client.cache_max,
+		.read_only = conf->client.cache == CACHE_READ };
+	char bytes[SHOW_SIZE], max[SHOW_SIZE];
+	struct depot_stats s;
+
+	*ret = '\0';
+	if (depot_open(&in, &d) < 0 || depot_get_stats(d, &s) < 0)
+		return;
+	show_bytes(s.bytes, bytes);
+	show_bytes(s.max, max);
+	snprintf(ret, n, ", %" PRIu64 " entries, %s of at most %s", s.entries, bytes, max);
+}
+
+static void
+check_cache(struct doctor *d)
+{
+	const char *dir = d->conf->client.cache_dir;
+	_cleanup_(freep) char *probe = NULL;
+	char size[128];
+	int r = is_set(dir) ? fs_mkdir_p(dir, 0700) : -ENOENT;
+
+	if (r == 0 && asprintf(&probe, "%s/doctor-%ld", dir, (long)getpid()) >= 0) {
+		r = fs_write_atomic(probe, "", 0, 0600);
+		unlink(probe);
+	}
+	if (r < 0) {
+		say(d, BAD, "cache", "%s cannot be written (%s): make it yours, or set cache_dir",
+			is_set(dir) ? dir : "no directory", strerror(-r));
+		return;
+	}
+	if (fs_check_owner(dir) == -EPERM) {
+		say(d, BAD, "cache",
+			"%s is not used, since other users may write there, or it is theirs: "
+			"chmod o-w, or set cache_dir",
+			dir);
+		return;
+	}
+	describe_size(d->conf, size, sizeof(size));
+	say(d, GOOD, "cache", "%s%s", dir, size);
+}
+
+static void
+check_cache_use(struct doctor *d)
+{
+	if (d->conf->client.disable)
+		say(d, NOTE, "cache use",
+			"disable is set (DRAY_DISABLE): builds run as if there were no dray");
+	else if (d->conf->client.cache == CACHE_OFF)
+		say(d, NOTE, "cache use",
+			"cache is off (DRAY_CACHE): nothing is looked up, and nothing kept");
+	else if (d->conf->client.recache)
+		say(d, NOTE, "cache use",
+			"recache is set (DRAY_RECACHE): nothing is looked up, all is %s",
+			d->conf->client.cache == CACHE_READ ? "compiled" : "compiled and kept");
+	else if (d->conf->client.cache == CACHE_READ)
+		say(d, NOTE, "cache use",
+			"cache is read (DRAY_CACHE): what is compiled is not kept");
+	else
+		say(d, GOOD, "cache use", "what is compiled is kept, and looked up");
+}
+
+/* Whether a record is whole and without a doubt (trace/watch.h): *ret_doubt points into it. */
+static bool
+is_whole(const struct buf *record, const char **ret_doubt)
+{
+	const char *p = (const char *)record->p, *end = p + record->n;
+	bool whole = false;
+
+	*ret_doubt = "its record is not whole";
+	if (record->n == 0 || end[-1] != '\0')
+		return false;
+	for (; p < end; p += strlen(p) + 1) {
+		whole = *p == 'e';
+		if (*p == '!') {
+			*ret_doubt = p + 1;
+			return false;
+		}
+	}
+	return whole;
+}
+
+/* A program of no interest, traced as a compile is. */
+static void
+check_tracer(struct doctor *d)
+{
+	static const char lost[] = "what is compiled on this machine is not kept in the cache";
+	_cleanup_(freep) char *program = spawn_find_program("dray-trace");
+	_cleanup_(freep) char *env = spawn_find_program("dray-env.so");
+	_cleanup_(buf_done) struct buf record = BUF_INIT;
+	char fd[] = "--record-fd=1", end[] = "--", sh[] = "/bin/sh", c[] = "-c", colon[] = ":";
+	char *argv[] = { program, fd, end, sh, c, colon, NULL };
+	const char *doubt = "";
+	int status = 0, r;
+
+	if (!program || !env) {
+		say(d, BAD, "tracer", "%s is not beside dray: install dray whole; until then %s",
+			program ? "dray-env.so" : "dray-trace", lost);
+		return;
+	}
+	r = spawn_capture(argv, NULL, SPAWN_ASK_MS, 1u << 20, &record, &status);
+	if (r < 0)
+		say(d, NOTE, "tracer", "%s: %s: %s", program, strerror(-r), lost);
+	else if (!is_whole(&record, &doubt))
+		say(d, NOTE, "tracer",
+			"this kernel or container does not let a compile be traced (%s; seccomp "
+			"user "
+			"notification, Linux 5.5): %s",
+			doubt, lost);
+	else
+		say(d, GOOD, "tracer", "compiles here can be traced");
+}
+
+static void
+check_priming(struct doctor *d)
+{
+	static const char lost[] = "so the first edit after a hit compiles its crate whole";
+	_cleanup_(freep) char *bwrap = fs_which("bwrap", getenv("PATH"));
+	const char *ci = getenv("CI");
+
+	if (d->conf->client.cache == CACHE_OFF || d->conf->client.disable ||
+		d->conf->client.incremental != INCREMENTAL_AUTO)
+		return;
+	if (!d->conf->client.prime)
+		say(d, NOTE, "priming", "prime is no: incremental states are not made ready, %s",
+			lost);
+	else if (!bwrap)
+		say(d, NOTE, "priming", "bwrap is not in PATH, %s: install bubblewrap", lost);
+	else if (!prime_binds_with(bwrap))
+		say(d, NOTE, "priming", "%s does not work here (user namespaces are off?), %s",
+			bwrap, lost);
+	else if (is_set(ci) && !streq(ci, "false"))
+		say(d, NOTE, "priming", "CI is set: incremental states are not made ready");
+	else if (prime_on_battery(""))
+		say(d, NOTE, "priming", "not while this machine is on battery");
+	else
+		say(d, GOOD, "priming", "incremental states can be made ready in the background");
+}
+
+static void
+check_job_log(struct doctor *d)
+{
+	_cleanup_(freep) char *path = NULL;
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+
+	path = is_set(d->conf->client.job_log) ? strdup(d->conf->client.job_log)
+	       : is_set(d->conf->client.cache_dir)
+		       ? path_join(d->conf->client.cache_dir, "jobs.jsonl")
+		       : NULL;
+	if (!path) {
+		say(d, BAD, "job log", "there is no place for it: set job_log");
+		return;
+	}
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		say(d, GOOD, "job log", "%s (begun with the first unit)", path);
+	else if (fd < 0 || fstat(fd, &st) < 0)
+		say(d, BAD, "job log", "%s: %s; set job_log to a file that you can write", path,
+			strerror(errno));
+	else
+		say(d, GOOD, "job log", "%s, %jd bytes", path, (intmax_t)st.st_size);
+}
+
+static void
+check_identity(struct doctor *d)
+{
+	const char *path = d->conf->client.identity, *key = d->conf->client.coordinator_key;
+	_cleanup_(identity_done) struct identity id;
+	_cleanup_(identity_done) struct identity coordinator;
+	unsigned line = 0;
+	int r;
+
+	memset(&id, 0, sizeof(id));
+	memset(&coordinator, 0, sizeof(coordinator));
+	if (!farm_is_wanted(d->conf) || starts_with(d->conf->client.coordinator, "ipc:"))
+		return;
+	if (!is_set(path)) {
+		say(d, BAD, "identity",
+			"none is set: `dray keygen FILE`, set [client] identity, and "
+			"give FILE.pub to who runs the coordinator");
+	} else if ((r = identity_load(path, &id, &line)) == -EPERM) {
+		say(d, BAD, "identity", "%s can be read by others: chmod 600 %s", path, path);
+	} else if (r < 0 || !id.has_secret) {
+		say(d, BAD, "identity", "%s: %s; `dray keygen` makes one", path,
+			r == -EBADMSG ? "is no identity file"
+			: r < 0	      ? strerror(-r)
+				      : "has no secret key");
+	} else {
+		say(d, GOOD, "identity", "%s (%s)", path, id.name);
+	}
+	if (!is_set(key)) {
+		say(d, BAD, "farm's key",
+			"none is set: set [client] coordinator_key to the "
+			"coordinator's .pub file");
+		return;
+	}
+	r = identity_load(key, &coordinator, &line);
+	if (r < 0)
+		say(d, BAD, "farm's key", "%s: %s", key,
+			r == -EBADMSG ? "is no identity file" : strerror(-r));
+	else
+		say(d, GOOD, "farm's key", "%s (%s)", key, coordinator.name);
+}
+
+static void
+check_toolchain(struct doctor *d)
+{
+	_cleanup_(toolchain_done) struct toolchain t;
+	_cleanup_(freep) char *sysroot = NULL;
+	_cleanup_(freep) char *exe = NULL;
+	char hex[DIGEST_HEX_SIZE];
+	int r;
+
+	memset(&t, 0, sizeof(t));
+	r = toolchain_find_sysroot(d->memo, d->compiler, &sysroot, &exe);
+	if (r == 0)
+		r = toolchain_identify(d->memo, sysroot, "rustc", NULL, &t);
+	if (r < 0) {
+		say(d, BAD, "toolchain", "%s: %s; set RUSTC or install Rust (https://rustup.rs)",
+			d->compiler, r == -ENOENT ? "no compiler that dray knows" : strerror(-r));
+		return;
+	}
+	digest_hex(&t.id, hex);
+	say(d, GOOD, "toolchain", "rustc %s %s, id %.12s, %s", t.release, t.host, hex, t.sysroot);
+}
+
+static void
+check_linker(struct doctor *d)
+{
+	const char *path = getenv("PATH"), *cache = d->conf->client.cache_dir;
+	_cleanup_(freep) char *cc = fs_which("cc", path ? path : "");
+	int choice = d->conf->client.linker;
+	bool mold, lld;
+
+	if (!cc) {
+		say(d, BAD, "linker",
+			"there is no C compiler to link with (cc): install gcc or clang");
+		return;
+	}
+	if (choice == LINKER_RUSTC) {
+		say(d, GOOD, "linker", "what rustc uses, through %s", cc);
+		return;
+	}
+	mold = choice != LINKER_LLD && linker_usable(cache, cc, "mold", path ? path : "");
+	lld = choice != LINKER_MOLD && linker_usable(cache, cc, "lld", path ? path : "");
+	if (mold || lld)
+		say(d, GOOD, "linker", "%s, through %s", mold ? "mold" : "lld", cc);
+	else if (choice == LINKER_AUTO)
+		say(d, NOTE, "linker",
+			"what rustc uses, through %s; mold would be faster (gcc takes it "
+			"from version 12.1 on)",
+			cc);
+	else
+		say(d, BAD, "linker", "%s cannot use %s: install it, or set linker = auto", cc,
+			choice == LINKER_MOLD ? "mold" : "lld");
+}
+
+/* A client runs no sandbox; but who wants `dray up` here needs one. */
+static void
+check_sandbox(struct doctor *d)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+	char bwrap[] = BWRAP_PATH, all[] = "--unshare-all", cap[] = "--cap-drop", cap_all[] = "ALL";
+	char bind[] = "--ro-bind", root[] = "/", root2[] = "/", program[] = "/bin/true";
+	char *argv[] = { bwrap, all, cap, cap_all, bind, root, root2, program, NULL };
+	int status = 0, r = spawn_capture(argv, NULL, SPAWN_ASK_MS, 4096, &out, &status);
+
+	if (r < 0)
+		say(d, NOTE, "sandbox",
+			"%s: %s; only a worker on this machine (`dray up`) needs it: "
+			"install bubblewrap",
+			bwrap, strerror(-r));
+	else if (status != 0)
+		say(d, NOTE, "sandbox",
+			"%s does not work here (user namespaces are off?); only a "
+			"worker on this machine (`dray up`) needs it",
+			bwrap);
+	else
+		say(d, GOOD, "sandbox", "%s works", bwrap);
+}
+
+static void
+check_farm(struct doctor *d)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const char *ep = d->conf->client.coordinator, *error;
+	long workers, matching, slots;
+	int r;
+
+	if (!farm_is_wanted(d->conf))
+		return;
+	r = cmd_farm_status(d->compiler, &b);
+	if (r == 0)
+		d->status = json_loadb((const char *)b.p, b.n, 0, NULL);
+	if (!d->status) {
+		say(d, BAD, "farm", "dray-dispatch cannot ask %s: %s", ep,
+			r < 0 ? strerror(-r) : "its answer is not JSON");
+		return;
+	}
+	if (!json_is_true(json_object_get(d->status, "reachable"))) {
+		error = json_string_value(json_object_get(d->status, "error"));
+		say(d, BAD, "farm", "%s cannot be reached: %s", ep, error ? error : "no answer");
+		return;
+	}
+	workers = (long)json_integer_value(json_object_get(d->status, "workers"));
+	say(d, GOOD, "farm", "%s: %ld workers, %ld slots, %ld in use, %ld jobs waiting", ep,
+		workers, (long)json_integer_value(json_object_get(d->status, "slots")),
+		(long)json_integer_value(json_object_get(d->status, "running")),
+		(long)json_integer_value(json_object_get(d->status, "queued")));
+	matching = (long)json_integer_value(json_object_get(d->status, "matching"));
+	slots = (long)json_integer_value(json_object_get(d->status, "matching_slots"));
+	if (matching > 0)
+		say(d, GOOD, "workers", "%ld with this toolchain, %ld slots", matching, slots);
+	else if (workers == 0)
+		say(d, BAD, "workers",
+			"there is none, so all is compiled here: start dray-worker (a coordinator "
+			"that was started a moment ago may not have heard of them yet)");
+	else
+		say(d, BAD, "workers",
+			"none has this toolchain, so all is compiled here: install the "
+			"same release on them (`dray-worker --list-toolchains` there)");
+}
+
+static void
+check_programs(struct doctor *d)
+{
+	_cleanup_(freep) char *dispatch = spawn_find_program("dray-dispatch");
+	_cleanup_(freep) char *self = cmd_self();
+	const char *wrapper = getenv("RUSTC_WRAPPER");
+
+	if (!dispatch)
+		say(d, BAD, "programs", "dray-dispatch is not beside %s: install dray whole",
+			self ? self : "dray");
+	if (!is_set(wrapper))
+		say(d, NOTE, "wrapper",
+			"RUSTC_WRAPPER is not set here: export RUSTC_WRAPPER=%s, or set "
+			"build.rustc-wrapper in cargo's config, or use `dray run`",
+			self ? self : "dray");
+	else if (!streq(path_basename(wrapper), "dray"))
+		say(d, NOTE, "wrapper", "RUSTC_WRAPPER is %s, not dray", wrapper);
+	else
+		say(d, GOOD, "wrapper", "RUSTC_WRAPPER is %s", wrapper);
+}
+
+static void
+say_local_only(void *arg, const struct local_only *e)
+{
+	say(arg, NOTE, "local-only",
+		"%s %s (crate %s) %s: it is compiled here. "
+		"`dray doctor --forget` lets a worker try again",
+		e->package, e->version, e->crate, e->reason);
+}
+
+static int
+forget(const char *cache_dir)
+{
+	int r = local_only_forget(cache_dir);
+
+	if (r < 0)
+		fprintf(stderr, "dray: %s/%s: %s\n", cache_dir, LOCAL_ONLY_FILE, strerror(-r));
+	return r < 0 ? CMD_FAILED : CMD_OK;
+}
+
+static int
+finish(struct doctor *d)
+{
+	int bad = d->any_bad ? CMD_FAILED : CMD_OK;
+
+	if (d->json) {
+		json_dumpf(d->list, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(d->list);
+	json_decref(d->status);
+	memo_close(d->memo);
+	conf_free(d->conf);
+	return fflush(stdout) == 0 ? bad : CMD_FAILED;
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "forget", no_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *rustc = getenv("RUSTC");
+	struct doctor d = { .compiler = is_set(rustc) ? rustc : "rustc" };
+	bool forgets = false;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+		if (o == 'h')
+			return cmd_print_help(&cmd_doctor);
+		if (o != 'j' && o != 'f')
+			return cmd_usage_error(&cmd_doctor);
+		d.json |= o == 'j';
+		forgets |= o == 'f';
+	}
+	if (optind != argc)
+		return cmd_usage_error(&cmd_doctor);
+	d.list = json_array();
+	if (!check_conf(&d))
+		return finish(&d);
+	if (forgets) {
+		o = forget(d.conf->client.cache_dir);
+		if (o != CMD_OK) {
+			finish(&d);
+			return o;
+		}
+	}
+	check_programs(&d);
+	check_cache(&d);
+	check_cache_use(&d);
+	check_tracer(&d);
+	check_priming(&d);
+	check_job_log(&d);
+	if (!is_set(d.conf->client.cache_dir) || memo_open(d.conf->client.cache_dir, &d.memo) < 0)
+		d.memo = NULL;
+	check_toolchain(&d);
+	check_linker(&d);
+	check_sandbox(&d);
+	check_identity(&d);
+	check_farm(&d);
+	local_only_each(d.conf->client.cache_dir, clock_wall_ms() / 1000, say_local_only, &d);
+	return finish(&d);
+}
+
+const struct cmd cmd_doctor = {
+	.name = "doctor",
+	.usage = "doctor [--json] [--forget]",
+	.summary = "Check what a build wants: each line is good, or says what to do",
+	.help = "  --json      as JSON: a list of check, finding (good, note, bad) and text\n"
+		"  --forget    forget which packages are compiled here because a worker lacks\n"
+		"              what they need\n"
+		"  -h, --help  print this\n",
+	.run = run,
+};

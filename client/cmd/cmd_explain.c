@@ -1,0 +1,402 @@
+/* dray explain: what happened to each unit of the last build, or to one crate when it was last
+ * compiled, and why. */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+
+#include "client/show/builds.h"
+#include "client/cmd/cmd.h"
+#include "client/show/show.h"
+#include "client/show/tell.h"
+
+#define SIMILAR_MAX 5
+#define NAME_MAX_LEN 64 /* of what is compared; crates.io allows as much */
+#define COLUMN_MAX 32
+
+struct explain {
+	const char *name; /* NULL: all of the last build */
+	bool json;
+	struct builds builds;
+	json_t *names;	    /* every crate and package that the log has; the values mean nothing */
+	struct job *makers; /* of this crate: what was compiled and kept */
+	size_t n_makers;
+};
+
+/* ---- names */
+
+static char
+plain(char c)
+{
+	return c == '-' ? '_' : c;
+}
+
+/* Whether a is b, of which n bytes count; a crate's name has '_' where its package's may have '-'.
+ */
+static bool
+same_name(const char *a, const char *b, size_t n)
+{
+	for (; n && *a && plain(*a) == plain(*b); a++, b++, n--)
+		;
+	return !n && !*a;
+}
+
+static size_t
+package_length(const struct job *j)
+{
+	return strcspn(j->package, " ");
+}
+
+static bool
+is_about(const struct job *j, const char *name)
+{
+	return same_name(name, j->crate, strlen(j->crate)) ||
+	       (*j->package && same_name(name, j->package, package_length(j)));
+}
+
+static void
+note_names(json_t *names, const struct job *j)
+{
+	char package[NAME_MAX_LEN + 1];
+	size_t n = MIN2(package_length(j), (size_t)NAME_MAX_LEN);
+
+	memcpy(package, j->package, n);
+	package[n] = '\0';
+	if (*j->crate)
+		json_object_set_new(names, j->crate, json_null());
+	/* not when a character was cut */
+	if (*package)
+		json_object_set_new(names, package, json_null());
+}
+
+/* How many letters must be changed, added or removed to make b of a; *ret_begin: or the begin of b.
+ */
+static unsigned
+distance(const char *a, const char *b, unsigned *ret_begin)
+{
+	unsigned row[NAME_MAX_LEN + 1], left, above, least = NAME_MAX_LEN;
+	size_t n = strlen(a), m = strlen(b);
+
+	*ret_begin = NAME_MAX_LEN;
+	if (n > NAME_MAX_LEN || m > NAME_MAX_LEN)
+		return NAME_MAX_LEN;
+	for (size_t k = 0; k <= m; k++)
+		row[k] = (unsigned)k;
+	for (size_t i = 1; i <= n; i++) {
+		left = row[0];
+		row[0] = (unsigned)i;
+		for (size_t k = 1; k <= m; k++) {
+			above = row[k];
+			row[k] = MIN2(MIN2(above, row[k - 1]) + 1,
+				left + (plain(a[i - 1]) != plain(b[k - 1])));
+			left = above;
+		}
+	}
+	for (size_t k = 0; k <= m; k++)
+		least = MIN2(least, row[k]);
+	*ret_begin = least;
+	return row[m];
+}
+
+/* 0: not similar; less is more so. */
+static unsigned
+unlikeness(const char *asked, const char *name)
+{
+	unsigned begin, d = distance(asked, name, &begin);
+	size_t n = strlen(asked);
+
+	if (d <= 1 + n / 4)
+		return 1 + d;
+	if (n > 2 && begin <= n / 4)
+		return NAME_MAX_LEN + begin;
+	return n > 2 && strstr(name, asked) ? 2 * NAME_MAX_LEN : 0;
+}
+
+static void
+print_similar(const struct explain *e)
+{
+	const char *best[SIMILAR_MAX] = { NULL }, *name;
+	unsigned score[SIMILAR_MAX] = { 0 }, u;
+	size_t n = 0, i;
+	json_t *value;
+
+	json_object_foreach(e->names, name, value)
+	{
+		u = unlikeness(e->name, name);
+		for (i = n; u && i > 0 && u < score[i - 1]; i--)
+			if (i < SIMILAR_MAX) {
+				best[i] = best[i - 1];
+				score[i] = score[i - 1];
+			}
+		if (!u || i == SIMILAR_MAX)
+			continue;
+		best[i] = name;
+		score[i] = u;
+		n = MIN2(n + 1, (size_t)SIMILAR_MAX);
+	}
+	for (i = 0; i < n; i++) {
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+		if (show_text(&b, best[i]) == 0)
+			fprintf(stderr, "%s%s%s", i ? ", " : "There is: ", (const char *)b.p,
+				i + 1 == n ? "\n" : "");
+	}
+}
+
+/* ---- reading */
+
+static int
+note_maker(struct explain *e, const struct job *j)
+{
+	struct job *makers;
+
+	if ((!streq(j->cache, "miss") && !job_is_bundle(j)) || !*j->key || *j->not_stored ||
+		j->exit_status)
+		return 0;
+	makers = reallocarray(e->makers, e->n_makers + 1, sizeof(*makers));
+	if (!makers)
+		return -ENOMEM;
+	e->makers = makers;
+	makers[e->n_makers++] = *j;
+	json_incref(j->line);
+	return 0;
+}
+
+static const struct job *
+maker_of(const struct explain *e, const struct job *hit)
+{
+	for (size_t i = e->n_makers; i > 0 && *hit->key; i--)
+		if (streq(e->makers[i - 1].key, hit->key) &&
+			e->makers[i - 1].time_ms <= hit->time_ms)
+			return &e->makers[i - 1];
+	return NULL;
+}
+
+static int
+take(void *arg, struct job *j)
+{
+	struct explain *e = arg;
+	bool keep = !e->name || is_about(j, e->name);
+	int r = 0;
+
+	if (streq(j->kind, "probe"))
+		return 0;
+	if (e->name) {
+		note_names(e->names, j);
+		if (keep)
+			r = note_maker(e, j);
+	}
+	return r < 0 ? r : builds_add(&e->builds, j, keep);
+}
+
+/* ---- as text */
+
+/* A cell, and spaces up to its width; never so wide that the next ones move far. */
+static int
+add_cell(struct buf *b, const char *s, size_t width)
+{
+	size_t from = b->n;
+	int r = show_text(b, s);
+
+	while (r == 0 && b->n - from < width)
+		r = buf_adds(b, " ");
+	return r < 0 ? r : buf_adds(b, " ");
+}
+
+static int
+print_line(const struct job *j, size_t width)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT, why = BUF_INIT;
+	int r = tell_short(&why, j);
+
+	if (r == 0)
+		r = add_cell(&b, *j->crate ? j->crate : "-", width);
+	if (r == 0)
+		r = add_cell(&b, *j->kind ? j->kind : "-", strlen("build-script"));
+	if (r == 0)
+		r = add_cell(&b, j->where, strlen("passthrough"));
+	if (r == 0 && why.n)
+		r = show_text(&b, (const char *)why.p);
+	if (r < 0)
+		return r;
+	while (b.n && b.p[b.n - 1] == ' ')
+		b.p[--b.n] = '\0';
+	puts((const char *)b.p);
+	return 0;
+}
+
+static int
+print_build(const struct build *b)
+{
+	_cleanup_(buf_done) struct buf dir = BUF_INIT;
+	char when[SHOW_SIZE], took[SHOW_SIZE];
+	size_t width = 0;
+	int r = show_text(&dir, b->dir);
+
+	show_when(b->first_ms, when);
+	show_time((b->last_ms - b->first_ms) * 1000, took);
+	printf("%zu unit%s in %s, from %s on%s%s\n\n", b->n, b->n == 1 ? "" : "s", took, when,
+		dir.n ? ", in " : "", dir.n ? (const char *)dir.p : "");
+	for (size_t i = 0; i < b->n; i++)
+		width = MAX2(width, strlen(b->jobs[i].crate));
+	for (size_t i = 0; r == 0 && i < b->n; i++)
+		r = print_line(&b->jobs[i], MIN2(width, (size_t)COLUMN_MAX));
+	return r;
+}
+
+static int
+print_unit(const struct explain *e, const struct job *j)
+{
+	_cleanup_(strv_done) struct strv says = STRV_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char when[SHOW_SIZE];
+	int r = tell_long(&says, j, maker_of(e, j));
+
+	show_when(build_start_ms(j), when);
+	if (r == 0)
+		r = show_text(&b, *j->crate ? j->crate : "a crate without a name");
+	if (r == 0)
+		r = buf_adds(&b, " (");
+	if (r == 0)
+		r = show_text(&b, *j->kind ? j->kind : "unit");
+	if (r == 0 && *j->package)
+		r = buf_adds(&b, " of ");
+	if (r == 0)
+		r = show_text(&b, j->package);
+	if (r == 0)
+		r = buf_addf(&b, "), %s\n", when);
+	for (size_t i = 0; r == 0 && i < says.n; i++) {
+		r = buf_adds(&b, "  ");
+		if (r == 0)
+			r = show_text(&b, says.v[i]);
+		if (r == 0)
+			r = buf_adds(&b, "\n");
+	}
+	if (r == 0)
+		fputs((const char *)b.p, stdout);
+	return r;
+}
+
+/* ---- as JSON */
+
+static json_t *
+json_unit(const struct explain *e, const struct job *j)
+{
+	_cleanup_(strv_done) struct strv says = STRV_INIT;
+	json_t *o = json_copy(j->line), *list = json_array();
+	int r = tell_long(&says, j, maker_of(e, j));
+
+	for (size_t i = 0; r == 0 && i < says.n; i++)
+		json_array_append_new(list, json_string(says.v[i]));
+	json_object_set_new(o, "says", list);
+	return o;
+}
+
+static int
+print_json(const struct explain *e, const struct build *b)
+{
+	char first[JOBS_TIME_SIZE], last[JOBS_TIME_SIZE];
+	_cleanup_(json_decrefp) json_t *units = json_array(), *o = NULL;
+
+	for (size_t i = 0; i < b->n; i++)
+		json_array_append_new(units, json_unit(e, &b->jobs[i]));
+	jobs_format_time(b->first_ms, first);
+	jobs_format_time(b->last_ms, last);
+	o = json_pack("{s:s, s:s, s:s, s:O}", "first", first, "last", last, "dir", b->dir, "units",
+		units);
+	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
+		return -ENOMEM;
+	putchar('\n');
+	return 0;
+}
+
+/* ---- the command */
+
+static int
+print_none(const struct explain *e, const char *path)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (!e->name) {
+		cmd_error(&cmd_explain, "no unit is in %s yet", path);
+	} else if (show_text(&b, e->name) == 0) {
+		cmd_error(&cmd_explain, "no crate or package %s is in %s", b.n ? (char *)b.p : "''",
+			path);
+		print_similar(e);
+	}
+	return CMD_FAILED;
+}
+
+static int
+show(struct explain *e, const struct conf *conf)
+{
+	const struct build *b;
+	struct jobs_tally tally;
+	int r;
+
+	r = cmd_read_jobs(&cmd_explain, conf, 0, take, e, &tally);
+	if (r < 0)
+		return CMD_FAILED;
+	b = builds_last(&e->builds);
+	if (!b)
+		return print_none(e, conf->client.job_log);
+	if (e->json)
+		r = print_json(e, b);
+	else if (!e->name)
+		r = print_build(b);
+	for (size_t i = 0; e->name && !e->json && r == 0 && i < b->n; i++)
+		r = print_unit(e, &b->jobs[i]);
+	if (r < 0)
+		cmd_error(&cmd_explain, "%s", strerror(-r));
+	return r == 0 && fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
+}
+
+static void
+explain_done(struct explain *e)
+{
+	for (size_t i = 0; i < e->n_makers; i++)
+		job_done(&e->makers[i]);
+	free(e->makers);
+	builds_done(&e->builds);
+	json_decref(e->names);
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(explain_done) struct explain e;
+	int o;
+
+	memset(&e, 0, sizeof(e));
+	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+		if (o == 'h')
+			return cmd_print_help(&cmd_explain);
+		if (o != 'j')
+			return cmd_usage_error(&cmd_explain);
+		e.json = true;
+	}
+	if (argc - optind > 1)
+		return cmd_usage_error(&cmd_explain);
+	e.name = argv[optind];
+	e.names = json_object();
+	if (cmd_load_conf(&cmd_explain, &conf) < 0)
+		return CMD_FAILED;
+	return show(&e, conf);
+}
+
+const struct cmd cmd_explain = {
+	.name = "explain",
+	.usage = "explain [--json] [CRATE]",
+	.summary = "Say what happened to the last build's units, or to one crate, and why",
+	.help = "  CRATE       a crate's or a package's name: what happened to it last\n"
+		"  --json      as one JSON object: the build, and its units' log lines\n"
+		"  -h, --help  print this\n",
+	.run = run,
+};

@@ -1,0 +1,133 @@
+/* dray gc: brings the local cache within its budget, or within what is asked for, at once. What it
+ * does by itself is done in small steps, by whoever compiles. */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "client/cmd/cmd.h"
+#include "client/show/show.h"
+
+static json_t *
+json_files(const struct depot_stats *s)
+{
+	return json_pack("{s:I, s:I, s:I}", "blobs", (json_int_t)s->blobs, "entries",
+		(json_int_t)s->entries, "bytes", (json_int_t)s->bytes);
+}
+
+static int
+print_json(const char *dir, const struct depot_stats *before, const struct depot_stats *after)
+{
+	_cleanup_(json_decrefp) json_t *o = json_pack("{s:s, s:I, s:o, s:o}", "dir", dir, "max",
+		(json_int_t)after->max, "before", json_files(before), "after", json_files(after));
+
+	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
+		return -ENOMEM;
+	putchar('\n');
+	return 0;
+}
+
+static void
+print_text(const struct depot_stats *before, const struct depot_stats *after, bool all)
+{
+	char gone[SHOW_SIZE], left[SHOW_SIZE], max[SHOW_SIZE];
+
+	show_bytes(before->bytes - after->bytes, gone);
+	show_bytes(after->bytes, left);
+	show_bytes(after->max, max);
+	printf("removed: %" PRIu64 " entries and %" PRIu64 " outputs, %s\n",
+		before->entries - after->entries, before->blobs - after->blobs, gone);
+	if (!all || after->bytes)
+		printf("left: %" PRIu64 " entries and %" PRIu64 " outputs, %s%s%s\n",
+			after->entries, after->blobs, left, all ? "" : " of at most ",
+			all ? "" : max);
+}
+
+int
+cmd_shrink_cache(const struct cmd *c, const struct conf *conf, uint64_t max, bool all, bool json)
+{
+	_cleanup_(depot_closep) struct depot *d = NULL;
+	struct depot_stats before = { .max = 0 }, after = { .max = 0 };
+	const char *dir = conf->client.cache_dir;
+	int r;
+
+	if (cmd_open_depot(c, conf, NULL, &d) < 0)
+		return CMD_FAILED;
+	r = depot_gc(d, max, all, &before, &after);
+	if (r == -EROFS && conf->client.cache == CACHE_READ) {
+		cmd_error(c, "the cache is only read here (cache = read)");
+		return CMD_FAILED;
+	}
+	if (r < 0)
+		cmd_error(c, "%s: %s", dir,
+			r == -EACCES ? "there are files that cannot be removed" : strerror(-r));
+	if (r < 0 && r != -EACCES)
+		return CMD_FAILED;
+	if (json && print_json(dir, &before, &after) < 0) {
+		cmd_error(c, "no memory");
+		return CMD_FAILED;
+	}
+	if (!json)
+		print_text(&before, &after, all);
+	return fflush(stdout) == 0 && r == 0 ? CMD_OK : CMD_FAILED;
+}
+
+/* As in dray.conf(5): "500M". */
+static bool
+parse_max(struct conf *conf, const char *text, uint64_t *ret)
+{
+	_cleanup_(freep) char *assignment = NULL;
+	_cleanup_(freep) char *error = NULL;
+	bool ok = asprintf(&assignment, "client.cache_max=%s", text) >= 0 &&
+		  conf_set(conf, assignment, &error) == 0 && conf->client.cache_max > 0;
+
+	*ret = conf->client.cache_max;
+	return ok;
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "max", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	const char *given = NULL;
+	uint64_t max = 0;
+	bool json = false;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+		if (o == 'h')
+			return cmd_print_help(&cmd_gc);
+		if (o != 'j' && o != 'm')
+			return cmd_usage_error(&cmd_gc);
+		json |= o == 'j';
+		if (o == 'm')
+			given = optarg;
+	}
+	if (optind != argc)
+		return cmd_usage_error(&cmd_gc);
+	if (cmd_load_conf(&cmd_gc, &conf) < 0)
+		return CMD_FAILED;
+	if (given && !parse_max(conf, given, &max)) {
+		cmd_error(&cmd_gc, "--max %s: bytes, more than 0, as 500M or 20G", given);
+		return CMD_USAGE;
+	}
+	return cmd_shrink_cache(&cmd_gc, conf, max, false, json);
+}
+
+const struct cmd cmd_gc = {
+	.name = "gc",
+	.usage = "gc [--json] [--max BYTES]",
+	.summary = "Bring the local cache within its budget: what was used least lately goes",
+	.help = "  --json       what there was and what is left, as one JSON object\n"
+		"  --max BYTES  down to this (500M, 20G), instead of cache_max\n"
+		"  -h, --help   print this\n",
+	.run = run,
+};

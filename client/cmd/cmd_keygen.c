@@ -1,0 +1,88 @@
+/* dray keygen: makes an identity. Invariant: an existing identity is never overwritten. */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+
+#include "client/cmd/cmd.h"
+#include "keys/identity.h"
+
+/* This machine's name, as far as it fits into what an identity's name may be. */
+static void
+default_name(char out[65])
+{
+	char host[256] = "";
+	size_t n = 0;
+
+	if (gethostname(host, sizeof(host) - 1) < 0)
+		host[0] = '\0';
+	for (const char *s = host; *s && n < 64; s++)
+		if (isalnum((unsigned char)*s) || *s == '.' || *s == '_' || *s == '-')
+			out[n++] = *s;
+	out[n] = '\0';
+	if (n == 0)
+		memcpy(out, "dray", sizeof("dray"));
+}
+
+static int
+keygen(const char *name, const char *path)
+{
+	_cleanup_(identity_done) struct identity id;
+	int r;
+
+	memset(&id, 0, sizeof(id));
+	r = identity_generate(name, &id);
+	if (r == -EINVAL) {
+		cmd_error(&cmd_keygen,
+			"a name is 1 to 64 letters, digits, '.', '_' or '-', not \"%s\"", name);
+		return CMD_USAGE;
+	}
+	if (r == 0)
+		r = identity_save(&id, path);
+	if (r < 0) {
+		cmd_error(&cmd_keygen, "%s: %s", path, strerror(-r));
+		return CMD_FAILED;
+	}
+	printf("%s: made for %s, readable by you alone\n"
+	       "%s.pub: to be given to others\n"
+	       "in the coordinator's allowed-keys file, after its role (client, worker, admin):\n"
+	       "  %s %s\n",
+		path, id.name, path, id.curve_public, id.name);
+	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "name", required_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	char name[65];
+	const char *given = NULL;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+		if (o == 'h')
+			return cmd_print_help(&cmd_keygen);
+		if (o != 'n')
+			return cmd_usage_error(&cmd_keygen);
+		given = optarg;
+	}
+	if (argc - optind != 1)
+		return cmd_usage_error(&cmd_keygen);
+	default_name(name);
+	return keygen(given ? given : name, argv[optind]);
+}
+
+const struct cmd cmd_keygen = {
+	.name = "keygen",
+	.usage = "keygen [--name NAME] FILE",
+	.summary = "Make a key pair: FILE (secret, mode 0600) and FILE.pub",
+	.help = "  --name NAME  what logs and admins see; this machine's name when not given\n"
+		"  -h, --help   print this\n",
+	.run = run,
+};

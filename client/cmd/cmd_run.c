@@ -1,0 +1,116 @@
+/* dray run: a build with as many jobs as the farm can take.
+ *
+ * cargo starts as many compilers as CARGO_BUILD_JOBS says, this machine's cores when nothing says
+ * more; a farm wants more than that, and the local slots keep this machine safe from it. */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "client/cmd/cmd.h"
+#include "client/wrap/slots.h"
+
+#define JOBS_MAX 512
+
+/* Slots of the farm that can compile for this toolchain; -1 and a text when it cannot be reached.
+ */
+static long
+farm_slots(char *why, size_t n)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const char *rustc = getenv("RUSTC");
+	const char *error;
+	json_error_t je;
+	json_t *o;
+	long slots;
+	int r = cmd_farm_status(rustc && *rustc ? rustc : "rustc", &b);
+
+	if (r < 0) {
+		snprintf(why, n, "dray-dispatch: %s", strerror(-r));
+		return -1;
+	}
+	o = json_loadb((const char *)b.p, b.n, 0, &je);
+	if (!json_is_true(json_object_get(o, "reachable"))) {
+		error = json_string_value(json_object_get(o, "error"));
+		snprintf(why, n, "%s", error ? error : "the farm cannot be reached");
+		json_decref(o);
+		return -1;
+	}
+	slots = (long)json_integer_value(json_object_get(o, "matching_slots"));
+	if (slots <= 0) {
+		snprintf(why, n, "no worker of the farm has this toolchain");
+		slots = -1;
+	}
+	json_decref(o);
+	return slots;
+}
+
+static void
+set_jobs(const struct conf *conf, const char *jobs)
+{
+	const char *user = getenv("CARGO_BUILD_JOBS");
+	uint64_t local = conf->client.local_slots ? conf->client.local_slots : slots_cores();
+	char why[256] = "", number[32];
+	long farm;
+
+	if (jobs) {
+		setenv("CARGO_BUILD_JOBS", jobs, 1);
+		return;
+	}
+	if (conf->client.offload == OFFLOAD_NEVER || (user && *user))
+		return;
+	farm = farm_slots(why, sizeof(why));
+	if (farm < 0) {
+		fprintf(stderr, "dray run: %s; building on this machine\n", why);
+		return;
+	}
+	snprintf(number, sizeof(number), "%ld",
+		MAX2(MIN2(farm + (long)local, (long)JOBS_MAX), (long)local));
+	setenv("CARGO_BUILD_JOBS", number, 1);
+}
+
+static bool
+is_number(const char *s)
+{
+	return *s && strspn(s, "0123456789") == strlen(s) && strlen(s) < 6 && atoi(s) > 0;
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *self = cmd_self();
+	const char *jobs = NULL;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "+hj:", longs, NULL)) != -1) {
+		if (o == 'h')
+			return cmd_print_help(&cmd_run);
+		if (o != 'j')
+			return cmd_usage_error(&cmd_run);
+		jobs = optarg;
+	}
+	if (optind >= argc || (jobs && !is_number(jobs)))
+		return cmd_usage_error(&cmd_run);
+	if (cmd_load_conf(&cmd_run, &conf) < 0)
+		return CMD_FAILED;
+	setenv("RUSTC_WRAPPER", self ? self : "dray", 1);
+	set_jobs(conf, jobs);
+	return cmd_exec(&cmd_run, argv + optind);
+}
+
+const struct cmd cmd_run = {
+	.name = "run",
+	.usage = "run [-j N] [--] COMMAND [ARGUMENT]...",
+	.summary = "Run a build with dray, and as many jobs as the farm can take",
+	.help = "  -j, --jobs N  jobs for cargo, instead of asking the farm (CARGO_BUILD_JOBS)\n"
+		"  -h, --help    print this\n",
+	.run = run,
+};

@@ -1,0 +1,252 @@
+/* dray up: an embedded farm, for one command or until it is stopped. */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "client/cmd/cmd.h"
+#include "client/cmd/embed.h"
+#include "client/wrap/farm_state.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/fs.h"
+
+#define WORKERS_MAX 64
+#define SLOTS_MAX 4096
+
+/* What the job log of this run adds up to. */
+struct tally {
+	unsigned farm, local, passthrough, failed;
+	double farm_s, local_s;
+};
+
+static void
+count_line(struct tally *t, const char *line)
+{
+	json_t *o = json_loads(line, 0, NULL);
+	const char *where = json_string_value(json_object_get(o, "where"));
+	double s = json_number_value(json_object_get(o, "wall_ms")) / 1000;
+
+	if (where && streq(where, "farm")) {
+		t->farm++;
+		t->farm_s += s;
+	} else if (where && streq(where, "local")) {
+		t->local++;
+		t->local_s += s;
+	} else if (where) {
+		t->passthrough++;
+	}
+	json_decref(o);
+}
+
+static off_t
+log_size(const char *path)
+{
+	struct stat st;
+
+	return path && stat(path, &st) == 0 ? st.st_size : 0;
+}
+
+/* One line for people: what ran where. from: the log's size before. */
+static void
+summarise(const char *path, off_t from, uint64_t start_ms)
+{
+	_cleanup_(freep) char *line = NULL;
+	struct tally t = { 0 };
+	size_t cap = 0;
+	FILE *f = path ? fopen(path, "re") : NULL;
+
+	if (!f)
+		return;
+	/* shorter than before: it was begun afresh meanwhile */
+	if (log_size(path) >= from && fseeko(f, from, SEEK_SET) < 0) {
+		fclose(f);
+		return;
+	}
+	while (getline(&line, &cap, f) > 0)
+		count_line(&t, line);
+	fclose(f);
+	if (t.farm + t.local + t.passthrough == 0)
+		return;
+	fprintf(stderr,
+		"dray up: %u units on the farm (%.1f s), %u here (%.1f s), %u passed through; "
+		"%.1f s in all\n",
+		t.farm, t.farm_s, t.local, t.local_s, t.passthrough,
+		(double)(clock_mono_ms() - start_ms) / 1000);
+}
+
+static int
+export_all(const struct embed *e, const char *cache_dir, bool print)
+{
+	_cleanup_(freep) char *self = cmd_self();
+	const char *const pairs[][2] = {
+		{ "RUSTC_WRAPPER", self ? self : "dray" },
+		{ "DRAY_COORDINATOR", embed_endpoint(e) },
+		{ "DRAY_COORDINATOR_KEY", embed_coordinator_key(e) },
+		{ "DRAY_IDENTITY", embed_identity(e) },
+		{ "DRAY_CACHE_DIR", cache_dir },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+		if (!pairs[i][1])
+			continue;
+		if (setenv(pairs[i][0], pairs[i][1], 1) < 0)
+			return -errno;
+		if (!print)
+			continue;
+		if (cmd_add_quoted(&b, pairs[i][1]) < 0)
+			return -ENOMEM;
+		printf("export %s=%s\n", pairs[i][0], (const char *)b.p);
+	}
+	return print && fflush(stdout) != 0 ? -errno : 0;
+}
+
+static int
+run_command(char **argv)
+{
+	int r = child_run(&(struct spawn){ .path = argv[0], .argv = argv });
+
+	if (r >= 0 || r == -ECANCELED)
+		return MAX2(r, 0);
+	cmd_error(&cmd_up, "cannot run %s: %s", argv[0], strerror(-r));
+	return r == -ENOENT ? 127 : 126;
+}
+
+static int
+stay(struct embed *e)
+{
+	struct timespec pause = { 0, 200000000 };
+	const char *lost = NULL;
+
+	fprintf(stderr, "dray up: the farm serves; Ctrl-C ends it\n");
+	while (!child_signal() && !(lost = embed_lost(e)))
+		nanosleep(&pause, NULL);
+	if (!lost)
+		return CMD_OK;
+	cmd_error(&cmd_up, "%s has ended", lost);
+	return CMD_FAILED;
+}
+
+static void
+say_waiting(const char *name)
+{
+	fprintf(stderr, "dray up: %s is not ready yet: it reads this machine's toolchains\n", name);
+}
+
+static int
+up(const struct embed_options *o, char **command)
+{
+	_cleanup_(embed_stopp) struct embed *e = NULL;
+	_cleanup_(conf_freep) struct conf *seen = NULL;
+	_cleanup_(freep) char *cache_dir = NULL;
+	_cleanup_(freep) char *error = NULL;
+	const char *path;
+	uint64_t start;
+	off_t from;
+	int r;
+
+	child_catch_signals();
+	r = embed_start(o, &e, &error);
+	if (r < 0) {
+		if (!child_signal())
+			cmd_error(&cmd_up, "%s", error ? error : strerror(-r));
+		return child_signal() ? 128 + child_signal() : CMD_FAILED;
+	}
+	if (o->dir) {
+		_cleanup_(freep) char *dir = realpath(o->dir, NULL);
+
+		cache_dir = dir ? path_join(dir, "cache") : NULL;
+	}
+	if (export_all(e, cache_dir, !*command) < 0)
+		return CMD_FAILED;
+	/* with the environment as it is now: what the wrapper will see */
+	if (cmd_load_conf(&cmd_up, &seen) < 0)
+		return CMD_FAILED;
+	path = seen->client.job_log;
+	start = clock_mono_ms();
+	from = log_size(path);
+	r = *command ? run_command(command) : stay(e);
+	if (*command && embed_lost(e))
+		cmd_error(&cmd_up, "%s ended before the command did", embed_lost(e));
+	/* its address was for once */
+	farm_state_forget(seen->client.cache_dir, embed_endpoint(e));
+	embed_stopp(&e);
+	if (*command)
+		summarise(path, from, start);
+	/* stopped from outside while it stayed: that is its normal end */
+	if (child_signal() && *command)
+		return 128 + child_signal();
+	return r;
+}
+
+static bool
+parse_number(const char *s, unsigned max, unsigned *ret)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(s, &end, 10);
+	if (errno || *end || *s < '0' || *s > '9' || n == 0 || n > max)
+		return false;
+	*ret = (unsigned)n;
+	return true;
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "workers", required_argument, NULL, 'w' },
+		{ "slots", required_argument, NULL, 's' },
+		{ "dir", required_argument, NULL, 'd' },
+		{ "ipc", no_argument, NULL, 'i' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	struct embed_options eo = { .workers = 1, .waiting = say_waiting };
+	bool good = true;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+		if (o == 'h')
+			return cmd_print_help(&cmd_up);
+		else if (o == 'w')
+			good &= parse_number(optarg, WORKERS_MAX, &eo.workers);
+		else if (o == 's')
+			good &= parse_number(optarg, SLOTS_MAX, &eo.slots);
+		else if (o == 'd')
+			eo.dir = optarg;
+		else if (o == 'i')
+			eo.ipc = true;
+		else
+			good = false;
+	}
+	if (!good)
+		return cmd_usage_error(&cmd_up);
+	if (cmd_load_conf(&cmd_up, &conf) < 0)
+		return CMD_FAILED;
+	eo.cache_dir = conf->client.cache_dir;
+	return up(&eo, argv + optind);
+}
+
+const struct cmd cmd_up = {
+	.name = "up",
+	.usage = "up [--workers N] [--slots N] [--dir DIR] [--ipc] [--] [COMMAND [ARGUMENT]...]",
+	.summary = "Start a farm on this machine for one command, or until it is stopped",
+	.help = "  --workers N  how many workers, 1 when not given\n"
+		"  --slots N    jobs at a time on each; the cores shared out when not given\n"
+		"  --dir DIR    keep keys, logs, the workers' stores and the client's cache there\n"
+		"  --ipc        Unix sockets instead of loopback ports\n"
+		"  -h, --help   print this\n",
+	.run = run,
+};

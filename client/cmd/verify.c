@@ -1,0 +1,658 @@
+/* Invariant: nothing is written but below tmp, and what is found different is different in bytes
+ * that a hit would put in place or print. */
+#include "config.h"
+
+#include "client/cmd/verify.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cache/entry.h"
+#include "cache/text.h"
+#include "client/wrap/cached.h"
+#include "client/wrap/identify.h"
+#include "client/wrap/incremental.h"
+#include "client/wrap/local.h"
+#include "client/wrap/target_dir.h"
+#include "common/child.h"
+#include "common/fs.h"
+#include "common/left.h"
+
+/* Where the slot and the jobserver stand in the compiler. */
+#define FD_SLOT 200
+#define FD_JOBS_RD 201
+#define FD_JOBS_WR 202
+
+#define TEXT_MAX (256u << 20)
+
+extern char **environ;
+
+struct again {
+	const struct verify_in *in;
+	struct verify_said *said;
+	struct entry entry;
+	struct result res;
+	struct rustc_call call; /* as it was */
+	struct strv argv;	/* as it is now */
+	struct strv env;
+	char **environ_then, **environ_now;
+	char *out_dir, *real_out_dir, *target_dir, *real_target_dir;
+	bool bound; /* compiled where its out-dir was, with another one mounted in its place */
+	char *dir, *made, *want; /* private: of this process, its out-dir, and what a hit gives */
+};
+
+static void
+again_done(struct again *a)
+{
+	if (a->environ_now) {
+		environ = a->environ_now;
+		free(a->environ_then);
+	}
+	if (a->dir)
+		fs_rm_rf(a->dir);
+	entry_done(&a->entry);
+	result_done(&a->res);
+	call_done(&a->call);
+	strv_done(&a->argv);
+	strv_done(&a->env);
+	free(a->out_dir);
+	free(a->real_out_dir);
+	free(a->target_dir);
+	free(a->real_target_dir);
+	free(a->dir);
+	free(a->made);
+	free(a->want);
+}
+
+static int _printf_(3, 4) judge(struct again *a, enum verify_verdict verdict, const char *fmt, ...)
+{
+	va_list ap;
+
+	a->said->verdict = verdict;
+	va_start(ap, fmt);
+	vsnprintf(a->said->why, sizeof(a->said->why), fmt, ap);
+	va_end(ap);
+	return -ECANCELED;
+}
+
+static int
+skip(struct again *a, const char *why)
+{
+	return judge(a, VERIFY_SKIPPED, "%s", why);
+}
+
+static int
+differs(struct again *a, const char *output, const char *how)
+{
+	snprintf(a->said->output, sizeof(a->said->output), "%s", output);
+	return judge(a, VERIFY_DIFFERS, "%s", how);
+}
+
+/* ---- which result, and how it was called */
+
+static int
+read_entry(struct again *a, const struct digest *key)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = depot_read_entry(a->in->depot, key, &b);
+
+	if (r == 0)
+		r = entry_decode(b.p, b.n, key, &a->entry);
+	if (r == -ENOENT)
+		return skip(a, "it is gone");
+	return r == -EBADMSG ? differs(a, "the entry", "it was damaged") : r;
+}
+
+static void
+name_unit(struct again *a)
+{
+	const char *name = getenv("CARGO_PKG_NAME");
+	const char *version = getenv("CARGO_PKG_VERSION");
+	struct verify_said *s = a->said;
+
+	snprintf(s->crate, sizeof(s->crate), "%s", a->call.crate_name);
+	snprintf(s->kind, sizeof(s->kind), "%s", call_kind_name(&a->call));
+	*s->package = '\0';
+	if (name)
+		snprintf(s->package, sizeof(s->package), "%s%s%s", name, version ? " " : "",
+			version ? version : "");
+}
+
+static void
+end_environment(struct again *a)
+{
+	if (a->environ_now) {
+		environ = a->environ_now;
+		free(a->environ_then);
+	}
+	a->environ_now = a->environ_then = NULL;
+}
+
+/* This process's own, with the result's over it. */
+static int
+begin_environment(struct again *a)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < a->res.env.n; i++) {
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+		const char *v = a->res.env.v[i];
+
+		r = text_show(v, strlen(v), a->out_dir, &b);
+		if (r == 0)
+			r = strv_addn(&a->env, b.p ? (char *)b.p : "", b.n);
+	}
+	if (r == 0 && a->env.n > 0) {
+		a->environ_then = local_environ((const char *const *)a->env.v);
+		if (!a->environ_then)
+			return -ENOMEM;
+		a->environ_now = environ;
+		environ = a->environ_then;
+	}
+	return r;
+}
+
+/* Where result i was made, and with what. */
+static int
+take_result(struct again *a, size_t i)
+{
+	int r;
+
+	end_environment(a);
+	result_done(&a->res);
+	a->res = (struct result)RESULT_INIT;
+	call_done(&a->call);
+	a->call = (struct rustc_call){ .kind = CALL_UNKNOWN };
+	strv_done(&a->env);
+	free(steal_ptr(a->out_dir));
+	free(steal_ptr(a->real_out_dir));
+	free(steal_ptr(a->target_dir));
+	free(steal_ptr(a->real_target_dir));
+	r = entry_result(&a->entry, i, &a->res);
+	if (r == -EBADMSG)
+		return differs(a, "the entry", "it was damaged");
+	if (r < 0)
+		return r;
+	if (a->res.n_links > 0)
+		return skip(a, "a bundle");
+	if (a->res.argv.n == 0 || !a->res.cwd)
+		return skip(a, "it does not say how it was made");
+	r = call_parse(a->res.argv.v, &a->call);
+	if (r < 0)
+		return r;
+	if (a->call.kind != CALL_UNIT || !a->call.out_dir)
+		return skip(a, "its arguments are not understood");
+	a->out_dir = path_normalize(a->res.cwd, a->call.out_dir);
+	if (!a->out_dir)
+		return -ENOMEM;
+	r = begin_environment(a);
+	if (r < 0)
+		return r;
+	name_unit(a);
+	a->real_out_dir = realpath(a->out_dir, NULL);
+	a->target_dir = target_dir_of(a->out_dir, a->res.cwd);
+	a->real_target_dir = target_dir_of(
+		a->real_out_dir ? a->real_out_dir : a->out_dir, a->res.cwd);
+	if (!a->target_dir || !a->real_target_dir)
+		return -ENOMEM;
+	return chdir(a->res.cwd) < 0 ? skip(a, "its directory is gone") : 0;
+}
+
+static int
+check_inputs(struct again *a)
+{
+	const struct inputs_place place = { .out_dir = a->out_dir,
+		.real_out_dir = a->real_out_dir ? a->real_out_dir : a->out_dir,
+		.target_dir = a->target_dir,
+		.real_target_dir = a->real_target_dir,
+		.width = call_option_value(&a->call, "diagnostic-width"),
+		.envp = environ,
+		.memo = a->in->memo };
+	_cleanup_(freep) char *why = NULL;
+	int r = inputs_check(&a->res.inputs, &place, &why);
+
+	return r == -ESTALE ? skip(a, why ? why : "an input changed") : r;
+}
+
+/* The latest that would be a hit where it was made. */
+static int
+find_result(struct again *a)
+{
+	int r = skip(a, "it has no result");
+
+	for (size_t i = 0; i < a->entry.n_results; i++) {
+		r = take_result(a, i);
+		if (r == 0)
+			r = check_inputs(a);
+		if (r != -ECANCELED || a->said->verdict != VERIFY_SKIPPED)
+			break;
+	}
+	return r;
+}
+
+/* ---- whether it would be a hit now */
+
+static const char *
+recipe_value(const struct entry *e, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < e->recipe.n; i++)
+		if (strncmp(e->recipe.v[i], name, n) == 0 && e->recipe.v[i][n] == '=')
+			return e->recipe.v[i] + n + 1;
+	return NULL;
+}
+
+/* A bundle that comes of the same compile. */
+static int
+name_bundle(struct again *a, struct cached_key_in in)
+{
+	_cleanup_(unit_key_done) struct unit_key key = { .recipe = STRV_INIT };
+	int r;
+
+	in.bundle = a->out_dir;
+	r = cached_key(&in, &key);
+	if (r == 0)
+		a->said->bundle = key.id;
+	return r == -ENOMEM ? r : 0;
+}
+
+/* Toolchain and externs: what is asked of the disk, and is not among the inputs. */
+static int
+check_key(struct again *a)
+{
+	_cleanup_(toolchain_done) struct toolchain tc;
+	_cleanup_(unit_key_done) struct unit_key key = { .recipe = STRV_INIT };
+	_cleanup_(freep) char *why = NULL;
+	_cleanup_(freep) char *what = NULL;
+	struct cached_key_in in = { .memo = a->in->memo,
+		.call = &a->call,
+		.toolchain = &tc,
+		.namespace = recipe_value(&a->entry, "namespace"),
+		.linker = recipe_value(&a->entry, "linker"),
+		.cwd = a->res.cwd,
+		.target_dir = a->target_dir,
+		.env = &a->res.env };
+	int r;
+
+	memset(&tc, 0, sizeof(tc));
+	r = identify_toolchain(a->in->memo, &a->call, &tc, &why);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return skip(a, why ? why : "its toolchain is gone");
+	r = cached_key(&in, &key);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return skip(a, "an extern is gone");
+	if (digest_eq(&key.id, &a->entry.key))
+		return a->call.calls_linker ? name_bundle(a, in) : 0;
+	what = unit_key_difference(a->entry.recipe.v, a->entry.recipe.n, &key.recipe);
+	return skip(a, what ? what : "its key is another now");
+}
+
+static bool
+is_bound(const struct result *res)
+{
+	for (size_t i = 0; i < res->inputs.n; i++)
+		if (res->inputs.v[i].kind == INPUT_OUT_DIR)
+			return true;
+	return false;
+}
+
+/* Whether another linker was called than the compiler calls by itself. */
+static bool
+is_linked_elsehow(const struct again *a)
+{
+	const char *linker = recipe_value(&a->entry, "linker");
+
+	return a->call.calls_linker && a->res.from && streq(a->res.from, "farm") &&
+	       !a->call.project_linker && !(linker && streq(linker, "rustc"));
+}
+
+static int
+check_way(struct again *a)
+{
+	a->bound = is_bound(&a->res);
+	if (a->bound && !a->real_out_dir)
+		return skip(a, "its out-dir is in its outputs, and is gone");
+	if (a->bound && !a->in->bwrap)
+		return skip(a, "its out-dir is in its outputs, and bwrap does not work here");
+	if (is_linked_elsehow(a))
+		return skip(a, "linked after a compile on the farm");
+	for (size_t i = 0; i < a->res.n_outputs; i++) {
+		const struct output *o = &a->res.outputs[i];
+
+		if (o->is_blob && !depot_has(a->in->depot, &o->digest, o->size))
+			return skip(a, "an output is not in the cache any more");
+	}
+	return 0;
+}
+
+/* ---- the compile */
+
+static int
+make_dirs(struct again *a)
+{
+	int r = fs_mkdir_p(a->in->tmp, 0700);
+
+	if (r == 0)
+		r = left_make_dir(a->in->tmp, getpid(), &a->dir);
+	if (r < 0)
+		return r;
+	a->made = path_join(a->dir, "made");
+	a->want = path_join(a->dir, "want");
+	if (!a->made || !a->want)
+		return -ENOMEM;
+	return mkdir(a->made, 0700) < 0 || mkdir(a->want, 0700) < 0 ? -errno : 0;
+}
+
+/* The name that the compile is to find its out-dir by. */
+static const char *
+named_out_dir(const struct again *a)
+{
+	return a->bound ? a->call.out_dir : a->made;
+}
+
+/* The name of a file that it read in its out-dir; NULL: it is another input. */
+static const char *
+read_in_out_dir(const struct input *in)
+{
+	if (in->kind != INPUT_FILE && in->kind != INPUT_METADATA)
+		return NULL;
+	return in->name[0] == INPUT_OUT_DIR_MARK && in->name[1] ? in->name + 1 : NULL;
+}
+
+/* In the out-dir's place stands another one, with what was read in it. */
+static int
+add_mounts(struct again *a)
+{
+	static char dev_bind[] = "--dev-bind", root[] = "/", bind[] = "--bind",
+		    die[] = "--die-with-parent";
+	_cleanup_(freep) char *bwrap = strdup(a->in->bwrap);
+	char *head[] = { bwrap, dev_bind, root, root, die, bind, a->made, a->real_out_dir, NULL };
+	int r = bwrap ? strv_add_all(&a->argv, head) : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < a->res.inputs.n; i++) {
+		const char *name = read_in_out_dir(&a->res.inputs.v[i]);
+
+		if (!name)
+			continue;
+		r = strv_add(&a->argv, "--ro-bind");
+		for (int k = 0; r == 0 && k < 2; k++)
+			r = strv_addf(&a->argv, "%s/%s", a->real_out_dir, name);
+	}
+	return r < 0 ? r : strv_add(&a->argv, "--");
+}
+
+/* The same words, but for the out-dir. */
+static int
+make_argv(struct again *a, char *const *v)
+{
+	static const char option[] = "--out-dir";
+	int r = a->bound ? add_mounts(a) : 0;
+
+	for (; r == 0 && *v; v++) {
+		if (streq(*v, option) && v[1]) {
+			r = strv_add(&a->argv, option);
+			if (r == 0)
+				r = strv_add(&a->argv, named_out_dir(a));
+			v++;
+		} else if (starts_with(*v, "--out-dir=")) {
+			r = strv_addf(&a->argv, "--out-dir=%s", named_out_dir(a));
+		} else {
+			r = strv_add(&a->argv, *v);
+		}
+	}
+	return r;
+}
+
+static int
+prepare(struct again *a)
+{
+	_cleanup_(call_done) struct rustc_call plain = { .kind = CALL_UNKNOWN };
+	_cleanup_(call_done) struct rustc_call now = { .kind = CALL_UNKNOWN };
+	_cleanup_(strv_done) struct strv words = STRV_INIT;
+	const struct strv *then = a->call.incremental ? &words : &a->res.argv;
+	int r = make_dirs(a);
+
+	if (r == 0 && a->call.incremental)
+		r = incremental_plain(&a->call, &words, &plain);
+	if (r == -EINVAL)
+		return skip(a, "its arguments are in a file");
+	if (r == 0)
+		r = make_argv(a, then->v);
+	/* without what mounts */
+	if (r == 0)
+		r = call_parse(a->argv.v + (a->argv.n - then->n), &now);
+	if (r < 0)
+		return r;
+	return now.out_dir && streq(now.out_dir, named_out_dir(a))
+		       ? 0
+		       : skip(a, "its arguments are in a file");
+}
+
+static int
+open_text(const struct again *a, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(a->dir, name);
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+
+	return fd < 0 ? path ? -errno : -ENOMEM : fd;
+}
+
+static int
+start(struct again *a, struct spawn_fd *fds, size_t n, int slot)
+{
+	_cleanup_(jobserver_done) struct jobserver js = JOBSERVER_INIT;
+	_cleanup_(freep) char **env = NULL;
+	char flags[96], makeflags[128];
+	const char *set[] = { makeflags, NULL };
+
+	if (slot >= 0)
+		fds[n++] = (struct spawn_fd){ slot, FD_SLOT };
+	if (slot >= 0 && slots_jobserver(a->in->slots, slot, &js) == 0) {
+		jobserver_flags(flags, FD_JOBS_RD, FD_JOBS_WR);
+		snprintf(makeflags, sizeof(makeflags), "CARGO_MAKEFLAGS=%s", flags);
+		env = local_environ(set);
+		if (!env)
+			return -ENOMEM;
+		fds[n++] = (struct spawn_fd){ js.rd, FD_JOBS_RD };
+		fds[n++] = (struct spawn_fd){ js.wr, FD_JOBS_WR };
+	}
+	return child_run(&(struct spawn){ .path = a->argv.v[0],
+		.argv = a->argv.v,
+		.envp = env,
+		.fds = fds,
+		.n_fds = n,
+		.only_fds = true });
+}
+
+static int
+compile(struct again *a)
+{
+	_cleanup_(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	_cleanup_(closep) int out = open_text(a, "stdout");
+	_cleanup_(closep) int err = open_text(a, "stderr");
+	_cleanup_(closep) int slot = a->in->slots ? slots_wait(a->in->slots) : -1;
+	struct spawn_fd fds[6] = { { null, STDIN_FILENO }, { out, STDOUT_FILENO },
+		{ err, STDERR_FILENO } };
+	int status;
+
+	if (child_signal())
+		return -EINTR;
+	if (null < 0 || out < 0 || err < 0)
+		return null < 0 ? -errno : out < 0 ? out : err;
+	status = start(a, fds, 3, slot);
+	if (child_signal())
+		return -EINTR;
+	if (status < 0)
+		return status == -ENOENT ? skip(a, "its compiler is gone") : status;
+	if (status > 128)
+		return judge(
+			a, VERIFY_SKIPPED, "the compiler was killed by signal %d", status - 128);
+	/* it may be the mount that failed */
+	if (status != (int)a->res.status && a->bound)
+		return skip(a, "it cannot be compiled with another out-dir in its place");
+	if (status == (int)a->res.status)
+		return 0;
+	judge(a, VERIFY_DIFFERS, "its exit status is %d, and was %u", status, a->res.status);
+	return -ECANCELED;
+}
+
+/* ---- the comparison */
+
+/* What there is, against a text with its out-dir put back. */
+static int
+compare_text(struct again *a, const struct buf *text, const char *path, const char *name)
+{
+	_cleanup_(buf_done) struct buf want = BUF_INIT;
+	_cleanup_(buf_done) struct buf made = BUF_INIT;
+	int r = text_show(text->p, text->n, a->bound ? a->out_dir : a->made, &want);
+
+	if (r == 0)
+		r = fs_read_file(path, TEXT_MAX, &made);
+	if (r == -ENOENT)
+		return differs(a, name, "it was not made");
+	if (r < 0)
+		return r;
+	a->said->bytes += made.n;
+	if (want.n != made.n || (want.n > 0 && memcmp(want.p, made.p, want.n) != 0))
+		return differs(a, name, "other bytes");
+	return 0;
+}
+
+static int
+compare_blob(struct again *a, const struct output *o, const char *path)
+{
+	_cleanup_(freep) char *want = path_join(a->want, o->name);
+	struct digest d, made;
+	uint64_t size;
+	int r = want ? depot_restore(a->in->depot, &o->digest, o->size, DEPOT_COPY,
+			       (mode_t)o->mode | 0400, want)
+		     : -ENOMEM;
+
+	if (r == -EBADMSG)
+		return differs(a, o->name, "it was damaged");
+	if (r == -ENOENT)
+		return skip(a, "an output is not in the cache any more");
+	/* the bytes themselves: no memo is asked */
+	if (r == 0)
+		r = digest_file(want, &d, NULL);
+	if (r < 0)
+		return r;
+	unlink(want);
+	r = digest_file(path, &made, &size);
+	if (r == -ENOENT)
+		return differs(a, o->name, "it was not made");
+	if (r < 0)
+		return r;
+	a->said->bytes += size;
+	return digest_eq(&d, &made) ? 0 : differs(a, o->name, "other bytes");
+}
+
+static bool
+is_output(const struct result *res, const char *name)
+{
+	for (size_t i = 0; i < res->n_outputs; i++)
+		if (streq(res->outputs[i].name, name))
+			return true;
+	return false;
+}
+
+/* What add_mounts put there. */
+static bool
+is_mounted(const struct again *a, const char *name)
+{
+	for (size_t i = 0; a->bound && i < a->res.inputs.n; i++) {
+		const char *read = read_in_out_dir(&a->res.inputs.v[i]);
+
+		if (read && streq(read, name))
+			return true;
+	}
+	return false;
+}
+
+static int
+find_more(struct again *a)
+{
+	_cleanup_(closedirp) DIR *d = opendir(a->made);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") &&
+			!is_output(&a->res, e->d_name) && !is_mounted(a, e->d_name))
+			return differs(a, e->d_name, "it was not made before");
+	return d ? 0 : -errno;
+}
+
+static int
+compare_said(struct again *a, const char *name, const struct buf *text)
+{
+	_cleanup_(freep) char *path = path_join(a->dir, name);
+
+	return path ? compare_text(a, text, path, name) : -ENOMEM;
+}
+
+/* What cargo and dependents use comes first. */
+static int
+compare(struct again *a)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < a->res.n_outputs; i++) {
+		const struct output *o = &a->res.outputs[i];
+		_cleanup_(freep) char *path = path_join(a->made, o->name);
+
+		if (!path)
+			return -ENOMEM;
+		r = o->is_blob ? compare_blob(a, o, path)
+			       : compare_text(a, &o->text, path, o->name);
+		a->said->outputs += r == 0;
+	}
+	if (r == 0)
+		r = find_more(a);
+	if (r == 0)
+		r = compare_said(a, "stdout", &a->res.out);
+	return r < 0 ? r : compare_said(a, "stderr", &a->res.err);
+}
+
+int
+verify_entry(const struct verify_in *in, const struct digest *key, struct verify_said *ret)
+{
+	_cleanup_(again_done) struct again a = { .in = in,
+		.said = ret,
+		.entry = ENTRY_INIT,
+		.res = RESULT_INIT,
+		.call = { .kind = CALL_UNKNOWN },
+		.argv = STRV_INIT,
+		.env = STRV_INIT };
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = read_entry(&a, key);
+	if (r == 0)
+		r = find_result(&a);
+	if (r == 0)
+		r = check_way(&a);
+	if (r == 0)
+		r = check_key(&a);
+	if (r == 0)
+		r = prepare(&a);
+	if (r == 0)
+		r = compile(&a);
+	if (r == 0)
+		r = compare(&a);
+	if (r == 0) {
+		ret->verdict = VERIFY_SAME;
+		*ret->why = '\0';
+	}
+	if (child_signal())
+		return -EINTR;
+	return r == -ECANCELED ? 0 : r;
+}

@@ -1,0 +1,19 @@
+/* A captured link, as dray wants it (report.h): staging/link-N and staging/tail, and the link's
+ * inputs where the linker's arguments say. */
+#ifndef DRAY_CLIENT_DISPATCH_BUNDLE_H
+#define DRAY_CLIENT_DISPATCH_BUNDLE_H
+
+#include "client/dispatch/outputs.h"
+#include "client/wrap/report.h"
+#include "client/dispatch/unit.h"
+
+#define BUNDLE_CALLS_MAX 16
+
+/* The program the linker calls name; the calls themselves are the worker's word and are checked:
+ * the linker is the one that rustc would run here, what it makes is an output of this unit, and
+ * temporary directories are below the out-dir. 0; -errno; or -ENOTSUP with a reason in *ret_home.
+ */
+int bundle_make(struct unit *u, struct outputs *o, const Dray__JobResult *result,
+	const struct buf *tail, struct report *rep, char **ret_home);
+
+#endif

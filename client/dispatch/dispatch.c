@@ -1,0 +1,366 @@
+/* Drives one unit:
+ *
+ *   connect ─▶ pack (while libzmq shakes hands) ─▶ ask ─▶ placed ─▶ try ─┬▶ done, or link
+ *      │         │                                  ▲                   ├▶ home
+ *      └▶ home   └▶ home                            └──── retry ◀───────┘
+ *
+ * Invariant: the report always says how far things are; whatever fails, the outcome is REPORT_HOME
+ * with a reason, and dray compiles the unit here. */
+#include "config.h"
+
+#include "client/dispatch/dispatch.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "rustc/call.h"
+#include "client/wrap/envscan.h"
+#include "client/dispatch/farm.h"
+#include "client/wrap/farm_state.h"
+#include "client/wrap/local.h"
+#include "client/wrap/local_only.h"
+#include "client/dispatch/remote.h"
+#include "client/dispatch/unit.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/left.h"
+#include "common/log.h"
+#include "proto/socket.h"
+
+/* The coordinator has its own, lower bound; this one is for a coordinator without. */
+#define TRIES_MAX 8
+#define FLUSH_MS 200
+
+extern char **environ;
+
+struct dispatch {
+	const struct conf *conf;
+	struct report *rep;
+	struct rustc_call call;
+	struct tether tether;
+	void *zctx;
+	struct farm *farm;
+	struct memo *memo;
+	struct slots *slots;
+	struct unit *unit;
+	struct say *say;
+	struct buf parent_env;
+	char *cwd;
+	mode_t umask;
+};
+
+static void _printf_(2, 3) go_home(struct dispatch *d, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(d->rep->why, sizeof(d->rep->why), fmt, ap);
+	va_end(ap);
+	log_info("home: %s", d->rep->why);
+	d->rep->outcome = REPORT_HOME;
+}
+
+static int
+open_farm(struct dispatch *d)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	d->zctx = zmq_ctx_new();
+	if (!d->zctx) {
+		go_home(d, "ZeroMQ: %s", strerror(errno));
+		return -ENOMEM;
+	}
+	r = farm_open(d->zctx, d->conf, &d->farm, &why);
+	if (r < 0)
+		go_home(d, "farm: %s", why ? why : strerror(-r));
+	return r;
+}
+
+/* Tells dray, and this user's other calls, once the coordinator has answered or cannot be reached.
+ */
+static void
+tell_state(struct dispatch *d)
+{
+	if (d->rep->connected == 0 && farm_welcomed(d->farm)) {
+		d->rep->connected = 1;
+		farm_state_set(d->conf->client.cache_dir, d->conf->client.coordinator, true);
+	}
+	if (farm_wrong(d->farm))
+		farm_state_set(d->conf->client.cache_dir, d->conf->client.coordinator, false);
+}
+
+/* Where nothing is known of the farm, others wait for what this try finds; packing can take a
+ * second (a toolchain that is hashed for the first time), so the answer comes first. */
+static int
+greet(struct dispatch *d)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	if (farm_state_is_up(d->conf->client.cache_dir, d->conf->client.coordinator))
+		return 0;
+	r = farm_greet(d->farm, &d->tether, &why);
+	tell_state(d);
+	if (r < 0)
+		go_home(d, "%s", why ? why : "farm unreachable");
+	return r;
+}
+
+static int
+pack(struct dispatch *d)
+{
+	_cleanup_(freep) char *why = NULL;
+	uint64_t start = clock_mono_us();
+	struct unit_in in = { .call = &d->call, .conf = d->conf, .cwd = d->cwd, .envp = environ };
+	int r;
+
+	if (memo_open(d->conf->client.cache_dir, &d->memo) < 0)
+		d->memo = NULL;
+	in.memo = d->memo;
+	if (envscan_read_grandparent(&d->parent_env) == 0)
+		in.parent_env = &d->parent_env;
+	r = unit_build(&in, &d->unit, &why);
+	if (r < 0)
+		go_home(d, "%s", why ? why : strerror(-r));
+	memo_flush(d->memo);
+	d->rep->pack_us = clock_mono_us() - start;
+	return r;
+}
+
+static int
+request(struct dispatch *d)
+{
+	struct farm_job job = { .toolchain = unit_message(d->unit)->toolchain.data,
+		.crate = d->call.crate_name,
+		.kind = call_kind_name(&d->call),
+		.glibc = unit_glibc(d->unit),
+		.source_bytes = unit_source_bytes(d->unit) };
+	int r = farm_request(d->farm, &job);
+
+	if (r < 0)
+		go_home(d, "farm: %s", strerror(-r));
+	return r;
+}
+
+static bool
+local_slot_free(void *arg)
+{
+	struct dispatch *d = arg;
+	int slot;
+
+	if (!d->slots)
+		d->slots = local_open_slots(d->conf);
+	slot = d->slots ? slots_try(d->slots) : -1;
+	if (slot < 0)
+		return false;
+	/* only to know: dray takes it again */
+	close(slot);
+	return true;
+}
+
+/* Waits for a worker; false when there is none to be had. */
+static bool
+get_worker(struct dispatch *d, struct placement *place)
+{
+	_cleanup_(freep) char *why = NULL;
+	uint64_t start = clock_mono_us();
+	enum farm_answer a = farm_wait(d->farm, &d->tether,
+		d->conf->client.offload == OFFLOAD_AUTO ? local_slot_free : NULL, d, place, &why);
+
+	d->rep->queue_us += clock_mono_us() - start;
+	tell_state(d);
+	if (a == FARM_HOME)
+		go_home(d, "%s%s", d->call.native_cpu ? "target-cpu=native: " : "",
+			why ? why : "out of memory");
+	return a == FARM_PLACED;
+}
+
+static int
+make_staging(struct dispatch *d)
+{
+	const char *out_dir = unit_out_dir(d->unit);
+	int r = fs_mkdir_p(out_dir, 0777);
+
+	/* dray's: it removes what a dead dray-dispatch leaves, and a link waits there for it */
+	if (r == 0)
+		r = report_make_staging(d->rep, out_dir, getppid());
+	if (r < 0)
+		go_home(d, "the out-dir: %s", strerror(-r));
+	/* The coordinator is asked already: this is time that would be spent waiting. */
+	if (r == 0)
+		left_sweep(d->conf->client.cache_dir, out_dir);
+	return r;
+}
+
+static void
+note_attempt(struct report *rep, const char *worker, const char *text)
+{
+	if (rep->n_attempts == REPORT_ATTEMPTS)
+		return;
+	snprintf(rep->attempt[rep->n_attempts], sizeof(rep->attempt[0]), "%.64s: %.120s", worker,
+		text);
+	rep->n_attempts++;
+}
+
+/* Whether dray will keep the result. */
+static bool
+keeps(const struct dispatch *d)
+{
+	return d->conf->client.cache == CACHE_ON;
+}
+
+/* One try; whether another should follow. */
+static bool
+try_once(struct dispatch *d, const struct placement *place, unsigned number)
+{
+	struct remote_in in = { .zctx = d->zctx,
+		.farm = d->farm,
+		.tether = &d->tether,
+		.unit = d->unit,
+		.memo = d->memo,
+		.envp = environ,
+		.say = d->say,
+		.rep = d->rep,
+		.place = place,
+		.compress = d->conf->client.compress,
+		.try = number,
+		.umask = d->umask,
+		.keep = keeps(d) };
+	struct remote_result res;
+
+	snprintf(d->rep->worker, sizeof(d->rep->worker), "%s", place->worker);
+	remote_run(&in, &res);
+	log_info("crate=%s worker=%s end=%d status=%d %s", d->call.crate_name, place->worker,
+		(int)res.end, res.status, res.text);
+	switch (res.end) {
+	case REMOTE_DONE:
+		farm_finished(d->farm, res.status);
+		return false;
+	case REMOTE_CUT:
+		farm_cancel(d->farm);
+		return false;
+	case REMOTE_HOME:
+		if (res.ran)
+			farm_finished(d->farm, res.status);
+		else
+			farm_cancel(d->farm);
+		note_attempt(d->rep, place->worker, res.text);
+		if (res.verdict == DRAY__VERDICT__VERDICT_WITHHELD)
+			local_only_add(d->conf->client.cache_dir, d->call.crate_name,
+				clock_wall_ms() / 1000, res.text);
+		go_home(d, "%s", res.text);
+		return false;
+	case REMOTE_AGAIN:
+		break;
+	}
+	note_attempt(d->rep, place->worker, res.text);
+	d->rep->worker[0] = '\0';
+	if (farm_retry(d->farm, place->worker, res.verdict, res.text) == 0)
+		return true;
+	go_home(d, "%s: %.180s", place->worker, res.text);
+	return false;
+}
+
+static void
+run(struct dispatch *d)
+{
+	bool again = true;
+
+	for (unsigned i = 0; again; i++) {
+		struct placement place = { NULL, NULL, NULL, NULL, NULL };
+
+		if (i == TRIES_MAX) {
+			farm_cancel(d->farm);
+			go_home(d, "tried on %u workers", i);
+			return;
+		}
+		again = get_worker(d, &place) && try_once(d, &place, i);
+		placement_done(&place);
+	}
+	if (d->rep->outcome == REPORT_HOME || tether_cut(&d->tether))
+		farm_cancel(d->farm);
+}
+
+static int
+prepare(struct dispatch *d, char **argv)
+{
+	int r = tether_open(&d->tether);
+
+	if (r < 0) {
+		go_home(d, "cannot start: %s", strerror(-r));
+		return r;
+	}
+	d->umask = umask(0);
+	umask(d->umask);
+	d->cwd = getcwd(NULL, 0);
+	r = call_parse(argv, &d->call);
+	if (r < 0 || !d->cwd || d->call.kind != CALL_UNIT) {
+		go_home(d, "%s", d->call.why ? d->call.why : "the call cannot be understood here");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Apart from prepare: a digest's first use costs a millisecond, which libzmq can shake hands in. */
+static int
+prepare_to_say(struct dispatch *d)
+{
+	int r = say_new(d->rep, &d->tether, &d->say);
+
+	if (r < 0)
+		go_home(d, "%s", strerror(-r));
+	else if (keeps(d))
+		say_keep(d->say);
+	return r;
+}
+
+static void
+done(struct dispatch *d)
+{
+	/* A link's inputs, or what is to be kept, wait there for dray, which removes it then. */
+	if (d->rep->staging[0] && d->rep->outcome != REPORT_LINK && d->rep->n_links == 0 &&
+		!(keeps(d) && d->rep->outcome == REPORT_DONE))
+		fs_rm_rf(d->rep->staging);
+	farm_close(d->farm, FLUSH_MS);
+	zmq_ctx_termp(&d->zctx);
+	unit_free(d->unit);
+	say_free(d->say);
+	slots_close(d->slots);
+	memo_close(d->memo);
+	call_done(&d->call);
+	buf_done(&d->parent_env);
+	free(d->cwd);
+	tether_done(&d->tether);
+}
+
+/* All is said, in place and in the report, and the worker tells the coordinator that the slot is
+ * free. What is left is tearing libzmq down, for which cargo need not wait 4 ms. */
+static void
+leave_early(struct dispatch *d)
+{
+#ifndef __SANITIZE_ADDRESS__
+	if (d->rep->outcome != REPORT_DONE && d->rep->outcome != REPORT_LINK)
+		return;
+	memo_flush(d->memo);
+	if (d->rep->outcome == REPORT_DONE && !keeps(d))
+		fs_rm_rf(d->rep->staging);
+	_exit(0);
+#endif
+}
+
+int
+dispatch_unit(const struct conf *conf, char **argv, struct report *rep)
+{
+	struct dispatch d = { .conf = conf, .rep = rep, .tether = TETHER_INIT };
+
+	if (prepare(&d, argv) == 0 && open_farm(&d) == 0 && greet(&d) == 0 &&
+		prepare_to_say(&d) == 0 && pack(&d) == 0 && request(&d) == 0 &&
+		make_staging(&d) == 0)
+		run(&d);
+	leave_early(&d);
+	done(&d);
+	return d.tether.signal ? 128 + d.tether.signal : 0;
+}

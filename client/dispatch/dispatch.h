@@ -1,0 +1,12 @@
+/* One unit through the farm: packs it, asks for a worker, tries it there, tries again elsewhere. */
+#ifndef DRAY_CLIENT_DISPATCH_DISPATCH_H
+#define DRAY_CLIENT_DISPATCH_DISPATCH_H
+
+#include "client/wrap/report.h"
+#include "common/conf.h"
+
+/* argv: the compiler's, as dray was given it. All that happened is in *rep (never REPORT_RUNNING at
+ * the end, unless a signal came). Returns the exit status of dray-dispatch: 0, or 128 + signal. */
+int dispatch_unit(const struct conf *conf, char **argv, struct report *rep);
+
+#endif

@@ -1,0 +1,146 @@
+/* dray-dispatch: the farm half of dray. Started by dray for each unit that goes to the farm, and
+ * for the farm's status. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+
+#include "client/dispatch/dispatch.h"
+#include "client/dispatch/status.h"
+#include "common/conf.h"
+#include "common/log.h"
+
+#define STATUS_USAGE 2
+
+static const char usage[] =
+	"usage: dray-dispatch --report-fd=N -- RUSTC ARG...\n"
+	"       dray-dispatch --status [--json] [--compiler RUSTC]\n"
+	"\n"
+	"The farm half of dray(1), which starts it.\n"
+	"\n"
+	"  --report-fd=N      where dray keeps the report of the unit\n"
+	"  --status           print what the coordinator says of the farm; exit status 1 if it\n"
+	"                     cannot be reached\n"
+	"  --json             ... as one JSON object\n"
+	"  --compiler=RUSTC   ... and count the workers that have this compiler's toolchain\n"
+	"  --help             print this\n"
+	"  --version          print the version\n";
+
+struct options {
+	int report_fd;
+	bool status, json;
+	const char *compiler;
+};
+
+static int
+parse_fd(const char *s)
+{
+	char *end;
+	long v;
+
+	errno = 0;
+	v = strtol(s, &end, 10);
+	if (errno || *end || end == s || v < 3 || v > 1 << 20 || fcntl((int)v, F_GETFD) < 0)
+		return -1;
+	return (int)v;
+}
+
+static int
+bad_usage(const char *what)
+{
+	fprintf(stderr, "dray-dispatch: %s; see --help\n", what);
+	return STATUS_USAGE;
+}
+
+/* -1: go on; else the exit status. */
+static int
+parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = { { "report-fd", required_argument, NULL, 'r' },
+		{ "status", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "compiler", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 } };
+	int c;
+
+	/* '+': what follows the compiler is its own */
+	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			o->report_fd = parse_fd(optarg);
+			if (o->report_fd < 0)
+				return bad_usage("--report-fd names no open descriptor");
+			break;
+		case 's':
+			o->status = true;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'c':
+			o->compiler = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case 'V':
+			puts("dray-dispatch " PACKAGE_VERSION);
+			return 0;
+		default:
+			return STATUS_USAGE;
+		}
+	}
+	return -1;
+}
+
+/* A unit whose configuration cannot be read goes home: dray says the same in the job log. */
+static int
+run_unit(const struct options *o, char **argv)
+{
+	_cleanup_(report_unmapp) struct report *rep = NULL;
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *error = NULL;
+	int r = report_map(o->report_fd, &rep);
+
+	close(o->report_fd);
+	if (r < 0)
+		return bad_usage("--report-fd is no report of this version");
+	if (conf_load(&conf, &error) < 0) {
+		snprintf(rep->why, sizeof(rep->why), "%s",
+			error ? error : "the configuration cannot be read");
+		rep->outcome = REPORT_HOME;
+		return 0;
+	}
+	return dispatch_unit(conf, argv, rep);
+}
+
+static int
+run_status(const struct options *o)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *error = NULL;
+
+	if (conf_load(&conf, &error) < 0) {
+		fprintf(stderr, "dray-dispatch: %s\n",
+			error ? error : "the configuration cannot be read");
+		return STATUS_USAGE;
+	}
+	return status_print(conf, o->compiler, o->json);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { .report_fd = -1 };
+	int r = parse(argc, argv, &o);
+
+	if (r >= 0)
+		return r;
+	log_init("dray-dispatch", LOG_LEVEL_NONE);
+	if (o.status)
+		return optind == argc ? run_status(&o) : bad_usage("unexpected arguments");
+	if (o.report_fd < 0 || optind == argc)
+		return bad_usage("--report-fd and a compiler, or --status, must be given");
+	return run_unit(&o, argv + optind);
+}

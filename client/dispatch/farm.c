@@ -1,0 +1,316 @@
+/* The client's side of the coordinator. Invariant: a wait here has an end, whatever the coordinator
+ * does: connect_ms until it answers, FARM_RECONNECT_MS while it is away, FARM_SILENT_MS while it is
+ * silent. */
+#include "config.h"
+
+#include "client/dispatch/farm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "client/dispatch/farm_priv.h"
+#include "common/clock.h"
+
+static int
+why(char **ret, const char *what, const char *detail)
+{
+	if (asprintf(ret, "%s%s%s", what, detail ? ": " : "", detail ? detail : "") < 0)
+		*ret = NULL;
+	return -EINVAL;
+}
+
+static int
+load_keys(struct farm *f, const struct conf *conf, struct identity *coordinator, char **ret_why)
+{
+	const char *mine = conf->client.identity, *its = conf->client.coordinator_key;
+	int r;
+
+	if (!mine || !*mine || !its || !*its)
+		return why(ret_why, "tcp needs identity and coordinator_key", NULL);
+	r = identity_load_unchecked(mine, &f->identity, NULL);
+	if (r < 0)
+		return why(ret_why, "this client's identity file", strerror(-r));
+	f->has_identity = true;
+	if (!f->identity.has_secret)
+		return why(ret_why, "this client's identity file has no secrets", NULL);
+	r = identity_load_unchecked(its, coordinator, NULL);
+	return r < 0 ? why(ret_why, "the coordinator's key file", strerror(-r)) : 0;
+}
+
+int
+farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why)
+{
+	_cleanup_(farm_closep) struct farm *f = calloc(1, sizeof(*f));
+	_cleanup_(identity_done) struct identity coordinator = { .has_secret = false };
+	const char *endpoint = conf->client.coordinator;
+	int r;
+
+	*ret_why = NULL;
+	if (!f)
+		return -ENOMEM;
+	if (!endpoint || !*endpoint)
+		return why(ret_why, "no coordinator is configured", NULL);
+	if (!endpoint_is_local(endpoint)) {
+		r = load_keys(f, conf, &coordinator, ret_why);
+		if (r < 0)
+			return r;
+	}
+	f->connect_ms = conf->client.connect_ms;
+	f->opened_ms = clock_mono_ms();
+	r = socket_connect_watched(zctx, endpoint, f->has_identity ? &f->identity : NULL,
+		f->has_identity ? coordinator.curve_public : NULL, FARM_HEARTBEAT_MS, &f->socket,
+		&f->watch);
+	if (r < 0)
+		return why(ret_why, "cannot connect", strerror(-r));
+	*ret = steal_ptr(f);
+	return 0;
+}
+
+void
+farm_close(struct farm *f, int flush_ms)
+{
+	if (!f)
+		return;
+	watch_freep(&f->watch);
+	if (f->socket && flush_ms > 0 && f->state == FARM_WELCOMED)
+		zmq_setsockopt(f->socket, ZMQ_LINGER, &flush_ms, sizeof(flush_ms));
+	socket_closep(&f->socket);
+	identity_done(&f->identity);
+	free(f->crate);
+	free(f->kind);
+	free(f);
+}
+
+void
+farm_closep(struct farm **f)
+{
+	farm_close(*f, 0);
+	*f = NULL;
+}
+
+const struct identity *
+farm_identity(const struct farm *f)
+{
+	return f->has_identity ? &f->identity : NULL;
+}
+
+bool
+farm_welcomed(const struct farm *f)
+{
+	return f->welcomed;
+}
+
+bool
+farm_wrong(const struct farm *f)
+{
+	return f->unreachable;
+}
+
+int
+farm_hello(struct farm *f)
+{
+	Dray__Hello m;
+	char role[] = "client", software[] = "dray " PACKAGE_VERSION;
+
+	dray__hello__init(&m);
+	m.version_min = WIRE_VERSION;
+	m.version_max = WIRE_VERSION;
+	m.role = role;
+	m.software = software;
+	return wire_send(f->socket, NULL, WIRE_HELLO, &m.base, NULL, 0);
+}
+
+int
+farm_ask(struct farm *f)
+{
+	Dray__JobRequest m;
+	Dray__JobRetry failed[FARM_FAILED_MAX], *list[FARM_FAILED_MAX];
+
+	dray__job_request__init(&m);
+	m.job = f->id;
+	m.toolchain.data = f->toolchain;
+	m.toolchain.len = sizeof(f->toolchain);
+	m.crate = f->crate;
+	m.kind = f->kind;
+	m.glibc = f->glibc;
+	m.source_bytes = f->source_bytes;
+	m.may_wait = true;
+	for (unsigned i = 0; i < f->n_failed; i++) {
+		dray__job_retry__init(&failed[i]);
+		failed[i].worker = f->failed[i].worker;
+		failed[i].verdict = f->failed[i].verdict;
+		list[i] = &failed[i];
+	}
+	m.failed = list;
+	m.n_failed = f->n_failed;
+	return wire_send(f->socket, NULL, WIRE_JOB_REQUEST, &m.base, NULL, 0);
+}
+
+int
+farm_ask_anew(struct farm *f, uint64_t now)
+{
+	f->anew_ms = now;
+	f->ask_ms = 0;
+	return farm_ask(f);
+}
+
+static int
+make_job_id(char out[JOB_ID_SIZE])
+{
+	uint8_t b[(JOB_ID_SIZE - 1) / 2];
+
+	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(b); i++)
+		snprintf(out + 2 * i, 3, "%02x", b[i]);
+	return 0;
+}
+
+int
+farm_request(struct farm *f, struct farm_job *job)
+{
+	int r = make_job_id(f->id);
+
+	if (r < 0)
+		return r;
+	memcpy(job->id, f->id, sizeof(f->id));
+	memcpy(f->toolchain, job->toolchain, sizeof(f->toolchain));
+	f->crate = strdup(job->crate);
+	f->kind = strdup(job->kind);
+	f->glibc = job->glibc;
+	f->source_bytes = job->source_bytes;
+	if (!f->crate || !f->kind)
+		return -ENOMEM;
+	f->waiting = true;
+	f->heard_ms = clock_mono_ms();
+	/* Both wait in the socket until it is connected. */
+	r = f->greeted ? 0 : farm_hello(f);
+	return r < 0 ? r : farm_ask(f);
+}
+
+static struct farm_failed *
+note_failed(struct farm *f, const char *worker, Dray__Verdict verdict)
+{
+	struct farm_failed *e;
+
+	if (f->n_failed == FARM_FAILED_MAX)
+		memmove(f->failed, f->failed + 1, --f->n_failed * sizeof(f->failed[0]));
+	e = &f->failed[f->n_failed++];
+	snprintf(e->worker, sizeof(e->worker), "%s", worker);
+	e->verdict = verdict;
+	return e;
+}
+
+int
+farm_retry(struct farm *f, const char *worker, Dray__Verdict verdict, const char *text)
+{
+	struct farm_failed *e = note_failed(f, worker, verdict);
+	Dray__JobRetry m;
+	char words[512];
+
+	dray__job_retry__init(&m);
+	f->waiting = true;
+	f->heard_ms = clock_mono_ms();
+	/* No connection: on the next one it is asked for anew. */
+	if (f->lost)
+		return 0;
+	f->retried = true;
+	snprintf(words, sizeof(words), "%s", text);
+	m.job = f->id;
+	m.worker = e->worker;
+	m.verdict = verdict;
+	m.text = words;
+	return wire_send(f->socket, NULL, WIRE_JOB_RETRY, &m.base, NULL, 0);
+}
+
+void
+farm_finished(struct farm *f, int status)
+{
+	Dray__JobFinished m;
+
+	dray__job_finished__init(&m);
+	f->waiting = false;
+	if (f->state != FARM_WELCOMED)
+		return;
+	m.job = f->id;
+	m.status = status;
+	/* the worker tells the same: nothing is lost when this is */
+	wire_send(f->socket, NULL, WIRE_JOB_FINISHED, &m.base, NULL, 0);
+}
+
+void
+farm_cancel(struct farm *f)
+{
+	Dray__JobCancel m;
+
+	dray__job_cancel__init(&m);
+	f->waiting = false;
+	if (!f->id[0] || f->state != FARM_WELCOMED)
+		return;
+	m.job = f->id;
+	wire_send(f->socket, NULL, WIRE_JOB_CANCEL, &m.base, NULL, 0);
+}
+
+size_t
+farm_items(const struct farm *f, zmq_pollitem_t *items)
+{
+	items[0] = (zmq_pollitem_t){ f->socket, -1, ZMQ_POLLIN, 0 };
+	items[1] = (zmq_pollitem_t){ watch_socket(f->watch), -1, ZMQ_POLLIN, 0 };
+	return 2;
+}
+
+void
+farm_watch_events(struct farm *f, uint64_t now)
+{
+	for (;;) {
+		switch (watch_next(f->watch, NULL)) {
+		case WATCH_NONE:
+		case WATCH_PEER_GONE:
+			return;
+		case WATCH_CONNECTED:
+			/* After a loss it knows nothing of us, or it is another process. */
+			if (f->lost &&
+				(farm_hello(f) < 0 || (f->waiting && farm_ask_anew(f, now) < 0) ||
+					(f->asks_status && farm_ask_look(f) < 0)))
+				break;
+			f->lost = false;
+			f->state = FARM_CONNECTED;
+			f->heard_ms = now;
+			break;
+		case WATCH_REFUSED:
+			f->rejected = true;
+			break;
+		case WATCH_DISCONNECTED:
+			f->state = FARM_AWAY;
+			f->lost = true;
+			f->away_ms = now;
+			break;
+		}
+	}
+}
+
+void
+farm_heard(struct farm *f, enum wire_type type)
+{
+	if (f->lost || type == WIRE_REFUSED)
+		return;
+	f->state = FARM_WELCOMED;
+	f->welcomed = true;
+}
+
+void
+farm_mind(struct farm *f)
+{
+	farm_watch_events(f, clock_mono_ms());
+	for (;;) {
+		struct wire_msg m = WIRE_MSG_INIT;
+		int r = wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, &m);
+
+		if (r == 0)
+			farm_heard(f, m.info->type);
+		wire_msg_done(&m);
+		if (r == -EAGAIN)
+			return;
+	}
+}

@@ -1,0 +1,87 @@
+/* The conversation with the coordinator (proto/client.proto), from this client's side: one job.
+ *
+ *        farm_open ─▶ connecting (in libzmq's threads; the unit is packed meanwhile)
+ *     farm_request ─▶ Hello, JobRequest
+ *        farm_wait ─▶ placed, or a reason to compile here
+ *       farm_retry ─▶ that worker failed; farm_wait again
+ *                     (a coordinator that was restarted since is asked anew)
+ *        farm_mind ─▶ while a worker has the job: nothing that happens here disturbs it
+ *   farm_finished, farm_cancel ─▶ the end */
+#ifndef DRAY_CLIENT_DISPATCH_FARM_H
+#define DRAY_CLIENT_DISPATCH_FARM_H
+
+#include "client/dispatch/tether.h"
+#include "common/conf.h"
+#include "keys/identity.h"
+#include "proto/client.pb-c.h"
+
+#define JOB_ID_SIZE 33 /* 32 hex digits and a NUL */
+#define FARM_RECONNECT_MS \
+	2000		    /* how long a coordinator may be away while a job waits in its queue */
+#define FARM_SILENT_MS 5000 /* it says JobQueued every second */
+#define FARM_HEARTBEAT_MS 1000
+#define FARM_ITEMS 2
+
+struct farm;
+
+/* What is needed to reach the coordinator; *ret_why is a full sentence on failure (caller frees).
+ */
+int farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why);
+/* flush_ms: how long what was said last may take to leave. */
+void farm_close(struct farm *f, int flush_ms);
+void farm_closep(struct farm **f); /* with 0 */
+
+const struct identity *farm_identity(const struct farm *f); /* NULL: none (ipc) */
+bool farm_welcomed(const struct farm *f);		    /* it has answered */
+bool farm_wrong(const struct farm *f); /* farm_wait failed since it could not be reached */
+
+struct farm_job {
+	char id[JOB_ID_SIZE]; /* filled by farm_request */
+	const uint8_t *toolchain;
+	const char *crate;
+	const char *kind;
+	uint32_t glibc;
+	uint64_t source_bytes;
+};
+
+/* Says Hello and waits for the answer, for a farm of which nothing is known yet: everybody else
+ * waits to hear whether it is there. 0; -errno with a sentence in *ret_why. */
+int farm_greet(struct farm *f, struct tether *t, char **ret_why);
+
+int farm_request(struct farm *f, struct farm_job *job);
+
+struct placement {
+	char *worker, *endpoint, *curve;
+	struct buf *ticket, *signature;
+};
+void placement_done(struct placement *p);
+
+enum farm_answer {
+	FARM_PLACED,
+	FARM_HOME, /* *ret_why says why */
+	FARM_CUT,  /* the tether */
+};
+
+/* Whether this machine could do it at once (asked while the job waits in the queue). */
+typedef bool (*farm_local_free_fn)(void *arg);
+
+enum farm_answer farm_wait(struct farm *f, struct tether *t, farm_local_free_fn local_free,
+	void *arg, struct placement *ret, char **ret_why);
+
+/* 0, and then farm_wait again; also where the coordinator is away: the job is asked for anew when
+ * it is back. -errno: it cannot be asked. */
+int farm_retry(struct farm *f, const char *worker, Dray__Verdict verdict, const char *text);
+void farm_finished(struct farm *f, int status);
+void farm_cancel(struct farm *f);
+
+/* For a poll loop elsewhere: fills items (at most FARM_ITEMS); farm_mind takes what has come. */
+size_t farm_items(const struct farm *f, zmq_pollitem_t *items);
+void farm_mind(struct farm *f);
+
+/* For status.c: sends one request after Hello and gives its answer. 0; -ETIMEDOUT; -ECONNREFUSED
+ * with *ret_why. The caller frees the message (wire_msg_done). */
+struct wire_msg;
+int farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms,
+	struct wire_msg *ret, char **ret_why);
+
+#endif

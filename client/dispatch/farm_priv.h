@@ -1,0 +1,66 @@
+/* Inside the conversation with the coordinator. */
+#ifndef DRAY_CLIENT_DISPATCH_FARM_PRIV_H
+#define DRAY_CLIENT_DISPATCH_FARM_PRIV_H
+
+#include "client/dispatch/farm.h"
+#include "common/digest.h"
+#include "proto/socket.h"
+#include "proto/wire.h"
+
+#define FARM_FAILED_MAX 8
+/* After a restart workers come back within a second or two (proto/socket.c: RECONNECT_MAX_MS). */
+#define FARM_REPEAT_MS 200
+
+enum farm_state_now {
+	FARM_CONNECTING,
+	FARM_CONNECTED, /* the handshake is done; not welcomed yet (or not again) */
+	FARM_WELCOMED,
+	FARM_AWAY, /* was there, is not now */
+};
+
+struct farm {
+	void *socket;
+	struct watch *watch;
+	struct identity identity;
+	bool has_identity;
+	enum farm_state_now state;
+	bool greeted;  /* Hello is sent already */
+	bool lost;     /* since Hello was said: on the next connection it is due again */
+	bool welcomed; /* once */
+	bool rejected; /* the handshake failed: keys */
+	bool unreachable;
+	uint64_t opened_ms, connect_ms;
+	uint64_t away_ms, heard_ms;
+
+	/* the job; what is needed to ask again */
+	bool waiting; /* for a placement */
+	char id[JOB_ID_SIZE];
+	uint8_t toolchain[DIGEST_SIZE];
+	char *crate, *kind;
+	uint32_t glibc;
+	uint64_t source_bytes;
+	struct farm_failed {
+		char worker[80];
+		Dray__Verdict verdict;
+	} failed[FARM_FAILED_MAX]; /* of this job, the last ones */
+	unsigned n_failed;
+	bool retried;	  /* JobRetry is not answered yet */
+	uint64_t anew_ms; /* when it was asked for anew, or 0 */
+	uint64_t ask_ms;  /* when to ask again, or 0 */
+
+	/* instead of a job: what the farm looks like */
+	bool asks_status; /* and is not answered yet */
+	bool has_toolchain;
+};
+
+int farm_hello(struct farm *f);
+int farm_ask(struct farm *f);	   /* sends JobRequest */
+int farm_ask_look(struct farm *f); /* sends StatusRequest */
+/* Asks anew: on a new connection, or a coordinator that does not know the job. */
+int farm_ask_anew(struct farm *f, uint64_t now);
+/* A message came: unless it is of a connection that was lost since, the coordinator knows us. */
+void farm_heard(struct farm *f, enum wire_type type);
+/* Takes all that the monitor has; asks again after a reconnection. */
+void farm_watch_events(struct farm *f, uint64_t now);
+
+#endif

@@ -1,0 +1,88 @@
+/* Invariant: the record is whole (its last item is there) only when the worker's trace was. */
+#include "config.h"
+
+#include "client/dispatch/farm_record.h"
+
+#include <errno.h>
+
+#include "client/wrap/report.h"
+
+static int
+add_item(struct buf *ret, char kind, const char *a, const char *b)
+{
+	int r = buf_add(ret, &kind, 1);
+
+	if (r == 0)
+		r = buf_adds(ret, a);
+	return r < 0 ? r : buf_add(ret, b, strlen(b) + 1);
+}
+
+/* Names of one kind; paths below the job's alias are the out-dir's. */
+static int
+add_names(struct buf *ret, char kind, char *const *v, size_t n, const char *out_dir)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		size_t k = strlen(UNIT_ALIAS);
+		bool aliased = starts_with(v[i], UNIT_ALIAS) && (!v[i][k] || v[i][k] == '/');
+
+		if (*v[i])
+			r = aliased ? add_item(ret, kind, out_dir, v[i] + k)
+				    : add_item(ret, kind, "", v[i]);
+	}
+	return r;
+}
+
+static int
+add_trace(struct buf *ret, const Dray__Trace *t, const char *out_dir)
+{
+	int r = add_names(ret, 'f', t->files, t->n_files, out_dir);
+
+	if (r == 0)
+		r = add_names(ret, 'a', t->absent, t->n_absent, out_dir);
+	if (r == 0)
+		r = add_names(ret, 'd', t->dirs, t->n_dirs, out_dir);
+	if (r == 0)
+		r = add_names(ret, 'm', t->env, t->n_env, out_dir);
+	return r < 0 ? r : add_names(ret, 'r', t->rustc_env, t->n_rustc_env, out_dir);
+}
+
+int
+farm_record_make(
+	const struct unit *u, const struct outputs *o, const Dray__Trace *t, struct buf *ret)
+{
+	_cleanup_(strv_done) struct strv made = STRV_INIT;
+	int r = outputs_list(o, &made);
+
+	strv_sort_unique(&made);
+	if (r == 0 && made.n)
+		r = add_names(ret, 'w', made.v, made.n, "");
+	if (r == 0 && t)
+		r = add_trace(ret, t, unit_out_dir(u));
+	if (r == 0 && !t)
+		r = add_item(ret, '!', "the worker does not trace", "");
+	else if (r == 0 && !t->whole)
+		r = add_item(ret, '!', "the worker's trace is not whole", "");
+	return r < 0 ? r : add_item(ret, 'e', "", "0");
+}
+
+int
+farm_record_write(
+	const struct unit *u, const struct outputs *o, const Dray__Trace *t, const struct say *say)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const struct buf *out = say_kept(say, true), *err = say_kept(say, false);
+	int r;
+
+	if (!out || !err)
+		return -EFBIG;
+	r = farm_record_make(u, o, t, &b);
+	if (r == 0)
+		r = outputs_write_staged(
+			o, FARM_RECORD_OUT, out->p ? out->p : (uint8_t *)"", out->n);
+	if (r == 0)
+		r = outputs_write_staged(
+			o, FARM_RECORD_ERR, err->p ? err->p : (uint8_t *)"", err->n);
+	return r < 0 ? r : outputs_write_staged(o, FARM_RECORD, b.p, b.n);
+}

@@ -1,0 +1,17 @@
+/* What a compile on a worker looked at and said, left in the staging directory for dray, which
+ * keeps it with the outputs (report.h). */
+#ifndef DRAY_CLIENT_DISPATCH_FARM_RECORD_H
+#define DRAY_CLIENT_DISPATCH_FARM_RECORD_H
+
+#include "client/dispatch/outputs.h"
+#include "client/dispatch/say.h"
+#include "client/dispatch/unit.h"
+
+/* t may be NULL: then the record says that nothing was seen. 0 or -errno: there is none. */
+int farm_record_write(
+	const struct unit *u, const struct outputs *o, const Dray__Trace *t, const struct say *say);
+/* The record alone, to *ret. 0 or -ENOMEM. */
+int farm_record_make(
+	const struct unit *u, const struct outputs *o, const Dray__Trace *t, struct buf *ret);
+
+#endif

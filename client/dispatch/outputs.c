@@ -1,0 +1,448 @@
+/* Receives and places outputs. Invariant: nothing is at its final name but what was verified,
+ * whole, in one step; nothing is ever written outside the out-dir. */
+#include "config.h"
+
+#include "client/dispatch/outputs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "client/dispatch/unit.h"
+#include "rustc/call.h"
+#include "common/fs.h"
+
+#define NAME_MAX_LENGTH 255
+#define RESPONSE_MAX (64u * 1024 * 1024)
+
+struct output {
+	char *name;
+	char *temp;
+	Dray__OutputKind kind;
+	struct digest digest;
+	uint64_t size;
+	mode_t mode;
+	bool whole, placed;
+};
+
+struct outputs {
+	struct outputs_in in;
+	struct output *v;
+	size_t n, cap;
+	uint64_t bytes; /* promised so far */
+	int fd;		/* of the last one while it is not whole */
+	uint64_t got;
+	struct hasher *hasher;
+};
+
+int
+outputs_new(const struct outputs_in *in, struct outputs **ret)
+{
+	_cleanup_(outputs_freep) struct outputs *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return -ENOMEM;
+	o->in = *in;
+	if (!o->in.max_bytes)
+		o->in.max_bytes = OUTPUTS_BYTES_MAX;
+	o->fd = -1;
+	o->hasher = hasher_new();
+	if (!o->hasher)
+		return -ENOMEM;
+	*ret = steal_ptr(o);
+	return 0;
+}
+
+void
+outputs_free(struct outputs *o)
+{
+	if (!o)
+		return;
+	closep(&o->fd);
+	for (size_t i = 0; i < o->n; i++) {
+		if (!o->v[i].placed && o->v[i].temp)
+			unlink(o->v[i].temp);
+		free(o->v[i].name);
+		free(o->v[i].temp);
+	}
+	free(o->v);
+	hasher_free(o->hasher);
+	free(o);
+}
+
+void
+outputs_freep(struct outputs **o)
+{
+	outputs_free(*o);
+	*o = NULL;
+}
+
+bool
+outputs_link_name_ok(const char *crate, const char *extra, const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	if (!slash)
+		return call_output_name_ok(crate, extra, name);
+	return starts_with(name, "rustc") && slash - name <= NAME_MAX_LENGTH &&
+	       path_is_name(slash + 1) && strlen(slash + 1) <= NAME_MAX_LENGTH;
+}
+
+static struct output *
+find(const struct outputs *o, const char *name, Dray__OutputKind kind)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (o->v[i].kind == kind && streq(o->v[i].name, name))
+			return &o->v[i];
+	return NULL;
+}
+
+static bool
+begin_ok(const struct outputs *o, const Dray__OutputBegin *m)
+{
+	return m->output == o->n && m->digest.len == DIGEST_SIZE &&
+	       (m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE ||
+		       m->kind == DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT);
+}
+
+static int
+grow(struct outputs *o)
+{
+	size_t cap = o->cap ? 2 * o->cap : 16;
+	struct output *v;
+
+	if (o->n < o->cap)
+		return 0;
+	v = reallocarray(o->v, cap, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	o->v = v;
+	o->cap = cap;
+	return 0;
+}
+
+static int
+open_temp(struct outputs *o, struct output *v)
+{
+	if (asprintf(&v->temp, "%s/%u-%zu", o->in.staging, o->in.try, o->n) < 0) {
+		v->temp = NULL;
+		return -ENOMEM;
+	}
+	o->fd = open(v->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return o->fd < 0 ? -errno : 0;
+}
+
+int
+outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
+{
+	struct output *v;
+	int r = outputs_settle(o);
+
+	if (r < 0)
+		return r;
+	if (!begin_ok(o, m))
+		return -EBADMSG;
+	if (!(m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE
+			    ? call_output_name_ok(o->in.crate, o->in.extra, m->name)
+			    : outputs_link_name_ok(o->in.crate, o->in.extra, m->name)))
+		return -EINVAL;
+	if (o->n >= OUTPUTS_MAX || m->size > o->in.max_bytes - o->bytes)
+		return -EFBIG;
+	/* two linker calls of one unit may share an input; two files cannot share a name */
+	if (m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE && find(o, m->name, m->kind))
+		return -EBADMSG;
+	r = grow(o);
+	if (r < 0)
+		return r;
+	v = &o->v[o->n];
+	memset(v, 0, sizeof(*v));
+	v->name = strdup(m->name);
+	if (!v->name)
+		return -ENOMEM;
+	r = open_temp(o, v);
+	if (r < 0) {
+		free(v->name);
+		free(v->temp);
+		return r;
+	}
+	v->kind = m->kind;
+	memcpy(v->digest.b, m->digest.data, DIGEST_SIZE);
+	v->size = m->size;
+	v->mode = (m->mode & 0111 ? 0777 : 0666) & ~o->in.umask;
+	o->bytes += m->size;
+	o->got = 0;
+	o->n++;
+	return 0;
+}
+
+static int
+finish(struct outputs *o)
+{
+	struct output *v = &o->v[o->n - 1];
+	struct digest d;
+	int r = 0;
+
+	hasher_final(o->hasher, &d);
+	if (o->got != v->size || !digest_eq(&d, &v->digest))
+		r = -EBADMSG;
+	else if (fchmod(o->fd, v->mode) < 0)
+		r = -errno;
+	/* a full disk may show only here (NFS) */
+	if (close(steal_fd(&o->fd)) < 0 && r == 0 && errno != EINTR)
+		r = -errno;
+	v->whole = r == 0;
+	return r;
+}
+
+int
+outputs_chunk(struct outputs *o, const Dray__OutputChunk *m, const void *p, size_t n)
+{
+	struct output *v;
+	int r;
+
+	if (o->n == 0 || o->fd < 0 || m->output != o->n - 1 || m->offset != o->got)
+		return -EBADMSG;
+	v = &o->v[o->n - 1];
+	if (n > v->size - o->got)
+		return -EBADMSG;
+	r = fs_write_all(o->fd, p, n);
+	if (r < 0)
+		return r;
+	hasher_update(o->hasher, p, n);
+	o->got += n;
+	return m->last ? finish(o) : 0;
+}
+
+int
+outputs_settle(struct outputs *o)
+{
+	if (o->fd < 0)
+		return 0;
+	return o->got == o->v[o->n - 1].size ? finish(o) : -EBADMSG;
+}
+
+bool
+outputs_none_linked(const struct outputs *o)
+{
+	static const char *const compiled[] = { ".rlib", ".rmeta", ".a", ".d", ".dwo", ".o", ".s",
+		".ll", ".bc", ".mir" };
+
+	for (size_t i = 0; i < o->n; i++) {
+		size_t k = 0;
+
+		while (k < ARRAY_LEN(compiled) && !ends_with(o->v[i].name, compiled[k]))
+			k++;
+		if (k == ARRAY_LEN(compiled) || o->v[i].kind != DRAY__OUTPUT_KIND__OUTPUT_FILE)
+			return false;
+	}
+	return o->n > 0;
+}
+
+size_t
+outputs_count(const struct outputs *o)
+{
+	return o->n;
+}
+
+int
+outputs_find(const struct outputs *o, const char *name, struct digest *ret, uint64_t *ret_size)
+{
+	const struct output *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
+
+	if (!v || !v->whole)
+		return -ENOENT;
+	*ret = v->digest;
+	if (ret_size)
+		*ret_size = v->size;
+	return 0;
+}
+
+int
+outputs_read(const struct outputs *o, const char *name, size_t max, struct buf *ret)
+{
+	_cleanup_(freep) char *final = NULL;
+	const struct output *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
+
+	if (!v || !v->whole)
+		return -ENOENT;
+	if (!v->placed)
+		return fs_read_file(v->temp, max, ret);
+	final = path_join(o->in.out_dir, name);
+	return final ? fs_read_file(final, max, ret) : -ENOMEM;
+}
+
+static int
+place(struct outputs *o, struct output *v)
+{
+	_cleanup_(freep) char *final = path_join(o->in.out_dir, v->name);
+
+	if (!final)
+		return -ENOMEM;
+	if (v->placed)
+		return 0;
+	if (!v->whole)
+		return -EBADMSG;
+	if (rename(v->temp, final) < 0)
+		return -errno;
+	v->placed = true;
+	/* Dependents will ask for it. Nobody does for a link's input, which may have been mapped.
+	 */
+	if (v->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE)
+		memo_note_digest(o->in.memo, final, &v->digest);
+	return 0;
+}
+
+int
+outputs_place(struct outputs *o, const char *name)
+{
+	struct output *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
+
+	return v ? place(o, v) : -ENOENT;
+}
+
+int
+outputs_place_all(struct outputs *o)
+{
+	int r = outputs_settle(o);
+
+	for (size_t i = 0; r == 0 && i < o->n; i++)
+		if (o->v[i].kind == DRAY__OUTPUT_KIND__OUTPUT_FILE)
+			r = place(o, &o->v[i]);
+	return r;
+}
+
+int
+outputs_drop(struct outputs *o, const char *name)
+{
+	struct output *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
+
+	if (!v)
+		return -ENOENT;
+	if (!v->placed && unlink(v->temp) < 0)
+		return -errno;
+	v->placed = true;
+	return 0;
+}
+
+/* Puts the alias back in a response file; rustc writes a backslash before blanks and backslashes
+ * there (rustc_codegen_ssa::back::command). */
+static int
+map_response(struct outputs *o, struct output *v)
+{
+	struct buf from = BUF_INIT, to = BUF_INIT;
+	int fd, r = fs_read_file(v->temp, RESPONSE_MAX, &from);
+
+	if (r == 0)
+		r = unit_unalias(from.p, from.n, o->in.out_dir, " \\", &to);
+	if (r == 0) {
+		fd = open(v->temp, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+		r = fd < 0 ? -errno : fs_write_all(fd, to.p, to.n);
+		if (fd >= 0 && close(fd) < 0 && r == 0 && errno != EINTR)
+			r = -errno;
+	}
+	buf_done(&from);
+	buf_done(&to);
+	return r;
+}
+
+static int
+place_link(struct outputs *o, struct output *v, const struct strv *response)
+{
+	int r = strv_has(response, v->name) ? map_response(o, v) : 0;
+
+	if (r == 0 && strchr(v->name, '/')) {
+		_cleanup_(freep) char *final = path_join(o->in.out_dir, v->name);
+		_cleanup_(freep) char *dir = final ? path_dirname(final) : NULL;
+
+		if (!dir)
+			return -ENOMEM;
+		if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return r < 0 ? r : place(o, v);
+}
+
+int
+outputs_place_links(struct outputs *o, const struct strv *response)
+{
+	int r = outputs_settle(o);
+
+	for (size_t i = 0; r == 0 && i < o->n; i++)
+		if (o->v[i].kind == DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT)
+			r = place_link(o, &o->v[i], response);
+	return r;
+}
+
+/* Longer paths first, so that what is in a directory comes before it. */
+static int
+by_depth(const void *a, const void *b)
+{
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
+	size_t n = strlen(x), k = strlen(y);
+
+	return n == k ? strcmp(x, y) : n < k ? 1 : -1;
+}
+
+/* The directories of rel, below out_dir. */
+static int
+add_dirs(const struct outputs *o, const char *rel, struct strv *dirs)
+{
+	const char *slash = strchr(rel, '/');
+
+	if (!slash)
+		return 0;
+	return strv_addf(dirs, "%s/%.*s", o->in.out_dir, (int)(slash - rel), rel);
+}
+
+int
+outputs_link_paths(const struct outputs *o, const struct strv *more_dirs, struct strv *ret)
+{
+	_cleanup_(strv_done) struct strv dirs = STRV_INIT;
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->n; i++) {
+		if (o->v[i].kind != DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT)
+			continue;
+		r = strv_addf(&files, "%s/%s", o->in.out_dir, o->v[i].name);
+		if (r == 0)
+			r = add_dirs(o, o->v[i].name, &dirs);
+	}
+	for (size_t i = 0; r == 0 && i < more_dirs->n; i++) {
+		r = strv_addf(&dirs, "%s/%s", o->in.out_dir, more_dirs->v[i]);
+		if (r == 0)
+			r = add_dirs(o, more_dirs->v[i], &dirs);
+	}
+	strv_sort_unique(&files);
+	strv_sort_unique(&dirs);
+	if (dirs.n)
+		qsort(dirs.v, dirs.n, sizeof(*dirs.v), by_depth);
+	if (r == 0 && files.n)
+		r = strv_add_all(ret, files.v);
+	if (r == 0 && dirs.n)
+		r = strv_add_all(ret, dirs.v);
+	return r;
+}
+
+int
+outputs_list(const struct outputs *o, struct strv *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->n; i++) {
+		r = strv_addf(ret, "%s/%s", o->in.out_dir, o->v[i].name);
+		if (r == 0)
+			r = add_dirs(o, o->v[i].name, ret);
+	}
+	return r;
+}
+
+int
+outputs_write_staged(const struct outputs *o, const char *name, const void *p, size_t n)
+{
+	_cleanup_(freep) char *path = path_join(o->in.staging, name);
+
+	return path ? fs_write_atomic(path, p, n, 0600) : -ENOMEM;
+}

@@ -1,0 +1,377 @@
+/* Text and announced outputs, in the order that cargo relies on. Invariant: a line that announces a
+ * file is said only when that file is in its place; nothing is said of a file that this side has
+ * not verified. */
+#include "config.h"
+
+#include "client/dispatch/relay.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "rustc/artifact.h"
+#include "client/wrap/closure.h"
+#include "rustc/depinfo.h"
+#include "client/dispatch/failure.h"
+#include "common/fs.h"
+
+struct relay {
+	struct relay_in in;
+	struct promise *promise;
+	struct buf line;  /* of stderr, begun and not ended */
+	size_t scanned;	  /* of line: no newline in there */
+	struct buf doubt; /* lines that a failure may be the reason of: said when it did not fail */
+	struct buf tail;  /* from the link line on */
+	struct buf out;	  /* stdout */
+	bool holding;	  /* the link line has come */
+	struct strv promised; /* what link lines named: it comes after the compiler's end */
+	bool depinfo_seen;
+	enum relay_fault fault;
+	char why[224];
+};
+
+int
+relay_new(const struct relay_in *in, struct relay **ret)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	r->in = *in;
+	err = promise_new(in->rep->text_bytes, &in->rep->text_digest, &r->promise);
+	if (err < 0) {
+		free(r);
+		return err;
+	}
+	*ret = r;
+	return 0;
+}
+
+void
+relay_free(struct relay *r)
+{
+	if (!r)
+		return;
+	promise_free(r->promise);
+	buf_done(&r->line);
+	buf_done(&r->doubt);
+	buf_done(&r->tail);
+	buf_done(&r->out);
+	strv_done(&r->promised);
+	free(r);
+}
+
+enum relay_fault
+relay_fault(const struct relay *r, const char **ret_why)
+{
+	*ret_why = r->why;
+	return r->fault;
+}
+
+const struct buf *
+relay_tail(const struct relay *r)
+{
+	return &r->tail;
+}
+
+static int _printf_(3, 4) give_up(struct relay *r, enum relay_fault fault, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->why, sizeof(r->why), fmt, ap);
+	va_end(ap);
+	r->fault = fault;
+	return -ENOTSUP;
+}
+
+/* An error of this machine (disk, memory) while something is put in its place. */
+static int
+cannot(struct relay *r, const char *what, int err)
+{
+	return give_up(r, RELAY_HOME, "%s: %s", what, strerror(-err));
+}
+
+static int
+hold(struct relay *r, struct buf *where, const void *p, size_t n)
+{
+	if (where->n + n > RELAY_TEXT_MAX)
+		return give_up(r, RELAY_HOME, "too much text");
+	return buf_add(where, p, n);
+}
+
+static int
+say(struct relay *r, const void *p, size_t n)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int err = promise_text(r->promise, p, n, &b);
+
+	return err < 0 ? err : say_text(r->in.say, b.p, b.n);
+}
+
+static int
+end_doubt(struct relay *r)
+{
+	int err = r->doubt.n ? say(r, r->doubt.p, r->doubt.n) : 0;
+
+	buf_done(&r->doubt);
+	return err;
+}
+
+/* A compile that fails on a worker may have to be done again here, for its own words: what a
+ * failure says must not have been said before. Such words are errors, and lines that are no JSON
+ * where the rest is (a panic's, a proc-macro's), which may be other ones in each run. They wait for
+ * the rmeta, or for success, and with them what follows. Text for a terminal has no marks, and
+ * nobody waits for a line of it. */
+static bool
+is_doubtful(const struct relay *r, const void *p, size_t n)
+{
+	static const char error[] = "\"level\":\"error";
+
+	return r->doubt.n || !unit_call(r->in.unit)->json || *(const char *)p != '{' ||
+	       memmem(p, n, error, sizeof(error) - 1);
+}
+
+static int
+say_or_hold(struct relay *r, const void *p, size_t n)
+{
+	if (r->holding)
+		return hold(r, &r->tail, p, n);
+	if (is_doubtful(r, p, n))
+		return hold(r, &r->doubt, p, n);
+	return say(r, p, n);
+}
+
+/* The compile must have seen the environment that it would have seen here. */
+static int
+check_depinfo(struct relay *r, const char *name)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(depinfo_done) struct depinfo d = DEPINFO_INIT;
+	const char *var;
+	int err = outputs_read(r->in.outputs, name, DEPINFO_MAX, &b);
+
+	r->depinfo_seen = true;
+	if (err < 0)
+		return cannot(r, "dep-info", err);
+	err = depinfo_parse(b.p, b.n, &d);
+	if (err < 0)
+		return cannot(r, "dep-info", err);
+	var = depinfo_env_differs(&d, r->in.envp);
+	if (var)
+		return give_up(r, RELAY_WITHHELD, "needs the environment: %s", var);
+	if (b.n && memmem(b.p, b.n, UNIT_ALIAS, strlen(UNIT_ALIAS)))
+		return give_up(r, RELAY_HOME, "the compiler took a dependency for a source");
+	return 0;
+}
+
+static int
+place_depinfo(struct relay *r, const char *name)
+{
+	int err = check_depinfo(r, name);
+
+	if (err < 0)
+		return err;
+	err = outputs_place(r->in.outputs, name);
+	return err < 0 ? cannot(r, name, err) : 0;
+}
+
+static int
+place_rmeta(struct relay *r, const char *path, const struct digest *d)
+{
+	const char *name = path_basename(path);
+	int err, promised = say_is_promised(r->in.say, path, d);
+
+	if (promised < 0)
+		return give_up(r, RELAY_HOME, "the second try made another rmeta");
+	if (promised) {
+		err = outputs_drop(r->in.outputs, name);
+		return err < 0 ? cannot(r, name, err) : 0;
+	}
+	err = say_promise_rmeta(r->in.say, path, d);
+	if (err == 0)
+		err = outputs_place(r->in.outputs, name);
+	if (err < 0)
+		return cannot(r, name, err);
+	/* Dependents start with the line: they want to know its closure. Not knowing costs only
+	 * time. */
+	if (closure_remember_file(r->in.memo, unit_call(r->in.unit), unit_cwd(r->in.unit), path) ==
+		0)
+		memo_flush(r->in.memo);
+	return 0;
+}
+
+static int
+handle_artifact(struct relay *r, const struct artifact *a)
+{
+	_cleanup_(freep) char *path = path_normalize(unit_cwd(r->in.unit), a->path);
+	_cleanup_(freep) char *dir = path ? path_dirname(path) : NULL;
+	const char *name;
+	struct digest d;
+	int err;
+
+	if (!dir)
+		return -ENOMEM;
+	name = path_basename(path);
+	if (!streq(dir, unit_out_dir(r->in.unit)))
+		return give_up(r, RELAY_WORKER, "it announced a file outside the out-dir");
+	if (a->emit == EMIT_LINK) {
+		r->holding = true;
+		return strv_add(&r->promised, name);
+	}
+	if (a->emit == EMIT_OTHER)
+		return 0;
+	if (outputs_settle(r->in.outputs) < 0 || outputs_find(r->in.outputs, name, &d, NULL) < 0)
+		return give_up(r, RELAY_WORKER, "it announced a file that it did not send");
+	if (a->emit == EMIT_DEP_INFO)
+		return place_depinfo(r, name);
+	err = place_rmeta(r, path, &d);
+	return err < 0 ? err : end_doubt(r);
+}
+
+/* One line, with its newline if it has one. */
+static int
+handle_line(struct relay *r, const uint8_t *p, size_t n)
+{
+	bool json = unit_call(r->in.unit)->json;
+	_cleanup_(buf_done) struct buf mapped = BUF_INIT;
+	struct artifact a = ARTIFACT_INIT;
+	int err;
+
+	if (memmem(p, n, UNIT_ALIAS, strlen(UNIT_ALIAS))) {
+		err = unit_unalias(p, n, unit_out_dir(r->in.unit), json ? "\"\\" : "", &mapped);
+		if (err < 0)
+			return err;
+		p = mapped.p;
+		n = mapped.n;
+	}
+	if (json && !r->holding) {
+		err = artifact_parse((const char *)p, n - (p[n - 1] == '\n'), &a);
+		if (err == -EBADMSG)
+			return give_up(r, RELAY_WORKER, "an artifact line that makes no sense");
+		if (err == 0)
+			err = handle_artifact(r, &a);
+		artifact_done(&a);
+		if (err < 0 && err != -ENOENT)
+			return err;
+	}
+	return say_or_hold(r, p, n);
+}
+
+int
+relay_text(struct relay *r, bool out, const void *p, size_t n)
+{
+	size_t done = 0;
+	int err = 0;
+
+	if (n > RELAY_TEXT_MAX || (out ? r->out.n : r->line.n) > RELAY_TEXT_MAX - n)
+		return give_up(r, RELAY_HOME, "too much text");
+	if (out)
+		return buf_add(&r->out, p, n);
+	err = buf_add(&r->line, p, n);
+	while (err == 0 && r->scanned < r->line.n) {
+		const uint8_t *nl = memchr(r->line.p + r->scanned, '\n', r->line.n - r->scanned);
+		size_t end;
+
+		if (!nl) {
+			r->scanned = r->line.n;
+			break;
+		}
+		end = (size_t)(nl - r->line.p) + 1;
+		err = handle_line(r, r->line.p + done, end - done);
+		done = r->scanned = end;
+	}
+	if (done) {
+		buf_consume(&r->line, done);
+		r->scanned -= done;
+	}
+	return err;
+}
+
+static int
+finish_text(struct relay *r)
+{
+	struct buf rest = BUF_INIT;
+	int err = 0;
+
+	if (r->line.n)
+		err = handle_line(r, r->line.p, r->line.n);
+	r->line.n = r->scanned = 0;
+	if (err == 0)
+		err = end_doubt(r);
+	if (err == 0)
+		err = promise_end(r->promise, &rest);
+	if (err == 0)
+		err = say_text(r->in.say, rest.p, rest.n);
+	buf_done(&rest);
+	return err;
+}
+
+/* An exit status of 0 is not the same as being complete. A file to be linked is made here. */
+static int
+check_promised(struct relay *r)
+{
+	struct digest d;
+
+	if (unit_call(r->in.unit)->calls_linker)
+		return 0;
+	for (size_t i = 0; i < r->promised.n; i++)
+		if (outputs_find(r->in.outputs, r->promised.v[i], &d, NULL) < 0)
+			return give_up(r, RELAY_HOME, "an announced output did not come");
+	return 0;
+}
+
+int
+relay_finish(struct relay *r)
+{
+	const struct rustc_call *c = unit_call(r->in.unit);
+	_cleanup_(freep) char *depinfo = NULL;
+	struct digest d;
+	int err = finish_text(r);
+
+	if (err < 0)
+		return err;
+	if (outputs_settle(r->in.outputs) < 0)
+		return give_up(r, RELAY_WORKER, "it sent half an output");
+	err = check_promised(r);
+	if (err < 0)
+		return err;
+	if (asprintf(&depinfo, "%s%s.d", c->crate_name,
+		    c->extra_filename ? c->extra_filename : "") < 0) {
+		depinfo = NULL;
+		return -ENOMEM;
+	}
+	if (!r->depinfo_seen && outputs_find(r->in.outputs, depinfo, &d, NULL) == 0) {
+		err = check_depinfo(r, depinfo);
+		if (err < 0)
+			return err;
+	}
+	err = outputs_place_all(r->in.outputs);
+	if (err < 0)
+		return cannot(r, "an output", err);
+	if (closure_remember(r->in.memo, c) == 0)
+		memo_flush(r->in.memo);
+	return say_out(r->in.say, r->out.p, r->out.n);
+}
+
+bool
+relay_failure_is_final(const struct relay *r)
+{
+	return unit_call(r->in.unit)->json && !r->holding && r->line.n == 0 &&
+	       failure_is_final((const char *)r->doubt.p, r->doubt.n);
+}
+
+int
+relay_say_failure(struct relay *r)
+{
+	int err = finish_text(r);
+
+	return err < 0 ? err : say_out(r->in.say, r->out.p, r->out.n);
+}
+
+int
+relay_say_tail(struct relay *r)
+{
+	return say_text(r->in.say, r->tail.p, r->tail.n);
+}

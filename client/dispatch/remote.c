@@ -1,0 +1,296 @@
+/* One try of a unit on one worker: connects, opens the job, and turns until it has ended.
+ * Invariant: it ends, also when the worker hangs or is cut off, and the worker is told when we go
+ * first. */
+#include "config.h"
+
+#include "client/dispatch/remote.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "client/dispatch/remote_priv.h"
+#include "common/clock.h"
+
+#define V(name) DRAY__VERDICT__VERDICT_##name
+#define TICK_MS 250
+#define STOP_FLUSH_MS 200
+
+static void
+remote_done(struct remote *r)
+{
+	upload_free(r->upload);
+	relay_free(r->relay);
+	outputs_free(r->outputs);
+	watch_freep(&r->watch);
+	socket_closep(&r->socket);
+	chunk_coder_free(r->coder);
+}
+
+static bool
+wants_compression(const struct remote_in *in)
+{
+	if (in->compress == COMPRESS_AUTO)
+		return !endpoint_is_this_machine(in->place->endpoint);
+	return in->compress == COMPRESS_ALWAYS;
+}
+
+static int
+make_parts(struct remote *r)
+{
+	const struct remote_in *in = r->in;
+	const struct rustc_call *c = unit_call(in->unit);
+	struct outputs_in oi = { .out_dir = unit_out_dir(in->unit),
+		.staging = in->rep->staging,
+		.crate = c->crate_name,
+		.extra = c->extra_filename,
+		.try = in->try,
+		.umask = in->umask,
+		.memo = in->memo };
+	struct relay_in ri = {
+		.unit = in->unit, .memo = in->memo, .envp = in->envp, .say = in->say, .rep = in->rep
+	};
+	int e = chunk_coder_new(&r->coder);
+
+	if (e == 0)
+		e = upload_new(in->unit, r->coder, wants_compression(in), &r->upload);
+	if (e == 0)
+		e = outputs_new(&oi, &r->outputs);
+	ri.outputs = r->outputs;
+	if (e == 0)
+		e = relay_new(&ri, &r->relay);
+	return e;
+}
+
+static int
+send_open(struct remote *r)
+{
+	const struct remote_in *in = r->in;
+	Dray__Hello hello;
+	Dray__JobOpen open;
+	char role[] = "client", software[] = "dray " PACKAGE_VERSION;
+	int e;
+
+	dray__hello__init(&hello);
+	dray__job_open__init(&open);
+	hello.version_min = WIRE_VERSION;
+	hello.version_max = WIRE_VERSION;
+	hello.role = role;
+	hello.software = software;
+	e = wire_send(r->socket, NULL, WIRE_HELLO, &hello.base, NULL, 0);
+	if (e < 0)
+		return e;
+	open.ticket.data = in->place->ticket->p;
+	open.ticket.len = in->place->ticket->n;
+	open.signature.data = in->place->signature->p;
+	open.signature.len = in->place->signature->n;
+	open.unit = unit_message(in->unit);
+	open.credit = REMOTE_CREDIT;
+	open.compress = wants_compression(in);
+	r->granted = REMOTE_CREDIT;
+	return wire_send(r->socket, NULL, WIRE_JOB_OPEN, &open.base, NULL, 0);
+}
+
+static void
+start(struct remote *r)
+{
+	const struct remote_in *in = r->in;
+	int e = make_parts(r);
+
+	if (e < 0) {
+		remote_end(r, REMOTE_HOME, V(NONE), "cannot begin: %s", strerror(-e));
+		return;
+	}
+	r->opened_ms = r->heard_ms = clock_mono_ms();
+	e = socket_connect_watched(in->zctx, in->place->endpoint, farm_identity(in->farm),
+		in->place->curve, JOB_HEARTBEAT_MS, &r->socket, &r->watch);
+	if (e < 0) {
+		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "cannot connect: %s", strerror(-e));
+		return;
+	}
+	e = send_open(r);
+	if (e == -EMSGSIZE)
+		remote_end(r, REMOTE_HOME, V(NONE), "the unit's description is too large");
+	else if (e < 0)
+		remote_end(
+			r, REMOTE_AGAIN, V(WORKER_FAULT), "cannot open the job: %s", strerror(-e));
+}
+
+static void
+watch_events(struct remote *r)
+{
+	for (;;) {
+		switch (watch_next(r->watch, NULL)) {
+		case WATCH_NONE:
+		case WATCH_PEER_GONE:
+			return;
+		case WATCH_CONNECTED:
+			r->connected = true;
+			r->heard_ms = clock_mono_ms();
+			break;
+		case WATCH_REFUSED:
+			remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT),
+				"the worker refused the connection");
+			return;
+		case WATCH_DISCONNECTED:
+			/* a job lives on its connection: a new one would be nobody's */
+			r->connected = false;
+			remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "the connection was lost");
+			return;
+		}
+	}
+}
+
+static void
+take_messages(struct remote *r)
+{
+	while (r->state != REMOTE_ENDED) {
+		struct wire_msg m = WIRE_MSG_INIT;
+		int e = wire_recv(r->socket, NULL, WIRE_FROM_WORKER, &m);
+
+		if (e == 0)
+			remote_step(r, &m);
+		else if (e != -EAGAIN)
+			remote_end(r, REMOTE_AGAIN, wire_verdict_of(e),
+				"its words make no sense: %s", strerror(-e));
+		wire_msg_done(&m);
+		if (e == -EAGAIN)
+			return;
+		if (r->owed >= REMOTE_CREDIT / 4)
+			return;
+	}
+}
+
+static void
+give_credit(struct remote *r)
+{
+	Dray__Credit m;
+
+	dray__credit__init(&m);
+	if (r->owed == 0 || r->state == REMOTE_ENDED)
+		return;
+	m.n = r->owed;
+	if (wire_send(r->socket, NULL, WIRE_CREDIT, &m.base, NULL, 0) == 0) {
+		r->granted += r->owed;
+		r->owed = 0;
+	}
+}
+
+int
+remote_answer(struct remote *r)
+{
+	const struct files_answer *a = &r->answer;
+	Dray__FileAnswer m;
+	Dray__Blob blob;
+	int e = 0;
+
+	dray__file_answer__init(&m);
+	m.id = a->id;
+	m.kind = a->kind;
+	m.text = (char *)a->text;
+	if (a->kind == DRAY__FILE_KIND__FILE_REGULAR) {
+		dray__blob__init(&blob);
+		blob.digest.data = (uint8_t *)a->digest.b;
+		blob.digest.len = DIGEST_SIZE;
+		blob.size = a->size;
+		m.blob = &blob;
+		m.times = (Dray__FileTimes *)&a->times;
+	}
+	e = wire_send(r->socket, NULL, WIRE_FILE_ANSWER, &m.base, NULL, 0);
+	r->answering = e == -EAGAIN;
+	return e;
+}
+
+/* Whether there is more to send at once. */
+static bool
+feed(struct remote *r)
+{
+	int e;
+
+	if (r->state != REMOTE_FEEDING && r->state != REMOTE_RUNNING)
+		return false;
+	e = r->answering ? remote_answer(r) : 0;
+	if (e == 0)
+		e = upload_step(r->upload, r->socket);
+	r->blocked = e == -EAGAIN;
+	if (e == -ESTALE)
+		remote_end(r, REMOTE_HOME, V(INPUT_CHANGED), "an input changed meanwhile: %.200s",
+			upload_file(r->upload) ? upload_file(r->upload) : "");
+	else if (e < 0 && e != -EAGAIN)
+		remote_end(r, REMOTE_HOME, V(NONE), "an input cannot be sent: %s", strerror(-e));
+	return e == 1;
+}
+
+static void
+check_time(struct remote *r)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (!r->connected && now - r->opened_ms > REMOTE_CONNECT_MS)
+		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it cannot be reached");
+	else if (r->state != REMOTE_RUNNING && now - r->heard_ms > REMOTE_ANSWER_MS)
+		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it does not answer");
+	else if (now - r->heard_ms > REMOTE_SILENT_MS)
+		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it fell silent");
+}
+
+static void
+turn(struct remote *r)
+{
+	zmq_pollitem_t items[2 + FARM_ITEMS + TETHER_ITEMS];
+	bool more;
+	size_t n = 2, farm, tether;
+
+	items[0] = (zmq_pollitem_t){ r->socket, -1, ZMQ_POLLIN, 0 };
+	items[1] = (zmq_pollitem_t){ watch_socket(r->watch), -1, ZMQ_POLLIN, 0 };
+	/* What has come is taken before the news of a loss: a result may lie before it. */
+	take_messages(r);
+	give_credit(r);
+	more = feed(r);
+	if (r->state == REMOTE_ENDED)
+		return;
+	if (r->blocked)
+		items[0].events |= ZMQ_POLLOUT;
+	farm = farm_items(r->in->farm, items + n);
+	tether = tether_items(r->in->tether, items + n + farm);
+	if (zmq_poll(items, (int)(n + farm + tether), more ? 0 : TICK_MS) < 0 && errno != EINTR) {
+		remote_end(r, REMOTE_HOME, V(NONE), "poll: %s", strerror(errno));
+		return;
+	}
+	if (tether_look(r->in->tether, items + n + farm, tether))
+		remote_end(r, REMOTE_CUT, V(CANCELLED), "nobody waits for it any more");
+	if (items[n].revents || items[n + 1].revents)
+		farm_mind(r->in->farm);
+	if (items[1].revents && !(items[0].revents & ZMQ_POLLIN))
+		watch_events(r);
+	check_time(r);
+}
+
+/* A worker that still has the job is told that nobody wants it. */
+static void
+stop(struct remote *r)
+{
+	Dray__JobStop m;
+	int flush = STOP_FLUSH_MS;
+
+	dray__job_stop__init(&m);
+	if (!r->socket || !r->connected || r->result->end == REMOTE_DONE || r->result->ran)
+		return;
+	m.text = r->result->text;
+	zmq_setsockopt(r->socket, ZMQ_LINGER, &flush, sizeof(flush));
+	wire_send(r->socket, NULL, WIRE_JOB_STOP, &m.base, NULL, 0);
+}
+
+void
+remote_run(const struct remote_in *in, struct remote_result *ret)
+{
+	_cleanup_(
+		remote_done) struct remote r = { .in = in, .result = ret, .state = REMOTE_OPENING };
+
+	memset(ret, 0, sizeof(*ret));
+	start(&r);
+	while (r.state != REMOTE_ENDED)
+		turn(&r);
+	if (r.upload)
+		in->rep->bytes_sent += upload_bytes(r.upload);
+	stop(&r);
+}

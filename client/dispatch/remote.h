@@ -1,0 +1,49 @@
+/* The conversation with a worker (proto/job.proto), from the client's side: one try of one unit. */
+#ifndef DRAY_CLIENT_DISPATCH_REMOTE_H
+#define DRAY_CLIENT_DISPATCH_REMOTE_H
+
+#include "client/dispatch/farm.h"
+#include "client/dispatch/say.h"
+#include "client/dispatch/unit.h"
+
+#define REMOTE_CONNECT_MS 2000 /* until the connection stands */
+#define REMOTE_ANSWER_MS \
+	120000 /* of silence while it takes the job and its blobs: 4 MiB at 300 kbit/s */
+#define REMOTE_SILENT_MS \
+	2400000		 /* of silence while the compiler runs: above a worker's job_time_s */
+#define REMOTE_CREDIT 64 /* content messages a worker may have under way: 16 MiB */
+
+enum remote_end {
+	REMOTE_DONE,  /* outputs in place, all said: in.rep says DONE or LINK */
+	REMOTE_AGAIN, /* this worker did not do it; verdict and text say why */
+	REMOTE_HOME,  /* the unit is to be compiled here: text says why */
+	REMOTE_CUT,   /* the tether */
+};
+
+struct remote_in {
+	void *zctx;
+	struct farm *farm; /* minded meanwhile */
+	struct tether *tether;
+	struct unit *unit;
+	struct memo *memo;
+	char *const *envp;
+	struct say *say;
+	struct report *rep;
+	const struct placement *place;
+	int compress; /* enum compress */
+	unsigned try;
+	mode_t umask;
+	bool keep; /* what the worker saw and said is left in the staging directory */
+};
+
+struct remote_result {
+	enum remote_end end;
+	Dray__Verdict verdict;
+	char text[256];
+	bool ran;   /* the compiler came to its end there */
+	int status; /* of the compiler, when ran */
+};
+
+void remote_run(const struct remote_in *in, struct remote_result *ret);
+
+#endif

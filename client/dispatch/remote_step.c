@@ -1,0 +1,386 @@
+/* A worker's messages, one at a time. Each type has a row: the states in which it may come, and
+ * what it does. Invariant: after any message, good or bad, either the conversation goes on in a
+ * known state or it has ended with a reason. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "client/dispatch/bundle.h"
+#include "client/dispatch/farm_record.h"
+#include "client/dispatch/remote_priv.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/log.h"
+
+#define V(name) DRAY__VERDICT__VERDICT_##name
+#define RUSTC_FAILED 1 /* its exit status after errors; a crash has another */
+
+void
+remote_end(struct remote *r, enum remote_end end, Dray__Verdict verdict, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (r->state == REMOTE_ENDED)
+		return;
+	r->state = REMOTE_ENDED;
+	r->result->end = end;
+	r->result->verdict = verdict;
+	va_start(ap, fmt);
+	vsnprintf(r->result->text, sizeof(r->result->text), fmt, ap);
+	va_end(ap);
+}
+
+static void
+broke_protocol(struct remote *r, const char *what)
+{
+	remote_end(r, REMOTE_AGAIN, V(MALFORMED), "it broke the protocol: %s", what);
+}
+
+/* What became of the job there, in the worker's words: is another worker likely to do better? */
+static void
+judge(struct remote *r, Dray__Verdict verdict, const char *text)
+{
+	enum remote_end end = REMOTE_AGAIN;
+
+	switch (verdict) {
+	case V(BAD_UNIT):
+	case V(LIMIT):
+	case V(INPUT_CHANGED):
+	case V(TOO_LARGE):
+	case V(NOT_ALLOWED):
+	case V(WITHHELD):
+		end = REMOTE_HOME;
+		break;
+	default:
+		break;
+	}
+	remote_end(r, end, verdict, "%.240s", text && *text ? text : "no reason given");
+}
+
+static void
+on_welcome(struct remote *r, struct wire_msg *m)
+{
+}
+
+static void
+on_refused(struct remote *r, struct wire_msg *m)
+{
+	const Dray__Refused *b = (const Dray__Refused *)m->body;
+
+	judge(r, b->verdict, b->text);
+}
+
+static void
+on_accepted(struct remote *r, struct wire_msg *m)
+{
+	const Dray__JobAccepted *b = (const Dray__JobAccepted *)m->body;
+
+	if (upload_credit(r->upload, b->credit) < 0)
+		broke_protocol(r, "too much credit");
+	else
+		r->state = REMOTE_FEEDING;
+}
+
+static void
+on_rejected(struct remote *r, struct wire_msg *m)
+{
+	const Dray__JobRejected *b = (const Dray__JobRejected *)m->body;
+
+	judge(r, b->verdict, b->text);
+}
+
+static void
+on_need(struct remote *r, struct wire_msg *m)
+{
+	int e = upload_need(r->upload, (const Dray__BlobNeed *)m->body);
+
+	if (e == -ENOMEM)
+		remote_end(r, REMOTE_HOME, V(NONE), "out of memory");
+	else if (e < 0)
+		broke_protocol(r, "it asks for blobs that are not in the unit");
+	else if (r->state == REMOTE_FEEDING)
+		r->fed_us = clock_mono_us();
+}
+
+static void
+on_file_need(struct remote *r, struct wire_msg *m)
+{
+	const Dray__FileNeed *b = (const Dray__FileNeed *)m->body;
+	int e;
+
+	if (r->answering || !path_is_normal(b->path)) {
+		broke_protocol(r, "a file that cannot be asked for");
+		return;
+	}
+	e = files_answer(unit_on_demand(r->in->unit), b->id, b->path, &r->answer);
+	if (e == 0 && r->answer.kind == DRAY__FILE_KIND__FILE_REGULAR)
+		e = upload_offer(r->upload, b->path, r->answer.size);
+	if (e == 0)
+		e = remote_answer(r);
+	if (e < 0 && e != -EAGAIN)
+		remote_end(r, REMOTE_HOME, V(NONE), "a file on demand: %s", strerror(-e));
+}
+
+static void
+on_credit(struct remote *r, struct wire_msg *m)
+{
+	if (upload_credit(r->upload, ((const Dray__Credit *)m->body)->n) < 0)
+		broke_protocol(r, "too much credit");
+}
+
+static void
+on_started(struct remote *r, struct wire_msg *m)
+{
+	uint64_t now = clock_mono_us();
+
+	if (r->fed_us)
+		r->in->rep->upload_us += now - r->fed_us;
+	r->in->rep->compile_start_us = now;
+	r->state = REMOTE_RUNNING;
+}
+
+/* A content message has been used: its credit goes back. False: it had none. */
+static bool
+take_credit(struct remote *r, struct wire_msg *m)
+{
+	if (r->granted == 0) {
+		broke_protocol(r, "content without credit");
+		return false;
+	}
+	r->granted--;
+	r->owed++;
+	r->in->rep->bytes_received += zmq_msg_size(&m->payload);
+	return true;
+}
+
+static void
+relay_failed(struct remote *r, int e)
+{
+	const char *why = "";
+	enum relay_fault fault;
+
+	if (tether_cut(r->in->tether)) {
+		remote_end(r, REMOTE_CUT, V(CANCELLED), "nobody waits for it any more");
+		return;
+	}
+	if (e != -ENOTSUP) {
+		remote_end(r, REMOTE_HOME, V(NONE), "cannot pass on its text: %s", strerror(-e));
+		return;
+	}
+	fault = relay_fault(r->relay, &why);
+	if (fault == RELAY_WORKER)
+		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "%s", why);
+	else
+		remote_end(
+			r, REMOTE_HOME, fault == RELAY_WITHHELD ? V(WITHHELD) : V(NONE), "%s", why);
+}
+
+static void
+output_failed(struct remote *r, int e)
+{
+	if (e == -EBADMSG)
+		remote_end(
+			r, REMOTE_AGAIN, V(WORKER_FAULT), "an output is not what its digest says");
+	else if (e == -EINVAL)
+		remote_end(
+			r, REMOTE_HOME, V(NONE), "an output with a name that is not this unit's");
+	else
+		remote_end(r, REMOTE_HOME, V(NONE), "an output: %s", strerror(-e));
+}
+
+static void
+on_text(struct remote *r, struct wire_msg *m)
+{
+	const Dray__JobText *b = (const Dray__JobText *)m->body;
+	int e;
+
+	if (!take_credit(r, m))
+		return;
+	e = relay_text(r->relay, b->out, zmq_msg_data(&m->payload), zmq_msg_size(&m->payload));
+	if (e < 0)
+		relay_failed(r, e);
+}
+
+static void
+on_output_begin(struct remote *r, struct wire_msg *m)
+{
+	int e = outputs_begin(r->outputs, (const Dray__OutputBegin *)m->body);
+
+	if (e < 0)
+		output_failed(r, e);
+	r->output_us = clock_mono_us();
+}
+
+static void
+on_output_chunk(struct remote *r, struct wire_msg *m)
+{
+	const Dray__OutputChunk *b = (const Dray__OutputChunk *)m->body;
+	const uint8_t *p = NULL;
+	int e;
+
+	if (!take_credit(r, m))
+		return;
+	e = chunk_decode(r->coder, &m->payload, b->zstd, b->size, &p);
+	if (e == 0)
+		e = outputs_chunk(r->outputs, b, p, b->size);
+	if (e < 0) {
+		output_failed(r, e);
+		return;
+	}
+	if (b->last && r->output_us) {
+		r->in->rep->download_us += clock_mono_us() - r->output_us;
+		r->output_us = 0;
+	}
+}
+
+/* Of several types rustc drops those that the target has not (a cdylib, where all is static). */
+static bool
+nothing_to_link(struct remote *r, const Dray__JobResult *b)
+{
+	const struct rustc_call *c = unit_call(r->in->unit);
+
+	return b->n_link == 0 && !c->test && c->crate_types.n > 1 &&
+	       !strv_has(&c->crate_types, "bin") && outputs_none_linked(r->outputs);
+}
+
+static void
+link_or_done(struct remote *r, const Dray__JobResult *b)
+{
+	const struct rustc_call *c = unit_call(r->in->unit);
+	char *home = NULL;
+	int e;
+
+	if (c->calls_linker && !nothing_to_link(r, b)) {
+		e = bundle_make(
+			r->in->unit, r->outputs, b, relay_tail(r->relay), r->in->rep, &home);
+		if (e < 0)
+			remote_end(r, REMOTE_HOME, V(NONE), "%s", home ? home : strerror(-e));
+		else
+			r->in->rep->outcome = REPORT_LINK;
+		free(home);
+	} else {
+		e = relay_say_tail(r->relay);
+		if (e < 0)
+			relay_failed(r, e);
+		else
+			r->in->rep->outcome = REPORT_DONE;
+	}
+	if (e < 0)
+		return;
+	/* for the cache; without it the unit is as good */
+	if (r->in->keep && farm_record_write(r->in->unit, r->outputs, b->trace, r->in->say) < 0)
+		log_debug("what the worker saw is not kept");
+	remote_end(r, REMOTE_DONE, V(NONE), "done");
+}
+
+static void
+note_trace(struct report *rep, const Dray__Trace *t)
+{
+	rep->traced = t != NULL;
+	if (!t)
+		return;
+	rep->trace = (struct joblog_trace){ .whole = t->whole,
+		.calls = t->calls,
+		.files = (uint32_t)t->n_files,
+		.absent = (uint32_t)t->n_absent,
+		.dirs = (uint32_t)t->n_dirs,
+		.vars = (uint32_t)(t->n_env + t->n_rustc_env),
+		.fetched = t->fetched,
+		.wait_us = t->wait_us };
+}
+
+/* The crate's own fault is said as it is, when the compiler saw all that it asked for; a failure
+ * that may have another reason is looked for here. */
+static void
+on_failure(struct remote *r, const Dray__JobResult *b)
+{
+	int e;
+
+	if (!b->trace || !b->trace->whole || b->status != RUSTC_FAILED ||
+		!relay_failure_is_final(r->relay)) {
+		remote_end(r, REMOTE_HOME, V(NONE),
+			"the compiler failed on the worker: compiled here for its own words");
+		return;
+	}
+	e = relay_say_failure(r->relay);
+	if (e < 0) {
+		relay_failed(r, e);
+		return;
+	}
+	r->in->rep->status = b->status;
+	r->in->rep->outcome = REPORT_DONE;
+	remote_end(r, REMOTE_DONE, V(NONE), "the crate does not compile");
+}
+
+static void
+on_result(struct remote *r, struct wire_msg *m)
+{
+	const Dray__JobResult *b = (const Dray__JobResult *)m->body;
+	int e;
+
+	if (b->verdict != V(NONE)) {
+		judge(r, b->verdict, b->text);
+		return;
+	}
+	if (r->state != REMOTE_RUNNING) {
+		broke_protocol(r, "a result of nothing");
+		return;
+	}
+	r->in->rep->compile_us = b->compile_us;
+	note_trace(r->in->rep, b->trace);
+	r->result->ran = true;
+	r->result->status = b->status;
+	if (b->status != 0) {
+		on_failure(r, b);
+		return;
+	}
+	if (b->outputs != outputs_count(r->outputs)) {
+		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "an output is missing");
+		return;
+	}
+	e = relay_finish(r->relay);
+	if (e < 0)
+		relay_failed(r, e);
+	else
+		link_or_done(r, b);
+}
+
+struct row {
+	enum wire_type type;
+	unsigned states;
+	void (*handle)(struct remote *r, struct wire_msg *m);
+};
+
+static const struct row rows[] = {
+	{ WIRE_WELCOME, REMOTE_OPENING | REMOTE_FEEDING, on_welcome },
+	{ WIRE_REFUSED, REMOTE_OPENING | REMOTE_FEEDING | REMOTE_RUNNING, on_refused },
+	{ WIRE_JOB_ACCEPTED, REMOTE_OPENING, on_accepted },
+	{ WIRE_JOB_REJECTED, REMOTE_OPENING | REMOTE_FEEDING, on_rejected },
+	{ WIRE_BLOB_NEED, REMOTE_FEEDING | REMOTE_RUNNING, on_need },
+	{ WIRE_FILE_NEED, REMOTE_RUNNING, on_file_need },
+	{ WIRE_CREDIT, REMOTE_FEEDING | REMOTE_RUNNING, on_credit },
+	{ WIRE_JOB_STARTED, REMOTE_FEEDING, on_started },
+	{ WIRE_JOB_TEXT, REMOTE_RUNNING, on_text },
+	{ WIRE_OUTPUT_BEGIN, REMOTE_RUNNING, on_output_begin },
+	{ WIRE_OUTPUT_CHUNK, REMOTE_RUNNING, on_output_chunk },
+	{ WIRE_JOB_RESULT, REMOTE_FEEDING | REMOTE_RUNNING, on_result },
+};
+
+void
+remote_step(struct remote *r, struct wire_msg *m)
+{
+	r->heard_ms = clock_mono_ms();
+	r->connected = true;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rows[i].type != m->info->type)
+			continue;
+		if (rows[i].states & r->state)
+			rows[i].handle(r, m);
+		else
+			broke_protocol(r, m->info->name);
+		return;
+	}
+	broke_protocol(r, m->info->name);
+}

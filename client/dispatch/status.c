@@ -1,0 +1,173 @@
+/* Asks the coordinator for its status and prints it. */
+#include "config.h"
+
+#include "client/dispatch/status.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "client/dispatch/farm.h"
+#include "toolchain/toolchain.h"
+#include "proto/socket.h"
+#include "proto/wire.h"
+
+/* The answer of a coordinator with many workers takes longer than a welcome. */
+#define ANSWER_MS 2000
+
+struct status {
+	const char *endpoint;
+	char *error; /* NULL: reachable */
+	struct wire_msg msg;
+	char release[64]; /* of --compiler */
+};
+
+static const Dray__Status *
+body(const struct status *s)
+{
+	return (const Dray__Status *)s->msg.body;
+}
+
+/* ret_id is set and 0 returned when compiler is one that can be identified. */
+static int
+identify(const struct conf *conf, const char *compiler, struct status *s,
+	uint8_t ret_id[DIGEST_SIZE])
+{
+	_cleanup_(memo_closep) struct memo *memo = NULL;
+	_cleanup_(freep) char *sysroot = NULL, *exe = NULL;
+	const char *slash = strrchr(compiler, '/');
+	struct toolchain t = { .sysroot = NULL };
+	int r;
+
+	if (memo_open(conf->client.cache_dir, &memo) < 0)
+		memo = NULL;
+	r = toolchain_find_sysroot(memo, compiler, &sysroot, &exe);
+	if (r == 0)
+		r = toolchain_identify(memo, sysroot,
+			streq(slash ? slash + 1 : compiler, "clippy-driver") ? "clippy-driver"
+									     : "rustc",
+			NULL, &t);
+	if (r < 0)
+		return r;
+	memcpy(ret_id, t.id.b, DIGEST_SIZE);
+	snprintf(s->release, sizeof(s->release), "%s", t.release ? t.release : "");
+	toolchain_done(&t);
+	return 0;
+}
+
+static void
+ask(const struct conf *conf, const char *compiler, struct status *s)
+{
+	uint8_t id[DIGEST_SIZE];
+	bool has_id = false;
+	void *ctx = zmq_ctx_new();
+	struct farm *farm = NULL;
+	int r = ctx ? farm_open(ctx, conf, &farm, &s->error) : -ENOMEM;
+
+	if (r == 0 && compiler)
+		has_id = identify(conf, compiler, s, id) == 0;
+	if (r == 0)
+		r = farm_ask_status(farm, has_id ? id : NULL,
+			MAX2(conf->client.connect_ms, (uint64_t)ANSWER_MS), &s->msg, &s->error);
+	if (r < 0 && !s->error)
+		s->error = strdup(r == -ETIMEDOUT ? "no answer" : strerror(-r));
+	if (r == 0 && compiler && !has_id)
+		s->error = strdup("the compiler's toolchain cannot be identified");
+	farm_closep(&farm);
+	if (ctx)
+		zmq_ctx_termp(&ctx);
+}
+
+static json_t *
+worker_json(const Dray__WorkerStatus *w)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < w->n_toolchains; i++)
+		json_array_append_new(list, json_string(w->toolchains[i]));
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:b, s:I, s:o}", "name", w->name, "slots",
+		(int)w->slots, "running", (int)w->running, "cores", (int)w->cores, "glibc",
+		(int)w->glibc, "matching", (int)w->matching, "heard_ms", (json_int_t)w->heard_ms,
+		"toolchains", list);
+}
+
+static void
+add_status(json_t *o, const Dray__Status *m)
+{
+	json_t *list = json_array();
+
+	json_object_set_new(o, "name", json_string(m->name));
+	json_object_set_new(o, "workers", json_integer(m->workers));
+	json_object_set_new(o, "matching", json_integer(m->matching));
+	json_object_set_new(o, "slots", json_integer(m->slots));
+	json_object_set_new(o, "matching_slots", json_integer(m->matching_slots));
+	json_object_set_new(o, "running", json_integer(m->running));
+	json_object_set_new(o, "queued", json_integer(m->queued));
+	json_object_set_new(o, "jobs_placed", json_integer((json_int_t)m->jobs_placed));
+	json_object_set_new(o, "jobs_ended", json_integer((json_int_t)m->jobs_ended));
+	for (size_t i = 0; i < m->n_worker; i++)
+		json_array_append_new(list, worker_json(m->worker[i]));
+	json_object_set_new(o, "worker", list);
+}
+
+static int
+print_json(const struct status *s)
+{
+	json_t *o = json_object();
+	int r;
+
+	json_object_set_new(o, "endpoint", json_string(s->endpoint ? s->endpoint : ""));
+	json_object_set_new(o, "reachable", json_boolean(s->msg.body != NULL));
+	json_object_set_new(o, "error", s->error ? json_string(s->error) : json_null());
+	if (s->msg.body)
+		add_status(o, body(s));
+	r = json_dumpf(o, stdout, JSON_INDENT(2));
+	json_decref(o);
+	return r < 0 || putchar('\n') == EOF ? -EIO : 0;
+}
+
+static int
+print_text(const struct status *s)
+{
+	const Dray__Status *m = body(s);
+
+	if (!m) {
+		fprintf(stderr, "dray-dispatch: %s: %s\n",
+			s->endpoint && *s->endpoint ? s->endpoint : "farm",
+			s->error ? s->error : "?");
+		return 0;
+	}
+	printf("coordinator  %s  %s\n", m->name, s->endpoint);
+	printf("workers      %u, %u slots\n", m->workers, m->slots);
+	if (s->release[0])
+		printf("matching     %u with rustc %s, %u slots\n", m->matching, s->release,
+			m->matching_slots);
+	else if (s->error)
+		printf("matching     unknown: %s\n", s->error);
+	printf("jobs         %u running, %u queued, %llu placed, %llu ended\n", m->running,
+		m->queued, (unsigned long long)m->jobs_placed, (unsigned long long)m->jobs_ended);
+	for (size_t i = 0; i < m->n_worker; i++) {
+		const Dray__WorkerStatus *w = m->worker[i];
+
+		printf("  %-20s %u of %u slots, %u cores, heard %llu ms ago%s\n", w->name,
+			w->running, w->slots, w->cores, (unsigned long long)w->heard_ms,
+			w->matching ? ", matching" : "");
+	}
+	return 0;
+}
+
+int
+status_print(const struct conf *conf, const char *compiler, bool json)
+{
+	struct status s = { .endpoint = conf->client.coordinator, .msg = WIRE_MSG_INIT };
+	int r;
+
+	ask(conf, compiler, &s);
+	r = json ? print_json(&s) : print_text(&s);
+	if (fflush(stdout) != 0)
+		r = -EIO;
+	r = r == 0 && s.msg.body ? 0 : 1;
+	wire_msg_done(&s.msg);
+	free(s.error);
+	return r;
+}

@@ -1,0 +1,136 @@
+/* Signals and cargo's end of the pipe. Invariant: no wait in dray-dispatch outlives the one who
+ * waits for its result. */
+#include "config.h"
+
+#include "client/dispatch/tether.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+
+/* A pipe that polls writable takes this much without blocking (pipe(7): one page). */
+#define WRITE_PART 4096
+
+static void
+add_unless_ignored(sigset_t *set, int sig)
+{
+	struct sigaction sa;
+
+	if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
+		sigaddset(set, sig);
+}
+
+int
+tether_open(struct tether *t)
+{
+	pid_t parent = getppid();
+	struct sigaction ignore;
+	sigset_t set;
+
+	memset(&ignore, 0, sizeof(ignore));
+	ignore.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigemptyset(&set);
+	add_unless_ignored(&set, SIGINT);
+	add_unless_ignored(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (t->signals < 0)
+		return -errno;
+	t->watch_stderr = fcntl(STDERR_FILENO, F_GETFL) >= 0;
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+		return -errno;
+	/* one that died before this call sends nothing */
+	return getppid() == parent ? 0 : -ECANCELED;
+}
+
+void
+tether_done(struct tether *t)
+{
+	closep(&t->signals);
+}
+
+size_t
+tether_items(const struct tether *t, zmq_pollitem_t *items)
+{
+	items[0] = (zmq_pollitem_t){ NULL, t->signals, ZMQ_POLLIN, 0 };
+	if (!t->watch_stderr)
+		return 1;
+	/* a pipe whose reader is gone polls as an error, whatever is asked for */
+	items[1] = (zmq_pollitem_t){ NULL, STDERR_FILENO, ZMQ_POLLERR, 0 };
+	return 2;
+}
+
+static void
+read_signal(struct tether *t)
+{
+	struct signalfd_siginfo si;
+
+	if (read(t->signals, &si, sizeof(si)) == (ssize_t)sizeof(si) && !t->signal)
+		t->signal = (int)si.ssi_signo;
+}
+
+bool
+tether_look(struct tether *t, const zmq_pollitem_t *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (items[i].fd == t->signals && (items[i].revents & ZMQ_POLLIN))
+			read_signal(t);
+		if (items[i].fd == STDERR_FILENO && (items[i].revents & ZMQ_POLLERR))
+			t->reader_gone = true;
+	}
+	return tether_cut(t);
+}
+
+bool
+tether_cut(const struct tether *t)
+{
+	return t->signal || t->reader_gone;
+}
+
+static int
+wait_writable(struct tether *t, int fd)
+{
+	struct pollfd p[2] = { { t->signals, POLLIN, 0 }, { fd, POLLOUT, 0 } };
+
+	if (poll(p, 2, -1) < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (p[0].revents & POLLIN)
+		read_signal(t);
+	if (t->signal)
+		return -ECANCELED;
+	/* An error shows in the write itself, by its name. */
+	return p[1].revents != 0;
+}
+
+int
+tether_write(struct tether *t, int fd, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	while (n > 0) {
+		ssize_t k;
+		int r = wait_writable(t, fd);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			continue;
+		k = write(fd, b, MIN2(n, (size_t)WRITE_PART));
+		if (k < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (k < 0) {
+			if (errno == EPIPE && fd == STDERR_FILENO)
+				t->reader_gone = true;
+			return -errno;
+		}
+		b += k;
+		n -= (size_t)k;
+	}
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* A unit as it goes to a worker: arguments, environment, files and their digests.
+ *
+ * Paths are this machine's own, with one exception: what lies in the unit's out-dir appears in the
+ * job below UNIT_ALIAS, since the out-dir itself must be writable and empty there
+ * (doc/architecture.md). */
+#ifndef DRAY_CLIENT_DISPATCH_UNIT_H
+#define DRAY_CLIENT_DISPATCH_UNIT_H
+
+#include "rustc/call.h"
+#include "common/conf.h"
+#include "common/memo.h"
+#include "proto/job.pb-c.h"
+
+#define UNIT_ALIAS "/.dray-in"
+
+struct unit_in {
+	const struct rustc_call *call; /* CALL_UNIT; must outlive the unit */
+	const struct conf *conf;
+	struct memo *memo; /* may be NULL */
+	const char *cwd;
+	char *const *envp;
+	const struct buf *parent_env; /* cargo's environment, NULL when unknown (envscan.h) */
+};
+
+struct unit;
+
+/* 0; -errno; or -ENOTSUP with a reason in *ret_home (caller frees): this unit is compiled here. */
+int unit_build(const struct unit_in *in, struct unit **ret, char **ret_home);
+void unit_free(struct unit *u); /* NULL is fine */
+void unit_freep(struct unit **u);
+
+Dray__Unit *unit_message(struct unit *u); /* valid as long as the unit */
+const struct rustc_call *unit_call(const struct unit *u);
+const char *unit_blob_path(const struct unit *u, uint32_t blob); /* NULL: no such blob */
+const char *unit_cwd(const struct unit *u);
+const char *unit_out_dir(const struct unit *u); /* absolute, normal */
+uint32_t unit_glibc(const struct unit *u);	/* least minor version the worker needs; 0: any */
+uint64_t unit_source_bytes(const struct unit *u);
+struct files *unit_on_demand(struct unit *u); /* what may be sent beside it; the unit's */
+
+/* path as the job sees it: unchanged, or below the alias. Both absolute and normal. NULL: no
+ * memory. */
+char *unit_job_path(const char *out_dir, const char *path);
+
+/* Adds to *ret the n bytes with the alias put back to out_dir. escape: characters of out_dir that
+ * need a backslash before them where the text goes (in JSON strings `"\`, in response files ` \`).
+ */
+int unit_unalias(const void *p, size_t n, const char *out_dir, const char *escape, struct buf *ret);
+
+#endif

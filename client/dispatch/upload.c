@@ -1,0 +1,218 @@
+/* Blobs on their way out. Invariant: never more chunks under way than the worker gave credit for;
+ * the content is not judged here, the worker compares it with the digest. */
+#include "config.h"
+
+#include "client/dispatch/upload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "proto/wire.h"
+
+#define STEP_CHUNKS 16
+#define CREDIT_MAX (1u << 20)
+
+struct upload {
+	struct unit *unit;
+	struct chunk_coder *coder;
+	bool compress;
+	uint32_t credit;
+	uint32_t *need;
+	size_t n, next;
+	int fd;		   /* of need[next], -1: not open yet */
+	struct strv extra; /* paths of blobs on demand */
+	uint64_t *extra_size;
+	uint64_t offset;
+	uint64_t sent;
+	uint8_t *chunk;
+};
+
+int
+upload_new(struct unit *u, struct chunk_coder *coder, bool compress, struct upload **ret)
+{
+	struct upload *up = calloc(1, sizeof(*up));
+
+	if (!up)
+		return -ENOMEM;
+	up->unit = u;
+	up->coder = coder;
+	up->compress = compress;
+	up->fd = -1;
+	up->chunk = malloc(WIRE_CHUNK_MAX);
+	if (!up->chunk) {
+		free(up);
+		return -ENOMEM;
+	}
+	*ret = up;
+	return 0;
+}
+
+void
+upload_free(struct upload *up)
+{
+	if (!up)
+		return;
+	closep(&up->fd);
+	free(up->need);
+	strv_done(&up->extra);
+	free(up->extra_size);
+	free(up->chunk);
+	free(up);
+}
+
+int
+upload_offer(struct upload *up, const char *path, uint64_t size)
+{
+	uint64_t *v = reallocarray(up->extra_size, up->extra.n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	up->extra_size = v;
+	v[up->extra.n] = size;
+	return strv_add(&up->extra, path);
+}
+
+static uint64_t
+blob_size(const struct upload *up, uint32_t blob)
+{
+	const Dray__Unit *u = unit_message(up->unit);
+
+	return blob < u->n_blobs ? u->blobs[blob]->size : up->extra_size[blob - u->n_blobs];
+}
+
+int
+upload_need(struct upload *up, const Dray__BlobNeed *m)
+{
+	size_t n_blobs = unit_message(up->unit)->n_blobs + up->extra.n;
+
+	if (up->next < up->n || m->n_blob > n_blobs)
+		return -EBADMSG;
+	for (size_t i = 0; i < m->n_blob; i++)
+		if (m->blob[i] >= n_blobs)
+			return -EBADMSG;
+	free(up->need);
+	up->n = up->next = 0;
+	up->need = calloc(m->n_blob + 1, sizeof(*up->need));
+	if (!up->need)
+		return -ENOMEM;
+	if (m->n_blob)
+		memcpy(up->need, m->blob, m->n_blob * sizeof(*up->need));
+	up->n = m->n_blob;
+	return 0;
+}
+
+int
+upload_credit(struct upload *up, uint32_t n)
+{
+	if (n > CREDIT_MAX - up->credit)
+		return -EBADMSG;
+	up->credit += n;
+	return 0;
+}
+
+const char *
+upload_file(const struct upload *up)
+{
+	size_t n_blobs = unit_message(up->unit)->n_blobs;
+	uint32_t blob;
+
+	if (!up->need || up->next >= up->n)
+		return NULL;
+	blob = up->need[up->next];
+	return blob < n_blobs ? unit_blob_path(up->unit, blob) : up->extra.v[blob - n_blobs];
+}
+
+uint64_t
+upload_bytes(const struct upload *up)
+{
+	return up->sent;
+}
+
+static int
+read_chunk(struct upload *up, size_t want)
+{
+	size_t got = 0;
+
+	while (got < want) {
+		ssize_t k = pread(up->fd, up->chunk + got, want - got, (off_t)(up->offset + got));
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return -errno;
+		if (k == 0)
+			return -ESTALE;
+		got += (size_t)k;
+	}
+	return 0;
+}
+
+static int
+send_chunk(struct upload *up, void *socket, size_t n, bool last)
+{
+	Dray__BlobChunk m;
+	bool zstd = false;
+	zmq_msg_t payload;
+	size_t wire;
+	int r = chunk_encode(up->coder, up->chunk, n, up->compress, &payload, &zstd);
+
+	dray__blob_chunk__init(&m);
+	if (r < 0)
+		return r;
+	wire = zmq_msg_size(&payload);
+	m.blob = up->need[up->next];
+	m.offset = up->offset;
+	m.last = last;
+	m.zstd = zstd;
+	m.size = (uint32_t)n;
+	r = wire_send_msg(socket, NULL, WIRE_BLOB_CHUNK, &m.base, &payload);
+	zmq_msg_close(&payload);
+	if (r < 0)
+		return r;
+	up->sent += wire;
+	up->credit--;
+	up->offset += n;
+	return 0;
+}
+
+static int
+step_one(struct upload *up, void *socket)
+{
+	uint64_t size = blob_size(up, up->need[up->next]);
+	size_t n;
+	bool last;
+	int r;
+
+	if (up->fd < 0) {
+		up->fd = open(upload_file(up), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (up->fd < 0)
+			return errno == ENOENT ? -ESTALE : -errno;
+		up->offset = 0;
+	}
+	n = (size_t)MIN2(size - up->offset, (uint64_t)WIRE_CHUNK_MAX);
+	last = up->offset + n == size;
+	r = read_chunk(up, n);
+	if (r == 0)
+		r = send_chunk(up, socket, n, last);
+	if (r == 0 && last) {
+		closep(&up->fd);
+		up->next++;
+	}
+	return r;
+}
+
+int
+upload_step(struct upload *up, void *socket)
+{
+	for (int i = 0; up->need && up->next < up->n && up->credit > 0; i++) {
+		int r;
+
+		if (i == STEP_CHUNKS)
+			return 1;
+		r = step_one(up, socket);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

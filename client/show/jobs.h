@@ -1,0 +1,71 @@
+/* Reads the job log (doc/job-log.md): the former file, <path>.1, and then <path>, one line after
+ * another, in as much memory as one line needs.
+ *
+ * Several builds may write meanwhile; a line may be torn, or be something else's. What is no line
+ * of the log is skipped and counted. Fields that are not known are ignored, and what has a wrong
+ * type is as if it were not there. All text comes from crates and compilers: print it by show.h
+ * only. */
+#ifndef DRAY_CLIENT_SHOW_JOBS_H
+#define DRAY_CLIENT_SHOW_JOBS_H
+
+#include <jansson.h>
+
+#include "common/base.h"
+
+#define JOB_LINE_MAX (1u << 20) /* a longer one is not the log's */
+
+/* One line. Text is never NULL: "" when there was none. Numbers are 0 then. */
+struct job {
+	json_t *line; /* holds the text */
+	const char *crate, *package, *kind, *where, *why, *worker, *linker, *out_dir;
+	const char *cache, *cache_why, *not_stored, *key;
+	const json_t *attempts; /* a list, or NULL */
+	uint64_t time_ms;	/* when it was written, since 1970 */
+	uint64_t parent;	/* process id of what called the compiler; 0: not known */
+	int exit_status;
+	/* microseconds of one boot's clock: start_us <= end_us */
+	uint64_t start_us, compile_start_us, rmeta_us, end_us;
+	/* microseconds */
+	uint64_t pack_us, queue_us, upload_us, compile_us, download_us, slot_wait_us, link_us;
+	uint64_t lookup_us, restore_us, store_us, saved_us;
+	uint64_t cache_bytes, bytes_sent, bytes_received;
+};
+
+/* One line of n bytes, without its newline. -EBADMSG: it is none of the log's; -ENOMEM. */
+int job_decode(const char *line, size_t n, struct job *ret);
+void job_done(struct job *j); /* an empty one is fine */
+/* Its failed tries, "" when there are no more. */
+const char *job_attempt(const struct job *j, size_t i);
+/* How long the begin of an out-dir is that comes before build/<package>/out: it is a build script's
+ * OUT_DIR, or below it. 0: it is not. */
+size_t job_script_prefix(const char *out_dir);
+/* Whether a build script had it compiled, to see what the compiler can do: it may well fail. */
+bool job_is_trial(const struct job *j);
+/* What its compile took, and its link. */
+uint64_t job_cost_us(const struct job *j);
+/* Whether the cache had it: whole, or all but its link. */
+bool job_is_hit(const struct job *j);
+bool job_is_bundle(const struct job *j);
+
+/* May keep the line: it takes *j over then, and empties it. Other than 0 ends the reading. */
+typedef int (*jobs_fn)(void *arg, struct job *j);
+
+struct jobs_tally {
+	uint64_t lines;	  /* given to fn */
+	uint64_t skipped; /* no lines of the log */
+	bool found;	  /* there is a log at all */
+};
+
+/* Every line that was written at since_ms or later (0: all). 0, what fn returned, or -errno when
+ * the log is there and cannot be read (-EISDIR, -EINVAL: it is no regular file). */
+int jobs_each(const char *path, uint64_t since_ms, jobs_fn fn, void *arg, struct jobs_tally *ret);
+
+/* 2026-11-21T03:52:30.123Z */
+#define JOBS_TIME_SIZE 40
+bool jobs_parse_time(const char *s, uint64_t *ret_ms);
+void jobs_format_time(uint64_t ms, char ret[JOBS_TIME_SIZE]);
+/* What a user writes: a time ago ("90s", "30m", "1h30m", "2d", "1w"), or when: 2026-11-21,
+ * 2026-11-21T10:00, 2026-11-21T10:00:30 in local time, or with a Z in UTC. */
+bool jobs_parse_since(const char *s, uint64_t now_ms, uint64_t *ret_ms);
+
+#endif

@@ -1,0 +1,526 @@
+/* The page of `dray report`. */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+
+#include "client/show/lanes.h"
+#include "client/show/page.h"
+#include "client/show/show.h"
+#include "client/show/stats.h"
+#include "client/show/tell.h"
+#include "client/show/timeline.h"
+#include "common/digest.h"
+
+#define SLOWEST 15
+#define ALONE 8
+#define ALONE_MIN_US 50000
+#define TIMELINES 20
+
+static const char css[] =
+#include "client/show/page.css.inc"
+	;
+static const char js[] =
+#include "client/show/page.js.inc"
+	;
+
+struct page {
+	struct html *h;
+	const struct page_in *in;
+	struct stats stats;
+	const struct job **jobs; /* of all builds */
+	size_t n_jobs;
+	uint64_t wall_us, busy_us;
+	unsigned lanes; /* of the build that had most */
+};
+
+/* ---- head */
+
+/* 'sha256-…' of what stands between the tags. */
+static void
+add_source(struct html *h, const char *what, const char *text)
+{
+	unsigned char base64[4 * (DIGEST_SIZE + 2) / 3 + 1];
+	struct digest d;
+
+	if (digest_bytes(text, strlen(text), &d) < 0)
+		return;
+	EVP_EncodeBlock(base64, d.b, DIGEST_SIZE);
+	html_rawf(h, "; %s 'sha256-%s'", what, (const char *)base64);
+}
+
+static void
+add_title(struct page *p)
+{
+	const struct build *last = p->in->builds[p->in->n - 1];
+
+	html_raw(p->h, *last->dir ? "dray: " : "dray");
+	html_text(p->h, last->dir);
+}
+
+static void
+add_head(struct page *p)
+{
+	struct html *h = p->h;
+
+	html_raw(h, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+		    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+		    "base-uri 'none'; form-action 'none'");
+	add_source(h, "style-src", css);
+	add_source(h, "script-src", js);
+	html_raw(h, "\">\n<meta name=\"viewport\" content=\"width=device-width\">\n"
+		    "<meta name=\"color-scheme\" content=\"light dark\">\n"
+		    "<meta name=\"generator\" content=\"dray " PACKAGE_VERSION "\">\n<title>");
+	add_title(p);
+	html_raw(h, "</title>\n<style>");
+	html_raw(h, css);
+	html_raw(h, "</style>\n</head>\n<body>\n");
+}
+
+static void
+add_top(struct page *p)
+{
+	const struct build *first = p->in->builds[0], *last = p->in->builds[p->in->n - 1];
+	char when[SHOW_SIZE], to[SHOW_SIZE];
+
+	show_when(first->first_ms, when);
+	show_when(last->last_ms, to);
+	if (p->in->n > 1) {
+		html_rawf(p->h, "<h1>%zu builds</h1>\n<p class=\"soft\">%s to %s</p>\n", p->in->n,
+			when, to);
+		return;
+	}
+	html_raw(p->h, "<h1 class=\"path\">");
+	html_text(p->h, *first->dir ? first->dir : "A build");
+	html_rawf(p->h, "</h1>\n<p class=\"soft\">%s</p>\n", when);
+}
+
+/* ---- sums */
+
+static void
+add_tile(struct html *h, const char *class, const char *number, const char *below)
+{
+	html_rawf(
+		h, "<div class=\"tile%s\"><b>%s</b><span>%s</span></div>\n", class, number, below);
+}
+
+static void
+add_cache_tile(struct page *p)
+{
+	const struct stats *s = &p->stats;
+	char share[SHOW_SIZE], count[SHOW_SIZE], saved[SHOW_SIZE], below[160];
+
+	if (!s->hit.units && !s->miss.units)
+		return;
+	show_share(s->hit.us, s->hit.us + s->miss.us, share);
+	show_share(s->hit.units, s->hit.units + s->miss.units, count);
+	snprintf(below, sizeof(below), "of compile time were hits; of units, %s", count);
+	add_tile(p->h, "", share, below);
+	show_time(s->hit.us, saved);
+	show_time(s->lookup_us + s->restore_us + s->store_us, count);
+	snprintf(below, sizeof(below), "saved by hits; the cache's own work took %s", count);
+	add_tile(p->h, "", saved, below);
+}
+
+static void
+add_tiles(struct page *p)
+{
+	const struct stats *s = &p->stats;
+	char number[SHOW_SIZE], other[SHOW_SIZE], below[160];
+	uint64_t compiled = s->all.us - s->hit.us + s->linked.us, idle = p->wall_us - p->busy_us;
+
+	html_raw(p->h, "<div class=\"tiles\">\n");
+	show_time(p->wall_us, number);
+	show_time(idle, other);
+	if (idle > p->wall_us / 100)
+		snprintf(below, sizeof(below),
+			"from the first unit to the last; for %s of it none ran", other);
+	else
+		snprintf(below, sizeof(below), "from the first unit to the last");
+	add_tile(p->h, "", number, below);
+	snprintf(number, sizeof(number), "%" PRIu64, s->all.units);
+	snprintf(below, sizeof(below), "units, at most %u at a time", p->lanes);
+	add_tile(p->h, "", number, below);
+	show_time(compiled, number);
+	snprintf(below, sizeof(below), "compiling and linking, %.1f at a time",
+		p->wall_us ? (double)compiled / (double)p->wall_us : 0.0);
+	add_tile(p->h, "", number, below);
+	add_cache_tile(p);
+	if (s->bytes_sent || s->bytes_received) {
+		show_bytes(s->bytes_sent, number);
+		show_bytes(s->bytes_received, other);
+		snprintf(below, sizeof(below), "sent to the farm, %s received", other);
+		add_tile(p->h, "", number, below);
+	}
+	if (s->failed.units) {
+		snprintf(number, sizeof(number), "%" PRIu64, s->failed.units);
+		add_tile(p->h, " bad", number, "failed");
+	}
+	html_raw(p->h, "</div>\n");
+}
+
+/* Places by compile time: what ran, and what hits saved. */
+static void
+add_places(struct page *p)
+{
+	const struct stats *s = &p->stats;
+	double x = 0, whole = s->all.us ? (double)s->all.us : 1;
+	char time[SHOW_SIZE];
+
+	html_raw(p->h, "<svg class=\"share\" role=\"img\" aria-label=\"compile time by place\">");
+	for (unsigned k = 0; k < STATS_PLACES; k++) {
+		double width = 100 * (double)s->place[k].us / whole;
+
+		if (s->place[k].us)
+			html_rawf(p->h,
+				"<rect class=\"%s\" x=\"%.2f%%\" width=\"%.2f%%\" height=\"12\"/>",
+				stats_place_name(k), x, width);
+		x += width;
+	}
+	html_raw(p->h, "</svg>\n<ul class=\"legend\">\n");
+	for (unsigned k = 0; k < STATS_PLACES; k++) {
+		if (!s->place[k].units)
+			continue;
+		show_time(s->place[k].us, time);
+		html_rawf(p->h,
+			"<li><span class=\"dot %s\"></span>%s: %" PRIu64 " unit%s, %s%s</li>\n",
+			stats_place_name(k), stats_place_name(k), s->place[k].units,
+			s->place[k].units == 1 ? "" : "s", time, k == STATS_CACHE ? " saved" : "");
+	}
+	html_raw(p->h, "</ul>\n");
+}
+
+/* ---- timelines */
+
+static void
+add_key(struct html *h, const char *shape, const char *text)
+{
+	html_rawf(h, "<li class=\"key\"><svg width=\"26\" height=\"14\">%s</svg>%s</li>\n", shape,
+		text);
+}
+
+static void
+add_legend(struct html *h)
+{
+	html_raw(h, "<ul class=\"legend soft\">\n");
+	add_key(h, "<rect class=\"w\" y=\"12\" width=\"26\" height=\"2\"/>", "waiting");
+	add_key(h, "<rect class=\"m\" y=\"7\" width=\"26\" height=\"7\"/>", "sending, receiving");
+	add_key(h, "<rect class=\"c\" width=\"26\" height=\"14\"/>", "compiling, or a hit");
+	add_key(h, "<rect class=\"l\" width=\"26\" height=\"14\"/>", "linking here");
+	add_key(h,
+		"<rect class=\"c\" width=\"26\" height=\"14\"/><path class=\"r\" d=\"M10 0h6l-3 "
+		"5z\"/>",
+		"the metadata was there");
+	html_raw(h, "</ul>\n");
+}
+
+static int
+add_timeline(struct page *p, const struct build *b)
+{
+	struct timeline_sums sums;
+	char when[SHOW_SIZE], took[SHOW_SIZE];
+	int r;
+
+	if (p->in->n > 1) {
+		show_when(b->first_ms, when);
+		show_time((b->last_ms - b->first_ms) * 1000, took);
+		html_rawf(p->h, "<h2>%s: %s, %zu unit%s</h2>\n<p class=\"soft path\">", when, took,
+			b->n, b->n == 1 ? "" : "s");
+		html_text(p->h, b->dir);
+		html_raw(p->h, "</p>\n");
+	}
+	html_raw(p->h, "<div class=\"scroll frame\">\n");
+	r = timeline_add(p->h, b->jobs, b->n, &sums);
+	html_raw(p->h, "</div>\n");
+	return r;
+}
+
+static int
+add_timelines(struct page *p)
+{
+	size_t from = p->in->n > TIMELINES ? p->in->n - TIMELINES : 0;
+	int r = 0;
+
+	html_raw(p->h, "<h2>Timeline</h2>\n");
+	if (from)
+		html_rawf(p->h, "<p class=\"soft\">Of the last %d builds.</p>\n", TIMELINES);
+	add_legend(p->h);
+	html_raw(p->h, "<div id=\"find\"></div>\n");
+	for (size_t i = from; r == 0 && i < p->in->n; i++)
+		r = add_timeline(p, p->in->builds[i]);
+	return r;
+}
+
+/* ---- tables */
+
+static void
+add_time_cell(struct html *h, uint64_t us)
+{
+	char time[SHOW_SIZE];
+
+	show_time(us, time);
+	html_rawf(h, "<td class=\"n\" data-v=\"%" PRIu64 "\">%s</td>", us, us ? time : "");
+}
+
+static void
+add_name_cells(struct html *h, const struct job *j)
+{
+	enum stats_place place = stats_place_of(j->where);
+
+	html_raw(h, "<td class=\"name\">");
+	html_text(h, *j->crate ? j->crate : "-");
+	html_raw(h, "</td><td class=\"k\">");
+	html_text(h, j->kind);
+	html_rawf(h, "</td><td class=\"k\"><span class=\"dot %s\"></span>",
+		place < STATS_PLACES ? stats_place_name(place) : "");
+	html_text(h, j->where);
+	html_raw(h, "</td>");
+}
+
+static void
+add_why_cell(struct html *h, const struct job *j)
+{
+	_cleanup_(buf_done) struct buf why = BUF_INIT;
+
+	html_rawf(h, "<td%s>", j->exit_status && !job_is_trial(j) ? " class=\"bad\"" : "");
+	if (tell_short(&why, j) < 0)
+		h->failed = -ENOMEM;
+	else if (why.n)
+		html_text(h, (const char *)why.p);
+	html_raw(h, "</td>");
+}
+
+static void
+add_unit_rows(struct html *h, const struct job *const *jobs, size_t n, bool packages)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct job *j = jobs[i];
+
+		html_raw(h, "<tr>");
+		add_name_cells(h, j);
+		if (packages) {
+			html_raw(h, "<td>");
+			html_text(h, j->package);
+			html_raw(h, "</td>");
+		}
+		add_time_cell(h, j->end_us - j->start_us);
+		add_time_cell(h, j->compile_us);
+		add_time_cell(h, j->link_us);
+		add_why_cell(h, j);
+		html_raw(h, "</tr>\n");
+	}
+}
+
+static int
+by_cost(const void *a, const void *b)
+{
+	const struct job *x = *(const struct job *const *)a, *y = *(const struct job *const *)b;
+	uint64_t cost_x = job_cost_us(x), cost_y = job_cost_us(y);
+
+	if (cost_x != cost_y)
+		return cost_x < cost_y ? 1 : -1;
+	return x < y ? -1 : x > y;
+}
+
+#define UNIT_HEADS "<th>crate</th><th>kind</th><th>where</th>"
+#define TIME_HEADS \
+	"<th class=\"n\">in all</th><th class=\"n\">compile</th><th class=\"n\">link</th>"
+
+static int
+add_slowest(struct page *p)
+{
+	_cleanup_(freep) const struct job **sorted = calloc(p->n_jobs + 1, sizeof(*sorted));
+	size_t n;
+
+	if (!sorted)
+		return -ENOMEM;
+	memcpy(sorted, p->jobs, p->n_jobs * sizeof(*sorted));
+	qsort(sorted, p->n_jobs, sizeof(*sorted), by_cost);
+	for (n = 0; n < p->n_jobs && n < SLOWEST && job_cost_us(sorted[n]); n++)
+		;
+	html_raw(p->h, "<h2>Slowest to compile and link</h2>\n");
+	if (!n) {
+		html_raw(p->h, "<p class=\"soft\">Nothing was compiled.</p>\n");
+		return 0;
+	}
+	html_raw(p->h, "<div class=\"scroll\"><table class=\"sortable\">\n<thead><tr>" UNIT_HEADS
+			       TIME_HEADS "<th>remarks</th></tr></thead>\n<tbody>\n");
+	add_unit_rows(p->h, sorted, n, false);
+	html_raw(p->h, "</tbody></table></div>\n");
+	return 0;
+}
+
+static int
+by_alone(const void *a, const void *b)
+{
+	const struct lane_unit *x = a, *y = b;
+
+	return x->alone_us < y->alone_us ? 1 : x->alone_us > y->alone_us ? -1 : 0;
+}
+
+/* The log does not tell which unit waited for which; but while one ran alone, all the others did.
+ */
+static int
+add_alone(struct page *p)
+{
+	const struct build *b = p->in->builds[p->in->n - 1];
+	struct lanes l;
+	uint64_t sum = 0;
+	char time[SHOW_SIZE];
+	int r = lanes_make(b->jobs, b->n, 0, &l);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < l.n; i++)
+		sum += l.units[i].alone_us;
+	qsort(l.units, l.n, sizeof(*l.units), by_alone);
+	show_time(sum, time);
+	html_raw(p->h, "<div><h2>What ran alone</h2>\n");
+	if (sum < ALONE_MIN_US)
+		html_raw(p->h, "<p class=\"soft\">Nothing, for long.</p>\n");
+	else
+		html_rawf(p->h,
+			"<p class=\"soft\">For %s%s only one unit ran: others waited for it, "
+			"or there were none.</p>\n"
+			"<table>\n<thead><tr>" UNIT_HEADS
+			"<th class=\"n\">alone</th></tr></thead>\n<tbody>\n",
+			time, p->in->n > 1 ? " of the last build" : "");
+	for (size_t i = 0; sum >= ALONE_MIN_US && i < l.n && i < ALONE; i++) {
+		if (l.units[i].alone_us < 1000)
+			break;
+		html_raw(p->h, "<tr>");
+		add_name_cells(p->h, l.units[i].job);
+		add_time_cell(p->h, l.units[i].alone_us);
+		html_raw(p->h, "</tr>\n");
+	}
+	html_raw(p->h, sum < ALONE_MIN_US ? "</div>\n" : "</tbody></table></div>\n");
+	lanes_done(&l);
+	return 0;
+}
+
+static void
+add_groups(struct html *h, const char *title, const struct stats_groups *g)
+{
+	if (!g->n)
+		return;
+	html_rawf(h,
+		"<div><h2>%s</h2>\n<table>\n<thead><tr><th>reason</th><th class=\"n\">units</th>"
+		"<th class=\"n\">compile time</th></tr></thead>\n<tbody>\n",
+		title);
+	for (size_t i = 0; i < g->n; i++) {
+		html_raw(h, "<tr><td>");
+		html_text(h, g->g[i].name);
+		html_rawf(h, "</td><td class=\"n\">%" PRIu64 "</td>", g->g[i].sum.units);
+		add_time_cell(h, g->g[i].sum.us);
+		html_raw(h, "</tr>\n");
+	}
+	html_raw(h, "</tbody></table></div>\n");
+}
+
+static int
+add_reasons(struct page *p)
+{
+	int r;
+
+	html_raw(p->h, "<div class=\"columns\">\n");
+	r = add_alone(p);
+	add_groups(p->h, "Misses of the local cache", &p->stats.miss_why);
+	add_groups(p->h, "In the local cache but for the link", &p->stats.linked_why);
+	add_groups(p->h, "The local cache was not asked", &p->stats.off_why);
+	add_groups(p->h, "Made, but not kept", &p->stats.not_stored);
+	add_groups(p->h, "Not on the farm", &p->stats.not_on_farm);
+	html_raw(p->h, "</div>\n");
+	return r;
+}
+
+static void
+add_units(struct page *p)
+{
+	html_rawf(p->h,
+		"<details%s>\n<summary>All units</summary>\n<div class=\"scroll\">"
+		"<table id=\"units\" class=\"sortable\">\n<thead><tr>" UNIT_HEADS
+		"<th>package</th>" TIME_HEADS "<th>remarks</th></tr></thead>\n<tbody>\n",
+		p->n_jobs <= 60 ? " open" : "");
+	add_unit_rows(p->h, p->jobs, p->n_jobs, true);
+	html_raw(p->h, "</tbody></table></div>\n</details>\n");
+}
+
+/* ---- the page */
+
+static int
+gather(struct page *p)
+{
+	const struct build *b;
+	struct lanes l;
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < p->in->n; i++)
+		n += p->in->builds[i]->n;
+	p->jobs = calloc(n + 1, sizeof(*p->jobs));
+	if (!p->jobs)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->in->n; i++) {
+		b = p->in->builds[i];
+		for (size_t k = 0; k < b->n; k++) {
+			stats_add(&p->stats, &b->jobs[k]);
+			p->jobs[p->n_jobs++] = &b->jobs[k];
+		}
+		r = lanes_make(b->jobs, b->n, 0, &l);
+		if (r < 0)
+			return r;
+		p->wall_us += l.end_us;
+		p->busy_us += l.busy_us;
+		p->lanes = MAX2(p->lanes, l.n_lanes);
+		lanes_done(&l);
+	}
+	stats_sort(&p->stats);
+	return 0;
+}
+
+static void
+add_foot(struct page *p)
+{
+	char when[SHOW_SIZE];
+
+	show_when(p->in->now_ms, when);
+	html_rawf(p->h,
+		"<p class=\"soft\">Made from the job log by dray " PACKAGE_VERSION ", %s.</p>\n"
+		"<div id=\"tip\"></div>\n<script>",
+		when);
+	html_raw(p->h, js);
+	html_raw(p->h, "</script>\n</body>\n</html>\n");
+}
+
+int
+page_write(const struct page_in *in, struct html *ret)
+{
+	struct page *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->h = ret;
+	p->in = in;
+	r = gather(p);
+	if (r == 0) {
+		add_head(p);
+		add_top(p);
+		add_tiles(p);
+		add_places(p);
+		r = add_timelines(p);
+	}
+	if (r == 0)
+		r = add_slowest(p);
+	if (r == 0)
+		r = add_reasons(p);
+	if (r == 0) {
+		add_units(p);
+		add_foot(p);
+	}
+	free(p->jobs);
+	free(p);
+	return r < 0 ? r : ret->failed;
+}

@@ -1,0 +1,212 @@
+/* What a line of the job log says of a unit, in words. */
+#include "config.h"
+
+#include "client/show/show.h"
+#include "client/show/stats.h"
+#include "client/show/tell.h"
+
+#define SIGNAL_BASE 128
+
+/* ---- on one line */
+
+/* "a; b: c" */
+static int
+add_part(struct buf *b, const char *what, const char *of)
+{
+	return buf_addf(b, "%s%s%s%s", b->n ? "; " : "", what, *what && *of ? ": " : "", of);
+}
+
+static int
+add_cache(struct buf *b, const struct job *j)
+{
+	char saved[SHOW_SIZE];
+
+	show_time(j->saved_us, saved);
+	if (streq(j->cache, "hit"))
+		return buf_addf(b, "hit, saved %s", saved);
+	if (job_is_bundle(j)) {
+		int r = buf_addf(b, "hit but for the link, saved %s", saved);
+
+		return r == 0 && *j->cache_why ? add_part(b, "", j->cache_why) : r;
+	}
+	if (streq(j->cache, "miss"))
+		return add_part(b, "miss", j->cache_why);
+	if (streq(j->cache, "off") && *j->cache_why)
+		return add_part(b, "cache not asked", j->cache_why);
+	return 0;
+}
+
+int
+tell_short(struct buf *b, const struct job *j)
+{
+	enum stats_place place = stats_place_of(j->where);
+	int r = add_cache(b, j);
+
+	if (r == 0 && place == STATS_FARM && *j->worker)
+		r = add_part(b, "", j->worker);
+	if (r == 0 && (place == STATS_LOCAL || place == STATS_PASSTHROUGH) && *j->why)
+		r = add_part(b, "", j->why);
+	if (r == 0 && *j->not_stored)
+		r = add_part(b, "not kept", j->not_stored);
+	if (r == 0 && json_array_size(j->attempts))
+		r = add_part(
+			b, "before, in vain", job_attempt(j, json_array_size(j->attempts) - 1));
+	if (r == 0 && j->exit_status)
+		r = buf_addf(b, "%sfailed, exit status %d", b->n ? "; " : "", j->exit_status);
+	return r;
+}
+
+/* ---- in sentences */
+
+static int
+say_hit(struct strv *s, const struct job *j, const struct job *made)
+{
+	char took[SHOW_SIZE], saved[SHOW_SIZE], when[SHOW_SIZE];
+	int r;
+
+	show_time(j->end_us - j->start_us, took);
+	show_time(j->saved_us, saved);
+	r = strv_addf(s,
+		"It was in the local cache: nothing was compiled. That took %s, and saved %s.",
+		took, saved);
+	if (r < 0 || !made)
+		return r;
+	show_when(made->time_ms, when);
+	if (job_is_bundle(made))
+		return strv_addf(s, "It had been linked here at %s.", when);
+	return strv_addf(s, "It had been compiled %s%s at %s.",
+		streq(made->where, "farm") ? "on " : "",
+		streq(made->where, "farm") ? made->worker : "here", when);
+}
+
+static int
+say_bundle(struct strv *s, const struct job *j)
+{
+	char saved[SHOW_SIZE];
+	int r;
+
+	show_time(j->saved_us, saved);
+	r = strv_addf(s,
+		"What the farm had compiled of it was in the local cache, and only its link was "
+		"made. That saved %s.",
+		saved);
+	if (r == 0 && *j->cache_why)
+		r = strv_addf(s, "It had to be linked: %s.", j->cache_why);
+	return r == 0 && *j->not_stored
+		       ? strv_addf(s, "Its result was not kept: %s.", j->not_stored)
+		       : r;
+}
+
+static int
+say_place(struct strv *s, const struct job *j)
+{
+	const char *colon = *j->why ? ": " : "";
+
+	switch (stats_place_of(j->where)) {
+	case STATS_CACHE:
+		return 0;
+	case STATS_FARM:
+		return strv_addf(s, "It was compiled on the farm, by %s%s%s.",
+			*j->worker ? j->worker : "a worker", colon, j->why);
+	case STATS_LOCAL:
+		return strv_addf(s, "It was compiled here%s%s.", colon, j->why);
+	case STATS_PASSTHROUGH:
+		return strv_addf(
+			s, "The real compiler was run in dray's place%s%s.", colon, j->why);
+	default:
+		return strv_addf(s, "The log says %s%s%s.", j->where, colon, j->why);
+	}
+}
+
+static int
+say_cache(struct strv *s, const struct job *j)
+{
+	int r = 0;
+
+	if (streq(j->cache, "miss"))
+		r = strv_addf(s, "It was not in the local cache%s%s.", *j->cache_why ? ": " : "",
+			j->cache_why);
+	else if (streq(j->cache, "off"))
+		r = strv_addf(s, "The local cache was not asked%s%s.", *j->cache_why ? ": " : "",
+			j->cache_why);
+	if (r == 0 && *j->not_stored)
+		r = strv_addf(s, "Its result was not kept: %s.", j->not_stored);
+	return r;
+}
+
+static int
+say_attempts(struct strv *s, const struct job *j)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < json_array_size(j->attempts); i++)
+		r = strv_addf(s, "Tried before, in vain: %s.", job_attempt(j, i));
+	return r;
+}
+
+static int
+say_end(struct strv *s, const struct job *j)
+{
+	if (j->exit_status > SIGNAL_BASE)
+		return strv_addf(s, "It was killed by signal %d.", j->exit_status - SIGNAL_BASE);
+	if (j->exit_status)
+		return strv_addf(s, "It failed, with exit status %d.", j->exit_status);
+	return 0;
+}
+
+/* "1.5 s in all: 570 ms gathering, 890 ms compiling"; what took no millisecond is left out. */
+static int
+say_times(struct strv *s, const struct job *j)
+{
+	const struct {
+		uint64_t us;
+		const char *what;
+	} phases[] = {
+		{ j->lookup_us, "looking it up" },
+		{ j->restore_us, "putting it in place" },
+		{ j->slot_wait_us, "waiting for a slot here" },
+		{ j->pack_us, "gathering" },
+		{ j->queue_us, "waiting for a worker" },
+		{ j->upload_us, "sending" },
+		{ j->compile_us, "compiling" },
+		{ j->download_us, "receiving" },
+		{ j->link_us, "linking" },
+		{ j->store_us, "keeping it" },
+	};
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char t[SHOW_SIZE];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(phases); i++) {
+		show_time(phases[i].us, t);
+		if (phases[i].us >= 1000)
+			r = buf_addf(&b, "%s%s %s", b.n ? ", " : ": ", t, phases[i].what);
+	}
+	if (r < 0)
+		return r;
+	show_time(j->end_us - j->start_us, t);
+	r = strv_addf(s, "It took %s%s.", t, b.n ? (const char *)b.p : "");
+	if (r == 0 && *j->linker)
+		r = strv_addf(s, "It was linked here by %s.", j->linker);
+	return r;
+}
+
+int
+tell_long(struct strv *s, const struct job *j, const struct job *made)
+{
+	int r;
+
+	if (job_is_bundle(j))
+		r = say_bundle(s, j);
+	else if (streq(j->cache, "hit"))
+		r = say_hit(s, j, made);
+	else
+		r = say_cache(s, j);
+	if (r == 0)
+		r = say_place(s, j);
+	if (r == 0)
+		r = say_attempts(s, j);
+	if (r == 0)
+		r = say_end(s, j);
+	return r < 0 ? r : say_times(s, j);
+}

@@ -1,0 +1,16 @@
+/* What a line of the job log says of a unit, in words. The text is not yet safe to print: show.h.
+ */
+#ifndef DRAY_CLIENT_SHOW_TELL_H
+#define DRAY_CLIENT_SHOW_TELL_H
+
+#include "client/show/jobs.h"
+#include "common/buf.h"
+#include "common/strv.h"
+
+/* On one line: what is worth to be known beside where it ran. May be empty. 0 or -ENOMEM. */
+int tell_short(struct buf *b, const struct job *j);
+/* The same in sentences, one a string. made: the line of the compile whose result was taken, or
+ * NULL when it is not in the log any more. */
+int tell_long(struct strv *s, const struct job *j, const struct job *made);
+
+#endif

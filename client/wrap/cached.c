@@ -1,0 +1,485 @@
+/* Invariant: a hit puts every output in place, whole, before a word of it is printed; what cannot
+ * be is a miss, and the compiler makes all of it again. */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache/rlib.h"
+#include "cache/text.h"
+#include "client/wrap/cached_priv.h"
+#include "client/wrap/envscan.h"
+#include "client/wrap/identify.h"
+#include "client/wrap/target_dir.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "rustc/option_tables.h"
+
+/* A twin that was stopped must not hold others for ever; what takes longer is made twice. */
+#define TWIN_WAIT_MS 60000
+#define TWIN_NAP_MS 10
+
+/* By which rustc knows that rust-src is there (rustc_session::config). */
+#define STD_SOURCE "lib/rustlib/src/rust/library/std/src/lib.rs"
+
+extern char **environ;
+
+void
+cached_close(struct cached *c)
+{
+	if (!c)
+		return;
+	closep(&c->lock);
+	depot_close(c->depot);
+	toolchain_done(&c->tc);
+	free(c->cwd);
+	free(c->out_dir);
+	free(c->real_out_dir);
+	free(c->target_dir);
+	free(c->real_target_dir);
+	unit_key_done(&c->key);
+	unit_key_done(&c->bundle_key);
+	result_done(&c->bundle);
+	strv_done(&c->env);
+	strv_done(&c->trace_options);
+	strv_done(&c->dirs);
+	free(c);
+}
+
+void
+cached_closep(struct cached **c)
+{
+	cached_close(*c);
+	*c = NULL;
+}
+
+void
+cached_why(struct cached_said *said, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(said->why, sizeof(said->why), fmt, ap);
+	va_end(ap);
+}
+
+/* ---- opening */
+
+static int
+off(char **ret_why, const char *why)
+{
+	*ret_why = strdup(why);
+	return *ret_why ? -ENOTSUP : -ENOMEM;
+}
+
+/* Why this call's result is not one to keep or to find. */
+static const char *
+off_reason(const struct cached_in *in)
+{
+	const char *dir = in->conf->client.cache_dir, *why = call_home_reason(in->call);
+
+	if (in->conf->client.cache == CACHE_OFF)
+		return "the cache is switched off";
+	if (!dir || !*dir)
+		return "there is no cache directory";
+	if (why)
+		return why;
+	/* it looks at the terminal, and what it prints depends on that */
+	if (!in->call->json && isatty(STDERR_FILENO))
+		return "diagnostics for a terminal";
+	return NULL;
+}
+
+static int
+find_place(struct cached *c)
+{
+	char cwd[PATH_MAX];
+
+	if (!getcwd(cwd, sizeof(cwd)))
+		return -errno;
+	c->cwd = strdup(cwd);
+	c->out_dir = path_normalize(cwd, c->in.call->out_dir);
+	if (!c->cwd || !c->out_dir)
+		return -ENOMEM;
+	c->real_out_dir = realpath(c->out_dir, NULL);
+	if (!c->real_out_dir && errno == ENOMEM)
+		return -ENOMEM;
+	c->target_dir = target_dir_of(c->out_dir, cwd);
+	if (c->real_out_dir && !streq(c->real_out_dir, c->out_dir))
+		c->real_target_dir = target_dir_of(c->real_out_dir, cwd);
+	else if (c->target_dir)
+		c->real_target_dir = strdup(c->target_dir);
+	if (!c->target_dir || !c->real_target_dir)
+		return -ENOMEM;
+	c->place = (struct inputs_place){ .out_dir = c->out_dir,
+		.real_out_dir = c->real_out_dir ? c->real_out_dir : c->out_dir,
+		.target_dir = c->target_dir,
+		.real_target_dir = c->real_target_dir,
+		.width = call_option_value(c->in.call, "diagnostic-width"),
+		.envp = environ,
+		.memo = c->in.memo };
+	return path_is_normal(c->out_dir) && c->out_dir[1] ? 0 : -EINVAL;
+}
+
+static int
+collect_env(struct cached *c, struct strv *ret, char **ret_why)
+{
+	_cleanup_(strv_done) struct strv withheld = STRV_INIT;
+	_cleanup_(buf_done) struct buf parent = BUF_INIT;
+	bool known = envscan_read_parent(&parent) == 0;
+	struct envscan_in e = { .envp = environ,
+		.parent = known ? &parent : NULL,
+		.pass_env = c->in.conf->client.pass_env,
+		.out_dir = c->out_dir,
+		.alias = "\x01",
+		.target_dir = "/",
+		.sysroot = "/" };
+
+	return envscan_collect(&e, ret, &withheld, ret_why);
+}
+
+static int
+digest_of(void *arg, const char *path, struct digest *ret)
+{
+	return memo_digest_file(arg, path, ret, NULL);
+}
+
+/* For a bundle: the link reads the rest when it is made. */
+static int
+metadata_of(void *arg, const char *path, struct digest *ret)
+{
+	if (ends_with(path, ".rlib") && rlib_metadata_digest(arg, path, ret) == 0)
+		return 0;
+	return memo_digest_file(arg, path, ret, NULL);
+}
+
+int
+cached_key(const struct cached_key_in *in, struct unit_key *ret)
+{
+	_cleanup_(freep) char *std = path_join(in->toolchain->sysroot, STD_SOURCE);
+	struct key_in k = { .namespace = in->namespace,
+		.toolchain = &in->toolchain->id,
+		.sysroot = in->bundle || (std && access(std, F_OK) == 0) ? in->toolchain->sysroot
+									 : NULL,
+		.bundle = in->bundle,
+		.call = in->call,
+		.cwd = in->cwd,
+		.target_dir = in->target_dir,
+		.linker = in->bundle ? NULL : in->linker,
+		.env = in->env,
+		.digest = in->bundle && call_takes_metadata(in->call) ? metadata_of : digest_of,
+		.arg = in->memo };
+
+	return std ? unit_key_make(&k, ret) : -ENOMEM;
+}
+
+static int
+make_key(struct cached *c, char **ret_why)
+{
+	static const char *const linkers[] = { "auto", "mold", "lld", "rustc" };
+	struct cached_key_in k = { .memo = c->in.memo,
+		.call = c->in.call,
+		.toolchain = &c->tc,
+		.namespace = c->in.conf->client.namespace,
+		.linker = c->in.call->calls_linker ? linkers[c->in.conf->client.linker] : NULL,
+		.cwd = c->cwd,
+		.target_dir = c->target_dir,
+		.env = &c->env };
+	int r = collect_env(c, &c->env, ret_why);
+
+	return r < 0 ? r : cached_key(&k, &c->key);
+}
+
+static int
+open_all(struct cached *c, char **ret_why)
+{
+	struct depot_in d = { .dir = c->in.conf->client.cache_dir,
+		.max = c->in.conf->client.cache_max,
+		.read_only = c->in.conf->client.cache == CACHE_READ,
+		.memo = c->in.memo };
+	int r = find_place(c);
+
+	if (r == 0)
+		r = identify_toolchain(c->in.memo, c->in.call, &c->tc, ret_why);
+	if (r == 0)
+		r = make_key(c, ret_why);
+	if (r == 0)
+		r = depot_open(&d, &c->depot);
+	if (r == -EPERM && !*ret_why)
+		*ret_why = strdup("other users may write to the cache directory, or it is theirs");
+	return r;
+}
+
+int
+cached_open(const struct cached_in *in, struct cached **ret, char **ret_why)
+{
+	_cleanup_(cached_closep) struct cached *c = NULL;
+	const char *why = off_reason(in);
+	int r;
+
+	*ret_why = NULL;
+	if (why)
+		return off(ret_why, why);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->in = *in;
+	c->lock = -1;
+	r = open_all(c, ret_why);
+	if (r < 0)
+		return *ret_why || r == -ENOMEM ? r : off(ret_why, strerror(-r));
+	*ret = steal_ptr(c);
+	return 0;
+}
+
+/* ---- what the unit was before */
+
+/* By which what is probably the same unit is known again, whatever else has changed. */
+static char *
+recipe_name(const struct cached *c)
+{
+	const struct rustc_call *call = c->in.call;
+	char *name;
+
+	if (asprintf(&name, "recipe %s\n%s\n%s\n%s", c->cwd, call->source, call->crate_name,
+		    call_kind_name(call)) < 0)
+		return NULL;
+	return name;
+}
+
+int
+cached_former_recipe(struct cached *c, struct strv *ret)
+{
+	_cleanup_(freep) char *name = recipe_name(c);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = name ? memo_get_note(c->in.memo, name, &b) : -ENOMEM;
+
+	if (r < 0 || b.n == 0 || b.p[b.n - 1] != '\0')
+		return r < 0 ? r : -ENOENT;
+	for (const char *p = (char *)b.p; r == 0 && p < (char *)b.p + b.n; p += strlen(p) + 1)
+		r = strv_add(ret, p);
+	return r;
+}
+
+void
+cached_note_recipe(struct cached *c)
+{
+	_cleanup_(freep) char *name = recipe_name(c);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = name ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < c->key.recipe.n; i++)
+		r = buf_add(&b, c->key.recipe.v[i], strlen(c->key.recipe.v[i]) + 1);
+	if (r == 0)
+		memo_set_note(c->in.memo, name, b.p, b.n);
+}
+
+static void
+say_new_key(struct cached *c, struct cached_said *said)
+{
+	_cleanup_(strv_done) struct strv former = STRV_INIT;
+	_cleanup_(freep) char *what = NULL;
+
+	if (cached_former_recipe(c, &former) < 0) {
+		cached_why(said, "new: it was not compiled here before");
+		return;
+	}
+	what = unit_key_difference(former.v, former.n, &c->key.recipe);
+	cached_why(said, "%s", what ? what : "new: its entry is not in the cache any more");
+}
+
+/* ---- looking up */
+
+int
+cached_read_entry(struct cached *c, const struct digest *key, struct entry *ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = depot_read_entry(c->depot, key, &b);
+
+	if (r == 0)
+		r = entry_decode(b.p, b.n, key, ret);
+	if (r == -EBADMSG)
+		depot_drop_entry(c->depot, key);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		*ret = (struct entry)ENTRY_INIT;
+	return 0;
+}
+
+static int
+restore_text(const struct cached *c, const struct output *o, const char *path)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = text_show(o->text.p, o->text.n, c->out_dir, &b);
+
+	return r < 0 ? r : depot_put_text(b.p ? b.p : (uint8_t *)"", b.n, (mode_t)o->mode, path);
+}
+
+enum depot_way
+cached_way(const char *name)
+{
+	return ends_with(name, ".rlib") || ends_with(name, ".rmeta") ? DEPOT_SHARE : DEPOT_COPY;
+}
+
+int
+cached_restore_outputs(struct cached *c, const struct result *res, struct cached_said *said)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < res->n_outputs; i++) {
+		const struct output *o = &res->outputs[i];
+		_cleanup_(freep) char *path = path_join(c->out_dir, o->name);
+
+		if (!path)
+			return -ENOMEM;
+		r = o->is_blob ? depot_restore(c->depot, &o->digest, o->size, cached_way(o->name),
+					 (mode_t)o->mode, path)
+			       : restore_text(c, o, path);
+		if (r < 0)
+			cached_why(said, "%s cannot be put in place: %s", o->name,
+				r == -ENOENT	? "it is not in the cache any more"
+				: r == -EBADMSG ? "it was damaged"
+						: strerror(-r));
+		said->bytes += o->size;
+	}
+	return r;
+}
+
+void
+cached_print(const struct cached *c, int fd, const struct buf *text)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (text->n > 0 && text_show(text->p, text->n, c->out_dir, &b) == 0)
+		child_write(fd, b.p, b.n);
+}
+
+/* All outputs are there before the first is put in place: an evicted blob is found out in time. */
+bool
+cached_has_all(struct cached *c, const struct result *res)
+{
+	for (size_t i = 0; i < res->n_outputs; i++)
+		if (res->outputs[i].is_blob &&
+			!depot_has(c->depot, &res->outputs[i].digest, res->outputs[i].size))
+			return false;
+	for (size_t i = 0; i < res->n_temporaries; i++)
+		if (!depot_has(c->depot, &res->temporaries[i].digest, res->temporaries[i].size))
+			return false;
+	return true;
+}
+
+void
+cached_mark_used(struct cached *c, const struct digest *key, const struct result *res)
+{
+	size_t n = 0, max = res->n_outputs + res->n_temporaries;
+	_cleanup_(freep) struct digest *blobs = calloc(max + 1, sizeof(*blobs));
+
+	if (!blobs)
+		return;
+	for (size_t i = 0; i < res->n_outputs; i++)
+		if (res->outputs[i].is_blob)
+			blobs[n++] = res->outputs[i].digest;
+	for (size_t i = 0; i < res->n_temporaries; i++)
+		blobs[n++] = res->temporaries[i].digest;
+	depot_used(c->depot, key, blobs, n);
+}
+
+/* Whether this result was put in place. */
+static bool
+try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said *said)
+{
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	_cleanup_(freep) char *why = NULL;
+	struct cached_said now = { .why = "" };
+
+	if (entry_result(e, i, &res) < 0 || res.n_links > 0)
+		return false;
+	if (inputs_check(&res.inputs, &c->place, &why) < 0) {
+		/* the latest one is what the user has in mind */
+		if (i == 0)
+			cached_why(said, "%s", why ? why : "no memory");
+		return false;
+	}
+	if (!cached_has_all(c, &res)) {
+		cached_why(said, "its outputs are not in the cache any more");
+		return false;
+	}
+	if (cached_restore_outputs(c, &res, &now) < 0) {
+		cached_why(said, "%s", now.why);
+		return false;
+	}
+	cached_print(c, STDOUT_FILENO, &res.out);
+	cached_print(c, STDERR_FILENO, &res.err);
+	said->status = (int)res.status;
+	said->saved_us = res.compile_us;
+	said->bytes = now.bytes;
+	*said->why = '\0';
+	cached_mark_used(c, &c->key.id, &res);
+	return true;
+}
+
+/* A miss is explained by what was used last, and the least lately used is dropped first. */
+void
+cached_note_order(struct cached *c, struct entry *e, size_t i)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (c->in.conf->client.cache != CACHE_ON)
+		return;
+	entry_make_first(e, i);
+	if (entry_encode(e, &b) == 0)
+		depot_write_entry(c->depot, &e->key, b.p, b.n);
+}
+
+bool
+cached_lookup(struct cached *c, struct cached_said *said)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	bool hit = false;
+
+	memset(said, 0, sizeof(*said));
+	digest_hex(&c->key.id, said->key);
+	if (c->in.conf->client.recache) {
+		cached_why(said, "nothing was looked up (recache)");
+		return false;
+	}
+	if (cached_read_entry(c, &c->key.id, &e) < 0) {
+		cached_why(said, "no memory");
+		return false;
+	}
+	for (size_t i = 0; !hit && i < e.n_results; i++) {
+		hit = try_result(c, &e, i, said);
+		if (hit && i > 0)
+			cached_note_order(c, &e, i);
+	}
+	if (!hit && !*said->why)
+		say_new_key(c, said);
+	return hit;
+}
+
+bool
+cached_wait_twin(struct cached *c)
+{
+	uint64_t until = clock_mono_ms() + TWIN_WAIT_MS;
+	bool waited = false;
+	int r;
+
+	if (c->in.conf->client.cache != CACHE_ON || c->lock >= 0)
+		return false;
+	for (;;) {
+		r = depot_lock(c->depot, &c->key.id, false, &c->lock);
+		if (r != -EWOULDBLOCK)
+			return r == 0 && waited;
+		if (child_signal() || clock_mono_ms() > until)
+			return false;
+		waited = true;
+		poll(NULL, 0, TWIN_NAP_MS);
+	}
+}

@@ -1,0 +1,114 @@
+/* The local cache, for one call of the compiler: is its result here, and keep it if not.
+ *
+ *   cached_open ─▶ off: why
+ *        └▶ cached_lookup ─▶ hit: outputs are in place, texts are printed
+ *                 └▶ miss: why ─▶ cached_stage_bundle ─▶ (its link) ─▶ cached_say_bundle
+ *                            └▶ (the compile) ─▶ cached_keep
+ *
+ * Nothing here can fail a build: what goes wrong is a miss, or a result that is not kept. */
+#ifndef DRAY_CLIENT_WRAP_CACHED_H
+#define DRAY_CLIENT_WRAP_CACHED_H
+
+#include <time.h>
+
+#include "cache/key.h"
+#include "common/conf.h"
+#include "common/digest.h"
+#include "common/memo.h"
+#include "common/strv.h"
+#include "toolchain/toolchain.h"
+#include "rustc/call.h"
+
+struct cached;
+
+struct cached_in {
+	const struct conf *conf;
+	const struct rustc_call *call;
+	struct memo *memo;     /* may be NULL */
+	struct timespec began; /* of this process, CLOCK_REALTIME */
+};
+
+/* 0; -ENOTSUP and why not in *ret_why (the caller frees it); -ENOMEM. */
+int cached_open(const struct cached_in *in, struct cached **ret, char **ret_why);
+void cached_close(struct cached *c); /* NULL is fine */
+void cached_closep(struct cached **c);
+
+struct cached_said {   /* for the job log */
+	char why[512]; /* of a miss: what is new or differs; of a result: why it is not kept */
+	char key[DIGEST_HEX_SIZE];
+	uint64_t saved_us, bytes;
+	int status; /* of a hit: the compiler's exit status */
+};
+
+/* True: a hit, all is in place and printed; the compiler's exit status would be said->status. */
+bool cached_lookup(struct cached *c, struct cached_said *said);
+/* After a miss: whether to look again, since another process made the same meanwhile. Waits for
+ * that one, for a bounded time, unless a signal comes. */
+bool cached_wait_twin(struct cached *c);
+
+/* How a compile here is to be traced: arguments of dray-trace, before its "--". Owned by c. */
+const struct strv *cached_trace_options(struct cached *c);
+/* Just before the compile. */
+void cached_begin(struct cached *c);
+
+struct report;
+struct inputs;
+struct cached_made {
+	int status;		  /* cached_is_final */
+	const struct buf *record; /* trace/watch.h */
+	const struct buf *out, *err;
+	const char *from; /* "local", "farm" */
+	uint64_t compile_us;
+	const struct inputs *known;  /* inputs that are not in the record; may be NULL */
+	const struct report *staged; /* it is a bundle, and no link's result: with these calls,
+					whose inputs are set aside (link.h); NULL otherwise */
+	const struct buf *tail;	     /* of a bundle: what is said after the link */
+	bool metadata;		     /* of a bundle: of rlibs nothing but their metadata was read */
+};
+
+/* What dray-dispatch left in the staging directory of a unit that the farm made, with the records
+ * of the linkers that ran here (as they were written, one after another). Adds to all. 0 or -errno.
+ */
+int cached_read_farm(const struct report *said, const struct buf *linked, struct buf *record,
+	struct buf *out, struct buf *err);
+
+/* What a unit's key is made of (cache/key.h). namespace and linker may be NULL. */
+struct cached_key_in {
+	struct memo *memo;  /* may be NULL */
+	const char *bundle; /* as in cache/key.h; NULL: it is not a bundle's */
+	const struct rustc_call *call;
+	const struct toolchain *toolchain;
+	const char *namespace, *linker, *cwd;
+	const char *target_dir; /* that the out-dir belongs to */
+	const struct strv *env; /* the hermetic one */
+};
+/* In the directory cwd, since paths of externs may be relative. As unit_key_make. */
+int cached_key(const struct cached_key_in *in, struct unit_key *ret);
+
+/* Whether what a compile here that ended so made is worth keeping: it succeeded, or it was a build
+ * script's trial whose source was refused. That is asked again with every build, and is answered by
+ * the same inputs; whatever else fails is not kept. */
+bool cached_is_final(const struct rustc_call *call, int status, const struct buf *err);
+/* True: kept. Otherwise said->why says why not. */
+bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said);
+
+/* ---- bundles: what the farm made of a unit before its link, so that another link need not be
+ * another compile */
+
+/* After a miss: true when a bundle is here, and all that its compile read is as it was. Then its
+ * outputs and its links' inputs are in place, and *ret is what link_run wants (without a tail).
+ * cached_say_bundle or cached_drop_bundle follows, once link_clean was called. */
+bool cached_stage_bundle(struct cached *c, struct report *ret);
+/* Its link was made: prints all that the compiler said, and says what a hit says. */
+void cached_say_bundle(struct cached *c, struct cached_said *said);
+/* Its link failed: its outputs go as well. */
+void cached_drop_bundle(struct cached *c);
+/* After cached_say_bundle: keeps the whole result. linked: the linkers' records. As cached_keep. */
+bool cached_keep_linked(
+	struct cached *c, const struct buf *linked, uint64_t link_us, struct cached_said *said);
+
+/* Keeps a bundle of what the farm made and link_run linked and set aside; before link_clean. True:
+ * kept. */
+bool cached_keep_bundle(struct cached *c, const struct report *staged, const struct buf *linked);
+
+#endif

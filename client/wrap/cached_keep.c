@@ -1,0 +1,595 @@
+/* Keeps what a compile made. Invariant: what is kept is whole, and says all that it depends on. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache/text.h"
+#include "client/wrap/cached_priv.h"
+#include "client/wrap/report.h"
+#include "common/fs.h"
+#include "rustc/artifact.h"
+#include "rustc/depinfo.h"
+#include "rustc/option_tables.h"
+#include "rustc/refusal.h"
+
+#define TRIM_FILES 16
+#define TEXT_MAX (64u << 20)
+
+extern char **environ;
+
+/* ---- how it is to be traced */
+
+/* What the toolchain's id speaks of, and no more: a sysroot may be /usr. */
+static int
+add_toolchain_options(struct cached *c)
+{
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	const struct toolchain *t = &c->tc;
+	const char *target = call_target_is_file(c->in.call) ? NULL : c->in.call->target;
+	int r = strv_addf(&c->trace_options, "--toolchain=%s/lib/rustlib", t->sysroot);
+
+	if (r == 0)
+		r = toolchain_list_own_files(t, target, &files);
+	for (size_t i = 0; r == 0 && i < files.n; i++)
+		if (!starts_with(files.v[i], "lib/rustlib/"))
+			r = strv_addf(
+				&c->trace_options, "--toolchain=%s/%s", t->sysroot, files.v[i]);
+	return r;
+}
+
+static int
+add_options(struct cached *c)
+{
+	static const char *const temporaries[] = { "TMPDIR", "TMP", "TEMP" };
+	const char *linker = call_linker(c->in.call);
+	int r = add_toolchain_options(c);
+
+	if (r == 0)
+		r = strv_addf(&c->trace_options, "--writable=%s", c->out_dir);
+	if (r == 0 && !streq(c->out_dir, c->place.real_out_dir))
+		r = strv_addf(&c->trace_options, "--writable=%s", c->place.real_out_dir);
+	if (r == 0)
+		r = strv_add(&c->trace_options, "--writable=/tmp");
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(temporaries); i++) {
+		const char *dir = getenv(temporaries[i]);
+
+		if (dir && path_is_normal(dir) && dir[1])
+			r = strv_addf(&c->trace_options, "--writable=%s", dir);
+	}
+	if (r == 0)
+		r = strv_addf(&c->trace_options, "--program=%s", linker ? linker : "cc");
+	return r;
+}
+
+const struct strv *
+cached_trace_options(struct cached *c)
+{
+	if (c->trace_options.n == 0 && add_options(c) < 0)
+		strv_done(&c->trace_options);
+	return &c->trace_options;
+}
+
+void
+cached_begin(struct cached *c)
+{
+	c->started = inputs_start(&c->in.began);
+}
+
+/* ---- what it made */
+
+static bool
+is_in_out_dir(const struct cached *c, const char *path)
+{
+	return path_is_below(path, c->out_dir) || path_is_below(path, c->place.real_out_dir);
+}
+
+/* Directly in the out-dir. */
+static bool
+is_direct(const struct cached *c, const char *path)
+{
+	size_t n = (size_t)(path_basename(path) - path) - 1;
+
+	return (n == strlen(c->out_dir) && strncmp(path, c->out_dir, n) == 0) ||
+	       (n == strlen(c->place.real_out_dir) && strncmp(path, c->place.real_out_dir, n) == 0);
+}
+
+/* The names of the outputs, of all that it made; false: it left something else behind. */
+static int
+find_outputs(struct cached *c, const struct strv *made, struct strv *ret, struct cached_said *said)
+{
+	const struct rustc_call *call = c->in.call;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < made->n; i++) {
+		const char *path = made->v[i], *name = path_basename(path);
+		struct stat st;
+
+		if (lstat(path, &st) < 0)
+			continue;
+		if (!is_in_out_dir(c, path) || !is_direct(c, path) || !S_ISREG(st.st_mode) ||
+			!call_output_name_ok(call->crate_name, call->extra_filename, name)) {
+			cached_why(said, "it left %.300s", path);
+			return -ENOTSUP;
+		}
+		r = strv_add(ret, name);
+	}
+	strv_sort_unique(ret);
+	return r;
+}
+
+static bool
+has_dep_info(const struct strv *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (ends_with(names->v[i], ".d"))
+			return true;
+	return false;
+}
+
+/* Every kind of output that was asked for: a compiler may exit with 0 on a full disk. */
+static bool
+is_complete(const struct cached *c, const struct strv *names, bool bundle)
+{
+	const struct rustc_call *call = c->in.call;
+	bool metadata = false, linked = false;
+
+	for (size_t i = 0; i < names->n; i++) {
+		if (ends_with(names->v[i], ".rmeta"))
+			metadata = true;
+		else if (!ends_with(names->v[i], ".d"))
+			linked = true;
+	}
+	return (has_dep_info(names) || !strv_has(&call->emit, "dep-info")) &&
+	       (metadata || !call->emits_metadata) && (linked || bundle || !call->emits_link);
+}
+
+/* Every file that was announced is among them. */
+static bool
+has_announced(const struct buf *err, const struct strv *names)
+{
+	const char *p = (const char *)err->p, *end = p + err->n;
+
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t n = (size_t)((nl ? nl : end) - p);
+		struct artifact a = ARTIFACT_INIT;
+		bool has = true;
+
+		if (artifact_parse(p, n, &a) == 0)
+			has = strv_has(names, path_basename(a.path));
+		artifact_done(&a);
+		if (!has)
+			return false;
+		p += n + 1;
+	}
+	return true;
+}
+
+/* Whether anything was said but artifacts: then the width of the terminal plays a part. */
+static bool
+has_diagnostics(const struct cached *c, const struct buf *err)
+{
+	const char *p = (const char *)err->p, *end = p + err->n;
+
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t n = (size_t)((nl ? nl : end) - p);
+		struct artifact a = ARTIFACT_INIT;
+		int r = c->in.call->json ? artifact_parse(p, n, &a) : -ENOENT;
+
+		artifact_done(&a);
+		if (r < 0)
+			return true;
+		p += n + 1;
+	}
+	return false;
+}
+
+/* The linker is a script, or cannot be found: what it asks the environment for is not seen. */
+static bool
+linker_is_seen(const struct cached *c)
+{
+	const char *linker = call_linker(c->in.call);
+	_cleanup_(freep) char *path = fs_which(linker ? linker : "cc", getenv("PATH"));
+	_cleanup_(closep) int fd = -1;
+	char magic[4];
+
+	/* one that the toolchain brings is not in PATH */
+	if (!path)
+		return linker && strstr(linker, "lld");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
+	       memcmp(magic,
+		       "\x7f"
+		       "ELF",
+		       sizeof(magic)) == 0;
+}
+
+/* ---- putting it together */
+
+/* What env! and option_env! asked for: of some names the trace does not tell that from the
+ * compiler's own interest (trace/env_main.c). */
+static int
+add_asked(const struct cached *c, const struct depinfo *d, struct inputs *to)
+{
+	int r = 0;
+
+	if (depinfo_env_differs(d, c->place.envp))
+		return -EAGAIN;
+	for (size_t i = 0; r == 0 && i < d->n_env; i++)
+		r = inputs_add_env(to, c->place.envp, d->env[i].name);
+	return r;
+}
+
+/* -EBADMSG: it cannot be hidden that it was made in this target directory. */
+static int
+hide_place(const struct cached *c, const struct buf *text, struct buf *ret)
+{
+	int r = text_hide(text->p, text->n, c->out_dir, ret);
+	const char *dirs[] = { c->target_dir, c->real_target_dir };
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(dirs); i++)
+		if (ret->n > 0 && memmem(ret->p, ret->n, dirs[i], strlen(dirs[i])))
+			r = -EBADMSG;
+	return r;
+}
+
+int
+cached_names_place(const struct cached *c, const char *path)
+{
+	/* the out-dirs are below them */
+	int r = text_file_has(path, c->target_dir);
+
+	if (r == 0 && !streq(c->target_dir, c->real_target_dir))
+		r = text_file_has(path, c->real_target_dir);
+	return r;
+}
+
+static int
+add_text_output(
+	struct cached *c, struct output *o, const char *path, struct inputs *inputs, bool *bound)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct depinfo d = DEPINFO_INIT;
+	int r = fs_read_file(path, TEXT_MAX, &b);
+
+	if (r < 0)
+		return r;
+	/* one that is cut would hide later edits from cargo */
+	r = depinfo_parse(b.p, b.n, &d);
+	if (r == 0)
+		r = add_asked(c, &d, inputs);
+	depinfo_done(&d);
+	if (r < 0)
+		return r;
+	o->size = b.n;
+	r = *bound ? -EBADMSG : hide_place(c, &b, &o->text);
+	if (r != -EBADMSG)
+		return r;
+	*bound = true;
+	buf_done(&o->text);
+	return memchr(b.p, '\x01', b.n) ? -EBADMSG : buf_add(&o->text, b.p, b.n);
+}
+
+/* Whether the file's bytes may hide a path in them: packed debuginfo. */
+static bool
+may_compress(const struct rustc_call *call)
+{
+	for (size_t i = 0; i < call->n_options; i++) {
+		const char *v = call->options[i].value;
+
+		if (v && strstr(v, "compress"))
+			return true;
+	}
+	return false;
+}
+
+static int
+add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
+{
+	int r = 0;
+
+	if (!*bound)
+		r = may_compress(c->in.call) ? 1 : cached_names_place(c, path);
+	if (r < 0)
+		return r;
+	*bound |= r > 0;
+	o->is_blob = true;
+	return depot_add(c->depot, path, cached_way(o->name), &o->digest, &o->size);
+}
+
+static int
+add_outputs(struct cached *c, const struct strv *names, struct result *res, bool *bound,
+	struct cached_said *said)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < names->n; i++) {
+		_cleanup_(freep) char *path = path_join(c->out_dir, names->v[i]);
+		struct output *o = path ? result_add_output(res, names->v[i]) : NULL;
+		struct stat st;
+
+		if (!o)
+			return -ENOMEM;
+		if (lstat(path, &st) < 0)
+			r = -errno;
+		o->mode = st.st_mode & 0777;
+		if (r == 0)
+			r = ends_with(o->name, ".d")
+				    ? add_text_output(c, o, path, &res->inputs, bound)
+				    : add_blob(c, o, path, bound);
+		if (r < 0)
+			cached_why(said, "%s cannot be kept: %s", o->name,
+				r == -EBADMSG  ? "it is not whole"
+				: r == -EAGAIN ? "it changed meanwhile"
+					       : strerror(-r));
+		said->bytes += o->size;
+	}
+	return r;
+}
+
+int
+cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool *bound)
+{
+	int r;
+
+	if (text->n == 0)
+		return 0;
+	if (memchr(text->p, '\x01', text->n))
+		return -EBADMSG;
+	r = *bound ? -EBADMSG : hide_place(c, text, to);
+	if (r != -EBADMSG)
+		return r;
+	*bound = true;
+	buf_done(to);
+	return buf_add(to, text->p, text->n);
+}
+
+static int
+add_bound(struct cached *c, struct result *res)
+{
+	struct digest d;
+	int r = digest_bytes(c->out_dir, strlen(c->out_dir), &d);
+
+	return r < 0 ? r : inputs_add(&res->inputs, INPUT_OUT_DIR, "out-dir", d.b, DIGEST_SIZE);
+}
+
+static int
+add_texts(struct cached *c, const struct cached_made *made, struct result *res, bool *bound,
+	struct cached_said *said)
+{
+	int r = cached_hide(c, made->out, &res->out, bound);
+
+	if (r == 0)
+		r = cached_hide(c, made->err, &res->err, bound);
+	if (r == 0 && made->tail)
+		r = cached_hide(c, made->tail, &res->tail, bound);
+	if (r == -EBADMSG)
+		cached_why(said, "an odd character in its text");
+	if (r == 0 &&
+		(has_diagnostics(c, made->err) || (made->tail && has_diagnostics(c, made->tail)))) {
+		const char *width = c->place.width ? c->place.width : "";
+
+		r = inputs_add(&res->inputs, INPUT_WIDTH, "width", width, strlen(width));
+	}
+	return r;
+}
+
+/* The compiler lists every -L directory. Crates that cargo puts there are found by their hashes;
+ * native libraries are looked for by name, and the system's own directories are large, and no
+ * macro's. */
+static bool
+listing_is_ignored(const char *kind, const char *dir)
+{
+	static const char *const system[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64",
+		"/usr/local/lib" };
+
+	if (streq(kind, "dependency"))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(system); i++)
+		if (path_is_below(dir, system[i]))
+			return streq(kind, "native") || streq(kind, "framework");
+	return false;
+}
+
+static int
+list_dirs(struct cached *c)
+{
+	const struct rustc_call *call = c->in.call;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < call->n_libs; i++) {
+		_cleanup_(freep) char *dir = path_normalize(c->cwd, call->libs[i].path);
+
+		if (!dir)
+			return -ENOMEM;
+		if (listing_is_ignored(call->libs[i].kind, dir))
+			r = strv_add(&c->dirs, dir);
+	}
+	return r;
+}
+
+static int
+add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
+	struct strv *ret_made, struct cached_said *said)
+{
+	_cleanup_(freep) char *why = NULL;
+	struct inputs_from from = { .place = &c->place,
+		.ignored_lists = &c->dirs,
+		.cwd = c->cwd,
+		.linked = c->in.call->calls_linker && !made->staged,
+		.metadata = made->metadata,
+		.started = c->started };
+	int r = list_dirs(c);
+
+	for (size_t i = 0; r == 0 && made->known && i < made->known->n; i++) {
+		const struct input *in = &made->known->v[i];
+
+		r = inputs_add(&res->inputs, in->kind, in->name, in->value.p, in->value.n);
+	}
+	if (r == 0)
+		r = inputs_from_record(&from, made->record, &res->inputs, ret_made, &why);
+	if (r == -EBADMSG)
+		cached_why(said, "its trace is not whole");
+	else if (r < 0)
+		cached_why(said, "%s", why ? why : strerror(-r));
+	return r;
+}
+
+static int
+make_result(struct cached *c, const struct cached_made *made, struct result *res,
+	struct cached_said *said)
+{
+	_cleanup_(strv_done) struct strv paths = STRV_INIT;
+	_cleanup_(strv_done) struct strv names = STRV_INIT;
+	/* a relative one is in its texts as it was given */
+	bool bound = !text_can_hide(c->out_dir) || *c->in.call->out_dir != '/';
+	int r = add_inputs(c, made, res, &paths, said);
+
+	if (r == 0 && !strv_has(&c->in.call->emit, "dep-info")) {
+		cached_why(said, "which variables it asks for is not known without dep-info");
+		r = -ENOTSUP;
+	}
+	if (r == 0)
+		r = find_outputs(c, &paths, &names, said);
+	if (r == 0 && made->status == 0 &&
+		(!is_complete(c, &names, made->staged != NULL) ||
+			!has_announced(made->err, &names))) {
+		cached_why(said, "not every output is there");
+		r = -ENOTSUP;
+	}
+	if (r == 0 && made->status != 0 && !has_dep_info(&names)) {
+		cached_why(said, "it failed before it said what it had read");
+		r = -ENOTSUP;
+	}
+	if (r == 0 && c->in.call->calls_linker && !made->staged && !linker_is_seen(c)) {
+		cached_why(said, "the linker is a script");
+		r = -ENOTSUP;
+	}
+	if (r == 0)
+		r = add_outputs(c, &names, res, &bound, said);
+	if (r == 0)
+		r = add_texts(c, made, res, &bound, said);
+	if (r == 0 && made->staged)
+		r = cached_add_bundle(c, made, res, &bound);
+	if (r == 0 && bound)
+		r = add_bound(c, res);
+	return r;
+}
+
+/* How to do it again. */
+static int
+add_call(const struct cached *c, struct result *res)
+{
+	int r = strv_add_all(&res->argv, c->in.call->argv);
+
+	for (size_t i = 0; r == 0 && i < c->env.n; i++)
+		r = strv_add(&res->env, c->env.v[i]);
+	if (r == 0)
+		res->cwd = strdup(c->cwd);
+	return r < 0 ? r : res->cwd ? 0 : -ENOMEM;
+}
+
+int
+cached_write_result(struct cached *c, const struct unit_key *key, const struct result *res)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = cached_read_entry(c, &key->id, &e);
+
+	e.key = key->id;
+	if (r == 0 && e.recipe.n == 0)
+		for (size_t i = 0; r == 0 && i < key->recipe.n; i++)
+			r = strv_add(&e.recipe, key->recipe.v[i]);
+	if (r == 0)
+		r = entry_add_result(&e, res);
+	if (r == 0)
+		r = entry_encode(&e, &b);
+	return r < 0 ? r : depot_write_entry(c->depot, &key->id, b.p, b.n);
+}
+
+int
+cached_add_linked(const struct buf *linked, struct buf *record)
+{
+	const char *p = (const char *)linked->p, *end = p + linked->n;
+	int r = linked->n == 0 || linked->p[linked->n - 1] == '\0' ? 0 : -EBADMSG;
+
+	for (; r == 0 && p < end; p += strlen(p) + 1)
+		if (*p != 'e')
+			r = buf_add(record, p, strlen(p) + 1);
+	return r;
+}
+
+int
+cached_read_staged(const struct report *said, const char *name, struct buf *to)
+{
+	_cleanup_(freep) char *path = path_join(said->staging, name);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = path ? fs_read_file(path, TEXT_MAX, &b) : -ENOMEM;
+
+	return r < 0 ? r : buf_add(to, b.p ? b.p : (uint8_t *)"", b.n);
+}
+
+int
+cached_read_farm(const struct report *said, const struct buf *linked, struct buf *record,
+	struct buf *out, struct buf *err)
+{
+	int r = cached_add_linked(linked, record);
+
+	if (r == 0)
+		r = cached_read_staged(said, FARM_RECORD, record);
+	if (r == 0)
+		r = cached_read_staged(said, FARM_RECORD_OUT, out);
+	if (r == 0)
+		r = cached_read_staged(said, FARM_RECORD_ERR, err);
+	if (r == 0 && said->n_links > 0)
+		r = cached_read_staged(said, "tail", err);
+	return r;
+}
+
+bool
+cached_is_final(const struct rustc_call *call, int status, const struct buf *err)
+{
+	/* cargo's own calls have JSON, and a user who is refused may mend what no trace shows */
+	return status == 0 || (status == 1 && !call->json && !call->extra_filename &&
+				      refusal_is_final((const char *)err->p, err->n));
+}
+
+bool
+cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said)
+{
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	const struct unit_key *key = made->staged ? &c->bundle_key : &c->key;
+	int r;
+
+	*said->why = '\0';
+	said->bytes = 0;
+	if (c->in.conf->client.cache != CACHE_ON) {
+		cached_why(said, "the cache is only read");
+		return false;
+	}
+	r = made->staged ? cached_bundle_key(c) : 0;
+	if (r == 0)
+		r = make_result(c, made, &res, said);
+	if (r == 0)
+		r = add_call(c, &res);
+	if (r == 0) {
+		res.status = (unsigned)made->status;
+		res.compile_us = made->compile_us;
+		res.time_s = (uint64_t)time(NULL);
+		res.from = strdup(made->from);
+		res.rustc = strdup(c->tc.release ? c->tc.release : "");
+		r = res.from && res.rustc ? cached_write_result(c, key, &res) : -ENOMEM;
+	}
+	if (r < 0 && !*said->why)
+		cached_why(said, "%s", strerror(-r));
+	if (!made->staged) {
+		cached_note_recipe(c);
+		depot_trim(c->depot, TRIM_FILES);
+	}
+	return r == 0;
+}

@@ -1,0 +1,64 @@
+/* Between looking up (cached.c) and keeping (cached_keep.c). */
+#ifndef DRAY_CLIENT_WRAP_CACHED_PRIV_H
+#define DRAY_CLIENT_WRAP_CACHED_PRIV_H
+
+#include "store/depot.h"
+#include "cache/entry.h"
+#include "cache/key.h"
+#include "client/wrap/cached.h"
+#include "toolchain/toolchain.h"
+
+struct cached {
+	struct cached_in in;
+	struct depot *depot;
+	struct toolchain tc;
+	char *cwd, *out_dir, *real_out_dir, *target_dir, *real_target_dir;
+	const char *width;
+	struct unit_key key;
+	struct strv env; /* the hermetic one */
+	struct inputs_place place;
+	int lock; /* of the key, or -1 */
+	struct strv trace_options, dirs;
+	struct timespec started;
+	struct unit_key bundle_key; /* empty until it is asked for */
+	struct result bundle;	    /* that is in place */
+};
+
+/* The entry as it is on disk now; empty when there is none that holds. 0 or -ENOMEM. */
+int cached_read_entry(struct cached *c, const struct digest *key, struct entry *ret);
+/* Adds a result to it. 0 or -errno. */
+int cached_write_result(struct cached *c, const struct unit_key *key, const struct result *res);
+/* Result i was used: it is the first one now. */
+void cached_note_order(struct cached *c, struct entry *e, size_t i);
+
+/* Whether all that a result has in blobs is here. */
+bool cached_has_all(struct cached *c, const struct result *res);
+/* Puts the outputs in place, and adds up what was. 0; -errno with words in said->why. */
+int cached_restore_outputs(struct cached *c, const struct result *res, struct cached_said *said);
+void cached_print(const struct cached *c, int fd, const struct buf *text);
+void cached_mark_used(struct cached *c, const struct digest *key, const struct result *res);
+
+/* A text as it is kept, to the empty *to; *bound: that it holds for this out-dir alone. 0;
+ * -EBADMSG: it cannot be kept; -ENOMEM. */
+int cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool *bound);
+/* Whether a file's bytes name the target directory where it was made. 1, 0, or -errno. */
+int cached_names_place(const struct cached *c, const char *path);
+/* A file of the staging directory, added to *to. 0 or -errno. */
+int cached_read_staged(const struct report *said, const char *name, struct buf *to);
+/* Linkers' records, without the end that each has, added to *record. 0; -ENOMEM; -EBADMSG. */
+int cached_add_linked(const struct buf *linked, struct buf *record);
+/* For the keeping of a bundle (cached_bundle.c): its links and what they read. *bound: that it
+ * holds for this out-dir alone. 0 or -errno. */
+int cached_add_bundle(
+	struct cached *c, const struct cached_made *made, struct result *res, bool *bound);
+/* 0 or -errno. */
+int cached_bundle_key(struct cached *c);
+
+/* The last recipe of what seems to be the same unit, NUL-terminated strings. -ENOENT. */
+int cached_former_recipe(struct cached *c, struct strv *ret);
+/* DEPOT_SHARE for what nobody changes in place. */
+enum depot_way cached_way(const char *name);
+void cached_note_recipe(struct cached *c);
+void cached_why(struct cached_said *said, const char *fmt, ...) _printf_(2, 3);
+
+#endif

@@ -1,0 +1,457 @@
+/* Finds a unit's closure of artifacts. Invariant: every extern that the command line names is in
+ * it, or the unit is compiled here; the walk visits each artifact once. */
+#include "config.h"
+
+#include "client/wrap/closure.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "toolchain/elf.h"
+#include "common/fs.h"
+
+#define GUESS_MAX 20000 /* entries of the -L directories that are looked at */
+
+/* A set of strings, open addressing: closures have up to some thousand members with long common
+ * beginnings, too many for a plain search. */
+struct strset {
+	char **slot;
+	size_t cap, n;
+};
+
+static uint64_t
+hash_str(const char *s)
+{
+	uint64_t h = 14695981039346656037u; /* FNV-1a */
+
+	for (; *s; s++)
+		h = (h ^ (uint8_t)*s) * 1099511628211u;
+	return h;
+}
+
+static void
+strset_done(struct strset *s)
+{
+	for (size_t i = 0; i < s->cap; i++)
+		free(s->slot[i]);
+	free(s->slot);
+}
+
+static char **
+strset_slot(const struct strset *s, const char *str)
+{
+	size_t i = hash_str(str) & (s->cap - 1);
+
+	while (s->slot[i] && !streq(s->slot[i], str))
+		i = (i + 1) & (s->cap - 1);
+	return &s->slot[i];
+}
+
+/* 1: added; 0: was there; -ENOMEM. */
+static int
+strset_add(struct strset *s, const char *str)
+{
+	char **at;
+
+	if (2 * (s->n + 1) > s->cap) {
+		struct strset big = { NULL, s->cap ? 2 * s->cap : 256, s->n };
+
+		big.slot = calloc(big.cap, sizeof(*big.slot));
+		if (!big.slot)
+			return -ENOMEM;
+		for (size_t i = 0; i < s->cap; i++)
+			if (s->slot[i])
+				*strset_slot(&big, s->slot[i]) = s->slot[i];
+		free(s->slot);
+		*s = big;
+	}
+	at = strset_slot(s, str);
+	if (*at)
+		return 0;
+	*at = strdup(str);
+	if (!*at)
+		return -ENOMEM;
+	s->n++;
+	return 1;
+}
+
+struct finder {
+	const struct closure_in *in;
+	struct closure *out;
+	struct strset seen; /* by path without .rmeta or .rlib: both belong to one crate */
+	struct strv todo;
+};
+
+enum artifact_type { ART_RMETA, ART_RLIB, ART_DSO, ART_UNKNOWN };
+
+static enum artifact_type
+type_of(const char *path)
+{
+	if (ends_with(path, ".rmeta"))
+		return ART_RMETA;
+	if (ends_with(path, ".rlib"))
+		return ART_RLIB;
+	return ends_with(path, ".so") ? ART_DSO : ART_UNKNOWN;
+}
+
+/* path with another ending. */
+static char *
+twin(const char *path, const char *ending)
+{
+	const char *dot = strrchr(path, '.');
+	char *s = NULL;
+
+	if (asprintf(&s, "%.*s%s", (int)(dot - path), path, ending) < 0)
+		return NULL;
+	return s;
+}
+
+static int
+add_if_there(struct closure *out, const char *path, bool *ret_there)
+{
+	*ret_there = fs_exists(path);
+	return *ret_there ? strv_add(&out->files, path) : 0;
+}
+
+/* Adds the file of this crate that the unit reads: the rlib, or only its metadata. */
+static int
+add_crate(struct finder *f, const char *path)
+{
+	bool whole = f->in->call->reads_rlibs, there = false;
+	_cleanup_(freep) char *first = twin(path, whole ? ".rlib" : ".rmeta");
+	_cleanup_(freep) char *second = twin(path, whole ? ".rmeta" : ".rlib");
+	int r;
+
+	if (!first || !second)
+		return -ENOMEM;
+	r = add_if_there(f->out, first, &there);
+	if (r == 0 && !there)
+		r = add_if_there(f->out, second, &there);
+	if (r == 0 && !there)
+		f->out->guessed = true;
+	return r;
+}
+
+static int
+known_externs(struct finder *f, const char *path, struct strv *ret)
+{
+	_cleanup_(freep) char *other = NULL;
+	int r = memo_get_artifact(f->in->memo, path, ret);
+
+	if (r != -ENOENT || type_of(path) == ART_DSO)
+		return r;
+	other = twin(path, type_of(path) == ART_RMETA ? ".rlib" : ".rmeta");
+	if (!other)
+		return -ENOMEM;
+	return memo_get_artifact(f->in->memo, other, ret);
+}
+
+/* The compiler loads it. One made with -C instrument-coverage or profile-generate writes a file
+ * into the working directory when the compiler ends. */
+static void
+note_dso(struct finder *f, const char *path)
+{
+	f->out->has_dso = true;
+	if (!f->out->has_profiled && elf_has_section(path, "__llvm_prf_cnts") > 0)
+		f->out->has_profiled = true;
+}
+
+static int
+visit(struct finder *f, const char *path)
+{
+	enum artifact_type type = type_of(path);
+	_cleanup_(strv_done) struct strv externs = STRV_INIT;
+	_cleanup_(freep) char *key = NULL;
+	bool there = false;
+	int r;
+
+	if (type == ART_UNKNOWN)
+		return 0;
+	key = type == ART_DSO ? strdup(path) : twin(path, "");
+	r = key ? strset_add(&f->seen, key) : -ENOMEM;
+	if (r <= 0)
+		return r;
+	if (type == ART_DSO) {
+		r = add_if_there(f->out, path, &there);
+		note_dso(f, path);
+		if (!there)
+			f->out->guessed = true;
+	} else {
+		r = add_crate(f, path);
+	}
+	if (r < 0)
+		return r;
+	r = known_externs(f, path, &externs);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		f->out->guessed = true;
+		return 0;
+	}
+	return externs.n ? strv_add_all(&f->todo, externs.v) : 0;
+}
+
+static int
+add_direct(struct finder *f, const char *given, char **ret_home)
+{
+	_cleanup_(freep) char *path = path_normalize(f->in->cwd, given);
+	const char *problem = NULL;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	if (type_of(path) == ART_UNKNOWN)
+		problem = "an extern of an unknown kind";
+	else if (!fs_exists(path))
+		problem = "an extern that is not there";
+	if (problem) {
+		if (asprintf(ret_home, "%s: %s", problem, path_basename(path)) < 0) {
+			*ret_home = NULL;
+			return -ENOMEM;
+		}
+		return -ENOTSUP;
+	}
+	/* Named, so it must be there under this name, whichever form is enough otherwise. */
+	r = strv_add(&f->out->direct, path);
+	if (r == 0)
+		r = strv_add(&f->out->files, path);
+	if (r == 0)
+		r = strv_add(&f->todo, path);
+	return r;
+}
+
+/* Every crate of a directory. */
+static int
+guess_dir(struct finder *f, const char *dir)
+{
+	_cleanup_(closedirp) DIR *d = opendir(dir);
+	struct dirent *e;
+	size_t n = 0;
+	int r = 0;
+
+	while (d && r == 0 && n++ < GUESS_MAX && (e = readdir(d)) != NULL) {
+		_cleanup_(freep) char *path = NULL;
+		enum artifact_type type = type_of(e->d_name);
+
+		if (!starts_with(e->d_name, "lib") || type == ART_UNKNOWN)
+			continue;
+		path = path_join(dir, e->d_name);
+		if (!path)
+			return -ENOMEM;
+		if (type == ART_DSO) {
+			note_dso(f, path);
+			r = strv_add(&f->out->files, path);
+		} else {
+			r = add_crate(f, path);
+		}
+	}
+	return r;
+}
+
+static bool
+lib_kind_is(const struct call_lib *l, const char *kind)
+{
+	return !l->kind || streq(l->kind, "") || streq(l->kind, "all") || streq(l->kind, kind);
+}
+
+static int
+guess_all(struct finder *f)
+{
+	const struct rustc_call *c = f->in->call;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->n_libs; i++) {
+		_cleanup_(freep) char *dir = NULL;
+
+		if (!lib_kind_is(&c->libs[i], "dependency") && !lib_kind_is(&c->libs[i], "crate"))
+			continue;
+		dir = path_normalize(f->in->cwd, c->libs[i].path);
+		if (!dir)
+			return -ENOMEM;
+		if (!path_is_below(dir, f->in->sysroot))
+			r = guess_dir(f, dir);
+	}
+	return r;
+}
+
+/* Whether a file's name is one that `-l [KIND[:MODIFIERS]=]NAME[:RENAME]` can mean. */
+static bool
+native_matches(const char *l, const char *file)
+{
+	const char *eq = strchr(l, '=');
+	const char *name = eq ? eq + 1 : l;
+	size_t n = strcspn(name, ":");
+
+	if (n == 0)
+		return false;
+	if (strlen(file) == n && memcmp(file, name, n) == 0)
+		return true; /* +verbatim */
+	if (!starts_with(file, "lib") || strncmp(file + 3, name, n) != 0)
+		return false;
+	return streq(file + 3 + n, ".a") || starts_with(file + 3 + n, ".so");
+}
+
+static int
+add_native_dir(struct finder *f, const char *dir)
+{
+	bool made_here = path_is_below(dir, f->in->target_dir);
+	const struct strv *names = &f->in->call->native;
+	_cleanup_(closedirp) DIR *d = opendir(dir);
+	struct dirent *e;
+	size_t n = 0;
+	int r = 0;
+
+	while (d && r == 0 && n++ < GUESS_MAX && (e = readdir(d)) != NULL) {
+		/* #[link] attributes name archives that no -l does */
+		bool wanted = made_here && ends_with(e->d_name, ".a");
+
+		for (size_t i = 0; !wanted && i < names->n; i++)
+			wanted = native_matches(names->v[i], e->d_name);
+		if (wanted) {
+			_cleanup_(freep) char *path = path_join(dir, e->d_name);
+
+			r = path ? strv_add(&f->out->files, path) : -ENOMEM;
+		}
+	}
+	return r;
+}
+
+/* The system's own library directories are the worker's own in a job. */
+static bool
+is_system_dir(const char *dir)
+{
+	static const char *const v[] = { "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32",
+		"/usr/lib64" };
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		if (path_is_below(dir, v[i]))
+			return true;
+	return false;
+}
+
+static int
+add_native(struct finder *f)
+{
+	const struct rustc_call *c = f->in->call;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->n_libs; i++) {
+		_cleanup_(freep) char *dir = NULL;
+
+		if (!lib_kind_is(&c->libs[i], "native"))
+			continue;
+		dir = path_normalize(f->in->cwd, c->libs[i].path);
+		if (!dir)
+			return -ENOMEM;
+		if (!is_system_dir(dir) && !path_is_below(dir, f->in->sysroot))
+			r = add_native_dir(f, dir);
+	}
+	return r;
+}
+
+static int
+collect(struct finder *f, char **ret_home)
+{
+	const struct rustc_call *c = f->in->call;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->n_externs; i++)
+		if (c->externs[i].path)
+			r = add_direct(f, c->externs[i].path, ret_home);
+	while (r == 0 && f->todo.n > 0) {
+		_cleanup_(freep) char *path = f->todo.v[--f->todo.n];
+
+		f->todo.v[f->todo.n] = NULL;
+		r = visit(f, path);
+	}
+	if (r == 0 && f->out->guessed)
+		r = guess_all(f);
+	if (r == 0)
+		r = add_native(f);
+	return r;
+}
+
+int
+closure_collect(const struct closure_in *in, struct closure *ret, char **ret_home)
+{
+	struct finder f = { .in = in, .out = ret };
+	int r;
+
+	*ret_home = NULL;
+	r = collect(&f, ret_home);
+	strset_done(&f.seen);
+	strv_done(&f.todo);
+	strv_sort_unique(&ret->files);
+	strv_sort_unique(&ret->direct);
+	return r;
+}
+
+void
+closure_done(struct closure *c)
+{
+	strv_done(&c->files);
+	strv_done(&c->direct);
+}
+
+int
+closure_remember_file(
+	struct memo *m, const struct rustc_call *call, const char *cwd, const char *path)
+{
+	_cleanup_(strv_done) struct strv externs = STRV_INIT;
+
+	/* A proc-macro's dependencies are inside it: recorded as having none. */
+	for (size_t i = 0; !strv_has(&call->crate_types, "proc-macro") && i < call->n_externs;
+		i++) {
+		int r;
+
+		if (!call->externs[i].path)
+			continue;
+		r = strv_take(&externs, path_normalize(cwd, call->externs[i].path));
+		if (r < 0)
+			return r;
+	}
+	return memo_set_artifact(m, path, &externs);
+}
+
+bool
+closure_makes_artifacts(const struct rustc_call *call)
+{
+	if (call->test || !call->out_dir || !call->crate_name || !*call->crate_name)
+		return false;
+	for (size_t i = 0; i < call->crate_types.n; i++)
+		if (!streq(call->crate_types.v[i], "bin"))
+			return true;
+	return false;
+}
+
+int
+closure_remember(struct memo *m, const struct rustc_call *call)
+{
+	static const char *const endings[] = { ".rmeta", ".rlib", ".so" };
+	_cleanup_(freep) char *cwd = getcwd(NULL, 0), *dir = NULL;
+	int r = 0;
+
+	if (!cwd)
+		return -errno;
+	if (!m || !closure_makes_artifacts(call))
+		return 0;
+	dir = path_normalize(cwd, call->out_dir);
+	if (!dir)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(endings); i++) {
+		_cleanup_(freep) char *path = NULL;
+
+		/* cargo check leaves an older rlib alone: it is not this call's */
+		if (!call->emits_link && i > 0)
+			break;
+		if (asprintf(&path, "%s/lib%s%s%s", dir, call->crate_name,
+			    call->extra_filename ? call->extra_filename : "", endings[i]) < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		if (fs_exists(path))
+			r = closure_remember_file(m, call, cwd, path);
+	}
+	return r < 0 ? r : memo_flush(m);
+}

@@ -1,0 +1,157 @@
+/* The farm's stamp file. Invariant: a stamp is written whole, by rename; one that cannot be read,
+ * or that comes from the future (another boot), counts as none. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <time.h>
+
+#include "client/wrap/farm_state.h"
+#include "common/fs.h"
+
+#define STAMP_MAX 128
+#define LOOK_AGAIN_MS 5
+/* A prober tells within connect_ms of its start, or dies and lets go of the lock. Who waits for it
+ * goes by that news; this bound, in connect_ms, is for a machine so busy that starting it takes
+ * long. */
+#define PATIENCE 4
+
+enum stamp { STAMP_NONE, STAMP_UP, STAMP_DOWN, STAMP_EXPIRED };
+
+static uint64_t
+boot_ms(void)
+{
+	struct timespec ts = { 0, 0 };
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* FNV-1a: tells endpoints apart in a directory of the user's own, nothing more. */
+static uint64_t
+hash(const char *s)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+static char *
+stamp_path(const char *cache_dir, const char *endpoint, const char *suffix)
+{
+	char *path;
+
+	if (!cache_dir || !endpoint ||
+		asprintf(&path, "%s/farm-%016" PRIx64 "%s", cache_dir, hash(endpoint), suffix) < 0)
+		return NULL;
+	return path;
+}
+
+static enum stamp
+read_stamp(const char *path, uint64_t retry_s)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	uint64_t at, now = boot_ms();
+	char word[8];
+
+	if (fs_read_file(path, STAMP_MAX, &b) < 0 || b.n == 0 ||
+		sscanf((const char *)b.p, "%7s %" SCNu64, word, &at) != 2 || at > now)
+		return STAMP_NONE;
+	if (streq(word, "up"))
+		return STAMP_UP;
+	if (!streq(word, "down"))
+		return STAMP_NONE;
+	return (now - at) / 1000 < retry_s ? STAMP_DOWN : STAMP_EXPIRED;
+}
+
+bool
+farm_state_is_up(const char *cache_dir, const char *endpoint)
+{
+	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
+
+	return path && read_stamp(path, 0) == STAMP_UP;
+}
+
+static void
+sleep_ms(unsigned ms)
+{
+	struct timespec ts = { 0, (long)ms * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+enum farm_state
+farm_state_begin(const char *cache_dir, const char *endpoint, uint64_t retry_s, uint64_t connect_ms,
+	int *ret_probe)
+{
+	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
+	_cleanup_(freep) char *probe_path = stamp_path(cache_dir, endpoint, ".probe");
+	_cleanup_(closep) int probe = -1;
+	uint64_t end = boot_ms() + connect_ms * PATIENCE;
+
+	*ret_probe = -1;
+	if (!path || !probe_path)
+		return FARM_TRY;
+	for (;;) {
+		enum stamp stamp = read_stamp(path, retry_s);
+
+		if (stamp == STAMP_UP)
+			return FARM_TRY;
+		if (stamp == STAMP_DOWN)
+			return FARM_DOWN;
+		if (probe < 0) {
+			fs_mkdir_p(cache_dir, 0700);
+			probe = open(probe_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+			/* without a place to agree, each call finds out for itself */
+			if (probe < 0)
+				return FARM_TRY;
+		}
+		if (flock(probe, LOCK_EX | LOCK_NB) == 0) {
+			/* the one before may have told between our look and its end */
+			stamp = read_stamp(path, retry_s);
+			if (stamp == STAMP_DOWN)
+				return FARM_DOWN;
+			if (stamp != STAMP_UP)
+				*ret_probe = steal_fd(&probe);
+			return FARM_TRY;
+		}
+		if (stamp == STAMP_EXPIRED || boot_ms() >= end)
+			return FARM_DOWN;
+		sleep_ms(LOOK_AGAIN_MS);
+	}
+}
+
+void
+farm_state_set(const char *cache_dir, const char *endpoint, bool up)
+{
+	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
+	char text[STAMP_MAX];
+	int n;
+
+	if (!path)
+		return;
+	/* thousands of jobs say "up", and its age means nothing: written once */
+	if (up && read_stamp(path, 0) == STAMP_UP)
+		return;
+	n = snprintf(text, sizeof(text), "%s %" PRIu64 "\n", up ? "up" : "down", boot_ms());
+	if (fs_mkdir_p(cache_dir, 0700) < 0)
+		return;
+	fs_write_atomic(path, text, (size_t)n, 0600);
+}
+
+void
+farm_state_forget(const char *cache_dir, const char *endpoint)
+{
+	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
+	_cleanup_(freep) char *probe = stamp_path(cache_dir, endpoint, ".probe");
+
+	if (path)
+		unlink(path);
+	if (probe)
+		unlink(probe);
+}

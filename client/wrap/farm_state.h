@@ -1,0 +1,35 @@
+/* What the last tries to reach the farm told, shared by all of a user's calls: one stamp file
+ * <cache_dir>/farm-<hash of the endpoint>, `up <ms>` or `down <ms>` (CLOCK_BOOTTIME).
+ *
+ *   up             everybody tries; the first that fails says down
+ *   down, fresh    nobody tries for retry_s
+ *   down, expired  one call tries (it holds the lock of farm-<hash>.probe); the others stay here
+ *   no stamp       one call tries; the others wait for what it finds, since a first build must not
+ *                  run here for its first half second
+ *
+ * So an unreachable farm costs all calls together one connect_ms per retry_s. */
+#ifndef DRAY_CLIENT_WRAP_FARM_STATE_H
+#define DRAY_CLIENT_WRAP_FARM_STATE_H
+
+#include "common/base.h"
+
+enum farm_state {
+	FARM_TRY,  /* go */
+	FARM_DOWN, /* left alone for now */
+};
+
+/* May wait for another call's try: as long as that takes, connect_ms mostly, four times that at
+ * most. *ret_probe: a descriptor that this call must keep open until its own try has told
+ * (farm_state_set, by whoever tries) and then close; -1 when it is not the one that probes. */
+enum farm_state farm_state_begin(const char *cache_dir, const char *endpoint, uint64_t retry_s,
+	uint64_t connect_ms, int *ret_probe);
+
+/* Whether the stamp says that the farm answered last time; never waits. */
+bool farm_state_is_up(const char *cache_dir, const char *endpoint);
+
+/* up: the coordinator has welcomed us. Failing to write it is harmless. */
+void farm_state_set(const char *cache_dir, const char *endpoint, bool up);
+/* Removes what is noted of an endpoint that will not come back. */
+void farm_state_forget(const char *cache_dir, const char *endpoint);
+
+#endif

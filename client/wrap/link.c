@@ -1,0 +1,354 @@
+/* Makes a captured link.
+ *
+ * Invariants: a linker runs only under a local slot; one that fails leaves no output behind, so
+ * that the real rustc, which runs next and says what there is to say, starts from nothing; only
+ * files below the unit's out-dir are ever removed. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "client/wrap/link.h"
+#include "client/wrap/linker.h"
+#include "client/wrap/local.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/fs.h"
+
+#define TAIL_MAX_BYTES (64u << 20)
+#define ARGC_MAX 1000000u
+#define FD_SLOT 200
+#define FD_RECORD 203
+
+void
+link_call_done(struct link_call *l)
+{
+	free(l->path_prefix);
+	strv_done(&l->argv);
+	strv_done(&l->temporaries);
+	memset(l, 0, sizeof(*l));
+}
+
+/* The next NUL-terminated string, or NULL at the end. */
+static const char *
+next_string(const char **at, const char *end)
+{
+	const char *s = *at, *nul;
+
+	if (s == end)
+		return NULL;
+	nul = memchr(s, '\0', (size_t)(end - s));
+	*at = nul + 1;
+	return s;
+}
+
+static int
+parse_count(const char *s, unsigned *ret)
+{
+	char *end;
+	unsigned long n;
+
+	if (!s || *s < '0' || *s > '9')
+		return -EBADMSG;
+	errno = 0;
+	n = strtoul(s, &end, 10);
+	if (errno || *end || n == 0 || n > ARGC_MAX)
+		return -EBADMSG;
+	*ret = (unsigned)n;
+	return 0;
+}
+
+static int
+parse_into(const char *at, const char *end, const char *out_dir, struct link_call *l)
+{
+	const char *s = next_string(&at, end);
+	unsigned argc = 0;
+	int r;
+
+	if (!s)
+		return -EBADMSG;
+	l->path_prefix = strdup(s);
+	if (!l->path_prefix)
+		return -ENOMEM;
+	r = parse_count(next_string(&at, end), &argc);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < argc; i++) {
+		s = next_string(&at, end);
+		if (!s || (i == 0 && !*s))
+			return -EBADMSG;
+		r = strv_add(&l->argv, s);
+		if (r < 0)
+			return r;
+	}
+	while ((s = next_string(&at, end))) {
+		if (!path_is_normal(s) || !path_is_below(s, out_dir) || streq(s, out_dir))
+			return -EBADMSG;
+		r = strv_add(&l->temporaries, s);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int
+link_call_parse(const void *p, size_t n, const char *out_dir, struct link_call *ret)
+{
+	struct link_call l;
+	const char *text = p;
+	int r;
+
+	memset(&l, 0, sizeof(l));
+	if (n == 0 || text[n - 1] != '\0')
+		return -EBADMSG;
+	r = parse_into(text, text + n, out_dir, &l);
+	if (r < 0) {
+		link_call_done(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+static char *
+absolute_out_dir(const struct rustc_call *call)
+{
+	char cwd[PATH_MAX];
+
+	if (!call->out_dir || !getcwd(cwd, sizeof(cwd)))
+		return NULL;
+	return path_normalize(cwd, call->out_dir);
+}
+
+static int
+read_link(
+	const struct rustc_call *call, const struct report *said, unsigned i, struct link_call *ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *out_dir = absolute_out_dir(call);
+	_cleanup_(freep) char *path = NULL;
+	int r;
+
+	if (!out_dir || asprintf(&path, "%s/link-%u", said->staging, i) < 0)
+		return -ENOMEM;
+	r = fs_read_file(path, LINK_MAX_BYTES, &b);
+	return r < 0 ? r : link_call_parse(b.p, b.n, out_dir, ret);
+}
+
+char *
+link_set_aside(const struct report *said, unsigned i, size_t k)
+{
+	char *path;
+
+	return asprintf(&path, "%s/read-%u-%zu", said->staging, i, k) < 0 ? NULL : path;
+}
+
+static bool
+set_aside(const struct report *said, unsigned i, size_t k, const char *path)
+{
+	_cleanup_(freep) char *to = link_set_aside(said, i, k);
+
+	return to && rename(path, to) == 0;
+}
+
+static void
+remove_temporaries(const struct rustc_call *call, const struct report *said, bool keep)
+{
+	if (!*said->staging)
+		return;
+	for (unsigned i = 0; i < MIN2(said->n_links, 16u); i++) {
+		_cleanup_(link_call_done) struct link_call l = { 0 };
+
+		if (read_link(call, said, i, &l) < 0)
+			continue;
+		for (size_t k = 0; k < l.temporaries.n; k++) {
+			const char *path = l.temporaries.v[k];
+
+			if (keep && set_aside(said, i, k, path))
+				continue;
+			if (unlink(path) < 0 && (errno == EISDIR || errno == EPERM))
+				rmdir(path);
+		}
+	}
+}
+
+void
+link_clean(const struct rustc_call *call, const struct report *said)
+{
+	_cleanup_(freep) char *out_dir = absolute_out_dir(call);
+
+	remove_temporaries(call, said, false);
+	if (out_dir && *said->staging && path_is_below(said->staging, out_dir) &&
+		!streq(said->staging, out_dir))
+		fs_rm_rf(said->staging);
+}
+
+static void
+remove_output(const struct link_call *l)
+{
+	for (size_t i = 1; i + 1 < l->argv.n; i++)
+		if (streq(l->argv.v[i], "-o"))
+			unlink(l->argv.v[i + 1]);
+}
+
+/* dray-trace in the linker's place. Its record goes to a file that has no name. */
+static int
+make_trace_argv(const struct link_run *l, char *tracer, char **linker, struct strv *argv, int *fd)
+{
+	int r;
+
+	*fd = memfd_create("dray-record", MFD_CLOEXEC);
+	if (*fd < 0)
+		return -errno;
+	r = strv_add(argv, tracer);
+	if (r == 0)
+		r = strv_addf(argv, "--record-fd=%d", FD_RECORD);
+	if (r == 0)
+		r = strv_add_all(argv, l->trace->v);
+	if (r == 0)
+		r = strv_add(argv, "--linker");
+	if (r == 0)
+		r = strv_add(argv, "--");
+	return r < 0 ? r : strv_add_all(argv, linker);
+}
+
+static int
+read_record(int fd, struct buf *to)
+{
+	uint8_t chunk[65536];
+	ssize_t n;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0 && buf_add(to, chunk, (size_t)n) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* As child_run, traced where that is wanted and possible. */
+static int
+run_traced(struct link_run *l, struct spawn *s)
+{
+	_cleanup_(freep) char *tracer = l->trace && l->trace->n ? spawn_find_program("dray-trace")
+								: NULL;
+	_cleanup_(strv_done) struct strv argv = STRV_INIT;
+	_cleanup_(closep) int record = -1;
+	struct spawn_fd fds[5];
+	struct spawn traced = *s;
+	int r;
+
+	if (!tracer || make_trace_argv(l, tracer, (char **)s->argv, &argv, &record) < 0)
+		return child_run(s);
+	memcpy(fds, s->fds, s->n_fds * sizeof(*fds));
+	fds[s->n_fds] = (struct spawn_fd){ record, FD_RECORD };
+	traced.path = tracer;
+	traced.argv = argv.v;
+	traced.fds = fds;
+	traced.n_fds = s->n_fds + 1;
+	r = child_run(&traced);
+	if (r == 0 && read_record(record, l->record) < 0)
+		buf_done(l->record);
+	return r;
+}
+
+static int
+run_linker(struct link_run *l, struct link_call *link, int slot, int null)
+{
+	const char *old_path = getenv("PATH");
+	_cleanup_(freep) char *path_var = NULL;
+	_cleanup_(freep) char *program = NULL;
+	_cleanup_(freep) char **env = NULL;
+	/* as rustc sets it up: messages in English, and its own directories first in PATH */
+	const char *set[] = { "LC_ALL=C", "VSLANG=1033", NULL, NULL };
+	const char *path;
+	struct linker_pick pick;
+	struct spawn_fd fds[4] = { { null, 0 }, { null, 1 }, { null, 2 }, { slot, FD_SLOT } };
+	int r;
+
+	if (asprintf(&path_var, "PATH=%s%s", link->path_prefix, old_path ? old_path : "") < 0)
+		return -ENOMEM;
+	path = path_var + strlen("PATH=");
+	set[2] = path_var;
+	linker_pick(l->conf, l->call->project_linker, link->argv.v, path, &pick);
+	l->linker = pick.name;
+	if (pick.flag && (r = strv_add(&link->argv, pick.flag)) < 0)
+		return r;
+	program = fs_which(link->argv.v[0], path);
+	env = local_environ(set);
+	if (!program || !env)
+		return program ? -ENOMEM : -ENOENT;
+	r = run_traced(l, &(struct spawn){ .path = program,
+				  .argv = link->argv.v,
+				  .envp = env,
+				  .fds = fds,
+				  .n_fds = slot < 0 ? 3 : 4,
+				  .dies_with_us = true });
+	if (r != 0)
+		remove_output(link);
+	if (child_signal())
+		return -ECANCELED;
+	return r > 0 ? -ENOEXEC : r;
+}
+
+static int
+print_tail(const struct report *said)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *path = path_join(said->staging, "tail");
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	r = fs_read_file(path, TAIL_MAX_BYTES, &b);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && b.n)
+		r = child_write(STDERR_FILENO, b.p, b.n);
+	return r;
+}
+
+static int
+link_all(struct link_run *l)
+{
+	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_cleanup_(closep) int slot = -1;
+	uint64_t start = clock_mono_us();
+	int r = 0;
+
+	if (null < 0)
+		return -errno;
+	if (l->slots) {
+		slot = slots_wait(l->slots);
+		if (slot == -EINTR && child_signal())
+			return -ECANCELED;
+	}
+	l->slot_wait_us = clock_mono_us() - start;
+	start = clock_mono_us();
+	for (unsigned i = 0; r == 0 && i < l->said->n_links; i++) {
+		_cleanup_(link_call_done) struct link_call link = { 0 };
+
+		r = read_link(l->call, l->said, i, &link);
+		if (r == 0)
+			r = run_linker(l, &link, slot, null);
+	}
+	l->link_us = clock_mono_us() - start;
+	return r;
+}
+
+int
+link_run(struct link_run *l)
+{
+	int r = link_all(l);
+
+	/* cargo takes the artifact's line as the unit's end: what is temporary is gone before it */
+	remove_temporaries(l->call, l->said, l->set_aside && r == 0);
+	return r < 0 ? r : print_tail(l->said);
+}

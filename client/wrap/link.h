@@ -1,0 +1,49 @@
+/* The link of a unit that was compiled on the farm: the call that was captured there, made here. */
+#ifndef DRAY_CLIENT_WRAP_LINK_H
+#define DRAY_CLIENT_WRAP_LINK_H
+
+#include "rustc/call.h"
+#include "client/wrap/report.h"
+#include "client/wrap/slots.h"
+#include "common/conf.h"
+#include "common/strv.h"
+
+/* One staging/link-N. */
+#define LINK_MAX_BYTES (64u << 20) /* of a file */
+struct link_call {
+	char *path_prefix;
+	struct strv argv;
+	struct strv temporaries; /* absolute, files before the directories that hold them */
+};
+
+/* out_dir: absolute, normal; every temporary must be below it. 0, -ENOMEM or -EBADMSG. */
+int link_call_parse(const void *p, size_t n, const char *out_dir, struct link_call *ret);
+void link_call_done(struct link_call *l);
+
+struct link_run {
+	const struct conf *conf;
+	const struct rustc_call *call;
+	const struct report *said;
+	struct slots *slots;	  /* NULL: they cannot be had */
+	const struct strv *trace; /* arguments for dray-trace; NULL: it is not traced */
+	struct buf *record;	  /* out, with trace: each linker's record, one after another */
+	bool set_aside;	       /* after a success the temporaries are not removed: link_set_aside */
+	const char *linker;    /* out: what linked it, for the job log */
+	uint64_t slot_wait_us; /* out */
+	uint64_t link_us;      /* out */
+};
+
+/* Links, and prints staging/tail. 0; or -errno, -ECANCELED for a signal, -ENOEXEC when the linker
+ * said no: then its output file is gone and nothing was printed. */
+int link_run(struct link_run *l);
+
+/* Where link_run puts temporary k of call i when it is set aside: in the staging directory. NULL:
+ * no memory. */
+char *link_set_aside(const struct report *said, unsigned i, size_t k);
+
+/* Removes the staging directory and the temporaries that the staged links name. For every outcome,
+ * and before the compiler runs here: after a link that fails it leaves files of the same names
+ * itself. */
+void link_clean(const struct rustc_call *call, const struct report *said);
+
+#endif

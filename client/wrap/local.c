@@ -1,0 +1,457 @@
+/* Runs the real compiler on this machine.
+ *
+ * Invariants: no compiler runs here without holding a local slot, unless slots cannot be had at
+ * all; an rmeta that cargo was told of keeps its inode and times when the compiler makes it again.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "client/wrap/local.h"
+#include "client/wrap/promise.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/left.h"
+
+/* Where the slot and the jobserver stand in the compiler: above what cargo hands down. */
+#define FD_SLOT 200
+#define FD_JOBS_RD 201
+#define FD_JOBS_WR 202
+#define FD_RECORD 203
+
+/* Of text, or of a record: more than that is not kept. */
+#define SEEN_MAX (64u << 20)
+
+extern char **environ;
+
+struct slots *
+local_open_slots(const struct conf *conf)
+{
+	_cleanup_(freep) char *dir = NULL;
+	struct slots *s = NULL;
+	uint64_t n = conf->client.local_slots;
+
+	if (conf->client.cache_dir && *conf->client.cache_dir)
+		dir = path_join(conf->client.cache_dir, "slots");
+	if (slots_open(dir, n ? (unsigned)MIN2(n, (uint64_t)4096) : slots_cores(), &s) < 0)
+		return NULL;
+	slots_mind_memory(s, conf->client.local_memory);
+	return s;
+}
+
+static bool
+is_replaced(const char *var, const char *const *set)
+{
+	size_t n = strcspn(var, "=");
+
+	for (; *set; set++)
+		if (strncmp(var, *set, n) == 0 && (*set)[n] == '=')
+			return true;
+	return false;
+}
+
+char **
+local_environ(const char *const *set)
+{
+	size_t n = 0, m = 0;
+	union {
+		const char *in;
+		char *out;
+	} u;
+	char **v;
+
+	while (environ[n])
+		n++;
+	while (set[m])
+		m++;
+	v = calloc(n + m + 1, sizeof(*v));
+	if (!v)
+		return NULL;
+	m = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!is_replaced(environ[i], set))
+			v[m++] = environ[i];
+	for (; *set; set++) {
+		u.in = *set;
+		v[m++] = u.out;
+	}
+	return v;
+}
+
+/* Everything one run needs; released in the end whatever happened. */
+struct run {
+	struct local_run *l;
+	struct jobserver js;
+	char makeflags[128];
+	char **env;
+	struct spawn_fd fds[6];
+	struct strv argv;
+	size_t n_fds;
+	int own_slot;
+	char *kept; /* the promised rmeta's second name */
+	struct promise *promise;
+};
+
+static void
+run_done(struct run *r)
+{
+	if (r->kept)
+		unlink(r->kept);
+	free(r->kept);
+	free(r->env);
+	strv_done(&r->argv);
+	promise_free(r->promise);
+	jobserver_done(&r->js);
+	closep(&r->own_slot);
+}
+
+static int
+take_slot(struct run *r)
+{
+	struct local_run *l = r->l;
+	uint64_t start = clock_mono_us();
+
+	if (!l->slots)
+		return 0;
+	if (l->slot < 0) {
+		r->own_slot = slots_wait(l->slots);
+		l->slot_wait_us = clock_mono_us() - start;
+		if (r->own_slot == -EINTR && child_signal())
+			return -ECANCELED;
+		/* a disk that refuses locks must not stop the build */
+		if (r->own_slot < 0)
+			return 0;
+	}
+	r->fds[r->n_fds++] = (struct spawn_fd){ l->slot < 0 ? r->own_slot : l->slot, FD_SLOT };
+	return 0;
+}
+
+static int
+set_jobserver(struct run *r)
+{
+	const char *set[] = { r->makeflags, NULL };
+	char flags[96];
+
+	if (r->n_fds == 0 || slots_jobserver(r->l->slots, r->fds[0].from, &r->js) < 0)
+		return 0;
+	jobserver_flags(flags, FD_JOBS_RD, FD_JOBS_WR);
+	snprintf(r->makeflags, sizeof(r->makeflags), "CARGO_MAKEFLAGS=%s", flags);
+	r->env = local_environ(set);
+	if (!r->env)
+		return -ENOMEM;
+	r->fds[r->n_fds++] = (struct spawn_fd){ r->js.rd, FD_JOBS_RD };
+	r->fds[r->n_fds++] = (struct spawn_fd){ r->js.wr, FD_JOBS_WR };
+	return 0;
+}
+
+/* rustc puts a new rmeta in place by rename, so a second name keeps the one that was promised. */
+static int
+keep_rmeta(struct run *r)
+{
+	const struct report *said = r->l->said;
+	_cleanup_(freep) char *dir = NULL;
+	char name[LEFT_NAME_SIZE];
+
+	if (!said || !*said->rmeta)
+		return 0;
+	dir = path_dirname(said->rmeta);
+	left_name(LEFT_KEPT, getpid(), name);
+	r->kept = dir ? path_join(dir, name) : NULL;
+	if (!r->kept)
+		return -ENOMEM;
+	unlink(r->kept);
+	if (link(said->rmeta, r->kept) < 0) {
+		free(r->kept);
+		r->kept = NULL;
+	}
+	return 0;
+}
+
+/* Removes libNAME.* of a unit whose promise was broken: cargo must build it again. */
+static void
+remove_outputs(const char *rmeta)
+{
+	static const char *const suffixes[] = { ".rmeta", ".rlib", ".d" };
+	_cleanup_(freep) char *dir = path_dirname(rmeta);
+	const char *base = path_basename(rmeta);
+	size_t n = strlen(base);
+
+	unlink(rmeta);
+	if (!dir || !ends_with(base, ".rmeta") || !starts_with(base, "lib"))
+		return;
+	n -= strlen(".rmeta");
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+		/* the .d is named after the crate, without "lib" */
+		size_t skip = streq(suffixes[i], ".d") ? 3 : 0;
+		char *path;
+
+		if (asprintf(&path, "%s/%.*s%s", dir, (int)(n - skip), base + skip, suffixes[i]) <
+			0)
+			return;
+		unlink(path);
+		free(path);
+	}
+}
+
+static int
+check_rmeta(struct run *r, int status)
+{
+	const struct report *said = r->l->said;
+	struct digest d;
+	static const char text[] =
+		"error: dray: the compiler here made other metadata of this crate than the worker, "
+		"and "
+		"other crates may have used that already; it was removed, build again\n";
+
+	if (!said || !*said->rmeta || status < 0)
+		return status;
+	if (r->kept && digest_file(r->kept, &d, NULL) == 0 && digest_eq(&d, &said->rmeta_digest)) {
+		bool same = digest_file(said->rmeta, &d, NULL) == 0 &&
+			    digest_eq(&d, &said->rmeta_digest);
+
+		/* equal, or a failed run that made none: the promised one stands */
+		if ((same || status != 0) && rename(r->kept, said->rmeta) == 0)
+			return status;
+	} else if (status != 0 || (digest_file(said->rmeta, &d, NULL) == 0 &&
+					  digest_eq(&d, &said->rmeta_digest))) {
+		return status;
+	}
+	if (status != 0)
+		return status;
+	remove_outputs(said->rmeta);
+	r->l->trouble = "the rmeta differs from the one announced";
+	child_write(STDERR_FILENO, text, sizeof(text) - 1);
+	return LOCAL_STATUS_BROKEN_PROMISE;
+}
+
+void
+local_seen_done(struct local_seen *s)
+{
+	buf_done(&s->record);
+	buf_done(&s->out);
+	buf_done(&s->err);
+}
+
+/* ---- the compiler's text */
+
+/* Out of memory in the middle: what cannot be compared is passed on. */
+static void
+pass_on(struct run *r, const void *p, size_t n)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+
+	if (!r->promise || promise_text(r->promise, p, n, &out) < 0)
+		child_write(STDERR_FILENO, p, n);
+	else if (out.n)
+		child_write(STDERR_FILENO, out.p, out.n);
+}
+
+static void
+end_promise(struct run *r, int status)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+
+	if (!r->promise)
+		return;
+	if (status == 0)
+		promise_end(r->promise, &out);
+	else
+		promise_give(r->promise, &out);
+	if (out.n)
+		child_write(STDERR_FILENO, out.p, out.n);
+}
+
+/* Pipes from the compiler; and from dray-trace, whose end says that the compiler's has come, though
+ * a process that it left behind may still hold the others. */
+enum stream { STREAM_ERR, STREAM_OUT, STREAM_RECORD, STREAMS };
+
+struct streams {
+	struct pollfd fds[STREAMS]; /* -1: there is none, or it has ended */
+	struct buf *keep[STREAMS];  /* NULL: not kept */
+	bool traced, lost;
+};
+
+static void
+streams_done(struct streams *s)
+{
+	for (size_t i = 0; i < STREAMS; i++)
+		closep(&s->fds[i].fd);
+}
+
+static void
+keep(struct streams *s, enum stream which, const void *p, size_t n)
+{
+	struct buf *b = s->keep[which];
+
+	if (!b || s->lost)
+		return;
+	s->lost = b->n + n > SEEN_MAX || buf_add(b, p, n) < 0;
+}
+
+/* Reads once. False: nothing more will come, or (`drain`) nothing is there now. */
+static bool
+read_stream(struct run *r, struct streams *s, enum stream which)
+{
+	uint8_t chunk[65536];
+	ssize_t n = read(s->fds[which].fd, chunk, sizeof(chunk));
+
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n <= 0)
+		return false;
+	if (which == STREAM_ERR)
+		pass_on(r, chunk, (size_t)n);
+	else if (which == STREAM_OUT)
+		child_write(STDOUT_FILENO, chunk, (size_t)n);
+	keep(s, which, chunk, (size_t)n);
+	return true;
+}
+
+/* What was written before the end, though the other side is still open. */
+static void
+drain(struct run *r, struct streams *s)
+{
+	for (size_t i = 0; i < STREAM_RECORD; i++) {
+		struct pollfd p = { .fd = s->fds[i].fd, .events = POLLIN };
+
+		while (p.fd >= 0 && poll(&p, 1, 0) > 0 && read_stream(r, s, i))
+			;
+	}
+}
+
+static void
+read_streams(struct run *r, struct streams *s)
+{
+	for (;;) {
+		if (poll(s->fds, STREAMS, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return;
+		}
+		for (size_t i = 0; i < STREAMS; i++)
+			if (s->fds[i].revents && !read_stream(r, s, i))
+				closep(&s->fds[i].fd);
+		if (s->traced && s->fds[STREAM_RECORD].fd < 0) {
+			drain(r, s);
+			return;
+		}
+		if (s->fds[STREAM_ERR].fd < 0 && s->fds[STREAM_OUT].fd < 0 && !s->traced)
+			return;
+	}
+}
+
+/* *ret_wr is the child's end, which becomes `to` there. */
+static int
+add_stream(struct run *r, struct streams *s, enum stream which, int to, int *ret_wr)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	s->fds[which].fd = fds[0];
+	*ret_wr = fds[1];
+	r->fds[r->n_fds++] = (struct spawn_fd){ fds[1], to };
+	return 0;
+}
+
+static int
+add_streams(struct run *r, struct streams *s, int wr[STREAMS])
+{
+	const struct report *said = r->l->said;
+	struct local_seen *seen = r->l->seen;
+	int k = 0;
+
+	if (said && said->text_bytes)
+		k = promise_new(said->text_bytes, &said->text_digest, &r->promise);
+	if (k == 0)
+		k = add_stream(r, s, STREAM_ERR, STDERR_FILENO, &wr[STREAM_ERR]);
+	if (k < 0 || !s->traced)
+		return k;
+	s->keep[STREAM_ERR] = &seen->err;
+	s->keep[STREAM_OUT] = &seen->out;
+	s->keep[STREAM_RECORD] = &seen->record;
+	k = add_stream(r, s, STREAM_OUT, STDOUT_FILENO, &wr[STREAM_OUT]);
+	return k < 0 ? k : add_stream(r, s, STREAM_RECORD, FD_RECORD, &wr[STREAM_RECORD]);
+}
+
+static int
+run_piped(struct run *r, struct spawn *s, bool traced)
+{
+	_cleanup_(streams_done) struct streams st = { .traced = traced };
+	int wr[STREAMS] = { -1, -1, -1 };
+	int k, status;
+	pid_t pid;
+
+	for (size_t i = 0; i < STREAMS; i++)
+		st.fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
+	k = add_streams(r, &st, wr);
+	s->fds = r->fds;
+	s->n_fds = r->n_fds;
+	if (k == 0)
+		k = child_start(s, &pid);
+	for (size_t i = 0; i < STREAMS; i++)
+		closep(&wr[i]);
+	if (k < 0)
+		return k;
+	read_streams(r, &st);
+	status = child_wait(pid);
+	end_promise(r, status);
+	if (traced && st.lost)
+		local_seen_done(r->l->seen);
+	return status;
+}
+
+/* dray-trace in the compiler's place. */
+static int
+make_trace_argv(struct run *r, char *program)
+{
+	int k = strv_add(&r->argv, program);
+
+	if (k == 0)
+		k = strv_addf(&r->argv, "--record-fd=%d", FD_RECORD);
+	if (k == 0)
+		k = strv_add_all(&r->argv, r->l->trace->v);
+	if (k == 0)
+		k = strv_add(&r->argv, "--");
+	return k < 0 ? k : strv_add_all(&r->argv, r->l->call->argv);
+}
+
+int
+local_run(struct local_run *l)
+{
+	_cleanup_(run_done) struct run r = { .l = l, .js = JOBSERVER_INIT, .own_slot = -1 };
+	_cleanup_(freep) char *tracer = NULL;
+	struct spawn s;
+	int k;
+
+	if (l->trace && l->trace->n)
+		tracer = spawn_find_program("dray-trace");
+	k = tracer ? make_trace_argv(&r, tracer) : 0;
+	if (k == 0)
+		k = take_slot(&r);
+	if (k == 0)
+		k = set_jobserver(&r);
+	if (k == 0)
+		k = keep_rmeta(&r);
+	if (k < 0)
+		return k;
+	s = (struct spawn){ .path = tracer ? tracer : l->call->argv[0],
+		.argv = tracer ? r.argv.v : l->call->argv,
+		.envp = r.env,
+		.fds = r.fds,
+		.n_fds = r.n_fds,
+		/* dray-trace sees to it itself. One that outlives us would write over what the next
+		 * one makes. */
+		.dies_with_us = tracer == NULL };
+	l->compile_start_us = clock_mono_us();
+	if (tracer || (l->said && l->said->text_bytes))
+		k = run_piped(&r, &s, tracer != NULL);
+	else
+		k = child_run(&s);
+	return check_rmeta(&r, k);
+}

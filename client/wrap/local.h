@@ -1,0 +1,47 @@
+/* The real compiler, here: the place where every failure of anything else ends. */
+#ifndef DRAY_CLIENT_WRAP_LOCAL_H
+#define DRAY_CLIENT_WRAP_LOCAL_H
+
+#include "rustc/call.h"
+#include "client/wrap/report.h"
+#include "client/wrap/slots.h"
+#include "common/buf.h"
+#include "common/conf.h"
+#include "common/strv.h"
+
+/* What a traced compile looked at and said, for the cache. All empty when it could not be traced,
+ * or said more than anyone would keep. */
+struct local_seen {
+	struct buf record, out, err;
+};
+void local_seen_done(struct local_seen *s);
+
+struct local_run {
+	const struct rustc_call *call;
+	const struct report *said; /* what was said and promised before; NULL: nothing */
+	struct slots *slots;	   /* NULL: they cannot be had; the run goes on without */
+	int slot;		   /* one taken already, or -1; left to the caller */
+	const struct strv *trace;  /* arguments for dray-trace; NULL: it is not traced */
+	struct local_seen *seen;   /* out, with trace */
+	uint64_t slot_wait_us;	   /* out */
+	uint64_t compile_start_us; /* out */
+	const char *trouble;	   /* out: a promise that could not be kept, or NULL */
+};
+
+/* Runs the compiler with the arguments and the environment as they were given, but for
+ * CARGO_MAKEFLAGS (this machine's jobserver), and waits. Exit status, 128 + signal, or -errno when
+ * it could not be started (-ECANCELED: a signal came first). */
+int local_run(struct local_run *l);
+
+/* Status when the compiler did not make the rmeta again that cargo was told of: dependents may have
+ * read the former one. The outputs are removed, so building again is right. */
+#define LOCAL_STATUS_BROKEN_PROMISE 101
+
+/* The slots of this user, or NULL. The caller closes them. */
+struct slots *local_open_slots(const struct conf *conf);
+
+/* The environment with some variables replaced: set is a NULL-terminated list of NAME=value. The
+ * array is the caller's to free; the strings are not. NULL: out of memory. */
+char **local_environ(const char *const *set);
+
+#endif

@@ -1,0 +1,17 @@
+/* dray: the compiler's wrapper, and the user's commands.
+ *
+ * cargo starts this program for every compiler call, so nothing happens here before it is clear
+ * which of the two it is. */
+#include "config.h"
+
+#include "client/cmd/cmd.h"
+#include "client/wrap/wrap.h"
+#include "common/child.h"
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 2 || cmd_is_command(argv[1]))
+		child_exit(cmd_main(argc, argv));
+	child_exit(wrap_main(argv + 1));
+}

@@ -1,0 +1,132 @@
+/* The memory that dray and dray-dispatch share.
+ *
+ * Invariant: after report_take nothing in the copy can mislead dray: dray-dispatch may have died at
+ * any instant, in the middle of writing a field too. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "client/wrap/report.h"
+#include "common/fs.h"
+#include "common/left.h"
+
+static int
+map(int fd, struct report **ret)
+{
+	void *p = mmap(NULL, sizeof(struct report), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	*ret = p;
+	return 0;
+}
+
+int
+report_make(struct report **ret, int *ret_fd)
+{
+	_cleanup_(closep) int fd = -1;
+	int r;
+
+	fd = memfd_create("dray-report", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, sizeof(struct report)) < 0)
+		return -errno;
+	/* a shrunk file would turn our reads into SIGBUS */
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	r = map(fd, ret);
+	if (r < 0)
+		return r;
+	(*ret)->magic = REPORT_MAGIC;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int
+report_map(int fd, struct report **ret)
+{
+	_cleanup_(report_unmapp) struct report *p = NULL;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size != (off_t)sizeof(struct report))
+		return -EBADMSG;
+	r = map(fd, &p);
+	if (r < 0)
+		return r;
+	if (p->magic != REPORT_MAGIC)
+		return -EBADMSG;
+	*ret = steal_ptr(p);
+	return 0;
+}
+
+void
+report_unmap(struct report *r)
+{
+	if (r)
+		munmap(r, sizeof(*r));
+}
+
+void
+report_unmapp(struct report **r)
+{
+	report_unmap(*r);
+	*r = NULL;
+}
+
+int
+report_make_staging(struct report *r, const char *out_dir, pid_t owner)
+{
+	_cleanup_(freep) char *path = NULL;
+	int err = left_make_dir(out_dir, owner, &path);
+
+	/* it fits: the kernel makes none whose path is longer */
+	if (err == 0)
+		snprintf(r->staging, sizeof(r->staging), "%s", path);
+	return err;
+}
+
+static void
+go_home(struct report *r, const char *why)
+{
+	r->outcome = REPORT_HOME;
+	snprintf(r->why, sizeof(r->why), "%s", why);
+}
+
+void
+report_take(const struct report *shared, struct report *ret)
+{
+	*ret = *shared;
+	ret->why[sizeof(ret->why) - 1] = '\0';
+	ret->worker[sizeof(ret->worker) - 1] = '\0';
+	ret->staging[sizeof(ret->staging) - 1] = '\0';
+	ret->rmeta[sizeof(ret->rmeta) - 1] = '\0';
+	ret->n_attempts = MIN2(ret->n_attempts, (uint32_t)REPORT_ATTEMPTS);
+	for (unsigned i = 0; i < REPORT_ATTEMPTS; i++)
+		ret->attempt[i][sizeof(ret->attempt[i]) - 1] = '\0';
+	/* a half-written path is worse than none: nothing may be removed or replaced by it */
+	if (*ret->staging && (!path_is_normal(ret->staging) || streq(ret->staging, "/")))
+		ret->staging[0] = '\0';
+	if (*ret->rmeta && !path_is_normal(ret->rmeta))
+		ret->rmeta[0] = '\0';
+
+	if (ret->magic != REPORT_MAGIC)
+		go_home(ret, "dray-dispatch left no report");
+	else if (ret->outcome == REPORT_RUNNING)
+		go_home(ret, "dray-dispatch died");
+	else if (ret->outcome > REPORT_HOME)
+		go_home(ret, "dray-dispatch left a bad report");
+	else if (ret->outcome == REPORT_DONE && (ret->status < 0 || ret->status > 255))
+		go_home(ret, "dray-dispatch left a bad status");
+	else if (ret->outcome == REPORT_LINK && (!*ret->staging || ret->n_links > 16))
+		go_home(ret, "dray-dispatch left a bad link");
+	if (ret->outcome == REPORT_HOME && !*ret->why)
+		go_home(ret, "dray-dispatch gave no reason");
+}

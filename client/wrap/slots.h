@@ -1,0 +1,37 @@
+/* Local slots: at most N compiles and links of this user run on this machine at a time, over all
+ * builds, however many wrappers cargo starts.
+ *
+ * A slot is an flock on <dir>/slot-<i>; it is inherited by the compiler (the descriptor is not
+ * close-on-exec there), so it lasts exactly as long as the run, also when dray itself is killed.
+ * Who has to wait queues on <dir>/queue, so only the head of the queue looks for a free slot. */
+#ifndef DRAY_CLIENT_WRAP_SLOTS_H
+#define DRAY_CLIENT_WRAP_SLOTS_H
+
+#include "common/base.h"
+#include "common/jobserver.h"
+
+struct slots; /* an open slot directory */
+
+/* The cores this process may use. */
+unsigned slots_cores(void);
+
+/* dir is made (0700) when missing. n: how many. Falls back to /tmp/dray-<uid> when dir cannot be
+ * used. */
+int slots_open(const char *dir, unsigned n, struct slots **ret);
+void slots_close(struct slots *s);
+void slots_closep(struct slots **s);
+/* bytes: what a compile is thought to take. While there is not room for another, slots are as if
+ * taken; one can always be had. 0 (as after slots_open): memory is not looked at. */
+void slots_mind_memory(struct slots *s, uint64_t bytes);
+/* Takes one without waiting: descriptor, or -EAGAIN, also when a free one is being waited for. */
+int slots_try(struct slots *s);
+/* Waits for one: descriptor (close it to give the slot back), or -errno (-EINTR: a signal was
+ * caught). */
+int slots_wait(struct slots *s);
+
+/* The machine's jobserver, shared by all local runs of the user: a fifo in dir, opened for reading
+ * and writing. Whoever finds itself the only holder of a slot puts the tokens right, so that none
+ * is lost for good by a crash. slot: the descriptor just taken. */
+int slots_jobserver(struct slots *s, int slot, struct jobserver *ret);
+
+#endif

@@ -1,0 +1,571 @@
+/* Drives one compiler call:
+ *
+ *   parse ─▶ probe, or not understood ─▶ exec the compiler
+ *         └▶ cached ─▶ hit: done
+ *                  ├▶ bundle: link ─▶ done
+ *                  └▶ miss
+ *            choose ─▶ here ─────────────────────────────▶ local_run
+ *                   └▶ farm ─▶ dispatch ─▶ done
+ *                                       ├▶ link ─▶ done, or failed ─▶ local_run
+ *                                       └▶ home, or dead ───────────▶ local_run
+ *            what was made is kept
+ *
+ * Invariant: whatever fails, the real compiler runs once with the same arguments, and its exit
+ * status is ours; unless a signal asked us to stop. dray itself says nothing on stderr. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "client/wrap/cached.h"
+#include "client/wrap/choose.h"
+#include "client/wrap/closure.h"
+#include "client/wrap/incremental.h"
+#include "client/wrap/link.h"
+#include "client/wrap/local.h"
+#include "client/wrap/prime.h"
+#include "client/wrap/wrap.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/digest.h"
+#include "common/fs.h"
+#include "common/joblog.h"
+#include "common/left.h"
+#include "common/log.h"
+
+#define FD_REPORT 3
+#define STATUS_NOT_STARTED 127
+
+struct wrap {
+	struct rustc_call call;
+	struct conf *conf;
+	char *conf_error;
+	struct slots *slots;
+	struct choice choice;
+	struct rustc_call given; /* with -C incremental, while call is the same without */
+	struct strv plain_argv;
+	bool was_incremental, primes;
+	struct timespec began;
+	struct memo *memo;
+	struct cached *cached; /* NULL: the cache is off for this call */
+	struct cached_said said;
+	const char *cache;
+	char *cache_off, *cache_why, *not_stored;
+	struct local_seen seen;
+	struct buf linked; /* records of linkers */
+	uint64_t lookup_us, restore_us, store_us;
+	struct report report; /* what dray-dispatch left; all zero without one */
+	bool dispatched;
+	pid_t parent; /* cargo, when dray was started: it may end before */
+	uint64_t start_us, slot_wait_us, link_us, compile_start_us, here_us;
+	const char *where, *why, *linker;
+	char why_text[512];
+};
+
+static void
+wrap_done(struct wrap *w)
+{
+	choice_done(&w->choice);
+	slots_closep(&w->slots);
+	cached_closep(&w->cached);
+	memo_closep(&w->memo);
+	local_seen_done(&w->seen);
+	buf_done(&w->linked);
+	free(w->cache_off);
+	free(w->cache_why);
+	free(w->not_stored);
+	conf_freep(&w->conf);
+	free(w->conf_error);
+	call_done(&w->call);
+	call_done(&w->given);
+	strv_done(&w->plain_argv);
+}
+
+static void
+keep_variable(struct conf *conf, const char *key, const char *value)
+{
+	_cleanup_(freep) char *assignment = NULL;
+	_cleanup_(freep) char *error = NULL;
+
+	if (value && *value && asprintf(&assignment, "client.%s=%s", key, value) >= 0)
+		conf_set(conf, assignment, &error);
+}
+
+/* A bad configuration must not stop a build: defaults then, no farm, and the job log says why. */
+static int
+load_conf(struct wrap *w)
+{
+	_cleanup_(freep) char *error = NULL;
+
+	if (conf_load(&w->conf, &w->conf_error) == 0)
+		return 0;
+	log_error("%s", w->conf_error ? w->conf_error : "the configuration cannot be read");
+	if (conf_parse("", 0, "defaults", &w->conf, &error) < 0)
+		return -ENOMEM;
+	w->conf->client.offload = OFFLOAD_NEVER;
+	keep_variable(w->conf, "cache_dir", getenv("DRAY_CACHE_DIR"));
+	keep_variable(w->conf, "job_log", getenv("DRAY_JOB_LOG"));
+	return 0;
+}
+
+static char *
+job_log_path(const struct conf *conf)
+{
+	if (conf->client.job_log && *conf->client.job_log)
+		return strdup(conf->client.job_log);
+	if (conf->client.cache_dir && *conf->client.cache_dir)
+		return path_join(conf->client.cache_dir, "jobs.jsonl");
+	return NULL;
+}
+
+static void
+fill_from_report(const struct wrap *w, struct joblog_entry *e)
+{
+	const struct report *r = &w->report;
+
+	e->worker = *r->worker ? r->worker : NULL;
+	e->rmeta_us = r->rmeta_us;
+	e->pack_us = r->pack_us;
+	e->queue_us = r->queue_us;
+	e->upload_us = r->upload_us;
+	e->compile_us = r->compile_us;
+	e->download_us = r->download_us;
+	e->bytes_sent = r->bytes_sent;
+	e->bytes_received = r->bytes_received;
+	e->trace = r->traced ? &r->trace : NULL;
+}
+
+static void
+write_log(struct wrap *w, int status)
+{
+	_cleanup_(freep) char *path = job_log_path(w->conf);
+	_cleanup_(freep) char *package = NULL;
+	const char *name = getenv("CARGO_PKG_NAME"), *version = getenv("CARGO_PKG_VERSION");
+	const char *attempts[REPORT_ATTEMPTS + 1] = { NULL };
+	struct joblog_entry e;
+	int r;
+
+	if (!path)
+		return;
+	if (name && asprintf(&package, "%s %s", name, version ? version : "") < 0)
+		package = NULL;
+	memset(&e, 0, sizeof(e));
+	e.crate = w->call.crate_name ? w->call.crate_name : "";
+	e.package = package;
+	e.kind = call_kind_name(&w->call);
+	e.where = w->where;
+	e.why = w->conf_error ? w->conf_error : w->why;
+	e.linker = w->linker;
+	e.cache = w->cache;
+	e.cache_why = w->cache_off ? w->cache_off : w->cache_why;
+	e.not_stored = w->not_stored;
+	e.key = *w->said.key ? w->said.key : NULL;
+	e.lookup_us = w->lookup_us;
+	e.restore_us = w->restore_us;
+	e.store_us = w->store_us;
+	e.saved_us = w->said.saved_us;
+	e.cache_bytes = w->said.bytes;
+	e.out_dir = w->call.out_dir;
+	e.parent = (uint64_t)w->parent;
+	e.exit_status = status;
+	if (w->dispatched)
+		fill_from_report(w, &e);
+	for (unsigned i = 0; i < w->report.n_attempts; i++)
+		attempts[i] = w->report.attempt[i];
+	e.attempts = w->report.n_attempts ? attempts : NULL;
+	if (w->here_us)
+		e.compile_us = w->here_us;
+	e.start_us = w->start_us;
+	e.compile_start_us = w->compile_start_us;
+	e.end_us = clock_mono_us();
+	e.slot_wait_us = w->slot_wait_us;
+	e.link_us = w->link_us;
+	r = joblog_append(path, w->conf->client.job_log_max, &e);
+	if (r < 0)
+		log_warn_errno(r, "job log %s", path);
+}
+
+static int
+exec_compiler(char **argv)
+{
+	char text[512];
+	int n;
+
+	execvp(argv[0], argv);
+	n = snprintf(text, sizeof(text), "dray: cannot run %.400s: %s\n", argv[0], strerror(errno));
+	child_write(STDERR_FILENO, text, (size_t)MIN2(n, (int)sizeof(text) - 1));
+	return STATUS_NOT_STARTED;
+}
+
+/* A compile that dray does not understand: nothing of it is known but that it ran. */
+static int
+pass_through(struct wrap *w)
+{
+	w->where = "passthrough";
+	w->why = w->call.why;
+	if (load_conf(w) == 0)
+		write_log(w, 0);
+	return exec_compiler(w->call.argv);
+}
+
+/* Runs dray-dispatch to its end; w->report then says where things stand. 0 or -errno. */
+static int
+dispatch(struct wrap *w)
+{
+	static const char separator[] = "--";
+	_cleanup_(report_unmapp) struct report *shared = NULL;
+	_cleanup_(freep) char *program = spawn_find_program("dray-dispatch");
+	_cleanup_(strv_done) struct strv argv = STRV_INIT;
+	_cleanup_(closep) int fd = -1;
+	struct spawn_fd fds[1];
+	int r;
+
+	if (!program)
+		return -ENOENT;
+	r = report_make(&shared, &fd);
+	if (r < 0)
+		return r;
+	r = strv_add(&argv, program);
+	if (r == 0)
+		r = strv_addf(&argv, "--report-fd=%d", FD_REPORT);
+	if (r == 0)
+		r = strv_add(&argv, separator);
+	if (r == 0)
+		r = strv_add_all(&argv, w->call.argv);
+	if (r < 0)
+		return r;
+	fds[0] = (struct spawn_fd){ fd, FD_REPORT };
+	r = child_run(&(struct spawn){
+		.path = program, .argv = argv.v, .fds = fds, .n_fds = 1, .only_fds = true });
+	if (r < 0)
+		return r;
+	w->dispatched = true;
+	report_take(shared, &w->report);
+	/* who waits for this try to tell about the farm has been told */
+	closep(&w->choice.probe);
+	return 0;
+}
+
+/* Whether what is made is to be kept. */
+static bool
+keeps(const struct wrap *w)
+{
+	return w->cached && w->conf->client.cache == CACHE_ON;
+}
+
+static int
+run_here(struct wrap *w)
+{
+	struct local_run l = { .call = &w->call,
+		.said = w->dispatched ? &w->report : NULL,
+		.slots = w->slots,
+		.slot = w->choice.slot,
+		.seen = &w->seen };
+	int status;
+
+	if (keeps(w)) {
+		l.trace = cached_trace_options(w->cached);
+		cached_begin(w->cached);
+	}
+	status = local_run(&l);
+	w->where = "local";
+	w->slot_wait_us += l.slot_wait_us;
+	w->compile_start_us = l.compile_start_us;
+	w->here_us = l.compile_start_us ? clock_mono_us() - l.compile_start_us : 0;
+	if (l.trouble) {
+		snprintf(w->why_text, sizeof(w->why_text), "%s; %s", w->why ? w->why : "",
+			l.trouble);
+		w->why = w->why_text;
+	}
+	return status;
+}
+
+static int
+link_here(struct wrap *w, bool made_now)
+{
+	struct link_run l = { .conf = w->conf,
+		.call = &w->call,
+		.said = &w->report,
+		.slots = w->slots,
+		.record = &w->linked };
+	int r;
+
+	if (keeps(w)) {
+		l.trace = cached_trace_options(w->cached);
+		l.set_aside = made_now;
+	}
+	r = link_run(&l);
+
+	w->slot_wait_us += l.slot_wait_us;
+	w->link_us = l.link_us;
+	w->linker = w->report.n_links ? l.linker : NULL;
+	return r;
+}
+
+/* -errno: nothing stands, so the compiler has to run here. */
+static int
+run_on_farm(struct wrap *w)
+{
+	int r = dispatch(w);
+
+	if (r < 0) {
+		snprintf(w->why_text, sizeof(w->why_text), "dray-dispatch: %s", strerror(-r));
+		w->why = w->why_text;
+		return r;
+	}
+	w->where = "farm";
+	w->compile_start_us = w->report.compile_start_us;
+	if (*w->report.why)
+		w->why = w->report.why;
+	if (child_signal())
+		return -ECANCELED;
+	if (w->report.outcome == REPORT_DONE)
+		return w->report.status;
+	if (w->report.outcome != REPORT_LINK)
+		return -EAGAIN;
+	r = link_here(w, true);
+	if (r < 0)
+		w->why = "the link failed here";
+	return r;
+}
+
+/* What was made here is part of later units' closures. dray-dispatch records what the farm made;
+ * what is linked here was not there yet. */
+static void
+remember(const struct wrap *w)
+{
+	const char *farm = w->conf->client.coordinator;
+
+	if (farm && *farm && closure_makes_artifacts(&w->call))
+		closure_remember(w->memo, &w->call);
+}
+
+/* ---- the cache */
+
+static void
+open_cache(struct wrap *w)
+{
+	const char *dir = w->conf->client.cache_dir;
+	struct cached_in in = { .conf = w->conf, .call = &w->call, .began = w->began };
+	int r;
+
+	if (dir && *dir && memo_open(dir, &w->memo) < 0)
+		w->memo = NULL;
+	in.memo = w->memo;
+	r = cached_open(&in, &w->cached, &w->cache_off);
+	w->cache = r < 0 ? "off" : "miss";
+}
+
+/* The unit is one without -C incremental, unless that is how it will be compiled here. */
+static void
+leave_incremental(struct wrap *w)
+{
+	struct rustc_call plain = { .kind = CALL_UNKNOWN };
+
+	if (!w->call.incremental || w->conf->client.cache == CACHE_OFF ||
+		w->conf->client.incremental == INCREMENTAL_ALWAYS ||
+		incremental_plain(&w->call, &w->plain_argv, &plain) < 0)
+		return;
+	w->given = w->call;
+	w->call = plain;
+	w->was_incremental = true;
+}
+
+/* After a miss: where there is a state, the compiler goes on from it, as without dray. An edit
+ * before one was made ready leaves one for the next. So does what is not to be kept. */
+static void
+return_to_incremental(struct wrap *w)
+{
+	struct rustc_call plain = w->call;
+
+	if (!w->was_incremental)
+		return;
+	if (w->cached) {
+		if (w->conf->client.incremental != INCREMENTAL_AUTO)
+			return;
+		if (!incremental_has_state(&w->given, w->memo) &&
+			!incremental_is_rebuild(&w->given)) {
+			w->primes = true;
+			return;
+		}
+	}
+	w->call = w->given;
+	w->given = plain;
+	cached_closep(&w->cached);
+}
+
+/* Whether it was here before, and is in place now. */
+static bool
+find_cached(struct wrap *w)
+{
+	uint64_t start = clock_mono_us();
+	bool hit;
+
+	open_cache(w);
+	if (!w->cached)
+		return false;
+	hit = cached_lookup(w->cached, &w->said) ||
+	      (cached_wait_twin(w->cached) && cached_lookup(w->cached, &w->said));
+	w->lookup_us = clock_mono_us() - start;
+	if (!hit) {
+		w->cache_why = strdup(w->said.why);
+		/* programs that we start find there what we have learned */
+		memo_flush(w->memo);
+		return false;
+	}
+	w->cache = "hit";
+	w->where = "cache";
+	return true;
+}
+
+/* What dray-dispatch left of a unit that the farm made, before the staging directory goes. */
+static void
+take_farm_record(struct wrap *w)
+{
+	uint64_t start = clock_mono_us();
+
+	if (!keeps(w) || !*w->report.staging || !streq(w->where, "farm"))
+		return;
+	if (w->report.n_links > 0)
+		cached_keep_bundle(w->cached, &w->report, &w->linked);
+	if (cached_read_farm(&w->report, &w->linked, &w->seen.record, &w->seen.out, &w->seen.err) <
+		0)
+		local_seen_done(&w->seen);
+	w->store_us += clock_mono_us() - start;
+}
+
+static void
+keep_made(struct wrap *w, int status)
+{
+	uint64_t start = clock_mono_us();
+	struct cached_made made = { .status = status,
+		.record = &w->seen.record,
+		.out = &w->seen.out,
+		.err = &w->seen.err,
+		.from = w->where,
+		.compile_us = w->here_us ? w->here_us : w->report.compile_us + w->link_us };
+
+	if (!keeps(w) || !cached_is_final(&w->call, status, &w->seen.err))
+		return;
+	if (!cached_keep(w->cached, &made, &w->said))
+		w->not_stored = strdup(w->said.why);
+	left_sweep(w->conf->client.cache_dir, w->call.out_dir);
+	w->store_us += clock_mono_us() - start;
+}
+
+/* Of a miss: what the farm compiled of it before is linked here, where nothing but its link would
+ * come out otherwise. Whether that is done. */
+static bool
+link_bundle(struct wrap *w)
+{
+	uint64_t start = clock_mono_us();
+	bool staged = w->cached && cached_stage_bundle(w->cached, &w->report);
+	int r;
+
+	w->restore_us += clock_mono_us() - start;
+	if (!staged)
+		return false;
+	w->slots = local_open_slots(w->conf);
+	r = link_here(w, false);
+	link_clean(&w->call, &w->report);
+	memset(&w->report, 0, sizeof(w->report));
+	if (r < 0) {
+		cached_drop_bundle(w->cached);
+		buf_done(&w->linked);
+		w->linker = NULL;
+		w->link_us = 0;
+		return false;
+	}
+	cached_say_bundle(w->cached, &w->said);
+	w->cache = "bundle";
+	w->where = "cache";
+	start = clock_mono_us();
+	if (keeps(w) && !cached_keep_linked(w->cached, &w->linked, w->link_us, &w->said))
+		w->not_stored = strdup(w->said.why);
+	w->store_us += clock_mono_us() - start;
+	return true;
+}
+
+/* ---- all of it */
+
+static int
+run_missed(struct wrap *w)
+{
+	int status = -EAGAIN;
+
+	return_to_incremental(w);
+	if (!w->slots)
+		w->slots = local_open_slots(w->conf);
+	choose(w->conf, &w->call, w->slots, &w->choice);
+	w->why = w->call.incremental ? call_home_reason(&w->call) : w->choice.why;
+	w->where = "local";
+	if (w->choice.place == PLACE_FARM) {
+		if (keeps(w))
+			cached_begin(w->cached);
+		status = run_on_farm(w);
+	}
+	if (status == 0)
+		take_farm_record(w);
+	/* before the compiler runs here: what that leaves under these names is its own affair */
+	if (w->dispatched)
+		link_clean(&w->call, &w->report);
+	if (status < 0 && !child_signal())
+		status = run_here(w);
+	if (status == 0 || streq(w->where, "local"))
+		keep_made(w, status);
+	if (status == 0 && (w->linker || streq(w->where, "local")))
+		remember(w);
+	return status;
+}
+
+static int
+run_unit(struct wrap *w)
+{
+	int status = 0;
+
+	leave_incremental(w);
+	if (find_cached(w) || link_bundle(w)) {
+		status = w->said.status;
+		w->primes = w->was_incremental && w->conf->client.incremental == INCREMENTAL_AUTO &&
+			    !incremental_has_state(&w->given, w->memo);
+		if (status == 0)
+			remember(w);
+		/* no compile may ever come by to do it */
+		left_sweep(w->conf->client.cache_dir, w->call.out_dir);
+	} else {
+		status = run_missed(w);
+	}
+	if (child_signal())
+		status = 128 + child_signal();
+	write_log(w, MAX2(status, 0));
+	if (status == 0 && w->primes) {
+		memo_closep(&w->memo);
+		prime_start(w->conf, &w->given);
+	}
+	return status;
+}
+
+int
+wrap_main(char **argv)
+{
+	_cleanup_(wrap_done) struct wrap w;
+	int status;
+
+	memset(&w, 0, sizeof(w));
+	w.choice = (struct choice)CHOICE_INIT;
+	if (call_parse(argv, &w.call) < 0 || w.call.kind == CALL_PROBE)
+		return exec_compiler(argv);
+	clock_gettime(CLOCK_REALTIME, &w.began);
+	w.start_us = clock_mono_us();
+	digest_nothing_else();
+	w.parent = getppid();
+	log_init("dray", LOG_LEVEL_NONE);
+	if (w.call.kind == CALL_UNKNOWN)
+		return pass_through(&w);
+	if (load_conf(&w) < 0 || w.conf->client.disable)
+		return exec_compiler(argv);
+	child_catch_signals();
+	status = run_unit(&w);
+	/* the last resort: nothing of ours works, not even starting a child */
+	return status < 0 ? exec_compiler(argv) : status;
+}

@@ -1,0 +1,74 @@
+/* A node's keys, and who may talk to whom.
+ *
+ * Identity file (mode 0600, refused when others can read it), `name = value` lines:
+ *   name         free text, [A-Za-z0-9._-]{1,64}
+ *   curve-public, curve-secret    CURVE25519, Z85 (40 characters), as libzmq takes them
+ *   sign-public, sign-secret      Ed25519, 64 hex digits each (the secret is the 32-byte seed)
+ * A public file (the same without the secrets) is what one hands to others.
+ *
+ * Allowed-keys file, one line each, '#' begins a comment:
+ *   <role> <curve public key, Z85> [name]
+ * with role one of client, worker, admin. (Z85 can contain '#': only a '#' that begins a line, or
+ * follows white space after the key, is a comment.) */
+#ifndef DRAY_KEYS_IDENTITY_H
+#define DRAY_KEYS_IDENTITY_H
+
+#include "common/base.h"
+
+#define CURVE_KEY_SIZE 41 /* Z85 with NUL */
+#define SIGN_KEY_SIZE 32
+#define SIGNATURE_SIZE 64
+
+struct identity {
+	char name[65];
+	char curve_public[CURVE_KEY_SIZE];
+	char curve_secret[CURVE_KEY_SIZE]; /* "" in a public file */
+	uint8_t sign_public[SIGN_KEY_SIZE];
+	uint8_t sign_secret[SIGN_KEY_SIZE];
+	bool has_secret;
+};
+
+/* Wipes the secrets. */
+void identity_done(struct identity *id);
+
+/* Makes a fresh identity (libcrypto: X25519 pair in Z85, Ed25519 pair). -EINVAL for a bad name. */
+int identity_generate(const char *name, struct identity *ret);
+/* Writes path (0600) and path.pub (0644); -EEXIST when path exists. */
+int identity_save(const struct identity *id, const char *path);
+/* -EPERM: others can read a file that has secrets. -EBADMSG: not an identity file. *ret_line, when
+ * not NULL, is the first bad line. */
+int identity_load(const char *path, struct identity *ret, unsigned *ret_line);
+
+/* The same, but it does not derive the public keys from the secret ones to compare them, which
+ * needs libcrypto's algorithms (2 ms at a process's start). For a process that starts for each
+ * unit: with a pair that does not match, the handshake fails. */
+int identity_load_unchecked(const char *path, struct identity *ret, unsigned *ret_line);
+
+/* Ed25519 over n bytes. */
+int identity_sign(const struct identity *id, const void *p, size_t n, uint8_t sig[SIGNATURE_SIZE]);
+bool identity_verify(const uint8_t key[SIGN_KEY_SIZE], const void *p, size_t n,
+	const uint8_t sig[SIGNATURE_SIZE]);
+
+enum role { ROLE_NONE = 0, ROLE_CLIENT, ROLE_WORKER, ROLE_ADMIN };
+const char *role_name(enum role r);
+
+struct allowed_key {
+	char curve_public[CURVE_KEY_SIZE];
+	enum role role;
+	char name[65];
+};
+struct allowed_keys {
+	struct allowed_key *v;
+	size_t n;
+};
+/* -EBADMSG with the line's number; the struct is then empty. */
+int allowed_keys_load(const char *path, struct allowed_keys *ret, unsigned *ret_line);
+int allowed_keys_parse(const char *text, size_t n, struct allowed_keys *ret, unsigned *ret_line);
+enum role allowed_keys_role(const struct allowed_keys *a, const char *curve_public);
+void allowed_keys_done(struct allowed_keys *a);
+
+/* Z85 (ZeroMQ RFC 32): 32 bytes to 40 characters and back. */
+void z85_encode32(const uint8_t in[32], char out[CURVE_KEY_SIZE]);
+int z85_decode32(const char *in, uint8_t out[32]);
+
+#endif

@@ -1,0 +1,306 @@
+/* Tickets: issued and signed by the coordinator, checked and used up by a worker.
+ *
+ * Invariant: nothing of a ticket is decoded before its signature over these very bytes was
+ * verified; and a nonce is remembered until no clock within the allowed skew would still accept its
+ * ticket, so none is accepted twice. When the book is full a ticket is refused, not a nonce
+ * forgotten. */
+#include "config.h"
+
+#include "keys/ticket.h"
+
+#include <errno.h>
+#include <openssl/rand.h>
+
+#include "proto/ticket.pb-c.h"
+
+#define SKEW_MS 60000
+#define TICKET_MAX 1024
+#define BUCKETS_MIN 256
+
+/* A used nonce; in its bucket's chain, and in the book's list in the order of use. */
+struct used {
+	struct used *chain;
+	struct used *next;
+	uint64_t forget_ms;
+	uint8_t nonce[TICKET_NONCE_SIZE];
+};
+
+struct ticket_book {
+	struct used **buckets;
+	size_t n_buckets; /* a power of two */
+	size_t n, max;
+	struct used *oldest, *newest;
+};
+
+void
+ticket_clock_set(struct ticket_clock *c, uint64_t time_ms, uint64_t mono_ms)
+{
+	/* None that sums could overflow with: it came from another machine. */
+	if (time_ms == 0 || time_ms > INT64_MAX)
+		return;
+	*c = (struct ticket_clock){ .known = true, .time_ms = time_ms, .mono_ms = mono_ms };
+}
+
+uint64_t
+ticket_clock_get(const struct ticket_clock *c, uint64_t mono_ms, uint64_t wall_ms)
+{
+	return c->known ? c->time_ms + (mono_ms - c->mono_ms) : wall_ms;
+}
+
+int
+ticket_book_new(struct ticket_book **ret)
+{
+	struct ticket_book *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return -ENOMEM;
+	b->max = TICKET_BOOK_MAX;
+	b->n_buckets = BUCKETS_MIN;
+	b->buckets = calloc(b->n_buckets, sizeof(*b->buckets));
+	if (!b->buckets) {
+		free(b);
+		return -ENOMEM;
+	}
+	*ret = b;
+	return 0;
+}
+
+void
+ticket_book_free(struct ticket_book *b)
+{
+	if (!b)
+		return;
+	while (b->oldest) {
+		struct used *u = b->oldest;
+
+		b->oldest = u->next;
+		free(u);
+	}
+	free(b->buckets);
+	free(b);
+}
+
+void
+ticket_book_limit(struct ticket_book *b, size_t max)
+{
+	b->max = max;
+}
+
+/* Nonces are random and the coordinator's: their own bytes are the hash. */
+static struct used **
+bucket_of(struct ticket_book *b, const uint8_t *nonce)
+{
+	uint64_t h;
+
+	memcpy(&h, nonce, sizeof(h));
+	return &b->buckets[h & (b->n_buckets - 1)];
+}
+
+static bool
+book_has(struct ticket_book *b, const uint8_t *nonce)
+{
+	for (struct used *u = *bucket_of(b, nonce); u; u = u->chain)
+		if (memcmp(u->nonce, nonce, TICKET_NONCE_SIZE) == 0)
+			return true;
+	return false;
+}
+
+static void
+book_unchain(struct ticket_book *b, struct used *gone)
+{
+	struct used **at = bucket_of(b, gone->nonce);
+
+	while (*at != gone)
+		at = &(*at)->chain;
+	*at = gone->chain;
+}
+
+/* Tickets live equally long, so the order of use is the order of expiry but for a few seconds; one
+ * that is forgotten late does no harm. */
+static void
+book_expire(struct ticket_book *b, uint64_t now_ms)
+{
+	while (b->oldest && b->oldest->forget_ms < now_ms) {
+		struct used *u = b->oldest;
+
+		book_unchain(b, u);
+		b->oldest = u->next;
+		if (!b->oldest)
+			b->newest = NULL;
+		free(u);
+		b->n--;
+	}
+}
+
+/* More buckets when there are more nonces than buckets; without memory the chains grow longer. */
+static void
+book_grow(struct ticket_book *b)
+{
+	size_t n = b->n_buckets * 2;
+	struct used **v;
+
+	if (b->n < b->n_buckets)
+		return;
+	v = calloc(n, sizeof(*v));
+	if (!v)
+		return;
+	free(b->buckets);
+	b->buckets = v;
+	b->n_buckets = n;
+	for (struct used *u = b->oldest; u; u = u->next) {
+		struct used **at = bucket_of(b, u->nonce);
+
+		u->chain = *at;
+		*at = u;
+	}
+}
+
+static int
+book_add(struct ticket_book *b, const uint8_t *nonce, uint64_t forget_ms)
+{
+	struct used *u, **at;
+
+	if (b->n >= b->max)
+		return -EBUSY;
+	u = calloc(1, sizeof(*u));
+	if (!u)
+		return -ENOMEM;
+	book_grow(b);
+	memcpy(u->nonce, nonce, TICKET_NONCE_SIZE);
+	u->forget_ms = forget_ms;
+	at = bucket_of(b, nonce);
+	u->chain = *at;
+	*at = u;
+	if (b->newest)
+		b->newest->next = u;
+	else
+		b->oldest = u;
+	b->newest = u;
+	b->n++;
+	return 0;
+}
+
+/* protobuf-c's strings are not const, though packing only reads them. */
+static int
+pack(const char *job, const char *client, const char *worker, uint64_t expires_ms, uint8_t **ret,
+	size_t *ret_n)
+{
+	_cleanup_(freep) char *job_copy = strdup(job);
+	_cleanup_(freep) char *client_copy = strdup(client);
+	_cleanup_(freep) char *worker_copy = strdup(worker);
+	uint8_t nonce[TICKET_NONCE_SIZE];
+	Dray__Ticket t;
+	size_t n;
+	uint8_t *p;
+
+	if (!job_copy || !client_copy || !worker_copy)
+		return -ENOMEM;
+	if (RAND_bytes(nonce, sizeof(nonce)) != 1)
+		return -EIO;
+	dray__ticket__init(&t);
+	t.job = job_copy;
+	t.client = client_copy;
+	t.worker = worker_copy;
+	t.expires_ms = expires_ms;
+	t.nonce.data = nonce;
+	t.nonce.len = sizeof(nonce);
+	n = dray__ticket__get_packed_size(&t);
+	if (n > TICKET_MAX)
+		return -EINVAL;
+	p = malloc(n);
+	if (!p)
+		return -ENOMEM;
+	dray__ticket__pack(&t, p);
+	*ret = p;
+	*ret_n = n;
+	return 0;
+}
+
+int
+ticket_issue(const struct identity *coordinator, const char *job, const char *client_curve,
+	const char *worker_curve, uint64_t now_ms, uint8_t **ret_ticket, size_t *ret_n,
+	uint8_t sig[SIGNATURE_SIZE])
+{
+	_cleanup_(freep) uint8_t *p = NULL;
+	size_t n;
+	int r;
+
+	r = pack(job, client_curve, worker_curve, now_ms + TICKET_LIFE_MS, &p, &n);
+	if (r < 0)
+		return r;
+	r = identity_sign(coordinator, p, n, sig);
+	if (r < 0)
+		return r;
+	*ret_ticket = steal_ptr(p);
+	*ret_n = n;
+	return 0;
+}
+
+static void
+ticket_freep(Dray__Ticket **t)
+{
+	if (*t)
+		dray__ticket__free_unpacked(*t, NULL);
+}
+
+/* A key that either side does not have (ipc) is not compared; where there are two they are equal.
+ */
+static bool
+key_matches(const char *named, const char *proved)
+{
+	return !named[0] || !proved[0] || streq(named, proved);
+}
+
+static bool
+is_job_id(const char *s)
+{
+	return strlen(s) == 32 && strspn(s, "0123456789abcdef") == 32;
+}
+
+static int
+check_fields(
+	const Dray__Ticket *t, const char *client_curve, const char *worker_curve, uint64_t now_ms)
+{
+	if (t->nonce.len != TICKET_NONCE_SIZE || !is_job_id(t->job))
+		return -EBADMSG;
+	/* Nor may it live longer than any that is issued, lest the book keep its nonce for ever. */
+	if (t->expires_ms > UINT64_MAX - SKEW_MS || t->expires_ms + SKEW_MS < now_ms)
+		return -EKEYEXPIRED;
+	if (t->expires_ms > now_ms + TICKET_LIFE_MS + SKEW_MS)
+		return -EKEYEXPIRED;
+	if (!key_matches(t->client, client_curve) || !key_matches(t->worker, worker_curve))
+		return -EACCES;
+	return 0;
+}
+
+int
+ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
+	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
+	const char *worker_curve, uint64_t now_ms, char **ret_job)
+{
+	_cleanup_(ticket_freep) Dray__Ticket *t = NULL;
+	_cleanup_(freep) char *job = NULL;
+	int r;
+
+	if (n == 0 || n > TICKET_MAX || sig_n != SIGNATURE_SIZE)
+		return -EBADMSG;
+	if (!identity_verify(signer, ticket, n, sig))
+		return -EKEYREJECTED;
+	t = dray__ticket__unpack(NULL, n, ticket);
+	if (!t)
+		return -EBADMSG;
+	r = check_fields(t, client_curve, worker_curve, now_ms);
+	if (r < 0)
+		return r;
+	book_expire(b, now_ms);
+	if (book_has(b, t->nonce.data))
+		return -EALREADY;
+	job = strdup(t->job);
+	if (!job)
+		return -ENOMEM;
+	r = book_add(b, t->nonce.data, t->expires_ms + SKEW_MS);
+	if (r < 0)
+		return r;
+	*ret_job = steal_ptr(job);
+	return 0;
+}

@@ -1,0 +1,97 @@
+/* The local cache on disk, shared by any number of a user's processes, each of which may be killed
+ * or stopped at any instant:
+ *
+ *   <cache>/blobs/ab/abcdef…    outputs; the name is the SHA-256 of the content
+ *   <cache>/entries/ab/abcdef…  entries (entry.h); the name is the unit's key
+ *   <cache>/locks/ab            byte ranges in it are locked for twins (depot_lock)
+ *   <cache>/tmp/                what is not whole yet
+ *   <cache>/index.lmdb          of each blob and entry: bytes, and when it was last used
+ *
+ * Invariants: what has a name under blobs/ or entries/ was whole when it got it. The index may be
+ * lost, wrong or unusable: it decides only what is evicted, and is made anew from the files. A
+ * cache that is read-only, full or gone costs nothing but hits. */
+#ifndef DRAY_STORE_DEPOT_H
+#define DRAY_STORE_DEPOT_H
+
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "common/digest.h"
+#include "common/memo.h"
+
+struct depot;
+
+struct depot_in {
+	const char *dir;   /* the cache directory */
+	uint64_t max;	   /* bytes; 0: a tenth of its disk, at most 20 GiB */
+	bool read_only;	   /* nothing is added or evicted */
+	struct memo *memo; /* remembers digests of blobs and of what is restored; may be NULL */
+};
+
+struct depot_stats {
+	uint64_t blobs, entries; /* files */
+	uint64_t bytes;		 /* of both, as the disk counts them */
+	uint64_t max;
+};
+
+/* Cheap: nothing is made or scanned before it is needed. A depot belongs to one thread, does not
+ * pass through a fork, and is a process's only one of that directory at a time (LMDB). Whatever is
+ * not there any more is made again. Where read_only is set, what would change the cache is -EROFS,
+ * or does nothing. -EPERM: not a directory to be believed (fs_check_owner). */
+int depot_open(const struct depot_in *in, struct depot **ret);
+void depot_close(struct depot *d); /* NULL is fine */
+void depot_closep(struct depot **d);
+
+enum depot_way {
+	DEPOT_COPY,  /* a reflink, or a copy: the file may be changed in place later */
+	DEPOT_SHARE, /* may be one file under two names: it is replaced, and not changed in place
+		      * (rlib, rmeta) */
+};
+
+/* Keeps the content of path (a regular file, whole, to which nobody writes any more). With
+ * DEPOT_SHARE it may become a hard link of the blob. 0; -EAGAIN: it changed meanwhile; -ENOSPC,
+ * -EROFS and the like: it is not kept, and nothing is left half. */
+int depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *ret,
+	uint64_t *ret_size);
+
+/* Puts a blob's content at path, in place of what is there, by rename: a new file with these mode
+ * bits (DEPOT_SHARE: the blob itself if it has no other name yet, since its time and mode are
+ * set; writable like any other, since rustc refuses to replace a read-only rmeta) and the time of
+ * now. The memo then knows its digest. -ENOENT: it is not here; -EBADMSG: it was damaged, and is
+ * not here any more; -ENOTDIR: there is no directory for path; -errno of the disk. What is at path
+ * stays when it fails. */
+int depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum depot_way way,
+	mode_t mode, const char *path);
+/* The same for a text that is in no blob: by a name that left_sweep knows. */
+int depot_put_text(const void *p, size_t n, mode_t mode, const char *path);
+/* Whether the blob is here and as long as it should be; its content is not looked at. */
+bool depot_has(struct depot *d, const struct digest *digest, uint64_t size);
+
+/* An entry's bytes, as they are on disk: whoever decodes them finds damage. -ENOENT. */
+int depot_read_entry(struct depot *d, const struct digest *key, struct buf *ret);
+/* Replaces it in one step. */
+int depot_write_entry(struct depot *d, const struct digest *key, const void *p, size_t n);
+int depot_drop_entry(struct depot *d, const struct digest *key);
+/* Each entry in turn, in no order; a call other than 0 ends it, and is its result. */
+typedef int (*depot_entry_fn)(void *arg, const struct digest *key);
+int depot_each_entry(struct depot *d, depot_entry_fn fn, void *arg);
+
+/* Marks an entry and its blobs as used now (at most once an hour each). */
+void depot_used(struct depot *d, const struct digest *key, const struct digest *blobs, size_t n);
+
+/* One process at a time makes what has this key; the lock ends with the descriptor, so with the
+ * process. *ret_fd; or -EWOULDBLOCK when `wait` is false, or -EINTR after a signal. */
+int depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd);
+
+/* Evicts what was used least recently until within the budget, at most max_files of them, and
+ * sweeps what killed processes left in tmp/: call it often. Whoever else is at it, does it. */
+void depot_trim(struct depot *d, unsigned max_files);
+/* Removes the oldest until within max (0: the budget), or, with `all`, everything; by the files,
+ * and the index is put right by them. Waits for who is at it: -EINTR after a signal. -EACCES: there
+ * are files that cannot be removed. ret_before and ret_after may be NULL. */
+int depot_gc(struct depot *d, uint64_t max, bool all, struct depot_stats *ret_before,
+	struct depot_stats *ret_after);
+/* By the index, or by the files while it has not seen them all. */
+int depot_get_stats(struct depot *d, struct depot_stats *ret);
+
+#endif

@@ -1,0 +1,427 @@
+/* Blobs: put in, taken out.
+ *
+ * Invariants:
+ *
+ * A name under blobs/ is given by link or rename to a file that is whole and verified; nobody of
+ * ours opens that file for writing again.
+ *
+ * A blob is shared with one checkout at most, by a hard link: they have one time between them, and
+ * cargo goes by times. Whoever makes the second link sees by the count that he is the third, and
+ * copies. Such a file keeps the mode that the compiler gave it: rustc refuses to replace an output
+ * that is read-only.
+ *
+ * Nothing is synced: a power loss may leave a name with wrong bytes, and somebody may write to a
+ * file that is shared. So each blob is verified before it is used; the memo makes that a stat. Its
+ * ctime does not count there: each link that comes or goes (cargo clean) moves it. So what is not
+ * seen is a blob changed in place, to the same size, whose mtime was then put back. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "store/depot_priv.h"
+#include "common/fs.h"
+#include "common/log.h"
+
+#define BLOB_MODE 0444
+#define CHUNK_SIZE ((size_t)256 << 10)
+
+/* Gives an open file another name: by its descriptor, so that it is that file for sure. */
+static int
+link_fd(int fd, const char *to)
+{
+	char proc[32];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, proc, AT_FDCWD, to, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+static bool
+is_changed(const struct stat *a, const struct stat *b)
+{
+	return a->st_size != b->st_size || a->st_mtim.tv_sec != b->st_mtim.tv_sec ||
+	       a->st_mtim.tv_nsec != b->st_mtim.tv_nsec;
+}
+
+/* Network file systems and quotas report a failed write only when a descriptor is closed; ours is
+ * still needed. */
+static int
+flush_errors(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return -errno;
+	return close(copy) < 0 && errno != EINTR ? -errno : 0;
+}
+
+static void
+note(const struct depot *d, int fd, const struct digest *digest)
+{
+	struct stat st;
+
+	if (d->memo != NULL && fstat(fd, &st) == 0)
+		memo_note_stat(d->memo, &st, digest);
+}
+
+/* A damaged blob goes, unless another is there by now. */
+static int
+discard(const struct depot *d, const char *path, int fd)
+{
+	struct stat ours, there;
+
+	log_debug("cache: %s is damaged", path);
+	if (!d->read_only && (fd < 0 || (fstat(fd, &ours) == 0 && lstat(path, &there) == 0 &&
+						ours.st_ino == there.st_ino)))
+		unlink(path);
+	return -EBADMSG;
+}
+
+/* A descriptor of a blob that is what its name says; -ENOENT, -EBADMSG (then it is no more). */
+static int
+open_good(const struct depot *d, const struct digest *digest, uint64_t size, struct stat *ret)
+{
+	_cleanup_(closep) int fd = -1;
+	struct digest found;
+	char path[PATH_MAX];
+	struct stat st;
+	int r;
+
+	depot_path(d, DEPOT_BLOB, digest, path);
+	fd = fs_open_regular(path, &st);
+	if (fd == -ELOOP || fd == -EINVAL)
+		return discard(d, path, -1);
+	if (fd < 0)
+		return fd;
+	if ((uint64_t)st.st_size != size)
+		return discard(d, path, fd);
+	r = memo_digest_fd(d->memo, fd, true, &found, &st);
+	/* -EIO: a disk that cannot read it any more */
+	if (r == -EIO || (r == 0 && !digest_eq(&found, digest)))
+		return discard(d, path, fd);
+	if (r < 0)
+		return r;
+	*ret = st;
+	return steal_fd(&fd);
+}
+
+static bool
+is_here(const struct depot *d, const struct digest *digest, uint64_t size)
+{
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+
+	fd = open_good(d, digest, size, &st);
+	return fd >= 0;
+}
+
+bool
+depot_has(struct depot *d, const struct digest *digest, uint64_t size)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	depot_path(d, DEPOT_BLOB, digest, path);
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
+}
+
+/* Putting in. */
+
+/* Makes fd's file the blob. 1: it is; 0: another was here. */
+static int
+link_in(const struct depot *d, int fd, const struct digest *digest, uint64_t size)
+{
+	char path[PATH_MAX];
+	int r = -EEXIST, tries;
+
+	depot_path(d, DEPOT_BLOB, digest, path);
+	for (tries = 0; tries < 3 && r == -EEXIST; tries++) {
+		if (is_here(d, digest, size))
+			return 0;
+		r = link_fd(fd, path);
+		if (r == -ENOENT && fs_mkdir_parent(path, 0700) == 0)
+			r = link_fd(fd, path);
+	}
+	return r < 0 ? r : 1;
+}
+
+static int
+add_by_link(const struct depot *d, int fd, const struct stat *before, struct digest *ret)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int r;
+
+	r = memo_digest_fd(d->memo, fd, false, ret, &st);
+	if (r < 0)
+		return r;
+	if (is_changed(before, &st))
+		return -EAGAIN;
+	r = link_in(d, fd, ret, (uint64_t)st.st_size);
+	if (r > 0) {
+		if (fstat(fd, &st) == 0 && !is_changed(before, &st)) {
+			memo_note_stat(d->memo, &st, ret);
+			return 0;
+		}
+		depot_path(d, DEPOT_BLOB, ret, path);
+		unlink(path);
+		r = -EAGAIN;
+	}
+	return r;
+}
+
+/* What is hashed is what is written. */
+static int
+copy_and_hash(int from, int to, struct digest *ret)
+{
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+	_cleanup_(freep) uint8_t *chunk = malloc(CHUNK_SIZE);
+	ssize_t k;
+	int r;
+
+	if (h == NULL || chunk == NULL)
+		return -ENOMEM;
+	while ((k = read(from, chunk, CHUNK_SIZE)) != 0) {
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return -errno;
+		r = fs_write_all(to, chunk, (size_t)k);
+		if (r < 0)
+			return r;
+		hasher_update(h, chunk, (size_t)k);
+	}
+	hasher_final(h, ret);
+	return 0;
+}
+
+static int
+clone_or_copy(const struct depot *d, int from, int to, struct digest *ret)
+{
+	if (ioctl(to, FICLONE, from) == 0)
+		return memo_digest_fd(d->memo, from, false, ret, NULL);
+	if (lseek(from, 0, SEEK_SET) < 0)
+		return -errno;
+	return copy_and_hash(from, to, ret);
+}
+
+static int
+add_by_copy(const struct depot *d, int fd, const struct stat *before, struct digest *ret)
+{
+	_cleanup_(closep) int to = -1;
+	char path[PATH_MAX], temp[PATH_MAX];
+	struct stat after;
+	int r;
+
+	to = depot_open_temp(d, temp);
+	if (to < 0)
+		return to;
+	r = clone_or_copy(d, fd, to, ret);
+	if (r == 0 && fstat(fd, &after) < 0)
+		r = -errno;
+	if (r == 0 && is_changed(before, &after))
+		r = -EAGAIN;
+	if (r == 0 && fchmod(to, BLOB_MODE) < 0)
+		r = -errno;
+	if (r == 0)
+		r = flush_errors(to);
+	if (r == 0 && is_here(d, ret, (uint64_t)before->st_size)) {
+		unlink(temp);
+	} else {
+		depot_path(d, DEPOT_BLOB, ret, path);
+		if (r == 0)
+			r = depot_rename(temp, path);
+		if (r < 0)
+			unlink(temp);
+		else
+			note(d, to, ret);
+	}
+	if (r == 0)
+		memo_note_stat(d->memo, &after, ret);
+	return r;
+}
+
+int
+depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *ret,
+	uint64_t *ret_size)
+{
+	_cleanup_(closep) int fd = -1;
+	struct digest digest;
+	struct stat st;
+	int r = -EXDEV;
+
+	if (d->read_only)
+		return -EROFS;
+	fd = fs_open_regular(path, &st);
+	if (fd < 0)
+		return fd;
+	if (way == DEPOT_SHARE)
+		r = add_by_link(d, fd, &st, &digest);
+	/* another file system, a file of another user, one with all the links there can be */
+	if (r < 0 && r != -EAGAIN && r != -ENOSPC && r != -EROFS)
+		r = add_by_copy(d, fd, &st, &digest);
+	if (r < 0)
+		return r;
+	/* also one that was here already: it is used */
+	depot_index_note(d, DEPOT_BLOB, &digest, &st);
+	*ret = digest;
+	if (ret_size != NULL)
+		*ret_size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Taking out. */
+
+struct taking {
+	const struct depot *d;
+	const struct digest *digest;
+	int fd; /* the blob's */
+	uint64_t size;
+	mode_t mode;
+	const char *path;
+	char temp[PATH_MAX]; /* beside it */
+};
+
+/* The last step: from a whole file under the temporary name. fd: of that file. */
+static int
+take_place(const struct taking *t, int fd)
+{
+	int r = 0;
+
+	if (futimens(fd, NULL) < 0 || rename(t->temp, t->path) < 0)
+		r = -errno;
+	if (r < 0)
+		unlink(t->temp);
+	else
+		note(t->d, fd, t->digest); /* the rename may have moved its ctime */
+	return r;
+}
+
+static int
+fill_by_clone(int from, int to)
+{
+	return ioctl(to, FICLONE, from) < 0 ? -errno : 0;
+}
+
+static int
+fill_by_copy(int from, int to)
+{
+	return lseek(from, 0, SEEK_SET) < 0 ? -errno : fs_copy_fd(from, to);
+}
+
+static int
+take_new(const struct taking *t, int (*fill)(int from, int to))
+{
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+	int r;
+
+	fd = open(t->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = fill(t->fd, fd);
+	if (r == 0 && (fchmod(fd, t->mode & 07777) < 0 || fstat(fd, &st) < 0))
+		r = -errno;
+	if (r == 0 && (uint64_t)st.st_size != t->size)
+		r = -EIO;
+	if (r == 0)
+		r = flush_errors(fd);
+	if (r < 0) {
+		unlink(t->temp);
+		return r;
+	}
+	return take_place(t, fd);
+}
+
+/* Whether nobody but the blob has the file; `more` names of ours apart. */
+static bool
+is_alone(int fd, nlink_t more)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink <= 1 + more;
+}
+
+static int
+take_link(const struct taking *t)
+{
+	struct stat st, there;
+	bool placed;
+	int r;
+
+	if (fstat(t->fd, &st) < 0)
+		return -errno;
+	/* It may be in its place already: a unit that was looked up again. */
+	placed = lstat(t->path, &there) == 0 && there.st_ino == st.st_ino &&
+		 there.st_dev == st.st_dev;
+	if (!is_alone(t->fd, placed))
+		return -EMLINK;
+	if ((st.st_mode & 07777) != (t->mode & 07777) && fchmod(t->fd, t->mode & 07777) < 0)
+		return -errno;
+	if (placed) {
+		if (futimens(t->fd, NULL) < 0)
+			return -errno;
+		note(t->d, t->fd, t->digest);
+		return 0;
+	}
+	r = link_fd(t->fd, t->temp);
+	if (r < 0)
+		return r;
+	if (!is_alone(t->fd, 1)) {
+		unlink(t->temp);
+		return -EMLINK;
+	}
+	return take_place(t, t->fd);
+}
+
+/* A file system that is known to have no reflinks need not be asked. */
+static bool
+may_clone(int fd)
+{
+	struct statfs s;
+
+	return fstatfs(fd, &s) == 0 && s.f_type != EXT4_SUPER_MAGIC && s.f_type != TMPFS_MAGIC;
+}
+
+int
+depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum depot_way way,
+	mode_t mode, const char *path)
+{
+	_cleanup_(freep) char *dir = path_dirname(path);
+	_cleanup_(closep) int fd = -1;
+	struct taking t = { .d = d, .digest = digest, .size = size, .mode = mode, .path = path };
+	struct stat st;
+	int r;
+
+	if (dir == NULL)
+		return -ENOMEM;
+	r = depot_temp_name(dir, t.temp);
+	if (r < 0)
+		return r;
+	t.fd = fd = open_good(d, digest, size, &st);
+	if (fd < 0)
+		return fd;
+	r = may_clone(fd) ? take_new(&t, fill_by_clone) : -EOPNOTSUPP;
+	if (r < 0 && way == DEPOT_SHARE && !d->read_only)
+		r = take_link(&t);
+	if (r < 0)
+		r = take_new(&t, fill_by_copy);
+	/* -ENOENT speaks of the blob */
+	return r == -ENOENT ? -ENOTDIR : r;
+}
+
+int
+depot_put_text(const void *p, size_t n, mode_t mode, const char *path)
+{
+	_cleanup_(freep) char *dir = path_dirname(path);
+	char temp[PATH_MAX];
+	int r = dir == NULL ? -ENOMEM : depot_temp_name(dir, temp);
+
+	return r < 0 ? r : fs_write_atomic_by(temp, path, p, n, mode);
+}

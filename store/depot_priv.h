@@ -1,0 +1,83 @@
+/* Inside the depot: names on disk, and what its files share. */
+#ifndef DRAY_STORE_DEPOT_PRIV_H
+#define DRAY_STORE_DEPOT_PRIV_H
+
+#include <limits.h>
+
+#include "store/depot.h"
+#include "common/lmdb_file.h"
+
+enum depot_kind { DEPOT_BLOB, DEPOT_ENTRY, DEPOT_N_KINDS };
+
+/* What the index knows of a file. */
+struct depot_item {
+	enum depot_kind kind;
+	struct digest name;
+	uint64_t bytes;
+	uint64_t used; /* seconds since 1970 */
+};
+
+#define DEPOT_PENDING 64
+
+struct depot {
+	char *dir;
+	uint64_t max;
+	bool read_only;
+	struct memo *memo;
+	struct lmdb_file index; /* usable when index_open */
+	bool index_tried, index_open;
+	struct depot_item pending[DEPOT_PENDING]; /* to be written to the index */
+	size_t n_pending;
+};
+
+/* Directories of each kind, below the cache's; each has 256, 00 to ff. */
+extern const char *const depot_dirs[DEPOT_N_KINDS];
+#define DEPOT_SUBS 256
+
+/* Everything below the cache directory fits: depot_open refuses one that is too long. */
+void depot_path(
+	const struct depot *d, enum depot_kind kind, const struct digest *name, char out[PATH_MAX]);
+void depot_tmp_dir(const struct depot *d, char out[PATH_MAX]);
+/* Opens <cache>/locks/<name>, makes it when it is not there, and locks one byte of it. As
+ * depot_lock. */
+int depot_lock_byte(const struct depot *d, const char *name, off_t at, bool wait, int *ret_fd);
+
+/* A new name in dir for a file that is not whole yet; left_sweep knows it when we are killed.
+ * -ENAMETOOLONG. */
+int depot_temp_name(const char *dir, char out[PATH_MAX]);
+/* A new file under such a name in the cache's tmp/. Descriptor or -errno. */
+int depot_open_temp(const struct depot *d, char ret_name[PATH_MAX]);
+/* Renames into the cache, whose directory is made when it is not there. */
+int depot_rename(const char *from, const char *to);
+
+/* What a file takes of its disk. */
+uint64_t depot_bytes(const struct stat *st);
+
+/* The index (depot_index.c). Its failures are its own: what is not written is found by a scan. */
+
+/* What is in the index altogether. */
+struct depot_state {
+	uint64_t files[DEPOT_N_KINDS];
+	uint64_t bytes;
+	uint64_t scanned;  /* when the last scan ended, in seconds; 0: none since it was made */
+	uint64_t next_sub; /* the scan that is under way goes on there; DEPOT_SUBS: none is */
+};
+
+/* The file was put here, or used, now. */
+void depot_index_note(
+	struct depot *d, enum depot_kind kind, const struct digest *name, const struct stat *st);
+void depot_index_flush(struct depot *d);
+void depot_index_close(struct depot *d);
+/* 0 or -errno, as all that follow. */
+int depot_index_state(struct depot *d, struct depot_state *ret);
+/* Up to max items, the least recently used first. */
+int depot_index_oldest(struct depot *d, struct depot_item *ret, size_t max, size_t *ret_n);
+/* Forgets those that nobody has used since they were looked up. */
+int depot_index_remove(struct depot *d, const struct depot_item *items, size_t n);
+/* All files of both kinds in the sub-directories from `from` to before `to`, as a scan saw them
+ * that began at `begun`: what is not among them is forgotten, what is new is taken in. Puts into
+ * each item when the index says that it was used. The scan goes on at `to`. */
+int depot_index_scanned(struct depot *d, unsigned from, unsigned to, struct depot_item *items,
+	size_t n, uint64_t begun);
+
+#endif

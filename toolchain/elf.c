@@ -1,0 +1,221 @@
+/* Reads the DT_NEEDED entries of an ELF file, the names of its sections, and nothing else of it.
+ *
+ * Invariant: the file is read with pread at offsets that were checked, into memory bounded by the
+ * limits below; a file that lies about itself gives an error, never a wild read. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+
+#include "toolchain/elf.h"
+
+#define PHDRS_MAX 512
+#define DYN_MAX 4096 /* entries of the dynamic section; librustc_driver has about 40 */
+#define SONAME_MAX 256
+#define NAMES_MAX (4u << 20)
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define OUR_DATA ELFDATA2LSB
+#else
+#define OUR_DATA ELFDATA2MSB
+#endif
+#define OUR_CLASS (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)
+
+/* Exactly n bytes at offset, else -EBADMSG. */
+static int
+read_at(int fd, void *p, size_t n, uint64_t offset)
+{
+	size_t done = 0;
+
+	if (offset > (uint64_t)INT64_MAX - n)
+		return -EBADMSG;
+	while (done < n) {
+		ssize_t r = pread(fd, (char *)p + done, n - done, (off_t)(offset + done));
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -errno;
+		if (r == 0)
+			return -EBADMSG;
+		done += (size_t)r;
+	}
+	return 0;
+}
+
+static int
+read_header(int fd, ElfW(Ehdr) * h)
+{
+	int r = read_at(fd, h, sizeof(*h), 0);
+
+	if (r == -EBADMSG)
+		return -ENOEXEC; /* too short to be one */
+	if (r < 0)
+		return r;
+	if (memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 || h->e_ident[EI_CLASS] != OUR_CLASS ||
+		h->e_ident[EI_DATA] != OUR_DATA)
+		return -ENOEXEC;
+	if (h->e_phentsize != sizeof(ElfW(Phdr)) || h->e_phnum > PHDRS_MAX)
+		return -EBADMSG;
+	return 0;
+}
+
+/* Where in the file the byte is that is loaded at vaddr. */
+static int
+offset_of(const ElfW(Phdr) * ph, size_t n, uint64_t vaddr, uint64_t *ret)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (ph[i].p_type == PT_LOAD && vaddr >= ph[i].p_vaddr &&
+			vaddr - ph[i].p_vaddr < ph[i].p_filesz) {
+			*ret = ph[i].p_offset + (vaddr - ph[i].p_vaddr);
+			return 0;
+		}
+	}
+	return -EBADMSG;
+}
+
+/* The string at offset of the string table, which starts at strtab and has size bytes. */
+static int
+add_name(int fd, uint64_t strtab, uint64_t size, uint64_t offset, struct strv *ret)
+{
+	char name[SONAME_MAX];
+	size_t n, len;
+	int r;
+
+	if (offset >= size || strtab > UINT64_MAX - offset)
+		return -EBADMSG;
+	n = (size_t)MIN2((uint64_t)sizeof(name), size - offset);
+	r = read_at(fd, name, n, strtab + offset);
+	if (r < 0)
+		return r;
+	len = strnlen(name, n);
+	if (len == n || len == 0)
+		return -EBADMSG;
+	return strv_add(ret, name);
+}
+
+static int
+read_needed(
+	int fd, const ElfW(Phdr) * ph, size_t n_ph, const ElfW(Phdr) * dynamic, struct strv *ret)
+{
+	size_t n = dynamic->p_filesz / sizeof(ElfW(Dyn)), i;
+	_cleanup_(freep) ElfW(Dyn) *dyn = NULL;
+	uint64_t strtab = 0, size = 0;
+	bool have_strtab = false;
+	int r;
+
+	if (n == 0 || n > DYN_MAX)
+		return -EBADMSG;
+	dyn = calloc(n, sizeof(*dyn));
+	if (dyn == NULL)
+		return -ENOMEM;
+	r = read_at(fd, dyn, n * sizeof(*dyn), dynamic->p_offset);
+	if (r < 0)
+		return r;
+	for (i = 0; i < n && dyn[i].d_tag != DT_NULL; i++) {
+		if (dyn[i].d_tag == DT_STRSZ) {
+			size = dyn[i].d_un.d_val;
+		} else if (dyn[i].d_tag == DT_STRTAB) {
+			r = offset_of(ph, n_ph, dyn[i].d_un.d_ptr, &strtab);
+			if (r < 0)
+				return r;
+			have_strtab = true;
+		}
+	}
+	n = i;
+	for (i = 0; i < n; i++) {
+		if (dyn[i].d_tag != DT_NEEDED)
+			continue;
+		r = have_strtab ? add_name(fd, strtab, size, dyn[i].d_un.d_val, ret) : -EBADMSG;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int
+elf_needed(const char *path, unsigned *ret_machine, struct strv *ret)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(freep) ElfW(Phdr) *ph = NULL;
+	ElfW(Ehdr) h;
+	size_t i;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = read_header(fd, &h);
+	if (r < 0)
+		return r;
+	*ret_machine = h.e_machine;
+	if (h.e_phnum == 0)
+		return 0;
+	ph = calloc(h.e_phnum, sizeof(*ph));
+	if (ph == NULL)
+		return -ENOMEM;
+	r = read_at(fd, ph, h.e_phnum * sizeof(*ph), h.e_phoff);
+	if (r < 0)
+		return r;
+	for (i = 0; i < h.e_phnum; i++) {
+		if (ph[i].p_type == PT_DYNAMIC)
+			return read_needed(fd, ph, h.e_phnum, &ph[i], ret);
+	}
+	return 0;
+}
+
+/* The table of the sections' names, NUL-terminated. */
+static int
+read_names(int fd, const ElfW(Shdr) * table, char **ret)
+{
+	_cleanup_(freep) char *names = NULL;
+	int r;
+
+	if (table->sh_type != SHT_STRTAB || table->sh_size > NAMES_MAX)
+		return -EBADMSG;
+	names = malloc(table->sh_size + 1);
+	if (names == NULL)
+		return -ENOMEM;
+	r = read_at(fd, names, table->sh_size, table->sh_offset);
+	if (r < 0)
+		return r;
+	names[table->sh_size] = '\0';
+	*ret = steal_ptr(names);
+	return 0;
+}
+
+int
+elf_has_section(const char *path, const char *name)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(freep) ElfW(Shdr) *sh = NULL;
+	_cleanup_(freep) char *names = NULL;
+	ElfW(Ehdr) h;
+	size_t i;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = read_header(fd, &h);
+	if (r < 0)
+		return r;
+	if (h.e_shnum == 0)
+		return 0;
+	if (h.e_shentsize != sizeof(ElfW(Shdr)) || h.e_shstrndx >= h.e_shnum)
+		return -EBADMSG;
+	sh = calloc(h.e_shnum, sizeof(*sh));
+	if (sh == NULL)
+		return -ENOMEM;
+	r = read_at(fd, sh, h.e_shnum * sizeof(*sh), h.e_shoff);
+	if (r == 0)
+		r = read_names(fd, &sh[h.e_shstrndx], &names);
+	if (r < 0)
+		return r;
+	for (i = 0; i < h.e_shnum; i++) {
+		if (sh[i].sh_name < sh[h.e_shstrndx].sh_size && streq(names + sh[i].sh_name, name))
+			return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,268 @@
+/* Toolchains: where a compiler's sysroot is, and the id of what is in it.
+ *
+ * Invariant: two compilers with the same id make the same bytes from the same input. What cannot be
+ * identified in full (a script in the driver's place, a library outside of the sysroot) has no id,
+ * and its units are compiled by it, here. */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "common/fs.h"
+#include "common/log.h"
+#include "common/spawn.h"
+#include "toolchain/toolchain_priv.h"
+
+#define VERSION_TEXT_MAX 4096
+#define ID_DOMAIN "dray toolchain 1"
+
+/* A file changed less than this before it was looked at can change again and keep its stat: some
+ * file systems count in whole seconds, or two. Toolchains are installed rarely, so this one value
+ * does. */
+#define SETTLED_NS 2100000000LL
+
+void
+toolchain_done(struct toolchain *t)
+{
+	free(t->sysroot);
+	free(t->driver);
+	free(t->host);
+	free(t->target);
+	free(t->release);
+	buf_done(&t->seal);
+	memset(t, 0, sizeof(*t));
+}
+
+static bool
+is_driver(const char *name)
+{
+	return streq(name, "rustc") || streq(name, "clippy-driver");
+}
+
+/* The value of a "field: value" line of -vV; NULL when it is not there. */
+static char *
+version_field(const char *text, const char *field)
+{
+	size_t n = strlen(field);
+	const char *p;
+
+	for (p = text; p != NULL; p = strchr(p, '\n')) {
+		if (*p == '\n')
+			p++;
+		if (strncmp(p, field, n) == 0 && strncmp(p + n, ": ", 2) == 0) {
+			p += n + 2;
+			return strndup(p, strcspn(p, "\r\n"));
+		}
+	}
+	return NULL;
+}
+
+/* Runs `driver -vV`. Its environment is fixed, so that the text is the compiler's alone. */
+static int
+run_version(const char *sysroot, const char *driver, struct buf *ret_text, char **ret_host,
+	char **ret_release)
+{
+	static char flag[] = "-vV", path_var[] = "PATH=/usr/bin:/bin", lang[] = "LC_ALL=C";
+	_cleanup_(freep) char *bin = path_join(sysroot, "bin");
+	_cleanup_(freep) char *exe = bin != NULL ? path_join(bin, driver) : NULL;
+	_cleanup_(freep) char *host = NULL, *release = NULL;
+	char *argv[] = { exe, flag, NULL }, *envp[] = { path_var, lang, NULL };
+	int r, status = -1;
+
+	if (exe == NULL)
+		return -ENOMEM;
+	r = spawn_capture(argv, envp, SPAWN_ASK_MS, VERSION_TEXT_MAX, ret_text, &status);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || status != 0 || ret_text->n == 0 ||
+		memchr(ret_text->p, '\0', ret_text->n) != NULL) {
+		log_debug("toolchain: %s -vV: error %d, status %d", exe, -r, status);
+		return -ENOENT;
+	}
+	host = version_field((const char *)ret_text->p, "host");
+	release = version_field((const char *)ret_text->p, "release");
+	if (host == NULL || release == NULL || !tc_target_ok(host) || strlen(release) > 128)
+		return -ENOENT;
+	*ret_host = steal_ptr(host);
+	*ret_release = steal_ptr(release);
+	return 0;
+}
+
+/* Adds (name, digest) of each file to h and its stat to entries. */
+static int
+hash_files(struct memo *m, const char *sysroot, const struct strv *files, struct hasher *h,
+	struct tc_entries *entries)
+{
+	size_t i;
+
+	for (i = 0; i < files->n; i++) {
+		_cleanup_(freep) char *path = path_join(sysroot, files->v[i]);
+		struct digest d;
+		struct stat st;
+		int r;
+
+		if (path == NULL)
+			return -ENOMEM;
+		r = memo_digest_file(m, path, &d, &st);
+		if (r == 0)
+			r = tc_entries_add(entries, files->v[i], &st);
+		if (r < 0)
+			return r;
+		hasher_field(h, files->v[i], strlen(files->v[i]));
+		hasher_field(h, d.b, DIGEST_SIZE);
+	}
+	return 0;
+}
+
+/* Whether a time was old enough at `begun` that a later change must show in it. */
+static bool
+settled(const struct timespec *t, const struct timespec *begun)
+{
+	if (t->tv_sec > begun->tv_sec || begun->tv_sec - t->tv_sec > 60)
+		return t->tv_sec <= begun->tv_sec;
+	return (begun->tv_sec - t->tv_sec) * 1000000000LL + begun->tv_nsec - t->tv_nsec >=
+	       SETTLED_NS;
+}
+
+static bool
+entries_settled(const struct tc_entries *e, const struct timespec *begun)
+{
+	size_t i;
+
+	for (i = 0; i < e->n; i++) {
+		if (!settled(&e->v[i].st.st_mtim, begun) || !settled(&e->v[i].st.st_ctim, begun))
+			return false;
+	}
+	return true;
+}
+
+/* Computes the id of what t names; entries: all that it stands on. */
+static int
+compute(struct memo *m, struct toolchain *t, const char *target, bool rust_src,
+	struct tc_entries *entries)
+{
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	_cleanup_(buf_done) struct buf version = BUF_INIT;
+	int r;
+
+	if (h == NULL)
+		return -ENOMEM;
+	r = run_version(t->sysroot, t->driver, &version, &t->host, &t->release);
+	if (r < 0)
+		return r;
+	t->target = strdup(target != NULL ? target : t->host);
+	if (t->target == NULL)
+		return -ENOMEM;
+	r = tc_collect(t->sysroot, t->driver, t->host, t->target, &files, entries);
+	if (r < 0)
+		return r;
+	hasher_field(h, ID_DOMAIN, strlen(ID_DOMAIN));
+	r = hash_files(m, t->sysroot, &files, h, entries);
+	if (r < 0)
+		return r;
+	hasher_field(h, rust_src ? "1" : "0", 1);
+	hasher_field(h, version.p, version.n);
+	hasher_final(h, &t->id);
+	return 0;
+}
+
+int
+toolchain_identify(struct memo *m, const char *sysroot, const char *driver, const char *target,
+	struct toolchain *ret)
+{
+	_cleanup_(tc_entries_done) struct tc_entries entries = { NULL, 0, 0 };
+	_cleanup_(toolchain_done) struct toolchain t = { 0 };
+	struct timespec begun;
+	bool rust_src;
+	int r;
+
+	if (!is_driver(driver) || (target != NULL && !tc_target_ok(target)))
+		return -ENOENT;
+	t.sysroot = realpath(sysroot, NULL);
+	if (t.sysroot == NULL)
+		return -errno;
+	if (tc_recall(m, t.sysroot, driver, target, ret) == 0)
+		return 0;
+	t.driver = strdup(driver);
+	if (t.driver == NULL)
+		return -ENOMEM;
+
+	clock_gettime(CLOCK_REALTIME, &begun);
+	rust_src = tc_has_rust_src(t.sysroot);
+	r = compute(m, &t, target, rust_src, &entries);
+	if (r < 0)
+		return r;
+	r = tc_note(&t, rust_src, &entries, &t.seal);
+	if (r < 0)
+		return r;
+	if (entries_settled(&entries, &begun)) {
+		r = tc_remember(m, target, &t);
+		if (r < 0)
+			log_debug("toolchain: %s is not remembered: error %d", t.sysroot, -r);
+	}
+	*ret = t;
+	memset(&t, 0, sizeof(t));
+	return 0;
+}
+
+static int
+list_files(const char *sysroot, const char *driver, const char *host, const char *target,
+	struct strv *ret)
+{
+	_cleanup_(tc_entries_done) struct tc_entries dirs = { NULL, 0, 0 };
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	int r = tc_collect(sysroot, driver, host, target != NULL ? target : host, &files, &dirs);
+
+	return r == 0 && files.n > 0 ? strv_add_all(ret, files.v) : r;
+}
+
+int
+toolchain_list_files(const char *sysroot, const char *driver, const char *target, struct strv *ret)
+{
+	_cleanup_(freep) char *host = NULL, *release = NULL;
+	_cleanup_(buf_done) struct buf version = BUF_INIT;
+	int r;
+
+	if (!is_driver(driver) || (target != NULL && !tc_target_ok(target)))
+		return -ENOENT;
+	r = run_version(sysroot, driver, &version, &host, &release);
+	return r < 0 ? r : list_files(sysroot, driver, host, target, ret);
+}
+
+int
+toolchain_list_own_files(const struct toolchain *t, const char *target, struct strv *ret)
+{
+	if (target != NULL && !tc_target_ok(target))
+		return -ENOENT;
+	return list_files(t->sysroot, t->driver, t->host, target, ret);
+}
+
+int
+toolchain_list_targets(const char *sysroot, struct strv *ret)
+{
+	_cleanup_(freep) char *path = path_join(sysroot, "lib/rustlib");
+	_cleanup_(strv_done) struct strv found = STRV_INIT;
+	struct dirent *e;
+	DIR *d;
+	int r = 0;
+
+	if (path == NULL)
+		return -ENOMEM;
+	d = opendir(path);
+	if (d == NULL)
+		return -errno;
+	while (r == 0 && (e = readdir(d)) != NULL) {
+		if (e->d_name[0] != '.' && tc_has_std(sysroot, e->d_name))
+			r = strv_add(&found, e->d_name);
+	}
+	closedir(d);
+	strv_sort_unique(&found);
+	if (r == 0 && found.n > 0)
+		r = strv_add_all(ret, found.v);
+	return r;
+}

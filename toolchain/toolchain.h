@@ -1,0 +1,57 @@
+/* Toolchains: what a compile depends on besides the unit, as one id.
+ *
+ * id = SHA-256 over, in byte order of the names relative to the sysroot, (name, digest) of:
+ *   bin/<driver>                         driver is "rustc" or "clippy-driver"
+ *   lib/librustc_driver*, lib/libLLVM*, lib/libstd-*.so and the like (lib/, lib/<multiarch>/,
+ * lib64/) lib/rustlib/<host>/lib/ and bin/, recursively      std for proc-macros, and the bundled
+ * linker lib/rustlib/<target>/lib/ and bin/, likewise, when target is another then whether
+ * lib/rustlib/src/rust/library/ is there (it changes rlib bytes), then the text of
+ * `<driver> -vV`. The sysroot's own path is not in it. */
+#ifndef DRAY_TOOLCHAIN_H
+#define DRAY_TOOLCHAIN_H
+
+#include "common/buf.h"
+#include "common/digest.h"
+#include "common/memo.h"
+#include "common/strv.h"
+
+struct toolchain {
+	char *sysroot; /* absolute, resolved */
+	char *driver;  /* "rustc" or "clippy-driver" */
+	char *host;    /* e.g. x86_64-unknown-linux-gnu */
+	char *target;  /* the std that is in the id; equals host for a host build */
+	char *release; /* e.g. 1.95.0 */
+	struct digest id;
+	struct buf seal; /* the stat of all that the id stands on, for toolchain_holds */
+};
+
+void toolchain_done(struct toolchain *t);
+
+/* The sysroot of a compiler given as cargo gives it: a path, or a bare name looked up in PATH. A
+ * rustup proxy is asked (`--print sysroot`), remembered by RUSTUP_TOOLCHAIN. 0, or -ENOENT when it
+ * is no compiler that dray knows. *ret_exe is the resolved driver inside the sysroot. */
+int toolchain_find_sysroot(
+	struct memo *m, const char *compiler, char **ret_sysroot, char **ret_exe);
+
+/* Computes the id, or recalls it by the stat of every file in it. target NULL means the host.
+ * -ENOENT: driver or target std not installed there. */
+int toolchain_identify(struct memo *m, const char *sysroot, const char *driver, const char *target,
+	struct toolchain *ret);
+
+/* Whether all that the id stands on is as it was when the toolchain was identified: no file of it
+ * was changed, replaced, added or removed. By stat only, so false may mean no more than that a file
+ * was linked or touched: identify it again to know. */
+bool toolchain_holds(const struct toolchain *t);
+
+/* The targets whose std is installed in a sysroot. */
+int toolchain_list_targets(const char *sysroot, struct strv *ret);
+
+/* The files that make up the id, relative to the sysroot (a worker that must build a view of a
+ * toolchain spread over /usr needs them). */
+int toolchain_list_files(
+	const char *sysroot, const char *driver, const char *target, struct strv *ret);
+/* The same of one that was identified: its compiler need not be asked, which takes as long as a
+ * small compile. */
+int toolchain_list_own_files(const struct toolchain *t, const char *target, struct strv *ret);
+
+#endif

@@ -1,0 +1,45 @@
+/* Inside the toolchain module: its files (toolchain_files.c), what is remembered of an id
+ * (toolchain_note.c). */
+#ifndef DRAY_TOOLCHAIN_PRIV_H
+#define DRAY_TOOLCHAIN_PRIV_H
+
+#include <sys/stat.h>
+
+#include "toolchain/toolchain.h"
+
+/* One file or directory that an id stands on, as it was. */
+struct tc_entry {
+	char *name; /* relative to the sysroot */
+	struct stat st;
+};
+
+struct tc_entries {
+	struct tc_entry *v;
+	size_t n;
+	size_t cap;
+};
+
+int tc_entries_add(struct tc_entries *e, const char *name, const struct stat *st);
+void tc_entries_done(struct tc_entries *e);
+
+/* A name as a path component, so that nothing outside of the sysroot is looked at. */
+bool tc_target_ok(const char *target);
+/* Whether the std of target is installed. */
+bool tc_has_std(const char *sysroot, const char *target);
+bool tc_has_rust_src(const char *sysroot);
+
+/* The files of the id, in byte order, and every directory that was listed to find them with its
+ * stat from before the listing. -ENOENT: driver, one of its libraries, or a std is not there. */
+int tc_collect(const char *sysroot, const char *driver, const char *host, const char *target,
+	struct strv *files, struct tc_entries *dirs);
+
+/* An id with all that it stands on, as a note. */
+int tc_note(const struct toolchain *t, bool rust_src, const struct tc_entries *entries,
+	struct buf *ret);
+/* Remembers t->seal, which is such a note. target as asked for: NULL for the host. */
+int tc_remember(struct memo *m, const char *target, const struct toolchain *t);
+/* 0 when a note is there and every entry still has the same stat; else -ENOENT (or -ENOMEM). */
+int tc_recall(struct memo *m, const char *sysroot, const char *driver, const char *target,
+	struct toolchain *ret);
+
+#endif
