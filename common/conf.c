@@ -41,7 +41,7 @@ static const char *const compress_words[] = { "auto", "always", "never", NULL };
 #define NUM(sec, key, def, env, min, max) ROW(sec, key, TYPE_NUMBER, def, env, NULL, min, max)
 #define SIZE(sec, key, def, env, min) ROW(sec, key, TYPE_SIZE, def, env, NULL, min, INT64_MAX)
 
-static const struct key keys[] = {
+static const struct conf_key keys[] = {
 	TEXT(client, coordinator, TYPE_CONNECT, NULL, "DRAY_COORDINATOR"),
 	TEXT(client, coordinator_key, TYPE_PATH, NULL, "DRAY_COORDINATOR_KEY"),
 	TEXT(client, identity, TYPE_PATH, NULL, "DRAY_IDENTITY"),
@@ -466,7 +466,7 @@ conf_freep(struct conf **c)
 }
 
 static void
-describe_type(struct buf *b, const struct key *k)
+describe_type(struct buf *b, const struct conf_key *k)
 {
 	static const char *const names[] = {
 		[TYPE_CONNECT] = "endpoint",

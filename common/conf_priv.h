@@ -18,7 +18,7 @@ enum type {
 	TYPE_SIZE,
 };
 
-struct key {
+struct conf_key {
 	const char *section, *name;
 	enum type type;
 	size_t offset;
@@ -29,15 +29,15 @@ struct key {
 };
 
 /* Whether the field is a string. */
-bool conf_key_is_text(const struct key *k);
-void *conf_field(struct conf *c, const struct key *k);
+bool conf_key_is_text(const struct conf_key *k);
+void *conf_field(struct conf *c, const struct conf_key *k);
 
 /* Puts a sentence in *ret_error and returns err (or -ENOMEM). */
 int conf_fail(char **ret_error, int err, const char *fmt, ...) _printf_(3, 4);
 
 /* Checks v and sets one key; the field is unchanged on failure. base: what a relative path is
  * relative to; NULL: one is refused. where: begins the error's sentence ("FILE, line 3"). */
-int conf_set_key(struct conf *c, const struct key *k, const char *v, const char *base,
+int conf_set_key(struct conf *c, const struct conf_key *k, const char *v, const char *base,
 	const char *where, char **ret_error);
 
 /* The user's home; NULL when there is none, or no memory. */

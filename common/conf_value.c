@@ -21,13 +21,13 @@ static const char *const bool_words[] = { "no", "yes", "false", "true", "off", "
 	NULL };
 
 bool
-conf_key_is_text(const struct key *k)
+conf_key_is_text(const struct conf_key *k)
 {
 	return k->type <= TYPE_NAMES;
 }
 
 void *
-conf_field(struct conf *c, const struct key *k)
+conf_field(struct conf *c, const struct conf_key *k)
 {
 	return (char *)c + k->offset;
 }
@@ -89,7 +89,7 @@ parse_number(const char *v, bool size, uint64_t *ret)
 }
 
 static int
-set_number(const struct key *k, const char *v, uint64_t *out, struct buf *hint)
+set_number(const struct conf_key *k, const char *v, uint64_t *out, struct buf *hint)
 {
 	bool size = k->type == TYPE_SIZE;
 	uint64_t n;
@@ -243,7 +243,7 @@ parse_paths(const char *v, const char *base, char **ret)
 }
 
 static int
-set_text(const struct key *k, const char *v, const char *base, char **out, struct buf *hint)
+set_text(const struct conf_key *k, const char *v, const char *base, char **out, struct buf *hint)
 {
 	_cleanup_(freep) char *fresh = NULL;
 	int r = 0;
@@ -279,7 +279,7 @@ set_text(const struct key *k, const char *v, const char *base, char **out, struc
 }
 
 int
-conf_set_key(struct conf *c, const struct key *k, const char *v, const char *base,
+conf_set_key(struct conf *c, const struct conf_key *k, const char *v, const char *base,
 	const char *where, char **ret_error)
 {
 	_cleanup_(buf_done) struct buf hint = BUF_INIT;

@@ -271,14 +271,14 @@ spawn_wait(pid_t pid, struct rusage *ret_usage)
 
 /* What ends a capture early. The signals stay pending meanwhile: whoever waits for them, or dies of
  * them, does so afterwards. */
-struct limits {
+struct spawn_limits {
 	uint64_t end; /* on the monotonic clock, ms */
 	sigset_t old;
 	int signals; /* signalfd, never read */
 };
 
 static int
-limits_begin(struct limits *l, unsigned ms)
+limits_begin(struct spawn_limits *l, unsigned ms)
 {
 	static const int watched[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct sigaction sa;
@@ -297,7 +297,7 @@ limits_begin(struct limits *l, unsigned ms)
 }
 
 static void
-limits_end(struct limits *l)
+limits_end(struct spawn_limits *l)
 {
 	closep(&l->signals);
 	pthread_sigmask(SIG_SETMASK, &l->old, NULL);
@@ -305,7 +305,7 @@ limits_end(struct limits *l)
 
 /* Waits until fd can be read, or for ms when it is -1. 0, -ETIMEDOUT, -ECANCELED (a signal). */
 static int
-limits_wait(const struct limits *l, int fd, uint64_t ms)
+limits_wait(const struct spawn_limits *l, int fd, uint64_t ms)
 {
 	struct pollfd p[] = { { l->signals, POLLIN, 0 }, { fd, POLLIN, 0 } };
 	uint64_t now = clock_mono_ms();
@@ -319,7 +319,7 @@ limits_wait(const struct limits *l, int fd, uint64_t ms)
 }
 
 static int
-read_bounded(int fd, const struct limits *l, size_t max, struct buf *b)
+read_bounded(int fd, const struct spawn_limits *l, size_t max, struct buf *b)
 {
 	size_t got = 0;
 
@@ -346,7 +346,7 @@ read_bounded(int fd, const struct limits *l, size_t max, struct buf *b)
 
 /* It has closed its stdout, so it is about to end; but it need not. */
 static int
-wait_for_end(pid_t pid, const struct limits *l)
+wait_for_end(pid_t pid, const struct spawn_limits *l)
 {
 	siginfo_t si = { .si_pid = 0 };
 	int r = 0;
@@ -362,8 +362,8 @@ wait_for_end(pid_t pid, const struct limits *l)
 }
 
 static int
-capture(const struct spawn *s, int rd, int *wr, const struct limits *l, size_t max, struct buf *ret,
-	int *ret_status)
+capture(const struct spawn *s, int rd, int *wr, const struct spawn_limits *l, size_t max,
+	struct buf *ret, int *ret_status)
 {
 	size_t before = ret->n;
 	int r, status;
@@ -397,7 +397,7 @@ spawn_capture(char *const *argv, char *const *envp, unsigned limit_ms, size_t ma
 	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	_cleanup_(closep) int rd = -1;
 	_cleanup_(closep) int wr = -1;
-	struct limits limits;
+	struct spawn_limits limits;
 	int pipe_fds[2], r;
 
 	if (null < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0)

@@ -15,7 +15,7 @@
 #define CLIENTS (R(ROLE_CLIENT) | R(ROLE_ADMIN))
 #define GREETED (PEER_GREETED | PEER_REGISTERED)
 
-struct row {
+struct handler_row {
 	enum wire_type type;
 	unsigned roles;
 	unsigned states;
@@ -29,7 +29,7 @@ static void on_hello(struct server *s, struct peer *p, const struct wire_peer *f
 /* What a peer may send before Hello is what it may still have had to say to a coordinator that was
  * restarted meanwhile, or behind a Hello that was lost: a request stands for a Hello, a heartbeat
  * is answered by "register again", an end needs no answer. */
-static const struct row rows[] = {
+static const struct handler_row rows[] = {
 	{ WIRE_HELLO, CLIENTS | R(ROLE_WORKER), PEER_NEW | GREETED, on_hello, ROLE_NONE },
 	{ WIRE_JOB_REQUEST, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_request, ROLE_CLIENT },
 	{ WIRE_JOB_RETRY, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_retry, ROLE_CLIENT },
@@ -204,7 +204,7 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }
 
-static const struct row *
+static const struct handler_row *
 find_row(enum wire_type type)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -243,7 +243,7 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 	struct peer *p = peer_find(s, from);
 	enum peer_state state = p ? p->state : PEER_NEW;
 	enum role role = p ? p->role : peer_key_role(s, from);
-	const struct row *row;
+	const struct handler_row *row;
 
 	if (state == PEER_DROPPED || (p && p->doomed))
 		return;

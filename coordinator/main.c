@@ -41,14 +41,14 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-struct args {
+struct coordinator_args {
 	struct strv settings; /* section.key=value, in the order given */
 	int ready_fd;
 	bool done; /* nothing to run */
 };
 
 static int
-take_option(struct args *a, int opt)
+take_option(struct coordinator_args *a, int opt)
 {
 	switch (opt) {
 	case OPT_CONFIG:
@@ -82,7 +82,7 @@ take_option(struct args *a, int opt)
 }
 
 static int
-parse_args(int argc, char **argv, struct args *a)
+parse_args(int argc, char **argv, struct coordinator_args *a)
 {
 	int opt, r;
 
@@ -104,7 +104,7 @@ main(int argc, char **argv)
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(server_freep) struct server *server = NULL;
 	_cleanup_(freep) char *error = NULL;
-	struct args args = { .settings = STRV_INIT, .ready_fd = -1 };
+	struct coordinator_args args = { .settings = STRV_INIT, .ready_fd = -1 };
 	int r;
 
 	log_init("dray-coordinator", LOG_LEVEL_INFO);

@@ -41,7 +41,7 @@ rule_of(Dray__Verdict verdict)
 
 /* Finds a place for a job that has none: now, in a queue, or not at all. */
 static void
-seek(struct sched *s, struct job *job)
+seek(struct sched *s, struct sched_job *job)
 {
 	struct sched_worker *w;
 
@@ -69,14 +69,14 @@ seek(struct sched *s, struct job *job)
 
 /* Its owner wants it no more; the slot is in use until the worker's word, or for SETTLE_MS. */
 static void
-leave_behind(struct sched *s, struct job *job)
+leave_behind(struct sched *s, struct sched_job *job)
 {
 	disown(s, job);
 	job_wait(s, job, &s->settling, SETTLE_MS);
 }
 
 static void
-cancel(struct sched *s, struct job *job)
+cancel(struct sched *s, struct sched_job *job)
 {
 	struct sched_worker *w = job->cur;
 
@@ -95,7 +95,7 @@ cancel(struct sched *s, struct job *job)
 
 /* Workers it may not have again. */
 static void
-exclude(struct job *job, struct sched_worker *w)
+exclude(struct sched_job *job, struct sched_worker *w)
 {
 	if (!w || job_failed_on(job, w) || job->n_failed == MAX_TRIES)
 		return;
@@ -106,7 +106,7 @@ exclude(struct job *job, struct sched_worker *w)
 uint64_t
 sched_job_owner(struct sched *s, const struct job_id *id)
 {
-	struct job *job = job_find(s, id);
+	struct sched_job *job = job_find(s, id);
 
 	return job && job->owner ? job->owner->handle : 0;
 }
@@ -114,7 +114,7 @@ sched_job_owner(struct sched *s, const struct job_id *id)
 int
 sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 {
-	struct job *job = job_find(s, &info->id);
+	struct sched_job *job = job_find(s, &info->id);
 	struct sched_worker *w;
 	int r;
 
@@ -152,10 +152,10 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 	return 0;
 }
 
-static struct job *
+static struct sched_job *
 job_of(struct sched *s, uint64_t owner, const struct job_id *id)
 {
-	struct job *job = job_find(s, id);
+	struct sched_job *job = job_find(s, id);
 
 	return job && job->owner && job->owner->handle == owner ? job : NULL;
 }
@@ -163,7 +163,7 @@ job_of(struct sched *s, uint64_t owner, const struct job_id *id)
 int
 sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now)
 {
-	struct job *job = job_of(s, owner, id);
+	struct sched_job *job = job_of(s, owner, id);
 	struct sched_worker *w;
 
 	s->now = now;
@@ -187,7 +187,7 @@ sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uin
 int
 sched_job_cancel(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now)
 {
-	struct job *job = job_of(s, owner, id);
+	struct sched_job *job = job_of(s, owner, id);
 
 	s->now = now;
 	if (!job)
@@ -200,7 +200,7 @@ void
 sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now)
 {
 	struct owner *o = owner_find(s, owner);
-	struct job *job, *next;
+	struct sched_job *job, *next;
 
 	s->now = now;
 	/* The queued ones first, lest they get the slots of the others. */
@@ -215,7 +215,7 @@ sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now)
 
 /* Takes the try back from its worker, and notes what the client said of it. */
 static void
-try_failed(struct sched *s, struct job *job, Dray__Verdict verdict)
+try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 {
 	struct verdict_rule rule = rule_of(verdict);
 	struct sched_worker *w = job->cur;
@@ -243,7 +243,7 @@ int
 sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const char *worker,
 	Dray__Verdict verdict, const char *text, uint64_t now)
 {
-	struct job *job = job_of(s, owner, id);
+	struct sched_job *job = job_of(s, owner, id);
 	char why[512];
 
 	s->now = now;
@@ -265,7 +265,7 @@ sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const 
 int
 sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now)
 {
-	struct job *job = job_find(s, id);
+	struct sched_job *job = job_find(s, id);
 
 	s->now = now;
 	if (!job) {
@@ -295,7 +295,7 @@ int
 sched_job_ended(
 	struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok, uint64_t now)
 {
-	struct job *job = job_find(s, id);
+	struct sched_job *job = job_find(s, id);
 
 	s->now = now;
 	if (!job || job->cur != w || job->state == JOB_QUEUED || job->word != WORD_NONE) {
@@ -318,7 +318,7 @@ sched_job_ended(
 
 /* A client that did not say in time what became of its job. */
 static void
-settle(struct sched *s, struct job *job)
+settle(struct sched *s, struct sched_job *job)
 {
 	struct sched_worker *w = job->cur;
 
@@ -334,7 +334,7 @@ settle(struct sched *s, struct job *job)
 static void
 notices(struct sched *s)
 {
-	struct job *job;
+	struct sched_job *job;
 
 	for (unsigned i = 0; i < NOTICE_BURST; i++) {
 		job = TAILQ_FIRST(&s->notices);
@@ -351,7 +351,7 @@ void
 sched_tick(struct sched *s, uint64_t now)
 {
 	struct sched_worker *w;
-	struct job *job;
+	struct sched_job *job;
 
 	s->now = now;
 	while ((job = TAILQ_FIRST(&s->placed)) && now >= job->deadline) {
@@ -368,7 +368,7 @@ sched_tick(struct sched *s, uint64_t now)
 void
 sched_drain(struct sched *s, uint64_t now)
 {
-	struct job *job;
+	struct sched_job *job;
 
 	s->now = now;
 	s->draining = true;
@@ -430,7 +430,7 @@ sched_free(struct sched *s)
 		return;
 	if (s->jobs.bucket)
 		while ((node = table_walk(&s->jobs, NULL)))
-			job_free(s, table_entry(node, struct job, node));
+			job_free(s, table_entry(node, struct sched_job, node));
 	workers_free(s);
 	table_done(&s->jobs);
 	table_done(&s->owners);

@@ -109,13 +109,13 @@ action_cancel_id(struct sched *s, const struct job_id *id, struct sched_worker *
 }
 
 void
-action_cancel(struct sched *s, const struct job *job, struct sched_worker *w)
+action_cancel(struct sched *s, const struct sched_job *job, struct sched_worker *w)
 {
 	action_cancel_id(s, &job->id, w);
 }
 
 void
-action_queued(struct sched *s, const struct job *job)
+action_queued(struct sched *s, const struct sched_job *job)
 {
 	struct sched_action a = {
 		.type = SCHED_QUEUED, .job = job->id, .owner = job->owner->handle
@@ -159,7 +159,7 @@ owner_get(struct sched *s, uint64_t handle)
 }
 
 void
-disown(struct sched *s, struct job *job)
+disown(struct sched *s, struct sched_job *job)
 {
 	struct owner *o = job->owner;
 
@@ -173,14 +173,14 @@ disown(struct sched *s, struct job *job)
 	free(o);
 }
 
-struct job *
+struct sched_job *
 job_find(struct sched *s, const struct job_id *id)
 {
 	uint64_t hash = table_hash(s->conf.hash_key, id->b, sizeof(id->b));
 	struct table_node *node = table_find(&s->jobs, hash);
 
 	for (; node; node = table_find_next(node)) {
-		struct job *job = table_entry(node, struct job, node);
+		struct sched_job *job = table_entry(node, struct sched_job, node);
 
 		if (memcmp(&job->id, id, sizeof(*id)) == 0)
 			return job;
@@ -189,9 +189,9 @@ job_find(struct sched *s, const struct job_id *id)
 }
 
 int
-job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct job **ret)
+job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct sched_job **ret)
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct sched_job *job = calloc(1, sizeof(*job));
 
 	if (!job)
 		return -ENOMEM;
@@ -213,7 +213,7 @@ job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct job **r
 }
 
 void
-job_wait(struct sched *s, struct job *job, struct job_list *list, uint64_t ms)
+job_wait(struct sched *s, struct sched_job *job, struct job_list *list, uint64_t ms)
 {
 	if (job->timed)
 		TAILQ_REMOVE(job->timed, job, timed_link);
@@ -225,7 +225,7 @@ job_wait(struct sched *s, struct job *job, struct job_list *list, uint64_t ms)
 }
 
 static void
-set_worker(struct job *job, struct sched_worker *w)
+set_worker(struct sched_job *job, struct sched_worker *w)
 {
 	if (job->cur)
 		worker_unref(job->cur);
@@ -235,13 +235,13 @@ set_worker(struct job *job, struct sched_worker *w)
 }
 
 bool
-job_holds(const struct job *job)
+job_holds(const struct sched_job *job)
 {
 	return job->state == JOB_PLACED || job->state == JOB_STARTED;
 }
 
 void
-job_hold(struct sched *s, struct job *job, struct sched_worker *w, enum job_state state)
+job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, enum job_state state)
 {
 	set_worker(job, w);
 	job_wait(s, job, state == JOB_PLACED ? &s->placed : NULL, s->conf.ticket_life_ms);
@@ -262,7 +262,7 @@ job_hold(struct sched *s, struct job *job, struct sched_worker *w, enum job_stat
 }
 
 void
-job_start(struct sched *s, struct job *job)
+job_start(struct sched *s, struct sched_job *job)
 {
 	job_wait(s, job, NULL, 0);
 	job->state = JOB_STARTED;
@@ -271,7 +271,7 @@ job_start(struct sched *s, struct job *job)
 }
 
 void
-job_release(struct sched *s, struct job *job)
+job_release(struct sched *s, struct sched_job *job)
 {
 	struct sched_worker *w = job->cur;
 
@@ -289,7 +289,7 @@ job_release(struct sched *s, struct job *job)
 }
 
 void
-job_free(struct sched *s, struct job *job)
+job_free(struct sched *s, struct sched_job *job)
 {
 	if (job->state == JOB_QUEUED)
 		queue_take(s, job);
@@ -305,7 +305,7 @@ job_free(struct sched *s, struct job *job)
 }
 
 void
-job_place(struct sched *s, struct job *job, struct sched_worker *w)
+job_place(struct sched *s, struct sched_job *job, struct sched_worker *w)
 {
 	struct sched_action a = { .type = SCHED_PLACE, .job = job->id, .worker = w };
 
@@ -318,7 +318,7 @@ job_place(struct sched *s, struct job *job, struct sched_worker *w)
 }
 
 void
-job_deny(struct sched *s, struct job *job, Dray__Verdict verdict, const char *text)
+job_deny(struct sched *s, struct sched_job *job, Dray__Verdict verdict, const char *text)
 {
 	struct sched_action a = { .type = SCHED_DENY, .job = job->id, .verdict = verdict };
 
@@ -328,7 +328,7 @@ job_deny(struct sched *s, struct job *job, Dray__Verdict verdict, const char *te
 }
 
 void
-job_deny_stranded(struct sched *s, struct job *job)
+job_deny_stranded(struct sched *s, struct sched_job *job)
 {
 	char text[512];
 

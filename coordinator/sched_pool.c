@@ -41,7 +41,7 @@ better(struct sched *s, const struct sched_worker *a, const struct sched_worker 
 }
 
 static void
-heap_set(struct pool *p, size_t i, struct offer *o)
+heap_set(struct pool *p, size_t i, struct pool_seat *o)
 {
 	p->heap[i] = o;
 	o->at = i;
@@ -51,7 +51,7 @@ heap_set(struct pool *p, size_t i, struct offer *o)
 static void
 heap_fix(struct sched *s, struct pool *p, size_t i)
 {
-	struct offer *o = p->heap[i];
+	struct pool_seat *o = p->heap[i];
 	size_t child;
 
 	while (i > 0 && better(s, o->w, p->heap[(i - 1) / 2]->w)) {
@@ -70,7 +70,7 @@ heap_fix(struct sched *s, struct pool *p, size_t i)
 }
 
 static void
-heap_remove(struct sched *s, struct offer *o)
+heap_remove(struct sched *s, struct pool_seat *o)
 {
 	struct pool *p = o->pool;
 	size_t i = o->at;
@@ -86,7 +86,7 @@ heap_remove(struct sched *s, struct offer *o)
 }
 
 static void
-heap_insert(struct sched *s, struct offer *o)
+heap_insert(struct sched *s, struct pool_seat *o)
 {
 	struct pool *p = o->pool;
 
@@ -102,7 +102,7 @@ pools_refresh(struct sched *s, struct sched_worker *w)
 	bool eligible = w->live && !w->draining && w->trust != SCHED_SHUNNED;
 
 	for (size_t i = 0; i < w->n_offers; i++) {
-		struct offer *o = &w->offers[i];
+		struct pool_seat *o = &w->offers[i];
 
 		if (eligible && !was)
 			o->pool->eligible++;
@@ -203,7 +203,7 @@ pool_join(struct pool *p)
 {
 	if (p->members == p->cap) {
 		size_t cap = p->cap ? p->cap * 2 : 8;
-		struct offer **heap = reallocarray(p->heap, cap, sizeof(*heap));
+		struct pool_seat **heap = reallocarray(p->heap, cap, sizeof(*heap));
 
 		if (!heap)
 			return -ENOMEM;
@@ -215,7 +215,7 @@ pool_join(struct pool *p)
 }
 
 void
-offers_detach(struct sched *s, struct offer *offers, size_t n)
+offers_detach(struct sched *s, struct pool_seat *offers, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		heap_remove(s, &offers[i]);
@@ -227,9 +227,9 @@ offers_detach(struct sched *s, struct offer *offers, size_t n)
 
 int
 offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer *offers, size_t n,
-	struct offer **ret)
+	struct pool_seat **ret)
 {
-	struct offer *v = calloc(n ? n : 1, sizeof(*v));
+	struct pool_seat *v = calloc(n ? n : 1, sizeof(*v));
 	size_t i;
 
 	if (!v)
@@ -260,7 +260,7 @@ offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer 
 }
 
 bool
-job_failed_on(const struct job *job, const struct sched_worker *w)
+job_failed_on(const struct sched_job *job, const struct sched_worker *w)
 {
 	for (unsigned i = 0; i < job->n_failed; i++)
 		if (job->failed[i] == w)
@@ -270,9 +270,9 @@ job_failed_on(const struct job *job, const struct sched_worker *w)
 
 /* The best offer at or below i that the job may have. A node's children are looked at only when the
  * node itself is one that the job has failed on: at most 2 * MAX_TRIES + 1 nodes. */
-static struct offer *
-heap_best(
-	struct sched *s, const struct pool *p, size_t i, const struct job *job, struct offer *best)
+static struct pool_seat *
+heap_best(struct sched *s, const struct pool *p, size_t i, const struct sched_job *job,
+	struct pool_seat *best)
 {
 	if (i >= p->n || (best && !better(s, p->heap[i]->w, best->w)))
 		return best;
@@ -283,10 +283,10 @@ heap_best(
 }
 
 struct sched_worker *
-pools_pick(struct sched *s, const struct job *job)
+pools_pick(struct sched *s, const struct sched_job *job)
 {
 	struct tc *tc = tc_find(s, &job->toolchain);
-	struct offer *best = NULL;
+	struct pool_seat *best = NULL;
 	struct pool *p;
 
 	if (!tc)
@@ -299,7 +299,7 @@ pools_pick(struct sched *s, const struct job *job)
 
 /* Whether w counts as eligible in a pool of tc that serves the job. */
 static bool
-counts_for(const struct sched_worker *w, const struct tc *tc, const struct job *job)
+counts_for(const struct sched_worker *w, const struct tc *tc, const struct sched_job *job)
 {
 	if (!w->eligible || w->glibc < job->glibc)
 		return false;
@@ -310,7 +310,7 @@ counts_for(const struct sched_worker *w, const struct tc *tc, const struct job *
 }
 
 bool
-pools_eligible(struct sched *s, const struct job *job)
+pools_eligible(struct sched *s, const struct sched_job *job)
 {
 	struct tc *tc = tc_find(s, &job->toolchain);
 	size_t n = 0, failed = 0;
@@ -327,9 +327,9 @@ pools_eligible(struct sched *s, const struct job *job)
 }
 
 static void
-queue_insert(struct job_list *q, struct job *job)
+queue_insert(struct job_list *q, struct sched_job *job)
 {
-	struct job *at = TAILQ_LAST(q, job_list);
+	struct sched_job *at = TAILQ_LAST(q, job_list);
 
 	if (!at || at->seq < job->seq) {
 		TAILQ_INSERT_TAIL(q, job, queue_link);
@@ -363,7 +363,7 @@ class_get(struct tc *tc, unsigned glibc)
 }
 
 int
-queue_put(struct sched *s, struct job *job)
+queue_put(struct sched *s, struct sched_job *job)
 {
 	struct tc *tc = tc_find(s, &job->toolchain);
 	struct class *c;
@@ -390,7 +390,7 @@ queue_put(struct sched *s, struct job *job)
 }
 
 void
-queue_take(struct sched *s, struct job *job)
+queue_take(struct sched *s, struct sched_job *job)
 {
 	struct tc *tc = job->tc;
 	struct class *c;
@@ -412,17 +412,17 @@ queue_take(struct sched *s, struct job *job)
 }
 
 unsigned
-queue_ahead(const struct job *job)
+queue_ahead(const struct sched_job *job)
 {
 	uint64_t ahead = job->pos > job->tc->left ? job->pos - job->tc->left : 0;
 
 	return (unsigned)MIN2(ahead, (uint64_t)job->tc->queued - 1);
 }
 
-struct job *
+struct sched_job *
 queue_oldest_for(struct sched_worker *w)
 {
-	struct job *best = NULL, *job;
+	struct sched_job *best = NULL, *job;
 	struct class *c;
 
 	for (size_t i = 0; i < w->n_offers; i++) {
@@ -454,7 +454,7 @@ void
 pools_deny_stranded(struct sched *s, struct tc *tc)
 {
 	struct class *c, *next_class;
-	struct job *job, *next;
+	struct sched_job *job, *next;
 
 	if (tc->queued == 0)
 		return;
@@ -479,7 +479,7 @@ pools_deny_stranded(struct sched *s, struct tc *tc)
 }
 
 void
-pools_explain(struct sched *s, const struct job *job, char *out, size_t n)
+pools_explain(struct sched *s, const struct sched_job *job, char *out, size_t n)
 {
 	struct tc *tc = tc_find(s, &job->toolchain);
 	char hex[DIGEST_HEX_SIZE];

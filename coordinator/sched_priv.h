@@ -25,7 +25,7 @@ enum job_state { JOB_QUEUED, JOB_PLACED, JOB_STARTED, JOB_AWAY };
 /* What the worker said of the try that is away. */
 enum worker_word { WORD_NONE, WORD_OK, WORD_BAD };
 
-TAILQ_HEAD(job_list, job);
+TAILQ_HEAD(job_list, sched_job);
 
 struct owner {
 	struct table_node node;
@@ -34,7 +34,7 @@ struct owner {
 	struct job_list jobs;
 };
 
-struct job {
+struct sched_job {
 	struct table_node node;
 	struct job_id id;
 	struct digest toolchain;
@@ -48,21 +48,21 @@ struct job {
 	uint64_t seq;  /* order of arrival */
 
 	struct owner *owner; /* NULL: its client is not known, or gone */
-	TAILQ_ENTRY(job) owner_link;
+	TAILQ_ENTRY(sched_job) owner_link;
 
 	struct sched_worker *cur;		/* of the present or last try */
-	TAILQ_ENTRY(job) worker_link;		/* in cur->jobs while it holds a slot */
+	TAILQ_ENTRY(sched_job) worker_link;	/* in cur->jobs while it holds a slot */
 	struct sched_worker *failed[MAX_TRIES]; /* not these again */
 	unsigned n_failed, tries, bounces;
 
 	struct job_list *timed; /* the list it waits in for its deadline, or NULL */
 	uint64_t deadline;
-	TAILQ_ENTRY(job) timed_link;
+	TAILQ_ENTRY(sched_job) timed_link;
 
 	struct tc *tc; /* while queued */
 	struct job_list *queue;
-	TAILQ_ENTRY(job) queue_link;
-	TAILQ_ENTRY(job) notice_link;
+	TAILQ_ENTRY(sched_job) queue_link;
+	TAILQ_ENTRY(sched_job) notice_link;
 	uint64_t notice_ms, pos;
 };
 
@@ -82,7 +82,7 @@ struct pool {
 	size_t members;	 /* offers attached */
 	size_t live;	 /* whose worker is connected */
 	size_t eligible; /* and not draining or shunned */
-	struct offer **heap;
+	struct pool_seat **heap;
 	size_t n, cap; /* cap >= members: insertion cannot fail */
 };
 
@@ -97,7 +97,7 @@ struct tc {
 	uint64_t entered, left; /* of its queues, to guess a place in the line */
 };
 
-struct offer {
+struct pool_seat {
 	struct sched_worker *w;
 	struct pool *pool;
 	size_t at; /* in the heap, or NOT_IN_HEAP */
@@ -111,7 +111,7 @@ struct sched_worker {
 	char name[SCHED_NAME_SIZE];
 	char *endpoint, *curve;
 	uint64_t tag;
-	struct offer *offers;
+	struct pool_seat *offers;
 	size_t n_offers;
 	unsigned slots, cores, glibc;
 	unsigned placed, started, foreign;
@@ -124,7 +124,7 @@ struct sched_worker {
 	enum sched_trust trust;
 	unsigned failures, rounds;
 	uint64_t shunned_until;
-	struct job *probe;
+	struct sched_job *probe;
 };
 
 TAILQ_HEAD(worker_list, sched_worker);
@@ -153,54 +153,54 @@ struct sched {
 /* sched_pool.c */
 struct tc *tc_find(struct sched *s, const struct digest *id);
 int offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer *offers,
-	size_t n, struct offer **ret);
-void offers_detach(struct sched *s, struct offer *offers, size_t n);
+	size_t n, struct pool_seat **ret);
+void offers_detach(struct sched *s, struct pool_seat *offers, size_t n);
 /* Puts the heaps and counts right after anything about w has changed. Returns whether it lost
  * eligibility by that. */
 bool pools_refresh(struct sched *s, struct sched_worker *w);
 bool worker_placeable(const struct sched_worker *w);
 unsigned worker_used(const struct sched_worker *w);
-struct sched_worker *pools_pick(struct sched *s, const struct job *job);
-bool pools_eligible(struct sched *s, const struct job *job);
-int queue_put(struct sched *s, struct job *job); /* ordered by seq. -ENOMEM leaves it out */
-void queue_take(struct sched *s, struct job *job);
-struct job *queue_oldest_for(struct sched_worker *w);
-unsigned queue_ahead(const struct job *job);
-bool job_failed_on(const struct job *job, const struct sched_worker *w);
+struct sched_worker *pools_pick(struct sched *s, const struct sched_job *job);
+bool pools_eligible(struct sched *s, const struct sched_job *job);
+int queue_put(struct sched *s, struct sched_job *job); /* ordered by seq. -ENOMEM leaves it out */
+void queue_take(struct sched *s, struct sched_job *job);
+struct sched_job *queue_oldest_for(struct sched_worker *w);
+unsigned queue_ahead(const struct sched_job *job);
+bool job_failed_on(const struct sched_job *job, const struct sched_worker *w);
 /* Denies the queued jobs of a toolchain that no worker is left for. */
 void pools_deny_stranded(struct sched *s, struct tc *tc);
 /* Why no worker can run it, as a sentence. */
-void pools_explain(struct sched *s, const struct job *job, char *out, size_t n);
+void pools_explain(struct sched *s, const struct sched_job *job, char *out, size_t n);
 
 /* sched_worker.c */
 /* By name; also one that is gone and only remembered. */
 struct sched_worker *worker_any(struct sched *s, const char *name);
 void worker_changed(struct sched *s, struct sched_worker *w);
-void worker_judge(struct sched *s, struct job *job, bool good);
+void worker_judge(struct sched *s, struct sched_job *job, bool good);
 void worker_ref(struct sched_worker *w);
 void worker_unref(struct sched_worker *w);
 void workers_tick(struct sched *s);
 void workers_free(struct sched *s);
 
 /* sched_job.c */
-struct job *job_find(struct sched *s, const struct job_id *id);
-int job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct job **ret);
-void job_free(struct sched *s, struct job *job);
-void job_hold(struct sched *s, struct job *job, struct sched_worker *w, enum job_state state);
-void job_start(struct sched *s, struct job *job); /* PLACED to STARTED */
+struct sched_job *job_find(struct sched *s, const struct job_id *id);
+int job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct sched_job **ret);
+void job_free(struct sched *s, struct sched_job *job);
+void job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, enum job_state state);
+void job_start(struct sched *s, struct sched_job *job); /* PLACED to STARTED */
 /* Gives the slot up; the caller calls worker_changed when it is done with the worker. */
-void job_release(struct sched *s, struct job *job);
-void job_place(struct sched *s, struct job *job, struct sched_worker *w);
-void job_deny(struct sched *s, struct job *job, Dray__Verdict verdict, const char *text);
+void job_release(struct sched *s, struct sched_job *job);
+void job_place(struct sched *s, struct sched_job *job, struct sched_worker *w);
+void job_deny(struct sched *s, struct sched_job *job, Dray__Verdict verdict, const char *text);
 /* Denies with the reason that no worker is left for it. */
-void job_deny_stranded(struct sched *s, struct job *job);
-void job_wait(struct sched *s, struct job *job, struct job_list *list, uint64_t ms);
-bool job_holds(const struct job *job);
+void job_deny_stranded(struct sched *s, struct sched_job *job);
+void job_wait(struct sched *s, struct sched_job *job, struct job_list *list, uint64_t ms);
+bool job_holds(const struct sched_job *job);
 struct owner *owner_find(struct sched *s, uint64_t handle);
-void disown(struct sched *s, struct job *job);
+void disown(struct sched *s, struct sched_job *job);
 int actions_reserve(struct sched *s, size_t more);
-void action_queued(struct sched *s, const struct job *job);
-void action_cancel(struct sched *s, const struct job *job, struct sched_worker *w);
+void action_queued(struct sched *s, const struct sched_job *job);
+void action_cancel(struct sched *s, const struct sched_job *job, struct sched_worker *w);
 void action_cancel_id(struct sched *s, const struct job_id *id, struct sched_worker *w);
 
 #endif

@@ -86,7 +86,7 @@ worker_unref(struct sched_worker *w)
 static void
 dispatch(struct sched *s, struct sched_worker *w)
 {
-	struct job *job;
+	struct sched_job *job;
 
 	while (worker_placeable(w) && (job = queue_oldest_for(w))) {
 		struct sched_worker *to = pools_pick(s, job);
@@ -130,7 +130,7 @@ failed(struct sched *s, struct sched_worker *w, bool probe)
 
 /* Counts the job's present try for or against its worker, once. The caller calls worker_changed. */
 void
-worker_judge(struct sched *s, struct job *job, bool good)
+worker_judge(struct sched *s, struct sched_job *job, bool good)
 {
 	struct sched_worker *w = job->cur;
 
@@ -214,7 +214,7 @@ worker_new(struct sched *s, const char *name)
 
 /* The job loses its slot without an end; its client will say what becomes of it. */
 static void
-job_lost(struct sched *s, struct job *job)
+job_lost(struct sched *s, struct sched_job *job)
 {
 	job_release(s, job);
 	if (!job->owner)
@@ -227,7 +227,7 @@ static void
 reconcile(struct sched *s, struct sched_worker *w, const struct sched_worker_info *info)
 {
 	bool lost = false, probed = w->probe;
-	struct job *job, *next;
+	struct sched_job *job, *next;
 
 	w->foreign = 0;
 	TAILQ_FOREACH(job, &w->jobs, worker_link)
@@ -275,7 +275,7 @@ sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t
 	struct sched_worker **ret)
 {
 	_cleanup_(freep) char *endpoint = strdup(info->endpoint), *curve = strdup(info->curve);
-	struct offer *offers, *old;
+	struct pool_seat *offers, *old;
 	struct sched_worker *w;
 	unsigned old_glibc;
 	size_t n_old;
@@ -317,7 +317,7 @@ sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t
 void
 sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now)
 {
-	struct job *job, *next;
+	struct sched_job *job, *next;
 	bool ran = false, probed = w->probe;
 
 	s->now = now;

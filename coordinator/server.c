@@ -132,7 +132,7 @@ open_sockets(struct server *s, char **ret_error)
 		&s->socket, &s->endpoint);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
-	r = watch_new(s->ctx, s->socket, &s->watch);
+	r = monitor_new(s->ctx, s->socket, &s->monitor);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r));
 	return 0;
@@ -192,7 +192,7 @@ server_free(struct server *s)
 {
 	if (!s)
 		return;
-	watch_free(s->watch);
+	monitor_free(s->monitor);
 	socket_closep(&s->socket);
 	zap_free(s->zap);
 	zmq_ctx_termp(&s->ctx);
@@ -257,7 +257,7 @@ take_messages(struct server *s)
 			return false;
 		}
 		if (from.id_len > 0) {
-			watch_note(s->watch, &from);
+			monitor_note(s->monitor, &from);
 			handle_message(s, &from, r, &m);
 			act_all(s);
 		}
@@ -271,10 +271,10 @@ static void
 take_departures(struct server *s)
 {
 	struct wire_peer gone;
-	enum watch_event e;
+	enum monitor_event e;
 
-	while ((e = watch_next(s->watch, &gone)) != WATCH_NONE) {
-		struct peer *p = e == WATCH_PEER_GONE ? peer_find(s, &gone) : NULL;
+	while ((e = monitor_next(s->monitor, &gone)) != MONITOR_NONE) {
+		struct peer *p = e == MONITOR_PEER_GONE ? peer_find(s, &gone) : NULL;
 
 		if (!p)
 			continue;
@@ -308,7 +308,7 @@ flush(struct server *s)
 {
 	int linger = LINGER_MS;
 
-	watch_free(steal_ptr(s->watch));
+	monitor_free(steal_ptr(s->monitor));
 	zmq_setsockopt(s->socket, ZMQ_LINGER, &linger, sizeof(linger));
 	socket_closep(&s->socket);
 }
@@ -321,7 +321,7 @@ server_run(struct server *s)
 	while (!s->quit && !(s->draining && clock_mono_ms() >= s->quit_ms)) {
 		zmq_pollitem_t items[] = {
 			{ s->socket, 0, ZMQ_POLLIN, 0 },
-			{ watch_socket(s->watch), 0, ZMQ_POLLIN, 0 },
+			{ monitor_socket(s->monitor), 0, ZMQ_POLLIN, 0 },
 			{ zap_socket(s->zap), 0, ZMQ_POLLIN, 0 },
 			{ NULL, s->signal_fd, ZMQ_POLLIN, 0 },
 		};

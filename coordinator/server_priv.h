@@ -1,6 +1,6 @@
 /* The server's structs, for its files only: server.c (sockets, loop, signals), peers.c (who is
  * connected, and as what), handlers.c (the table of messages), client_msgs.c and worker_msgs.c
- * (what each side says), act.c (the scheduler's actions become messages), status.c. */
+ * (what each side says), act.c (the scheduler's actions become messages), status_msg.c. */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -49,7 +49,7 @@ struct server {
 	void *ctx;
 	struct zap *zap;
 	void *socket;
-	struct watch *watch;
+	struct monitor *monitor;
 	char *endpoint;
 	int signal_fd;
 
@@ -126,7 +126,7 @@ void on_worker_bye(struct server *s, struct peer *p, const struct wire_peer *fro
 void workers_check(struct server *s);
 void worker_lost(struct server *s, struct peer *p, const char *why);
 
-/* status.c */
+/* status_msg.c */
 void on_status_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 

@@ -26,7 +26,7 @@ static const char Z85_DIGITS[] =
 	"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
 /* One line or word of a text that is not NUL-terminated. */
-struct span {
+struct file_span {
 	const char *p;
 	size_t n;
 };
@@ -247,7 +247,7 @@ identity_save(const struct identity *id, const char *path)
 
 /* The next line of *rest, without its newline; false at the end. */
 static bool
-next_line(struct span *rest, struct span *ret)
+next_line(struct file_span *rest, struct file_span *ret)
 {
 	const char *nl;
 
@@ -268,7 +268,7 @@ is_blank(char c)
 }
 
 static void
-trim(struct span *s)
+trim(struct file_span *s)
 {
 	while (s->n > 0 && is_blank(s->p[0])) {
 		s->p++;
@@ -279,14 +279,14 @@ trim(struct span *s)
 }
 
 static bool
-span_is(struct span s, const char *word)
+span_is(struct file_span s, const char *word)
 {
 	return s.n == strlen(word) && memcmp(s.p, word, s.n) == 0;
 }
 
 /* Takes a Z85 key from text as the struct keeps it. raw: the decoded bytes. */
 static bool
-take_curve(struct span v, char out[CURVE_KEY_SIZE], uint8_t raw[32])
+take_curve(struct file_span v, char out[CURVE_KEY_SIZE], uint8_t raw[32])
 {
 	char key[CURVE_KEY_SIZE];
 	bool ok = false;
@@ -313,7 +313,7 @@ hex_digit(char c)
 }
 
 static bool
-take_hex(struct span v, uint8_t out[32])
+take_hex(struct file_span v, uint8_t out[32])
 {
 	size_t i;
 
@@ -340,20 +340,20 @@ static const char *const FIELD_NAMES[N_FIELDS] = {
 };
 
 /* What has been read of an identity file. */
-struct reading {
+struct key_reading {
 	struct identity id;
 	uint8_t curve_public[32], curve_secret[32];
 	unsigned line[N_FIELDS]; /* where each field was; 0: not yet */
 };
 
 static void
-reading_done(struct reading *r)
+reading_done(struct key_reading *r)
 {
 	OPENSSL_cleanse(r, sizeof(*r));
 }
 
 static bool
-take_field(struct reading *r, enum field f, struct span v)
+take_field(struct key_reading *r, enum field f, struct file_span v)
 {
 	switch (f) {
 	case F_NAME:
@@ -378,16 +378,16 @@ take_field(struct reading *r, enum field f, struct span v)
 
 /* One `name = value` line; false when it is none, or names a field twice. */
 static bool
-take_line(struct reading *r, struct span line, unsigned number)
+take_line(struct key_reading *r, struct file_span line, unsigned number)
 {
 	const char *eq = memchr(line.p, '=', line.n);
-	struct span key, value;
+	struct file_span key, value;
 	int f;
 
 	if (eq == NULL)
 		return false;
-	key = (struct span){ line.p, (size_t)(eq - line.p) };
-	value = (struct span){ eq + 1, line.n - key.n - 1 };
+	key = (struct file_span){ line.p, (size_t)(eq - line.p) };
+	value = (struct file_span){ eq + 1, line.n - key.n - 1 };
 	trim(&key);
 	trim(&value);
 	for (f = 0; f < N_FIELDS; f++) {
@@ -404,7 +404,7 @@ take_line(struct reading *r, struct span line, unsigned number)
 /* Whether the fields make an identity; *ret_line names a line that is at fault, 0 when one is
  * missing. */
 static bool
-reading_is_whole(struct reading *r, bool check_pairs, unsigned *ret_line)
+reading_is_whole(struct key_reading *r, bool check_pairs, unsigned *ret_line)
 {
 	const unsigned *line = r->line;
 
@@ -431,8 +431,8 @@ static int
 identity_parse(
 	const char *text, size_t n, bool check_pairs, struct identity *ret, unsigned *ret_line)
 {
-	_cleanup_(reading_done) struct reading r = { 0 };
-	struct span rest = { text, n }, line;
+	_cleanup_(reading_done) struct key_reading r = { 0 };
+	struct file_span rest = { text, n }, line;
 	unsigned number = 0;
 
 	while (next_line(&rest, &line)) {
@@ -566,13 +566,13 @@ role_name(enum role r)
 }
 
 /* The next word of *rest (which it shortens); empty at the end. */
-static struct span
-next_word(struct span *rest)
+static struct file_span
+next_word(struct file_span *rest)
 {
-	struct span w;
+	struct file_span w;
 
 	trim(rest);
-	w = (struct span){ rest->p, 0 };
+	w = (struct file_span){ rest->p, 0 };
 	while (w.n < rest->n && !is_blank(rest->p[w.n]))
 		w.n++;
 	rest->p += w.n;
@@ -587,9 +587,9 @@ struct numbered_key {
 };
 
 static bool
-parse_key_line(struct span line, struct allowed_key *ret)
+parse_key_line(struct file_span line, struct allowed_key *ret)
 {
-	struct span role = next_word(&line), key = next_word(&line), name = next_word(&line);
+	struct file_span role = next_word(&line), key = next_word(&line), name = next_word(&line);
 	uint8_t raw[32];
 	size_t r;
 
@@ -639,7 +639,7 @@ int
 allowed_keys_parse(const char *text, size_t n, struct allowed_keys *ret, unsigned *ret_line)
 {
 	_cleanup_(freep) struct numbered_key *v = NULL;
-	struct span rest = { text, n }, line;
+	struct file_span rest = { text, n }, line;
 	size_t i, used = 0, cap = 0;
 	unsigned number = 0, bad = 0;
 

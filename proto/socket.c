@@ -348,22 +348,22 @@ socket_connect(void *ctx, const char *endpoint, const struct identity *id, const
 }
 
 int
-socket_connect_watched(void *ctx, const char *endpoint, const struct identity *id,
-	const char *server_curve, int heartbeat_ms, void **ret_socket, struct watch **ret_watch)
+socket_connect_monitored(void *ctx, const char *endpoint, const struct identity *id,
+	const char *server_curve, int heartbeat_ms, void **ret_socket, struct monitor **ret_monitor)
 {
 	_cleanup_(socket_closep) void *s = NULL;
-	_cleanup_(watch_freep) struct watch *w = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
 	int r;
 
 	r = make_client(ctx, endpoint, id, server_curve, heartbeat_ms, &s);
 	if (r < 0)
 		return r;
-	r = watch_new(ctx, s, &w);
+	r = monitor_new(ctx, s, &w);
 	if (r < 0)
 		return r;
 	if (zmq_connect(s, endpoint) < 0)
 		return -zmq_errno();
-	*ret_watch = steal_ptr(w);
+	*ret_monitor = steal_ptr(w);
 	*ret_socket = steal_ptr(s);
 	return 0;
 }

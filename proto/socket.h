@@ -12,7 +12,7 @@
 #include "keys/identity.h"
 #include "proto/peer.h"
 
-struct watch;
+struct monitor;
 
 /* Whether endpoint is ipc://. */
 bool endpoint_is_local(const char *endpoint);
@@ -35,35 +35,36 @@ int socket_listen(void *ctx, const char *endpoint, const struct identity *id, in
  * goes on in the background and again after a loss. */
 int socket_connect(void *ctx, const char *endpoint, const struct identity *id,
 	const char *server_curve, int heartbeat_ms, void **ret_socket);
-/* The same with a watch (below) that is there before the first attempt. A watch_new after
+/* The same with a monitor (below) that is there before the first attempt. A monitor_new after
  * socket_connect can come too late for the first CONNECTED. */
-int socket_connect_watched(void *ctx, const char *endpoint, const struct identity *id,
-	const char *server_curve, int heartbeat_ms, void **ret_socket, struct watch **ret_watch);
+int socket_connect_monitored(void *ctx, const char *endpoint, const struct identity *id,
+	const char *server_curve, int heartbeat_ms, void **ret_socket,
+	struct monitor **ret_monitor);
 
 void socket_closep(void **socket);
 void zmq_ctx_termp(void **ctx);
 
-/* Watches connections come and go. For a ROUTER tell it of each message's peer (watch_note); then
- * watch_next gives the peers that are gone. fd reuse is handled: a peer is reported gone exactly
+/* Watches connections come and go. For a ROUTER tell it of each message's peer (monitor_note); then
+ * monitor_next gives the peers that are gone. fd reuse is handled: a peer is reported gone exactly
  * once, never its successor on the same descriptor. */
-enum watch_event {
-	WATCH_NONE,
-	WATCH_CONNECTED,
-	WATCH_PEER_GONE,
-	WATCH_DISCONNECTED,
-	WATCH_REFUSED
+enum monitor_event {
+	MONITOR_NONE,
+	MONITOR_CONNECTED,
+	MONITOR_PEER_GONE,
+	MONITOR_DISCONNECTED,
+	MONITOR_REFUSED
 };
 
-int watch_new(void *ctx, void *socket, struct watch **ret);
-void watch_free(struct watch *w);
-void watch_freep(struct watch **w);
-void *watch_socket(struct watch *w); /* to poll for ZMQ_POLLIN */
-void watch_note(struct watch *w, const struct wire_peer *peer);
+int monitor_new(void *ctx, void *socket, struct monitor **ret);
+void monitor_free(struct monitor *w);
+void monitor_freep(struct monitor **w);
+void *monitor_socket(struct monitor *w); /* to poll for ZMQ_POLLIN */
+void monitor_note(struct monitor *w, const struct wire_peer *peer);
 /* The next event without blocking. PEER_GONE fills *ret_peer (a ROUTER only). CONNECTED: handshake
  * done. DISCONNECTED and REFUSED (handshake or authentication failed): for a DEALER. It then tries
  * again, except when its key was refused: libzmq gives that socket up, and a new one must be made.
  */
-enum watch_event watch_next(struct watch *w, struct wire_peer *ret_peer);
+enum monitor_event monitor_next(struct monitor *w, struct wire_peer *ret_peer);
 
 /* ZAP (ZeroMQ RFC 27): libzmq asks it about each new CURVE client. */
 struct zap;

@@ -339,7 +339,7 @@ drain(void *socket, zmq_msg_t *last)
 }
 
 /* A routing id that libzmq made is a zero byte and a counter. A peer that chose its own is none of
- * ours: two connections could claim one name, and watch.c tells old from new by the counter. */
+ * ours: two connections could claim one name, and monitor.c tells old from new by the counter. */
 static bool
 peer_from_frame(zmq_msg_t *frame, struct wire_peer *ret)
 {

@@ -27,7 +27,7 @@ static const struct lmdb_file_kind INDEX_FILE = {
 	.db_names = { [ITEMS] = "items-1", [ORDER] = "order-1", [STATE] = "state-1" },
 };
 
-struct key {
+struct index_key {
 	uint8_t kind;
 	uint8_t name[DIGEST_SIZE];
 };
@@ -39,7 +39,7 @@ struct value {
 /* No padding: all of these are bytes. */
 struct order_key {
 	uint8_t used[8];
-	struct key key;
+	struct index_key key;
 };
 
 static bool
@@ -59,17 +59,17 @@ open_index(struct depot *d)
 
 /* In a transaction; all give LMDB codes. */
 
-static struct key
+static struct index_key
 key_of(const struct depot_item *i)
 {
-	struct key k = { .kind = (uint8_t)i->kind };
+	struct index_key k = { .kind = (uint8_t)i->kind };
 
 	memcpy(k.name, i->name.b, DIGEST_SIZE);
 	return k;
 }
 
 static struct order_key
-order_key_of(const struct key *k, uint64_t used)
+order_key_of(const struct index_key *k, uint64_t used)
 {
 	struct order_key o = { .key = *k };
 
@@ -103,7 +103,7 @@ save_state(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s)
 }
 
 static int
-find(MDB_txn *txn, const MDB_dbi *dbi, struct key *key, struct value *ret)
+find(MDB_txn *txn, const MDB_dbi *dbi, struct index_key *key, struct value *ret)
 {
 	MDB_val k = { sizeof(*key), key }, v;
 	int rc = mdb_get(txn, dbi[ITEMS], &k, &v);
@@ -116,7 +116,8 @@ find(MDB_txn *txn, const MDB_dbi *dbi, struct key *key, struct value *ret)
 }
 
 static int
-del(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s, struct key *key, const struct value *v)
+del(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s, struct index_key *key,
+	const struct value *v)
 {
 	struct order_key o = order_key_of(key, v->used);
 	MDB_val k = { sizeof(*key), key }, ok = { sizeof(o), &o };
@@ -135,7 +136,7 @@ del(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s, struct key *key, co
 static int
 put(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s, const struct depot_item *i)
 {
-	struct key key = key_of(i);
+	struct index_key key = key_of(i);
 	struct value old, new = { .bytes = i->bytes, .used = i->used };
 	struct order_key o = order_key_of(&key, i->used);
 	MDB_val k = { sizeof(key), &key }, v = { sizeof(new), &new };
@@ -291,7 +292,7 @@ remove_unused(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 	int rc = load_state(txn, dbi, &s);
 
 	for (i = 0; rc == 0 && i < b->n; i++) {
-		struct key key = key_of(&b->items[i]);
+		struct index_key key = key_of(&b->items[i]);
 		struct value v;
 
 		rc = find(txn, dbi, &key, &v);
@@ -316,7 +317,7 @@ depot_index_remove(struct depot *d, const struct depot_item *items, size_t n)
 static int
 by_key(const void *a, const void *b)
 {
-	struct key x = key_of(a), y = key_of(b);
+	struct index_key x = key_of(a), y = key_of(b);
 
 	return memcmp(&x, &y, sizeof(x));
 }
@@ -326,7 +327,7 @@ static int
 find_unseen(const struct batch *b, enum depot_kind kind, MDB_txn *txn, const MDB_dbi *dbi,
 	struct depot_item *ret, size_t max, size_t *ret_n)
 {
-	struct key key = { .kind = (uint8_t)kind, .name = { (uint8_t)b->from } };
+	struct index_key key = { .kind = (uint8_t)kind, .name = { (uint8_t)b->from } };
 	MDB_val k = { sizeof(key), &key }, data;
 	MDB_cursor *c;
 	size_t n = 0;
@@ -369,7 +370,7 @@ forget_unseen(const struct batch *b, enum depot_kind kind, MDB_txn *txn, const M
 	do {
 		rc = find_unseen(b, kind, txn, dbi, unseen, ARRAY_LEN(unseen), &n);
 		for (i = 0; rc == 0 && i < n; i++) {
-			struct key key = key_of(&unseen[i]);
+			struct index_key key = key_of(&unseen[i]);
 			struct value v = { .bytes = unseen[i].bytes, .used = unseen[i].used };
 
 			rc = del(txn, dbi, s, &key, &v);
@@ -388,7 +389,7 @@ take_in(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 
 	for (i = 0; rc == 0 && i < b->n; i++) {
 		struct depot_item *it = &b->items[i];
-		struct key key = key_of(it);
+		struct index_key key = key_of(it);
 		struct value v;
 
 		rc = find(txn, dbi, &key, &v);

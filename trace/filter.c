@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "trace/call.h"
+#include "trace/trace_call.h"
 
 int
 trace_filter_export(void *f, struct buf *ret)

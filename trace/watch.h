@@ -9,7 +9,7 @@
 
 #include "common/buf.h"
 #include "common/strv.h"
-#include "trace/call.h"
+#include "trace/trace_call.h"
 #include "trace/set.h"
 
 struct watch {

@@ -263,7 +263,7 @@ clients_receive(struct service *s)
 		r = wire_recv(s->socket, &peer, WIRE_FROM_CLIENT, &m);
 		if (r == -EAGAIN)
 			return;
-		watch_note(s->watch, &peer);
+		monitor_note(s->monitor, &peer);
 		if (r < 0) {
 			const struct client *c = find_client(s, &peer);
 
@@ -282,7 +282,7 @@ clients_gone(struct service *s)
 {
 	struct wire_peer peer;
 
-	while (watch_next(s->watch, &peer) == WATCH_PEER_GONE) {
+	while (monitor_next(s->monitor, &peer) == MONITOR_PEER_GONE) {
 		struct client *c = find_client(s, &peer);
 
 		if (!c)

@@ -44,7 +44,7 @@ struct limit {
 	rlim_t value;
 };
 
-struct options {
+struct stub_options {
 	struct limit *limits;
 	long env_fd;
 	long status_fd;
@@ -83,7 +83,7 @@ say(long fd, const char *what, const char *arg, int number)
 }
 
 static int
-fail(const struct options *o, const char *what)
+fail(const struct stub_options *o, const char *what)
 {
 	char text[400];
 
@@ -152,7 +152,7 @@ usage(FILE *to)
 
 /* Whether there is a command to run; else *ret_status is what to exit with. */
 static bool
-parse(int argc, char **argv, struct options *o, int *ret_status)
+parse(int argc, char **argv, struct stub_options *o, int *ret_status)
 {
 	int i;
 
@@ -248,7 +248,7 @@ set_limits(void)
 }
 
 static int
-trace(const struct options *o)
+trace(const struct stub_options *o)
 {
 	static struct sock_filter code[BPF_MAXINSNS];
 	ssize_t n = pread((int)o->trace_fd, code, sizeof(code), 0);
@@ -259,7 +259,7 @@ trace(const struct options *o)
 }
 
 static int
-run_child(const struct options *o, char **env)
+run_child(const struct stub_options *o, char **env)
 {
 	static char *none[] = { NULL };
 
@@ -284,7 +284,7 @@ run_child(const struct options *o, char **env)
 
 /* Reaps until `child` ends. */
 static int
-wait_for(const struct options *o, pid_t child)
+wait_for(const struct stub_options *o, pid_t child)
 {
 	int status;
 
@@ -309,7 +309,7 @@ wait_for(const struct options *o, pid_t child)
 int
 main(int argc, char **argv)
 {
-	struct options o = { limits, -1, -1, 0, -1, -1, NULL };
+	struct stub_options o = { limits, -1, -1, 0, -1, -1, NULL };
 	char **env = NULL;
 	int status = 0;
 	pid_t child;

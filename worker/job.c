@@ -275,7 +275,7 @@ accept_job(struct job *j)
 	return job_send(j, WIRE_JOB_ACCEPTED, &m.base, NULL);
 }
 
-/* The tree without its files; inputs.c puts them in as they are had. */
+/* The tree without its files; gather.c puts them in as they are had. */
 static int
 lay_out(struct job *j)
 {
@@ -396,7 +396,7 @@ compile(struct job *j)
 	m.staged_us = j->staged_us;
 	r = job_send(j, WIRE_JOB_STARTED, &m.base, NULL);
 	if (r == 0)
-		r = text_relay(j);
+		r = job_text_relay(j);
 	if (r == 0)
 		r = reap_compiler(j);
 	/* All that it made may be another toolchain's, its failure too. */
@@ -461,7 +461,7 @@ run(struct job *j)
 	if (r == 0)
 		r = lay_out(j);
 	if (r == 0)
-		r = inputs_fetch(j);
+		r = gather_inputs(j);
 	if (r == 0)
 		r = job_check_toolchain(j);
 	if (r < 0) {

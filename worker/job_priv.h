@@ -94,8 +94,8 @@ int job_poll(struct job *j, struct pollfd *fds, size_t n);
 int job_check_toolchain(struct job *j);
 /* Waits until a content message may be sent, and takes its credit. */
 int job_take_credit(struct job *j);
-/* inputs.c: lays out what is here, asks for the blobs that are missing, and takes them in */
-int inputs_fetch(struct job *j);
+/* gather.c: lays out what is here, asks for the blobs that are missing, and takes them in */
+int gather_inputs(struct job *j);
 /* One chunk of a blob. 1: it is whole, and in the store; 0: more is to come. */
 int blob_in_take(struct job *j, struct blob_in *in, struct wire_msg *m);
 void blob_in_done(struct blob_in *in);
@@ -106,8 +106,8 @@ int fetch_event(struct job *j);
 int fetch_answer(struct job *j, const Dray__FileAnswer *m);
 int fetch_chunk(struct job *j, struct wire_msg *m);
 
-/* text.c: relays the compiler's text while it runs, and the outputs it announces */
-int text_relay(struct job *j);
+/* job_text.c: relays the compiler's text while it runs, and the outputs it announces */
+int job_text_relay(struct job *j);
 
 /* results.c */
 int results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,

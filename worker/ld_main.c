@@ -40,7 +40,7 @@ struct list {
 	size_t cap;
 };
 
-struct capture {
+struct link_keep {
 	char cwd[PATH_MAX];
 	char *out;	   /* absolute, normal: what -o names */
 	char *out_dir;	   /* its directory */
@@ -268,7 +268,7 @@ find_output(const struct list *flat)
 
 /* Where path is below the out-dir, the rest of it; else NULL. */
 static const char *
-below_out(const struct capture *c, const char *path)
+below_out(const struct link_keep *c, const char *path)
 {
 	size_t n = strlen(c->out_dir);
 
@@ -280,7 +280,7 @@ below_out(const struct capture *c, const char *path)
 }
 
 static void
-keep_dir(struct capture *c, const char *rel, size_t n)
+keep_dir(struct link_keep *c, const char *rel, size_t n)
 {
 	char *dir = need(strndup(rel, n));
 
@@ -293,7 +293,7 @@ keep_dir(struct capture *c, const char *rel, size_t n)
 /* A directory that is named is there to be searched (raw-dylibs): by -l, which says nothing about
  * files. It is empty in every link that can be captured. */
 static void
-keep_search_dir(struct capture *c, const char *rel, const char *path)
+keep_search_dir(struct link_keep *c, const char *rel, const char *path)
 {
 	DIR *d = opendir(path);
 	struct dirent *e;
@@ -311,7 +311,7 @@ keep_search_dir(struct capture *c, const char *rel, const char *path)
 /* Keeps what `word` names if it is a temporary of this link. A word that is no path names nothing.
  */
 static void
-consider(struct capture *c, const char *word)
+consider(struct link_keep *c, const char *word)
 {
 	char *path;
 	const char *rel, *slash;
@@ -337,7 +337,7 @@ consider(struct capture *c, const char *word)
 }
 
 static void
-consider_with_value(struct capture *c, const char *word)
+consider_with_value(struct link_keep *c, const char *word)
 {
 	const char *eq = strchr(word, '=');
 
@@ -347,7 +347,7 @@ consider_with_value(struct capture *c, const char *word)
 }
 
 static void
-consider_argument(struct capture *c, const char *arg)
+consider_argument(struct link_keep *c, const char *arg)
 {
 	if (arg[0] == '@') {
 		consider(c, arg + 1);
@@ -365,7 +365,7 @@ consider_argument(struct capture *c, const char *arg)
 }
 
 static void
-make_capture_dir(struct capture *c)
+make_capture_dir(struct link_keep *c)
 {
 	char *top = text("%s/.dray-cap", c->out_dir);
 
@@ -388,7 +388,7 @@ make_capture_dir(struct capture *c)
 }
 
 static void
-write_strings(const struct capture *c, const char *name, char *const *v, size_t n)
+write_strings(const struct link_keep *c, const char *name, char *const *v, size_t n)
 {
 	char *path = text("%s/%s", c->dir, name);
 	int fd = create(path, 0600);
@@ -426,7 +426,7 @@ copy_file(const char *from, const char *to, mode_t mode)
 
 /* rustc removes its temporaries once the linker is done; a hard link outlives that. */
 static void
-keep_files(const struct capture *c)
+keep_files(const struct link_keep *c)
 {
 	for (size_t i = 0; i < c->files.n; i++) {
 		char *from = text("%s/%s", c->out_dir, c->files.v[i]);
@@ -441,7 +441,7 @@ keep_files(const struct capture *c)
 
 /* With split-debuginfo=packed rustc reads the linked file as ELF afterwards: symbols.o is one. */
 static void
-make_output(const struct capture *c)
+make_output(const struct link_keep *c)
 {
 	if (unlink(c->out) < 0 && errno != ENOENT)
 		fail("cannot replace %s: %s", c->out, strerror(errno));
@@ -476,7 +476,7 @@ find_temp(const char *s)
 
 /* The same for those that were moved. */
 static const char *
-find_moved(const struct capture *c, const char *s)
+find_moved(const struct link_keep *c, const char *s)
 {
 	for (; (s = find_temp(s)); s++) {
 		for (size_t i = 0; i < c->temps.n; i++) {
@@ -489,7 +489,7 @@ find_moved(const struct capture *c, const char *s)
 
 /* s with what was moved where it is now. In a response file what has a meaning there is escaped. */
 static char *
-moved_text(const struct capture *c, const char *s, bool response)
+moved_text(const struct link_keep *c, const char *s, bool response)
 {
 	char *out = NULL;
 	size_t n = 0;
@@ -510,7 +510,7 @@ moved_text(const struct capture *c, const char *s, bool response)
 }
 
 static void
-move_response(const struct capture *c, const char *from, const char *to)
+move_response(const struct link_keep *c, const char *from, const char *to)
 {
 	char *all = need(slurp(from)), *moved = moved_text(c, all, true);
 	int fd = create(to, 0600);
@@ -523,7 +523,7 @@ move_response(const struct capture *c, const char *from, const char *to)
 
 /* Copies a temporary directory to the out-dir. What is further down in it is no input. */
 static void
-move_dir(const struct capture *c, const struct list *flat, const char *temp)
+move_dir(const struct link_keep *c, const struct list *flat, const char *temp)
 {
 	char *dir = text("%s%s", c->out_dir, temp + strlen("/tmp"));
 	DIR *d = opendir(temp);
@@ -557,7 +557,7 @@ move_dir(const struct capture *c, const struct list *flat, const char *temp)
 
 /* Whether it is this job's own: what the client has in /tmp cannot be written to. */
 static bool
-is_own_temp(const struct capture *c, const char *temp)
+is_own_temp(const struct link_keep *c, const char *temp)
 {
 	size_t n = strlen(c->out_dir);
 	struct stat st;
@@ -569,7 +569,7 @@ is_own_temp(const struct capture *c, const char *temp)
 }
 
 static void
-note_temps(struct capture *c, const char *word)
+note_temps(struct link_keep *c, const char *word)
 {
 	for (; (word = find_temp(word)); word++) {
 		char *temp = need(strndup(word, TEMP_LENGTH));
@@ -583,7 +583,7 @@ note_temps(struct capture *c, const char *word)
 
 /* Moves temporaries that are in /tmp, and makes the arguments name them where they are then. */
 static void
-move_temporaries(struct capture *c, struct list *flat, int argc, char **argv)
+move_temporaries(struct link_keep *c, struct list *flat, int argc, char **argv)
 {
 	for (size_t i = 0; i < flat->n; i++)
 		note_temps(c, flat->v[i]);
@@ -606,7 +606,7 @@ move_temporaries(struct capture *c, struct list *flat, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	static struct capture c;
+	static struct link_keep c;
 	struct list flat = { 0 };
 	const char *output, *path = getenv("PATH");
 	char *name, *slash;

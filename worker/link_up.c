@@ -22,7 +22,7 @@ struct link_up {
 	struct link_up_conf c;
 	void *ctx;
 	void *socket; /* both NULL while a new connection cannot be made */
-	struct watch *watch;
+	struct monitor *monitor;
 	bool connected, welcomed, draining;
 	size_t n_offers; /* as it was registered */
 	bool refused;	 /* our key was: a new connection is due at next_register */
@@ -48,16 +48,16 @@ connect_up(struct link_up *l)
 {
 	const struct link_up_conf *c = &l->c;
 
-	return socket_connect_watched(l->ctx, c->conf->worker.coordinator, c->identity,
+	return socket_connect_monitored(l->ctx, c->conf->worker.coordinator, c->identity,
 		c->coordinator ? c->coordinator->curve_public : NULL, (int)l->beat_ms, &l->socket,
-		&l->watch);
+		&l->monitor);
 }
 
 /* libzmq never tries again after its key was refused: only a new socket does. */
 static void
 reconnect_up(struct link_up *l)
 {
-	watch_freep(&l->watch);
+	monitor_freep(&l->monitor);
 	socket_closep(&l->socket);
 	l->refused = false;
 	if (connect_up(l) < 0)
@@ -89,7 +89,7 @@ link_up_free(struct link_up *l)
 {
 	if (!l)
 		return;
-	watch_free(l->watch);
+	monitor_free(l->monitor);
 	socket_closep(&l->socket);
 	free(l);
 }
@@ -101,9 +101,9 @@ link_up_socket(struct link_up *l)
 }
 
 void *
-link_up_watch(struct link_up *l)
+link_up_monitor(struct link_up *l)
 {
-	return l->watch ? watch_socket(l->watch) : NULL;
+	return l->monitor ? monitor_socket(l->monitor) : NULL;
 }
 
 bool
@@ -216,20 +216,20 @@ register_now(struct link_up *l, uint64_t now)
 }
 
 static void
-on_event(struct link_up *l, enum watch_event e, uint64_t now)
+on_event(struct link_up *l, enum monitor_event e, uint64_t now)
 {
 	switch (e) {
-	case WATCH_CONNECTED:
+	case MONITOR_CONNECTED:
 		l->connected = true;
 		register_now(l, now);
 		break;
-	case WATCH_DISCONNECTED:
+	case MONITOR_DISCONNECTED:
 		if (l->connected)
 			log_warn("lost the coordinator: endpoint=%s; running jobs go on",
 				l->c.conf->worker.coordinator);
 		l->connected = l->welcomed = false;
 		break;
-	case WATCH_REFUSED:
+	case MONITOR_REFUSED:
 		l->connected = l->welcomed = false;
 		l->refused = true;
 		l->next_register = now + AGAIN_MS;
@@ -345,7 +345,7 @@ beat(struct link_up *l, uint64_t now, unsigned running, uint64_t store_bytes)
 void
 link_up_step(struct link_up *l, uint64_t now, uint64_t wall, unsigned running, uint64_t store_bytes)
 {
-	enum watch_event e;
+	enum monitor_event e;
 
 	if (l->refused && now >= l->next_register) {
 		l->next_register = now + AGAIN_MS;
@@ -353,7 +353,7 @@ link_up_step(struct link_up *l, uint64_t now, uint64_t wall, unsigned running, u
 	}
 	if (!l->socket)
 		return;
-	while ((e = watch_next(l->watch, NULL)) != WATCH_NONE)
+	while ((e = monitor_next(l->monitor, NULL)) != MONITOR_NONE)
 		on_event(l, e, now);
 	for (;;) {
 		struct wire_msg m = WIRE_MSG_INIT;

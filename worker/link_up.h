@@ -33,7 +33,7 @@ void link_up_free(struct link_up *l);
 
 /* Both are to be polled for ZMQ_POLLIN; they change from one step to the next, and may be NULL. */
 void *link_up_socket(struct link_up *l);
-void *link_up_watch(struct link_up *l);
+void *link_up_monitor(struct link_up *l);
 
 /* Takes in what has come, registers when that is due, and sends heartbeats. now_ms is the monotonic
  * clock, wall_ms the wall clock. running: jobs now. */

@@ -64,7 +64,7 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-struct args {
+struct worker_args {
 	struct strv settings; /* section.key=value, in the order given */
 	const char *name;
 	int ready_fd;
@@ -97,7 +97,7 @@ key_of(int opt)
 }
 
 static int
-take_option(struct args *a, int opt)
+take_option(struct worker_args *a, int opt)
 {
 	if (key_of(opt))
 		return strv_addf(&a->settings, "worker.%s=%s", key_of(opt), optarg);
@@ -132,7 +132,7 @@ take_option(struct args *a, int opt)
 }
 
 static int
-parse_args(int argc, char **argv, struct args *a)
+parse_args(int argc, char **argv, struct worker_args *a)
 {
 	int opt, r;
 
@@ -160,7 +160,7 @@ list_toolchains(struct conf *conf)
 }
 
 static int
-serve(const struct conf *conf, const struct args *args)
+serve(const struct conf *conf, const struct worker_args *args)
 {
 	_cleanup_(service_freep) struct service *service = NULL;
 	_cleanup_(freep) char *error = NULL;
@@ -183,7 +183,7 @@ main(int argc, char **argv)
 {
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(freep) char *error = NULL;
-	struct args args = { .settings = STRV_INIT, .ready_fd = -1 };
+	struct worker_args args = { .settings = STRV_INIT, .ready_fd = -1 };
 	int r;
 
 	log_init("dray-worker", LOG_LEVEL_INFO);

@@ -20,7 +20,7 @@
 
 #define TRY_MS 30000
 
-struct search {
+struct offer_search {
 	const struct offers_conf *c;
 	struct memo *memo;
 	struct offers *out;
@@ -29,7 +29,7 @@ struct search {
 
 /* path is a sysroot, or else holds some. */
 static int
-add_candidate(struct search *s, const char *path)
+add_candidate(struct offer_search *s, const char *path)
 {
 	_cleanup_(freep) char *rustc = path_join(path, "bin/rustc");
 	_cleanup_(freep) char *rustlib = path_join(path, "lib/rustlib"), *real = NULL;
@@ -45,7 +45,7 @@ add_candidate(struct search *s, const char *path)
 }
 
 static int
-add_children(struct search *s, const char *dir)
+add_children(struct offer_search *s, const char *dir)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
@@ -65,7 +65,7 @@ add_children(struct search *s, const char *dir)
 }
 
 static int
-add_rustup(struct search *s)
+add_rustup(struct offer_search *s)
 {
 	const char *home = getenv("RUSTUP_HOME"), *user = getenv("HOME");
 	_cleanup_(freep) char *dir = NULL;
@@ -80,7 +80,7 @@ add_rustup(struct search *s)
 }
 
 static int
-add_configured(struct search *s)
+add_configured(struct offer_search *s)
 {
 	_cleanup_(freep) char *copy = NULL;
 	const char *dirs = s->c->conf->worker.toolchain_dirs;
@@ -102,7 +102,7 @@ add_configured(struct search *s)
 }
 
 static int
-find_sysroots(struct search *s)
+find_sysroots(struct offer_search *s)
 {
 	int r = add_configured(s);
 
@@ -198,7 +198,7 @@ try_driver(
 }
 
 static int
-add_offer(struct search *s, const struct sysroot *sys, const char *driver, const char *target)
+add_offer(struct offer_search *s, const struct sysroot *sys, const char *driver, const char *target)
 {
 	struct toolchain t;
 	struct offer *v;
@@ -243,7 +243,7 @@ has_driver(const struct sysroot *sys, const char *driver)
 }
 
 static int
-offer_sysroot(struct search *s, const struct sysroot *sys, char **ret_why)
+offer_sysroot(struct offer_search *s, const struct sysroot *sys, char **ret_why)
 {
 	static const char *const drivers[] = { "rustc", "clippy-driver" };
 	_cleanup_(strv_done) struct strv targets = STRV_INIT;
@@ -270,7 +270,7 @@ offer_sysroot(struct search *s, const struct sysroot *sys, char **ret_why)
 }
 
 static int
-take_sysroot(struct search *s, const char *path, char **ret_why)
+take_sysroot(struct offer_search *s, const char *path, char **ret_why)
 {
 	_cleanup_(freep) char *why = NULL;
 	struct sysroot *sys = calloc(1, sizeof(*sys)), **v;
@@ -299,7 +299,7 @@ int
 offers_find(const struct offers_conf *c, struct offers *ret, char **ret_why)
 {
 	_cleanup_(memo_closep) struct memo *memo = NULL;
-	struct search s = { .c = c, .out = ret };
+	struct offer_search s = { .c = c, .out = ret };
 	const char *dir = c->conf->worker.memo_dir;
 	int r;
 

@@ -186,7 +186,7 @@ open_sockets(struct service *s, char **ret_error)
 		&s->socket, &s->endpoint);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
-	r = watch_new(s->ctx, s->socket, &s->watch);
+	r = monitor_new(s->ctx, s->socket, &s->monitor);
 	return r < 0 ? why_set(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r)) : 0;
 }
 
@@ -340,7 +340,7 @@ service_free(struct service *s)
 	if (!s)
 		return;
 	link_up_free(s->link);
-	watch_free(s->watch);
+	monitor_free(s->monitor);
 	socket_closep(&s->socket);
 	zap_free(s->zap);
 	zmq_ctx_termp(&s->ctx);
@@ -459,12 +459,12 @@ poll_once(struct service *s, zmq_pollitem_t *items)
 	uint64_t wait = link_up_wait(s->link, clock_mono_ms());
 
 	items[n++] = (zmq_pollitem_t){ .socket = s->socket, .events = ZMQ_POLLIN };
-	items[n++] = (zmq_pollitem_t){ .socket = watch_socket(s->watch), .events = ZMQ_POLLIN };
+	items[n++] = (zmq_pollitem_t){ .socket = monitor_socket(s->monitor), .events = ZMQ_POLLIN };
 	items[n++] = (zmq_pollitem_t){ .socket = zap_socket(s->zap), .events = ZMQ_POLLIN };
 	if (link_up_socket(s->link)) {
 		items[n++] = (zmq_pollitem_t){ .socket = link_up_socket(s->link),
 			.events = ZMQ_POLLIN };
-		items[n++] = (zmq_pollitem_t){ .socket = link_up_watch(s->link),
+		items[n++] = (zmq_pollitem_t){ .socket = link_up_monitor(s->link),
 			.events = ZMQ_POLLIN };
 	}
 	items[n++] = (zmq_pollitem_t){ .fd = s->signal_fd, .events = ZMQ_POLLIN };

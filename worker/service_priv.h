@@ -27,7 +27,7 @@ struct service {
 	struct zap *zap;
 	void *socket;
 	char *endpoint; /* bound */
-	struct watch *watch;
+	struct monitor *monitor;
 	struct link_up *link;
 	struct offers offers;
 	struct store *store;
@@ -48,7 +48,7 @@ struct service {
 
 /* clients.c */
 void clients_receive(struct service *s); /* all that has come, within bounds */
-void clients_gone(struct service *s);	 /* what the watch says */
+void clients_gone(struct service *s);	 /* what the monitor says */
 /* Passes on what a job's thread says; true once it has ended and was joined. */
 bool clients_from_job(struct service *s, struct job *j);
 

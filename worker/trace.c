@@ -23,7 +23,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "trace/call.h"
+#include "trace/trace_call.h"
 #include "trace/listener.h"
 #include "trace/paths.h"
 #include "trace/set.h"

@@ -20,7 +20,7 @@ struct process {
 	pid_t pid, parent;
 };
 
-struct walk {
+struct usage_walk {
 	struct process *todo;
 	size_t n, cap;
 	uint64_t max_tasks;
@@ -31,7 +31,7 @@ struct walk {
 };
 
 static int
-push(struct walk *w, pid_t pid, pid_t parent)
+push(struct usage_walk *w, pid_t pid, pid_t parent)
 {
 	if (w->n == w->cap) {
 		size_t cap = MAX2((size_t)64, 2 * w->cap);
@@ -73,7 +73,7 @@ read_proc(int dir, const char *name, char *out, size_t size)
 /* proc(5), /proc/pid/stat: from the state on, which is field 3. The name before it may hold
  * anything, brackets too. */
 static int
-read_stat(struct walk *w, int dir, pid_t *ret_parent)
+read_stat(struct usage_walk *w, int dir, pid_t *ret_parent)
 {
 	char text[1024], *at;
 	unsigned long long t[4];
@@ -95,7 +95,7 @@ read_stat(struct walk *w, int dir, pid_t *ret_parent)
 }
 
 static void
-add_memory(struct walk *w, int dir)
+add_memory(struct usage_walk *w, int dir)
 {
 	static const char *const lines[] = { "\nRssAnon:", "\nRssShmem:", "\nVmSwap:", "\nVmPTE:" };
 	char text[4096];
@@ -113,7 +113,7 @@ add_memory(struct walk *w, int dir)
 /* Files that only a descriptor holds: on the out-dir's disk no walk of a directory finds them, and
  * the pages of a memfd that is not mapped are in no process's sum. */
 static void
-add_nameless(struct walk *w, int dir)
+add_nameless(struct usage_walk *w, int dir)
 {
 	_cleanup_(closedirp) DIR *d = NULL;
 	int fd = openat(dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -140,7 +140,7 @@ add_nameless(struct walk *w, int dir)
 }
 
 static int
-add_children(struct walk *w, int dir, pid_t pid)
+add_children(struct usage_walk *w, int dir, pid_t pid)
 {
 	_cleanup_(closedirp) DIR *d = NULL;
 	int fd = openat(dir, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -174,7 +174,7 @@ add_children(struct walk *w, int dir, pid_t pid)
 }
 
 static int
-visit(struct walk *w, const struct process *p)
+visit(struct usage_walk *w, const struct process *p)
 {
 	struct usage before = w->sum;
 	char path[32];
@@ -201,7 +201,7 @@ visit(struct walk *w, const struct process *p)
 int
 usage_of_processes(pid_t root, dev_t dev, uint64_t max_tasks, struct usage *ret)
 {
-	struct walk w = { .max_tasks = max_tasks, .dev = dev, .ticks = sysconf(_SC_CLK_TCK) };
+	struct usage_walk w = { .max_tasks = max_tasks, .dev = dev, .ticks = sysconf(_SC_CLK_TCK) };
 	struct process p = { root, 0 };
 	int r;
 

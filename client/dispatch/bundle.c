@@ -197,7 +197,7 @@ make_dirs(struct bundle *b)
 }
 
 static int
-make(struct bundle *b, const struct buf *tail, struct report *rep)
+make(struct bundle *b, const struct buf *tail, struct ledger *rep)
 {
 	size_t n = b->result->n_link;
 	int r = 0;
@@ -223,7 +223,7 @@ make(struct bundle *b, const struct buf *tail, struct report *rep)
 
 int
 bundle_make(struct unit *u, struct outputs *o, const Dray__JobResult *result,
-	const struct buf *tail, struct report *rep, char **ret_home)
+	const struct buf *tail, struct ledger *rep, char **ret_home)
 {
 	struct bundle b = { .unit = u, .outputs = o, .result = result, .ret_home = ret_home };
 	int r;

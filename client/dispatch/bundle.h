@@ -1,10 +1,10 @@
-/* A captured link, as dray wants it (report.h): staging/link-N and staging/tail, and the link's
+/* A captured link, as dray wants it (ledger.h): staging/link-N and staging/tail, and the link's
  * inputs where the linker's arguments say. */
 #ifndef DRAY_CLIENT_DISPATCH_BUNDLE_H
 #define DRAY_CLIENT_DISPATCH_BUNDLE_H
 
 #include "client/dispatch/outputs.h"
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 #include "client/dispatch/unit.h"
 
 #define BUNDLE_CALLS_MAX 16
@@ -14,6 +14,6 @@
  * temporary directories are below the out-dir. 0; -errno; or -ENOTSUP with a reason in *ret_home.
  */
 int bundle_make(struct unit *u, struct outputs *o, const Dray__JobResult *result,
-	const struct buf *tail, struct report *rep, char **ret_home);
+	const struct buf *tail, struct ledger *rep, char **ret_home);
 
 #endif

@@ -4,7 +4,7 @@
  *      │         │                                  ▲                   ├▶ home
  *      └▶ home   └▶ home                            └──── retry ◀───────┘
  *
- * Invariant: the report always says how far things are; whatever fails, the outcome is REPORT_HOME
+ * Invariant: the ledger always says how far things are; whatever fails, the outcome is LEDGER_HOME
  * with a reason, and dray compiles the unit here. */
 #include "config.h"
 
@@ -37,7 +37,7 @@ extern char **environ;
 
 struct dispatch {
 	const struct conf *conf;
-	struct report *rep;
+	struct ledger *rep;
 	struct rustc_call call;
 	struct tether tether;
 	void *zctx;
@@ -59,7 +59,7 @@ static void _printf_(2, 3) go_home(struct dispatch *d, const char *fmt, ...)
 	vsnprintf(d->rep->why, sizeof(d->rep->why), fmt, ap);
 	va_end(ap);
 	log_info("home: %s", d->rep->why);
-	d->rep->outcome = REPORT_HOME;
+	d->rep->outcome = LEDGER_HOME;
 }
 
 static int
@@ -186,7 +186,7 @@ make_staging(struct dispatch *d)
 
 	/* dray's: it removes what a dead dray-dispatch leaves, and a link waits there for it */
 	if (r == 0)
-		r = report_make_staging(d->rep, out_dir, getppid());
+		r = ledger_make_staging(d->rep, out_dir, getppid());
 	if (r < 0)
 		go_home(d, "the out-dir: %s", strerror(-r));
 	/* The coordinator is asked already: this is time that would be spent waiting. */
@@ -196,9 +196,9 @@ make_staging(struct dispatch *d)
 }
 
 static void
-note_attempt(struct report *rep, const char *worker, const char *text)
+note_attempt(struct ledger *rep, const char *worker, const char *text)
 {
-	if (rep->n_attempts == REPORT_ATTEMPTS)
+	if (rep->n_attempts == LEDGER_ATTEMPTS)
 		return;
 	snprintf(rep->attempt[rep->n_attempts], sizeof(rep->attempt[0]), "%.64s: %.120s", worker,
 		text);
@@ -280,7 +280,7 @@ run(struct dispatch *d)
 		again = get_worker(d, &place) && try_once(d, &place, i);
 		placement_done(&place);
 	}
-	if (d->rep->outcome == REPORT_HOME || tether_cut(&d->tether))
+	if (d->rep->outcome == LEDGER_HOME || tether_cut(&d->tether))
 		farm_cancel(d->farm);
 }
 
@@ -321,8 +321,8 @@ static void
 done(struct dispatch *d)
 {
 	/* A link's inputs, or what is to be kept, wait there for dray, which removes it then. */
-	if (d->rep->staging[0] && d->rep->outcome != REPORT_LINK && d->rep->n_links == 0 &&
-		!(keeps(d) && d->rep->outcome == REPORT_DONE))
+	if (d->rep->staging[0] && d->rep->outcome != LEDGER_LINK && d->rep->n_links == 0 &&
+		!(keeps(d) && d->rep->outcome == LEDGER_DONE))
 		fs_rm_rf(d->rep->staging);
 	farm_close(d->farm, FLUSH_MS);
 	zmq_ctx_termp(&d->zctx);
@@ -336,23 +336,23 @@ done(struct dispatch *d)
 	tether_done(&d->tether);
 }
 
-/* All is said, in place and in the report, and the worker tells the coordinator that the slot is
+/* All is said, in place and in the ledger, and the worker tells the coordinator that the slot is
  * free. What is left is tearing libzmq down, for which cargo need not wait 4 ms. */
 static void
 leave_early(struct dispatch *d)
 {
 #ifndef __SANITIZE_ADDRESS__
-	if (d->rep->outcome != REPORT_DONE && d->rep->outcome != REPORT_LINK)
+	if (d->rep->outcome != LEDGER_DONE && d->rep->outcome != LEDGER_LINK)
 		return;
 	memo_flush(d->memo);
-	if (d->rep->outcome == REPORT_DONE && !keeps(d))
+	if (d->rep->outcome == LEDGER_DONE && !keeps(d))
 		fs_rm_rf(d->rep->staging);
 	_exit(0);
 #endif
 }
 
 int
-dispatch_unit(const struct conf *conf, char **argv, struct report *rep)
+dispatch_unit(const struct conf *conf, char **argv, struct ledger *rep)
 {
 	struct dispatch d = { .conf = conf, .rep = rep, .tether = TETHER_INIT };
 

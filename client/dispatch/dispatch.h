@@ -2,11 +2,11 @@
 #ifndef DRAY_CLIENT_DISPATCH_DISPATCH_H
 #define DRAY_CLIENT_DISPATCH_DISPATCH_H
 
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 #include "common/conf.h"
 
-/* argv: the compiler's, as dray was given it. All that happened is in *rep (never REPORT_RUNNING at
+/* argv: the compiler's, as dray was given it. All that happened is in *rep (never LEDGER_RUNNING at
  * the end, unless a signal came). Returns the exit status of dray-dispatch: 0, or 128 + signal. */
-int dispatch_unit(const struct conf *conf, char **argv, struct report *rep);
+int dispatch_unit(const struct conf *conf, char **argv, struct ledger *rep);
 
 #endif

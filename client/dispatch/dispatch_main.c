@@ -8,19 +8,19 @@
 #include <stdio.h>
 
 #include "client/dispatch/dispatch.h"
-#include "client/dispatch/status.h"
+#include "client/dispatch/farm_status.h"
 #include "common/conf.h"
 #include "common/log.h"
 
 #define STATUS_USAGE 2
 
 static const char usage[] =
-	"usage: dray-dispatch --report-fd=N -- RUSTC ARG...\n"
+	"usage: dray-dispatch --ledger-fd=N -- RUSTC ARG...\n"
 	"       dray-dispatch --status [--json] [--compiler RUSTC]\n"
 	"\n"
 	"The farm half of dray(1), which starts it.\n"
 	"\n"
-	"  --report-fd=N      where dray keeps the report of the unit\n"
+	"  --ledger-fd=N      where dray keeps the ledger of the unit\n"
 	"  --status           print what the coordinator says of the farm; exit status 1 if it\n"
 	"                     cannot be reached\n"
 	"  --json             ... as one JSON object\n"
@@ -28,8 +28,8 @@ static const char usage[] =
 	"  --help             print this\n"
 	"  --version          print the version\n";
 
-struct options {
-	int report_fd;
+struct dispatch_options {
+	int ledger_fd;
 	bool status, json;
 	const char *compiler;
 };
@@ -56,9 +56,9 @@ bad_usage(const char *what)
 
 /* -1: go on; else the exit status. */
 static int
-parse(int argc, char **argv, struct options *o)
+parse(int argc, char **argv, struct dispatch_options *o)
 {
-	static const struct option longs[] = { { "report-fd", required_argument, NULL, 'r' },
+	static const struct option longs[] = { { "ledger-fd", required_argument, NULL, 'r' },
 		{ "status", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
 		{ "compiler", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 } };
@@ -68,9 +68,9 @@ parse(int argc, char **argv, struct options *o)
 	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			o->report_fd = parse_fd(optarg);
-			if (o->report_fd < 0)
-				return bad_usage("--report-fd names no open descriptor");
+			o->ledger_fd = parse_fd(optarg);
+			if (o->ledger_fd < 0)
+				return bad_usage("--ledger-fd names no open descriptor");
 			break;
 		case 's':
 			o->status = true;
@@ -96,27 +96,27 @@ parse(int argc, char **argv, struct options *o)
 
 /* A unit whose configuration cannot be read goes home: dray says the same in the job log. */
 static int
-run_unit(const struct options *o, char **argv)
+run_unit(const struct dispatch_options *o, char **argv)
 {
-	_cleanup_(report_unmapp) struct report *rep = NULL;
+	_cleanup_(ledger_unmapp) struct ledger *rep = NULL;
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(freep) char *error = NULL;
-	int r = report_map(o->report_fd, &rep);
+	int r = ledger_map(o->ledger_fd, &rep);
 
-	close(o->report_fd);
+	close(o->ledger_fd);
 	if (r < 0)
-		return bad_usage("--report-fd is no report of this version");
+		return bad_usage("--ledger-fd is no ledger of this version");
 	if (conf_load(&conf, &error) < 0) {
 		snprintf(rep->why, sizeof(rep->why), "%s",
 			error ? error : "the configuration cannot be read");
-		rep->outcome = REPORT_HOME;
+		rep->outcome = LEDGER_HOME;
 		return 0;
 	}
 	return dispatch_unit(conf, argv, rep);
 }
 
 static int
-run_status(const struct options *o)
+run_status(const struct dispatch_options *o)
 {
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(freep) char *error = NULL;
@@ -126,13 +126,13 @@ run_status(const struct options *o)
 			error ? error : "the configuration cannot be read");
 		return STATUS_USAGE;
 	}
-	return status_print(conf, o->compiler, o->json);
+	return farm_status_print(conf, o->compiler, o->json);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct options o = { .report_fd = -1 };
+	struct dispatch_options o = { .ledger_fd = -1 };
 	int r = parse(argc, argv, &o);
 
 	if (r >= 0)
@@ -140,7 +140,7 @@ main(int argc, char **argv)
 	log_init("dray-dispatch", LOG_LEVEL_NONE);
 	if (o.status)
 		return optind == argc ? run_status(&o) : bad_usage("unexpected arguments");
-	if (o.report_fd < 0 || optind == argc)
-		return bad_usage("--report-fd and a compiler, or --status, must be given");
+	if (o.ledger_fd < 0 || optind == argc)
+		return bad_usage("--ledger-fd and a compiler, or --status, must be given");
 	return run_unit(&o, argv + optind);
 }

@@ -58,9 +58,9 @@ farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why
 	}
 	f->connect_ms = conf->client.connect_ms;
 	f->opened_ms = clock_mono_ms();
-	r = socket_connect_watched(zctx, endpoint, f->has_identity ? &f->identity : NULL,
+	r = socket_connect_monitored(zctx, endpoint, f->has_identity ? &f->identity : NULL,
 		f->has_identity ? coordinator.curve_public : NULL, FARM_HEARTBEAT_MS, &f->socket,
-		&f->watch);
+		&f->monitor);
 	if (r < 0)
 		return why(ret_why, "cannot connect", strerror(-r));
 	*ret = steal_ptr(f);
@@ -72,7 +72,7 @@ farm_close(struct farm *f, int flush_ms)
 {
 	if (!f)
 		return;
-	watch_freep(&f->watch);
+	monitor_freep(&f->monitor);
 	if (f->socket && flush_ms > 0 && f->state == FARM_WELCOMED)
 		zmq_setsockopt(f->socket, ZMQ_LINGER, &flush_ms, sizeof(flush_ms));
 	socket_closep(&f->socket);
@@ -256,19 +256,19 @@ size_t
 farm_items(const struct farm *f, zmq_pollitem_t *items)
 {
 	items[0] = (zmq_pollitem_t){ f->socket, -1, ZMQ_POLLIN, 0 };
-	items[1] = (zmq_pollitem_t){ watch_socket(f->watch), -1, ZMQ_POLLIN, 0 };
+	items[1] = (zmq_pollitem_t){ monitor_socket(f->monitor), -1, ZMQ_POLLIN, 0 };
 	return 2;
 }
 
 void
-farm_watch_events(struct farm *f, uint64_t now)
+farm_connection_events(struct farm *f, uint64_t now)
 {
 	for (;;) {
-		switch (watch_next(f->watch, NULL)) {
-		case WATCH_NONE:
-		case WATCH_PEER_GONE:
+		switch (monitor_next(f->monitor, NULL)) {
+		case MONITOR_NONE:
+		case MONITOR_PEER_GONE:
 			return;
-		case WATCH_CONNECTED:
+		case MONITOR_CONNECTED:
 			/* After a loss it knows nothing of us, or it is another process. */
 			if (f->lost &&
 				(farm_hello(f) < 0 || (f->waiting && farm_ask_anew(f, now) < 0) ||
@@ -278,10 +278,10 @@ farm_watch_events(struct farm *f, uint64_t now)
 			f->state = FARM_CONNECTED;
 			f->heard_ms = now;
 			break;
-		case WATCH_REFUSED:
+		case MONITOR_REFUSED:
 			f->rejected = true;
 			break;
-		case WATCH_DISCONNECTED:
+		case MONITOR_DISCONNECTED:
 			f->state = FARM_AWAY;
 			f->lost = true;
 			f->away_ms = now;
@@ -302,7 +302,7 @@ farm_heard(struct farm *f, enum wire_type type)
 void
 farm_mind(struct farm *f)
 {
-	farm_watch_events(f, clock_mono_ms());
+	farm_connection_events(f, clock_mono_ms());
 	for (;;) {
 		struct wire_msg m = WIRE_MSG_INIT;
 		int r = wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, &m);

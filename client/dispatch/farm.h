@@ -78,8 +78,8 @@ void farm_cancel(struct farm *f);
 size_t farm_items(const struct farm *f, zmq_pollitem_t *items);
 void farm_mind(struct farm *f);
 
-/* For status.c: sends one request after Hello and gives its answer. 0; -ETIMEDOUT; -ECONNREFUSED
- * with *ret_why. The caller frees the message (wire_msg_done). */
+/* For farm_status.c: sends one request after Hello and gives its answer. 0; -ETIMEDOUT;
+ * -ECONNREFUSED with *ret_why. The caller frees the message (wire_msg_done). */
 struct wire_msg;
 int farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms,
 	struct wire_msg *ret, char **ret_why);

@@ -20,7 +20,7 @@ enum farm_state_now {
 
 struct farm {
 	void *socket;
-	struct watch *watch;
+	struct monitor *monitor;
 	struct identity identity;
 	bool has_identity;
 	enum farm_state_now state;
@@ -61,6 +61,6 @@ int farm_ask_anew(struct farm *f, uint64_t now);
 /* A message came: unless it is of a connection that was lost since, the coordinator knows us. */
 void farm_heard(struct farm *f, enum wire_type type);
 /* Takes all that the monitor has; asks again after a reconnection. */
-void farm_watch_events(struct farm *f, uint64_t now);
+void farm_connection_events(struct farm *f, uint64_t now);
 
 #endif

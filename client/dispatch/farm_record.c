@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 
 static int
 add_item(struct buf *ret, char kind, const char *a, const char *b)

@@ -1,5 +1,5 @@
 /* What a compile on a worker looked at and said, left in the staging directory for dray, which
- * keeps it with the outputs (report.h). */
+ * keeps it with the outputs (ledger.h). */
 #ifndef DRAY_CLIENT_DISPATCH_FARM_RECORD_H
 #define DRAY_CLIENT_DISPATCH_FARM_RECORD_H
 

@@ -209,7 +209,7 @@ turn(struct wait *w, struct tether *t, bool until_welcome, farm_local_free_fn lo
 		size_t n = farm_items(f, items), k = tether_items(t, items + n);
 		enum step s;
 
-		farm_watch_events(f, clock_mono_ms());
+		farm_connection_events(f, clock_mono_ms());
 		s = take_messages(w);
 		if (s == STEP_ON && w->queued && local_free) {
 			w->queued = false;
@@ -294,7 +294,7 @@ farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms, stru
 		bool refused;
 
 		zmq_poll(items, (int)n, TICK_MS);
-		farm_watch_events(f, clock_mono_ms());
+		farm_connection_events(f, clock_mono_ms());
 		if (f->rejected) {
 			home(&w,
 				"the coordinator does not know this client's key, or is not the "

@@ -17,7 +17,7 @@
 #define NAME_MAX_LENGTH 255
 #define RESPONSE_MAX (64u * 1024 * 1024)
 
-struct output {
+struct incoming {
 	char *name;
 	char *temp;
 	Dray__OutputKind kind;
@@ -29,7 +29,7 @@ struct output {
 
 struct outputs {
 	struct outputs_in in;
-	struct output *v;
+	struct incoming *v;
 	size_t n, cap;
 	uint64_t bytes; /* promised so far */
 	int fd;		/* of the last one while it is not whole */
@@ -90,7 +90,7 @@ outputs_link_name_ok(const char *crate, const char *extra, const char *name)
 	       path_is_name(slash + 1) && strlen(slash + 1) <= NAME_MAX_LENGTH;
 }
 
-static struct output *
+static struct incoming *
 find(const struct outputs *o, const char *name, Dray__OutputKind kind)
 {
 	for (size_t i = 0; i < o->n; i++)
@@ -111,7 +111,7 @@ static int
 grow(struct outputs *o)
 {
 	size_t cap = o->cap ? 2 * o->cap : 16;
-	struct output *v;
+	struct incoming *v;
 
 	if (o->n < o->cap)
 		return 0;
@@ -124,7 +124,7 @@ grow(struct outputs *o)
 }
 
 static int
-open_temp(struct outputs *o, struct output *v)
+open_temp(struct outputs *o, struct incoming *v)
 {
 	if (asprintf(&v->temp, "%s/%u-%zu", o->in.staging, o->in.try, o->n) < 0) {
 		v->temp = NULL;
@@ -137,7 +137,7 @@ open_temp(struct outputs *o, struct output *v)
 int
 outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 {
-	struct output *v;
+	struct incoming *v;
 	int r = outputs_settle(o);
 
 	if (r < 0)
@@ -180,7 +180,7 @@ outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 static int
 finish(struct outputs *o)
 {
-	struct output *v = &o->v[o->n - 1];
+	struct incoming *v = &o->v[o->n - 1];
 	struct digest d;
 	int r = 0;
 
@@ -199,7 +199,7 @@ finish(struct outputs *o)
 int
 outputs_chunk(struct outputs *o, const Dray__OutputChunk *m, const void *p, size_t n)
 {
-	struct output *v;
+	struct incoming *v;
 	int r;
 
 	if (o->n == 0 || o->fd < 0 || m->output != o->n - 1 || m->offset != o->got)
@@ -249,7 +249,7 @@ outputs_count(const struct outputs *o)
 int
 outputs_find(const struct outputs *o, const char *name, struct digest *ret, uint64_t *ret_size)
 {
-	const struct output *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
+	const struct incoming *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
 
 	if (!v || !v->whole)
 		return -ENOENT;
@@ -263,7 +263,7 @@ int
 outputs_read(const struct outputs *o, const char *name, size_t max, struct buf *ret)
 {
 	_cleanup_(freep) char *final = NULL;
-	const struct output *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
+	const struct incoming *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
 
 	if (!v || !v->whole)
 		return -ENOENT;
@@ -274,7 +274,7 @@ outputs_read(const struct outputs *o, const char *name, size_t max, struct buf *
 }
 
 static int
-place(struct outputs *o, struct output *v)
+place(struct outputs *o, struct incoming *v)
 {
 	_cleanup_(freep) char *final = path_join(o->in.out_dir, v->name);
 
@@ -297,7 +297,7 @@ place(struct outputs *o, struct output *v)
 int
 outputs_place(struct outputs *o, const char *name)
 {
-	struct output *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
+	struct incoming *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
 
 	return v ? place(o, v) : -ENOENT;
 }
@@ -316,7 +316,7 @@ outputs_place_all(struct outputs *o)
 int
 outputs_drop(struct outputs *o, const char *name)
 {
-	struct output *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
+	struct incoming *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
 
 	if (!v)
 		return -ENOENT;
@@ -329,7 +329,7 @@ outputs_drop(struct outputs *o, const char *name)
 /* Puts the alias back in a response file; rustc writes a backslash before blanks and backslashes
  * there (rustc_codegen_ssa::back::command). */
 static int
-map_response(struct outputs *o, struct output *v)
+map_response(struct outputs *o, struct incoming *v)
 {
 	struct buf from = BUF_INIT, to = BUF_INIT;
 	int fd, r = fs_read_file(v->temp, RESPONSE_MAX, &from);
@@ -348,7 +348,7 @@ map_response(struct outputs *o, struct output *v)
 }
 
 static int
-place_link(struct outputs *o, struct output *v, const struct strv *response)
+place_link(struct outputs *o, struct incoming *v, const struct strv *response)
 {
 	int r = strv_has(response, v->name) ? map_response(o, v) : 0;
 

@@ -36,7 +36,7 @@ struct relay_in {
 	char *const *envp;
 	struct say *say;
 	struct outputs *outputs;
-	struct report *rep; /* what was said before this try */
+	struct ledger *rep; /* what was said before this try */
 };
 
 /* All in `in` must outlive it. */

@@ -21,7 +21,7 @@ remote_done(struct remote *r)
 	upload_free(r->upload);
 	relay_free(r->relay);
 	outputs_free(r->outputs);
-	watch_freep(&r->watch);
+	monitor_freep(&r->monitor);
 	socket_closep(&r->socket);
 	chunk_coder_free(r->coder);
 }
@@ -101,8 +101,8 @@ start(struct remote *r)
 		return;
 	}
 	r->opened_ms = r->heard_ms = clock_mono_ms();
-	e = socket_connect_watched(in->zctx, in->place->endpoint, farm_identity(in->farm),
-		in->place->curve, JOB_HEARTBEAT_MS, &r->socket, &r->watch);
+	e = socket_connect_monitored(in->zctx, in->place->endpoint, farm_identity(in->farm),
+		in->place->curve, JOB_HEARTBEAT_MS, &r->socket, &r->monitor);
 	if (e < 0) {
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "cannot connect: %s", strerror(-e));
 		return;
@@ -116,22 +116,22 @@ start(struct remote *r)
 }
 
 static void
-watch_events(struct remote *r)
+connection_events(struct remote *r)
 {
 	for (;;) {
-		switch (watch_next(r->watch, NULL)) {
-		case WATCH_NONE:
-		case WATCH_PEER_GONE:
+		switch (monitor_next(r->monitor, NULL)) {
+		case MONITOR_NONE:
+		case MONITOR_PEER_GONE:
 			return;
-		case WATCH_CONNECTED:
+		case MONITOR_CONNECTED:
 			r->connected = true;
 			r->heard_ms = clock_mono_ms();
 			break;
-		case WATCH_REFUSED:
+		case MONITOR_REFUSED:
 			remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT),
 				"the worker refused the connection");
 			return;
-		case WATCH_DISCONNECTED:
+		case MONITOR_DISCONNECTED:
 			/* a job lives on its connection: a new one would be nobody's */
 			r->connected = false;
 			remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "the connection was lost");
@@ -241,7 +241,7 @@ turn(struct remote *r)
 	size_t n = 2, farm, tether;
 
 	items[0] = (zmq_pollitem_t){ r->socket, -1, ZMQ_POLLIN, 0 };
-	items[1] = (zmq_pollitem_t){ watch_socket(r->watch), -1, ZMQ_POLLIN, 0 };
+	items[1] = (zmq_pollitem_t){ monitor_socket(r->monitor), -1, ZMQ_POLLIN, 0 };
 	/* What has come is taken before the news of a loss: a result may lie before it. */
 	take_messages(r);
 	give_credit(r);
@@ -261,7 +261,7 @@ turn(struct remote *r)
 	if (items[n].revents || items[n + 1].revents)
 		farm_mind(r->in->farm);
 	if (items[1].revents && !(items[0].revents & ZMQ_POLLIN))
-		watch_events(r);
+		connection_events(r);
 	check_time(r);
 }
 

@@ -28,7 +28,7 @@ struct remote_in {
 	struct memo *memo;
 	char *const *envp;
 	struct say *say;
-	struct report *rep;
+	struct ledger *rep;
 	const struct placement *place;
 	int compress; /* enum compress */
 	unsigned try;

@@ -24,7 +24,7 @@ struct remote {
 	struct remote_result *result;
 	enum remote_state state;
 	void *socket;
-	struct watch *watch;
+	struct monitor *monitor;
 	bool connected;
 	bool blocked; /* the socket took no more at the last try */
 	struct chunk_coder *coder;

@@ -258,14 +258,14 @@ link_or_done(struct remote *r, const Dray__JobResult *b)
 		if (e < 0)
 			remote_end(r, REMOTE_HOME, V(NONE), "%s", home ? home : strerror(-e));
 		else
-			r->in->rep->outcome = REPORT_LINK;
+			r->in->rep->outcome = LEDGER_LINK;
 		free(home);
 	} else {
 		e = relay_say_tail(r->relay);
 		if (e < 0)
 			relay_failed(r, e);
 		else
-			r->in->rep->outcome = REPORT_DONE;
+			r->in->rep->outcome = LEDGER_DONE;
 	}
 	if (e < 0)
 		return;
@@ -276,7 +276,7 @@ link_or_done(struct remote *r, const Dray__JobResult *b)
 }
 
 static void
-note_trace(struct report *rep, const Dray__Trace *t)
+note_trace(struct ledger *rep, const Dray__Trace *t)
 {
 	rep->traced = t != NULL;
 	if (!t)
@@ -310,7 +310,7 @@ on_failure(struct remote *r, const Dray__JobResult *b)
 		return;
 	}
 	r->in->rep->status = b->status;
-	r->in->rep->outcome = REPORT_DONE;
+	r->in->rep->outcome = LEDGER_DONE;
 	remote_end(r, REMOTE_DONE, V(NONE), "the crate does not compile");
 }
 
@@ -347,13 +347,13 @@ on_result(struct remote *r, struct wire_msg *m)
 		link_or_done(r, b);
 }
 
-struct row {
+struct message_row {
 	enum wire_type type;
 	unsigned states;
 	void (*handle)(struct remote *r, struct wire_msg *m);
 };
 
-static const struct row rows[] = {
+static const struct message_row rows[] = {
 	{ WIRE_WELCOME, REMOTE_OPENING | REMOTE_FEEDING, on_welcome },
 	{ WIRE_REFUSED, REMOTE_OPENING | REMOTE_FEEDING | REMOTE_RUNNING, on_refused },
 	{ WIRE_JOB_ACCEPTED, REMOTE_OPENING, on_accepted },

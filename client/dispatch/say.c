@@ -1,5 +1,5 @@
-/* Keeps the report ahead of what is said. Invariant: at every instant, what cargo has read is a
- * beginning of what the report says, and no shorter than its "sure" part. */
+/* Keeps the ledger ahead of what is said. Invariant: at every instant, what cargo has read is a
+ * beginning of what the ledger says, and no shorter than its "sure" part. */
 #include "config.h"
 
 #include "client/dispatch/say.h"
@@ -12,7 +12,7 @@
 #define KEPT_MAX (64u << 20)
 
 struct say {
-	struct report *rep;
+	struct ledger *rep;
 	struct tether *tether;
 	struct hasher *hasher; /* over all that was said, in all tries */
 	bool keeps;
@@ -20,7 +20,7 @@ struct say {
 };
 
 int
-say_new(struct report *rep, struct tether *tether, struct say **ret)
+say_new(struct ledger *rep, struct tether *tether, struct say **ret)
 {
 	struct say *s = calloc(1, sizeof(*s));
 
@@ -85,7 +85,7 @@ keep(struct say *s, struct buf *to, const void *p, size_t n)
 int
 say_text(struct say *s, const void *p, size_t n)
 {
-	struct report *rep = s->rep;
+	struct ledger *rep = s->rep;
 	struct digest d;
 	int r;
 
@@ -119,7 +119,7 @@ say_out(struct say *s, const void *p, size_t n)
 int
 say_promise_rmeta(struct say *s, const char *path, const struct digest *d)
 {
-	struct report *rep = s->rep;
+	struct ledger *rep = s->rep;
 
 	if (strlen(path) >= sizeof(rep->rmeta))
 		return -ENAMETOOLONG;
@@ -134,7 +134,7 @@ say_promise_rmeta(struct say *s, const char *path, const struct digest *d)
 int
 say_is_promised(const struct say *s, const char *path, const struct digest *d)
 {
-	const struct report *rep = s->rep;
+	const struct ledger *rep = s->rep;
 
 	if (!rep->rmeta[0])
 		return 0;

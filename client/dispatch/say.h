@@ -1,14 +1,14 @@
-/* What cargo is told: text on stderr, each byte written down in the report before it is said. */
+/* What cargo is told: text on stderr, each byte written down in the ledger before it is said. */
 #ifndef DRAY_CLIENT_DISPATCH_SAY_H
 #define DRAY_CLIENT_DISPATCH_SAY_H
 
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 #include "client/dispatch/tether.h"
 #include "common/buf.h"
 
 struct say;
 
-int say_new(struct report *rep, struct tether *tether, struct say **ret);
+int say_new(struct ledger *rep, struct tether *tether, struct say **ret);
 void say_free(struct say *s);
 void say_freep(struct say **s);
 

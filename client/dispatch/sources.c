@@ -20,7 +20,7 @@
 /* An empty or deep tree has few files but many directories: they are bounded too. */
 #define DIRS_PER_FILE 4
 
-struct walk {
+struct source_walk {
 	const struct sources_in *in;
 	struct sources *out;
 	size_t files, dirs;
@@ -33,7 +33,7 @@ struct walk {
 };
 
 static int
-too_large(struct walk *w, const char *what)
+too_large(struct source_walk *w, const char *what)
 {
 	if (!w->home && asprintf(&w->home, "the unit's files are %s", what) < 0) {
 		w->home = NULL;
@@ -43,7 +43,7 @@ too_large(struct walk *w, const char *what)
 }
 
 static int
-add_file(struct walk *w, const char *path, const struct stat *st)
+add_file(struct source_walk *w, const char *path, const struct stat *st)
 {
 	size_t max_files = w->in->max_files ? w->in->max_files : SOURCES_FILES_MAX;
 
@@ -58,7 +58,7 @@ add_file(struct walk *w, const char *path, const struct stat *st)
 }
 
 static int
-withhold(struct walk *w, const char *path)
+withhold(struct source_walk *w, const char *path)
 {
 	if (w->out->withheld.n >= SOURCES_FILES_MAX)
 		return too_large(w, "too many that are not sent");
@@ -83,7 +83,7 @@ holds_source(const struct sources_in *in, const char *dir)
 }
 
 static bool
-is_left_out(const struct walk *w, const char *parent, const char *name, const char *dir)
+is_left_out(const struct source_walk *w, const char *parent, const char *name, const char *dir)
 {
 	static const char *const vcs[] = { ".git", ".hg", ".svn", ".jj", ".bzr" };
 
@@ -100,7 +100,7 @@ is_left_out(const struct walk *w, const char *parent, const char *name, const ch
 }
 
 static bool
-is_above(const struct walk *w, const struct stat *st)
+is_above(const struct source_walk *w, const struct stat *st)
 {
 	for (unsigned i = 0; i < w->depth; i++)
 		if (w->above[i].dev == st->st_dev && w->above[i].ino == st->st_ino)
@@ -108,11 +108,11 @@ is_above(const struct walk *w, const struct stat *st)
 	return false;
 }
 
-static int walk_dir(struct walk *w, const char *dir, const struct stat *st);
+static int walk_dir(struct source_walk *w, const char *dir, const struct stat *st);
 
 /* *ret_seen: whether the entry makes its directory one that exists because of its files. */
 static int
-walk_entry(struct walk *w, const char *dir, const char *name, bool *ret_seen)
+walk_entry(struct source_walk *w, const char *dir, const char *name, bool *ret_seen)
 {
 	_cleanup_(freep) char *path = path_join(dir, name);
 	struct stat st;
@@ -136,7 +136,7 @@ walk_entry(struct walk *w, const char *dir, const char *name, bool *ret_seen)
 }
 
 static int
-walk_dir(struct walk *w, const char *dir, const struct stat *st)
+walk_dir(struct source_walk *w, const char *dir, const struct stat *st)
 {
 	_cleanup_(closedirp) DIR *d = NULL;
 	struct dirent *e;
@@ -166,7 +166,7 @@ walk_dir(struct walk *w, const char *dir, const struct stat *st)
 }
 
 static int
-walk_root(struct walk *w, const char *dir)
+walk_root(struct source_walk *w, const char *dir)
 {
 	struct stat st;
 	int r;
@@ -178,7 +178,7 @@ walk_root(struct walk *w, const char *dir)
 }
 
 static int
-add_if_regular(struct walk *w, const char *path)
+add_if_regular(struct source_walk *w, const char *path)
 {
 	struct stat st;
 
@@ -189,7 +189,7 @@ add_if_regular(struct walk *w, const char *path)
 
 /* clippy reads clippy.toml from the package's directory or the nearest one above that has it. */
 static int
-add_clippy_config(struct walk *w, const char *from)
+add_clippy_config(struct source_walk *w, const char *from)
 {
 	static const char *const names[] = { "clippy.toml", ".clippy.toml", "Cargo.toml" };
 	_cleanup_(freep) char *dir = strdup(from);
@@ -214,7 +214,7 @@ add_clippy_config(struct walk *w, const char *from)
 }
 
 static int
-add_last_inputs(struct walk *w)
+add_last_inputs(struct source_walk *w)
 {
 	struct buf b = BUF_INIT;
 	struct depinfo d = DEPINFO_INIT;
@@ -235,7 +235,7 @@ add_last_inputs(struct walk *w)
 }
 
 static int
-collect(struct walk *w)
+collect(struct source_walk *w)
 {
 	const struct sources_in *in = w->in;
 	_cleanup_(freep) char *source_dir = path_dirname(in->source);
@@ -262,7 +262,7 @@ collect(struct walk *w)
 int
 sources_collect(const struct sources_in *in, struct sources *ret, char **ret_home)
 {
-	struct walk w = { .in = in, .out = ret };
+	struct source_walk w = { .in = in, .out = ret };
 	int r = collect(&w);
 
 	*ret_home = r == -E2BIG ? steal_ptr(w.home) : NULL;

@@ -51,7 +51,7 @@ const struct strv *cached_trace_options(struct cached *c);
 /* Just before the compile. */
 void cached_begin(struct cached *c);
 
-struct report;
+struct ledger;
 struct inputs;
 struct cached_made {
 	int status;		  /* cached_is_final */
@@ -60,7 +60,7 @@ struct cached_made {
 	const char *from; /* "local", "farm" */
 	uint64_t compile_us;
 	const struct inputs *known;  /* inputs that are not in the record; may be NULL */
-	const struct report *staged; /* it is a bundle, and no link's result: with these calls,
+	const struct ledger *staged; /* it is a bundle, and no link's result: with these calls,
 					whose inputs are set aside (link.h); NULL otherwise */
 	const struct buf *tail;	     /* of a bundle: what is said after the link */
 	bool metadata;		     /* of a bundle: of rlibs nothing but their metadata was read */
@@ -69,7 +69,7 @@ struct cached_made {
 /* What dray-dispatch left in the staging directory of a unit that the farm made, with the records
  * of the linkers that ran here (as they were written, one after another). Adds to all. 0 or -errno.
  */
-int cached_read_farm(const struct report *said, const struct buf *linked, struct buf *record,
+int cached_read_farm(const struct ledger *said, const struct buf *linked, struct buf *record,
 	struct buf *out, struct buf *err);
 
 /* What a unit's key is made of (cache/key.h). namespace and linker may be NULL. */
@@ -98,7 +98,7 @@ bool cached_keep(struct cached *c, const struct cached_made *made, struct cached
 /* After a miss: true when a bundle is here, and all that its compile read is as it was. Then its
  * outputs and its links' inputs are in place, and *ret is what link_run wants (without a tail).
  * cached_say_bundle or cached_drop_bundle follows, once link_clean was called. */
-bool cached_stage_bundle(struct cached *c, struct report *ret);
+bool cached_stage_bundle(struct cached *c, struct ledger *ret);
 /* Its link was made: prints all that the compiler said, and says what a hit says. */
 void cached_say_bundle(struct cached *c, struct cached_said *said);
 /* Its link failed: its outputs go as well. */
@@ -109,6 +109,6 @@ bool cached_keep_linked(
 
 /* Keeps a bundle of what the farm made and link_run linked and set aside; before link_clean. True:
  * kept. */
-bool cached_keep_bundle(struct cached *c, const struct report *staged, const struct buf *linked);
+bool cached_keep_bundle(struct cached *c, const struct ledger *staged, const struct buf *linked);
 
 #endif

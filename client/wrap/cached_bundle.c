@@ -15,7 +15,7 @@
 #include "cache/text.h"
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/link.h"
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 #include "common/fs.h"
 #include "common/log.h"
 
@@ -63,7 +63,7 @@ is_all_its_own(const struct cached *c, const struct strv *temporaries)
 
 /* What link_run reads; and what it will remove, to *listed. */
 static int
-stage_links(struct cached *c, struct report *ret, struct strv *listed)
+stage_links(struct cached *c, struct ledger *ret, struct strv *listed)
 {
 	const struct result *res = &c->bundle;
 	int r = 0;
@@ -131,11 +131,11 @@ place_temporaries(struct cached *c, const struct strv *listed)
 }
 
 static int
-stage(struct cached *c, struct report *ret)
+stage(struct cached *c, struct ledger *ret)
 {
 	_cleanup_(strv_done) struct strv listed = STRV_INIT;
 	struct cached_said said = { .bytes = 0 };
-	int r = report_make_staging(ret, c->out_dir, getpid());
+	int r = ledger_make_staging(ret, c->out_dir, getpid());
 
 	if (r == 0)
 		r = stage_links(c, ret, &listed);
@@ -148,7 +148,7 @@ stage(struct cached *c, struct report *ret)
 
 /* Whether this one is in place now. */
 static bool
-try_bundle(struct cached *c, const struct entry *e, size_t i, struct report *ret)
+try_bundle(struct cached *c, const struct entry *e, size_t i, struct ledger *ret)
 {
 	_cleanup_(freep) char *why = NULL;
 	int r;
@@ -184,7 +184,7 @@ may_have_any(struct cached *c)
 }
 
 bool
-cached_stage_bundle(struct cached *c, struct report *ret)
+cached_stage_bundle(struct cached *c, struct ledger *ret)
 {
 	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
 	bool staged = false;
@@ -341,7 +341,7 @@ add_temporary(struct cached *c, struct result *res, const char *name, const char
 }
 
 static int
-add_link(struct cached *c, const struct report *staged, unsigned i, struct result *res, bool *bound)
+add_link(struct cached *c, const struct ledger *staged, unsigned i, struct result *res, bool *bound)
 {
 	_cleanup_(link_call_done) struct link_call l = { 0 };
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -375,7 +375,7 @@ cached_add_bundle(struct cached *c, const struct cached_made *made, struct resul
 /* Whether its links' inputs are as the farm made them; *metadata: whether none comes out of an
  * rlib. */
 static bool
-is_as_it_came(const struct cached *c, const struct report *staged, const struct buf *linked,
+is_as_it_came(const struct cached *c, const struct ledger *staged, const struct buf *linked,
 	bool *metadata)
 {
 	for (unsigned i = 0; i < staged->n_links; i++) {
@@ -394,7 +394,7 @@ is_as_it_came(const struct cached *c, const struct report *staged, const struct 
 }
 
 bool
-cached_keep_bundle(struct cached *c, const struct report *staged, const struct buf *linked)
+cached_keep_bundle(struct cached *c, const struct ledger *staged, const struct buf *linked)
 {
 	_cleanup_(buf_done) struct buf record = BUF_INIT;
 	_cleanup_(buf_done) struct buf out = BUF_INIT;

@@ -9,7 +9,7 @@
 
 #include "cache/text.h"
 #include "client/wrap/cached_priv.h"
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 #include "common/fs.h"
 #include "rustc/artifact.h"
 #include "rustc/depinfo.h"
@@ -525,7 +525,7 @@ cached_add_linked(const struct buf *linked, struct buf *record)
 }
 
 int
-cached_read_staged(const struct report *said, const char *name, struct buf *to)
+cached_read_staged(const struct ledger *said, const char *name, struct buf *to)
 {
 	_cleanup_(freep) char *path = path_join(said->staging, name);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -535,7 +535,7 @@ cached_read_staged(const struct report *said, const char *name, struct buf *to)
 }
 
 int
-cached_read_farm(const struct report *said, const struct buf *linked, struct buf *record,
+cached_read_farm(const struct ledger *said, const struct buf *linked, struct buf *record,
 	struct buf *out, struct buf *err)
 {
 	int r = cached_add_linked(linked, record);

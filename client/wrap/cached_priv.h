@@ -44,7 +44,7 @@ int cached_hide(const struct cached *c, const struct buf *text, struct buf *to, 
 /* Whether a file's bytes name the target directory where it was made. 1, 0, or -errno. */
 int cached_names_place(const struct cached *c, const char *path);
 /* A file of the staging directory, added to *to. 0 or -errno. */
-int cached_read_staged(const struct report *said, const char *name, struct buf *to);
+int cached_read_staged(const struct ledger *said, const char *name, struct buf *to);
 /* Linkers' records, without the end that each has, added to *record. 0; -ENOMEM; -EBADMSG. */
 int cached_add_linked(const struct buf *linked, struct buf *record);
 /* For the keeping of a bundle (cached_bundle.c): its links and what they read. *bound: that it

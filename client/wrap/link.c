@@ -126,7 +126,7 @@ absolute_out_dir(const struct rustc_call *call)
 
 static int
 read_link(
-	const struct rustc_call *call, const struct report *said, unsigned i, struct link_call *ret)
+	const struct rustc_call *call, const struct ledger *said, unsigned i, struct link_call *ret)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(freep) char *out_dir = absolute_out_dir(call);
@@ -140,7 +140,7 @@ read_link(
 }
 
 char *
-link_set_aside(const struct report *said, unsigned i, size_t k)
+link_set_aside(const struct ledger *said, unsigned i, size_t k)
 {
 	char *path;
 
@@ -148,7 +148,7 @@ link_set_aside(const struct report *said, unsigned i, size_t k)
 }
 
 static bool
-set_aside(const struct report *said, unsigned i, size_t k, const char *path)
+set_aside(const struct ledger *said, unsigned i, size_t k, const char *path)
 {
 	_cleanup_(freep) char *to = link_set_aside(said, i, k);
 
@@ -156,7 +156,7 @@ set_aside(const struct report *said, unsigned i, size_t k, const char *path)
 }
 
 static void
-remove_temporaries(const struct rustc_call *call, const struct report *said, bool keep)
+remove_temporaries(const struct rustc_call *call, const struct ledger *said, bool keep)
 {
 	if (!*said->staging)
 		return;
@@ -177,7 +177,7 @@ remove_temporaries(const struct rustc_call *call, const struct report *said, boo
 }
 
 void
-link_clean(const struct rustc_call *call, const struct report *said)
+link_clean(const struct rustc_call *call, const struct ledger *said)
 {
 	_cleanup_(freep) char *out_dir = absolute_out_dir(call);
 
@@ -299,7 +299,7 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 }
 
 static int
-print_tail(const struct report *said)
+print_tail(const struct ledger *said)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(freep) char *path = path_join(said->staging, "tail");

@@ -3,7 +3,7 @@
 #define DRAY_CLIENT_WRAP_LINK_H
 
 #include "rustc/call.h"
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 #include "client/wrap/slots.h"
 #include "common/conf.h"
 #include "common/strv.h"
@@ -23,7 +23,7 @@ void link_call_done(struct link_call *l);
 struct link_run {
 	const struct conf *conf;
 	const struct rustc_call *call;
-	const struct report *said;
+	const struct ledger *said;
 	struct slots *slots;	  /* NULL: they cannot be had */
 	const struct strv *trace; /* arguments for dray-trace; NULL: it is not traced */
 	struct buf *record;	  /* out, with trace: each linker's record, one after another */
@@ -39,11 +39,11 @@ int link_run(struct link_run *l);
 
 /* Where link_run puts temporary k of call i when it is set aside: in the staging directory. NULL:
  * no memory. */
-char *link_set_aside(const struct report *said, unsigned i, size_t k);
+char *link_set_aside(const struct ledger *said, unsigned i, size_t k);
 
 /* Removes the staging directory and the temporaries that the staged links name. For every outcome,
  * and before the compiler runs here: after a link that fails it leaves files of the same names
  * itself. */
-void link_clean(const struct rustc_call *call, const struct report *said);
+void link_clean(const struct rustc_call *call, const struct ledger *said);
 
 #endif

@@ -153,7 +153,7 @@ set_jobserver(struct run *r)
 static int
 keep_rmeta(struct run *r)
 {
-	const struct report *said = r->l->said;
+	const struct ledger *said = r->l->said;
 	_cleanup_(freep) char *dir = NULL;
 	char name[LEFT_NAME_SIZE];
 
@@ -201,7 +201,7 @@ remove_outputs(const char *rmeta)
 static int
 check_rmeta(struct run *r, int status)
 {
-	const struct report *said = r->l->said;
+	const struct ledger *said = r->l->said;
 	struct digest d;
 	static const char text[] =
 		"error: dray: the compiler here made other metadata of this crate than the worker, "
@@ -362,7 +362,7 @@ add_stream(struct run *r, struct streams *s, enum stream which, int to, int *ret
 static int
 add_streams(struct run *r, struct streams *s, int wr[STREAMS])
 {
-	const struct report *said = r->l->said;
+	const struct ledger *said = r->l->said;
 	struct local_seen *seen = r->l->seen;
 	int k = 0;
 

@@ -3,7 +3,7 @@
 #define DRAY_CLIENT_WRAP_LOCAL_H
 
 #include "rustc/call.h"
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 #include "client/wrap/slots.h"
 #include "common/buf.h"
 #include "common/conf.h"
@@ -18,7 +18,7 @@ void local_seen_done(struct local_seen *s);
 
 struct local_run {
 	const struct rustc_call *call;
-	const struct report *said; /* what was said and promised before; NULL: nothing */
+	const struct ledger *said; /* what was said and promised before; NULL: nothing */
 	struct slots *slots;	   /* NULL: they cannot be had; the run goes on without */
 	int slot;		   /* one taken already, or -1; left to the caller */
 	const struct strv *trace;  /* arguments for dray-trace; NULL: it is not traced */

@@ -72,7 +72,7 @@ local_only_each(const char *cache_dir, uint64_t now_s, local_only_fn fn, void *a
 	return 0;
 }
 
-struct search {
+struct place_search {
 	const char *package, *version, *crate;
 	char *reason;
 	bool found;
@@ -81,7 +81,7 @@ struct search {
 static void
 compare(void *arg, const struct local_only *e)
 {
-	struct search *s = arg;
+	struct place_search *s = arg;
 
 	if (!streq(e->package, s->package) || !streq(e->version, s->version) ||
 		!streq(e->crate, s->crate))
@@ -92,7 +92,7 @@ compare(void *arg, const struct local_only *e)
 
 /* False: no package is compiled. */
 static bool
-this_package(const char *crate, struct search *s)
+this_package(const char *crate, struct place_search *s)
 {
 	s->package = getenv("CARGO_PKG_NAME");
 	s->version = getenv("CARGO_PKG_VERSION");
@@ -104,7 +104,7 @@ bool
 local_only_find(const char *cache_dir, const char *crate, uint64_t now_s,
 	char ret_reason[LOCAL_ONLY_REASON_MAX])
 {
-	struct search s = { .reason = ret_reason };
+	struct place_search s = { .reason = ret_reason };
 
 	return this_package(crate, &s) && local_only_each(cache_dir, now_s, compare, &s) == 0 &&
 	       s.found;
@@ -151,7 +151,7 @@ local_only_add(const char *cache_dir, const char *crate, uint64_t now_s, const c
 	_cleanup_(freep) char *path = list_path(cache_dir), *line = NULL;
 	_cleanup_(closep) int fd = -1;
 	char text[LOCAL_ONLY_REASON_MAX];
-	struct search s = { .reason = NULL };
+	struct place_search s = { .reason = NULL };
 	struct stat st;
 	int r;
 

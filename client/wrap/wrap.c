@@ -33,7 +33,7 @@
 #include "common/left.h"
 #include "common/log.h"
 
-#define FD_REPORT 3
+#define FD_LEDGER 3
 #define STATUS_NOT_STARTED 127
 
 struct wrap {
@@ -54,7 +54,7 @@ struct wrap {
 	struct local_seen seen;
 	struct buf linked; /* records of linkers */
 	uint64_t lookup_us, restore_us, store_us;
-	struct report report; /* what dray-dispatch left; all zero without one */
+	struct ledger ledger; /* what dray-dispatch left; all zero without one */
 	bool dispatched;
 	pid_t parent; /* cargo, when dray was started: it may end before */
 	uint64_t start_us, slot_wait_us, link_us, compile_start_us, here_us;
@@ -119,9 +119,9 @@ job_log_path(const struct conf *conf)
 }
 
 static void
-fill_from_report(const struct wrap *w, struct joblog_entry *e)
+fill_from_ledger(const struct wrap *w, struct joblog_entry *e)
 {
-	const struct report *r = &w->report;
+	const struct ledger *r = &w->ledger;
 
 	e->worker = *r->worker ? r->worker : NULL;
 	e->rmeta_us = r->rmeta_us;
@@ -141,7 +141,7 @@ write_log(struct wrap *w, int status)
 	_cleanup_(freep) char *path = job_log_path(w->conf);
 	_cleanup_(freep) char *package = NULL;
 	const char *name = getenv("CARGO_PKG_NAME"), *version = getenv("CARGO_PKG_VERSION");
-	const char *attempts[REPORT_ATTEMPTS + 1] = { NULL };
+	const char *attempts[LEDGER_ATTEMPTS + 1] = { NULL };
 	struct joblog_entry e;
 	int r;
 
@@ -169,10 +169,10 @@ write_log(struct wrap *w, int status)
 	e.parent = (uint64_t)w->parent;
 	e.exit_status = status;
 	if (w->dispatched)
-		fill_from_report(w, &e);
-	for (unsigned i = 0; i < w->report.n_attempts; i++)
-		attempts[i] = w->report.attempt[i];
-	e.attempts = w->report.n_attempts ? attempts : NULL;
+		fill_from_ledger(w, &e);
+	for (unsigned i = 0; i < w->ledger.n_attempts; i++)
+		attempts[i] = w->ledger.attempt[i];
+	e.attempts = w->ledger.n_attempts ? attempts : NULL;
 	if (w->here_us)
 		e.compile_us = w->here_us;
 	e.start_us = w->start_us;
@@ -208,12 +208,12 @@ pass_through(struct wrap *w)
 	return exec_compiler(w->call.argv);
 }
 
-/* Runs dray-dispatch to its end; w->report then says where things stand. 0 or -errno. */
+/* Runs dray-dispatch to its end; w->ledger then says where things stand. 0 or -errno. */
 static int
 dispatch(struct wrap *w)
 {
 	static const char separator[] = "--";
-	_cleanup_(report_unmapp) struct report *shared = NULL;
+	_cleanup_(ledger_unmapp) struct ledger *shared = NULL;
 	_cleanup_(freep) char *program = spawn_find_program("dray-dispatch");
 	_cleanup_(strv_done) struct strv argv = STRV_INIT;
 	_cleanup_(closep) int fd = -1;
@@ -222,25 +222,25 @@ dispatch(struct wrap *w)
 
 	if (!program)
 		return -ENOENT;
-	r = report_make(&shared, &fd);
+	r = ledger_make(&shared, &fd);
 	if (r < 0)
 		return r;
 	r = strv_add(&argv, program);
 	if (r == 0)
-		r = strv_addf(&argv, "--report-fd=%d", FD_REPORT);
+		r = strv_addf(&argv, "--ledger-fd=%d", FD_LEDGER);
 	if (r == 0)
 		r = strv_add(&argv, separator);
 	if (r == 0)
 		r = strv_add_all(&argv, w->call.argv);
 	if (r < 0)
 		return r;
-	fds[0] = (struct spawn_fd){ fd, FD_REPORT };
+	fds[0] = (struct spawn_fd){ fd, FD_LEDGER };
 	r = child_run(&(struct spawn){
 		.path = program, .argv = argv.v, .fds = fds, .n_fds = 1, .only_fds = true });
 	if (r < 0)
 		return r;
 	w->dispatched = true;
-	report_take(shared, &w->report);
+	ledger_take(shared, &w->ledger);
 	/* who waits for this try to tell about the farm has been told */
 	closep(&w->choice.probe);
 	return 0;
@@ -257,7 +257,7 @@ static int
 run_here(struct wrap *w)
 {
 	struct local_run l = { .call = &w->call,
-		.said = w->dispatched ? &w->report : NULL,
+		.said = w->dispatched ? &w->ledger : NULL,
 		.slots = w->slots,
 		.slot = w->choice.slot,
 		.seen = &w->seen };
@@ -285,7 +285,7 @@ link_here(struct wrap *w, bool made_now)
 {
 	struct link_run l = { .conf = w->conf,
 		.call = &w->call,
-		.said = &w->report,
+		.said = &w->ledger,
 		.slots = w->slots,
 		.record = &w->linked };
 	int r;
@@ -298,7 +298,7 @@ link_here(struct wrap *w, bool made_now)
 
 	w->slot_wait_us += l.slot_wait_us;
 	w->link_us = l.link_us;
-	w->linker = w->report.n_links ? l.linker : NULL;
+	w->linker = w->ledger.n_links ? l.linker : NULL;
 	return r;
 }
 
@@ -314,14 +314,14 @@ run_on_farm(struct wrap *w)
 		return r;
 	}
 	w->where = "farm";
-	w->compile_start_us = w->report.compile_start_us;
-	if (*w->report.why)
-		w->why = w->report.why;
+	w->compile_start_us = w->ledger.compile_start_us;
+	if (*w->ledger.why)
+		w->why = w->ledger.why;
 	if (child_signal())
 		return -ECANCELED;
-	if (w->report.outcome == REPORT_DONE)
-		return w->report.status;
-	if (w->report.outcome != REPORT_LINK)
+	if (w->ledger.outcome == LEDGER_DONE)
+		return w->ledger.status;
+	if (w->ledger.outcome != LEDGER_LINK)
 		return -EAGAIN;
 	r = link_here(w, true);
 	if (r < 0)
@@ -424,11 +424,11 @@ take_farm_record(struct wrap *w)
 {
 	uint64_t start = clock_mono_us();
 
-	if (!keeps(w) || !*w->report.staging || !streq(w->where, "farm"))
+	if (!keeps(w) || !*w->ledger.staging || !streq(w->where, "farm"))
 		return;
-	if (w->report.n_links > 0)
-		cached_keep_bundle(w->cached, &w->report, &w->linked);
-	if (cached_read_farm(&w->report, &w->linked, &w->seen.record, &w->seen.out, &w->seen.err) <
+	if (w->ledger.n_links > 0)
+		cached_keep_bundle(w->cached, &w->ledger, &w->linked);
+	if (cached_read_farm(&w->ledger, &w->linked, &w->seen.record, &w->seen.out, &w->seen.err) <
 		0)
 		local_seen_done(&w->seen);
 	w->store_us += clock_mono_us() - start;
@@ -443,7 +443,7 @@ keep_made(struct wrap *w, int status)
 		.out = &w->seen.out,
 		.err = &w->seen.err,
 		.from = w->where,
-		.compile_us = w->here_us ? w->here_us : w->report.compile_us + w->link_us };
+		.compile_us = w->here_us ? w->here_us : w->ledger.compile_us + w->link_us };
 
 	if (!keeps(w) || !cached_is_final(&w->call, status, &w->seen.err))
 		return;
@@ -459,7 +459,7 @@ static bool
 link_bundle(struct wrap *w)
 {
 	uint64_t start = clock_mono_us();
-	bool staged = w->cached && cached_stage_bundle(w->cached, &w->report);
+	bool staged = w->cached && cached_stage_bundle(w->cached, &w->ledger);
 	int r;
 
 	w->restore_us += clock_mono_us() - start;
@@ -467,8 +467,8 @@ link_bundle(struct wrap *w)
 		return false;
 	w->slots = local_open_slots(w->conf);
 	r = link_here(w, false);
-	link_clean(&w->call, &w->report);
-	memset(&w->report, 0, sizeof(w->report));
+	link_clean(&w->call, &w->ledger);
+	memset(&w->ledger, 0, sizeof(w->ledger));
 	if (r < 0) {
 		cached_drop_bundle(w->cached);
 		buf_done(&w->linked);
@@ -508,7 +508,7 @@ run_missed(struct wrap *w)
 		take_farm_record(w);
 	/* before the compiler runs here: what that leaves under these names is its own affair */
 	if (w->dispatched)
-		link_clean(&w->call, &w->report);
+		link_clean(&w->call, &w->ledger);
 	if (status < 0 && !child_signal())
 		status = run_here(w);
 	if (status == 0 || streq(w->where, "local"))

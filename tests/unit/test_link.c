@@ -280,7 +280,7 @@ test_no_answer_is_remembered_for_a_while(void **state)
 struct setting {
 	struct conf *conf;
 	struct rustc_call call;
-	struct report said;
+	struct ledger said;
 	struct slots *slots;
 };
 

@@ -388,7 +388,7 @@ pipe_as_stderr(int *ret_saved)
 static void
 test_say(void **state)
 {
-	struct report rep;
+	struct ledger rep;
 	struct tether t = TETHER_INIT;
 	_cleanup_(say_freep) struct say *s = NULL;
 	struct digest d;

@@ -1,5 +1,5 @@
 /* promise: what was said is not said again, however the stream is cut; what differs is not lost.
- * report: what a dead dray-dispatch left can mislead nobody. */
+ * ledger: what a dead dray-dispatch left can mislead nobody. */
 #include "config.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "client/wrap/promise.h"
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 #include "common/fs.h"
 
 static const char text[] = "{\"a\":1}\n{\"artifact\":\"libx.rmeta\"}\nwarning: unused\n";
@@ -104,20 +104,20 @@ test_said_without_a_digest_is_refused(void **state)
 }
 
 static void
-test_a_report_goes_from_hand_to_hand(void **state)
+test_a_ledger_goes_from_hand_to_hand(void **state)
 {
-	_cleanup_(report_unmapp) struct report *mine = NULL;
-	_cleanup_(report_unmapp) struct report *theirs = NULL;
+	_cleanup_(ledger_unmapp) struct ledger *mine = NULL;
+	_cleanup_(ledger_unmapp) struct ledger *theirs = NULL;
 	_cleanup_(closep) int fd = -1;
-	struct report r;
+	struct ledger r;
 
-	assert_int_equal(report_make(&mine, &fd), 0);
+	assert_int_equal(ledger_make(&mine, &fd), 0);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(report_map(fd, &theirs), 0);
-	theirs->outcome = REPORT_DONE;
+	assert_int_equal(ledger_map(fd, &theirs), 0);
+	theirs->outcome = LEDGER_DONE;
 	theirs->status = 101;
-	report_take(mine, &r);
-	assert_int_equal(r.outcome, REPORT_DONE);
+	ledger_take(mine, &r);
+	assert_int_equal(r.outcome, LEDGER_DONE);
 	assert_int_equal(r.status, 101);
 	/* it can neither shrink nor grow under the other's feet */
 	assert_int_equal(ftruncate(fd, 0), -1);
@@ -125,18 +125,18 @@ test_a_report_goes_from_hand_to_hand(void **state)
 }
 
 static void
-test_what_is_no_report_is_not_mapped(void **state)
+test_what_is_no_ledger_is_not_mapped(void **state)
 {
-	_cleanup_(report_unmapp) struct report *mine = NULL;
+	_cleanup_(ledger_unmapp) struct ledger *mine = NULL;
 	_cleanup_(closep) int fd = -1;
 	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct report *p = NULL;
+	struct ledger *p = NULL;
 
-	assert_int_equal(report_map(null, &p), -EBADMSG);
-	assert_int_equal(report_map(-1, &p), -EBADF);
-	assert_int_equal(report_make(&mine, &fd), 0);
+	assert_int_equal(ledger_map(null, &p), -EBADMSG);
+	assert_int_equal(ledger_map(-1, &p), -EBADF);
+	assert_int_equal(ledger_make(&mine, &fd), 0);
 	mine->magic++;
-	assert_int_equal(report_map(fd, &p), -EBADMSG);
+	assert_int_equal(ledger_map(fd, &p), -EBADMSG);
 	assert_null(p);
 }
 
@@ -144,7 +144,7 @@ test_what_is_no_report_is_not_mapped(void **state)
 static void
 test_a_staging_directory_is_written_down(void **state)
 {
-	_cleanup_(freep) struct report *r = calloc(1, sizeof(*r));
+	_cleanup_(freep) struct ledger *r = calloc(1, sizeof(*r));
 	_cleanup_(freep) char *dir = NULL;
 	char deep[PATH_MAX];
 	struct stat st;
@@ -152,7 +152,7 @@ test_a_staging_directory_is_written_down(void **state)
 
 	assert_non_null(r);
 	assert_int_equal(fs_make_temp_dir("/tmp", "dray-test-", &dir), 0);
-	assert_int_equal(report_make_staging(r, dir, getpid()), 0);
+	assert_int_equal(ledger_make_staging(r, dir, getpid()), 0);
 	assert_true(path_is_below(r->staging, dir));
 	assert_int_equal(stat(r->staging, &st), 0);
 	assert_true(S_ISDIR(st.st_mode));
@@ -165,68 +165,68 @@ test_a_staging_directory_is_written_down(void **state)
 	deep[n - 2] = 'd';
 	assert_int_equal(fs_mkdir_p(deep, 0700), 0);
 	r->staging[0] = '\0';
-	assert_int_equal(report_make_staging(r, deep, getpid()), -ENAMETOOLONG);
+	assert_int_equal(ledger_make_staging(r, deep, getpid()), -ENAMETOOLONG);
 	assert_string_equal(r->staging, "");
 	assert_int_equal(fs_rm_rf(dir), 0);
 }
 
 static void
-test_a_report_full_of_nonsense(void **state)
+test_a_ledger_full_of_nonsense(void **state)
 {
-	_cleanup_(freep) struct report *left = malloc(sizeof(*left));
-	struct report r;
+	_cleanup_(freep) struct ledger *left = malloc(sizeof(*left));
+	struct ledger r;
 
 	assert_non_null(left);
 	memset(left, 0xff, sizeof(*left));
-	left->magic = REPORT_MAGIC;
-	report_take(left, &r);
-	assert_int_equal(r.outcome, REPORT_HOME);
+	left->magic = LEDGER_MAGIC;
+	ledger_take(left, &r);
+	assert_int_equal(r.outcome, LEDGER_HOME);
 	assert_true(strlen(r.why) > 0 && strlen(r.why) < sizeof(r.why));
 	assert_string_equal(r.staging, "");
 	assert_string_equal(r.rmeta, "");
-	assert_int_equal(r.n_attempts, REPORT_ATTEMPTS);
-	for (unsigned i = 0; i < REPORT_ATTEMPTS; i++)
+	assert_int_equal(r.n_attempts, LEDGER_ATTEMPTS);
+	for (unsigned i = 0; i < LEDGER_ATTEMPTS; i++)
 		assert_true(strlen(r.attempt[i]) < sizeof(r.attempt[i]));
 }
 
 static void
-take_outcome(struct report *left, uint32_t outcome, uint32_t expected)
+take_outcome(struct ledger *left, uint32_t outcome, uint32_t expected)
 {
-	struct report r;
+	struct ledger r;
 
 	left->outcome = outcome;
-	report_take(left, &r);
+	ledger_take(left, &r);
 	assert_int_equal(r.outcome, expected);
-	if (expected == REPORT_HOME)
+	if (expected == LEDGER_HOME)
 		assert_true(*r.why);
 }
 
 static void
 test_outcomes(void **state)
 {
-	_cleanup_(freep) struct report *left = calloc(1, sizeof(*left));
+	_cleanup_(freep) struct ledger *left = calloc(1, sizeof(*left));
 
 	assert_non_null(left);
 	/* never written to: it died before its first breath */
-	take_outcome(left, REPORT_DONE, REPORT_HOME);
-	left->magic = REPORT_MAGIC;
-	take_outcome(left, REPORT_RUNNING, REPORT_HOME);
-	take_outcome(left, REPORT_HOME, REPORT_HOME);
-	take_outcome(left, 77, REPORT_HOME);
-	take_outcome(left, REPORT_DONE, REPORT_DONE);
+	take_outcome(left, LEDGER_DONE, LEDGER_HOME);
+	left->magic = LEDGER_MAGIC;
+	take_outcome(left, LEDGER_RUNNING, LEDGER_HOME);
+	take_outcome(left, LEDGER_HOME, LEDGER_HOME);
+	take_outcome(left, 77, LEDGER_HOME);
+	take_outcome(left, LEDGER_DONE, LEDGER_DONE);
 	left->status = 4711;
-	take_outcome(left, REPORT_DONE, REPORT_HOME);
+	take_outcome(left, LEDGER_DONE, LEDGER_HOME);
 	left->status = 0;
-	take_outcome(left, REPORT_LINK, REPORT_HOME);
+	take_outcome(left, LEDGER_LINK, LEDGER_HOME);
 	snprintf(left->staging, sizeof(left->staging), "%s", "/t/deps/.dray-1");
-	take_outcome(left, REPORT_LINK, REPORT_LINK);
+	take_outcome(left, LEDGER_LINK, LEDGER_LINK);
 	left->n_links = 1000;
-	take_outcome(left, REPORT_LINK, REPORT_HOME);
+	take_outcome(left, LEDGER_LINK, LEDGER_HOME);
 	left->n_links = 1;
 	snprintf(left->staging, sizeof(left->staging), "%s", "/t/../etc");
-	take_outcome(left, REPORT_LINK, REPORT_HOME);
+	take_outcome(left, LEDGER_LINK, LEDGER_HOME);
 	snprintf(left->staging, sizeof(left->staging), "%s", "/");
-	take_outcome(left, REPORT_LINK, REPORT_HOME);
+	take_outcome(left, LEDGER_LINK, LEDGER_HOME);
 }
 
 int
@@ -238,10 +238,10 @@ main(void)
 		cmocka_unit_test(test_text_that_differs_is_given_out_whole),
 		cmocka_unit_test(test_a_shorter_text),
 		cmocka_unit_test(test_said_without_a_digest_is_refused),
-		cmocka_unit_test(test_a_report_goes_from_hand_to_hand),
-		cmocka_unit_test(test_what_is_no_report_is_not_mapped),
+		cmocka_unit_test(test_a_ledger_goes_from_hand_to_hand),
+		cmocka_unit_test(test_what_is_no_ledger_is_not_mapped),
 		cmocka_unit_test(test_a_staging_directory_is_written_down),
-		cmocka_unit_test(test_a_report_full_of_nonsense),
+		cmocka_unit_test(test_a_ledger_full_of_nonsense),
 		cmocka_unit_test(test_outcomes),
 	};
 

@@ -1,6 +1,6 @@
-/* socket.c, zap.c and watch.c with real sockets: who gets in, who does not, and that a peer that
+/* socket.c, zap.c and monitor.c with real sockets: who gets in, who does not, and that a peer that
  * leaves, dies or hangs is reported gone, once, and never another in its place.
- * (One file, though long: all of it needs the same node, with keys, authenticator and watch.) */
+ * (One file, though long: all of it needs the same node, with keys, authenticator and monitor.) */
 #include "config.h"
 
 #include <arpa/inet.h>
@@ -33,7 +33,7 @@ struct node {
 	void *ctx;
 	struct zap *zap;
 	void *router;
-	struct watch *watch;
+	struct monitor *monitor;
 	char *endpoint;
 	char *dir;
 	unsigned asked, hellos, gone, errors;
@@ -79,7 +79,7 @@ node_listen(struct node *n, const char *endpoint)
 		socket_listen(n->ctx, endpoint, endpoint_is_local(endpoint) ? NULL : &server_id,
 			HEARTBEAT_MS, &n->router, &n->endpoint),
 		0);
-	assert_int_equal(watch_new(n->ctx, n->router, &n->watch), 0);
+	assert_int_equal(monitor_new(n->ctx, n->router, &n->monitor), 0);
 }
 
 static int
@@ -102,7 +102,7 @@ node_down(void **state)
 {
 	struct node *n = *state;
 
-	watch_freep(&n->watch);
+	monitor_freep(&n->monitor);
 	socket_closep(&n->router);
 	zap_freep(&n->zap);
 	zmq_ctx_termp(&n->ctx);
@@ -126,19 +126,19 @@ node_receive(struct node *n)
 
 		if (r == -EAGAIN)
 			return;
-		watch_note(n->watch, &n->last);
+		monitor_note(n->monitor, &n->last);
 		n->hellos += r == 0;
 		n->errors += r != 0;
 	}
 }
 
 static void
-node_watch(struct node *n)
+node_events(struct node *n)
 {
-	enum watch_event e;
+	enum monitor_event e;
 
-	while ((e = watch_next(n->watch, &n->last_gone)) != WATCH_NONE) {
-		assert_int_equal(e, WATCH_PEER_GONE);
+	while ((e = monitor_next(n->monitor, &n->last_gone)) != MONITOR_NONE) {
+		assert_int_equal(e, MONITOR_PEER_GONE);
 		n->gone++;
 	}
 }
@@ -148,7 +148,7 @@ node_turn(struct node *n, long ms)
 {
 	zmq_pollitem_t items[] = {
 		{ n->router, 0, ZMQ_POLLIN, 0 },
-		{ n->watch ? watch_socket(n->watch) : n->router, 0, ZMQ_POLLIN, 0 },
+		{ n->monitor ? monitor_socket(n->monitor) : n->router, 0, ZMQ_POLLIN, 0 },
 		{ n->zap ? zap_socket(n->zap) : n->router, 0, ZMQ_POLLIN, 0 },
 	};
 
@@ -156,8 +156,8 @@ node_turn(struct node *n, long ms)
 	if (n->zap)
 		zap_step(n->zap);
 	node_receive(n);
-	if (n->watch)
-		node_watch(n);
+	if (n->monitor)
+		node_events(n);
 }
 
 /* Turns until *what reaches want. */
@@ -190,14 +190,14 @@ send_hello(void *socket)
 	assert_int_equal(wire_send(socket, NULL, WIRE_HELLO, &hello.base, NULL, 0), 0);
 }
 
-/* Turns the node until the client's watch says something. */
-static enum watch_event
-next_event(struct node *n, struct watch *w)
+/* Turns the node until the client's monitor says something. */
+static enum monitor_event
+next_event(struct node *n, struct monitor *w)
 {
 	uint64_t end = clock_mono_ms() + PATIENCE_MS;
-	enum watch_event e;
+	enum monitor_event e;
 
-	while ((e = watch_next(w, NULL)) == WATCH_NONE) {
+	while ((e = monitor_next(w, NULL)) == MONITOR_NONE) {
 		assert_true(clock_mono_ms() < end);
 		node_turn(n, 20);
 	}
@@ -310,16 +310,16 @@ test_allowed_key(void **state)
 {
 	struct node *n = *state;
 	_cleanup_(socket_closep) void *s = NULL;
-	_cleanup_(watch_freep) struct watch *w = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
 	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
 	Dray__Welcome welcome;
 	zmq_pollitem_t item;
 
-	assert_int_equal(socket_connect_watched(n->ctx, n->endpoint, &client_id,
+	assert_int_equal(socket_connect_monitored(n->ctx, n->endpoint, &client_id,
 				 server_id.curve_public, HEARTBEAT_MS, &s, &w),
 		0);
 	send_hello(s);
-	assert_int_equal(next_event(n, w), WATCH_CONNECTED);
+	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
 	node_until(n, &n->hellos, 1);
 	assert_string_equal(n->last.curve, client_id.curve_public);
 	assert_true(n->last.fd >= 0);
@@ -334,9 +334,9 @@ test_allowed_key(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		node_quiet(n);
 	assert_int_equal(n->gone, 0);
-	assert_int_equal(watch_next(w, NULL), WATCH_NONE);
+	assert_int_equal(monitor_next(w, NULL), MONITOR_NONE);
 
-	watch_freep(&w);
+	monitor_freep(&w);
 	socket_closep(&s);
 	node_until(n, &n->gone, 1);
 	assert_true(wire_peer_eq(&n->last_gone, &n->last));
@@ -349,15 +349,15 @@ test_refused_key(void **state)
 {
 	struct node *n = *state;
 	_cleanup_(socket_closep) void *s = NULL;
-	_cleanup_(watch_freep) struct watch *w = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
 
-	assert_int_equal(socket_connect_watched(n->ctx, n->endpoint, &other_id,
+	assert_int_equal(socket_connect_monitored(n->ctx, n->endpoint, &other_id,
 				 server_id.curve_public, HEARTBEAT_MS, &s, &w),
 		0);
 	send_hello(s);
-	assert_int_equal(next_event(n, w), WATCH_REFUSED);
+	assert_int_equal(next_event(n, w), MONITOR_REFUSED);
 	node_quiet(n);
-	assert_int_equal(watch_next(w, NULL), WATCH_NONE);
+	assert_int_equal(monitor_next(w, NULL), MONITOR_NONE);
 	assert_true(n->asked >= 1);
 	assert_int_equal(n->hellos + n->errors + n->gone, 0);
 }
@@ -367,15 +367,15 @@ test_wrong_server_key(void **state)
 {
 	struct node *n = *state;
 	_cleanup_(socket_closep) void *s = NULL;
-	_cleanup_(watch_freep) struct watch *w = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
 
-	assert_int_equal(socket_connect_watched(n->ctx, n->endpoint, &client_id,
+	assert_int_equal(socket_connect_monitored(n->ctx, n->endpoint, &client_id,
 				 other_id.curve_public, HEARTBEAT_MS, &s, &w),
 		0);
 	send_hello(s);
-	assert_int_equal(next_event(n, w), WATCH_REFUSED);
+	assert_int_equal(next_event(n, w), MONITOR_REFUSED);
 	/* It goes on trying, and each try is one REFUSED. */
-	assert_int_equal(next_event(n, w), WATCH_REFUSED);
+	assert_int_equal(next_event(n, w), MONITOR_REFUSED);
 	assert_int_equal(n->asked + n->hellos + n->errors + n->gone, 0);
 }
 
@@ -496,7 +496,7 @@ test_ipc(void **state)
 {
 	struct node *n = *state;
 	_cleanup_(socket_closep) void *s = NULL;
-	_cleanup_(watch_freep) struct watch *w = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
 	mode_t mask = umask(022);
 	struct stat st;
 
@@ -506,13 +506,13 @@ test_ipc(void **state)
 	assert_true(S_ISSOCK(st.st_mode));
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(
-		socket_connect_watched(n->ctx, n->endpoint, NULL, NULL, HEARTBEAT_MS, &s, &w), 0);
+		socket_connect_monitored(n->ctx, n->endpoint, NULL, NULL, HEARTBEAT_MS, &s, &w), 0);
 	send_hello(s);
-	assert_int_equal(next_event(n, w), WATCH_CONNECTED);
+	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
 	node_until(n, &n->hellos, 1);
 	assert_string_equal(n->last.curve, "");
 	assert_int_equal(n->asked, 0);
-	watch_freep(&w);
+	monitor_freep(&w);
 	socket_closep(&s);
 	node_until(n, &n->gone, 1);
 	assert_true(wire_peer_eq(&n->last_gone, &n->last));
@@ -531,7 +531,7 @@ test_ipc_path_in_use(void **state)
 
 	ipc_listen(n);
 	assert_int_equal(socket_listen(n->ctx, n->endpoint, NULL, 0, &s, &endpoint), -EADDRINUSE);
-	watch_freep(&n->watch);
+	monitor_freep(&n->monitor);
 	socket_closep(&n->router);
 	zap_freep(&n->zap);
 	zmq_ctx_termp(&n->ctx);
@@ -702,7 +702,7 @@ test_descriptor_reused(void **state)
 	assert_int_equal(n->hellos, 2);
 	assert_int_equal(n->last.fd, first.fd);
 	assert_false(wire_peer_eq(&n->last, &first));
-	node_watch(n);
+	node_events(n);
 	assert_int_equal(n->gone, 1);
 	assert_true(wire_peer_eq(&n->last_gone, &first));
 	node_quiet(n);
@@ -729,15 +729,15 @@ test_dead_before_it_was_read(void **state)
 	child_go(&c);
 	wait_readable(n->router);
 	child_kill(&c);
-	wait_readable(watch_socket(n->watch));
+	wait_readable(monitor_socket(n->monitor));
 	usleep(100000);
-	assert_int_equal(watch_next(n->watch, &peer), WATCH_NONE);
+	assert_int_equal(monitor_next(n->monitor, &peer), MONITOR_NONE);
 	/* All three greetings are there, from one that has gone: said once. */
 	node_receive(n);
 	assert_true(n->hellos >= 1);
-	assert_int_equal(watch_next(n->watch, &peer), WATCH_PEER_GONE);
+	assert_int_equal(monitor_next(n->monitor, &peer), MONITOR_PEER_GONE);
 	assert_true(wire_peer_eq(&peer, &n->last));
-	assert_int_equal(watch_next(n->watch, &peer), WATCH_NONE);
+	assert_int_equal(monitor_next(n->monitor, &peer), MONITOR_NONE);
 	assert_int_equal(wire_recv(n->router, &peer, WIRE_FROM_CLIENT, &m), -EAGAIN);
 	wire_msg_done(&m);
 }
@@ -756,7 +756,7 @@ test_dead_unread_and_reused(void **state)
 	wait_readable(n->router);
 	kill(a.pid, SIGKILL);
 	waitpid(a.pid, NULL, 0);
-	wait_readable(watch_socket(n->watch));
+	wait_readable(monitor_socket(n->monitor));
 	usleep(100000);
 	child_go(&b);
 	node_until(n, &n->hellos, 2);
@@ -782,58 +782,58 @@ made_up(uint32_t count, int fd)
 }
 
 static void
-expect_gone(struct watch *w, const struct wire_peer *p)
+expect_gone(struct monitor *w, const struct wire_peer *p)
 {
 	struct wire_peer gone;
 
-	assert_int_equal(watch_next(w, &gone), WATCH_PEER_GONE);
+	assert_int_equal(monitor_next(w, &gone), MONITOR_PEER_GONE);
 	assert_true(wire_peer_eq(&gone, p));
-	assert_int_equal(watch_next(w, &gone), WATCH_NONE);
+	assert_int_equal(monitor_next(w, &gone), MONITOR_NONE);
 }
 
 /* Orders that real sockets show rarely, on a descriptor of which the monitor said nothing. */
 static void
 test_orders_of_notes(void **state)
 {
-	struct watch *w = ((struct node *)*state)->watch;
+	struct monitor *w = ((struct node *)*state)->monitor;
 	struct wire_peer a = made_up(0xfffffffe, 900), b = made_up(0xffffffff, 900),
 			 c = made_up(0, 900), chosen = made_up(7, 900), nowhere = made_up(7, -1);
 
-	watch_note(w, &b);
-	watch_note(w, &b);
-	assert_int_equal(watch_next(w, NULL), WATCH_NONE);
-	watch_note(w, &c); /* the counter wrapped: newer */
+	monitor_note(w, &b);
+	monitor_note(w, &b);
+	assert_int_equal(monitor_next(w, NULL), MONITOR_NONE);
+	monitor_note(w, &c); /* the counter wrapped: newer */
 	expect_gone(w, &b);
-	watch_note(w, &b); /* left behind */
-	watch_note(w, &c);
-	assert_int_equal(watch_next(w, NULL), WATCH_NONE);
-	watch_note(w, &a); /* never seen while it lived */
+	monitor_note(w, &b); /* left behind */
+	monitor_note(w, &c);
+	assert_int_equal(monitor_next(w, NULL), MONITOR_NONE);
+	monitor_note(w, &a); /* never seen while it lived */
 	expect_gone(w, &a);
-	watch_note(w, &a);
-	watch_note(w, &c);
-	assert_int_equal(watch_next(w, NULL), WATCH_NONE);
+	monitor_note(w, &a);
+	monitor_note(w, &c);
+	assert_int_equal(monitor_next(w, NULL), MONITOR_NONE);
 
 	/* A name that libzmq did not make, and unknown descriptors, disturb nobody. */
 	chosen.id[0] = 'x';
-	watch_note(w, &chosen);
-	watch_note(w, &nowhere);
+	monitor_note(w, &chosen);
+	monitor_note(w, &nowhere);
 	nowhere.fd = INT32_MAX;
-	watch_note(w, &nowhere);
-	assert_int_equal(watch_next(w, NULL), WATCH_NONE);
+	monitor_note(w, &nowhere);
+	assert_int_equal(monitor_next(w, NULL), MONITOR_NONE);
 
 	/* Many events between two looks, in order. */
 	for (uint32_t i = 1; i <= 100; i++) {
 		struct wire_peer p = made_up(i, 900);
 
-		watch_note(w, &p);
+		monitor_note(w, &p);
 	}
 	for (uint32_t i = 0; i < 100; i++) {
 		struct wire_peer p = made_up(i, 900), gone;
 
-		assert_int_equal(watch_next(w, &gone), WATCH_PEER_GONE);
+		assert_int_equal(monitor_next(w, &gone), MONITOR_PEER_GONE);
 		assert_true(wire_peer_eq(&gone, &p));
 	}
-	assert_int_equal(watch_next(w, NULL), WATCH_NONE);
+	assert_int_equal(monitor_next(w, NULL), MONITOR_NONE);
 }
 
 /* The client's side: the server goes and comes back on the same port. */
@@ -842,19 +842,19 @@ test_server_comes_back(void **state)
 {
 	struct node *n = *state;
 	_cleanup_(socket_closep) void *s = NULL;
-	_cleanup_(watch_freep) struct watch *w = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
 	_cleanup_(freep) char *endpoint = strdup(n->endpoint);
 	uint64_t end = clock_mono_ms() + PATIENCE_MS;
 	int r;
 
-	assert_int_equal(socket_connect_watched(n->ctx, endpoint, &client_id,
+	assert_int_equal(socket_connect_monitored(n->ctx, endpoint, &client_id,
 				 server_id.curve_public, HEARTBEAT_MS, &s, &w),
 		0);
-	assert_int_equal(next_event(n, w), WATCH_CONNECTED);
-	watch_freep(&n->watch);
+	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
+	monitor_freep(&n->monitor);
 	socket_closep(&n->router);
-	wait_readable(watch_socket(w));
-	assert_int_equal(watch_next(w, NULL), WATCH_DISCONNECTED);
+	wait_readable(monitor_socket(w));
+	assert_int_equal(monitor_next(w, NULL), MONITOR_DISCONNECTED);
 
 	free(steal_ptr(n->endpoint));
 	/* The port is given back by libzmq's own thread. */
@@ -864,8 +864,8 @@ test_server_comes_back(void **state)
 		usleep(10000);
 	}
 	assert_int_equal(r, 0);
-	assert_int_equal(watch_new(n->ctx, n->router, &n->watch), 0);
-	assert_int_equal(next_event(n, w), WATCH_CONNECTED);
+	assert_int_equal(monitor_new(n->ctx, n->router, &n->monitor), 0);
+	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
 	send_hello(s);
 	node_until(n, &n->hellos, 1);
 }

@@ -257,7 +257,7 @@ test_home(void **state)
 
 /* What relay and bundle work with. */
 struct scene {
-	struct report rep;
+	struct ledger rep;
 	struct tether tether;
 	struct say *say;
 	struct outputs *outputs;

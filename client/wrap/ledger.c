@@ -1,6 +1,6 @@
 /* The memory that dray and dray-dispatch share.
  *
- * Invariant: after report_take nothing in the copy can mislead dray: dray-dispatch may have died at
+ * Invariant: after ledger_take nothing in the copy can mislead dray: dray-dispatch may have died at
  * any instant, in the middle of writing a field too. */
 #include "config.h"
 
@@ -10,14 +10,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "client/wrap/report.h"
+#include "client/wrap/ledger.h"
 #include "common/fs.h"
 #include "common/left.h"
 
 static int
-map(int fd, struct report **ret)
+map(int fd, struct ledger **ret)
 {
-	void *p = mmap(NULL, sizeof(struct report), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, sizeof(struct ledger), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
@@ -26,15 +26,15 @@ map(int fd, struct report **ret)
 }
 
 int
-report_make(struct report **ret, int *ret_fd)
+ledger_make(struct ledger **ret, int *ret_fd)
 {
 	_cleanup_(closep) int fd = -1;
 	int r;
 
-	fd = memfd_create("dray-report", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = memfd_create("dray-ledger", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, sizeof(struct report)) < 0)
+	if (ftruncate(fd, sizeof(struct ledger)) < 0)
 		return -errno;
 	/* a shrunk file would turn our reads into SIGBUS */
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
@@ -42,47 +42,47 @@ report_make(struct report **ret, int *ret_fd)
 	r = map(fd, ret);
 	if (r < 0)
 		return r;
-	(*ret)->magic = REPORT_MAGIC;
+	(*ret)->magic = LEDGER_MAGIC;
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }
 
 int
-report_map(int fd, struct report **ret)
+ledger_map(int fd, struct ledger **ret)
 {
-	_cleanup_(report_unmapp) struct report *p = NULL;
+	_cleanup_(ledger_unmapp) struct ledger *p = NULL;
 	struct stat st;
 	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_size != (off_t)sizeof(struct report))
+	if (st.st_size != (off_t)sizeof(struct ledger))
 		return -EBADMSG;
 	r = map(fd, &p);
 	if (r < 0)
 		return r;
-	if (p->magic != REPORT_MAGIC)
+	if (p->magic != LEDGER_MAGIC)
 		return -EBADMSG;
 	*ret = steal_ptr(p);
 	return 0;
 }
 
 void
-report_unmap(struct report *r)
+ledger_unmap(struct ledger *r)
 {
 	if (r)
 		munmap(r, sizeof(*r));
 }
 
 void
-report_unmapp(struct report **r)
+ledger_unmapp(struct ledger **r)
 {
-	report_unmap(*r);
+	ledger_unmap(*r);
 	*r = NULL;
 }
 
 int
-report_make_staging(struct report *r, const char *out_dir, pid_t owner)
+ledger_make_staging(struct ledger *r, const char *out_dir, pid_t owner)
 {
 	_cleanup_(freep) char *path = NULL;
 	int err = left_make_dir(out_dir, owner, &path);
@@ -94,22 +94,22 @@ report_make_staging(struct report *r, const char *out_dir, pid_t owner)
 }
 
 static void
-go_home(struct report *r, const char *why)
+go_home(struct ledger *r, const char *why)
 {
-	r->outcome = REPORT_HOME;
+	r->outcome = LEDGER_HOME;
 	snprintf(r->why, sizeof(r->why), "%s", why);
 }
 
 void
-report_take(const struct report *shared, struct report *ret)
+ledger_take(const struct ledger *shared, struct ledger *ret)
 {
 	*ret = *shared;
 	ret->why[sizeof(ret->why) - 1] = '\0';
 	ret->worker[sizeof(ret->worker) - 1] = '\0';
 	ret->staging[sizeof(ret->staging) - 1] = '\0';
 	ret->rmeta[sizeof(ret->rmeta) - 1] = '\0';
-	ret->n_attempts = MIN2(ret->n_attempts, (uint32_t)REPORT_ATTEMPTS);
-	for (unsigned i = 0; i < REPORT_ATTEMPTS; i++)
+	ret->n_attempts = MIN2(ret->n_attempts, (uint32_t)LEDGER_ATTEMPTS);
+	for (unsigned i = 0; i < LEDGER_ATTEMPTS; i++)
 		ret->attempt[i][sizeof(ret->attempt[i]) - 1] = '\0';
 	/* a half-written path is worse than none: nothing may be removed or replaced by it */
 	if (*ret->staging && (!path_is_normal(ret->staging) || streq(ret->staging, "/")))
@@ -117,16 +117,16 @@ report_take(const struct report *shared, struct report *ret)
 	if (*ret->rmeta && !path_is_normal(ret->rmeta))
 		ret->rmeta[0] = '\0';
 
-	if (ret->magic != REPORT_MAGIC)
-		go_home(ret, "dray-dispatch left no report");
-	else if (ret->outcome == REPORT_RUNNING)
+	if (ret->magic != LEDGER_MAGIC)
+		go_home(ret, "dray-dispatch left no ledger");
+	else if (ret->outcome == LEDGER_RUNNING)
 		go_home(ret, "dray-dispatch died");
-	else if (ret->outcome > REPORT_HOME)
-		go_home(ret, "dray-dispatch left a bad report");
-	else if (ret->outcome == REPORT_DONE && (ret->status < 0 || ret->status > 255))
+	else if (ret->outcome > LEDGER_HOME)
+		go_home(ret, "dray-dispatch left a bad ledger");
+	else if (ret->outcome == LEDGER_DONE && (ret->status < 0 || ret->status > 255))
 		go_home(ret, "dray-dispatch left a bad status");
-	else if (ret->outcome == REPORT_LINK && (!*ret->staging || ret->n_links > 16))
+	else if (ret->outcome == LEDGER_LINK && (!*ret->staging || ret->n_links > 16))
 		go_home(ret, "dray-dispatch left a bad link");
-	if (ret->outcome == REPORT_HOME && !*ret->why)
+	if (ret->outcome == LEDGER_HOME && !*ret->why)
 		go_home(ret, "dray-dispatch gave no reason");
 }

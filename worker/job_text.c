@@ -139,13 +139,13 @@ read_some(struct job *j, int *fd, struct buf *b)
 	return 1;
 }
 
-struct relay {
+struct text_relay {
 	struct buf err, out;
 	bool in_line;
 };
 
 static int
-relay_err(struct job *j, struct relay *t)
+relay_err(struct job *j, struct text_relay *t)
 {
 	int r = read_some(j, &j->box.err, &t->err);
 
@@ -159,7 +159,7 @@ relay_err(struct job *j, struct relay *t)
 }
 
 static int
-relay_out(struct job *j, struct relay *t)
+relay_out(struct job *j, struct text_relay *t)
 {
 	int r = read_some(j, &j->box.out, &t->out);
 
@@ -172,7 +172,7 @@ relay_out(struct job *j, struct relay *t)
 
 /* The pipes end when the last process that holds them does, at the latest when the sandbox dies. */
 static int
-step(struct job *j, struct relay *t)
+step(struct job *j, struct text_relay *t)
 {
 	struct pollfd fds[3];
 	struct wire_msg m = WIRE_MSG_INIT;
@@ -206,9 +206,9 @@ step(struct job *j, struct relay *t)
 }
 
 int
-text_relay(struct job *j)
+job_text_relay(struct job *j)
 {
-	struct relay t = { BUF_INIT, BUF_INIT, false };
+	struct text_relay t = { BUF_INIT, BUF_INIT, false };
 	int r = 0;
 
 	/* report is process 1's alone: one that closes its output is still waited for, and stopped.

@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "worker/job_priv.h"
 
-struct inputs {
+struct gather {
 	struct job *j;
 	uint32_t *need;
 	size_t n, next;	   /* blobs come in the order they were asked for */
@@ -26,7 +26,7 @@ layout_failed(struct job *j, int err)
 }
 
 static void
-expect_next(struct inputs *f)
+expect_next(struct gather *f)
 {
 	const struct job *j = f->j;
 	uint32_t blob;
@@ -40,7 +40,7 @@ expect_next(struct inputs *f)
 }
 
 static int
-ask(struct inputs *f)
+ask(struct gather *f)
 {
 	const Dray__Unit *u = f->j->unit;
 	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
@@ -119,7 +119,7 @@ blob_in_done(struct blob_in *in)
 }
 
 static int
-take_chunk(struct inputs *f, struct wire_msg *m)
+take_chunk(struct gather *f, struct wire_msg *m)
 {
 	struct job *j = f->j;
 	int r;
@@ -149,7 +149,7 @@ give_credit(struct job *j, uint32_t n)
 
 /* Takes all that has come. */
 static int
-take_messages(struct inputs *f, uint32_t *unpaid)
+take_messages(struct gather *f, uint32_t *unpaid)
 {
 	for (;;) {
 		struct wire_msg m = WIRE_MSG_INIT;
@@ -176,7 +176,7 @@ take_messages(struct inputs *f, uint32_t *unpaid)
 }
 
 static int
-fetch(struct inputs *f)
+fetch(struct gather *f)
 {
 	uint32_t unpaid = 0;
 	int r = ask(f);
@@ -192,9 +192,9 @@ fetch(struct inputs *f)
 }
 
 int
-inputs_fetch(struct job *j)
+gather_inputs(struct job *j)
 {
-	struct inputs f = { .j = j };
+	struct gather f = { .j = j };
 	int r = fetch(&f);
 
 	blob_in_done(&f.in);

@@ -6,7 +6,7 @@
  * compile what it read, and nothing else: no decision about what a job may do rests on a path. */
 #include "config.h"
 
-#include "trace/call.h"
+#include "trace/trace_call.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Asks the coordinator for its status and prints it. */
 #include "config.h"
 
-#include "client/dispatch/status.h"
+#include "client/dispatch/farm_status.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -157,7 +157,7 @@ print_text(const struct status *s)
 }
 
 int
-status_print(const struct conf *conf, const char *compiler, bool json)
+farm_status_print(const struct conf *conf, const char *compiler, bool json)
 {
 	struct status s = { .endpoint = conf->client.coordinator, .msg = WIRE_MSG_INIT };
 	int r;

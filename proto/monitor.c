@@ -1,7 +1,7 @@
 /* Watches a socket's connections, through libzmq's monitor.
  *
  * A DEALER has one connection, and its events are translated one by one. For a ROUTER the monitor
- * names descriptors only, and messages tell which peer is on which (watch_note). The two streams
+ * names descriptors only, and messages tell which peer is on which (monitor_note). The two streams
  * are not in step, and the kernel gives a closed descriptor's number to the next connection. What
  * orders them: libzmq reports DISCONNECTED(fd) before it closes fd, and ACCEPTED(fd) before it
  * reads from it (with one I/O thread); and the ids it makes for peers count up.
@@ -39,7 +39,7 @@ struct slot {
 	unsigned n_dead;
 };
 
-struct watch {
+struct monitor {
 	void *socket;
 	void *monitor;
 	bool router;
@@ -50,19 +50,19 @@ struct watch {
 	size_t first, last, cap;
 };
 
-struct monitor_event {
+struct raw_event {
 	unsigned event;
 	int32_t value;
 };
 
 static int
-open_monitor(struct watch *w, void *ctx)
+open_monitor(struct monitor *w, void *ctx)
 {
 	static unsigned counter;
 	char name[64];
 	int zero = 0;
 
-	snprintf(name, sizeof(name), "inproc://dray-watch-%u",
+	snprintf(name, sizeof(name), "inproc://dray-monitor-%u",
 		__atomic_fetch_add(&counter, 1, __ATOMIC_RELAXED));
 	w->monitor = zmq_socket(ctx, ZMQ_PAIR);
 	if (!w->monitor)
@@ -80,9 +80,9 @@ open_monitor(struct watch *w, void *ctx)
 }
 
 int
-watch_new(void *ctx, void *socket, struct watch **ret)
+monitor_new(void *ctx, void *socket, struct monitor **ret)
 {
-	_cleanup_(watch_freep) struct watch *w = calloc(1, sizeof(*w));
+	_cleanup_(monitor_freep) struct monitor *w = calloc(1, sizeof(*w));
 	int type, r;
 	size_t n = sizeof(type);
 
@@ -100,7 +100,7 @@ watch_new(void *ctx, void *socket, struct watch **ret)
 }
 
 void
-watch_free(struct watch *w)
+monitor_free(struct monitor *w)
 {
 	if (!w)
 		return;
@@ -113,14 +113,14 @@ watch_free(struct watch *w)
 }
 
 void
-watch_freep(struct watch **w)
+monitor_freep(struct monitor **w)
 {
-	watch_free(*w);
+	monitor_free(*w);
 	*w = NULL;
 }
 
 void *
-watch_socket(struct watch *w)
+monitor_socket(struct monitor *w)
 {
 	return w->monitor;
 }
@@ -128,7 +128,7 @@ watch_socket(struct watch *w)
 /* Reads one event: frame 1 is event (16 bits) and value (32 bits), packed, in host order; frame 2
  * the address. */
 static bool
-read_event(struct watch *w, struct monitor_event *ret)
+read_event(struct monitor *w, struct raw_event *ret)
 {
 	zmq_msg_t m;
 	uint16_t event;
@@ -159,7 +159,7 @@ read_event(struct watch *w, struct monitor_event *ret)
 
 /* NULL: a descriptor that cannot be, or no memory. */
 static struct slot *
-slot_of(struct watch *w, int fd)
+slot_of(struct monitor *w, int fd)
 {
 	if (fd < 0 || fd >= FD_MAX)
 		return NULL;
@@ -208,7 +208,7 @@ is_dead(const struct slot *s, const struct wire_peer *p)
 }
 
 static void
-report_gone(struct watch *w, struct slot *s, const struct wire_peer *p)
+report_gone(struct monitor *w, struct slot *s, const struct wire_peer *p)
 {
 	s->dead[s->n_dead % DEAD_KEPT] = id_count(p);
 	/* Kept below twice the ring, so that it never wraps to "few". */
@@ -232,7 +232,7 @@ report_gone(struct watch *w, struct slot *s, const struct wire_peer *p)
 }
 
 static void
-apply_router_event(struct watch *w, const struct monitor_event *e)
+apply_router_event(struct monitor *w, const struct raw_event *e)
 {
 	struct slot *s;
 
@@ -248,16 +248,16 @@ apply_router_event(struct watch *w, const struct monitor_event *e)
 }
 
 static void
-read_router_events(struct watch *w)
+read_router_events(struct monitor *w)
 {
-	struct monitor_event e;
+	struct raw_event e;
 
 	while (read_event(w, &e))
 		apply_router_event(w, &e);
 }
 
 void
-watch_note(struct watch *w, const struct wire_peer *peer)
+monitor_note(struct monitor *w, const struct wire_peer *peer)
 {
 	struct slot *s;
 
@@ -288,49 +288,49 @@ watch_note(struct watch *w, const struct wire_peer *peer)
 	s->noted = true;
 }
 
-static enum watch_event
-dealer_event(struct watch *w, const struct monitor_event *e)
+static enum monitor_event
+dealer_event(struct monitor *w, const struct raw_event *e)
 {
 	if (e->event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
 		w->failed = false;
-		return WATCH_CONNECTED;
+		return MONITOR_CONNECTED;
 	}
 	if (e->event & HANDSHAKE_FAILED) {
 		bool again = w->failed;
 
 		w->failed = true;
-		return again ? WATCH_NONE : WATCH_REFUSED;
+		return again ? MONITOR_NONE : MONITOR_REFUSED;
 	}
 	if (e->event == ZMQ_EVENT_DISCONNECTED) {
 		bool failed = w->failed;
 
 		w->failed = false;
-		return failed ? WATCH_NONE : WATCH_DISCONNECTED;
+		return failed ? MONITOR_NONE : MONITOR_DISCONNECTED;
 	}
-	return WATCH_NONE;
+	return MONITOR_NONE;
 }
 
-enum watch_event
-watch_next(struct watch *w, struct wire_peer *ret_peer)
+enum monitor_event
+monitor_next(struct monitor *w, struct wire_peer *ret_peer)
 {
-	struct monitor_event e;
+	struct raw_event e;
 
 	if (w->router) {
 		read_router_events(w);
 		if (w->first == w->last) {
 			w->first = w->last = 0;
-			return WATCH_NONE;
+			return MONITOR_NONE;
 		}
 		if (ret_peer)
 			*ret_peer = w->gone[w->first];
 		w->first++;
-		return WATCH_PEER_GONE;
+		return MONITOR_PEER_GONE;
 	}
 	while (read_event(w, &e)) {
-		enum watch_event event = dealer_event(w, &e);
+		enum monitor_event event = dealer_event(w, &e);
 
-		if (event != WATCH_NONE)
+		if (event != MONITOR_NONE)
 			return event;
 	}
-	return WATCH_NONE;
+	return MONITOR_NONE;
 }
