@@ -9,8 +9,40 @@
 #include "common/fs.h"
 #include "proto/entry.pb-c.h"
 
-static const char magic[] = "drayent2";
+static const char magic[] = "drayent3";
 #define MAGIC_SIZE (sizeof(magic) - 1)
+
+/* ---- modes */
+
+/* What a linker makes: a program may have any name, and a library's begins with "lib" too. */
+static bool
+is_linked_name(const char *name)
+{
+	static const char *const compiled[] = { ".a", ".bc", ".d", ".dwo", ".dwp", ".lib", ".ll",
+		".mir", ".o", ".rlib", ".rmeta", ".s" };
+
+	for (size_t i = 0; i < ARRAY_LEN(compiled); i++)
+		if (ends_with(name, compiled[i]))
+			return false;
+	return true;
+}
+
+unsigned
+output_mode_kept(unsigned mode, unsigned umask, const char *name)
+{
+	bool linked = is_linked_name(name);
+
+	/* a umask that takes all x bits away makes one of both */
+	if (mode == (0777 & ~umask) && (linked || mode != (0666 & ~umask)))
+		return 0777;
+	return mode == (0666 & ~umask) ? 0666 : mode;
+}
+
+unsigned
+output_mode_here(unsigned kept, unsigned umask)
+{
+	return kept & ~umask & 0777;
+}
 
 /* ---- in memory */
 

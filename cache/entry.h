@@ -1,6 +1,6 @@
 /* An entry of the cache: all results known of one unit key, each with the inputs it was made from.
  *
- * On disk it is 8 bytes "drayent2", a CacheEntry (proto/entry.proto) and the SHA-256 of both; what
+ * On disk it is 8 bytes "drayent3", a CacheEntry (proto/entry.proto) and the SHA-256 of both; what
  * is cut, changed or of another version is no entry. In texts \x01 stands for the out-dir. */
 #ifndef DRAY_CACHE_ENTRY_H
 #define DRAY_CACHE_ENTRY_H
@@ -15,8 +15,8 @@
 #define ENTRY_MAX (32u << 20)
 
 struct output {
-	char *name; /* in the out-dir */
-	unsigned mode;
+	char *name;    /* in the out-dir */
+	unsigned mode; /* as no umask would have it (output_mode_kept) */
 	uint64_t size;
 	struct digest digest; /* of a blob, when is_blob */
 	bool is_blob;
@@ -47,6 +47,12 @@ struct result {
 		INPUTS_INIT, NULL, 0, NULL, 0, NULL, 0, BUF_INIT, BUF_INIT, BUF_INIT, 0, 0, NULL, \
 			NULL, STRV_INIT, STRV_INIT, NULL, 0                                       \
 	}
+
+/* The mode that an output is kept with: one that the umask made of 0666 or 0777 is kept as these,
+ * so that another umask makes of it what rustc or a linker would have got. Any other stays. */
+unsigned output_mode_kept(unsigned mode, unsigned umask, const char *name);
+/* The mode that it gets in place. */
+unsigned output_mode_here(unsigned kept, unsigned umask);
 
 /* Adds an empty one at the end; it is the result's. NULL: no memory. */
 struct output *result_add_output(struct result *r, const char *name);

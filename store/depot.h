@@ -57,9 +57,9 @@ int depot_add(struct depot *d, const char *path, enum depot_way way, struct dige
 /* Puts a blob's content at path, in place of what is there, by rename: a new file with these mode
  * bits (DEPOT_SHARE: the blob itself if it has no other name yet, since its time and mode are
  * set; writable like any other, since rustc refuses to replace a read-only rmeta) and the time of
- * now. The memo then knows its digest. -ENOENT: it is not here; -EBADMSG: it was damaged, and is
- * not here any more; -ENOTDIR: there is no directory for path; -errno of the disk. What is at path
- * stays when it fails. */
+ * now. A file that anybody may write to is never shared. The memo then knows its digest. -ENOENT:
+ * it is not here; -EBADMSG: it was damaged, and is not here any more; -ENOTDIR: there is no
+ * directory for path; -errno of the disk. What is at path stays when it fails. */
 int depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum depot_way way,
 	mode_t mode, const char *path);
 /* The same for a text that is in no blob: by a name that left_sweep knows. */

@@ -8,7 +8,7 @@
  * A blob is shared with one checkout at most, by a hard link: they have one time between them, and
  * cargo goes by times. Whoever makes the second link sees by the count that he is the third, and
  * copies. Such a file keeps the mode that the compiler gave it: rustc refuses to replace an output
- * that is read-only.
+ * that is read-only. One that anybody may write to is not shared.
  *
  * Nothing is synced: a power loss may leave a name with wrong bytes, and somebody may write to a
  * file that is shared. So each blob is verified before it is used; the memo makes that a stat. Its
@@ -29,7 +29,8 @@
 #include "common/fs.h"
 #include "common/log.h"
 
-#define BLOB_MODE 0444
+#define BLOB_MODE 0400
+#define ANYBODY_WRITES S_IWOTH
 #define CHUNK_SIZE ((size_t)256 << 10)
 
 /* Gives an open file another name: by its descriptor, so that it is that file for sure. */
@@ -261,7 +262,7 @@ depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *
 	fd = fs_open_regular(path, &st);
 	if (fd < 0)
 		return fd;
-	if (way == DEPOT_SHARE)
+	if (way == DEPOT_SHARE && !(st.st_mode & ANYBODY_WRITES))
 		r = add_by_link(d, fd, &st, &digest);
 	/* another file system, a file of another user, one with all the links there can be */
 	if (r < 0 && r != -EAGAIN && r != -ENOSPC && r != -EROFS)
@@ -408,7 +409,7 @@ depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum 
 	if (fd < 0)
 		return fd;
 	r = may_clone(fd) ? take_new(&t, fill_by_clone) : -EOPNOTSUPP;
-	if (r < 0 && way == DEPOT_SHARE && !d->read_only)
+	if (r < 0 && way == DEPOT_SHARE && !d->read_only && !(mode & ANYBODY_WRITES))
 		r = take_link(&t);
 	if (r < 0)
 		r = take_new(&t, fill_by_copy);

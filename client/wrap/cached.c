@@ -231,6 +231,8 @@ cached_open(const struct cached_in *in, struct cached **ret, char **ret_why)
 		return -ENOMEM;
 	c->in = *in;
 	c->lock = -1;
+	c->umask = umask(0);
+	umask(c->umask);
 	r = open_all(c, ret_why);
 	if (r < 0)
 		return *ret_why || r == -ENOMEM ? r : off(ret_why, strerror(-r));
@@ -319,7 +321,9 @@ restore_text(const struct cached *c, const struct output *o, const char *path)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = text_show(o->text.p, o->text.n, c->out_dir, &b);
 
-	return r < 0 ? r : depot_put_text(b.p ? b.p : (uint8_t *)"", b.n, (mode_t)o->mode, path);
+	return r < 0 ? r
+		     : depot_put_text(b.p ? b.p : (uint8_t *)"", b.n,
+			       output_mode_here(o->mode, c->umask), path);
 }
 
 enum depot_way
@@ -340,7 +344,7 @@ cached_restore_outputs(struct cached *c, const struct result *res, struct cached
 		if (!path)
 			return -ENOMEM;
 		r = o->is_blob ? depot_restore(c->depot, &o->digest, o->size, cached_way(o->name),
-					 (mode_t)o->mode, path)
+					 output_mode_here(o->mode, c->umask), path)
 			       : restore_text(c, o, path);
 		if (r < 0)
 			cached_why(said, "%s cannot be put in place: %s", o->name,

@@ -124,8 +124,8 @@ place_temporaries(struct cached *c, const struct strv *listed)
 			return -ENOMEM;
 		if (!strv_has(listed, path))
 			return -EBADMSG;
-		r = depot_restore(
-			c->depot, &o->digest, o->size, DEPOT_SHARE, (mode_t)o->mode, path);
+		r = depot_restore(c->depot, &o->digest, o->size, DEPOT_SHARE,
+			output_mode_here(o->mode, c->umask), path);
 	}
 	return r;
 }
@@ -332,7 +332,7 @@ add_temporary(struct cached *c, struct result *res, const char *name, const char
 	o = result_add_temporary(res, name);
 	if (!o)
 		return -ENOMEM;
-	o->mode = st.st_mode & 0777;
+	o->mode = output_mode_kept(st.st_mode & 0777, c->umask, name);
 	o->is_blob = true;
 	if (!*bound)
 		r = cached_names_place(c, path);

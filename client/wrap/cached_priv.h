@@ -20,6 +20,7 @@ struct cached {
 	int lock; /* of the key, or -1 */
 	struct strv trace_options, dirs;
 	struct timespec started;
+	mode_t umask;
 	struct unit_key bundle_key; /* empty until it is asked for */
 	struct result bundle;	    /* that is in place */
 };

@@ -35,7 +35,7 @@ copied(void **state)
 	assert_true(depot_has(d, &g, 8));
 	assert_false(depot_has(d, &g, 7));
 	st = stat_of(blob_path(&g));
-	assert_int_equal(st.st_mode & 07777, 0444);
+	assert_int_equal(st.st_mode & 07777, 0400);
 	set_old(blob_path(&g));
 	assert_int_equal(restore(d, "the text", DEPOT_COPY, in("b")), 0);
 	assert_holds(in("b"), "the text");
@@ -77,6 +77,25 @@ added_by_link(void **state)
 	/* the same file once more */
 	assert_int_equal(depot_add(d, in("a"), DEPOT_SHARE, &g, NULL), 0);
 	assert_int_equal(stat_of(in("a")).st_nlink, 2);
+	depot_close(d);
+}
+
+/* One that anybody may write to is never the blob itself. */
+static void
+open_to_all(void **state)
+{
+	struct depot *d = open_depot();
+	struct digest g = digest_of("for all");
+
+	put_file(in("a"), "for all");
+	assert_int_equal(chmod(in("a"), 0666), 0);
+	assert_int_equal(depot_add(d, in("a"), DEPOT_SHARE, &g, NULL), 0);
+	assert_int_equal(stat_of(in("a")).st_nlink, 1);
+	assert_int_equal(stat_of(blob_path(&g)).st_mode & 07777, 0400);
+	assert_int_equal(depot_restore(d, &g, 7, DEPOT_SHARE, 0666, in("b")), 0);
+	assert_int_equal(stat_of(in("b")).st_mode & 07777, 0666);
+	assert_int_equal(stat_of(in("b")).st_nlink, 1);
+	assert_int_equal(stat_of(blob_path(&g)).st_mode & 07777, 0400);
 	depot_close(d);
 }
 
@@ -618,6 +637,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(opening_makes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(copied, setup, teardown),
 		cmocka_unit_test_setup_teardown(added_by_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(open_to_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(link_rules, setup, teardown),
 		cmocka_unit_test_setup_teardown(over_what_is_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(cannot_restore, setup, teardown),

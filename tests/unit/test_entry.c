@@ -250,6 +250,34 @@ test_odd_results(void **state)
 	odd_result(NULL, 0, true);
 }
 
+static unsigned
+mode_under(unsigned umask_then, unsigned full, const char *name, unsigned umask_now)
+{
+	return output_mode_here(output_mode_kept(full & ~umask_then, umask_then, name), umask_now);
+}
+
+static void
+test_modes(void **state)
+{
+	static const unsigned masks[] = { 0, 002, 022, 027, 077, 0177, 0777 };
+
+	(void)state;
+	/* whatever it was, it is now what this umask makes of it */
+	for (size_t i = 0; i < ARRAY_LEN(masks); i++)
+		for (size_t k = 0; k < ARRAY_LEN(masks); k++) {
+			unsigned then = masks[i], now = masks[k];
+
+			assert_int_equal(mode_under(then, 0666, "libx.rlib", now), 0666 & ~now);
+			assert_int_equal(mode_under(then, 0666, "x.d", now), 0666 & ~now);
+			assert_int_equal(mode_under(then, 0777, "app", now), 0777 & ~now);
+			assert_int_equal(mode_under(then, 0777, "libx.so", now), 0777 & ~now);
+		}
+	/* one that no umask explains stays, and never becomes more */
+	assert_int_equal(output_mode_kept(0600, 022, "libx.rlib"), 0600);
+	assert_int_equal(output_mode_here(0640, 022), 0640);
+	assert_int_equal(output_mode_here(0640, 077), 0600);
+}
+
 static void
 test_bounded(void **state)
 {
@@ -356,6 +384,7 @@ main(void)
 		cmocka_unit_test(test_odd_bundles),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_odd_results),
+		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_the_out_dir_in_texts),
