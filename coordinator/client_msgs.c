@@ -11,23 +11,6 @@
 
 #define FAILED_MAX 8 /* tries of a job that are listened to */
 
-void
-send_denied(
-	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text)
-{
-	Dray__JobDenied denied;
-	char job_copy[JOB_ID_HEX_SIZE] = "", text_copy[1024];
-
-	clean_text(job, job_copy, sizeof(job_copy));
-	clean_text(text, text_copy, sizeof(text_copy));
-	dray__job_denied__init(&denied);
-	denied.job = job_copy;
-	denied.verdict = verdict;
-	denied.text = text_copy;
-	log_debug("job=%s denied: %s", job_copy, text_copy);
-	server_send(s, p, WIRE_JOB_DENIED, &denied.base);
-}
-
 static bool
 job_id_of(struct server *s, struct peer *p, const struct wire_peer *from, const char *job,
 	struct job_id *ret)

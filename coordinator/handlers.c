@@ -6,8 +6,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "coordinator/server_priv.h"
 
@@ -45,88 +43,6 @@ static const struct handler_row rows[] = {
 	{ WIRE_WORKER_JOB_ENDED, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_ended, ROLE_NONE },
 	{ WIRE_WORKER_BYE, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_bye, ROLE_NONE },
 };
-
-const char *
-clean_text(const char *text, char *out, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < size && text[i]; i++)
-		out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
-	out[i] = '\0';
-	return out;
-}
-
-static void
-doom(struct server *s, struct peer *p)
-{
-	if (p->doomed)
-		return;
-	p->doomed = true;
-	TAILQ_INSERT_TAIL(&s->doomed, p, doomed_link);
-}
-
-void
-server_send(struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body)
-{
-	int r;
-
-	if (p->doomed)
-		return;
-	r = wire_send(s->socket, &p->wire, type, body, NULL, 0);
-	if (r == 0)
-		return;
-	if (r == -EAGAIN)
-		log_throttled(&s->slow_peer, 5,
-			"peer=%s role=%s does not read what it is sent; left alone", p->wire.curve,
-			role_name(p->role));
-	else if (r != -EHOSTUNREACH)
-		log_throttled(&s->slow_peer, 5, "cannot send %s: %s", wire_info(type)->name,
-			strerror(-r));
-	doom(s, p);
-}
-
-uint64_t
-server_time(const struct server *s)
-{
-	return ticket_clock_get(&s->clock, s->now, 0);
-}
-
-/* Ends what a peer has here, but keeps it, so that it is known as one to ignore. */
-static void
-drop(struct server *s, struct peer *p)
-{
-	if (p->worker)
-		worker_lost(s, p, "it was refused");
-	sched_owner_gone(s->sched, p->serial, s->now);
-	p->state = PEER_DROPPED;
-}
-
-void
-server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dray__Verdict verdict,
-	const char *fmt, ...)
-{
-	Dray__Refused refused;
-	char text[512];
-	va_list ap;
-	int r;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_throttled(&s->bad_peer, 10, "peer refused: key=%s role=%s: %s",
-		wire->curve[0] ? wire->curve : "-", p ? role_name(p->role) : "-", text);
-	dray__refused__init(&refused);
-	refused.verdict = verdict;
-	refused.text = text;
-	r = wire_send(s->socket, wire, WIRE_REFUSED, &refused.base, NULL, 0);
-	/* No record of one that is gone already: nothing would ever remove it. */
-	if (!p && (r == -EHOSTUNREACH || !(p = peer_add(s, wire))))
-		return;
-	drop(s, p);
-	if (r < 0)
-		doom(s, p);
-}
 
 static enum role
 role_parse(const char *name)

@@ -224,6 +224,18 @@ job_wait(struct sched *s, struct sched_job *job, struct job_list *list, uint64_t
 	TAILQ_INSERT_TAIL(list, job, timed_link);
 }
 
+void
+worker_ref(struct sched_worker *w)
+{
+	w->refs++;
+}
+
+void
+worker_unref(struct sched_worker *w)
+{
+	w->refs--;
+}
+
 static void
 set_worker(struct sched_job *job, struct sched_worker *w)
 {

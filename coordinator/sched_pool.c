@@ -450,8 +450,15 @@ queue_oldest_for(struct sched_worker *w)
 	return best;
 }
 
+static void
+strand(struct sched *s, struct sched_job *job, struct job_list *ret)
+{
+	queue_take(s, job);
+	TAILQ_INSERT_TAIL(ret, job, queue_link);
+}
+
 void
-pools_deny_stranded(struct sched *s, struct tc *tc)
+pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret)
 {
 	struct class *c, *next_class;
 	struct sched_job *job, *next;
@@ -466,13 +473,13 @@ pools_deny_stranded(struct sched *s, struct tc *tc)
 			continue;
 		for (; job; job = next) {
 			next = TAILQ_NEXT(job, queue_link);
-			job_deny_stranded(s, job);
+			strand(s, job, ret);
 		}
 	}
 	for (job = TAILQ_FIRST(&tc->retries); job; job = next) {
 		next = TAILQ_NEXT(job, queue_link);
 		if (!pools_eligible(s, job))
-			job_deny_stranded(s, job);
+			strand(s, job, ret);
 	}
 	tc->queued--;
 	tc_put(s, tc);

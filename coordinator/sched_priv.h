@@ -1,6 +1,6 @@
-/* The scheduler's structs, for its files only: sched.c (inputs), sched_job.c (a job's life, and the
- * actions), sched_worker.c (workers and trust), sched_pool.c (who can run what: toolchains, heaps,
- * queues). */
+/* The scheduler's structs, for its files only. From the bottom up, each calls only what is above it
+ * here: sched_pool.c (which worker can run what: toolchains, heaps, queues), sched_job.c (a job's
+ * life, and the actions), sched_worker.c (workers and trust), sched.c (inputs). */
 #ifndef DRAY_COORDINATOR_SCHED_PRIV_H
 #define DRAY_COORDINATOR_SCHED_PRIV_H
 
@@ -167,8 +167,9 @@ void queue_take(struct sched *s, struct sched_job *job);
 struct sched_job *queue_oldest_for(struct sched_worker *w);
 unsigned queue_ahead(const struct sched_job *job);
 bool job_failed_on(const struct sched_job *job, const struct sched_worker *w);
-/* Denies the queued jobs of a toolchain that no worker is left for. */
-void pools_deny_stranded(struct sched *s, struct tc *tc);
+/* Takes the queued jobs of a toolchain that no worker is left for out of their queues, into ret (by
+ * queue_link). The caller denies them. */
+void pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret);
 /* Why no worker can run it, as a sentence. */
 void pools_explain(struct sched *s, const struct sched_job *job, char *out, size_t n);
 
@@ -177,12 +178,12 @@ void pools_explain(struct sched *s, const struct sched_job *job, char *out, size
 struct sched_worker *worker_any(struct sched *s, const char *name);
 void worker_changed(struct sched *s, struct sched_worker *w);
 void worker_judge(struct sched *s, struct sched_job *job, bool good);
-void worker_ref(struct sched_worker *w);
-void worker_unref(struct sched_worker *w);
 void workers_tick(struct sched *s);
 void workers_free(struct sched *s);
 
 /* sched_job.c */
+void worker_ref(struct sched_worker *w);
+void worker_unref(struct sched_worker *w);
 struct sched_job *job_find(struct sched *s, const struct job_id *id);
 int job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct sched_job **ret);
 void job_free(struct sched *s, struct sched_job *job);

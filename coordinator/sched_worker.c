@@ -70,18 +70,6 @@ sched_worker_offer(const struct sched_worker *w, size_t i, const char **ret_text
 	return &w->offers[i].pool->tc->id;
 }
 
-void
-worker_ref(struct sched_worker *w)
-{
-	w->refs++;
-}
-
-void
-worker_unref(struct sched_worker *w)
-{
-	w->refs--;
-}
-
 /* Gives free slots to those who wait. */
 static void
 dispatch(struct sched *s, struct sched_worker *w)
@@ -96,12 +84,26 @@ dispatch(struct sched *s, struct sched_worker *w)
 	}
 }
 
+/* Denies the queued jobs of a toolchain that no worker is left for. */
+static void
+deny_stranded(struct sched *s, struct tc *tc)
+{
+	struct job_list stranded = TAILQ_HEAD_INITIALIZER(stranded);
+	struct sched_job *job;
+
+	pools_take_stranded(s, tc, &stranded);
+	while ((job = TAILQ_FIRST(&stranded))) {
+		TAILQ_REMOVE(&stranded, job, queue_link);
+		job_deny_stranded(s, job);
+	}
+}
+
 void
 worker_changed(struct sched *s, struct sched_worker *w)
 {
 	if (pools_refresh(s, w))
 		for (size_t i = 0; i < w->n_offers; i++)
-			pools_deny_stranded(s, w->offers[i].pool->tc);
+			deny_stranded(s, w->offers[i].pool->tc);
 	dispatch(s, w);
 }
 
@@ -308,7 +310,7 @@ sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t
 	reconcile(s, w, info);
 	worker_changed(s, w);
 	for (size_t i = 0; i < n_old; i++)
-		pools_deny_stranded(s, old[i].pool->tc);
+		deny_stranded(s, old[i].pool->tc);
 	offers_detach(s, old, n_old);
 	*ret = w;
 	return 0;
@@ -333,7 +335,7 @@ sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now)
 		failed(s, w, probed);
 	w->foreign = 0;
 	for (size_t i = 0; i < w->n_offers; i++)
-		pools_deny_stranded(s, w->offers[i].pool->tc);
+		deny_stranded(s, w->offers[i].pool->tc);
 }
 
 void

@@ -1,6 +1,8 @@
-/* The server's structs, for its files only: server.c (sockets, loop, signals), peers.c (who is
- * connected, and as what), handlers.c (the table of messages), client_msgs.c and worker_msgs.c
- * (what each side says), act.c (the scheduler's actions become messages), status_msg.c. */
+/* The server's structs, for its files only. From the bottom up, each calls only what is above it
+ * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
+ * (the allowed keys), client_msgs.c, worker_msgs.c and status_msg.c (what each side says), act.c
+ * (the scheduler's actions become messages), handlers.c (the table of messages), server.c (sockets,
+ * loop, signals). */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -77,13 +79,14 @@ void peer_remove(struct server *s, struct peer *p);
 void peers_sweep_doomed(struct server *s);
 /* What the proved key may be; ROLE_NONE over ipc, where Hello is believed. */
 enum role peer_key_role(struct server *s, const struct wire_peer *wire);
-/* 0, or -errno with a sentence in *ret_error; the keys in use stay as they are then. */
-int keys_load(struct server *s, char **ret_error);
-void keys_reload(struct server *s);
-void keys_check(struct server *s); /* reloads when the file has changed */
+/* The worker behind p is gone, as far as the scheduler knows it. */
+void peer_lose_worker(struct server *s, struct peer *p, const char *why);
+/* All that p asked for or offered ends; p stays. */
+void peer_end(struct server *s, struct peer *p, const char *why);
+/* Marks p for peers_sweep_doomed. */
+void peer_doom(struct server *s, struct peer *p);
 
-/* handlers.c */
-void handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_msg *m);
+/* answer.c */
 /* Sends; a peer that cannot be sent to is doomed. */
 void server_send(
 	struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body);
@@ -95,6 +98,17 @@ void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *
 /* A copy fit for a log line or another's screen: no control characters, at most size - 1 bytes. */
 const char *clean_text(const char *text, char *out, size_t size);
 #define CLEAN(text) clean_text(text, (char[256]){ 0 }, 256)
+void send_denied(
+	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text);
+
+/* key_file.c */
+/* 0, or -errno with a sentence in *ret_error; the keys in use stay as they are then. */
+int keys_load(struct server *s, char **ret_error);
+void keys_reload(struct server *s);
+void keys_check(struct server *s); /* reloads when the file has changed */
+
+/* handlers.c */
+void handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_msg *m);
 
 typedef void (*handler_fn)(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
@@ -108,8 +122,6 @@ void on_job_finished(struct server *s, struct peer *p, const struct wire_peer *f
 	const ProtobufCMessage *body);
 void on_job_cancel(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
-void send_denied(
-	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text);
 
 /* worker_msgs.c */
 void on_worker_register(struct server *s, struct peer *p, const struct wire_peer *from,
@@ -124,7 +136,6 @@ void on_worker_bye(struct server *s, struct peer *p, const struct wire_peer *fro
 	const ProtobufCMessage *body);
 /* Those whose heartbeats have stopped are gone. */
 void workers_check(struct server *s);
-void worker_lost(struct server *s, struct peer *p, const char *why);
 
 /* status_msg.c */
 void on_status_request(struct server *s, struct peer *p, const struct wire_peer *from,

@@ -9,19 +9,6 @@
 
 #include "coordinator/server_priv.h"
 
-void
-worker_lost(struct server *s, struct peer *p, const char *why)
-{
-	struct sched_worker_view view;
-
-	sched_worker_get(p->worker, &view);
-	log_info("worker=%s gone: %s; jobs=%u", view.name, why, view.used);
-	sched_worker_gone(s->sched, p->worker, s->now);
-	p->worker = NULL;
-	if (p->state == PEER_REGISTERED)
-		p->state = PEER_GREETED;
-}
-
 static bool
 name_ok(const char *name)
 {
@@ -187,7 +174,7 @@ on_worker_register(struct server *s, struct peer *p, const struct wire_peer *fro
 	if (p->worker) {
 		sched_worker_get(p->worker, &view);
 		if (!streq(view.name, m->name))
-			worker_lost(s, p, "it has another name now");
+			peer_lose_worker(s, p, "it has another name now");
 	}
 	if (do_register(s, p, m) < 0) {
 		p->state = PEER_GREETED;
@@ -287,6 +274,6 @@ workers_check(struct server *s)
 		sched_worker_get(w, &view);
 		p = peer_by_serial(s, view.tag);
 		if (p && p->worker == w && s->now - p->heard_ms > silence)
-			worker_lost(s, p, "its heartbeats have stopped");
+			peer_lose_worker(s, p, "its heartbeats have stopped");
 	}
 }

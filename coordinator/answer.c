@@ -1,0 +1,99 @@
+/* What a peer is told: an answer, a denial, a refusal. Below everything that reads messages.
+ *
+ * Invariant: a peer that cannot be sent to is doomed, and hears nothing more; a refused one is
+ * DROPPED, and what it had here has ended. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "coordinator/server_priv.h"
+
+const char *
+clean_text(const char *text, char *out, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && text[i]; i++)
+		out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
+	out[i] = '\0';
+	return out;
+}
+
+uint64_t
+server_time(const struct server *s)
+{
+	return ticket_clock_get(&s->clock, s->now, 0);
+}
+
+void
+server_send(struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body)
+{
+	int r;
+
+	if (p->doomed)
+		return;
+	r = wire_send(s->socket, &p->wire, type, body, NULL, 0);
+	if (r == 0)
+		return;
+	if (r == -EAGAIN)
+		log_throttled(&s->slow_peer, 5,
+			"peer=%s role=%s does not read what it is sent; left alone", p->wire.curve,
+			role_name(p->role));
+	else if (r != -EHOSTUNREACH)
+		log_throttled(&s->slow_peer, 5, "cannot send %s: %s", wire_info(type)->name,
+			strerror(-r));
+	peer_doom(s, p);
+}
+
+/* Ends what a peer has here, but keeps it, so that it is known as one to ignore. */
+static void
+drop(struct server *s, struct peer *p)
+{
+	peer_end(s, p, "it was refused");
+	p->state = PEER_DROPPED;
+}
+
+void
+server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dray__Verdict verdict,
+	const char *fmt, ...)
+{
+	Dray__Refused refused;
+	char text[512];
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_throttled(&s->bad_peer, 10, "peer refused: key=%s role=%s: %s",
+		wire->curve[0] ? wire->curve : "-", p ? role_name(p->role) : "-", text);
+	dray__refused__init(&refused);
+	refused.verdict = verdict;
+	refused.text = text;
+	r = wire_send(s->socket, wire, WIRE_REFUSED, &refused.base, NULL, 0);
+	/* No record of one that is gone already: nothing would ever remove it. */
+	if (!p && (r == -EHOSTUNREACH || !(p = peer_add(s, wire))))
+		return;
+	drop(s, p);
+	if (r < 0)
+		peer_doom(s, p);
+}
+
+void
+send_denied(
+	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text)
+{
+	Dray__JobDenied denied;
+	char job_copy[JOB_ID_HEX_SIZE] = "", text_copy[1024];
+
+	clean_text(job, job_copy, sizeof(job_copy));
+	clean_text(text, text_copy, sizeof(text_copy));
+	dray__job_denied__init(&denied);
+	denied.job = job_copy;
+	denied.verdict = verdict;
+	denied.text = text_copy;
+	log_debug("job=%s denied: %s", job_copy, text_copy);
+	server_send(s, p, WIRE_JOB_DENIED, &denied.base);
+}

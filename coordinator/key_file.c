@@ -1,0 +1,96 @@
+/* The file of allowed keys: read at the start, on SIGHUP, and when it has changed.
+ *
+ * Invariant: the keys in use are those of one whole, valid file. A peer that a new file does not
+ * allow any more is refused at once. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "coordinator/server_priv.h"
+
+static int
+fail(char **ret_error, int err, const char *text, const char *path)
+{
+	if (asprintf(ret_error, "%s: %s: %s.", path, text, strerror(-err)) < 0)
+		*ret_error = NULL;
+	return err;
+}
+
+int
+keys_load(struct server *s, char **ret_error)
+{
+	const char *path = s->conf->coordinator.allowed_keys;
+	struct allowed_keys keys = { NULL, 0 };
+	struct stat st;
+	unsigned line = 0;
+	int r;
+
+	/* The stat comes first: a change after it is seen at the next look. */
+	if (stat(path, &st) < 0)
+		return fail(ret_error, -errno, "cannot read the allowed keys", path);
+	s->keys_stat = st;
+	r = allowed_keys_load(path, &keys, &line);
+	if (r == -EBADMSG) {
+		if (asprintf(ret_error,
+			    "%s: line %u is not \"<client|worker|admin> <public key> [name]\".",
+			    path, line) < 0)
+			*ret_error = NULL;
+		return r;
+	}
+	if (r < 0)
+		return fail(ret_error, r, "cannot read the allowed keys", path);
+	allowed_keys_done(&s->keys);
+	s->keys = keys;
+	return 0;
+}
+
+/* Those whose role was changed or taken away. */
+static void
+drop_disallowed(struct server *s)
+{
+	struct table_node *node, *next;
+
+	for (node = table_walk(&s->peers, NULL); node; node = next) {
+		struct peer *p = table_entry(node, struct peer, by_id);
+
+		next = table_walk(&s->peers, node);
+		if (p->state != PEER_DROPPED && p->wire.curve[0] &&
+			peer_key_role(s, &p->wire) != p->role)
+			server_refuse(s, &p->wire, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+				"The key %s is no longer allowed as %s.", p->wire.curve,
+				role_name(p->role));
+	}
+}
+
+void
+keys_reload(struct server *s)
+{
+	_cleanup_(freep) char *error = NULL;
+
+	if (s->local)
+		return;
+	if (keys_load(s, &error) < 0) {
+		log_error("the keys in use stay as they were: %s", error ? error : "out of memory");
+		return;
+	}
+	log_info("allowed keys read again: file=%s keys=%zu", s->conf->coordinator.allowed_keys,
+		s->keys.n);
+	drop_disallowed(s);
+}
+
+void
+keys_check(struct server *s)
+{
+	const struct stat *old = &s->keys_stat;
+	struct stat st;
+
+	/* One that is missing for a moment is being replaced. */
+	if (s->local || stat(s->conf->coordinator.allowed_keys, &st) < 0)
+		return;
+	if (st.st_mtim.tv_sec == old->st_mtim.tv_sec &&
+		st.st_mtim.tv_nsec == old->st_mtim.tv_nsec && st.st_size == old->st_size &&
+		st.st_ino == old->st_ino && st.st_dev == old->st_dev)
+		return;
+	keys_reload(s);
+}
