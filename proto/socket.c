@@ -368,14 +368,6 @@ socket_connect_monitored(void *ctx, const char *endpoint, const struct identity 
 	return 0;
 }
 
-void
-socket_closep(void **socket)
-{
-	if (*socket)
-		zmq_close(*socket);
-	*socket = NULL;
-}
-
 /* Waits until every socket of it is closed; a signal may interrupt that. */
 void
 zmq_ctx_termp(void **ctx)

@@ -41,7 +41,13 @@ int socket_connect_monitored(void *ctx, const char *endpoint, const struct ident
 	const char *server_curve, int heartbeat_ms, void **ret_socket,
 	struct monitor **ret_monitor);
 
-void socket_closep(void **socket);
+static inline void
+socket_closep(void **socket)
+{
+	if (*socket)
+		zmq_close(*socket);
+	*socket = NULL;
+}
 void zmq_ctx_termp(void **ctx);
 
 /* Watches connections come and go. For a ROUTER tell it of each message's peer (monitor_note); then

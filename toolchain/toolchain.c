@@ -25,18 +25,6 @@
  * does. */
 #define SETTLED_NS 2100000000LL
 
-void
-toolchain_done(struct toolchain *t)
-{
-	free(t->sysroot);
-	free(t->driver);
-	free(t->host);
-	free(t->target);
-	free(t->release);
-	buf_done(&t->seal);
-	memset(t, 0, sizeof(*t));
-}
-
 static bool
 is_driver(const char *name)
 {

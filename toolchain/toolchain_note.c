@@ -20,6 +20,18 @@
 #define NOTE_VERSION 1u
 #define STAT_WORDS 7
 
+void
+toolchain_done(struct toolchain *t)
+{
+	free(t->sysroot);
+	free(t->driver);
+	free(t->host);
+	free(t->target);
+	free(t->release);
+	buf_done(&t->seal);
+	memset(t, 0, sizeof(*t));
+}
+
 static void
 stat_words(const struct stat *st, uint64_t w[STAT_WORDS])
 {

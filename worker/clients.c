@@ -317,6 +317,19 @@ pass_on(struct service *s, struct job *j, zmq_msg_t *frames, int n)
 		job_stop(j, "its client does not take its messages");
 }
 
+/* Joins the job's thread and frees its slot. */
+static void
+leave_slot(struct service *s, struct job *j)
+{
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		if (s->jobs[i] == j)
+			s->jobs[i--] = s->jobs[--s->n_jobs];
+	job_join(j);
+	/* A hostile or killed compiler may have kept tokens, or made some. */
+	if (s->n_jobs == 0)
+		jobserver_reset(&s->jobserver, s->cores);
+}
+
 static void
 on_job_ended(struct service *s, struct job *j, zmq_msg_t *header)
 {
@@ -329,7 +342,7 @@ on_job_ended(struct service *s, struct job *j, zmq_msg_t *header)
 	for (size_t i = 0; i < s->n_clients; i++)
 		if (s->clients[i].job == j)
 			s->clients[i].job = NULL;
-	service_job_ended(s, j);
+	leave_slot(s, j);
 }
 
 bool

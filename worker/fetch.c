@@ -32,7 +32,7 @@ ask(struct job *j)
 	return job_send(j, WIRE_FILE_NEED, &m.base, NULL);
 }
 
-int
+static int
 fetch_event(struct job *j)
 {
 	char text[PATH_MAX + 64];
@@ -118,7 +118,7 @@ take_file(struct job *j, const Dray__Blob *b, const Dray__FileTimes *times)
 	return job_send(j, WIRE_BLOB_NEED, &m.base, NULL);
 }
 
-int
+static int
 fetch_answer(struct job *j, const Dray__FileAnswer *m)
 {
 	char text[PATH_MAX + 64];
@@ -145,7 +145,7 @@ fetch_answer(struct job *j, const Dray__FileAnswer *m)
 	}
 }
 
-int
+static int
 fetch_chunk(struct job *j, struct wire_msg *m)
 {
 	Dray__Credit credit = DRAY__CREDIT__INIT;
@@ -165,3 +165,13 @@ fetch_chunk(struct job *j, struct wire_msg *m)
 	credit.n = 1;
 	return r < 0 ? r : job_send(j, WIRE_CREDIT, &credit.base, NULL);
 }
+
+static int
+fetch_message(struct job *j, struct wire_msg *m)
+{
+	if (m->info->type == WIRE_FILE_ANSWER)
+		return fetch_answer(j, (const Dray__FileAnswer *)m->body);
+	return fetch_chunk(j, m);
+}
+
+const struct job_demand fetch_demand = { .event = fetch_event, .message = fetch_message };

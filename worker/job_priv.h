@@ -40,6 +40,13 @@ struct fetch {
 	struct blob_in in;
 };
 
+/* Files on demand, seen from where a job waits. */
+struct job_demand {
+	int (*event)(struct job *j); /* the tracer has something to say */
+	/* The client's answer, or a chunk of the file. */
+	int (*message)(struct job *j, struct wire_msg *m);
+};
+
 struct job {
 	const struct job_shared *shared;
 	char id[33];
@@ -64,6 +71,7 @@ struct job {
 	struct trace *trace; /* NULL: the job is not traced */
 	bool tracing;	     /* its news are waited for */
 	struct fetch fetch;
+	const struct job_demand *demand;
 	struct limits limits;
 	uint64_t deadline_ms; /* the job is killed then; 0: none */
 	uint64_t text_bytes, text_budget;
@@ -82,7 +90,7 @@ struct job {
 /* Sets verdict and sentence (the first one stays) and returns err. */
 int job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...) _printf_(4, 5);
 
-/* job.c: the conversation */
+/* job_talk.c: the conversation */
 int job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload);
 /* Receives one message if there is one. Credit, JobStop and what belongs to a file on demand are
  * taken care of here, and not returned: -EAGAIN: nothing for the caller. -ECANCELED: stop. */
@@ -92,6 +100,9 @@ int job_receive(struct job *j, struct wire_msg *ret);
 int job_poll(struct job *j, struct pollfd *fds, size_t n);
 /* Fails the job with NO_TOOLCHAIN when the toolchain is not the one that was asked for any more. */
 int job_check_toolchain(struct job *j);
+void job_set_deadline(struct job *j); /* each phase has one of its own */
+/* Fails the job if a limit was passed. */
+int job_fail_for(struct job *j, enum limits_verdict verdict, const char *text);
 /* Waits until a content message may be sent, and takes its credit. */
 int job_take_credit(struct job *j);
 /* gather.c: lays out what is here, asks for the blobs that are missing, and takes them in */
@@ -100,11 +111,8 @@ int gather_inputs(struct job *j);
 int blob_in_take(struct job *j, struct blob_in *in, struct wire_msg *m);
 void blob_in_done(struct blob_in *in);
 
-/* fetch.c: files on demand. What the tracer has to say; the client's answer; a chunk of the file.
- */
-int fetch_event(struct job *j);
-int fetch_answer(struct job *j, const Dray__FileAnswer *m);
-int fetch_chunk(struct job *j, struct wire_msg *m);
+/* fetch.c */
+extern const struct job_demand fetch_demand;
 
 /* job_text.c: relays the compiler's text while it runs, and the outputs it announces */
 int job_text_relay(struct job *j);

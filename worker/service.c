@@ -417,18 +417,6 @@ service_endpoint(const struct service *s)
 	return s->endpoint;
 }
 
-void
-service_job_ended(struct service *s, struct job *j)
-{
-	for (unsigned i = 0; i < s->n_jobs; i++)
-		if (s->jobs[i] == j)
-			s->jobs[i--] = s->jobs[--s->n_jobs];
-	job_join(j);
-	/* A hostile or killed compiler may have kept tokens, or made some. */
-	if (s->n_jobs == 0)
-		jobserver_reset(&s->jobserver, s->cores);
-}
-
 static void
 kill_jobs(struct service *s)
 {

@@ -52,7 +52,4 @@ void clients_gone(struct service *s);	 /* what the monitor says */
 /* Passes on what a job's thread says; true once it has ended and was joined. */
 bool clients_from_job(struct service *s, struct job *j);
 
-/* service.c */
-void service_job_ended(struct service *s, struct job *j);
-
 #endif

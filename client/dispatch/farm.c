@@ -148,6 +148,19 @@ farm_ask(struct farm *f)
 }
 
 int
+farm_ask_look(struct farm *f)
+{
+	Dray__StatusRequest m;
+
+	dray__status_request__init(&m);
+	if (f->has_toolchain) {
+		m.toolchain.data = f->toolchain;
+		m.toolchain.len = sizeof(f->toolchain);
+	}
+	return wire_send(f->socket, NULL, WIRE_STATUS_REQUEST, &m.base, NULL, 0);
+}
+
+int
 farm_ask_anew(struct farm *f, uint64_t now)
 {
 	f->anew_ms = now;

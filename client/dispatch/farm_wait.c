@@ -254,19 +254,6 @@ farm_greet(struct farm *f, struct tether *t, char **ret_why)
 	return turn(&w, t, true, NULL, NULL) == FARM_PLACED ? 0 : -EHOSTUNREACH;
 }
 
-int
-farm_ask_look(struct farm *f)
-{
-	Dray__StatusRequest m;
-
-	dray__status_request__init(&m);
-	if (f->has_toolchain) {
-		m.toolchain.data = f->toolchain;
-		m.toolchain.len = sizeof(f->toolchain);
-	}
-	return wire_send(f->socket, NULL, WIRE_STATUS_REQUEST, &m.base, NULL, 0);
-}
-
 static int
 ask(struct farm *f, const uint8_t *toolchain)
 {

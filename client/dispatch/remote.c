@@ -175,31 +175,6 @@ give_credit(struct remote *r)
 	}
 }
 
-int
-remote_answer(struct remote *r)
-{
-	const struct files_answer *a = &r->answer;
-	Dray__FileAnswer m;
-	Dray__Blob blob;
-	int e = 0;
-
-	dray__file_answer__init(&m);
-	m.id = a->id;
-	m.kind = a->kind;
-	m.text = (char *)a->text;
-	if (a->kind == DRAY__FILE_KIND__FILE_REGULAR) {
-		dray__blob__init(&blob);
-		blob.digest.data = (uint8_t *)a->digest.b;
-		blob.digest.len = DIGEST_SIZE;
-		blob.size = a->size;
-		m.blob = &blob;
-		m.times = (Dray__FileTimes *)&a->times;
-	}
-	e = wire_send(r->socket, NULL, WIRE_FILE_ANSWER, &m.base, NULL, 0);
-	r->answering = e == -EAGAIN;
-	return e;
-}
-
 /* Whether there is more to send at once. */
 static bool
 feed(struct remote *r)

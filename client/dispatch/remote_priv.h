@@ -40,14 +40,14 @@ struct remote {
 	uint64_t output_us; /* begin of the output that comes now, or 0 */
 };
 
+/* remote_step.c */
 /* Ends the try. Always REMOTE_ENDED after. The first end stays. */
 void remote_end(struct remote *r, enum remote_end end, Dray__Verdict verdict, const char *fmt, ...)
 	_printf_(4, 5);
 
 /* Sends the answer that waits. 0; -EAGAIN: the socket takes no more now; -errno. */
 int remote_answer(struct remote *r);
-
-/* remote_step.c: one message, or one failure to decode one. */
+/* One message. */
 void remote_step(struct remote *r, struct wire_msg *m);
 
 #endif

@@ -32,6 +32,31 @@ remote_end(struct remote *r, enum remote_end end, Dray__Verdict verdict, const c
 	va_end(ap);
 }
 
+int
+remote_answer(struct remote *r)
+{
+	const struct files_answer *a = &r->answer;
+	Dray__FileAnswer m;
+	Dray__Blob blob;
+	int e = 0;
+
+	dray__file_answer__init(&m);
+	m.id = a->id;
+	m.kind = a->kind;
+	m.text = (char *)a->text;
+	if (a->kind == DRAY__FILE_KIND__FILE_REGULAR) {
+		dray__blob__init(&blob);
+		blob.digest.data = (uint8_t *)a->digest.b;
+		blob.digest.len = DIGEST_SIZE;
+		blob.size = a->size;
+		m.blob = &blob;
+		m.times = (Dray__FileTimes *)&a->times;
+	}
+	e = wire_send(r->socket, NULL, WIRE_FILE_ANSWER, &m.base, NULL, 0);
+	r->answering = e == -EAGAIN;
+	return e;
+}
+
 static void
 broke_protocol(struct remote *r, const char *what)
 {
