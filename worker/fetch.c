@@ -6,11 +6,13 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "common/fs.h"
 #include "common/log.h"
 #include "worker/job_priv.h"
+#include "worker/out_dir.h"
 
 static int
 host_path(const struct job *j, char out[PATH_MAX])
@@ -18,6 +20,23 @@ host_path(const struct job *j, char out[PATH_MAX])
 	int n = snprintf(out, PATH_MAX, "%s%s", j->stage.root, j->fetch.path);
 
 	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* The name in the job's out-dir; NULL: it is elsewhere. */
+static const char *
+name_in_out(const struct job *j)
+{
+	const char *dir = j->unit->out_dir, *path = j->fetch.path;
+
+	return path_is_below(path, dir) && path[strlen(dir)] ? path + strlen(dir) + 1 : NULL;
+}
+
+static int
+open_out(const struct job *j)
+{
+	int fd = open(j->stage.out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 static int
@@ -64,11 +83,19 @@ place_failed(struct job *j, int err)
 static int
 make_directory(struct job *j)
 {
+	const char *name = name_in_out(j);
 	char host[PATH_MAX];
-	int r = host_path(j, host);
+	int r;
 
-	if (r == 0)
-		r = fs_mkdir_p(host, 0755);
+	if (name) {
+		_cleanup_(closep) int out = open_out(j);
+
+		r = out < 0 ? out : out_dir_make(out, name);
+	} else {
+		r = host_path(j, host);
+		if (r == 0)
+			r = fs_mkdir_p(host, 0755);
+	}
 	if (r < 0)
 		return place_failed(j, r);
 	trace_answer(j->trace, true, NULL);
@@ -77,11 +104,33 @@ make_directory(struct job *j)
 
 /* -ENOENT: the store does not have it. */
 static int
+copy_to_out(struct job *j, const char *name)
+{
+	_cleanup_(closep) int from = store_open_blob(j->shared->store, &j->fetch.in.digest);
+	_cleanup_(closep) int out = -1;
+	int r;
+
+	if (from < 0)
+		return from == -ENOENT ? from : place_failed(j, from);
+	out = open_out(j);
+	r = out < 0 ? out : out_dir_put(out, name, from, j->fetch.modified);
+	if (r < 0)
+		return place_failed(j, r == -ENOENT ? -EIO : r);
+	trace_answer(j->trace, true, NULL);
+	return 0;
+}
+
+/* -ENOENT: the store does not have it. */
+static int
 link_file(struct job *j)
 {
+	const char *name = name_in_out(j);
 	char host[PATH_MAX];
-	int r = host_path(j, host);
+	int r;
 
+	if (name)
+		return copy_to_out(j, name);
+	r = host_path(j, host);
 	if (r == 0)
 		r = fs_mkdir_parent(host, 0755);
 	if (r < 0)
@@ -107,6 +156,7 @@ take_file(struct job *j, const Dray__Blob *b, const Dray__FileTimes *times)
 	*in = (struct blob_in){ .index = (uint32_t)j->unit->n_blobs + j->fetch.files++,
 		.size = b->size };
 	memcpy(in->digest.b, b->digest.data, DIGEST_SIZE);
+	j->fetch.modified = times ? times->modified : 0;
 	if (times)
 		trace_set_times(j->trace, j->fetch.path, times);
 	r = link_file(j);

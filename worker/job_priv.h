@@ -37,6 +37,7 @@ struct fetch {
 	bool waiting; /* for the answer */
 	bool content; /* then for its content */
 	char path[PATH_MAX];
+	int64_t modified; /* as the client has it */
 	struct blob_in in;
 };
 

@@ -196,6 +196,47 @@ is_link_output(const struct captures *c, const char *name)
 	return false;
 }
 
+static bool
+was_given(const struct job *j, const char *name)
+{
+	char path[2 * PATH_MAX];
+
+	return j->trace &&
+	       snprintf(path, sizeof(path), "%s/%s", j->unit->out_dir, name) < PATH_MAX &&
+	       trace_was_given(j->trace, path);
+}
+
+/* Whether all in a directory was put there from the client's out-dir: one that the job made is an
+ * output, and no compile makes one. 0 or -errno. */
+static int
+all_given(struct job *j, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(j->stage.out, name);
+	_cleanup_(closedirp) DIR *d = path ? opendir(path) : NULL;
+	bool empty = !was_given(j, name);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return fault(j, path ? -errno : -ENOMEM, "out-dir");
+	while (r == 0 && (e = readdir(d)) != NULL) {
+		_cleanup_(freep) char *inner = NULL;
+		struct stat st;
+
+		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+			continue;
+		empty = false;
+		inner = path_join(name, e->d_name);
+		if (!inner || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return fault(j, inner ? -errno : -ENOMEM, "out-dir");
+		if (S_ISDIR(st.st_mode))
+			r = all_given(j, inner);
+		else if (!was_given(j, inner))
+			r = odd(j, "an output below the out-dir", inner);
+	}
+	return r == 0 && empty ? odd(j, "an output is no regular file", name) : r;
+}
+
 static int
 send_left(struct job *j, const char *name)
 {
@@ -213,6 +254,10 @@ send_left(struct job *j, const char *name)
 	/* Where it keeps temporaries. */
 	if (S_ISDIR(st.st_mode) && starts_with(name, "rustc"))
 		return 0;
+	if (S_ISREG(st.st_mode) && was_given(j, name))
+		return 0;
+	if (S_ISDIR(st.st_mode) && j->trace)
+		return all_given(j, name);
 	if (!S_ISREG(st.st_mode))
 		return odd(j, "an output is no regular file", name);
 	r = before ? 0 : count_bytes(j, (uint64_t)st.st_size);
@@ -293,6 +338,7 @@ send_link_input(struct job *j, const struct capture *c, size_t i)
 		j, c->files.v[i], DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &d, size);
 }
 
+/* What the client has in its out-dir is there for its link as well. */
 static int
 send_link_inputs(struct job *j, const struct captures *c)
 {
@@ -300,7 +346,8 @@ send_link_inputs(struct job *j, const struct captures *c)
 
 	for (size_t i = 0; r == 0 && i < c->n; i++)
 		for (size_t f = 0; r == 0 && f < c->v[i].files.n; f++)
-			r = send_link_input(j, &c->v[i], f);
+			if (!was_given(j, c->v[i].files.v[f]))
+				r = send_link_input(j, &c->v[i], f);
 	return r;
 }
 

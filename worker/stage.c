@@ -78,7 +78,8 @@ make_file_dirs(const struct stage *s)
 static int
 make_dirs(const struct stage *s, char *const *lib_dirs)
 {
-	static const char *const own[] = { "/proc", "/dev", "/tmp", SANDBOX_BIN };
+	/* the alias: what is the out-dir here is there, whether it holds artifacts or not */
+	static const char *const own[] = { "/proc", "/dev", "/tmp", "/.dray-in", SANDBOX_BIN };
 	const Dray__Unit *u = s->unit;
 	int r = 0;
 

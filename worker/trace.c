@@ -27,6 +27,7 @@
 #include "trace/listener.h"
 #include "trace/paths.h"
 #include "trace/set.h"
+#include "worker/out_dir.h"
 #include "worker/sandbox.h"
 #include "worker/trace_rules.h"
 #include "worker/trace_stat.h"
@@ -40,6 +41,7 @@ struct trace {
 	pthread_t thread;
 	bool running;
 	int root;	   /* the tree's directory */
+	int out;	   /* the out-dir's */
 	int socket, child; /* the listener comes here */
 	int stop, event;   /* eventfds */
 	struct trace_listener listener;
@@ -98,6 +100,12 @@ ask(struct trace *t, const char *path)
 	if (++t->asks > ASKS_MAX)
 		return refuse(t, "more than %d files that were not sent", ASKS_MAX);
 	pthread_mutex_lock(&t->lock);
+	if (t->news == TRACE_REFUSES) {
+		/* Another thread of the job was refused, and the job's end is on its way: a
+		 * question would take the place of its reason. */
+		pthread_mutex_unlock(&t->lock);
+		return -EPERM;
+	}
 	snprintf(t->text, sizeof(t->text), "%s", path);
 	t->news = TRACE_ASKS;
 	t->asked = true;
@@ -165,7 +173,8 @@ is_system_library(const struct trace *t, const char *path)
 
 /* ---- what each call means */
 
-/* A path of the client's that is looked at. 0, or -errno: the job ends. */
+/* A path of the client's that is looked at, by its own name or below the alias: there is all that
+ * the compiler can want of the out-dir, but a macro may want more. 0, or -errno: the job ends. */
 static int
 look(struct trace *t, const char *path)
 {
@@ -206,13 +215,70 @@ look_tmp(struct trace *t, pid_t tid, const char *path)
 	return r;
 }
 
-/* All that the client has there went along, if the compiler can want it: what is not there is not
- * asked for. */
-static void
-look_in(struct trace *t, const char *path)
+/* ---- the out-dir */
+
+static bool
+in_out(const struct trace *t, const char *path)
 {
-	if (in_tree(t, path))
-		trace_set_add(&t->set, TRACE_PATHS, path, TRACE_FILE);
+	const char *name = path + strlen(t->stage->unit->out_dir);
+
+	return *name == '\0' || out_dir_has(t->out, name + 1) == 1;
+}
+
+/* The unit's own outputs count as gone, as in an empty out-dir: the compiler looks for them before
+ * it writes them. What the job made is its own; all else is the client's. */
+static int
+look_out(struct trace *t, const char *path)
+{
+	bool opens = t->call.op == TRACE_OPEN;
+	int r;
+
+	if (in_out(t, path) || trace_set_get(&t->set, TRACE_PATHS, path) != TRACE_NONE)
+		return 0;
+	if (!opens && trace_rules_own_output(&t->rules, path))
+		return 0;
+	r = ask(t, path);
+	if (r >= 0)
+		trace_set_add(&t->set, TRACE_PATHS, path, r > 0 ? TRACE_FILE : TRACE_ABSENT);
+	return MIN2(r, 0);
+}
+
+/* A change of what the client has would not be one there. */
+static int
+change_out(struct trace *t, const char *path)
+{
+	enum trace_kind kind = trace_set_get(&t->set, TRACE_PATHS, path);
+	int r;
+
+	if (kind == TRACE_FILE)
+		return refuse(t, "to write %s", path);
+	if (kind != TRACE_NONE || trace_rules_own_output(&t->rules, path) ||
+		trace_rules_temporary(&t->rules, path) || in_out(t, path))
+		return 0;
+	r = ask(t, path);
+	if (r > 0)
+		return refuse(t, "to write %s", path);
+	if (r == 0)
+		trace_set_add(&t->set, TRACE_PATHS, path, TRACE_ABSENT);
+	return r;
+}
+
+/* Whether all that is in a directory was made by the job: it, or one above it, was not there. */
+static bool
+is_jobs_own(const struct trace *t, const char *path)
+{
+	size_t out_n = strlen(t->stage->unit->out_dir);
+	char dir[PATH_MAX];
+
+	if (trace_rules_temporary(&t->rules, path))
+		return true;
+	snprintf(dir, sizeof(dir), "%s", path);
+	while (strlen(dir) > out_n) {
+		if (trace_set_get(&t->set, TRACE_PATHS, dir) == TRACE_ABSENT)
+			return true;
+		*strrchr(dir, '/') = '\0';
+	}
+	return false;
 }
 
 static int
@@ -235,6 +301,8 @@ list(struct trace *t, const char *path)
 {
 	enum trace_place place = trace_rules_place(&t->rules, path);
 
+	if (place == PLACE_OUT && !is_jobs_own(t, path))
+		return refuse(t, "the listing of %s", path);
 	if (place != PLACE_TREE || trace_set_get(&t->set, TRACE_LISTINGS, path) != TRACE_NONE)
 		return 0;
 	if (!trace_rules_listing_known(&t->rules, path))
@@ -249,8 +317,9 @@ change(struct trace *t, const char *path)
 {
 	enum trace_place place = trace_rules_place(&t->rules, path);
 
-	if (place == PLACE_OUT || place == PLACE_TMP || starts_with(path, "/dev/") ||
-		starts_with(path, "/proc/"))
+	if (place == PLACE_OUT)
+		return change_out(t, path);
+	if (place == PLACE_TMP || starts_with(path, "/dev/") || starts_with(path, "/proc/"))
 		return 0;
 	return refuse(t, "to write %s", path);
 }
@@ -282,12 +351,12 @@ one_path(struct trace *t, const char *path)
 		return change(t, path);
 	switch (trace_rules_place(&t->rules, path)) {
 	case PLACE_TREE:
+	case PLACE_IN:
 		return look(t, path);
+	case PLACE_OUT:
+		return look_out(t, path);
 	case PLACE_TMP:
 		return look_tmp(t, (pid_t)t->listener.req->pid, path);
-	case PLACE_IN:
-		look_in(t, path);
-		return 0;
 	default:
 		return 0;
 	}
@@ -388,7 +457,8 @@ start(struct trace *t)
 	t->stop = eventfd(0, EFD_CLOEXEC);
 	t->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	t->root = open(t->stage->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (t->stop < 0 || t->event < 0 || t->root < 0)
+	t->out = open(t->stage->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->stop < 0 || t->event < 0 || t->root < 0 || t->out < 0)
 		return -errno;
 	r = trace_listener_init(&t->listener);
 	if (r < 0)
@@ -415,7 +485,7 @@ trace_new(const struct stage *stage, const struct sysroot *sysroot, struct trace
 	t->stage = stage;
 	t->sysroot = sysroot;
 	t->listener.fd = -1;
-	t->root = t->socket = t->child = t->stop = t->event = -1;
+	t->root = t->out = t->socket = t->child = t->stop = t->event = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->answered, NULL);
 	r = start(t);
@@ -493,6 +563,12 @@ trace_stop(struct trace *t)
 	t->running = false;
 }
 
+bool
+trace_was_given(const struct trace *t, const char *path)
+{
+	return trace_set_get(&t->set, TRACE_PATHS, path) == TRACE_FILE;
+}
+
 static int
 fill(const struct trace_set *s, enum trace_kind kind, char ***ret, size_t *ret_n)
 {
@@ -556,6 +632,7 @@ trace_freep(struct trace **tp)
 	trace_stat_done(&t->stat);
 	trace_listener_done(&t->listener);
 	closep(&t->root);
+	closep(&t->out);
 	closep(&t->socket);
 	closep(&t->child);
 	closep(&t->stop);

@@ -40,6 +40,8 @@ void trace_set_times(struct trace *t, const char *path, const Dray__FileTimes *t
 void trace_answer(struct trace *t, bool found, const char *refused);
 /* Joins the thread; the sandbox has ended or been killed. */
 void trace_stop(struct trace *t);
+/* After trace_stop: whether what is at this path, in the out-dir, is the client's. */
+bool trace_was_given(const struct trace *t, const char *path);
 /* After trace_stop. Strings stay the trace's; the arrays are freed by trace_message_done. False: it
  * never saw the job (then nothing is filled), or there was no memory. */
 bool trace_message(const struct trace *t, Dray__Trace *ret);

@@ -8,6 +8,8 @@
 #include <errno.h>
 
 #include "common/fs.h"
+#include "rustc/call.h"
+#include "worker/capture.h"
 #include "worker/sandbox.h"
 
 #define ALIAS "/.dray-in"
@@ -68,13 +70,33 @@ gather_library_path(struct trace_rules *r)
 	return e;
 }
 
+/* The last one counts. */
+static const char *
+find_extra(const Dray__Unit *u)
+{
+	static const char name[] = "extra-filename=";
+	const char *extra = "";
+
+	for (size_t i = 0; i < u->n_argv; i++) {
+		const char *a = u->argv[i];
+
+		if (starts_with(a, "-C") && a[2])
+			a += 2;
+		else if ((streq(a, "-C") || streq(a, "--codegen")) && i + 1 < u->n_argv)
+			a = u->argv[++i];
+		if (starts_with(a, name))
+			extra = a + strlen(name);
+	}
+	return extra;
+}
+
 int
 trace_rules_init(struct trace_rules *r, const Dray__Unit *unit, char *const *lib_dirs,
 	const struct strv *tmp)
 {
 	int e;
 
-	*r = (struct trace_rules){ unit, lib_dirs, tmp, STRV_INIT, STRV_INIT };
+	*r = (struct trace_rules){ unit, lib_dirs, tmp, STRV_INIT, STRV_INIT, find_extra(unit) };
 	e = gather_list_dirs(r);
 	if (e == 0)
 		e = gather_library_path(r);
@@ -195,6 +217,41 @@ trace_rules_listing_known(const struct trace_rules *r, const char *dir)
 			return false;
 	}
 	return true;
+}
+
+bool
+trace_rules_own_output(const struct trace_rules *r, const char *path)
+{
+	const Dray__Unit *u = r->unit;
+	const char *name = path + strlen(u->out_dir);
+
+	return path_is_below(path, u->out_dir) && *name == '/' &&
+	       call_output_name_ok(u->crate, r->extra, name + 1);
+}
+
+bool
+trace_rules_temporary(const struct trace_rules *r, const char *path)
+{
+	/* rustc's by the crate tempfile: prefix, six characters, suffix */
+	static const struct {
+		const char *prefix, *suffix;
+	} names[] = { { "rustc", "" }, { "rmeta", "" }, { ".tmp", ".temp-archive" } };
+	const char *name = path + strlen(r->unit->out_dir);
+	size_t n;
+
+	if (!path_is_below(path, r->unit->out_dir) || *name != '/')
+		return false;
+	n = strcspn(++name, "/");
+	if (n == strlen(CAPTURE_DIR) && memcmp(name, CAPTURE_DIR, n) == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		size_t head = strlen(names[i].prefix), tail = strlen(names[i].suffix);
+
+		if (n == head + 6 + tail && strncmp(name, names[i].prefix, head) == 0 &&
+			strncmp(name + head + 6, names[i].suffix, tail) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool

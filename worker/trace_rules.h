@@ -13,6 +13,7 @@ struct trace_rules {
 	const struct strv *tmp; /* names in /tmp that are the client's */
 	struct strv listed;	/* directories that -L names */
 	struct strv library_path;
+	const char *extra; /* -C extra-filename, or "" */
 };
 
 enum trace_place {
@@ -39,6 +40,11 @@ bool trace_rules_listing_known(const struct trace_rules *r, const char *dir);
 /* Whether the loader, not the compiler, looks there: a directory of variants below LD_LIBRARY_PATH.
  */
 bool trace_rules_loader_dir(const struct trace_rules *r, const char *path);
+/* Whether it is, directly in the out-dir, what this unit's compile makes there. */
+bool trace_rules_own_output(const struct trace_rules *r, const char *path);
+/* Whether it is, or lies in, a directory of a random name that the compiler makes in the out-dir
+ * for what it needs for a while, or dray-ld's. */
+bool trace_rules_temporary(const struct trace_rules *r, const char *path);
 /* Whether the name is one of a shared library: "lib.so", "lib.so.6". */
 bool trace_rules_is_library(const char *path);
 bool trace_rules_withholds_env(const struct trace_rules *r, const char *name);

@@ -14,6 +14,8 @@
 
 struct files {
 	struct memo *memo;
+	const struct rustc_call *call;
+	char *out_dir;
 	struct strv roots;   /* real paths: secrets are kept */
 	struct strv fetched; /* real paths: what cargo has fetched is no secret */
 	unsigned count;
@@ -137,7 +139,9 @@ files_new(const struct files_in *in, struct files **ret)
 
 	if (r == 0) {
 		f->memo = in->memo;
-		r = add_root(&f->roots, in->manifest_dir);
+		f->call = in->call;
+		f->out_dir = strdup(in->out_dir);
+		r = f->out_dir ? add_root(&f->roots, in->manifest_dir) : -ENOMEM;
 	}
 	if (r == 0)
 		r = add_root(&f->roots, in->gen_dir);
@@ -163,6 +167,7 @@ files_free(struct files *f)
 		return;
 	strv_done(&f->roots);
 	strv_done(&f->fetched);
+	free(f->out_dir);
 	free(f);
 }
 
@@ -205,13 +210,23 @@ refuse(struct files_answer *a, const char *what, const char *path)
 	return 0;
 }
 
+/* The unit's own, of an earlier compile. */
+static bool
+is_own_output(const struct files *f, const char *path)
+{
+	const char *name = path + strlen(f->out_dir);
+
+	return path_is_below(path, f->out_dir) && *name == '/' &&
+	       call_output_name_ok(f->call->crate_name, f->call->extra_filename, name + 1);
+}
+
 static int
 answer_file(struct files *f, const char *path, const char *real, struct files_answer *a)
 {
 	struct stat st;
 	int r;
 
-	if (!may_leave(f, path, real))
+	if (!may_leave(f, path, real) || is_own_output(f, path))
 		return refuse(a, "the file", path);
 	r = memo_digest_file(f->memo, path, &a->digest, &st);
 	if (r == -ENOMEM)

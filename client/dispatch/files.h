@@ -4,7 +4,8 @@
  * What may: regular files within the package, the workspace, OUT_DIR, the target directory, and the
  * sources that cargo itself fetched, reached by whatever links but lying there in truth; not those
  * that by their name hold secrets. Everything else that exists is refused, and the unit is compiled
- * here. */
+ * here; so is what the unit itself made in its out-dir before: a compile that reads it is like no
+ * other. */
 #ifndef DRAY_CLIENT_DISPATCH_FILES_H
 #define DRAY_CLIENT_DISPATCH_FILES_H
 
@@ -13,6 +14,7 @@
 #include "common/digest.h"
 #include "common/memo.h"
 #include "proto/job.pb-c.h"
+#include "rustc/call.h"
 
 /* For one unit. What needs more is odd enough to be compiled where its files are. */
 #define FILES_COUNT_MAX 4096
@@ -21,7 +23,9 @@
 struct files;
 
 struct files_in {
-	struct memo *memo;	  /* may be NULL */
+	struct memo *memo; /* may be NULL */
+	const struct rustc_call *call;
+	const char *out_dir;	  /* of the call; absolute, normal */
 	const char *manifest_dir; /* CARGO_MANIFEST_DIR; this and the next may be NULL */
 	const char *gen_dir;	  /* OUT_DIR */
 	const char *cwd;	  /* counts when it is a package's or a workspace's root */

@@ -133,15 +133,18 @@ static void
 on_file_need(struct remote *r, struct wire_msg *m)
 {
 	const Dray__FileNeed *b = (const Dray__FileNeed *)m->body;
+	_cleanup_(freep) char *path = NULL;
 	int e;
 
 	if (r->answering || !path_is_normal(b->path)) {
 		broke_protocol(r, "a file that cannot be asked for");
 		return;
 	}
-	e = files_answer(unit_on_demand(r->in->unit), b->id, b->path, &r->answer);
+	path = unit_own_path(unit_out_dir(r->in->unit), b->path);
+	e = path ? files_answer(unit_on_demand(r->in->unit), b->id, path, &r->answer) : -ENOMEM;
+	log_debug("asked for %s: kind %d", b->path, (int)r->answer.kind);
 	if (e == 0 && r->answer.kind == DRAY__FILE_KIND__FILE_REGULAR)
-		e = upload_offer(r->upload, b->path, r->answer.size);
+		e = upload_offer(r->upload, path, r->answer.size);
 	if (e == 0)
 		e = remote_answer(r);
 	if (e < 0 && e != -EAGAIN)

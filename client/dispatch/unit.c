@@ -284,6 +284,8 @@ static int
 fill_on_demand(struct unit *u, const struct unit_in *in, const char *target_dir)
 {
 	struct files_in fi = { .memo = in->memo,
+		.call = in->call,
+		.out_dir = u->out_dir,
 		.manifest_dir = env_get(in->envp, "CARGO_MANIFEST_DIR"),
 		.gen_dir = env_get(in->envp, "OUT_DIR"),
 		.cwd = u->cwd,

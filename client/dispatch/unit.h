@@ -41,6 +41,8 @@ struct files *unit_on_demand(struct unit *u); /* what may be sent beside it; the
 /* path as the job sees it: unchanged, or below the alias. Both absolute and normal. NULL: no
  * memory. */
 char *unit_job_path(const char *out_dir, const char *path);
+/* The other way: path as this machine has it. */
+char *unit_own_path(const char *out_dir, const char *path);
 
 /* Adds to *ret the n bytes with the alias put back to out_dir. escape: characters of out_dir that
  * need a backslash before them where the text goes (in JSON strings `"\`, in response files ` \`).

@@ -22,6 +22,20 @@ unit_job_path(const char *out_dir, const char *path)
 	return (char *)b.p;
 }
 
+char *
+unit_own_path(const char *out_dir, const char *path)
+{
+	struct buf b = BUF_INIT;
+
+	if (!path_is_below(path, UNIT_ALIAS))
+		return strdup(path);
+	if (buf_adds(&b, out_dir) < 0 || buf_adds(&b, path + strlen(UNIT_ALIAS)) < 0) {
+		buf_done(&b);
+		return NULL;
+	}
+	return (char *)b.p;
+}
+
 /* Adds option + head + path, the path mapped when it is in the out-dir and left as given otherwise.
  */
 static int

@@ -21,7 +21,8 @@
 #define REFUSED DRAY__FILE_KIND__FILE_REFUSED
 
 struct place {
-	char *dir;
+	char *dir, *out_dir;
+	struct rustc_call call;
 	struct files *files;
 };
 
@@ -59,6 +60,9 @@ set_up(void **state)
 	put(p, "ws/shared/a.txt", "abc");
 	put(p, "ws/.env", "SECRET=1");
 	put(p, "ws/target/x", "x");
+	put(p, "ws/target/debug/deps/libpkg-0123.rmeta", "own");
+	put(p, "ws/target/debug/deps/libpkg-4567.rmeta", "of another unit");
+	put(p, "ws/target/debug/deps/artifact/tool/bin/tool", "program");
 	put(p, "cargo/registry/src/i/foo-1.0.0/.env", "published");
 	put(p, "cargo/credentials.toml", "token");
 	put(p, "cargo/config.toml", "");
@@ -73,7 +77,12 @@ set_up(void **state)
 	ws = path_join(p->dir, "ws");
 	target = path_join(p->dir, "ws/target");
 	cargo = path_join(p->dir, "cargo");
-	assert_true(pkg && ws && target && cargo);
+	p->out_dir = path_join(p->dir, "ws/target/debug/deps");
+	assert_true(pkg && ws && target && cargo && p->out_dir);
+	p->call.crate_name = (char *)"pkg";
+	p->call.extra_filename = (char *)"-0123";
+	in.call = &p->call;
+	in.out_dir = p->out_dir;
 	in.manifest_dir = pkg;
 	in.cwd = ws;
 	in.target_dir = target;
@@ -92,6 +101,7 @@ tear_down(void **state)
 	files_free(p->files);
 	fs_rm_rf(p->dir);
 	free(p->dir);
+	free(p->out_dir);
 	free(p);
 	return 0;
 }
@@ -123,6 +133,20 @@ test_kinds(void **state)
 	assert_int_equal(ask(p, "ws/shared", &a), DIRECTORY);
 	assert_int_equal(ask(p, "", &a), DIRECTORY);
 	assert_int_equal(ask(p, "ws/target/x", &a), REGULAR);
+}
+
+/* What a unit made before is not what another place has. */
+static void
+test_out_dir(void **state)
+{
+	const struct place *p = *state;
+	struct files_answer a;
+
+	assert_int_equal(ask(p, "ws/target/debug/deps/artifact/tool/bin/tool", &a), REGULAR);
+	assert_int_equal(ask(p, "ws/target/debug/deps/artifact", &a), DIRECTORY);
+	assert_int_equal(ask(p, "ws/target/debug/deps/libpkg-4567.rmeta", &a), REGULAR);
+	assert_int_equal(ask(p, "ws/target/debug/deps/libpkg-0123.rmeta", &a), REFUSED);
+	assert_int_equal(ask(p, "ws/target/debug/deps/libpkg-0123.rlib", &a), ABSENT);
 }
 
 static void
@@ -212,6 +236,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kinds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_out_dir, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_stays, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

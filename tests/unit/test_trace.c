@@ -69,7 +69,8 @@ static char *walked[] = { (char *)"/w/pkg", (char *)"/w/target/build/p/out" };
 static char *withheld[] = { (char *)"/w/pkg/.git", (char *)"/w/pkg/data/big.bin",
 	(char *)"/w/pkg/target" };
 static char *withheld_env[] = { (char *)"API_TOKEN", (char *)"HOME" };
-static char *rules_argv[] = { (char *)"-L", (char *)"native=/w/target/build/z/out",
+static char *rules_argv[] = { (char *)"-Cextra-filename=-1", (char *)"-C",
+	(char *)"extra-filename=-0123", (char *)"-L", (char *)"native=/w/target/build/z/out",
 	(char *)"-Ldependency=deps" };
 
 static void
@@ -80,6 +81,7 @@ make_unit(Dray__Unit *u)
 	u->out_dir = (char *)"/w/target/debug/deps";
 	u->cwd = (char *)"/w";
 	u->linker = (char *)"";
+	u->crate = (char *)"pkg";
 	u->walked = walked;
 	u->n_walked = ARRAY_LEN(walked);
 	u->withheld = withheld;
@@ -153,6 +155,40 @@ test_known(void **state)
 	assert_false(trace_rules_is_library("/x/libz.sound"));
 	assert_true(trace_rules_loader_dir(&r, "/any/glibc-hwcaps/x86-64-v3/libc.so.6"));
 	assert_false(trace_rules_loader_dir(&r, "/w/pkg/tls"));
+	trace_rules_done(&r);
+}
+
+static void
+test_out_dir_rules(void **state)
+{
+	static const struct {
+		const char *path;
+		bool own, temporary;
+	} cases[] = { { "/w/target/debug/deps/libpkg-0123.rlib", true, false },
+		{ "/w/target/debug/deps/pkg-0123", true, false },
+		{ "/w/target/debug/deps/pkg-0123.pkg.1-cgu.0.rcgu.o", true, false },
+		{ "/w/target/debug/deps/libpkg-1.rlib", false, false },
+		{ "/w/target/debug/deps/libpkg.rlib", false, false },
+		{ "/w/target/debug/deps/pkg-0123/x", false, false },
+		{ "/w/target/debug/libpkg-0123.rlib", false, false },
+		{ "/w/target/debug/deps", false, false },
+		{ "/w/target/debug/deps/rustcAbCdEf", false, true },
+		{ "/w/target/debug/deps/rustcAbCdEf/symbols.o", false, true },
+		{ "/w/target/debug/deps/rmetaAbCdEf/full.rmeta", false, true },
+		{ "/w/target/debug/deps/.tmpAbCdEf.temp-archive/tmp.a", false, true },
+		{ "/w/target/debug/deps/.dray-cap/0/argv", false, true },
+		{ "/w/target/debug/deps/rustcAbCdEfg", false, false },
+		{ "/w/target/debug/deps/x/rustcAbCdEf", false, false } };
+	struct strv tmp = STRV_INIT;
+	struct trace_rules r;
+	Dray__Unit u;
+
+	make_unit(&u);
+	assert_int_equal(trace_rules_init(&r, &u, NULL, &tmp), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (trace_rules_own_output(&r, cases[i].path) != cases[i].own ||
+			trace_rules_temporary(&r, cases[i].path) != cases[i].temporary)
+			fail_msg("%s", cases[i].path);
 	trace_rules_done(&r);
 }
 
@@ -289,7 +325,8 @@ start(struct place *p, const char *script)
 	start_program(p, argv);
 }
 
-/* A file that is asked for is made, with its own path as content, when it is below /w/given. */
+/* A file that is asked for is made, with its own path as content, when it is below /w/given, or
+ * /out/given. */
 static void
 answer(struct place *p)
 {
@@ -302,6 +339,11 @@ answer(struct place *p)
 			trace_answer(p->trace, false, "the file of mine");
 		} else if (starts_with(text, "/w/given/")) {
 			snprintf(host, sizeof(host), "%s%s", p->stage.root, text);
+			assert_int_equal(fs_mkdir_parent(host, 0755), 0);
+			assert_int_equal(fs_write_atomic(host, text, strlen(text), 0644), 0);
+			trace_answer(p->trace, true, NULL);
+		} else if (starts_with(text, "/out/given")) {
+			snprintf(host, sizeof(host), "%s%s", p->stage.out, text + strlen("/out"));
 			assert_int_equal(fs_mkdir_parent(host, 0755), 0);
 			assert_int_equal(fs_write_atomic(host, text, strlen(text), 0644), 0);
 			trace_answer(p->trace, true, NULL);
@@ -384,7 +426,7 @@ test_file_on_demand(void **state)
 static void
 test_variables(void **state)
 {
-	char *argv[] = { (char *)"/usr/bin/ls", (char *)"--color=always", (char *)"/out", NULL };
+	char *argv[] = { (char *)"/usr/bin/ls", (char *)"--color=always", (char *)"/tmp", NULL };
 	struct place *p = *state;
 	Dray__Trace m;
 
@@ -414,7 +456,7 @@ static void
 test_withheld_variable(void **state)
 {
 	static char *withheld_names[] = { (char *)"LS_COLORS" };
-	char *argv[] = { (char *)"/usr/bin/ls", (char *)"--color=always", (char *)"/out", NULL };
+	char *argv[] = { (char *)"/usr/bin/ls", (char *)"--color=always", (char *)"/tmp", NULL };
 	struct place *p = *state;
 
 	p->unit.withheld_env = withheld_names;
@@ -459,6 +501,86 @@ test_refused_program(void **state)
 	refused(state, "/.dray/bin/git; :", "to run git");
 }
 
+/* What the client has below its out-dir is there in the job; what the job made itself nobody is
+ * asked for. */
+static void
+test_below_out_dir(void **state)
+{
+	struct place *p = *state;
+	Dray__Trace m;
+
+	start(p,
+		"cat /out/given/a.txt; cat /out/none; mkdir /out/rustcAbCdEf && echo 1 "
+		">/out/rustcAbCdEf/x &&"
+		" cat /out/rustcAbCdEf/* && echo 2 >/out/mine && cat /out/mine && mkdir /out/own &&"
+		" echo 3 >/out/own/x && cat /out/own/*");
+	finish(p);
+	assert_string_equal(p->refused, "");
+	assert_true(starts_with((char *)p->said.p, "/out/given/a.txt"));
+	assert_non_null(strstr((char *)p->said.p, "1\n2\n3\n"));
+	assert_true(trace_message(p->trace, &m));
+	assert_true(among(m.files, m.n_files, "/out/given/a.txt"));
+	assert_true(among(m.absent, m.n_absent, "/out/none"));
+	assert_false(among(m.absent, m.n_absent, "/out/rustcAbCdEf"));
+	assert_false(among(m.files, m.n_files, "/out/mine"));
+	assert_true(trace_was_given(p->trace, "/out/given/a.txt"));
+	assert_false(trace_was_given(p->trace, "/out/mine"));
+	trace_message_done(&m);
+}
+
+/* The compiler looks for its own outputs, as in an empty out-dir; a program that opens one may want
+ * what was there before. */
+static void
+test_own_outputs(void **state)
+{
+	struct place *p = *state;
+	Dray__Trace m;
+
+	start(p, "test -e /out/libpkg-0123.rlib || echo 1 >/out/libpkg-0123.rlib; cat "
+		 "/out/pkg-0123.d");
+	finish(p);
+	assert_string_equal(p->refused, "");
+	assert_true(trace_message(p->trace, &m));
+	assert_false(among(m.absent, m.n_absent, "/out/libpkg-0123.rlib"));
+	assert_true(among(m.absent, m.n_absent, "/out/pkg-0123.d"));
+	trace_message_done(&m);
+}
+
+static void
+test_refused_listing_of_out_dir(void **state)
+{
+	refused(state, "ls /out", "the listing of /out");
+}
+
+static void
+test_refused_change_in_out_dir(void **state)
+{
+	refused(state, "rm /out/given; echo not >&2", "to write /out/given");
+}
+
+static void
+test_refused_change_of_given(void **state)
+{
+	refused(state, "cat /out/given; echo 1 >>/out/given", "to write /out/given");
+}
+
+/* Two processes: the first is refused, the second asks. The reason is the first one's. */
+static void
+test_refusal_stays(void **state)
+{
+	struct place *p = *state;
+	char text[16] = "";
+
+	start(p, "waits() { until read -r _ _ state _ </proc/$1/stat && [ $state = S ]; do :; "
+		 "done; }\n"
+		 "(: >/w/pkg/new) & waits $!; (: </w/given/x) & waits $!; echo both; wait");
+	assert_true(read(p->box.out, text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, "both\n");
+	finish(p);
+	assert_string_equal(p->refused, "to write /w/pkg/new");
+	assert_int_equal(p->asks, 0);
+}
+
 static void
 test_never_started(void **state)
 {
@@ -479,6 +601,7 @@ main(void)
 		cmocka_unit_test(test_set_is_bounded),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_out_dir_rules),
 		cmocka_unit_test_setup_teardown(test_file_on_demand, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_variables, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_preload_is_hidden, set_up, tear_down),
@@ -487,6 +610,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_refused_write, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_listing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_program, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_below_out_dir, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_own_outputs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refused_listing_of_out_dir, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refused_change_in_out_dir, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refused_change_of_given, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refusal_stays, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_never_started, set_up, tear_down),
 	};
 
