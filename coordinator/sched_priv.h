@@ -8,7 +8,7 @@
 
 #include "common/buf.h"
 #include "coordinator/sched.h"
-#include "coordinator/table.h"
+#include "common/table.h"
 
 #define MAX_TRIES 3	 /* of a job */
 #define MAX_BOUNCES 32	 /* refusals ("full") of a job, lest it go round for ever */

@@ -13,7 +13,7 @@
 #include "keys/identity.h"
 #include "common/log.h"
 #include "coordinator/sched.h"
-#include "coordinator/table.h"
+#include "common/table.h"
 #include "proto/socket.h"
 #include "keys/ticket.h"
 #include "proto/wire.h"

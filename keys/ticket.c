@@ -11,24 +11,23 @@
 #include <errno.h>
 #include <openssl/rand.h>
 
+#include "common/table.h"
 #include "proto/ticket.pb-c.h"
 
 #define SKEW_MS 60000
 #define TICKET_MAX 1024
-#define BUCKETS_MIN 256
 
-/* A used nonce; in its bucket's chain, and in the book's list in the order of use. */
+/* A used nonce; in the book's table, and in its list in the order of use. */
 struct used {
-	struct used *chain;
+	struct table_node node;
 	struct used *next;
 	uint64_t forget_ms;
 	uint8_t nonce[TICKET_NONCE_SIZE];
 };
 
 struct ticket_book {
-	struct used **buckets;
-	size_t n_buckets; /* a power of two */
-	size_t n, max;
+	struct table table;
+	size_t max;
 	struct used *oldest, *newest;
 };
 
@@ -55,9 +54,7 @@ ticket_book_new(struct ticket_book **ret)
 	if (!b)
 		return -ENOMEM;
 	b->max = TICKET_BOOK_MAX;
-	b->n_buckets = BUCKETS_MIN;
-	b->buckets = calloc(b->n_buckets, sizeof(*b->buckets));
-	if (!b->buckets) {
+	if (table_init(&b->table) < 0) {
 		free(b);
 		return -ENOMEM;
 	}
@@ -76,7 +73,7 @@ ticket_book_free(struct ticket_book *b)
 		b->oldest = u->next;
 		free(u);
 	}
-	free(b->buckets);
+	table_done(&b->table);
 	free(b);
 }
 
@@ -87,32 +84,25 @@ ticket_book_limit(struct ticket_book *b, size_t max)
 }
 
 /* Nonces are random and the coordinator's: their own bytes are the hash. */
-static struct used **
-bucket_of(struct ticket_book *b, const uint8_t *nonce)
+static uint64_t
+hash(const uint8_t *nonce)
 {
 	uint64_t h;
 
 	memcpy(&h, nonce, sizeof(h));
-	return &b->buckets[h & (b->n_buckets - 1)];
+	return h;
 }
 
 static bool
 book_has(struct ticket_book *b, const uint8_t *nonce)
 {
-	for (struct used *u = *bucket_of(b, nonce); u; u = u->chain)
-		if (memcmp(u->nonce, nonce, TICKET_NONCE_SIZE) == 0)
+	struct table_node *node = table_find(&b->table, hash(nonce));
+
+	for (; node; node = table_find_next(node))
+		if (memcmp(table_entry(node, struct used, node)->nonce, nonce, TICKET_NONCE_SIZE) ==
+			0)
 			return true;
 	return false;
-}
-
-static void
-book_unchain(struct ticket_book *b, struct used *gone)
-{
-	struct used **at = bucket_of(b, gone->nonce);
-
-	while (*at != gone)
-		at = &(*at)->chain;
-	*at = gone->chain;
 }
 
 /* Tickets live equally long, so the order of use is the order of expiry but for a few seconds; one
@@ -123,60 +113,32 @@ book_expire(struct ticket_book *b, uint64_t now_ms)
 	while (b->oldest && b->oldest->forget_ms < now_ms) {
 		struct used *u = b->oldest;
 
-		book_unchain(b, u);
+		table_del(&b->table, &u->node);
 		b->oldest = u->next;
 		if (!b->oldest)
 			b->newest = NULL;
 		free(u);
-		b->n--;
-	}
-}
-
-/* More buckets when there are more nonces than buckets; without memory the chains grow longer. */
-static void
-book_grow(struct ticket_book *b)
-{
-	size_t n = b->n_buckets * 2;
-	struct used **v;
-
-	if (b->n < b->n_buckets)
-		return;
-	v = calloc(n, sizeof(*v));
-	if (!v)
-		return;
-	free(b->buckets);
-	b->buckets = v;
-	b->n_buckets = n;
-	for (struct used *u = b->oldest; u; u = u->next) {
-		struct used **at = bucket_of(b, u->nonce);
-
-		u->chain = *at;
-		*at = u;
 	}
 }
 
 static int
 book_add(struct ticket_book *b, const uint8_t *nonce, uint64_t forget_ms)
 {
-	struct used *u, **at;
+	struct used *u;
 
-	if (b->n >= b->max)
+	if (b->table.n >= b->max)
 		return -EBUSY;
 	u = calloc(1, sizeof(*u));
 	if (!u)
 		return -ENOMEM;
-	book_grow(b);
 	memcpy(u->nonce, nonce, TICKET_NONCE_SIZE);
 	u->forget_ms = forget_ms;
-	at = bucket_of(b, nonce);
-	u->chain = *at;
-	*at = u;
+	table_put(&b->table, &u->node, hash(nonce));
 	if (b->newest)
 		b->newest->next = u;
 	else
 		b->oldest = u;
 	b->newest = u;
-	b->n++;
 	return 0;
 }
 

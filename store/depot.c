@@ -81,15 +81,6 @@ depot_tmp_dir(const struct depot *d, char out[PATH_MAX])
 	snprintf(out, PATH_MAX, "%s/tmp", d->dir);
 }
 
-uint64_t
-depot_bytes(const struct stat *st)
-{
-	uint64_t blocks = (uint64_t)st->st_blocks * 512;
-
-	/* what is not written out yet may have no blocks */
-	return MAX2(blocks, (uint64_t)st->st_size);
-}
-
 int
 depot_temp_name(const char *dir, char out[PATH_MAX])
 {

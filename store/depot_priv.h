@@ -3,6 +3,7 @@
 #define DRAY_STORE_DEPOT_PRIV_H
 
 #include <limits.h>
+#include <sys/stat.h>
 
 #include "store/depot.h"
 #include "common/lmdb_file.h"
@@ -51,7 +52,14 @@ int depot_open_temp(const struct depot *d, char ret_name[PATH_MAX]);
 int depot_rename(const char *from, const char *to);
 
 /* What a file takes of its disk. */
-uint64_t depot_bytes(const struct stat *st);
+static inline uint64_t
+depot_bytes(const struct stat *st)
+{
+	uint64_t blocks = (uint64_t)st->st_blocks * 512;
+
+	/* what is not written out yet may have no blocks */
+	return MAX2(blocks, (uint64_t)st->st_size);
+}
 
 /* The index (depot_index.c). Its failures are its own: what is not written is found by a scan. */
 

@@ -53,39 +53,29 @@ blob_name(const struct digest *d, char out[NAME_SIZE])
 
 /* The index. All of it is called with the lock held. */
 
-static struct entry **
-index_slot(struct store *s, const struct digest *d)
+/* A digest is as good as random: its first bytes are the hash. */
+static uint64_t
+hash(const struct digest *d)
 {
-	struct entry **e;
 	uint64_t h;
 
-	/* A digest is as good as random: its first bytes are the hash. */
 	memcpy(&h, d->b, sizeof(h));
-	for (e = &s->bucket[h & (s->n_buckets - 1)]; *e; e = &(*e)->hash_next)
-		if (digest_eq(&(*e)->digest, d))
-			break;
-	return e;
+	return h;
 }
 
-static void
-index_grow(struct store *s)
+static struct blob *
+index_find(struct store *s, const struct digest *d)
 {
-	struct entry **bigger = calloc(s->n_buckets * 2, sizeof(*bigger));
+	struct table_node *node = table_find(&s->table, hash(d));
 
-	/* Without memory the chains just get longer. */
-	if (!bigger)
-		return;
-	free(s->bucket);
-	s->bucket = bigger;
-	s->n_buckets *= 2;
-	for (struct entry *e = s->oldest; e; e = e->newer) {
-		e->hash_next = NULL;
-		*index_slot(s, &e->digest) = e;
-	}
+	for (; node; node = table_find_next(node))
+		if (digest_eq(&table_entry(node, struct blob, node)->digest, d))
+			return table_entry(node, struct blob, node);
+	return NULL;
 }
 
 static void
-lru_remove(struct store *s, struct entry *e)
+lru_remove(struct store *s, struct blob *e)
 {
 	*(e->older ? &e->older->newer : &s->oldest) = e->newer;
 	*(e->newer ? &e->newer->older : &s->newest) = e->older;
@@ -93,7 +83,7 @@ lru_remove(struct store *s, struct entry *e)
 }
 
 static void
-lru_append(struct store *s, struct entry *e)
+lru_append(struct store *s, struct blob *e)
 {
 	e->newer = NULL;
 	e->older = s->newest;
@@ -104,7 +94,7 @@ lru_append(struct store *s, struct entry *e)
 int
 store_index_add(struct store *s, const struct digest *d, uint64_t size, bool verified)
 {
-	struct entry **slot = index_slot(s, d), *e = *slot;
+	struct blob *e = index_find(s, d);
 
 	if (e) {
 		lru_remove(s, e);
@@ -114,22 +104,20 @@ store_index_add(struct store *s, const struct digest *d, uint64_t size, bool ver
 		if (!e)
 			return -ENOMEM;
 		e->digest = *d;
-		*slot = e;
+		table_put(&s->table, &e->node, hash(d));
 		s->stats.blobs++;
 	}
 	e->size = size;
 	e->verified = verified;
 	s->stats.bytes += size;
 	lru_append(s, e);
-	if (s->stats.blobs > s->n_buckets)
-		index_grow(s);
 	return 0;
 }
 
 void
-store_index_remove(struct store *s, struct entry *e)
+store_index_remove(struct store *s, struct blob *e)
 {
-	*index_slot(s, &e->digest) = e->hash_next;
+	table_del(&s->table, &e->node);
 	lru_remove(s, e);
 	s->stats.blobs--;
 	s->stats.bytes -= e->size;
@@ -146,7 +134,7 @@ tmp_name(struct store *s, char kind, char out[TMP_NAME_SIZE])
  * unlinks without the lock: freeing a big file's blocks takes long. out is "" when there is no
  * file. */
 static void
-take_out(struct store *s, struct entry *e, char out[TMP_NAME_SIZE])
+take_out(struct store *s, struct blob *e, char out[TMP_NAME_SIZE])
 {
 	char name[NAME_SIZE];
 
@@ -165,10 +153,10 @@ static void
 drop(struct store *s, const struct digest *d)
 {
 	char gone[TMP_NAME_SIZE] = "";
-	struct entry *e;
+	struct blob *e;
 
 	pthread_mutex_lock(&s->lock);
-	e = *index_slot(s, d);
+	e = index_find(s, d);
 	if (e)
 		take_out(s, e, gone);
 	pthread_mutex_unlock(&s->lock);
@@ -182,7 +170,7 @@ static bool
 evict_one(struct store *s, bool even_within, uint64_t *ret_size)
 {
 	char gone[TMP_NAME_SIZE] = "";
-	struct entry *e;
+	struct blob *e;
 
 	pthread_mutex_lock(&s->lock);
 	e = s->oldest;
@@ -232,7 +220,7 @@ verify(struct store *s, const struct digest *d, const char *name)
 {
 	_cleanup_(closep) int fd = openat(s->blobs_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct digest found;
-	struct entry *e;
+	struct blob *e;
 	int r;
 
 	if (fd < 0 && errno != ENOENT && errno != ELOOP)
@@ -246,7 +234,7 @@ verify(struct store *s, const struct digest *d, const char *name)
 		return r;
 	}
 	pthread_mutex_lock(&s->lock);
-	e = *index_slot(s, d);
+	e = index_find(s, d);
 	if (e)
 		e->verified = true;
 	pthread_mutex_unlock(&s->lock);
@@ -260,10 +248,10 @@ use(struct store *s, const struct digest *d, char name[NAME_SIZE], uint64_t *ret
 	const struct timespec times[2] = { { 0, UTIME_NOW }, { 0, UTIME_OMIT } };
 	uint64_t now = clock_mono_ms();
 	bool touch = false, verified = true;
-	struct entry *e;
+	struct blob *e;
 
 	pthread_mutex_lock(&s->lock);
-	e = *index_slot(s, d);
+	e = index_find(s, d);
 	if (e) {
 		lru_remove(s, e);
 		lru_append(s, e);
@@ -461,12 +449,12 @@ static int
 put_in_place(struct store *s, int from_at, const char *from, const struct digest *d, uint64_t size)
 {
 	char name[NAME_SIZE];
-	struct entry *e;
+	struct blob *e;
 	int r;
 
 	blob_name(d, name);
 	pthread_mutex_lock(&s->lock);
-	e = *index_slot(s, d);
+	e = index_find(s, d);
 	if (e && e->verified && faccessat(s->blobs_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
 		lru_remove(s, e);
 		lru_append(s, e);

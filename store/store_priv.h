@@ -5,11 +5,12 @@
 
 #include <pthread.h>
 
+#include "common/table.h"
 #include "store/store.h"
 
-struct entry {
-	struct entry *hash_next;
-	struct entry *older, *newer; /* order of use */
+struct blob {
+	struct table_node node;
+	struct blob *older, *newer; /* order of use */
 	struct digest digest;
 	uint64_t size;
 	uint64_t touched_ms; /* monotonic, when the atime was last set; 0: not yet */
@@ -20,9 +21,8 @@ struct store {
 	char *dir;
 	int lock_fd, blobs_fd, tmp_fd;
 	pthread_mutex_t lock;
-	struct entry **bucket;
-	size_t n_buckets; /* a power of two */
-	struct entry *oldest, *newest;
+	struct table table;
+	struct blob *oldest, *newest;
 	struct store_stats stats;
 	uint64_t tmp_counter;
 };
@@ -31,6 +31,6 @@ struct store {
  * held. 0 or -ENOMEM. */
 int store_index_add(struct store *s, const struct digest *d, uint64_t size, bool verified);
 /* Forgets a blob; its file is the caller's matter. With the lock held. */
-void store_index_remove(struct store *s, struct entry *e);
+void store_index_remove(struct store *s, struct blob *e);
 
 #endif

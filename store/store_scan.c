@@ -20,8 +20,6 @@
 #include "common/fs.h"
 #include "store/store_priv.h"
 
-#define BUCKETS_MIN 1024u
-
 struct found {
 	struct digest digest;
 	uint64_t size;
@@ -244,10 +242,8 @@ store_open(const char *dir, uint64_t budget, struct store **ret)
 	pthread_mutex_init(&s->lock, NULL);
 	s->lock_fd = s->blobs_fd = s->tmp_fd = -1;
 	s->stats.budget = budget;
-	s->n_buckets = BUCKETS_MIN;
-	s->bucket = calloc(s->n_buckets, sizeof(struct entry *));
 	s->dir = strdup(dir);
-	if (!s->bucket || !s->dir)
+	if (!s->dir || table_init(&s->table) < 0)
 		return -ENOMEM;
 	r = fs_mkdir_p(dir, 0755);
 	if (r == 0)
@@ -285,7 +281,7 @@ store_close(struct store *s)
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	pthread_mutex_destroy(&s->lock);
-	free(s->bucket);
+	table_done(&s->table);
 	free(s->dir);
 	free(s);
 }

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "coordinator/sched.h"
-#include "coordinator/table.h"
+#include "common/table.h"
 
 #define LIFE 15000
 

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "coordinator/table.h"
+#include "common/table.h"
 
 #define FIRST_CAP 64
 
@@ -133,7 +133,7 @@ table_del(struct table *t, struct table_node *node)
 struct table_node *
 table_find(const struct table *t, uint64_t hash)
 {
-	struct table_node *node = t->bucket[hash & (t->cap - 1)];
+	struct table_node *node = t->cap ? t->bucket[hash & (t->cap - 1)] : NULL;
 
 	while (node && node->hash != hash)
 		node = node->next;

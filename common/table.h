@@ -1,7 +1,7 @@
 /* An intrusive hash table: the elements carry their node, so that putting one in cannot fail. Keys
  * that a peer chooses are hashed with a secret (SipHash-1-3), so that nobody makes chains long. */
-#ifndef DRAY_COORDINATOR_TABLE_H
-#define DRAY_COORDINATOR_TABLE_H
+#ifndef DRAY_COMMON_TABLE_H
+#define DRAY_COMMON_TABLE_H
 
 #include "common/base.h"
 
@@ -20,7 +20,8 @@ struct table {
 
 #define table_entry(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
-int table_init(struct table *t);  /* 0 or -ENOMEM */
+/* 0 or -ENOMEM. A table of zeros can be searched and walked before: it is empty. */
+int table_init(struct table *t);
 void table_done(struct table *t); /* the elements are the caller's */
 uint64_t table_hash(const uint8_t key[TABLE_KEY_SIZE], const void *p, size_t n);
 /* Never fails: where memory for more buckets is refused the chains grow instead. */
