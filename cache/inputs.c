@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -120,6 +121,71 @@ inputs_find_program(const char *path_env, const char *name)
 		p += n + (p[n] == ':');
 	}
 	return NULL;
+}
+
+static int
+find_in_dir(const char *dir, const char *name, char **ret)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+	struct stat st;
+
+	if (!path)
+		return -ENOMEM;
+	if (stat(path, &st) == 0)
+		*ret = steal_ptr(path);
+	return 0;
+}
+
+static bool
+is_below(const char *path, const char *dir)
+{
+	return dir && *dir && path_is_below(path, dir);
+}
+
+int
+inputs_find_library(const struct inputs_place *place, const char *name, char **ret)
+{
+	const char *p = inputs_env(place->envp, "LD_LIBRARY_PATH"), *top = place->target_dir;
+	bool own = place->sysroot && !streq(place->sysroot, "/usr") && !streq(place->sysroot, "/");
+	_cleanup_(freep) char *found = NULL;
+	int r = 0;
+
+	while (r == 0 && !found && p && *p) {
+		size_t n = strcspn(p, ":;");
+		char dir[PATH_MAX];
+
+		/* an empty one is the working directory */
+		snprintf(dir, sizeof(dir), "%.*s", n > 0 ? (int)MIN2(n, sizeof(dir)) : 1,
+			n > 0 ? p : ".");
+		p += n + (p[n] != '\0');
+		if (own && is_below(dir, place->sysroot))
+			continue;
+		/* glibc takes variants by processor first: their directory stands for what is found
+		 * in it. Cargo's own directories have none. */
+		if (!is_below(dir, top))
+			r = find_in_dir(dir, "glibc-hwcaps", &found);
+		if (r == 0 && !found)
+			r = find_in_dir(dir, name, &found);
+	}
+	if (r < 0 || !found || !is_below(found, top)) {
+		*ret = r < 0 ? NULL : steal_ptr(found);
+		return r;
+	}
+	return asprintf(ret, "%c%s", INPUT_TARGET_DIR_MARK, found + strlen(top)) < 0 ? -ENOMEM : 0;
+}
+
+int
+inputs_environ(const struct strv *cargo_env, struct digest *ret)
+{
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+
+	if (!h)
+		return -ENOMEM;
+	for (size_t i = 0; cargo_env && i < cargo_env->n; i++)
+		if (!starts_with(cargo_env->v[i], "LD_LIBRARY_PATH="))
+			hasher_field(h, cargo_env->v[i], strlen(cargo_env->v[i]));
+	hasher_final(h, ret);
+	return 0;
 }
 
 /* ---- looking again */
@@ -251,6 +317,28 @@ check_program(const struct input *in, const struct inputs_place *place, char **r
 }
 
 static int
+check_library(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *now = NULL;
+	int r = inputs_find_library(place, in->name, &now);
+
+	if (r < 0 || has_text(in, now ? now : ""))
+		return r;
+	return differs(ret_differs, in->name, "is another one in LD_LIBRARY_PATH");
+}
+
+static int
+check_environ(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	struct digest d;
+	int r = inputs_environ(place->cargo_env, &d);
+
+	if (r < 0 || has_digest(in, &d))
+		return r;
+	return differs(ret_differs, "cargo's environment", "changed");
+}
+
+static int
 check_one(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	struct digest d;
@@ -278,6 +366,14 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 		return has_text(in, place->width ? place->width : "")
 			       ? 0
 			       : differs(ret_differs, "the width of diagnostics", "changed");
+	case INPUT_FORM:
+		return has_text(in, place->form ? place->form : "")
+			       ? 0
+			       : differs(ret_differs, "the form of diagnostics", "changed");
+	case INPUT_LIBRARY:
+		return check_library(in, place, ret_differs);
+	case INPUT_ENVIRON:
+		return check_environ(in, place, ret_differs);
 	default:
 		return differs(ret_differs, "an input", "is of a kind that is not known");
 	}

@@ -25,6 +25,10 @@ enum input_kind {
 	INPUT_WIDTH,	/* diagnostics were printed: --diagnostic-width, as text */
 	INPUT_LINK,	/* a symbolic link: what is written in it */
 	INPUT_METADATA, /* an rlib: the digest of its metadata (rlib.h) */
+	INPUT_FORM,	/* diagnostics were printed: how (call_form), as text */
+	INPUT_LIBRARY,	/* a library that a program loads: where LD_LIBRARY_PATH leads to it, beside
+			   the toolchain's own; no value: nowhere */
+	INPUT_ENVIRON,	/* the whole of cargo's environment: a digest of it */
 	INPUT_KINDS
 };
 
@@ -60,9 +64,12 @@ struct inputs_place {
 	const char *real_out_dir; /* the same without symbolic links */
 	const char *target_dir;	  /* that the out-dir belongs to; NULL: none is known */
 	const char *real_target_dir;
-	const char *width; /* --diagnostic-width; NULL: not given */
-	char *const *envp; /* the compiler's */
-	struct memo *memo; /* may be NULL */
+	const char *width;	      /* --diagnostic-width; NULL: not given */
+	const char *form;	      /* call_form; NULL: "" */
+	char *const *envp;	      /* the compiler's */
+	const struct strv *cargo_env; /* of it, what cargo set: NAME=VALUE, sorted; NULL: none */
+	const char *sysroot;	      /* NULL: not known */
+	struct memo *memo;	      /* may be NULL */
 };
 
 /* Whether all is as it was. 0; -ESTALE and in *ret_differs what is not, in words ("src/lib.rs
@@ -73,8 +80,10 @@ struct inputs_from {
 	const struct inputs_place *place;
 	const struct strv *ignored_lists; /* directories whose listing decides nothing: -L */
 	const char *cwd;
-	bool linked;		 /* a linker ran as well */
-	bool metadata;		 /* of rlibs nothing but their metadata counts */
+	const struct strv *libraries; /* names of the toolchain's own; NULL: none */
+	bool linked;		      /* a linker ran as well */
+	bool stamps;   /* that may put SOURCE_DATE_EPOCH into what it makes: no ELF file */
+	bool metadata; /* of rlibs nothing but their metadata counts */
 	struct timespec started; /* before the compile; of the clock that files are stamped by */
 };
 

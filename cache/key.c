@@ -12,7 +12,7 @@
 #include "common/fs.h"
 #include "rustc/option_tables.h"
 
-#define FORMAT "3"
+#define FORMAT "4"
 #define VALUE_MAX 128
 
 static int
@@ -46,7 +46,7 @@ add_digest(struct strv *to, const char *name, const struct digest *d)
 	return strv_addf(to, "%s=%s", name, hex);
 }
 
-/* Where something is, for a bundle. */
+/* Where something is, for a bundle: its linker calls name it. */
 static int
 add_path(const struct key_in *in, struct strv *to, const char *name, const char *given)
 {
@@ -100,30 +100,19 @@ says_nothing(const struct call_option *o)
 	       (o->row->act == ACT_CODEGEN && starts_with(o->value, "incremental="));
 }
 
-/* A list of paths, apart at colons, with the mark for the target directory. */
+/* The first n bytes of a path, with the mark for the target directory. */
 static int
-hide_target_dir(const struct key_in *in, const char *value, struct buf *ret)
+hide_target_dir(const struct key_in *in, const char *path, size_t n, struct buf *ret)
 {
 	const char *dir = in->target_dir ? in->target_dir : "";
 	const char mark = INPUT_TARGET_DIR_MARK;
-	size_t n = strlen(dir);
-	int r = buf_adds(ret, "");
+	size_t k = strlen(dir);
+	bool below = k > 0 && n >= k && strncmp(path, dir, k) == 0 && (n == k || path[k] == '/');
+	int r = below ? buf_add(ret, &mark, 1) : 0;
 
-	while (r == 0 && *value) {
-		size_t k = strcspn(value, ":");
-		bool below = n > 0 && k >= n && strncmp(value, dir, n) == 0 &&
-			     (k == n || value[n] == '/');
-
-		if (below)
-			r = buf_add(ret, &mark, 1);
-		if (r == 0)
-			r = buf_addf(
-				ret, "%.*s", (int)(k - (below ? n : 0)), value + (below ? n : 0));
-		value += k;
-		if (r == 0 && *value)
-			r = buf_add(ret, value++, 1);
-	}
-	return r;
+	if (r < 0 || !below)
+		return r < 0 ? r : buf_add(ret, path, n);
+	return buf_add(ret, path + k, n - k);
 }
 
 /* -L [KIND=]PATH */
@@ -136,8 +125,44 @@ add_search(const struct key_in *in, struct strv *to, const char *option, const c
 	int r = buf_add(&b, value, (size_t)(path - value));
 
 	if (r == 0)
-		r = hide_target_dir(in, path, &b);
+		r = hide_target_dir(in, path, strlen(path), &b);
 	return r < 0 ? r : add_n(to, option, (char *)b.p, b.n);
+}
+
+/* --remap-path-prefix FROM=TO: what FROM matches is in no output, so it does not matter where it
+ * is. TO comes after the last '='. */
+static int
+add_remap(const struct key_in *in, struct strv *to, const char *option, const char *value)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const char *eq = strrchr(value, '=');
+	int r;
+
+	if (!eq)
+		return add(to, option, value);
+	r = hide_target_dir(in, value, (size_t)(eq - value), &b);
+	if (r == 0)
+		r = buf_adds(&b, eq);
+	return r < 0 ? r : add_n(to, option, (char *)b.p, b.n);
+}
+
+/* --json without the words that say how a diagnostic is put: these are an input of what has one. */
+static int
+add_json(struct strv *sets, const char *value)
+{
+	int r = 0;
+
+	while (r == 0 && *value) {
+		size_t n = strcspn(value, ",");
+		char word[64];
+
+		if (n > 0 && !call_is_form(value, n)) {
+			snprintf(word, sizeof(word), "%.*s", (int)MIN2(n, sizeof(word) - 1), value);
+			r = add(sets, "--json", word);
+		}
+		value += n + (value[n] == ',');
+	}
+	return r;
 }
 
 static int
@@ -154,6 +179,10 @@ add_option(const struct key_in *in, const struct call_option *o, struct strv *or
 	snprintf(option, sizeof(option), "%s%s", name[1] ? "--" : "-", name);
 	if (streq(name, "cfg") || streq(name, "check-cfg"))
 		return add(sets, option, o->value);
+	if (o->row->act == ACT_JSON)
+		return add_json(sets, o->value);
+	if (streq(name, "remap-path-prefix"))
+		return add_remap(in, ordered, option, o->value);
 	/* where they are is no matter: what is found there is an input */
 	if (o->row->act == ACT_SEARCH && starts_with(o->value, "dependency="))
 		return in->bundle ? add_path(in, ordered, "-L dependency",
@@ -179,12 +208,15 @@ add_options(const struct key_in *in, struct strv *to)
 	return r;
 }
 
-/* Variables whose values are places in the target directory. */
+/* What each run of the compiler asks for before it does anything else. All others are inputs of
+ * those that asked for them. */
 static bool
-is_place(const char *var)
+is_always_asked(const struct rustc_call *c, const char *var)
 {
-	return starts_with(var, "OUT_DIR=") || starts_with(var, "CARGO_TARGET_TMPDIR=") ||
-	       starts_with(var, "CARGO_BIN_EXE_");
+	return starts_with(var, "RUSTC_BOOTSTRAP=") ||
+	       starts_with(var, "RUSTC_FORCE_RUSTC_VERSION=") ||
+	       (c->clippy &&
+		       (starts_with(var, "CLIPPY_ARGS=") || starts_with(var, "CLIPPY_CONF_DIR=")));
 }
 
 static int
@@ -195,22 +227,16 @@ add_env(const struct key_in *in, struct strv *to)
 	for (size_t i = 0; r == 0 && i < in->env->n; i++) {
 		const char *var = in->env->v[i], *eq = strchr(var, '=');
 		_cleanup_(freep) char *name = NULL;
-		_cleanup_(buf_done) struct buf value = BUF_INIT;
 		struct digest d;
 
-		if (!eq || is_place(var))
+		if (!eq || !is_always_asked(in->call, var))
 			continue;
 		if (asprintf(&name, "env %.*s", (int)(eq - var), var) < 0) {
 			name = NULL;
 			return -ENOMEM;
 		}
 		/* it may be a secret, and the recipe is kept */
-		if (starts_with(var, "LD_LIBRARY_PATH="))
-			r = hide_target_dir(in, eq + 1, &value);
-		else
-			r = buf_adds(&value, eq + 1);
-		if (r == 0)
-			r = digest_bytes(value.p, value.n, &d);
+		r = digest_bytes(eq + 1, strlen(eq + 1), &d);
 		if (r == 0)
 			r = add_digest(to, name, &d);
 	}

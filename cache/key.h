@@ -13,15 +13,17 @@
  *   source          the source file as given
  *   linker          the user's choice (dray.conf(5)), of a unit that is linked
  *   --OPTION        each option in its order, values as given; sorted, each once: --cfg,
- *                   --check-cfg, -L dependency, --extern (name and digest of the file)
- *   env NAME        the hermetic environment (client/wrap/envscan.h), sorted; digests of the values
+ *                   --check-cfg, the words of --json, --extern (name and digest of the file)
+ *   env NAME        the variables that every run of the compiler asks for: RUSTC_BOOTSTRAP,
+ *                   RUSTC_FORCE_RUSTC_VERSION, and clippy's; digests of the values
  *
- * In -L and in LD_LIBRARY_PATH \x02 stands for the target directory.
+ * In -L and in the FROM of --remap-path-prefix \x02 stands for the target directory.
  *
- * Not in it: --out-dir, --diagnostic-width, -C incremental, paths of artifacts; and OUT_DIR,
- * CARGO_TARGET_TMPDIR and CARGO_BIN_EXE_*, which are of the target directory: an input where they
- * are asked for. A value of more than 128 bytes is in it as "sha256:" and its digest. The key is
- * the SHA-256 over all parts, each after its length (hasher_field).
+ * Not in it: --out-dir, --diagnostic-width, the words of --json that say how a diagnostic is put
+ * (both are inputs of what has a diagnostic), -C incremental, -L dependency, paths of artifacts;
+ * and all other variables, cargo's own, too: each is an input of what asked for it. A value of more
+ * than 128 bytes is in it as "sha256:" and its digest. The key is the SHA-256 over all parts, each
+ * after its length (hasher_field).
  *
  * In a bundle's the choice of a linker is left out, since nothing was linked yet. What its linker
  * calls name is in it: the sysroot always, and the paths of artifacts and of -L dependency, in

@@ -13,6 +13,7 @@
 #include "cache/rlib.h"
 #include "common/fs.h"
 #include "common/why.h"
+#include "toolchain/elf.h"
 
 struct recorder {
 	const struct inputs_from *in;
@@ -24,6 +25,8 @@ struct recorder {
 	struct strv programs; /* looked for in PATH */
 	struct strv path;     /* PATH's directories */
 	struct strv library_path;
+	struct strv libraries; /* names of those that programs loaded, or looked for */
+	bool environ;	       /* its whole environment may have been read */
 };
 
 /* Why the result cannot be kept. */
@@ -94,6 +97,31 @@ is_system_library(const char *path)
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		if (path_is_below(path, dirs[i]))
 			return true;
+	return false;
+}
+
+/* A shared library by its name. */
+static bool
+is_library(const char *path)
+{
+	const char *base = path_basename(path), *so = strstr(base, ".so");
+
+	return so && so > base && (!so[3] || so[3] == '.');
+}
+
+/* Directly in one of LD_LIBRARY_PATH's directories. */
+static bool
+in_library_path(const struct recorder *r, const char *path)
+{
+	size_t n = (size_t)(path_basename(path) - path);
+
+	for (size_t i = 0; i < r->library_path.n; i++) {
+		const char *dir = r->library_path.v[i];
+		size_t k = strlen(dir);
+
+		if (n > 1 && k == n - 1 && memcmp(path, dir, k) == 0)
+			return true;
+	}
 	return false;
 }
 
@@ -170,6 +198,15 @@ add(struct recorder *r, enum input_kind kind, const char *path, const void *valu
 	return k > 0 ? inputs_add(r->inputs, kind, path, value, n) : k;
 }
 
+/* A macro that walks its environment by itself is not heard asking for a name. It then needs
+ * libc's pointer to all of it, as does one that runs programs, which get all of it. */
+static void
+look_at_library(struct recorder *r, const char *path)
+{
+	if (!r->environ && (!r->in->linked || is_artifact(r, path)))
+		r->environ = elf_has_dynamic_name(path, "environ") != 0;
+}
+
 /* Where a symbolic link leads may be told to a macro. One that the out-dir lies behind is the
  * user's choice of a place. */
 static int
@@ -204,8 +241,14 @@ add_file(struct recorder *r, const char *path)
 			return 0;
 		return add(r, INPUT_EXISTS, path, NULL, 0);
 	}
+	if (is_library(path))
+		k = strv_add(&r->libraries, path_basename(path));
+	if (k < 0)
+		return k;
 	if (!r->in->linked && is_system_library(path))
 		return 0;
+	if (is_library(path))
+		look_at_library(r, path);
 	if (is_young(r, path, &st))
 		return cannot(r, "%s changed while it was read", path);
 	if (r->in->metadata && ends_with(path, ".rlib")) {
@@ -245,9 +288,11 @@ add_absent(struct recorder *r, const char *path)
 	if (is_loader_variant(r, path) || (!r->in->linked && is_system_library(path)))
 		return 0;
 	/* What is looked for along PATH is said by its name: other directories may be in PATH then.
-	 */
+	 * The same of libraries. */
 	if (r->in->linked && in_path(r, path))
 		return strv_add(&r->programs, path_basename(path));
+	if (is_library(path) && in_library_path(r, path))
+		return strv_add(&r->libraries, path_basename(path));
 	if (stat(path, &st) == 0)
 		return cannot(r, "%s was not there, and is now", path);
 	k = add_link(r, path);
@@ -279,16 +324,6 @@ add_env(struct recorder *r, const char *name)
 	return inputs_add_env(r->inputs, r->in->place->envp, name);
 }
 
-/* Whether the unit's key says all of it (client/wrap/envscan.h): absolute, normal directories. */
-static bool
-key_says(const struct strv *path)
-{
-	for (size_t i = 0; i < path->n; i++)
-		if (!path_is_normal(path->v[i]))
-			return false;
-	return true;
-}
-
 /* What the C driver and the linkers take from the environment: they run without our eyes on it (gcc
  * manual, "Environment Variables"; ld, lld, mold and clang manuals). */
 static int
@@ -297,14 +332,46 @@ add_linker_env(struct recorder *r)
 	static const char *const names[] = { "CCC_OVERRIDE_OPTIONS", "CLANG_CONFIG_FILE_SYSTEM_DIR",
 		"CLANG_CONFIG_FILE_USER_DIR", "COMPILER_PATH", "GCC_COMPARE_DEBUG",
 		"GCC_EXEC_PREFIX", "GCC_ROOT", "GNUTARGET", "LDEMULATION", "LD_RUN_PATH",
-		"LIBRARY_PATH", "LLD_REPRODUCE", "LPATH", "MOLD_REPRO", "SOURCE_DATE_EPOCH" };
+		"LIBRARY_PATH", "LLD_REPRODUCE", "LPATH", "MOLD_REPRO" };
 	int k = 0;
 
 	for (size_t i = 0; k == 0 && i < ARRAY_LEN(names); i++)
 		k = add_env(r, names[i]);
-	if (k == 0 && !key_says(&r->library_path))
-		k = add_env(r, "LD_LIBRARY_PATH");
+	/* only the header of a PE file has a time in it */
+	return k == 0 && r->in->stamps ? add_env(r, "SOURCE_DATE_EPOCH") : k;
+}
+
+/* Where LD_LIBRARY_PATH leads to, for each library that was loaded: by that very path it may not
+ * have been looked for then. */
+static int
+add_libraries(struct recorder *r)
+{
+	const struct strv *own = r->in->libraries;
+	int k = 0;
+
+	for (size_t i = 0; k == 0 && own && i < own->n; i++)
+		k = strv_add(&r->libraries, own->v[i]);
+	strv_sort_unique(&r->libraries);
+	for (size_t i = 0; k == 0 && i < r->libraries.n; i++) {
+		const char *name = r->libraries.v[i];
+		_cleanup_(freep) char *at = NULL;
+
+		k = inputs_find_library(r->in->place, name, &at);
+		if (k == 0)
+			k = inputs_add(r->inputs, INPUT_LIBRARY, name, at, at ? strlen(at) : 0);
+	}
 	return k;
+}
+
+static int
+add_environ(struct recorder *r)
+{
+	struct digest d;
+	int k = r->environ ? inputs_environ(r->in->place->cargo_env, &d) : 0;
+
+	return k < 0 || !r->environ
+		       ? k
+		       : inputs_add(r->inputs, INPUT_ENVIRON, "environment", d.b, DIGEST_SIZE);
 }
 
 static int
@@ -400,6 +467,9 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 	case 'm':
 	case 'r':
 		return add_env(r, name);
+	case 'v':
+		r->environ = true;
+		return 0;
 	case 'w':
 		return strv_add(r->made, name);
 	case '!':
@@ -450,6 +520,11 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 		k = add_linker_env(&r);
 	if (k == 0)
 		k = add_programs(&r);
+	if (k == 0)
+		k = add_libraries(&r);
+	if (k == 0)
+		k = add_environ(&r);
+	strv_done(&r.libraries);
 	strv_done(&r.own);
 	strv_done(&r.up);
 	strv_done(&r.programs);

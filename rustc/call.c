@@ -253,6 +253,42 @@ call_option_value(const struct rustc_call *c, const char *name)
 	return value;
 }
 
+bool
+call_is_form(const char *word, size_t n)
+{
+	static const char *const words[] = { "diagnostic-rendered-ansi", "diagnostic-short",
+		"diagnostic-unicode" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strlen(words[i]) == n && memcmp(words[i], word, n) == 0)
+			return true;
+	return false;
+}
+
+char *
+call_form(const struct rustc_call *c)
+{
+	_cleanup_(strv_done) struct strv words = STRV_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = buf_adds(&b, "");
+
+	for (size_t i = 0; i < c->n_options; i++) {
+		const char *v = c->options[i].row->act == ACT_JSON ? c->options[i].value : "";
+
+		while (r == 0 && *v) {
+			size_t n = strcspn(v, ",");
+
+			if (call_is_form(v, n))
+				r = strv_addn(&words, v, n);
+			v += n + (v[n] == ',');
+		}
+	}
+	strv_sort_unique(&words);
+	for (size_t i = 0; r == 0 && i < words.n; i++)
+		r = buf_addf(&b, "%s%s", i > 0 ? "," : "", words.v[i]);
+	return r < 0 ? NULL : (char *)steal_ptr(b.p);
+}
+
 /* Options of -C that change nothing of it. LTO, packed debuginfo (it looks for objects in rlibs)
  * and what is not known here are not among them. */
 static bool

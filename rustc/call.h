@@ -100,6 +100,12 @@ const char *call_linker(const struct rustc_call *c);
 const char *call_flavor_linker(const char *flavor);
 /* The last value that was given for an option ("diagnostic-width"), or NULL. */
 const char *call_option_value(const struct rustc_call *c, const char *name);
+/* Whether a word of --json says how a diagnostic is put, and nothing of what is said: by its
+ * rendering as a short line, with colours, in Unicode. */
+bool call_is_form(const char *word, size_t n);
+/* These words of the call, sorted, with commas between; "" when there is none. The caller frees it.
+ * NULL: no memory. */
+char *call_form(const struct rustc_call *c);
 /* Whether a file in the out-dir may be this crate's output by its name: `<crate><extra>` or
  * `lib<crate><extra>`, then the end or a dot. extra may be NULL. */
 bool call_output_name_ok(const char *crate, const char *extra, const char *name);

@@ -122,9 +122,9 @@ static const struct codegen_row codegen[] = {
 
 /* rustc -Z help, 1.97 nightly: those that change, deterministically, what is made or said, and
  * neither read nor write files but where a row says so. Left out: what measures or dumps,
- * codegen-backend (its library is no part of a toolchain's id), embed-metadata, binary-dep-depinfo
- * (names of dependencies would go into the .d file), no-link, link-only. A call with one of these
- * is the real compiler's. */
+ * a codegen-backend other than llvm (its library is no part of a toolchain's id), embed-metadata,
+ * binary-dep-depinfo (names of dependencies would go into the .d file), no-link, link-only. A call
+ * with one of these is the real compiler's. */
 static const struct codegen_row unstable[] = {
 	{ "allow-features", ACT_FINE, 0, NULL },
 	{ "allow-partial-mitigations", ACT_FINE, 0, NULL },
@@ -137,6 +137,7 @@ static const struct codegen_row unstable[] = {
 	{ "cf-protection", ACT_FINE, 0, NULL },
 	{ "check-cfg-all-expected", ACT_FINE, 0, NULL },
 	{ "checksum-hash-algorithm", ACT_FINE, 0, NULL },
+	{ "codegen-backend", ACT_BACKEND, 0, NULL },
 	{ "codegen-source-order", ACT_FINE, 0, NULL },
 	{ "contract-checks", ACT_FINE, 0, NULL },
 	{ "coverage-options", ACT_FINE, 0, NULL },

@@ -39,6 +39,7 @@ enum act {
 	ACT_PASSES,
 	/* of -Z only */
 	ACT_CRATE_ATTR,
+	ACT_BACKEND,
 };
 
 struct option_row {

@@ -188,7 +188,8 @@ needs_value(enum act act)
 {
 	return act == ACT_STR || act == ACT_INPUT || act == ACT_LINKER || act == ACT_LINK_ARG ||
 	       act == ACT_LINK_ARGS || act == ACT_CPU || act == ACT_FLAVOR ||
-	       act == ACT_LLVM_ARGS || act == ACT_PASSES || act == ACT_CRATE_ATTR;
+	       act == ACT_LLVM_ARGS || act == ACT_PASSES || act == ACT_CRATE_ATTR ||
+	       act == ACT_BACKEND;
 }
 
 static int
@@ -250,6 +251,8 @@ codegen_act(struct call_parse *p, const struct codegen_row *row, const char *arg
 		if (!passes_fine(v))
 			home(c, row->why);
 		return 0;
+	case ACT_BACKEND:
+		return streq(v, "llvm") ? 0 : call_unknown(p, "option -Z", arg);
 	case ACT_CRATE_ATTR:
 		if (strstr(v, "crate_type"))
 			return call_unknown(p, "option -Z", arg);

@@ -97,57 +97,55 @@ add_name(int fd, uint64_t strtab, uint64_t size, uint64_t offset, struct strv *r
 	return strv_add(ret, name);
 }
 
-static int
-read_needed(
-	int fd, const ElfW(Phdr) * ph, size_t n_ph, const ElfW(Phdr) * dynamic, struct strv *ret)
+struct dynamic {
+	ElfW(Dyn) * dyn;
+	size_t n;
+	uint64_t strtab, size; /* the strings, in the file */
+	bool have_strtab;
+};
+
+static void
+dynamic_done(struct dynamic *d)
 {
-	size_t n = dynamic->p_filesz / sizeof(ElfW(Dyn)), i;
-	_cleanup_(freep) ElfW(Dyn) *dyn = NULL;
-	uint64_t strtab = 0, size = 0;
-	bool have_strtab = false;
+	free(d->dyn);
+}
+
+static int
+read_dynamic(int fd, const ElfW(Phdr) * ph, size_t n_ph, const ElfW(Phdr) * at, struct dynamic *ret)
+{
+	size_t n = at->p_filesz / sizeof(ElfW(Dyn)), i;
 	int r;
 
 	if (n == 0 || n > DYN_MAX)
 		return -EBADMSG;
-	dyn = calloc(n, sizeof(*dyn));
-	if (dyn == NULL)
+	ret->dyn = calloc(n, sizeof(*ret->dyn));
+	if (ret->dyn == NULL)
 		return -ENOMEM;
-	r = read_at(fd, dyn, n * sizeof(*dyn), dynamic->p_offset);
+	r = read_at(fd, ret->dyn, n * sizeof(*ret->dyn), at->p_offset);
 	if (r < 0)
 		return r;
-	for (i = 0; i < n && dyn[i].d_tag != DT_NULL; i++) {
-		if (dyn[i].d_tag == DT_STRSZ) {
-			size = dyn[i].d_un.d_val;
-		} else if (dyn[i].d_tag == DT_STRTAB) {
-			r = offset_of(ph, n_ph, dyn[i].d_un.d_ptr, &strtab);
+	for (i = 0; i < n && ret->dyn[i].d_tag != DT_NULL; i++) {
+		if (ret->dyn[i].d_tag == DT_STRSZ) {
+			ret->size = ret->dyn[i].d_un.d_val;
+		} else if (ret->dyn[i].d_tag == DT_STRTAB) {
+			r = offset_of(ph, n_ph, ret->dyn[i].d_un.d_ptr, &ret->strtab);
 			if (r < 0)
 				return r;
-			have_strtab = true;
+			ret->have_strtab = true;
 		}
 	}
-	n = i;
-	for (i = 0; i < n; i++) {
-		if (dyn[i].d_tag != DT_NEEDED)
-			continue;
-		r = have_strtab ? add_name(fd, strtab, size, dyn[i].d_un.d_val, ret) : -EBADMSG;
-		if (r < 0)
-			return r;
-	}
+	ret->n = i;
 	return 0;
 }
 
-int
-elf_needed(const char *path, unsigned *ret_machine, struct strv *ret)
+/* 1: it has a dynamic section, and *ret is to be released by dynamic_done; 0: it has none. */
+static int
+open_dynamic(int fd, unsigned *ret_machine, struct dynamic *ret)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	_cleanup_(freep) ElfW(Phdr) *ph = NULL;
 	ElfW(Ehdr) h;
-	size_t i;
-	int r;
+	int r = read_header(fd, &h);
 
-	if (fd < 0)
-		return -errno;
-	r = read_header(fd, &h);
 	if (r < 0)
 		return r;
 	*ret_machine = h.e_machine;
@@ -157,13 +155,53 @@ elf_needed(const char *path, unsigned *ret_machine, struct strv *ret)
 	if (ph == NULL)
 		return -ENOMEM;
 	r = read_at(fd, ph, h.e_phnum * sizeof(*ph), h.e_phoff);
+	for (size_t i = 0; r == 0 && i < h.e_phnum; i++) {
+		if (ph[i].p_type != PT_DYNAMIC)
+			continue;
+		r = read_dynamic(fd, ph, h.e_phnum, &ph[i], ret);
+		return r < 0 ? r : 1;
+	}
+	return r;
+}
+
+int
+elf_needed(const char *path, unsigned *ret_machine, struct strv *ret)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(dynamic_done) struct dynamic d = { .dyn = NULL };
+	int r = fd < 0 ? -errno : open_dynamic(fd, ret_machine, &d);
+
+	if (r > 0)
+		r = 0;
+	for (size_t i = 0; r == 0 && i < d.n; i++)
+		if (d.dyn[i].d_tag == DT_NEEDED)
+			r = d.have_strtab ? add_name(fd, d.strtab, d.size, d.dyn[i].d_un.d_val, ret)
+					  : -EBADMSG;
+	return r;
+}
+
+int
+elf_has_dynamic_name(const char *path, const char *name)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(dynamic_done) struct dynamic d = { .dyn = NULL };
+	_cleanup_(freep) char *strings = NULL;
+	size_t n = strlen(name) + 1;
+	unsigned machine;
+	int r = fd < 0 ? -errno : open_dynamic(fd, &machine, &d);
+
+	if (r <= 0 || !d.have_strtab)
+		return r < 0 ? r : 0;
+	if (d.size < n || d.size > NAMES_MAX)
+		return d.size < n ? 0 : -EBADMSG;
+	strings = malloc(d.size);
+	if (strings == NULL)
+		return -ENOMEM;
+	r = read_at(fd, strings, d.size, d.strtab);
 	if (r < 0)
 		return r;
-	for (i = 0; i < h.e_phnum; i++) {
-		if (ph[i].p_type == PT_DYNAMIC)
-			return read_needed(fd, ph, h.e_phnum, &ph[i], ret);
-	}
-	return 0;
+	/* linkers let a name be the end of a longer one */
+	return memmem(strings, d.size, name, n) != NULL;
 }
 
 /* The table of the sections' names, NUL-terminated. */

@@ -9,6 +9,10 @@
  * file of this machine's word size and byte order; -EBADMSG: malformed. */
 int elf_needed(const char *path, unsigned *ret_machine, struct strv *ret);
 
+/* Whether a name of its dynamic section, as that of a symbol which it takes from another file is,
+ * is this one or ends with it: 1, 0 (a static program, too), or as above. */
+int elf_has_dynamic_name(const char *path, const char *name);
+
 /* Whether it has a section of this name: 1, 0, or as above. */
 int elf_has_section(const char *path, const char *name);
 

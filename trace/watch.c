@@ -180,6 +180,7 @@ watch_call(struct watch *w, const struct trace_call *c, bool (*by_compiler)(void
 	for (unsigned i = 0; i < c->n_paths && c->op != TRACE_OTHER; i++) {
 		const char *path = c->path[i];
 
+		w->environ |= trace_is_environ(path);
 		if (path_is_below(path, TRACE_ENV))
 			look_env(w, path);
 		else if (c->op == TRACE_LIST)
@@ -246,6 +247,8 @@ watch_record(const struct watch *w, struct buf *ret)
 		if (kind)
 			r = item(ret, kind, w->set.v[i].name);
 	}
+	if (r == 0 && w->environ)
+		r = item(ret, 'v', "environ");
 	if (r == 0 && w->doubt[0])
 		r = item(ret, '!', w->doubt);
 	snprintf(calls, sizeof(calls), "%u", w->calls);

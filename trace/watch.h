@@ -21,6 +21,7 @@ struct watch {
 	bool linker;	 /* it is one: it may run programs, and its variables are known */
 	bool ran;	 /* the compiler itself was started */
 	bool env_seen;	 /* its variables are reported */
+	bool environ;	 /* a whole environment was read, from /proc */
 	char doubt[256]; /* why the record is not all that the result depends on; "": it is */
 };
 
@@ -33,9 +34,9 @@ void watch_call(
 void watch_end(struct watch *w);
 
 /* The record, to *ret: items of one letter, a name, and a NUL byte. Letters: f found, a absent,
- * d listed, m variable of a macro, r variable of the toolchain, w made or changed, ! a doubt, and
- * last e, with the number of calls as its name: without it the record is not whole.
- * 0 or -ENOMEM. */
+ * d listed, m variable of a macro, r variable of the toolchain, v (with the name "environ") all
+ * variables at once, w made or changed, ! a doubt, and last e, with the number of calls as its
+ * name: without it the record is not whole. 0 or -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

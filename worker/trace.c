@@ -343,6 +343,8 @@ one_path(struct trace *t, const char *path)
 
 	if (path_is_below(path, TRACE_ENV))
 		return look_env(t, path);
+	if (trace_is_environ(path))
+		return refuse(t, "the whole environment");
 	if (c->op == TRACE_LIST)
 		return list(t, path);
 	if (c->op == TRACE_EXEC)

@@ -205,15 +205,22 @@ take_result(struct again *a, size_t i)
 static int
 check_inputs(struct again *a)
 {
+	_cleanup_(freep) char *sysroot = NULL;
+	_cleanup_(freep) char *exe = NULL;
+	_cleanup_(freep) char *form = call_form(&a->call);
+	int found = toolchain_find_sysroot(a->in->memo, a->call.driver, &sysroot, &exe);
 	const struct inputs_place place = { .out_dir = a->out_dir,
 		.real_out_dir = a->real_out_dir ? a->real_out_dir : a->out_dir,
 		.target_dir = a->target_dir,
 		.real_target_dir = a->real_target_dir,
 		.width = call_option_value(&a->call, "diagnostic-width"),
+		.form = form,
 		.envp = environ,
+		.cargo_env = &a->env,
+		.sysroot = sysroot,
 		.memo = a->in->memo };
 	_cleanup_(freep) char *why = NULL;
-	int r = inputs_check(&a->res.inputs, &place, &why);
+	int r = form && found != -ENOMEM ? inputs_check(&a->res.inputs, &place, &why) : -ENOMEM;
 
 	return r == -ESTALE ? skip(a, why ? why : "an input changed") : r;
 }

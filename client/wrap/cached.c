@@ -43,6 +43,7 @@ cached_close(struct cached *c)
 	free(c->real_out_dir);
 	free(c->target_dir);
 	free(c->real_target_dir);
+	free(c->form);
 	unit_key_done(&c->key);
 	unit_key_done(&c->bundle_key);
 	result_done(&c->bundle);
@@ -115,14 +116,17 @@ find_place(struct cached *c)
 		c->real_target_dir = target_dir_of(c->real_out_dir, cwd);
 	else if (c->target_dir)
 		c->real_target_dir = strdup(c->target_dir);
-	if (!c->target_dir || !c->real_target_dir)
+	c->form = call_form(c->in.call);
+	if (!c->target_dir || !c->real_target_dir || !c->form)
 		return -ENOMEM;
 	c->place = (struct inputs_place){ .out_dir = c->out_dir,
 		.real_out_dir = c->real_out_dir ? c->real_out_dir : c->out_dir,
 		.target_dir = c->target_dir,
 		.real_target_dir = c->real_target_dir,
 		.width = call_option_value(c->in.call, "diagnostic-width"),
+		.form = c->form,
 		.envp = environ,
+		.cargo_env = &c->env,
 		.memo = c->in.memo };
 	return path_is_normal(c->out_dir) && c->out_dir[1] ? 0 : -EINVAL;
 }
@@ -207,6 +211,7 @@ open_all(struct cached *c, char **ret_why)
 
 	if (r == 0)
 		r = identify_toolchain(c->in.memo, c->in.call, &c->tc, ret_why);
+	c->place.sysroot = c->tc.sysroot;
 	if (r == 0)
 		r = make_key(c, ret_why);
 	if (r == 0)

@@ -169,7 +169,8 @@ has_announced(const struct buf *err, const struct strv *names)
 	return true;
 }
 
-/* Whether anything was said but artifacts: then the width of the terminal plays a part. */
+/* Whether anything was said but artifacts: then the width of the terminal plays a part, and how
+ * diagnostics are put. */
 static bool
 has_diagnostics(const struct cached *c, const struct buf *err)
 {
@@ -375,6 +376,8 @@ add_texts(struct cached *c, const struct cached_made *made, struct result *res, 
 		const char *width = c->place.width ? c->place.width : "";
 
 		r = inputs_add(&res->inputs, INPUT_WIDTH, "width", width, strlen(width));
+		if (r == 0)
+			r = inputs_add(&res->inputs, INPUT_FORM, "form", c->form, strlen(c->form));
 	}
 	return r;
 }
@@ -413,18 +416,39 @@ list_dirs(struct cached *c)
 	return r;
 }
 
+/* What the compiler itself loads of the toolchain. */
+static int
+list_libraries(struct cached *c, struct strv *ret)
+{
+	const char *target = call_target_is_file(c->in.call) ? NULL : c->in.call->target;
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	int r = toolchain_list_own_files(&c->tc, target, &files);
+
+	for (size_t i = 0; r == 0 && i < files.n; i++)
+		if (!starts_with(files.v[i], "lib/rustlib/") && strstr(files.v[i], ".so"))
+			r = strv_add(ret, path_basename(files.v[i]));
+	return r;
+}
+
 static int
 add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 	struct strv *ret_made, struct cached_said *said)
 {
 	_cleanup_(freep) char *why = NULL;
+	_cleanup_(strv_done) struct strv libraries = STRV_INIT;
+	const char *target = c->in.call->target;
 	struct inputs_from from = { .place = &c->place,
 		.ignored_lists = &c->dirs,
 		.cwd = c->cwd,
+		.libraries = &libraries,
+		.stamps = target && strstr(target, "-windows-"),
 		.linked = c->in.call->calls_linker && !made->staged,
 		.metadata = made->metadata,
 		.started = c->started };
 	int r = list_dirs(c);
+
+	if (r == 0)
+		r = list_libraries(c, &libraries);
 
 	for (size_t i = 0; r == 0 && made->known && i < made->known->n; i++) {
 		const struct input *in = &made->known->v[i];

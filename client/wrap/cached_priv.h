@@ -13,7 +13,7 @@ struct cached {
 	struct depot *depot;
 	struct toolchain tc;
 	char *cwd, *out_dir, *real_out_dir, *target_dir, *real_target_dir;
-	const char *width;
+	char *form;
 	struct unit_key key;
 	struct strv env; /* the hermetic one */
 	struct inputs_place place;

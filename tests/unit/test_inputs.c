@@ -498,12 +498,109 @@ what_the_loader_looks_for(void **state)
 	take_all();
 	assert_true(has(INPUT_ABSENT, "/usr/lib/x86_64-linux-gnu/nosuch/libc.so.6"));
 	assert_true(has(INPUT_ENV, "LIBRARY_PATH"));
-	/* which the unit's key has */
 	assert_false(has(INPUT_ENV, "LD_LIBRARY_PATH"));
+	assert_false(has(INPUT_ENV, "SOURCE_DATE_EPOCH"));
 	forget();
-	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=deps");
+	from.stamps = true;
 	take_all();
-	assert_true(has(INPUT_ENV, "LD_LIBRARY_PATH"));
+	assert_true(has(INPUT_ENV, "SOURCE_DATE_EPOCH"));
+}
+
+/* Of LD_LIBRARY_PATH only counts where it leads. */
+static void
+libraries(void **state)
+{
+	char path[PATH_MAX * 3 + 64], target[PATH_MAX + 8], sysroot[PATH_MAX + 8];
+	struct strv own = STRV_INIT;
+
+	(void)state;
+	assert_int_equal(mkdir(in("t"), 0755), 0);
+	assert_int_equal(mkdir(in("t/x"), 0755), 0);
+	assert_int_equal(mkdir(in("s"), 0755), 0);
+	assert_int_equal(mkdir(in("mine"), 0755), 0);
+	snprintf(target, sizeof(target), "%s/t", dir);
+	snprintf(sysroot, sizeof(sysroot), "%s/s", dir);
+	place.target_dir = place.real_target_dir = target;
+	place.sysroot = sysroot;
+	from.libraries = &own;
+	assert_int_equal(strv_add(&own, "libdriver.so"), 0);
+	put("s/libdriver.so", "the toolchain's");
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s/t/a:%s/s", dir, dir);
+	env[0] = path;
+	item('a', in("t/a/libdriver.so"));
+	item('a', in("t/a/libz.so.1"));
+	take_all();
+	assert_int_equal(got.n, 2);
+	assert_true(has(INPUT_LIBRARY, "libdriver.so"));
+	assert_true(has(INPUT_LIBRARY, "libz.so.1"));
+	all_is_as_it_was();
+	/* other directories, and none */
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s/t/x:%s/mine", dir, dir);
+	all_is_as_it_was();
+	env[0] = NULL;
+	all_is_as_it_was();
+	env[0] = path;
+	put("mine/libz.so.1", "the user's");
+	is_stale("libz.so.1 is another one in LD_LIBRARY_PATH");
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s/t/x", dir);
+	all_is_as_it_was();
+	put("t/x/libdriver.so", "of a build");
+	is_stale("libdriver.so is another one in LD_LIBRARY_PATH");
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s/s:%s/t", dir, dir);
+	all_is_as_it_was();
+	/* variants by processor come first */
+	assert_int_equal(mkdir(in("mine/glibc-hwcaps"), 0755), 0);
+	assert_int_equal(unlink(in("mine/libz.so.1")), 0);
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s/mine", dir);
+	is_stale("libdriver.so is another one in LD_LIBRARY_PATH");
+	forget();
+	/* what was found there: by its place in the target directory */
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s/t/x", dir);
+	item('f', in("t/x/libdriver.so"));
+	take_all();
+	assert_int_equal(got.n, 3);
+	all_is_as_it_was();
+	snprintf(target, sizeof(target), "%s/s", dir);
+	assert_int_equal(mkdir(in("s/x"), 0755), 0);
+	put("s/x/libdriver.so", "of a build");
+	place.sysroot = NULL;
+	snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s/s/x", dir);
+	all_is_as_it_was();
+	strv_done(&own);
+}
+
+static void
+the_whole_environment(void **state)
+{
+	struct strv cargo = STRV_INIT, now = STRV_INIT;
+
+	(void)state;
+	assert_int_equal(strv_add(&cargo, "CARGO_PKG_NAME=a"), 0);
+	assert_int_equal(strv_add(&cargo, "LD_LIBRARY_PATH=/a"), 0);
+	place.cargo_env = &cargo;
+	/* a macro's library that has all of it, and one that is no library at all */
+	put("plain.so", "no ELF file");
+	item('f', in("plain.so"));
+	take_all();
+	assert_true(has(INPUT_ENVIRON, "environment"));
+	all_is_as_it_was();
+	assert_int_equal(strv_add(&now, "CARGO_PKG_NAME=a"), 0);
+	assert_int_equal(strv_add(&now, "LD_LIBRARY_PATH=/b"), 0);
+	place.cargo_env = &now;
+	all_is_as_it_was();
+	assert_int_equal(strv_add(&now, "NEW=1"), 0);
+	is_stale("cargo's environment changed");
+	forget();
+	item('f', in("out"));
+	take_all();
+	assert_false(has(INPUT_ENVIRON, "environment"));
+	forget();
+	/* by the tracer's word */
+	item('v', "environ");
+	take_all();
+	assert_true(has(INPUT_ENVIRON, "environment"));
+	strv_done(&cargo);
+	strv_done(&now);
 }
 
 static void
@@ -553,6 +650,10 @@ width_and_out_dir(void **state)
 	place.width = "100";
 	is_stale("width");
 	place.width = "80";
+	assert_int_equal(inputs_add(&got, INPUT_FORM, "form", "diagnostic-short", 16), 0);
+	is_stale("the form of diagnostics");
+	place.form = "diagnostic-short";
+	all_is_as_it_was();
 	assert_int_equal(inputs_add(&got, INPUT_OUT_DIR, "out-dir", d.b, DIGEST_SIZE), 0);
 	all_is_as_it_was();
 	place.out_dir = "/elsewhere";
@@ -638,6 +739,8 @@ main(void)
 		T(what_is_in_the_target_directory),
 		T(an_artifact_gets_another_name),
 		T(what_the_loader_looks_for),
+		T(libraries),
+		T(the_whole_environment),
 		T(programs_in_path),
 		T(metadata_alone),
 		T(width_and_out_dir),

@@ -31,7 +31,7 @@ static const struct unit plain = {
 		"--out-dir", "/t/deps", "-L", "dependency=/t/deps", "-L", "native=/n", "--extern",
 		"b=/t/deps/libb.rmeta", "--extern", "c=/t/deps/libc.rmeta", "--cap-lints", "allow",
 		NULL },
-	.env = { "CARGO_PKG_NAME=a", "MADE=x", NULL },
+	.env = { "CARGO_PKG_NAME=a", "RUSTC_BOOTSTRAP=1", NULL },
 	.namespace = "",
 	.cwd = "/w",
 	.toolchain = "one",
@@ -193,10 +193,13 @@ test_what_else_changes_it(void **state)
 	u.dep = "another";
 	assert_false(same_key(&u));
 	u = plain;
-	u.env[0] = "CARGO_PKG_NAME=b";
+	u.env[1] = "RUSTC_BOOTSTRAP=0";
 	assert_false(same_key(&u));
 	u = plain;
 	u.env[1] = NULL;
+	assert_false(same_key(&u));
+	u = plain;
+	u.env[2] = "RUSTC_FORCE_RUSTC_VERSION=1";
 	assert_false(same_key(&u));
 	u = with_arg("opt-level=3", NULL);
 	assert_false(same_key(&u));
@@ -224,51 +227,85 @@ test_what_does_not(void **state)
 	assert_true(same_key(&u));
 	u = with_arg("b=/t/deps/libb.rmeta", "b=/elsewhere/libb.rmeta");
 	assert_true(same_key(&u));
+	/* how a diagnostic is put */
+	u = with_arg("--json=artifacts", "--json=diagnostic-rendered-ansi,artifacts");
+	assert_true(same_key(&u));
+	u = with_arg("--json=artifacts", "--json=artifacts,diagnostic-short");
+	assert_true(same_key(&u));
+	u = with_arg("--json=artifacts", "--json=artifacts,future-incompat");
+	assert_false(same_key(&u));
+	/* variables that are inputs of those that ask for them */
 	u = plain;
+	u.env[0] = "CARGO_PKG_NAME=b";
 	u.env[2] = "OUT_DIR=/t/build/a/out";
-	u.env[3] = "CARGO_BIN_EXE_a=/t/a";
-	u.env[4] = "CARGO_TARGET_TMPDIR=/t/tmp";
+	u.env[3] = "CARGO_PRIMARY_PACKAGE=1";
+	u.env[4] = "LD_LIBRARY_PATH=/t/debug/deps";
+	u.env[5] = "SSL_CERT_DIR=/etc/ssl";
+	u.env[6] = "CLIPPY_ARGS=-W";
 	assert_true(same_key(&u));
 }
 
-/* In a target directory, with one of its directories in -L, and a library path. */
+static void
+test_clippy_asks(void **state)
+{
+	struct unit u = with_arg("/s/bin/rustc", "/s/bin/clippy-driver"), v = u;
+
+	(void)state;
+	v.env[2] = "CARGO_PRIMARY_PACKAGE=1";
+	assert_true(equal(&u, &v));
+	v.env[2] = "CLIPPY_ARGS=-W";
+	assert_false(equal(&u, &v));
+}
+
+/* In a target directory, with one of its directories in -L. */
 static struct unit
-in_target(const char *dir, const char *search, const char *path)
+in_target(const char *dir, const char *search)
 {
 	struct unit u = with_arg("native=/n", search);
 
 	u.target_dir = dir;
-	u.env[2] = path;
 	return u;
 }
 
 static void
 test_target_dir(void **state)
 {
-	const char *path = "LD_LIBRARY_PATH=/a/t/debug/deps:/lib/x:/a/t";
-	struct unit u = in_target("/a/t", "native=/a/t/debug/build/z/out", path), v;
+	struct unit u = in_target("/a/t", "native=/a/t/debug/build/z/out"), v;
 
 	(void)state;
-	v = in_target(
-		"/b", "native=/b/debug/build/z/out", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
+	v = in_target("/b", "native=/b/debug/build/z/out");
 	assert_true(equal(&u, &v));
-	v = in_target(
-		"/b", "native=/b/debug/build/y/out", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
-	assert_false(equal(&u, &v));
-	v = in_target(
-		"/b", "native=/b/debug/build/z/out", "LD_LIBRARY_PATH=/b/debug/deps:/lib/y:/b");
+	v = in_target("/b", "native=/b/debug/build/y/out");
 	assert_false(equal(&u, &v));
 	/* one that only begins like it, and no place at all */
-	v = in_target(
-		"/b", "native=/b2/debug/build/z/out", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
+	v = in_target("/b", "native=/b2/debug/build/z/out");
 	assert_false(equal(&u, &v));
-	v = in_target(NULL, "native=/a/t/debug/build/z/out", path);
+	v = in_target(NULL, "native=/a/t/debug/build/z/out");
 	assert_false(equal(&u, &v));
 	/* of any kind, and of none */
-	u = in_target("/a/t", "/a/t/x", path);
-	v = in_target("/b", "/b/x", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
+	u = in_target("/a/t", "/a/t/x");
+	v = in_target("/b", "/b/x");
 	assert_true(equal(&u, &v));
-	v = in_target("/b", "all=/b/x", "LD_LIBRARY_PATH=/b/debug/deps:/lib/x:/b");
+	v = in_target("/b", "all=/b/x");
+	assert_false(equal(&u, &v));
+}
+
+/* -Ztrim-paths says where the target directory is, so that it is in no output. */
+static void
+test_remapped_target_dir(void **state)
+{
+	struct unit u = with_more("--remap-path-prefix", "/a/t=/cargo/build-dir"), v;
+
+	(void)state;
+	u.target_dir = "/a/t";
+	v = with_more("--remap-path-prefix", "/b=/cargo/build-dir");
+	v.target_dir = "/b";
+	assert_true(equal(&u, &v));
+	v = with_more("--remap-path-prefix", "/b=/cargo/other");
+	v.target_dir = "/b";
+	assert_false(equal(&u, &v));
+	v = with_more("--remap-path-prefix", "/c=/cargo/build-dir");
+	v.target_dir = "/b";
 	assert_false(equal(&u, &v));
 }
 
@@ -369,11 +406,11 @@ test_in_words(void **state)
 	u.dep = "another";
 	differs(&u, "--extern b changed");
 	u = plain;
-	u.env[0] = "CARGO_PKG_NAME=secret";
-	differs(&u, "env CARGO_PKG_NAME changed");
+	u.env[1] = "RUSTC_BOOTSTRAP=secret";
+	differs(&u, "env RUSTC_BOOTSTRAP changed");
 	u = plain;
 	u.env[1] = NULL;
-	differs(&u, "env MADE is gone");
+	differs(&u, "env RUSTC_BOOTSTRAP is gone");
 	u = with_arg("--edition=2021", "--edition=2018");
 	differs(&u, "--edition 2018 changed");
 	u = with_arg("metadata=12", "metadata=13");
@@ -414,6 +451,8 @@ main(void)
 		cmocka_unit_test(test_what_does_not),
 		cmocka_unit_test(test_a_bundle),
 		cmocka_unit_test(test_target_dir),
+		cmocka_unit_test(test_remapped_target_dir),
+		cmocka_unit_test(test_clippy_asks),
 		cmocka_unit_test(test_borders),
 		cmocka_unit_test(test_an_extern_that_is_gone),
 		cmocka_unit_test(test_in_words),
