@@ -15,6 +15,7 @@
 
 #include "common/fs.h"
 #include "common/log.h"
+#include "common/proc.h"
 
 #define AGAIN_S 60
 #define NOTES 64 /* files in the cache directory that say when; directories share them */
@@ -39,47 +40,13 @@ fnv(const char *text)
 	return h;
 }
 
-/* 0: not known. */
-static uint64_t
-this_place(void)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	struct stat ns;
-
-	if (fs_read_file("/proc/sys/kernel/random/boot_id", 256, &b) < 0 ||
-		stat("/proc/self/ns/pid", &ns) < 0 || buf_addf(&b, "%ju", (uintmax_t)ns.st_ino) < 0)
-		return 0;
-	return fnv((const char *)b.p);
-}
-
-/* In clock ticks since boot; 0: not known. *ret_dead: whether it only waits to be collected. */
-static uint64_t
-start_of(pid_t pid, bool *ret_dead)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	char path[48];
-	const char *p;
-	uint64_t start;
-
-	*ret_dead = false;
-	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
-	if (fs_read_file(path, 4096, &b) < 0 || !b.n)
-		return 0;
-	/* The second field is the program's name, which may hold anything; this is the 22nd. */
-	p = strrchr((const char *)b.p, ')');
-	*ret_dead = p && (starts_with(p, ") Z") || starts_with(p, ") X"));
-	for (int i = 2; p && i < 22; i++)
-		p = strchr(p + 1, ' ');
-	return p && sscanf(p, " %" SCNu64, &start) == 1 ? start : 0;
-}
-
 void
 left_name(enum left_kind kind, pid_t owner, char out[LEFT_NAME_SIZE])
 {
 	bool dead;
 
 	snprintf(out, LEFT_NAME_SIZE, "%s%016" PRIx64 "-%ld-%" PRIu64, kinds[kind].prefix,
-		this_place(), (long)owner, start_of(owner, &dead));
+		proc_place(), (long)owner, proc_start(owner, &dead));
 }
 
 int
@@ -129,14 +96,14 @@ is_gone(const struct left *l)
 
 	if (kill(l->pid, 0) < 0 && errno == ESRCH)
 		return true;
-	start = start_of(l->pid, &dead);
+	start = proc_start(l->pid, &dead);
 	return dead || (start && l->start && start != l->start);
 }
 
 static bool
 may_go(const struct left *l, time_t age)
 {
-	uint64_t here = this_place();
+	uint64_t here = proc_place();
 
 	if (here && l->place == here)
 		return is_gone(l);

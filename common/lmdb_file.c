@@ -14,8 +14,10 @@
  * takes a lock on the guard file, for a bounded time; who does not get it goes on without
  * remembering. LMDB's own locks, which know no timeout, are then free but for an instant.
  *
- *   flock, shared       while LMDB opens the file: it must not get an old lock file and a new data
- * file flock, exclusive    while the file is removed OFD lock, byte 0    while writing
+ *   flock, shared       while LMDB opens the file: it must not get an old lock file and
+ *                       a new data file
+ *   flock, exclusive    while the file is removed
+ *   OFD lock, byte 0    while writing
  *
  * Who still has a removed file open goes on in it, alone. */
 #include "config.h"
@@ -109,10 +111,10 @@ try_write(int fd)
 	return set_write_lock(fd, F_WRLCK);
 }
 
-/* Tries until LOCK_WAIT_MS are over; -ETIMEDOUT then. Holders need microseconds, so it naps
- * briefly. */
+/* Tries until LOCK_WAIT_MS are over; -ETIMEDOUT then, and at once from then on: one that is stopped
+ * stays so. Holders need microseconds, so it naps briefly. */
 static int
-lock_bounded(int fd, try_lock_fn try)
+lock_bounded(struct lmdb_file *f, int fd, try_lock_fn try)
 {
 	uint64_t until = 0;
 	int r;
@@ -120,13 +122,30 @@ lock_bounded(int fd, try_lock_fn try)
 	while ((r = try(fd)) == -EAGAIN || r == -EWOULDBLOCK || r == -EACCES || r == -EINTR) {
 		uint64_t now = clock_mono_ms();
 
+		if (f->no_waiting)
+			return -ETIMEDOUT;
+
 		if (until == 0)
 			until = now + LOCK_WAIT_MS;
-		if (now >= until)
+		if (now >= until) {
+			f->no_waiting = true;
 			return -ETIMEDOUT;
+		}
 		poll(NULL, 0, 1);
 	}
 	return r;
+}
+
+/* Where one process opens LMDB's files first it has them for itself for an instant, and others wait
+ * for it without an end. */
+static int
+try_lmdb(int fd)
+{
+	struct flock l = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+
+	if (fcntl(fd, F_GETLK, &l) < 0)
+		return 0;
+	return l.l_type == F_UNLCK ? 0 : -EAGAIN;
 }
 
 /* This boot's id; all zero where the kernel does not tell. */
@@ -170,20 +189,20 @@ remove_files(const struct lmdb_file *f)
 
 /* Takes the guard shared, with the file that is there being one of this boot. */
 static int
-enter(const struct lmdb_file *f)
+enter(struct lmdb_file *f)
 {
 	char id[BOOT_ID_SIZE];
 	int r, tries;
 
 	boot_id(id);
 	for (tries = 0; tries < 3; tries++) {
-		r = lock_bounded(f->guard, try_shared);
+		r = lock_bounded(f, f->guard, try_shared);
 		if (r < 0 || guard_is_of(f->guard, id))
 			return r;
 		/* flock does not turn shared into exclusive in one step: look again under the new
 		 * lock */
 		flock(f->guard, LOCK_UN);
-		r = lock_bounded(f->guard, try_exclusive);
+		r = lock_bounded(f, f->guard, try_exclusive);
 		if (r == 0 && !guard_is_of(f->guard, id)) {
 			r = remove_files(f);
 			if (r == 0 && pwrite(f->guard, id, BOOT_ID_SIZE, 0) != BOOT_ID_SIZE)
@@ -238,7 +257,7 @@ open_dbs_locked(struct lmdb_file *f)
 {
 	int r, rc;
 
-	r = lock_bounded(f->guard, try_write);
+	r = lock_bounded(f, f->guard, try_write);
 	if (r < 0)
 		return -r;
 	rc = open_dbs(f, true);
@@ -260,7 +279,7 @@ close_env(struct lmdb_file *f)
 /* LMDB maps its lock file: a page of it that the disk has no room for would be a SIGBUS. So it has
  * all of its room before, or LMDB does not open it. An LMDB code. */
 static int
-reserve_lock_file(const struct lmdb_file *f)
+reserve_lock_file(struct lmdb_file *f)
 {
 	_cleanup_(freep) char *path = NULL;
 	_cleanup_(closep) int fd = -1;
@@ -274,6 +293,9 @@ reserve_lock_file(const struct lmdb_file *f)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return errno;
+	rc = -lock_bounded(f, fd, try_lmdb);
+	if (rc != 0)
+		return rc;
 	if (st.st_size >= LOCK_FILE_SIZE && (off_t)st.st_blocks * 512 >= st.st_size)
 		return 0;
 	rc = posix_fallocate(fd, 0, LOCK_FILE_SIZE);
@@ -337,7 +359,7 @@ renew(struct lmdb_file *f, const struct stat *bad)
 	if (f->renewed)
 		return EIO;
 	f->renewed = true;
-	rc = -lock_bounded(f->guard, try_exclusive);
+	rc = -lock_bounded(f, f->guard, try_exclusive);
 	if (rc != 0)
 		return rc;
 	if (stat(f->path, &st) == 0 && st.st_ino == bad->st_ino && st.st_dev == bad->st_dev)
@@ -484,7 +506,7 @@ lmdb_file_write(struct lmdb_file *f, lmdb_file_fn fn, void *arg)
 	for (again = 0; again < 2; again++) {
 		if (f->env == NULL)
 			return -EIO;
-		rc = -lock_bounded(f->guard, try_write);
+		rc = -lock_bounded(f, f->guard, try_write);
 		if (rc != 0)
 			break;
 		rc = write_with_room(f, fn, arg);

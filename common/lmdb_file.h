@@ -30,7 +30,8 @@ struct lmdb_file {
 	MDB_env *env;	 /* NULL: unusable for the rest of this process */
 	MDB_txn *reader; /* reset between uses; NULL until the first */
 	MDB_dbi dbi[LMDB_FILE_DBS_MAX];
-	bool renewed; /* the file was thrown away once already */
+	bool renewed;	 /* the file was thrown away once already */
+	bool no_waiting; /* a lock was waited for in vain once already */
 };
 
 /* Opens or makes <dir>/<name>. 0 or -errno. */

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -15,11 +16,14 @@
 #include "store/depot_priv.h"
 #include "common/fs.h"
 #include "common/left.h"
+#include "common/proc.h"
 
 /* Room for "/entries/ab/" and a digest, or "/tmp/" and a temporary name. */
 #define BELOW_MAX (LEFT_NAME_SIZE + 32)
 #define ENTRY_MAX ((size_t)64 << 20)
 #define USED_S 3600
+#define HELD_NAP_MS 10
+#define HELD_LOOK_MS 250
 
 const char *const depot_dirs[DEPOT_N_KINDS] = { [DEPOT_BLOB] = "blobs", [DEPOT_ENTRY] = "entries" };
 
@@ -254,13 +258,61 @@ depot_used(struct depot *d, const struct digest *key, const struct digest *blobs
 	}
 }
 
-/* Locks. */
+/* Locks. The lock itself is of the open file, so that it holds between threads as well. A second
+ * one far behind it, of the process, is there to be asked about: the kernel tells its holder. */
+
+#define HOLDER_BYTE (INT64_C(1) << 62)
+
+static struct flock
+byte_lock(off_t at)
+{
+	return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+}
+
+/* A stopped holder does not go on by itself; one above us waits for us. */
+static bool
+is_held_in_vain(int fd, off_t at)
+{
+	struct flock l = byte_lock(at + HOLDER_BYTE);
+
+	return fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK && l.l_pid > 0 &&
+	       (proc_is_stopped(l.l_pid) || proc_is_above(l.l_pid));
+}
+
+/* Waits; looks at the holder after a while, and then again and again. */
+static int
+lock_or_give_up(int fd, off_t at)
+{
+	struct flock l = byte_lock(at);
+	unsigned naps = 0;
+
+	while (fcntl(fd, F_OFD_SETLK, &l) < 0) {
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		if (++naps % (HELD_LOOK_MS / HELD_NAP_MS) == 0 && is_held_in_vain(fd, at))
+			return -EBUSY;
+		if (poll(NULL, 0, HELD_NAP_MS) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+bool
+depot_byte_is_held_in_vain(const struct depot *d, const char *name, off_t at)
+{
+	_cleanup_(closep) int fd = -1;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/locks/%s", d->dir, name);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && is_held_in_vain(fd, at);
+}
 
 int
 depot_lock_byte(const struct depot *d, const char *name, off_t at, bool wait, int *ret_fd)
 {
 	_cleanup_(closep) int fd = -1;
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+	struct flock l = byte_lock(at), holder = byte_lock(at + HOLDER_BYTE);
 	char path[PATH_MAX];
 	int r;
 
@@ -274,22 +326,43 @@ depot_lock_byte(const struct depot *d, const char *name, off_t at, bool wait, in
 	}
 	if (fd < 0)
 		return -errno;
-	if (fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l) < 0)
+	if (!wait && fcntl(fd, F_OFD_SETLK, &l) < 0)
 		return errno == EAGAIN || errno == EACCES ? -EWOULDBLOCK : -errno;
+	r = wait ? lock_or_give_up(fd, at) : 0;
+	if (r < 0)
+		return r;
+	/* where it cannot be had nobody knows who we are, and waits for as long as it takes */
+	(void)fcntl(fd, F_SETLK, &holder);
 	*ret_fd = steal_fd(&fd);
 	return 0;
+}
+
+/* The file by the key's first byte, the place in it by the next eight: 62 bits of them. */
+static off_t
+place_of(const struct digest *key, char name[3])
+{
+	uint64_t at = 0;
+
+	snprintf(name, 3, "%02x", key->b[0]);
+	for (int i = 1; i <= 8; i++)
+		at = at << 8 | key->b[i];
+	return (off_t)(at >> 2);
 }
 
 int
 depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd)
 {
 	char name[3];
-	uint64_t at = 0;
-	int i;
+	off_t at = place_of(key, name);
 
-	/* the file by the key's first byte, the place in it by the next eight: 62 bits of them */
-	snprintf(name, sizeof(name), "%02x", key->b[0]);
-	for (i = 1; i <= 8; i++)
-		at = at << 8 | key->b[i];
-	return depot_lock_byte(d, name, (off_t)(at >> 2), wait, ret_fd);
+	return depot_lock_byte(d, name, at, wait, ret_fd);
+}
+
+bool
+depot_is_held_in_vain(struct depot *d, const struct digest *key)
+{
+	char name[3];
+	off_t at = place_of(key, name);
+
+	return depot_byte_is_held_in_vain(d, name, at);
 }

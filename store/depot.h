@@ -80,14 +80,18 @@ int depot_each_entry(struct depot *d, depot_entry_fn fn, void *arg);
 void depot_used(struct depot *d, const struct digest *key, const struct digest *blobs, size_t n);
 
 /* One process at a time makes what has this key; the lock ends with the descriptor, so with the
- * process. *ret_fd; or -EWOULDBLOCK when `wait` is false, or -EINTR after a signal. */
+ * process. *ret_fd; or -EWOULDBLOCK when `wait` is false, else -EINTR after a signal, or -EBUSY
+ * when it is held in vain. */
 int depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd);
+/* Whether its holder is seen to be stopped, or to wait for us: then one goes on without. */
+bool depot_is_held_in_vain(struct depot *d, const struct digest *key);
 
 /* Evicts what was used least recently until within the budget, at most max_files of them, and
  * sweeps what killed processes left in tmp/: call it often. Whoever else is at it, does it. */
 void depot_trim(struct depot *d, unsigned max_files);
 /* Removes the oldest until within max (0: the budget), or, with `all`, everything; by the files,
- * and the index is put right by them. Waits for who is at it: -EINTR after a signal. -EACCES: there
+ * and the index is put right by them. Waits for another one that is at it, unless that is stopped:
+ * -EINTR after a signal. -EACCES: there
  * are files that cannot be removed. ret_before and ret_after may be NULL. */
 int depot_gc(struct depot *d, uint64_t max, bool all, struct depot_stats *ret_before,
 	struct depot_stats *ret_after);

@@ -1,6 +1,7 @@
 /* Keeping within the budget.
  *
- * Invariants: one process at a time evicts or scans, and nobody waits for it. A file goes before
+ * Invariants: one process at a time evicts or scans (but for one that is stopped), and nobody waits
+ * for it. A file goes before
  * its record does, so that a killed evictor leaves a record of nothing, never a file that nobody
  * counts. Nothing is evicted by an index that has not seen every file: what it does not know may be
  * older. */
@@ -225,6 +226,15 @@ evict(struct depot *d, uint64_t max, unsigned max_files)
 		log_debug("cache: %u files were evicted", all);
 }
 
+/* One that was stopped in the middle goes on some day by what it knew then. That costs an entry
+ * which came since, at worst. */
+static bool
+take_turn(const struct depot *d, int *ret_lock)
+{
+	return depot_lock_byte(d, EVICT_LOCK, 0, false, ret_lock) == 0 ||
+	       depot_byte_is_held_in_vain(d, EVICT_LOCK, 0);
+}
+
 void
 depot_trim(struct depot *d, unsigned max_files)
 {
@@ -241,8 +251,7 @@ depot_trim(struct depot *d, unsigned max_files)
 	depot_tmp_dir(d, tmp);
 	left_sweep(d->dir, tmp);
 	max = budget(d);
-	if ((s.bytes <= max && !scan_is_due(&s)) ||
-		depot_lock_byte(d, EVICT_LOCK, 0, false, &lock) < 0)
+	if ((s.bytes <= max && !scan_is_due(&s)) || !take_turn(d, &lock))
 		return;
 	if (scan_is_due(&s) && scan_some(d, max, &s) < 0)
 		return;
@@ -330,7 +339,7 @@ depot_gc(struct depot *d, uint64_t max, bool all, struct depot_stats *ret_before
 	if (max == 0)
 		max = budget(d);
 	r = depot_lock_byte(d, EVICT_LOCK, 0, true, &lock);
-	if (r < 0)
+	if (r < 0 && r != -EBUSY)
 		return r;
 	depot_index_flush(d);
 	depot_tmp_dir(d, tmp);

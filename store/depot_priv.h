@@ -42,6 +42,8 @@ void depot_tmp_dir(const struct depot *d, char out[PATH_MAX]);
 /* Opens <cache>/locks/<name>, makes it when it is not there, and locks one byte of it. As
  * depot_lock. */
 int depot_lock_byte(const struct depot *d, const char *name, off_t at, bool wait, int *ret_fd);
+/* As depot_is_held_in_vain. */
+bool depot_byte_is_held_in_vain(const struct depot *d, const char *name, off_t at);
 
 /* A new name in dir for a file that is not whole yet; left_sweep knows it when we are killed.
  * -ENAMETOOLONG. */

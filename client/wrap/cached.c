@@ -21,9 +21,11 @@
 #include "common/fs.h"
 #include "rustc/option_tables.h"
 
-/* A twin that was stopped must not hold others for ever; what takes longer is made twice. */
+/* What takes longer is made twice. So is what a twin makes that is stopped, or that waits for us.
+ */
 #define TWIN_WAIT_MS 60000
 #define TWIN_NAP_MS 10
+#define TWIN_LOOK_MS 250
 
 /* By which rustc knows that rust-src is there (rustc_session::config). */
 #define STD_SOURCE "lib/rustlib/src/rust/library/std/src/lib.rs"
@@ -476,7 +478,7 @@ cached_lookup(struct cached *c, struct cached_said *said)
 bool
 cached_wait_twin(struct cached *c)
 {
-	uint64_t until = clock_mono_ms() + TWIN_WAIT_MS;
+	uint64_t now = clock_mono_ms(), until = now + TWIN_WAIT_MS, look = now + TWIN_LOOK_MS;
 	bool waited = false;
 	int r;
 
@@ -486,8 +488,14 @@ cached_wait_twin(struct cached *c)
 		r = depot_lock(c->depot, &c->key.id, false, &c->lock);
 		if (r != -EWOULDBLOCK)
 			return r == 0 && waited;
-		if (child_signal() || clock_mono_ms() > until)
+		now = clock_mono_ms();
+		if (child_signal() || now > until)
 			return false;
+		if (now >= look) {
+			if (depot_is_held_in_vain(c->depot, &c->key.id))
+				return false;
+			look = now + TWIN_LOOK_MS;
+		}
 		waited = true;
 		poll(NULL, 0, TWIN_NAP_MS);
 	}

@@ -43,7 +43,7 @@ struct cached_said {   /* for the job log */
 /* True: a hit, all is in place and printed; the compiler's exit status would be said->status. */
 bool cached_lookup(struct cached *c, struct cached_said *said);
 /* After a miss: whether to look again, since another process made the same meanwhile. Waits for
- * that one, for a bounded time, unless a signal comes. */
+ * that one, for a bounded time, unless a signal comes, or that one is stopped or waits for us. */
 bool cached_wait_twin(struct cached *c);
 
 /* How a compile here is to be traced: arguments of dray-trace, before its "--". Owned by c. */

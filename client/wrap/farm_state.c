@@ -11,13 +11,15 @@
 
 #include "client/wrap/farm_state.h"
 #include "common/fs.h"
+#include "common/proc.h"
 
 #define STAMP_MAX 128
 #define LOOK_AGAIN_MS 5
 /* A prober tells within connect_ms of its start, or dies and lets go of the lock. Who waits for it
  * goes by that news; this bound, in connect_ms, is for a machine so busy that starting it takes
- * long. */
+ * long. One that is stopped tells nothing: then others find out for themselves. */
 #define PATIENCE 4
+#define LOOK_AT_PROBER_MS 250
 
 enum stamp { STAMP_NONE, STAMP_UP, STAMP_DOWN, STAMP_EXPIRED };
 
@@ -85,6 +87,18 @@ sleep_ms(unsigned ms)
 	nanosleep(&ts, NULL);
 }
 
+static bool
+is_stopped(int probe)
+{
+	struct proc_name prober;
+	enum proc_state state;
+
+	if (proc_signed(probe, &prober) < 0)
+		return false;
+	state = proc_state(&prober);
+	return state == PROC_STOPPED || state == PROC_GONE;
+}
+
 enum farm_state
 farm_state_begin(const char *cache_dir, const char *endpoint, uint64_t retry_s, uint64_t connect_ms,
 	int *ret_probe)
@@ -92,7 +106,8 @@ farm_state_begin(const char *cache_dir, const char *endpoint, uint64_t retry_s, 
 	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
 	_cleanup_(freep) char *probe_path = stamp_path(cache_dir, endpoint, ".probe");
 	_cleanup_(closep) int probe = -1;
-	uint64_t end = boot_ms() + connect_ms * PATIENCE;
+	uint64_t now = boot_ms(), end = now + connect_ms * PATIENCE;
+	uint64_t look = now + LOOK_AT_PROBER_MS;
 
 	*ret_probe = -1;
 	if (!path || !probe_path)
@@ -116,12 +131,20 @@ farm_state_begin(const char *cache_dir, const char *endpoint, uint64_t retry_s, 
 			stamp = read_stamp(path, retry_s);
 			if (stamp == STAMP_DOWN)
 				return FARM_DOWN;
-			if (stamp != STAMP_UP)
-				*ret_probe = steal_fd(&probe);
+			if (stamp == STAMP_UP)
+				return FARM_TRY;
+			(void)proc_sign(probe);
+			*ret_probe = steal_fd(&probe);
 			return FARM_TRY;
 		}
-		if (stamp == STAMP_EXPIRED || boot_ms() >= end)
-			return FARM_DOWN;
+		now = boot_ms();
+		if (stamp == STAMP_EXPIRED || now >= end)
+			return is_stopped(probe) ? FARM_TRY : FARM_DOWN;
+		if (now >= look) {
+			if (is_stopped(probe))
+				return FARM_TRY;
+			look = now + LOOK_AT_PROBER_MS;
+		}
 		sleep_ms(LOOK_AGAIN_MS);
 	}
 }

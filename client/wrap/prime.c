@@ -22,11 +22,14 @@
 #include "client/wrap/incremental.h"
 #include "client/wrap/local.h"
 #include "client/wrap/memory.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/left.h"
+#include "common/proc.h"
 #include "common/spawn.h"
 
 #define PARENT_WAIT_MS 3600000
+#define LOOK_MS 2000 /* at those that one waits for: whether they are stopped */
 #define VIEW_MAX 20000
 #define STATE ".dray-state"
 #define IOPRIO_WHO_PROCESS 1
@@ -101,18 +104,26 @@ take_place(const char *cache_dir)
 	return -1;
 }
 
-/* One at a time compiles. */
+/* One at a time compiles; but one that is stopped holds up nobody. */
 static int
 take_turn(const char *cache_dir)
 {
 	_cleanup_(freep) char *path = path_join(cache_dir, "prime/turn");
 	int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
 
-	while (fd >= 0 && flock(fd, LOCK_EX) < 0) {
-		if (errno == EINTR)
-			continue;
-		closep(&fd);
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		struct proc_name holder;
+
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			closep(&fd);
+			break;
+		}
+		poll(NULL, 0, LOOK_MS);
+		if (proc_signed(fd, &holder) == 0 && proc_state(&holder) == PROC_STOPPED)
+			return fd;
 	}
+	if (fd >= 0)
+		(void)proc_sign(fd);
 	return fd;
 }
 
@@ -140,14 +151,18 @@ withdraw(void)
 	return true;
 }
 
-static void
-wait_for(int pidfd)
+/* Whether cargo has ended. A build that is stopped gives its places to others: no state is made
+ * ready for it. */
+static bool
+wait_for(pid_t cargo, int pidfd)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	uint64_t end = clock_mono_ms() + PARENT_WAIT_MS;
 
-	if (pidfd >= 0)
-		while (poll(&p, 1, PARENT_WAIT_MS) < 0 && errno == EINTR)
-			;
+	while (pidfd >= 0 && clock_mono_ms() < end && poll(&p, 1, LOOK_MS) <= 0)
+		if (proc_is_stopped(cargo))
+			return false;
+	return true;
 }
 
 /* ---- what */
@@ -308,8 +323,7 @@ prime_start(const struct conf *conf, const struct rustc_call *call)
 		_exit(0);
 	pidfd = (int)syscall(SYS_pidfd_open, cargo, 0);
 	place = take_place(conf->client.cache_dir);
-	if (place >= 0) {
-		wait_for(pidfd);
+	if (place >= 0 && wait_for(cargo, pidfd)) {
 		turn = take_turn(conf->client.cache_dir);
 		if (turn >= 0)
 			prime(conf, call);

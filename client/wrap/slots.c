@@ -2,40 +2,67 @@
  *
  * Invariant: at most n locks of slot-0 … slot-<n-1> are held at any time, and each is held by an
  * open file that the running compiler shares, so the kernel gives it back at the end, however that
- * comes. slot files are never removed: a lock on a removed file would be no lock. */
+ * comes. slot files are never removed: a lock on a removed file would be no lock.
+ *
+ * A slot that is held but not used is lent on: for each such slot another one, above the n, may be
+ * taken. Its holder is stopped or gone (what it left running has the lock), or it waits for us: a
+ * macro that runs cargo while it is compiled. The holder's own lock is never touched, so nothing
+ * happens to it when it goes on; for a while one compile too many may run then. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "client/wrap/memory.h"
 #include "client/wrap/slots.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/cpus.h"
 #include "common/fs.h"
+#include "common/proc.h"
 
 #define SLOTS_MAX 4096
+/* How often holders are looked at while one waits; an idle one is believed the second time. */
+#define JUDGE_MS 250
+#define QUEUE_TICK_S 1
+#define INHERITED_MAX 8
+
+/* What is known of a slot that somebody else holds. */
+enum verdict {
+	VERDICT_USED,
+	VERDICT_DOUBTFUL, /* it seemed idle once: what it says of its holder may be a former one's
+			   */
+	VERDICT_LENT,
+};
 
 struct slots {
 	int dir_fd;
 	unsigned n;
 	uint64_t need;	      /* bytes a compile, 0: memory is not looked at */
 	bool short_of_memory; /* that was why there was none, the last time */
+	/* Only of one that has to wait: */
+	uint8_t *verdicts; /* SLOTS_MAX of them; NULL: none was looked at */
+	uint64_t judged_ms;
+	bool nested; /* some slot's holder waits for us */
+	uint64_t waits_since_ms;
+	struct stat inherited[INHERITED_MAX]; /* slots that we were started with */
+	unsigned n_inherited;
 };
 
 unsigned
 slots_cores(void)
 {
-	cpu_set_t set;
-	long n;
+	static unsigned n;
 
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		return (unsigned)MAX2(CPU_COUNT(&set), 1);
-	/* more than 1024 of them */
-	n = sysconf(_SC_NPROCESSORS_ONLN);
-	return n > 0 ? (unsigned)n : 1;
+	/* a few files are read for it */
+	if (n == 0)
+		n = cpus_usable("");
+	return n;
 }
 
 /* In /tmp anybody may have made the name first: it must be ours alone. */
@@ -88,6 +115,7 @@ slots_close(struct slots *s)
 	if (!s)
 		return;
 	closep(&s->dir_fd);
+	free(s->verdicts);
 	free(s);
 }
 
@@ -138,6 +166,116 @@ slots_mind_memory(struct slots *s, uint64_t bytes)
 	s->need = bytes;
 }
 
+/* ---- holders that do not use what they hold */
+
+static bool
+is_lent(const struct slots *s, unsigned i)
+{
+	return s->verdicts && s->verdicts[i] == VERDICT_LENT;
+}
+
+/* A slot may have been handed down to us, though who held it is out of sight: in another PID
+ * namespace, or gone. */
+static bool
+is_inherited(const struct slots *s, int fd)
+{
+	struct stat st;
+
+	if (s->n_inherited == 0 || fstat(fd, &st) < 0)
+		return false;
+	for (unsigned i = 0; i < s->n_inherited; i++)
+		if (s->inherited[i].st_ino == st.st_ino && s->inherited[i].st_dev == st.st_dev)
+			return true;
+	return false;
+}
+
+/* Before any slot is opened: the slot files among our descriptors. */
+static void
+find_inherited(struct slots *s)
+{
+	_cleanup_(closedirp) DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+	struct stat dir, st;
+
+	if (fstat(s->dir_fd, &dir) < 0)
+		return;
+	while (d && s->n_inherited < INHERITED_MAX && (e = readdir(d))) {
+		int fd = atoi(e->d_name), flags;
+
+		if (fd <= STDERR_FILENO || (flags = fcntl(fd, F_GETFD)) < 0 ||
+			(flags & FD_CLOEXEC) || fstat(fd, &st) < 0)
+			continue;
+		if (S_ISREG(st.st_mode) && st.st_dev == dir.st_dev && st.st_uid == geteuid())
+			s->inherited[s->n_inherited++] = st;
+	}
+}
+
+static bool
+waits_for_us(const struct slots *s, int fd)
+{
+	struct proc_name holder;
+
+	return is_inherited(s, fd) ||
+	       (proc_signed(fd, &holder) == 0 && holder.place == proc_place() &&
+		       proc_is_above(holder.pid));
+}
+
+/* What holds for a slot if somebody holds it. */
+static void
+judge(struct slots *s, unsigned i, int fd)
+{
+	struct proc_name holder;
+	enum proc_state state;
+
+	if (waits_for_us(s, fd)) {
+		s->verdicts[i] = VERDICT_LENT;
+		s->nested = true;
+		return;
+	}
+	state = proc_signed(fd, &holder) == 0 ? proc_state(&holder) : PROC_UNKNOWN;
+	if (state != PROC_STOPPED && state != PROC_GONE)
+		s->verdicts[i] = VERDICT_USED;
+	else if (s->verdicts[i] < VERDICT_LENT)
+		s->verdicts[i]++;
+}
+
+/* All slots, once in a while. No lock is taken for it: it would be in the way of others. */
+static void
+judge_all(struct slots *s)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (!s->verdicts) {
+		s->verdicts = calloc(SLOTS_MAX, sizeof(*s->verdicts));
+		find_inherited(s);
+		s->waits_since_ms = now;
+	} else if (now < s->judged_ms + JUDGE_MS) {
+		return;
+	}
+	s->judged_ms = now;
+	for (unsigned i = 0; s->verdicts && i < SLOTS_MAX; i++) {
+		_cleanup_(closep) int fd = open_slot(s, i, 0);
+
+		if (fd == -ENOENT)
+			break;
+		if (fd >= 0)
+			judge(s, i, fd);
+	}
+}
+
+/* Where the search for a free slot begins to end; each one that is lent shifts it by one. Of
+ * several that wait for each other one always comes to a free slot; should they not (a stopped
+ * build went on meanwhile), time helps. */
+static unsigned
+usual_end(const struct slots *s)
+{
+	uint64_t more = s->nested ? (clock_mono_ms() - s->waits_since_ms) / 1000 : 0;
+
+	return (unsigned)MIN2((uint64_t)s->n + more, (uint64_t)SLOTS_MAX);
+}
+
+/* ---- taking one */
+
 static bool
 is_young(int fd)
 {
@@ -157,7 +295,7 @@ count_others(struct slots *s, unsigned mine, unsigned *ret_held, unsigned *ret_y
 	for (unsigned i = 0; i < s->n; i++) {
 		_cleanup_(closep) int fd = i == mine ? -1 : open_slot(s, i, 0);
 
-		if (fd < 0 || lock_now(fd) == 0)
+		if (fd < 0 || lock_now(fd) == 0 || is_lent(s, i))
 			continue;
 		++*ret_held;
 		*ret_young += is_young(fd);
@@ -185,8 +323,10 @@ has_room(struct slots *s, unsigned i)
 static int
 take(struct slots *s)
 {
+	unsigned end = usual_end(s);
+
 	s->short_of_memory = false;
-	for (unsigned i = 0; i < s->n; i++) {
+	for (unsigned i = 0; i < end; i++) {
 		_cleanup_(closep) int fd = open_slot(s, i, O_CREAT);
 		int r;
 
@@ -201,10 +341,13 @@ take(struct slots *s)
 			/* since when it is taken; a disk that refuses is no reason to wait */
 			if (s->need)
 				(void)futimens(fd, NULL);
+			(void)proc_sign(fd);
 			return steal_fd(&fd);
 		}
 		if (r != -EWOULDBLOCK)
 			return r;
+		if (is_lent(s, i) && end < SLOTS_MAX)
+			end++;
 	}
 	return -EAGAIN;
 }
@@ -235,6 +378,67 @@ look_again(struct slots *s)
 	return nanosleep(&ts, NULL) < 0 ? -errno : 0;
 }
 
+static void
+on_tick(int sig)
+{
+}
+
+/* There is no waiting for a lock for a while; a signal ends a wait. */
+static void
+tick(bool on, struct sigaction *old)
+{
+	struct itimerval every = { { on ? QUEUE_TICK_S : 0, 0 }, { on ? QUEUE_TICK_S : 0, 0 } };
+	struct sigaction sa = { .sa_handler = on_tick };
+	sigset_t set;
+
+	sigemptyset(&sa.sa_mask);
+	if (on) {
+		sigemptyset(&set);
+		sigaddset(&set, SIGALRM);
+		sigaction(SIGALRM, &sa, old);
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		setitimer(ITIMER_REAL, &every, NULL);
+	} else {
+		setitimer(ITIMER_REAL, &every, NULL);
+		sigaction(SIGALRM, old, NULL);
+	}
+}
+
+/* Whether the head of the queue stands there and looks. One that goes takes its name away, and one
+ * that only tries leaves none: then somebody was stopped in between. */
+static bool
+queue_moves(int queue)
+{
+	struct proc_name head;
+	enum proc_state state;
+
+	if (proc_signed(queue, &head) < 0)
+		return false;
+	state = proc_state(&head);
+	return state != PROC_STOPPED && state != PROC_GONE && !proc_is_above(head.pid);
+}
+
+/* To the head of the queue: 0, or 1 where it does not move and is passed by. -errno. */
+static int
+stand_in_queue(int queue)
+{
+	struct sigaction old;
+	int r = 0;
+
+	tick(true, &old);
+	while (flock(queue, LOCK_EX) < 0) {
+		r = -errno;
+		if (r == -EINTR && !child_signal()) {
+			r = queue_moves(queue) ? 0 : 1;
+			if (r == 0)
+				continue;
+		}
+		break;
+	}
+	tick(false, &old);
+	return r;
+}
+
 int
 slots_wait(struct slots *s)
 {
@@ -245,11 +449,25 @@ slots_wait(struct slots *s)
 	queue = open_in(s, "queue");
 	if (queue < 0)
 		return queue;
-	if (flock(queue, LOCK_EX) < 0)
-		return -errno;
-	while ((fd = take(s)) == -EAGAIN)
-		if ((r = look_again(s)) < 0)
-			return r;
+	r = lock_how(queue, LOCK_EX);
+	if (r == -EWOULDBLOCK) {
+		/* Who stands there may wait for the slot of one that waits for us. */
+		judge_all(s);
+		r = s->nested ? 1 : stand_in_queue(queue);
+	}
+	if (r < 0)
+		return r;
+	if (r == 0)
+		(void)proc_sign(queue);
+	while ((fd = take(s)) == -EAGAIN) {
+		if (child_signal() || look_again(s) == -EINTR) {
+			fd = -EINTR;
+			break;
+		}
+		judge_all(s);
+	}
+	if (r == 0)
+		proc_unsign(queue);
 	return fd;
 }
 

@@ -3,7 +3,10 @@
  *
  * A slot is an flock on <dir>/slot-<i>; it is inherited by the compiler (the descriptor is not
  * close-on-exec there), so it lasts exactly as long as the run, also when dray itself is killed.
- * Who has to wait queues on <dir>/queue, so only the head of the queue looks for a free slot. */
+ * What has to wait queues on <dir>/queue, so only the head of the queue looks for a free slot.
+ *
+ * The holder's name (common/proc.h) stands in the slot file. Where it is stopped or gone, or waits
+ * for the one that looks (a macro that runs cargo), the slot is lent on: slots.c says how. */
 #ifndef DRAY_CLIENT_WRAP_SLOTS_H
 #define DRAY_CLIENT_WRAP_SLOTS_H
 
@@ -12,7 +15,7 @@
 
 struct slots; /* an open slot directory */
 
-/* The cores this process may use. */
+/* The cores this process may use (cpus_usable). */
 unsigned slots_cores(void);
 
 /* dir is made (0700) when missing. n: how many. Falls back to /tmp/dray-<uid> when dir cannot be

@@ -126,6 +126,38 @@ test_an_unknown_farm_has_one_prober(void **state)
 }
 
 static void
+test_a_stopped_prober_is_not_waited_for(void **state)
+{
+	int probe = -1, gate[2], status;
+	uint64_t start;
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(gate), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (begin(30, &probe) != FARM_TRY || probe < 0 || write(gate[1], "x", 1) != 1)
+			_exit(1);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(read(gate[0], &c, 1), 1);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	start = clock_mono_ms();
+	assert_int_equal(farm_state_begin(dir, FARM, 30, 20000, &probe), FARM_TRY);
+	assert_int_equal(probe, -1);
+	assert_true(clock_mono_ms() - start < 10000);
+	/* an old stamp does not change that */
+	farm_state_set(dir, FARM, false);
+	assert_int_equal(begin(0, &probe), FARM_TRY);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(gate[0]);
+	close(gate[1]);
+}
+
+static void
 test_who_waits_hears_the_news(void **state)
 {
 	int probe = -1, status = 0;
@@ -442,6 +474,8 @@ main(void)
 			test_down_is_for_everybody_until_it_expires, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_an_unknown_farm_has_one_prober, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_stopped_prober_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_waits_hears_the_news, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_damaged_stamp_counts_as_none, setup, teardown),

@@ -454,6 +454,16 @@ wait_lock(struct depot *d, int who)
 }
 
 static void
+must_not_wait(struct depot *d, int who)
+{
+	struct digest k = digest_of("k");
+	int fd;
+
+	if (depot_lock(d, &k, true, &fd) != -EBUSY)
+		_exit(1);
+}
+
+static void
 on_alarm(int sig)
 {
 }
@@ -464,7 +474,7 @@ locks(void **state)
 	struct sigaction sa = { .sa_handler = on_alarm };
 	struct depot *d = open_depot();
 	struct digest k = digest_of("k"), near = k;
-	int fd = -1, other = -1;
+	int fd = -1, other = -1, status;
 	pid_t holder, waiter;
 	char c;
 
@@ -476,8 +486,7 @@ locks(void **state)
 	assert_int_equal(depot_lock(d, &near, false, &other), 0);
 	assert_int_equal(count_in(in("cache/locks")), 1);
 	closep(&other);
-	assert_int_equal(kill(holder, SIGSTOP), 0);
-	assert_int_equal(depot_lock(d, &k, false, &fd), -EWOULDBLOCK);
+	assert_false(depot_is_held_in_vain(d, &k));
 	/* a signal ends the wait */
 	assert_int_equal(sigaction(SIGALRM, &sa, NULL), 0);
 	alarm(1);
@@ -486,6 +495,21 @@ locks(void **state)
 	assert_int_equal(kill(holder, SIGKILL), 0);
 	assert_ended(holder, SIGKILL);
 	assert_ended(waiter, 0);
+	/* one that is stopped is not waited for */
+	holder = fork_with(hold_lock, 0);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(kill(holder, SIGSTOP), 0);
+	assert_int_equal(waitpid(holder, &status, WUNTRACED), holder);
+	assert_int_equal(depot_lock(d, &k, false, &fd), -EWOULDBLOCK);
+	assert_true(depot_is_held_in_vain(d, &k));
+	assert_int_equal(depot_lock(d, &k, true, &fd), -EBUSY);
+	assert_int_equal(kill(holder, SIGKILL), 0);
+	assert_ended(holder, SIGKILL);
+	/* nor is one that waits for us */
+	assert_int_equal(depot_lock(d, &k, false, &fd), 0);
+	waiter = fork_with(must_not_wait, 0);
+	assert_ended(waiter, 0);
+	closep(&fd);
 	assert_int_equal(depot_lock(d, &k, true, &fd), 0);
 	/* a second one in this process is a second one */
 	assert_int_equal(depot_lock(d, &k, false, &other), -EWOULDBLOCK);

@@ -2,6 +2,7 @@
  * lost, damaged or wrong; whoever evicts may be stopped or killed. */
 #include "config.h"
 
+#include "store/depot_priv.h"
 #include "tests/unit/depot_fixture.h"
 
 static int ready[2];
@@ -281,23 +282,22 @@ junk_goes(void **state)
 static void
 hold_evictor(struct depot *d, int who)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_len = 1 };
-	int fd = open(in("cache/locks/evict"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = -1;
 
-	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &l) < 0 || write(ready[1], "x", 1) != 1)
+	if (depot_lock_byte(d, "evict", 0, false, &fd) < 0 || write(ready[1], "x", 1) != 1)
 		_exit(1);
 	for (;;)
 		pause();
 }
 
-/* Nobody waits for an evictor that is stopped, and nobody evicts beside him. */
+/* Nobody waits for another evictor, and nobody evicts beside it, unless it is stopped. */
 static void
 stopped_evictor(void **state)
 {
 	struct depot *d = open_depot();
 	pid_t pid;
 	char c;
-	int i;
+	int i, status;
 
 	for (i = 0; i < 4; i++)
 		add_old(d, i, 10 + i);
@@ -307,13 +307,17 @@ stopped_evictor(void **state)
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	pid = fork_with(hold_evictor, 0);
 	assert_int_equal(read(ready[0], &c, 1), 1);
-	assert_int_equal(kill(pid, SIGSTOP), 0);
 	depot_trim(d, 100);
 	assert_int_equal(count_all("blobs"), 4);
-	assert_int_equal(kill(pid, SIGKILL), 0);
-	assert_ended(pid, SIGKILL);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 	depot_trim(d, 100);
 	assert_true(bytes_now(d) <= BIG);
+	add_old(d, 7, 17);
+	assert_int_equal(depot_gc(d, 1, false, NULL, NULL), 0);
+	assert_int_equal(count_all("blobs"), 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_ended(pid, SIGKILL);
 	close(ready[0]);
 	close(ready[1]);
 	depot_close(d);

@@ -275,6 +275,166 @@ test_a_signal_ends_the_wait(void **state)
 	end(pid);
 }
 
+static void
+stop(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+}
+
+static void
+test_a_stopped_holders_slot_is_lent(void **state)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(1);
+	pid_t pid = holder(s), other;
+
+	stop(pid);
+	/* another one, and that one is in use */
+	other = holder(s);
+	assert_int_equal(slots_try(s), -EAGAIN);
+	end(other);
+	/* so it is with memory that is short: one can always be had */
+	slots_mind_memory(s, HUGE_NEED);
+	other = holder(s);
+	end(other);
+	kill(pid, SIGCONT);
+	assert_int_equal(slots_try(s), -EAGAIN);
+	end(pid);
+	other = slots_try(s);
+	assert_true(other >= 0);
+	close(other);
+}
+
+/* What a compile left running has the lock, and always will. */
+static void
+test_a_dead_holders_slot_is_lent(void **state)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(1);
+	int gate[2], fd;
+	pid_t pid, left = 0;
+
+	assert_int_equal(pipe(gate), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (slots_wait(s) < 0)
+			_exit(1);
+		left = fork();
+		if (left == 0)
+			for (;;)
+				pause();
+		_exit(write(gate[1], &left, sizeof(left)) != sizeof(left));
+	}
+	assert_int_equal(read(gate[0], &left, sizeof(left)), sizeof(left));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(slots_try(s), -EAGAIN);
+	fd = slots_wait(s);
+	assert_true(fd >= 0);
+	close(fd);
+	kill(left, SIGKILL);
+	close(gate[0]);
+	close(gate[1]);
+}
+
+/* Takes a slot and starts another of its kind, which needs one too: a macro that runs cargo. */
+static void
+nest(unsigned depth)
+{
+	struct slots *s = NULL;
+	pid_t pid = 0;
+	int fd, status = 0;
+
+	do {
+		slots_closep(&s);
+		s = open_slots(1);
+		fd = slots_wait(s);
+		/* the compiler inherits it */
+		if (fd < 0 || fcntl(fd, F_SETFD, 0) < 0)
+			_exit(1);
+		pid = depth > 0 ? fork() : 0;
+	} while (pid == 0 && depth-- > 0);
+	_exit(pid > 0 && (waitpid(pid, &status, 0) != pid || status != 0));
+}
+
+static pid_t
+start_nest(unsigned depth)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		nest(depth);
+	return pid;
+}
+
+static void
+test_nested_ones_do_not_wait_for_their_own(void **state)
+{
+	pid_t pids[6];
+	int status;
+
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++)
+		pids[i] = start_nest(3);
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+}
+
+/* Neither is who stands in the queue, and waits for that very slot. */
+static void
+test_nested_ones_pass_the_queue(void **state)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(1);
+	_cleanup_(freep) char *path = path_join(dir, "queue");
+	int fd = slots_wait(s), queue, status;
+	pid_t pid;
+
+	assert_true(fd >= 0);
+	pid = fork();
+	if (pid == 0) {
+		queue = open(path, O_RDWR | O_CLOEXEC);
+		if (flock(queue, LOCK_EX) < 0)
+			_exit(1);
+		pid = fork();
+		if (pid == 0)
+			nest(1);
+		_exit(waitpid(pid, &status, 0) != pid || status != 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(fd);
+}
+
+static void
+test_a_stopped_head_of_the_queue_is_passed(void **state)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(1);
+	_cleanup_(freep) char *path = path_join(dir, "queue");
+	pid_t pid = holder(s), head = fork();
+	int queue, fd;
+
+	if (head == 0) {
+		fd = slots_wait(s);
+		_exit(fd < 0);
+	}
+	/* it stands there once its name does */
+	queue = open(path, O_RDWR | O_CLOEXEC);
+	for (struct stat st = { 0 }; st.st_size == 0; usleep(1000))
+		assert_int_equal(fstat(queue, &st), 0);
+	stop(head);
+	end(pid);
+	fd = slots_wait(s);
+	assert_true(fd >= 0);
+	close(fd);
+	kill(head, SIGCONT);
+	assert_int_equal(waitpid(head, &fd, 0), head);
+	assert_int_equal(fd, 0);
+	close(queue);
+}
+
 static unsigned
 count_tokens(struct jobserver *js)
 {
@@ -384,6 +544,14 @@ main(void)
 			test_a_slot_lasts_as_long_as_the_child_that_inherited_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never_one_too_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_signal_ends_the_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_stopped_holders_slot_is_lent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_dead_holders_slot_is_lent, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_nested_ones_do_not_wait_for_their_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nested_ones_pass_the_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_stopped_head_of_the_queue_is_passed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost_tokens_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_wider_build_counts_as_company, setup, teardown),

@@ -1,0 +1,202 @@
+/* Invariant: what /proc does not say plainly is "unknown", never "stopped" or "gone". */
+#include "config.h"
+
+#include "common/proc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/fs.h"
+
+#define STAT_MAX 4096
+#define CHILDREN_MAX 65536
+#define ABOVE_MAX 1000 /* parents of parents */
+#define BELOW_MAX 8    /* dray, dray-trace, rustup's proxy, rustc, cc, ld; and some scripts */
+#define SIGNATURE_SIZE 64
+
+static uint64_t
+fnv(const char *text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+uint64_t
+proc_place(void)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct stat ns;
+
+	if (fs_read_file("/proc/sys/kernel/random/boot_id", 256, &b) < 0 ||
+		stat("/proc/self/ns/pid", &ns) < 0 || buf_addf(&b, "%ju", (uintmax_t)ns.st_ino) < 0)
+		return 0;
+	return fnv((const char *)b.p);
+}
+
+/* What of /proc/PID/stat is asked for here. */
+struct stat_line {
+	char state;
+	pid_t parent;
+	uint64_t start;
+};
+
+static int
+read_stat(pid_t pid, struct stat_line *ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char path[48];
+	const char *p;
+	long parent;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	if (fs_read_file(path, STAT_MAX, &b) < 0 || !b.n)
+		return -ENOENT;
+	/* The second field is the program's name, which may hold anything. */
+	p = strrchr((const char *)b.p, ')');
+	if (!p || sscanf(p, ") %c %ld", &ret->state, &parent) != 2)
+		return -EBADMSG;
+	ret->parent = (pid_t)parent;
+	/* this is the 22nd */
+	for (int i = 2; p && i < 22; i++)
+		p = strchr(p + 1, ' ');
+	if (!p || sscanf(p, " %" SCNu64, &ret->start) != 1)
+		return -EBADMSG;
+	return 0;
+}
+
+uint64_t
+proc_start(pid_t pid, bool *ret_dead)
+{
+	struct stat_line s = { 0 };
+
+	*ret_dead = false;
+	if (read_stat(pid, &s) < 0)
+		return 0;
+	*ret_dead = s.state == 'Z' || s.state == 'X';
+	return s.start;
+}
+
+/* A debugger's stop ('t') lasts as long as a system call is looked at. */
+static bool
+is_stopped(pid_t pid, unsigned depth)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct stat_line s;
+	char path[64];
+	char *rest, *word;
+	bool any = false;
+
+	if (read_stat(pid, &s) < 0)
+		return false;
+	if (s.state == 'T')
+		return true;
+	/* Whoever stops the compiler alone leaves dray, which waits for it, as it is. */
+	snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", (long)pid, (long)pid);
+	if (depth == 0 || s.state != 'S' || fs_read_file(path, CHILDREN_MAX, &b) < 0 || !b.n)
+		return false;
+	for (word = strtok_r((char *)b.p, " \n", &rest); word;
+		word = strtok_r(NULL, " \n", &rest)) {
+		if (!is_stopped((pid_t)strtol(word, NULL, 10), depth - 1))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+bool
+proc_is_stopped(pid_t pid)
+{
+	return pid > 0 && is_stopped(pid, BELOW_MAX);
+}
+
+enum proc_state
+proc_state(const struct proc_name *p)
+{
+	uint64_t start;
+	bool dead;
+
+	if (!p->place || !p->start || p->pid <= 0 || p->place != proc_place())
+		return PROC_UNKNOWN;
+	if (kill(p->pid, 0) < 0 && errno == ESRCH)
+		return PROC_GONE;
+	start = proc_start(p->pid, &dead);
+	if (!start)
+		return PROC_UNKNOWN;
+	if (dead || start != p->start)
+		return PROC_GONE;
+	return proc_is_stopped(p->pid) ? PROC_STOPPED : PROC_RUNS;
+}
+
+bool
+proc_is_above(pid_t pid)
+{
+	struct stat_line s;
+	pid_t p = getppid();
+
+	for (unsigned i = 0; p > 0 && i < ABOVE_MAX; i++, p = s.parent) {
+		if (p == pid)
+			return true;
+		if (read_stat(p, &s) < 0)
+			return false;
+	}
+	return false;
+}
+
+/* Ourselves; a fork makes another of us. */
+static const struct proc_name *
+own_name(void)
+{
+	static struct proc_name me;
+	bool dead;
+
+	if (me.pid != getpid())
+		me = (struct proc_name){
+			.place = proc_place(), .start = proc_start(getpid(), &dead), .pid = getpid()
+		};
+	return &me;
+}
+
+int
+proc_sign(int fd)
+{
+	const struct proc_name *me = own_name();
+	char text[SIGNATURE_SIZE];
+	int n = snprintf(text, sizeof(text), "%016" PRIx64 " %ld %" PRIu64, me->place,
+		(long)me->pid, me->start);
+
+	/* always as long, so that nothing of a former one is left */
+	memset(text + n, ' ', sizeof(text) - (size_t)n);
+	text[sizeof(text) - 1] = '\n';
+	return pwrite(fd, text, sizeof(text), 0) == (ssize_t)sizeof(text) ? 0 : -EIO;
+}
+
+void
+proc_unsign(int fd)
+{
+	/* where even that fails, the name stays of one that has gone on */
+	if (ftruncate(fd, 0) < 0)
+		return;
+}
+
+int
+proc_signed(int fd, struct proc_name *ret)
+{
+	char text[SIGNATURE_SIZE + 1];
+	ssize_t n = pread(fd, text, SIGNATURE_SIZE, 0);
+	long pid;
+
+	if (n != SIGNATURE_SIZE)
+		return -ENOENT;
+	text[n] = '\0';
+	if (sscanf(text, "%16" SCNx64 " %9ld %19" SCNu64, &ret->place, &pid, &ret->start) != 3 ||
+		pid <= 0)
+		return -ENOENT;
+	ret->pid = (pid_t)pid;
+	return 0;
+}

@@ -1,0 +1,44 @@
+/* Other processes of this machine, by what /proc says of them.
+ *
+ * A number is used again, and means another process in another PID namespace or on another machine
+ * that shares a disk with this one. So what holds something has a name: the place (this boot of
+ * this machine, and this PID namespace), the number, and when the process began. */
+#ifndef DRAY_COMMON_PROC_H
+#define DRAY_COMMON_PROC_H
+
+#include <sys/types.h>
+
+#include "common/base.h"
+
+struct proc_name {
+	uint64_t place; /* 0: not known */
+	uint64_t start; /* clock ticks since boot; 0: not known */
+	pid_t pid;
+};
+
+enum proc_state {
+	PROC_UNKNOWN, /* of another place, or /proc does not say */
+	PROC_RUNS,
+	PROC_STOPPED, /* by a signal: itself, or all that it has started and waits for */
+	PROC_GONE,
+};
+
+/* Of this boot and PID namespace; 0: not known. */
+uint64_t proc_place(void);
+/* When a process began; 0: not known. *ret_dead: whether it only waits to be collected. */
+uint64_t proc_start(pid_t pid, bool *ret_dead);
+
+enum proc_state proc_state(const struct proc_name *p);
+/* The same by the number alone, for one that is known to be there now (a lock's holder). */
+bool proc_is_stopped(pid_t pid);
+/* Whether it is our parent, or a parent's parent. */
+bool proc_is_above(pid_t pid);
+
+/* Writes our own name into a lock file, over what is there; once we hold the lock. 0 or -errno. */
+int proc_sign(int fd);
+/* Removes it again, while we still hold the lock. */
+void proc_unsign(int fd);
+/* The name that is there. 0; -ENOENT: there is none. */
+int proc_signed(int fd, struct proc_name *ret);
+
+#endif
