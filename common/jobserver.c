@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 
 #include "common/jobserver.h"
 
@@ -119,6 +121,50 @@ jobserver_done(struct jobserver *js)
 	closep(&js->rd);
 	closep(&js->wr);
 	*js = (struct jobserver)JOBSERVER_INIT;
+}
+
+static int
+tokens_in(int fd)
+{
+	int n;
+
+	return ioctl(fd, FIONREAD, &n) < 0 ? -errno : n;
+}
+
+/* The last one counts, as for those that read it. */
+static const char *
+find_pool(const char *flags)
+{
+	static const char *const names[] = { "--jobserver-auth=", "--jobserver-fds=" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *found = NULL;
+
+		for (const char *p = flags; (p = strstr(p, names[i])); p++)
+			found = p + strlen(names[i]);
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+int
+jobserver_free(const char *flags)
+{
+	const char *pool = find_pool(flags);
+	char path[PATH_MAX];
+	int rd, wr;
+
+	if (!pool)
+		return -ENOENT;
+	if (sscanf(pool, "fifo:%4095[^ ]", path) == 1) {
+		_cleanup_(closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+		return fd < 0 ? -errno : tokens_in(fd);
+	}
+	if (sscanf(pool, "%9d,%9d", &rd, &wr) != 2 || rd < 0 || wr < 0 || fcntl(wr, F_GETFD) < 0)
+		return -EBADF;
+	return tokens_in(rd);
 }
 
 void

@@ -26,6 +26,10 @@ void jobserver_give(struct jobserver *js);
 void jobserver_reset(struct jobserver *js, unsigned tokens);
 void jobserver_done(struct jobserver *js);
 
+/* How many tokens are free now in the pool that such a value (of CARGO_MAKEFLAGS, MAKEFLAGS) names,
+ * of either form; none is taken. -ENOENT: it names none; -errno: the pool is not there. */
+int jobserver_free(const char *flags);
+
 /* The value for CARGO_MAKEFLAGS, for descriptors rd and wr as the child sees them. */
 void jobserver_flags(char out[96], int rd, int wr);
 

@@ -22,11 +22,6 @@
 #include "common/fs.h"
 #include "common/left.h"
 
-/* Where the slot and the jobserver stand in the compiler. */
-#define FD_SLOT 200
-#define FD_JOBS_RD 201
-#define FD_JOBS_WR 202
-
 #define TEXT_MAX (256u << 20)
 
 extern char **environ;
@@ -456,21 +451,21 @@ open_text(const struct again *a, const char *name)
 static int
 start(struct again *a, struct spawn_fd *fds, size_t n, int slot)
 {
-	_cleanup_(jobserver_done) struct jobserver js = JOBSERVER_INIT;
+	_cleanup_(slots_tokens_done) struct slots_tokens t = SLOTS_TOKENS_INIT;
 	_cleanup_(freep) char **env = NULL;
 	char flags[96], makeflags[128];
 	const char *set[] = { makeflags, NULL };
 
 	if (slot >= 0)
-		fds[n++] = (struct spawn_fd){ slot, FD_SLOT };
-	if (slot >= 0 && slots_jobserver(a->in->slots, slot, &js) == 0) {
-		jobserver_flags(flags, FD_JOBS_RD, FD_JOBS_WR);
+		fds[n++] = (struct spawn_fd){ slot, slot };
+	if (slot >= 0 && slots_tokens_open(a->in->slots, &t) == 0) {
+		jobserver_flags(flags, t.js.rd, t.js.wr);
 		snprintf(makeflags, sizeof(makeflags), "CARGO_MAKEFLAGS=%s", flags);
 		env = local_environ(set);
 		if (!env)
 			return -ENOMEM;
-		fds[n++] = (struct spawn_fd){ js.rd, FD_JOBS_RD };
-		fds[n++] = (struct spawn_fd){ js.wr, FD_JOBS_WR };
+		fds[n++] = (struct spawn_fd){ t.js.rd, t.js.rd };
+		fds[n++] = (struct spawn_fd){ t.js.wr, t.js.wr };
 	}
 	return child_run(&(struct spawn){ .path = a->argv.v[0],
 		.argv = a->argv.v,

@@ -21,8 +21,6 @@
 
 #define TAIL_MAX_BYTES (64u << 20)
 #define ARGC_MAX 1000000u
-#define FD_SLOT 200
-#define FD_RECORD 203
 
 void
 link_call_done(struct link_call *l)
@@ -206,7 +204,7 @@ make_trace_argv(const struct link_run *l, char *tracer, char **linker, struct st
 		return -errno;
 	r = strv_add(argv, tracer);
 	if (r == 0)
-		r = strv_addf(argv, "--record-fd=%d", FD_RECORD);
+		r = strv_addf(argv, "--record-fd=%d", *fd);
 	if (r == 0)
 		r = strv_add_all(argv, l->trace->v);
 	if (r == 0)
@@ -248,7 +246,7 @@ run_traced(struct link_run *l, struct spawn *s)
 	if (!tracer || make_trace_argv(l, tracer, (char **)s->argv, &argv, &record) < 0)
 		return child_run(s);
 	memcpy(fds, s->fds, s->n_fds * sizeof(*fds));
-	fds[s->n_fds] = (struct spawn_fd){ record, FD_RECORD };
+	fds[s->n_fds] = (struct spawn_fd){ record, record };
 	traced.path = tracer;
 	traced.argv = argv.v;
 	traced.fds = fds;
@@ -270,7 +268,7 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 	const char *set[] = { "LC_ALL=C", "VSLANG=1033", NULL, NULL };
 	const char *path;
 	struct linker_pick pick;
-	struct spawn_fd fds[4] = { { null, 0 }, { null, 1 }, { null, 2 }, { slot, FD_SLOT } };
+	struct spawn_fd fds[4] = { { null, 0 }, { null, 1 }, { null, 2 }, { slot, slot } };
 	int r;
 
 	if (asprintf(&path_var, "PATH=%s%s", link->path_prefix, old_path ? old_path : "") < 0)

@@ -18,12 +18,6 @@
 #include "common/fs.h"
 #include "common/left.h"
 
-/* Where the slot and the jobserver stand in the compiler: above what cargo hands down. */
-#define FD_SLOT 200
-#define FD_JOBS_RD 201
-#define FD_JOBS_WR 202
-#define FD_RECORD 203
-
 /* Of text, or of a record: more than that is not kept. */
 #define SEEN_MAX (64u << 20)
 
@@ -83,10 +77,12 @@ local_environ(const char *const *set)
 	return v;
 }
 
-/* Everything one run needs; released in the end whatever happened. */
+/* Everything one run needs; released in the end whatever happened. The compiler gets descriptors by
+ * the numbers that they have here: these are free in what cargo hands down, and few, where few may
+ * be open. */
 struct run {
 	struct local_run *l;
-	struct jobserver js;
+	struct slots_tokens tokens;
 	char makeflags[128];
 	char **env;
 	struct spawn_fd fds[6];
@@ -106,8 +102,14 @@ run_done(struct run *r)
 	free(r->env);
 	strv_done(&r->argv);
 	promise_free(r->promise);
-	jobserver_done(&r->js);
+	slots_tokens_done(&r->tokens);
 	closep(&r->own_slot);
+}
+
+static void
+hand_down(struct run *r, int fd)
+{
+	r->fds[r->n_fds++] = (struct spawn_fd){ fd, fd };
 }
 
 static int
@@ -127,7 +129,7 @@ take_slot(struct run *r)
 		if (r->own_slot < 0)
 			return 0;
 	}
-	r->fds[r->n_fds++] = (struct spawn_fd){ l->slot < 0 ? r->own_slot : l->slot, FD_SLOT };
+	hand_down(r, l->slot < 0 ? r->own_slot : l->slot);
 	return 0;
 }
 
@@ -137,15 +139,16 @@ set_jobserver(struct run *r)
 	const char *set[] = { r->makeflags, NULL };
 	char flags[96];
 
-	if (r->n_fds == 0 || slots_jobserver(r->l->slots, r->fds[0].from, &r->js) < 0)
+	if (r->n_fds == 0 || slots_tokens_choose(r->l->slots, &r->tokens) < 0 ||
+		r->tokens.js.rd < 0)
 		return 0;
-	jobserver_flags(flags, FD_JOBS_RD, FD_JOBS_WR);
+	jobserver_flags(flags, r->tokens.js.rd, r->tokens.js.wr);
 	snprintf(r->makeflags, sizeof(r->makeflags), "CARGO_MAKEFLAGS=%s", flags);
 	r->env = local_environ(set);
 	if (!r->env)
 		return -ENOMEM;
-	r->fds[r->n_fds++] = (struct spawn_fd){ r->js.rd, FD_JOBS_RD };
-	r->fds[r->n_fds++] = (struct spawn_fd){ r->js.wr, FD_JOBS_WR };
+	hand_down(r, r->tokens.js.rd);
+	hand_down(r, r->tokens.js.wr);
 	return 0;
 }
 
@@ -345,7 +348,7 @@ read_streams(struct run *r, struct streams *s)
 	}
 }
 
-/* *ret_wr is the child's end, which becomes `to` there. */
+/* *ret_wr is the child's end, which becomes `to` there, or keeps its number (-1). */
 static int
 add_stream(struct run *r, struct streams *s, enum stream which, int to, int *ret_wr)
 {
@@ -355,7 +358,7 @@ add_stream(struct run *r, struct streams *s, enum stream which, int to, int *ret
 		return -errno;
 	s->fds[which].fd = fds[0];
 	*ret_wr = fds[1];
-	r->fds[r->n_fds++] = (struct spawn_fd){ fds[1], to };
+	r->fds[r->n_fds++] = (struct spawn_fd){ fds[1], to < 0 ? fds[1] : to };
 	return 0;
 }
 
@@ -376,13 +379,28 @@ add_streams(struct run *r, struct streams *s, int wr[STREAMS])
 	s->keep[STREAM_OUT] = &seen->out;
 	s->keep[STREAM_RECORD] = &seen->record;
 	k = add_stream(r, s, STREAM_OUT, STDOUT_FILENO, &wr[STREAM_OUT]);
-	return k < 0 ? k : add_stream(r, s, STREAM_RECORD, FD_RECORD, &wr[STREAM_RECORD]);
+	return k < 0 ? k : add_stream(r, s, STREAM_RECORD, -1, &wr[STREAM_RECORD]);
+}
+
+/* dray-trace in the compiler's place. */
+static int
+make_trace_argv(struct run *r, char *program, int record)
+{
+	int k = strv_add(&r->argv, program);
+
+	if (k == 0)
+		k = strv_addf(&r->argv, "--record-fd=%d", record);
+	if (k == 0)
+		k = strv_add_all(&r->argv, r->l->trace->v);
+	if (k == 0)
+		k = strv_add(&r->argv, "--");
+	return k < 0 ? k : strv_add_all(&r->argv, r->l->call->argv);
 }
 
 static int
-run_piped(struct run *r, struct spawn *s, bool traced)
+run_piped(struct run *r, struct spawn *s, char *tracer)
 {
-	_cleanup_(streams_done) struct streams st = { .traced = traced };
+	_cleanup_(streams_done) struct streams st = { .traced = tracer != NULL };
 	int wr[STREAMS] = { -1, -1, -1 };
 	int k, status;
 	pid_t pid;
@@ -390,6 +408,10 @@ run_piped(struct run *r, struct spawn *s, bool traced)
 	for (size_t i = 0; i < STREAMS; i++)
 		st.fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
 	k = add_streams(r, &st, wr);
+	if (k == 0 && tracer)
+		k = make_trace_argv(r, tracer, wr[STREAM_RECORD]);
+	if (tracer)
+		s->argv = r->argv.v;
 	s->fds = r->fds;
 	s->n_fds = r->n_fds;
 	if (k == 0)
@@ -401,39 +423,22 @@ run_piped(struct run *r, struct spawn *s, bool traced)
 	read_streams(r, &st);
 	status = child_wait(pid);
 	end_promise(r, status);
-	if (traced && st.lost)
+	if (tracer && st.lost)
 		local_seen_done(r->l->seen);
 	return status;
-}
-
-/* dray-trace in the compiler's place. */
-static int
-make_trace_argv(struct run *r, char *program)
-{
-	int k = strv_add(&r->argv, program);
-
-	if (k == 0)
-		k = strv_addf(&r->argv, "--record-fd=%d", FD_RECORD);
-	if (k == 0)
-		k = strv_add_all(&r->argv, r->l->trace->v);
-	if (k == 0)
-		k = strv_add(&r->argv, "--");
-	return k < 0 ? k : strv_add_all(&r->argv, r->l->call->argv);
 }
 
 int
 local_run(struct local_run *l)
 {
-	_cleanup_(run_done) struct run r = { .l = l, .js = JOBSERVER_INIT, .own_slot = -1 };
+	_cleanup_(run_done) struct run r = { .l = l, .tokens = SLOTS_TOKENS_INIT, .own_slot = -1 };
 	_cleanup_(freep) char *tracer = NULL;
 	struct spawn s;
 	int k;
 
 	if (l->trace && l->trace->n)
 		tracer = spawn_find_program("dray-trace");
-	k = tracer ? make_trace_argv(&r, tracer) : 0;
-	if (k == 0)
-		k = take_slot(&r);
+	k = take_slot(&r);
 	if (k == 0)
 		k = set_jobserver(&r);
 	if (k == 0)
@@ -441,7 +446,7 @@ local_run(struct local_run *l)
 	if (k < 0)
 		return k;
 	s = (struct spawn){ .path = tracer ? tracer : l->call->argv[0],
-		.argv = tracer ? r.argv.v : l->call->argv,
+		.argv = l->call->argv,
 		.envp = r.env,
 		.fds = r.fds,
 		.n_fds = r.n_fds,
@@ -450,7 +455,7 @@ local_run(struct local_run *l)
 		.dies_with_us = tracer == NULL };
 	l->compile_start_us = clock_mono_us();
 	if (tracer || (l->said && l->said->text_bytes))
-		k = run_piped(&r, &s, tracer != NULL);
+		k = run_piped(&r, &s, tracer);
 	else
 		k = child_run(&s);
 	return check_rmeta(&r, k);

@@ -471,67 +471,80 @@ slots_wait(struct slots *s)
 	return fd;
 }
 
-/* Whether nobody else holds any slot; then all are locked by us until *locks is closed. */
+/* ---- tokens */
+
+/* Whether all others have let go of it, by a lock of the open fifo that compilers inherit. */
 static bool
-lock_all_others(struct slots *s, int slot, int *locks)
+is_only_user(int fifo)
 {
-	struct stat mine, other;
+	bool only = lock_how(fifo, LOCK_EX) == 0;
 
-	if (fstat(slot, &mine) < 0)
-		return false;
-	/* a build with another local_slots may use more of them than we do */
-	for (unsigned i = 0; i < SLOTS_MAX; i++) {
-		locks[i] = open_slot(s, i, 0);
-		if (locks[i] == -ENOENT)
-			return true;
-		if (locks[i] < 0 || fstat(locks[i], &other) < 0)
-			return false;
-		if (other.st_ino == mine.st_ino && other.st_dev == mine.st_dev)
-			continue;
-		if (lock_now(locks[i]) < 0)
-			return false;
-	}
-	return true;
-}
-
-static void
-put_tokens_right(struct slots *s, int slot, struct jobserver *js)
-{
-	_cleanup_(freep) int *locks = malloc(SLOTS_MAX * sizeof(*locks));
-
-	if (!locks)
-		return;
-	for (unsigned i = 0; i < SLOTS_MAX; i++)
-		locks[i] = -1;
-	/* each running compiler holds one core without a token */
-	if (lock_all_others(s, slot, locks))
-		jobserver_reset(js, slots_cores() - 1);
-	for (unsigned i = 0; i < SLOTS_MAX && locks[i] >= 0; i++)
-		close(locks[i]);
+	/* who just came as well may have been first */
+	(void)lock_how(fifo, LOCK_SH);
+	return only;
 }
 
 int
-slots_jobserver(struct slots *s, int slot, struct jobserver *ret)
+slots_tokens_open(struct slots *s, struct slots_tokens *ret)
 {
-	struct jobserver js = JOBSERVER_INIT;
+	struct slots_tokens t = SLOTS_TOKENS_INIT;
+	unsigned cores = slots_cores();
 	struct stat st;
+	char name[32];
+	int r = 0;
 
-	if (mkfifoat(s->dir_fd, "jobserver", 0600) < 0 && errno != EEXIST)
+	/* builds with other quotas or another affinity have others */
+	snprintf(name, sizeof(name), "jobserver-%u", cores);
+	if (mkfifoat(s->dir_fd, name, 0600) < 0 && errno != EEXIST)
 		return -errno;
 	/* opened for both ways, so that opening does not wait for the other end */
-	js.rd = openat(s->dir_fd, "jobserver", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	js.wr = openat(s->dir_fd, "jobserver", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (js.rd < 0 || js.wr < 0 || fstat(js.rd, &st) < 0) {
-		int r = -errno;
-
-		jobserver_done(&js);
+	t.js.rd = openat(s->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	t.js.wr = openat(s->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (t.js.rd < 0 || t.js.wr < 0 || fstat(t.js.rd, &st) < 0)
+		r = -errno;
+	else if (!S_ISFIFO(st.st_mode))
+		r = -EBADF;
+	if (r < 0) {
+		jobserver_done(&t.js);
 		return r;
 	}
-	if (!S_ISFIFO(st.st_mode)) {
-		jobserver_done(&js);
-		return -EBADF;
-	}
-	put_tokens_right(s, slot, &js);
-	*ret = js;
+	/* a running compiler keeps one core busy without a token of its own */
+	t.owes = is_only_user(t.js.rd);
+	if (t.owes)
+		jobserver_reset(&t.js, cores - 1);
+	else
+		t.owes = jobserver_take(&t.js) == 0;
+	*ret = t;
 	return 0;
+}
+
+/* As rustc looks for it. */
+static const char *
+given_flags(void)
+{
+	static const char *const names[] = { "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS" };
+	const char *flags = NULL;
+
+	for (size_t i = 0; !flags && i < ARRAY_LEN(names); i++)
+		flags = getenv(names[i]);
+	return flags ? flags : "";
+}
+
+int
+slots_tokens_choose(struct slots *s, struct slots_tokens *ret)
+{
+	int n = jobserver_free(given_flags());
+
+	if (n >= 0 && (unsigned)n < slots_cores())
+		return 0;
+	return slots_tokens_open(s, ret);
+}
+
+void
+slots_tokens_done(struct slots_tokens *t)
+{
+	if (t->owes)
+		jobserver_give(&t->js);
+	jobserver_done(&t->js);
+	t->owes = false;
 }

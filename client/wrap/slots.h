@@ -32,9 +32,27 @@ int slots_try(struct slots *s);
  * caught). */
 int slots_wait(struct slots *s);
 
-/* The machine's jobserver, shared by all local runs of the user: a fifo in dir, opened for reading
- * and writing. Whoever finds itself the only holder of a slot puts the tokens right, so that none
- * is lost for good by a crash. slot: the descriptor just taken. */
-int slots_jobserver(struct slots *s, int slot, struct jobserver *ret);
+/* Tokens for the compiler's threads. One that dray was given itself (cargo's own, or that of an
+ * outer make) is passed on, so that a compile here never finds more than under plain cargo. Where
+ * more is free in it than this machine has cores (`dray run`, for a farm; a CPU quota), or where
+ * there is none, the machine's takes its place: a fifo for all builds of the user, with as many
+ * tokens as there are cores. */
+struct slots_tokens {
+	struct jobserver js; /* -1, -1: the given one */
+	bool owes;	     /* one token, for the compiler itself */
+};
+
+#define SLOTS_TOKENS_INIT             \
+	{                             \
+		.js = JOBSERVER_INIT, \
+	}
+
+/* *ret is untouched where the given one is passed on. 0 or -errno. */
+int slots_tokens_choose(struct slots *s, struct slots_tokens *ret);
+/* The machine's. A process that finds itself its only user puts the tokens right, so that none is
+ * lost for good by a crash. */
+int slots_tokens_open(struct slots *s, struct slots_tokens *ret);
+/* Once the compiler has ended. */
+void slots_tokens_done(struct slots_tokens *t);
 
 #endif

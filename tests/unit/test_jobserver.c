@@ -175,12 +175,50 @@ flags_name_the_descriptors(void **state)
 	assert_true(ends_with(flags, " --jobserver-auth=2147483647,2147483647"));
 }
 
+static void
+free_tokens(void **state)
+{
+	_cleanup_(jobserver_done) struct jobserver js = JOBSERVER_INIT;
+	char flags[512], dir[] = "/tmp/dray-jobserver-XXXXXX", fifo[64];
+	int fd;
+
+	assert_int_equal(jobserver_make(2, &js), 0);
+	jobserver_flags(flags, js.rd, js.wr);
+	assert_int_equal(jobserver_free(flags), 2);
+	assert_int_equal(tokens_in(&js), 2);
+	/* as GNU make says it; the last one counts */
+	snprintf(flags, sizeof(flags),
+		" -j3 --jobserver-auth=7777,7777 --jobserver-auth=%d,%d -- A=1", js.rd, js.wr);
+	assert_int_equal(jobserver_free(flags), 2);
+	snprintf(flags, sizeof(flags), "-j --jobserver-fds=%d,%d", js.rd, js.wr);
+	assert_int_equal(jobserver_free(flags), 2);
+	/* make's own names, 4.4 */
+	assert_non_null(mkdtemp(dir));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	fd = open(fifo, O_RDWR | O_CLOEXEC);
+	assert_int_equal(write(fd, "+++", 3), 3);
+	snprintf(flags, sizeof(flags), "-j4 --jobserver-auth=fifo:%s --x", fifo);
+	assert_int_equal(jobserver_free(flags), 3);
+	close(fd);
+	unlink(fifo);
+	rmdir(dir);
+	assert_int_equal(jobserver_free(flags), -ENOENT);
+	/* not for us, or nothing */
+	assert_int_equal(jobserver_free("-j --jobserver-auth=-2,-2"), -EBADF);
+	assert_int_equal(jobserver_free("-j --jobserver-auth=7777,7778"), -EBADF);
+	assert_int_equal(jobserver_free("-j --jobserver-auth="), -EBADF);
+	assert_int_equal(jobserver_free("-k"), -ENOENT);
+	assert_int_equal(jobserver_free(""), -ENOENT);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(take_and_give),
 		cmocka_unit_test(descriptors_stay_blocking),
+		cmocka_unit_test(free_tokens),
 		cmocka_unit_test(reset_puts_tokens_right),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(works_on_a_fifo),

@@ -1,5 +1,5 @@
 /* slots: never more than n at a time, given back by death, waited for in turn; the jobserver's
- * tokens come back after a crash. */
+ * tokens come back after a crash, and are never more than there would be without dray. */
 #include "config.h"
 
 #include <errno.h>
@@ -445,69 +445,90 @@ count_tokens(struct jobserver *js)
 	return n;
 }
 
+/* Of the machine's tokens each compile has one for itself, as long as there are some. */
 static void
 test_lost_tokens_come_back(void **state)
 {
 	_cleanup_(slots_closep) struct slots *s = open_slots(3);
-	_cleanup_(jobserver_done) struct jobserver a = JOBSERVER_INIT;
-	_cleanup_(jobserver_done) struct jobserver b = JOBSERVER_INIT;
-	_cleanup_(jobserver_done) struct jobserver c = JOBSERVER_INIT;
+	_cleanup_(slots_closep) struct slots *other_build = open_slots(1);
+	_cleanup_(slots_tokens_done) struct slots_tokens a = SLOTS_TOKENS_INIT;
+	_cleanup_(slots_tokens_done) struct slots_tokens b = SLOTS_TOKENS_INIT;
+	_cleanup_(slots_tokens_done) struct slots_tokens c = SLOTS_TOKENS_INIT;
 	unsigned size = slots_cores() - 1;
-	int one = slots_try(s), two;
 
-	assert_int_equal(slots_jobserver(s, one, &a), 0);
-	assert_int_equal(count_tokens(&a), size);
+	assert_int_equal(slots_tokens_open(s, &a), 0);
+	assert_true(a.owes);
+	assert_int_equal(count_tokens(&a.js), size);
 	/* another run finds the pool as it is: it may be in use */
-	two = slots_try(s);
-	assert_int_equal(slots_jobserver(s, two, &b), 0);
-	assert_int_equal(count_tokens(&b), 0);
-	close(one);
-	/* the only one left: whoever took tokens is gone */
-	assert_int_equal(slots_jobserver(s, two, &c), 0);
-	assert_int_equal(count_tokens(&c), size);
-	/* and it held no lock for longer than that */
-	one = slots_try(s);
-	assert_true(one >= 0);
-	close(one);
-	close(two);
+	assert_int_equal(slots_tokens_open(other_build, &b), 0);
+	assert_false(b.owes);
+	assert_int_equal(count_tokens(&b.js), 0);
+	jobserver_give(&a.js);
+	assert_int_equal(slots_tokens_open(s, &c), 0);
+	assert_true(c.owes);
+	assert_int_equal(count_tokens(&c.js), 0);
+	slots_tokens_done(&c);
+	assert_int_equal(count_tokens(&b.js), 1);
+	/* whoever took tokens is gone: killed, so that it gave none back */
+	jobserver_done(&a.js);
+	jobserver_done(&b.js);
+	a.owes = false;
+	assert_int_equal(slots_tokens_open(s, &c), 0);
+	assert_int_equal(count_tokens(&c.js), size);
+}
+
+/* A pool as cargo has one, and what is said of it. */
+static void
+give(unsigned tokens, struct jobserver *js)
+{
+	char flags[96];
+
+	jobserver_done(js);
+	assert_int_equal(jobserver_make(tokens, js), 0);
+	jobserver_flags(flags, js->rd, js->wr);
+	setenv("CARGO_MAKEFLAGS", flags, 1);
 }
 
 static void
-test_a_wider_build_counts_as_company(void **state)
+test_the_given_pool_is_passed_on_unless_it_is_too_large(void **state)
 {
-	_cleanup_(slots_closep) struct slots *wide = open_slots(4);
-	_cleanup_(slots_closep) struct slots *narrow = open_slots(1);
-	_cleanup_(jobserver_done) struct jobserver a = JOBSERVER_INIT;
-	_cleanup_(jobserver_done) struct jobserver b = JOBSERVER_INIT;
-	int fds[4];
+	_cleanup_(slots_closep) struct slots *s = open_slots(3);
+	_cleanup_(slots_tokens_done) struct slots_tokens t = SLOTS_TOKENS_INIT;
+	_cleanup_(jobserver_done) struct jobserver given = JOBSERVER_INIT;
+	unsigned cores = slots_cores();
 
-	for (int i = 0; i < 4; i++)
-		fds[i] = slots_try(wide);
-	assert_int_equal(slots_jobserver(wide, fds[3], &a), 0);
-	count_tokens(&a);
-	close(fds[0]);
-	close(fds[1]);
-	close(fds[2]);
-	fds[0] = slots_try(narrow);
-	assert_true(fds[0] >= 0);
-	assert_int_equal(slots_jobserver(narrow, fds[0], &b), 0);
-	assert_int_equal(count_tokens(&b), 0);
-	close(fds[0]);
-	close(fds[3]);
+	for (unsigned n = 0; n < cores; n++) {
+		give(n, &given);
+		assert_int_equal(slots_tokens_choose(s, &t), 0);
+		assert_true(t.js.rd == -1 && !t.owes);
+	}
+	give(cores, &given);
+	assert_int_equal(slots_tokens_choose(s, &t), 0);
+	assert_int_equal(count_tokens(&t.js), cores - 1);
+	slots_tokens_done(&t);
+	/* nothing was taken of it */
+	assert_int_equal(count_tokens(&given), cores);
+	/* it is closed here, or there is none: rustc would make one of 32 */
+	jobserver_done(&given);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(slots_tokens_choose(s, &t), 0);
+		assert_int_equal(count_tokens(&t.js), cores - 1);
+		slots_tokens_done(&t);
+		unsetenv("CARGO_MAKEFLAGS");
+	}
 }
 
 static void
 test_what_is_no_fifo_is_not_used(void **state)
 {
 	_cleanup_(slots_closep) struct slots *s = open_slots(1);
-	_cleanup_(freep) char *path = path_join(dir, "jobserver");
-	struct jobserver js = JOBSERVER_INIT;
-	int fd = slots_try(s);
+	_cleanup_(freep) char *path = NULL;
+	struct slots_tokens t = SLOTS_TOKENS_INIT;
 
+	assert_true(asprintf(&path, "%s/jobserver-%u", dir, slots_cores()) > 0);
 	assert_int_equal(fs_write_atomic(path, "x", 1, 0600), 0);
-	assert_int_equal(slots_jobserver(s, fd, &js), -EBADF);
-	assert_int_equal(js.rd, -1);
-	close(fd);
+	assert_int_equal(slots_tokens_open(s, &t), -EBADF);
+	assert_int_equal(t.js.rd, -1);
 }
 
 static void
@@ -554,7 +575,7 @@ main(void)
 			test_a_stopped_head_of_the_queue_is_passed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost_tokens_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			test_a_wider_build_counts_as_company, setup, teardown),
+			test_the_given_pool_is_passed_on_unless_it_is_too_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_no_fifo_is_not_used, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_directory_that_cannot_be_had, setup, teardown),
