@@ -1,4 +1,5 @@
 /* dray-env.so: stands in front of getenv in a compile, and reports each name that is asked for.
+ * (env_realpath.c, beside it, saves the tracer questions.)
  *
  * A report is the opening of a path that no file has, /.dray/env/m/NAME for a macro or
  * /.dray/env/r/NAME for the toolchain itself: the tracer sees it like every other path, so nothing

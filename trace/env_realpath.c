@@ -1,0 +1,168 @@
+/* Part of dray-env.so: stands in front of realpath. The compiler asks for the real path of each
+ * file, each directory of -L and each extern, and libc then asks the kernel for every directory
+ * above it, the same ones hundreds of times; under the tracer each question is a message. Here a
+ * directory that was found to be its own real path is not asked about again: one question a path is
+ * left, for its last name.
+ *
+ * Invariant: what is answered here is what libc would answer, as long as nobody replaces one of
+ * these directories by a symbolic link while the compile runs. Everything but the plain case is
+ * libc's: relative paths, "." and "..", double slashes, symbolic links, errors. libc only;
+ * it allocates only the result. */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DIRS_BYTES 32768
+#define SLOTS 1024 /* a power of two */
+
+char *realpath(const char *restrict path, char *restrict resolved);
+
+typedef char *(*realpath_fn)(const char *restrict path, char *restrict resolved);
+
+/* Directories that are their own real paths, one after the other, each ended by a NUL; and where
+ * each begins, plus one, by its hash. Both are only added to, by one thread at a time, and read by
+ * any. */
+static char dirs[DIRS_BYTES];
+static uint32_t slots[SLOTS];
+static size_t dirs_used, n_dirs;
+static bool dirs_busy;
+
+/* FNV-1a */
+static size_t
+hash(const char *dir, size_t n)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (unsigned char)dir[i]) * 16777619u;
+	return h ^ (h >> 16);
+}
+
+/* Its slot: its own, or the free one where it would be put. */
+static uint32_t *
+slot_of(const char *dir, size_t n)
+{
+	for (size_t i = hash(dir, n);; i++) {
+		uint32_t *slot = &slots[i & (SLOTS - 1)];
+		uint32_t at = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+		if (at == 0 || (strncmp(dirs + at - 1, dir, n) == 0 && dirs[at - 1 + n] == '\0'))
+			return slot;
+	}
+}
+
+static bool
+has_dir(const char *dir, size_t n)
+{
+	return __atomic_load_n(slot_of(dir, n), __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Never blocks: while another thread adds one, this one is not kept. Half of the slots stay free.
+ */
+static void
+keep_dir(const char *dir, size_t n)
+{
+	uint32_t *slot;
+
+	if (__atomic_test_and_set(&dirs_busy, __ATOMIC_ACQUIRE))
+		return;
+	slot = slot_of(dir, n);
+	if (*slot == 0 && n_dirs < SLOTS / 2 && dirs_used + n + 1 <= sizeof(dirs)) {
+		memcpy(dirs + dirs_used, dir, n);
+		dirs[dirs_used + n] = '\0';
+		__atomic_store_n(slot, (uint32_t)dirs_used + 1, __ATOMIC_RELEASE);
+		dirs_used += n + 1;
+		n_dirs++;
+	}
+	__atomic_clear(&dirs_busy, __ATOMIC_RELEASE);
+}
+
+/* An absolute path without "//", "." and "..", and without a slash at its end. */
+static bool
+is_plain(const char *path)
+{
+	if (*path != '/')
+		return false;
+	while (*path) {
+		size_t n = strcspn(++path, "/");
+
+		if (n == 0 || (path[0] == '.' && (n == 1 || (n == 2 && path[1] == '.'))))
+			return false;
+		path += n;
+	}
+	return true;
+}
+
+static realpath_fn
+libc_realpath(void)
+{
+	static void *found;
+	union {
+		void *object;
+		realpath_fn function;
+	} u = { __atomic_load_n(&found, __ATOMIC_RELAXED) };
+
+	if (!u.object) {
+		/* not the oldest one, which takes no NULL */
+		u.object = dlvsym(RTLD_NEXT, "realpath", "GLIBC_2.3");
+		if (!u.object)
+			u.object = dlsym(RTLD_NEXT, "realpath");
+		__atomic_store_n(&found, u.object, __ATOMIC_RELAXED);
+	}
+	return u.function;
+}
+
+/* Whether the first n bytes of path, which is plain, name what is there and is no symbolic link. */
+static bool
+is_no_link(const char *path, size_t n)
+{
+	char name[PATH_MAX], link;
+
+	memcpy(name, path, n);
+	name[n] = '\0';
+	return readlink(name, &link, 1) < 0 && errno == EINVAL;
+}
+
+/* Whether the directory that the first n bytes of a plain path name is its own real path. Each
+ * above it is asked about once. */
+static bool
+is_real_dir(const char *path, size_t n)
+{
+	size_t known = n;
+
+	while (known > 0 && !has_dir(path, known))
+		while (path[--known] != '/')
+			;
+	while (known < n) {
+		known += 1 + strcspn(path + known + 1, "/");
+		if (!is_no_link(path, known))
+			return false;
+		keep_dir(path, known);
+	}
+	return true;
+}
+
+char *
+realpath(const char *restrict path, char *restrict resolved)
+{
+	realpath_fn libc = libc_realpath();
+	const char *last = path ? strrchr(path, '/') : NULL;
+	int saved = errno;
+
+	if (!libc) {
+		errno = ENOSYS;
+		return NULL;
+	}
+	if (!last || strlen(path) >= PATH_MAX || !is_plain(path) ||
+		!is_real_dir(path, (size_t)(last - path)) || !is_no_link(path, strlen(path)))
+		return libc(path, resolved);
+	errno = saved;
+	return resolved ? memcpy(resolved, path, strlen(path) + 1) : strdup(path);
+}
