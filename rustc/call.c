@@ -253,6 +253,21 @@ call_option_value(const struct rustc_call *c, const char *name)
 	return value;
 }
 
+const struct call_option *
+call_option_of(const struct rustc_call *c, const char *arg, size_t *at)
+{
+	const struct call_option *o;
+
+	while (*at < c->n_options && !c->options[*at].value)
+		++*at;
+	o = *at < c->n_options ? &c->options[*at] : NULL;
+	/* a value is a part of the argument that it was given in */
+	if (!o || o->value < arg || o->value > arg + strlen(arg))
+		return NULL;
+	++*at;
+	return o;
+}
+
 bool
 call_is_form(const char *word, size_t n)
 {

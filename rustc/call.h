@@ -106,6 +106,10 @@ bool call_is_form(const char *word, size_t n);
 /* These words of the call, sorted, with commas between; "" when there is none. The caller frees it.
  * NULL: no memory. */
 char *call_form(const struct rustc_call *c);
+/* For a walk over c->args with the options beside it: the option whose value ends this argument
+ * (all of it, or what is joined to its option), or NULL. *at begins with 0 and goes with the walk.
+ */
+const struct call_option *call_option_of(const struct rustc_call *c, const char *arg, size_t *at);
 /* Whether a file in the out-dir may be this crate's output by its name: `<crate><extra>` or
  * `lib<crate><extra>`, then the end or a dot. extra may be NULL. */
 bool call_output_name_ok(const char *crate, const char *extra, const char *name);

@@ -9,41 +9,40 @@
 
 #include "common/fs.h"
 #include "rustc/call.h"
+#include "rustc/call.h"
 #include "worker/capture.h"
 #include "worker/sandbox.h"
 
 #define ALIAS "/.dray-in"
 #define OURS "/.dray"
 
+/* Takes from the arguments what the rules need. Where one is not understood, less is known, and the
+ * client is asked more often. */
 static int
-add_list_dir(struct trace_rules *r, const char *value)
-{
-	static const char *const kinds[] = {
-		"dependency=", "crate=", "native=", "framework=", "all="
-	};
-	_cleanup_(freep) char *path = NULL;
-
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (starts_with(value, kinds[i])) {
-			value += strlen(kinds[i]);
-			break;
-		}
-	path = path_normalize(r->unit->cwd, value);
-	return path ? strv_add(&r->listed, path) : -ENOMEM;
-}
-
-static int
-gather_list_dirs(struct trace_rules *r)
+read_call(struct trace_rules *r)
 {
 	const Dray__Unit *u = r->unit;
-	int e = 0;
+	_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
+	_cleanup_(freep) char **argv = calloc(u->n_argv + 2, sizeof(*argv));
+	static char rustc[] = "rustc", clippy[] = "clippy-driver";
+	int e;
 
-	for (size_t i = 0; e == 0 && i < u->n_argv; i++) {
-		if (streq(u->argv[i], "-L") && i + 1 < u->n_argv)
-			e = add_list_dir(r, u->argv[++i]);
-		else if (starts_with(u->argv[i], "-L"))
-			e = add_list_dir(r, u->argv[i] + 2);
+	if (!argv)
+		return -ENOMEM;
+	argv[0] = streq(u->driver, clippy) ? clippy : rustc;
+	for (size_t i = 0; i < u->n_argv; i++) {
+		/* a file of arguments is the job's to read, not ours */
+		if (u->argv[i][0] == '@')
+			return 0;
+		argv[i + 1] = u->argv[i];
 	}
+	e = call_parse(argv, &call);
+	for (size_t i = 0; e == 0 && i < call.n_libs; i++) {
+		_cleanup_(freep) char *path = path_normalize(u->cwd, call.libs[i].path);
+
+		e = path ? strv_add(&r->listed, path) : -ENOMEM;
+	}
+	r->extra = steal_ptr(call.extra_filename);
 	return e;
 }
 
@@ -70,34 +69,14 @@ gather_library_path(struct trace_rules *r)
 	return e;
 }
 
-/* The last one counts. */
-static const char *
-find_extra(const Dray__Unit *u)
-{
-	static const char name[] = "extra-filename=";
-	const char *extra = "";
-
-	for (size_t i = 0; i < u->n_argv; i++) {
-		const char *a = u->argv[i];
-
-		if (starts_with(a, "-C") && a[2])
-			a += 2;
-		else if ((streq(a, "-C") || streq(a, "--codegen")) && i + 1 < u->n_argv)
-			a = u->argv[++i];
-		if (starts_with(a, name))
-			extra = a + strlen(name);
-	}
-	return extra;
-}
-
 int
 trace_rules_init(struct trace_rules *r, const Dray__Unit *unit, char *const *lib_dirs,
 	const struct strv *tmp)
 {
 	int e;
 
-	*r = (struct trace_rules){ unit, lib_dirs, tmp, STRV_INIT, STRV_INIT, find_extra(unit) };
-	e = gather_list_dirs(r);
+	*r = (struct trace_rules){ .unit = unit, .lib_dirs = lib_dirs, .tmp = tmp };
+	e = read_call(r);
 	if (e == 0)
 		e = gather_library_path(r);
 	if (e < 0)
@@ -110,6 +89,8 @@ trace_rules_done(struct trace_rules *r)
 {
 	strv_done(&r->listed);
 	strv_done(&r->library_path);
+	free(r->extra);
+	r->extra = NULL;
 }
 
 static bool

@@ -13,7 +13,7 @@ struct trace_rules {
 	const struct strv *tmp; /* names in /tmp that are the client's */
 	struct strv listed;	/* directories that -L names */
 	struct strv library_path;
-	const char *extra; /* -C extra-filename, or "" */
+	char *extra; /* -C extra-filename, or NULL */
 };
 
 enum trace_place {

@@ -7,6 +7,7 @@
 
 #include "client/dispatch/unit_priv.h"
 #include "common/fs.h"
+#include "rustc/option_tables.h"
 
 char *
 unit_job_path(const char *out_dir, const char *path)
@@ -36,10 +37,10 @@ unit_own_path(const char *out_dir, const char *path)
 	return (char *)b.p;
 }
 
-/* Adds option + head + path, the path mapped when it is in the out-dir and left as given otherwise.
- */
+/* Adds the first n bytes of arg as they are, then path: mapped when it is in the out-dir, and as
+ * given otherwise. */
 static int
-add_mapped(struct unit *u, const char *option, const char *head, size_t head_n, const char *path)
+add_mapped(struct unit *u, const char *arg, size_t n, const char *path)
 {
 	_cleanup_(freep) char *abs = path_normalize(u->cwd, path);
 	_cleanup_(freep) char *mapped = NULL;
@@ -47,52 +48,38 @@ add_mapped(struct unit *u, const char *option, const char *head, size_t head_n, 
 	if (!abs)
 		return -ENOMEM;
 	if (!*path || !path_is_below(abs, u->out_dir))
-		return strv_addf(&u->argv, "%s%.*s%s", option, (int)head_n, head, path);
+		return strv_add(&u->argv, arg);
 	mapped = unit_job_path(u->out_dir, abs);
 	if (!mapped)
 		return -ENOMEM;
-	return strv_addf(&u->argv, "%s%.*s%s", option, (int)head_n, head, mapped);
+	return strv_addf(&u->argv, "%.*s%s", (int)n, arg, mapped);
 }
 
-/* NAME=PATH or KIND=PATH; for -L the kind may be missing, for --extern the path. */
+/* An argument that ends in the option's value: NAME=PATH of --extern, where the path may be
+ * missing; KIND=PATH of -L, where the kind may be. */
 static int
-add_pair(struct unit *u, const char *option, const char *value, bool path_only_allowed)
+add_value(struct unit *u, const char *arg, const struct call_option *o)
 {
-	const char *eq = strchr(value, '=');
+	const char *eq = strchr(o->value, '=');
 
-	if (eq)
-		return add_mapped(u, option, value, (size_t)(eq - value) + 1, eq + 1);
-	if (path_only_allowed)
-		return add_mapped(u, option, "", 0, value);
-	return strv_addf(&u->argv, "%s%s", option, value);
+	if (o->row->act != ACT_SEARCH && (o->row->act != ACT_EXTERN || !eq))
+		return strv_add(&u->argv, arg);
+	if (!eq)
+		return add_mapped(u, arg, (size_t)(o->value - arg), o->value);
+	return add_mapped(u, arg, (size_t)(eq + 1 - arg), eq + 1);
 }
 
 static int
 add_args(struct unit *u)
 {
 	const struct strv *args = &u->call->args;
+	size_t at = 0;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < args->n; i++) {
-		const char *a = args->v[i];
-		bool more = i + 1 < args->n;
+		const struct call_option *o = call_option_of(u->call, args->v[i], &at);
 
-		if ((streq(a, "--extern") || streq(a, "-L")) && more) {
-			r = strv_add(&u->argv, a);
-			if (r == 0)
-				r = add_pair(u, "", args->v[++i], a[1] == 'L');
-		} else if (starts_with(a, "--extern=")) {
-			r = add_pair(u, "--extern=", a + strlen("--extern="), false);
-		} else if (starts_with(a, "-L")) {
-			r = add_pair(u, "-L", a + 2, true);
-		} else {
-			r = strv_add(&u->argv, a);
-			/* an option's separate value is no option, whatever it looks like */
-			if (r == 0 && more &&
-				(streq(a, "-C") || streq(a, "-Z") || streq(a, "--cfg") ||
-					streq(a, "--codegen")))
-				r = strv_add(&u->argv, args->v[++i]);
-		}
+		r = o ? add_value(u, args->v[i], o) : strv_add(&u->argv, args->v[i]);
 	}
 	return r;
 }

@@ -515,6 +515,34 @@ test_what_it_takes_of_rlibs(void **state)
 	assert_false(takes_metadata("bin", "--target", "aarch64-apple-darwin"));
 }
 
+/* Joined, apart, behind "=", behind flags: the walk finds each value in the argument that ends in
+ * it, and no value twice. */
+static void
+test_values_in_their_arguments(void **state)
+{
+	static const struct {
+		const char *arg, *value;
+	} want[] = { { "--crate-name", NULL }, { "a", "a" }, { "-gLnative=/x", "native=/x" },
+		{ "-L", NULL }, { "-L/y", "-L/y" }, { "--extern=b=/t/b", "b=/t/b" },
+		{ "--test", NULL }, { "--extern", NULL }, { "c=/t/c", "c=/t/c" }, { "x.rs", NULL },
+		{ "-Cmetadata=", "metadata=" }, { "-L", NULL }, { "/z", "/z" } };
+	size_t at = 0;
+
+	(void)state;
+	PARSE(l, "rustc", "--crate-name", "a", "-gLnative=/x", "-L", "-L/y", "--extern=b=/t/b",
+		"--test", "--extern", "c=/t/c", "x.rs", "-Cmetadata=", "-L", "/z");
+	assert_int_equal(l.call.kind, CALL_UNIT);
+	assert_int_equal(l.call.args.n, ARRAY_LEN(want));
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		const struct call_option *o = call_option_of(&l.call, l.call.args.v[i], &at);
+
+		assert_string_equal(l.call.args.v[i], want[i].arg);
+		assert_true(!o == !want[i].value);
+		if (o)
+			assert_string_equal(o->value, want[i].value);
+	}
+}
+
 int
 main(void)
 {
@@ -535,6 +563,7 @@ main(void)
 		cmocka_unit_test(test_clippy),
 		cmocka_unit_test(test_argument_files),
 		cmocka_unit_test(test_what_it_takes_of_rlibs),
+		cmocka_unit_test(test_values_in_their_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
