@@ -46,52 +46,6 @@ add_digest(struct strv *to, const char *name, const struct digest *d)
 	return strv_addf(to, "%s=%s", name, hex);
 }
 
-/* Where something is, for a bundle: its linker calls name it. */
-static int
-add_path(const struct key_in *in, struct strv *to, const char *name, const char *given)
-{
-	_cleanup_(freep) char *path = path_normalize(in->cwd, given);
-	_cleanup_(freep) char *hidden = NULL;
-
-	if (!path)
-		return -ENOMEM;
-	if (!path_is_below(path, in->bundle))
-		return add(to, name, path);
-	if (asprintf(&hidden, "%c%s", INPUT_OUT_DIR_MARK, path + strlen(in->bundle)) < 0) {
-		hidden = NULL;
-		return -ENOMEM;
-	}
-	return add(to, name, hidden);
-}
-
-static int
-add_extern(const struct key_in *in, struct strv *to, const char *value)
-{
-	const char *eq = strchr(value, '=');
-	_cleanup_(freep) char *name = NULL;
-	_cleanup_(freep) char *path = NULL;
-	struct digest d;
-	int r;
-
-	if (!eq)
-		return add(to, "--extern", value);
-	r = in->digest(in->arg, eq + 1, &d);
-	if (r < 0)
-		return r;
-	if (asprintf(&name, "--extern %.*s", (int)(eq - value), value) < 0) {
-		name = NULL;
-		return -ENOMEM;
-	}
-	r = add_digest(to, name, &d);
-	if (r < 0 || !in->bundle)
-		return r;
-	if (asprintf(&path, "path %.*s", (int)(eq - value), value) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	return add_path(in, to, path, eq + 1);
-}
-
 /* -C incremental and its kind say where, not what. */
 static bool
 says_nothing(const struct call_option *o)
@@ -127,6 +81,52 @@ add_search(const struct key_in *in, struct strv *to, const char *option, const c
 	if (r == 0)
 		r = hide_target_dir(in, path, strlen(path), &b);
 	return r < 0 ? r : add_n(to, option, (char *)b.p, b.n);
+}
+
+/* Where something is, for a bundle: its linker calls name it. */
+static int
+add_path(const struct key_in *in, struct strv *to, const char *name, const char *given)
+{
+	_cleanup_(freep) char *path = path_normalize(in->cwd, given);
+	_cleanup_(freep) char *hidden = NULL;
+
+	if (!path)
+		return -ENOMEM;
+	if (!path_is_below(path, in->bundle))
+		return add_search(in, to, name, path);
+	if (asprintf(&hidden, "%c%s", INPUT_OUT_DIR_MARK, path + strlen(in->bundle)) < 0) {
+		hidden = NULL;
+		return -ENOMEM;
+	}
+	return add(to, name, hidden);
+}
+
+static int
+add_extern(const struct key_in *in, struct strv *to, const char *value)
+{
+	const char *eq = strchr(value, '=');
+	_cleanup_(freep) char *name = NULL;
+	_cleanup_(freep) char *path = NULL;
+	struct digest d;
+	int r;
+
+	if (!eq)
+		return add(to, "--extern", value);
+	r = in->digest(in->arg, eq + 1, &d);
+	if (r < 0)
+		return r;
+	if (asprintf(&name, "--extern %.*s", (int)(eq - value), value) < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	r = add_digest(to, name, &d);
+	if (r < 0 || !in->bundle)
+		return r;
+	if (asprintf(&path, "path %.*s", (int)(eq - value), value) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return add_path(in, to, path, eq + 1);
 }
 
 /* --remap-path-prefix FROM=TO: what FROM matches is in no output, so it does not matter where it

@@ -27,7 +27,7 @@
  *
  * In a bundle's the choice of a linker is left out, since nothing was linked yet. What its linker
  * calls name is in it: the sysroot always, and the paths of artifacts and of -L dependency, in
- * which \x01 stands for the out-dir:
+ * which \x01 stands for the out-dir, \x02 for the target directory:
  *
  *   bundle=yes
  *   path NAME       where the file of --extern NAME is

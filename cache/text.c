@@ -48,17 +48,16 @@ begins_name(const uint8_t *start, const uint8_t *p)
 }
 
 int
-text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret)
+text_hide_as(char mark, const void *p, size_t n, const char *dir, struct buf *ret)
 {
 	const uint8_t *s = p, *end = s + n;
-	size_t k = strlen(out_dir);
-	const char mark = MARK;
+	size_t k = strlen(dir);
 	int r = 0;
 
-	if (n > 0 && memchr(s, MARK, n))
+	if (n > 0 && memchr(s, mark, n))
 		return -EBADMSG;
 	while (r == 0 && s < end) {
-		const uint8_t *at = memmem(s, (size_t)(end - s), out_dir, k);
+		const uint8_t *at = memmem(s, (size_t)(end - s), dir, k);
 		const uint8_t *to = at ? at : end;
 
 		if (at && (!begins_name(p, at) || !ends_name(at + k, end)))
@@ -72,18 +71,30 @@ text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret)
 }
 
 int
+text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret)
+{
+	return text_hide_as(MARK, p, n, out_dir, ret);
+}
+
+int
 text_show(const void *p, size_t n, const char *out_dir, struct buf *ret)
+{
+	return text_show_as(MARK, p, n, out_dir, ret);
+}
+
+int
+text_show_as(char mark, const void *p, size_t n, const char *dir, struct buf *ret)
 {
 	const uint8_t *s = p, *end = s + n;
 	int r = 0;
 
 	while (r == 0 && s < end) {
-		const uint8_t *at = memchr(s, MARK, (size_t)(end - s));
+		const uint8_t *at = memchr(s, mark, (size_t)(end - s));
 		const uint8_t *to = at ? at : end;
 
 		r = buf_add(ret, s, (size_t)(to - s));
 		if (r == 0 && at)
-			r = buf_adds(ret, out_dir);
+			r = buf_adds(ret, dir);
 		s = at ? at + 1 : end;
 	}
 	return r;

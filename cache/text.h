@@ -15,6 +15,9 @@ bool text_can_hide(const char *out_dir);
 int text_hide(const void *p, size_t n, const char *out_dir, struct buf *ret);
 /* The way back. 0 or -ENOMEM. */
 int text_show(const void *p, size_t n, const char *out_dir, struct buf *ret);
+/* The same for another directory and another mark. */
+int text_hide_as(char mark, const void *p, size_t n, const char *dir, struct buf *ret);
+int text_show_as(char mark, const void *p, size_t n, const char *dir, struct buf *ret);
 
 /* Whether a file has these bytes somewhere. 1, 0, or -errno. */
 int text_file_has(const char *path, const char *what);

@@ -70,12 +70,15 @@ stage_links(struct cached *c, struct ledger *ret, struct strv *listed)
 
 	for (unsigned i = 0; r == 0 && i < res->n_links; i++) {
 		_cleanup_(link_call_done) struct link_call l = { 0 };
+		_cleanup_(buf_done) struct buf own = BUF_INIT;
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
 		_cleanup_(freep) char *path = NULL;
 
 		if (asprintf(&path, "%s/link-%u", ret->staging, i) < 0)
 			path = NULL;
-		r = path ? text_show(res->links[i].p, res->links[i].n, c->out_dir, &b) : -ENOMEM;
+		r = path ? text_show(res->links[i].p, res->links[i].n, c->out_dir, &own) : -ENOMEM;
+		if (r == 0)
+			r = text_show_as(INPUT_TARGET_DIR_MARK, own.p, own.n, c->target_dir, &b);
 		if (r == 0)
 			r = link_call_parse(b.p, b.n, c->out_dir, &l);
 		if (r == 0 && l.temporaries.n > 0)
@@ -340,6 +343,32 @@ add_temporary(struct cached *c, struct result *res, const char *name, const char
 	return r < 0 ? r : depot_add(c->depot, path, DEPOT_SHARE, &o->digest, &o->size);
 }
 
+/* A link's arguments name crates and objects by their paths: in the newer of cargo's layouts they
+ * are in other units' out-dirs. */
+static int
+hide_link(const struct cached *c, const struct buf *link, struct buf *to, bool *bound)
+{
+	_cleanup_(buf_done) struct buf own = BUF_INIT;
+	int r;
+
+	if (link->n > 0 && memchr(link->p, INPUT_TARGET_DIR_MARK, link->n))
+		return -EBADMSG;
+	if (*bound)
+		return cached_hide(c, link, to, bound);
+	r = text_hide(link->p, link->n, c->out_dir, &own);
+	if (r == 0)
+		r = text_hide_as(INPUT_TARGET_DIR_MARK, own.p, own.n, c->target_dir, to);
+	if (r == 0 &&
+		(streq(c->target_dir, c->real_target_dir) ||
+			!memmem(to->p, to->n, c->real_target_dir, strlen(c->real_target_dir))))
+		return 0;
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	buf_done(to);
+	*bound = true;
+	return cached_hide(c, link, to, bound);
+}
+
 static int
 add_link(struct cached *c, const struct ledger *staged, unsigned i, struct result *res, bool *bound)
 {
@@ -359,7 +388,7 @@ add_link(struct cached *c, const struct ledger *staged, unsigned i, struct resul
 
 		r = path ? add_temporary(c, res, rel, path, bound) : -ENOMEM;
 	}
-	return r < 0 ? r : cached_hide(c, &b, to, bound);
+	return r < 0 ? r : hide_link(c, &b, to, bound);
 }
 
 int

@@ -20,13 +20,13 @@ expect_same() {
 }
 
 # Every file and directory that the compile and the link made, with mode and digest. cargo's own
-# bookkeeping (time stamps, fingerprints, its own .d files beside the programs, whose order varies) is
+# bookkeeping (time stamps, fingerprints, in the newer layout beside each unit, its own .d files beside the programs, whose order varies) is
 # left out; the compiler's text that cargo keeps with its fingerprints is in. So is what a build script
 # printed, but for the lines in which the cc crate shows its environment: the wrapper's own name is there.
 # autocfg names its probes' files at random.
 content() {
   case $1 in
-    */build/*/output) grep -av '^RUSTC_WRAPPER = ' "$1" || true ;;
+    */build/*/output | */build/*/run/stdout) grep -av '^RUSTC_WRAPPER = ' "$1" || true ;;
     *) cat "$1" ;;
   esac
 }
@@ -34,8 +34,8 @@ list_outputs() {
   (
     cd "$1"
     find . \( -path '*/deps' -o -path '*/deps/*' -o -path '*/examples/*' -o -path '*/build/*' \
-      -o -path '*/.fingerprint/*/output-*' -o -path './*/*' -type f ! -path './*/*/*' ! -name '*.d' \) \
-      ! -name 'autocfg_*' ! -name invoked.timestamp ! -name '.cargo-*lock' ! -name CACHEDIR.TAG -print0 |
+      -o -path '*/.fingerprint/*/output-*' -o -path '*/fingerprint/output-*' -o -path './*/*' -type f ! -path './*/*/*' ! -name '*.d' \) \
+      \( ! -path '*/build/*/fingerprint/*' -o -name 'output-*' \) ! -name 'autocfg_*' ! -name invoked.timestamp ! -name '.cargo-*lock' ! -name CACHEDIR.TAG -print0 |
       LC_ALL=C sort -z | while IFS= read -r -d '' f; do
       if [ -f "$f" ]; then
         printf '%s %s %s\n' "$(content "$f" | sha256sum | cut -c1-64)" "$(stat -c %a "$f")" "$f"

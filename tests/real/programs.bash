@@ -19,6 +19,12 @@ real_clean_env() {
   for v in $(compgen -e | grep -E '^CARGO_(PROFILE|TARGET)_' || true); do
     unset "$v"
   done
+  # DRAY_TEST_LAYOUT=2: cargo's newer layout of what it makes, the only one since 1.100. cargo 1.95 takes it by
+  # an unstable setting, so that rustc sees RUSTC_BOOTSTRAP, too.
+  unset RUSTC_BOOTSTRAP CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT
+  if [ "${DRAY_TEST_LAYOUT:-1}" = 2 ]; then
+    export RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT=true
+  fi
   export CARGO_INCREMENTAL=0 CARGO_TERM_COLOR=always CARGO_TERM_PROGRESS_WHEN=never
   export LC_ALL=C.UTF-8
 }

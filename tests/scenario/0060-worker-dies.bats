@@ -29,7 +29,7 @@ rmeta_at_worker() {
     [ -n "$(find "$FARM/state-$VICTIM" -name 'libslow-*.rmeta' -print -quit 2>/dev/null)" ]
 }
 rmeta_here() {
-  compgen -G "$WORK/app/target/debug/deps/libslow-*.rmeta" >/dev/null
+  is_made "$WORK/app/target/debug" 'libslow-*.rmeta'
 }
 
 # outcome WHERE: the build is well, and the slow library's line tells what happened.
@@ -83,11 +83,11 @@ outcome() {
   wait_until 30 find_victim
   wait_until 30 rmeta_here
   local before
-  before=$(stat -c '%i %Y %Z' "$WORK/app/target/debug/deps/"libslow-*.rmeta)
+  before=$(stat -c '%i %Y %Z' "$(find_made "$WORK/app/target/debug" 'libslow-*.rmeta')")
   kill_hard "${WORKER_PIDS[$VICTIM]}"
   outcome farm
   # A promise is kept, not made again.
-  [ "$(stat -c '%i %Y %Z' "$WORK/app/target/debug/deps/"libslow-*.rmeta)" = "$before" ]
+  [ "$(stat -c '%i %Y %Z' "$(find_made "$WORK/app/target/debug" 'libslow-*.rmeta')")" = "$before" ]
   build again "$WORK/app" build
   run ! grep -q Compiling "$LOGS/again.err"
 }

@@ -29,7 +29,7 @@ not_taken() {
     std::os::unix::fs::symlink("/etc/passwd", &p).unwrap();'
   hostile_build "$WORK/app"
   not_taken 'an output is no regular file'
-  [ ! -L "$(ls "$WORK/app/target/debug/deps"/libapp-*.rlib)" ]
+  [ -n "$(find_made "$WORK/app/target/debug" 'libapp-*.rlib')" ]
 }
 
 @test "an output that is a symlink to a directory" {
@@ -83,7 +83,7 @@ not_taken() {
   plain_build "$WORK/app" build
   build first "$WORK/app" build
   [ "$BUILD_STATUS" -eq 0 ]
-  cmp "$WORK/app/target/debug/deps"/libapp-*.rlib "$BATS_TEST_TMPDIR/plain-target/debug/deps"/libapp-*.rlib
+  cmp "$(find_made "$WORK/app/target/debug" 'libapp-*.rlib')" "$(find_made "$BATS_TEST_TMPDIR/plain-target/debug" 'libapp-*.rlib')"
   worker_is_well
 }
 

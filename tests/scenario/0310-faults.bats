@@ -43,7 +43,7 @@ right() {
   DRAY_IDENTITY=$FARM/keys/other DRAY_CACHE_DIR=$FARM/other-cache DRAY_JOB_LOG=$FARM/other.jsonl \
     build second "$WORK/two" build
   [ "$BUILD_STATUS" -eq 0 ]
-  diff -r "$BATS_TEST_TMPDIR/plain-two/debug/deps" "$WORK/two/target/debug/deps"
+  same_made "$BATS_TEST_TMPDIR/plain-two/debug" "$WORK/two/target/debug"
   [ "$(JOBS=$FARM/other.jsonl job two where)" = farm ]
   build_finish 120
   right "$WORK/one"
@@ -65,7 +65,7 @@ right() {
   for i in $(seq 64); do
     wait "${pids[i - 1]}" || bad=$((bad + 1))
     # The .d files name the target directory.
-    diff -r -x '*.d' "$BATS_TEST_TMPDIR/plain-target/debug/deps" "$WORK/$i/target/debug/deps" || bad=$((bad + 1))
+    same_made "$BATS_TEST_TMPDIR/plain-target/debug" "$WORK/$i/target/debug" -x '*.d' || bad=$((bad + 1))
   done
   [ "$bad" -eq 0 ]
   wait_until 20 worker_idle "$WORKER_PID"
@@ -109,7 +109,7 @@ right() {
   farm_start
   build first "$WORK/disk/app" build
   [ "$BUILD_STATUS" -eq 0 ]
-  diff -r "$BATS_TEST_TMPDIR/plain-target/debug/deps" "$WORK/target/debug/deps"
+  same_made "$BATS_TEST_TMPDIR/plain-target/debug" "$WORK/target/debug"
   [ "$(job app where)" = farm ]
 }
 
@@ -146,5 +146,5 @@ right() {
   [ "$("$WORK/app/target/debug/app")" = after ]
   mv "$WORK/app/target" "$WORK/through"
   plain_build "$WORK/app" build
-  diff -r "$BATS_TEST_TMPDIR/plain-target/debug/deps" "$WORK/through/debug/deps"
+  same_made "$BATS_TEST_TMPDIR/plain-target/debug" "$WORK/through/debug"
 }

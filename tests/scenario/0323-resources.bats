@@ -94,7 +94,7 @@ words() {
   done
   rm "$WORK/app/target/filler"
   # lld writes through a map: a full disk kills it, and its temporary file stays, in plain cargo's builds too.
-  rm -f "$WORK"/app/target/debug/deps/app-*.tmp*
+  find "$WORK/app/target/debug" -name 'app*.tmp*' -delete
   build after "$WORK/app" build -j1
   [ "$BUILD_STATUS" -eq 0 ]
   same_outputs "$WORK/app"

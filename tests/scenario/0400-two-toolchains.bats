@@ -73,7 +73,7 @@ plain() {
 }
 # as_plain NAME: what was made, and what the compiler said, is what the plain build had.
 as_plain() {
-  diff -r "$FARM/plain-$1/debug/deps" "$WORK/$1/target/debug/deps"
+  same_made "$FARM/plain-$1/debug" "$WORK/$1/target/debug"
   diff -r "$FARM/plain-$1/debug/build" "$WORK/$1/target/debug/build"
   diff <(grep -vE '^ +(Compiling|Finished) ' "$FARM/plain-$1.err") <(grep -vE '^ +(Compiling|Finished) ' "$LOGS/$1.err")
   [ "$("$WORK/$1/target/debug/$1")" = "$("$FARM/plain-$1/debug/$1")" ]
@@ -121,7 +121,7 @@ doctor_id() {
   everything "$WORK/old" old
   plain new build
   debian plain old build
-  fails diff -rq "$FARM/plain-new/debug/deps" "$FARM/plain-old/debug/deps" >"$LOGS/plain-diff"
+  fails same_made "$FARM/plain-new/debug" "$FARM/plain-old/debug" -q >"$LOGS/plain-diff"
   coordinator_start
   worker_with rustup
   worker_with debian
@@ -192,11 +192,11 @@ doctor_id() {
   client_env
   debian build test "$WORK/old" test --no-run
   [ "$BUILD_STATUS" -eq 0 ]
-  diff -r "$FARM/plain-test/debug/deps" "$WORK/old/target/debug/deps"
+  same_made "$FARM/plain-test/debug" "$WORK/old/target/debug"
   rm -rf "$WORK/old/target"
   debian build release "$WORK/old" build --release
   [ "$BUILD_STATUS" -eq 0 ]
-  diff -r "$BATS_TEST_TMPDIR/plain-target/release/deps" "$WORK/old/target/release/deps"
+  same_made "$BATS_TEST_TMPDIR/plain-target/release" "$WORK/old/target/release"
   jobs_all '.where == "farm"'
   echo 'pub fn wrong() -> u8 { "text" }' >>"$WORK/old/low/src/lib.rs"
   debian plain_build "$WORK/old/low" build

@@ -170,7 +170,8 @@ skipped() {
   cat >"$WORK/app/build.rs" <<'RUST'
 fn main() {
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR").unwrap());
-    println!("cargo:rustc-env=WHERE={}/deps", out.ancestors().nth(3).unwrap().display());
+    let debug = out.ancestors().find(|d| d.ends_with("debug")).unwrap();
+    println!("cargo:rustc-env=WHERE={}/deps", debug.display());
 }
 RUST
   printf 'fn main() {\n    mid::hello();\n    println!("{}", env!("WHERE"));\n}\n' >"$WORK/app/src/main.rs"

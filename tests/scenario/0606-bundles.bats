@@ -66,7 +66,7 @@ tidy() {
   hit low
   kept app
   jobs_all '.linker == "mold" or .crate == "low"'
-  diff -r "$WORK/by-mold/debug/deps" "$APP/target/debug/deps"
+  same_made "$WORK/by-mold/debug" "$APP/target/debug"
   tidy "$APP/target"
   same_text mold
   [ "$("$APP/target/debug/app")" = "42 yes" ]
@@ -76,7 +76,7 @@ tidy() {
   clean "$APP"
   cached again "$APP" build
   all_hit
-  diff -r "$WORK/by-mold/debug/deps" "$APP/target/debug/deps"
+  same_made "$WORK/by-mold/debug" "$APP/target/debug"
   same_text again
   export DRAY_LINKER=rustc
   clean "$APP"
@@ -157,10 +157,11 @@ tidy() {
   export DRAY_LINKER=mold
   cached elsewhere "$APP" build --examples --bins
   bundle app
-  # its linker's arguments name the library in the other directory
-  missed shown
+  # its linker's arguments name the library in another directory
+  bundle shown
   jobs_all '.where != "farm"'
   cmp "$WORK/plain/debug/app" "$WORK/elsewhere/debug/app"
+  cmp "$WORK/plain/debug/examples/shown" "$WORK/elsewhere/debug/examples/shown"
   tidy "$WORK/elsewhere"
 }
 
@@ -281,7 +282,7 @@ deep_archive() {
   done
   same_text fails
   file_has "$LOGS/fails.err" 'number'
-  diff <(cd "$BATS_TEST_TMPDIR/plain-target/debug/deps" && ls -A) <(cd "$APP/target/debug/deps" && ls -A)
+  diff <(cd "$BATS_TEST_TMPDIR/plain-target/debug" && find_made . '*' '.*') <(cd "$APP/target/debug" && find_made . '*' '.*')
   archive "$APP/native" 1
   cached again "$APP" build
   hit app

@@ -303,7 +303,7 @@ archive_changes() {
   printf '#[inline(never)]\npub fn answer() -> u32 { 41 }\n' >"$app/mid/low/src/lib.rs"
   both first "$app" build --release
   "$app/target/release/app" | grep -qx 41
-  cp "$app/target/release/deps"/liblow-*.rmeta "$WORK/before.rmeta"
+  cp "$(find_made "$app/target/release" 'liblow-*.rmeta')" "$WORK/before.rmeta"
   sed -i s/41/42/ "$app/mid/low/src/lib.rs"
   both second "$app" build --release
   misses low app

@@ -102,8 +102,7 @@ own_rustup() {
 }
 # same_tree_of_one DIR: what the plain build left is there, byte for byte; others may be beside it.
 same_tree_of_one() {
-  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp "$WORK/plain/debug/deps" "$1/target/debug/deps" |
-    { ! grep -v "^Only in $1/target/debug/deps: "; }
+  same_made "$WORK/plain/debug" "$1/target/debug" | { ! grep -v "^Only in $1/target/debug/"; }
 }
 
 @test "two equal toolchains whose library sources are in different places" {
@@ -182,7 +181,7 @@ as_over_ssh() {
   # what neither has said anything of
   both plainly "$app" build
   all_hit
-  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp "$WORK/one" "$app/target"
+  diff -r -x .fingerprint -x fingerprint -x .rustc_info.json -x invoked.timestamp "$WORK/one" "$app/target"
 }
 
 # ---- what is said

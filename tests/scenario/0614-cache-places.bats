@@ -43,7 +43,7 @@ MADE='include!(concat!(env!("OUT_DIR"), "/made.rs"));'
   for t in one two one; do
     export CARGO_TARGET_DIR=$WORK/target-$t
     both "$t" "$app" build
-    says "$app" "one $(dirname "$(echo "$CARGO_TARGET_DIR"/debug/build/app-*/out/made.rs)")"
+    says "$app" "one $(dirname "$(find "$CARGO_TARGET_DIR/debug/build" -name made.rs)")"
     if [ "$t" = two ]; then
       missed app
       hit low
@@ -63,7 +63,7 @@ MADE='include!(concat!(env!("OUT_DIR"), "/made.rs"));'
   for t in one two one; do
     export CARGO_TARGET_DIR=$WORK/target-$t
     both "$t" "$app" build
-    says "$app" "$(echo "$CARGO_TARGET_DIR"/debug/build/low-*/out)"
+    says "$app" "$(script_out "$CARGO_TARGET_DIR/debug" low)"
     [ "$t" = one ] || misses low app
     # both are there at once
   done
@@ -286,7 +286,7 @@ END
   rm -f "$JOBS"
   build_start during "$app" build
   # Dep-info is there: the source has been read.
-  wait_until 60 compgen -G "$app/target/debug/deps/slow-*.d"
+  wait_until 60 is_made "$app/target/debug" 'slow-*.d'
   sed -i 's/before/after/' "$app/slow/src/lib.rs"
   build_finish 120
   [ "$BUILD_STATUS" -eq 0 ]

@@ -59,7 +59,7 @@ flip() {
   project
   cached found "$APP" build
   all_hit
-  for f in "$APP"/target/debug/deps/*.rlib "$APP"/target/debug/deps/*.rmeta "$APP"/target/debug/app; do
+  for f in $(find_made "$APP/target/debug" '*.rlib' '*.rmeta') "$APP/target/debug/app"; do
     printf 'rubbish' | dd of="$f" bs=1 seek=100 conv=notrunc status=none
   done
   survives written
@@ -156,7 +156,7 @@ flip() {
   export DRAY_JOB_LOG=$WORK/jobs.jsonl
   JOBS=$DRAY_JOB_LOG
   build_start during "$APP" build
-  wait_until 60 compgen -G "$APP/target/debug/deps/slow-*.d"
+  wait_until 60 is_made "$APP/target/debug" 'slow-*.d'
   wait_until 60 compgen -G "$DRAY_CACHE_DIR/entries/*/*"
   rm -rf "$DRAY_CACHE_DIR"
   build_finish 120
@@ -172,7 +172,7 @@ flip() {
   APP=$WORK/app
   slow_dependency "$APP"
   build_start during "$APP" build
-  wait_until 60 compgen -G "$APP/target/debug/deps/slow-*.d"
+  wait_until 60 is_made "$APP/target/debug" 'slow-*.d'
   pid=$(for p in $(descendants "$BUILD_PID"); do
     [ "$(cat "/proc/$p/comm")" != dray ] || echo "$p"
   done | head -n 1)
@@ -231,7 +231,7 @@ in_one_target() {
     [ "$(jq -rs --arg c "$i" 'map(select(.crate == $c and .where == "cache")) | length' "$JOBS")" -eq 63 ]
   done
   for ((i = 2; i <= 64; i++)); do
-    diff -r "$WORK/target-1/debug/deps" "$WORK/target-$i/debug/deps" -x '*.d'
+    same_made "$WORK/target-1/debug" "$WORK/target-$i/debug" -x '*.d'
   done
   fails grep -l warning "$LOGS"/own-*
 }
@@ -241,8 +241,7 @@ in_one_target() {
   package "$APP" app
   dependency "$APP" low
   crowd 8 in_one_target
-  mv "$APP/target/debug/deps" "$WORK/crowd"
-  clean "$APP"
+  mv "$APP/target" "$WORK/crowd"
   plain_build "$APP" build
-  diff -r "$BATS_TEST_TMPDIR/plain-target/debug/deps" "$WORK/crowd"
+  same_made "$BATS_TEST_TMPDIR/plain-target/debug" "$WORK/crowd/debug"
 }

@@ -89,5 +89,5 @@ has_two_wrappers() {
   wait "$two"
   [ "$(jq -s 'map(select(.crate == "slow" and .cache == "hit")) | length' "$JOBS")" -eq 1 ]
   [ "$(jq -s 'map(select(.crate == "slow" and .where == "local")) | length' "$JOBS")" -eq 1 ]
-  cmp "$WORK"/one/debug/deps/libslow-*.rlib "$WORK"/two/debug/deps/libslow-*.rlib
+  cmp "$(find_made "$WORK/one/debug" 'libslow-*.rlib')" "$(find_made "$WORK/two/debug" 'libslow-*.rlib')"
 }

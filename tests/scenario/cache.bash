@@ -70,16 +70,16 @@ both() {
 same_tree() {
   local target
   target=$(target_of "$1")
-  diff -r -x .fingerprint -x .rustc_info.json -x invoked.timestamp -x 'lib*.d' "$WORK/plain" "$target" &&
+  diff -r -x .fingerprint -x fingerprint -x .rustc_info.json -x invoked.timestamp -x 'lib*.d' "$WORK/plain" "$target" &&
     diff <(cargo_lib_deps "$WORK/plain" "$target") <(cargo_lib_deps "$target" "$target")
 }
 # cargo_lib_deps TREE PLACE: the .d files of libraries in TREE, a build of the target directory PLACE. Those
-# below deps/ are the compiler's: whole.
+# below deps/ (in the newer layout, below an out/) are the compiler's: whole.
 cargo_lib_deps() {
   (cd "$1" && find . -name 'lib*.d' | LC_ALL=C sort | while read -r f; do
     echo "$f"
     case $f in
-      */deps/*) cat "$f" ;;
+      */deps/* | */build/*/out/*) cat "$f" ;;
       *) sed -E "1s#^($2/[^:]*)\.(rlib|so|a): #\1: #" "$f" ;;
     esac
   done)

@@ -483,9 +483,46 @@ plain_build() {
   fi
 }
 
-# Whether everything that plain_build left under deps is there again, byte for byte, and no more.
+# find_made PROFILE-DIR GLOB…: the files of these names that compilers made there, one a line, in either layout;
+# fails when there is none. (v1 has them in deps, v2 in build/PACKAGE/HASH/out.)
+find_made() {
+  local dir=$1 name
+  local -a names=(-false)
+  shift
+  for name; do
+    names+=(-o -name "$name")
+  done
+  find "$dir" -mindepth 1 \( -path "$dir/deps/*" -o -path "$dir/build/*/*/out/*" \) -type f \( "${names[@]}" \) 2>/dev/null |
+    LC_ALL=C sort | grep .
+}
+is_made() {
+  find_made "$@" >/dev/null
+}
+# script_out PROFILE-DIR PACKAGE: the OUT_DIR of its build script, by what cargo notes beside it.
+script_out() {
+  local dir=$1 found
+  if [ "${DRAY_TEST_LAYOUT:-1}" = 2 ]; then
+    found=$(find "$dir/build/$2" -mindepth 2 -maxdepth 2 -name run)
+  else
+    found=$(find "$dir/build" -mindepth 2 -maxdepth 2 -path "*/$2-*/output")
+  fi
+  printf '%s/out\n' "${found%/*}"
+}
+# same_made PROFILE-DIR PROFILE-DIR [OPTION…]: what compilers made in both is the same, byte for byte, and no
+# more; diff's options.
+same_made() {
+  local one=$1 two=$2
+  shift 2
+  if [ -d "$one/deps" ] || [ -d "$two/deps" ]; then
+    diff -r "$@" "$one/deps" "$two/deps"
+  else
+    diff -r -x fingerprint -x run "$@" "$one/build" "$two/build"
+  fi
+}
+
+# Whether everything that compilers made in plain_build is there again, byte for byte, and no more.
 same_outputs() {
-  diff -r "$BATS_TEST_TMPDIR/plain-target/debug/deps" "$1/target/debug/deps"
+  same_made "$BATS_TEST_TMPDIR/plain-target/debug" "$1/target/debug"
 }
 
 # What was printed, without the time it took. Cargo itself starts units that do not wait for each
