@@ -107,14 +107,6 @@ copy_file(const char *from, const char *to)
 }
 
 static int
-copy_below(const char *root, const char *path)
-{
-	_cleanup_(freep) char *to = path_join(root, path + 1);
-
-	return to ? copy_file(path, to) : -ENOMEM;
-}
-
-static int
 add_dir(struct strv *dirs, const char *path)
 {
 	_cleanup_(freep) char *dir = path_dirname(path);
@@ -154,7 +146,7 @@ view_files(const char *sysroot, const char *view, const char *driver, const stru
 }
 
 static int
-make_view(const struct sysroot *s, const struct strv *libs)
+make_view(const struct sysroot *s)
 {
 	static const char *const drivers[] = { "rustc", "clippy-driver" };
 	_cleanup_(strv_done) struct strv targets = STRV_INIT;
@@ -162,29 +154,116 @@ make_view(const struct sysroot *s, const struct strv *libs)
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(drivers); i++)
 		r = view_files(s->path, s->view, drivers[i], &targets);
-	for (size_t i = 0; r == 0 && i < libs->n; i++) {
-		_cleanup_(freep) char *to = NULL;
-
-		if (!path_is_below(libs->v[i], s->path))
-			continue;
-		to = path_join(s->view, libs->v[i] + strlen(s->path) + 1);
-		r = to ? copy_file(libs->v[i], to) : -ENOMEM;
-	}
 	return r;
 }
 
-static int
-copy_libraries(struct sysroot *s, const struct strv *libs)
+/* Whether a job's loader looks there by itself, or by what the compiler says of its own place. It
+ * has no ld.so.cache, by which this machine's loader finds libraries elsewhere. */
+static bool
+loader_finds(const struct sysroot *s, const char *lib, const char *libc_dir)
 {
+	static const char *const usual[] = { "/lib", "/usr/lib", "/lib64", "/usr/lib64" };
+	_cleanup_(freep) char *dir = path_dirname(lib), *own = path_join(s->path, "lib");
+
+	if (!dir || !own)
+		return false;
+	if (starts_with(path_basename(lib), "ld-"))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(usual); i++)
+		if (streq(dir, usual[i]))
+			return true;
+	/* /lib/<multiarch> and /usr/lib/<multiarch> are both searched */
+	return streq(dir, own) || streq(dir, libc_dir) ||
+	       (starts_with(dir, "/usr/lib/") && streq(dir + 4, libc_dir)) ||
+	       (starts_with(dir, "/lib/") && starts_with(libc_dir, "/usr/") &&
+		       streq(dir, libc_dir + 4));
+}
+
+/* The library `from`, for jobs at the path `to`: below the sysroot in its view, else below
+ * lib_root. */
+static int
+place_library(struct sysroot *s, const char *from, const char *to)
+{
+	_cleanup_(freep) char *below = NULL;
+	int r;
+
+	if (path_is_below(to, s->path)) {
+		_cleanup_(freep) char *in_view = path_join(s->view, to + strlen(s->path) + 1);
+
+		/* one in a directory of its own is mounted as it is */
+		if (streq(s->view, s->path))
+			return 0;
+		return in_view ? copy_file(from, in_view) : -ENOMEM;
+	}
+	below = path_join(s->lib_root, to + 1);
+	r = below ? copy_file(from, below) : -ENOMEM;
+	return r < 0 ? r : add_dir(&s->lib_dirs, to);
+}
+
+/* Where a job is to see a library. A compiler finds its sysroot by the place of its driver's
+ * library, and asks the kernel where links lead; in a job there are none. So what this machine has
+ * in /lib, which is a link to /usr/lib, is in /usr/lib. But the loader, which programs name. */
+static char *
+job_path(const struct sysroot *s, const char *lib)
+{
+	_cleanup_(freep) char *dir = path_dirname(lib), *real = NULL;
+
+	if (!dir)
+		return NULL;
+	real = realpath(dir, NULL);
+	if (!real || starts_with(path_basename(lib), "ld-") || !path_is_below(real, s->path))
+		return strdup(lib);
+	return path_join(real, path_basename(lib));
+}
+
+/* A job's loader looks in /lib/<multiarch> before /usr/lib/<multiarch>. It finds an empty one, so
+ * that no client is asked for what it has there, and no file of a client's can be there. */
+static int
+add_twin(struct sysroot *s, const char *lib)
+{
+	const char *twin = lib + strlen("/usr");
+	_cleanup_(freep) char *dir = NULL, *empty = NULL;
+	int r;
+
+	if (!starts_with(lib, "/usr/lib") || !path_is_below(lib, s->path))
+		return 0;
+	dir = path_dirname(twin);
+	empty = dir ? path_join(s->lib_root, dir + 1) : NULL;
+	r = empty ? fs_mkdir_p(empty, 0755) : -ENOMEM;
+	return r < 0 ? r : add_dir(&s->lib_dirs, twin);
+}
+
+static int
+place_one(struct sysroot *s, const char *lib, const char *libc_dir)
+{
+	_cleanup_(freep) char *to = job_path(s, lib), *beside = NULL;
+	int r = to ? strv_add(&s->lib_names, path_basename(lib)) : -ENOMEM;
+
+	if (r == 0)
+		r = place_library(s, lib, to);
+	if (r == 0)
+		r = add_twin(s, to);
+	if (r < 0 || loader_finds(s, to, libc_dir))
+		return r;
+	beside = path_join(libc_dir, path_basename(lib));
+	return beside ? place_library(s, lib, beside) : -ENOMEM;
+}
+
+static int
+place_libraries(struct sysroot *s, const struct strv *libs)
+{
+	_cleanup_(freep) char *libc = NULL, *libc_dir = NULL;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < libs->n; i++) {
-		if (path_is_below(libs->v[i], s->path))
-			continue;
-		r = copy_below(s->lib_root, libs->v[i]);
-		if (r == 0)
-			r = add_dir(&s->lib_dirs, libs->v[i]);
-	}
+	for (size_t i = 0; i < libs->n && !libc; i++)
+		if (streq(path_basename(libs->v[i]), "libc.so.6"))
+			libc = job_path(s, libs->v[i]);
+	libc_dir = libc ? path_dirname(libc) : strdup("/lib");
+	if (!libc_dir)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < libs->n; i++)
+		r = place_one(s, libs->v[i], libc_dir);
+	strv_sort_unique(&s->lib_names);
 	return r;
 }
 
@@ -213,7 +292,7 @@ sysroot_prepare(const char *state_dir, const char *path, struct sysroot *ret, ch
 {
 	_cleanup_(strv_done) struct strv libs = STRV_INIT;
 	_cleanup_(freep) char *base = NULL, *rustc = path_join(path, "bin/rustc");
-	struct sysroot s = { NULL, NULL, NULL, STRV_INIT };
+	struct sysroot s = { NULL, NULL, NULL, STRV_INIT, STRV_INIT };
 	int r = rustc ? set_paths(&s, state_dir, path, &base) : -ENOMEM;
 
 	/* Made anew at each start: the system's libraries may have been upgraded. */
@@ -230,9 +309,9 @@ sysroot_prepare(const char *state_dir, const char *path, struct sysroot *ret, ch
 	if (r == 0)
 		r = add_beside_libc(&libs);
 	if (r == 0)
-		r = copy_libraries(&s, &libs);
+		r = place_libraries(&s, &libs);
 	if (r == 0 && !streq(s.view, s.path))
-		r = make_view(&s, &libs);
+		r = make_view(&s);
 	if (r < 0) {
 		if (!*ret_why)
 			why_set(ret_why, r, "%s: %s", path, strerror(-r));
@@ -250,5 +329,6 @@ sysroot_done(struct sysroot *s)
 	free(s->view);
 	free(s->lib_root);
 	strv_done(&s->lib_dirs);
-	*s = (struct sysroot){ NULL, NULL, NULL, STRV_INIT };
+	strv_done(&s->lib_names);
+	*s = (struct sysroot){ NULL, NULL, NULL, STRV_INIT, STRV_INIT };
 }

@@ -11,6 +11,8 @@ struct sysroot {
 	char *lib_root; /* below it are the copies, at the paths of the originals */
 	struct strv lib_dirs; /* their directories as jobs see them: lib_root/<dir> is mounted at
 				 <dir> */
+	struct strv lib_names; /* the names of all libraries of the system that the compiler is
+				* linked with, wherever they are; sorted */
 };
 
 /* state_dir/base/… holds the copies. 0, or -errno with a sentence in *ret_why (caller frees). */

@@ -154,8 +154,8 @@ exists_below(const char *a, const char *b, const char *name)
 	       access(path, F_OK) == 0;
 }
 
-/* The loader tries every directory of LD_LIBRARY_PATH for each library; one that the toolchain or
- * the system has is found there in the end, as at the client's. */
+/* The loader tries every directory of LD_LIBRARY_PATH for each library, and then its own in their
+ * order; one that the toolchain or the system has is found there in the end, as at the client's. */
 static bool
 is_system_library(const struct trace *t, const char *path)
 {
@@ -165,10 +165,7 @@ is_system_library(const struct trace *t, const char *path)
 		return false;
 	if (exists_below(t->sysroot->view, "/lib", name))
 		return true;
-	for (size_t i = 0; i < t->sysroot->lib_dirs.n; i++)
-		if (exists_below(t->sysroot->lib_root, t->sysroot->lib_dirs.v[i], name))
-			return true;
-	return false;
+	return strv_has_sorted(&t->sysroot->lib_names, name);
 }
 
 /* ---- what each call means */
