@@ -9,8 +9,8 @@ struct sysroot {
 	char *path;	/* the toolchain on this machine (resolved) */
 	char *view;	/* what is mounted at the client's sysroot: path itself, or a view of it */
 	char *lib_root; /* below it are the copies, at the paths of the originals */
-	struct strv lib_dirs; /* their directories as jobs see them: lib_root/<dir> is mounted at
-				 <dir> */
+	struct strv lib_dirs;  /* their directories as jobs see them: lib_root/<dir> is mounted at
+				  <dir> */
 	struct strv lib_names; /* the names of all libraries of the system that the compiler is
 				* linked with, wherever they are; sorted */
 };

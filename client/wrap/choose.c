@@ -93,20 +93,6 @@ root_mentions(const struct rustc_call *call, const char *word)
 	       memmem(b.p, b.n, word, strlen(word));
 }
 
-/* rustc reports what a linker said only where this lint asks for it; a link made by dray drops it.
- */
-static bool
-wants_linker_messages(const struct rustc_call *call)
-{
-	if (!call->calls_linker)
-		return false;
-	for (size_t i = 0; i < call->args.n; i++)
-		if (strstr(call->args.v[i], "linker_messages") ||
-			strstr(call->args.v[i], "linker-messages"))
-			return true;
-	return root_mentions(call, "linker_messages");
-}
-
 static const char *
 reason_for_here(const struct conf *conf, const struct rustc_call *call)
 {
@@ -122,8 +108,6 @@ reason_for_here(const struct conf *conf, const struct rustc_call *call)
 	/* colours and width are the terminal's, and a worker has none */
 	if (!call->json && isatty(STDERR_FILENO))
 		return "diagnostics for a terminal";
-	if (wants_linker_messages(call))
-		return "the lint linker_messages";
 	if (!call->test && call->crate_types.n == 0 && root_mentions(call, "crate_type"))
 		return "the crate names its type itself";
 	return NULL;

@@ -10,14 +10,17 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/wrap/identify.h"
 #include "client/wrap/link.h"
 #include "client/wrap/linker.h"
 #include "client/wrap/local.h"
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "rustc/linker_lint.h"
 
 #define TAIL_MAX_BYTES (64u << 20)
 #define ARGC_MAX 1000000u
@@ -257,6 +260,22 @@ run_traced(struct link_run *l, struct spawn *s)
 	return r;
 }
 
+/* Whether the linker, which succeeded, printed what rustc would warn of. How rustc words it is the
+ * affair of its version, and its level may be in the crate: so it has to link itself. */
+static bool
+rustc_would_speak(const struct link_run *l, int words)
+{
+	_cleanup_(toolchain_done) struct toolchain tc = { 0 };
+	_cleanup_(freep) char *why = NULL;
+	struct stat st;
+	int r;
+
+	if (fstat(words, &st) == 0 && st.st_size == 0)
+		return false;
+	r = identify_toolchain(l->memo, l->call, &tc, &why);
+	return !linker_lint_is_silent(l->call, r == 0 ? tc.release : NULL);
+}
+
 static int
 run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 {
@@ -268,8 +287,12 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 	const char *set[] = { "LC_ALL=C", "VSLANG=1033", NULL, NULL };
 	const char *path;
 	struct linker_pick pick;
-	struct spawn_fd fds[4] = { { null, 0 }, { null, 1 }, { null, 2 }, { slot, slot } };
+	_cleanup_(closep) int words = memfd_create("dray-linker", MFD_CLOEXEC);
+	struct spawn_fd fds[4] = { { null, 0 }, { words, 1 }, { words, 2 }, { slot, slot } };
 	int r;
+
+	if (words < 0)
+		return -errno;
 
 	if (asprintf(&path_var, "PATH=%s%s", link->path_prefix, old_path ? old_path : "") < 0)
 		return -ENOMEM;
@@ -289,6 +312,10 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 				  .fds = fds,
 				  .n_fds = slot < 0 ? 3 : 4,
 				  .dies_with_us = true });
+	if (r == 0 && rustc_would_speak(l, words)) {
+		l->spoke = true;
+		r = 1;
+	}
 	if (r != 0)
 		remove_output(link);
 	if (child_signal())

@@ -5,6 +5,7 @@
 #include "rustc/call.h"
 #include "client/wrap/ledger.h"
 #include "client/wrap/slots.h"
+#include "common/memo.h"
 #include "common/conf.h"
 #include "common/strv.h"
 
@@ -24,17 +25,20 @@ struct link_run {
 	const struct conf *conf;
 	const struct rustc_call *call;
 	const struct ledger *said;
+	struct memo *memo;	  /* may be NULL */
 	struct slots *slots;	  /* NULL: they cannot be had */
 	const struct strv *trace; /* arguments for dray-trace; NULL: it is not traced */
 	struct buf *record;	  /* out, with trace: each linker's record, one after another */
-	bool set_aside;	       /* after a success the temporaries are not removed: link_set_aside */
-	const char *linker;    /* out: what linked it, for the job log */
+	bool set_aside;	    /* after a success the temporaries are not removed: link_set_aside */
+	const char *linker; /* out: what linked it, for the job log */
+	bool spoke; /* out: the linker printed something that only rustc can say as rustc does */
 	uint64_t slot_wait_us; /* out */
 	uint64_t link_us;      /* out */
 };
 
 /* Links, and prints staging/tail. 0; or -errno, -ECANCELED for a signal, -ENOEXEC when the linker
- * said no: then its output file is gone and nothing was printed. */
+ * said no, or (spoke) said anything at all where rustc warns of that: then its output file is gone
+ * and nothing was printed. */
 int link_run(struct link_run *l);
 
 /* Where link_run puts temporary k of call i when it is set aside: in the staging directory. NULL:

@@ -55,7 +55,7 @@ struct wrap {
 	struct buf linked; /* records of linkers */
 	uint64_t lookup_us, restore_us, store_us;
 	struct ledger ledger; /* what dray-dispatch left; all zero without one */
-	bool dispatched;
+	bool dispatched, linker_spoke;
 	pid_t parent; /* cargo, when dray was started: it may end before */
 	uint64_t start_us, slot_wait_us, link_us, compile_start_us, here_us;
 	const char *where, *why, *linker;
@@ -286,6 +286,7 @@ link_here(struct wrap *w, bool made_now)
 	struct link_run l = { .conf = w->conf,
 		.call = &w->call,
 		.said = &w->ledger,
+		.memo = w->memo,
 		.slots = w->slots,
 		.record = &w->linked };
 	int r;
@@ -299,6 +300,7 @@ link_here(struct wrap *w, bool made_now)
 	w->slot_wait_us += l.slot_wait_us;
 	w->link_us = l.link_us;
 	w->linker = w->ledger.n_links ? l.linker : NULL;
+	w->linker_spoke = l.spoke;
 	return r;
 }
 
@@ -325,7 +327,8 @@ run_on_farm(struct wrap *w)
 		return -EAGAIN;
 	r = link_here(w, true);
 	if (r < 0)
-		w->why = "the link failed here";
+		w->why = w->linker_spoke ? "the linker printed something: rustc says it"
+					 : "the link failed here";
 	return r;
 }
 

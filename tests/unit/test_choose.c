@@ -449,22 +449,6 @@ test_a_build_script_is_its_own_file(void **state)
 	call_done(&c);
 }
 
-static void
-test_the_linkers_words_are_wanted(void **state)
-{
-	_cleanup_(setting_done) struct setting s;
-	_cleanup_(setting_done) struct setting lib;
-	_cleanup_(freep) char *path = at("src/lib.rs");
-	static const char text[] = "#![warn(linker_messages)]\nfn main() {}\n";
-
-	put("src/big.rs", 100000);
-	assert_int_equal(fs_write_atomic(path, text, sizeof(text) - 1, 0600), 0);
-	setting_make(&s, OFFLOAD_ALWAYS, "--test");
-	decide(&s, PLACE_LOCAL, "linker_messages");
-	setting_make(&lib, OFFLOAD_ALWAYS, NULL);
-	decide(&lib, PLACE_FARM, NULL);
-}
-
 int
 main(void)
 {
@@ -492,7 +476,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_link_into_a_loop_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_build_script_is_its_own_file, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_linkers_words_are_wanted, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

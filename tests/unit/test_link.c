@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "client/wrap/link.h"
+#include "rustc/option_tables.h"
 #include "client/wrap/linker.h"
 #include "client/wrap/local.h"
 #include "common/fs.h"
@@ -284,6 +285,9 @@ struct setting {
 	struct slots *slots;
 };
 
+/* A compiler that is not there: what it would say of its linker's words is not known. */
+static char nobody[] = "/nonexistent/rustc";
+
 static void
 setting_make(struct setting *s)
 {
@@ -294,6 +298,7 @@ setting_make(struct setting *s)
 	assert_int_equal(conf_parse("", 0, "test", &s->conf, &error), 0);
 	s->conf->client.linker = LINKER_RUSTC;
 	s->call.out_dir = at("out");
+	s->call.driver = nobody;
 	assert_int_equal(fs_mkdir_p(s->call.out_dir, 0700), 0);
 	assert_int_equal(slots_open(slots, 1, &s->slots), 0);
 	snprintf(s->said.staging, sizeof(s->said.staging), "%s/out/.dray-st", dir);
@@ -355,9 +360,9 @@ test_a_link(void **state)
 	int r;
 
 	setting_make(&s);
-	/* the linker sees its inputs, rustc's environment, and its chatter is dropped */
+	/* the linker sees its inputs, and rustc's environment */
 	put("bin/cc",
-		"#!/bin/sh\necho chatter; echo chatter >&2\n"
+		"#!/bin/sh\n"
 		"{ cat \"${2%/app}/rustcAB/symbols.o\"; echo; echo \"$LC_ALL $VSLANG\"; echo "
 		"\"${PATH%%:*}\"; } >\"$2\"\n",
 		0755);
@@ -413,6 +418,43 @@ test_what_it_read_is_set_aside(void **state)
 	assert_false(there("out/rustcAB"));
 	assert_true(stat(file, &st) < 0);
 	link_clean(&s.call, &s.said);
+}
+
+/* rustc warns of it, or does not: only where it is sure not to, the link stands. */
+static void
+test_a_linker_that_speaks(void **state)
+{
+	static const char *const scripts[] = { "#!/bin/sh\n: >\"$2\"; echo chatter\n",
+		"#!/bin/sh\n: >\"$2\"; echo chatter >&2\n" };
+	_cleanup_(setting_done) struct setting s;
+	static char allow[] = "allow";
+	struct call_option option = { option_find("cap-lints", 9, false), allow };
+	struct link_run l;
+
+	setting_make(&s);
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		put("bin/cc", scripts[i], 0755);
+		stage("{\"artifact\":\"app\"}\n");
+		l = (struct link_run){
+			.conf = s.conf, .call = &s.call, .said = &s.said, .slots = s.slots
+		};
+		assert_int_equal(link_run(&l), -ENOEXEC);
+		assert_true(l.spoke);
+		assert_false(there("out/app"));
+		assert_false(there("out/rustcAB"));
+	}
+	stage("");
+	s.call.options = &option;
+	s.call.n_options = 1;
+	l = (struct link_run){ .conf = s.conf, .call = &s.call, .said = &s.said, .slots = s.slots };
+	/* no version speaks under this */
+	stderr_to("err");
+	assert_int_equal(link_run(&l), 0);
+	stderr_back();
+	assert_false(l.spoke);
+	assert_true(there("out/app"));
+	s.call.options = NULL;
+	s.call.n_options = 0;
 }
 
 static void
@@ -592,6 +634,7 @@ main(void)
 			test_no_answer_is_remembered_for_a_while, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_it_read_is_set_aside, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_linker_that_speaks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_link_that_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_staging_elsewhere_is_left_alone, setup, teardown),
