@@ -227,6 +227,8 @@ toolchain_list_own_files(const struct toolchain *t, const char *target, struct s
 {
 	if (target != NULL && !tc_target_ok(target))
 		return -ENOENT;
+	if (streq(target ? target : t->host, t->target) && tc_sealed_files(t, ret) == 0)
+		return 0;
 	return list_files(t->sysroot, t->driver, t->host, target, ret);
 }
 

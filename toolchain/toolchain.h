@@ -50,8 +50,8 @@ int toolchain_list_targets(const char *sysroot, struct strv *ret);
  * toolchain spread over /usr needs them). */
 int toolchain_list_files(
 	const char *sysroot, const char *driver, const char *target, struct strv *ret);
-/* The same of one that was identified: its compiler need not be asked, which takes as long as a
- * small compile. */
+/* The same of one that was identified. Of the target that it was identified for, nothing is asked
+ * of the disk. */
 int toolchain_list_own_files(const struct toolchain *t, const char *target, struct strv *ret);
 
 #endif

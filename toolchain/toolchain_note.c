@@ -7,6 +7,9 @@
  *   note    version | rust-src | n | host | release | id | n entries
  *   entry   name | device | inode | size | mtime | ctime          (times: seconds, nanoseconds)
  *
+ * First come the directories, which lie in lib/rustlib, then the files in byte order, bin/<driver>
+ * before all others.
+ *
  * Numbers are 64 bits in this machine's order; a string is its length and its bytes. The memo never
  * leaves the machine. */
 #include "config.h"
@@ -238,4 +241,30 @@ toolchain_holds(const struct toolchain *t)
 
 	return check_note((struct cursor){ t->seal.p, t->seal.n }, t->sysroot, host, release,
 		       &id) == 0;
+}
+
+int
+tc_sealed_files(const struct toolchain *t, struct strv *ret)
+{
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	struct cursor c = { t->seal.p, t->seal.n };
+	uint64_t version, rust_src, n, stat_then[STAT_WORDS];
+	char text[1024];
+	struct digest id;
+	int r = 0;
+
+	if (get_word(&c, &version) < 0 || version != NOTE_VERSION || get_word(&c, &rust_src) < 0 ||
+		get_word(&c, &n) < 0 || get_string(&c, text, sizeof(text)) < 0 ||
+		get_string(&c, text, sizeof(text)) < 0 || get_bytes(&c, id.b, DIGEST_SIZE) < 0)
+		return -ENOENT;
+	for (; r == 0 && n > 0; n--) {
+		if (get_string(&c, text, sizeof(text)) < 0 ||
+			get_bytes(&c, stat_then, sizeof(stat_then)) < 0)
+			return -ENOENT;
+		if (files.n > 0 || starts_with(text, "bin/"))
+			r = strv_add(&files, text);
+	}
+	if (r == 0)
+		r = files.n > 0 ? strv_add_all(ret, files.v) : -ENOENT;
+	return r;
 }

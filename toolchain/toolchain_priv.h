@@ -42,4 +42,8 @@ int tc_remember(struct memo *m, const char *target, const struct toolchain *t);
 int tc_recall(struct memo *m, const char *sysroot, const char *driver, const char *target,
 	struct toolchain *ret);
 
+/* The files that t's id stands on, as toolchain_list_own_files gives them, from t->seal alone.
+ * -ENOENT: there is no seal. */
+int tc_sealed_files(const struct toolchain *t, struct strv *ret);
+
 #endif

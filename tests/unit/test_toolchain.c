@@ -693,6 +693,22 @@ real_compiler(void **state)
 	assert_int_equal(own.n, files.n);
 	for (size_t i = 0; i < own.n; i++)
 		assert_string_equal(own.v[i], files.v[i]);
+	/* from its seal, and without one */
+	strv_done(&own);
+	assert_int_equal(tc_sealed_files(&b, &own), 0);
+	assert_int_equal(own.n, files.n);
+	for (size_t n = 0; n < b.seal.n; n += 1 + n / 16) {
+		struct toolchain cut = b;
+		struct strv none = STRV_INIT;
+
+		cut.seal.n = n;
+		assert_int_equal(tc_sealed_files(&cut, &none), -ENOENT);
+		assert_int_equal(none.n, 0);
+	}
+	strv_done(&own);
+	buf_done(&b.seal);
+	assert_int_equal(toolchain_list_own_files(&b, NULL, &own), 0);
+	assert_int_equal(own.n, files.n);
 	toolchain_done(&b);
 	assert_int_equal(tc_recall(m, a.sysroot, "rustc", NULL, &b), 0);
 	assert_true(digest_eq(&a.id, &b.id));
