@@ -151,15 +151,20 @@ is_artifact(const struct recorder *r, const char *path)
 	       (p->real_target_dir && path_is_below(path, p->real_target_dir));
 }
 
-/* What is in the out-dir, and any artifact, gets another name from cargo at any time, which changes
- * its ctime; cargo puts it there before it starts those who read it. */
+/* The ctime decides: an mtime can be anything, also in the future. But what is in the out-dir, and
+ * any artifact, gets another name from cargo at any time, which changes its ctime; cargo puts it
+ * there before it starts those who read it. A write would have given it an mtime of before now. */
 static bool
 is_young(const struct recorder *r, const char *path, const struct stat *st)
 {
-	if (is_after(&st->st_mtim, &r->in->started))
+	struct timespec now;
+
+	if (!is_after(&st->st_ctim, &r->in->started))
+		return false;
+	if (!in_out_dir(r, path) && !is_artifact(r, path))
 		return true;
-	return !in_out_dir(r, path) && !is_artifact(r, path) &&
-	       is_after(&st->st_ctim, &r->in->started);
+	clock_gettime(CLOCK_REALTIME, &now);
+	return is_after(&st->st_mtim, &r->in->started) && !is_after(&st->st_mtim, &now);
 }
 
 /* By its place in the out-dir or in the target directory, where it is in one. 1: it is not. */
@@ -308,7 +313,7 @@ add_listing(struct recorder *r, const char *path)
 
 	if (in_out_dir(r, path) || strv_has(r->in->ignored_lists, path))
 		return 0;
-	if (stat(path, &st) < 0 || is_after(&st.st_mtim, &r->in->started))
+	if (stat(path, &st) < 0 || is_after(&st.st_ctim, &r->in->started))
 		return cannot(r, "%s changed while it was listed", path);
 	k = inputs_listing(path, &d);
 	if (k == -ENOMEM)

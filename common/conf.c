@@ -290,6 +290,32 @@ read_path(struct conf *c, const char *path, bool must, char **ret_error)
 
 /* Defaults that depend on the user. */
 
+static bool
+is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* For what is written: no home is made that is not there, nor what is named instead of it
+ * (HOME=/homeless-shelter, in builds that are to touch nothing). NULL: neither is there. */
+static char *
+existing_user_path(const char *xdg, const char *dir, const char *tail)
+{
+	const char *env = getenv(xdg);
+	_cleanup_(freep) char *home = NULL;
+	_cleanup_(freep) char *base = NULL;
+
+	if (env && *env == '/')
+		return is_dir(env) ? path_join(env, tail) : NULL;
+	home = conf_home_dir();
+	if (!home || !is_dir(home))
+		return NULL;
+	base = path_join(home, dir);
+	return base ? path_join(base, tail) : NULL;
+}
+
 /* $<xdg>/tail, else ~/<dir>/tail. NULL when there is no home. */
 static char *
 user_path(const char *xdg, const char *dir, const char *tail)
@@ -312,11 +338,23 @@ default_job_log(const struct conf *c)
 	return c->client.cache_dir ? path_join(c->client.cache_dir, "jobs.jsonl") : NULL;
 }
 
+/* A home that is not there is not made by a path that names it either. */
+static void
+drop_in_missing_home(char **path)
+{
+	_cleanup_(freep) char *home = conf_home_dir();
+
+	if (*path && home && path_is_below(*path, home) && !is_dir(home))
+		free(steal_ptr(*path));
+}
+
 static void
 fill_paths(struct conf *c)
 {
+	drop_in_missing_home(&c->client.cache_dir);
+	drop_in_missing_home(&c->client.job_log);
 	if (!c->client.cache_dir)
-		c->client.cache_dir = user_path("XDG_CACHE_HOME", ".cache", "dray");
+		c->client.cache_dir = existing_user_path("XDG_CACHE_HOME", ".cache", "dray");
 	if (!c->client.job_log)
 		c->client.job_log = default_job_log(c);
 	if (c->worker.state_dir)

@@ -44,7 +44,8 @@ struct conf {
 		char *namespace;       /* part of every key */
 		bool recache;	       /* look nothing up, and keep what is made */
 		bool disable;	       /* run the compiler as if there were no dray */
-		char *cache_dir;       /* $XDG_CACHE_HOME/dray or ~/.cache/dray */
+		char *cache_dir;       /* $XDG_CACHE_HOME/dray or ~/.cache/dray; NULL where the
+					  directory before /dray, or the home, is not there */
 		char *job_log;	       /* <cache_dir>/jobs.jsonl */
 		uint64_t job_log_max;  /* bytes, 16 MiB */
 		int compress;	       /* enum compress */

@@ -283,13 +283,17 @@ is_before(const struct timespec *t, const struct timespec *now, int64_t ns)
 	return (now->tv_sec - t->tv_sec) * 1000000000LL + now->tv_nsec - t->tv_nsec >= ns;
 }
 
-/* Whether a change made after `begun` cannot leave this stat as it is. */
+/* Whether a change made after `begun` cannot leave this stat as it is. An mtime that was set to the
+ * future would stay there for long; the ctime is then what tells. */
 static bool
 is_settled(const struct stat *st, bool sealed, const struct timespec *begun)
 {
 	int64_t ns = st->st_mtim.tv_nsec == 0 ? COARSE_NS : FINE_NS;
 
-	return is_before(&st->st_mtim, begun, ns) && (sealed || is_before(&st->st_ctim, begun, ns));
+	if (sealed)
+		return is_before(&st->st_mtim, begun, ns);
+	return is_before(&st->st_ctim, begun, ns) &&
+	       (is_before(&st->st_mtim, begun, ns) || st->st_mtim.tv_sec > begun->tv_sec + 60);
 }
 
 /* Hashes the file once. -EAGAIN when it changed meanwhile. *ret_begun: when the reading began. */

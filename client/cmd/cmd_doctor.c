@@ -129,9 +129,15 @@ check_cache(struct doctor *d)
 		r = fs_write_atomic(probe, "", 0, 0600);
 		unlink(probe);
 	}
+	if (!is_set(dir)) {
+		say(d, BAD, "cache",
+			"there is no directory for it, so nothing is kept: no home, or no "
+			"$XDG_CACHE_HOME, and neither is made; set cache_dir");
+		return;
+	}
 	if (r < 0) {
 		say(d, BAD, "cache", "%s cannot be written (%s): make it yours, or set cache_dir",
-			is_set(dir) ? dir : "no directory", strerror(-r));
+			dir, strerror(-r));
 		return;
 	}
 	if (fs_check_owner(dir) == -EPERM) {

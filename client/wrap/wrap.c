@@ -81,13 +81,15 @@ wrap_done(struct wrap *w)
 	strv_done(&w->plain_argv);
 }
 
+/* Cargo runs the compiler in a package's directory: what is relative would be made there. */
 static void
 keep_variable(struct conf *conf, const char *key, const char *value)
 {
 	_cleanup_(freep) char *assignment = NULL;
 	_cleanup_(freep) char *error = NULL;
 
-	if (value && *value && asprintf(&assignment, "client.%s=%s", key, value) >= 0)
+	if (value && (*value == '/' || starts_with(value, "~/")) &&
+		asprintf(&assignment, "client.%s=%s", key, value) >= 0)
 		conf_set(conf, assignment, &error);
 }
 

@@ -81,8 +81,11 @@ refused_n(const char *text, size_t n, const char *const *words)
 static void
 test_defaults(void **state)
 {
-	_cleanup_(conf_freep) struct conf *c = parse("");
+	_cleanup_(conf_freep) struct conf *c = NULL;
 
+	/* one that is there */
+	setenv("HOME", "/usr", 1);
+	c = parse("");
 	assert_null(c->client.coordinator);
 	assert_null(c->client.pass_env);
 	assert_int_equal(c->client.offload, OFFLOAD_AUTO);
@@ -93,8 +96,8 @@ test_defaults(void **state)
 	assert_int_equal(c->client.retry_s, 30);
 	assert_int_equal(c->client.max_unit, 512ull << 20);
 	assert_int_equal(c->client.job_log_max, 16 << 20);
-	assert_string_equal(c->client.cache_dir, "/home/somebody/.cache/dray");
-	assert_string_equal(c->client.job_log, "/home/somebody/.cache/dray/jobs.jsonl");
+	assert_string_equal(c->client.cache_dir, "/usr/.cache/dray");
+	assert_string_equal(c->client.job_log, "/usr/.cache/dray/jobs.jsonl");
 	assert_string_equal(c->coordinator.listen, "tcp://127.0.0.1:7420");
 	assert_int_equal(c->coordinator.heartbeat_ms, 1000);
 	assert_int_equal(c->coordinator.max_queue, 100000);
@@ -106,7 +109,7 @@ test_defaults(void **state)
 	if (geteuid() == 0)
 		assert_string_equal(c->worker.state_dir, "/var/lib/dray/worker");
 	else
-		assert_string_equal(c->worker.state_dir, "/home/somebody/.local/state/dray/worker");
+		assert_string_equal(c->worker.state_dir, "/usr/.local/state/dray/worker");
 }
 
 static void
@@ -114,15 +117,39 @@ test_user_directories(void **state)
 {
 	struct conf *c;
 
-	setenv("XDG_CACHE_HOME", "/var/cache/me", 1);
+	setenv("XDG_CACHE_HOME", "/var", 1);
 	c = parse("[client]\nidentity = ~/keys/me\n");
-	assert_string_equal(c->client.cache_dir, "/var/cache/me/dray");
+	assert_string_equal(c->client.cache_dir, "/var/dray");
 	assert_string_equal(c->client.identity, "/home/somebody/keys/me");
 	conf_free(c);
 	/* The XDG specification: a relative value counts as none. */
 	setenv("XDG_CACHE_HOME", "relative", 1);
+	setenv("HOME", "/var", 1);
 	c = parse("[client]\ncache_dir=\n");
-	assert_string_equal(c->client.cache_dir, "/home/somebody/.cache/dray");
+	assert_string_equal(c->client.cache_dir, "/var/.cache/dray");
+	conf_free(c);
+	/* What is not there is not made, whatever names it. */
+	setenv("XDG_CACHE_HOME", "/nonexistent/cache", 1);
+	c = parse("");
+	assert_null(c->client.cache_dir);
+	assert_null(c->client.job_log);
+	conf_free(c);
+	unsetenv("XDG_CACHE_HOME");
+	setenv("HOME", "/homeless-shelter", 1);
+	c = parse("");
+	assert_null(c->client.cache_dir);
+	conf_free(c);
+	c = parse("[client]\ncache_dir = ~/.c\njob_log = /homeless-shelter/x/log\n");
+	assert_null(c->client.cache_dir);
+	assert_null(c->client.job_log);
+	conf_free(c);
+	c = parse("[client]\ncache_dir = /var/c\n");
+	assert_string_equal(c->client.cache_dir, "/var/c");
+	conf_free(c);
+	/* a file is no home */
+	setenv("HOME", "/etc/passwd", 1);
+	c = parse("");
+	assert_null(c->client.cache_dir);
 	conf_free(c);
 	/* Without HOME, the user database is asked. */
 	unsetenv("HOME");
