@@ -212,6 +212,31 @@ look_at_library(struct recorder *r, const char *path)
 		r->environ = elf_has_dynamic_name(path, "environ") != 0;
 }
 
+/* What the loader looks for, beside what it said: it opens a macro by the path that it has of it,
+ * and what that needs by names. */
+static int
+note_library(struct recorder *r, const char *path)
+{
+	unsigned machine;
+	int k;
+
+	if (!is_artifact(r, path))
+		return strv_add(&r->libraries, path_basename(path));
+	k = elf_needed(path, &machine, &r->libraries);
+	return k == -ENOMEM ? k : 0;
+}
+
+/* The loader asks whether each directory of LD_LIBRARY_PATH is there at all. */
+static bool
+is_cargos_library_dir(const struct recorder *r, const char *path)
+{
+	const struct inputs_place *p = r->in->place;
+
+	return strv_has(&r->library_path, path) &&
+	       ((p->target_dir && path_is_below(path, p->target_dir)) ||
+		       (p->real_target_dir && path_is_below(path, p->real_target_dir)));
+}
+
 /* Where a symbolic link leads may be told to a macro. One that the out-dir lies behind is the
  * user's choice of a place. */
 static int
@@ -242,12 +267,12 @@ add_file(struct recorder *r, const char *path)
 	if (stat(path, &st) < 0)
 		return cannot(r, "%s was there, and is not any more", path);
 	if (!S_ISREG(st.st_mode)) {
-		if (strv_has_sorted(&r->up, path))
+		if (strv_has_sorted(&r->up, path) || is_cargos_library_dir(r, path))
 			return 0;
 		return add(r, INPUT_EXISTS, path, NULL, 0);
 	}
 	if (is_library(path))
-		k = strv_add(&r->libraries, path_basename(path));
+		k = note_library(r, path);
 	if (k < 0)
 		return k;
 	if (!r->in->linked && is_system_library(path))
@@ -296,6 +321,8 @@ add_absent(struct recorder *r, const char *path)
 	 * The same of libraries. */
 	if (r->in->linked && in_path(r, path))
 		return strv_add(&r->programs, path_basename(path));
+	if (is_cargos_library_dir(r, path))
+		return 0;
 	if (is_library(path) && in_library_path(r, path))
 		return strv_add(&r->libraries, path_basename(path));
 	if (stat(path, &st) == 0)

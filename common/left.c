@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
+#include "common/layout.h"
 #include "common/log.h"
 #include "common/proc.h"
 
@@ -170,8 +171,10 @@ left_sweep(const char *cache_dir, const char *dir)
 {
 	_cleanup_(closedirp) DIR *d = NULL;
 	struct dirent *e;
+	size_t n;
 
-	if (!is_due(cache_dir, dir))
+	/* no other unit comes by later where each has an out-dir of its own; it is small, too */
+	if (layout_find(dir, &n) != LAYOUT_UNIT && !is_due(cache_dir, dir))
 		return;
 	d = opendir(dir);
 	while (d && (e = readdir(d)))

@@ -31,8 +31,8 @@ void left_name(enum left_kind kind, pid_t owner, char out[LEFT_NAME_SIZE]);
 int left_make_dir(const char *parent, pid_t owner, char **ret);
 
 /* Removes from dir what killed processes of this user left there. Looks no more than once a minute
- * for each directory (noted in cache_dir, when that is not NULL). Never fails: what cannot be
- * judged stays. */
+ * for each directory that units share (noted in cache_dir, when that is not NULL), and each time in
+ * a unit's own (layout.h). Never fails: what cannot be judged stays. */
 void left_sweep(const char *cache_dir, const char *dir);
 
 /* For left_sweep and its test: whether an entry of that name, that was last changed `age` seconds

@@ -60,7 +60,7 @@ END
   done
   export CARGO_TARGET_DIR=$WORK/elsewhere
   both elsewhere "$WORK/app" build --all-targets
-  hits look shared probe build_script_build
+  hits look shared build_script_build
 }
 
 @test "a dylib comes into the graph: only what uses it is compiled" {
