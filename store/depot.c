@@ -67,6 +67,13 @@ depot_closep(struct depot **d)
 	*d = NULL;
 }
 
+void
+depot_on_progress(struct depot *d, depot_progress_fn fn, void *arg)
+{
+	d->progress = fn;
+	d->progress_arg = arg;
+}
+
 /* Names. */
 
 void

@@ -6,6 +6,7 @@
  *   <cache>/locks/ab            byte ranges in it are locked for twins (depot_lock)
  *   <cache>/tmp/                what is not whole yet
  *   <cache>/index.lmdb          of each blob and entry: bytes, and when it was last used
+ *   <cache>/sums                only where there can be no index: bytes of each sub-directory
  *
  * Invariants: what has a name under blobs/ or entries/ was whole when it got it. The index may be
  * lost, wrong or unusable: it decides only what is evicted, and is made anew from the files. A
@@ -89,6 +90,10 @@ bool depot_is_held_in_vain(struct depot *d, const struct digest *key);
 /* Evicts what was used least recently until within the budget, at most max_files of them, and
  * sweeps what killed processes left in tmp/: call it often. Whoever else is at it, does it. */
 void depot_trim(struct depot *d, unsigned max_files);
+/* Told of long work, often: what is counted, how many there are of how many. */
+typedef void (*depot_progress_fn)(void *arg, const char *what, uint64_t done, uint64_t of);
+void depot_on_progress(struct depot *d, depot_progress_fn fn, void *arg);
+
 /* Removes the oldest until within max (0: the budget), or, with `all`, everything; by the files,
  * and the index is put right by them. Waits for another one that is at it, unless that is stopped:
  * -EINTR after a signal. -EACCES: there

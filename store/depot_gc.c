@@ -7,15 +7,13 @@
  * older. */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
 #include "store/depot_priv.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/left.h"
 #include "common/log.h"
@@ -28,7 +26,11 @@
 #define SCAN_STEP_NEW 4
 #define SCAN_STEP_OVER 32
 #define EVICT_BATCH 32
-#define JUNK_OLD_S 3600
+#define PROGRESS_FILES 256
+/* How long a call may evict, while others wait for its end: a step that nobody notices, and more
+ * after a large addition, which took its time as well. */
+#define EVICT_MS 10
+#define EVICT_MS_BYTES (4u << 20) /* a millisecond more for each */
 
 /* No sub-directory has this name, so no key's lock is in this file. */
 #define EVICT_LOCK "evict"
@@ -47,102 +49,28 @@ budget(const struct depot *d)
 
 /* Scanning. */
 
-struct found {
-	struct depot_item *v;
-	size_t n, cap;
-};
-
 static void
-found_done(struct found *f)
+progress(const struct depot *d, const char *what, uint64_t done, uint64_t of)
 {
-	free(f->v);
-}
-
-static int
-found_add(struct found *f, const struct depot_item *i)
-{
-	if (f->n == f->cap) {
-		size_t cap = f->cap > 0 ? f->cap * 2 : 256;
-		struct depot_item *v = reallocarray(f->v, cap, sizeof(*v));
-
-		if (v == NULL)
-			return -ENOMEM;
-		f->v = v;
-		f->cap = cap;
-	}
-	f->v[f->n++] = *i;
-	return 0;
-}
-
-/* What is no blob and no entry, and stays none. */
-static bool
-is_junk(enum depot_kind kind, bool named, const struct digest *name, const struct stat *st)
-{
-	struct digest empty;
-
-	if (named && S_ISREG(st->st_mode))
-		/* the usual remains of a power loss */
-		return st->st_size == 0 && kind == DEPOT_BLOB &&
-		       (digest_bytes("", 0, &empty) < 0 || !digest_eq(name, &empty));
-	return time(NULL) - st->st_ctime > JUNK_OLD_S;
-}
-
-static uint64_t
-seconds(const struct timespec *t)
-{
-	return t->tv_sec > 0 ? (uint64_t)t->tv_sec : 0;
-}
-
-/* All files of one kind in one sub-directory. */
-static int
-look_into(const struct depot *d, enum depot_kind kind, unsigned sub, struct found *ret)
-{
-	_cleanup_(closedirp) DIR *dir = NULL;
-	char path[PATH_MAX];
-	struct dirent *e;
-	int r = 0;
-
-	snprintf(path, sizeof(path), "%s/%s/%02x", d->dir, depot_dirs[kind], sub);
-	dir = opendir(path);
-	if (dir == NULL)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-	while (r == 0 && (e = readdir(dir)) != NULL) {
-		struct depot_item i = { .kind = kind };
-		struct stat st;
-		bool named;
-
-		if (streq(e->d_name, ".") || streq(e->d_name, "..") ||
-			fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		named = digest_parse(e->d_name, &i.name) == 0 && i.name.b[0] == sub;
-		if (is_junk(kind, named, &i.name, &st)) {
-			if (!d->read_only)
-				(void)unlinkat(dirfd(dir), e->d_name, 0);
-			continue;
-		}
-		if (!named || !S_ISREG(st.st_mode))
-			continue;
-		i.bytes = depot_bytes(&st);
-		i.used = MAX2(seconds(&st.st_atim), seconds(&st.st_mtim));
-		r = found_add(ret, &i);
-	}
-	return r;
+	if (d->progress)
+		d->progress(d->progress_arg, what, done, of);
 }
 
 /* Both kinds; the index takes them in, as far as there is one. Adds to *ret, unless NULL. */
 static int
-scan_subs(struct depot *d, unsigned from, unsigned to, struct found *ret)
+scan_subs(struct depot *d, unsigned from, unsigned to, struct depot_found *ret)
 {
-	_cleanup_(found_done) struct found f = { .v = NULL };
+	_cleanup_(depot_found_done) struct depot_found f = { .v = NULL };
 	uint64_t begun = (uint64_t)time(NULL);
 	unsigned sub;
 	size_t i;
 	int r = 0;
 
 	for (sub = from; r == 0 && sub < to; sub++) {
-		r = look_into(d, DEPOT_BLOB, sub, &f);
+		r = depot_look_into(d, DEPOT_BLOB, sub, &f);
 		if (r == 0)
-			r = look_into(d, DEPOT_ENTRY, sub, &f);
+			r = depot_look_into(d, DEPOT_ENTRY, sub, &f);
+		progress(d, "directories read", sub + 1, DEPOT_SUBS);
 	}
 	if (r < 0)
 		return r;
@@ -150,7 +78,7 @@ scan_subs(struct depot *d, unsigned from, unsigned to, struct found *ret)
 	if (ret == NULL)
 		return r;
 	for (i = 0, r = 0; r == 0 && i < f.n; i++)
-		r = found_add(ret, &f.v[i]);
+		r = depot_found_add(ret, &f.v[i]);
 	return r;
 }
 
@@ -177,16 +105,6 @@ scan_some(struct depot *d, uint64_t max, struct depot_state *s)
 
 /* Evicting. */
 
-/* Whether it is gone. */
-static bool
-remove_file(const struct depot *d, const struct depot_item *i)
-{
-	char path[PATH_MAX];
-
-	depot_path(d, i->kind, &i->name, path);
-	return unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR;
-}
-
 /* Up to max_files of them, so that `excess` bytes are free. *ret_n: how many went. */
 static int
 evict_batch(struct depot *d, uint64_t excess, unsigned max_files, unsigned *ret_n)
@@ -201,7 +119,7 @@ evict_batch(struct depot *d, uint64_t excess, unsigned max_files, unsigned *ret_
 	if (r < 0)
 		return r;
 	for (i = 0; i < n && freed < excess; i++) {
-		if (!remove_file(d, &items[i]))
+		if (!depot_remove_file(d, &items[i]))
 			continue;
 		freed += items[i].bytes;
 		items[gone++] = items[i];
@@ -213,6 +131,7 @@ evict_batch(struct depot *d, uint64_t excess, unsigned max_files, unsigned *ret_
 static void
 evict(struct depot *d, uint64_t max, unsigned max_files)
 {
+	uint64_t until = clock_mono_ms() + EVICT_MS + d->added / EVICT_MS_BYTES;
 	struct depot_state s;
 	unsigned n = 1, all = 0;
 
@@ -221,7 +140,10 @@ evict(struct depot *d, uint64_t max, unsigned max_files)
 			break;
 		max_files -= n;
 		all += n;
+		if (clock_mono_ms() >= until)
+			break;
 	}
+	d->added = 0;
 	if (all > 0)
 		log_debug("cache: %u files were evicted", all);
 }
@@ -235,6 +157,18 @@ take_turn(const struct depot *d, int *ret_lock)
 	       depot_byte_is_held_in_vain(d, EVICT_LOCK, 0);
 }
 
+/* Where files cannot be locked either, two may be at it: what one has removed is gone for the
+ * other. */
+static void
+trim_without_index(struct depot *d, uint64_t max, unsigned max_files)
+{
+	_cleanup_(closep) int lock = -1;
+	int r = depot_lock_byte(d, EVICT_LOCK, 0, false, &lock);
+
+	if (r != -EWOULDBLOCK || depot_byte_is_held_in_vain(d, EVICT_LOCK, 0))
+		depot_trim_sampled(d, max, max_files);
+}
+
 void
 depot_trim(struct depot *d, unsigned max_files)
 {
@@ -246,11 +180,13 @@ depot_trim(struct depot *d, unsigned max_files)
 	if (d->read_only)
 		return;
 	depot_index_flush(d);
-	if (depot_index_state(d, &s) < 0)
-		return;
 	depot_tmp_dir(d, tmp);
 	left_sweep(d->dir, tmp);
 	max = budget(d);
+	if (depot_index_state(d, &s) < 0) {
+		trim_without_index(d, max, max_files);
+		return;
+	}
 	if ((s.bytes <= max && !scan_is_due(&s)) || !take_turn(d, &lock))
 		return;
 	if (scan_is_due(&s) && scan_some(d, max, &s) < 0)
@@ -262,7 +198,7 @@ depot_trim(struct depot *d, unsigned max_files)
 /* All of it. */
 
 static void
-sum_up(const struct found *f, uint64_t max, struct depot_stats *ret)
+sum_up(const struct depot_found *f, uint64_t max, struct depot_stats *ret)
 {
 	size_t i;
 
@@ -275,7 +211,7 @@ sum_up(const struct found *f, uint64_t max, struct depot_stats *ret)
 
 /* What cannot be read is left out. */
 static void
-scan_all(struct depot *d, struct found *ret)
+scan_all(struct depot *d, struct depot_found *ret)
 {
 	unsigned from;
 
@@ -283,17 +219,9 @@ scan_all(struct depot *d, struct found *ret)
 		(void)scan_subs(d, from, from + SCAN_STEP_OVER, ret);
 }
 
-static int
-by_use(const void *a, const void *b)
-{
-	const struct depot_item *x = a, *y = b;
-
-	return x->used < y->used ? -1 : x->used > y->used;
-}
-
 /* Removes the oldest until the rest is within max, or all; what is left stays in *f. */
 static int
-remove_oldest(struct depot *d, struct found *f, uint64_t max, bool all)
+remove_oldest(struct depot *d, struct depot_found *f, uint64_t max, bool all)
 {
 	struct depot_stats s;
 	size_t i, gone = 0, kept = 0;
@@ -301,13 +229,15 @@ remove_oldest(struct depot *d, struct found *f, uint64_t max, bool all)
 
 	sum_up(f, max, &s);
 	if (f->n > 0)
-		qsort(f->v, f->n, sizeof(*f->v), by_use);
+		qsort(f->v, f->n, sizeof(*f->v), depot_by_use);
 	for (i = 0; i < f->n; i++) {
 		struct depot_item it = f->v[i];
 
 		if (!all && s.bytes <= max)
 			break;
-		if (remove_file(d, &it)) {
+		if (i % PROGRESS_FILES == 0)
+			progress(d, "files removed", i, f->n);
+		if (depot_remove_file(d, &it)) {
 			s.bytes -= it.bytes;
 			/* those that went come first */
 			f->v[i] = f->v[gone];
@@ -329,7 +259,7 @@ depot_gc(struct depot *d, uint64_t max, bool all, struct depot_stats *ret_before
 	struct depot_stats *ret_after)
 {
 	_cleanup_(closep) int lock = -1;
-	_cleanup_(found_done) struct found f = { .v = NULL };
+	_cleanup_(depot_found_done) struct depot_found f = { .v = NULL };
 	struct depot_stats before, after;
 	char tmp[PATH_MAX];
 	int r;
@@ -358,7 +288,7 @@ depot_gc(struct depot *d, uint64_t max, bool all, struct depot_stats *ret_before
 int
 depot_get_stats(struct depot *d, struct depot_stats *ret)
 {
-	_cleanup_(found_done) struct found f = { .v = NULL };
+	_cleanup_(depot_found_done) struct depot_found f = { .v = NULL };
 	struct depot_state s;
 	unsigned sub;
 	int r;
@@ -375,11 +305,12 @@ depot_get_stats(struct depot *d, struct depot_stats *ret)
 		}
 	}
 	for (sub = 0; sub < DEPOT_SUBS; sub++) {
-		r = look_into(d, DEPOT_BLOB, sub, &f);
+		r = depot_look_into(d, DEPOT_BLOB, sub, &f);
 		if (r == 0)
-			r = look_into(d, DEPOT_ENTRY, sub, &f);
+			r = depot_look_into(d, DEPOT_ENTRY, sub, &f);
 		if (r < 0)
 			return r;
+		progress(d, "directories read", sub + 1, DEPOT_SUBS);
 	}
 	sum_up(&f, budget(d), ret);
 	return 0;

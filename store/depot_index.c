@@ -188,6 +188,8 @@ depot_index_note(
 {
 	if (d->n_pending == DEPOT_PENDING)
 		depot_index_flush(d);
+	d->added += depot_bytes(st);
+	d->touched[name->b[0] / 8] |= (uint8_t)(1u << name->b[0] % 8);
 	d->pending[d->n_pending++] = (struct depot_item){
 		.kind = kind, .name = *name, .bytes = depot_bytes(st), .used = (uint64_t)time(NULL)
 	};

@@ -19,6 +19,8 @@ struct depot_item {
 };
 
 #define DEPOT_PENDING 64
+/* Directories of each kind have 256 below them, 00 to ff. */
+#define DEPOT_SUBS 256
 
 struct depot {
 	char *dir;
@@ -29,11 +31,15 @@ struct depot {
 	bool index_tried, index_open;
 	struct depot_item pending[DEPOT_PENDING]; /* to be written to the index */
 	size_t n_pending;
+	uint64_t added; /* bytes noted since the last eviction */
+	uint8_t touched[DEPOT_SUBS /
+			8]; /* a bit for each sub-directory where something was noted */
+	depot_progress_fn progress;
+	void *progress_arg;
 };
 
-/* Directories of each kind, below the cache's; each has 256, 00 to ff. */
+/* Directories of each kind, below the cache's. */
 extern const char *const depot_dirs[DEPOT_N_KINDS];
-#define DEPOT_SUBS 256
 
 /* Everything below the cache directory fits: depot_open refuses one that is too long. */
 void depot_path(
@@ -62,6 +68,27 @@ depot_bytes(const struct stat *st)
 	/* what is not written out yet may have no blocks */
 	return MAX2(blocks, (uint64_t)st->st_size);
 }
+
+/* What is on the disk (depot_scan.c). */
+
+struct depot_found {
+	struct depot_item *v;
+	size_t n, cap;
+};
+
+void depot_found_done(struct depot_found *f);
+int depot_found_add(struct depot_found *f, const struct depot_item *i);
+/* Adds all files of one kind in one sub-directory; removes what is none of ours, unless read-only.
+ */
+int depot_look_into(
+	const struct depot *d, enum depot_kind kind, unsigned sub, struct depot_found *ret);
+/* Whether it is gone. */
+bool depot_remove_file(const struct depot *d, const struct depot_item *i);
+/* For qsort: what was used least recently comes first. */
+int depot_by_use(const void *a, const void *b);
+
+/* One step towards the budget without an index (depot_sample.c). The caller holds the lock. */
+void depot_trim_sampled(struct depot *d, uint64_t max, unsigned max_files);
 
 /* The index (depot_index.c). Its failures are its own: what is not written is found by a scan. */
 

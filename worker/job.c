@@ -303,7 +303,8 @@ thread_main(void *arg)
 	run(j);
 	j->wall_us = clock_mono_us() - begin;
 	free_thread_part(j);
-	store_trim(j->shared->store, 64);
+	/* all of the excess: a job may have brought more blobs than any fixed number */
+	store_trim(j->shared->store, UINT_MAX);
 	log_debug("job=%s status=%d verdict=%d text=\"%s\"", j->id, j->status, (int)j->verdict,
 		j->text);
 	if (j->verdict == DRAY__VERDICT__VERDICT_LIMIT)

@@ -3,16 +3,20 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/spawn.h"
 
 #define STATUS_JSON_MAX (4u << 20)
+#define PROGRESS_AFTER_MS 1000
+#define PROGRESS_EVERY_MS 100
 
 int
 cmd_print_help(const struct cmd *c)
@@ -133,6 +137,27 @@ cmd_open_depot(const struct cmd *c, const struct conf *conf, struct memo *memo, 
 		cmd_error(c, "%s: %s", in.dir && *in.dir ? in.dir : "there is no cache directory",
 			strerror(-r));
 	return r;
+}
+
+void
+cmd_progress(void *arg, const char *what, uint64_t done, uint64_t of)
+{
+	struct cmd_progress *p = arg;
+	uint64_t now = clock_mono_ms();
+
+	if (now - p->begun_ms < PROGRESS_AFTER_MS || now - p->said_ms < PROGRESS_EVERY_MS ||
+		!isatty(STDERR_FILENO))
+		return;
+	p->said_ms = now;
+	fprintf(stderr, "\r\033[K%" PRIu64 " of %" PRIu64 " %s", done, of, what);
+	fflush(stderr);
+}
+
+void
+cmd_progress_done(struct cmd_progress *p)
+{
+	if (p->said_ms)
+		fputs("\r\033[K", stderr);
 }
 
 int

@@ -9,6 +9,7 @@
 
 #include "client/cmd/cmd.h"
 #include "client/show/show.h"
+#include "common/clock.h"
 
 static json_t *
 json_files(const struct depot_stats *s)
@@ -51,11 +52,14 @@ cmd_shrink_cache(const struct cmd *c, const struct conf *conf, uint64_t max, boo
 	_cleanup_(depot_closep) struct depot *d = NULL;
 	struct depot_stats before = { .max = 0 }, after = { .max = 0 };
 	const char *dir = conf->client.cache_dir;
+	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
 	int r;
 
 	if (cmd_open_depot(c, conf, NULL, &d) < 0)
 		return CMD_FAILED;
+	depot_on_progress(d, cmd_progress, &progress);
 	r = depot_gc(d, max, all, &before, &after);
+	cmd_progress_done(&progress);
 	if (r == -EROFS && conf->client.cache == CACHE_READ) {
 		cmd_error(c, "the cache is only read here (cache = read)");
 		return CMD_FAILED;

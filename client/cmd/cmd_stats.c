@@ -317,12 +317,15 @@ static void
 read_size(const struct conf *conf, struct depot_stats *ret)
 {
 	_cleanup_(depot_closep) struct depot *d = NULL;
+	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
 	const char *dir = conf->client.cache_dir;
 
-	if (!dir || !*dir)
+	if (!dir || !*dir || cmd_open_depot(&cmd_stats, conf, NULL, &d) < 0)
 		return;
-	if (cmd_open_depot(&cmd_stats, conf, NULL, &d) == 0 && depot_get_stats(d, ret) < 0)
+	depot_on_progress(d, cmd_progress, &progress);
+	if (depot_get_stats(d, ret) < 0)
 		*ret = (struct depot_stats){ .max = 0 };
+	cmd_progress_done(&progress);
 }
 
 static int

@@ -16,7 +16,7 @@
 #include "rustc/option_tables.h"
 #include "rustc/refusal.h"
 
-#define TRIM_FILES 16
+#define TRIM_FILES 4096 /* depot_trim has a limit of time, too */
 #define TEXT_MAX (64u << 20)
 
 extern char **environ;

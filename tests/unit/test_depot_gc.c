@@ -199,6 +199,49 @@ new_index(void **state)
 	depot_close(d);
 }
 
+/* Does not read the entry: that is a use, as its time tells. */
+static bool
+has_blob(struct depot *d, int i)
+{
+	char text[BIG + 1];
+	struct digest g;
+
+	memset(text, 'a' + i, BIG);
+	text[BIG] = '\0';
+	g = digest_of(text);
+	return depot_has(d, &g, BIG);
+}
+
+/* No index can be had: the budget holds all the same, and what came last stays. */
+static void
+no_index_ever(void **state)
+{
+	struct depot *d = open_with(20 * BIG, false);
+	struct depot_stats s;
+
+	assert_int_equal(fs_mkdir_p(in("cache/index.lmdb"), 0700), 0);
+	for (int i = 0; i < 26; i++) {
+		add_old(d, i, 30 - i);
+		depot_trim(d, 100);
+		assert_true(has_blob(d, i));
+	}
+	assert_int_equal(depot_get_stats(d, &s), 0);
+	assert_in_range(s.bytes, 16 * BIG, 20 * BIG);
+	assert_false(has_blob(d, 0));
+	/* another process goes on with what is known */
+	depot_close(d);
+	d = open_with(10 * BIG, false);
+	depot_trim(d, 100);
+	assert_int_equal(depot_get_stats(d, &s), 0);
+	assert_true(s.bytes <= 10 * BIG);
+	assert_true(has_blob(d, 25));
+	/* sums that make no sense are none */
+	assert_int_equal(fs_write_atomic(in("cache/sums"), "nonsense", 8, 0600), 0);
+	depot_trim(d, 100);
+	assert_true(has_blob(d, 25));
+	depot_close(d);
+}
+
 static void
 broken_index(void **state)
 {
@@ -425,6 +468,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(stats_and_gc, setup, teardown),
 		cmocka_unit_test_setup_teardown(trims_the_least_recently_used, setup, teardown),
 		cmocka_unit_test_setup_teardown(new_index, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_index_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(broken_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(junk_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(stopped_evictor, setup, teardown),
