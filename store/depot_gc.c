@@ -27,10 +27,9 @@
 #define SCAN_STEP_OVER 32
 #define EVICT_BATCH 32
 #define PROGRESS_FILES 256
-/* How long a call may evict, while others wait for its end: a step that nobody notices, and more
- * after a large addition, which took its time as well. */
+/* How long a call may evict beyond as many bytes as it has added, while others wait for its end: a
+ * step that nobody notices. */
 #define EVICT_MS 10
-#define EVICT_MS_BYTES (4u << 20) /* a millisecond more for each */
 
 /* No sub-directory has this name, so no key's lock is in this file. */
 #define EVICT_LOCK "evict"
@@ -128,20 +127,23 @@ evict_batch(struct depot *d, uint64_t excess, unsigned max_files, unsigned *ret_
 	return gone > 0 ? depot_index_remove(d, items, gone) : 0;
 }
 
+/* At least what was added goes, so the cache does not grow; beyond that there is a limit of time.
+ */
 static void
 evict(struct depot *d, uint64_t max, unsigned max_files)
 {
-	uint64_t until = clock_mono_ms() + EVICT_MS + d->added / EVICT_MS_BYTES;
+	uint64_t until = clock_mono_ms() + EVICT_MS, first = 0;
 	struct depot_state s;
 	unsigned n = 1, all = 0;
 
 	while (max_files > 0 && n > 0 && depot_index_state(d, &s) == 0 && s.bytes > max) {
+		first = MAX2(first, s.bytes);
+		if (first - s.bytes >= d->added && all > 0 && clock_mono_ms() >= until)
+			break;
 		if (evict_batch(d, s.bytes - max, max_files, &n) < 0)
 			break;
 		max_files -= n;
 		all += n;
-		if (clock_mono_ms() >= until)
-			break;
 	}
 	d->added = 0;
 	if (all > 0)
