@@ -331,6 +331,12 @@ is_plain_codegen(const char *value)
 	return false;
 }
 
+static bool
+is_embed_metadata(const char *value)
+{
+	return streq(value, "embed-metadata=no") || streq(value, "embed_metadata=no");
+}
+
 bool
 call_takes_metadata(const struct rustc_call *c)
 {
@@ -347,7 +353,8 @@ call_takes_metadata(const struct rustc_call *c)
 	for (size_t i = 0; i < c->n_options; i++) {
 		const struct call_option *o = &c->options[i];
 
-		if (o->row->act == ACT_UNSTABLE ||
+		/* the rmeta beside is read, too */
+		if ((o->row->act == ACT_UNSTABLE && !is_embed_metadata(o->value)) ||
 			(o->row->act == ACT_CODEGEN && !is_plain_codegen(o->value)))
 			return false;
 	}

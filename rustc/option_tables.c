@@ -58,7 +58,7 @@ static const struct option_row options[] = {
 
 _Static_assert(ARRAY_LEN(options) <= 64, "option_index: a bit for each row");
 
-/* rustc -C help, 1.95; '_' and '-' are the same in a key. */
+/* rustc -C help, 1.95 to 1.98; '_' and '-' are the same in a key. */
 static const struct codegen_row codegen[] = {
 	{ "ar", ACT_FINE, 0, NULL },
 	{ "code-model", ACT_FINE, 0, NULL },
@@ -120,9 +120,9 @@ static const struct codegen_row codegen[] = {
 	{ "unsafe-allow-abi-mismatch", ACT_FINE, 0, NULL },
 };
 
-/* rustc -Z help, 1.97 nightly: those that change, deterministically, what is made or said, and
- * neither read nor write files but where a row says so. Left out: what measures or dumps,
- * a codegen-backend other than llvm (its library is no part of a toolchain's id), embed-metadata,
+/* rustc -Z help, 1.96 to 1.98 and nightly's 1.97: those that change, deterministically, what is
+ * made or said, and neither read nor write files but where a row says so. Left out: what measures
+ * or dumps, a codegen-backend other than llvm (its library is no part of a toolchain's id),
  * binary-dep-depinfo (names of dependencies would go into the .d file), no-link, link-only. A call
  * with one of these is the real compiler's. */
 static const struct codegen_row unstable[] = {
@@ -138,6 +138,7 @@ static const struct codegen_row unstable[] = {
 	{ "check-cfg-all-expected", ACT_FINE, 0, NULL },
 	{ "checksum-hash-algorithm", ACT_FINE, 0, NULL },
 	{ "codegen-backend", ACT_BACKEND, 0, NULL },
+	{ "codegen-emit-retag", ACT_FINE, 0, NULL },
 	{ "codegen-source-order", ACT_FINE, 0, NULL },
 	{ "contract-checks", ACT_FINE, 0, NULL },
 	{ "coverage-options", ACT_FINE, 0, NULL },
@@ -146,15 +147,19 @@ static const struct codegen_row unstable[] = {
 	{ "debug-info-for-profiling", ACT_FINE, 0, NULL },
 	{ "debug-info-type-line-numbers", ACT_FINE, 0, NULL },
 	{ "debuginfo-compression", ACT_FINE, 0, NULL },
+	{ "debuginfo-for-profiling", ACT_FINE, 0, NULL },
 	{ "deduplicate-diagnostics", ACT_FINE, 0, NULL },
 	{ "default-visibility", ACT_FINE, 0, NULL },
 	{ "deny-partial-mitigations", ACT_FINE, 0, NULL },
 	{ "dep-info-omit-d-target", ACT_FINE, 0, NULL },
 	{ "direct-access-external-data", ACT_FINE, 0, NULL },
+	{ "disable-fast-paths", ACT_FINE, 0, NULL },
+	{ "disable-incr-comp-backend-caching", ACT_FINE, 0, NULL },
 	{ "dual-proc-macros", ACT_FINE, 0, NULL },
 	{ "dwarf-version", ACT_FINE, 0, NULL },
 	{ "dylib-lto", ACT_FINE, 0, NULL },
 	{ "ehcont-guard", ACT_FINE, 0, NULL },
+	{ "embed-metadata", ACT_FINE, 0, NULL },
 	{ "embed-source", ACT_FINE, 0, NULL },
 	{ "emit-stack-sizes", ACT_FINE, 0, NULL },
 	{ "emscripten-wasm-eh", ACT_FINE, 0, NULL },
@@ -175,6 +180,7 @@ static const struct codegen_row unstable[] = {
 	{ "help", ACT_PROBE, 0, NULL },
 	{ "higher-ranked-assumptions", ACT_FINE, 0, NULL },
 	{ "hint-mostly-unused", ACT_FINE, 0, NULL },
+	{ "hint-msrv", ACT_FINE, 0, NULL },
 	{ "human-readable-cgu-names", ACT_FINE, 0, NULL },
 	{ "identify-regions", ACT_FINE, 0, NULL },
 	{ "ignore-directory-in-diagnostics-source-blocks", ACT_FINE, 0, NULL },
@@ -187,6 +193,7 @@ static const struct codegen_row unstable[] = {
 	{ "inline-mir-threshold", ACT_FINE, 0, NULL },
 	{ "instrument-mcount", ACT_FINE, 0, NULL },
 	{ "instrument-xray", ACT_FINE, 0, NULL },
+	{ "internal-testing-features", ACT_FINE, 0, NULL },
 	{ "large-data-threshold", ACT_FINE, 0, NULL },
 	{ "layout-seed", ACT_FINE, 0, NULL },
 	{ "link-directives", ACT_FINE, 0, NULL },
@@ -201,6 +208,7 @@ static const struct codegen_row unstable[] = {
 	{ "merge-functions", ACT_FINE, 0, NULL },
 	{ "min-function-alignment", ACT_FINE, 0, NULL },
 	{ "min-recursion-limit", ACT_FINE, 0, NULL },
+	{ "mir-emit-retag", ACT_FINE, 0, NULL },
 	{ "mir-enable-passes", ACT_FINE, 0, NULL },
 	{ "mir-opt-level", ACT_FINE, 0, NULL },
 	{ "mir-preserve-ub", ACT_FINE, 0, NULL },
@@ -229,11 +237,13 @@ static const struct codegen_row unstable[] = {
 	{ "proc-macro-backtrace", ACT_FINE, 0, NULL },
 	{ "profile-sample-use", ACT_INPUT, 0, NULL },
 	{ "profiler-runtime", ACT_FINE, 0, NULL },
+	{ "ptrauth-elf-got", ACT_FINE, 0, NULL },
 	{ "randomize-layout", ACT_FINE, 0, NULL },
 	{ "reg-struct-return", ACT_FINE, 0, NULL },
 	{ "regparm", ACT_FINE, 0, NULL },
 	{ "relax-elf-relocations", ACT_FINE, 0, NULL },
 	{ "remap-cwd-prefix", ACT_FINE, 0, NULL },
+	{ "renormalize-rigid-aliases", ACT_FINE, 0, NULL },
 	{ "retpoline", ACT_FINE, 0, NULL },
 	{ "retpoline-external-thunk", ACT_FINE, 0, NULL },
 	{ "sanitizer", ACT_FINE, 0, NULL },
@@ -253,7 +263,9 @@ static const struct codegen_row unstable[] = {
 	{ "src-hash-algorithm", ACT_FINE, 0, NULL },
 	{ "stack-protector", ACT_FINE, 0, NULL },
 	{ "staticlib-allow-rdylib-deps", ACT_FINE, 0, NULL },
+	{ "staticlib-hide-internal-symbols", ACT_FINE, 0, NULL },
 	{ "staticlib-prefer-dynamic", ACT_FINE, 0, NULL },
+	{ "staticlib-rename-internal-symbols", ACT_FINE, 0, NULL },
 	{ "strict-init-checks", ACT_FINE, 0, NULL },
 	{ "teach", ACT_FINE, 0, NULL },
 	{ "terminal-urls", ACT_FINE, 0, NULL },
@@ -267,6 +279,7 @@ static const struct codegen_row unstable[] = {
 	{ "trim-diagnostic-paths", ACT_FINE, 0, NULL },
 	{ "tune-cpu", ACT_CPU, 0, NULL },
 	{ "typing-mode-borrowck", ACT_FINE, 0, NULL },
+	{ "typing-mode-post-typeck-until-borrowck", ACT_FINE, 0, NULL },
 	{ "ub-checks", ACT_FINE, 0, NULL },
 	{ "ui-testing", ACT_FINE, 0, NULL },
 	{ "uninit-const-chunk-threshold", ACT_FINE, 0, NULL },

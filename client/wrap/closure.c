@@ -10,6 +10,7 @@
 
 #include "toolchain/elf.h"
 #include "common/fs.h"
+#include "rustc/option_tables.h"
 
 #define GUESS_MAX 20000 /* entries of the -L directories that are looked at */
 
@@ -81,6 +82,7 @@ struct finder {
 	struct closure *out;
 	struct strset seen; /* by path without .rmeta or .rlib: both belong to one crate */
 	struct strv todo;
+	bool split; /* the metadata of a crate is not in its rlib */
 };
 
 enum artifact_type { ART_RMETA, ART_RLIB, ART_DSO, ART_UNKNOWN };
@@ -118,7 +120,7 @@ add_if_there(struct closure *out, const char *path, bool *ret_there)
 static int
 add_crate(struct finder *f, const char *path)
 {
-	bool whole = f->in->call->reads_rlibs, there = false;
+	bool whole = f->in->call->reads_rlibs, there = false, also = false;
 	_cleanup_(freep) char *first = twin(path, whole ? ".rlib" : ".rmeta");
 	_cleanup_(freep) char *second = twin(path, whole ? ".rmeta" : ".rlib");
 	int r;
@@ -126,11 +128,28 @@ add_crate(struct finder *f, const char *path)
 	if (!first || !second)
 		return -ENOMEM;
 	r = add_if_there(f->out, first, &there);
-	if (r == 0 && !there)
-		r = add_if_there(f->out, second, &there);
-	if (r == 0 && !there)
+	if (r == 0 && (!there || (whole && f->split)))
+		r = add_if_there(f->out, second, &also);
+	if (r == 0 && !there && !also)
 		f->out->guessed = true;
 	return r;
+}
+
+/* -Z embed-metadata=no: an rlib holds a stub of the metadata, which is in the rmeta. A unit that
+ * reads rlibs then gets both files of each extern, by one name. */
+static bool
+has_split_metadata(const struct rustc_call *c)
+{
+	for (size_t i = 0; i < c->n_options; i++)
+		if (c->options[i].row->act == ACT_UNSTABLE &&
+			(starts_with(c->options[i].value, "embed-metadata") ||
+				starts_with(c->options[i].value, "embed_metadata")))
+			return true;
+	for (size_t i = 0; i + 1 < c->n_externs; i++)
+		if (c->externs[i].path && c->externs[i + 1].path &&
+			streq(c->externs[i].name, c->externs[i + 1].name))
+			return true;
+	return false;
 }
 
 static int
@@ -375,7 +394,7 @@ collect(struct finder *f, char **ret_home)
 int
 closure_collect(const struct closure_in *in, struct closure *ret, char **ret_home)
 {
-	struct finder f = { .in = in, .out = ret };
+	struct finder f = { .in = in, .out = ret, .split = has_split_metadata(in->call) };
 	int r;
 
 	*ret_home = NULL;

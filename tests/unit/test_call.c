@@ -159,7 +159,7 @@ test_what_is_not_understood(void **state)
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Zself-profile");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Z", "codegen-backend=cranelift");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Zcrate-attr=crate_type=\"bin\"");
-	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Zembed-metadata=no");
+	EXPECT(CALL_UNIT, "rustc", UNIT, "-Zembed-metadata=no");
 	EXPECT(CALL_UNIT, "rustc", UNIT, "-Z", "mir_opt_level=2", "-Zsanitizer=address",
 		"-Zthreads=8");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-Ztune-cpu");
@@ -511,6 +511,7 @@ test_what_it_takes_of_rlibs(void **state)
 			fail_msg("%s", others[i]);
 	}
 	assert_false(takes_metadata("bin", "-Z", "threads=2"));
+	assert_true(takes_metadata("proc-macro", "-Z", "embed-metadata=no"));
 	assert_true(takes_metadata("bin", "--target", "aarch64-unknown-linux-musl"));
 	assert_false(takes_metadata("bin", "--target", "aarch64-apple-darwin"));
 }
