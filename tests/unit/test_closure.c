@@ -163,6 +163,30 @@ test_link(void **state)
 	assert_false(r.cl.guessed);
 }
 
+/* -Z embed-metadata=no: what links gets both files of an extern, and needs both of the ones below
+ * it; so does a macro that is made so itself. */
+static void
+test_metadata_apart(void **state)
+{
+	const char *args[] = { "--crate-type", "bin", "--emit=dep-info,link", "--extern",
+		"a=deps/liba-1.rlib", "--extern", "a=deps/liba-1.rmeta", NULL };
+	const char *own[] = { "--crate-type", "proc-macro", "--emit=dep-info,link",
+		"-Zembed-metadata=no", "--extern", "a=deps/liba-1.rlib", NULL };
+	const char *lib[] = { "--crate-type", "lib", "--emit=dep-info,metadata,link",
+		"-Zembed-metadata=no", "--extern", "a=deps/liba-1.rmeta", NULL };
+	const char *both[] = { "deps/liba-1.rlib", "deps/liba-1.rmeta", "deps/libb-1.rlib",
+		"deps/libb-1.rmeta", "deps/libmac-1.so", NULL };
+	const char *rmeta[] = { "deps/liba-1.rmeta", "deps/libb-1.rmeta", "deps/libmac-1.so",
+		NULL };
+	_cleanup_(run_done) struct run r = collect(args);
+	_cleanup_(run_done) struct run macro = collect(own);
+	_cleanup_(run_done) struct run library = collect(lib);
+
+	expect(&r, both);
+	expect(&macro, both);
+	expect(&library, rmeta);
+}
+
 static void
 test_rlib_named(void **state)
 {
@@ -289,6 +313,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_known, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_link, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_metadata_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rlib_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unknown, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_changed_since, set_up, tear_down),
