@@ -9,7 +9,7 @@
 #include "common/fs.h"
 #include "proto/entry.pb-c.h"
 
-static const char magic[] = "drayent3";
+static const char magic[] = "drayent4";
 #define MAGIC_SIZE (sizeof(magic) - 1)
 
 /* ---- modes */

@@ -1,6 +1,6 @@
 /* An entry of the cache: all results known of one unit key, each with the inputs it was made from.
  *
- * On disk it is 8 bytes "drayent3", a CacheEntry (proto/entry.proto) and the SHA-256 of both; what
+ * On disk it is 8 bytes "drayent4", a CacheEntry (proto/entry.proto) and the SHA-256 of both; what
  * is cut, changed or of another version is no entry. In texts \x01 stands for the out-dir. */
 #ifndef DRAY_CACHE_ENTRY_H
 #define DRAY_CACHE_ENTRY_H

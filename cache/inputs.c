@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/attributes.h"
 #include "cache/rlib.h"
 #include "common/fs.h"
 #include "common/why.h"
@@ -282,6 +283,24 @@ check_link(const struct input *in, const struct inputs_place *place, char **ret_
 }
 
 static int
+check_attributes(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *path = real_path(place, in->name);
+	struct attributes kept, now;
+	const char *what;
+	int r = path ? attributes_decode(&in->value, &kept) : -ENOMEM;
+
+	if (r < 0)
+		return r == -ENOMEM ? r : differs(ret_differs, in->name, "is not known any more");
+	if (attributes_read(path, in->kind == INPUT_STAT, &now) < 0)
+		return differs(ret_differs, in->name, "is gone");
+	what = attributes_difference(&kept, &now);
+	return what ? why_set(ret_differs, -ESTALE, "%s of %s changed", what,
+			      is_marked(in->name) ? in->name + 1 : in->name)
+		    : 0;
+}
+
+static int
 check_env(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	_cleanup_(freep) char *what = NULL;
@@ -353,6 +372,9 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 		return check_path(in, place, ret_differs);
 	case INPUT_LINK:
 		return check_link(in, place, ret_differs);
+	case INPUT_STAT:
+	case INPUT_LSTAT:
+		return check_attributes(in, place, ret_differs);
 	case INPUT_ENV:
 		return check_env(in, place, ret_differs);
 	case INPUT_PROGRAM:

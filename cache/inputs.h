@@ -29,6 +29,8 @@ enum input_kind {
 	INPUT_LIBRARY,	/* a library that a program loads: where LD_LIBRARY_PATH leads to it, beside
 			   the toolchain's own; no value: nowhere */
 	INPUT_ENVIRON,	/* the whole of cargo's environment: a digest of it */
+	INPUT_STAT,	/* of what a path leads to: what a stat tells (attributes.h) */
+	INPUT_LSTAT,	/* of the path itself, where it is a symbolic link */
 	INPUT_KINDS
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cache/inputs_priv.h"
+#include "cache/attributes.h"
 #include "cache/rlib.h"
 #include "common/fs.h"
 #include "common/why.h"
@@ -139,16 +140,21 @@ in_out_dir(const struct recorder *r, const char *path)
 	       path_is_below(path, r->in->place->real_out_dir);
 }
 
+static bool
+in_target_dir(const struct recorder *r, const char *path)
+{
+	const struct inputs_place *p = r->in->place;
+
+	return (p->target_dir && path_is_below(path, p->target_dir)) ||
+	       (p->real_target_dir && path_is_below(path, p->real_target_dir));
+}
+
 /* A crate, somewhere in the target directory. */
 static bool
 is_artifact(const struct recorder *r, const char *path)
 {
-	const struct inputs_place *p = r->in->place;
-
-	if (!ends_with(path, ".rlib") && !ends_with(path, ".rmeta") && !ends_with(path, ".so"))
-		return false;
-	return (p->target_dir && path_is_below(path, p->target_dir)) ||
-	       (p->real_target_dir && path_is_below(path, p->real_target_dir));
+	return (ends_with(path, ".rlib") || ends_with(path, ".rmeta") || ends_with(path, ".so")) &&
+	       in_target_dir(r, path);
 }
 
 /* The ctime decides: an mtime can be anything, also in the future. But what is in the out-dir, and
@@ -292,6 +298,45 @@ add_file(struct recorder *r, const char *path)
 	if (k < 0)
 		return cannot(r, "%s cannot be read: %s", path, strerror(-k));
 	return add(r, INPUT_FILE, path, d.b, DIGEST_SIZE);
+}
+
+/* A directory that every build changes: a time of it can mean nothing to anybody. */
+static bool
+is_always_changed(const struct recorder *r, const char *dir)
+{
+	static const char *const temporaries[] = { "TMPDIR", "TMP", "TEMP" };
+	const struct inputs_place *p = r->in->place;
+
+	for (size_t i = 0; i < ARRAY_LEN(temporaries); i++) {
+		const char *tmp = inputs_env(p->envp, temporaries[i]);
+
+		if (tmp && streq(tmp, dir))
+			return true;
+	}
+	return streq(dir, "/tmp") || path_is_below(p->out_dir, dir) ||
+	       path_is_below(p->real_out_dir, dir) || in_target_dir(r, dir);
+}
+
+/* What a macro asked of it. */
+static int
+add_attributes(struct recorder *r, const char *path, bool links)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct attributes a;
+	struct stat st;
+	int k = attributes_read(path, links, &a);
+
+	if (k < 0 || (links ? stat(path, &st) : lstat(path, &st)) < 0)
+		return 0; /* that it is not there is an input of its own */
+	if (S_ISDIR(st.st_mode) && is_always_changed(r, path))
+		a.ignored = ATTRIBUTE_TIMES;
+	else if (is_young(r, path, &st))
+		return cannot(r, "%s changed while it was looked at", path);
+	/* cargo gives it other names at any time */
+	if (in_target_dir(r, path))
+		a.ignored |= 1u << ATTRIBUTE_CHANGED;
+	k = attributes_encode(&a, &b);
+	return k < 0 ? k : add(r, links ? INPUT_STAT : INPUT_LSTAT, path, b.p, b.n);
 }
 
 static bool
@@ -487,7 +532,8 @@ static int
 add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 {
 	/* a link's inputs were made by the compile, and its record is another's */
-	if ((kind == 'f' || kind == 'a') && strv_has_sorted(&r->own, name))
+	if ((kind == 'f' || kind == 'a' || kind == 's' || kind == 'l') &&
+		strv_has_sorted(&r->own, name))
 		return 0;
 	switch (kind) {
 	case 'f':
@@ -496,6 +542,9 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		return add_absent(r, name);
 	case 'd':
 		return add_listing(r, name);
+	case 's':
+	case 'l':
+		return add_attributes(r, name, kind == 's');
 	case 'm':
 	case 'r':
 		return add_env(r, name);

@@ -11,15 +11,16 @@
  * no allocation: it runs inside programs that it knows nothing of. */
 #include "config.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "trace/env_priv.h"
 #include "trace/paths.h"
 
 #define NAME_MAX_BYTES 256
@@ -56,26 +57,6 @@ is_harmless(const char *name)
 	return false;
 }
 
-/* Whether the code at pc is the toolchain's own: the compiler, LLVM, or the libraries they are
- * linked with. A macro is an object of its own, with a standard library of its own. */
-static bool
-is_toolchain(const void *pc)
-{
-	static const char *const own[] = { "librustc_driver", "libLLVM", "libstd-", "librustc-",
-		"libc.so", "libc-", "rustc", "clippy-driver", "libgcc_s", "libstdc++", "ld-" };
-	const char *base;
-	Dl_info info;
-
-	if (!dladdr(pc, &info) || !info.dli_fname)
-		return false;
-	base = strrchr(info.dli_fname, '/');
-	base = base ? base + 1 : info.dli_fname;
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		if (strncmp(base, own[i], strlen(own[i])) == 0)
-			return true;
-	return false;
-}
-
 /* Whether it was reported before. FNV-1a; a collision in the table only costs another report. */
 static bool
 is_seen(const char *name, char class)
@@ -98,7 +79,7 @@ report(const char *name, const void *pc)
 {
 	char path[sizeof(TRACE_ENV) + 4 + NAME_MAX_BYTES] = TRACE_ENV;
 	size_t at = sizeof(TRACE_ENV) - 1, n = strlen(name);
-	bool own = is_toolchain(pc);
+	bool own = env_is_own(pc);
 	int saved = errno, fd;
 
 	if (n == 0 || n > NAME_MAX_BYTES || (own && is_harmless(name)) ||
@@ -152,7 +133,9 @@ static void __attribute__((constructor)) begin(void)
 		memmove(preload, rest + 1, strlen(rest));
 	else
 		unsetenv("LD_PRELOAD");
-	fd = open(TRACE_ENV_HELLO, O_RDONLY | O_CLOEXEC | O_PATH);
+	env_note_own();
+	fd = (int)env_direct(SYS_openat, AT_FDCWD, (long)TRACE_ENV_HELLO,
+		O_RDONLY | O_CLOEXEC | O_PATH, 0, 0, 0);
 	if (fd >= 0)
 		close(fd);
 	errno = saved;

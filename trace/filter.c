@@ -39,13 +39,14 @@ trace_filter_export(void *f, struct buf *ret)
 }
 
 /* What is asked of an open descriptor was seen when it was opened: an fstat, in the ways that glibc
- * and Rust make it, is not notified. */
+ * and Rust make it, is not notified, unless its answer is another one than the kernel's.
+ * (dray-env.so takes AT_EMPTY_PATH away where a path is given.) */
 static int
-notify(scmp_filter_ctx f, int call)
+notify(scmp_filter_ctx f, int call, bool descriptors)
 {
 	int flags = call == SCMP_SYS(statx) ? 2 : call == SCMP_SYS(newfstatat) ? 3 : -1, r;
 
-	if (flags < 0)
+	if (flags < 0 || descriptors)
 		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 0);
 	else
 		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 1,
@@ -54,12 +55,14 @@ notify(scmp_filter_ctx f, int call)
 }
 
 static int
-add_notified(scmp_filter_ctx f)
+add_notified(scmp_filter_ctx f, bool descriptors)
 {
 	int r = 0;
 
 	for (const int *call = trace_calls; *call >= 0 && r == 0; call++)
-		r = notify(f, *call);
+		r = notify(f, *call, descriptors);
+	if (r == 0 && descriptors)
+		r = notify(f, SYS_fstat, descriptors);
 	if (r == 0)
 		r = seccomp_rule_add(
 			f, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
@@ -75,7 +78,7 @@ trace_filter_possible(void)
 }
 
 int
-trace_filter_make(struct buf *ret)
+trace_filter_make(bool descriptors, struct buf *ret)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
 	int r;
@@ -85,7 +88,7 @@ trace_filter_make(struct buf *ret)
 	/* Programs of another architecture are not seen; they are not killed for that, either. */
 	r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
 	if (r == 0)
-		r = add_notified(f);
+		r = add_notified(f, descriptors);
 	if (r == 0)
 		r = trace_filter_export(f, ret);
 	seccomp_release(f);

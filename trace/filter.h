@@ -7,8 +7,9 @@
 /* Whether this kernel can tell us of a call and wait for our answer (Linux 5.5). */
 bool trace_filter_possible(void);
 /* Adds to *ret a BPF program (struct sock_filter[]) that notifies of the calls in trace_calls, and
- * of sockets other than Unix ones. 0 or -errno. */
-int trace_filter_make(struct buf *ret);
+ * of sockets other than Unix ones; with `descriptors` also of stats of open descriptors. 0 or
+ * -errno. */
+int trace_filter_make(bool descriptors, struct buf *ret);
 /* Adds a finished libseccomp filter to *ret, as the kernel takes it. 0 or -errno. */
 int trace_filter_export(void *scmp_filter, struct buf *ret);
 

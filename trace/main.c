@@ -24,6 +24,7 @@
 #include "trace/attach.h"
 #include "trace/filter.h"
 #include "trace/listener.h"
+#include "trace/paths.h"
 #include "trace/watch.h"
 
 #define STATUS_USAGE 2
@@ -33,6 +34,7 @@ struct run {
 	struct watch watch;
 	struct trace_call call;
 	struct trace_listener listener;
+	struct trace_caller caller;
 	struct buf filter;
 	char **argv;
 	int record, socket, child_socket;
@@ -180,6 +182,19 @@ by_compiler(void *arg)
 }
 
 static void
+find_caller(struct run *r)
+{
+	struct trace_call *c = &r->call;
+
+	if (c->op == TRACE_EXEC)
+		trace_caller_exec(&r->caller, r->listener.req);
+	else if (c->op == TRACE_OPEN && streq(c->path[0], TRACE_ENV_HELLO))
+		trace_caller_hello(&r->caller, r->listener.req);
+	else if (c->attributes != TRACE_ATTRIBUTES_NONE)
+		c->who = trace_caller_who(&r->caller, r->listener.req);
+}
+
+static void
 serve(struct run *r, int ended)
 {
 	struct pollfd fds[2] = { { .fd = r->listener.fd, .events = POLLIN },
@@ -199,6 +214,7 @@ serve(struct run *r, int ended)
 			if (k == 0)
 				continue;
 			trace_call_read(r->listener.req, NULL, &r->call);
+			find_caller(r);
 			watch_call(&r->watch, &r->call, by_compiler, r);
 			trace_listener_go_on(&r->listener);
 		} else if (fds[0].revents || fds[1].revents) {
@@ -215,7 +231,7 @@ prepare(struct run *r)
 	r->env = spawn_find_program("dray-env.so");
 	if (r->env && strv_add(&r->watch.toolchain, r->env) < 0)
 		return -ENOMEM;
-	if (!trace_filter_possible() || trace_filter_make(&r->filter) < 0 ||
+	if (!trace_filter_possible() || trace_filter_make(false, &r->filter) < 0 ||
 		trace_listener_init(&r->listener) < 0)
 		return -EOPNOTSUPP;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -271,6 +287,7 @@ main(int argc, char **argv)
 	if (parse(&r, argc, argv, &status))
 		status = follow_parent(&r) ? run(&r) : 128 + SIGKILL;
 	trace_listener_done(&r.listener);
+	trace_caller_done(&r.caller);
 	watch_done(&r.watch);
 	buf_done(&r.filter);
 	free(r.env);

@@ -14,6 +14,10 @@ space_of(enum trace_kind kind)
 		return TRACE_MACRO_VARS;
 	case TRACE_ENV_OF_RUSTC:
 		return TRACE_RUSTC_VARS;
+	case TRACE_STATED:
+		return TRACE_STATS;
+	case TRACE_STATED_LINK:
+		return TRACE_LINK_STATS;
 	default:
 		return TRACE_PATHS;
 	}

@@ -13,8 +13,10 @@ enum trace_kind {
 	TRACE_DIR, /* listed */
 	TRACE_ENV_OF_MACRO,
 	TRACE_ENV_OF_RUSTC,
-	TRACE_MADE,   /* made or changed by the compile itself */
-	TRACE_PASSED, /* nothing to record, but need not be thought about again */
+	TRACE_STATED,	   /* its attributes were asked for */
+	TRACE_STATED_LINK, /* of the link, where it is one */
+	TRACE_MADE,	   /* made or changed by the compile itself */
+	TRACE_PASSED,	   /* nothing to record, but need not be thought about again */
 	TRACE_KINDS
 };
 
@@ -38,7 +40,14 @@ struct trace_set {
 #define TRACE_SET_BYTES (2u * 1024 * 1024) /* of names: a JobResult is at most 4 MiB */
 
 /* Paths, listings and variables are apart: the same name may be in each. */
-enum trace_space { TRACE_PATHS, TRACE_LISTINGS, TRACE_MACRO_VARS, TRACE_RUSTC_VARS };
+enum trace_space {
+	TRACE_PATHS,
+	TRACE_LISTINGS,
+	TRACE_MACRO_VARS,
+	TRACE_RUSTC_VARS,
+	TRACE_STATS,
+	TRACE_LINK_STATS
+};
 enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);
 /* The first kind of a name stays. Does nothing but set `lost` when there is no room. */
 void trace_set_add(

@@ -25,60 +25,81 @@ struct row {
 	enum trace_op op;
 	int dir, path, flags;
 	int dir2, path2;
+	int from; /* the first path is a source: */
 };
 
-#define ONE(nr, op, path)                                    \
-	{                                                    \
-		nr, op, NO_ARG, path, NO_ARG, NO_ARG, NO_ARG \
+enum { NOT_FROM = 0, READS = 1, MOVES = 2, POINTS = 3 };
+
+/* Which calls tell attributes: by the number of the argument that has AT_SYMLINK_NOFOLLOW, or: */
+enum { FOLLOWS = -1, OF_LINK = -2 };
+static const struct {
+	int nr, flags;
+} tells[] = {
+	{ SYS_statx, 2 },
+	{ SYS_newfstatat, 3 },
+	{ SYS_faccessat, FOLLOWS },
+	{ SYS_faccessat2, 3 },
+	{ SYS_fstat, FOLLOWS },
+#ifdef SYS_stat
+	{ SYS_stat, FOLLOWS },
+	{ SYS_lstat, OF_LINK },
+	{ SYS_access, FOLLOWS },
+#endif
+};
+
+#define ONE(nr, op, path)                                              \
+	{                                                              \
+		nr, op, NO_ARG, path, NO_ARG, NO_ARG, NO_ARG, NOT_FROM \
 	}
-#define AT(nr, op)                                   \
-	{                                            \
-		nr, op, 0, 1, NO_ARG, NO_ARG, NO_ARG \
+#define AT(nr, op)                                             \
+	{                                                      \
+		nr, op, 0, 1, NO_ARG, NO_ARG, NO_ARG, NOT_FROM \
 	}
 
 static const struct row rows[] = {
-	{ SYS_openat, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG },
-	{ SYS_openat2, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG },
+	{ SYS_openat, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_openat2, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG, NOT_FROM },
 	AT(SYS_statx, TRACE_STAT),
-	AT(SYS_newfstatat, TRACE_LOOK),
+	AT(SYS_newfstatat, TRACE_STAT),
+	{ SYS_fstat, TRACE_STAT, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	AT(SYS_readlinkat, TRACE_LOOK),
 	AT(SYS_faccessat, TRACE_LOOK),
 	AT(SYS_faccessat2, TRACE_LOOK),
-	{ SYS_getdents64, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+	{ SYS_getdents64, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	AT(SYS_mkdirat, TRACE_CHANGE),
 	AT(SYS_unlinkat, TRACE_CHANGE),
 	AT(SYS_mknodat, TRACE_CHANGE),
-	{ SYS_renameat2, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3 },
-	{ SYS_linkat, TRACE_CHANGE, NO_ARG, NO_ARG, NO_ARG, 2, 3 },
-	{ SYS_symlinkat, TRACE_CHANGE, NO_ARG, NO_ARG, NO_ARG, 1, 2 },
+	{ SYS_renameat2, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3, MOVES },
+	{ SYS_linkat, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3, READS },
+	{ SYS_symlinkat, TRACE_CHANGE, NO_ARG, 0, NO_ARG, 1, 2, POINTS },
 	ONE(SYS_truncate, TRACE_CHANGE, 0),
 	ONE(SYS_execve, TRACE_EXEC, 0),
 	AT(SYS_execveat, TRACE_EXEC),
 	ONE(SYS_chdir, TRACE_CHDIR, 0),
-	{ SYS_fchdir, TRACE_CHDIR, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
-	{ SYS_socket, TRACE_SOCKET, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
-	{ SYS_connect, TRACE_CONNECT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
-	{ SYS_io_uring_setup, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
-	{ SYS_open_by_handle_at, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+	{ SYS_fchdir, TRACE_CHDIR, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_socket, TRACE_SOCKET, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_connect, TRACE_CONNECT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_io_uring_setup, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_open_by_handle_at, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 #ifdef SYS_renameat
-	{ SYS_renameat, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3 },
+	{ SYS_renameat, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3, MOVES },
 #endif
 /* Newer architectures have only the calls above. */
 #ifdef SYS_open
-	{ SYS_open, TRACE_OPEN, NO_ARG, 0, 1, NO_ARG, NO_ARG },
+	{ SYS_open, TRACE_OPEN, NO_ARG, 0, 1, NO_ARG, NO_ARG, NOT_FROM },
 	ONE(SYS_creat, TRACE_CHANGE, 0),
-	ONE(SYS_stat, TRACE_LOOK, 0),
-	ONE(SYS_lstat, TRACE_LOOK, 0),
+	ONE(SYS_stat, TRACE_STAT, 0),
+	ONE(SYS_lstat, TRACE_STAT, 0),
 	ONE(SYS_readlink, TRACE_LOOK, 0),
 	ONE(SYS_access, TRACE_LOOK, 0),
-	{ SYS_getdents, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG },
+	{ SYS_getdents, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	ONE(SYS_mkdir, TRACE_CHANGE, 0),
 	ONE(SYS_rmdir, TRACE_CHANGE, 0),
 	ONE(SYS_unlink, TRACE_CHANGE, 0),
 	ONE(SYS_mknod, TRACE_CHANGE, 0),
-	{ SYS_rename, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1 },
-	{ SYS_link, TRACE_CHANGE, NO_ARG, NO_ARG, NO_ARG, NO_ARG, 1 },
-	{ SYS_symlink, TRACE_CHANGE, NO_ARG, NO_ARG, NO_ARG, NO_ARG, 1 },
+	{ SYS_rename, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1, MOVES },
+	{ SYS_link, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1, READS },
+	{ SYS_symlink, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1, POINTS },
 #endif
 };
 
@@ -235,17 +256,42 @@ find_row(int nr)
 	return NULL;
 }
 
-static bool
-is_writing(const struct seccomp_notif *req, const struct row *row)
+/* Its flags; 0 where they cannot be read. */
+static uint64_t
+open_flags(const struct seccomp_notif *req, const struct row *row)
 {
 	uint64_t flags = req->data.args[row->flags];
 
 	/* struct open_how begins with its flags */
 	if (row->nr == SYS_openat2 &&
 		peek((pid_t)req->pid, flags, &flags, sizeof(flags)) != (ssize_t)sizeof(flags))
-		return false;
-	return !(flags & O_PATH) &&
-	       ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
+		return 0;
+	return flags;
+}
+
+static void
+take_flags(const struct seccomp_notif *req, const struct row *row, struct trace_call *ret)
+{
+	uint64_t flags = open_flags(req, row);
+
+	ret->write = !(flags & O_PATH) &&
+		     ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
+	ret->keeps = ret->write && !(flags & O_TRUNC);
+}
+
+static enum trace_attributes
+attributes_of(const struct seccomp_notif *req)
+{
+	for (size_t i = 0; i < ARRAY_LEN(tells); i++) {
+		if (tells[i].nr != req->data.nr)
+			continue;
+		if (tells[i].flags == OF_LINK ||
+			(tells[i].flags >= 0 &&
+				(req->data.args[tells[i].flags] & AT_SYMLINK_NOFOLLOW)))
+			return TRACE_ATTRIBUTES_OF_LINK;
+		return TRACE_ATTRIBUTES;
+	}
+	return TRACE_ATTRIBUTES_NONE;
 }
 
 static int
@@ -261,45 +307,95 @@ take_path(
 	return r;
 }
 
-/* A program that is run by its open descriptor is named by that. */
+/* What a symbolic link is to lead to is meant from where the link is: path[0], and the link itself
+ * path[1]. */
+static int
+take_link(const struct seccomp_notif *req, const struct row *row, const char *cwd,
+	struct trace_call *ret)
+{
+	char text[PATH_MAX];
+	char *slash;
+	int r = read_string((pid_t)req->pid, req->data.args[row->path], text, sizeof(text));
+
+	if (r == 0) {
+		r = take_path(req, row->dir2, row->path2, cwd, ret);
+		memcpy(ret->path[1], ret->path[0], PATH_MAX);
+	}
+	if (r != 0)
+		return r;
+	slash = strrchr(ret->path[0], '/');
+	*(*text == '/' ? ret->path[0] : slash) = '\0';
+	ret->n_paths = 2;
+	return append(ret->path[0], text, ret->here);
+}
+
+/* A program that is run by its open descriptor is named by that; what is asked of one, by the file
+ * that it leads to. 1: there is no path in this call. */
 static int
 name_descriptor(const struct seccomp_notif *req, const struct row *row, struct trace_call *ret)
 {
 	int fd = (int)req->data.args[row->dir];
 
-	if (row->op != TRACE_EXEC || fd < 0)
+	if (fd < 0)
 		return 1;
-	snprintf(ret->path[0], PATH_MAX, "/proc/self/fd/%d", fd);
+	if (row->op == TRACE_EXEC) {
+		snprintf(ret->path[0], PATH_MAX, "/proc/self/fd/%d", fd);
+		ret->n_paths = 1;
+		return 0;
+	}
+	if (row->op != TRACE_STAT || directory_of((pid_t)req->pid, fd, NULL, ret->path[0]) < 0)
+		return 1;
+	ret->by_descriptor = true;
 	ret->n_paths = 1;
 	return 0;
 }
 
-void
-trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
+static int
+take_paths(const struct seccomp_notif *req, const struct row *row, const char *cwd,
+	struct trace_call *ret)
 {
-	const struct row *row = find_row(req->data.nr);
 	int r = 0;
 
-	ret->op = TRACE_OTHER;
-	ret->write = false;
-	ret->error = 0;
-	ret->n_paths = 0;
-	if (!row)
-		return;
+	if (row->from == POINTS)
+		return take_link(req, row, cwd, ret);
 	if (row->op == TRACE_LIST) {
 		r = directory_of((pid_t)req->pid, (int)req->data.args[0], NULL, ret->path[0]);
 		ret->n_paths = r == 0;
 	}
 	if (row->path != NO_ARG)
 		r = take_path(req, row->dir, row->path, cwd, ret);
+	else if (row->op == TRACE_STAT)
+		r = 1;
 	if (r == 1 && row->dir != NO_ARG)
 		r = name_descriptor(req, row, ret);
-	if (r == 0 && row->path2 != NO_ARG)
+	/* the source of a link may be a descriptor: it was opened before */
+	if ((r == 0 || (r == 1 && row->from == READS)) && row->path2 != NO_ARG)
 		r = take_path(req, row->dir2, row->path2, cwd, ret);
+	return r;
+}
+
+void
+trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
+{
+	const struct row *row = find_row(req->data.nr);
+	int r;
+
+	ret->op = TRACE_OTHER;
+	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
+	ret->attributes = TRACE_ATTRIBUTES_NONE;
+	ret->who = TRACE_BY_OTHER;
+	ret->error = 0;
+	ret->n_paths = 0;
+	if (!row)
+		return;
+	r = take_paths(req, row, cwd, ret);
 	ret->error = MIN2(r, 0);
 	if (r != 0)
 		return;
 	if (row->flags != NO_ARG)
-		ret->write = is_writing(req, row);
+		take_flags(req, row, ret);
+	ret->from = row->from != NOT_FROM && ret->n_paths == 2;
+	ret->moved = row->from == MOVES;
+	ret->attributes = attributes_of(req);
 	ret->op = row->op;
 }

@@ -6,10 +6,11 @@
 #include <linux/seccomp.h>
 
 #include "common/base.h"
+#include "trace/caller.h"
 
 enum trace_op {
-	TRACE_LOOK, /* stat, access, readlink */
-	TRACE_STAT, /* statx: it may be answered in the kernel's place */
+	TRACE_LOOK, /* access, readlink */
+	TRACE_STAT, /* it may be answered in the kernel's place */
 	TRACE_OPEN,
 	TRACE_LIST,   /* getdents: path is the directory's */
 	TRACE_CHANGE, /* mkdir, unlink, rename, …: it needs the place to be writable */
@@ -22,12 +23,26 @@ enum trace_op {
 		      */
 };
 
+/* Whether a call tells more of a path than whether it is there. */
+enum trace_attributes {
+	TRACE_ATTRIBUTES_NONE,
+	TRACE_ATTRIBUTES,	  /* of what the path leads to: stat, access */
+	TRACE_ATTRIBUTES_OF_LINK, /* of the link, where it is one: lstat */
+};
+
 struct trace_call {
 	bool here; /* set by the caller: the paths are of this machine, so that where a ".." after a
 		    * symbolic link leads can be looked up; otherwise it is taken by text */
 	enum trace_op op;
 	bool write; /* TRACE_OPEN: for writing, or to be made */
-	int error;  /* TRACE_OTHER: -errno of reading the caller's memory; 0: there is no path */
+	bool keeps; /* with write: what a file held before is not thrown away */
+	bool from;  /* TRACE_CHANGE: path[0] is where the content comes from (link, rename), or what
+		     * a symbolic link is to lead to: it is read */
+	bool moved; /* and is gone then */
+	enum trace_attributes attributes;
+	enum trace_who who; /* set by the caller where `attributes` are asked for */
+	bool by_descriptor; /* path[0] is what an open descriptor leads to */
+	int error; /* TRACE_OTHER: -errno of reading the caller's memory; 0: there is no path */
 	unsigned n_paths;
 	char path[2][PATH_MAX]; /* absolute and normal */
 };

@@ -94,6 +94,30 @@ look(struct watch *w, const char *path, bool opens)
 	trace_set_add(&w->set, TRACE_PATHS, path, kind);
 }
 
+/* What a macro asks of a file may be in what it makes. */
+static void
+stat_by_macro(struct watch *w, const struct trace_call *c, const char *path)
+{
+	bool link = c->attributes == TRACE_ATTRIBUTES_OF_LINK;
+
+	if (c->attributes == TRACE_ATTRIBUTES_NONE || c->who != TRACE_BY_MACRO ||
+		below_any(path, &w->toolchain) || is_systems(path) || is_made(w, path))
+		return;
+	trace_set_add(&w->set, link ? TRACE_LINK_STATS : TRACE_STATS, path,
+		link ? TRACE_STATED_LINK : TRACE_STATED);
+}
+
+/* Opened to be written, or moved: of a file that was there before, and is not emptied, something
+ * may be in what is made. */
+static bool
+is_read_as_well(const struct trace_call *c, const char *path)
+{
+	struct stat st;
+
+	return (c->op == TRACE_OPEN ? c->keeps : c->moved && path == c->path[0]) &&
+	       lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 static void
 list(struct watch *w, const char *path)
 {
@@ -187,10 +211,17 @@ watch_call(struct watch *w, const struct trace_call *c, bool (*by_compiler)(void
 			list(w, path);
 		else if (c->op == TRACE_EXEC)
 			run(w, path, by_compiler, arg);
-		else if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write))
-			change(w, path, by_compiler, arg);
-		else
+		else if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write)) {
+			bool source = c->from && i == 0;
+
+			if ((source && !c->moved) || is_read_as_well(c, path))
+				look(w, path, true);
+			if (!source || c->moved)
+				change(w, path, by_compiler, arg);
+		} else {
 			look(w, path, c->op == TRACE_OPEN);
+			stat_by_macro(w, c, path);
+		}
 	}
 }
 
@@ -220,6 +251,10 @@ letter(enum trace_kind kind)
 		return 'm';
 	case TRACE_ENV_OF_RUSTC:
 		return 'r';
+	case TRACE_STATED:
+		return 's';
+	case TRACE_STATED_LINK:
+		return 'l';
 	case TRACE_MADE:
 		return 'w';
 	default:

@@ -34,9 +34,10 @@ void watch_call(
 void watch_end(struct watch *w);
 
 /* The record, to *ret: items of one letter, a name, and a NUL byte. Letters: f found, a absent,
- * d listed, m variable of a macro, r variable of the toolchain, v (with the name "environ") all
- * variables at once, w made or changed, ! a doubt, and last e, with the number of calls as its
- * name: without it the record is not whole. 0 or -ENOMEM. */
+ * d listed, s a macro asked for its attributes, l for those of the link itself, m variable of a
+ * macro, r variable of the toolchain, v (with the name "environ") all variables at once, w made or
+ * changed, ! a doubt, and last e, with the number of calls as its name: without it the record is
+ * not whole. 0 or -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

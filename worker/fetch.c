@@ -182,6 +182,8 @@ fetch_answer(struct job *j, const Dray__FileAnswer *m)
 		trace_answer(j->trace, false, NULL);
 		return 0;
 	case DRAY__FILE_KIND__FILE_DIRECTORY:
+		if (m->times)
+			trace_set_times(j->trace, j->fetch.path, m->times);
 		return make_directory(j);
 	case DRAY__FILE_KIND__FILE_REGULAR:
 		return take_file(j, m->blob, m->times);

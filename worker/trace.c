@@ -50,6 +50,7 @@ struct trace {
 	struct trace_set set;
 	struct trace_stat stat;
 	struct trace_call call;
+	struct trace_caller caller;
 	bool listening; /* the listener came */
 	bool moved;	/* somebody changed the directory: relative paths are looked up */
 	uint32_t calls, fetched, asks;
@@ -333,6 +334,46 @@ run(struct trace *t, const char *path)
 	return refuse(t, "to run %s", starts_with(path, SANDBOX_BIN "/") ? name : path);
 }
 
+/* Whether it is one of the client's that the job sees. */
+static bool
+is_clients(const struct trace *t, const char *path)
+{
+	enum trace_place place = trace_rules_place(&t->rules, path);
+
+	if (place == PLACE_OUT)
+		return trace_set_get(&t->set, TRACE_PATHS, path) == TRACE_FILE;
+	return (place == PLACE_TREE || place == PLACE_IN) && in_tree(t, path);
+}
+
+/* A macro asks for attributes: it gets the client's, or the job ends. */
+static int
+stat_by_macro(struct trace *t, const char *path)
+{
+	bool link = t->call.attributes == TRACE_ATTRIBUTES_OF_LINK;
+	const Dray__FileTimes *known = trace_stat_find(&t->stat, path);
+	int r;
+
+	if (trace_set_get(&t->set, link ? TRACE_LINK_STATS : TRACE_STATS, path) != TRACE_NONE ||
+		!is_clients(t, path))
+		return 0;
+	if (trace_rules_place(&t->rules, path) != PLACE_TREE ||
+		trace_stat_is_access(t->listener.req))
+		return refuse(t, "the attributes of %s", path);
+	if (!known) {
+		r = ask(t, path);
+		if (r < 0)
+			return r;
+		known = trace_stat_find(&t->stat, path);
+	}
+	if (!known || !known->mode)
+		return refuse(t, "the attributes of %s", path);
+	if (link && known->link)
+		return refuse(t, "the symbolic link %s", path);
+	trace_set_add(&t->set, link ? TRACE_LINK_STATS : TRACE_STATS, path,
+		link ? TRACE_STATED_LINK : TRACE_STATED);
+	return 0;
+}
+
 static int
 one_path(struct trace *t, const char *path)
 {
@@ -361,6 +402,52 @@ one_path(struct trace *t, const char *path)
 	}
 }
 
+/* Of an open file, or directory: what its owner knows of it. */
+static int
+know_of(struct trace *t, const char *path)
+{
+	if (trace_rules_place(&t->rules, path) != PLACE_TREE || !in_tree(t, path) ||
+		trace_stat_find(&t->stat, path))
+		return 0;
+	return MIN2(ask(t, path), 0);
+}
+
+/* What a link is made of, or moved away: it is looked at, and must be the job's own to be moved. */
+static int
+source(struct trace *t, const char *path)
+{
+	int r = 0;
+
+	switch (trace_rules_place(&t->rules, path)) {
+	case PLACE_TREE:
+	case PLACE_IN:
+		r = look(t, path);
+		break;
+	case PLACE_OUT:
+		r = look_out(t, path);
+		break;
+	case PLACE_TMP:
+		r = look_tmp(t, (pid_t)t->listener.req->pid, path);
+		break;
+	default:
+		break;
+	}
+	return r < 0 || !t->call.moved ? r : change(t, path);
+}
+
+static void
+find_caller(struct trace *t)
+{
+	struct trace_call *c = &t->call;
+
+	if (c->op == TRACE_EXEC)
+		trace_caller_exec(&t->caller, t->listener.req);
+	else if (c->op == TRACE_OPEN && streq(c->path[0], TRACE_ENV_HELLO))
+		trace_caller_hello(&t->caller, t->listener.req);
+	else if (c->attributes != TRACE_ATTRIBUTES_NONE)
+		c->who = trace_caller_who(&t->caller, t->listener.req);
+}
+
 /* 0: the kernel goes on with it; a positive errno: the caller gets that; negative: no answer. */
 static int
 consider(struct trace *t)
@@ -374,13 +461,19 @@ consider(struct trace *t)
 		return refuse(t, "files opened by io_uring or handles");
 	if (t->listener.req->data.nr == SCMP_SYS(fchdir) || t->call.op == TRACE_CHDIR)
 		t->moved = true;
-	for (unsigned i = 0; i < t->call.n_paths && r == 0; i++)
-		r = one_path(t, t->call.path[i]);
+	find_caller(t);
+	for (unsigned i = 0; i < t->call.n_paths && r == 0 && !t->call.by_descriptor; i++)
+		r = t->call.from && i == 0 ? source(t, t->call.path[i])
+					   : one_path(t, t->call.path[i]);
+	/* of what is asked by its descriptor, size and content are inputs, as at home */
+	if (r == 0 && t->call.n_paths == 1 && t->call.who == TRACE_BY_MACRO)
+		r = t->call.by_descriptor ? know_of(t, t->call.path[0])
+					  : stat_by_macro(t, t->call.path[0]);
 	return r;
 }
 
-/* The tree's files are the worker's, and of its own age; a stat says what it would at the client's.
- */
+/* The tree's files are the worker's, of its own age and mode; a stat says what it would at the
+ * client's. */
 static bool
 answer_stat(struct trace *t)
 {
@@ -401,6 +494,12 @@ serve_one(struct trace *t)
 	if (r <= 0)
 		return r == 0;
 	t->calls++;
+	/* a compiler asks this of each file that it reads, for its size alone */
+	if (trace_stat_is_by_descriptor(t->listener.req) &&
+		trace_caller_who(&t->caller, t->listener.req) != TRACE_BY_MACRO) {
+		trace_listener_go_on(&t->listener);
+		return true;
+	}
 	r = consider(t);
 	if (r < 0)
 		return r != -ECANCELED;
@@ -598,6 +697,8 @@ trace_message(const struct trace *t, Dray__Trace *m)
 	if (fill(s, TRACE_FILE, &m->files, &m->n_files) < 0 ||
 		fill(s, TRACE_ABSENT, &m->absent, &m->n_absent) < 0 ||
 		fill(s, TRACE_DIR, &m->dirs, &m->n_dirs) < 0 ||
+		fill(s, TRACE_STATED, &m->stats, &m->n_stats) < 0 ||
+		fill(s, TRACE_STATED_LINK, &m->link_stats, &m->n_link_stats) < 0 ||
 		fill(s, TRACE_ENV_OF_MACRO, &m->env, &m->n_env) < 0 ||
 		fill(s, TRACE_ENV_OF_RUSTC, &m->rustc_env, &m->n_rustc_env) < 0) {
 		trace_message_done(m);
@@ -612,6 +713,8 @@ trace_message_done(Dray__Trace *m)
 	free(m->files);
 	free(m->absent);
 	free(m->dirs);
+	free(m->stats);
+	free(m->link_stats);
 	free(m->env);
 	free(m->rustc_env);
 	dray__trace__init(m);
@@ -629,6 +732,7 @@ trace_freep(struct trace **tp)
 	trace_rules_done(&t->rules);
 	trace_set_done(&t->set);
 	trace_stat_done(&t->stat);
+	trace_caller_done(&t->caller);
 	trace_listener_done(&t->listener);
 	closep(&t->root);
 	closep(&t->out);

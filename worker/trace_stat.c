@@ -1,5 +1,5 @@
-/* Invariant: only a file whose times are known is answered for, and only when all of the caller's
- * struct was written; else the kernel answers as ever. */
+/* Invariant: only a file whose attributes are known is answered for, and only when all of the
+ * caller's struct was written; else the kernel answers as ever. */
 #include "config.h"
 
 #include "worker/trace_stat.h"
@@ -7,9 +7,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
-enum { ARG_FLAGS = 2, ARG_MASK = 3, ARG_BUFFER = 4 };
+#define NO_FLAGS (-1)
+
+/* Argument numbers. */
+static const struct row {
+	int nr, buffer, flags;
+} rows[] = {
+	{ SYS_statx, 4, 2 },
+	{ SYS_newfstatat, 2, 3 },
+	{ SYS_fstat, 1, NO_FLAGS },
+#ifdef SYS_stat
+	{ SYS_stat, 1, NO_FLAGS },
+	{ SYS_lstat, 1, NO_FLAGS },
+#endif
+};
+
+enum { STATX_MASK_ARG = 3 };
 
 static int
 compare(const void *a, const void *b)
@@ -17,6 +34,14 @@ compare(const void *a, const void *b)
 	const struct trace_times *x = a, *y = b;
 
 	return strcmp(x->path, y->path);
+}
+
+static struct trace_times *
+find(const struct trace_stat *s, const char *path)
+{
+	struct trace_times key = { .path = (char *)path };
+
+	return s->n ? bsearch(&key, s->v, s->n, sizeof(key), compare) : NULL;
 }
 
 static int
@@ -36,7 +61,7 @@ append(struct trace_stat *s, const char *path, const Dray__FileTimes *times)
 	copy = strdup(path);
 	if (!copy)
 		return -ENOMEM;
-	s->v[s->n++] = (struct trace_times){ copy, times->modified, times->created };
+	s->v[s->n++] = (struct trace_times){ copy, *times };
 	return 0;
 }
 
@@ -65,36 +90,143 @@ trace_stat_done(struct trace_stat *s)
 void
 trace_stat_add(struct trace_stat *s, const char *path, const Dray__FileTimes *times)
 {
-	if (append(s, path, times) == 0)
+	struct trace_times *known = find(s, path);
+
+	if (known)
+		known->times = *times;
+	else if (append(s, path, times) == 0)
 		qsort(s->v, s->n, sizeof(*s->v), compare);
+}
+
+const Dray__FileTimes *
+trace_stat_find(const struct trace_stat *s, const char *path)
+{
+	const struct trace_times *t = find(s, path);
+
+	return t ? &t->times : NULL;
+}
+
+static const struct row *
+row_of(const struct seccomp_notif *req)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].nr == req->data.nr)
+			return &rows[i];
+	return NULL;
+}
+
+bool
+trace_stat_is_by_descriptor(const struct seccomp_notif *req)
+{
+	const struct row *r = row_of(req);
+
+	return r && (r->nr == SYS_fstat ||
+			    (r->flags != NO_FLAGS && (req->data.args[r->flags] & AT_EMPTY_PATH)));
+}
+
+bool
+trace_stat_is_access(const struct seccomp_notif *req)
+{
+	int nr = req->data.nr;
+
+#ifdef SYS_access
+	if (nr == SYS_access)
+		return (req->data.args[1] & (W_OK | X_OK)) != 0;
+#endif
+	return (nr == SYS_faccessat || nr == SYS_faccessat2) &&
+	       (req->data.args[2] & (W_OK | X_OK)) != 0;
 }
 
 /* Before 1970 a second is negative and its nanoseconds are not. */
 static void
+split(int64_t ns, int64_t *sec, int64_t *nsec)
+{
+	*sec = ns / 1000000000 - (ns % 1000000000 < 0);
+	*nsec = ns - *sec * 1000000000;
+}
+
+static void
 fill(struct statx_timestamp *t, int64_t ns)
 {
-	t->tv_sec = ns / 1000000000 - (ns % 1000000000 < 0);
-	t->tv_nsec = (uint32_t)(ns - t->tv_sec * 1000000000);
+	int64_t sec, nsec;
+
+	split(ns, &sec, &nsec);
+	t->tv_sec = sec;
+	t->tv_nsec = (uint32_t)nsec;
+}
+
+static void
+fill_spec(struct timespec *t, int64_t ns)
+{
+	int64_t sec, nsec;
+
+	split(ns, &sec, &nsec);
+	t->tv_sec = sec;
+	t->tv_nsec = nsec;
+}
+
+static bool
+make_statx(const Dray__FileTimes *t, const struct seccomp_notif *req, int root, const char *path,
+	struct statx *st)
+{
+	memset(st, 0, sizeof(*st));
+	if (statx(root, path, AT_SYMLINK_NOFOLLOW, (unsigned)req->data.args[STATX_MASK_ARG], st) <
+		0)
+		return false;
+	fill(&st->stx_mtime, t->modified);
+	if (t->created && (st->stx_mask & STATX_BTIME))
+		fill(&st->stx_btime, t->created);
+	if (!t->mode)
+		return true;
+	st->stx_mode = (uint16_t)t->mode;
+	st->stx_uid = t->uid;
+	st->stx_gid = t->gid;
+	fill(&st->stx_ctime, t->changed);
+	fill(&st->stx_atime, t->accessed);
+	return true;
+}
+
+/* The kernel's struct is libc's on 64-bit machines. */
+static bool
+make_stat(const Dray__FileTimes *t, int root, const char *path, struct stat *st)
+{
+	memset(st, 0, sizeof(*st));
+	if (sizeof(long) < 8 || fstatat(root, path, st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	fill_spec(&st->st_mtim, t->modified);
+	if (!t->mode)
+		return true;
+	st->st_mode = t->mode;
+	st->st_uid = t->uid;
+	st->st_gid = t->gid;
+	fill_spec(&st->st_ctim, t->changed);
+	fill_spec(&st->st_atim, t->accessed);
+	return true;
 }
 
 bool
 trace_stat_answer(
 	const struct trace_stat *s, const struct seccomp_notif *req, int root, const char *path)
 {
-	struct trace_times key = { (char *)path, 0, 0 };
-	const struct trace_times *t = s->n ? bsearch(&key, s->v, s->n, sizeof(key), compare) : NULL;
-	struct statx st;
-	struct iovec local = { &st, sizeof(st) };
-	struct iovec remote = { (void *)(uintptr_t)req->data.args[ARG_BUFFER], sizeof(st) };
+	const Dray__FileTimes *t = trace_stat_find(s, path);
+	const struct row *row = row_of(req);
+	const char *below = path[1] ? path + 1 : ".";
+	struct iovec local, remote;
+	struct statx stx;
+	struct stat st;
 
-	if (!t)
+	if (!t || !row)
 		return false;
-	memset(&st, 0, sizeof(st));
-	if (statx(root, path + 1, (int)req->data.args[ARG_FLAGS] | AT_SYMLINK_NOFOLLOW,
-		    (unsigned)req->data.args[ARG_MASK], &st) < 0)
-		return false;
-	fill(&st.stx_mtime, t->modified);
-	if (t->created && (st.stx_mask & STATX_BTIME))
-		fill(&st.stx_btime, t->created);
-	return process_vm_writev((pid_t)req->pid, &local, 1, &remote, 1, 0) == (ssize_t)sizeof(st);
+	if (row->nr == SYS_statx) {
+		if (!make_statx(t, req, root, below, &stx))
+			return false;
+		local = (struct iovec){ &stx, sizeof(stx) };
+	} else {
+		if (!make_stat(t, root, below, &st))
+			return false;
+		local = (struct iovec){ &st, sizeof(st) };
+	}
+	remote = (struct iovec){ (void *)(uintptr_t)req->data.args[row->buffer], local.iov_len };
+	return process_vm_writev((pid_t)req->pid, &local, 1, &remote, 1, 0) ==
+	       (ssize_t)local.iov_len;
 }

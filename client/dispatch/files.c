@@ -82,8 +82,16 @@ files_times(const char *path, Dray__FileTimes *ret)
 	struct statx st;
 
 	dray__file_times__init(ret);
-	if (statx(AT_FDCWD, path, 0, STATX_MTIME | STATX_BTIME, &st) < 0)
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
 		return false;
+	ret->link = S_ISLNK(st.stx_mode);
+	if (ret->link && statx(AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
+		return false;
+	ret->mode = st.stx_mode;
+	ret->uid = st.stx_uid;
+	ret->gid = st.stx_gid;
+	ret->changed = nanoseconds(&st.stx_ctime);
+	ret->accessed = nanoseconds(&st.stx_atime);
 	ret->modified = nanoseconds(&st.stx_mtime);
 	if (st.stx_mask & STATX_BTIME)
 		ret->created = nanoseconds(&st.stx_btime);
@@ -260,6 +268,8 @@ files_answer(struct files *f, uint32_t id, const char *path, struct files_answer
 		return refuse(ret, "the special file", path);
 	if (!root_of(&f->roots, real) && !root_of(&f->fetched, real) &&
 		!leads_to(&f->roots, real) && !leads_to(&f->fetched, real))
+		return refuse(ret, "the directory", path);
+	if (!files_times(path, &ret->times))
 		return refuse(ret, "the directory", path);
 	ret->kind = DRAY__FILE_KIND__FILE_DIRECTORY;
 	return 0;

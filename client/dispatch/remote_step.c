@@ -50,8 +50,9 @@ remote_answer(struct remote *r)
 		blob.digest.len = DIGEST_SIZE;
 		blob.size = a->size;
 		m.blob = &blob;
-		m.times = (Dray__FileTimes *)&a->times;
 	}
+	if (a->kind == DRAY__FILE_KIND__FILE_REGULAR || a->kind == DRAY__FILE_KIND__FILE_DIRECTORY)
+		m.times = (Dray__FileTimes *)&a->times;
 	e = wire_send(r->socket, NULL, WIRE_FILE_ANSWER, &m.base, NULL, 0);
 	r->answering = e == -EAGAIN;
 	return e;

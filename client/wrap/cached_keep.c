@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cache/text.h"
+#include "cache/times.h"
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/ledger.h"
 #include "common/fs.h"
@@ -518,8 +519,70 @@ add_call(const struct cached *c, struct result *res)
 	return r < 0 ? r : res->cwd ? 0 : -ENOMEM;
 }
 
+/* By which a package with these macros, compiled in this way, is known again, whatever its sources
+ * are, and its libraries. NULL: no memory. */
+static char *
+times_note_name(const struct unit_key *key, const struct result *res)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const char *name = getenv("CARGO_PKG_NAME"), *version = getenv("CARGO_PKG_VERSION");
+	int r = buf_addf(&b, "times %s %s", name ? name : "", version ? version : "");
+
+	for (size_t i = 0; r == 0 && i < key->recipe.n; i++)
+		if (!starts_with(key->recipe.v[i], "--extern"))
+			r = buf_addf(&b, "\n%s", key->recipe.v[i]);
+	for (size_t i = 0; r == 0 && i < res->inputs.n; i++) {
+		const struct input *in = &res->inputs.v[i];
+		struct digest d;
+		char hex[DIGEST_HEX_SIZE];
+
+		if (in->kind != INPUT_FILE || !ends_with(in->name, ".so") ||
+			in->value.n != DIGEST_SIZE)
+			continue;
+		memcpy(d.b, in->value.p, DIGEST_SIZE);
+		digest_hex(&d, hex);
+		r = buf_addf(&b, "\n%s", hex);
+	}
+	return r < 0 ? NULL : (char *)steal_ptr(b.p);
+}
+
+/* What of its times does not count, from what was kept of the same before; that is not kept twice.
+ */
+static int
+learn_times(struct cached *c, const struct unit_key *key, struct entry *e, struct result *res)
+{
+	_cleanup_(times_done) struct times t = TIMES_INIT;
+	_cleanup_(freep) char *name = NULL;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	bool learned = false;
+	int r;
+
+	if (!times_matter_to(res))
+		return 0;
+	name = times_note_name(key, res);
+	r = name ? 0 : -ENOMEM;
+	if (r == 0 && memo_get_note(c->in.memo, name, &b) == 0)
+		r = times_decode(&b, &t);
+	for (size_t i = e->n_results; r == 0 && i-- > 0;) {
+		_cleanup_(result_done) struct result kept = RESULT_INIT;
+		enum times_verdict v = TIMES_OTHER;
+
+		if (entry_result(e, i, &kept) == 0)
+			r = times_compare(&kept, res, &t, &v);
+		learned |= v != TIMES_OTHER;
+		if (v == TIMES_IDLE)
+			entry_drop_result(e, i);
+	}
+	if (r == 0)
+		r = times_apply(&t, res);
+	buf_done(&b);
+	if (r == 0 && learned && times_encode(&t, &b) == 0)
+		memo_set_note(c->in.memo, name, b.p, b.n);
+	return r;
+}
+
 int
-cached_write_result(struct cached *c, const struct unit_key *key, const struct result *res)
+cached_write_result(struct cached *c, const struct unit_key *key, struct result *res)
 {
 	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -529,6 +592,8 @@ cached_write_result(struct cached *c, const struct unit_key *key, const struct r
 	if (r == 0 && e.recipe.n == 0)
 		for (size_t i = 0; r == 0 && i < key->recipe.n; i++)
 			r = strv_add(&e.recipe, key->recipe.v[i]);
+	if (r == 0)
+		r = learn_times(c, key, &e, res);
 	if (r == 0)
 		r = entry_add_result(&e, res);
 	if (r == 0)

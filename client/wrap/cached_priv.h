@@ -28,7 +28,7 @@ struct cached {
 /* The entry as it is on disk now; empty when there is none that holds. 0 or -ENOMEM. */
 int cached_read_entry(struct cached *c, const struct digest *key, struct entry *ret);
 /* Adds a result to it. 0 or -errno. */
-int cached_write_result(struct cached *c, const struct unit_key *key, const struct result *res);
+int cached_write_result(struct cached *c, const struct unit_key *key, struct result *res);
 /* Result i was used: it is the first one now. */
 void cached_note_order(struct cached *c, struct entry *e, size_t i);
 

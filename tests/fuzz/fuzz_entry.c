@@ -51,7 +51,7 @@ look_at(const struct entry *e)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char magic[] = "drayent3";
+	static const char magic[] = "drayent4";
 	struct digest key, d;
 	struct entry e = ENTRY_INIT;
 	struct buf b = BUF_INIT;

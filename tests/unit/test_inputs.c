@@ -725,6 +725,77 @@ metadata_alone(void **state)
 	is_stale("libb.rlib changed");
 }
 
+static void
+set_times(const char *path, time_t mtime)
+{
+	struct timespec t[2] = { { mtime, 0 }, { mtime, 0 } };
+
+	assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
+}
+
+static void
+attributes(void **state)
+{
+	_cleanup_(freep) char *file = path_join(dir, "asset"), *link = path_join(dir, "link");
+	_cleanup_(freep) char *sub = path_join(dir, "sub"), *gone = path_join(dir, "gone");
+
+	(void)state;
+	assert_int_equal(fs_write_atomic(file, "text", 4, 0644), 0);
+	assert_int_equal(symlink("asset", link), 0);
+	assert_int_equal(mkdir(sub, 0755), 0);
+	set_times(file, 1000);
+	item('s', file);
+	item('s', link);
+	item('l', link);
+	item('s', sub);
+	item('s', dir);
+	item('s', gone);
+	take_all();
+	assert_true(has(INPUT_STAT, file));
+	assert_true(has(INPUT_LSTAT, link));
+	assert_true(has(INPUT_STAT, sub));
+	assert_false(has(INPUT_STAT, gone));
+	all_is_as_it_was();
+	set_times(file, 2000);
+	is_stale("mtime of ");
+	set_times(file, 1000);
+	is_stale("ctime of ");
+	assert_int_equal(chmod(file, 0600), 0);
+	is_stale("mode of ");
+	assert_int_equal(unlink(file), 0);
+	is_stale("is gone");
+}
+
+/* The directory above the out-dir changes with every build: its times are nobody's, its mode is. */
+static void
+attributes_of_what_is_above(void **state)
+{
+	_cleanup_(freep) char *other = path_join(dir, "other");
+
+	(void)state;
+	from.started.tv_sec -= 7200;
+	item('s', dir);
+	take_all();
+	assert_int_equal(mkdir(other, 0755), 0);
+	set_times(dir, 1000);
+	all_is_as_it_was();
+	assert_int_equal(chmod(dir, 0711), 0);
+	is_stale("mode of ");
+}
+
+static void
+attributes_that_change_meanwhile(void **state)
+{
+	_cleanup_(freep) char *file = path_join(dir, "asset");
+
+	(void)state;
+	assert_int_equal(fs_write_atomic(file, "text", 4, 0644), 0);
+	set_times(file, 1000);
+	from.started.tv_sec -= 7200;
+	item('s', file);
+	cannot_be_kept("changed while it was looked at");
+}
+
 int
 main(void)
 {
@@ -746,6 +817,9 @@ main(void)
 		T(programs_in_path),
 		T(metadata_alone),
 		T(width_and_out_dir),
+		T(attributes),
+		T(attributes_of_what_is_above),
+		T(attributes_that_change_meanwhile),
 		T(start),
 	};
 

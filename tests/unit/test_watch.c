@@ -266,6 +266,120 @@ test_doubts(void **state)
 	}
 }
 
+/* A call that tells attributes, by the toolchain or by a macro. */
+static void
+stat_call(struct watch *w, const char *path, enum trace_attributes what, enum trace_who who)
+{
+	struct trace_call *c = calloc(1, sizeof(*c));
+
+	assert_non_null(c);
+	c->op = TRACE_STAT;
+	c->n_paths = 1;
+	c->attributes = what;
+	c->who = who;
+	snprintf(c->path[0], sizeof(c->path[0]), "%s", path);
+	watch_call(w, c, yes, NULL);
+	free(c);
+}
+
+static void
+test_attributes(void **state)
+{
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(strv_add(&w.toolchain, "/usr"), 0);
+	stat_call(&w, "/etc/passwd", TRACE_ATTRIBUTES, TRACE_BY_PROGRAM);
+	stat_call(&w, "/etc/hosts", TRACE_ATTRIBUTES, TRACE_BY_MACRO);
+	stat_call(&w, "/etc/group", TRACE_ATTRIBUTES_OF_LINK, TRACE_BY_MACRO);
+	stat_call(&w, "/usr/bin", TRACE_ATTRIBUTES, TRACE_BY_MACRO);
+	stat_call(&w, "/etc/shells", TRACE_ATTRIBUTES_NONE, TRACE_BY_MACRO);
+	assert_int_equal(watch_record(&w, &b), 0);
+	assert_true(has(&b, 'f', "/etc/passwd"));
+	assert_false(has(&b, 's', "/etc/passwd"));
+	assert_true(has(&b, 's', "/etc/hosts"));
+	assert_true(has(&b, 'f', "/etc/hosts"));
+	assert_true(has(&b, 'l', "/etc/group"));
+	assert_false(has(&b, 's', "/etc/group"));
+	assert_false(has(&b, 's', "/usr/bin"));
+	assert_false(has(&b, 's', "/etc/shells"));
+	watch_done(&w);
+}
+
+/* From one path to another. */
+static void
+two_paths(struct watch *w, const char *from, const char *to, bool moved)
+{
+	struct trace_call *c = calloc(1, sizeof(*c));
+
+	assert_non_null(c);
+	c->op = TRACE_CHANGE;
+	c->n_paths = 2;
+	c->from = true;
+	c->moved = moved;
+	snprintf(c->path[0], sizeof(c->path[0]), "%s", from);
+	snprintf(c->path[1], sizeof(c->path[1]), "%s", to);
+	watch_call(w, c, yes, NULL);
+	free(c);
+}
+
+static void
+test_links_and_moves(void **state)
+{
+	const struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *from = put(p, "from", "x"), *to = path_join(p->out, "to");
+	_cleanup_(freep) char *there = put(p, "out/there", "x"), *gone = path_join(p->out, "gone");
+
+	assert_int_equal(strv_add(&w.writable, p->out), 0);
+	two_paths(&w, from, to, false);
+	assert_string_equal(w.doubt, "");
+	/* what it made itself may be moved, and what was there may not */
+	two_paths(&w, to, gone, true);
+	assert_string_equal(w.doubt, "");
+	two_paths(&w, there, to, true);
+	assert_int_equal(strncmp(w.doubt, "it read and then wrote", 22), 0);
+	assert_int_equal(watch_record(&w, &b), 0);
+	assert_true(has(&b, 'f', from));
+	assert_true(has(&b, 'w', to));
+	watch_done(&w);
+}
+
+static void
+open_to_write(struct watch *w, const char *path, bool keeps)
+{
+	struct trace_call *c = calloc(1, sizeof(*c));
+
+	assert_non_null(c);
+	c->op = TRACE_OPEN;
+	c->write = true;
+	c->keeps = keeps;
+	c->n_paths = 1;
+	snprintf(c->path[0], sizeof(c->path[0]), "%s", path);
+	watch_call(w, c, yes, NULL);
+	free(c);
+}
+
+static void
+test_what_is_not_emptied_is_read(void **state)
+{
+	const struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(freep) char *emptied = put(p, "out/emptied", "x");
+	_cleanup_(freep) char *kept = put(p, "out/kept", "x"), *new = path_join(p->out, "new");
+
+	assert_int_equal(strv_add(&w.writable, p->out), 0);
+	open_to_write(&w, emptied, false);
+	open_to_write(&w, new, true);
+	open_to_write(&w, new, true);
+	assert_string_equal(w.doubt, "");
+	open_to_write(&w, kept, true);
+	assert_int_equal(strncmp(w.doubt, "it read and then wrote", 22), 0);
+	watch_done(&w);
+}
+
 static void
 test_silence_is_a_doubt(void **state)
 {
@@ -423,6 +537,10 @@ main(int argc, char **argv)
 			test_search_for_a_program, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_doubts, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_read_then_written, make_place, remove_place),
+		cmocka_unit_test(test_attributes),
+		cmocka_unit_test_setup_teardown(test_links_and_moves, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
+			test_what_is_not_emptied_is_read, make_place, remove_place),
 		cmocka_unit_test(test_silence_is_a_doubt),
 		cmocka_unit_test_setup_teardown(test_program, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(
