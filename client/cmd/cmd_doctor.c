@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "client/cmd/cmd.h"
+#include "client/cmd/userns.h"
 #include "client/wrap/linker.h"
 #include "client/wrap/local_only.h"
 #include "client/wrap/prime.h"
@@ -222,6 +223,15 @@ check_tracer(struct doctor *d)
 		say(d, GOOD, "tracer", "compiles here can be traced");
 }
 
+/* Why bubblewrap may fail. */
+static const char *
+why_not(void)
+{
+	const char *ban = userns_ban("");
+
+	return ban ? ban : "user namespaces are off?";
+}
+
 static void
 check_priming(struct doctor *d)
 {
@@ -238,8 +248,7 @@ check_priming(struct doctor *d)
 	else if (!bwrap)
 		say(d, NOTE, "priming", "bwrap is not in PATH, %s: install bubblewrap", lost);
 	else if (!prime_binds_with(bwrap))
-		say(d, NOTE, "priming", "%s does not work here (user namespaces are off?), %s",
-			bwrap, lost);
+		say(d, NOTE, "priming", "%s does not work here (%s), %s", bwrap, why_not(), lost);
 	else if (is_set(ci) && !streq(ci, "false"))
 		say(d, NOTE, "priming", "CI is set: incremental states are not made ready");
 	else if (prime_on_battery(""))
@@ -384,9 +393,9 @@ check_sandbox(struct doctor *d)
 			bwrap, strerror(-r));
 	else if (status != 0)
 		say(d, NOTE, "sandbox",
-			"%s does not work here (user namespaces are off?); only a "
-			"worker on this machine (`dray up`) needs it",
-			bwrap);
+			"%s does not work here (%s); only a worker on this machine (`dray up`) "
+			"needs it",
+			bwrap, why_not());
 	else
 		say(d, GOOD, "sandbox", "%s works", bwrap);
 }
