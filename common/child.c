@@ -150,12 +150,12 @@ child_run(const struct spawn *s)
 void
 child_exit(int status)
 {
-	int sig = status - 128;
+	int sig = spawn_signal(status);
 	struct rlimit none = { 0, 0 };
 	sigset_t set;
 
-	if (sig <= 0 || sig >= NSIG)
-		exit(status);
+	if (sig == 0 || sig >= NSIG)
+		exit(spawn_shown(status));
 	setrlimit(RLIMIT_CORE, &none);
 	signal(sig, SIG_DFL);
 	sigemptyset(&set);
@@ -163,7 +163,7 @@ child_exit(int status)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	raise(sig);
 	/* a signal that does not kill: the number must do */
-	exit(status);
+	exit(spawn_shown(status));
 }
 
 int

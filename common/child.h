@@ -14,7 +14,7 @@ int child_signal(void);
 
 /* One child at a time. -ECANCELED when a signal has come already; else as spawn_start. */
 int child_start(const struct spawn *s, pid_t *ret_pid);
-/* Exit status, or 128 + signal, or -errno. */
+/* As spawn_wait: exit status, SPAWN_SIGNALLED + signal, or -errno. */
 int child_wait(pid_t pid);
 /* Like child_start, for what has to be done in the child itself: fn runs there, in a fork, with
  * default signal handling, and execs; what it returns is the exit status. 0 or -errno. */
@@ -22,7 +22,7 @@ int child_fork(int (*fn)(void *arg), void *arg, pid_t *ret_pid);
 /* child_start and child_wait. */
 int child_run(const struct spawn *s);
 
-/* Ends this process as the child ended: by the same signal when status is 128 + one. No core file
+/* Ends this process as the child ended: with its exit status, or by the same signal. No core file
  * of dray's own is written. */
 void child_exit(int status) __attribute__((noreturn));
 

@@ -152,6 +152,8 @@ object_of(const struct joblog_entry *e)
 	add_attempts(o, e->attempts, &failed);
 	add_number(o, "parent", e->parent, &failed);
 	add(o, "exit_status", json_integer(e->exit_status), &failed);
+	if (e->signal)
+		add(o, "signal", json_integer(e->signal), &failed);
 	add_number(o, "start_us", e->start_us, &failed);
 	add_number(o, "compile_start_us", e->compile_start_us, &failed);
 	add_number(o, "rmeta_us", e->rmeta_us, &failed);

@@ -32,6 +32,7 @@ struct joblog_entry {
 	uint64_t parent;	/* process id of what called the compiler; 0: not known */
 	const char *key;	/* the unit's key in hex; may be NULL */
 	int exit_status;	/* of the compiler; 128 + signal */
+	int signal;		/* that killed it; 0: none */
 	uint64_t start_us;	/* CLOCK_MONOTONIC, comparable between lines of one boot */
 	uint64_t compile_start_us; /* when rustc itself started; 0: unknown */
 	uint64_t rmeta_us;	   /* when cargo was told of the rmeta; 0: never */

@@ -256,6 +256,18 @@ spawn_start(const struct spawn *s, pid_t *ret_pid)
 }
 
 int
+spawn_signal(int status)
+{
+	return status > SPAWN_SIGNALLED ? status - SPAWN_SIGNALLED : 0;
+}
+
+int
+spawn_shown(int status)
+{
+	return spawn_signal(status) ? 128 + spawn_signal(status) : status;
+}
+
+int
 spawn_wait(pid_t pid, struct rusage *ret_usage)
 {
 	int status = 0;
@@ -266,7 +278,7 @@ spawn_wait(pid_t pid, struct rusage *ret_usage)
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return -errno;
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return WIFSIGNALED(status) ? SPAWN_SIGNALLED + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 /* What ends a capture early. The signals stay pending meanwhile: whoever waits for them, or dies of

@@ -28,7 +28,15 @@ struct spawn {
 /* posix_spawn with default signal handling and an empty mask in the child. Everything else opened
  * O_CLOEXEC by us is closed there. 0 and the pid, or -errno (-ENOENT: no such program). */
 int spawn_start(const struct spawn *s, pid_t *ret_pid);
-/* Waits; exit status, or 128 + signal. ret_usage may be NULL (struct rusage). -errno on failure. */
+/* Added to the signal that ended a process: apart from every exit status, of which 128 and more are
+ * a program's own as well. */
+#define SPAWN_SIGNALLED 256
+/* The signal that ended it, or 0. */
+int spawn_signal(int status);
+/* As a shell shows it: an exit status, or 128 + signal. */
+int spawn_shown(int status);
+/* Waits; exit status, or SPAWN_SIGNALLED + signal. ret_usage may be NULL (struct rusage). -errno on
+ * failure. */
 struct rusage;
 int spawn_wait(pid_t pid, struct rusage *ret_usage);
 /* Runs a program to its end, in a process group of its own, and returns what it wrote on stdout (at

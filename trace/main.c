@@ -253,6 +253,15 @@ write_record(struct run *r)
 		child_write(r->record, b.p, b.n);
 }
 
+/* No process can be made for it, so this one becomes the compiler; the record stays empty. */
+static int
+untraced(struct run *r)
+{
+	execvp(r->argv[0], r->argv);
+	fprintf(stderr, "dray: cannot run %.400s: %s\n", r->argv[0], strerror(errno));
+	return STATUS_NOT_STARTED;
+}
+
 static int
 run(struct run *r)
 {
@@ -264,7 +273,7 @@ run(struct run *r)
 	child_catch_signals();
 	k = child_fork(in_child, r, &r->pid);
 	if (k < 0)
-		return child_signal() ? 128 + child_signal() : STATUS_NOT_STARTED;
+		return child_signal() ? SPAWN_SIGNALLED + child_signal() : untraced(r);
 	closep(&r->child_socket);
 	ended = (int)syscall(SYS_pidfd_open, r->pid, 0);
 	if (r->filter.n && ended >= 0 && trace_listener_accept(&r->listener, r->socket, -1) == 0)
@@ -285,7 +294,7 @@ main(int argc, char **argv)
 	r.listener.fd = -1;
 	r.call.here = true;
 	if (parse(&r, argc, argv, &status))
-		status = follow_parent(&r) ? run(&r) : 128 + SIGKILL;
+		status = follow_parent(&r) ? run(&r) : SPAWN_SIGNALLED + SIGKILL;
 	trace_listener_done(&r.listener);
 	trace_caller_done(&r.caller);
 	watch_done(&r.watch);

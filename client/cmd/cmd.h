@@ -25,7 +25,7 @@ extern const struct cmd cmd_clear, cmd_doctor, cmd_env, cmd_explain, cmd_gc, cmd
 
 /* Whether argv[1] of dray asks for a command rather than being a compiler. */
 bool cmd_is_command(const char *word);
-/* Runs it. argv: dray's own. Returns the exit status (128 + signal: child_exit). */
+/* Runs it. argv: dray's own. Returns the exit status (SPAWN_SIGNALLED + signal: child_exit). */
 int cmd_main(int argc, char **argv);
 
 /* Prints "dray NAME: …" on stderr. */

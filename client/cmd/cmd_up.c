@@ -158,7 +158,7 @@ up(const struct embed_options *o, char **command)
 	if (r < 0) {
 		if (!child_signal())
 			cmd_error(&cmd_up, "%s", error ? error : strerror(-r));
-		return child_signal() ? 128 + child_signal() : CMD_FAILED;
+		return child_signal() ? SPAWN_SIGNALLED + child_signal() : CMD_FAILED;
 	}
 	if (o->dir) {
 		_cleanup_(freep) char *dir = realpath(o->dir, NULL);
@@ -183,7 +183,7 @@ up(const struct embed_options *o, char **command)
 		summarise(path, from, start);
 	/* stopped from outside while it stayed: that is its normal end */
 	if (child_signal() && *command)
-		return 128 + child_signal();
+		return SPAWN_SIGNALLED + child_signal();
 	return r;
 }
 

@@ -233,7 +233,7 @@ finish(struct checked *c, int r)
 	if (fflush(stdout) != 0)
 		return CMD_FAILED;
 	if (child_signal())
-		return 128 + child_signal();
+		return SPAWN_SIGNALLED + child_signal();
 	return r < 0 || c->differ ? CMD_FAILED : CMD_OK;
 }
 

@@ -495,9 +495,9 @@ compile(struct again *a)
 		return -EINTR;
 	if (status < 0)
 		return status == -ENOENT ? skip(a, "its compiler is gone") : status;
-	if (status > 128)
-		return judge(
-			a, VERIFY_SKIPPED, "the compiler was killed by signal %d", status - 128);
+	if (spawn_signal(status))
+		return judge(a, VERIFY_SKIPPED, "the compiler was killed by signal %d",
+			spawn_signal(status));
 	/* it may be the mount that failed */
 	if (status != (int)a->res.status && a->bound)
 		return skip(a, "it cannot be compiled with another out-dir in its place");

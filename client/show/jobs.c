@@ -99,6 +99,7 @@ job_decode(const char *line, size_t n, struct job *ret)
 		j.attempts = NULL;
 	j.parent = number(o, "parent", 1);
 	j.exit_status = (int)MIN2(number(o, "exit_status", 1), (uint64_t)255);
+	j.signal = (int)MIN2(number(o, "signal", 1), (uint64_t)127);
 	j.cache_bytes = number(o, "cache_bytes", 1);
 	j.bytes_sent = number(o, "bytes_sent", 1);
 	j.bytes_received = number(o, "bytes_received", 1);

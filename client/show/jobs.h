@@ -23,6 +23,7 @@ struct job {
 	uint64_t time_ms;	/* when it was written, since 1970 */
 	uint64_t parent;	/* process id of what called the compiler; 0: not known */
 	int exit_status;
+	int signal; /* that killed the compiler, or 0 */
 	/* microseconds of one boot's clock: start_us <= end_us */
 	uint64_t start_us, compile_start_us, rmeta_us, end_us;
 	/* microseconds */

@@ -5,8 +5,6 @@
 #include "client/show/stats.h"
 #include "client/show/tell.h"
 
-#define SIGNAL_BASE 128
-
 /* ---- on one line */
 
 /* "a; b: c" */
@@ -51,7 +49,9 @@ tell_short(struct buf *b, const struct job *j)
 	if (r == 0 && json_array_size(j->attempts))
 		r = add_part(
 			b, "before, in vain", job_attempt(j, json_array_size(j->attempts) - 1));
-	if (r == 0 && j->exit_status)
+	if (r == 0 && j->signal)
+		r = buf_addf(b, "%skilled by signal %d", b->n ? "; " : "", j->signal);
+	else if (r == 0 && j->exit_status)
 		r = buf_addf(b, "%sfailed, exit status %d", b->n ? "; " : "", j->exit_status);
 	return r;
 }
@@ -147,8 +147,8 @@ say_attempts(struct strv *s, const struct job *j)
 static int
 say_end(struct strv *s, const struct job *j)
 {
-	if (j->exit_status > SIGNAL_BASE)
-		return strv_addf(s, "It was killed by signal %d.", j->exit_status - SIGNAL_BASE);
+	if (j->signal)
+		return strv_addf(s, "It was killed by signal %d.", j->signal);
 	if (j->exit_status)
 		return strv_addf(s, "It failed, with exit status %d.", j->exit_status);
 	return 0;

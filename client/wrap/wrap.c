@@ -169,7 +169,8 @@ write_log(struct wrap *w, int status)
 	e.cache_bytes = w->said.bytes;
 	e.out_dir = w->call.out_dir;
 	e.parent = (uint64_t)w->parent;
-	e.exit_status = status;
+	e.exit_status = spawn_shown(status);
+	e.signal = spawn_signal(status);
 	if (w->dispatched)
 		fill_from_ledger(w, &e);
 	for (unsigned i = 0; i < w->ledger.n_attempts; i++)
@@ -541,7 +542,7 @@ run_unit(struct wrap *w)
 		status = run_missed(w);
 	}
 	if (child_signal())
-		status = 128 + child_signal();
+		status = SPAWN_SIGNALLED + child_signal();
 	write_log(w, MAX2(status, 0));
 	if (status == 0 && w->primes) {
 		memo_closep(&w->memo);

@@ -97,6 +97,7 @@ all_fields(void **state)
 		.attempts = attempts,
 		.parent = 4711,
 		.exit_status = 137,
+		.signal = 9,
 		.start_us = 1000,
 		.compile_start_us = 2000,
 		.rmeta_us = 3000,
@@ -129,6 +130,7 @@ all_fields(void **state)
 	assert_int_equal(json_array_size(a), 2);
 	assert_string_equal(json_string_value(json_array_get(a, 1)), "w2: it is gone");
 	assert_int_equal(json_integer_value(json_object_get(j, "exit_status")), 137);
+	assert_int_equal(json_integer_value(json_object_get(j, "signal")), 9);
 	assert_int_equal(json_integer_value(json_object_get(j, "parent")), 4711);
 	assert_int_equal(json_integer_value(json_object_get(j, "start_us")), 1000);
 	assert_int_equal(json_integer_value(json_object_get(j, "compile_start_us")), 2000);

@@ -94,6 +94,7 @@ what_the_writer_writes(void **state)
 		.key = "ab12",
 		.parent = 4711,
 		.exit_status = 137,
+		.signal = 9,
 		.start_us = 1000,
 		.compile_start_us = 2000,
 		.rmeta_us = 3000,
@@ -135,6 +136,7 @@ what_the_writer_writes(void **state)
 	assert_string_equal(job_attempt(&j, 1), "w2: it is gone");
 	assert_string_equal(job_attempt(&j, 2), "");
 	assert_int_equal(j.exit_status, 137);
+	assert_int_equal(j.signal, 9);
 	assert_int_equal(j.parent, 4711);
 	assert_int_equal(j.start_us, e.start_us);
 	assert_int_equal(j.compile_start_us, e.compile_start_us);

@@ -22,6 +22,7 @@
 #include "client/wrap/linker.h"
 #include "client/wrap/local.h"
 #include "common/fs.h"
+#include "common/spawn.h"
 
 static char *dir;
 static char *old_path;
@@ -619,7 +620,7 @@ test_the_compiler_gets_slot_and_jobserver(void **state)
 		assert_non_null(strstr((const char *)b.p, " --jobserver-auth=201,202"));
 	}
 	/* a death is passed on as one */
-	assert_int_equal(run_local(&s, "#!/bin/sh\nkill -9 $$\n", NULL), 128 + 9);
+	assert_int_equal(run_local(&s, "#!/bin/sh\nkill -9 $$\n", NULL), SPAWN_SIGNALLED + 9);
 }
 
 int

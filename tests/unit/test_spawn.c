@@ -48,7 +48,12 @@ test_status(void **state)
 
 	assert_int_equal(sh("exit 0"), 0);
 	assert_int_equal(sh("exit 101"), 101);
-	assert_int_equal(sh("kill -9 $$"), 128 + SIGKILL);
+	assert_int_equal(sh("kill -9 $$"), SPAWN_SIGNALLED + SIGKILL);
+	assert_int_equal(sh("exit 137"), 137);
+	assert_int_equal(spawn_signal(SPAWN_SIGNALLED + SIGKILL), SIGKILL);
+	assert_int_equal(spawn_signal(137), 0);
+	assert_int_equal(spawn_shown(SPAWN_SIGNALLED + SIGKILL), 137);
+	assert_int_equal(spawn_shown(255), 255);
 	assert_int_equal(
 		run(&(struct spawn){ .path = "/none/such", .argv = ARGV(S("x")) }), -ENOENT);
 	assert_int_equal(
@@ -190,12 +195,12 @@ test_signals(void **state)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	/* Blocked or ignored, the shell would outlive this. */
-	assert_int_equal(sh("kill -TERM $$; exit 7"), 128 + SIGTERM);
-	assert_int_equal(sh("kill -PIPE $$; exit 7"), 128 + SIGPIPE);
+	assert_int_equal(sh("kill -TERM $$; exit 7"), SPAWN_SIGNALLED + SIGTERM);
+	assert_int_equal(sh("kill -PIPE $$; exit 7"), SPAWN_SIGNALLED + SIGPIPE);
 	signal(SIGHUP, SIG_IGN);
 	assert_int_equal(sh("kill -HUP $$; exit 7"), 7);
 	signal(SIGHUP, SIG_DFL);
-	assert_int_equal(sh("kill -HUP $$; exit 7"), 128 + SIGHUP);
+	assert_int_equal(sh("kill -HUP $$; exit 7"), SPAWN_SIGNALLED + SIGHUP);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
 	assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
@@ -213,7 +218,7 @@ test_group(void **state)
 		0);
 	assert_int_equal(getpgid(pid), pid);
 	assert_int_equal(kill(-pid, SIGKILL), 0);
-	assert_int_equal(spawn_wait(pid, NULL), 128 + SIGKILL);
+	assert_int_equal(spawn_wait(pid, NULL), SPAWN_SIGNALLED + SIGKILL);
 }
 
 static void
@@ -425,7 +430,7 @@ test_tied_is_like_any(void **state)
 	sigaddset(&set, SIGTERM);
 	assert_int_equal(sigprocmask(SIG_BLOCK, &set, &old), 0);
 	s.argv = ARGV(S("sh"), S("-c"), S("kill -TERM $$; exit 4"));
-	assert_int_equal(run(&s), 128 + SIGTERM);
+	assert_int_equal(run(&s), SPAWN_SIGNALLED + SIGTERM);
 	assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
 }
 

@@ -120,9 +120,15 @@ in_sentences(void **state)
 		(const char *const[]){ "The local cache was not asked: incremental.",
 			"It was compiled here.", "It failed, with exit status 101.",
 			"It took 0 ms.", NULL });
-	assert_long("{" TIME "\"where\":\"passthrough\",\"why\":\"odd\",\"exit_status\":137}", NULL,
+	assert_long("{" TIME
+		    "\"where\":\"passthrough\",\"why\":\"odd\",\"exit_status\":137,\"signal\":9}",
+		NULL,
 		(const char *const[]){ "The real compiler was run in dray's place: odd.",
 			"It was killed by signal 9.", "It took 0 ms.", NULL });
+	/* an exit status of its own */
+	assert_long("{" TIME "\"where\":\"local\",\"exit_status\":137}", NULL,
+		(const char *const[]){ "It was compiled here.", "It failed, with exit status 137.",
+			"It took 0 ms.", NULL });
 	assert_long("{" TIME "\"where\":\"moon\"}", NULL,
 		(const char *const[]){ "The log says moon.", "It took 0 ms.", NULL });
 }

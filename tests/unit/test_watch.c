@@ -525,7 +525,20 @@ test_program_that_is_killed(void **state)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
-	assert_int_equal(traced(*state, "kill -SEGV $$", &b), 128 + SIGSEGV);
+	assert_int_equal(traced(*state, "kill -SEGV $$", &b), SPAWN_SIGNALLED + SIGSEGV);
+}
+
+/* Each exit status is the program's, also where a shell means a signal by it. */
+static void
+test_exit_statuses(void **state)
+{
+	for (int i = 0; i < 256; i++) {
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+		char script[16];
+
+		snprintf(script, sizeof(script), "exit %d", i);
+		assert_int_equal(traced(*state, script, &b), i);
+	}
 }
 
 int
@@ -533,6 +546,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_rules, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_exit_statuses, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(
 			test_search_for_a_program, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_doubts, make_place, remove_place),
