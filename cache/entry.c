@@ -500,12 +500,27 @@ pack_result(const struct result *r, struct buf *ret)
 	return k;
 }
 
+/* And what cannot be given out anyway. */
+static void
+drop_equal(struct entry *e, const struct result *r)
+{
+	for (size_t i = e->n_results; i-- > 0;) {
+		_cleanup_(result_done) struct result old = RESULT_INIT;
+		int k = entry_result(e, i, &old);
+
+		if (k == -EBADMSG || (k == 0 && inputs_equal(&old.inputs, &r->inputs)))
+			entry_drop_result(e, i);
+	}
+}
+
 int
 entry_add_result(struct entry *e, const struct result *r)
 {
 	struct buf *v, b = BUF_INIT;
 	int k = pack_result(r, &b);
 
+	if (k == 0)
+		drop_equal(e, r);
 	while (k == 0 && e->n_results >= ENTRY_RESULTS_MAX)
 		entry_drop_result(e, e->n_results - 1);
 	v = k == 0 ? reallocarray(e->results, e->n_results + 1, sizeof(*v)) : NULL;

@@ -79,7 +79,8 @@ void entry_done(struct entry *e);
 
 /* One of its results, a bundle or not. 0; -EBADMSG: nothing that may be put in place; -ENOMEM. */
 int entry_result(const struct entry *e, size_t i, struct result *ret);
-/* Puts a result first. 0 or -ENOMEM. */
+/* Puts a result first, in the place of one with the same inputs: only the latest of these would
+ * ever be given out. 0 or -ENOMEM. */
 int entry_add_result(struct entry *e, const struct result *r);
 void entry_drop_result(struct entry *e, size_t i);
 void entry_make_first(struct entry *e, size_t i);

@@ -53,6 +53,50 @@ inputs_done(struct inputs *s)
 	*s = (struct inputs)INPUTS_INIT;
 }
 
+static int
+compare_inputs(const void *a, const void *b)
+{
+	const struct input *x = *(const struct input *const *)a;
+	const struct input *y = *(const struct input *const *)b;
+	int r = (int)x->kind - (int)y->kind;
+
+	if (r == 0)
+		r = strcmp(x->name, y->name);
+	if (r == 0)
+		r = x->value.n < y->value.n ? -1 : x->value.n > y->value.n;
+	return r || x->value.n == 0 ? r : memcmp(x->value.p, y->value.p, x->value.n);
+}
+
+/* Pointers, sorted; the caller frees them. */
+static const struct input **
+sorted(const struct inputs *s)
+{
+	const struct input **v = calloc(s->n + 1, sizeof(*v));
+
+	for (size_t i = 0; v && i < s->n; i++)
+		v[i] = &s->v[i];
+	if (v)
+		qsort(v, s->n, sizeof(*v), compare_inputs);
+	return v;
+}
+
+bool
+inputs_equal(const struct inputs *a, const struct inputs *b)
+{
+	_cleanup_(freep) const struct input **x = NULL, **y = NULL;
+
+	if (a->n != b->n)
+		return false;
+	x = sorted(a);
+	y = sorted(b);
+	if (!x || !y)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (compare_inputs(&x[i], &y[i]) != 0)
+			return false;
+	return true;
+}
+
 const char *
 inputs_env(char *const *envp, const char *name)
 {

@@ -59,6 +59,8 @@ int inputs_add(
 /* A variable as it is in envp, unless it is among them already. 0 or -ENOMEM. */
 int inputs_add_env(struct inputs *s, char *const *envp, const char *name);
 void inputs_done(struct inputs *s);
+/* The same ones, in any order. Out of memory: false. */
+bool inputs_equal(const struct inputs *a, const struct inputs *b);
 
 /* Where a compile runs: what names mean. */
 struct inputs_place {

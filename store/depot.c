@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "store/depot_priv.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/left.h"
 #include "common/proc.h"
@@ -21,6 +22,7 @@
 /* Room for "/entries/ab/" and a digest, or "/tmp/" and a temporary name. */
 #define BELOW_MAX (LEFT_NAME_SIZE + 32)
 #define ENTRY_MAX ((size_t)64 << 20)
+#define ENTRY_WAIT_MS 500 /* an entry is read and written in a few milliseconds */
 #define USED_S 3600
 #define HELD_NAP_MS 10
 #define HELD_LOOK_MS 250
@@ -372,4 +374,19 @@ depot_is_held_in_vain(struct depot *d, const struct digest *key)
 	off_t at = place_of(key, name);
 
 	return depot_byte_is_held_in_vain(d, name, at);
+}
+
+int
+depot_lock_entry(struct depot *d, const struct digest *key)
+{
+	uint64_t until = clock_mono_ms() + ENTRY_WAIT_MS;
+	char name[3];
+	/* the other half of the file: the twins' locks have the first */
+	off_t at = place_of(key, name) | (off_t)1 << 62;
+	int fd = -1, r;
+
+	while ((r = depot_lock_byte(d, name, at, false, &fd)) == -EWOULDBLOCK &&
+		clock_mono_ms() < until)
+		poll(NULL, 0, 1);
+	return r == 0 ? fd : -1;
 }

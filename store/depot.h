@@ -86,6 +86,9 @@ void depot_used(struct depot *d, const struct digest *key, const struct digest *
 int depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd);
 /* Whether its holder is seen to be stopped, or to wait for us: then one goes on without. */
 bool depot_is_held_in_vain(struct depot *d, const struct digest *key);
+/* For reading an entry, changing it and writing it: what others add meanwhile would be lost. Waits
+ * for a moment at most, since its holder may be stopped. A descriptor to close, or -1: without. */
+int depot_lock_entry(struct depot *d, const struct digest *key);
 
 /* Evicts what was used least recently until within the budget, at most max_files of them, and
  * sweeps what killed processes left in tmp/: call it often. Whoever else is at it, does it. */

@@ -436,17 +436,35 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 	return true;
 }
 
+static bool
+find_same(const struct entry *e, const struct buf *result, size_t *ret)
+{
+	for (size_t i = 0; i < e->n_results; i++)
+		if (e->results[i].n == result->n &&
+			memcmp(e->results[i].p, result->p, result->n) == 0) {
+			*ret = i;
+			return true;
+		}
+	return false;
+}
+
 /* A miss is explained by what was used last, and the least lately used is dropped first. */
 void
 cached_note_order(struct cached *c, struct entry *e, size_t i)
 {
+	_cleanup_(entry_done) struct entry now = ENTRY_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(closep) int lock = -1;
 
 	if (c->in.conf->client.cache != CACHE_ON)
 		return;
-	entry_make_first(e, i);
-	if (entry_encode(e, &b) == 0)
-		depot_write_entry(c->depot, &e->key, b.p, b.n);
+	/* as it is now: another process may have added to it since */
+	lock = depot_lock_entry(c->depot, &e->key);
+	if (cached_read_entry(c, &e->key, &now) < 0 || !find_same(&now, &e->results[i], &i))
+		return;
+	entry_make_first(&now, i);
+	if (entry_encode(&now, &b) == 0)
+		depot_write_entry(c->depot, &now.key, b.p, b.n);
 }
 
 bool

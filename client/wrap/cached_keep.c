@@ -584,6 +584,7 @@ learn_times(struct cached *c, const struct unit_key *key, struct entry *e, struc
 int
 cached_write_result(struct cached *c, const struct unit_key *key, struct result *res)
 {
+	_cleanup_(closep) int lock = depot_lock_entry(c->depot, &key->id);
 	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = cached_read_entry(c, &key->id, &e);

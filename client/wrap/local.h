@@ -30,8 +30,7 @@ struct local_run {
 
 /* Runs the compiler with the arguments and the environment as they were given, but for
  * CARGO_MAKEFLAGS (slots_tokens_choose), and waits. Exit status, SPAWN_SIGNALLED + signal, or
- * -errno when
- * it could not be started (-ECANCELED: a signal came first). */
+ * -errno when it could not be started (-ECANCELED: a signal came first). */
 int local_run(struct local_run *l);
 
 /* Status when the compiler did not make the rmeta again that cargo was told of: dependents may have

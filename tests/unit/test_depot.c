@@ -521,6 +521,72 @@ locks(void **state)
 	depot_close(d);
 }
 
+#define WRITERS 6
+#define ADDITIONS 40
+
+/* Each adds its letter to the entry, as often as it is told to. */
+static void
+add_letters(struct depot *d, int who)
+{
+	struct digest k = digest_of("shared");
+
+	for (int i = 0; i < ADDITIONS; i++) {
+		_cleanup_(closep) int lock = depot_lock_entry(d, &k);
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+		char letter = (char)('a' + who);
+
+		if (lock < 0)
+			_exit(2);
+		depot_read_entry(d, &k, &b);
+		if (buf_add(&b, &letter, 1) < 0 || depot_write_entry(d, &k, b.p, b.n) < 0)
+			_exit(1);
+	}
+}
+
+static void
+hold_entry(struct depot *d, int who)
+{
+	struct digest k = digest_of("shared");
+
+	if (depot_lock_entry(d, &k) < 0 || write(ready[1], "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* Nothing that is added is lost, and a process that is stopped holds up nobody. */
+static void
+entry_locks(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct depot *d = open_depot();
+	struct digest k = digest_of("shared");
+	_cleanup_(closep) int twin = -1, fd = -1;
+	pid_t pids[WRITERS], holder;
+	char c;
+
+	/* the lock of the twin that makes it is another */
+	assert_int_equal(depot_lock(d, &k, false, &twin), 0);
+	for (int i = 0; i < WRITERS; i++)
+		pids[i] = fork_with(add_letters, i);
+	for (int i = 0; i < WRITERS; i++)
+		assert_ended(pids[i], 0);
+	assert_int_equal(depot_read_entry(d, &k, &b), 0);
+	assert_int_equal(b.n, WRITERS * ADDITIONS);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	holder = fork_with(hold_entry, 0);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	fd = depot_lock_entry(d, &k);
+	assert_int_equal(fd, -1);
+	assert_int_equal(kill(holder, SIGKILL), 0);
+	assert_ended(holder, SIGKILL);
+	fd = depot_lock_entry(d, &k);
+	assert_true(fd >= 0);
+	close(ready[0]);
+	close(ready[1]);
+	depot_close(d);
+}
+
 #define CROWD 12
 #define ROUNDS 40
 #define TEXTS 5
@@ -674,6 +740,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(entries, setup, teardown),
 		cmocka_unit_test_setup_teardown(cache_removed_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(locks, setup, teardown),
+		cmocka_unit_test_setup_teardown(entry_locks, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_processes, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(marked_as_used, setup, teardown),

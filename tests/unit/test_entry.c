@@ -162,6 +162,45 @@ test_a_bundle(void **state)
 	assert_int_equal(got.n_outputs, 2);
 }
 
+static void
+add_with(struct entry *e, const char *const *names, size_t n, const char *value, uint64_t time_s)
+{
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	struct digest d = digest_for(value);
+	struct output *o;
+
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(inputs_add(&r.inputs, INPUT_FILE, names[i], d.b, DIGEST_SIZE), 0);
+	o = result_add_output(&r, "liba.rlib");
+	assert_non_null(o);
+	o->digest = d;
+	o->is_blob = true;
+	r.time_s = time_s;
+	assert_int_equal(entry_add_result(e, &r), 0);
+}
+
+/* Of results with equal inputs the latest stands, in one slot. */
+static void
+test_equal_results(void **state)
+{
+	static const char *const names[] = { "/a", "/b", "/c" }, *const turned[] = { "/c", "/a",
+		"/b" };
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	_cleanup_(result_done) struct result got = RESULT_INIT;
+
+	(void)state;
+	add_with(&e, names, 3, "one", 1);
+	add_with(&e, names, 3, "two", 2);
+	add_with(&e, names, 2, "one", 3);
+	assert_int_equal(e.n_results, 3);
+	for (unsigned i = 0; i < 2 * ENTRY_RESULTS_MAX; i++)
+		add_with(&e, turned, 3, "one", 100 + i);
+	assert_int_equal(e.n_results, 3);
+	assert_int_equal(entry_result(&e, 0, &got), 0);
+	assert_int_equal(got.time_s, 100 + 2 * ENTRY_RESULTS_MAX - 1);
+	assert_string_equal(got.inputs.v[0].name, "/c");
+}
+
 /* With n links and one temporary. */
 static void
 odd_bundle(unsigned links, const char *temporary, bool is_blob, const char *tail)
@@ -381,6 +420,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_a_bundle),
+		cmocka_unit_test(test_equal_results),
 		cmocka_unit_test(test_odd_bundles),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_odd_results),
