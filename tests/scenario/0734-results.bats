@@ -16,6 +16,8 @@ pub fn flavour(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
 EOR
   echo 'pub static FLAVOUR: &str = mac::flavour!();' >app.rs
   mkdir out
+  # no proxy: what it runs is not seen to ask for variables
+  RUSTC=$(rustc --print sysroot)/bin/rustc
   rustc --edition 2021 --crate-type proc-macro --crate-name mac --out-dir . mac.rs
 }
 
@@ -26,7 +28,7 @@ in_flavour() {
 
 # compile FLAVOUR: through dray; sets WHERE.
 compile() {
-  in_flavour "$1" "$DRAY" rustc --crate-name app --edition 2021 --crate-type lib --emit=dep-info,metadata,link \
+  in_flavour "$1" "$DRAY" "$RUSTC" --crate-name app --edition 2021 --crate-type lib --emit=dep-info,metadata,link \
     --out-dir "$WORK/out" --extern "mac=$WORK/libmac.so" app.rs >>"$LOGS/compile" 2>&1 </dev/null 3>&-
   WHERE=$(job app where)
 }
@@ -53,7 +55,7 @@ compile() {
     (
       exec 3>&-
       export DRAY_JOB_LOG=$LOGS/jobs-$i
-      in_flavour "taste$i" "$DRAY" rustc --crate-name app --edition 2021 --crate-type lib \
+      in_flavour "taste$i" "$DRAY" "$RUSTC" --crate-name app --edition 2021 --crate-type lib \
         --emit=dep-info,metadata,link --out-dir "$WORK/out$i" --extern "mac=$WORK/libmac.so" app.rs
     ) >>"$LOGS/compile" 2>&1 </dev/null &
     pids+=($!)
