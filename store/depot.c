@@ -380,9 +380,9 @@ int
 depot_lock_entry(struct depot *d, const struct digest *key)
 {
 	uint64_t until = clock_mono_ms() + ENTRY_WAIT_MS;
-	char name[3];
-	/* the other half of the file: the twins' locks have the first */
-	off_t at = place_of(key, name) | (off_t)1 << 62;
+	/* a file apart from that of the twins' locks, and of their holders' */
+	char name[] = "e00";
+	off_t at = place_of(key, name + 1);
 	int fd = -1, r;
 
 	while ((r = depot_lock_byte(d, name, at, false, &fd)) == -EWOULDBLOCK &&

@@ -4,6 +4,7 @@
  *   <cache>/blobs/ab/abcdef…    outputs; the name is the SHA-256 of the content
  *   <cache>/entries/ab/abcdef…  entries (entry.h); the name is the unit's key
  *   <cache>/locks/ab            byte ranges in it are locked for twins (depot_lock)
+ *   <cache>/locks/eab           the same for changing an entry (depot_lock_entry)
  *   <cache>/tmp/                what is not whole yet
  *   <cache>/index.lmdb          of each blob and entry: bytes, and when it was last used
  *   <cache>/sums                only where there can be no index: bytes of each sub-directory
