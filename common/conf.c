@@ -63,6 +63,7 @@ static const struct conf_key keys[] = {
 	SIZE(client, job_log_max, "16M", "DRAY_JOB_LOG_MAX", 4 * KIB),
 	WORD(client, compress, compress_words, "auto", "DRAY_COMPRESS"),
 	NUM(client, connect_ms, "500", "DRAY_CONNECT_MS", 1, HOUR_MS),
+	NUM(client, silent_s, "2400", "DRAY_SILENT_S", 1, DAY_S),
 	NUM(client, retry_s, "30", "DRAY_RETRY_S", 0, DAY_S),
 	SIZE(client, max_unit, "512M", "DRAY_MAX_UNIT", 0),
 

@@ -50,8 +50,9 @@ struct conf {
 		uint64_t job_log_max;  /* bytes, 16 MiB */
 		int compress;	       /* enum compress */
 		uint64_t connect_ms;   /* longest wait for an unreachable farm, 500 */
-		uint64_t retry_s;      /* how long an unreachable farm is left alone, 30 */
-		uint64_t max_unit;     /* most source bytes sent for one unit, 512 MiB */
+		uint64_t silent_s; /* a worker that says nothing for so long is given up, 2400 */
+		uint64_t retry_s;  /* how long an unreachable farm is left alone, 30 */
+		uint64_t max_unit; /* most source bytes sent for one unit, 512 MiB */
 	} client;
 	struct {
 		char *listen; /* tcp://127.0.0.1:7420 */

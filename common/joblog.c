@@ -151,6 +151,10 @@ object_of(const struct joblog_entry *e)
 	add_text(o, "out_dir", e->out_dir, &failed);
 	add_attempts(o, e->attempts, &failed);
 	add_number(o, "parent", e->parent, &failed);
+	if (e->trial)
+		add(o, "trial", json_true(), &failed);
+	if (e->cargo)
+		add_number(o, "cargo", e->cargo, &failed);
 	add(o, "exit_status", json_integer(e->exit_status), &failed);
 	if (e->signal)
 		add(o, "signal", json_integer(e->signal), &failed);

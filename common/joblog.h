@@ -30,10 +30,12 @@ struct joblog_entry {
 	const char *cache_why;	/* of a miss or a bundle: what differs; of off: why; may be NULL */
 	const char *not_stored; /* why a result was not kept, or NULL */
 	uint64_t parent;	/* process id of what called the compiler; 0: not known */
-	const char *key;	/* the unit's key in hex; may be NULL */
-	int exit_status;	/* of the compiler; 128 + signal */
-	int signal;		/* that killed it; 0: none */
-	uint64_t start_us;	/* CLOCK_MONOTONIC, comparable between lines of one boot */
+	bool trial;		/* a build script had it compiled */
+	uint64_t cargo;	 /* of a trial: process id of the cargo whose script it is; 0: not known */
+	const char *key; /* the unit's key in hex; may be NULL */
+	int exit_status; /* of the compiler; 128 + signal */
+	int signal;	 /* that killed it; 0: none */
+	uint64_t start_us;	   /* CLOCK_MONOTONIC, comparable between lines of one boot */
 	uint64_t compile_start_us; /* when rustc itself started; 0: unknown */
 	uint64_t rmeta_us;	   /* when cargo was told of the rmeta; 0: never */
 	uint64_t end_us;

@@ -184,6 +184,7 @@ compile(struct job *j)
 	job_set_deadline(j);
 	m.staged_us = j->staged_us;
 	r = job_send(j, WIRE_JOB_STARTED, &m.base, NULL);
+	job_begin_alive(j);
 	if (r == 0)
 		r = job_text_relay(j);
 	if (r == 0)

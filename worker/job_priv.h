@@ -75,6 +75,7 @@ struct job {
 	const struct job_demand *demand;
 	struct limits limits;
 	uint64_t deadline_ms; /* the job is killed then; 0: none */
+	uint64_t alive_ms;    /* when the client hears next that it runs; 0: it does not yet */
 	uint64_t text_bytes, text_budget;
 	struct job_output *announced; /* outputs that were sent while the compiler ran */
 	size_t n_announced;
@@ -99,6 +100,9 @@ int job_receive(struct job *j, struct wire_msg *ret);
 /* Waits until the socket or one of the descriptors is readable, at most to the deadline (then the
  * job has failed with LIMIT). The tracer's news are taken care of meanwhile. */
 int job_poll(struct job *j, struct pollfd *fds, size_t n);
+/* From now on job_poll tells the client at every heartbeat that the job is alive: a compile may be
+ * quiet for an hour. */
+void job_begin_alive(struct job *j);
 /* Fails the job with NO_TOOLCHAIN when the toolchain is not the one that was asked for any more. */
 int job_check_toolchain(struct job *j);
 void job_set_deadline(struct job *j); /* each phase has one of its own */

@@ -95,17 +95,39 @@ time_left(const struct job *j)
 	return now >= j->deadline_ms ? 0 : (long)(j->deadline_ms - now);
 }
 
-/* To the deadline, or to the next look at what the job uses. */
+void
+job_begin_alive(struct job *j)
+{
+	j->alive_ms = clock_mono_ms() + j->shared->conf->worker.heartbeat_ms;
+}
+
+/* Credit for nothing: a client of any version takes it, and any message is a sign of life. */
+static int
+say_alive(struct job *j)
+{
+	Dray__Credit m = DRAY__CREDIT__INIT;
+
+	if (!j->alive_ms || clock_mono_ms() < j->alive_ms)
+		return 0;
+	job_begin_alive(j);
+	return job_send(j, WIRE_CREDIT, &m.base, NULL);
+}
+
+static long
+sooner(long left, uint64_t at, uint64_t now)
+{
+	long wait = at > now ? (long)(at - now) : 0;
+
+	return at == 0 ? left : left < 0 ? wait : MIN2(left, wait);
+}
+
+/* To the deadline, to the next look at what the job uses, or the next sign of life. */
 static long
 poll_time(const struct job *j)
 {
 	uint64_t now = clock_mono_ms();
-	long left = time_left(j), look;
 
-	if (!j->limits.next_ms)
-		return left;
-	look = j->limits.next_ms > now ? (long)(j->limits.next_ms - now) : 0;
-	return left < 0 ? look : MIN2(left, look);
+	return sooner(sooner(time_left(j), j->limits.next_ms, now), j->alive_ms, now);
 }
 
 int
@@ -143,6 +165,10 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 	if (j->tracing)
 		items[count++] = (zmq_pollitem_t){ .fd = trace_event_fd(j->trace),
 			.events = ZMQ_POLLIN };
+	got = say_alive(j);
+	if (got < 0)
+		return job_fail(j, got, DRAY__VERDICT__VERDICT_WORKER_FAULT, "a sign of life: %s",
+			strerror(-got));
 	got = zmq_poll(items, count, poll_time(j));
 	if (got < 0 && zmq_errno() != EINTR)
 		return job_fail(j, -zmq_errno(), DRAY__VERDICT__VERDICT_WORKER_FAULT, "poll: %s",

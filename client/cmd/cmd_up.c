@@ -22,8 +22,8 @@
 
 /* What the job log of this run adds up to. */
 struct tally {
-	unsigned farm, local, passthrough, failed;
-	double farm_s, local_s;
+	unsigned hits, farm, local, passthrough;
+	double saved_s, farm_s, local_s;
 };
 
 static void
@@ -39,6 +39,9 @@ count_line(struct tally *t, const char *line)
 	} else if (where && streq(where, "local")) {
 		t->local++;
 		t->local_s += s;
+	} else if (where && streq(where, "cache")) {
+		t->hits++;
+		t->saved_s += json_number_value(json_object_get(o, "saved_ms")) / 1000;
 	} else if (where) {
 		t->passthrough++;
 	}
@@ -72,12 +75,13 @@ summarise(const char *path, off_t from, uint64_t start_ms)
 	while (getline(&line, &cap, f) > 0)
 		count_line(&t, line);
 	fclose(f);
-	if (t.farm + t.local + t.passthrough == 0)
+	if (t.hits + t.farm + t.local + t.passthrough == 0)
 		return;
 	fprintf(stderr,
-		"dray up: %u units on the farm (%.1f s), %u here (%.1f s), %u passed through; "
-		"%.1f s in all\n",
-		t.farm, t.farm_s, t.local, t.local_s, t.passthrough,
+		"dray up: %u units on the farm (%.1f s), %u here (%.1f s), %u from the cache (%.1f "
+		"s "
+		"saved), %u passed through; %.1f s in all\n",
+		t.farm, t.farm_s, t.local, t.local_s, t.hits, t.saved_s, t.passthrough,
 		(double)(clock_mono_ms() - start_ms) / 1000);
 }
 

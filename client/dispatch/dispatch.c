@@ -228,6 +228,7 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 		.compress = d->conf->client.compress,
 		.try = number,
 		.umask = d->umask,
+		.silent_ms = d->conf->client.silent_s * 1000,
 		.keep = keeps(d) };
 	struct remote_result res;
 

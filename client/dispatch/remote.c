@@ -204,7 +204,7 @@ check_time(struct remote *r)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it cannot be reached");
 	else if (r->state != REMOTE_RUNNING && now - r->heard_ms > REMOTE_ANSWER_MS)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it does not answer");
-	else if (now - r->heard_ms > REMOTE_SILENT_MS)
+	else if (now - r->heard_ms > r->in->silent_ms)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it fell silent");
 }
 

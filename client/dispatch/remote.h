@@ -8,9 +8,7 @@
 
 #define REMOTE_CONNECT_MS 2000 /* until the connection stands */
 #define REMOTE_ANSWER_MS \
-	120000 /* of silence while it takes the job and its blobs: 4 MiB at 300 kbit/s */
-#define REMOTE_SILENT_MS \
-	2400000		 /* of silence while the compiler runs: above a worker's job_time_s */
+	120000		 /* of silence while it takes the job and its blobs: 4 MiB at 300 kbit/s */
 #define REMOTE_CREDIT 64 /* content messages a worker may have under way: 16 MiB */
 
 enum remote_end {
@@ -33,7 +31,8 @@ struct remote_in {
 	int compress; /* enum compress */
 	unsigned try;
 	mode_t umask;
-	bool keep; /* what the worker saw and said is left in the staging directory */
+	uint64_t silent_ms; /* of silence while the compiler runs, then the worker is given up */
+	bool keep;	    /* what the worker saw and said is left in the staging directory */
 };
 
 struct remote_result {

@@ -7,6 +7,7 @@
 
 #include "client/show/builds.h"
 #include "common/fs.h"
+#include "common/layout.h"
 
 /* A build script may run this long, and nothing is logged meanwhile. Process ids come again later.
  */
@@ -27,10 +28,11 @@ build_dir(const char *out_dir)
 {
 	_cleanup_(freep) char *up = NULL;
 	const char *name = path_basename(out_dir);
-	size_t n = job_script_prefix(out_dir);
+	size_t n = 0;
 
-	if (n)
+	if (layout_find(out_dir, &n) != LAYOUT_NONE)
 		return strndup(out_dir, n);
+	/* relative ones, and hashes of other cargos */
 	if (streq(name, "deps") || streq(name, "examples"))
 		return path_dirname(out_dir);
 	up = path_dirname(out_dir);
@@ -52,6 +54,8 @@ is_of(const struct build *b, const struct job *j, const char *dir)
 	uint64_t start_ms = build_start_ms(j);
 
 	/* a build script's own compiles are of the build whose script it is */
+	if (j->cargo)
+		return j->cargo == b->parent && goes_on(b, start_ms, PAUSE_MAX_MS);
 	if (job_is_trial(j))
 		return streq(b->dir, dir) && goes_on(b, start_ms, PAUSE_MAX_MS);
 	if (j->parent || b->parent)
@@ -101,7 +105,7 @@ begin(struct builds *all, const struct job *j, char *dir, struct build **ret)
 	all->b = b;
 	b += all->n++;
 	*b = (struct build){ .dir = dir,
-		.parent = j->parent,
+		.parent = j->cargo ? j->cargo : j->parent,
 		.first_ms = build_start_ms(j),
 		.last_ms = j->time_ms };
 	*ret = b;

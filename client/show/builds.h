@@ -24,8 +24,8 @@ struct builds {
 /* When a unit began, since 1970. */
 uint64_t build_start_ms(const struct job *j);
 /* The directory that an out-dir is one of: target/debug of target/debug/deps,
- * target/debug/build/x-1a2b, target/debug/build/x-1a2b/out/probe, target/debug/examples. NULL: out
- * of memory. */
+ * target/debug/build/x-1a2b, target/debug/build/x-1a2b/out/probe, target/debug/examples, and
+ * (layout v2) target/debug/build/x/1a2b3c4d5e6f7a8b/out. NULL: out of memory. */
 char *build_dir(const char *out_dir);
 
 /* Puts a line into its build. With keep, takes the job over, and that build is the last one (if the

@@ -13,6 +13,7 @@
 #include "client/show/jobs.h"
 #include "common/buf.h"
 #include "common/fs.h"
+#include "common/layout.h"
 
 #define READ_SIZE (64u << 10)
 #define NUMBER_MAX 1e15 /* above it a double is no exact integer; 30 years in microseconds */
@@ -98,6 +99,8 @@ job_decode(const char *line, size_t n, struct job *ret)
 	if (!json_is_array(j.attempts))
 		j.attempts = NULL;
 	j.parent = number(o, "parent", 1);
+	j.cargo = number(o, "cargo", 1);
+	j.trial = json_is_true(json_object_get(o, "trial"));
 	j.exit_status = (int)MIN2(number(o, "exit_status", 1), (uint64_t)255);
 	j.signal = (int)MIN2(number(o, "signal", 1), (uint64_t)127);
 	j.cache_bytes = number(o, "cache_bytes", 1);
@@ -127,22 +130,16 @@ job_attempt(const struct job *j, size_t i)
 size_t
 job_script_prefix(const char *out_dir)
 {
-	static const char build[] = "/build/", out[] = "/out";
-	const char *name = out_dir, *rest;
+	size_t profile = 0;
 
-	while ((name = strstr(name, build)) != NULL) {
-		rest = strchr(name + strlen(build), '/');
-		if (rest && starts_with(rest, out) && strchr("/", rest[strlen(out)]))
-			return (size_t)(name - out_dir);
-		name++;
-	}
-	return 0;
+	return layout_find(out_dir, &profile) == LAYOUT_OUT ? profile : 0;
 }
 
 bool
 job_is_trial(const struct job *j)
 {
-	return job_script_prefix(j->out_dir) > 0;
+	/* lines of before 2026-12 do not say it: in layout v1 the out-dir does */
+	return j->trial || job_script_prefix(j->out_dir) > 0;
 }
 
 uint64_t

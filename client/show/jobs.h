@@ -22,6 +22,8 @@ struct job {
 	const json_t *attempts; /* a list, or NULL */
 	uint64_t time_ms;	/* when it was written, since 1970 */
 	uint64_t parent;	/* process id of what called the compiler; 0: not known */
+	uint64_t cargo;		/* of a build script's trial: its cargo's; 0: not known */
+	bool trial;
 	int exit_status;
 	int signal; /* that killed the compiler, or 0 */
 	/* microseconds of one boot's clock: start_us <= end_us */
@@ -37,8 +39,8 @@ int job_decode(const char *line, size_t n, struct job *ret);
 void job_done(struct job *j); /* an empty one is fine */
 /* Its failed tries, "" when there are no more. */
 const char *job_attempt(const struct job *j, size_t i);
-/* How long the begin of an out-dir is that comes before build/<package>/out: it is a build script's
- * OUT_DIR, or below it. 0: it is not. */
+/* How long the begin of an out-dir is that names its profile's directory, where it is surely a
+ * build script's OUT_DIR, or below it. 0: it is not, or (layout v2) its name does not tell. */
 size_t job_script_prefix(const char *out_dir);
 /* Whether a build script had it compiled, to see what the compiler can do: it may well fail. */
 bool job_is_trial(const struct job *j);

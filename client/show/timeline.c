@@ -14,8 +14,6 @@
 #include "client/show/timeline.h"
 
 #define WIDTH 1136.0
-#define WIDTH_MAX 9000.0
-#define UNITS_A_LANE 24.0 /* more make it wider */
 #define AXIS 22.0
 #define PAD 4.0
 #define BAR_MIN 2.0   /* a hit takes milliseconds */
@@ -191,8 +189,6 @@ timeline_add(struct html *h, const struct job *jobs, size_t n, struct timeline_s
 	if (r < 0)
 		return r;
 	*ret_sums = (struct timeline_sums){ l.end_us, l.busy_us, l.n_lanes };
-	if (n > UNITS_A_LANE * l.n_lanes)
-		d.width = MIN2(WIDTH * (double)n / l.n_lanes / UNITS_A_LANE, WIDTH_MAX);
 	d.scale = (d.width - 2 * PAD - BAR_MIN) / (double)MAX2(l.end_us, UINT64_C(1000));
 	/* again: what is drawn wider than it is needs its room */
 	lanes_done(&l);

@@ -24,6 +24,7 @@
 #include "client/wrap/link.h"
 #include "client/wrap/local.h"
 #include "client/wrap/prime.h"
+#include "client/wrap/trial.h"
 #include "client/wrap/wrap.h"
 #include "common/child.h"
 #include "common/clock.h"
@@ -57,6 +58,8 @@ struct wrap {
 	struct ledger ledger; /* what dray-dispatch left; all zero without one */
 	bool dispatched, linker_spoke;
 	pid_t parent; /* cargo, when dray was started: it may end before */
+	pid_t cargo;  /* of a build script's trial; 0: it is none, or not known */
+	bool trial;
 	uint64_t start_us, slot_wait_us, link_us, compile_start_us, here_us;
 	const char *where, *why, *linker;
 	char why_text[512];
@@ -169,6 +172,8 @@ write_log(struct wrap *w, int status)
 	e.cache_bytes = w->said.bytes;
 	e.out_dir = w->call.out_dir;
 	e.parent = (uint64_t)w->parent;
+	e.trial = w->trial;
+	e.cargo = (uint64_t)w->cargo;
 	e.exit_status = spawn_shown(status);
 	e.signal = spawn_signal(status);
 	if (w->dispatched)
@@ -565,6 +570,8 @@ wrap_main(char **argv)
 	w.start_us = clock_mono_us();
 	digest_nothing_else();
 	w.parent = getppid();
+	w.trial = trial_is(&w.call);
+	w.cargo = w.trial ? trial_cargo(w.parent) : 0;
 	log_init("dray", LOG_LEVEL_NONE);
 	if (w.call.kind == CALL_UNKNOWN)
 		return pass_through(&w);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# The compiler's exit status is what cargo gets, all of 0 to 255; a signal that ends the compiler ends dray.
+# The compiler's exit status is what cargo gets, all of 0 to 255; a signal that ends the compiler ends dray; one
+# that is quiet for long is alive as long as its worker is.
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 
@@ -95,4 +96,25 @@ each_status() {
       raise*) grep -q "(signal: ${how#raise }" "$LOGS/mine.err" ;;
     esac
   done
+}
+
+# runs_for SECONDS PID: whether the process was started so long ago.
+runs_for() {
+  [ "$(ps -o etimes= -p "$2")" -ge "$1" ]
+}
+
+@test "a compile that is quiet for longer than a worker may be: its worker says that it is alive" {
+  package app app lib
+  slow_before >app/src/lib.rs
+  export DRAY_SILENT_S=1 DRAY_WORKER_HEARTBEAT_MS=100
+  farm_start
+  build_start quiet app build
+  wait_until 30 worker_compiles "$WORKER_PID" app
+  hold "$WORKER_PID" app
+  wait_until 30 runs_for 3 "$HELD"
+  release
+  build_finish 60
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job app where)" = farm ]
+  [ -z "$(job app attempts)" ]
 }

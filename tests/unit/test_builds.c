@@ -29,6 +29,11 @@ directories(void **state)
 	assert_dir("/w/target/debug/deps", "/w/target/debug");
 	assert_dir("/w/target/debug/examples", "/w/target/debug");
 	assert_dir("/w/target/debug/build/serde-1a2b", "/w/target/debug");
+	/* layout v2 */
+	assert_dir("/w/target/debug/build/serde/0123456789abcdef/out", "/w/target/debug");
+	assert_dir("/w/target/debug/build/serde/0123456789abcdef/out/probe", "/w/target/debug");
+	assert_dir("/w/build/target/x86/debug/build/a-b/0123456789abcdef/out",
+		"/w/build/target/x86/debug");
 	assert_dir("/w/target/debug/build/anyhow-1a2b/out", "/w/target/debug");
 	assert_dir("/w/target/debug/build/anyhow-1a2b/out/probe", "/w/target/debug");
 	assert_dir("/build/src/target/debug/build/x-1/out/p", "/build/src/target/debug");
@@ -148,6 +153,50 @@ trials(void **state)
 }
 
 static void
+add_trial(struct builds *all, const char *crate, const char *out_dir, uint64_t parent,
+	uint64_t cargo, uint64_t end_ms)
+{
+	_cleanup_(freep) char *line = NULL;
+	struct job j;
+	char time[JOBS_TIME_SIZE];
+
+	jobs_format_time(T0 + end_ms, time);
+	assert_true(
+		asprintf(&line,
+			"{\"time\":\"%s\",\"where\":\"local\",\"crate\":\"%s\",\"out_dir\":\"%s\","
+			"\"parent\":%ju,\"trial\":true,\"cargo\":%ju,\"start_us\":5,"
+			"\"end_us\":1000005}",
+			time, crate, out_dir, (uintmax_t)parent, (uintmax_t)cargo) > 0);
+	assert_int_equal(job_decode(line, strlen(line), &j), 0);
+	assert_true(job_is_trial(&j));
+	assert_int_equal(builds_add(all, &j, true), 0);
+	job_done(&j);
+}
+
+/* Layout v2: each unit has an out-dir of its own, and a script's looks like a unit's; two builds
+ * side by side, one of which has only trials yet. */
+static void
+units_apart(void **state)
+{
+	static const char v2[] = "/t/debug/build/a/0123456789abcdef/out";
+	struct builds all = { 0 };
+
+	add(&all, "a", v2, 10, 1000, true);
+	add(&all, "b", "/t/debug/build/b/1123456789abcdef/out", 10, 2000, true);
+	add_trial(&all, "p", "/t/debug/build/c/2123456789abcdef/out", 700, 10, 2500);
+	add_trial(&all, "q", "/tmp/probe", 701, 10, 2600);
+	add_trial(&all, "r", "/t/debug/build/d/3123456789abcdef/out", 702, 11, 2700);
+	assert_last(&all, "r");
+	add(&all, "c", "/t/debug/build/d/4123456789abcdef/out", 11, 3000, true);
+	assert_last(&all, "rc");
+	assert_string_equal(builds_last(&all)->dir, "/t/debug");
+	add(&all, "d", "/t/debug/build/e/5123456789abcdef/out", 10, 3500, true);
+	assert_last(&all, "abpqd");
+	assert_string_equal(builds_last(&all)->dir, "/t/debug");
+	builds_done(&all);
+}
+
+static void
 not_a_unit(void **state)
 {
 	struct builds all = { 0 };
@@ -182,6 +231,7 @@ main(void)
 		cmocka_unit_test(by_directory),
 		cmocka_unit_test(kept_only),
 		cmocka_unit_test(trials),
+		cmocka_unit_test(units_apart),
 		cmocka_unit_test(not_a_unit),
 		cmocka_unit_test(old_ones_are_dropped),
 	};
