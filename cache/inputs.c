@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "cache/attributes.h"
+#include "cache/variables.h"
 #include "cache/rlib.h"
 #include "common/fs.h"
+#include "common/git_index.h"
 #include "common/why.h"
 
 int
@@ -370,6 +372,32 @@ check_env(const struct input *in, const struct inputs_place *place, char **ret_d
 }
 
 static int
+check_variables(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	struct digest d;
+	int r = variables_digest(in->name, place->envp, &d);
+
+	if (r == -ENOMEM || (r == 0 && has_digest(in, &d)))
+		return r;
+	return why_set(ret_differs, -ESTALE, "what %s takes from the environment changed",
+		streq(in->name, "all")					  ? "a program that it runs"
+		: streq(in->name, "loader") || streq(in->name, "compile") ? "the loader"
+									  : in->name);
+}
+
+static int
+check_git_index(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *path = real_path(place, in->name);
+	struct digest d;
+	int r = path ? git_index_digest_memo(place->memo, path, &d) : -ENOMEM;
+
+	if (r == -ENOMEM || (r == 0 && has_digest(in, &d)))
+		return r;
+	return differs(ret_differs, in->name, "changed");
+}
+
+static int
 check_program(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	_cleanup_(freep) char *now = inputs_find_program(inputs_env(place->envp, "PATH"), in->name);
@@ -421,6 +449,10 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 		return check_attributes(in, place, ret_differs);
 	case INPUT_ENV:
 		return check_env(in, place, ret_differs);
+	case INPUT_VARIABLES:
+		return check_variables(in, place, ret_differs);
+	case INPUT_GIT_INDEX:
+		return check_git_index(in, place, ret_differs);
 	case INPUT_PROGRAM:
 		return check_program(in, place, ret_differs);
 	case INPUT_OUT_DIR:

@@ -31,6 +31,8 @@ enum input_kind {
 	INPUT_ENVIRON,	/* the whole of cargo's environment: a digest of it */
 	INPUT_STAT,	/* of what a path leads to: what a stat tells (attributes.h) */
 	INPUT_LSTAT,	/* of the path itself, where it is a symbolic link */
+	INPUT_VARIABLES, /* variables of a kind (variables.h): their digest */
+	INPUT_GIT_INDEX, /* of git: the digest of what it says (common/git_index.h) */
 	INPUT_KINDS
 };
 

@@ -9,10 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/variables.h"
 #include "cache/inputs_priv.h"
 #include "cache/attributes.h"
 #include "cache/rlib.h"
 #include "common/fs.h"
+#include "common/git_index.h"
 #include "common/why.h"
 #include "toolchain/elf.h"
 
@@ -28,6 +30,9 @@ struct recorder {
 	struct strv library_path;
 	struct strv libraries; /* names of those that programs loaded, or looked for */
 	bool environ;	       /* its whole environment may have been read */
+	struct strv variables; /* kinds of these (variables.h) that programs ask for */
+	struct strv indexes;   /* of git, that it may have written: digest, blank, path */
+	bool ran, drivers;     /* it ran programs; linkers and C drivers among them */
 };
 
 /* Why the result cannot be kept. */
@@ -76,8 +81,8 @@ is_loader_variant(const struct recorder *r, const char *path)
 }
 
 /* The system's libraries that every compiler is run with: what it makes does not depend on them. A
- * linker's inputs are another thing, and so is what a macro loads, or LLVM where it is the
- * system's. */
+ * linker's inputs are another thing, and so is what other programs are run with, what a macro
+ * loads, or LLVM where it is the system's. */
 static bool
 is_system_library(const char *path)
 {
@@ -261,6 +266,33 @@ add_link(struct recorder *r, const char *path)
 	return add(r, INPUT_LINK, path, to, (size_t)n);
 }
 
+/* What git's index says, where git was run. It may be younger than the compile: git writes it anew
+ * where it was only asked. 1: it is none. */
+static int
+add_git_index(struct recorder *r, const char *path)
+{
+	char hex[DIGEST_HEX_SIZE];
+	struct digest d;
+	int k;
+
+	if (!streq(path_basename(path), "index") || !strv_has(&r->variables, "git"))
+		return 1;
+	k = git_index_digest_memo(r->in->place->memo, path, &d);
+	if (k < 0)
+		return k == -ENOMEM ? k : 1;
+	digest_hex(&d, hex);
+	for (size_t i = 0; i < r->indexes.n; i++) {
+		const char *g = r->indexes.v[i], *name = strchr(g, ' ');
+
+		if (!name || !streq(name + 1, path))
+			continue;
+		if (strncmp(g, hex, (size_t)(name - g)) != 0)
+			return cannot(r, "it wrote %s", path);
+		return add(r, INPUT_GIT_INDEX, path, d.b, DIGEST_SIZE);
+	}
+	return 1;
+}
+
 static int
 add_file(struct recorder *r, const char *path)
 {
@@ -281,10 +313,13 @@ add_file(struct recorder *r, const char *path)
 		k = note_library(r, path);
 	if (k < 0)
 		return k;
-	if (!r->in->linked && is_system_library(path))
+	if (!r->ran && is_system_library(path))
 		return 0;
 	if (is_library(path))
 		look_at_library(r, path);
+	k = add_git_index(r, path);
+	if (k <= 0)
+		return k;
 	if (is_young(r, path, &st))
 		return cannot(r, "%s changed while it was read", path);
 	if (r->in->metadata && ends_with(path, ".rlib")) {
@@ -360,11 +395,11 @@ add_absent(struct recorder *r, const char *path)
 	struct stat st;
 	int k;
 
-	if (is_loader_variant(r, path) || (!r->in->linked && is_system_library(path)))
+	if (is_loader_variant(r, path) || (!r->ran && is_system_library(path)))
 		return 0;
 	/* What is looked for along PATH is said by its name: other directories may be in PATH then.
 	 * The same of libraries. */
-	if (r->in->linked && in_path(r, path))
+	if (r->ran && in_path(r, path))
 		return strv_add(&r->programs, path_basename(path));
 	if (is_cargos_library_dir(r, path))
 		return 0;
@@ -409,7 +444,7 @@ add_linker_env(struct recorder *r)
 	static const char *const names[] = { "CCC_OVERRIDE_OPTIONS", "CLANG_CONFIG_FILE_SYSTEM_DIR",
 		"CLANG_CONFIG_FILE_USER_DIR", "COMPILER_PATH", "GCC_COMPARE_DEBUG",
 		"GCC_EXEC_PREFIX", "GCC_ROOT", "GNUTARGET", "LDEMULATION", "LD_RUN_PATH",
-		"LIBRARY_PATH", "LLD_REPRODUCE", "LPATH", "MOLD_REPRO" };
+		"LIBRARY_PATH", "LLD_REPRODUCE", "LPATH", "MOLD_PATH", "MOLD_REPRO" };
 	int k = 0;
 
 	for (size_t i = 0; k == 0 && i < ARRAY_LEN(names); i++)
@@ -449,6 +484,25 @@ add_environ(struct recorder *r)
 	return k < 0 || !r->environ
 		       ? k
 		       : inputs_add(r->inputs, INPUT_ENVIRON, "environment", d.b, DIGEST_SIZE);
+}
+
+static int
+add_variables(struct recorder *r)
+{
+	int k = strv_add(&r->variables, r->ran ? "loader" : "compile");
+
+	strv_sort_unique(&r->variables);
+	for (size_t i = 0; k == 0 && i < r->variables.n; i++) {
+		struct digest d;
+
+		k = variables_digest(r->variables.v[i], r->in->place->envp, &d);
+		if (k == 0)
+			k = inputs_add(
+				r->inputs, INPUT_VARIABLES, r->variables.v[i], d.b, DIGEST_SIZE);
+		else if (k == -ENOENT)
+			k = -EBADMSG;
+	}
+	return k;
 }
 
 static int
@@ -492,6 +546,46 @@ collect_own(struct recorder *r, const struct buf *record)
 			k = add_own_as(r, p + 1, place->real_out_dir, place->out_dir);
 	}
 	strv_sort_unique(&r->own);
+	return k;
+}
+
+/* A program that was run: "CLASS PATH". One that PATH led to may be another one with another PATH.
+ */
+static int
+collect_program(struct recorder *r, const char *item)
+{
+	const char *path = strchr(item, ' ');
+	size_t n;
+	int k = 0;
+
+	if (!path || path == item)
+		return -EBADMSG;
+	n = (size_t)(path++ - item);
+	r->ran = true;
+	if (n == strlen("linker") && strncmp(item, "linker", n) == 0)
+		r->drivers = true;
+	else
+		k = strv_addn(&r->variables, item, n);
+	if (k == 0 && streq(path_basename(path), "uname"))
+		k = strv_add(&r->variables, "uname");
+	return k < 0 || !in_path(r, path) ? k : strv_add(&r->programs, path_basename(path));
+}
+
+/* What has to be known before the rest. */
+static int
+collect_ran(struct recorder *r, const struct buf *record)
+{
+	const char *p = (const char *)record->p, *end = p + record->n;
+	int k = 0;
+
+	r->ran = r->drivers = r->in->linked;
+	for (; k == 0 && p < end; p += strlen(p) + 1) {
+		if (*p == 'x')
+			k = collect_program(r, p + 1);
+		else if (*p == 'g')
+			k = strv_add(&r->indexes, p + 1);
+	}
+	strv_sort_unique(&r->variables);
 	return k;
 }
 
@@ -553,6 +647,9 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		return 0;
 	case 'w':
 		return strv_add(r->made, name);
+	case 'x':
+	case 'g':
+		return 0;
 	case '!':
 		return cannot(r, "%s", name);
 	case 'e':
@@ -596,9 +693,13 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 	if (k == 0)
 		k = split_env(&r, "LD_LIBRARY_PATH", &r.library_path);
 	if (k == 0)
+		k = collect_ran(&r, record);
+	if (k == 0)
 		k = read_record(&r, record);
-	if (k == 0 && in->linked)
+	if (k == 0 && r.drivers)
 		k = add_linker_env(&r);
+	if (k == 0)
+		k = add_variables(&r);
 	if (k == 0)
 		k = add_programs(&r);
 	if (k == 0)
@@ -611,6 +712,8 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 	strv_done(&r.programs);
 	strv_done(&r.path);
 	strv_done(&r.library_path);
+	strv_done(&r.variables);
+	strv_done(&r.indexes);
 	return k;
 }
 

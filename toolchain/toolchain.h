@@ -28,10 +28,16 @@ struct toolchain {
 void toolchain_done(struct toolchain *t);
 
 /* The sysroot of a compiler given as cargo gives it: a path, or a bare name looked up in PATH. A
- * rustup proxy is asked (`--print sysroot`), remembered by RUSTUP_TOOLCHAIN. 0, or -ENOENT when it
- * is no compiler that dray knows. *ret_exe is the resolved driver inside the sysroot. */
+ * rustup proxy is asked (`--print sysroot`), remembered by RUSTUP_TOOLCHAIN; so is a script,
+ * remembered by its file. 0, or -ENOENT when it is no compiler that dray knows. *ret_exe is the
+ * resolved driver inside the sysroot. */
 int toolchain_find_sysroot(
 	struct memo *m, const char *compiler, char **ret_sysroot, char **ret_exe);
+
+/* The path of what the name leads to, where that is a script or another program that only starts
+ * the compiler: it may give it other arguments, so its own file counts, and no worker can stand in
+ * for it. NULL: it is the compiler, or rustup's proxy. The caller frees it. */
+char *toolchain_launcher(const char *compiler);
 
 /* Computes the id, or recalls it by the stat of every file in it. target NULL means the host.
  * -ENOENT: driver or target std not installed there. */

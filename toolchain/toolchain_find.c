@@ -2,7 +2,8 @@
  *
  * Invariant: what is found is a real driver in a real sysroot, the one that this call would have
  * run in the end. A rustup proxy decides by directory, environment and settings; so it is asked,
- * and its answer is remembered only where RUSTUP_TOOLCHAIN has decided already. */
+ * and its answer is remembered only where RUSTUP_TOOLCHAIN has decided already. A script is asked
+ * as well. */
 #include "config.h"
 
 #include <errno.h>
@@ -81,6 +82,7 @@ rustup_settings(void)
 /* What the proxy answers depends on these, once RUSTUP_TOOLCHAIN is set. */
 struct proxy {
 	char *note; /* NULL: not to be remembered */
+	bool script;
 	struct stamp stamps[2];
 };
 
@@ -95,7 +97,7 @@ proxy_of(const char *compiler, const char *resolved)
 {
 	_cleanup_(freep) char *settings = rustup_settings();
 	const char *toolchain = getenv("RUSTUP_TOOLCHAIN");
-	struct proxy p = { NULL, { { { 0 } } } };
+	struct proxy p = { 0 };
 
 	if (toolchain == NULL || toolchain[0] == '\0' || settings == NULL)
 		return p;
@@ -103,6 +105,19 @@ proxy_of(const char *compiler, const char *resolved)
 		p.note = NULL;
 	p.stamps[0] = stamp_of(resolved);
 	p.stamps[1] = stamp_of(settings);
+	return p;
+}
+
+/* A script may choose another toolchain at any time. The tracer sees what it reads and starts, so a
+ * result says that by its inputs, whatever toolchain the key names. */
+static struct proxy
+script_of(const char *compiler, const char *resolved)
+{
+	struct proxy p = { .script = true };
+
+	if (asprintf(&p.note, "sysroot:script:%s", compiler) < 0)
+		p.note = NULL;
+	p.stamps[0] = stamp_of(resolved);
 	return p;
 }
 
@@ -137,7 +152,7 @@ remember(struct memo *m, const struct proxy *p, const char *sysroot)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
-	if (p->note == NULL || !is_rustups_own(sysroot))
+	if (p->note == NULL || (!p->script && !is_rustups_own(sysroot)))
 		return;
 	if (buf_add(&b, p->stamps, sizeof(p->stamps)) == 0 && buf_adds(&b, sysroot) == 0)
 		(void)memo_set_note(m, p->note, b.p, b.n);
@@ -180,13 +195,12 @@ ask_proxy(const char *compiler, char **ret)
 static int
 sysroot_of_proxy(struct memo *m, const char *compiler, const char *resolved, char **ret)
 {
-	_cleanup_(proxy_done) struct proxy p = { NULL, { { { 0 } } } };
+	_cleanup_(proxy_done) struct proxy p = { 0 };
 	int r;
 
-	/* a script may add arguments of its own, which we would leave out */
-	if (!is_elf(resolved) || is_self(resolved))
+	if (is_self(resolved))
 		return -ENOENT;
-	p = proxy_of(compiler, resolved);
+	p = is_elf(resolved) ? proxy_of(compiler, resolved) : script_of(compiler, resolved);
 	*ret = recall(m, &p);
 	if (*ret != NULL)
 		return 0;
@@ -202,6 +216,32 @@ compiler_path(const char *compiler)
 {
 	return strchr(compiler, '/') != NULL ? strdup(compiler)
 					     : fs_which(compiler, getenv("PATH"));
+}
+
+/* rustup's proxies are links to it, of either kind. */
+static bool
+is_rustup(const char *resolved)
+{
+	_cleanup_(freep) char *dir = path_dirname(resolved);
+	_cleanup_(freep) char *rustup = dir != NULL ? path_join(dir, "rustup") : NULL;
+	struct stat a, b;
+
+	return streq(path_basename(resolved), "rustup") ||
+	       (rustup != NULL && stat(rustup, &a) == 0 && stat(resolved, &b) == 0 &&
+		       a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+}
+
+char *
+toolchain_launcher(const char *compiler)
+{
+	_cleanup_(freep) char *path = compiler_path(compiler);
+	_cleanup_(freep) char *resolved = path != NULL ? realpath(path, NULL) : NULL;
+	_cleanup_(freep) char *sysroot = NULL;
+
+	if (resolved == NULL || is_rustup(resolved))
+		return NULL;
+	sysroot = is_elf(resolved) ? sysroot_beside(resolved) : NULL;
+	return sysroot == NULL ? steal_ptr(path) : NULL;
 }
 
 static const char *

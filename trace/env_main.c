@@ -7,12 +7,14 @@
  * compile, and that cannot change a result, are not reported when it is the toolchain that asks. A
  * name is reported once (or a few times: the table of what was reported is small and never blocks).
  *
- * It takes itself out of LD_PRELOAD, where it must come first. libc only; async-signal-safe,
- * no allocation: it runs inside programs that it knows nothing of. */
+ * It takes itself out of LD_PRELOAD, where it must come first, once the program is the compiler:
+ * only there does it say that it was loaded. libc only; async-signal-safe, no allocation: it runs
+ * inside programs that it knows nothing of. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -123,12 +125,23 @@ secure_getenv(const char *name)
 	return find(name);
 }
 
+static int
+find_driver(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	(void)arg;
+	return info->dlpi_name && strstr(info->dlpi_name, "librustc_driver") != NULL;
+}
+
 static void __attribute__((constructor)) begin(void)
 {
 	char *preload = find("LD_PRELOAD");
 	char *rest = preload ? strchr(preload, ':') : NULL;
 	int saved = errno, fd;
 
+	/* What starts the compiler (rustup's proxy, a script) hands us on to it. */
+	if (!dl_iterate_phdr(find_driver, NULL))
+		return;
 	if (rest)
 		memmove(preload, rest + 1, strlen(rest));
 	else

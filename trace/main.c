@@ -1,6 +1,6 @@
 /* dray-trace: runs a compiler on this machine and records what it looked at.
  *
- *   dray-trace [--record-fd=FD] [--toolchain=DIR]… [--writable=DIR]… [--program=NAME]…
+ *   dray-trace [--record-fd=FD] [--toolchain=DIR]… [--writable=DIR]…
  *              [--linker] -- PROGRAM ARGS…
  *
  * The record (trace/watch.h) is written to FD in the end. Where the kernel refuses to tell, the
@@ -25,6 +25,7 @@
 #include "trace/filter.h"
 #include "trace/listener.h"
 #include "trace/paths.h"
+#include "trace/program.h"
 #include "trace/watch.h"
 
 #define STATUS_USAGE 2
@@ -46,7 +47,7 @@ static void
 usage(FILE *to)
 {
 	fputs("usage: dray-trace [--record-fd=FD] [--toolchain=DIR]... [--writable=DIR]...\n"
-	      "                  [--program=NAME]... [--linker] [--help] [--version]\n"
+	      "                  [--linker] [--help] [--version]\n"
 	      "                  -- PROGRAM ARGS...\n"
 	      "Runs a compiler and records what it looks at; started by dray.\n",
 		to);
@@ -71,8 +72,7 @@ parse_one(struct run *r, const char *arg)
 		return true;
 	}
 	return parse_list(arg, "--toolchain=", &r->watch.toolchain) > 0 ||
-	       parse_list(arg, "--writable=", &r->watch.writable) > 0 ||
-	       parse_list(arg, "--program=", &r->watch.programs) > 0;
+	       parse_list(arg, "--writable=", &r->watch.writable) > 0;
 }
 
 /* Whether there is something to run; else *ret_status is what to exit with. */
@@ -169,16 +169,24 @@ program_of(pid_t pid, char ret[PATH_MAX])
 
 /* A process that the compiler forks has its program until it runs another. What was started may
  * become the compiler after a while (rustup's proxy), or start it (a script). */
-static bool
-by_compiler(void *arg)
+static enum watch_by
+by(void *arg)
 {
 	struct run *r = arg;
 	char exe[PATH_MAX], compiler[PATH_MAX];
+	const char *class;
 
 	if (!program_of((pid_t)r->listener.req->pid, exe) || !program_of(r->pid, compiler))
-		return true;
-	return streq(exe, compiler) || streq(path_basename(exe), "rustc") ||
-	       streq(path_basename(exe), "clippy-driver");
+		return WATCH_BY_COMPILER;
+	class = program_class(exe, PROGRAM_DYNAMIC);
+	if (streq(class, "linker"))
+		return WATCH_BY_LINKER;
+	if (streq(class, "git"))
+		return WATCH_BY_GIT;
+	return !r->watch.linker && (streq(exe, compiler) || streq(path_basename(exe), "rustc") ||
+					   streq(path_basename(exe), "clippy-driver"))
+		       ? WATCH_BY_COMPILER
+		       : WATCH_BY_OTHER;
 }
 
 static void
@@ -215,12 +223,39 @@ serve(struct run *r, int ended)
 				continue;
 			trace_call_read(r->listener.req, NULL, &r->call);
 			find_caller(r);
-			watch_call(&r->watch, &r->call, by_compiler, r);
+			watch_call(&r->watch, &r->call, by, r);
 			trace_listener_go_on(&r->listener);
 		} else if (fds[0].revents || fds[1].revents) {
 			return;
 		}
 	}
+}
+
+/* Without an answer to its calls, what was left running (a server that a program of the compile
+ * started, for others as well) could open no file any more. */
+static void
+keep_answering(struct run *r)
+{
+	struct pollfd p = { .fd = r->listener.fd, .events = POLLIN };
+
+	if (p.fd < 0 || (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR))))
+		return;
+	if (fork() != 0)
+		return;
+	/* nobody waits for it: it holds no lock, and no end of a pipe */
+	setsid();
+	if (dup2(p.fd, 0) != 0 || close_range(1, ~0U, 0) < 0)
+		_exit(1);
+	r->listener.fd = p.fd = 0;
+	while (poll(&p, 1, -1) > 0 || errno == EINTR) {
+		int k = p.revents & POLLIN ? trace_listener_next(&r->listener) : -EIO;
+
+		if (k < 0)
+			break;
+		if (k > 0)
+			trace_listener_go_on(&r->listener);
+	}
+	_exit(0);
 }
 
 static int
@@ -279,8 +314,9 @@ run(struct run *r)
 	if (r->filter.n && ended >= 0 && trace_listener_accept(&r->listener, r->socket, -1) == 0)
 		serve(r, ended);
 	k = child_wait(r->pid);
-	closep(&r->listener.fd);
 	write_record(r);
+	keep_answering(r);
+	closep(&r->listener.fd);
 	return k < 0 ? STATUS_NOT_STARTED : k;
 }
 

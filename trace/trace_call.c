@@ -10,11 +10,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define NO_ARG (-1)
@@ -144,6 +148,28 @@ read_string(pid_t tid, uint64_t at, char *to, size_t size)
 		at += (uint64_t)got;
 	}
 	return -ENAMETOOLONG;
+}
+
+int
+trace_call_strings(pid_t tid, uint64_t at, size_t max, struct buf *ret)
+{
+	_cleanup_(freep) char *text = malloc(max);
+	uint64_t one;
+	int r = text ? 0 : -ENOMEM;
+
+	/* execve takes NULL for an empty array */
+	for (; r == 0 && at && ret->n < max; at += sizeof(one)) {
+		if (peek(tid, at, &one, sizeof(one)) != (ssize_t)sizeof(one))
+			return -EFAULT;
+		if (!one)
+			break;
+		r = read_string(tid, one, text, max - ret->n);
+		if (r == 0)
+			r = buf_add(ret, text, strlen(text) + 1);
+		else if (r == -ENAMETOOLONG)
+			return 0;
+	}
+	return r;
 }
 
 static int
@@ -294,6 +320,16 @@ attributes_of(const struct seccomp_notif *req)
 	return TRACE_ATTRIBUTES_NONE;
 }
 
+static bool
+is_mkdir(int nr)
+{
+#ifdef SYS_mkdir
+	if (nr == SYS_mkdir)
+		return true;
+#endif
+	return nr == SYS_mkdirat;
+}
+
 static int
 take_path(
 	const struct seccomp_notif *req, int dir, int path, const char *cwd, struct trace_call *ret)
@@ -350,6 +386,26 @@ name_descriptor(const struct seccomp_notif *req, const struct row *row, struct t
 	return 0;
 }
 
+/* The name of a socket of this machine. One without a name in the file system has none here. */
+static void
+name_socket(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
+{
+	struct sockaddr_un a;
+	size_t n = MIN2((size_t)req->data.args[2], sizeof(a));
+	char path[sizeof(a.sun_path) + 1] = "";
+
+	if (n <= offsetof(struct sockaddr_un, sun_path) ||
+		peek((pid_t)req->pid, req->data.args[1], &a, n) != (ssize_t)n ||
+		a.sun_family != AF_UNIX)
+		return;
+	memcpy(path, a.sun_path, n - offsetof(struct sockaddr_un, sun_path));
+	ret->path[0][0] = '\0';
+	if (!*path ||
+		(*path != '/' && directory_of((pid_t)req->pid, AT_FDCWD, cwd, ret->path[0]) < 0))
+		return;
+	ret->n_paths = append(ret->path[0], path, ret->here) == 0;
+}
+
 static int
 take_paths(const struct seccomp_notif *req, const struct row *row, const char *cwd,
 	struct trace_call *ret)
@@ -362,6 +418,8 @@ take_paths(const struct seccomp_notif *req, const struct row *row, const char *c
 		r = directory_of((pid_t)req->pid, (int)req->data.args[0], NULL, ret->path[0]);
 		ret->n_paths = r == 0;
 	}
+	if (row->op == TRACE_CONNECT)
+		name_socket(req, cwd, ret);
 	if (row->path != NO_ARG)
 		r = take_path(req, row->dir, row->path, cwd, ret);
 	else if (row->op == TRACE_STAT)
@@ -380,7 +438,9 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	const struct row *row = find_row(req->data.nr);
 	int r;
 
+	ret->pid = (pid_t)req->pid;
 	ret->op = TRACE_OTHER;
+	ret->makes_dir = false;
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
 	ret->who = TRACE_BY_OTHER;
@@ -397,5 +457,10 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->from = row->from != NOT_FROM && ret->n_paths == 2;
 	ret->moved = row->from == MOVES;
 	ret->attributes = attributes_of(req);
+	if (row->op == TRACE_EXEC) {
+		ret->argv = req->data.args[row->path + 1];
+		ret->envp = req->data.args[row->path + 2];
+	}
+	ret->makes_dir = is_mkdir(row->nr);
 	ret->op = row->op;
 }

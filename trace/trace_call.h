@@ -4,8 +4,9 @@
 
 #include <limits.h>
 #include <linux/seccomp.h>
+#include <sys/types.h>
 
-#include "common/base.h"
+#include "common/buf.h"
 #include "trace/caller.h"
 
 enum trace_op {
@@ -17,7 +18,8 @@ enum trace_op {
 	TRACE_EXEC,
 	TRACE_CHDIR,
 	TRACE_SOCKET,
-	TRACE_CONNECT, /* to another process of this machine, or to the network */
+	TRACE_CONNECT, /* to another process of this machine (the path is its socket's, where it has
+			* one), or to the network */
 	TRACE_UNSEEN,  /* io_uring, file handles: what is opened so is not seen */
 	TRACE_OTHER, /* not understood, or its memory cannot be read: the kernel says what is wrong
 		      */
@@ -33,6 +35,7 @@ enum trace_attributes {
 struct trace_call {
 	bool here; /* set by the caller: the paths are of this machine, so that where a ".." after a
 		    * symbolic link leads can be looked up; otherwise it is taken by text */
+	pid_t pid; /* the caller's thread */
 	enum trace_op op;
 	bool write; /* TRACE_OPEN: for writing, or to be made */
 	bool keeps; /* with write: what a file held before is not thrown away */
@@ -40,8 +43,10 @@ struct trace_call {
 		     * a symbolic link is to lead to: it is read */
 	bool moved; /* and is gone then */
 	enum trace_attributes attributes;
-	enum trace_who who; /* set by the caller where `attributes` are asked for */
-	bool by_descriptor; /* path[0] is what an open descriptor leads to */
+	enum trace_who who;  /* set by the caller where `attributes` are asked for */
+	bool by_descriptor;  /* path[0] is what an open descriptor leads to */
+	bool makes_dir;	     /* TRACE_CHANGE: a mkdir */
+	uint64_t argv, envp; /* TRACE_EXEC: where they are in the caller's memory */
 	int error; /* TRACE_OTHER: -errno of reading the caller's memory; 0: there is no path */
 	unsigned n_paths;
 	char path[2][PATH_MAX]; /* absolute and normal */
@@ -52,5 +57,8 @@ extern const int trace_calls[];
 
 /* Reads the caller's memory. cwd: what relative paths begin with, or NULL to look it up. */
 void trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret);
+/* The strings of an array that is ended by NULL (argv, envp), each with its NUL, up to max bytes:
+ * what does not fit is left out. 0 or -errno. */
+int trace_call_strings(pid_t tid, uint64_t at, size_t max, struct buf *ret);
 
 #endif

@@ -2,8 +2,6 @@
  * else that it looked at is, unless it belongs to the toolchain. */
 #include "config.h"
 
-#include "trace/watch.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -12,19 +10,24 @@
 #include <unistd.h>
 
 #include "common/fs.h"
+#include "common/git_index.h"
 #include "trace/paths.h"
+#include "trace/watch_priv.h"
 
 void
 watch_done(struct watch *w)
 {
 	strv_done(&w->toolchain);
 	strv_done(&w->writable);
-	strv_done(&w->programs);
+	strv_done(&w->caches);
+	for (size_t i = 0; i < w->n_indexes; i++)
+		free(w->indexes[i].path);
+	free(w->indexes);
 	trace_set_done(&w->set);
 }
 
-/* The first doubt stays. */
-static void _printf_(2, 3) doubt(struct watch *w, const char *fmt, ...)
+void
+watch_doubt(struct watch *w, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -35,8 +38,8 @@ static void _printf_(2, 3) doubt(struct watch *w, const char *fmt, ...)
 	va_end(ap);
 }
 
-static bool
-below_any(const char *path, const struct strv *dirs)
+bool
+watch_below_any(const char *path, const struct strv *dirs)
 {
 	for (size_t i = 0; i < dirs->n; i++)
 		if (path_is_below(path, dirs->v[i]))
@@ -57,13 +60,64 @@ is_systems(const char *path)
 	return false;
 }
 
+/* git puts a new index in place of the old one (index.lock, then a rename), also where it was only
+ * asked whether anything changed: the times in it are others then. What it says is compared in the
+ * end. Whether the path is part of that. */
+static bool
+is_index(const struct watch *w, const char *path)
+{
+	for (size_t i = 0; i < w->n_indexes; i++) {
+		size_t n = strlen(w->indexes[i].path);
+
+		if (strncmp(w->indexes[i].path, path, n) == 0 &&
+			(!path[n] || streq(path + n, ".lock")))
+			return true;
+	}
+	return false;
+}
+
+static bool
+note_index(struct watch *w, const char *path)
+{
+	struct watch_index *v, one;
+	size_t n = strlen(path);
+
+	if (is_index(w, path))
+		return true;
+	if (ends_with(path, "/index.lock"))
+		n -= strlen(".lock");
+	one.path = strndup(path, n);
+	v = reallocarray(w->indexes, w->n_indexes + 1, sizeof(*v));
+	if (v)
+		w->indexes = v;
+	if (!v || !one.path || git_index_digest(one.path, &one.before) < 0) {
+		free(one.path);
+		return false;
+	}
+	v[w->n_indexes++] = one;
+	return true;
+}
+
+/* What is neither read for a result nor made as one: the counts of instrumented code, which a macro
+ * writes wherever it runs; what drivers and Python keep for themselves. A driver's settings may lie
+ * there too. */
+static bool
+is_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
+{
+	bool mine = watch_below_any(path, &w->caches) && !ends_with(path, ".conf");
+
+	if (ends_with(path, ".profraw") || (ends_with(path, "/index.lock") && is_index(w, path)))
+		return true;
+	return (mine || strstr(path, "/__pycache__")) && by(arg) != WATCH_BY_COMPILER;
+}
+
 static bool
 is_made(const struct watch *w, const char *path)
 {
 	char up[PATH_MAX];
 	char *slash;
 
-	if (!below_any(path, &w->writable))
+	if (!watch_below_any(path, &w->writable))
 		return false;
 	snprintf(up, sizeof(up), "%s", path);
 	for (;;) {
@@ -76,15 +130,30 @@ is_made(const struct watch *w, const char *path)
 	}
 }
 
-static void
-look(struct watch *w, const char *path, bool opens)
+/* What the kernel says another thing of each time. */
+static bool
+is_fickle(const char *path)
+{
+	static const char *const files[] = { "/proc/diskstats", "/proc/interrupts", "/proc/loadavg",
+		"/proc/stat", "/proc/sys/kernel/random/uuid", "/proc/uptime", "/proc/vmstat" };
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (streq(path, files[i]))
+			return true;
+	return false;
+}
+
+void
+watch_look(struct watch *w, const char *path, bool opens)
 {
 	enum trace_kind kind = trace_set_get(&w->set, TRACE_PATHS, path);
 	struct stat st;
 
+	if (opens && starts_with(path, "/proc/") && is_fickle(path))
+		watch_doubt(w, "it read %s", path);
 	if (kind == TRACE_FILE && opens)
 		trace_set_put(&w->set, TRACE_PATHS, path, TRACE_READ);
-	if (kind != TRACE_NONE || below_any(path, &w->toolchain) || is_systems(path) ||
+	if (kind != TRACE_NONE || watch_below_any(path, &w->toolchain) || is_systems(path) ||
 		is_made(w, path))
 		return;
 	if (stat(path, &st) < 0)
@@ -101,7 +170,7 @@ stat_by_macro(struct watch *w, const struct trace_call *c, const char *path)
 	bool link = c->attributes == TRACE_ATTRIBUTES_OF_LINK;
 
 	if (c->attributes == TRACE_ATTRIBUTES_NONE || c->who != TRACE_BY_MACRO ||
-		below_any(path, &w->toolchain) || is_systems(path) || is_made(w, path))
+		watch_below_any(path, &w->toolchain) || is_systems(path) || is_made(w, path))
 		return;
 	trace_set_add(&w->set, link ? TRACE_LINK_STATS : TRACE_STATS, path,
 		link ? TRACE_STATED_LINK : TRACE_STATED);
@@ -119,60 +188,36 @@ is_read_as_well(const struct trace_call *c, const char *path)
 }
 
 static void
-list(struct watch *w, const char *path)
+list(struct watch *w, const char *path, watch_by_fn by, void *arg)
 {
-	if (!below_any(path, &w->toolchain) && !is_systems(path) && !is_made(w, path))
+	if (!is_aside(w, path, by, arg) && !watch_below_any(path, &w->toolchain) &&
+		!is_systems(path) && !is_made(w, path))
 		trace_set_add(&w->set, TRACE_LISTINGS, path, TRACE_DIR);
 }
 
 static void
-change(struct watch *w, const char *path, bool (*by_compiler)(void *arg), void *arg)
+change(struct watch *w, const struct trace_call *c, const char *path, watch_by_fn by, void *arg)
 {
 	struct stat st;
+	bool dir;
 
-	if (is_systems(path))
+	if (is_systems(path) || is_aside(w, path, by, arg))
 		return;
-	if (!below_any(path, &w->writable))
-		doubt(w, "it wrote %s", path);
+	if ((ends_with(path, "/index") || ends_with(path, "/index.lock")) &&
+		by(arg) == WATCH_BY_GIT && note_index(w, path))
+		return;
+	dir = lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	if (!(dir && c->makes_dir) && !watch_below_any(path, &w->writable))
+		watch_doubt(w, "it wrote %s", path);
 	/* A mkdir of what is there: what lies below was not made by it. */
-	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		look(w, path, false);
+	if (dir) {
+		watch_look(w, path, false);
 		return;
 	}
 	/* What it was then can be found out no more. (A linker opens what it is to replace.) */
-	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ && by_compiler(arg))
-		doubt(w, "it read and then wrote %s", path);
+	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ && by(arg) != WATCH_BY_LINKER)
+		watch_doubt(w, "it read and then wrote %s", path);
 	trace_set_put(&w->set, TRACE_PATHS, path, TRACE_MADE);
-}
-
-/* A search through PATH tries each of its directories, and most of them have no such program. What
- * is named by a descriptor is the caller's. */
-static bool
-can_run(const char *path)
-{
-	struct stat st;
-
-	if (path_is_below(path, "/proc") || path_is_below(path, "/dev"))
-		return true;
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
-}
-
-static void
-run(struct watch *w, const char *path, bool (*by_compiler)(void *arg), void *arg)
-{
-	look(w, path, true);
-	if (!can_run(path))
-		return;
-	if (!w->ran) {
-		w->ran = true;
-		return;
-	}
-	if (w->linker || below_any(path, &w->toolchain) ||
-		strv_has(&w->programs, path_basename(path)) || strv_has(&w->programs, path) ||
-		!by_compiler(arg))
-		return;
-	doubt(w, "it ran %s", path);
 }
 
 static void
@@ -189,18 +234,19 @@ look_env(struct watch *w, const char *path)
 }
 
 void
-watch_call(struct watch *w, const struct trace_call *c, bool (*by_compiler)(void *arg), void *arg)
+watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *arg)
 {
 	w->calls++;
 	if (c->op == TRACE_SOCKET)
-		doubt(w, "it used the network");
-	if (c->op == TRACE_CONNECT)
-		doubt(w, "it asked another process, by a socket");
+		watch_doubt(w, "it used the network");
+	/* nobody listens where there is no socket: glibc asks for its name service so */
+	if (c->op == TRACE_CONNECT && (c->n_paths == 0 || access(c->path[0], F_OK) == 0))
+		watch_doubt(w, "it asked another process, by a socket");
 	if (c->op == TRACE_UNSEEN)
-		doubt(w, "it opened files by io_uring or handles");
+		watch_doubt(w, "it opened files by io_uring or handles");
 	/* A bad pointer is the caller's affair; memory that we may not read is ours. */
 	if (c->error && c->error != -EFAULT && c->error != -ESRCH && c->error != -ENOENT)
-		doubt(w, "its calls cannot be read: %s", strerror(-c->error));
+		watch_doubt(w, "its calls cannot be read: %s", strerror(-c->error));
 	for (unsigned i = 0; i < c->n_paths && c->op != TRACE_OTHER; i++) {
 		const char *path = c->path[i];
 
@@ -208,18 +254,19 @@ watch_call(struct watch *w, const struct trace_call *c, bool (*by_compiler)(void
 		if (path_is_below(path, TRACE_ENV))
 			look_env(w, path);
 		else if (c->op == TRACE_LIST)
-			list(w, path);
+			list(w, path, by, arg);
 		else if (c->op == TRACE_EXEC)
-			run(w, path, by_compiler, arg);
+			watch_run(w, c, path);
 		else if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write)) {
 			bool source = c->from && i == 0;
 
-			if ((source && !c->moved) || is_read_as_well(c, path))
-				look(w, path, true);
+			if (((source && !c->moved) || is_read_as_well(c, path)) &&
+				!is_aside(w, path, by, arg))
+				watch_look(w, path, true);
 			if (!source || c->moved)
-				change(w, path, by_compiler, arg);
-		} else {
-			look(w, path, c->op == TRACE_OPEN);
+				change(w, c, path, by, arg);
+		} else if (!is_aside(w, path, by, arg)) {
+			watch_look(w, path, c->op == TRACE_OPEN);
 			stat_by_macro(w, c, path);
 		}
 	}
@@ -229,11 +276,11 @@ void
 watch_end(struct watch *w)
 {
 	if (w->set.lost)
-		doubt(w, "it looked at too many files");
+		watch_doubt(w, "it looked at too many files");
 	if (!w->ran || w->calls < 2)
-		doubt(w, "its calls were not seen");
+		watch_doubt(w, "its calls were not seen");
 	else if (!w->env_seen && !w->linker)
-		doubt(w, "the variables that it asked for were not seen");
+		watch_doubt(w, "the variables that it asked for were not seen");
 }
 
 static char
@@ -257,6 +304,8 @@ letter(enum trace_kind kind)
 		return 'l';
 	case TRACE_MADE:
 		return 'w';
+	case TRACE_RAN:
+		return 'x';
 	default:
 		return '\0';
 	}
@@ -268,6 +317,15 @@ item(struct buf *ret, char kind, const char *name)
 	int r = buf_add(ret, &kind, 1);
 
 	return r < 0 ? r : buf_add(ret, name, strlen(name) + 1);
+}
+
+static int
+index_item(struct buf *ret, const struct watch_index *in)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	digest_hex(&in->before, hex);
+	return buf_addf(ret, "g%s %s", hex, in->path) < 0 ? -ENOMEM : buf_add(ret, "", 1);
 }
 
 int
@@ -284,6 +342,8 @@ watch_record(const struct watch *w, struct buf *ret)
 	}
 	if (r == 0 && w->environ)
 		r = item(ret, 'v', "environ");
+	for (size_t i = 0; r == 0 && i < w->n_indexes; i++)
+		r = index_item(ret, &w->indexes[i]);
 	if (r == 0 && w->doubt[0])
 		r = item(ret, '!', w->doubt);
 	snprintf(calls, sizeof(calls), "%u", w->calls);

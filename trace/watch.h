@@ -8,6 +8,7 @@
 #define DRAY_TRACE_WATCH_H
 
 #include "common/buf.h"
+#include "common/digest.h"
 #include "common/strv.h"
 #include "trace/trace_call.h"
 #include "trace/set.h"
@@ -15,11 +16,16 @@
 struct watch {
 	struct strv toolchain; /* directories whose content is part of the toolchain's id */
 	struct strv writable;  /* directories that a compile may write to */
-	struct strv programs;  /* names of programs that the compiler itself may run: linkers */
+	struct strv caches; /* of drivers (ccache, zig) that were run: neither inputs nor outputs */
 	struct trace_set set;
 	uint32_t calls;
-	bool linker;	 /* it is one: it may run programs, and its variables are known */
-	bool ran;	 /* the compiler itself was started */
+	struct watch_index {
+		char *path;
+		struct digest before;
+	} * indexes; /* of git, that it refreshes */
+	size_t n_indexes;
+	bool linker;	 /* it is one: no variable of it is reported */
+	bool ran;	 /* what is traced was started */
 	bool env_seen;	 /* its variables are reported */
 	bool environ;	 /* a whole environment was read, from /proc */
 	char doubt[256]; /* why the record is not all that the result depends on; "": it is */
@@ -27,17 +33,20 @@ struct watch {
 
 /* Zeroes are a good beginning for all but set (TRACE_SET_INIT). */
 void watch_done(struct watch *w);
-/* by_compiler: whether the caller's program is the compiler itself; asked only where it matters. */
-void watch_call(
-	struct watch *w, const struct trace_call *c, bool (*by_compiler)(void *arg), void *arg);
+/* by: what the caller's program is; asked only where it matters. */
+enum watch_by { WATCH_BY_COMPILER, WATCH_BY_LINKER, WATCH_BY_GIT, WATCH_BY_OTHER };
+typedef enum watch_by (*watch_by_fn)(void *arg);
+void watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *arg);
 /* The compile's end: what it never said is a doubt as well. */
 void watch_end(struct watch *w);
 
 /* The record, to *ret: items of one letter, a name, and a NUL byte. Letters: f found, a absent,
  * d listed, s a macro asked for its attributes, l for those of the link itself, m variable of a
  * macro, r variable of the toolchain, v (with the name "environ") all variables at once, w made or
- * changed, ! a doubt, and last e, with the number of calls as its name: without it the record is
- * not whole. 0 or -ENOMEM. */
+ * changed, x a program that was run (its class, see program.h, a blank, its path), g an index of
+ * git that git may have written (the digest of what it said, see common/git_index.h, a blank, its
+ * path), ! a doubt, and last e, with the number of calls as its name: without it the record is not
+ * whole. 0 or -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

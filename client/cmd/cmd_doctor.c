@@ -192,7 +192,8 @@ is_whole(const struct buf *record, const char **ret_doubt)
 	return whole;
 }
 
-/* A program of no interest, traced as a compile is. */
+/* A program of no interest, traced as a compile is; but as a linker, since only the compiler is
+ * expected to say which variables it asks for. */
 static void
 check_tracer(struct doctor *d)
 {
@@ -200,8 +201,9 @@ check_tracer(struct doctor *d)
 	_cleanup_(freep) char *program = spawn_find_program("dray-trace");
 	_cleanup_(freep) char *env = spawn_find_program("dray-env.so");
 	_cleanup_(buf_done) struct buf record = BUF_INIT;
-	char fd[] = "--record-fd=1", end[] = "--", sh[] = "/bin/sh", c[] = "-c", colon[] = ":";
-	char *argv[] = { program, fd, end, sh, c, colon, NULL };
+	char fd[] = "--record-fd=1", linker[] = "--linker", end[] = "--", sh[] = "/bin/sh",
+	     c[] = "-c", colon[] = ":";
+	char *argv[] = { program, fd, linker, end, sh, c, colon, NULL };
 	const char *doubt = "";
 	int status = 0, r;
 

@@ -46,7 +46,6 @@ static int
 add_options(struct cached *c)
 {
 	static const char *const temporaries[] = { "TMPDIR", "TMP", "TEMP" };
-	const char *linker = call_linker(c->in.call);
 	int r = add_toolchain_options(c);
 
 	if (r == 0)
@@ -61,8 +60,6 @@ add_options(struct cached *c)
 		if (dir && path_is_normal(dir) && dir[1])
 			r = strv_addf(&c->trace_options, "--writable=%s", dir);
 	}
-	if (r == 0)
-		r = strv_addf(&c->trace_options, "--program=%s", linker ? linker : "cc");
 	return r;
 }
 
@@ -189,26 +186,6 @@ has_diagnostics(const struct cached *c, const struct buf *err)
 		p += n + 1;
 	}
 	return false;
-}
-
-/* The linker is a script, or cannot be found: what it asks the environment for is not seen. */
-static bool
-linker_is_seen(const struct cached *c)
-{
-	const char *linker = call_linker(c->in.call);
-	_cleanup_(freep) char *path = fs_which(linker ? linker : "cc", getenv("PATH"));
-	_cleanup_(closep) int fd = -1;
-	char magic[4];
-
-	/* one that the toolchain brings is not in PATH */
-	if (!path)
-		return linker && strstr(linker, "lld");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
-	       memcmp(magic,
-		       "\x7f"
-		       "ELF",
-		       sizeof(magic)) == 0;
 }
 
 /* ---- putting it together */
@@ -489,10 +466,6 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	}
 	if (r == 0 && made->status != 0 && !has_dep_info(&names)) {
 		cached_why(said, "it failed before it said what it had read");
-		r = -ENOTSUP;
-	}
-	if (r == 0 && c->in.call->calls_linker && !made->staged && !linker_is_seen(c)) {
-		cached_why(said, "the linker is a script");
 		r = -ENOTSUP;
 	}
 	if (r == 0)

@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "cache/variables.h"
 #include "client/wrap/choose.h"
 #include "client/wrap/farm_state.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "toolchain/toolchain.h"
 
 #define WALK_ENTRIES 512
 #define WALK_DEPTH 6
@@ -96,6 +98,7 @@ root_mentions(const struct rustc_call *call, const char *word)
 static const char *
 reason_for_here(const struct conf *conf, const struct rustc_call *call)
 {
+	_cleanup_(freep) char *launcher = NULL;
 	const char *why;
 
 	if (conf->client.offload == OFFLOAD_NEVER)
@@ -105,6 +108,13 @@ reason_for_here(const struct conf *conf, const struct rustc_call *call)
 	why = call_home_reason(call);
 	if (why)
 		return why;
+	launcher = toolchain_launcher(call->driver);
+	if (launcher)
+		return "the compiler is started by another program";
+	/* what is loaded into each program here is not on a worker */
+	if (!variables_preload_is_harmless(getenv("LD_PRELOAD")) ||
+		!variables_preload_is_harmless(getenv("LD_AUDIT")))
+		return "LD_PRELOAD or LD_AUDIT";
 	/* colours and width are the terminal's, and a worker has none */
 	if (!call->json && isatty(STDERR_FILENO))
 		return "diagnostics for a terminal";

@@ -52,6 +52,32 @@ identify(struct memo *m, const struct rustc_call *c, const char *sysroot, const 
 	return toolchain_identify(m, sysroot, driver, NULL, ret);
 }
 
+/* What starts the compiler decides about its arguments: where it is, and what it is, count as well.
+ */
+static int
+add_launcher(struct memo *m, const char *compiler, struct digest *id)
+{
+	_cleanup_(hasher_freep) struct hasher *h = NULL;
+	_cleanup_(freep) char *launcher = toolchain_launcher(compiler);
+	struct digest d;
+	int r;
+
+	if (!launcher)
+		return 0;
+	r = memo_digest_file(m, launcher, &d, NULL);
+	if (r < 0)
+		return r;
+	h = hasher_new();
+	if (!h)
+		return -ENOMEM;
+	hasher_field(h, "launcher", strlen("launcher"));
+	hasher_field(h, id->b, DIGEST_SIZE);
+	hasher_field(h, launcher, strlen(launcher));
+	hasher_field(h, d.b, DIGEST_SIZE);
+	hasher_final(h, id);
+	return 0;
+}
+
 int
 identify_toolchain(
 	struct memo *m, const struct rustc_call *c, struct toolchain *ret, char **ret_home)
@@ -62,6 +88,8 @@ identify_toolchain(
 	*ret_home = NULL;
 	if (r == 0)
 		r = identify(m, c, sysroot, path_basename(exe), ret, ret_home);
+	if (r == 0)
+		r = add_launcher(m, c->driver, &ret->id);
 	if (r < 0 && r != -ENOMEM && !*ret_home)
 		return why_set(
 			ret_home, -ENOTSUP, "the toolchain cannot be identified: %s", strerror(-r));

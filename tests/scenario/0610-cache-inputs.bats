@@ -157,7 +157,7 @@ END
 # ---- what the source asks for
 
 # What the result depends on then is in no record: it is right each time, and not kept.
-@test "a macro runs a program, asks the network or another process, or overwrites what it read" {
+@test "a macro runs a program that tells the time, asks the network or another process, or overwrites what it read" {
   local app=$WORK/app way n proxy
   with_macro "$app"
   printf '#!/bin/sh\ncat /proc/uptime\n' >"$WORK/tool"
@@ -180,7 +180,7 @@ END
   proxy=$(command -v rustc)
   # the compiler's own path, rustup's proxy, and one that is looked for
   for n in "$(rustc --print sysroot)/bin/rustc" "$proxy" rustc; do
-    for way in "runs it ran" "asks it used the network" "calls it asked another process" "counts it "; do
+    for way in "runs it read /proc/uptime" "asks it used the network" "calls it asked another process" "counts it "; do
       echo "${way%% *}" >"$app/way"
       rm -rf "$app/target"
       mkdir "$app/target"

@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/variables.h"
 #include "cache/inputs.h"
 #include "common/fs.h"
+#include "common/git_index.h"
 
 /* Of each test: a directory with out/ in it, and what is asked there. */
 static char dir[PATH_MAX], real_out[PATH_MAX + 8], out[PATH_MAX + 8];
@@ -145,6 +147,17 @@ has(enum input_kind kind, const char *name)
 	return false;
 }
 
+/* Without what every record has: the loader's variables. */
+static size_t
+n_named(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < got.n; i++)
+		n += got.v[i].kind != INPUT_VARIABLES;
+	return n;
+}
+
 static void
 every_letter(void **state)
 {
@@ -175,7 +188,7 @@ every_letter(void **state)
 	assert_true(has(INPUT_LISTING, in("src")));
 	assert_true(has(INPUT_ENV, "LISTED"));
 	assert_true(has(INPUT_ENV, "UNSET"));
-	assert_int_equal(got.n, 7);
+	assert_int_equal(n_named(), 7);
 	assert_int_equal(made.n, 1);
 	assert_string_equal(made.v[0], in("out/liba.rlib"));
 	all_is_as_it_was();
@@ -255,7 +268,7 @@ listings(void **state)
 	item('d', in("d"));
 	item('d', out);
 	take_all();
-	assert_int_equal(got.n, 0);
+	assert_int_equal(n_named(), 0);
 }
 
 static void
@@ -361,7 +374,7 @@ odd_names(void **state)
 	item('f', in("a\nb"));
 	item('f', in("with space"));
 	take_all();
-	assert_int_equal(got.n, 2);
+	assert_int_equal(n_named(), 2);
 	all_is_as_it_was();
 	forget();
 	put("a\x01z", "x");
@@ -393,7 +406,7 @@ out_dir_is_relative(void **state)
 	take_all();
 	assert_true(has(INPUT_FILE, "\x01liba.rmeta"));
 	assert_true(has(INPUT_ABSENT, "\x01libc.rmeta"));
-	assert_int_equal(got.n, 3);
+	assert_int_equal(n_named(), 3);
 	all_is_as_it_was();
 	snprintf(other, sizeof(other), "%s/other", dir);
 	assert_int_equal(rename(real_out, other), 0);
@@ -482,7 +495,7 @@ what_the_loader_looks_for(void **state)
 	item('a', "/s/lib/haswell/libm.so");
 	item('a', "/usr/lib/x86_64-linux-gnu/nosuch/libc.so.6");
 	take_all();
-	assert_int_equal(got.n, 0);
+	assert_int_equal(n_named(), 0);
 	forget();
 	/* no variant, and no library of every compiler's */
 	item('a', in("deps/tlsx"));
@@ -490,7 +503,7 @@ what_the_loader_looks_for(void **state)
 	item('a', "/usr/lib/libsecret-of-a-macro.so.0");
 	item('a', "/usr/lib/libc.txt");
 	take_all();
-	assert_int_equal(got.n, 4);
+	assert_int_equal(n_named(), 4);
 	forget();
 	/* a linker's are inputs */
 	from.linked = true;
@@ -530,7 +543,7 @@ libraries(void **state)
 	item('a', in("t/a/libdriver.so"));
 	item('a', in("t/a/libz.so.1"));
 	take_all();
-	assert_int_equal(got.n, 2);
+	assert_int_equal(n_named(), 2);
 	assert_true(has(INPUT_LIBRARY, "libdriver.so"));
 	assert_true(has(INPUT_LIBRARY, "libz.so.1"));
 	all_is_as_it_was();
@@ -560,7 +573,7 @@ libraries(void **state)
 	item('f', in("t/x/libdriver.so"));
 	item('f', in("t/x"));
 	take_all();
-	assert_int_equal(got.n, 3);
+	assert_int_equal(n_named(), 3);
 	all_is_as_it_was();
 	snprintf(target, sizeof(target), "%s/s", dir);
 	assert_int_equal(mkdir(in("s/x"), 0755), 0);
@@ -603,6 +616,110 @@ the_whole_environment(void **state)
 	assert_true(has(INPUT_ENVIRON, "environment"));
 	strv_done(&cargo);
 	strv_done(&now);
+}
+
+/* What is loaded into every program: all of it where one was linked or run, and only what may
+ * change a compile elsewhere. */
+static void
+what_is_loaded(void **state)
+{
+	char mold[] = "LD_PRELOAD=/x/mold-wrapper.so /y/libjemalloc.so.2",
+	     other[] = "LD_PRELOAD=/x/mold-wrapper.so:/y/libfaketime.so.1",
+	     audit[] = "LD_AUDIT=/x/a.so";
+
+	(void)state;
+	take_all();
+	all_is_as_it_was();
+	env[0] = mold;
+	all_is_as_it_was();
+	env[0] = other;
+	is_stale("what the loader takes");
+	env[0] = audit;
+	is_stale("what the loader takes");
+	forget();
+	env[0] = NULL;
+	from.linked = true;
+	take_all();
+	all_is_as_it_was();
+	env[0] = mold;
+	is_stale("what the loader takes");
+	assert_true(variables_preload_is_harmless(mold + strlen("LD_PRELOAD=")));
+	assert_false(variables_preload_is_harmless(other + strlen("LD_PRELOAD=")));
+	assert_true(variables_preload_is_harmless(NULL));
+}
+
+/* A program of which it is not known what it asks for: all, but for what sessions differ by. */
+static void
+what_programs_ask_for(void **state)
+{
+	char colour[] = "COLOUR=red", term[] = "TERM=dumb", git[] = "GIT_DIR=/x",
+	     cc[] = "LIBRARY_PATH=/x";
+
+	(void)state;
+	item('x', "all /bin/sh");
+	take_all();
+	assert_true(has(INPUT_VARIABLES, "all"));
+	assert_true(has(INPUT_VARIABLES, "loader"));
+	env[0] = term;
+	all_is_as_it_was();
+	env[0] = colour;
+	is_stale("what a program that it runs takes");
+	forget();
+	env[0] = NULL;
+	item('x', "git /usr/bin/git");
+	item('x', "linker /usr/bin/cc");
+	take_all();
+	env[0] = colour;
+	all_is_as_it_was();
+	env[0] = git;
+	is_stale("what git takes");
+	env[0] = cc;
+	is_stale("LIBRARY_PATH");
+	forget();
+	item('x', "unheard-of /bin/x");
+	item('e', "7");
+	assert_int_equal(take(), -EBADMSG);
+}
+
+/* Its times are no matter, what it says is. */
+static void
+index_of_git(void **state)
+{
+	char one[] = "DIRC\0\0\0\2\0\0\0\1" /* times … */ "0123456789012345678901234567890123456789"
+		     "aaaaaaaaaaaaaaaaaaaa\0\1x\0"
+		     "01234567890123456789";
+	char hex[DIGEST_HEX_SIZE], text[PATH_MAX + DIGEST_HEX_SIZE];
+	size_t n = sizeof(one) - 1;
+	struct digest d;
+
+	(void)state;
+	assert_int_equal(fs_write_atomic(in("index"), one, n, 0644), 0);
+	assert_int_equal(git_index_digest(in("index"), &d), 0);
+	digest_hex(&d, hex);
+	snprintf(text, sizeof(text), "%s %s", hex, in("index"));
+	item('x', "git /usr/bin/git");
+	item('f', in("index"));
+	item('g', text);
+	/* git wrote it just now */
+	from.started.tv_sec = 1;
+	take_all();
+	assert_true(has(INPUT_GIT_INDEX, in("index")));
+	all_is_as_it_was();
+	one[13] = 'z'; /* a time */
+	assert_int_equal(fs_write_atomic(in("index"), one, n, 0644), 0);
+	all_is_as_it_was();
+	one[12 + 40] = 'b'; /* the object */
+	assert_int_equal(fs_write_atomic(in("index"), one, n, 0644), 0);
+	is_stale("index changed");
+	forget();
+	item('x', "git /usr/bin/git");
+	item('f', in("index"));
+	item('g', text);
+	cannot_be_kept("it wrote ");
+	for (size_t cut = 0; cut < n; cut++) {
+		assert_int_equal(fs_write_atomic(in("cut"), one, cut, 0644), 0);
+		assert_int_equal(git_index_digest(in("cut"), &d), -EBADMSG);
+	}
 }
 
 static void
@@ -707,7 +824,7 @@ metadata_alone(void **state)
 	item('f', in("out/libb.rlib"));
 	item('f', in("out/libc.rmeta"));
 	take_all();
-	assert_int_equal(got.n, 3);
+	assert_int_equal(n_named(), 3);
 	assert_int_equal(got.v[0].kind, INPUT_METADATA);
 	assert_int_equal(got.v[1].kind, INPUT_FILE);
 	assert_int_equal(got.v[2].kind, INPUT_FILE);
@@ -814,6 +931,9 @@ main(void)
 		T(what_the_loader_looks_for),
 		T(libraries),
 		T(the_whole_environment),
+		T(what_is_loaded),
+		T(what_programs_ask_for),
+		T(index_of_git),
 		T(programs_in_path),
 		T(metadata_alone),
 		T(width_and_out_dir),

@@ -604,9 +604,39 @@ find_beside(void **state)
 	assert_int_equal(find(NULL, other, &found), -ENOENT);
 	assert_int_equal(find(NULL, "/nonexistent/rustc", &found), -ENOENT);
 	assert_int_equal(find(NULL, "", &found), -ENOENT);
-	put_text("s", "rustc", "#!/bin/sh\necho /\n");
+	put_text("s", "rustc", "#!/bin/sh\necho /nowhere\n");
+	assert_int_equal(chmod(script, 0755), 0);
 	assert_int_equal(find(NULL, script, &found), -ENOENT);
 	assert_null(found);
+}
+
+/* A script that starts the compiler is asked, and then known again; it counts by itself. */
+static void
+find_by_script(void **state)
+{
+	_cleanup_(memo_closep) struct memo *m = NULL;
+	_cleanup_(freep) char *found = NULL, *script = at("s", "rustc"),
+			      *memo_dir = at("memo", ".");
+	_cleanup_(freep) char *rustc = at("a", "bin/rustc"), *real = realpath(dir, NULL);
+	_cleanup_(freep) char *sysroot = path_join(real, "a"), *text = NULL, *launcher = NULL;
+	struct stat st;
+
+	make_sysroot("a");
+	assert_true(asprintf(&text, "#!/bin/sh\necho x >>%s/asked\necho %s\n", dir, sysroot) > 0);
+	put_text("s", "rustc", text);
+	assert_int_equal(chmod(script, 0755), 0);
+	assert_int_equal(memo_open(memo_dir, &m), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(find(m, script, &found), 0);
+		assert_string_equal(found, sysroot);
+	}
+	free(text);
+	text = at(".", "asked");
+	assert_int_equal(stat(text, &st), 0);
+	assert_int_equal(st.st_size, 2);
+	launcher = toolchain_launcher(script);
+	assert_string_equal(launcher, script);
+	assert_null(toolchain_launcher(rustc));
 }
 
 static void
@@ -751,6 +781,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(spoiled_notes, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_outside, setup, teardown),
 		cmocka_unit_test_setup_teardown(find_beside, setup, teardown),
+		cmocka_unit_test_setup_teardown(find_by_script, setup, teardown),
 		cmocka_unit_test_setup_teardown(find_by_proxy, setup, teardown),
 		cmocka_unit_test_setup_teardown(real_compiler, setup, teardown),
 	};

@@ -442,18 +442,6 @@ test_variables(void **state)
 }
 
 static void
-test_preload_is_hidden(void **state)
-{
-	char *argv[] = { (char *)"/usr/bin/env", NULL };
-	struct place *p = *state;
-
-	start_program(p, argv);
-	finish(p);
-	assert_int_equal(p->box.status, 0);
-	assert_null(strstr((char *)p->said.p, "LD_PRELOAD"));
-}
-
-static void
 test_withheld_variable(void **state)
 {
 	static char *withheld_names[] = { (char *)"LS_COLORS" };
@@ -605,7 +593,6 @@ main(void)
 		cmocka_unit_test(test_out_dir_rules),
 		cmocka_unit_test_setup_teardown(test_file_on_demand, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_variables, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_preload_is_hidden, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_withheld_variable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_write, set_up, tear_down),

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <cmocka.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,20 +51,32 @@ remove_place(void **state)
 	return 0;
 }
 
-static bool
-yes(void *arg)
+static enum watch_by
+compiler(void *arg)
 {
-	return true;
+	return WATCH_BY_COMPILER;
 }
 
-static bool
-no(void *arg)
+static enum watch_by
+linker(void *arg)
 {
-	return false;
+	return WATCH_BY_LINKER;
+}
+
+static enum watch_by
+other(void *arg)
+{
+	return WATCH_BY_OTHER;
+}
+
+static enum watch_by
+git(void *arg)
+{
+	return WATCH_BY_GIT;
 }
 
 static void
-call(struct watch *w, enum trace_op op, const char *path, bool (*by)(void *))
+call(struct watch *w, enum trace_op op, const char *path, watch_by_fn by)
 {
 	struct trace_call *c = calloc(1, sizeof(*c));
 
@@ -103,15 +117,26 @@ put(const struct place *p, const char *name, const char *text)
 	return path;
 }
 
-/* A program that is there. */
+/* A program that is there: a copy of a real one. */
 static char *
 put_program(const struct place *p, const char *name)
 {
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	char *path = path_join(p->dir, name);
 
 	assert_non_null(path);
-	assert_int_equal(fs_write_atomic(path, "", 0, 0755), 0);
+	assert_int_equal(fs_read_file("/bin/true", 1u << 24, &b), 0);
+	assert_int_equal(fs_write_atomic(path, b.p, b.n, 0755), 0);
 	return path;
+}
+
+static bool
+has_program(const struct buf *b, const char *class, const char *path)
+{
+	char item[PATH_MAX + 32];
+
+	snprintf(item, sizeof(item), "%s %s", class, path);
+	return has(b, 'x', item);
 }
 
 static void
@@ -131,25 +156,24 @@ test_rules(void **state)
 	assert_int_equal(fs_write_atomic(old, "x", 1, 0644), 0);
 	strv_add(&w.toolchain, "/toolchain");
 	strv_add(&w.writable, p->out);
-	strv_add(&w.programs, "cc");
-	call(&w, TRACE_EXEC, rustc, yes);
-	call(&w, TRACE_OPEN, TRACE_ENV_HELLO, yes);
-	call(&w, TRACE_LOOK, TRACE_ENV "/m/HOME", yes);
-	call(&w, TRACE_LOOK, TRACE_ENV "/r/RUST_MIN_STACK", yes);
-	call(&w, TRACE_OPEN, file, yes);
-	call(&w, TRACE_LOOK, absent, yes);
-	call(&w, TRACE_LIST, p->dir, yes);
-	call(&w, TRACE_OPEN, "/toolchain/lib/libstd.rlib", yes);
-	call(&w, TRACE_OPEN, "/proc/self/maps", yes);
+	call(&w, TRACE_EXEC, rustc, compiler);
+	call(&w, TRACE_OPEN, TRACE_ENV_HELLO, compiler);
+	call(&w, TRACE_LOOK, TRACE_ENV "/m/HOME", compiler);
+	call(&w, TRACE_LOOK, TRACE_ENV "/r/RUST_MIN_STACK", compiler);
+	call(&w, TRACE_OPEN, file, compiler);
+	call(&w, TRACE_LOOK, absent, compiler);
+	call(&w, TRACE_LIST, p->dir, compiler);
+	call(&w, TRACE_OPEN, "/toolchain/lib/libstd.rlib", compiler);
+	call(&w, TRACE_OPEN, "/proc/self/maps", compiler);
 	/* looked for, then made: no input; nor is what is below it */
-	call(&w, TRACE_LOOK, made, yes);
-	call(&w, TRACE_CHANGE, made, yes);
-	call(&w, TRACE_OPEN, below, yes);
+	call(&w, TRACE_LOOK, made, compiler);
+	call(&w, TRACE_CHANGE, made, compiler);
+	call(&w, TRACE_OPEN, below, compiler);
 	/* the out-dir is there already: what is in it was not made by this compile */
-	call(&w, TRACE_CHANGE, p->out, yes);
-	call(&w, TRACE_OPEN, old, yes);
-	call(&w, TRACE_EXEC, cc, yes);
-	call(&w, TRACE_EXEC, ld, no);
+	call(&w, TRACE_CHANGE, p->out, compiler);
+	call(&w, TRACE_OPEN, old, compiler);
+	call(&w, TRACE_EXEC, cc, compiler);
+	call(&w, TRACE_EXEC, ld, linker);
 	watch_end(&w);
 	assert_int_equal(watch_record(&w, &b), 0);
 	assert_string_equal(doubt_of(&b), "");
@@ -164,6 +188,9 @@ test_rules(void **state)
 	assert_true(has(&b, 'f', old));
 	assert_false(has(&b, 'a', "/toolchain/lib/libstd.rlib"));
 	assert_false(has(&b, 'f', "/proc/self/maps"));
+	assert_true(has_program(&b, "linker", cc));
+	assert_true(has_program(&b, "linker", ld));
+	assert_false(has_program(&b, "all", rustc));
 	assert_true(has(&b, 'e', "16"));
 	watch_done(&w);
 }
@@ -179,18 +206,21 @@ test_search_for_a_program(void **state)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
 	for (int second = 0; second < 2; second++) {
-		call(&w, TRACE_EXEC, absent, yes);
-		call(&w, TRACE_EXEC, text, yes);
-		call(&w, TRACE_EXEC, p->dir, yes);
+		call(&w, TRACE_EXEC, absent, compiler);
+		call(&w, TRACE_EXEC, text, compiler);
+		call(&w, TRACE_EXEC, p->dir, compiler);
 		if (second == 0)
-			call(&w, TRACE_EXEC, rustc, yes);
+			call(&w, TRACE_EXEC, rustc, compiler);
 	}
 	assert_string_equal(w.doubt, "");
 	assert_int_equal(watch_record(&w, &b), 0);
 	assert_true(has(&b, 'a', absent));
 	assert_true(has(&b, 'f', text));
-	call(&w, TRACE_EXEC, other, yes);
-	assert_int_equal(strncmp(w.doubt, "it ran ", 7), 0);
+	call(&w, TRACE_EXEC, other, compiler);
+	b.n = 0;
+	assert_int_equal(watch_record(&w, &b), 0);
+	assert_false(has_program(&b, "all", text));
+	assert_true(has_program(&b, "all", other));
 	watch_done(&w);
 }
 
@@ -209,14 +239,14 @@ test_read_then_written(void **state)
 	assert_int_equal(fs_write_atomic(counter, "1", 1, 0644), 0);
 	assert_int_equal(fs_write_atomic(program, "x", 1, 0755), 0);
 	strv_add(&w.writable, p->out);
-	call(&w, TRACE_LOOK, seen, yes);
-	call(&w, TRACE_CHANGE, seen, yes);
-	call(&w, TRACE_OPEN, program, no);
-	call(&w, TRACE_CHANGE, program, no);
+	call(&w, TRACE_LOOK, seen, compiler);
+	call(&w, TRACE_CHANGE, seen, compiler);
+	call(&w, TRACE_OPEN, program, linker);
+	call(&w, TRACE_CHANGE, program, linker);
 	assert_string_equal(w.doubt, "");
-	call(&w, TRACE_LOOK, counter, yes);
-	call(&w, TRACE_OPEN, counter, yes);
-	call(&w, TRACE_CHANGE, counter, yes);
+	call(&w, TRACE_LOOK, counter, compiler);
+	call(&w, TRACE_OPEN, counter, compiler);
+	call(&w, TRACE_CHANGE, counter, compiler);
 	assert_int_equal(strncmp(w.doubt, "it read and then wrote ", 23), 0);
 	watch_done(&w);
 }
@@ -234,10 +264,10 @@ test_doubts(void **state)
 		const char *doubt;
 	} rows[] = {
 		{ TRACE_SOCKET, "/", false, 0, "it used the network" },
-		{ TRACE_CONNECT, "/", false, 0, "it asked another process, by a socket" },
+		{ TRACE_CONNECT, "/usr", false, 0, "it asked another process, by a socket" },
 		{ TRACE_UNSEEN, "/", false, 0, "it opened files by io_uring or handles" },
 		{ TRACE_EXEC, "/proc/self/fd/77", false, 0, "it ran /proc/self/fd/77" },
-		{ TRACE_EXEC, "/bin/cat", false, 0, "it ran /bin/cat" },
+		{ TRACE_EXEC, "/bin/date", false, 0, "it ran /bin/date" },
 		{ TRACE_CHANGE, "/usr/none/of/mine", false, 0, "it wrote /usr/none/of/mine" },
 		{ TRACE_CHANGE, "/usr", false, 0, "it wrote /usr" },
 		{ TRACE_OPEN, "/usr/none/of/mine", true, 0, "it wrote /usr/none/of/mine" },
@@ -250,14 +280,14 @@ test_doubts(void **state)
 		struct trace_call *c = calloc(1, sizeof(*c));
 
 		strv_add(&w.writable, p->out);
-		call(&w, TRACE_EXEC, "/bin/sh", yes);
-		call(&w, TRACE_OPEN, TRACE_ENV_HELLO, yes);
+		call(&w, TRACE_EXEC, "/bin/sh", compiler);
+		call(&w, TRACE_OPEN, TRACE_ENV_HELLO, compiler);
 		c->op = rows[i].op;
 		c->write = rows[i].writes;
 		c->error = rows[i].error;
 		c->n_paths = 1;
 		snprintf(c->path[0], sizeof(c->path[0]), "%s", rows[i].path);
-		watch_call(&w, c, yes, NULL);
+		watch_call(&w, c, compiler, NULL);
 		watch_end(&w);
 		assert_int_equal(watch_record(&w, &b), 0);
 		assert_int_equal(strncmp(doubt_of(&b), rows[i].doubt, strlen(rows[i].doubt)), 0);
@@ -278,7 +308,7 @@ stat_call(struct watch *w, const char *path, enum trace_attributes what, enum tr
 	c->attributes = what;
 	c->who = who;
 	snprintf(c->path[0], sizeof(c->path[0]), "%s", path);
-	watch_call(w, c, yes, NULL);
+	watch_call(w, c, compiler, NULL);
 	free(c);
 }
 
@@ -320,7 +350,7 @@ two_paths(struct watch *w, const char *from, const char *to, bool moved)
 	c->moved = moved;
 	snprintf(c->path[0], sizeof(c->path[0]), "%s", from);
 	snprintf(c->path[1], sizeof(c->path[1]), "%s", to);
-	watch_call(w, c, yes, NULL);
+	watch_call(w, c, compiler, NULL);
 	free(c);
 }
 
@@ -358,7 +388,7 @@ open_to_write(struct watch *w, const char *path, bool keeps)
 	c->keeps = keeps;
 	c->n_paths = 1;
 	snprintf(c->path[0], sizeof(c->path[0]), "%s", path);
-	watch_call(w, c, yes, NULL);
+	watch_call(w, c, compiler, NULL);
 	free(c);
 }
 
@@ -387,8 +417,8 @@ test_silence_is_a_doubt(void **state)
 
 	watch_end(&w);
 	assert_string_equal(w.doubt, "its calls were not seen");
-	call(&v, TRACE_EXEC, "/bin/sh", yes);
-	call(&v, TRACE_LOOK, "/bin", yes);
+	call(&v, TRACE_EXEC, "/bin/sh", compiler);
+	call(&v, TRACE_LOOK, "/bin", compiler);
 	watch_end(&v);
 	assert_string_equal(v.doubt, "the variables that it asked for were not seen");
 	watch_done(&w);
@@ -397,15 +427,37 @@ test_silence_is_a_doubt(void **state)
 
 /* ---- real programs */
 
+static int
+find_library(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	if (!strstr(info->dlpi_name, "libcmocka"))
+		return 0;
+	*(const char **)arg = info->dlpi_name;
+	return 1;
+}
+
+/* By which dray-env.so knows the compiler: here any library stands in for it. */
+static void
+preload_driver(const struct place *p)
+{
+	_cleanup_(freep) char *path = path_join(p->dir, "librustc_driver-test.so");
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const char *library = NULL;
+
+	assert_int_equal(dl_iterate_phdr(find_library, &library), 1);
+	assert_int_equal(fs_read_file(library, 1u << 24, &b), 0);
+	assert_int_equal(fs_write_atomic(path, b.p, b.n, 0755), 0);
+	setenv("LD_PRELOAD", path, 1);
+}
+
 /* Runs the shell's text under dray-trace; its status, and the record in *ret. */
 static int
 traced_by(const char *shell, const struct place *p, const char *text, struct buf *ret)
 {
 	_cleanup_(freep) char *program = NULL, *writable = NULL;
 	_cleanup_(closep) int fd = open(p->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	char *argv[] = { NULL, (char[]){ "--record-fd=7" }, NULL, (char[]){ "--program=cat" },
-		(char[]){ "--program=test_watch" }, (char[]){ "--" }, NULL, (char[]){ "-c" }, NULL,
-		NULL };
+	char *argv[] = { NULL, (char[]){ "--record-fd=7" }, NULL, (char[]){ "--" }, NULL,
+		(char[]){ "-c" }, NULL, NULL };
 	struct spawn_fd fds[] = { { fd, 7 } };
 	pid_t pid;
 	int r;
@@ -414,8 +466,9 @@ traced_by(const char *shell, const struct place *p, const char *text, struct buf
 	assert_true(asprintf(&writable, "--writable=%s", p->out) > 0);
 	argv[0] = program;
 	argv[2] = writable;
-	argv[6] = strdup(shell);
-	argv[8] = strdup(text);
+	argv[4] = strdup(shell);
+	argv[6] = strdup(text);
+	preload_driver(p);
 	assert_int_equal(spawn_start(&(struct spawn){ .path = program,
 					     .argv = argv,
 					     .cwd = p->dir,
@@ -424,8 +477,9 @@ traced_by(const char *shell, const struct place *p, const char *text, struct buf
 				 &pid),
 		0);
 	r = spawn_wait(pid, NULL);
+	unsetenv("LD_PRELOAD");
+	free(argv[4]);
 	free(argv[6]);
-	free(argv[8]);
 	assert_int_equal(fs_read_file(p->record, 1u << 24, ret), 0);
 	return r;
 }
@@ -464,14 +518,57 @@ test_program(void **state)
 	assert_string_equal(doubt_of(&b), "");
 }
 
+/* Its file, its interpreter, what it reads and looks for are in the record; and which of the
+ * variables that are otherwise left out it names. */
 static void
 test_program_that_runs_others(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *in = put(p, "in", "text"), *absent = path_join(p->dir, "absent");
+	_cleanup_(freep) char *script = put(
+		p, "script", "#! /bin/sh -e\ncat in; test -e absent; : $SSH_TTY; : $COLOUR\n");
+
+	if (!trace_filter_possible())
+		skip();
+	assert_int_equal(chmod(script, 0755), 0);
+	assert_int_equal(traced(*state, "./script >/dev/null; : $TERM", &b), 0);
+	assert_string_equal(doubt_of(&b), "");
+	assert_true(has(&b, 'f', script));
+	assert_true(has(&b, 'f', "/bin/sh"));
+	assert_true(has(&b, 'f', in));
+	assert_true(has(&b, 'a', absent));
+	assert_true(has_program(&b, "all", script));
+	assert_true(has(&b, 'm', "SSH_TTY"));
+	assert_false(has(&b, 'm', "COLOUR"));
+	/* the program itself is seen to ask */
+	assert_false(has(&b, 'm', "TERM"));
+}
+
+/* The compiler, and what it runs, has LD_PRELOAD as the user has it. */
+static void
+test_preload_is_the_users(void **state)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
 	if (!trace_filter_possible())
 		skip();
-	assert_int_equal(traced(*state, "ls >/dev/null; :", &b), 0);
+	assert_int_equal(
+		traced(*state,
+			"case $LD_PRELOAD in /*:*) ;; */librustc_driver-test.so) exit 3;; esac",
+			&b),
+		3);
+	assert_int_equal(traced(*state, "case $LD_PRELOAD in *dray-env*) exit 3;; esac", &b), 0);
+}
+
+static void
+test_program_that_tells_the_time(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (!trace_filter_possible())
+		skip();
+	assert_int_equal(traced(*state, "date >/dev/null; :", &b), 0);
 	assert_int_equal(strncmp(doubt_of(&b), "it ran ", 7), 0);
 }
 
@@ -497,27 +594,106 @@ test_program_that_is_looked_for(void **state)
 	assert_int_equal(strncmp(doubt_of(&bad), "it read and then wrote ", 23), 0);
 }
 
+/* What it is named by leads to its file. */
 static void
 test_program_run_by_descriptor(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *self = realpath("/proc/self/exe", NULL), *text = NULL;
+	_cleanup_(freep) char *program = realpath("/bin/true", NULL);
+
+	if (!trace_filter_possible())
+		skip();
+	assert_true(asprintf(&text, "'%s' run-by-descriptor; :", self) > 0);
+	assert_int_equal(traced(*state, text, &b), 0);
+	assert_string_equal(doubt_of(&b), "");
+	assert_true(has_program(&b, "all", program));
+}
+
+static void
+test_program_without_a_file(void **state)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(freep) char *self = realpath("/proc/self/exe", NULL), *text = NULL;
 
 	if (!trace_filter_possible())
 		skip();
-	assert_true(asprintf(&text, "exec '%s' run-by-descriptor", self) > 0);
+	assert_true(asprintf(&text, "'%s' run-from-memory; :", self) > 0);
 	assert_int_equal(traced(*state, text, &b), 0);
 	assert_int_equal(strncmp(doubt_of(&b), "it ran /proc/self/fd/", 21), 0);
 }
 
 static int
-run_by_descriptor(void)
+run_by_descriptor(bool from_memory)
 {
 	char *argv[] = { (char[]){ "true" }, NULL };
 	int fd = open("/bin/true", O_RDONLY | O_CLOEXEC);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
+	if (from_memory) {
+		fd = memfd_create("true", 0);
+		if (fs_read_file("/bin/true", 1u << 24, &b) < 0 || fs_write_all(fd, b.p, b.n) < 0)
+			return 1;
+	}
 	fexecve(fd, argv, environ);
 	return 1;
+}
+
+/* What a driver keeps for itself is neither read nor made; the same by the compiler is. */
+static void
+test_aside(void **state)
+{
+	struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(freep) char *kept = path_join(p->dir, "kept"),
+			      *conf = path_join(p->dir, "x.conf");
+
+	strv_add(&w.caches, p->dir);
+	call(&w, TRACE_CHANGE, kept, other);
+	call(&w, TRACE_LOOK, kept, other);
+	call(&w, TRACE_LIST, p->dir, other);
+	call(&w, TRACE_CHANGE, "/usr/none/default_1.profraw", compiler);
+	assert_string_equal(w.doubt, "");
+	assert_int_equal(w.set.n, 0);
+	call(&w, TRACE_LOOK, conf, other);
+	call(&w, TRACE_LOOK, kept, compiler);
+	assert_int_equal(w.set.n, 2);
+	call(&w, TRACE_CHANGE, kept, compiler);
+	assert_int_equal(strncmp(w.doubt, "it wrote ", 9), 0);
+	watch_done(&w);
+}
+
+/* An index that git writes anew; and something else of that name. */
+static void
+test_index(void **state)
+{
+	static const char empty[] = "DIRC\0\0\0\2\0\0\0\0"
+				    "01234567890123456789";
+	struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *index = path_join(p->dir, "index"), *sub = path_join(p->dir, "sub");
+	_cleanup_(freep) char *lock = path_join(p->dir, "index.lock"),
+			      *no = path_join(sub, "index");
+	bool found = false;
+
+	assert_int_equal(fs_write_atomic(index, empty, sizeof(empty) - 1, 0644), 0);
+	assert_int_equal(mkdir(sub, 0755), 0);
+	assert_int_equal(fs_write_atomic(no, "none", 4, 0644), 0);
+	call(&w, TRACE_OPEN, index, git);
+	call(&w, TRACE_CHANGE, lock, git);
+	call(&w, TRACE_LOOK, lock, git);
+	call(&w, TRACE_CHANGE, index, git);
+	assert_string_equal(w.doubt, "");
+	assert_int_equal(watch_record(&w, &b), 0);
+	for (size_t i = 0; i < b.n; i += strlen((const char *)b.p + i) + 1)
+		found |= b.p[i] == 'g' && ends_with((const char *)b.p + i, index);
+	assert_true(found);
+	assert_true(has(&b, 'f', index));
+	assert_false(has(&b, 'w', index));
+	call(&w, TRACE_CHANGE, no, git);
+	assert_int_equal(strncmp(w.doubt, "it wrote ", 9), 0);
+	watch_done(&w);
 }
 
 static void
@@ -564,10 +740,20 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 			test_program_run_by_descriptor, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(
+			test_program_without_a_file, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
+			test_program_that_tells_the_time, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
+			test_preload_is_the_users, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_aside, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_index, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
 			test_program_that_is_killed, make_place, remove_place),
 	};
 
 	if (argc > 1 && streq(argv[1], "run-by-descriptor"))
-		return run_by_descriptor();
+		return run_by_descriptor(false);
+	if (argc > 1 && streq(argv[1], "run-from-memory"))
+		return run_by_descriptor(true);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

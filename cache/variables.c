@@ -1,0 +1,161 @@
+/* Invariant: what is left out cannot change a result, or is an input by itself. */
+#include "config.h"
+
+#include "cache/variables.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "cache/inputs_priv.h"
+#include "common/fs.h"
+#include "common/session.h"
+
+/* Of programs that ask by name: patterns, ended by NULL. */
+static const char *const ccache[] = { "CCACHE_*", "COMPILER_PATH", "CPATH", "HOME", "PATH",
+	"XDG_CONFIG_HOME", NULL };
+static const char *const distcc[] = { "DISTCC_*", "HOME", "PATH", NULL };
+static const char *const icecc[] = { "ICECC*", "ICECREAM_*", "HOME", "PATH", NULL };
+static const char *const git[] = { "GIT_*", "HOME", "LANG", "LANGUAGE", "LC_*", "PATH", "TZ",
+	"XDG_CONFIG_HOME", NULL };
+
+static const struct kind {
+	const char *name;
+	const char *const *patterns;
+} kinds[] = { { "ccache", ccache }, { "distcc", distcc }, { "git", git }, { "icecc", icecc } };
+
+static bool
+matches(const char *pattern, const char *name, size_t n)
+{
+	size_t k = strlen(pattern);
+
+	if (pattern[k - 1] == '*')
+		return n >= k - 1 && memcmp(pattern, name, k - 1) == 0;
+	return n == k && memcmp(pattern, name, n) == 0;
+}
+
+static bool
+counts(const struct kind *kind, const char *var)
+{
+	size_t n = strcspn(var, "=");
+
+	if (!kind)
+		return !session_has(var, n);
+	for (size_t i = 0; kind->patterns[i]; i++)
+		if (matches(kind->patterns[i], var, n))
+			return true;
+	return false;
+}
+
+/* kind: NULL for all. */
+static int
+add_counting(const struct kind *kind, char *const *envp, struct strv *to)
+{
+	int r = 0;
+
+	for (; r == 0 && envp && *envp; envp++)
+		if (counts(kind, *envp))
+			r = strv_add(to, *envp);
+	strv_sort_unique(to);
+	return r;
+}
+
+/* ---- the loader */
+
+static bool
+is_harmless(const char *path, size_t n)
+{
+	static const char *const names[] = { "mold-wrapper.so", "libjemalloc.so*",
+		"libmimalloc*.so*", "libtcmalloc*.so*", "libsnmalloc*.so*", "libhoard.so*",
+		"libeatmydata.so*" };
+	char base[256];
+
+	for (size_t i = n; i > 0; i--)
+		if (path[i - 1] == '/') {
+			path += i;
+			n -= i;
+			break;
+		}
+	if (n == 0 || n >= sizeof(base))
+		return n == 0;
+	memcpy(base, path, n);
+	base[n] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (fnmatch(names[i], base, 0) == 0)
+			return true;
+	return false;
+}
+
+bool
+variables_preload_is_harmless(const char *preload)
+{
+	for (const char *p = preload ? preload : ""; *p;) {
+		size_t n = strcspn(p, ": ");
+
+		if (!is_harmless(p, n))
+			return false;
+		p += n + (p[n] != '\0');
+	}
+	return true;
+}
+
+static int
+add_preload(const char *name, char *const *envp, bool all, struct strv *to)
+{
+	const char *p = inputs_env(envp, name);
+	int r = 0;
+
+	for (p = p ? p : ""; r == 0 && *p;) {
+		size_t n = strcspn(p, ": ");
+
+		if (n > 0 && (all || !is_harmless(p, n)))
+			r = strv_addf(to, "%s=%.*s", name, (int)n, p);
+		p += n + (p[n] != '\0');
+	}
+	return r;
+}
+
+static int
+add_loader(char *const *envp, bool all, struct strv *to)
+{
+	int r = add_preload("LD_PRELOAD", envp, all, to);
+
+	return r < 0 ? r : add_preload("LD_AUDIT", envp, all, to);
+}
+
+/* Of the machine: what uname says. */
+static int
+add_machine(struct strv *to)
+{
+	struct utsname u;
+
+	if (uname(&u) < 0)
+		return -errno;
+	return strv_addf(
+		to, "%s %s %s %s %s", u.sysname, u.nodename, u.release, u.version, u.machine);
+}
+
+int
+variables_digest(const char *name, char *const *envp, struct digest *ret)
+{
+	_cleanup_(strv_done) struct strv v = STRV_INIT;
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+	int r = h ? -ENOENT : -ENOMEM;
+
+	if (r == -ENOENT && streq(name, "all"))
+		r = add_counting(NULL, envp, &v);
+	if (r == -ENOENT && (streq(name, "loader") || streq(name, "compile")))
+		r = add_loader(envp, streq(name, "loader"), &v);
+	if (r == -ENOENT && streq(name, "uname"))
+		r = add_machine(&v);
+	for (size_t i = 0; r == -ENOENT && i < ARRAY_LEN(kinds); i++)
+		if (streq(kinds[i].name, name))
+			r = add_counting(&kinds[i], envp, &v);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < v.n; i++)
+		hasher_field(h, v.v[i], strlen(v.v[i]));
+	hasher_final(h, ret);
+	return 0;
+}

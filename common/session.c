@@ -1,0 +1,45 @@
+#include "config.h"
+
+#include "common/session.h"
+
+/* A '*' at the end stands for anything. */
+static const char *const names[] = {
+	/* what dray, cargo and make hand to each other; a jobserver is another one in each process
+	 */
+	"CARGO_BUILD_JOBS", "CARGO_MAKEFLAGS", "DRAY_*", "MAKEFLAGS", "MFLAGS", "MAKELEVEL",
+	"RUSTC_WRAPPER", "RUST_RECURSION_COUNT", "SSL_CERT_DIR", "SSL_CERT_FILE",
+	/* of which the files that the loader takes are inputs; LD_PRELOAD is one by itself */
+	"LD_AUDIT", "LD_LIBRARY_PATH", "LD_PRELOAD",
+	/* terminals */
+	"ALACRITTY_*", "COLORTERM", "COLUMNS", "GNOME_TERMINAL_*", "ITERM_*", "KITTY_*",
+	"KONSOLE_*", "LINES", "LS_COLORS", "STY", "TERM", "TERMINFO", "TERM_PROGRAM*",
+	"TERM_SESSION_ID", "TMUX*", "VSCODE_*", "VTE_VERSION", "WEZTERM_*", "WINDOW", "WINDOWID",
+	"WINDOWPATH", "WT_PROFILE_ID", "WT_SESSION", "ZELLIJ*",
+	/* logins and shells */
+	"DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "DISPLAY", "GPG_AGENT_INFO", "GPG_TTY",
+	"HISTFILE", "HISTSIZE", "INVOCATION_ID", "JOURNAL_STREAM", "LESS*", "MAIL", "MANAGERPID",
+	"OLDPWD", "PROMPT_COMMAND", "PS1", "SESSION_MANAGER", "SHLVL", "SSH_*", "SUDO_*",
+	"SYSTEMD_EXEC_PID", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SEAT*",
+	"XDG_SESSION_*", "XDG_VTNR", "_",
+	/* runs of a CI: files and tokens of this one, its number and its time */
+	"ACTIONS_*", "BUILDKITE_AGENT_ACCESS_TOKEN", "BUILDKITE_BUILD_ID", "BUILDKITE_BUILD_NUMBER",
+	"BUILDKITE_JOB_ID", "BUILD_ID", "BUILD_NUMBER", "BUILD_TAG", "BUILD_URL", "CI_BUILD_*",
+	"CI_CONCURRENT_*", "CI_DEPENDENCY_PROXY_*", "CI_JOB_*", "CI_PIPELINE_*", "CI_REGISTRY_*",
+	"CI_REPOSITORY_URL", "CI_RUNNER_*", "CIRCLE_BUILD_*", "CIRCLE_PREVIOUS_BUILD_NUM",
+	"CIRCLE_WORKFLOW_*", "GITHUB_ACTION", "GITHUB_ACTION_*", "GITHUB_ENV", "GITHUB_EVENT_PATH",
+	"GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_RUN_*", "GITHUB_STATE", "GITHUB_STEP_SUMMARY",
+	"GITHUB_TOKEN", "RUNNER_TEMP", "RUNNER_TRACKING_ID", "TRAVIS_BUILD_*", "TRAVIS_JOB_*"
+};
+
+bool
+session_has(const char *name, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		size_t k = strlen(names[i]);
+
+		if (names[i][k - 1] == '*' ? n >= k - 1 && memcmp(names[i], name, k - 1) == 0
+					   : n == k && memcmp(names[i], name, k) == 0)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,13 @@
+/* Variables by which shells, and runs of a CI, differ from each other, while what a program makes
+ * is the same: of terminals and logins, of temporary files and tokens, numbers of runs. A program
+ * that walks its whole environment depends on the rest of it; on one of these where its text names
+ * it. */
+#ifndef DRAY_COMMON_SESSION_H
+#define DRAY_COMMON_SESSION_H
+
+#include "common/base.h"
+
+/* A name of n bytes, or NAME=VALUE that begins with it. */
+bool session_has(const char *name, size_t n);
+
+#endif

@@ -1,0 +1,177 @@
+/* Programs that a compile runs: their files are inputs like any other, and so is what they read and
+ * look for, since they are traced as well.
+ *
+ * Invariant: a program whose calls, or whose variables, cannot all be accounted for is a doubt, or
+ * depends on all of its environment. What no tracer sees is the clock: programs that are there to
+ * tell it are known by their names (program_is_fickle). */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/fs.h"
+#include "trace/program.h"
+#include "trace/watch_priv.h"
+
+#define ARGV_MAX (256u * 1024)
+#define ENVP_MAX (1024u * 1024)
+#define TEXT_MAX (256u * 1024)
+#define SCRIPT_DEPTH 5 /* as the kernel's */
+
+/* A search through PATH tries each of its directories, and most of them have no such program. */
+static bool
+can_run(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
+/* What is run by a link in /proc, or by its descriptor: where that leads. -errno: to no file. */
+static int
+resolve(pid_t pid, const char *path, char ret[PATH_MAX])
+{
+	char link[PATH_MAX + 32];
+	ssize_t n;
+
+	if (starts_with(path, "/proc/self/"))
+		snprintf(link, sizeof(link), "/proc/%d/%s", (int)pid, path + strlen("/proc/self/"));
+	else if (starts_with(path, "/dev/fd/"))
+		snprintf(link, sizeof(link), "/proc/%d/fd/%s", (int)pid, path + strlen("/dev/fd/"));
+	else
+		snprintf(link, sizeof(link), "%s", path);
+	n = readlink(link, ret, PATH_MAX - 1);
+	if (n < 0)
+		return -errno;
+	ret[n] = '\0';
+	return *ret == '/' && can_run(ret) ? 0 : -ENOENT;
+}
+
+static void
+found_name(void *arg, const char *name)
+{
+	struct watch *w = arg;
+
+	trace_set_add(&w->set, TRACE_MACRO_VARS, name, TRACE_ENV_OF_MACRO);
+}
+
+/* Of variables that an environment is otherwise taken without: those that the file names. */
+static void
+read_names(struct watch *w, const char *path)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (fs_read_file(path, TEXT_MAX, &b) == 0)
+		program_names((const char *)b.p, b.n, found_name, w);
+}
+
+/* The same of its arguments (sh -c TEXT), and of the files that these name (python FILE). */
+static void
+read_arguments(struct watch *w, const struct trace_call *c)
+{
+	_cleanup_(buf_done) struct buf argv = BUF_INIT;
+	char path[PATH_MAX + 64];
+
+	if (trace_call_strings(c->pid, c->argv, ARGV_MAX, &argv) < 0)
+		return;
+	program_names((const char *)argv.p, argv.n, found_name, w);
+	for (size_t i = 0; i < argv.n;) {
+		const char *arg = (const char *)argv.p + i;
+		size_t n = strlen(arg) + 1;
+
+		if (i > 0 && *arg != '-' && n < PATH_MAX && !strchr(arg, '\n')) {
+			if (*arg == '/')
+				snprintf(path, sizeof(path), "%s", arg);
+			else
+				snprintf(path, sizeof(path), "/proc/%d/cwd/%s", (int)c->pid, arg);
+			read_names(w, path);
+		}
+		i += n;
+	}
+}
+
+static void
+add_caches(struct watch *w, const struct trace_call *c, const char *path)
+{
+	_cleanup_(buf_done) struct buf env = BUF_INIT;
+
+	if (trace_call_strings(c->pid, c->envp, ENVP_MAX, &env) == 0)
+		program_cache_dirs(path, &env, &w->caches);
+}
+
+/* The program, and what the kernel opens to run it. *ret: what it is itself. */
+static void
+look_at(struct watch *w, const char *path, enum program_form *ret)
+{
+	struct program p = { .form = PROGRAM_NONE };
+
+	*ret = PROGRAM_NONE;
+	if (program_read(path, &p) < 0 && p.form == PROGRAM_NONE) {
+		/* it may be run without being read */
+		watch_doubt(w, "it ran %s, which cannot be read", path);
+		return;
+	}
+	*ret = p.form;
+	for (int depth = 0; p.form == PROGRAM_SCRIPT && depth < SCRIPT_DEPTH; depth++) {
+		char now[PATH_MAX];
+
+		snprintf(now, sizeof(now), "%s", p.interpreter);
+		if (*now != '/') {
+			watch_doubt(w, "it ran %s, whose interpreter has no absolute path", path);
+			return;
+		}
+		watch_look(w, now, true);
+		if (program_read(now, &p) < 0)
+			return;
+		if (p.form == PROGRAM_SCRIPT)
+			read_names(w, now);
+	}
+	if (p.form == PROGRAM_DYNAMIC && *p.interpreter == '/')
+		watch_look(w, p.interpreter, true);
+	if (p.form == PROGRAM_FOREIGN)
+		watch_doubt(w, "it ran %s, whose calls cannot be seen", path);
+}
+
+void
+watch_run(struct watch *w, const struct trace_call *c, const char *given)
+{
+	bool first = !w->ran;
+	char real[PATH_MAX], item[PATH_MAX + 32];
+	const char *path = given, *class;
+	enum program_form form;
+
+	if (path_is_below(path, "/proc") || path_is_below(path, "/dev/fd")) {
+		if (resolve(c->pid, path, real) < 0) {
+			watch_doubt(w, "it ran %s", path);
+			return;
+		}
+		path = real;
+	}
+	watch_look(w, path, true);
+	if (!can_run(path))
+		return;
+	look_at(w, path, &form);
+	if (form == PROGRAM_NONE)
+		return;
+	w->ran = true;
+	/* Of the compiler, and of what becomes the compiler (rustup's proxy), dray-env.so reports
+	 * each variable. */
+	if (!w->linker && !w->env_seen &&
+		((first && form == PROGRAM_DYNAMIC) || watch_below_any(path, &w->toolchain)))
+		return;
+	if (program_is_fickle(path))
+		watch_doubt(w, "it ran %s, which says another thing each time", path);
+	class = program_class(path, form);
+	snprintf(item, sizeof(item), "%s %s", class, path);
+	trace_set_add(&w->set, TRACE_PROGRAMS, item, TRACE_RAN);
+	if (streq(class, "all")) {
+		if (form == PROGRAM_SCRIPT)
+			read_names(w, path);
+		read_arguments(w, c);
+	}
+	add_caches(w, c, path);
+}
