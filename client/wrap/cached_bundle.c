@@ -19,21 +19,6 @@
 #include "common/fs.h"
 #include "common/log.h"
 
-int
-cached_bundle_key(struct cached *c)
-{
-	struct cached_key_in k = { .memo = c->in.memo,
-		.bundle = c->out_dir,
-		.call = c->in.call,
-		.toolchain = &c->tc,
-		.namespace = c->in.conf->client.namespace,
-		.cwd = c->cwd,
-		.target_dir = c->target_dir,
-		.env = &c->env };
-
-	return c->bundle_key.recipe.n > 0 ? 0 : cached_key(&k, &c->bundle_key);
-}
-
 /* Whether nothing of the link's inputs can have been taken out of an rlib, as a C archive is that
  * is linked whole: all are the crate's own objects, or what rustc writes into its temporary
  * directory.
@@ -318,87 +303,6 @@ has_changed(const struct buf *linked, const struct strv *temporaries)
 		if (*p == '!' || (*p == 'w' && strv_has(temporaries, p + 1)))
 			return true;
 	return linked->n == 0;
-}
-
-static int
-add_temporary(struct cached *c, struct result *res, const char *name, const char *path, bool *bound)
-{
-	struct output *o;
-	struct stat st;
-	int r = 0;
-
-	if (lstat(path, &st) < 0)
-		return -errno;
-	/* it is made anew */
-	if (S_ISDIR(st.st_mode))
-		return 0;
-	o = result_add_temporary(res, name);
-	if (!o)
-		return -ENOMEM;
-	o->mode = output_mode_kept(st.st_mode & 0777, c->umask, name);
-	o->is_blob = true;
-	if (!*bound)
-		r = cached_names_place(c, path);
-	*bound |= r > 0;
-	return r < 0 ? r : depot_add(c->depot, path, DEPOT_SHARE, &o->digest, &o->size);
-}
-
-/* A link's arguments name crates and objects by their paths: in the newer of cargo's layouts they
- * are in other units' out-dirs. */
-static int
-hide_link(const struct cached *c, const struct buf *link, struct buf *to, bool *bound)
-{
-	_cleanup_(buf_done) struct buf own = BUF_INIT;
-	int r;
-
-	if (link->n > 0 && memchr(link->p, INPUT_TARGET_DIR_MARK, link->n))
-		return -EBADMSG;
-	if (*bound)
-		return cached_hide(c, link, to, bound);
-	r = text_hide(link->p, link->n, c->out_dir, &own);
-	if (r == 0)
-		r = text_hide_as(INPUT_TARGET_DIR_MARK, own.p, own.n, c->target_dir, to);
-	if (r == 0 &&
-		(streq(c->target_dir, c->real_target_dir) ||
-			!memmem(to->p, to->n, c->real_target_dir, strlen(c->real_target_dir))))
-		return 0;
-	if (r < 0 && r != -EBADMSG)
-		return r;
-	buf_done(to);
-	*bound = true;
-	return cached_hide(c, link, to, bound);
-}
-
-static int
-add_link(struct cached *c, const struct ledger *staged, unsigned i, struct result *res, bool *bound)
-{
-	_cleanup_(link_call_done) struct link_call l = { 0 };
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	struct buf *to = result_add_link(res);
-	char name[32];
-	int r;
-
-	snprintf(name, sizeof(name), "link-%u", i);
-	r = to ? cached_read_staged(staged, name, &b) : -ENOMEM;
-	if (r == 0)
-		r = link_call_parse(b.p, b.n, c->out_dir, &l);
-	for (size_t k = 0; r == 0 && k < l.temporaries.n; k++) {
-		_cleanup_(freep) char *path = link_set_aside(staged, i, k);
-		const char *rel = l.temporaries.v[k] + strlen(c->out_dir) + 1;
-
-		r = path ? add_temporary(c, res, rel, path, bound) : -ENOMEM;
-	}
-	return r < 0 ? r : hide_link(c, &b, to, bound);
-}
-
-int
-cached_add_bundle(struct cached *c, const struct cached_made *made, struct result *res, bool *bound)
-{
-	int r = made->staged->n_links > 0 ? 0 : -EINVAL;
-
-	for (unsigned i = 0; r == 0 && i < made->staged->n_links; i++)
-		r = add_link(c, made->staged, i, res, bound);
-	return r;
 }
 
 /* Whether its links' inputs are as the farm made them; *metadata: whether none comes out of an

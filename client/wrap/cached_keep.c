@@ -204,30 +204,6 @@ add_asked(const struct cached *c, const struct depinfo *d, struct inputs *to)
 	return r;
 }
 
-/* -EBADMSG: it cannot be hidden that it was made in this target directory. */
-static int
-hide_place(const struct cached *c, const struct buf *text, struct buf *ret)
-{
-	int r = text_hide(text->p, text->n, c->out_dir, ret);
-	const char *dirs[] = { c->target_dir, c->real_target_dir };
-
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(dirs); i++)
-		if (ret->n > 0 && memmem(ret->p, ret->n, dirs[i], strlen(dirs[i])))
-			r = -EBADMSG;
-	return r;
-}
-
-int
-cached_names_place(const struct cached *c, const char *path)
-{
-	/* the out-dirs are below them */
-	int r = text_file_has(path, c->target_dir);
-
-	if (r == 0 && !streq(c->target_dir, c->real_target_dir))
-		r = text_file_has(path, c->real_target_dir);
-	return r;
-}
-
 static int
 add_text_output(
 	struct cached *c, struct output *o, const char *path, struct inputs *inputs, bool *bound)
@@ -246,7 +222,7 @@ add_text_output(
 	if (r < 0)
 		return r;
 	o->size = b.n;
-	r = *bound ? -EBADMSG : hide_place(c, &b, &o->text);
+	r = *bound ? -EBADMSG : cached_hide_place(c, &b, &o->text);
 	if (r != -EBADMSG)
 		return r;
 	*bound = true;
@@ -309,23 +285,6 @@ add_outputs(struct cached *c, const struct strv *names, struct result *res, bool
 		said->bytes += o->size;
 	}
 	return r;
-}
-
-int
-cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool *bound)
-{
-	int r;
-
-	if (text->n == 0)
-		return 0;
-	if (memchr(text->p, '\x01', text->n))
-		return -EBADMSG;
-	r = *bound ? -EBADMSG : hide_place(c, text, to);
-	if (r != -EBADMSG)
-		return r;
-	*bound = true;
-	buf_done(to);
-	return buf_add(to, text->p, text->n);
 }
 
 static int
@@ -585,16 +544,6 @@ cached_add_linked(const struct buf *linked, struct buf *record)
 		if (*p != 'e')
 			r = buf_add(record, p, strlen(p) + 1);
 	return r;
-}
-
-int
-cached_read_staged(const struct ledger *said, const char *name, struct buf *to)
-{
-	_cleanup_(freep) char *path = path_join(said->staging, name);
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = path ? fs_read_file(path, TEXT_MAX, &b) : -ENOMEM;
-
-	return r < 0 ? r : buf_add(to, b.p ? b.p : (uint8_t *)"", b.n);
 }
 
 int

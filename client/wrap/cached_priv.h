@@ -42,6 +42,8 @@ void cached_mark_used(struct cached *c, const struct digest *key, const struct r
 /* A text as it is kept, to the empty *to; *bound: that it holds for this out-dir alone. 0;
  * -EBADMSG: it cannot be kept; -ENOMEM. */
 int cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool *bound);
+/* The same where it must hold for any place: -EBADMSG where it does not. */
+int cached_hide_place(const struct cached *c, const struct buf *text, struct buf *to);
 /* Whether a file's bytes name the target directory where it was made. 1, 0, or -errno. */
 int cached_names_place(const struct cached *c, const char *path);
 /* A file of the staging directory, added to *to. 0 or -errno. */

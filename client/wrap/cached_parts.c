@@ -1,0 +1,163 @@
+/* What is kept of a result beside its outputs: texts without the place where they were made, a
+ * bundle and its key. Below cached_keep.c and cached_bundle.c, which keep by it. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cache/text.h"
+#include "client/wrap/cached_priv.h"
+#include "client/wrap/ledger.h"
+#include "client/wrap/link.h"
+#include "common/fs.h"
+
+#define TEXT_MAX (64u << 20)
+
+int
+cached_names_place(const struct cached *c, const char *path)
+{
+	/* the out-dirs are below them */
+	int r = text_file_has(path, c->target_dir);
+
+	if (r == 0 && !streq(c->target_dir, c->real_target_dir))
+		r = text_file_has(path, c->real_target_dir);
+	return r;
+}
+
+/* -EBADMSG: it cannot be hidden that it was made in this target directory. */
+int
+cached_hide_place(const struct cached *c, const struct buf *text, struct buf *ret)
+{
+	int r = text_hide(text->p, text->n, c->out_dir, ret);
+	const char *dirs[] = { c->target_dir, c->real_target_dir };
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(dirs); i++)
+		if (ret->n > 0 && memmem(ret->p, ret->n, dirs[i], strlen(dirs[i])))
+			r = -EBADMSG;
+	return r;
+}
+
+int
+cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool *bound)
+{
+	int r;
+
+	if (text->n == 0)
+		return 0;
+	if (memchr(text->p, '\x01', text->n))
+		return -EBADMSG;
+	r = *bound ? -EBADMSG : cached_hide_place(c, text, to);
+	if (r != -EBADMSG)
+		return r;
+	*bound = true;
+	buf_done(to);
+	return buf_add(to, text->p, text->n);
+}
+
+int
+cached_read_staged(const struct ledger *said, const char *name, struct buf *to)
+{
+	_cleanup_(freep) char *path = path_join(said->staging, name);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = path ? fs_read_file(path, TEXT_MAX, &b) : -ENOMEM;
+
+	return r < 0 ? r : buf_add(to, b.p ? b.p : (uint8_t *)"", b.n);
+}
+
+int
+cached_bundle_key(struct cached *c)
+{
+	struct cached_key_in k = { .memo = c->in.memo,
+		.bundle = c->out_dir,
+		.call = c->in.call,
+		.toolchain = &c->tc,
+		.namespace = c->in.conf->client.namespace,
+		.cwd = c->cwd,
+		.target_dir = c->target_dir,
+		.env = &c->env };
+
+	return c->bundle_key.recipe.n > 0 ? 0 : cached_key(&k, &c->bundle_key);
+}
+
+static int
+add_temporary(struct cached *c, struct result *res, const char *name, const char *path, bool *bound)
+{
+	struct output *o;
+	struct stat st;
+	int r = 0;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	/* it is made anew */
+	if (S_ISDIR(st.st_mode))
+		return 0;
+	o = result_add_temporary(res, name);
+	if (!o)
+		return -ENOMEM;
+	o->mode = output_mode_kept(st.st_mode & 0777, c->umask, name);
+	o->is_blob = true;
+	if (!*bound)
+		r = cached_names_place(c, path);
+	*bound |= r > 0;
+	return r < 0 ? r : depot_add(c->depot, path, DEPOT_SHARE, &o->digest, &o->size);
+}
+
+/* A link's arguments name crates and objects by their paths: in the newer of cargo's layouts they
+ * are in other units' out-dirs. */
+static int
+hide_link(const struct cached *c, const struct buf *link, struct buf *to, bool *bound)
+{
+	_cleanup_(buf_done) struct buf own = BUF_INIT;
+	int r;
+
+	if (link->n > 0 && memchr(link->p, INPUT_TARGET_DIR_MARK, link->n))
+		return -EBADMSG;
+	if (*bound)
+		return cached_hide(c, link, to, bound);
+	r = text_hide(link->p, link->n, c->out_dir, &own);
+	if (r == 0)
+		r = text_hide_as(INPUT_TARGET_DIR_MARK, own.p, own.n, c->target_dir, to);
+	if (r == 0 &&
+		(streq(c->target_dir, c->real_target_dir) ||
+			!memmem(to->p, to->n, c->real_target_dir, strlen(c->real_target_dir))))
+		return 0;
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	buf_done(to);
+	*bound = true;
+	return cached_hide(c, link, to, bound);
+}
+
+static int
+add_link(struct cached *c, const struct ledger *staged, unsigned i, struct result *res, bool *bound)
+{
+	_cleanup_(link_call_done) struct link_call l = { 0 };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct buf *to = result_add_link(res);
+	char name[32];
+	int r;
+
+	snprintf(name, sizeof(name), "link-%u", i);
+	r = to ? cached_read_staged(staged, name, &b) : -ENOMEM;
+	if (r == 0)
+		r = link_call_parse(b.p, b.n, c->out_dir, &l);
+	for (size_t k = 0; r == 0 && k < l.temporaries.n; k++) {
+		_cleanup_(freep) char *path = link_set_aside(staged, i, k);
+		const char *rel = l.temporaries.v[k] + strlen(c->out_dir) + 1;
+
+		r = path ? add_temporary(c, res, rel, path, bound) : -ENOMEM;
+	}
+	return r < 0 ? r : hide_link(c, &b, to, bound);
+}
+
+int
+cached_add_bundle(struct cached *c, const struct cached_made *made, struct result *res, bool *bound)
+{
+	int r = made->staged->n_links > 0 ? 0 : -EINVAL;
+
+	for (unsigned i = 0; r == 0 && i < made->staged->n_links; i++)
+		r = add_link(c, made->staged, i, res, bound);
+	return r;
+}
