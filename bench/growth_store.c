@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/fs.h"
@@ -112,19 +113,29 @@ keep(unsigned rounds, char **dirs)
 	return 0;
 }
 
+static uint64_t
+cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 static int
 evict(unsigned steps, const char *dir, uint64_t max)
 {
 	for (unsigned i = 0; i < steps; i++) {
 		struct depot *d = open_depot(dir, max, NULL);
 		struct depot_stats s;
-		uint64_t begin = clock_mono_us(), us;
+		uint64_t begin = clock_mono_us(), cpu = cpu_us(), us;
 
 		depot_trim(d, 4096);
 		us = clock_mono_us() - begin;
+		cpu = cpu_us() - cpu;
 		depot_get_stats(d, &s);
 		depot_close(d);
-		printf("%" PRIu64 " %" PRIu64 "\n", us, s.bytes);
+		printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", us, cpu, s.bytes);
 	}
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* Settings, limits, and the word that a daemon serves. */
+/* Settings, limits, and the message that a daemon serves. */
 #include "config.h"
 
 #include <errno.h>

@@ -10,8 +10,8 @@
  * guard file holds the boot's id; a file of another boot is removed unopened. (Device numbers may
  * have changed their meaning by then too.)
  *
- * Nobody waits for a process that is stopped. Whoever writes, opens or replaces the file first
- * takes a lock on the guard file, for a bounded time; who does not get it goes on without
+ * Nobody waits for a process that is stopped. A process that writes, opens or replaces the file
+ * first takes a lock on the guard file, for a bounded time; who does not get it goes on without
  * remembering. LMDB's own locks, which know no timeout, are then free but for an instant.
  *
  *   flock, shared       while LMDB opens the file: it must not get an old lock file and
@@ -19,7 +19,7 @@
  *   flock, exclusive    while the file is removed
  *   OFD lock, byte 0    while writing
  *
- * Who still has a removed file open goes on in it, alone. */
+ * A process that still has a removed file open goes on in it, alone. */
 #include "config.h"
 
 #include <errno.h>

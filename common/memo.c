@@ -379,8 +379,8 @@ memo_note_stat(struct memo *m, const struct stat *st, const struct digest *d)
 		remember_digest(m, st, d);
 }
 
-/* cargo makes a hard link of what it hands to the user, which changes ctime. Who made the file is
- * no other for that; and it was put there by a rename, or by rustc, as a new file. */
+/* cargo makes a hard link of what it hands to the user, which changes ctime. Which process made the
+ * file is no other for that; and it was put there by a rename, or by rustc, as a new file. */
 static struct file_state
 artifact_state_of(const struct stat *st)
 {

@@ -96,7 +96,7 @@ is_stopped(pid_t pid, unsigned depth)
 		return false;
 	if (s.state == 'T')
 		return true;
-	/* Whoever stops the compiler alone leaves dray, which waits for it, as it is. */
+	/* If the compiler alone is stopped, dray, which waits for it, stays as it is. */
 	snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", (long)pid, (long)pid);
 	if (depth == 0 || s.state != 'S' || fs_read_file(path, CHILDREN_MAX, &b) < 0 || !b.n)
 		return false;

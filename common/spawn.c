@@ -281,8 +281,8 @@ spawn_wait(pid_t pid, struct rusage *ret_usage)
 	return WIFSIGNALED(status) ? SPAWN_SIGNALLED + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* What ends a capture early. The signals stay pending meanwhile: whoever waits for them, or dies of
- * them, does so afterwards. */
+/* What ends a capture early. The signals stay pending meanwhile: a process that waits for them, or
+ * dies of them, does so afterwards. */
 struct spawn_limits {
 	uint64_t end; /* on the monotonic clock, ms */
 	sigset_t old;

@@ -1,4 +1,4 @@
-/* The sentence that goes with an error, for whoever logs or sends it. */
+/* The sentence that goes with an error, for the code that logs or sends it. */
 #ifndef DRAY_COMMON_WHY_H
 #define DRAY_COMMON_WHY_H
 

@@ -1,4 +1,4 @@
-/* Who is connected, and as what.
+/* The connected peers and their roles.
  *
  * Invariants: a peer is in both tables from its Hello (or its refusal) to its removal; what the
  * scheduler knows of it ends no later. libzmq cannot be told to end one connection of a ROUTER, so

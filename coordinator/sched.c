@@ -174,7 +174,7 @@ sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uin
 		worker_judge(s, job, true);
 	if (job->state == JOB_STARTED) {
 		/* The client has its result before the worker has cleaned up: the slot is free when
-		 * the worker says so. Whoever came sooner would be sent away. */
+		 * the worker says so. A client that came sooner would be sent away. */
 		leave_behind(s, job);
 	} else {
 		job_free(s, job);
@@ -203,7 +203,7 @@ sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now)
 	struct sched_job *job, *next;
 
 	s->now = now;
-	/* The queued ones first, lest they get the slots of the others. */
+	/* The queued ones first, so that they do not get the slots of the others. */
 	for (job = o ? TAILQ_FIRST(&o->jobs) : NULL; job; job = next) {
 		next = TAILQ_NEXT(job, owner_link);
 		if (job->state == JOB_QUEUED)

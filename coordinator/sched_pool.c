@@ -1,4 +1,4 @@
-/* Who can run what: toolchains, their pools of workers, their queues of jobs.
+/* Which worker can run what: toolchains, their pools of workers, their queues of jobs.
  *
  * Invariants: a heap holds exactly the offers whose worker can take a job now, the best at its top;
  * a job is queued only while no worker that can take it is in a heap, and some eligible worker

@@ -11,7 +11,7 @@
 #include "common/table.h"
 
 #define MAX_TRIES 3	 /* of a job */
-#define MAX_BOUNCES 32	 /* refusals ("full") of a job, lest it go round for ever */
+#define MAX_BOUNCES 32	 /* refusals ("full") of a job, so that it does not go round for ever */
 #define TRUST_FAILURES 3 /* in a row */
 #define TRUST_WAIT_MS 10000u
 #define TRUST_WAIT_MAX_MS 300000u

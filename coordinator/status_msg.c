@@ -7,7 +7,7 @@
 #include "coordinator/server_priv.h"
 
 #define LISTED_MAX 1000 /* workers in one Status (client.proto) */
-#define TEXTS_MAX 16	/* toolchains named of one worker, lest the message grow too large */
+#define TEXTS_MAX 16	/* toolchains named of one worker: the message is bounded */
 
 struct worker_row {
 	Dray__WorkerStatus status;

@@ -60,8 +60,8 @@ register_fault(const Dray__WorkerRegister *m)
 	return NULL;
 }
 
-/* A name belongs to whoever holds it now, but the same node may come again on a new connection
- * before the loss of its old one was noticed. */
+/* A name belongs to the worker that holds it now, but the same node may come again on a new
+ * connection before the loss of its old one was noticed. */
 static bool
 take_over(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 {

@@ -225,7 +225,8 @@ check_fields(
 {
 	if (t->nonce.len != TICKET_NONCE_SIZE || !is_job_id(t->job))
 		return -EBADMSG;
-	/* Nor may it live longer than any that is issued, lest the book keep its nonce for ever. */
+	/* Nor may it live longer than any that is issued, or the book would keep its nonce for
+	 * ever. */
 	if (t->expires_ms > UINT64_MAX - SKEW_MS || t->expires_ms + SKEW_MS < now_ms)
 		return -EKEYEXPIRED;
 	if (t->expires_ms > now_ms + TICKET_LIFE_MS + SKEW_MS)

@@ -1,4 +1,5 @@
-/* Tickets: the coordinator's signed word that one client may run one job on one worker, once. */
+/* Tickets: the coordinator's signed statement that one client may run one job on one worker, once.
+ */
 #ifndef DRAY_KEYS_TICKET_H
 #define DRAY_KEYS_TICKET_H
 

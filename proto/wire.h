@@ -69,7 +69,7 @@ enum wire_type {
 	WIRE_FILE_ANSWER,
 };
 
-/* Who sends a type; a bit set. */
+/* The programs that send a type; a bit set. */
 enum wire_side { WIRE_FROM_CLIENT = 1, WIRE_FROM_WORKER = 2, WIRE_FROM_COORDINATOR = 4 };
 
 struct wire_info {

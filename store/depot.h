@@ -69,7 +69,7 @@ int depot_put_text(const void *p, size_t n, mode_t mode, const char *path);
 /* Whether the blob is here and as long as it should be; its content is not looked at. */
 bool depot_has(struct depot *d, const struct digest *digest, uint64_t size);
 
-/* An entry's bytes, as they are on disk: whoever decodes them finds damage. -ENOENT. */
+/* An entry's bytes, as they are on disk: decoding them finds damage. -ENOENT. */
 int depot_read_entry(struct depot *d, const struct digest *key, struct buf *ret);
 /* Replaces it in one step. */
 int depot_write_entry(struct depot *d, const struct digest *key, const void *p, size_t n);
@@ -92,7 +92,8 @@ bool depot_is_held_in_vain(struct depot *d, const struct digest *key);
 int depot_lock_entry(struct depot *d, const struct digest *key);
 
 /* Evicts what was used least recently until within the budget, at most max_files of them, and
- * sweeps what killed processes left in tmp/: call it often. Whoever else is at it, does it. */
+ * sweeps what killed processes left in tmp/: call it often. Does nothing while another process is
+ * at it. */
 void depot_trim(struct depot *d, unsigned max_files);
 /* Told of long work, often: what is counted, how many there are of how many. */
 typedef void (*depot_progress_fn)(void *arg, const char *what, uint64_t done, uint64_t of);

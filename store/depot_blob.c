@@ -6,9 +6,9 @@
  * ours opens that file for writing again.
  *
  * A blob is shared with one checkout at most, by a hard link: they have one time between them, and
- * cargo goes by times. Whoever makes the second link sees by the count that he is the third, and
- * copies. Such a file keeps the mode that the compiler gave it: rustc refuses to replace an output
- * that is read-only. One that anybody may write to is not shared.
+ * cargo goes by times. A process that makes the second link sees by the count that it is the third,
+ * and copies. Such a file keeps the mode that the compiler gave it: rustc refuses to replace an
+ * output that is read-only. One that anybody may write to is not shared.
  *
  * Nothing is synced: a power loss may leave a name with wrong bytes, and somebody may write to a
  * file that is shared. So each blob is verified before it is used; the memo makes that a stat. Its

@@ -1,17 +1,22 @@
-/* The limits of a running job, and who holds it to them.
+/* clang-format off */
+/* The limits of a running job, and what holds it to them.
  *
- *   memory, processes   the job's cgroup where the worker has one (worker/cgroup.h); else by
- * looking at the job's processes ten times a second, with rlimits behind processor time      looked
- * at likewise, with RLIMIT_CPU behind it for each process bytes and files in  looked at likewise:
- * it is a plain directory on the disk of the worker's the out-dir         store, so that outputs
- * get into the store by a rename. A tmpfs could be limited exactly, but would hold outputs in
- * memory and have them copied; project quotas need a file system, and a privilege, that few workers
- * have. What can be written between two looks is bounded by the disk's speed, one file by
- * RLIMIT_FSIZE, and a disk that is nearly full ends the job, too. bytes in /tmp       the size of
- * its tmpfs; files in it are counted open files          RLIMIT_NOFILE wall time, text     job.c,
- * text.c
+ *   memory, processes   the job's cgroup where the worker has one (worker/cgroup.h); else its
+ *                       processes are looked at ten times a second, with rlimits behind
+ *   processor time      looked at likewise, with RLIMIT_CPU behind it for each process
+ *   bytes and files     looked at likewise: it is a plain directory on the disk of the worker's
+ *   in the out-dir      store, so that outputs get into the store by a rename. A tmpfs could be
+ *                       limited exactly, but would hold outputs in memory and have them copied;
+ *                       project quotas need a file system, and a privilege, that few workers
+ *                       have. What can be written between two looks is bounded by the disk's
+ *                       speed, one file by RLIMIT_FSIZE; and a disk that is nearly full ends
+ *                       the job, too
+ *   bytes in /tmp       the size of its tmpfs; files in it are counted
+ *   open files          RLIMIT_NOFILE
+ *   wall time, text     job.c, job_text.c
  *
  * Looking costs a tenth of a millisecond; where it costs more it is done less often. */
+/* clang-format on */
 #ifndef DRAY_WORKER_LIMITS_H
 #define DRAY_WORKER_LIMITS_H
 

@@ -388,7 +388,7 @@ is_same_still(struct offer *o)
 bool
 offer_holds(struct offer *o)
 {
-	/* Guards the seals. Who waits for another that looks again has the same question. */
+	/* Guards the seals. A thread that waits here has the same question. */
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	bool holds;
 

@@ -1,5 +1,5 @@
 /* dray gc: brings the local cache within its budget, or within what is asked for, at once. What it
- * does by itself is done in small steps, by whoever compiles. */
+ * does by itself is done in small steps, by each compile. */
 #include "config.h"
 
 #include <errno.h>

@@ -245,7 +245,7 @@ start_daemon(struct embed *e, struct daemon *d, const char *program_name, struct
 	return 0;
 }
 
-/* What its log says, for whoever has to find out why. */
+/* What its log says, for the search for the reason. */
 static void
 explain(struct embed *e, struct daemon *d, const char *what)
 {

@@ -1,5 +1,5 @@
-/* Whether anybody still wants this unit: cargo, which reads our stderr, and whoever may send a
- * signal. Everything that waits in dray-dispatch waits for these too. */
+/* Whether anybody still wants this unit: cargo, which reads our stderr, and every process that may
+ * send a signal. Everything that waits in dray-dispatch waits for these too. */
 #ifndef DRAY_CLIENT_DISPATCH_TETHER_H
 #define DRAY_CLIENT_DISPATCH_TETHER_H
 

@@ -15,9 +15,9 @@
 
 #define STAMP_MAX 128
 #define LOOK_AGAIN_MS 5
-/* A prober tells within connect_ms of its start, or dies and lets go of the lock. Who waits for it
- * goes by that news; this bound, in connect_ms, is for a machine so busy that starting it takes
- * long. One that is stopped tells nothing: then others find out for themselves. */
+/* A prober tells within connect_ms of its start, or dies and lets go of the lock. A process that
+ * waits for it goes by that news; this bound, in connect_ms, is for a machine so busy that starting
+ * it takes long. One that is stopped tells nothing: then others find out for themselves. */
 #define PATIENCE 4
 #define LOOK_AT_PROBER_MS 250
 

@@ -20,7 +20,8 @@ enum farm_state {
 
 /* May wait for another call's try: as long as that takes, connect_ms mostly, four times that at
  * most. *ret_probe: a descriptor that this call must keep open until its own try has told
- * (farm_state_set, by whoever tries) and then close; -1 when it is not the one that probes. */
+ * (farm_state_set, by the process that tries) and then close; -1 when it is not the one that
+ * probes. */
 enum farm_state farm_state_begin(const char *cache_dir, const char *endpoint, uint64_t retry_s,
 	uint64_t connect_ms, int *ret_probe);
 

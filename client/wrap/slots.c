@@ -451,7 +451,7 @@ slots_wait(struct slots *s)
 		return queue;
 	r = lock_how(queue, LOCK_EX);
 	if (r == -EWOULDBLOCK) {
-		/* Who stands there may wait for the slot of one that waits for us. */
+		/* A process there may wait for the slot of one that waits for us. */
 		judge_all(s);
 		r = s->nested ? 1 : stand_in_queue(queue);
 	}

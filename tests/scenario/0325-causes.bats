@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # A unit fails on one worker after the other, each time for another reason: it is tried on two others
-# at most, then made here; and whoever looks finds the true causes.
+# at most, then made here; and the job log and dray stats have the true causes.
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 . "$BATS_TEST_DIRNAME/faults.bash"

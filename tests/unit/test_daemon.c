@@ -1,5 +1,5 @@
-/* daemon.c: settings of the command line win and bad ones are named; descriptors; the word that a
- * daemon serves. */
+/* daemon.c: settings of the command line win and bad ones are named; descriptors; the message that
+ * a daemon serves. */
 #include "config.h"
 
 #include <setjmp.h>

@@ -121,7 +121,7 @@ link_rules(void **state)
 	assert_int_equal(first.st_mtime, 1000000000);
 	assert_int_equal(first.st_mtim.tv_nsec, 5);
 	assert_int_equal(first.st_nlink, 2);
-	/* the first is cleaned: whoever comes next shares */
+	/* the first is cleaned: the next one shares */
 	assert_int_equal(unlink(in("one")), 0);
 	assert_int_equal(restore(d, "rlib", DEPOT_SHARE, in("three")), 0);
 	st = stat_of(in("three"));

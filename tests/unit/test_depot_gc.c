@@ -1,5 +1,5 @@
 /* The local cache's budget: what was used least recently goes, in small steps; the index may be
- * lost, damaged or wrong; whoever evicts may be stopped or killed. */
+ * lost, damaged or wrong; an evictor may be stopped or killed. */
 #include "config.h"
 
 #include "store/depot_priv.h"

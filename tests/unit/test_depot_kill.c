@@ -1,6 +1,6 @@
 /* The local cache and kill -9: a process is killed at each of its steps on the disk in turn
- * (killat.so). What is seen afterwards is absent or whole; no lock stays; whoever does the same
- * next, does it; and what the killed one left goes. This program is its own victim. */
+ * (killat.so). What is seen afterwards is absent or whole; no lock stays; a process that does the
+ * same next, does it; and what the killed one left goes. This program is its own victim. */
 #include "config.h"
 
 #include "common/left.h"
@@ -211,7 +211,7 @@ begin_round(void)
 	assert_int_equal(mkdir(in("out"), 0700), 0);
 }
 
-/* Another has stored it all, and has used it long ago. first: his checkout still has the rlib. */
+/* Another has stored it all, and has used it long ago. first: its checkout still has the rlib. */
 static void
 store_before(bool first)
 {

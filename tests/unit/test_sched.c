@@ -617,7 +617,7 @@ test_slot_is_free_when_the_worker_says_so(void **state)
 	assert_int_equal(ended(w, a, 1, true), 0);
 	assert_int_equal(take(w), 1);
 	expect_place(w, 0, 2, a);
-	/* The word that never comes is waited for, for a while. */
+	/* A message that never comes is waited for, for a while. */
 	started(w, a, 2);
 	ask(w, 3);
 	take(w);
@@ -1069,7 +1069,7 @@ fuzz_actions(struct world *w, struct model *m, bool one_input)
 		if (a.type == SCHED_PLACE) {
 			struct sched_worker_view v = view(a.worker);
 
-			/* Never twice for one word of its client, never on one that is full or
+			/* Never twice for one message of its client, never on one that is full or
 			 * left. */
 			assert_null(m->on[j]);
 			assert_true(sched_worker_find(w->s, v.name) == a.worker);

@@ -695,7 +695,7 @@ test_before_hello(void **state)
 	request(client, 2);
 	expect_done(client, WIRE_WELCOME);
 	expect_placed(w, client, 2, CLIENT1, WORKER1);
-	/* A role is what the key has, whoever speaks first. */
+	/* A role is what the key has, no matter which peer speaks first. */
 	other = connect_as(w, CLIENT2);
 	request(other, 3);
 	expect_done(other, WIRE_JOB_QUEUED);
@@ -705,7 +705,7 @@ test_before_hello(void **state)
 	CLOSE(worker, client, other);
 }
 
-/* Who looks at the farm, too; and goes on as what its key is. */
+/* A peer that looks at the farm, too; and goes on as what its key is. */
 static void
 test_look_before_hello(void **state)
 {

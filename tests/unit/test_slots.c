@@ -469,7 +469,7 @@ test_lost_tokens_come_back(void **state)
 	assert_int_equal(count_tokens(&c.js), 0);
 	slots_tokens_done(&c);
 	assert_int_equal(count_tokens(&b.js), 1);
-	/* whoever took tokens is gone: killed, so that it gave none back */
+	/* the process that took tokens is gone: killed, so that it gave none back */
 	jobserver_done(&a.js);
 	jobserver_done(&b.js);
 	a.owes = false;

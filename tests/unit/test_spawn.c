@@ -284,7 +284,7 @@ test_capture_has_an_end(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
 		int leash[2];
 
-		/* Not close-on-exec: whoever lives has it. */
+		/* Not close-on-exec: every process that lives has it. */
 		assert_int_equal(pipe(leash), 0);
 		assert_int_equal(fcntl(leash[0], F_SETFD, FD_CLOEXEC), 0);
 		assert_int_equal(capture_sh(scripts[i], 50, &b), -ETIMEDOUT);
@@ -308,7 +308,8 @@ count_signal(int sig)
 	n_signals++;
 }
 
-/* The terminal's Ctrl-C does not reach another process group, so whoever is told to end ends it. */
+/* The terminal's Ctrl-C does not reach another process group, so the process that is told to end
+ * ends it. */
 static void
 test_capture_ends_with_us(void **state)
 {
