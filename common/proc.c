@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
+#include "common/procfs.h"
 
 #define STAT_MAX 4096
 #define CHILDREN_MAX 65536
@@ -54,6 +55,8 @@ read_stat(pid_t pid, struct stat_line *ret)
 	const char *p;
 	long parent;
 
+	if (!procfs_is_ours())
+		return -ENOENT;
 	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
 	if (fs_read_file(path, STAT_MAX, &b) < 0 || !b.n)
 		return -ENOENT;

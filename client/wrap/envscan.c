@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "common/fs.h"
+#include "common/procfs.h"
 
 #define ENVIRON_MAX                                                                  \
 	(8u * 1024 * 1024) /* the kernel's own bound is a quarter of the stack limit \
@@ -229,6 +230,8 @@ read_environ(long pid, struct buf *ret)
 	char path[64];
 	int r;
 
+	if (!procfs_is_ours())
+		return -ESRCH;
 	snprintf(path, sizeof(path), "/proc/%ld/environ", pid);
 	r = fs_read_file(path, ENVIRON_MAX, ret);
 	/* a zombie or a kernel thread has an empty one: that says nothing about what cargo set */
