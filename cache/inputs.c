@@ -243,8 +243,8 @@ is_marked(const char *name)
 	return *name == INPUT_OUT_DIR_MARK || *name == INPUT_TARGET_DIR_MARK;
 }
 
-static char *
-real_path(const struct inputs_place *place, const char *name)
+char *
+inputs_real_path(const struct inputs_place *place, const char *name)
 {
 	const char *dir = *name == INPUT_OUT_DIR_MARK ? place->out_dir : place->target_dir;
 
@@ -278,7 +278,7 @@ has_text(const struct input *in, const char *text)
 static int
 check_path(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	_cleanup_(freep) char *path = real_path(place, in->name);
+	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
 	struct digest d;
 	struct stat st;
 	int r;
@@ -314,7 +314,7 @@ check_path(const struct input *in, const struct inputs_place *place, char **ret_
 static int
 check_link(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	_cleanup_(freep) char *path = real_path(place, in->name);
+	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
 	char to[PATH_MAX];
 	ssize_t n;
 
@@ -331,7 +331,7 @@ check_link(const struct input *in, const struct inputs_place *place, char **ret_
 static int
 check_attributes(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	_cleanup_(freep) char *path = real_path(place, in->name);
+	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
 	struct attributes kept, now;
 	const char *what;
 	int r = path ? attributes_decode(&in->value, &kept) : -ENOMEM;
@@ -388,7 +388,7 @@ check_variables(const struct input *in, const struct inputs_place *place, char *
 static int
 check_git_index(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	_cleanup_(freep) char *path = real_path(place, in->name);
+	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
 	struct digest d;
 	int r = path ? git_index_digest_memo(place->memo, path, &d) : -ENOMEM;
 

@@ -5,7 +5,9 @@
 #include "cache/inputs.h"
 
 const char *inputs_env(char *const *envp, const char *name); /* NULL: not set */
-int inputs_listing(const char *path, struct digest *ret);    /* -errno of opendir */
+/* Where an input's name leads now; "": nowhere. NULL: out of memory. The caller frees it. */
+char *inputs_real_path(const struct inputs_place *place, const char *name);
+int inputs_listing(const char *path, struct digest *ret); /* -errno of opendir */
 /* As execvp finds it, among absolute directories; NULL: nowhere. The caller frees it. */
 char *inputs_find_program(const char *path_env, const char *name);
 /* Where LD_LIBRARY_PATH leads the loader to, for a library of that name: 0 and a path in *ret (the

@@ -5,6 +5,7 @@
 #include "trace/attach.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "trace/paths.h"
 
 static int
 send_descriptor(int socket, int fd)
@@ -67,8 +70,17 @@ trace_attach(const void *code, size_t n, int socket)
 	listener = install(&program);
 	if (listener < 0)
 		return -1;
-	if (send_descriptor(socket, listener) < 0)
-		return -1;
+	/* It cannot be taken off again. Nobody will answer: the kernel then says ENOSYS itself. */
+	if (send_descriptor(socket, listener) < 0) {
+		close(listener);
+		return 1;
+	}
 	close(listener);
 	return 0;
+}
+
+bool
+trace_attach_try(void)
+{
+	return openat(TRACE_SAID_FD, TRACE_TRIAL, O_RDONLY | O_CLOEXEC) < 0 && errno == EBADF;
 }

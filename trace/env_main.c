@@ -1,8 +1,8 @@
 /* dray-env.so: stands in front of getenv in a compile, and reports each name that is asked for.
  * (env_realpath.c, beside it, saves the tracer questions.)
  *
- * A report is the opening of a path that no file has, /.dray/env/m/NAME for a macro or
- * /.dray/env/r/NAME for the toolchain itself: the tracer sees it like every other path, so nothing
+ * A report is the opening of a name below a descriptor that nobody has (trace/paths.h), m/NAME for
+ * a macro or r/NAME for the toolchain itself: the tracer sees it like every other path, so nothing
  * that runs there holds a channel it could write to. Names the toolchain reads in every
  * compile, and that cannot change a result, are not reported when it is the toolchain that asks. A
  * name is reported once (or a few times: the table of what was reported is small and never blocks).
@@ -77,25 +77,29 @@ is_seen(const char *name, char class)
 }
 
 static void
+say(const char *what)
+{
+	int saved = errno;
+
+	openat(TRACE_SAID_FD, what, O_RDONLY | O_CLOEXEC);
+	errno = saved;
+}
+
+static void
 report(const char *name, const void *pc)
 {
-	char path[sizeof(TRACE_ENV) + 4 + NAME_MAX_BYTES] = TRACE_ENV;
-	size_t at = sizeof(TRACE_ENV) - 1, n = strlen(name);
+	char path[sizeof(TRACE_ENV_PREFIX) + NAME_MAX_BYTES];
+	size_t at = 0, n = strlen(name);
 	bool own = env_is_own(pc);
-	int saved = errno, fd;
 
 	if (n == 0 || n > NAME_MAX_BYTES || (own && is_harmless(name)) ||
 		is_seen(name, own ? TRACE_ENV_TOOLCHAIN : TRACE_ENV_MACRO))
 		return;
-	path[at++] = '/';
 	path[at++] = own ? TRACE_ENV_TOOLCHAIN : TRACE_ENV_MACRO;
 	path[at++] = '/';
 	for (size_t i = 0; i <= n; i++) /* a name is no path */
 		path[at++] = name[i] == '/' ? '\\' : name[i];
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_PATH);
-	if (fd >= 0)
-		close(fd);
-	errno = saved;
+	say(path);
 }
 
 static char *
@@ -137,7 +141,7 @@ static void __attribute__((constructor)) begin(void)
 {
 	char *preload = find("LD_PRELOAD");
 	char *rest = preload ? strchr(preload, ':') : NULL;
-	int saved = errno, fd;
+	int saved = errno;
 
 	/* What starts the compiler (rustup's proxy, a script) hands us on to it. */
 	if (!dl_iterate_phdr(find_driver, NULL))
@@ -147,9 +151,6 @@ static void __attribute__((constructor)) begin(void)
 	else
 		unsetenv("LD_PRELOAD");
 	env_note_own();
-	fd = (int)env_direct(SYS_openat, AT_FDCWD, (long)TRACE_ENV_HELLO,
-		O_RDONLY | O_CLOEXEC | O_PATH, 0, 0, 0);
-	if (fd >= 0)
-		close(fd);
+	env_direct(SYS_openat, TRACE_SAID_FD, (long)TRACE_ENV_HELLO, O_RDONLY | O_CLOEXEC, 0, 0, 0);
 	errno = saved;
 }

@@ -104,21 +104,26 @@ trace_listener_next(struct trace_listener *l)
 	return 1;
 }
 
-static void
+static int
 respond(struct trace_listener *l, int64_t value, uint32_t flags)
 {
 	l->resp->id = l->req->id;
 	l->resp->val = value;
 	l->resp->error = 0;
 	l->resp->flags = flags;
-	/* It fails when the caller is gone: nobody waits then. */
-	seccomp_notify_respond(l->fd, l->resp);
+	return seccomp_notify_respond(l->fd, l->resp);
 }
 
-void
+int
 trace_listener_go_on(struct trace_listener *l)
 {
-	respond(l, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+	return respond(l, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+}
+
+bool
+trace_listener_waits(const struct trace_listener *l)
+{
+	return seccomp_notify_id_valid(l->fd, l->req->id) == 0;
 }
 
 void

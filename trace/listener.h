@@ -22,8 +22,11 @@ void trace_listener_done(struct trace_listener *l);
 int trace_listener_accept(struct trace_listener *l, int socket, int stop);
 /* 1: a call waits, l->req says which; 0: it is gone again; -EIO: no more will come. */
 int trace_listener_next(struct trace_listener *l);
-/* The answer to it: the kernel is to do it; or: this is its value. */
-void trace_listener_go_on(struct trace_listener *l);
+/* Whether the call still waits: its caller lives, and what was read of it was its own. */
+bool trace_listener_waits(const struct trace_listener *l);
+/* The answer to it: the kernel is to do it; or: this is its value. It fails (-errno) when the
+ * caller is gone: nobody waits then. */
+int trace_listener_go_on(struct trace_listener *l);
 void trace_listener_answer(struct trace_listener *l, int64_t value);
 
 #endif

@@ -1,6 +1,6 @@
 /* dray-trace: runs a compiler on this machine and records what it looked at.
  *
- *   dray-trace [--record-fd=FD] [--toolchain=DIR]… [--writable=DIR]…
+ *   dray-trace [--record-fd=FD] [--toolchain=DIR]… [--writable=DIR]… [--temporary=DIR]…
  *              [--linker] -- PROGRAM ARGS…
  *
  * The record (trace/watch.h) is written to FD in the end. Where the kernel refuses to tell, the
@@ -21,6 +21,7 @@
 #include "common/child.h"
 #include "common/daemon.h"
 #include "common/fs.h"
+#include "common/procfs.h"
 #include "trace/attach.h"
 #include "trace/filter.h"
 #include "trace/listener.h"
@@ -30,6 +31,7 @@
 
 #define STATUS_USAGE 2
 #define STATUS_NOT_STARTED 127
+#define TRIAL_MS 30000 /* a machine under heavy load */
 
 struct run {
 	struct watch watch;
@@ -39,15 +41,18 @@ struct run {
 	struct buf filter;
 	char **argv;
 	int record, socket, child_socket;
-	char *env; /* dray-env.so */
-	pid_t pid; /* the compiler's */
+	char *env;	    /* dray-env.so */
+	char cwd[PATH_MAX]; /* that all begin in; "": not known */
+	bool moved;	    /* one of them has changed it: relative paths are looked up */
+	pid_t pid;	    /* the compiler's */
+	int ended;	    /* its pidfd */
 };
 
 static void
 usage(FILE *to)
 {
 	fputs("usage: dray-trace [--record-fd=FD] [--toolchain=DIR]... [--writable=DIR]...\n"
-	      "                  [--linker] [--help] [--version]\n"
+	      "                  [--temporary=DIR]... [--linker] [--help] [--version]\n"
 	      "                  -- PROGRAM ARGS...\n"
 	      "Runs a compiler and records what it looks at; started by dray.\n",
 		to);
@@ -72,7 +77,8 @@ parse_one(struct run *r, const char *arg)
 		return true;
 	}
 	return parse_list(arg, "--toolchain=", &r->watch.toolchain) > 0 ||
-	       parse_list(arg, "--writable=", &r->watch.writable) > 0;
+	       parse_list(arg, "--writable=", &r->watch.writable) > 0 ||
+	       parse_list(arg, "--temporary=", &r->watch.temporary) > 0;
 }
 
 /* Whether there is something to run; else *ret_status is what to exit with. */
@@ -134,23 +140,41 @@ preload(const struct run *r)
 }
 
 static int
+run_program(const struct run *r)
+{
+	execvp(r->argv[0], r->argv);
+	fprintf(stderr, "dray: cannot run %.400s: %s\n", r->argv[0], strerror(errno));
+	return STATUS_NOT_STARTED;
+}
+
+static int
+in_untraced_child(void *arg)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return run_program(arg);
+}
+
+/* Once the filter is in place the program is run only if the tracer has answered one call: what
+ * cannot be traced is run by another child, which has no filter. */
+static int
 in_child(void *arg)
 {
 	struct run *r = arg;
 	char *old = getenv("LD_PRELOAD");
+	int k;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* Untraced rather than not at all: the closed socket says so. */
-	if (r->filter.n > 0 && (r->watch.linker || preload(r) == 0) &&
-		trace_attach(r->filter.p, r->filter.n, r->child_socket) < 0) {
-		if (old)
-			setenv("LD_PRELOAD", old, 1);
-		else
-			unsetenv("LD_PRELOAD");
-	}
-	execvp(r->argv[0], r->argv);
-	fprintf(stderr, "dray: cannot run %.400s: %s\n", r->argv[0], strerror(errno));
-	return STATUS_NOT_STARTED;
+	k = r->watch.linker || preload(r) == 0
+		    ? trace_attach(r->filter.p, r->filter.n, r->child_socket)
+		    : -1;
+	if (k > 0 || (k == 0 && !trace_attach_try()))
+		return STATUS_NOT_STARTED;
+	/* the closed socket says so */
+	if (k < 0 && old)
+		setenv("LD_PRELOAD", old, 1);
+	else if (k < 0)
+		unsetenv("LD_PRELOAD");
+	return run_program(r);
 }
 
 /* ---- here */
@@ -196,17 +220,32 @@ find_caller(struct run *r)
 
 	if (c->op == TRACE_EXEC)
 		trace_caller_exec(&r->caller, r->listener.req);
-	else if (c->op == TRACE_OPEN && streq(c->path[0], TRACE_ENV_HELLO))
+	else if (c->op == TRACE_SAID && streq(c->path[0], TRACE_ENV_HELLO))
 		trace_caller_hello(&r->caller, r->listener.req);
 	else if (c->attributes != TRACE_ATTRIBUTES_NONE)
 		c->who = trace_caller_who(&r->caller, r->listener.req);
 }
 
 static void
-serve(struct run *r, int ended)
+consider(struct run *r)
+{
+	const struct seccomp_notif *req = r->listener.req;
+
+	trace_call_read(req, r->moved || !*r->cwd ? NULL : r->cwd, &r->call);
+	/* a caller that is gone is not let go on, either */
+	if (r->call.error && !trace_listener_waits(&r->listener))
+		return;
+	r->moved |= r->call.op == TRACE_CHDIR || req->data.nr == SYS_fchdir;
+	find_caller(r);
+	watch_call(&r->watch, &r->call, by, r);
+	trace_listener_go_on(&r->listener);
+}
+
+static void
+serve(struct run *r)
 {
 	struct pollfd fds[2] = { { .fd = r->listener.fd, .events = POLLIN },
-		{ .fd = ended, .events = POLLIN } };
+		{ .fd = r->ended, .events = POLLIN } };
 
 	for (;;) {
 		if (poll(fds, 2, -1) < 0) {
@@ -219,12 +258,8 @@ serve(struct run *r, int ended)
 
 			if (k < 0)
 				return;
-			if (k == 0)
-				continue;
-			trace_call_read(r->listener.req, NULL, &r->call);
-			find_caller(r);
-			watch_call(&r->watch, &r->call, by, r);
-			trace_listener_go_on(&r->listener);
+			if (k > 0)
+				consider(r);
 		} else if (fds[0].revents || fds[1].revents) {
 			return;
 		}
@@ -259,21 +294,98 @@ keep_answering(struct run *r)
 }
 
 static int
+untraced(struct run *r, const char *what, int error)
+{
+	if (error)
+		watch_doubt(&r->watch, "it was not traced: %s: %s", what, strerror(-error));
+	else
+		watch_doubt(&r->watch, "it was not traced: %s", what);
+	return -ENOTSUP;
+}
+
+static int
 prepare(struct run *r)
 {
-	int pair[2];
+	int pair[2], k;
 
 	r->env = spawn_find_program("dray-env.so");
 	if (r->env && strv_add(&r->watch.toolchain, r->env) < 0)
 		return -ENOMEM;
-	if (!trace_filter_possible() || trace_filter_make(false, &r->filter) < 0 ||
-		trace_listener_init(&r->listener) < 0)
-		return -EOPNOTSUPP;
+	if (!getcwd(r->cwd, sizeof(r->cwd)) || r->cwd[0] != '/')
+		r->cwd[0] = '\0';
+	if (!procfs_is_ours())
+		return untraced(r, "/proc is not of this PID namespace", 0);
+	if (!trace_filter_possible())
+		return untraced(r, "seccomp user notification", -errno);
+	k = trace_filter_make(false, &r->filter);
+	if (k == 0)
+		k = trace_listener_init(&r->listener);
+	if (k < 0)
+		return untraced(r, "seccomp", k);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
+		return untraced(r, "socketpair", -errno);
 	r->socket = pair[0];
 	r->child_socket = pair[1];
 	return 0;
+}
+
+/* Answers the call that the child makes to try it: whether all works that will be needed. */
+static int
+answer_trial(struct run *r)
+{
+	struct pollfd p = { .fd = r->listener.fd, .events = POLLIN };
+	struct trace_call *c = &r->call;
+	char cwd[PATH_MAX], link[48];
+	int k = 0;
+
+	while (k == 0) {
+		if (poll(&p, 1, TRIAL_MS) <= 0 && errno != EINTR)
+			return untraced(r, "it is not heard of", 0);
+		k = trace_listener_next(&r->listener);
+	}
+	if (k < 0)
+		return untraced(r, "its calls cannot be received", 0);
+	trace_call_read(r->listener.req, NULL, c);
+	if (c->op != TRACE_SAID || !streq(c->path[0], TRACE_TRIAL))
+		return untraced(r, "its memory cannot be read", c->error);
+	snprintf(link, sizeof(link), "/proc/%ld/cwd", (long)r->pid);
+	if (readlink(link, cwd, sizeof(cwd)) < 0)
+		return untraced(r, link, -errno);
+	if (trace_listener_go_on(&r->listener) < 0)
+		return untraced(r, "its calls cannot be answered", 0);
+	return 0;
+}
+
+/* Takes hold of a child that waits to be traced. 0; -EPIPE: it runs, without a filter; -ENOTSUP:
+ * it must not run. */
+static int
+take_hold(struct run *r)
+{
+	int k;
+
+	closep(&r->child_socket);
+	r->ended = (int)syscall(SYS_pidfd_open, r->pid, 0);
+	if (r->ended < 0)
+		return untraced(r, "pidfd_open", -errno);
+	k = trace_listener_accept(&r->listener, r->socket, -1);
+	if (k == -EPIPE) {
+		untraced(r, "seccomp is refused", 0);
+		return k;
+	}
+	return k < 0 ? untraced(r, "its listener does not come", k) : answer_trial(r);
+}
+
+static int
+start_untraced(struct run *r)
+{
+	int k;
+
+	if (r->pid > 0) {
+		kill(r->pid, SIGKILL);
+		child_wait(r->pid);
+	}
+	k = child_fork(in_untraced_child, r, &r->pid);
+	return k < 0 ? k : 0;
 }
 
 static void
@@ -290,7 +402,7 @@ write_record(struct run *r)
 
 /* No process can be made for it, so this one becomes the compiler; the record stays empty. */
 static int
-untraced(struct run *r)
+not_started(struct run *r)
 {
 	execvp(r->argv[0], r->argv);
 	fprintf(stderr, "dray: cannot run %.400s: %s\n", r->argv[0], strerror(errno));
@@ -300,19 +412,20 @@ untraced(struct run *r)
 static int
 run(struct run *r)
 {
-	_cleanup_(closep) int ended = -1;
-	int k;
+	int k = prepare(r);
 
-	if (prepare(r) < 0)
-		buf_done(&r->filter);
 	child_catch_signals();
-	k = child_fork(in_child, r, &r->pid);
+	if (k == 0) {
+		k = child_fork(in_child, r, &r->pid);
+		if (k == 0 && take_hold(r) == -ENOTSUP)
+			k = start_untraced(r);
+		else if (k == 0 && r->listener.fd >= 0)
+			serve(r);
+	} else {
+		k = start_untraced(r);
+	}
 	if (k < 0)
-		return child_signal() ? SPAWN_SIGNALLED + child_signal() : untraced(r);
-	closep(&r->child_socket);
-	ended = (int)syscall(SYS_pidfd_open, r->pid, 0);
-	if (r->filter.n && ended >= 0 && trace_listener_accept(&r->listener, r->socket, -1) == 0)
-		serve(r, ended);
+		return child_signal() ? SPAWN_SIGNALLED + child_signal() : not_started(r);
 	k = child_wait(r->pid);
 	write_record(r);
 	keep_answering(r);
@@ -323,7 +436,7 @@ run(struct run *r)
 int
 main(int argc, char **argv)
 {
-	struct run r = { .record = -1, .socket = -1, .child_socket = -1 };
+	struct run r = { .record = -1, .socket = -1, .child_socket = -1, .ended = -1 };
 	int status;
 
 	r.watch.set = (struct trace_set)TRACE_SET_INIT;
@@ -337,5 +450,7 @@ main(int argc, char **argv)
 	buf_done(&r.filter);
 	free(r.env);
 	closep(&r.socket);
+	closep(&r.child_socket);
+	closep(&r.ended);
 	child_exit(status);
 }

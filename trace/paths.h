@@ -1,15 +1,21 @@
-/* Paths that mean something to the tracer alone: what dray-env.so opens, and no file has. */
+/* What is said to the tracer from inside a compile: the opening of a name below a descriptor that
+ * no process has, so that it means nothing to the kernel (EBADF), and no file can have the name. */
 #ifndef DRAY_TRACE_PATHS_H
 #define DRAY_TRACE_PATHS_H
 
 #include <stdbool.h>
 #include <string.h>
 
-#define TRACE_ENV "/.dray/env" /* then /, one of these, /, and the variable's name */
+#define TRACE_SAID_FD (-0x64726179)
+
+/* A variable was asked for: one of these, '/', and its name. */
 #define TRACE_ENV_MACRO 'm'
 #define TRACE_ENV_TOOLCHAIN 'r'
-/* It was loaded: what it does not report was not asked for. */
-#define TRACE_ENV_HELLO TRACE_ENV "/+"
+#define TRACE_ENV_PREFIX "m/" /* one as long */
+/* dray-env.so was loaded: what it does not report was not asked for. */
+#define TRACE_ENV_HELLO "+"
+/* Before the compiler is started: whether anybody answers. */
+#define TRACE_TRIAL "?"
 
 /* Whether it is /proc/<pid>/environ, or that of one of its threads: a whole environment at once. */
 static inline bool

@@ -154,6 +154,7 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 	watch_look(w, path, true);
 	if (!can_run(path))
 		return;
+	runtime_loading_begin(&w->loading, c->pid);
 	look_at(w, path, &form);
 	if (form == PROGRAM_NONE)
 		return;

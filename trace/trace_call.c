@@ -21,6 +21,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/procfs.h"
+#include "trace/paths.h"
+
 #define NO_ARG (-1)
 
 /* Argument numbers: of the directory's descriptor, of the path, of flags that matter. */
@@ -85,6 +88,12 @@ static const struct row rows[] = {
 	{ SYS_connect, TRACE_CONNECT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_io_uring_setup, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_open_by_handle_at, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_chroot, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_pivot_root, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_mount, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_umount2, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_move_mount, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_setns, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 #ifdef SYS_renameat
 	{ SYS_renameat, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3, MOVES },
 #endif
@@ -110,7 +119,8 @@ static const struct row rows[] = {
 const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_readlinkat,
 	SYS_faccessat, SYS_faccessat2, SYS_getdents64, SYS_mkdirat, SYS_unlinkat, SYS_mknodat,
 	SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir,
-	SYS_fchdir, SYS_connect, SYS_io_uring_setup, SYS_open_by_handle_at,
+	SYS_fchdir, SYS_connect, SYS_io_uring_setup, SYS_open_by_handle_at, SYS_chroot,
+	SYS_pivot_root, SYS_mount, SYS_umount2, SYS_move_mount, SYS_setns,
 #ifdef SYS_renameat
 	SYS_renameat,
 #endif
@@ -172,21 +182,113 @@ trace_call_strings(pid_t tid, uint64_t at, size_t max, struct buf *ret)
 	return r;
 }
 
+/* -EREMOTE: nothing can be said of the thread, though it may be there. */
 static int
 read_link(pid_t tid, const char *what, char to[PATH_MAX])
 {
 	char link[64];
 	ssize_t n;
 
+	if (!procfs_is_ours())
+		return -EREMOTE;
 	snprintf(link, sizeof(link), "/proc/%d/%s", (int)tid, what);
 	n = readlink(link, to, PATH_MAX);
+	if (n < 0 && errno == ENOENT) {
+		snprintf(link, sizeof(link), "/proc/%d", (int)tid);
+		/* it has no such descriptor, and the kernel says so itself */
+		return starts_with(what, "fd/") && access(link, F_OK) == 0 ? -EBADF : -EREMOTE;
+	}
 	if (n < 0)
 		return -errno;
-	if (n == PATH_MAX || to[0] != '/')
+	if (n == PATH_MAX)
 		return -ENAMETOOLONG;
 	to[n] = '\0';
 	return 0;
 }
+
+/* ---- paths through the caller's own entries in /proc */
+
+/* Whether it is the number of the thread's process. */
+static bool
+is_process_of(pid_t tid, const char *number)
+{
+	char task[80];
+
+	if (strspn(number, "0123456789") != strlen(number) || strlen(number) > 10)
+		return false;
+	snprintf(task, sizeof(task), "/proc/%s/task/%d", number, (int)tid);
+	return procfs_is_ours() && access(task, F_OK) == 0;
+}
+
+/* What the last component of a path stands for: "/dev/fd" and the like for an entry of /proc, the
+ * number of the caller for "self". */
+static const char *
+other_name(pid_t tid, const char *path)
+{
+	static const char *const names[][2] = { { "/dev/fd", "/proc/self/fd" },
+		{ "/dev/stdin", "/proc/self/fd/0" }, { "/dev/stdout", "/proc/self/fd/1" },
+		{ "/dev/stderr", "/proc/self/fd/2" }, { "/proc/thread-self", "/proc/self" } };
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(path, names[i][0]))
+			return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? names[i][1] : NULL;
+	if (starts_with(path, "/proc/self/task/") &&
+		!strchr(path + strlen("/proc/self/task/"), '/'))
+		return "/proc/self";
+	if (starts_with(path, "/proc/") && is_process_of(tid, path + strlen("/proc/")))
+		return "/proc/self";
+	return NULL;
+}
+
+static bool
+is_file_or_dir(pid_t tid, const char *what)
+{
+	char link[64];
+	struct stat st;
+
+	snprintf(link, sizeof(link), "/proc/%d/%s", (int)tid, what);
+	return stat(link, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
+/* Follows the last component of the n bytes in `to` where it is a link that means another thing in
+ * each process. 1: it is a descriptor of what is no file (a pipe, with or without a name), or of
+ * one that has no path. */
+static int
+follow_own(pid_t tid, char to[PATH_MAX], size_t *n)
+{
+	const char *other, *what = to + strlen("/proc/self/");
+	char real[PATH_MAX];
+	int r;
+
+	to[*n] = '\0';
+	other = other_name(tid, to);
+	if (other)
+		*n = (size_t)snprintf(to, PATH_MAX, "%s", other);
+	if (!starts_with(to, "/proc/self/") ||
+		!(streq(what, "cwd") || streq(what, "root") || streq(what, "exe") ||
+			(starts_with(what, "fd/") && !strchr(what + strlen("fd/"), '/'))))
+		return 0;
+	r = read_link(tid, what, real);
+	if (r < 0)
+		return r;
+	if (real[0] != '/' || ends_with(real, " (deleted)"))
+		return starts_with(what, "fd/") ? 1 : -ENOTDIR;
+	if (starts_with(what, "fd/") && !is_file_or_dir(tid, what))
+		return 1;
+	*n = streq(real, "/") ? 0 : strlen(real);
+	memcpy(to, real, *n);
+	return 0;
+}
+
+static bool
+may_be_own(const char *path, size_t n)
+{
+	return n > 5 &&
+	       (memcmp(path, "/proc/", MIN2(n, (size_t)6)) == 0 || memcmp(path, "/dev/", 5) == 0);
+}
+
+/* ---- */
 
 /* What lies above a symbolic link is above what it leads to. */
 static int
@@ -206,11 +308,12 @@ follow(char to[PATH_MAX], size_t *n)
 }
 
 /* Adds the components of `path` to the normal path in `to` (no slash at its end; "" is the root).
- */
+ * 1: it leads to a descriptor that no path leads to; `to` is then what can be said of it. */
 static int
-append(char to[PATH_MAX], const char *path, bool here)
+append(pid_t tid, char to[PATH_MAX], const char *path, bool here)
 {
 	size_t n = strlen(to);
+	int own = 0;
 
 	while (*path) {
 		size_t k = strcspn(path, "/");
@@ -229,29 +332,36 @@ append(char to[PATH_MAX], const char *path, bool here)
 			to[n++] = '/';
 			memcpy(to + n, path, k);
 			n += k;
+			own = may_be_own(to, n) ? follow_own(tid, to, &n) : 0;
+			if (own < 0)
+				return own;
 		}
 		path += k + (path[k] == '/');
 	}
 	if (n == 0)
 		to[n++] = '/';
 	to[n] = '\0';
-	return 0;
+	return own;
 }
 
 static int
 directory_of(pid_t tid, int fd, const char *cwd, char to[PATH_MAX])
 {
 	char what[32];
+	int r;
 
 	if (fd == AT_FDCWD && cwd) {
 		snprintf(to, PATH_MAX, "%s", cwd);
 		return 0;
 	}
 	snprintf(what, sizeof(what), fd == AT_FDCWD ? "cwd" : "fd/%d", fd);
-	return read_link(tid, what, to);
+	r = read_link(tid, what, to);
+	/* it cannot be reached from here, or is no directory */
+	return r == 0 && to[0] != '/' ? -ENOTDIR : r;
 }
 
-/* 1: an empty path (it is about the descriptor, which was opened before). */
+/* 1: an empty path (it is about the descriptor, which was opened before). 2: it leads to a
+ * descriptor that no path leads to. */
 static int
 read_path(pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX], bool here)
 {
@@ -270,7 +380,8 @@ read_path(pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX], b
 		if (streq(to, "/"))
 			to[0] = '\0';
 	}
-	return append(to, text, here);
+	r = append(tid, to, text, here);
+	return r > 0 ? 2 : r;
 }
 
 static const struct row *
@@ -338,6 +449,11 @@ take_path(
 	int r = read_path(
 		(pid_t)req->pid, fd, req->data.args[path], cwd, ret->path[ret->n_paths], ret->here);
 
+	/* there is nothing to record of a pipe, but something to say of running it */
+	if (r == 2 && ret->op != TRACE_EXEC)
+		return 0;
+	if (r == 2)
+		r = 0;
 	if (r == 0)
 		ret->n_paths++;
 	return r;
@@ -362,7 +478,8 @@ take_link(const struct seccomp_notif *req, const struct row *row, const char *cw
 	slash = strrchr(ret->path[0], '/');
 	*(*text == '/' ? ret->path[0] : slash) = '\0';
 	ret->n_paths = 2;
-	return append(ret->path[0], text, ret->here);
+	r = append((pid_t)req->pid, ret->path[0], text, ret->here);
+	return MIN2(r, 0);
 }
 
 /* A program that is run by its open descriptor is named by that; what is asked of one, by the file
@@ -403,7 +520,24 @@ name_socket(const struct seccomp_notif *req, const char *cwd, struct trace_call 
 	if (!*path ||
 		(*path != '/' && directory_of((pid_t)req->pid, AT_FDCWD, cwd, ret->path[0]) < 0))
 		return;
-	ret->n_paths = append(ret->path[0], path, ret->here) == 0;
+	ret->n_paths = append((pid_t)req->pid, ret->path[0], path, ret->here) == 0;
+}
+
+/* What dray-env.so says, and the trial call. */
+static bool
+is_said(const struct seccomp_notif *req)
+{
+	return req->data.nr == SYS_openat && (int)req->data.args[0] == TRACE_SAID_FD;
+}
+
+static void
+read_said(const struct seccomp_notif *req, struct trace_call *ret)
+{
+	ret->error = read_string((pid_t)req->pid, req->data.args[1], ret->path[0], PATH_MAX);
+	if (ret->error)
+		return;
+	ret->n_paths = 1;
+	ret->op = TRACE_SAID;
 }
 
 static int
@@ -412,6 +546,7 @@ take_paths(const struct seccomp_notif *req, const struct row *row, const char *c
 {
 	int r = 0;
 
+	ret->op = row->op;
 	if (row->from == POINTS)
 		return take_link(req, row, cwd, ret);
 	if (row->op == TRACE_LIST) {
@@ -446,12 +581,18 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->who = TRACE_BY_OTHER;
 	ret->error = 0;
 	ret->n_paths = 0;
+	if (is_said(req)) {
+		read_said(req, ret);
+		return;
+	}
 	if (!row)
 		return;
 	r = take_paths(req, row, cwd, ret);
 	ret->error = MIN2(r, 0);
-	if (r != 0)
+	if (r != 0) {
+		ret->op = TRACE_OTHER;
 		return;
+	}
 	if (row->flags != NO_ARG)
 		take_flags(req, row, ret);
 	ret->from = row->from != NOT_FROM && ret->n_paths == 2;
@@ -462,5 +603,4 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 		ret->envp = req->data.args[row->path + 2];
 	}
 	ret->makes_dir = is_mkdir(row->nr);
-	ret->op = row->op;
 }

@@ -21,6 +21,8 @@ enum trace_op {
 	TRACE_CONNECT, /* to another process of this machine (the path is its socket's, where it has
 			* one), or to the network */
 	TRACE_UNSEEN,  /* io_uring, file handles: what is opened so is not seen */
+	TRACE_REMOUNT, /* mount, chroot, …: paths mean another thing from then on */
+	TRACE_SAID,    /* dray-env.so says something: path[0] is that (trace/paths.h) */
 	TRACE_OTHER, /* not understood, or its memory cannot be read: the kernel says what is wrong
 		      */
 };
@@ -47,9 +49,11 @@ struct trace_call {
 	bool by_descriptor;  /* path[0] is what an open descriptor leads to */
 	bool makes_dir;	     /* TRACE_CHANGE: a mkdir */
 	uint64_t argv, envp; /* TRACE_EXEC: where they are in the caller's memory */
-	int error; /* TRACE_OTHER: -errno of reading the caller's memory; 0: there is no path */
+	int error; /* TRACE_OTHER: -errno; 0: there is no path. -EFAULT and -EBADF: the caller's own
+		    * mistake, which the kernel tells it; all else: what it means is not known */
 	unsigned n_paths;
-	char path[2][PATH_MAX]; /* absolute and normal */
+	char path[2][PATH_MAX]; /* absolute and normal; "/proc/self/…" is the caller's entry there,
+				 * and no link of the caller's own is left in it */
 };
 
 /* The numbers that the filter asks about, ended by -1. */

@@ -1,17 +1,22 @@
 /* Invariant: a path that the compile made is no input, though it was looked for before; everything
- * else that it looked at is, unless it belongs to the toolchain. */
+ * else that it looked at is, wherever it lies, unless it belongs to the toolchain, is a character
+ * device, or is an entry of the compile's own in /proc. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/fs.h"
 #include "common/git_index.h"
 #include "trace/paths.h"
+#include "trace/runtime.h"
 #include "trace/watch_priv.h"
 
 void
@@ -19,6 +24,7 @@ watch_done(struct watch *w)
 {
 	strv_done(&w->toolchain);
 	strv_done(&w->writable);
+	strv_done(&w->temporary);
 	strv_done(&w->caches);
 	for (size_t i = 0; i < w->n_indexes; i++)
 		free(w->indexes[i].path);
@@ -47,17 +53,10 @@ watch_below_any(const char *path, const struct strv *dirs)
 	return false;
 }
 
-/* The kernel's own, and what only our loader looks at. */
 static bool
-is_systems(const char *path)
+is_writable(const struct watch *w, const char *path)
 {
-	static const char *const system[] = { "/proc", "/dev", "/sys", "/.dray", "/etc/ld.so.cache",
-		"/etc/ld.so.preload", "/etc/malloc.conf", "/rustc" };
-
-	for (size_t i = 0; i < ARRAY_LEN(system); i++)
-		if (path_is_below(path, system[i]))
-			return true;
-	return false;
+	return watch_below_any(path, &w->writable) || watch_below_any(path, &w->temporary);
 }
 
 /* git puts a new index in place of the old one (index.lock, then a rename), also where it was only
@@ -117,7 +116,7 @@ is_made(const struct watch *w, const char *path)
 	char up[PATH_MAX];
 	char *slash;
 
-	if (!watch_below_any(path, &w->writable))
+	if (!is_writable(w, path))
 		return false;
 	snprintf(up, sizeof(up), "%s", path);
 	for (;;) {
@@ -129,6 +128,85 @@ is_made(const struct watch *w, const char *path)
 		*slash = '\0';
 	}
 }
+
+/* ---- what the kernel makes up: known by the file system it is on, never by a name alone */
+
+/* Whether files there hold what the kernel says when they are read. Each device is asked once; one
+ * that is a disk's needs no asking. */
+static bool
+is_kernels(struct watch *w, const char *path, dev_t dev)
+{
+	static const uint32_t types[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC,
+		CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC, NSFS_MAGIC,
+		BPF_FS_MAGIC, EFIVARFS_MAGIC, SELINUX_MAGIC };
+	struct watch_device *d = &w->devices[w->n_devices % ARRAY_LEN(w->devices)];
+	struct statfs fs;
+
+	if (major(dev) != 0)
+		return false;
+	for (size_t i = 0; i < MIN2(w->n_devices, ARRAY_LEN(w->devices)); i++)
+		if (w->devices[i].dev == dev)
+			return w->devices[i].kernels;
+	*d = (struct watch_device){ .dev = dev };
+	w->n_devices++;
+	if (statfs(path, &fs) == 0)
+		for (size_t i = 0; i < ARRAY_LEN(types); i++)
+			d->kernels |= (uint32_t)fs.f_type == types[i];
+	return d->kernels;
+}
+
+static bool
+suits_machine(const struct watch *w, const char *path)
+{
+	return runtime_suits_machine(path) ||
+	       (runtime_tool_suits_machine(path) && w->by(w->arg) != WATCH_BY_COMPILER);
+}
+
+/* The compile's own entry in /proc (trace_call.h has no link left in it). */
+static bool
+is_own_entry(const char *path)
+{
+	return starts_with(path, "/proc/self/");
+}
+
+/* Whether it is on a file system of the kernel's and no input; what cannot be one raises a doubt.
+ */
+static bool
+is_told_by_kernel(struct watch *w, const char *path, const struct stat *st)
+{
+	if (!is_kernels(w, path, st->st_dev))
+		return false;
+	if (is_own_entry(path))
+		return true;
+	if (suits_machine(w, path))
+		return true;
+	if (S_ISDIR(st->st_mode))
+		return false;
+	watch_doubt(w, "it read what the kernel says in %s", path);
+	return true;
+}
+
+/* The same of what is not there. */
+static bool
+is_absent_there(struct watch *w, const char *path)
+{
+	char up[PATH_MAX];
+	struct stat st;
+	char *slash;
+
+	if (!is_own_entry(path) && !runtime_suits_machine(path))
+		return false;
+	snprintf(up, sizeof(up), "%s", path);
+	do {
+		slash = strrchr(up, '/');
+		if (slash == up)
+			return false;
+		*slash = '\0';
+	} while (stat(up, &st) < 0);
+	return is_kernels(w, up, st.st_dev);
+}
+
+/* ---- what each call means */
 
 /* What the kernel says another thing of each time. */
 static bool
@@ -153,13 +231,17 @@ watch_look(struct watch *w, const char *path, bool opens)
 		watch_doubt(w, "it read %s", path);
 	if (kind == TRACE_FILE && opens)
 		trace_set_put(&w->set, TRACE_PATHS, path, TRACE_READ);
-	if (kind != TRACE_NONE || watch_below_any(path, &w->toolchain) || is_systems(path) ||
-		is_made(w, path))
+	if (kind != TRACE_NONE || watch_below_any(path, &w->toolchain) || is_made(w, path) ||
+		runtime_loading_reads(&w->loading, w->pid, path))
 		return;
 	if (stat(path, &st) < 0)
-		kind = TRACE_ABSENT;
+		kind = is_absent_there(w, path) ? TRACE_PASSED : TRACE_ABSENT;
+	else if (S_ISCHR(st.st_mode) || is_told_by_kernel(w, path, &st))
+		kind = TRACE_PASSED;
 	else
 		kind = opens && !S_ISDIR(st.st_mode) ? TRACE_READ : TRACE_FILE;
+	if (kind == TRACE_READ && !S_ISREG(st.st_mode))
+		watch_doubt(w, "it read %s, which is no file", path);
 	trace_set_add(&w->set, TRACE_PATHS, path, kind);
 }
 
@@ -170,7 +252,8 @@ stat_by_macro(struct watch *w, const struct trace_call *c, const char *path)
 	bool link = c->attributes == TRACE_ATTRIBUTES_OF_LINK;
 
 	if (c->attributes == TRACE_ATTRIBUTES_NONE || c->who != TRACE_BY_MACRO ||
-		watch_below_any(path, &w->toolchain) || is_systems(path) || is_made(w, path))
+		watch_below_any(path, &w->toolchain) || is_made(w, path) ||
+		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_PASSED)
 		return;
 	trace_set_add(&w->set, link ? TRACE_LINK_STATS : TRACE_STATS, path,
 		link ? TRACE_STATED_LINK : TRACE_STATED);
@@ -190,30 +273,44 @@ is_read_as_well(const struct trace_call *c, const char *path)
 static void
 list(struct watch *w, const char *path, watch_by_fn by, void *arg)
 {
-	if (!is_aside(w, path, by, arg) && !watch_below_any(path, &w->toolchain) &&
-		!is_systems(path) && !is_made(w, path))
-		trace_set_add(&w->set, TRACE_LISTINGS, path, TRACE_DIR);
+	struct stat st;
+
+	if (trace_set_get(&w->set, TRACE_LISTINGS, path) != TRACE_NONE ||
+		is_aside(w, path, by, arg) || watch_below_any(path, &w->toolchain) ||
+		is_made(w, path))
+		return;
+	if (stat(path, &st) == 0 && is_kernels(w, path, st.st_dev)) {
+		if (!is_own_entry(path) && !suits_machine(w, path))
+			watch_doubt(w, "it listed what the kernel says in %s", path);
+		return;
+	}
+	trace_set_add(&w->set, TRACE_LISTINGS, path, TRACE_DIR);
 }
 
 static void
 change(struct watch *w, const struct trace_call *c, const char *path, watch_by_fn by, void *arg)
 {
 	struct stat st;
-	bool dir;
+	bool there = lstat(path, &st) == 0, dir = there && S_ISDIR(st.st_mode);
 
-	if (is_systems(path) || is_aside(w, path, by, arg))
+	/* an output to nowhere; a setting of its own process */
+	if ((there && (S_ISCHR(st.st_mode) ||
+			      (is_own_entry(path) && is_kernels(w, path, st.st_dev)))) ||
+		is_aside(w, path, by, arg))
 		return;
 	if ((ends_with(path, "/index") || ends_with(path, "/index.lock")) &&
 		by(arg) == WATCH_BY_GIT && note_index(w, path))
 		return;
-	dir = lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
-	if (!(dir && c->makes_dir) && !watch_below_any(path, &w->writable))
+	if (!(dir && c->makes_dir) && !is_writable(w, path))
 		watch_doubt(w, "it wrote %s", path);
 	/* A mkdir of what is there: what lies below was not made by it. */
 	if (dir) {
 		watch_look(w, path, false);
 		return;
 	}
+	/* A temporary file is one that it made itself. */
+	if (there && !watch_below_any(path, &w->writable) && !is_made(w, path))
+		watch_doubt(w, "it changed %s", path);
 	/* What it was then can be found out no more. (A linker opens what it is to replace.) */
 	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ && by(arg) != WATCH_BY_LINKER)
 		watch_doubt(w, "it read and then wrote %s", path);
@@ -221,15 +318,15 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 }
 
 static void
-look_env(struct watch *w, const char *path)
+take_said(struct watch *w, const char *said)
 {
-	bool macro = path[strlen(TRACE_ENV "/")] == TRACE_ENV_MACRO;
+	bool macro = *said == TRACE_ENV_MACRO;
 
-	if (streq(path, TRACE_ENV_HELLO))
+	if (streq(said, TRACE_ENV_HELLO))
 		w->env_seen = true;
-	else if (strlen(path) > strlen(TRACE_ENV "/m/"))
+	else if (strlen(said) > strlen(TRACE_ENV_PREFIX))
 		trace_set_add(&w->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS,
-			path + strlen(TRACE_ENV "/m/"),
+			said + strlen(TRACE_ENV_PREFIX),
 			macro ? TRACE_ENV_OF_MACRO : TRACE_ENV_OF_RUSTC);
 }
 
@@ -237,6 +334,9 @@ void
 watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *arg)
 {
 	w->calls++;
+	w->by = by;
+	w->arg = arg;
+	w->pid = c->pid;
 	if (c->op == TRACE_SOCKET)
 		watch_doubt(w, "it used the network");
 	/* nobody listens where there is no socket: glibc asks for its name service so */
@@ -244,15 +344,20 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 		watch_doubt(w, "it asked another process, by a socket");
 	if (c->op == TRACE_UNSEEN)
 		watch_doubt(w, "it opened files by io_uring or handles");
+	if (c->op == TRACE_REMOUNT)
+		watch_doubt(w, "it changed where paths lead: mount, chroot or setns");
+	if (c->error == -EREMOTE)
+		watch_doubt(
+			w, "one of its paths cannot be resolved: /proc does not say where it is");
 	/* A bad pointer is the caller's affair; memory that we may not read is ours. */
-	if (c->error && c->error != -EFAULT && c->error != -ESRCH && c->error != -ENOENT)
+	if (c->error && c->error != -EFAULT && c->error != -EBADF)
 		watch_doubt(w, "its calls cannot be read: %s", strerror(-c->error));
 	for (unsigned i = 0; i < c->n_paths && c->op != TRACE_OTHER; i++) {
 		const char *path = c->path[i];
 
 		w->environ |= trace_is_environ(path);
-		if (path_is_below(path, TRACE_ENV))
-			look_env(w, path);
+		if (c->op == TRACE_SAID)
+			take_said(w, path);
 		else if (c->op == TRACE_LIST)
 			list(w, path, by, arg);
 		else if (c->op == TRACE_EXEC)

@@ -11,11 +11,18 @@
 #include "common/digest.h"
 #include "common/strv.h"
 #include "trace/trace_call.h"
+#include "trace/runtime.h"
 #include "trace/set.h"
+
+/* What a caller's program is; asked only where it matters. */
+enum watch_by { WATCH_BY_COMPILER, WATCH_BY_LINKER, WATCH_BY_GIT, WATCH_BY_OTHER };
+typedef enum watch_by (*watch_by_fn)(void *arg);
 
 struct watch {
 	struct strv toolchain; /* directories whose content is part of the toolchain's id */
 	struct strv writable;  /* directories that a compile may write to */
+	struct strv
+		temporary;  /* where it may make files of its own; what is there is not its own */
 	struct strv caches; /* of drivers (ccache, zig) that were run: neither inputs nor outputs */
 	struct trace_set set;
 	uint32_t calls;
@@ -24,19 +31,29 @@ struct watch {
 		struct digest before;
 	} * indexes; /* of git, that it refreshes */
 	size_t n_indexes;
-	bool linker;	 /* it is one: no variable of it is reported */
-	bool ran;	 /* what is traced was started */
-	bool env_seen;	 /* its variables are reported */
-	bool environ;	 /* a whole environment was read, from /proc */
+	bool linker;   /* it is one: no variable of it is reported */
+	bool ran;      /* what is traced was started */
+	bool env_seen; /* its variables are reported */
+	bool environ;  /* a whole environment was read, from /proc */
+	struct watch_device {
+		dev_t dev;
+		bool kernels;
+	} devices[8]; /* file systems that are no disk's: whether the kernel makes up what is there
+		       */
+	size_t n_devices;
+	struct runtime_loading loading;
+	/* of the call that is looked at: see watch_call */
+	watch_by_fn by;
+	void *arg;
+	pid_t pid;
 	char doubt[256]; /* why the record is not all that the result depends on; "": it is */
 };
 
 /* Zeroes are a good beginning for all but set (TRACE_SET_INIT). */
 void watch_done(struct watch *w);
-/* by: what the caller's program is; asked only where it matters. */
-enum watch_by { WATCH_BY_COMPILER, WATCH_BY_LINKER, WATCH_BY_GIT, WATCH_BY_OTHER };
-typedef enum watch_by (*watch_by_fn)(void *arg);
 void watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *arg);
+/* The record is not all that the result depends on. The first reason stays. */
+void watch_doubt(struct watch *w, const char *fmt, ...) _printf_(2, 3);
 /* The compile's end: what it never said is a doubt as well. */
 void watch_end(struct watch *w);
 

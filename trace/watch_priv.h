@@ -4,7 +4,6 @@
 
 #include "trace/watch.h"
 
-void watch_doubt(struct watch *w, const char *fmt, ...) _printf_(2, 3); /* the first one stays */
 void watch_look(struct watch *w, const char *path, bool opens);
 bool watch_below_any(const char *path, const struct strv *dirs);
 

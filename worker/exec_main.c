@@ -253,9 +253,9 @@ trace(const struct stub_options *o)
 	static struct sock_filter code[BPF_MAXINSNS];
 	ssize_t n = pread((int)o->trace_fd, code, sizeof(code), 0);
 
-	if (n < 0)
+	if (n < 0 || trace_attach(code, (size_t)n, (int)o->trace_socket) != 0)
 		return -1;
-	return trace_attach(code, (size_t)n, (int)o->trace_socket);
+	return trace_attach_try() ? 0 : -1;
 }
 
 static int

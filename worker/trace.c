@@ -26,6 +26,7 @@
 #include "trace/trace_call.h"
 #include "trace/listener.h"
 #include "trace/paths.h"
+#include "trace/runtime.h"
 #include "trace/set.h"
 #include "worker/out_dir.h"
 #include "worker/sandbox.h"
@@ -53,6 +54,8 @@ struct trace {
 	struct trace_caller caller;
 	bool listening; /* the listener came */
 	bool moved;	/* somebody changed the directory: relative paths are looked up */
+	bool unread;	/* some call could not be understood */
+	struct runtime_loading loading;
 	uint32_t calls, fetched, asks;
 	uint64_t wait_us;
 
@@ -137,7 +140,7 @@ in_tree(const struct trace *t, const char *path)
 }
 
 static bool
-in_tmp(pid_t tid, const char *path)
+in_new(pid_t tid, const char *path)
 {
 	char host[PATH_MAX + 32];
 	struct stat st;
@@ -196,14 +199,14 @@ look(struct trace *t, const char *path)
 	return MIN2(r, 0);
 }
 
-/* What another process left in the machine's /tmp is the client's; what the job made there is not.
- */
+/* What another process left in the machine's /tmp, or in its /dev, is the client's; what the job
+ * made there, and what every /dev has, is not. */
 static int
-look_tmp(struct trace *t, pid_t tid, const char *path)
+look_new(struct trace *t, pid_t tid, const char *path)
 {
 	int r;
 
-	if (in_tmp(tid, path) || trace_set_get(&t->set, TRACE_PATHS, path) != TRACE_NONE)
+	if (in_new(tid, path) || trace_set_get(&t->set, TRACE_PATHS, path) != TRACE_NONE)
 		return 0;
 	r = ask(t, path);
 	if (r > 0)
@@ -211,6 +214,34 @@ look_tmp(struct trace *t, pid_t tid, const char *path)
 	if (r == 0)
 		trace_set_add(&t->set, TRACE_PATHS, path, TRACE_ABSENT);
 	return r;
+}
+
+/* A client that has none of a directory has nothing in it: one question for all. */
+static int
+look_tree(struct trace *t, const char *path)
+{
+	static const char std[] = "/rustc"; /* where the compiler takes the sources of std to be */
+	int r = 0;
+
+	if (path_is_below(path, std) && !in_tree(t, path)) {
+		r = look(t, std);
+		if (r < 0 || trace_set_get(&t->set, TRACE_PATHS, std) == TRACE_ABSENT)
+			return r;
+	}
+	return look(t, path);
+}
+
+/* Runtimes look for these in every process: the loader for its cache (see runtime.h) and for what
+ * is to be preloaded, the compiler's allocator for its settings, by readlink. There is none here.
+ */
+static bool
+is_runtimes(struct trace *t, const char *path)
+{
+	if (!path_is_below(path, "/etc"))
+		return false;
+	return runtime_loading_reads(&t->loading, (pid_t)t->listener.req->pid, path) ||
+	       (t->call.op == TRACE_LOOK &&
+		       (streq(path, "/etc/ld.so.preload") || streq(path, "/etc/malloc.conf")));
 }
 
 /* ---- the out-dir */
@@ -280,12 +311,12 @@ is_jobs_own(const struct trace *t, const char *path)
 }
 
 static int
-look_env(struct trace *t, const char *path)
+take_said(struct trace *t, const char *said)
 {
-	const char *name = path + strlen(TRACE_ENV "/m/");
-	bool macro = path[strlen(TRACE_ENV "/")] == TRACE_ENV_MACRO;
+	const char *name = said + strlen(TRACE_ENV_PREFIX);
+	bool macro = *said == TRACE_ENV_MACRO;
 
-	if (strlen(path) <= strlen(TRACE_ENV "/m/"))
+	if (strlen(said) <= strlen(TRACE_ENV_PREFIX))
 		return 0;
 	if (trace_rules_withholds_env(&t->rules, name))
 		return refuse(t, "the environment: %s", name);
@@ -299,7 +330,8 @@ list(struct trace *t, const char *path)
 {
 	enum trace_place place = trace_rules_place(&t->rules, path);
 
-	if (place == PLACE_OUT && !is_jobs_own(t, path))
+	if (place == PLACE_KERNEL || place == PLACE_DEV || streq(path, "/tmp") ||
+		(place == PLACE_OUT && !is_jobs_own(t, path)))
 		return refuse(t, "the listing of %s", path);
 	if (place != PLACE_TREE || trace_set_get(&t->set, TRACE_LISTINGS, path) != TRACE_NONE)
 		return 0;
@@ -317,7 +349,8 @@ change(struct trace *t, const char *path)
 
 	if (place == PLACE_OUT)
 		return change_out(t, path);
-	if (place == PLACE_TMP || starts_with(path, "/dev/") || starts_with(path, "/proc/"))
+	if (place == PLACE_TMP || path_is_below(path, "/proc/self") ||
+		(place == PLACE_DEV && in_new((pid_t)t->listener.req->pid, path)))
 		return 0;
 	return refuse(t, "to write %s", path);
 }
@@ -327,6 +360,7 @@ run(struct trace *t, const char *path)
 {
 	const char *name = path_basename(path);
 
+	runtime_loading_begin(&t->loading, (pid_t)t->listener.req->pid);
 	if (path_is_below(path, t->stage->unit->sysroot) || streq(path, t->stage->unit->linker))
 		return 0;
 	if (starts_with(path, SANDBOX_BIN "/") && exists_below(t->stage->bin, "", name))
@@ -379,8 +413,8 @@ one_path(struct trace *t, const char *path)
 {
 	const struct trace_call *c = &t->call;
 
-	if (path_is_below(path, TRACE_ENV))
-		return look_env(t, path);
+	if (c->op == TRACE_SAID)
+		return take_said(t, path);
 	if (trace_is_environ(path))
 		return refuse(t, "the whole environment");
 	if (c->op == TRACE_LIST)
@@ -390,13 +424,17 @@ one_path(struct trace *t, const char *path)
 	if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write))
 		return change(t, path);
 	switch (trace_rules_place(&t->rules, path)) {
-	case PLACE_TREE:
 	case PLACE_IN:
 		return look(t, path);
+	case PLACE_TREE:
+		return is_runtimes(t, path) ? 0 : look_tree(t, path);
 	case PLACE_OUT:
 		return look_out(t, path);
 	case PLACE_TMP:
-		return look_tmp(t, (pid_t)t->listener.req->pid, path);
+	case PLACE_DEV:
+		return look_new(t, (pid_t)t->listener.req->pid, path);
+	case PLACE_KERNEL:
+		return refuse(t, "what the kernel says in %s", path);
 	default:
 		return 0;
 	}
@@ -427,7 +465,8 @@ source(struct trace *t, const char *path)
 		r = look_out(t, path);
 		break;
 	case PLACE_TMP:
-		r = look_tmp(t, (pid_t)t->listener.req->pid, path);
+	case PLACE_DEV:
+		r = look_new(t, (pid_t)t->listener.req->pid, path);
 		break;
 	default:
 		break;
@@ -442,7 +481,7 @@ find_caller(struct trace *t)
 
 	if (c->op == TRACE_EXEC)
 		trace_caller_exec(&t->caller, t->listener.req);
-	else if (c->op == TRACE_OPEN && streq(c->path[0], TRACE_ENV_HELLO))
+	else if (c->op == TRACE_SAID && streq(c->path[0], TRACE_ENV_HELLO))
 		trace_caller_hello(&t->caller, t->listener.req);
 	else if (c->attributes != TRACE_ATTRIBUTES_NONE)
 		c->who = trace_caller_who(&t->caller, t->listener.req);
@@ -459,6 +498,10 @@ consider(struct trace *t)
 		return refuse(t, "the network");
 	if (t->call.op == TRACE_UNSEEN)
 		return refuse(t, "files opened by io_uring or handles");
+	if (t->call.op == TRACE_REMOUNT)
+		return refuse(t, "to change where paths lead");
+	if (t->call.error && t->call.error != -EFAULT && t->call.error != -EBADF)
+		t->unread |= trace_listener_waits(&t->listener);
 	if (t->listener.req->data.nr == SCMP_SYS(fchdir) || t->call.op == TRACE_CHDIR)
 		t->moved = true;
 	find_caller(t);
@@ -690,7 +733,7 @@ trace_message(const struct trace *t, Dray__Trace *m)
 	dray__trace__init(m);
 	if (!t->listening)
 		return false;
-	m->whole = !s->lost;
+	m->whole = !s->lost && !t->unread;
 	m->calls = t->calls;
 	m->fetched = t->fetched;
 	m->wait_us = t->wait_us;

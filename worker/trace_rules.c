@@ -9,12 +9,13 @@
 
 #include "common/fs.h"
 #include "rustc/call.h"
-#include "rustc/call.h"
+#include "trace/runtime.h"
 #include "worker/capture.h"
 #include "worker/sandbox.h"
 
 #define ALIAS "/.dray-in"
 #define OURS "/.dray"
+#define ARG_FILE OURS "/args" /* compiler.c */
 
 /* Takes from the arguments what the rules need. Where one is not understood, less is known, and the
  * client is asked more often. */
@@ -105,14 +106,45 @@ is_clients_tmp(const struct trace_rules *r, const char *path)
 	return false;
 }
 
+/* All numbers there are the job's processes; where their links lead is not known by the path. */
+static bool
+is_jobs_process(const char *path)
+{
+	static const char *const links[] = { "cwd", "exe", "fd", "map_files", "root", "task" };
+	const char *rest = path + strlen("/proc/");
+	size_t n = strspn(rest, "0123456789");
+
+	if (!starts_with(path, "/proc/") || n == 0 || (rest[n] && rest[n] != '/'))
+		return false;
+	rest += n + (rest[n] == '/');
+	for (size_t i = 0; i < ARRAY_LEN(links); i++)
+		if (path_is_below(rest, links[i]))
+			return false;
+	return true;
+}
+
+/* What bubblewrap mounts new for each job, and what of it the job itself is. */
+static bool
+is_mounted_new(const char *path, enum trace_place *ret)
+{
+	if (path_is_below(path, "/proc") || path_is_below(path, "/sys")) {
+		bool own = streq(path, "/proc") || streq(path, "/sys") ||
+			   path_is_below(path, "/proc/self") || is_jobs_process(path) ||
+			   runtime_suits_machine(path);
+
+		*ret = own ? PLACE_OURS : PLACE_KERNEL;
+		return true;
+	}
+	if (!path_is_below(path, "/dev"))
+		return false;
+	*ret = streq(path, "/dev") ? PLACE_OURS : PLACE_DEV;
+	return true;
+}
+
 enum trace_place
 trace_rules_place(const struct trace_rules *r, const char *path)
 {
-	/* The system's own, but for what is about one machine (/etc/hostname, /usr/share/…). */
-	static const char *const system[] = { "/proc", "/dev", "/sys", OURS, "/etc/ld.so.cache",
-		"/etc/ld.so.preload",
-		/* the compiler's allocator; what it takes for the sources of std */
-		"/etc/malloc.conf", "/rustc" };
+	enum trace_place place;
 
 	if (path_is_below(path, r->unit->out_dir))
 		return PLACE_OUT;
@@ -122,10 +154,11 @@ trace_rules_place(const struct trace_rules *r, const char *path)
 		return PLACE_OURS;
 	for (char *const *d = r->lib_dirs; d && *d; d++)
 		if (path_is_below(path, *d))
-			return PLACE_OURS;
-	for (size_t i = 0; i < ARRAY_LEN(system); i++)
-		if (path_is_below(path, system[i]))
-			return PLACE_OURS;
+			return PLACE_LIB;
+	if (path_is_below(path, SANDBOX_BIN) || streq(path, ARG_FILE) || streq(path, OURS))
+		return PLACE_OURS;
+	if (is_mounted_new(path, &place))
+		return place;
 	if (streq(path, "/tmp") || (starts_with(path, "/tmp/") && !is_clients_tmp(r, path)))
 		return PLACE_TMP;
 	return PLACE_TREE;

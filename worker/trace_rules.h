@@ -17,12 +17,15 @@ struct trace_rules {
 };
 
 enum trace_place {
-	PLACE_OURS, /* part of the toolchain's identity, or made by us, or by the job itself: no
-		       input */
-	PLACE_IN,   /* an artifact in the client's out-dir */
-	PLACE_OUT,  /* the out-dir: writable, the job's own */
-	PLACE_TMP,  /* the private /tmp */
-	PLACE_TREE, /* the client's */
+	PLACE_OURS,   /* part of the toolchain's identity, or made by us, or by the job itself: no
+			 input */
+	PLACE_IN,     /* an artifact in the client's out-dir */
+	PLACE_OUT,    /* the out-dir: writable, the job's own */
+	PLACE_TMP,    /* the private /tmp */
+	PLACE_DEV,    /* /dev, which is new: the client's has more */
+	PLACE_LIB,    /* a directory of the system's libraries: those that a compiler needs */
+	PLACE_KERNEL, /* what the kernel says of this machine, or of this process */
+	PLACE_TREE,   /* the client's */
 };
 
 /* All arguments must outlive it. */

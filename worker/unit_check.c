@@ -70,6 +70,8 @@ static int
 check_path(const struct check *c, const char *what, const char *path)
 {
 	static const char *const kernel[] = { "/proc", "/dev", "/sys", "/.dray" };
+	static const char *const runtimes[] = { "/etc/ld.so.cache", "/etc/ld.so.preload",
+		"/etc/malloc.conf" };
 
 	if (!path_is_normal(path))
 		return bad(c, "%s '%.200s' is not an absolute, normal path", what, path);
@@ -77,6 +79,11 @@ check_path(const struct check *c, const char *what, const char *path)
 		if (path_is_below(path, kernel[i]))
 			return bad(c, "%s '%.200s' is below %s, which the sandbox has for itself",
 				what, path, kernel[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(runtimes); i++) {
+		if (path_is_below(path, runtimes[i]))
+			return bad(c, "%s '%.200s' is what a job's own loader or allocator reads",
+				what, path);
 	}
 	for (char *const *r = c->reserved; r && *r; r++) {
 		if (path_is_below(path, *r))

@@ -114,6 +114,18 @@ env_get(char *const *envp, const char *name)
 	return NULL;
 }
 
+/* Of these places a job has its own (worker/unit_check.c). */
+static bool
+is_jobs_own(const char *path)
+{
+	static const char *const places[] = { "/proc", "/dev", "/sys", "/.dray" };
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (path_is_below(path, places[i]))
+			return true;
+	return false;
+}
+
 /* What a worker's job cannot look like. */
 static const char *
 place_problem(const struct unit *u)
@@ -129,6 +141,8 @@ place_problem(const struct unit *u)
 		return "it runs inside its out-dir";
 	if (path_is_below(u->source, u->tc.sysroot))
 		return "the source is part of the toolchain";
+	if (is_jobs_own(u->source) || is_jobs_own(u->cwd) || is_jobs_own(u->out_dir))
+		return "a place below /dev, /proc, /sys or /.dray";
 	/* The worker sends an announced output before its line: it finds it by its full path. */
 	if (c->json && c->out_dir[0] != '/')
 		return "a relative out-dir";
@@ -140,6 +154,8 @@ place_problem(const struct unit *u)
 	for (size_t i = 0; i < c->args.n; i++)
 		if (strstr(c->args.v[i], UNIT_ALIAS))
 			return "a path like the job's own";
+	if (fs_exists(UNIT_ALIAS))
+		return "this machine has a " UNIT_ALIAS;
 	return NULL;
 }
 

@@ -51,6 +51,7 @@ cached_close(struct cached *c)
 	result_done(&c->bundle);
 	strv_done(&c->env);
 	strv_done(&c->trace_options);
+	strv_done(&c->known);
 	strv_done(&c->dirs);
 	free(c);
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/crosscheck.h"
 #include "cache/text.h"
 #include "cache/times.h"
 #include "client/wrap/cached_priv.h"
@@ -26,19 +27,24 @@ extern char **environ;
 
 /* What the toolchain's id speaks of, and no more: a sysroot may be /usr. */
 static int
-add_toolchain_options(struct cached *c)
+find_known(struct cached *c)
 {
+	static const char *const parts[] = { "lib", "bin" };
 	_cleanup_(strv_done) struct strv files = STRV_INIT;
 	const struct toolchain *t = &c->tc;
 	const char *target = call_target_is_file(c->in.call) ? NULL : c->in.call->target;
-	int r = strv_addf(&c->trace_options, "--toolchain=%s/lib/rustlib", t->sysroot);
+	int r = toolchain_list_own_files(t, target, &files);
 
-	if (r == 0)
-		r = toolchain_list_own_files(t, target, &files);
+	/* of these two all is in the id */
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
+		r = strv_addf(&c->known, "%s/lib/rustlib/%s/%s", t->sysroot, t->host, parts[i]);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
+		if (target && !streq(target, t->host))
+			r = strv_addf(
+				&c->known, "%s/lib/rustlib/%s/%s", t->sysroot, target, parts[i]);
 	for (size_t i = 0; r == 0 && i < files.n; i++)
 		if (!starts_with(files.v[i], "lib/rustlib/"))
-			r = strv_addf(
-				&c->trace_options, "--toolchain=%s/%s", t->sysroot, files.v[i]);
+			r = strv_addf(&c->known, "%s/%s", t->sysroot, files.v[i]);
 	return r;
 }
 
@@ -46,19 +52,21 @@ static int
 add_options(struct cached *c)
 {
 	static const char *const temporaries[] = { "TMPDIR", "TMP", "TEMP" };
-	int r = add_toolchain_options(c);
+	int r = find_known(c);
 
+	for (size_t i = 0; r == 0 && i < c->known.n; i++)
+		r = strv_addf(&c->trace_options, "--toolchain=%s", c->known.v[i]);
 	if (r == 0)
 		r = strv_addf(&c->trace_options, "--writable=%s", c->out_dir);
 	if (r == 0 && !streq(c->out_dir, c->place.real_out_dir))
 		r = strv_addf(&c->trace_options, "--writable=%s", c->place.real_out_dir);
 	if (r == 0)
-		r = strv_add(&c->trace_options, "--writable=/tmp");
+		r = strv_add(&c->trace_options, "--temporary=/tmp");
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(temporaries); i++) {
 		const char *dir = getenv(temporaries[i]);
 
 		if (dir && path_is_normal(dir) && dir[1])
-			r = strv_addf(&c->trace_options, "--writable=%s", dir);
+			r = strv_addf(&c->trace_options, "--temporary=%s", dir);
 	}
 	return r;
 }
@@ -66,8 +74,10 @@ add_options(struct cached *c)
 const struct strv *
 cached_trace_options(struct cached *c)
 {
-	if (c->trace_options.n == 0 && add_options(c) < 0)
+	if (c->trace_options.n == 0 && add_options(c) < 0) {
 		strv_done(&c->trace_options);
+		strv_done(&c->known);
+	}
 	return &c->trace_options;
 }
 
@@ -204,9 +214,28 @@ add_asked(const struct cached *c, const struct depinfo *d, struct inputs *to)
 	return r;
 }
 
+/* The tracer saw each file that the compiler says it read. */
 static int
-add_text_output(
-	struct cached *c, struct output *o, const char *path, struct inputs *inputs, bool *bound)
+check_dep_info(struct cached *c, const struct depinfo *d, const struct inputs *inputs,
+	struct cached_said *said)
+{
+	const struct crosscheck check = { inputs, &c->place, c->cwd, &c->known };
+	_cleanup_(freep) char *lacks = NULL;
+	int r = 0;
+
+	/* a unit that the farm made was not traced here */
+	if (c->known.n == 0)
+		r = find_known(c);
+	if (r == 0)
+		r = crosscheck_files(&check, &d->files, &lacks);
+	if (lacks)
+		cached_why(said, "dep-info names %s, which it was not seen to read", lacks);
+	return r;
+}
+
+static int
+add_text_output(struct cached *c, struct output *o, const char *path, struct inputs *inputs,
+	bool *bound, struct cached_said *said)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct depinfo d = DEPINFO_INIT;
@@ -218,6 +247,8 @@ add_text_output(
 	r = depinfo_parse(b.p, b.n, &d);
 	if (r == 0)
 		r = add_asked(c, &d, inputs);
+	if (r == 0)
+		r = check_dep_info(c, &d, inputs, said);
 	depinfo_done(&d);
 	if (r < 0)
 		return r;
@@ -275,9 +306,9 @@ add_outputs(struct cached *c, const struct strv *names, struct result *res, bool
 		o->mode = output_mode_kept(st.st_mode & 0777, c->umask, o->name);
 		if (r == 0)
 			r = ends_with(o->name, ".d")
-				    ? add_text_output(c, o, path, &res->inputs, bound)
+				    ? add_text_output(c, o, path, &res->inputs, bound, said)
 				    : add_blob(c, o, path, bound);
-		if (r < 0)
+		if (r < 0 && r != -ESTALE)
 			cached_why(said, "%s cannot be kept: %s", o->name,
 				r == -EBADMSG  ? "it is not whole"
 				: r == -EAGAIN ? "it changed meanwhile"

@@ -19,6 +19,7 @@ struct cached {
 	struct inputs_place place;
 	int lock; /* of the key, or -1 */
 	struct strv trace_options, dirs;
+	struct strv known; /* what the toolchain's id speaks for: directories and files */
 	struct timespec started;
 	mode_t umask;
 	struct unit_key bundle_key; /* empty until it is asked for */

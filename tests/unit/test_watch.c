@@ -81,6 +81,7 @@ call(struct watch *w, enum trace_op op, const char *path, watch_by_fn by)
 	struct trace_call *c = calloc(1, sizeof(*c));
 
 	assert_non_null(c);
+	c->pid = 77;
 	c->op = op;
 	c->n_paths = 1;
 	snprintf(c->path[0], sizeof(c->path[0]), "%s", path);
@@ -157,9 +158,9 @@ test_rules(void **state)
 	strv_add(&w.toolchain, "/toolchain");
 	strv_add(&w.writable, p->out);
 	call(&w, TRACE_EXEC, rustc, compiler);
-	call(&w, TRACE_OPEN, TRACE_ENV_HELLO, compiler);
-	call(&w, TRACE_LOOK, TRACE_ENV "/m/HOME", compiler);
-	call(&w, TRACE_LOOK, TRACE_ENV "/r/RUST_MIN_STACK", compiler);
+	call(&w, TRACE_SAID, TRACE_ENV_HELLO, compiler);
+	call(&w, TRACE_SAID, "m/HOME", compiler);
+	call(&w, TRACE_SAID, "r/RUST_MIN_STACK", compiler);
 	call(&w, TRACE_OPEN, file, compiler);
 	call(&w, TRACE_LOOK, absent, compiler);
 	call(&w, TRACE_LIST, p->dir, compiler);
@@ -272,6 +273,9 @@ test_doubts(void **state)
 		{ TRACE_CHANGE, "/usr", false, 0, "it wrote /usr" },
 		{ TRACE_OPEN, "/usr/none/of/mine", true, 0, "it wrote /usr/none/of/mine" },
 		{ TRACE_OTHER, "/", false, -EPERM, "its calls cannot be read" },
+		{ TRACE_OTHER, "/", false, -EREMOTE, "one of its paths cannot be resolved" },
+		{ TRACE_OTHER, "/", false, -ESRCH, "its calls cannot be read" },
+		{ TRACE_REMOUNT, "/", false, 0, "it changed where paths lead" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -281,7 +285,7 @@ test_doubts(void **state)
 
 		strv_add(&w.writable, p->out);
 		call(&w, TRACE_EXEC, "/bin/sh", compiler);
-		call(&w, TRACE_OPEN, TRACE_ENV_HELLO, compiler);
+		call(&w, TRACE_SAID, TRACE_ENV_HELLO, compiler);
 		c->op = rows[i].op;
 		c->write = rows[i].writes;
 		c->error = rows[i].error;
@@ -407,6 +411,87 @@ test_what_is_not_emptied_is_read(void **state)
 	assert_string_equal(w.doubt, "");
 	open_to_write(&w, kept, true);
 	assert_int_equal(strncmp(w.doubt, "it read and then wrote", 22), 0);
+	watch_done(&w);
+}
+
+/* No path is passed over for its name: the kernel's file systems are known by what they
+ * are. */
+static void
+test_places_of_the_system(void **state)
+{
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *mine = NULL;
+	static const char *const absent[] = { "/rustc/1/none.rs", "/.dray/none", "/dev/none",
+		"/procedure", "/etc/none" };
+	static const char *const quiet[] = { "/dev/null", "/proc/self/maps", "/proc/self/none",
+		"/proc/sys/vm/overcommit_memory" };
+
+	for (size_t i = 0; i < ARRAY_LEN(absent); i++)
+		call(&w, TRACE_OPEN, absent[i], compiler);
+	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
+		call(&w, TRACE_OPEN, quiet[i], compiler);
+	call(&w, TRACE_LIST, "/proc/self/fd", compiler);
+	call(&w, TRACE_OPEN, "/proc/meminfo", linker); /* a linker */
+	if (access("/dev/shm", W_OK) == 0) {
+		assert_true(asprintf(&mine, "/dev/shm/dray-watch-%d", (int)getpid()) > 0);
+		assert_int_equal(fs_write_atomic(mine, "x", 1, 0644), 0);
+		call(&w, TRACE_OPEN, mine, compiler);
+		unlink(mine);
+	}
+	assert_string_equal(w.doubt, "");
+	assert_int_equal(watch_record(&w, &b), 0);
+	for (size_t i = 0; i < ARRAY_LEN(absent); i++)
+		assert_true(has(&b, 'a', absent[i]));
+	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
+		assert_false(has(&b, 'a', quiet[i]) || has(&b, 'f', quiet[i]));
+	if (mine)
+		assert_true(has(&b, 'f', mine));
+	/* the kernel's word, asked for by the compiler: by a macro */
+	call(&w, TRACE_OPEN, "/proc/meminfo2", compiler);
+	call(&w, TRACE_OPEN, "/proc/cpuinfo", compiler);
+	assert_string_equal(w.doubt, "it read what the kernel says in /proc/cpuinfo");
+	watch_done(&w);
+}
+
+/* The loader's cache at a program's start, and after that. */
+static void
+test_loaders_cache(void **state)
+{
+	struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(freep) char *rustc = put_program(p, "rustc");
+
+	call(&w, TRACE_EXEC, rustc, compiler);
+	call(&w, TRACE_OPEN, "/etc/ld.so.cache", compiler);
+	assert_int_equal(trace_set_get(&w.set, TRACE_PATHS, "/etc/ld.so.cache"), TRACE_NONE);
+	call(&w, TRACE_OPEN, "/etc/ld.so.cache", compiler);
+	assert_int_not_equal(trace_set_get(&w.set, TRACE_PATHS, "/etc/ld.so.cache"), TRACE_NONE);
+	watch_done(&w);
+}
+
+/* In a temporary directory only what it made is its own. */
+static void
+test_temporary_files(void **state)
+{
+	struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(freep) char *old = put(p, "old", "x"), *new = path_join(p->dir, "new");
+	_cleanup_(freep) char *below = path_join(p->dir, "new/x");
+
+	strv_add(&w.temporary, p->dir);
+	call(&w, TRACE_OPEN, old, compiler);
+	call(&w, TRACE_CHANGE, new, compiler);
+	assert_int_equal(mkdir(new, 0755), 0);
+	call(&w, TRACE_CHANGE, below, compiler);
+	assert_int_equal(fs_write_atomic(below, "x", 1, 0644), 0);
+	call(&w, TRACE_OPEN, below, compiler);
+	call(&w, TRACE_CHANGE, below, compiler);
+	assert_string_equal(w.doubt, "");
+	assert_int_equal(trace_set_get(&w.set, TRACE_PATHS, old), TRACE_READ);
+	assert_int_equal(trace_set_get(&w.set, TRACE_PATHS, below), TRACE_MADE);
+	call(&w, TRACE_CHANGE, old, compiler);
+	assert_int_equal(strncmp(w.doubt, "it changed ", 11), 0);
 	watch_done(&w);
 }
 
@@ -731,6 +816,10 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_links_and_moves, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(
 			test_what_is_not_emptied_is_read, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(
+			test_places_of_the_system, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_loaders_cache, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_temporary_files, make_place, remove_place),
 		cmocka_unit_test(test_silence_is_a_doubt),
 		cmocka_unit_test_setup_teardown(test_program, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(

@@ -1,0 +1,78 @@
+/* Invariant: a file counts as recorded only if a change of its content would be seen. */
+#include "config.h"
+
+#include "cache/crosscheck.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "cache/inputs_priv.h"
+#include "common/fs.h"
+
+static int
+collect(const struct crosscheck *c, struct strv *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->inputs->n; i++) {
+		const struct input *in = &c->inputs->v[i];
+
+		if (in->kind == INPUT_FILE || in->kind == INPUT_METADATA)
+			r = strv_take(ret, inputs_real_path(c->place, in->name));
+	}
+	strv_sort_unique(ret);
+	return r;
+}
+
+static bool
+is_known(const struct crosscheck *c, const char *path)
+{
+	for (size_t i = 0; i < c->known->n; i++)
+		if (path_is_below(path, c->known->v[i]))
+			return true;
+	return false;
+}
+
+/* By another name: through a link, or the out-dir's or the target directory's other name. */
+static bool
+has_by_other_name(const struct strv *names, const char *path)
+{
+	const char *base = path_basename(path);
+	char real[PATH_MAX], other[PATH_MAX];
+
+	if (!realpath(path, real))
+		return false;
+	for (size_t i = 0; i < names->n; i++)
+		if (streq(path_basename(names->v[i]), base) && realpath(names->v[i], other) &&
+			streq(other, real))
+			return true;
+	return false;
+}
+
+int
+crosscheck_files(const struct crosscheck *c, const struct strv *files, char **ret_lacks)
+{
+	_cleanup_(strv_done) struct strv names = STRV_INIT;
+	int r = collect(c, &names);
+
+	*ret_lacks = NULL;
+	for (size_t i = 0; r == 0 && i < files->n; i++) {
+		_cleanup_(freep) char *path = path_normalize(c->cwd, files->v[i]);
+		_cleanup_(freep) char *written = NULL;
+
+		if (!path)
+			return -ENOMEM;
+		if (strv_has_sorted(&names, path) || is_known(c, path))
+			continue;
+		/* ".." after a link leads elsewhere than the text says */
+		written = *files->v[i] == '/' ? strdup(files->v[i])
+					      : path_join(c->cwd, files->v[i]);
+		if (!written)
+			return -ENOMEM;
+		if (has_by_other_name(&names, written))
+			continue;
+		*ret_lacks = steal_ptr(path);
+		r = -ESTALE;
+	}
+	return r;
+}
