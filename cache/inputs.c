@@ -99,21 +99,10 @@ inputs_equal(const struct inputs *a, const struct inputs *b)
 	return true;
 }
 
-const char *
-inputs_env(char *const *envp, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (; envp && *envp; envp++)
-		if (strncmp(*envp, name, n) == 0 && (*envp)[n] == '=')
-			return *envp + n + 1;
-	return NULL;
-}
-
 int
 inputs_add_env(struct inputs *s, char *const *envp, const char *name)
 {
-	const char *value = inputs_env(envp, name);
+	const char *value = variables_get(envp, name);
 	struct digest d;
 	int r;
 
@@ -192,7 +181,7 @@ is_below(const char *path, const char *dir)
 int
 inputs_find_library(const struct inputs_place *place, const char *name, char **ret)
 {
-	const char *p = inputs_env(place->envp, "LD_LIBRARY_PATH"), *top = place->target_dir;
+	const char *p = variables_get(place->envp, "LD_LIBRARY_PATH"), *top = place->target_dir;
 	bool own = place->sysroot && !streq(place->sysroot, "/usr") && !streq(place->sysroot, "/");
 	_cleanup_(freep) char *found = NULL;
 	int r = 0;
@@ -350,7 +339,7 @@ static int
 check_env(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	_cleanup_(freep) char *what = NULL;
-	const char *now = inputs_env(place->envp, in->name);
+	const char *now = variables_get(place->envp, in->name);
 	struct digest d;
 	int r;
 
@@ -400,7 +389,8 @@ check_git_index(const struct input *in, const struct inputs_place *place, char *
 static int
 check_program(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	_cleanup_(freep) char *now = inputs_find_program(inputs_env(place->envp, "PATH"), in->name);
+	_cleanup_(freep) char *now = inputs_find_program(
+		variables_get(place->envp, "PATH"), in->name);
 
 	if (now ? has_text(in, now) : in->value.n == 0)
 		return 0;

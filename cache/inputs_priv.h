@@ -4,7 +4,6 @@
 
 #include "cache/inputs.h"
 
-const char *inputs_env(char *const *envp, const char *name); /* NULL: not set */
 /* Where an input's name leads now; "": nowhere. NULL: out of memory. The caller frees it. */
 char *inputs_real_path(const struct inputs_place *place, const char *name);
 int inputs_listing(const char *path, struct digest *ret); /* -errno of opendir */

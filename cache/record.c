@@ -41,7 +41,7 @@ struct recorder {
 static int
 split_env(const struct recorder *r, const char *name, struct strv *to)
 {
-	const char *p = inputs_env(r->in->place->envp, name);
+	const char *p = variables_get(r->in->place->envp, name);
 	int k = 0;
 
 	while (k == 0 && p && *p) {
@@ -343,7 +343,7 @@ is_always_changed(const struct recorder *r, const char *dir)
 	const struct inputs_place *p = r->in->place;
 
 	for (size_t i = 0; i < ARRAY_LEN(temporaries); i++) {
-		const char *tmp = inputs_env(p->envp, temporaries[i]);
+		const char *tmp = variables_get(p->envp, temporaries[i]);
 
 		if (tmp && streq(tmp, dir))
 			return true;
@@ -508,7 +508,7 @@ add_variables(struct recorder *r)
 static int
 add_programs(struct recorder *r)
 {
-	const char *path_env = inputs_env(r->in->place->envp, "PATH");
+	const char *path_env = variables_get(r->in->place->envp, "PATH");
 	int k = 0;
 
 	strv_sort_unique(&r->programs);

@@ -103,7 +103,7 @@ variables_preload_is_harmless(const char *preload)
 static int
 add_preload(const char *name, char *const *envp, bool all, struct strv *to)
 {
-	const char *p = inputs_env(envp, name);
+	const char *p = variables_get(envp, name);
 	int r = 0;
 
 	for (p = p ? p : ""; r == 0 && *p;) {
@@ -134,6 +134,17 @@ add_machine(struct strv *to)
 		return -errno;
 	return strv_addf(
 		to, "%s %s %s %s %s", u.sysname, u.nodename, u.release, u.version, u.machine);
+}
+
+const char *
+variables_get(char *const *envp, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; envp && *envp; envp++)
+		if (strncmp(*envp, name, n) == 0 && (*envp)[n] == '=')
+			return *envp + n + 1;
+	return NULL;
 }
 
 int

@@ -1,8 +1,13 @@
-/* Variables that count together, since which of them a program asks for is not seen. */
+/* Variables, one by one and together: some count together, since which of them a program asks for
+ * is not seen. */
 #ifndef DRAY_CACHE_VARIABLES_H
 #define DRAY_CACHE_VARIABLES_H
 
-#include "cache/inputs.h"
+#include "common/base.h"
+#include "common/digest.h"
+
+/* A variable's value, in envp; NULL: it is not set. */
+const char *variables_get(char *const *envp, const char *name);
 
 /* Kinds, beside the classes of programs (trace/program.h) "all", "ccache", "distcc", "git",
  * "icecc":

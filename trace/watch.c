@@ -5,12 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/fs.h"
@@ -30,33 +26,6 @@ watch_done(struct watch *w)
 		free(w->indexes[i].path);
 	free(w->indexes);
 	trace_set_done(&w->set);
-}
-
-void
-watch_doubt(struct watch *w, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (w->doubt[0])
-		return;
-	va_start(ap, fmt);
-	vsnprintf(w->doubt, sizeof(w->doubt), fmt, ap);
-	va_end(ap);
-}
-
-bool
-watch_below_any(const char *path, const struct strv *dirs)
-{
-	for (size_t i = 0; i < dirs->n; i++)
-		if (path_is_below(path, dirs->v[i]))
-			return true;
-	return false;
-}
-
-static bool
-is_writable(const struct watch *w, const char *path)
-{
-	return watch_below_any(path, &w->writable) || watch_below_any(path, &w->temporary);
 }
 
 /* git puts a new index in place of the old one (index.lock, then a rename), also where it was only
@@ -110,149 +79,23 @@ is_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
 	return (mine || strstr(path, "/__pycache__")) && by(arg) != WATCH_BY_COMPILER;
 }
 
-static bool
-is_made(const struct watch *w, const char *path)
-{
-	char up[PATH_MAX];
-	char *slash;
-
-	if (!is_writable(w, path))
-		return false;
-	snprintf(up, sizeof(up), "%s", path);
-	for (;;) {
-		if (trace_set_get(&w->set, TRACE_PATHS, up) == TRACE_MADE)
-			return true;
-		slash = strrchr(up, '/');
-		if (!slash || slash == up)
-			return false;
-		*slash = '\0';
-	}
-}
-
-/* ---- what the kernel makes up: known by the file system it is on, never by a name alone */
-
-/* Whether files there hold what the kernel says when they are read. Each device is asked once; one
- * that is a disk's needs no asking. */
-static bool
-is_kernels(struct watch *w, const char *path, dev_t dev)
-{
-	static const uint32_t types[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC,
-		CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC, NSFS_MAGIC,
-		BPF_FS_MAGIC, EFIVARFS_MAGIC, SELINUX_MAGIC };
-	struct watch_device *d = &w->devices[w->n_devices % ARRAY_LEN(w->devices)];
-	struct statfs fs;
-
-	if (major(dev) != 0)
-		return false;
-	for (size_t i = 0; i < MIN2(w->n_devices, ARRAY_LEN(w->devices)); i++)
-		if (w->devices[i].dev == dev)
-			return w->devices[i].kernels;
-	*d = (struct watch_device){ .dev = dev };
-	w->n_devices++;
-	if (statfs(path, &fs) == 0)
-		for (size_t i = 0; i < ARRAY_LEN(types); i++)
-			d->kernels |= (uint32_t)fs.f_type == types[i];
-	return d->kernels;
-}
-
-static bool
-suits_machine(const struct watch *w, const char *path)
-{
-	return runtime_suits_machine(path) ||
-	       (runtime_tool_suits_machine(path) && w->by(w->arg) != WATCH_BY_COMPILER);
-}
-
-/* The compile's own entry in /proc (trace_call.h has no link left in it). */
-static bool
-is_own_entry(const char *path)
-{
-	return starts_with(path, "/proc/self/");
-}
-
-/* Whether it is on a file system of the kernel's and no input; what cannot be one raises a doubt.
+/* What a macro asks of a file may be in what it makes; so may what a program says that it runs. C
+ * drivers and linkers only look whether files are there; git's index is compared by what it says.
  */
 static bool
-is_told_by_kernel(struct watch *w, const char *path, const struct stat *st)
+is_asked_for_result(const struct trace_call *c, watch_by_fn by, void *arg)
 {
-	if (!is_kernels(w, path, st->st_dev))
-		return false;
-	if (is_own_entry(path))
-		return true;
-	if (suits_machine(w, path))
-		return true;
-	if (S_ISDIR(st->st_mode))
-		return false;
-	watch_doubt(w, "it read what the kernel says in %s", path);
-	return true;
+	return c->who == TRACE_BY_MACRO || (c->who == TRACE_BY_OTHER && by(arg) == WATCH_BY_OTHER);
 }
 
-/* The same of what is not there. */
-static bool
-is_absent_there(struct watch *w, const char *path)
-{
-	char up[PATH_MAX];
-	struct stat st;
-	char *slash;
-
-	if (!is_own_entry(path) && !runtime_suits_machine(path))
-		return false;
-	snprintf(up, sizeof(up), "%s", path);
-	do {
-		slash = strrchr(up, '/');
-		if (slash == up)
-			return false;
-		*slash = '\0';
-	} while (stat(up, &st) < 0);
-	return is_kernels(w, up, st.st_dev);
-}
-
-/* ---- what each call means */
-
-/* What the kernel says another thing of each time. */
-static bool
-is_fickle(const char *path)
-{
-	static const char *const files[] = { "/proc/diskstats", "/proc/interrupts", "/proc/loadavg",
-		"/proc/stat", "/proc/sys/kernel/random/uuid", "/proc/uptime", "/proc/vmstat" };
-
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (streq(path, files[i]))
-			return true;
-	return false;
-}
-
-void
-watch_look(struct watch *w, const char *path, bool opens)
-{
-	enum trace_kind kind = trace_set_get(&w->set, TRACE_PATHS, path);
-	struct stat st;
-
-	if (opens && starts_with(path, "/proc/") && is_fickle(path))
-		watch_doubt(w, "it read %s", path);
-	if (kind == TRACE_FILE && opens)
-		trace_set_put(&w->set, TRACE_PATHS, path, TRACE_READ);
-	if (kind != TRACE_NONE || watch_below_any(path, &w->toolchain) || is_made(w, path) ||
-		runtime_loading_reads(&w->loading, w->pid, path))
-		return;
-	if (stat(path, &st) < 0)
-		kind = is_absent_there(w, path) ? TRACE_PASSED : TRACE_ABSENT;
-	else if (S_ISCHR(st.st_mode) || is_told_by_kernel(w, path, &st))
-		kind = TRACE_PASSED;
-	else
-		kind = opens && !S_ISDIR(st.st_mode) ? TRACE_READ : TRACE_FILE;
-	if (kind == TRACE_READ && !S_ISREG(st.st_mode))
-		watch_doubt(w, "it read %s, which is no file", path);
-	trace_set_add(&w->set, TRACE_PATHS, path, kind);
-}
-
-/* What a macro asks of a file may be in what it makes. */
 static void
-stat_by_macro(struct watch *w, const struct trace_call *c, const char *path)
+stat_for_result(
+	struct watch *w, const struct trace_call *c, const char *path, watch_by_fn by, void *arg)
 {
 	bool link = c->attributes == TRACE_ATTRIBUTES_OF_LINK;
 
-	if (c->attributes == TRACE_ATTRIBUTES_NONE || c->who != TRACE_BY_MACRO ||
-		watch_below_any(path, &w->toolchain) || is_made(w, path) ||
+	if (c->attributes == TRACE_ATTRIBUTES_NONE || !is_asked_for_result(c, by, arg) ||
+		watch_below_any(path, &w->toolchain) || watch_is_made(w, path) ||
 		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_PASSED)
 		return;
 	trace_set_add(&w->set, link ? TRACE_LINK_STATS : TRACE_STATS, path,
@@ -277,10 +120,10 @@ list(struct watch *w, const char *path, watch_by_fn by, void *arg)
 
 	if (trace_set_get(&w->set, TRACE_LISTINGS, path) != TRACE_NONE ||
 		is_aside(w, path, by, arg) || watch_below_any(path, &w->toolchain) ||
-		is_made(w, path))
+		watch_is_made(w, path))
 		return;
-	if (stat(path, &st) == 0 && is_kernels(w, path, st.st_dev)) {
-		if (!is_own_entry(path) && !suits_machine(w, path))
+	if (stat(path, &st) == 0 && watch_is_kernels(w, path, st.st_dev)) {
+		if (!watch_is_own_entry(path) && !watch_suits_machine(w, path))
 			watch_doubt(w, "it listed what the kernel says in %s", path);
 		return;
 	}
@@ -294,14 +137,14 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 	bool there = lstat(path, &st) == 0, dir = there && S_ISDIR(st.st_mode);
 
 	/* an output to nowhere; a setting of its own process */
-	if ((there && (S_ISCHR(st.st_mode) ||
-			      (is_own_entry(path) && is_kernels(w, path, st.st_dev)))) ||
+	if ((there && (S_ISCHR(st.st_mode) || (watch_is_own_entry(path) &&
+						      watch_is_kernels(w, path, st.st_dev)))) ||
 		is_aside(w, path, by, arg))
 		return;
 	if ((ends_with(path, "/index") || ends_with(path, "/index.lock")) &&
 		by(arg) == WATCH_BY_GIT && note_index(w, path))
 		return;
-	if (!(dir && c->makes_dir) && !is_writable(w, path))
+	if (!(dir && c->makes_dir) && !watch_is_writable(w, path))
 		watch_doubt(w, "it wrote %s", path);
 	/* A mkdir of what is there: what lies below was not made by it. */
 	if (dir) {
@@ -309,7 +152,7 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 		return;
 	}
 	/* A temporary file is one that it made itself. */
-	if (there && !watch_below_any(path, &w->writable) && !is_made(w, path))
+	if (there && !watch_below_any(path, &w->writable) && !watch_is_made(w, path))
 		watch_doubt(w, "it changed %s", path);
 	/* What it was then can be found out no more. (A linker opens what it is to replace.) */
 	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ && by(arg) != WATCH_BY_LINKER)
@@ -372,7 +215,7 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 				change(w, c, path, by, arg);
 		} else if (!is_aside(w, path, by, arg)) {
 			watch_look(w, path, c->op == TRACE_OPEN);
-			stat_by_macro(w, c, path);
+			stat_for_result(w, c, path, by, arg);
 		}
 	}
 }

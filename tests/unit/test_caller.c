@@ -56,7 +56,7 @@ test_doubts(void **state)
 	struct seccomp_notif req = { .pid = (uint32_t)getpid() };
 
 	(void)state;
-	/* whoever says hello is mapped from a file */
+	/* the object that says hello is mapped from a file */
 	assert_int_equal(trace_caller_ranges(&c, maps, 0x6800), 0);
 	assert_int_equal(who(&c, getpid(), 0x2000), TRACE_BY_MACRO);
 	assert_int_equal(trace_caller_ranges(&c, "rubbish\n\n1-\n", 0x9123), 0);

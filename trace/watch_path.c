@@ -1,0 +1,178 @@
+/* What a path means that a compile asks about: whether it was made, is the kernel's, or is an
+ * input.
+ *
+ * Invariant: nothing is passed over for its name. The kernel's own is known by its file system;
+ * what the compile made, by the record. */
+#include "config.h"
+
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "common/fs.h"
+#include "trace/runtime.h"
+#include "trace/watch_priv.h"
+
+void
+watch_doubt(struct watch *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (w->doubt[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(w->doubt, sizeof(w->doubt), fmt, ap);
+	va_end(ap);
+}
+
+bool
+watch_below_any(const char *path, const struct strv *dirs)
+{
+	for (size_t i = 0; i < dirs->n; i++)
+		if (path_is_below(path, dirs->v[i]))
+			return true;
+	return false;
+}
+
+bool
+watch_is_writable(const struct watch *w, const char *path)
+{
+	return watch_below_any(path, &w->writable) || watch_below_any(path, &w->temporary);
+}
+
+bool
+watch_is_made(const struct watch *w, const char *path)
+{
+	char up[PATH_MAX];
+	char *slash;
+
+	if (!watch_is_writable(w, path))
+		return false;
+	snprintf(up, sizeof(up), "%s", path);
+	for (;;) {
+		if (trace_set_get(&w->set, TRACE_PATHS, up) == TRACE_MADE)
+			return true;
+		slash = strrchr(up, '/');
+		if (!slash || slash == up)
+			return false;
+		*slash = '\0';
+	}
+}
+
+/* ---- what the kernel makes up: known by the file system it is on, never by a name alone */
+
+/* Whether files there hold what the kernel says when they are read. Each device is asked once; one
+ * that is a disk's needs no asking. */
+bool
+watch_is_kernels(struct watch *w, const char *path, dev_t dev)
+{
+	static const uint32_t types[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC,
+		CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC, NSFS_MAGIC,
+		BPF_FS_MAGIC, EFIVARFS_MAGIC, SELINUX_MAGIC };
+	struct watch_device *d = &w->devices[w->n_devices % ARRAY_LEN(w->devices)];
+	struct statfs fs;
+
+	if (major(dev) != 0)
+		return false;
+	for (size_t i = 0; i < MIN2(w->n_devices, ARRAY_LEN(w->devices)); i++)
+		if (w->devices[i].dev == dev)
+			return w->devices[i].kernels;
+	*d = (struct watch_device){ .dev = dev };
+	w->n_devices++;
+	if (statfs(path, &fs) == 0)
+		for (size_t i = 0; i < ARRAY_LEN(types); i++)
+			d->kernels |= (uint32_t)fs.f_type == types[i];
+	return d->kernels;
+}
+
+bool
+watch_suits_machine(const struct watch *w, const char *path)
+{
+	return runtime_suits_machine(path) ||
+	       (runtime_tool_suits_machine(path) && w->by(w->arg) != WATCH_BY_COMPILER);
+}
+
+/* The compile's own entry in /proc (trace_call.h has no link left in it). */
+bool
+watch_is_own_entry(const char *path)
+{
+	return starts_with(path, "/proc/self/");
+}
+
+/* Whether it is on a file system of the kernel's and no input; what cannot be one raises a doubt.
+ */
+static bool
+is_told_by_kernel(struct watch *w, const char *path, const struct stat *st)
+{
+	if (!watch_is_kernels(w, path, st->st_dev))
+		return false;
+	if (watch_is_own_entry(path))
+		return true;
+	if (watch_suits_machine(w, path))
+		return true;
+	if (S_ISDIR(st->st_mode))
+		return false;
+	watch_doubt(w, "it read what the kernel says in %s", path);
+	return true;
+}
+
+/* The same of what is not there. */
+static bool
+is_absent_there(struct watch *w, const char *path)
+{
+	char up[PATH_MAX];
+	struct stat st;
+	char *slash;
+
+	if (!watch_is_own_entry(path) && !runtime_suits_machine(path))
+		return false;
+	snprintf(up, sizeof(up), "%s", path);
+	do {
+		slash = strrchr(up, '/');
+		if (slash == up)
+			return false;
+		*slash = '\0';
+	} while (stat(up, &st) < 0);
+	return watch_is_kernels(w, up, st.st_dev);
+}
+
+/* What the kernel says another thing of each time. */
+static bool
+is_fickle(const char *path)
+{
+	static const char *const files[] = { "/proc/diskstats", "/proc/interrupts", "/proc/loadavg",
+		"/proc/stat", "/proc/sys/kernel/random/uuid", "/proc/uptime", "/proc/vmstat" };
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (streq(path, files[i]))
+			return true;
+	return false;
+}
+
+void
+watch_look(struct watch *w, const char *path, bool opens)
+{
+	enum trace_kind kind = trace_set_get(&w->set, TRACE_PATHS, path);
+	struct stat st;
+
+	if (opens && starts_with(path, "/proc/") && is_fickle(path))
+		watch_doubt(w, "it read %s", path);
+	if (kind == TRACE_FILE && opens)
+		trace_set_put(&w->set, TRACE_PATHS, path, TRACE_READ);
+	if (kind != TRACE_NONE || watch_below_any(path, &w->toolchain) || watch_is_made(w, path) ||
+		runtime_loading_reads(&w->loading, w->pid, path))
+		return;
+	if (stat(path, &st) < 0)
+		kind = is_absent_there(w, path) ? TRACE_PASSED : TRACE_ABSENT;
+	else if (S_ISCHR(st.st_mode) || is_told_by_kernel(w, path, &st))
+		kind = TRACE_PASSED;
+	else
+		kind = opens && !S_ISDIR(st.st_mode) ? TRACE_READ : TRACE_FILE;
+	if (kind == TRACE_READ && !S_ISREG(st.st_mode))
+		watch_doubt(w, "it read %s, which is no file", path);
+	trace_set_add(&w->set, TRACE_PATHS, path, kind);
+}
