@@ -83,7 +83,7 @@ each_status() {
   depends app mac mac
   printf 'mac::end!();\nfn main() {}\n' >app/src/main.rs
   export RUSTC_WRAPPER=$DRAY DRAY_OFFLOAD=never DRAY_CACHE=on HOW=$WORK/how CARGO_INCREMENTAL=0
-  for how in "exit 137" "raise 9" "exit 139" "raise 11"; do
+  for how in "exit 137" "raise 9" "exit 143" "raise 15"; do
     echo "$how" >how
     rm -rf app/target
     plain_build app build
