@@ -151,12 +151,12 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 		watch_look(w, path, false);
 		return;
 	}
-	/* A temporary file is one that it made itself. */
-	if (there && !watch_below_any(path, &w->writable) && !watch_is_made(w, path))
-		watch_doubt(w, "it changed %s", path);
 	/* What it was then can be found out no more. (A linker opens what it is to replace.) */
 	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ && by(arg) != WATCH_BY_LINKER)
 		watch_doubt(w, "it read and then wrote %s", path);
+	/* A temporary file is one that it made itself. */
+	if (there && !watch_below_any(path, &w->writable) && !watch_is_made(w, path))
+		watch_doubt(w, "it changed %s", path);
 	trace_set_put(&w->set, TRACE_PATHS, path, TRACE_MADE);
 }
 

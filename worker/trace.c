@@ -423,6 +423,9 @@ one_path(struct trace *t, const char *path)
 		return run(t, path);
 	if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write))
 		return change(t, path);
+	/* our stand-in is there: a start of it looks at its own name, by /proc/self/exe */
+	if (streq(path, t->stage->unit->linker))
+		return c->op == TRACE_OPEN ? refuse(t, "the file %s", path) : 0;
 	switch (trace_rules_place(&t->rules, path)) {
 	case PLACE_IN:
 		return look(t, path);

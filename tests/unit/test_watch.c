@@ -477,7 +477,7 @@ test_temporary_files(void **state)
 	struct place *p = *state;
 	struct watch w = { .set = TRACE_SET_INIT };
 	_cleanup_(freep) char *old = put(p, "old", "x"), *new = path_join(p->dir, "new");
-	_cleanup_(freep) char *below = path_join(p->dir, "new/x");
+	_cleanup_(freep) char *below = path_join(p->dir, "new/x"), *other = put(p, "other", "x");
 
 	strv_add(&w.temporary, p->dir);
 	call(&w, TRACE_OPEN, old, compiler);
@@ -490,7 +490,7 @@ test_temporary_files(void **state)
 	assert_string_equal(w.doubt, "");
 	assert_int_equal(trace_set_get(&w.set, TRACE_PATHS, old), TRACE_READ);
 	assert_int_equal(trace_set_get(&w.set, TRACE_PATHS, below), TRACE_MADE);
-	call(&w, TRACE_CHANGE, old, compiler);
+	call(&w, TRACE_CHANGE, other, compiler);
 	assert_int_equal(strncmp(w.doubt, "it changed ", 11), 0);
 	watch_done(&w);
 }
