@@ -79,13 +79,18 @@ is_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
 	return (mine || strstr(path, "/__pycache__")) && by(arg) != WATCH_BY_COMPILER;
 }
 
-/* What a macro asks of a file may be in what it makes; so may what a program says that it runs. C
- * drivers and linkers only look whether files are there; git's index is compared by what it says.
- */
+/* What a macro asks of a file may be in what it makes; so may what a program says that it runs, of
+ * files: directories it only looks into. C drivers and linkers only look whether files are there;
+ * git's index is compared by what it says. */
 static bool
-is_asked_for_result(const struct trace_call *c, watch_by_fn by, void *arg)
+is_asked_for_result(const struct trace_call *c, const char *path, watch_by_fn by, void *arg)
 {
-	return c->who == TRACE_BY_MACRO || (c->who == TRACE_BY_OTHER && by(arg) == WATCH_BY_OTHER);
+	struct stat st;
+
+	if (c->who == TRACE_BY_MACRO)
+		return true;
+	return c->who == TRACE_BY_OTHER && by(arg) == WATCH_BY_OTHER &&
+	       !(stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
 static void
@@ -94,7 +99,7 @@ stat_for_result(
 {
 	bool link = c->attributes == TRACE_ATTRIBUTES_OF_LINK;
 
-	if (c->attributes == TRACE_ATTRIBUTES_NONE || !is_asked_for_result(c, by, arg) ||
+	if (c->attributes == TRACE_ATTRIBUTES_NONE || !is_asked_for_result(c, path, by, arg) ||
 		watch_below_any(path, &w->toolchain) || watch_is_made(w, path) ||
 		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_PASSED)
 		return;

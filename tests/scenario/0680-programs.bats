@@ -275,3 +275,26 @@ END
   wait_until 10 test -e "$WORK/whole"
   file_has "$WORK/whole" served
 }
+
+@test "a script that a macro runs asks for times and modes of files" {
+  local app=$WORK/app
+  with_macro "$app"
+  echo one >"$app/a.txt"
+  echo two >"$app/b.txt"
+  touch -d '2020-01-01' "$app/a.txt"
+  touch -d '2020-01-02' "$app/b.txt"
+  chmod 644 "$app/a.txt"
+  # shellcheck disable=SC2016
+  runs "$app" /bin/sh -c 'cd "$1" && { [ a.txt -nt b.txt ] && echo newer || echo older; [ -x a.txt ] && echo runs || echo does-not; } | tr "\n" " "' sh "$app"
+  cached first "$app" build
+  says "$app" "older does-not"
+  kept app
+  touch -d '2020-01-03' "$app/a.txt"
+  again "$app"
+  says "$app" "newer does-not"
+  chmod 755 "$app/a.txt"
+  again "$app"
+  says "$app" "newer runs"
+  again "$app"
+  all_hit
+}
