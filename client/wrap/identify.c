@@ -88,7 +88,8 @@ identify_toolchain(
 	*ret_home = NULL;
 	if (r == 0)
 		r = identify(m, c, sysroot, path_basename(exe), ret, ret_home);
-	if (r == 0)
+	/* the driver of the id itself is none */
+	if (r == 0 && !streq(c->driver, exe))
 		r = add_launcher(m, c->driver, &ret->id);
 	if (r < 0 && r != -ENOMEM && !*ret_home)
 		return why_set(
