@@ -28,6 +28,17 @@ not_taken() {
     std::fs::remove_file(&p).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", &p).unwrap();'
   hostile_build "$WORK/app"
+  # what a link leads to counts as read
+  not_taken 'needs the file /etc/passwd'
+  [ -n "$(find_made "$WORK/app/target/debug" 'libapp-*.rlib')" ]
+}
+
+@test "an output that is a symlink to a file of the package" {
+  farm_with
+  hostile_exit "$WORK/app" 'let p = output("lib", ".rlib");
+    std::fs::remove_file(&p).unwrap();
+    std::os::unix::fs::symlink(std::path::Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("Cargo.toml"), &p).unwrap();'
+  hostile_build "$WORK/app"
   not_taken 'an output is no regular file'
   [ -n "$(find_made "$WORK/app/target/debug" 'libapp-*.rlib')" ]
 }
@@ -99,7 +110,7 @@ not_taken() {
   hostile "$WORK/app" <<'EOF'
 fn misbehave() {
     let p = output("lib", ".x");
-    std::os::unix::fs::symlink("/etc/passwd", &p).unwrap();
+    std::os::unix::fs::symlink("nowhere", &p).unwrap();
     eprintln!("{{\"$message_type\":\"artifact\",\"artifact\":{p:?},\"emit\":\"metadata\"}}");
 }
 EOF

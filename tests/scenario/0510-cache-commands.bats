@@ -159,8 +159,8 @@ skipped() {
   skipped 'a file changed' 1
   cp "$WORK/main.rs" "$WORK/app/src/main.rs"
   mv "$WORK/app/target" "$WORK/target"
-  # the program needs the library and the macro; the library, where its build script was
-  skipped 'a file is gone' 2
+  # the program needs the library and the macro
+  skipped 'a file is gone' 1
   mv "$WORK/app" "$WORK/moved"
   skipped 'its directory is gone' 4
 }
@@ -272,7 +272,7 @@ doctor() {
   doctor tracer good 'can be traced'
   # the kernel lets one be traced only once: so it is where it refuses; a linker is traced without a
   # preloaded library
-  doctor tracer note 'its calls were not seen' "$tracer" --linker --
+  doctor tracer note 'it was not traced' "$tracer" --linker --
   clean "$WORK/app"
   rm -rf "$DRAY_CACHE_DIR/entries"
   rm -f "$JOBS"
