@@ -149,6 +149,10 @@ object_of(const struct joblog_entry *e)
 	add_text(o, "worker", e->worker, &failed);
 	add_text(o, "linker", e->linker, &failed);
 	add_text(o, "out_dir", e->out_dir, &failed);
+	add_text(o, "unit", e->unit, &failed);
+	add_text(o, "externs", e->externs, &failed);
+	if (e->externs_left)
+		add_number(o, "externs_left", e->externs_left, &failed);
 	add_attempts(o, e->attempts, &failed);
 	add_number(o, "parent", e->parent, &failed);
 	if (e->trial)

@@ -18,12 +18,15 @@ struct joblog_entry {
 	const char *package; /* name and version, "ripgrep 14.1.1"; may be NULL */
 	const char
 		*kind; /* lib bin test build-script proc-macro cdylib dylib staticlib check probe */
-	const char *where;   /* cache, farm, local, passthrough */
-	const char *why;     /* reason for that place; may be NULL */
-	const char *worker;  /* NULL unless a worker was used */
-	const char *linker;  /* what linked it here: mold lld rustc project; NULL when nothing was
-				linked */
-	const char *out_dir; /* may be NULL */
+	const char *where;     /* cache, farm, local, passthrough */
+	const char *why;       /* reason for that place; may be NULL */
+	const char *worker;    /* NULL unless a worker was used */
+	const char *linker;    /* what linked it here: mold lld rustc project; NULL when nothing was
+				  linked */
+	const char *out_dir;   /* may be NULL */
+	const char *unit;      /* its stem (common/unit_id.h); may be NULL */
+	const char *externs;   /* ids of what it needs, spaces between; may be NULL */
+	uint64_t externs_left; /* so many more had no room */
 	const char *const
 		*attempts;	/* NULL-terminated: failed tries, "worker: reason"; may be NULL */
 	const char *cache;	/* hit, bundle, miss, off; NULL: it was not asked (a probe) */

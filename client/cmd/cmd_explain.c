@@ -8,12 +8,15 @@
 
 #include "client/show/builds.h"
 #include "client/cmd/cmd.h"
+#include "client/show/critical.h"
 #include "client/show/show.h"
 #include "client/show/tell.h"
 
 #define SIMILAR_MAX 5
 #define NAME_MAX_LEN 64 /* of what is compared; crates.io allows as much */
 #define COLUMN_MAX 32
+#define CRITICAL_MAX 12	     /* units of the critical path */
+#define CRITICAL_GAP_US 5000 /* a gap that is worth a remark */
 
 struct explain {
 	const char *name; /* NULL: all of the last build */
@@ -227,6 +230,54 @@ print_line(const struct job *j, size_t width)
 }
 
 static int
+add_critical_step(struct buf *b, const struct job *j, const struct critical_step *s)
+{
+	char part[SHOW_SIZE], gap[SHOW_SIZE];
+	int r = 0;
+
+	show_time(s->gap_us, gap);
+	show_time(critical_part_us(s), part);
+	if (b->n)
+		r = buf_adds(b, " \xe2\x86\x92 ");
+	if (r == 0 && s->gap_us >= CRITICAL_GAP_US)
+		r = buf_addf(b, "(%s %s) ", critical_gap_name(s->gap), gap);
+	if (r == 0)
+		r = show_text(b, *j->crate ? j->crate : "-");
+	return r < 0 ? r : buf_addf(b, " %s", part);
+}
+
+/* "a 3.2 s → (build script 1.0 s) b 5.0 s → …": the longest ones, in the order of time. */
+static int
+print_critical(const struct build *build)
+{
+	_cleanup_(critical_done) struct critical c = { 0 };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	size_t shown = 0;
+	bool left_out = false;
+	uint64_t least = 0;
+	int r = critical_of_jobs(build->jobs, build->n, &c);
+
+	if (r == 0)
+		r = critical_least(&c, CRITICAL_MAX, &least);
+	for (size_t i = 0; r == 0 && i < c.n; i++) {
+		if (critical_part_us(&c.steps[i]) < least || shown == CRITICAL_MAX) {
+			if (!left_out)
+				r = buf_adds(
+					&b, b.n ? " \xe2\x86\x92 \xe2\x80\xa6" : "\xe2\x80\xa6");
+			left_out = true;
+			continue;
+		}
+		r = add_critical_step(&b, &build->jobs[c.steps[i].unit], &c.steps[i]);
+		left_out = false;
+		shown++;
+	}
+	/* one unit alone is no path */
+	if (r == 0 && c.n > 1)
+		printf("\nThe critical path: %s\n", (const char *)b.p);
+	return r;
+}
+
+static int
 print_build(const struct build *b)
 {
 	_cleanup_(buf_done) struct buf dir = BUF_INIT;
@@ -242,7 +293,7 @@ print_build(const struct build *b)
 		width = MAX2(width, strlen(b->jobs[i].crate));
 	for (size_t i = 0; r == 0 && i < b->n; i++)
 		r = print_line(&b->jobs[i], MIN2(width, (size_t)COLUMN_MAX));
-	return r;
+	return r < 0 ? r : print_critical(b);
 }
 
 static int
@@ -293,11 +344,39 @@ json_unit(const struct explain *e, const struct job *j)
 	return o;
 }
 
+static json_t *
+json_ms(uint64_t us)
+{
+	return json_real((double)us / 1000.0);
+}
+
+static int
+json_critical(const struct build *b, json_t *list)
+{
+	_cleanup_(critical_done) struct critical c = { 0 };
+	int r = critical_of_jobs(b->jobs, b->n, &c);
+
+	for (size_t i = 0; r == 0 && i < c.n; i++) {
+		const struct critical_step *s = &c.steps[i];
+		const struct job *j = &b->jobs[s->unit];
+		json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "crate",
+			j->crate, "kind", j->kind, "unit", j->unit, "needs",
+			critical_need_name(s->need), "gap", critical_gap_name(s->gap), "gap_ms",
+			json_ms(s->gap_us), "from_ms", json_ms(s->from_us), "to_ms",
+			json_ms(s->to_us), "part_ms", json_ms(critical_part_us(s)));
+
+		if (!o || json_array_append_new(list, o) < 0)
+			r = -ENOMEM;
+	}
+	return r;
+}
+
 static int
 print_json(const struct explain *e, const struct build *b)
 {
 	char first[JOBS_TIME_SIZE], last[JOBS_TIME_SIZE];
 	_cleanup_(json_decrefp) json_t *units = json_array(), *o = NULL;
+	_cleanup_(json_decrefp) json_t *path = NULL;
 
 	for (size_t i = 0; i < b->n; i++)
 		json_array_append_new(units, json_unit(e, &b->jobs[i]));
@@ -305,6 +384,12 @@ print_json(const struct explain *e, const struct build *b)
 	jobs_format_time(b->last_ms, last);
 	o = json_pack("{s:s, s:s, s:s, s:O}", "first", first, "last", last, "dir", b->dir, "units",
 		units);
+	/* of one crate's units there is none */
+	if (o && !e->name) {
+		path = json_array();
+		if (!path || json_critical(b, path) < 0 || json_object_set(o, "critical", path) < 0)
+			return -ENOMEM;
+	}
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
 		return -ENOMEM;
 	putchar('\n');

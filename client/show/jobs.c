@@ -95,6 +95,8 @@ job_decode(const char *line, size_t n, struct job *ret)
 	j.cache_why = text(o, "cache_why");
 	j.not_stored = text(o, "not_stored");
 	j.key = text(o, "key");
+	j.unit = text(o, "unit");
+	j.externs = text(o, "externs");
 	j.attempts = json_object_get(o, "attempts");
 	if (!json_is_array(j.attempts))
 		j.attempts = NULL;

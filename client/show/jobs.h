@@ -19,10 +19,11 @@ struct job {
 	json_t *line; /* holds the text */
 	const char *crate, *package, *kind, *where, *why, *worker, *linker, *out_dir;
 	const char *cache, *cache_why, *not_stored, *key;
-	const json_t *attempts; /* a list, or NULL */
-	uint64_t time_ms;	/* when it was written, since 1970 */
-	uint64_t parent;	/* process id of what called the compiler; 0: not known */
-	uint64_t cargo;		/* of a build script's trial: its cargo's; 0: not known */
+	const char *unit, *externs; /* its stem, and ids (common/unit_id.h) with spaces between */
+	const json_t *attempts;	    /* a list, or NULL */
+	uint64_t time_ms;	    /* when it was written, since 1970 */
+	uint64_t parent;	    /* process id of what called the compiler; 0: not known */
+	uint64_t cargo;		    /* of a build script's trial: its cargo's; 0: not known */
 	bool trial;
 	int exit_status;
 	int signal; /* that killed the compiler, or 0 */

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#include "client/show/critical.h"
 #include "client/show/lanes.h"
 #include "client/show/page.h"
 #include "client/show/show.h"
@@ -17,7 +18,9 @@
 #define SLOWEST 15
 #define ALONE 8
 #define ALONE_MIN_US 50000
+#define CRITICAL 40 /* rows of the critical path */
 #define TIMELINES 20
+#define SHORT_US 5000 /* of a wait, not worth a remark */
 
 static const char css[] =
 #include "client/show/page.css.inc"
@@ -213,16 +216,23 @@ add_legend(struct html *h)
 		"<rect class=\"c\" width=\"26\" height=\"14\"/><path class=\"r\" d=\"M10 0h6l-3 "
 		"5z\"/>",
 		"the metadata was there");
+	add_key(h,
+		"<g class=\"crit\"><rect class=\"c\" x=\"1\" y=\"1\" width=\"24\" "
+		"height=\"12\"/></g>",
+		"on the critical path");
 	html_raw(h, "</ul>\n");
 }
 
 static int
 add_timeline(struct page *p, const struct build *b)
 {
+	_cleanup_(critical_done) struct critical path = { 0 };
 	struct timeline_sums sums;
 	char when[SHOW_SIZE], took[SHOW_SIZE];
-	int r;
+	int r = critical_of_jobs(b->jobs, b->n, &path);
 
+	if (r < 0)
+		return r;
 	if (p->in->n > 1) {
 		show_when(b->first_ms, when);
 		show_time((b->last_ms - b->first_ms) * 1000, took);
@@ -232,7 +242,7 @@ add_timeline(struct page *p, const struct build *b)
 		html_raw(p->h, "</p>\n");
 	}
 	html_raw(p->h, "<div class=\"scroll frame\">\n");
-	r = timeline_add(p->h, b->jobs, b->n, &sums);
+	r = timeline_add(p->h, b->jobs, b->n, &path, &sums);
 	html_raw(p->h, "</div>\n");
 	return r;
 }
@@ -352,6 +362,132 @@ add_slowest(struct page *p)
 	return 0;
 }
 
+/* ---- the critical path */
+
+/* "all of serde; then 1.2 s for a free slot; in it 0.3 s for a slot or a worker" */
+static void
+add_waited_cell(struct html *h, const struct job *jobs, const struct critical *c, size_t i)
+{
+	static const char *const of[] = { "", "the metadata of ", "all of ", "the run of " };
+	static const char *const gaps[] = { "cargo", "its build script's run", "a free slot" };
+	const struct critical_step *s = &c->steps[i];
+	const struct job *j = &jobs[s->unit];
+	uint64_t inside = j->slot_wait_us + j->queue_us;
+	char time[SHOW_SIZE];
+
+	html_raw(h, "<td>");
+	html_raw(h, i ? of[s->need] : "nothing that the log knows of");
+	if (i)
+		html_text(h, jobs[c->steps[i - 1].unit].crate);
+	show_time(s->gap_us, time);
+	if (s->gap_us >= SHORT_US)
+		html_rawf(h, "; then %s for %s", time, gaps[s->gap]);
+	show_time(inside, time);
+	if (inside >= SHORT_US)
+		html_rawf(h, "; in it %s for a slot or a worker", time);
+	html_raw(h, "</td>");
+}
+
+static void
+add_critical_row(struct html *h, const struct job *jobs, const struct critical *c, size_t i)
+{
+	const struct critical_step *s = &c->steps[i];
+	char from[SHOW_SIZE], to[SHOW_SIZE], share[SHOW_SIZE];
+
+	html_raw(h, "<tr>");
+	add_name_cells(h, &jobs[s->unit]);
+	show_time(s->from_us, from);
+	show_time(s->to_us, to);
+	html_rawf(h, "<td class=\"n\">%s</td><td class=\"n\">%s</td>", from, to);
+	add_time_cell(h, critical_part_us(s));
+	show_share(critical_part_us(s), c->whole_us, share);
+	html_rawf(h, "<td class=\"n\">%s</td>", share);
+	add_waited_cell(h, jobs, c, i);
+	html_raw(h, "</tr>\n");
+}
+
+/* Rows of the longest ones; the number of those between them. */
+static void
+add_critical_rows(struct html *h, const struct job *jobs, const struct critical *c, uint64_t least)
+{
+	size_t hidden = 0, shown = 0;
+
+	for (size_t i = 0; i <= c->n; i++) {
+		bool show = i < c->n && critical_part_us(&c->steps[i]) >= least && shown < CRITICAL;
+
+		if (i < c->n && !show) {
+			hidden++;
+			continue;
+		}
+		if (hidden)
+			html_rawf(h,
+				"<tr><td class=\"soft\" colspan=\"8\">%zu shorter "
+				"unit%s</td></tr>\n",
+				hidden, hidden == 1 ? "" : "s");
+		hidden = 0;
+		shown += show;
+		if (show)
+			add_critical_row(h, jobs, c, i);
+	}
+}
+
+static uint64_t
+sum_of_gaps(const struct critical *c, enum critical_gap gap)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		if (c->steps[i].gap == gap)
+			sum += c->steps[i].gap_us;
+	return sum;
+}
+
+static void
+add_critical_sums(struct html *h, const struct critical *c)
+{
+	char scripts[SHOW_SIZE], slots[SHOW_SIZE], cargo[SHOW_SIZE], whole[SHOW_SIZE];
+
+	show_time(c->whole_us, whole);
+	show_time(sum_of_gaps(c, CRITICAL_GAP_SCRIPT), scripts);
+	show_time(sum_of_gaps(c, CRITICAL_GAP_SLOT), slots);
+	show_time(sum_of_gaps(c, CRITICAL_GAP_CARGO), cargo);
+	html_rawf(h,
+		"<p class=\"soft\">The build takes as long as these, one after another: %s. "
+		"Between "
+		"them, build scripts ran for %s, a free slot took %s, and cargo %s.</p>\n",
+		whole, scripts, slots, cargo);
+}
+
+/* Of the last build. */
+static int
+add_critical(struct page *p)
+{
+	const struct build *b = p->in->builds[p->in->n - 1];
+	_cleanup_(critical_done) struct critical c = { 0 };
+	uint64_t least;
+	int r = critical_of_jobs(b->jobs, b->n, &c);
+
+	if (r == 0)
+		r = critical_least(&c, CRITICAL, &least);
+	if (r < 0)
+		return r;
+	html_rawf(p->h, "<h2 id=\"critical\">Critical path%s</h2>\n",
+		p->in->n > 1 ? " of the last build" : "");
+	if (!c.n) {
+		html_raw(p->h,
+			"<p class=\"soft\">The log does not tell what waited for what.</p>\n");
+		return 0;
+	}
+	add_critical_sums(p->h, &c);
+	html_raw(p->h, "<div class=\"scroll\"><table>\n<thead><tr>" UNIT_HEADS
+		       "<th class=\"n\">from</th><th class=\"n\">to</th>"
+		       "<th class=\"n\">its part</th><th class=\"n\">share</th>"
+		       "<th>waited for</th></tr></thead>\n<tbody>\n");
+	add_critical_rows(p->h, b->jobs, &c, least);
+	html_raw(p->h, "</tbody></table></div>\n");
+	return 0;
+}
+
 static int
 by_alone(const void *a, const void *b)
 {
@@ -360,8 +496,7 @@ by_alone(const void *a, const void *b)
 	return x->alone_us < y->alone_us ? 1 : x->alone_us > y->alone_us ? -1 : 0;
 }
 
-/* The log does not tell which unit waited for which; but while one ran alone, all the others did.
- */
+/* While one ran alone, all the others waited, or there were none. */
 static int
 add_alone(struct page *p)
 {
@@ -512,6 +647,8 @@ page_write(const struct page_in *in, struct html *ret)
 		add_places(p);
 		r = add_timelines(p);
 	}
+	if (r == 0)
+		r = add_critical(p);
 	if (r == 0)
 		r = add_slowest(p);
 	if (r == 0)

@@ -4,6 +4,7 @@
  * sent, received or put in place; a line, it waits. So a phase is seen without its colour, too. */
 #include "config.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -25,6 +26,8 @@ struct drawing {
 	struct html *h;
 	double width, row, bar;
 	double scale; /* pixels a microsecond */
+	const struct job *jobs;
+	bool *critical; /* of each job, whether it is on the critical path */
 };
 
 /* ---- the axis */
@@ -97,7 +100,7 @@ draw_axis(const struct drawing *d, uint64_t end_us, double height)
 /* ---- a unit */
 
 static void
-draw_tip(struct html *h, const struct lane_unit *u)
+draw_tip(struct html *h, const struct lane_unit *u, bool critical)
 {
 	_cleanup_(buf_done) struct buf why = BUF_INIT;
 	const struct job *j = u->job;
@@ -119,6 +122,8 @@ draw_tip(struct html *h, const struct lane_unit *u)
 	show_time(job_cost_us(j), took);
 	if (job_cost_us(j))
 		html_rawf(h, "; compile and link %s", took);
+	if (critical)
+		html_raw(h, "\non the critical path");
 	if (tell_short(&why, j) == 0 && why.n) {
 		html_raw(h, "\n");
 		html_text(h, (const char *)why.p);
@@ -163,9 +168,11 @@ draw_unit(const struct drawing *d, const struct lane_unit *u)
 	struct span spans[SPANS_MAX];
 	size_t n = lanes_spans(j, spans);
 
-	html_rawf(d->h, "<g class=\"u %s%s\">", place < STATS_PLACES ? stats_place_name(place) : "",
+	html_rawf(d->h, "<g class=\"u %s%s%s\">",
+		place < STATS_PLACES ? stats_place_name(place) : "",
+		d->critical[j - d->jobs] ? " crit" : "",
 		j->exit_status && !job_is_trial(j) ? " failed" : "");
-	draw_tip(d->h, u);
+	draw_tip(d->h, u, d->critical[j - d->jobs]);
 	/* also what the pointer can hit */
 	html_rawf(d->h, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
 		width > BAR_MIN && n ? "b" : "c", x, y, width - BETWEEN, d->bar);
@@ -179,15 +186,21 @@ draw_unit(const struct drawing *d, const struct lane_unit *u)
 }
 
 int
-timeline_add(struct html *h, const struct job *jobs, size_t n, struct timeline_sums *ret_sums)
+timeline_add(struct html *h, const struct job *jobs, size_t n, const struct critical *path,
+	struct timeline_sums *ret_sums)
 {
-	struct drawing d = { .h = h, .row = 19, .bar = 16, .width = WIDTH };
+	_cleanup_(freep) bool *critical = calloc(n + 1, sizeof(*critical));
+	struct drawing d = {
+		.h = h, .row = 19, .bar = 16, .width = WIDTH, .jobs = jobs, .critical = critical
+	};
 	struct lanes l;
 	double height;
-	int r = lanes_make(jobs, n, 0, &l);
+	int r = critical ? lanes_make(jobs, n, 0, &l) : -ENOMEM;
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < path->n; i++)
+		critical[path->steps[i].unit] = true;
 	*ret_sums = (struct timeline_sums){ l.end_us, l.busy_us, l.n_lanes };
 	d.scale = (d.width - 2 * PAD - BAR_MIN) / (double)MAX2(l.end_us, UINT64_C(1000));
 	/* again: what is drawn wider than it is needs its room */

@@ -3,6 +3,7 @@
 #ifndef DRAY_CLIENT_SHOW_TIMELINE_H
 #define DRAY_CLIENT_SHOW_TIMELINE_H
 
+#include "client/show/critical.h"
 #include "client/show/html.h"
 #include "client/show/jobs.h"
 
@@ -12,7 +13,8 @@ struct timeline_sums {
 	unsigned lanes;	  /* at most so many at a time */
 };
 
-/* 0 or -ENOMEM; *ret_sums also without units. */
-int timeline_add(struct html *h, const struct job *jobs, size_t n, struct timeline_sums *ret_sums);
+/* 0 or -ENOMEM; *ret_sums also without units. Units of the critical path are marked. */
+int timeline_add(struct html *h, const struct job *jobs, size_t n, const struct critical *path,
+	struct timeline_sums *ret_sums);
 
 #endif

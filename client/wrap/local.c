@@ -296,6 +296,17 @@ keep(struct streams *s, enum stream which, const void *p, size_t n)
 	s->lost = b->n + n > SEEN_MAX || buf_add(b, p, n) < 0;
 }
 
+/* When the compiler tells of the metadata. A line of it that comes in two parts is missed: the log
+ * then has no time. Within a diagnostic the quotes have a backslash. */
+static void
+note_rmeta(struct local_run *l, const void *p, size_t n)
+{
+	static const char announced[] = "\"emit\":\"metadata\"";
+
+	if (l->call->json && !l->rmeta_us && memmem(p, n, announced, sizeof(announced) - 1))
+		l->rmeta_us = clock_mono_us();
+}
+
 /* Reads once. False: nothing more will come, or (`drain`) nothing is there now. */
 static bool
 read_stream(struct run *r, struct streams *s, enum stream which)
@@ -307,6 +318,8 @@ read_stream(struct run *r, struct streams *s, enum stream which)
 		return true;
 	if (n <= 0)
 		return false;
+	if (which == STREAM_ERR)
+		note_rmeta(r->l, chunk, (size_t)n);
 	if (which == STREAM_ERR)
 		pass_on(r, chunk, (size_t)n);
 	else if (which == STREAM_OUT)

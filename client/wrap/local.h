@@ -25,6 +25,7 @@ struct local_run {
 	struct local_seen *seen;   /* out, with trace */
 	uint64_t slot_wait_us;	   /* out */
 	uint64_t compile_start_us; /* out */
+	uint64_t rmeta_us;	   /* out: when cargo was told of the metadata; 0: not seen */
 	const char *trouble;	   /* out: a promise that could not be kept, or NULL */
 };
 

@@ -33,6 +33,7 @@
 #include "common/joblog.h"
 #include "common/left.h"
 #include "common/log.h"
+#include "common/unit_id.h"
 
 #define FD_LEDGER 3
 #define STATUS_NOT_STARTED 127
@@ -60,7 +61,7 @@ struct wrap {
 	pid_t parent; /* cargo, when dray was started: it may end before */
 	pid_t cargo;  /* of a build script's trial; 0: it is none, or not known */
 	bool trial;
-	uint64_t start_us, slot_wait_us, link_us, compile_start_us, here_us;
+	uint64_t start_us, slot_wait_us, link_us, compile_start_us, rmeta_us, here_us;
 	const char *where, *why, *linker;
 	char why_text[512];
 };
@@ -140,9 +141,29 @@ fill_from_ledger(const struct wrap *w, struct joblog_entry *e)
 	e->trace = r->traced ? &r->trace : NULL;
 }
 
+/* What this unit is to others, and what it waited for. Out of memory: the log does not tell. */
+static void
+fill_unit(const struct rustc_call *c, struct buf *stem, struct buf *externs, struct joblog_entry *e)
+{
+	char id[UNIT_ID_SIZE];
+
+	if (c->kind == CALL_PROBE || !c->crate_name || !*c->crate_name)
+		return;
+	if (buf_addf(stem, "%s%s", c->crate_name, c->extra_filename ? c->extra_filename : "") == 0)
+		e->unit = (const char *)stem->p;
+	for (size_t i = 0; i < c->n_externs; i++) {
+		if (!c->externs[i].path)
+			continue;
+		unit_id_of_path(c->externs[i].path, id);
+		e->externs_left += unit_id_list_add(externs, id) < 0;
+	}
+	e->externs = externs->n ? (const char *)externs->p : NULL;
+}
+
 static void
 write_log(struct wrap *w, int status)
 {
+	_cleanup_(buf_done) struct buf stem = BUF_INIT, externs = BUF_INIT;
 	_cleanup_(freep) char *path = job_log_path(w->conf);
 	_cleanup_(freep) char *package = NULL;
 	const char *name = getenv("CARGO_PKG_NAME"), *version = getenv("CARGO_PKG_VERSION");
@@ -171,6 +192,7 @@ write_log(struct wrap *w, int status)
 	e.saved_us = w->said.saved_us;
 	e.cache_bytes = w->said.bytes;
 	e.out_dir = w->call.out_dir;
+	fill_unit(&w->call, &stem, &externs, &e);
 	e.parent = (uint64_t)w->parent;
 	e.trial = w->trial;
 	e.cargo = (uint64_t)w->cargo;
@@ -178,6 +200,8 @@ write_log(struct wrap *w, int status)
 	e.signal = spawn_signal(status);
 	if (w->dispatched)
 		fill_from_ledger(w, &e);
+	if (!e.rmeta_us)
+		e.rmeta_us = w->rmeta_us;
 	for (unsigned i = 0; i < w->ledger.n_attempts; i++)
 		attempts[i] = w->ledger.attempt[i];
 	e.attempts = w->ledger.n_attempts ? attempts : NULL;
@@ -279,6 +303,7 @@ run_here(struct wrap *w)
 	w->where = "local";
 	w->slot_wait_us += l.slot_wait_us;
 	w->compile_start_us = l.compile_start_us;
+	w->rmeta_us = l.rmeta_us;
 	w->here_us = l.compile_start_us ? clock_mono_us() - l.compile_start_us : 0;
 	if (l.trouble) {
 		snprintf(w->why_text, sizeof(w->why_text), "%s; %s", w->why ? w->why : "",

@@ -66,3 +66,68 @@ one_build() {
   grep -q "1 here (.*, 0 from the cache (0.0 s saved), 0 passed through" "$LOGS/up1"
   grep -q "0 here (0.0 s), 1 from the cache (.* saved), 0 passed through" "$LOGS/up2"
 }
+
+# chain: three crates, each on the one before, and one beside them that nothing needs for long.
+chain() {
+  package "$WORK/app" app
+  dependency "$WORK/app" mid
+  package "$WORK/low" low lib
+  package "$WORK/side" side lib
+  depends "$WORK/app/mid" low ../../low
+  depends "$WORK/app" side ../side
+  sed -i '/^\[workspace\]/d' "$WORK/low/Cargo.toml" "$WORK/side/Cargo.toml"
+  # seconds are not needed: mid takes longer than side
+  slow_before | sed 's/900_000/200_000/' >"$WORK/app/mid/src/lib.rs"
+  printf 'fn main() { println!("{}", mid::SLOW); }\n' >"$WORK/app/src/main.rs"
+}
+
+# path_is_named: by explain in both forms and by the report, in the order of time.
+path_is_named() {
+  "$DRAY" explain --json >"$LOGS/explain"
+  jq -e '[.critical[].crate] == ["low", "mid", "app"] and .critical[0].needs == "nothing" and
+    .critical[1].needs == "metadata" and .critical[2].needs == "all" and
+    ([.critical[] | .part_ms + .gap_ms] | add) > 0' "$LOGS/explain"
+  # its parts and gaps are the build's whole time
+  jq -es '(map(.end_us) | max) - (map(.start_us) | min)' "$JOBS" >"$LOGS/whole"
+  jq -e --argjson whole "$(cat "$LOGS/whole")" \
+    '([.critical[] | .part_ms + .gap_ms] | add) * 1000 - $whole | fabs < 1000' "$LOGS/explain"
+  "$DRAY" explain >"$LOGS/text"
+  grep -qE '^The critical path: (\(cargo [^)]*\) )?low .* → (\([^)]*\) )?mid .* → (\([^)]*\) )?app ' "$LOGS/text"
+  "$DRAY" explain mid >"$LOGS/mid"
+  fails grep -q "critical path" "$LOGS/mid"
+  "$DRAY" report -o "$LOGS/report.html"
+  [ "$(grep -c '<g class="u [^"]* crit' "$LOGS/report.html")" -eq 3 ]
+  sed -n '/<h2 id="critical"/,/<h2>/p' "$LOGS/report.html" >"$LOGS/section"
+  [ "$(grep -oE 'class="name">[a-z]+' "$LOGS/section" | cut -d'>' -f2 | tr '\n' ' ')" = "low mid app " ]
+}
+
+@test "the critical path of a chain of crates, in layout v1" {
+  chain
+  build chain "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  path_is_named
+}
+
+@test "the critical path of a chain of crates, in layout v2, traced" {
+  export RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT=true DRAY_CACHE=on
+  chain
+  build chain "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  path_is_named
+  # the time of the metadata is known
+  jq -es 'map(select(.crate == "low" or .crate == "mid")) | all(.[]; .rmeta_us > .start_us)' "$JOBS"
+}
+
+@test "the critical path goes through a build script's run" {
+  package "$WORK/app" app
+  dependency "$WORK/app" low
+  # it waits for what nothing else makes
+  printf 'fn main() { std::thread::sleep(std::time::Duration::from_millis(300)); }\n' >"$WORK/app/build.rs"
+  build script "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  "$DRAY" explain --json >"$LOGS/explain"
+  jq -e '.critical | map(.crate) == ["build_script_build", "app"] and .[1].needs == "build script" and
+    .[1].gap == "build script" and .[1].gap_ms >= 300' "$LOGS/explain"
+  "$DRAY" explain >"$LOGS/text"
+  grep -qF "(build script " "$LOGS/text"
+}

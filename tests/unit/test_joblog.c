@@ -19,6 +19,7 @@
 
 #include "common/fs.h"
 #include "common/joblog.h"
+#include "common/unit_id.h"
 
 static char *dir;
 
@@ -154,6 +155,42 @@ all_fields(void **state)
 	json_decref(j);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+/* A unit with a hundred externs, in a place as long as they are: the line stays below 2 KiB. */
+static void
+a_line_is_small(void **state)
+{
+	_cleanup_(freep) char *path = in_dir("small.jsonl");
+	char externs[UNIT_ID_LIST_MAX], *p = externs;
+	struct joblog_entry e = entry();
+	json_t *j = NULL;
+	struct stat st;
+
+	for (unsigned i = 0; i < 100; i++)
+		p += sprintf(p, "%s%08x", i ? " " : "", 0x1a2b3c00 + i);
+	e.package = "cargo-platform-support 10.11.12";
+	e.crate = "cargo_platform_support";
+	e.unit = "cargo_platform_support-1a2b3c4d5e6f7a8b";
+	e.externs = externs;
+	e.cache = "miss";
+	e.cache_why = "new: nothing of this key was kept";
+	e.why = "no coordinator configured";
+	e.key = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	e.out_dir = "/home/someone/projects/of-someone/target/debug/deps";
+	e.start_us = e.compile_start_us = e.rmeta_us = e.end_us = UINT64_C(123456789012);
+	assert_int_equal(joblog_append(path, 0, &e), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size < 2048);
+	assert_int_equal(read_lines(path, &j), 1);
+	assert_string_equal(json_string_value(json_object_get(j, "externs")), externs);
+	assert_string_equal(json_string_value(json_object_get(j, "unit")), e.unit);
+	assert_null(json_object_get(j, "externs_left"));
+	e.externs_left = 7;
+	assert_int_equal(joblog_append(path, 0, &e), 0);
+	assert_int_equal(read_lines(path, &j), 2);
+	assert_int_equal(json_integer_value(json_object_get(j, "externs_left")), 7);
+	json_decref(j);
 }
 
 static void
@@ -346,6 +383,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_fields),
+		cmocka_unit_test(a_line_is_small),
 		cmocka_unit_test(absent_and_odd_text),
 		cmocka_unit_test(long_text_is_cut_whole),
 		cmocka_unit_test(rotates),

@@ -92,6 +92,9 @@ what_the_writer_writes(void **state)
 		.cache_why = "new",
 		.not_stored = "too large",
 		.key = "ab12",
+		.unit = "ripgrep-1a2b3c4d5e6f7a8b",
+		.externs = "11111111 22222222",
+		.externs_left = 3,
 		.parent = 4711,
 		.exit_status = 137,
 		.signal = 9,
@@ -133,6 +136,8 @@ what_the_writer_writes(void **state)
 	assert_string_equal(j.cache_why, e.cache_why);
 	assert_string_equal(j.not_stored, e.not_stored);
 	assert_string_equal(j.key, e.key);
+	assert_string_equal(j.unit, e.unit);
+	assert_string_equal(j.externs, e.externs);
 	assert_string_equal(job_attempt(&j, 1), "w2: it is gone");
 	assert_string_equal(job_attempt(&j, 2), "");
 	assert_int_equal(j.exit_status, 137);
