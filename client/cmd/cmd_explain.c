@@ -390,7 +390,7 @@ print_json(const struct explain *e, const struct build *b)
 		if (!path || json_critical(b, path) < 0 || json_object_set(o, "critical", path) < 0)
 			return -ENOMEM;
 	}
-	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
+	if (!o || json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0)
 		return -ENOMEM;
 	putchar('\n');
 	return 0;

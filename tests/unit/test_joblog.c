@@ -168,7 +168,7 @@ a_line_is_small(void **state)
 	struct stat st;
 
 	for (unsigned i = 0; i < 100; i++)
-		p += sprintf(p, "%s%08x", i ? " " : "", 0x1a2b3c00 + i);
+		p += snprintf(p, 10, "%s%08x", i ? " " : "", 0x1a2b3c00 + i);
 	e.package = "cargo-platform-support 10.11.12";
 	e.crate = "cargo_platform_support";
 	e.unit = "cargo_platform_support-1a2b3c4d5e6f7a8b";
