@@ -243,6 +243,11 @@ add_critical_step(struct buf *b, const struct job *j, const struct critical_step
 		r = buf_addf(b, "(%s %s) ", critical_gap_name(s->gap), gap);
 	if (r == 0)
 		r = show_text(b, *j->crate ? j->crate : "-");
+	/* all of them have one name */
+	if (r == 0 && streq(j->kind, "build-script") && *j->package)
+		r = buf_adds(b, " of ");
+	if (r == 0 && streq(j->kind, "build-script"))
+		r = show_text(b, j->package);
 	return r < 0 ? r : buf_addf(b, " %s", part);
 }
 

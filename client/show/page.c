@@ -379,6 +379,10 @@ add_waited_cell(struct html *h, const struct job *jobs, const struct critical *c
 	html_raw(h, i ? of[s->need] : "nothing that the log knows of");
 	if (i)
 		html_text(h, jobs[c->steps[i - 1].unit].crate);
+	if (s->need == CRITICAL_SCRIPT && *j->package) {
+		html_raw(h, " of ");
+		html_text(h, j->package);
+	}
 	show_time(s->gap_us, time);
 	if (s->gap_us >= SHORT_US)
 		html_rawf(h, "; then %s for %s", time, gaps[s->gap]);

@@ -129,5 +129,5 @@ path_is_named() {
   jq -e '.critical | map(.crate) == ["build_script_build", "app"] and .[1].needs == "build script" and
     .[1].gap == "build script" and .[1].gap_ms >= 300' "$LOGS/explain"
   "$DRAY" explain >"$LOGS/text"
-  grep -qF "(build script " "$LOGS/text"
+  grep -qE "build_script_build of app 0.1.0 .* → \(build script .*\) app " "$LOGS/text"
 }

@@ -48,7 +48,7 @@ static void
 foreign_text(void **state)
 {
 	static const char *const texts[] = { "crate", "package", "kind", "where", "why", "worker",
-		"linker", "cache_why", "not_stored", "key" };
+		"linker", "cache_why", "not_stored", "key", "unit", "externs" };
 	_cleanup_(html_done) struct html h = { BUF_INIT, 0 };
 	struct builds all = { 0 };
 	const char *page;
