@@ -70,8 +70,11 @@ trace_attach(const void *code, size_t n, int socket)
 	listener = install(&program);
 	if (listener < 0)
 		return -1;
-	/* It cannot be taken off again. Nobody will answer: the kernel then says ENOSYS itself. */
+	/* It cannot be taken off again. Nobody will answer: the kernel then says ENOSYS itself. A
+	 * byte without a descriptor says that this is not the end of a process without a filter. */
 	if (send_descriptor(socket, listener) < 0) {
+		while (write(socket, "", 1) < 0 && errno == EINTR)
+			;
 		close(listener);
 		return 1;
 	}

@@ -63,6 +63,7 @@ receive(int socket, int stop)
 	struct pollfd fds[2] = { { .fd = socket, .events = POLLIN },
 		{ .fd = stop, .events = POLLIN } };
 	struct cmsghdr *c;
+	ssize_t n;
 	int fd;
 
 	while (poll(fds, 2, -1) < 0)
@@ -70,8 +71,9 @@ receive(int socket, int stop)
 			return -errno;
 	if (fds[1].revents)
 		return -ECANCELED;
-	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != 1)
-		return -EPIPE;
+	n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n != 1)
+		return n < 0 ? -errno : -EPIPE;
 	c = CMSG_FIRSTHDR(&m);
 	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
 		return -EPROTO;

@@ -17,8 +17,9 @@ struct trace_listener {
 /* 0 or -errno. */
 int trace_listener_init(struct trace_listener *l);
 void trace_listener_done(struct trace_listener *l);
-/* Waits for the descriptor that trace_attach sends. 0; -EPIPE: the other end is closed; -ECANCELED:
- * `stop` became readable. */
+/* Waits for the descriptor that trace_attach sends. 0; -EPIPE: the other end is closed, nothing was
+ * put in place; -ECANCELED: `stop` became readable; else it was put in place and cannot be served.
+ */
 int trace_listener_accept(struct trace_listener *l, int socket, int stop);
 /* 1: a call waits, l->req says which; 0: it is gone again; -EIO: no more will come. */
 int trace_listener_next(struct trace_listener *l);

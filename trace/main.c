@@ -8,6 +8,7 @@
  * directory and environment, its exit status, and its death by a signal. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -266,6 +267,28 @@ serve(struct run *r)
 	}
 }
 
+/* All but standard input. */
+static int
+close_all(void)
+{
+	DIR *d;
+	struct dirent *e;
+
+	if (close_range(1, ~0U, 0) == 0)
+		return 0;
+	d = opendir("/proc/self/fd");
+	if (!d)
+		return -errno;
+	while ((e = readdir(d))) {
+		int fd = atoi(e->d_name);
+
+		if (fd > 0 && fd != dirfd(d))
+			close(fd);
+	}
+	closedir(d);
+	return 0;
+}
+
 /* Without an answer to its calls, what was left running (a server that a program of the compile
  * started, for others as well) could open no file any more. */
 static void
@@ -279,7 +302,7 @@ keep_answering(struct run *r)
 		return;
 	/* nobody waits for it: it holds no lock, and no end of a pipe */
 	setsid();
-	if (dup2(p.fd, 0) != 0 || close_range(1, ~0U, 0) < 0)
+	if (dup2(p.fd, 0) != 0 || close_all() < 0)
 		_exit(1);
 	r->listener.fd = p.fd = 0;
 	while (poll(&p, 1, -1) > 0 || errno == EINTR) {
