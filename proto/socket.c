@@ -9,6 +9,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -366,6 +370,41 @@ socket_connect_monitored(void *ctx, const char *endpoint, const struct identity 
 	*ret_monitor = steal_ptr(w);
 	*ret_socket = steal_ptr(s);
 	return 0;
+}
+
+static int
+try_calls(void)
+{
+	_cleanup_(closep) int poller = -1, event = -1;
+	struct epoll_event e = { .events = EPOLLIN };
+	struct sched_param param;
+	int policy, r;
+
+	/* each of its threads sets what it has */
+	r = pthread_getschedparam(pthread_self(), &policy, &param);
+	if (r == 0)
+		r = pthread_setschedparam(pthread_self(), policy, &param);
+	if (r != 0)
+		return -r;
+	poller = epoll_create1(EPOLL_CLOEXEC);
+	if (poller < 0)
+		return -errno;
+	event = eventfd(1, EFD_CLOEXEC);
+	if (event < 0 || epoll_ctl(poller, EPOLL_CTL_ADD, event, &e) < 0 ||
+		epoll_wait(poller, &e, 1, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+int
+zmq_ctx_open(void **ret)
+{
+	int r = try_calls();
+
+	if (r < 0)
+		return r;
+	*ret = zmq_ctx_new();
+	return *ret ? 0 : -errno;
 }
 
 /* Waits until every socket of it is closed; a signal may interrupt that. */

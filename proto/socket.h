@@ -48,6 +48,8 @@ socket_closep(void **socket)
 		zmq_close(*socket);
 	*socket = NULL;
 }
+/* A context; 0 or -errno. Asks first for the system calls without which libzmq ends the process. */
+int zmq_ctx_open(void **ret);
 void zmq_ctx_termp(void **ctx);
 
 /* Watches connections come and go. For a ROUTER tell it of each message's peer (monitor_note); then

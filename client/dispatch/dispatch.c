@@ -68,10 +68,10 @@ open_farm(struct dispatch *d)
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	d->zctx = zmq_ctx_new();
-	if (!d->zctx) {
-		go_home(d, "ZeroMQ: %s", strerror(errno));
-		return -ENOMEM;
+	r = zmq_ctx_open(&d->zctx);
+	if (r < 0) {
+		go_home(d, "ZeroMQ: %s", strerror(-r));
+		return r;
 	}
 	r = farm_open(d->zctx, d->conf, &d->farm, &why);
 	if (r < 0)

@@ -60,10 +60,12 @@ ask(const struct conf *conf, const char *compiler, struct status *s)
 {
 	uint8_t id[DIGEST_SIZE];
 	bool has_id = false;
-	void *ctx = zmq_ctx_new();
+	void *ctx = NULL;
 	struct farm *farm = NULL;
-	int r = ctx ? farm_open(ctx, conf, &farm, &s->error) : -ENOMEM;
+	int r = zmq_ctx_open(&ctx);
 
+	if (r == 0)
+		r = farm_open(ctx, conf, &farm, &s->error);
 	if (r == 0 && compiler)
 		has_id = identify(conf, compiler, s, id) == 0;
 	if (r == 0)
@@ -74,8 +76,7 @@ ask(const struct conf *conf, const char *compiler, struct status *s)
 	if (r == 0 && compiler && !has_id)
 		s->error = strdup("the compiler's toolchain cannot be identified");
 	farm_closep(&farm);
-	if (ctx)
-		zmq_ctx_termp(&ctx);
+	zmq_ctx_termp(&ctx);
 }
 
 static json_t *
