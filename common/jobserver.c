@@ -167,6 +167,12 @@ jobserver_free(const char *flags)
 	return tokens_in(rd);
 }
 
+int
+jobserver_left(const struct jobserver *js)
+{
+	return tokens_in(js->rd);
+}
+
 void
 jobserver_flags(char out[96], int rd, int wr)
 {

@@ -29,6 +29,8 @@ void jobserver_done(struct jobserver *js);
 /* How many tokens are free now in the pool that such a value (of CARGO_MAKEFLAGS, MAKEFLAGS) names,
  * of either form; none is taken. -ENOENT: it names none; -errno: the pool is not there. */
 int jobserver_free(const char *flags);
+/* The same of this one. */
+int jobserver_left(const struct jobserver *js);
 
 /* The value for CARGO_MAKEFLAGS, for descriptors rd and wr as the child sees them. */
 void jobserver_flags(char out[96], int rd, int wr);

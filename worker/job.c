@@ -40,6 +40,7 @@ check_unit(struct job *j)
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
+	j->request = open;
 	j->unit = open->unit;
 	j->credit = MIN2(open->credit, (uint32_t)UINT16_MAX);
 	j->compress = open->compress;
@@ -97,7 +98,7 @@ start_compiler(struct job *j)
 		.unit = j->unit,
 		.sysroot = j->offer->sysroot,
 		.toolchain = &j->offer->toolchain,
-		.jobserver = j->shared->jobserver,
+		.jobserver = tokens_pool(&j->tokens),
 		.filters = j->shared->filters,
 		.trace_socket = -1 };
 	int r = traced ? trace_new(&j->stage, j->offer->sysroot, &j->trace) : 0;
@@ -222,16 +223,17 @@ give_up(struct job *j)
 static int
 run_compiler(struct job *j)
 {
-	struct jobserver js = *j->shared->jobserver;
-	bool token = jobserver_take(&js) == 0;
-	int r = compile(j);
+	int r = tokens_begin(j->shared->jobserver, j->request->jobs, j->shared->cores, &j->tokens);
 
+	if (r < 0)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"cannot make a jobserver: %s", strerror(-r));
+	r = compile(j);
 	sandbox_done(&j->box);
 	j->box = (struct sandbox)SANDBOX_INIT;
 	j->tracing = false;
 	limits_done(&j->limits);
-	if (token)
-		jobserver_give(&js);
+	tokens_done(&j->tokens);
 	job_set_deadline(j);
 	return r;
 }
@@ -363,6 +365,7 @@ job_start(const struct job_shared *shared, const char *id, struct offer *offer,
 	j->peer = *peer;
 	j->box = (struct sandbox)SANDBOX_INIT;
 	j->limits = (struct limits)LIMITS_INIT;
+	j->tokens = (struct tokens)TOKENS_INIT;
 	j->text_budget = shared->conf->worker.job_output_max;
 	r = make_pair(j);
 	if (r == 0) {

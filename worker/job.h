@@ -27,6 +27,7 @@ struct job_shared {
 	const char *name; /* this worker's */
 	struct store *store;
 	const struct jobserver *jobserver;
+	unsigned cores;		     /* tokens in it */
 	const struct cgroup *cgroup; /* NULL: none may be used */
 };
 

@@ -11,6 +11,7 @@
 #include "worker/limits.h"
 #include "worker/sandbox.h"
 #include "worker/stage.h"
+#include "worker/tokens.h"
 #include "worker/trace.h"
 
 /* Content messages the client may have under way to us: 16 MiB. */
@@ -74,6 +75,7 @@ struct job {
 	struct fetch fetch;
 	const struct job_demand *demand;
 	struct limits limits;
+	struct tokens tokens;
 	uint64_t deadline_ms; /* the job is killed then; 0: none */
 	uint64_t alive_ms;    /* when the client hears next that it runs; 0: it does not yet */
 	uint64_t text_bytes, text_budget;

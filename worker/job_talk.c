@@ -121,13 +121,15 @@ sooner(long left, uint64_t at, uint64_t now)
 	return at == 0 ? left : left < 0 ? wait : MIN2(left, wait);
 }
 
-/* To the deadline, to the next look at what the job uses, or the next sign of life. */
+/* To the deadline, to the next look at what the job uses or at its tokens, or the next sign of
+ * life. */
 static long
 poll_time(const struct job *j)
 {
 	uint64_t now = clock_mono_ms();
+	long left = sooner(time_left(j), j->limits.next_ms, now);
 
-	return sooner(sooner(time_left(j), j->limits.next_ms, now), j->alive_ms, now);
+	return sooner(sooner(left, j->tokens.next_ms, now), j->alive_ms, now);
 }
 
 int
@@ -169,6 +171,7 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 	if (got < 0)
 		return job_fail(j, got, DRAY__VERDICT__VERDICT_WORKER_FAULT, "a sign of life: %s",
 			strerror(-got));
+	tokens_tick(&j->tokens, clock_mono_ms());
 	got = zmq_poll(items, count, poll_time(j));
 	if (got < 0 && zmq_errno() != EINTR)
 		return job_fail(j, -zmq_errno(), DRAY__VERDICT__VERDICT_WORKER_FAULT, "poll: %s",

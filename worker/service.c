@@ -311,6 +311,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 		.name = s->name,
 		.store = s->store,
 		.jobserver = &s->jobserver,
+		.cores = s->cores,
 		.cgroup = s->cgroup };
 	return 0;
 }

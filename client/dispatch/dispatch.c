@@ -47,6 +47,7 @@ struct dispatch {
 	struct unit *unit;
 	struct say *say;
 	struct buf parent_env;
+	unsigned jobs;
 	char *cwd;
 	mode_t umask;
 };
@@ -226,6 +227,7 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 		.rep = d->rep,
 		.place = place,
 		.compress = d->conf->client.compress,
+		.jobs = d->jobs,
 		.try = number,
 		.umask = d->umask,
 		.silent_ms = d->conf->client.silent_s * 1000,
@@ -353,9 +355,9 @@ leave_early(struct dispatch *d)
 }
 
 int
-dispatch_unit(const struct conf *conf, char **argv, struct ledger *rep)
+dispatch_unit(const struct conf *conf, char **argv, unsigned jobs, struct ledger *rep)
 {
-	struct dispatch d = { .conf = conf, .rep = rep, .tether = TETHER_INIT };
+	struct dispatch d = { .conf = conf, .jobs = jobs, .rep = rep, .tether = TETHER_INIT };
 
 	if (prepare(&d, argv) == 0 && open_farm(&d) == 0 && greet(&d) == 0 &&
 		prepare_to_say(&d) == 0 && pack(&d) == 0 && request(&d) == 0 &&

@@ -5,8 +5,9 @@
 #include "client/wrap/ledger.h"
 #include "common/conf.h"
 
-/* argv: the compiler's, as dray was given it. All that happened is in *rep (never LEDGER_RUNNING at
- * the end, unless a signal came). Returns the exit status of dray-dispatch: 0, or 128 + signal. */
-int dispatch_unit(const struct conf *conf, char **argv, struct ledger *rep);
+/* argv: the compiler's, as dray was given it. jobs: of the build (given.h), 0: not known. All that
+ * happened is in *rep (never LEDGER_RUNNING at the end, unless a signal came). Returns the exit
+ * status of dray-dispatch: 0, or 128 + signal. */
+int dispatch_unit(const struct conf *conf, char **argv, unsigned jobs, struct ledger *rep);
 
 #endif

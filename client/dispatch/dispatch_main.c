@@ -15,12 +15,13 @@
 #define STATUS_USAGE 2
 
 static const char usage[] =
-	"usage: dray-dispatch --ledger-fd=N -- RUSTC ARG...\n"
+	"usage: dray-dispatch --ledger-fd=N [--jobs=N] -- RUSTC ARG...\n"
 	"       dray-dispatch --status [--json] [--compiler RUSTC]\n"
 	"\n"
 	"The farm half of dray(1), which starts it.\n"
 	"\n"
 	"  --ledger-fd=N      where dray keeps the ledger of the unit\n"
+	"  --jobs=N           how many jobs the build may run at a time; 0: not known\n"
 	"  --status           print what the coordinator says of the farm; exit status 1 if it\n"
 	"                     cannot be reached\n"
 	"  --json             ... as one JSON object\n"
@@ -30,6 +31,7 @@ static const char usage[] =
 
 struct dispatch_options {
 	int ledger_fd;
+	unsigned jobs;
 	bool status, json;
 	const char *compiler;
 };
@@ -48,6 +50,20 @@ parse_fd(const char *s)
 }
 
 static int
+parse_jobs(const char *s, unsigned *ret)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(s, &end, 10);
+	if (errno || *end || *s < '0' || *s > '9' || v > UINT16_MAX)
+		return -EINVAL;
+	*ret = (unsigned)v;
+	return 0;
+}
+
+static int
 bad_usage(const char *what)
 {
 	fprintf(stderr, "dray-dispatch: %s; see --help\n", what);
@@ -59,9 +75,10 @@ static int
 parse(int argc, char **argv, struct dispatch_options *o)
 {
 	static const struct option longs[] = { { "ledger-fd", required_argument, NULL, 'r' },
-		{ "status", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
-		{ "compiler", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 } };
+		{ "jobs", required_argument, NULL, 'n' }, { "status", no_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' }, { "compiler", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 } };
 	int c;
 
 	/* '+': what follows the compiler is its own */
@@ -71,6 +88,10 @@ parse(int argc, char **argv, struct dispatch_options *o)
 			o->ledger_fd = parse_fd(optarg);
 			if (o->ledger_fd < 0)
 				return bad_usage("--ledger-fd names no open descriptor");
+			break;
+		case 'n':
+			if (parse_jobs(optarg, &o->jobs) < 0)
+				return bad_usage("--jobs is not a number");
 			break;
 		case 's':
 			o->status = true;
@@ -112,7 +133,7 @@ run_unit(const struct dispatch_options *o, char **argv)
 		rep->outcome = LEDGER_HOME;
 		return 0;
 	}
-	return dispatch_unit(conf, argv, rep);
+	return dispatch_unit(conf, argv, o->jobs, rep);
 }
 
 static int

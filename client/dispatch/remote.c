@@ -86,6 +86,7 @@ send_open(struct remote *r)
 	open.unit = unit_message(in->unit);
 	open.credit = REMOTE_CREDIT;
 	open.compress = wants_compression(in);
+	open.jobs = in->jobs;
 	r->granted = REMOTE_CREDIT;
 	return wire_send(r->socket, NULL, WIRE_JOB_OPEN, &open.base, NULL, 0);
 }

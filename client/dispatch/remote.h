@@ -28,7 +28,8 @@ struct remote_in {
 	struct say *say;
 	struct ledger *rep;
 	const struct placement *place;
-	int compress; /* enum compress */
+	int compress;  /* enum compress */
+	unsigned jobs; /* JobOpen.jobs */
 	unsigned try;
 	mode_t umask;
 	uint64_t silent_ms; /* of silence while the compiler runs, then the worker is given up */

@@ -18,6 +18,7 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "client/wrap/given.h"
 #include "client/wrap/memory.h"
 #include "client/wrap/slots.h"
 #include "common/child.h"
@@ -516,18 +517,6 @@ slots_tokens_open(struct slots *s, struct slots_tokens *ret)
 		t.owes = jobserver_take(&t.js) == 0;
 	*ret = t;
 	return 0;
-}
-
-/* As rustc looks for it. */
-static const char *
-given_flags(void)
-{
-	static const char *const names[] = { "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS" };
-	const char *flags = NULL;
-
-	for (size_t i = 0; !flags && i < ARRAY_LEN(names); i++)
-		flags = getenv(names[i]);
-	return flags ? flags : "";
 }
 
 int

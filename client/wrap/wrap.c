@@ -20,6 +20,7 @@
 #include "client/wrap/cached.h"
 #include "client/wrap/choose.h"
 #include "client/wrap/closure.h"
+#include "client/wrap/given.h"
 #include "client/wrap/incremental.h"
 #include "client/wrap/link.h"
 #include "client/wrap/local.h"
@@ -260,6 +261,9 @@ dispatch(struct wrap *w)
 	r = strv_add(&argv, program);
 	if (r == 0)
 		r = strv_addf(&argv, "--ledger-fd=%d", FD_LEDGER);
+	/* it inherits no jobserver, and cargo is not its parent */
+	if (r == 0)
+		r = strv_addf(&argv, "--jobs=%u", given_jobs());
 	if (r == 0)
 		r = strv_add(&argv, separator);
 	if (r == 0)

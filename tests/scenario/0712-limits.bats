@@ -126,3 +126,18 @@ few() {
   (ulimit -n 64 && cd "$WORK/app" && exec cargo build) >"$LOGS/few" 2>&1 </dev/null 3>&- || { cat "$LOGS/few" >&2; false; }
   jobs_all '.where == "farm"'
 }
+
+@test "a unit on the farm finds no more tokens than cargo's -j gives, nor than the worker has cores" {
+  local j
+  export DRAY_CACHE=off
+  counting "$WORK/app"
+  DRAY_WORKER_CORES=6 farm_start
+  for j in 1 2 4 50; do
+    rm -f "$JOBS"
+    tokens "$WORK/app" cargo build -j$j
+    [ "$(job app where)" = farm ]
+    [ "$OURS" -le "$PLAIN" ]
+    [ "$j" -eq 50 ] || [ "$OURS" = "$PLAIN" ]
+  done
+  [ "$OURS" = 5 ]
+}

@@ -1,0 +1,13 @@
+/* The jobserver that cargo, or a make above it, gave this process. */
+#ifndef DRAY_CLIENT_WRAP_GIVEN_H
+#define DRAY_CLIENT_WRAP_GIVEN_H
+
+/* The value that names it, from where rustc looks for it; "" when there is none. */
+const char *given_flags(void);
+
+/* How many jobs the build may run at a time (cargo's -j), as far as it can be seen from here: never
+ * more than there are, and fewer while compilers hold tokens for their threads. 0: no jobserver was
+ * given, or it is not there. */
+unsigned given_jobs(void);
+
+#endif
