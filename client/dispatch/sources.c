@@ -24,7 +24,8 @@ struct source_walk {
 	const struct sources_in *in;
 	struct sources *out;
 	size_t files, dirs;
-	char *home; /* the reason, once a limit was met */
+	char *home;	   /* the reason, once a limit was met */
+	struct stat cache; /* st_ino is 0: it is not there */
 	struct {
 		dev_t dev;
 		ino_t ino;
@@ -82,15 +83,23 @@ holds_source(const struct sources_in *in, const char *dir)
 	       !(in->gen_dir && path_is_below(in->source, in->gen_dir));
 }
 
+/* By whatever path. Its databases are sparse files, larger than any unit may be. */
 static bool
-is_left_out(const struct source_walk *w, const char *parent, const char *name, const char *dir)
+is_cache(const struct source_walk *w, const struct stat *st)
+{
+	return w->cache.st_ino && w->cache.st_ino == st->st_ino && w->cache.st_dev == st->st_dev;
+}
+
+static bool
+is_left_out(const struct source_walk *w, const char *parent, const char *name, const char *dir,
+	const struct stat *st)
 {
 	static const char *const vcs[] = { ".git", ".hg", ".svn", ".jj", ".bzr" };
 
 	for (size_t i = 0; i < ARRAY_LEN(vcs); i++)
 		if (streq(name, vcs[i]))
 			return true;
-	if (streq(dir, w->in->out_dir))
+	if (streq(dir, w->in->out_dir) || is_cache(w, st))
 		return true;
 	if (holds_source(w->in, dir))
 		return false;
@@ -129,7 +138,7 @@ walk_entry(struct source_walk *w, const char *dir, const char *name, bool *ret_s
 		*ret_seen = true;
 		return add_file(w, path, &st);
 	}
-	if (!S_ISDIR(st.st_mode) || is_left_out(w, dir, name, path))
+	if (!S_ISDIR(st.st_mode) || is_left_out(w, dir, name, path, &st))
 		return withhold(w, path);
 	*ret_seen = true;
 	return walk_dir(w, path, &st);
@@ -263,8 +272,11 @@ int
 sources_collect(const struct sources_in *in, struct sources *ret, char **ret_home)
 {
 	struct source_walk w = { .in = in, .out = ret };
-	int r = collect(&w);
+	int r;
 
+	if (in->cache_dir && stat(in->cache_dir, &w.cache) < 0)
+		w.cache.st_ino = 0;
+	r = collect(&w);
 	*ret_home = r == -E2BIG ? steal_ptr(w.home) : NULL;
 	free(w.home);
 	strv_sort_unique(&ret->files);

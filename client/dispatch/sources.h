@@ -2,11 +2,11 @@
  * OUT_DIR, and what lies around the source file. Artifacts of other crates are closure.h's.
  *
  * Left out: version control, directories marked as caches (CACHEDIR.TAG: target directories),
- * those that cargo has locked for a profile, a directory `target` beside a Cargo.toml, packages
- * nested in this one (each unless the source is in it), the unit's own out-dir, and files that by
- * their name hold secrets (files.h). Symbolic links are followed: a file is sent under each path by
- * which it can be reached. What is left out, or cannot be read, is named in `withheld`, so that a
- * worker knows what it does not know. */
+ * those that cargo has locked for a profile, a directory `target` beside a Cargo.toml, dray's own
+ * cache, packages nested in this one (each unless the source is in it), the unit's own out-dir, and
+ * files that by their name hold secrets (files.h). Symbolic links are followed: a file is sent
+ * under each path by which it can be reached. What is left out, or cannot be read, is named in
+ * `withheld`, so that a worker knows what it does not know. */
 #ifndef DRAY_CLIENT_DISPATCH_SOURCES_H
 #define DRAY_CLIENT_DISPATCH_SOURCES_H
 
@@ -19,6 +19,7 @@ struct sources_in {
 	const char *manifest_dir; /* CARGO_MANIFEST_DIR; NULL: the source's directory */
 	const char *gen_dir;	  /* OUT_DIR; may be NULL */
 	const char *out_dir;	  /* --out-dir: never entered */
+	const char *cache_dir;	  /* dray's own; NULL: none */
 	const char *cwd;	  /* against which a dep-info names relative files */
 	const char *last_depinfo; /* .d of this unit's last compile, NULL or missing: none. It names
 				   * files outside the package that the walk would not find */

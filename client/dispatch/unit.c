@@ -239,6 +239,7 @@ collect_sources(struct unit *u, const struct unit_in *in, struct sources *s, cha
 	_cleanup_(freep) char *last = NULL;
 	struct sources_in si = { .source = u->source,
 		.out_dir = u->out_dir,
+		.cache_dir = in->conf->client.cache_dir,
 		.cwd = u->cwd,
 		.clippy = c->clippy,
 		.max_bytes = in->conf->client.max_unit };

@@ -236,6 +236,29 @@ test_clippy(void **state)
 	sources_done(&s);
 }
 
+static void
+test_cache_dir(void **state)
+{
+	struct sources s = SOURCES_INIT;
+	_cleanup_(freep) char *source = at("pkg/src/lib.rs"), *manifest = at("pkg"), *home = NULL;
+	_cleanup_(freep) char *out = at("t/debug/deps"), *cache = at("pkg/.cache/dray");
+	struct sources_in in = { .source = source,
+		.manifest_dir = manifest,
+		.out_dir = out,
+		.cache_dir = cache,
+		.cwd = dir };
+
+	put("pkg/.cache/dray/index.lmdb", "x");
+	put("pkg/.cache/other", "x");
+	put_link(".cache", "pkg/linked");
+	assert_int_equal(sources_collect(&in, &s, &home), 0);
+	assert_true(has(&s.files, "pkg/.cache/other"));
+	assert_false(has(&s.files, "pkg/.cache/dray/index.lmdb"));
+	assert_false(has(&s.files, "pkg/linked/dray/index.lmdb"));
+	assert_true(has(&s.withheld, "pkg/.cache/dray"));
+	sources_done(&s);
+}
+
 int
 main(void)
 {
@@ -246,6 +269,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_clippy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_cache_dir, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
