@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client/cmd/cmd.h"
 #include "client/cmd/embed.h"
@@ -86,7 +87,7 @@ summarise(const char *path, off_t from, uint64_t start_ms)
 }
 
 static int
-export_all(const struct embed *e, const char *cache_dir, bool print)
+export_all(const struct embed *e, const char *cache_dir, bool temporary, bool print)
 {
 	_cleanup_(freep) char *self = cmd_self();
 	const char *const pairs[][2] = {
@@ -95,6 +96,7 @@ export_all(const struct embed *e, const char *cache_dir, bool print)
 		{ "DRAY_COORDINATOR_KEY", embed_coordinator_key(e) },
 		{ "DRAY_IDENTITY", embed_identity(e) },
 		{ "DRAY_CACHE_DIR", cache_dir },
+		{ "DRAY_CACHE", temporary ? "off" : NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
@@ -146,7 +148,7 @@ say_waiting(const char *name)
 }
 
 static int
-up(const struct embed_options *o, char **command)
+up(const struct embed_options *o, const char *temporary, char **command)
 {
 	_cleanup_(embed_stopp) struct embed *e = NULL;
 	_cleanup_(conf_freep) struct conf *seen = NULL;
@@ -168,8 +170,10 @@ up(const struct embed_options *o, char **command)
 		_cleanup_(freep) char *dir = realpath(o->dir, NULL);
 
 		cache_dir = dir ? path_join(dir, "cache") : NULL;
+	} else if (temporary) {
+		cache_dir = strdup(temporary);
 	}
-	if (export_all(e, cache_dir, !*command) < 0)
+	if (export_all(e, cache_dir, temporary != NULL, !*command) < 0)
 		return CMD_FAILED;
 	/* with the environment as it is now: what the wrapper will see */
 	if (cmd_load_conf(&cmd_up, &seen) < 0)
@@ -188,6 +192,68 @@ up(const struct embed_options *o, char **command)
 	/* stopped from outside while it stayed: that is its normal end */
 	if (child_signal() && *command)
 		return SPAWN_SIGNALLED + child_signal();
+	return r;
+}
+
+/* Why nothing can be kept there, or 0. */
+static int
+try_cache_dir(const char *dir)
+{
+	int r = dir ? fs_mkdir_p(dir, 0700) : -ENOENT;
+
+	return r == 0 && access(dir, W_OK | X_OK) < 0 ? -errno : r;
+}
+
+/* A directory that is refused must not stop the build: a farm for this once, below /tmp, which
+ * keeps nothing. why: a sentence. */
+static int
+load_without_cache(const char *why, char **ret_dir, struct conf **ret)
+{
+	_cleanup_(freep) char *error = NULL;
+	_cleanup_(freep) char *dir = NULL;
+	int r = fs_make_temp_dir("/tmp", "dray-up-", &dir);
+
+	if (r < 0)
+		return r;
+	if (setenv("DRAY_CACHE_DIR", dir, 1) < 0 || setenv("DRAY_CACHE", "off", 1) < 0)
+		r = -errno;
+	if (r == 0)
+		r = conf_load(ret, &error);
+	if (r < 0) {
+		fs_rm_rf(dir);
+		return r;
+	}
+	cmd_error(&cmd_up,
+		"%s Nothing is kept of this run; set DRAY_CACHE_DIR to a directory that can be "
+		"written, by its full path.",
+		why);
+	*ret_dir = steal_ptr(dir);
+	return 0;
+}
+
+/* What the farm keeps its files by. 0; or the reason is told, and there is no farm.
+ * *ret_dir: a temporary directory, for the caller to remove. */
+static int
+load(const struct embed_options *o, char **ret_dir, struct conf **ret)
+{
+	_cleanup_(freep) char *why = NULL;
+	const char *dir;
+	int r = conf_load(ret, &why);
+
+	if (r == 0 && o->dir)
+		return 0;
+	if (r == 0) {
+		dir = (*ret)->client.cache_dir;
+		r = try_cache_dir(dir);
+		if (r == 0)
+			return 0;
+		if (asprintf(&why, "%s: %s.", dir ? dir : "No cache directory", strerror(-r)) < 0)
+			why = NULL;
+		conf_freep(ret);
+	}
+	if (why && load_without_cache(why, ret_dir, ret) == 0)
+		return 0;
+	cmd_error(&cmd_up, "%s", why ? why : strerror(-r));
 	return r;
 }
 
@@ -218,8 +284,9 @@ run(int argc, char **argv)
 	};
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	struct embed_options eo = { .workers = 1, .waiting = say_waiting };
+	_cleanup_(freep) char *temporary = NULL;
 	bool good = true;
-	int o;
+	int o, r;
 
 	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
 		if (o == 'h')
@@ -237,10 +304,17 @@ run(int argc, char **argv)
 	}
 	if (!good)
 		return cmd_usage_error(&cmd_up);
-	if (cmd_load_conf(&cmd_up, &conf) < 0)
-		return CMD_FAILED;
+	if (load(&eo, &temporary, &conf) < 0) {
+		if (!argv[optind])
+			return CMD_FAILED;
+		cmd_error(&cmd_up, "the command runs without a farm");
+		return run_command(argv + optind);
+	}
 	eo.cache_dir = conf->client.cache_dir;
-	return up(&eo, argv + optind);
+	r = up(&eo, temporary, argv + optind);
+	if (temporary)
+		fs_rm_rf(temporary);
+	return r;
 }
 
 const struct cmd cmd_up = {

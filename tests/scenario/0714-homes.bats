@@ -111,3 +111,40 @@ quietly() {
   cached changed "$WORK/app" build
   says "$WORK/app" 'two! y'
 }
+
+# refused LABEL TEXT ENV…: dray up says TEXT once, builds, and makes nothing beside the sources.
+refused() {
+  local label=$1 text=$2
+  shift 2
+  rm -rf "$WORK/app/target"
+  (cd "$WORK/app" && exec env -u RUSTC_WRAPPER -u DRAY_JOB_LOG "$@" "$DRAY" up -- cargo build) \
+    >"$LOGS/$label" 2>&1 </dev/null 3>&- || { cat "$LOGS/$label" >&2; return 1; }
+  "$WORK/app/target/debug/app"
+  [ "$(grep -c "$text" "$LOGS/$label")" = 1 ]
+  rm -rf "$WORK/app/target"
+  (cd "$WORK" && find app outside | sort) | diff "$LOGS/before" -
+}
+
+@test "dray up builds, and says why, where the cache directory is refused" {
+  package "$WORK/app" app
+  package "$WORK/outside" outside lib
+  depends "$WORK/app" outside ../outside
+  (cd "$WORK/app" && exec env -u RUSTC_WRAPPER cargo generate-lockfile -q) 3>&-
+  printf '[client]\ncache_dir = .cache/dray\n' >"$FARM/relative.conf"
+  (cd "$WORK" && find app outside | sort) >"$LOGS/before"
+  export DRAY_OFFLOAD=always
+  refused relative 'begins with /.*full path' DRAY_CACHE_DIR=.cache/dray
+  grep '[1-9][0-9]* units on the farm' "$LOGS/relative"
+  refused file 'File exists\|Not a directory' DRAY_CACHE_DIR="$WORK/app/Cargo.toml"
+  refused config 'begins with /' DRAY_CONFIG="$FARM/relative.conf"
+  grep 'without a farm' "$LOGS/config"
+  [ -z "$(find /tmp -maxdepth 1 -name 'dray-up-*' -newer "$LOGS/before" -user "$(id -un)")" ]
+}
+
+@test "a unit goes to the farm where the cache is in its package" {
+  package "$WORK/app" app
+  export DRAY_OFFLOAD=always DRAY_CACHE_DIR=$WORK/app/.cache/dray
+  (cd "$WORK/app" && exec env -u RUSTC_WRAPPER "$DRAY" up -- cargo build) >"$LOGS/inside" 2>&1 </dev/null 3>&- ||
+    { cat "$LOGS/inside" >&2; false; }
+  [ "$(job app where)" = farm ]
+}
