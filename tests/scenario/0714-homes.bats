@@ -126,6 +126,7 @@ refused() {
 }
 
 @test "dray up builds, and says why, where the cache directory is refused" {
+  local dir
   package "$WORK/app" app
   package "$WORK/outside" outside lib
   depends "$WORK/app" outside ../outside
@@ -138,7 +139,10 @@ refused() {
   refused file 'File exists\|Not a directory' DRAY_CACHE_DIR="$WORK/app/Cargo.toml"
   refused config 'begins with /' DRAY_CONFIG="$FARM/relative.conf"
   grep 'without a farm' "$LOGS/config"
-  [ -z "$(find /tmp -maxdepth 1 -name 'dray-up-*' -newer "$LOGS/before" -user "$(id -un)")" ]
+  # The temporary directory is gone.
+  dir=$(cd "$WORK/app" && DRAY_CACHE_DIR=c exec "$DRAY" up -- printenv DRAY_CACHE_DIR 2>"$LOGS/gone" 3>&-)
+  [[ "$dir" == /* ]]
+  [ ! -e "$dir" ]
 }
 
 @test "a unit goes to the farm where the cache is in its package" {
