@@ -371,6 +371,7 @@ static int
 list_dirs(struct cached *c)
 {
 	const struct rustc_call *call = c->in.call;
+	char real[PATH_MAX];
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < call->n_libs; i++) {
@@ -378,8 +379,12 @@ list_dirs(struct cached *c)
 
 		if (!dir)
 			return -ENOMEM;
-		if (listing_is_ignored(call->libs[i].kind, dir))
-			r = strv_add(&c->dirs, dir);
+		if (!listing_is_ignored(call->libs[i].kind, dir))
+			continue;
+		r = strv_add(&c->dirs, dir);
+		/* the record has it by its descriptor: without links */
+		if (r == 0 && realpath(dir, real) && !streq(real, dir))
+			r = strv_add(&c->dirs, real);
 	}
 	return r;
 }

@@ -125,6 +125,23 @@ says() {
   rm -rf "$shm"
 }
 
+@test "a target directory behind a link: what is compiled beside a build script is none of its inputs" {
+  project "$WORK/ws"
+  export CARGO_INCREMENTAL=0
+  package "$WORK/ws/side" side lib
+  depends "$WORK/ws/app" side ../side
+  echo 'fn main() {}' >"$WORK/ws/app/build.rs"
+  (cd "$WORK/ws/app" && cargo generate-lockfile -q)
+  mkdir -p "$WORK/far/target"
+  ln -s "$WORK/far/target" "$WORK/ws/app/target"
+  export CARGO_TARGET_DIR=$WORK/ws/app/target
+  cached first "$WORK/ws/app" build
+  kept build_script_build
+  rm -rf "$WORK/far/target"/*
+  cached second "$WORK/ws/app" build
+  all_hit
+}
+
 @test "a temporary directory holds files that are none of the compile's own" {
   local dir=$BATS_TEST_TMPDIR/tmp
   mkdir -p "$dir"
