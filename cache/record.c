@@ -293,6 +293,23 @@ add_git_index(struct recorder *r, const char *path)
 	return 1;
 }
 
+/* git compares kinds and modes of what it has in its index, beside the contents; times only tell it
+ * what to read again. */
+static int
+add_git_attributes(struct recorder *r, const char *path)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct attributes a;
+	int k;
+
+	if (!strv_has_sorted(&r->variables, "git") || in_target_dir(r, path) ||
+		attributes_read(path, false, &a) < 0)
+		return 0;
+	a.ignored = ATTRIBUTE_TIMES;
+	k = attributes_encode(&a, &b);
+	return k < 0 ? k : add(r, INPUT_LSTAT, path, b.p, b.n);
+}
+
 static int
 add_file(struct recorder *r, const char *path)
 {
@@ -322,6 +339,9 @@ add_file(struct recorder *r, const char *path)
 		return k;
 	if (is_young(r, path, &st))
 		return cannot(r, "%s changed while it was read", path);
+	k = add_git_attributes(r, path);
+	if (k < 0)
+		return k;
 	if (r->in->metadata && ends_with(path, ".rlib")) {
 		k = rlib_metadata_digest(r->in->place->memo, path, &d);
 		if (k == 0)

@@ -55,6 +55,14 @@ hash_is() {
   again "$app"
   all_hit
   hash_is ""
+  # git sees modes, too.
+  chmod +x "$app/look/src/lib.rs"
+  again "$app"
+  hash_is -modified
+  chmod -x "$app/look/src/lib.rs"
+  again "$app"
+  all_hit
+  hash_is ""
   gits commit --allow-empty -m two
   again "$app"
   missed app
