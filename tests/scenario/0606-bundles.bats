@@ -235,27 +235,6 @@ deep_archive() {
   same_outputs "$APP"
 }
 
-@test "a linker that is a script: what it makes is not kept, and is not compiled again" {
-  project
-  plain_build "$APP" build
-  mkdir "$WORK/bin"
-  printf '#!/bin/sh\nexec %s "$@"\n' "$(command -v cc)" >"$WORK/bin/cc"
-  chmod +x "$WORK/bin/cc"
-  export PATH=$WORK/bin:$PATH
-  farm_start
-  cached farm "$APP" build
-  jobs_all '.where == "farm"'
-  [ "$(job app not_stored)" = "the linker is a script" ]
-  kill_hard "$COORDINATOR_PID"
-  kill_hard "$WORKER_PID"
-  clean "$APP"
-  cached again "$APP" build
-  bundle app
-  [ "$(job app not_stored)" = "the linker is a script" ]
-  same_outputs "$APP"
-  tidy "$APP/target"
-}
-
 # ---- what goes wrong
 
 @test "the link fails: what the compiler says, and nothing is left behind" {
