@@ -309,7 +309,7 @@ take(const struct input *const *a, struct input *const *b, size_t n, struct time
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct attributes kept;
 		unsigned moved;
-		bool differ;
+		bool differ = false;
 
 		if (!is_stat(b[i]) || !same_but_times(a[i], b[i], &moved, &differ))
 			continue;

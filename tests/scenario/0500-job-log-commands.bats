@@ -158,7 +158,9 @@ hits_and_a_miss() {
   grep -qE "^3 units in .*, in $WORK/app/target/release$" "$LOGS/text"
   grep -qE '^low +lib +local .*no coordinator configured$' "$LOGS/text"
   grep -qE '^app +bin +local .*no coordinator configured$' "$LOGS/text"
-  [ "$(wc -l <"$LOGS/text")" -eq 5 ]
+  # a line, an empty one, a line a unit, an empty one, the critical path
+  [ "$(wc -l <"$LOGS/text")" -eq 7 ]
+  grep -qE '^The critical path: .*app ' "$LOGS/text"
   # at once, into the same directory: only cargo's process tells them apart
   touch "$WORK/app/src/main.rs"
   here_build third build --release
@@ -283,7 +285,7 @@ browser() {
   for crate in app mid low; do
     grep -q "<td class=\"name\">$crate</td>" dray-report.html
   done
-  [ "$(grep -c '<g class="u farm">' dray-report.html)" -eq 3 ]
+  [ "$(grep -c '<g class="u farm' dray-report.html)" -eq 3 ]
   # the link made here, and the metadata's mark
   grep -q '<rect class="l"' dray-report.html
   grep -q "<h1 class=\"path\">$WORK/app/target/debug</h1>" dray-report.html
@@ -305,9 +307,9 @@ browser() {
   here_build second build
   cd "$WORK"
   "$DRAY" report
-  [ "$(grep -c '<g class="u local">' dray-report.html)" -eq 1 ]
+  [ "$(grep -c '<g class="u local' dray-report.html)" -eq 1 ]
   "$DRAY" report --since 1d
-  [ "$(grep -c '<g class="u local">' dray-report.html)" -eq 4 ]
+  [ "$(grep -c '<g class="u local' dray-report.html)" -eq 4 ]
   grep -q '<h1>2 builds</h1>' dray-report.html
   rm dray-report.html
   run "$DRAY" report --since 2999-01-01

@@ -222,6 +222,7 @@ absent_and_odd_text(void **state)
 	e.why = long_text;
 	assert_int_equal(joblog_append(path, 0, &e), 0);
 	memset(long_text, 0x80, sizeof(long_text) - 1);
+	long_text[sizeof(long_text) - 1] = '\0';
 	e.out_dir = long_text;
 	e.why = "\xe2\x82\xac";
 	assert_int_equal(joblog_append(path, 0, &e), 0);

@@ -533,6 +533,8 @@ preload_driver(const struct place *p)
 	assert_int_equal(fs_read_file(library, 1u << 24, &b), 0);
 	assert_int_equal(fs_write_atomic(path, b.p, b.n, 0755), 0);
 	setenv("LD_PRELOAD", path, 1);
+	/* where dray-trace has a sanitizer, that wants to be loaded first */
+	setenv("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=1:verify_asan_link_order=0", 1);
 }
 
 /* Runs the shell's text under dray-trace; its status, and the record in *ret. */
