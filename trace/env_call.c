@@ -199,8 +199,9 @@ ask(const void *pc, int fd, const char *path, void *buf, long flags)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #pragma GCC diagnostic ignored "-Wmissing-declarations"
-#pragma GCC diagnostic ignored "-Wpragmas"
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wbuiltin-declaration-mismatch"
+#endif
 
 #if defined(__x86_64__) || defined(__aarch64__)
 BY_PATH(stat, 0)
