@@ -557,6 +557,7 @@ cached_write_result(struct cached *c, const struct unit_key *key, struct result 
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = cached_read_entry(c, &key->id, &e);
 
+	(void)lock; /* held to the end */
 	e.key = key->id;
 	if (r == 0 && e.recipe.n == 0)
 		for (size_t i = 0; r == 0 && i < key->recipe.n; i++)
