@@ -1,69 +1,38 @@
-/* SHA-256 by libcrypto. Invariant: a digest that is returned is the digest of the bytes; where
- * libcrypto itself fails, the program ends rather than giving bytes a wrong name. */
+/* SHA-256 by libcrypto's own functions for it, without EVP.
+ *
+ * EVP looks an algorithm up by name, in tables of all that libcrypto has, which each process makes
+ * first: 0.2 ms, a tenth of a small cache hit. The code behind both is the same, SHA-NI where there
+ * is one. These functions are marked as deprecated since 3.0 and are in all releases since. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/stat.h>
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include "common/digest.h"
 
 #define READ_SIZE (64 * 1024)
 
 struct hasher {
-	EVP_MD_CTX *ctx;
+	SHA256_CTX ctx;
 };
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static EVP_MD *sha256;
-
-static void
-fetch_sha256(void)
-{
-	/* Reading openssl.cnf is a good part of a short process's life, and nothing in it is for
-	 * us. */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	/* Fetched once: the implicit fetch of EVP_sha256() looks the method up at every start. */
-	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-}
-
-void
-digest_nothing_else(void)
-{
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
-				    OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_ATEXIT,
-		NULL);
-}
 
 struct hasher *
 hasher_new(void)
 {
-	struct hasher *h;
+	struct hasher *h = malloc(sizeof(*h));
 
-	pthread_once(&once, fetch_sha256);
-	if (!sha256)
-		return NULL;
-	h = malloc(sizeof(*h));
-	if (!h)
-		return NULL;
-	h->ctx = EVP_MD_CTX_new();
-	if (!h->ctx || EVP_DigestInit_ex2(h->ctx, sha256, NULL) != 1) {
-		hasher_free(h);
-		return NULL;
-	}
+	if (h)
+		(void)SHA256_Init(&h->ctx); /* cannot fail, like the other two */
 	return h;
 }
 
 void
 hasher_free(struct hasher *h)
 {
-	if (!h)
-		return;
-	EVP_MD_CTX_free(h->ctx);
 	free(h);
 }
 
@@ -77,8 +46,8 @@ hasher_freep(struct hasher **h)
 void
 hasher_update(struct hasher *h, const void *p, size_t n)
 {
-	if (n && EVP_DigestUpdate(h->ctx, p, n) != 1)
-		abort();
+	if (n)
+		(void)SHA256_Update(&h->ctx, p, n);
 }
 
 void
@@ -96,23 +65,16 @@ hasher_field(struct hasher *h, const void *p, size_t n)
 void
 hasher_final(struct hasher *h, struct digest *ret)
 {
-	unsigned n = 0;
-
-	if (EVP_DigestFinal_ex(h->ctx, ret->b, &n) != 1 || n != DIGEST_SIZE ||
-		EVP_DigestInit_ex2(h->ctx, sha256, NULL) != 1)
-		abort();
+	(void)SHA256_Final(ret->b, &h->ctx);
+	(void)SHA256_Init(&h->ctx);
 }
 
 void
 hasher_peek(const struct hasher *h, struct digest *ret)
 {
-	EVP_MD_CTX *copy = EVP_MD_CTX_new();
-	unsigned n = 0;
+	SHA256_CTX copy = h->ctx;
 
-	if (!copy || EVP_MD_CTX_copy_ex(copy, h->ctx) != 1 ||
-		EVP_DigestFinal_ex(copy, ret->b, &n) != 1 || n != DIGEST_SIZE)
-		abort();
-	EVP_MD_CTX_free(copy);
+	(void)SHA256_Final(ret->b, &copy);
 }
 
 int

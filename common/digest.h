@@ -1,4 +1,4 @@
-/* SHA-256 (OpenSSL EVP, which uses SHA-NI where there is one). Content addresses and ids. */
+/* SHA-256 (OpenSSL, which uses SHA-NI where there is one). Content addresses and ids. */
 #ifndef DRAY_COMMON_DIGEST_H
 #define DRAY_COMMON_DIGEST_H
 
@@ -10,10 +10,6 @@
 struct digest {
 	uint8_t b[DIGEST_SIZE];
 };
-
-/* This process asks libcrypto for digests alone: its other tables are not made, which takes longer
- * than a small cache hit's other work. Before the first digest, and for good. */
-void digest_nothing_else(void);
 
 struct hasher;
 

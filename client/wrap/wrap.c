@@ -597,7 +597,6 @@ wrap_main(char **argv)
 		return exec_compiler(argv);
 	clock_gettime(CLOCK_REALTIME, &w.began);
 	w.start_us = clock_mono_us();
-	digest_nothing_else();
 	w.parent = getppid();
 	w.trial = trial_is(&w.call);
 	w.cargo = w.trial ? trial_cargo(w.parent) : 0;
