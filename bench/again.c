@@ -1,12 +1,13 @@
 /* Runs one recorded call of the compiler (limit.c: "call") again and again, through each of some
  * wrappers in turn:
  *
- *     again ROUNDS CALL WRAPPER...
+ *     again ROUNDS CALL [NAME=VALUE...] WRAPPER...
  *
- * Prints a line a round: of each wrapper the wall time and the processor time (user and system),
- * in µs. The outputs are removed before each, as cargo clean does. The environment is the recorded
- * one, but for DRAY_* and LIMIT_*, which are ours. It is to be started as cargo was, by a shell:
- * what a unit's environment is, is found by comparing. */
+ * NAME=VALUE is set for the wrapper that follows, and for no other. Prints a line a round: of each
+ * wrapper the wall time and the processor time (user and system), in µs. The outputs are removed
+ * before each, as cargo clean does. The environment is the recorded one, but for DRAY_* and
+ * LIMIT_*, which are ours. It is to be started as cargo was, by a shell: what a unit's environment
+ * is, is found by comparing. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <err.h>
@@ -34,6 +35,11 @@ struct call {
 	char **envp;
 	char files[PATH_MAX]; /* beside the call: named as the outputs */
 	int out_dir;
+};
+
+struct wrapper {
+	char *path;
+	char **envp;
 };
 
 static bool
@@ -139,23 +145,48 @@ us_of(struct timeval t)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
 }
 
+/* Takes the variables and the wrapper that begin at *at, and moves it behind them. The first of two
+ * that have one name counts. */
+static struct wrapper
+take_wrapper(const struct call *c, char **argv, int *at)
+{
+	struct wrapper w = { NULL, NULL };
+	size_t n = 0, n_old = 0;
+
+	while (c->envp[n_old])
+		n_old++;
+	while (argv[*at + n] && strchr(argv[*at + n], '='))
+		n++;
+	w.envp = calloc(n + n_old + 1, sizeof(char *));
+	if (!w.envp)
+		err(1, "calloc");
+	memcpy(w.envp, argv + *at, n * sizeof(char *));
+	memcpy(w.envp + n, c->envp, n_old * sizeof(char *));
+	w.path = argv[*at + n];
+	if (!w.path)
+		errx(1, "there is no wrapper behind %s", argv[*at]);
+	*at += (int)n + 1;
+	return w;
+}
+
 static void
-run_once(struct call *c, char *wrapper, const posix_spawn_file_actions_t *actions, bool show)
+run_once(struct call *c, const struct wrapper *w, const posix_spawn_file_actions_t *actions,
+	bool show)
 {
 	uint64_t begin, end;
 	struct rusage u;
 	int status, r;
 	pid_t pid;
 
-	c->argv[0] = wrapper;
+	c->argv[0] = w->path;
 	remove_outputs(c);
 	begin = now_us();
-	r = posix_spawn(&pid, wrapper, actions, NULL, c->argv, c->envp);
+	r = posix_spawn(&pid, w->path, actions, NULL, c->argv, w->envp);
 	if (r != 0 || wait4(pid, &status, 0, &u) < 0)
-		errx(1, "%s cannot be run", wrapper);
+		errx(1, "%s cannot be run", w->path);
 	end = now_us();
 	if (status != 0)
-		errx(1, "%s: status %d", wrapper, status);
+		errx(1, "%s: status %d", w->path, status);
 	if (show)
 		printf("%llu %llu ", (unsigned long long)(end - begin),
 			(unsigned long long)(us_of(u.ru_utime) + us_of(u.ru_stime)));
@@ -165,23 +196,29 @@ int
 main(int argc, char **argv)
 {
 	posix_spawn_file_actions_t actions;
+	struct wrapper *w;
 	struct call c;
-	int rounds;
+	int rounds, n = 0;
 
 	if (argc < 4 || (rounds = atoi(argv[1])) < 1)
-		errx(1, "usage: again ROUNDS CALL WRAPPER...");
+		errx(1, "usage: again ROUNDS CALL [NAME=VALUE...] WRAPPER...");
 	c = read_call(argv[2]);
 	if (chdir(c.cwd) < 0)
 		err(1, "%s", c.cwd);
 	find_outputs(&c, argv[2]);
+	w = calloc((size_t)argc, sizeof(*w));
+	if (!w)
+		err(1, "calloc");
+	for (int at = 3; at < argc;)
+		w[n++] = take_wrapper(&c, argv, &at);
 	posix_spawn_file_actions_init(&actions);
 	for (int fd = 0; fd < 3; fd++)
 		if (fd != STDOUT_FILENO)
 			posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
 	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
 	for (int i = -WARM_UP; i < rounds; i++) {
-		for (int w = 3; w < argc; w++)
-			run_once(&c, argv[w], &actions, i >= 0);
+		for (int k = 0; k < n; k++)
+			run_once(&c, &w[k], &actions, i >= 0);
 		if (i >= 0)
 			putchar('\n');
 	}

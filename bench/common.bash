@@ -2,6 +2,7 @@
 #
 #   --dray PATH   the dray to measure       --work DIR    where programs, caches and results are kept
 #   --json FILE   adds the results to FILE, a line each
+#   --beside PATH another dray, as of an older commit, measured in the same rounds, with a cache of its own
 #
 # Machines differ from minute to minute: what is compared is run in turn, and only ratios within a pair
 # are believed. A processor that others use, too, lengthens wall times; `cpu` (user and system, of all
@@ -15,6 +16,7 @@ bench_name=$(basename "$0")
 dray=${DRAY:-$top/client/dray}
 work=${TMPDIR:-/tmp}/dray-bench.$(id -u)
 json=
+beside=
 TIMEFORMAT='%R %U %S'
 
 bench_die() {
@@ -28,6 +30,7 @@ common_option() {
     --dray) dray=${2:?} ;;
     --work) work=${2:?} ;;
     --json) json=${2:?} ;;
+    --beside) beside=${2:?} ;;
     -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
     *) bench_die "unknown argument: $1" ;;
   esac
@@ -36,6 +39,8 @@ common_option() {
 bench_begin() {
   [ -x "$dray" ] || bench_die "no such program: $dray (build it, or give --dray)"
   dray=$(realpath "$dray")
+  [ -z "$beside" ] || [ -x "$beside" ] || bench_die "no such program: $beside"
+  [ -z "$beside" ] || beside=$(realpath "$beside")
   real_clean_env
   unset RUSTC_WRAPPER ${!DRAY_*} ${!SCCACHE_*} ${!KACHE_*} ${!MBX_*}
   mkdir -p "$work/bin"
@@ -44,10 +49,12 @@ bench_begin() {
   export DRAY_JOB_LOG=$work/jobs.jsonl
   others=$work/others
   : >"$DRAY_CONFIG"
+  beside_cache=$work/cache-beside
   [ -z "$json" ] || json=$(realpath "$json")
   echo "machine: $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)," \
     "$(stat -f -c %T "$work"); load $(load)"
   echo "compiler: $(rustc --version); $("$dray" --version)$(describe)"
+  [ -z "$beside" ] || echo "beside: $beside: $("$beside" --version)"
 }
 
 # The commit that was built, as far as it can be known.
@@ -207,6 +214,7 @@ build_way() {
     plain) way=(cargo) ;;
     limit) way=(env "RUSTC_WRAPPER=$work/bin/limit" cargo) ;;
     dray) way=(env "RUSTC_WRAPPER=$dray" cargo) ;;
+    beside) way=(env "RUSTC_WRAPPER=$beside" "DRAY_CACHE_DIR=$beside_cache" cargo) ;;
     sccache)
       way=("${own[@]}" "SCCACHE_DIR=$work/cache-sccache" "SCCACHE_SERVER_UDS=$work/sccache.sock"
         "SCCACHE_IDLE_TIMEOUT=600" "RUSTC_WRAPPER=$others/bin/sccache" cargo)
@@ -234,7 +242,7 @@ build() {
 compiled() {
   case $1 in
     limit) { cat "$LIMIT_DIR/unknown" 2>/dev/null || true; } | wc -l ;;
-    dray) jq -rs 'map(select(.kind != "probe" and .cache != "hit")) | length' "$DRAY_JOB_LOG" ;;
+    dray | beside) jq -rs 'map(select(.kind != "probe" and .cache != "hit")) | length' "$DRAY_JOB_LOG" ;;
     *) echo 0 ;;
   esac
 }
