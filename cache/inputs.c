@@ -15,7 +15,7 @@
 #include "cache/variables.h"
 #include "cache/rlib.h"
 #include "common/fs.h"
-#include "common/git_index.h"
+#include "memo/git_index.h"
 #include "common/why.h"
 
 int

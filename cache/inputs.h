@@ -11,7 +11,7 @@
 
 #include "common/buf.h"
 #include "common/digest.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 #include "common/strv.h"
 
 enum input_kind {
@@ -32,7 +32,7 @@ enum input_kind {
 	INPUT_STAT,	/* of what a path leads to: what a stat tells (attributes.h) */
 	INPUT_LSTAT,	/* of the path itself, where it is a symbolic link */
 	INPUT_VARIABLES, /* variables of a kind (variables.h): their digest */
-	INPUT_GIT_INDEX, /* of git: the digest of what it says (common/git_index.h) */
+	INPUT_GIT_INDEX, /* of git: the digest of what it says (memo/git_index.h) */
 	INPUT_KINDS
 };
 

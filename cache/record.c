@@ -14,7 +14,7 @@
 #include "cache/attributes.h"
 #include "cache/rlib.h"
 #include "common/fs.h"
-#include "common/git_index.h"
+#include "memo/git_index.h"
 #include "common/why.h"
 #include "toolchain/elf.h"
 

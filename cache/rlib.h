@@ -7,7 +7,7 @@
 #define DRAY_CACHE_RLIB_H
 
 #include "common/digest.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 
 /* The digest of that member's content; remembered by the digest of the whole file. memo may be
  * NULL. 0; -EBADMSG: no archive, or it has none; -EAGAIN: it changed meanwhile; -errno. */

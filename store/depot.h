@@ -19,7 +19,7 @@
 
 #include "common/buf.h"
 #include "common/digest.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 
 struct depot;
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "store/depot.h"
-#include "common/lmdb_file.h"
+#include "memo/lmdb_file.h"
 
 enum depot_kind { DEPOT_BLOB, DEPOT_ENTRY, DEPOT_N_KINDS };
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
-#include "common/git_index.h"
+#include "memo/git_index.h"
 #include "trace/paths.h"
 #include "trace/runtime.h"
 #include "trace/watch_priv.h"

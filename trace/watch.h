@@ -61,7 +61,7 @@ void watch_end(struct watch *w);
  * d listed, s a macro asked for its attributes, l for those of the link itself, m variable of a
  * macro, r variable of the toolchain, v (with the name "environ") all variables at once, w made or
  * changed, x a program that was run (its class, see program.h, a blank, its path), g an index of
- * git that git may have written (the digest of what it said, see common/git_index.h, a blank, its
+ * git that git may have written (the digest of what it said, see memo/git_index.h, a blank, its
  * path), ! a doubt, and last e, with the number of calls as its name: without it the record is not
  * whole. 0 or -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);

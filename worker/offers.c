@@ -15,8 +15,8 @@
 #include "toolchain/cpu.h"
 #include "common/fs.h"
 #include "common/log.h"
-#include "worker/launch.h"
-#include "worker/stage.h"
+#include "worker/sandbox/launch.h"
+#include "worker/sandbox/stage.h"
 
 #define TRY_MS 30000
 

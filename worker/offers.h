@@ -6,7 +6,7 @@
 #include "common/buf.h"
 #include "common/conf.h"
 #include "toolchain/toolchain.h"
-#include "worker/sysroot.h"
+#include "worker/sandbox/sysroot.h"
 
 struct offer {
 	struct toolchain toolchain;

@@ -17,8 +17,8 @@
 #include "common/fs.h"
 #include "common/why.h"
 #include "trace/filter.h"
-#include "worker/launch.h"
-#include "worker/seccomp.h"
+#include "worker/sandbox/launch.h"
+#include "worker/sandbox/seccomp.h"
 #include "worker/service_priv.h"
 
 #define FIXED_ITEMS 6

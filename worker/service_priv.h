@@ -5,7 +5,7 @@
 #include "common/log.h"
 #include "proto/socket.h"
 #include "keys/ticket.h"
-#include "worker/job.h"
+#include "worker/job/job.h"
 #include "worker/link_up.h"
 #include "worker/service.h"
 

@@ -23,7 +23,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "keys/identity.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 #include "common/spawn.h"
 #include "toolchain/toolchain.h"
 

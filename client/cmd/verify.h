@@ -5,7 +5,7 @@
 #include "store/depot.h"
 #include "client/wrap/slots.h"
 #include "common/digest.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 
 enum verify_verdict {
 	VERIFY_SAME,

@@ -12,7 +12,7 @@
 #include <limits.h>
 
 #include "common/digest.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 #include "proto/job.pb-c.h"
 #include "rustc/call.h"
 

@@ -7,7 +7,7 @@
 
 #include "common/buf.h"
 #include "common/digest.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 #include "common/strv.h"
 #include "proto/job.pb-c.h"
 

@@ -114,7 +114,7 @@ env_get(char *const *envp, const char *name)
 	return NULL;
 }
 
-/* Of these places a job has its own (worker/unit_check.c). */
+/* Of these places a job has its own (worker/sandbox/unit_check.c). */
 static bool
 is_jobs_own(const char *path)
 {

@@ -8,7 +8,7 @@
 
 #include "rustc/call.h"
 #include "common/conf.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 #include "proto/job.pb-c.h"
 
 #define UNIT_ALIAS "/.dray-in"

@@ -14,7 +14,7 @@
 #include "cache/key.h"
 #include "common/conf.h"
 #include "common/digest.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 #include "common/strv.h"
 #include "toolchain/toolchain.h"
 #include "rustc/call.h"

@@ -10,7 +10,7 @@
 #define DRAY_CLIENT_WRAP_CLOSURE_H
 
 #include "rustc/call.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 
 struct closure_in {
 	struct memo *memo;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
-#include "common/jobserver.h"
+#include "machine/jobserver.h"
 #include "common/procfs.h"
 
 #define CHILDREN_MAX 1024

@@ -6,7 +6,7 @@
 #ifndef DRAY_CLIENT_WRAP_INCREMENTAL_H
 #define DRAY_CLIENT_WRAP_INCREMENTAL_H
 
-#include "common/memo.h"
+#include "memo/memo.h"
 #include "rustc/call.h"
 
 /* The call without -C incremental. argv gets its words, and must live as long as *ret. 0, -ENOMEM,

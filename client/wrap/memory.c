@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "common/buf.h"
-#include "common/cgroupfs.h"
+#include "machine/cgroupfs.h"
 #include "common/fs.h"
 
 #define FILE_MAX_BYTES 65536

@@ -23,7 +23,7 @@
 #include "client/wrap/slots.h"
 #include "common/child.h"
 #include "common/clock.h"
-#include "common/cpus.h"
+#include "machine/cpus.h"
 #include "common/fs.h"
 #include "common/proc.h"
 

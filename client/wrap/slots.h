@@ -11,7 +11,7 @@
 #define DRAY_CLIENT_WRAP_SLOTS_H
 
 #include "common/base.h"
-#include "common/jobserver.h"
+#include "machine/jobserver.h"
 
 struct slots; /* an open slot directory */
 

@@ -5,7 +5,7 @@
 #include <limits.h>
 
 #include "common/fs.h"
-#include "worker/capture.h"
+#include "worker/job/capture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

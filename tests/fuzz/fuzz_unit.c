@@ -8,7 +8,7 @@
 
 #include "common/digest.h"
 #include "common/fs.h"
-#include "worker/unit_check.h"
+#include "worker/sandbox/unit_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

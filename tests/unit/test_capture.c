@@ -11,7 +11,7 @@
 
 #include "common/fs.h"
 #include "common/spawn.h"
-#include "worker/capture.h"
+#include "worker/job/capture.h"
 
 /* A string literal with NULs in it; its own last NUL ends the last string. */
 #define RAW(text) text, sizeof(text)

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "common/fs.h"
-#include "worker/cgroup.h"
+#include "worker/sandbox/cgroup.h"
 
 static void
 test_not_to_be_had(void **state)

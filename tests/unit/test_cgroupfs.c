@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/cgroupfs.h"
+#include "machine/cgroupfs.h"
 #include "common/fs.h"
 
 static const char mounts[] =

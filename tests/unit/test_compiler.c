@@ -1,4 +1,4 @@
-/* worker/compiler.c: how the compiler is called in a job. */
+/* worker/sandbox/compiler.c: how the compiler is called in a job. */
 #include "config.h"
 
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
-#include "worker/compiler.h"
+#include "worker/sandbox/compiler.h"
 
 struct job {
 	Dray__Unit u;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "common/cpus.h"
+#include "machine/cpus.h"
 #include "common/fs.h"
 
 static char *root;

@@ -13,7 +13,7 @@
 #include "cache/variables.h"
 #include "cache/inputs.h"
 #include "common/fs.h"
-#include "common/git_index.h"
+#include "memo/git_index.h"
 
 /* Of each test: a directory with out/ in it, and what is asked there. */
 static char dir[PATH_MAX], real_out[PATH_MAX + 8], out[PATH_MAX + 8];

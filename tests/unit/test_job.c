@@ -13,7 +13,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "proto/socket.h"
-#include "worker/job.h"
+#include "worker/job/job.h"
 
 #define PATIENCE_MS 30000
 

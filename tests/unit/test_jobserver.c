@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "common/jobserver.h"
+#include "machine/jobserver.h"
 
 static int
 tokens_in(const struct jobserver *js)

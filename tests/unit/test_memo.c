@@ -21,7 +21,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/memo.h"
+#include "memo/memo.h"
 #include "tests/unit/aged.h"
 
 /* As memo.c has it: how old a change must be, where times are fine, and where they are whole

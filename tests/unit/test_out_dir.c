@@ -14,7 +14,7 @@
 
 #include "common/buf.h"
 #include "common/fs.h"
-#include "worker/out_dir.h"
+#include "worker/sandbox/out_dir.h"
 
 struct place {
 	char *dir, *out, *blob;

@@ -20,12 +20,12 @@
 #include "common/fs.h"
 #include "common/spawn.h"
 #include "toolchain/toolchain.h"
-#include "worker/capture.h"
-#include "worker/sandbox.h"
-#include "worker/seccomp.h"
-#include "worker/stage.h"
-#include "worker/sysroot.h"
-#include "worker/unit_check.h"
+#include "worker/job/capture.h"
+#include "worker/sandbox/sandbox.h"
+#include "worker/sandbox/seccomp.h"
+#include "worker/sandbox/stage.h"
+#include "worker/sandbox/sysroot.h"
+#include "worker/sandbox/unit_check.h"
 
 #define PATIENCE_MS 60000
 

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 
 #include "common/fs.h"
-#include "worker/stage.h"
-#include "worker/unit_check.h"
+#include "worker/sandbox/stage.h"
+#include "worker/sandbox/unit_check.h"
 
 #define FILES 3
 

@@ -17,7 +17,7 @@
 
 #include "client/wrap/given.h"
 #include "common/clock.h"
-#include "worker/tokens.h"
+#include "worker/job/tokens.h"
 
 static struct jobserver shared = JOBSERVER_INIT;
 

@@ -14,9 +14,9 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "trace/set.h"
-#include "worker/sandbox.h"
-#include "worker/trace.h"
-#include "worker/trace_rules.h"
+#include "worker/sandbox/sandbox.h"
+#include "worker/tracer/trace.h"
+#include "worker/tracer/trace_rules.h"
 
 #define PATIENCE_MS 60000
 

@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "common/fs.h"
-#include "worker/usage.h"
+#include "worker/sandbox/usage.h"
 
 #define MIB (1ull << 20)
 

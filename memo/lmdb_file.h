@@ -1,0 +1,49 @@
+/* An LMDB file of a cache: shared by hundreds of processes, any of which may be killed or stopped
+ * at any instant, and such that all of it may be lost at any time without harm. A damaged or full
+ * file, and one that another boot of this machine wrote, is removed and begun anew.
+ *
+ * A process opens a file once at a time, and not across a fork (LMDB); a struct lmdb_file belongs
+ * to one thread. */
+#ifndef DRAY_MEMO_LMDB_FILE_H
+#define DRAY_MEMO_LMDB_FILE_H
+
+#include <lmdb.h>
+
+#include "common/base.h"
+
+#define LMDB_FILE_DBS_MAX 3
+
+struct lmdb_file_kind {
+	const char *name; /* of the file, in its directory */
+	size_t map_size;
+	unsigned n_dbs;
+	const char *db_names[LMDB_FILE_DBS_MAX];
+	/* In a full file this many of the databases are emptied, one after another from the first,
+	 * until there is room. 0: it is begun anew. */
+	unsigned n_forget;
+};
+
+struct lmdb_file {
+	const struct lmdb_file_kind *kind;
+	char *path;
+	int guard;	 /* <path>-guard */
+	MDB_env *env;	 /* NULL: unusable for the rest of this process */
+	MDB_txn *reader; /* reset between uses; NULL until the first */
+	MDB_dbi dbi[LMDB_FILE_DBS_MAX];
+	bool renewed;	 /* the file was thrown away once already */
+	bool no_waiting; /* a lock was waited for in vain once already */
+};
+
+/* Opens or makes <dir>/<name>. 0 or -errno. */
+int lmdb_file_open(const char *dir, const struct lmdb_file_kind *kind, struct lmdb_file *ret);
+void lmdb_file_done(struct lmdb_file *f);
+
+/* What is done in one transaction: an LMDB code. Nothing that was read outlives it. It may be
+ * called again, with a new transaction, when the first one failed. */
+typedef int (*lmdb_file_fn)(void *arg, MDB_txn *txn, const MDB_dbi *dbi);
+/* 0 or -errno; -ENOENT: MDB_NOTFOUND, or no usable file. */
+int lmdb_file_read(struct lmdb_file *f, lmdb_file_fn fn, void *arg);
+/* Commits when fn gives 0. -ETIMEDOUT: somebody else writes, or is stopped while writing. */
+int lmdb_file_write(struct lmdb_file *f, lmdb_file_fn fn, void *arg);
+
+#endif

@@ -1,0 +1,229 @@
+/* Files on demand: what the tracer asks for is asked of the client, and put into the job's tree
+ * while the compiler waits.
+ *
+ * Invariant: one question at a time; the answer is to that question; content counts only when the
+ * store has verified it; the tracer always gets its answer, or the job ends. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "common/fs.h"
+#include "common/log.h"
+#include "worker/job/job_priv.h"
+#include "worker/sandbox/out_dir.h"
+
+static int
+host_path(const struct job *j, char out[PATH_MAX])
+{
+	int n = snprintf(out, PATH_MAX, "%s%s", j->stage.root, j->fetch.path);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* The name in the job's out-dir; NULL: it is elsewhere. */
+static const char *
+name_in_out(const struct job *j)
+{
+	const char *dir = j->unit->out_dir, *path = j->fetch.path;
+
+	return path_is_below(path, dir) && path[strlen(dir)] ? path + strlen(dir) + 1 : NULL;
+}
+
+static int
+open_out(const struct job *j)
+{
+	int fd = open(j->stage.out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+ask(struct job *j)
+{
+	Dray__FileNeed m = DRAY__FILE_NEED__INIT;
+
+	m.id = j->fetch.next_id;
+	m.path = j->fetch.path;
+	j->fetch.waiting = true;
+	log_debug("job=%s asks for %s", j->id, m.path);
+	return job_send(j, WIRE_FILE_NEED, &m.base, NULL);
+}
+
+static int
+fetch_event(struct job *j)
+{
+	char text[PATH_MAX + 64];
+
+	switch (trace_event(j->trace, text)) {
+	case TRACE_ASKS:
+		snprintf(j->fetch.path, sizeof(j->fetch.path), "%.*s", PATH_MAX - 1, text);
+		return ask(j);
+	case TRACE_REFUSES:
+		return job_fail(j, -EPERM, DRAY__VERDICT__VERDICT_WITHHELD, "needs %.440s", text);
+	default:
+		return 0;
+	}
+}
+
+static int
+malformed(struct job *j, const char *what)
+{
+	return job_fail(j, -EBADMSG, DRAY__VERDICT__VERDICT_MALFORMED, "%s", what);
+}
+
+static int
+place_failed(struct job *j, int err)
+{
+	return job_fail(j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out a file: %s",
+		strerror(-err));
+}
+
+static int
+make_directory(struct job *j)
+{
+	const char *name = name_in_out(j);
+	char host[PATH_MAX];
+	int r;
+
+	if (name) {
+		_cleanup_(closep) int out = open_out(j);
+
+		r = out < 0 ? out : out_dir_make(out, name);
+	} else {
+		r = host_path(j, host);
+		if (r == 0)
+			r = fs_mkdir_p(host, 0755);
+	}
+	if (r < 0)
+		return place_failed(j, r);
+	trace_answer(j->trace, true, NULL);
+	return 0;
+}
+
+/* -ENOENT: the store does not have it. */
+static int
+copy_to_out(struct job *j, const char *name)
+{
+	_cleanup_(closep) int from = store_open_blob(j->shared->store, &j->fetch.in.digest);
+	_cleanup_(closep) int out = -1;
+	int r;
+
+	if (from < 0)
+		return from == -ENOENT ? from : place_failed(j, from);
+	out = open_out(j);
+	r = out < 0 ? out : out_dir_put(out, name, from, j->fetch.modified);
+	if (r < 0)
+		return place_failed(j, r == -ENOENT ? -EIO : r);
+	trace_answer(j->trace, true, NULL);
+	return 0;
+}
+
+/* -ENOENT: the store does not have it. */
+static int
+link_file(struct job *j)
+{
+	const char *name = name_in_out(j);
+	char host[PATH_MAX];
+	int r;
+
+	if (name)
+		return copy_to_out(j, name);
+	r = host_path(j, host);
+	if (r == 0)
+		r = fs_mkdir_parent(host, 0755);
+	if (r < 0)
+		return place_failed(j, r);
+	r = store_link(j->shared->store, &j->fetch.in.digest, host);
+	if (r == -ENOENT)
+		return r;
+	if (r < 0 && r != -EEXIST)
+		return place_failed(j, r);
+	trace_answer(j->trace, true, NULL);
+	return 0;
+}
+
+static int
+take_file(struct job *j, const Dray__Blob *b, const Dray__FileTimes *times)
+{
+	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
+	struct blob_in *in = &j->fetch.in;
+	int r;
+
+	if (!b || b->digest.len != DIGEST_SIZE)
+		return malformed(j, "a file without a digest");
+	*in = (struct blob_in){ .index = (uint32_t)j->unit->n_blobs + j->fetch.files++,
+		.size = b->size };
+	memcpy(in->digest.b, b->digest.data, DIGEST_SIZE);
+	j->fetch.modified = times ? times->modified : 0;
+	if (times)
+		trace_set_times(j->trace, j->fetch.path, times);
+	r = link_file(j);
+	if (r != -ENOENT)
+		return r;
+	m.blob = &in->index;
+	m.n_blob = 1;
+	j->fetch.content = true;
+	return job_send(j, WIRE_BLOB_NEED, &m.base, NULL);
+}
+
+static int
+fetch_answer(struct job *j, const Dray__FileAnswer *m)
+{
+	char text[PATH_MAX + 64];
+
+	if (!j->fetch.waiting || m->id != j->fetch.next_id)
+		return malformed(j, "an answer to no question");
+	j->fetch.waiting = false;
+	j->fetch.next_id++;
+	switch (m->kind) {
+	case DRAY__FILE_KIND__FILE_ABSENT:
+		trace_answer(j->trace, false, NULL);
+		return 0;
+	case DRAY__FILE_KIND__FILE_DIRECTORY:
+		if (m->times)
+			trace_set_times(j->trace, j->fetch.path, m->times);
+		return make_directory(j);
+	case DRAY__FILE_KIND__FILE_REGULAR:
+		return take_file(j, m->blob, m->times);
+	default:
+		if (m->text && *m->text)
+			snprintf(text, sizeof(text), "%.300s", m->text);
+		else
+			snprintf(text, sizeof(text), "the file %s", j->fetch.path);
+		trace_answer(j->trace, false, text);
+		return 0;
+	}
+}
+
+static int
+fetch_chunk(struct job *j, struct wire_msg *m)
+{
+	Dray__Credit credit = DRAY__CREDIT__INIT;
+	int r;
+
+	if (!j->fetch.content)
+		return malformed(j, "BlobChunk is not expected now");
+	r = blob_in_take(j, &j->fetch.in, m);
+	if (r < 0)
+		return r;
+	if (r == 1) {
+		j->fetch.content = false;
+		r = link_file(j);
+		if (r == -ENOENT)
+			return place_failed(j, r);
+	}
+	credit.n = 1;
+	return r < 0 ? r : job_send(j, WIRE_CREDIT, &credit.base, NULL);
+}
+
+static int
+fetch_message(struct job *j, struct wire_msg *m)
+{
+	if (m->info->type == WIRE_FILE_ANSWER)
+		return fetch_answer(j, (const Dray__FileAnswer *)m->body);
+	return fetch_chunk(j, m);
+}
+
+const struct job_demand fetch_demand = { .event = fetch_event, .message = fetch_message };

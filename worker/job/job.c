@@ -1,0 +1,431 @@
+/* A job's thread: open, fetch, lay out, compile, relay, send back. One order, one thread; only the
+ * waiting is shared (job_talk.c), so that a stop, a deadline and the client's credit are seen
+ * wherever the job happens to wait.
+ *
+ * Invariant: whatever happens, the client gets exactly one last word (JobRejected before anything
+ * ran, or JobResult), the job's directory is gone, its sandbox is reaped, and WorkerJobEnded is
+ * sent. */
+#include "config.h"
+
+#include "worker/job/job.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "proto/socket.h"
+#include "worker/job/job_priv.h"
+#include "worker/sandbox/launch.h"
+#include "worker/sandbox/unit_check.h"
+
+static int
+read_digests(struct job *j)
+{
+	const Dray__Unit *u = j->unit;
+
+	j->blobs = calloc(u->n_blobs + 1, sizeof(*j->blobs));
+	if (!j->blobs)
+		return job_fail(j, -ENOMEM, DRAY__VERDICT__VERDICT_WORKER_FAULT, "out of memory");
+	for (size_t i = 0; i < u->n_blobs; i++)
+		memcpy(j->blobs[i].b, u->blobs[i]->digest.data, DIGEST_SIZE);
+	return 0;
+}
+
+static int
+check_unit(struct job *j)
+{
+	const Dray__JobOpen *open = (const Dray__JobOpen *)j->open.body;
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	j->request = open;
+	j->unit = open->unit;
+	j->credit = MIN2(open->credit, (uint32_t)UINT16_MAX);
+	j->compress = open->compress;
+	r = unit_check(
+		j->unit, j->offer->sysroot->lib_dirs.v, j->shared->conf->worker.store_max, &why);
+	if (r < 0)
+		return job_fail(
+			j, r, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s", why ? why : strerror(-r));
+	return read_digests(j);
+}
+
+static int
+accept_job(struct job *j)
+{
+	Dray__JobAccepted m = DRAY__JOB_ACCEPTED__INIT;
+	_cleanup_(freep) char *name = strdup(j->shared->name);
+
+	if (!name)
+		return job_fail(j, -ENOMEM, DRAY__VERDICT__VERDICT_WORKER_FAULT, "out of memory");
+	m.credit = JOB_CREDIT;
+	m.worker = name;
+	return job_send(j, WIRE_JOB_ACCEPTED, &m.base, NULL);
+}
+
+/* The tree without its files; gather.c puts them in as they are had. */
+static int
+lay_out(struct job *j)
+{
+	struct stage_spec spec = { .jobs = j->shared->jobs_dir,
+		.job = j->id,
+		.tools = j->shared->tools_dir,
+		.lib_dirs = j->offer->sysroot->lib_dirs.v,
+		.unit = j->unit };
+	uint64_t begin = clock_mono_us();
+	int r = stage_new(&spec, &j->stage);
+
+	j->staged_us = clock_mono_us() - begin;
+	if (r == -ENAMETOOLONG || r == -E2BIG)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_BAD_UNIT,
+			"the unit's paths cannot be laid out below this worker's directory: %s",
+			strerror(-r));
+	if (r < 0)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"cannot lay out the job: %s", strerror(-r));
+	return 0;
+}
+
+static int
+start_compiler(struct job *j)
+{
+	_cleanup_(freep) char *why = NULL;
+	bool traced = j->shared->filters->trace.n > 0;
+	struct launch l = { .conf = j->shared->conf,
+		.stage = &j->stage,
+		.unit = j->unit,
+		.sysroot = j->offer->sysroot,
+		.toolchain = &j->offer->toolchain,
+		.jobserver = tokens_pool(&j->tokens),
+		.filters = j->shared->filters,
+		.trace_socket = -1 };
+	int r = traced ? trace_new(&j->stage, j->offer->sysroot, &j->trace) : 0;
+
+	if (r < 0)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"cannot start the tracer: %s", strerror(-r));
+	if (traced)
+		l.trace_socket = trace_child_socket(j->trace);
+	r = limits_begin(j->shared->conf, j->shared->cgroup, j->id, j->stage.out, &j->limits, &why);
+	l.cgroup = limits_cgroup(&j->limits);
+	if (r == 0)
+		r = launch_start(&l, &j->box, &why);
+	if (traced)
+		trace_handed(j->trace);
+	j->tracing = traced && r == 0;
+	if (r < 0)
+		return job_fail(
+			j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", why ? why : strerror(-r));
+	return 0;
+}
+
+static int
+was_killed(struct job *j)
+{
+	char text[256];
+
+	return job_fail_for(j, limits_why_killed(&j->limits, text, sizeof(text)), text);
+}
+
+/* A compiler that lacked room on the worker says so as if it were the crate's fault. */
+static int
+may_be_limit(struct job *j)
+{
+	char text[256];
+
+	return job_fail_for(j, limits_why_failed(&j->limits, text, sizeof(text)), text);
+}
+
+/* All pipes have ended, so the end of the sandbox is near. */
+static int
+reap_compiler(struct job *j)
+{
+	struct sandbox_usage usage = { 0, 0 };
+	int r;
+
+	sandbox_wait(&j->box, &usage);
+	if (j->tracing) {
+		trace_stop(j->trace);
+		j->tracing = false;
+		/* A process may have been ended while its call was refused. */
+		r = j->demand->event(j);
+		if (r < 0)
+			return r;
+	}
+	j->cpu_us = usage.cpu_us;
+	j->peak_rss = MAX2(usage.peak_rss, j->limits.peak);
+	if (j->box.phase != SANDBOX_ENDED)
+		return job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"the compiler did not start: %s", j->box.failure);
+	j->compile_us = j->box.end_us - j->box.start_us;
+	j->status = j->box.status;
+	if (j->box.signal == SIGXFSZ)
+		return job_fail(j, -EFBIG, DRAY__VERDICT__VERDICT_LIMIT,
+			"wrote a file larger than %llu bytes (worker.job_file_max)",
+			(unsigned long long)j->shared->conf->worker.job_file_max);
+	if (j->box.signal == SIGXCPU)
+		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
+			"used more than %llu s of processor time (worker.job_cpu_s)",
+			(unsigned long long)j->shared->conf->worker.job_cpu_s);
+	if (j->box.signal == SIGKILL)
+		return was_killed(j);
+	return j->status ? may_be_limit(j) : 0;
+}
+
+static int
+compile(struct job *j)
+{
+	Dray__JobStarted m = DRAY__JOB_STARTED__INIT;
+	int r = start_compiler(j);
+
+	if (r < 0)
+		return r;
+	job_set_deadline(j);
+	m.staged_us = j->staged_us;
+	r = job_send(j, WIRE_JOB_STARTED, &m.base, NULL);
+	job_begin_alive(j);
+	if (r == 0)
+		r = job_text_relay(j);
+	if (r == 0)
+		r = reap_compiler(j);
+	/* All that it made may be another toolchain's, its failure too. */
+	return r < 0 ? r : job_check_toolchain(j);
+}
+
+static void
+reject(struct job *j)
+{
+	Dray__JobRejected m = DRAY__JOB_REJECTED__INIT;
+
+	m.verdict = j->verdict;
+	m.text = j->text;
+	job_send(j, WIRE_JOB_REJECTED, &m.base, NULL);
+}
+
+static void
+give_up(struct job *j)
+{
+	Dray__JobResult m = DRAY__JOB_RESULT__INIT;
+
+	m.status = j->status;
+	m.verdict = j->verdict;
+	m.text = j->text;
+	m.outputs = j->n_outputs;
+	m.compile_us = j->compile_us;
+	m.cpu_us = j->cpu_us;
+	m.peak_rss = j->peak_rss;
+	m.text_bytes = j->text_bytes;
+	job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
+}
+
+static int
+run_compiler(struct job *j)
+{
+	int r = tokens_begin(j->shared->jobserver, j->request->jobs, j->shared->cores, &j->tokens);
+
+	if (r < 0)
+		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"cannot make a jobserver: %s", strerror(-r));
+	r = compile(j);
+	sandbox_done(&j->box);
+	j->box = (struct sandbox)SANDBOX_INIT;
+	j->tracing = false;
+	limits_done(&j->limits);
+	tokens_done(&j->tokens);
+	job_set_deadline(j);
+	return r;
+}
+
+static void
+run(struct job *j)
+{
+	int r = chunk_coder_new(&j->coder);
+
+	if (r < 0)
+		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
+	if (r == 0)
+		r = check_unit(j);
+	job_set_deadline(j);
+	if (r == 0)
+		r = accept_job(j);
+	if (r == 0)
+		r = lay_out(j);
+	if (r == 0)
+		r = gather_inputs(j);
+	if (r == 0)
+		r = job_check_toolchain(j);
+	if (r < 0) {
+		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
+		reject(j);
+		return;
+	}
+	r = run_compiler(j);
+	if (r == 0)
+		r = results_finish(j);
+	if (r < 0) {
+		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
+		give_up(j);
+	}
+}
+
+static void
+tell_end(struct job *j)
+{
+	Dray__WorkerJobEnded m = DRAY__WORKER_JOB_ENDED__INIT;
+
+	m.job = j->id;
+	m.ok = j->verdict != DRAY__VERDICT__VERDICT_WORKER_FAULT;
+	m.text = j->text;
+	m.cpu_us = j->cpu_us;
+	m.wall_us = j->wall_us;
+	m.peak_rss = j->peak_rss;
+	job_send(j, WIRE_WORKER_JOB_ENDED, &m.base, NULL);
+}
+
+static void
+free_thread_part(struct job *j)
+{
+	trace_freep(&j->trace);
+	blob_in_done(&j->fetch.in);
+	stage_done(&j->stage);
+	free(j->blobs);
+	chunk_coder_freep(&j->coder);
+	for (size_t i = 0; i < j->n_announced; i++)
+		free(j->announced[i].name);
+	free(j->announced);
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct job *j = arg;
+	uint64_t begin = clock_mono_us();
+
+	run(j);
+	j->wall_us = clock_mono_us() - begin;
+	free_thread_part(j);
+	/* all of the excess: a job may have brought more blobs than any fixed number */
+	store_trim(j->shared->store, UINT_MAX);
+	log_debug("job=%s status=%d verdict=%d text=\"%s\"", j->id, j->status, (int)j->verdict,
+		j->text);
+	if (j->verdict == DRAY__VERDICT__VERDICT_LIMIT)
+		log_info("job=%s crate=%.64s stopped: %s", j->id, j->unit ? j->unit->crate : "",
+			j->text);
+	/* Ours to be looked after: who reads this log can. */
+	if (j->verdict == DRAY__VERDICT__VERDICT_WORKER_FAULT)
+		log_warn("job=%s crate=%.64s failed: %s", j->id, j->unit ? j->unit->crate : "",
+			j->text);
+	tell_end(j);
+	return NULL;
+}
+
+static int
+make_pair(struct job *j)
+{
+	char name[64];
+	int linger = -1;
+
+	snprintf(name, sizeof(name), "inproc://job-%s", j->id);
+	j->main_end = zmq_socket(j->shared->ctx, ZMQ_PAIR);
+	j->socket = zmq_socket(j->shared->ctx, ZMQ_PAIR);
+	if (!j->main_end || !j->socket)
+		return -zmq_errno();
+	/* What the thread sent last is read by the main loop after the thread is gone. */
+	zmq_setsockopt(j->socket, ZMQ_LINGER, &linger, sizeof(linger));
+	if (zmq_bind(j->main_end, name) < 0 || zmq_connect(j->socket, name) < 0)
+		return -zmq_errno();
+	return 0;
+}
+
+static void
+job_free(struct job *j)
+{
+	if (!j)
+		return;
+	socket_closep(&j->main_end);
+	wire_msg_done(&j->open);
+	free(j);
+}
+
+int
+job_start(const struct job_shared *shared, const char *id, struct offer *offer,
+	const struct wire_peer *peer, struct wire_msg *open, struct job **ret)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	int r;
+
+	if (!j)
+		return -ENOMEM;
+	j->shared = shared;
+	snprintf(j->id, sizeof(j->id), "%s", id);
+	j->offer = offer;
+	j->demand = &fetch_demand;
+	j->peer = *peer;
+	j->box = (struct sandbox)SANDBOX_INIT;
+	j->limits = (struct limits)LIMITS_INIT;
+	j->tokens = (struct tokens)TOKENS_INIT;
+	j->text_budget = shared->conf->worker.job_output_max;
+	r = make_pair(j);
+	if (r == 0) {
+		/* A JobOpen has no payload: its frame is empty and can be copied. */
+		j->open = *open;
+		*open = (struct wire_msg)WIRE_MSG_INIT;
+		r = -pthread_create(&j->thread, NULL, thread_main, j);
+	}
+	if (r < 0) {
+		socket_closep(&j->socket);
+		job_free(j);
+		return r;
+	}
+	*ret = j;
+	return 0;
+}
+
+const char *
+job_id(const struct job *j)
+{
+	return j->id;
+}
+
+const struct wire_peer *
+job_peer(const struct job *j)
+{
+	return &j->peer;
+}
+
+void *
+job_socket(struct job *j)
+{
+	return j->main_end;
+}
+
+int
+job_hand(struct job *j, struct wire_msg *m)
+{
+	bool payload = m->info->payload_max > 0;
+
+	return wire_send_msg(
+		j->main_end, NULL, m->info->type, m->body, payload ? &m->payload : NULL);
+}
+
+void
+job_stop(struct job *j, const char *why)
+{
+	Dray__JobStop m = DRAY__JOB_STOP__INIT;
+	_cleanup_(freep) char *text = strdup(why);
+
+	m.text = text;
+	if (text)
+		wire_send_msg(j->main_end, NULL, WIRE_JOB_STOP, &m.base, NULL);
+}
+
+void
+job_join(struct job *j)
+{
+	/* Only now: what the client still sends to a job that has ended has somewhere to go. */
+	pthread_join(j->thread, NULL);
+	socket_closep(&j->socket);
+	job_free(j);
+}

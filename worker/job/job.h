@@ -1,0 +1,52 @@
+/* A job: one thread, from its client's JobOpen to the JobResult (the conversation of
+ * proto/job.proto).
+ *
+ * The thread talks to the main loop over an inproc PAIR socket. What it sends there goes to the
+ * client, as it is; only WorkerJobEnded, always its last message, is for the coordinator. What the
+ * client sends is handed to it there. The main loop ends a job with a JobStop. */
+#ifndef DRAY_WORKER_JOB_JOB_H
+#define DRAY_WORKER_JOB_JOB_H
+
+#include "common/buf.h"
+#include "common/conf.h"
+#include "machine/jobserver.h"
+#include "store/store.h"
+#include "proto/wire.h"
+#include "worker/offers.h"
+#include "worker/sandbox/seccomp.h"
+
+struct job;
+
+/* What all jobs share; it must outlive them. */
+struct job_shared {
+	void *ctx; /* of ZeroMQ */
+	const struct conf *conf;
+	const char *jobs_dir;  /* where jobs are laid out */
+	const char *tools_dir; /* with dray-exec and dray-ld, on the same file system */
+	const struct filters *filters;
+	const char *name; /* this worker's */
+	struct store *store;
+	const struct jobserver *jobserver;
+	unsigned cores;		     /* tokens in it */
+	const struct cgroup *cgroup; /* NULL: none may be used */
+};
+
+/* Starts the thread. id: 32 hex digits. open: a JobOpen, whose content is taken. peer: who opened
+ * it. */
+int job_start(const struct job_shared *shared, const char *id, struct offer *offer,
+	const struct wire_peer *peer, struct wire_msg *open, struct job **ret);
+
+const char *job_id(const struct job *j);
+const struct wire_peer *job_peer(const struct job *j);
+void *job_socket(struct job *j); /* the main loop's end, to poll for ZMQ_POLLIN */
+
+/* Hands a client's message to the thread. -EAGAIN: it does not keep up (or the client sends what it
+ * has no credit for). */
+int job_hand(struct job *j, struct wire_msg *m);
+/* Asks it to end at once; its WorkerJobEnded still comes. */
+void job_stop(struct job *j, const char *why);
+
+/* Joins the thread and frees all; only after its WorkerJobEnded was received. */
+void job_join(struct job *j);
+
+#endif

@@ -1,0 +1,135 @@
+/* Inside a job's thread. Functions return 0, or -errno with job_fail's sentence and verdict set; a
+ * job that is to stop returns -ECANCELED from wherever it waits. */
+#ifndef DRAY_WORKER_JOB_JOB_PRIV_H
+#define DRAY_WORKER_JOB_JOB_PRIV_H
+
+#include <pthread.h>
+#include <poll.h>
+
+#include "proto/chunk.h"
+#include "worker/job/job.h"
+#include "worker/sandbox/limits.h"
+#include "worker/sandbox/sandbox.h"
+#include "worker/sandbox/stage.h"
+#include "worker/job/tokens.h"
+#include "worker/tracer/trace.h"
+
+/* Content messages the client may have under way to us: 16 MiB. */
+#define JOB_CREDIT 64
+#define JOB_OUTPUTS_MAX 65536
+#define JOB_POLL_FDS 3
+
+struct job_output {
+	char *name;
+	struct digest digest;
+};
+
+/* A blob on its way in. */
+struct blob_in {
+	uint32_t index; /* as the client counts them */
+	struct digest digest;
+	uint64_t size, got;
+	struct store_writer *writer;
+};
+
+/* A file that the compiler waits for. */
+struct fetch {
+	uint32_t next_id, files;
+	bool waiting; /* for the answer */
+	bool content; /* then for its content */
+	char path[PATH_MAX];
+	int64_t modified; /* as the client has it */
+	struct blob_in in;
+};
+
+/* Files on demand, seen from where a job waits. */
+struct job_demand {
+	int (*event)(struct job *j); /* the tracer has something to say */
+	/* The client's answer, or a chunk of the file. */
+	int (*message)(struct job *j, struct wire_msg *m);
+};
+
+struct job {
+	const struct job_shared *shared;
+	char id[33];
+	struct offer *offer;
+	struct wire_peer peer;
+	struct wire_msg open;
+	pthread_t thread;
+	void *main_end; /* the main loop's */
+
+	/* The rest belongs to the thread. */
+	void *socket;
+	struct chunk_coder *coder;
+	const Dray__JobOpen *request;
+	const Dray__Unit *unit;
+	struct digest *blobs; /* of unit->blobs */
+	struct stage stage;
+	bool compress;
+	uint32_t credit; /* content messages we may still send */
+	bool stop;
+
+	struct sandbox box;
+	struct trace *trace; /* NULL: the job is not traced */
+	bool tracing;	     /* its news are waited for */
+	struct fetch fetch;
+	const struct job_demand *demand;
+	struct limits limits;
+	struct tokens tokens;
+	uint64_t deadline_ms; /* the job is killed then; 0: none */
+	uint64_t alive_ms;    /* when the client hears next that it runs; 0: it does not yet */
+	uint64_t text_bytes, text_budget;
+	struct job_output *announced; /* outputs that were sent while the compiler ran */
+	size_t n_announced;
+	uint32_t n_outputs;
+	uint64_t output_bytes; /* of all outputs so far */
+
+	/* how it ended */
+	Dray__Verdict verdict;
+	char text[512];
+	int status;
+	uint64_t staged_us, compile_us, cpu_us, wall_us, peak_rss;
+};
+
+/* Sets verdict and sentence (the first one stays) and returns err. */
+int job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...) _printf_(4, 5);
+
+/* job_talk.c: the conversation */
+int job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload);
+/* Receives one message if there is one. Credit, JobStop and what belongs to a file on demand are
+ * taken care of here, and not returned: -EAGAIN: nothing for the caller. -ECANCELED: stop. */
+int job_receive(struct job *j, struct wire_msg *ret);
+/* Waits until the socket or one of the descriptors is readable, at most to the deadline (then the
+ * job has failed with LIMIT). The tracer's news are taken care of meanwhile. */
+int job_poll(struct job *j, struct pollfd *fds, size_t n);
+/* From now on job_poll tells the client at every heartbeat that the job is alive: a compile may be
+ * quiet for an hour. */
+void job_begin_alive(struct job *j);
+/* Fails the job with NO_TOOLCHAIN when the toolchain is not the one that was asked for any more. */
+int job_check_toolchain(struct job *j);
+void job_set_deadline(struct job *j); /* each phase has one of its own */
+/* Fails the job if a limit was passed. */
+int job_fail_for(struct job *j, enum limits_verdict verdict, const char *text);
+/* Waits until a content message may be sent, and takes its credit. */
+int job_take_credit(struct job *j);
+/* gather.c: lays out what is here, asks for the blobs that are missing, and takes them in */
+int gather_inputs(struct job *j);
+/* One chunk of a blob. 1: it is whole, and in the store; 0: more is to come. */
+int blob_in_take(struct job *j, struct blob_in *in, struct wire_msg *m);
+void blob_in_done(struct blob_in *in);
+
+/* fetch.c */
+extern const struct job_demand fetch_demand;
+
+/* job_text.c: relays the compiler's text while it runs, and the outputs it announces */
+int job_text_relay(struct job *j);
+
+/* results.c */
+int results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
+	const struct digest *d, uint64_t size);
+/* An output that the compiler announced while it runs: copied into the store, sent, remembered. */
+int results_send_announced(struct job *j, const char *name);
+/* After the end: all that is left in the out-dir, then the link inputs, then JobResult. */
+int results_finish(struct job *j);
+
+#endif

@@ -1,0 +1,247 @@
+/* What every phase of a job waits and talks by: one place that sees a stop, a deadline, a limit and
+ * the client's credit, wherever the job happens to wait. What comes for a file on demand is handed
+ * to the job's `demand` (fetch.c), so that nothing here calls a phase. */
+#include "config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "worker/job/job_priv.h"
+
+int
+job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (j->verdict == DRAY__VERDICT__VERDICT_NONE) {
+		j->verdict = verdict;
+		va_start(ap, fmt);
+		vsnprintf(j->text, sizeof(j->text), fmt, ap);
+		va_end(ap);
+	}
+	return err;
+}
+
+int
+job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload)
+{
+	for (;;) {
+		zmq_pollitem_t item = { .socket = j->socket, .events = ZMQ_POLLOUT };
+		int r = wire_send_msg(j->socket, NULL, type, body, payload);
+
+		if (r != -EAGAIN)
+			return r;
+		/* The main loop never waits for a job, so this ends. */
+		if (zmq_poll(&item, 1, -1) < 0 && zmq_errno() != EINTR)
+			return -zmq_errno();
+	}
+}
+
+int
+job_receive(struct job *j, struct wire_msg *ret)
+{
+	int r = wire_recv(j->socket, NULL, WIRE_FROM_CLIENT, ret);
+
+	if (r == -EAGAIN)
+		return r;
+	if (r < 0)
+		return job_fail(j, r, wire_verdict_of(r), "a message that cannot be read");
+	if (ret->info->type == WIRE_CREDIT) {
+		const Dray__Credit *c = (const Dray__Credit *)ret->body;
+
+		/* More than could ever be in use is nonsense, and must not wrap. */
+		j->credit = (uint32_t)MIN2((uint64_t)j->credit + c->n, (uint64_t)UINT16_MAX);
+		wire_msg_done(ret);
+		return -EAGAIN;
+	}
+	if (ret->info->type == WIRE_JOB_STOP) {
+		const Dray__JobStop *s = (const Dray__JobStop *)ret->body;
+
+		j->stop = true;
+		job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED, "stopped: %.200s",
+			s->text);
+		wire_msg_done(ret);
+		return -ECANCELED;
+	}
+	if (j->tracing &&
+		(ret->info->type == WIRE_FILE_ANSWER || ret->info->type == WIRE_BLOB_CHUNK)) {
+		r = j->demand->message(j, ret);
+		wire_msg_done(ret);
+		return r < 0 ? r : -EAGAIN;
+	}
+	return 0;
+}
+
+/* Each phase may take as long as a compile may: a client that stalls must not keep a slot for ever.
+ */
+void
+job_set_deadline(struct job *j)
+{
+	uint64_t limit_s = j->shared->conf->worker.job_time_s;
+
+	j->deadline_ms = limit_s ? clock_mono_ms() + limit_s * 1000 : 0;
+}
+
+static long
+time_left(const struct job *j)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (!j->deadline_ms)
+		return -1;
+	return now >= j->deadline_ms ? 0 : (long)(j->deadline_ms - now);
+}
+
+void
+job_begin_alive(struct job *j)
+{
+	j->alive_ms = clock_mono_ms() + j->shared->conf->worker.heartbeat_ms;
+}
+
+/* Credit for nothing: a client of any version takes it, and any message is a sign of life. */
+static int
+say_alive(struct job *j)
+{
+	Dray__Credit m = DRAY__CREDIT__INIT;
+
+	if (!j->alive_ms || clock_mono_ms() < j->alive_ms)
+		return 0;
+	job_begin_alive(j);
+	return job_send(j, WIRE_CREDIT, &m.base, NULL);
+}
+
+static long
+sooner(long left, uint64_t at, uint64_t now)
+{
+	long wait = at > now ? (long)(at - now) : 0;
+
+	return at == 0 ? left : left < 0 ? wait : MIN2(left, wait);
+}
+
+/* To the deadline, to the next look at what the job uses or at its tokens, or the next sign of
+ * life. */
+static long
+poll_time(const struct job *j)
+{
+	uint64_t now = clock_mono_ms();
+	long left = sooner(time_left(j), j->limits.next_ms, now);
+
+	return sooner(sooner(left, j->tokens.next_ms, now), j->alive_ms, now);
+}
+
+int
+job_fail_for(struct job *j, enum limits_verdict verdict, const char *text)
+{
+	switch (verdict) {
+	case LIMITS_OVER:
+		return job_fail(j, -EDQUOT, DRAY__VERDICT__VERDICT_LIMIT, "%s", text);
+	case LIMITS_FULL:
+		return job_fail(j, -ENOSPC, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", text);
+	default:
+		return 0;
+	}
+}
+
+static int
+check_limits(struct job *j)
+{
+	char text[256];
+
+	return job_fail_for(
+		j, limits_check(&j->limits, &j->box, clock_mono_ms(), text, sizeof(text)), text);
+}
+
+int
+job_poll(struct job *j, struct pollfd *fds, size_t n)
+{
+	zmq_pollitem_t items[1 + JOB_POLL_FDS + 1] = { { .socket = j->socket,
+		.events = ZMQ_POLLIN } };
+	int got, count = (int)n + 1;
+
+	assert(n <= JOB_POLL_FDS);
+	for (size_t i = 0; i < n; i++)
+		items[i + 1] = (zmq_pollitem_t){ .fd = fds[i].fd, .events = ZMQ_POLLIN };
+	if (j->tracing)
+		items[count++] = (zmq_pollitem_t){ .fd = trace_event_fd(j->trace),
+			.events = ZMQ_POLLIN };
+	got = say_alive(j);
+	if (got < 0)
+		return job_fail(j, got, DRAY__VERDICT__VERDICT_WORKER_FAULT, "a sign of life: %s",
+			strerror(-got));
+	tokens_tick(&j->tokens, clock_mono_ms());
+	got = zmq_poll(items, count, poll_time(j));
+	if (got < 0 && zmq_errno() != EINTR)
+		return job_fail(j, -zmq_errno(), DRAY__VERDICT__VERDICT_WORKER_FAULT, "poll: %s",
+			zmq_strerror(zmq_errno()));
+	for (size_t i = 0; i < n; i++)
+		fds[i].revents = got > 0 && items[i + 1].revents ? POLLIN : 0;
+	if (j->tracing && got > 0 && items[count - 1].revents) {
+		int r = j->demand->event(j);
+
+		if (r < 0)
+			return r;
+	}
+	if (time_left(j) == 0)
+		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
+			"took longer than %llu s (worker.job_time_s)",
+			(unsigned long long)j->shared->conf->worker.job_time_s);
+	return check_limits(j);
+}
+
+/* Any message but credit and a stop is out of place while we wait for credit or for the compiler.
+ */
+static int
+drain_socket(struct job *j)
+{
+	for (;;) {
+		struct wire_msg m = WIRE_MSG_INIT;
+		int r = job_receive(j, &m);
+		bool more;
+
+		if (r == -EAGAIN) {
+			uint32_t events = 0;
+			size_t n = sizeof(events);
+
+			more = zmq_getsockopt(j->socket, ZMQ_EVENTS, &events, &n) == 0 &&
+			       (events & ZMQ_POLLIN);
+			if (more)
+				continue;
+			return 0;
+		}
+		if (r == 0)
+			r = job_fail(j, -EBADMSG, DRAY__VERDICT__VERDICT_MALFORMED,
+				"%s is not expected now", m.info->name);
+		wire_msg_done(&m);
+		return r;
+	}
+}
+
+int
+job_take_credit(struct job *j)
+{
+	for (;;) {
+		int r = drain_socket(j);
+
+		if (r < 0)
+			return r;
+		if (j->credit > 0) {
+			j->credit--;
+			return 0;
+		}
+		r = job_poll(j, NULL, 0);
+		if (r < 0)
+			return r;
+	}
+}
+
+int
+job_check_toolchain(struct job *j)
+{
+	if (offer_holds(j->offer))
+		return 0;
+	return job_fail(j, -ESTALE, DRAY__VERDICT__VERDICT_NO_TOOLCHAIN,
+		"this worker's toolchain was changed after it was offered");
+}

@@ -1,0 +1,440 @@
+/* Sends a job's outputs.
+ *
+ * Everything in the out-dir was written by code that nobody vouches for. Invariant: only regular
+ * files directly in it are sent, opened without following links; what is sent is what the store
+ * verified; an output that was announced while the compiler ran is the same at its end, or the job
+ * has failed. */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/fs.h"
+#include "common/log.h"
+#include "worker/job/capture.h"
+#include "worker/job/job_priv.h"
+#include "worker/sandbox/sandbox.h"
+
+static int
+fault(struct job *j, int err, const char *what)
+{
+	if (err == -ECANCELED)
+		return err;
+	return job_fail(
+		j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s: %s", what, strerror(-err));
+}
+
+/* What the job made is not what a compile makes: no other worker would do better. */
+static int
+odd(struct job *j, const char *what, const char *name)
+{
+	return job_fail(j, -EINVAL, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s: %.100s", what, name);
+}
+
+/* A file of the job's that cannot be opened as a plain file. */
+static int
+cannot_open(struct job *j, int err, const char *name)
+{
+	if (err == -ENOENT || err == -ELOOP || err == -EINVAL || err == -ENXIO || err == -EACCES)
+		return odd(j, "an output is no regular file", name);
+	return fault(j, err, "an output");
+}
+
+/* Sizes are added up before content is read: a file of holes is large at no cost. */
+static int
+count_bytes(struct job *j, uint64_t size)
+{
+	uint64_t max = j->shared->conf->worker.job_disk_max;
+
+	if (size > max || j->output_bytes > max - size)
+		return job_fail(j, -EFBIG, DRAY__VERDICT__VERDICT_LIMIT,
+			"has outputs of more than %llu bytes (worker.job_disk_max)",
+			(unsigned long long)max);
+	j->output_bytes += size;
+	return 0;
+}
+
+static int
+send_chunk(struct job *j, uint32_t output, uint64_t offset, const uint8_t *p, size_t n, bool last)
+{
+	Dray__OutputChunk m = DRAY__OUTPUT_CHUNK__INIT;
+	zmq_msg_t payload;
+	bool zstd = false;
+	int r = chunk_encode(j->coder, p, n, j->compress, &payload, &zstd);
+
+	if (r < 0)
+		return r;
+	m.output = output;
+	m.offset = offset;
+	m.last = last;
+	m.zstd = zstd;
+	m.size = (uint32_t)n;
+	r = job_take_credit(j);
+	if (r == 0)
+		r = job_send(j, WIRE_OUTPUT_CHUNK, &m.base, &payload);
+	zmq_msg_close(&payload);
+	return r;
+}
+
+static int
+send_content(struct job *j, uint32_t output, int fd, uint64_t size)
+{
+	_cleanup_(freep) uint8_t *p = malloc(WIRE_CHUNK_MAX);
+	uint64_t offset = 0;
+
+	if (!p)
+		return -ENOMEM;
+	do {
+		size_t want = (size_t)MIN2(size - offset, (uint64_t)WIRE_CHUNK_MAX), n = 0;
+		int r;
+
+		while (n < want) {
+			ssize_t got = pread(fd, p + n, want - n, (off_t)(offset + n));
+
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got <= 0)
+				return got < 0 ? -errno : -EIO;
+			n += (size_t)got;
+		}
+		r = send_chunk(j, output, offset, p, n, offset + n == size);
+		if (r < 0)
+			return r;
+		offset += n;
+	} while (offset < size);
+	return 0;
+}
+
+int
+results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
+	const struct digest *d, uint64_t size)
+{
+	Dray__OutputBegin m = DRAY__OUTPUT_BEGIN__INIT;
+	_cleanup_(freep) char *copy = strdup(name);
+	_cleanup_(closep) int fd = store_open_blob(j->shared->store, d);
+	struct digest digest = *d;
+	int r;
+
+	if (!copy)
+		return fault(j, -ENOMEM, "output");
+	if (fd < 0)
+		return fault(j, fd, "output blob");
+	if (j->n_outputs >= JOB_OUTPUTS_MAX)
+		return job_fail(j, -E2BIG, DRAY__VERDICT__VERDICT_LIMIT, "too many outputs");
+	m.output = j->n_outputs++;
+	m.name = copy;
+	m.kind = kind;
+	m.size = size;
+	m.digest.data = digest.b;
+	m.digest.len = DIGEST_SIZE;
+	m.mode = mode & 0111 ? 0755 : 0644;
+	r = job_send(j, WIRE_OUTPUT_BEGIN, &m.base, NULL);
+	if (r == 0)
+		r = send_content(j, m.output, fd, size);
+	return r < 0 ? fault(j, r, "sending an output") : 0;
+}
+
+static struct job_output *
+find_announced(struct job *j, const char *name)
+{
+	for (size_t i = 0; i < j->n_announced; i++)
+		if (streq(j->announced[i].name, name))
+			return &j->announced[i];
+	return NULL;
+}
+
+int
+results_send_announced(struct job *j, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(j->stage.out, name);
+	_cleanup_(closep) int fd = -1;
+	struct job_output *v;
+	struct digest d;
+	struct stat st;
+	uint64_t size;
+	int r;
+
+	if (!path)
+		return fault(j, -ENOMEM, "output");
+	if (find_announced(j, name))
+		return 0;
+	/* Its line is a promise that cannot be taken back. */
+	r = job_check_toolchain(j);
+	if (r < 0)
+		return r;
+	fd = fs_open_regular(path, &st);
+	if (fd < 0)
+		return cannot_open(j, fd, name);
+	r = count_bytes(j, (uint64_t)st.st_size);
+	if (r < 0)
+		return r;
+	/* A copy: the compiler is still there and could write to the file itself. */
+	r = store_add_fd(j->shared->store, fd, &d, &size);
+	if (r < 0)
+		return fault(j, r, "the worker's store");
+	v = reallocarray(j->announced, j->n_announced + 1, sizeof(*v));
+	if (!v)
+		return fault(j, -ENOMEM, "output");
+	j->announced = v;
+	v[j->n_announced].name = strdup(name);
+	if (!v[j->n_announced].name)
+		return fault(j, -ENOMEM, "output");
+	v[j->n_announced++].digest = d;
+	return results_send_file(j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d, size);
+}
+
+/* What dray-ld put where the linker's output goes is only there to please rustc. */
+static bool
+is_link_output(const struct captures *c, const char *name)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].output && streq(c->v[i].output, name))
+			return true;
+	return false;
+}
+
+static bool
+was_given(const struct job *j, const char *name)
+{
+	char path[2 * PATH_MAX];
+
+	return j->trace &&
+	       snprintf(path, sizeof(path), "%s/%s", j->unit->out_dir, name) < PATH_MAX &&
+	       trace_was_given(j->trace, path);
+}
+
+/* Whether all in a directory was put there from the client's out-dir: one that the job made is an
+ * output, and no compile makes one. 0 or -errno. */
+static int
+all_given(struct job *j, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(j->stage.out, name);
+	_cleanup_(closedirp) DIR *d = path ? opendir(path) : NULL;
+	bool empty = !was_given(j, name);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return fault(j, path ? -errno : -ENOMEM, "out-dir");
+	while (r == 0 && (e = readdir(d)) != NULL) {
+		_cleanup_(freep) char *inner = NULL;
+		struct stat st;
+
+		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+			continue;
+		empty = false;
+		inner = path_join(name, e->d_name);
+		if (!inner || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return fault(j, inner ? -errno : -ENOMEM, "out-dir");
+		if (S_ISDIR(st.st_mode))
+			r = all_given(j, inner);
+		else if (!was_given(j, inner))
+			r = odd(j, "an output below the out-dir", inner);
+	}
+	return r == 0 && empty ? odd(j, "an output is no regular file", name) : r;
+}
+
+static int
+send_left(struct job *j, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(j->stage.out, name);
+	const struct job_output *before = find_announced(j, name);
+	struct digest d;
+	struct stat st;
+	uint64_t size;
+	int r;
+
+	if (!path)
+		return fault(j, -ENOMEM, "output");
+	if (lstat(path, &st) < 0)
+		return fault(j, -errno, "output");
+	/* Where it keeps temporaries. */
+	if (S_ISDIR(st.st_mode) && starts_with(name, "rustc"))
+		return 0;
+	if (S_ISREG(st.st_mode) && was_given(j, name))
+		return 0;
+	if (S_ISDIR(st.st_mode) && j->trace)
+		return all_given(j, name);
+	if (!S_ISREG(st.st_mode))
+		return odd(j, "an output is no regular file", name);
+	r = before ? 0 : count_bytes(j, (uint64_t)st.st_size);
+	if (r < 0)
+		return r;
+	r = store_adopt(j->shared->store, path, &d, &size);
+	if (r == -EACCES)
+		return cannot_open(j, r, name);
+	if (r < 0)
+		return fault(j, r, "the worker's store");
+	if (!before)
+		return results_send_file(
+			j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d, size);
+	if (!digest_eq(&before->digest, &d))
+		return odd(j, "an output changed after it was announced", name);
+	return 0;
+}
+
+static int
+list_out(struct job *j, struct strv *ret)
+{
+	DIR *d = opendir(j->stage.out);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return fault(j, -errno, "out-dir");
+	while (r == 0 && (e = readdir(d)) != NULL) {
+		if (streq(e->d_name, ".") || streq(e->d_name, "..") ||
+			streq(e->d_name, CAPTURE_DIR))
+			continue;
+		if (ret->n >= JOB_OUTPUTS_MAX)
+			r = job_fail(j, -E2BIG, DRAY__VERDICT__VERDICT_LIMIT, "too many outputs");
+		else
+			r = strv_add(ret, e->d_name);
+	}
+	closedir(d);
+	strv_sort_unique(ret);
+	return r;
+}
+
+static int
+send_outputs(struct job *j, const struct captures *c)
+{
+	_cleanup_(strv_done) struct strv names = STRV_INIT;
+	int r = list_out(j, &names);
+
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		if (!is_link_output(c, names.v[i]))
+			r = send_left(j, names.v[i]);
+	return r;
+}
+
+static int
+send_link_input(struct job *j, const struct capture *c, size_t i)
+{
+	_cleanup_(closep) int fd = capture_open(c, i);
+	struct digest d;
+	struct stat st;
+	uint64_t size;
+	int r;
+
+	if (fd < 0)
+		return fd == -EBADMSG || fd == -ENOENT
+			       ? odd(j, "a link input is no regular file", c->files.v[i])
+			       : fault(j, fd, "a captured link input");
+	if (fstat(fd, &st) < 0)
+		return fault(j, -errno, "a captured link input");
+	r = count_bytes(j, (uint64_t)st.st_size);
+	if (r < 0)
+		return r;
+	/* Everything in the job is dead, so its file will not change; but by its descriptor it
+	 * cannot be renamed into the store. */
+	r = store_add_fd(j->shared->store, fd, &d, &size);
+	if (r < 0)
+		return fault(j, r, "the worker's store");
+	return results_send_file(
+		j, c->files.v[i], DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &d, size);
+}
+
+/* What the client has in its out-dir is there for its link as well. */
+static int
+send_link_inputs(struct job *j, const struct captures *c)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->n; i++)
+		for (size_t f = 0; r == 0 && f < c->v[i].files.n; f++)
+			if (!was_given(j, c->v[i].files.v[f]))
+				r = send_link_input(j, &c->v[i], f);
+	return r;
+}
+
+static int
+read_captures(struct job *j, struct captures *c)
+{
+	_cleanup_(closep) int fd = open(j->stage.out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : captures_read(fd, c);
+
+	if (r == -EBADMSG)
+		return odd(j, "a captured link makes no sense", CAPTURE_DIR);
+	return r < 0 ? fault(j, r, "the captured link") : 0;
+}
+
+/* argv is borrowed from the capture. */
+static int
+fill_call(const struct capture *c, Dray__LinkCall *m)
+{
+	dray__link_call__init(m);
+	m->argv = calloc(MAX2(c->argv.n, (size_t)1), sizeof(*m->argv));
+	if (!m->argv)
+		return -ENOMEM;
+	m->n_argv = c->argv.n;
+	for (size_t i = 0; i < c->argv.n; i++) {
+		m->argv[i].data = (uint8_t *)c->argv.v[i];
+		m->argv[i].len = strlen(c->argv.v[i]);
+	}
+	/* rustc puts directories of its own before the PATH it was given. */
+	m->path_prefix.data = (uint8_t *)c->path;
+	if (ends_with(c->path, SANDBOX_BIN))
+		m->path_prefix.len = strlen(c->path) - strlen(SANDBOX_BIN);
+	m->dirs = c->dirs.v;
+	m->n_dirs = c->dirs.n;
+	return 0;
+}
+
+static int
+send_result(struct job *j, const struct captures *c)
+{
+	Dray__JobResult m = DRAY__JOB_RESULT__INIT;
+	Dray__LinkCall calls[CAPTURE_CALLS_MAX], *list[CAPTURE_CALLS_MAX];
+	Dray__Trace trace = DRAY__TRACE__INIT;
+	size_t n = 0;
+	int r = 0;
+
+	for (; r == 0 && n < MIN2(c->n, (size_t)CAPTURE_CALLS_MAX); n++) {
+		list[n] = &calls[n];
+		r = fill_call(&c->v[n], &calls[n]);
+	}
+	m.status = j->status;
+	m.text = j->text;
+	m.outputs = j->n_outputs;
+	m.link = list;
+	m.n_link = n;
+	m.compile_us = j->compile_us;
+	m.cpu_us = j->cpu_us;
+	m.peak_rss = j->peak_rss;
+	m.text_bytes = j->text_bytes;
+	if (j->trace && trace_message(j->trace, &trace)) {
+		m.trace = &trace;
+		log_debug(
+			"job=%s traced: calls=%u files=%zu absent=%zu dirs=%zu env=%zu fetched=%u "
+			"wait_us=%llu",
+			j->id, trace.calls, trace.n_files, trace.n_absent, trace.n_dirs,
+			trace.n_env, trace.fetched, (unsigned long long)trace.wait_us);
+	}
+	if (r == 0)
+		r = job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
+	trace_message_done(&trace);
+	while (n > 0)
+		free(calls[--n].argv);
+	return r < 0 ? fault(j, r, "result") : 0;
+}
+
+int
+results_finish(struct job *j)
+{
+	_cleanup_(captures_done) struct captures c = { NULL, 0 };
+	int r = 0;
+
+	/* A failed compile is done again at the client's: only its status is of use. */
+	if (j->status == 0) {
+		r = read_captures(j, &c);
+		if (r == 0)
+			r = send_outputs(j, &c);
+		if (r == 0)
+			r = send_link_inputs(j, &c);
+	}
+	return r < 0 ? r : send_result(j, &c);
+}

@@ -1,0 +1,160 @@
+/* Invariant: the job's environment is the unit's and, of ours, PATH, CARGO_MAKEFLAGS and (which the
+ * compiler does not see) LD_PRELOAD, and nothing else; its mounts are the toolchain, the system
+ * libraries, its out-dir, and the tree.
+ */
+#include "config.h"
+
+#include "worker/sandbox/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/fs.h"
+#include "common/spawn.h"
+#include "common/why.h"
+#include "worker/sandbox/compiler.h"
+#include "worker/sandbox/limits.h"
+
+/* The kernel's limits are behind those that are looked at (limits.h), so that these are met first
+ * and give the reason. Memory of one process: stacks that are hardly used count in full. Processes:
+ * since Linux 5.14 the kernel counts those of the job's user namespace, before all of the worker's
+ * user; root's it does not count at all. */
+#define DATA_SLACK (1ull << 30)
+#define CPU_SLACK_S 5
+#define PROCESSES_SLACK 64
+
+static const char *const programs[] = { "dray-exec", "dray-ld", "dray-env.so" };
+
+static int
+copy_program(const char *from, const char *to)
+{
+	_cleanup_(closep) int in = -1, out = -1;
+	struct stat st;
+	int r;
+
+	in = fs_open_regular(from, &st);
+	if (in < 0)
+		return in;
+	if (unlink(to) < 0 && errno != ENOENT)
+		return -errno;
+	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	if (out < 0)
+		return -errno;
+	r = fs_copy_fd(in, out);
+	if (r == 0 && fchmod(out, 0555) < 0)
+		r = -errno;
+	return r;
+}
+
+int
+launch_prepare(const char *state_dir, char **ret_why)
+{
+	_cleanup_(freep) char *dir = path_join(state_dir, LAUNCH_TOOLS);
+	int r = dir ? fs_mkdir_p(dir, 0755) : -ENOMEM;
+
+	if (r < 0)
+		return why_set(ret_why, r, "%s/bin: %s", state_dir, strerror(-r));
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+		_cleanup_(freep) char *from = spawn_find_program(programs[i]);
+		_cleanup_(freep) char *to = path_join(dir, programs[i]);
+
+		if (!from)
+			return why_set(ret_why, -ENOENT, "%s is not installed", programs[i]);
+		r = to ? copy_program(from, to) : -ENOMEM;
+		if (r < 0)
+			return why_set(
+				ret_why, r, "cannot copy %s to %s: %s", from, dir, strerror(-r));
+	}
+	return 0;
+}
+
+static int
+add_env(struct buf *b, const char *name, const void *value, size_t n)
+{
+	int r = buf_adds(b, name);
+
+	if (r == 0)
+		r = buf_add(b, "=", 1);
+	if (r == 0)
+		r = buf_add(b, value, n);
+	return r < 0 ? r : buf_add(b, "", 1);
+}
+
+static bool
+is_ours(const char *name)
+{
+	static const char *const ours[] = { "PATH", "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS",
+		"LD_PRELOAD" };
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (streq(name, ours[i]))
+			return true;
+	return false;
+}
+
+static int
+build_env(const Dray__Unit *u, bool traced, struct buf *env)
+{
+	char flags[96];
+	int r;
+
+	jobserver_flags(flags, 3, 4);
+	r = add_env(env, "PATH", SANDBOX_BIN, strlen(SANDBOX_BIN));
+	if (r == 0)
+		r = add_env(env, "CARGO_MAKEFLAGS", flags, strlen(flags));
+	/* It takes itself out of what the compiler sees. */
+	if (r == 0 && traced)
+		r = add_env(env, "LD_PRELOAD", SANDBOX_BIN "/dray-env.so",
+			strlen(SANDBOX_BIN "/dray-env.so"));
+	for (size_t i = 0; r == 0 && i < u->n_env; i++)
+		if (!is_ours(u->env[i]->name))
+			r = add_env(
+				env, u->env[i]->name, u->env[i]->value.data, u->env[i]->value.len);
+	return r;
+}
+
+int
+launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
+{
+	const Dray__Unit *u = l->unit;
+	_cleanup_(strv_done) struct strv argv = STRV_INIT, keep = STRV_INIT;
+	_cleanup_(buf_done) struct buf env = BUF_INIT;
+	_cleanup_(freep) struct sandbox_mount *mounts = NULL;
+	struct sandbox_spec spec;
+	const uint64_t memory = limits_memory(l->conf), cpu_s = l->conf->worker.job_cpu_s;
+	size_t n_mounts = 0;
+	int r = build_env(u, l->trace_socket >= 0, &env);
+
+	if (r == 0)
+		r = compiler_argv(u, l->stage->root, &argv);
+	if (r == 0)
+		r = stage_mounts(l->stage, l->sysroot->view, l->sysroot->lib_root,
+			l->sysroot->lib_dirs.v, &keep, &mounts, &n_mounts);
+	if (r == 0 && l->toolchain)
+		r = compiler_mounts(&(struct compiler){ u, l->toolchain, l->sysroot, l->stage->root,
+					    l->stage->bin },
+			&keep, &mounts, &n_mounts);
+	if (r < 0)
+		return why_set(ret_why, r, "cannot prepare the sandbox: %s", strerror(-r));
+	spec = (struct sandbox_spec){ .root = l->stage->root,
+		.bin = l->stage->bin,
+		.mounts = mounts,
+		.n_mounts = n_mounts,
+		.cwd = u->cwd,
+		.argv = argv.v,
+		.env = &env,
+		.filters = l->filters,
+		.trace_socket = l->trace_socket,
+		.js = l->jobserver,
+		.cgroup = l->cgroup,
+		.tmp_max = l->conf->worker.job_tmp_max,
+		.data_max = memory ? memory + DATA_SLACK : 0,
+		.file_max = l->conf->worker.job_file_max,
+		.cpu_s = cpu_s ? cpu_s + CPU_SLACK_S : 0,
+		.open_files = l->conf->worker.job_open_files,
+		.processes = l->conf->worker.job_processes + PROCESSES_SLACK };
+	r = sandbox_start(&spec, ret);
+	return r < 0 ? why_set(ret_why, r, "cannot start bubblewrap: %s", strerror(-r)) : 0;
+}

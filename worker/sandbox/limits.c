@@ -1,0 +1,299 @@
+/* Invariant: a job that is over a limit when it is looked at ends with that limit's sentence; what
+ * cannot be looked at ends it too, for no compile makes such things. */
+#include "config.h"
+
+#include "worker/sandbox/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <sys/vfs.h>
+
+#include "common/clock.h"
+#include "common/why.h"
+#include "worker/sandbox/usage.h"
+
+#define LOOK_MS 100
+#define LOOK_SHARE 20 /* looking takes at most one in so many parts of the time */
+#define DISK_RESERVE (64ull << 20)
+#define INODE_RESERVE 1024
+#define TMP_SLACK                                                                       \
+	(64u << 10) /* what is left may have been too little for what was to be written \
+		     */
+
+uint64_t
+limits_memory(const struct conf *conf)
+{
+	struct sysinfo si;
+
+	if (conf->worker.job_memory)
+		return conf->worker.job_memory;
+	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit / 4 * 3 : 0;
+}
+
+/* A job that forks without end leaves to each process one turn among thousands, and looking at it,
+ * and ending it, must not wait for that. Only a privileged worker may do this; and only a root's
+ * needs it, whose processes RLIMIT_NPROC does not hold. */
+static void
+set_urgent(pid_t pid, bool urgent)
+{
+	struct sched_param p = { .sched_priority = urgent ? 1 : 0 };
+
+	(void)sched_setscheduler(pid, urgent ? SCHED_RR | SCHED_RESET_ON_FORK : SCHED_OTHER, &p);
+}
+
+int
+limits_begin(const struct conf *conf, const struct cgroup *cgroup, const char *job,
+	const char *out_dir, struct limits *ret, char **ret_why)
+{
+	_cleanup_(limits_done) struct limits l = LIMITS_INIT;
+	struct stat st;
+	int r;
+
+	l.out = open(out_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (l.out < 0 || fstat(l.out, &st) < 0)
+		return why_set(ret_why, -errno, "out-dir: %s", strerror(errno));
+	l.conf = conf;
+	l.memory = limits_memory(conf);
+	r = cgroup ? cgroup_job_new(cgroup, job, l.memory, conf->worker.job_processes, &l.cgroup)
+		   : 0;
+	if (r < 0)
+		return why_set(ret_why, r, "cannot make a cgroup: %s", strerror(-r));
+	l.out_dev = st.st_dev;
+	l.oom_kills = usage_oom_kills();
+	l.next_ms = clock_mono_ms() + LOOK_MS;
+	*ret = l;
+	l = (struct limits)LIMITS_INIT;
+	return 0;
+}
+
+const struct cgroup_job *
+limits_cgroup(const struct limits *l)
+{
+	return l->cgroup.dir >= 0 ? &l->cgroup : NULL;
+}
+
+void
+limits_done(struct limits *l)
+{
+	closep(&l->out);
+	closep(&l->tmp);
+	cgroup_job_done(&l->cgroup);
+	l->next_ms = 0;
+	if (l->urgent)
+		set_urgent(0, false);
+	l->urgent = false;
+}
+
+static enum limits_verdict
+over(char *text, size_t size, const char *what, uint64_t value, const char *unit, const char *key)
+{
+	snprintf(text, size, "%s %llu%s (worker.%s)", what, (unsigned long long)value, unit, key);
+	return LIMITS_OVER;
+}
+
+static enum limits_verdict
+over_bytes(char *text, size_t size, const char *what, uint64_t bytes, const char *tail,
+	const char *key)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+	char unit[80];
+	size_t i = 0;
+
+	for (; i + 1 < ARRAY_LEN(units) && bytes && bytes % 1024 == 0; i++)
+		bytes /= 1024;
+	snprintf(unit, sizeof(unit), " %s%s", units[i], tail);
+	return over(text, size, what, bytes, unit, key);
+}
+
+static enum limits_verdict
+over_memory(const struct limits *l, char *text, size_t size)
+{
+	return over_bytes(text, size, "used more than", l->memory, " of memory", "job_memory");
+}
+
+static enum limits_verdict
+over_tasks(const struct limits *l, char *text, size_t size)
+{
+	return over(text, size, "had more than", l->conf->worker.job_processes,
+		" processes and threads", "job_processes");
+}
+
+static enum limits_verdict
+over_cpu(const struct limits *l, char *text, size_t size)
+{
+	return over(text, size, "used more than", l->conf->worker.job_cpu_s, " s of processor time",
+		"job_cpu_s");
+}
+
+/* What the kernel has done, or counted. */
+static enum limits_verdict
+check_cgroup(struct limits *l, char *text, size_t size)
+{
+	const uint64_t cpu_s = l->conf->worker.job_cpu_s;
+	struct cgroup_usage u;
+
+	if (!limits_cgroup(l) || cgroup_job_usage(&l->cgroup, &u) < 0)
+		return LIMITS_FINE;
+	l->peak = MAX2(l->peak, u.peak);
+	if (u.oom_kills)
+		return over_memory(l, text, size);
+	if (u.forks_refused)
+		return over_tasks(l, text, size);
+	return cpu_s && u.cpu_us / 1000000 >= cpu_s ? over_cpu(l, text, size) : LIMITS_FINE;
+}
+
+static enum limits_verdict
+check_processes(
+	struct limits *l, const struct sandbox *box, uint64_t *unlinked, char *text, size_t size)
+{
+	const uint64_t tasks = l->conf->worker.job_processes, cpu_s = l->conf->worker.job_cpu_s;
+	struct usage u;
+
+	/* It may have ended: then its exit status is the next thing to be seen. */
+	if (usage_of_processes(box->pid, l->out_dev, tasks, &u) < 0)
+		return LIMITS_FINE;
+	*unlinked = u.unlinked;
+	if (limits_cgroup(l))
+		return check_cgroup(l, text, size);
+	l->peak = MAX2(l->peak, u.memory);
+	if (l->memory && u.memory > l->memory)
+		return over_memory(l, text, size);
+	if (u.tasks > tasks)
+		return over_tasks(l, text, size);
+	if (cpu_s && u.cpu_us / 1000000 >= cpu_s)
+		return over_cpu(l, text, size);
+	return LIMITS_FINE;
+}
+
+static enum limits_verdict
+check_disk(const struct limits *l, char *text, size_t size)
+{
+	struct statvfs v;
+
+	if (fstatvfs(l->out, &v) < 0)
+		return LIMITS_FINE;
+	/* A file system that makes inodes as it goes says 0 of them. */
+	if (v.f_bavail * v.f_frsize >= DISK_RESERVE && (!v.f_files || v.f_favail >= INODE_RESERVE))
+		return LIMITS_FINE;
+	snprintf(text, size, "the worker's disk is full");
+	return LIMITS_FULL;
+}
+
+static enum limits_verdict
+check_out(struct limits *l, uint64_t unlinked, char *text, size_t size)
+{
+	const uint64_t files = l->conf->worker.job_files_max, disk = l->conf->worker.job_disk_max;
+	struct usage_dir u;
+
+	if (usage_of_dir(l->out, files, &u) < 0)
+		return LIMITS_FINE;
+	if (u.entries > files)
+		return over(text, size, "made more than", files, " files", "job_files_max");
+	if (u.bytes + unlinked > disk)
+		return over_bytes(text, size, "wrote more than", disk, " to its output directory",
+			"job_disk_max");
+	if (u.hidden) {
+		snprintf(text, size, "made directories that cannot be looked into");
+		return LIMITS_OVER;
+	}
+	return check_disk(l, text, size);
+}
+
+/* The job's own /tmp, by way of its process 1, which is in the sandbox for good once it runs. */
+static void
+open_tmp(struct limits *l, const struct sandbox *box)
+{
+	char path[48];
+	struct statfs f;
+
+	if (l->tmp >= 0 || box->child <= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/root/tmp", (int)box->child);
+	l->tmp = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (l->tmp >= 0 && (fstatfs(l->tmp, &f) < 0 || f.f_type != TMPFS_MAGIC))
+		closep(&l->tmp);
+}
+
+static enum limits_verdict
+tmp_usage(const struct limits *l, uint64_t slack, char *text, size_t size)
+{
+	struct statvfs v;
+
+	if (l->tmp < 0 || fstatvfs(l->tmp, &v) < 0)
+		return LIMITS_FINE;
+	if (v.f_blocks && v.f_bfree * v.f_frsize <= slack)
+		return over_bytes(text, size, "wrote more than", l->conf->worker.job_tmp_max,
+			" to /tmp", "job_tmp_max");
+	if (v.f_files && v.f_files - v.f_ffree > l->conf->worker.job_files_max)
+		return over(text, size, "made more than", l->conf->worker.job_files_max,
+			" files in /tmp", "job_files_max");
+	return LIMITS_FINE;
+}
+
+static enum limits_verdict
+check_tmp(struct limits *l, const struct sandbox *box, char *text, size_t size)
+{
+	open_tmp(l, box);
+	return tmp_usage(l, 0, text, size);
+}
+
+enum limits_verdict
+limits_why_failed(struct limits *l, char *text, size_t size)
+{
+	enum limits_verdict v = check_cgroup(l, text, size);
+
+	if (v == LIMITS_FINE)
+		v = check_disk(l, text, size);
+	return v == LIMITS_FINE ? tmp_usage(l, TMP_SLACK, text, size) : v;
+}
+
+enum limits_verdict
+limits_check(struct limits *l, const struct sandbox *box, uint64_t now_ms, char *text, size_t size)
+{
+	enum limits_verdict v;
+	uint64_t unlinked = 0, done;
+
+	if (!l->next_ms || now_ms < l->next_ms)
+		return LIMITS_FINE;
+	l->next_ms = now_ms + LOOK_MS;
+	if (box->phase != SANDBOX_RUNNING)
+		return LIMITS_FINE;
+	set_urgent(0, true);
+	v = check_processes(l, box, &unlinked, text, size);
+	if (v == LIMITS_FINE)
+		v = check_out(l, unlinked, text, size);
+	if (v == LIMITS_FINE)
+		v = check_tmp(l, box, text, size);
+	if (v == LIMITS_FINE) {
+		set_urgent(0, false);
+	} else {
+		/* Until limits_done: the job is killed in between. */
+		l->urgent = true;
+		if (box->child > 0)
+			set_urgent(box->child, true);
+	}
+	done = clock_mono_ms();
+	if (done > now_ms)
+		l->next_ms = done + MAX2((uint64_t)LOOK_MS, LOOK_SHARE * (done - now_ms));
+	return v;
+}
+
+enum limits_verdict
+limits_why_killed(struct limits *l, char *text, size_t size)
+{
+	if (check_cgroup(l, text, size) == LIMITS_OVER)
+		return LIMITS_OVER;
+	if (usage_oom_kills() > l->oom_kills) {
+		snprintf(text, size, "the compiler was killed: the worker ran out of memory");
+		return LIMITS_FULL;
+	}
+	/* A macro can do that to the compiler it runs in: another worker would fare no better. */
+	snprintf(text, size, "the compiler was killed on the worker, by itself or by hand");
+	return LIMITS_OVER;
+}

@@ -1,0 +1,90 @@
+/* One command in a sandbox made by bubblewrap: new user, mount, pid, net, ipc, uts and cgroup
+ * namespaces, no capabilities, a seccomp deny list, resource limits, and a root directory that
+ * holds only what is named here. dray-exec is process 1 in it, so the end of the sandbox is the end
+ * of every process in it.
+ *
+ * The thread that starts a sandbox must live until it has waited for it: bwrap dies with that
+ * thread. */
+#ifndef DRAY_WORKER_SANDBOX_SANDBOX_H
+#define DRAY_WORKER_SANDBOX_SANDBOX_H
+
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "machine/jobserver.h"
+#include "common/strv.h"
+#include "worker/sandbox/cgroup.h"
+#include "worker/sandbox/seccomp.h"
+
+#define SANDBOX_BIN \
+	"/.dray/bin" /* PATH in the sandbox; holds dray-exec and the linkers' stand-in */
+
+struct sandbox_mount {
+	const char *from;
+	const char *to;
+	bool writable;
+};
+
+struct sandbox_spec {
+	const char *root;		    /* becomes /, read-only; holds every mount point */
+	const char *bin;		    /* appears at SANDBOX_BIN */
+	const struct sandbox_mount *mounts; /* in this order, after the private /tmp */
+	size_t n_mounts;
+	const char *cwd;
+	char *const *argv;     /* argv[0]: absolute, inside */
+	const struct buf *env; /* NUL-terminated NAME=VALUE */
+	const struct filters *filters;
+	int trace_socket; /* where dray-exec sends the tracer's listener; -1: the job is not traced
+			   */
+	const struct jobserver *js;	    /* 3 and 4 inside; NULL: none */
+	const struct cgroup_job *cgroup;    /* NULL: none */
+	uint64_t tmp_max;		    /* bytes, 0: as the kernel limits tmpfs */
+	uint64_t data_max, file_max, cpu_s; /* per process, 0: none */
+	uint64_t open_files, processes;	    /* 0: none */
+};
+
+enum sandbox_phase {
+	SANDBOX_STARTING, /* bwrap is at work: what comes on err is its own words */
+	SANDBOX_RUNNING,  /* the command runs */
+	SANDBOX_ENDED,	  /* it ended by itself: status is known */
+	SANDBOX_FAILED,	  /* it never ran: failure says why */
+};
+
+struct sandbox {
+	pid_t pid;    /* bwrap */
+	pid_t child;  /* process 1 inside, until it is waited for; 0 when unknown */
+	int pidfd;    /* the same; -1 when unknown */
+	int out, err; /* what the command writes */
+	int report;   /* what dray-exec says: poll it, then sandbox_step */
+	enum sandbox_phase phase;
+	int status; /* exit status, or 128 + signal */
+	int signal; /* that signal; 0: none */
+	char failure[256];
+	struct buf said;
+	bool killed;
+	uint64_t start_us, end_us; /* of the command, monotonic */
+};
+
+#define SANDBOX_INIT                                                       \
+	{                                                                  \
+		.pid = -1, .pidfd = -1, .out = -1, .err = -1, .report = -1 \
+	}
+
+struct sandbox_usage {
+	uint64_t cpu_us;
+	uint64_t peak_rss; /* bytes, of the largest process */
+};
+
+/* 0 or -errno (nothing runs then). */
+int sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret);
+/* Reads what dray-exec says, without blocking. Call before reading err: then everything read in
+ * SANDBOX_STARTING is bwrap's. 0, or 1 at its end. */
+int sandbox_step(struct sandbox *s);
+/* SIGKILL to everything inside. */
+void sandbox_kill(struct sandbox *s);
+/* Waits for the end of all of it (soon: after out and err have ended, or a kill). */
+void sandbox_wait(struct sandbox *s, struct sandbox_usage *ret);
+/* Kills and waits when that was not done, and closes. */
+void sandbox_done(struct sandbox *s);
+
+#endif

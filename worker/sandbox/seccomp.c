@@ -1,0 +1,164 @@
+/* What a job may not ask of the kernel. A compiler and proc-macros need files, memory, threads and
+ * children; what is denied here is what sandboxes were broken out of with, or what a compile has no
+ * business with (the namespaces already leave no network but Unix sockets within the job).
+ *
+ * Denied calls fail with EPERM, so that a program that only tries goes on; clone3 with ENOSYS,
+ * since its flags are behind a pointer that a filter cannot read, and glibc then uses clone. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/socket.h>
+
+#include "common/base.h"
+#include "trace/filter.h"
+#include "worker/sandbox/seccomp.h"
+
+static const int denied[] = {
+	/* mounts and namespaces */
+	SCMP_SYS(mount),
+	SCMP_SYS(umount),
+	SCMP_SYS(umount2),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(chroot),
+	SCMP_SYS(setns),
+	SCMP_SYS(unshare),
+	SCMP_SYS(fsopen),
+	SCMP_SYS(fsconfig),
+	SCMP_SYS(fsmount),
+	SCMP_SYS(fspick),
+	SCMP_SYS(open_tree),
+	SCMP_SYS(move_mount),
+	SCMP_SYS(mount_setattr),
+	SCMP_SYS(open_by_handle_at),
+	SCMP_SYS(name_to_handle_at),
+	/* other processes */
+	SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(kcmp),
+	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(process_madvise),
+	SCMP_SYS(migrate_pages),
+	SCMP_SYS(move_pages),
+	/* memory that is no process's: no limit would see it */
+	SCMP_SYS(shmget),
+	SCMP_SYS(msgget),
+	SCMP_SYS(semget),
+	SCMP_SYS(mq_open),
+	SCMP_SYS(memfd_secret),
+	/* large kernel surfaces */
+	SCMP_SYS(keyctl),
+	SCMP_SYS(add_key),
+	SCMP_SYS(request_key),
+	SCMP_SYS(bpf),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(userfaultfd),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(io_uring_enter),
+	SCMP_SYS(io_uring_register),
+	SCMP_SYS(fanotify_init),
+	/* the machine */
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(kexec_file_load),
+	SCMP_SYS(reboot),
+	SCMP_SYS(swapon),
+	SCMP_SYS(swapoff),
+	SCMP_SYS(init_module),
+	SCMP_SYS(finit_module),
+	SCMP_SYS(delete_module),
+	SCMP_SYS(quotactl),
+	SCMP_SYS(quotactl_fd),
+	SCMP_SYS(acct),
+	SCMP_SYS(syslog),
+	SCMP_SYS(settimeofday),
+	SCMP_SYS(clock_settime),
+	SCMP_SYS(clock_adjtime),
+	SCMP_SYS(adjtimex),
+	SCMP_SYS(sethostname),
+	SCMP_SYS(setdomainname),
+	SCMP_SYS(vhangup),
+	SCMP_SYS(iopl),
+	SCMP_SYS(ioperm),
+	SCMP_SYS(modify_ldt),
+	SCMP_SYS(lookup_dcookie),
+	SCMP_SYS(uselib),
+	SCMP_SYS(nfsservctl),
+};
+
+/* A call that this architecture (or this libseccomp) does not know cannot be made: not an error. */
+static int
+deny(scmp_filter_ctx f, int call)
+{
+	int r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), call, 0);
+
+	return r == -EDOM || r == -EINVAL ? 0 : r;
+}
+
+/* In a traced job it is the tracer that refuses sockets: so it knows that one was wanted. */
+static int
+add_rules(scmp_filter_ctx f, bool traced)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(denied) && r == 0; i++)
+		r = deny(f, denied[i]);
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	if (r == 0 && !traced)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+			SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+	/* 0xffffffff only asks; setting one can switch off address randomisation. */
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(personality), 1,
+			SCMP_A0(SCMP_CMP_NE, 0xffffffff, 0));
+	/* Typing into a terminal that bwrap may have left open (CVE-2017-5226). */
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, 0x5412u /* TIOCSTI */));
+	/* The same by way of a virtual console's selection (CVE-2023-28100). */
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, 0x541cu /* TIOCLINUX */));
+	return r;
+}
+
+static int
+make_program(bool traced, struct buf *ret)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	r = add_rules(f, traced);
+	if (r == 0)
+		r = trace_filter_export(f, ret);
+	seccomp_release(f);
+	return r;
+}
+
+int
+filters_make(bool trace, struct filters *ret)
+{
+	int r = make_program(false, &ret->deny);
+
+	if (r == 0 && trace)
+		r = make_program(true, &ret->deny_traced);
+	if (r == 0 && trace)
+		r = trace_filter_make(true, &ret->trace);
+	return r;
+}
+
+void
+filters_done(struct filters *f)
+{
+	buf_done(&f->deny);
+	buf_done(&f->deny_traced);
+	buf_done(&f->trace);
+}

@@ -1,0 +1,356 @@
+/* Lays out a job. Invariant: everything it makes is below the job's own directory: the tree holds
+ * no symlink while it is built, and unit_check has seen every path. Nothing of a blob is copied. */
+#include "config.h"
+
+#include "worker/sandbox/stage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "common/fs.h"
+#include "worker/sandbox/unit_check.h"
+
+#define TMP_NAMES_MAX 512 /* each is a mount */
+#define REMOVE_TRIES 50
+
+/* The host's path of a job's path. */
+static int
+inside(const struct stage *s, const char *path, char out[PATH_MAX])
+{
+	int n = snprintf(out, PATH_MAX, "%s%s", s->root, streq(path, "/") ? "" : path);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int
+make_dir(const struct stage *s, const char *path)
+{
+	char host[PATH_MAX];
+	int r = inside(s, path, host);
+
+	return r < 0 ? r : fs_mkdir_p(host, 0755);
+}
+
+static int
+compare_paths(const void *a, const void *b)
+{
+	return unit_path_cmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The directories of all files. Sorted, so that each is made once and in order. */
+static int
+make_file_dirs(const struct stage *s)
+{
+	const Dray__Unit *u = s->unit;
+	_cleanup_(freep) const char **paths = NULL;
+	const char *last = "";
+	size_t last_n = 0;
+	char dir[PATH_MAX];
+
+	paths = calloc(u->n_files + 1, sizeof(*paths));
+	if (!paths)
+		return -ENOMEM;
+	for (size_t i = 0; i < u->n_files; i++)
+		paths[i] = u->files[i]->path;
+	qsort(paths, u->n_files, sizeof(*paths), compare_paths);
+	for (size_t i = 0; i < u->n_files; i++) {
+		size_t n = (size_t)(strrchr(paths[i], '/') - paths[i]);
+		int r;
+
+		if (n == 0 || (n == last_n && memcmp(paths[i], last, n) == 0))
+			continue;
+		memcpy(dir, paths[i], n);
+		dir[n] = '\0';
+		r = make_dir(s, dir);
+		if (r < 0)
+			return r;
+		last = paths[i];
+		last_n = n;
+	}
+	return 0;
+}
+
+static int
+make_dirs(const struct stage *s, char *const *lib_dirs)
+{
+	/* the alias: what is the out-dir here is there, whether it holds artifacts or not */
+	static const char *const own[] = { "/proc", "/dev", "/tmp", "/.dray-in", SANDBOX_BIN };
+	const Dray__Unit *u = s->unit;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(own) && r == 0; i++)
+		r = make_dir(s, own[i]);
+	for (char *const *d = lib_dirs; d && *d && r == 0; d++) {
+		/* Below the sysroot it is the toolchain's directory that must have it. */
+		if (!path_is_below(*d, u->sysroot))
+			r = make_dir(s, *d);
+	}
+	if (r == 0)
+		r = make_dir(s, u->sysroot);
+	if (r == 0)
+		r = make_dir(s, u->out_dir);
+	if (r == 0)
+		r = make_dir(s, u->cwd);
+	for (size_t i = 0; i < u->n_dirs && r == 0; i++)
+		r = make_dir(s, u->dirs[i]);
+	return r == 0 ? make_file_dirs(s) : r;
+}
+
+static int
+link_tool(const char *tools, const char *tool, const char *to)
+{
+	_cleanup_(freep) char *from = path_join(tools, tool);
+
+	if (!from)
+		return -ENOMEM;
+	return link(from, to) < 0 ? -errno : 0;
+}
+
+static int
+make_tools(const struct stage *s, const char *tools)
+{
+	const char *linker = s->unit->linker;
+	char to[PATH_MAX];
+	int r;
+
+	if (snprintf(to, sizeof(to), "%s/dray-exec", s->bin) >= (int)sizeof(to))
+		return -ENAMETOOLONG;
+	r = link_tool(tools, "dray-exec", to);
+	if (r == 0 && snprintf(to, sizeof(to), "%s/dray-env.so", s->bin) >= (int)sizeof(to))
+		r = -ENAMETOOLONG;
+	if (r == 0)
+		r = link_tool(tools, "dray-env.so", to);
+	if (r < 0 || !*linker)
+		return r;
+	if (linker[0] == '/') {
+		r = inside(s, linker, to);
+		if (r == 0)
+			r = fs_mkdir_parent(to, 0755);
+	} else if (snprintf(to, sizeof(to), "%s/%s", s->bin, linker) >= (int)sizeof(to)) {
+		r = -ENAMETOOLONG;
+	}
+	return r < 0 ? r : link_tool(tools, "dray-ld", to);
+}
+
+struct order {
+	uint32_t blob, file;
+};
+
+static int
+compare_order(const void *a, const void *b)
+{
+	const struct order *x = a, *y = b;
+
+	return x->blob < y->blob ? -1 : x->blob > y->blob;
+}
+
+static int
+order_by_blob(struct stage *s)
+{
+	const Dray__Unit *u = s->unit;
+	_cleanup_(freep) struct order *v = calloc(u->n_files + 1, sizeof(*v));
+
+	s->by_blob = calloc(u->n_files + 1, sizeof(*s->by_blob));
+	if (!v || !s->by_blob)
+		return -ENOMEM;
+	for (size_t i = 0; i < u->n_files; i++)
+		v[i] = (struct order){ u->files[i]->blob, (uint32_t)i };
+	qsort(v, u->n_files, sizeof(*v), compare_order);
+	for (size_t i = 0; i < u->n_files; i++)
+		s->by_blob[i] = v[i].file;
+	return 0;
+}
+
+/* The first component below /tmp of a path, if it is there. */
+static int
+add_tmp_name(struct strv *names, const char *path)
+{
+	size_t n;
+
+	if (!starts_with(path, "/tmp/"))
+		return 0;
+	path += strlen("/tmp/");
+	n = strcspn(path, "/");
+	for (size_t i = names->n; i > 0; i--) { /* mostly the one before */
+		if (strlen(names->v[i - 1]) == n && memcmp(names->v[i - 1], path, n) == 0)
+			return 0;
+	}
+	return names->n >= TMP_NAMES_MAX ? -E2BIG : strv_addn(names, path, n);
+}
+
+static int
+gather_tmp(struct stage *s)
+{
+	const Dray__Unit *u = s->unit;
+	int r = add_tmp_name(&s->tmp, u->sysroot);
+
+	if (r == 0)
+		r = add_tmp_name(&s->tmp, u->out_dir);
+	if (r == 0)
+		r = add_tmp_name(&s->tmp, u->cwd);
+	if (r == 0)
+		r = add_tmp_name(&s->tmp, u->linker);
+	for (size_t i = 0; i < u->n_dirs && r == 0; i++)
+		r = add_tmp_name(&s->tmp, u->dirs[i]);
+	for (size_t i = 0; i < u->n_files && r == 0; i++)
+		r = add_tmp_name(&s->tmp, u->files[i]->path);
+	return r;
+}
+
+static int
+make_all(const struct stage_spec *spec, struct stage *s)
+{
+	int r;
+
+	s->dir = path_join(spec->jobs, spec->job);
+	s->root = s->dir ? path_join(s->dir, "root") : NULL;
+	s->out = s->dir ? path_join(s->dir, "out") : NULL;
+	s->bin = s->dir ? path_join(s->dir, "bin") : NULL;
+	if (!s->root || !s->out || !s->bin)
+		return -ENOMEM;
+	r = fs_rm_rf(s->dir);
+	if (r == 0 && (mkdir(s->dir, 0700) < 0 || mkdir(s->root, 0755) < 0 ||
+			      mkdir(s->out, 0755) < 0 || mkdir(s->bin, 0755) < 0))
+		r = -errno;
+	if (r == 0)
+		r = gather_tmp(s);
+	if (r == 0)
+		r = order_by_blob(s);
+	if (r == 0)
+		r = make_dirs(s, spec->lib_dirs);
+	return r == 0 ? make_tools(s, spec->tools) : r;
+}
+
+int
+stage_new(const struct stage_spec *spec, struct stage *ret)
+{
+	struct stage s = { .unit = spec->unit };
+	int r = make_all(spec, &s);
+
+	if (r < 0) {
+		stage_done(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* The first of the blob's files in by_blob. */
+static size_t
+find_first(const struct stage *s, uint32_t blob)
+{
+	size_t lo = 0, hi = s->unit->n_files;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (s->unit->files[s->by_blob[mid]]->blob < blob)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+int
+stage_link_blob(struct stage *s, struct store *store, uint32_t blob)
+{
+	const Dray__Unit *u = s->unit;
+	struct digest d;
+	char host[PATH_MAX];
+
+	memcpy(d.b, u->blobs[blob]->digest.data, DIGEST_SIZE);
+	for (size_t i = find_first(s, blob); i < u->n_files; i++) {
+		const Dray__UnitFile *f = u->files[s->by_blob[i]];
+		int r;
+
+		if (f->blob != blob)
+			break;
+		r = inside(s, f->path, host);
+		if (r == 0)
+			r = store_link(store, &d, host);
+		if (r == -EEXIST) /* from an earlier call, that found the blob gone half-way */
+			r = 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int
+add_mount(struct strv *keep, struct sandbox_mount *v, size_t *n, bool writable,
+	const char *from_dir, const char *from_name, const char *to)
+{
+	int r = strv_addf(keep, "%s%s", from_dir, from_name);
+
+	if (r == 0)
+		r = strv_add(keep, to);
+	if (r < 0)
+		return r;
+	v[(*n)++] = (struct sandbox_mount){ keep->v[keep->n - 2], keep->v[keep->n - 1], writable };
+	return 0;
+}
+
+int
+stage_mounts(const struct stage *s, const char *sysroot_from, const char *lib_root,
+	char *const *lib_dirs, struct strv *keep, struct sandbox_mount **ret, size_t *ret_n)
+{
+	_cleanup_(freep) struct sandbox_mount *v = NULL;
+	size_t n = s->tmp.n + 2, at = 0;
+	int r = 0;
+
+	for (char *const *d = lib_dirs; d && *d; d++)
+		n++;
+	v = calloc(n, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->tmp.n && r == 0; i++) {
+		char path[NAME_MAX + 8];
+
+		/* A component that is too long was refused when its directory was made. */
+		snprintf(path, sizeof(path), "/tmp/%s", s->tmp.v[i]);
+		r = add_mount(keep, v, &at, false, s->root, path, path);
+	}
+	if (r == 0)
+		r = add_mount(keep, v, &at, false, sysroot_from, "", s->unit->sysroot);
+	for (char *const *d = lib_dirs; d && *d && r == 0; d++)
+		r = add_mount(keep, v, &at, false, lib_root, *d, *d);
+	if (r == 0)
+		r = add_mount(keep, v, &at, true, s->out, "", s->unit->out_dir);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(v);
+	*ret_n = at;
+	return 0;
+}
+
+void
+stage_done(struct stage *s)
+{
+	for (unsigned i = 0; s->dir && i < REMOVE_TRIES; i++) {
+		/* A process that was killed a moment ago may still have made a file. */
+		if (fs_rm_rf(s->dir) == 0)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+	}
+	free(s->dir);
+	free(s->root);
+	free(s->out);
+	free(s->bin);
+	free(s->by_blob);
+	strv_done(&s->tmp);
+	*s = (struct stage){ 0 };
+}
+
+int
+stage_clean(const char *jobs)
+{
+	int r = fs_rm_rf(jobs);
+
+	return r < 0 ? r : fs_mkdir_p(jobs, 0700);
+}

@@ -1,0 +1,36 @@
+/* What a running job uses, as seen from outside: by looking at its processes and its directory.
+ *
+ * Both walks are over what hostile code made, and may change under them: they follow no symlink,
+ * are bounded in work, and skip what vanishes. */
+#ifndef DRAY_WORKER_SANDBOX_USAGE_H
+#define DRAY_WORKER_SANDBOX_USAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct usage {
+	uint64_t memory;   /* bytes: anonymous, shared and swapped pages, page tables, memfds */
+	uint64_t cpu_us;   /* of all processes, those that ended included */
+	uint64_t tasks;	   /* processes and threads */
+	uint64_t unlinked; /* bytes of open files on the file system `dev` that have no name */
+};
+
+/* Adds up `root` and all below it. The walk ends early, with what it has, above max_tasks. Where a
+ * process shares its pages with a forked child they count twice. 0, or -errno when root itself
+ * cannot be read. */
+int usage_of_processes(pid_t root, dev_t dev, uint64_t max_tasks, struct usage *ret);
+
+struct usage_dir {
+	uint64_t bytes;	  /* on the disk */
+	uint64_t entries; /* files, directories, anything */
+	bool hidden;	  /* some could not be looked at: no permission, or nested too deep */
+};
+
+/* Adds up what is below the directory fd (which stays open). Ends early above max_entries. */
+int usage_of_dir(int fd, uint64_t max_entries, struct usage_dir *ret);
+
+/* How often the kernel has killed for want of memory since the machine's start; 0: not known. */
+uint64_t usage_oom_kills(void);
+
+#endif

@@ -1,0 +1,51 @@
+/* The tracer of one job: sees every path that the job's processes ask the kernel for, and every
+ * variable (dray-env.so). A thread answers the kernel:
+ *
+ *   known (in the tree, or surely absent)  ─▶ recorded, and the call goes on
+ *   not sent                               ─▶ the call waits; trace_event() gives the path to the
+ * job's thread, which asks the client, puts the file in its place and calls trace_answer(): the
+ * call goes on what only the client's machine has     ─▶ the call is never answered; trace_event()
+ * says what it was, and the job is to end
+ *
+ * What it cannot see: a macro that walks the whole environment, reads the clock, or random numbers.
+ */
+#ifndef DRAY_WORKER_TRACER_TRACE_H
+#define DRAY_WORKER_TRACER_TRACE_H
+
+#include "common/strv.h"
+#include "proto/job.pb-c.h"
+#include "worker/sandbox/stage.h"
+#include "worker/sandbox/sysroot.h"
+
+struct trace;
+
+enum trace_event {
+	TRACE_QUIET,
+	TRACE_ASKS,    /* *ret_text: the path that is looked for; answer it */
+	TRACE_REFUSES, /* *ret_text: what the compile needs, for "needs …" */
+};
+
+/* Starts the thread. Stage and unit must outlive it. 0 or -errno. */
+int trace_new(const struct stage *stage, const struct sysroot *sysroot, struct trace **ret);
+/* What dray-exec gets as --trace-socket; and: the sandbox has it now. */
+int trace_child_socket(const struct trace *t);
+void trace_handed(struct trace *t);
+/* Readable when trace_event may have news. */
+int trace_event_fd(const struct trace *t);
+enum trace_event trace_event(struct trace *t, char ret_text[PATH_MAX + 64]);
+/* Before trace_answer: what a stat of the file that was asked for is to say. */
+void trace_set_times(struct trace *t, const char *path, const Dray__FileTimes *times);
+/* found: it is in the tree now. refused: what exists at the client's and does not leave it, for
+ * "needs …"; NULL otherwise. */
+void trace_answer(struct trace *t, bool found, const char *refused);
+/* Joins the thread; the sandbox has ended or been killed. */
+void trace_stop(struct trace *t);
+/* After trace_stop: whether what is at this path, in the out-dir, is the client's. */
+bool trace_was_given(const struct trace *t, const char *path);
+/* After trace_stop. Strings stay the trace's; the arrays are freed by trace_message_done. False: it
+ * never saw the job (then nothing is filled), or there was no memory. */
+bool trace_message(const struct trace *t, Dray__Trace *ret);
+void trace_message_done(Dray__Trace *m);
+void trace_freep(struct trace **t); /* stops it first */
+
+#endif

@@ -1,0 +1,55 @@
+/* What a path means for a job: a matter of text, of the unit, and of the directories that the
+ * worker mounts. Nothing here looks at the disk. All paths are absolute, normal, and as the job
+ * sees them. */
+#ifndef DRAY_WORKER_TRACER_TRACE_RULES_H
+#define DRAY_WORKER_TRACER_TRACE_RULES_H
+
+#include "common/strv.h"
+#include "proto/job.pb-c.h"
+
+struct trace_rules {
+	const Dray__Unit *unit;
+	char *const *lib_dirs;	/* where the system's libraries appear */
+	const struct strv *tmp; /* names in /tmp that are the client's */
+	struct strv listed;	/* directories that -L names */
+	struct strv library_path;
+	char *extra; /* -C extra-filename, or NULL */
+};
+
+enum trace_place {
+	PLACE_OURS,   /* part of the toolchain's identity, or made by us, or by the job itself: no
+			 input */
+	PLACE_IN,     /* an artifact in the client's out-dir */
+	PLACE_OUT,    /* the out-dir: writable, the job's own */
+	PLACE_TMP,    /* the private /tmp */
+	PLACE_DEV,    /* /dev, which is new: the client's has more */
+	PLACE_LIB,    /* a directory of the system's libraries: those that a compiler needs */
+	PLACE_KERNEL, /* what the kernel says of this machine, or of this process */
+	PLACE_TREE,   /* the client's */
+};
+
+/* All arguments must outlive it. */
+int trace_rules_init(struct trace_rules *r, const Dray__Unit *unit, char *const *lib_dirs,
+	const struct strv *tmp);
+void trace_rules_done(struct trace_rules *r);
+
+enum trace_place trace_rules_place(const struct trace_rules *r, const char *path);
+/* Whether what the job's tree says of this path is what the client's would: it was walked, and this
+ * was not left out. */
+bool trace_rules_known(const struct trace_rules *r, const char *path);
+/* The same for the names in a directory. True also where nobody's result depends on the listing:
+ * the compiler lists what -L names, and takes from it only what it was told the closure of. */
+bool trace_rules_listing_known(const struct trace_rules *r, const char *dir);
+/* Whether the loader, not the compiler, looks there: a directory of variants below LD_LIBRARY_PATH.
+ */
+bool trace_rules_loader_dir(const struct trace_rules *r, const char *path);
+/* Whether it is, directly in the out-dir, what this unit's compile makes there. */
+bool trace_rules_own_output(const struct trace_rules *r, const char *path);
+/* Whether it is, or lies in, a directory of a random name that the compiler makes in the out-dir
+ * for what it needs for a while, or dray-ld's. */
+bool trace_rules_temporary(const struct trace_rules *r, const char *path);
+/* Whether the name is one of a shared library: "lib.so", "lib.so.6". */
+bool trace_rules_is_library(const char *path);
+bool trace_rules_withholds_env(const struct trace_rules *r, const char *name);
+
+#endif

@@ -1,0 +1,37 @@
+/* Answers a stat in the kernel's place, with what the client's file has: its mode, owner and times.
+ * A macro may put them into what it makes. What is the worker's own, as device, inode, number of
+ * links and blocks, stays. */
+#ifndef DRAY_WORKER_TRACER_TRACE_STAT_H
+#define DRAY_WORKER_TRACER_TRACE_STAT_H
+
+#include <linux/seccomp.h>
+
+#include "common/base.h"
+#include "proto/job.pb-c.h"
+
+struct trace_stat {
+	struct trace_times {
+		char *path;
+		Dray__FileTimes times;
+	} * v; /* sorted by path */
+	size_t n, cap;
+};
+
+/* From unit->files. 0 or -ENOMEM. */
+int trace_stat_init(struct trace_stat *s, const Dray__Unit *unit);
+void trace_stat_done(struct trace_stat *s);
+/* One more, or another answer for one that is known; without memory for it, nothing. */
+void trace_stat_add(struct trace_stat *s, const char *path, const Dray__FileTimes *times);
+/* NULL: nothing is known of it. */
+const Dray__FileTimes *trace_stat_find(const struct trace_stat *s, const char *path);
+/* Whether a call asks an open descriptor. */
+bool trace_stat_is_by_descriptor(const struct seccomp_notif *req);
+/* Whether a call asks more than whether a path is there and can be read: access with W_OK or X_OK.
+ */
+bool trace_stat_is_access(const struct seccomp_notif *req);
+/* path: below the directory root. Writes the caller's struct stat or statx; then the call's value
+ * is 0. False: the kernel is to answer. */
+bool trace_stat_answer(
+	const struct trace_stat *s, const struct seccomp_notif *req, int root, const char *path);
+
+#endif
