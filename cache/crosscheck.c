@@ -1,13 +1,27 @@
-/* Invariant: a file counts as recorded only if a change of its content would be seen. */
+/* Invariant: a file counts as recorded only if a change of its content would be seen. (Of what is
+ * no regular file, /dev/null in a file's place, that it is one then.) */
 #include "config.h"
 
 #include "cache/crosscheck.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <sys/stat.h>
 
 #include "cache/inputs_priv.h"
 #include "common/fs.h"
+
+static bool
+is_device(const struct crosscheck *c, const struct input *in)
+{
+	_cleanup_(freep) char *path = NULL;
+	struct stat st;
+
+	if (in->kind != INPUT_EXISTS)
+		return false;
+	path = inputs_real_path(c->place, in->name);
+	return path && stat(path, &st) == 0 && S_ISCHR(st.st_mode);
+}
 
 static int
 collect(const struct crosscheck *c, struct strv *ret)
@@ -17,7 +31,7 @@ collect(const struct crosscheck *c, struct strv *ret)
 	for (size_t i = 0; r == 0 && i < c->inputs->n; i++) {
 		const struct input *in = &c->inputs->v[i];
 
-		if (in->kind == INPUT_FILE || in->kind == INPUT_METADATA)
+		if (in->kind == INPUT_FILE || in->kind == INPUT_METADATA || is_device(c, in))
 			r = strv_take(ret, inputs_real_path(c->place, in->name));
 	}
 	strv_sort_unique(ret);
@@ -27,6 +41,10 @@ collect(const struct crosscheck *c, struct strv *ret)
 static bool
 is_known(const struct crosscheck *c, const char *path)
 {
+	struct stat st;
+
+	if (path_is_below(path, "/dev") && lstat(path, &st) == 0 && S_ISCHR(st.st_mode))
+		return true;
 	for (size_t i = 0; i < c->known->n; i++)
 		if (path_is_below(path, c->known->v[i]))
 			return true;

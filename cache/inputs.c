@@ -318,6 +318,17 @@ check_link(const struct input *in, const struct inputs_place *place, char **ret_
 }
 
 static int
+check_real(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
+	_cleanup_(freep) char *real = path ? realpath(path, NULL) : NULL;
+
+	if (!path)
+		return -ENOMEM;
+	return real && has_text(in, real) ? 0 : differs(ret_differs, in->name, "leads elsewhere");
+}
+
+static int
 check_attributes(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
@@ -422,6 +433,7 @@ check_environ(const struct input *in, const struct inputs_place *place, char **r
 static int
 check_one(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
+	const char *dir;
 	struct digest d;
 	int r;
 
@@ -434,6 +446,8 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 		return check_path(in, place, ret_differs);
 	case INPUT_LINK:
 		return check_link(in, place, ret_differs);
+	case INPUT_REAL:
+		return check_real(in, place, ret_differs);
 	case INPUT_STAT:
 	case INPUT_LSTAT:
 		return check_attributes(in, place, ret_differs);
@@ -446,7 +460,9 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 	case INPUT_PROGRAM:
 		return check_program(in, place, ret_differs);
 	case INPUT_OUT_DIR:
-		r = digest_bytes(place->out_dir, strlen(place->out_dir), &d);
+		dir = streq(in->name, INPUT_REAL_OUT_DIR_NAME) ? place->real_out_dir
+							       : place->out_dir;
+		r = digest_bytes(dir, strlen(dir), &d);
 		if (r < 0 || has_digest(in, &d))
 			return r;
 		return differs(ret_differs, "the out-dir", "is in the outputs, and is another");

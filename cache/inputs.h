@@ -21,7 +21,7 @@ enum input_kind {
 	INPUT_LISTING,	/* of a directory: the digest of its names and their kinds, sorted */
 	INPUT_ENV,	/* a variable: its value's digest; no value: not set */
 	INPUT_PROGRAM,	/* looked for in PATH: the path found; no value: not found */
-	INPUT_OUT_DIR,	/* the out-dir itself is in the outputs: its path's digest */
+	INPUT_OUT_DIR,	/* the out-dir itself, or its real path, is in the outputs: its digest */
 	INPUT_WIDTH,	/* diagnostics were printed: --diagnostic-width, as text */
 	INPUT_LINK,	/* a symbolic link: what is written in it */
 	INPUT_METADATA, /* an rlib: the digest of its metadata (rlib.h) */
@@ -33,8 +33,12 @@ enum input_kind {
 	INPUT_LSTAT,	/* of the path itself, where it is a symbolic link */
 	INPUT_VARIABLES, /* variables of a kind (variables.h): their digest */
 	INPUT_GIT_INDEX, /* of git: the digest of what it says (memo/git_index.h) */
+	INPUT_REAL,	 /* its real path, which is that without links */
 	INPUT_KINDS
 };
+
+#define INPUT_OUT_DIR_NAME "out-dir"
+#define INPUT_REAL_OUT_DIR_NAME "real out-dir"
 
 #define INPUT_OUT_DIR_MARK '\x01'
 #define INPUT_TARGET_DIR_MARK '\x02'

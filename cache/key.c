@@ -12,7 +12,7 @@
 #include "common/fs.h"
 #include "rustc/option_tables.h"
 
-#define FORMAT "4"
+#define FORMAT "5"
 #define VALUE_MAX 128
 
 static int

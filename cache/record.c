@@ -372,6 +372,21 @@ is_always_changed(const struct recorder *r, const char *dir)
 	       path_is_below(p->real_out_dir, dir) || in_target_dir(r, dir);
 }
 
+/* A directory, or a file, may become a link to another one of the same content. The out-dir, and
+ * what is above it, the user puts behind a link without another result; what holds the real place
+ * says so (INPUT_OUT_DIR). */
+static int
+add_real(struct recorder *r, const char *path)
+{
+	char real[PATH_MAX];
+
+	if (in_target_dir(r, path) || in_out_dir(r, path) ||
+		path_is_below(r->in->place->out_dir, path) ||
+		path_is_below(r->in->place->real_out_dir, path) || !realpath(path, real))
+		return 0;
+	return add(r, INPUT_REAL, path, real, strlen(real));
+}
+
 /* What a macro asked of it. */
 static int
 add_attributes(struct recorder *r, const char *path, bool links)
@@ -646,7 +661,7 @@ static int
 add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 {
 	/* a link's inputs were made by the compile, and its record is another's */
-	if ((kind == 'f' || kind == 'a' || kind == 's' || kind == 'l') &&
+	if ((kind == 'f' || kind == 'a' || kind == 's' || kind == 'l' || kind == 'n') &&
 		strv_has_sorted(&r->own, name))
 		return 0;
 	switch (kind) {
@@ -659,6 +674,8 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 	case 's':
 	case 'l':
 		return add_attributes(r, name, kind == 's');
+	case 'n':
+		return add_real(r, name);
 	case 'm':
 	case 'r':
 		return add_env(r, name);

@@ -56,6 +56,22 @@ child_catch_signals(void)
 	}
 }
 
+static void
+on_file_limit(int sig)
+{
+	(void)sig;
+}
+
+/* A handler is gone after an exec, and SIG_IGN is not. */
+void
+child_survive_file_limit(void)
+{
+	struct sigaction sa = { .sa_handler = on_file_limit, .sa_flags = SA_RESTART }, old;
+
+	if (sigaction(SIGXFSZ, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+		sigaction(SIGXFSZ, &sa, NULL);
+}
+
 int
 child_signal(void)
 {

@@ -9,6 +9,9 @@
 
 /* Call once, before the first child. From then on these signals are only noted and passed on. */
 void child_catch_signals(void);
+/* A write past a limit on the size of files (ulimit -f) is an error from then on, and no death.
+ * What is started has its own default again. */
+void child_survive_file_limit(void);
 /* The first signal that came, or 0. */
 int child_signal(void);
 

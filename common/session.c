@@ -10,6 +10,8 @@ static const char *const names[] = {
 	"RUSTC_WRAPPER", "RUST_RECURSION_COUNT", "SSL_CERT_DIR", "SSL_CERT_FILE",
 	/* of which the files that the loader takes are inputs; LD_PRELOAD is one by itself */
 	"LD_AUDIT", "LD_LIBRARY_PATH", "LD_PRELOAD",
+	/* of fakeroot: where its server is; that it is there LD_PRELOAD says */
+	"FAKED_*", "FAKEROOT*",
 	/* terminals */
 	"ALACRITTY_*", "COLORTERM", "COLUMNS", "GNOME_TERMINAL_*", "ITERM_*", "KITTY_*",
 	"KONSOLE_*", "LINES", "LS_COLORS", "STY", "TERM", "TERMINFO", "TERM_PROGRAM*",

@@ -39,7 +39,6 @@
 
 /* What LMDB makes for so many readers, or somewhat more: a cache line for each, and a head. */
 #define LOCK_FILE_SIZE ((off_t)(MAX_READERS + 8) * 64)
-#define BOOT_ID_SIZE 36
 
 /* LMDB's codes are positive errno values or its own negative ones. */
 static int
@@ -148,24 +147,23 @@ try_lmdb(int fd)
 	return l.l_type == F_UNLCK ? 0 : -EAGAIN;
 }
 
-/* This boot's id; all zero where the kernel does not tell. */
-static void
-boot_id(char out[BOOT_ID_SIZE])
+void
+lmdb_boot_id(char out[LMDB_BOOT_ID_SIZE])
 {
 	_cleanup_(closep) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
-	memset(out, '0', BOOT_ID_SIZE);
-	if (fd >= 0 && read(fd, out, BOOT_ID_SIZE) != BOOT_ID_SIZE)
-		memset(out, '0', BOOT_ID_SIZE);
+	memset(out, '0', LMDB_BOOT_ID_SIZE);
+	if (fd >= 0 && read(fd, out, LMDB_BOOT_ID_SIZE) != LMDB_BOOT_ID_SIZE)
+		memset(out, '0', LMDB_BOOT_ID_SIZE);
 }
 
 static bool
-guard_is_of(int fd, const char id[BOOT_ID_SIZE])
+guard_is_of(int fd, const char id[LMDB_BOOT_ID_SIZE])
 {
-	char there[BOOT_ID_SIZE];
+	char there[LMDB_BOOT_ID_SIZE];
 
-	return pread(fd, there, BOOT_ID_SIZE, 0) == BOOT_ID_SIZE &&
-	       memcmp(there, id, BOOT_ID_SIZE) == 0;
+	return pread(fd, there, LMDB_BOOT_ID_SIZE, 0) == LMDB_BOOT_ID_SIZE &&
+	       memcmp(there, id, LMDB_BOOT_ID_SIZE) == 0;
 }
 
 static int
@@ -191,10 +189,10 @@ remove_files(const struct lmdb_file *f)
 static int
 enter(struct lmdb_file *f)
 {
-	char id[BOOT_ID_SIZE];
+	char id[LMDB_BOOT_ID_SIZE];
 	int r, tries;
 
-	boot_id(id);
+	lmdb_boot_id(id);
 	for (tries = 0; tries < 3; tries++) {
 		r = lock_bounded(f, f->guard, try_shared);
 		if (r < 0 || guard_is_of(f->guard, id))
@@ -205,7 +203,8 @@ enter(struct lmdb_file *f)
 		r = lock_bounded(f, f->guard, try_exclusive);
 		if (r == 0 && !guard_is_of(f->guard, id)) {
 			r = remove_files(f);
-			if (r == 0 && pwrite(f->guard, id, BOOT_ID_SIZE, 0) != BOOT_ID_SIZE)
+			if (r == 0 &&
+				pwrite(f->guard, id, LMDB_BOOT_ID_SIZE, 0) != LMDB_BOOT_ID_SIZE)
 				r = -EIO;
 		}
 		flock(f->guard, LOCK_UN);

@@ -12,6 +12,7 @@
 #include "common/base.h"
 
 #define LMDB_FILE_DBS_MAX 3
+#define LMDB_BOOT_ID_SIZE 36
 
 struct lmdb_file_kind {
 	const char *name; /* of the file, in its directory */
@@ -33,6 +34,9 @@ struct lmdb_file {
 	bool renewed;	 /* the file was thrown away once already */
 	bool no_waiting; /* a lock was waited for in vain once already */
 };
+
+/* This boot's id, no NUL; all '0' where the kernel does not tell. */
+void lmdb_boot_id(char out[LMDB_BOOT_ID_SIZE]);
 
 /* Opens or makes <dir>/<name>. 0 or -errno. */
 int lmdb_file_open(const char *dir, const struct lmdb_file_kind *kind, struct lmdb_file *ret);

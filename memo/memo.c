@@ -17,13 +17,16 @@
 #include <fcntl.h>
 #include <time.h>
 
-#include "memo/lmdb_file.h"
+#include "common/fs.h"
 #include "common/log.h"
+#include "memo/lmdb_file.h"
 #include "memo/memo.h"
+#include "memo/memo_files.h"
 
 #define BATCH 256 /* records that wait at most: they are searched one by one */
 #define VALUE_MAX (4u << 20)
 #define HASH_TRIES 3
+#define LARGE (1u << 20) /* of a file: its digest is worth a file of its own */
 
 /* A change this long after the last one gets another time stamp: the kernel's clock for them ticks
  * every 1 to 10 ms. A file system that keeps whole seconds (or two: FAT) shows by its zeros. */
@@ -62,6 +65,7 @@ struct digest_record {
 
 struct memo {
 	struct lmdb_file file;
+	char *dir; /* NULL: the LMDB file is open; else records are files of their own there */
 	struct memo_put pending[BATCH];
 	size_t n_pending;
 };
@@ -95,6 +99,12 @@ memo_open(const char *dir, struct memo **ret)
 	if (m == NULL)
 		return -ENOMEM;
 	r = lmdb_file_open(dir, &MEMO_FILE, &m->file);
+	if (r < 0 && r != -ENOMEM && fs_check_owner(dir) == 0) {
+		log_debug("memo: no LMDB file: error %d", -r);
+		m->file = (struct lmdb_file){ .guard = -1 };
+		m->dir = strdup(dir);
+		r = m->dir ? 0 : -ENOMEM;
+	}
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(m);
@@ -129,6 +139,22 @@ put_pending(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 	return rc;
 }
 
+/* Notes: what a toolchain is would take a second to find out anew. And digests of large files. */
+static void
+put_files(const struct memo *m)
+{
+	for (size_t i = 0; i < m->n_pending; i++) {
+		const struct memo_put *p = &m->pending[i];
+		const struct memo_record rec = { (uint8_t)p->db, p->key, p->key_n };
+		struct digest_record d = { .state = { .size = 0 } };
+
+		if (p->db == DIGESTS && p->value_n == sizeof(d))
+			memcpy(&d, p->value, sizeof(d));
+		if (p->db == NOTES || d.state.size >= LARGE)
+			(void)memo_files_put(m->dir, &rec, p->value, p->value_n);
+	}
+}
+
 int
 memo_flush(struct memo *m)
 {
@@ -136,6 +162,11 @@ memo_flush(struct memo *m)
 
 	if (m == NULL || m->n_pending == 0)
 		return 0;
+	if (m->dir != NULL) {
+		put_files(m);
+		drop_pending(m);
+		return 0;
+	}
 	r = lmdb_file_write(&m->file, put_pending, m);
 	if (r < 0)
 		log_debug("memo: %zu records are not kept: error %d", m->n_pending, -r);
@@ -150,6 +181,7 @@ memo_close(struct memo *m)
 		return;
 	(void)memo_flush(m);
 	lmdb_file_done(&m->file);
+	free(m->dir);
 	free(m);
 }
 
@@ -223,6 +255,17 @@ look_up(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 	return rc;
 }
 
+static int
+get_file(const struct memo *m, enum memo_db db, const void *key, size_t key_n, found_fn found,
+	void *arg)
+{
+	const struct memo_record rec = { (uint8_t)db, key, key_n };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = memo_files_get(m->dir, &rec, &b);
+
+	return r < 0 ? r : found(arg, b.p, b.n);
+}
+
 /* -ENOENT: there is none. The key is only read. */
 static int
 get(struct memo *m, enum memo_db db, void *key, size_t key_n, found_fn found, void *arg)
@@ -233,6 +276,8 @@ get(struct memo *m, enum memo_db db, void *key, size_t key_n, found_fn found, vo
 
 	if (p != NULL)
 		return found(arg, p->value, p->value_n);
+	if (m->dir != NULL)
+		return get_file(m, db, key, key_n, found, arg);
 	r = lmdb_file_read(&m->file, look_up, &q);
 	return r < 0 ? r : q.result;
 }
@@ -253,7 +298,9 @@ recall_digest(struct memo *m, const struct stat *st, bool sealed, struct digest 
 	struct digest_record rec;
 	uint64_t key[2] = { now.dev, now.ino };
 
-	if (m == NULL || get(m, DIGESTS, key, sizeof(key), digest_found, &rec) < 0 ||
+	/* of another one there is no file */
+	if (m == NULL || (m->dir != NULL && (uint64_t)st->st_size < LARGE) ||
+		get(m, DIGESTS, key, sizeof(key), digest_found, &rec) < 0 ||
 		!state_eq(&rec.state, &now, sealed))
 		return false;
 	*ret = rec.digest;

@@ -6,7 +6,9 @@
  * known notes      short strings by name, e.g. a toolchain's id
  *
  * All of it may be lost or wrong without harm: each record carries what is needed to see that it no
- * longer holds. A memo that cannot be opened is NULL, and every function accepts that. */
+ * longer holds. Where LMDB cannot work, notes and digests of large files are small files in
+ * <cache>/memo.d (memo_files.h). A memo that cannot be opened is NULL, and every function accepts
+ * that. */
 #ifndef DRAY_MEMO_MEMO_H
 #define DRAY_MEMO_MEMO_H
 
@@ -18,8 +20,8 @@
 
 struct memo;
 
-/* Opens or creates <dir>/memo.lmdb. *ret is NULL on failure. A damaged file is removed and made
- * anew. */
+/* Opens or creates <dir>/memo.lmdb, or where that cannot be, <dir>/memo.d. *ret is NULL on failure.
+ * A damaged file is removed and made anew. */
 int memo_open(const char *dir, struct memo **ret);
 void memo_close(struct memo *m);
 void memo_closep(struct memo **m);

@@ -35,11 +35,12 @@ char *secure_getenv(const char *name);
 
 /* What rustc, LLVM and their allocator ask for by themselves, in every compile; a '*' at the end
  * stands for anything. A worker sets its own PATH and jobserver; the rest only changes what is
- * logged, where temporaries are, or how wide a terminal is. */
+ * logged, where temporaries are, or how wide a terminal is. FAKE* are what fakeroot's library asks
+ * for: where its server is, another place in each run. */
 static const char *const harmless[] = { "CARGO_MAKEFLAGS", "CI", "CLICOLOR", "CLICOLOR_FORCE",
-	"COLORTERM", "COLUMNS", "GITHUB_ACTIONS", "GLIBC_TUNABLES", "HOME", "INSIDE_EMACS",
-	"JEMALLOC_*", "LANG", "LC_*", "LINES", "LLVM_*", "MAKEFLAGS", "MALLOC_*", "MFLAGS",
-	"NO_COLOR", "PATH", "PWD", "RAYON_*", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE",
+	"COLORTERM", "COLUMNS", "FAKED_*", "FAKEROOT*", "GITHUB_ACTIONS", "GLIBC_TUNABLES", "HOME",
+	"INSIDE_EMACS", "JEMALLOC_*", "LANG", "LC_*", "LINES", "LLVM_*", "MAKEFLAGS", "MALLOC_*",
+	"MFLAGS", "NO_COLOR", "PATH", "PWD", "RAYON_*", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE",
 	"RUST_MIN_STACK", "RUSTC_ICE", "RUSTC_LOG*", "RUSTC_GRAPHVIZ_FONT", "TEMP", "TERM",
 	"TERM_PROGRAM", "TF_BUILD", "TMP", "TMPDIR", "VTE_VERSION", "WT_SESSION",
 	"_RJEM_MALLOC_CONF" };

@@ -5,19 +5,23 @@
  * left, for its last name.
  *
  * Invariant: what is answered here is what libc would answer, as long as nobody replaces one of
- * these directories by a symbolic link while the compile runs. Everything but the plain case is
- * libc's: relative paths, "." and "..", double slashes, symbolic links, errors. libc only;
- * it allocates only the result. */
+ * these directories by a symbolic link while the compile runs. What a macro was answered is said.
+ * Everything but the plain case is libc's: relative paths, "." and "..", double slashes, symbolic
+ * links, errors. libc only; it allocates only the result. */
 #include "config.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "trace/env_priv.h"
+#include "trace/paths.h"
 
 #define DIRS_BYTES 32768
 #define SLOTS 1024 /* a power of two */
@@ -149,8 +153,8 @@ is_real_dir(const char *path, size_t n)
 	return true;
 }
 
-char *
-realpath(const char *restrict path, char *restrict resolved)
+static char *
+find_real(const char *restrict path, char *restrict resolved)
 {
 	realpath_fn libc = libc_realpath();
 	const char *last = path ? strrchr(path, '/') : NULL;
@@ -165,4 +169,27 @@ realpath(const char *restrict path, char *restrict resolved)
 		return libc(path, resolved);
 	errno = saved;
 	return resolved ? memcpy(resolved, path, strlen(path) + 1) : strdup(path);
+}
+
+/* The compiler makes nothing of it that a link in its way would change; a macro may. */
+static void
+say_real(const char *real)
+{
+	char said[sizeof(TRACE_REAL_PREFIX) + PATH_MAX];
+	int saved = errno;
+
+	memcpy(said, TRACE_REAL_PREFIX, strlen(TRACE_REAL_PREFIX));
+	memcpy(said + strlen(TRACE_REAL_PREFIX), real, strlen(real) + 1);
+	openat(TRACE_SAID_FD, said, O_RDONLY | O_CLOEXEC);
+	errno = saved;
+}
+
+char *
+realpath(const char *restrict path, char *restrict resolved)
+{
+	char *real = find_real(path, resolved);
+
+	if (real && strlen(real) < PATH_MAX && !env_is_own(__builtin_return_address(0)))
+		say_real(real);
+	return real;
 }

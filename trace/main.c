@@ -208,6 +208,8 @@ by(void *arg)
 		return WATCH_BY_LINKER;
 	if (streq(class, "git"))
 		return WATCH_BY_GIT;
+	if (starts_with(path_basename(exe), "python") || starts_with(path_basename(exe), "pypy"))
+		return WATCH_BY_PYTHON;
 	return !r->watch.linker && (streq(exe, compiler) || streq(path_basename(exe), "rustc") ||
 					   streq(path_basename(exe), "clippy-driver"))
 		       ? WATCH_BY_COMPILER
@@ -223,7 +225,7 @@ find_caller(struct run *r)
 		trace_caller_exec(&r->caller, r->listener.req);
 	else if (c->op == TRACE_SAID && streq(c->path[0], TRACE_ENV_HELLO))
 		trace_caller_hello(&r->caller, r->listener.req);
-	else if (c->attributes != TRACE_ATTRIBUTES_NONE)
+	else if (c->attributes != TRACE_ATTRIBUTES_NONE || c->asks_link)
 		c->who = trace_caller_who(&r->caller, r->listener.req);
 }
 

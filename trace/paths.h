@@ -12,6 +12,8 @@
 #define TRACE_ENV_MACRO 'm'
 #define TRACE_ENV_TOOLCHAIN 'r'
 #define TRACE_ENV_PREFIX "m/" /* one as long */
+/* A macro asked for the real path of something, and this is one: TRACE_REAL_PREFIX and the path. */
+#define TRACE_REAL_PREFIX "p/" /* as long as the other one */
 /* dray-env.so was loaded: what it does not report was not asked for. */
 #define TRACE_ENV_HELLO "+"
 /* Before the compiler is started: whether anybody answers. */

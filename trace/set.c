@@ -18,6 +18,8 @@ space_of(enum trace_kind kind)
 		return TRACE_STATS;
 	case TRACE_STATED_LINK:
 		return TRACE_LINK_STATS;
+	case TRACE_REAL:
+		return TRACE_REALS;
 	case TRACE_RAN:
 		return TRACE_PROGRAMS;
 	default:

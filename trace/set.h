@@ -15,6 +15,7 @@ enum trace_kind {
 	TRACE_ENV_OF_RUSTC,
 	TRACE_STATED,	   /* its attributes were asked for */
 	TRACE_STATED_LINK, /* of the link, where it is one */
+	TRACE_REAL,	   /* seen to be no link */
 	TRACE_MADE,	   /* made or changed by the compile itself */
 	TRACE_RAN,	   /* a program: its class, a blank and its path */
 	TRACE_PASSED,	   /* nothing to record, but need not be thought about again */
@@ -48,6 +49,7 @@ enum trace_space {
 	TRACE_RUSTC_VARS,
 	TRACE_STATS,
 	TRACE_LINK_STATS,
+	TRACE_REALS,
 	TRACE_PROGRAMS
 };
 enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);

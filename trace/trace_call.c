@@ -441,6 +441,16 @@ is_mkdir(int nr)
 	return nr == SYS_mkdirat;
 }
 
+static bool
+is_readlink(int nr)
+{
+#ifdef SYS_readlink
+	if (nr == SYS_readlink)
+		return true;
+#endif
+	return nr == SYS_readlinkat;
+}
+
 static int
 take_path(
 	const struct seccomp_notif *req, int dir, int path, const char *cwd, struct trace_call *ret)
@@ -575,7 +585,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 
 	ret->pid = (pid_t)req->pid;
 	ret->op = TRACE_OTHER;
-	ret->makes_dir = false;
+	ret->makes_dir = ret->asks_link = false;
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
 	ret->who = TRACE_BY_OTHER;
@@ -603,4 +613,5 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 		ret->envp = req->data.args[row->path + 2];
 	}
 	ret->makes_dir = is_mkdir(row->nr);
+	ret->asks_link = is_readlink(row->nr);
 }

@@ -48,6 +48,7 @@ struct trace_call {
 	enum trace_who who;  /* set by the caller where `attributes` are asked for */
 	bool by_descriptor;  /* path[0] is what an open descriptor leads to */
 	bool makes_dir;	     /* TRACE_CHANGE: a mkdir */
+	bool asks_link;	     /* TRACE_LOOK: a readlink */
 	uint64_t argv, envp; /* TRACE_EXEC: where they are in the caller's memory */
 	int error; /* TRACE_OTHER: -errno; 0: there is no path. -EFAULT and -EBADF: the caller's own
 		    * mistake, which the kernel tells it; all else: what it means is not known */

@@ -1,6 +1,6 @@
 /* Invariant: a path that the compile made is no input, though it was looked for before; everything
  * else that it looked at is, wherever it lies, unless it belongs to the toolchain, is a character
- * device, or is an entry of the compile's own in /proc. */
+ * device in /dev, or is an entry of the compile's own in /proc. */
 #include "config.h"
 
 #include <errno.h>
@@ -66,17 +66,51 @@ note_index(struct watch *w, const char *path)
 	return true;
 }
 
-/* What is neither read for a result nor made as one: the counts of instrumented code, which a macro
- * writes wherever it runs; what drivers and Python keep for themselves. A driver's settings may lie
- * there too. */
+/* Python's compiled modules, and where they lie. What else is there is no business of Python's. */
+static bool
+is_pycache(const char *path)
+{
+	static const char dir[] = "/__pycache__/";
+	const char *name = path_basename(path);
+	size_t n = strlen(dir);
+
+	if (streq(name, "__pycache__"))
+		return true;
+	return (size_t)(name - path) >= n && memcmp(name - n, dir, n) == 0 && strstr(name, ".pyc");
+}
+
+/* What is neither read for a result nor made as one: what drivers and Python keep for themselves. A
+ * driver's settings may lie there too. */
 static bool
 is_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
 {
-	bool mine = watch_below_any(path, &w->caches) && !ends_with(path, ".conf");
-
-	if (ends_with(path, ".profraw") || (ends_with(path, "/index.lock") && is_index(w, path)))
+	if (ends_with(path, "/index.lock") && is_index(w, path))
 		return true;
-	return (mine || strstr(path, "/__pycache__")) && by(arg) != WATCH_BY_COMPILER;
+	if (watch_below_any(path, &w->caches) && !ends_with(path, ".conf"))
+		return by(arg) != WATCH_BY_COMPILER;
+	return is_pycache(path) && by(arg) == WATCH_BY_PYTHON;
+}
+
+/* The same of what is written: the counts of instrumented code, too, which a macro leaves wherever
+ * it runs. One that is read is a file like any other. */
+static bool
+is_written_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
+{
+	return ends_with(path, ".profraw") || is_aside(w, path, by, arg);
+}
+
+static bool
+is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool
+is_other(enum watch_by who)
+{
+	return who == WATCH_BY_PYTHON || who == WATCH_BY_OTHER;
 }
 
 /* What a macro asks of a file may be in what it makes; so may what a program says that it runs, of
@@ -85,12 +119,35 @@ is_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
 static bool
 is_asked_for_result(const struct trace_call *c, const char *path, watch_by_fn by, void *arg)
 {
-	struct stat st;
-
 	if (c->who == TRACE_BY_MACRO)
 		return true;
-	return c->who == TRACE_BY_OTHER && by(arg) == WATCH_BY_OTHER &&
-	       !(stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+	return c->who == TRACE_BY_OTHER && is_other(by(arg)) && !is_dir(path);
+}
+
+/* A macro, or a program, that asks where a link leads and is told that it is none may put the path
+ * into a result. The compiler and linkers make nothing of it. */
+static void
+note_real(struct watch *w, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || S_ISLNK(st.st_mode) || watch_below_any(path, &w->toolchain) ||
+		watch_is_made(w, path) || watch_is_kernels(w, path, st.st_dev))
+		return;
+	trace_set_add(&w->set, TRACE_REALS, path, TRACE_REAL);
+}
+
+static void
+link_for_result(
+	struct watch *w, const struct trace_call *c, const char *path, watch_by_fn by, void *arg)
+{
+	enum watch_by who;
+
+	if (!c->asks_link || c->who == TRACE_BY_PROGRAM)
+		return;
+	who = c->who == TRACE_BY_MACRO ? WATCH_BY_OTHER : by(arg);
+	if (who != WATCH_BY_COMPILER && who != WATCH_BY_LINKER)
+		note_real(w, path);
 }
 
 static void
@@ -99,6 +156,8 @@ stat_for_result(
 {
 	bool link = c->attributes == TRACE_ATTRIBUTES_OF_LINK;
 
+	if (link && c->who == TRACE_BY_OTHER && is_other(by(arg)) && is_dir(path))
+		note_real(w, path);
 	if (c->attributes == TRACE_ATTRIBUTES_NONE || !is_asked_for_result(c, path, by, arg) ||
 		watch_below_any(path, &w->toolchain) || watch_is_made(w, path) ||
 		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_PASSED)
@@ -144,7 +203,7 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 	/* an output to nowhere; a setting of its own process */
 	if ((there && (S_ISCHR(st.st_mode) || (watch_is_own_entry(path) &&
 						      watch_is_kernels(w, path, st.st_dev)))) ||
-		is_aside(w, path, by, arg))
+		is_written_aside(w, path, by, arg))
 		return;
 	if ((ends_with(path, "/index") || ends_with(path, "/index.lock")) &&
 		by(arg) == WATCH_BY_GIT && note_index(w, path))
@@ -172,6 +231,8 @@ take_said(struct watch *w, const char *said)
 
 	if (streq(said, TRACE_ENV_HELLO))
 		w->env_seen = true;
+	else if (starts_with(said, TRACE_REAL_PREFIX "/"))
+		note_real(w, said + strlen(TRACE_REAL_PREFIX));
 	else if (strlen(said) > strlen(TRACE_ENV_PREFIX))
 		trace_set_add(&w->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS,
 			said + strlen(TRACE_ENV_PREFIX),
@@ -214,13 +275,14 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 			bool source = c->from && i == 0;
 
 			if (((source && !c->moved) || is_read_as_well(c, path)) &&
-				!is_aside(w, path, by, arg))
+				!is_written_aside(w, path, by, arg))
 				watch_look(w, path, true);
 			if (!source || c->moved)
 				change(w, c, path, by, arg);
 		} else if (!is_aside(w, path, by, arg)) {
 			watch_look(w, path, c->op == TRACE_OPEN);
 			stat_for_result(w, c, path, by, arg);
+			link_for_result(w, c, path, by, arg);
 		}
 	}
 }
@@ -255,6 +317,8 @@ letter(enum trace_kind kind)
 		return 's';
 	case TRACE_STATED_LINK:
 		return 'l';
+	case TRACE_REAL:
+		return 'n';
 	case TRACE_MADE:
 		return 'w';
 	case TRACE_RAN:

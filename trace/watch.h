@@ -15,7 +15,7 @@
 #include "trace/set.h"
 
 /* What a caller's program is; asked only where it matters. */
-enum watch_by { WATCH_BY_COMPILER, WATCH_BY_LINKER, WATCH_BY_GIT, WATCH_BY_OTHER };
+enum watch_by { WATCH_BY_COMPILER, WATCH_BY_LINKER, WATCH_BY_GIT, WATCH_BY_PYTHON, WATCH_BY_OTHER };
 typedef enum watch_by (*watch_by_fn)(void *arg);
 
 struct watch {
@@ -58,12 +58,13 @@ void watch_doubt(struct watch *w, const char *fmt, ...) _printf_(2, 3);
 void watch_end(struct watch *w);
 
 /* The record, to *ret: items of one letter, a name, and a NUL byte. Letters: f found, a absent,
- * d listed, s a macro asked for its attributes, l for those of the link itself, m variable of a
- * macro, r variable of the toolchain, v (with the name "environ") all variables at once, w made or
- * changed, x a program that was run (its class, see program.h, a blank, its path), g an index of
- * git that git may have written (the digest of what it said, see memo/git_index.h, a blank, its
- * path), ! a doubt, and last e, with the number of calls as its name: without it the record is not
- * whole. 0 or -ENOMEM. */
+ * d listed, s a macro asked for its attributes, l for those of the link itself, n a macro or a
+ * program saw that it is no link, or that it is its own real path, m variable of a macro, r
+ * variable of the toolchain, v (with the name "environ") all variables at once, w made or changed,
+ * x a program that was run (its class, see program.h, a blank, its path), g an index of git that
+ * git may have written (the digest of what it said, see memo/git_index.h, a blank, its path), ! a
+ * doubt, and last e, with the number of calls as its name: without it the record is not whole. 0 or
+ * -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "client/dispatch/dispatch.h"
 #include "client/dispatch/farm_status.h"
+#include "common/child.h"
 #include "common/conf.h"
 #include "common/log.h"
 
@@ -158,6 +159,7 @@ main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
+	child_survive_file_limit();
 	log_init("dray-dispatch", LOG_LEVEL_NONE);
 	if (o.status)
 		return optind == argc ? run_status(&o) : bad_usage("unexpected arguments");

@@ -253,6 +253,7 @@ add_text_output(struct cached *c, struct output *o, const char *path, struct inp
 	if (r < 0)
 		return r;
 	o->size = b.n;
+	cached_note_real(c, &b);
 	r = *bound ? -EBADMSG : cached_hide_place(c, &b, &o->text);
 	if (r != -EBADMSG)
 		return r;
@@ -279,8 +280,9 @@ add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
 {
 	int r = 0;
 
-	if (!*bound)
+	if (!*bound || cached_is_behind_link(c))
 		r = may_compress(c->in.call) ? 1 : cached_names_place(c, path);
+	c->names_real |= may_compress(c->in.call) && cached_is_behind_link(c);
 	if (r < 0)
 		return r;
 	*bound |= r > 0;
@@ -319,12 +321,22 @@ add_outputs(struct cached *c, const struct strv *names, struct result *res, bool
 }
 
 static int
-add_bound(struct cached *c, struct result *res)
+add_bound_to(struct result *res, const char *name, const char *dir)
 {
 	struct digest d;
-	int r = digest_bytes(c->out_dir, strlen(c->out_dir), &d);
+	int r = digest_bytes(dir, strlen(dir), &d);
 
-	return r < 0 ? r : inputs_add(&res->inputs, INPUT_OUT_DIR, "out-dir", d.b, DIGEST_SIZE);
+	return r < 0 ? r : inputs_add(&res->inputs, INPUT_OUT_DIR, name, d.b, DIGEST_SIZE);
+}
+
+static int
+add_bound(struct cached *c, struct result *res)
+{
+	int r = add_bound_to(res, INPUT_OUT_DIR_NAME, c->out_dir);
+
+	return r < 0 || !c->names_real
+		       ? r
+		       : add_bound_to(res, INPUT_REAL_OUT_DIR_NAME, c->place.real_out_dir);
 }
 
 static int

@@ -15,15 +15,30 @@
 
 #define TEXT_MAX (64u << 20)
 
+bool
+cached_is_behind_link(const struct cached *c)
+{
+	return !streq(c->target_dir, c->real_target_dir);
+}
+
+void
+cached_note_real(struct cached *c, const struct buf *text)
+{
+	if (cached_is_behind_link(c) && text->n > 0 &&
+		memmem(text->p, text->n, c->real_target_dir, strlen(c->real_target_dir)))
+		c->names_real = true;
+}
+
 int
-cached_names_place(const struct cached *c, const char *path)
+cached_names_place(struct cached *c, const char *path)
 {
 	/* the out-dirs are below them */
-	int r = text_file_has(path, c->target_dir);
+	int r = text_file_has(path, c->target_dir), real = 0;
 
-	if (r == 0 && !streq(c->target_dir, c->real_target_dir))
-		r = text_file_has(path, c->real_target_dir);
-	return r;
+	if (r >= 0 && cached_is_behind_link(c))
+		real = text_file_has(path, c->real_target_dir);
+	c->names_real |= real > 0;
+	return r < 0 || real < 0 ? MIN2(r, real) : r || real;
 }
 
 /* -EBADMSG: it cannot be hidden that it was made in this target directory. */
@@ -40,7 +55,7 @@ cached_hide_place(const struct cached *c, const struct buf *text, struct buf *re
 }
 
 int
-cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool *bound)
+cached_hide(struct cached *c, const struct buf *text, struct buf *to, bool *bound)
 {
 	int r;
 
@@ -48,6 +63,7 @@ cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool
 		return 0;
 	if (memchr(text->p, '\x01', text->n))
 		return -EBADMSG;
+	cached_note_real(c, text);
 	r = *bound ? -EBADMSG : cached_hide_place(c, text, to);
 	if (r != -EBADMSG)
 		return r;
@@ -98,7 +114,7 @@ add_temporary(struct cached *c, struct result *res, const char *name, const char
 		return -ENOMEM;
 	o->mode = output_mode_kept(st.st_mode & 0777, c->umask, name);
 	o->is_blob = true;
-	if (!*bound)
+	if (!*bound || cached_is_behind_link(c))
 		r = cached_names_place(c, path);
 	*bound |= r > 0;
 	return r < 0 ? r : depot_add(c->depot, path, DEPOT_SHARE, &o->digest, &o->size);
@@ -107,7 +123,7 @@ add_temporary(struct cached *c, struct result *res, const char *name, const char
 /* A link's arguments name crates and objects by their paths: in the newer of cargo's layouts they
  * are in other units' out-dirs. */
 static int
-hide_link(const struct cached *c, const struct buf *link, struct buf *to, bool *bound)
+hide_link(struct cached *c, const struct buf *link, struct buf *to, bool *bound)
 {
 	_cleanup_(buf_done) struct buf own = BUF_INIT;
 	int r;

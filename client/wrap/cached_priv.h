@@ -22,6 +22,8 @@ struct cached {
 	struct strv known; /* what the toolchain's id speaks for: directories and files */
 	struct timespec started;
 	mode_t umask;
+	bool names_real; /* what was made names the target directory by its real path, behind a link
+			  */
 	struct unit_key bundle_key; /* empty until it is asked for */
 	struct result bundle;	    /* that is in place */
 };
@@ -42,11 +44,15 @@ void cached_mark_used(struct cached *c, const struct digest *key, const struct r
 
 /* A text as it is kept, to the empty *to; *bound: that it holds for this out-dir alone. 0;
  * -EBADMSG: it cannot be kept; -ENOMEM. */
-int cached_hide(const struct cached *c, const struct buf *text, struct buf *to, bool *bound);
+int cached_hide(struct cached *c, const struct buf *text, struct buf *to, bool *bound);
 /* The same where it must hold for any place: -EBADMSG where it does not. */
 int cached_hide_place(const struct cached *c, const struct buf *text, struct buf *to);
 /* Whether a file's bytes name the target directory where it was made. 1, 0, or -errno. */
-int cached_names_place(const struct cached *c, const char *path);
+int cached_names_place(struct cached *c, const char *path);
+/* Whether the target directory lies behind a symbolic link. */
+bool cached_is_behind_link(const struct cached *c);
+/* Sets names_real where the text says so. */
+void cached_note_real(struct cached *c, const struct buf *text);
 /* A file of the staging directory, added to *to. 0 or -errno. */
 int cached_read_staged(const struct ledger *said, const char *name, struct buf *to);
 /* Linkers' records, without the end that each has, added to *record. 0; -ENOMEM; -EBADMSG. */

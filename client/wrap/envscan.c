@@ -34,7 +34,16 @@ static const char *const never[] = { "CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "
 /* What makes rustc write or find things elsewhere, or print what nobody could compare. */
 static const char *const home[] = { "RUSTC_LOG", "RUSTC_LOG_*", "RUST_TARGET_PATH", "RUSTC_ICE",
 	"RUSTC_BREAK_ON_ICE", "RUSTC_CTFE_BACKTRACE", "RUSTC_OVERRIDE_VERSION_STRING",
-	"RUST_DEP_GRAPH", "RUST_DEP_GRAPH_FILTER", "SYSROOT", NULL };
+	"RUST_DEP_GRAPH", "RUST_DEP_GRAPH_FILTER", "SYSROOT",
+	/* the loader talks on stderr, or writes files (ld.so(8)) */
+	"LD_DEBUG*", "LD_PROFILE*", "LD_SHOW_AUXV", "LD_TRACE_*", "LD_VERBOSE", "LD_WARN",
+	/* so do allocators (mimalloc's documentation) */
+	"MIMALLOC_SHOW_*", "MIMALLOC_VERBOSE", NULL };
+
+/* jemalloc's options: rustc's own jemalloc reads them, too. Most only say how memory is kept. */
+static const char *const jemalloc[] = { "MALLOC_CONF", "_RJEM_MALLOC_CONF", "JE_MALLOC_CONF",
+	NULL };
+static const char *const jemalloc_talks[] = { "stats_print", "confirm_conf", "prof", NULL };
 
 static bool
 name_matches(const char *pattern, const char *name, size_t n)
@@ -71,6 +80,18 @@ in_words(const char *words, const char *name, size_t n)
 			return true;
 		p += k;
 	}
+	return false;
+}
+
+/* Whether it makes a compile talk, or write, in a way that no key tells apart. */
+static bool
+brings_home(const char *entry, size_t n)
+{
+	if (on_list(home, entry, n))
+		return true;
+	for (size_t i = 0; on_list(jemalloc, entry, n) && jemalloc_talks[i]; i++)
+		if (strstr(entry + n, jemalloc_talks[i]))
+			return true;
 	return false;
 }
 
@@ -149,7 +170,7 @@ consider(const struct envscan_in *in, const char *entry, struct strv *ret, struc
 	if (!eq || eq == entry)
 		return 0;
 	n = (size_t)(eq - entry);
-	if (on_list(home, entry, n)) {
+	if (brings_home(entry, n)) {
 		if (asprintf(ret_home, "the environment sets %.*s", (int)MIN2(n, (size_t)64),
 			    entry) < 0) {
 			*ret_home = NULL;

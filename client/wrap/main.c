@@ -11,6 +11,7 @@
 int
 main(int argc, char **argv)
 {
+	child_survive_file_limit();
 	if (argc < 2 || cmd_is_command(argv[1]))
 		child_exit(cmd_main(argc, argv));
 	child_exit(wrap_main(argv + 1));

@@ -128,13 +128,23 @@ static void
 test_home(void **state)
 {
 	const char *envp[] = { "A=1", "RUSTC_LOG=debug", NULL };
-	const char *fine[] = { "RUST_LOG=debug", NULL };
+	const char *fine[] = { "RUST_LOG=debug", "_RJEM_MALLOC_CONF=narenas:1", "LD_BIND_NOW=1",
+		NULL };
+	static const char *const talks[] = { "LD_DEBUG=libs", "LD_DEBUG_OUTPUT=/tmp/x",
+		"_RJEM_MALLOC_CONF=narenas:1,stats_print:true", "MIMALLOC_SHOW_STATS=1" };
 	_cleanup_(strv_done) struct strv v = STRV_INIT, w = STRV_INIT;
 	char *home = NULL;
 
 	assert_int_equal(scan(mut(envp), NULL, 0, NULL, &v, &home), -ENOTSUP);
 	assert_string_equal(home, "the environment sets RUSTC_LOG");
 	free(home);
+	for (size_t i = 0; i < ARRAY_LEN(talks); i++) {
+		const char *one[] = { talks[i], NULL };
+
+		assert_int_equal(scan(mut(one), NULL, 0, NULL, &v, &home), -ENOTSUP);
+		assert_int_equal(strncmp(home, "the environment sets ", 21), 0);
+		free(home);
+	}
 	/* rustc has not read this one since 2020; many have it in their shell */
 	assert_int_equal(scan(mut(fine), NULL, 0, NULL, &w, &home), 0);
 	assert_null(home);

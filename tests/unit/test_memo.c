@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -141,6 +142,77 @@ digest_errors(void **state)
 	memo_close(m);
 	assert_int_equal(memo_open("/dev/null/x", &m), -ENOTDIR);
 	assert_null(m);
+}
+
+/* A name that LMDB cannot open, as where there are no locks. */
+static void
+without_lmdb(void)
+{
+	_cleanup_(freep) char *guard = NULL;
+
+	assert_true(asprintf(&guard, "%s-guard", db) > 0);
+	assert_int_equal(mkdir(guard, 0700), 0);
+}
+
+static void
+files_instead(void **state)
+{
+	_cleanup_(freep) char *large = path_join(dir, "large"), *d = path_join(dir, "memo.d");
+	_cleanup_(buf_done) struct buf b = BUF_INIT, big = BUF_INIT;
+	struct memo *m;
+	struct digest one, wrong = { { 1 } };
+	struct dirent *e;
+	DIR *files;
+	char path[PATH_MAX];
+
+	without_lmdb();
+	assert_int_equal(buf_reserve(&big, 2u << 20), 0);
+	memset(big.p, 'x', 2u << 20);
+	assert_int_equal(fs_write_atomic(large, big.p, 2u << 20, 0644), 0);
+	put_file(file, "small");
+	m = open_memo();
+	assert_int_equal(memo_get_note(m, "toolchain", &b), -ENOENT);
+	assert_int_equal(memo_set_note(m, "toolchain", "it", 2), 0);
+	assert_int_equal(memo_get_note(m, "toolchain", &b), 0);
+	/* what is remembered is what was told */
+	memo_note_digest(m, large, &wrong);
+	memo_note_digest(m, file, &wrong);
+	memo_close(m);
+	m = open_memo();
+	b.n = 0;
+	assert_int_equal(memo_get_note(m, "toolchain", &b), 0);
+	assert_int_equal(b.n, 2);
+	assert_memory_equal(b.p, "it", 2);
+	assert_int_equal(memo_get_note(m, "another", &b), -ENOENT);
+	assert_int_equal(memo_digest_file(m, large, &one, NULL), 0);
+	assert_true(digest_eq(&one, &wrong));
+	assert_int_equal(memo_digest_file(m, file, &one, NULL), 0);
+	assert_false(digest_eq(&one, &wrong));
+	memo_close(m);
+	/* damaged they are none */
+	files = opendir(d);
+	assert_non_null(files);
+	while ((e = readdir(files)))
+		if (*e->d_name != '.') {
+			snprintf(path, sizeof(path), "%s/%s", d, e->d_name);
+			b.n = 0;
+			assert_int_equal(fs_read_file(path, 1 << 20, &b), 0);
+			b.p[b.n - 1] ^= 1;
+			assert_int_equal(fs_write_atomic(path, b.p, b.n, 0600), 0);
+		}
+	closedir(files);
+	m = open_memo();
+	assert_int_equal(memo_get_note(m, "toolchain", &b), -ENOENT);
+	assert_int_equal(memo_digest_file(m, large, &one, NULL), 0);
+	assert_false(digest_eq(&one, &wrong));
+	/* the next one takes its place */
+	assert_int_equal(memo_set_note(m, "toolchain", "new", 3), 0);
+	memo_close(m);
+	m = open_memo();
+	b.n = 0;
+	assert_int_equal(memo_get_note(m, "toolchain", &b), 0);
+	assert_memory_equal(b.p, "new", 3);
+	memo_close(m);
 }
 
 static void
@@ -638,6 +710,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(null_memo, setup, teardown),
 		cmocka_unit_test_setup_teardown(digest_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(files_instead, setup, teardown),
 		cmocka_unit_test_setup_teardown(changes_are_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(told_digests, setup, teardown),
 		cmocka_unit_test_setup_teardown(sealed, setup, teardown),

@@ -13,15 +13,39 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/fs.h"
+#include "trace/env_priv.h"
+#include "trace/paths.h"
 
 typedef char *(*realpath_fn)(const char *path, char *resolved);
 
 static char *root;
+static bool is_macro;
+static char said[PATH_MAX + 8];
+
+/* The answer is what the test says. */
+bool
+env_is_own(const void *pc)
+{
+	(void)pc;
+	return !is_macro;
+}
+
+/* What is said is caught. */
+int
+openat(int fd, const char *path, int flags, ...)
+{
+	if (fd != TRACE_SAID_FD)
+		return (int)syscall(SYS_openat, fd, path, flags, 0600);
+	snprintf(said, sizeof(said), "%s", path);
+	errno = EBADF;
+	return -1;
+}
 
 static realpath_fn
 libc(void)
@@ -215,11 +239,42 @@ sees_files_change(void **state)
 	free(file);
 }
 
+/* What a macro is answered is said, also behind a link; what the compiler is, is not. */
+static void
+says_a_macros(void **state)
+{
+	char *dir = path_join(root, "said"), *link = path_join(root, "link-to-it"), *want;
+
+	(void)state;
+	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(symlink("said", link), 0);
+	free(realpath(link, NULL));
+	assert_string_equal(said, "");
+	is_macro = true;
+	errno = 7;
+	want = realpath(dir, NULL);
+	assert_int_equal(errno, 7);
+	assert_int_equal(strncmp(said, TRACE_REAL_PREFIX, strlen(TRACE_REAL_PREFIX)), 0);
+	assert_string_equal(said + strlen(TRACE_REAL_PREFIX), want);
+	*said = '\0';
+	free(realpath(link, NULL));
+	assert_string_equal(said + strlen(TRACE_REAL_PREFIX), want);
+	*said = '\0';
+	assert_null(realpath("/nonexistent/x", NULL));
+	assert_int_equal(errno, ENOENT);
+	assert_string_equal(said, "");
+	is_macro = false;
+	free(want);
+	free(link);
+	free(dir);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(answers_as_libc),
-		cmocka_unit_test(forgets_without_harm), cmocka_unit_test(sees_files_change) };
+		cmocka_unit_test(forgets_without_harm), cmocka_unit_test(sees_files_change),
+		cmocka_unit_test(says_a_macros) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -316,7 +316,7 @@ take_said(struct trace *t, const char *said)
 	const char *name = said + strlen(TRACE_ENV_PREFIX);
 	bool macro = *said == TRACE_ENV_MACRO;
 
-	if (strlen(said) <= strlen(TRACE_ENV_PREFIX))
+	if (strlen(said) <= strlen(TRACE_ENV_PREFIX) || starts_with(said, TRACE_REAL_PREFIX))
 		return 0;
 	if (trace_rules_withholds_env(&t->rules, name))
 		return refuse(t, "the environment: %s", name);
