@@ -5,8 +5,10 @@ scenario_setup() {
   seed_client
 }
 
-# cached LABEL DIR ARG…: cargo ARG… in DIR, through dray; its units alone are in the job log then.
+# cached LABEL DIR ARG…: cargo ARG… in DIR, through dray; its units alone are in the job log then. What was in it
+# before is among the logs: why a hit was none is often told by the build before.
 cached() {
+  [ ! -f "$JOBS" ] || cat "$JOBS" >>"$LOGS/earlier-jobs.jsonl"
   rm -f "$JOBS"
   build "$@"
   [ "$BUILD_STATUS" -eq 0 ] || { cat "$LOGS/$1.err" >&2; return 1; }
