@@ -677,8 +677,10 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 	case 'n':
 		return add_real(r, name);
 	case 'm':
-	case 'r':
 		return add_env(r, name);
+	case 'r':
+		/* rustup's proxy adds to it and hands it on; add_libraries has what it leads to */
+		return streq(name, "LD_LIBRARY_PATH") ? 0 : add_env(r, name);
 	case 'v':
 		r->environ = true;
 		return 0;

@@ -40,9 +40,7 @@ fn main() {
 END
 }
 as_plain() {
-  diff -r "$BATS_TEST_TMPDIR/plain-target/debug/deps" "$WORK/app/target/debug/deps" &&
-    diff -r "$BATS_TEST_TMPDIR/plain-target/debug/build" "$WORK/app/target/debug/build" &&
-    same_text "$1" && [ "$("$WORK/app/target/debug/app")" = '42 derived yes' ]
+  same_as_plain "$WORK/app" && same_text "$1" && [ "$("$WORK/app/target/debug/app")" = '42 derived yes' ]
 }
 
 @test "the local cache: a miss, then a hit, and the bytes of plain cargo" {
@@ -76,6 +74,6 @@ as_plain() {
   plain_build "$WORK/app" build
   export DRAY_OFFLOAD=always DRAY_LINKER=rustc
   (cd "$WORK/app" && exec "$DRAY" up -- cargo build) >"$LOGS/up.out" 2>"$LOGS/up.err" </dev/null 3>&-
-  diff -r "$BATS_TEST_TMPDIR/plain-target/debug/deps" "$WORK/app/target/debug/deps"
+  same_as_plain "$WORK/app"
   jobs_all '.where == "farm"'
 }

@@ -508,6 +508,13 @@ script_out() {
   fi
   printf '%s/out\n' "${found%/*}"
 }
+# same_as_plain DIR: what plain_build made, and what is in DIR's target directory, what build scripts left included.
+same_as_plain() {
+  local plain=$BATS_TEST_TMPDIR/plain-target/debug
+  same_made "$plain" "$1/target/debug" || return
+  # the newer layout has all of it in one place
+  [ ! -d "$plain/deps" ] || diff -r "$plain/build" "$1/target/debug/build"
+}
 # same_made PROFILE-DIR PROFILE-DIR [OPTION…]: what compilers made in both is the same, byte for byte, and no
 # more; diff's options.
 same_made() {
