@@ -127,7 +127,7 @@ evict(unsigned steps, const char *dir, uint64_t max)
 {
 	for (unsigned i = 0; i < steps; i++) {
 		struct depot *d = open_depot(dir, max, NULL);
-		struct depot_stats s;
+		struct store_stats s;
 		uint64_t begin = clock_mono_us(), cpu = cpu_us(), us;
 
 		depot_trim(d, 4096);

@@ -1,25 +1,20 @@
-/* The local cache on disk, shared by any number of a user's processes, each of which may be killed
- * or stopped at any instant:
+/* The local cache: a store on disk (disk.h) that a user's processes share, each of which may be
+ * killed or stopped at any instant, and what only such a cache does: entries (cache/entry.h) are
+ * replaced, what is made of a key is locked, and a blob is shared with a checkout.
  *
- *   <cache>/blobs/ab/abcdef…    outputs; the name is the SHA-256 of the content
- *   <cache>/entries/ab/abcdef…  entries (entry.h); the name is the unit's key
- *   <cache>/locks/ab            byte ranges in it are locked for twins (depot_lock)
- *   <cache>/locks/eab           the same for changing an entry (depot_lock_entry)
- *   <cache>/tmp/                what is not whole yet
- *   <cache>/index.lmdb          of each blob and entry: bytes, and when it was last used
- *   <cache>/sums                only where there can be no index: bytes of each sub-directory
+ *   <cache>/entries/ab/…  the name is the unit's key
+ *   <cache>/locks/ab      byte ranges in it are locked for twins (depot_lock)
+ *   <cache>/locks/eab     the same for changing an entry (depot_lock_entry)
  *
- * Invariants: what has a name under blobs/ or entries/ was whole when it got it. The index may be
- * lost, wrong or unusable: it decides only what is evicted, and is made anew from the files. A
- * cache that is read-only, full or gone costs nothing but hits. */
+ * The index may be lost, wrong or unusable: it decides only what is evicted, and is made anew from
+ * the files. A cache that is read-only, full or gone costs nothing but hits. */
 #ifndef DRAY_STORE_DEPOT_H
 #define DRAY_STORE_DEPOT_H
 
 #include <sys/types.h>
 
-#include "common/buf.h"
-#include "common/digest.h"
 #include "memo/memo.h"
+#include "store/disk.h"
 
 struct depot;
 
@@ -28,12 +23,6 @@ struct depot_in {
 	uint64_t max;	   /* bytes; 0: a tenth of its disk, at most 20 GiB */
 	bool read_only;	   /* nothing is added or evicted */
 	struct memo *memo; /* remembers digests of blobs and of what is restored; may be NULL */
-};
-
-struct depot_stats {
-	uint64_t blobs, entries; /* files */
-	uint64_t bytes;		 /* of both, as the disk counts them */
-	uint64_t max;
 };
 
 /* Cheap: nothing is made or scanned before it is needed. A depot belongs to one thread, does not
@@ -75,8 +64,7 @@ int depot_read_entry(struct depot *d, const struct digest *key, struct buf *ret)
 int depot_write_entry(struct depot *d, const struct digest *key, const void *p, size_t n);
 int depot_drop_entry(struct depot *d, const struct digest *key);
 /* Each entry in turn, in no order; a call other than 0 ends it, and is its result. */
-typedef int (*depot_entry_fn)(void *arg, const struct digest *key);
-int depot_each_entry(struct depot *d, depot_entry_fn fn, void *arg);
+int depot_each_entry(struct depot *d, disk_each_fn fn, void *arg);
 
 /* Marks an entry and its blobs as used now (at most once an hour each). */
 void depot_used(struct depot *d, const struct digest *key, const struct digest *blobs, size_t n);
@@ -95,17 +83,12 @@ int depot_lock_entry(struct depot *d, const struct digest *key);
  * sweeps what killed processes left in tmp/: call it often. Does nothing while another process is
  * at it. */
 void depot_trim(struct depot *d, unsigned max_files);
-/* Told of long work, often: what is counted, how many there are of how many. */
-typedef void (*depot_progress_fn)(void *arg, const char *what, uint64_t done, uint64_t of);
-void depot_on_progress(struct depot *d, depot_progress_fn fn, void *arg);
+void depot_on_progress(struct depot *d, disk_progress_fn fn, void *arg);
 
-/* Removes the oldest until within max (0: the budget), or, with `all`, everything; by the files,
- * and the index is put right by them. Waits for another one that is at it, unless that is stopped:
- * -EINTR after a signal. -EACCES: there
- * are files that cannot be removed. ret_before and ret_after may be NULL. */
-int depot_gc(struct depot *d, uint64_t max, bool all, struct depot_stats *ret_before,
-	struct depot_stats *ret_after);
+/* disk_gc. */
+int depot_gc(struct depot *d, uint64_t max, bool all, struct store_stats *ret_before,
+	struct store_stats *ret_after);
 /* By the index, or by the files while it has not seen them all. */
-int depot_get_stats(struct depot *d, struct depot_stats *ret);
+int depot_get_stats(struct depot *d, struct store_stats *ret);
 
 #endif

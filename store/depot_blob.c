@@ -1,19 +1,16 @@
-/* Blobs: put in, taken out.
+/* Blobs that are shared with a checkout: put in, taken out.
  *
  * Invariants:
- *
- * A name under blobs/ is given by link or rename to a file that is whole and verified; nobody of
- * ours opens that file for writing again.
  *
  * A blob is shared with one checkout at most, by a hard link: they have one time between them, and
  * cargo goes by times. A process that makes the second link sees by the count that it is the third,
  * and copies. Such a file keeps the mode that the compiler gave it: rustc refuses to replace an
  * output that is read-only. One that anybody may write to is not shared.
  *
- * Nothing is synced: a power loss may leave a name with wrong bytes, and somebody may write to a
- * file that is shared. So each blob is verified before it is used; the memo makes that a stat. Its
- * ctime does not count there: each link that comes or goes (cargo clean) moves it. So what is not
- * seen is a blob changed in place, to the same size, whose mtime was then put back. */
+ * Nobody of ours opens a blob for writing, but somebody may write to a file that is shared. So each
+ * blob is verified before it is used; the memo makes that a stat. Its ctime does not count there:
+ * each link that comes or goes (cargo clean) moves it. So what is not seen is a blob changed in
+ * place, to the same size, whose mtime was then put back. */
 #include "config.h"
 
 #include <errno.h>
@@ -24,14 +21,14 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "store/depot_priv.h"
+#include "store/disk_priv.h"
 #include "common/fs.h"
-#include "common/log.h"
+#include "memo/memo.h"
 
-#define BLOB_MODE 0400
 #define ANYBODY_WRITES S_IWOTH
-#define CHUNK_SIZE ((size_t)256 << 10)
 
 /* Gives an open file another name: by its descriptor, so that it is that file for sure. */
 static int
@@ -63,7 +60,7 @@ flush_errors(int fd)
 }
 
 static void
-note(const struct depot *d, int fd, const struct digest *digest)
+note(struct disk *d, int fd, const struct digest *digest)
 {
 	struct stat st;
 
@@ -71,79 +68,18 @@ note(const struct depot *d, int fd, const struct digest *digest)
 		memo_note_stat(d->memo, &st, digest);
 }
 
-/* A damaged blob goes, unless another is there by now. */
-static int
-discard(const struct depot *d, const char *path, int fd)
-{
-	struct stat ours, there;
-
-	log_debug("cache: %s is damaged", path);
-	if (!d->read_only && (fd < 0 || (fstat(fd, &ours) == 0 && lstat(path, &there) == 0 &&
-						ours.st_ino == there.st_ino)))
-		unlink(path);
-	return -EBADMSG;
-}
-
-/* A descriptor of a blob that is what its name says; -ENOENT, -EBADMSG (then it is no more). */
-static int
-open_good(const struct depot *d, const struct digest *digest, uint64_t size, struct stat *ret)
-{
-	_cleanup_(closep) int fd = -1;
-	struct digest found;
-	char path[PATH_MAX];
-	struct stat st;
-	int r;
-
-	depot_path(d, DEPOT_BLOB, digest, path);
-	fd = fs_open_regular(path, &st);
-	if (fd == -ELOOP || fd == -EINVAL)
-		return discard(d, path, -1);
-	if (fd < 0)
-		return fd;
-	if ((uint64_t)st.st_size != size)
-		return discard(d, path, fd);
-	r = memo_digest_fd(d->memo, fd, true, &found, &st);
-	/* -EIO: a disk that cannot read it any more */
-	if (r == -EIO || (r == 0 && !digest_eq(&found, digest)))
-		return discard(d, path, fd);
-	if (r < 0)
-		return r;
-	*ret = st;
-	return steal_fd(&fd);
-}
-
-static bool
-is_here(const struct depot *d, const struct digest *digest, uint64_t size)
-{
-	_cleanup_(closep) int fd = -1;
-	struct stat st;
-
-	fd = open_good(d, digest, size, &st);
-	return fd >= 0;
-}
-
-bool
-depot_has(struct depot *d, const struct digest *digest, uint64_t size)
-{
-	char path[PATH_MAX];
-	struct stat st;
-
-	depot_path(d, DEPOT_BLOB, digest, path);
-	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
-}
-
 /* Putting in. */
 
 /* Makes fd's file the blob. 1: it is; 0: another was here. */
 static int
-link_in(const struct depot *d, int fd, const struct digest *digest, uint64_t size)
+link_in(struct disk *d, int fd, const struct digest *digest, uint64_t size)
 {
 	char path[PATH_MAX];
 	int r = -EEXIST, tries;
 
-	depot_path(d, DEPOT_BLOB, digest, path);
+	disk_path(d, STORE_BLOB, digest, path);
 	for (tries = 0; tries < 3 && r == -EEXIST; tries++) {
-		if (is_here(d, digest, size))
+		if (disk_is_here(d, digest, size))
 			return 0;
 		r = link_fd(fd, path);
 		if (r == -ENOENT && fs_mkdir_parent(path, 0700) == 0)
@@ -153,7 +89,7 @@ link_in(const struct depot *d, int fd, const struct digest *digest, uint64_t siz
 }
 
 static int
-add_by_link(const struct depot *d, int fd, const struct stat *before, struct digest *ret)
+add_by_link(struct disk *d, int fd, const struct stat *before, struct digest *ret)
 {
 	char path[PATH_MAX];
 	struct stat st;
@@ -170,7 +106,7 @@ add_by_link(const struct depot *d, int fd, const struct stat *before, struct dig
 			memo_note_stat(d->memo, &st, ret);
 			return 0;
 		}
-		depot_path(d, DEPOT_BLOB, ret, path);
+		disk_path(d, STORE_BLOB, ret, path);
 		unlink(path);
 		r = -EAGAIN;
 	}
@@ -179,79 +115,49 @@ add_by_link(const struct depot *d, int fd, const struct stat *before, struct dig
 
 /* What is hashed is what is written. */
 static int
-copy_and_hash(int from, int to, struct digest *ret)
+clone_or_copy(struct disk_writer *w, int from, uint64_t size, struct digest *ret)
 {
-	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
-	_cleanup_(freep) uint8_t *chunk = malloc(CHUNK_SIZE);
-	ssize_t k;
+	struct disk *d = disk_of(w->base.store);
 	int r;
 
-	if (h == NULL || chunk == NULL)
-		return -ENOMEM;
-	while ((k = read(from, chunk, CHUNK_SIZE)) != 0) {
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return -errno;
-		r = fs_write_all(to, chunk, (size_t)k);
-		if (r < 0)
-			return r;
-		hasher_update(h, chunk, (size_t)k);
-	}
-	hasher_final(h, ret);
-	return 0;
-}
-
-static int
-clone_or_copy(const struct depot *d, int from, int to, struct digest *ret)
-{
-	if (ioctl(to, FICLONE, from) == 0)
+	if (ioctl(w->fd, FICLONE, from) == 0) {
+		w->size = size;
 		return memo_digest_fd(d->memo, from, false, ret, NULL);
+	}
 	if (lseek(from, 0, SEEK_SET) < 0)
 		return -errno;
-	return copy_and_hash(from, to, ret);
+	r = disk_write_from(w, from);
+	if (r == 0)
+		hasher_final(w->hasher, ret);
+	return r;
 }
 
 static int
-add_by_copy(const struct depot *d, int fd, const struct stat *before, struct digest *ret)
+add_by_copy(struct disk *d, int fd, const struct stat *before, struct digest *ret)
 {
-	_cleanup_(closep) int to = -1;
-	char path[PATH_MAX], temp[PATH_MAX];
+	_cleanup_(disk_writer_freep) struct disk_writer *w = NULL;
 	struct stat after;
-	int r;
+	int r = disk_writer_new(d, true, &w);
 
-	to = depot_open_temp(d, temp);
-	if (to < 0)
-		return to;
-	r = clone_or_copy(d, fd, to, ret);
+	if (r == 0)
+		r = clone_or_copy(w, fd, (uint64_t)before->st_size, ret);
 	if (r == 0 && fstat(fd, &after) < 0)
 		r = -errno;
 	if (r == 0 && is_changed(before, &after))
 		r = -EAGAIN;
-	if (r == 0 && fchmod(to, BLOB_MODE) < 0)
-		r = -errno;
 	if (r == 0)
-		r = flush_errors(to);
-	if (r == 0 && is_here(d, ret, (uint64_t)before->st_size)) {
-		unlink(temp);
-	} else {
-		depot_path(d, DEPOT_BLOB, ret, path);
-		if (r == 0)
-			r = depot_rename(temp, path);
-		if (r < 0)
-			unlink(temp);
-		else
-			note(d, to, ret);
-	}
-	if (r == 0)
-		memo_note_stat(d->memo, &after, ret);
-	return r;
+		r = disk_write_place(w, ret);
+	if (r < 0)
+		return r;
+	memo_note_stat(d->memo, &after, ret);
+	return 0;
 }
 
 int
-depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *ret,
+depot_add(struct depot *depot, const char *path, enum depot_way way, struct digest *ret,
 	uint64_t *ret_size)
 {
+	struct disk *d = disk_of(depot->store);
 	_cleanup_(closep) int fd = -1;
 	struct digest digest;
 	struct stat st;
@@ -264,13 +170,14 @@ depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *
 		return fd;
 	if (way == DEPOT_SHARE && !(st.st_mode & ANYBODY_WRITES))
 		r = add_by_link(d, fd, &st, &digest);
+	/* also one that was here already: it is used */
+	if (r == 0)
+		disk_note(d, STORE_BLOB, &digest, disk_bytes(d, &st));
 	/* another file system, a file of another user, one with all the links there can be */
 	if (r < 0 && r != -EAGAIN && r != -ENOSPC && r != -EROFS)
 		r = add_by_copy(d, fd, &st, &digest);
 	if (r < 0)
 		return r;
-	/* also one that was here already: it is used */
-	depot_index_note(d, DEPOT_BLOB, &digest, &st);
 	*ret = digest;
 	if (ret_size != NULL)
 		*ret_size = (uint64_t)st.st_size;
@@ -280,7 +187,7 @@ depot_add(struct depot *d, const char *path, enum depot_way way, struct digest *
 /* Taking out. */
 
 struct taking {
-	const struct depot *d;
+	struct disk *d;
 	const struct digest *digest;
 	int fd; /* the blob's */
 	uint64_t size;
@@ -391,9 +298,10 @@ may_clone(int fd)
 }
 
 int
-depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum depot_way way,
+depot_restore(struct depot *depot, const struct digest *digest, uint64_t size, enum depot_way way,
 	mode_t mode, const char *path)
 {
+	struct disk *d = disk_of(depot->store);
 	_cleanup_(freep) char *dir = path_dirname(path);
 	_cleanup_(closep) int fd = -1;
 	struct taking t = { .d = d, .digest = digest, .size = size, .mode = mode, .path = path };
@@ -402,12 +310,14 @@ depot_restore(struct depot *d, const struct digest *digest, uint64_t size, enum 
 
 	if (dir == NULL)
 		return -ENOMEM;
-	r = depot_temp_name(dir, t.temp);
+	r = disk_temp_name(dir, t.temp);
 	if (r < 0)
 		return r;
-	t.fd = fd = open_good(d, digest, size, &st);
+	t.fd = fd = disk_open_good(d, digest, UINT64_MAX, &st);
 	if (fd < 0)
 		return fd;
+	if ((uint64_t)st.st_size != size)
+		return disk_discard(d, digest, fd);
 	r = may_clone(fd) ? take_new(&t, fill_by_clone) : -EOPNOTSUPP;
 	if (r < 0 && way == DEPOT_SHARE && !d->read_only && !(mode & ANYBODY_WRITES))
 		r = take_link(&t);
@@ -422,7 +332,7 @@ depot_put_text(const void *p, size_t n, mode_t mode, const char *path)
 {
 	_cleanup_(freep) char *dir = path_dirname(path);
 	char temp[PATH_MAX];
-	int r = dir == NULL ? -ENOMEM : depot_temp_name(dir, temp);
+	int r = dir == NULL ? -ENOMEM : disk_temp_name(dir, temp);
 
 	return r < 0 ? r : fs_write_atomic_by(temp, path, p, n, mode);
 }

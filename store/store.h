@@ -1,59 +1,95 @@
-/* A content-addressed blob store on disk.
+/* Content by name, in one of several kinds of place behind one table of functions (store_row.h).
+ * A disk is the only kind as yet; what only a disk can do lies in disk.h.
  *
- * Layout: DIR/blobs/ab/abcdef… (mode 0444, the name is the SHA-256 of the content), DIR/tmp/.
- * Invariant: a name under blobs/ always holds exactly the bytes of its digest: content is written
- * under tmp/, verified, then renamed. Blobs are handed out as hard links, so evicting one never
- * disturbs who uses it.
+ * Requests are asynchronous in form: each takes a function, and calls it exactly once, with an
+ * error too. A disk calls it before the request returns. A slow place calls it from store_work();
+ * it answers every request in the end, with -ETIMEDOUT if need be.
  *
- * One process owns a store (an flock on DIR/lock); within it, all functions are thread-safe. */
-#ifndef DRAY_STORE_H
-#define DRAY_STORE_H
+ * The same calls without a function (..._now) wait for the answer.
+ *
+ * Threads: as the place says (disk.h). A store is closed when no request is open and all writers
+ * are gone. */
+#ifndef DRAY_STORE_STORE_H
+#define DRAY_STORE_STORE_H
 
+#include "common/buf.h"
 #include "common/digest.h"
 
 struct store;
 struct store_writer;
+struct disk_in;
 
-struct store_stats {
-	uint64_t blobs;
-	uint64_t bytes;
-	uint64_t budget;
-	uint64_t evicted; /* blobs evicted since open */
+enum store_place { STORE_DISK, STORE_N_PLACES };
+
+enum store_kind {
+	STORE_BLOB,  /* the name is the SHA-256 of the content */
+	STORE_ENTRY, /* named by a key; the reader finds out whether the content is damaged */
+	STORE_N_KINDS
 };
 
-/* Opens or creates. budget in bytes, 0 for none. Scans what is there: leftovers under tmp/ are
- * removed, names that are not digests too. -EBUSY: another process has it. */
-int store_open(const char *dir, uint64_t budget, struct store **ret);
+struct store_in {
+	const char *where; /* of a disk: the directory */
+	uint64_t max;	   /* bytes; 0: as the place says */
+	const struct disk_in *disk;
+};
+
+struct store_stats {
+	uint64_t blobs, entries;
+	uint64_t bytes; /* of both */
+	uint64_t max;
+	uint64_t evicted; /* since it was opened, by this process */
+};
+
+struct store_reply {
+	int error;	    /* 0 or -errno; then nothing below is set, and fd is -1 */
+	bool was_there;	    /* put: the same content was there before, and stays */
+	struct digest name; /* put */
+	uint64_t size;	    /* of the content */
+	int fd;		    /* get: at the content's begin, for reading. The function owns it. */
+};
+typedef void (*store_done_fn)(void *arg, const struct store_reply *r);
+
+/* 0 or -errno, and *ret as it was. */
+int store_open(enum store_place place, const struct store_in *in, struct store **ret);
 void store_close(struct store *s); /* NULL is fine */
 void store_closep(struct store **s);
 
-/* Whether the blob is here; a hit also marks it as used now. */
-bool store_has(struct store *s, const struct digest *d, uint64_t *ret_size);
+/* Whether it is here: -ENOENT when it is not. Content is not looked at. */
+void store_has(struct store *s, enum store_kind kind, const struct digest *name, store_done_fn done,
+	void *arg);
+/* Content of at most max bytes: what is larger is -EFBIG, and nothing of it is read. A blob is what
+ * its name says; a damaged one is removed and is -ENOENT or -EBADMSG. */
+void store_get(struct store *s, enum store_kind kind, const struct digest *name, uint64_t max,
+	store_done_fn done, void *arg);
 
-/* Streams a blob in. Commit verifies digest and size, -EBADMSG when they differ (nothing is kept).
- * A full disk is -ENOSPC, and frees room by evicting for the next try. The writer is freed by
- * commit or abort in every case. */
+/* Blobs are put create-only: content that is there stays. In pieces: to begin and to write is a
+ * local matter. The first error stays, whatever is written after it. */
 int store_write_begin(struct store *s, struct store_writer **ret);
 int store_write(struct store_writer *w, const void *p, size_t n);
-int store_write_commit(struct store_writer *w, const struct digest *expected, uint64_t size);
+/* -EBADMSG when digest or size differ from what is expected: nothing is kept. Frees the writer in
+ * every case, before done is called. */
+void store_write_commit(struct store_writer *w, const struct digest *expected, uint64_t size,
+	store_done_fn done, void *arg);
 void store_write_abort(struct store_writer *w); /* NULL is fine */
+/* The rest of an open file, read once: what was read is what is kept, even if the file changes. */
+void store_put_fd(struct store *s, int fd, store_done_fn done, void *arg);
 
-/* Copies a file in (read once: hashed while it is copied) and returns its digest and size. The
- * source may still be open for writing elsewhere: what was read is what is stored. */
-int store_add_fd(struct store *s, int fd, struct digest *ret, uint64_t *ret_size);
-/* Takes a finished file by rename (same file system), after hashing it: the caller guarantees that
- * nobody can write to it any more. Falls back to a copy across file systems. */
-int store_adopt(struct store *s, const char *path, struct digest *ret, uint64_t *ret_size);
-
-/* Puts the blob at path as a hard link (a copy, mode 0444, where links are refused: EMLINK, EXDEV).
- * -ENOENT when it is not here. */
-int store_link(struct store *s, const struct digest *d, const char *path);
-/* A read-only descriptor, or -errno. */
-int store_open_blob(struct store *s, const struct digest *d);
-
-/* Evicts least recently used blobs until within budget, at most max_blobs of them: call it often.
+/* Evicts what was used least recently until within max, at most max_files of them: call it often.
  */
-void store_trim(struct store *s, unsigned max_blobs);
-void store_get_stats(struct store *s, struct store_stats *ret);
+void store_trim(struct store *s, unsigned max_files);
+int store_get_stats(struct store *s, struct store_stats *ret);
+
+/* As above, and wait. ret_size, ret_name: NULL is fine. */
+int store_has_now(
+	struct store *s, enum store_kind kind, const struct digest *name, uint64_t *ret_size);
+/* A descriptor, or -errno. */
+int store_get_now(struct store *s, enum store_kind kind, const struct digest *name, uint64_t max,
+	uint64_t *ret_size);
+/* Adds the content to *ret. */
+int store_read_now(struct store *s, enum store_kind kind, const struct digest *name, size_t max,
+	struct buf *ret);
+/* 1: it was there; 0: it was not. */
+int store_write_commit_now(struct store_writer *w, const struct digest *expected, uint64_t size);
+int store_put_fd_now(struct store *s, int fd, struct digest *ret_name, uint64_t *ret_size);
 
 #endif

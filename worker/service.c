@@ -4,6 +4,7 @@
  * when every job has been joined. */
 #include "config.h"
 
+#include "store/disk.h"
 #include "worker/service.h"
 
 #include <errno.h>
@@ -98,6 +99,8 @@ open_store(struct service *s, char **ret_error)
 {
 	const char *state = s->conf->worker.state_dir;
 	_cleanup_(freep) char *dir = NULL;
+	const struct disk_in disk = { .index = &disk_index_memory };
+	struct store_in store = { .max = s->conf->worker.store_max, .disk = &disk };
 	int r;
 
 	if (!is_set(state))
@@ -110,7 +113,8 @@ open_store(struct service *s, char **ret_error)
 	r = fs_mkdir_p(state, 0700);
 	if (r < 0)
 		return why_set(ret_error, r, "[worker] state_dir %s: %s.", state, strerror(-r));
-	r = store_open(dir, s->conf->worker.store_max, &s->store);
+	store.where = dir;
+	r = store_open(STORE_DISK, &store, &s->store);
 	if (r == -EBUSY)
 		return why_set(ret_error, r, "%s: another worker uses this directory.", state);
 	if (r < 0)
@@ -468,12 +472,12 @@ poll_once(struct service *s, zmq_pollitem_t *items)
 static void
 turn(struct service *s)
 {
-	struct store_stats stats;
+	struct store_stats stats = { .bytes = 0 };
 
 	zap_step(s->zap);
 	on_signal(s);
 	/* Before the clients: the time that their tickets go by may have come just now. */
-	store_get_stats(s->store, &stats);
+	(void)store_get_stats(s->store, &stats);
 	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(), s->n_jobs, stats.bytes);
 	clients_receive(s);
 	clients_gone(s);

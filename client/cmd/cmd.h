@@ -52,7 +52,7 @@ int cmd_read_jobs(const struct cmd *c, const struct conf *conf, uint64_t since_m
  * 0 or -errno. */
 int cmd_open_depot(
 	const struct cmd *c, const struct conf *conf, struct memo *memo, struct depot **ret);
-/* A depot_progress_fn: says on stderr how far long work is, if it is a terminal and a second has
+/* A disk_progress_fn: says on stderr how far long work is, if it is a terminal and a second has
  * passed. begun_ms: clock_mono_ms() at its begin. */
 struct cmd_progress {
 	uint64_t begun_ms, said_ms;

@@ -108,7 +108,7 @@ describe_size(const struct conf *conf, char *ret, size_t n)
 		.max = conf->client.cache_max,
 		.read_only = conf->client.cache == CACHE_READ };
 	char bytes[SHOW_SIZE], max[SHOW_SIZE];
-	struct depot_stats s;
+	struct store_stats s;
 
 	*ret = '\0';
 	if (depot_open(&in, &d) < 0 || depot_get_stats(d, &s) < 0)

@@ -12,14 +12,14 @@
 #include "common/clock.h"
 
 static json_t *
-json_files(const struct depot_stats *s)
+json_files(const struct store_stats *s)
 {
 	return json_pack("{s:I, s:I, s:I}", "blobs", (json_int_t)s->blobs, "entries",
 		(json_int_t)s->entries, "bytes", (json_int_t)s->bytes);
 }
 
 static int
-print_json(const char *dir, const struct depot_stats *before, const struct depot_stats *after)
+print_json(const char *dir, const struct store_stats *before, const struct store_stats *after)
 {
 	_cleanup_(json_decrefp) json_t *o = json_pack("{s:s, s:I, s:o, s:o}", "dir", dir, "max",
 		(json_int_t)after->max, "before", json_files(before), "after", json_files(after));
@@ -31,7 +31,7 @@ print_json(const char *dir, const struct depot_stats *before, const struct depot
 }
 
 static void
-print_text(const struct depot_stats *before, const struct depot_stats *after, bool all)
+print_text(const struct store_stats *before, const struct store_stats *after, bool all)
 {
 	char gone[SHOW_SIZE], left[SHOW_SIZE], max[SHOW_SIZE];
 
@@ -50,7 +50,7 @@ int
 cmd_shrink_cache(const struct cmd *c, const struct conf *conf, uint64_t max, bool all, bool json)
 {
 	_cleanup_(depot_closep) struct depot *d = NULL;
-	struct depot_stats before = { .max = 0 }, after = { .max = 0 };
+	struct store_stats before = { .max = 0 }, after = { .max = 0 };
 	const char *dir = conf->client.cache_dir;
 	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
 	int r;

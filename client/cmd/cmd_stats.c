@@ -19,7 +19,7 @@
 
 struct shown {
 	struct stats s;
-	struct depot_stats size; /* of the cache; max is 0 when there is none */
+	struct store_stats size; /* of the cache; max is 0 when there is none */
 	struct jobs_tally tally;
 	const char *path;
 	uint64_t since_ms; /* 0: all */
@@ -262,7 +262,7 @@ json_places(const struct stats *s)
 }
 
 static json_t *
-json_size(const struct depot_stats *size)
+json_size(const struct store_stats *size)
 {
 	if (!size->max)
 		return json_null();
@@ -314,7 +314,7 @@ print_json(const struct shown *w)
 
 /* All zero where there is none. */
 static void
-read_size(const struct conf *conf, struct depot_stats *ret)
+read_size(const struct conf *conf, struct store_stats *ret)
 {
 	_cleanup_(depot_closep) struct depot *d = NULL;
 	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
@@ -324,7 +324,7 @@ read_size(const struct conf *conf, struct depot_stats *ret)
 		return;
 	depot_on_progress(d, cmd_progress, &progress);
 	if (depot_get_stats(d, ret) < 0)
-		*ret = (struct depot_stats){ .max = 0 };
+		*ret = (struct store_stats){ .max = 0 };
 	cmd_progress_done(&progress);
 }
 

@@ -72,7 +72,7 @@ static void
 stats_and_gc(void **state)
 {
 	struct depot *d = open_depot();
-	struct depot_stats s, after;
+	struct store_stats s, after;
 	int i;
 
 	assert_int_equal(depot_get_stats(d, &s), 0);
@@ -122,7 +122,7 @@ stats_and_gc(void **state)
 static uint64_t
 bytes_now(struct depot *d)
 {
-	struct depot_stats s;
+	struct store_stats s;
 
 	assert_int_equal(depot_get_stats(d, &s), 0);
 	return s.bytes;
@@ -217,7 +217,7 @@ static void
 no_index_ever(void **state)
 {
 	struct depot *d = open_with(20 * BIG, false);
-	struct depot_stats s;
+	struct store_stats s;
 
 	assert_int_equal(fs_mkdir_p(in("cache/index.lmdb"), 0700), 0);
 	for (int i = 0; i < 26; i++) {
@@ -245,7 +245,7 @@ no_index_ever(void **state)
 static void
 broken_index(void **state)
 {
-	struct depot_stats s;
+	struct store_stats s;
 	struct depot *d;
 	char junk[20000];
 	int i, how;
@@ -327,7 +327,7 @@ hold_evictor(struct depot *d, int who)
 {
 	int fd = -1;
 
-	if (depot_lock_byte(d, "evict", 0, false, &fd) < 0 || write(ready[1], "x", 1) != 1)
+	if (disk_lock(d->store, "evict", 0, false, &fd) < 0 || write(ready[1], "x", 1) != 1)
 		_exit(1);
 	for (;;)
 		pause();
@@ -419,7 +419,7 @@ in_the_evicting_crowd(struct depot *d, int who)
 static void
 many_evictors(void **state)
 {
-	struct depot_stats s;
+	struct store_stats s;
 	pid_t pid[CROWD];
 	int heard[CROWD];
 	struct depot *d;

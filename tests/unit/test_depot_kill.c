@@ -165,7 +165,7 @@ entry_is_there(struct depot *d)
 static void
 assert_clean(struct depot *d)
 {
-	struct depot_stats s;
+	struct store_stats s;
 	int fd = -1;
 	struct digest k = digest_of("key");
 

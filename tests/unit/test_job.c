@@ -14,6 +14,7 @@
 #include "common/fs.h"
 #include "proto/socket.h"
 #include "worker/job/job.h"
+#include "tests/unit/store_fixture.h"
 
 #define PATIENCE_MS 30000
 
@@ -36,7 +37,7 @@ make_place(void **state)
 	assert_int_equal(fs_make_temp_dir("/tmp", "dray-job-", &p->dir), 0);
 	assert_int_equal(conf_parse("", 0, "test", &p->conf, &error), 0);
 	store = path_join(p->dir, "store");
-	assert_int_equal(store_open(store, 0, &p->shared.store), 0);
+	assert_int_equal(open_own_store(store, 0, &p->shared.store), 0);
 	free(store);
 	p->offer.sysroot = &p->sysroot;
 	p->shared.ctx = zmq_ctx_new();

@@ -26,6 +26,7 @@
 #include "worker/sandbox/stage.h"
 #include "worker/sandbox/sysroot.h"
 #include "worker/sandbox/unit_check.h"
+#include "tests/unit/store_fixture.h"
 
 #define PATIENCE_MS 60000
 
@@ -453,7 +454,7 @@ add_blob(struct store *store, const char *data, struct digest *ret)
 	assert_int_equal(digest_bytes(data, strlen(data), ret), 0);
 	assert_int_equal(store_write_begin(store, &w), 0);
 	assert_int_equal(store_write(w, data, strlen(data)), 0);
-	assert_int_equal(store_write_commit(w, ret, strlen(data)), 0);
+	assert_int_equal(store_write_commit_now(w, ret, strlen(data)), 0);
 }
 
 /* Stages the crate as the worker does and compiles it. */
@@ -476,7 +477,7 @@ compile_in_sandbox(struct place *p, struct crate *c, const struct strv *args)
 	Dray__Unit u = DRAY__UNIT__INIT;
 	size_t n = 0;
 
-	assert_int_equal(store_open(store_dir, 0, &c->store), 0);
+	assert_int_equal(open_own_store(store_dir, 0, &c->store), 0);
 	add_blob(c->store, source, &d[0]);
 	add_blob(c->store, part, &d[1]);
 	for (size_t i = 0; i < 2; i++) {

@@ -11,6 +11,7 @@
 #include "common/fs.h"
 #include "worker/sandbox/stage.h"
 #include "worker/sandbox/unit_check.h"
+#include "tests/unit/store_fixture.h"
 
 #define FILES 3
 
@@ -357,7 +358,7 @@ set_up(void **state)
 	assert_int_equal(fs_write_atomic(exec, "exec", 4, 0755), 0);
 	assert_int_equal(fs_write_atomic(ld, "ld", 2, 0755), 0);
 	assert_int_equal(fs_write_atomic(env, "env", 3, 0755), 0);
-	assert_int_equal(store_open(store, 0, &p->store), 0);
+	assert_int_equal(open_own_store(store, 0, &p->store), 0);
 	make(&p->f);
 	*state = p;
 	return 0;
@@ -400,7 +401,7 @@ add_blob(struct place *p, unsigned i, const char *text)
 	memcpy(p->f.digest[i], d.b, DIGEST_SIZE);
 	assert_int_equal(store_write_begin(p->store, &w), 0);
 	assert_int_equal(store_write(w, text, strlen(text)), 0);
-	assert_int_equal(store_write_commit(w, &d, strlen(text)), 0);
+	assert_int_equal(store_write_commit_now(w, &d, strlen(text)), 0);
 }
 
 static ino_t

@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "common/fs.h"
-#include "store/store.h"
+#include "tests/unit/store_fixture.h"
 
 static char *dir;
 static char path_space[4][4096];
@@ -51,12 +51,18 @@ teardown(void **state)
 	return r;
 }
 
+static bool
+has(struct store *s, const struct digest *d)
+{
+	return store_has_now(s, STORE_BLOB, d, NULL) == 0;
+}
+
 static struct store *
 open_store(uint64_t budget)
 {
 	struct store *s = NULL;
 
-	assert_int_equal(store_open(in("st"), budget, &s), 0);
+	assert_int_equal(open_own_store(in("st"), budget, &s), 0);
 	return s;
 }
 
@@ -91,7 +97,7 @@ put_as(struct store *s, const char *text, const struct digest *d, uint64_t size)
 		return r;
 	assert_int_equal(store_write(w, text, n / 2), 0);
 	assert_int_equal(store_write(w, text + n / 2, n - n / 2), 0);
-	return store_write_commit(w, d, size);
+	return store_write_commit_now(w, d, size);
 }
 
 static struct digest
@@ -99,7 +105,7 @@ put(struct store *s, const char *text)
 {
 	struct digest d = digest_of(text);
 
-	assert_int_equal(put_as(s, text, &d, strlen(text)), 0);
+	assert_true(put_as(s, text, &d, strlen(text)) >= 0);
 	return d;
 }
 
@@ -112,7 +118,7 @@ count_entries(const char *path)
 
 	assert_non_null(d);
 	while ((e = readdir(d)))
-		n += e->d_name[0] != '.';
+		n += !streq(e->d_name, ".") && !streq(e->d_name, "..");
 	closedir(d);
 	return n;
 }
@@ -122,7 +128,7 @@ check_stats(struct store *s, uint64_t blobs, uint64_t bytes)
 {
 	struct store_stats st;
 
-	store_get_stats(s, &st);
+	assert_int_equal(store_get_stats(s, &st), 0);
 	assert_int_equal(st.blobs, blobs);
 	assert_int_equal(st.bytes, bytes);
 }
@@ -146,23 +152,23 @@ test_put_and_get(void **state)
 	char text[8] = "";
 	int fd;
 
-	assert_true(store_has(s, &d, &size));
+	assert_int_equal(store_has_now(s, STORE_BLOB, &d, &size), 0);
 	assert_int_equal(size, 5);
-	assert_false(store_has(s, &none, &size));
+	assert_int_equal(store_has_now(s, STORE_BLOB, &none, &size), -ENOENT);
 	assert_int_equal(size, 5);
-	fd = store_open_blob(s, &d);
+	fd = store_get_now(s, STORE_BLOB, &d, UINT64_MAX, NULL);
 	assert_int_equal(read(fd, text, 8), 5);
 	assert_string_equal(text, "hello");
 	close(fd);
-	assert_int_equal(store_open_blob(s, &none), -ENOENT);
-	assert_int_equal(store_link(s, &d, in("out")), 0);
+	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL), -ENOENT);
+	assert_int_equal(disk_link(s, &d, in("out")), 0);
 	assert_int_equal(stat(in("out"), &a) | stat(blob_path(&d), &b), 0);
 	assert_int_equal(a.st_ino, b.st_ino);
 	assert_int_equal(a.st_mode & 07777, 0444);
-	assert_int_equal(store_link(s, &d, in("out")), -EEXIST);
-	assert_int_equal(store_link(s, &d, in("no/such/dir")), -ENOENT);
-	assert_true(store_has(s, &d, NULL));
-	assert_int_equal(store_link(s, &none, in("out2")), -ENOENT);
+	assert_int_equal(disk_link(s, &d, in("out")), -EEXIST);
+	assert_int_equal(disk_link(s, &d, in("no/such/dir")), -ENOENT);
+	assert_true(has(s, &d));
+	assert_int_equal(disk_link(s, &none, in("out2")), -ENOENT);
 	/* Twice is once; and the inode, which jobs may share, is the first one's. */
 	put(s, "hello");
 	assert_int_equal(stat(blob_path(&d), &b), 0);
@@ -181,7 +187,7 @@ test_lies_are_refused(void **state)
 	assert_int_equal(put_as(s, "truth", &d, 4), -EBADMSG);
 	assert_int_equal(put_as(s, "truth", &d, 6), -EBADMSG);
 	assert_int_equal(put_as(s, "trut", &d, 5), -EBADMSG);
-	assert_false(store_has(s, &d, NULL));
+	assert_false(has(s, &d));
 	check_stats(s, 0, 0);
 	assert_int_equal(count_entries(in("st/tmp")), 0);
 	assert_false(fs_exists(blob_path(&d)));
@@ -195,7 +201,7 @@ test_empty_and_abort(void **state)
 	struct digest d = put(s, "");
 	uint64_t size = 1;
 
-	assert_true(store_has(s, &d, &size));
+	assert_int_equal(store_has_now(s, STORE_BLOB, &d, &size), 0);
 	assert_int_equal(size, 0);
 	assert_int_equal(store_write_begin(s, &w), 0);
 	assert_int_equal(store_write(w, "x", 1), 0);
@@ -215,23 +221,23 @@ test_add_and_adopt(void **state)
 
 	assert_int_equal(fs_write_atomic(in("f"), "content", 7, 0644), 0);
 	fd = open(in("f"), O_RDONLY | O_CLOEXEC);
-	assert_int_equal(store_add_fd(s, fd, &d, &size), 0);
+	assert_int_equal(store_put_fd_now(s, fd, &d, &size), 0);
 	assert_true(digest_eq(&d, &want));
 	assert_int_equal(size, 7);
 	assert_true(fs_exists(in("f")));
 	/* Already here: taken all the same. */
-	assert_int_equal(store_adopt(s, in("f"), &d, NULL), 0);
+	assert_int_equal(disk_adopt(s, in("f"), &d, NULL), 1);
 	assert_true(digest_eq(&d, &want));
 	assert_false(fs_exists(in("f")));
 	assert_int_equal(fs_write_atomic(in("g"), "other", 5, 0755), 0);
-	assert_int_equal(store_adopt(s, in("g"), &d, &size), 0);
+	assert_int_equal(disk_adopt(s, in("g"), &d, &size), 0);
 	assert_int_equal(size, 5);
 	assert_false(fs_exists(in("g")));
 	check_file(blob_path(&d), "other");
 	assert_int_equal(symlink("/etc/passwd", in("l")), 0);
-	assert_int_equal(store_adopt(s, in("l"), &d, NULL), -ELOOP);
-	assert_int_equal(store_adopt(s, dir, &d, NULL), -EINVAL);
-	assert_int_equal(store_add_fd(s, -1, &d, NULL), -EBADF);
+	assert_int_equal(disk_adopt(s, in("l"), &d, NULL), -ELOOP);
+	assert_int_equal(disk_adopt(s, dir, &d, NULL), -EINVAL);
+	assert_int_equal(store_put_fd_now(s, -1, &d, NULL), -EBADF);
 	check_stats(s, 2, 12);
 	assert_int_equal(count_entries(in("st/tmp")), 0);
 }
@@ -249,15 +255,15 @@ test_across_file_systems(void **state)
 		fs_make_temp_dir("/dev/shm", "dray-test-", &other) < 0)
 		skip();
 	path = path_join(other, "f");
-	assert_int_equal(store_link(s, &d, path), 0);
+	assert_int_equal(disk_link(s, &d, path), 0);
 	check_file(path, "travels");
 	assert_int_equal(stat(path, &a), 0);
 	assert_int_equal(a.st_mode & 07777, 0444);
-	assert_int_equal(store_link(s, &d, path), -EEXIST);
+	assert_int_equal(disk_link(s, &d, path), -EEXIST);
 	check_file(path, "travels");
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(fs_write_atomic(path, "comes", 5, 0600), 0);
-	assert_int_equal(store_adopt(s, path, &got, NULL), 0);
+	assert_int_equal(disk_adopt(s, path, &got, NULL), 0);
 	assert_false(fs_exists(path));
 	check_file(blob_path(&got), "comes");
 	assert_int_equal(fs_rm_rf(other), 0);
@@ -268,14 +274,14 @@ test_one_owner(void **state)
 {
 	struct store *s = open_store(0), *second = NULL;
 
-	assert_int_equal(store_open(in("st"), 0, &second), -EBUSY);
+	assert_int_equal(open_own_store(in("st"), 0, &second), -EBUSY);
 	assert_null(second);
 	store_close(s);
 	s = open_store(0);
 	store_close(s);
 	store_close(NULL);
 	assert_int_equal(fs_write_atomic(in("file"), "", 0, 0600), 0);
-	assert_int_equal(store_open(in("file"), 0, &second), -ENOTDIR);
+	assert_int_equal(open_own_store(in("file"), 0, &second), -ENOTDIR);
 }
 
 static void
@@ -302,8 +308,8 @@ test_scan_cleans(void **state)
 	assert_int_equal(fs_mkdir_parent(path, 0700), 0);
 	assert_int_equal(fs_write_atomic(path, "", 0, 0444), 0);
 	s = open_store(0);
-	assert_true(store_has(s, &d, NULL));
-	assert_false(store_has(s, &torn, NULL));
+	assert_true(has(s, &d));
+	assert_false(has(s, &torn));
 	check_stats(s, 1, 5);
 	assert_int_equal(count_entries(in("st/tmp")), 0);
 	assert_false(fs_exists(in("st/blobs/stray")));
@@ -330,17 +336,17 @@ test_power_cut(void **state)
 	assert_int_equal(fs_write_atomic(in("st/boot"), "another boot\n", 13, 0644), 0);
 	s = open_store(0);
 	check_stats(s, 4, 8 + 3 + 5 + 6);
-	assert_true(store_has(s, &good, NULL));
-	assert_false(store_has(s, &shorter, NULL));
-	assert_int_equal(store_open_blob(s, &wrong), -ENOENT);
-	assert_int_equal(store_link(s, &linked, in("out")), -ENOENT);
+	assert_true(has(s, &good));
+	assert_false(has(s, &shorter));
+	assert_int_equal(store_get_now(s, STORE_BLOB, &wrong, UINT64_MAX, NULL), -ENOENT);
+	assert_int_equal(disk_link(s, &linked, in("out")), -ENOENT);
 	assert_false(fs_exists(in("out")));
 	check_stats(s, 1, 8);
 	assert_false(fs_exists(blob_path(&wrong)));
 	assert_int_equal(count_entries(in("st/tmp")), 0);
 	/* And a good copy takes the place. */
 	put(s, "wrong");
-	assert_true(store_has(s, &wrong, NULL));
+	assert_true(has(s, &wrong));
 	store_close(s);
 }
 
@@ -369,10 +375,10 @@ test_file_lost_behind_our_back(void **state)
 
 	assert_int_equal(unlink(blob_path(&d)), 0);
 	assert_int_equal(unlink(blob_path(&e)), 0);
-	assert_int_equal(store_link(s, &d, in("out")), -ENOENT);
-	assert_int_equal(store_open_blob(s, &e), -ENOENT);
+	assert_int_equal(disk_link(s, &d, in("out")), -ENOENT);
+	assert_int_equal(store_get_now(s, STORE_BLOB, &e, UINT64_MAX, NULL), -ENOENT);
 	check_stats(s, 1, 5);
-	assert_true(store_has(s, &f, NULL));
+	assert_true(has(s, &f));
 	assert_int_equal(unlink(blob_path(&f)), 0);
 	/* Still in the index, and so recently used that it was not looked at: put mends it. */
 	put(s, "third");
@@ -387,26 +393,26 @@ test_trim(void **state)
 		      d = put(s, "dddd");
 	struct store_stats st;
 
-	assert_int_equal(store_link(s, &b, in("in-use")), 0);
-	assert_true(store_has(s, &a, NULL));
+	assert_int_equal(disk_link(s, &b, in("in-use")), 0);
+	assert_true(has(s, &a));
 	store_trim(s, 0);
 	check_stats(s, 4, 16);
 	store_trim(s, 1);
-	assert_false(store_has(s, &c, NULL));
+	assert_false(has(s, &c));
 	store_trim(s, 100);
 	/* b was used before a: order of use now is d, b, a. */
-	assert_false(store_has(s, &d, NULL));
-	assert_true(store_has(s, &a, NULL));
-	assert_true(store_has(s, &b, NULL));
-	store_get_stats(s, &st);
+	assert_false(has(s, &d));
+	assert_true(has(s, &a));
+	assert_true(has(s, &b));
+	assert_int_equal(store_get_stats(s, &st), 0);
 	assert_int_equal(st.blobs, 2);
 	assert_int_equal(st.evicted, 2);
-	assert_int_equal(st.budget, 10);
+	assert_int_equal(st.max, 10);
 	put(s, "eeee");
 	put(s, "ffff");
 	store_trim(s, 100);
 	check_stats(s, 2, 8);
-	assert_false(store_has(s, &b, NULL));
+	assert_false(has(s, &b));
 	check_file(in("in-use"), "bbbb");
 	assert_int_equal(count_entries(in("st/tmp")), 0);
 }
@@ -431,7 +437,7 @@ test_order_of_use_survives(void **state)
 	set_used(&b, 5000);
 	set_used(&c, 9000);
 	s = open_store(0);
-	assert_true(store_has(s, &a, NULL));
+	assert_true(has(s, &a));
 	assert_int_equal(stat(blob_path(&a), &st), 0);
 	/* The use is on disk; a job's file did not get a new mtime. */
 	assert_true(st.st_atime > 9000);
@@ -439,9 +445,9 @@ test_order_of_use_survives(void **state)
 	store_close(s);
 	s = open_store(5);
 	store_trim(s, 2);
-	assert_true(store_has(s, &a, NULL));
-	assert_false(store_has(s, &b, NULL));
-	assert_false(store_has(s, &c, NULL));
+	assert_true(has(s, &a));
+	assert_false(has(s, &b));
+	assert_false(has(s, &c));
 	store_close(s);
 }
 
@@ -461,7 +467,7 @@ test_many(void **state)
 
 		snprintf(text, sizeof(text), "blob %d", i);
 		d = digest_of(text);
-		assert_true(store_has(s, &d, NULL));
+		assert_true(has(s, &d));
 	}
 }
 
@@ -485,9 +491,9 @@ test_write_failure(void **state)
 	assert_int_equal(count_entries(in("st/tmp")), 0);
 	/* The first error stays, whatever the caller does next. */
 	assert_int_equal(store_write(w, "x", 1), -EFBIG);
-	assert_int_equal(store_write_commit(w, &d, 100000), -EFBIG);
+	assert_int_equal(store_write_commit_now(w, &d, 100000), -EFBIG);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-	assert_false(store_has(s, &d, NULL));
+	assert_false(has(s, &d));
 	check_stats(s, 0, 0);
 }
 
@@ -537,27 +543,27 @@ fill_a_disk(void)
 
 	if (!mount_small())
 		return 77;
-	if (store_open(in("st"), 0, &s) < 0)
+	if (open_own_store(in("st"), 0, &s) < 0)
 		return 1;
 	if (put_as(s, "old", &(struct digest){ { 0 } }, 3) != -EBADMSG)
 		return 2;
 	memset(block, 'a', sizeof(block));
 	if (digest_bytes(block, sizeof(block), &d) < 0 || store_write_begin(s, &w) < 0 ||
 		store_write(w, block, sizeof(block)) < 0 ||
-		store_write_commit(w, &d, sizeof(block)) < 0)
+		store_write_commit_now(w, &d, sizeof(block)) < 0)
 		return 3;
 	memset(block, 'b', sizeof(block));
 	if (digest_bytes(block, sizeof(block), &d) < 0 || store_write_begin(s, &w) < 0)
 		return 4;
 	r = store_write(w, block, sizeof(block));
-	if (r != -ENOSPC || store_write_commit(w, &d, sizeof(block)) != -ENOSPC)
+	if (r != -ENOSPC || store_write_commit_now(w, &d, sizeof(block)) != -ENOSPC)
 		return 5;
-	store_get_stats(s, &st);
-	if (st.blobs != 0 || st.evicted != 1 || count_entries(in("st/tmp")) != 0)
+	if (store_get_stats(s, &st) < 0 || st.blobs != 0 || st.evicted != 1 ||
+		count_entries(in("st/tmp")) != 0)
 		return 6;
 	/* The next try has room. */
 	if (store_write_begin(s, &w) < 0 || store_write(w, block, sizeof(block)) < 0 ||
-		store_write_commit(w, &d, sizeof(block)) < 0 || !store_has(s, &d, NULL))
+		store_write_commit_now(w, &d, sizeof(block)) < 0 || !has(s, &d))
 		return 7;
 	store_close(s);
 	return 0;
@@ -600,10 +606,10 @@ work(void *arg)
 		w->failures += digest_bytes(text, strlen(text), &d) < 0;
 		w->failures += store_write_begin(w->s, &writer) < 0 ||
 			       store_write(writer, text, strlen(text)) < 0 ||
-			       store_write_commit(writer, &d, strlen(text)) < 0;
+			       store_write_commit_now(writer, &d, strlen(text)) < 0;
 		snprintf(name, sizeof(name), "/out-%u-%u", w->id, i);
 		snprintf(path, sizeof(path), "%s%s", dir, name);
-		r = store_link(w->s, &d, path);
+		r = disk_link(w->s, &d, path);
 		w->linked += r == 0;
 		w->failures += r < 0 && r != -ENOENT;
 		store_trim(w->s, 3);
@@ -636,14 +642,14 @@ test_threads(void **state)
 
 		snprintf(text, sizeof(text), "shared blob %02u", i);
 		d = digest_of(text);
-		assert_int_equal(store_has(s, &d, NULL), fs_exists(blob_path(&d)));
+		assert_int_equal(has(s, &d), fs_exists(blob_path(&d)));
 		if (fs_exists(blob_path(&d))) {
 			check_file(blob_path(&d), text);
 			on_disk++;
 		}
 	}
 	store_trim(s, 100);
-	store_get_stats(s, &st);
+	assert_int_equal(store_get_stats(s, &st), 0);
 	assert_true(st.bytes <= 150);
 	assert_true(on_disk >= st.blobs && st.evicted > 0);
 	assert_int_equal(count_entries(in("st/tmp")), 0);

@@ -11,6 +11,7 @@
 
 #include "common/fs.h"
 #include "common/log.h"
+#include "store/disk.h"
 #include "worker/job/job_priv.h"
 #include "worker/sandbox/out_dir.h"
 
@@ -106,7 +107,8 @@ make_directory(struct job *j)
 static int
 copy_to_out(struct job *j, const char *name)
 {
-	_cleanup_(closep) int from = store_open_blob(j->shared->store, &j->fetch.in.digest);
+	_cleanup_(closep) int from = store_get_now(
+		j->shared->store, STORE_BLOB, &j->fetch.in.digest, j->fetch.in.size, NULL);
 	_cleanup_(closep) int out = -1;
 	int r;
 
@@ -135,7 +137,7 @@ link_file(struct job *j)
 		r = fs_mkdir_parent(host, 0755);
 	if (r < 0)
 		return place_failed(j, r);
-	r = store_link(j->shared->store, &j->fetch.in.digest, host);
+	r = disk_link(j->shared->store, &j->fetch.in.digest, host);
 	if (r == -ENOENT)
 		return r;
 	if (r < 0 && r != -EEXIST)

@@ -74,7 +74,7 @@ store_failed(struct job *j, int err)
 static int
 commit(struct job *j, struct blob_in *in)
 {
-	int r = store_write_commit(steal_ptr(in->writer), &in->digest, in->size);
+	int r = store_write_commit_now(steal_ptr(in->writer), &in->digest, in->size);
 
 	if (r == -EBADMSG)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_INPUT_CHANGED,

@@ -14,6 +14,7 @@
 
 #include "common/fs.h"
 #include "common/log.h"
+#include "store/disk.h"
 #include "worker/job/capture.h"
 #include "worker/job/job_priv.h"
 #include "worker/sandbox/sandbox.h"
@@ -114,7 +115,7 @@ results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsign
 {
 	Dray__OutputBegin m = DRAY__OUTPUT_BEGIN__INIT;
 	_cleanup_(freep) char *copy = strdup(name);
-	_cleanup_(closep) int fd = store_open_blob(j->shared->store, d);
+	_cleanup_(closep) int fd = store_get_now(j->shared->store, STORE_BLOB, d, size, NULL);
 	struct digest digest = *d;
 	int r;
 
@@ -172,7 +173,7 @@ results_send_announced(struct job *j, const char *name)
 	if (r < 0)
 		return r;
 	/* A copy: the compiler is still there and could write to the file itself. */
-	r = store_add_fd(j->shared->store, fd, &d, &size);
+	r = store_put_fd_now(j->shared->store, fd, &d, &size);
 	if (r < 0)
 		return fault(j, r, "the worker's store");
 	v = reallocarray(j->announced, j->n_announced + 1, sizeof(*v));
@@ -263,7 +264,7 @@ send_left(struct job *j, const char *name)
 	r = before ? 0 : count_bytes(j, (uint64_t)st.st_size);
 	if (r < 0)
 		return r;
-	r = store_adopt(j->shared->store, path, &d, &size);
+	r = disk_adopt(j->shared->store, path, &d, &size);
 	if (r == -EACCES)
 		return cannot_open(j, r, name);
 	if (r < 0)
@@ -331,7 +332,7 @@ send_link_input(struct job *j, const struct capture *c, size_t i)
 		return r;
 	/* Everything in the job is dead, so its file will not change; but by its descriptor it
 	 * cannot be renamed into the store. */
-	r = store_add_fd(j->shared->store, fd, &d, &size);
+	r = store_put_fd_now(j->shared->store, fd, &d, &size);
 	if (r < 0)
 		return fault(j, r, "the worker's store");
 	return results_send_file(

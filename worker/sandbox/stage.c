@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "worker/sandbox/stage.h"
+#include "store/disk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -273,7 +274,7 @@ stage_link_blob(struct stage *s, struct store *store, uint32_t blob)
 			break;
 		r = inside(s, f->path, host);
 		if (r == 0)
-			r = store_link(store, &d, host);
+			r = disk_link(store, &d, host);
 		if (r == -EEXIST) /* from an earlier call, that found the blob gone half-way */
 			r = 0;
 		if (r < 0)

@@ -1,4 +1,4 @@
-/* What is in the cache, by when it was last used.
+/* The index of a store that a user's processes share: one LMDB file, DIR/index.lmdb.
  *
  * Invariant: the three databases agree, since each change of them is one transaction. With the
  * files they agree only nearly: a process that was killed has not said what it added, and what was
@@ -6,7 +6,7 @@
  *
  *   items   kind, digest         -> bytes, used
  *   order   used, kind, digest   -> nothing; numbers big-endian, so the oldest comes first
- *   state   nothing              -> struct depot_state */
+ *   state   nothing              -> struct disk_state */
 #include "config.h"
 
 #include <endian.h>
@@ -14,8 +14,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "store/depot_priv.h"
+#include "store/disk_priv.h"
+#include "common/fs.h"
 #include "common/log.h"
+#include "memo/lmdb_file.h"
+#include "memo/memo.h"
 
 enum { ITEMS, ORDER, STATE, N_DBS };
 
@@ -42,25 +45,35 @@ struct order_key {
 	struct index_key key;
 };
 
+#define PENDING 64
+
+struct index {
+	struct lmdb_file file; /* usable when open */
+	bool tried, open;
+	struct disk_item pending[PENDING]; /* to be written */
+	size_t n_pending;
+};
+
 static bool
-open_index(struct depot *d)
+open_file(const struct disk *d)
 {
+	struct index *x = d->index_data;
 	int r;
 
-	if (!d->index_tried) {
-		d->index_tried = true;
-		r = lmdb_file_open(d->dir, &INDEX_FILE, &d->index);
-		d->index_open = r == 0;
+	if (!x->tried) {
+		x->tried = true;
+		r = lmdb_file_open(d->dir, &INDEX_FILE, &x->file);
+		x->open = r == 0;
 		if (r < 0)
-			log_debug("cache: its index is not used: error %d", -r);
+			log_debug("%s: its index is not used: error %d", d->dir, -r);
 	}
-	return d->index_open;
+	return x->open;
 }
 
 /* In a transaction; all give LMDB codes. */
 
 static struct index_key
-key_of(const struct depot_item *i)
+key_of(const struct disk_item *i)
 {
 	struct index_key k = { .kind = (uint8_t)i->kind };
 
@@ -79,12 +92,12 @@ order_key_of(const struct index_key *k, uint64_t used)
 }
 
 static int
-load_state(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *ret)
+load_state(MDB_txn *txn, const MDB_dbi *dbi, struct disk_state *ret)
 {
 	MDB_val k = { 1, (void *)"s" }, v;
 	int rc = mdb_get(txn, dbi[STATE], &k, &v);
 
-	*ret = (struct depot_state){ .scanned = 0 };
+	*ret = (struct disk_state){ .scanned = 0 };
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	if (rc == 0 && v.mv_size != sizeof(*ret))
@@ -95,7 +108,7 @@ load_state(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *ret)
 }
 
 static int
-save_state(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s)
+save_state(MDB_txn *txn, const MDB_dbi *dbi, struct disk_state *s)
 {
 	MDB_val k = { 1, (void *)"s" }, v = { sizeof(*s), s };
 
@@ -116,7 +129,7 @@ find(MDB_txn *txn, const MDB_dbi *dbi, struct index_key *key, struct value *ret)
 }
 
 static int
-del(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s, struct index_key *key,
+del(MDB_txn *txn, const MDB_dbi *dbi, struct disk_state *s, struct index_key *key,
 	const struct value *v)
 {
 	struct order_key o = order_key_of(key, v->used);
@@ -125,7 +138,7 @@ del(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s, struct index_key *k
 
 	if (rc == 0)
 		rc = mdb_del(txn, dbi[ORDER], &ok, NULL);
-	if (rc == MDB_NOTFOUND || s->bytes < v->bytes || key->kind >= DEPOT_N_KINDS ||
+	if (rc == MDB_NOTFOUND || s->bytes < v->bytes || key->kind >= STORE_N_KINDS ||
 		s->files[key->kind] == 0)
 		return MDB_CORRUPTED;
 	s->bytes -= v->bytes;
@@ -134,7 +147,7 @@ del(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s, struct index_key *k
 }
 
 static int
-put(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s, const struct depot_item *i)
+put(MDB_txn *txn, const MDB_dbi *dbi, struct disk_state *s, const struct disk_item *i)
 {
 	struct index_key key = key_of(i);
 	struct value old, new = { .bytes = i->bytes, .used = i->used };
@@ -160,48 +173,53 @@ put(MDB_txn *txn, const MDB_dbi *dbi, struct depot_state *s, const struct depot_
 static int
 put_pending(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 {
-	const struct depot *d = arg;
-	struct depot_state s;
+	const struct index *x = arg;
+	struct disk_state s;
 	size_t i;
 	int rc = load_state(txn, dbi, &s);
 
-	for (i = 0; rc == 0 && i < d->n_pending; i++)
-		rc = put(txn, dbi, &s, &d->pending[i]);
+	for (i = 0; rc == 0 && i < x->n_pending; i++)
+		rc = put(txn, dbi, &s, &x->pending[i]);
 	return rc == 0 ? save_state(txn, dbi, &s) : rc;
 }
 
-void
-depot_index_flush(struct depot *d)
+static void
+flush(struct disk *d)
 {
+	struct index *x = d->index_data;
 	int r = 0;
 
-	if (d->n_pending > 0 && open_index(d))
-		r = lmdb_file_write(&d->index, put_pending, d);
+	if (x->n_pending > 0 && open_file(d))
+		r = lmdb_file_write(&x->file, put_pending, x);
 	if (r < 0)
-		log_debug("cache: %zu files are not in its index: error %d", d->n_pending, -r);
-	d->n_pending = 0;
+		log_debug("%s: %zu files are not in its index: error %d", d->dir, x->n_pending, -r);
+	x->n_pending = 0;
 }
 
-void
-depot_index_note(
-	struct depot *d, enum depot_kind kind, const struct digest *name, const struct stat *st)
+/* Asking the file itself costs less. */
+static int
+lmdb_find(struct disk *d, enum store_kind kind, const struct digest *name, struct disk_item *ret,
+	bool *ret_touch)
 {
-	if (d->n_pending == DEPOT_PENDING)
-		depot_index_flush(d);
-	d->added += depot_bytes(st);
-	d->touched[name->b[0] / 8] |= (uint8_t)(1u << name->b[0] % 8);
-	d->pending[d->n_pending++] = (struct depot_item){
-		.kind = kind, .name = *name, .bytes = depot_bytes(st), .used = (uint64_t)time(NULL)
-	};
+	(void)d;
+	(void)kind;
+	(void)name;
+	(void)ret;
+	(void)ret_touch;
+	return -ENODATA;
 }
 
-void
-depot_index_close(struct depot *d)
+static int
+lmdb_note(struct disk *d, const struct disk_item *i)
 {
-	depot_index_flush(d);
-	if (d->index_open)
-		lmdb_file_done(&d->index);
-	d->index_open = false;
+	struct index *x = d->index_data;
+
+	if (x->n_pending == PENDING)
+		flush(d);
+	d->added += i->bytes;
+	d->touched[i->name.b[0] / 8] |= (uint8_t)(1u << i->name.b[0] % 8);
+	x->pending[x->n_pending++] = *i;
+	return 0;
 }
 
 /* Questions. */
@@ -212,16 +230,17 @@ read_state(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 	return load_state(txn, dbi, arg);
 }
 
-int
-depot_index_state(struct depot *d, struct depot_state *ret)
+static int
+lmdb_state(struct disk *d, struct disk_state *ret)
 {
-	if (!open_index(d))
-		return -EIO;
-	return lmdb_file_read(&d->index, read_state, ret);
+	struct index *x = d->index_data;
+
+	flush(d);
+	return open_file(d) ? lmdb_file_read(&x->file, read_state, ret) : -EIO;
 }
 
 struct oldest {
-	struct depot_item *items;
+	struct disk_item *items;
 	size_t n, max;
 };
 
@@ -240,7 +259,7 @@ read_oldest(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 	while (q->n < q->max && (rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
 		struct order_key o;
 		struct value val;
-		struct depot_item *i = &q->items[q->n];
+		struct disk_item *i = &q->items[q->n];
 
 		if (k.mv_size != sizeof(o)) {
 			rc = MDB_CORRUPTED;
@@ -248,11 +267,11 @@ read_oldest(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 		}
 		memcpy(&o, k.mv_data, sizeof(o));
 		rc = find(txn, dbi, &o.key, &val);
-		if (rc == MDB_NOTFOUND || o.key.kind >= DEPOT_N_KINDS)
+		if (rc == MDB_NOTFOUND || o.key.kind >= STORE_N_KINDS)
 			rc = MDB_CORRUPTED;
 		if (rc != 0)
 			break;
-		i->kind = (enum depot_kind)o.key.kind;
+		i->kind = (enum store_kind)o.key.kind;
 		memcpy(i->name.b, o.key.name, DIGEST_SIZE);
 		i->bytes = val.bytes;
 		i->used = val.used;
@@ -262,15 +281,16 @@ read_oldest(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int
-depot_index_oldest(struct depot *d, struct depot_item *ret, size_t max, size_t *ret_n)
+static int
+lmdb_oldest(struct disk *d, struct disk_item *ret, size_t max, size_t *ret_n)
 {
+	struct index *x = d->index_data;
 	struct oldest q = { .items = ret, .max = max };
 	int r;
 
-	if (!open_index(d))
+	if (!open_file(d))
 		return -EIO;
-	r = lmdb_file_read(&d->index, read_oldest, &q);
+	r = lmdb_file_read(&x->file, read_oldest, &q);
 	if (r == 0)
 		*ret_n = q.n;
 	return r;
@@ -279,7 +299,7 @@ depot_index_oldest(struct depot *d, struct depot_item *ret, size_t max, size_t *
 /* Changes. */
 
 struct batch {
-	struct depot_item *items; /* in the order of their keys, for a scan */
+	struct disk_item *items; /* in the order of their keys, for a scan */
 	size_t n;
 	unsigned from, to; /* sub-directories; `to` is not among them */
 	uint64_t begun;
@@ -289,7 +309,7 @@ static int
 remove_unused(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 {
 	const struct batch *b = arg;
-	struct depot_state s;
+	struct disk_state s;
 	size_t i;
 	int rc = load_state(txn, dbi, &s);
 
@@ -306,14 +326,13 @@ remove_unused(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 	return rc == 0 ? save_state(txn, dbi, &s) : rc;
 }
 
-int
-depot_index_remove(struct depot *d, const struct depot_item *items, size_t n)
+static int
+lmdb_forget(struct disk *d, const struct disk_item *items, size_t n)
 {
-	struct batch b = { .items = (struct depot_item *)items, .n = n };
+	struct index *x = d->index_data;
+	struct batch b = { .items = (struct disk_item *)items, .n = n };
 
-	if (!open_index(d))
-		return -EIO;
-	return lmdb_file_write(&d->index, remove_unused, &b);
+	return open_file(d) ? lmdb_file_write(&x->file, remove_unused, &b) : -EIO;
 }
 
 static int
@@ -326,8 +345,8 @@ by_key(const void *a, const void *b)
 
 /* Up to max items that are in the index and in these sub-directories, but were not seen there. */
 static int
-find_unseen(const struct batch *b, enum depot_kind kind, MDB_txn *txn, const MDB_dbi *dbi,
-	struct depot_item *ret, size_t max, size_t *ret_n)
+find_unseen(const struct batch *b, enum store_kind kind, MDB_txn *txn, const MDB_dbi *dbi,
+	struct disk_item *ret, size_t max, size_t *ret_n)
 {
 	struct index_key key = { .kind = (uint8_t)kind, .name = { (uint8_t)b->from } };
 	MDB_val k = { sizeof(key), &key }, data;
@@ -339,7 +358,7 @@ find_unseen(const struct batch *b, enum depot_kind kind, MDB_txn *txn, const MDB
 		return rc;
 	for (rc = mdb_cursor_get(c, &k, &data, MDB_SET_RANGE); rc == 0 && n < max;
 		rc = mdb_cursor_get(c, &k, &data, MDB_NEXT)) {
-		struct depot_item *i = &ret[n];
+		struct disk_item *i = &ret[n];
 		struct value v;
 
 		if (k.mv_size != sizeof(key) || data.mv_size != sizeof(v)) {
@@ -350,7 +369,7 @@ find_unseen(const struct batch *b, enum depot_kind kind, MDB_txn *txn, const MDB
 		memcpy(&v, data.mv_data, sizeof(v));
 		if (key.kind != kind || key.name[0] >= b->to)
 			break;
-		*i = (struct depot_item){ .kind = kind, .bytes = v.bytes, .used = v.used };
+		*i = (struct disk_item){ .kind = kind, .bytes = v.bytes, .used = v.used };
 		memcpy(i->name.b, key.name, DIGEST_SIZE);
 		/* what came while the directory was read may not have been seen */
 		n += v.used + 1 < b->begun &&
@@ -362,10 +381,10 @@ find_unseen(const struct batch *b, enum depot_kind kind, MDB_txn *txn, const MDB
 }
 
 static int
-forget_unseen(const struct batch *b, enum depot_kind kind, MDB_txn *txn, const MDB_dbi *dbi,
-	struct depot_state *s)
+forget_unseen(const struct batch *b, enum store_kind kind, MDB_txn *txn, const MDB_dbi *dbi,
+	struct disk_state *s)
 {
-	struct depot_item unseen[64];
+	struct disk_item unseen[64];
 	size_t n, i;
 	int rc;
 
@@ -385,12 +404,12 @@ static int
 take_in(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 {
 	struct batch *b = arg;
-	struct depot_state s;
+	struct disk_state s;
 	size_t i;
 	int rc = load_state(txn, dbi, &s);
 
 	for (i = 0; rc == 0 && i < b->n; i++) {
-		struct depot_item *it = &b->items[i];
+		struct disk_item *it = &b->items[i];
 		struct index_key key = key_of(it);
 		struct value v;
 
@@ -401,24 +420,90 @@ take_in(void *arg, MDB_txn *txn, const MDB_dbi *dbi)
 			rc = put(txn, dbi, &s, it);
 	}
 	if (rc == 0)
-		rc = forget_unseen(b, DEPOT_BLOB, txn, dbi, &s);
+		rc = forget_unseen(b, STORE_BLOB, txn, dbi, &s);
 	if (rc == 0)
-		rc = forget_unseen(b, DEPOT_ENTRY, txn, dbi, &s);
+		rc = forget_unseen(b, STORE_ENTRY, txn, dbi, &s);
 	s.next_sub = b->to;
-	if (s.next_sub == DEPOT_SUBS)
+	if (s.next_sub == DISK_SUBS)
 		s.scanned = b->begun;
 	return rc == 0 ? save_state(txn, dbi, &s) : rc;
 }
 
-int
-depot_index_scanned(struct depot *d, unsigned from, unsigned to, struct depot_item *items, size_t n,
+static int
+lmdb_scanned(struct disk *d, unsigned from, unsigned to, struct disk_item *items, size_t n,
 	uint64_t begun)
 {
+	struct index *x = d->index_data;
 	struct batch b = { .items = items, .n = n, .from = from, .to = to, .begun = begun };
 
-	if (!open_index(d))
+	flush(d);
+	if (!open_file(d))
 		return -EIO;
 	if (n > 0)
 		qsort(items, n, sizeof(*items), by_key);
-	return lmdb_file_write(&d->index, take_in, &b);
+	return lmdb_file_write(&x->file, take_in, &b);
 }
+
+/* The rest of the table. */
+
+static void
+lmdb_lock(struct disk *d)
+{
+	/* each change is a transaction; an evictor has a lock of its own */
+	(void)d;
+}
+
+static int
+lmdb_digest(struct disk *d, int fd, bool sealed, struct digest *ret, struct stat *ret_st)
+{
+	return memo_digest_fd(d->memo, fd, sealed, ret, ret_st);
+}
+
+static void
+lmdb_learn(struct disk *d, const struct stat *st, const struct digest *digest)
+{
+	memo_note_stat(d->memo, st, digest);
+}
+
+static int
+lmdb_open(struct disk *d)
+{
+	/* anything else is found out when it is needed */
+	if (fs_check_owner(d->dir) == -EPERM)
+		return -EPERM;
+	d->index_data = calloc(1, sizeof(struct index));
+	return d->index_data == NULL ? -ENOMEM : 0;
+}
+
+static void
+lmdb_close(struct disk *d)
+{
+	struct index *x = d->index_data;
+
+	if (x == NULL)
+		return;
+	flush(d);
+	if (x->open)
+		lmdb_file_done(&x->file);
+	free(x);
+	d->index_data = NULL;
+}
+
+const struct disk_index disk_index_lmdb = {
+	.name = "lmdb",
+	.shared = true,
+	.dir_mode = 0700,
+	.blob_mode = 0400,
+	.open = lmdb_open,
+	.close = lmdb_close,
+	.lock = lmdb_lock,
+	.unlock = lmdb_lock,
+	.find = lmdb_find,
+	.note = lmdb_note,
+	.state = lmdb_state,
+	.oldest = lmdb_oldest,
+	.forget = lmdb_forget,
+	.scanned = lmdb_scanned,
+	.digest = lmdb_digest,
+	.learn = lmdb_learn,
+};

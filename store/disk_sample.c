@@ -1,7 +1,7 @@
 /* Keeping within the budget where there can be no index: LMDB does not work on a network file
  * system.
  *
- * One file, <cache>/sums, says how many bytes each sub-directory had when somebody last looked into
+ * One file, DIR/sums, says how many bytes each sub-directory had when somebody last looked into
  * it. A call looks where this process put something, and into a few more, in turn; so the sum of
  * all is nearly right, and a call costs the same however large the cache is. Over the budget, the
  * files that were used least recently *of those that were just seen* go: digests are as good as
@@ -15,7 +15,7 @@
 
 #include "common/fs.h"
 #include "common/log.h"
-#include "store/depot_priv.h"
+#include "store/disk_priv.h"
 
 #define SUMS_MAGIC 0x316d7573u /* changes with the layout */
 #define LOOK 4		       /* sub-directories a call, beside those where something was put */
@@ -25,19 +25,19 @@
 struct sums {
 	uint32_t magic;
 	uint32_t next;	/* to be looked into */
-	uint32_t known; /* how many were, up to DEPOT_SUBS */
+	uint32_t known; /* how many were, up to DISK_SUBS */
 	uint32_t unused;
-	uint64_t bytes[DEPOT_SUBS];
+	uint64_t bytes[DISK_SUBS];
 };
 
 static int
-sums_path(const struct depot *d, char out[PATH_MAX])
+sums_path(const struct disk *d, char out[PATH_MAX])
 {
 	return snprintf(out, PATH_MAX, "%s/sums", d->dir) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 static void
-load(const struct depot *d, struct sums *ret)
+load(const struct disk *d, struct sums *ret)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	char path[PATH_MAX];
@@ -45,7 +45,7 @@ load(const struct depot *d, struct sums *ret)
 	if (sums_path(d, path) == 0 && fs_read_file(path, sizeof(*ret), &b) == 0 &&
 		b.n == sizeof(*ret)) {
 		memcpy(ret, b.p, sizeof(*ret));
-		if (ret->magic == SUMS_MAGIC && ret->next < DEPOT_SUBS && ret->known <= DEPOT_SUBS)
+		if (ret->magic == SUMS_MAGIC && ret->next < DISK_SUBS && ret->known <= DISK_SUBS)
 			return;
 	}
 	memset(ret, 0, sizeof(*ret));
@@ -53,7 +53,7 @@ load(const struct depot *d, struct sums *ret)
 }
 
 static void
-save(const struct depot *d, const struct sums *s)
+save(const struct disk *d, const struct sums *s)
 {
 	char path[PATH_MAX];
 
@@ -66,20 +66,18 @@ total(const struct sums *s)
 {
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < DEPOT_SUBS; i++)
+	for (unsigned i = 0; i < DISK_SUBS; i++)
 		n += s->bytes[i];
 	return n;
 }
 
 /* Adds its files to *found, and its bytes in the place of those that were known. */
 static int
-look(const struct depot *d, struct sums *s, unsigned sub, struct depot_found *found)
+look(const struct disk *d, struct sums *s, unsigned sub, struct disk_found *found)
 {
 	size_t before = found->n;
-	int r = depot_look_into(d, DEPOT_BLOB, sub, found);
+	int r = disk_look_into(d, sub, found);
 
-	if (r == 0)
-		r = depot_look_into(d, DEPOT_ENTRY, sub, found);
 	if (r < 0)
 		return r;
 	s->bytes[sub] = 0;
@@ -89,7 +87,7 @@ look(const struct depot *d, struct sums *s, unsigned sub, struct depot_found *fo
 }
 
 static int
-look_at_next(struct depot *d, struct sums *s, uint8_t *seen, struct depot_found *found)
+look_at_next(struct disk *d, struct sums *s, uint8_t *seen, struct disk_found *found)
 {
 	unsigned sub = s->next;
 	int r = seen[sub] ? 0 : look(d, s, sub, found);
@@ -97,19 +95,19 @@ look_at_next(struct depot *d, struct sums *s, uint8_t *seen, struct depot_found 
 	if (r < 0)
 		return r;
 	seen[sub] = 1;
-	s->next = (sub + 1) % DEPOT_SUBS;
-	s->known = MIN2(s->known + 1, (uint32_t)DEPOT_SUBS);
+	s->next = (sub + 1) % DISK_SUBS;
+	s->known = MIN2(s->known + 1, (uint32_t)DISK_SUBS);
 	return 0;
 }
 
 static int
-look_around(struct depot *d, uint64_t max, struct sums *s, struct depot_found *found)
+look_around(struct disk *d, uint64_t max, struct sums *s, struct disk_found *found)
 {
-	unsigned n = s->known < DEPOT_SUBS ? LOOK_NEW : LOOK;
-	uint8_t seen[DEPOT_SUBS] = { 0 };
+	unsigned n = s->known < DISK_SUBS ? LOOK_NEW : LOOK;
+	uint8_t seen[DISK_SUBS] = { 0 };
 	int r = 0;
 
-	for (unsigned sub = 0; r == 0 && sub < DEPOT_SUBS; sub++)
+	for (unsigned sub = 0; r == 0 && sub < DISK_SUBS; sub++)
 		if (d->touched[sub / 8] >> sub % 8 & 1) {
 			r = look(d, s, sub, found);
 			seen[sub] = 1;
@@ -117,7 +115,7 @@ look_around(struct depot *d, uint64_t max, struct sums *s, struct depot_found *f
 	while (r == 0 && n-- > 0)
 		r = look_at_next(d, s, seen, found);
 	/* a small cache is looked at as a whole */
-	for (n = 0; r == 0 && n < DEPOT_SUBS && found->n < LOOK_FILES && s->known == DEPOT_SUBS &&
+	for (n = 0; r == 0 && n < DISK_SUBS && found->n < LOOK_FILES && s->known == DISK_SUBS &&
 		    total(s) > max;
 		n++)
 		r = look_at_next(d, s, seen, found);
@@ -126,24 +124,26 @@ look_around(struct depot *d, uint64_t max, struct sums *s, struct depot_found *f
 }
 
 void
-depot_trim_sampled(struct depot *d, uint64_t max, unsigned max_files)
+disk_trim_sampled(struct disk *d, uint64_t max, unsigned max_files)
 {
-	_cleanup_(depot_found_done) struct depot_found found = { .v = NULL };
+	_cleanup_(disk_found_done) struct disk_found found = { .v = NULL };
 	struct sums s;
 	uint64_t sum;
 	unsigned gone = 0;
+	char later[PATH_MAX];
 
 	load(d, &s);
 	if (look_around(d, max, &s, &found) < 0)
 		return;
 	sum = total(&s);
-	if (s.known == DEPOT_SUBS && sum > max && found.n > 0) {
-		qsort(found.v, found.n, sizeof(*found.v), depot_by_use);
+	if (s.known == DISK_SUBS && sum > max && found.n > 0) {
+		qsort(found.v, found.n, sizeof(*found.v), disk_by_use);
 		for (size_t i = 0; i < found.n && gone < max_files && sum > max; i++) {
-			const struct depot_item *it = &found.v[i];
+			const struct disk_item *it = &found.v[i];
 
-			if (!depot_remove_file(d, it))
+			if (!disk_remove_file(d, it, later))
 				continue;
+			disk_free(later);
 			gone++;
 			sum -= it->bytes;
 			s.bytes[it->name.b[0]] -= it->bytes;
@@ -151,5 +151,6 @@ depot_trim_sampled(struct depot *d, uint64_t max, unsigned max_files)
 		log_debug("cache: %u files were evicted, without an index", gone);
 	}
 	d->added = 0;
+	d->evicted += gone;
 	save(d, &s);
 }

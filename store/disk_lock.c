@@ -1,0 +1,94 @@
+/* Locks of a store on disk.
+ *
+ * Invariant: a lock ends with its process, and one that is stopped is not waited for. The lock
+ * itself is of the open file, so that it holds between threads as well. A second one far behind it,
+ * of the process, is there to be asked about: the kernel tells its holder. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "store/disk_priv.h"
+#include "common/fs.h"
+#include "common/proc.h"
+
+#define HELD_NAP_MS 10
+#define HELD_LOOK_MS 250
+#define HOLDER_BYTE (INT64_C(1) << 62)
+
+static struct flock
+byte_lock(off_t at)
+{
+	return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+}
+
+/* A stopped holder does not go on by itself; one above us waits for us. */
+static bool
+is_held_in_vain(int fd, off_t at)
+{
+	struct flock l = byte_lock(at + HOLDER_BYTE);
+
+	return fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK && l.l_pid > 0 &&
+	       (proc_is_stopped(l.l_pid) || proc_is_above(l.l_pid));
+}
+
+/* Waits; looks at the holder after a while, and then again and again. */
+static int
+lock_or_give_up(int fd, off_t at)
+{
+	struct flock l = byte_lock(at);
+	unsigned naps = 0;
+
+	while (fcntl(fd, F_OFD_SETLK, &l) < 0) {
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		if (++naps % (HELD_LOOK_MS / HELD_NAP_MS) == 0 && is_held_in_vain(fd, at))
+			return -EBUSY;
+		if (poll(NULL, 0, HELD_NAP_MS) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+bool
+disk_is_held_in_vain(struct store *s, const char *name, off_t at)
+{
+	_cleanup_(closep) int fd = -1;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/locks/%s", disk_of(s)->dir, name);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && is_held_in_vain(fd, at);
+}
+
+int
+disk_lock(struct store *s, const char *name, off_t at, bool wait, int *ret_fd)
+{
+	_cleanup_(closep) int fd = -1;
+	struct flock l = byte_lock(at), holder = byte_lock(at + HOLDER_BYTE);
+	char path[PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/locks/%s", disk_of(s)->dir, name);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 && errno == ENOENT) {
+		r = fs_mkdir_parent(path, 0700);
+		if (r < 0)
+			return r;
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	}
+	if (fd < 0)
+		return -errno;
+	if (!wait && fcntl(fd, F_OFD_SETLK, &l) < 0)
+		return errno == EAGAIN || errno == EACCES ? -EWOULDBLOCK : -errno;
+	r = wait ? lock_or_give_up(fd, at) : 0;
+	if (r < 0)
+		return r;
+	/* where it cannot be had nobody knows who we are, and waits for as long as it takes */
+	(void)fcntl(fd, F_SETLK, &holder);
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* What a kind of place for a store is made of: a row of functions. The first member of a row's own
+ * struct is a struct store, and of its writer a struct store_writer. Contracts: store.h. */
+#ifndef DRAY_STORE_STORE_ROW_H
+#define DRAY_STORE_STORE_ROW_H
+
+#include "store/store.h"
+
+struct store_type {
+	const char *name;
+	int (*open)(const struct store_in *in, struct store **ret);
+	void (*close)(struct store *s);
+	void (*has)(struct store *s, enum store_kind kind, const struct digest *name,
+		store_done_fn done, void *arg);
+	void (*get)(struct store *s, enum store_kind kind, const struct digest *name, uint64_t max,
+		store_done_fn done, void *arg);
+	int (*write_begin)(struct store *s, struct store_writer **ret);
+	int (*write)(struct store_writer *w, const void *p, size_t n);
+	void (*write_commit)(struct store_writer *w, const struct digest *expected, uint64_t size,
+		store_done_fn done, void *arg);
+	void (*write_abort)(struct store_writer *w);
+	void (*put_fd)(struct store *s, int fd, store_done_fn done, void *arg);
+	void (*trim)(struct store *s, unsigned max_files);
+	int (*get_stats)(struct store *s, struct store_stats *ret);
+	/* Waits until a request is answered, and calls its function. NULL: each is answered before
+	 * its call returns. Where several threads use a store, any of them may be told of the
+	 * requests of all. */
+	void (*work)(struct store *s);
+};
+
+struct store {
+	const struct store_type *type;
+};
+
+struct store_writer {
+	struct store *store;
+};
+
+extern const struct store_type store_disk;
+
+#endif
