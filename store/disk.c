@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "store/disk_priv.h"
+#include "common/log.h"
 
 static void
 close_disk(struct store *s)
@@ -44,6 +45,7 @@ open_disk(const struct store_in *in, struct store **ret)
 	r = d->index->open(d);
 	if (r < 0)
 		return r;
+	log_debug("%s: a store on %s, its index by %s", d->dir, store_disk.name, d->index->name);
 	*ret = &steal_ptr(d)->base;
 	return 0;
 }

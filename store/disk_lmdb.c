@@ -196,6 +196,14 @@ flush(struct disk *d)
 	x->n_pending = 0;
 }
 
+/* What was noted is in the file, if there is one. */
+static bool
+is_ready(struct disk *d)
+{
+	flush(d);
+	return open_file(d);
+}
+
 /* Asking the file itself costs less. */
 static int
 lmdb_find(struct disk *d, enum store_kind kind, const struct digest *name, struct disk_item *ret,
@@ -235,8 +243,7 @@ lmdb_state(struct disk *d, struct disk_state *ret)
 {
 	struct index *x = d->index_data;
 
-	flush(d);
-	return open_file(d) ? lmdb_file_read(&x->file, read_state, ret) : -EIO;
+	return is_ready(d) ? lmdb_file_read(&x->file, read_state, ret) : -EIO;
 }
 
 struct oldest {
@@ -288,7 +295,7 @@ lmdb_oldest(struct disk *d, struct disk_item *ret, size_t max, size_t *ret_n)
 	struct oldest q = { .items = ret, .max = max };
 	int r;
 
-	if (!open_file(d))
+	if (!is_ready(d))
 		return -EIO;
 	r = lmdb_file_read(&x->file, read_oldest, &q);
 	if (r == 0)
@@ -332,7 +339,7 @@ lmdb_forget(struct disk *d, const struct disk_item *items, size_t n)
 	struct index *x = d->index_data;
 	struct batch b = { .items = (struct disk_item *)items, .n = n };
 
-	return open_file(d) ? lmdb_file_write(&x->file, remove_unused, &b) : -EIO;
+	return is_ready(d) ? lmdb_file_write(&x->file, remove_unused, &b) : -EIO;
 }
 
 static int
@@ -436,8 +443,7 @@ lmdb_scanned(struct disk *d, unsigned from, unsigned to, struct disk_item *items
 	struct index *x = d->index_data;
 	struct batch b = { .items = items, .n = n, .from = from, .to = to, .begun = begun };
 
-	flush(d);
-	if (!open_file(d))
+	if (!is_ready(d))
 		return -EIO;
 	if (n > 0)
 		qsort(items, n, sizeof(*items), by_key);
