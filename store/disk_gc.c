@@ -86,6 +86,7 @@ disk_gc(struct store *store, uint64_t max, bool all, struct store_stats *ret_bef
 	_cleanup_(disk_found_done) struct disk_found f = { .v = NULL };
 	struct disk *d = disk_of(store);
 	struct store_stats before, after;
+	struct disk_state state;
 	char tmp[PATH_MAX];
 	int r;
 
@@ -102,6 +103,8 @@ disk_gc(struct store *store, uint64_t max, bool all, struct store_stats *ret_bef
 	sum_up(&f, max, &before);
 	r = remove_oldest(d, &f, max, all);
 	sum_up(&f, max, &after);
+	if (disk_state(d, &state) == 0)
+		disk_forget_sums(d);
 	if (ret_before != NULL)
 		*ret_before = before;
 	if (ret_after != NULL)

@@ -197,6 +197,8 @@ int disk_scan_subs(struct disk *d, unsigned from, unsigned to, struct disk_found
 void disk_trim(struct store *s, unsigned max_files);
 /* One step towards the budget without an index. The caller holds the lock for evicting. */
 void disk_trim_sampled(struct disk *d, uint64_t max, unsigned max_files);
+/* What it remembers, where there is an index again. */
+void disk_forget_sums(const struct disk *d);
 int disk_get_stats(struct store *s, struct store_stats *ret);
 
 #endif

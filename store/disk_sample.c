@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/fs.h"
 #include "common/log.h"
@@ -59,6 +60,15 @@ save(const struct disk *d, const struct sums *s)
 
 	if (sums_path(d, path) == 0)
 		(void)fs_write_atomic(path, s, sizeof(*s), 0600);
+}
+
+void
+disk_forget_sums(const struct disk *d)
+{
+	char path[PATH_MAX];
+
+	if (sums_path(d, path) == 0)
+		(void)unlink(path);
 }
 
 static uint64_t
