@@ -1,8 +1,8 @@
 /* Toolchains: where a compiler's sysroot is, and the id of what is in it.
  *
  * Invariant: two compilers with the same id make the same bytes from the same input. What cannot be
- * identified in full (a script in the driver's place, a library outside of the sysroot) has no id,
- * and its units are compiled by it, here. */
+ * identified in full (a script in the driver's place) has no id, and its units are compiled by it,
+ * here. What is in a library outside of the sysroot the id does not say: see toolchain.h. */
 #include "config.h"
 
 #include <dirent.h>
@@ -49,7 +49,8 @@ version_field(const char *text, const char *field)
 	return NULL;
 }
 
-/* Runs `driver -vV`. Its environment is fixed, so that the text is the compiler's alone. */
+/* Runs `driver -vV`. Its environment is fixed, so that the text is the compiler's alone; only where
+ * it does not run so, LD_LIBRARY_PATH says where its libraries are. */
 static int
 run_version(const char *sysroot, const char *driver, struct buf *ret_text, char **ret_host,
 	char **ret_release)
@@ -58,12 +59,23 @@ run_version(const char *sysroot, const char *driver, struct buf *ret_text, char 
 	_cleanup_(freep) char *bin = path_join(sysroot, "bin");
 	_cleanup_(freep) char *exe = bin != NULL ? path_join(bin, driver) : NULL;
 	_cleanup_(freep) char *host = NULL, *release = NULL;
-	char *argv[] = { exe, flag, NULL }, *envp[] = { path_var, lang, NULL };
+	_cleanup_(freep) char *libraries = NULL;
+	const char *given = getenv("LD_LIBRARY_PATH");
+	char *argv[] = { exe, flag, NULL }, *envp[] = { path_var, lang, NULL, NULL };
 	int r, status = -1;
 
 	if (exe == NULL)
 		return -ENOMEM;
 	r = spawn_capture(argv, envp, SPAWN_ASK_MS, VERSION_TEXT_MAX, ret_text, &status);
+	if (r == 0 && status != 0 && given && *given) {
+		if (asprintf(&libraries, "LD_LIBRARY_PATH=%s", given) < 0) {
+			libraries = NULL;
+			return -ENOMEM;
+		}
+		envp[2] = libraries;
+		ret_text->n = 0;
+		r = spawn_capture(argv, envp, SPAWN_ASK_MS, VERSION_TEXT_MAX, ret_text, &status);
+	}
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0 || status != 0 || ret_text->n == 0 ||
@@ -134,7 +146,7 @@ compute(struct memo *m, struct toolchain *t, const char *target, bool rust_src,
 	struct tc_entries *entries)
 {
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
-	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	_cleanup_(strv_done) struct strv files = STRV_INIT, outside = STRV_INIT;
 	_cleanup_(buf_done) struct buf version = BUF_INIT;
 	int r;
 
@@ -146,13 +158,18 @@ compute(struct memo *m, struct toolchain *t, const char *target, bool rust_src,
 	t->target = strdup(target != NULL ? target : t->host);
 	if (t->target == NULL)
 		return -ENOMEM;
-	r = tc_collect(t->sysroot, t->driver, t->host, t->target, &files, entries);
+	r = tc_collect(t->sysroot, t->driver, t->host, t->target, &files, entries, &outside);
 	if (r < 0)
 		return r;
 	hasher_field(h, ID_DOMAIN, strlen(ID_DOMAIN));
 	r = hash_files(m, t->sysroot, &files, h, entries);
 	if (r < 0)
 		return r;
+	t->outside = outside.n > 0;
+	for (size_t i = 0; i < outside.n; i++) {
+		hasher_field(h, "outside", strlen("outside"));
+		hasher_field(h, outside.v[i], strlen(outside.v[i]));
+	}
 	hasher_field(h, rust_src ? "1" : "0", 1);
 	hasher_field(h, version.p, version.n);
 	hasher_final(h, &t->id);
@@ -203,8 +220,9 @@ list_files(const char *sysroot, const char *driver, const char *host, const char
 	struct strv *ret)
 {
 	_cleanup_(tc_entries_done) struct tc_entries dirs = { NULL, 0, 0 };
-	_cleanup_(strv_done) struct strv files = STRV_INIT;
-	int r = tc_collect(sysroot, driver, host, target != NULL ? target : host, &files, &dirs);
+	_cleanup_(strv_done) struct strv files = STRV_INIT, outside = STRV_INIT;
+	int r = tc_collect(
+		sysroot, driver, host, target != NULL ? target : host, &files, &dirs, &outside);
 
 	return r == 0 && files.n > 0 ? strv_add_all(ret, files.v) : r;
 }

@@ -22,6 +22,7 @@ struct toolchain {
 	char *target;  /* the std that is in the id; equals host for a host build */
 	char *release; /* e.g. 1.95.0 */
 	struct digest id;
+	bool outside; /* it needs libraries that are not in the sysroot: see toolchain_identify */
 	struct buf seal; /* the stat of all that the id stands on, for toolchain_holds */
 };
 
@@ -40,7 +41,9 @@ int toolchain_find_sysroot(
 char *toolchain_launcher(const char *compiler);
 
 /* Computes the id, or recalls it by the stat of every file in it. target NULL means the host.
- * -ENOENT: driver or target std not installed there. */
+ * -ENOENT: driver or target std not installed there. Of a compiler's library that is not in the
+ * sysroot (LLVM in a place of its own) the id has the name alone, and `outside` is set: what is in
+ * it is for others to see, a compile's tracer here; a worker cannot offer such a toolchain. */
 int toolchain_identify(struct memo *m, const char *sysroot, const char *driver, const char *target,
 	struct toolchain *ret);
 

@@ -219,7 +219,7 @@ find_library(const char *sysroot, const struct strv *dirs, const char *soname, u
 
 /* The driver and, in turn, the compiler's libraries that it and they ask for. */
 static int
-collect_driver(const char *sysroot, const char *driver, struct strv *files)
+collect_driver(const char *sysroot, const char *driver, struct strv *files, struct strv *outside)
 {
 	_cleanup_(strv_done) struct strv dirs = STRV_INIT, wanted = STRV_INIT, seen = STRV_INIT;
 	_cleanup_(freep) char *name = path_join("bin", driver);
@@ -250,6 +250,8 @@ collect_driver(const char *sysroot, const char *driver, struct strv *files)
 			r = find_library(sysroot, &dirs, wanted.v[i], machine, &found, &wanted);
 		if (r == 0)
 			r = strv_take(files, steal_ptr(found));
+		else if (r == -ENOENT)
+			r = strv_add(outside, wanted.v[i]);
 	}
 	return r;
 }
@@ -286,16 +288,18 @@ collect_target(const char *sysroot, const char *target, struct strv *files, stru
 
 int
 tc_collect(const char *sysroot, const char *driver, const char *host, const char *target,
-	struct strv *files, struct tc_entries *dirs)
+	struct strv *files, struct tc_entries *dirs, struct strv *outside)
 {
 	int r;
 
-	r = collect_driver(sysroot, driver, files);
+	r = collect_driver(sysroot, driver, files, outside);
 	if (r == 0)
 		r = collect_target(sysroot, host, files, dirs);
 	if (r == 0 && !streq(host, target))
 		r = collect_target(sysroot, target, files, dirs);
 	if (r == 0)
 		strv_sort_unique(files);
+	if (r == 0)
+		strv_sort_unique(outside);
 	return r;
 }

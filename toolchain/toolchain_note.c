@@ -4,7 +4,7 @@
  * been added, has the device, inode, size and times it had when the id was computed. A note that
  * does not decode in full is as good as none.
  *
- *   note    version | rust-src | n | host | release | id | n entries
+ *   note    version | flags | n | host | release | id | n entries
  *   entry   name | device | inode | size | mtime | ctime          (times: seconds, nanoseconds)
  *
  * First come the directories, which lie in lib/rustlib, then the files in byte order, bin/<driver>
@@ -22,6 +22,10 @@
 
 #define NOTE_VERSION 1u
 #define STAT_WORDS 7
+
+/* flags */
+#define RUST_SRC 1u
+#define OUTSIDE 2u
 
 void
 toolchain_done(struct toolchain *t)
@@ -92,7 +96,7 @@ tc_note(const struct toolchain *t, bool rust_src, const struct tc_entries *entri
 
 	r = put_word(&b, NOTE_VERSION);
 	if (r == 0)
-		r = put_word(&b, rust_src);
+		r = put_word(&b, (rust_src ? RUST_SRC : 0) | (t->outside ? OUTSIDE : 0));
 	if (r == 0)
 		r = put_word(&b, entries->n);
 	if (r == 0)
@@ -181,18 +185,19 @@ entry_holds(struct cursor *c, int sysroot_fd)
 }
 
 static int
-check_note(
-	struct cursor c, const char *sysroot, char host[160], char release[160], struct digest *ret)
+check_note(struct cursor c, const char *sysroot, char host[160], char release[160],
+	struct digest *ret, bool *ret_outside)
 {
 	_cleanup_(closep) int fd = -1;
-	uint64_t version, rust_src, n;
+	uint64_t version, flags, n;
 
-	if (get_word(&c, &version) < 0 || version != NOTE_VERSION || get_word(&c, &rust_src) < 0 ||
+	if (get_word(&c, &version) < 0 || version != NOTE_VERSION || get_word(&c, &flags) < 0 ||
 		get_word(&c, &n) < 0 || get_string(&c, host, 160) < 0 ||
 		get_string(&c, release, 160) < 0 || get_bytes(&c, ret->b, DIGEST_SIZE) < 0)
 		return -ENOENT;
 	/* an id that stands on nothing is none */
-	if (n == 0 || (rust_src != 0) != tc_has_rust_src(sysroot))
+	if (n == 0 || flags > (RUST_SRC | OUTSIDE) ||
+		((flags & RUST_SRC) != 0) != tc_has_rust_src(sysroot))
 		return -ENOENT;
 	fd = open(sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -201,6 +206,7 @@ check_note(
 		if (!entry_holds(&c, fd))
 			return -ENOENT;
 	}
+	*ret_outside = (flags & OUTSIDE) != 0;
 	return c.n == 0 ? 0 : -ENOENT;
 }
 
@@ -216,7 +222,8 @@ tc_recall(struct memo *m, const char *sysroot, const char *driver, const char *t
 	if (name == NULL)
 		return -ENOMEM;
 	if (memo_get_note(m, name, &note) < 0 ||
-		check_note((struct cursor){ note.p, note.n }, sysroot, host, release, &t.id) < 0)
+		check_note((struct cursor){ note.p, note.n }, sysroot, host, release, &t.id,
+			&t.outside) < 0)
 		return -ENOENT;
 	t.sysroot = strdup(sysroot);
 	t.driver = strdup(driver);
@@ -238,9 +245,10 @@ toolchain_holds(const struct toolchain *t)
 {
 	char host[160], release[160];
 	struct digest id;
+	bool outside;
 
-	return check_note((struct cursor){ t->seal.p, t->seal.n }, t->sysroot, host, release,
-		       &id) == 0;
+	return check_note((struct cursor){ t->seal.p, t->seal.n }, t->sysroot, host, release, &id,
+		       &outside) == 0;
 }
 
 int
@@ -248,12 +256,12 @@ tc_sealed_files(const struct toolchain *t, struct strv *ret)
 {
 	_cleanup_(strv_done) struct strv files = STRV_INIT;
 	struct cursor c = { t->seal.p, t->seal.n };
-	uint64_t version, rust_src, n, stat_then[STAT_WORDS];
+	uint64_t version, flags, n, stat_then[STAT_WORDS];
 	char text[1024];
 	struct digest id;
 	int r = 0;
 
-	if (get_word(&c, &version) < 0 || version != NOTE_VERSION || get_word(&c, &rust_src) < 0 ||
+	if (get_word(&c, &version) < 0 || version != NOTE_VERSION || get_word(&c, &flags) < 0 ||
 		get_word(&c, &n) < 0 || get_string(&c, text, sizeof(text)) < 0 ||
 		get_string(&c, text, sizeof(text)) < 0 || get_bytes(&c, id.b, DIGEST_SIZE) < 0)
 		return -ENOENT;

@@ -29,9 +29,10 @@ bool tc_has_std(const char *sysroot, const char *target);
 bool tc_has_rust_src(const char *sysroot);
 
 /* The files of the id, in byte order, and every directory that was listed to find them with its
- * stat from before the listing. -ENOENT: driver, one of its libraries, or a std is not there. */
+ * stat from before the listing. *outside: names of the compiler's libraries that are not in the
+ * sysroot, in byte order. -ENOENT: driver or a std is not there. */
 int tc_collect(const char *sysroot, const char *driver, const char *host, const char *target,
-	struct strv *files, struct tc_entries *dirs);
+	struct strv *files, struct tc_entries *dirs, struct strv *outside);
 
 /* An id with all that it stands on, as a note. */
 int tc_note(const struct toolchain *t, bool rust_src, const struct tc_entries *entries,

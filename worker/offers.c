@@ -212,6 +212,13 @@ add_offer(struct offer_search *s, const struct sysroot *sys, const char *driver,
 		log_warn_errno(r, "toolchain left out: %s %s %s", sys->path, driver, target);
 		return 0;
 	}
+	/* its id does not say what they are */
+	if (t.outside) {
+		log_warn("toolchain left out: %s %s %s: it has libraries outside of its sysroot",
+			sys->path, driver, target);
+		toolchain_done(&t);
+		return 0;
+	}
 	v = reallocarray(s->out->v, s->out->n + 1, sizeof(*v));
 	if (!v) {
 		toolchain_done(&t);

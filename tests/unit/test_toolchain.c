@@ -288,7 +288,7 @@ static void
 debian_files(void **state)
 {
 	_cleanup_(tc_entries_done) struct tc_entries dirs = { NULL, 0, 0 };
-	_cleanup_(strv_done) struct strv v = STRV_INIT;
+	_cleanup_(strv_done) struct strv v = STRV_INIT, outside = STRV_INIT;
 	_cleanup_(freep) char *usr = at("usr", ".");
 	static const char *const expected[] = {
 		"bin/rustc",
@@ -313,17 +313,22 @@ debian_files(void **state)
 	put_text("usr", STD "/libcore-1.rlib", "core");
 	put_elf("usr", STD "/libstd-1.so", NULL, NULL);
 
-	assert_int_equal(tc_collect(usr, "rustc", HOST, HOST, &v, &dirs), 0);
+	assert_int_equal(tc_collect(usr, "rustc", HOST, HOST, &v, &dirs, &outside), 0);
 	for (i = 0; i < v.n && i < ARRAY_LEN(expected); i++)
 		assert_string_equal(v.v[i], expected[i]);
 	assert_int_equal(v.n, ARRAY_LEN(expected));
 
+	assert_int_equal(outside.n, 0);
+
 	/* a library that is elsewhere: what it is cannot be known from this sysroot */
 	put_elf("usr", "lib/x86_64-linux-gnu/librustc_driver-1.so", "libLLVM-15.so.1", NULL);
 	strv_done(&v);
-	assert_int_equal(tc_collect(usr, "rustc", HOST, HOST, &v, &dirs), -ENOENT);
+	assert_int_equal(tc_collect(usr, "rustc", HOST, HOST, &v, &dirs, &outside), 0);
+	assert_int_equal(outside.n, 1);
+	assert_string_equal(outside.v[0], "libLLVM-15.so.1");
+	assert_false(strv_has(&v, "libLLVM-15.so.1"));
 	put_text("usr", "bin/rustc", "#!/bin/sh\nexec real-rustc --cfg extra \"$@\"\n");
-	assert_int_equal(tc_collect(usr, "rustc", HOST, HOST, &v, &dirs), -ENOENT);
+	assert_int_equal(tc_collect(usr, "rustc", HOST, HOST, &v, &dirs, &outside), -ENOENT);
 }
 
 static void
