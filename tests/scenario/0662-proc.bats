@@ -74,6 +74,9 @@ as_plain() {
 not_kept_for_proc() {
   jobs_all '.cache == "hit" or (.not_stored // "" | contains("/proc is not of this PID namespace"))' ||
     { show_cache; return 1; }
+  # and the log says why
+  jq -se 'any(.[]; .not_stored == "it was not traced: /proc is not of this PID namespace")' "$JOBS" >/dev/null ||
+    { show_cache; return 1; }
 }
 
 @test "a /proc of another PID namespace" {
