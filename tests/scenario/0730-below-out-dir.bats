@@ -1,7 +1,9 @@
 #!/usr/bin/env bats
 # What lies below the out-dir before a compile: on a worker it is there as it is here, or the unit is
-# compiled here; "not there" is said only of what is not there.
+# compiled here; "not there" is said only of what is not there. In cargo's newer layout nobody but cargo knows a
+# unit's out-dir before; there it is about what cargo puts into it.
 bats_require_minimum_version 1.5.0
+DRAY_TEST_LAYOUT=1
 . "$BATS_TEST_DIRNAME/lib.bash"
 
 # layout_v2: from here on each unit has an out-dir of its own, target/debug/build/PACKAGE/HASH/out.
