@@ -32,7 +32,8 @@ typedef char *(*realpath_fn)(const char *restrict path, char *restrict resolved)
 
 /* Directories that are their own real paths, one after the other, each ended by a NUL; and where
  * each begins, plus one, by its hash. Both are only added to, by one thread at a time, and read by
- * any. */
+ * any. This is not common/table.h: the library lives in the compiler's process, where it may not
+ * allocate and has nothing but libc. */
 static char dirs[DIRS_BYTES];
 static uint32_t slots[SLOTS];
 static size_t dirs_used, n_dirs;

@@ -1,6 +1,9 @@
-/* An open-addressed table of indexes over a growing array. Invariant: half of the slots are free,
- * so every search ends. */
+/* Items in the order they came, and a table to find them by name. Invariant: each item is in both.
+ */
 #include "config.h"
+
+#include <errno.h>
+#include <sys/random.h>
 
 #include "trace/set.h"
 
@@ -27,104 +30,97 @@ space_of(enum trace_kind kind)
 	}
 }
 
-/* FNV-1a. Names come from the job: it may choose them to collide, and then slows itself down. */
-static uint32_t
-hash(enum trace_space space, const char *name)
+static struct trace_item *
+find(const struct trace_set *s, enum trace_space space, const char *name, uint64_t hash)
 {
-	uint32_t h = 2166136261u + (uint32_t)space;
+	struct table_node *node = table_find(&s->by_name, hash);
 
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 16777619u;
-	return h;
-}
-
-static uint32_t *
-find(const struct trace_set *s, enum trace_space space, const char *name)
-{
-	size_t i = hash(space, name) & (s->slots - 1);
-
-	while (s->slot[i]) {
-		const struct trace_item *t = &s->v[s->slot[i] - 1];
+	for (; node; node = table_find_next(node)) {
+		struct trace_item *t = table_entry(node, struct trace_item, node);
 
 		if (space_of(t->kind) == space && streq(t->name, name))
-			break;
-		i = (i + 1) & (s->slots - 1);
+			return t;
 	}
-	return &s->slot[i];
+	return NULL;
+}
+
+/* Names come from the job, so the hash is keyed: no job makes a chain long. */
+static uint64_t
+hash(const struct trace_set *s, const char *name)
+{
+	return table_hash(s->hash_key, name, strlen(name));
 }
 
 enum trace_kind
 trace_set_get(const struct trace_set *s, enum trace_space space, const char *name)
 {
-	uint32_t at = s->slots ? *find(s, space, name) : 0;
+	const struct trace_item *t = s->n ? find(s, space, name, hash(s, name)) : NULL;
 
-	return at ? s->v[at - 1].kind : TRACE_NONE;
+	return t ? t->kind : TRACE_NONE;
 }
 
 static int
 grow(struct trace_set *s)
 {
 	size_t cap = MAX2((size_t)512, 2 * s->cap);
-	struct trace_item *v = reallocarray(s->v, cap, sizeof(*v));
-	uint32_t *slot;
+	struct trace_item **v;
 
+	if (!s->by_name.cap) {
+		if (getrandom(s->hash_key, sizeof(s->hash_key), 0) != (ssize_t)sizeof(s->hash_key))
+			return -EIO;
+		if (table_init(&s->by_name) < 0)
+			return -ENOMEM;
+	}
+	v = reallocarray(s->v, cap, sizeof(struct trace_item *));
 	if (!v)
-		return -1;
+		return -ENOMEM;
 	s->v = v;
-	slot = calloc(2 * cap, sizeof(*slot));
-	if (!slot)
-		return -1;
-	free(s->slot);
-	s->slot = slot;
-	s->slots = 2 * cap;
 	s->cap = cap;
-	for (size_t i = 0; i < s->n; i++)
-		*find(s, space_of(s->v[i].kind), s->v[i].name) = (uint32_t)i + 1;
 	return 0;
+}
+
+static void
+add(struct trace_set *s, const char *name, enum trace_kind kind)
+{
+	size_t n = strlen(name) + 1;
+	struct trace_item *t;
+
+	if (s->n >= TRACE_SET_MAX || s->bytes + n > TRACE_SET_BYTES ||
+		(s->n == s->cap && grow(s) < 0) || !(t = malloc(sizeof(*t) + n))) {
+		s->lost = true;
+		return;
+	}
+	t->kind = kind;
+	memcpy(t->name, name, n);
+	table_put(&s->by_name, &t->node, hash(s, name));
+	s->v[s->n++] = t;
+	s->bytes += n;
 }
 
 void
 trace_set_add(struct trace_set *s, enum trace_space space, const char *name, enum trace_kind kind)
 {
-	size_t n = strlen(name) + 1;
-	uint32_t *slot;
-	char *copy;
-
-	if (trace_set_get(s, space, name) != TRACE_NONE)
-		return;
-	if (s->n >= TRACE_SET_MAX || s->bytes + n > TRACE_SET_BYTES ||
-		(s->n == s->cap && grow(s) < 0)) {
-		s->lost = true;
-		return;
-	}
-	copy = strdup(name);
-	if (!copy) {
-		s->lost = true;
-		return;
-	}
-	slot = find(s, space, name);
-	s->v[s->n] = (struct trace_item){ copy, kind };
-	s->bytes += n;
-	*slot = (uint32_t)++s->n;
+	if (trace_set_get(s, space, name) == TRACE_NONE)
+		add(s, name, kind);
 }
 
 void
 trace_set_put(struct trace_set *s, enum trace_space space, const char *name, enum trace_kind kind)
 {
-	uint32_t at = s->slots ? *find(s, space, name) : 0;
+	struct trace_item *t = s->n ? find(s, space, name, hash(s, name)) : NULL;
 
-	if (at)
-		s->v[at - 1].kind = kind;
+	if (t)
+		t->kind = kind;
 	else
-		trace_set_add(s, space, name, kind);
+		add(s, name, kind);
 }
 
 void
 trace_set_done(struct trace_set *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		free(s->v[i].name);
+		free(s->v[i]);
 	free(s->v);
-	free(s->slot);
+	table_done(&s->by_name);
 	*s = (struct trace_set)TRACE_SET_INIT;
 }

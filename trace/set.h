@@ -3,7 +3,7 @@
 #ifndef DRAY_TRACE_SET_H
 #define DRAY_TRACE_SET_H
 
-#include "common/base.h"
+#include "common/table.h"
 
 enum trace_kind {
 	TRACE_NONE, /* not there */
@@ -22,21 +22,24 @@ enum trace_kind {
 	TRACE_KINDS
 };
 
+struct trace_item {
+	struct table_node node;
+	enum trace_kind kind;
+	char name[];
+};
+
 struct trace_set {
-	struct trace_item {
-		char *name;
-		enum trace_kind kind;
-	} * v;
+	struct trace_item **v;
 	size_t n, cap;
-	uint32_t *slot; /* index + 1 */
-	size_t slots;
+	struct table by_name;
+	uint8_t hash_key[TABLE_KEY_SIZE];
 	size_t bytes;
 	bool lost;
 };
 
-#define TRACE_SET_INIT                        \
-	{                                     \
-		NULL, 0, 0, NULL, 0, 0, false \
+#define TRACE_SET_INIT \
+	{              \
+		0      \
 	}
 #define TRACE_SET_MAX 131072		   /* items */
 #define TRACE_SET_BYTES (2u * 1024 * 1024) /* of names: a JobResult is at most 4 MiB */

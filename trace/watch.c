@@ -352,10 +352,10 @@ watch_record(const struct watch *w, struct buf *ret)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < w->set.n; i++) {
-		char kind = letter(w->set.v[i].kind);
+		char kind = letter(w->set.v[i]->kind);
 
 		if (kind)
-			r = item(ret, kind, w->set.v[i].name);
+			r = item(ret, kind, w->set.v[i]->name);
 	}
 	if (r == 0 && w->environ)
 		r = item(ret, 'v', "environ");

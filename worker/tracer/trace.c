@@ -722,8 +722,8 @@ fill(const struct trace_set *s, enum trace_kind kind, char ***ret, size_t *ret_n
 	if (!*ret)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].kind == kind)
-			(*ret)[n++] = s->v[i].name;
+		if (s->v[i]->kind == kind)
+			(*ret)[n++] = s->v[i]->name;
 	*ret_n = n;
 	return 0;
 }
