@@ -69,16 +69,15 @@ compare_inputs(const void *a, const void *b)
 	return r || x->value.n == 0 ? r : memcmp(x->value.p, y->value.p, x->value.n);
 }
 
-/* Pointers, sorted; the caller frees them. */
-static const struct input **
-sorted(const struct inputs *s)
+const struct input **
+inputs_sorted(const struct inputs *s, int (*compare)(const void *a, const void *b))
 {
 	const struct input **v = calloc(s->n + 1, sizeof(*v));
 
 	for (size_t i = 0; v && i < s->n; i++)
 		v[i] = &s->v[i];
 	if (v)
-		qsort(v, s->n, sizeof(*v), compare_inputs);
+		qsort(v, s->n, sizeof(*v), compare);
 	return v;
 }
 
@@ -89,8 +88,8 @@ inputs_equal(const struct inputs *a, const struct inputs *b)
 
 	if (a->n != b->n)
 		return false;
-	x = sorted(a);
-	y = sorted(b);
+	x = inputs_sorted(a, compare_inputs);
+	y = inputs_sorted(b, compare_inputs);
 	if (!x || !y)
 		return false;
 	for (size_t i = 0; i < a->n; i++)

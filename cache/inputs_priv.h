@@ -4,6 +4,10 @@
 
 #include "cache/inputs.h"
 
+/* Pointers to all of them in an order, for two sets to be compared; compare is qsort's and gets
+ * pointers to them. NULL: out of memory. The caller frees the array. */
+const struct input **inputs_sorted(
+	const struct inputs *s, int (*compare)(const void *a, const void *b));
 /* Where an input's name leads now; "": nowhere. NULL: out of memory. The caller frees it. */
 char *inputs_real_path(const struct inputs_place *place, const char *name);
 int inputs_listing(const char *path, struct digest *ret); /* -errno of opendir */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "cache/attributes.h"
+#include "cache/inputs_priv.h"
 #include "common/fs.h"
 
 #define LESSONS_MAX 1024
@@ -161,6 +162,7 @@ compare_names(const char *a, const char *b)
 	return compare_text(a, strlen(a), b, strlen(b));
 }
 
+/* Threads of a compiler may ask in any order. */
 static int
 compare_inputs(const void *a, const void *b)
 {
@@ -169,19 +171,6 @@ compare_inputs(const void *a, const void *b)
 	int k = x->kind < y->kind ? -1 : x->kind > y->kind;
 
 	return k ? k : compare_names(x->name, y->name);
-}
-
-/* In an order of their own: threads of a compiler may ask in any. */
-static const struct input **
-sorted(const struct inputs *s)
-{
-	const struct input **v = calloc(s->n + 1, sizeof(*v));
-
-	for (size_t i = 0; v && i < s->n; i++)
-		v[i] = &s->v[i];
-	if (v)
-		qsort(v, s->n, sizeof(*v), compare_inputs);
-	return v;
 }
 
 static bool
@@ -333,8 +322,8 @@ times_compare(
 	*ret = TIMES_OTHER;
 	if (kept->inputs.n != n)
 		return 0;
-	a = sorted(&kept->inputs);
-	b = sorted(&now->inputs);
+	a = inputs_sorted(&kept->inputs, compare_inputs);
+	b = inputs_sorted(&now->inputs, compare_inputs);
 	if (!a || !b)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)

@@ -17,6 +17,7 @@
 #include "common/layout.h"
 #include "common/log.h"
 #include "common/proc.h"
+#include "common/table.h"
 
 #define AGAIN_S 60
 #define NOTES 64 /* files in the cache directory that say when; directories share them */
@@ -30,16 +31,6 @@ static const struct {
 	[LEFT_UNIT] = { ".dray-unit-", true, true },
 	[LEFT_PUT] = { ".dray-put-", true, false },
 };
-
-static uint64_t
-fnv(const char *text)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-	return h;
-}
 
 void
 left_name(enum left_kind kind, pid_t owner, char out[LEFT_NAME_SIZE])
@@ -155,7 +146,8 @@ is_due(const char *cache_dir, const char *dir)
 	snprintf(path, sizeof(path), "%s/swept", cache_dir);
 	if (fs_mkdir_p(path, 0700) < 0)
 		return true;
-	snprintf(path, sizeof(path), "%s/swept/%02u", cache_dir, (unsigned)(fnv(dir) % NOTES));
+	snprintf(
+		path, sizeof(path), "%s/swept/%02u", cache_dir, (unsigned)(text_hash(dir) % NOTES));
 	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_mtime <= now && now - st.st_mtime < AGAIN_S)
 		return false;

@@ -11,22 +11,13 @@
 
 #include "common/fs.h"
 #include "common/procfs.h"
+#include "common/table.h"
 
 #define STAT_MAX 4096
 #define CHILDREN_MAX 65536
 #define ABOVE_MAX 1000 /* parents of parents */
 #define BELOW_MAX 8    /* dray, dray-trace, rustup's proxy, rustc, cc, ld; and some scripts */
 #define SIGNATURE_SIZE 64
-
-static uint64_t
-fnv(const char *text)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-	return h;
-}
 
 uint64_t
 proc_place(void)
@@ -37,7 +28,7 @@ proc_place(void)
 	if (fs_read_file("/proc/sys/kernel/random/boot_id", 256, &b) < 0 ||
 		stat("/proc/self/ns/pid", &ns) < 0 || buf_addf(&b, "%ju", (uintmax_t)ns.st_ino) < 0)
 		return 0;
-	return fnv((const char *)b.p);
+	return text_hash((const char *)b.p);
 }
 
 /* What of /proc/PID/stat is asked for here. */

@@ -61,6 +61,16 @@ table_hash(const uint8_t key[TABLE_KEY_SIZE], const void *p, size_t n)
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+uint64_t
+text_hash(const char *text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	return h;
+}
+
 int
 table_init(struct table *t)
 {

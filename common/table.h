@@ -24,6 +24,8 @@ struct table {
 int table_init(struct table *t);
 void table_done(struct table *t); /* the elements are the caller's */
 uint64_t table_hash(const uint8_t key[TABLE_KEY_SIZE], const void *p, size_t n);
+/* Without a key, so the same in every process (FNV-1a): for names of files, not for a table. */
+uint64_t text_hash(const char *text);
 /* Never fails: where memory for more buckets is refused the chains grow instead. */
 void table_put(struct table *t, struct table_node *node, uint64_t hash);
 void table_del(struct table *t, struct table_node *node);

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <limits.h>
 #include <stdio.h>
 #include <time.h>
@@ -273,4 +274,14 @@ toolchain_list_targets(const char *sysroot, struct strv *ret)
 	if (r == 0 && found.n > 0)
 		r = strv_add_all(ret, found.v);
 	return r;
+}
+
+uint32_t
+toolchain_glibc_minor(void)
+{
+	unsigned major = 0, minor = 0;
+
+	if (sscanf(gnu_get_libc_version(), "%u.%u", &major, &minor) != 2 || major != 2)
+		return 0;
+	return minor;
 }

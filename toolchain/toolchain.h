@@ -1,12 +1,18 @@
+/* clang-format off */
 /* Toolchains: what a compile depends on besides the unit, as one id.
  *
- * id = SHA-256 over, in byte order of the names relative to the sysroot, (name, digest) of:
- *   bin/<driver>                         driver is "rustc" or "clippy-driver"
- *   lib/librustc_driver*, lib/libLLVM*, lib/libstd-*.so and the like (lib/, lib/<multiarch>/,
- * lib64/) lib/rustlib/<host>/lib/ and bin/, recursively      std for proc-macros, and the bundled
- * linker lib/rustlib/<target>/lib/ and bin/, likewise, when target is another then whether
- * lib/rustlib/src/rust/library/ is there (it changes rlib bytes), then the text of
- * `<driver> -vV`. The sysroot's own path is not in it. */
+ * The id is the SHA-256 of (name, digest) of these files, in byte order of their names, which are
+ * relative to the sysroot:
+ *
+ *   bin/<driver>                          driver is "rustc" or "clippy-driver"
+ *   lib/librustc_driver*, lib/libLLVM*, lib/libstd-*.so and the like
+ *                                         in lib/, lib/<multiarch>/ and lib64/
+ *   lib/rustlib/<host>/lib/ and bin/      with all below: std for proc-macros, the bundled linker
+ *   lib/rustlib/<target>/lib/ and bin/    likewise, if the target is another one
+ *
+ * then of whether lib/rustlib/src/rust/library/ is there (it changes bytes of rlibs), then of the
+ * text of `<driver> -vV`. The sysroot's own path is not in it. */
+/* clang-format on */
 #ifndef DRAY_TOOLCHAIN_H
 #define DRAY_TOOLCHAIN_H
 
@@ -62,5 +68,8 @@ int toolchain_list_files(
 /* The same of one that was identified. Of the target that it was identified for, nothing is asked
  * of the disk. */
 int toolchain_list_own_files(const struct toolchain *t, const char *target, struct strv *ret);
+
+/* The minor version of this machine's glibc 2; 0 if its libc is another one. */
+uint32_t toolchain_glibc_minor(void);
 
 #endif

@@ -5,7 +5,6 @@
 #include "worker/link_up.h"
 
 #include <errno.h>
-#include <gnu/libc-version.h>
 #include <stdio.h>
 
 #include "common/clock.h"
@@ -32,16 +31,6 @@ struct link_up {
 	char refusal[512];
 	struct log_throttle throttle;
 };
-
-static unsigned
-glibc_minor(void)
-{
-	unsigned major = 0, minor = 0;
-
-	if (sscanf(gnu_get_libc_version(), "%u.%u", &major, &minor) != 2 || major != 2)
-		return 0;
-	return minor;
-}
 
 static int
 connect_up(struct link_up *l)
@@ -189,7 +178,7 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	m->cores = l->c.cores;
 	m->slots = l->c.slots;
 	m->memory = l->c.memory;
-	m->glibc = glibc_minor();
+	m->glibc = toolchain_glibc_minor();
 	m->running = running->v;
 	m->n_running = running->n;
 	m->draining = l->draining;

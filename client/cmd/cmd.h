@@ -2,6 +2,8 @@
 #ifndef DRAY_CLIENT_CMD_CMD_H
 #define DRAY_CLIENT_CMD_CMD_H
 
+#include <limits.h>
+
 #include "store/depot.h"
 #include "client/show/jobs.h"
 #include "common/buf.h"
@@ -34,6 +36,22 @@ void cmd_error(const struct cmd *c, const char *fmt, ...) _printf_(2, 3);
 int cmd_usage_error(const struct cmd *c);
 /* Prints its help on stdout. CMD_OK. */
 int cmd_print_help(const struct cmd *c);
+
+/* An option of a command; a row without a name ends a list. -h and --help need no row. */
+struct cmd_option {
+	const char *name;
+	char letter;	   /* its short form, or 0 */
+	bool *flag;	   /* an option without a value: set to true */
+	const char **text; /* with a value, which lies in argv */
+};
+#define CMD_OPTIONS_MAX 8
+#define CMD_ARGS_MAX INT_MAX
+/* Reads the options, and checks that at least `least` and at most `most` arguments follow them.
+ * True: they begin at argv[*ret_args]. False: the command ends with *ret_status; its help or what
+ * is wrong has been said. */
+bool cmd_options(const struct cmd *c, int argc, char **argv, const struct cmd_option *options,
+	int least, int most, int *ret_args, int *ret_status);
+
 /* Loads the configuration, or says what is wrong with it. */
 int cmd_load_conf(const struct cmd *c, struct conf **ret);
 /* This very program; NULL when /proc does not tell. */

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -503,35 +502,26 @@ finish(struct doctor *d)
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "forget", no_argument, NULL, 'f' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	const char *rustc = getenv("RUSTC");
 	struct doctor d = { .compiler = is_set(rustc) ? rustc : "rustc" };
 	bool forgets = false;
-	int o;
+	const struct cmd_option options[] = {
+		{ .name = "json", .flag = &d.json },
+		{ .name = "forget", .flag = &forgets },
+		{ .name = NULL },
+	};
+	int args, status;
 
-	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_doctor);
-		if (o != 'j' && o != 'f')
-			return cmd_usage_error(&cmd_doctor);
-		d.json |= o == 'j';
-		forgets |= o == 'f';
-	}
-	if (optind != argc)
-		return cmd_usage_error(&cmd_doctor);
+	if (!cmd_options(&cmd_doctor, argc, argv, options, 0, 0, &args, &status))
+		return status;
 	d.list = json_array();
 	if (!check_conf(&d))
 		return finish(&d);
 	if (forgets) {
-		o = forget(d.conf->client.cache_dir);
-		if (o != CMD_OK) {
+		status = forget(d.conf->client.cache_dir);
+		if (status != CMD_OK) {
 			finish(&d);
-			return o;
+			return status;
 		}
 	}
 	check_programs(&d);

@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -52,25 +51,14 @@ print_json(const struct pair *pairs, size_t n)
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(freep) char *self = cmd_self();
 	bool json = false;
-	int o;
+	const struct cmd_option options[] = { { .name = "json", .flag = &json }, { .name = NULL } };
+	int args, status;
 
-	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_env);
-		if (o != 'j')
-			return cmd_usage_error(&cmd_env);
-		json = true;
-	}
-	if (optind != argc)
-		return cmd_usage_error(&cmd_env);
+	if (!cmd_options(&cmd_env, argc, argv, options, 0, 0, &args, &status))
+		return status;
 	if (cmd_load_conf(&cmd_env, &conf) < 0)
 		return CMD_FAILED;
 	{

@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 #include "client/show/builds.h"
@@ -455,26 +454,16 @@ explain_done(struct explain *e)
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(explain_done) struct explain e;
-	int o;
+	const struct cmd_option options[] = { { .name = "json", .flag = &e.json },
+		{ .name = NULL } };
+	int args, status;
 
 	memset(&e, 0, sizeof(e));
-	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_explain);
-		if (o != 'j')
-			return cmd_usage_error(&cmd_explain);
-		e.json = true;
-	}
-	if (argc - optind > 1)
-		return cmd_usage_error(&cmd_explain);
-	e.name = argv[optind];
+	if (!cmd_options(&cmd_explain, argc, argv, options, 0, 1, &args, &status))
+		return status;
+	e.name = argv[args];
 	e.names = json_object();
 	if (cmd_load_conf(&cmd_explain, &conf) < 0)
 		return CMD_FAILED;

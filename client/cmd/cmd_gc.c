@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -94,29 +93,19 @@ parse_max(struct conf *conf, const char *text, uint64_t *ret)
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "max", required_argument, NULL, 'm' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	const char *given = NULL;
 	uint64_t max = 0;
 	bool json = false;
-	int o;
+	const struct cmd_option options[] = {
+		{ .name = "json", .flag = &json },
+		{ .name = "max", .text = &given },
+		{ .name = NULL },
+	};
+	int args, status;
 
-	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_gc);
-		if (o != 'j' && o != 'm')
-			return cmd_usage_error(&cmd_gc);
-		json |= o == 'j';
-		if (o == 'm')
-			given = optarg;
-	}
-	if (optind != argc)
-		return cmd_usage_error(&cmd_gc);
+	if (!cmd_options(&cmd_gc, argc, argv, options, 0, 0, &args, &status))
+		return status;
 	if (cmd_load_conf(&cmd_gc, &conf) < 0)
 		return CMD_FAILED;
 	if (given && !parse_max(conf, given, &max)) {

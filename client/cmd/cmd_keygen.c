@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
@@ -56,26 +55,16 @@ keygen(const char *name, const char *path)
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "name", required_argument, NULL, 'n' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	char name[65];
 	const char *given = NULL;
-	int o;
+	const struct cmd_option options[] = { { .name = "name", .text = &given },
+		{ .name = NULL } };
+	int args, status;
 
-	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_keygen);
-		if (o != 'n')
-			return cmd_usage_error(&cmd_keygen);
-		given = optarg;
-	}
-	if (argc - optind != 1)
-		return cmd_usage_error(&cmd_keygen);
+	if (!cmd_options(&cmd_keygen, argc, argv, options, 1, 1, &args, &status))
+		return status;
 	default_name(name);
-	return keygen(given ? given : name, argv[optind]);
+	return keygen(given ? given : name, argv[args]);
 }
 
 const struct cmd cmd_keygen = {

@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
@@ -70,31 +69,22 @@ make_page(const struct conf *conf, const struct builds *all, const char *since, 
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "output", required_argument, NULL, 'o' },
-		{ "since", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(builds_done) struct builds all;
 	const char *since = NULL, *path = DEFAULT_FILE;
+	const struct cmd_option options[] = {
+		{ .name = "output", .letter = 'o', .text = &path },
+		{ .name = "since", .text = &since },
+		{ .name = NULL },
+	};
 	struct jobs_tally tally;
 	uint64_t since_ms = 0;
-	int o;
+	int args, status;
 
 	memset(&all, 0, sizeof(all));
-	while ((o = getopt_long(argc, argv, "+ho:", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_report);
-		if (o == 'o' && *optarg)
-			path = optarg;
-		else if (o == 's')
-			since = optarg;
-		else
-			return cmd_usage_error(&cmd_report);
-	}
-	if (optind != argc)
+	if (!cmd_options(&cmd_report, argc, argv, options, 0, 0, &args, &status))
+		return status;
+	if (!*path)
 		return cmd_usage_error(&cmd_report);
 	if (since && !jobs_parse_since(since, clock_wall_ms(), &since_ms))
 		return cmd_bad_since(&cmd_report, since);

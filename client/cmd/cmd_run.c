@@ -5,7 +5,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -80,30 +79,24 @@ is_number(const char *s)
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "jobs", required_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(freep) char *self = cmd_self();
 	const char *jobs = NULL;
-	int o;
+	const struct cmd_option options[] = {
+		{ .name = "jobs", .letter = 'j', .text = &jobs },
+		{ .name = NULL },
+	};
+	int args, status;
 
-	while ((o = getopt_long(argc, argv, "+hj:", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_run);
-		if (o != 'j')
-			return cmd_usage_error(&cmd_run);
-		jobs = optarg;
-	}
-	if (optind >= argc || (jobs && !is_number(jobs)))
+	if (!cmd_options(&cmd_run, argc, argv, options, 1, CMD_ARGS_MAX, &args, &status))
+		return status;
+	if (jobs && !is_number(jobs))
 		return cmd_usage_error(&cmd_run);
 	if (cmd_load_conf(&cmd_run, &conf) < 0)
 		return CMD_FAILED;
 	setenv("RUSTC_WRAPPER", self ? self : "dray", 1);
 	set_jobs(conf, jobs);
-	return cmd_exec(&cmd_run, argv + optind);
+	return cmd_exec(&cmd_run, argv + args);
 }
 
 const struct cmd cmd_run = {

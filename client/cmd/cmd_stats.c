@@ -5,7 +5,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -351,29 +350,20 @@ show(const struct conf *conf, const char *since, bool json)
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "since", required_argument, NULL, 's' },
-		{ "zero", no_argument, NULL, 'z' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	const char *since = NULL;
 	bool json = false, zeroes = false;
-	int o;
+	const struct cmd_option options[] = {
+		{ .name = "json", .flag = &json },
+		{ .name = "since", .text = &since },
+		{ .name = "zero", .flag = &zeroes },
+		{ .name = NULL },
+	};
+	int args, status;
 
-	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_stats);
-		if (o != 'j' && o != 's' && o != 'z')
-			return cmd_usage_error(&cmd_stats);
-		json |= o == 'j';
-		zeroes |= o == 'z';
-		if (o == 's')
-			since = optarg;
-	}
-	if (optind != argc || (zeroes && (json || since)))
+	if (!cmd_options(&cmd_stats, argc, argv, options, 0, 0, &args, &status))
+		return status;
+	if (zeroes && (json || since))
 		return cmd_usage_error(&cmd_stats);
 	if (cmd_load_conf(&cmd_stats, &conf) < 0)
 		return CMD_FAILED;

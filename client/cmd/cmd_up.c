@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
@@ -274,44 +273,32 @@ parse_number(const char *s, unsigned max, unsigned *ret)
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "workers", required_argument, NULL, 'w' },
-		{ "slots", required_argument, NULL, 's' },
-		{ "dir", required_argument, NULL, 'd' },
-		{ "ipc", no_argument, NULL, 'i' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	struct embed_options eo = { .workers = 1, .waiting = say_waiting };
 	_cleanup_(freep) char *temporary = NULL;
-	bool good = true;
-	int o, r;
+	const char *workers = NULL, *slots = NULL;
+	const struct cmd_option options[] = {
+		{ .name = "workers", .text = &workers },
+		{ .name = "slots", .text = &slots },
+		{ .name = "dir", .text = &eo.dir },
+		{ .name = "ipc", .flag = &eo.ipc },
+		{ .name = NULL },
+	};
+	int args, r;
 
-	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_up);
-		else if (o == 'w')
-			good &= parse_number(optarg, WORKERS_MAX, &eo.workers);
-		else if (o == 's')
-			good &= parse_number(optarg, SLOTS_MAX, &eo.slots);
-		else if (o == 'd')
-			eo.dir = optarg;
-		else if (o == 'i')
-			eo.ipc = true;
-		else
-			good = false;
-	}
-	if (!good)
+	if (!cmd_options(&cmd_up, argc, argv, options, 0, CMD_ARGS_MAX, &args, &r))
+		return r;
+	if ((workers && !parse_number(workers, WORKERS_MAX, &eo.workers)) ||
+		(slots && !parse_number(slots, SLOTS_MAX, &eo.slots)))
 		return cmd_usage_error(&cmd_up);
 	if (load(&eo, &temporary, &conf) < 0) {
-		if (!argv[optind])
+		if (!argv[args])
 			return CMD_FAILED;
 		cmd_error(&cmd_up, "the command runs without a farm");
-		return run_command(argv + optind);
+		return run_command(argv + args);
 	}
 	eo.cache_dir = conf->client.cache_dir;
-	r = up(&eo, temporary, argv + optind);
+	r = up(&eo, temporary, argv + args);
 	if (temporary)
 		fs_rm_rf(temporary);
 	return r;

@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -293,28 +292,18 @@ parse_count(const char *text, uint64_t *ret)
 static int
 run(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "sample", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	_cleanup_(checked_done) struct checked c = { .progress = isatty(STDERR_FILENO) == 1 };
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	const char *sample = NULL;
-	int o;
+	const struct cmd_option options[] = {
+		{ .name = "json", .flag = &c.json },
+		{ .name = "sample", .text = &sample },
+		{ .name = NULL },
+	};
+	int args, status;
 
-	while ((o = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
-		if (o == 'h')
-			return cmd_print_help(&cmd_verify);
-		if (o != 'j' && o != 's')
-			return cmd_usage_error(&cmd_verify);
-		c.json |= o == 'j';
-		if (o == 's')
-			sample = optarg;
-	}
-	if (optind != argc)
-		return cmd_usage_error(&cmd_verify);
+	if (!cmd_options(&cmd_verify, argc, argv, options, 0, 0, &args, &status))
+		return status;
 	if (sample && !parse_count(sample, &c.limit)) {
 		cmd_error(&cmd_verify, "--sample %s: a number from 1 on", sample);
 		return CMD_USAGE;

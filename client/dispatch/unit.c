@@ -5,7 +5,6 @@
 #include "client/dispatch/unit.h"
 
 #include <errno.h>
-#include <gnu/libc-version.h>
 #include <stdio.h>
 
 #include "client/wrap/closure.h"
@@ -271,17 +270,6 @@ collect_sources(struct unit *u, const struct unit_in *in, struct sources *s, cha
 	return r;
 }
 
-/* This machine's glibc 2.x minor; 0 when it is another library. */
-static uint32_t
-glibc_minor(void)
-{
-	unsigned major = 0, minor = 0;
-
-	if (sscanf(gnu_get_libc_version(), "%u.%u", &major, &minor) != 2 || major != 2)
-		return 0;
-	return minor;
-}
-
 /* The lists change hands. */
 static int
 fill_withheld(struct unit *u, struct sources *s)
@@ -333,7 +321,7 @@ fill_files(struct unit *u, const struct unit_in *in, const char *target_dir, cha
 	if (cl.has_profiled)
 		return why_set(
 			ret_home, -ENOTSUP, "a proc-macro in it writes profiles while it runs");
-	u->glibc = cl.has_dso ? glibc_minor() : 0;
+	u->glibc = cl.has_dso ? toolchain_glibc_minor() : 0;
 	r = unit_fill_files(u, in->memo, &paths, ret_home);
 	if (r == 0)
 		r = fill_withheld(u, &s);
