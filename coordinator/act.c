@@ -78,7 +78,7 @@ act_one(struct server *s, const struct sched_action *a)
 	Dray__JobQueued queued;
 	char job[JOB_ID_HEX_SIZE];
 
-	job_id_hex(&a->job, job);
+	sched_job_id_hex(&a->job, job);
 	if (a->type == SCHED_CANCEL) {
 		act_cancel(s, a, job);
 	} else if (!p) {

@@ -15,7 +15,7 @@ static bool
 job_id_of(struct server *s, struct peer *p, const struct wire_peer *from, const char *job,
 	struct job_id *ret)
 {
-	if (job_id_parse(job, ret) == 0)
+	if (sched_job_id_parse(job, ret) == 0)
 		return true;
 	server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
 		"A job's id is 32 lower-case hex digits, not \"%.40s\".", CLEAN(job));

@@ -46,22 +46,23 @@ seek(struct sched *s, struct sched_job *job)
 	struct sched_worker *w;
 
 	if (s->draining) {
-		job_deny(s, job, DRAY__VERDICT__VERDICT_DRAINING,
+		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_DRAINING,
 			"the coordinator is shutting down");
 		return;
 	}
 	w = pools_pick(s, job);
 	if (w)
-		job_place(s, job, w);
+		sched_job_place(s, job, w);
 	else if (!pools_eligible(s, job))
-		job_deny_stranded(s, job);
+		sched_job_deny_stranded(s, job);
 	else if (!job->may_wait)
-		job_deny(s, job, DRAY__VERDICT__VERDICT_FULL, "all matching workers are busy");
+		sched_job_deny(
+			s, job, DRAY__VERDICT__VERDICT_FULL, "all matching workers are busy");
 	else if (s->queued >= s->conf.max_queue && job->tries == 0)
-		job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
+		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
 			"the coordinator's queue is full");
 	else if (queue_put(s, job) < 0)
-		job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
+		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
 			"the coordinator is out of memory");
 	else
 		action_queued(s, job);
@@ -72,7 +73,7 @@ static void
 leave_behind(struct sched *s, struct sched_job *job)
 {
 	disown(s, job);
-	job_wait(s, job, &s->settling, SETTLE_MS);
+	sched_job_wait(s, job, &s->settling, SETTLE_MS);
 }
 
 static void
@@ -80,33 +81,33 @@ cancel(struct sched *s, struct sched_job *job)
 {
 	struct sched_worker *w = job->cur;
 
-	if (job_holds(job))
+	if (sched_job_holds(job))
 		action_cancel(s, job, w);
 	if (job->state == JOB_STARTED) {
 		leave_behind(s, job);
 		return;
 	}
 	if (job->state == JOB_AWAY && job->word == WORD_OK)
-		worker_judge(s, job, true);
-	job_free(s, job);
+		sched_worker_judge(s, job, true);
+	sched_job_free(s, job);
 	if (w)
-		worker_changed(s, w);
+		sched_worker_changed(s, w);
 }
 
 /* Workers it may not have again. */
 static void
 exclude(struct sched_job *job, struct sched_worker *w)
 {
-	if (!w || job_failed_on(job, w) || job->n_failed == MAX_TRIES)
+	if (!w || sched_job_failed_on(job, w) || job->n_failed == MAX_TRIES)
 		return;
 	job->failed[job->n_failed++] = w;
-	worker_ref(w);
+	sched_worker_ref(w);
 }
 
 uint64_t
 sched_job_owner(struct sched *s, const struct job_id *id)
 {
-	struct sched_job *job = job_find(s, id);
+	struct sched_job *job = sched_job_find(s, id);
 
 	return job && job->owner ? job->owner->handle : 0;
 }
@@ -114,7 +115,7 @@ sched_job_owner(struct sched *s, const struct job_id *id)
 int
 sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 {
-	struct sched_job *job = job_find(s, &info->id);
+	struct sched_job *job = sched_job_find(s, &info->id);
 	struct sched_worker *w;
 	int r;
 
@@ -126,16 +127,16 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 		return r;
 	if (job && job->owner) {
 		cancel(s, job);
-		job = job_find(s, &info->id);
+		job = sched_job_find(s, &info->id);
 	}
 	if (job) {
 		/* Its client came back after this coordinator lost it, and starts afresh. */
 		w = job->cur;
 		action_cancel(s, job, w);
-		job_free(s, job);
-		worker_changed(s, w);
+		sched_job_free(s, job);
+		sched_worker_changed(s, w);
 	}
-	r = job_new(s, &info->id, info->owner, &job);
+	r = sched_job_new(s, &info->id, info->owner, &job);
 	if (r < 0)
 		return r;
 	job->toolchain = info->toolchain;
@@ -143,9 +144,9 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 	job->may_wait = info->may_wait;
 	for (size_t i = 0; i < info->n_failed; i++)
 		if (rule_of(info->failed[i].verdict).exclude)
-			exclude(job, worker_any(s, info->failed[i].worker));
+			exclude(job, sched_worker_any(s, info->failed[i].worker));
 	if (job->owner->n > s->conf.max_owner_jobs)
-		job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
+		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
 			"this client has too many jobs at a time");
 	else
 		seek(s, job);
@@ -155,7 +156,7 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 static struct sched_job *
 job_of(struct sched *s, uint64_t owner, const struct job_id *id)
 {
-	struct sched_job *job = job_find(s, id);
+	struct sched_job *job = sched_job_find(s, id);
 
 	return job && job->owner && job->owner->handle == owner ? job : NULL;
 }
@@ -171,16 +172,16 @@ sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uin
 		return -ENOENT;
 	w = job->cur;
 	if (job->state != JOB_QUEUED && job->word != WORD_BAD)
-		worker_judge(s, job, true);
+		sched_worker_judge(s, job, true);
 	if (job->state == JOB_STARTED) {
 		/* The client has its result before the worker has cleaned up: the slot is free when
 		 * the worker says so. A client that came sooner would be sent away. */
 		leave_behind(s, job);
 	} else {
-		job_free(s, job);
+		sched_job_free(s, job);
 	}
 	if (w)
-		worker_changed(s, w);
+		sched_worker_changed(s, w);
 	return 0;
 }
 
@@ -221,22 +222,22 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 	struct sched_worker *w = job->cur;
 
 	if (rule.blame)
-		worker_judge(s, job, false);
+		sched_worker_judge(s, job, false);
 	/* A worker that may get it again is not told: the word could come after the job's next
 	 * start. */
-	if (job_holds(job) && rule.exclude)
+	if (sched_job_holds(job) && rule.exclude)
 		action_cancel(s, job, w);
-	job_release(s, job);
+	sched_job_release(s, job);
 	if (verdict == DRAY__VERDICT__VERDICT_FULL) {
 		/* It knows better: nothing more for it until it says how many it runs. */
-		if (worker_used(w) < w->slots)
-			w->foreign += w->slots - worker_used(w);
+		if (sched_worker_used(w) < w->slots)
+			w->foreign += w->slots - sched_worker_used(w);
 		job->tries--;
 		job->bounces++;
 	} else if (rule.exclude) {
 		exclude(job, w);
 	}
-	worker_changed(s, w);
+	sched_worker_changed(s, w);
 }
 
 int
@@ -258,24 +259,24 @@ sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const 
 	}
 	snprintf(why, sizeof(why), "tried %u times; the last worker, %s: %.300s",
 		job->tries + job->bounces, job->cur->name, text);
-	job_deny(s, job, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT, why);
+	sched_job_deny(s, job, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT, why);
 	return 0;
 }
 
 int
 sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now)
 {
-	struct sched_job *job = job_find(s, id);
+	struct sched_job *job = sched_job_find(s, id);
 
 	s->now = now;
 	if (!job) {
 		/* Its ticket is from before this coordinator was started: it uses a slot all the
 		 * same. The bound is for a worker that makes jobs up. */
 		if (w->started > 2 * w->slots || actions_reserve(s, 1) < 0 ||
-			job_new(s, id, 0, &job) < 0)
+			sched_job_new(s, id, 0, &job) < 0)
 			return -ENOENT;
-		job_hold(s, job, w, JOB_STARTED);
-		worker_changed(s, w);
+		sched_job_hold(s, job, w, JOB_STARTED);
+		sched_worker_changed(s, w);
 		return 0;
 	}
 	if (job->cur != w || job->state == JOB_QUEUED) {
@@ -283,10 +284,10 @@ sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *
 		return -ENOENT;
 	}
 	if (job->state == JOB_PLACED) {
-		job_start(s, job);
+		sched_job_start(s, job);
 	} else if (job->state == JOB_AWAY && job->word == WORD_NONE) {
-		job_hold(s, job, w, JOB_STARTED); /* late: its placement had expired */
-		worker_changed(s, w);
+		sched_job_hold(s, job, w, JOB_STARTED); /* late: its placement had expired */
+		sched_worker_changed(s, w);
 	}
 	return 0;
 }
@@ -295,24 +296,24 @@ int
 sched_job_ended(
 	struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok, uint64_t now)
 {
-	struct sched_job *job = job_find(s, id);
+	struct sched_job *job = sched_job_find(s, id);
 
 	s->now = now;
 	if (!job || job->cur != w || job->state == JOB_QUEUED || job->word != WORD_NONE) {
 		/* Given up here before; a heartbeat may have counted it since. */
 		if (w->foreign > 0) {
 			w->foreign--;
-			worker_changed(s, w);
+			sched_worker_changed(s, w);
 		}
 		return -ENOENT;
 	}
-	job_release(s, job);
+	sched_job_release(s, job);
 	job->word = ok ? WORD_OK : WORD_BAD;
 	if (job->owner)
-		job_wait(s, job, &s->settling, SETTLE_MS);
+		sched_job_wait(s, job, &s->settling, SETTLE_MS);
 	else
-		job_free(s, job);
-	worker_changed(s, w);
+		sched_job_free(s, job);
+	sched_worker_changed(s, w);
 	return 0;
 }
 
@@ -323,12 +324,12 @@ settle(struct sched *s, struct sched_job *job)
 	struct sched_worker *w = job->cur;
 
 	if (!job->owner) {
-		job_free(s, job);
+		sched_job_free(s, job);
 	} else {
-		job_wait(s, job, NULL, 0);
-		worker_judge(s, job, job->word == WORD_OK);
+		sched_job_wait(s, job, NULL, 0);
+		sched_worker_judge(s, job, job->word == WORD_OK);
 	}
-	worker_changed(s, w);
+	sched_worker_changed(s, w);
 }
 
 static void
@@ -356,12 +357,12 @@ sched_tick(struct sched *s, uint64_t now)
 	s->now = now;
 	while ((job = TAILQ_FIRST(&s->placed)) && now >= job->deadline) {
 		w = job->cur;
-		job_release(s, job);
-		worker_changed(s, w);
+		sched_job_release(s, job);
+		sched_worker_changed(s, w);
 	}
 	while ((job = TAILQ_FIRST(&s->settling)) && now >= job->deadline)
 		settle(s, job);
-	workers_tick(s);
+	sched_workers_tick(s);
 	notices(s);
 }
 
@@ -373,7 +374,7 @@ sched_drain(struct sched *s, uint64_t now)
 	s->now = now;
 	s->draining = true;
 	while ((job = TAILQ_FIRST(&s->notices)))
-		job_deny(s, job, DRAY__VERDICT__VERDICT_DRAINING,
+		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_DRAINING,
 			"the coordinator is shutting down");
 }
 
@@ -387,7 +388,7 @@ sched_get_stats(const struct sched *s, struct sched_stats *ret)
 	ret->queued = s->queued;
 	ret->used = 0;
 	TAILQ_FOREACH(w, &s->live, all_link)
-	ret->used += MIN2(worker_used(w), w->slots);
+	ret->used += MIN2(sched_worker_used(w), w->slots);
 }
 
 void
@@ -430,8 +431,8 @@ sched_free(struct sched *s)
 		return;
 	if (s->jobs.bucket)
 		while ((node = table_walk(&s->jobs, NULL)))
-			job_free(s, table_entry(node, struct sched_job, node));
-	workers_free(s);
+			sched_job_free(s, table_entry(node, struct sched_job, node));
+	sched_workers_free(s);
 	table_done(&s->jobs);
 	table_done(&s->owners);
 	table_done(&s->workers);

@@ -41,8 +41,8 @@ struct job_id {
 	uint8_t b[JOB_ID_SIZE];
 };
 
-int job_id_parse(const char *hex, struct job_id *ret); /* 32 lower-case digits, or -EINVAL */
-void job_id_hex(const struct job_id *id, char out[JOB_ID_HEX_SIZE]);
+int sched_job_id_parse(const char *hex, struct job_id *ret); /* 32 lower-case digits, or -EINVAL */
+void sched_job_id_hex(const struct job_id *id, char out[JOB_ID_HEX_SIZE]);
 
 struct sched;
 struct sched_worker;

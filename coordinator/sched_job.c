@@ -10,7 +10,7 @@
 #include "coordinator/sched_priv.h"
 
 int
-job_id_parse(const char *hex, struct job_id *ret)
+sched_job_id_parse(const char *hex, struct job_id *ret)
 {
 	struct job_id id;
 
@@ -33,7 +33,7 @@ job_id_parse(const char *hex, struct job_id *ret)
 }
 
 void
-job_id_hex(const struct job_id *id, char out[JOB_ID_HEX_SIZE])
+sched_job_id_hex(const struct job_id *id, char out[JOB_ID_HEX_SIZE])
 {
 	static const char digit[] = "0123456789abcdef";
 
@@ -174,7 +174,7 @@ disown(struct sched *s, struct sched_job *job)
 }
 
 struct sched_job *
-job_find(struct sched *s, const struct job_id *id)
+sched_job_find(struct sched *s, const struct job_id *id)
 {
 	uint64_t hash = table_hash(s->conf.hash_key, id->b, sizeof(id->b));
 	struct table_node *node = table_find(&s->jobs, hash);
@@ -189,7 +189,7 @@ job_find(struct sched *s, const struct job_id *id)
 }
 
 int
-job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct sched_job **ret)
+sched_job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct sched_job **ret)
 {
 	struct sched_job *job = calloc(1, sizeof(*job));
 
@@ -213,7 +213,7 @@ job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct sched_j
 }
 
 void
-job_wait(struct sched *s, struct sched_job *job, struct job_list *list, uint64_t ms)
+sched_job_wait(struct sched *s, struct sched_job *job, struct job_list *list, uint64_t ms)
 {
 	if (job->timed)
 		TAILQ_REMOVE(job->timed, job, timed_link);
@@ -225,13 +225,13 @@ job_wait(struct sched *s, struct sched_job *job, struct job_list *list, uint64_t
 }
 
 void
-worker_ref(struct sched_worker *w)
+sched_worker_ref(struct sched_worker *w)
 {
 	w->refs++;
 }
 
 void
-worker_unref(struct sched_worker *w)
+sched_worker_unref(struct sched_worker *w)
 {
 	w->refs--;
 }
@@ -240,23 +240,23 @@ static void
 set_worker(struct sched_job *job, struct sched_worker *w)
 {
 	if (job->cur)
-		worker_unref(job->cur);
+		sched_worker_unref(job->cur);
 	job->cur = w;
 	if (w)
-		worker_ref(w);
+		sched_worker_ref(w);
 }
 
 bool
-job_holds(const struct sched_job *job)
+sched_job_holds(const struct sched_job *job)
 {
 	return job->state == JOB_PLACED || job->state == JOB_STARTED;
 }
 
 void
-job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, enum job_state state)
+sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, enum job_state state)
 {
 	set_worker(job, w);
-	job_wait(s, job, state == JOB_PLACED ? &s->placed : NULL, s->conf.ticket_life_ms);
+	sched_job_wait(s, job, state == JOB_PLACED ? &s->placed : NULL, s->conf.ticket_life_ms);
 	job->state = (uint8_t)state;
 	job->word = WORD_NONE;
 	job->judged = false;
@@ -274,21 +274,21 @@ job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, enum jo
 }
 
 void
-job_start(struct sched *s, struct sched_job *job)
+sched_job_start(struct sched *s, struct sched_job *job)
 {
-	job_wait(s, job, NULL, 0);
+	sched_job_wait(s, job, NULL, 0);
 	job->state = JOB_STARTED;
 	job->cur->placed--;
 	job->cur->started++;
 }
 
 void
-job_release(struct sched *s, struct sched_job *job)
+sched_job_release(struct sched *s, struct sched_job *job)
 {
 	struct sched_worker *w = job->cur;
 
-	job_wait(s, job, NULL, 0);
-	if (!job_holds(job))
+	sched_job_wait(s, job, NULL, 0);
+	if (!sched_job_holds(job))
 		return;
 	if (job->state == JOB_PLACED)
 		w->placed--;
@@ -301,14 +301,14 @@ job_release(struct sched *s, struct sched_job *job)
 }
 
 void
-job_free(struct sched *s, struct sched_job *job)
+sched_job_free(struct sched *s, struct sched_job *job)
 {
 	if (job->state == JOB_QUEUED)
 		queue_take(s, job);
-	job_release(s, job);
+	sched_job_release(s, job);
 	set_worker(job, NULL);
 	for (unsigned i = 0; i < job->n_failed; i++)
-		worker_unref(job->failed[i]);
+		sched_worker_unref(job->failed[i]);
 	if (job->tries > 0)
 		s->stats.ended++;
 	disown(s, job);
@@ -317,35 +317,35 @@ job_free(struct sched *s, struct sched_job *job)
 }
 
 void
-job_place(struct sched *s, struct sched_job *job, struct sched_worker *w)
+sched_job_place(struct sched *s, struct sched_job *job, struct sched_worker *w)
 {
 	struct sched_action a = { .type = SCHED_PLACE, .job = job->id, .worker = w };
 
 	a.owner = job->owner->handle;
 	job->tries++;
 	s->stats.placed++;
-	job_hold(s, job, w, JOB_PLACED);
+	sched_job_hold(s, job, w, JOB_PLACED);
 	pools_refresh(s, w);
 	push(s, &a, NULL);
 }
 
 void
-job_deny(struct sched *s, struct sched_job *job, Dray__Verdict verdict, const char *text)
+sched_job_deny(struct sched *s, struct sched_job *job, Dray__Verdict verdict, const char *text)
 {
 	struct sched_action a = { .type = SCHED_DENY, .job = job->id, .verdict = verdict };
 
 	a.owner = job->owner->handle;
 	push(s, &a, text);
-	job_free(s, job);
+	sched_job_free(s, job);
 }
 
 void
-job_deny_stranded(struct sched *s, struct sched_job *job)
+sched_job_deny_stranded(struct sched *s, struct sched_job *job)
 {
 	char text[512];
 
 	pools_explain(s, job, text, sizeof(text));
-	job_deny(s, job,
+	sched_job_deny(s, job,
 		job->tries > 0 || job->n_failed > 0 ? DRAY__VERDICT__VERDICT_NO_TRIES_LEFT
 						    : DRAY__VERDICT__VERDICT_NO_WORKER,
 		text);

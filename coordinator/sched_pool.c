@@ -11,15 +11,15 @@
 #include "coordinator/sched_priv.h"
 
 unsigned
-worker_used(const struct sched_worker *w)
+sched_worker_used(const struct sched_worker *w)
 {
 	return w->placed + w->started + w->foreign;
 }
 
 bool
-worker_placeable(const struct sched_worker *w)
+sched_worker_placeable(const struct sched_worker *w)
 {
-	if (!w->live || w->draining || worker_used(w) >= w->slots)
+	if (!w->live || w->draining || sched_worker_used(w) >= w->slots)
 		return false;
 	if (w->trust == SCHED_TRUSTED)
 		return true;
@@ -30,7 +30,8 @@ worker_placeable(const struct sched_worker *w)
 static bool
 better(struct sched *s, const struct sched_worker *a, const struct sched_worker *b)
 {
-	uint64_t la = (uint64_t)worker_used(a) * b->slots, lb = (uint64_t)worker_used(b) * a->slots;
+	uint64_t la = (uint64_t)sched_worker_used(a) * b->slots,
+		 lb = (uint64_t)sched_worker_used(b) * a->slots;
 
 	s->stats.compares++;
 	if (la != lb)
@@ -98,7 +99,7 @@ heap_insert(struct sched *s, struct pool_seat *o)
 bool
 pools_refresh(struct sched *s, struct sched_worker *w)
 {
-	bool placeable = worker_placeable(w), was = w->eligible;
+	bool placeable = sched_worker_placeable(w), was = w->eligible;
 	bool eligible = w->live && !w->draining && w->trust != SCHED_SHUNNED;
 
 	for (size_t i = 0; i < w->n_offers; i++) {
@@ -260,7 +261,7 @@ offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer 
 }
 
 bool
-job_failed_on(const struct sched_job *job, const struct sched_worker *w)
+sched_job_failed_on(const struct sched_job *job, const struct sched_worker *w)
 {
 	for (unsigned i = 0; i < job->n_failed; i++)
 		if (job->failed[i] == w)
@@ -276,7 +277,7 @@ heap_best(struct sched *s, const struct pool *p, size_t i, const struct sched_jo
 {
 	if (i >= p->n || (best && !better(s, p->heap[i]->w, best->w)))
 		return best;
-	if (!job_failed_on(job, p->heap[i]->w))
+	if (!sched_job_failed_on(job, p->heap[i]->w))
 		return p->heap[i];
 	best = heap_best(s, p, 2 * i + 1, job, best);
 	return heap_best(s, p, 2 * i + 2, job, best);
@@ -441,7 +442,7 @@ queue_oldest_for(struct sched_worker *w)
 		{
 			if (seen++ == RETRY_SCAN || (best && job->seq > best->seq))
 				break;
-			if (job->glibc <= w->glibc && !job_failed_on(job, w)) {
+			if (job->glibc <= w->glibc && !sched_job_failed_on(job, w)) {
 				best = job;
 				break;
 			}

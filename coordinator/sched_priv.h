@@ -158,15 +158,15 @@ void offers_detach(struct sched *s, struct pool_seat *offers, size_t n);
 /* Puts the heaps and counts right after anything about w has changed. Returns whether it lost
  * eligibility by that. */
 bool pools_refresh(struct sched *s, struct sched_worker *w);
-bool worker_placeable(const struct sched_worker *w);
-unsigned worker_used(const struct sched_worker *w);
+bool sched_worker_placeable(const struct sched_worker *w);
+unsigned sched_worker_used(const struct sched_worker *w);
 struct sched_worker *pools_pick(struct sched *s, const struct sched_job *job);
 bool pools_eligible(struct sched *s, const struct sched_job *job);
 int queue_put(struct sched *s, struct sched_job *job); /* ordered by seq. -ENOMEM leaves it out */
 void queue_take(struct sched *s, struct sched_job *job);
 struct sched_job *queue_oldest_for(struct sched_worker *w);
 unsigned queue_ahead(const struct sched_job *job);
-bool job_failed_on(const struct sched_job *job, const struct sched_worker *w);
+bool sched_job_failed_on(const struct sched_job *job, const struct sched_worker *w);
 /* Takes the queued jobs of a toolchain that no worker is left for out of their queues, into ret (by
  * queue_link). The caller denies them. */
 void pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret);
@@ -175,28 +175,30 @@ void pools_explain(struct sched *s, const struct sched_job *job, char *out, size
 
 /* sched_worker.c */
 /* By name; also one that is gone and only remembered. */
-struct sched_worker *worker_any(struct sched *s, const char *name);
-void worker_changed(struct sched *s, struct sched_worker *w);
-void worker_judge(struct sched *s, struct sched_job *job, bool good);
-void workers_tick(struct sched *s);
-void workers_free(struct sched *s);
+struct sched_worker *sched_worker_any(struct sched *s, const char *name);
+void sched_worker_changed(struct sched *s, struct sched_worker *w);
+void sched_worker_judge(struct sched *s, struct sched_job *job, bool good);
+void sched_workers_tick(struct sched *s);
+void sched_workers_free(struct sched *s);
 
 /* sched_job.c */
-void worker_ref(struct sched_worker *w);
-void worker_unref(struct sched_worker *w);
-struct sched_job *job_find(struct sched *s, const struct job_id *id);
-int job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct sched_job **ret);
-void job_free(struct sched *s, struct sched_job *job);
-void job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, enum job_state state);
-void job_start(struct sched *s, struct sched_job *job); /* PLACED to STARTED */
-/* Gives the slot up; the caller calls worker_changed when it is done with the worker. */
-void job_release(struct sched *s, struct sched_job *job);
-void job_place(struct sched *s, struct sched_job *job, struct sched_worker *w);
-void job_deny(struct sched *s, struct sched_job *job, Dray__Verdict verdict, const char *text);
+void sched_worker_ref(struct sched_worker *w);
+void sched_worker_unref(struct sched_worker *w);
+struct sched_job *sched_job_find(struct sched *s, const struct job_id *id);
+int sched_job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct sched_job **ret);
+void sched_job_free(struct sched *s, struct sched_job *job);
+void sched_job_hold(
+	struct sched *s, struct sched_job *job, struct sched_worker *w, enum job_state state);
+void sched_job_start(struct sched *s, struct sched_job *job); /* PLACED to STARTED */
+/* Gives the slot up; the caller calls sched_worker_changed when it is done with the worker. */
+void sched_job_release(struct sched *s, struct sched_job *job);
+void sched_job_place(struct sched *s, struct sched_job *job, struct sched_worker *w);
+void sched_job_deny(
+	struct sched *s, struct sched_job *job, Dray__Verdict verdict, const char *text);
 /* Denies with the reason that no worker is left for it. */
-void job_deny_stranded(struct sched *s, struct sched_job *job);
-void job_wait(struct sched *s, struct sched_job *job, struct job_list *list, uint64_t ms);
-bool job_holds(const struct sched_job *job);
+void sched_job_deny_stranded(struct sched *s, struct sched_job *job);
+void sched_job_wait(struct sched *s, struct sched_job *job, struct job_list *list, uint64_t ms);
+bool sched_job_holds(const struct sched_job *job);
 struct owner *owner_find(struct sched *s, uint64_t handle);
 void disown(struct sched *s, struct sched_job *job);
 int actions_reserve(struct sched *s, size_t more);

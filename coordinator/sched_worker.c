@@ -1,7 +1,7 @@
 /* The scheduler's workers: coming, going, and how far they are trusted.
  *
- * Invariant: after worker_changed(w) the pools know w as it is, no queued job could run on it, and
- * no queued job is left that nobody can run. */
+ * Invariant: after sched_worker_changed(w) the pools know w as it is, no queued job could run on
+ * it, and no queued job is left that nobody can run. */
 #include "config.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ name_hash(struct sched *s, const char *name)
 }
 
 struct sched_worker *
-worker_any(struct sched *s, const char *name)
+sched_worker_any(struct sched *s, const char *name)
 {
 	struct table_node *node = table_find(&s->workers, name_hash(s, name));
 
@@ -32,7 +32,7 @@ worker_any(struct sched *s, const char *name)
 struct sched_worker *
 sched_worker_find(struct sched *s, const char *name)
 {
-	struct sched_worker *w = worker_any(s, name);
+	struct sched_worker *w = sched_worker_any(s, name);
 
 	return w && w->live ? w : NULL;
 }
@@ -54,7 +54,7 @@ sched_worker_get(const struct sched_worker *w, struct sched_worker_view *ret)
 		.slots = w->slots,
 		.cores = w->cores,
 		.glibc = w->glibc,
-		.used = worker_used(w),
+		.used = sched_worker_used(w),
 		.failures = w->failures,
 		.trust = w->trust,
 		.draining = w->draining,
@@ -76,11 +76,11 @@ dispatch(struct sched *s, struct sched_worker *w)
 {
 	struct sched_job *job;
 
-	while (worker_placeable(w) && (job = queue_oldest_for(w))) {
+	while (sched_worker_placeable(w) && (job = queue_oldest_for(w))) {
 		struct sched_worker *to = pools_pick(s, job);
 
 		queue_take(s, job);
-		job_place(s, job, to ? to : w);
+		sched_job_place(s, job, to ? to : w);
 	}
 }
 
@@ -94,12 +94,12 @@ deny_stranded(struct sched *s, struct tc *tc)
 	pools_take_stranded(s, tc, &stranded);
 	while ((job = TAILQ_FIRST(&stranded))) {
 		TAILQ_REMOVE(&stranded, job, queue_link);
-		job_deny_stranded(s, job);
+		sched_job_deny_stranded(s, job);
 	}
 }
 
 void
-worker_changed(struct sched *s, struct sched_worker *w)
+sched_worker_changed(struct sched *s, struct sched_worker *w)
 {
 	if (pools_refresh(s, w))
 		for (size_t i = 0; i < w->n_offers; i++)
@@ -130,9 +130,10 @@ failed(struct sched *s, struct sched_worker *w, bool probe)
 		shun(s, w);
 }
 
-/* Counts the job's present try for or against its worker, once. The caller calls worker_changed. */
+/* Counts the job's present try for or against its worker, once. The caller calls
+ * sched_worker_changed. */
 void
-worker_judge(struct sched *s, struct sched_job *job, bool good)
+sched_worker_judge(struct sched *s, struct sched_job *job, bool good)
 {
 	struct sched_worker *w = job->cur;
 
@@ -218,9 +219,9 @@ worker_new(struct sched *s, const char *name)
 static void
 job_lost(struct sched *s, struct sched_job *job)
 {
-	job_release(s, job);
+	sched_job_release(s, job);
 	if (!job->owner)
-		job_free(s, job);
+		sched_job_free(s, job);
 }
 
 /* Makes the jobs that w holds those that it says it runs. It was started again when it has lost
@@ -235,19 +236,19 @@ reconcile(struct sched *s, struct sched_worker *w, const struct sched_worker_inf
 	TAILQ_FOREACH(job, &w->jobs, worker_link)
 	job->listed = false;
 	for (size_t i = 0; i < info->n_running; i++) {
-		job = job_find(s, &info->running[i]);
-		if (!job && job_new(s, &info->running[i], 0, &job) == 0) {
+		job = sched_job_find(s, &info->running[i]);
+		if (!job && sched_job_new(s, &info->running[i], 0, &job) == 0) {
 			/* From before this coordinator was started: it only uses a slot. */
-			job_hold(s, job, w, JOB_STARTED);
+			sched_job_hold(s, job, w, JOB_STARTED);
 		} else if (!job || job->cur != w || job->state == JOB_QUEUED) {
 			if (job)
 				action_cancel_id(s, &info->running[i], w);
 			w->foreign++;
 			continue;
 		} else if (job->state == JOB_PLACED) {
-			job_start(s, job);
+			sched_job_start(s, job);
 		} else if (job->state == JOB_AWAY) {
-			job_hold(s, job, w, JOB_STARTED);
+			sched_job_hold(s, job, w, JOB_STARTED);
 		}
 		job->listed = true;
 	}
@@ -283,7 +284,7 @@ sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t
 	size_t n_old;
 
 	s->now = now;
-	w = worker_any(s, info->name);
+	w = sched_worker_any(s, info->name);
 	if (!endpoint || !curve || actions_reserve(s, info->n_running) < 0)
 		return -ENOMEM;
 	if (!w && !(w = worker_new(s, info->name)))
@@ -308,7 +309,7 @@ sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t
 	set_fields(w, info);
 	enter(s, w);
 	reconcile(s, w, info);
-	worker_changed(s, w);
+	sched_worker_changed(s, w);
 	for (size_t i = 0; i < n_old; i++)
 		deny_stranded(s, old[i].pool->tc);
 	offers_detach(s, old, n_old);
@@ -347,7 +348,7 @@ sched_worker_heard(struct sched *s, struct sched_worker *w, unsigned running, ui
 	if (foreign == w->foreign)
 		return;
 	w->foreign = foreign;
-	worker_changed(s, w);
+	sched_worker_changed(s, w);
 }
 
 void
@@ -355,11 +356,11 @@ sched_worker_drain(struct sched *s, struct sched_worker *w, uint64_t now)
 {
 	s->now = now;
 	w->draining = true;
-	worker_changed(s, w);
+	sched_worker_changed(s, w);
 }
 
 void
-workers_tick(struct sched *s)
+sched_workers_tick(struct sched *s)
 {
 	struct sched_worker *w, *next;
 
@@ -369,7 +370,7 @@ workers_tick(struct sched *s)
 			continue;
 		TAILQ_REMOVE(&s->shunned, w, shunned_link);
 		w->trust = SCHED_PROBED;
-		worker_changed(s, w);
+		sched_worker_changed(s, w);
 	}
 	while ((w = TAILQ_FIRST(&s->gone)) && s->now - w->gone_ms >= REMEMBER_MS) {
 		if (w->refs == 0) {
@@ -383,7 +384,7 @@ workers_tick(struct sched *s)
 }
 
 void
-workers_free(struct sched *s)
+sched_workers_free(struct sched *s)
 {
 	struct sched_worker *w;
 

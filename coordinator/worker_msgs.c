@@ -52,7 +52,7 @@ register_fault(const Dray__WorkerRegister *m)
 	for (size_t i = 0; i < m->n_running; i++) {
 		struct job_id id;
 
-		if (job_id_parse(m->running[i], &id) < 0)
+		if (sched_job_id_parse(m->running[i], &id) < 0)
 			return "a running job's id is not 32 hex digits";
 	}
 	if (!endpoint_is_local(m->endpoint) && strlen(m->curve_public) != CURVE_KEY_SIZE - 1)
@@ -133,7 +133,7 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	info.n_offers = take_offers(m, offers, texts);
 	info.running = running;
 	for (size_t i = 0; i < m->n_running; i++)
-		if (job_id_parse(m->running[i], &running[info.n_running]) == 0)
+		if (sched_job_id_parse(m->running[i], &running[info.n_running]) == 0)
 			info.n_running++;
 	p->worker = NULL;
 	r = sched_worker_set(s->sched, &info, s->now, &p->worker);
@@ -211,7 +211,7 @@ worker_job(struct server *s, struct peer *p, const struct wire_peer *from, const
 {
 	if (!p || !p->worker)
 		return false;
-	if (job_id_parse(job, ret) == 0)
+	if (sched_job_id_parse(job, ret) == 0)
 		return true;
 	server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
 		"A job's id is 32 lower-case hex digits, not \"%.40s\".", CLEAN(job));

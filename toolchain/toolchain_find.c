@@ -17,18 +17,18 @@
 #include "toolchain/toolchain_priv.h"
 
 /* The stat of a file that an answer depends on; all zero when it is not there. */
-struct stamp {
+struct file_stamp {
 	uint64_t w[7];
 };
 
-static struct stamp
+static struct file_stamp
 stamp_of(const char *path)
 {
-	struct stamp s = { { 0 } };
+	struct file_stamp s = { { 0 } };
 	struct stat st;
 
 	if (path != NULL && stat(path, &st) == 0)
-		s = (struct stamp){ { st.st_dev, st.st_ino, (uint64_t)st.st_size,
+		s = (struct file_stamp){ { st.st_dev, st.st_ino, (uint64_t)st.st_size,
 			(uint64_t)st.st_mtim.tv_sec, (uint64_t)st.st_mtim.tv_nsec,
 			(uint64_t)st.st_ctim.tv_sec, (uint64_t)st.st_ctim.tv_nsec } };
 	return s;
@@ -83,7 +83,7 @@ rustup_settings(void)
 struct proxy {
 	char *note; /* NULL: not to be remembered */
 	bool script;
-	struct stamp stamps[2];
+	struct file_stamp stamps[2];
 };
 
 static void

@@ -27,7 +27,7 @@
 #define NO_ARG (-1)
 
 /* Argument numbers: of the directory's descriptor, of the path, of flags that matter. */
-struct row {
+struct call_row {
 	int nr;
 	enum trace_op op;
 	int dir, path, flags;
@@ -63,7 +63,7 @@ static const struct {
 		nr, op, 0, 1, NO_ARG, NO_ARG, NO_ARG, NOT_FROM \
 	}
 
-static const struct row rows[] = {
+static const struct call_row rows[] = {
 	{ SYS_openat, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_openat2, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG, NOT_FROM },
 	AT(SYS_statx, TRACE_STAT),
@@ -384,7 +384,7 @@ read_path(pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX], b
 	return r > 0 ? 2 : r;
 }
 
-static const struct row *
+static const struct call_row *
 find_row(int nr)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -395,7 +395,7 @@ find_row(int nr)
 
 /* Its flags; 0 where they cannot be read. */
 static uint64_t
-open_flags(const struct seccomp_notif *req, const struct row *row)
+open_flags(const struct seccomp_notif *req, const struct call_row *row)
 {
 	uint64_t flags = req->data.args[row->flags];
 
@@ -407,7 +407,7 @@ open_flags(const struct seccomp_notif *req, const struct row *row)
 }
 
 static void
-take_flags(const struct seccomp_notif *req, const struct row *row, struct trace_call *ret)
+take_flags(const struct seccomp_notif *req, const struct call_row *row, struct trace_call *ret)
 {
 	uint64_t flags = open_flags(req, row);
 
@@ -472,7 +472,7 @@ take_path(
 /* What a symbolic link is to lead to is meant from where the link is: path[0], and the link itself
  * path[1]. */
 static int
-take_link(const struct seccomp_notif *req, const struct row *row, const char *cwd,
+take_link(const struct seccomp_notif *req, const struct call_row *row, const char *cwd,
 	struct trace_call *ret)
 {
 	char text[PATH_MAX];
@@ -495,7 +495,7 @@ take_link(const struct seccomp_notif *req, const struct row *row, const char *cw
 /* A program that is run by its open descriptor is named by that; what is asked of one, by the file
  * that it leads to. 1: there is no path in this call. */
 static int
-name_descriptor(const struct seccomp_notif *req, const struct row *row, struct trace_call *ret)
+name_descriptor(const struct seccomp_notif *req, const struct call_row *row, struct trace_call *ret)
 {
 	int fd = (int)req->data.args[row->dir];
 
@@ -551,7 +551,7 @@ read_said(const struct seccomp_notif *req, struct trace_call *ret)
 }
 
 static int
-take_paths(const struct seccomp_notif *req, const struct row *row, const char *cwd,
+take_paths(const struct seccomp_notif *req, const struct call_row *row, const char *cwd,
 	struct trace_call *ret)
 {
 	int r = 0;
@@ -580,7 +580,7 @@ take_paths(const struct seccomp_notif *req, const struct row *row, const char *c
 void
 trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
 {
-	const struct row *row = find_row(req->data.nr);
+	const struct call_row *row = find_row(req->data.nr);
 	int r;
 
 	ret->pid = (pid_t)req->pid;

@@ -21,8 +21,8 @@ struct explain {
 	const char *name; /* NULL: all of the last build */
 	bool json;
 	struct builds builds;
-	json_t *names;	    /* every crate and package that the log has; the values mean nothing */
-	struct job *makers; /* of this crate: what was compiled and kept */
+	json_t *names; /* every crate and package that the log has; the values mean nothing */
+	struct job_line *makers; /* of this crate: what was compiled and kept */
 	size_t n_makers;
 };
 
@@ -45,20 +45,20 @@ same_name(const char *a, const char *b, size_t n)
 }
 
 static size_t
-package_length(const struct job *j)
+package_length(const struct job_line *j)
 {
 	return strcspn(j->package, " ");
 }
 
 static bool
-is_about(const struct job *j, const char *name)
+is_about(const struct job_line *j, const char *name)
 {
 	return same_name(name, j->crate, strlen(j->crate)) ||
 	       (*j->package && same_name(name, j->package, package_length(j)));
 }
 
 static void
-note_names(json_t *names, const struct job *j)
+note_names(json_t *names, const struct job_line *j)
 {
 	char package[NAME_MAX_LEN + 1];
 	size_t n = MIN2(package_length(j), (size_t)NAME_MAX_LEN);
@@ -149,9 +149,9 @@ print_similar(const struct explain *e)
 /* ---- reading */
 
 static int
-note_maker(struct explain *e, const struct job *j)
+note_maker(struct explain *e, const struct job_line *j)
 {
-	struct job *makers;
+	struct job_line *makers;
 
 	if ((!streq(j->cache, "miss") && !job_is_bundle(j)) || !*j->key || *j->not_stored ||
 		j->exit_status)
@@ -165,8 +165,8 @@ note_maker(struct explain *e, const struct job *j)
 	return 0;
 }
 
-static const struct job *
-maker_of(const struct explain *e, const struct job *hit)
+static const struct job_line *
+maker_of(const struct explain *e, const struct job_line *hit)
 {
 	for (size_t i = e->n_makers; i > 0 && *hit->key; i--)
 		if (streq(e->makers[i - 1].key, hit->key) &&
@@ -176,7 +176,7 @@ maker_of(const struct explain *e, const struct job *hit)
 }
 
 static int
-take(void *arg, struct job *j)
+take(void *arg, struct job_line *j)
 {
 	struct explain *e = arg;
 	bool keep = !e->name || is_about(j, e->name);
@@ -207,7 +207,7 @@ add_cell(struct buf *b, const char *s, size_t width)
 }
 
 static int
-print_line(const struct job *j, size_t width)
+print_line(const struct job_line *j, size_t width)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT, why = BUF_INIT;
 	int r = tell_short(&why, j);
@@ -229,7 +229,7 @@ print_line(const struct job *j, size_t width)
 }
 
 static int
-add_critical_step(struct buf *b, const struct job *j, const struct critical_step *s)
+add_critical_step(struct buf *b, const struct job_line *j, const struct critical_step *s)
 {
 	char part[SHOW_SIZE], gap[SHOW_SIZE];
 	int r = 0;
@@ -301,7 +301,7 @@ print_build(const struct build *b)
 }
 
 static int
-print_unit(const struct explain *e, const struct job *j)
+print_unit(const struct explain *e, const struct job_line *j)
 {
 	_cleanup_(strv_done) struct strv says = STRV_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -336,7 +336,7 @@ print_unit(const struct explain *e, const struct job *j)
 /* ---- as JSON */
 
 static json_t *
-json_unit(const struct explain *e, const struct job *j)
+json_unit(const struct explain *e, const struct job_line *j)
 {
 	_cleanup_(strv_done) struct strv says = STRV_INIT;
 	json_t *o = json_copy(j->line), *list = json_array();
@@ -362,7 +362,7 @@ json_critical(const struct build *b, json_t *list)
 
 	for (size_t i = 0; r == 0 && i < c.n; i++) {
 		const struct critical_step *s = &c.steps[i];
-		const struct job *j = &b->jobs[s->unit];
+		const struct job_line *j = &b->jobs[s->unit];
 		json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "crate",
 			j->crate, "kind", j->kind, "unit", j->unit, "needs",
 			critical_need_name(s->need), "gap", critical_gap_name(s->gap), "gap_ms",

@@ -12,7 +12,7 @@
 #define DEFAULT_FILE "dray-report.html"
 
 static int
-take(void *arg, struct job *j)
+take(void *arg, struct job_line *j)
 {
 	return streq(j->kind, "probe") ? 0 : builds_add(arg, j, true);
 }

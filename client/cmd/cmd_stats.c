@@ -25,7 +25,7 @@ struct shown {
 };
 
 static int
-count(void *arg, struct job *j)
+count(void *arg, struct job_line *j)
 {
 	stats_add(arg, j);
 	return 0;

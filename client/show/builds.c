@@ -16,7 +16,7 @@
 #define PAUSE_GUESS_MS UINT64_C(20000)
 
 uint64_t
-build_start_ms(const struct job *j)
+build_start_ms(const struct job_line *j)
 {
 	uint64_t wall_ms = (j->end_us - j->start_us) / 1000;
 
@@ -49,7 +49,7 @@ goes_on(const struct build *b, uint64_t start_ms, uint64_t pause_ms)
 }
 
 static bool
-is_of(const struct build *b, const struct job *j, const char *dir)
+is_of(const struct build *b, const struct job_line *j, const char *dir)
 {
 	uint64_t start_ms = build_start_ms(j);
 
@@ -91,7 +91,7 @@ drop_old(struct builds *all, uint64_t now_ms)
 }
 
 static int
-begin(struct builds *all, const struct job *j, char *dir, struct build **ret)
+begin(struct builds *all, const struct job_line *j, char *dir, struct build **ret)
 {
 	struct build *b;
 
@@ -113,10 +113,10 @@ begin(struct builds *all, const struct job *j, char *dir, struct build **ret)
 }
 
 static int
-keep_job(struct build *b, struct job *j)
+keep_job(struct build *b, struct job_line *j)
 {
 	size_t cap = b->cap ? b->cap * 2 : 16;
-	struct job *jobs;
+	struct job_line *jobs;
 
 	if (b->n == b->cap) {
 		jobs = reallocarray(b->jobs, cap, sizeof(*jobs));
@@ -132,13 +132,13 @@ keep_job(struct build *b, struct job *j)
 
 /* Other than a mistyped command, which the log has as a compiler. */
 static bool
-is_unit(const struct job *j)
+is_unit(const struct job_line *j)
 {
 	return *j->crate || *j->out_dir;
 }
 
 int
-builds_add(struct builds *all, struct job *j, bool keep)
+builds_add(struct builds *all, struct job_line *j, bool keep)
 {
 	_cleanup_(freep) char *dir = build_dir(j->out_dir);
 	struct build *b;

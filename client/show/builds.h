@@ -10,7 +10,7 @@ struct build {
 	char *dir;		    /* target/debug or the like; "" when no unit had one */
 	uint64_t parent;	    /* 0: not known */
 	uint64_t first_ms, last_ms; /* from its first unit's start to its last one's end */
-	struct job *jobs;	    /* that were kept, in the log's order */
+	struct job_line *jobs;	    /* that were kept, in the log's order */
 	size_t n, cap;
 };
 
@@ -22,7 +22,7 @@ struct builds {
 };
 
 /* When a unit began, since 1970. */
-uint64_t build_start_ms(const struct job *j);
+uint64_t build_start_ms(const struct job_line *j);
 /* The directory that an out-dir is one of: target/debug of target/debug/deps,
  * target/debug/build/x-1a2b, target/debug/build/x-1a2b/out/probe, target/debug/examples, and
  * (layout v2) target/debug/build/x/1a2b3c4d5e6f7a8b/out. NULL: out of memory. */
@@ -30,7 +30,7 @@ char *build_dir(const char *out_dir);
 
 /* Puts a line into its build. With keep, takes the job over, and that build is the last one (if the
  * job has a crate or an out-dir); without, only its time counts. 0 or -ENOMEM. Empty: all zero. */
-int builds_add(struct builds *all, struct job *j, bool keep);
+int builds_add(struct builds *all, struct job_line *j, bool keep);
 /* Whether any of its jobs has a crate or an out-dir. */
 bool build_has_units(const struct build *b);
 /* The build of the job that was kept last; NULL: there is none. */

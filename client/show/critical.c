@@ -209,39 +209,39 @@ mostly_full(const struct find *f, uint64_t from, uint64_t to)
 
 /* ---- what a unit waited for */
 
-struct choice {
+struct waited {
 	const struct critical_unit *unit; /* NULL: nothing */
 	enum critical_need need;
 	uint64_t at_us; /* it was there */
 };
 
 /* When `u` had what it needs of `dep`, which began before it. */
-static struct choice
+static struct waited
 had(const struct critical_unit *u, const struct critical_unit *dep)
 {
 	bool known = dep->rmeta_us > dep->from_us && dep->rmeta_us <= u->from_us;
 
 	if (dep->to_us > u->from_us)
 		/* only metadata can have been there; if nothing tells when, just in time */
-		return (struct choice){ dep, CRITICAL_METADATA,
+		return (struct waited){ dep, CRITICAL_METADATA,
 			known ? dep->rmeta_us : u->from_us };
 	if (u->pipelined && known)
-		return (struct choice){ dep, CRITICAL_METADATA, MIN2(dep->rmeta_us, dep->to_us) };
-	return (struct choice){ dep, CRITICAL_ALL, dep->to_us };
+		return (struct waited){ dep, CRITICAL_METADATA, MIN2(dep->rmeta_us, dep->to_us) };
+	return (struct waited){ dep, CRITICAL_ALL, dep->to_us };
 }
 
 static void
-take_later(struct choice *best, struct choice c)
+take_later(struct waited *best, struct waited c)
 {
 	if (!best->unit || c.at_us > best->at_us ||
 		(c.at_us == best->at_us && c.unit->from_us > best->unit->from_us))
 		*best = c;
 }
 
-static struct choice
+static struct waited
 choose(const struct find *f, const struct critical_unit *u)
 {
-	struct choice best = { NULL, CRITICAL_NOTHING, 0 };
+	struct waited best = { NULL, CRITICAL_NOTHING, 0 };
 	const struct critical_unit *dep;
 	char name[UNIT_ID_SIZE];
 	uint64_t since;
@@ -269,7 +269,7 @@ choose(const struct find *f, const struct critical_unit *u)
 	since = MAX2(best.unit ? best.at_us : 0, dep->to_us);
 	if (!best.unit || dep->to_us >= best.at_us ||
 		(u->from_us - since > READY_US && !mostly_full(f, since, u->from_us)))
-		best = (struct choice){ dep, CRITICAL_SCRIPT, dep->to_us };
+		best = (struct waited){ dep, CRITICAL_SCRIPT, dep->to_us };
 	return best;
 }
 
@@ -333,7 +333,7 @@ walk(const struct find *f, struct critical *c)
 		return -ENOMEM;
 	c->whole_us = u->to_us - begin;
 	for (until = u->to_us; u; n++) {
-		struct choice before = choose(f, u);
+		struct waited before = choose(f, u);
 		uint64_t at = before.unit ? before.at_us : begin;
 
 		c->steps[n] = (struct critical_step){ .unit = (size_t)(u - f->units),
@@ -372,7 +372,7 @@ critical_find(const struct critical_unit *units, size_t n, struct critical *ret)
 }
 
 int
-critical_of_jobs(const struct job *jobs, size_t n, struct critical *ret)
+critical_of_jobs(const struct job_line *jobs, size_t n, struct critical *ret)
 {
 	_cleanup_(freep) struct critical_unit *units = calloc(n + 1, sizeof(*units));
 	_cleanup_(lanes_done) struct lanes l = { 0 };
@@ -381,7 +381,7 @@ critical_of_jobs(const struct job *jobs, size_t n, struct critical *ret)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {
-		const struct job *j = l.units[i].job;
+		const struct job_line *j = l.units[i].job;
 		uint64_t from = l.units[i].from_us;
 
 		units[j - jobs] = (struct critical_unit){ .stem = j->unit,

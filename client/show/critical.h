@@ -52,7 +52,7 @@ struct critical {
 int critical_find(const struct critical_unit *units, size_t n, struct critical *ret);
 /* The same of a build's jobs: step.unit is an index into jobs; times are since the build's begin.
  */
-int critical_of_jobs(const struct job *jobs, size_t n, struct critical *ret);
+int critical_of_jobs(const struct job_line *jobs, size_t n, struct critical *ret);
 void critical_done(struct critical *c);
 
 uint64_t critical_part_us(const struct critical_step *s);

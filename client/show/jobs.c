@@ -50,7 +50,7 @@ ms(const json_t *o, const char *key)
 }
 
 static void
-take_times(struct job *j)
+take_times(struct job_line *j)
 {
 	const json_t *o = j->line;
 
@@ -72,10 +72,10 @@ take_times(struct job *j)
 }
 
 int
-job_decode(const char *line, size_t n, struct job *ret)
+job_decode(const char *line, size_t n, struct job_line *ret)
 {
 	_cleanup_(json_decrefp) json_t *o = json_loadb(line, n, 0, NULL);
-	struct job j;
+	struct job_line j;
 
 	if (!json_is_object(o))
 		return -EBADMSG;
@@ -115,14 +115,14 @@ job_decode(const char *line, size_t n, struct job *ret)
 }
 
 void
-job_done(struct job *j)
+job_done(struct job_line *j)
 {
 	json_decref(j->line);
 	memset(j, 0, sizeof(*j));
 }
 
 const char *
-job_attempt(const struct job *j, size_t i)
+job_attempt(const struct job_line *j, size_t i)
 {
 	const char *s = json_string_value(json_array_get(j->attempts, i));
 
@@ -138,26 +138,26 @@ job_script_prefix(const char *out_dir)
 }
 
 bool
-job_is_trial(const struct job *j)
+job_is_trial(const struct job_line *j)
 {
 	/* lines of before 2026-12 do not say it: in layout v1 the out-dir does */
 	return j->trial || job_script_prefix(j->out_dir) > 0;
 }
 
 uint64_t
-job_cost_us(const struct job *j)
+job_cost_us(const struct job_line *j)
 {
 	return j->compile_us + j->link_us;
 }
 
 bool
-job_is_bundle(const struct job *j)
+job_is_bundle(const struct job_line *j)
 {
 	return streq(j->cache, "bundle");
 }
 
 bool
-job_is_hit(const struct job *j)
+job_is_hit(const struct job_line *j)
 {
 	return streq(j->cache, "hit") || job_is_bundle(j);
 }
@@ -192,7 +192,7 @@ open_log(const char *path, struct stat *ret_st)
 static int
 one_line(struct reading *in, const char *line, size_t n)
 {
-	struct job j;
+	struct job_line j;
 	int r;
 
 	if (n == 0) /* what the writer puts after a torn line */

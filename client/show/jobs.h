@@ -15,7 +15,7 @@
 #define JOB_LINE_MAX (1u << 20) /* a longer one is not the log's */
 
 /* One line. Text is never NULL: "" when there was none. Numbers are 0 then. */
-struct job {
+struct job_line {
 	json_t *line; /* holds the text */
 	const char *crate, *package, *kind, *where, *why, *worker, *linker, *out_dir;
 	const char *cache, *cache_why, *not_stored, *key;
@@ -36,23 +36,23 @@ struct job {
 };
 
 /* One line of n bytes, without its newline. -EBADMSG: it is none of the log's; -ENOMEM. */
-int job_decode(const char *line, size_t n, struct job *ret);
-void job_done(struct job *j); /* an empty one is fine */
+int job_decode(const char *line, size_t n, struct job_line *ret);
+void job_done(struct job_line *j); /* an empty one is fine */
 /* Its failed tries, "" when there are no more. */
-const char *job_attempt(const struct job *j, size_t i);
+const char *job_attempt(const struct job_line *j, size_t i);
 /* How long the begin of an out-dir is that names its profile's directory, where it is surely a
  * build script's OUT_DIR, or below it. 0: it is not, or (layout v2) its name does not tell. */
 size_t job_script_prefix(const char *out_dir);
 /* Whether a build script had it compiled, to see what the compiler can do: it may well fail. */
-bool job_is_trial(const struct job *j);
+bool job_is_trial(const struct job_line *j);
 /* What its compile took, and its link. */
-uint64_t job_cost_us(const struct job *j);
+uint64_t job_cost_us(const struct job_line *j);
 /* Whether the cache had it: whole, or all but its link. */
-bool job_is_hit(const struct job *j);
-bool job_is_bundle(const struct job *j);
+bool job_is_hit(const struct job_line *j);
+bool job_is_bundle(const struct job_line *j);
 
 /* May keep the line: it takes *j over then, and empties it. Other than 0 ends the reading. */
-typedef int (*jobs_fn)(void *arg, struct job *j);
+typedef int (*jobs_fn)(void *arg, struct job_line *j);
 
 struct jobs_tally {
 	uint64_t lines;	  /* given to fn */

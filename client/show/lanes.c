@@ -14,14 +14,14 @@
 #define CLOCKS_AGREE_US UINT64_C(5000000)
 
 static uint64_t
-wall_us(const struct job *j)
+wall_us(const struct job_line *j)
 {
 	return j->time_ms * 1000;
 }
 
 /* Whether start_us of all jobs can be compared. */
 static bool
-one_clock(const struct job *jobs, size_t n)
+one_clock(const struct job_line *jobs, size_t n)
 {
 	uint64_t low = UINT64_MAX, high = 0, offset;
 
@@ -46,13 +46,13 @@ by_begin(const void *a, const void *b)
 }
 
 static void
-fill_times(const struct job *jobs, struct lanes *l)
+fill_times(const struct job_line *jobs, struct lanes *l)
 {
 	bool fine = one_clock(jobs, l->n);
 	uint64_t begin = UINT64_MAX;
 
 	for (size_t i = 0; i < l->n; i++) {
-		const struct job *j = &jobs[i];
+		const struct job_line *j = &jobs[i];
 		uint64_t took = j->end_us - j->start_us, end = fine ? j->end_us : wall_us(j);
 
 		l->units[i] = (struct lane_unit){
@@ -115,7 +115,7 @@ fill_alone(struct lanes *l)
 }
 
 int
-lanes_make(const struct job *jobs, size_t n, uint64_t gap_us, struct lanes *ret)
+lanes_make(const struct job_line *jobs, size_t n, uint64_t gap_us, struct lanes *ret)
 {
 	struct lanes l = { .n = n };
 	int r;
@@ -173,7 +173,7 @@ add_until(struct spans *s, enum span_way way, uint64_t until)
 }
 
 size_t
-lanes_spans(const struct job *j, struct span ret[SPANS_MAX])
+lanes_spans(const struct job_line *j, struct span ret[SPANS_MAX])
 {
 	uint64_t wall = j->end_us - j->start_us, begin = wall, tail, before;
 	struct spans s = { .s = ret, .end = wall };

@@ -6,7 +6,7 @@
 #include "client/show/jobs.h"
 
 struct lane_unit {
-	const struct job *job;
+	const struct job_line *job;
 	uint64_t from_us, to_us; /* since the build's first unit began */
 	uint64_t alone_us;	 /* of it, nothing else ran */
 	unsigned lane;
@@ -35,11 +35,11 @@ struct span {
 #define SPANS_MAX 16
 
 /* gap_us: how far apart two units of a lane must be at least. 0 or -ENOMEM. */
-int lanes_make(const struct job *jobs, size_t n, uint64_t gap_us, struct lanes *ret);
+int lanes_make(const struct job_line *jobs, size_t n, uint64_t gap_us, struct lanes *ret);
 void lanes_done(struct lanes *l);
 
 /* A unit's time from its begin to its end, without holes and overlaps; how many spans. (The log has
  * how long each part took, and when the compile began; parts that overlap are cut.) */
-size_t lanes_spans(const struct job *j, struct span ret[SPANS_MAX]);
+size_t lanes_spans(const struct job_line *j, struct span ret[SPANS_MAX]);
 
 #endif

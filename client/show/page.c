@@ -33,7 +33,7 @@ struct page {
 	struct html *h;
 	const struct page_in *in;
 	struct stats stats;
-	const struct job **jobs; /* of all builds */
+	const struct job_line **jobs; /* of all builds */
 	size_t n_jobs;
 	uint64_t wall_us, busy_us;
 	unsigned lanes; /* of the build that had most */
@@ -275,7 +275,7 @@ add_time_cell(struct html *h, uint64_t us)
 }
 
 static void
-add_name_cells(struct html *h, const struct job *j)
+add_name_cells(struct html *h, const struct job_line *j)
 {
 	enum stats_place place = stats_place_of(j->where);
 
@@ -290,7 +290,7 @@ add_name_cells(struct html *h, const struct job *j)
 }
 
 static void
-add_why_cell(struct html *h, const struct job *j)
+add_why_cell(struct html *h, const struct job_line *j)
 {
 	_cleanup_(buf_done) struct buf why = BUF_INIT;
 
@@ -303,10 +303,10 @@ add_why_cell(struct html *h, const struct job *j)
 }
 
 static void
-add_unit_rows(struct html *h, const struct job *const *jobs, size_t n, bool packages)
+add_unit_rows(struct html *h, const struct job_line *const *jobs, size_t n, bool packages)
 {
 	for (size_t i = 0; i < n; i++) {
-		const struct job *j = jobs[i];
+		const struct job_line *j = jobs[i];
 
 		html_raw(h, "<tr>");
 		add_name_cells(h, j);
@@ -326,7 +326,8 @@ add_unit_rows(struct html *h, const struct job *const *jobs, size_t n, bool pack
 static int
 by_cost(const void *a, const void *b)
 {
-	const struct job *x = *(const struct job *const *)a, *y = *(const struct job *const *)b;
+	const struct job_line *x = *(const struct job_line *const *)a,
+			      *y = *(const struct job_line *const *)b;
 	uint64_t cost_x = job_cost_us(x), cost_y = job_cost_us(y);
 
 	if (cost_x != cost_y)
@@ -341,7 +342,7 @@ by_cost(const void *a, const void *b)
 static int
 add_slowest(struct page *p)
 {
-	_cleanup_(freep) const struct job **sorted = calloc(p->n_jobs + 1, sizeof(*sorted));
+	_cleanup_(freep) const struct job_line **sorted = calloc(p->n_jobs + 1, sizeof(*sorted));
 	size_t n;
 
 	if (!sorted)
@@ -366,12 +367,12 @@ add_slowest(struct page *p)
 
 /* "all of serde; then 1.2 s for a free slot; in it 0.3 s for a slot or a worker" */
 static void
-add_waited_cell(struct html *h, const struct job *jobs, const struct critical *c, size_t i)
+add_waited_cell(struct html *h, const struct job_line *jobs, const struct critical *c, size_t i)
 {
 	static const char *const of[] = { "", "the metadata of ", "all of ", "the run of " };
 	static const char *const gaps[] = { "cargo", "its build script's run", "a free slot" };
 	const struct critical_step *s = &c->steps[i];
-	const struct job *j = &jobs[s->unit];
+	const struct job_line *j = &jobs[s->unit];
 	uint64_t inside = j->slot_wait_us + j->queue_us;
 	char time[SHOW_SIZE];
 
@@ -393,7 +394,7 @@ add_waited_cell(struct html *h, const struct job *jobs, const struct critical *c
 }
 
 static void
-add_critical_row(struct html *h, const struct job *jobs, const struct critical *c, size_t i)
+add_critical_row(struct html *h, const struct job_line *jobs, const struct critical *c, size_t i)
 {
 	const struct critical_step *s = &c->steps[i];
 	char from[SHOW_SIZE], to[SHOW_SIZE], share[SHOW_SIZE];
@@ -412,7 +413,8 @@ add_critical_row(struct html *h, const struct job *jobs, const struct critical *
 
 /* Rows of the longest ones; the number of those between them. */
 static void
-add_critical_rows(struct html *h, const struct job *jobs, const struct critical *c, uint64_t least)
+add_critical_rows(
+	struct html *h, const struct job_line *jobs, const struct critical *c, uint64_t least)
 {
 	size_t hidden = 0, shown = 0;
 

@@ -183,7 +183,7 @@ stats_add_group(struct stats_groups *g, const char *reason, uint64_t us)
 }
 
 static void
-add_cache(struct stats *s, const struct job *j, uint64_t us)
+add_cache(struct stats *s, const struct job_line *j, uint64_t us)
 {
 	s->lookup_us += j->lookup_us;
 	s->restore_us += j->restore_us;
@@ -208,7 +208,7 @@ add_cache(struct stats *s, const struct job *j, uint64_t us)
 }
 
 void
-stats_add(struct stats *s, const struct job *j)
+stats_add(struct stats *s, const struct job_line *j)
 {
 	enum stats_place place = stats_place_of(j->where);
 	uint64_t us = job_is_hit(j) ? j->saved_us : job_cost_us(j);

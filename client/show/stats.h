@@ -54,7 +54,7 @@ void stats_add_group(struct stats_groups *g, const char *reason, uint64_t us);
 void stats_sort_groups(struct stats_groups *g);
 
 /* Empty: all zero. */
-void stats_add(struct stats *s, const struct job *j);
+void stats_add(struct stats *s, const struct job_line *j);
 /* The groups with the most time first. */
 void stats_sort(struct stats *s);
 

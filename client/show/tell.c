@@ -15,7 +15,7 @@ add_part(struct buf *b, const char *what, const char *of)
 }
 
 static int
-add_cache(struct buf *b, const struct job *j)
+add_cache(struct buf *b, const struct job_line *j)
 {
 	char saved[SHOW_SIZE];
 
@@ -35,7 +35,7 @@ add_cache(struct buf *b, const struct job *j)
 }
 
 int
-tell_short(struct buf *b, const struct job *j)
+tell_short(struct buf *b, const struct job_line *j)
 {
 	enum stats_place place = stats_place_of(j->where);
 	int r = add_cache(b, j);
@@ -59,7 +59,7 @@ tell_short(struct buf *b, const struct job *j)
 /* ---- in sentences */
 
 static int
-say_hit(struct strv *s, const struct job *j, const struct job *made)
+say_hit(struct strv *s, const struct job_line *j, const struct job_line *made)
 {
 	char took[SHOW_SIZE], saved[SHOW_SIZE], when[SHOW_SIZE];
 	int r;
@@ -80,7 +80,7 @@ say_hit(struct strv *s, const struct job *j, const struct job *made)
 }
 
 static int
-say_bundle(struct strv *s, const struct job *j)
+say_bundle(struct strv *s, const struct job_line *j)
 {
 	char saved[SHOW_SIZE];
 	int r;
@@ -98,7 +98,7 @@ say_bundle(struct strv *s, const struct job *j)
 }
 
 static int
-say_place(struct strv *s, const struct job *j)
+say_place(struct strv *s, const struct job_line *j)
 {
 	const char *colon = *j->why ? ": " : "";
 
@@ -119,7 +119,7 @@ say_place(struct strv *s, const struct job *j)
 }
 
 static int
-say_cache(struct strv *s, const struct job *j)
+say_cache(struct strv *s, const struct job_line *j)
 {
 	int r = 0;
 
@@ -135,7 +135,7 @@ say_cache(struct strv *s, const struct job *j)
 }
 
 static int
-say_attempts(struct strv *s, const struct job *j)
+say_attempts(struct strv *s, const struct job_line *j)
 {
 	int r = 0;
 
@@ -145,7 +145,7 @@ say_attempts(struct strv *s, const struct job *j)
 }
 
 static int
-say_end(struct strv *s, const struct job *j)
+say_end(struct strv *s, const struct job_line *j)
 {
 	if (j->signal)
 		return strv_addf(s, "It was killed by signal %d.", j->signal);
@@ -156,7 +156,7 @@ say_end(struct strv *s, const struct job *j)
 
 /* "1.5 s in all: 570 ms gathering, 890 ms compiling"; what took no millisecond is left out. */
 static int
-say_times(struct strv *s, const struct job *j)
+say_times(struct strv *s, const struct job_line *j)
 {
 	const struct {
 		uint64_t us;
@@ -192,7 +192,7 @@ say_times(struct strv *s, const struct job *j)
 }
 
 int
-tell_long(struct strv *s, const struct job *j, const struct job *made)
+tell_long(struct strv *s, const struct job_line *j, const struct job_line *made)
 {
 	int r;
 

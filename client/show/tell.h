@@ -8,9 +8,9 @@
 #include "common/strv.h"
 
 /* On one line: what is worth to be known beside where it ran. May be empty. 0 or -ENOMEM. */
-int tell_short(struct buf *b, const struct job *j);
+int tell_short(struct buf *b, const struct job_line *j);
 /* The same in sentences, one a string. made: the line of the compile whose result was taken, or
  * NULL when it is not in the log any more. */
-int tell_long(struct strv *s, const struct job *j, const struct job *made);
+int tell_long(struct strv *s, const struct job_line *j, const struct job_line *made);
 
 #endif

@@ -26,7 +26,7 @@ struct drawing {
 	struct html *h;
 	double width, row, bar;
 	double scale; /* pixels a microsecond */
-	const struct job *jobs;
+	const struct job_line *jobs;
 	bool *critical; /* of each job, whether it is on the critical path */
 };
 
@@ -103,7 +103,7 @@ static void
 draw_tip(struct html *h, const struct lane_unit *u, bool critical)
 {
 	_cleanup_(buf_done) struct buf why = BUF_INIT;
-	const struct job *j = u->job;
+	const struct job_line *j = u->job;
 	char from[SHOW_SIZE], took[SHOW_SIZE];
 
 	show_time(u->from_us, from);
@@ -161,7 +161,7 @@ draw_label(const struct drawing *d, const struct lane_unit *u, double x, double 
 static void
 draw_unit(const struct drawing *d, const struct lane_unit *u)
 {
-	const struct job *j = u->job;
+	const struct job_line *j = u->job;
 	double x = PAD + (double)u->from_us * d->scale, y = AXIS + u->lane * d->row;
 	double width = MAX2((double)(u->to_us - u->from_us) * d->scale, BAR_MIN);
 	enum stats_place place = stats_place_of(j->where);
@@ -186,7 +186,7 @@ draw_unit(const struct drawing *d, const struct lane_unit *u)
 }
 
 int
-timeline_add(struct html *h, const struct job *jobs, size_t n, const struct critical *path,
+timeline_add(struct html *h, const struct job_line *jobs, size_t n, const struct critical *path,
 	struct timeline_sums *ret_sums)
 {
 	_cleanup_(freep) bool *critical = calloc(n + 1, sizeof(*critical));

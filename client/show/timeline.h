@@ -14,7 +14,7 @@ struct timeline_sums {
 };
 
 /* 0 or -ENOMEM; *ret_sums also without units. Units of the critical path are marked. */
-int timeline_add(struct html *h, const struct job *jobs, size_t n, const struct critical *path,
+int timeline_add(struct html *h, const struct job_line *jobs, size_t n, const struct critical *path,
 	struct timeline_sums *ret_sums);
 
 #endif

@@ -27,7 +27,7 @@ check_text(const char *s)
 
 /* A page of this unit alone has one script, which is ours. It takes the job. */
 static void
-check_page(struct job *j)
+check_page(struct job_line *j)
 {
 	_cleanup_(html_done) struct html h = { BUF_INIT, 0 };
 	_cleanup_(builds_done) struct builds all = { 0 };
@@ -46,7 +46,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct stats sums;
-	struct job j;
+	struct job_line j;
 
 	if (job_decode((const char *)data, size, &j) < 0)
 		return 0;

@@ -50,7 +50,7 @@ add(struct builds *all, const char *crate, const char *out_dir, uint64_t parent,
 	bool keep)
 {
 	_cleanup_(freep) char *line = NULL;
-	struct job j;
+	struct job_line j;
 	char time[JOBS_TIME_SIZE];
 
 	jobs_format_time(T0 + end_ms, time);
@@ -157,7 +157,7 @@ add_trial(struct builds *all, const char *crate, const char *out_dir, uint64_t p
 	uint64_t cargo, uint64_t end_ms)
 {
 	_cleanup_(freep) char *line = NULL;
-	struct job j;
+	struct job_line j;
 	char time[JOBS_TIME_SIZE];
 
 	jobs_format_time(T0 + end_ms, time);

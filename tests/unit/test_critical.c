@@ -263,7 +263,7 @@ many(void **state)
 }
 
 static void
-add_line(struct job *j, const char *line)
+add_line(struct job_line *j, const char *line)
 {
 	assert_int_equal(job_decode(line, strlen(line), j), 0);
 }
@@ -273,7 +273,7 @@ static void
 of_jobs(void **state)
 {
 	_cleanup_(critical_done) struct critical c = { 0 };
-	struct job jobs[3];
+	struct job_line jobs[3];
 
 	add_line(&jobs[0],
 		"{\"time\":\"2026-11-21T10:00:01.000Z\",\"where\":\"local\",\"kind\":\"lib\","

@@ -50,7 +50,7 @@ put(const char *file, const char *text)
 
 /* The crates' names, in the order in which they were read. */
 static int
-gather(void *arg, struct job *j)
+gather(void *arg, struct job_line *j)
 {
 	if (streq(j->crate, "stop"))
 		return 7;
@@ -70,7 +70,7 @@ assert_read(uint64_t since, const char *crates, uint64_t skipped)
 }
 
 static int
-decode(const char *line, struct job *ret)
+decode(const char *line, struct job_line *ret)
 {
 	return job_decode(line, strlen(line), ret);
 }
@@ -118,7 +118,7 @@ what_the_writer_writes(void **state)
 		.bytes_received = 14 };
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct timespec now;
-	struct job j;
+	struct job_line j;
 
 	unlink(path);
 	assert_int_equal(joblog_append(path, 0, &e), 0);
@@ -178,7 +178,7 @@ odd_values(void **state)
 		"{\"time\":\"2026-11-21T10:00:00Z\",\"where\":5}",
 		"{\"time\":\"yesterday\",\"where\":\"farm\"}", "{\"where\":\"farm\"}",
 		LINE("00", "a") "}", "{\"time\":\"2026-11-21T10:00:00Z\",\"where\":\"\xff\"}" };
-	struct job j;
+	struct job_line j;
 
 	for (size_t i = 0; i < ARRAY_LEN(foreign); i++)
 		assert_int_equal(decode(foreign[i], &j), -EBADMSG);

@@ -12,10 +12,10 @@
 
 #define T0 UINT64_C(1795233150000) /* milliseconds since 1970 at 0 of the monotonic clock */
 
-static struct job
+static struct job_line
 unit(const char *crate, uint64_t from_ms, uint64_t to_ms)
 {
-	return (struct job){ .crate = crate,
+	return (struct job_line){ .crate = crate,
 		.where = "farm",
 		.kind = "lib",
 		.time_ms = T0 + to_ms,
@@ -50,8 +50,8 @@ none(void **state)
 static void
 side_by_side(void **state)
 {
-	const struct job jobs[] = { unit("b", 120, 160), unit("a", 100, 180), unit("c", 200, 240),
-		unit("d", 240, 260) };
+	const struct job_line jobs[] = { unit("b", 120, 160), unit("a", 100, 180),
+		unit("c", 200, 240), unit("d", 240, 260) };
 	struct lanes l;
 
 	assert_int_equal(lanes_make(jobs, ARRAY_LEN(jobs), 0, &l), 0);
@@ -81,7 +81,8 @@ side_by_side(void **state)
 static void
 nested(void **state)
 {
-	const struct job jobs[] = { unit("long", 0, 100), unit("x", 10, 60), unit("y", 20, 90) };
+	const struct job_line jobs[] = { unit("long", 0, 100), unit("x", 10, 60),
+		unit("y", 20, 90) };
 	struct lanes l;
 
 	assert_int_equal(lanes_make(jobs, ARRAY_LEN(jobs), 0, &l), 0);
@@ -96,7 +97,7 @@ nested(void **state)
 static void
 two_boots(void **state)
 {
-	struct job jobs[] = { unit("before", 9000000, 9001000), unit("after", 100, 300) };
+	struct job_line jobs[] = { unit("before", 9000000, 9001000), unit("after", 100, 300) };
 	struct lanes l;
 
 	jobs[0].time_ms = T0;
@@ -115,7 +116,7 @@ two_boots(void **state)
 }
 
 static void
-assert_spans(const struct job *j, const char *ways, const uint64_t *ends)
+assert_spans(const struct job_line *j, const char *ways, const uint64_t *ends)
 {
 	struct span s[SPANS_MAX];
 	size_t n = lanes_spans(j, s);
@@ -133,7 +134,7 @@ assert_spans(const struct job *j, const char *ways, const uint64_t *ends)
 static void
 spans(void **state)
 {
-	struct job j = unit("a", 0, 1);
+	struct job_line j = unit("a", 0, 1);
 
 	j.end_us = 1000;
 	j.start_us = 0;

@@ -27,7 +27,7 @@ count(const char *s, const char *what)
 static void
 add(struct builds *all, const char *line)
 {
-	struct job j;
+	struct job_line j;
 
 	assert_int_equal(job_decode(line, strlen(line), &j), 0);
 	assert_int_equal(builds_add(all, &j, true), 0);

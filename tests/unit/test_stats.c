@@ -61,10 +61,10 @@ groups(void **state)
 		"one two three four five six seven eight nine ten eleven twelve");
 }
 
-static struct job
+static struct job_line
 unit(const char *where, const char *cache, uint64_t ms)
 {
-	return (struct job){ .where = where,
+	return (struct job_line){ .where = where,
 		.cache = cache,
 		.crate = "a",
 		.kind = "lib",
@@ -80,7 +80,7 @@ unit(const char *where, const char *cache, uint64_t ms)
 static void
 weighted(void **state)
 {
-	struct job hit = unit("cache", "hit", 0), miss = unit("farm", "miss", 3000);
+	struct job_line hit = unit("cache", "hit", 0), miss = unit("farm", "miss", 3000);
 	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
@@ -114,7 +114,7 @@ weighted(void **state)
 static void
 linked(void **state)
 {
-	struct job j = unit("cache", "bundle", 0);
+	struct job_line j = unit("cache", "bundle", 0);
 	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
@@ -136,7 +136,7 @@ linked(void **state)
 static void
 reasons(void **state)
 {
-	struct job j = unit("local", "miss", 1);
+	struct job_line j = unit("local", "miss", 1);
 	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
@@ -176,7 +176,7 @@ reasons(void **state)
 static void
 left_out(void **state)
 {
-	struct job probe = unit("local", "", 5), odd = unit("moon", "hit", 5);
+	struct job_line probe = unit("local", "", 5), odd = unit("moon", "hit", 5);
 	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
@@ -192,7 +192,7 @@ left_out(void **state)
 static void
 many_groups(void **state)
 {
-	struct job j = unit("local", "miss", 1);
+	struct job_line j = unit("local", "miss", 1);
 	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
 	char why[] = "reason aa";
 	uint64_t n = 0;

@@ -12,10 +12,10 @@
 
 #define TIME "\"time\":\"2026-11-21T10:00:00.000Z\","
 
-static struct job
+static struct job_line
 decode(const char *line)
 {
-	struct job j;
+	struct job_line j;
 
 	assert_int_equal(job_decode(line, strlen(line), &j), 0);
 	return j;
@@ -25,7 +25,7 @@ static void
 assert_short(const char *line, const char *expected)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	struct job j = decode(line);
+	struct job_line j = decode(line);
 
 	assert_int_equal(tell_short(&b, &j), 0);
 	assert_string_equal(b.p ? (const char *)b.p : "", expected);
@@ -60,7 +60,7 @@ static void
 assert_long(const char *line, const char *made_line, const char *const *expected)
 {
 	_cleanup_(strv_done) struct strv says = STRV_INIT;
-	struct job j = decode(line), made = { 0 };
+	struct job_line j = decode(line), made = { 0 };
 	size_t i;
 
 	if (made_line)

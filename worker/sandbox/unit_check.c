@@ -22,7 +22,7 @@ struct check {
 	char **ret_error;
 };
 
-struct place {
+struct named_path {
 	const char *path;
 	bool file;
 };
@@ -268,32 +268,32 @@ check_files(const struct check *c)
 static int
 compare_places(const void *a, const void *b)
 {
-	const struct place *x = a, *y = b;
+	const struct named_path *x = a, *y = b;
 	int r = unit_path_cmp(x->path, y->path);
 
 	return r ? r : (int)y->file - (int)x->file;
 }
 
 static size_t
-gather(const struct check *c, struct place *v)
+gather(const struct check *c, struct named_path *v)
 {
 	static const char *const own[] = { "/proc", "/dev", "/tmp", "/.dray" };
 	const Dray__Unit *u = c->u;
 	size_t n = 0;
 
 	for (size_t i = 0; i < u->n_files; i++)
-		v[n++] = (struct place){ u->files[i]->path, true };
+		v[n++] = (struct named_path){ u->files[i]->path, true };
 	if (u->linker[0] == '/')
-		v[n++] = (struct place){ u->linker, true };
+		v[n++] = (struct named_path){ u->linker, true };
 	for (size_t i = 0; i < u->n_dirs; i++)
-		v[n++] = (struct place){ u->dirs[i], false };
-	v[n++] = (struct place){ u->cwd, false };
-	v[n++] = (struct place){ u->sysroot, false };
-	v[n++] = (struct place){ u->out_dir, false };
+		v[n++] = (struct named_path){ u->dirs[i], false };
+	v[n++] = (struct named_path){ u->cwd, false };
+	v[n++] = (struct named_path){ u->sysroot, false };
+	v[n++] = (struct named_path){ u->out_dir, false };
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		v[n++] = (struct place){ own[i], false };
+		v[n++] = (struct named_path){ own[i], false };
 	for (char *const *r = c->reserved; r && *r; r++)
-		v[n++] = (struct place){ *r, false };
+		v[n++] = (struct named_path){ *r, false };
 	return n;
 }
 
@@ -301,7 +301,7 @@ gather(const struct check *c, struct place *v)
 static int
 check_overlap(const struct check *c)
 {
-	_cleanup_(freep) struct place *v = NULL;
+	_cleanup_(freep) struct named_path *v = NULL;
 	size_t n = c->u->n_files + c->u->n_dirs + 16;
 
 	for (char *const *r = c->reserved; r && *r; r++)

@@ -14,7 +14,7 @@
 #define NO_FLAGS (-1)
 
 /* Argument numbers. */
-static const struct row {
+static const struct stat_call {
 	int nr, buffer, flags;
 } rows[] = {
 	{ SYS_statx, 4, 2 },
@@ -106,7 +106,7 @@ trace_stat_find(const struct trace_stat *s, const char *path)
 	return t ? &t->times : NULL;
 }
 
-static const struct row *
+static const struct stat_call *
 row_of(const struct seccomp_notif *req)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -118,7 +118,7 @@ row_of(const struct seccomp_notif *req)
 bool
 trace_stat_is_by_descriptor(const struct seccomp_notif *req)
 {
-	const struct row *r = row_of(req);
+	const struct stat_call *r = row_of(req);
 
 	return r && (r->nr == SYS_fstat ||
 			    (r->flags != NO_FLAGS && (req->data.args[r->flags] & AT_EMPTY_PATH)));
@@ -209,7 +209,7 @@ trace_stat_answer(
 	const struct trace_stat *s, const struct seccomp_notif *req, int root, const char *path)
 {
 	const Dray__FileTimes *t = trace_stat_find(s, path);
-	const struct row *row = row_of(req);
+	const struct stat_call *row = row_of(req);
 	const char *below = path[1] ? path + 1 : ".";
 	struct iovec local, remote;
 	struct statx stx;
