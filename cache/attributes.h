@@ -1,8 +1,8 @@
-/* What a stat of a file tells, as an input (inputs.h): a macro may put it into what it makes.
+/* The attributes of a file, as an input (inputs.h). A macro may put them into what it makes.
  *
- * Kind, size, mode and owner always count. Times count until it was seen that they do not: each has
- * a bit, and those in `ignored` may differ. The time of the last access is not among them: reading
- * a file changes it, so that a compile would never be found again. */
+ * Kind, size, mode and owner always count. Times count until it was seen that they do not matter
+ * (times.h): each has a bit, and those in `ignored` may differ. The time of the last access is left
+ * out: reading a file changes it, so no compile would ever hit. */
 #ifndef DRAY_CACHE_ATTRIBUTES_H
 #define DRAY_CACHE_ATTRIBUTES_H
 
@@ -13,7 +13,7 @@ enum attribute {
 	ATTRIBUTE_MODE,
 	ATTRIBUTE_UID,
 	ATTRIBUTE_GID,
-	ATTRIBUTE_SIZE,	    /* of a directory: 0, it is the file system's affair */
+	ATTRIBUTE_SIZE,	    /* 0 for a directory: there it depends on the file system */
 	ATTRIBUTE_MODIFIED, /* ns since 1970, as all below */
 	ATTRIBUTE_CHANGED,
 	ATTRIBUTE_CREATED, /* 0: the file system does not know */
@@ -28,11 +28,11 @@ struct attributes {
 	uint64_t ignored; /* of ATTRIBUTE_TIMES */
 };
 
-/* links: of what a symbolic link leads to. 0 or -errno. */
+/* With `links` the attributes of what a symbolic link leads to. 0 or -errno. */
 int attributes_read(const char *path, bool links, struct attributes *ret);
-/* The first that differs and counts, in words ("mtime"); NULL: none does. */
+/* The name of the first attribute that counts and differs ("mtime"); NULL: none does. */
 const char *attributes_difference(const struct attributes *kept, const struct attributes *now);
-/* The times that differ by so much that who looks at them sees it: by a second at least. */
+/* The times that differ by at least a second: a program that looks at them sees that. */
 unsigned attributes_moved(const struct attributes *a, const struct attributes *b);
 
 /* The value of an input, and back. 0; -ENOMEM; -EBADMSG. */

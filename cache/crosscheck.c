@@ -51,7 +51,8 @@ is_known(const struct crosscheck *c, const char *path)
 	return false;
 }
 
-/* By another name: through a link, or the out-dir's or the target directory's other name. */
+/* The same file may have another name: through a link, or by another name of the out-dir or of the
+ * target directory. */
 static bool
 has_by_other_name(const struct strv *names, const char *path)
 {

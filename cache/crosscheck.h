@@ -11,8 +11,8 @@ struct crosscheck {
 	const struct strv *known; /* directories and files that the toolchain's id speaks for */
 };
 
-/* Whether each file that dep-info names (as it is written there) is among the inputs. 0; -ESTALE:
- * *ret_lacks (the caller frees it) is one that is not; -ENOMEM. Takes O(n log n) of both. */
+/* Checks that each file that dep-info names is among the inputs. 0; -ESTALE: *ret_lacks, which the
+ * caller frees, is one that is not; -ENOMEM. Takes O(n log n) of both. */
 int crosscheck_files(const struct crosscheck *c, const struct strv *files, char **ret_lacks);
 
 #endif

@@ -1,5 +1,5 @@
-/* Invariant: what entry_result gives out names only plain files of an out-dir, or of rustc's
- * temporary directory in it, and is as long as it says. */
+/* Invariant: a result from entry_result names only plain files of an out-dir, or of rustc's
+ * temporary directory in it, and each output is as long as the entry says. */
 #include "config.h"
 
 #include "cache/entry.h"
@@ -14,7 +14,7 @@ static const char magic[] = "drayent4";
 
 /* ---- modes */
 
-/* What a linker makes: a program may have any name, and a library's begins with "lib" too. */
+/* Whether a linker makes it. A program may have any name, one that begins with "lib" too. */
 static bool
 is_linked_name(const char *name)
 {
@@ -32,7 +32,7 @@ output_mode_kept(unsigned mode, unsigned umask, const char *name)
 {
 	bool linked = is_linked_name(name);
 
-	/* a umask that takes all x bits away makes one of both */
+	/* a umask that takes all x bits away makes 0666 and 0777 alike */
 	if (mode == (0777 & ~umask) && (linked || mode != (0666 & ~umask)))
 		return 0777;
 	return mode == (0666 & ~umask) ? 0666 : mode;
@@ -338,7 +338,7 @@ entry_result(const struct entry *e, size_t i, struct result *ret)
 	if (!m)
 		return -EBADMSG;
 	r = take_result(m, ret);
-	/* it would be put in place of nothing at all */
+	/* a result without outputs or inputs is none */
 	if (r == 0 && (ret->n_outputs == 0 || ret->inputs.n == 0))
 		r = -EBADMSG;
 	dray__cache_result__free_unpacked(m, NULL);
@@ -500,7 +500,7 @@ pack_result(const struct result *r, struct buf *ret)
 	return k;
 }
 
-/* And what cannot be given out anyway. */
+/* Drops results that cannot be decoded, too. */
 static void
 drop_equal(struct entry *e, const struct result *r)
 {

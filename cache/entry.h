@@ -1,7 +1,8 @@
-/* An entry of the cache: all results known of one unit key, each with the inputs it was made from.
+/* An entry of the cache: all results that are known for one unit key, each with its inputs.
  *
- * On disk it is 8 bytes "drayent4", a CacheEntry (proto/entry.proto) and the SHA-256 of both; what
- * is cut, changed or of another version is no entry. In texts \x01 stands for the out-dir. */
+ * On disk it is the 8 bytes "drayent4", a CacheEntry (proto/entry.proto) and the SHA-256 of both. A
+ * file that was cut or changed, or is of another version, is no entry. In texts \x01 stands for the
+ * out-dir. */
 #ifndef DRAY_CACHE_ENTRY_H
 #define DRAY_CACHE_ENTRY_H
 
@@ -16,15 +17,15 @@
 
 struct output {
 	char *name;    /* in the out-dir */
-	unsigned mode; /* as no umask would have it (output_mode_kept) */
+	unsigned mode; /* without the effect of the umask (output_mode_kept) */
 	uint64_t size;
 	struct digest digest; /* of a blob, when is_blob */
 	bool is_blob;
 	struct buf text; /* else */
 };
 
-/* Of a compile; or, with links, a bundle: what a compile made before its link. Then `inputs` are
- * the compile's, and not the link's. */
+/* What a compile made. With `links` it is a bundle: what a compile made before its link; then
+ * `inputs` are those of the compile alone. */
 struct result {
 	struct inputs inputs;
 	struct output *outputs;
@@ -48,13 +49,14 @@ struct result {
 			NULL, STRV_INIT, STRV_INIT, NULL, 0                                       \
 	}
 
-/* The mode that an output is kept with: one that the umask made of 0666 or 0777 is kept as these,
- * so that another umask makes of it what rustc or a linker would have got. Any other stays. */
+/* The mode that an output is kept with. A mode that comes of 0666 or 0777 and the umask is kept as
+ * 0666 or 0777, so that a process with another umask gives the file the mode that rustc or a linker
+ * would have given it. Any other mode is kept as it is. */
 unsigned output_mode_kept(unsigned mode, unsigned umask, const char *name);
-/* The mode that it gets in place. */
+/* The mode that the output gets when it is put in place. */
 unsigned output_mode_here(unsigned kept, unsigned umask);
 
-/* Adds an empty one at the end; it is the result's. NULL: no memory. */
+/* Adds an empty output at the end. The result owns it. NULL: no memory. */
 struct output *result_add_output(struct result *r, const char *name);
 struct output *result_add_temporary(struct result *r, const char *name);
 struct buf *result_add_link(struct result *r);
@@ -77,10 +79,11 @@ int entry_decode(const void *p, size_t n, const struct digest *key, struct entry
 int entry_encode(const struct entry *e, struct buf *ret); /* 0; -EFBIG; -ENOMEM */
 void entry_done(struct entry *e);
 
-/* One of its results, a bundle or not. 0; -EBADMSG: nothing that may be put in place; -ENOMEM. */
+/* Decodes one of its results; it may be a bundle. 0; -EBADMSG: it may not be put in place; -ENOMEM.
+ */
 int entry_result(const struct entry *e, size_t i, struct result *ret);
-/* Puts a result first, in the place of one with the same inputs: only the latest of these would
- * ever be given out. 0 or -ENOMEM. */
+/* Puts a result first. It replaces one with the same inputs, since only the latest of these would
+ * ever be used. 0 or -ENOMEM. */
 int entry_add_result(struct entry *e, const struct result *r);
 void entry_drop_result(struct entry *e, size_t i);
 void entry_make_first(struct entry *e, size_t i);

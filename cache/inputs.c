@@ -1,5 +1,5 @@
-/* Invariant: inputs_check says that nothing differs only where the compile, run again, would be
- * told by each of its questions what it was told before. */
+/* Invariant: inputs_check finds no difference only if a second run of the compile would get the
+ * same answer to each of its questions. */
 #include "config.h"
 
 #include "cache/inputs_priv.h"
@@ -195,7 +195,7 @@ inputs_find_library(const struct inputs_place *place, const char *name, char **r
 		p += n + (p[n] != '\0');
 		if (own && is_below(dir, place->sysroot))
 			continue;
-		/* glibc takes variants by processor first: their directory stands for what is found
+		/* glibc prefers the variants for this processor: their directory stands for what is
 		 * in it. Cargo's own directories have none. */
 		if (!is_below(dir, top))
 			r = find_in_dir(dir, "glibc-hwcaps", &found);

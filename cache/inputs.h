@@ -1,5 +1,5 @@
-/* What a compile read, as the tracer saw it (trace/watch.h), in a form that can be kept and looked
- * at again.
+/* What a compile read, as the tracer saw it (trace/watch.h), in a form that can be kept and checked
+ * later.
  *
  * A path below the out-dir is kept relative to it (\x01 stands for the out-dir), and one elsewhere
  * in the target directory relative to that (\x02), so that it does not matter where a target
@@ -59,16 +59,16 @@ struct inputs {
 		NULL, 0, 0 \
 	}
 
-/* Copies all. 0 or -ENOMEM. */
+/* Adds an input; copies name and value. 0 or -ENOMEM. */
 int inputs_add(
 	struct inputs *s, enum input_kind kind, const char *name, const void *value, size_t n);
-/* A variable as it is in envp, unless it is among them already. 0 or -ENOMEM. */
+/* Adds a variable with its value in envp, unless it is there already. 0 or -ENOMEM. */
 int inputs_add_env(struct inputs *s, char *const *envp, const char *name);
 void inputs_done(struct inputs *s);
-/* The same ones, in any order. Out of memory: false. */
+/* Whether both hold the same inputs, in any order. Out of memory: false. */
 bool inputs_equal(const struct inputs *a, const struct inputs *b);
 
-/* Where a compile runs: what names mean. */
+/* Where a compile runs. It decides what the names of inputs mean. */
 struct inputs_place {
 	const char *out_dir;	  /* absolute, normal */
 	const char *real_out_dir; /* the same without symbolic links */
@@ -82,7 +82,7 @@ struct inputs_place {
 	struct memo *memo;	      /* may be NULL */
 };
 
-/* Whether all is as it was. 0; -ESTALE and in *ret_differs what is not, in words ("src/lib.rs
+/* Checks that every input is as it was. 0; -ESTALE: *ret_differs says what changed ("src/lib.rs
  * changed"; the caller frees it); -ENOMEM. */
 int inputs_check(const struct inputs *s, const struct inputs_place *place, char **ret_differs);
 
@@ -93,21 +93,21 @@ struct inputs_from {
 	const struct strv *libraries; /* names of the toolchain's own; NULL: none */
 	bool linked;		      /* a linker ran as well */
 	bool stamps;   /* that may put SOURCE_DATE_EPOCH into what it makes: no ELF file */
-	bool metadata; /* of rlibs nothing but their metadata counts */
+	bool metadata; /* of rlibs only the metadata counts */
 	struct timespec started; /* before the compile; of the clock that files are stamped by */
 };
 
-/* From a whole record. *ret_made: what the compile made or changed, absolute paths (whether it is
- * there still or not). 0; -ENOTSUP and in *ret_why (the caller frees it) why the result cannot be
- * kept: what it depends on cannot all be said, or changed meanwhile; -EBADMSG: no whole record;
- * -ENOMEM. */
+/* Makes inputs from a whole record. *ret_made: absolute paths of what the compile made or changed,
+ * even if it is gone again. 0; -ENOTSUP: the result cannot be kept, since not everything that it
+ * depends on is known, or some of it changed meanwhile; *ret_why says why, and the caller frees it;
+ * -EBADMSG: the record is not whole; -ENOMEM. */
 int inputs_from_record(const struct inputs_from *in, const struct buf *record, struct inputs *ret,
 	struct strv *ret_made, char **ret_why);
 
-/* Before a compile: now, by the clock that files are stamped by, and later than the stamp of
- * anything that was written before `process_began` (CLOCK_REALTIME: newer kernels stamp some files
- * by it, while the coarse clock lags behind); waits for its next tick (at most 20 ms) where that is
- * needed. */
+/* Called before a compile. Returns the time by the clock that stamps files (the coarse one). It is
+ * later than the stamp of any file that was written before `process_began`; if need be the function
+ * waits for the clock's next tick, at most 20 ms. process_began is of CLOCK_REALTIME: newer kernels
+ * stamp some files by that one, and the coarse clock lags behind it. */
 struct timespec inputs_start(const struct timespec *process_began);
 
 #endif

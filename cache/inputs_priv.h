@@ -1,4 +1,4 @@
-/* Between looking again (inputs.c) and recording (record.c). */
+/* What inputs.c, which checks inputs again, and record.c, which records them, share. */
 #ifndef DRAY_CACHE_INPUTS_PRIV_H
 #define DRAY_CACHE_INPUTS_PRIV_H
 
@@ -8,18 +8,20 @@
  * pointers to them. NULL: out of memory. The caller frees the array. */
 const struct input **inputs_sorted(
 	const struct inputs *s, int (*compare)(const void *a, const void *b));
-/* Where an input's name leads now; "": nowhere. NULL: out of memory. The caller frees it. */
+/* The path that an input's name stands for now; "": none. NULL: out of memory. The caller frees it.
+ */
 char *inputs_real_path(const struct inputs_place *place, const char *name);
 int inputs_listing(const char *path, struct digest *ret); /* -errno of opendir */
-/* As execvp finds it, among absolute directories; NULL: nowhere. The caller frees it. */
+/* The program's path as execvp finds it, in absolute directories only. NULL: it is in none. The
+ * caller frees it. */
 char *inputs_find_program(const char *path_env, const char *name);
-/* Where LD_LIBRARY_PATH leads the loader to, for a library of that name: 0 and a path in *ret (the
- * caller frees it), in which \x02 stands for the target directory; NULL: nowhere, so it finds the
- * toolchain's or the system's. The toolchain's own directories are passed over: its id says what is
- * in them. -ENOMEM. */
+/* Finds a library of that name in the directories of LD_LIBRARY_PATH, as the loader does. *ret is
+ * its path, with \x02 for the target directory; the caller frees it. NULL: it is in none of them,
+ * so that the loader takes the toolchain's or the system's. The toolchain's own directories are
+ * skipped: its id says what is in them. 0 or -ENOMEM. */
 int inputs_find_library(const struct inputs_place *place, const char *name, char **ret);
-/* Of what cargo set: all but LD_LIBRARY_PATH (that one is different in each run in cargo's newer
- * layout). 0 or -ENOMEM. */
+/* The digest of all variables that cargo set, but LD_LIBRARY_PATH: in cargo's newer layout it
+ * differs from run to run. 0 or -ENOMEM. */
 int inputs_environ(const struct strv *cargo_env, struct digest *ret);
 
 #endif

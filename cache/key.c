@@ -1,5 +1,5 @@
-/* Invariant: two calls with the same key differ in nothing that changes an output or a diagnostic,
- * but for what their inputs tell apart. */
+/* Invariant: two calls with the same key may give different outputs or diagnostics only if their
+ * inputs differ. */
 #include "config.h"
 
 #include "cache/key.h"
@@ -46,7 +46,7 @@ add_digest(struct strv *to, const char *name, const struct digest *d)
 	return strv_addf(to, "%s=%s", name, hex);
 }
 
-/* -C incremental and its kind say where, not what. */
+/* Options such as -C incremental say where something goes, not what is made. */
 static bool
 says_nothing(const struct call_option *o)
 {
@@ -83,7 +83,7 @@ add_search(const struct key_in *in, struct strv *to, const char *option, const c
 	return r < 0 ? r : add_n(to, option, (char *)b.p, b.n);
 }
 
-/* Where something is, for a bundle: its linker calls name it. */
+/* Adds the path of something, for a bundle's key: its linker calls name that path. */
 static int
 add_path(const struct key_in *in, struct strv *to, const char *name, const char *given)
 {
@@ -146,7 +146,8 @@ add_remap(const struct key_in *in, struct strv *to, const char *option, const ch
 	return r < 0 ? r : add_n(to, option, (char *)b.p, b.n);
 }
 
-/* --json without the words that say how a diagnostic is put: these are an input of what has one. */
+/* Adds --json without the words that set a diagnostic's form: these are an input of a unit that has
+ * diagnostics. */
 static int
 add_json(struct strv *sets, const char *value)
 {
@@ -183,7 +184,7 @@ add_option(const struct key_in *in, const struct call_option *o, struct strv *or
 		return add_json(sets, o->value);
 	if (streq(name, "remap-path-prefix"))
 		return add_remap(in, ordered, option, o->value);
-	/* where they are is no matter: what is found there is an input */
+	/* the directory itself does not matter: what is found there is an input */
 	if (o->row->act == ACT_SEARCH && starts_with(o->value, "dependency="))
 		return in->bundle ? add_path(in, ordered, "-L dependency",
 					    o->value + strlen("dependency="))
@@ -208,8 +209,8 @@ add_options(const struct key_in *in, struct strv *to)
 	return r;
 }
 
-/* What each run of the compiler asks for before it does anything else. All others are inputs of
- * those that asked for them. */
+/* The variables that each run of the compiler asks for before it does anything else. All others are
+ * inputs of the units that ask for them. */
 static bool
 is_always_asked(const struct rustc_call *c, const char *var)
 {
@@ -315,15 +316,15 @@ count_named(char *const *v, size_t n, const char *part)
 	return count;
 }
 
-/* What cargo makes of other parts. */
+/* Whether cargo derives the part from other ones. */
 static bool
 is_derived(const char *part)
 {
 	return starts_with(part, "-C=metadata=") || starts_with(part, "-C=extra-filename=");
 }
 
-/* The first of a that b has not, one that says more than that others differ before one that does
- * not; and whether b has another in its place. */
+/* The first part of `a` that `b` lacks, and whether `b` has another in its place. Parts that cargo
+ * derives from others come last: they explain least. */
 static const char *
 first_missing(char *const *a, size_t n_a, char *const *b, size_t n_b, bool *ret_changed)
 {

@@ -1,11 +1,11 @@
-/* The unit key: what of a compile is known before it runs, as one digest. A bundle (entry.h) has
+/* The unit key: one digest of all that is known of a compile before it runs. A bundle (entry.h) has
  * a key of its own.
  *
- * It is made of parts, in this order, each "name=value" (the recipe, by which two keys can be told
- * apart in words):
+ * It is made of parts in this order, each "name=value". The list of them is the recipe; it serves
+ * to say in words how two keys differ.
  *
  *   format          this encoding's version
- *   namespace       the user's word
+ *   namespace       what the user set (dray.conf(5))
  *   toolchain       its id (toolchain/toolchain.h); the CPU as well, for target-cpu=native
  *   sysroot         where it is, if the library's sources are there: their paths are in the outputs
  *   driver          rustc or clippy-driver
@@ -19,20 +19,20 @@
  *
  * In -L and in the FROM of --remap-path-prefix \x02 stands for the target directory.
  *
- * Not in it: --out-dir, --diagnostic-width, the words of --json that say how a diagnostic is put
- * (both are inputs of what has a diagnostic), -C incremental, -L dependency, paths of artifacts;
- * and all other variables, cargo's own, too: each is an input of what asked for it. A value of more
- * than 128 bytes is in it as "sha256:" and its digest. The key is the SHA-256 over all parts, each
- * after its length (hasher_field).
+ * These are not in the key: --out-dir; --diagnostic-width and the words of --json that set a
+ * diagnostic's form (they are inputs of a unit that has diagnostics); -C incremental; -L
+ * dependency; paths of artifacts; and all other variables, cargo's own too, which are inputs of the
+ * units that ask for them. A value of more than 128 bytes stands in the key as "sha256:" and its
+ * digest. The key is the SHA-256 over all parts, each after its length (hasher_field).
  *
- * In a bundle's the choice of a linker is left out, since nothing was linked yet. What its linker
- * calls name is in it: the sysroot always, and the paths of artifacts and of -L dependency, in
- * which \x01 stands for the out-dir, \x02 for the target directory:
+ * A bundle's key leaves out the choice of a linker, since nothing was linked yet. It has what
+ * linker calls name: always the sysroot, and the paths of artifacts and of -L dependency, with \x01
+ * for the out-dir and \x02 for the target directory:
  *
  *   bundle=yes
  *   path NAME       where the file of --extern NAME is
  *
- * What a compile reads beside (sources, the closure of artifacts, variables) is in the result's
+ * All else that a compile reads (sources, the closure of artifacts, variables) is in the result's
  * inputs (inputs.h). */
 #ifndef DRAY_CACHE_KEY_H
 #define DRAY_CACHE_KEY_H
@@ -68,7 +68,7 @@ struct unit_key {
 int unit_key_make(const struct key_in *in, struct unit_key *ret);
 void unit_key_done(struct unit_key *k);
 
-/* In words, what the first part is that differs between two recipes: "--cfg feature=\"a\" is new".
+/* Says in words what the first difference between two recipes is: "--cfg feature=\"a\" is new".
  * NULL: no memory, or they are equal. The caller frees it. */
 char *unit_key_difference(char *const *before, size_t n_before, const struct strv *now);
 

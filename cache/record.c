@@ -1,6 +1,6 @@
-/* From the tracer's record to inputs. Invariant: what is left out is left out because another input
- * says it, or because it cannot change a result; everything else makes the result one that is not
- * kept. */
+/* Makes inputs of the tracer's record. Invariant: an item is left out only if another input covers
+ * it or if it cannot change a result. Any other item that cannot become an input prevents the
+ * result from being kept. */
 #include "config.h"
 
 #include <errno.h>
@@ -23,16 +23,16 @@ struct recorder {
 	struct inputs *inputs;
 	struct strv *made;
 	char **why;
-	struct strv up;	      /* directories that a path below them implies; sorted */
+	struct strv up;	      /* directories above recorded paths; sorted */
 	struct strv own;      /* made by it; sorted */
 	struct strv programs; /* looked for in PATH */
 	struct strv path;     /* PATH's directories */
 	struct strv library_path;
-	struct strv libraries; /* names of those that programs loaded, or looked for */
+	struct strv libraries; /* names of libraries that programs loaded or looked for */
 	bool environ;	       /* its whole environment may have been read */
 	struct strv variables; /* kinds of these (variables.h) that programs ask for */
-	struct strv indexes;   /* of git, that it may have written: digest, blank, path */
-	bool ran, drivers;     /* it ran programs; linkers and C drivers among them */
+	struct strv indexes;   /* git indexes that git may have written: digest, blank, path */
+	bool ran, drivers;     /* programs were run; linkers or C drivers among them */
 };
 
 /* Why the result cannot be kept. */
@@ -54,9 +54,9 @@ split_env(const struct recorder *r, const char *name, struct strv *to)
 	return k;
 }
 
-/* Variants by processor that the loader looks for in each directory of LD_LIBRARY_PATH (glibc's
- * elf/dl-load.c, dl-hwcaps.c). What runs is the toolchain; which variant of it a library path could
- * bring is a matter of directories that cargo fills. */
+/* The loader looks in each directory of LD_LIBRARY_PATH for variants for this processor (glibc's
+ * elf/dl-load.c, dl-hwcaps.c). They are no inputs: what runs is the toolchain, and the directories
+ * of the library path are cargo's, which puts no variants there. */
 static bool
 is_loader_variant(const struct recorder *r, const char *path)
 {
@@ -80,9 +80,9 @@ is_loader_variant(const struct recorder *r, const char *path)
 	return false;
 }
 
-/* The system's libraries that every compiler is run with: what it makes does not depend on them. A
- * linker's inputs are another thing, and so is what other programs are run with, what a macro
- * loads, or LLVM where it is the system's. */
+/* The system's libraries that every compiler is run with. What it makes does not depend on them.
+ * This does not hold for a linker's inputs, for the libraries of other programs or of a macro, or
+ * for LLVM where it is the system's. */
 static bool
 is_system_library(const char *path)
 {
@@ -106,7 +106,7 @@ is_system_library(const char *path)
 	return false;
 }
 
-/* A shared library by its name. */
+/* Whether the name is one of a shared library. */
 static bool
 is_library(const char *path)
 {
@@ -115,7 +115,7 @@ is_library(const char *path)
 	return so && so > base && (!so[3] || so[3] == '.');
 }
 
-/* Directly in one of LD_LIBRARY_PATH's directories. */
+/* Whether the path lies directly in a directory of LD_LIBRARY_PATH. */
 static bool
 in_library_path(const struct recorder *r, const char *path)
 {
@@ -154,7 +154,7 @@ in_target_dir(const struct recorder *r, const char *path)
 	       (p->real_target_dir && path_is_below(path, p->real_target_dir));
 }
 
-/* A crate, somewhere in the target directory. */
+/* Whether it is a crate's artifact, anywhere in the target directory. */
 static bool
 is_artifact(const struct recorder *r, const char *path)
 {
@@ -162,9 +162,10 @@ is_artifact(const struct recorder *r, const char *path)
 	       in_target_dir(r, path);
 }
 
-/* The ctime decides: an mtime can be anything, also in the future. But what is in the out-dir, and
- * any artifact, gets another name from cargo at any time, which changes its ctime; cargo puts it
- * there before it starts those who read it. A write would have given it an mtime of before now. */
+/* Whether the file may have changed since the compile began. The ctime decides, since an mtime can
+ * be anything, also in the future. Files of the out-dir and artifacts are an exception: cargo may
+ * link them to another name at any time, which changes their ctime. Cargo writes them before it
+ * starts their readers, so there the mtime decides. */
 static bool
 is_young(const struct recorder *r, const char *path, const struct stat *st)
 {
@@ -178,7 +179,7 @@ is_young(const struct recorder *r, const char *path, const struct stat *st)
 	return is_after(&st->st_mtim, &r->in->started) && !is_after(&st->st_mtim, &now);
 }
 
-/* By its place in the out-dir or in the target directory, where it is in one. 1: it is not. */
+/* Adds it by its name relative to the out-dir or to the target directory. 1: it is in neither. */
 static int
 add_below(struct recorder *r, const char *dir, char mark, enum input_kind kind, const char *path,
 	const void *value, size_t n)
@@ -214,8 +215,8 @@ add(struct recorder *r, enum input_kind kind, const char *path, const void *valu
 	return k > 0 ? inputs_add(r->inputs, kind, path, value, n) : k;
 }
 
-/* A macro that walks its environment by itself is not heard asking for a name. It then needs
- * libc's pointer to all of it, as does one that runs programs, which get all of it. */
+/* A macro that walks its whole environment asks for no name, so nothing is reported. Such a macro
+ * needs libc's pointer to the environment; so does one that runs programs, which get all of it. */
 static void
 look_at_library(struct recorder *r, const char *path)
 {
@@ -223,8 +224,8 @@ look_at_library(struct recorder *r, const char *path)
 		r->environ = elf_has_dynamic_name(path, "environ") != 0;
 }
 
-/* What the loader looks for, beside what it said: it opens a macro by the path that it has of it,
- * and what that needs by names. */
+/* Notes a library for add_libraries. The loader opens a macro by its path, but what the macro needs
+ * by names. */
 static int
 note_library(struct recorder *r, const char *path)
 {
@@ -248,8 +249,8 @@ is_cargos_library_dir(const struct recorder *r, const char *path)
 		       (p->real_target_dir && path_is_below(path, p->real_target_dir)));
 }
 
-/* Where a symbolic link leads may be told to a macro. One that the out-dir lies behind is the
- * user's choice of a place. */
+/* A macro may learn where a symbolic link leads, so the link's text is an input. A link on the way
+ * to the out-dir is not: it is the user's choice of a place. */
 static int
 add_link(struct recorder *r, const char *path)
 {
@@ -266,8 +267,8 @@ add_link(struct recorder *r, const char *path)
 	return add(r, INPUT_LINK, path, to, (size_t)n);
 }
 
-/* What git's index says, where git was run. It may be younger than the compile: git writes it anew
- * where it was only asked. 1: it is none. */
+/* Adds what git's index says, if git was run. The file may be younger than the compile: git
+ * rewrites it even for a question. 1: it is no index. */
 static int
 add_git_index(struct recorder *r, const char *path)
 {
@@ -293,8 +294,8 @@ add_git_index(struct recorder *r, const char *path)
 	return 1;
 }
 
-/* git compares kinds and modes of what it has in its index, beside the contents; times only tell it
- * what to read again. */
+/* Git compares kind, mode and content of each file with its index. A file's times only tell it what
+ * to read again. */
 static int
 add_git_attributes(struct recorder *r, const char *path)
 {
@@ -355,7 +356,7 @@ add_file(struct recorder *r, const char *path)
 	return add(r, INPUT_FILE, path, d.b, DIGEST_SIZE);
 }
 
-/* A directory that every build changes: a time of it can mean nothing to anybody. */
+/* Whether every build changes the directory, so that no program can depend on its times. */
 static bool
 is_always_changed(const struct recorder *r, const char *dir)
 {
@@ -387,7 +388,7 @@ add_real(struct recorder *r, const char *path)
 	return add(r, INPUT_REAL, path, real, strlen(real));
 }
 
-/* What a macro asked of it. */
+/* Adds the attributes that a macro asked for. */
 static int
 add_attributes(struct recorder *r, const char *path, bool links)
 {
@@ -397,7 +398,7 @@ add_attributes(struct recorder *r, const char *path, bool links)
 	int k = attributes_read(path, links, &a);
 
 	if (k < 0 || (links ? stat(path, &st) : lstat(path, &st)) < 0)
-		return 0; /* that it is not there is an input of its own */
+		return 0; /* its absence is an input of its own */
 	if (S_ISDIR(st.st_mode) && is_always_changed(r, path))
 		a.ignored = ATTRIBUTE_TIMES;
 	else if (is_young(r, path, &st))
@@ -432,8 +433,8 @@ add_absent(struct recorder *r, const char *path)
 
 	if (is_loader_variant(r, path) || (!r->ran && is_system_library(path)))
 		return 0;
-	/* What is looked for along PATH is said by its name: other directories may be in PATH then.
-	 * The same of libraries. */
+	/* A program that was looked for in PATH is an input by its name: PATH may have other
+	 * directories later. Likewise a library. */
 	if (r->ran && in_path(r, path))
 		return strv_add(&r->programs, path_basename(path));
 	if (is_cargos_library_dir(r, path))
@@ -471,8 +472,8 @@ add_env(struct recorder *r, const char *name)
 	return inputs_add_env(r->inputs, r->in->place->envp, name);
 }
 
-/* What the C driver and the linkers take from the environment: they run without our eyes on it (gcc
- * manual, "Environment Variables"; ld, lld, mold and clang manuals). */
+/* The variables that C drivers and linkers use. Their calls of getenv are not reported, so all
+ * count (gcc manual, "Environment Variables"; manuals of ld, lld, mold and clang). */
 static int
 add_linker_env(struct recorder *r)
 {
@@ -488,8 +489,8 @@ add_linker_env(struct recorder *r)
 	return k == 0 && r->in->stamps ? add_env(r, "SOURCE_DATE_EPOCH") : k;
 }
 
-/* Where LD_LIBRARY_PATH leads to, for each library that was loaded: by that very path it may not
- * have been looked for then. */
+/* Adds, for each library that was loaded, where LD_LIBRARY_PATH leads to. The record alone does not
+ * say: the loader may not have looked for it by that path. */
 static int
 add_libraries(struct recorder *r)
 {
@@ -555,7 +556,7 @@ add_programs(struct recorder *r)
 	return k;
 }
 
-/* The same file by the out-dir's other name. */
+/* Adds the same file by the out-dir's other name. */
 static int
 add_own_as(struct recorder *r, const char *path, const char *from, const char *to)
 {
@@ -584,7 +585,8 @@ collect_own(struct recorder *r, const struct buf *record)
 	return k;
 }
 
-/* A program that was run: "CLASS PATH". One that PATH led to may be another one with another PATH.
+/* Takes a program that was run, "CLASS PATH". If it was found in PATH, another PATH may lead to
+ * another program.
  */
 static int
 collect_program(struct recorder *r, const char *item)
@@ -606,7 +608,7 @@ collect_program(struct recorder *r, const char *item)
 	return k < 0 || !in_path(r, path) ? k : strv_add(&r->programs, path_basename(path));
 }
 
-/* What has to be known before the rest. */
+/* Collects what the other items depend on. */
 static int
 collect_ran(struct recorder *r, const struct buf *record)
 {
@@ -624,7 +626,7 @@ collect_ran(struct recorder *r, const struct buf *record)
 	return k;
 }
 
-/* All directories above the paths that are there, and the compiler's own places. */
+/* Collects all directories above recorded paths, and the compiler's own places. */
 static int
 collect_up(struct recorder *r, const struct buf *record)
 {
@@ -648,7 +650,7 @@ collect_up(struct recorder *r, const struct buf *record)
 	for (size_t i = 0, n = r->up.n; k == 0 && i < n; i++) {
 		char *s = r->up.v[i];
 
-		/* what is above one is above it once: stop where another begins alike */
+		/* a parent that is known has its own parents known: stop there */
 		for (size_t at = strlen(s); k == 0 && at > 1; at--)
 			if (s[at] == '/')
 				k = strv_addn(&r->up, s, at);
@@ -660,7 +662,7 @@ collect_up(struct recorder *r, const struct buf *record)
 static int
 add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 {
-	/* a link's inputs were made by the compile, and its record is another's */
+	/* the link's inputs were made by the compile, which has a record of its own */
 	if ((kind == 'f' || kind == 'a' || kind == 's' || kind == 'l' || kind == 'n') &&
 		strv_has_sorted(&r->own, name))
 		return 0;

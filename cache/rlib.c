@@ -1,5 +1,4 @@
-/* Invariant: what is given is the digest of a whole member, of a file that did not change while it
- * was read. */
+/* Invariant: the digest is of a whole member, in a file that did not change while it was read. */
 #include "config.h"
 
 #include "cache/rlib.h"

@@ -1,16 +1,17 @@
-/* The metadata in a library's rlib: all that a compiler takes of it before a link, unless it
- * optimizes at link time.
+/* The metadata in an rlib. A compiler that does not link reads nothing else of it, unless it does
+ * LTO.
  *
- * An rlib is an archive as ar(1) makes it; in it the member "lib.rmeta" beside objects, and objects
- * of bundled C archives. */
+ * An rlib is an archive as ar(1) makes it, with a member "lib.rmeta" beside the objects, those of
+ * bundled C archives too. */
 #ifndef DRAY_CACHE_RLIB_H
 #define DRAY_CACHE_RLIB_H
 
 #include "common/digest.h"
 #include "memo/memo.h"
 
-/* The digest of that member's content; remembered by the digest of the whole file. memo may be
- * NULL. 0; -EBADMSG: no archive, or it has none; -EAGAIN: it changed meanwhile; -errno. */
+/* The digest of that member's content. The memo, which may be NULL, remembers it by the digest of
+ * the whole file. 0; -EBADMSG: it is no archive, or has no such member; -EAGAIN: the file changed
+ * meanwhile; -errno. */
 int rlib_metadata_digest(struct memo *memo, const char *path, struct digest *ret);
 
 /* For its test: the same of an open file of `size` bytes, with no memo. */

@@ -22,15 +22,15 @@ text_can_hide(const char *out_dir)
 	return true;
 }
 
-/* What may follow a path in a text: anything but more of the same name. */
+/* Whether a path may end here in a text: what follows must not continue the name. */
 static bool
 ends_name(const uint8_t *p, const uint8_t *end)
 {
 	return p == end || strchr("/\"': \t\r\n\\,;)]}>`", *p) != NULL;
 }
 
-/* What may stand before it: anything but the end of another name. A linker's arguments have it
- * right behind the letter of an option, and JSON behind that of a newline. */
+/* Whether a path may begin here: what stands before must not be a part of the name. In a linker's
+ * arguments a path may follow the letter of an option, and in JSON the n of \n. */
 static bool
 begins_name(const uint8_t *start, const uint8_t *p)
 {
@@ -123,7 +123,7 @@ text_file_has(const char *path, const char *what)
 		have += (size_t)n;
 		if (memmem(b, have, what, k))
 			return 1;
-		/* it may begin here and end in what comes */
+		/* a match may begin here and end in the next block */
 		if (have >= k) {
 			memmove(b, b + have - (k - 1), k - 1);
 			have = k - 1;

@@ -1,5 +1,5 @@
-/* Invariant: a time is ignored only where it was seen to differ by a second or more while nothing
- * else did, and the bytes were the same; and no comparison of this package said otherwise. */
+/* Invariant: a time is ignored only if it once differed by a second or more while nothing else did
+ * and the bytes were the same, and if no comparison of this package showed the opposite. */
 #include "config.h"
 
 #include "cache/times.h"
@@ -117,7 +117,8 @@ times_matter_to(const struct result *r)
 	return false;
 }
 
-/* The compiler's own temporary directory has another name each time: how long it is at p, else 0.
+/* The compiler's temporary directory has another name each time. Returns the length of such a name
+ * at p, or 0.
  */
 static size_t
 temporary_at(const uint8_t *p, size_t at, size_t n)
@@ -135,7 +136,7 @@ temporary_at(const uint8_t *p, size_t at, size_t n)
 	return all;
 }
 
-/* As memcmp, but for that. */
+/* Like memcmp, but all names of temporary directories are equal. */
 static int
 compare_text(const void *a, size_t a_n, const void *b, size_t b_n)
 {
@@ -179,7 +180,8 @@ buf_eq(const struct buf *a, const struct buf *b)
 	return a->n == b->n && (a->n == 0 || memcmp(a->p, b->p, a->n) == 0);
 }
 
-/* Equal but for times; *ret_moved: those that count and moved; *differ: some that counts does. */
+/* Whether both are equal but for times. *ret_moved: the times that count and moved; *differ: set if
+ * a time that counts differs. */
 static bool
 same_but_times(const struct input *a, const struct input *b, unsigned *ret_moved, bool *differ)
 {
@@ -229,7 +231,7 @@ same_made(const struct result *a, const struct result *b)
 	return true;
 }
 
-/* All that was read, but for times. */
+/* A hash of all that was read, without times. */
 static uint64_t
 state_of(const struct input *const *v, size_t n)
 {
@@ -240,7 +242,7 @@ state_of(const struct input *const *v, size_t n)
 	if (!h)
 		return 0;
 	for (size_t i = 0; i < n; i++) {
-		/* what was not there says little of a state, and may have a random name */
+		/* an absent file says little of a state, and its name may be random */
 		if (!is_stat(v[i]) && v[i]->value.n > 0)
 			hasher_field(h, v[i]->name, strlen(v[i]->name));
 		if (!is_stat(v[i]))
@@ -336,7 +338,7 @@ times_compare(
 	return take(a, (struct input *const *)b, n, t, idle);
 }
 
-/* What derives look at to know whether they know it already. */
+/* Files that derives check for changes before they read them again. */
 static bool
 is_manifest(const char *name)
 {

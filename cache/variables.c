@@ -12,7 +12,7 @@
 #include "common/fs.h"
 #include "common/session.h"
 
-/* Of programs that ask by name: patterns, ended by NULL. */
+/* Patterns of the variables that programs ask for by name, ended by NULL. */
 static const char *const ccache[] = { "CCACHE_*", "COMPILER_PATH", "CPATH", "HOME", "PATH",
 	"XDG_CONFIG_HOME", NULL };
 static const char *const distcc[] = { "DISTCC_*", "HOME", "PATH", NULL };
@@ -124,7 +124,7 @@ add_loader(char *const *envp, bool all, struct strv *to)
 	return r < 0 ? r : add_preload("LD_AUDIT", envp, all, to);
 }
 
-/* Of the machine: what uname says. */
+/* Adds what uname says of the machine. */
 static int
 add_machine(struct strv *to)
 {
