@@ -1,11 +1,14 @@
+/* clang-format off */
 /* What bench/growth does to a cache without a compiler:
  *
- *     growth_store fill DIR ENTRIES BYTES   as many entries, and a blob for each; sparse, BYTES in
- * all growth_store keep ROUNDS DIR...       a result of three outputs is kept, in each in turn
+ *     growth_store fill DIR ENTRIES BYTES   as many entries, and a blob for each; the blobs are
+ *                                           sparse files of BYTES in all
+ *     growth_store keep ROUNDS DIR...       a result of three outputs is kept, in each in turn
  *     growth_store evict STEPS DIR MAX      depot_trim, with a budget of MAX bytes
  *
  * keep prints a line a round, the µs of each; evict a line a step: its µs, and the bytes that are
  * left. */
+/* clang-format on */
 #include "config.h"
 
 #include <err.h>

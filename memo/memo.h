@@ -1,14 +1,16 @@
+/* clang-format off */
 /* What a user's earlier builds taught dray, in one LMDB file (<cache>/memo.lmdb), shared by all of
  * the user's processes:
  *
  *   digests    (device, inode, size, mtime, ctime) -> SHA-256: a file is hashed once
- *   artifacts  path of a crate artifact -> its direct externs, so that a dependent's closure is
- * known notes      short strings by name, e.g. a toolchain's id
+ *   artifacts  path of a crate artifact -> its direct externs: a dependent's closure is then known
+ *   notes      short strings by name, e.g. a toolchain's id
  *
  * All of it may be lost or wrong without harm: each record carries what is needed to see that it no
  * longer holds. Where LMDB cannot work, notes and digests of large files are small files in
  * <cache>/memo.d (memo_files.h). A memo that cannot be opened is NULL, and every function accepts
  * that. */
+/* clang-format on */
 #ifndef DRAY_MEMO_MEMO_H
 #define DRAY_MEMO_MEMO_H
 

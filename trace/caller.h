@@ -1,11 +1,11 @@
-/* Whether a call was made by a program's own code, or by what it loaded later: a compiler loads
- * macros. Told by where the instruction lies, in an object that was there when the program began or
- * elsewhere; never by an object's name.
+/* Tells whether a call was made by a program's own code or by code that it loaded later: a compiler
+ * loads macros. The place of the calling instruction decides: either it lies in an object that was
+ * mapped when the program began, or elsewhere. Names of objects decide nothing.
  *
- * dray-env.so says in its constructor that it is there (TRACE_ENV_HELLO), by an instruction of its
- * own. All code that is mapped then, but for dray-env.so's, is the program's own. What a macro asks
- * of libc goes through dray-env.so, which makes the call itself, so libc's code stands for the
- * program's. */
+ * dray-env.so reports in its constructor that it is loaded (TRACE_ENV_HELLO), by an instruction of
+ * its own. All code that is mapped at that time, except dray-env.so's, is the program's own. A
+ * macro's calls of libc go through dray-env.so, which makes the system call itself; so a call from
+ * libc's code is the program's. */
 #ifndef DRAY_TRACE_CALLER_H
 #define DRAY_TRACE_CALLER_H
 
@@ -16,8 +16,8 @@
 #define CALLER_THREADS 64
 
 enum trace_who {
-	TRACE_BY_PROGRAM, /* the one that said hello: its own code */
-	TRACE_BY_MACRO,	  /* the same one: other code */
+	TRACE_BY_PROGRAM, /* the process that said hello, by its own code */
+	TRACE_BY_MACRO,	  /* the same process, by other code */
 	TRACE_BY_OTHER,	  /* another process, or nobody said hello */
 };
 
@@ -28,19 +28,20 @@ struct trace_caller {
 	} * own; /* sorted */
 	size_t n, cap;
 	pid_t thread[CALLER_THREADS]; /* seen to be the process's */
-	pid_t other;		      /* seen not to be, last */
+	pid_t other;		      /* the last one that was seen not to be */
 };
 
-/* Zeroes are a good beginning. */
+/* Starts zeroed. */
 void trace_caller_done(struct trace_caller *c);
-/* The call is dray-env.so's hello. Where its maps cannot be read, all code is a macro's. */
+/* Takes dray-env.so's hello. If the process's maps cannot be read, all its code counts as a
+ * macro's. */
 void trace_caller_hello(struct trace_caller *c, const struct seccomp_notif *req);
 /* The caller is about to run another program. */
 void trace_caller_exec(struct trace_caller *c, const struct seccomp_notif *req);
 enum trace_who trace_caller_who(struct trace_caller *c, const struct seccomp_notif *req);
 
-/* For tests: the ranges of code in a text like /proc/PID/maps, but for the file that is mapped at
- * `not`. 0 or -ENOMEM. */
+/* For tests: reads the ranges of code from a text like /proc/PID/maps, without those of the file
+ * that is mapped at `not`. 0 or -ENOMEM. */
 int trace_caller_ranges(struct trace_caller *c, const char *maps, uint64_t not );
 
 #endif

@@ -1,4 +1,4 @@
-/* The other end of trace_attach: a compile's calls, one by one. */
+/* The tracer's end of trace_attach: takes a compile's calls one by one. */
 #ifndef DRAY_TRACE_LISTENER_H
 #define DRAY_TRACE_LISTENER_H
 
@@ -17,16 +17,17 @@ struct trace_listener {
 /* 0 or -errno. */
 int trace_listener_init(struct trace_listener *l);
 void trace_listener_done(struct trace_listener *l);
-/* Waits for the descriptor that trace_attach sends. 0; -EPIPE: the other end is closed, nothing was
- * put in place; -ECANCELED: `stop` became readable; else it was put in place and cannot be served.
+/* Waits for the descriptor that trace_attach sends. 0; -EPIPE: the other end is closed, and no
+ * filter was installed; -ECANCELED: `stop` became readable; another error: the filter is installed
+ * and cannot be served.
  */
 int trace_listener_accept(struct trace_listener *l, int socket, int stop);
-/* 1: a call waits, l->req says which; 0: it is gone again; -EIO: no more will come. */
+/* 1: a call waits, and l->req describes it; 0: it is gone again; -EIO: no more will come. */
 int trace_listener_next(struct trace_listener *l);
-/* Whether the call still waits: its caller lives, and what was read of it was its own. */
+/* Whether the call still waits. Then its caller lives, and the memory that was read was the
+ * caller's. */
 bool trace_listener_waits(const struct trace_listener *l);
-/* The answer to it: the kernel is to do it; or: this is its value. It fails (-errno) when the
- * caller is gone: nobody waits then. */
+/* Answers the call: the kernel does it, or this is its value. -errno: the caller is gone. */
 int trace_listener_go_on(struct trace_listener *l);
 void trace_listener_answer(struct trace_listener *l, int64_t value);
 

@@ -1,5 +1,5 @@
-/* What is said to the tracer from inside a compile: the opening of a name below a descriptor that
- * no process has, so that it means nothing to the kernel (EBADF), and no file can have the name. */
+/* Messages to the tracer from inside a compile. Each is an openat of a name below a descriptor that
+ * no process has: the kernel says EBADF, and no file can have the name. */
 #ifndef DRAY_TRACE_PATHS_H
 #define DRAY_TRACE_PATHS_H
 
@@ -14,12 +14,12 @@
 #define TRACE_ENV_PREFIX "m/" /* one as long */
 /* A macro asked for the real path of something, and this is one: TRACE_REAL_PREFIX and the path. */
 #define TRACE_REAL_PREFIX "p/" /* as long as the other one */
-/* dray-env.so was loaded: what it does not report was not asked for. */
+/* dray-env.so was loaded: a variable that it does not report was not asked for. */
 #define TRACE_ENV_HELLO "+"
-/* Before the compiler is started: whether anybody answers. */
+/* A trial before the compiler starts: does the tracer answer? */
 #define TRACE_TRIAL "?"
 
-/* Whether it is /proc/<pid>/environ, or that of one of its threads: a whole environment at once. */
+/* Whether the path is /proc/<pid>/environ, or a thread's: it holds a whole environment. */
 static inline bool
 trace_is_environ(const char *path)
 {

@@ -1,4 +1,5 @@
-/* What a program is that is run: by its file, and by its name what it asks its environment for. */
+/* What a program that a compile runs is: its form, by its file; and, by its name, which variables
+ * it asks for. */
 #ifndef DRAY_TRACE_PROGRAM_H
 #define DRAY_TRACE_PROGRAM_H
 
@@ -24,20 +25,20 @@ struct program {
 /* Reads the file's head. 0 or -errno. */
 int program_read(const char *path, struct program *ret);
 
-/* What a program's result depends on of its environment. The names are those of the record
- * (watch.h). "linker": the names that C drivers and linkers ask for; "ccache", "git", …: these, and
- * all that begin with the tool's own prefix; "all": it may walk the environment, so all of it. */
+/* The variables that a program's result depends on, as a class that stands in the record (watch.h).
+ * "linker": those that C drivers and linkers ask for; "ccache", "git", …: these, and all with the
+ * tool's own prefix; "all": the program may walk the environment, so all count. */
 const char *program_class(const char *path, enum program_form form);
 
-/* Programs that say another thing each time they are run. */
+/* Whether the program's output differs each time it is run. */
 bool program_is_fickle(const char *path);
 
-/* The directories that a driver keeps its own cache in, by its environment (NAME=VALUE strings,
- * each with its NUL), to *dirs. Nothing for other programs. 0 or -ENOMEM. */
+/* Adds to *dirs the directories of a driver's own cache, found by its environment (NAME=VALUE
+ * strings, each with its NUL). Adds nothing for other programs. 0 or -ENOMEM. */
 int program_cache_dirs(const char *path, const struct buf *env, struct strv *dirs);
 
-/* The names of variables that the text speaks of, of those that are otherwise left out (session.h),
- * each given to `found`. */
+/* Calls `found` with each variable that the text names and that is otherwise left out (session.h).
+ */
 void program_names(
 	const char *text, size_t n, void (*found)(void *arg, const char *name), void *arg);
 

@@ -1,5 +1,5 @@
-/* What a program's runtime reads for itself, and no result depends on: its loader, its allocator,
- * libc. Names alone decide nothing: the callers see by other facts that it is so. */
+/* Files that a program's runtime (loader, allocator, libc) reads for itself, so that no result
+ * depends on them. The name alone is not enough: callers check other facts too. */
 #ifndef DRAY_TRACE_RUNTIME_H
 #define DRAY_TRACE_RUNTIME_H
 
@@ -7,14 +7,14 @@
 
 #include "common/base.h"
 
-/* What allocators, libc and runtimes look at to suit themselves to the machine, given that the
- * kernel makes it up. */
+/* Whether allocators, libc and runtimes read the path to adapt to the machine. The caller knows
+ * that the file is the kernel's. */
 bool runtime_suits_machine(const char *path);
-/* The same of linkers and other tools; the compiler itself looks at none of it, so there it would
- * be a macro. */
+/* The same for linkers and other tools. The compiler itself reads none of these, so in its process
+ * the reader would be a macro. */
 bool runtime_tool_suits_machine(const char *path);
 
-/* The loader's own reads at a program's start are told from the program's by when they come. */
+/* Tells the loader's own reads at a program's start from the program's, by when they come. */
 struct runtime_loading {
 	pid_t pid[32];
 	unsigned n;
@@ -22,8 +22,8 @@ struct runtime_loading {
 
 /* The process runs another program from now on. */
 void runtime_loading_begin(struct runtime_loading *l, pid_t pid);
-/* Whether the path is the loader's cache of where libraries are, looked at for the first time since
- * the program was started. What the loader takes from it is seen when it opens that. */
+/* Whether the path is the loader's cache (ld.so.cache), read for the first time since the program
+ * started. The libraries that the loader takes from it are seen when it opens them. */
 bool runtime_loading_reads(struct runtime_loading *l, pid_t pid, const char *path);
 
 #endif

@@ -1,5 +1,5 @@
-/* Strings, each once, in the order they came, with a kind: what a compile looked at. Bounded: what
- * does not fit any more is counted as lost. */
+/* What a compile looked at: names, each once, in the order they came, with a kind. The set is
+ * bounded; `lost` says that something did not fit. */
 #ifndef DRAY_TRACE_SET_H
 #define DRAY_TRACE_SET_H
 
@@ -44,7 +44,7 @@ struct trace_set {
 #define TRACE_SET_MAX 131072		   /* items */
 #define TRACE_SET_BYTES (2u * 1024 * 1024) /* of names: a JobResult is at most 4 MiB */
 
-/* Paths, listings and variables are apart: the same name may be in each. */
+/* Kinds of names that are kept apart: the same name may be in each space. */
 enum trace_space {
 	TRACE_PATHS,
 	TRACE_LISTINGS,
@@ -56,10 +56,10 @@ enum trace_space {
 	TRACE_PROGRAMS
 };
 enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);
-/* The first kind of a name stays. Does nothing but set `lost` when there is no room. */
+/* Adds a name. If it is there already, its kind stays. Without room it sets `lost`. */
 void trace_set_add(
 	struct trace_set *s, enum trace_space space, const char *name, enum trace_kind kind);
-/* The same, and the kind of a name that is there already becomes this one (of the same space). */
+/* Adds a name, or changes the kind of one that is there; both kinds are of the same space. */
 void trace_set_put(
 	struct trace_set *s, enum trace_space space, const char *name, enum trace_kind kind);
 void trace_set_done(struct trace_set *s);

@@ -1,8 +1,8 @@
-/* What a compile on this machine looked at, made and asked for, from its calls. It is not confined:
- * what it does is only seen, and what makes its result depend on more than can be recorded is
- * noted.
+/* What a compile on this machine read, made and asked for, from its calls. The compile is not
+ * confined: its calls are only seen. If its result depends on more than can be recorded, the record
+ * says so (a doubt).
  *
- * What it cannot see: a macro that walks the whole environment, reads the clock, or random numbers.
+ * It cannot see a macro that walks the whole environment, or reads the clock or random numbers.
  */
 #ifndef DRAY_TRACE_WATCH_H
 #define DRAY_TRACE_WATCH_H
@@ -14,47 +14,48 @@
 #include "trace/runtime.h"
 #include "trace/set.h"
 
-/* What a caller's program is; asked only where it matters. */
+/* What program a caller is. It is asked only where it matters. */
 enum watch_by { WATCH_BY_COMPILER, WATCH_BY_LINKER, WATCH_BY_GIT, WATCH_BY_PYTHON, WATCH_BY_OTHER };
 typedef enum watch_by (*watch_by_fn)(void *arg);
 
 struct watch {
 	struct strv toolchain; /* directories whose content is part of the toolchain's id */
 	struct strv writable;  /* directories that a compile may write to */
-	struct strv
-		temporary;  /* where it may make files of its own; what is there is not its own */
-	struct strv caches; /* of drivers (ccache, zig) that were run: neither inputs nor outputs */
+	struct strv temporary; /* where it may make files; what is there already is not its own */
+	struct strv caches;    /* caches of drivers (ccache, zig) that were run: neither inputs nor
+				  outputs */
 	struct trace_set set;
 	uint32_t calls;
 	struct watch_index {
 		char *path;
 		struct digest before;
-	} * indexes; /* of git, that it refreshes */
+	} * indexes; /* git indexes that git refreshes */
 	size_t n_indexes;
-	bool linker;   /* it is one: no variable of it is reported */
-	bool ran;      /* what is traced was started */
+	bool linker;   /* the traced program is a linker: its variables are not reported */
+	bool ran;      /* the traced program was started */
 	bool env_seen; /* its variables are reported */
 	bool environ;  /* a whole environment was read, from /proc */
 	struct watch_device {
 		dev_t dev;
 		bool kernels;
-	} devices[8]; /* file systems that are no disk's: whether the kernel makes up what is there
+	} devices[8]; /* file systems without a disk: does the kernel make up what is there?
 		       */
 	size_t n_devices;
 	struct runtime_loading loading;
-	/* of the call that is looked at: see watch_call */
+	/* for the current call: see watch_call */
 	watch_by_fn by;
 	void *arg;
 	pid_t pid;
-	char doubt[256]; /* why the record is not all that the result depends on; "": it is */
+	char doubt[256]; /* why the result may depend on more than the record says; "": it does not
+			  */
 };
 
-/* Zeroes are a good beginning for all but set (TRACE_SET_INIT). */
+/* Starts zeroed. */
 void watch_done(struct watch *w);
 void watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *arg);
-/* The record is not all that the result depends on. The first reason stays. */
+/* Notes that the result may depend on more than the record says. The first reason stays. */
 void watch_doubt(struct watch *w, const char *fmt, ...) _printf_(2, 3);
-/* The compile's end: what it never said is a doubt as well. */
+/* The compile has ended. If dray-env.so never reported itself, that is a doubt too. */
 void watch_end(struct watch *w);
 
 /* The record, to *ret: items of one letter, a name, and a NUL byte. Letters: f found, a absent,

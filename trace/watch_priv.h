@@ -10,9 +10,9 @@
 /* ---- watch_path.c */
 
 bool watch_below_any(const char *path, const struct strv *dirs);
-/* Whether a compile may write there. */
+/* Whether a compile may write to the path. */
 bool watch_is_writable(const struct watch *w, const char *path);
-/* Whether it, or a directory above it, was made by the compile itself. */
+/* Whether the compile itself made the path, or a directory above it. */
 bool watch_is_made(const struct watch *w, const char *path);
 /* Whether files on the device hold what the kernel says when they are read. */
 bool watch_is_kernels(struct watch *w, const char *path, dev_t dev);
@@ -20,7 +20,7 @@ bool watch_is_kernels(struct watch *w, const char *path, dev_t dev);
 bool watch_is_own_entry(const char *path);
 /* Whether what the kernel says there only suits a program to this machine. */
 bool watch_suits_machine(const struct watch *w, const char *path);
-/* It was asked for, or opened: an input, if it is one. */
+/* Records that a path was asked for or opened, unless it is no input. */
 void watch_look(struct watch *w, const char *path, bool opens);
 
 /* ---- run.c */

@@ -1,13 +1,17 @@
-/* Passes on what a compiler on a worker says, and puts each output in its place before the line
+/* clang-format off */
+/* Passes on what a compiler on a worker prints, and puts each output in its place before the line
  * that announces it.
  *
- *   dep-info line   its .d is checked (environment) and placed, then the line is said
- *   metadata line   the rmeta is promised, placed and remembered, then the line is said
+ *   dep-info line   its .d is checked (environment) and placed, then the line is printed
+ *   metadata line   the rmeta is promised, placed and remembered, then the line is printed
  *   link line       this line and all that follow wait until the outputs, or the link, are done
- *   an error, or    this line and all that follow wait for the metadata line, or until the compiler
- * has no JSON         succeeded all the same
+ *   an error, or a line that is no JSON
+ *                   this line and all that follow wait for the metadata line, or until the compiler
+ *                   succeeded all the same
  *
- * Text goes out by whole lines. Of a second try, what was said already is swallowed (promise.h). */
+ * Text goes out by whole lines. In a second try, text that was printed before is dropped
+ * (promise.h). */
+/* clang-format on */
 #ifndef DRAY_CLIENT_DISPATCH_RELAY_H
 #define DRAY_CLIENT_DISPATCH_RELAY_H
 

@@ -105,9 +105,9 @@ a_begin_without_what_it_needs(void **state)
 	assert_path(units, ARRAY_LEN(units), "1+80c");
 }
 
-/* low ██▼█████████
- * mid    ███▼████     needs metadata
- * app             ██  needs all: low ended last */
+/*   low ██▼█████████
+ *   mid    ███▼████     needs metadata
+ *   app             ██  needs all: low ended last */
 static void
 pipelined(void **state)
 {

@@ -242,14 +242,14 @@ test_job_ids(void **state)
 	struct job_id id;
 	char hex[JOB_ID_HEX_SIZE];
 
-	assert_int_equal(job_id_parse("00112233445566778899aabbccddeeff", &id), 0);
-	job_id_hex(&id, hex);
+	assert_int_equal(sched_job_id_parse("00112233445566778899aabbccddeeff", &id), 0);
+	sched_job_id_hex(&id, hex);
 	assert_string_equal(hex, "00112233445566778899aabbccddeeff");
-	assert_int_equal(job_id_parse("", &id), -EINVAL);
-	assert_int_equal(job_id_parse("00112233445566778899aabbccddeef", &id), -EINVAL);
-	assert_int_equal(job_id_parse("00112233445566778899aabbccddeeff0", &id), -EINVAL);
-	assert_int_equal(job_id_parse("00112233445566778899AABBCCDDEEFF", &id), -EINVAL);
-	assert_int_equal(job_id_parse("0011223344556677 899aabbccddeeff", &id), -EINVAL);
+	assert_int_equal(sched_job_id_parse("", &id), -EINVAL);
+	assert_int_equal(sched_job_id_parse("00112233445566778899aabbccddeef", &id), -EINVAL);
+	assert_int_equal(sched_job_id_parse("00112233445566778899aabbccddeeff0", &id), -EINVAL);
+	assert_int_equal(sched_job_id_parse("00112233445566778899AABBCCDDEEFF", &id), -EINVAL);
+	assert_int_equal(sched_job_id_parse("0011223344556677 899aabbccddeeff", &id), -EINVAL);
 }
 
 static void

@@ -1,14 +1,16 @@
+/* clang-format off */
 /* The tracer of one job: sees every path that the job's processes ask the kernel for, and every
  * variable (dray-env.so). A thread answers the kernel:
  *
- *   known (in the tree, or surely absent)  ─▶ recorded, and the call goes on
- *   not sent                               ─▶ the call waits; trace_event() gives the path to the
- * job's thread, which asks the client, puts the file in its place and calls trace_answer(): the
- * call goes on what only the client's machine has     ─▶ the call is never answered; trace_event()
- * says what it was, and the job is to end
+ *   known: in the tree, or surely absent    it is recorded, and the call goes on
+ *   not sent                                the call waits. trace_event() gives the path to the
+ *                                           job's thread, which asks the client, puts the file in
+ *                                           its place and calls trace_answer(): the call goes on
+ *   only the client's machine has it        the call is never answered. trace_event() says what it
+ *                                           was, and the job is to end
  *
- * What it cannot see: a macro that walks the whole environment, reads the clock, or random numbers.
- */
+ * It cannot see a macro that walks the whole environment, or reads the clock or random numbers. */
+/* clang-format on */
 #ifndef DRAY_WORKER_TRACER_TRACE_H
 #define DRAY_WORKER_TRACER_TRACE_H
 
