@@ -1,0 +1,416 @@
+/* What each call of a job means, and whether the kernel may go on with it.
+ *
+ * The job's tree is looked at on the host's side, where the read-only mount is a directory of the
+ * worker's. The private /tmp is not on that side; it is looked at through the caller's own root. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/fs.h"
+#include "trace/paths.h"
+#include "worker/sandbox/out_dir.h"
+#include "worker/sandbox/sandbox.h"
+#include "worker/tracer/trace_priv.h"
+
+/* ---- where a path is */
+
+static bool
+in_tree(const struct trace *t, const char *path)
+{
+	struct stat st;
+
+	return fstatat(t->root, path[1] ? path + 1 : ".", &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool
+in_new(pid_t tid, const char *path)
+{
+	char host[PATH_MAX + 32];
+	struct stat st;
+
+	snprintf(host, sizeof(host), "/proc/%d/root%s", (int)tid, path);
+	return fstatat(AT_FDCWD, host, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool
+exists_below(const char *a, const char *b, const char *name)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s%s/%s", a, b, name) < (int)sizeof(path) &&
+	       access(path, F_OK) == 0;
+}
+
+/* The loader tries every directory of LD_LIBRARY_PATH for each library, and then its own in their
+ * order; one that the toolchain or the system has is found there in the end, as at the client's. */
+static bool
+is_system_library(const struct trace *t, const char *path)
+{
+	const char *name = path_basename(path);
+
+	if (!trace_rules_is_library(path))
+		return false;
+	if (exists_below(t->sysroot->view, "/lib", name))
+		return true;
+	return strv_has_sorted(&t->sysroot->lib_names, name);
+}
+
+/* ---- what each call means */
+
+/* A path of the client's that is looked at, by its own name or below the alias: there is all that
+ * the compiler can want of the out-dir, but a macro may want more. 0, or -errno: the job ends. */
+static int
+look(struct trace *t, const char *path)
+{
+	enum trace_kind kind = TRACE_FILE;
+	int r = 0;
+
+	if (trace_set_get(&t->set, TRACE_PATHS, path) != TRACE_NONE)
+		return 0;
+	if (!in_tree(t, path)) {
+		if (trace_rules_loader_dir(&t->rules, path) || is_system_library(t, path)) {
+			kind = TRACE_PASSED;
+		} else if (trace_rules_known(&t->rules, path)) {
+			kind = TRACE_ABSENT;
+		} else {
+			r = trace_ask(t, path);
+			kind = r > 0 ? TRACE_FILE : TRACE_ABSENT;
+		}
+	}
+	if (r >= 0)
+		trace_set_add(&t->set, TRACE_PATHS, path, kind);
+	return MIN2(r, 0);
+}
+
+/* What another process left in the machine's /tmp, or in its /dev, is the client's; what the job
+ * made there, and what every /dev has, is not. */
+static int
+look_new(struct trace *t, pid_t tid, const char *path)
+{
+	int r;
+
+	if (in_new(tid, path) || trace_set_get(&t->set, TRACE_PATHS, path) != TRACE_NONE)
+		return 0;
+	r = trace_ask(t, path);
+	if (r > 0)
+		return trace_refuse(t, "the file %s", path);
+	if (r == 0)
+		trace_set_add(&t->set, TRACE_PATHS, path, TRACE_ABSENT);
+	return r;
+}
+
+/* A client that has none of a directory has nothing in it: one question for all. */
+static int
+look_tree(struct trace *t, const char *path)
+{
+	static const char std[] = "/rustc"; /* where the compiler takes the sources of std to be */
+	int r = 0;
+
+	if (path_is_below(path, std) && !in_tree(t, path)) {
+		r = look(t, std);
+		if (r < 0 || trace_set_get(&t->set, TRACE_PATHS, std) == TRACE_ABSENT)
+			return r;
+	}
+	return look(t, path);
+}
+
+/* Runtimes look for these in every process: the loader for its cache (see runtime.h) and for what
+ * is to be preloaded, the compiler's allocator for its settings, by readlink. There is none here.
+ */
+static bool
+is_runtimes(struct trace *t, const char *path)
+{
+	if (!path_is_below(path, "/etc"))
+		return false;
+	return runtime_loading_reads(&t->loading, (pid_t)t->listener.req->pid, path) ||
+	       (t->call.op == TRACE_LOOK &&
+		       (streq(path, "/etc/ld.so.preload") || streq(path, "/etc/malloc.conf")));
+}
+
+/* ---- the out-dir */
+
+static bool
+in_out(const struct trace *t, const char *path)
+{
+	const char *name = path + strlen(t->stage->unit->out_dir);
+
+	return *name == '\0' || out_dir_has(t->out, name + 1) == 1;
+}
+
+/* The unit's own outputs count as gone, as in an empty out-dir: the compiler looks for them before
+ * it writes them. What the job made is its own; all else is the client's. */
+static int
+look_out(struct trace *t, const char *path)
+{
+	bool opens = t->call.op == TRACE_OPEN;
+	int r;
+
+	if (in_out(t, path) || trace_set_get(&t->set, TRACE_PATHS, path) != TRACE_NONE)
+		return 0;
+	if (!opens && trace_rules_own_output(&t->rules, path))
+		return 0;
+	r = trace_ask(t, path);
+	if (r >= 0)
+		trace_set_add(&t->set, TRACE_PATHS, path, r > 0 ? TRACE_FILE : TRACE_ABSENT);
+	return MIN2(r, 0);
+}
+
+/* A change of what the client has would not be one there. */
+static int
+change_out(struct trace *t, const char *path)
+{
+	enum trace_kind kind = trace_set_get(&t->set, TRACE_PATHS, path);
+	int r;
+
+	if (kind == TRACE_FILE)
+		return trace_refuse(t, "to write %s", path);
+	if (kind != TRACE_NONE || trace_rules_own_output(&t->rules, path) ||
+		trace_rules_temporary(&t->rules, path) || in_out(t, path))
+		return 0;
+	r = trace_ask(t, path);
+	if (r > 0)
+		return trace_refuse(t, "to write %s", path);
+	if (r == 0)
+		trace_set_add(&t->set, TRACE_PATHS, path, TRACE_ABSENT);
+	return r;
+}
+
+/* Whether all that is in a directory was made by the job: it, or one above it, was not there. */
+static bool
+is_jobs_own(const struct trace *t, const char *path)
+{
+	size_t out_n = strlen(t->stage->unit->out_dir);
+	char dir[PATH_MAX];
+
+	if (trace_rules_temporary(&t->rules, path))
+		return true;
+	snprintf(dir, sizeof(dir), "%s", path);
+	while (strlen(dir) > out_n) {
+		if (trace_set_get(&t->set, TRACE_PATHS, dir) == TRACE_ABSENT)
+			return true;
+		*strrchr(dir, '/') = '\0';
+	}
+	return false;
+}
+
+static int
+take_said(struct trace *t, const char *said)
+{
+	const char *name = said + strlen(TRACE_ENV_PREFIX);
+	bool macro = *said == TRACE_ENV_MACRO;
+
+	if (strlen(said) <= strlen(TRACE_ENV_PREFIX) || starts_with(said, TRACE_REAL_PREFIX))
+		return 0;
+	if (trace_rules_withholds_env(&t->rules, name))
+		return trace_refuse(t, "the environment: %s", name);
+	trace_set_add(&t->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS, name,
+		macro ? TRACE_ENV_OF_MACRO : TRACE_ENV_OF_RUSTC);
+	return 0;
+}
+
+static int
+list(struct trace *t, const char *path)
+{
+	enum trace_place place = trace_rules_place(&t->rules, path);
+
+	if (place == PLACE_KERNEL || place == PLACE_DEV || streq(path, "/tmp") ||
+		(place == PLACE_OUT && !is_jobs_own(t, path)))
+		return trace_refuse(t, "the listing of %s", path);
+	if (place != PLACE_TREE || trace_set_get(&t->set, TRACE_LISTINGS, path) != TRACE_NONE)
+		return 0;
+	if (!trace_rules_listing_known(&t->rules, path))
+		return trace_refuse(t, "the listing of %s", path);
+	if (trace_rules_known(&t->rules, path))
+		trace_set_add(&t->set, TRACE_LISTINGS, path, TRACE_DIR);
+	return 0;
+}
+
+static int
+change(struct trace *t, const char *path)
+{
+	enum trace_place place = trace_rules_place(&t->rules, path);
+
+	if (place == PLACE_OUT)
+		return change_out(t, path);
+	if (place == PLACE_TMP || path_is_below(path, "/proc/self") ||
+		(place == PLACE_DEV && in_new((pid_t)t->listener.req->pid, path)))
+		return 0;
+	return trace_refuse(t, "to write %s", path);
+}
+
+static int
+run(struct trace *t, const char *path)
+{
+	const char *name = path_basename(path);
+
+	runtime_loading_begin(&t->loading, (pid_t)t->listener.req->pid);
+	if (path_is_below(path, t->stage->unit->sysroot) || streq(path, t->stage->unit->linker))
+		return 0;
+	if (starts_with(path, SANDBOX_BIN "/") && exists_below(t->stage->bin, "", name))
+		return 0;
+	return trace_refuse(t, "to run %s", starts_with(path, SANDBOX_BIN "/") ? name : path);
+}
+
+/* Whether it is one of the client's that the job sees. */
+static bool
+is_clients(const struct trace *t, const char *path)
+{
+	enum trace_place place = trace_rules_place(&t->rules, path);
+
+	if (place == PLACE_OUT)
+		return trace_set_get(&t->set, TRACE_PATHS, path) == TRACE_FILE;
+	return (place == PLACE_TREE || place == PLACE_IN) && in_tree(t, path);
+}
+
+/* A macro asks for attributes: it gets the client's, or the job ends. */
+static int
+stat_by_macro(struct trace *t, const char *path)
+{
+	bool link = t->call.attributes == TRACE_ATTRIBUTES_OF_LINK;
+	const Dray__FileTimes *known = trace_stat_find(&t->stat, path);
+	int r;
+
+	if (trace_set_get(&t->set, link ? TRACE_LINK_STATS : TRACE_STATS, path) != TRACE_NONE ||
+		!is_clients(t, path))
+		return 0;
+	if (trace_rules_place(&t->rules, path) != PLACE_TREE ||
+		trace_stat_is_access(t->listener.req))
+		return trace_refuse(t, "the attributes of %s", path);
+	if (!known) {
+		r = trace_ask(t, path);
+		if (r < 0)
+			return r;
+		known = trace_stat_find(&t->stat, path);
+	}
+	if (!known || !known->mode)
+		return trace_refuse(t, "the attributes of %s", path);
+	if (link && known->link)
+		return trace_refuse(t, "the symbolic link %s", path);
+	trace_set_add(&t->set, link ? TRACE_LINK_STATS : TRACE_STATS, path,
+		link ? TRACE_STATED_LINK : TRACE_STATED);
+	return 0;
+}
+
+static int
+one_path(struct trace *t, const char *path)
+{
+	const struct trace_call *c = &t->call;
+
+	if (c->op == TRACE_SAID)
+		return take_said(t, path);
+	if (trace_is_environ(path))
+		return trace_refuse(t, "the whole environment");
+	if (c->op == TRACE_LIST)
+		return list(t, path);
+	if (c->op == TRACE_EXEC)
+		return run(t, path);
+	if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write))
+		return change(t, path);
+	/* our stand-in is there: a start of it looks at its own name, by /proc/self/exe */
+	if (streq(path, t->stage->unit->linker))
+		return c->op == TRACE_OPEN ? trace_refuse(t, "the file %s", path) : 0;
+	switch (trace_rules_place(&t->rules, path)) {
+	case PLACE_IN:
+		return look(t, path);
+	case PLACE_TREE:
+		return is_runtimes(t, path) ? 0 : look_tree(t, path);
+	case PLACE_OUT:
+		return look_out(t, path);
+	case PLACE_TMP:
+	case PLACE_DEV:
+		return look_new(t, (pid_t)t->listener.req->pid, path);
+	case PLACE_KERNEL:
+		return trace_refuse(t, "what the kernel says in %s", path);
+	default:
+		return 0;
+	}
+}
+
+/* Of an open file, or directory: what its owner knows of it. */
+static int
+know_of(struct trace *t, const char *path)
+{
+	if (trace_rules_place(&t->rules, path) != PLACE_TREE || !in_tree(t, path) ||
+		trace_stat_find(&t->stat, path))
+		return 0;
+	return MIN2(trace_ask(t, path), 0);
+}
+
+/* What a link is made of, or moved away: it is looked at, and must be the job's own to be moved. */
+static int
+source(struct trace *t, const char *path)
+{
+	int r = 0;
+
+	switch (trace_rules_place(&t->rules, path)) {
+	case PLACE_TREE:
+	case PLACE_IN:
+		r = look(t, path);
+		break;
+	case PLACE_OUT:
+		r = look_out(t, path);
+		break;
+	case PLACE_TMP:
+	case PLACE_DEV:
+		r = look_new(t, (pid_t)t->listener.req->pid, path);
+		break;
+	default:
+		break;
+	}
+	return r < 0 || !t->call.moved ? r : change(t, path);
+}
+
+static void
+find_caller(struct trace *t)
+{
+	struct trace_call *c = &t->call;
+
+	if (c->op == TRACE_EXEC)
+		trace_caller_exec(&t->caller, t->listener.req);
+	else if (c->op == TRACE_SAID && streq(c->path[0], TRACE_ENV_HELLO))
+		trace_caller_hello(&t->caller, t->listener.req);
+	else if (c->attributes != TRACE_ATTRIBUTES_NONE)
+		c->who = trace_caller_who(&t->caller, t->listener.req);
+}
+
+int
+trace_consider(struct trace *t)
+{
+	int r = 0;
+
+	trace_call_read(t->listener.req, t->moved ? NULL : t->stage->unit->cwd, &t->call);
+	if (t->call.op == TRACE_SOCKET)
+		return trace_refuse(t, "the network");
+	if (t->call.op == TRACE_UNSEEN)
+		return trace_refuse(t, "files opened by io_uring or handles");
+	if (t->call.op == TRACE_REMOUNT)
+		return trace_refuse(t, "to change where paths lead");
+	if (t->call.error && t->call.error != -EFAULT && t->call.error != -EBADF)
+		t->unread |= trace_listener_waits(&t->listener);
+	if (t->listener.req->data.nr == SCMP_SYS(fchdir) || t->call.op == TRACE_CHDIR)
+		t->moved = true;
+	find_caller(t);
+	for (unsigned i = 0; i < t->call.n_paths && r == 0 && !t->call.by_descriptor; i++)
+		r = t->call.from && i == 0 ? source(t, t->call.path[i])
+					   : one_path(t, t->call.path[i]);
+	/* of what is asked by its descriptor, size and content are inputs, as at home */
+	if (r == 0 && t->call.n_paths == 1 && t->call.who == TRACE_BY_MACRO)
+		r = t->call.by_descriptor ? know_of(t, t->call.path[0])
+					  : stat_by_macro(t, t->call.path[0]);
+	return r;
+}
+
+bool
+trace_answer_stat(struct trace *t)
+{
+	const char *path = t->call.path[0];
+
+	return t->call.n_paths == 1 && trace_rules_place(&t->rules, path) == PLACE_TREE &&
+	       trace_stat_answer(&t->stat, t->listener.req, t->root, path);
+}

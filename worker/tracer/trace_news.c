@@ -1,0 +1,116 @@
+/* Between the tracer's thread and the job's: what the tracer asks and refuses, and the answers.
+ *
+ * Invariant: the first refusal is the job's reason; no question takes its place. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "worker/tracer/trace_priv.h"
+
+#define ASKS_MAX 8192 /* questions to one client */
+
+void
+trace_ring(int fd)
+{
+	uint64_t one = 1;
+
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+int
+trace_refuse(struct trace *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&t->lock);
+	if (t->news != TRACE_REFUSES) {
+		t->news = TRACE_REFUSES;
+		va_start(ap, fmt);
+		vsnprintf(t->text, sizeof(t->text), fmt, ap);
+		va_end(ap);
+	}
+	pthread_mutex_unlock(&t->lock);
+	trace_ring(t->event);
+	return -EPERM;
+}
+
+int
+trace_ask(struct trace *t, const char *path)
+{
+	uint64_t begin = clock_mono_us();
+	bool found, ending;
+
+	if (++t->asks > ASKS_MAX)
+		return trace_refuse(t, "more than %d files that were not sent", ASKS_MAX);
+	pthread_mutex_lock(&t->lock);
+	if (t->news == TRACE_REFUSES) {
+		/* Another thread of the job was refused, and the job's end is on its way: a
+		 * question would take the place of its reason. */
+		pthread_mutex_unlock(&t->lock);
+		return -EPERM;
+	}
+	snprintf(t->text, sizeof(t->text), "%s", path);
+	t->news = TRACE_ASKS;
+	t->asked = true;
+	t->refused[0] = '\0';
+	trace_ring(t->event);
+	while (t->asked && !t->ending)
+		pthread_cond_wait(&t->answered, &t->lock);
+	found = t->found;
+	ending = t->ending;
+	pthread_mutex_unlock(&t->lock);
+	t->wait_us += clock_mono_us() - begin;
+	if (ending)
+		return -ECANCELED;
+	if (t->refused[0])
+		return trace_refuse(t, "%s", t->refused);
+	t->fetched += found;
+	return found;
+}
+
+int
+trace_event_fd(const struct trace *t)
+{
+	return t->event;
+}
+
+enum trace_event
+trace_event(struct trace *t, char ret_text[PATH_MAX + 64])
+{
+	enum trace_event news;
+	uint64_t count;
+
+	while (read(t->event, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+	pthread_mutex_lock(&t->lock);
+	news = t->news;
+	if (news == TRACE_ASKS)
+		t->news = TRACE_QUIET;
+	memcpy(ret_text, t->text, sizeof(t->text));
+	pthread_mutex_unlock(&t->lock);
+	return news;
+}
+
+void
+trace_set_times(struct trace *t, const char *path, const Dray__FileTimes *times)
+{
+	/* The thread waits in trace_ask(): the table is ours for the moment. */
+	trace_stat_add(&t->stat, path, times);
+}
+
+void
+trace_answer(struct trace *t, bool found, const char *refused)
+{
+	pthread_mutex_lock(&t->lock);
+	t->asked = false;
+	t->found = found;
+	if (refused)
+		snprintf(t->refused, sizeof(t->refused), "%s", refused);
+	pthread_cond_signal(&t->answered);
+	pthread_mutex_unlock(&t->lock);
+}
