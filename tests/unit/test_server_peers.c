@@ -1,0 +1,371 @@
+/* Which peers and messages a coordinator takes, when it starts, and how it ends. */
+#include "config.h"
+
+#include "tests/unit/server_fixture.h"
+
+/* The Hello was lost with an earlier connection, or comes behind what was said before. */
+static void
+test_before_hello(void **state)
+{
+	struct world *w = *state;
+	void *worker = connect_as(w, WORKER1), *client = connect_as(w, CLIENT1), *other;
+
+	do_register(w, worker, WORKER1, "worker1", 2, 0);
+	assert_true(heartbeat(worker, 0));
+	request(client, 1);
+	expect_placed(w, client, 1, CLIENT1, WORKER1);
+	hello_versions(client, "client", WIRE_VERSION, WIRE_VERSION);
+	/* Said twice, and answered once. */
+	request(client, 1);
+	request(client, 2);
+	expect_done(client, WIRE_WELCOME);
+	expect_placed(w, client, 2, CLIENT1, WORKER1);
+	/* A role is what the key has, no matter which peer speaks first. */
+	other = connect_as(w, CLIENT2);
+	request(other, 3);
+	expect_done(other, WIRE_JOB_QUEUED);
+	hello_versions(other, "worker", WIRE_VERSION, WIRE_VERSION);
+	expect_refused(other, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "not as worker");
+	await(client, 1, 2, 0);
+	CLOSE(worker, client, other);
+}
+
+/* A peer that looks at the farm, too; and goes on as what its key is. */
+static void
+test_look_before_hello(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_worker(w, WORKER1, 2), *admin = connect_as(w, ADMIN);
+	void *client = connect_as(w, CLIENT1);
+
+	await(admin, 1, 0, 0);
+	hello_versions(admin, "admin", WIRE_VERSION, WIRE_VERSION);
+	expect_done(admin, WIRE_WELCOME);
+	request(admin, 1);
+	expect_refused(admin, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "role admin");
+	await(client, 1, 0, 0);
+	request(client, 2);
+	expect_placed(w, client, 2, CLIENT1, WORKER1);
+	await(client, 1, 1, 0);
+	CLOSE(worker, admin, client);
+}
+
+static void
+test_roles(void **state)
+{
+	struct world *w = *state;
+	void *good = greet(w, CLIENT1, "client"), *bad = connect_as(w, CLIENT2);
+
+	/* A client's key cannot make a worker, in any order of words. */
+	hello_versions(bad, "worker", 1, 1);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "allowed as client, not as worker");
+	do_register(w, bad, CLIENT2, "evil", 4, 0);
+	await(good, 0, 0, 0);
+	hang_up(w, &bad);
+	bad = greet(w, CLIENT2, "client");
+	do_register(w, bad, CLIENT2, "evil", 4, 0);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+		"WorkerRegister is not for the role client");
+	hang_up(w, &bad);
+	bad = connect_as(w, CLIENT2);
+	do_register(w, bad, CLIENT2, "evil", 4, 0);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+		"WorkerRegister is not for the role client");
+	hang_up(w, &bad);
+	bad = connect_as(w, WORKER2);
+	ask_status(bad);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+		"StatusRequest is not for the role worker");
+	hang_up(w, &bad);
+	bad = connect_as(w, WORKER2);
+	request(bad, 1);
+	expect_refused(
+		bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "JobRequest is not for the role worker");
+	hang_up(w, &bad);
+	/* Nor a worker one that goes by another's key, nor a client. */
+	bad = greet(w, WORKER1, "worker");
+	do_register(w, bad, WORKER2, "worker1", 1, 0);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "another key");
+	hang_up(w, &bad);
+	bad = greet(w, WORKER1, "worker");
+	request(bad, 1);
+	expect_refused(
+		bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "JobRequest is not for the role worker");
+	hang_up(w, &bad);
+	bad = connect_as(w, CLIENT2);
+	hello_versions(bad, "emperor", 1, 1);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "emperor");
+	await(good, 0, 0, 0);
+	CLOSE(good, bad);
+}
+
+static void
+test_versions(void **state)
+{
+	struct world *w = *state;
+	void *good = greet(w, CLIENT1, "client"), *bad = connect_as(w, CLIENT2);
+	uint8_t frame[] = { 'D', 'R', 'A', 'Y', 0, 9, 0, WIRE_JOB_REQUEST };
+
+	hello_versions(bad, "client", WIRE_VERSION + 1, WIRE_VERSION + 4);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_VERSION, "versions 2 to 5");
+	/* Refused is refused: not even a good Hello helps on this connection. */
+	hello_versions(bad, "client", 1, 1);
+	request(bad, 1);
+	hang_up(w, &bad);
+	bad = connect_as(w, CLIENT2);
+	assert_int_equal(zmq_send(bad, frame, sizeof(frame), 0), (int)sizeof(frame));
+	expect_refused(bad, DRAY__VERDICT__VERDICT_VERSION, "protocol version 1 only");
+	await(good, 0, 0, 0);
+	CLOSE(good, bad);
+}
+
+static void
+send_raw(void *socket, const void *p, size_t n, int more)
+{
+	assert_int_equal(zmq_send(socket, p, n, more), (int)n);
+}
+
+static void
+test_garbage(void **state)
+{
+	struct world *w = *state;
+	void *good = greet(w, CLIENT1, "client"), *bad;
+	static const uint8_t placed[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_PLACED };
+	static const uint8_t open_job[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_OPEN };
+	static const uint8_t torn[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_REQUEST,
+		10, 99 };
+	static const struct {
+		const void *p;
+		size_t n;
+		bool greeted;
+	} cases[] = {
+		{ "", 0, false },
+		{ "GET / HTTP/1.0\r\n\r\n", 18, false },
+		{ "DRAY", 4, true },
+		{ placed, sizeof(placed), true },
+		{ open_job, sizeof(open_job), true },
+		{ torn, sizeof(torn), true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		bad = cases[i].greeted ? greet(w, CLIENT2, "client") : connect_as(w, CLIENT2);
+		send_raw(bad, cases[i].p, cases[i].n, 0);
+		expect_done(bad, WIRE_REFUSED);
+		request(bad, 1); /* unheard */
+		hang_up(w, &bad);
+	}
+	bad = greet(w, CLIENT2, "client");
+	send_raw(bad, "a", 1, ZMQ_SNDMORE);
+	send_raw(bad, "b", 1, ZMQ_SNDMORE);
+	send_raw(bad, "c", 1, ZMQ_SNDMORE);
+	send_raw(bad, "d", 1, 0);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "decoded");
+	await(good, 0, 0, 0);
+	CLOSE(good, bad);
+}
+
+static void
+test_bad_fields(void **state)
+{
+	struct world *w = *state;
+	void *good = greet(w, CLIENT1, "client"), *bad = greet(w, CLIENT2, "client");
+	char not_id[] = "not\nan id", hex[33];
+	Dray__JobRequest m;
+
+	dray__job_request__init(&m);
+	m.job = not_id;
+	send_msg(bad, WIRE_JOB_REQUEST, &m.base);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "not?an id");
+	hang_up(w, &bad);
+	bad = greet(w, CLIENT2, "client");
+	job_name(hex, 1);
+	m.job = hex; /* and no toolchain */
+	send_msg(bad, WIRE_JOB_REQUEST, &m.base);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "32 bytes");
+	hang_up(w, &bad);
+	bad = greet(w, WORKER1, "worker");
+	do_register(w, bad, WORKER1, "a b", 1, 0);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "a name is");
+	hang_up(w, &bad);
+	bad = greet(w, WORKER1, "worker");
+	do_register(w, bad, WORKER1, "worker1", 0, 0);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "slots");
+	hang_up(w, &bad);
+	bad = greet(w, WORKER1, "worker");
+	do_register(w, bad, WORKER1, "worker1", 4000000000u, 0);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "slots");
+	await(good, 0, 0, 0);
+	CLOSE(good, bad);
+}
+
+/* Bytes that are not even ZMTP, and many connections that end at once. */
+static void
+test_raw_bytes(void **state)
+{
+	struct world *w = *state;
+	void *good = greet(w, CLIENT1, "client");
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	char junk[4096];
+
+	memset(junk, 0xa5, sizeof(junk));
+	a.sin_port = htons((uint16_t)atoi(strrchr(w->endpoint, ':') + 1));
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (int i = 0; i < 50; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		assert_true(fd >= 0);
+		assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+		if (i % 2)
+			(void)!send(fd, junk, sizeof(junk), MSG_NOSIGNAL);
+		close(fd);
+	}
+	await(good, 0, 0, 0);
+	CLOSE(good);
+}
+
+static void
+test_strangers_and_revoked_keys(void **state)
+{
+	struct world *w = *state;
+	void *stranger = connect_as(w, STRANGER), *good = greet(w, CLIENT1, "client"), *revoked;
+	void *worker = make_worker(w, WORKER1, 1);
+	zmq_pollitem_t item = { stranger, 0, ZMQ_POLLIN, 0 };
+
+	revoked = greet(w, CLIENT2, "client");
+	request(revoked, 1);
+	expect_placed(w, revoked, 1, CLIENT2, WORKER1);
+	/* -EAGAIN when it was turned away already: libzmq has then taken the connection from it. */
+	(void)!zmq_send(stranger, "DRAY", 4, ZMQ_DONTWAIT);
+	write_keys(w, false);
+	heartbeat(worker, 0);
+	expect_refused(revoked, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "no longer allowed");
+	expect_done(worker, WIRE_WORKER_CANCEL);
+	await(good, 1, 0, 0);
+	assert_int_equal(zmq_poll(&item, 1, 0), 0); /* a second later it has still heard nothing */
+	/* A file that is broken changes nothing; a good one lets the key in again. */
+	assert_int_equal(fs_write_atomic(w->keys_path, "nonsense\n", 9, 0600), 0);
+	kill(w->pid, SIGHUP);
+	await(good, 1, 0, 0);
+	write_keys(w, true);
+	kill(w->pid, SIGHUP);
+	hang_up(w, &revoked);
+	revoked = greet(w, CLIENT2, "client");
+	CLOSE(stranger, good, revoked, worker);
+}
+
+static void
+test_shutdown(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_worker(w, WORKER1, 1), *client = greet(w, CLIENT1, "client");
+
+	request(client, 1);
+	expect_placed(w, client, 1, CLIENT1, WORKER1);
+	request(client, 2);
+	await(client, 1, 1, 1);
+	kill(w->pid, SIGTERM);
+	expect_denied(client, 2, DRAY__VERDICT__VERDICT_DRAINING, "shutting down");
+	request(client, 3);
+	expect_denied(client, 3, DRAY__VERDICT__VERDICT_DRAINING, "shutting down");
+	stop(w, 0); /* exit status 0, no leak */
+	CLOSE(worker, client);
+}
+
+static void
+test_second_signal_ends_at_once(void **state)
+{
+	struct world *w = *state;
+
+	kill(w->pid, SIGTERM);
+	stop(w, SIGINT);
+}
+
+static void
+test_ipc(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_worker(w, WORKER1, 1), *client = greet(w, CLIENT1, "client"), *other;
+
+	request(client, 1);
+	expect_placed(w, client, 1, CLIENT1, WORKER1);
+	other = greet(w, WORKER2, "worker");
+	do_register(w, other, WORKER1, "worker1", 1, 0); /* same place: taken over */
+	assert_true(heartbeat(other, 0));
+	assert_false(heartbeat(worker, 0));
+	request(other, 2);
+	expect_refused(other, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "role worker");
+	await(client, 0, 0, 0);
+	CLOSE(worker, client, other);
+}
+
+static void
+test_many_clients(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_worker(w, WORKER1, 8), *v[40], *watcher = greet(w, CLIENT2, "client");
+
+	for (unsigned i = 0; i < ARRAY_LEN(v); i++) {
+		v[i] = connect_as(w, CLIENT1);
+		hello_versions(v[i], "client", 1, 1);
+		request(v[i], i + 1);
+	}
+	await(watcher, 1, 8, 32);
+	/* All go at once, in every state. */
+	close_all(w, v, ARRAY_LEN(v));
+	await(watcher, 1, 0, 0);
+	CLOSE(watcher, worker);
+}
+
+static void
+expect_no_start(struct world *w, const char *key, const char *value, const char *text)
+{
+	struct server *s = NULL;
+	char *error = NULL;
+
+	set_conf(w, key, value);
+	assert_true(server_new(w->conf, &s, &error) < 0);
+	assert_null(s);
+	assert_non_null(error);
+	if (!strstr(error, text))
+		fail_msg("\"%s\" is not in: %s", text, error);
+	free(error);
+}
+
+static void
+test_refuses_to_start(void **state)
+{
+	struct world *w = *state;
+	char pub[512];
+
+	assert_int_equal(fs_write_atomic(w->keys_path, "client\n", 7, 0600), 0);
+	expect_no_start(w, "listen", "tcp://127.0.0.1:*", "line 1");
+	expect_no_start(w, "allowed_keys", "/nonexistent/keys", "/nonexistent/keys");
+	expect_no_start(w, "allowed_keys", "", "allowed_keys is not set");
+	snprintf(pub, sizeof(pub), "%s.pub", w->coord_path);
+	expect_no_start(w, "identity", pub, "secret keys");
+	assert_int_equal(chmod(w->coord_path, 0644), 0);
+	expect_no_start(w, "identity", w->coord_path, "others can read");
+	expect_no_start(w, "identity", "", "identity is not set");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_before_hello),
+		T(test_look_before_hello),
+		T(test_roles),
+		T(test_versions),
+		T(test_garbage),
+		T(test_bad_fields),
+		T(test_raw_bytes),
+		T(test_strangers_and_revoked_keys),
+		T(test_shutdown),
+		T(test_second_signal_ends_at_once),
+		cmocka_unit_test_setup_teardown(test_ipc, setup_ipc, teardown),
+		T(test_many_clients),
+		cmocka_unit_test_setup_teardown(test_refuses_to_start, setup_only, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
