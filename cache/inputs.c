@@ -177,6 +177,15 @@ is_below(const char *path, const char *dir)
 	return dir && *dir && path_is_below(path, dir);
 }
 
+/* One of the toolchain's own by another name: a toolchain that rustup links. */
+static bool
+leads_below(const char *dir, const char *sysroot)
+{
+	char real[PATH_MAX];
+
+	return realpath(dir, real) && is_below(real, sysroot);
+}
+
 int
 inputs_find_library(const struct inputs_place *place, const char *name, char **ret)
 {
@@ -201,6 +210,10 @@ inputs_find_library(const struct inputs_place *place, const char *name, char **r
 			r = find_in_dir(dir, "glibc-hwcaps", &found);
 		if (r == 0 && !found)
 			r = find_in_dir(dir, name, &found);
+		if (own && found && leads_below(dir, place->sysroot)) {
+			free(found);
+			found = NULL;
+		}
 	}
 	if (r < 0 || !found || !is_below(found, top)) {
 		*ret = r < 0 ? NULL : steal_ptr(found);

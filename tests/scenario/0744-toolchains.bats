@@ -36,3 +36,19 @@ toolchain_apart() {
   cached changed "$WORK/app" build
   missed app "libLLVM"
 }
+
+@test "a toolchain behind a link, as rustup links one: with its libraries by that name and without, hits" {
+  local own
+  own=$(rustc --print sysroot)
+  ln -s "$own" "$WORK/linked"
+  package "$WORK/app" app
+  export RUSTC=$WORK/linked/bin/rustc PATH=$own/bin:$PATH
+  unset LD_LIBRARY_PATH
+  cached first "$WORK/app" build
+  clean "$WORK/app"
+  (export LD_LIBRARY_PATH=$WORK/linked/lib; cached linked "$WORK/app" build)
+  all_hit
+  clean "$WORK/app"
+  (export LD_LIBRARY_PATH=$own/lib; cached real "$WORK/app" build)
+  all_hit
+}
