@@ -15,6 +15,8 @@
 	(8u * 1024 * 1024) /* the kernel's own bound is a quarter of the stack limit \
 			    */
 
+#define WRAPPERS_MAX 8 /* between cargo and dray */
+
 /* Each list ends with NULL; a '*' at a name's end stands for anything. */
 
 /* What cargo sets for rustc (doc.rust-lang.org/cargo/reference/environment-variables.html), and
@@ -251,32 +253,57 @@ read_environ(long pid, struct buf *ret)
 	char path[64];
 	int r;
 
-	if (!procfs_is_ours())
-		return -ESRCH;
 	snprintf(path, sizeof(path), "/proc/%ld/environ", pid);
 	r = fs_read_file(path, ENVIRON_MAX, ret);
 	/* a zombie or a kernel thread has an empty one: that says nothing about what cargo set */
 	return r == 0 && ret->n == 0 ? -ENODATA : r;
 }
 
+/* Who started a process, and whether it is called cargo. */
+static int
+ask(long pid, long *ret_ppid, bool *ret_cargo)
+{
+	_cleanup_(buf_done) struct buf stat = BUF_INIT;
+	char path[64], cargo[64];
+	int n, r;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	r = fs_read_file(path, 8192, &stat);
+	if (r < 0)
+		return r;
+	n = snprintf(cargo, sizeof(cargo), "%ld (cargo) ", pid);
+	*ret_cargo = stat.n >= (size_t)n && memcmp(stat.p, cargo, (size_t)n) == 0;
+	return envscan_parse_stat((const char *)stat.p, stat.n, ret_ppid);
+}
+
+/* The nearest cargo: another wrapper may stand between it and us, started by what cargo set, and
+ * has that in its own environment. Where there is none, the process itself. */
+static long
+find_cargo(long pid)
+{
+	long at = pid, ppid = 0;
+	bool cargo = false;
+
+	for (int i = 0; i < WRAPPERS_MAX && at > 1 && ask(at, &ppid, &cargo) == 0; i++) {
+		if (cargo)
+			return at;
+		at = ppid;
+	}
+	return pid;
+}
+
 int
 envscan_read_parent(struct buf *ret)
 {
-	return read_environ((long)getppid(), ret);
+	return procfs_is_ours() ? read_environ(find_cargo((long)getppid()), ret) : -ESRCH;
 }
 
 int
 envscan_read_grandparent(struct buf *ret)
 {
-	struct buf stat = BUF_INIT;
-	char path[64];
 	long ppid = 0;
-	int r;
+	bool cargo;
+	int r = procfs_is_ours() ? ask((long)getppid(), &ppid, &cargo) : -ESRCH;
 
-	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)getppid());
-	r = fs_read_file(path, 8192, &stat);
-	if (r == 0)
-		r = envscan_parse_stat((const char *)stat.p, stat.n, &ppid);
-	buf_done(&stat);
-	return r < 0 ? r : read_environ(ppid, ret);
+	return r < 0 ? r : read_environ(find_cargo(ppid), ret);
 }

@@ -28,8 +28,9 @@ struct envscan_in {
 int envscan_collect(
 	const struct envscan_in *in, struct strv *ret, struct strv *ret_withheld, char **ret_home);
 
-/* The initial environment of the process that started us (in dray: of cargo, or a build script);
- * and of the one that started our parent (the same, in what dray starts). 0 or -errno. */
+/* The initial environment of the cargo that we were started by, also where wrappers stand between;
+ * where there is none, of the process that started us. The other one, the same for what dray
+ * starts. 0 or -errno. */
 int envscan_read_parent(struct buf *ret);
 int envscan_read_grandparent(struct buf *ret);
 
