@@ -143,6 +143,14 @@ call(const void *pc, long nr, long a, long b, long c, long d, long e)
 	return env_direct(nr, a, b, c, d, e, 0);
 }
 
+long
+env_readlink(bool is_own, int fd, const char *path, char *buf, size_t n)
+{
+	if (is_own && libc_syscall)
+		return libc_syscall(SYS_readlinkat, fd, path, buf, n);
+	return env_direct(SYS_readlinkat, fd, (long)path, (long)buf, (long)n, 0, 0);
+}
+
 /* With a path AT_EMPTY_PATH means nothing, but by it the kernel's filter knows what is asked of a
  * descriptor. */
 static long
@@ -243,6 +251,18 @@ faccessat(int fd, const char *path, int mode, int flags)
 	if (flags && (r == 0 || errno != ENOSYS))
 		return r;
 	return (int)call(CALLER, SYS_faccessat, fd, (long)path, mode, 0, 0);
+}
+
+ssize_t
+readlink(const char *restrict path, char *restrict buf, size_t n)
+{
+	return env_readlink(env_is_own(CALLER), AT_FDCWD, path, buf, n);
+}
+
+ssize_t
+readlinkat(int fd, const char *restrict path, char *restrict buf, size_t n)
+{
+	return env_readlink(env_is_own(CALLER), fd, path, buf, n);
 }
 
 long

@@ -3,6 +3,7 @@
 #define DRAY_TRACE_ENV_PRIV_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Notes the objects that are loaded now as the program's own. What is loaded later is a macro, or
  * belongs to one. */
@@ -14,5 +15,9 @@ __attribute__((visibility("hidden"))) bool env_is_own(const void *pc);
  * (trace/caller.h). Sets errno. */
 __attribute__((visibility("hidden"))) long env_direct(
 	long nr, long a, long b, long c, long d, long e, long f);
+
+/* Where a symbolic link leads to, asked as the program would, or as a macro. Sets errno. */
+__attribute__((visibility("hidden"))) long env_readlink(
+	bool own, int fd, const char *path, char *buf, size_t n);
 
 #endif

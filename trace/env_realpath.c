@@ -132,7 +132,7 @@ is_no_link(const char *path, size_t n)
 
 	memcpy(name, path, n);
 	name[n] = '\0';
-	return readlink(name, &link, 1) < 0 && errno == EINVAL;
+	return env_readlink(true, AT_FDCWD, name, &link, 1) < 0 && errno == EINVAL;
 }
 
 /* Whether the directory that the first n bytes of a plain path name is its own real path. Each

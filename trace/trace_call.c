@@ -307,10 +307,19 @@ follow(char to[PATH_MAX], size_t *n)
 	return 0;
 }
 
+static int
+go_up(const struct trace_call *c, char to[PATH_MAX], size_t *n)
+{
+	if (c->here)
+		return follow(to, n);
+	to[*n] = '\0';
+	return c->up && *n ? c->up(c->up_arg, to) : 0;
+}
+
 /* Adds the components of `path` to the normal path in `to` (no slash at its end; "" is the root).
  * 1: it leads to a descriptor that no path leads to; `to` is then what can be said of it. */
 static int
-append(pid_t tid, char to[PATH_MAX], const char *path, bool here)
+append(const struct trace_call *c, char to[PATH_MAX], const char *path)
 {
 	size_t n = strlen(to);
 	int own = 0;
@@ -319,7 +328,7 @@ append(pid_t tid, char to[PATH_MAX], const char *path, bool here)
 		size_t k = strcspn(path, "/");
 
 		if (k == 2 && path[0] == '.' && path[1] == '.') {
-			int r = here ? follow(to, &n) : 0;
+			int r = go_up(c, to, &n);
 
 			if (r < 0)
 				return r;
@@ -332,7 +341,7 @@ append(pid_t tid, char to[PATH_MAX], const char *path, bool here)
 			to[n++] = '/';
 			memcpy(to + n, path, k);
 			n += k;
-			own = may_be_own(to, n) ? follow_own(tid, to, &n) : 0;
+			own = may_be_own(to, n) ? follow_own(c->pid, to, &n) : 0;
 			if (own < 0)
 				return own;
 		}
@@ -363,10 +372,10 @@ directory_of(pid_t tid, int fd, const char *cwd, char to[PATH_MAX])
 /* 1: an empty path (it is about the descriptor, which was opened before). 2: it leads to a
  * descriptor that no path leads to. */
 static int
-read_path(pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX], bool here)
+read_path(const struct trace_call *c, int dir, uint64_t at, const char *cwd, char to[PATH_MAX])
 {
 	char text[PATH_MAX];
-	int r = read_string(tid, at, text, sizeof(text));
+	int r = read_string(c->pid, at, text, sizeof(text));
 
 	if (r < 0)
 		return r;
@@ -374,13 +383,13 @@ read_path(pid_t tid, int dir, uint64_t at, const char *cwd, char to[PATH_MAX], b
 		return 1;
 	to[0] = '\0';
 	if (*text != '/') {
-		r = directory_of(tid, dir, cwd, to);
+		r = directory_of(c->pid, dir, cwd, to);
 		if (r < 0)
 			return r;
 		if (streq(to, "/"))
 			to[0] = '\0';
 	}
-	r = append(tid, to, text, here);
+	r = append(c, to, text);
 	return r > 0 ? 2 : r;
 }
 
@@ -414,6 +423,7 @@ take_flags(const struct seccomp_notif *req, const struct call_row *row, struct t
 	ret->write = !(flags & O_PATH) &&
 		     ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
 	ret->keeps = ret->write && !(flags & O_TRUNC);
+	ret->nofollow = (flags & O_NOFOLLOW) != 0;
 }
 
 static enum trace_attributes
@@ -456,8 +466,7 @@ take_path(
 	const struct seccomp_notif *req, int dir, int path, const char *cwd, struct trace_call *ret)
 {
 	int fd = dir == NO_ARG ? AT_FDCWD : (int)req->data.args[dir];
-	int r = read_path(
-		(pid_t)req->pid, fd, req->data.args[path], cwd, ret->path[ret->n_paths], ret->here);
+	int r = read_path(ret, fd, req->data.args[path], cwd, ret->path[ret->n_paths]);
 
 	/* there is nothing to record of a pipe, but something to say of running it */
 	if (r == 2 && ret->op != TRACE_EXEC)
@@ -488,7 +497,7 @@ take_link(const struct seccomp_notif *req, const struct call_row *row, const cha
 	slash = strrchr(ret->path[0], '/');
 	*(*text == '/' ? ret->path[0] : slash) = '\0';
 	ret->n_paths = 2;
-	r = append((pid_t)req->pid, ret->path[0], text, ret->here);
+	r = append(ret, ret->path[0], text);
 	return MIN2(r, 0);
 }
 
@@ -530,7 +539,7 @@ name_socket(const struct seccomp_notif *req, const char *cwd, struct trace_call 
 	if (!*path ||
 		(*path != '/' && directory_of((pid_t)req->pid, AT_FDCWD, cwd, ret->path[0]) < 0))
 		return;
-	ret->n_paths = append((pid_t)req->pid, ret->path[0], path, ret->here) == 0;
+	ret->n_paths = append(ret, ret->path[0], path) == 0;
 }
 
 /* What dray-env.so says, and the trial call. */
@@ -587,6 +596,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->op = TRACE_OTHER;
 	ret->makes_dir = ret->asks_link = false;
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
+	ret->nofollow = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
 	ret->who = TRACE_BY_OTHER;
 	ret->error = 0;

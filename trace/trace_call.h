@@ -37,15 +37,20 @@ enum trace_attributes {
 struct trace_call {
 	bool here; /* set by the caller: the paths are this machine's, so a ".." after a symbolic
 		      link can be resolved; otherwise it is taken as text */
+	int (*up)(void *arg, const char *dir); /* set by the caller, or NULL: where the paths are
+						  not this machine's, asked before a ".." goes
+						  up from dir. Negative: nothing more is read */
+	void *up_arg;
 	pid_t pid; /* the caller's thread */
 	enum trace_op op;
-	bool write; /* TRACE_OPEN: for writing, or to be made */
-	bool keeps; /* with write: the file's earlier content stays */
-	bool from;  /* TRACE_CHANGE: path[0] is the source (link, rename), or the target of a
-		       symbolic link: it is read */
-	bool moved; /* the source is gone afterwards (rename) */
+	bool write;    /* TRACE_OPEN: for writing, or to be made */
+	bool keeps;    /* with write: the file's earlier content stays */
+	bool from;     /* TRACE_CHANGE: path[0] is the source (link, rename), or the target of a
+			  symbolic link: it is read */
+	bool moved;    /* the source is gone afterwards (rename) */
+	bool nofollow; /* TRACE_OPEN: it fails where the path is a symbolic link */
 	enum trace_attributes attributes;
-	enum trace_who who;  /* set by the caller where `attributes` are asked for */
+	enum trace_who who;  /* set by the caller where it matters */
 	bool by_descriptor;  /* path[0] is what an open descriptor leads to */
 	bool makes_dir;	     /* TRACE_CHANGE: a mkdir */
 	bool asks_link;	     /* TRACE_LOOK: a readlink */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "common/fs.h"
 #include "common/strv.h"
@@ -88,6 +89,11 @@ files_times(const char *path, Dray__FileTimes *ret)
 	if (ret->link && statx(AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
 		return false;
 	ret->mode = st.stx_mode;
+	ret->device = makedev(st.stx_dev_major, st.stx_dev_minor);
+	ret->inode = st.stx_ino;
+	ret->links = st.stx_nlink;
+	ret->blocks = st.stx_blocks;
+	ret->size = st.stx_size;
 	ret->uid = st.stx_uid;
 	ret->gid = st.stx_gid;
 	ret->changed = nanoseconds(&st.stx_ctime);
@@ -241,6 +247,7 @@ answer_file(struct files *f, const char *path, const char *real, struct files_an
 		return r;
 	if (r < 0 || !files_times(path, &a->times))
 		return refuse(a, "the unreadable file", path);
+	a->times.behind = !streq(real, path);
 	if (f->count == FILES_COUNT_MAX || (uint64_t)st.st_size > FILES_BYTES_MAX - f->bytes)
 		return refuse(a, "more files than are sent on demand, last", path);
 	f->count++;
@@ -271,6 +278,7 @@ files_answer(struct files *f, uint32_t id, const char *path, struct files_answer
 		return refuse(ret, "the directory", path);
 	if (!files_times(path, &ret->times))
 		return refuse(ret, "the directory", path);
+	ret->times.behind = !streq(real, path);
 	ret->kind = DRAY__FILE_KIND__FILE_DIRECTORY;
 	return 0;
 }

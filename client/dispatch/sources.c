@@ -119,12 +119,41 @@ is_above(const struct source_walk *w, const struct stat *st)
 
 static int walk_dir(struct source_walk *w, const char *dir, const struct stat *st);
 
+static bool
+is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+/* A link of those on the way to a place is a matter of each path below it. */
+static int
+add_links_above(struct source_walk *w, const char *dir)
+{
+	_cleanup_(freep) char *at = dir ? strdup(dir) : NULL;
+	char *slash;
+	int r = dir && !at ? -ENOMEM : 0;
+
+	while (r == 0 && at && *at) {
+		if (is_link(at))
+			r = strv_add(&w->out->links, at);
+		slash = strrchr(at, '/');
+		if (!slash)
+			break;
+		*slash = '\0';
+	}
+	return r;
+}
+
 /* *ret_seen: whether the entry makes its directory one that exists because of its files. */
 static int
-walk_entry(struct source_walk *w, const char *dir, const char *name, bool *ret_seen)
+walk_entry(
+	struct source_walk *w, const char *dir, const char *name, bool may_be_link, bool *ret_seen)
 {
 	_cleanup_(freep) char *path = path_join(dir, name);
 	struct stat st;
+	int r;
 
 	if (!path)
 		return -ENOMEM;
@@ -132,6 +161,8 @@ walk_entry(struct source_walk *w, const char *dir, const char *name, bool *ret_s
 	 * absent for the compiler. */
 	if (strlen(path) >= PATH_MAX)
 		return 0;
+	if (may_be_link && is_link(path) && (r = strv_add(&w->out->links, path)) < 0)
+		return r;
 	if (stat(path, &st) < 0)
 		return withhold(w, path);
 	if (S_ISREG(st.st_mode) && !files_is_secret(name)) {
@@ -164,7 +195,8 @@ walk_dir(struct source_walk *w, const char *dir, const struct stat *st)
 	w->depth++;
 	while (r == 0 && (errno = 0, e = readdir(d)) != NULL) {
 		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
-			r = walk_entry(w, dir, e->d_name, &seen);
+			r = walk_entry(w, dir, e->d_name,
+				e->d_type == DT_LNK || e->d_type == DT_UNKNOWN, &seen);
 	}
 	if (r == 0 && !e && errno)
 		r = -errno;
@@ -183,6 +215,8 @@ walk_root(struct source_walk *w, const char *dir)
 	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		return 0;
 	r = walk_dir(w, dir, &st);
+	if (r == 0)
+		r = add_links_above(w, dir);
 	return r < 0 ? r : strv_add(&w->out->walked, dir);
 }
 
@@ -190,10 +224,12 @@ static int
 add_if_regular(struct source_walk *w, const char *path)
 {
 	struct stat st;
+	int r;
 
 	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
-	return add_file(w, path, &st);
+	r = add_links_above(w, path);
+	return r < 0 ? r : add_file(w, path, &st);
 }
 
 /* clippy reads clippy.toml from the package's directory or the nearest one above that has it. */
@@ -265,6 +301,8 @@ collect(struct source_walk *w)
 		r = add_clippy_config(w, root);
 	if (r == 0 && in->last_depinfo)
 		r = add_last_inputs(w);
+	if (r == 0)
+		r = add_links_above(w, in->out_dir);
 	return r;
 }
 
@@ -283,6 +321,7 @@ sources_collect(const struct sources_in *in, struct sources *ret, char **ret_hom
 	strv_sort_unique(&ret->dirs);
 	strv_sort_unique(&ret->walked);
 	strv_sort_unique(&ret->withheld);
+	strv_sort_unique(&ret->links);
 	return r;
 }
 
@@ -293,4 +332,5 @@ sources_done(struct sources *s)
 	strv_done(&s->dirs);
 	strv_done(&s->walked);
 	strv_done(&s->withheld);
+	strv_done(&s->links);
 }

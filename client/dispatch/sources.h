@@ -5,8 +5,8 @@
  * those that cargo has locked for a profile, a directory `target` beside a Cargo.toml, dray's own
  * cache, packages nested in this one (each unless the source is in it), the unit's own out-dir, and
  * files that by their name hold secrets (files.h). Symbolic links are followed: a file is sent
- * under each path by which it can be reached. What is left out, or cannot be read, is named in
- * `withheld`, so that a worker knows what it does not know. */
+ * under each path by which it can be reached, and links are named in `links`. What is left out, or
+ * cannot be read, is named in `withheld`, so that a worker knows what it does not know. */
 #ifndef DRAY_CLIENT_DISPATCH_SOURCES_H
 #define DRAY_CLIENT_DISPATCH_SOURCES_H
 
@@ -33,13 +33,14 @@ struct sources {
 	struct strv dirs;     /* empty directories; sorted */
 	struct strv walked;   /* directories: all below is in files, dirs or withheld; sorted */
 	struct strv withheld; /* files and directories; sorted */
+	struct strv links;    /* symbolic links below `walked`, and on the way to it; sorted */
 	uint64_t bytes;
 	uint64_t rust_bytes; /* of *.rs: a measure of the compile's cost */
 };
 
-#define SOURCES_INIT                                             \
-	{                                                        \
-		STRV_INIT, STRV_INIT, STRV_INIT, STRV_INIT, 0, 0 \
+#define SOURCES_INIT                                                        \
+	{                                                                   \
+		STRV_INIT, STRV_INIT, STRV_INIT, STRV_INIT, STRV_INIT, 0, 0 \
 	}
 
 /* 0; -errno; or -E2BIG with a reason in *ret_home (caller frees). */

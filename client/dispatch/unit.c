@@ -32,6 +32,7 @@ unit_free(struct unit *u)
 	strv_done(&u->walked);
 	strv_done(&u->withheld);
 	strv_done(&u->withheld_env);
+	strv_done(&u->links);
 	files_free(u->on_demand);
 	strv_done(&u->inputs);
 	strv_done(&u->names);
@@ -276,12 +277,15 @@ fill_withheld(struct unit *u, struct sources *s)
 {
 	u->walked = s->walked;
 	u->withheld = s->withheld;
-	s->walked = s->withheld = (struct strv)STRV_INIT;
+	u->links = s->links;
+	s->walked = s->withheld = s->links = (struct strv)STRV_INIT;
 	strv_sort_unique(&u->withheld);
 	u->msg.walked = u->walked.v;
 	u->msg.n_walked = u->walked.n;
 	u->msg.withheld = u->withheld.v;
 	u->msg.n_withheld = u->withheld.n;
+	u->msg.links = u->links.v;
+	u->msg.n_links = u->links.n;
 	return 0;
 }
 

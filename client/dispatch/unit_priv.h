@@ -12,7 +12,7 @@ struct unit {
 	char *cwd, *out_dir, *source, *linker;
 	struct toolchain tc;
 	struct strv argv, env, dirs;
-	struct strv walked, withheld, withheld_env;
+	struct strv walked, withheld, withheld_env, links;
 	struct files *on_demand;
 	struct strv inputs; /* files that options name; absolute */
 	uint32_t glibc;

@@ -204,6 +204,28 @@ test_links(void **state)
 	assert_false(has(&r.s.files, "pkg/dangling"));
 	assert_false(has(&r.s.files, "pkg/fifo"));
 	assert_int_equal(r.s.files.n, 6);
+	assert_true(has(&r.s.links, "pkg/linked"));
+	assert_true(has(&r.s.links, "pkg/alias.rs"));
+	assert_true(has(&r.s.links, "pkg/src/up"));
+	assert_true(has(&r.s.links, "pkg/dangling"));
+	assert_false(has(&r.s.links, "pkg/linked/f"));
+	assert_int_equal(r.s.links.n, 5);
+}
+
+/* The package, and the out-dir, by a path with a link on it. */
+static void
+test_links_above(void **state)
+{
+	_cleanup_(run_done) struct run r = { .r = 0 };
+
+	put_link("pkg", "p");
+	put_link("real", "t");
+	r = collect("p/src/lib.rs", "p", NULL, 0, 0);
+	assert_int_equal(r.r, 0);
+	assert_true(has(&r.s.files, "p/src/lib.rs"));
+	assert_true(has(&r.s.links, "p"));
+	assert_true(has(&r.s.links, "t"));
+	assert_int_equal(r.s.links.n, 2);
 }
 
 static void
@@ -267,6 +289,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_nested_source, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_outside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_links_above, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_clippy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cache_dir, set_up, tear_down),

@@ -68,6 +68,7 @@ test_set_is_bounded(void **state)
 static char *walked[] = { (char *)"/w/pkg", (char *)"/w/target/build/p/out" };
 static char *withheld[] = { (char *)"/w/pkg/.git", (char *)"/w/pkg/data/big.bin",
 	(char *)"/w/pkg/target" };
+static char *links[] = { (char *)"/w/pkg/data/link", (char *)"/w/pkg/lib", (char *)"/w/target" };
 static char *withheld_env[] = { (char *)"API_TOKEN", (char *)"HOME" };
 static char *rules_argv[] = { (char *)"-Cextra-filename=-1", (char *)"-C",
 	(char *)"extra-filename=-0123", (char *)"-L", (char *)"native=/w/target/build/z/out",
@@ -86,6 +87,8 @@ make_unit(Dray__Unit *u)
 	u->n_walked = ARRAY_LEN(walked);
 	u->withheld = withheld;
 	u->n_withheld = ARRAY_LEN(withheld);
+	u->links = links;
+	u->n_links = ARRAY_LEN(links);
 	u->withheld_env = withheld_env;
 	u->n_withheld_env = ARRAY_LEN(withheld_env);
 	u->argv = rules_argv;
@@ -155,6 +158,15 @@ test_known(void **state)
 	assert_false(trace_rules_listing_known(&r, "/w/other"));
 	assert_true(trace_rules_listing_known(&r, "/w/target/build/z/out"));
 	assert_true(trace_rules_listing_known(&r, "/w/deps"));
+
+	assert_string_equal(trace_rules_link(&r, "/w/pkg/lib", false), "/w/pkg/lib");
+	assert_null(trace_rules_link(&r, "/w/pkg/lib/x", false));
+	assert_string_equal(trace_rules_link(&r, "/w/pkg/lib/x", true), "/w/pkg/lib");
+	assert_string_equal(trace_rules_link(&r, "/w/target/debug/deps/x", true), "/w/target");
+	assert_null(trace_rules_link(&r, "/w/pkg/library", true));
+	assert_string_equal(trace_rules_link_in(&r, "/w/pkg"), "/w/pkg/lib");
+	assert_string_equal(trace_rules_link_in(&r, "/w/pkg/data"), "/w/pkg/data/link");
+	assert_null(trace_rules_link_in(&r, "/w/pkg/lib"));
 
 	assert_true(trace_rules_withholds_env(&r, "API_TOKEN"));
 	assert_false(trace_rules_withholds_env(&r, "API_TOKE"));

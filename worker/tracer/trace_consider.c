@@ -199,14 +199,51 @@ is_jobs_own(const struct trace *t, const char *path)
 	return false;
 }
 
+/* In the job's tree a link of the client's is what it leads to: whatever tells one from the other
+ * ends the job. whole: links on the way to it count, too. */
+static int
+no_link(struct trace *t, const char *path, bool whole)
+{
+	enum trace_place place = trace_rules_place(&t->rules, path);
+	const char *link = trace_rules_link(&t->rules, path, whole);
+	const Dray__FileTimes *known;
+	int r;
+
+	if (place != PLACE_TREE && !(place == PLACE_OUT && whole))
+		return 0;
+	if (!link && place == PLACE_TREE && !trace_rules_known(&t->rules, path) &&
+		!trace_stat_find(&t->stat, path)) {
+		r = trace_ask(t, path);
+		if (r < 0)
+			return r;
+	}
+	known = trace_stat_find(&t->stat, path);
+	if (link || (known && (known->link || (whole && known->behind))))
+		return trace_refuse(t, "the symbolic link %s", link ? link : path);
+	return 0;
+}
+
+/* What is above a link is above what it leads to. */
+static int
+before_up(void *arg, const char *dir)
+{
+	struct trace *t = arg;
+
+	if (t->up == 0)
+		t->up = no_link(t, dir, false);
+	return t->up;
+}
+
 static int
 take_said(struct trace *t, const char *said)
 {
 	const char *name = said + strlen(TRACE_ENV_PREFIX);
 	bool macro = *said == TRACE_ENV_MACRO;
 
-	if (strlen(said) <= strlen(TRACE_ENV_PREFIX) || starts_with(said, TRACE_REAL_PREFIX))
+	if (strlen(said) <= strlen(TRACE_ENV_PREFIX))
 		return 0;
+	if (starts_with(said, TRACE_REAL_PREFIX "/"))
+		return no_link(t, said + strlen(TRACE_REAL_PREFIX), true);
 	if (trace_rules_withholds_env(&t->rules, name))
 		return trace_refuse(t, "the environment: %s", name);
 	trace_set_add(&t->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS, name,
@@ -226,6 +263,9 @@ list(struct trace *t, const char *path)
 		return 0;
 	if (!trace_rules_listing_known(&t->rules, path))
 		return trace_refuse(t, "the listing of %s", path);
+	if (trace_rules_link_in(&t->rules, path))
+		return trace_refuse(
+			t, "the symbolic link %s", trace_rules_link_in(&t->rules, path));
 	if (trace_rules_known(&t->rules, path))
 		trace_set_add(&t->set, TRACE_LISTINGS, path, TRACE_DIR);
 	return 0;
@@ -375,7 +415,7 @@ find_caller(struct trace *t)
 		trace_caller_exec(&t->caller, t->listener.req);
 	else if (c->op == TRACE_SAID && streq(c->path[0], TRACE_ENV_HELLO))
 		trace_caller_hello(&t->caller, t->listener.req);
-	else if (c->attributes != TRACE_ATTRIBUTES_NONE)
+	else if (c->attributes != TRACE_ATTRIBUTES_NONE || c->asks_link)
 		c->who = trace_caller_who(&t->caller, t->listener.req);
 }
 
@@ -384,7 +424,12 @@ trace_consider(struct trace *t)
 {
 	int r = 0;
 
+	t->up = 0;
+	t->call.up = before_up;
+	t->call.up_arg = t;
 	trace_call_read(t->listener.req, t->moved ? NULL : t->stage->unit->cwd, &t->call);
+	if (t->up < 0)
+		return t->up;
 	if (t->call.op == TRACE_SOCKET)
 		return trace_refuse(t, "the network");
 	if (t->call.op == TRACE_UNSEEN)
@@ -399,6 +444,10 @@ trace_consider(struct trace *t)
 	for (unsigned i = 0; i < t->call.n_paths && r == 0 && !t->call.by_descriptor; i++)
 		r = t->call.from && i == 0 ? source(t, t->call.path[i])
 					   : one_path(t, t->call.path[i]);
+	if (r == 0 && t->call.nofollow && t->call.n_paths == 1)
+		return no_link(t, t->call.path[0], false);
+	if (r == 0 && t->call.asks_link && t->call.who == TRACE_BY_MACRO)
+		return no_link(t, t->call.path[0], true);
 	/* of what is asked by its descriptor, size and content are inputs, as at home */
 	if (r == 0 && t->call.n_paths == 1 && t->call.who == TRACE_BY_MACRO)
 		r = t->call.by_descriptor ? know_of(t, t->call.path[0])

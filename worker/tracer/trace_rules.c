@@ -233,6 +233,32 @@ trace_rules_listing_known(const struct trace_rules *r, const char *dir)
 	return true;
 }
 
+const char *
+trace_rules_link(const struct trace_rules *r, const char *path, bool whole)
+{
+	const Dray__Unit *u = r->unit;
+
+	for (size_t i = 0; i < u->n_links; i++)
+		if (whole ? path_is_below(path, u->links[i]) : streq(path, u->links[i]))
+			return u->links[i];
+	return NULL;
+}
+
+const char *
+trace_rules_link_in(const struct trace_rules *r, const char *dir)
+{
+	const Dray__Unit *u = r->unit;
+	size_t n = strlen(dir);
+
+	for (size_t i = 0; i < u->n_links && !strv_has(&r->listed, dir); i++) {
+		const char *l = u->links[i];
+
+		if (strncmp(l, dir, n) == 0 && l[n] == '/' && !strchr(l + n + 1, '/'))
+			return l;
+	}
+	return NULL;
+}
+
 bool
 trace_rules_own_output(const struct trace_rules *r, const char *path)
 {

@@ -40,6 +40,12 @@ bool trace_rules_known(const struct trace_rules *r, const char *path);
 /* The same for the names in a directory. True also where nobody's result depends on the listing:
  * the compiler lists what -L names, and takes from it only what it was told the closure of. */
 bool trace_rules_listing_known(const struct trace_rules *r, const char *dir);
+/* The symbolic link of the client's that path is, or with `whole` that it lies below; NULL: none
+ * that the unit names. */
+const char *trace_rules_link(const struct trace_rules *r, const char *path, bool whole);
+/* One that a listing of dir shows, where the listing is more than the compiler's own of a -L; or
+ * NULL. */
+const char *trace_rules_link_in(const struct trace_rules *r, const char *dir);
 /* Whether the loader, not the compiler, looks there: a directory of variants below LD_LIBRARY_PATH.
  */
 bool trace_rules_loader_dir(const struct trace_rules *r, const char *path);

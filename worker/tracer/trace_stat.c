@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -179,6 +180,13 @@ make_statx(const Dray__FileTimes *t, const struct seccomp_notif *req, int root, 
 	if (!t->mode)
 		return true;
 	st->stx_mode = (uint16_t)t->mode;
+	st->stx_dev_major = major(t->device);
+	st->stx_dev_minor = minor(t->device);
+	st->stx_ino = t->inode;
+	st->stx_nlink = (uint32_t)t->links;
+	st->stx_blocks = t->blocks;
+	if (S_ISDIR(t->mode))
+		st->stx_size = t->size;
 	st->stx_uid = t->uid;
 	st->stx_gid = t->gid;
 	fill(&st->stx_ctime, t->changed);
@@ -197,6 +205,12 @@ make_stat(const Dray__FileTimes *t, int root, const char *path, struct stat *st)
 	if (!t->mode)
 		return true;
 	st->st_mode = t->mode;
+	st->st_dev = t->device;
+	st->st_ino = t->inode;
+	st->st_nlink = t->links;
+	st->st_blocks = (blkcnt_t)t->blocks;
+	if (S_ISDIR(t->mode))
+		st->st_size = (off_t)t->size;
 	st->st_uid = t->uid;
 	st->st_gid = t->gid;
 	fill_spec(&st->st_ctim, t->changed);
