@@ -51,6 +51,8 @@ int disk_link(struct store *s, const struct digest *d, const char *path);
  * nobody can write to it any more. Copies across file systems. 1: the same was here; 0; -errno. */
 int disk_adopt(struct store *s, const char *path, struct digest *ret, uint64_t *ret_size);
 
+/* All that follows is for a store by disk_index_lmdb. */
+
 /* Puts an entry in the place of an earlier one, in one step. */
 int disk_replace(struct store *s, const struct digest *key, const void *p, size_t n);
 int disk_drop_entry(struct store *s, const struct digest *key);

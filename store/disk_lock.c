@@ -87,7 +87,7 @@ disk_lock(struct store *s, const char *name, off_t at, bool wait, int *ret_fd)
 	r = wait ? lock_or_give_up(fd, at) : 0;
 	if (r < 0)
 		return r;
-	/* where it cannot be had nobody knows who we are, and waits for as long as it takes */
+	/* where it cannot be had the holder is not known, and others wait as long as it takes */
 	(void)fcntl(fd, F_SETLK, &holder);
 	*ret_fd = steal_fd(&fd);
 	return 0;

@@ -42,7 +42,7 @@ disk_tmp_dir(const struct disk *d, char out[PATH_MAX])
 int
 disk_temp_name(const char *dir, char out[PATH_MAX])
 {
-	/* who we are takes a few reads in /proc, and changes with a fork only */
+	/* what tells this process takes a few reads in /proc, and changes with a fork only */
 	static _Thread_local char name[LEFT_NAME_SIZE];
 	static _Thread_local pid_t pid;
 	static unsigned counter;
