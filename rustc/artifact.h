@@ -20,13 +20,13 @@ struct artifact {
 		EMIT_OTHER, NULL \
 	}
 
-/* A path and a few words: anything longer is none. Bytes. */
+/* In bytes. The line is a path and a few words; a longer one is no such line. */
 #define ARTIFACT_LINE_MAX (64u * 1024)
 
-/* Whether a line of which these are the first n bytes may be one; with fewer than 64 (and no
- * newline behind them) it cannot be told, and may. */
+/* Whether a line that begins with these n bytes may be an artifact line. With fewer than 64 bytes
+ * and no newline behind them it cannot be known: true. */
 bool artifact_may_be(const char *line, size_t n, bool whole);
-/* Looks at one line of n bytes, without its newline. 0 and *ret; -ENOENT: another kind of line;
+/* Parses one line of n bytes, without its newline. 0 and *ret; -ENOENT: another kind of line;
  * -EBADMSG: looks like one, but is not (no path, a NUL in it, bad JSON). */
 int artifact_parse(const char *line, size_t n, struct artifact *ret);
 void artifact_done(struct artifact *a);

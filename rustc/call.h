@@ -3,7 +3,7 @@
  * Understands separate and joined options, `-Ckey=value` and `-C key=value`, `--opt=value` and
  * `--opt value`, and @file (one argument a line, not nested), for rustc and for clippy-driver
  * (`clippy-driver rustc args…`). The tables in option_tables.c say of each option what dray may do
- * with the unit; an option that is not in it makes the call one that dray does not understand. */
+ * with the unit; an option that is not in them makes the call CALL_UNKNOWN. */
 #ifndef DRAY_RUSTC_CALL_H
 #define DRAY_RUSTC_CALL_H
 
@@ -22,7 +22,7 @@ struct call_extern {
 };
 
 struct option_row;
-struct call_option {		      /* as it was given, each value apart from its option */
+struct call_option {		      /* as given; the value stands apart from its option */
 	const struct option_row *row; /* option_tables.h */
 	const char *value;	      /* NULL for a flag */
 };
@@ -72,7 +72,7 @@ struct rustc_call {
 			      proc-macro */
 	bool reads_rlibs;  /* needs whole rlibs of the closure: calls_linker, staticlib, or LTO */
 	bool json;	 /* --error-format=json and --json=…artifacts…: outputs are announced */
-	bool native_cpu; /* what is made depends on the CPU it is made on: target-cpu=native */
+	bool native_cpu; /* the outputs depend on this machine's CPU: target-cpu=native */
 	bool project_linker; /* the project chose how to link: -C linker, linker-flavor,
 			      * linker-features, link-self-contained, or -fuse-ld / -B / --ld-path
 			      * in its link args */
@@ -83,31 +83,31 @@ struct rustc_call {
 int call_parse(char **argv, struct rustc_call *ret);
 void call_done(struct rustc_call *c);
 
-/* Why a CALL_UNIT must be compiled here whatever the configuration says, as words for the job log,
- * or NULL when the farm may have it: incremental, save-temps, an explicit output path, a target or
- * linker that dray does not know, … */
+/* A reason, for the job log, why a CALL_UNIT must be compiled here whatever the configuration says:
+ * incremental, save-temps, an explicit output path, a target or linker that dray does not know, …
+ * NULL: the farm may compile it. */
 const char *call_home_reason(const struct rustc_call *c);
 
-/* Whether the compiler, before it calls its linker, takes nothing of a library's rlib but its
- * metadata, and what of its C archives the linker is to get whole. False when in doubt: LTO,
- * staticlib, packed debuginfo, what is unstable. */
+/* Whether the compiler, before it calls its linker, reads only the metadata of an rlib, and the C
+ * archives in it that the linker gets whole. False when in doubt: LTO, staticlib, packed debuginfo,
+ * unstable options. */
 bool call_takes_metadata(const struct rustc_call *c);
 
-/* The linker that rustc will call for a call that calls one, as a name or a path: -C linker, or the
- * default of the flavour or of the target. NULL: not known (a target described by a file). */
+/* The linker that rustc will call, as a name or a path: -C linker, or the default of the flavour or
+ * of the target. NULL: not known (a target described by a file). */
 const char *call_linker(const struct rustc_call *c);
 /* The same of -C linker-flavor alone. */
 const char *call_flavor_linker(const char *flavor);
 /* The last value that was given for an option ("diagnostic-width"), or NULL. */
 const char *call_option_value(const struct rustc_call *c, const char *name);
-/* Whether a word of --json says how a diagnostic is put, and nothing of what is said: by its
- * rendering as a short line, with colours, in Unicode. */
+/* Whether a word of --json sets the form of diagnostics (a short line, colours, Unicode) and not
+ * which are printed. */
 bool call_is_form(const char *word, size_t n);
-/* These words of the call, sorted, with commas between; "" when there is none. The caller frees it.
- * NULL: no memory. */
+/* The call's words of that kind, sorted, with commas between; "" when there is none. The caller
+ * frees it. NULL: no memory. */
 char *call_form(const struct rustc_call *c);
-/* For a walk over c->args with the options beside it: the option whose value ends this argument
- * (all of it, or what is joined to its option), or NULL. *at begins with 0 and goes with the walk.
+/* For a walk over c->args: the option whose value is this argument, or the end of it, or NULL. *at
+ * starts at 0 and is kept over the walk.
  */
 const struct call_option *call_option_of(const struct rustc_call *c, const char *arg, size_t *at);
 /* Whether a file in the out-dir may be this crate's output by its name: `<crate><extra>` or

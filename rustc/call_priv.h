@@ -1,4 +1,4 @@
-/* Between call.c and options.c: a command line while it is taken apart. */
+/* What call.c and options.c share: a command line while it is parsed. */
 #ifndef DRAY_RUSTC_CALL_PRIV_H
 #define DRAY_RUSTC_CALL_PRIV_H
 

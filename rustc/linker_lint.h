@@ -1,14 +1,14 @@
-/* What rustc says of a linker's own words. */
+/* Whether rustc reports what a linker prints. */
 #ifndef DRAY_RUSTC_LINKER_LINT_H
 #define DRAY_RUSTC_LINKER_LINT_H
 
 #include "rustc/call.h"
 
-/* Whether this compiler is sure to say nothing where its linker succeeds and prints something. From
- * 1.97 on each of a linker's two outputs is a warning (the lint linker_messages); before, the lint
- * has to be asked for. False when in doubt: a lint level on the command line, or in the source of
- * the crate's root, which is read from the working directory. release: as in `rustc -vV`; NULL: not
- * known. */
+/* Whether this compiler surely prints nothing when its linker succeeds and prints something.
+ * Since 1.97 the linker's stdout and stderr are each a warning (the lint linker_messages); before,
+ * the lint had to be enabled. False when in doubt: with a lint level on the command line, or in the
+ * root source file, which is read relative to the working directory. release: as in `rustc -vV`;
+ * NULL: not known. */
 bool linker_lint_is_silent(const struct rustc_call *c, const char *release);
 
 #endif

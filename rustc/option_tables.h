@@ -64,11 +64,11 @@ const struct option_row *option_find(const char *name, size_t n, bool is_short);
 const struct codegen_row *codegen_find(const char *name, size_t n);
 const struct codegen_row *unstable_find(const char *name, size_t n);
 
-/* The row's number, below 64, for a set of those that were met. */
+/* The row's number, below 64: a bit in a set of options that were seen. */
 unsigned option_index(const struct option_row *row);
 
-/* Whether these words of -C llvm-args (blanks between) are switches that change what LLVM makes,
- * and neither print, nor read or write files. */
+/* Whether all these words of -C llvm-args, with blanks between, only change what LLVM makes: they
+ * neither print nor read or write files. */
 bool llvm_args_fine(const char *words);
 /* The same of -C passes. */
 bool passes_fine(const char *words);

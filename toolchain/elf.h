@@ -1,4 +1,4 @@
-/* What a dynamic ELF file needs, and what is in it. */
+/* What a dynamic ELF file needs and contains. */
 #ifndef DRAY_TOOLCHAIN_ELF_H
 #define DRAY_TOOLCHAIN_ELF_H
 
@@ -9,8 +9,8 @@
  * file of this machine's word size and byte order; -EBADMSG: malformed. */
 int elf_needed(const char *path, unsigned *ret_machine, struct strv *ret);
 
-/* Whether a name of its dynamic section, as that of a symbol which it takes from another file is,
- * is this one or ends with it: 1, 0 (a static program, too), or as above. */
+/* Whether a name in the file's dynamic string table (such as that of a symbol from another file) is
+ * this one or ends with it. 1; 0, also for a static program; or as above. */
 int elf_has_dynamic_name(const char *path, const char *name);
 
 /* Whether it has a section of this name: 1, 0, or as above. */

@@ -1,5 +1,6 @@
-/* The worker's link to its coordinator (the conversation of proto/worker.proto). It comes and goes;
- * what runs here does not depend on it. A step function: the caller polls and passes the clock in.
+/* The worker's link to its coordinator (the conversation of proto/worker.proto). The link may break
+ * at any time; running jobs do not depend on it. A step function: the caller polls and passes the
+ * clock in.
  */
 #ifndef DRAY_WORKER_LINK_UP_H
 #define DRAY_WORKER_LINK_UP_H
@@ -31,23 +32,23 @@ struct link_up_conf {
 int link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret);
 void link_up_free(struct link_up *l);
 
-/* Both are to be polled for ZMQ_POLLIN; they change from one step to the next, and may be NULL. */
+/* Poll both for ZMQ_POLLIN. They may change with each step, and may be NULL. */
 void *link_up_socket(struct link_up *l);
 void *link_up_monitor(struct link_up *l);
 
-/* Takes in what has come, registers when that is due, and sends heartbeats. now_ms is the monotonic
- * clock, wall_ms the wall clock. running: jobs now. */
+/* Handles messages that came, registers when it is time, and sends heartbeats. now_ms is the
+ * monotonic clock, wall_ms the wall clock. running: the number of running jobs. */
 void link_up_step(struct link_up *l, uint64_t now_ms, uint64_t wall_ms, unsigned running,
 	uint64_t store_bytes);
-/* The coordinator's time, by which tickets expire, as far as it is known. */
+/* The coordinator's time, as far as it is known. Tickets expire by it. */
 uint64_t link_up_time(const struct link_up *l, uint64_t now_ms, uint64_t wall_ms);
 /* How long until link_up_step has something to do, in ms. */
 uint64_t link_up_wait(const struct link_up *l, uint64_t now_ms);
 
-bool link_up_welcomed(const struct link_up *l);	      /* the coordinator has taken us, now */
-const char *link_up_refusal(const struct link_up *l); /* its last word against us, or NULL */
+bool link_up_welcomed(const struct link_up *l); /* the coordinator has accepted us on this link */
+const char *link_up_refusal(const struct link_up *l); /* its last refusal, or NULL */
 
-/* While there is no link these do nothing: registering again tells what runs. */
+/* Without a link these do nothing: the next registration says what runs. */
 void link_up_job_started(struct link_up *l, const char *job);
 void link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m);
 void link_up_bye(struct link_up *l, const char *why);

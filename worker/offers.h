@@ -1,4 +1,4 @@
-/* The toolchains this worker offers: found, identified, and each proved by running it in the
+/* The toolchains that this worker offers. Each was identified, and tried by running it in the
  * sandbox. */
 #ifndef DRAY_WORKER_OFFERS_H
 #define DRAY_WORKER_OFFERS_H
@@ -31,9 +31,9 @@ struct offers_conf {
 	const struct filters *filters;
 };
 
-/* Finds them all. One that does not work is left out, with a warning in the log; but when it is the
- * sandbox that does not work, that is the result: -errno and a sentence in *ret_why (caller frees).
- * None found is 0 with n = 0. */
+/* Finds all toolchains. One that does not work is left out, with a warning in the log. If the
+ * sandbox itself does not work, returns -errno with a sentence in *ret_why, which the caller frees.
+ * If none is found, returns 0 with n = 0. */
 int offers_find(const struct offers_conf *c, struct offers *ret, char **ret_why);
 void offers_done(struct offers *o);
 /* The offer of that id; NULL: none, or it was withdrawn. */
@@ -42,8 +42,8 @@ struct offer *offers_get(const struct offers *o, const struct digest *id);
 size_t offers_count(const struct offers *o);
 bool offer_is_withdrawn(const struct offer *o);
 
-/* Whether the toolchain that jobs see is still the one that was offered. Once it is another, the
- * offer is withdrawn, with a warning in the log. From any thread. */
+/* Whether the toolchain on disk is still the one that was offered. If it changed, the offer is
+ * withdrawn, with a warning in the log. Any thread may call it. */
 bool offer_holds(struct offer *o);
 
 #endif

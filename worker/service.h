@@ -15,8 +15,8 @@ int service_new(const struct conf *conf, const char *name, struct service **ret,
 void service_free(struct service *s);
 void service_freep(struct service **s);
 
-/* Finds and proves the toolchains as a worker would, in a directory of its own that goes away again
- * (so conf's state_dir is replaced), and prints "id  text  sysroot" lines. 0; else as service_new.
+/* Finds and tries the toolchains as a worker would, and prints "id  text  sysroot" lines. It uses a
+ * temporary directory in place of conf's state_dir. 0; else as service_new.
  */
 int service_list_toolchains(struct conf *conf, FILE *to, char **ret_error);
 

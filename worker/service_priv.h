@@ -11,7 +11,7 @@
 
 struct client {
 	struct wire_peer peer;
-	bool dropped;	 /* it broke the rules: nothing more is taken from it */
+	bool dropped;	 /* it broke the protocol: nothing more is taken from it */
 	struct job *job; /* NULL: none, or ended */
 };
 
@@ -32,7 +32,7 @@ struct service {
 	struct offers offers;
 	struct store *store;
 	struct jobserver jobserver;
-	struct cgroup *cgroup; /* NULL: none to be had */
+	struct cgroup *cgroup; /* NULL: none can be used */
 	struct filters filters;
 	char *jobs_dir, *tools_dir;
 	struct ticket_book *tickets;
@@ -47,9 +47,9 @@ struct service {
 };
 
 /* clients.c */
-void clients_receive(struct service *s); /* all that has come, within bounds */
-void clients_gone(struct service *s);	 /* what the monitor says */
-/* Passes on what a job's thread says; true once it has ended and was joined. */
+void clients_receive(struct service *s); /* handles what came, up to a bound */
+void clients_gone(struct service *s);	 /* handles what the monitor reports */
+/* Passes on messages of a job's thread. True: the job has ended and was joined. */
 bool clients_from_job(struct service *s, struct job *j);
 
 #endif

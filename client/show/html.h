@@ -1,5 +1,5 @@
-/* Writes HTML: what is ours as it is, what is not ours escaped. A failure (memory) is kept, and
- * makes all that follows do nothing: ask for it at the end. */
+/* Writes HTML: dray's own text as it is, other text escaped. After a failure (no memory) all
+ * functions do nothing; check `failed` at the end. */
 #ifndef DRAY_CLIENT_SHOW_HTML_H
 #define DRAY_CLIENT_SHOW_HTML_H
 
@@ -12,9 +12,9 @@ struct html {
 
 /* Our own text. */
 void html_raw(struct html *h, const char *s);
-/* Our own text and numbers; no %s of what is not ours. */
+/* Our own text and numbers. A %s may only be our own text. */
 void html_rawf(struct html *h, const char *fmt, ...) _printf_(2, 3);
-/* Anybody's text: show_html. */
+/* Foreign text, escaped by show_html. */
 void html_text(struct html *h, const char *s);
 /* The same, cut to so many characters, with "…" when it was. */
 void html_text_cut(struct html *h, const char *s, size_t max);

@@ -1,10 +1,9 @@
 /* Reads the job log (doc/job-log.md): the former file, <path>.1, and then <path>, one line after
  * another, in as much memory as one line needs.
  *
- * Several builds may write meanwhile; a line may be torn, or be something else's. What is no line
- * of the log is skipped and counted. Fields that are not known are ignored, and what has a wrong
- * type is as if it were not there. All text comes from crates and compilers: print it by show.h
- * only. */
+ * Several builds may write meanwhile; a line may be torn, or come from another program. A line that
+ * is not the log's is skipped and counted. Unknown fields are ignored, and a field of a wrong type
+ * counts as absent. All text comes from crates and compilers: print it by show.h only. */
 #ifndef DRAY_CLIENT_SHOW_JOBS_H
 #define DRAY_CLIENT_SHOW_JOBS_H
 
@@ -40,14 +39,14 @@ int job_decode(const char *line, size_t n, struct job_line *ret);
 void job_done(struct job_line *j); /* an empty one is fine */
 /* Its failed tries, "" when there are no more. */
 const char *job_attempt(const struct job_line *j, size_t i);
-/* How long the begin of an out-dir is that names its profile's directory, where it is surely a
- * build script's OUT_DIR, or below it. 0: it is not, or (layout v2) its name does not tell. */
+/* If out_dir is surely a build script's OUT_DIR, or below one: the length of its first part, which
+ * names the profile's directory. 0: it is not, or (layout v2) its name does not tell. */
 size_t job_script_prefix(const char *out_dir);
-/* Whether a build script had it compiled, to see what the compiler can do: it may well fail. */
+/* Whether a build script had it compiled to test the compiler; such a compile often fails. */
 bool job_is_trial(const struct job_line *j);
 /* What its compile took, and its link. */
 uint64_t job_cost_us(const struct job_line *j);
-/* Whether the cache had it: whole, or all but its link. */
+/* Whether the cache had the whole result, or all but the link. */
 bool job_is_hit(const struct job_line *j);
 bool job_is_bundle(const struct job_line *j);
 

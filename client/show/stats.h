@@ -1,5 +1,5 @@
-/* Sums over lines of the job log. Counts deceive, since most units are small: whatever is counted
- * is weighted by compile time as well. */
+/* Sums over lines of the job log. Most units are small, so counts alone mislead: each count has a
+ * sum of compile time beside it. */
 #ifndef DRAY_CLIENT_SHOW_STATS_H
 #define DRAY_CLIENT_SHOW_STATS_H
 

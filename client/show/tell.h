@@ -7,7 +7,7 @@
 #include "common/buf.h"
 #include "common/strv.h"
 
-/* On one line: what is worth to be known beside where it ran. May be empty. 0 or -ENOMEM. */
+/* One line: what matters beside the place where it ran. May be empty. 0 or -ENOMEM. */
 int tell_short(struct buf *b, const struct job_line *j);
 /* The same in sentences, one a string. made: the line of the compile whose result was taken, or
  * NULL when it is not in the log any more. */

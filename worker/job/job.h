@@ -1,9 +1,9 @@
 /* A job: one thread, from its client's JobOpen to the JobResult (the conversation of
  * proto/job.proto).
  *
- * The thread talks to the main loop over an inproc PAIR socket. What it sends there goes to the
- * client, as it is; only WorkerJobEnded, always its last message, is for the coordinator. What the
- * client sends is handed to it there. The main loop ends a job with a JobStop. */
+ * The thread and the main loop exchange messages over an inproc PAIR socket. The main loop passes
+ * the thread's messages to the client unchanged; only WorkerJobEnded, always the last one, is for
+ * the coordinator. It passes the client's messages to the thread. With JobStop it ends the job. */
 #ifndef DRAY_WORKER_JOB_JOB_H
 #define DRAY_WORKER_JOB_JOB_H
 
@@ -31,8 +31,8 @@ struct job_shared {
 	const struct cgroup *cgroup; /* NULL: none may be used */
 };
 
-/* Starts the thread. id: 32 hex digits. open: a JobOpen, whose content is taken. peer: who opened
- * it. */
+/* Starts the thread. id: 32 hex digits. open: a JobOpen; the thread takes its content over. peer:
+ * the client that sent it. */
 int job_start(const struct job_shared *shared, const char *id, struct offer *offer,
 	const struct wire_peer *peer, struct wire_msg *open, struct job **ret);
 
@@ -40,8 +40,8 @@ const char *job_id(const struct job *j);
 const struct wire_peer *job_peer(const struct job *j);
 void *job_socket(struct job *j); /* the main loop's end, to poll for ZMQ_POLLIN */
 
-/* Hands a client's message to the thread. -EAGAIN: it does not keep up (or the client sends what it
- * has no credit for). */
+/* Hands a client's message to the thread. -EAGAIN: the thread does not keep up, or the client sends
+ * more than its credit allows. */
 int job_hand(struct job *j, struct wire_msg *m);
 /* Asks it to end at once; its WorkerJobEnded still comes. */
 void job_stop(struct job *j, const char *why);

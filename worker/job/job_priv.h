@@ -14,7 +14,7 @@
 #include "worker/job/tokens.h"
 #include "worker/tracer/trace.h"
 
-/* Content messages the client may have under way to us: 16 MiB. */
+/* How many content messages of the client may be on their way to us: 16 MiB. */
 #define JOB_CREDIT 64
 #define JOB_OUTPUTS_MAX 65536
 #define JOB_POLL_FDS 3
@@ -32,7 +32,7 @@ struct blob_in {
 	struct store_writer *writer;
 };
 
-/* A file that the compiler waits for. */
+/* A file that the compiler waits for while the client is asked. */
 struct fetch {
 	uint32_t next_id, files;
 	bool waiting; /* for the answer */
@@ -42,9 +42,9 @@ struct fetch {
 	struct blob_in in;
 };
 
-/* Files on demand, seen from where a job waits. */
+/* How job_talk.c hands over what concerns files on demand. */
 struct job_demand {
-	int (*event)(struct job *j); /* the tracer has something to say */
+	int (*event)(struct job *j); /* the tracer asks or refuses */
 	/* The client's answer, or a chunk of the file. */
 	int (*message)(struct job *j, struct wire_msg *m);
 };
@@ -71,13 +71,13 @@ struct job {
 
 	struct sandbox box;
 	struct trace *trace; /* NULL: the job is not traced */
-	bool tracing;	     /* its news are waited for */
+	bool tracing;	     /* the job waits for its events, too */
 	struct fetch fetch;
 	const struct job_demand *demand;
 	struct limits limits;
 	struct tokens tokens;
 	uint64_t deadline_ms; /* the job is killed then; 0: none */
-	uint64_t alive_ms;    /* when the client hears next that it runs; 0: it does not yet */
+	uint64_t alive_ms;    /* when the client is told next that the job runs; 0: not yet */
 	uint64_t text_bytes, text_budget;
 	struct job_output *announced; /* outputs that were sent while the compiler ran */
 	size_t n_announced;
@@ -96,11 +96,11 @@ int job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...
 
 /* job_talk.c: the conversation */
 int job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload);
-/* Receives one message if there is one. Credit, JobStop and what belongs to a file on demand are
- * taken care of here, and not returned: -EAGAIN: nothing for the caller. -ECANCELED: stop. */
+/* Receives one message if there is one. It handles credit, JobStop and files on demand itself.
+ * -EAGAIN: there is no message for the caller; -ECANCELED: the job is to stop. */
 int job_receive(struct job *j, struct wire_msg *ret);
-/* Waits until the socket or one of the descriptors is readable, at most to the deadline (then the
- * job has failed with LIMIT). The tracer's news are taken care of meanwhile. */
+/* Waits until the socket or one of the descriptors is readable. At the deadline the job fails with
+ * LIMIT. Handles the tracer's events meanwhile. */
 int job_poll(struct job *j, struct pollfd *fds, size_t n);
 /* From now on job_poll tells the client at every heartbeat that the job is alive: a compile may be
  * quiet for an hour. */
@@ -114,7 +114,7 @@ int job_fail_for(struct job *j, enum limits_verdict verdict, const char *text);
 int job_take_credit(struct job *j);
 /* gather.c: lays out what is here, asks for the blobs that are missing, and takes them in */
 int gather_inputs(struct job *j);
-/* One chunk of a blob. 1: it is whole, and in the store; 0: more is to come. */
+/* Takes one chunk of a blob. 1: the blob is whole and in the store; 0: more will come. */
 int blob_in_take(struct job *j, struct blob_in *in, struct wire_msg *m);
 void blob_in_done(struct blob_in *in);
 
@@ -127,9 +127,10 @@ int job_text_relay(struct job *j);
 /* results.c */
 int results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
 	const struct digest *d, uint64_t size);
-/* An output that the compiler announced while it runs: copied into the store, sent, remembered. */
+/* Sends an output that the running compiler announced, and keeps it in the store. */
 int results_send_announced(struct job *j, const char *name);
-/* After the end: all that is left in the out-dir, then the link inputs, then JobResult. */
+/* Called when the compiler has ended: sends the other outputs, then the link inputs, then
+ * JobResult. */
 int results_finish(struct job *j);
 
 #endif

@@ -1,9 +1,9 @@
-/* A cgroup (version 2) for each job, where the worker may make some: below its own group when that
- * is its alone (a systemd unit with Delegate=yes, a container), or below a directory that it was
- * given.
+/* A cgroup (version 2) for each job, where the worker may make groups: below its own group if no
+ * other process is in it (a systemd unit with Delegate=yes, a container), or below a directory from
+ * the configuration.
  *
- * The kernel then holds a job to its memory and to its number of processes, and counts both, and
- * the processor time, exactly. */
+ * Then the kernel enforces a job's limits of memory and processes, and counts both and the
+ * processor time exactly. */
 #ifndef DRAY_WORKER_SANDBOX_CGROUP_H
 #define DRAY_WORKER_SANDBOX_CGROUP_H
 
@@ -16,7 +16,7 @@ struct cgroup; /* where jobs' groups are made */
 /* dir: a directory of a cgroup2 file system; NULL or "": this process's own group, which this
  * process then leaves for a group "dray-worker" below it (the kernel wants processes in leaves
  * only). What a crash left there is removed. -ENOTSUP and a sentence in *ret_why (caller frees):
- * not to be had, and nothing has changed. */
+ * groups cannot be used, and nothing has changed. */
 int cgroup_open(const char *dir, struct cgroup **ret, char **ret_why);
 void cgroup_freep(struct cgroup **g);
 const char *cgroup_path(const struct cgroup *g);
@@ -35,7 +35,7 @@ struct cgroup_job {
 int cgroup_job_new(const struct cgroup *g, const char *name, uint64_t memory, uint64_t processes,
 	struct cgroup_job *ret);
 
-/* Moves a process into it, which must not have children yet. */
+/* Moves a process into the group. The process must not have children yet. */
 int cgroup_job_add(const struct cgroup_job *j, pid_t pid);
 
 struct cgroup_usage {

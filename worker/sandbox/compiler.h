@@ -1,4 +1,4 @@
-/* How the compiler is called in a job, and what of its toolchain it sees. */
+/* How the compiler is called in a job, and which parts of its toolchain it sees. */
 #ifndef DRAY_WORKER_SANDBOX_COMPILER_H
 #define DRAY_WORKER_SANDBOX_COMPILER_H
 

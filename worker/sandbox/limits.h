@@ -1,5 +1,5 @@
 /* clang-format off */
-/* The limits of a running job, and what holds it to them.
+/* The limits of a running job, and how they are enforced.
  *
  *   memory, processes   the job's cgroup where the worker has one (cgroup.h); else its processes
  *                       are looked at ten times a second, with rlimits behind
@@ -59,12 +59,14 @@ enum limits_verdict {
 	LIMITS_FULL, /* the worker itself ran out of something: not this job's fault, perhaps */
 };
 
-/* Looks, when it is time to. The sentence says which limit, and the key that sets it. */
+/* Checks the limits when it is time to. The sentence names the limit and the key that sets it. */
 enum limits_verdict limits_check(
 	struct limits *l, const struct sandbox *box, uint64_t now_ms, char *text, size_t size);
-/* Why a job's compiler was killed (nobody here did it). Call once it was waited for. */
+/* Says why a job's compiler was killed, if not by the worker. Call it after the sandbox was waited
+ * for. */
 enum limits_verdict limits_why_killed(struct limits *l, char *text, size_t size);
-/* Why a job's compiler may have failed, if not for the crate's own fault: before limits_done. */
+/* Says why a job's compiler may have failed other than by the crate's fault. Call it before
+ * limits_done. */
 enum limits_verdict limits_why_failed(struct limits *l, char *text, size_t size);
 void limits_done(struct limits *l);
 

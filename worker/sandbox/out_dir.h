@@ -1,5 +1,5 @@
-/* What of the client's out-dir is put into a job's. The job may write there, so nothing in it is
- * believed: no function here follows a symbolic link, and content is copied, never linked, since a
+/* Puts files of the client's out-dir into a job's. The job may write there, so nothing in it is
+ * trusted: no function here follows a symbolic link, and content is copied, never linked, since a
  * job could write to a blob through a link. Names are relative to the out-dir, normal, and not
  * empty. */
 #ifndef DRAY_WORKER_SANDBOX_OUT_DIR_H
@@ -7,7 +7,7 @@
 
 #include "common/base.h"
 
-/* 1: something is there; 0: not; -errno. */
+/* 1: the name exists; 0: it does not; -errno. */
 int out_dir_has(int dir, const char *name);
 /* Makes a directory and those above it. 0: also when it is there. */
 int out_dir_make(int dir, const char *name);

@@ -44,10 +44,10 @@ struct sandbox_spec {
 };
 
 enum sandbox_phase {
-	SANDBOX_STARTING, /* bwrap is at work: what comes on err is its own words */
+	SANDBOX_STARTING, /* bwrap prepares: text on err is its own */
 	SANDBOX_RUNNING,  /* the command runs */
-	SANDBOX_ENDED,	  /* it ended by itself: status is known */
-	SANDBOX_FAILED,	  /* it never ran: failure says why */
+	SANDBOX_ENDED,	  /* the command ended: status is known */
+	SANDBOX_FAILED,	  /* the command never ran: failure says why */
 };
 
 struct sandbox {
@@ -55,7 +55,7 @@ struct sandbox {
 	pid_t child;  /* process 1 inside, until it is waited for; 0 when unknown */
 	int pidfd;    /* the same; -1 when unknown */
 	int out, err; /* what the command writes */
-	int report;   /* what dray-exec says: poll it, then sandbox_step */
+	int report;   /* dray-exec's reports: poll it, then call sandbox_step */
 	enum sandbox_phase phase;
 	int status; /* exit status, or 128 + signal */
 	int signal; /* that signal; 0: none */
@@ -77,14 +77,15 @@ struct sandbox_usage {
 
 /* 0 or -errno (nothing runs then). */
 int sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret);
-/* Reads what dray-exec says, without blocking. Call before reading err: then everything read in
- * SANDBOX_STARTING is bwrap's. 0, or 1 at its end. */
+/* Reads dray-exec's reports, without blocking. Call it before reading err: then all text that is
+ * read in SANDBOX_STARTING is bwrap's. 0, or 1 at their end. */
 int sandbox_step(struct sandbox *s);
 /* SIGKILL to everything inside. */
 void sandbox_kill(struct sandbox *s);
-/* Waits for the end of all of it (soon: after out and err have ended, or a kill). */
+/* Waits until all processes have ended. It does not take long after out and err have ended, or
+ * after a kill. */
 void sandbox_wait(struct sandbox *s, struct sandbox_usage *ret);
-/* Kills and waits when that was not done, and closes. */
+/* Kills and waits, unless that was done, and closes the descriptors. */
 void sandbox_done(struct sandbox *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* The system calls of a job: what it may not ask of the kernel, and what the tracer hears of. */
+/* The system calls that a job may not make, and those that the tracer is notified of. */
 #ifndef DRAY_WORKER_SANDBOX_SECCOMP_H
 #define DRAY_WORKER_SANDBOX_SECCOMP_H
 

@@ -32,7 +32,7 @@ int stage_link_blob(struct stage *s, struct store *store, uint32_t blob);
  * libraries of lib_root, and the out-dir. Strings in *keep; *ret has to be freed. */
 int stage_mounts(const struct stage *s, const char *sysroot_from, const char *lib_root,
 	char *const *lib_dirs, struct strv *keep, struct sandbox_mount **ret, size_t *ret_n);
-/* Removes it all, also while what was killed in it is still dying. */
+/* Removes the directory, even while killed processes still write to it. */
 void stage_done(struct stage *s);
 /* Removes what a crash left below jobs. */
 int stage_clean(const char *jobs);

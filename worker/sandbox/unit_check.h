@@ -1,11 +1,11 @@
-/* Whether a unit that came from a client can be laid out as it says. */
+/* Checks that a unit from a client can be laid out. */
 #ifndef DRAY_WORKER_SANDBOX_UNIT_CHECK_H
 #define DRAY_WORKER_SANDBOX_UNIT_CHECK_H
 
 #include "common/base.h"
 #include "proto/job.pb-c.h"
 
-/* Most of everything. A large workspace with vendored sources has some 20,000 files. */
+/* Upper bounds. A large workspace with vendored sources has some 20,000 files. */
 #define UNIT_FILES_MAX 200000
 #define UNIT_DIRS_MAX 50000
 #define UNIT_ENV_MAX 4096

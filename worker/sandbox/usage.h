@@ -1,7 +1,7 @@
-/* What a running job uses, as seen from outside: by looking at its processes and its directory.
+/* What a running job uses, measured from outside by its processes and its directory.
  *
- * Both walks are over what hostile code made, and may change under them: they follow no symlink,
- * are bounded in work, and skip what vanishes. */
+ * Hostile code may have made both, and may change them meanwhile: the walks follow no symlink, are
+ * bounded in work, and skip what vanishes. */
 #ifndef DRAY_WORKER_SANDBOX_USAGE_H
 #define DRAY_WORKER_SANDBOX_USAGE_H
 
