@@ -11,16 +11,16 @@
  *                    ╰──────────────────── retry ──────────────────────╯
  *
  * A job holds a slot while PLACED or STARTED. The coordinator never moves a job by itself: the
- * client sees that its worker failed before anyone else does, says so by a retry, and then gets
- * another worker. So no job can be placed twice. AWAY is a job without a slot whose client has not
- * spoken yet. A client that has its result before the worker has cleaned up leaves its job STARTED,
- * an orphan that holds the slot until the worker's word, or for 5 s.
+ * client is the first to see that its worker failed. It sends a retry, and then gets another
+ * worker. So no job can be placed twice. AWAY is a job without a slot whose client has not reported
+ * yet. A client that has its result before the worker has cleaned up leaves its job STARTED, an
+ * orphan that holds the slot until the worker reports its end, or for 5 s.
  *
  * Trust. A worker whose jobs fail three times in a row gets none for 10 s, then one at a time
- * (probes); each failed probe doubles the wait, up to 5 min; a probe that succeeds restores it. Who
- * is to blame is judged by the client's word: a job ends "not ok" on its worker when its user
- * pressed Ctrl-C, too. When a worker says not ok and the client stays silent, it is the worker.
- * Trust outlives a connection: registering again does not wash it off.
+ * (probes); each failed probe doubles the wait, up to 5 min; a probe that succeeds restores it. The
+ * client's report decides whether the worker is to blame, since a job ends "not ok" on its worker
+ * when the user pressed Ctrl-C, too. If a worker reports "not ok" and the client reports nothing,
+ * the worker is to blame. Trust outlives a connection: registering again does not restore it.
  *
  * Order. Jobs are served first come, first served among those that a worker with a free slot can
  * run: one queue for each (toolchain, least glibc), so that one that has to wait blocks no other. A
@@ -77,7 +77,7 @@ struct sched_worker_info {
 	size_t n_running;
 };
 
-/* A try of a job that this scheduler knows nothing of. */
+/* A failed try of a job that this scheduler does not know. */
 struct sched_failed {
 	const char *worker;
 	Dray__Verdict verdict;
@@ -90,8 +90,8 @@ struct sched_job_info {
 	struct digest toolchain;
 	unsigned glibc; /* least minor version; 0: any */
 	bool may_wait;
-	/* Tries before it was asked for anew. A retry for that reason would keep the job from that
-	 * worker: so does this, if it is known by now. Costs no trust. */
+	/* Failed tries before the client asked anew. As after a retry for that reason, the job does
+	 * not go to that worker, if the worker is known by now. Costs no trust. */
 	const struct sched_failed *failed;
 	size_t n_failed;
 };
@@ -100,7 +100,7 @@ enum sched_action_type {
 	SCHED_PLACE,  /* tell owner to run job on worker */
 	SCHED_QUEUED, /* tell owner that about `ahead` jobs come first */
 	SCHED_DENY,   /* tell owner; the job is forgotten */
-	SCHED_CANCEL, /* tell worker that job is wanted no more */
+	SCHED_CANCEL, /* tell worker to stop job */
 };
 
 struct sched_action {
@@ -147,12 +147,12 @@ int sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint
 	struct sched_worker **ret);
 /* Its connection is lost, or it was silent too long. */
 void sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now);
-/* A heartbeat: `running` is the worker's own count of its jobs. What exceeds ours is another
- * coordinator's, or was given up here while it still runs; these slots are not used. */
+/* A heartbeat: `running` is the worker's own count of its jobs. Jobs beyond our own count are
+ * another coordinator's, or were given up here and still run; their slots are not used. */
 void sched_worker_heard(struct sched *s, struct sched_worker *w, unsigned running, uint64_t now);
-/* Nothing new for it; what runs goes on. */
+/* The worker gets no new job; running jobs go on. */
 void sched_worker_drain(struct sched *s, struct sched_worker *w, uint64_t now);
-/* A worker that is connected, by name, or NULL. */
+/* The connected worker of that name, or NULL. */
 struct sched_worker *sched_worker_find(struct sched *s, const char *name);
 /* Walks those that are connected: NULL begins. */
 struct sched_worker *sched_worker_walk(struct sched *s, struct sched_worker *prev);
@@ -160,18 +160,20 @@ void sched_worker_get(const struct sched_worker *w, struct sched_worker_view *re
 const struct digest *sched_worker_offer(
 	const struct sched_worker *w, size_t i, const char **ret_text);
 
-/* A client asks. Answered by an action: PLACE, QUEUED or DENY. -EEXIST: such a job is there already
- * (it is not disturbed); -ENOMEM. A job of `former` is cancelled where it is, and begins anew. */
+/* A client asks for a place. The answer is an action: PLACE, QUEUED or DENY. A job of `former` is
+ * cancelled where it runs, and starts anew. -EEXIST: there is such a job already, and it goes on;
+ * -ENOMEM. */
 int sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now);
-/* Whose job it is; 0: nobody's, or there is none. */
+/* The job's owner; 0: it has none, or there is no such job. */
 uint64_t sched_job_owner(struct sched *s, const struct job_id *id);
-/* The client has its result. These three hear the job's owner only: -ENOENT for others. */
+/* The client has its result. These three functions accept only the job's owner; -ENOENT for others.
+ */
 int sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
 int sched_job_cancel(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
 /* worker: the name of the one that failed; "" for the last. -ESTALE: the job is not there. */
 int sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const char *worker,
 	Dray__Verdict verdict, const char *text, uint64_t now);
-/* The worker's word; -ENOENT when the job is not with it. */
+/* The worker reports; -ENOENT: the job is not on that worker. */
 int sched_job_started(
 	struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
 int sched_job_ended(
@@ -181,7 +183,7 @@ void sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now);
 
 /* Time has passed: expiry, penalties, notices. Call it at least a few times a second. */
 void sched_tick(struct sched *s, uint64_t now);
-/* No more placements: what is queued and what comes is denied. */
+/* Ends all placing: queued and new jobs are denied. */
 void sched_drain(struct sched *s, uint64_t now);
 
 void sched_get_stats(const struct sched *s, struct sched_stats *ret);

@@ -11,7 +11,7 @@
 #include "common/table.h"
 
 #define MAX_TRIES 3	 /* of a job */
-#define MAX_BOUNCES 32	 /* refusals ("full") of a job, so that it does not go round for ever */
+#define MAX_BOUNCES 32	 /* how often workers may refuse a job ("full") before it is denied */
 #define TRUST_FAILURES 3 /* in a row */
 #define TRUST_WAIT_MS 10000u
 #define TRUST_WAIT_MAX_MS 300000u
@@ -22,7 +22,7 @@
 #define RETRY_SCAN 64			    /* queued retries looked at for one free slot */
 
 enum job_state { JOB_QUEUED, JOB_PLACED, JOB_STARTED, JOB_AWAY };
-/* What the worker said of the try that is away. */
+/* What the worker reported of a try that is AWAY. */
 enum worker_word { WORD_NONE, WORD_OK, WORD_BAD };
 
 TAILQ_HEAD(job_list, sched_job);
@@ -155,8 +155,7 @@ struct tc *tc_find(struct sched *s, const struct digest *id);
 int offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer *offers,
 	size_t n, struct pool_seat **ret);
 void offers_detach(struct sched *s, struct pool_seat *offers, size_t n);
-/* Puts the heaps and counts right after anything about w has changed. Returns whether it lost
- * eligibility by that. */
+/* Updates heaps and counts after a change of w. Returns whether w lost eligibility. */
 bool pools_refresh(struct sched *s, struct sched_worker *w);
 bool sched_worker_placeable(const struct sched_worker *w);
 unsigned sched_worker_used(const struct sched_worker *w);
@@ -167,14 +166,14 @@ void queue_take(struct sched *s, struct sched_job *job);
 struct sched_job *queue_oldest_for(struct sched_worker *w);
 unsigned queue_ahead(const struct sched_job *job);
 bool sched_job_failed_on(const struct sched_job *job, const struct sched_worker *w);
-/* Takes the queued jobs of a toolchain that no worker is left for out of their queues, into ret (by
- * queue_link). The caller denies them. */
+/* Moves the queued jobs of a toolchain that no worker can run any more into ret (by queue_link).
+ * The caller denies them. */
 void pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret);
 /* Why no worker can run it, as a sentence. */
 void pools_explain(struct sched *s, const struct sched_job *job, char *out, size_t n);
 
 /* sched_worker.c */
-/* By name; also one that is gone and only remembered. */
+/* The worker of that name, also one that is gone and only remembered. */
 struct sched_worker *sched_worker_any(struct sched *s, const char *name);
 void sched_worker_changed(struct sched *s, struct sched_worker *w);
 void sched_worker_judge(struct sched *s, struct sched_job *job, bool good);
@@ -190,7 +189,8 @@ void sched_job_free(struct sched *s, struct sched_job *job);
 void sched_job_hold(
 	struct sched *s, struct sched_job *job, struct sched_worker *w, enum job_state state);
 void sched_job_start(struct sched *s, struct sched_job *job); /* PLACED to STARTED */
-/* Gives the slot up; the caller calls sched_worker_changed when it is done with the worker. */
+/* Gives up the slot. The caller calls sched_worker_changed when its changes to the worker are
+ * complete. */
 void sched_job_release(struct sched *s, struct sched_job *job);
 void sched_job_place(struct sched *s, struct sched_job *job, struct sched_worker *w);
 void sched_job_deny(

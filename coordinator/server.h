@@ -1,4 +1,4 @@
-/* The coordinator's server: one poll loop over one socket, where all its peers meet. */
+/* The coordinator's server: one poll loop over one socket for all peers. */
 #ifndef DRAY_COORDINATOR_SERVER_H
 #define DRAY_COORDINATOR_SERVER_H
 

@@ -74,28 +74,29 @@ void peers_done(struct server *s);
 struct peer *peer_find(struct server *s, const struct wire_peer *wire);
 struct peer *peer_by_serial(struct server *s, uint64_t serial);
 struct peer *peer_add(struct server *s, const struct wire_peer *wire);
-/* The connection is gone: so is all that it asked for or offered. */
+/* Called when a connection is gone: ends all that the peer asked for or offered. */
 void peer_remove(struct server *s, struct peer *p);
 void peers_sweep_doomed(struct server *s);
-/* What the proved key may be; ROLE_NONE over ipc, where Hello is believed. */
+/* The role of the peer's proved key; ROLE_NONE over ipc, where Hello tells the role. */
 enum role peer_key_role(struct server *s, const struct wire_peer *wire);
-/* The worker behind p is gone, as far as the scheduler knows it. */
+/* Tells the scheduler that the worker behind p is gone. */
 void peer_lose_worker(struct server *s, struct peer *p, const char *why);
-/* All that p asked for or offered ends; p stays. */
+/* Ends all that p asked for or offered; p stays. */
 void peer_end(struct server *s, struct peer *p, const char *why);
 /* Marks p for peers_sweep_doomed. */
 void peer_doom(struct server *s, struct peer *p);
 
 /* answer.c */
-/* Sends; a peer that cannot be sent to is doomed. */
+/* Sends. If that fails, the peer is doomed (peer_doom). */
 void server_send(
 	struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body);
 /* The time that tickets go by. */
 uint64_t server_time(const struct server *s);
-/* Says why, logs it (throttled), and hears the peer no more. */
+/* Tells the peer why, logs it (throttled), and ignores the peer from then on. */
 void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p,
 	Dray__Verdict verdict, const char *fmt, ...) _printf_(5, 6);
-/* A copy fit for a log line or another's screen: no control characters, at most size - 1 bytes. */
+/* A copy that is safe for a log line or a terminal: no control characters, at most size - 1 bytes.
+ */
 const char *clean_text(const char *text, char *out, size_t size);
 #define CLEAN(text) clean_text(text, (char[256]){ 0 }, 256)
 void send_denied(
@@ -134,14 +135,14 @@ void on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *f
 	const ProtobufCMessage *body);
 void on_worker_bye(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
-/* Those whose heartbeats have stopped are gone. */
+/* Removes workers whose heartbeats have stopped. */
 void workers_check(struct server *s);
 
 /* status_msg.c */
 void on_status_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 
-/* act.c: carries out all actions, and removes whom they could not be told. */
+/* act.c: carries out all actions, and removes peers that could not be told. */
 void act_all(struct server *s);
 
 #endif

@@ -1,11 +1,12 @@
-/* The local cache, for one call of the compiler: is its result here, and keep it if not.
+/* The local cache, for one call of the compiler: finds its result, or keeps the one that is made.
  *
  *   cached_open ─▶ off: why
  *        └▶ cached_lookup ─▶ hit: outputs are in place, texts are printed
  *                 └▶ miss: why ─▶ cached_stage_bundle ─▶ (its link) ─▶ cached_say_bundle
  *                            └▶ (the compile) ─▶ cached_keep
  *
- * Nothing here can fail a build: what goes wrong is a miss, or a result that is not kept. */
+ * Nothing here can fail a build: if something goes wrong, it is a miss or the result is not kept.
+ */
 #ifndef DRAY_CLIENT_WRAP_CACHED_H
 #define DRAY_CLIENT_WRAP_CACHED_H
 
@@ -40,13 +41,14 @@ struct cached_said {   /* for the job log */
 	int status; /* of a hit: the compiler's exit status */
 };
 
-/* True: a hit, all is in place and printed; the compiler's exit status would be said->status. */
+/* True: a hit. All outputs are in place and all text is printed; said->status is the compiler's
+ * exit status. */
 bool cached_lookup(struct cached *c, struct cached_said *said);
-/* After a miss: whether to look again, since another process made the same meanwhile. Waits for
- * that one, for a bounded time, unless a signal comes, or that one is stopped or waits for us. */
+/* After a miss: waits, for a bounded time, for another process that makes the same result, unless a
+ * signal comes or that process is stopped or waits for us. True: look again. */
 bool cached_wait_twin(struct cached *c);
 
-/* How a compile here is to be traced: arguments of dray-trace, before its "--". Owned by c. */
+/* The arguments of dray-trace for a compile here, up to its "--". Owned by c. */
 const struct strv *cached_trace_options(struct cached *c);
 /* Just before the compile. */
 void cached_begin(struct cached *c);
@@ -62,12 +64,13 @@ struct cached_made {
 	const struct inputs *known;  /* inputs that are not in the record; may be NULL */
 	const struct ledger *staged; /* it is a bundle, and no link's result: with these calls,
 					whose inputs are set aside (link.h); NULL otherwise */
-	const struct buf *tail;	     /* of a bundle: what is said after the link */
-	bool metadata;		     /* of a bundle: of rlibs nothing but their metadata was read */
+	const struct buf *tail;	     /* of a bundle: what is printed after the link */
+	bool metadata;		     /* of a bundle: only the metadata of rlibs was read */
 };
 
-/* What dray-dispatch left in the staging directory of a unit that the farm made, with the records
- * of the linkers that ran here (as they were written, one after another). Adds to all. 0 or -errno.
+/* Reads what dray-dispatch left in the staging directory of a unit that the farm made, and the
+ * records of the linkers that ran here, one after another. Adds to each of the outputs. 0 or
+ * -errno.
  */
 int cached_read_farm(const struct ledger *said, const struct buf *linked, struct buf *record,
 	struct buf *out, struct buf *err);
@@ -82,33 +85,33 @@ struct cached_key_in {
 	const char *target_dir; /* that the out-dir belongs to */
 	const struct strv *env; /* the hermetic one */
 };
-/* In the directory cwd, since paths of externs may be relative. As unit_key_make. */
+/* Makes the key as unit_key_make does, with relative paths taken from the directory cwd. */
 int cached_key(const struct cached_key_in *in, struct unit_key *ret);
 
-/* Whether what a compile here that ended so made is worth keeping: it succeeded, or it was a build
- * script's trial whose source was refused. That is asked again with every build, and is answered by
- * the same inputs; whatever else fails is not kept. */
+/* Whether the result of a compile here is worth keeping: it succeeded, or it was a build script's
+ * trial whose source was refused. Such a trial runs again in every build, and the same inputs give
+ * the same answer. No other failure is kept. */
 bool cached_is_final(const struct rustc_call *call, int status, const struct buf *err);
 /* True: kept. Otherwise said->why says why not. */
 bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said);
 
-/* ---- bundles: what the farm made of a unit before its link, so that another link need not be
- * another compile */
+/* ---- bundles: what the farm made of a unit before its link, so that another link needs no compile
+ */
 
-/* After a miss: true when a bundle is here, and all that its compile read is as it was. Then its
- * outputs and its links' inputs are in place, and *ret is what link_run wants (without a tail).
- * cached_say_bundle or cached_drop_bundle follows, once link_clean was called. */
+/* After a miss: true if there is a bundle and all that its compile read is unchanged. Then its
+ * outputs and the inputs of its links are in place, and *ret is for link_run (without a tail). Call
+ * link_clean, then cached_say_bundle or cached_drop_bundle. */
 bool cached_stage_bundle(struct cached *c, struct ledger *ret);
-/* Its link was made: prints all that the compiler said, and says what a hit says. */
+/* The link succeeded: prints the compiler's text, and fills *said as for a hit. */
 void cached_say_bundle(struct cached *c, struct cached_said *said);
-/* Its link failed: its outputs go as well. */
+/* The link failed: removes the bundle's outputs. */
 void cached_drop_bundle(struct cached *c);
 /* After cached_say_bundle: keeps the whole result. linked: the linkers' records. As cached_keep. */
 bool cached_keep_linked(
 	struct cached *c, const struct buf *linked, uint64_t link_us, struct cached_said *said);
 
-/* Keeps a bundle of what the farm made and link_run linked and set aside; before link_clean. True:
- * kept. */
+/* Keeps a bundle: what the farm made, and the link's inputs that link_run set aside. Call it before
+ * link_clean. True: kept. */
 bool cached_keep_bundle(struct cached *c, const struct ledger *staged, const struct buf *linked);
 
 #endif

@@ -1,4 +1,5 @@
-/* Between looking up (cached.c) and keeping (cached_keep.c). */
+/* What cached.c, which looks results up, and cached_keep.c and cached_bundle.c, which keep them,
+ * share. */
 #ifndef DRAY_CLIENT_WRAP_CACHED_PRIV_H
 #define DRAY_CLIENT_WRAP_CACHED_PRIV_H
 
@@ -28,36 +29,36 @@ struct cached {
 	struct result bundle;	    /* that is in place */
 };
 
-/* The entry as it is on disk now; empty when there is none that holds. 0 or -ENOMEM. */
+/* Reads the entry as it is on disk now; it is empty if there is no valid one. 0 or -ENOMEM. */
 int cached_read_entry(struct cached *c, const struct digest *key, struct entry *ret);
 /* Adds a result to it. 0 or -errno. */
 int cached_write_result(struct cached *c, const struct unit_key *key, struct result *res);
-/* Result i was used: it is the first one now. */
+/* Makes result i, which was used, the first one. */
 void cached_note_order(struct cached *c, struct entry *e, size_t i);
 
-/* Whether all that a result has in blobs is here. */
+/* Whether all blobs of a result are in the cache. */
 bool cached_has_all(struct cached *c, const struct result *res);
-/* Puts the outputs in place, and adds up what was. 0; -errno with words in said->why. */
+/* Puts the outputs in place, and counts them. 0; -errno with a reason in said->why. */
 int cached_restore_outputs(struct cached *c, const struct result *res, struct cached_said *said);
 void cached_print(const struct cached *c, int fd, const struct buf *text);
 void cached_mark_used(struct cached *c, const struct digest *key, const struct result *res);
 
-/* A text as it is kept, to the empty *to; *bound: that it holds for this out-dir alone. 0;
- * -EBADMSG: it cannot be kept; -ENOMEM. */
+/* Writes a text to the empty *to in the form in which it is kept. *bound: the text holds for this
+ * out-dir alone. 0; -EBADMSG: it cannot be kept; -ENOMEM. */
 int cached_hide(struct cached *c, const struct buf *text, struct buf *to, bool *bound);
-/* The same where it must hold for any place: -EBADMSG where it does not. */
+/* The same for a text that must hold for any place; -EBADMSG: it does not. */
 int cached_hide_place(const struct cached *c, const struct buf *text, struct buf *to);
-/* Whether a file's bytes name the target directory where it was made. 1, 0, or -errno. */
+/* Whether a file's bytes contain the path of this target directory. 1, 0, or -errno. */
 int cached_names_place(struct cached *c, const char *path);
 /* Whether the target directory lies behind a symbolic link. */
 bool cached_is_behind_link(const struct cached *c);
-/* Sets names_real where the text says so. */
+/* Sets names_real if the text names the real path. */
 void cached_note_real(struct cached *c, const struct buf *text);
 /* A file of the staging directory, added to *to. 0 or -errno. */
 int cached_read_staged(const struct ledger *said, const char *name, struct buf *to);
-/* Linkers' records, without the end that each has, added to *record. 0; -ENOMEM; -EBADMSG. */
+/* Adds linkers' records to *record, each without its end. 0; -ENOMEM; -EBADMSG. */
 int cached_add_linked(const struct buf *linked, struct buf *record);
-/* For the keeping of a bundle (cached_bundle.c): its links and what they read. *bound: that it
+/* Adds the links of a bundle and their inputs to a result (cached_bundle.c). *bound: the result
  * holds for this out-dir alone. 0 or -errno. */
 int cached_add_bundle(
 	struct cached *c, const struct cached_made *made, struct result *res, bool *bound);
@@ -66,7 +67,7 @@ int cached_bundle_key(struct cached *c);
 
 /* The last recipe of what seems to be the same unit, NUL-terminated strings. -ENOENT. */
 int cached_former_recipe(struct cached *c, struct strv *ret);
-/* DEPOT_SHARE for what nobody changes in place. */
+/* DEPOT_SHARE for files that no program changes in place. */
 enum depot_way cached_way(const char *name);
 void cached_note_recipe(struct cached *c);
 void cached_why(struct cached_said *said, const char *fmt, ...) _printf_(2, 3);

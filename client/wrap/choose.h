@@ -1,4 +1,4 @@
-/* Farm or here, for one unit. */
+/* Decides whether one unit is compiled on the farm or here. */
 #ifndef DRAY_CLIENT_WRAP_CHOOSE_H
 #define DRAY_CLIENT_WRAP_CHOOSE_H
 

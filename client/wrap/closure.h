@@ -1,8 +1,7 @@
 /* The artifacts a unit needs: its direct externs and, through them, theirs; and native archives.
  *
- * What each artifact was made with is known from the memo, since this user's builds made or fetched
- * it. When one is unknown, all crates in the -L dependency directories are taken instead: too much,
- * but never too little.
+ * The memo knows the externs of each artifact that this user's builds made or fetched. If one is
+ * unknown, all crates in the -L dependency directories are taken: too much, but never too little.
  *
  * A unit that only compiles needs metadata; one that links, makes a staticlib or does LTO needs
  * whole rlibs. A proc-macro's library is a leaf: what it was made from is linked into it. */
@@ -41,10 +40,10 @@ void closure_done(struct closure *c);
 /* Records that the artifact at path was made by this call. */
 int closure_remember_file(
 	struct memo *m, const struct rustc_call *call, const char *cwd, const char *path);
-/* Whether the call makes what other crates can name: a library of any kind. */
+/* Whether the call makes a library of any kind, which other crates can name. */
 bool closure_makes_artifacts(const struct rustc_call *call);
-/* The same for every artifact of the call that is in its out-dir now; after a success. Paths of the
- * call are relative to this process's directory. */
+/* Records the same for every artifact of the call that is in its out-dir. Call it after a success.
+ * Paths of the call are relative to this process's directory. */
 int closure_remember(struct memo *m, const struct rustc_call *call);
 
 #endif

@@ -1,9 +1,9 @@
-/* Which of the environment's variables go along with a unit: what cargo set for this very process.
+/* Finds the variables that go along with a unit: those that cargo set for this very process.
  *
- * They are found by comparing with the environment of cargo itself: what differs from it, or is not
- * there, was set for this process. A few names always go, since a user may have exported the very
- * value cargo would set. The rest of the user's environment stays here; that a compile asked for
- * one of its names is seen afterwards in the dep-info (depinfo.h). */
+ * A variable was set by cargo if cargo's own environment lacks it or has another value. A few names
+ * always go, since a user may have exported the very value that cargo would set. The rest of the
+ * user's environment stays here; the dep-info (depinfo.h) shows afterwards whether the compile
+ * asked for one of these names. */
 #ifndef DRAY_CLIENT_WRAP_ENVSCAN_H
 #define DRAY_CLIENT_WRAP_ENVSCAN_H
 

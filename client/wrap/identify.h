@@ -5,8 +5,8 @@
 #include "toolchain/toolchain.h"
 #include "rustc/call.h"
 
-/* 0; -ENOMEM; or -ENOTSUP with a reason in *ret_home (the caller frees it): the id would not say
- * all. With target-cpu=native the CPU is part of the id. */
+/* 0; -ENOMEM; or -ENOTSUP: an id would not cover all of the toolchain; *ret_home, which the caller
+ * frees, says why. With target-cpu=native the CPU is part of the id. */
 int identify_toolchain(
 	struct memo *m, const struct rustc_call *call, struct toolchain *ret, char **ret_home);
 

@@ -76,8 +76,9 @@ int ledger_map(int fd, struct ledger **ret);
 int ledger_make_staging(struct ledger *r, const char *out_dir, pid_t owner);
 void ledger_unmap(struct ledger *r); /* NULL is fine */
 void ledger_unmapp(struct ledger **r);
-/* For dray, once dray-dispatch has ended: copies what it left, and makes it safe to use: every
- * string ends, every number is in its range; what makes no sense is LEDGER_HOME, its promises kept.
+/* For dray, after dray-dispatch has ended: copies the ledger and makes it safe to use. Every string
+ * ends, and every number is in its range. One that makes no sense becomes LEDGER_HOME, with its
+ * promises.
  */
 void ledger_take(const struct ledger *shared, struct ledger *ret);
 

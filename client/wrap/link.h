@@ -1,4 +1,5 @@
-/* The link of a unit that was compiled on the farm: the call that was captured there, made here. */
+/* Links a unit that was compiled on the farm: makes the linker call here that was captured there.
+ */
 #ifndef DRAY_CLIENT_WRAP_LINK_H
 #define DRAY_CLIENT_WRAP_LINK_H
 
@@ -26,28 +27,29 @@ struct link_run {
 	const struct rustc_call *call;
 	const struct ledger *said;
 	struct memo *memo;	  /* may be NULL */
-	struct slots *slots;	  /* NULL: they cannot be had */
+	struct slots *slots;	  /* NULL: they cannot be used */
 	const struct strv *trace; /* arguments for dray-trace; NULL: it is not traced */
 	struct buf *record;	  /* out, with trace: each linker's record, one after another */
 	bool set_aside;	    /* after a success the temporaries are not removed: link_set_aside */
 	const char *linker; /* out: what linked it, for the job log */
-	bool spoke; /* out: the linker printed something that only rustc can say as rustc does */
+	bool spoke; /* out: the linker printed something, which only rustc can report in its own
+		       form */
 	uint64_t slot_wait_us; /* out */
 	uint64_t link_us;      /* out */
 };
 
-/* Links, and prints staging/tail. 0; or -errno, -ECANCELED for a signal, -ENOEXEC when the linker
- * said no, or (spoke) said anything at all where rustc warns of that: then its output file is gone
- * and nothing was printed. */
+/* Links, and prints staging/tail. 0; -ECANCELED: a signal came; -ENOEXEC: the linker failed, or
+ * printed something that rustc would warn of (`spoke`); -errno. After an error the output file is
+ * gone and nothing was printed. */
 int link_run(struct link_run *l);
 
 /* Where link_run puts temporary k of call i when it is set aside: in the staging directory. NULL:
  * no memory. */
 char *link_set_aside(const struct ledger *said, unsigned i, size_t k);
 
-/* Removes the staging directory and the temporaries that the staged links name. For every outcome,
- * and before the compiler runs here: after a link that fails it leaves files of the same names
- * itself. */
+/* Removes the staging directory and the temporaries that the staged links name. Call it for every
+ * outcome, and before the compiler runs here: rustc leaves files of the same names after a failed
+ * link. */
 void link_clean(const struct rustc_call *call, const struct ledger *said);
 
 #endif

@@ -29,16 +29,16 @@ enum trace_event {
 
 /* Starts the thread. Stage and unit must outlive it. 0 or -errno. */
 int trace_new(const struct stage *stage, const struct sysroot *sysroot, struct trace **ret);
-/* What dray-exec gets as --trace-socket; and: the sandbox has it now. */
+/* The descriptor for dray-exec's --trace-socket. Call trace_handed when the sandbox has it. */
 int trace_child_socket(const struct trace *t);
 void trace_handed(struct trace *t);
 /* Readable when trace_event may have news. */
 int trace_event_fd(const struct trace *t);
 enum trace_event trace_event(struct trace *t, char ret_text[PATH_MAX + 64]);
-/* Before trace_answer: what a stat of the file that was asked for is to say. */
+/* Call it before trace_answer: the attributes that a stat of the requested file shall return. */
 void trace_set_times(struct trace *t, const char *path, const Dray__FileTimes *times);
-/* found: it is in the tree now. refused: what exists at the client's and does not leave it, for
- * "needs …"; NULL otherwise. */
+/* found: the file is in the tree now. refused: it exists at the client's but is not sent; this is
+ * the text for "needs …". NULL otherwise. */
 void trace_answer(struct trace *t, bool found, const char *refused);
 /* Joins the thread; the sandbox has ended or been killed. */
 void trace_stop(struct trace *t);

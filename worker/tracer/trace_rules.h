@@ -1,6 +1,5 @@
-/* What a path means for a job: a matter of text, of the unit, and of the directories that the
- * worker mounts. Nothing here looks at the disk. All paths are absolute, normal, and as the job
- * sees them. */
+/* What a path means for a job, by its text, the unit, and the directories that the worker mounts.
+ * Nothing here looks at the disk. All paths are absolute, normal, and as the job sees them. */
 #ifndef DRAY_WORKER_TRACER_TRACE_RULES_H
 #define DRAY_WORKER_TRACER_TRACE_RULES_H
 
@@ -34,11 +33,11 @@ int trace_rules_init(struct trace_rules *r, const Dray__Unit *unit, char *const 
 void trace_rules_done(struct trace_rules *r);
 
 enum trace_place trace_rules_place(const struct trace_rules *r, const char *path);
-/* Whether what the job's tree says of this path is what the client's would: it was walked, and this
- * was not left out. */
+/* Whether the job's tree tells the truth about this path: the client walked the directory, and did
+ * not leave this path out. */
 bool trace_rules_known(const struct trace_rules *r, const char *path);
-/* The same for the names in a directory. True also where nobody's result depends on the listing:
- * the compiler lists what -L names, and takes from it only what it was told the closure of. */
+/* The same for the names in a directory. True also if no result depends on the listing: the
+ * compiler lists directories of -L, and uses only artifacts of the closure. */
 bool trace_rules_listing_known(const struct trace_rules *r, const char *dir);
 /* The symbolic link of the client's that path is, or with `whole` that it lies below; NULL: none
  * that the unit names. */
@@ -46,13 +45,13 @@ const char *trace_rules_link(const struct trace_rules *r, const char *path, bool
 /* One that a listing of dir shows, where the listing is more than the compiler's own of a -L; or
  * NULL. */
 const char *trace_rules_link_in(const struct trace_rules *r, const char *dir);
-/* Whether the loader, not the compiler, looks there: a directory of variants below LD_LIBRARY_PATH.
+/* Whether only the loader looks there: a directory of variants below LD_LIBRARY_PATH.
  */
 bool trace_rules_loader_dir(const struct trace_rules *r, const char *path);
-/* Whether it is, directly in the out-dir, what this unit's compile makes there. */
+/* Whether it is one of this unit's outputs, directly in the out-dir. */
 bool trace_rules_own_output(const struct trace_rules *r, const char *path);
-/* Whether it is, or lies in, a directory of a random name that the compiler makes in the out-dir
- * for what it needs for a while, or dray-ld's. */
+/* Whether it is, or lies in, a temporary directory that the compiler or dray-ld makes in the
+ * out-dir. */
 bool trace_rules_temporary(const struct trace_rules *r, const char *path);
 /* Whether the name is one of a shared library: "lib.so", "lib.so.6". */
 bool trace_rules_is_library(const char *path);

@@ -1,6 +1,6 @@
-/* Answers a stat in the kernel's place, with what the client's file has: its mode, owner and times.
- * A macro may put them into what it makes. What is the worker's own, as device, inode, number of
- * links and blocks, stays. */
+/* Answers a stat in place of the kernel, with the mode, owner and times of the client's file: a
+ * macro may put them into its output. Device, inode, number of links and blocks stay the worker's.
+ */
 #ifndef DRAY_WORKER_TRACER_TRACE_STAT_H
 #define DRAY_WORKER_TRACER_TRACE_STAT_H
 
@@ -20,7 +20,7 @@ struct trace_stat {
 /* From unit->files. 0 or -ENOMEM. */
 int trace_stat_init(struct trace_stat *s, const Dray__Unit *unit);
 void trace_stat_done(struct trace_stat *s);
-/* One more, or another answer for one that is known; without memory for it, nothing. */
+/* Adds a file, or replaces what is known of it. Does nothing without memory. */
 void trace_stat_add(struct trace_stat *s, const char *path, const Dray__FileTimes *times);
 /* NULL: nothing is known of it. */
 const Dray__FileTimes *trace_stat_find(const struct trace_stat *s, const char *path);
