@@ -247,7 +247,7 @@ compiled() {
   esac
 }
 
-# others_install: from the registry, with cargo, at low priority; says why where one cannot be had.
+# others_install: from the registry, with cargo, at low priority; says why where one cannot be installed.
 others_install() {
   local name log
   mkdir -p "$others"

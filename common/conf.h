@@ -77,7 +77,7 @@ struct conf {
 		bool find_rustup;     /* true */
 		bool find_system;     /* true */
 		bool trace;	      /* true: see what a compile looks at */
-		bool cgroups;	      /* use them where they are to be had; true */
+		bool cgroups;	      /* use them where they can be used; true */
 		char *cgroup_dir;     /* where to make them; unset: below the worker's own */
 		uint64_t job_time_s;  /* 1800 */
 		uint64_t job_cpu_s;   /* processor seconds of all its processes, 7200; 0: any */

@@ -10,14 +10,14 @@
 enum verify_verdict {
 	VERIFY_SAME,
 	VERIFY_DIFFERS,
-	VERIFY_SKIPPED, /* it cannot be compared here and now, as no hit could be had either, or
-			 * because it would be made in another way */
+	VERIFY_SKIPPED, /* it cannot be compared here and now, where no hit would be possible
+			 * either, or because it would be made in another way */
 };
 
 struct verify_in {
 	struct depot *depot;
 	struct memo *memo;   /* may be NULL */
-	struct slots *slots; /* NULL: they cannot be had */
+	struct slots *slots; /* NULL: they cannot be used */
 	const char *bwrap;   /* one that works (prime_binds_with); NULL: there is none */
 	const char *tmp;     /* an absolute directory for what is compiled; text_can_hide */
 };

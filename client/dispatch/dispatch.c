@@ -162,7 +162,7 @@ local_slot_free(void *arg)
 	return true;
 }
 
-/* Waits for a worker; false when there is none to be had. */
+/* Waits for a worker; false: there is none. */
 static bool
 get_worker(struct dispatch *d, struct placement *place)
 {

@@ -48,7 +48,7 @@ void files_free(struct files *f); /* NULL is fine */
 /* path: absolute and normal. 0 or -ENOMEM. */
 int files_answer(struct files *f, uint32_t id, const char *path, struct files_answer *ret);
 
-/* What a stat of it says. False: it cannot be had. */
+/* The attributes of the file. False: they cannot be read. */
 bool files_times(const char *path, Dray__FileTimes *ret);
 
 /* Whether a file of this name is likely to hold a password or a private key. */

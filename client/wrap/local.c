@@ -1,6 +1,6 @@
 /* Runs the real compiler on this machine.
  *
- * Invariants: no compiler runs here without holding a local slot, unless slots cannot be had at
+ * Invariants: no compiler runs here without holding a local slot, unless slots cannot be used at
  * all; an rmeta that cargo was told of keeps its inode and times when the compiler makes it again.
  */
 #include "config.h"

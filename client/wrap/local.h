@@ -19,7 +19,7 @@ void local_seen_done(struct local_seen *s);
 struct local_run {
 	const struct rustc_call *call;
 	const struct ledger *said; /* what was said and promised before; NULL: nothing */
-	struct slots *slots;	   /* NULL: they cannot be had; the run goes on without */
+	struct slots *slots;	   /* NULL: they cannot be used; the run goes on without */
 	int slot;		   /* one taken already, or -1; left to the caller */
 	const struct strv *trace;  /* arguments for dray-trace; NULL: it is not traced */
 	struct local_seen *seen;   /* out, with trace */

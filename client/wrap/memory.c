@@ -64,7 +64,7 @@ read_number(const char *dir, const char *name)
 	return n;
 }
 
-/* What a group has left of its limits. As with MemAvailable, files' pages are there to be had:
+/* What a group has left of its limits. As with MemAvailable, files' pages count as free:
  * a long build's group is full of them. */
 static uint64_t
 group_left(const char *dir)

@@ -24,7 +24,7 @@ int slots_open(const char *dir, unsigned n, struct slots **ret);
 void slots_close(struct slots *s);
 void slots_closep(struct slots **s);
 /* bytes: what a compile is thought to take. While there is not room for another, slots are as if
- * taken; one can always be had. 0 (as after slots_open): memory is not looked at. */
+ * taken; one can always be taken. 0 (as after slots_open): memory is not looked at. */
 void slots_mind_memory(struct slots *s, uint64_t bytes);
 /* Takes one without waiting: descriptor, or -EAGAIN, also when a free one is being waited for. */
 int slots_try(struct slots *s);

@@ -49,12 +49,12 @@ tokens() {
   done
   CARGO_BUILD_JOBS=1 tokens "$WORK/app" cargo build
   [ "$OURS" = 0 ]
-  # On one processor there is nothing to be had, whatever -j is.
+  # On one processor there are no further tokens, whatever -j is.
   tokens "$WORK/app" taskset -c "$(taskset -cp $$ | sed 's/.*: *//; s/[,-].*//')" cargo build -j8
   [ "$OURS" = 0 ]
 }
 
-@test "no more tokens than an outer make's jobserver has, be it a pipe or a fifo" {
+@test "no more tokens than an outer make's jobserver has, by a pipe or a fifo" {
   local j fifo=$FARM/jobserver
   counting "$WORK/app"
   printf 'all:\n\t+cargo build\n' >"$WORK/app/Makefile"

@@ -11,7 +11,7 @@
 
 #include "common/buf.h"
 
-/* An allocation that cannot be had is what one test wants; the sanitizer would end the program. */
+/* One test wants an allocation to fail; the sanitizer would end the program. */
 const char *__asan_default_options(void);
 const char *
 __asan_default_options(void)

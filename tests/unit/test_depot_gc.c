@@ -212,7 +212,7 @@ has_blob(struct depot *d, int i)
 	return depot_has(d, &g, BIG);
 }
 
-/* No index can be had: the budget holds all the same, and what came last stays. */
+/* There is no index: the budget holds all the same, and what came last stays. */
 static void
 no_index_ever(void **state)
 {

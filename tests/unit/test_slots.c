@@ -296,7 +296,7 @@ test_a_stopped_holders_slot_is_lent(void **state)
 	other = holder(s);
 	assert_int_equal(slots_try(s), -EAGAIN);
 	end(other);
-	/* so it is with memory that is short: one can always be had */
+	/* likewise if memory is short: one slot can always be taken */
 	slots_mind_memory(s, HUGE_NEED);
 	other = holder(s);
 	end(other);

@@ -530,7 +530,7 @@ mount_small(void)
 	       mount("tmpfs", in("st"), "tmpfs", 0, "size=1m,mode=0700") == 0;
 }
 
-/* In a child: 0 good, 77 no small disk to be had, else the number of the step that failed. */
+/* In a child: 0 good, 77 no small disk can be made, else the number of the step that failed. */
 static int
 fill_a_disk(void)
 {

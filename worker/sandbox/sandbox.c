@@ -416,7 +416,7 @@ sandbox_wait(struct sandbox *s, struct sandbox_usage *ret)
 		ret->peak_rss = (uint64_t)u.ru_maxrss * 1024;
 	}
 	if (s->phase == SANDBOX_RUNNING) {
-		/* Process 1 itself was killed: by us, or by the kernel for want of memory. */
+		/* Process 1 itself was killed: by us, or by the kernel for lack of memory. */
 		s->phase = SANDBOX_ENDED;
 		s->status = 128 + SIGKILL;
 		s->signal = SIGKILL;

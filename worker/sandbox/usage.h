@@ -30,7 +30,7 @@ struct usage_dir {
 /* Adds up what is below the directory fd (which stays open). Ends early above max_entries. */
 int usage_of_dir(int fd, uint64_t max_entries, struct usage_dir *ret);
 
-/* How often the kernel has killed for want of memory since the machine's start; 0: not known. */
+/* How often the kernel has killed for lack of memory since the machine's start; 0: not known. */
 uint64_t usage_oom_kills(void);
 
 #endif
