@@ -259,7 +259,7 @@ read_environ(long pid, struct buf *ret)
 	return r == 0 && ret->n == 0 ? -ENODATA : r;
 }
 
-/* Who started a process, and whether it is called cargo. */
+/* The parent of a process, and whether the process is called cargo. */
 static int
 ask(long pid, long *ret_ppid, bool *ret_cargo)
 {
