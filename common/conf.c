@@ -385,20 +385,45 @@ new_with_defaults(struct conf **ret, char **ret_error)
 	return 0;
 }
 
+int
+conf_files(struct strv *ret)
+{
+	const char *only = getenv("DRAY_CONFIG");
+	char *own;
+	int r;
+
+	if (only && *only)
+		return strv_add(ret, only);
+	r = strv_add(ret, SYSCONFDIR "/dray/dray.conf");
+	own = r == 0 ? user_path("XDG_CONFIG_HOME", ".config", "dray/dray.conf") : NULL;
+	return own ? strv_take(ret, own) : r;
+}
+
+bool
+conf_is_variable(const char *name)
+{
+	/* not keys: read before there is a configuration */
+	static const char *const others[] = { "DRAY_CONFIG", "DRAY_LOG", "DRAY_LIBEXEC" };
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (streq(keys[i].env, name))
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (streq(others[i], name))
+			return true;
+	return false;
+}
+
 static int
 read_files(struct conf *c, char **ret_error)
 {
 	const char *only = getenv("DRAY_CONFIG");
-	_cleanup_(freep) char *own = NULL;
-	int r;
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	int r = conf_files(&files);
 
-	if (only && *only)
-		return read_path(c, only, true, ret_error);
-	r = read_path(c, SYSCONFDIR "/dray/dray.conf", false, ret_error);
-	if (r < 0)
-		return r;
-	own = user_path("XDG_CONFIG_HOME", ".config", "dray/dray.conf");
-	return own ? read_path(c, own, false, ret_error) : 0;
+	for (size_t i = 0; r == 0 && i < files.n; i++)
+		r = read_path(c, files.v[i], only && *only, ret_error);
+	return r;
 }
 
 static int

@@ -12,6 +12,7 @@
 #define DRAY_COMMON_CONF_H
 
 #include "common/base.h"
+#include "common/strv.h"
 
 enum offload { OFFLOAD_AUTO, OFFLOAD_ALWAYS, OFFLOAD_NEVER };
 enum cache_use { CACHE_ON, CACHE_READ, CACHE_OFF };
@@ -93,6 +94,12 @@ struct conf {
 		int compress;
 	} worker;
 };
+
+/* The configuration files that are read, in their order; none of them need be there, but for the
+ * one that DRAY_CONFIG names. */
+int conf_files(struct strv *ret);
+/* Whether a program of dray reads this variable (DRAY_…). */
+bool conf_is_variable(const char *name);
 
 /* Loads everything. On error returns -EINVAL (or -errno) and a full sentence in *ret_error. */
 int conf_load(struct conf **ret, char **ret_error);

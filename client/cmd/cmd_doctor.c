@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "client/cmd/cargo_config.h"
 #include "client/cmd/cmd.h"
 #include "client/cmd/userns.h"
 #include "client/wrap/linker.h"
@@ -77,14 +78,45 @@ farm_is_wanted(const struct conf *conf)
 	return is_set(conf->client.coordinator) && conf->client.offload != OFFLOAD_NEVER;
 }
 
+/* "/etc/dray/dray.conf (not there), /home/ann/.config/dray/dray.conf" */
+static void
+check_files(struct doctor *d)
+{
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = conf_files(&files);
+
+	for (size_t i = 0; r == 0 && i < files.n; i++)
+		r = buf_addf(&b, "%s%s%s", i ? ", " : "", files.v[i],
+			access(files.v[i], F_OK) == 0 ? "" : " (not there)");
+	if (r == 0)
+		say(d, GOOD, "files", "%s", b.n ? (const char *)b.p : "none is looked for");
+	else
+		say(d, BAD, "files", "%s", strerror(-r));
+}
+
+/* A variable that no program of dray reads is most likely misspelt. */
+static void
+check_variables(struct doctor *d)
+{
+	for (char **e = environ; *e; e++) {
+		_cleanup_(freep) char *name = strndup(*e, strcspn(*e, "="));
+
+		if (name && starts_with(name, "DRAY_") && !conf_is_variable(name))
+			say(d, NOTE, "variables",
+				"%s is no setting, so it changes nothing: dray.conf(5) lists them",
+				name);
+	}
+}
+
 static bool
 check_conf(struct doctor *d)
 {
 	_cleanup_(freep) char *error = NULL;
 
 	if (conf_load(&d->conf, &error) < 0) {
-		say(d, BAD, "config", "%s (builds run here until this is right)",
-			error ? error : "cannot be read");
+		say(d, BAD, "config", "%s Until this is right all is compiled here.",
+			error ? error : "It cannot be read.");
 		return false;
 	}
 	if (!is_set(d->conf->client.coordinator))
@@ -117,7 +149,8 @@ describe_size(const struct conf *conf, char *ret, size_t n)
 	snprintf(ret, n, ", %" PRIu64 " entries, %s of at most %s", s.entries, bytes, max);
 }
 
-static void
+/* Whether it can be used. */
+static bool
 check_cache(struct doctor *d)
 {
 	const char *dir = d->conf->client.cache_dir;
@@ -133,26 +166,27 @@ check_cache(struct doctor *d)
 		say(d, BAD, "cache",
 			"there is no directory for it, so nothing is kept: no home, or no "
 			"$XDG_CACHE_HOME, and neither is made; set cache_dir");
-		return;
+		return false;
 	}
 	if (r < 0) {
 		say(d, BAD, "cache", "%s cannot be written (%s): make it yours, or set cache_dir",
 			dir, strerror(-r));
-		return;
+		return false;
 	}
 	if (fs_check_owner(dir) == -EPERM) {
 		say(d, BAD, "cache",
 			"%s is not used, since other users may write there, or it is theirs: "
 			"chmod o-w, or set cache_dir",
 			dir);
-		return;
+		return false;
 	}
 	describe_size(d->conf, size, sizeof(size));
 	say(d, GOOD, "cache", "%s%s", dir, size);
+	return true;
 }
 
 static void
-check_cache_use(struct doctor *d)
+check_cache_use(struct doctor *d, bool usable)
 {
 	if (d->conf->client.disable)
 		say(d, NOTE, "cache use",
@@ -160,6 +194,9 @@ check_cache_use(struct doctor *d)
 	else if (d->conf->client.cache == CACHE_OFF)
 		say(d, NOTE, "cache use",
 			"cache is off (DRAY_CACHE): nothing is looked up, and nothing kept");
+	else if (!usable)
+		say(d, BAD, "cache use",
+			"nothing is looked up, and nothing kept, until the directory can be used");
 	else if (d->conf->client.recache)
 		say(d, NOTE, "cache use",
 			"recache is set (DRAY_RECACHE): nothing is looked up, all is %s",
@@ -299,7 +336,7 @@ check_identity(struct doctor *d)
 	if (!is_set(path)) {
 		say(d, BAD, "identity",
 			"none is set: `dray keygen FILE`, set [client] identity, and "
-			"give FILE.pub to who runs the coordinator");
+			"give FILE.pub to the coordinator's admin");
 	} else if ((r = identity_load(path, &id, &line)) == -EPERM) {
 		say(d, BAD, "identity", "%s can be read by others: chmod 600 %s", path, path);
 	} else if (r < 0 || !id.has_secret) {
@@ -377,7 +414,7 @@ check_linker(struct doctor *d)
 			choice == LINKER_MOLD ? "mold" : "lld");
 }
 
-/* A client runs no sandbox; but who wants `dray up` here needs one. */
+/* A client runs no sandbox, but `dray up` does. */
 static void
 check_sandbox(struct doctor *d)
 {
@@ -448,20 +485,44 @@ check_programs(struct doctor *d)
 {
 	_cleanup_(freep) char *dispatch = spawn_find_program("dray-dispatch");
 	_cleanup_(freep) char *self = cmd_self();
-	const char *wrapper = getenv("RUSTC_WRAPPER");
 
 	if (!dispatch)
 		say(d, BAD, "programs", "dray-dispatch is not beside %s: install dray whole",
 			self ? self : "dray");
-	if (!is_set(wrapper))
+}
+
+/* What cargo would start in this directory, in its own order: RUSTC_WRAPPER, which may say "none",
+ * CARGO_BUILD_RUSTC_WRAPPER, the files. */
+static void
+check_wrapper(struct doctor *d)
+{
+	const char *variable = getenv("RUSTC_WRAPPER"), *wrapper = variable,
+		   *from = "RUSTC_WRAPPER";
+	_cleanup_(freep) char *self = cmd_self();
+	_cleanup_(freep) char *cwd = getcwd(NULL, 0);
+	_cleanup_(freep) char *in_file = NULL;
+	_cleanup_(freep) char *in = NULL;
+	_cleanup_(freep) char *file = NULL;
+
+	if (!wrapper)
+		wrapper = getenv(from = "CARGO_BUILD_RUSTC_WRAPPER");
+	if (!wrapper && cargo_config_wrapper(cwd ? cwd : "/", &file, &in_file) == 0) {
+		wrapper = in_file;
+		if (asprintf(&in, "rustc-wrapper in %s", file) < 0)
+			in = NULL;
+		from = in ? in : file;
+	}
+	if (!wrapper)
 		say(d, NOTE, "wrapper",
 			"RUSTC_WRAPPER is not set here: export RUSTC_WRAPPER=%s, or set "
 			"build.rustc-wrapper in cargo's config, or use `dray run`",
 			self ? self : "dray");
+	else if (!*wrapper)
+		say(d, NOTE, "wrapper", "%s is empty: cargo runs the compiler without dray", from);
 	else if (!streq(path_basename(wrapper), "dray"))
-		say(d, NOTE, "wrapper", "RUSTC_WRAPPER is %s, not dray", wrapper);
+		say(d, NOTE, "wrapper", "%s is %s, not dray", from, wrapper);
 	else
-		say(d, GOOD, "wrapper", "RUSTC_WRAPPER is %s", wrapper);
+		say(d, GOOD, "wrapper", "%s is %s", from, wrapper);
 }
 
 static void
@@ -504,7 +565,7 @@ run(int argc, char **argv)
 {
 	const char *rustc = getenv("RUSTC");
 	struct doctor d = { .compiler = is_set(rustc) ? rustc : "rustc" };
-	bool forgets = false;
+	bool forgets = false, usable;
 	const struct cmd_option options[] = {
 		{ .name = "json", .flag = &d.json },
 		{ .name = "forget", .flag = &forgets },
@@ -515,6 +576,8 @@ run(int argc, char **argv)
 	if (!cmd_options(&cmd_doctor, argc, argv, options, 0, 0, &args, &status))
 		return status;
 	d.list = json_array();
+	check_files(&d);
+	check_variables(&d);
 	if (!check_conf(&d))
 		return finish(&d);
 	if (forgets) {
@@ -525,10 +588,12 @@ run(int argc, char **argv)
 		}
 	}
 	check_programs(&d);
-	check_cache(&d);
-	check_cache_use(&d);
+	check_wrapper(&d);
+	usable = check_cache(&d);
+	check_cache_use(&d, usable);
 	check_tracer(&d);
-	check_priming(&d);
+	if (usable)
+		check_priming(&d);
 	check_job_log(&d);
 	if (!is_set(d.conf->client.cache_dir) || memo_open(d.conf->client.cache_dir, &d.memo) < 0)
 		d.memo = NULL;

@@ -206,14 +206,27 @@ add_cell(struct buf *b, const char *s, size_t width)
 	return r < 0 ? r : buf_adds(b, " ");
 }
 
+/* A unit's name in the list. All build scripts have one crate name, so their package's is shown. */
+static void
+short_name(const struct job_line *j, char ret[NAME_MAX_LEN + 1])
+{
+	bool script = streq(j->kind, "build-script") && *j->package;
+	const char *name = script ? j->package : *j->crate ? j->crate : "-";
+	size_t n = script ? package_length(j) : strlen(name);
+
+	snprintf(ret, NAME_MAX_LEN + 1, "%.*s", (int)MIN2(n, (size_t)NAME_MAX_LEN), name);
+}
+
 static int
 print_line(const struct job_line *j, size_t width)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT, why = BUF_INIT;
+	char name[NAME_MAX_LEN + 1];
 	int r = tell_short(&why, j);
 
+	short_name(j, name);
 	if (r == 0)
-		r = add_cell(&b, *j->crate ? j->crate : "-", width);
+		r = add_cell(&b, name, width);
 	if (r == 0)
 		r = add_cell(&b, *j->kind ? j->kind : "-", strlen("build-script"));
 	if (r == 0)
@@ -285,7 +298,7 @@ static int
 print_build(const struct build *b)
 {
 	_cleanup_(buf_done) struct buf dir = BUF_INIT;
-	char when[SHOW_SIZE], took[SHOW_SIZE];
+	char when[SHOW_SIZE], took[SHOW_SIZE], name[NAME_MAX_LEN + 1];
 	size_t width = 0;
 	int r = show_text(&dir, b->dir);
 
@@ -293,8 +306,10 @@ print_build(const struct build *b)
 	show_time((b->last_ms - b->first_ms) * 1000, took);
 	printf("%zu unit%s in %s, from %s on%s%s\n\n", b->n, b->n == 1 ? "" : "s", took, when,
 		dir.n ? ", in " : "", dir.n ? (const char *)dir.p : "");
-	for (size_t i = 0; i < b->n; i++)
-		width = MAX2(width, strlen(b->jobs[i].crate));
+	for (size_t i = 0; i < b->n; i++) {
+		short_name(&b->jobs[i], name);
+		width = MAX2(width, strlen(name));
+	}
 	for (size_t i = 0; r == 0 && i < b->n; i++)
 		r = print_line(&b->jobs[i], MIN2(width, (size_t)COLUMN_MAX));
 	return r < 0 ? r : print_critical(b);

@@ -41,7 +41,10 @@ keygen(const char *name, const char *path)
 	if (r == 0)
 		r = identity_save(&id, path);
 	if (r < 0) {
-		cmd_error(&cmd_keygen, "%s: %s", path, strerror(-r));
+		cmd_error(&cmd_keygen, "%s: %s%s", path, strerror(-r),
+			r == -EEXIST   ? "; keygen overwrites nothing"
+			: r == -ENOENT ? "; make its directory first"
+				       : "");
 		return CMD_FAILED;
 	}
 	printf("%s: made for %s, readable by you alone\n"

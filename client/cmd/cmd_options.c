@@ -53,6 +53,10 @@ cmd_options(const struct cmd *c, int argc, char **argv, const struct cmd_option 
 	*ret_args = optind;
 	if (argc - optind >= least && argc - optind <= most)
 		return true;
+	if (argc - optind > most)
+		cmd_error(c, "unexpected argument: %s", argv[optind + most]);
+	else
+		cmd_error(c, "an argument is missing");
 	*ret_status = cmd_usage_error(c);
 	return false;
 }

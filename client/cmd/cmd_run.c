@@ -16,7 +16,7 @@
 /* Slots of the farm that can compile for this toolchain; -1 and a text when it cannot be reached.
  */
 static long
-farm_slots(char *why, size_t n)
+farm_slots(const char *coordinator, char *why, size_t n)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	const char *rustc = getenv("RUSTC");
@@ -33,7 +33,8 @@ farm_slots(char *why, size_t n)
 	o = json_loadb((const char *)b.p, b.n, 0, &je);
 	if (!json_is_true(json_object_get(o, "reachable"))) {
 		error = json_string_value(json_object_get(o, "error"));
-		snprintf(why, n, "%s", error ? error : "the farm cannot be reached");
+		snprintf(why, n, "%s%s%s", coordinator ? coordinator : "", coordinator ? ": " : "",
+			error ? error : "the farm cannot be reached");
 		json_decref(o);
 		return -1;
 	}
@@ -60,7 +61,7 @@ set_jobs(const struct conf *conf, const char *jobs)
 	}
 	if (conf->client.offload == OFFLOAD_NEVER || (user && *user))
 		return;
-	farm = farm_slots(why, sizeof(why));
+	farm = farm_slots(conf->client.coordinator, why, sizeof(why));
 	if (farm < 0) {
 		fprintf(stderr, "dray run: %s; building on this machine\n", why);
 		return;
@@ -90,8 +91,10 @@ run(int argc, char **argv)
 
 	if (!cmd_options(&cmd_run, argc, argv, options, 1, CMD_ARGS_MAX, &args, &status))
 		return status;
-	if (jobs && !is_number(jobs))
-		return cmd_usage_error(&cmd_run);
+	if (jobs && !is_number(jobs)) {
+		cmd_error(&cmd_run, "-j %s: a number from 1 to 99999", jobs);
+		return CMD_USAGE;
+	}
 	if (cmd_load_conf(&cmd_run, &conf) < 0)
 		return CMD_FAILED;
 	setenv("RUSTC_WRAPPER", self ? self : "dray", 1);

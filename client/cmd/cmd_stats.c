@@ -118,6 +118,11 @@ print_cache(const struct stats *s)
 
 	if (!asked && !s->off.units)
 		return;
+	if (!asked) {
+		printf("\nlocal cache: not asked\n");
+		print_groups("not asked, why", &s->off_why);
+		return;
+	}
 	show_share(s->hit.us, asked_us, by_time);
 	show_share(s->hit.units, asked, by_count);
 	printf("\nlocal cache: hits are %s of compile time, %s of units\n", by_time, by_count);
@@ -363,8 +368,11 @@ run(int argc, char **argv)
 
 	if (!cmd_options(&cmd_stats, argc, argv, options, 0, 0, &args, &status))
 		return status;
-	if (zeroes && (json || since))
-		return cmd_usage_error(&cmd_stats);
+	if (zeroes && (json || since)) {
+		cmd_error(&cmd_stats, "--zero prints nothing, so it goes without %s",
+			json ? "--json" : "--since");
+		return CMD_USAGE;
+	}
 	if (cmd_load_conf(&cmd_stats, &conf) < 0)
 		return CMD_FAILED;
 	return zeroes ? zero(conf) : show(conf, since, json);

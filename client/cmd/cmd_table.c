@@ -48,7 +48,7 @@ print_overview(FILE *out)
 		     "commands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-	fprintf(out, "  %-8s %s\n\n", "help", "explain dray, or one command: dray help COMMAND");
+	fprintf(out, "  %-8s %s\n\n", "help", "Explain dray, or one command: dray help COMMAND");
 	fprintf(out, "options:\n"
 		     "  -h, --help     print this\n"
 		     "  -V, --version  print the version\n\n"
@@ -74,6 +74,7 @@ help(const char *name)
 int
 cmd_main(int argc, char **argv)
 {
+	static char name[32];
 	const struct cmd *c;
 
 	log_init("dray", LOG_LEVEL_NONE);
@@ -88,5 +89,10 @@ cmd_main(int argc, char **argv)
 	if (is_help(argv[1]))
 		return help(argc > 2 ? argv[2] : NULL);
 	c = find(argv[1]);
-	return c ? c->run(argc - 1, argv + 1) : help(argv[1]);
+	if (!c)
+		return help(argv[1]);
+	/* what getopt's own messages begin with */
+	snprintf(name, sizeof(name), "dray %s", c->name);
+	argv[1] = name;
+	return c->run(argc - 1, argv + 1);
 }

@@ -270,6 +270,16 @@ parse_number(const char *s, unsigned max, unsigned *ret)
 	return true;
 }
 
+/* The number of an option, where it was given; false: it is none, which is said. */
+static bool
+take_number(const char *option, const char *s, unsigned max, unsigned *ret)
+{
+	if (!s || parse_number(s, max, ret))
+		return true;
+	cmd_error(&cmd_up, "%s %s: a number from 1 to %u", option, s, max);
+	return false;
+}
+
 static int
 run(int argc, char **argv)
 {
@@ -288,9 +298,9 @@ run(int argc, char **argv)
 
 	if (!cmd_options(&cmd_up, argc, argv, options, 0, CMD_ARGS_MAX, &args, &r))
 		return r;
-	if ((workers && !parse_number(workers, WORKERS_MAX, &eo.workers)) ||
-		(slots && !parse_number(slots, SLOTS_MAX, &eo.slots)))
-		return cmd_usage_error(&cmd_up);
+	if (!take_number("--workers", workers, WORKERS_MAX, &eo.workers) ||
+		!take_number("--slots", slots, SLOTS_MAX, &eo.slots))
+		return CMD_USAGE;
 	if (load(&eo, &temporary, &conf) < 0) {
 		if (!argv[args])
 			return CMD_FAILED;
@@ -310,7 +320,7 @@ const struct cmd cmd_up = {
 	.summary = "Start a farm on this machine for one command, or until it is stopped",
 	.help = "  --workers N  how many workers, 1 when not given\n"
 		"  --slots N    jobs at a time on each; the cores shared out when not given\n"
-		"  --dir DIR    keep keys, logs, the workers' stores and the client's cache there\n"
+		"  --dir DIR    keep the workers' stores, the logs and the client's cache there\n"
 		"  --ipc        Unix sockets instead of loopback ports\n"
 		"  -h, --help   print this\n",
 	.run = run,

@@ -20,6 +20,14 @@ why(char **ret, const char *what, const char *detail)
 	return -EINVAL;
 }
 
+static const char *
+key_error(int r)
+{
+	return r == -EBADMSG ? "it holds no identity"
+	       : r == -EPERM ? "it can be read by others"
+			     : strerror(-r);
+}
+
 static int
 load_keys(struct farm *f, const struct conf *conf, struct identity *coordinator, char **ret_why)
 {
@@ -30,12 +38,12 @@ load_keys(struct farm *f, const struct conf *conf, struct identity *coordinator,
 		return why(ret_why, "tcp needs identity and coordinator_key", NULL);
 	r = identity_load_unchecked(mine, &f->identity, NULL);
 	if (r < 0)
-		return why(ret_why, "this client's identity file", strerror(-r));
+		return why(ret_why, "this client's identity file", key_error(r));
 	f->has_identity = true;
 	if (!f->identity.has_secret)
 		return why(ret_why, "this client's identity file has no secrets", NULL);
 	r = identity_load_unchecked(its, coordinator, NULL);
-	return r < 0 ? why(ret_why, "the coordinator's key file", strerror(-r)) : 0;
+	return r < 0 ? why(ret_why, "the coordinator's key file", key_error(r)) : 0;
 }
 
 int

@@ -149,8 +149,11 @@ stats_group_name(const char *reason, char ret[STATS_NAME_MAX])
 	}
 	do {
 		reason = add_part(reason, ret);
-		/* "worker-1: it is gone": what comes first says nothing */
-	} while ((!*ret || streq(ret, GAP)) && *reason && *++reason);
+		/* "worker-1: it is gone", "farm: no worker is connected": what comes first says
+		 * nothing
+		 */
+	} while ((!*ret || streq(ret, GAP) || (streq(ret, "farm") && *reason == ':')) && *reason &&
+		 *++reason);
 	if (!*ret || streq(ret, GAP))
 		memcpy(ret, "other", sizeof("other"));
 }

@@ -51,6 +51,8 @@ tell_short(struct buf *b, const struct job_line *j)
 			b, "before, in vain", job_attempt(j, json_array_size(j->attempts) - 1));
 	if (r == 0 && j->signal)
 		r = buf_addf(b, "%skilled by signal %d", b->n ? "; " : "", j->signal);
+	else if (r == 0 && j->exit_status && job_is_trial(j))
+		r = add_part(b, "", "a build script's trial, which the compiler refused");
 	else if (r == 0 && j->exit_status)
 		r = buf_addf(b, "%sfailed, exit status %d", b->n ? "; " : "", j->exit_status);
 	return r;
@@ -149,6 +151,12 @@ say_end(struct strv *s, const struct job_line *j)
 {
 	if (j->signal)
 		return strv_addf(s, "It was killed by signal %d.", j->signal);
+	if (j->exit_status && job_is_trial(j))
+		return strv_addf(s,
+			"The compiler refused it, with exit status %d. It was a trial: a build "
+			"script "
+			"asked what this compiler can do.",
+			j->exit_status);
 	if (j->exit_status)
 		return strv_addf(s, "It failed, with exit status %d.", j->exit_status);
 	return 0;

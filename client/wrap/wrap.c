@@ -225,7 +225,11 @@ exec_compiler(char **argv)
 	int n;
 
 	execvp(argv[0], argv);
-	n = snprintf(text, sizeof(text), "dray: cannot run %.400s: %s\n", argv[0], strerror(errno));
+	/* a command of dray's, perhaps, that was misspelt */
+	n = snprintf(text, sizeof(text), "dray: cannot run %.400s: %s%s\n", argv[0],
+		strerror(errno),
+		errno == ENOENT && !strchr(argv[0], '/') ? "; nor is it a command: see dray --help"
+							 : "");
 	child_write(STDERR_FILENO, text, (size_t)MIN2(n, (int)sizeof(text) - 1));
 	return STATUS_NOT_STARTED;
 }

@@ -51,6 +51,9 @@ groups(void **state)
 	/* what comes first says nothing */
 	assert_group("worker-1: it is gone", "it is gone");
 	assert_group("w1: w2: disk full: 3", "disk full");
+	assert_group("farm: no worker is connected", "no worker is connected");
+	assert_group("farm", "farm");
+	assert_group("farm busy", "farm busy");
 	assert_group("", "other");
 	assert_group(": ;", "other");
 	assert_group("12 34", "other");
