@@ -135,7 +135,8 @@ cmd_open_depot(const struct cmd *c, const struct conf *conf, struct memo *memo, 
 
 	if (r < 0)
 		cmd_error(c, "%s: %s", in.dir && *in.dir ? in.dir : "there is no cache directory",
-			strerror(-r));
+			r == -EPERM ? "is not used: other users may write there, or it is theirs"
+				    : strerror(-r));
 	return r;
 }
 

@@ -159,7 +159,8 @@ check_cache(struct doctor *d)
 	int r = is_set(dir) ? fs_mkdir_p(dir, 0700) : -ENOENT;
 
 	if (r == 0 && asprintf(&probe, "%s/doctor-%ld", dir, (long)getpid()) >= 0) {
-		r = fs_write_atomic(probe, "", 0, 0600);
+		/* not empty: such a file fits on a full disk */
+		r = fs_write_atomic(probe, dir, strlen(dir), 0600);
 		unlink(probe);
 	}
 	if (!is_set(dir)) {
@@ -169,8 +170,8 @@ check_cache(struct doctor *d)
 		return false;
 	}
 	if (r < 0) {
-		say(d, BAD, "cache", "%s cannot be written (%s): make it yours, or set cache_dir",
-			dir, strerror(-r));
+		say(d, BAD, "cache", "%s cannot be written (%s): make %s, or set cache_dir", dir,
+			strerror(-r), r == -ENOSPC || r == -EDQUOT ? "room" : "it yours");
 		return false;
 	}
 	if (fs_check_owner(dir) == -EPERM) {

@@ -83,6 +83,19 @@ doctor() {
   doctor 'cache use' note 'cache is off' env DRAY_CACHE_DIR="$WORK/file/cache" DRAY_CACHE=off
 }
 
+@test "a cache on a full disk, and one where others may write" {
+  mkdir "$WORK/small" "$WORK/open"
+  export DRAY_CACHE=on
+  chmod 777 "$WORK/open"
+  run env DRAY_CACHE_DIR="$WORK/open" "$DRAY" gc
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"$WORK/open: is not used: other users may write there"* ]]
+  unshare -rm true 2>/dev/null || skip "no tmpfs can be mounted here"
+  unshare -rm bash -c 'mount -t tmpfs -o size=64K none "$1" && ! cat /dev/zero >"$1/zeros" &&
+    { DRAY_CACHE_DIR=$1/cache exec "$2" doctor; }' sh "$WORK/small" "$DRAY" >"$LOGS/doctor" 2>/dev/null || true
+  grep -q "^bad  *cache .*No space left on device): make room" "$LOGS/doctor"
+}
+
 @test "stats and explain say what a farm without workers, a switched-off cache and trials come to" {
   identity coordinator
   identity client1
