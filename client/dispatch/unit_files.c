@@ -110,8 +110,9 @@ add_sources(struct filler *f, const struct unit_paths *p, char **ret_home)
 		int r;
 
 		/* The job's out-dir begins empty, as this unit's part of the real one does; an
-		 * artifact is there by its own list. */
-		if (path_is_below(path, u->out_dir) || strv_has_sorted(p->artifacts, path))
+		 * artifact is there by its own list, and dray-ld stands in a linker's place. */
+		if (path_is_below(path, u->out_dir) || strv_has_sorted(p->artifacts, path) ||
+			(u->linker && streq(path, u->linker)))
 			continue;
 		r = add_file(f, path, false);
 		if (r == -ENOMEM)
