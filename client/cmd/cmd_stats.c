@@ -369,7 +369,7 @@ run(int argc, char **argv)
 	if (!cmd_options(&cmd_stats, argc, argv, options, 0, 0, &args, &status))
 		return status;
 	if (zeroes && (json || since)) {
-		cmd_error(&cmd_stats, "--zero prints nothing, so it goes without %s",
+		cmd_error(&cmd_stats, "--zero counts nothing: leave out %s",
 			json ? "--json" : "--since");
 		return CMD_USAGE;
 	}

@@ -26,7 +26,7 @@ refused() {
   refused '--slots -1: a number from 1 to' up --slots -1 true
   refused '-j 0: a number from 1 to' run -j 0 true
   refused 'an argument is missing' run
-  refused 'without --json' stats --zero --json
+  refused 'leave out --json' stats --zero --json
 }
 
 @test "a command that is misspelt, and keys that cannot be made" {
