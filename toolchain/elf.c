@@ -180,13 +180,13 @@ elf_needed(const char *path, unsigned *ret_machine, struct strv *ret)
 	return r;
 }
 
-int
-elf_has_dynamic_name(const char *path, const char *name)
+/* 1: the n bytes of `what` are in its dynamic string table. */
+static int
+find_dynamic(const char *path, const char *what, size_t n)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	_cleanup_(dynamic_done) struct dynamic d = { .dyn = NULL };
 	_cleanup_(freep) char *strings = NULL;
-	size_t n = strlen(name) + 1;
 	unsigned machine;
 	int r = fd < 0 ? -errno : open_dynamic(fd, &machine, &d);
 
@@ -198,10 +198,20 @@ elf_has_dynamic_name(const char *path, const char *name)
 	if (strings == NULL)
 		return -ENOMEM;
 	r = read_at(fd, strings, d.size, d.strtab);
-	if (r < 0)
-		return r;
+	return r < 0 ? r : memmem(strings, d.size, what, n) != NULL;
+}
+
+int
+elf_has_dynamic_name(const char *path, const char *name)
+{
 	/* linkers let a name be the end of a longer one */
-	return memmem(strings, d.size, name, n) != NULL;
+	return find_dynamic(path, name, strlen(name) + 1);
+}
+
+int
+elf_has_dynamic_part(const char *path, const char *part)
+{
+	return find_dynamic(path, part, strlen(part));
 }
 
 /* The table of the sections' names, NUL-terminated. */

@@ -325,6 +325,9 @@ fill_files(struct unit *u, const struct unit_in *in, const char *target_dir, cha
 	if (cl.has_profiled)
 		return why_set(
 			ret_home, -ENOTSUP, "a proc-macro in it writes profiles while it runs");
+	if (cl.environ_of)
+		return why_set(ret_home, -ENOTSUP,
+			"a proc-macro may read the whole environment: %s", cl.environ_of);
 	u->glibc = cl.has_dso ? toolchain_glibc_minor() : 0;
 	r = unit_fill_files(u, in->memo, &paths, ret_home);
 	if (r == 0)

@@ -10,80 +10,57 @@
 
 #include "toolchain/elf.h"
 #include "common/fs.h"
+#include "common/table.h"
 #include "rustc/option_tables.h"
 
 #define GUESS_MAX 20000 /* entries of the -L directories that are looked at */
 
-/* A set of strings, open addressing: closures have up to some thousand members with long common
- * beginnings, too many for a plain search. */
-struct strset {
-	char **slot;
-	size_t cap, n;
+/* What was visited: closures have up to some thousand members. */
+struct seen {
+	struct table_node node;
+	char path[];
 };
-
-static uint64_t
-hash_str(const char *s)
-{
-	uint64_t h = 14695981039346656037u; /* FNV-1a */
-
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 1099511628211u;
-	return h;
-}
-
-static void
-strset_done(struct strset *s)
-{
-	for (size_t i = 0; i < s->cap; i++)
-		free(s->slot[i]);
-	free(s->slot);
-}
-
-static char **
-strset_slot(const struct strset *s, const char *str)
-{
-	size_t i = hash_str(str) & (s->cap - 1);
-
-	while (s->slot[i] && !streq(s->slot[i], str))
-		i = (i + 1) & (s->cap - 1);
-	return &s->slot[i];
-}
-
-/* 1: added; 0: was there; -ENOMEM. */
-static int
-strset_add(struct strset *s, const char *str)
-{
-	char **at;
-
-	if (2 * (s->n + 1) > s->cap) {
-		struct strset big = { NULL, s->cap ? 2 * s->cap : 256, s->n };
-
-		big.slot = calloc(big.cap, sizeof(*big.slot));
-		if (!big.slot)
-			return -ENOMEM;
-		for (size_t i = 0; i < s->cap; i++)
-			if (s->slot[i])
-				*strset_slot(&big, s->slot[i]) = s->slot[i];
-		free(s->slot);
-		*s = big;
-	}
-	at = strset_slot(s, str);
-	if (*at)
-		return 0;
-	*at = strdup(str);
-	if (!*at)
-		return -ENOMEM;
-	s->n++;
-	return 1;
-}
 
 struct finder {
 	const struct closure_in *in;
 	struct closure *out;
-	struct strset seen; /* by path without .rmeta or .rlib: both belong to one crate */
+	struct table
+		seen; /* struct seen, by path without .rmeta or .rlib: both belong to one crate */
 	struct strv todo;
 	bool split; /* the metadata of a crate is not in its rlib */
 };
+
+/* 1: added; 0: was there; -ENOMEM. */
+static int
+seen_add(struct table *t, const char *path)
+{
+	uint64_t h = text_hash(path);
+	struct table_node *n = table_find(t, h);
+	size_t size = strlen(path) + 1;
+	struct seen *s;
+
+	for (; n; n = table_find_next(n))
+		if (streq(table_entry(n, struct seen, node)->path, path))
+			return 0;
+	s = malloc(sizeof(*s) + size);
+	if (!s)
+		return -ENOMEM;
+	memcpy(s->path, path, size);
+	table_put(t, &s->node, h);
+	return 1;
+}
+
+static void
+seen_done(struct table *t)
+{
+	struct table_node *n = table_walk(t, NULL), *next;
+
+	for (; n; n = next) {
+		next = table_walk(t, n);
+		free(table_entry(n, struct seen, node));
+	}
+	table_done(t);
+}
 
 enum artifact_type { ART_RMETA, ART_RLIB, ART_DSO, ART_UNKNOWN };
 
@@ -188,7 +165,7 @@ visit(struct finder *f, const char *path)
 	if (type == ART_UNKNOWN)
 		return 0;
 	key = type == ART_DSO ? strdup(path) : twin(path, "");
-	r = key ? strset_add(&f->seen, key) : -ENOMEM;
+	r = key ? seen_add(&f->seen, key) : -ENOMEM;
 	if (r <= 0)
 		return r;
 	if (type == ART_DSO) {
@@ -369,6 +346,37 @@ add_native(struct finder *f)
 	return r;
 }
 
+/* A proc-macro that has libc's `environ` may take all variables from it, and nobody sees which. */
+static int
+note_macro(struct finder *f, const char *path)
+{
+	if (f->out->environ_of || type_of(path) != ART_DSO ||
+		elf_has_dynamic_part(path, "rustc_proc_macro_decls") <= 0 ||
+		elf_has_dynamic_name(path, "environ") == 0)
+		return 0;
+	f->out->environ_of = strdup(path_basename(path));
+	return f->out->environ_of ? 0 : -ENOMEM;
+}
+
+/* Those that the unit names, and those that a library which it names hands on: it may call them. */
+static int
+note_macros(struct finder *f)
+{
+	const struct strv *direct = &f->out->direct;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < direct->n; i++) {
+		_cleanup_(strv_done) struct strv externs = STRV_INIT;
+
+		r = note_macro(f, direct->v[i]);
+		if (r == 0 && known_externs(f, direct->v[i], &externs) == -ENOMEM)
+			r = -ENOMEM;
+		for (size_t k = 0; r == 0 && k < externs.n; k++)
+			r = note_macro(f, externs.v[k]);
+	}
+	return r;
+}
+
 static int
 collect(struct finder *f, char **ret_home)
 {
@@ -387,6 +395,8 @@ collect(struct finder *f, char **ret_home)
 	if (r == 0 && f->out->guessed)
 		r = guess_all(f);
 	if (r == 0)
+		r = note_macros(f);
+	if (r == 0)
 		r = add_native(f);
 	return r;
 }
@@ -395,11 +405,12 @@ int
 closure_collect(const struct closure_in *in, struct closure *ret, char **ret_home)
 {
 	struct finder f = { .in = in, .out = ret, .split = has_split_metadata(in->call) };
-	int r;
+	int r = table_init(&f.seen);
 
 	*ret_home = NULL;
-	r = collect(&f, ret_home);
-	strset_done(&f.seen);
+	if (r == 0)
+		r = collect(&f, ret_home);
+	seen_done(&f.seen);
 	strv_done(&f.todo);
 	strv_sort_unique(&ret->files);
 	strv_sort_unique(&ret->direct);
@@ -411,6 +422,8 @@ closure_done(struct closure *c)
 {
 	strv_done(&c->files);
 	strv_done(&c->direct);
+	free(c->environ_of);
+	c->environ_of = NULL;
 }
 
 int

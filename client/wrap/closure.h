@@ -26,11 +26,13 @@ struct closure {
 	bool has_dso;	   /* a proc-macro or dylib is in it: the worker's libc must be no older */
 	bool guessed;	   /* an artifact was unknown */
 	bool has_profiled; /* a proc-macro or dylib is in it that writes a profile at its end */
+	char *environ_of;  /* a proc-macro that the unit may call and that may read all variables,
+			    * asking for none by name; NULL: there is none */
 };
 
-#define CLOSURE_INIT                                      \
-	{                                                 \
-		STRV_INIT, STRV_INIT, false, false, false \
+#define CLOSURE_INIT                                            \
+	{                                                       \
+		STRV_INIT, STRV_INIT, false, false, false, NULL \
 	}
 
 /* 0; -errno; or -ENOTSUP with a reason in *ret_home (caller frees). */
