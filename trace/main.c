@@ -42,11 +42,13 @@ struct run {
 	struct buf filter;
 	char **argv;
 	int record, socket, child_socket;
-	char *env;	    /* dray-env.so */
-	char cwd[PATH_MAX]; /* that all begin in; "": not known */
-	bool moved;	    /* one of them has changed it: relative paths are looked up */
-	pid_t pid;	    /* the compiler's */
-	int ended;	    /* its pidfd */
+	char *env;		/* dray-env.so */
+	char cwd[PATH_MAX];	/* that all begin in; "": not known */
+	bool moved;		/* one of them has changed it: relative paths are looked up */
+	pid_t pid;		/* the compiler's */
+	int ended;		/* its pidfd */
+	char program[PATH_MAX]; /* the last one that `by` thought about, */
+	const char *class;	/* and what it is; NULL: none yet */
 };
 
 static void
@@ -199,17 +201,21 @@ by(void *arg)
 {
 	struct run *r = arg;
 	char exe[PATH_MAX], compiler[PATH_MAX];
-	const char *class;
 
-	if (!program_of((pid_t)r->listener.req->pid, exe) || !program_of(r->pid, compiler))
+	if (!program_of((pid_t)r->listener.req->pid, exe))
 		return WATCH_BY_COMPILER;
-	class = program_class(exe, PROGRAM_DYNAMIC);
-	if (streq(class, "linker"))
+	if (!r->class || !streq(exe, r->program)) {
+		r->class = program_class(exe, PROGRAM_DYNAMIC);
+		memcpy(r->program, exe, strlen(exe) + 1);
+	}
+	if (streq(r->class, "linker"))
 		return WATCH_BY_LINKER;
-	if (streq(class, "git"))
+	if (streq(r->class, "git"))
 		return WATCH_BY_GIT;
 	if (starts_with(path_basename(exe), "python") || starts_with(path_basename(exe), "pypy"))
 		return WATCH_BY_PYTHON;
+	if (!program_of(r->pid, compiler))
+		return WATCH_BY_COMPILER;
 	return !r->watch.linker && (streq(exe, compiler) || streq(path_basename(exe), "rustc") ||
 					   streq(path_basename(exe), "clippy-driver"))
 		       ? WATCH_BY_COMPILER
