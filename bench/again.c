@@ -1,13 +1,13 @@
 /* Runs one recorded call of the compiler (limit.c: "call") again and again, through each of some
  * wrappers in turn:
  *
- *     again ROUNDS CALL [NAME=VALUE...] WRAPPER...
+ *     again ROUNDS[+WARMUP] CALL [NAME=VALUE...] WRAPPER...
  *
- * NAME=VALUE is set for the wrapper that follows, and for no other. Prints a line a round: of each
- * wrapper the wall time and the processor time (user and system), in µs. The outputs are removed
- * before each, as cargo clean does. The environment is the recorded one, but for DRAY_* and
- * LIMIT_*, which are ours. It is to be started as cargo was, by a shell: what a unit's environment
- * is, is found by comparing. */
+ * The first WARMUP rounds (3) are not counted. NAME=VALUE is set for the wrapper that follows, and
+ * for no other. Prints a line a round: of each wrapper the wall time and the processor time (user
+ * and system), in µs. The outputs are removed before each, as cargo clean does. The environment is
+ * the recorded one, but for DRAY_* and LIMIT_*, which are ours. It is to be started as cargo was,
+ * by a shell: what a unit's environment is, is found by comparing. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <err.h>
@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WARM_UP 3
+#define WARMUP 3
 
 extern char **environ;
 
@@ -198,10 +198,10 @@ main(int argc, char **argv)
 	posix_spawn_file_actions_t actions;
 	struct wrapper *w;
 	struct call c;
-	int rounds, n = 0;
+	int rounds, warmup = WARMUP, n = 0;
 
-	if (argc < 4 || (rounds = atoi(argv[1])) < 1)
-		errx(1, "usage: again ROUNDS CALL [NAME=VALUE...] WRAPPER...");
+	if (argc < 4 || sscanf(argv[1], "%d+%d", &rounds, &warmup) < 1 || rounds < 1 || warmup < 0)
+		errx(1, "usage: again ROUNDS[+WARMUP] CALL [NAME=VALUE...] WRAPPER...");
 	c = read_call(argv[2]);
 	if (chdir(c.cwd) < 0)
 		err(1, "%s", c.cwd);
@@ -216,7 +216,7 @@ main(int argc, char **argv)
 		if (fd != STDOUT_FILENO)
 			posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
 	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-	for (int i = -WARM_UP; i < rounds; i++) {
+	for (int i = -warmup; i < rounds; i++) {
 		for (int k = 0; k < n; k++)
 			run_once(&c, &w[k], &actions, i >= 0);
 		if (i >= 0)
