@@ -4,17 +4,15 @@
 
 #include "rustc/linker_lint.h"
 
-#include <stdio.h>
-
 #include "common/buf.h"
 #include "common/fs.h"
 #include "rustc/option_tables.h"
+#include "rustc/release.h"
 
 #define SOURCE_MAX (16u << 20)
 
 /* The first release that warns without being asked. */
-#define WARNS_MAJOR 1
-#define WARNS_MINOR 97
+#define WARNS_SINCE 97
 
 /* linker_messages, linker-info */
 static bool
@@ -53,16 +51,6 @@ source_may_ask(const struct rustc_call *c)
 	       (b.n > 0 && names_the_lint((const char *)b.p, b.n));
 }
 
-static bool
-warns_by_default(const char *release)
-{
-	unsigned major, minor;
-
-	if (!release || sscanf(release, "%u.%u", &major, &minor) != 2)
-		return true;
-	return major > WARNS_MAJOR || (major == WARNS_MAJOR && minor >= WARNS_MINOR);
-}
-
 bool
 linker_lint_is_silent(const struct rustc_call *c, const char *release)
 {
@@ -72,5 +60,5 @@ linker_lint_is_silent(const struct rustc_call *c, const char *release)
 		return false;
 	if (cap && streq(cap, "allow"))
 		return true;
-	return !warns_by_default(release) && !source_may_ask(c);
+	return !release_is_since(release, WARNS_SINCE, true) && !source_may_ask(c);
 }

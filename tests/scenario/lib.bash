@@ -508,6 +508,30 @@ script_out() {
   fi
   printf '%s/out\n' "${found%/*}"
 }
+# rust_variables: Rust text with variables(), all of the process's as one list. The loader hands them to a library that
+# begins; so no symbol says that it looks (dray would keep its users here).
+rust_variables() {
+  cat <<'EOF'
+static ENVP: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+extern "C" fn keep(_: i32, _: usize, envp: usize) {
+    ENVP.store(envp, std::sync::atomic::Ordering::Relaxed);
+}
+#[used]
+#[link_section = ".init_array"]
+static KEEP: extern "C" fn(i32, usize, usize) = keep;
+fn variables() -> Vec<String> {
+    let mut p = ENVP.load(std::sync::atomic::Ordering::Relaxed) as *const *const std::ffi::c_char;
+    let mut all = Vec::new();
+    unsafe {
+        while !(*p).is_null() {
+            all.push(std::ffi::CStr::from_ptr(*p).to_string_lossy().into_owned());
+            p = p.add(1);
+        }
+    }
+    all
+}
+EOF
+}
 # same_as_plain DIR: what plain_build made, and what is in DIR's target directory, what build scripts left included.
 same_as_plain() {
   local plain=$BATS_TEST_TMPDIR/plain-target/debug

@@ -574,15 +574,17 @@ test_refused_change_of_given(void **state)
 	refused(state, "cat /out/given; echo 1 >>/out/given", "to write /out/given");
 }
 
-/* Two processes: the first is refused, the second asks. The reason is the first one's. */
+/* Two processes: the first is refused, the second asks. The reason is the first one's. Each waits in
+ * its openat (the kernel's number: 257, or 56 where there is no open); asleep it may be elsewhere,
+ * too. */
 static void
 test_refusal_stays(void **state)
 {
 	struct place *p = *state;
 	char text[16] = "";
 
-	start(p, "waits() { until read -r _ _ state _ </proc/$1/stat && [ $state = S ]; do :; "
-		 "done; }\n"
+	start(p, "waits() { until read -r nr _ </proc/$1/syscall && [ $nr = 257 -o $nr = 56 ]; "
+		 "do :; done; }\n"
 		 "(: >/w/pkg/new) & waits $!; (: </w/given/x) & waits $!; echo both; wait");
 	assert_true(read(p->box.out, text, sizeof(text) - 1) > 0);
 	assert_string_equal(text, "both\n");
