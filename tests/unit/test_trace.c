@@ -574,9 +574,9 @@ test_refused_change_of_given(void **state)
 	refused(state, "cat /out/given; echo 1 >>/out/given", "to write /out/given");
 }
 
-/* Two processes: the first is refused, the second asks. The reason is the first one's. Each waits in
- * its openat (the kernel's number: 257, or 56 where there is no open); asleep it may be elsewhere,
- * too. */
+/* Two processes: the first is refused, the second asks. The reason is the first one's. Each waits
+ * in its openat (the kernel's number: 257, or 56 where there is no open); asleep it may be
+ * elsewhere, too. */
 static void
 test_refusal_stays(void **state)
 {
