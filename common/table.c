@@ -3,6 +3,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <sys/auxv.h>
+#include <sys/random.h>
 
 #include "common/table.h"
 
@@ -27,6 +29,20 @@ sip_round(uint64_t v[4])
 	v[2] += v[1];
 	v[1] = rotl(v[1], 17) ^ v[2];
 	v[2] = rotl(v[2], 32);
+}
+
+void
+table_key(uint8_t ret[TABLE_KEY_SIZE])
+{
+	/* 16 bytes, of every process (getauxval(3)) */
+	unsigned long given = getauxval(AT_RANDOM);
+
+	if (getrandom(ret, TABLE_KEY_SIZE, 0) == TABLE_KEY_SIZE)
+		return;
+	if (given != 0)
+		memcpy(ret, (const void *)given, TABLE_KEY_SIZE);
+	else
+		memset(ret, 0, TABLE_KEY_SIZE);
 }
 
 /* SipHash-1-3 (Aumasson, Bernstein). The words are read in host order: hashes stay in this process.

@@ -23,6 +23,9 @@ struct table {
 /* 0 or -ENOMEM. A table of zeros can be searched and walked before: it is empty. */
 int table_init(struct table *t);
 void table_done(struct table *t); /* the elements are the caller's */
+/* A secret of this process: the kernel's random numbers, or what it gave the process at its start
+ * where getrandom is refused. */
+void table_key(uint8_t ret[TABLE_KEY_SIZE]);
 uint64_t table_hash(const uint8_t key[TABLE_KEY_SIZE], const void *p, size_t n);
 /* Without a key, so the same in every process (FNV-1a): for names of files, not for a table. */
 uint64_t text_hash(const char *text);

@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <sys/random.h>
 
 #include "coordinator/server_priv.h"
 
@@ -16,8 +15,7 @@ peers_init(struct server *s)
 	int r;
 
 	TAILQ_INIT(&s->doomed);
-	if (getrandom(s->hash_key, sizeof(s->hash_key), 0) != (ssize_t)sizeof(s->hash_key))
-		return -EIO;
+	table_key(s->hash_key);
 	r = table_init(&s->peers);
 	if (r < 0)
 		return r;

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 
 #include "common/clock.h"
@@ -145,8 +144,7 @@ make_sched(struct server *s)
 
 	sched_conf_default(&c);
 	c.max_queue = s->conf->coordinator.max_queue;
-	if (getrandom(c.hash_key, sizeof(c.hash_key), 0) != (ssize_t)sizeof(c.hash_key))
-		return -EIO;
+	table_key(c.hash_key);
 	return sched_new(&c, &s->sched);
 }
 

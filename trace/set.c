@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <sys/random.h>
 
 #include "trace/set.h"
 
@@ -66,8 +65,7 @@ grow(struct trace_set *s)
 	struct trace_item **v;
 
 	if (!s->by_name.cap) {
-		if (getrandom(s->hash_key, sizeof(s->hash_key), 0) != (ssize_t)sizeof(s->hash_key))
-			return -EIO;
+		table_key(s->hash_key);
 		if (table_init(&s->by_name) < 0)
 			return -ENOMEM;
 	}
