@@ -358,22 +358,31 @@ note_macro(struct finder *f, const char *path)
 	return f->out->environ_of ? 0 : -ENOMEM;
 }
 
-/* Those that the unit names, and those that a library which it names hands on: it may call them. */
+/* Those that the unit names, and those that a library which it names hands on: it may call them.
+ * While such a library is being compiled nobody knows what it hands on, and all are taken. */
 static int
 note_macros(struct finder *f)
 {
-	const struct strv *direct = &f->out->direct;
+	const struct strv *direct = &f->out->direct, *all = &f->out->files;
+	bool unknown = false;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < direct->n; i++) {
 		_cleanup_(strv_done) struct strv externs = STRV_INIT;
 
 		r = note_macro(f, direct->v[i]);
-		if (r == 0 && known_externs(f, direct->v[i], &externs) == -ENOMEM)
-			r = -ENOMEM;
+		if (r < 0 || type_of(direct->v[i]) == ART_DSO)
+			continue;
+		r = known_externs(f, direct->v[i], &externs);
+		if (r < 0 && r != -ENOMEM) {
+			unknown = true;
+			r = 0;
+		}
 		for (size_t k = 0; r == 0 && k < externs.n; k++)
 			r = note_macro(f, externs.v[k]);
 	}
+	for (size_t i = 0; r == 0 && unknown && i < all->n; i++)
+		r = note_macro(f, all->v[i]);
 	return r;
 }
 
