@@ -350,9 +350,10 @@ add_native(struct finder *f)
 static int
 note_macro(struct finder *f, const char *path)
 {
+	/* few have it, so most are read once */
 	if (f->out->environ_of || type_of(path) != ART_DSO ||
-		elf_has_dynamic_part(path, "rustc_proc_macro_decls") <= 0 ||
-		elf_has_dynamic_name(path, "environ") == 0)
+		elf_has_dynamic_name(path, "environ") == 0 ||
+		elf_has_dynamic_part(path, "rustc_proc_macro_decls") <= 0)
 		return 0;
 	f->out->environ_of = strdup(path_basename(path));
 	return f->out->environ_of ? 0 : -ENOMEM;

@@ -26,8 +26,9 @@ struct closure {
 	bool has_dso;	   /* a proc-macro or dylib is in it: the worker's libc must be no older */
 	bool guessed;	   /* an artifact was unknown */
 	bool has_profiled; /* a proc-macro or dylib is in it that writes a profile at its end */
-	char *environ_of;  /* a proc-macro that the unit may call and that may read all variables,
-			    * asking for none by name; NULL: there is none */
+	char *environ_of;  /* a proc-macro that the unit may call and that has libc's `environ`:
+			    * it may read all variables, asking for none by name. NULL: none.
+			    * Compilers before 1.95 put that into each macro */
 };
 
 #define CLOSURE_INIT                                            \
