@@ -221,7 +221,7 @@ static void
 look_at_library(struct recorder *r, const char *path)
 {
 	if (!r->environ && (!r->in->linked || is_artifact(r, path)))
-		r->environ = elf_has_dynamic_name(path, "environ") != 0;
+		r->environ = elf_uses_symbol(path, "environ") != 0;
 }
 
 /* Notes a library for add_libraries. The loader opens a macro by its path, but what the macro needs

@@ -1,4 +1,5 @@
-/* Reads the DT_NEEDED entries of an ELF file, the names of its sections, and nothing else of it.
+/* Reads the dynamic section of an ELF file, what its relocations name, and the names of its
+ * sections.
  *
  * Invariant: the file is read with pread at offsets that were checked, into memory bounded by the
  * limits below; a file that lies about itself gives an error, never a wild read. */
@@ -14,6 +15,8 @@
 #define DYN_MAX 4096 /* entries of the dynamic section; librustc_driver has about 40 */
 #define SONAME_MAX 256
 #define NAMES_MAX (4u << 20)
+#define SYMBOLS_MAX (1u << 20)
+#define RELOCATIONS_MAX (16u << 20) /* a dynamic library of rustc's own has some 100,000 */
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define OUR_DATA ELFDATA2LSB
@@ -98,6 +101,8 @@ add_name(int fd, uint64_t strtab, uint64_t size, uint64_t offset, struct strv *r
 }
 
 struct dynamic {
+	ElfW(Phdr) * ph;
+	size_t n_ph;
 	ElfW(Dyn) * dyn;
 	size_t n;
 	uint64_t strtab, size; /* the strings, in the file */
@@ -107,6 +112,7 @@ struct dynamic {
 static void
 dynamic_done(struct dynamic *d)
 {
+	free(d->ph);
 	free(d->dyn);
 }
 
@@ -142,7 +148,7 @@ read_dynamic(int fd, const ElfW(Phdr) * ph, size_t n_ph, const ElfW(Phdr) * at, 
 static int
 open_dynamic(int fd, unsigned *ret_machine, struct dynamic *ret)
 {
-	_cleanup_(freep) ElfW(Phdr) *ph = NULL;
+	ElfW(Phdr) * ph;
 	ElfW(Ehdr) h;
 	int r = read_header(fd, &h);
 
@@ -151,9 +157,10 @@ open_dynamic(int fd, unsigned *ret_machine, struct dynamic *ret)
 	*ret_machine = h.e_machine;
 	if (h.e_phnum == 0)
 		return 0;
-	ph = calloc(h.e_phnum, sizeof(*ph));
+	ret->ph = ph = calloc(h.e_phnum, sizeof(*ph));
 	if (ph == NULL)
 		return -ENOMEM;
+	ret->n_ph = h.e_phnum;
 	r = read_at(fd, ph, h.e_phnum * sizeof(*ph), h.e_phoff);
 	for (size_t i = 0; r == 0 && i < h.e_phnum; i++) {
 		if (ph[i].p_type != PT_DYNAMIC)
@@ -180,9 +187,154 @@ elf_needed(const char *path, unsigned *ret_machine, struct strv *ret)
 	return r;
 }
 
-/* 1: the n bytes of `what` are in its dynamic string table. */
+/* The dynamic string table, NUL-terminated; NULL: it has none. */
 static int
-find_dynamic(const char *path, const char *what, size_t n)
+read_strings(int fd, const struct dynamic *d, char **ret)
+{
+	_cleanup_(freep) char *strings = NULL;
+	int r;
+
+	*ret = NULL;
+	if (!d->have_strtab)
+		return 0;
+	if (d->size > NAMES_MAX)
+		return -EBADMSG;
+	strings = malloc(d->size + 1);
+	if (strings == NULL)
+		return -ENOMEM;
+	r = read_at(fd, strings, d->size, d->strtab);
+	if (r < 0)
+		return r;
+	strings[d->size] = '\0';
+	*ret = steal_ptr(strings);
+	return 0;
+}
+
+static bool
+get_dynamic(const struct dynamic *d, int64_t tag, uint64_t *ret)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		if (d->dyn[i].d_tag == tag) {
+			*ret = d->dyn[i].d_un.d_val;
+			return true;
+		}
+	}
+	return false;
+}
+
+#define SYMBOL_OF(info) (OUR_CLASS == ELFCLASS64 ? (uint64_t)(info) >> 32 : (uint64_t)(info) >> 8)
+
+/* Marks in used, a bit for each symbol, those that the table of relocations at vaddr names. */
+static int
+mark_used(int fd, const struct dynamic *d, uint64_t vaddr, uint64_t bytes, size_t entry,
+	uint8_t *used)
+{
+	_cleanup_(freep) uint8_t *p = NULL;
+	uint64_t offset;
+	int r = offset_of(d->ph, d->n_ph, vaddr, &offset);
+
+	if (r < 0 || bytes == 0)
+		return bytes == 0 ? 0 : r;
+	if (bytes > RELOCATIONS_MAX || bytes % entry != 0)
+		return -EBADMSG;
+	p = malloc(bytes);
+	if (p == NULL)
+		return -ENOMEM;
+	r = read_at(fd, p, bytes, offset);
+	for (size_t i = 0; r == 0 && i < bytes; i += entry) {
+		ElfW(Rel) rel; /* what Rel and Rela have in common */
+		uint64_t symbol;
+
+		memcpy(&rel, p + i, sizeof(rel));
+		symbol = SYMBOL_OF(rel.r_info);
+		if (symbol >= SYMBOLS_MAX)
+			return -EBADMSG;
+		used[symbol / 8] |= (uint8_t)(1u << symbol % 8);
+	}
+	return r;
+}
+
+static int
+mark_all_used(int fd, const struct dynamic *d, uint8_t *used)
+{
+	static const struct {
+		int64_t at, size;
+		size_t entry; /* 0: as DT_PLTREL says */
+	} tables[] = { { DT_RELA, DT_RELASZ, sizeof(ElfW(Rela)) },
+		{ DT_REL, DT_RELSZ, sizeof(ElfW(Rel)) }, { DT_JMPREL, DT_PLTRELSZ, 0 } };
+	uint64_t at, size, kind;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(tables); i++) {
+		size_t entry = tables[i].entry;
+
+		if (!get_dynamic(d, tables[i].at, &at))
+			continue;
+		if (!get_dynamic(d, tables[i].size, &size))
+			return -EBADMSG;
+		if (entry == 0 && !get_dynamic(d, DT_PLTREL, &kind))
+			return -EBADMSG;
+		if (entry == 0)
+			entry = kind == DT_RELA ? sizeof(ElfW(Rela)) : sizeof(ElfW(Rel));
+		r = mark_used(fd, d, at, size, entry, used);
+	}
+	return r;
+}
+
+/* Whether a symbol that is used has this name or one that ends with it. */
+static int
+find_used(
+	int fd, const struct dynamic *d, const char *strings, const char *name, const uint8_t *used)
+{
+	uint64_t vaddr, symtab;
+	size_t len = strlen(name);
+	int r;
+
+	if (!get_dynamic(d, DT_SYMTAB, &vaddr))
+		return -EBADMSG;
+	r = offset_of(d->ph, d->n_ph, vaddr, &symtab);
+	for (uint64_t i = 1; r == 0 && i < SYMBOLS_MAX; i++) {
+		ElfW(Sym) sym;
+		size_t n;
+
+		if (!(used[i / 8] & 1u << i % 8))
+			continue;
+		r = read_at(fd, &sym, sizeof(sym), symtab + i * sizeof(sym));
+		if (r == 0 && sym.st_name >= d->size)
+			return -EBADMSG;
+		if (r < 0)
+			return r;
+		n = strlen(strings + sym.st_name);
+		if (n >= len && streq(strings + sym.st_name + n - len, name))
+			return 1;
+	}
+	return r;
+}
+
+int
+elf_uses_symbol(const char *path, const char *name)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(dynamic_done) struct dynamic d = { .dyn = NULL };
+	_cleanup_(freep) char *strings = NULL;
+	_cleanup_(freep) uint8_t *used = NULL;
+	unsigned machine;
+	int r = fd < 0 ? -errno : open_dynamic(fd, &machine, &d);
+
+	if (r > 0)
+		r = read_strings(fd, &d, &strings);
+	/* few files have the name at all */
+	if (r < 0 || !strings || !memmem(strings, d.size, name, strlen(name) + 1))
+		return r;
+	used = calloc(SYMBOLS_MAX / 8, 1);
+	if (used == NULL)
+		return -ENOMEM;
+	r = mark_all_used(fd, &d, used);
+	return r < 0 ? r : find_used(fd, &d, strings, name, used);
+}
+
+int
+elf_has_dynamic_part(const char *path, const char *part)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	_cleanup_(dynamic_done) struct dynamic d = { .dyn = NULL };
@@ -190,28 +342,11 @@ find_dynamic(const char *path, const char *what, size_t n)
 	unsigned machine;
 	int r = fd < 0 ? -errno : open_dynamic(fd, &machine, &d);
 
-	if (r <= 0 || !d.have_strtab)
-		return r < 0 ? r : 0;
-	if (d.size < n || d.size > NAMES_MAX)
-		return d.size < n ? 0 : -EBADMSG;
-	strings = malloc(d.size);
-	if (strings == NULL)
-		return -ENOMEM;
-	r = read_at(fd, strings, d.size, d.strtab);
-	return r < 0 ? r : memmem(strings, d.size, what, n) != NULL;
-}
-
-int
-elf_has_dynamic_name(const char *path, const char *name)
-{
-	/* linkers let a name be the end of a longer one */
-	return find_dynamic(path, name, strlen(name) + 1);
-}
-
-int
-elf_has_dynamic_part(const char *path, const char *part)
-{
-	return find_dynamic(path, part, strlen(part));
+	if (r > 0)
+		r = read_strings(fd, &d, &strings);
+	if (r < 0 || !strings)
+		return r;
+	return memmem(strings, d.size, part, strlen(part)) != NULL;
 }
 
 /* The table of the sections' names, NUL-terminated. */

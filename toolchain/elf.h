@@ -9,10 +9,11 @@
  * file of this machine's word size and byte order; -EBADMSG: malformed. */
 int elf_needed(const char *path, unsigned *ret_machine, struct strv *ret);
 
-/* Whether a name in the file's dynamic string table (such as that of a symbol from another file) is
- * this one or ends with it. 1; 0, also for a static program; or as above. */
-int elf_has_dynamic_name(const char *path, const char *name);
-/* Whether one of them contains this. */
+/* Whether a relocation of the file names a symbol whose name is this one or ends with it: its code
+ * or data refer to that symbol. A linker such as mold also lists symbols that nothing refers to any
+ * more; they do not count. 1; 0, also for a static program; or as above. */
+int elf_uses_symbol(const char *path, const char *name);
+/* Whether a name in the file's dynamic string table contains this. 1, 0, or as above. */
 int elf_has_dynamic_part(const char *path, const char *part);
 
 /* Whether it has a section of this name: 1, 0, or as above. */

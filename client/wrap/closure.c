@@ -352,7 +352,7 @@ note_macro(struct finder *f, const char *path)
 {
 	/* few have it, so most are read once */
 	if (f->out->environ_of || type_of(path) != ART_DSO ||
-		elf_has_dynamic_name(path, "environ") == 0 ||
+		elf_uses_symbol(path, "environ") == 0 ||
 		elf_has_dynamic_part(path, "rustc_proc_macro_decls") <= 0)
 		return 0;
 	f->out->environ_of = strdup(path_basename(path));

@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	}
 	if (fd < 0 || ftruncate(fd, 0) < 0 || pwrite(fd, p, n, 0) != (ssize_t)n)
 		abort();
-	elf_has_dynamic_name(path, "environ");
+	elf_uses_symbol(path, "environ");
 	if (elf_needed(path, &machine, &names) < 0)
 		return 0;
 	for (size_t i = 0; i < names.n; i++)

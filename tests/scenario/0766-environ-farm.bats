@@ -30,3 +30,26 @@ bats_require_minimum_version 1.5.0
   [[ "$(job facade why)" = "a proc-macro may read the whole environment: liblook-"*.so ]]
   [ "$(job user where) $(job look where) $(job app where)" = "local farm farm" ]
 }
+
+# mold lists symbols among the dynamic ones that nothing refers to any more.
+@test "a macro that mold linked and that reads one variable by name: its users go to the farm, and hit" {
+  local app=$WORK/app
+  with_macro "$app"
+  echo 'std::env::var("ONE").unwrap_or_default()' >"$app/look/src/expr.rs"
+  export RUSTFLAGS=-Clink-arg=-fuse-ld=mold
+  plain_build "$app" build
+  [ "$PLAIN_STATUS" -eq 0 ]
+  farm_start
+  build first "$app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  same_outputs "$app"
+  show_cache
+  [ "$(job app where)" = farm ]
+  # cargo sets a variable for the packages that are asked for by name
+  export DRAY_CACHE=on
+  clean "$app"
+  cached one "$app" build --workspace
+  clean "$app"
+  cached two "$app" build -p app
+  all_hit
+}

@@ -177,6 +177,25 @@ elf_good(void **state)
 }
 
 static void
+elf_symbols(void **state)
+{
+	static const char *const names[] = { "libone.so.1", "environ", NULL };
+	struct fake_elf f = fake_elf(names);
+	_cleanup_(freep) char *path = at("elf", "x");
+
+	(void)state;
+	assert_int_equal(elf_uses_symbol("/proc/self/exe", "memcpy"), 1);
+	assert_int_equal(elf_uses_symbol("/proc/self/exe", "emcpy"), 1);
+	assert_int_equal(elf_uses_symbol("/proc/self/exe", "memcp"), 0);
+	assert_int_equal(elf_uses_symbol("/nowhere", "memcpy"), -ENOENT);
+	assert_int_equal(elf_uses_symbol("/etc/passwd", "memcpy"), -ENOEXEC);
+	/* a name that no relocation leads to; this file says nothing of symbols at all */
+	put("elf", "x", &f, sizeof(f));
+	assert_int_equal(elf_uses_symbol(path, "environ"), -EBADMSG);
+	assert_int_equal(elf_uses_symbol(path, "malloc"), 0);
+}
+
+static void
 elf_sections(void **state)
 {
 	static const char *const names[] = { "liba.so", NULL };
@@ -775,6 +794,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(elf_good, setup, teardown),
+		cmocka_unit_test_setup_teardown(elf_symbols, setup, teardown),
 		cmocka_unit_test_setup_teardown(elf_sections, setup, teardown),
 		cmocka_unit_test_setup_teardown(elf_bad, setup, teardown),
 		cmocka_unit_test_setup_teardown(debian_files, setup, teardown),
