@@ -1,4 +1,4 @@
-/* The attributes of a file, as an input (inputs.h). A macro may put them into what it makes.
+/* The attributes of a file, as inputs (inputs.h). A macro may put them into what it makes.
  *
  * Kind, size, mode and owner always count. Times count until it was seen that they do not matter
  * (times.h): each has a bit, and those in `ignored` may differ. The time of the last access is left
@@ -7,6 +7,7 @@
 #define DRAY_CACHE_ATTRIBUTES_H
 
 #include "common/buf.h"
+#include "common/digest.h"
 
 enum attribute {
 	ATTRIBUTE_KIND,
@@ -34,6 +35,10 @@ int attributes_read(const char *path, bool links, struct attributes *ret);
 const char *attributes_difference(const struct attributes *kept, const struct attributes *now);
 /* The times that differ by at least a second: a program that looks at them sees that. */
 unsigned attributes_moved(const struct attributes *a, const struct attributes *b);
+
+/* A digest of all extended attributes: of a symbolic link itself, and of what the path leads to. A
+ * file system that has none counts as a file without any. 0 or -errno. */
+int attributes_extended(const char *path, struct digest *ret);
 
 /* The value of an input, and back. 0; -ENOMEM; -EBADMSG. */
 int attributes_encode(const struct attributes *a, struct buf *ret);

@@ -359,6 +359,19 @@ check_attributes(const struct input *in, const struct inputs_place *place, char 
 }
 
 static int
+check_extended(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
+	struct digest d;
+	int r = path ? attributes_extended(path, &d) : -ENOMEM;
+
+	if (r == -ENOMEM || (r == 0 && has_digest(in, &d)))
+		return r;
+	return why_set(ret_differs, -ESTALE, "extended attributes of %s changed",
+		is_marked(in->name) ? in->name + 1 : in->name);
+}
+
+static int
 check_env(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	_cleanup_(freep) char *what = NULL;
@@ -463,6 +476,8 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 	case INPUT_STAT:
 	case INPUT_LSTAT:
 		return check_attributes(in, place, ret_differs);
+	case INPUT_EXTENDED:
+		return check_extended(in, place, ret_differs);
 	case INPUT_ENV:
 		return check_env(in, place, ret_differs);
 	case INPUT_VARIABLES:

@@ -34,6 +34,7 @@ enum input_kind {
 	INPUT_VARIABLES, /* variables of a kind (variables.h): their digest */
 	INPUT_GIT_INDEX, /* of git: the digest of what it says (memo/git_index.h) */
 	INPUT_REAL,	 /* its real path, which is that without links */
+	INPUT_EXTENDED,	 /* its extended attributes: their digest (attributes.h) */
 	INPUT_KINDS
 };
 

@@ -410,6 +410,27 @@ add_attributes(struct recorder *r, const char *path, bool links)
 	return k < 0 ? k : add(r, links ? INPUT_STAT : INPUT_LSTAT, path, b.p, b.n);
 }
 
+/* Adds the extended attributes that a macro, or a program that it runs, asked for. */
+static int
+add_extended(struct recorder *r, const char *path)
+{
+	struct digest d;
+	struct stat st;
+	int k;
+
+	if (lstat(path, &st) < 0)
+		return 0; /* its absence is an input of its own */
+	if (!(S_ISDIR(st.st_mode) && is_always_changed(r, path)) && is_young(r, path, &st))
+		return cannot(r, "%s changed while it was looked at", path);
+	k = attributes_extended(path, &d);
+	if (k == -ENOMEM)
+		return k;
+	if (k < 0)
+		return cannot(
+			r, "extended attributes of %s cannot be read: %s", path, strerror(-k));
+	return add(r, INPUT_EXTENDED, path, d.b, DIGEST_SIZE);
+}
+
 static bool
 in_path(const struct recorder *r, const char *path)
 {
@@ -663,7 +684,8 @@ static int
 add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 {
 	/* the link's inputs were made by the compile, which has a record of its own */
-	if ((kind == 'f' || kind == 'a' || kind == 's' || kind == 'l' || kind == 'n') &&
+	if ((kind == 'f' || kind == 'a' || kind == 's' || kind == 'l' || kind == 'n' ||
+		    kind == 'y') &&
 		strv_has_sorted(&r->own, name))
 		return 0;
 	switch (kind) {
@@ -678,6 +700,8 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		return add_attributes(r, name, kind == 's');
 	case 'n':
 		return add_real(r, name);
+	case 'y':
+		return add_extended(r, name);
 	case 'm':
 		return add_env(r, name);
 	case 'r':

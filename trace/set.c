@@ -22,6 +22,8 @@ space_of(enum trace_kind kind)
 		return TRACE_LINK_STATS;
 	case TRACE_REAL:
 		return TRACE_REALS;
+	case TRACE_EXTENDED:
+		return TRACE_EXTENDEDS;
 	case TRACE_RAN:
 		return TRACE_PROGRAMS;
 	default:

@@ -16,6 +16,7 @@ enum trace_kind {
 	TRACE_STATED,	   /* its attributes were asked for */
 	TRACE_STATED_LINK, /* of the link, where it is one */
 	TRACE_REAL,	   /* seen to be no link */
+	TRACE_EXTENDED,	   /* its extended attributes were asked for */
 	TRACE_MADE,	   /* made or changed by the compile itself */
 	TRACE_RAN,	   /* a program: its class, a blank and its path */
 	TRACE_PASSED,	   /* nothing to record, but need not be thought about again */
@@ -53,6 +54,7 @@ enum trace_space {
 	TRACE_STATS,
 	TRACE_LINK_STATS,
 	TRACE_REALS,
+	TRACE_EXTENDEDS,
 	TRACE_PROGRAMS
 };
 enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);

@@ -26,6 +26,12 @@
 
 #define NO_ARG (-1)
 
+/* Since Linux 6.13, with one number on every architecture. */
+#ifndef SYS_getxattrat
+#define SYS_getxattrat 464
+#define SYS_listxattrat 465
+#endif
+
 /* Argument numbers: of the directory's descriptor, of the path, of flags that matter. */
 struct call_row {
 	int nr;
@@ -72,6 +78,14 @@ static const struct call_row rows[] = {
 	AT(SYS_readlinkat, TRACE_LOOK),
 	AT(SYS_faccessat, TRACE_LOOK),
 	AT(SYS_faccessat2, TRACE_LOOK),
+	ONE(SYS_getxattr, TRACE_LOOK, 0),
+	ONE(SYS_lgetxattr, TRACE_LOOK, 0),
+	ONE(SYS_listxattr, TRACE_LOOK, 0),
+	ONE(SYS_llistxattr, TRACE_LOOK, 0),
+	AT(SYS_getxattrat, TRACE_LOOK),
+	AT(SYS_listxattrat, TRACE_LOOK),
+	{ SYS_fgetxattr, TRACE_LOOK, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_flistxattr, TRACE_LOOK, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_getdents64, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	AT(SYS_mkdirat, TRACE_CHANGE),
 	AT(SYS_unlinkat, TRACE_CHANGE),
@@ -117,10 +131,12 @@ static const struct call_row rows[] = {
 };
 
 const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_readlinkat,
-	SYS_faccessat, SYS_faccessat2, SYS_getdents64, SYS_mkdirat, SYS_unlinkat, SYS_mknodat,
-	SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir,
-	SYS_fchdir, SYS_connect, SYS_io_uring_setup, SYS_open_by_handle_at, SYS_chroot,
-	SYS_pivot_root, SYS_mount, SYS_umount2, SYS_move_mount, SYS_setns,
+	SYS_faccessat, SYS_faccessat2, SYS_getxattr, SYS_lgetxattr, SYS_fgetxattr, SYS_listxattr,
+	SYS_llistxattr, SYS_flistxattr, SYS_getxattrat, SYS_listxattrat, SYS_getdents64,
+	SYS_mkdirat, SYS_unlinkat, SYS_mknodat, SYS_renameat2, SYS_linkat, SYS_symlinkat,
+	SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir, SYS_fchdir, SYS_connect,
+	SYS_io_uring_setup, SYS_open_by_handle_at, SYS_chroot, SYS_pivot_root, SYS_mount,
+	SYS_umount2, SYS_move_mount, SYS_setns,
 #ifdef SYS_renameat
 	SYS_renameat,
 #endif
@@ -461,6 +477,21 @@ is_readlink(int nr)
 	return nr == SYS_readlinkat;
 }
 
+static bool
+is_extended(int nr)
+{
+	return nr == SYS_getxattr || nr == SYS_lgetxattr || nr == SYS_fgetxattr ||
+	       nr == SYS_listxattr || nr == SYS_llistxattr || nr == SYS_flistxattr ||
+	       nr == SYS_getxattrat || nr == SYS_listxattrat;
+}
+
+/* Whether what it says of an open descriptor is not seen at the open. */
+static bool
+asks_descriptor(const struct call_row *row)
+{
+	return row->op == TRACE_STAT || is_extended(row->nr);
+}
+
 static int
 take_path(
 	const struct seccomp_notif *req, int dir, int path, const char *cwd, struct trace_call *ret)
@@ -515,7 +546,7 @@ name_descriptor(const struct seccomp_notif *req, const struct call_row *row, str
 		ret->n_paths = 1;
 		return 0;
 	}
-	if (row->op != TRACE_STAT || directory_of((pid_t)req->pid, fd, NULL, ret->path[0]) < 0)
+	if (!asks_descriptor(row) || directory_of((pid_t)req->pid, fd, NULL, ret->path[0]) < 0)
 		return 1;
 	ret->by_descriptor = true;
 	ret->n_paths = 1;
@@ -576,7 +607,7 @@ take_paths(const struct seccomp_notif *req, const struct call_row *row, const ch
 		name_socket(req, cwd, ret);
 	if (row->path != NO_ARG)
 		r = take_path(req, row->dir, row->path, cwd, ret);
-	else if (row->op == TRACE_STAT)
+	else if (asks_descriptor(row))
 		r = 1;
 	if (r == 1 && row->dir != NO_ARG)
 		r = name_descriptor(req, row, ret);
@@ -594,7 +625,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 
 	ret->pid = (pid_t)req->pid;
 	ret->op = TRACE_OTHER;
-	ret->makes_dir = ret->asks_link = false;
+	ret->makes_dir = ret->asks_link = ret->asks_extended = false;
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
 	ret->nofollow = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
@@ -624,4 +655,5 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	}
 	ret->makes_dir = is_mkdir(row->nr);
 	ret->asks_link = is_readlink(row->nr);
+	ret->asks_extended = is_extended(row->nr);
 }

@@ -10,7 +10,7 @@
 #include "trace/caller.h"
 
 enum trace_op {
-	TRACE_LOOK, /* access, readlink */
+	TRACE_LOOK, /* access, readlink, getxattr */
 	TRACE_STAT, /* the tracer may answer it itself */
 	TRACE_OPEN,
 	TRACE_LIST,   /* getdents: path is the directory's */
@@ -54,6 +54,7 @@ struct trace_call {
 	bool by_descriptor;  /* path[0] is what an open descriptor leads to */
 	bool makes_dir;	     /* TRACE_CHANGE: a mkdir */
 	bool asks_link;	     /* TRACE_LOOK: a readlink */
+	bool asks_extended;  /* TRACE_LOOK: a question about extended attributes */
 	uint64_t argv, envp; /* TRACE_EXEC: where they are in the caller's memory */
 	int error; /* TRACE_OTHER: -errno; 0: there is no path. With -EFAULT and -EBADF the caller
 		      made a mistake, and the kernel will say so; any other: the call's meaning is

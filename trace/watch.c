@@ -166,6 +166,20 @@ stat_for_result(
 		link ? TRACE_STATED_LINK : TRACE_STATED);
 }
 
+/* The compiler and linkers ask for none: each question comes from a macro, or from a program that
+ * it runs. The answer is an input, also that there are none. */
+static void
+extended_for_result(struct watch *w, const struct trace_call *c, const char *path)
+{
+	struct stat st;
+
+	if (!c->asks_extended || lstat(path, &st) < 0 || S_ISCHR(st.st_mode) ||
+		watch_below_any(path, &w->toolchain) || watch_is_made(w, path) ||
+		watch_is_kernels(w, path, st.st_dev))
+		return;
+	trace_set_add(&w->set, TRACE_EXTENDEDS, path, TRACE_EXTENDED);
+}
+
 /* Opened to be written, or moved: of a file that was there before, and is not emptied, something
  * may be in what is made. */
 static bool
@@ -283,6 +297,7 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 			watch_look(w, path, c->op == TRACE_OPEN);
 			stat_for_result(w, c, path, by, arg);
 			link_for_result(w, c, path, by, arg);
+			extended_for_result(w, c, path);
 		}
 	}
 }
@@ -319,6 +334,8 @@ letter(enum trace_kind kind)
 		return 'l';
 	case TRACE_REAL:
 		return 'n';
+	case TRACE_EXTENDED:
+		return 'y';
 	case TRACE_MADE:
 		return 'w';
 	case TRACE_RAN:

@@ -1,6 +1,8 @@
 /* Inputs from records of the tracer, checked again: files, links, listings, places. */
 #include "config.h"
 
+#include <sys/xattr.h>
+
 #include "tests/unit/inputs_fixture.h"
 
 static void
@@ -306,6 +308,39 @@ what_is_in_the_target_directory(void **state)
 	cannot_be_kept("an input with an odd name");
 }
 
+static void
+extended_attributes(void **state)
+{
+	(void)state;
+	put("file", "x");
+	put("plain", "x");
+	assert_int_equal(symlink("file", in("link")), 0);
+	if (setxattr(in("file"), "user.a", "1", 1, 0) < 0 && errno == ENOTSUP)
+		skip();
+	item('y', in("plain"));
+	item('y', in("link"));
+	item('y', in("absent"));
+	take_all();
+	assert_int_equal(n_named(), 2);
+	all_is_as_it_was();
+	/* that there is none is an input, too */
+	assert_int_equal(setxattr(in("plain"), "user.a", "", 0, 0), 0);
+	is_stale("/plain changed");
+	assert_int_equal(removexattr(in("plain"), "user.a"), 0);
+	all_is_as_it_was();
+	assert_int_equal(setxattr(in("file"), "user.a", "2", 1, 0), 0);
+	is_stale("/link changed");
+	assert_int_equal(setxattr(in("file"), "user.a", "1", 1, 0), 0);
+	assert_int_equal(setxattr(in("file"), "user.b", "1", 1, 0), 0);
+	is_stale("/link changed");
+	assert_int_equal(unlink(in("plain")), 0);
+	is_stale("/plain changed");
+	forget();
+	from.started.tv_sec -= 7200;
+	item('y', in("file"));
+	cannot_be_kept("file changed while it was looked at");
+}
+
 /* cargo gives what is there other names while it is read. */
 static void
 an_artifact_gets_another_name(void **state)
@@ -361,6 +396,7 @@ main(void)
 		T(out_dir_is_relative),
 		T(what_is_in_the_target_directory),
 		T(an_artifact_gets_another_name),
+		T(extended_attributes),
 		T(start),
 	};
 

@@ -337,6 +337,13 @@ stat_by_macro(struct trace *t, const char *path)
 	return 0;
 }
 
+/* The job's tree holds the worker's files, which have none of the client's. Only a macro asks. */
+static int
+extended(struct trace *t, const char *path)
+{
+	return is_clients(t, path) ? trace_refuse(t, "the extended attributes of %s", path) : 0;
+}
+
 static int
 one_path(struct trace *t, const char *path)
 {
@@ -446,6 +453,8 @@ trace_consider(struct trace *t)
 					   : one_path(t, t->call.path[i]);
 	if (r == 0 && t->call.nofollow && t->call.n_paths == 1)
 		return no_link(t, t->call.path[0], false);
+	if (r == 0 && t->call.asks_extended && t->call.n_paths == 1)
+		return extended(t, t->call.path[0]);
 	if (r == 0 && t->call.asks_link && t->call.who == TRACE_BY_MACRO)
 		return no_link(t, t->call.path[0], true);
 	/* of what is asked by its descriptor, size and content are inputs, as at home */
