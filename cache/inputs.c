@@ -236,6 +236,12 @@ inputs_environ(const struct strv *cargo_env, struct digest *ret)
 	return 0;
 }
 
+void
+inputs_umask(const struct inputs_place *place, char ret[8])
+{
+	snprintf(ret, 8, "%04o", place->umask & 0777);
+}
+
 /* ---- looking again */
 
 static bool
@@ -460,6 +466,7 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 {
 	const char *dir;
 	struct digest d;
+	char mask[8];
 	int r;
 
 	switch (in->kind) {
@@ -501,6 +508,9 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 		return has_text(in, place->form ? place->form : "")
 			       ? 0
 			       : differs(ret_differs, "the form of diagnostics", "changed");
+	case INPUT_UMASK:
+		inputs_umask(place, mask);
+		return has_text(in, mask) ? 0 : differs(ret_differs, "the umask", "changed");
 	case INPUT_LIBRARY:
 		return check_library(in, place, ret_differs);
 	case INPUT_ENVIRON:

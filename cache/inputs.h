@@ -35,6 +35,7 @@ enum input_kind {
 	INPUT_GIT_INDEX, /* of git: the digest of what it says (memo/git_index.h) */
 	INPUT_REAL,	 /* its real path, which is that without links */
 	INPUT_EXTENDED,	 /* its extended attributes: their digest (attributes.h) */
+	INPUT_UMASK,	 /* what this process has, in four octal digits */
 	INPUT_KINDS
 };
 
@@ -80,7 +81,8 @@ struct inputs_place {
 	char *const *envp;	      /* the compiler's */
 	const struct strv *cargo_env; /* of it, what cargo set: NAME=VALUE, sorted; NULL: none */
 	const char *sysroot;	      /* NULL: not known */
-	struct memo *memo;	      /* may be NULL */
+	unsigned umask;
+	struct memo *memo; /* may be NULL */
 };
 
 /* Checks that every input is as it was. 0; -ESTALE: *ret_differs says what changed ("src/lib.rs

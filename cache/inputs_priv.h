@@ -11,6 +11,8 @@ const struct input **inputs_sorted(
 /* The path that an input's name stands for now; "": none. NULL: out of memory. The caller frees it.
  */
 char *inputs_real_path(const struct inputs_place *place, const char *name);
+/* The value of INPUT_UMASK. */
+void inputs_umask(const struct inputs_place *place, char ret[8]);
 int inputs_listing(const char *path, struct digest *ret); /* -errno of opendir */
 /* The program's path as execvp finds it, in absolute directories only. NULL: it is in none. The
  * caller frees it. */

@@ -431,6 +431,15 @@ add_extended(struct recorder *r, const char *path)
 	return add(r, INPUT_EXTENDED, path, d.b, DIGEST_SIZE);
 }
 
+static int
+add_umask(struct recorder *r)
+{
+	char mask[8];
+
+	inputs_umask(r->in->place, mask);
+	return inputs_add(r->inputs, INPUT_UMASK, "umask", mask, strlen(mask));
+}
+
 static bool
 in_path(const struct recorder *r, const char *path)
 {
@@ -702,6 +711,8 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		return add_real(r, name);
 	case 'y':
 		return add_extended(r, name);
+	case 'u':
+		return add_umask(r);
 	case 'm':
 		return add_env(r, name);
 	case 'r':

@@ -100,6 +100,7 @@ static const struct call_row rows[] = {
 	{ SYS_fchdir, TRACE_CHDIR, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_socket, TRACE_SOCKET, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_connect, TRACE_CONNECT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_umask, TRACE_UMASK, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_io_uring_setup, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_open_by_handle_at, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_chroot, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
@@ -136,7 +137,7 @@ const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, 
 	SYS_mkdirat, SYS_unlinkat, SYS_mknodat, SYS_renameat2, SYS_linkat, SYS_symlinkat,
 	SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir, SYS_fchdir, SYS_connect,
 	SYS_io_uring_setup, SYS_open_by_handle_at, SYS_chroot, SYS_pivot_root, SYS_mount,
-	SYS_umount2, SYS_move_mount, SYS_setns,
+	SYS_umount2, SYS_move_mount, SYS_setns, SYS_umask,
 #ifdef SYS_renameat
 	SYS_renameat,
 #endif

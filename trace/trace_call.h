@@ -22,6 +22,7 @@ enum trace_op {
 			* one), or to the network */
 	TRACE_UNSEEN,  /* io_uring, file handles: they open files unseen */
 	TRACE_REMOUNT, /* mount, chroot, …: from then on paths mean something else */
+	TRACE_UMASK,   /* umask: it can only be asked for by setting it */
 	TRACE_SAID,    /* a message of dray-env.so: path[0] (trace/paths.h) */
 	TRACE_OTHER,   /* not understood, or its memory cannot be read: see error
 			*/

@@ -265,6 +265,9 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 	/* nobody listens where there is no socket: glibc asks for its name service so */
 	if (c->op == TRACE_CONNECT && (c->n_paths == 0 || access(c->path[0], F_OK) == 0))
 		watch_doubt(w, "it asked another process, by a socket");
+	/* a linker only wants to know how to make its output */
+	if (c->op == TRACE_UMASK && by(arg) != WATCH_BY_LINKER)
+		w->umask = true;
 	if (c->op == TRACE_UNSEEN)
 		watch_doubt(w, "it opened files by io_uring or handles");
 	if (c->op == TRACE_REMOUNT)
@@ -376,6 +379,8 @@ watch_record(const struct watch *w, struct buf *ret)
 	}
 	if (r == 0 && w->environ)
 		r = item(ret, 'v', "environ");
+	if (r == 0 && w->umask)
+		r = item(ret, 'u', "umask");
 	for (size_t i = 0; r == 0 && i < w->n_indexes; i++)
 		r = index_item(ret, &w->indexes[i]);
 	if (r == 0 && w->doubt[0])

@@ -35,6 +35,7 @@ struct watch {
 	bool ran;      /* the traced program was started */
 	bool env_seen; /* its variables are reported */
 	bool environ;  /* a whole environment was read, from /proc */
+	bool umask;    /* a macro, or a program that it runs, asked for it */
 	struct watch_device {
 		dev_t dev;
 		bool kernels;
@@ -61,11 +62,12 @@ void watch_end(struct watch *w);
 /* The record, to *ret: items of one letter, a name, and a NUL byte. Letters: f found, a absent,
  * d listed, s a macro asked for its attributes, l for those of the link itself, n a macro or a
  * program saw that it is no link, or that it is its own real path, y they asked for its extended
- * attributes, m variable of a macro, r variable of the toolchain, v (with the name "environ") all
- * variables at once, w made or changed, x a program that was run (its class, see program.h, a
- * blank, its path), g an index of git that git may have written (the digest of what it said, see
- * memo/git_index.h, a blank, its path), ! a doubt, and last e, with the number of calls as its
- * name: without it the record is not whole. 0 or -ENOMEM. */
+ * attributes, u (with the name "umask") they asked for the umask, m variable of a macro, r variable
+ * of the toolchain, v (with the name "environ") all variables at once, w made or changed, x a
+ * program that was run (its class, see program.h, a blank, its path), g an index of git that git
+ * may have written (the digest of what it said, see memo/git_index.h, a blank, its path), ! a
+ * doubt, and last e, with the number of calls as its name: without it the record is not whole. 0 or
+ * -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

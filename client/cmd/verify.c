@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache/entry.h"
@@ -204,6 +205,7 @@ check_inputs(struct again *a)
 	_cleanup_(freep) char *exe = NULL;
 	_cleanup_(freep) char *form = call_form(&a->call);
 	int found = toolchain_find_sysroot(a->in->memo, a->call.driver, &sysroot, &exe);
+	const mode_t mask = umask(0);
 	const struct inputs_place place = { .out_dir = a->out_dir,
 		.real_out_dir = a->real_out_dir ? a->real_out_dir : a->out_dir,
 		.target_dir = a->target_dir,
@@ -213,10 +215,13 @@ check_inputs(struct again *a)
 		.envp = environ,
 		.cargo_env = &a->env,
 		.sysroot = sysroot,
-		.memo = a->in->memo };
+		.memo = a->in->memo,
+		.umask = mask };
 	_cleanup_(freep) char *why = NULL;
-	int r = form && found != -ENOMEM ? inputs_check(&a->res.inputs, &place, &why) : -ENOMEM;
+	int r;
 
+	umask(mask);
+	r = form && found != -ENOMEM ? inputs_check(&a->res.inputs, &place, &why) : -ENOMEM;
 	return r == -ESTALE ? skip(a, why ? why : "an input changed") : r;
 }
 

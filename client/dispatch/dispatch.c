@@ -115,7 +115,9 @@ pack(struct dispatch *d)
 {
 	_cleanup_(freep) char *why = NULL;
 	uint64_t start = clock_mono_us();
-	struct unit_in in = { .call = &d->call, .conf = d->conf, .cwd = d->cwd, .envp = environ };
+	struct unit_in in = {
+		.call = &d->call, .conf = d->conf, .cwd = d->cwd, .envp = environ, .umask = d->umask
+	};
 	int r;
 
 	if (memo_open(d->conf->client.cache_dir, &d->memo) < 0)

@@ -47,6 +47,8 @@ add_trace(struct buf *ret, const Dray__Trace *t, const char *out_dir)
 		r = add_names(ret, 's', t->stats, t->n_stats, out_dir);
 	if (r == 0)
 		r = add_names(ret, 'l', t->link_stats, t->n_link_stats, out_dir);
+	if (r == 0 && t->umask)
+		r = add_item(ret, 'u', "umask", "");
 	if (r == 0)
 		r = add_names(ret, 'm', t->env, t->n_env, out_dir);
 	return r < 0 ? r : add_names(ret, 'r', t->rustc_env, t->n_rustc_env, out_dir);

@@ -214,6 +214,7 @@ fill_env(struct unit *u, const struct unit_in *in, const char *target_dir, char 
 	u->msg.n_env = u->env.n;
 	u->msg.withheld_env = u->withheld_env.v;
 	u->msg.n_withheld_env = u->withheld_env.n;
+	u->msg.umask = in->umask + 1;
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct unit_in {
 	const char *cwd;
 	char *const *envp;
 	const struct buf *parent_env; /* cargo's environment, NULL when unknown (envscan.h) */
+	mode_t umask;
 };
 
 struct unit;

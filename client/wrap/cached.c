@@ -130,7 +130,8 @@ find_place(struct cached *c)
 		.form = c->form,
 		.envp = environ,
 		.cargo_env = &c->env,
-		.memo = c->in.memo };
+		.memo = c->in.memo,
+		.umask = c->umask };
 	return path_is_normal(c->out_dir) && c->out_dir[1] ? 0 : -EINVAL;
 }
 

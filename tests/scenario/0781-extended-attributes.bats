@@ -15,13 +15,13 @@ xattr_program() {
 #include <sys/xattr.h>
 int main(int argc, char **argv)
 {
-	char v[64];
-	ssize_t n;
-	if (argc > 2)
-		return setxattr(argv[1], argc > 3 ? argv[3] : "user.mark", argv[2], strlen(argv[2]), 0) != 0;
-	n = getxattr(argv[1], "user.mark", v, sizeof(v));
-	printf("%.*s", n < 0 ? 4 : (int)n, n < 0 ? "none" : v);
-	return 0;
+  char v[64];
+  ssize_t n;
+  if (argc > 2)
+    return setxattr(argv[1], argc > 3 ? argv[3] : "user.mark", argv[2], strlen(argv[2]), 0) != 0;
+  n = getxattr(argv[1], "user.mark", v, sizeof(v));
+  printf("%.*s", n < 0 ? 4 : (int)n, n < 0 ? "none" : v);
+  return 0;
 }
 END
   cc -o "$XATTR" "$XATTR.c"

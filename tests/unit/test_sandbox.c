@@ -417,6 +417,17 @@ test_limits(void **state)
 	assert_non_null(strstr(text(p, 0), "\n0\n1048576\n100\n"));
 }
 
+static void
+test_umask(void **state)
+{
+	struct place *p = *state;
+
+	p->spec.umask = 037 + 1;
+	run_sh(p, "umask");
+	assert_ended(p, 0);
+	assert_string_equal(text(p, 0), "0037\n");
+}
+
 /* A real unit. */
 
 struct crate {
@@ -713,6 +724,7 @@ main(void)
 		REAL(test_daemon_ends_with_the_command),
 		REAL(test_does_not_start),
 		REAL(test_limits),
+		REAL(test_umask),
 		REAL(test_real_unit),
 	};
 

@@ -117,6 +117,21 @@ accepted(struct fixture *f)
 }
 
 static void
+test_umask(void **state)
+{
+	static const struct {
+		uint32_t said, used;
+	} v[] = { { 0, 0 }, { 1, 1 }, { 022 + 1, 022 + 1 }, { 077 + 1, 077 + 1 }, { 0277 + 1, 0 },
+		{ 0100 + 1, 0 }, { UINT32_MAX, 0 } };
+	Dray__Unit u = DRAY__UNIT__INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		u.umask = v[i].said;
+		assert_int_equal(unit_umask(&u), v[i].used);
+	}
+}
+
+static void
 test_good(void **state)
 {
 	struct fixture f;
@@ -520,6 +535,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_umask),
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad_paths),
 		cmocka_unit_test(test_bad_places),

@@ -511,6 +511,27 @@ test_refused_program(void **state)
 	refused(state, "/.dray/bin/git; :", "to run git");
 }
 
+static void
+test_refused_umask(void **state)
+{
+	refused(state, "umask; echo not >&2", "the umask");
+}
+
+static void
+test_given_umask(void **state)
+{
+	struct place *p = *state;
+	Dray__Trace m;
+
+	p->unit.umask = 027 + 1;
+	start(p, "umask");
+	finish(p);
+	assert_string_equal(p->refused, "");
+	assert_true(trace_message(p->trace, &m));
+	assert_true(m.umask);
+	trace_message_done(&m);
+}
+
 /* What the client has below its out-dir is there in the job; what the job made itself nobody is
  * asked for. */
 static void
@@ -621,6 +642,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_refused_write, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_listing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_program, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refused_umask, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_given_umask, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_below_out_dir, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_own_outputs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_listing_of_out_dir, set_up, tear_down),

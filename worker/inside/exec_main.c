@@ -1,7 +1,7 @@
 /* dray-exec: process 1 of a job's sandbox.
  *
  *   dray-exec [--data=N] [--fsize=N] [--nofile=N] [--nproc=N] [--cpu=N] [--core=N]
- *             [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]
+ *             [--umask=N] [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]
  *             [--trace-fd=FD --trace-socket=FD] -- PROGRAM ARGS…
  *
  * It starts PROGRAM with exactly the environment found in FD (NUL-terminated NAME=VALUE strings;
@@ -50,6 +50,8 @@ struct stub_options {
 	long status_fd;
 	long keep_fds;
 	long trace_fd, trace_socket;
+	bool umask_set;
+	uint64_t umask;
 	char **command;
 };
 
@@ -120,6 +122,19 @@ parse_fd(const char *arg, const char *option, long *ret)
 	return true;
 }
 
+/* In decimal. */
+static bool
+parse_umask(const char *arg, struct stub_options *o)
+{
+	size_t n = strlen("--umask=");
+
+	if (strncmp(arg, "--umask=", n) != 0 || !parse_number(arg + n, &o->umask) ||
+		o->umask > 0777)
+		return false;
+	o->umask_set = true;
+	return true;
+}
+
 static bool
 parse_limit(const char *arg)
 {
@@ -143,7 +158,8 @@ usage(FILE *to)
 {
 	fputs("usage: dray-exec [--data=BYTES] [--fsize=BYTES] [--nofile=N] [--nproc=N] "
 	      "[--cpu=SECONDS]\n"
-	      "                 [--core=BYTES] [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]\n"
+	      "                 [--core=BYTES] [--umask=N] [--env-fd=FD] [--status-fd=FD] "
+	      "[--keep-fds=N]\n"
 	      "                 [--trace-fd=FD --trace-socket=FD] [--help] [--version]\n"
 	      "                 -- PROGRAM ARGS...\n"
 	      "Process 1 of a dray job's sandbox; started by dray-worker.\n",
@@ -167,7 +183,8 @@ parse(int argc, char **argv, struct stub_options *o, int *ret_status)
 			*ret_status = 0;
 			return false;
 		}
-		if (!parse_limit(argv[i]) && !parse_fd(argv[i], "--env-fd=", &o->env_fd) &&
+		if (!parse_limit(argv[i]) && !parse_umask(argv[i], o) &&
+			!parse_fd(argv[i], "--env-fd=", &o->env_fd) &&
 			!parse_fd(argv[i], "--status-fd=", &o->status_fd) &&
 			!parse_fd(argv[i], "--keep-fds=", &o->keep_fds) &&
 			!parse_fd(argv[i], "--trace-fd=", &o->trace_fd) &&
@@ -263,6 +280,8 @@ run_child(const struct stub_options *o, char **env)
 {
 	static char *none[] = { NULL };
 
+	if (o->umask_set)
+		umask((mode_t)o->umask);
 	if (set_limits() < 0)
 		return fail(o, "setrlimit");
 	if (o->status_fd >= 0 && fcntl((int)o->status_fd, F_SETFD, FD_CLOEXEC) < 0)
@@ -309,7 +328,7 @@ wait_for(const struct stub_options *o, pid_t child)
 int
 main(int argc, char **argv)
 {
-	struct stub_options o = { limits, -1, -1, 0, -1, -1, NULL };
+	struct stub_options o = { limits, -1, -1, 0, -1, -1, false, 0, NULL };
 	char **env = NULL;
 	int status = 0;
 	pid_t child;

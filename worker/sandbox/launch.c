@@ -16,6 +16,7 @@
 #include "common/why.h"
 #include "worker/sandbox/compiler.h"
 #include "worker/sandbox/limits.h"
+#include "worker/sandbox/unit_check.h"
 
 /* The kernel's limits are behind those that are looked at (limits.h), so that these are met first
  * and give the reason. Memory of one process: stacks that are hardly used count in full. Processes:
@@ -154,7 +155,8 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 		.file_max = l->conf->worker.job_file_max,
 		.cpu_s = cpu_s ? cpu_s + CPU_SLACK_S : 0,
 		.open_files = l->conf->worker.job_open_files,
-		.processes = l->conf->worker.job_processes + PROCESSES_SLACK };
+		.processes = l->conf->worker.job_processes + PROCESSES_SLACK,
+		.umask = unit_umask(u) };
 	r = sandbox_start(&spec, ret);
 	return r < 0 ? why_set(ret_why, r, "cannot start bubblewrap: %s", strerror(-r)) : 0;
 }

@@ -127,6 +127,8 @@ build_argv(const struct sandbox_spec *s, struct strv *argv)
 		r = add_limit(argv, "--nofile=", s->open_files);
 	if (r == 0)
 		r = add_limit(argv, "--nproc=", s->processes);
+	if (r == 0 && s->umask)
+		r = strv_addf(argv, "--umask=%u", s->umask - 1);
 	if (r == 0)
 		r = strv_add(argv, "--core=0");
 	if (r == 0)

@@ -41,6 +41,7 @@ struct sandbox_spec {
 	uint64_t tmp_max;		    /* bytes, 0: as the kernel limits tmpfs */
 	uint64_t data_max, file_max, cpu_s; /* per process, 0: none */
 	uint64_t open_files, processes;	    /* 0: none */
+	uint32_t umask;			    /* plus one; 0: this process's */
 };
 
 enum sandbox_phase {

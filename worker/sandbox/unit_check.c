@@ -319,6 +319,12 @@ check_overlap(const struct check *c)
 	return 0;
 }
 
+uint32_t
+unit_umask(const Dray__Unit *u)
+{
+	return u->umask > 0 && u->umask - 1 <= 077 ? u->umask : 0;
+}
+
 int
 unit_check(const Dray__Unit *u, char *const *reserved, uint64_t max_bytes, char **ret_error)
 {

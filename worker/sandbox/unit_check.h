@@ -22,6 +22,10 @@
  * (caller frees), or -ENOMEM. Pure. */
 int unit_check(const Dray__Unit *u, char *const *reserved, uint64_t max_bytes, char **ret_error);
 
+/* The umask that its job has, plus one. 0: the worker's own, since the client did not say, or could
+ * not read its own files. */
+uint32_t unit_umask(const Dray__Unit *u);
+
 /* Order of paths in which everything below a directory follows it directly. */
 int unit_path_cmp(const char *a, const char *b);
 

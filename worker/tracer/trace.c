@@ -180,6 +180,7 @@ trace_message(const struct trace *t, Dray__Trace *m)
 	m->calls = t->calls;
 	m->fetched = t->fetched;
 	m->wait_us = t->wait_us;
+	m->umask = t->umask;
 	if (fill(s, TRACE_FILE, &m->files, &m->n_files) < 0 ||
 		fill(s, TRACE_ABSENT, &m->absent, &m->n_absent) < 0 ||
 		fill(s, TRACE_DIR, &m->dirs, &m->n_dirs) < 0 ||

@@ -16,6 +16,7 @@
 #include "trace/paths.h"
 #include "worker/sandbox/out_dir.h"
 #include "worker/sandbox/sandbox.h"
+#include "worker/sandbox/unit_check.h"
 #include "worker/tracer/trace_priv.h"
 
 /* ---- where a path is */
@@ -443,6 +444,9 @@ trace_consider(struct trace *t)
 		return trace_refuse(t, "files opened by io_uring or handles");
 	if (t->call.op == TRACE_REMOUNT)
 		return trace_refuse(t, "to change where paths lead");
+	if (t->call.op == TRACE_UMASK && !unit_umask(t->stage->unit))
+		return trace_refuse(t, "the umask");
+	t->umask |= t->call.op == TRACE_UMASK;
 	if (t->call.error && t->call.error != -EFAULT && t->call.error != -EBADF)
 		t->unread |= trace_listener_waits(&t->listener);
 	if (t->listener.req->data.nr == SCMP_SYS(fchdir) || t->call.op == TRACE_CHDIR)

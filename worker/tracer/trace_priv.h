@@ -34,6 +34,7 @@ struct trace {
 	bool listening; /* the listener came */
 	bool moved;	/* somebody changed the directory: relative paths are looked up */
 	bool unread;	/* some call could not be understood */
+	bool umask;	/* asked for */
 	int up;		/* of a ".." in this call's paths; negative: the job ends */
 	struct runtime_loading loading;
 	uint32_t calls, fetched, asks;
