@@ -17,6 +17,8 @@
 #define CHILDREN_MAX 65536
 #define ABOVE_MAX 1000 /* parents of parents */
 #define BELOW_MAX 8    /* dray, dray-trace, rustup's proxy, rustc, cc, ld; and some scripts */
+#define USED_MAX 1024  /* processes */
+#define USED_DEPTH 64
 #define SIGNATURE_SIZE 64
 
 uint64_t
@@ -35,7 +37,7 @@ proc_place(void)
 struct stat_line {
 	char state;
 	pid_t parent;
-	uint64_t start;
+	uint64_t start, used;
 };
 
 static int
@@ -56,9 +58,15 @@ read_stat(pid_t pid, struct stat_line *ret)
 	if (!p || sscanf(p, ") %c %ld", &ret->state, &parent) != 2)
 		return -EBADMSG;
 	ret->parent = (pid_t)parent;
-	/* this is the 22nd */
-	for (int i = 2; p && i < 22; i++)
+	/* the 14th to the 17th are times, of its own and of children; the 22nd is the start */
+	ret->used = 0;
+	for (int i = 2; p && i < 22; i++) {
+		uint64_t ticks = 0;
+
+		if (i >= 14 && i <= 17 && sscanf(p, " %" SCNu64, &ticks) == 1)
+			ret->used += ticks;
 		p = strchr(p + 1, ' ');
+	}
 	if (!p || sscanf(p, " %" SCNu64, &ret->start) != 1)
 		return -EBADMSG;
 	return 0;
@@ -107,6 +115,63 @@ bool
 proc_is_stopped(pid_t pid)
 {
 	return pid > 0 && is_stopped(pid, BELOW_MAX);
+}
+
+bool
+proc_is_same(const struct proc_name *a, const struct proc_name *b)
+{
+	return a->place == b->place && a->pid == b->pid && a->start == b->start;
+}
+
+static uint64_t used_by(pid_t pid, unsigned depth, unsigned *left);
+
+/* The children of one of its threads. */
+static uint64_t
+used_below(const char *tasks, const char *tid, unsigned depth, unsigned *left)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	uint64_t ticks = 0;
+	char path[96], *rest, *word;
+
+	snprintf(path, sizeof(path), "%s/%.16s/children", tasks, tid);
+	if (fs_read_file(path, CHILDREN_MAX, &b) < 0 || !b.n)
+		return 0;
+	for (word = strtok_r((char *)b.p, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
+		ticks += used_by((pid_t)strtol(word, NULL, 10), depth, left);
+	return ticks;
+}
+
+static uint64_t
+used_by(pid_t pid, unsigned depth, unsigned *left)
+{
+	_cleanup_(closedirp) DIR *d = NULL;
+	struct stat_line s;
+	struct dirent *e;
+	uint64_t ticks;
+	char tasks[48];
+
+	if (*left == 0 || read_stat(pid, &s) < 0)
+		return 0;
+	--*left;
+	ticks = s.used;
+	snprintf(tasks, sizeof(tasks), "/proc/%ld/task", (long)pid);
+	d = depth ? opendir(tasks) : NULL;
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			ticks += used_below(tasks, e->d_name, depth - 1, left);
+	return ticks;
+}
+
+int
+proc_used(pid_t pid, uint64_t *ret)
+{
+	unsigned left = USED_MAX;
+
+	/* not every kernel is built with these */
+	if (pid <= 0 || !procfs_is_ours() || !fs_exists("/proc/thread-self/children"))
+		return -ENOSYS;
+	*ret = used_by(pid, USED_DEPTH, &left);
+	return 0;
 }
 
 enum proc_state

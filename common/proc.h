@@ -28,9 +28,13 @@ uint64_t proc_place(void);
 /* When a process began; 0: not known. *ret_dead: whether it only waits to be collected. */
 uint64_t proc_start(pid_t pid, bool *ret_dead);
 
+bool proc_is_same(const struct proc_name *a, const struct proc_name *b);
 enum proc_state proc_state(const struct proc_name *p);
 /* The same by the number alone, for one that is known to be there now (a lock's holder). */
 bool proc_is_stopped(pid_t pid);
+/* Processor time that it used, and all that it has started, in clock ticks; of what is there now
+ * and what was waited for, so it may be less than before. 0; -ENOSYS: the kernel does not tell. */
+int proc_used(pid_t pid, uint64_t *ret);
 /* Whether it is our parent, or a parent's parent. */
 bool proc_is_above(pid_t pid);
 

@@ -6,8 +6,11 @@
  *
  * A slot that is held but not used is lent on: for each such slot another one, above the n, may be
  * taken. Its holder is stopped or gone (what it left running has the lock), or it waits for us: a
- * macro that runs cargo while it is compiled. The holder's own lock is never touched, so nothing
- * happens to it when it goes on; for a while one compile too many may run then. */
+ * macro that runs cargo while it is compiled, a test that does. That is seen where the holder is
+ * above us; should it wait for us in another way (by a server that it asks, from another PID
+ * namespace), then neither it nor what it started uses the processor, and after a while that is
+ * enough. The holder's own lock is never touched, so nothing happens to it when it goes on; for a
+ * while one compile too many may run then. */
 #include "config.h"
 
 #include <errno.h>
@@ -30,6 +33,10 @@
 #define SLOTS_MAX 4096
 /* How often holders are looked at while one waits; an idle one is believed the second time. */
 #define JUDGE_MS 250
+/* A holder that did nothing for as long may wait for us. Longer than what waits for a network, a
+ * lock or a disk usually takes; looked at less often, since a whole tree of processes is read. */
+#define IDLE_MS 30000
+#define IDLE_LOOKS 6
 #define QUEUE_TICK_S 1
 #define INHERITED_MAX 8
 
@@ -41,13 +48,21 @@ enum verdict {
 	VERDICT_LENT,
 };
 
+/* What a holder was seen to do. */
+struct seen {
+	uint8_t verdict;
+	struct proc_name holder;
+	uint64_t used, looked_ms, idle_since_ms;
+};
+
 struct slots {
 	int dir_fd;
 	unsigned n;
+	uint64_t idle_ms;
 	uint64_t need;	      /* bytes a compile, 0: memory is not looked at */
 	bool short_of_memory; /* that was why there was none, the last time */
 	/* Only of one that has to wait: */
-	uint8_t *verdicts; /* SLOTS_MAX of them; NULL: none was looked at */
+	struct seen *seen; /* SLOTS_MAX of them; NULL: none was looked at */
 	uint64_t judged_ms;
 	bool nested; /* some slot's holder waits for us */
 	uint64_t waits_since_ms;
@@ -105,6 +120,7 @@ slots_open(const char *dir, unsigned n, struct slots **ret)
 		return -ENOMEM;
 	}
 	s->dir_fd = fd;
+	s->idle_ms = IDLE_MS;
 	s->n = MIN2(MAX2(n, 1u), (unsigned)SLOTS_MAX);
 	*ret = s;
 	return 0;
@@ -116,7 +132,7 @@ slots_close(struct slots *s)
 	if (!s)
 		return;
 	closep(&s->dir_fd);
-	free(s->verdicts);
+	free(s->seen);
 	free(s);
 }
 
@@ -167,12 +183,18 @@ slots_mind_memory(struct slots *s, uint64_t bytes)
 	s->need = bytes;
 }
 
+void
+slots_believe_idle(struct slots *s, uint64_t ms)
+{
+	s->idle_ms = ms;
+}
+
 /* ---- holders that do not use what they hold */
 
 static bool
 is_lent(const struct slots *s, unsigned i)
 {
-	return s->verdicts && s->verdicts[i] == VERDICT_LENT;
+	return s->seen && s->seen[i].verdict == VERDICT_LENT;
 }
 
 /* A slot may have been handed down to us, though who held it is out of sight: in another PID
@@ -221,23 +243,43 @@ waits_for_us(const struct slots *s, int fd)
 		       proc_is_above(holder.pid));
 }
 
+/* Of one in another place nothing is seen, so nothing that it does. */
+static bool
+is_idle(const struct slots *s, struct seen *was, const struct proc_name *holder,
+	enum proc_state state)
+{
+	uint64_t now = clock_mono_ms(), used = 0;
+
+	if (!proc_is_same(holder, &was->holder))
+		*was = (struct seen){ .holder = *holder, .verdict = was->verdict };
+	else if (now < was->looked_ms + s->idle_ms / IDLE_LOOKS)
+		return now >= was->idle_since_ms + s->idle_ms;
+	if ((state == PROC_RUNS && proc_used(holder->pid, &used) < 0) || !was->looked_ms ||
+		used != was->used)
+		was->idle_since_ms = now;
+	was->looked_ms = now;
+	was->used = used;
+	return now >= was->idle_since_ms + s->idle_ms;
+}
+
 /* What holds for a slot if somebody holds it. */
 static void
 judge(struct slots *s, unsigned i, int fd)
 {
-	struct proc_name holder;
+	struct seen *was = &s->seen[i];
+	struct proc_name holder = { 0 };
 	enum proc_state state;
 
 	if (waits_for_us(s, fd)) {
-		s->verdicts[i] = VERDICT_LENT;
+		was->verdict = VERDICT_LENT;
 		s->nested = true;
 		return;
 	}
 	state = proc_signed(fd, &holder) == 0 ? proc_state(&holder) : PROC_UNKNOWN;
 	if (state != PROC_STOPPED && state != PROC_GONE)
-		s->verdicts[i] = VERDICT_USED;
-	else if (s->verdicts[i] < VERDICT_LENT)
-		s->verdicts[i]++;
+		was->verdict = is_idle(s, was, &holder, state) ? VERDICT_LENT : VERDICT_USED;
+	else if (was->verdict < VERDICT_LENT)
+		was->verdict++;
 }
 
 /* All slots, once in a while. No lock is taken for it: it would be in the way of others. */
@@ -246,15 +288,15 @@ judge_all(struct slots *s)
 {
 	uint64_t now = clock_mono_ms();
 
-	if (!s->verdicts) {
-		s->verdicts = calloc(SLOTS_MAX, sizeof(*s->verdicts));
+	if (!s->seen) {
+		s->seen = calloc(SLOTS_MAX, sizeof(*s->seen));
 		find_inherited(s);
 		s->waits_since_ms = now;
 	} else if (now < s->judged_ms + JUDGE_MS) {
 		return;
 	}
 	s->judged_ms = now;
-	for (unsigned i = 0; s->verdicts && i < SLOTS_MAX; i++) {
+	for (unsigned i = 0; s->seen && i < SLOTS_MAX; i++) {
 		_cleanup_(closep) int fd = open_slot(s, i, 0);
 
 		if (fd == -ENOENT)

@@ -6,7 +6,8 @@
  * What has to wait queues on <dir>/queue, so only the head of the queue looks for a free slot.
  *
  * The holder's name (common/proc.h) stands in the slot file. Where it is stopped or gone, or waits
- * for the one that looks (a macro that runs cargo), the slot is lent on: slots.c says how. */
+ * for the one that looks (a macro or a test that runs cargo), or does nothing for long, the slot is
+ * lent on: slots.c says how. */
 #ifndef DRAY_CLIENT_WRAP_SLOTS_H
 #define DRAY_CLIENT_WRAP_SLOTS_H
 
@@ -26,6 +27,9 @@ void slots_closep(struct slots **s);
 /* bytes: what a compile is thought to take. While there is not room for another, slots are as if
  * taken; one can always be taken. 0 (as after slots_open): memory is not looked at. */
 void slots_mind_memory(struct slots *s, uint64_t bytes);
+/* How long a holder and all that it started must have used no processor time until its slot is lent
+ * on; 30 s after slots_open. */
+void slots_believe_idle(struct slots *s, uint64_t ms);
 /* Takes one without waiting: descriptor, or -EAGAIN, also when a free one is being waited for. */
 int slots_try(struct slots *s);
 /* Waits for one: descriptor (close it to give the slot back), or -errno (-EINTR: a signal was

@@ -98,21 +98,26 @@ keep_variable(struct conf *conf, const char *key, const char *value)
 		conf_set(conf, assignment, &error);
 }
 
-/* A bad configuration must not stop a build: defaults then, no farm, and the job log says why. */
-static int
-load_conf(struct wrap *w)
+int
+wrap_load_conf(struct conf **ret, char **ret_error)
 {
 	_cleanup_(freep) char *error = NULL;
 
-	if (conf_load(&w->conf, &w->conf_error) == 0)
+	if (conf_load(ret, ret_error) == 0)
 		return 0;
-	log_error("%s", w->conf_error ? w->conf_error : "the configuration cannot be read");
-	if (conf_parse("", 0, "defaults", &w->conf, &error) < 0)
+	log_error("%s", *ret_error ? *ret_error : "the configuration cannot be read");
+	if (conf_parse("", 0, "defaults", ret, &error) < 0)
 		return -ENOMEM;
-	w->conf->client.offload = OFFLOAD_NEVER;
-	keep_variable(w->conf, "cache_dir", getenv("DRAY_CACHE_DIR"));
-	keep_variable(w->conf, "job_log", getenv("DRAY_JOB_LOG"));
+	(*ret)->client.offload = OFFLOAD_NEVER;
+	keep_variable(*ret, "cache_dir", getenv("DRAY_CACHE_DIR"));
+	keep_variable(*ret, "job_log", getenv("DRAY_JOB_LOG"));
 	return 0;
+}
+
+static int
+load_conf(struct wrap *w)
+{
+	return wrap_load_conf(&w->conf, &w->conf_error);
 }
 
 static char *

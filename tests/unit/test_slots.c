@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -383,6 +384,78 @@ test_nested_ones_do_not_wait_for_their_own(void **state)
 	}
 }
 
+/* Neither does one whose processes wait for us, though it is not above us. */
+static void
+test_an_idle_holders_slot_is_lent(void **state)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(1);
+	pid_t pid = holder(s);
+	int fd;
+
+	slots_believe_idle(s, 300);
+	fd = slots_wait(s);
+	assert_true(fd >= 0);
+	close(fd);
+	end(pid);
+}
+
+/* A holder in another PID namespace, or on another machine: what it does is not seen. */
+static void
+test_a_holder_out_of_sight_is_not_waited_for_for_ever(void **state)
+{
+	static const char name[64] =
+		"00000000000000ab 17 4711                                      \n";
+	_cleanup_(slots_closep) struct slots *s = open_slots(1);
+	int fd = slots_try(s), other;
+
+	assert_int_equal(pwrite(fd, name, sizeof(name), 0), sizeof(name));
+	slots_believe_idle(s, 300);
+	other = slots_wait(s);
+	assert_true(other >= 0);
+	close(other);
+	close(fd);
+}
+
+/* Not so if only what it started does something. */
+static void
+test_a_busy_holders_slot_is_not_lent(void **state)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(1);
+	int gate[2], fd;
+	pid_t pid, waiter, busy = 0;
+	struct pollfd p;
+
+	assert_int_equal(pipe(gate), 0);
+	pid = fork();
+	if (pid == 0) {
+		fd = slots_wait(s);
+		busy = fork();
+		if (busy == 0)
+			for (;;)
+				(void)getppid();
+		_exit(fd < 0 || write(gate[1], &busy, sizeof(busy)) != sizeof(busy) ||
+			waitpid(busy, NULL, 0) != busy);
+	}
+	assert_int_equal(read(gate[0], &busy, sizeof(busy)), sizeof(busy));
+	waiter = fork();
+	if (waiter == 0) {
+		slots_believe_idle(s, 600);
+		fd = slots_wait(s);
+		_exit(write(gate[1], &fd, sizeof(fd)) != sizeof(fd));
+	}
+	p = (struct pollfd){ .fd = gate[0], .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 2000), 0);
+	/* it still waits */
+	assert_int_equal(kill(busy, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &fd, 0), pid);
+	assert_int_equal(fd, 0);
+	assert_int_equal(read(gate[0], &fd, sizeof(fd)), sizeof(fd));
+	assert_true(fd >= 0);
+	assert_int_equal(waitpid(waiter, NULL, 0), waiter);
+	close(gate[0]);
+	close(gate[1]);
+}
+
 /* Neither is who stands in the queue, and waits for that very slot. */
 static void
 test_nested_ones_pass_the_queue(void **state)
@@ -570,6 +643,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_dead_holders_slot_is_lent, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_nested_ones_do_not_wait_for_their_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_idle_holders_slot_is_lent, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_holder_out_of_sight_is_not_waited_for_for_ever, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_busy_holders_slot_is_not_lent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nested_ones_pass_the_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_stopped_head_of_the_queue_is_passed, setup, teardown),

@@ -1,0 +1,210 @@
+/* dray slot: one of the local slots for any command, so that what cargo's `runner` starts, tests
+ * above all, shares the machine with the compilers of all builds.
+ *
+ * Invariants: the command runs whatever is wrong with dray or its slots, with the arguments,
+ * environment, descriptors, directory and signals that dray was started with; it does not outlive
+ * this process, which alone has the slot. A command that needs another slot (it builds with dray,
+ * or runs this) gets it: slots.c lends a slot on whose holder is above the one that looks. So that
+ * this is seen of what left its parent as well, orphans come to this process. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "client/cmd/cmd.h"
+#include "client/wrap/local.h"
+#include "client/wrap/wrap.h"
+#include "common/child.h"
+#include "common/spawn.h"
+
+#define STATUS_NOT_FOUND 127
+#define STATUS_NOT_RUN 126
+
+/* What the command is to be given as it was. */
+struct given_signals {
+	sigset_t mask;
+	struct sigaction child; /* SIGCHLD's */
+};
+
+static volatile sig_atomic_t command;
+
+/* From a terminal the command has the signal itself, as the kernel sends it to all of a process
+ * group; twice would be another thing to those who count. */
+static void
+pass_on(int sig, siginfo_t *si, void *context)
+{
+	int saved = errno;
+
+	if (command > 0 && si->si_code <= 0 && si->si_pid != (pid_t)command)
+		kill((pid_t)command, sig);
+	errno = saved;
+}
+
+/* What cannot be caught, what this process does itself, and what the terminal asks of each. */
+static bool
+is_passed_on(int sig)
+{
+	static const int not [] = { SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGCHLD,
+		SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, SIGXCPU, SIGXFSZ,
+		SIGPIPE };
+
+	for (size_t i = 0; i < ARRAY_LEN(not ); i++)
+		if (sig == not [i])
+			return false;
+	return true;
+}
+
+/* One that is ignored stays so, here and in the command. */
+static void
+catch_all(void)
+{
+	struct sigaction sa = { .sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART }, old;
+
+	sigfillset(&sa.sa_mask);
+	for (int sig = 1; sig <= SIGRTMAX; sig++)
+		if (is_passed_on(sig) && sigaction(sig, NULL, &old) == 0 &&
+			old.sa_handler != SIG_IGN)
+			sigaction(sig, &sa, NULL);
+}
+
+/* In the child. Does not return. */
+static void
+become(char **argv, const struct given_signals *given, pid_t parent, int said)
+{
+	int err = ECANCELED;
+
+	/* one that died before this call sends nothing */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent) {
+		for (int sig = 1; sig <= SIGRTMAX; sig++) {
+			struct sigaction now;
+
+			/* until the exec a handler of ours would still run */
+			if (is_passed_on(sig) && sigaction(sig, NULL, &now) == 0 &&
+				now.sa_handler != SIG_IGN)
+				signal(sig, SIG_DFL);
+		}
+		sigaction(SIGCHLD, &given->child, NULL);
+		sigprocmask(SIG_SETMASK, &given->mask, NULL);
+		execvp(argv[0], argv);
+		err = errno;
+	}
+	if (write(said, &err, sizeof(err)) != sizeof(err))
+		_exit(STATUS_NOT_RUN);
+	_exit(STATUS_NOT_RUN);
+}
+
+/* Until the command ends; orphans end in between. All signals are blocked when it returns, so that
+ * none is passed on to another process that gets the command's number. */
+static int
+await(pid_t pid)
+{
+	siginfo_t si;
+	sigset_t all;
+
+	sigfillset(&all);
+	for (;;) {
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOWAIT) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (si.si_pid == pid)
+			break;
+		waitpid(si.si_pid, NULL, 0);
+	}
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	command = 0;
+	return spawn_wait(pid, NULL);
+}
+
+/* Its exit status, or SPAWN_SIGNALLED + signal; -errno when it could not be started. */
+static int
+run_command(char **argv, const struct given_signals *given)
+{
+	_cleanup_(closep) int rd = -1;
+	_cleanup_(closep) int wr = -1;
+	pid_t pid, parent = getpid();
+	int fds[2], err = 0, status;
+	sigset_t all, old;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	rd = fds[0];
+	wr = fds[1];
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	if (child_signal())
+		return SPAWN_SIGNALLED + child_signal();
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		become(argv, given, parent, wr);
+	closep(&wr);
+	command = pid;
+	catch_all();
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	/* nothing comes, and the pipe ends, if the exec worked */
+	while (read(rd, &err, sizeof(err)) < 0 && errno == EINTR)
+		;
+	closep(&rd);
+	status = await(pid);
+	return err ? -err : status;
+}
+
+/* -1: there is none to be taken, and the command runs without. */
+static int
+take_slot(void)
+{
+	_cleanup_(slots_closep) struct slots *s = NULL;
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *error = NULL;
+
+	if (wrap_load_conf(&conf, &error) < 0 || conf->client.disable)
+		return -1;
+	s = local_open_slots(conf);
+	return s ? slots_wait(s) : -1;
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct cmd_option options[] = { { .name = NULL } };
+	_cleanup_(closep) int slot = -1;
+	struct given_signals given;
+	int args, status;
+
+	if (!cmd_options(&cmd_slot, argc, argv, options, 1, CMD_ARGS_MAX, &args, &status))
+		return status;
+	sigprocmask(SIG_SETMASK, NULL, &given.mask);
+	sigaction(SIGCHLD, NULL, &given.child);
+	child_catch_signals();
+	slot = take_slot();
+	if (child_signal())
+		return SPAWN_SIGNALLED + child_signal();
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	status = run_command(argv + args, &given);
+	if (status >= 0)
+		return status;
+	cmd_error(&cmd_slot, "cannot run %s: %s", argv[args], strerror(-status));
+	return status == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_RUN;
+}
+
+const struct cmd cmd_slot = {
+	.name = "slot",
+	.usage = "slot [--] COMMAND [ARGUMENT]...",
+	.summary = "Run a command as one of this machine's local slots",
+	.help = "The command waits until one of the user's local slots is free, as compiles here "
+		"do, and\n"
+		"has it until it ends. As cargo's runner, for tests of all checkouts:\n"
+		"\n"
+		"  [target.'cfg(all())']\n"
+		"  runner = [\"dray\", \"slot\", \"--\"]\n"
+		"\n"
+		"  -h, --help  print this\n",
+	.run = run,
+};
