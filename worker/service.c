@@ -124,6 +124,28 @@ open_store(struct service *s, char **ret_error)
 }
 
 static int
+no_sandbox(char **ret_error, int r, const char *why)
+{
+	return why_set(ret_error, r,
+		"The sandbox does not work here: %s. It needs bubblewrap (Debian: bubblewrap) and "
+		"user namespaces (sysctl user.max_user_namespaces above 0; on some systems "
+		"kernel.unprivileged_userns_clone = 1, or an AppArmor profile for bwrap).",
+		why);
+}
+
+static int
+find_bubblewrap(char **ret_error)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = access(BWRAP_PATH, X_OK) < 0 ? -errno : 0;
+
+	if (r == 0)
+		return 0;
+	why_set(&why, r, "%s: %s", BWRAP_PATH, strerror(-r));
+	return no_sandbox(ret_error, r, why ? why : strerror(-r));
+}
+
+static int
 find_toolchains(struct service *s, char **ret_error)
 {
 	_cleanup_(freep) char *why = NULL;
@@ -132,18 +154,16 @@ find_toolchains(struct service *s, char **ret_error)
 	if (r < 0)
 		return why_set(
 			ret_error, r, "Jobs cannot be started: %s.", why ? why : strerror(-r));
+	r = find_bubblewrap(ret_error);
+	if (r < 0)
+		return r;
 	r = offers_find(&(struct offers_conf){ .conf = s->conf,
 				.jobs_dir = s->jobs_dir,
 				.tools_dir = s->tools_dir,
 				.filters = &s->filters },
 		&s->offers, &why);
 	if (r < 0)
-		return why_set(ret_error, r,
-			"The sandbox does not work here: %s. It needs bubblewrap (Debian: "
-			"bubblewrap) and "
-			"user namespaces (sysctl user.max_user_namespaces above 0; on some systems "
-			"kernel.unprivileged_userns_clone = 1, or an AppArmor profile for bwrap).",
-			why ? why : strerror(-r));
+		return no_sandbox(ret_error, r, why ? why : strerror(-r));
 	if (s->offers.n == 0)
 		return why_set(ret_error, -ENOENT,
 			"No usable Rust toolchain was found (looked at rustup's, [worker] "

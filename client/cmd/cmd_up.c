@@ -85,6 +85,17 @@ summarise(const char *path, off_t from, uint64_t start_ms)
 		(double)(clock_mono_ms() - start_ms) / 1000);
 }
 
+/* The cache that the command uses; NULL: its own, by its configuration. */
+static char *
+cache_of(const struct embed_options *o, const char *temporary)
+{
+	_cleanup_(freep) char *dir = o->dir ? realpath(o->dir, NULL) : NULL;
+
+	if (o->dir)
+		return dir ? path_join(dir, "cache") : NULL;
+	return temporary ? strdup(temporary) : NULL;
+}
+
 static int
 export_all(const struct embed *e, const char *cache_dir, bool temporary, bool print)
 {
@@ -125,6 +136,21 @@ run_command(char **argv)
 	return r == -ENOENT ? 127 : 126;
 }
 
+/* What fails in dray does not stop a build. The wrapper is set all the same: what was compiled
+ * before is in the cache. A farm that is configured is not asked, since another one was wanted. */
+static int
+run_without_farm(const char *cache_dir, char **argv)
+{
+	_cleanup_(freep) char *self = cmd_self();
+
+	cmd_error(&cmd_up, "the command runs without a farm; dray doctor says what is missing");
+	if (setenv("RUSTC_WRAPPER", self ? self : "dray", 1) < 0 ||
+		setenv("DRAY_OFFLOAD", "never", 1) < 0 ||
+		(cache_dir && setenv("DRAY_CACHE_DIR", cache_dir, 1) < 0))
+		cmd_error(&cmd_up, "the command runs without dray: %s", strerror(errno));
+	return run_command(argv);
+}
+
 static int
 stay(struct embed *e)
 {
@@ -160,17 +186,12 @@ up(const struct embed_options *o, const char *temporary, char **command)
 
 	child_catch_signals();
 	r = embed_start(o, &e, &error);
+	cache_dir = cache_of(o, temporary);
+	if (r < 0 && child_signal())
+		return SPAWN_SIGNALLED + child_signal();
 	if (r < 0) {
-		if (!child_signal())
-			cmd_error(&cmd_up, "%s", error ? error : strerror(-r));
-		return child_signal() ? SPAWN_SIGNALLED + child_signal() : CMD_FAILED;
-	}
-	if (o->dir) {
-		_cleanup_(freep) char *dir = realpath(o->dir, NULL);
-
-		cache_dir = dir ? path_join(dir, "cache") : NULL;
-	} else if (temporary) {
-		cache_dir = strdup(temporary);
+		cmd_error(&cmd_up, "%s", error ? error : strerror(-r));
+		return *command ? run_without_farm(cache_dir, command) : CMD_FAILED;
 	}
 	if (export_all(e, cache_dir, temporary != NULL, !*command) < 0)
 		return CMD_FAILED;
