@@ -1,10 +1,13 @@
 /* Invariant: a result from entry_result names only plain files of an out-dir, or of rustc's
- * temporary directory in it, and each output is as long as the entry says. */
+ * temporary directory in it, and each output is as long as the entry says. Of a run it names only
+ * what lies in the out-dir, in directories that the run made: never behind a link. */
 #include "config.h"
 
 #include "cache/entry.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 
 #include "common/fs.h"
 #include "proto/entry.pb-c.h"
@@ -253,6 +256,63 @@ is_temporary_name(const char *name)
 	       (slash && starts_with(name, "rustc") && path_is_name(slash + 1));
 }
 
+/* A relative path without "." and "..", each part a name. */
+static bool
+is_run_name(const char *name)
+{
+	char part[NAME_MAX + 1];
+
+	for (const char *p = name;; p++) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 0 || n > NAME_MAX)
+			return false;
+		memcpy(part, p, n);
+		part[n] = '\0';
+		if (!path_is_name(part))
+			return false;
+		p += n;
+		if (!*p)
+			return p - name < PATH_MAX;
+	}
+}
+
+static bool
+is_output_name(const struct result *to, const char *name, bool temporary)
+{
+	if (temporary)
+		return is_temporary_name(name);
+	return to->run ? is_run_name(name) : path_is_name(name);
+}
+
+static int
+compare_output(const void *name, const void *o)
+{
+	return strcmp(name, ((const struct output *)o)->name);
+}
+
+/* Outputs of a run are sorted, none is there twice, and what is below another output is below a
+ * directory. */
+static bool
+is_tree(const struct result *r)
+{
+	for (size_t i = 0; i < r->n_outputs; i++) {
+		_cleanup_(freep) char *dir = NULL;
+		const struct output *above;
+		const char *name = r->outputs[i].name, *slash = strrchr(name, '/');
+
+		if (i > 0 && strcmp(r->outputs[i - 1].name, name) >= 0)
+			return false;
+		if (!slash)
+			continue;
+		dir = strndup(name, (size_t)(slash - name));
+		above = dir ? bsearch(dir, r->outputs, i, sizeof(*above), compare_output) : NULL;
+		if (!above || above->kind != OUTPUT_DIR)
+			return false;
+	}
+	return true;
+}
+
 static int
 take_output(const Dray__CacheOutput *m, struct result *to, bool temporary)
 {
@@ -262,13 +322,18 @@ take_output(const Dray__CacheOutput *m, struct result *to, bool temporary)
 
 	if (r < 0)
 		return r;
-	if (!(temporary ? is_temporary_name(name) : path_is_name(name)) ||
+	if (!is_output_name(to, name, temporary) || m->kind >= OUTPUT_KINDS ||
+		(m->kind != OUTPUT_FILE && (!to->run || m->digest.len)) ||
+		(m->kind == OUTPUT_DIR && m->text.len) ||
+		(m->kind == OUTPUT_LINK &&
+			(m->text.len == 0 || memchr(m->text.data, '\0', m->text.len))) ||
 		(m->digest.len != 0 && m->digest.len != DIGEST_SIZE) || (m->mode & ~0777u) ||
 		(m->digest.len && m->text.len) || (temporary && !m->digest.len))
 		return -EBADMSG;
 	o = temporary ? result_add_temporary(to, name) : result_add_output(to, name);
 	if (!o)
 		return -ENOMEM;
+	o->kind = (enum output_kind)m->kind;
 	o->mode = m->mode;
 	o->size = m->size;
 	o->is_blob = m->digest.len > 0;
@@ -300,10 +365,13 @@ take_result(const Dray__CacheResult *m, struct result *to)
 {
 	int r = 0;
 
+	to->run = m->run;
 	for (size_t i = 0; r == 0 && i < m->n_inputs; i++)
 		r = take_input(m->inputs[i], &to->inputs);
 	for (size_t i = 0; r == 0 && i < m->n_outputs; i++)
 		r = take_output(m->outputs[i], to, false);
+	if (r == 0 && to->run && (!is_tree(to) || m->n_links || m->status))
+		r = -EBADMSG;
 	if (r == 0)
 		r = take_bundle(m, to);
 	if (r == 0 && m->out.len)
@@ -338,8 +406,8 @@ entry_result(const struct entry *e, size_t i, struct result *ret)
 	if (!m)
 		return -EBADMSG;
 	r = take_result(m, ret);
-	/* a result without outputs or inputs is none */
-	if (r == 0 && (ret->n_outputs == 0 || ret->inputs.n == 0))
+	/* a result without outputs or inputs is none; a script may only print */
+	if (r == 0 && ((ret->n_outputs == 0 && !ret->run) || ret->inputs.n == 0))
 		r = -EBADMSG;
 	dray__cache_result__free_unpacked(m, NULL);
 	if (r < 0)
@@ -407,6 +475,7 @@ pack_outputs(
 		dray__cache_output__init(m);
 		m->name.data = (uint8_t *)o->name;
 		m->name.len = strlen(o->name);
+		m->kind = o->kind;
 		m->mode = o->mode;
 		m->size = o->size;
 		if (o->is_blob)
@@ -477,6 +546,7 @@ pack_result(const struct result *r, struct buf *ret)
 	p.m.compile_us = r->compile_us;
 	p.m.time_s = r->time_s;
 	p.m.status = r->status;
+	p.m.run = r->run;
 	if (r->from)
 		p.m.from = r->from;
 	if (r->rustc)

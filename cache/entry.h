@@ -15,8 +15,11 @@
 #define ENTRY_RESULTS_MAX 16 /* the least lately used is dropped */
 #define ENTRY_MAX (32u << 20)
 
+enum output_kind { OUTPUT_FILE, OUTPUT_DIR, OUTPUT_LINK, OUTPUT_KINDS };
+
 struct output {
-	char *name;    /* in the out-dir */
+	char *name;    /* in the out-dir; of a run a relative path */
+	enum output_kind kind;
 	unsigned mode; /* without the effect of the umask (output_mode_kept) */
 	uint64_t size;
 	struct digest digest; /* of a blob, when is_blob */
@@ -41,12 +44,14 @@ struct result {
 	struct strv argv, env; /* how it was called: the hermetic environment, NAME=VALUE */
 	char *cwd;
 	unsigned status; /* the exit status */
+	bool run;	 /* of a build script: the out-dir is its OUT_DIR, and outputs are sorted by
+			    name, each after the directory that it lies in */
 };
 
 #define RESULT_INIT                                                                               \
 	{                                                                                         \
 		INPUTS_INIT, NULL, 0, NULL, 0, NULL, 0, BUF_INIT, BUF_INIT, BUF_INIT, 0, 0, NULL, \
-			NULL, STRV_INIT, STRV_INIT, NULL, 0                                       \
+			NULL, STRV_INIT, STRV_INIT, NULL, 0, false                                \
 	}
 
 /* The mode that an output is kept with. A mode that comes of 0666 or 0777 and the umask is kept as

@@ -114,6 +114,12 @@ inputs_add_env(struct inputs *s, char *const *envp, const char *name)
 	return r < 0 ? r : inputs_add(s, INPUT_ENV, name, d.b, DIGEST_SIZE);
 }
 
+char *const *
+inputs_env(const struct inputs_place *place)
+{
+	return place->marked ? place->marked : place->envp;
+}
+
 int
 inputs_listing(const char *path, struct digest *ret)
 {
@@ -381,7 +387,7 @@ static int
 check_env(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	_cleanup_(freep) char *what = NULL;
-	const char *now = variables_get(place->envp, in->name);
+	const char *now = variables_get(inputs_env(place), in->name);
 	struct digest d;
 	int r;
 
@@ -406,7 +412,7 @@ static int
 check_variables(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	struct digest d;
-	int r = variables_digest(in->name, place->envp, &d);
+	int r = variables_digest(in->name, inputs_env(place), &d);
 
 	if (r == -ENOMEM || (r == 0 && has_digest(in, &d)))
 		return r;

@@ -66,6 +66,9 @@ int inputs_add(
 	struct inputs *s, enum input_kind kind, const char *name, const void *value, size_t n);
 /* Adds a variable with its value in envp, unless it is there already. 0 or -ENOMEM. */
 int inputs_add_env(struct inputs *s, char *const *envp, const char *name);
+struct inputs_place;
+/* The variables as inputs have them: `marked`, if there are any. */
+char *const *inputs_env(const struct inputs_place *place);
 void inputs_done(struct inputs *s);
 /* Whether both hold the same inputs, in any order. Out of memory: false. */
 bool inputs_equal(const struct inputs *a, const struct inputs *b);
@@ -79,6 +82,9 @@ struct inputs_place {
 	const char *width;	      /* --diagnostic-width; NULL: not given */
 	const char *form;	      /* call_form; NULL: "" */
 	char *const *envp;	      /* the compiler's */
+	char *const *marked;	      /* of a build script's run: the same, with the marks for these
+					 directories in the values, and without variables that are no
+					 inputs; NULL otherwise */
 	const struct strv *cargo_env; /* of it, what cargo set: NAME=VALUE, sorted; NULL: none */
 	const char *sysroot;	      /* NULL: not known */
 	unsigned umask;
@@ -95,6 +101,8 @@ struct inputs_from {
 	const char *cwd;
 	const struct strv *libraries; /* names of the toolchain's own; NULL: none */
 	bool linked;		      /* a linker ran as well */
+	bool run;		      /* it is a build script's run */
+	bool walks_environ;	      /* its own program may read the whole environment */
 	bool stamps;   /* that may put SOURCE_DATE_EPOCH into what it makes: no ELF file */
 	bool metadata; /* of rlibs only the metadata counts */
 	struct timespec started; /* before the compile; of the clock that files are stamped by */

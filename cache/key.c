@@ -13,6 +13,7 @@
 #include "rustc/option_tables.h"
 
 #define FORMAT "5"
+#define RUN_FORMAT "1"
 #define VALUE_MAX 128
 
 static int
@@ -270,24 +271,99 @@ make_recipe(const struct key_in *in, struct strv *to)
 	return r < 0 ? r : add_env(in, to);
 }
 
+/* Makes the key of its recipe. 0 or -ENOMEM. */
+static int
+seal(struct unit_key *k)
+{
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+
+	if (!h)
+		return -ENOMEM;
+	for (size_t i = 0; i < k->recipe.n; i++)
+		hasher_field(h, k->recipe.v[i], strlen(k->recipe.v[i]));
+	hasher_final(h, &k->id);
+	return 0;
+}
+
 int
 unit_key_make(const struct key_in *in, struct unit_key *ret)
 {
-	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
 	int r;
 
 	*ret = (struct unit_key){ .recipe = STRV_INIT };
-	if (!h)
-		return -ENOMEM;
 	r = make_recipe(in, &ret->recipe);
-	if (r < 0) {
+	if (r == 0)
+		r = seal(ret);
+	if (r < 0)
 		unit_key_done(ret);
-		return r;
+	return r;
+}
+
+/* ---- of a build script's run */
+
+/* What a package, its configuration and its dependencies are to a script
+ * (doc.rust-lang.org/cargo/reference/environment-variables.html). */
+static bool
+is_of_run(const char *var)
+{
+	static const char *const names[] = { "CARGO_CFG_", "CARGO_FEATURE_",
+		"CARGO_MANIFEST_LINKS=", "CARGO_PKG_", "DEBUG=", "DEP_", "HOST=", "OPT_LEVEL=",
+		"PROFILE=", "TARGET=" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (starts_with(var, names[i]))
+			return true;
+	return false;
+}
+
+static int
+add_run_env(char *const *env, struct strv *to)
+{
+	_cleanup_(strv_done) struct strv vars = STRV_INIT;
+	int r = 0;
+
+	for (; r == 0 && *env; env++)
+		if (is_of_run(*env))
+			r = strv_add(&vars, *env);
+	strv_sort_unique(&vars);
+	for (size_t i = 0; r == 0 && i < vars.n; i++) {
+		const char *eq = strchr(vars.v[i], '=');
+		_cleanup_(freep) char *name = NULL;
+
+		if (asprintf(&name, "env %.*s", (int)(eq ? eq - vars.v[i] : 0), vars.v[i]) < 0) {
+			name = NULL;
+			return -ENOMEM;
+		}
+		r = add(to, name, eq ? eq + 1 : "");
 	}
-	for (size_t i = 0; i < ret->recipe.n; i++)
-		hasher_field(h, ret->recipe.v[i], strlen(ret->recipe.v[i]));
-	hasher_final(h, &ret->id);
-	return 0;
+	return r;
+}
+
+int
+run_key_make(const struct run_key_in *in, struct unit_key *ret)
+{
+	struct strv *to = &ret->recipe;
+	int r;
+
+	*ret = (struct unit_key){ .recipe = STRV_INIT };
+	r = add(to, "format", RUN_FORMAT);
+	if (r == 0)
+		r = add(to, "what", "a build script's run");
+	if (r == 0)
+		r = add(to, "namespace", in->namespace ? in->namespace : "");
+	if (r == 0)
+		r = add_digest(to, "program", &in->program);
+	for (char *const *v = in->args; r == 0 && *v; v++)
+		r = add(to, "argument", *v);
+	if (r == 0)
+		r = add(to, "cwd", in->cwd);
+	if (r == 0)
+		r = add_run_env(in->env, to);
+	if (r == 0)
+		r = seal(ret);
+	if (r < 0)
+		unit_key_done(ret);
+	return r;
 }
 
 void

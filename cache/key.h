@@ -68,6 +68,27 @@ struct unit_key {
 int unit_key_make(const struct key_in *in, struct unit_key *ret);
 void unit_key_done(struct unit_key *k);
 
+/* The key of a build script's run. Its parts:
+ *
+ *   format, what, namespace
+ *   program         the digest of the script's program
+ *   argument        each
+ *   cwd             the package's directory
+ *   env NAME        what cargo says of the package, its configuration, and the libraries that it
+ *                   depends on: CARGO_PKG_*, CARGO_FEATURE_*, CARGO_CFG_*, DEP_*, TARGET, …
+ *
+ * Each other variable is an input of the runs that ask for it. */
+struct run_key_in {
+	const char *namespace; /* may be NULL */
+	struct digest program;
+	char *const *args; /* without the program's name; NULL-terminated */
+	const char *cwd;
+	char *const *env; /* NAME=VALUE, with marks for directories (inputs_place.marked) */
+};
+
+/* 0 or -ENOMEM. */
+int run_key_make(const struct run_key_in *in, struct unit_key *ret);
+
 /* Says in words what the first difference between two recipes is: "--cfg feature=\"a\" is new".
  * NULL: no memory, or they are equal. The caller frees it. */
 char *unit_key_difference(char *const *before, size_t n_before, const struct strv *now);

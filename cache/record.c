@@ -220,6 +220,8 @@ add(struct recorder *r, enum input_kind kind, const char *path, const void *valu
 static void
 look_at_library(struct recorder *r, const char *path)
 {
+	if (r->in->run && is_system_library(path))
+		return;
 	if (!r->environ && (!r->in->linked || is_artifact(r, path)))
 		r->environ = elf_uses_symbol(path, "environ") != 0;
 }
@@ -499,7 +501,7 @@ add_listing(struct recorder *r, const char *path)
 static int
 add_env(struct recorder *r, const char *name)
 {
-	return inputs_add_env(r->inputs, r->in->place->envp, name);
+	return inputs_add_env(r->inputs, inputs_env(r->in->place), name);
 }
 
 /* The variables that C drivers and linkers use. Their calls of getenv are not reported, so all
@@ -545,9 +547,10 @@ static int
 add_environ(struct recorder *r)
 {
 	struct digest d;
-	int k = r->environ ? inputs_environ(r->in->place->cargo_env, &d) : 0;
+	bool counts = r->environ && !r->in->run; /* of a run all variables do */
+	int k = counts ? inputs_environ(r->in->place->cargo_env, &d) : 0;
 
-	return k < 0 || !r->environ
+	return k < 0 || !counts
 		       ? k
 		       : inputs_add(r->inputs, INPUT_ENVIRON, "environment", d.b, DIGEST_SIZE);
 }
@@ -555,13 +558,16 @@ add_environ(struct recorder *r)
 static int
 add_variables(struct recorder *r)
 {
-	int k = strv_add(&r->variables, r->ran ? "loader" : "compile");
+	int k = strv_add(&r->variables, r->ran || r->in->run ? "loader" : "compile");
+
+	if (k == 0 && r->in->run && (r->environ || r->in->walks_environ))
+		k = strv_add(&r->variables, "all");
 
 	strv_sort_unique(&r->variables);
 	for (size_t i = 0; k == 0 && i < r->variables.n; i++) {
 		struct digest d;
 
-		k = variables_digest(r->variables.v[i], r->in->place->envp, &d);
+		k = variables_digest(r->variables.v[i], inputs_env(r->in->place), &d);
 		if (k == 0)
 			k = inputs_add(
 				r->inputs, INPUT_VARIABLES, r->variables.v[i], d.b, DIGEST_SIZE);

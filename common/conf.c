@@ -28,6 +28,7 @@
 static const char *const offload_words[] = { "auto", "always", "never", NULL };
 static const char *const cache_words[] = { "on", "read", "off", NULL };
 static const char *const incremental_words[] = { "auto", "always", "never", NULL };
+static const char *const scripts_words[] = { "on", "off", NULL };
 static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
@@ -55,6 +56,8 @@ static const struct conf_key keys[] = {
 	SIZE(client, cache_max, "0", "DRAY_CACHE_MAX", 0),
 	WORD(client, incremental, incremental_words, "auto", "DRAY_INCREMENTAL"),
 	BOOL(client, prime, "yes", "DRAY_PRIME"),
+	WORD(client, scripts, scripts_words, "on", "DRAY_SCRIPTS"),
+	TEXT(client, scripts_trust, TYPE_NAMES, NULL, "DRAY_SCRIPTS_TRUST"),
 	TEXT(client, namespace, TYPE_NAMES, NULL, "DRAY_NAMESPACE"),
 	BOOL(client, recache, "no", "DRAY_RECACHE"),
 	BOOL(client, disable, "no", "DRAY_DISABLE"),

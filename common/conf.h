@@ -17,6 +17,7 @@
 enum offload { OFFLOAD_AUTO, OFFLOAD_ALWAYS, OFFLOAD_NEVER };
 enum cache_use { CACHE_ON, CACHE_READ, CACHE_OFF };
 enum incremental_use { INCREMENTAL_AUTO, INCREMENTAL_ALWAYS, INCREMENTAL_NEVER };
+enum scripts_use { SCRIPTS_ON, SCRIPTS_OFF };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
 enum compress {
 	COMPRESS_AUTO,
@@ -42,6 +43,9 @@ struct conf {
 		uint64_t cache_max;    /* bytes of it; 0: a tenth of the disk, at most 20 GiB */
 		int incremental;       /* enum incremental_use, auto */
 		bool prime;	       /* make incremental states ready in the background; true */
+		int scripts;	       /* enum scripts_use, on: runs of build scripts are kept */
+		char *scripts_trust;   /* space-separated packages whose scripts may ask for the
+					  time and random numbers */
 		char *namespace;       /* part of every key */
 		bool recache;	       /* look nothing up, and keep what is made */
 		bool disable;	       /* run the compiler as if there were no dray */

@@ -100,3 +100,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) { return p && n ? 0 : 0; 
      CFLAGS=$dray_save_CFLAGS
      DRAY_CFLAGS="$DRAY_CFLAGS -fsanitize=fuzzer-no-link"])
 ])
+
+# DRAY_SCRIPT_COMPILER (after DRAY_CHECK_STATIC)
+#
+# Sets SCRIPT_CC, the compiler and its flag for the launcher of build scripts: musl's where it is, since
+# each script gets a copy of the launcher, which is 20 KB so, and 700 KB with glibc.
+AC_DEFUN([DRAY_SCRIPT_COMPILER], [
+  AC_CHECK_PROG([MUSL_GCC], [musl-gcc], [musl-gcc])
+  AS_IF([test "x$MUSL_GCC" != x], [SCRIPT_CC="$MUSL_GCC -static"], [SCRIPT_CC="$CC $DRAY_STATIC"])
+  AC_SUBST([SCRIPT_CC])
+])

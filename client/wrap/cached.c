@@ -257,11 +257,11 @@ recipe_name(const struct cached *c)
 {
 	const struct rustc_call *call = c->in.call;
 	char *name;
+	int n = call ? asprintf(&name, "recipe %s\n%s\n%s\n%s", c->cwd, call->source,
+			       call->crate_name, call_kind_name(call))
+		     : asprintf(&name, "recipe %s\n%s", c->cwd, c->run);
 
-	if (asprintf(&name, "recipe %s\n%s\n%s\n%s", c->cwd, call->source, call->crate_name,
-		    call_kind_name(call)) < 0)
-		return NULL;
-	return name;
+	return n < 0 ? NULL : name;
 }
 
 int
@@ -291,14 +291,15 @@ cached_note_recipe(struct cached *c)
 		memo_set_note(c->in.memo, name, b.p, b.n);
 }
 
-static void
-say_new_key(struct cached *c, struct cached_said *said)
+void
+cached_say_new_key(struct cached *c, struct cached_said *said)
 {
 	_cleanup_(strv_done) struct strv former = STRV_INIT;
 	_cleanup_(freep) char *what = NULL;
 
 	if (cached_former_recipe(c, &former) < 0) {
-		cached_why(said, "new: it was not compiled here before");
+		cached_why(said, c->run ? "new: it was not run here before"
+					: "new: it was not compiled here before");
 		return;
 	}
 	what = unit_key_difference(former.v, former.n, &c->key.recipe);
@@ -412,7 +413,7 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 	_cleanup_(freep) char *why = NULL;
 	struct cached_said now = { .why = "" };
 
-	if (entry_result(e, i, &res) < 0 || res.n_links > 0)
+	if (entry_result(e, i, &res) < 0 || res.n_links > 0 || res.run)
 		return false;
 	if (inputs_check(&res.inputs, &c->place, &why) < 0) {
 		/* the latest one is what the user has in mind */
@@ -491,7 +492,7 @@ cached_lookup(struct cached *c, struct cached_said *said)
 			cached_note_order(c, &e, i);
 	}
 	if (!hit && !*said->why)
-		say_new_key(c, said);
+		cached_say_new_key(c, said);
 	return hit;
 }
 

@@ -15,6 +15,7 @@ struct cached {
 	struct toolchain tc;
 	char *cwd, *out_dir, *real_out_dir, *target_dir, *real_target_dir;
 	char *form;
+	const char *run; /* a build script's run (client/script/): its name; there is no call */
 	struct unit_key key;
 	struct strv env; /* the hermetic one */
 	struct inputs_place place;
@@ -70,6 +71,8 @@ int cached_former_recipe(struct cached *c, struct strv *ret);
 /* DEPOT_SHARE for files that no program changes in place. */
 enum depot_way cached_way(const char *name);
 void cached_note_recipe(struct cached *c);
+/* Of a key without a result: what differs from the last one of what seems to be the same. */
+void cached_say_new_key(struct cached *c, struct cached_said *said);
 void cached_why(struct cached_said *said, const char *fmt, ...) _printf_(2, 3);
 
 #endif

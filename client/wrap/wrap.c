@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "client/script/install.h"
 #include "client/wrap/cached.h"
 #include "client/wrap/choose.h"
 #include "client/wrap/closure.h"
@@ -586,6 +587,8 @@ run_unit(struct wrap *w)
 	}
 	if (child_signal())
 		status = SPAWN_SIGNALLED + child_signal();
+	if (status == 0)
+		script_install(w->conf, &w->call);
 	write_log(w, MAX2(status, 0));
 	if (status == 0 && w->primes) {
 		memo_closep(&w->memo);

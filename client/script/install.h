@@ -1,0 +1,19 @@
+/* Puts the launcher (launcher.h) in the place of a build script's program. */
+#ifndef DRAY_CLIENT_SCRIPT_INSTALL_H
+#define DRAY_CLIENT_SCRIPT_INSTALL_H
+
+#include <stdbool.h>
+
+#include "common/conf.h"
+#include "rustc/call.h"
+
+/* Whether the call makes a package's build script. A user's program of such a name, and a test of a
+ * script, are none. */
+bool script_is_made_by(const struct rustc_call *call);
+
+/* After the unit was made and before cargo hears of its end: the program gets another name, and the
+ * launcher its own. Nothing is changed where runs are not kept (`scripts`, `cache`), or if it
+ * cannot be done. */
+void script_install(const struct conf *conf, const struct rustc_call *call);
+
+#endif

@@ -1,0 +1,175 @@
+/* Keeps a build script's run. Invariant: what is kept is what the script makes in an empty OUT_DIR,
+ * and says all that it depends on. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "client/script/place.h"
+#include "client/script/run_priv.h"
+#include "client/script/tree.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/left.h"
+#include "common/why.h"
+#include "toolchain/elf.h"
+
+#define TRIM_FILES 4096
+
+/* A hit empties OUT_DIR first. So what the script saw there is no input, if it saw that there was
+ * nothing: either there was nothing, or not there where it looked. */
+static int
+leave_out_dir(struct run *r, struct inputs *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct input *in = &s->v[i];
+		bool own = *in->name == INPUT_OUT_DIR_MARK && in->kind != INPUT_ENV;
+
+		if (own && in->name[1] && !r->was_empty && in->kind != INPUT_ABSENT)
+			return why_set(&r->not_stored, -ENOTSUP,
+				"it looked at %s in OUT_DIR, which an earlier run left there",
+				in->name + 1);
+		if (own) {
+			free(in->name);
+			buf_done(&in->value);
+		} else {
+			s->v[n++] = *in;
+		}
+	}
+	s->n = n;
+	return 0;
+}
+
+/* The record is silent about listings of OUT_DIR: of what an earlier run left they would tell. */
+static int
+check_listings(struct run *r)
+{
+	const char *p = (const char *)r->seen.record.p, *end = p + r->seen.record.n;
+
+	for (; !r->was_empty && p < end; p += strlen(p) + 1)
+		if (*p == 'd' && (path_is_below(p + 1, r->c->out_dir) ||
+					 path_is_below(p + 1, r->c->real_out_dir)))
+			return why_set(&r->not_stored, -ENOTSUP,
+				"it listed OUT_DIR, in which an earlier run left files");
+	return 0;
+}
+
+static int
+add_inputs(struct run *r, struct result *res, struct strv *made)
+{
+	struct cached *c = r->c;
+	struct inputs_from from = { .place = &c->place,
+		.ignored_lists = &c->dirs,
+		.cwd = c->cwd,
+		.run = true,
+		.walks_environ = elf_uses_symbol(r->argv.v[0], "environ") != 0,
+		.started = c->started };
+	int k = check_listings(r);
+
+	if (k == 0)
+		k = inputs_from_record(&from, &r->seen.record, &res->inputs, made, &r->not_stored);
+	if (k == -EBADMSG && !r->not_stored)
+		return why_set(&r->not_stored, k, "its trace is not whole");
+	return k < 0 ? k : leave_out_dir(r, &res->inputs);
+}
+
+static int
+add_text(struct run *r, const struct buf *text, struct buf *to, bool *bound)
+{
+	int k = place_hide(&r->c->place, text->p, text->n, to);
+
+	if (k != -EBADMSG)
+		return k;
+	buf_done(to);
+	if (memchr(text->p, INPUT_OUT_DIR_MARK, text->n) ||
+		memchr(text->p, INPUT_TARGET_DIR_MARK, text->n))
+		return why_set(&r->not_stored, -ENOTSUP, "an odd character in its text");
+	*bound = true;
+	return buf_add(to, text->p, text->n);
+}
+
+static int
+add_bound(struct run *r, struct result *res)
+{
+	const struct inputs_place *p = &r->c->place;
+	const char *dirs[][2] = { { INPUT_OUT_DIR_NAME, p->out_dir },
+		{ INPUT_REAL_OUT_DIR_NAME, p->real_out_dir } };
+	int k = 0;
+
+	for (size_t i = 0; k == 0 && i < ARRAY_LEN(dirs); i++) {
+		struct digest d;
+
+		k = digest_bytes(dirs[i][1], strlen(dirs[i][1]), &d);
+		if (k == 0)
+			k = inputs_add(
+				&res->inputs, INPUT_OUT_DIR, dirs[i][0], d.b, DIGEST_SIZE);
+	}
+	return k;
+}
+
+/* How it was called, for `dray verify`. */
+static int
+add_call(struct run *r, struct result *res)
+{
+	int k = strv_add_all(&res->argv, r->argv.v);
+
+	if (k == 0) {
+		res->cwd = strdup(r->c->cwd);
+		res->from = strdup("local");
+		res->rustc = strdup("");
+	}
+	res->time_s = (uint64_t)time(NULL);
+	res->compile_us = r->run_us;
+	return k < 0 ? k : res->cwd && res->from && res->rustc ? 0 : -ENOMEM;
+}
+
+static int
+make_result(struct run *r, struct result *res)
+{
+	_cleanup_(strv_done) struct strv made = STRV_INIT;
+	struct cached *c = r->c;
+	struct tree t = { .place = &c->place, .depot = c->depot, .umask = c->umask };
+	bool bound = false;
+	int k;
+
+	res->run = true;
+	k = add_inputs(r, res, &made);
+	if (k == 0)
+		k = tree_keep(&t, r->was_empty ? NULL : &made, res, &r->not_stored);
+	if (k == 0)
+		k = add_text(r, &r->seen.out, &res->out, &bound);
+	if (k == 0)
+		k = add_text(r, &r->seen.err, &res->err, &bound);
+	if (k == 0 && (bound || t.bound))
+		k = add_bound(r, res);
+	r->said.bytes = t.bytes;
+	return k < 0 ? k : add_call(r, res);
+}
+
+void
+run_keep(struct run *r, int status)
+{
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	uint64_t start = clock_mono_us();
+	int k = 0;
+
+	r->said.bytes = 0;
+	if (r->conf->client.cache != CACHE_ON)
+		k = why_set(&r->not_stored, -EROFS, "the cache is only read");
+	else if (status != 0)
+		k = why_set(&r->not_stored, -ENOTSUP, "it failed");
+	else
+		k = make_result(r, &res);
+	if (k == 0)
+		k = cached_write_result(r->c, &r->c->key, &res);
+	if (k < 0 && !r->not_stored)
+		why_set(&r->not_stored, k, "%s", strerror(-k));
+	cached_note_recipe(r->c);
+	depot_trim(r->c->depot, TRIM_FILES);
+	left_sweep(r->conf->client.cache_dir, r->c->out_dir);
+	r->store_us = clock_mono_us() - start;
+}

@@ -1,0 +1,85 @@
+#include "config.h"
+
+#include "client/script/place.h"
+
+#include <errno.h>
+
+#include "cache/text.h"
+
+static bool
+holds(const struct buf *b, const char *what)
+{
+	return b->n > 0 && memmem(b->p, b->n, what, strlen(what));
+}
+
+int
+place_hide(const struct inputs_place *p, const void *text, size_t n, struct buf *to)
+{
+	_cleanup_(buf_done) struct buf own = BUF_INIT, all = BUF_INIT;
+	int r;
+
+	if (n == 0)
+		return 0;
+	if (memchr(text, INPUT_TARGET_DIR_MARK, n) || !text_can_hide(p->out_dir))
+		return -EBADMSG;
+	r = text_hide_as(INPUT_OUT_DIR_MARK, text, n, p->out_dir, &own);
+	if (r == 0)
+		r = text_hide_as(INPUT_TARGET_DIR_MARK, own.p, own.n, p->target_dir, &all);
+	if (r < 0)
+		return r;
+	/* behind a link: the text tells by which name it was reached */
+	if (holds(&all, p->real_out_dir) || holds(&all, p->real_target_dir))
+		return -EBADMSG;
+	return buf_add(to, all.p, all.n);
+}
+
+int
+place_show(const struct inputs_place *p, const void *text, size_t n, struct buf *to)
+{
+	_cleanup_(buf_done) struct buf own = BUF_INIT;
+	int r = text_show_as(INPUT_OUT_DIR_MARK, text, n, p->out_dir, &own);
+
+	return r < 0 ? r : text_show_as(INPUT_TARGET_DIR_MARK, own.p, own.n, p->target_dir, to);
+}
+
+int
+place_is_named(const struct inputs_place *p, const char *path)
+{
+	/* OUT_DIR lies below the target directory */
+	int r = text_file_has(path, p->target_dir);
+
+	if (r == 0 && !streq(p->target_dir, p->real_target_dir))
+		r = text_file_has(path, p->real_target_dir);
+	return r;
+}
+
+static bool
+is_no_input(const char *var)
+{
+	static const char *const names[] = { "CARGO_MAKEFLAGS=", "LD_LIBRARY_PATH=", "MAKEFLAGS=",
+		"MFLAGS=", "NUM_JOBS=" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (starts_with(var, names[i]))
+			return true;
+	return false;
+}
+
+int
+place_mark_env(const struct inputs_place *p, char *const *envp, struct strv *ret)
+{
+	int r = 0;
+
+	for (; r == 0 && *envp; envp++) {
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+		if (is_no_input(*envp))
+			continue;
+		r = place_hide(p, *envp, strlen(*envp), &b);
+		if (r == -EBADMSG)
+			r = strv_add(ret, *envp);
+		else if (r == 0)
+			r = strv_addn(ret, (const char *)b.p, b.n);
+	}
+	return r;
+}

@@ -1,0 +1,418 @@
+/* A build script's run:
+ *
+ *   what is it? ─▶ not to be kept ─▶ the launcher runs it
+ *        └▶ its result is known ─▶ OUT_DIR is made, texts are printed: nothing ran
+ *             └▶ it runs here, traced, in a slot ─▶ its record, OUT_DIR and texts are kept
+ *
+ * Invariant: the script runs once, or not at all. What goes wrong before it was begun is left to the
+ * launcher; afterwards its exit status is ours. */
+#include "config.h"
+
+#include "client/script/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/script/launcher.h"
+#include "client/script/place.h"
+#include "client/script/run_priv.h"
+#include "client/script/tree.h"
+#include "client/wrap/local.h"
+#include "client/wrap/target_dir.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/daemon.h"
+#include "common/fs.h"
+#include "common/joblog.h"
+#include "common/left.h"
+#include "common/log.h"
+#include "common/why.h"
+#include "toolchain/elf.h"
+
+#define STATUS_NOT_STARTED 127
+#define LEFT_TO_LAUNCHER 0 /* any status: without the byte it does not count */
+
+extern char **environ;
+
+static void
+run_done(struct run *r)
+{
+	slots_closep(&r->slots);
+	cached_closep(&r->c);
+	memo_closep(&r->memo);
+	strv_done(&r->marked);
+	strv_done(&r->trace);
+	strv_done(&r->argv);
+	local_seen_done(&r->seen);
+	conf_freep(&r->conf);
+	free(r->off);
+	free(r->not_stored);
+	closep(&r->launcher);
+}
+
+/* From here on the launcher only waits. */
+static bool
+take_over(struct run *r)
+{
+	return child_write(r->launcher, "s", 1) == 0;
+}
+
+/* ---- what it is */
+
+/* A script that a traced script's own cargo runs is traced as a part of that one. */
+static bool
+is_traced_already(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "/dray-run.so");
+}
+
+static int
+off(struct run *r, const char *why)
+{
+	return why_set(&r->off, -ENOTSUP, "%s", why);
+}
+
+static int
+find_place(struct run *r)
+{
+	const char *out_dir = getenv("OUT_DIR");
+	struct cached *c = r->c;
+	char cwd[PATH_MAX];
+
+	if (!out_dir || !path_is_normal(out_dir) || !out_dir[1])
+		return off(r, "OUT_DIR is not set, or is no absolute path");
+	if (!getcwd(cwd, sizeof(cwd)))
+		return -errno;
+	c->cwd = strdup(cwd);
+	c->out_dir = strdup(out_dir);
+	c->real_out_dir = realpath(out_dir, NULL);
+	if (!c->cwd || !c->out_dir)
+		return -ENOMEM;
+	if (!c->real_out_dir)
+		return errno == ENOMEM ? -ENOMEM : off(r, "OUT_DIR is not there");
+	c->target_dir = target_dir_of(c->out_dir, cwd);
+	c->real_target_dir = c->target_dir ? realpath(c->target_dir, NULL) : NULL;
+	if (!c->target_dir || !c->real_target_dir)
+		return -ENOMEM;
+	c->place = (struct inputs_place){ .out_dir = c->out_dir,
+		.real_out_dir = c->real_out_dir,
+		.target_dir = c->target_dir,
+		.real_target_dir = c->real_target_dir,
+		.envp = environ,
+		.memo = r->memo };
+	return 0;
+}
+
+static int
+make_key(struct run *r)
+{
+	struct cached *c = r->c;
+	struct run_key_in k = { .namespace = r->conf->client.namespace,
+		.args = r->argv.v + 1,
+		.cwd = c->cwd };
+	int e = place_mark_env(&c->place, environ, &r->marked);
+
+	if (e < 0)
+		return e;
+	c->place.marked = k.env = r->marked.v;
+	e = memo_digest_file(r->memo, r->argv.v[0], &k.program, NULL);
+	return e < 0 ? e : run_key_make(&k, &c->key);
+}
+
+static int
+open_cache(struct run *r)
+{
+	struct depot_in d = { .dir = r->conf->client.cache_dir,
+		.max = r->conf->client.cache_max,
+		.read_only = r->conf->client.cache == CACHE_READ };
+	struct cached *c = r->c = calloc(1, sizeof(*r->c));
+	int e;
+
+	if (!c)
+		return -ENOMEM;
+	if (memo_open(d.dir, &r->memo) < 0)
+		r->memo = NULL;
+	d.memo = r->memo;
+	c->in = (struct cached_in){ .conf = r->conf, .memo = r->memo, .began = r->began };
+	c->lock = -1;
+	c->run = r->package;
+	c->umask = umask(0);
+	umask(c->umask);
+	e = find_place(r);
+	if (e == 0)
+		e = make_key(r);
+	if (e == 0)
+		e = depot_open(&d, &c->depot);
+	return e == -EPERM ? off(r, "other users may write to the cache directory, or it is theirs")
+			   : e;
+}
+
+/* ---- a run that is known */
+
+static bool
+try_result(struct run *r, const struct entry *e, size_t i)
+{
+	struct cached *c = r->c;
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	_cleanup_(buf_done) struct buf out = BUF_INIT, err = BUF_INIT;
+	_cleanup_(freep) char *why = NULL;
+	struct tree t = { .place = &c->place, .depot = c->depot, .umask = c->umask };
+	int k;
+
+	if (entry_result(e, i, &res) < 0 || !res.run)
+		return false;
+	if (inputs_check(&res.inputs, &c->place, &why) < 0) {
+		if (i == 0)
+			cached_why(&r->said, "%s", why ? why : "no memory");
+		return false;
+	}
+	k = place_show(&c->place, res.out.p, res.out.n, &out);
+	if (k == 0)
+		k = place_show(&c->place, res.err.p, res.err.n, &err);
+	if (k == 0)
+		k = tree_put(&t, &res);
+	if (k < 0) {
+		cached_why(&r->said, "OUT_DIR cannot be put in place: %s",
+			k == -ENOENT	? "some of it is not in the cache any more"
+			: k == -EBADMSG ? "some of it was damaged"
+					: strerror(-k));
+		return false;
+	}
+	if (!take_over(r))
+		return false;
+	child_write(STDOUT_FILENO, out.p, out.n);
+	child_write(STDERR_FILENO, err.p, err.n);
+	r->said.saved_us = res.compile_us;
+	r->said.bytes = t.bytes;
+	*r->said.why = '\0';
+	cached_mark_used(c, &c->key.id, &res);
+	return true;
+}
+
+static bool
+look_up(struct run *r)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	bool hit = false;
+
+	memset(&r->said, 0, sizeof(r->said));
+	digest_hex(&r->c->key.id, r->said.key);
+	if (r->conf->client.recache) {
+		cached_why(&r->said, "nothing was looked up (recache)");
+		return false;
+	}
+	if (cached_read_entry(r->c, &r->c->key.id, &e) < 0)
+		return false;
+	for (size_t i = 0; !hit && i < e.n_results; i++) {
+		hit = try_result(r, &e, i);
+		if (hit && i > 0)
+			cached_note_order(r->c, &e, i);
+	}
+	if (!hit && !*r->said.why)
+		cached_say_new_key(r->c, &r->said);
+	return hit;
+}
+
+static bool
+find(struct run *r)
+{
+	uint64_t start = clock_mono_us();
+	bool hit = look_up(r) || (cached_wait_twin(r->c) && look_up(r));
+
+	r->lookup_us = clock_mono_us() - start;
+	if (!hit)
+		memo_flush(r->memo);
+	return hit;
+}
+
+/* ---- the run */
+
+static bool
+is_trusted(const struct run *r)
+{
+	static const char blank[] = " \t\n,";
+	const char *p = r->conf->client.scripts_trust;
+	size_t n = strlen(r->package);
+
+	while (p && *p) {
+		size_t k;
+
+		p += strspn(p, blank);
+		k = strcspn(p, blank);
+		if (k == n && n > 0 && memcmp(p, r->package, n) == 0)
+			return true;
+		p += k;
+	}
+	return false;
+}
+
+static int
+add_trace(struct run *r)
+{
+	static const char *const temporaries[] = { "TMPDIR", "TMP", "TEMP" };
+	const struct cached *c = r->c;
+	int e = strv_add(&r->trace, "--script");
+
+	if (e == 0)
+		e = strv_addf(&r->trace, "--writable=%s", c->out_dir);
+	if (e == 0 && !streq(c->out_dir, c->real_out_dir))
+		e = strv_addf(&r->trace, "--writable=%s", c->real_out_dir);
+	if (e == 0)
+		e = strv_add(&r->trace, "--temporary=/tmp");
+	for (size_t i = 0; e == 0 && i < ARRAY_LEN(temporaries); i++) {
+		const char *dir = getenv(temporaries[i]);
+
+		if (dir && path_is_normal(dir) && dir[1])
+			e = strv_addf(&r->trace, "--temporary=%s", dir);
+	}
+	return e == 0 && is_trusted(r) ? strv_add(&r->trace, "--trust") : e;
+}
+
+static int
+run_it(struct run *r)
+{
+	struct rustc_call call = { .argv = r->argv.v };
+	struct local_run l = { .call = &call, .slot = -1, .seen = &r->seen };
+	int status;
+
+	r->slots = local_open_slots(r->conf);
+	l.slots = r->slots;
+	if (r->conf->client.cache == CACHE_ON && add_trace(r) == 0) {
+		l.trace = &r->trace;
+		r->was_empty = tree_is_empty(r->c->out_dir);
+		cached_begin(r->c);
+	}
+	if (!take_over(r))
+		return LEFT_TO_LAUNCHER;
+	r->began_run = true;
+	status = local_run(&l);
+	r->slot_wait_us = l.slot_wait_us;
+	r->run_start_us = l.compile_start_us;
+	r->run_us = l.compile_start_us ? clock_mono_us() - l.compile_start_us : 0;
+	return status;
+}
+
+/* ---- the log */
+
+static void
+write_log(struct run *r, const char *where, int status)
+{
+	const char *path = r->conf->client.job_log, *version = getenv("CARGO_PKG_VERSION");
+	_cleanup_(freep) char *package = NULL;
+	struct joblog_entry e;
+
+	if (!path || !*path)
+		return;
+	if (asprintf(&package, "%s %s", r->package, version ? version : "") < 0)
+		package = NULL;
+	memset(&e, 0, sizeof(e));
+	e.crate = r->package;
+	e.package = package;
+	e.kind = "script-run";
+	e.where = where;
+	e.cache = r->off ? "off" : streq(where, "cache") ? "hit" : "miss";
+	e.cache_why = r->off ? r->off : *r->why ? r->why : NULL;
+	e.not_stored = r->not_stored;
+	e.key = *r->said.key ? r->said.key : NULL;
+	e.out_dir = getenv("OUT_DIR");
+	e.parent = (uint64_t)getppid();
+	e.exit_status = spawn_shown(status);
+	e.signal = spawn_signal(status);
+	e.start_us = r->start_us;
+	e.compile_start_us = r->run_start_us;
+	e.end_us = clock_mono_us();
+	e.compile_us = r->run_us;
+	e.slot_wait_us = r->slot_wait_us;
+	e.lookup_us = r->lookup_us;
+	e.store_us = r->store_us;
+	e.saved_us = r->said.saved_us;
+	e.cache_bytes = r->said.bytes;
+	if (joblog_append(path, r->conf->client.job_log_max, &e) < 0)
+		log_warn("job log %s", path);
+}
+
+/* ---- all of it */
+
+static int
+parse(struct run *r, int argc, char **argv)
+{
+	int e = 0;
+
+	/* dray SCRIPT_OPTION FD REAL ARGV0 ARGS… */
+	if (argc < 5 || daemon_parse_fd(argv[2], &r->launcher) < 0 ||
+		fcntl(r->launcher, F_SETFD, FD_CLOEXEC) < 0)
+		return -EINVAL;
+	e = strv_add(&r->argv, argv[3]);
+	for (int i = 5; e == 0 && i < argc; i++)
+		e = strv_add(&r->argv, argv[i]);
+	r->package = getenv("CARGO_PKG_NAME");
+	return e < 0 ? e : r->package ? 0 : -EINVAL;
+}
+
+static bool
+is_wanted(struct run *r)
+{
+	_cleanup_(freep) char *error = NULL;
+
+	return conf_load(&r->conf, &error) == 0 && !r->conf->client.disable &&
+	       r->conf->client.scripts == SCRIPTS_ON && r->conf->client.cache != CACHE_OFF &&
+	       r->conf->client.cache_dir && *r->conf->client.cache_dir;
+}
+
+static int
+become_script(const struct run *r, char *argv0)
+{
+	char **argv = r->argv.v;
+	_cleanup_(freep) char *real = strdup(argv[0]);
+
+	if (real) {
+		free(argv[0]);
+		argv[0] = argv0;
+		execv(real, argv);
+		argv[0] = NULL;
+	}
+	return STATUS_NOT_STARTED;
+}
+
+int
+script_main(int argc, char **argv)
+{
+	_cleanup_(run_done) struct run r = { .launcher = -1 };
+	int e, status;
+
+	r.start_us = clock_mono_us();
+	clock_gettime(CLOCK_REALTIME, &r.began);
+	log_init("dray", LOG_LEVEL_NONE);
+	if (parse(&r, argc, argv) < 0 || is_traced_already() || !is_wanted(&r))
+		return LEFT_TO_LAUNCHER;
+	child_catch_signals();
+	e = open_cache(&r);
+	if (e < 0) {
+		if (!r.off)
+			off(&r, strerror(-e));
+		write_log(&r, "passthrough", 0);
+		return LEFT_TO_LAUNCHER;
+	}
+	if (find(&r)) {
+		write_log(&r, "cache", 0);
+		return 0;
+	}
+	snprintf(r.why, sizeof(r.why), "%s", r.said.why);
+	status = run_it(&r);
+	if (!r.began_run)
+		return LEFT_TO_LAUNCHER;
+	if (status < 0 && !child_signal())
+		return become_script(&r, argv[4]);
+	run_keep(&r, status);
+	if (child_signal())
+		status = SPAWN_SIGNALLED + child_signal();
+	write_log(&r, "local", status);
+	return status;
+}

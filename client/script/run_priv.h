@@ -1,0 +1,31 @@
+/* What run.c, which finds a run or makes it, and keep.c, which keeps it, share. */
+#ifndef DRAY_CLIENT_SCRIPT_RUN_PRIV_H
+#define DRAY_CLIENT_SCRIPT_RUN_PRIV_H
+
+#include "client/wrap/cached_priv.h"
+#include "client/wrap/local.h"
+#include "client/wrap/slots.h"
+
+struct run {
+	int launcher;	     /* the end of its pipe */
+	struct strv argv;    /* the real program, and its arguments */
+	const char *package; /* its name */
+	struct timespec began;
+	struct conf *conf;
+	struct memo *memo;
+	struct cached *c; /* the cache, the key, and where it runs */
+	struct strv marked, trace;
+	struct slots *slots;
+	struct local_seen seen;
+	struct cached_said said;
+	char why[512]; /* of a miss */
+	char *off, *not_stored;
+	bool was_empty; /* OUT_DIR, when it began */
+	bool began_run;
+	uint64_t start_us, lookup_us, slot_wait_us, run_start_us, run_us, store_us;
+};
+
+/* Keeps what the run made, if it ended well; else r->not_stored says why not. */
+void run_keep(struct run *r, int status);
+
+#endif

@@ -1,0 +1,361 @@
+/* Invariant: OUT_DIR is emptied only when all blobs of the result are known to be here. */
+#include "config.h"
+
+#include "client/script/tree.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/script/place.h"
+#include "common/fs.h"
+#include "common/why.h"
+
+#define FILES_MAX 100000
+#define TEXT_MAX (1u << 20)   /* of a text with marks in it */
+#define INLINE_MAX 512	      /* a file that is kept in the entry itself, */
+#define INLINE_ALL (64 * 1024) /* and all of these */
+
+bool
+tree_is_empty(const char *dir)
+{
+	_cleanup_(closedirp) DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d)
+		return errno == ENOENT;
+	while ((e = readdir(d)))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+			return false;
+	return true;
+}
+
+static void
+fts_closep(FTS **f)
+{
+	if (*f)
+		fts_close(*f);
+}
+
+/* The directory itself, and all below it: fn for each, directories before what is in them. */
+static int
+walk(const char *dir, int (*fn)(const FTSENT *e, void *arg), void *arg)
+{
+	_cleanup_(freep) char *root = strdup(dir);
+	char *const roots[] = { root, NULL };
+	_cleanup_(fts_closep) FTS *f = NULL;
+	int r = 0;
+
+	f = root ? fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_NOSTAT, NULL) : NULL;
+	if (!f)
+		return -errno;
+	while (r == 0) {
+		FTSENT *e;
+
+		errno = 0;
+		e = fts_read(f);
+		if (!e)
+			return -errno;
+		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR)
+			r = -e->fts_errno;
+		else if (e->fts_info != FTS_DP)
+			r = fn(e, arg);
+	}
+	return r;
+}
+
+/* ---- keeping */
+
+struct names {
+	struct strv v;
+	size_t skip; /* bytes of the root, and its slash */
+};
+
+static int
+add_name(const FTSENT *e, void *arg)
+{
+	struct names *n = arg;
+
+	if (e->fts_level == 0)
+		return 0;
+	return n->v.n >= FILES_MAX ? -E2BIG : strv_add(&n->v, e->fts_path + n->skip);
+}
+
+/* What is in OUT_DIR, by the name without links or the other one; NULL: it is elsewhere. */
+static const char *
+name_in(const struct inputs_place *p, const char *path)
+{
+	const char *dirs[] = { p->out_dir, p->real_out_dir };
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (path_is_below(path, dirs[i]) && path[strlen(dirs[i])])
+			return path + strlen(dirs[i]) + 1;
+	return NULL;
+}
+
+static int
+add_made(const struct inputs_place *p, const struct strv *made, struct strv *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < made->n; i++) {
+		const char *name = name_in(p, made->v[i]);
+		struct stat st;
+
+		if (!name || lstat(made->v[i], &st) < 0)
+			continue;
+		r = strv_add(ret, name);
+		for (const char *s = strchr(name, '/'); r == 0 && s; s = strchr(s + 1, '/'))
+			r = strv_addn(ret, name, (size_t)(s - name));
+	}
+	return r;
+}
+
+static bool
+is_text(const struct buf *b)
+{
+	return b->n == 0 || !memchr(b->p, '\0', b->n);
+}
+
+/* Whether a path in it may have another length without harm to what else is there: what the tools
+ * that read such files know is that it is a path. In source code it may be counted. */
+static bool
+takes_other_paths(const char *name)
+{
+	static const char *const endings[] = { ".cmake", ".d", ".la", ".mk", ".ninja", ".pc",
+		".prl", ".pri", ".txt", "/Makefile", "-config" };
+
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		if (ends_with(name, endings[i]))
+			return true;
+	return streq(name, "Makefile");
+}
+
+/* 1: it is not one to be kept as a text. */
+static int
+keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64_t size)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r;
+
+	if (named ? size > TEXT_MAX || !takes_other_paths(o->name) : size > INLINE_MAX)
+		return 1;
+	r = fs_read_file(path, TEXT_MAX, &b);
+	if (r < 0)
+		return r;
+	if (!named && b.n > 0 &&
+		(memchr(b.p, INPUT_OUT_DIR_MARK, b.n) || memchr(b.p, INPUT_TARGET_DIR_MARK, b.n)))
+		return 1;
+	if (!is_text(&b) && named)
+		return 1;
+	r = named ? place_hide(t->place, b.p, b.n, &o->text) : buf_add(&o->text, b.p, b.n);
+	if (r == -EBADMSG) {
+		buf_done(&o->text);
+		return 1;
+	}
+	o->size = b.n;
+	return r;
+}
+
+static int
+keep_file(struct tree *t, struct output *o, const char *path, const struct stat *st, size_t *inlined)
+{
+	int named = place_is_named(t->place, path), r = 1;
+
+	if (named < 0)
+		return named;
+	o->mode = output_mode_kept(st->st_mode & 0777, t->umask, o->name);
+	if (named || *inlined < INLINE_ALL)
+		r = keep_text(t, o, path, named, (uint64_t)st->st_size);
+	if (r <= 0) {
+		*inlined += o->text.n;
+		return r;
+	}
+	t->bound |= named > 0;
+	o->is_blob = true;
+	return depot_add(t->depot, path, DEPOT_COPY, &o->digest, &o->size);
+}
+
+static int
+keep_link(struct tree *t, struct output *o, const char *path)
+{
+	char to[PATH_MAX];
+	ssize_t n = readlink(path, to, sizeof(to));
+	int r;
+
+	if (n < 0)
+		return -errno;
+	if (n == 0 || n == sizeof(to) || memchr(to, INPUT_OUT_DIR_MARK, (size_t)n))
+		return -EBADMSG;
+	o->kind = OUTPUT_LINK;
+	r = place_hide(t->place, to, (size_t)n, &o->text);
+	if (r != -EBADMSG)
+		return r;
+	buf_done(&o->text);
+	t->bound = true;
+	return memchr(to, INPUT_TARGET_DIR_MARK, (size_t)n) ? r : buf_add(&o->text, to, (size_t)n);
+}
+
+static int
+keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, char **ret_why)
+{
+	_cleanup_(freep) char *path = path_join(t->place->out_dir, name);
+	struct output *o = path ? result_add_output(res, name) : NULL;
+	struct stat st;
+	int r;
+
+	if (!o)
+		return -ENOMEM;
+	if (lstat(path, &st) < 0)
+		return -errno;
+	/* a directory has such bits from the one above it */
+	if ((st.st_mode & 07000) && !S_ISDIR(st.st_mode))
+		return why_set(ret_why, -ENOTSUP, "it left %s, with a special mode", path);
+	if (S_ISDIR(st.st_mode)) {
+		o->kind = OUTPUT_DIR;
+		o->mode = output_mode_kept(st.st_mode & 0777, t->umask, "");
+		return 0;
+	}
+	if (S_ISREG(st.st_mode))
+		r = keep_file(t, o, path, &st, inlined);
+	else if (S_ISLNK(st.st_mode))
+		r = keep_link(t, o, path);
+	else
+		return why_set(ret_why, -ENOTSUP, "it left %s, which is no file", path);
+	t->bytes += o->size;
+	return r == 0 || r == -ENOMEM ? r
+				      : why_set(ret_why, -ENOTSUP, "%s cannot be kept: %s", path,
+						strerror(-r));
+}
+
+int
+tree_keep(struct tree *t, const struct strv *made, struct result *res, char **ret_why)
+{
+	struct names n = { STRV_INIT, strlen(t->place->out_dir) + 1 };
+	size_t inlined = 0;
+	int r;
+
+	*ret_why = NULL;
+	if (made)
+		r = add_made(t->place, made, &n.v);
+	else
+		r = walk(t->place->out_dir, add_name, &n);
+	if (r == -E2BIG)
+		r = why_set(ret_why, -ENOTSUP, "it left more than %d files", FILES_MAX);
+	strv_sort_unique(&n.v);
+	for (size_t i = 0; r == 0 && i < n.v.n; i++)
+		r = keep_one(t, n.v.v[i], res, &inlined, ret_why);
+	strv_done(&n.v);
+	return r;
+}
+
+/* ---- putting back */
+
+static int
+open_up(const FTSENT *e, void *arg)
+{
+	struct stat st;
+
+	(void)arg;
+	if (lstat(e->fts_path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 0700) != 0700)
+		chmod(e->fts_path, (st.st_mode & 0777) | 0700);
+	return 0;
+}
+
+/* Removes what is in the directory, and leaves it itself: cargo made it. */
+static int
+clear(const char *dir)
+{
+	_cleanup_(closedirp) DIR *d = opendir(dir);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return errno == ENOENT ? fs_mkdir_p(dir, 0777) : -errno;
+	while (r == 0 && (e = readdir(d))) {
+		_cleanup_(freep) char *path = path_join(dir, e->d_name);
+
+		if (!path)
+			return -ENOMEM;
+		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+			continue;
+		r = fs_rm_rf(path);
+		if (r == -EACCES) {
+			walk(path, open_up, NULL);
+			r = fs_rm_rf(path);
+		}
+	}
+	return r;
+}
+
+static int
+put_one(struct tree *t, const struct output *o, const char *path)
+{
+	mode_t mode = output_mode_here(o->mode, t->umask);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = 0;
+
+	if (o->kind == OUTPUT_DIR)
+		return mkdir(path, mode | 0700) < 0 ? -errno : 0;
+	t->bytes += o->size;
+	if (o->is_blob)
+		return depot_restore(t->depot, &o->digest, o->size, DEPOT_COPY, mode, path);
+	if (o->text.n > 0)
+		r = place_show(t->place, o->text.p, o->text.n, &b);
+	if (r < 0)
+		return r;
+	if (o->kind == OUTPUT_FILE)
+		return depot_put_text(b.p ? b.p : (uint8_t *)"", b.n, mode, path);
+	r = buf_add(&b, "", 1);
+	if (r < 0)
+		return r;
+	return symlink((const char *)b.p, path) < 0 ? -errno : 0;
+}
+
+/* Of directories whose own mode would have been in the way. */
+static int
+set_mode(const struct output *o, mode_t umask, const char *path)
+{
+	mode_t mode = output_mode_here(o->mode, umask);
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if ((st.st_mode & 0777) == mode)
+		return 0;
+	return chmod(path, mode) < 0 ? -errno : 0;
+}
+
+int
+tree_put(struct tree *t, const struct result *res)
+{
+	const char *dir = t->place->out_dir;
+	int r;
+
+	t->bytes = 0;
+	for (size_t i = 0; i < res->n_outputs; i++)
+		if (res->outputs[i].is_blob &&
+			!depot_has(t->depot, &res->outputs[i].digest, res->outputs[i].size))
+			return -ENOENT;
+	r = clear(dir);
+	for (size_t i = 0; r == 0 && i < res->n_outputs; i++) {
+		_cleanup_(freep) char *path = path_join(dir, res->outputs[i].name);
+
+		r = path ? put_one(t, &res->outputs[i], path) : -ENOMEM;
+	}
+	/* the innermost first */
+	for (size_t i = res->n_outputs; r == 0 && i-- > 0;) {
+		_cleanup_(freep) char *path = path_join(dir, res->outputs[i].name);
+
+		if (!path)
+			r = -ENOMEM;
+		else if (res->outputs[i].kind == OUTPUT_DIR)
+			r = set_mode(&res->outputs[i], t->umask, path);
+	}
+	if (r < 0)
+		clear(dir);
+	return r;
+}

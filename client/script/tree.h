@@ -1,0 +1,27 @@
+/* What is in a build script's OUT_DIR, as outputs of a result, and back. */
+#ifndef DRAY_CLIENT_SCRIPT_TREE_H
+#define DRAY_CLIENT_SCRIPT_TREE_H
+
+#include "cache/entry.h"
+#include "store/depot.h"
+
+struct tree {
+	const struct inputs_place *place;
+	struct depot *depot;
+	mode_t umask;
+	bool bound;	/* out: what was kept names the place */
+	uint64_t bytes; /* out: of files, kept or put in place */
+};
+
+/* Whether nothing is in the directory, or it is not there. */
+bool tree_is_empty(const char *dir);
+
+/* Adds all of OUT_DIR to the result; or, with `made`, only what of these absolute paths is in it,
+ * and the directories above. 0; -ENOTSUP: it cannot be kept, *ret_why says why and is the caller's
+ * to free; -errno. */
+int tree_keep(struct tree *t, const struct strv *made, struct result *res, char **ret_why);
+
+/* Makes OUT_DIR what the result says, and no more. 0; -errno: it is empty then, or as it was. */
+int tree_put(struct tree *t, const struct result *res);
+
+#endif
