@@ -18,7 +18,7 @@
 enum output_kind { OUTPUT_FILE, OUTPUT_DIR, OUTPUT_LINK, OUTPUT_KINDS };
 
 struct output {
-	char *name;    /* in the out-dir; of a run a relative path */
+	char *name; /* in the out-dir; of a run a relative path */
 	enum output_kind kind;
 	unsigned mode; /* without the effect of the umask (output_mode_kept) */
 	uint64_t size;

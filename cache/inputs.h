@@ -79,12 +79,12 @@ struct inputs_place {
 	const char *real_out_dir; /* the same without symbolic links */
 	const char *target_dir;	  /* that the out-dir belongs to; NULL: none is known */
 	const char *real_target_dir;
-	const char *width;	      /* --diagnostic-width; NULL: not given */
-	const char *form;	      /* call_form; NULL: "" */
-	char *const *envp;	      /* the compiler's */
-	char *const *marked;	      /* of a build script's run: the same, with the marks for these
-					 directories in the values, and without variables that are no
-					 inputs; NULL otherwise */
+	const char *width; /* --diagnostic-width; NULL: not given */
+	const char *form;  /* call_form; NULL: "" */
+	char *const *envp; /* the compiler's */
+	/* Of a build script's run: the same, with the marks for these directories in the values,
+	 * and without variables that are no inputs. NULL otherwise. */
+	char *const *marked;
 	const struct strv *cargo_env; /* of it, what cargo set: NAME=VALUE, sorted; NULL: none */
 	const char *sysroot;	      /* NULL: not known */
 	unsigned umask;

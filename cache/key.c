@@ -307,8 +307,8 @@ static bool
 is_of_run(const char *var)
 {
 	static const char *const names[] = { "CARGO_CFG_", "CARGO_FEATURE_",
-		"CARGO_MANIFEST_LINKS=", "CARGO_PKG_", "DEBUG=", "DEP_", "HOST=", "OPT_LEVEL=",
-		"PROFILE=", "TARGET=" };
+		"CARGO_MANIFEST_LINKS=", "CARGO_PKG_", "DEBUG=", "DEP_",
+		"HOST=", "OPT_LEVEL=", "PROFILE=", "TARGET=" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (starts_with(var, names[i]))

@@ -1,5 +1,5 @@
-/* Invariant: at every instant there is a program at the path that cargo runs, which is the script or
- * leads to it. */
+/* Invariant: at every instant there is a program at the path that cargo runs, which is the script
+ * or leads to it. */
 #include "config.h"
 
 #include "client/script/install.h"
@@ -84,8 +84,8 @@ script_install(const struct conf *conf, const struct rustc_call *call)
 {
 	_cleanup_(freep) char *name = NULL;
 
-	if (conf->client.scripts != SCRIPTS_ON || conf->client.cache == CACHE_OFF || !conf->client.cache_dir ||
-		!*conf->client.cache_dir || !script_is_made_by(call))
+	if (conf->client.scripts != SCRIPTS_ON || conf->client.cache == CACHE_OFF ||
+		!conf->client.cache_dir || !*conf->client.cache_dir || !script_is_made_by(call))
 		return;
 	if (asprintf(&name, "%s%s", call->crate_name,
 		    call->extra_filename ? call->extra_filename : "") < 0) {

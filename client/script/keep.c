@@ -105,8 +105,7 @@ add_bound(struct run *r, struct result *res)
 
 		k = digest_bytes(dirs[i][1], strlen(dirs[i][1]), &d);
 		if (k == 0)
-			k = inputs_add(
-				&res->inputs, INPUT_OUT_DIR, dirs[i][0], d.b, DIGEST_SIZE);
+			k = inputs_add(&res->inputs, INPUT_OUT_DIR, dirs[i][0], d.b, DIGEST_SIZE);
 	}
 	return k;
 }

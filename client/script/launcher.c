@@ -70,7 +70,7 @@ find_real(const char *self)
 	if (*name == '\0' || strchr(name, '/') || dir + strlen(name) >= sizeof(real))
 		return false;
 	memcpy(real, self, dir);
-	strcpy(real + dir, name);
+	memcpy(real + dir, name, strlen(name) + 1);
 	return true;
 }
 
@@ -81,7 +81,7 @@ find_self(char self[PATH_MAX])
 	ssize_t n;
 
 	if (given && *given && strlen(given) < PATH_MAX) {
-		strcpy(self, given);
+		memcpy(self, given, strlen(given) + 1);
 		if (read_trailer(self) && find_real(self) && access(real, X_OK) == 0)
 			return true;
 	}

@@ -56,8 +56,9 @@ place_is_named(const struct inputs_place *p, const char *path)
 static bool
 is_no_input(const char *var)
 {
-	static const char *const names[] = { "CARGO_MAKEFLAGS=", "LD_LIBRARY_PATH=", "MAKEFLAGS=",
-		"MFLAGS=", "NUM_JOBS=" };
+	static const char *const names[] = {
+		"CARGO_MAKEFLAGS=", "LD_LIBRARY_PATH=", "MAKEFLAGS=", "MFLAGS=", "NUM_JOBS="
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (starts_with(var, names[i]))

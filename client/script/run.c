@@ -4,8 +4,8 @@
  *        └▶ its result is known ─▶ OUT_DIR is made, texts are printed: nothing ran
  *             └▶ it runs here, traced, in a slot ─▶ its record, OUT_DIR and texts are kept
  *
- * Invariant: the script runs once, or not at all. What goes wrong before it was begun is left to the
- * launcher; afterwards its exit status is ours. */
+ * Invariant: the script runs once, or not at all. What goes wrong before it was begun is left to
+ * the launcher; afterwards its exit status is ours. */
 #include "config.h"
 
 #include "client/script/run.h"
@@ -114,9 +114,9 @@ static int
 make_key(struct run *r)
 {
 	struct cached *c = r->c;
-	struct run_key_in k = { .namespace = r->conf->client.namespace,
-		.args = r->argv.v + 1,
-		.cwd = c->cwd };
+	struct run_key_in k = {
+		.namespace = r->conf->client.namespace, .args = r->argv.v + 1, .cwd = c->cwd
+	};
 	int e = place_mark_env(&c->place, environ, &r->marked);
 
 	if (e < 0)

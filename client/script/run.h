@@ -2,9 +2,9 @@
 #ifndef DRAY_CLIENT_SCRIPT_RUN_H
 #define DRAY_CLIENT_SCRIPT_RUN_H
 
-/* argv: dray SCRIPT_OPTION FD REAL ARGV0 ARGS…. The run is put in place from the cache, or made, and
- * kept. Its exit status, or SPAWN_SIGNALLED + signal. Without the byte on FD the run was not begun:
- * the launcher runs the script. */
+/* argv: dray SCRIPT_OPTION FD REAL ARGV0 ARGS…. The run is put in place from the cache, or made,
+ * and kept. Its exit status, or SPAWN_SIGNALLED + signal. Without the byte on FD the run was not
+ * begun: the launcher runs the script. */
 int script_main(int argc, char **argv);
 
 #endif

@@ -15,8 +15,8 @@
 #include "common/why.h"
 
 #define FILES_MAX 100000
-#define TEXT_MAX (1u << 20)   /* of a text with marks in it */
-#define INLINE_MAX 512	      /* a file that is kept in the entry itself, */
+#define TEXT_MAX (1u << 20)    /* of a text with marks in it */
+#define INLINE_MAX 512	       /* a file that is kept in the entry itself, */
 #define INLINE_ALL (64 * 1024) /* and all of these */
 
 bool
@@ -49,7 +49,8 @@ walk(const char *dir, int (*fn)(const FTSENT *e, void *arg), void *arg)
 	_cleanup_(fts_closep) FTS *f = NULL;
 	int r = 0;
 
-	f = root ? fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_NOSTAT, NULL) : NULL;
+	f = root ? fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_NOSTAT, NULL)
+		 : NULL;
 	if (!f)
 		return -errno;
 	while (r == 0) {
@@ -161,7 +162,8 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 }
 
 static int
-keep_file(struct tree *t, struct output *o, const char *path, const struct stat *st, size_t *inlined)
+keep_file(
+	struct tree *t, struct output *o, const char *path, const struct stat *st, size_t *inlined)
 {
 	int named = place_is_named(t->place, path), r = 1;
 
@@ -226,9 +228,9 @@ keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, 
 	else
 		return why_set(ret_why, -ENOTSUP, "it left %s, which is no file", path);
 	t->bytes += o->size;
-	return r == 0 || r == -ENOMEM ? r
-				      : why_set(ret_why, -ENOTSUP, "%s cannot be kept: %s", path,
-						strerror(-r));
+	return r == 0 || r == -ENOMEM
+		       ? r
+		       : why_set(ret_why, -ENOTSUP, "%s cannot be kept: %s", path, strerror(-r));
 }
 
 int

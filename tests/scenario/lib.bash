@@ -52,8 +52,8 @@ setup() {
   exec {TICK}<>"$FARM/tick"
   # No file of the user's is read; what a scenario wants is in the environment or on command lines.
   export DRAY_CONFIG=$FARM/empty.conf DRAY_CACHE_DIR=$BATS_TEST_TMPDIR/cache DRAY_JOB_LOG=$JOBS
-  # Most are about where a compile runs; those about the cache switch it on.
-  export DRAY_CACHE=off DRAY_PRIME=no
+  # Most are about where a compile runs; those about the cache switch it on, and those about scripts' runs these.
+  export DRAY_CACHE=off DRAY_PRIME=no DRAY_SCRIPTS=off
   # Another toolchain of the system's is none that is used here, and costs a second at each worker's start.
   case $(command -v rustc) in
     /usr/bin/* | /bin/*) ;;
