@@ -33,11 +33,16 @@ memory_parse_available(const char *meminfo, uint64_t *ret)
 }
 
 int
-memory_parse_pressure(const char *psi, unsigned *ret)
+memory_parse_pressure(const char *psi, const char *which, unsigned *ret)
 {
 	unsigned whole, hundredths;
+	size_t n = strlen(which);
 
-	if (sscanf(psi, "some avg10=%3u.%2u ", &whole, &hundredths) != 2 || whole > 100)
+	while (psi && !(strncmp(psi, which, n) == 0 && psi[n] == ' ')) {
+		psi = strchr(psi, '\n');
+		psi = psi ? psi + 1 : NULL;
+	}
+	if (!psi || sscanf(psi + n, " avg10=%3u.%2u ", &whole, &hundredths) != 2 || whole > 100)
 		return -EBADMSG;
 	*ret = whole * 100 + hundredths;
 	return 0;
@@ -88,17 +93,37 @@ group_left(const char *dir)
 	return limit - MIN2(limit, used);
 }
 
-/* The least that is left of this process's group and those above it, as far as they are seen. */
-static uint64_t
-groups_left(const char *root)
+/* Takes the greater of what is known and what the two files of a directory say. Whether they say
+ * anything: the kernel may be built without it, or it is switched off, or old. */
+static bool
+add_pressure(const char *dir, const char *memory, const char *io, struct memory_now *m)
 {
-	_cleanup_(freep) char *own = NULL;
-	_cleanup_(freep) char *dir = NULL;
-	uint64_t left = GROUP_ANY;
+	_cleanup_(buf_done) struct buf a = BUF_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	unsigned n;
+	bool any = false;
 
-	if (cgroupfs_own(root, &own) < 0)
-		return left;
-	dir = path_join(root, own);
+	if (read_text(dir, memory, &a) == 0 &&
+		memory_parse_pressure((const char *)a.p, "some", &n) == 0) {
+		m->pressure = MAX2(m->pressure, n);
+		any = true;
+	}
+	if (read_text(dir, io, &b) == 0 &&
+		memory_parse_pressure((const char *)b.p, "full", &n) == 0) {
+		m->io = MAX2(m->io, n);
+		any = true;
+	}
+	return any;
+}
+
+/* This process's group and those above it, as far as they are seen: the least that is left of their
+ * limits, and the pressure in those that have one. */
+static bool
+read_groups(const char *own, uint64_t *ret_left, struct memory_now *m)
+{
+	_cleanup_(freep) char *dir = strdup(own);
+	bool told = false;
+
 	while (dir) {
 		_cleanup_(freep) char *procs = path_join(dir, "cgroup.procs");
 		uint64_t n;
@@ -107,31 +132,32 @@ groups_left(const char *root)
 		if (!procs || !fs_exists(procs))
 			break;
 		n = group_left(dir);
-		left = MIN2(left, n);
+		*ret_left = MIN2(*ret_left, n);
+		if (n != GROUP_ANY)
+			told |= add_pressure(dir, "memory.pressure", "io.pressure", m);
 		up = path_dirname(dir);
 		free(dir);
 		dir = up;
 	}
-	return left;
+	return told;
 }
 
 void
 memory_read(const char *root, struct memory_now *ret)
 {
 	_cleanup_(buf_done) struct buf info = BUF_INIT;
-	_cleanup_(buf_done) struct buf psi = BUF_INIT;
-	uint64_t left = groups_left(root);
+	_cleanup_(freep) char *own = NULL;
+	_cleanup_(freep) char *group = cgroupfs_own(root, &own) == 0 ? path_join(root, own) : NULL;
+	uint64_t left = GROUP_ANY;
 
 	*ret = (struct memory_now){ .available = GROUP_ANY };
+	if (!group || !read_groups(group, &left, ret))
+		if (!add_pressure(root, "/proc/pressure/memory", "/proc/pressure/io", ret) && group)
+			(void)add_pressure(group, "memory.pressure", "io.pressure", ret);
 	if (read_text(root, "/proc/meminfo", &info) == 0)
 		ret->known = memory_parse_available((const char *)info.p, &ret->available) == 0;
 	ret->known |= left != GROUP_ANY;
 	ret->available = MIN2(ret->available, left);
-	/* Built without it, switched off, or an old kernel: there is no such file, or it cannot be
-	 * read. */
-	if (read_text(root, "/proc/pressure/memory", &psi) < 0 ||
-		memory_parse_pressure((const char *)psi.p, &ret->pressure) < 0)
-		ret->pressure = 0;
 }
 
 unsigned
@@ -142,7 +168,17 @@ memory_slots(const struct memory_now *m, uint64_t need, unsigned n, unsigned hel
 	if (need && m->known)
 		/* The young ones' share is still among what is available. */
 		may = (unsigned)MIN2((uint64_t)n, held - MIN2(young, held) + m->available / need);
-	if (need && m->pressure >= MEMORY_PRESSURE_HIGH)
+	if (need && (m->pressure >= MEMORY_PRESSURE_HIGH || m->io >= MEMORY_IO_HIGH))
 		may = MIN2(may, held);
 	return MAX2(may, 1u);
+}
+
+enum memory_lack
+memory_lack(const struct memory_now *m, uint64_t need, unsigned n, unsigned held, unsigned young)
+{
+	if (held < memory_slots(m, need, n, held, young))
+		return MEMORY_ENOUGH;
+	if (m->pressure >= MEMORY_PRESSURE_HIGH)
+		return MEMORY_UNDER_PRESSURE;
+	return m->io >= MEMORY_IO_HIGH ? MEMORY_IO_PRESSURE : MEMORY_NO_ROOM;
 }

@@ -59,8 +59,9 @@ struct slots {
 	int dir_fd;
 	unsigned n;
 	uint64_t idle_ms;
-	uint64_t need;	      /* bytes a compile, 0: memory is not looked at */
-	bool short_of_memory; /* that was why there was none, the last time */
+	const char *root;
+	uint64_t need;	       /* bytes a compile, 0: memory is not looked at */
+	enum memory_lack lack; /* that was why there was none, the last time */
 	/* Only of one that has to wait: */
 	struct seen *seen; /* SLOTS_MAX of them; NULL: none was looked at */
 	uint64_t judged_ms;
@@ -121,6 +122,7 @@ slots_open(const char *dir, unsigned n, struct slots **ret)
 	}
 	s->dir_fd = fd;
 	s->idle_ms = IDLE_MS;
+	s->root = "";
 	s->n = MIN2(MAX2(n, 1u), (unsigned)SLOTS_MAX);
 	*ret = s;
 	return 0;
@@ -181,6 +183,12 @@ void
 slots_mind_memory(struct slots *s, uint64_t bytes)
 {
 	s->need = bytes;
+}
+
+void
+slots_read_below(struct slots *s, const char *root)
+{
+	s->root = root;
 }
 
 void
@@ -345,7 +353,7 @@ count_others(struct slots *s, unsigned mine, unsigned *ret_held, unsigned *ret_y
 	}
 }
 
-/* Whether the machine has the memory for a compile in slot i, which is ours. */
+/* Whether the machine has room for a compile in slot i, which is ours. */
 static bool
 has_room(struct slots *s, unsigned i)
 {
@@ -354,13 +362,14 @@ has_room(struct slots *s, unsigned i)
 
 	if (!s->need || s->n == 1)
 		return true;
-	memory_read("", &m);
-	/* As many as ever can run: no need to count. */
-	if (memory_slots(&m, s->need, s->n, s->n, s->n) == s->n &&
-		m.pressure < MEMORY_PRESSURE_HIGH)
+	memory_read(s->root, &m);
+	/* If as many as ever can run may: no need to count. */
+	s->lack = memory_lack(&m, s->need, s->n, s->n - 1, s->n - 1);
+	if (s->lack == MEMORY_ENOUGH)
 		return true;
 	count_others(s, i, &held, &young);
-	return held < memory_slots(&m, s->need, s->n, held, young);
+	s->lack = memory_lack(&m, s->need, s->n, held, young);
+	return s->lack == MEMORY_ENOUGH;
 }
 
 static int
@@ -368,7 +377,7 @@ take(struct slots *s)
 {
 	unsigned end = usual_end(s);
 
-	s->short_of_memory = false;
+	s->lack = MEMORY_ENOUGH;
 	for (unsigned i = 0; i < end; i++) {
 		_cleanup_(closep) int fd = open_slot(s, i, O_CREAT);
 		int r;
@@ -376,10 +385,8 @@ take(struct slots *s)
 		if (fd < 0)
 			return fd;
 		r = lock_now(fd);
-		if (r == 0 && !has_room(s, i)) {
-			s->short_of_memory = true;
+		if (r == 0 && !has_room(s, i))
 			return -EAGAIN;
-		}
 		if (r == 0) {
 			/* since when it is taken; a disk that refuses is no reason to wait */
 			if (s->need)
@@ -416,7 +423,7 @@ look_again(struct slots *s)
 	struct timespec ts = { 0, 1000000L * MIN2(1 + s->n / 16, 20u) };
 
 	/* memory is not given back that often, and asking about it costs more */
-	if (s->short_of_memory)
+	if (s->lack != MEMORY_ENOUGH)
 		ts.tv_nsec = 50000000L;
 	return nanosleep(&ts, NULL) < 0 ? -errno : 0;
 }

@@ -24,9 +24,12 @@ unsigned slots_cores(void);
 int slots_open(const char *dir, unsigned n, struct slots **ret);
 void slots_close(struct slots *s);
 void slots_closep(struct slots **s);
-/* bytes: what a compile is thought to take. While there is not room for another, slots are as if
- * taken; one can always be taken. 0 (as after slots_open): memory is not looked at. */
+/* bytes: what a compile is thought to take. While there is not room for another, or the machine's
+ * work waits for memory or disks (memory.h), slots are as if taken; one can always be taken. 0 (as
+ * after slots_open): none of it is looked at. */
 void slots_mind_memory(struct slots *s, uint64_t bytes);
+/* What the kernel says of the machine is read below root, which stays the caller's: for tests. */
+void slots_read_below(struct slots *s, const char *root);
 /* How long a holder and all that it started must have used no processor time until its slot is lent
  * on; 30 s after slots_open. */
 void slots_believe_idle(struct slots *s, uint64_t ms);

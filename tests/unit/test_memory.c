@@ -52,6 +52,8 @@ test_meminfo(void **state)
 static void
 test_pressure(void **state)
 {
+	static const char both[] = "some avg10=12.34 avg60=0.00 avg300=0.28 total=32984346\n"
+				   "full avg10=56.78 avg60=0.00 avg300=0.04 total=9792255\n";
 	static const char *const bad[] = {
 		"",
 		"some",
@@ -59,25 +61,26 @@ test_pressure(void **state)
 		"some avg10=1\n",
 		"some avg10=-1.00 avg60=0.00\n",
 		"some avg10=101.00 avg60=0.00\n",
+		"somewhat avg10=1.00 avg60=0.00\n",
 		"full avg10=1.00 avg60=0.28 avg300=0.28 total=1\n",
 	};
 	unsigned n = 7;
 
-	assert_int_equal(
-		memory_parse_pressure("some avg10=12.34 avg60=0.00 avg300=0.28 total=32984346\n"
-				      "full avg10=0.00 avg60=0.00 avg300=0.04 total=9792255\n",
-			&n),
-		0);
+	assert_int_equal(memory_parse_pressure(both, "some", &n), 0);
 	assert_int_equal(n, 1234);
-	assert_int_equal(
-		memory_parse_pressure("some avg10=100.00 avg60=0.00 avg300=0.28 total=1\n", &n), 0);
+	assert_int_equal(memory_parse_pressure(both, "full", &n), 0);
+	assert_int_equal(n, 5678);
+	assert_int_equal(memory_parse_pressure(
+				 "some avg10=100.00 avg60=0.00 avg300=0.28 total=1\n", "some", &n),
+		0);
 	assert_int_equal(n, 10000);
-	assert_int_equal(memory_parse_pressure("some avg10=0.05 avg60=0.00", &n), 0);
+	assert_int_equal(memory_parse_pressure("some avg10=0.05 avg60=0.00", "some", &n), 0);
 	assert_int_equal(n, 5);
 	n = 7;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		if (memory_parse_pressure(bad[i], &n) != -EBADMSG)
+		if (memory_parse_pressure(bad[i], "some", &n) != -EBADMSG)
 			fail_msg("taken: \"%s\"", bad[i]);
+	assert_int_equal(memory_parse_pressure("some avg10=1.00 avg60=0.00", "full", &n), -EBADMSG);
 	assert_int_equal(n, 7);
 }
 
@@ -133,13 +136,13 @@ test_slots(void **state)
 static void
 test_not_looked_at(void **state)
 {
-	struct memory_now m = { .known = true, .available = 0, .pressure = 10000 };
+	struct memory_now m = { .known = true, .available = 0, .pressure = 10000, .io = 10000 };
 
 	assert_int_equal(memory_slots(&m, 0, 8, 4, 4), 8);
 	/* a kernel that does not say how much there is may still say that it is short */
 	m.known = false;
 	assert_int_equal(memory_slots(&m, NEED, 8, 4, 0), 4);
-	m.pressure = 0;
+	m.pressure = m.io = 0;
 	assert_int_equal(memory_slots(&m, NEED, 8, 4, 0), 8);
 }
 
@@ -152,7 +155,35 @@ test_read(void **state)
 	memory_read("", &m);
 	assert_true(m.known);
 	assert_true(m.available > M && m.available < (uint64_t)1 << 50);
-	assert_true(m.pressure <= 10000);
+	assert_true(m.pressure <= 10000 && m.io <= 10000);
+}
+
+/* Likewise if it waits for disks. */
+static void
+test_slots_by_io(void **state)
+{
+	struct memory_now m = { .known = true, .available = 64 * NEED, .io = MEMORY_IO_HIGH };
+
+	assert_int_equal(memory_slots(&m, NEED, 8, 4, 0), 4);
+	assert_int_equal(memory_slots(&m, NEED, 8, 0, 0), 1);
+	m.io--;
+	assert_int_equal(memory_slots(&m, NEED, 8, 4, 0), 8);
+}
+
+static void
+test_why_not(void **state)
+{
+	struct memory_now m = { .known = true, .available = 2 * NEED };
+
+	assert_int_equal(memory_lack(&m, NEED, 8, 4, 0), MEMORY_ENOUGH);
+	assert_int_equal(memory_lack(&m, NEED, 8, 4, 2), MEMORY_NO_ROOM);
+	m.io = MEMORY_IO_HIGH;
+	assert_int_equal(memory_lack(&m, NEED, 8, 4, 0), MEMORY_IO_PRESSURE);
+	m.pressure = MEMORY_PRESSURE_HIGH;
+	assert_int_equal(memory_lack(&m, NEED, 8, 4, 0), MEMORY_UNDER_PRESSURE);
+	assert_int_equal(memory_lack(&m, NEED, 8, 1, 1), MEMORY_UNDER_PRESSURE);
+	assert_int_equal(memory_lack(&m, NEED, 8, 0, 0), MEMORY_ENOUGH);
+	assert_int_equal(memory_lack(&m, 0, 8, 4, 4), MEMORY_ENOUGH);
 }
 
 static void
@@ -259,6 +290,72 @@ test_groups(void **state)
 	fs_rm_rf(root);
 }
 
+/* some: of memory; full: of io. In hundredths. */
+static void
+put_pressure(const char *root, const char *memory, const char *io, unsigned some, unsigned full)
+{
+	put(root, memory,
+		"some avg10=%u.%02u avg60=0.00 avg300=0.00 total=1\n"
+		"full avg10=0.01 avg60=0.00 avg300=0.00 total=1\n",
+		some / 100, some % 100);
+	put(root, io,
+		"some avg10=99.00 avg60=0.00 avg300=0.00 total=1\n"
+		"full avg10=%u.%02u avg60=0.00 avg300=0.00 total=1\n",
+		full / 100, full % 100);
+}
+
+static void
+assert_pressure(const char *root, unsigned some, unsigned full)
+{
+	struct memory_now m;
+
+	memory_read(root, &m);
+	assert_int_equal(m.pressure, some);
+	assert_int_equal(m.io, full);
+}
+
+#define GROUP "/sys/fs/cgroup/pod"
+
+/* The machine's pressure, or that within the limits of the groups that the build is in. */
+static void
+test_pressure_is_read(void **state)
+{
+	_cleanup_(freep) char *root = NULL;
+
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-memory-", &root), 0);
+	assert_pressure(root, 0, 0);
+	put_pressure(root, "/proc/pressure/memory", "/proc/pressure/io", 1234, 5678);
+	assert_pressure(root, 1234, 5678);
+	put(root, "/proc/self/mountinfo",
+		"31 25 0:27 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n");
+	put(root, "/proc/self/cgroup", "0::/pod/build\n");
+	put(root, "/sys/fs/cgroup/cgroup.procs", "1\n");
+	put_group(root, "/pod", 0, 0, 1000 * M, 0);
+	put_group(root, "/pod/build", 0, 0, 1000 * M, 0);
+	put_pressure(root, GROUP "/memory.pressure", GROUP "/io.pressure", 5, 600);
+	put_pressure(root, GROUP "/build/memory.pressure", GROUP "/build/io.pressure", 7, 500);
+	/* groups without a limit share what the machine has */
+	assert_pressure(root, 1234, 5678);
+	put_group(root, "/pod", 4000 * M, 0, 1000 * M, 0);
+	assert_pressure(root, 5, 600);
+	/* each that has one */
+	put_group(root, "/pod/build", 0, 2000 * M, 1000 * M, 0);
+	assert_pressure(root, 7, 600);
+	/* what does not tell, or not sensibly, is as before */
+	put(root, GROUP "/build/memory.pressure", "some avg10=much\n");
+	assert_pressure(root, 5, 600);
+	put_group(root, "/pod/build", 0, 0, 1000 * M, 0);
+	put(root, GROUP "/memory.pressure", "?\n");
+	put(root, GROUP "/io.pressure", "\n");
+	assert_pressure(root, 1234, 5678);
+	/* the machine's files are not shown in there */
+	put_pressure(root, GROUP "/build/memory.pressure", GROUP "/build/io.pressure", 7, 500);
+	put(root, "/proc/pressure/memory", "\n");
+	put(root, "/proc/pressure/io", "\n");
+	assert_pressure(root, 7, 500);
+	fs_rm_rf(root);
+}
+
 int
 main(void)
 {
@@ -268,7 +365,10 @@ main(void)
 		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_not_looked_at),
 		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_slots_by_io),
+		cmocka_unit_test(test_why_not),
 		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_pressure_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

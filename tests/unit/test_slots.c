@@ -71,7 +71,7 @@ is_under_pressure(void)
 	struct memory_now m;
 
 	memory_read("", &m);
-	return m.pressure >= MEMORY_PRESSURE_HIGH;
+	return m.pressure >= MEMORY_PRESSURE_HIGH || m.io >= MEMORY_IO_HIGH;
 }
 
 /* No machine has room for a compile of this size. */
@@ -107,6 +107,57 @@ test_one_at_least_however_little_memory_there_is(void **state)
 	assert_true(a >= 0 && (b >= 0 || is_under_pressure()));
 	close(a);
 	closep(&b);
+}
+
+static void
+say(const char *path, const char *text)
+{
+	_cleanup_(freep) char *full = path_join(dir, path);
+
+	assert_int_equal(fs_mkdir_parent(full, 0755), 0);
+	assert_int_equal(fs_write_atomic(full, text, strlen(text), 0644), 0);
+}
+
+/* A machine with much memory, and one slot of which is in use. */
+static void
+test_under_pressure_none_beyond_the_first(void **state)
+{
+	static const char calm[] = "some avg10=9.99 avg60=0 avg300=0 total=1\n"
+				   "full avg10=9.99 avg60=0 avg300=0 total=1\n";
+	static const char high[] = "some avg10=80.00 avg60=0 avg300=0 total=1\n"
+				   "full avg10=80.00 avg60=0 avg300=0 total=1\n";
+	_cleanup_(slots_closep) struct slots *s = open_slots(4);
+	static const char *const files[] = { "/proc/pressure/memory", "/proc/pressure/io" };
+	int a, b;
+
+	slots_mind_memory(s, 1 << 20);
+	slots_read_below(s, dir);
+	say("/proc/meminfo", "MemAvailable: 99999999 kB\n");
+	/* the kernel does not tell */
+	a = slots_try(s);
+	b = slots_try(s);
+	assert_true(a >= 0 && b >= 0);
+	close(b);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		say(files[0], calm);
+		say(files[1], calm);
+		b = slots_try(s);
+		assert_true(b >= 0);
+		close(b);
+		say(files[i], high);
+		assert_int_equal(slots_try(s), -EAGAIN);
+		/* one always runs */
+		close(a);
+		a = slots_wait(s);
+		assert_true(a >= 0);
+		assert_int_equal(slots_try(s), -EAGAIN);
+	}
+	/* nor is it looked at */
+	slots_mind_memory(s, 0);
+	b = slots_try(s);
+	assert_true(b >= 0);
+	close(a);
+	close(b);
 }
 
 static void
@@ -632,6 +683,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_as_many_as_there_are, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_one_at_least_however_little_memory_there_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_under_pressure_none_beyond_the_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_waits_is_not_overtaken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_killed_holder_gives_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(
