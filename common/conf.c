@@ -486,7 +486,7 @@ conf_parse(const char *text, size_t n, const char *name, struct conf **ret, char
 }
 
 int
-conf_set(struct conf *c, const char *assignment, char **ret_error)
+conf_set_by(struct conf *c, const char *option, const char *assignment, char **ret_error)
 {
 	const char *dot = strchr(assignment, '.'), *eq = strchr(assignment, '=');
 	_cleanup_(freep) char *log = default_job_log(c);
@@ -498,7 +498,8 @@ conf_set(struct conf *c, const char *assignment, char **ret_error)
 	*ret_error = NULL;
 	if (!dot || !eq || dot > eq)
 		return finish(conf_fail(ret_error, -EINVAL,
-				      "-o %.200s: not of the form section.key=value.", assignment),
+				      "%s %.200s: not of the form section.key=value.", option,
+				      assignment),
 			ret_error);
 	section = strndup(assignment, (size_t)(dot - assignment));
 	name = strndup(dot + 1, (size_t)(eq - dot - 1));
@@ -509,9 +510,15 @@ conf_set(struct conf *c, const char *assignment, char **ret_error)
 		free(steal_ptr(c->client.job_log));
 	/* On a command line, a relative path means what it means to every program. */
 	cwd = getcwd(NULL, 0);
-	r = set_by_name(c, section, name, eq + 1, cwd, "-o", ret_error);
+	r = set_by_name(c, section, name, eq + 1, cwd, option, ret_error);
 	fill_paths(c);
 	return finish(r, ret_error);
+}
+
+int
+conf_set(struct conf *c, const char *assignment, char **ret_error)
+{
+	return conf_set_by(c, "-o", assignment, ret_error);
 }
 
 void

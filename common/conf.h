@@ -111,6 +111,8 @@ int conf_load(struct conf **ret, char **ret_error);
 int conf_parse(const char *text, size_t n, const char *name, struct conf **ret, char **ret_error);
 /* One `section.key=value` given on a command line (-o). */
 int conf_set(struct conf *c, const char *assignment, char **ret_error);
+/* The same by an option of that setting's own; errors name it ("--slots"). */
+int conf_set_by(struct conf *c, const char *option, const char *assignment, char **ret_error);
 void conf_free(struct conf *c);
 void conf_freep(struct conf **c);
 

@@ -1,27 +1,139 @@
-/* Settings, limits, and the message that a daemon serves. */
+/* The command line, settings, limits, and the message that a daemon serves. */
 #include "config.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
 #include "common/daemon.h"
 #include "common/fs.h"
+#include "common/log.h"
 
 #define FD_MAX (1 << 20)
 
-int
-daemon_conf(const struct strv *settings, struct conf **ret, char **ret_error)
+#define EXIT_USAGE 2
+
+struct args {
+	const struct daemon_program *program;
+	struct strv options, settings; /* of the same length, in the order given */
+	int ready;
+	bool done; /* nothing to run */
+};
+
+enum { OPT_CONFIG = 256, OPT_READY, OPT_OWN };
+
+static int
+add_setting(struct args *a, const char *option, const char *key, const char *value)
+{
+	int r = strv_add(&a->options, option);
+
+	return r < 0 ? r : strv_addf(&a->settings, "%s%s%s", key, *key ? "=" : "", value);
+}
+
+static int
+take_own(struct args *a, const struct daemon_option *o)
+{
+	char option[64];
+
+	if (o->text)
+		*o->text = optarg;
+	if (o->flag)
+		*o->flag = true;
+	snprintf(option, sizeof(option), "--%s", o->name);
+	return o->key ? add_setting(a, option, o->key, optarg) : 0;
+}
+
+static int
+take_option(struct args *a, int opt)
+{
+	const struct daemon_program *p = a->program;
+
+	if (opt >= OPT_OWN)
+		return take_own(a, &p->options[opt - OPT_OWN]);
+	switch (opt) {
+	case OPT_CONFIG:
+		return setenv("DRAY_CONFIG", optarg, 1) < 0 ? -errno : 0;
+	case 'o':
+		return add_setting(a, "-o", "", optarg);
+	case OPT_READY:
+		if (daemon_parse_fd(optarg, &a->ready) == 0)
+			return 0;
+		fprintf(stderr, "%s: --ready-fd: \"%s\" is not a descriptor\n", p->name, optarg);
+		return -EINVAL;
+	case 'h':
+		fputs(p->usage, stdout);
+		a->done = true;
+		return 0;
+	case 'V':
+		printf("%s %s\n", p->name, PACKAGE_VERSION);
+		a->done = true;
+		return 0;
+	default:
+		fprintf(stderr, "Try `%s --help`.\n", p->name);
+		return -EINVAL;
+	}
+}
+
+static int
+parse(struct args *a, int argc, char **argv)
+{
+	static const struct option common[] = { { "config", required_argument, NULL, OPT_CONFIG },
+		{ "option", required_argument, NULL, 'o' },
+		{ "ready-fd", required_argument, NULL, OPT_READY },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' } };
+	struct option all[ARRAY_LEN(common) + DAEMON_OPTIONS_MAX + 1] = { { NULL, 0, NULL, 0 } };
+	const struct daemon_option *o = a->program->options;
+	int opt, r;
+
+	memcpy(all, common, sizeof(common));
+	for (int i = 0; o[i].name && i < DAEMON_OPTIONS_MAX; i++)
+		all[ARRAY_LEN(common) + (size_t)i] = (struct option){ o[i].name,
+			o[i].flag ? no_argument : required_argument, NULL, OPT_OWN + i };
+	while (!a->done && (opt = getopt_long(argc, argv, "o:hV", all, NULL)) != -1) {
+		r = take_option(a, opt);
+		if (r < 0)
+			return r;
+	}
+	if (a->done || optind == argc)
+		return 0;
+	fprintf(stderr, "%s: \"%s\" is not an option\n", a->program->name, argv[optind]);
+	return -EINVAL;
+}
+
+static int
+load(const struct args *a, struct conf **ret)
 {
 	_cleanup_(conf_freep) struct conf *c = NULL;
-	int r;
+	_cleanup_(freep) char *error = NULL;
+	int r = conf_load(&c, &error);
 
-	r = conf_load(&c, ret_error);
-	for (size_t i = 0; r == 0 && i < settings->n; i++)
-		r = conf_set(c, settings->v[i], ret_error);
+	for (size_t i = 0; r == 0 && i < a->settings.n; i++)
+		r = conf_set_by(c, a->options.v[i], a->settings.v[i], &error);
 	if (r == 0)
 		*ret = steal_ptr(c);
+	else
+		log_error("%s", error ? error : strerror(-r));
 	return r;
+}
+
+bool
+daemon_begin(const struct daemon_program *p, int argc, char **argv, int *ret_ready,
+	struct conf **ret, int *ret_status)
+{
+	struct args a = { .program = p, .ready = *ret_ready };
+	int r = parse(&a, argc, argv);
+
+	if (r == 0 && !a.done)
+		r = load(&a, ret);
+	strv_done(&a.options);
+	strv_done(&a.settings);
+	if (r == 0 && !a.done) {
+		*ret_ready = a.ready;
+		return true;
+	}
+	*ret_status = r < 0 ? EXIT_USAGE : fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return false;
 }
 
 int

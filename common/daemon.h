@@ -5,8 +5,25 @@
 #include "common/conf.h"
 #include "common/strv.h"
 
-/* conf_load, then the "section.key=value" of the command line over it, in their order. */
-int daemon_conf(const struct strv *settings, struct conf **ret, char **ret_error);
+/* An option of a daemon's own; all have values but flags. */
+struct daemon_option {
+	const char *name;  /* NULL: the list ends */
+	const char *key;   /* it stands for this setting, "worker.slots"; or NULL */
+	const char **text; /* gets the value, which lies in argv; or NULL */
+	bool *flag;	   /* set to true; or NULL */
+};
+#define DAEMON_OPTIONS_MAX 16
+
+struct daemon_program {
+	const char *name, *usage;
+	const struct daemon_option *options; /* beside --config, -o, --ready-fd, -h and -V */
+};
+
+/* Reads the command line, and the configuration with the command line's settings over it, in their
+ * order. *ret_ready: the descriptor of --ready-fd, or as it was. False: the daemon ends with
+ * *ret_status; its help or what is wrong has been said. */
+bool daemon_begin(const struct daemon_program *p, int argc, char **argv, int *ret_ready,
+	struct conf **ret, int *ret_status);
 
 /* Each connection is a descriptor, and the default limit is far below a farm's: raises it to the
  * hard one. 0 or -errno. */

@@ -11,36 +11,90 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "common/daemon.h"
+#include "common/log.h"
+
+static const char *named;
+static bool flag;
+static const struct daemon_option options[] = {
+	{ "slots", .key = "worker.slots" },
+	{ "name", .text = &named },
+	{ "list", .flag = &flag },
+	{ .name = NULL },
+};
+static const struct daemon_program program = { "a-daemon", "what it is\n", options };
+
+/* Begins with these arguments; *ret_said is what it says on stderr. The exit status; -1: it goes
+ * on. */
+static int
+begin(char **argv, struct conf **ret, int *ret_ready, char *ret_said, size_t size)
+{
+	int saved = dup(STDERR_FILENO), argc = 0, status = -1, said;
+	ssize_t n;
+	bool r;
+
+	while (argv[argc])
+		argc++;
+	said = memfd_create("said", MFD_CLOEXEC);
+	assert_true(saved >= 0 && said >= 0);
+	assert_true(dup2(said, STDERR_FILENO) >= 0);
+	optind = 0;
+	r = daemon_begin(&program, argc, argv, ret_ready, ret, &status);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	n = pread(said, ret_said, size - 1, 0);
+	ret_said[MAX2(n, (ssize_t)0)] = '\0';
+	close(saved);
+	close(said);
+	return r ? -1 : status;
+}
 
 static void
 settings_in_their_order(void **state)
 {
-	_cleanup_(strv_done) struct strv settings = STRV_INIT;
 	_cleanup_(conf_freep) struct conf *c = NULL;
-	_cleanup_(freep) char *error = NULL;
+	char *argv[] = { (char[]){ "a-daemon" }, (char[]){ "--slots=3" }, (char[]){ "-o" },
+		(char[]){ "worker.slots=5" }, (char[]){ "--name" }, (char[]){ "me" },
+		(char[]){ "--list" }, (char[]){ "--ready-fd=9" }, NULL };
+	char said[512];
+	int ready = -1;
 
-	assert_int_equal(strv_add(&settings, "worker.slots=3"), 0);
-	assert_int_equal(strv_add(&settings, "worker.slots=5"), 0);
-	assert_int_equal(daemon_conf(&settings, &c, &error), 0);
+	assert_int_equal(begin(argv, &c, &ready, said, sizeof(said)), -1);
+	assert_string_equal(said, "");
 	assert_int_equal(c->worker.slots, 5);
-	assert_null(error);
+	assert_string_equal(named, "me");
+	assert_true(flag);
+	assert_int_equal(ready, 9);
 }
 
+/* The option is named as it was given. */
 static void
-a_bad_setting_is_named(void **state)
+what_is_wrong_is_named(void **state)
 {
-	_cleanup_(strv_done) struct strv settings = STRV_INIT;
-	_cleanup_(freep) char *error = NULL;
-	struct conf *c = NULL;
+	static const struct {
+		char argument[32], said[32];
+	} wrong[] = { { "--slots=x", "--slots: bad value" },
+		{ "-oworker.slots=x", "-o: bad value" }, { "-oworker.slotz=3", "slotz" },
+		{ "--slots", "--slots" }, { "--ready-fd=x", "--ready-fd: " },
+		{ "--slotz", "a-daemon --help" }, { "more", "\"more\" is not an option" } };
+	char said[512];
 
-	assert_int_equal(strv_add(&settings, "worker.slotz=3"), 0);
-	assert_int_equal(daemon_conf(&settings, &c, &error), -EINVAL);
-	assert_null(c);
-	assert_non_null(error);
-	assert_non_null(strstr(error, "slotz"));
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		char argument[32];
+		char *argv[] = { (char[]){ "a-daemon" }, argument, NULL };
+		struct conf *c = NULL;
+		int ready = -1;
+
+		memcpy(argument, wrong[i].argument, sizeof(argument));
+		assert_int_equal(begin(argv, &c, &ready, said, sizeof(said)), 2);
+		assert_null(c);
+		assert_int_equal(ready, -1);
+		if (!strstr(said, wrong[i].said))
+			fail_msg("%s: %s", wrong[i].argument, said);
+	}
 }
 
 static void
@@ -114,11 +168,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settings_in_their_order),
-		cmocka_unit_test(a_bad_setting_is_named),
+		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(descriptors),
 		cmocka_unit_test(ready_is_said_once),
 		cmocka_unit_test(limits_are_raised),
 	};
 
+	log_init("a-daemon", LOG_LEVEL_INFO);
 	return cmocka_run_group_tests(tests, config_up, config_down);
 }
