@@ -145,23 +145,26 @@ inputs_listing(const char *path, struct digest *ret)
 	return 0;
 }
 
-char *
-inputs_find_program(const char *path_env, const char *name)
+int
+inputs_find_program(const char *path_env, const char *name, struct buf *ret)
 {
 	char path[PATH_MAX];
 	struct stat st;
+	int r = 0;
 
-	for (const char *p = path_env ? path_env : ""; *p;) {
+	for (const char *p = path_env ? path_env : ""; r == 0 && *p;) {
 		size_t n = strcspn(p, ":");
 
 		if (n > 0 && *p == '/' && n + strlen(name) + 2 < sizeof(path)) {
 			snprintf(path, sizeof(path), "%.*s/%s", (int)n, p, name);
 			if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
-				return strdup(path);
+				r = buf_addf(ret, "%s%s", ret->n ? ":" : "", path);
+			if (fs_can_run(path))
+				break;
 		}
 		p += n + (p[n] == ':');
 	}
-	return NULL;
+	return r;
 }
 
 static int
@@ -437,12 +440,25 @@ check_git_index(const struct input *in, const struct inputs_place *place, char *
 static int
 check_program(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	_cleanup_(freep) char *now = inputs_find_program(
-		variables_get(place->envp, "PATH"), in->name);
+	_cleanup_(buf_done) struct buf now = BUF_INIT;
+	int r = inputs_find_program(variables_get(place->envp, "PATH"), in->name, &now);
 
-	if (now ? has_text(in, now) : in->value.n == 0)
-		return 0;
+	if (r < 0 || (now.n == in->value.n && (!now.n || memcmp(now.p, in->value.p, now.n) == 0)))
+		return r;
 	return differs(ret_differs, in->name, "is another one in PATH");
+}
+
+static int
+check_runs(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
+
+	if (!path)
+		return -ENOMEM;
+	if (has_text(in, fs_can_run(path) ? INPUT_RUNS_YES : ""))
+		return 0;
+	return differs(
+		ret_differs, in->name, in->value.n ? "can be run no more" : "can be run now");
 }
 
 static int
@@ -499,6 +515,8 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 		return check_git_index(in, place, ret_differs);
 	case INPUT_PROGRAM:
 		return check_program(in, place, ret_differs);
+	case INPUT_RUNS:
+		return check_runs(in, place, ret_differs);
 	case INPUT_OUT_DIR:
 		dir = streq(in->name, INPUT_REAL_OUT_DIR_NAME) ? place->real_out_dir
 							       : place->out_dir;

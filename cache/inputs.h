@@ -20,10 +20,10 @@ enum input_kind {
 	INPUT_EXISTS,	/* a directory, or another thing that is no regular file */
 	INPUT_LISTING,	/* of a directory: the digest of its names and their kinds, sorted */
 	INPUT_ENV,	/* a variable: its value's digest; no value: not set */
-	INPUT_PROGRAM,	/* looked for in PATH: the path found; no value: not found */
-	INPUT_OUT_DIR,	/* the out-dir itself, or its real path, is in the outputs: its digest */
-	INPUT_WIDTH,	/* diagnostics were printed: --diagnostic-width, as text */
-	INPUT_LINK,	/* a symbolic link: what is written in it */
+	INPUT_PROGRAM, /* looked for in PATH: what is found (inputs_find_program); no value: none */
+	INPUT_OUT_DIR, /* the out-dir itself, or its real path, is in the outputs: its digest */
+	INPUT_WIDTH,   /* diagnostics were printed: --diagnostic-width, as text */
+	INPUT_LINK,    /* a symbolic link: what is written in it */
 	INPUT_METADATA, /* an rlib: the digest of its metadata (rlib.h) */
 	INPUT_FORM,	/* diagnostics were printed: how (call_form), as text */
 	INPUT_LIBRARY,	/* a library that a program loads: where LD_LIBRARY_PATH leads to it, beside
@@ -36,11 +36,14 @@ enum input_kind {
 	INPUT_REAL,	 /* its real path, which is that without links */
 	INPUT_EXTENDED,	 /* its extended attributes: their digest (attributes.h) */
 	INPUT_UMASK,	 /* what this process has, in four octal digits */
+	INPUT_RUNS,	 /* a file that was to be run: INPUT_RUNS_YES; no value: it could not be */
 	INPUT_KINDS
 };
 
 #define INPUT_OUT_DIR_NAME "out-dir"
 #define INPUT_REAL_OUT_DIR_NAME "real out-dir"
+
+#define INPUT_RUNS_YES "yes"
 
 #define INPUT_OUT_DIR_MARK '\x01'
 #define INPUT_TARGET_DIR_MARK '\x02'

@@ -32,8 +32,14 @@ struct recorder {
 	bool environ;	       /* its whole environment may have been read */
 	struct strv variables; /* kinds of these (variables.h) that programs ask for */
 	struct strv indexes;   /* git indexes that git may have written: digest, blank, path */
-	bool ran, drivers;     /* programs were run; linkers or C drivers among them */
+	struct strv trees; /* where git may know what is untracked without listing directories */
+	bool ran, drivers; /* programs were run; linkers or C drivers among them */
 };
+
+/* In a class's place (trace/program.h): there was a file, and it could not be run. */
+#define REFUSED "refused "
+
+#define LINKS_MAX 8 /* that lead to links */
 
 /* Why the result cannot be kept. */
 #define cannot(r, ...) why_set((r)->why, -ENOTSUP, __VA_ARGS__)
@@ -47,8 +53,13 @@ split_env(const struct recorder *r, const char *name, struct strv *to)
 	while (k == 0 && p && *p) {
 		size_t n = strcspn(p, ":");
 
-		if (n > 0)
+		if (n > 0 && *p == '/') {
+			_cleanup_(freep) char *dir = strndup(p, n);
+
+			k = dir ? strv_take(to, path_normalize("/", dir)) : -ENOMEM;
+		} else if (n > 0) {
 			k = strv_addn(to, p, n);
+		}
 		p += n + (p[n] == ':');
 	}
 	return k;
@@ -251,6 +262,56 @@ is_cargos_library_dir(const struct recorder *r, const char *path)
 		       (p->real_target_dir && path_is_below(path, p->real_target_dir)));
 }
 
+/* Whether the path leads elsewhere since the compile began: a link was replaced, or a directory was
+ * put in another one's place. A rename, unlike a new file in it, changes a directory's ctime alone.
+ */
+static bool
+is_swapped(const struct recorder *r, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || !is_after(&st.st_ctim, &r->in->started))
+		return false;
+	return S_ISLNK(st.st_mode) ||
+	       (S_ISDIR(st.st_mode) && !is_after(&st.st_mtim, &r->in->started));
+}
+
+static int check_way_to(struct recorder *r, const char *path, unsigned links);
+
+/* The way to what was read is as it was, or the compile may have read something else than what is
+ * there now. `path` is a part of it; where that is a link, so is what lies above its end. */
+static int
+check_way(struct recorder *r, const char *path, unsigned links)
+{
+	_cleanup_(freep) char *above = NULL, *to = NULL;
+	char text[PATH_MAX];
+	ssize_t n;
+
+	if (is_swapped(r, path))
+		return cannot(r, "%s changed while it was read", path);
+	n = links < LINKS_MAX ? readlink(path, text, sizeof(text) - 1) : -1;
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	above = path_dirname(path);
+	to = above ? path_normalize(above, text) : NULL;
+	return to ? check_way_to(r, to, links + 1) : -ENOMEM;
+}
+
+/* The path itself, and all that lies above it. */
+static int
+check_way_to(struct recorder *r, const char *path, unsigned links)
+{
+	_cleanup_(freep) char *to = strdup(path);
+	int k = to ? 0 : -ENOMEM;
+
+	for (char *end = to + (to ? strlen(to) : 0); k == 0 && end > to; end = strrchr(to, '/')) {
+		*end = '\0';
+		k = check_way(r, to, links);
+	}
+	return k;
+}
+
 /* A macro may learn where a symbolic link leads, so the link's text is an input. A link on the way
  * to the out-dir is not: it is the user's choice of a place. */
 static int
@@ -264,6 +325,8 @@ add_link(struct recorder *r, const char *path)
 	n = readlink(path, to, sizeof(to));
 	if (n < 0)
 		return 0;
+	if (is_swapped(r, path))
+		return cannot(r, "%s changed while it was read", path);
 	if (n == sizeof(to))
 		return cannot(r, "%s is too long a link", path);
 	return add(r, INPUT_LINK, path, to, (size_t)n);
@@ -314,6 +377,42 @@ add_git_attributes(struct recorder *r, const char *path)
 }
 
 static int
+add_listing(struct recorder *r, const char *path)
+{
+	struct digest d;
+	struct stat st;
+	int k;
+
+	if (in_out_dir(r, path) || strv_has(r->in->ignored_lists, path))
+		return 0;
+	if (stat(path, &st) < 0 || is_after(&st.st_ctim, &r->in->started))
+		return cannot(r, "%s changed while it was listed", path);
+	k = check_way_to(r, path, 0);
+	if (k < 0)
+		return k;
+	k = inputs_listing(path, &d);
+	if (k == -ENOMEM)
+		return k;
+	if (k < 0)
+		return cannot(r, "%s cannot be listed: %s", path, strerror(-k));
+	return add(r, INPUT_LISTING, path, d.b, DIGEST_SIZE);
+}
+
+/* Git looks at a directory's time, and lists it only if that is another one. */
+static bool
+stands_for_listing(const struct recorder *r, const char *path)
+{
+	for (size_t i = 0; i < r->trees.n; i++) {
+		const char *top = r->trees.v[i], *git = strstr(path, "/.git");
+
+		if (path_is_below(path, top) && !in_target_dir(r, path) &&
+			!(git && (git[strlen("/.git")] == '/' || !git[strlen("/.git")])))
+			return true;
+	}
+	return false;
+}
+
+static int
 add_file(struct recorder *r, const char *path)
 {
 	struct digest d;
@@ -324,6 +423,8 @@ add_file(struct recorder *r, const char *path)
 		return k;
 	if (stat(path, &st) < 0)
 		return cannot(r, "%s was there, and is not any more", path);
+	if (S_ISDIR(st.st_mode) && stands_for_listing(r, path))
+		return add_listing(r, path);
 	if (!S_ISREG(st.st_mode)) {
 		if (strv_has_sorted(&r->up, path) || is_cargos_library_dir(r, path))
 			return 0;
@@ -480,25 +581,6 @@ add_absent(struct recorder *r, const char *path)
 }
 
 static int
-add_listing(struct recorder *r, const char *path)
-{
-	struct digest d;
-	struct stat st;
-	int k;
-
-	if (in_out_dir(r, path) || strv_has(r->in->ignored_lists, path))
-		return 0;
-	if (stat(path, &st) < 0 || is_after(&st.st_ctim, &r->in->started))
-		return cannot(r, "%s changed while it was listed", path);
-	k = inputs_listing(path, &d);
-	if (k == -ENOMEM)
-		return k;
-	if (k < 0)
-		return cannot(r, "%s cannot be listed: %s", path, strerror(-k));
-	return add(r, INPUT_LISTING, path, d.b, DIGEST_SIZE);
-}
-
-static int
 add_env(struct recorder *r, const char *name)
 {
 	return inputs_add_env(r->inputs, inputs_env(r->in->place), name);
@@ -585,9 +667,11 @@ add_programs(struct recorder *r)
 
 	strv_sort_unique(&r->programs);
 	for (size_t i = 0; k == 0 && i < r->programs.n; i++) {
-		_cleanup_(freep) char *at = inputs_find_program(path_env, r->programs.v[i]);
+		_cleanup_(buf_done) struct buf at = BUF_INIT;
 
-		k = inputs_add(r->inputs, INPUT_PROGRAM, r->programs.v[i], at, at ? strlen(at) : 0);
+		k = inputs_find_program(path_env, r->programs.v[i], &at);
+		if (k == 0)
+			k = inputs_add(r->inputs, INPUT_PROGRAM, r->programs.v[i], at.p, at.n);
 	}
 	return k;
 }
@@ -634,6 +718,8 @@ collect_program(struct recorder *r, const char *item)
 	if (!path || path == item)
 		return -EBADMSG;
 	n = (size_t)(path++ - item);
+	if (starts_with(item, REFUSED))
+		return in_path(r, path) ? strv_add(&r->programs, path_basename(path)) : 0;
 	r->ran = true;
 	if (n == strlen("linker") && strncmp(item, "linker", n) == 0)
 		r->drivers = true;
@@ -642,6 +728,24 @@ collect_program(struct recorder *r, const char *item)
 	if (k == 0 && streq(path_basename(path), "uname"))
 		k = strv_add(&r->variables, "uname");
 	return k < 0 || !in_path(r, path) ? k : strv_add(&r->programs, path_basename(path));
+}
+
+static int
+collect_trees(struct recorder *r, const struct buf *record)
+{
+	static const char index[] = "/.git/index";
+	const char *p = (const char *)record->p, *end = p + record->n;
+	int k = 0;
+
+	for (; k == 0 && p < end; p += strlen(p) + 1) {
+		if (*p != 'f' || !streq(path_basename(p + 1), "index") ||
+			!git_index_has_untracked(p + 1))
+			continue;
+		/* a tree that has its index elsewhere may be anywhere */
+		k = ends_with(p, index) ? strv_addn(&r->trees, p + 1, strlen(p + 1) - strlen(index))
+					: cannot(r, "git knows by %s what is untracked", p + 1);
+	}
+	return k;
 }
 
 /* Collects what the other items depend on. */
@@ -659,6 +763,18 @@ collect_ran(struct recorder *r, const struct buf *record)
 			k = strv_add(&r->indexes, p + 1);
 	}
 	strv_sort_unique(&r->variables);
+	if (k == 0 && strv_has_sorted(&r->variables, "git"))
+		k = collect_trees(r, record);
+	return k;
+}
+
+static int
+check_ways(struct recorder *r)
+{
+	int k = 0;
+
+	for (size_t i = 0; k == 0 && i < r->up.n; i++)
+		k = check_way(r, r->up.v[i], 0);
 	return k;
 }
 
@@ -693,6 +809,24 @@ collect_up(struct recorder *r, const struct buf *record)
 	}
 	strv_sort_unique(&r->up);
 	return k;
+}
+
+/* A program that another one in PATH stands for, or that is run by its path, may become runnable,
+ * or stop to be. */
+static int
+add_runs(struct recorder *r, const char *item)
+{
+	const char *path = strchr(item, ' ');
+	bool refused = starts_with(item, REFUSED), runs;
+
+	if (!path)
+		return -EBADMSG;
+	if (strv_has_sorted(&r->own, ++path))
+		return 0;
+	runs = fs_can_run(path);
+	if (runs == refused)
+		return cannot(r, "%s changed while it was run", path);
+	return add(r, INPUT_RUNS, path, INPUT_RUNS_YES, runs ? strlen(INPUT_RUNS_YES) : 0);
 }
 
 static int
@@ -730,6 +864,7 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 	case 'w':
 		return strv_add(r->made, name);
 	case 'x':
+		return add_runs(r, name);
 	case 'g':
 		return 0;
 	case '!':
@@ -777,6 +912,8 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 	if (k == 0)
 		k = collect_ran(&r, record);
 	if (k == 0)
+		k = check_ways(&r);
+	if (k == 0)
 		k = read_record(&r, record);
 	if (k == 0 && r.drivers)
 		k = add_linker_env(&r);
@@ -791,6 +928,7 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 	strv_done(&r.libraries);
 	strv_done(&r.own);
 	strv_done(&r.up);
+	strv_done(&r.trees);
 	strv_done(&r.programs);
 	strv_done(&r.path);
 	strv_done(&r.library_path);

@@ -399,12 +399,16 @@ fs_make_temp_dir(const char *dir, const char *prefix, char **ret)
 	return 0;
 }
 
-static bool
-is_program(const char *path)
+bool
+fs_can_run(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	/* Old seccomp profiles say EPERM to faccessat2, and glibc then tries nothing else. */
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ||
+	       (errno == EPERM && access(path, X_OK) == 0);
 }
 
 char *
@@ -413,7 +417,7 @@ fs_which(const char *name, const char *path_env)
 	if (!*name)
 		return NULL;
 	if (strchr(name, '/'))
-		return is_program(name) ? strdup(name) : NULL;
+		return fs_can_run(name) ? strdup(name) : NULL;
 	/* What execvp uses where there is no PATH. */
 	if (!path_env)
 		path_env = "/bin:/usr/bin";
@@ -428,7 +432,7 @@ fs_which(const char *name, const char *path_env)
 		full = path_join(*dir ? dir : ".", name);
 		if (!full)
 			return NULL;
-		if (is_program(full))
+		if (fs_can_run(full))
 			return steal_ptr(full);
 		if (!*end)
 			return NULL;

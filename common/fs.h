@@ -52,6 +52,7 @@ bool fs_exists(const char *path);
 /* Makes a fresh directory dir/prefixXXXXXX, mode 0700, and returns its path in *ret (caller frees).
  */
 int fs_make_temp_dir(const char *dir, const char *prefix, char **ret);
+bool fs_can_run(const char *path); /* whether execve may run the file that is there */
 /* Finds a program as execvp would, in the given PATH value. NULL when not found. */
 char *fs_which(const char *name, const char *path_env);
 

@@ -79,21 +79,23 @@ read_entry(const uint8_t **at, const uint8_t *end, uint32_t version, struct buf 
 	return 0;
 }
 
-/* What is not derived from the entries. Upper case: may be left out. */
+/* What is not derived from the entries. Upper case: may be left out. *ret_untracked is set where
+ * one says which files are untracked. */
 static int
-check_extensions(const uint8_t *at, const uint8_t *end)
+check_extensions(const uint8_t *at, const uint8_t *end, bool *ret_untracked)
 {
 	while (at < end) {
 		if (end - at < 8 || at[0] < 'A' || at[0] > 'Z' ||
 			be32(at + 4) > (size_t)(end - at - 8))
 			return -EBADMSG;
+		*ret_untracked |= memcmp(at, "UNTR", 4) == 0;
 		at += 8 + be32(at + 4);
 	}
 	return 0;
 }
 
 static int
-read_index(const struct buf *b, struct hasher *h)
+read_index(const struct buf *b, struct hasher *h, bool *ret_untracked)
 {
 	_cleanup_(buf_done) struct buf name = BUF_INIT;
 	const uint8_t *at = b->p + HEAD, *end = b->p + b->n - HASH;
@@ -109,21 +111,39 @@ read_index(const struct buf *b, struct hasher *h)
 	hasher_field(h, b->p + 8, 4);
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		r = read_entry(&at, end, version, &name, h);
-	return r < 0 ? r : check_extensions(at, end);
+	return r < 0 ? r : check_extensions(at, end, ret_untracked);
 }
 
-int
-git_index_digest(const char *path, struct digest *ret)
+static int
+read_file(const char *path, struct digest *ret, bool *ret_untracked)
 {
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = h ? fs_read_file(path, INDEX_MAX, &b) : -ENOMEM;
 
+	*ret_untracked = false;
 	if (r == 0)
-		r = read_index(&b, h);
+		r = read_index(&b, h, ret_untracked);
 	if (r == 0)
 		hasher_final(h, ret);
 	return r;
+}
+
+int
+git_index_digest(const char *path, struct digest *ret)
+{
+	bool untracked;
+
+	return read_file(path, ret, &untracked);
+}
+
+bool
+git_index_has_untracked(const char *path)
+{
+	struct digest d;
+	bool untracked;
+
+	return read_file(path, &d, &untracked) < 0 || untracked;
 }
 
 int

@@ -15,4 +15,8 @@ int git_index_digest(const char *path, struct digest *ret);
 /* The same; what is known of the very file is taken from the memo, which may be NULL. */
 int git_index_digest_memo(struct memo *memo, const char *path, struct digest *ret);
 
+/* Whether it says, or may say, which files are untracked (core.untrackedCache). Git then lists a
+ * directory only where its time is another one. */
+bool git_index_has_untracked(const char *path);
+
 #endif

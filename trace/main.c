@@ -49,6 +49,7 @@ struct run {
 	int ended;		/* its pidfd */
 	char program[PATH_MAX]; /* the last one that `by` thought about, */
 	const char *class;	/* and what it is; NULL: none yet */
+	bool keeps_cache;	/* and whether it is a driver */
 };
 
 static void
@@ -205,11 +206,14 @@ by(void *arg)
 	if (!program_of((pid_t)r->listener.req->pid, exe))
 		return WATCH_BY_COMPILER;
 	if (!r->class || !streq(exe, r->program)) {
-		r->class = program_class(exe, PROGRAM_DYNAMIC);
+		r->class = watch_class(&r->watch, exe, PROGRAM_DYNAMIC);
+		r->keeps_cache = program_keeps_cache(exe);
 		memcpy(r->program, exe, strlen(exe) + 1);
 	}
 	if (streq(r->class, "linker"))
 		return WATCH_BY_LINKER;
+	if (r->keeps_cache)
+		return WATCH_BY_DRIVER;
 	if (streq(r->class, "git"))
 		return WATCH_BY_GIT;
 	if (starts_with(path_basename(exe), "python") || starts_with(path_basename(exe), "pypy"))
@@ -344,6 +348,8 @@ prepare(struct run *r)
 		return -ENOMEM;
 	if (!getcwd(r->cwd, sizeof(r->cwd)) || r->cwd[0] != '/')
 		r->cwd[0] = '\0';
+	if (*r->cwd && strv_add(&r->watch.project, r->cwd) < 0)
+		return -ENOMEM;
 	if (!procfs_is_ours())
 		return untraced(r, "/proc is not of this PID namespace", 0);
 	if (!trace_filter_possible())

@@ -110,7 +110,22 @@ program_read(const char *path, struct program *ret)
 
 /* ---- its name */
 
-/* The end of the name, without versions: "x86_64-linux-gnu-gcc-12" is "gcc", "ld.lld-15" "ld.lld".
+/* Whether the name begins as a target's does: "x86_64-linux-gnu-". */
+static bool
+has_target(const char *name)
+{
+	static const char *const archs[] = { "aarch64", "alpha", "arm", "avr", "hppa", "i386",
+		"i486", "i586", "i686", "loongarch", "m68k", "mips", "msp430", "powerpc", "ppc",
+		"riscv", "s390", "sh4", "sparc", "wasm", "x86_64", "xtensa" };
+
+	for (size_t i = 0; i < ARRAY_LEN(archs); i++)
+		if (starts_with(name, archs[i]))
+			return true;
+	return false;
+}
+
+/* The name without versions, and without a target: "x86_64-linux-gnu-gcc-12" is "gcc", "ld.lld-15"
+ * is "ld.lld". Any other prefix makes it another program: "next-version-git" is not git.
  */
 static void
 plain_name(const char *path, char *ret, size_t size)
@@ -128,7 +143,7 @@ plain_name(const char *path, char *ret, size_t size)
 		ret[n - 1] = '\0';
 	}
 	dash = strrchr(ret, '-');
-	if (dash && strchr(ret, '-') != dash)
+	if (dash && strchr(ret, '-') != dash && has_target(ret))
 		memmove(ret, dash + 1, strlen(dash));
 }
 
@@ -253,6 +268,19 @@ static const struct cache_dir {
 	{ "sccache", "HOME", ".cache/sccache" }, { "zig", "ZIG_GLOBAL_CACHE_DIR", NULL },
 	{ "zig", "ZIG_LOCAL_CACHE_DIR", NULL }, { "zig", "XDG_CACHE_HOME", "zig" },
 	{ "zig", "HOME", ".cache/zig" } };
+
+bool
+program_keeps_cache(const char *path)
+{
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	char name[NAME_LENGTH_MAX];
+
+	plain_name(real ? real : path, name, sizeof(name));
+	for (size_t i = 0; i < ARRAY_LEN(cache_dirs); i++)
+		if (streq(cache_dirs[i].program, name))
+			return true;
+	return false;
+}
 
 int
 program_cache_dirs(const char *path, const struct buf *env, struct strv *dirs)

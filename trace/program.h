@@ -30,8 +30,14 @@ int program_read(const char *path, struct program *ret);
  * tool's own prefix; "all": the program may walk the environment, so all count. */
 const char *program_class(const char *path, enum program_form form);
 
+/* In a class's place: there was a file, and it could not be run. */
+#define PROGRAM_REFUSED "refused"
+
 /* Whether the program's output differs each time it is run. */
 bool program_is_fickle(const char *path);
+
+/* Whether it is a driver that has a cache of its own (ccache, zig). */
+bool program_keeps_cache(const char *path);
 
 /* Adds to *dirs the directories of a driver's own cache, found by its environment (NAME=VALUE
  * strings, each with its NUL). Adds nothing for other programs. 0 or -ENOMEM. */

@@ -21,19 +21,6 @@
 #define TEXT_MAX (256u * 1024)
 #define SCRIPT_DEPTH 5 /* as the kernel's */
 
-/* A search through PATH tries each of its directories, and most of them have no such program. */
-static bool
-can_run(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
-		return false;
-	/* Old seccomp profiles say EPERM to faccessat2, and glibc then tries nothing else. */
-	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ||
-	       (errno == EPERM && access(path, X_OK) == 0);
-}
-
 /* What is run by a link in /proc, or by its descriptor: where that leads. -errno: to no file. */
 static int
 resolve(pid_t pid, const char *path, char ret[PATH_MAX])
@@ -51,7 +38,7 @@ resolve(pid_t pid, const char *path, char ret[PATH_MAX])
 	if (n < 0)
 		return -errno;
 	ret[n] = '\0';
-	return *ret == '/' && can_run(ret) ? 0 : -ENOENT;
+	return *ret == '/' && fs_can_run(ret) ? 0 : -ENOENT;
 }
 
 static void
@@ -97,13 +84,40 @@ read_arguments(struct watch *w, const struct trace_call *c)
 	}
 }
 
+/* Whether the directory is above one of these, or is one. */
+static bool
+covers_any(const char *dir, const struct strv *dirs)
+{
+	for (size_t i = 0; i < dirs->n; i++)
+		if (path_is_below(dirs->v[i], dir))
+			return true;
+	return false;
+}
+
+/* A directory that the project lies in, too (temporary files on /dev/shm), is no cache: what is
+ * read there counts. */
 static void
 add_caches(struct watch *w, const struct trace_call *c, const char *path)
 {
 	_cleanup_(buf_done) struct buf env = BUF_INIT;
+	_cleanup_(strv_done) struct strv dirs = STRV_INIT;
 
-	if (trace_call_strings(c->pid, c->envp, ENVP_MAX, &env) == 0)
-		program_cache_dirs(path, &env, &w->caches);
+	if (!program_keeps_cache(path) || trace_call_strings(c->pid, c->envp, ENVP_MAX, &env) < 0 ||
+		program_cache_dirs(path, &env, &dirs) < 0)
+		return;
+	for (size_t i = 0; i < dirs.n; i++)
+		if (!strv_has(&w->caches, dirs.v[i]) && !covers_any(dirs.v[i], &w->project) &&
+			!covers_any(dirs.v[i], &w->writable) &&
+			!covers_any(dirs.v[i], &w->toolchain))
+			strv_add(&w->caches, dirs.v[i]);
+}
+
+const char *
+watch_class(const struct watch *w, const char *path, enum program_form form)
+{
+	return watch_below_any(path, &w->project) || watch_below_any(path, &w->writable)
+		       ? "all"
+		       : program_class(path, form);
 }
 
 /* The program, and what the kernel opens to run it. *ret: what it is itself. */
@@ -139,6 +153,20 @@ look_at(struct watch *w, const char *path, enum program_form *ret)
 		watch_doubt(w, "it ran %s, whose calls cannot be seen", path);
 }
 
+/* A search through PATH tries each of its directories, and most of them have no such program. One
+ * that is there and may not be run may be made runnable. */
+static void
+note_refused(struct watch *w, const char *path)
+{
+	char item[PATH_MAX + 32];
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	snprintf(item, sizeof(item), PROGRAM_REFUSED " %s", path);
+	trace_set_add(&w->set, TRACE_PROGRAMS, item, TRACE_RAN);
+}
+
 void
 watch_run(struct watch *w, const struct trace_call *c, const char *given)
 {
@@ -155,8 +183,10 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 		path = real;
 	}
 	watch_look(w, path, true);
-	if (!can_run(path))
+	if (!fs_can_run(path)) {
+		note_refused(w, path);
 		return;
+	}
 	runtime_loading_begin(&w->loading, c->pid);
 	look_at(w, path, &form);
 	if (form == PROGRAM_NONE)
@@ -169,7 +199,7 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 		return;
 	if (program_is_fickle(path))
 		watch_doubt(w, "it ran %s, which says another thing each time", path);
-	class = program_class(path, form);
+	class = watch_class(w, path, form);
 	snprintf(item, sizeof(item), "%s %s", class, path);
 	trace_set_add(&w->set, TRACE_PROGRAMS, item, TRACE_RAN);
 	if (streq(class, "all")) {

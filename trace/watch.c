@@ -20,6 +20,7 @@ watch_done(struct watch *w)
 {
 	strv_done(&w->toolchain);
 	strv_done(&w->writable);
+	strv_done(&w->project);
 	strv_done(&w->temporary);
 	strv_done(&w->caches);
 	for (size_t i = 0; i < w->n_indexes; i++)
@@ -86,8 +87,13 @@ is_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
 {
 	if (ends_with(path, "/index.lock") && is_index(w, path))
 		return true;
-	if (watch_below_any(path, &w->caches) && !ends_with(path, ".conf"))
-		return by(arg) != WATCH_BY_COMPILER;
+	if (watch_below_any(path, &w->caches) && !ends_with(path, ".conf")) {
+		enum watch_by who = by(arg);
+
+		/* a driver starts compilers and linkers for what it keeps there */
+		if (who == WATCH_BY_DRIVER || who == WATCH_BY_LINKER)
+			return true;
+	}
 	return is_pycache(path) && by(arg) == WATCH_BY_PYTHON;
 }
 
@@ -110,7 +116,7 @@ is_dir(const char *path)
 static bool
 is_other(enum watch_by who)
 {
-	return who == WATCH_BY_PYTHON || who == WATCH_BY_OTHER;
+	return who == WATCH_BY_PYTHON || who == WATCH_BY_DRIVER || who == WATCH_BY_OTHER;
 }
 
 /* What a macro asks of a file may be in what it makes; so may what a program says that it runs, of

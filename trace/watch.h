@@ -11,16 +11,26 @@
 #include "common/digest.h"
 #include "common/strv.h"
 #include "trace/trace_call.h"
+#include "trace/program.h"
 #include "trace/runtime.h"
 #include "trace/set.h"
 
 /* What program a caller is. It is asked only where it matters. */
-enum watch_by { WATCH_BY_COMPILER, WATCH_BY_LINKER, WATCH_BY_GIT, WATCH_BY_PYTHON, WATCH_BY_OTHER };
+enum watch_by {
+	WATCH_BY_COMPILER,
+	WATCH_BY_LINKER,
+	WATCH_BY_DRIVER, /* one that keeps a cache of its own: program_keeps_cache */
+	WATCH_BY_GIT,
+	WATCH_BY_PYTHON,
+	WATCH_BY_OTHER
+};
 typedef enum watch_by (*watch_by_fn)(void *arg);
 
 struct watch {
 	struct strv toolchain; /* directories whose content is part of the toolchain's id */
 	struct strv writable;  /* directories that a compile may write to */
+	struct strv project;   /* the directory that it runs in: its programs are known by no name
+				*/
 	struct strv temporary; /* where it may make files; what is there already is not its own */
 	struct strv caches;    /* caches of drivers (ccache, zig) that were run: neither inputs nor
 				  outputs */
@@ -54,6 +64,8 @@ struct watch {
 /* Starts zeroed. */
 void watch_done(struct watch *w);
 void watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *arg);
+/* program_class, but for programs of the project's own. */
+const char *watch_class(const struct watch *w, const char *path, enum program_form form);
 /* Notes that the result may depend on more than the record says. The first reason stays. */
 void watch_doubt(struct watch *w, const char *fmt, ...) _printf_(2, 3);
 /* The compile has ended. If dray-env.so never reported itself, that is a doubt too. */
@@ -64,10 +76,10 @@ void watch_end(struct watch *w);
  * program saw that it is no link, or that it is its own real path, y they asked for its extended
  * attributes, u (with the name "umask") they asked for the umask, m variable of a macro, r variable
  * of the toolchain, v (with the name "environ") all variables at once, w made or changed, x a
- * program that was run (its class, see program.h, a blank, its path), g an index of git that git
- * may have written (the digest of what it said, see memo/git_index.h, a blank, its path), ! a
- * doubt, and last e, with the number of calls as its name: without it the record is not whole. 0 or
- * -ENOMEM. */
+ * program that was run, or could not be (its class, see program.h, a blank, its path), g an index
+ * of git that git may have written (the digest of what it said, see memo/git_index.h, a blank, its
+ * path), ! a doubt, and last e, with the number of calls as its name: without it the record is not
+ * whole. 0 or -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

@@ -379,10 +379,39 @@ listing_is_ignored(const char *kind, const char *dir)
 	return false;
 }
 
+/* Whether a macro's library was opened. */
+static bool
+loads_macro(const struct cached *c, const struct buf *record)
+{
+	const char *p = (const char *)record->p, *end = p + record->n;
+
+	if (record->n == 0 || end[-1] != '\0')
+		return false;
+	for (; p < end; p += strlen(p) + 1)
+		if (*p == 'f' && ends_with(p, ".so") &&
+			(path_is_below(p + 1, c->target_dir) ||
+				path_is_below(p + 1, c->real_target_dir)))
+			return true;
+	return false;
+}
+
+/* Whether it is what a build script made for this package. A macro may list it (include_dir), and
+ * then names of new files count; cargo's newer layout has it among -L dependency. */
+static bool
+is_scripts(const char *dir)
+{
+	const char *made = getenv("OUT_DIR");
+	struct stat a, b;
+
+	return made && (streq(made, dir) || (stat(made, &a) == 0 && stat(dir, &b) == 0 &&
+						    a.st_dev == b.st_dev && a.st_ino == b.st_ino));
+}
+
 static int
-list_dirs(struct cached *c)
+list_dirs(struct cached *c, const struct buf *record)
 {
 	const struct rustc_call *call = c->in.call;
+	bool macros = loads_macro(c, record);
 	char real[PATH_MAX];
 	int r = 0;
 
@@ -391,7 +420,7 @@ list_dirs(struct cached *c)
 
 		if (!dir)
 			return -ENOMEM;
-		if (!listing_is_ignored(call->libs[i].kind, dir))
+		if (!listing_is_ignored(call->libs[i].kind, dir) || (macros && is_scripts(dir)))
 			continue;
 		r = strv_add(&c->dirs, dir);
 		/* the record has it by its descriptor: without links */
@@ -430,7 +459,7 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 		.linked = c->in.call->calls_linker && !made->staged,
 		.metadata = made->metadata,
 		.started = c->started };
-	int r = list_dirs(c);
+	int r = list_dirs(c, made->record);
 
 	if (r == 0)
 		r = list_libraries(c, &libraries);

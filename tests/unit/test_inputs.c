@@ -1,6 +1,7 @@
 /* Inputs from records of the tracer, checked again: files, links, listings, places. */
 #include "config.h"
 
+#include <poll.h>
 #include <sys/xattr.h>
 
 #include "tests/unit/inputs_fixture.h"
@@ -212,6 +213,53 @@ moving_ground(void **state)
 	cannot_be_kept("changed while it was listed");
 }
 
+/* What a path leads to by other ways than its last name. */
+static void
+ways_that_change_meanwhile(void **state)
+{
+	struct timespec old[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
+	const char *const dirs[] = { "one", "one/sub", "two", "two/sub" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		assert_int_equal(mkdir(in(dirs[i]), 0755), 0);
+	put("one/sub/a", "1");
+	put("two/sub/a", "2");
+	assert_int_equal(symlink("one", in("now")), 0);
+	assert_int_equal(symlink("now/sub", in("far")), 0);
+	item('f', in("now/sub/a"));
+	item('f', in("far/a"));
+	take_all();
+	forget();
+	/* all files here are older than the compile */
+	poll(NULL, 0, 20);
+	clock_gettime(CLOCK_REALTIME_COARSE, &from.started);
+	poll(NULL, 0, 20);
+	item('f', in("now/sub/a"));
+	item('f', in("far/a"));
+	take_all();
+	forget();
+	assert_int_equal(symlink("two", in("new")), 0);
+	assert_int_equal(rename(in("new"), in("now")), 0);
+	item('f', in("now/sub/a"));
+	cannot_be_kept("now changed while it was read");
+	item('d', in("now/sub"));
+	cannot_be_kept("now changed while it was read");
+	/* a link to a path with a link in it */
+	item('f', in("far/a"));
+	cannot_be_kept("now changed while it was read");
+	/* a directory in another one's place */
+	assert_int_equal(rename(in("one"), in("old")), 0);
+	assert_int_equal(utimensat(AT_FDCWD, in("two"), old, 0), 0);
+	assert_int_equal(rename(in("two"), in("one")), 0);
+	item('f', in("one/sub/a"));
+	cannot_be_kept("one changed while it was read");
+	/* a new file in it is none of its business */
+	put("one/b", "");
+	item('f', in("one/sub/a"));
+	take_all();
+}
+
 static void
 odd_names(void **state)
 {
@@ -392,6 +440,7 @@ main(void)
 		T(links),
 		T(torn),
 		T(moving_ground),
+		T(ways_that_change_meanwhile),
 		T(odd_names),
 		T(out_dir_is_relative),
 		T(what_is_in_the_target_directory),

@@ -197,7 +197,7 @@ what_programs_ask_for(void **state)
 	env[0] = cc;
 	is_stale("LIBRARY_PATH");
 	forget();
-	item('x', "unheard-of /bin/x");
+	item('x', "unheard-of /bin/sh");
 	item('e', "7");
 	assert_int_equal(take(), -EBADMSG);
 }
@@ -246,12 +246,14 @@ index_of_git(void **state)
 static void
 programs_in_path(void **state)
 {
-	char path[PATH_MAX * 2 + 32];
+	char path[PATH_MAX * 2 + 32], ran[PATH_MAX * 2 + 32];
 
 	(void)state;
 	assert_int_equal(mkdir(in("b1"), 0755), 0);
 	assert_int_equal(mkdir(in("b2"), 0755), 0);
 	put("b2/ld", "linker");
+	assert_int_equal(chmod(in("b2/ld"), 0755), 0);
+	assert_int_equal(chmod(in("b2/ld"), 0755), 0);
 	snprintf(path, sizeof(path), "PATH=%s/b1:%s/b2::relative", dir, dir);
 	env[0] = path;
 	from.linked = true;
@@ -274,6 +276,28 @@ programs_in_path(void **state)
 	all_is_as_it_was();
 	put("b1/none", "");
 	is_stale("none is another one in PATH");
+	assert_int_equal(unlink(in("b1/none")), 0);
+	forget();
+	/* passed over, since it cannot be run; a slash at a directory's end */
+	assert_int_equal(rmdir(in("b1/ld")), 0);
+	put("b1/ld", "text");
+	snprintf(path, sizeof(path), "PATH=%s/b1/:%s/b2/", dir, dir);
+	snprintf(ran, sizeof(ran), "refused %s", in("b1/ld"));
+	item('x', ran);
+	snprintf(ran, sizeof(ran), "linker %s", in("b2/ld"));
+	item('x', ran);
+	take_all();
+	assert_true(has(INPUT_PROGRAM, "ld"));
+	all_is_as_it_was();
+	assert_int_equal(chmod(in("b1/ld"), 0755), 0);
+	is_stale("b1/ld can be run now");
+	assert_int_equal(chmod(in("b1/ld"), 0644), 0);
+	assert_int_equal(chmod(in("b2/ld"), 0644), 0);
+	is_stale("b2/ld can be run no more");
+	assert_int_equal(chmod(in("b2/ld"), 0755), 0);
+	all_is_as_it_was();
+	snprintf(path, sizeof(path), "PATH=%s/b2/", dir);
+	is_stale("ld is another one in PATH");
 }
 
 static void

@@ -226,18 +226,23 @@ test_aside(void **state)
 	struct place *p = *state;
 	struct watch w = { .set = TRACE_SET_INIT };
 	_cleanup_(freep) char *kept = path_join(p->dir, "kept"),
-			      *conf = path_join(p->dir, "x.conf");
+			      *conf = path_join(p->dir, "x.conf"),
+			      *found = path_join(p->dir, "found");
 
 	strv_add(&w.caches, p->dir);
-	call(&w, TRACE_CHANGE, kept, other);
-	call(&w, TRACE_LOOK, kept, other);
-	call(&w, TRACE_LIST, p->dir, other);
+	call(&w, TRACE_CHANGE, kept, driver);
+	call(&w, TRACE_LOOK, kept, driver);
+	call(&w, TRACE_LOOK, kept, linker);
+	call(&w, TRACE_LIST, p->dir, driver);
 	call(&w, TRACE_CHANGE, "/usr/none/default_1.profraw", compiler);
 	assert_string_equal(w.doubt, "");
 	assert_int_equal(w.set.n, 0);
-	call(&w, TRACE_LOOK, conf, other);
+	call(&w, TRACE_LOOK, conf, driver);
 	call(&w, TRACE_LOOK, kept, compiler);
 	assert_int_equal(w.set.n, 2);
+	/* what another program finds there */
+	call(&w, TRACE_LOOK, found, other);
+	assert_int_equal(w.set.n, 3);
 	call(&w, TRACE_CHANGE, kept, compiler);
 	assert_int_equal(strncmp(w.doubt, "it wrote ", 9), 0);
 	watch_done(&w);

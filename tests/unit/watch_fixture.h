@@ -64,6 +64,12 @@ linker(void *arg)
 }
 
 static inline enum watch_by
+driver(void *arg)
+{
+	return WATCH_BY_DRIVER;
+}
+
+static inline enum watch_by
 other(void *arg)
 {
 	return WATCH_BY_OTHER;
