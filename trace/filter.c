@@ -55,8 +55,9 @@ notify(scmp_filter_ctx f, int call, bool descriptors)
 }
 
 static int
-add_notified(scmp_filter_ctx f, bool descriptors)
+add_notified(scmp_filter_ctx f, unsigned also)
 {
+	bool descriptors = also & TRACE_FILTER_DESCRIPTORS;
 	int r = 0;
 
 	for (const int *call = trace_calls; *call >= 0 && r == 0; call++)
@@ -66,6 +67,9 @@ add_notified(scmp_filter_ctx f, bool descriptors)
 	if (r == 0)
 		r = seccomp_rule_add(
 			f, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+	if (r == 0 && (also & TRACE_FILTER_RANDOM))
+		r = seccomp_rule_add(
+			f, SCMP_ACT_NOTIFY, SCMP_SYS(getrandom), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	return r;
 }
 
@@ -78,7 +82,7 @@ trace_filter_possible(void)
 }
 
 int
-trace_filter_make(bool descriptors, struct buf *ret)
+trace_filter_make(unsigned also, struct buf *ret)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
 	int r;
@@ -88,7 +92,7 @@ trace_filter_make(bool descriptors, struct buf *ret)
 	/* Programs of another architecture are not seen; they are not killed for that, either. */
 	r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
 	if (r == 0)
-		r = add_notified(f, descriptors);
+		r = add_notified(f, also);
 	if (r == 0)
 		r = trace_filter_export(f, ret);
 	seccomp_release(f);

@@ -6,10 +6,14 @@
 
 /* Whether this kernel can report a call and wait for an answer (Linux 5.5). */
 bool trace_filter_possible(void);
+enum {
+	TRACE_FILTER_DESCRIPTORS = 1, /* stats of open descriptors, too */
+	TRACE_FILTER_RANDOM = 2,      /* getrandom, but not in the ways that std and libc use it for
+					 their own tables */
+};
 /* Adds to *ret a BPF program (struct sock_filter[]) that notifies of the calls in trace_calls, and
- * of sockets other than Unix ones; with `descriptors` also of stats of open descriptors. 0 or
- * -errno. */
-int trace_filter_make(bool descriptors, struct buf *ret);
+ * of sockets other than Unix ones, and of what `also` has. 0 or -errno. */
+int trace_filter_make(unsigned also, struct buf *ret);
 /* Adds a finished libseccomp filter to *ret, in the kernel's form. 0 or -errno. */
 int trace_filter_export(void *scmp_filter, struct buf *ret);
 

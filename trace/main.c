@@ -1,7 +1,7 @@
-/* dray-trace: runs a compiler on this machine and records what it looked at.
+/* dray-trace: runs a compiler, or a build script, on this machine and records what it looked at.
  *
  *   dray-trace [--record-fd=FD] [--toolchain=DIR]… [--writable=DIR]… [--temporary=DIR]…
- *              [--linker] -- PROGRAM ARGS…
+ *              [--linker | --script [--trust]] -- PROGRAM ARGS…
  *
  * The record (trace/watch.h) is written to FD in the end. Where the kernel refuses to tell, the
  * program runs all the same, and the record says so. It stands in for the program: same streams,
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/child.h"
+#include "common/clock.h"
 #include "common/daemon.h"
 #include "common/fs.h"
 #include "common/procfs.h"
@@ -28,10 +29,14 @@
 #include "trace/listener.h"
 #include "trace/paths.h"
 #include "trace/program.h"
+#include "trace/script.h"
 #include "trace/watch.h"
 
 #define STATUS_USAGE 2
 #define STATUS_NOT_STARTED 127
+#define KNOWN 64
+#define REST_MS 100
+#define STARTED 256
 #define TRIAL_MS 30000 /* a machine under heavy load */
 
 struct run {
@@ -42,23 +47,32 @@ struct run {
 	struct buf filter;
 	char **argv;
 	int record, socket, child_socket;
-	char *env;		/* dray-env.so */
-	char cwd[PATH_MAX];	/* that all begin in; "": not known */
-	bool moved;		/* one of them has changed it: relative paths are looked up */
-	pid_t pid;		/* the compiler's */
-	int ended;		/* its pidfd */
-	char program[PATH_MAX]; /* the last one that `by` thought about, */
-	const char *class;	/* and what it is; NULL: none yet */
-	bool keeps_cache;	/* and whether it is a driver */
+	char *env;	    /* dray-env.so, or a script's dray-run.so */
+	char cwd[PATH_MAX]; /* that all begin in; "": not known */
+	bool moved;	    /* one of them has changed it: relative paths are looked up */
+	pid_t pid;	    /* the compiler's */
+	int ended;	    /* its pidfd */
+	struct known {
+		char *program;
+		const char *class;
+		bool keeps_cache;	/* it is a driver */
+		bool uses_all, is_make; /* of a script's tree */
+	} known[KNOWN];			/* programs that `by` has thought about */
+	size_t n_known;
+	char exe[PATH_MAX]; /* the caller's, where it was asked for */
+	char *jobserver;
+	pid_t started[STARTED]; /* that ran a program last */
+	size_t n_started;
 };
 
 static void
 usage(FILE *to)
 {
 	fputs("usage: dray-trace [--record-fd=FD] [--toolchain=DIR]... [--writable=DIR]...\n"
-	      "                  [--temporary=DIR]... [--linker] [--help] [--version]\n"
-	      "                  -- PROGRAM ARGS...\n"
-	      "Runs a compiler and records what it looks at; started by dray.\n",
+	      "                  [--temporary=DIR]... [--linker | --script [--trust]]\n"
+	      "                  [--help] [--version] -- PROGRAM ARGS...\n"
+	      "Runs a compiler, or a build script, and records what it looks at; started by "
+	      "dray.\n",
 		to);
 }
 
@@ -78,6 +92,14 @@ parse_one(struct run *r, const char *arg)
 		       fcntl(r->record, F_SETFD, FD_CLOEXEC) == 0;
 	if (streq(arg, "--linker")) {
 		r->watch.linker = true;
+		return true;
+	}
+	if (streq(arg, "--script")) {
+		r->watch.script.on = true;
+		return true;
+	}
+	if (streq(arg, "--trust")) {
+		r->watch.script.trust = true;
 		return true;
 	}
 	return parse_list(arg, "--toolchain=", &r->watch.toolchain) > 0 ||
@@ -195,29 +217,78 @@ program_of(pid_t pid, char ret[PATH_MAX])
 	return n >= 0;
 }
 
+static bool
+is_make(const char *exe)
+{
+	static const char *const names[] = { "cmake", "gmake", "make", "ninja", "samu" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(path_basename(exe), names[i]))
+			return true;
+	return false;
+}
+
+/* What the program is; the one that was not asked about for the longest time makes room. */
+static const struct known *
+know(struct run *r, const char *exe)
+{
+	struct known *k;
+
+	for (size_t i = 0; i < MIN2(r->n_known, (size_t)KNOWN); i++)
+		if (r->known[i].program && streq(r->known[i].program, exe))
+			return &r->known[i];
+	k = &r->known[r->n_known++ % KNOWN];
+	free(k->program);
+	*k = (struct known){ .program = strdup(exe),
+		.class = watch_class(&r->watch, exe, PROGRAM_DYNAMIC),
+		.keeps_cache = program_keeps_cache(exe),
+		.uses_all = r->watch.script.on && script_uses_all(&r->watch, exe),
+		.is_make = is_make(exe) };
+	return k;
+}
+
+static const char *
+exe(void *arg)
+{
+	struct run *r = arg;
+
+	if (!program_of((pid_t)r->listener.req->pid, r->exe))
+		*r->exe = '\0';
+	return r->exe;
+}
+
+/* The script's own program is seen to ask for each one. */
+static bool
+uses_all(void *arg)
+{
+	struct run *r = arg;
+	const char *program = exe(arg), *own = r->watch.script.program;
+
+	return !*program || ((!own || !streq(program, own)) && know(r, program)->uses_all);
+}
+
 /* A process that the compiler forks has its program until it runs another. What was started may
  * become the compiler after a while (rustup's proxy), or start it (a script). */
 static enum watch_by
 by(void *arg)
 {
 	struct run *r = arg;
-	char exe[PATH_MAX], compiler[PATH_MAX];
+	const struct known *k;
+	char *exe = r->exe, compiler[PATH_MAX];
 
 	if (!program_of((pid_t)r->listener.req->pid, exe))
-		return WATCH_BY_COMPILER;
-	if (!r->class || !streq(exe, r->program)) {
-		r->class = watch_class(&r->watch, exe, PROGRAM_DYNAMIC);
-		r->keeps_cache = program_keeps_cache(exe);
-		memcpy(r->program, exe, strlen(exe) + 1);
-	}
-	if (streq(r->class, "linker"))
+		return r->watch.script.on ? WATCH_BY_OTHER : WATCH_BY_COMPILER;
+	k = know(r, exe);
+	if (streq(k->class, "linker"))
 		return WATCH_BY_LINKER;
-	if (r->keeps_cache)
+	if (k->keeps_cache)
 		return WATCH_BY_DRIVER;
-	if (streq(r->class, "git"))
+	if (streq(k->class, "git"))
 		return WATCH_BY_GIT;
 	if (starts_with(path_basename(exe), "python") || starts_with(path_basename(exe), "pypy"))
 		return WATCH_BY_PYTHON;
+	if (r->watch.script.on)
+		return k->is_make ? WATCH_BY_MAKE : WATCH_BY_OTHER;
 	if (!program_of(r->pid, compiler))
 		return WATCH_BY_COMPILER;
 	return !r->watch.linker && (streq(exe, compiler) || streq(path_basename(exe), "rustc") ||
@@ -231,6 +302,11 @@ find_caller(struct run *r)
 {
 	struct trace_call *c = &r->call;
 
+	if (r->watch.script.on && c->op == TRACE_EXEC)
+		r->started[r->n_started++ % STARTED] = (pid_t)r->listener.req->pid;
+	/* a script's own code and what it loads are one */
+	if (r->watch.script.on)
+		return;
 	if (c->op == TRACE_EXEC)
 		trace_caller_exec(&r->caller, r->listener.req);
 	else if (c->op == TRACE_SAID && streq(c->path[0], TRACE_ENV_HELLO))
@@ -301,6 +377,57 @@ close_all(void)
 	return 0;
 }
 
+/* Of those that ran a program, one that is still there; NULL: none is known. */
+static const char *
+find_rest(struct run *r)
+{
+	for (size_t i = 0; i < MIN2(r->n_started, (size_t)STARTED); i++) {
+		pid_t pid = r->started[(r->n_started - 1 - i) % STARTED];
+
+		if (pid != r->pid && program_of(pid, r->exe))
+			return path_basename(r->exe);
+	}
+	return NULL;
+}
+
+/* Whether all processes that have the filter end soon: the last ones of a pipe may take a moment.
+ */
+static bool
+all_end(struct run *r)
+{
+	struct pollfd p = { .fd = r->listener.fd, .events = POLLIN };
+	int64_t until = (int64_t)clock_mono_ms() + REST_MS;
+
+	for (;;) {
+		int64_t left = until - (int64_t)clock_mono_ms();
+		int k = poll(&p, 1, (int)MAX2(left, (int64_t)0));
+
+		if (k > 0 && (p.revents & (POLLHUP | POLLERR)) && !(p.revents & POLLIN))
+			return true;
+		if (left <= 0 || (k < 0 && errno != EINTR))
+			return false;
+		if (k <= 0)
+			continue;
+		k = trace_listener_next(&r->listener);
+		if (k < 0)
+			return false;
+		if (k > 0)
+			consider(r);
+	}
+}
+
+static void
+look_for_rest(struct run *r)
+{
+	const char *program;
+
+	if (r->listener.fd < 0 || all_end(r))
+		return;
+	program = find_rest(r);
+	watch_doubt(&r->watch, "a process that it started still runs%s%s", program ? ": " : "",
+		program ? program : "");
+}
+
 /* Without an answer to its calls, what was left running (a server that a program of the compile
  * started, for others as well) could open no file any more. */
 static void
@@ -338,14 +465,34 @@ untraced(struct run *r, const char *what, int error)
 	return -ENOTSUP;
 }
 
+static void
+prepare_script(struct run *r)
+{
+	static const char fifo[] = "--jobserver-auth=fifo:";
+	const char *flags = getenv("CARGO_MAKEFLAGS"), *at;
+
+	at = flags ? strstr(flags, fifo) : NULL;
+	if (!at) {
+		flags = getenv("MAKEFLAGS");
+		at = flags ? strstr(flags, fifo) : NULL;
+	}
+	if (at)
+		r->jobserver = strndup(at + strlen(fifo), strcspn(at + strlen(fifo), " "));
+	r->watch.script.jobserver = r->jobserver;
+	r->watch.script.library = r->env;
+	r->watch.exe = exe;
+	r->watch.all = uses_all;
+}
+
 static int
 prepare(struct run *r)
 {
 	int pair[2], k;
 
-	r->env = spawn_find_program("dray-env.so");
+	r->env = spawn_find_program(r->watch.script.on ? "dray-run.so" : "dray-env.so");
 	if (r->env && strv_add(&r->watch.toolchain, r->env) < 0)
 		return -ENOMEM;
+	prepare_script(r);
 	if (!getcwd(r->cwd, sizeof(r->cwd)) || r->cwd[0] != '/')
 		r->cwd[0] = '\0';
 	if (*r->cwd && strv_add(&r->watch.project, r->cwd) < 0)
@@ -354,7 +501,7 @@ prepare(struct run *r)
 		return untraced(r, "/proc is not of this PID namespace", 0);
 	if (!trace_filter_possible())
 		return untraced(r, "seccomp user notification", -errno);
-	k = trace_filter_make(false, &r->filter);
+	k = trace_filter_make(r->watch.script.on ? TRACE_FILTER_RANDOM : 0, &r->filter);
 	if (k == 0)
 		k = trace_listener_init(&r->listener);
 	if (k < 0)
@@ -464,6 +611,8 @@ run(struct run *r)
 	if (k < 0)
 		return child_signal() ? SPAWN_SIGNALLED + child_signal() : not_started(r);
 	k = child_wait(r->pid);
+	if (r->watch.script.on)
+		look_for_rest(r);
 	write_record(r);
 	keep_answering(r);
 	closep(&r->listener.fd);
@@ -486,6 +635,9 @@ main(int argc, char **argv)
 	watch_done(&r.watch);
 	buf_done(&r.filter);
 	free(r.env);
+	free(r.jobserver);
+	for (size_t i = 0; i < KNOWN; i++)
+		free(r.known[i].program);
 	closep(&r.socket);
 	closep(&r.child_socket);
 	closep(&r.ended);

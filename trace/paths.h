@@ -1,5 +1,5 @@
-/* Messages to the tracer from inside a compile. Each is an openat of a name below a descriptor that
- * no process has: the kernel says EBADF, and no file can have the name. */
+/* Messages to the tracer from inside a compile or a build script. Each is an openat of a name below
+ * a descriptor that no process has: the kernel says EBADF, and no file can have the name. */
 #ifndef DRAY_TRACE_PATHS_H
 #define DRAY_TRACE_PATHS_H
 
@@ -14,7 +14,12 @@
 #define TRACE_ENV_PREFIX "m/" /* one as long */
 /* A macro asked for the real path of something, and this is one: TRACE_REAL_PREFIX and the path. */
 #define TRACE_REAL_PREFIX "p/" /* as long as the other one */
-/* dray-env.so was loaded: a variable that it does not report was not asked for. */
+/* The time of day was asked for: this; which time it is, in this program and in this process since
+ * it was forked (a digit each); '/'; libc's name of the function. */
+#define TRACE_CLOCK_PREFIX "t/"
+/* Random numbers were asked for. */
+#define TRACE_RANDOM "q"
+/* dray-env.so or dray-run.so was loaded: a variable that it does not report was not asked for. */
 #define TRACE_ENV_HELLO "+"
 /* A trial before the compiler starts: does the tracer answer? */
 #define TRACE_TRIAL "?"

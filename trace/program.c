@@ -13,6 +13,7 @@
 
 #include "common/fs.h"
 #include "common/session.h"
+#include "trace/drivers.h"
 
 #define HEAD 4096
 #define NAME_LENGTH_MAX 128
@@ -110,43 +111,6 @@ program_read(const char *path, struct program *ret)
 
 /* ---- its name */
 
-/* Whether the name begins as a target's does: "x86_64-linux-gnu-". */
-static bool
-has_target(const char *name)
-{
-	static const char *const archs[] = { "aarch64", "alpha", "arm", "avr", "hppa", "i386",
-		"i486", "i586", "i686", "loongarch", "m68k", "mips", "msp430", "powerpc", "ppc",
-		"riscv", "s390", "sh4", "sparc", "wasm", "x86_64", "xtensa" };
-
-	for (size_t i = 0; i < ARRAY_LEN(archs); i++)
-		if (starts_with(name, archs[i]))
-			return true;
-	return false;
-}
-
-/* The name without versions, and without a target: "x86_64-linux-gnu-gcc-12" is "gcc", "ld.lld-15"
- * is "ld.lld". Any other prefix makes it another program: "next-version-git" is not git.
- */
-static void
-plain_name(const char *path, char *ret, size_t size)
-{
-	const char *base = path_basename(path), *dash;
-	size_t n;
-
-	snprintf(ret, size, "%s", base);
-	for (;;) {
-		n = strlen(ret);
-		while (n > 0 && (isdigit((unsigned char)ret[n - 1]) || ret[n - 1] == '.'))
-			n--;
-		if (n == 0 || ret[n - 1] != '-' || !ret[n])
-			break;
-		ret[n - 1] = '\0';
-	}
-	dash = strrchr(ret, '-');
-	if (dash && strchr(ret, '-') != dash && has_target(ret))
-		memmove(ret, dash + 1, strlen(dash));
-}
-
 /* Programs that are known to ask for variables by name. */
 static const struct known {
 	const char *name, *class;
@@ -166,11 +130,11 @@ const char *
 program_class(const char *path, enum program_form form)
 {
 	_cleanup_(freep) char *real = realpath(path, NULL);
-	char name[NAME_LENGTH_MAX];
+	char name[DRIVERS_NAME_MAX];
 
 	if (form != PROGRAM_DYNAMIC && form != PROGRAM_STATIC)
 		return "all";
-	plain_name(real ? real : path, name, sizeof(name));
+	drivers_plain_name(real ? real : path, name);
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (streq(known[i].name, name))
 			return known[i].class;
@@ -273,9 +237,9 @@ bool
 program_keeps_cache(const char *path)
 {
 	_cleanup_(freep) char *real = realpath(path, NULL);
-	char name[NAME_LENGTH_MAX];
+	char name[DRIVERS_NAME_MAX];
 
-	plain_name(real ? real : path, name, sizeof(name));
+	drivers_plain_name(real ? real : path, name);
 	for (size_t i = 0; i < ARRAY_LEN(cache_dirs); i++)
 		if (streq(cache_dirs[i].program, name))
 			return true;
@@ -286,10 +250,10 @@ int
 program_cache_dirs(const char *path, const struct buf *env, struct strv *dirs)
 {
 	_cleanup_(freep) char *real = realpath(path, NULL);
-	char name[NAME_LENGTH_MAX];
+	char name[DRIVERS_NAME_MAX];
 	int r = 0;
 
-	plain_name(real ? real : path, name, sizeof(name));
+	drivers_plain_name(real ? real : path, name);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(cache_dirs); i++)
 		if (streq(cache_dirs[i].program, name))
 			r = add_dir(dirs, env_get(env, cache_dirs[i].var), cache_dirs[i].below);

@@ -14,6 +14,7 @@
 
 #include "common/fs.h"
 #include "trace/program.h"
+#include "trace/script.h"
 #include "trace/watch_priv.h"
 
 #define ARGV_MAX (256u * 1024)
@@ -191,6 +192,8 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 	look_at(w, path, &form);
 	if (form == PROGRAM_NONE)
 		return;
+	if (w->script.on)
+		script_runs(w, c->pid, path, form);
 	w->ran = true;
 	/* Of the compiler, and of what becomes the compiler (rustup's proxy), dray-env.so reports
 	 * each variable. */
@@ -199,7 +202,7 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 		return;
 	if (program_is_fickle(path))
 		watch_doubt(w, "it ran %s, which says another thing each time", path);
-	class = watch_class(w, path, form);
+	class = w->script.on ? script_class(w, c, path, form) : watch_class(w, path, form);
 	snprintf(item, sizeof(item), "%s %s", class, path);
 	trace_set_add(&w->set, TRACE_PROGRAMS, item, TRACE_RAN);
 	if (streq(class, "all")) {

@@ -24,6 +24,8 @@ space_of(enum trace_kind kind)
 		return TRACE_REALS;
 	case TRACE_EXTENDED:
 		return TRACE_EXTENDEDS;
+	case TRACE_TEXT:
+		return TRACE_TEXTS;
 	case TRACE_RAN:
 		return TRACE_PROGRAMS;
 	default:

@@ -23,9 +23,10 @@ enum trace_op {
 	TRACE_UNSEEN,  /* io_uring, file handles: they open files unseen */
 	TRACE_REMOUNT, /* mount, chroot, …: from then on paths mean something else */
 	TRACE_UMASK,   /* umask: it can only be asked for by setting it */
-	TRACE_SAID,    /* a message of dray-env.so: path[0] (trace/paths.h) */
-	TRACE_OTHER,   /* not understood, or its memory cannot be read: see error
-			*/
+	TRACE_RANDOM_BYTES, /* getrandom, where it is notified */
+	TRACE_SAID,	    /* a message of dray-env.so: path[0] (trace/paths.h) */
+	TRACE_OTHER,	    /* not understood, or its memory cannot be read: see error
+			     */
 };
 
 /* What a call asks about a path beside whether it is there. */

@@ -13,6 +13,7 @@
 #include "memo/git_index.h"
 #include "trace/paths.h"
 #include "trace/runtime.h"
+#include "trace/script.h"
 #include "trace/watch_priv.h"
 
 void
@@ -26,6 +27,7 @@ watch_done(struct watch *w)
 	for (size_t i = 0; i < w->n_indexes; i++)
 		free(w->indexes[i].path);
 	free(w->indexes);
+	script_done(&w->script);
 	trace_set_done(&w->set);
 }
 
@@ -228,8 +230,12 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 	if ((ends_with(path, "/index") || ends_with(path, "/index.lock")) &&
 		by(arg) == WATCH_BY_GIT && note_index(w, path))
 		return;
-	if (!(dir && c->makes_dir) && !watch_is_writable(w, path))
-		watch_doubt(w, "it wrote %s", path);
+	if (!(dir && c->makes_dir) && !watch_is_writable(w, path)) {
+		if (!w->script.on)
+			watch_doubt(w, "it wrote %s", path);
+		else if (script_changes(w, c, path, there ? &st : NULL))
+			return;
+	}
 	/* A mkdir of what is there: what lies below was not made by it. */
 	if (dir) {
 		watch_look(w, path, false);
@@ -249,7 +255,9 @@ take_said(struct watch *w, const char *said)
 {
 	bool macro = *said == TRACE_ENV_MACRO;
 
-	if (streq(said, TRACE_ENV_HELLO))
+	if (w->script.on && !macro && !streq(said, TRACE_ENV_HELLO))
+		script_said(w, said);
+	else if (streq(said, TRACE_ENV_HELLO))
 		w->env_seen = true;
 	else if (starts_with(said, TRACE_REAL_PREFIX "/"))
 		note_real(w, said + strlen(TRACE_REAL_PREFIX));
@@ -272,6 +280,8 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 	if (c->op == TRACE_CONNECT && (c->n_paths == 0 || access(c->path[0], F_OK) == 0))
 		watch_doubt(w, "it asked another process, by a socket");
 	/* a linker only wants to know how to make its output */
+	if (c->op == TRACE_RANDOM_BYTES)
+		script_random(w);
 	if (c->op == TRACE_UMASK && by(arg) != WATCH_BY_LINKER)
 		w->umask = true;
 	if (c->op == TRACE_UNSEEN)
@@ -287,6 +297,8 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 	for (unsigned i = 0; i < c->n_paths && c->op != TRACE_OTHER; i++) {
 		const char *path = c->path[i];
 
+		if (script_is_jobserver(w, path))
+			continue;
 		w->environ |= trace_is_environ(path);
 		if (c->op == TRACE_SAID)
 			take_said(w, path);
@@ -304,6 +316,8 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 				change(w, c, path, by, arg);
 		} else if (!is_aside(w, path, by, arg)) {
 			watch_look(w, path, c->op == TRACE_OPEN);
+			if (w->script.on && c->op == TRACE_OPEN)
+				script_opened(w, path);
 			stat_for_result(w, c, path, by, arg);
 			link_for_result(w, c, path, by, arg);
 			extended_for_result(w, c, path);
@@ -314,6 +328,8 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 void
 watch_end(struct watch *w)
 {
+	if (w->script.on)
+		script_end(w);
 	if (w->set.lost)
 		watch_doubt(w, "it looked at too many files");
 	if (!w->ran || w->calls < 2)

@@ -1,11 +1,13 @@
-/* What a compile on this machine read, made and asked for, from its calls. The compile is not
- * confined: its calls are only seen. If its result depends on more than can be recorded, the record
- * says so (a doubt).
+/* What a compile, or a build script, on this machine read, made and asked for, from its calls. It
+ * is not confined: its calls are only seen. If its result depends on more than can be recorded, the
+ * record says so (a doubt).
  *
- * It cannot see a macro that walks the whole environment, or reads the clock or random numbers.
- */
+ * It cannot see a macro that walks the whole environment, or reads the clock or random numbers. Of
+ * a script's programs it sees that they ask for the time or random numbers (script.h). */
 #ifndef DRAY_TRACE_WATCH_H
 #define DRAY_TRACE_WATCH_H
+
+#include <sys/stat.h>
 
 #include "common/buf.h"
 #include "common/digest.h"
@@ -22,9 +24,30 @@ enum watch_by {
 	WATCH_BY_DRIVER, /* one that keeps a cache of its own: program_keeps_cache */
 	WATCH_BY_GIT,
 	WATCH_BY_PYTHON,
-	WATCH_BY_OTHER
+	WATCH_BY_MAKE, /* of a script's tree: it compares times of files */
+	WATCH_BY_OTHER,
 };
 typedef enum watch_by (*watch_by_fn)(void *arg);
+
+#define WATCH_PROCESSES 256
+
+/* What is known of a build script (script.h). */
+struct watch_script {
+	bool on;
+	bool trust;	       /* what it asks for the time or random numbers for is no input */
+	const char *library;   /* dray-run.so, which stands first in LD_PRELOAD */
+	const char *jobserver; /* its fifo; NULL: it has none */
+	char *program;	       /* the script's own, once it runs; NULL: not known */
+	struct watch_opened {
+		char *path;
+		struct stat before;
+	} * opened; /* outside, to be written, while they were there */
+	size_t n_opened;
+	struct watch_process {
+		pid_t pid;
+		unsigned devices;     /* of random numbers, opened since its program began */
+	} processes[WATCH_PROCESSES]; /* by number */
+};
 
 struct watch {
 	struct strv toolchain; /* directories whose content is part of the toolchain's id */
@@ -45,7 +68,8 @@ struct watch {
 	bool ran;      /* the traced program was started */
 	bool env_seen; /* its variables are reported */
 	bool environ;  /* a whole environment was read, from /proc */
-	bool umask;    /* a macro, or a program that it runs, asked for it */
+	struct watch_script script;
+	bool umask; /* a macro, or a program that it runs, asked for it */
 	struct watch_device {
 		dev_t dev;
 		bool kernels;
@@ -56,6 +80,8 @@ struct watch {
 	/* for the current call: see watch_call */
 	watch_by_fn by;
 	void *arg;
+	const char *(*exe)(void *arg); /* for scripts: the caller's program; "": not known */
+	bool (*all)(void *arg);	       /* for scripts: whether that may use all variables */
 	pid_t pid;
 	char doubt[256]; /* why the result may depend on more than the record says; "": it does not
 			  */

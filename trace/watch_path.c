@@ -50,7 +50,7 @@ watch_is_made(const struct watch *w, const char *path)
 	char up[PATH_MAX];
 	char *slash;
 
-	if (!watch_is_writable(w, path))
+	if (!w->script.on && !watch_is_writable(w, path))
 		return false;
 	snprintf(up, sizeof(up), "%s", path);
 	for (;;) {

@@ -151,7 +151,7 @@ filters_make(bool trace, struct filters *ret)
 	if (r == 0 && trace)
 		r = make_program(true, &ret->deny_traced);
 	if (r == 0 && trace)
-		r = trace_filter_make(true, &ret->trace);
+		r = trace_filter_make(TRACE_FILTER_DESCRIPTORS, &ret->trace);
 	return r;
 }
 

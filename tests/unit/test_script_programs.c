@@ -1,0 +1,297 @@
+/* What real programs of a build script's tree are seen to ask for, under dray-trace --script. */
+#include "config.h"
+
+#include "tests/unit/script_fixture.h"
+
+/* Builds a program of this text, to stand for a script's. */
+static char *
+build(const struct place *p, const char *name, const char *text)
+{
+	_cleanup_(freep) char *source = path_join(p->dir, "source.c");
+	char *program = path_join(p->dir, name);
+	pid_t pid;
+
+	assert_int_equal(fs_write_atomic(source, text, strlen(text), 0644), 0);
+	assert_int_equal(
+		spawn_start(&(struct spawn){ .path = "/usr/bin/env",
+				    .argv = (char *const[]){ (char[]){ "env" }, (char[]){ "cc" },
+					    (char[]){ "-o" }, program, source, NULL },
+				    .cwd = p->dir },
+			&pid),
+		0);
+	assert_int_equal(spawn_wait(pid, NULL), 0);
+	return program;
+}
+
+static void
+doubt_of_program(const struct place *p, const char *option, const char *text, const char *doubt)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *program = build(p, "program", text);
+
+	assert_int_equal(script_traced(p, option, (const char *const[]){ program, NULL }, &b), 0);
+	assert_string_equal(doubt_of(&b), doubt);
+}
+
+static void
+doubt_of_shell(const struct place *p, const char *text, const char *doubt)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(script_shell(p, NULL, text, &b), 0);
+	assert_string_equal(doubt_of(&b), doubt);
+}
+
+#define TIME "it asked for the time: its own program"
+#define RANDOM "it asked for random numbers: its own program"
+
+static void
+test_own_clock(void **state)
+{
+	struct place *p = *state;
+
+	if (!trace_filter_possible())
+		skip();
+#define MAIN(headers, body) headers "\nint main(void) { " body "; return 0; }\n"
+	doubt_of_program(p, NULL, MAIN("#include <time.h>", "time(0)"), TIME);
+	doubt_of_program(p, NULL,
+		MAIN("#include <time.h>", "struct timespec t; clock_gettime(CLOCK_REALTIME, &t)"),
+		TIME);
+	doubt_of_program(p, NULL,
+		MAIN("#include <sys/time.h>", "struct timeval t; gettimeofday(&t, 0)"), TIME);
+	doubt_of_program(p, NULL,
+		MAIN("#include <time.h>", "struct timespec t; timespec_get(&t, TIME_UTC)"), TIME);
+	doubt_of_program(p, "--trust", MAIN("#include <time.h>", "time(0)"), "");
+	doubt_of_program(p, NULL,
+		MAIN("#include <time.h>", "struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); "
+					  "clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t)"),
+		"");
+}
+
+static void
+test_own_random(void **state)
+{
+	struct place *p = *state;
+
+	if (!trace_filter_possible())
+		skip();
+	doubt_of_program(p, NULL,
+		MAIN("#include <sys/random.h>", "char b[32]; getrandom(b, 32, 0)"), RANDOM);
+	doubt_of_program(
+		p, NULL, MAIN("#include <unistd.h>", "char b[32]; getentropy(b, 32)"), RANDOM);
+	doubt_of_program(p, NULL,
+		MAIN("#include <sys/syscall.h>\n#include <unistd.h>",
+			"char b[32]; syscall(SYS_getrandom, b, 32, 0)"),
+		RANDOM);
+	doubt_of_program(
+		p, NULL, MAIN("#include <fcntl.h>", "open(\"/dev/urandom\", O_RDONLY)"), RANDOM);
+	doubt_of_program(
+		p, "--trust", MAIN("#include <fcntl.h>", "open(\"/dev/urandom\", O_RDONLY)"), "");
+	/* as std asks for the seeds of its maps */
+	doubt_of_program(p, NULL,
+		MAIN("#include <sys/random.h>",
+			"char b[16]; getrandom(b, 16, 4); getrandom(b, 16, GRND_NONBLOCK)"),
+		"");
+}
+
+static void
+test_own_variables(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *program = NULL;
+
+	if (!trace_filter_possible())
+		skip();
+	program = build(p, "program",
+		MAIN("#define _GNU_SOURCE\n#include <stdlib.h>",
+			"getenv(\"FOO\"); getenv(\"NUM_JOBS\"); getenv(\"CARGO_MAKEFLAGS\"); "
+			"secure_getenv(\"BAR\")"));
+	assert_int_equal(script_traced(p, NULL, (const char *const[]){ program, NULL }, &b), 0);
+	assert_string_equal(doubt_of(&b), "");
+	assert_true(has(&b, 'm', "FOO"));
+	assert_true(has(&b, 'm', "BAR"));
+	assert_false(has(&b, 'm', "NUM_JOBS"));
+	assert_false(has(&b, 'm', "CARGO_MAKEFLAGS"));
+	assert_false(has(&b, 'm', "LD_PRELOAD"));
+	assert_false(has_program(&b, "all", program));
+}
+
+/* ---- the rows of asks.c, each with the program that it is for */
+
+static void
+test_c_compiler(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *plain = put(p, "plain.c", "int a;\n");
+	_cleanup_(freep) char *dated = put(p, "dated.c", "const char *a = __DATE__;\n");
+
+	if (!trace_filter_possible() || !is_installed("gcc"))
+		skip();
+	doubt_of_shell(p, "gcc -c plain.c -o out/plain.o; :", "");
+	doubt_of_shell(p, "gcc -flto -c plain.c -o out/plain.o; :", "");
+	doubt_of_shell(p, "gcc -c dated.c -o out/dated.o; :", "it asked for the time: cc1");
+	doubt_of_shell(p, "SOURCE_DATE_EPOCH=1 gcc -c dated.c -o out/dated.o; :", "");
+	/* what they ask for by name is reported */
+	assert_int_equal(script_shell(p, NULL, "gcc -c plain.c -o out/plain.o; :", &b), 0);
+	assert_true(has(&b, 'm', "CPATH"));
+	assert_true(has(&b, 'm', "LANG") || has(&b, 'm', "PWD"));
+	assert_false(has(&b, 'm', "TMPDIR"));
+}
+
+static void
+test_clang(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *plain = put(p, "plain.c", "int a;\n");
+	_cleanup_(freep) char *dated = put(p, "dated.c", "const char *a = __DATE__;\n");
+
+	if (!trace_filter_possible() || !is_installed("clang"))
+		skip();
+	doubt_of_shell(p, "clang -c plain.c -o out/plain.o; :", "");
+	doubt_of_shell(p, "clang -c dated.c -o out/dated.o; :", "it asked for the time: clang");
+	/* with SOURCE_DATE_EPOCH it does not ask, from version 16 on */
+}
+
+static void
+test_perl(void **state)
+{
+	struct place *p = *state;
+
+	if (!trace_filter_possible() || !is_installed("perl"))
+		skip();
+	doubt_of_shell(p, "perl -e 'print 1'; perl -e 'print 2'; :", "");
+	doubt_of_shell(p, "perl -e 'print time'; :", "it asked for the time: perl");
+	doubt_of_shell(p, "perl -e 'print rand'; :", "it asked for random numbers: perl");
+	/* as openssl-src's mkbuildinf.pl has it */
+	doubt_of_shell(p,
+		"SOURCE_DATE_EPOCH=1 perl -e 'print gmtime($ENV{SOURCE_DATE_EPOCH} || time())'; :",
+		"");
+}
+
+static void
+test_python(void **state)
+{
+	struct place *p = *state;
+
+	if (!trace_filter_possible() || access("/usr/bin/python3", X_OK) < 0)
+		skip();
+	doubt_of_shell(p, "/usr/bin/python3 -c 'import tempfile'; :", "");
+	doubt_of_shell(p, "/usr/bin/python3 -c 'import time; time.time()'; :",
+		"it asked for the time: python3.11");
+	doubt_of_shell(p, "/usr/bin/python3 -c 'import os; os.urandom(9)'; :",
+		"it asked for random numbers: python3.11");
+}
+
+static void
+test_bash(void **state)
+{
+	struct place *p = *state;
+
+	if (!trace_filter_possible() || !is_installed("bash"))
+		skip();
+	doubt_of_shell(p, "bash -c 'echo $RANDOM; (echo $RANDOM) | cat' >/dev/null; :", "");
+	doubt_of_shell(
+		p, "bash -c 'echo $EPOCHSECONDS' >/dev/null; :", "it asked for the time: bash");
+}
+
+static void
+test_make(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *makefile = put(
+		p, "Makefile", "out/b: out/a\n\tcp out/a out/b\nout/a:\n\techo >out/a\n");
+
+	if (!trace_filter_possible() || !is_installed("make"))
+		skip();
+	doubt_of_shell(p, "make >/dev/null; touch out/a; make >/dev/null; :", "");
+}
+
+static void
+test_git(void **state)
+{
+	struct place *p = *state;
+
+	if (!trace_filter_possible() || !is_installed("git"))
+		skip();
+	doubt_of_shell(
+		p, "git --version >/dev/null; git init -q out/r; git -C out/r status -s; :", "");
+}
+
+static void
+test_date(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (!trace_filter_possible())
+		skip();
+	assert_int_equal(script_shell(p, NULL, "date >/dev/null; :", &b), 0);
+	assert_int_equal(strncmp(doubt_of(&b), "it ", 3), 0);
+}
+
+/* ---- what it writes, and what it leaves running */
+
+static void
+test_writes_outside(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *there = put(p, "there", "x"), *doubt = NULL, *changed = NULL;
+	_cleanup_(freep) char *left = path_join(p->dir, "left");
+
+	if (!trace_filter_possible())
+		skip();
+	assert_true(asprintf(&doubt, "it wrote %s/left", p->dir) > 0);
+	assert_true(asprintf(&changed, "it changed %s", there) > 0);
+	doubt_of_shell(p, "echo >left; rm left; mkdir sub; echo >sub/a; rm -r sub", "");
+	doubt_of_shell(p, "echo >left", doubt);
+	assert_int_equal(unlink(left), 0);
+	doubt_of_shell(p, "echo >>there", changed);
+	/* opened like a lock */
+	doubt_of_shell(p, ": <>there", "");
+	doubt_of_shell(p, "rm there", changed);
+}
+
+static void
+test_stays_behind(void **state)
+{
+	struct place *p = *state;
+
+	if (!trace_filter_possible())
+		skip();
+	doubt_of_shell(
+		p, "sleep 5 >/dev/null 2>&1 &", "a process that it started still runs: sleep");
+	doubt_of_shell(p, "sleep 0.01 >/dev/null 2>&1 &", "");
+}
+
+/* ---- variables of sessions */
+
+static void
+test_names_in_texts(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *makefile = put(p, "Makefile", "include part\nall:\n");
+	_cleanup_(freep) char *part = put(p, "part", "a := $(GITHUB_RUN_ID)\n");
+	_cleanup_(freep) char *other = put(p, "other.h", "/* SSH_TTY */\n");
+
+	if (!trace_filter_possible() || !is_installed("make"))
+		skip();
+	assert_int_equal(script_shell(p, NULL, "make >/dev/null; :", &b), 0);
+	assert_true(has(&b, 'm', "GITHUB_RUN_ID"));
+	assert_false(has(&b, 'm', "SSH_TTY"));
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
+	const struct CMUnitTest tests[] = { TEST(test_own_clock), TEST(test_own_random),
+		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_clang), TEST(test_perl),
+		TEST(test_python), TEST(test_bash), TEST(test_make), TEST(test_git),
+		TEST(test_date), TEST(test_writes_outside), TEST(test_stays_behind),
+		TEST(test_names_in_texts) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+/* Each row was seen with the real program (tests/unit/test_asks_programs.c). */
+#include "config.h"
+
+#include "trace/asks.h"
+
+#include "trace/drivers.h"
+
+#define ALWAYS 0
+#define FORKED 10 /* a process that was forked: since then */
+
+static const struct rule {
+	const char *program; /* drivers_plain_name; '*' at its end: anything */
+	enum ask ask;
+	const char *function; /* NULL: any */
+	unsigned first;	      /* so many of them do not count; ALWAYS: none does */
+} rules[] = {
+	/* the tick of -fprofile-generate; __DATE__ and __TIME__ ask by time() */
+	{ "cc1", ASK_CLOCK, "gettimeofday", ALWAYS },
+	{ "cc1plus", ASK_CLOCK, "gettimeofday", ALWAYS },
+	{ "lto1", ASK_CLOCK, "gettimeofday", ALWAYS },
+	/* the name of a section of -flto, which the linker reads and drops */
+	{ "cc1", ASK_RANDOM, NULL, ALWAYS },
+	{ "cc1plus", ASK_RANDOM, NULL, ALWAYS },
+	{ "lto1", ASK_RANDOM, NULL, ALWAYS },
+	/* names of temporary files */
+	{ "clang*", ASK_RANDOM, NULL, ALWAYS },
+	{ "ld.lld", ASK_RANDOM, NULL, ALWAYS },
+	{ "lld", ASK_RANDOM, NULL, ALWAYS },
+	{ "llvm-*", ASK_RANDOM, NULL, ALWAYS },
+	{ "rust-lld", ASK_RANDOM, NULL, ALWAYS },
+	/* names of the programs that it compiles to try something */
+	{ "cmake", ASK_RANDOM, NULL, ALWAYS },
+	/* whether a file is younger than now */
+	{ "make", ASK_CLOCK, NULL, ALWAYS },
+	{ "gmake", ASK_CLOCK, NULL, ALWAYS },
+	/* when it began, for its own trace */
+	{ "git", ASK_CLOCK, "gettimeofday", 1 },
+	/* $^T, and the seed of its hashes */
+	{ "perl*", ASK_CLOCK, "time", 1 },
+	{ "perl*", ASK_RANDOM, NULL, 2 },
+	{ "python*", ASK_CLOCK, "time", 1 },
+	/* when it began, and the seed of $RANDOM, which every configure names a directory by */
+	{ "bash", ASK_CLOCK, "gettimeofday", 3 },
+	{ "bash", ASK_CLOCK, "gettimeofday", FORKED + 3 },
+};
+
+static bool
+matches(const char *pattern, const char *name)
+{
+	size_t k = strlen(pattern);
+
+	return pattern[k - 1] == '*' ? strncmp(pattern, name, k - 1) == 0 : streq(pattern, name);
+}
+
+static bool
+is_early(const struct rule *r, unsigned nth, unsigned since_fork)
+{
+	if (r->first > FORKED)
+		return since_fork < nth && since_fork > 0 && since_fork <= r->first - FORKED;
+	return r->first == ALWAYS || (nth > 0 && nth <= r->first);
+}
+
+bool
+asks_count(
+	const char *program, enum ask ask, const char *function, unsigned nth, unsigned since_fork)
+{
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(program, name);
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		const struct rule *r = &rules[i];
+
+		if (r->ask == ask && matches(r->program, name) &&
+			(!r->function || (function && streq(r->function, function))) &&
+			is_early(r, nth, since_fork))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,19 @@
+/* Which questions about the time of day, and for random numbers, count as what a build script's
+ * result depends on. Any does, but those that programs are known to put at their start, or only to
+ * compare times or to name temporary files. */
+#ifndef DRAY_TRACE_ASKS_H
+#define DRAY_TRACE_ASKS_H
+
+#include "common/base.h"
+
+enum ask {
+	ASK_CLOCK,
+	ASK_RANDOM,
+};
+
+/* program: its path. function: libc's name, for ASK_CLOCK. nth: how many times it has asked so,
+ * this one included; since_fork: the same of this process. 0: not known. */
+bool asks_count(
+	const char *program, enum ask ask, const char *function, unsigned nth, unsigned since_fork);
+
+#endif

@@ -1,0 +1,365 @@
+/* dray-run.so: loaded into every dynamic program of a build script's tree. It stands in front of
+ * getenv, and of what tells the time of day or gives random numbers, and reports each name that is
+ * asked for and each such question (trace/paths.h).
+ *
+ * It stays in LD_PRELOAD, so that programs which the script starts have it, too. Whose question it
+ * is, and whether it counts, the tracer decides (trace/asks.h). A variable is reported once in a
+ * program (or a few times: the table of what was reported is small and never blocks). Which clocks
+ * are left out: those that tell no time of day (CLOCK_MONOTONIC and its like). Random numbers that
+ * are asked for as std and libc do for their own tables (GRND_INSECURE, GRND_NONBLOCK) are left out
+ * as well.
+ *
+ * libc only; async-signal-safe, no allocation: it runs inside programs that it knows nothing of. */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "trace/drivers.h"
+#include "trace/paths.h"
+
+#define NAME_MAX_BYTES 256
+#define SEEN 1024	/* a power of two */
+#define ASKS_REPORTED 9 /* the number of an ask is one digit */
+
+#ifndef GRND_INSECURE
+#define GRND_INSECURE 4
+#endif
+
+#define EXPORTED __attribute__((visibility("default")))
+
+extern char **environ;
+
+/* What libc has under the names that are taken here; NULL before `begin`. */
+static struct {
+	time_t (*time)(time_t *);
+	int (*gettimeofday)(struct timeval *restrict, void *restrict);
+	int (*clock_gettime)(clockid_t, struct timespec *);
+	int (*timespec_get)(struct timespec *, int);
+	ssize_t (*getrandom)(void *, size_t, unsigned);
+} libc;
+
+static uint32_t seen[SEEN];
+static bool is_driver;
+
+/* ---- what is said */
+
+static void
+say(const char *what)
+{
+	int saved = errno;
+
+	openat(TRACE_SAID_FD, what, O_RDONLY | O_CLOEXEC);
+	errno = saved;
+}
+
+/* What another run of the same build may have otherwise, and what std asks for by itself. */
+static bool
+is_no_input(const char *name)
+{
+	static const char *const names[] = { "CARGO_MAKEFLAGS", "LD_PRELOAD", "MAKEFLAGS", "MFLAGS",
+		"NUM_JOBS", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "RUST_MIN_STACK" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return is_driver && (drivers_asks_always(name) || drivers_is_harmless(name));
+}
+
+/* Whether it was reported before. FNV-1a; a collision in the table only costs another report. */
+static bool
+is_seen(const char *name)
+{
+	uint32_t h = 2166136261u, *slot;
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	h |= 1;
+	slot = &seen[(h >> 8) & (SEEN - 1)];
+	if (__atomic_load_n(slot, __ATOMIC_RELAXED) == h)
+		return true;
+	__atomic_store_n(slot, h, __ATOMIC_RELAXED);
+	return false;
+}
+
+static void
+report(const char *name)
+{
+	char path[sizeof(TRACE_ENV_PREFIX) + NAME_MAX_BYTES];
+	size_t at = 0, n = strlen(name);
+
+	if (n == 0 || n > NAME_MAX_BYTES || is_no_input(name) || is_seen(name))
+		return;
+	path[at++] = TRACE_ENV_MACRO;
+	path[at++] = '/';
+	for (size_t i = 0; i <= n; i++) /* a name is no path */
+		path[at++] = name[i] == '/' ? '\\' : name[i];
+	say(path);
+}
+
+struct asked {
+	unsigned of_program, of_process;
+	pid_t process;
+};
+
+/* A digit; 9: or more. */
+static char
+one_more(unsigned *n)
+{
+	unsigned now = __atomic_add_fetch(n, 1, __ATOMIC_RELAXED);
+
+	if (now > ASKS_REPORTED)
+		__atomic_store_n(n, now = ASKS_REPORTED, __ATOMIC_RELAXED);
+	return (char)('0' + now);
+}
+
+/* Says which time it is that it asks so, in this program and in this process: some programs ask
+ * once at their start, or when they were forked. */
+static void
+report_clock(const char *function, struct asked *asked)
+{
+	char path[sizeof(TRACE_CLOCK_PREFIX) + 32];
+	size_t at = strlen(TRACE_CLOCK_PREFIX), n = strlen(function);
+	pid_t self = getpid();
+
+	if (__atomic_exchange_n(&asked->process, self, __ATOMIC_RELAXED) != self)
+		__atomic_store_n(&asked->of_process, 0, __ATOMIC_RELAXED);
+	if (asked->of_process >= ASKS_REPORTED || n + 4 > 32)
+		return;
+	memcpy(path, TRACE_CLOCK_PREFIX, at);
+	path[at++] = one_more(&asked->of_program);
+	path[at++] = one_more(&asked->of_process);
+	path[at++] = '/';
+	memcpy(path + at, function, n + 1);
+	say(path);
+}
+
+static void
+report_random(void)
+{
+	static bool said;
+
+	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		say(TRACE_RANDOM);
+}
+
+/* ---- variables */
+
+static char *
+find(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!environ || n == 0)
+		return NULL;
+	for (char **e = environ; *e; e++)
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+			return *e + n + 1;
+	return NULL;
+}
+
+EXPORTED char *
+getenv(const char *name)
+{
+	report(name);
+	return find(name);
+}
+
+EXPORTED char *
+secure_getenv(const char *name)
+{
+	report(name);
+	return getauxval(AT_SECURE) ? NULL : find(name);
+}
+
+/* ---- the time of day */
+
+static bool
+tells_time(clockid_t clock)
+{
+	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI;
+}
+
+static int
+now(clockid_t clock, struct timespec *ret)
+{
+	return libc.clock_gettime ? libc.clock_gettime(clock, ret)
+				  : (int)syscall(SYS_clock_gettime, clock, ret);
+}
+
+EXPORTED int
+clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	static struct asked asked;
+
+	if (tells_time(clock))
+		report_clock("clock_gettime", &asked);
+	return now(clock, ret);
+}
+
+EXPORTED time_t
+time(time_t *ret)
+{
+	static struct asked asked;
+	struct timespec ts = { 0 };
+
+	report_clock("time", &asked);
+	if (libc.time)
+		return libc.time(ret);
+	now(CLOCK_REALTIME_COARSE, &ts);
+	if (ret)
+		*ret = ts.tv_sec;
+	return ts.tv_sec;
+}
+
+EXPORTED int
+gettimeofday(struct timeval *restrict ret, void *restrict zone)
+{
+	static struct asked asked;
+
+	report_clock("gettimeofday", &asked);
+	return libc.gettimeofday ? libc.gettimeofday(ret, zone)
+				 : (int)syscall(SYS_gettimeofday, ret, zone);
+}
+
+EXPORTED int
+timespec_get(struct timespec *ret, int base)
+{
+	static struct asked asked;
+
+	if (base == TIME_UTC)
+		report_clock("timespec_get", &asked);
+	if (libc.timespec_get)
+		return libc.timespec_get(ret, base);
+	return base == TIME_UTC && now(CLOCK_REALTIME, ret) == 0 ? base : 0;
+}
+
+/* Old programs only: libc declares it no more. */
+struct old_timeb {
+	time_t time;
+	unsigned short millitm;
+	short timezone, dstflag;
+};
+
+EXPORTED int ftime(struct old_timeb *ret);
+
+EXPORTED int
+ftime(struct old_timeb *ret)
+{
+	static struct asked asked;
+	struct timespec ts = { 0 };
+
+	report_clock("ftime", &asked);
+	now(CLOCK_REALTIME, &ts);
+	*ret = (struct old_timeb){ .time = ts.tv_sec,
+		.millitm = (unsigned short)(ts.tv_nsec / 1000000) };
+	return 0;
+}
+
+/* ---- random numbers */
+
+static ssize_t
+fill(void *to, size_t n, unsigned flags)
+{
+	return libc.getrandom ? libc.getrandom(to, n, flags)
+			      : (ssize_t)syscall(SYS_getrandom, to, n, flags);
+}
+
+EXPORTED ssize_t
+getrandom(void *to, size_t n, unsigned flags)
+{
+	if (n > 0 && !(flags & (GRND_NONBLOCK | GRND_INSECURE)))
+		report_random();
+	return fill(to, n, flags);
+}
+
+/* All or nothing, of at most 256 bytes. */
+EXPORTED int
+getentropy(void *to, size_t n)
+{
+	char *p = to;
+
+	report_random();
+	if (n > 256) {
+		errno = EIO;
+		return -1;
+	}
+	while (n > 0) {
+		ssize_t got = fill(p, n, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return -1;
+		p += got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+/* Those of libc cannot fail: they end the program instead. */
+EXPORTED void
+arc4random_buf(void *to, size_t n)
+{
+	char *p = to;
+
+	while (n > 0) {
+		size_t part = n < 256 ? n : 256;
+
+		if (getentropy(p, part) < 0)
+			abort();
+		p += part;
+		n -= part;
+	}
+}
+
+EXPORTED uint32_t
+arc4random(void)
+{
+	uint32_t v;
+
+	arc4random_buf(&v, sizeof(v));
+	return v;
+}
+
+EXPORTED uint32_t
+arc4random_uniform(uint32_t bound)
+{
+	uint32_t v, lowest = bound ? -bound % bound : 0;
+
+	if (bound < 2)
+		return 0;
+	do
+		v = arc4random();
+	while (v < lowest);
+	return v % bound;
+}
+
+/* ---- */
+
+static void __attribute__((constructor)) begin(void)
+{
+	const char *program = (const char *)getauxval(AT_EXECFN);
+	int saved = errno;
+
+	*(void **)&libc.time = dlsym(RTLD_NEXT, "time");
+	*(void **)&libc.gettimeofday = dlsym(RTLD_NEXT, "gettimeofday");
+	*(void **)&libc.clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+	*(void **)&libc.timespec_get = dlsym(RTLD_NEXT, "timespec_get");
+	*(void **)&libc.getrandom = dlsym(RTLD_NEXT, "getrandom");
+	is_driver = program && drivers_has(program);
+	errno = saved;
+	if (!is_driver)
+		say(TRACE_ENV_HELLO);
+}

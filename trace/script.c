@@ -1,0 +1,284 @@
+/* Invariant: what a script's tree asks for, and what it writes, counts unless it is known here that
+ * no result depends on it. */
+#include "config.h"
+
+#include "trace/script.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/fs.h"
+#include "trace/asks.h"
+#include "trace/drivers.h"
+#include "trace/paths.h"
+#include "trace/watch_priv.h"
+
+#define ENVP_MAX (1024u * 1024)
+#define TEXT_MAX (1024u * 1024)
+#define TEXTS_MAX (128u * 1024 * 1024) /* in all */
+#define HEAD 4096
+
+void
+script_done(struct watch_script *s)
+{
+	for (size_t i = 0; i < s->n_opened; i++)
+		free(s->opened[i].path);
+	free(s->opened);
+	free(s->program);
+}
+
+/* ---- programs */
+
+/* Named by what it is, so that no path of this place is in the text. */
+static const char *
+caller_name(const struct watch *w, const char *exe)
+{
+	if (!*exe || (w->script.program && streq(exe, w->script.program)))
+		return "its own program";
+	return path_basename(exe);
+}
+
+static void
+add_driver_variables(struct watch *w)
+{
+	for (size_t i = 0; drivers_variables[i]; i++)
+		trace_set_add(&w->set, TRACE_MACRO_VARS, drivers_variables[i], TRACE_ENV_OF_MACRO);
+}
+
+void
+script_runs(struct watch *w, pid_t pid, const char *path, enum program_form form)
+{
+	struct watch_process *p = &w->script.processes[(unsigned)pid % WATCH_PROCESSES];
+
+	if (!w->ran && !w->script.program && form == PROGRAM_DYNAMIC)
+		w->script.program = realpath(path, NULL);
+	*p = (struct watch_process){ .pid = pid };
+	/* whatever it is, dray-run.so goes by the same name */
+	if (drivers_has(path))
+		add_driver_variables(w);
+}
+
+static bool
+has_library(const struct watch *w, const struct trace_call *c)
+{
+	_cleanup_(buf_done) struct buf env = BUF_INIT;
+
+	if (!w->script.library || trace_call_strings(c->pid, c->envp, ENVP_MAX, &env) < 0)
+		return false;
+	for (size_t i = 0; i < env.n; i += strlen((const char *)env.p + i) + 1) {
+		const char *e = (const char *)env.p + i;
+		size_t n = strlen(w->script.library);
+
+		if (starts_with(e, "LD_PRELOAD="))
+			return strncmp(e + strlen("LD_PRELOAD="), w->script.library, n) == 0;
+	}
+	return false;
+}
+
+/* The project's own programs, and those that the script makes, are known by no name. */
+static bool
+is_own(const struct watch *w, const char *path)
+{
+	return watch_below_any(path, &w->project) || watch_below_any(path, &w->writable);
+}
+
+static bool
+asks_by_name(const char *path)
+{
+	static const char *const names[] = { "llvm-config", "pkg-config", "pkgconf", "protoc",
+		"rustc", "rustdoc", "rustup" };
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(real ? real : path, name);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(names[i], name))
+			return true;
+	return false;
+}
+
+bool
+script_uses_all(const struct watch *w, const char *path)
+{
+	return is_own(w, path) ||
+	       (streq(program_class(path, PROGRAM_DYNAMIC), "all") && !asks_by_name(path));
+}
+
+const char *
+script_class(
+	const struct watch *w, const struct trace_call *c, const char *path, enum program_form form)
+{
+	const char *class = watch_class(w, path, form);
+
+	if (form == PROGRAM_DYNAMIC && !is_own(w, path) && asks_by_name(path))
+		class = "linker";
+	if (streq(class, "linker") && (form != PROGRAM_DYNAMIC || !has_library(w, c)))
+		class = "all";
+	return class;
+}
+
+/* ---- the time, and random numbers */
+
+static void
+asked(struct watch *w, enum ask ask, const char *function, unsigned nth, unsigned since_fork)
+{
+	const char *exe = w->exe ? w->exe(w->arg) : "";
+
+	if (w->script.trust ||
+		(*exe && !is_own(w, exe) && !asks_count(exe, ask, function, nth, since_fork)))
+		return;
+	watch_doubt(w, "it asked for %s: %s", ask == ASK_CLOCK ? "the time" : "random numbers",
+		caller_name(w, exe));
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+void
+script_said(struct watch *w, const char *said)
+{
+	const char *at = said + strlen(TRACE_CLOCK_PREFIX);
+
+	if (streq(said, TRACE_RANDOM))
+		script_random(w);
+	else if (starts_with(said, TRACE_CLOCK_PREFIX) && is_digit(at[0]) && is_digit(at[1]) &&
+		 at[2] == '/')
+		asked(w, ASK_CLOCK, at + 3, (unsigned)(at[0] - '0'), (unsigned)(at[1] - '0'));
+}
+
+void
+script_random(struct watch *w)
+{
+	asked(w, ASK_RANDOM, NULL, 0, 0);
+}
+
+/* How many times this process has opened a device of random numbers since it runs its program. */
+static unsigned
+count_device(struct watch *w)
+{
+	struct watch_process *p = &w->script.processes[(unsigned)w->pid % WATCH_PROCESSES];
+
+	if (p->pid != w->pid)
+		*p = (struct watch_process){ .pid = w->pid };
+	return ++p->devices;
+}
+
+/* ---- texts */
+
+void
+script_opened(struct watch *w, const char *path)
+{
+	if (streq(path, "/dev/urandom") || streq(path, "/dev/random"))
+		asked(w, ASK_RANDOM, NULL, count_device(w), 0);
+	else if (trace_set_get(&w->set, TRACE_TEXTS, path) == TRACE_NONE && w->all &&
+		 w->all(w->arg))
+		trace_set_add(&w->set, TRACE_TEXTS, path, TRACE_TEXT);
+}
+
+static void
+found_name(void *arg, const char *name)
+{
+	struct watch *w = arg;
+
+	trace_set_add(&w->set, TRACE_MACRO_VARS, name, TRACE_ENV_OF_MACRO);
+}
+
+static size_t
+read_text(struct watch *w, const char *path, size_t room)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
+		st.st_size > (off_t)MIN2(room, TEXT_MAX) || fs_read_file(path, TEXT_MAX, &b) < 0 ||
+		memchr(b.p, '\0', MIN2(b.n, (size_t)HEAD)))
+		return 0;
+	program_names((const char *)b.p, b.n, found_name, w);
+	return b.n;
+}
+
+static void
+read_texts(struct watch *w)
+{
+	size_t room = TEXTS_MAX, n = w->set.n;
+
+	for (size_t i = 0; i < n; i++)
+		if (w->set.v[i]->kind == TRACE_TEXT)
+			room -= read_text(w, w->set.v[i]->name, room);
+}
+
+/* ---- what it writes */
+
+bool
+script_is_jobserver(const struct watch *w, const char *path)
+{
+	struct stat st;
+
+	return w->script.jobserver && streq(path, w->script.jobserver) && stat(path, &st) == 0 &&
+	       S_ISFIFO(st.st_mode);
+}
+
+static bool
+note_opened(struct watch *w, const char *path, const struct stat *st)
+{
+	struct watch_script *s = &w->script;
+	struct watch_opened *v;
+
+	for (size_t i = 0; i < s->n_opened; i++)
+		if (streq(s->opened[i].path, path))
+			return true;
+	v = reallocarray(s->opened, s->n_opened + 1, sizeof(*v));
+	if (!v)
+		return false;
+	s->opened = v;
+	v[s->n_opened] = (struct watch_opened){ .path = strdup(path), .before = *st };
+	if (!v[s->n_opened].path)
+		return false;
+	s->n_opened++;
+	return true;
+}
+
+/* A lock, mostly (cargo's): opened to be written, and never written. */
+bool
+script_changes(struct watch *w, const struct trace_call *c, const char *path, const struct stat *st)
+{
+	if (!st || watch_is_made(w, path))
+		return false;
+	if (c->op == TRACE_OPEN && c->keeps && S_ISREG(st->st_mode) && note_opened(w, path, st))
+		return true;
+	watch_doubt(w, "it changed %s", path);
+	return false;
+}
+
+static bool
+is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+void
+script_end(struct watch *w)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < w->script.n_opened; i++) {
+		const struct watch_opened *o = &w->script.opened[i];
+
+		if (lstat(o->path, &st) < 0 || !is_same(&o->before, &st))
+			watch_doubt(w, "it changed %s", o->path);
+	}
+	for (size_t i = 0; i < w->set.n; i++) {
+		const struct trace_item *t = w->set.v[i];
+
+		if (t->kind == TRACE_MADE && !watch_is_writable(w, t->name) &&
+			lstat(t->name, &st) == 0)
+			watch_doubt(w, "it wrote %s", t->name);
+	}
+	read_texts(w);
+}
