@@ -84,6 +84,15 @@ trace_attach(const void *code, size_t n, int socket)
 	return 0;
 }
 
+void
+trace_attach_refused(int error, int socket)
+{
+	unsigned char byte = error > 0 && error < 256 ? (unsigned char)error : EPERM;
+
+	while (write(socket, &byte, 1) < 0 && errno == EINTR)
+		;
+}
+
 bool
 trace_attach_try(void)
 {

@@ -12,6 +12,8 @@
  * installed; 1: it is installed but the listener could not be sent (the socket gets a byte without
  * it), so this process can run nothing any more. */
 int trace_attach(const void *code, size_t n, int socket);
+/* Says through the socket why there is no filter: an errno. */
+void trace_attach_refused(int error, int socket);
 /* Makes one call that the filter notifies of and that has no effect. True: the tracer answered.
  * False: this process can run nothing any more. */
 bool trace_attach_try(void);

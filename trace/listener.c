@@ -48,13 +48,13 @@ trace_listener_done(struct trace_listener *l)
 }
 
 static int
-receive(int socket, int stop)
+receive(int socket, int stop, int *ret_refused)
 {
 	union {
 		char room[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	char byte;
+	unsigned char byte;
 	struct iovec one = { &byte, 1 };
 	struct msghdr m = { .msg_iov = &one,
 		.msg_iovlen = 1,
@@ -75,6 +75,11 @@ receive(int socket, int stop)
 	if (n != 1)
 		return n < 0 ? -errno : -EPIPE;
 	c = CMSG_FIRSTHDR(&m);
+	/* trace_attach_refused */
+	if (!c && byte) {
+		*ret_refused = byte;
+		return -EPIPE;
+	}
 	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
 		return -EPROTO;
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
@@ -84,7 +89,7 @@ receive(int socket, int stop)
 int
 trace_listener_accept(struct trace_listener *l, int socket, int stop)
 {
-	int fd = receive(socket, stop);
+	int fd = receive(socket, stop, &l->refused);
 
 	if (fd < 0)
 		return fd;

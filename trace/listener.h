@@ -12,14 +12,15 @@ struct trace_listener {
 	size_t req_size; /* the kernel's, which may be more than ours */
 	struct seccomp_notif_resp *resp;
 	uint32_t failures;
+	int refused; /* after -EPIPE: the errno of why there is no filter; 0: not known */
 };
 
 /* 0 or -errno. */
 int trace_listener_init(struct trace_listener *l);
 void trace_listener_done(struct trace_listener *l);
 /* Waits for the descriptor that trace_attach sends. 0; -EPIPE: the other end is closed, and no
- * filter was installed; -ECANCELED: `stop` became readable; another error: the filter is installed
- * and cannot be served.
+ * filter was installed (l->refused); -ECANCELED: `stop` became readable; another error: the filter
+ * is installed and cannot be served.
  */
 int trace_listener_accept(struct trace_listener *l, int socket, int stop);
 /* 1: a call waits, and l->req describes it; 0: it is gone again; -EIO: no more will come. */

@@ -158,8 +158,6 @@ preload(const struct run *r)
 	_cleanup_(freep) char *both = NULL;
 	const char *old = getenv("LD_PRELOAD");
 
-	if (!r->env)
-		return -ENOENT;
 	if (old && *old && asprintf(&both, "%s:%s", r->env, old) < 0)
 		return -ENOMEM;
 	return setenv("LD_PRELOAD", both ? both : r->env, 1) < 0 ? -errno : 0;
@@ -190,12 +188,12 @@ in_child(void *arg)
 	int k;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	k = r->watch.linker || preload(r) == 0
-		    ? trace_attach(r->filter.p, r->filter.n, r->child_socket)
-		    : -1;
+	errno = r->watch.linker ? 0 : -preload(r);
+	k = errno ? -1 : trace_attach(r->filter.p, r->filter.n, r->child_socket);
+	if (k < 0)
+		trace_attach_refused(errno, r->child_socket);
 	if (k > 0 || (k == 0 && !trace_attach_try()))
 		return STATUS_NOT_STARTED;
-	/* the closed socket says so */
 	if (k < 0 && old)
 		setenv("LD_PRELOAD", old, 1);
 	else if (k < 0)
@@ -493,6 +491,11 @@ prepare(struct run *r)
 	if (r->env && strv_add(&r->watch.toolchain, r->env) < 0)
 		return -ENOMEM;
 	prepare_script(r);
+	if (!r->env && !r->watch.linker)
+		return untraced(r,
+			r->watch.script.on ? "dray-run.so is not installed"
+					   : "dray-env.so is not installed",
+			0);
 	if (!getcwd(r->cwd, sizeof(r->cwd)) || r->cwd[0] != '/')
 		r->cwd[0] = '\0';
 	if (*r->cwd && strv_add(&r->watch.project, r->cwd) < 0)
@@ -553,7 +556,14 @@ take_hold(struct run *r)
 		return untraced(r, "pidfd_open", -errno);
 	k = trace_listener_accept(&r->listener, r->socket, -1);
 	if (k == -EPIPE) {
-		untraced(r, "seccomp is refused", 0);
+		/* the kernel has one listener for a process and all that it starts */
+		if (r->listener.refused == EBUSY)
+			untraced(r,
+				"another program is told of its calls already: a compile that runs "
+				"cargo, or a sandbox",
+				0);
+		else
+			untraced(r, "seccomp is refused", -r->listener.refused);
 		return k;
 	}
 	return k < 0 ? untraced(r, "its listener does not come", k) : answer_trial(r);
