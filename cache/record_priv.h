@@ -1,0 +1,59 @@
+/* What record.c (items, programs, variables) and record_path.c (paths) share. record_path.c is
+ * below.
+ */
+#ifndef DRAY_CACHE_RECORD_PRIV_H
+#define DRAY_CACHE_RECORD_PRIV_H
+
+#include <sys/stat.h>
+
+#include "cache/inputs_priv.h"
+#include "common/why.h"
+
+struct recorder {
+	const struct inputs_from *in;
+	struct inputs *inputs;
+	struct strv *made;
+	char **why;
+	struct strv up;	      /* directories above recorded paths; sorted */
+	struct strv own;      /* made by it; sorted */
+	struct strv programs; /* looked for in PATH */
+	struct strv path;     /* PATH's directories */
+	struct strv library_path;
+	struct strv libraries; /* names of libraries that programs loaded or looked for */
+	bool environ;	       /* its whole environment may have been read */
+	struct strv variables; /* kinds of these (variables.h) that programs ask for */
+	struct strv indexes;   /* git indexes that git may have written: digest, blank, path */
+	struct strv trees; /* where git may know what is untracked without listing directories */
+	bool ran, drivers; /* programs were run; linkers or C drivers among them */
+};
+
+/* Why the result cannot be kept. */
+#define cannot(r, ...) why_set((r)->why, -ENOTSUP, __VA_ARGS__)
+
+static inline bool
+record_is_after(const struct timespec *t, const struct timespec *start)
+{
+	return t->tv_sec > start->tv_sec ||
+	       (t->tv_sec == start->tv_sec && t->tv_nsec >= start->tv_nsec);
+}
+
+/* ---- record_path.c. 0; -ENOTSUP with a reason; -ENOMEM. */
+
+/* Adds it by its name, relative to the out-dir or the target directory where it lies there. */
+int record_add(
+	struct recorder *r, enum input_kind kind, const char *path, const void *value, size_t n);
+int record_add_file(struct recorder *r, const char *path);
+int record_add_absent(struct recorder *r, const char *path);
+int record_add_listing(struct recorder *r, const char *path);
+/* Of what a macro asked for: attributes (links: of what the path leads to), extended ones, where it
+ * really is. */
+int record_add_attributes(struct recorder *r, const char *path, bool links);
+int record_add_extended(struct recorder *r, const char *path);
+int record_add_real(struct recorder *r, const char *path);
+/* Checks that the way to what was read is as it was. `path` is a part of it; where that is a link,
+ * so is what lies above its end. links: those that led here. */
+int record_check_way(struct recorder *r, const char *path, unsigned links);
+/* Whether it lies directly in a directory of PATH. */
+bool record_in_path(const struct recorder *r, const char *path);
+
+#endif
