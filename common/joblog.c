@@ -153,6 +153,9 @@ object_of(const struct joblog_entry *e)
 	add_text(o, "externs", e->externs, &failed);
 	if (e->externs_left)
 		add_number(o, "externs_left", e->externs_left, &failed);
+	add_text(o, "links", e->links, &failed);
+	add_text(o, "deps", e->deps, &failed);
+	add_text(o, "bound", e->bound, &failed);
 	add_attempts(o, e->attempts, &failed);
 	add_number(o, "parent", e->parent, &failed);
 	if (e->trial)

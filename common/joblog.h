@@ -16,8 +16,8 @@ struct joblog_trace {
 struct joblog_entry {
 	const char *crate;   /* "" when the call names none (a probe) */
 	const char *package; /* name and version, "ripgrep 14.1.1"; may be NULL */
-	const char
-		*kind; /* lib bin test build-script proc-macro cdylib dylib staticlib check probe */
+	const char *kind; /* lib bin test build-script proc-macro cdylib dylib staticlib check probe
+			     script-run */
 	const char *where;     /* cache, farm, local, passthrough */
 	const char *why;       /* reason for that place; may be NULL */
 	const char *worker;    /* NULL unless a worker was used */
@@ -26,6 +26,10 @@ struct joblog_entry {
 	const char *out_dir;   /* may be NULL */
 	const char *unit;      /* its stem (common/unit_id.h); may be NULL */
 	const char *externs;   /* ids of what it needs, spaces between; may be NULL */
+	const char *links;     /* of a run: the library that its package links; may be NULL */
+	const char *deps;      /* of a run: names of its DEP_ variables without that, spaces
+				  between; may be NULL */
+	const char *bound;     /* of a run: what of it names its place; NULL: nothing does */
 	uint64_t externs_left; /* so many more had no room */
 	const char *const
 		*attempts;	/* NULL-terminated: failed tries, "worker: reason"; may be NULL */

@@ -192,6 +192,14 @@ proc_state(const struct proc_name *p)
 	return proc_is_stopped(p->pid) ? PROC_STOPPED : PROC_RUNS;
 }
 
+pid_t
+proc_parent(pid_t pid)
+{
+	struct stat_line s;
+
+	return read_stat(pid, &s) < 0 ? 0 : s.parent;
+}
+
 bool
 proc_is_above(pid_t pid)
 {

@@ -35,6 +35,8 @@ bool proc_is_stopped(pid_t pid);
 /* Processor time that it used, and all that it has started, in clock ticks; of what is there now
  * and what was waited for, so it may be less than before. 0; -ENOSYS: the kernel does not tell. */
 int proc_used(pid_t pid, uint64_t *ret);
+/* The parent of a process; 0: not known. */
+pid_t proc_parent(pid_t pid);
 /* Whether it is our parent, or a parent's parent. */
 bool proc_is_above(pid_t pid);
 

@@ -7,6 +7,7 @@
 #include "common/unit_id.h"
 
 #define ID_DIGITS 8
+#define HASH_DIGITS 16 /* of a directory (layout.h) */
 
 static bool
 is_hex(char c)
@@ -41,6 +42,29 @@ unit_id_of_path(const char *path, char ret[UNIT_ID_SIZE])
 		name += strlen("lib");
 	dot = strrchr(name, '.');
 	unit_id(name, dot ? (size_t)(dot - name) : strlen(name), ret);
+}
+
+void
+unit_id_of_place(const char *path, char ret[UNIT_ID_SIZE])
+{
+	const char *end = path + strlen(path);
+
+	*ret = '\0';
+	/* PKG-HASH/out, PKG-HASH/build-script-build, PKG/HASH/out/build-script-build */
+	for (int up = 0; up < 3 && end; up++) {
+		const char *slash = memrchr(path, '/', (size_t)(end - path));
+		const char *name = slash ? slash + 1 : path;
+		size_t n = 0;
+
+		while (n < HASH_DIGITS && n < (size_t)(end - name) && is_hex(end[-1 - (long)n]))
+			n++;
+		if (n == HASH_DIGITS && (end - n == name || end[-1 - (long)n] == '-')) {
+			memcpy(ret, end - n, ID_DIGITS);
+			ret[ID_DIGITS] = '\0';
+			return;
+		}
+		end = slash;
+	}
 }
 
 int

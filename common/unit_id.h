@@ -18,6 +18,9 @@ void unit_id(const char *stem, size_t n, char ret[UNIT_ID_SIZE]);
 /* The same of the path of an output: without its directory, "lib", and what is behind the last dot.
  */
 void unit_id_of_path(const char *path, char ret[UNIT_ID_SIZE]);
+/* The same of a path in a directory of one unit, or of one run of a build script (layout.h):
+ * OUT_DIR, or a script's program. "": it does not tell. */
+void unit_id_of_place(const char *path, char ret[UNIT_ID_SIZE]);
 /* Adds an id to a list, but if it is the list's last one already. 0; -E2BIG: no room; -ENOMEM. */
 int unit_id_list_add(struct buf *list, const char *id);
 

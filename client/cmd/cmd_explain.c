@@ -253,6 +253,8 @@ add_critical_step(struct buf *b, const struct job_line *j, const struct critical
 		r = buf_adds(b, " \xe2\x86\x92 ");
 	if (r == 0 && s->gap_us >= CRITICAL_GAP_US)
 		r = buf_addf(b, "(%s %s) ", critical_gap_name(s->gap), gap);
+	if (r == 0 && job_is_run(j))
+		r = buf_adds(b, "run of ");
 	if (r == 0)
 		r = show_text(b, *j->crate ? j->crate : "-");
 	/* all of them have one name */
@@ -294,6 +296,22 @@ print_critical(const struct build *build)
 	return r;
 }
 
+/* "3 units and 1 run of a build script" */
+static void
+print_counts(const struct build *b)
+{
+	size_t runs = 0, units;
+
+	for (size_t i = 0; i < b->n; i++)
+		runs += job_is_run(&b->jobs[i]);
+	units = b->n - runs;
+	if (units || !runs)
+		printf("%zu unit%s", units, units == 1 ? "" : "s");
+	if (runs)
+		printf("%s%zu run%s of %s", units ? " and " : "", runs, runs == 1 ? "" : "s",
+			runs == 1 ? "a build script" : "build scripts");
+}
+
 static int
 print_build(const struct build *b)
 {
@@ -304,8 +322,9 @@ print_build(const struct build *b)
 
 	show_when(b->first_ms, when);
 	show_time((b->last_ms - b->first_ms) * 1000, took);
-	printf("%zu unit%s in %s, from %s on%s%s\n\n", b->n, b->n == 1 ? "" : "s", took, when,
-		dir.n ? ", in " : "", dir.n ? (const char *)dir.p : "");
+	print_counts(b);
+	printf(" in %s, from %s on%s%s\n\n", took, when, dir.n ? ", in " : "",
+		dir.n ? (const char *)dir.p : "");
 	for (size_t i = 0; i < b->n; i++) {
 		short_name(&b->jobs[i], name);
 		width = MAX2(width, strlen(name));

@@ -142,6 +142,53 @@ print_cache(const struct stats *s)
 }
 
 static void
+print_runs(const struct stats *s)
+{
+	const struct stats_runs *r = &s->runs;
+	uint64_t asked = r->hit.units + r->miss.units;
+	char by_time[SHOW_SIZE], by_count[SHOW_SIZE], restore[SHOW_SIZE], store[SHOW_SIZE];
+
+	if (!r->all.units)
+		return;
+	show_share(r->hit.us, r->hit.us + r->miss.us, by_time);
+	show_share(r->hit.units, asked, by_count);
+	if (asked)
+		printf("\nruns of build scripts: %s of their time were put back, %s of runs\n",
+			by_time, by_count);
+	else
+		printf("\nruns of build scripts: the local cache was not asked\n");
+	if (asked)
+		print_sum("  ", "put back", &r->hit, "saved");
+	if (asked)
+		print_sum("  ", "run", &r->miss, "run");
+	if (r->off.units)
+		print_sum("  ", "not asked", &r->off, "run");
+	if (r->failed.units)
+		print_sum("  ", "failed", &r->failed, "");
+	show_time(r->lookup_us + r->restore_us, restore);
+	show_time(r->store_us, store);
+	printf("  the cache's own work: %s to look up and put back, %s to keep\n", restore, store);
+	print_groups("runs that were not known, why", &r->miss_why);
+	print_groups("runs not asked for, why", &r->off_why);
+	print_groups("runs that were not kept, why", &r->not_stored);
+}
+
+/* Units and runs together. */
+static void
+print_saved(const struct stats *s)
+{
+	char all[SHOW_SIZE], units[SHOW_SIZE], runs[SHOW_SIZE];
+
+	if (!s->runs.hit.units)
+		return;
+	show_time(stats_saved_us(s), all);
+	show_time(s->hit.us, units);
+	show_time(s->runs.hit.us, runs);
+	printf("\nsaved in all: %s, of that %s by units and %s by runs of build scripts\n", all,
+		units, runs);
+}
+
+static void
 print_bytes(const struct stats *s)
 {
 	char restored[SHOW_SIZE], stored[SHOW_SIZE], sent[SHOW_SIZE], received[SHOW_SIZE];
@@ -182,7 +229,7 @@ print_text(const struct shown *w)
 	const struct stats *s = &w->s;
 	char from[SHOW_SIZE], to[SHOW_SIZE];
 
-	if (!s->all.units) {
+	if (stats_is_empty(s)) {
 		show_when(w->since_ms, from);
 		if (!w->tally.found)
 			printf("no units yet: there is no %s\n", w->path);
@@ -206,6 +253,8 @@ print_text(const struct shown *w)
 	if (s->failed.units)
 		print_sum("", "failed", &s->failed, "");
 	print_cache(s);
+	print_runs(s);
+	print_saved(s);
 	print_groups("not on the farm, why", &s->not_on_farm);
 	print_bytes(s);
 	print_size(w);
@@ -237,6 +286,25 @@ json_groups(const struct stats_groups *g)
 		json_array_append_new(list, json_pack("{s:s, s:I, s:f}", "reason", g->g[i].name,
 						    "units", (json_int_t)g->g[i].sum.units,
 						    "compile_ms", to_ms(g->g[i].sum.us)));
+	return list;
+}
+
+/* The same of runs. */
+static json_t *
+json_run_sum(const struct stats_sum *sum)
+{
+	return json_pack("{s:I, s:f}", "runs", (json_int_t)sum->units, "run_ms", to_ms(sum->us));
+}
+
+static json_t *
+json_run_groups(const struct stats_groups *g)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < g->n; i++)
+		json_array_append_new(list,
+			json_pack("{s:s, s:I, s:f}", "reason", g->g[i].name, "runs",
+				(json_int_t)g->g[i].sum.units, "run_ms", to_ms(g->g[i].sum.us)));
 	return list;
 }
 
@@ -294,15 +362,32 @@ json_cache(const struct shown *w)
 		"not_stored_why", json_groups(&s->not_stored));
 }
 
+static json_t *
+json_runs(const struct stats *s)
+{
+	const struct stats_runs *r = &s->runs;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o, s:o}", "all",
+		json_run_sum(&r->all), "hit_rate_by_time",
+		json_rate(r->hit.us, r->hit.us + r->miss.us), "hit_rate_by_count",
+		json_rate(r->hit.units, r->hit.units + r->miss.units), "hits",
+		json_run_sum(&r->hit), "misses", json_run_sum(&r->miss), "not_asked",
+		json_run_sum(&r->off), "failed", json_run_sum(&r->failed), "lookup_ms",
+		to_ms(r->lookup_us), "restore_ms", to_ms(r->restore_us), "store_ms",
+		to_ms(r->store_us), "misses_why", json_run_groups(&r->miss_why), "not_asked_why",
+		json_run_groups(&r->off_why), "not_stored_why", json_run_groups(&r->not_stored));
+}
+
 static int
 print_json(const struct shown *w)
 {
 	const struct stats *s = &w->s;
 	_cleanup_(json_decrefp) json_t *o = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:I}", "since",
-		json_time(w->since_ms), "first", json_time(s->first_ms), "last",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:{s:I, s:I, s:I, s:I}, s:I}",
+		"since", json_time(w->since_ms), "first", json_time(s->first_ms), "last",
 		json_time(s->last_ms), "all", json_sum(&s->all), "failed", json_sum(&s->failed),
-		"places", json_places(s), "cache", json_cache(w), "not_on_farm_why",
+		"places", json_places(s), "cache", json_cache(w), "script_runs", json_runs(s),
+		"saved_ms", to_ms(stats_saved_us(s)), "not_on_farm_why",
 		json_groups(&s->not_on_farm), "bytes", "restored", (json_int_t)s->bytes_restored,
 		"stored", (json_int_t)s->bytes_stored, "sent", (json_int_t)s->bytes_sent,
 		"received", (json_int_t)s->bytes_received, "lines_skipped",

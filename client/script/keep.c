@@ -78,7 +78,7 @@ add_inputs(struct run *r, struct result *res, struct strv *made)
 }
 
 static int
-add_text(struct run *r, const struct buf *text, struct buf *to, bool *bound)
+add_text(struct run *r, const struct buf *text, struct buf *to, const char *name, bool *bound)
 {
 	int k = place_hide(&r->c->place, text->p, text->n, to);
 
@@ -89,6 +89,8 @@ add_text(struct run *r, const struct buf *text, struct buf *to, bool *bound)
 		memchr(text->p, INPUT_TARGET_DIR_MARK, text->n))
 		return why_set(&r->not_stored, -ENOTSUP, "an odd character in its text");
 	*bound = true;
+	if (!r->bound)
+		r->bound = strdup(name);
 	return buf_add(to, text->p, text->n);
 }
 
@@ -139,10 +141,11 @@ make_result(struct run *r, struct result *res)
 	k = add_inputs(r, res, &made);
 	if (k == 0)
 		k = tree_keep(&t, r->was_empty ? NULL : &made, res, &r->not_stored);
+	r->bound = steal_ptr(t.bound_by);
 	if (k == 0)
-		k = add_text(r, &r->seen.out, &res->out, &bound);
+		k = add_text(r, &r->seen.out, &res->out, "stdout", &bound);
 	if (k == 0)
-		k = add_text(r, &r->seen.err, &res->err, &bound);
+		k = add_text(r, &r->seen.err, &res->err, "stderr", &bound);
 	if (k == 0 && (bound || t.bound))
 		k = add_bound(r, res);
 	r->said.bytes = t.bytes;

@@ -28,7 +28,6 @@
 #include "common/clock.h"
 #include "common/daemon.h"
 #include "common/fs.h"
-#include "common/joblog.h"
 #include "common/left.h"
 #include "common/log.h"
 #include "common/why.h"
@@ -52,6 +51,7 @@ run_done(struct run *r)
 	conf_freep(&r->conf);
 	free(r->off);
 	free(r->not_stored);
+	free(r->bound);
 	closep(&r->launcher);
 }
 
@@ -164,6 +164,7 @@ try_result(struct run *r, const struct entry *e, size_t i)
 	_cleanup_(buf_done) struct buf out = BUF_INIT, err = BUF_INIT;
 	_cleanup_(freep) char *why = NULL;
 	struct tree t = { .place = &c->place, .depot = c->depot, .umask = c->umask };
+	uint64_t start;
 	int k;
 
 	if (entry_result(e, i, &res) < 0 || !res.run)
@@ -173,6 +174,7 @@ try_result(struct run *r, const struct entry *e, size_t i)
 			cached_why(&r->said, "%s", why ? why : "no memory");
 		return false;
 	}
+	start = clock_mono_us();
 	k = place_show(&c->place, res.out.p, res.out.n, &out);
 	if (k == 0)
 		k = place_show(&c->place, res.err.p, res.err.n, &err);
@@ -193,6 +195,7 @@ try_result(struct run *r, const struct entry *e, size_t i)
 	r->said.bytes = t.bytes;
 	*r->said.why = '\0';
 	cached_mark_used(c, &c->key.id, &res);
+	r->restore_us = clock_mono_us() - start;
 	return true;
 }
 
@@ -226,7 +229,7 @@ find(struct run *r)
 	uint64_t start = clock_mono_us();
 	bool hit = look_up(r) || (cached_wait_twin(r->c) && look_up(r));
 
-	r->lookup_us = clock_mono_us() - start;
+	r->lookup_us = clock_mono_us() - start - r->restore_us;
 	if (!hit)
 		memo_flush(r->memo);
 	return hit;
@@ -299,45 +302,6 @@ run_it(struct run *r)
 	return status;
 }
 
-/* ---- the log */
-
-static void
-write_log(struct run *r, const char *where, int status)
-{
-	const char *path = r->conf->client.job_log, *version = getenv("CARGO_PKG_VERSION");
-	_cleanup_(freep) char *package = NULL;
-	struct joblog_entry e;
-
-	if (!path || !*path)
-		return;
-	if (asprintf(&package, "%s %s", r->package, version ? version : "") < 0)
-		package = NULL;
-	memset(&e, 0, sizeof(e));
-	e.crate = r->package;
-	e.package = package;
-	e.kind = "script-run";
-	e.where = where;
-	e.cache = r->off ? "off" : streq(where, "cache") ? "hit" : "miss";
-	e.cache_why = r->off ? r->off : *r->why ? r->why : NULL;
-	e.not_stored = r->not_stored;
-	e.key = *r->said.key ? r->said.key : NULL;
-	e.out_dir = getenv("OUT_DIR");
-	e.parent = (uint64_t)getppid();
-	e.exit_status = spawn_shown(status);
-	e.signal = spawn_signal(status);
-	e.start_us = r->start_us;
-	e.compile_start_us = r->run_start_us;
-	e.end_us = clock_mono_us();
-	e.compile_us = r->run_us;
-	e.slot_wait_us = r->slot_wait_us;
-	e.lookup_us = r->lookup_us;
-	e.store_us = r->store_us;
-	e.saved_us = r->said.saved_us;
-	e.cache_bytes = r->said.bytes;
-	if (joblog_append(path, r->conf->client.job_log_max, &e) < 0)
-		log_warn("job log %s", path);
-}
-
 /* ---- all of it */
 
 static int
@@ -397,11 +361,11 @@ script_main(int argc, char **argv)
 	if (e < 0) {
 		if (!r.off)
 			off(&r, strerror(-e));
-		write_log(&r, "passthrough", 0);
+		run_log(&r, "passthrough", 0);
 		return LEFT_TO_LAUNCHER;
 	}
 	if (find(&r)) {
-		write_log(&r, "cache", 0);
+		run_log(&r, "cache", 0);
 		return 0;
 	}
 	snprintf(r.why, sizeof(r.why), "%s", r.said.why);
@@ -413,6 +377,6 @@ script_main(int argc, char **argv)
 	run_keep(&r, status);
 	if (child_signal())
 		status = SPAWN_SIGNALLED + child_signal();
-	write_log(&r, "local", status);
+	run_log(&r, "local", status);
 	return status;
 }

@@ -1,4 +1,4 @@
-/* What run.c, which finds a run or makes it, and keep.c, which keeps it, share. */
+/* What run.c, which finds a run or makes it, keep.c, which keeps it, and log.c share. */
 #ifndef DRAY_CLIENT_SCRIPT_RUN_PRIV_H
 #define DRAY_CLIENT_SCRIPT_RUN_PRIV_H
 
@@ -20,12 +20,15 @@ struct run {
 	struct cached_said said;
 	char why[512]; /* of a miss */
 	char *off, *not_stored;
+	char *bound;	/* what of it names its place: a file in OUT_DIR, or a text */
 	bool was_empty; /* OUT_DIR, when it began */
 	bool began_run;
-	uint64_t start_us, lookup_us, slot_wait_us, run_start_us, run_us, store_us;
+	uint64_t start_us, lookup_us, restore_us, slot_wait_us, run_start_us, run_us, store_us;
 };
 
 /* Keeps what the run made, if it ended well; else r->not_stored says why not. */
 void run_keep(struct run *r, int status);
+/* Adds the run's line to the job log. `where` as there. */
+void run_log(struct run *r, const char *where, int status);
 
 #endif

@@ -161,6 +161,14 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 	return r;
 }
 
+static void
+bind_by(struct tree *t, const char *name)
+{
+	t->bound = true;
+	if (!t->bound_by)
+		t->bound_by = strdup(name);
+}
+
 static int
 keep_file(
 	struct tree *t, struct output *o, const char *path, const struct stat *st, size_t *inlined)
@@ -176,7 +184,8 @@ keep_file(
 		*inlined += o->text.n;
 		return r;
 	}
-	t->bound |= named > 0;
+	if (named)
+		bind_by(t, o->name);
 	o->is_blob = true;
 	return depot_add(t->depot, path, DEPOT_COPY, &o->digest, &o->size);
 }
@@ -197,7 +206,7 @@ keep_link(struct tree *t, struct output *o, const char *path)
 	if (r != -EBADMSG)
 		return r;
 	buf_done(&o->text);
-	t->bound = true;
+	bind_by(t, o->name);
 	return memchr(to, INPUT_TARGET_DIR_MARK, (size_t)n) ? r : buf_add(&o->text, to, (size_t)n);
 }
 

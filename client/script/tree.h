@@ -10,6 +10,7 @@ struct tree {
 	struct depot *depot;
 	mode_t umask;
 	bool bound;	/* out: what was kept names the place */
+	char *bound_by; /* out: the first that does, by its name in OUT_DIR; the caller frees it */
 	uint64_t bytes; /* out: of files, kept or put in place */
 };
 

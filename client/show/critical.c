@@ -4,6 +4,7 @@
  * says; and a unit is found by binary search, so it is fast. */
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 
 #include "client/show/critical.h"
@@ -13,7 +14,8 @@
 /* cargo starts what is ready in less, where there is a slot. */
 #define READY_US 20000
 
-/* Where units are found by a name: of build scripts the package, of others the id. */
+/* Where units are found by a name: by the id, build scripts by the package as well, and runs by
+ * what their package links. */
 struct key {
 	char name[UNIT_ID_SIZE];
 	uint64_t from_us;
@@ -33,7 +35,7 @@ struct full {
 struct find {
 	const struct critical_unit *units;
 	size_t n;
-	struct keys ids, scripts;
+	struct keys ids, scripts, links;
 	struct full *full;
 	size_t n_full;
 };
@@ -43,6 +45,7 @@ find_done(struct find *f)
 {
 	free(f->ids.k);
 	free(f->scripts.k);
+	free(f->links.k);
 	free(f->full);
 }
 
@@ -70,30 +73,49 @@ package_name(const char *package, char ret[UNIT_ID_SIZE])
 	ret[n] = '\0';
 }
 
+/* "zstd-sys" is ZSTD_SYS in the names of variables. */
+static void
+links_name(const char *links, char ret[UNIT_ID_SIZE])
+{
+	package_name(links, ret);
+	for (char *p = ret; *p; p++)
+		*p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+}
+
+static void
+add_key(struct keys *to, const struct key *k)
+{
+	if (*k->name)
+		to->k[to->n++] = *k;
+}
+
 static int
 fill_keys(struct find *f)
 {
-	f->ids.k = calloc(f->n + 1, sizeof(*f->ids.k));
-	f->scripts.k = calloc(f->n + 1, sizeof(*f->scripts.k));
-	if (!f->ids.k || !f->scripts.k)
-		return -ENOMEM;
+	struct keys *all[] = { &f->ids, &f->scripts, &f->links };
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		all[i]->k = calloc(f->n + 1, sizeof(*all[i]->k));
+		if (!all[i]->k)
+			return -ENOMEM;
+	}
 	for (size_t i = 0; i < f->n; i++) {
 		const struct critical_unit *u = &f->units[i];
-		struct keys *to = u->script ? &f->scripts : &f->ids;
-		struct key *k = &to->k[to->n];
+		struct key k = { .from_us = u->from_us, .unit = i };
 
-		if (u->left_out || !*(u->script ? u->package : u->stem))
+		if (u->left_out)
 			continue;
+		unit_id(u->stem, strlen(u->stem), k.name);
+		add_key(&f->ids, &k);
+		package_name(u->package, k.name);
 		if (u->script)
-			package_name(u->package, k->name);
-		else
-			unit_id(u->stem, strlen(u->stem), k->name);
-		k->from_us = u->from_us;
-		k->unit = i;
-		to->n++;
+			add_key(&f->scripts, &k);
+		links_name(u->links ? u->links : "", k.name);
+		if (u->run)
+			add_key(&f->links, &k);
 	}
-	qsort(f->ids.k, f->ids.n, sizeof(*f->ids.k), by_name);
-	qsort(f->scripts.k, f->scripts.n, sizeof(*f->scripts.k), by_name);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		qsort(all[i]->k, all[i]->n, sizeof(*all[i]->k), by_name);
 	return 0;
 }
 
@@ -238,14 +260,15 @@ take_later(struct waited *best, struct waited c)
 		*best = c;
 }
 
+/* Of what its externs name. *ret_run: one of these is a run. */
 static struct waited
-choose(const struct find *f, const struct critical_unit *u)
+wait_for_externs(const struct find *f, const struct critical_unit *u, bool *ret_run)
 {
 	struct waited best = { NULL, CRITICAL_NOTHING, 0 };
 	const struct critical_unit *dep;
 	char name[UNIT_ID_SIZE];
-	uint64_t since;
 
+	*ret_run = false;
 	for (const char *p = u->externs + strspn(u->externs, " "); *p; p += strspn(p, " ")) {
 		size_t n = strcspn(p, " ");
 
@@ -256,15 +279,59 @@ choose(const struct find *f, const struct critical_unit *u)
 			dep = lookup(f, &f->ids, name, u->from_us);
 			if (dep)
 				take_later(&best, had(u, dep));
+			*ret_run |= dep && dep->run;
 		}
 		p += n;
 	}
-	if (u->script || !*u->package)
+	return best;
+}
+
+/* Of the runs that gave it its DEP_ variables: in LINKS_KEY both parts may have a '_'. */
+static void
+wait_for_runs(const struct find *f, const struct critical_unit *u, struct waited *best)
+{
+	char name[UNIT_ID_SIZE];
+
+	for (const char *p = u->deps + strspn(u->deps, " "); *p; p += strspn(p, " ")) {
+		size_t n = strcspn(p, " ");
+
+		for (size_t k = 1; k < MIN2(n, sizeof(name)); k++) {
+			const struct critical_unit *dep;
+
+			if (p[k] != '_')
+				continue;
+			memcpy(name, p, k);
+			name[k] = '\0';
+			dep = lookup(f, &f->links, name, u->from_us);
+			if (dep && dep->to_us <= u->from_us)
+				take_later(best, had(u, dep));
+		}
+		p += n;
+	}
+}
+
+static struct waited
+choose(const struct find *f, const struct critical_unit *u)
+{
+	const struct critical_unit *dep;
+	char name[UNIT_ID_SIZE];
+	struct waited best;
+	uint64_t since;
+	bool run;
+
+	best = wait_for_externs(f, u, &run);
+	if (u->run && u->deps)
+		wait_for_runs(f, u, &best);
+	if (u->script || run || !*u->package)
 		return best;
 	package_name(u->package, name);
 	dep = lookup(f, &f->scripts, name, u->from_us);
 	if (!dep || dep->to_us > u->from_us)
 		return best;
+	if (u->run) {
+		take_later(&best, had(u, dep));
+		return best;
+	}
 	/* its run ends at an unknown time. If all else was there, and a slot, it was that. */
 	since = MAX2(best.unit ? best.at_us : 0, dep->to_us);
 	if (!best.unit || dep->to_us >= best.at_us ||
@@ -387,9 +454,14 @@ critical_of_jobs(const struct job_line *jobs, size_t n, struct critical *ret)
 		units[j - jobs] = (struct critical_unit){ .stem = j->unit,
 			.externs = j->externs,
 			.package = j->package,
+			.links = j->links,
+			.deps = j->deps,
 			.script = streq(j->kind, "build-script"),
+			.run = job_is_run(j),
 			.pipelined = streq(j->kind, "lib") || streq(j->kind, "check"),
-			.left_out = job_is_trial(j),
+			/* the launcher runs the script once dray has ended */
+			.left_out = job_is_trial(j) ||
+				    (job_is_run(j) && streq(j->where, "passthrough")),
 			.from_us = from,
 			.to_us = l.units[i].to_us,
 			.rmeta_us = j->rmeta_us > j->start_us && j->rmeta_us <= j->end_us

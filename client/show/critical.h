@@ -1,9 +1,11 @@
 /* The critical path of a build: from the unit that ended last back to what it waited for longest,
- * and so on to the first. What lies between two of them is a gap: the log has no line for the run
- * of a build script, and none for cargo itself.
+ * and so on to the first. What lies between two of them is a gap: the log has no line for cargo
+ * itself, and none for a build script that ran without dray.
  *
- * A unit waits for the units that its externs name, and for its package's build script. It waits
- * for metadata only where it is a library or a check, or where it began before the other ended. */
+ * A unit waits for the units that its externs name, and for its package's build script: for its
+ * run, where the log has that. It waits for metadata only where it is a library or a check, or
+ * where it began before the other ended. A run waits for the unit that made its program, and for
+ * the runs whose DEP_ variables it gets. */
 #ifndef DRAY_CLIENT_SHOW_CRITICAL_H
 #define DRAY_CLIENT_SHOW_CRITICAL_H
 
@@ -12,11 +14,13 @@
 /* A unit, as far as it matters. Text is never NULL. Times are of one clock, from_us <= to_us. */
 struct critical_unit {
 	const char *stem; /* common/unit_id.h; "": not known, nothing can be found to wait for it */
-	const char *externs; /* ids, with spaces between */
-	const char *package; /* "": not known */
-	bool script;	     /* a build script; others of its package wait for it */
-	bool pipelined;	     /* needs but metadata of what it waits for */
-	bool left_out;	     /* never on the path: a build script's trial */
+	const char *externs;	  /* ids, with spaces between */
+	const char *package;	  /* "": not known */
+	const char *links, *deps; /* of a run: doc/job-log.md; may be NULL */
+	bool script;		  /* a build script; others of its package wait for it */
+	bool run;		  /* the run of one */
+	bool pipelined;		  /* needs but metadata of what it waits for */
+	bool left_out;		  /* never on the path: a trial; a run whose end is not known */
 	uint64_t from_us, to_us;
 	uint64_t rmeta_us; /* when its metadata was there; 0: not known */
 };

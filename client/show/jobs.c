@@ -97,6 +97,9 @@ job_decode(const char *line, size_t n, struct job_line *ret)
 	j.key = text(o, "key");
 	j.unit = text(o, "unit");
 	j.externs = text(o, "externs");
+	j.links = text(o, "links");
+	j.deps = text(o, "deps");
+	j.bound = text(o, "bound");
 	j.attempts = json_object_get(o, "attempts");
 	if (!json_is_array(j.attempts))
 		j.attempts = NULL;
@@ -138,10 +141,16 @@ job_script_prefix(const char *out_dir)
 }
 
 bool
+job_is_run(const struct job_line *j)
+{
+	return streq(j->kind, "script-run");
+}
+
+bool
 job_is_trial(const struct job_line *j)
 {
 	/* lines of before 2026-12 do not say it: in layout v1 the out-dir does */
-	return j->trial || job_script_prefix(j->out_dir) > 0;
+	return j->trial || (!job_is_run(j) && job_script_prefix(j->out_dir) > 0);
 }
 
 uint64_t

@@ -19,10 +19,11 @@ struct job_line {
 	const char *crate, *package, *kind, *where, *why, *worker, *linker, *out_dir;
 	const char *cache, *cache_why, *not_stored, *key;
 	const char *unit, *externs; /* its stem, and ids (common/unit_id.h) with spaces between */
-	const json_t *attempts;	    /* a list, or NULL */
-	uint64_t time_ms;	    /* when it was written, since 1970 */
-	uint64_t parent;	    /* process id of what called the compiler; 0: not known */
-	uint64_t cargo;		    /* of a build script's trial: its cargo's; 0: not known */
+	const char *links, *deps, *bound; /* of a run (doc/job-log.md) */
+	const json_t *attempts;		  /* a list, or NULL */
+	uint64_t time_ms;		  /* when it was written, since 1970 */
+	uint64_t parent;		  /* process id of what called the compiler; 0: not known */
+	uint64_t cargo;			  /* of a build script's trial: its cargo's; 0: not known */
 	bool trial;
 	int exit_status;
 	int signal; /* that killed the compiler, or 0 */
@@ -42,6 +43,8 @@ const char *job_attempt(const struct job_line *j, size_t i);
 /* If out_dir is surely a build script's OUT_DIR, or below one: the length of its first part, which
  * names the profile's directory. 0: it is not, or (layout v2) its name does not tell. */
 size_t job_script_prefix(const char *out_dir);
+/* Whether it is the run of a build script, not of a compiler. */
+bool job_is_run(const struct job_line *j);
 /* Whether a build script had it compiled to test the compiler; such a compile often fails. */
 bool job_is_trial(const struct job_line *j);
 /* What its compile took, and its link. */

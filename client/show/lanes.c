@@ -176,10 +176,11 @@ size_t
 lanes_spans(const struct job_line *j, struct span ret[SPANS_MAX])
 {
 	uint64_t wall = j->end_us - j->start_us, begin = wall, tail, before;
+	enum span_way work = job_is_run(j) ? SPAN_RUN : SPAN_COMPILE;
 	struct spans s = { .s = ret, .end = wall };
 
 	if (streq(j->where, "cache") && !job_is_bundle(j)) {
-		add(&s, SPAN_COMPILE, wall, wall);
+		add(&s, work, wall, wall);
 		return s.n;
 	}
 	if (streq(j->where, "cache")) {
@@ -201,7 +202,7 @@ lanes_spans(const struct job_line *j, struct span ret[SPANS_MAX])
 	add(&s, SPAN_WAIT, j->lookup_us + j->slot_wait_us + j->pack_us + j->queue_us, before);
 	add(&s, SPAN_MOVE, j->upload_us, before);
 	add_until(&s, SPAN_WAIT, before);
-	add(&s, SPAN_COMPILE, j->compile_us, wall);
+	add(&s, work, j->compile_us, wall);
 	if (j->download_us)
 		add(&s, SPAN_MOVE, j->download_us, wall);
 	add_until(&s, SPAN_WAIT, wall - MIN2(wall, j->link_us + j->store_us));

@@ -24,7 +24,8 @@ enum span_way {
 	SPAN_WAIT,    /* for a slot, a worker; and what is not known */
 	SPAN_MOVE,    /* sending, receiving, restoring */
 	SPAN_COMPILE, /* also of a hit, as a whole */
-	SPAN_LINK
+	SPAN_LINK,
+	SPAN_RUN /* of a build script; also of one that was put back, as a whole */
 };
 
 struct span {

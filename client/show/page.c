@@ -128,6 +128,27 @@ add_cache_tile(struct page *p)
 }
 
 static void
+add_runs_tile(struct page *p)
+{
+	const struct stats_runs *r = &p->stats.runs;
+	char number[SHOW_SIZE], saved[SHOW_SIZE], took[SHOW_SIZE], below[160];
+
+	if (!r->all.units)
+		return;
+	snprintf(number, sizeof(number), "%" PRIu64 " of %" PRIu64, r->hit.units, r->all.units);
+	show_time(r->hit.us, saved);
+	show_time(r->all.us - r->hit.us, took);
+	snprintf(below, sizeof(below),
+		"runs of build scripts were put back, and saved %s; the others took %s", saved,
+		took);
+	add_tile(p->h, "", number, below);
+	if (r->failed.units) {
+		snprintf(number, sizeof(number), "%" PRIu64, r->failed.units);
+		add_tile(p->h, " bad", number, "runs of build scripts failed");
+	}
+}
+
+static void
 add_tiles(struct page *p)
 {
 	const struct stats *s = &p->stats;
@@ -151,6 +172,7 @@ add_tiles(struct page *p)
 		p->wall_us ? (double)compiled / (double)p->wall_us : 0.0);
 	add_tile(p->h, "", number, below);
 	add_cache_tile(p);
+	add_runs_tile(p);
 	if (s->bytes_sent || s->bytes_received) {
 		show_bytes(s->bytes_sent, number);
 		show_bytes(s->bytes_received, other);
@@ -212,6 +234,8 @@ add_legend(struct html *h)
 	add_key(h, "<rect class=\"m\" y=\"7\" width=\"26\" height=\"7\"/>", "sending, receiving");
 	add_key(h, "<rect class=\"c\" width=\"26\" height=\"14\"/>", "compiling, or a hit");
 	add_key(h, "<rect class=\"l\" width=\"26\" height=\"14\"/>", "linking here");
+	add_key(h, "<rect class=\"s\" y=\"3\" width=\"26\" height=\"11\" rx=\"5\"/>",
+		"a build script's run, or it was put back");
 	add_key(h,
 		"<rect class=\"c\" width=\"26\" height=\"14\"/><path class=\"r\" d=\"M10 0h6l-3 "
 		"5z\"/>",
@@ -229,15 +253,19 @@ add_timeline(struct page *p, const struct build *b)
 	_cleanup_(critical_done) struct critical path = { 0 };
 	struct timeline_sums sums;
 	char when[SHOW_SIZE], took[SHOW_SIZE];
+	size_t units = 0;
 	int r = critical_of_jobs(b->jobs, b->n, &path);
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < b->n; i++)
+		units += !job_is_run(&b->jobs[i]);
 	if (p->in->n > 1) {
 		show_when(b->first_ms, when);
 		show_time((b->last_ms - b->first_ms) * 1000, took);
-		html_rawf(p->h, "<h2>%s: %s, %zu unit%s</h2>\n<p class=\"soft path\">", when, took,
-			b->n, b->n == 1 ? "" : "s");
+		html_rawf(p->h, "<h2>%s: %s, %zu unit%s%s</h2>\n<p class=\"soft path\">", when,
+			took, units, units == 1 ? "" : "s",
+			units < b->n ? " and runs of build scripts" : "");
 		html_text(p->h, b->dir);
 		html_raw(p->h, "</p>\n");
 	}
@@ -337,7 +365,7 @@ by_cost(const void *a, const void *b)
 
 #define UNIT_HEADS "<th>crate</th><th>kind</th><th>where</th>"
 #define TIME_HEADS \
-	"<th class=\"n\">in all</th><th class=\"n\">compile</th><th class=\"n\">link</th>"
+	"<th class=\"n\">in all</th><th class=\"n\">compile, run</th><th class=\"n\">link</th>"
 
 static int
 add_slowest(struct page *p)
@@ -351,9 +379,10 @@ add_slowest(struct page *p)
 	qsort(sorted, p->n_jobs, sizeof(*sorted), by_cost);
 	for (n = 0; n < p->n_jobs && n < SLOWEST && job_cost_us(sorted[n]); n++)
 		;
-	html_raw(p->h, "<h2>Slowest to compile and link</h2>\n");
+	html_raw(p->h, "<h2>Slowest to compile, link and run</h2>\n");
 	if (!n) {
-		html_raw(p->h, "<p class=\"soft\">Nothing was compiled.</p>\n");
+		html_raw(p->h,
+			"<p class=\"soft\">Nothing was compiled, and no build script ran.</p>\n");
 		return 0;
 	}
 	html_raw(p->h, "<div class=\"scroll\"><table class=\"sortable\">\n<thead><tr>" UNIT_HEADS
@@ -374,10 +403,13 @@ add_waited_cell(struct html *h, const struct job_line *jobs, const struct critic
 	const struct critical_step *s = &c->steps[i];
 	const struct job_line *j = &jobs[s->unit];
 	uint64_t inside = j->slot_wait_us + j->queue_us;
+	const char *what = i ? of[s->need] : "nothing that the log knows of";
 	char time[SHOW_SIZE];
 
+	if (i && job_is_run(&jobs[c->steps[i - 1].unit]))
+		what = "the run of the build script of ";
 	html_raw(h, "<td>");
-	html_raw(h, i ? of[s->need] : "nothing that the log knows of");
+	html_raw(h, what);
 	if (i)
 		html_text(h, jobs[c->steps[i - 1].unit].crate);
 	if (s->need == CRITICAL_SCRIPT && *j->package) {
@@ -428,7 +460,7 @@ add_critical_rows(
 		if (hidden)
 			html_rawf(h,
 				"<tr><td class=\"soft\" colspan=\"8\">%zu shorter "
-				"unit%s</td></tr>\n",
+				"one%s</td></tr>\n",
 				hidden, hidden == 1 ? "" : "s");
 		hidden = 0;
 		shown += show;
@@ -460,7 +492,8 @@ add_critical_sums(struct html *h, const struct critical *c)
 	html_rawf(h,
 		"<p class=\"soft\">The build takes as long as these, one after another: %s. "
 		"Between "
-		"them, build scripts ran for %s, a free slot took %s, and cargo %s.</p>\n",
+		"them, build scripts of which the log has no run took %s, a free slot %s, and "
+		"cargo %s.</p>\n",
 		whole, scripts, slots, cargo);
 }
 
@@ -523,7 +556,8 @@ add_alone(struct page *p)
 		html_raw(p->h, "<p class=\"soft\">Nothing, for long.</p>\n");
 	else
 		html_rawf(p->h,
-			"<p class=\"soft\">For %s%s only one unit ran: others waited for it, "
+			"<p class=\"soft\">For %s%s only one unit or script ran: others waited for "
+			"it, "
 			"or there were none.</p>\n"
 			"<table>\n<thead><tr>" UNIT_HEADS
 			"<th class=\"n\">alone</th></tr></thead>\n<tbody>\n",
@@ -542,14 +576,15 @@ add_alone(struct page *p)
 }
 
 static void
-add_groups(struct html *h, const char *title, const struct stats_groups *g)
+add_groups_of(struct html *h, const char *title, const struct stats_groups *g, const char *what,
+	const char *time)
 {
 	if (!g->n)
 		return;
 	html_rawf(h,
-		"<div><h2>%s</h2>\n<table>\n<thead><tr><th>reason</th><th class=\"n\">units</th>"
-		"<th class=\"n\">compile time</th></tr></thead>\n<tbody>\n",
-		title);
+		"<div><h2>%s</h2>\n<table>\n<thead><tr><th>reason</th><th class=\"n\">%s</th>"
+		"<th class=\"n\">%s</th></tr></thead>\n<tbody>\n",
+		title, what, time);
 	for (size_t i = 0; i < g->n; i++) {
 		html_raw(h, "<tr><td>");
 		html_text(h, g->g[i].name);
@@ -558,6 +593,18 @@ add_groups(struct html *h, const char *title, const struct stats_groups *g)
 		html_raw(h, "</tr>\n");
 	}
 	html_raw(h, "</tbody></table></div>\n");
+}
+
+static void
+add_groups(struct html *h, const char *title, const struct stats_groups *g)
+{
+	add_groups_of(h, title, g, "units", "compile time");
+}
+
+static void
+add_run_groups(struct html *h, const char *title, const struct stats_groups *g)
+{
+	add_groups_of(h, title, g, "runs", "time");
 }
 
 static int
@@ -571,6 +618,10 @@ add_reasons(struct page *p)
 	add_groups(p->h, "In the local cache but for the link", &p->stats.linked_why);
 	add_groups(p->h, "The local cache was not asked", &p->stats.off_why);
 	add_groups(p->h, "Made, but not kept", &p->stats.not_stored);
+	add_run_groups(p->h, "Build scripts that ran", &p->stats.runs.miss_why);
+	add_run_groups(p->h, "Build scripts that ran, and the cache was not asked",
+		&p->stats.runs.off_why);
+	add_run_groups(p->h, "Build scripts' runs that were not kept", &p->stats.runs.not_stored);
 	add_groups(p->h, "Not on the farm", &p->stats.not_on_farm);
 	html_raw(p->h, "</div>\n");
 	return r;
@@ -580,7 +631,7 @@ static void
 add_units(struct page *p)
 {
 	html_rawf(p->h,
-		"<details%s>\n<summary>All units</summary>\n<div class=\"scroll\">"
+		"<details%s>\n<summary>All units and runs</summary>\n<div class=\"scroll\">"
 		"<table id=\"units\" class=\"sortable\">\n<thead><tr>" UNIT_HEADS
 		"<th>package</th>" TIME_HEADS "<th>remarks</th></tr></thead>\n<tbody>\n",
 		p->n_jobs <= 60 ? " open" : "");

@@ -210,6 +210,32 @@ add_cache(struct stats *s, const struct job_line *j, uint64_t us)
 		stats_add_group(&s->not_stored, j->not_stored, us);
 }
 
+static void
+add_run(struct stats *s, const struct job_line *j, uint64_t us)
+{
+	struct stats_runs *r = &s->runs;
+
+	add_sum(&r->all, us);
+	if (j->exit_status != 0)
+		add_sum(&r->failed, us);
+	r->lookup_us += j->lookup_us;
+	r->restore_us += j->restore_us;
+	r->store_us += j->store_us;
+	if (job_is_hit(j)) {
+		add_sum(&r->hit, us);
+		s->bytes_restored += j->cache_bytes;
+	} else if (streq(j->cache, "miss")) {
+		add_sum(&r->miss, us);
+		stats_add_group(&r->miss_why, j->cache_why, us);
+		s->bytes_stored += j->cache_bytes;
+	} else {
+		add_sum(&r->off, us);
+		stats_add_group(&r->off_why, j->cache_why, us);
+	}
+	if (*j->not_stored)
+		stats_add_group(&r->not_stored, j->not_stored, us);
+}
+
 void
 stats_add(struct stats *s, const struct job_line *j)
 {
@@ -219,8 +245,12 @@ stats_add(struct stats *s, const struct job_line *j)
 	if (streq(j->kind, "probe") || place == STATS_PLACES)
 		return;
 	/* a clock may have been set back meanwhile */
-	s->first_ms = s->all.units ? MIN2(s->first_ms, j->time_ms) : j->time_ms;
+	s->first_ms = stats_is_empty(s) ? j->time_ms : MIN2(s->first_ms, j->time_ms);
 	s->last_ms = MAX2(s->last_ms, j->time_ms);
+	if (job_is_run(j)) {
+		add_run(s, j, us);
+		return;
+	}
 	add_sum(&s->all, us);
 	add_sum(&s->place[place], us);
 	if (j->exit_status != 0 && !job_is_trial(j))
@@ -230,6 +260,18 @@ stats_add(struct stats *s, const struct job_line *j)
 	add_cache(s, j, us);
 	s->bytes_sent += j->bytes_sent;
 	s->bytes_received += j->bytes_received;
+}
+
+bool
+stats_is_empty(const struct stats *s)
+{
+	return !s->all.units && !s->runs.all.units;
+}
+
+uint64_t
+stats_saved_us(const struct stats *s)
+{
+	return s->hit.us + s->runs.hit.us;
 }
 
 static int
@@ -258,4 +300,7 @@ stats_sort(struct stats *s)
 	stats_sort_groups(&s->off_why);
 	stats_sort_groups(&s->not_stored);
 	stats_sort_groups(&s->not_on_farm);
+	stats_sort_groups(&s->runs.miss_why);
+	stats_sort_groups(&s->runs.off_why);
+	stats_sort_groups(&s->runs.not_stored);
 }

@@ -5,9 +5,9 @@
 
 #include "client/show/jobs.h"
 
-/* us: compile and link time; of hits, what they saved. */
+/* us: compile and link time, or that of a run; of hits, what they saved. */
 struct stats_sum {
-	uint64_t units, us;
+	uint64_t units, us; /* or runs */
 };
 
 #define STATS_NAME_MAX 64
@@ -27,6 +27,14 @@ struct stats_groups {
 
 enum stats_place { STATS_CACHE, STATS_FARM, STATS_LOCAL, STATS_PASSTHROUGH, STATS_PLACES };
 
+/* Runs of build scripts. They are no units: what they took and saved is counted here alone. */
+struct stats_runs {
+	struct stats_sum all, failed;
+	struct stats_sum hit, miss, off;
+	struct stats_groups miss_why, off_why, not_stored;
+	uint64_t lookup_us, restore_us, store_us;
+};
+
 struct stats {
 	uint64_t first_ms, last_ms; /* when lines were written; 0: there is none */
 	struct stats_sum all, place[STATS_PLACES];
@@ -36,7 +44,8 @@ struct stats {
 		linked; /* of the hits those that had to be linked, with the time of that */
 	struct stats_groups miss_why, linked_why, off_why, not_stored, not_on_farm;
 	uint64_t lookup_us, restore_us, store_us;
-	uint64_t bytes_restored, bytes_stored, bytes_sent, bytes_received;
+	uint64_t bytes_restored, bytes_stored, bytes_sent, bytes_received; /* runs' as well */
+	struct stats_runs runs;
 };
 
 /* The job log's word for a place, and back: STATS_PLACES when it is none. */
@@ -55,6 +64,10 @@ void stats_sort_groups(struct stats_groups *g);
 
 /* Empty: all zero. */
 void stats_add(struct stats *s, const struct job_line *j);
+/* Whether nothing was counted. */
+bool stats_is_empty(const struct stats *s);
+/* What hits saved: of units and of runs. */
+uint64_t stats_saved_us(const struct stats *s);
 /* The groups with the most time first. */
 void stats_sort(struct stats *s);
 

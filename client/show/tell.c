@@ -21,7 +21,7 @@ add_cache(struct buf *b, const struct job_line *j)
 
 	show_time(j->saved_us, saved);
 	if (streq(j->cache, "hit"))
-		return buf_addf(b, "hit, saved %s", saved);
+		return buf_addf(b, "%s, saved %s", job_is_run(j) ? "put back" : "hit", saved);
 	if (job_is_bundle(j)) {
 		int r = buf_addf(b, "hit but for the link, saved %s", saved);
 
@@ -46,6 +46,8 @@ tell_short(struct buf *b, const struct job_line *j)
 		r = add_part(b, "", j->why);
 	if (r == 0 && *j->not_stored)
 		r = add_part(b, "not kept", j->not_stored);
+	if (r == 0 && *j->bound)
+		r = add_part(b, "names its place", j->bound);
 	if (r == 0 && json_array_size(j->attempts))
 		r = add_part(
 			b, "before, in vain", job_attempt(j, json_array_size(j->attempts) - 1));
@@ -59,6 +61,90 @@ tell_short(struct buf *b, const struct job_line *j)
 }
 
 /* ---- in sentences */
+
+/* What can be done, or why nothing can, where a run is not kept. */
+static int
+say_way_out(struct strv *s, const struct job_line *j)
+{
+	static const struct {
+		const char *reason, *text; /* "%s": the package's name */
+	} ways[] = {
+		{ "asked for the time",
+			"If its result does not depend on that, name %s in scripts_trust (or "
+			"DRAY_SCRIPTS_TRUST); if it knows SOURCE_DATE_EPOCH, set that." },
+		{ "asked for random numbers",
+			"If its result does not depend on them, name %s in scripts_trust (or "
+			"DRAY_SCRIPTS_TRUST)." },
+		{ "used the network", "What it is told there may be another thing each time." },
+		{ "asked another process",
+			"What it is told there may be another thing each time." },
+		{ "it changed ",
+			"Only what a script writes in OUT_DIR and in temporary directories can be "
+			"put back." },
+		{ "it wrote ",
+			"Only what a script writes in OUT_DIR and in temporary directories can be "
+			"put back." },
+		{ "which an earlier run left",
+			"A run that begins in an empty OUT_DIR is kept: cargo clean -p %s." },
+		{ "an earlier run left files",
+			"A run that begins in an empty OUT_DIR is kept: cargo clean -p %s." },
+	};
+	_cleanup_(freep) char *text = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		const char *at = strstr(ways[i].text, "%s");
+		size_t n = at ? (size_t)(at - ways[i].text) : strlen(ways[i].text);
+
+		if (strstr(j->not_stored, ways[i].reason))
+			return strv_addf(s, "%.*s%s%s", (int)n, ways[i].text, at ? j->crate : "",
+				at ? at + 2 : "");
+	}
+	return 0;
+}
+
+static int
+say_run_hit(struct strv *s, const struct job_line *j, const struct job_line *made)
+{
+	char took[SHOW_SIZE], saved[SHOW_SIZE], when[SHOW_SIZE];
+	int r;
+
+	show_time(j->end_us - j->start_us, took);
+	show_time(j->saved_us, saved);
+	r = strv_addf(s,
+		"Its run was in the local cache: OUT_DIR was filled from there, and no script "
+		"ran. That took %s, and saved %s.",
+		took, saved);
+	if (r < 0 || !made)
+		return r;
+	show_when(made->time_ms, when);
+	return strv_addf(s, "The script had run here at %s.", when);
+}
+
+static int
+say_run(struct strv *s, const struct job_line *j)
+{
+	const char *colon = *j->cache_why ? ": " : "";
+	int r = 0;
+
+	if (streq(j->cache, "miss"))
+		r = strv_addf(s, "Its run was not in the local cache%s%s.", colon, j->cache_why);
+	else if (streq(j->cache, "off"))
+		r = strv_addf(s, "The local cache was not asked%s%s.", colon, j->cache_why);
+	if (r == 0)
+		r = strv_add(s, streq(j->where, "passthrough")
+					? "The script was run as if there were no dray."
+					: "The script ran here.");
+	if (r == 0 && *j->not_stored)
+		r = strv_addf(s, "Its run was not kept: %s.", j->not_stored);
+	if (r == 0 && *j->not_stored)
+		r = say_way_out(s, j);
+	if (r == 0 && *j->bound)
+		r = strv_addf(s,
+			"What it made holds the path of its place (%s), so it is put back only "
+			"there: in another target directory the script runs again.",
+			j->bound);
+	return r;
+}
 
 static int
 say_hit(struct strv *s, const struct job_line *j, const struct job_line *made)
@@ -176,7 +262,7 @@ say_times(struct strv *s, const struct job_line *j)
 		{ j->pack_us, "gathering" },
 		{ j->queue_us, "waiting for a worker" },
 		{ j->upload_us, "sending" },
-		{ j->compile_us, "compiling" },
+		{ j->compile_us, job_is_run(j) ? "running" : "compiling" },
 		{ j->download_us, "receiving" },
 		{ j->link_us, "linking" },
 		{ j->store_us, "keeping it" },
@@ -204,13 +290,15 @@ tell_long(struct strv *s, const struct job_line *j, const struct job_line *made)
 {
 	int r;
 
-	if (job_is_bundle(j))
+	if (job_is_run(j))
+		r = streq(j->cache, "hit") ? say_run_hit(s, j, made) : say_run(s, j);
+	else if (job_is_bundle(j))
 		r = say_bundle(s, j);
 	else if (streq(j->cache, "hit"))
 		r = say_hit(s, j, made);
 	else
 		r = say_cache(s, j);
-	if (r == 0)
+	if (r == 0 && !job_is_run(j))
 		r = say_place(s, j);
 	if (r == 0)
 		r = say_attempts(s, j);

@@ -1,7 +1,8 @@
 /* A build's timeline as inline SVG.
  *
  * What a bar's height says: as high as its lane, it compiles or links; half as high, something is
- * sent, received or put in place; a line, it waits. So a phase is seen without its colour, too. */
+ * sent, received or put in place; a line, it waits. A build script's run is a bar with round ends,
+ * a little less high. So a phase is seen without its colour, too. */
 #include "config.h"
 
 #include <errno.h>
@@ -121,7 +122,7 @@ draw_tip(struct html *h, const struct lane_unit *u, bool critical)
 	html_rawf(h, "\n%s, from %s on", took, from);
 	show_time(job_cost_us(j), took);
 	if (job_cost_us(j))
-		html_rawf(h, "; compile and link %s", took);
+		html_rawf(h, "; %s %s", job_is_run(j) ? "the script" : "compile and link", took);
 	if (critical)
 		html_raw(h, "\non the critical path");
 	if (tell_short(&why, j) == 0 && why.n) {
@@ -134,16 +135,18 @@ draw_tip(struct html *h, const struct lane_unit *u, bool critical)
 static void
 draw_span(const struct drawing *d, const struct span *s, double x, double y, double room)
 {
-	static const char *const names[] = { "w", "m", "c", "l" };
-	static const double heights[] = { 0.15, 0.5, 1, 1 };
+	static const char *const names[] = { "w", "m", "c", "l", "s" };
+	static const double heights[] = { 0.15, 0.5, 1, 1, 0.75 };
 	double from = (double)s->from_us * d->scale, to = MIN2((double)s->to_us * d->scale, room);
 	double height = d->bar * heights[s->way];
 
 	/* less than a tenth of a pixel is not seen */
 	if (to - from < 0.1)
 		return;
-	html_rawf(d->h, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
-		names[s->way], x + from, y + d->bar - height, to - from, height);
+	html_rawf(d->h,
+		"<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"%s/>",
+		names[s->way], x + from, y + d->bar - height, to - from, height,
+		s->way == SPAN_RUN ? " rx=\"5\"" : "");
 }
 
 static void
@@ -168,14 +171,17 @@ draw_unit(const struct drawing *d, const struct lane_unit *u)
 	struct span spans[SPANS_MAX];
 	size_t n = lanes_spans(j, spans);
 
-	html_rawf(d->h, "<g class=\"u %s%s%s\">",
-		place < STATS_PLACES ? stats_place_name(place) : "",
+	html_rawf(d->h, "<g class=\"u %s%s%s%s\">",
+		place < STATS_PLACES ? stats_place_name(place) : "", job_is_run(j) ? " run" : "",
 		d->critical[j - d->jobs] ? " crit" : "",
 		j->exit_status && !job_is_trial(j) ? " failed" : "");
 	draw_tip(d->h, u, d->critical[j - d->jobs]);
 	/* also what the pointer can hit */
 	html_rawf(d->h, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
-		width > BAR_MIN && n ? "b" : "c", x, y, width - BETWEEN, d->bar);
+		width > BAR_MIN && n ? "b"
+		: job_is_run(j)	     ? "s"
+				     : "c",
+		x, y, width - BETWEEN, d->bar);
 	for (size_t i = 0; width > BAR_MIN && i < n; i++)
 		draw_span(d, &spans[i], x, y, width - BETWEEN);
 	if (j->rmeta_us > j->start_us && j->rmeta_us < j->end_us && width > 6)

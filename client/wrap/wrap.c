@@ -152,12 +152,17 @@ fill_from_ledger(const struct wrap *w, struct joblog_entry *e)
 static void
 fill_unit(const struct rustc_call *c, struct buf *stem, struct buf *externs, struct joblog_entry *e)
 {
+	const char *out_dir = e->trial ? NULL : getenv("OUT_DIR");
 	char id[UNIT_ID_SIZE];
 
 	if (c->kind == CALL_PROBE || !c->crate_name || !*c->crate_name)
 		return;
 	if (buf_addf(stem, "%s%s", c->crate_name, c->extra_filename ? c->extra_filename : "") == 0)
 		e->unit = (const char *)stem->p;
+	/* what its package's script made */
+	unit_id_of_place(out_dir ? out_dir : "", id);
+	if (*id)
+		e->externs_left += unit_id_list_add(externs, id) < 0;
 	for (size_t i = 0; i < c->n_externs; i++) {
 		if (!c->externs[i].path)
 			continue;
@@ -199,9 +204,9 @@ write_log(struct wrap *w, int status)
 	e.saved_us = w->said.saved_us;
 	e.cache_bytes = w->said.bytes;
 	e.out_dir = w->call.out_dir;
-	fill_unit(&w->call, &stem, &externs, &e);
 	e.parent = (uint64_t)w->parent;
 	e.trial = w->trial;
+	fill_unit(&w->call, &stem, &externs, &e);
 	e.cargo = (uint64_t)w->cargo;
 	e.exit_status = spawn_shown(status);
 	e.signal = spawn_signal(status);

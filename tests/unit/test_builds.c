@@ -46,22 +46,29 @@ directories(void **state)
 
 /* A unit of one second that ended so many milliseconds after T0. */
 static void
-add(struct builds *all, const char *crate, const char *out_dir, uint64_t parent, uint64_t end_ms,
-	bool keep)
+add_kind(struct builds *all, const char *crate, const char *kind, const char *out_dir,
+	uint64_t parent, uint64_t end_ms, bool keep)
 {
 	_cleanup_(freep) char *line = NULL;
 	struct job_line j;
 	char time[JOBS_TIME_SIZE];
 
 	jobs_format_time(T0 + end_ms, time);
-	assert_true(
-		asprintf(&line,
-			"{\"time\":\"%s\",\"where\":\"farm\",\"crate\":\"%s\",\"out_dir\":\"%s\","
-			"\"parent\":%ju,\"start_us\":5,\"end_us\":1000005}",
-			time, crate, out_dir, (uintmax_t)parent) > 0);
+	assert_true(asprintf(&line,
+			    "{\"time\":\"%s\",\"where\":\"farm\",\"crate\":\"%s\",\"kind\":\"%s\","
+			    "\"out_dir\":\"%s\",\"parent\":%ju,\"start_us\":5,"
+			    "\"end_us\":1000005}",
+			    time, crate, kind, out_dir, (uintmax_t)parent) > 0);
 	assert_int_equal(job_decode(line, strlen(line), &j), 0);
 	assert_int_equal(builds_add(all, &j, keep), 0);
 	job_done(&j);
+}
+
+static void
+add(struct builds *all, const char *crate, const char *out_dir, uint64_t parent, uint64_t end_ms,
+	bool keep)
+{
+	add_kind(all, crate, "lib", out_dir, parent, end_ms, keep);
 }
 
 static void
@@ -209,6 +216,26 @@ not_a_unit(void **state)
 	builds_done(&all);
 }
 
+/* A run of a script has its OUT_DIR, as a trial may have; but it is cargo's own, and its line has
+ * cargo's number: also where it is the first of the build, or all of it. */
+static void
+runs(void **state)
+{
+	static const char out_dir[] = "/t/debug/build/x-0123456789abcdef/out";
+	struct builds all = { 0 };
+
+	add_kind(&all, "r", "script-run", out_dir, 8, 1000, true);
+	add(&all, "a", "/t/debug/deps", 7, 1500, true);
+	add_kind(&all, "s", "script-run", out_dir, 7, 2000, true);
+	assert_int_equal(all.n, 2);
+	assert_last(&all, "as");
+	assert_string_equal(builds_last(&all)->dir, "/t/debug");
+	add_kind(&all, "q", "script-run", out_dir, 9, 3000, true);
+	assert_last(&all, "q");
+	assert_true(build_has_units(builds_last(&all)));
+	builds_done(&all);
+}
+
 /* Years of builds: only what may go on, and the last one, are held. */
 static void
 old_ones_are_dropped(void **state)
@@ -231,6 +258,7 @@ main(void)
 		cmocka_unit_test(by_directory),
 		cmocka_unit_test(kept_only),
 		cmocka_unit_test(trials),
+		cmocka_unit_test(runs),
 		cmocka_unit_test(units_apart),
 		cmocka_unit_test(not_a_unit),
 		cmocka_unit_test(old_ones_are_dropped),

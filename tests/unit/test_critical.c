@@ -166,6 +166,41 @@ a_build_script(void **state)
 	assert_path(units, ARRAY_LEN(units), "0 2S+400b");
 }
 
+/*   script ███
+ *   run       ███████        waits for its script's program, and for the run of what it links
+ *   low's run ██████
+ *   app                ███   waits for the run whose OUT_DIR it gets */
+static void
+a_run(void **state)
+{
+	struct critical_unit units[] = {
+		bin("build_script_build-aaaaaaaa", "", 0, 100),
+		bin("app-11111111", "aaaaaaaa", 310, 400),
+		bin("app-bbbbbbbb", "11111111", 405, 600),
+		bin("low-22222222", "", 0, 300),
+		bin("other-33333333", "", 0, 404),
+	};
+
+	units[0].script = true;
+	units[0].package = units[1].package = units[2].package = "app 0.1.0";
+	units[1].run = units[3].run = units[4].run = true;
+	units[3].links = "lo-w";
+	units[4].links = "other";
+	/* the run is in the log, so it is no gap */
+	assert_path(units, ARRAY_LEN(units), "0 1A+210c 2A+5c");
+	units[1].deps = "X LO_W_ROOT_DIR OTHER";
+	assert_path(units, ARRAY_LEN(units), "3 1A+10c 2A+5c");
+	/* one that ended later has given it nothing */
+	units[1].deps = "OTHER_INCLUDE";
+	assert_path(units, ARRAY_LEN(units), "0 1A+210c 2A+5c");
+	/* where the id of its program is not known, the package's */
+	units[1].externs = "";
+	assert_path(units, ARRAY_LEN(units), "0 1A+210c 2A+5c");
+	/* its end is not known: it is a gap, as ever */
+	units[1].left_out = true;
+	assert_path(units, ARRAY_LEN(units), "0 2S+305b");
+}
+
 static void
 no_free_slot(void **state)
 {
@@ -252,6 +287,9 @@ many(void **state)
 		units[i].externs = "00000000";
 		units[i].package = "p";
 		units[i].script = i % 2;
+		units[i].run = i % 3 == 0;
+		units[i].links = "A";
+		units[i].deps = "A_A_A_A_A A_B";
 	}
 	assert_int_equal(critical_find(units, MANY, &c), 0);
 	assert_true(c.n > 1);
@@ -307,6 +345,7 @@ main(void)
 		cmocka_unit_test(pipelined),
 		cmocka_unit_test(metadata_at_an_unknown_time),
 		cmocka_unit_test(a_build_script),
+		cmocka_unit_test(a_run),
 		cmocka_unit_test(no_free_slot),
 		cmocka_unit_test(one_id_twice),
 		cmocka_unit_test(circles_end),

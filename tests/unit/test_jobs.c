@@ -95,6 +95,9 @@ what_the_writer_writes(void **state)
 		.unit = "ripgrep-1a2b3c4d5e6f7a8b",
 		.externs = "11111111 22222222",
 		.externs_left = 3,
+		.links = "z",
+		.deps = "ZSTD_ROOT",
+		.bound = "lib.a",
 		.parent = 4711,
 		.exit_status = 137,
 		.signal = 9,
@@ -138,6 +141,9 @@ what_the_writer_writes(void **state)
 	assert_string_equal(j.key, e.key);
 	assert_string_equal(j.unit, e.unit);
 	assert_string_equal(j.externs, e.externs);
+	assert_string_equal(j.links, e.links);
+	assert_string_equal(j.deps, e.deps);
+	assert_string_equal(j.bound, e.bound);
 	assert_string_equal(job_attempt(&j, 1), "w2: it is gone");
 	assert_string_equal(job_attempt(&j, 2), "");
 	assert_int_equal(j.exit_status, 137);

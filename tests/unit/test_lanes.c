@@ -124,7 +124,7 @@ assert_spans(const struct job_line *j, const char *ways, const uint64_t *ends)
 
 	assert_int_equal(n, strlen(ways));
 	for (size_t i = 0; i < n; i++) {
-		assert_int_equal("wmcl"[s[i].way], ways[i]);
+		assert_int_equal("wmclr"[s[i].way], ways[i]);
 		assert_int_equal(s[i].from_us, at);
 		assert_int_equal(s[i].to_us, ends[i]);
 		at = s[i].to_us;
@@ -168,6 +168,16 @@ spans(void **state)
 	assert_spans(&j, "wmwlw", (const uint64_t[]){ 100, 300, 550, 950, 1000 });
 	j.end_us = 0;
 	assert_spans(&j, "", NULL);
+	j = unit("a", 0, 1);
+	j.start_us = 0;
+	j.end_us = 1000;
+	j.kind = "script-run";
+	j.compile_us = 600;
+	j.store_us = 100;
+	assert_spans(&j, "wrw", (const uint64_t[]){ 300, 900, 1000 });
+	j.where = "cache";
+	j.cache = "hit";
+	assert_spans(&j, "r", (const uint64_t[]){ 1000 });
 }
 
 int

@@ -48,7 +48,8 @@ static void
 foreign_text(void **state)
 {
 	static const char *const texts[] = { "crate", "package", "kind", "where", "why", "worker",
-		"linker", "cache_why", "not_stored", "key", "unit", "externs" };
+		"linker", "cache_why", "not_stored", "key", "unit", "externs", "links", "deps",
+		"bound" };
 	_cleanup_(html_done) struct html h = { BUF_INIT, 0 };
 	struct builds all = { 0 };
 	const char *page;
@@ -126,9 +127,50 @@ nothing_known(void **state)
 
 	add(&all, "{\"time\":\"2026-11-21T10:00:00Z\",\"where\":\"moon\",\"crate\":\"a\"}");
 	make(&all, &h);
-	assert_non_null(strstr((const char *)h.b.p, "Nothing was compiled."));
+	assert_non_null(strstr((const char *)h.b.p, "Nothing was compiled, and no"));
 	assert_null(strstr((const char *)h.b.p, "nan"));
 	assert_null(strstr((const char *)h.b.p, "inf"));
+	builds_done(&all);
+}
+
+/* Runs of build scripts are bars, rows and sums of their own, and the critical path leads through
+ * them. */
+static void
+runs(void **state)
+{
+	static const char at[] =
+		"{\"time\":\"2026-11-21T10:00:00Z\",\"where\":\"local\",\"parent\":7,"
+		"\"cache\":\"miss\",";
+	static const char *const rest[] = {
+		"\"crate\":\"build_script_build\",\"kind\":\"build-script\",\"package\":\"z-sys "
+		"1\","
+		"\"unit\":\"build_script_build-aaaaaaaa\",\"end_us\":100000}",
+		"\"crate\":\"z-sys\",\"kind\":\"script-run\",\"package\":\"z-sys 1\","
+		"\"unit\":\"z-sys-bbbbbbbb\",\"externs\":\"aaaaaaaa\",\"start_us\":110000,"
+		"\"end_us\":900000,\"compile_ms\":700,\"not_stored\":\"it used the network\"}",
+		"\"crate\":\"z_sys\",\"kind\":\"lib\",\"package\":\"z-sys 1\","
+		"\"unit\":\"z_sys-cccccccc\",\"externs\":\"bbbbbbbb\",\"start_us\":910000,"
+		"\"end_us\":990000}",
+	};
+	_cleanup_(html_done) struct html h = { BUF_INIT, 0 };
+	struct builds all = { 0 };
+	const char *page;
+
+	for (size_t i = 0; i < ARRAY_LEN(rest); i++) {
+		_cleanup_(freep) char *line = NULL;
+
+		assert_true(asprintf(&line, "%s%s", at, rest[i]) > 0);
+		add(&all, line);
+	}
+	make(&all, &h);
+	page = (const char *)h.b.p;
+	assert_int_equal(count(page, "<g class=\"u local run crit\">"), 1);
+	/* and in the legend */
+	assert_int_equal(count(page, "<rect class=\"s\""), 2);
+	assert_non_null(strstr(page, "<b>0 of 1</b>"));
+	assert_non_null(strstr(page, "<b>2</b><span>units"));
+	assert_non_null(strstr(page, "the run of the build script of z-sys"));
+	assert_non_null(strstr(page, "it used the network"));
 	builds_done(&all);
 }
 
@@ -158,6 +200,7 @@ main(void)
 		cmocka_unit_test(foreign_text),
 		cmocka_unit_test(two_thousand),
 		cmocka_unit_test(nothing_known),
+		cmocka_unit_test(runs),
 		cmocka_unit_test(cut),
 	};
 

@@ -176,6 +176,66 @@ reasons(void **state)
 	assert_int_equal(s->all.units, 5);
 }
 
+/* Runs of build scripts change no number of the units'. */
+static void
+runs(void **state)
+{
+	struct job_line hit = unit("cache", "hit", 0), miss = unit("local", "miss", 3000),
+			off = unit("passthrough", "off", 0);
+	struct job_line *all[] = { &hit, &miss, &off };
+	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
+	const struct stats none = { 0 };
+
+	assert_non_null(s);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		all[i]->kind = "script-run";
+		all[i]->out_dir = "/t/debug/build/x-1/out";
+		all[i]->time_ms = 2000 - i;
+	}
+	hit.saved_us = 7000000;
+	hit.cache_bytes = 100;
+	hit.restore_us = 5;
+	miss.cache_why = "/a/zlib.h changed";
+	miss.not_stored = "it asked for the time: date";
+	miss.cache_bytes = 7;
+	miss.store_us = 3;
+	miss.exit_status = 101;
+	off.cache_why = "OUT_DIR is not there";
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		stats_add(s, all[i]);
+	assert_false(stats_is_empty(s));
+	assert_int_equal(s->first_ms, 1998);
+	assert_int_equal(s->last_ms, 2000);
+	assert_int_equal(s->runs.all.units, 3);
+	assert_int_equal(s->runs.hit.units, 1);
+	assert_int_equal(s->runs.hit.us, 7000000);
+	assert_int_equal(s->runs.miss.units, 1);
+	assert_int_equal(s->runs.miss.us, 3000000);
+	assert_int_equal(s->runs.off.units, 1);
+	assert_int_equal(s->runs.failed.units, 1);
+	assert_int_equal(s->runs.restore_us, 5);
+	assert_int_equal(s->runs.store_us, 3);
+	assert_string_equal(s->runs.miss_why.g[0].name, "a file changed");
+	assert_string_equal(s->runs.not_stored.g[0].name, "it asked for the time");
+	assert_string_equal(s->runs.off_why.g[0].name, "... is not there");
+	assert_int_equal(s->bytes_restored, 100);
+	assert_int_equal(s->bytes_stored, 7);
+	assert_int_equal(stats_saved_us(s), 7000000);
+	assert_memory_equal(&s->all, &none.all, sizeof(none.all));
+	assert_memory_equal(s->place, none.place, sizeof(none.place));
+	assert_memory_equal(&s->failed, &none.failed, sizeof(none.failed));
+	assert_memory_equal(&s->hit, &none.hit, sizeof(none.hit));
+	assert_memory_equal(&s->miss, &none.miss, sizeof(none.miss));
+	assert_memory_equal(&s->off, &none.off, sizeof(none.off));
+	assert_int_equal(s->miss_why.n + s->off_why.n + s->not_stored.n + s->not_on_farm.n, 0);
+	assert_int_equal(s->lookup_us + s->restore_us + s->store_us, 0);
+	/* and units none of theirs */
+	hit.kind = "lib";
+	stats_add(s, &hit);
+	assert_int_equal(s->runs.all.units, 3);
+	assert_int_equal(stats_saved_us(s), 14000000);
+}
+
 static void
 left_out(void **state)
 {
@@ -224,6 +284,7 @@ main(void)
 		cmocka_unit_test(weighted),
 		cmocka_unit_test(linked),
 		cmocka_unit_test(reasons),
+		cmocka_unit_test(runs),
 		cmocka_unit_test(left_out),
 		cmocka_unit_test(many_groups),
 	};

@@ -57,6 +57,21 @@ in_short(void **state)
 }
 
 static void
+runs_in_short(void **state)
+{
+	assert_short("{" TIME "\"kind\":\"script-run\",\"where\":\"cache\",\"cache\":\"hit\","
+		     "\"saved_ms\":1200}",
+		"put back, saved 1.2 s");
+	assert_short("{" TIME "\"kind\":\"script-run\",\"where\":\"local\",\"cache\":\"miss\","
+		     "\"cache_why\":\"z.h changed\",\"bound\":\"lib/z.o\"}",
+		"miss: z.h changed; names its place: lib/z.o");
+	/* in OUT_DIR, and no trial */
+	assert_short("{" TIME "\"kind\":\"script-run\",\"where\":\"local\",\"exit_status\":101,"
+		     "\"out_dir\":\"/t/debug/build/x-1/out\"}",
+		"failed, exit status 101");
+}
+
+static void
 assert_long(const char *line, const char *made_line, const char *const *expected)
 {
 	_cleanup_(strv_done) struct strv says = STRV_INIT;
@@ -133,12 +148,61 @@ in_sentences(void **state)
 		(const char *const[]){ "The log says moon.", "It took 0 ms.", NULL });
 }
 
+static void
+runs_in_sentences(void **state)
+{
+	static const char passes[] = "It took 0 ms.";
+
+	setenv("TZ", "UTC", 1);
+	assert_long("{" TIME "\"kind\":\"script-run\",\"crate\":\"z-sys\",\"where\":\"cache\","
+		    "\"cache\":\"hit\",\"saved_ms\":1200,\"end_us\":3000,\"restore_ms\":2}",
+		"{\"time\":\"2026-11-20T09:08:07.000Z\",\"where\":\"local\"}",
+		(const char *const[]){
+			"Its run was in the local cache: OUT_DIR was filled from there, and no "
+			"script ran. That took 3 ms, and saved 1.2 s.",
+			"The script had run here at 2026-11-20 09:08:07.",
+			"It took 3 ms: 2 ms putting it in place.", NULL });
+	assert_long("{" TIME "\"kind\":\"script-run\",\"crate\":\"z-sys\",\"where\":\"local\","
+		    "\"cache\":\"miss\",\"cache_why\":\"z.h changed\",\"bound\":\"z.o\","
+		    "\"end_us\":9000,\"compile_ms\":7}",
+		NULL,
+		(const char *const[]){ "Its run was not in the local cache: z.h changed.",
+			"The script ran here.",
+			"What it made holds the path of its place (z.o), so it is put back only "
+			"there: in another target directory the script runs again.",
+			"It took 9 ms: 7 ms running.", NULL });
+	assert_long("{" TIME "\"kind\":\"script-run\",\"crate\":\"built\",\"where\":\"local\","
+		    "\"cache\":\"miss\",\"not_stored\":\"it asked for the time: its program\"}",
+		NULL,
+		(const char *const[]){ "Its run was not in the local cache.",
+			"The script ran here.",
+			"Its run was not kept: it asked for the time: its program.",
+			"If its result does not depend on that, name built in scripts_trust (or "
+			"DRAY_SCRIPTS_TRUST); if it knows SOURCE_DATE_EPOCH, set that.",
+			passes, NULL });
+	assert_long("{" TIME "\"kind\":\"script-run\",\"crate\":\"a%s\",\"where\":\"local\","
+		    "\"not_stored\":\"it listed OUT_DIR, in which an earlier run left files\"}",
+		NULL,
+		(const char *const[]){ "The script ran here.",
+			"Its run was not kept: it listed OUT_DIR, in which an earlier run left "
+			"files.",
+			"A run that begins in an empty OUT_DIR is kept: cargo clean -p a%s.",
+			passes, NULL });
+	assert_long("{" TIME "\"kind\":\"script-run\",\"crate\":\"a\",\"where\":\"passthrough\","
+		    "\"cache\":\"off\",\"cache_why\":\"OUT_DIR is not there\"}",
+		NULL,
+		(const char *const[]){ "The local cache was not asked: OUT_DIR is not there.",
+			"The script was run as if there were no dray.", passes, NULL });
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_short),
 		cmocka_unit_test(in_sentences),
+		cmocka_unit_test(runs_in_short),
+		cmocka_unit_test(runs_in_sentences),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,32 @@ stems_and_paths(void **state)
 }
 
 static void
+assert_place(const char *path, const char *want)
+{
+	char id[UNIT_ID_SIZE];
+
+	unit_id_of_place(path, id);
+	assert_string_equal(id, want);
+}
+
+static void
+places(void **state)
+{
+	assert_place("/t/debug/build/zstd-sys-1a2b3c4d5e6f7a8b/out", "1a2b3c4d");
+	assert_place("/t/debug/build/zstd-sys-1a2b3c4d5e6f7a8b/build-script-build", "1a2b3c4d");
+	/* layout v2 */
+	assert_place("/t/debug/build/zstd-sys/1a2b3c4d5e6f7a8b/out", "1a2b3c4d");
+	assert_place("/t/debug/build/zstd-sys/1a2b3c4d5e6f7a8b/out/build_script_build", "1a2b3c4d");
+	/* no hash, one with more digits, too far above */
+	assert_place("/t/debug/build/zstd-sys-1a2b3c4d5e6f7a8/out", "");
+	assert_place("/t/debug/build/zstd-sys-01a2b3c4d5e6f7a8b/out", "");
+	assert_place("/t/a-1a2b3c4d5e6f7a8b/b/c/d", "");
+	assert_place("1a2b3c4d5e6f7a8b", "1a2b3c4d");
+	assert_place("", "");
+	assert_place("/", "");
+}
+
+static void
 long_ones_are_cut(void **state)
 {
 	char stem[300], id[UNIT_ID_SIZE];
@@ -77,6 +103,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stems_and_paths),
+		cmocka_unit_test(places),
 		cmocka_unit_test(long_ones_are_cut),
 		cmocka_unit_test(a_list_is_bounded),
 	};
