@@ -301,8 +301,8 @@ type_of(zmq_msg_t *header)
 	return zmq_msg_size(header) < WIRE_HEADER_SIZE ? 0 : (enum wire_type)(p[6] << 8 | p[7]);
 }
 
-/* Passes a job's frames on as they are. A client that does not take them (it is gone, or reads
- * nothing while its credit says it does) loses its job. */
+/* Passes a job's frames on as they are. A client that does not take them loses its job: it is gone,
+ * or it reads nothing although its credit promises room. */
 static void
 pass_on(struct service *s, struct job *j, zmq_msg_t *frames, int n)
 {

@@ -1,5 +1,5 @@
-/* Invariant: nothing is sent on a link that is not up, and the first words on each new link are
- * Hello and WorkerRegister. So a coordinator that was restarted learns first what runs here. */
+/* Invariant: nothing is sent on a link that is not up, and the first messages on each new link are
+ * Hello and WorkerRegister. So a coordinator that was restarted first learns what runs here. */
 #include "config.h"
 
 #include "worker/link_up.h"
@@ -12,9 +12,10 @@
 #include "proto/socket.h"
 #include "keys/ticket.h"
 
-/* A coordinator that refused us is asked again after this long: an admin may have added our key. */
+/* After a refusal the coordinator is asked again after this time: an admin may have added our key.
+ */
 #define AGAIN_MS 5000
-/* Clocks that differ by more are worth a word. */
+/* Clocks that differ by more are logged. */
 #define APART_S 60
 
 struct link_up {
@@ -200,7 +201,7 @@ register_now(struct link_up *l, uint64_t now)
 	fill_register(l, &m, offers, list, &running);
 	send_hello(l);
 	send_up(l, WIRE_WORKER_REGISTER, &m.base);
-	/* At once: its answer tells whether we are taken. */
+	/* At once: the answer says whether the coordinator takes this worker. */
 	l->next_beat = now;
 }
 
@@ -242,7 +243,7 @@ on_refused(struct link_up *l, const Dray__Refused *m)
 	log_throttled(&l->throttle, 3, "the coordinator refuses this worker: %.400s", m->text);
 }
 
-/* Its clock is what counts for tickets; that it is another than ours is only told. */
+/* Tickets go by the coordinator's clock. A difference from ours is only logged. */
 static void
 on_time(struct link_up *l, uint64_t time_ms, uint64_t now, uint64_t wall)
 {
@@ -279,7 +280,8 @@ on_message(struct link_up *l, const struct wire_msg *m, uint64_t now, uint64_t w
 {
 	switch (m->info->type) {
 	case WIRE_WELCOME:
-		/* To Hello; whether it takes us as a worker, the first HeartbeatAck says. */
+		/* The answer to Hello. The first HeartbeatAck says whether the coordinator takes
+		 * this worker. */
 		on_time(l, ((const Dray__Welcome *)m->body)->now_ms, now, wall);
 		break;
 	case WIRE_HEARTBEAT_ACK:
@@ -357,7 +359,7 @@ link_up_step(struct link_up *l, uint64_t now, uint64_t wall, unsigned running, u
 				strerror(-r));
 		wire_msg_done(&m);
 	}
-	/* So that no job comes for what was withdrawn. */
+	/* The coordinator must send no more jobs for a toolchain that was withdrawn. */
 	if (l->welcomed && offers_count(l->c.offers) != l->n_offers)
 		register_now(l, now);
 	if (l->connected && now >= l->next_beat)

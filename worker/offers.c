@@ -116,7 +116,7 @@ find_sysroots(struct offer_search *s)
 	return r == -ENOMEM ? r : 0;
 }
 
-/* Reads what the sandbox prints to its end; nobody needs it but us. */
+/* Reads what the sandbox prints, up to its end. Only this trial uses it. */
 static void
 drain(struct sandbox *box, char *words, size_t size)
 {
@@ -212,7 +212,7 @@ add_offer(struct offer_search *s, const struct sysroot *sys, const char *driver,
 		log_warn_errno(r, "toolchain left out: %s %s %s", sys->path, driver, target);
 		return 0;
 	}
-	/* its id does not say what they are */
+	/* the toolchain's id does not cover them */
 	if (t.outside) {
 		log_warn("toolchain left out: %s %s %s: it has libraries outside of its sysroot",
 			sys->path, driver, target);
@@ -367,7 +367,8 @@ offer_is_withdrawn(const struct offer *o)
 	return __atomic_load_n(&o->withdrawn, __ATOMIC_RELAXED);
 }
 
-/* Files that are not as they were may have been linked, or touched, and be the same. */
+/* A file whose stat differs may have the same content: it was linked to another name, or touched.
+ */
 static bool
 is_same_still(struct offer *o)
 {
@@ -395,7 +396,7 @@ is_same_still(struct offer *o)
 bool
 offer_holds(struct offer *o)
 {
-	/* Guards the seals. A thread that waits here has the same question. */
+	/* Guards the seals. A thread that waits here needs the same answer. */
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	bool holds;
 

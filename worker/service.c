@@ -23,7 +23,7 @@
 #include "worker/service_priv.h"
 
 #define FIXED_ITEMS 6
-/* What was sent last must leave before the sockets close. */
+/* The last messages must leave before the sockets close. */
 #define LINGER_MS 1000
 
 static bool
@@ -182,7 +182,7 @@ open_signals(struct service *s)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	/* Before any thread starts: all inherit the mask. */
+	/* Before any thread starts, since threads inherit the mask. */
 	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
 		return -errno;
 	signal(SIGPIPE, SIG_IGN);
@@ -199,9 +199,9 @@ open_sockets(struct service *s, char **ret_error)
 	s->ctx = zmq_ctx_new();
 	if (!s->ctx)
 		return why_set(ret_error, -ENOMEM, "Cannot start libzmq.");
-	/* Two sockets a job, and the fixed ones. */
+	/* Two sockets for each job, and the fixed ones. */
 	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS, (int)(2 * s->slots + 64));
-	/* Any key may connect: what it may do, its ticket says. */
+	/* Any key may connect. Its ticket says what it may do. */
 	r = zap_new(s->ctx, NULL, NULL, &s->zap);
 	if (r < 0)
 		return why_set(
@@ -428,7 +428,7 @@ service_list_toolchains(struct conf *conf, FILE *to, char **ret_error)
 
 	if (r < 0)
 		return why_set(ret_error, r, "/tmp: %s.", strerror(-r));
-	/* A running worker's own directory must not be touched. */
+	/* The directory of a running worker must not be touched. */
 	free(conf->worker.state_dir);
 	conf->worker.state_dir = dir;
 	r = list_in(conf, to, ret_error);
@@ -496,7 +496,8 @@ turn(struct service *s)
 
 	zap_step(s->zap);
 	on_signal(s);
-	/* Before the clients: the time that their tickets go by may have come just now. */
+	/* Before the clients: the coordinator's time, by which their tickets are checked, may have
+	 * come just now. */
 	(void)store_get_stats(s->store, &stats);
 	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(), s->n_jobs, stats.bytes);
 	clients_receive(s);

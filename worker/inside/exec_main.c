@@ -10,7 +10,7 @@
  * with process 1 the kernel ends all others, so no process of a job outlives it.
  *
  * The BPF program in --trace-fd is put in place last of all. Its listener goes out through
- * --trace-socket: from then on somebody must answer there, or PROGRAM's calls wait.
+ * --trace-socket: from then on the tracer must answer there, or PROGRAM's calls wait.
  *
  * Status lines for the worker on --status-fd: "started" (just before exec), then "exit N" or
  * "signal N"; or "error TEXT": PROGRAM never ran. Its own exit status says the same: PROGRAM's, 128
@@ -255,7 +255,7 @@ set_limits(void)
 
 		if (!limits[i].set)
 			continue;
-		/* Where the worker itself has less, that stays. */
+		/* A lower limit of the worker's own stays. */
 		if (getrlimit(limits[i].resource, &now) == 0 && now.rlim_max < r.rlim_max)
 			r.rlim_cur = r.rlim_max = now.rlim_max;
 		if (setrlimit(limits[i].resource, &r) < 0)
@@ -289,7 +289,8 @@ run_child(const struct stub_options *o, char **env)
 	if (o->keep_fds > 0) {
 		long max = sysconf(_SC_OPEN_MAX);
 
-		/* Whatever sits above is ours or bwrap's, and none of the program's business. */
+		/* Higher descriptors belong to dray-exec or bwrap, and the program must not have
+		 * them. */
 		if (close_range((unsigned)o->keep_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 			for (long fd = o->keep_fds; fd < max && fd < 65536; fd++)
 				fcntl((int)fd, F_SETFD, FD_CLOEXEC);

@@ -28,8 +28,7 @@
 
 #include "worker/inside/capture_dir.h"
 
-#define RESPONSE_MAX \
-	(64u * 1024 * 1024) /* a link line of 2.3 MB was seen; far more is no link line */
+#define RESPONSE_MAX (64u * 1024 * 1024) /* link lines of 2.3 MB were seen */
 #define RESPONSE_DEPTH 4
 #define BLANKS " \t\r\n\f\v"
 #define TEMP_START "/tmp/rustc" /* then six letters and digits */
@@ -291,8 +290,8 @@ keep_dir(struct link_keep *c, const char *rel, size_t n)
 		list_take(&c->dirs, dir);
 }
 
-/* A directory that is named is there to be searched (raw-dylibs): by -l, which says nothing about
- * files. It is empty in every link that can be captured. */
+/* A directory that is named is searched for -l libraries (raw-dylibs). It is empty in every link
+ * that can be captured. */
 static void
 keep_search_dir(struct link_keep *c, const char *rel, const char *path)
 {
@@ -475,7 +474,7 @@ find_temp(const char *s)
 	return NULL;
 }
 
-/* The same for those that were moved. */
+/* The same for directories that were moved. */
 static const char *
 find_moved(const struct link_keep *c, const char *s)
 {
@@ -488,7 +487,8 @@ find_moved(const struct link_keep *c, const char *s)
 	return NULL;
 }
 
-/* s with what was moved where it is now. In a response file what has a meaning there is escaped. */
+/* Replaces in s the directories that were moved. In a response file, characters with a meaning
+ * there are escaped. */
 static char *
 moved_text(const struct link_keep *c, const char *s, bool response)
 {
@@ -522,7 +522,8 @@ move_response(const struct link_keep *c, const char *from, const char *to)
 	free(all);
 }
 
-/* Copies a temporary directory to the out-dir. What is further down in it is no input. */
+/* Copies a temporary directory to the out-dir, without its subdirectories, in which there is no
+ * input. */
 static void
 move_dir(const struct link_keep *c, const struct list *flat, const char *temp)
 {
@@ -556,7 +557,7 @@ move_dir(const struct link_keep *c, const struct list *flat, const char *temp)
 	free(dir);
 }
 
-/* Whether it is this job's own: what the client has in /tmp cannot be written to. */
+/* Whether the job made it: the client's files in /tmp cannot be written to. */
 static bool
 is_own_temp(const struct link_keep *c, const char *temp)
 {
@@ -582,7 +583,7 @@ note_temps(struct link_keep *c, const char *word)
 	}
 }
 
-/* Moves temporaries that are in /tmp, and makes the arguments name them where they are then. */
+/* Moves temporaries that are in /tmp, and changes the arguments to their new places. */
 static void
 move_temporaries(struct link_keep *c, struct list *flat, int argc, char **argv)
 {
@@ -595,7 +596,7 @@ move_temporaries(struct link_keep *c, struct list *flat, int argc, char **argv)
 	flat->n = 0;
 	for (int i = 1; i < argc; i++) {
 		if (find_moved(c, argv[i])) {
-			/* its commas would be taken for the list's */
+			/* its commas would end items of the list */
 			if (!strncmp(argv[i], "-Wl,", 4) && strchr(c->out_dir, ','))
 				fail("%s has a comma", c->out_dir);
 			argv[i] = moved_text(c, argv[i], false);

@@ -162,7 +162,7 @@ capture_parse(const struct capture_raw *raw, struct capture *ret)
 static int
 open_regular_at(int dir, const char *name, struct stat *ret_st)
 {
-	/* O_NONBLOCK: a fifo that the job put there must not hold us. */
+	/* O_NONBLOCK: the job may have put a fifo there, on which an open would wait. */
 	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	int r;
 

@@ -1,8 +1,7 @@
-/* Files on demand: what the tracer asks for is asked of the client, and put into the job's tree
- * while the compiler waits.
- *
- * Invariant: one question at a time; the answer is to that question; content counts only when the
- * store has verified it; the tracer always gets its answer, or the job ends. */
+/* Files on demand: the tracer's question goes to the client, and the file is put into the job's
+ * tree while the compiler waits. Invariant: one question at a time; an answer is taken only for
+ * that question; content counts only once the store has verified it; the tracer always gets its
+ * answer, or the job ends. */
 #include "config.h"
 
 #include <errno.h>

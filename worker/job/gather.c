@@ -2,8 +2,8 @@
  * into the store, and lays each out as it comes.
  *
  * Invariant: a blob counts only when the store has verified it against its digest; nothing is kept
- * of one that breaks off. Once laid out it is the job's own: evicting it from the store changes
- * nothing. */
+ * of a blob that breaks off. A blob that was laid out is the job's own: evicting it from the store
+ * changes nothing for the job. */
 #include "config.h"
 
 #include <errno.h>
@@ -186,8 +186,8 @@ fetch(struct gather *f)
 		if (r == 0 && f->next < f->n)
 			r = job_poll(f->j, NULL, 0);
 	}
-	/* The client's credit is a sum over the job, so what is owed is paid, though it has no use.
-	 */
+	/* The client counts its credit over the whole job, so bytes that are of no use are
+	 * credited, too. */
 	return r;
 }
 

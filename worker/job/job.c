@@ -2,7 +2,7 @@
  * waiting is shared (job_talk.c), so that a stop, a deadline and the client's credit are seen
  * wherever the job happens to wait.
  *
- * Invariant: whatever happens, the client gets exactly one last word (JobRejected before anything
+ * Invariant: in every case the client gets exactly one final message (JobRejected before anything
  * ran, or JobResult), the job's directory is gone, its sandbox is reaped, and WorkerJobEnded is
  * sent. */
 #include "config.h"
@@ -65,7 +65,7 @@ accept_job(struct job *j)
 	return job_send(j, WIRE_JOB_ACCEPTED, &m.base, NULL);
 }
 
-/* The tree without its files; gather.c puts them in as they are had. */
+/* The tree without its files. gather.c puts them in as they come. */
 static int
 lay_out(struct job *j)
 {
@@ -129,7 +129,7 @@ was_killed(struct job *j)
 	return job_fail_for(j, limits_why_killed(&j->limits, text, sizeof(text)), text);
 }
 
-/* A compiler that lacked room on the worker says so as if it were the crate's fault. */
+/* A compiler that found the worker's disk full reports it like an error of the crate. */
 static int
 may_be_limit(struct job *j)
 {
@@ -138,7 +138,7 @@ may_be_limit(struct job *j)
 	return job_fail_for(j, limits_why_failed(&j->limits, text, sizeof(text)), text);
 }
 
-/* All pipes have ended, so the end of the sandbox is near. */
+/* All pipes have ended, so the sandbox ends soon. */
 static int
 reap_compiler(struct job *j)
 {
@@ -190,7 +190,7 @@ compile(struct job *j)
 		r = job_text_relay(j);
 	if (r == 0)
 		r = reap_compiler(j);
-	/* All that it made may be another toolchain's, its failure too. */
+	/* All outputs, and a failure as well, may come from another toolchain. */
 	return r < 0 ? r : job_check_toolchain(j);
 }
 
@@ -313,7 +313,7 @@ thread_main(void *arg)
 	if (j->verdict == DRAY__VERDICT__VERDICT_LIMIT)
 		log_info("job=%s crate=%.64s stopped: %s", j->id, j->unit ? j->unit->crate : "",
 			j->text);
-	/* Ours to be looked after: who reads this log can. */
+	/* Only the worker's admin can mend this, and reads this log. */
 	if (j->verdict == DRAY__VERDICT__VERDICT_WORKER_FAULT)
 		log_warn("job=%s crate=%.64s failed: %s", j->id, j->unit ? j->unit->crate : "",
 			j->text);
@@ -332,7 +332,7 @@ make_pair(struct job *j)
 	j->socket = zmq_socket(j->shared->ctx, ZMQ_PAIR);
 	if (!j->main_end || !j->socket)
 		return -zmq_errno();
-	/* What the thread sent last is read by the main loop after the thread is gone. */
+	/* The main loop reads the thread's last messages after the thread has ended. */
 	zmq_setsockopt(j->socket, ZMQ_LINGER, &linger, sizeof(linger));
 	if (zmq_bind(j->main_end, name) < 0 || zmq_connect(j->socket, name) < 0)
 		return -zmq_errno();
@@ -424,7 +424,7 @@ job_stop(struct job *j, const char *why)
 void
 job_join(struct job *j)
 {
-	/* Only now: what the client still sends to a job that has ended has somewhere to go. */
+	/* Only now, so that messages which the client still sends to an ended job are received. */
 	pthread_join(j->thread, NULL);
 	socket_closep(&j->socket);
 	job_free(j);

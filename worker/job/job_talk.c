@@ -1,6 +1,6 @@
-/* What every phase of a job waits and talks by: one place that sees a stop, a deadline, a limit and
- * the client's credit, wherever the job happens to wait. What comes for a file on demand is handed
- * to the job's `demand` (fetch.c), so that nothing here calls a phase. */
+/* How every phase of a job waits and sends. This is the one place that sees a stop, a deadline, a
+ * limit and the client's credit, in whatever phase the job waits. What comes for a file on demand
+ * is handed to the job's `demand` (fetch.c), so that nothing here calls a phase. */
 #include "config.h"
 
 #include <assert.h>
@@ -34,7 +34,7 @@ job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_m
 
 		if (r != -EAGAIN)
 			return r;
-		/* The main loop never waits for a job, so this ends. */
+		/* The main loop never waits for a job, so this wait ends. */
 		if (zmq_poll(&item, 1, -1) < 0 && zmq_errno() != EINTR)
 			return -zmq_errno();
 	}
@@ -52,7 +52,7 @@ job_receive(struct job *j, struct wire_msg *ret)
 	if (ret->info->type == WIRE_CREDIT) {
 		const Dray__Credit *c = (const Dray__Credit *)ret->body;
 
-		/* More than could ever be in use is nonsense, and must not wrap. */
+		/* A credit above what can be in use is wrong, and the sum must not wrap. */
 		j->credit = (uint32_t)MIN2((uint64_t)j->credit + c->n, (uint64_t)UINT16_MAX);
 		wire_msg_done(ret);
 		return -EAGAIN;
@@ -101,7 +101,7 @@ job_begin_alive(struct job *j)
 	j->alive_ms = clock_mono_ms() + j->shared->conf->worker.heartbeat_ms;
 }
 
-/* Credit for nothing: a client of any version takes it, and any message is a sign of life. */
+/* Sends a credit of 0 as a sign of life: clients of all versions accept it. */
 static int
 say_alive(struct job *j)
 {
@@ -121,8 +121,7 @@ sooner(long left, uint64_t at, uint64_t now)
 	return at == 0 ? left : left < 0 ? wait : MIN2(left, wait);
 }
 
-/* To the deadline, to the next look at what the job uses or at its tokens, or the next sign of
- * life. */
+/* Until the first of: the deadline, the next check of usage or tokens, the next sign of life. */
 static long
 poll_time(const struct job *j)
 {
@@ -191,8 +190,7 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 	return check_limits(j);
 }
 
-/* Any message but credit and a stop is out of place while we wait for credit or for the compiler.
- */
+/* While the job waits for credit or for the compiler, only credit and a stop are valid messages. */
 static int
 drain_socket(struct job *j)
 {

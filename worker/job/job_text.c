@@ -2,8 +2,8 @@
  *
  * Invariant: the file that an artifact line names is with the client before the line is. Everything
  * else passes as it comes: cargo starts dependents on these lines. A macro may print such a line,
- * too: what no compiler would announce ends the job, as the crate's doing. To the client, which
- * takes the same for a line, it would be the worker's. */
+ * too. One that no compiler would print ends the job, and the crate is blamed: the client would
+ * blame the worker for it. */
 #include "config.h"
 
 #include <errno.h>
@@ -76,8 +76,8 @@ relay_artifact(struct job *j, const uint8_t *line, size_t n)
 	return r < 0 && r != -ENOENT ? r : send_text(j, false, line, n);
 }
 
-/* Sends what can be sent of b. Invariant: b begins at a line's start, or within a line that is no
- * artifact's (then *in_line). */
+/* Sends as much of b as can be sent. Invariant: b begins at the start of a line, or within a line
+ * that announces no artifact (then *in_line). */
 static int
 relay_lines(struct job *j, struct buf *b, bool *in_line, bool end)
 {
@@ -99,7 +99,7 @@ relay_lines(struct job *j, struct buf *b, bool *in_line, bool end)
 	return 0;
 }
 
-/* Until the command runs, what comes is bubblewrap's own words: the reason why it does not. */
+/* Until the command runs, the text is bubblewrap's own: the reason why the command cannot run. */
 static void
 keep_failure(struct job *j, struct buf *b)
 {
@@ -170,7 +170,7 @@ relay_out(struct job *j, struct text_relay *t)
 	return r;
 }
 
-/* The pipes end when the last process that holds them does, at the latest when the sandbox dies. */
+/* A pipe ends with the last process that holds it, at the latest with the sandbox. */
 static int
 step(struct job *j, struct text_relay *t)
 {
@@ -211,8 +211,8 @@ job_text_relay(struct job *j)
 	struct text_relay t = { BUF_INIT, BUF_INIT, false };
 	int r = 0;
 
-	/* report is process 1's alone: one that closes its output is still waited for, and stopped.
-	 */
+	/* Only process 1 has the report pipe. So a program that closes its outputs is still waited
+	 * for, and can be stopped. */
 	while (r >= 0 && (j->box.err >= 0 || j->box.out >= 0 || j->box.report >= 0))
 		r = step(j, &t);
 	buf_done(&t.err);

@@ -1,9 +1,9 @@
 /* Sends a job's outputs.
  *
- * Everything in the out-dir was written by code that nobody vouches for. Invariant: only regular
- * files directly in it are sent, opened without following links; what is sent is what the store
- * verified; an output that was announced while the compiler ran is the same at its end, or the job
- * has failed. */
+ * Everything in the out-dir was written by untrusted code. Invariant: only regular files directly
+ * in it are sent, opened without following links; what is sent is what the store verified; an
+ * output that was announced while the compiler ran is the same at its end, or the job has failed.
+ */
 #include "config.h"
 
 #include <dirent.h>
@@ -28,14 +28,14 @@ fault(struct job *j, int err, const char *what)
 		j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s: %s", what, strerror(-err));
 }
 
-/* What the job made is not what a compile makes: no other worker would do better. */
+/* The job made what no compile makes. Another worker would fare no better. */
 static int
 odd(struct job *j, const char *what, const char *name)
 {
 	return job_fail(j, -EINVAL, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s: %.100s", what, name);
 }
 
-/* A file of the job's that cannot be opened as a plain file. */
+/* A file of the job that cannot be opened as a plain file. */
 static int
 cannot_open(struct job *j, int err, const char *name)
 {
@@ -44,7 +44,7 @@ cannot_open(struct job *j, int err, const char *name)
 	return fault(j, err, "an output");
 }
 
-/* Sizes are added up before content is read: a file of holes is large at no cost. */
+/* Sizes are added up before content is read: a sparse file is large at no cost. */
 static int
 count_bytes(struct job *j, uint64_t size)
 {
@@ -162,7 +162,7 @@ results_send_announced(struct job *j, const char *name)
 		return fault(j, -ENOMEM, "output");
 	if (find_announced(j, name))
 		return 0;
-	/* Its line is a promise that cannot be taken back. */
+	/* The line that announced it cannot be taken back. */
 	r = job_check_toolchain(j);
 	if (r < 0)
 		return r;
@@ -172,7 +172,7 @@ results_send_announced(struct job *j, const char *name)
 	r = count_bytes(j, (uint64_t)st.st_size);
 	if (r < 0)
 		return r;
-	/* A copy: the compiler is still there and could write to the file itself. */
+	/* A copy: the compiler still runs, and could write to the file itself. */
 	r = store_put_fd_now(j->shared->store, fd, &d, &size);
 	if (r < 0)
 		return fault(j, r, "the worker's store");
@@ -187,7 +187,7 @@ results_send_announced(struct job *j, const char *name)
 	return results_send_file(j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d, size);
 }
 
-/* What dray-ld put where the linker's output goes is only there to please rustc. */
+/* dray-ld's file in the place of the linker's output is only there because rustc wants one. */
 static bool
 is_link_output(const struct captures *c, const char *name)
 {
@@ -207,8 +207,8 @@ was_given(const struct job *j, const char *name)
 	       trace_was_given(j->trace, path);
 }
 
-/* Whether all in a directory was put there from the client's out-dir: one that the job made is an
- * output, and no compile makes one. 0 or -errno. */
+/* Checks that all in a directory came from the client's out-dir. A directory that the job made
+ * would be an output, and no compile makes one. 0 or -errno. */
 static int
 all_given(struct job *j, const char *name)
 {
@@ -252,7 +252,7 @@ send_left(struct job *j, const char *name)
 		return fault(j, -ENOMEM, "output");
 	if (lstat(path, &st) < 0)
 		return fault(j, -errno, "output");
-	/* Where it keeps temporaries. */
+	/* Where rustc keeps temporaries. */
 	if (S_ISDIR(st.st_mode) && starts_with(name, "rustc"))
 		return 0;
 	if (S_ISREG(st.st_mode) && was_given(j, name))
@@ -330,8 +330,8 @@ send_link_input(struct job *j, const struct capture *c, size_t i)
 	r = count_bytes(j, (uint64_t)st.st_size);
 	if (r < 0)
 		return r;
-	/* Everything in the job is dead, so its file will not change; but by its descriptor it
-	 * cannot be renamed into the store. */
+	/* All processes of the job have ended, so the file does not change any more. It is copied,
+	 * since a descriptor cannot be renamed into the store. */
 	r = store_put_fd_now(j->shared->store, fd, &d, &size);
 	if (r < 0)
 		return fault(j, r, "the worker's store");
@@ -339,7 +339,7 @@ send_link_input(struct job *j, const struct capture *c, size_t i)
 		j, c->files.v[i], DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &d, size);
 }
 
-/* What the client has in its out-dir is there for its link as well. */
+/* The client's link finds the files that are in its own out-dir. */
 static int
 send_link_inputs(struct job *j, const struct captures *c)
 {

@@ -1,7 +1,7 @@
-/* Invariant: what a job's own pool was given was taken from the shared one, token by token, and
- * goes back there. A compiler that wants a token waits in a read that nobody sees; so the pool is
- * looked at ten times a second: empty, it may get what it lacks; with more than one in it while the
- * shared pool is empty, all but that one are lent to other jobs. */
+/* Invariant: each token of a job's own pool was taken from the shared pool, and goes back there. A
+ * compiler that wants a token waits in a read, which cannot be seen from outside. So each pool is
+ * looked at ten times a second: an empty one may get more; if the shared pool is empty, all tokens
+ * but one are lent to other jobs. */
 #include "config.h"
 
 #include "worker/job/tokens.h"
@@ -75,7 +75,7 @@ tokens_tick(struct tokens *t, uint64_t now_ms)
 		fill(t);
 	if (jobserver_left(t->shared) > 0)
 		return;
-	/* a compiler may have put its first one in, too: that one is not the pool's */
+	/* a compiler may have put its own first token in, too, which is not the pool's */
 	for (; n > 1 && t->taken > 0 && take(&t->own); n--, t->taken--)
 		give(t->shared);
 }

@@ -17,7 +17,7 @@
 
 #define OWN "dray-worker"
 #define JOB_PREFIX "dray-job-"
-#define REMOVE_TRIES 200 /* of 5 ms: what was killed has to be gone first */
+#define REMOVE_TRIES 200 /* of 5 ms each: killed processes have to be gone first */
 
 struct cgroup {
 	char *path;
@@ -117,7 +117,7 @@ turn_on(struct cgroup *g, char **ret_why)
 		return why_set(ret_why, -ENOTSUP, "%s: %s", g->path, strerror(-r));
 	if (!has_word(text, "memory") || !has_word(text, "pids"))
 		return why_set(ret_why, -ENOTSUP, "%s has no memory and pids controllers", g->path);
-	/* The machine's own root group: nobody gave it to us. */
+	/* The machine's root group was not delegated to this worker. */
 	if (g->own && faccessat(dir, "cgroup.type", F_OK, 0) < 0)
 		return why_set(ret_why, -ENOTSUP, "%s is not this worker's alone", g->path);
 	r = g->own ? enter(dir, OWN) : 0;
@@ -199,14 +199,14 @@ cgroup_job_new(const struct cgroup *g, const char *name, uint64_t memory, uint64
 	if (j.dir < 0)
 		return -errno;
 	r = memory ? set_number(j.dir, "memory.max", memory) : 0;
-	/* All of it or nothing: half a compile is no use. */
+	/* The kernel kills all of the group: half a compile is of no use. */
 	if (r == 0)
 		r = write_at(j.dir, "memory.oom.group", "1");
 	if (r == 0)
 		r = set_number(j.dir, "pids.max", processes);
 	if (r < 0)
 		return r;
-	/* Where there is swap, it is not to hide what a job takes. */
+	/* Without swap, so that the limit counts all that a job takes. */
 	(void)write_at(j.dir, "memory.swap.max", "0");
 	j.procs = openat(j.dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 	if (j.procs < 0)

@@ -1,8 +1,8 @@
 /* How the compiler is called in a job, and what of its toolchain it sees.
  *
- * Invariant: of the toolchain's targets a job sees those that are in the id it was placed by, so
- * that what it finds is what it would have found at home; and no linker of the toolchain is in
- * dray-ld's way. */
+ * Invariant: of the toolchain's targets a job sees only those that are in the toolchain id of the
+ * unit, so it finds what it would find on the client; and no linker of the toolchain is run in
+ * dray-ld's place. */
 #include "config.h"
 
 #include "worker/sandbox/compiler.h"
@@ -14,8 +14,7 @@
 
 #include "common/fs.h"
 
-/* As rustc reads it: one argument a line. unit_check lets no path of the client's be below /.dray.
- */
+/* As rustc reads it: one argument a line. unit_check refuses paths of a client below /.dray. */
 #define ARG_FILE "/.dray/args"
 
 static size_t

@@ -1,7 +1,6 @@
-/* Invariant: the job's environment is the unit's and, of ours, PATH, CARGO_MAKEFLAGS and (which the
- * compiler does not see) LD_PRELOAD, and nothing else; its mounts are the toolchain, the system
- * libraries, its out-dir, and the tree.
- */
+/* Invariant: the job's environment is the unit's, and from the worker PATH, CARGO_MAKEFLAGS and
+ * LD_PRELOAD (which the compiler does not see), and nothing else; its mounts are the toolchain, the
+ * system libraries, its out-dir, and the tree. */
 #include "config.h"
 
 #include "worker/sandbox/launch.h"
@@ -18,10 +17,10 @@
 #include "worker/sandbox/limits.h"
 #include "worker/sandbox/unit_check.h"
 
-/* The kernel's limits are behind those that are looked at (limits.h), so that these are met first
- * and give the reason. Memory of one process: stacks that are hardly used count in full. Processes:
- * since Linux 5.14 the kernel counts those of the job's user namespace, before all of the worker's
- * user; root's it does not count at all. */
+/* The kernel's limits are higher than those that the worker checks (limits.h), so that a job meets
+ * the latter first, and they give the reason. Memory of one process: stacks that are hardly used
+ * count in full. Processes: since Linux 5.14 the kernel counts those of the job's user namespace,
+ * before that all of the worker's user, and never those of root. */
 #define DATA_SLACK (1ull << 30)
 #define CPU_SLACK_S 5
 #define PROCESSES_SLACK 64
@@ -105,7 +104,7 @@ build_env(const Dray__Unit *u, bool traced, struct buf *env)
 	r = add_env(env, "PATH", SANDBOX_BIN, strlen(SANDBOX_BIN));
 	if (r == 0)
 		r = add_env(env, "CARGO_MAKEFLAGS", flags, strlen(flags));
-	/* It takes itself out of what the compiler sees. */
+	/* dray-env.so takes itself out of the variable before the compiler sees it. */
 	if (r == 0 && traced)
 		r = add_env(env, "LD_PRELOAD", SANDBOX_BIN "/dray-env.so",
 			strlen(SANDBOX_BIN "/dray-env.so"));

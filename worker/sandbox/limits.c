@@ -1,5 +1,5 @@
-/* Invariant: a job that is over a limit when it is looked at ends with that limit's sentence; what
- * cannot be looked at ends it too, for no compile makes such things. */
+/* Invariant: a job that is found over a limit ends with a sentence about that limit. A job with
+ * files or processes that cannot be looked at ends too: no compile makes such. */
 #include "config.h"
 
 #include "worker/sandbox/limits.h"
@@ -19,12 +19,11 @@
 #include "worker/sandbox/usage.h"
 
 #define LOOK_MS 100
-#define LOOK_SHARE 20 /* looking takes at most one in so many parts of the time */
+#define LOOK_SHARE 20 /* the checks take at most one part in so many of the time */
 #define DISK_RESERVE (64ull << 20)
 #define INODE_RESERVE 1024
-#define TMP_SLACK                                                                       \
-	(64u << 10) /* what is left may have been too little for what was to be written \
-		     */
+/* A /tmp with less room left counts as full: the next write may not have fitted. */
+#define TMP_SLACK (64u << 10)
 
 uint64_t
 limits_memory(const struct conf *conf)
@@ -36,9 +35,9 @@ limits_memory(const struct conf *conf)
 	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit / 4 * 3 : 0;
 }
 
-/* A job that forks without end leaves to each process one turn among thousands, and looking at it,
- * and ending it, must not wait for that. Only a privileged worker may do this; and only a root's
- * needs it, whose processes RLIMIT_NPROC does not hold. */
+/* A job that forks without end takes nearly all turns of the processor. The check that ends it must
+ * not wait for its own turn. Only a privileged worker may raise its priority, and only root needs
+ * it: RLIMIT_NPROC does not bind root's processes. */
 static void
 set_urgent(pid_t pid, bool urgent)
 {
@@ -131,7 +130,7 @@ over_cpu(const struct limits *l, char *text, size_t size)
 		"job_cpu_s");
 }
 
-/* What the kernel has done, or counted. */
+/* What the kernel did to the group, or counted there. */
 static enum limits_verdict
 check_cgroup(struct limits *l, char *text, size_t size)
 {
@@ -155,7 +154,7 @@ check_processes(
 	const uint64_t tasks = l->conf->worker.job_processes, cpu_s = l->conf->worker.job_cpu_s;
 	struct usage u;
 
-	/* It may have ended: then its exit status is the next thing to be seen. */
+	/* The job may have ended; then its exit status comes next. */
 	if (usage_of_processes(box->pid, l->out_dev, tasks, &u) < 0)
 		return LIMITS_FINE;
 	*unlinked = u.unlinked;
@@ -178,7 +177,7 @@ check_disk(const struct limits *l, char *text, size_t size)
 
 	if (fstatvfs(l->out, &v) < 0)
 		return LIMITS_FINE;
-	/* A file system that makes inodes as it goes says 0 of them. */
+	/* A file system that makes inodes on demand says that it has 0. */
 	if (v.f_bavail * v.f_frsize >= DISK_RESERVE && (!v.f_files || v.f_favail >= INODE_RESERVE))
 		return LIMITS_FINE;
 	snprintf(text, size, "the worker's disk is full");
@@ -205,7 +204,7 @@ check_out(struct limits *l, uint64_t unlinked, char *text, size_t size)
 	return check_disk(l, text, size);
 }
 
-/* The job's own /tmp, by way of its process 1, which is in the sandbox for good once it runs. */
+/* The job's own /tmp, reached through its process 1, which stays in the sandbox once it runs. */
 static void
 open_tmp(struct limits *l, const struct sandbox *box)
 {
@@ -273,7 +272,7 @@ limits_check(struct limits *l, const struct sandbox *box, uint64_t now_ms, char 
 	if (v == LIMITS_FINE) {
 		set_urgent(0, false);
 	} else {
-		/* Until limits_done: the job is killed in between. */
+		/* Kept until limits_done; the job is killed in between. */
 		l->urgent = true;
 		if (box->child > 0)
 			set_urgent(box->child, true);
@@ -293,7 +292,8 @@ limits_why_killed(struct limits *l, char *text, size_t size)
 		snprintf(text, size, "the compiler was killed: the worker ran out of memory");
 		return LIMITS_FULL;
 	}
-	/* A macro can do that to the compiler it runs in: another worker would fare no better. */
+	/* A macro can do that to the compiler that it runs in. Another worker would fare no better.
+	 */
 	snprintf(text, size, "the compiler was killed on the worker, by itself or by hand");
 	return LIMITS_OVER;
 }

@@ -1,5 +1,6 @@
-/* Invariant: every step is taken from a descriptor of the directory before, and follows no link, so
- * that whatever the job does meanwhile, nothing outside of its out-dir is touched or told of. */
+/* Invariant: every step starts from a descriptor of the previous directory and follows no link. So
+ * nothing outside of the job's out-dir is touched or reported, even if the job changes directories
+ * meanwhile. */
 #include "config.h"
 
 #include "worker/sandbox/out_dir.h"
@@ -12,8 +13,8 @@
 
 #include "common/fs.h"
 
-/* The directory that holds the name's last component, which is at *ret_last. A descriptor, or
- * -errno. */
+/* Opens the directory that holds the last component of the name; *ret_last points to that
+ * component. A descriptor, or -errno. */
 static int
 walk(int dir, const char *name, bool make, const char **ret_last)
 {

@@ -27,9 +27,9 @@
 
 #define START_TIMEOUT_MS 20000 /* a machine under heavy load; a hung bwrap must not hold a slot */
 #define REPORT_MAX 4096
-#define PIPE_MIN 65536 /* what a pipe takes unless a user has very many */
+#define PIPE_MIN 65536 /* the size of a pipe, unless a user has very many of them */
 
-/* Descriptors as bwrap gets them. 3 and 4 are the jobserver, also inside. */
+/* Descriptors as bwrap gets them. 3 and 4 are the jobserver, inside of the sandbox as well. */
 enum {
 	FD_ENV = 5,
 	FD_REPORT = 6,
@@ -188,7 +188,7 @@ learn_child(struct sandbox *s, int info)
 	char text[512];
 	size_t n = 0;
 
-	/* To the end: it writes in parts, and would die of SIGPIPE. */
+	/* Read to the end: bwrap writes in parts, and would die of SIGPIPE. */
 	while (n < sizeof(text) - 1) {
 		struct pollfd p = { .fd = info, .events = POLLIN };
 		uint64_t now = clock_mono_ms();
@@ -211,9 +211,8 @@ learn_child(struct sandbox *s, int info)
 	take_child(s, text);
 }
 
-/* Until it has read its options bwrap has no child, so that all it ever has begin where it is now:
- * in the job's cgroup, and before the worker and everything else when the machine's memory is out.
- */
+/* bwrap has no child before it has read its options. So all its children begin where it is now: in
+ * the job's cgroup, and first to be killed when the machine runs out of memory. */
 static int
 put_in_place(const struct sandbox_spec *spec, pid_t pid)
 {
@@ -223,13 +222,13 @@ put_in_place(const struct sandbox_spec *spec, pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	/* It was more already: fine, too. */
+	/* It was higher already, which is fine, too. */
 	if (fd >= 0 && write(fd, score, sizeof(score) - 1) < 0)
 		closep(&fd);
 	return spec->cgroup ? cgroup_job_add(spec->cgroup, pid) : 0;
 }
 
-/* Into the pipe as a whole, so that a bwrap which does not read holds nobody. */
+/* Written to the pipe at once, so that a bwrap which does not read holds up nothing. */
 static int
 give_options(int wr, const struct buf *options)
 {
@@ -312,7 +311,7 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 	r = put_in_place(spec, s->pid);
 	if (r == 0)
 		r = give_options(args_wr, options);
-	/* It must not see half of them as all. */
+	/* bwrap must not take a part of the options for all of them. */
 	if (r < 0)
 		kill(s->pid, SIGKILL);
 	closep(&args_wr);

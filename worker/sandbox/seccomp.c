@@ -1,6 +1,6 @@
-/* What a job may not ask of the kernel. A compiler and proc-macros need files, memory, threads and
- * children; what is denied here is what sandboxes were broken out of with, or what a compile has no
- * business with (the namespaces already leave no network but Unix sockets within the job).
+/* Which system calls a job may not make. A compiler and proc-macros need files, memory, threads and
+ * children. Denied are calls by which sandboxes were broken out of, and calls that no compile needs
+ * (by its namespaces a job has no network but Unix sockets of its own).
  *
  * Denied calls fail with EPERM, so that a program that only tries goes on; clone3 with ENOSYS,
  * since its flags are behind a pointer that a filter cannot read, and glibc then uses clone. */
@@ -43,7 +43,7 @@ static const int denied[] = {
 	SCMP_SYS(process_madvise),
 	SCMP_SYS(migrate_pages),
 	SCMP_SYS(move_pages),
-	/* memory that is no process's: no limit would see it */
+	/* memory that belongs to no process: no limit would count it */
 	SCMP_SYS(shmget),
 	SCMP_SYS(msgget),
 	SCMP_SYS(semget),
@@ -88,7 +88,8 @@ static const int denied[] = {
 	SCMP_SYS(nfsservctl),
 };
 
-/* A call that this architecture (or this libseccomp) does not know cannot be made: not an error. */
+/* A call that this architecture (or this libseccomp) does not know cannot be made, so that is no
+ * error. */
 static int
 deny(scmp_filter_ctx f, int call)
 {
@@ -97,7 +98,7 @@ deny(scmp_filter_ctx f, int call)
 	return r == -EDOM || r == -EINVAL ? 0 : r;
 }
 
-/* In a traced job it is the tracer that refuses sockets: so it knows that one was wanted. */
+/* In a traced job the tracer refuses sockets, so that it knows of them. */
 static int
 add_rules(scmp_filter_ctx f, bool traced)
 {
@@ -113,7 +114,7 @@ add_rules(scmp_filter_ctx f, bool traced)
 	if (r == 0 && !traced)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
 			SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
-	/* 0xffffffff only asks; setting one can switch off address randomisation. */
+	/* 0xffffffff only reads it; setting it can switch off address randomisation. */
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(personality), 1,
 			SCMP_A0(SCMP_CMP_NE, 0xffffffff, 0));

@@ -19,7 +19,7 @@
 #define TMP_NAMES_MAX 512 /* each is a mount */
 #define REMOVE_TRIES 50
 
-/* The host's path of a job's path. */
+/* The path on the host of a path in the job. */
 static int
 inside(const struct stage *s, const char *path, char out[PATH_MAX])
 {
@@ -43,7 +43,7 @@ compare_paths(const void *a, const void *b)
 	return unit_path_cmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The directories of all files. Sorted, so that each is made once and in order. */
+/* The directories of all files, sorted, so that each is made once and in order. */
 static int
 make_file_dirs(const struct stage *s)
 {
@@ -79,7 +79,7 @@ make_file_dirs(const struct stage *s)
 static int
 make_dirs(const struct stage *s, char *const *lib_dirs)
 {
-	/* the alias: what is the out-dir here is there, whether it holds artifacts or not */
+	/* the alias, which stands for the out-dir, is there even if it holds no artifact */
 	static const char *const own[] = { "/proc", "/dev", "/tmp", "/.dray-in", SANDBOX_BIN };
 	const Dray__Unit *u = s->unit;
 	int r = 0;
@@ -87,7 +87,7 @@ make_dirs(const struct stage *s, char *const *lib_dirs)
 	for (size_t i = 0; i < ARRAY_LEN(own) && r == 0; i++)
 		r = make_dir(s, own[i]);
 	for (char *const *d = lib_dirs; d && *d && r == 0; d++) {
-		/* Below the sysroot it is the toolchain's directory that must have it. */
+		/* Below the sysroot the toolchain's own directory must have it. */
 		if (!path_is_below(*d, u->sysroot))
 			r = make_dir(s, *d);
 	}
@@ -275,7 +275,7 @@ stage_link_blob(struct stage *s, struct store *store, uint32_t blob)
 		r = inside(s, f->path, host);
 		if (r == 0)
 			r = disk_link(store, &d, host);
-		if (r == -EEXIST) /* from an earlier call, that found the blob gone half-way */
+		if (r == -EEXIST) /* left by an earlier call, which found the blob gone half-way */
 			r = 0;
 		if (r < 0)
 			return r;

@@ -1,6 +1,6 @@
-/* Invariant: a job sees of the system's libraries only those that the toolchain is linked with, and
- * those beside libc that a proc-macro's std is; never an archive, a header or anything else of this
- * machine that a compile could pick up in place of the client's. */
+/* Invariant: of the system's libraries a job sees only those that the toolchain is linked with, and
+ * those that a proc-macro's std needs beside libc. It never sees an archive, a header or anything
+ * else of this machine that a compile could take in place of the client's. */
 #include "config.h"
 
 #include "worker/sandbox/sysroot.h"
@@ -33,7 +33,7 @@ path_in_line(char *line)
 	return path;
 }
 
-/* The loader itself says what it would load: no second opinion on its search order is needed. */
+/* The loader itself says what it would load, so its search order is not imitated here. */
 static int
 list_libraries(const char *program, struct strv *ret)
 {
@@ -116,8 +116,8 @@ add_dir(struct strv *dirs, const char *path)
 	return strv_has(dirs, dir) ? 0 : strv_add(dirs, dir);
 }
 
-/* A toolchain in a directory of its own is mounted as it is; one that is spread over /usr is not:
- * all of the machine would come along. */
+/* A toolchain in a directory of its own is mounted as it is. One that is spread over /usr is not,
+ * since all of the machine's /usr would be mounted with it. */
 static bool
 is_shared_prefix(const char *sysroot)
 {
@@ -157,8 +157,8 @@ make_view(const struct sysroot *s)
 	return r;
 }
 
-/* Whether a job's loader looks there by itself, or by what the compiler says of its own place. It
- * has no ld.so.cache, by which this machine's loader finds libraries elsewhere. */
+/* Whether a job's loader looks there by default or by the compiler's run path. A job has no
+ * ld.so.cache, by which this machine's loader finds libraries elsewhere. */
 static bool
 loader_finds(const struct sysroot *s, const char *lib, const char *libc_dir)
 {
@@ -179,8 +179,8 @@ loader_finds(const struct sysroot *s, const char *lib, const char *libc_dir)
 		       streq(dir, libc_dir + 4));
 }
 
-/* The library `from`, for jobs at the path `to`: below the sysroot in its view, else below
- * lib_root. */
+/* Puts the library `from` where jobs see it at the path `to`: below the sysroot in its view,
+ * elsewhere below lib_root. */
 static int
 place_library(struct sysroot *s, const char *from, const char *to)
 {
@@ -200,9 +200,10 @@ place_library(struct sysroot *s, const char *from, const char *to)
 	return r < 0 ? r : add_dir(&s->lib_dirs, to);
 }
 
-/* Where a job is to see a library. A compiler finds its sysroot by the place of its driver's
- * library, and asks the kernel where links lead; in a job there are none. So what this machine has
- * in /lib, which is a link to /usr/lib, is in /usr/lib. But the loader, which programs name. */
+/* Where a job is to see a library. A compiler finds its sysroot by the real path of its driver's
+ * library, and a job has no links. So a library of this machine's /lib, where that is a link to
+ * /usr/lib, is in the job's /usr/lib. The loader stays where it is, since programs name its path.
+ */
 static char *
 job_path(const struct sysroot *s, const char *lib)
 {
@@ -216,8 +217,8 @@ job_path(const struct sysroot *s, const char *lib)
 	return path_join(real, path_basename(lib));
 }
 
-/* A job's loader looks in /lib/<multiarch> before /usr/lib/<multiarch>. It finds an empty one, so
- * that no client is asked for what it has there, and no file of a client's can be there. */
+/* A job's loader looks in /lib/<multiarch> before /usr/lib/<multiarch>. The job has an empty one,
+ * so that the client is not asked for its own, and cannot put files there. */
 static int
 add_twin(struct sysroot *s, const char *lib)
 {

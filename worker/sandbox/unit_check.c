@@ -1,9 +1,9 @@
 /* Checks a unit before anything of it touches the disk.
  *
- * Invariant: after it, every path in the unit is absolute and normal; no file is above, below or at
- * another; none is in a place that the sandbox mounts something at (kernel file systems, the
- * toolchain, system libraries, dray's own, the out-dir); every index and digest is in range; what
- * goes to execve fits. */
+ * Invariant: once a unit was accepted, every path in it is absolute and normal; no file is above,
+ * below or at another; none is where the sandbox mounts something (kernel file systems, the
+ * toolchain, system libraries, dray's own, the out-dir); every index and digest is in range;
+ * arguments and environment fit an execve. */
 #include "config.h"
 
 #include "worker/sandbox/unit_check.h"
@@ -65,7 +65,7 @@ strictly_below(const char *path, const char *dir)
 	return path_is_below(path, dir) && !streq(path, dir);
 }
 
-/* A path of the client's: normal, and not in a place that is the sandbox's own. */
+/* A path of the client: normal, and in no place of the sandbox's own. */
 static int
 check_path(const struct check *c, const char *what, const char *path)
 {

@@ -1,5 +1,6 @@
-/* Invariant: a process counts only while the parent that named it is its parent still, so that a
- * number that was given to a stranger meanwhile does not count as the job's. */
+/* Invariant: a process counts only while the process that named it as its child is still its
+ * parent. So a process number that was given to a foreign process meanwhile does not count as the
+ * job's. */
 #include "config.h"
 
 #include "worker/sandbox/usage.h"
@@ -46,7 +47,7 @@ push(struct usage_walk *w, pid_t pid, pid_t parent)
 	return 0;
 }
 
-/* The whole of a small file below /proc; how much, or -errno. */
+/* Reads the whole of a small file below /proc. Its size, or -errno. */
 static ssize_t
 read_proc(int dir, const char *name, char *out, size_t size)
 {
@@ -110,8 +111,8 @@ add_memory(struct usage_walk *w, int dir)
 	}
 }
 
-/* Files that only a descriptor holds: on the out-dir's disk no walk of a directory finds them, and
- * the pages of a memfd that is not mapped are in no process's sum. */
+/* Files that only a descriptor holds. Those on the out-dir's disk are found by no walk of a
+ * directory, and the pages of a memfd that is not mapped are in no process's sum. */
 static void
 add_nameless(struct usage_walk *w, int dir)
 {
@@ -243,7 +244,7 @@ walk_dir(int fd, unsigned depth, uint64_t max_entries, struct usage_dir *sum)
 		sum->entries++;
 		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		/* dray-ld keeps temporaries by a second name. */
+		/* dray-ld keeps temporaries under a second name, so each counts once. */
 		sum->bytes += (uint64_t)st.st_blocks * 512 / MAX2((uint64_t)st.st_nlink, 1u);
 		if (!S_ISDIR(st.st_mode))
 			continue;

@@ -1,6 +1,6 @@
-/* The tracer's thread. Invariant: a call is answered exactly once, by this thread, or never, when
- * the job is to end; whatever the job does, the thread ends soon after its last process, or at
- * trace_stop. */
+/* The tracer's thread. Invariant: a call is answered exactly once, by this thread, or never if the
+ * job is to end. In every case the thread ends soon after the job's last process, or at trace_stop.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ serve_one(struct trace *t)
 	if (r <= 0)
 		return r == 0;
 	t->calls++;
-	/* a compiler asks this of each file that it reads, for its size alone */
+	/* a compiler makes this call for each file that it reads, only for the size */
 	if (trace_stat_is_by_descriptor(t->listener.req) &&
 		trace_caller_who(&t->caller, t->listener.req) != TRACE_BY_MACRO) {
 		trace_listener_go_on(&t->listener);

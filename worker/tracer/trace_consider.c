@@ -1,7 +1,7 @@
 /* What each call of a job means, and whether the kernel may go on with it.
  *
- * The job's tree is looked at on the host's side, where the read-only mount is a directory of the
- * worker's. The private /tmp is not on that side; it is looked at through the caller's own root. */
+ * The job's tree is looked at on the host, where the read-only mount is a directory of the worker.
+ * The private /tmp is not there; it is looked at through the caller's own root. */
 #include "config.h"
 
 #include <errno.h>
@@ -48,8 +48,9 @@ exists_below(const char *a, const char *b, const char *name)
 	       access(path, F_OK) == 0;
 }
 
-/* The loader tries every directory of LD_LIBRARY_PATH for each library, and then its own in their
- * order; one that the toolchain or the system has is found there in the end, as at the client's. */
+/* For each library the loader tries every directory of LD_LIBRARY_PATH, then its own in their
+ * order. A library that the toolchain or the system has is found there in the end, as on the
+ * client. */
 static bool
 is_system_library(const struct trace *t, const char *path)
 {
@@ -64,8 +65,8 @@ is_system_library(const struct trace *t, const char *path)
 
 /* ---- what each call means */
 
-/* A path of the client's that is looked at, by its own name or below the alias: there is all that
- * the compiler can want of the out-dir, but a macro may want more. 0, or -errno: the job ends. */
+/* A path of the client is looked at, by its own name or below the alias. The alias has all that the
+ * compiler can want of the out-dir; a macro may want more. 0, or -errno: the job ends. */
 static int
 look(struct trace *t, const char *path)
 {
@@ -89,8 +90,8 @@ look(struct trace *t, const char *path)
 	return MIN2(r, 0);
 }
 
-/* What another process left in the machine's /tmp, or in its /dev, is the client's; what the job
- * made there, and what every /dev has, is not. */
+/* Files that another process left in /tmp or /dev belong to the client. Files that the job made
+ * there, and those that every /dev has, do not. */
 static int
 look_new(struct trace *t, pid_t tid, const char *path)
 {
@@ -106,11 +107,12 @@ look_new(struct trace *t, pid_t tid, const char *path)
 	return r;
 }
 
-/* A client that has none of a directory has nothing in it: one question for all. */
+/* Where the client does not have the directory, it has nothing in it, so one question answers for
+ * all. */
 static int
 look_tree(struct trace *t, const char *path)
 {
-	static const char std[] = "/rustc"; /* where the compiler takes the sources of std to be */
+	static const char std[] = "/rustc"; /* where the compiler looks for the sources of std */
 	int r = 0;
 
 	if (path_is_below(path, std) && !in_tree(t, path)) {
@@ -121,9 +123,9 @@ look_tree(struct trace *t, const char *path)
 	return look(t, path);
 }
 
-/* Runtimes look for these in every process: the loader for its cache (see runtime.h) and for what
- * is to be preloaded, the compiler's allocator for its settings, by readlink. There is none here.
- */
+/* Runtimes look for these in every process: the loader for its cache (see runtime.h) and for the
+ * list of libraries to preload, the compiler's allocator for its settings, by readlink. A job has
+ * none of them. */
 static bool
 is_runtimes(struct trace *t, const char *path)
 {
@@ -162,7 +164,7 @@ look_out(struct trace *t, const char *path)
 	return MIN2(r, 0);
 }
 
-/* A change of what the client has would not be one there. */
+/* A change of a client's file in the job would not reach the client. */
 static int
 change_out(struct trace *t, const char *path)
 {
@@ -182,7 +184,8 @@ change_out(struct trace *t, const char *path)
 	return r;
 }
 
-/* Whether all that is in a directory was made by the job: it, or one above it, was not there. */
+/* Whether the job made all that is in a directory: the directory, or one above it, was not there
+ * before. */
 static bool
 is_jobs_own(const struct trace *t, const char *path)
 {
@@ -200,8 +203,8 @@ is_jobs_own(const struct trace *t, const char *path)
 	return false;
 }
 
-/* In the job's tree a link of the client's is what it leads to: whatever tells one from the other
- * ends the job. whole: links on the way to it count, too. */
+/* In the job's tree a link of the client is what it leads to. A call that would tell the difference
+ * ends the job. whole: links on the way to the path count, too. */
 static int
 no_link(struct trace *t, const char *path, bool whole)
 {
@@ -224,7 +227,7 @@ no_link(struct trace *t, const char *path, bool whole)
 	return 0;
 }
 
-/* What is above a link is above what it leads to. */
+/* ".." after a link is above what the link leads to. */
 static int
 before_up(void *arg, const char *dir)
 {
@@ -298,7 +301,7 @@ run(struct trace *t, const char *path)
 	return trace_refuse(t, "to run %s", starts_with(path, SANDBOX_BIN "/") ? name : path);
 }
 
-/* Whether it is one of the client's that the job sees. */
+/* Whether it is a file of the client that the job sees. */
 static bool
 is_clients(const struct trace *t, const char *path)
 {
@@ -360,7 +363,7 @@ one_path(struct trace *t, const char *path)
 		return run(t, path);
 	if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write))
 		return change(t, path);
-	/* our stand-in is there: a start of it looks at its own name, by /proc/self/exe */
+	/* dray-ld is there, and reads its own name by /proc/self/exe when it starts */
 	if (streq(path, t->stage->unit->linker))
 		return c->op == TRACE_OPEN ? trace_refuse(t, "the file %s", path) : 0;
 	switch (trace_rules_place(&t->rules, path)) {
@@ -380,7 +383,7 @@ one_path(struct trace *t, const char *path)
 	}
 }
 
-/* Of an open file, or directory: what its owner knows of it. */
+/* Asks the client for the attributes of an open file or directory. */
 static int
 know_of(struct trace *t, const char *path)
 {
@@ -390,7 +393,8 @@ know_of(struct trace *t, const char *path)
 	return MIN2(trace_ask(t, path), 0);
 }
 
-/* What a link is made of, or moved away: it is looked at, and must be the job's own to be moved. */
+/* The source of a link or of a rename. It is looked at; only a file that the job made may be moved.
+ */
 static int
 source(struct trace *t, const char *path)
 {
@@ -461,7 +465,7 @@ trace_consider(struct trace *t)
 		return extended(t, t->call.path[0]);
 	if (r == 0 && t->call.asks_link && t->call.who == TRACE_BY_MACRO)
 		return no_link(t, t->call.path[0], true);
-	/* of what is asked by its descriptor, size and content are inputs, as at home */
+	/* of a file that is asked by descriptor, size and content are inputs, as at home */
 	if (r == 0 && t->call.n_paths == 1 && t->call.who == TRACE_BY_MACRO)
 		r = t->call.by_descriptor ? know_of(t, t->call.path[0])
 					  : stat_by_macro(t, t->call.path[0]);

@@ -49,8 +49,8 @@ trace_ask(struct trace *t, const char *path)
 		return trace_refuse(t, "more than %d files that were not sent", ASKS_MAX);
 	pthread_mutex_lock(&t->lock);
 	if (t->news == TRACE_REFUSES) {
-		/* Another thread of the job was refused, and the job's end is on its way: a
-		 * question would take the place of its reason. */
+		/* Another thread of the job was refused, and the job is about to end. A question
+		 * now would replace its reason. */
 		pthread_mutex_unlock(&t->lock);
 		return -EPERM;
 	}
@@ -99,7 +99,7 @@ trace_event(struct trace *t, char ret_text[PATH_MAX + 64])
 void
 trace_set_times(struct trace *t, const char *path, const Dray__FileTimes *times)
 {
-	/* The thread waits in trace_ask(): the table is ours for the moment. */
+	/* The thread waits in trace_ask(), so the table can be changed here. */
 	trace_stat_add(&t->stat, path, times);
 }
 

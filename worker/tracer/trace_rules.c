@@ -1,6 +1,5 @@
-/* Invariant: when in doubt, a path is the client's (PLACE_TREE) and not known: then the client is
- * asked.
- */
+/* Invariant: in doubt a path counts as the client's (PLACE_TREE) and as not known, and the client
+ * is asked. */
 #include "config.h"
 
 #include "worker/tracer/trace_rules.h"
@@ -32,7 +31,7 @@ read_call(struct trace_rules *r)
 		return -ENOMEM;
 	argv[0] = streq(u->driver, clippy) ? clippy : rustc;
 	for (size_t i = 0; i < u->n_argv; i++) {
-		/* a file of arguments is the job's to read, not ours */
+		/* a file of arguments is read by the job, not here */
 		if (u->argv[i][0] == '@')
 			return 0;
 		argv[i + 1] = u->argv[i];
@@ -106,7 +105,7 @@ is_clients_tmp(const struct trace_rules *r, const char *path)
 	return false;
 }
 
-/* All numbers there are the job's processes; where their links lead is not known by the path. */
+/* All numbers there are processes of the job. The path does not tell where their links lead. */
 static bool
 is_jobs_process(const char *path)
 {
@@ -123,7 +122,7 @@ is_jobs_process(const char *path)
 	return true;
 }
 
-/* What bubblewrap mounts new for each job, and what of it the job itself is. */
+/* What bubblewrap mounts anew for each job, and which entries of it are the job's own. */
 static bool
 is_mounted_new(const char *path, enum trace_place *ret)
 {
@@ -198,8 +197,8 @@ trace_rules_known(const struct trace_rules *r, const char *path)
 
 	if (!p || !u->n_walked)
 		return false;
-	/* The nearest one decides: a generated directory that was walked lies in one that was not.
-	 */
+	/* The nearest directory decides: a walked directory of generated files lies in one that was
+	 * not walked. */
 	for (;;) {
 		if (has(u->withheld, u->n_withheld, p))
 			return false;

@@ -1,5 +1,5 @@
-/* Invariant: only a file whose attributes are known is answered for, and only when all of the
- * caller's struct was written; else the kernel answers as ever. */
+/* Invariant: a stat is answered here only if the file's attributes are known and the caller's
+ * struct was written in full. Otherwise the kernel answers it. */
 #include "config.h"
 
 #include "worker/tracer/trace_stat.h"
