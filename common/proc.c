@@ -19,7 +19,6 @@
 #define BELOW_MAX 8    /* dray, dray-trace, rustup's proxy, rustc, cc, ld; and some scripts */
 #define USED_MAX 1024  /* processes */
 #define USED_DEPTH 64
-#define SIGNATURE_SIZE 64
 
 uint64_t
 proc_place(void)
@@ -200,11 +199,11 @@ proc_parent(pid_t pid)
 	return read_stat(pid, &s) < 0 ? 0 : s.parent;
 }
 
-bool
-proc_is_above(pid_t pid)
+/* Whether pid is p, or above it. */
+static bool
+is_above(pid_t pid, pid_t p)
 {
 	struct stat_line s;
-	pid_t p = getppid();
 
 	for (unsigned i = 0; p > 0 && i < ABOVE_MAX; i++, p = s.parent) {
 		if (p == pid)
@@ -213,6 +212,18 @@ proc_is_above(pid_t pid)
 			return false;
 	}
 	return false;
+}
+
+bool
+proc_is_above(pid_t pid)
+{
+	return is_above(pid, getppid());
+}
+
+bool
+proc_is_above_of(pid_t pid, pid_t of)
+{
+	return pid != of && is_above(pid, of);
 }
 
 /* Ourselves; a fork makes another of us. */
@@ -229,17 +240,24 @@ own_name(void)
 	return &me;
 }
 
-int
-proc_sign(int fd)
+void
+proc_signature(char ret[PROC_SIGNATURE_SIZE])
 {
 	const struct proc_name *me = own_name();
-	char text[SIGNATURE_SIZE];
-	int n = snprintf(text, sizeof(text), "%016" PRIx64 " %ld %" PRIu64, me->place,
+	int n = snprintf(ret, PROC_SIGNATURE_SIZE, "%016" PRIx64 " %ld %" PRIu64, me->place,
 		(long)me->pid, me->start);
 
 	/* always as long, so that nothing of a former one is left */
-	memset(text + n, ' ', sizeof(text) - (size_t)n);
-	text[sizeof(text) - 1] = '\n';
+	memset(ret + n, ' ', PROC_SIGNATURE_SIZE - (size_t)n);
+	ret[PROC_SIGNATURE_SIZE - 1] = '\n';
+}
+
+int
+proc_sign(int fd)
+{
+	char text[PROC_SIGNATURE_SIZE];
+
+	proc_signature(text);
 	return pwrite(fd, text, sizeof(text), 0) == (ssize_t)sizeof(text) ? 0 : -EIO;
 }
 
@@ -252,18 +270,28 @@ proc_unsign(int fd)
 }
 
 int
-proc_signed(int fd, struct proc_name *ret)
+proc_parse(const char text[PROC_SIGNATURE_SIZE], struct proc_name *ret)
 {
-	char text[SIGNATURE_SIZE + 1];
-	ssize_t n = pread(fd, text, SIGNATURE_SIZE, 0);
+	char copy[PROC_SIGNATURE_SIZE + 1];
+	struct proc_name found;
 	long pid;
 
-	if (n != SIGNATURE_SIZE)
-		return -ENOENT;
-	text[n] = '\0';
-	if (sscanf(text, "%16" SCNx64 " %9ld %19" SCNu64, &ret->place, &pid, &ret->start) != 3 ||
+	memcpy(copy, text, PROC_SIGNATURE_SIZE);
+	copy[PROC_SIGNATURE_SIZE] = '\0';
+	if (sscanf(copy, "%16" SCNx64 " %9ld %19" SCNu64, &found.place, &pid, &found.start) != 3 ||
 		pid <= 0)
 		return -ENOENT;
-	ret->pid = (pid_t)pid;
+	found.pid = (pid_t)pid;
+	*ret = found;
 	return 0;
+}
+
+int
+proc_signed(int fd, struct proc_name *ret)
+{
+	char text[PROC_SIGNATURE_SIZE];
+
+	if (pread(fd, text, sizeof(text), 0) != (ssize_t)sizeof(text))
+		return -ENOENT;
+	return proc_parse(text, ret);
 }

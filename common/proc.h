@@ -39,7 +39,14 @@ int proc_used(pid_t pid, uint64_t *ret);
 pid_t proc_parent(pid_t pid);
 /* Whether it is our parent, or a parent's parent. */
 bool proc_is_above(pid_t pid);
+/* The same of another process. */
+bool proc_is_above_of(pid_t pid, pid_t of);
 
+/* Our own name as text, which ends in a line end and has no NUL, and the name that a text has: 0,
+ * or -ENOENT. */
+#define PROC_SIGNATURE_SIZE 64
+void proc_signature(char ret[PROC_SIGNATURE_SIZE]);
+int proc_parse(const char text[PROC_SIGNATURE_SIZE], struct proc_name *ret);
 /* Writes our own name into a lock file, over what is there; once we hold the lock. 0 or -errno. */
 int proc_sign(int fd);
 /* Removes it again, while we still hold the lock. */

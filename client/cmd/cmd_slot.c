@@ -156,9 +156,23 @@ run_command(char **argv, const struct given_signals *given)
 	return err ? -err : status;
 }
 
+/* For `dray status`. */
+static void
+say(struct slots *s, char **argv)
+{
+	_cleanup_(buf_done) struct buf words = BUF_INIT;
+	struct notice n;
+
+	for (; *argv; argv++)
+		if (buf_addf(&words, "%s%s", words.n ? " " : "", *argv) < 0)
+			return;
+	notice_make(&n, "run", words.n ? (const char *)words.p : "", NULL);
+	slots_say(s, &n);
+}
+
 /* -1: there is none to be taken, and the command runs without. */
 static int
-take_slot(void)
+take_slot(char **argv)
 {
 	_cleanup_(slots_closep) struct slots *s = NULL;
 	_cleanup_(conf_freep) struct conf *conf = NULL;
@@ -167,7 +181,10 @@ take_slot(void)
 	if (wrap_load_conf(&conf, &error) < 0 || conf->client.disable)
 		return -1;
 	s = local_open_slots(conf);
-	return s ? slots_wait(s) : -1;
+	if (!s)
+		return -1;
+	say(s, argv);
+	return slots_wait(s);
 }
 
 static int
@@ -183,7 +200,7 @@ run(int argc, char **argv)
 	sigprocmask(SIG_SETMASK, NULL, &given.mask);
 	sigaction(SIGCHLD, NULL, &given.child);
 	child_catch_signals();
-	slot = take_slot();
+	slot = take_slot(argv + args);
 	if (child_signal())
 		return SPAWN_SIGNALLED + child_signal();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

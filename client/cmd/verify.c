@@ -480,13 +480,27 @@ start(struct again *a, struct spawn_fd *fds, size_t n, int slot)
 		.only_fds = true });
 }
 
+/* For `dray status`. */
+static int
+take_slot(struct again *a)
+{
+	struct slots *s = a->in->slots;
+	struct notice n;
+
+	if (!s)
+		return -1;
+	notice_make(&n, "verify", a->call.crate_name ? a->call.crate_name : "", a->res.cwd);
+	slots_say(s, &n);
+	return slots_wait(s);
+}
+
 static int
 compile(struct again *a)
 {
 	_cleanup_(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	_cleanup_(closep) int out = open_text(a, "stdout");
 	_cleanup_(closep) int err = open_text(a, "stderr");
-	_cleanup_(closep) int slot = a->in->slots ? slots_wait(a->in->slots) : -1;
+	_cleanup_(closep) int slot = take_slot(a);
 	struct spawn_fd fds[6] = { { null, STDIN_FILENO }, { out, STDOUT_FILENO },
 		{ err, STDERR_FILENO } };
 	int status;

@@ -278,6 +278,19 @@ add_trace(struct run *r)
 	return e == 0 && is_trusted(r) ? strv_add(&r->trace, "--trust") : e;
 }
 
+/* For `dray status`. */
+static void
+say(struct run *r)
+{
+	const char *version = getenv("CARGO_PKG_VERSION");
+	char what[NOTICE_WHAT_MAX];
+	struct notice n;
+
+	snprintf(what, sizeof(what), "%.200s %.40s", r->package, version ? version : "");
+	notice_make(&n, "script", what, r->c->out_dir);
+	slots_say(r->slots, &n);
+}
+
 static int
 run_it(struct run *r)
 {
@@ -287,6 +300,8 @@ run_it(struct run *r)
 
 	r->slots = local_open_slots(r->conf);
 	l.slots = r->slots;
+	if (r->slots)
+		say(r);
 	if (r->conf->client.cache == CACHE_ON && add_trace(r) == 0) {
 		l.trace = &r->trace;
 		r->was_empty = tree_is_empty(r->c->out_dir);

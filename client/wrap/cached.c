@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/envscan.h"
 #include "client/wrap/identify.h"
+#include "client/wrap/notices.h"
 #include "client/wrap/target_dir.h"
 #include "common/child.h"
 #include "common/clock.h"
@@ -496,9 +498,30 @@ cached_lookup(struct cached *c, struct cached_said *said)
 	return hit;
 }
 
+/* For `dray status`. */
+static void
+say_twin(const struct cached *c, struct notices_place *place)
+{
+	_cleanup_(freep) char *dir = path_join(c->in.conf->client.cache_dir, "slots");
+	_cleanup_(closep) int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	const struct rustc_call *call = c->in.call;
+	struct notice n;
+
+	if (fd < 0)
+		return;
+	if (c->run)
+		notice_make(&n, "script", c->run, c->out_dir);
+	else
+		notice_make_unit(&n, "compile", call->crate_name ? call->crate_name : "",
+			call_kind_name(call));
+	n.state = NOTICE_TWIN;
+	(void)notices_begin(fd, &n, place);
+}
+
 bool
 cached_wait_twin(struct cached *c)
 {
+	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
 	uint64_t now = clock_mono_ms(), until = now + TWIN_WAIT_MS, look = now + TWIN_LOOK_MS;
 	bool waited = false;
 	int r;
@@ -517,6 +540,8 @@ cached_wait_twin(struct cached *c)
 				return false;
 			look = now + TWIN_LOOK_MS;
 		}
+		if (!waited)
+			say_twin(c, &place);
 		waited = true;
 		poll(NULL, 0, TWIN_NAP_MS);
 	}

@@ -23,19 +23,38 @@
 
 extern char **environ;
 
-struct slots *
-local_open_slots(const struct conf *conf)
+unsigned
+local_slots_number(const struct conf *conf)
+{
+	uint64_t n = conf->client.local_slots;
+
+	return n ? (unsigned)MIN2(n, (uint64_t)4096) : slots_cores();
+}
+
+static struct slots *
+open_slots(const struct conf *conf, int (*open)(const char *dir, unsigned n, struct slots **ret))
 {
 	_cleanup_(freep) char *dir = NULL;
 	struct slots *s = NULL;
-	uint64_t n = conf->client.local_slots;
 
 	if (conf->client.cache_dir && *conf->client.cache_dir)
 		dir = path_join(conf->client.cache_dir, "slots");
-	if (slots_open(dir, n ? (unsigned)MIN2(n, (uint64_t)4096) : slots_cores(), &s) < 0)
+	if (open(dir, local_slots_number(conf), &s) < 0)
 		return NULL;
 	slots_mind_memory(s, conf->client.local_memory);
 	return s;
+}
+
+struct slots *
+local_open_slots(const struct conf *conf)
+{
+	return open_slots(conf, slots_open);
+}
+
+struct slots *
+local_look_at_slots(const struct conf *conf)
+{
+	return open_slots(conf, slots_look);
 }
 
 static bool

@@ -40,6 +40,10 @@ int local_run(struct local_run *l);
 
 /* The slots of this user, or NULL. The caller closes them. */
 struct slots *local_open_slots(const struct conf *conf);
+/* The same to look only (slots_look). */
+struct slots *local_look_at_slots(const struct conf *conf);
+/* How many there are. */
+unsigned local_slots_number(const struct conf *conf);
 
 /* The environment with some variables replaced: set is a NULL-terminated list of NAME=value. The
  * array is the caller's to free; the strings are not. NULL: out of memory. */

@@ -60,6 +60,7 @@ struct slots {
 	unsigned n;
 	uint64_t idle_ms;
 	const char *root;
+	struct notice notice;  /* of what takes a slot */
 	uint64_t need;	       /* bytes a compile, 0: memory is not looked at */
 	enum memory_lack lack; /* that was why there was none, the last time */
 	/* Only of one that has to wait: */
@@ -84,12 +85,12 @@ slots_cores(void)
 
 /* In /tmp anybody may have made the name first: it must be ours alone. */
 static int
-open_private_dir(const char *dir)
+open_private_dir(const char *dir, bool make)
 {
 	_cleanup_(closep) int fd = -1;
 	struct stat st;
 
-	if (!dir || fs_mkdir_p(dir, 0700) < 0)
+	if (!dir || (make && fs_mkdir_p(dir, 0700) < 0))
 		return -ENOENT;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
@@ -102,16 +103,16 @@ open_private_dir(const char *dir)
 	return steal_fd(&fd);
 }
 
-int
-slots_open(const char *dir, unsigned n, struct slots **ret)
+static int
+open_in_place(const char *dir, unsigned n, bool make, struct slots **ret)
 {
 	struct slots *s;
 	char fallback[64];
-	int fd = open_private_dir(dir);
+	int fd = open_private_dir(dir, make);
 
 	if (fd < 0) {
 		snprintf(fallback, sizeof(fallback), "/tmp/dray-%u", (unsigned)geteuid());
-		fd = open_private_dir(fallback);
+		fd = open_private_dir(fallback, make);
 		if (fd < 0)
 			return fd;
 	}
@@ -126,6 +127,18 @@ slots_open(const char *dir, unsigned n, struct slots **ret)
 	s->n = MIN2(MAX2(n, 1u), (unsigned)SLOTS_MAX);
 	*ret = s;
 	return 0;
+}
+
+int
+slots_open(const char *dir, unsigned n, struct slots **ret)
+{
+	return open_in_place(dir, n, true, ret);
+}
+
+int
+slots_look(const char *dir, unsigned n, struct slots **ret)
+{
+	return open_in_place(dir, n, false, ret);
 }
 
 void
@@ -177,6 +190,24 @@ static int
 lock_now(int fd)
 {
 	return lock_how(fd, LOCK_EX);
+}
+
+void
+slots_say(struct slots *s, const struct notice *n)
+{
+	s->notice = *n;
+}
+
+int
+slots_dir(const struct slots *s)
+{
+	return s->dir_fd;
+}
+
+unsigned
+slots_number(const struct slots *s)
+{
+	return s->n;
 }
 
 void
@@ -391,7 +422,9 @@ take(struct slots *s)
 			/* since when it is taken; a disk that refuses is no reason to wait */
 			if (s->need)
 				(void)futimens(fd, NULL);
-			(void)proc_sign(fd);
+			s->notice.state = NOTICE_HOLDS;
+			s->notice.since_ms = clock_wall_ms();
+			(void)notice_write(fd, 0, &s->notice);
 			return steal_fd(&fd);
 		}
 		if (r != -EWOULDBLOCK)
@@ -400,6 +433,27 @@ take(struct slots *s)
 			end++;
 	}
 	return -EAGAIN;
+}
+
+int
+slots_each(struct slots *s, slots_fn fn, void *arg)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < SLOTS_MAX; i++) {
+		_cleanup_(closep) int fd = open_slot(s, i, 0);
+		struct notice n;
+
+		if (fd == -ENOENT)
+			break;
+		/* shared, and only for a moment: it would be in the way of one that takes it */
+		if (fd < 0 || lock_how(fd, LOCK_SH) == 0)
+			continue;
+		if (notice_read(fd, 0, &n) < 0)
+			*n.kind = *n.what = *n.dir = '\0';
+		r = fn(arg, i, &n);
+	}
+	return r;
 }
 
 int
@@ -489,9 +543,35 @@ stand_in_queue(int queue)
 	return r;
 }
 
+/* Tells of the wait. Since when does not change with the reason. */
+static void
+say_why(struct slots *s, enum notice_state why, struct notices_place *place)
+{
+	if (place->fd >= 0 && s->notice.state == why)
+		return;
+	if (place->fd < 0)
+		s->notice.since_ms = clock_wall_ms();
+	s->notice.state = why;
+	(void)notices_begin(s->dir_fd, &s->notice, place);
+}
+
+static enum notice_state
+why_none(const struct slots *s)
+{
+	static const enum notice_state by_lack[] = {
+		[MEMORY_ENOUGH] = NOTICE_ALL_TAKEN,
+		[MEMORY_NO_ROOM] = NOTICE_NO_ROOM,
+		[MEMORY_UNDER_PRESSURE] = NOTICE_UNDER_PRESSURE,
+		[MEMORY_IO_PRESSURE] = NOTICE_IO_PRESSURE,
+	};
+
+	return by_lack[s->lack];
+}
+
 int
 slots_wait(struct slots *s)
 {
+	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
 	_cleanup_(closep) int queue = -1;
 	int fd, r;
 
@@ -503,6 +583,8 @@ slots_wait(struct slots *s)
 	if (r == -EWOULDBLOCK) {
 		/* A process there may wait for the slot of one that waits for us. */
 		judge_all(s);
+		if (!s->nested)
+			say_why(s, NOTICE_QUEUES, &place);
 		r = s->nested ? 1 : stand_in_queue(queue);
 	}
 	if (r < 0)
@@ -510,6 +592,7 @@ slots_wait(struct slots *s)
 	if (r == 0)
 		(void)proc_sign(queue);
 	while ((fd = take(s)) == -EAGAIN) {
+		say_why(s, why_none(s), &place);
 		if (child_signal() || look_again(s) == -EINTR) {
 			fd = -EINTR;
 			break;

@@ -11,6 +11,7 @@
 #ifndef DRAY_CLIENT_WRAP_SLOTS_H
 #define DRAY_CLIENT_WRAP_SLOTS_H
 
+#include "client/wrap/notices.h"
 #include "common/base.h"
 #include "machine/jobserver.h"
 
@@ -22,12 +23,24 @@ unsigned slots_cores(void);
 /* dir is made (0700) when missing. n: how many. Falls back to /tmp/dray-<uid> when dir cannot be
  * used. */
 int slots_open(const char *dir, unsigned n, struct slots **ret);
+/* The same to look only: nothing is made. -ENOENT: no slot was ever taken. */
+int slots_look(const char *dir, unsigned n, struct slots **ret);
 void slots_close(struct slots *s);
 void slots_closep(struct slots **s);
 /* bytes: what a compile is thought to take. While there is not room for another, or the machine's
  * work waits for memory or disks (memory.h), slots are as if taken; one can always be taken. 0 (as
  * after slots_open): none of it is looked at. */
 void slots_mind_memory(struct slots *s, uint64_t bytes);
+/* What will take a slot, or wait for one, from then on. */
+void slots_say(struct slots *s, const struct notice *n);
+/* The directory, open as long as s is. */
+int slots_dir(const struct slots *s);
+/* n. */
+unsigned slots_number(const struct slots *s);
+/* Calls fn for each that is held, with what is known of its holder: all empty if nothing. What fn
+ * returns ends it unless 0, and is returned. */
+typedef int (*slots_fn)(void *arg, unsigned slot, const struct notice *n);
+int slots_each(struct slots *s, slots_fn fn, void *arg);
 /* What the kernel says of the machine is read below root, which stays the caller's: for tests. */
 void slots_read_below(struct slots *s, const char *root);
 /* How long a holder and all that it started must have used no processor time until its slot is lent

@@ -256,6 +256,27 @@ pass_through(struct wrap *w)
 	return exec_compiler(w->call.argv);
 }
 
+/* What `dray status` shows of it. */
+static void
+make_notice(const struct wrap *w, const char *kind, struct notice *ret)
+{
+	notice_make_unit(
+		ret, kind, w->call.crate_name ? w->call.crate_name : "", call_kind_name(&w->call));
+}
+
+static void
+open_slots(struct wrap *w, const char *kind)
+{
+	struct notice n;
+
+	if (!w->slots)
+		w->slots = local_open_slots(w->conf);
+	if (!w->slots)
+		return;
+	make_notice(w, kind, &n);
+	slots_say(w->slots, &n);
+}
+
 /* Runs dray-dispatch to its end; w->ledger then says where things stand. 0 or -errno. */
 static int
 dispatch(struct wrap *w)
@@ -265,11 +286,18 @@ dispatch(struct wrap *w)
 	_cleanup_(freep) char *program = spawn_find_program("dray-dispatch");
 	_cleanup_(strv_done) struct strv argv = STRV_INIT;
 	_cleanup_(closep) int fd = -1;
+	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
+	struct notice n;
 	struct spawn_fd fds[1];
 	int r;
 
 	if (!program)
 		return -ENOENT;
+	if (w->slots) {
+		make_notice(w, "compile", &n);
+		n.state = NOTICE_FARM;
+		(void)notices_begin(slots_dir(w->slots), &n, &place);
+	}
 	r = ledger_make(&shared, &fd);
 	if (r < 0)
 		return r;
@@ -377,6 +405,7 @@ run_on_farm(struct wrap *w)
 		return w->ledger.status;
 	if (w->ledger.outcome != LEDGER_LINK)
 		return -EAGAIN;
+	open_slots(w, "link");
 	r = link_here(w, true);
 	if (r < 0)
 		w->why = w->linker_spoke ? "the linker printed something: rustc says it"
@@ -520,7 +549,7 @@ link_bundle(struct wrap *w)
 	w->restore_us += clock_mono_us() - start;
 	if (!staged)
 		return false;
-	w->slots = local_open_slots(w->conf);
+	open_slots(w, "link");
 	r = link_here(w, false);
 	link_clean(&w->call, &w->ledger);
 	memset(&w->ledger, 0, sizeof(w->ledger));
@@ -549,8 +578,7 @@ run_missed(struct wrap *w)
 	int status = -EAGAIN;
 
 	return_to_incremental(w);
-	if (!w->slots)
-		w->slots = local_open_slots(w->conf);
+	open_slots(w, "compile");
 	choose(w->conf, &w->call, w->slots, &w->choice);
 	w->why = w->call.incremental ? call_home_reason(&w->call) : w->choice.why;
 	w->where = "local";
@@ -564,8 +592,10 @@ run_missed(struct wrap *w)
 	/* before the compiler runs here: what that leaves under these names is its own affair */
 	if (w->dispatched)
 		link_clean(&w->call, &w->ledger);
-	if (status < 0 && !child_signal())
+	if (status < 0 && !child_signal()) {
+		open_slots(w, "compile");
 		status = run_here(w);
+	}
 	if (status == 0 || streq(w->where, "local"))
 		keep_made(w, status);
 	if (status == 0 && (w->linker || streq(w->where, "local")))
