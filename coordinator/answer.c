@@ -1,7 +1,6 @@
-/* What a peer is told: an answer, a denial, a refusal. Below everything that reads messages.
- *
- * Invariant: a peer that cannot be sent to is doomed, and hears nothing more; a refused one is
- * DROPPED, and what it had here has ended. */
+/* Messages to a peer: an answer, a denial, a refusal. This file is below all that read messages.
+ * Invariant: a peer that cannot be sent to is marked for removal and is sent nothing more; a
+ * refused peer is DROPPED, and all that it had here has ended. */
 #include "config.h"
 
 #include <errno.h>
@@ -47,7 +46,7 @@ server_send(struct server *s, struct peer *p, enum wire_type type, const Protobu
 	peer_doom(s, p);
 }
 
-/* Ends what a peer has here, but keeps it, so that it is known as one to ignore. */
+/* Ends all that a peer has here, but keeps the peer itself, so that its messages can be ignored. */
 static void
 drop(struct server *s, struct peer *p)
 {
@@ -73,7 +72,7 @@ server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dr
 	refused.verdict = verdict;
 	refused.text = text;
 	r = wire_send(s->socket, wire, WIRE_REFUSED, &refused.base, NULL, 0);
-	/* No record of one that is gone already: nothing would ever remove it. */
+	/* A peer that is gone already gets no record, since nothing would ever remove it. */
 	if (!p && (r == -EHOSTUNREACH || !(p = peer_add(s, wire))))
 		return;
 	drop(s, p);

@@ -1,15 +1,13 @@
-/* What clients say. The fields of a message are checked here, and become the scheduler's inputs;
- * the answers are its actions (act.c).
- *
- * Invariant: a client speaks of its own jobs only; the scheduler knows them by the peer's serial.
- */
+/* Messages of clients. Their fields are checked here and become the scheduler's inputs; the answers
+ * are the scheduler's actions (act.c). Invariant: a client's message concerns only its own jobs,
+ * which the scheduler knows by the peer's serial. */
 #include "config.h"
 
 #include <errno.h>
 
 #include "coordinator/server_priv.h"
 
-#define FAILED_MAX 8 /* tries of a job that are listened to */
+#define FAILED_MAX 8 /* tries of a job that are taken from one message */
 
 static bool
 job_id_of(struct server *s, struct peer *p, const struct wire_peer *from, const char *job,
@@ -22,7 +20,7 @@ job_id_of(struct server *s, struct peer *p, const struct wire_peer *from, const 
 	return false;
 }
 
-/* The same client on a new connection, whose old one's end was not seen yet. */
+/* The same client on a new connection; the end of its old one was not seen yet. */
 static bool
 is_same_client(const struct server *s, const struct peer *a, const struct peer *b)
 {
@@ -59,7 +57,7 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	log_debug("job=%s crate=%s kind=%s failed=%zu asked for", m->job, CLEAN(m->crate),
 		CLEAN(m->kind), info.n_failed);
 	owner = sched_job_owner(s->sched, &info.id);
-	/* It repeats itself after a reconnection. */
+	/* After a reconnection a client repeats its requests. */
 	if (owner == p->serial)
 		return;
 	old = peer_by_serial(s, owner);
@@ -101,7 +99,7 @@ on_job_finished(struct server *s, struct peer *p, const struct wire_peer *from,
 	const Dray__JobFinished *m = (const Dray__JobFinished *)body;
 	struct job_id id;
 
-	/* Of a job from before a restart: its worker says so too. */
+	/* This job is from before a restart. Its worker reports the end, too. */
 	if (!p || !job_id_of(s, p, from, m->job, &id))
 		return;
 	log_debug("job=%s finished: status=%d", m->job, m->status);

@@ -1,8 +1,6 @@
-/* The table of messages: who may send each, and in which state. What is not in the table, or breaks
- * its row, ends in a refusal of that peer, and nobody else notices.
- *
- * Invariant: a handler is called only for a message of its row, from a peer whose role was proved.
- */
+/* The table of messages: which role may send each, and in which state. A message that is not in the
+ * table, or breaks its row, ends in a refusal of that peer, without effect on others. Invariant: a
+ * handler is called only for a message of its row, from a peer whose role was proved. */
 #include "config.h"
 
 #include <errno.h>
@@ -18,15 +16,16 @@ struct handler_row {
 	unsigned roles;
 	unsigned states;
 	handler_fn handle;
-	enum role greets; /* what a new peer without a key is taken for; NONE: any stays new */
+	enum role
+		greets; /* the role that a new peer without a key gets by it; NONE: it stays new */
 };
 
 static void on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 
-/* What a peer may send before Hello is what it may still have had to say to a coordinator that was
- * restarted meanwhile, or behind a Hello that was lost: a request stands for a Hello, a heartbeat
- * is answered by "register again", an end needs no answer. */
+/* Some messages may come before Hello: those that were meant for a coordinator which was restarted
+ * meanwhile, or that follow a lost Hello. A request then stands for a Hello, a heartbeat is
+ * answered by "register again", and an end needs no answer. */
 static const struct handler_row rows[] = {
 	{ WIRE_HELLO, CLIENTS | R(ROLE_WORKER), PEER_NEW | GREETED, on_hello, ROLE_NONE },
 	{ WIRE_JOB_REQUEST, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_request, ROLE_CLIENT },
@@ -173,8 +172,8 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 			"%s is not for a coordinator.", m->info->name);
 		return;
 	}
-	/* Over ipc a role is known only from Hello on; what may come before it does no harm. Hello
-	 * itself judges the role in its own words. */
+	/* Over ipc a role is known only from Hello on; the messages that may come before it do no
+	 * harm. The handler of Hello checks the role itself. */
 	if (row->type != WIRE_HELLO && !(s->local && !p) && !(row->roles & R(role))) {
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"%s is not for the role %s.", m->info->name,

@@ -26,7 +26,7 @@ keys_load(struct server *s, char **ret_error)
 	unsigned line = 0;
 	int r;
 
-	/* The stat comes first: a change after it is seen at the next look. */
+	/* The stat comes before the read, so that a later change is seen at the next look. */
 	if (stat(path, &st) < 0)
 		return fail(ret_error, -errno, "cannot read the allowed keys", path);
 	s->keys_stat = st;
@@ -45,7 +45,7 @@ keys_load(struct server *s, char **ret_error)
 	return 0;
 }
 
-/* Those whose role was changed or taken away. */
+/* Refuses peers whose role was changed or removed. */
 static void
 drop_disallowed(struct server *s)
 {
@@ -85,7 +85,7 @@ keys_check(struct server *s)
 	const struct stat *old = &s->keys_stat;
 	struct stat st;
 
-	/* One that is missing for a moment is being replaced. */
+	/* A file that is missing for a moment is being replaced. */
 	if (s->local || stat(s->conf->coordinator.allowed_keys, &st) < 0)
 		return;
 	if (st.st_mtim.tv_sec == old->st_mtim.tv_sec &&

@@ -1,8 +1,8 @@
 /* The connected peers and their roles.
  *
- * Invariants: a peer is in both tables from its Hello (or its refusal) to its removal; what the
- * scheduler knows of it ends no later. libzmq cannot be told to end one connection of a ROUTER, so
- * a peer that was refused stays as DROPPED, unheard, until it goes. */
+ * Invariants: a peer is in both tables from its Hello (or its refusal) to its removal; the
+ * scheduler has nothing of it after that. libzmq cannot be told to end one connection of a ROUTER,
+ * so a refused peer stays as DROPPED, and its messages are ignored, until it goes. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,7 +1,6 @@
-/* The scheduler's inputs: what clients and workers say of jobs, and the passing of time.
- *
- * Invariant: no input can fail half-way. Memory for the actions of a step is reserved when a job is
- * made, so that what is decided is also told. */
+/* The scheduler's inputs: clients' and workers' messages about jobs, and the time. Invariant: no
+ * input can fail half-way. Memory for the actions of a step is reserved when a job is made, so that
+ * each decision can be sent. */
 #include "config.h"
 
 #include <errno.h>
@@ -10,7 +9,7 @@
 #include "coordinator/sched_priv.h"
 #include "keys/ticket.h"
 
-/* What a client's word on a failed try means. */
+/* What a client's report of a failed try means. */
 struct verdict_rule {
 	bool blame;   /* the worker loses trust */
 	bool exclude; /* not there again */
@@ -24,8 +23,8 @@ rule_of(Dray__Verdict verdict)
 	case DRAY__VERDICT__VERDICT_CANCELLED:
 	case DRAY__VERDICT__VERDICT_INPUT_CHANGED:
 		return (struct verdict_rule){ false, false };
-	/* Honest of the worker, or the job's own fault: another may do better, but a few such jobs
-	 * must not cost a good worker its trust. */
+	/* The worker was honest, or the job itself is at fault. Another worker may do better, but a
+	 * good worker must not lose trust by a few such jobs. */
 	case DRAY__VERDICT__VERDICT_DRAINING:
 	case DRAY__VERDICT__VERDICT_NO_TOOLCHAIN:
 	case DRAY__VERDICT__VERDICT_LIMIT:
@@ -68,7 +67,8 @@ seek(struct sched *s, struct sched_job *job)
 		action_queued(s, job);
 }
 
-/* Its owner wants it no more; the slot is in use until the worker's word, or for SETTLE_MS. */
+/* The client gave the job up. Its slot counts as used until the worker reports the end, or for
+ * SETTLE_MS. */
 static void
 leave_behind(struct sched *s, struct sched_job *job)
 {
@@ -94,7 +94,7 @@ cancel(struct sched *s, struct sched_job *job)
 		sched_worker_changed(s, w);
 }
 
-/* Workers it may not have again. */
+/* Workers that the job must not get again. */
 static void
 exclude(struct sched_job *job, struct sched_worker *w)
 {
@@ -130,7 +130,7 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 		job = sched_job_find(s, &info->id);
 	}
 	if (job) {
-		/* Its client came back after this coordinator lost it, and starts afresh. */
+		/* The client came back after its connection was lost, and starts again. */
 		w = job->cur;
 		action_cancel(s, job, w);
 		sched_job_free(s, job);
@@ -174,8 +174,8 @@ sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uin
 	if (job->state != JOB_QUEUED && job->word != WORD_BAD)
 		sched_worker_judge(s, job, true);
 	if (job->state == JOB_STARTED) {
-		/* The client has its result before the worker has cleaned up: the slot is free when
-		 * the worker says so. A client that came sooner would be sent away. */
+		/* The client has its result before the worker has cleaned up. The slot is free only
+		 * when the worker says so: a job that came sooner would be refused there. */
 		leave_behind(s, job);
 	} else {
 		sched_job_free(s, job);
@@ -204,7 +204,7 @@ sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now)
 	struct sched_job *job, *next;
 
 	s->now = now;
-	/* The queued ones first, so that they do not get the slots of the others. */
+	/* The queued jobs first, so that they do not get the slots of the others. */
 	for (job = o ? TAILQ_FIRST(&o->jobs) : NULL; job; job = next) {
 		next = TAILQ_NEXT(job, owner_link);
 		if (job->state == JOB_QUEUED)
@@ -214,7 +214,7 @@ sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now)
 		cancel(s, TAILQ_FIRST(&o->jobs));
 }
 
-/* Takes the try back from its worker, and notes what the client said of it. */
+/* Takes the try back from its worker, and notes the client's report of it. */
 static void
 try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 {
@@ -223,13 +223,13 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 
 	if (rule.blame)
 		sched_worker_judge(s, job, false);
-	/* A worker that may get it again is not told: the word could come after the job's next
-	 * start. */
+	/* A worker that may get the job again is not told: the message could arrive after the job's
+	 * next start. */
 	if (sched_job_holds(job) && rule.exclude)
 		action_cancel(s, job, w);
 	sched_job_release(s, job);
 	if (verdict == DRAY__VERDICT__VERDICT_FULL) {
-		/* It knows better: nothing more for it until it says how many it runs. */
+		/* The worker knows better. It gets no more jobs until it says how many it runs. */
 		if (sched_worker_used(w) < w->slots)
 			w->foreign += w->slots - sched_worker_used(w);
 		job->tries--;
@@ -270,8 +270,8 @@ sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *
 
 	s->now = now;
 	if (!job) {
-		/* Its ticket is from before this coordinator was started: it uses a slot all the
-		 * same. The bound is for a worker that makes jobs up. */
+		/* The job's ticket is from before this coordinator was started; it uses a slot all
+		 * the same. The bound is against a worker that invents jobs. */
 		if (w->started > 2 * w->slots || actions_reserve(s, 1) < 0 ||
 			sched_job_new(s, id, 0, &job) < 0)
 			return -ENOENT;
@@ -286,7 +286,7 @@ sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *
 	if (job->state == JOB_PLACED) {
 		sched_job_start(s, job);
 	} else if (job->state == JOB_AWAY && job->word == WORD_NONE) {
-		sched_job_hold(s, job, w, JOB_STARTED); /* late: its placement had expired */
+		sched_job_hold(s, job, w, JOB_STARTED); /* late: the placement had expired */
 		sched_worker_changed(s, w);
 	}
 	return 0;
@@ -300,7 +300,7 @@ sched_job_ended(
 
 	s->now = now;
 	if (!job || job->cur != w || job->state == JOB_QUEUED || job->word != WORD_NONE) {
-		/* Given up here before; a heartbeat may have counted it since. */
+		/* The job was given up here before; a heartbeat may have counted it since. */
 		if (w->foreign > 0) {
 			w->foreign--;
 			sched_worker_changed(s, w);
@@ -317,7 +317,7 @@ sched_job_ended(
 	return 0;
 }
 
-/* A client that did not say in time what became of its job. */
+/* The client did not say in time what became of its job. */
 static void
 settle(struct sched *s, struct sched_job *job)
 {

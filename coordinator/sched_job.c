@@ -1,4 +1,4 @@
-/* A job's life: made, placed, released, freed; the actions that tell of it; and its owner.
+/* A job's life: made, placed, released, freed; the actions that report it; and its owner.
  *
  * Invariant: a job is in exactly one place: a queue (QUEUED), its worker's list (PLACED, STARTED),
  * or neither (AWAY); a worker's counts are the lengths of its lists. An owner exists while it has
@@ -62,7 +62,8 @@ actions_grow(struct sched *s, size_t want)
 	return 0;
 }
 
-/* One step adds at most two actions a job (cancelled there, placed here), and a few of its own. */
+/* One step adds at most two actions for each job (cancelled on one worker, placed on another), and
+ * a few more. */
 int
 actions_reserve(struct sched *s, size_t more)
 {

@@ -198,7 +198,7 @@ pool_put(struct sched *s, struct pool *p)
 	tc_put(s, tc);
 }
 
-/* Room in the heap before membership, so that no later step needs memory. */
+/* The heap gets its room before the membership is recorded, so that no later step needs memory. */
 static int
 pool_join(struct pool *p)
 {
@@ -336,7 +336,7 @@ queue_insert(struct job_list *q, struct sched_job *job)
 		TAILQ_INSERT_TAIL(q, job, queue_link);
 		return;
 	}
-	/* One that comes back is older than nearly all: its place is near the front. */
+	/* A job that comes back is older than nearly all others, so its place is near the front. */
 	TAILQ_FOREACH(at, q, queue_link)
 	{
 		if (at->seq > job->seq) {
@@ -466,7 +466,7 @@ pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret)
 
 	if (tc->queued == 0)
 		return;
-	tc->queued++; /* keeps tc while its last job is taken out */
+	tc->queued++; /* keeps tc alive while its last job is taken out */
 	for (c = TAILQ_FIRST(&tc->classes); c; c = next_class) {
 		next_class = TAILQ_NEXT(c, link);
 		job = TAILQ_FIRST(&c->jobs);

@@ -1,7 +1,7 @@
 /* The scheduler's workers: coming, going, and how far they are trusted.
  *
  * Invariant: after sched_worker_changed(w) the pools know w as it is, no queued job could run on
- * it, and no queued job is left that nobody can run. */
+ * it, and no queued job is left that no worker can run. */
 #include "config.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ sched_worker_offer(const struct sched_worker *w, size_t i, const char **ret_text
 	return &w->offers[i].pool->tc->id;
 }
 
-/* Gives free slots to those who wait. */
+/* Gives free slots to waiting jobs. */
 static void
 dispatch(struct sched *s, struct sched_worker *w)
 {
@@ -122,7 +122,7 @@ shun(struct sched *s, struct sched_worker *w)
 static void
 failed(struct sched *s, struct sched_worker *w, bool probe)
 {
-	/* What was placed before the penalty began says nothing new. */
+	/* Jobs that were placed before the penalty began are no new evidence. */
 	if (w->trust == SCHED_SHUNNED || (w->trust == SCHED_PROBED && !probe))
 		return;
 	w->failures++;
@@ -152,7 +152,7 @@ sched_worker_judge(struct sched *s, struct sched_job *job, bool good)
 	}
 }
 
-/* Takes w out of all pools' counts, as one that is not connected. */
+/* Takes w, which is not connected any more, out of all pools' counts. */
 static void
 leave(struct sched *s, struct sched_worker *w)
 {
@@ -215,7 +215,7 @@ worker_new(struct sched *s, const char *name)
 	return w;
 }
 
-/* The job loses its slot without an end; its client will say what becomes of it. */
+/* The job loses its slot without an end. Its client will say what becomes of it. */
 static void
 job_lost(struct sched *s, struct sched_job *job)
 {
@@ -224,8 +224,8 @@ job_lost(struct sched *s, struct sched_job *job)
 		sched_job_free(s, job);
 }
 
-/* Makes the jobs that w holds those that it says it runs. It was started again when it has lost
- * some: one failure, however many. */
+/* Makes the list of w's jobs equal to what w says it runs. If w has lost some it was started again:
+ * that is one failure, however many jobs are lost. */
 static void
 reconcile(struct sched *s, struct sched_worker *w, const struct sched_worker_info *info)
 {
@@ -238,7 +238,7 @@ reconcile(struct sched *s, struct sched_worker *w, const struct sched_worker_inf
 	for (size_t i = 0; i < info->n_running; i++) {
 		job = sched_job_find(s, &info->running[i]);
 		if (!job && sched_job_new(s, &info->running[i], 0, &job) == 0) {
-			/* From before this coordinator was started: it only uses a slot. */
+			/* A job from before this coordinator was started only uses a slot. */
 			sched_job_hold(s, job, w, JOB_STARTED);
 		} else if (!job || job->cur != w || job->state == JOB_QUEUED) {
 			if (job)
@@ -289,7 +289,8 @@ sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t
 		return -ENOMEM;
 	if (!w && !(w = worker_new(s, info->name)))
 		return -ENOMEM;
-	/* Left first: the pools must not see a worker whose fields are half old and half new. */
+	/* The worker leaves its pools first: they must not see fields that are half old and half
+	 * new. */
 	leave(s, w);
 	old = w->offers;
 	n_old = w->n_offers;
@@ -328,7 +329,7 @@ sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now)
 	for (job = TAILQ_FIRST(&w->jobs); job; job = next) {
 		next = TAILQ_NEXT(job, worker_link);
 		ran |= job->state == JOB_STARTED && job->owner;
-		/* One loss is one failure, however many jobs it took along. */
+		/* The loss of a worker is one failure, however many jobs are lost with it. */
 		job->judged = true;
 		job_lost(s, job);
 	}

@@ -1,8 +1,8 @@
 /* The coordinator's sockets, signals and poll loop.
  *
  * Invariant: every message is answered in full (act_all) before the next is taken, so the
- * scheduler's actions are never of an older state than its inputs. What waits is libzmq's queues,
- * which are bounded; here nothing is kept but peers and jobs. */
+ * scheduler's actions never belong to an older state than its inputs. Messages wait only in
+ * libzmq's queues, which are bounded; nothing is kept here but peers and jobs. */
 #include "config.h"
 
 #include <errno.h>
@@ -17,8 +17,8 @@
 
 #define TICK_MS 100
 #define CHECK_MS 1000  /* between looks at the allowed keys' file */
-#define DRAIN_MS 300   /* how long those are answered who did not know of the end */
-#define LINGER_MS 1000 /* for what was sent to reach the network */
+#define DRAIN_MS 300   /* how long peers are answered that do not know of the end yet */
+#define LINGER_MS 1000 /* time for the last messages to reach the network */
 
 const char *
 server_endpoint(const struct server *s)
@@ -88,7 +88,7 @@ open_signals(struct server *s)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	/* Before libzmq starts its threads: they inherit the mask. */
+	/* Before libzmq starts its threads, which inherit the mask. */
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	signal(SIGPIPE, SIG_IGN);
@@ -102,8 +102,7 @@ decide(void *arg, const char *curve_public)
 	struct server *s = arg;
 	bool ok = allowed_keys_role(&s->keys, curve_public) != ROLE_NONE;
 
-	/* Somebody may have been let in a moment ago: a refusal that the file contradicts is wrong.
-	 */
+	/* A key may have been added to the file a moment ago; its peer must not be refused. */
 	if (!ok) {
 		keys_check(s);
 		ok = allowed_keys_role(&s->keys, curve_public) != ROLE_NONE;
@@ -239,7 +238,7 @@ take_signals(struct server *s)
 	}
 }
 
-/* At most BATCH messages; false when none was left. */
+/* Takes at most BATCH messages. False: none was left. */
 static bool
 take_messages(struct server *s)
 {
@@ -264,7 +263,7 @@ take_messages(struct server *s)
 	return true;
 }
 
-/* Only once all messages are taken: those that a peer sent before it went are its last will. */
+/* Only once all messages are taken: those that a peer sent before it went still count. */
 static void
 take_departures(struct server *s)
 {
@@ -290,7 +289,8 @@ tick(struct server *s, bool caught_up)
 		return;
 	s->ticked_ms = s->now;
 	sched_tick(s->sched, s->now);
-	/* Were we stopped or behind ourselves, then their heartbeats are still in our queue. */
+	/* If this process was stopped or is late itself, the workers' heartbeats still wait in its
+	 * queue. */
 	if (caught_up && late < MAX2(s->conf->coordinator.heartbeat_ms, (uint64_t)5 * TICK_MS))
 		workers_check(s);
 	if (s->now - s->checked_ms >= CHECK_MS) {
@@ -300,7 +300,7 @@ tick(struct server *s, bool caught_up)
 	act_all(s);
 }
 
-/* What was sent is given its time, then the connections end. */
+/* The last messages get time to leave, then the connections end. */
 static void
 flush(struct server *s)
 {
@@ -332,8 +332,8 @@ server_run(struct server *s)
 			return -err;
 		}
 		s->now = clock_mono_ms();
-		/* Signals first: a key that was allowed and made known by SIGHUP is let in, and a
-		 * client that was turned away would not try again (libzmq). */
+		/* Signals first: after SIGHUP a newly allowed key must be accepted, since libzmq's
+		 * client does not try again after a refusal. */
 		if (items[2].revents || items[3].revents)
 			take_signals(s);
 		if (items[2].revents)

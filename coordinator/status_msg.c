@@ -1,4 +1,4 @@
-/* What the farm looks like, for `dray doctor` and `dray run`. */
+/* The farm's status, for `dray doctor` and `dray run`. */
 #include "config.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include "coordinator/server_priv.h"
 
 #define LISTED_MAX 1000 /* workers in one Status (client.proto) */
-#define TEXTS_MAX 16	/* toolchains named of one worker: the message is bounded */
+#define TEXTS_MAX 16	/* toolchains that are named for one worker: the message is bounded */
 
 struct worker_row {
 	Dray__WorkerStatus status;
@@ -130,7 +130,7 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	m.queued = (uint32_t)stats.queued;
 	m.jobs_placed = stats.placed;
 	m.jobs_ended = stats.ended;
-	/* Without memory for the list the sums are still worth sending. */
+	/* If there is no memory for the list, the sums are sent all the same. */
 	if (list && rows && collect(s, &m, named ? &wanted : NULL, rows, list) < 0)
 		m.n_worker = 0;
 	server_send(s, p, WIRE_STATUS, &m.base);

@@ -1,7 +1,6 @@
-/* What workers say.
- *
- * Invariant: a connected worker has one peer, REGISTERED, and the scheduler's tag of it is that
- * peer's serial; when a worker comes on a new connection the old one has lost it. */
+/* Messages of workers. Invariant: a connected worker has one peer, REGISTERED, and the scheduler's
+ * tag of the worker is that peer's serial. When a worker comes on a new connection, its old
+ * connection has it no more. */
 #include "config.h"
 
 #include <errno.h>
@@ -32,7 +31,7 @@ endpoint_ok(const char *endpoint)
 	return true;
 }
 
-/* What is wrong with a registration, or NULL. */
+/* The mistake in a registration; NULL: none. */
 static const char *
 register_fault(const Dray__WorkerRegister *m)
 {
@@ -81,15 +80,16 @@ take_over(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 			return false;
 	}
 	if (old) {
-		/* Not gone for the scheduler: the jobs that it still lists go on. */
+		/* The scheduler does not count the worker as gone: the jobs that it still lists go
+		 * on. */
 		old->worker = NULL;
 		old->state = PEER_GREETED;
 	}
 	return true;
 }
 
-/* The offers without repetitions: two installations of one toolchain have one id. texts holds them.
- */
+/* The offers without repetitions: two installations of one toolchain have one id. texts holds the
+ * strings. */
 static size_t
 take_offers(const Dray__WorkerRegister *m, struct sched_offer *v, char (*texts)[128])
 {
@@ -194,7 +194,7 @@ on_worker_heartbeat(struct server *s, struct peer *p, const struct wire_peer *fr
 	ack.known = p && p->worker;
 	ack.now_ms = server_time(s);
 	if (!p) {
-		/* A failure is noticed by its next heartbeat. */
+		/* The worker's next heartbeat shows a failure. */
 		(void)wire_send(s->socket, from, WIRE_HEARTBEAT_ACK, &ack.base, NULL, 0);
 		return;
 	}
