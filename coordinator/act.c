@@ -1,8 +1,8 @@
 /* The scheduler's actions become messages.
  *
  * Invariant: when act_all returns, no action waits, and every peer that could not be sent to has
- * been removed with all that it had. Each removal ends jobs, and so may bring new actions. Hence
- * the loop; it ends because every round has one peer less. */
+ * been removed with all that it had. Each removal ends jobs, and so may bring new actions.
+ * The loop ends because every round has one peer less. */
 #include "config.h"
 
 #include "coordinator/server_priv.h"

@@ -1,5 +1,5 @@
-/* Writes a link down for dray. Invariant: what must be removed after the link is written down
- * before any of it is put there, so that dray can clean up whatever happens in between. */
+/* Describes a link for dray, in files. Invariant: the list of files to remove after the link is
+ * written before any of them is made, so that dray can always clean up. */
 #include "config.h"
 
 #include "client/dispatch/bundle.h"
@@ -22,7 +22,7 @@ struct bundle {
 	char **ret_home;
 };
 
-/* One argument in this machine's terms; NULL: out of memory. */
+/* One argument with the paths of this machine; NULL: out of memory. */
 static char *
 own_terms(const struct bundle *b, const ProtobufCBinaryData *arg)
 {
@@ -52,7 +52,7 @@ check_output(struct bundle *b, const char *path)
 
 	if (!dir)
 		return -ENOMEM;
-	/* a cdylib's name carries no extra-filename */
+	/* a cdylib's name has no extra-filename */
 	if (!streq(dir, b->unit->out_dir) ||
 		(!call_output_name_ok(c->crate_name, c->extra_filename, path_basename(abs)) &&
 			!call_output_name_ok(c->crate_name, NULL, path_basename(abs))))
@@ -103,7 +103,7 @@ check_dirs(struct bundle *b, const Dray__LinkCall *c)
 	for (size_t i = 0; r == 0 && i < c->n_dirs; i++) {
 		const char *dir = c->dirs[i];
 
-		/* the same rule as for files: rustc's own directory, and what is in it */
+		/* by the same rule as files: rustc's own directory, and what is in it */
 		if (!starts_with(dir, "rustc") ||
 			!(path_is_name(dir) || outputs_link_name_ok("-", NULL, dir)))
 			return bad(b, "a directory elsewhere");
@@ -164,7 +164,7 @@ write_call(struct bundle *b, size_t index, bool last)
 		r = buf_addf(&out, "%zu%c", argv.n, '\0');
 	for (size_t i = 0; r == 0 && i < argv.n; i++)
 		r = buf_add(&out, argv.v[i], strlen(argv.v[i]) + 1);
-	/* The calls may share inputs: the last one takes them all away. */
+	/* The calls may share inputs, so the last one removes them all. */
 	for (size_t i = 0; r == 0 && last && i < b->remove.n; i++)
 		r = buf_add(&out, b->remove.v[i], strlen(b->remove.v[i]) + 1);
 	if (r < 0)

@@ -29,7 +29,7 @@
 #include "common/log.h"
 #include "proto/socket.h"
 
-/* The coordinator has its own, lower bound; this one is for a coordinator without. */
+/* The coordinator has a lower bound of its own. This one is for a coordinator without any. */
 #define TRIES_MAX 8
 #define FLUSH_MS 200
 
@@ -80,7 +80,7 @@ open_farm(struct dispatch *d)
 	return r;
 }
 
-/* Tells dray, and this user's other calls, once the coordinator has answered or cannot be reached.
+/* Tells dray, and other calls of this user, that the coordinator has answered or cannot be reached.
  */
 static void
 tell_state(struct dispatch *d)
@@ -93,8 +93,8 @@ tell_state(struct dispatch *d)
 		farm_state_set(d->conf->client.cache_dir, d->conf->client.coordinator, false);
 }
 
-/* Where nothing is known of the farm, others wait for what this try finds; packing can take a
- * second (a toolchain that is hashed for the first time), so the answer comes first. */
+/* If nothing is known of the farm, other calls wait for the result of this try. So it waits for the
+ * answer before it packs, which can take a second (a toolchain is hashed for the first time). */
 static int
 greet(struct dispatch *d)
 {
@@ -159,12 +159,12 @@ local_slot_free(void *arg)
 	slot = d->slots ? slots_try(d->slots) : -1;
 	if (slot < 0)
 		return false;
-	/* only to know: dray takes it again */
+	/* only a check: dray takes it again */
 	close(slot);
 	return true;
 }
 
-/* Waits for a worker; false: there is none. */
+/* Waits for a worker. False: there is none. */
 static bool
 get_worker(struct dispatch *d, struct placement *place)
 {
@@ -187,12 +187,13 @@ make_staging(struct dispatch *d)
 	const char *out_dir = unit_out_dir(d->unit);
 	int r = fs_mkdir_p(out_dir, 0777);
 
-	/* dray's: it removes what a dead dray-dispatch leaves, and a link waits there for it */
+	/* dray's own directory: dray removes what a dead dray-dispatch leaves there, and finds a
+	 * link's inputs there */
 	if (r == 0)
 		r = ledger_make_staging(d->rep, out_dir, getppid());
 	if (r < 0)
 		go_home(d, "the out-dir: %s", strerror(-r));
-	/* The coordinator is asked already: this is time that would be spent waiting. */
+	/* The coordinator was asked already, so this takes place while its answer is awaited. */
 	if (r == 0)
 		left_sweep(d->conf->client.cache_dir, out_dir);
 	return r;
@@ -215,7 +216,7 @@ keeps(const struct dispatch *d)
 	return d->conf->client.cache == CACHE_ON;
 }
 
-/* One try; whether another should follow. */
+/* Makes one try. True: another should follow. */
 static bool
 try_once(struct dispatch *d, const struct placement *place, unsigned number)
 {
@@ -309,7 +310,8 @@ prepare(struct dispatch *d, char **argv)
 	return 0;
 }
 
-/* Apart from prepare: a digest's first use costs a millisecond, which libzmq can shake hands in. */
+/* Not part of prepare(): the first use of a digest takes a millisecond, in which libzmq can shake
+ * hands. */
 static int
 prepare_to_say(struct dispatch *d)
 {
@@ -325,7 +327,8 @@ prepare_to_say(struct dispatch *d)
 static void
 done(struct dispatch *d)
 {
-	/* A link's inputs, or what is to be kept, wait there for dray, which removes it then. */
+	/* A link's inputs, or what is to be kept, stay there for dray, which removes the directory
+	 * then. */
 	if (d->rep->staging[0] && d->rep->outcome != LEDGER_LINK && d->rep->n_links == 0 &&
 		!(keeps(d) && d->rep->outcome == LEDGER_DONE))
 		fs_rm_rf(d->rep->staging);
@@ -341,8 +344,9 @@ done(struct dispatch *d)
 	tether_done(&d->tether);
 }
 
-/* All is said, in place and in the ledger, and the worker tells the coordinator that the slot is
- * free. What is left is tearing libzmq down, for which cargo need not wait 4 ms. */
+/* All outputs are in place, all text is printed, and the ledger is complete; the worker tells the
+ * coordinator that the slot is free. Only libzmq's end is left, which takes 4 ms, and cargo need
+ * not wait for it. */
 static void
 leave_early(struct dispatch *d)
 {

@@ -82,7 +82,7 @@ parse(int argc, char **argv, struct dispatch_options *o)
 		{ NULL, 0, NULL, 0 } };
 	int c;
 
-	/* '+': what follows the compiler is its own */
+	/* '+': options after the compiler's path are the compiler's own */
 	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'r':
@@ -116,7 +116,7 @@ parse(int argc, char **argv, struct dispatch_options *o)
 	return -1;
 }
 
-/* A unit whose configuration cannot be read goes home: dray says the same in the job log. */
+/* If the configuration cannot be read, the unit goes home. dray's job log gives the same reason. */
 static int
 run_unit(const struct dispatch_options *o, char **argv)
 {

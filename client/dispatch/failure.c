@@ -31,7 +31,7 @@ judge_error(const json_t *root)
 
 	if (!text)
 		return LINE_BAD;
-	/* The closing words, which name no place. */
+	/* The closing messages, which name no place. */
 	if (starts_with(text, "aborting due to ") || starts_with(text, "could not compile "))
 		return LINE_FINE;
 	if (json_array_size(json_object_get(root, "spans")) == 0 ||
@@ -40,7 +40,7 @@ judge_error(const json_t *root)
 	return LINE_ERROR;
 }
 
-/* Compilers before 1.72 do not say what a line is. */
+/* Compilers before 1.72 do not give the type of a line. */
 static const char *
 type_by_content(const json_t *root)
 {

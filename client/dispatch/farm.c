@@ -205,7 +205,7 @@ farm_request(struct farm *f, struct farm_job *job)
 		return -ENOMEM;
 	f->waiting = true;
 	f->heard_ms = clock_mono_ms();
-	/* Both wait in the socket until it is connected. */
+	/* Both messages wait in the socket until it is connected. */
 	r = f->greeted ? 0 : farm_hello(f);
 	return r < 0 ? r : farm_ask(f);
 }
@@ -233,7 +233,7 @@ farm_retry(struct farm *f, const char *worker, Dray__Verdict verdict, const char
 	dray__job_retry__init(&m);
 	f->waiting = true;
 	f->heard_ms = clock_mono_ms();
-	/* No connection: on the next one it is asked for anew. */
+	/* There is no connection. On the next one the request is sent again. */
 	if (f->lost)
 		return 0;
 	f->retried = true;
@@ -256,7 +256,7 @@ farm_finished(struct farm *f, int status)
 		return;
 	m.job = f->id;
 	m.status = status;
-	/* the worker tells the same: nothing is lost when this is */
+	/* the worker reports the same, so this message may be lost */
 	wire_send(f->socket, NULL, WIRE_JOB_FINISHED, &m.base, NULL, 0);
 }
 
@@ -290,7 +290,8 @@ farm_connection_events(struct farm *f, uint64_t now)
 		case MONITOR_PEER_GONE:
 			return;
 		case MONITOR_CONNECTED:
-			/* After a loss it knows nothing of us, or it is another process. */
+			/* After a loss the coordinator knows nothing of this client, or it is
+			 * another process. */
 			if (f->lost &&
 				(farm_hello(f) < 0 || (f->waiting && farm_ask_anew(f, now) < 0) ||
 					(f->asks_status && farm_ask_look(f) < 0)))

@@ -17,7 +17,7 @@ add_item(struct buf *ret, char kind, const char *a, const char *b)
 	return r < 0 ? r : buf_add(ret, b, strlen(b) + 1);
 }
 
-/* Names of one kind; paths below the job's alias are the out-dir's. */
+/* Adds names of one kind. Paths below the job's alias become those of the out-dir. */
 static int
 add_names(struct buf *ret, char kind, char *const *v, size_t n, const char *out_dir)
 {

@@ -28,7 +28,7 @@ body(const struct status *s)
 	return (const Dray__Status *)s->msg.body;
 }
 
-/* ret_id is set and 0 returned when compiler is one that can be identified. */
+/* 0 with *ret_id set: the compiler was identified. */
 static int
 identify(const struct conf *conf, const char *compiler, struct status *s,
 	uint8_t ret_id[DIGEST_SIZE])

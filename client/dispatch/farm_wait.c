@@ -18,7 +18,7 @@ struct wait {
 	struct placement *placement;
 	char **ret_why;
 	bool queued;	       /* news of the queue came since the last look */
-	uint64_t connected_ms; /* begin of the present connection's wait for Welcome */
+	uint64_t connected_ms; /* when the wait for Welcome began on this connection */
 };
 
 void
@@ -82,7 +82,8 @@ is_ours(const struct wait *w, const char *job)
 	return streq(job, w->farm->id);
 }
 
-/* What a coordinator says that was restarted, or lost us, is not the end. */
+/* A denial by a coordinator that was restarted, or that lost this client's connection, is not
+ * final. */
 static enum step
 take_denied(struct wait *w, const Dray__JobDenied *m)
 {
@@ -93,7 +94,7 @@ take_denied(struct wait *w, const Dray__JobDenied *m)
 		if (farm_ask_anew(f, f->heard_ms) == 0)
 			return STEP_ON;
 	}
-	/* Its workers come back to it as we did, and may be later than we. */
+	/* The workers reconnect to it as well, perhaps later than this client. */
 	if (m->verdict == DRAY__VERDICT__VERDICT_NO_WORKER && f->anew_ms &&
 		f->heard_ms - f->anew_ms < FARM_RECONNECT_MS) {
 		f->ask_ms = f->heard_ms + FARM_REPEAT_MS;
@@ -138,7 +139,7 @@ unreachable(struct wait *w, const char *what)
 	return home(w, what, NULL);
 }
 
-/* What the clock says. now in ms. */
+/* Checks the time. now in ms. */
 static enum step
 step_time(struct wait *w, uint64_t now)
 {
@@ -150,7 +151,7 @@ step_time(struct wait *w, uint64_t now)
 			"is not the one its key file names)");
 	switch (f->state) {
 	case FARM_CONNECTING:
-		/* Packing the unit took part of this time; events that came meanwhile count. */
+		/* Packing the unit took a part of this time. Events that came meanwhile count. */
 		if (now - f->opened_ms > f->connect_ms)
 			return unreachable(w, "farm unreachable");
 		return STEP_ON;
@@ -197,8 +198,8 @@ take_messages(struct wait *w)
 	}
 }
 
-/* Turns until there is something to tell: a placement (or, where that is all that is wanted, a
- * Welcome), or a reason to stay here. */
+/* Runs the loop until there is a placement (or a Welcome, if the caller wants no more), or a reason
+ * to compile here. */
 static enum farm_answer
 turn(struct wait *w, struct tether *t, bool until_welcome, farm_local_free_fn local_free, void *arg)
 {

@@ -17,8 +17,8 @@ struct files {
 	struct memo *memo;
 	const struct rustc_call *call;
 	char *out_dir;
-	struct strv roots;   /* real paths: secrets are kept */
-	struct strv fetched; /* real paths: what cargo has fetched is no secret */
+	struct strv roots;   /* real paths; secrets below them are not sent */
+	struct strv fetched; /* real paths: files that cargo fetched are no secrets */
 	unsigned count;
 	uint64_t bytes;
 };
@@ -45,8 +45,8 @@ files_is_secret(const char *name)
 	return false;
 }
 
-/* What programs keep for themselves: a repository's configuration may hold a token in an address.
- */
+/* Files that programs keep for themselves: a repository's configuration may hold a token in an
+ * address. */
 static bool
 is_private_dir(const char *name, size_t n)
 {
@@ -59,7 +59,7 @@ is_private_dir(const char *name, size_t n)
 	return false;
 }
 
-/* Whether one of the directories on the way from root to path is. */
+/* Whether this is so for a directory on the way from root to path. */
 static bool
 is_in_private_dir(const char *root, const char *path)
 {
@@ -104,7 +104,7 @@ files_times(const char *path, Dray__FileTimes *ret)
 	return true;
 }
 
-/* One that does not exist holds nothing. */
+/* A directory that does not exist holds nothing. */
 static int
 add_root(struct strv *roots, const char *path)
 {
@@ -206,7 +206,7 @@ may_leave(const struct files *f, const char *asked, const char *real)
 	       !files_is_secret(path_basename(real));
 }
 
-/* A directory on the way to what may be asked for says nothing by being there. */
+/* The existence of a directory on the way to a root is no secret. */
 static bool
 leads_to(const struct strv *roots, const char *dir)
 {
@@ -224,7 +224,7 @@ refuse(struct files_answer *a, const char *what, const char *path)
 	return 0;
 }
 
-/* The unit's own, of an earlier compile. */
+/* An output of an earlier compile of this unit. */
 static bool
 is_own_output(const struct files *f, const char *path)
 {

@@ -1,5 +1,5 @@
-/* Receives and places outputs. Invariant: nothing is at its final name but what was verified,
- * whole, in one step; nothing is ever written outside the out-dir. */
+/* Receives and places outputs. Invariant: a file gets its final name in one step, once it is whole
+ * and verified; nothing is ever written outside the out-dir. */
 #include "config.h"
 
 #include "client/dispatch/outputs.h"
@@ -287,8 +287,8 @@ place(struct outputs *o, struct incoming *v)
 	if (rename(v->temp, final) < 0)
 		return -errno;
 	v->placed = true;
-	/* Dependents will ask for it. Nobody does for a link's input, which may have been mapped.
-	 */
+	/* Units that depend on it will need its digest. A link's input needs none, and its content
+	 * may have been changed here. */
 	if (v->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE)
 		memo_note_digest(o->in.memo, final, &v->digest);
 	return 0;
@@ -375,7 +375,7 @@ outputs_place_links(struct outputs *o, const struct strv *response)
 	return r;
 }
 
-/* Longer paths first, so that what is in a directory comes before it. */
+/* Longer paths first, so that the content of a directory comes before it. */
 static int
 by_depth(const void *a, const void *b)
 {
@@ -385,7 +385,7 @@ by_depth(const void *a, const void *b)
 	return n == k ? strcmp(x, y) : n < k ? 1 : -1;
 }
 
-/* The directories of rel, below out_dir. */
+/* Makes the directories of rel, below out_dir. */
 static int
 add_dirs(const struct outputs *o, const char *rel, struct strv *dirs)
 {

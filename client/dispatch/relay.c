@@ -1,6 +1,6 @@
 /* Text and announced outputs, in the order that cargo relies on. Invariant: a line that announces a
- * file is said only when that file is in its place; nothing is said of a file that this side has
- * not verified. */
+ * file is printed only when that file is in its place; no file is announced that was not verified
+ * here. */
 #include "config.h"
 
 #include "client/dispatch/relay.h"
@@ -18,13 +18,14 @@
 struct relay {
 	struct relay_in in;
 	struct promise *promise;
-	struct buf line;  /* of stderr, begun and not ended */
-	size_t scanned;	  /* of line: no newline in there */
-	struct buf doubt; /* lines that a failure may be the reason of: said when it did not fail */
-	struct buf tail;  /* from the link line on */
-	struct buf out;	  /* stdout */
-	bool holding;	  /* the link line has come */
-	struct strv promised; /* what link lines named: it comes after the compiler's end */
+	struct buf line;      /* of stderr, begun and not ended */
+	size_t scanned;	      /* of line: no newline in there */
+	struct buf doubt;     /* lines that a failure may have caused: printed once the compile has
+				 succeeded */
+	struct buf tail;      /* from the link line on */
+	struct buf out;	      /* stdout */
+	bool holding;	      /* the link line has come */
+	struct strv promised; /* files that link lines named: they come after the compiler's end */
 	bool depinfo_seen;
 	enum relay_fault fault;
 	char why[224];
@@ -86,7 +87,7 @@ static int _printf_(3, 4) give_up(struct relay *r, enum relay_fault fault, const
 	return -ENOTSUP;
 }
 
-/* An error of this machine (disk, memory) while something is put in its place. */
+/* An error of this machine (disk, memory) while a file is put in its place. */
 static int
 cannot(struct relay *r, const char *what, int err)
 {
@@ -119,11 +120,11 @@ end_doubt(struct relay *r)
 	return err;
 }
 
-/* A compile that fails on a worker may have to be done again here, for its own words: what a
- * failure says must not have been said before. Such words are errors, and lines that are no JSON
- * where the rest is (a panic's, a proc-macro's), which may be other ones in each run. They wait for
- * the rmeta, or for success, and with them what follows. Text for a terminal has no marks, and
- * nobody waits for a line of it. */
+/* A compile that fails on a worker may be repeated here, which prints its own messages, so those of
+ * the failure must not be printed before. These are errors, and lines that are not JSON among
+ * others that are (of a panic, of a proc-macro), which may differ in each run. They are held back,
+ * with all that follows, until the rmeta is announced or the compile has succeeded. Text for a
+ * terminal has no such marks, and no program waits for a line of it. */
 static bool
 is_doubtful(const struct relay *r, const void *p, size_t n)
 {
@@ -143,7 +144,7 @@ say_or_hold(struct relay *r, const void *p, size_t n)
 	return say(r, p, n);
 }
 
-/* The compile must have seen the environment that it would have seen here. */
+/* The compile must have had the environment that it would have here. */
 static int
 check_depinfo(struct relay *r, const char *name)
 {
@@ -194,8 +195,8 @@ place_rmeta(struct relay *r, const char *path, const struct digest *d)
 		err = outputs_place(r->in.outputs, name);
 	if (err < 0)
 		return cannot(r, name, err);
-	/* Dependents start with the line: they want to know its closure. Not knowing costs only
-	 * time. */
+	/* Cargo starts dependents at this line, and they look for the closure of this unit. Without
+	 * it they only lose time. */
 	if (closure_remember_file(r->in.memo, unit_call(r->in.unit), unit_cwd(r->in.unit), path) ==
 		0)
 		memo_flush(r->in.memo);
@@ -308,7 +309,7 @@ finish_text(struct relay *r)
 	return err;
 }
 
-/* An exit status of 0 is not the same as being complete. A file to be linked is made here. */
+/* With exit status 0 an output may still be missing. A file that is linked is made here. */
 static int
 check_promised(struct relay *r)
 {

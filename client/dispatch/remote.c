@@ -1,6 +1,6 @@
 /* One try of a unit on one worker: connects, opens the job, and turns until it has ended.
- * Invariant: it ends, also when the worker hangs or is cut off, and the worker is told when we go
- * first. */
+ * Invariant: the try ends, even if the worker hangs or is cut off; if this side gives up first, the
+ * worker is told. */
 #include "config.h"
 
 #include "client/dispatch/remote.h"
@@ -133,7 +133,7 @@ connection_events(struct remote *r)
 				"the worker refused the connection");
 			return;
 		case MONITOR_DISCONNECTED:
-			/* a job lives on its connection: a new one would be nobody's */
+			/* a job belongs to its connection: on a new one there would be no job */
 			r->connected = false;
 			remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "the connection was lost");
 			return;
@@ -218,7 +218,8 @@ turn(struct remote *r)
 
 	items[0] = (zmq_pollitem_t){ r->socket, -1, ZMQ_POLLIN, 0 };
 	items[1] = (zmq_pollitem_t){ monitor_socket(r->monitor), -1, ZMQ_POLLIN, 0 };
-	/* What has come is taken before the news of a loss: a result may lie before it. */
+	/* Messages that have come are taken before a loss is reported: a result may be among them.
+	 */
 	take_messages(r);
 	give_credit(r);
 	more = feed(r);
@@ -241,7 +242,7 @@ turn(struct remote *r)
 	check_time(r);
 }
 
-/* A worker that still has the job is told that nobody wants it. */
+/* A worker that still has the job is told to stop it. */
 static void
 stop(struct remote *r)
 {

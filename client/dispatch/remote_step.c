@@ -64,7 +64,7 @@ broke_protocol(struct remote *r, const char *what)
 	remote_end(r, REMOTE_AGAIN, V(MALFORMED), "it broke the protocol: %s", what);
 }
 
-/* What became of the job there, in the worker's words: is another worker likely to do better? */
+/* The worker's verdict on the job: may another worker do better? */
 static void
 judge(struct remote *r, Dray__Verdict verdict, const char *text)
 {
@@ -170,7 +170,7 @@ on_started(struct remote *r, struct wire_msg *m)
 	r->state = REMOTE_RUNNING;
 }
 
-/* A content message has been used: its credit goes back. False: it had none. */
+/* The content of a message was used, so its credit goes back. False: there was no content. */
 static bool
 take_credit(struct remote *r, struct wire_msg *m)
 {
@@ -264,7 +264,8 @@ on_output_chunk(struct remote *r, struct wire_msg *m)
 	}
 }
 
-/* Of several types rustc drops those that the target has not (a cdylib, where all is static). */
+/* Of several crate types rustc drops those that the target does not have (a cdylib on a static
+ * target). */
 static bool
 nothing_to_link(struct remote *r, const Dray__JobResult *b)
 {
@@ -298,7 +299,7 @@ link_or_done(struct remote *r, const Dray__JobResult *b)
 	}
 	if (e < 0)
 		return;
-	/* for the cache; without it the unit is as good */
+	/* for the cache; the unit itself does not need it */
 	if (r->in->keep && farm_record_write(r->in->unit, r->outputs, b->trace, r->in->say) < 0)
 		log_debug("what the worker saw is not kept");
 	remote_end(r, REMOTE_DONE, V(NONE), "done");
@@ -320,8 +321,8 @@ note_trace(struct ledger *rep, const Dray__Trace *t)
 		.wait_us = t->wait_us };
 }
 
-/* The crate's own fault is said as it is, when the compiler saw all that it asked for; a failure
- * that may have another reason is looked for here. */
+/* A failure by the crate's own fault is final if the compiler saw all that it asked for. For any
+ * other failure the unit is compiled here. */
 static void
 on_failure(struct remote *r, const Dray__JobResult *b)
 {

@@ -1,5 +1,5 @@
-/* Keeps the ledger ahead of what is said. Invariant: at every instant, what cargo has read is a
- * beginning of what the ledger says, and no shorter than its "sure" part. */
+/* Keeps the ledger ahead of the printed text. Invariant: at any time the text that cargo has read
+ * is a beginning of the text in the ledger, and no shorter than its "sure" part. */
 #include "config.h"
 
 #include "client/dispatch/say.h"
@@ -14,7 +14,7 @@
 struct say {
 	struct ledger *rep;
 	struct tether *tether;
-	struct hasher *hasher; /* over all that was said, in all tries */
+	struct hasher *hasher; /* of all that was printed, in all tries */
 	bool keeps;
 	struct buf err, out;
 };
@@ -55,8 +55,8 @@ say_freep(struct say **s)
 	*s = NULL;
 }
 
-/* The compiler may not move these stores past the write: dray reads them after a death in between.
- */
+/* The C compiler must not move these stores past the write: dray reads them if this process dies in
+ * between. */
 static void
 settle(void)
 {

@@ -1,6 +1,6 @@
-/* Walks a package's tree. Invariant: the walk ends, whatever links and loops are in the tree
- * (depth, files and bytes are bounded, a directory is never entered below itself), and nothing but
- * regular files is listed. */
+/* Walks a package's tree. Invariant: the walk ends, with any links and loops in the tree (depth,
+ * files and bytes are bounded, a directory is never entered below itself), and only regular files
+ * are listed. */
 #include "config.h"
 
 #include "client/dispatch/sources.h"
@@ -17,15 +17,15 @@
 #include "common/fs.h"
 
 #define DEPTH_MAX 64
-/* An empty or deep tree has few files but many directories: they are bounded too. */
+/* A tree may have few files and many directories, so these are bounded too. */
 #define DIRS_PER_FILE 4
 
 struct source_walk {
 	const struct sources_in *in;
 	struct sources *out;
 	size_t files, dirs;
-	char *home;	   /* the reason, once a limit was met */
-	struct stat cache; /* st_ino is 0: it is not there */
+	char *home;	   /* the reason, once a limit was exceeded */
+	struct stat cache; /* st_ino 0: it is not there */
 	struct {
 		dev_t dev;
 		ino_t ino;
@@ -74,8 +74,8 @@ has_entry(const char *dir, const char *name)
 	return p && fs_exists(p);
 }
 
-/* Whether the source lies in dir. OUT_DIR is walked by itself: on the way to it, in the package's
- * own target directory, are the artifacts and temporaries of all other units. */
+/* Whether the source lies in dir. OUT_DIR is walked on its own: the target directory above it holds
+ * artifacts and temporaries of all other units. */
 static bool
 holds_source(const struct sources_in *in, const char *dir)
 {
@@ -83,7 +83,7 @@ holds_source(const struct sources_in *in, const char *dir)
 	       !(in->gen_dir && path_is_below(in->source, in->gen_dir));
 }
 
-/* By whatever path. Its databases are sparse files, larger than any unit may be. */
+/* By any path. The cache's databases are sparse files, larger than any unit may be. */
 static bool
 is_cache(const struct source_walk *w, const struct stat *st)
 {
@@ -127,7 +127,7 @@ is_link(const char *path)
 	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
-/* A link of those on the way to a place is a matter of each path below it. */
+/* A link on the way to a directory concerns each path below it. */
 static int
 add_links_above(struct source_walk *w, const char *dir)
 {
@@ -157,8 +157,8 @@ walk_entry(
 
 	if (!path)
 		return -ENOMEM;
-	/* What cannot be looked at cannot be read by a compile here either; a dangling link is
-	 * absent for the compiler. */
+	/* A file that cannot be looked at could not be read by a compile here, either. A dangling
+	 * link is absent for the compiler. */
 	if (strlen(path) >= PATH_MAX)
 		return 0;
 	if (may_be_link && is_link(path) && (r = strv_add(&w->out->links, path)) < 0)

@@ -1,5 +1,5 @@
-/* Signals and cargo's end of the pipe. Invariant: no wait in dray-dispatch outlives the one who
- * waits for its result. */
+/* Signals and cargo's end of the pipe. Invariant: no wait in dray-dispatch outlives the process
+ * that waits for its result. */
 #include "config.h"
 
 #include "client/dispatch/tether.h"
@@ -11,7 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 
-/* A pipe that polls writable takes this much without blocking (pipe(7): one page). */
+/* A pipe that polls as writable takes this many bytes without blocking (pipe(7): one page). */
 #define WRITE_PART 4096
 
 static void
@@ -45,7 +45,7 @@ tether_open(struct tether *t)
 	t->watch_stderr = fcntl(STDERR_FILENO, F_GETFL) >= 0;
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
 		return -errno;
-	/* one that died before this call sends nothing */
+	/* a parent that died before this call sends no signal */
 	return getppid() == parent ? 0 : -ECANCELED;
 }
 
@@ -61,7 +61,7 @@ tether_items(const struct tether *t, zmq_pollitem_t *items)
 	items[0] = (zmq_pollitem_t){ NULL, t->signals, ZMQ_POLLIN, 0 };
 	if (!t->watch_stderr)
 		return 1;
-	/* a pipe whose reader is gone polls as an error, whatever is asked for */
+	/* a pipe without a reader polls as an error, for any events */
 	items[1] = (zmq_pollitem_t){ NULL, STDERR_FILENO, ZMQ_POLLERR, 0 };
 	return 2;
 }
@@ -104,7 +104,7 @@ wait_writable(struct tether *t, int fd)
 		read_signal(t);
 	if (t->signal)
 		return -ECANCELED;
-	/* An error shows in the write itself, by its name. */
+	/* The write itself then returns the error. */
 	return p[1].revents != 0;
 }
 

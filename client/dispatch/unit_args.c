@@ -1,6 +1,6 @@
-/* A unit's arguments as the job sees them. Invariant: order and spelling stay; only paths of
- * artifacts that lie in the out-dir are changed, to the alias. Outputs do not depend on where
- * dependencies are. */
+/* A unit's arguments as the job sees them. Invariant: order and spelling stay. Only paths of
+ * artifacts in the out-dir are changed, to the alias. Outputs do not depend on where dependencies
+ * are. */
 #include "config.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ unit_own_path(const char *out_dir, const char *path)
 	return (char *)b.p;
 }
 
-/* Adds the first n bytes of arg as they are, then path: mapped when it is in the out-dir, and as
+/* Adds the first n bytes of arg as they are, then path: below the alias if it is in the out-dir, as
  * given otherwise. */
 static int
 add_mapped(struct unit *u, const char *arg, size_t n, const char *path)

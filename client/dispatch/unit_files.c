@@ -1,6 +1,6 @@
 /* A unit's files: where the job sees each, and the digest of its content. Invariant: paths and
- * blobs are unique; a blob's local path held exactly its digest's bytes when it was looked at (the
- * worker checks again). */
+ * blobs are unique; a blob's local path had the content of its digest when it was read (the worker
+ * checks again). */
 #include "config.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "common/fs.h"
 #include "common/why.h"
 
-/* Found by its first bytes in an open-addressed table: a digest is as good as random. */
+/* An open-addressed table, by the first bytes of the digest, which are as good as random. */
 struct blob_table {
 	uint32_t *slot; /* index + 1 */
 	size_t cap;
@@ -92,7 +92,7 @@ add_file(struct filler *f, const char *path, bool aliased)
 	dray__unit_file__init(&u->files[f->n_files]);
 	u->files[f->n_files].path = u->names.v[f->n_files];
 	u->files[f->n_files].blob = blob;
-	/* Nobody looks at an artifact's age but cargo. */
+	/* Only cargo looks at an artifact's times. */
 	if (!aliased && files_times(path, &u->times[f->n_files]))
 		u->files[f->n_files].times = &u->times[f->n_files];
 	u->files_p[f->n_files] = &u->files[f->n_files];
@@ -109,8 +109,8 @@ add_sources(struct filler *f, const struct unit_paths *p, char **ret_home)
 		const char *path = p->sources->v[i];
 		int r;
 
-		/* The job's out-dir begins empty, as this unit's part of the real one does; an
-		 * artifact is there by its own list, and dray-ld stands in a linker's place. */
+		/* The job's out-dir begins empty, as far as this unit is concerned. Artifacts have
+		 * a list of their own, and dray-ld stands in the linker's place. */
 		if (path_is_below(path, u->out_dir) || strv_has_sorted(p->artifacts, path) ||
 			(u->linker && streq(path, u->linker)))
 			continue;

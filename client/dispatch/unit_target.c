@@ -1,4 +1,4 @@
-/* What a unit is compiled for: a custom target's file, the linker. */
+/* A unit's target: the file of a custom one, the linker. */
 #include "config.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ linker_in_file(const char *path, char **ret, char **ret_home)
 	return *ret ? 0 : -ENOMEM;
 }
 
-/* After it, u->inputs has the files that options name, as absolute paths. */
+/* Fills u->inputs with the absolute paths of files that options name. */
 int
 unit_find_inputs(struct unit *u, char **ret_home)
 {

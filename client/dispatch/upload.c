@@ -1,5 +1,5 @@
-/* Blobs on their way out. Invariant: never more chunks under way than the worker gave credit for;
- * the content is not judged here, the worker compares it with the digest. */
+/* Sends blobs. Invariant: there are never more chunks under way than the worker gave credit for.
+ * The content is not checked here: the worker compares it with the digest. */
 #include "config.h"
 
 #include "client/dispatch/upload.h"
