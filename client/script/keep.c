@@ -152,6 +152,38 @@ make_result(struct run *r, struct result *res)
 	return k < 0 ? k : add_call(r, res);
 }
 
+char *
+run_given_up_name(const struct run *r)
+{
+	char hex[DIGEST_HEX_SIZE], *name;
+	const char *trust = r->conf->client.scripts_trust;
+
+	digest_hex(&r->c->key.id, hex);
+	if (asprintf(&name, "given up %s%s %s", hex, getenv("SOURCE_DATE_EPOCH") ? " dated" : "",
+		    trust ? trust : "") < 0)
+		return NULL;
+	return name;
+}
+
+/* What the tracer doubts (the last but one item of its record) and what a script of this kind does
+ * each time. What it left or wrote may have been an accident. */
+static void
+give_up(struct run *r)
+{
+	static const char *const lasting[] = { "it asked ", "it used ", "it ran " };
+	_cleanup_(freep) char *name = run_given_up_name(r);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	uint64_t now = clock_wall_ms() / 1000;
+	bool lasts = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(lasting); i++)
+		lasts |= starts_with(r->not_stored, lasting[i]);
+	if (!lasts || !name || buf_add(&b, &now, sizeof(now)) < 0 ||
+		buf_add(&b, r->not_stored, strlen(r->not_stored) + 1) < 0)
+		return;
+	memo_set_note(r->memo, name, b.p, b.n);
+}
+
 void
 run_keep(struct run *r, int status)
 {
@@ -160,6 +192,8 @@ run_keep(struct run *r, int status)
 	int k = 0;
 
 	r->said.bytes = 0;
+	if (r->not_stored)
+		return;
 	if (r->conf->client.cache != CACHE_ON)
 		k = why_set(&r->not_stored, -EROFS, "the cache is only read");
 	else if (status != 0)
@@ -170,6 +204,8 @@ run_keep(struct run *r, int status)
 		k = cached_write_result(r->c, &r->c->key, &res);
 	if (k < 0 && !r->not_stored)
 		why_set(&r->not_stored, k, "%s", strerror(-k));
+	if (r->not_stored)
+		give_up(r);
 	cached_note_recipe(r->c);
 	depot_trim(r->c->depot, TRIM_FILES);
 	left_sweep(r->conf->client.cache_dir, r->c->out_dir);

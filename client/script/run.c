@@ -34,6 +34,7 @@
 #include "toolchain/elf.h"
 
 #define STATUS_NOT_STARTED 127
+#define GIVEN_UP_S (24 * 3600)
 #define LEFT_TO_LAUNCHER 0 /* any status: without the byte it does not count */
 
 extern char **environ;
@@ -64,9 +65,8 @@ take_over(struct run *r)
 
 /* ---- what it is */
 
-/* A script that a traced script's own cargo runs is traced as a part of that one. */
-static bool
-is_traced_already(void)
+bool
+script_is_traced(void)
 {
 	const char *preload = getenv("LD_PRELOAD");
 
@@ -291,6 +291,26 @@ say(struct run *r)
 	slots_say(r->slots, &n);
 }
 
+/* Whether a run of the same was not kept lately for what such a script always does: then it is not
+ * traced again, and what it compiles itself finds the cache. */
+static bool
+is_given_up(struct run *r)
+{
+	_cleanup_(freep) char *name = run_given_up_name(r);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	uint64_t at;
+
+	if (!name || r->conf->client.recache || memo_get_note(r->memo, name, &b) < 0 ||
+		b.n <= sizeof(at) || b.p[b.n - 1] != '\0')
+		return false;
+	memcpy(&at, b.p, sizeof(at));
+	if (clock_wall_ms() / 1000 - at > GIVEN_UP_S)
+		return false;
+	why_set(&r->not_stored, -ENOTSUP, "not traced, since the last time %s",
+		(const char *)b.p + sizeof(at));
+	return true;
+}
+
 static int
 run_it(struct run *r)
 {
@@ -302,7 +322,7 @@ run_it(struct run *r)
 	l.slots = r->slots;
 	if (r->slots)
 		say(r);
-	if (r->conf->client.cache == CACHE_ON && add_trace(r) == 0) {
+	if (r->conf->client.cache == CACHE_ON && !is_given_up(r) && add_trace(r) == 0) {
 		l.trace = &r->trace;
 		r->was_empty = tree_is_empty(r->c->out_dir);
 		cached_begin(r->c);
@@ -369,7 +389,7 @@ script_main(int argc, char **argv)
 	r.start_us = clock_mono_us();
 	clock_gettime(CLOCK_REALTIME, &r.began);
 	log_init("dray", LOG_LEVEL_NONE);
-	if (parse(&r, argc, argv) < 0 || is_traced_already() || !is_wanted(&r))
+	if (parse(&r, argc, argv) < 0 || script_is_traced() || !is_wanted(&r))
 		return LEFT_TO_LAUNCHER;
 	child_catch_signals();
 	e = open_cache(&r);

@@ -26,6 +26,10 @@ struct run {
 	uint64_t start_us, lookup_us, restore_us, slot_wait_us, run_start_us, run_us, store_us;
 };
 
+/* By which it is noted that such a run is not worth tracing (a time, in seconds since 1970, and
+ * why): the key, and what may make it worth it. NULL: no memory. The caller frees it. */
+char *run_given_up_name(const struct run *r);
+
 /* Keeps what the run made, if it ended well; else r->not_stored says why not. */
 void run_keep(struct run *r, int status);
 /* Adds the run's line to the job log. `where` as there. */

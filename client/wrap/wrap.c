@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 #include "client/script/install.h"
+#include "client/script/run.h"
 #include "client/wrap/cached.h"
 #include "client/wrap/choose.h"
 #include "client/wrap/closure.h"
@@ -640,7 +641,7 @@ wrap_main(char **argv)
 
 	memset(&w, 0, sizeof(w));
 	w.choice = (struct choice)CHOICE_INIT;
-	if (call_parse(argv, &w.call) < 0 || w.call.kind == CALL_PROBE)
+	if (call_parse(argv, &w.call) < 0 || w.call.kind == CALL_PROBE || script_is_traced())
 		return exec_compiler(argv);
 	clock_gettime(CLOCK_REALTIME, &w.began);
 	w.start_us = clock_mono_us();

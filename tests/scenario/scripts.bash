@@ -1,0 +1,80 @@
+# What the scenarios about build scripts' runs share. There is no farm: dray is alone. Sourced after cache.bash.
+
+scenario_setup() {
+  export RUSTC_WRAPPER=$DRAY DRAY_CACHE=on DRAY_SCRIPTS=on
+  seed_client
+}
+
+# script DIR [NAME] <<END: a package with this build script, whose program prints what the script made of it:
+# the variable MADE (cargo:rustc-env), "" where it makes none.
+script() {
+  package "$1" "${2:-app}"
+  cat >"$1/build.rs"
+  echo 'fn main() { println!("{}", option_env!("MADE").unwrap_or_default()) }' >"$1/src/main.rs"
+}
+# run_of PACKAGE FIELD: of the last build's line about the run of the package's script.
+run_of() {
+  jq -rs --arg c "$1" --arg f "$2" 'map(select(.crate == $c and .kind == "script-run")) | last | .[$f] // empty' \
+    "$JOBS" 2>/dev/null
+}
+# put PACKAGE…: nothing ran, the run was put in place.
+put() {
+  local p
+  for p in "$@"; do
+    [ "$(run_of "$p" cache)" = hit ] && [ "$(run_of "$p" where)" = cache ] || { show_cache; return 1; }
+  done
+}
+# ran PACKAGE [WHY]: the script ran, and (a part of) what was new.
+ran() {
+  [ "$(run_of "$1" cache)" = miss ] && [ "$(run_of "$1" where)" = local ] &&
+    [[ "$(run_of "$1" cache_why)" = *"${2:-}"* ]] || { show_cache; return 1; }
+}
+# run_kept PACKAGE, run_not_kept PACKAGE REASON: what became of the run.
+run_kept() {
+  [ -n "$(run_of "$1" where)" ] && [ -z "$(run_of "$1" not_stored)" ] || { show_cache; return 1; }
+}
+run_not_kept() {
+  [[ "$(run_of "$1" not_stored)" = *"$2"* ]] && [ -n "$(run_of "$1" not_stored)" ] || { show_cache; return 1; }
+}
+# all_put: not one script ran.
+all_put() {
+  jq -es 'map(select(.kind == "script-run")) | length > 0 and all(.[]; .cache == "hit")' "$JOBS" >/dev/null ||
+    { show_cache; return 1; }
+}
+# made_by TARGET: all that scripts made and printed there, but for times: kinds, modes, contents, links.
+made_by() {
+  local dir=$1 f
+  (
+    cd "$dir"
+    find . \( -path '*/build/*/out' -o -path '*/build/*/out/*' -o -path '*/build/*/output' -o -path '*/build/*/stderr' \
+      -o -path '*/build/*/run/std*' \) ! -name 'build_script_*' ! -name 'build-script-*' ! -name '*.d' -print0 |
+      LC_ALL=C sort -z | while IFS= read -r -d '' f; do
+      if [ -L "$f" ]; then
+        printf 'link %s %s\n' "$(readlink "$f")" "$f"
+      elif [ -f "$f" ]; then
+        printf '%s %s %s\n' "$(sha256sum <"$f" | cut -c1-64)" "$(stat -c %a "$f")" "$f"
+      else
+        printf '%s %s\n' "$(stat -c '%F %a' "$f")" "$f"
+      fi
+    done
+  )
+}
+# as_plain LABEL DIR ARG…: a plain build, then one through dray that runs the scripts, and one that runs none, each
+# from nothing at one place: what the scripts made and printed, and what cargo printed, are equal in all three.
+as_plain() {
+  local label=$1 dir=$2 target
+  target=$(target_of "$dir")
+  clean "$dir"
+  (cd "$dir" && exec env -u RUSTC_WRAPPER cargo "${@:3}") >"$LOGS/plain.out" 2>"$LOGS/plain.err" </dev/null 3>&- ||
+    { cat "$LOGS/plain.err" >&2; return 1; }
+  made_by "$target" >"$LOGS/made.plain"
+  [ -s "$LOGS/made.plain" ]
+  clean "$dir"
+  cached "$label" "${@:2}"
+  made_by "$target" >"$LOGS/made.ran"
+  diff "$LOGS/made.plain" "$LOGS/made.ran" >&2 && same_text "$label" || return 1
+  clean "$dir"
+  cached "$label-again" "${@:2}"
+  made_by "$target" >"$LOGS/made.put"
+  diff "$LOGS/made.plain" "$LOGS/made.put" >&2 && same_text "$label-again" && all_put
+}
