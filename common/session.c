@@ -8,6 +8,8 @@ static const char *const names[] = {
 	 */
 	"CARGO_BUILD_JOBS", "CARGO_MAKEFLAGS", "DRAY_*", "MAKEFLAGS", "MFLAGS", "MAKELEVEL",
 	"RUSTC_WRAPPER", "RUST_RECURSION_COUNT", "SSL_CERT_DIR", "SSL_CERT_FILE",
+	/* where cargo puts what it makes: OUT_DIR says it as well */
+	"CARGO_BUILD_BUILD_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_TARGET_DIR",
 	/* of which the files that the loader takes are inputs; LD_PRELOAD is one by itself */
 	"LD_AUDIT", "LD_LIBRARY_PATH", "LD_PRELOAD",
 	/* of fakeroot: where its server is; that it is there LD_PRELOAD says */
@@ -20,7 +22,7 @@ static const char *const names[] = {
 	/* logins and shells */
 	"DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "DISPLAY", "GPG_AGENT_INFO", "GPG_TTY",
 	"HISTFILE", "HISTSIZE", "INVOCATION_ID", "JOURNAL_STREAM", "LESS*", "MAIL", "MANAGERPID",
-	"OLDPWD", "PROMPT_COMMAND", "PS1", "SESSION_MANAGER", "SHLVL", "SSH_*", "SUDO_*",
+	"OLDPWD", "PROMPT_COMMAND", "PS1", "PWD", "SESSION_MANAGER", "SHLVL", "SSH_*", "SUDO_*",
 	"SYSTEMD_EXEC_PID", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SEAT*",
 	"XDG_SESSION_*", "XDG_VTNR", "_",
 	/* runs of a CI: files and tokens of this one, its number and its time */
