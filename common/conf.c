@@ -56,7 +56,7 @@ static const struct conf_key keys[] = {
 	SIZE(client, cache_max, "0", "DRAY_CACHE_MAX", 0),
 	WORD(client, incremental, incremental_words, "auto", "DRAY_INCREMENTAL"),
 	BOOL(client, prime, "yes", "DRAY_PRIME"),
-	WORD(client, scripts, scripts_words, "off", "DRAY_SCRIPTS"),
+	WORD(client, scripts, scripts_words, "on", "DRAY_SCRIPTS"),
 	TEXT(client, scripts_trust, TYPE_NAMES, NULL, "DRAY_SCRIPTS_TRUST"),
 	TEXT(client, namespace, TYPE_NAMES, NULL, "DRAY_NAMESPACE"),
 	BOOL(client, recache, "no", "DRAY_RECACHE"),

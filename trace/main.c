@@ -1,7 +1,7 @@
 /* dray-trace: runs a compiler, or a build script, on this machine and records what it looked at.
  *
  *   dray-trace [--record-fd=FD] [--toolchain=DIR]… [--writable=DIR]… [--temporary=DIR]…
- *              [--linker | --script [--trust]] -- PROGRAM ARGS…
+ *              [--linker | --script [--trust]] [--argv0=NAME] -- PROGRAM ARGS…
  *
  * The record (trace/watch.h) is written to FD in the end. Where the kernel refuses to tell, the
  * program runs all the same, and the record says so. It stands in for the program: same streams,
@@ -46,6 +46,7 @@ struct run {
 	struct trace_caller caller;
 	struct buf filter;
 	char **argv;
+	const char *argv0; /* the program's name, where it is not its path; NULL */
 	int record, socket, child_socket;
 	char *env;	    /* dray-env.so, or a script's dray-run.so */
 	char cwd[PATH_MAX]; /* that all begin in; "": not known */
@@ -70,6 +71,7 @@ usage(FILE *to)
 {
 	fputs("usage: dray-trace [--record-fd=FD] [--toolchain=DIR]... [--writable=DIR]...\n"
 	      "                  [--temporary=DIR]... [--linker | --script [--trust]]\n"
+	      "                  [--argv0=NAME]\n"
 	      "                  [--help] [--version] -- PROGRAM ARGS...\n"
 	      "Runs a compiler, or a build script, and records what it looks at; started by "
 	      "dray.\n",
@@ -92,6 +94,10 @@ parse_one(struct run *r, const char *arg)
 		       fcntl(r->record, F_SETFD, FD_CLOEXEC) == 0;
 	if (streq(arg, "--linker")) {
 		r->watch.linker = true;
+		return true;
+	}
+	if (starts_with(arg, "--argv0=")) {
+		r->argv0 = arg + strlen("--argv0=");
 		return true;
 	}
 	if (streq(arg, "--script")) {
@@ -123,10 +129,14 @@ parse(struct run *r, int argc, char **argv, int *ret_status)
 			*ret_status = 0;
 			return false;
 		}
-		if (!parse_one(r, argv[i])) {
-			fprintf(stderr, "dray-trace: bad argument '%s'\n", argv[i]);
-			return false;
-		}
+		if (parse_one(r, argv[i]))
+			continue;
+		/* of a dray of another version, while one is installed: the program must run */
+		for (int k = i; k + 1 < argc; k++)
+			if (streq(argv[k], "--"))
+				execvp(argv[k + 1], argv + k + 1);
+		fprintf(stderr, "dray-trace: bad argument '%s'\n", argv[i]);
+		return false;
 	}
 	if (i + 1 >= argc) {
 		usage(stderr);
@@ -163,10 +173,25 @@ preload(const struct run *r)
 	return setenv("LD_PRELOAD", both ? both : r->env, 1) < 0 ? -errno : 0;
 }
 
+static void
+exec_it(const struct run *r)
+{
+	char **argv = r->argv;
+	char *path = argv[0];
+	union {
+		const char *in;
+		char *out;
+	} name = { r->argv0 ? r->argv0 : path };
+
+	argv[0] = name.out;
+	execvp(path, argv);
+	argv[0] = path;
+}
+
 static int
 run_program(const struct run *r)
 {
-	execvp(r->argv[0], r->argv);
+	exec_it(r);
 	fprintf(stderr, "dray: cannot run %.400s: %s\n", r->argv[0], strerror(errno));
 	return STATUS_NOT_STARTED;
 }
@@ -598,7 +623,7 @@ write_record(struct run *r)
 static int
 not_started(struct run *r)
 {
-	execvp(r->argv[0], r->argv);
+	exec_it(r);
 	fprintf(stderr, "dray: cannot run %.400s: %s\n", r->argv[0], strerror(errno));
 	return STATUS_NOT_STARTED;
 }

@@ -275,6 +275,8 @@ add_trace(struct run *r)
 		if (dir && path_is_normal(dir) && dir[1])
 			e = strv_addf(&r->trace, "--temporary=%s", dir);
 	}
+	if (e == 0)
+		e = strv_addf(&r->trace, "--argv0=%s", r->argv0);
 	return e == 0 && is_trusted(r) ? strv_add(&r->trace, "--trust") : e;
 }
 
@@ -348,6 +350,7 @@ parse(struct run *r, int argc, char **argv)
 	if (argc < 5 || daemon_parse_fd(argv[2], &r->launcher) < 0 ||
 		fcntl(r->launcher, F_SETFD, FD_CLOEXEC) < 0)
 		return -EINVAL;
+	r->argv0 = argv[4];
 	e = strv_add(&r->argv, argv[3]);
 	for (int i = 5; e == 0 && i < argc; i++)
 		e = strv_add(&r->argv, argv[i]);
@@ -366,14 +369,14 @@ is_wanted(struct run *r)
 }
 
 static int
-become_script(const struct run *r, char *argv0)
+become_script(const struct run *r)
 {
 	char **argv = r->argv.v;
 	_cleanup_(freep) char *real = strdup(argv[0]);
 
 	if (real) {
 		free(argv[0]);
-		argv[0] = argv0;
+		argv[0] = r->argv0;
 		execv(real, argv);
 		argv[0] = NULL;
 	}
@@ -408,7 +411,7 @@ script_main(int argc, char **argv)
 	if (!r.began_run)
 		return LEFT_TO_LAUNCHER;
 	if (status < 0 && !child_signal())
-		return become_script(&r, argv[4]);
+		return become_script(&r);
 	run_keep(&r, status);
 	if (child_signal())
 		status = SPAWN_SIGNALLED + child_signal();

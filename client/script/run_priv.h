@@ -9,6 +9,7 @@
 struct run {
 	int launcher;	     /* the end of its pipe */
 	struct strv argv;    /* the real program, and its arguments */
+	char *argv0;	     /* the name by which cargo called it */
 	const char *package; /* its name */
 	struct timespec began;
 	struct conf *conf;

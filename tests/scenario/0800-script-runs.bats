@@ -86,7 +86,7 @@ fn main() {
     let n = fs::read_dir("data").unwrap().count();
     let more = fs::read_to_string("more.txt").unwrap_or_default();
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-env=MADE={} {} {} {}", fs::read_to_string("words.txt").unwrap().trim(), n, more.trim(),
+    println!("cargo:rustc-env=MADE={},{},{},{}", fs::read_to_string("words.txt").unwrap().trim(), n, more.trim(),
         env::var("USER_WORD").unwrap_or_default());
 }
 END
@@ -97,26 +97,26 @@ END
     cached build "$WORK/app" build
     [ "$("$WORK/app/target/debug/app")" = "$1" ] || return 1
   }
-  is 'one 0  '
+  is one,0,,
   ran app
-  is 'one 0  '
+  is one,0,,
   put app
   echo two >"$WORK/app/words.txt"
-  is 'two 0  '
+  is two,0,,
   ran app words.txt
   touch "$WORK/app/data/file"
-  is 'two 1  '
+  is two,1,,
   ran app data
   echo some >"$WORK/app/more.txt"
-  is 'two 1 some '
+  is two,1,some,
   ran app more.txt
-  USER_WORD=said is 'two 1 some said'
+  USER_WORD=said is two,1,some,said
   ran app USER_WORD
-  OTHER=other NUM_JOBS=7 is 'two 1 some '
+  OTHER=other NUM_JOBS=7 is two,1,some,
   put app
   echo one >"$WORK/app/words.txt"
   rm "$WORK/app/data/file" "$WORK/app/more.txt"
-  is 'one 0  '
+  is one,0,,
   put app
 }
 
