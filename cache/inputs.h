@@ -107,6 +107,7 @@ struct inputs_from {
 	bool run;		      /* it is a build script's run */
 	bool walks_environ;	      /* its own program may read the whole environment */
 	bool stamps;   /* that may put SOURCE_DATE_EPOCH into what it makes: no ELF file */
+	bool walkers;  /* a macro that may walk its environment does: compilers since 1.95 */
 	bool metadata; /* of rlibs only the metadata counts */
 	struct timespec started; /* before the compile; of the clock that files are stamped by */
 };

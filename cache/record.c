@@ -70,6 +70,20 @@ add_linker_env(struct recorder *r)
 	return k == 0 && r->in->stamps ? add_env(r, "SOURCE_DATE_EPOCH") : k;
 }
 
+/* The same of C compilers that a macro runs (gcc and clang manuals). */
+static int
+add_compiler_env(struct recorder *r)
+{
+	static const char *const names[] = { "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH",
+		"DEPENDENCIES_OUTPUT", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES",
+		"OBJC_INCLUDE_PATH", "SDKROOT", "SOURCE_DATE_EPOCH", "SUNPRO_DEPENDENCIES" };
+	int k = 0;
+
+	for (size_t i = 0; k == 0 && i < ARRAY_LEN(names); i++)
+		k = add_env(r, names[i]);
+	return k;
+}
+
 /* Adds, for each library that was loaded, where LD_LIBRARY_PATH leads to. The record alone does not
  * say: the loader may not have looked for it by that path. */
 static int
@@ -109,7 +123,8 @@ add_variables(struct recorder *r)
 {
 	int k = strv_add(&r->variables, r->ran || r->in->run ? "loader" : "compile");
 
-	if (k == 0 && r->in->run && (r->environ || r->in->walks_environ))
+	/* what walks its environment may take any variable of it */
+	if (k == 0 && (r->walks || (r->in->run && (r->environ || r->in->walks_environ))))
 		k = strv_add(&r->variables, "all");
 
 	strv_sort_unique(&r->variables);
@@ -228,7 +243,13 @@ collect_ran(struct recorder *r, const struct buf *record)
 			k = collect_program(r, p + 1);
 		else if (*p == 'g')
 			k = strv_add(&r->indexes, p + 1);
+		else if (*p == 'q')
+			k = strv_add(&r->variables, p + 1);
+		else if (*p == 'f' && record_is_c(p + 1))
+			r->compiles = true;
 	}
+	/* of a script's compilers the tracer says what they ask for */
+	r->compiles &= r->drivers && !r->in->run;
 	strv_sort_unique(&r->variables);
 	if (k == 0 && strv_has_sorted(&r->variables, "git"))
 		k = collect_trees(r, record);
@@ -326,13 +347,14 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		/* rustup's proxy adds to it and hands it on; add_libraries has what it leads to */
 		return streq(name, "LD_LIBRARY_PATH") ? 0 : add_env(r, name);
 	case 'v':
-		r->environ = true;
+		r->environ = r->walks = true;
 		return 0;
 	case 'w':
 		return strv_add(r->made, name);
 	case 'x':
 		return add_runs(r, name);
 	case 'g':
+	case 'q':
 		return 0;
 	case '!':
 		return cannot(r, "%s", name);
@@ -384,14 +406,16 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 		k = read_record(&r, record);
 	if (k == 0 && r.drivers)
 		k = add_linker_env(&r);
+	if (k == 0 && r.compiles)
+		k = add_compiler_env(&r);
+	if (k == 0)
+		k = add_environ(&r);
 	if (k == 0)
 		k = add_variables(&r);
 	if (k == 0)
 		k = add_programs(&r);
 	if (k == 0)
 		k = add_libraries(&r);
-	if (k == 0)
-		k = add_environ(&r);
 	strv_done(&r.libraries);
 	strv_done(&r.own);
 	strv_done(&r.up);

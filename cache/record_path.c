@@ -16,6 +16,7 @@
 #include "toolchain/elf.h"
 
 #define LINKS_MAX 8 /* that lead to links */
+#define C_MAX (16u << 20)
 
 /* The loader looks in each directory of LD_LIBRARY_PATH for variants for this processor (glibc's
  * elf/dl-load.c, dl-hwcaps.c). They are no inputs: what runs is the toolchain, and the directories
@@ -179,8 +180,13 @@ look_at_library(struct recorder *r, const char *path)
 {
 	if (r->in->run && is_system_library(path))
 		return;
-	if (!r->environ && (!r->in->linked || is_artifact(r, path)))
-		r->environ = elf_uses_symbol(path, "environ") != 0;
+	if ((r->environ && (r->walks || !r->in->walkers)) ||
+		(r->in->linked && !is_artifact(r, path)) || elf_uses_symbol(path, "environ") == 0)
+		return;
+	r->environ = true;
+	/* a library of crates that is linked is not loaded */
+	r->walks |= r->in->walkers && is_artifact(r, path) &&
+		    (!r->in->linked || elf_has_dynamic_part(path, "rustc_proc_macro_decls") > 0);
 }
 
 /* Notes a library for add_libraries. The loader opens a macro by its path, but what the macro needs
@@ -344,6 +350,33 @@ record_add_listing(struct recorder *r, const char *path)
 	return record_add(r, INPUT_LISTING, path, d.b, DIGEST_SIZE);
 }
 
+bool
+record_is_c(const char *path)
+{
+	static const char *const endings[] = { ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp",
+		".hxx", ".i", ".ii", ".inc", ".m", ".S" };
+
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		if (ends_with(path, endings[i]))
+			return true;
+	return false;
+}
+
+/* C compilers put the time of the compile there. */
+static bool
+has_time(const char *path)
+{
+	static const char *const macros[] = { "__DATE__", "__TIME__", "__TIMESTAMP__" };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (path_is_below(path, "/usr") || fs_read_file(path, C_MAX, &b) < 0 || b.n == 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(macros); i++)
+		if (memmem(b.p, b.n, macros[i], strlen(macros[i])))
+			return true;
+	return false;
+}
+
 /* Git looks at a directory's time, and lists it only if that is another one. */
 static bool
 stands_for_listing(const struct recorder *r, const char *path)
@@ -384,6 +417,9 @@ record_add_file(struct recorder *r, const char *path)
 		return 0;
 	if (is_library(path))
 		look_at_library(r, path);
+	if (r->compiles && record_is_c(path) && has_time(path) &&
+		!variables_get(r->in->place->envp, "SOURCE_DATE_EPOCH"))
+		return cannot(r, "a C compiler may have put the time into %s", path);
 	k = add_git_index(r, path);
 	if (k <= 0)
 		return k;

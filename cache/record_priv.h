@@ -20,11 +20,13 @@ struct recorder {
 	struct strv path;     /* PATH's directories */
 	struct strv library_path;
 	struct strv libraries; /* names of libraries that programs loaded or looked for */
-	bool environ;	       /* its whole environment may have been read */
+	bool environ;	       /* its whole environment may have been read: what cargo set */
+	bool walks;	       /* and all the rest of it */
 	struct strv variables; /* kinds of these (variables.h) that programs ask for */
 	struct strv indexes;   /* git indexes that git may have written: digest, blank, path */
 	struct strv trees; /* where git may know what is untracked without listing directories */
 	bool ran, drivers; /* programs were run; linkers or C drivers among them */
+	bool compiles;	   /* these read C: it is compiled or preprocessed */
 };
 
 /* Why the result cannot be kept. */
@@ -53,6 +55,8 @@ int record_add_real(struct recorder *r, const char *path);
 /* Checks that the way to what was read is as it was. `path` is a part of it; where that is a link,
  * so is what lies above its end. links: those that led here. */
 int record_check_way(struct recorder *r, const char *path, unsigned links);
+/* Whether the file is of C, by its name. */
+bool record_is_c(const char *path);
 /* Whether it lies directly in a directory of PATH. */
 bool record_in_path(const struct recorder *r, const char *path);
 

@@ -61,6 +61,19 @@ add_counting(const struct kind *kind, char *const *envp, struct strv *to)
 	return r;
 }
 
+/* Those that a pattern stands for. */
+static int
+add_group(const char *pattern, char *const *envp, struct strv *to)
+{
+	int r = 0;
+
+	for (; r == 0 && envp && *envp; envp++)
+		if (matches(pattern, *envp, strcspn(*envp, "=")))
+			r = strv_add(to, *envp);
+	strv_sort_unique(to);
+	return r;
+}
+
 /* ---- the loader */
 
 static bool
@@ -160,6 +173,8 @@ variables_digest(const char *name, char *const *envp, struct digest *ret)
 		r = add_loader(envp, streq(name, "loader"), &v);
 	if (r == -ENOENT && streq(name, "uname"))
 		r = add_machine(&v);
+	if (r == -ENOENT && ends_with(name, "*"))
+		r = add_group(name, envp, &v);
 	for (size_t i = 0; r == -ENOENT && i < ARRAY_LEN(kinds); i++)
 		if (streq(kinds[i].name, name))
 			r = add_counting(&kinds[i], envp, &v);

@@ -10,7 +10,7 @@
 const char *variables_get(char *const *envp, const char *name);
 
 /* The digest of a group. Groups are the classes of programs (trace/program.h) "all", "ccache",
- * "distcc", "git" and "icecc", and these:
+ * "distcc", "git" and "icecc", patterns of names ("GITHUB_RUN_*"), and these:
  *
  *   loader   what is loaded into every program: LD_PRELOAD and LD_AUDIT
  *   compile  the same, without libraries that are known to change nothing of what a compiler makes:

@@ -35,6 +35,12 @@ static const char *const names[] = {
 	"GITHUB_TOKEN", "RUNNER_TEMP", "RUNNER_TRACKING_ID", "TRAVIS_BUILD_*", "TRAVIS_JOB_*"
 };
 
+const char *
+session_name(size_t i)
+{
+	return i < ARRAY_LEN(names) ? names[i] : NULL;
+}
+
 bool
 session_has(const char *name, size_t n)
 {

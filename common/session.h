@@ -9,5 +9,7 @@
 
 /* A name of n bytes, or NAME=VALUE that begins with it. */
 bool session_has(const char *name, size_t n);
+/* The i-th of the names; a '*' at its end stands for anything. NULL: there are no more. */
+const char *session_name(size_t i);
 
 #endif

@@ -4,6 +4,10 @@
 
 #include "common/base.h"
 
+/* A release whose standard library has libc's `environ` in a macro only if that uses it: seen of
+ * 1.95 to 1.98. 1.63 has it in each. */
+#define RELEASE_ENVIRON 95
+
 /* Whether it is 1.`minor` or a later one. `unknown`: the answer for NULL, and for what is no
  * release. */
 bool release_is_since(const char *release, unsigned minor, bool unknown);

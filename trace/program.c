@@ -288,3 +288,56 @@ program_names(const char *text, size_t n, void (*found)(void *arg, const char *n
 		i = MAX2(k, i + 1);
 	}
 }
+
+#define NAMES_MAX 256
+#define LONG_NAME 8 /* what is shorter is a part of many other words */
+
+/* The names that begin with each letter, one after the other; ends[c] is where those of c end. */
+struct by_letter {
+	const char *names[NAMES_MAX];
+	bool seen[NAMES_MAX];
+	uint16_t ends[256];
+};
+
+static void
+sort_names(struct by_letter *b)
+{
+	size_t n = 0;
+
+	for (unsigned c = 0; c < 256; c++) {
+		for (size_t i = 0; n < NAMES_MAX && session_name(i); i++)
+			if ((uint8_t)session_name(i)[0] == c && session_name(i)[1])
+				b->names[n++] = session_name(i);
+		b->ends[c] = (uint16_t)n;
+	}
+}
+
+static bool
+is_at(const uint8_t *p, size_t at, size_t n, const char *name)
+{
+	size_t k = strlen(name);
+	bool whole = name[k - 1] != '*';
+
+	k -= !whole;
+	if (n - at < k || memcmp(p + at, name, k) != 0)
+		return false;
+	if (k >= LONG_NAME)
+		return true;
+	return (at == 0 || (!isupper(p[at - 1]) && p[at - 1] != '_')) &&
+	       (!whole || n - at == k || (!isupper(p[at + k]) && p[at + k] != '_'));
+}
+
+void
+program_names_in_binary(
+	const uint8_t *p, size_t n, void (*found)(void *arg, const char *name), void *arg)
+{
+	struct by_letter b = { .names = { NULL } };
+
+	sort_names(&b);
+	for (size_t at = 0; at < n; at++)
+		for (size_t i = b.ends[p[at] ? p[at] - 1 : 0]; i < b.ends[p[at]]; i++)
+			if (!b.seen[i] && is_at(p, at, n, b.names[i])) {
+				b.seen[i] = true;
+				found(arg, b.names[i]);
+			}
+}

@@ -48,4 +48,8 @@ int program_cache_dirs(const char *path, const struct buf *env, struct strv *dir
 void program_names(
 	const char *text, size_t n, void (*found)(void *arg, const char *name), void *arg);
 
+/* The same for what is no text: names have no ends there. A '*' stands for the rest of a name. */
+void program_names_in_binary(
+	const uint8_t *p, size_t n, void (*found)(void *arg, const char *name), void *arg);
+
 #endif

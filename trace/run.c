@@ -14,6 +14,7 @@
 
 #include "common/fs.h"
 #include "trace/program.h"
+#include "trace/texts.h"
 #include "trace/script.h"
 #include "trace/watch_priv.h"
 
@@ -113,14 +114,6 @@ add_caches(struct watch *w, const struct trace_call *c, const char *path)
 			strv_add(&w->caches, dirs.v[i]);
 }
 
-const char *
-watch_class(const struct watch *w, const char *path, enum program_form form)
-{
-	return watch_below_any(path, &w->project) || watch_below_any(path, &w->writable)
-		       ? "all"
-		       : program_class(path, form);
-}
-
 /* The program, and what the kernel opens to run it. *ret: what it is itself. */
 static void
 look_at(struct watch *w, const char *path, enum program_form *ret)
@@ -206,6 +199,9 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 	snprintf(item, sizeof(item), "%s %s", class, path);
 	trace_set_add(&w->set, TRACE_PROGRAMS, item, TRACE_RAN);
 	if (streq(class, "all")) {
+		w->runs_all = true;
+		if (!w->script.on && !watch_is_systems(w, path))
+			texts_opened(w, path);
 		if (form == PROGRAM_SCRIPT)
 			read_names(w, path);
 		read_arguments(w, c);

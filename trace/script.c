@@ -12,12 +12,10 @@
 #include "trace/asks.h"
 #include "trace/drivers.h"
 #include "trace/paths.h"
+#include "trace/texts.h"
 #include "trace/watch_priv.h"
 
 #define ENVP_MAX (1024u * 1024)
-#define TEXT_MAX (1024u * 1024)
-#define TEXTS_MAX (128u * 1024 * 1024) /* in all */
-#define HEAD 4096
 
 void
 script_done(struct watch_script *s)
@@ -176,39 +174,7 @@ script_opened(struct watch *w, const char *path)
 		asked(w, ASK_RANDOM, NULL, count_device(w), 0);
 	else if (trace_set_get(&w->set, TRACE_TEXTS, path) == TRACE_NONE && w->all &&
 		 w->all(w->arg))
-		trace_set_add(&w->set, TRACE_TEXTS, path, TRACE_TEXT);
-}
-
-static void
-found_name(void *arg, const char *name)
-{
-	struct watch *w = arg;
-
-	trace_set_add(&w->set, TRACE_MACRO_VARS, name, TRACE_ENV_OF_MACRO);
-}
-
-static size_t
-read_text(struct watch *w, const char *path, size_t room)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	struct stat st;
-
-	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
-		st.st_size > (off_t)MIN2(room, TEXT_MAX) || fs_read_file(path, TEXT_MAX, &b) < 0 ||
-		memchr(b.p, '\0', MIN2(b.n, (size_t)HEAD)))
-		return 0;
-	program_names((const char *)b.p, b.n, found_name, w);
-	return b.n;
-}
-
-static void
-read_texts(struct watch *w)
-{
-	size_t room = TEXTS_MAX, n = w->set.n;
-
-	for (size_t i = 0; i < n; i++)
-		if (w->set.v[i]->kind == TRACE_TEXT)
-			room -= read_text(w, w->set.v[i]->name, room);
+		texts_opened(w, path);
 }
 
 /* ---- what it writes */
@@ -280,5 +246,4 @@ script_end(struct watch *w)
 			lstat(t->name, &st) == 0)
 			watch_doubt(w, "it wrote %s", t->name);
 	}
-	read_texts(w);
 }

@@ -26,6 +26,8 @@ space_of(enum trace_kind kind)
 		return TRACE_EXTENDEDS;
 	case TRACE_TEXT:
 		return TRACE_TEXTS;
+	case TRACE_GROUP:
+		return TRACE_GROUPS;
 	case TRACE_RAN:
 		return TRACE_PROGRAMS;
 	default:

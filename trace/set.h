@@ -20,6 +20,7 @@ enum trace_kind {
 	TRACE_MADE,	   /* made or changed by the compile itself */
 	TRACE_RAN,	   /* a program: its class, a blank and its path */
 	TRACE_TEXT,	   /* read by a program that may use any variable it names */
+	TRACE_GROUP,	   /* variables whose names begin so */
 	TRACE_PASSED,	   /* nothing to record, but need not be thought about again */
 	TRACE_KINDS
 };
@@ -57,7 +58,8 @@ enum trace_space {
 	TRACE_REALS,
 	TRACE_EXTENDEDS,
 	TRACE_PROGRAMS,
-	TRACE_TEXTS
+	TRACE_TEXTS,
+	TRACE_GROUPS
 };
 enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);
 /* Adds a name. If it is there already, its kind stays. Without room it sets `lost`. */

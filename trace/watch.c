@@ -13,6 +13,7 @@
 #include "memo/git_index.h"
 #include "trace/paths.h"
 #include "trace/runtime.h"
+#include "trace/texts.h"
 #include "trace/script.h"
 #include "trace/watch_priv.h"
 
@@ -267,6 +268,19 @@ take_said(struct watch *w, const char *said)
 			macro ? TRACE_ENV_OF_MACRO : TRACE_ENV_OF_RUSTC);
 }
 
+/* What a program reads that may ask for any variable: its modules, scripts that it includes. */
+static void
+note_text(struct watch *w, const char *path, watch_by_fn by, void *arg)
+{
+	enum watch_by who;
+
+	if (!w->runs_all || watch_is_systems(w, path))
+		return;
+	who = by(arg);
+	if (who == WATCH_BY_OTHER || who == WATCH_BY_PYTHON)
+		texts_opened(w, path);
+}
+
 void
 watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *arg)
 {
@@ -314,10 +328,15 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 				watch_look(w, path, true);
 			if (!source || c->moved)
 				change(w, c, path, by, arg);
-		} else if (!is_aside(w, path, by, arg)) {
+		} else if (is_aside(w, path, by, arg)) {
+			if (c->op == TRACE_OPEN && !w->script.on)
+				note_text(w, path, by, arg);
+		} else {
 			watch_look(w, path, c->op == TRACE_OPEN);
 			if (w->script.on && c->op == TRACE_OPEN)
 				script_opened(w, path);
+			else if (c->op == TRACE_OPEN)
+				note_text(w, path, by, arg);
 			stat_for_result(w, c, path, by, arg);
 			link_for_result(w, c, path, by, arg);
 			extended_for_result(w, c, path);
@@ -330,6 +349,7 @@ watch_end(struct watch *w)
 {
 	if (w->script.on)
 		script_end(w);
+	texts_end(w);
 	if (w->set.lost)
 		watch_doubt(w, "it looked at too many files");
 	if (!w->ran || w->calls < 2)
@@ -365,6 +385,8 @@ letter(enum trace_kind kind)
 		return 'w';
 	case TRACE_RAN:
 		return 'x';
+	case TRACE_GROUP:
+		return 'q';
 	default:
 		return '\0';
 	}

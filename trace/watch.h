@@ -65,6 +65,7 @@ struct watch {
 	} * indexes; /* git indexes that git refreshes */
 	size_t n_indexes;
 	bool linker;   /* the traced program is a linker: its variables are not reported */
+	bool runs_all; /* a program was run that may ask for any variable */
 	bool ran;      /* the traced program was started */
 	bool env_seen; /* its variables are reported */
 	bool environ;  /* a whole environment was read, from /proc */
@@ -102,10 +103,10 @@ void watch_end(struct watch *w);
  * program saw that it is no link, or that it is its own real path, y they asked for its extended
  * attributes, u (with the name "umask") they asked for the umask, m variable of a macro, r variable
  * of the toolchain, v (with the name "environ") all variables at once, w made or changed, x a
- * program that was run, or could not be (its class, see program.h, a blank, its path), g an index
- * of git that git may have written (the digest of what it said, see memo/git_index.h, a blank, its
- * path), ! a doubt, and last e, with the number of calls as its name: without it the record is not
- * whole. 0 or -ENOMEM. */
+ * program that was run, or could not be (its class, see program.h, a blank, its path), q variables
+ * whose names begin so, g an index of git that git may have written (the digest of what it said,
+ * see memo/git_index.h, a blank, its path), ! a doubt, and last e, with the number of calls as its
+ * name: without it the record is not whole. 0 or -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

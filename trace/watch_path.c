@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
+#include "trace/program.h"
 #include "trace/runtime.h"
 #include "trace/watch_priv.h"
 
@@ -42,6 +43,14 @@ bool
 watch_is_writable(const struct watch *w, const char *path)
 {
 	return watch_below_any(path, &w->writable) || watch_below_any(path, &w->temporary);
+}
+
+const char *
+watch_class(const struct watch *w, const char *path, enum program_form form)
+{
+	return watch_below_any(path, &w->project) || watch_below_any(path, &w->writable)
+		       ? "all"
+		       : program_class(path, form);
 }
 
 bool
@@ -87,6 +96,18 @@ watch_is_kernels(struct watch *w, const char *path, dev_t dev)
 		for (size_t i = 0; i < ARRAY_LEN(types); i++)
 			d->kernels |= (uint32_t)fs.f_type == types[i];
 	return d->kernels;
+}
+
+bool
+watch_is_systems(const struct watch *w, const char *path)
+{
+	static const char *const dirs[] = { "/bin", "/dev", "/lib", "/lib32", "/lib64", "/proc",
+		"/sbin", "/sys", "/usr" };
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (path_is_below(path, dirs[i]))
+			return !path_is_below(path, "/usr/local");
+	return watch_below_any(path, &w->toolchain);
 }
 
 bool

@@ -18,6 +18,8 @@ bool watch_is_made(const struct watch *w, const char *path);
 bool watch_is_kernels(struct watch *w, const char *path, dev_t dev);
 /* The compile's own entry in /proc (trace_call.h has no link left in it). */
 bool watch_is_own_entry(const char *path);
+/* Whether it belongs to the system or to the toolchain. */
+bool watch_is_systems(const struct watch *w, const char *path);
 /* Whether what the kernel says there only suits a program to this machine. */
 bool watch_suits_machine(const struct watch *w, const char *path);
 /* Records that a path was asked for or opened, unless it is no input. */

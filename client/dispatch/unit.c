@@ -17,10 +17,6 @@
 #include "common/why.h"
 #include "rustc/release.h"
 
-/* A release whose standard library has libc's `environ` in a macro only if that uses it: seen of
- * 1.95 to 1.98. 1.63 has it in each. */
-#define ENVIRON_SINCE 95
-
 void
 unit_free(struct unit *u)
 {
@@ -331,7 +327,7 @@ fill_files(struct unit *u, const struct unit_in *in, const char *target_dir, cha
 	if (cl.has_profiled)
 		return why_set(
 			ret_home, -ENOTSUP, "a proc-macro in it writes profiles while it runs");
-	if (cl.environ_of && release_is_since(u->tc.release, ENVIRON_SINCE, false))
+	if (cl.environ_of && release_is_since(u->tc.release, RELEASE_ENVIRON, false))
 		return why_set(ret_home, -ENOTSUP,
 			"a proc-macro may read the whole environment: %s", cl.environ_of);
 	u->glibc = cl.has_dso ? toolchain_glibc_minor() : 0;

@@ -17,6 +17,7 @@
 #include "rustc/depinfo.h"
 #include "rustc/option_tables.h"
 #include "rustc/refusal.h"
+#include "rustc/release.h"
 
 #define TRIM_FILES 4096 /* depot_trim has a limit of time, too */
 #define TEXT_MAX (64u << 20)
@@ -457,6 +458,7 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 		.libraries = &libraries,
 		.stamps = target && strstr(target, "-windows-"),
 		.linked = c->in.call->calls_linker && !made->staged,
+		.walkers = release_is_since(c->tc.release, RELEASE_ENVIRON, false),
 		.metadata = made->metadata,
 		.started = c->started };
 	int r = list_dirs(c, made->record);

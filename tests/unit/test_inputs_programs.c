@@ -197,6 +197,22 @@ what_programs_ask_for(void **state)
 	env[0] = cc;
 	is_stale("LIBRARY_PATH");
 	forget();
+	/* a pattern of names; CPATH is asked for where C is read */
+	env[0] = colour;
+	item('q', "COL*");
+	item('x', "linker /usr/bin/cc");
+	put("x.c", "int x;");
+	item('f', in("x.c"));
+	take_all();
+	assert_true(has(INPUT_ENV, "CPATH"));
+	all_is_as_it_was();
+	env[0] = NULL;
+	is_stale("COL*");
+	forget();
+	put("x.c", "char x[] = __DATE__;");
+	item('x', "linker /usr/bin/cc");
+	item('f', in("x.c"));
+	cannot_be_kept("the time");
 	item('x', "unheard-of /bin/sh");
 	item('e', "7");
 	assert_int_equal(take(), -EBADMSG);

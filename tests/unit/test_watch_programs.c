@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "tests/unit/watch_fixture.h"
+#include "trace/program.h"
 
 /* ---- real programs */
 
@@ -219,6 +220,31 @@ run_by_descriptor(bool from_memory)
 	return 1;
 }
 
+static void
+add_text(void *arg, const char *name)
+{
+	assert_int_equal(buf_addf(arg, "%s ", name), 0);
+}
+
+/* Names without ends, as in a program. */
+static void
+test_names_in_binary(void **state)
+{
+	static const char data[] = "\0xGITHUB_ENVy\0SIGTERM\0 TERMS ZGITHUB_RUN_IDN\xff_\0_";
+	static const char more[] = "\0TERM\0LESSOPEN BUILD_I";
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	(void)state;
+	program_names_in_binary((const uint8_t *)data, sizeof(data) - 1, add_text, &b);
+	assert_int_equal(buf_add(&b, "", 1), 0);
+	assert_string_equal((char *)b.p, "GITHUB_ENV GITHUB_RUN_* ");
+	buf_done(&b);
+	program_names_in_binary((const uint8_t *)more, sizeof(more) - 1, add_text, &b);
+	program_names_in_binary((const uint8_t *)more, 0, add_text, &b);
+	assert_int_equal(buf_add(&b, "", 1), 0);
+	assert_string_equal((char *)b.p, "TERM LESS* ");
+}
+
 /* What a driver keeps for itself is neither read nor made; the same by the compiler is. */
 static void
 test_aside(void **state)
@@ -321,6 +347,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 			test_preload_is_the_users, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_aside, make_place, remove_place),
+		cmocka_unit_test(test_names_in_binary),
 		cmocka_unit_test_setup_teardown(test_index, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(
 			test_program_that_is_killed, make_place, remove_place),
