@@ -40,7 +40,8 @@ fts_closep(FTS **f)
 		fts_close(*f);
 }
 
-/* The directory itself, and all below it: fn for each, directories before what is in them. */
+/* The directory itself, and all below it: fn for each, directories before what is in them. Without
+ * FTS_NOSTAT, by which fts believes the links of a directory: some file systems give each two. */
 static int
 walk(const char *dir, int (*fn)(const FTSENT *e, void *arg), void *arg)
 {
@@ -49,8 +50,7 @@ walk(const char *dir, int (*fn)(const FTSENT *e, void *arg), void *arg)
 	_cleanup_(fts_closep) FTS *f = NULL;
 	int r = 0;
 
-	f = root ? fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_NOSTAT, NULL)
-		 : NULL;
+	f = root ? fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL) : NULL;
 	if (!f)
 		return -errno;
 	while (r == 0) {
@@ -97,16 +97,35 @@ name_in(const struct inputs_place *p, const char *path)
 	return NULL;
 }
 
+/* The path without links, but for what it names itself. NULL: it is gone, or no memory. */
+static char *
+without_links(const char *path)
+{
+	_cleanup_(freep) char *dir = path_dirname(path);
+	_cleanup_(freep) char *real = dir ? realpath(dir, NULL) : NULL;
+	struct stat st;
+
+	return real && lstat(path, &st) == 0 ? path_join(real, path_basename(path)) : NULL;
+}
+
+/* Names of what was made. One that leads through a link in OUT_DIR is that of the file itself. */
 static int
 add_made(const struct inputs_place *p, const struct strv *made, struct strv *ret)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < made->n; i++) {
-		const char *name = name_in(p, made->v[i]);
-		struct stat st;
+		_cleanup_(freep) char *path = NULL;
+		const char *name;
 
-		if (!name || lstat(made->v[i], &st) < 0)
+		if (!name_in(p, made->v[i]))
+			continue;
+		errno = 0;
+		path = without_links(made->v[i]);
+		name = path ? name_in(p, path) : NULL;
+		if (errno == ENOMEM)
+			return -ENOMEM;
+		if (!name)
 			continue;
 		r = strv_add(ret, name);
 		for (const char *s = strchr(name, '/'); r == 0 && s; s = strchr(s + 1, '/'))

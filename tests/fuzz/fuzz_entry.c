@@ -30,6 +30,45 @@ look_at_bundle(const struct result *r)
 			abort();
 }
 
+/* It lies in the out-dir, in a directory that comes before it, and behind no link. */
+static void
+look_at_run(const struct result *r)
+{
+	if (r->n_links || r->status)
+		abort();
+	for (size_t k = 0; k < r->n_outputs; k++) {
+		const struct output *o = &r->outputs[k];
+		const char *slash = strrchr(o->name, '/');
+		bool found = !slash;
+
+		if (o->kind >= OUTPUT_KINDS || (o->kind != OUTPUT_FILE && o->is_blob) ||
+			(o->kind == OUTPUT_LINK && !o->text.n) ||
+			!path_is_name(slash ? slash + 1 : o->name))
+			abort();
+		for (size_t i = 0; i < r->n_outputs; i++) {
+			const struct output *p = &r->outputs[i];
+
+			if (i != k && streq(p->name, o->name))
+				abort();
+			found |= i < k && slash && p->kind == OUTPUT_DIR &&
+				 strlen(p->name) == (size_t)(slash - o->name) &&
+				 starts_with(o->name, p->name);
+		}
+		if (!found)
+			abort();
+	}
+}
+
+static void
+look_at_names(const struct result *r)
+{
+	for (size_t k = 0; k < r->n_outputs; k++)
+		if ((r->outputs[k].mode & ~0777u) ||
+			(!r->run && (!path_is_name(r->outputs[k].name) ||
+					    r->outputs[k].kind != OUTPUT_FILE)))
+			abort();
+}
+
 static void
 look_at(const struct entry *e)
 {
@@ -38,11 +77,11 @@ look_at(const struct entry *e)
 
 		if (entry_result(e, i, &r) < 0)
 			continue;
-		if (r.n_outputs == 0)
+		if (r.n_outputs == 0 && !r.run)
 			abort();
-		for (size_t k = 0; k < r.n_outputs; k++)
-			if (!path_is_name(r.outputs[k].name) || (r.outputs[k].mode & ~0777u))
-				abort();
+		look_at_names(&r);
+		if (r.run)
+			look_at_run(&r);
 		look_at_bundle(&r);
 		result_done(&r);
 	}

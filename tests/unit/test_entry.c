@@ -289,6 +289,169 @@ test_odd_results(void **state)
 	odd_result(NULL, 0, true);
 }
 
+/* ---- of a build script's run */
+
+struct run_output {
+	const char *name;
+	enum output_kind kind;
+	const char *text; /* NULL: a blob */
+};
+
+static int
+run_result(const struct run_output *v, size_t n, struct result *r, struct result *got)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+
+	r->run = true;
+	e.key = digest_for("key");
+	assert_int_equal(inputs_add(&r->inputs, INPUT_ABSENT, "/x", NULL, 0), 0);
+	for (size_t i = 0; i < n; i++) {
+		struct output *o = result_add_output(r, v[i].name);
+
+		assert_non_null(o);
+		o->kind = v[i].kind;
+		o->mode = 0755;
+		o->is_blob = !v[i].text;
+		if (o->is_blob)
+			o->digest = digest_for(v[i].name);
+		else
+			assert_int_equal(buf_adds(&o->text, v[i].text), 0);
+	}
+	assert_int_equal(entry_add_result(&e, r), 0);
+	return entry_result(&e, 0, got);
+}
+
+static void
+test_a_run(void **state)
+{
+	static const struct run_output outputs[] = {
+		{ "a", OUTPUT_DIR, "" },
+		{ "a b\n\xff", OUTPUT_FILE, "" },
+		{ "a-b", OUTPUT_LINK, "\x01/a/b" },
+		{ "a/b", OUTPUT_DIR, "" },
+		{ "a/b/c", OUTPUT_FILE, NULL },
+		{ "z.txt", OUTPUT_FILE, "\x02/debug" },
+	};
+	_cleanup_(result_done) struct result r = RESULT_INIT, got = RESULT_INIT;
+
+	(void)state;
+	assert_int_equal(run_result(outputs, ARRAY_LEN(outputs), &r, &got), 0);
+	assert_true(got.run);
+	assert_int_equal(got.n_outputs, ARRAY_LEN(outputs));
+	for (size_t i = 0; i < ARRAY_LEN(outputs); i++) {
+		assert_string_equal(got.outputs[i].name, outputs[i].name);
+		assert_int_equal(got.outputs[i].kind, outputs[i].kind);
+		assert_int_equal(got.outputs[i].mode, 0755);
+		assert_int_equal(got.outputs[i].is_blob, !outputs[i].text);
+		if (outputs[i].text && *outputs[i].text)
+			assert_string_equal((char *)got.outputs[i].text.p, outputs[i].text);
+	}
+}
+
+/* A script may only print. */
+static void
+test_a_run_without_outputs(void **state)
+{
+	_cleanup_(result_done) struct result r = RESULT_INIT, got = RESULT_INIT;
+
+	(void)state;
+	assert_int_equal(buf_adds(&r.out, "cargo:rerun-if-changed=build.rs\n"), 0);
+	assert_int_equal(run_result(NULL, 0, &r, &got), 0);
+	assert_int_equal(got.n_outputs, 0);
+	assert_int_equal(got.out.n, r.out.n);
+}
+
+static void
+odd_run(const struct run_output *v, size_t n)
+{
+	_cleanup_(result_done) struct result r = RESULT_INIT, got = RESULT_INIT;
+
+	assert_int_equal(run_result(v, n, &r, &got), -EBADMSG);
+	assert_int_equal(got.n_outputs, 0);
+}
+
+static void
+odd_name(const char *name)
+{
+	const struct run_output v[] = { { "a", OUTPUT_DIR, "" }, { name, OUTPUT_FILE, "" } };
+
+	/* beside a directory that it may lie in, and alone */
+	odd_run(v, 2);
+	odd_run(v + 1, 1);
+}
+
+#define ODD_RUN(...)                                             \
+	do {                                                     \
+		const struct run_output odd[] = { __VA_ARGS__ }; \
+		odd_run(odd, ARRAY_LEN(odd));                    \
+	} while (0)
+
+static void
+test_odd_runs(void **state)
+{
+	char name[600];
+
+	(void)state;
+	odd_name("..");
+	odd_name("../b");
+	odd_name("a/../b");
+	odd_name("a/..");
+	odd_name("a/./b");
+	odd_name("/b");
+	odd_name("/");
+	odd_name("");
+	odd_name("a/");
+	odd_name("a//b");
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	odd_name(name);
+	/* it must lie in a directory that was made */
+	ODD_RUN({ "a/b", OUTPUT_FILE, "" });
+	ODD_RUN({ "a", OUTPUT_LINK, "/etc" }, { "a/b", OUTPUT_FILE, "" });
+	ODD_RUN({ "a", OUTPUT_FILE, "" }, { "a/b", OUTPUT_FILE, "" });
+	ODD_RUN({ "a", OUTPUT_DIR, "" }, { "a/b", OUTPUT_LINK, "/" }, { "a/b/c", OUTPUT_FILE, "" });
+	ODD_RUN({ "a", OUTPUT_DIR, "" }, { "a/b/c", OUTPUT_FILE, "" });
+	/* twice, and in another order */
+	ODD_RUN({ "a", OUTPUT_FILE, "" }, { "a", OUTPUT_FILE, "" });
+	ODD_RUN({ "a", OUTPUT_DIR, "" }, { "a", OUTPUT_LINK, "/etc" }, { "a/b", OUTPUT_FILE, "" });
+	ODD_RUN({ "b", OUTPUT_FILE, "" }, { "a", OUTPUT_FILE, "" });
+	ODD_RUN({ "a/b", OUTPUT_FILE, "" }, { "a", OUTPUT_DIR, "" });
+	/* kinds that hold what they cannot */
+	ODD_RUN({ "a", OUTPUT_KINDS, "" });
+	ODD_RUN({ "a", OUTPUT_DIR, NULL });
+	ODD_RUN({ "a", OUTPUT_DIR, "text" });
+	ODD_RUN({ "a", OUTPUT_LINK, NULL });
+	ODD_RUN({ "a", OUTPUT_LINK, "" });
+}
+
+/* What a run alone may have, and what it may not. */
+static void
+test_units_are_no_runs(void **state)
+{
+	static const enum output_kind kinds[] = { OUTPUT_DIR, OUTPUT_LINK };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+		_cleanup_(result_done) struct result r = RESULT_INIT, got = RESULT_INIT;
+
+		fill_result(&r, "source");
+		r.outputs[1].kind = kinds[i];
+		assert_int_equal(entry_add_result(&e, &r), 0);
+		assert_int_equal(entry_result(&e, 0, &got), -EBADMSG);
+	}
+	odd_result("a/b", 0644, true);
+	for (int i = 0; i < 2; i++) {
+		_cleanup_(result_done) struct result r = RESULT_INIT, got = RESULT_INIT;
+
+		if (i == 0)
+			r.status = 1;
+		else
+			add_link(&r, "call");
+		assert_int_equal(run_result(NULL, 0, &r, &got), -EBADMSG);
+	}
+}
+
 static unsigned
 mode_under(unsigned umask_then, unsigned full, const char *name, unsigned umask_now)
 {
@@ -424,6 +587,10 @@ main(void)
 		cmocka_unit_test(test_odd_bundles),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_odd_results),
+		cmocka_unit_test(test_a_run),
+		cmocka_unit_test(test_a_run_without_outputs),
+		cmocka_unit_test(test_odd_runs),
+		cmocka_unit_test(test_units_are_no_runs),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_order),

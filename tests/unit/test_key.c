@@ -442,6 +442,101 @@ test_no_secret_in_a_recipe(void **state)
 	unit_key_done(&k);
 }
 
+/* ---- of a build script's run */
+
+static void
+run_key(const char *namespace, const char *program, char *const *args, const char *cwd,
+	char *const *env, struct unit_key *ret)
+{
+	struct run_key_in in = { .namespace = namespace, .args = args, .cwd = cwd, .env = env };
+
+	assert_int_equal(digest_bytes(program, strlen(program), &in.program), 0);
+	assert_int_equal(run_key_make(&in, ret), 0);
+}
+
+/* Whether a run with this environment has the key of a plain one; how they differ otherwise. */
+static bool
+same_run(char *const *env, const char *difference)
+{
+	static char name[] = "CARGO_PKG_NAME=z-sys", target[] = "TARGET=x86_64",
+		    feature[] = "CARGO_FEATURE_STATIC=1", dep[] = "DEP_Q_ROOT=\x02/debug/q";
+	static char *const plain_env[] = { name, target, feature, dep, NULL };
+	char *none[] = { NULL };
+	_cleanup_(unit_key_done) struct unit_key a = { .recipe = STRV_INIT };
+	_cleanup_(unit_key_done) struct unit_key b = { .recipe = STRV_INIT };
+	_cleanup_(freep) char *text = NULL;
+
+	run_key("", "program", none, "/w", plain_env, &a);
+	run_key("", "program", none, "/w", env, &b);
+	text = unit_key_difference(a.recipe.v, a.recipe.n, &b.recipe);
+	if (difference) {
+		assert_non_null(text);
+		assert_string_equal(text, difference);
+	} else {
+		assert_null(text);
+	}
+	return digest_eq(&a.id, &b.id);
+}
+
+#define ENV(...) ((char *[]){ __VA_ARGS__, NULL })
+
+static void
+test_a_run_s_environment(void **state)
+{
+	char name[] = "CARGO_PKG_NAME=z-sys", target[] = "TARGET=x86_64",
+	     feature[] = "CARGO_FEATURE_STATIC=1", dep[] = "DEP_Q_ROOT=\x02/debug/q";
+	char other_target[] = "TARGET=arm", opt[] = "OPT_LEVEL=3", more[] = "CARGO_FEATURE_A=1";
+	char other_dep[] = "DEP_Q_ROOT=/usr", version[] = "CARGO_PKG_VERSION=2";
+	char path[] = "PATH=/bin", cc[] = "CC=gcc", jobs[] = "NUM_JOBS=3", t[] = "TARGETS=arm";
+
+	(void)state;
+	assert_true(same_run(ENV(name, target, feature, dep), NULL));
+	/* in any order; what it only may ask for is an input, if it does */
+	assert_true(same_run(ENV(path, dep, cc, feature, jobs, target, t, name), NULL));
+	assert_false(same_run(ENV(name, other_target, feature, dep), "env TARGET arm changed"));
+	assert_false(same_run(ENV(name, target, dep), "env CARGO_FEATURE_STATIC 1 is gone"));
+	assert_false(
+		same_run(ENV(name, target, feature, dep, more), "env CARGO_FEATURE_A 1 is new"));
+	assert_false(same_run(ENV(name, target, feature, dep, opt), "env OPT_LEVEL 3 is new"));
+	assert_false(same_run(
+		ENV(name, target, feature, dep, version), "env CARGO_PKG_VERSION 2 is new"));
+	assert_false(
+		same_run(ENV(name, target, feature, other_dep), "env DEP_Q_ROOT /usr changed"));
+}
+
+static void
+test_what_else_changes_a_run_s_key(void **state)
+{
+	static char one[] = "one", two[] = "two";
+	static char *const none[] = { NULL }, *const args[] = { one, two, NULL };
+	static char *const turned[] = { two, one, NULL };
+	const struct {
+		const char *namespace, *program;
+		char *const *args;
+		const char *cwd;
+	} v[] = {
+		{ "", "p", none, "/w" },
+		{ "n", "p", none, "/w" },
+		{ "", "q", none, "/w" },
+		{ "", "p", args, "/w" },
+		{ "", "p", turned, "/w" },
+		{ "", "p", none, "/v" },
+	};
+	struct unit_key k[ARRAY_LEN(v)], again;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		run_key(v[i].namespace, v[i].program, v[i].args, v[i].cwd, none, &k[i]);
+		for (size_t j = 0; j < i; j++)
+			assert_false(digest_eq(&k[i].id, &k[j].id));
+	}
+	run_key(NULL, "p", none, "/w", none, &again);
+	assert_true(digest_eq(&k[0].id, &again.id));
+	unit_key_done(&again);
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		unit_key_done(&k[i]);
+}
+
 int
 main(void)
 {
@@ -457,6 +552,8 @@ main(void)
 		cmocka_unit_test(test_an_extern_that_is_gone),
 		cmocka_unit_test(test_in_words),
 		cmocka_unit_test(test_no_secret_in_a_recipe),
+		cmocka_unit_test(test_a_run_s_environment),
+		cmocka_unit_test(test_what_else_changes_a_run_s_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
