@@ -1,5 +1,5 @@
 /* Signals between cargo and the child. Invariant: a signal is passed on only to a child that has
- * not been waited for yet, so never to a stranger that got its number. */
+ * not been waited for yet, so never to another process that got its number. */
 #include "config.h"
 
 #include <errno.h>

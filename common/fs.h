@@ -31,7 +31,8 @@ int fs_mkdir_p(const char *path, mode_t mode);
 /* mkdir -p for the directory that holds path. */
 int fs_mkdir_parent(const char *path, mode_t mode);
 /* Whether what is in the directory can be believed: 0; -EPERM: any user may put files there, or it
- * is another user's, who is not root (root takes what is in a user's home as it is); -errno. */
+ * belongs neither to this user nor to root (root accepts any owner, since it takes what is in a
+ * user's home as it is); -errno. */
 int fs_check_owner(const char *dir);
 /* Removes a whole tree without following symlinks; a missing one is fine. */
 int fs_rm_rf(const char *path);

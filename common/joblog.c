@@ -4,8 +4,8 @@
  * write with O_APPEND, which local file systems do not mix with another's. What does not fit on a
  * full disk is closed with a newline where possible, so that it spoils no other line.
  *
- * Rotation is done by who holds a lock on the very file that is too long, and finds it still under
- * its name; so many processes at once rotate it once. Nobody waits for that lock. */
+ * A process rotates the log if it holds a lock on the file that is too long and finds that file
+ * still under its name; so many processes at once rotate it once. Nobody waits for that lock. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* A node's keys, and who may talk to whom.
+/* A node's keys, and which nodes may talk to each other.
  *
  * Identity file (mode 0600, refused when others can read it), `name = value` lines:
  *   name         free text, [A-Za-z0-9._-]{1,64}

@@ -38,7 +38,7 @@ void ticket_book_limit(struct ticket_book *b, size_t max); /* another bound than
 /* Checks signature, expiry (60 s late or early are allowed), worker, client key as CURVE proved it
  * ("" over ipc on either side skips that one), and that the nonce is new; then remembers the nonce.
  * 0 and the job id (caller frees); -EBADMSG, -EKEYREJECTED (signature), -EKEYEXPIRED, -EALREADY
- * (used), -EACCES (for somebody else), -EBUSY (the book is full). */
+ * (used), -EACCES (for another worker or client), -EBUSY (the book is full). */
 int ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
 	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
 	const char *worker_curve, uint64_t now_ms, char **ret_job);

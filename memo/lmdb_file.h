@@ -47,7 +47,7 @@ void lmdb_file_done(struct lmdb_file *f);
 typedef int (*lmdb_file_fn)(void *arg, MDB_txn *txn, const MDB_dbi *dbi);
 /* 0 or -errno; -ENOENT: MDB_NOTFOUND, or no usable file. */
 int lmdb_file_read(struct lmdb_file *f, lmdb_file_fn fn, void *arg);
-/* Commits when fn gives 0. -ETIMEDOUT: somebody else writes, or is stopped while writing. */
+/* Commits when fn gives 0. -ETIMEDOUT: another process writes, or is stopped while writing. */
 int lmdb_file_write(struct lmdb_file *f, lmdb_file_fn fn, void *arg);
 
 #endif

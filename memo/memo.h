@@ -38,7 +38,7 @@ int memo_digest_file(struct memo *m, const char *path, struct digest *ret, struc
 int memo_digest_fd(struct memo *m, int fd, bool sealed, struct digest *ret, struct stat *ret_st);
 
 /* Remembers a digest that is known otherwise: the caller has just put the file there, whole, by
- * rename, and nobody who could write to it has heard of it yet. Does nothing when it cannot. */
+ * rename, and no process that could write to it knows of it yet. Does nothing when it cannot. */
 void memo_note_digest(struct memo *m, const char *path, const struct digest *d);
 /* The same for the file that has this stat. */
 void memo_note_stat(struct memo *m, const struct stat *st, const struct digest *d);

@@ -1,5 +1,5 @@
 /* Invariant: true only where neither the version's default, nor the command line, nor an attribute
- * of the crate can make rustc speak. Where it may speak, only rustc knows its words. */
+ * of the crate can make rustc speak. Where rustc may speak, only rustc knows the text. */
 #include "config.h"
 
 #include "rustc/linker_lint.h"

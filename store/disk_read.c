@@ -332,7 +332,7 @@ disk_used(struct store *s, const struct digest *key, const struct digest *blobs,
 		if (lstat(path, &st) < 0)
 			continue;
 		disk_note(d, STORE_BLOB, &blobs[i], disk_bytes(d, &st));
-		/* a ctime that moves makes those who share it hash it again */
+		/* a ctime that moves makes the processes that share it hash it again */
 		if (st.st_nlink == 1)
 			(void)touch(path, false);
 	}

@@ -290,7 +290,7 @@ program_names(const char *text, size_t n, void (*found)(void *arg, const char *n
 }
 
 #define NAMES_MAX 256
-#define LONG_NAME 8 /* what is shorter is a part of many other words */
+#define LONG_NAME 8 /* a shorter name is a part of many other words */
 
 /* The names that begin with each letter, one after the other; ends[c] is where those of c end. */
 struct by_letter {

@@ -54,8 +54,8 @@ int relay_text(struct relay *r, bool out, const void *p, size_t n);
 /* After the compiler's success: says all but the link line and what follows it; then puts every
  * output in place. */
 int relay_finish(struct relay *r);
-/* After the compiler's failure: whether its words are about the crate alone (failure.h); and says
- * all of them, which ends the unit. */
+/* After the compiler's failure: whether its messages are about the crate alone (failure.h). If so
+ * it prints all of them, which ends the unit. */
 bool relay_failure_is_final(const struct relay *r);
 int relay_say_failure(struct relay *r);
 /* What waits for the link; valid until the relay is freed. */

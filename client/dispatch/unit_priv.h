@@ -1,4 +1,4 @@
-/* Inside the unit's making: its parts, and who fills them. */
+/* A unit while it is made: its parts, and which file fills each. */
 #ifndef DRAY_CLIENT_DISPATCH_UNIT_PRIV_H
 #define DRAY_CLIENT_DISPATCH_UNIT_PRIV_H
 

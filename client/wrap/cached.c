@@ -1,5 +1,5 @@
-/* Invariant: a hit puts every output in place, whole, before a word of it is printed; what cannot
- * be is a miss, and the compiler makes all of it again. */
+/* Invariant: a hit puts every output in place, whole, before any text is printed; what cannot be is
+ * a miss, and the compiler makes all of it again. */
 #include "config.h"
 
 #include <errno.h>

@@ -646,7 +646,8 @@ cached_read_farm(const struct ledger *said, const struct buf *linked, struct buf
 bool
 cached_is_final(const struct rustc_call *call, int status, const struct buf *err)
 {
-	/* cargo's own calls have JSON, and a user who is refused may mend what no trace shows */
+	/* cargo's own calls have JSON, and after an error the user may change what no trace shows
+	 */
 	return status == 0 || (status == 1 && !call->json && !call->extra_filename &&
 				      refusal_is_final((const char *)err->p, err->n));
 }

@@ -260,8 +260,9 @@ run_traced(struct link_run *l, struct spawn *s)
 	return r;
 }
 
-/* Whether the linker, which succeeded, printed what rustc would warn of. How rustc words it is the
- * affair of its version, and its level may be in the crate: so it has to link itself. */
+/* Whether the linker, which succeeded, printed what rustc would warn of. The text of the warning
+ * depends on rustc's version, and its level may be set in the crate, so rustc has to link itself.
+ */
 static bool
 rustc_would_speak(const struct link_run *l, int words)
 {

@@ -38,7 +38,7 @@ add_stat(struct buf *b, const char *path)
 }
 
 /* Asks the C driver itself, since gcc takes mold by name only from version 12.1 on. What it said,
- * in the note's words. */
+ * as the note has it. */
 static const char *
 ask(const char *cc, const char *name, const char *path)
 {

@@ -240,7 +240,7 @@ make_argv(const struct rustc_call *call, char *bwrap, const char *view, struct s
 }
 
 /* The one directory below view/STATE becomes one of the call's. No directory is made for it: cargo
- * has made them, or somebody is removing them. */
+ * has made them, or they are being removed. */
 static void
 move_state(const struct rustc_call *call, const char *view, struct memo *m)
 {
@@ -277,8 +277,8 @@ compile(const struct rustc_call *call, const char *dir, struct memo *m)
 		move_state(call, view, m);
 }
 
-/* The view is made beside the cache: a directory in the target directory would be in the way of who
- * removes that. Where they are on two file systems there is none. */
+/* The view is made beside the cache: a directory in the target directory would be in the way when
+ * that is removed. If they are on two file systems there is no view. */
 static char *
 make_dir(const struct conf *conf, const struct rustc_call *call)
 {

@@ -171,7 +171,7 @@ test_what_is_not_understood(void **state)
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-C");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "--cfg");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "-C", "linker");
-	/* rustc refuses these; it must be the one who says so */
+	/* rustc refuses these, and must be the one to say so */
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "--crate-name", "b");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "other.rs");
 	EXPECT(CALL_UNKNOWN, "rustc", UNIT, "--crate-type", "app");

@@ -118,7 +118,7 @@ test_an_unknown_farm_has_one_prober(void **state)
 	start = clock_mono_ms();
 	assert_int_equal(begin(30, &second), FARM_DOWN);
 	assert_true(clock_mono_ms() - start >= 60);
-	/* a prober that died without a word is followed by another */
+	/* a prober that died without a report is followed by another */
 	close(probe);
 	assert_int_equal(begin(30, &second), FARM_TRY);
 	assert_true(second >= 0);

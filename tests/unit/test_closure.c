@@ -219,7 +219,7 @@ test_changed_since(void **state)
 	_cleanup_(run_done) struct run r = { .r = 0 };
 	_cleanup_(freep) char *p = at("deps/liba-1.rmeta");
 
-	/* made anew by somebody else: what is known of the old one says nothing */
+	/* made anew by another process: what is known of the old one says nothing */
 	assert_int_equal(fs_write_atomic(p, "other content", 13, 0600), 0);
 	r = collect(args);
 	assert_int_equal(r.r, 0);

@@ -1,4 +1,4 @@
-/* failure: which of rustc's words about a failure are about the crate alone. */
+/* failure: which of rustc's messages about a failure are about the crate alone. */
 #include "config.h"
 
 #include <setjmp.h>

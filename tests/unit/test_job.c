@@ -106,8 +106,8 @@ expect_message(struct job *j, enum wire_type type)
 	wire_msg_done(&m);
 }
 
-/* Its last Credit may be on the way when the thread has said its last word and is gone: it is taken
- * until the job is joined, and is no fault of the client's. */
+/* Its last Credit may be on the way when the thread has sent its last message and has ended: it is
+ * taken until the job is joined, and is no fault of the client's. */
 static void
 test_credit_after_the_end(void **state)
 {

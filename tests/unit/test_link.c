@@ -286,7 +286,7 @@ struct setting {
 	struct slots *slots;
 };
 
-/* A compiler that is not there: what it would say of its linker's words is not known. */
+/* A compiler that is not there: what it would say of its linker's messages is not known. */
 static char nobody[] = "/nonexistent/rustc";
 
 static void

@@ -1,4 +1,4 @@
-/* When a linker's own words are sure to be no warning of rustc's. */
+/* When a linker's own messages are sure to be no warning of rustc's. */
 #include "config.h"
 
 #include <setjmp.h>

@@ -442,7 +442,7 @@ next_random(uint32_t *x)
 }
 
 struct model {
-	bool live[200]; /* jobs whose client is still to hear a last word */
+	bool live[200]; /* jobs whose client still gets a last message */
 	struct sched_worker *on[200];
 	struct sched_worker *workers[8];
 };

@@ -186,7 +186,8 @@ test_worker_gone(void **state)
 	ask(w, 3);
 	take(w);
 	sched_worker_gone(w->s, a, w->now);
-	/* Nothing is placed by itself; who only waited is denied, since nobody is left. */
+	/* Nothing is placed by itself. Jobs that only waited are denied, since no worker is left.
+	 */
 	assert_int_equal(take(w), 1);
 	expect_deny(w, 0, 3, DRAY__VERDICT__VERDICT_NO_WORKER);
 	assert_null(sched_worker_find(w->s, "a"));
@@ -345,7 +346,8 @@ test_offers_may_change(void **state)
 	ask(w, 2);
 	assert_int_equal(ask_of(w, 3, 103, 2, 0, true), 0);
 	take(w);
-	/* Toolchain 1 is no longer there: who waits for it is told. Job 1 still holds its slot. */
+	/* Toolchain 1 is no longer there, and jobs that wait for it are denied. Job 1 still holds
+	 * its slot. */
 	a = worker_of(w, "a", 1, 36, 2, 2);
 	take(w);
 	assert_int_equal(w->n, 1);

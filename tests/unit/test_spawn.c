@@ -275,7 +275,7 @@ test_capture_has_an_end(void **state)
 		"echo begun; sleep 1000",	    /* it hangs */
 		"echo begun; sleep 1000 & wait",    /* what it started does */
 		"echo begun; exec >&-; sleep 1000", /* having said all */
-		"echo begun; sleep 1000 & exit 0",  /* it ends, and leaves somebody behind */
+		"echo begun; sleep 1000 & exit 0",  /* it ends, and leaves a process behind */
 		"echo begun; trap '' TERM INT; sleep 1000", /* it does not listen */
 	};
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -389,7 +389,7 @@ test_dies_with_us(void **state)
 	assert_int_equal(waitpid(us, &status, 0), us);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	assert_int_equal(read(back[0], &child, sizeof(child)), sizeof(child));
-	/* somebody else collects it: gone, or soon */
+	/* another process collects it: it is gone, or soon */
 	p = (struct pollfd){ .fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN };
 	if (p.fd >= 0) {
 		assert_int_equal(poll(&p, 1, LONG_MS), 1);

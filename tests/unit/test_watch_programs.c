@@ -167,7 +167,7 @@ test_program_that_is_looked_for(void **state)
 	assert_true(asprintf(&path, "/nowhere:%s:/none:/bin:/usr/bin", p->dir) > 0);
 	setenv("PATH", path, 1);
 	assert_int_equal(traced_by("sh", p, ":", &good), 0);
-	/* it is the shell that does it, not who looked for the shell */
+	/* the shell does it, not the program that looked for the shell */
 	assert_int_equal(traced_by("sh", p, "read n <out/counter; echo 2 >out/counter", &bad), 0);
 	setenv("PATH", old ? old : "", 1);
 	assert_string_equal(doubt_of(&good), "");

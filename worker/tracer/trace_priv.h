@@ -32,7 +32,7 @@ struct trace {
 	struct trace_call call;
 	struct trace_caller caller;
 	bool listening; /* the listener came */
-	bool moved;	/* somebody changed the directory: relative paths are looked up */
+	bool moved;	/* a process changed its directory: relative paths are looked up */
 	bool unread;	/* some call could not be understood */
 	bool umask;	/* asked for */
 	int up;		/* of a ".." in this call's paths; negative: the job ends */
