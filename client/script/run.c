@@ -28,6 +28,7 @@
 #include "common/clock.h"
 #include "common/daemon.h"
 #include "common/fs.h"
+#include "common/layout.h"
 #include "common/left.h"
 #include "common/log.h"
 #include "common/why.h"
@@ -79,6 +80,23 @@ off(struct run *r, const char *why)
 	return why_set(&r->off, -ENOTSUP, "%s", why);
 }
 
+/* Whether cargo made the directory for a script's run: a hit empties it. One that a user names by
+ * hand is the user's. */
+static bool
+is_cargos(const char *out_dir)
+{
+	size_t profile = 0;
+	enum layout_place place = layout_find(out_dir, &profile);
+	_cleanup_(freep) char *dir = strndup(out_dir, profile);
+	unsigned slashes = 0;
+
+	/* /build/PKG-HASH/out, and not below it */
+	for (const char *s = out_dir + profile; *s; s++)
+		slashes += *s == '/';
+	return dir && (place == LAYOUT_UNIT || (place == LAYOUT_OUT && slashes == 3)) &&
+	       ends_with(out_dir, "/out") && target_dir_is_profile(dir);
+}
+
 static int
 find_place(struct run *r)
 {
@@ -88,6 +106,8 @@ find_place(struct run *r)
 
 	if (!out_dir || !path_is_normal(out_dir) || !out_dir[1])
 		return off(r, "OUT_DIR is not set, or is no absolute path");
+	if (!is_cargos(out_dir))
+		return off(r, "OUT_DIR is not one that cargo made");
 	if (!getcwd(cwd, sizeof(cwd)))
 		return -errno;
 	c->cwd = strdup(cwd);

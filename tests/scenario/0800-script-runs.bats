@@ -201,3 +201,19 @@ END
   rm "$WORK/app/bad"
   as_plain fine "$WORK/app" build
 }
+
+@test "an OUT_DIR that the user names is never emptied" {
+  script "$WORK/app" <<'END'
+fn main() { std::fs::write(std::env::var("OUT_DIR").unwrap() + "/new", "").unwrap() }
+END
+  cached one "$WORK/app" build
+  local launcher dir
+  launcher=$(find "$WORK/app/target" -name build-script-build)
+  for dir in "$WORK/mine" "$WORK/mine/out" "$WORK/mine/build/app-0123456789abcdef/out"; do
+    mkdir -p "$dir"
+    echo dear >"$dir/file"
+    (cd "$WORK/app" && OUT_DIR=$dir CARGO_PKG_NAME=app "$launcher")
+    (cd "$WORK/app" && OUT_DIR=$dir CARGO_PKG_NAME=app "$launcher")
+    [ "$(cat "$dir/file")" = dear ] && [ -e "$dir/new" ]
+  done
+}
