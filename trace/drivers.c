@@ -69,20 +69,6 @@ drivers_has(const char *path)
 	return HAS(names, name);
 }
 
-/* Seen to be asked for by gcc 12, clang 14, and the linkers and binutils that they run. */
-const char *const drivers_variables[] = { "BINUTILS_ROOT", "COMPILER_PATH", "CPATH",
-	"CPLUS_INCLUDE_PATH", "C_INCLUDE_PATH", "DEPENDENCIES_OUTPUT", "GCC_COMPARE_DEBUG",
-	"GCC_EXEC_PREFIX", "GCC_EXTRA_DIAGNOSTIC_OUTPUT", "GCC_ROOT", "GNUTARGET", "LDEMULATION",
-	"LD_RUN_PATH", "LIBCTF_DEBUG", "LIBRARY_PATH", "LPATH", "OBJC_INCLUDE_PATH",
-	"SUNPRO_DEPENDENCIES", NULL };
-
-bool
-drivers_asks_always(const char *name)
-{
-	return has(drivers_variables, sizeof(drivers_variables) / sizeof(drivers_variables[0]) - 1,
-		name);
-}
-
 bool
 drivers_is_harmless(const char *name)
 {

@@ -1,9 +1,6 @@
-/* C drivers, and what they run: the variables that each of them asks for whenever it runs.
- *
- * A script's tree may have thousands of them, and each report of a variable is a message. So
- * dray-run.so is silent about these names in these programs, and the tracer adds them all when the
- * first of the programs is run. Both know a program by the last name of the path that it was run
- * by. libc only, no allocation: it is also part of dray-run.so. */
+/* C drivers, and what they run, known by the path that they were run by. A script's tree may have
+ * thousands of them, and each asks the same. libc only, no allocation: it is also part of
+ * dray-run.so. */
 #ifndef DRAY_TRACE_DRIVERS_H
 #define DRAY_TRACE_DRIVERS_H
 
@@ -20,9 +17,6 @@ void drivers_plain_name(const char *path, char ret[DRIVERS_NAME_MAX]);
 /* Whether the program that is run by this path is taken for one of them. */
 bool drivers_has(const char *path);
 
-/* Their variables, ended by NULL. */
-extern const char *const drivers_variables[];
-bool drivers_asks_always(const char *name);
 /* Whether the variable is no input when one of them asks for it: where temporary files are, what a
  * terminal can show, and what a driver sets for the programs that it runs. PATH is one: they look
  * for programs there, and what they find or miss is an input. */

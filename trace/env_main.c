@@ -130,6 +130,12 @@ secure_getenv(const char *name)
 	return find(name);
 }
 
+bool
+env_keeps_dirs(void)
+{
+	return true;
+}
+
 static int
 find_driver(struct dl_phdr_info *info, size_t size, void *arg)
 {

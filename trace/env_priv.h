@@ -1,4 +1,4 @@
-/* What the parts of dray-env.so share. */
+/* What the parts of dray-env.so share; of dray-run.so, those that env_realpath.c needs. */
 #ifndef DRAY_TRACE_ENV_PRIV_H
 #define DRAY_TRACE_ENV_PRIV_H
 
@@ -19,5 +19,7 @@ __attribute__((visibility("hidden"))) long env_direct(
 /* Where a symbolic link leads to, asked as the program would, or as a macro. Sets errno. */
 __attribute__((visibility("hidden"))) long env_readlink(
 	bool own, int fd, const char *path, char *buf, size_t n);
+/* Whether this program replaces no directory by a link while it runs (env_realpath.c). */
+__attribute__((visibility("hidden"))) bool env_keeps_dirs(void);
 
 #endif

@@ -1,13 +1,13 @@
-/* Part of dray-env.so: stands in front of realpath. The compiler asks for the real path of each
- * file, each directory of -L and each extern, and libc then asks the kernel for every directory
- * above it, the same ones hundreds of times; under the tracer each question is a message. Here a
- * directory that was found to be its own real path is not asked about again: one question a path is
- * left, for its last name.
+/* Part of dray-env.so and dray-run.so: stands in front of realpath. The compiler asks for the real
+ * path of each file, each directory of -L and each extern, and libc then asks the kernel for every
+ * directory above it, the same ones hundreds of times (a C compiler does so for each header); under
+ * the tracer each question is a message. Here a directory that was found to be its own real path is
+ * not asked about again: one question a path is left, for its last name.
  *
  * Invariant: what is answered here is what libc would answer, as long as nobody replaces one of
  * these directories by a symbolic link while the compile runs. What a macro was answered is said.
  * Everything but the plain case is libc's: relative paths, "." and "..", double slashes, symbolic
- * links, errors. libc only; it allocates only the result. */
+ * links, errors but ENOENT. libc only; it allocates only the result. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -26,7 +26,8 @@
 #define DIRS_BYTES 32768
 #define SLOTS 1024 /* a power of two */
 
-char *realpath(const char *restrict path, char *restrict resolved);
+__attribute__((visibility("default"))) char *realpath(
+	const char *restrict path, char *restrict resolved);
 
 typedef char *(*realpath_fn)(const char *restrict path, char *restrict resolved);
 
@@ -124,7 +125,8 @@ libc_realpath(void)
 	return u.function;
 }
 
-/* Whether the first n bytes of path, which is plain, name what is there and is no symbolic link. */
+/* Whether the first n bytes of path, which is plain, name what is there and is no symbolic link;
+ * errno says why not. */
 static bool
 is_no_link(const char *path, size_t n)
 {
@@ -132,13 +134,15 @@ is_no_link(const char *path, size_t n)
 
 	memcpy(name, path, n);
 	name[n] = '\0';
+	errno = 0; /* it is a link */
 	return env_readlink(true, AT_FDCWD, name, &link, 1) < 0 && errno == EINVAL;
 }
 
 /* Whether the directory that the first n bytes of a plain path name is its own real path. Each
- * above it is asked about once. */
+ * above it is asked about once. *ret_absent: how many bytes name the first one that is not there;
+ * 0: it is not that. */
 static bool
-is_real_dir(const char *path, size_t n)
+is_real_dir(const char *path, size_t n, size_t *ret_absent)
 {
 	size_t known = n;
 
@@ -147,11 +151,25 @@ is_real_dir(const char *path, size_t n)
 			;
 	while (known < n) {
 		known += 1 + strcspn(path + known + 1, "/");
-		if (!is_no_link(path, known))
+		if (!is_no_link(path, known)) {
+			*ret_absent = errno == ENOENT ? known : 0;
 			return false;
+		}
 		keep_dir(path, known);
 	}
 	return true;
+}
+
+/* libc says up to where it came. */
+static char *
+say_absent(const char *restrict path, size_t n, char *restrict resolved)
+{
+	if (resolved) {
+		memcpy(resolved, path, n);
+		resolved[n] = '\0';
+	}
+	errno = ENOENT;
+	return NULL;
 }
 
 static char *
@@ -159,17 +177,23 @@ find_real(const char *restrict path, char *restrict resolved)
 {
 	realpath_fn libc = libc_realpath();
 	const char *last = path ? strrchr(path, '/') : NULL;
+	size_t n = path ? strlen(path) : 0, absent = 0;
 	int saved = errno;
 
 	if (!libc) {
 		errno = ENOSYS;
 		return NULL;
 	}
-	if (!last || strlen(path) >= PATH_MAX || !is_plain(path) ||
-		!is_real_dir(path, (size_t)(last - path)) || !is_no_link(path, strlen(path)))
+	if (!env_keeps_dirs() || !last || n >= PATH_MAX || !is_plain(path))
 		return libc(path, resolved);
-	errno = saved;
-	return resolved ? memcpy(resolved, path, strlen(path) + 1) : strdup(path);
+	if (is_real_dir(path, (size_t)(last - path), &absent)) {
+		if (is_no_link(path, n)) {
+			errno = saved;
+			return resolved ? memcpy(resolved, path, n + 1) : strdup(path);
+		}
+		absent = errno == ENOENT ? n : 0;
+	}
+	return absent ? say_absent(path, absent, resolved) : libc(path, resolved);
 }
 
 /* The compiler makes nothing of it that a link in its way would change; a macro may. */

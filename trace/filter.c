@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "trace/asked.h"
 #include "trace/trace_call.h"
 
 int
@@ -38,36 +39,45 @@ trace_filter_export(void *f, struct buf *ret)
 	return 0;
 }
 
+/* Reads only, and has no sixth argument. */
+static bool
+may_pass(int call)
+{
+	return call == SCMP_SYS(openat) || call == SCMP_SYS(newfstatat) ||
+	       call == SCMP_SYS(faccessat) || call == SCMP_SYS(readlinkat);
+}
+
 /* What is asked of an open descriptor was seen when it was opened: an fstat, in the ways that glibc
  * and Rust make it, is not notified, unless its answer is another one than the kernel's.
  * (dray-env.so takes AT_EMPTY_PATH away where a path is given.) */
 static int
-notify(scmp_filter_ctx f, int call, bool descriptors)
+notify(scmp_filter_ctx f, int call, unsigned also)
 {
 	int flags = call == SCMP_SYS(statx) ? 2 : call == SCMP_SYS(newfstatat) ? 3 : -1, r;
+	struct scmp_arg_cmp when[2];
+	unsigned n = 0;
 
-	if (flags < 0 || descriptors)
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 0);
-	else
-		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, call, 1,
-			SCMP_CMP((unsigned)flags, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0));
+	if (flags >= 0 && !(also & TRACE_FILTER_DESCRIPTORS))
+		when[n++] = SCMP_CMP((unsigned)flags, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0);
+	if ((also & TRACE_FILTER_SCRIPT) && may_pass(call))
+		when[n++] = SCMP_A5(SCMP_CMP_NE, ASKED_PASS, 0);
+	r = seccomp_rule_add_array(f, SCMP_ACT_NOTIFY, call, n, when);
 	return r == -EDOM || r == -EINVAL ? 0 : r;
 }
 
 static int
 add_notified(scmp_filter_ctx f, unsigned also)
 {
-	bool descriptors = also & TRACE_FILTER_DESCRIPTORS;
 	int r = 0;
 
 	for (const int *call = trace_calls; *call >= 0 && r == 0; call++)
-		r = notify(f, *call, descriptors);
-	if (r == 0 && descriptors)
-		r = notify(f, SYS_fstat, descriptors);
+		r = notify(f, *call, also);
+	if (r == 0 && (also & TRACE_FILTER_DESCRIPTORS))
+		r = notify(f, SYS_fstat, also);
 	if (r == 0)
 		r = seccomp_rule_add(
 			f, SCMP_ACT_NOTIFY, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
-	if (r == 0 && (also & TRACE_FILTER_RANDOM))
+	if (r == 0 && (also & TRACE_FILTER_SCRIPT))
 		r = seccomp_rule_add(
 			f, SCMP_ACT_NOTIFY, SCMP_SYS(getrandom), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	return r;

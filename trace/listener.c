@@ -4,6 +4,7 @@
 #include "trace/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -137,4 +138,23 @@ void
 trace_listener_answer(struct trace_listener *l, int64_t value)
 {
 	respond(l, value, 0);
+}
+
+void
+trace_listener_give(struct trace_listener *l, int fd)
+{
+#ifdef SECCOMP_IOCTL_NOTIF_ADDFD
+	struct seccomp_notif_addfd add = {
+		.id = l->req->id, .srcfd = (uint32_t)fd, .newfd_flags = O_CLOEXEC
+	};
+	int given = ioctl(l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+
+	if (given >= 0) {
+		respond(l, given, 0);
+		return;
+	}
+#else
+	(void)fd;
+#endif
+	trace_listener_go_on(l);
 }

@@ -31,5 +31,8 @@ bool trace_listener_waits(const struct trace_listener *l);
 /* Answers the call: the kernel does it, or this is its value. -errno: the caller is gone. */
 int trace_listener_go_on(struct trace_listener *l);
 void trace_listener_answer(struct trace_listener *l, int64_t value);
+/* Answers the call with a descriptor of its own for the same file (Linux 5.9; elsewhere the kernel
+ * does the call). */
+void trace_listener_give(struct trace_listener *l, int fd);
 
 #endif

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -24,6 +25,7 @@
 #include "common/daemon.h"
 #include "common/fs.h"
 #include "common/procfs.h"
+#include "trace/asked.h"
 #include "trace/attach.h"
 #include "trace/filter.h"
 #include "trace/listener.h"
@@ -36,6 +38,8 @@
 #define STATUS_NOT_STARTED 127
 #define KNOWN 64
 #define REST_MS 100
+#define RECENT 64
+#define RECENT_MS 500
 #define STARTED 256
 #define TRIAL_MS 30000 /* a machine under heavy load */
 
@@ -60,8 +64,15 @@ struct run {
 		bool uses_all, is_make; /* of a script's tree */
 	} known[KNOWN];			/* programs that `by` has thought about */
 	size_t n_known;
-	char exe[PATH_MAX]; /* the caller's, where it was asked for */
+	struct recent {
+		pid_t pid;
+		uint64_t runs, when;
+		const struct known *known;
+	} recent[RECENT];    /* callers, by number */
+	uint64_t runs;	     /* programs that were run */
+	char rest[PATH_MAX]; /* the program of a process that stays behind */
 	char *jobserver;
+	int asked;		/* the table of asked.h; -1: there is none */
 	pid_t started[STARTED]; /* that ran a program last */
 	size_t n_started;
 };
@@ -262,6 +273,7 @@ know(struct run *r, const char *exe)
 			return &r->known[i];
 	k = &r->known[r->n_known++ % KNOWN];
 	free(k->program);
+	r->runs++; /* what is recent may have been this one */
 	*k = (struct known){ .program = strdup(exe),
 		.class = watch_class(&r->watch, exe, PROGRAM_DYNAMIC),
 		.keeps_cache = program_keeps_cache(exe),
@@ -270,14 +282,32 @@ know(struct run *r, const char *exe)
 	return k;
 }
 
+/* The caller's program; NULL: it is not known. In a script's tree it is looked up again when any of
+ * its processes ran another one, and after a while, since numbers of processes are used again. */
+static const struct known *
+caller_program(struct run *r)
+{
+	pid_t pid = (pid_t)r->listener.req->pid;
+	struct recent *c = &r->recent[(unsigned)pid % RECENT];
+	uint64_t now = r->watch.script.on ? clock_mono_ms() : 0;
+	char exe[PATH_MAX];
+
+	if (r->watch.script.on && c->known && c->pid == pid && c->runs == r->runs &&
+		now - c->when < RECENT_MS && c->known->program)
+		return c->known;
+	if (!program_of(pid, exe))
+		return NULL;
+	*c = (struct recent){ .pid = pid, .when = now, .known = know(r, exe) };
+	c->runs = r->runs;
+	return c->known;
+}
+
 static const char *
 exe(void *arg)
 {
-	struct run *r = arg;
+	const struct known *k = caller_program(arg);
 
-	if (!program_of((pid_t)r->listener.req->pid, r->exe))
-		*r->exe = '\0';
-	return r->exe;
+	return k && k->program ? k->program : "";
 }
 
 /* The script's own program is seen to ask for each one. */
@@ -285,9 +315,10 @@ static bool
 uses_all(void *arg)
 {
 	struct run *r = arg;
-	const char *program = exe(arg), *own = r->watch.script.program;
+	const struct known *k = caller_program(r);
+	const char *own = r->watch.script.program;
 
-	return !*program || ((!own || !streq(program, own)) && know(r, program)->uses_all);
+	return !k || !k->program || ((!own || !streq(k->program, own)) && k->uses_all);
 }
 
 /* A process that the compiler forks has its program until it runs another. What was started may
@@ -296,12 +327,13 @@ static enum watch_by
 by(void *arg)
 {
 	struct run *r = arg;
-	const struct known *k;
-	char *exe = r->exe, compiler[PATH_MAX];
+	const struct known *k = caller_program(r);
+	char compiler[PATH_MAX];
+	const char *exe;
 
-	if (!program_of((pid_t)r->listener.req->pid, exe))
+	if (!k || !k->program)
 		return r->watch.script.on ? WATCH_BY_OTHER : WATCH_BY_COMPILER;
-	k = know(r, exe);
+	exe = k->program;
 	if (streq(k->class, "linker"))
 		return WATCH_BY_LINKER;
 	if (k->keeps_cache)
@@ -325,6 +357,7 @@ find_caller(struct run *r)
 {
 	struct trace_call *c = &r->call;
 
+	r->runs += c->op == TRACE_EXEC;
 	if (r->watch.script.on && c->op == TRACE_EXEC)
 		r->started[r->n_started++ % STARTED] = (pid_t)r->listener.req->pid;
 	/* a script's own code and what it loads are one */
@@ -350,7 +383,10 @@ consider(struct run *r)
 	r->moved |= r->call.op == TRACE_CHDIR || req->data.nr == SYS_fchdir;
 	find_caller(r);
 	watch_call(&r->watch, &r->call, by, r);
-	trace_listener_go_on(&r->listener);
+	if (r->asked >= 0 && r->call.op == TRACE_SAID && streq(r->call.path[0], TRACE_ASKED))
+		trace_listener_give(&r->listener, r->asked);
+	else
+		trace_listener_go_on(&r->listener);
 }
 
 static void
@@ -407,8 +443,8 @@ find_rest(struct run *r)
 	for (size_t i = 0; i < MIN2(r->n_started, (size_t)STARTED); i++) {
 		pid_t pid = r->started[(r->n_started - 1 - i) % STARTED];
 
-		if (pid != r->pid && program_of(pid, r->exe))
-			return path_basename(r->exe);
+		if (pid != r->pid && program_of(pid, r->rest))
+			return path_basename(r->rest);
 	}
 	return NULL;
 }
@@ -501,6 +537,11 @@ prepare_script(struct run *r)
 	}
 	if (at)
 		r->jobserver = strndup(at + strlen(fifo), strcspn(at + strlen(fifo), " "));
+	if (r->watch.script.on) {
+		r->asked = memfd_create("dray-asked", MFD_CLOEXEC);
+		if (r->asked >= 0 && ftruncate(r->asked, ASKED_BYTES) < 0)
+			closep(&r->asked);
+	}
 	r->watch.script.jobserver = r->jobserver;
 	r->watch.script.library = r->env;
 	r->watch.exe = exe;
@@ -529,7 +570,7 @@ prepare(struct run *r)
 		return untraced(r, "/proc is not of this PID namespace", 0);
 	if (!trace_filter_possible())
 		return untraced(r, "seccomp user notification", -errno);
-	k = trace_filter_make(r->watch.script.on ? TRACE_FILTER_RANDOM : 0, &r->filter);
+	k = trace_filter_make(r->watch.script.on ? TRACE_FILTER_SCRIPT : 0, &r->filter);
 	if (k == 0)
 		k = trace_listener_init(&r->listener);
 	if (k < 0)
@@ -657,7 +698,7 @@ run(struct run *r)
 int
 main(int argc, char **argv)
 {
-	struct run r = { .record = -1, .socket = -1, .child_socket = -1, .ended = -1 };
+	struct run r = { .record = -1, .socket = -1, .child_socket = -1, .ended = -1, .asked = -1 };
 	int status;
 
 	r.watch.set = (struct trace_set)TRACE_SET_INIT;
@@ -676,5 +717,6 @@ main(int argc, char **argv)
 	closep(&r.socket);
 	closep(&r.child_socket);
 	closep(&r.ended);
+	closep(&r.asked);
 	child_exit(status);
 }

@@ -17,6 +17,8 @@
 /* The time of day was asked for: this; which time it is, in this program and in this process since
  * it was forked (a digit each); '/'; libc's name of the function. */
 #define TRACE_CLOCK_PREFIX "t/"
+/* A C driver asks for the table of what was asked (trace/asked.h): the answer is a descriptor. */
+#define TRACE_ASKED "T"
 /* Random numbers were asked for. */
 #define TRACE_RANDOM "q"
 /* dray-env.so or dray-run.so was loaded: a variable that it does not report was not asked for. */

@@ -28,6 +28,7 @@
 
 #include "trace/drivers.h"
 #include "trace/paths.h"
+#include "trace/run_priv.h"
 
 #define NAME_MAX_BYTES 256
 #define SEEN 1024	/* a power of two */
@@ -36,8 +37,6 @@
 #ifndef GRND_INSECURE
 #define GRND_INSECURE 4
 #endif
-
-#define EXPORTED __attribute__((visibility("default")))
 
 extern char **environ;
 
@@ -60,8 +59,22 @@ say(const char *what)
 {
 	int saved = errno;
 
-	openat(TRACE_SAID_FD, what, O_RDONLY | O_CLOEXEC);
+	if (!is_driver || !asked_said(what))
+		openat(TRACE_SAID_FD, what, O_RDONLY | O_CLOEXEC);
 	errno = saved;
+}
+
+static char *
+find(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!environ || n == 0)
+		return NULL;
+	for (char **e = environ; *e; e++)
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+			return *e + n + 1;
+	return NULL;
 }
 
 /* What another run of the same build may have otherwise, and what std asks for by itself. */
@@ -74,7 +87,9 @@ is_no_input(const char *name)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
-	return is_driver && (drivers_asks_always(name) || drivers_is_harmless(name));
+	if (is_driver && strcmp(name, "PWD") == 0)
+		return !asked_uses_pwd(find(name));
+	return is_driver && drivers_is_harmless(name);
 }
 
 /* Whether it was reported before. FNV-1a; a collision in the table only costs another report. */
@@ -156,19 +171,6 @@ report_random(void)
 
 /* ---- variables */
 
-static char *
-find(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (!environ || n == 0)
-		return NULL;
-	for (char **e = environ; *e; e++)
-		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
-			return *e + n + 1;
-	return NULL;
-}
-
 EXPORTED char *
 getenv(const char *name)
 {
@@ -181,6 +183,21 @@ secure_getenv(const char *name)
 {
 	report(name);
 	return getauxval(AT_SECURE) ? NULL : find(name);
+}
+
+/* ---- for env_realpath.c: what a C compiler asks about each header */
+
+bool
+env_keeps_dirs(void)
+{
+	return is_driver;
+}
+
+bool
+env_is_own(const void *pc)
+{
+	(void)pc;
+	return true;
 }
 
 /* ---- the time of day */
@@ -359,7 +376,9 @@ static void __attribute__((constructor)) begin(void)
 	*(void **)&libc.timespec_get = dlsym(RTLD_NEXT, "timespec_get");
 	*(void **)&libc.getrandom = dlsym(RTLD_NEXT, "getrandom");
 	is_driver = program && drivers_has(program);
-	errno = saved;
-	if (!is_driver)
+	if (is_driver)
+		asked_begin();
+	else
 		say(TRACE_ENV_HELLO);
+	errno = saved;
 }

@@ -37,13 +37,6 @@ caller_name(const struct watch *w, const char *exe)
 	return path_basename(exe);
 }
 
-static void
-add_driver_variables(struct watch *w)
-{
-	for (size_t i = 0; drivers_variables[i]; i++)
-		trace_set_add(&w->set, TRACE_MACRO_VARS, drivers_variables[i], TRACE_ENV_OF_MACRO);
-}
-
 void
 script_runs(struct watch *w, pid_t pid, const char *path, enum program_form form)
 {
@@ -52,9 +45,6 @@ script_runs(struct watch *w, pid_t pid, const char *path, enum program_form form
 	if (!w->ran && !w->script.program && form == PROGRAM_DYNAMIC)
 		w->script.program = realpath(path, NULL);
 	*p = (struct watch_process){ .pid = pid };
-	/* whatever it is, dray-run.so goes by the same name */
-	if (drivers_has(path))
-		add_driver_variables(w);
 }
 
 static bool

@@ -25,6 +25,7 @@
 #include "trace/paths.h"
 
 #define NO_ARG (-1)
+#define PAGE 4096 /* of any architecture, the pages are not smaller */
 
 /* Since Linux 6.13, with one number on every architecture. */
 #ifndef SYS_getxattrat
@@ -161,11 +162,10 @@ peek(pid_t tid, uint64_t at, void *to, size_t n)
 static int
 read_string(pid_t tid, uint64_t at, char *to, size_t size)
 {
-	const size_t page = 4096; /* of any architecture, the pages are not smaller */
 	size_t n = 0;
 
 	while (n < size) {
-		size_t part = MIN2(page - (size_t)(at & (page - 1)), size - n);
+		size_t part = MIN2(PAGE - (size_t)(at & (PAGE - 1)), size - n);
 		ssize_t got = peek(tid, at, to + n, part);
 
 		if (got <= 0)
@@ -178,23 +178,69 @@ read_string(pid_t tid, uint64_t at, char *to, size_t size)
 	return -ENAMETOOLONG;
 }
 
+/* A page of the caller's memory. An array's pointers lie together, and so do its strings, mostly.
+ */
+struct page {
+	uint64_t at; /* 0: none */
+	char bytes[PAGE];
+};
+
+/* Copies what there is at `at` up to the page's end, n bytes at most: how many; 0 or less: the
+ * memory is not there. */
+static ssize_t
+copy(pid_t tid, struct page *p, uint64_t at, void *to, size_t n)
+{
+	uint64_t begin = at & ~(uint64_t)(PAGE - 1);
+
+	n = MIN2(n, PAGE - (size_t)(at - begin));
+	if (p->at != begin || !begin) {
+		p->at = 0;
+		if (peek(tid, begin, p->bytes, PAGE) != PAGE)
+			return peek(tid, at, to, n);
+		p->at = begin;
+	}
+	memcpy(to, p->bytes + (at - begin), n);
+	return (ssize_t)n;
+}
+
+/* Adds a string with its NUL. */
+static int
+add_string(pid_t tid, struct page *p, uint64_t at, size_t max, struct buf *ret)
+{
+	const size_t before = ret->n;
+
+	while (ret->n - before < max) {
+		char part[PAGE];
+		ssize_t got = copy(tid, p, at, part, MIN2(sizeof(part), max - (ret->n - before)));
+		const char *end = got > 0 ? memchr(part, '\0', (size_t)got) : NULL;
+		int r;
+
+		if (got <= 0)
+			return got < 0 ? -errno : -EFAULT;
+		r = buf_add(ret, part, end ? (size_t)(end - part) + 1 : (size_t)got);
+		if (r < 0 || end)
+			return r;
+		at += (uint64_t)got;
+	}
+	ret->n = before;
+	return -ENAMETOOLONG;
+}
+
 int
 trace_call_strings(pid_t tid, uint64_t at, size_t max, struct buf *ret)
 {
-	_cleanup_(freep) char *text = malloc(max);
+	struct page pointers = { .at = 0 }, strings = { .at = 0 };
 	uint64_t one;
-	int r = text ? 0 : -ENOMEM;
+	int r = 0;
 
 	/* execve takes NULL for an empty array */
 	for (; r == 0 && at && ret->n < max; at += sizeof(one)) {
-		if (peek(tid, at, &one, sizeof(one)) != (ssize_t)sizeof(one))
+		if (copy(tid, &pointers, at, &one, sizeof(one)) != (ssize_t)sizeof(one))
 			return -EFAULT;
 		if (!one)
 			break;
-		r = read_string(tid, one, text, max - ret->n);
-		if (r == 0)
-			r = buf_add(ret, text, strlen(text) + 1);
-		else if (r == -ENAMETOOLONG)
+		r = add_string(tid, &strings, one, max - ret->n, ret);
+		if (r == -ENAMETOOLONG)
 			return 0;
 	}
 	return r;

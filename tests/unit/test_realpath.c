@@ -43,6 +43,12 @@ env_readlink(bool own, int fd, const char *path, char *buf, size_t n)
 	return readlinkat(fd, path, buf, n);
 }
 
+bool
+env_keeps_dirs(void)
+{
+	return true;
+}
+
 /* What is said is caught. */
 int
 openat(int fd, const char *path, int flags, ...)
@@ -86,6 +92,10 @@ same(const char *path)
 	if (ours) {
 		assert_ptr_equal(realpath(path, room), room);
 		assert_ptr_equal(libc()(path, libc_room), libc_room);
+		assert_string_equal(room, libc_room);
+	} else if (error == ENOENT) {
+		assert_null(realpath(path, room));
+		assert_null(libc()(path, libc_room));
 		assert_string_equal(room, libc_room);
 	}
 	free(ours);

@@ -126,6 +126,7 @@ test_c_compiler(void **state)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(freep) char *plain = put(p, "plain.c", "int a;\n");
 	_cleanup_(freep) char *dated = put(p, "dated.c", "const char *a = __DATE__;\n");
+	_cleanup_(freep) char *link = path_join(p->out, "link");
 
 	if (!trace_filter_possible() || !is_installed("gcc"))
 		skip();
@@ -136,8 +137,71 @@ test_c_compiler(void **state)
 	/* what they ask for by name is reported */
 	assert_int_equal(script_shell(p, NULL, "gcc -c plain.c -o out/plain.o; :", &b), 0);
 	assert_true(has(&b, 'm', "CPATH"));
-	assert_true(has(&b, 'm', "LANG") || has(&b, 'm', "PWD"));
+	assert_true(has(&b, 'm', "GCC_EXEC_PREFIX"));
 	assert_false(has(&b, 'm', "TMPDIR"));
+	/* only where it is another name of the directory */
+	assert_false(has(&b, 'm', "PWD"));
+	buf_done(&b);
+	b = (struct buf)BUF_INIT;
+	assert_int_equal(symlink(p->dir, link), 0);
+	assert_int_equal(setenv("PWD", link, 1), 0);
+	assert_int_equal(script_traced(p, NULL,
+				 (const char *const[]){ "/usr/bin/env", "gcc", "-c", "plain.c",
+					 "-o", "out/plain.o", NULL },
+				 &b),
+		0);
+	unsetenv("PWD");
+	assert_true(has(&b, 'm', "PWD"));
+}
+
+static unsigned
+calls(const struct buf *b)
+{
+	for (size_t i = 0; i < b->n; i += strlen((const char *)b->p + i) + 1)
+		if (b->p[i] == 'e')
+			return (unsigned)atoi((const char *)b->p + i + 1);
+	return 0;
+}
+
+/* What one C compiler has asked, another one is not notified of again: the record has it all the
+ * same. */
+static void
+test_drivers_ask_once(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf one = BUF_INIT, five = BUF_INIT;
+	_cleanup_(freep) char *source = put(p, "a.c", "#include <stdio.h>\n#include \"gen.h\"\n");
+	_cleanup_(freep) char *gen = path_join(p->out, "gen.h"), *sub = path_join(p->dir, "sub");
+	_cleanup_(freep) char *near = path_join(sub, "gen.h"), *other = path_join(sub, "a.c");
+	static const char gcc[] = "gcc -Iout -c a.c -o out/a.o 2>out/err;",
+			  then[] = "echo >out/gen.h;";
+	_cleanup_(freep) char *text = NULL, *more = NULL;
+
+	if (!trace_filter_possible() || !is_installed("gcc"))
+		skip();
+	assert_int_equal(mkdir(sub, 0755), 0);
+	assert_int_equal(fs_write_atomic(other, "#include \"gen.h\"\n", 17, 0644), 0);
+	assert_int_equal(fs_write_atomic(near, "\n", 1, 0644), 0);
+	assert_true(asprintf(&text, "%s %s %s :", gcc, then, gcc) > 0);
+	assert_true(asprintf(&more, "%s %s %s %s %s %s cd sub; gcc -c a.c -o ../out/b.o", gcc, then,
+			    gcc, gcc, gcc, gcc) > 0);
+	assert_int_equal(script_shell(p, NULL, text, &one), 0);
+	assert_int_equal(unlink(gen), 0);
+	assert_int_equal(script_shell(p, NULL, more, &five), 0);
+	assert_string_equal(doubt_of(&five), "");
+	assert_true(has(&five, 'w', gen));
+	assert_false(has(&five, 'a', gen));
+	/* relative names are another directory's */
+	assert_true(has(&five, 'f', near));
+	assert_true(has(&five, 'f', other));
+	/* all else, but the temporary files, is what two of them ask for */
+	for (size_t i = 0; i < one.n; i += strlen((const char *)one.p + i) + 1) {
+		const char *item = (const char *)one.p + i;
+
+		if (*item == 'f' || *item == 'a' || *item == 'm')
+			assert_true(has(&five, *item, item + 1));
+	}
+	assert_in_range(calls(&five), 1, 2 * calls(&one));
 }
 
 static void
@@ -288,10 +352,10 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
 	const struct CMUnitTest tests[] = { TEST(test_own_clock), TEST(test_own_random),
-		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_clang), TEST(test_perl),
-		TEST(test_python), TEST(test_bash), TEST(test_make), TEST(test_git),
-		TEST(test_date), TEST(test_writes_outside), TEST(test_stays_behind),
-		TEST(test_names_in_texts) };
+		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_drivers_ask_once),
+		TEST(test_clang), TEST(test_perl), TEST(test_python), TEST(test_bash),
+		TEST(test_make), TEST(test_git), TEST(test_date), TEST(test_writes_outside),
+		TEST(test_stays_behind), TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,365 @@
+/* The part of dray-run.so that stands in front of what C drivers ask of paths (trace/asked.h). In
+ * every other program it hands on.
+ *
+ * Invariant: a question is passed by the tracer only after the tracer has seen the same one, by a
+ * driver of the same tree. Only an absolute path is the same in another directory; the directory
+ * stands before any other. Opening to write is never passed.
+ *
+ * No header that declares stat is included: some make other names of it (as in env_call.c). */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "trace/asked.h"
+#include "trace/paths.h"
+#include "trace/run_priv.h"
+
+#define PROBES 8
+
+static uint64_t *table; /* NULL: this is no driver, or there is none */
+static char cwd[PATH_MAX];
+static size_t cwd_length;
+
+/* ---- the call */
+
+#if defined(__x86_64__)
+#define PASSES
+static long
+instruction(long nr, long a, long b, long c, long d)
+{
+	register long r10 __asm__("r10") = d;
+	register uint64_t r9 __asm__("r9") = ASKED_PASS;
+	long ret;
+
+	/* no later call may find it there by chance */
+	__asm__ volatile("syscall\n\txor %%r9d, %%r9d"
+			 : "=a"(ret), "+r"(r9)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "rcx", "r11", "memory", "cc");
+	return ret;
+}
+#elif defined(__aarch64__)
+#define PASSES
+static long
+instruction(long nr, long a, long b, long c, long d)
+{
+	register long x8 __asm__("x8") = nr;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register uint64_t x5 __asm__("x5") = ASKED_PASS;
+
+	__asm__ volatile("svc 0\n\tmov x5, xzr"
+			 : "+r"(x0), "+r"(x5)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3)
+			 : "memory");
+	return x0;
+}
+#endif
+
+#ifdef PASSES
+
+/* ---- the table */
+
+static uint64_t
+mix(uint64_t h, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (unsigned char)p[i]) * UINT64_C(1099511628211);
+	return h;
+}
+
+/* FNV-1a, and a last turn, since its high bits are poor. 0 is no hash. */
+static uint64_t
+hash(char what, const char *path)
+{
+	uint64_t h = mix(UINT64_C(14695981039346656037), &what, 1);
+
+	if (*path != '/') {
+		h = mix(h, cwd, cwd_length);
+		h = mix(h, "/", 1);
+	}
+	h = mix(h, path, strlen(path));
+	h = (h ^ (h >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
+	return h | 1;
+}
+
+static bool
+has(uint64_t h)
+{
+	for (size_t i = 0; i < PROBES; i++) {
+		uint64_t at = __atomic_load_n(
+			&table[((h >> 16) + i) & (ASKED_SLOTS - 1)], __ATOMIC_ACQUIRE);
+
+		if (at == h || at == 0)
+			return at == h;
+	}
+	return false;
+}
+
+static void
+put(uint64_t h)
+{
+	for (size_t i = 0; i < PROBES; i++) {
+		uint64_t none = 0;
+
+		if (__atomic_compare_exchange_n(&table[((h >> 16) + i) & (ASKED_SLOTS - 1)], &none,
+			    h, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED) ||
+			none == h)
+			return;
+	}
+}
+
+/* 0: it was not asked before, and the caller asks. */
+static uint64_t
+begin(char what, const char *path, bool *ret_known)
+{
+	uint64_t h;
+
+	*ret_known = false;
+	if (!table || !path || !*path || (*path != '/' && cwd_length == 0))
+		return 0;
+	h = hash(what, path);
+	*ret_known = has(h);
+	return h;
+}
+
+static long
+passed(long nr, long a, const char *path, long c, long d)
+{
+	long r = instruction(nr, a, (long)path, c, d);
+
+	if (r < 0 && r > -4096) {
+		errno = (int)-r;
+		return -1;
+	}
+	return r;
+}
+
+/* what: a letter, another one for each question and its flags. */
+static long
+ask(char what, long nr, const char *path, long c, long d)
+{
+	bool known;
+	uint64_t h = begin(what, path, &known);
+	long r;
+
+	if (known)
+		return passed(nr, AT_FDCWD, path, c, d);
+	r = syscall(nr, AT_FDCWD, path, c, d);
+	if (h)
+		put(h);
+	return r;
+}
+
+#endif
+
+bool
+asked_said(const char *what)
+{
+#ifdef PASSES
+	bool known;
+	uint64_t h = begin('+', what, &known);
+
+	if (h && !known)
+		put(h);
+	return known;
+#else
+	(void)what;
+	return false;
+#endif
+}
+
+bool
+asked_uses_pwd(const char *pwd)
+{
+#ifdef PASSES
+	/* the kernel's struct stat, which begins with the device and the file's number */
+	uint64_t here[32], there[32];
+
+	if (!table || cwd_length == 0)
+		return pwd != NULL;
+	if (!pwd || *pwd != '/' || strcmp(pwd, cwd) == 0 ||
+		ask('s', SYS_newfstatat, pwd, (long)there, 0) < 0)
+		return false;
+	return syscall(SYS_newfstatat, AT_FDCWD, "", here, AT_EMPTY_PATH) < 0 ||
+	       (here[0] == there[0] && here[1] == there[1]);
+#else
+	return pwd != NULL;
+#endif
+}
+
+void
+asked_begin(void)
+{
+#ifdef PASSES
+	int fd = openat(TRACE_SAID_FD, TRACE_ASKED, O_RDONLY | O_CLOEXEC);
+	void *at;
+
+	if (fd < 0)
+		return;
+	at = mmap(NULL, ASKED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (at == MAP_FAILED)
+		return;
+	if (getcwd(cwd, sizeof(cwd)) && *cwd == '/')
+		cwd_length = strlen(cwd);
+	table = at;
+#endif
+}
+
+#ifdef PASSES
+
+long
+env_readlink(bool own, int fd, const char *path, char *buf, size_t n)
+{
+	(void)own;
+	if (!table)
+		return readlinkat(fd, path, buf, n);
+	return ask('r', SYS_readlinkat, path, (long)buf, (long)n);
+}
+
+/* ---- what stands in front of libc's: the names that it has had for them */
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+#pragma GCC diagnostic ignored "-Wmissing-declarations"
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wbuiltin-declaration-mismatch"
+#endif
+
+/* Whose library stands behind this one (fakeroot's, or libc itself). */
+static void *
+next(void **known, const char *name)
+{
+	void *f = __atomic_load_n(known, __ATOMIC_RELAXED);
+
+	if (!f) {
+		f = dlsym(RTLD_NEXT, name);
+		__atomic_store_n(known, f, __ATOMIC_RELAXED);
+	}
+	return f;
+}
+
+typedef int (*stat_fn)(const char *path, void *buf);
+typedef int (*old_stat_fn)(int version, const char *path, void *buf);
+typedef int (*access_fn)(const char *path, int mode);
+typedef ssize_t (*readlink_fn)(const char *path, char *buf, size_t n);
+typedef int (*open_fn)(const char *path, int flags, ...);
+
+#define NEXT(type, name)       \
+	static void *known;    \
+	union {                \
+		void *object;  \
+		type function; \
+	} behind = { NULL };   \
+	if (!table)            \
+	behind.object = next(&known, name)
+
+#define BY_PATH(name, what, flags)                                                   \
+	EXPORTED int name(const char *path, void *buf)                               \
+	{                                                                            \
+		NEXT(stat_fn, #name);                                                \
+		if (behind.object)                                                   \
+			return behind.function(path, buf);                           \
+		return (int)ask(what, SYS_newfstatat, path, (long)buf, (long)flags); \
+	}
+/* Before glibc 2.33, with a version that says nothing any more. */
+#define OLD_BY_PATH(name, what, flags)                                               \
+	EXPORTED int name(int version, const char *path, void *buf)                  \
+	{                                                                            \
+		NEXT(old_stat_fn, #name);                                            \
+		if (behind.object)                                                   \
+			return behind.function(version, path, buf);                  \
+		return (int)ask(what, SYS_newfstatat, path, (long)buf, (long)flags); \
+	}
+
+BY_PATH(stat, 's', 0)
+BY_PATH(stat64, 's', 0)
+BY_PATH(lstat, 'l', AT_SYMLINK_NOFOLLOW)
+BY_PATH(lstat64, 'l', AT_SYMLINK_NOFOLLOW)
+OLD_BY_PATH(__xstat, 's', 0)
+OLD_BY_PATH(__xstat64, 's', 0)
+OLD_BY_PATH(__lxstat, 'l', AT_SYMLINK_NOFOLLOW)
+OLD_BY_PATH(__lxstat64, 'l', AT_SYMLINK_NOFOLLOW)
+
+EXPORTED int
+access(const char *path, int mode)
+{
+	NEXT(access_fn, "access");
+	if (behind.object)
+		return behind.function(path, mode);
+	return (int)ask('a', SYS_faccessat, path, mode, 0);
+}
+
+EXPORTED ssize_t
+readlink(const char *restrict path, char *restrict buf, size_t n)
+{
+	NEXT(readlink_fn, "readlink");
+	if (behind.object)
+		return behind.function(path, buf, n);
+	return ask('r', SYS_readlinkat, path, (long)buf, (long)n);
+}
+#pragma GCC diagnostic pop
+
+/* Libraries behind this one, and a thread's end while it waits, are as without: what is not known
+ * to be seen is opened by libc. */
+static int
+open_by(open_fn behind, const char *path, int flags, unsigned mode)
+{
+	bool known = false, reads = (flags & O_ACCMODE) == O_RDONLY &&
+				    !(flags & (O_CREAT | O_TRUNC | O_DIRECTORY | O_PATH));
+	uint64_t h = reads ? begin('o', path, &known) : 0;
+	int r;
+
+	if (known)
+		return (int)passed(SYS_openat, AT_FDCWD, path, flags, 0);
+	r = behind ? behind(path, flags, mode)
+		   : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+	if (h)
+		put(h);
+	return r;
+}
+
+#define OPEN(name)                                                  \
+	EXPORTED int name(const char *path, int flags, ...)         \
+	{                                                           \
+		static void *known;                                 \
+		union {                                             \
+			void *object;                               \
+			open_fn function;                           \
+		} behind = { next(&known, #name) };                 \
+		unsigned mode = 0;                                  \
+		va_list ap;                                         \
+                                                                    \
+		if (flags & (O_CREAT | O_TMPFILE)) {                \
+			va_start(ap, flags);                        \
+			mode = va_arg(ap, unsigned);                \
+			va_end(ap);                                 \
+		}                                                   \
+		return open_by(behind.function, path, flags, mode); \
+	}
+
+OPEN(open)
+OPEN(open64)
+
+#else
+
+long
+env_readlink(bool own, int fd, const char *path, char *buf, size_t n)
+{
+	(void)own;
+	return readlinkat(fd, path, buf, n);
+}
+
+#endif
