@@ -352,7 +352,7 @@ run_key_make(const struct run_key_in *in, struct unit_key *ret)
 	if (r == 0)
 		r = add(to, "namespace", in->namespace ? in->namespace : "");
 	if (r == 0)
-		r = add_digest(to, "program", &in->program);
+		r = add_digest(to, "build script", &in->program);
 	for (char *const *v = in->args; r == 0 && *v; v++)
 		r = add(to, "argument", *v);
 	if (r == 0)

@@ -71,7 +71,7 @@ void unit_key_done(struct unit_key *k);
 /* The key of a build script's run. Its parts:
  *
  *   format, what, namespace
- *   program         the digest of the script's program
+ *   build script    the digest of its program
  *   argument        each
  *   cwd             the package's directory
  *   env NAME        what cargo says of the package, its configuration, and the libraries that it

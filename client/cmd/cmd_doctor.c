@@ -229,30 +229,46 @@ is_whole(const struct buf *record, const char **ret_doubt)
 	return whole;
 }
 
-/* A program of no interest, traced as a compile is; but as a linker, since only the compiler is
- * expected to say which variables it asks for. */
+/* A program of no interest, traced in a way of dray-trace's. 0: it can be; -errno; -ENOTSUP: the
+ * record has a doubt, which *ret_doubt says (the caller frees it). */
+static int
+try_tracer(char *program, const char *way, char **ret_doubt)
+{
+	_cleanup_(buf_done) struct buf record = BUF_INIT;
+	_cleanup_(freep) char *option = strdup(way);
+	char fd[] = "--record-fd=1", end[] = "--", sh[] = "/bin/sh", c[] = "-c", colon[] = ":";
+	char *argv[] = { program, fd, option, end, sh, c, colon, NULL };
+	const char *doubt = "";
+	int status = 0, r;
+
+	if (!option)
+		return -ENOMEM;
+	r = spawn_capture(argv, NULL, SPAWN_ASK_MS, 1u << 20, &record, &status);
+	if (r < 0 || is_whole(&record, &doubt))
+		return MIN2(r, 0);
+	*ret_doubt = strdup(doubt);
+	return -ENOTSUP;
+}
+
+/* As a linker, since only the compiler is expected to say which variables it asks for. */
 static void
 check_tracer(struct doctor *d)
 {
 	static const char lost[] = "what is compiled on this machine is not kept in the cache";
 	_cleanup_(freep) char *program = spawn_find_program("dray-trace");
 	_cleanup_(freep) char *env = spawn_find_program("dray-env.so");
-	_cleanup_(buf_done) struct buf record = BUF_INIT;
-	char fd[] = "--record-fd=1", linker[] = "--linker", end[] = "--", sh[] = "/bin/sh",
-	     c[] = "-c", colon[] = ":";
-	char *argv[] = { program, fd, linker, end, sh, c, colon, NULL };
-	const char *doubt = "";
-	int status = 0, r;
+	_cleanup_(freep) char *doubt = NULL;
+	int r;
 
 	if (!program || !env) {
 		say(d, BAD, "tracer", "%s is not beside dray: install dray whole; until then %s",
 			program ? "dray-env.so" : "dray-trace", lost);
 		return;
 	}
-	r = spawn_capture(argv, NULL, SPAWN_ASK_MS, 1u << 20, &record, &status);
-	if (r < 0)
+	r = try_tracer(program, "--linker", &doubt);
+	if (r < 0 && !doubt)
 		say(d, NOTE, "tracer", "%s: %s: %s", program, strerror(-r), lost);
-	else if (!is_whole(&record, &doubt))
+	else if (r < 0)
 		say(d, NOTE, "tracer",
 			"this kernel or container does not let a compile be traced (%s; seccomp "
 			"user "
@@ -260,6 +276,43 @@ check_tracer(struct doctor *d)
 			doubt, lost);
 	else
 		say(d, GOOD, "tracer", "compiles here can be traced");
+}
+
+/* Whether runs of build scripts are kept. */
+static void
+check_scripts(struct doctor *d)
+{
+	static const char lost[] = "build scripts run in each build";
+	static const char *const parts[] = { "dray-script", "dray-trace", "dray-run.so" };
+	_cleanup_(freep) char *program = spawn_find_program("dray-trace");
+	_cleanup_(freep) char *doubt = NULL;
+	const char *trust = d->conf->client.scripts_trust;
+	int r;
+
+	if (d->conf->client.cache == CACHE_OFF || d->conf->client.disable)
+		return;
+	if (d->conf->client.scripts != SCRIPTS_ON) {
+		say(d, NOTE, "scripts", "scripts is off (DRAY_SCRIPTS): %s", lost);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		_cleanup_(freep) char *path = spawn_find_program(parts[i]);
+
+		if (path)
+			continue;
+		say(d, BAD, "scripts", "%s is not beside dray: install dray whole; until then %s",
+			parts[i], lost);
+		return;
+	}
+	r = program ? try_tracer(program, "--script", &doubt) : -ENOENT;
+	if (r < 0)
+		say(d, NOTE, "scripts", "a build script cannot be traced here (%s): %s",
+			doubt ? doubt : strerror(-r), lost);
+	else if (is_set(trust))
+		say(d, GOOD, "scripts",
+			"runs of build scripts are kept, and put back; scripts_trust: %s", trust);
+	else
+		say(d, GOOD, "scripts", "runs of build scripts are kept, and put back");
 }
 
 /* Why bubblewrap may fail. */
@@ -593,8 +646,10 @@ run(int argc, char **argv)
 	usable = check_cache(&d);
 	check_cache_use(&d, usable);
 	check_tracer(&d);
-	if (usable)
+	if (usable) {
+		check_scripts(&d);
 		check_priming(&d);
+	}
 	check_job_log(&d);
 	if (!is_set(d.conf->client.cache_dir) || memo_open(d.conf->client.cache_dir, &d.memo) < 0)
 		d.memo = NULL;

@@ -1,5 +1,5 @@
-/* dray verify: compiles again what the local cache has, and compares. What differs is dropped, so
- * that the next build compiles it. */
+/* dray verify: makes again what the local cache has, units and runs of build scripts, and compares.
+ * What differs is dropped, so that the next build makes it. */
 #include "config.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ struct checked {
 	struct digest *keys;
 	size_t n_keys, cap_keys;
 	uint64_t limit; /* compiled at most; 0: all */
-	uint64_t looked_at, verified, differ, skipped, outputs, bytes;
+	uint64_t looked_at, verified, runs, differ, skipped, outputs, bytes; /* runs: of verified */
 	struct stats_groups why;
 	json_t *list; /* of what differs */
 };
@@ -88,7 +88,7 @@ print_progress(const struct checked *c, const struct verify_said *s)
 		return;
 	fprintf(stderr, "\r\033[K");
 	if (s)
-		fprintf(stderr, "%" PRIu64 " of %zu, %" PRIu64 " compiled; %s", c->looked_at,
+		fprintf(stderr, "%" PRIu64 " of %zu, %" PRIu64 " made again; %s", c->looked_at,
 			c->n_keys, c->verified + c->differ, name.p ? (char *)name.p : "");
 	fflush(stderr);
 }
@@ -162,6 +162,7 @@ check_all(struct checked *c, const struct verify_in *in)
 			note_differs(c, key, &s);
 		} else if (s.verdict == VERIFY_SAME) {
 			c->verified++;
+			c->runs += s.run;
 			c->outputs += s.outputs;
 			c->bytes += s.bytes;
 		} else {
@@ -184,8 +185,9 @@ print_json(const struct checked *c)
 	for (size_t i = 0; i < c->why.n; i++)
 		json_array_append_new(why, json_pack("{s:s, s:I}", "reason", c->why.g[i].name,
 						   "entries", (json_int_t)c->why.g[i].sum.units));
-	o = json_pack("{s:I, s:I, s:I, s:I, s:O, s:I, s:O, s:b}", "entries", (json_int_t)c->n_keys,
-		"verified", (json_int_t)c->verified, "outputs", (json_int_t)c->outputs, "bytes",
+	o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:O, s:I, s:O, s:b}", "entries",
+		(json_int_t)c->n_keys, "verified", (json_int_t)c->verified, "runs_verified",
+		(json_int_t)c->runs, "outputs", (json_int_t)c->outputs, "bytes",
 		(json_int_t)c->bytes, "differ", c->list, "skipped", (json_int_t)c->skipped,
 		"skipped_why", why, "interrupted", child_signal() != 0);
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
@@ -200,9 +202,12 @@ print_text(const struct checked *c)
 	char bytes[SHOW_SIZE];
 
 	show_bytes(c->bytes, bytes);
-	printf("verified: %" PRIu64 " entries, %" PRIu64 " outputs, %s: each is what the compiler "
-	       "makes\n",
-		c->verified, c->outputs, bytes);
+	printf("verified: %" PRIu64 " entries, %" PRIu64 " outputs, %s: each is what %s\n",
+		c->verified, c->outputs, bytes,
+		c->runs ? "the compiler or the build script makes" : "the compiler makes");
+	if (c->runs)
+		printf("  of these %" PRIu64 " run%s of %s\n", c->runs, c->runs == 1 ? "" : "s",
+			c->runs == 1 ? "a build script" : "build scripts");
 	if (c->differ)
 		printf("differ: %" PRIu64 "\n", c->differ);
 	if (c->skipped)
@@ -318,9 +323,9 @@ run(int argc, char **argv)
 const struct cmd cmd_verify = {
 	.name = "verify",
 	.usage = "verify [--json] [--sample N]",
-	.summary = "Compile again what is in the local cache, and compare byte for byte",
+	.summary = "Compile and run again what is in the local cache, and compare byte for byte",
 	.help = "  --json      as one JSON object\n"
-		"  --sample N  until N were compiled, picked at random; all when not given\n"
+		"  --sample N  until N were made again, picked at random; all when not given\n"
 		"  -h, --help  print this\n",
 	.run = run,
 };

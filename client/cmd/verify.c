@@ -2,7 +2,7 @@
  * that a hit would put in place or print. */
 #include "config.h"
 
-#include "client/cmd/verify.h"
+#include "client/cmd/verify_priv.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/entry.h"
 #include "cache/text.h"
 #include "client/wrap/cached.h"
 #include "client/wrap/identify.h"
@@ -26,20 +25,6 @@
 #define TEXT_MAX (256u << 20)
 
 extern char **environ;
-
-struct again {
-	const struct verify_in *in;
-	struct verify_said *said;
-	struct entry entry;
-	struct result res;
-	struct rustc_call call; /* as it was */
-	struct strv argv;	/* as it is now */
-	struct strv env;
-	char **environ_then, **environ_now;
-	char *out_dir, *real_out_dir, *target_dir, *real_target_dir;
-	bool bound; /* compiled where its out-dir was, with another one mounted in its place */
-	char *dir, *made, *want; /* private: of this process, its out-dir, and what a hit gives */
-};
 
 static void
 again_done(struct again *a)
@@ -55,6 +40,7 @@ again_done(struct again *a)
 	call_done(&a->call);
 	strv_done(&a->argv);
 	strv_done(&a->env);
+	strv_done(&a->marked);
 	free(a->out_dir);
 	free(a->real_out_dir);
 	free(a->target_dir);
@@ -64,7 +50,8 @@ again_done(struct again *a)
 	free(a->want);
 }
 
-static int _printf_(3, 4) judge(struct again *a, enum verify_verdict verdict, const char *fmt, ...)
+int
+verify_judge(struct again *a, enum verify_verdict verdict, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -75,17 +62,17 @@ static int _printf_(3, 4) judge(struct again *a, enum verify_verdict verdict, co
 	return -ECANCELED;
 }
 
-static int
-skip(struct again *a, const char *why)
+int
+verify_skip(struct again *a, const char *why)
 {
-	return judge(a, VERIFY_SKIPPED, "%s", why);
+	return verify_judge(a, VERIFY_SKIPPED, "%s", why);
 }
 
-static int
-differs(struct again *a, const char *output, const char *how)
+int
+verify_differs(struct again *a, const char *output, const char *how)
 {
 	snprintf(a->said->output, sizeof(a->said->output), "%s", output);
-	return judge(a, VERIFY_DIFFERS, "%s", how);
+	return verify_judge(a, VERIFY_DIFFERS, "%s", how);
 }
 
 /* ---- which result, and how it was called */
@@ -99,8 +86,8 @@ read_entry(struct again *a, const struct digest *key)
 	if (r == 0)
 		r = entry_decode(b.p, b.n, key, &a->entry);
 	if (r == -ENOENT)
-		return skip(a, "it is gone");
-	return r == -EBADMSG ? differs(a, "the entry", "it was damaged") : r;
+		return verify_skip(a, "it is gone");
+	return r == -EBADMSG ? verify_differs(a, "the entry", "it was damaged") : r;
 }
 
 static void
@@ -129,8 +116,8 @@ end_environment(struct again *a)
 }
 
 /* This process's own, with the result's over it. */
-static int
-begin_environment(struct again *a)
+int
+verify_begin_environment(struct again *a)
 {
 	int r = 0;
 
@@ -164,28 +151,31 @@ take_result(struct again *a, size_t i)
 	call_done(&a->call);
 	a->call = (struct rustc_call){ .kind = CALL_UNKNOWN };
 	strv_done(&a->env);
+	strv_done(&a->marked);
 	free(steal_ptr(a->out_dir));
 	free(steal_ptr(a->real_out_dir));
 	free(steal_ptr(a->target_dir));
 	free(steal_ptr(a->real_target_dir));
 	r = entry_result(&a->entry, i, &a->res);
 	if (r == -EBADMSG)
-		return differs(a, "the entry", "it was damaged");
+		return verify_differs(a, "the entry", "it was damaged");
 	if (r < 0)
 		return r;
+	if (a->res.run)
+		return verify_run_take(a);
 	if (a->res.n_links > 0)
-		return skip(a, "a bundle");
+		return verify_skip(a, "a bundle");
 	if (a->res.argv.n == 0 || !a->res.cwd)
-		return skip(a, "it does not say how it was made");
+		return verify_skip(a, "it does not say how it was made");
 	r = call_parse(a->res.argv.v, &a->call);
 	if (r < 0)
 		return r;
 	if (a->call.kind != CALL_UNIT || !a->call.out_dir)
-		return skip(a, "its arguments are not understood");
+		return verify_skip(a, "its arguments are not understood");
 	a->out_dir = path_normalize(a->res.cwd, a->call.out_dir);
 	if (!a->out_dir)
 		return -ENOMEM;
-	r = begin_environment(a);
+	r = verify_begin_environment(a);
 	if (r < 0)
 		return r;
 	name_unit(a);
@@ -195,7 +185,7 @@ take_result(struct again *a, size_t i)
 		a->real_out_dir ? a->real_out_dir : a->out_dir, a->res.cwd);
 	if (!a->target_dir || !a->real_target_dir)
 		return -ENOMEM;
-	return chdir(a->res.cwd) < 0 ? skip(a, "its directory is gone") : 0;
+	return chdir(a->res.cwd) < 0 ? verify_skip(a, "its directory is gone") : 0;
 }
 
 static int
@@ -222,19 +212,19 @@ check_inputs(struct again *a)
 
 	umask(mask);
 	r = form && found != -ENOMEM ? inputs_check(&a->res.inputs, &place, &why) : -ENOMEM;
-	return r == -ESTALE ? skip(a, why ? why : "an input changed") : r;
+	return r == -ESTALE ? verify_skip(a, why ? why : "an input changed") : r;
 }
 
 /* The latest that would be a hit where it was made. */
 static int
 find_result(struct again *a)
 {
-	int r = skip(a, "it has no result");
+	int r = verify_skip(a, "it has no result");
 
 	for (size_t i = 0; i < a->entry.n_results; i++) {
 		r = take_result(a, i);
 		if (r == 0)
-			r = check_inputs(a);
+			r = a->res.run ? verify_run_check_inputs(a) : check_inputs(a);
 		if (r != -ECANCELED || a->said->verdict != VERIFY_SKIPPED)
 			break;
 	}
@@ -243,8 +233,8 @@ find_result(struct again *a)
 
 /* ---- whether it would be a hit now */
 
-static const char *
-recipe_value(const struct entry *e, const char *name)
+const char *
+verify_recipe_value(const struct entry *e, const char *name)
 {
 	size_t n = strlen(name);
 
@@ -279,8 +269,8 @@ check_key(struct again *a)
 	struct cached_key_in in = { .memo = a->in->memo,
 		.call = &a->call,
 		.toolchain = &tc,
-		.namespace = recipe_value(&a->entry, "namespace"),
-		.linker = recipe_value(&a->entry, "linker"),
+		.namespace = verify_recipe_value(&a->entry, "namespace"),
+		.linker = verify_recipe_value(&a->entry, "linker"),
 		.cwd = a->res.cwd,
 		.target_dir = a->target_dir,
 		.env = &a->res.env };
@@ -291,20 +281,20 @@ check_key(struct again *a)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		return skip(a, why ? why : "its toolchain is gone");
+		return verify_skip(a, why ? why : "its toolchain is gone");
 	r = cached_key(&in, &key);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		return skip(a, "an extern is gone");
+		return verify_skip(a, "an extern is gone");
 	if (digest_eq(&key.id, &a->entry.key))
 		return a->call.calls_linker ? name_bundle(a, in) : 0;
 	what = unit_key_difference(a->entry.recipe.v, a->entry.recipe.n, &key.recipe);
-	return skip(a, what ? what : "its key is another now");
+	return verify_skip(a, what ? what : "its key is another now");
 }
 
-static bool
-is_bound(const struct result *res)
+bool
+verify_is_bound(const struct result *res)
 {
 	for (size_t i = 0; i < res->inputs.n; i++)
 		if (res->inputs.v[i].kind == INPUT_OUT_DIR)
@@ -316,7 +306,7 @@ is_bound(const struct result *res)
 static bool
 is_linked_elsehow(const struct again *a)
 {
-	const char *linker = recipe_value(&a->entry, "linker");
+	const char *linker = verify_recipe_value(&a->entry, "linker");
 
 	return a->call.calls_linker && a->res.from && streq(a->res.from, "farm") &&
 	       !a->call.project_linker && !(linker && streq(linker, "rustc"));
@@ -325,26 +315,27 @@ is_linked_elsehow(const struct again *a)
 static int
 check_way(struct again *a)
 {
-	a->bound = is_bound(&a->res);
+	a->bound = verify_is_bound(&a->res);
 	if (a->bound && !a->real_out_dir)
-		return skip(a, "its out-dir is in its outputs, and is gone");
+		return verify_skip(a, "its out-dir is in its outputs, and is gone");
 	if (a->bound && !a->in->bwrap)
-		return skip(a, "its out-dir is in its outputs, and bwrap does not work here");
+		return verify_skip(
+			a, "its out-dir is in its outputs, and bwrap does not work here");
 	if (is_linked_elsehow(a))
-		return skip(a, "linked after a compile on the farm");
+		return verify_skip(a, "linked after a compile on the farm");
 	for (size_t i = 0; i < a->res.n_outputs; i++) {
 		const struct output *o = &a->res.outputs[i];
 
 		if (o->is_blob && !depot_has(a->in->depot, &o->digest, o->size))
-			return skip(a, "an output is not in the cache any more");
+			return verify_skip(a, "an output is not in the cache any more");
 	}
 	return 0;
 }
 
 /* ---- the compile */
 
-static int
-make_dirs(struct again *a)
+int
+verify_make_dirs(struct again *a)
 {
 	int r = fs_mkdir_p(a->in->tmp, 0700);
 
@@ -376,8 +367,8 @@ read_in_out_dir(const struct input *in)
 }
 
 /* In the out-dir's place stands another one, with what was read in it. */
-static int
-add_mounts(struct again *a)
+int
+verify_add_mounts(struct again *a)
 {
 	static char dev_bind[] = "--dev-bind", root[] = "/", bind[] = "--bind",
 		    die[] = "--die-with-parent";
@@ -402,7 +393,7 @@ static int
 make_argv(struct again *a, char *const *v)
 {
 	static const char option[] = "--out-dir";
-	int r = a->bound ? add_mounts(a) : 0;
+	int r = a->bound ? verify_add_mounts(a) : 0;
 
 	for (; r == 0 && *v; v++) {
 		if (streq(*v, option) && v[1]) {
@@ -426,12 +417,12 @@ prepare(struct again *a)
 	_cleanup_(call_done) struct rustc_call now = { .kind = CALL_UNKNOWN };
 	_cleanup_(strv_done) struct strv words = STRV_INIT;
 	const struct strv *then = a->call.incremental ? &words : &a->res.argv;
-	int r = make_dirs(a);
+	int r = verify_make_dirs(a);
 
 	if (r == 0 && a->call.incremental)
 		r = incremental_plain(&a->call, &words, &plain);
 	if (r == -EINVAL)
-		return skip(a, "its arguments are in a file");
+		return verify_skip(a, "its arguments are in a file");
 	if (r == 0)
 		r = make_argv(a, then->v);
 	/* without what mounts */
@@ -441,7 +432,7 @@ prepare(struct again *a)
 		return r;
 	return now.out_dir && streq(now.out_dir, named_out_dir(a))
 		       ? 0
-		       : skip(a, "its arguments are in a file");
+		       : verify_skip(a, "its arguments are in a file");
 }
 
 static int
@@ -459,19 +450,23 @@ start(struct again *a, struct spawn_fd *fds, size_t n, int slot)
 	_cleanup_(slots_tokens_done) struct slots_tokens t = SLOTS_TOKENS_INIT;
 	_cleanup_(freep) char **env = NULL;
 	char flags[96], makeflags[128];
-	const char *set[] = { makeflags, NULL };
+	const char *set[VERIFY_SET_MAX + 2] = { NULL };
+	size_t n_set = 0;
 
 	if (slot >= 0)
 		fds[n++] = (struct spawn_fd){ slot, slot };
 	if (slot >= 0 && slots_tokens_open(a->in->slots, &t) == 0) {
 		jobserver_flags(flags, t.js.rd, t.js.wr);
 		snprintf(makeflags, sizeof(makeflags), "CARGO_MAKEFLAGS=%s", flags);
-		env = local_environ(set);
-		if (!env)
-			return -ENOMEM;
+		set[n_set++] = makeflags;
 		fds[n++] = (struct spawn_fd){ t.js.rd, t.js.rd };
 		fds[n++] = (struct spawn_fd){ t.js.wr, t.js.wr };
 	}
+	for (size_t i = 0; i < VERIFY_SET_MAX && a->set[i]; i++)
+		set[n_set++] = a->set[i];
+	env = n_set ? local_environ(set) : NULL;
+	if (n_set && !env)
+		return -ENOMEM;
 	return child_run(&(struct spawn){ .path = a->argv.v[0],
 		.argv = a->argv.v,
 		.envp = env,
@@ -494,8 +489,8 @@ take_slot(struct again *a)
 	return slots_wait(s);
 }
 
-static int
-compile(struct again *a)
+int
+verify_compile(struct again *a)
 {
 	_cleanup_(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	_cleanup_(closep) int out = open_text(a, "stdout");
@@ -513,16 +508,18 @@ compile(struct again *a)
 	if (child_signal())
 		return -EINTR;
 	if (status < 0)
-		return status == -ENOENT ? skip(a, "its compiler is gone") : status;
+		return status == -ENOENT ? verify_skip(a, "its program is gone") : status;
 	if (spawn_signal(status))
-		return judge(a, VERIFY_SKIPPED, "the compiler was killed by signal %d",
-			spawn_signal(status));
+		return verify_judge(
+			a, VERIFY_SKIPPED, "it was killed by signal %d", spawn_signal(status));
 	/* it may be the mount that failed */
 	if (status != (int)a->res.status && a->bound)
-		return skip(a, "it cannot be compiled with another out-dir in its place");
+		return verify_skip(
+			a, a->res.run ? "it fails with another directory in OUT_DIR's place"
+				      : "it cannot be compiled with another out-dir in its place");
 	if (status == (int)a->res.status)
 		return 0;
-	judge(a, VERIFY_DIFFERS, "its exit status is %d, and was %u", status, a->res.status);
+	verify_judge(a, VERIFY_DIFFERS, "its exit status is %d, and was %u", status, a->res.status);
 	return -ECANCELED;
 }
 
@@ -539,19 +536,19 @@ compare_text(struct again *a, const struct buf *text, const char *path, const ch
 	if (r == 0)
 		r = fs_read_file(path, TEXT_MAX, &made);
 	if (r == -ENOENT)
-		return differs(a, name, "it was not made");
+		return verify_differs(a, name, "it was not made");
 	if (r < 0)
 		return r;
 	a->said->bytes += made.n;
 	if (want.n != made.n || (want.n > 0 && memcmp(want.p, made.p, want.n) != 0))
-		return differs(a, name, "other bytes");
+		return verify_differs(a, name, "other bytes");
 	return 0;
 }
 
-static int
-compare_blob(struct again *a, const struct output *o, const char *path)
+int
+verify_compare_blob(struct again *a, const struct output *o, const char *path)
 {
-	_cleanup_(freep) char *want = path_join(a->want, o->name);
+	_cleanup_(freep) char *want = path_join(a->want, "blob");
 	struct digest d, made;
 	uint64_t size;
 	int r = want ? depot_restore(a->in->depot, &o->digest, o->size, DEPOT_COPY,
@@ -559,9 +556,9 @@ compare_blob(struct again *a, const struct output *o, const char *path)
 		     : -ENOMEM;
 
 	if (r == -EBADMSG)
-		return differs(a, o->name, "it was damaged");
+		return verify_differs(a, o->name, "it was damaged");
 	if (r == -ENOENT)
-		return skip(a, "an output is not in the cache any more");
+		return verify_skip(a, "an output is not in the cache any more");
 	/* the bytes themselves: no memo is asked */
 	if (r == 0)
 		r = digest_file(want, &d, NULL);
@@ -570,11 +567,11 @@ compare_blob(struct again *a, const struct output *o, const char *path)
 	unlink(want);
 	r = digest_file(path, &made, &size);
 	if (r == -ENOENT)
-		return differs(a, o->name, "it was not made");
+		return verify_differs(a, o->name, "it was not made");
 	if (r < 0)
 		return r;
 	a->said->bytes += size;
-	return digest_eq(&d, &made) ? 0 : differs(a, o->name, "other bytes");
+	return digest_eq(&d, &made) ? 0 : verify_differs(a, o->name, "other bytes");
 }
 
 static bool
@@ -608,7 +605,7 @@ find_more(struct again *a)
 	while (d && (e = readdir(d)))
 		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") &&
 			!is_output(&a->res, e->d_name) && !is_mounted(a, e->d_name))
-			return differs(a, e->d_name, "it was not made before");
+			return verify_differs(a, e->d_name, "it was not made before");
 	return d ? 0 : -errno;
 }
 
@@ -632,7 +629,7 @@ compare(struct again *a)
 
 		if (!path)
 			return -ENOMEM;
-		r = o->is_blob ? compare_blob(a, o, path)
+		r = o->is_blob ? verify_compare_blob(a, o, path)
 			       : compare_text(a, &o->text, path, o->name);
 		a->said->outputs += r == 0;
 	}
@@ -641,6 +638,20 @@ compare(struct again *a)
 	if (r == 0)
 		r = compare_said(a, "stdout", &a->res.out);
 	return r < 0 ? r : compare_said(a, "stderr", &a->res.err);
+}
+
+static int
+verify_unit(struct again *a)
+{
+	int r = check_way(a);
+
+	if (r == 0)
+		r = check_key(a);
+	if (r == 0)
+		r = prepare(a);
+	if (r == 0)
+		r = verify_compile(a);
+	return r < 0 ? r : compare(a);
 }
 
 int
@@ -660,15 +671,7 @@ verify_entry(const struct verify_in *in, const struct digest *key, struct verify
 	if (r == 0)
 		r = find_result(&a);
 	if (r == 0)
-		r = check_way(&a);
-	if (r == 0)
-		r = check_key(&a);
-	if (r == 0)
-		r = prepare(&a);
-	if (r == 0)
-		r = compile(&a);
-	if (r == 0)
-		r = compare(&a);
+		r = a.res.run ? verify_run(&a) : verify_unit(&a);
 	if (r == 0) {
 		ret->verdict = VERIFY_SAME;
 		*ret->why = '\0';

@@ -1,4 +1,5 @@
-/* Compiles again what the local cache has, and compares it with what a hit would give. */
+/* Compiles again what the local cache has, and runs its build scripts again, and compares with what
+ * a hit would give. */
 #ifndef DRAY_CLIENT_CMD_VERIFY_H
 #define DRAY_CLIENT_CMD_VERIFY_H
 
@@ -27,6 +28,7 @@ struct verify_said {
 	char crate[128], package[128], kind[32]; /* "" when not known */
 	char output[256];			 /* that differs; "" when none does */
 	char why[512];				 /* it differs or was skipped */
+	bool run;				 /* it is a build script's */
 	unsigned outputs;			 /* compared */
 	uint64_t bytes;
 	struct digest bundle; /* the key of the same unit's bundle; all zero: there can be none */

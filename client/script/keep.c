@@ -118,6 +118,8 @@ add_call(struct run *r, struct result *res)
 {
 	int k = strv_add_all(&res->argv, r->argv.v);
 
+	if (k == 0)
+		k = place_cargo_env(r->c->place.envp, &res->env);
 	if (k == 0) {
 		res->cwd = strdup(r->c->cwd);
 		res->from = strdup("local");

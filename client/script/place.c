@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "cache/text.h"
+#include "common/fs.h"
 
 static bool
 holds(const struct buf *b, const char *what)
@@ -45,9 +46,11 @@ place_show(const struct inputs_place *p, const void *text, size_t n, struct buf 
 int
 place_is_named(const struct inputs_place *p, const char *path)
 {
-	/* OUT_DIR lies below the target directory */
 	int r = text_file_has(path, p->target_dir);
 
+	/* that of a build lies below the target directory */
+	if (r == 0 && !path_is_below(p->out_dir, p->target_dir))
+		r = text_file_has(path, p->out_dir);
 	if (r == 0 && !streq(p->target_dir, p->real_target_dir))
 		r = text_file_has(path, p->real_target_dir);
 	return r;
@@ -82,5 +85,23 @@ place_mark_env(const struct inputs_place *p, char *const *envp, struct strv *ret
 		else if (r == 0)
 			r = strv_addn(ret, (const char *)b.p, b.n);
 	}
+	return r;
+}
+
+int
+place_cargo_env(char *const *envp, struct strv *ret)
+{
+	/* not all that begins with CARGO_: a registry's token does, too */
+	static const char *const names[] = { "CARGO=", "CARGO_CFG_",
+		"CARGO_ENCODED_RUSTFLAGS=", "CARGO_FEATURE_", "CARGO_MANIFEST_", "CARGO_PKG_",
+		"DEBUG=", "DEP_", "HOST=", "LD_LIBRARY_PATH=", "NUM_JOBS=", "OPT_LEVEL=",
+		"OUT_DIR=", "PROFILE=", "RUSTC=", "RUSTC_LINKER=", "RUSTC_WORKSPACE_WRAPPER=",
+		"RUSTC_WRAPPER=", "RUSTDOC=", "TARGET=" };
+	int r = 0;
+
+	for (; r == 0 && *envp; envp++)
+		for (size_t i = 0; r == 0 && i < ARRAY_LEN(names); i++)
+			if (starts_with(*envp, names[i]))
+				r = strv_add(ret, *envp);
 	return r;
 }

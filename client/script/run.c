@@ -126,6 +126,7 @@ find_place(struct run *r)
 		.target_dir = c->target_dir,
 		.real_target_dir = c->real_target_dir,
 		.envp = environ,
+		.umask = c->umask,
 		.memo = r->memo };
 	return 0;
 }

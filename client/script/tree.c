@@ -180,6 +180,12 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 	return r;
 }
 
+static const char *
+root_of(const struct tree *t)
+{
+	return t->root ? t->root : t->place->out_dir;
+}
+
 static void
 bind_by(struct tree *t, const char *name)
 {
@@ -206,7 +212,8 @@ keep_file(
 	if (named)
 		bind_by(t, o->name);
 	o->is_blob = true;
-	return depot_add(t->depot, path, DEPOT_COPY, &o->digest, &o->size);
+	return t->depot ? depot_add(t->depot, path, DEPOT_COPY, &o->digest, &o->size)
+			: digest_file(path, &o->digest, &o->size);
 }
 
 static int
@@ -232,7 +239,7 @@ keep_link(struct tree *t, struct output *o, const char *path)
 static int
 keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, char **ret_why)
 {
-	_cleanup_(freep) char *path = path_join(t->place->out_dir, name);
+	_cleanup_(freep) char *path = path_join(root_of(t), name);
 	struct output *o = path ? result_add_output(res, name) : NULL;
 	struct stat st;
 	int r;
@@ -264,7 +271,7 @@ keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, 
 int
 tree_keep(struct tree *t, const struct strv *made, struct result *res, char **ret_why)
 {
-	struct names n = { STRV_INIT, strlen(t->place->out_dir) + 1 };
+	struct names n = { STRV_INIT, strlen(root_of(t)) + 1 };
 	size_t inlined = 0;
 	int r;
 
@@ -272,7 +279,7 @@ tree_keep(struct tree *t, const struct strv *made, struct result *res, char **re
 	if (made)
 		r = add_made(t->place, made, &n.v);
 	else
-		r = walk(t->place->out_dir, add_name, &n);
+		r = walk(root_of(t), add_name, &n);
 	if (r == -E2BIG)
 		r = why_set(ret_why, -ENOTSUP, "it left more than %d files", FILES_MAX);
 	strv_sort_unique(&n.v);

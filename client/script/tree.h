@@ -7,7 +7,8 @@
 
 struct tree {
 	const struct inputs_place *place;
-	struct depot *depot;
+	struct depot *depot; /* NULL: of blobs only the digest is wanted (tree_keep) */
+	const char *root;    /* where OUT_DIR's files are now; NULL: in place->out_dir */
 	mode_t umask;
 	bool bound;	/* out: what was kept names the place */
 	char *bound_by; /* out: the first that does, by its name in OUT_DIR; the caller frees it */

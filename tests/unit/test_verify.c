@@ -3,7 +3,9 @@
 #include "config.h"
 
 #include "cache/entry.h"
+#include "cache/key.h"
 #include "client/cmd/verify.h"
+#include "client/wrap/prime.h"
 #include "tests/unit/depot_fixture.h"
 
 extern char **environ;
@@ -240,6 +242,196 @@ test_choice(void **state)
 	result_done(&v[1]);
 }
 
+/* ---- runs of build scripts */
+
+#define RUN_OUT "t/debug/build/x-0123456789abcdef/out"
+
+static const char script[] = "#!/bin/sh\n"
+			     "mkdir \"$OUT_DIR/d\"\n"
+			     "printf text >\"$OUT_DIR/d/a\"\n"
+			     "printf 'prefix=%s\\n' \"$OUT_DIR\" >\"$OUT_DIR/z.pc\"\n"
+			     "ln -s d/a \"$OUT_DIR/l\"\n"
+			     "echo cargo:root=\"$OUT_DIR\"\n"
+			     "echo \"$CARGO_PKG_NAME $DRAY_DISABLE\" >&2\n";
+
+static struct output *
+add_run_output(
+	struct result *r, const char *name, enum output_kind kind, unsigned mode, const char *text)
+{
+	struct output *o = result_add_output(r, name);
+
+	assert_non_null(o);
+	o->kind = kind;
+	o->mode = mode;
+	assert_int_equal(buf_adds(&o->text, text), 0);
+	if (!*text)
+		o->text.n = 0;
+	return o;
+}
+
+static void
+put_script(const char *text)
+{
+	put_file(in("t/debug/script"), text);
+	assert_int_equal(chmod(in("t/debug/script"), 0755), 0);
+}
+
+/* What the script makes, by its text. */
+static void
+make_run(struct result *r)
+{
+	struct digest d = digest_of("input");
+
+	fs_rm_rf(in("t"));
+	assert_int_equal(fs_mkdir_p(in(RUN_OUT), 0755), 0);
+	put_file(in("t/CACHEDIR.TAG"), "");
+	put_script(script);
+	put_file(in("a.rs"), "input");
+	*r = (struct result)RESULT_INIT;
+	r->run = true;
+	assert_int_equal(strv_add(&r->argv, in("t/debug/script")), 0);
+	assert_int_equal(strv_add(&r->env, "CARGO_PKG_NAME=pack"), 0);
+	assert_int_equal(strv_add(&r->env, "CARGO_PKG_VERSION=1.2.3"), 0);
+	assert_int_equal(strv_addf(&r->env, "OUT_DIR=%s", in(RUN_OUT)), 0);
+	r->cwd = strdup(dir);
+	r->from = strdup("local");
+	r->rustc = strdup("");
+	assert_true(r->cwd && r->from && r->rustc);
+	assert_int_equal(inputs_add(&r->inputs, INPUT_FILE, in("a.rs"), d.b, DIGEST_SIZE), 0);
+	add_run_output(r, "d", OUTPUT_DIR, 0777, "");
+	add_run_output(r, "d/a", OUTPUT_FILE, 0666, "text");
+	add_run_output(r, "l", OUTPUT_LINK, 0, "d/a");
+	add_run_output(r, "z.pc", OUTPUT_FILE, 0666, "prefix=\x01\n");
+	assert_int_equal(buf_adds(&r->out, "cargo:root=\x01\n"), 0);
+	assert_int_equal(buf_adds(&r->err, "pack yes\n"), 0);
+}
+
+/* Under the key that such a run has. */
+static void
+keep_run(struct depot *d, const struct result *r)
+{
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
+	_cleanup_(unit_key_done) struct unit_key k = { .recipe = STRV_INIT };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char *env[] = { r->env.v[0], r->env.v[1], NULL };
+	struct run_key_in i = { .args = r->argv.v + 1, .cwd = r->cwd, .env = env };
+
+	assert_int_equal(digest_file(r->argv.v[0], &i.program, NULL), 0);
+	assert_int_equal(run_key_make(&i, &k), 0);
+	key = e.key = k.id;
+	assert_int_equal(strv_add_all(&e.recipe, k.recipe.v), 0);
+	assert_int_equal(entry_add_result(&e, r), 0);
+	assert_int_equal(entry_encode(&e, &b), 0);
+	assert_int_equal(depot_write_entry(d, &key, b.p, b.n), 0);
+}
+
+/* With another directory mounted, where that works, and with another OUT_DIR. */
+static void
+verify_runs(struct depot *d, enum verify_verdict verdict, const char *output, const char *why)
+{
+	_cleanup_(freep) char *tmp = strdup(in("tmp"));
+	_cleanup_(freep) char *bwrap = fs_which("bwrap", getenv("PATH"));
+	const char *const ways[] = { bwrap && prime_binds_with(bwrap) ? bwrap : NULL, NULL };
+	char **before = environ;
+
+	umask(022);
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		struct verify_in v = { .depot = d, .memo = memo, .bwrap = ways[i], .tmp = tmp };
+		struct verify_said said;
+
+		assert_int_equal(verify_entry(&v, &key, &said), 0);
+		if (said.verdict != verdict || !streq(said.output, output) ||
+			!strstr(said.why, why))
+			fail_msg("verdict %d, %s: %s", (int)said.verdict, said.output, said.why);
+		assert_ptr_equal(environ, before);
+		assert_int_equal(count_in(tmp), 0);
+		assert_int_equal(count_in(in(RUN_OUT)), 0);
+		assert_string_equal(said.package, "pack 1.2.3");
+		assert_string_equal(said.kind, "script-run");
+		if (verdict == VERIFY_SAME)
+			assert_int_equal(said.outputs, 4);
+	}
+}
+
+static void
+test_runs(void **state)
+{
+	_cleanup_(depot_closep) struct depot *d = open_depot();
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+
+	make_run(&r);
+	keep_run(d, &r);
+	verify_runs(d, VERIFY_SAME, "", "");
+	put_file(in("a.rs"), "edited");
+	verify_runs(d, VERIFY_SKIPPED, "", "a.rs changed");
+	put_file(in("a.rs"), "input");
+	put_script("#!/bin/sh\n");
+	verify_runs(d, VERIFY_SKIPPED, "", "build script changed");
+	assert_int_equal(unlink(in("t/debug/script")), 0);
+	verify_runs(d, VERIFY_SKIPPED, "", "its script's program is gone");
+}
+
+/* A kept run of this script: the plain one's outputs, and `more` at its end makes another thing. */
+static void
+expect_run(const char *more, const char *output, const char *why)
+{
+	_cleanup_(depot_closep) struct depot *d = open_depot();
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+
+	make_run(&r);
+	assert_int_equal(buf_addf(&text, "%scd \"$OUT_DIR\"\n%s\n", script, more), 0);
+	put_script((char *)text.p);
+	keep_run(d, &r);
+	verify_runs(d, VERIFY_DIFFERS, output, why);
+}
+
+static void
+test_runs_that_differ(void **state)
+{
+	expect_run("printf other >d/a", "d/a", "other bytes");
+	expect_run("chmod 600 d/a", "d/a", "another mode");
+	expect_run("chmod 700 d", "d", "another mode");
+	expect_run("rm l", "l", "it was not made");
+	expect_run("ln -sf d l2; rm l; cp d/a l", "l", "another kind");
+	expect_run("ln -sfn / l", "l", "other bytes");
+	expect_run(": >zz", "zz", "it was not made before");
+	expect_run(": >d/0", "d/0", "it was not made before");
+	expect_run("mkfifo f", "OUT_DIR", "which is no file");
+	expect_run("echo said", "stdout", "other bytes");
+	expect_run("echo said >&2", "stderr", "other bytes");
+}
+
+static void
+test_bound_runs(void **state)
+{
+	_cleanup_(depot_closep) struct depot *d = open_depot();
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(freep) char *bwrap = fs_which("bwrap", getenv("PATH"));
+	_cleanup_(freep) char *out = NULL, *tmp = NULL;
+	struct verify_said said;
+	struct verify_in v = { .depot = d, .memo = memo };
+	struct digest digest;
+
+	make_run(&r);
+	out = strdup(in(RUN_OUT));
+	tmp = strdup(in("tmp"));
+	v.tmp = tmp;
+	assert_int_equal(digest_bytes(out, strlen(out), &digest), 0);
+	assert_int_equal(
+		inputs_add(&r.inputs, INPUT_OUT_DIR, INPUT_OUT_DIR_NAME, digest.b, DIGEST_SIZE), 0);
+	keep_run(d, &r);
+	assert_int_equal(verify_entry(&v, &key, &said), 0);
+	assert_int_equal(said.verdict, VERIFY_SKIPPED);
+	assert_non_null(strstr(said.why, "bwrap does not work here"));
+	if (!bwrap || !prime_binds_with(bwrap))
+		return;
+	v.bwrap = bwrap;
+	assert_int_equal(verify_entry(&v, &key, &said), 0);
+	assert_int_equal(said.verdict, VERIFY_SAME);
+	assert_true(said.run);
+}
+
 /* This process's directory is where a result was made: back, so that it can be removed. */
 static int
 leave(void **state)
@@ -255,6 +447,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_damaged_entry, setup, leave),
 		cmocka_unit_test_setup_teardown(test_skipped, setup, leave),
 		cmocka_unit_test_setup_teardown(test_choice, setup, leave),
+		cmocka_unit_test_setup_teardown(test_runs, setup, leave),
+		cmocka_unit_test_setup_teardown(test_runs_that_differ, setup, leave),
+		cmocka_unit_test_setup_teardown(test_bound_runs, setup, leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,55 @@
+/* What verify.c, which compiles units again, and verify_run.c, which runs build scripts again,
+ * share.
+ *
+ * Each function returns 0, -errno, or -ECANCELED: the verdict is told. */
+#ifndef DRAY_CLIENT_CMD_VERIFY_PRIV_H
+#define DRAY_CLIENT_CMD_VERIFY_PRIV_H
+
+#include "cache/entry.h"
+#include "client/cmd/verify.h"
+#include "rustc/call.h"
+
+#define VERIFY_SET_MAX 2
+
+struct again {
+	const struct verify_in *in;
+	struct verify_said *said;
+	struct entry entry;
+	struct result res;
+	struct rustc_call call; /* as it was */
+	struct strv argv;	/* as it is now */
+	struct strv env;
+	char **environ_then, **environ_now;
+	char *out_dir, *real_out_dir, *target_dir, *real_target_dir;
+	const char *set[VERIFY_SET_MAX + 1]; /* more variables, of the program that is run */
+	struct strv marked;		     /* of a run: inputs_place.marked */
+	struct inputs_place place;	     /* of a run */
+	bool bound; /* compiled where its out-dir was, with another one mounted in its place */
+	char *dir, *made, *want; /* private: of this process, its out-dir, and what a hit gives */
+};
+
+int verify_judge(struct again *a, enum verify_verdict verdict, const char *fmt, ...) _printf_(3, 4);
+int verify_skip(struct again *a, const char *why);
+int verify_differs(struct again *a, const char *output, const char *how);
+
+/* The part of the entry's recipe with this name; NULL: there is none. */
+const char *verify_recipe_value(const struct entry *e, const char *name);
+/* Whether the outputs hold the path of their out-dir. */
+bool verify_is_bound(const struct result *res);
+/* Makes the result's environment this process's: its own, with a->res.env over it. */
+int verify_begin_environment(struct again *a);
+int verify_make_dirs(struct again *a);
+/* Adds to a->argv what mounts a->made in the place of a->real_out_dir. */
+int verify_add_mounts(struct again *a);
+/* Runs a->argv: as one of the local slots, its texts in files of a->dir. */
+int verify_compile(struct again *a);
+int verify_compare_blob(struct again *a, const struct output *o, const char *path);
+
+/* ---- of runs: a->res is one */
+
+/* Where it ran, and with what. */
+int verify_run_take(struct again *a);
+int verify_run_check_inputs(struct again *a);
+int verify_run(struct again *a);
+
+#endif
