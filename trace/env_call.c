@@ -275,6 +275,7 @@ syscall(long nr, ...)
 	for (int i = 0; i < 6; i++)
 		v[i] = va_arg(ap, long);
 	va_end(ap);
+	env_note_call(CALLER, nr, v[0], v[2]);
 	if (libc_syscall && env_is_own(CALLER))
 		return libc_syscall(nr, v[0], v[1], v[2], v[3], v[4], v[5]);
 	return env_direct(nr, v[0], v[1], v[2], v[3], v[4], v[5]);

@@ -14,8 +14,8 @@
 #define TRACE_ENV_PREFIX "m/" /* one as long */
 /* A macro asked for the real path of something, and this is one: TRACE_REAL_PREFIX and the path. */
 #define TRACE_REAL_PREFIX "p/" /* as long as the other one */
-/* The time of day was asked for: this; which time it is, in this program and in this process since
- * it was forked (a digit each); '/'; libc's name of the function. */
+/* The time of day was asked for: this; of a build script also which time it is, in this program and
+ * in this process since it was forked (a digit each); '/'; libc's name of the function. */
 #define TRACE_CLOCK_PREFIX "t/"
 /* A C driver asks for the table of what was asked (trace/asked.h): the answer is a descriptor. */
 #define TRACE_ASKED "T"

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -260,12 +261,26 @@ take_said(struct watch *w, const char *said)
 		script_said(w, said);
 	else if (streq(said, TRACE_ENV_HELLO))
 		w->env_seen = true;
+	else if (streq(said, TRACE_CLOCK_PREFIX))
+		watch_doubt(w, "a macro asked for the time");
+	else if (streq(said, TRACE_RANDOM))
+		watch_doubt(w, "a macro asked for random numbers");
 	else if (starts_with(said, TRACE_REAL_PREFIX "/"))
 		note_real(w, said + strlen(TRACE_REAL_PREFIX));
 	else if (strlen(said) > strlen(TRACE_ENV_PREFIX))
 		trace_set_add(&w->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS,
 			said + strlen(TRACE_ENV_PREFIX),
 			macro ? TRACE_ENV_OF_MACRO : TRACE_ENV_OF_RUSTC);
+}
+
+/* The compiler opens it only where the call is refused. */
+static bool
+is_random_for_macro(const char *path)
+{
+	char byte;
+
+	return (streq(path, "/dev/urandom") || streq(path, "/dev/random")) &&
+	       getrandom(&byte, 1, GRND_NONBLOCK) == 1;
 }
 
 /* What a program reads that may ask for any variable: its modules, scripts that it includes. */
@@ -333,6 +348,9 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 				note_text(w, path, by, arg);
 		} else {
 			watch_look(w, path, c->op == TRACE_OPEN);
+			if (c->op == TRACE_OPEN && !w->script.on && is_random_for_macro(path) &&
+				by(arg) == WATCH_BY_COMPILER)
+				watch_doubt(w, "a macro asked for random numbers");
 			if (w->script.on && c->op == TRACE_OPEN)
 				script_opened(w, path);
 			else if (c->op == TRACE_OPEN)

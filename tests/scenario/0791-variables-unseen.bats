@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Variables that nobody is seen to ask for by name: each changes what is made, and none may be missed.
+# What a compile depends on and no file says: variables that nobody is seen to ask for by name, the time, random
+# numbers.
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 . "$BATS_TEST_DIRNAME/cache.bash"
@@ -78,4 +79,27 @@ runs() {
   # the module is compiled by now, and its source is not read
   runs python3 "$WORK/whole.py" again
   depends_on GITHUB_RUN_ID 3 4
+}
+
+@test "the time and random numbers, in a macro: not kept, and said; a hash table's seed is kept" {
+  app=$WORK/app
+  with_macro "$app"
+  local expr why
+  while IFS='|' read -r expr why; do
+    echo "$expr" >"$app/look/src/expr.rs"
+    clean "$app"
+    cached first "$app" build
+    [[ "$(job app not_stored)" = *"$why" ]] || { show_cache; false; }
+    kept look
+  done <<'END'
+format!("{:?}", std::time::SystemTime::now())|a macro asked for the time
+{ extern "C" { fn time(p: *mut i64) -> i64; } unsafe { time(std::ptr::null_mut()) }.to_string() }|a macro asked for the time
+{ extern "C" { fn getrandom(p: *mut u8, n: usize, flags: u32) -> isize; } let mut b = [0u8; 8]; unsafe { getrandom(b.as_mut_ptr(), 8, 0) }; format!("{b:?}") }|a macro asked for random numbers
+{ extern "C" { fn syscall(n: i64, ...) -> i64; } let mut b = [0u8; 8]; unsafe { syscall(if cfg!(target_arch = "x86_64") { 318 } else { 278 }, b.as_mut_ptr(), 8, 0) }; format!("{b:?}") }|a macro asked for random numbers
+{ use std::io::Read; let mut b = [0u8; 8]; std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut b).unwrap(); format!("{b:?}") }|a macro asked for random numbers
+END
+  echo '{ let mut m = std::collections::HashMap::new(); m.insert(1, std::time::Instant::now()); m.len().to_string() }' >"$app/look/src/expr.rs"
+  clean "$app"
+  once_and_again table "$app" build
+  says "$app" 1
 }

@@ -244,6 +244,10 @@ take_said(struct trace *t, const char *said)
 	const char *name = said + strlen(TRACE_ENV_PREFIX);
 	bool macro = *said == TRACE_ENV_MACRO;
 
+	if (streq(said, TRACE_CLOCK_PREFIX))
+		return trace_refuse(t, "the time, in a macro");
+	if (streq(said, TRACE_RANDOM))
+		return trace_refuse(t, "random numbers, in a macro");
 	if (strlen(said) <= strlen(TRACE_ENV_PREFIX))
 		return 0;
 	if (starts_with(said, TRACE_REAL_PREFIX "/"))
