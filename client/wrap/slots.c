@@ -289,6 +289,9 @@ is_idle(const struct slots *s, struct seen *was, const struct proc_name *holder,
 {
 	uint64_t now = clock_mono_ms(), used = 0;
 
+	/* most waits are over before it matters */
+	if (now < s->waits_since_ms + s->idle_ms / IDLE_LOOKS)
+		return false;
 	if (!proc_is_same(holder, &was->holder))
 		*was = (struct seen){ .holder = *holder, .verdict = was->verdict };
 	else if (now < was->looked_ms + s->idle_ms / IDLE_LOOKS)
