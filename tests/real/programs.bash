@@ -8,6 +8,9 @@ REAL_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 RIPGREP_VERSION=14.1.1
 FD_VERSION=10.2.0
 HYPERFINE_VERSION=1.19.0
+BAT_VERSION=0.26.1
+EZA_VERSION=0.23.4
+GITUI_VERSION=0.28.1
 
 # What decides what cargo and dray do, and is not for the tests: the caller's environment.
 real_clean_env() {
@@ -69,6 +72,10 @@ program_prepare() {
     ripgrep) "$REAL_DIR/fetch-crate" ripgrep "$RIPGREP_VERSION" "$dir" ;;
     fd) "$REAL_DIR/fetch-crate" fd-find "$FD_VERSION" "$dir" ;;
     hyperfine) "$REAL_DIR/fetch-crate" hyperfine "$HYPERFINE_VERSION" "$dir" ;;
+    # C below them, by build scripts
+    bat) "$REAL_DIR/fetch-crate" bat "$BAT_VERSION" "$dir" ;;
+    eza) "$REAL_DIR/fetch-crate" eza "$EZA_VERSION" "$dir" ;;
+    gitui) "$REAL_DIR/fetch-crate" gitui "$GITUI_VERSION" "$dir" ;;
     members) make_members "$dir" ;;
     fixture) cp -R "$REAL_DIR/fixture/." "$dir/" ;;
     *) cp -R "$REAL_DIR/programs/$name/." "$dir/" ;;
