@@ -207,7 +207,8 @@ collect_program(struct recorder *r, const char *item)
 		r->drivers = true;
 	else
 		k = strv_addn(&r->variables, item, n);
-	if (k == 0 && streq(path_basename(path), "uname"))
+	if (k == 0 &&
+		(streq(path_basename(path), "uname") || streq(path_basename(path), "hostname")))
 		k = strv_add(&r->variables, "uname");
 	return k < 0 || !record_in_path(r, path) ? k : strv_add(&r->programs, path_basename(path));
 }

@@ -15,7 +15,7 @@ const char *variables_get(char *const *envp, const char *name);
  *   loader   what is loaded into every program: LD_PRELOAD and LD_AUDIT
  *   compile  the same, without libraries that are known to change nothing of what a compiler makes:
  *            allocators, and mold's, which changes the linker
- *   uname    no variables, but what the program of this name says
+ *   uname    no variables, but what the program of this name says, the machine's name included
  *
  * 0; -ENOENT: there is no such group; -ENOMEM. */
 int variables_digest(const char *kind, char *const *envp, struct digest *ret);

@@ -22,7 +22,10 @@ bool
 runtime_tool_suits_machine(const char *path)
 {
 	static const char *const files[] = { "/proc/cpuinfo", "/proc/meminfo", "/proc/mounts",
-		"/proc/stat", "/proc/version" };
+		"/proc/stat",
+		/* bounds: of sysconf, of libcap and libcap-ng, of crypto libraries */
+		"/proc/sys/crypto/fips_enabled", "/proc/sys/kernel/cap_last_cap",
+		"/proc/sys/kernel/ngroups_max", "/proc/version" };
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		if (streq(path, files[i]))

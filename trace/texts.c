@@ -3,7 +3,9 @@
 
 #include "trace/texts.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/fs.h"
 #include "trace/program.h"
@@ -33,7 +35,18 @@ found_name(void *arg, const char *name)
 		trace_set_add(&w->set, TRACE_MACRO_VARS, name, TRACE_ENV_OF_MACRO);
 }
 
-/* How much was read of it. A program, or a compiled module, may hold names without ends. */
+static bool
+is_binary(const char *path)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char head[HEAD];
+	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
+
+	return n < 0 || memchr(head, '\0', (size_t)n);
+}
+
+/* How much was read of it. A program, or a compiled module, may hold names without ends; those of
+ * the system do not ask for such variables. */
 static size_t
 read_one(struct watch *w, const char *path, size_t room)
 {
@@ -42,6 +55,7 @@ read_one(struct watch *w, const char *path, size_t room)
 
 	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0 ||
 		st.st_size > (off_t)MIN2(room, BINARY_MAX) ||
+		(watch_is_systems(w, path) && is_binary(path)) ||
 		fs_read_file(path, BINARY_MAX, &b) < 0)
 		return 0;
 	if (memchr(b.p, '\0', MIN2(b.n, (size_t)HEAD)))
