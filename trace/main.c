@@ -305,9 +305,12 @@ caller_program(struct run *r)
 static const char *
 exe(void *arg)
 {
-	const struct known *k = caller_program(arg);
+	struct run *r = arg;
+	const struct known *k = caller_program(r);
 
-	return k && k->program ? k->program : "";
+	if (k && k->program)
+		return k->program;
+	return trace_listener_waits(&r->listener) ? "" : NULL;
 }
 
 /* The script's own program is seen to ask for each one. */

@@ -15,11 +15,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -365,6 +367,15 @@ arc4random_uniform(uint32_t bound)
 
 /* ---- */
 
+/* dray-trace has set it for the first program alone: a process that is forked has none. */
+static bool
+is_first(void)
+{
+	int signal = 0;
+
+	return prctl(PR_GET_PDEATHSIG, &signal) == 0 && signal == SIGKILL;
+}
+
 static void __attribute__((constructor)) begin(void)
 {
 	const char *program = (const char *)getauxval(AT_EXECFN);
@@ -378,7 +389,7 @@ static void __attribute__((constructor)) begin(void)
 	is_driver = program && drivers_has(program);
 	if (is_driver)
 		asked_begin();
-	else
+	else if (is_first())
 		say(TRACE_ENV_HELLO);
 	errno = saved;
 }

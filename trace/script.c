@@ -16,6 +16,7 @@
 #include "trace/watch_priv.h"
 
 #define ENVP_MAX (1024u * 1024)
+#define C_MAX (16u * 1024 * 1024)
 
 void
 script_done(struct watch_script *s)
@@ -86,6 +87,19 @@ asks_by_name(const char *path)
 	return false;
 }
 
+static bool
+compiles_c(const char *path)
+{
+	static const char *const names[] = { "cc1", "cc1plus", "clang", "clang++", "tcc", "zig" };
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(path, name);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(names[i], name))
+			return true;
+	return false;
+}
+
 bool
 script_uses_all(const struct watch *w, const char *path)
 {
@@ -94,15 +108,16 @@ script_uses_all(const struct watch *w, const char *path)
 }
 
 const char *
-script_class(
-	const struct watch *w, const struct trace_call *c, const char *path, enum program_form form)
+script_class(struct watch *w, const struct trace_call *c, const char *path, enum program_form form)
 {
 	const char *class = watch_class(w, path, form);
 
 	if (form == PROGRAM_DYNAMIC && !is_own(w, path) && asks_by_name(path))
 		class = "linker";
-	if (streq(class, "linker") && (form != PROGRAM_DYNAMIC || !has_library(w, c)))
+	if (form != PROGRAM_DYNAMIC || (streq(class, "linker") && !has_library(w, c))) {
+		w->script.blind |= compiles_c(path);
 		class = "all";
+	}
 	return class;
 }
 
@@ -113,7 +128,8 @@ asked(struct watch *w, enum ask ask, const char *function, unsigned nth, unsigne
 {
 	const char *exe = w->exe ? w->exe(w->arg) : "";
 
-	if (w->script.trust ||
+	/* one that is gone is told nothing */
+	if (!exe || w->script.trust ||
 		(*exe && !is_own(w, exe) && !asks_count(exe, ask, function, nth, since_fork)))
 		return;
 	watch_doubt(w, "it asked for %s: %s", ask == ASK_CLOCK ? "the time" : "random numbers",
@@ -218,11 +234,45 @@ is_same(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* Of C compilers that are static, or run without dray-run.so, all that is known is what they read.
+ */
+static bool
+has_time(const struct watch *w, const char *path)
+{
+	static const char *const macros[] = { "__DATE__", "__TIME__", "__TIMESTAMP__" };
+	static const char *const endings[] = { ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp",
+		".hxx", ".i", ".ii", ".inc", ".m", ".S" };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	bool c = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		c |= ends_with(path, endings[i]);
+	if (!c || watch_is_systems(w, path) || fs_read_file(path, C_MAX, &b) < 0 || b.n == 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(macros); i++)
+		if (memmem(b.p, b.n, macros[i], strlen(macros[i])))
+			return true;
+	return false;
+}
+
+static void
+look_for_time(struct watch *w)
+{
+	for (size_t i = 0; i < w->set.n; i++) {
+		const struct trace_item *t = w->set.v[i];
+
+		if ((t->kind == TRACE_READ || t->kind == TRACE_MADE) && has_time(w, t->name))
+			watch_doubt(w, "a C compiler may have put the time into %s", t->name);
+	}
+}
+
 void
 script_end(struct watch *w)
 {
 	struct stat st;
 
+	if (w->script.blind && !w->script.trust && !getenv("SOURCE_DATE_EPOCH"))
+		look_for_time(w);
 	for (size_t i = 0; i < w->script.n_opened; i++) {
 		const struct watch_opened *o = &w->script.opened[i];
 

@@ -14,8 +14,8 @@
 void script_runs(struct watch *w, pid_t pid, const char *path, enum program_form form);
 /* The class of a program (program.h) in a script's tree, where dray-run.so reports what programs
  * ask for by name: such a one is a "linker". envp: in the caller's memory. */
-const char *script_class(const struct watch *w, const struct trace_call *c, const char *path,
-	enum program_form form);
+const char *script_class(
+	struct watch *w, const struct trace_call *c, const char *path, enum program_form form);
 
 /* Whether a program may use all variables, for all that its name says. */
 bool script_uses_all(const struct watch *w, const char *path);

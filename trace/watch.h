@@ -37,6 +37,7 @@ struct watch_script {
 	bool trust;	       /* what it asks for the time or random numbers for is no input */
 	const char *library;   /* dray-run.so, which stands first in LD_PRELOAD */
 	const char *jobserver; /* its fifo; NULL: it has none */
+	bool blind;	       /* a C compiler was run that is not seen to ask for the time */
 	char *program;	       /* the script's own, once it runs; NULL: not known */
 	struct watch_opened {
 		char *path;
@@ -81,7 +82,8 @@ struct watch {
 	/* for the current call: see watch_call */
 	watch_by_fn by;
 	void *arg;
-	const char *(*exe)(void *arg); /* for scripts: the caller's program; "": not known */
+	const char *(*exe)(void *arg); /* for scripts: the caller's program; "": not known;
+					  NULL: the caller is gone */
 	bool (*all)(void *arg);	       /* for scripts: whether that may use all variables */
 	pid_t pid;
 	char doubt[256]; /* why the result may depend on more than the record says; "": it does not
