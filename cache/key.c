@@ -423,6 +423,8 @@ in_words(const char *part, const char *what)
 	bool plain = *value && strlen(value) < 64 && !starts_with(value, "sha256:");
 	char *text;
 
+	/* a mark for a directory */
+	value += *value == INPUT_OUT_DIR_MARK || *value == INPUT_TARGET_DIR_MARK;
 	if (asprintf(&text, "%.*s%s%s %s", name, part, plain ? " " : "", plain ? value : "", what) <
 		0)
 		return NULL;

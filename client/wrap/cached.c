@@ -305,7 +305,12 @@ cached_say_new_key(struct cached *c, struct cached_said *said)
 		return;
 	}
 	what = unit_key_difference(former.v, former.n, &c->key.recipe);
-	cached_why(said, "%s", what ? what : "new: its entry is not in the cache any more");
+	if (what)
+		cached_why(said, "%s", what);
+	else
+		cached_why(said, "new: %s",
+			c->run ? "its last run was not kept, or is not in the cache any more"
+			       : "its entry is not in the cache any more");
 }
 
 /* ---- looking up */

@@ -486,7 +486,8 @@ test_a_run_s_environment(void **state)
 	char name[] = "CARGO_PKG_NAME=z-sys", target[] = "TARGET=x86_64",
 	     feature[] = "CARGO_FEATURE_STATIC=1", dep[] = "DEP_Q_ROOT=\x02/debug/q";
 	char other_target[] = "TARGET=arm", opt[] = "OPT_LEVEL=3", more[] = "CARGO_FEATURE_A=1";
-	char other_dep[] = "DEP_Q_ROOT=/usr", version[] = "CARGO_PKG_VERSION=2";
+	char other_dep[] = "DEP_Q_ROOT=/usr", marked_dep[] = "DEP_Q_ROOT=\x02/release/q",
+	     version[] = "CARGO_PKG_VERSION=2";
 	char path[] = "PATH=/bin", cc[] = "CC=gcc", jobs[] = "NUM_JOBS=3", t[] = "TARGETS=arm";
 
 	(void)state;
@@ -502,6 +503,8 @@ test_a_run_s_environment(void **state)
 		ENV(name, target, feature, dep, version), "env CARGO_PKG_VERSION 2 is new"));
 	assert_false(
 		same_run(ENV(name, target, feature, other_dep), "env DEP_Q_ROOT /usr changed"));
+	assert_false(same_run(
+		ENV(name, target, feature, marked_dep), "env DEP_Q_ROOT /release/q changed"));
 }
 
 static void
