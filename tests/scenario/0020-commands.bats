@@ -22,7 +22,7 @@ plain() {
   sed -e 's/\\-/-/g' -e 's/\\f[BIRP]//g' -e 's/Fl \(Fl \|-\)\([a-z]\)/--\2/g' "$1"
 }
 options_of() {
-  "$@" --help 2>&1 | grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z-]*' | sed 's/^[^-]*//' | sort -u
+  "$@" --help 2>&1 | grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z0-9-]*' | sed 's/^[^-]*//' | sort -u
 }
 
 @test "each program has --help and --version, on stdout, with status 0" {
