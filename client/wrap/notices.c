@@ -142,7 +142,7 @@ notice_read(int fd, off_t at, struct notice *ret)
 		return -ENOENT;
 	}
 	p = take_text(p, end, head, sizeof(head));
-	if (sscanf(head, "%20" SCNu64 " %5d %15s", &ret->since_ms, &state, kind) != 3 ||
+	if (sscanf(head, "%20" SCNu64 " %5d %15[a-z]", &ret->since_ms, &state, kind) != 3 ||
 		state < 0 || state >= NOTICE_STATES)
 		return -ENOENT;
 	put(ret->kind, sizeof(ret->kind), kind);

@@ -135,7 +135,7 @@ test_nonsense(void **state)
 	_cleanup_(closep) int fd = open_file();
 	char name[PROC_SIGNATURE_SIZE], record[NOTICE_SIZE];
 	static const char *const bad[] = { "", "x", "1", "1 2", "1 -1 run", "1 99 run", "x 1 run",
-		"1  " };
+		"1  ", "1 2 R", "1 2 \xe4\xb8" };
 	struct notice got;
 
 	proc_signature(name);
