@@ -232,7 +232,9 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 	if ((ends_with(path, "/index") || ends_with(path, "/index.lock")) &&
 		by(arg) == WATCH_BY_GIT && note_index(w, path))
 		return;
-	if (!(dir && c->makes_dir) && !watch_is_writable(w, path)) {
+	if (!(dir && c->makes_dir) &&
+		(!watch_is_writable(w, path) || (w->script.on && there && S_ISREG(st.st_mode) &&
+							!watch_below_any(path, &w->writable)))) {
 		if (!w->script.on)
 			watch_doubt(w, "it wrote %s", path);
 		else if (script_changes(w, c, path, there ? &st : NULL))

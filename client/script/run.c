@@ -244,12 +244,38 @@ look_up(struct run *r)
 	return hit;
 }
 
+/* Whether a run of the same was not kept lately for what such a script always does: then it is not
+ * traced again, and what it compiles itself finds the cache. */
+static bool
+is_given_up(struct run *r)
+{
+	_cleanup_(freep) char *name = run_given_up_name(r);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	uint64_t at;
+
+	if (!name || r->conf->client.cache != CACHE_ON || r->conf->client.recache ||
+		memo_get_note(r->memo, name, &b) < 0 || b.n <= sizeof(at) || b.p[b.n - 1] != '\0')
+		return false;
+	memcpy(&at, b.p, sizeof(at));
+	if (clock_wall_ms() / 1000 - at > GIVEN_UP_S)
+		return false;
+	why_set(&r->not_stored, -ENOTSUP, "not traced, since the last time %s",
+		(const char *)b.p + sizeof(at));
+	cached_why(&r->said, "runs of it are not kept");
+	return true;
+}
+
+/* There is nothing to wait for where a twin's run will not be kept, either. */
 static bool
 find(struct run *r)
 {
 	uint64_t start = clock_mono_us();
-	bool hit = look_up(r) || (cached_wait_twin(r->c) && look_up(r));
+	bool hit = look_up(r);
 
+	if (!hit) {
+		r->given_up = is_given_up(r);
+		hit = !r->given_up && cached_wait_twin(r->c) && look_up(r);
+	}
 	r->lookup_us = clock_mono_us() - start - r->restore_us;
 	if (!hit)
 		memo_flush(r->memo);
@@ -314,26 +340,6 @@ say(struct run *r)
 	slots_say(r->slots, &n);
 }
 
-/* Whether a run of the same was not kept lately for what such a script always does: then it is not
- * traced again, and what it compiles itself finds the cache. */
-static bool
-is_given_up(struct run *r)
-{
-	_cleanup_(freep) char *name = run_given_up_name(r);
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	uint64_t at;
-
-	if (!name || r->conf->client.recache || memo_get_note(r->memo, name, &b) < 0 ||
-		b.n <= sizeof(at) || b.p[b.n - 1] != '\0')
-		return false;
-	memcpy(&at, b.p, sizeof(at));
-	if (clock_wall_ms() / 1000 - at > GIVEN_UP_S)
-		return false;
-	why_set(&r->not_stored, -ENOTSUP, "not traced, since the last time %s",
-		(const char *)b.p + sizeof(at));
-	return true;
-}
-
 static int
 run_it(struct run *r)
 {
@@ -345,7 +351,7 @@ run_it(struct run *r)
 	l.slots = r->slots;
 	if (r->slots)
 		say(r);
-	if (r->conf->client.cache == CACHE_ON && !is_given_up(r) && add_trace(r) == 0) {
+	if (r->conf->client.cache == CACHE_ON && !r->given_up && add_trace(r) == 0) {
 		l.trace = &r->trace;
 		r->was_empty = tree_is_empty(r->c->out_dir);
 		cached_begin(r->c);
