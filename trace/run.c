@@ -194,7 +194,8 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 		((first && form == PROGRAM_DYNAMIC) || watch_below_any(path, &w->toolchain)))
 		return;
 	/* of a script's tree the machine's name is an input, as what uname says (cache/record.c) */
-	if (program_is_fickle(path) && !(w->script.on && streq(path_basename(path), "hostname")))
+	if (program_is_fickle(path) && !w->script.trust &&
+		!(w->script.on && streq(path_basename(path), "hostname")))
 		watch_doubt(w, "it ran %s, which says another thing each time", path);
 	class = w->script.on ? script_class(w, c, path, form) : watch_class(w, path, form);
 	snprintf(item, sizeof(item), "%s %s", class, path);
