@@ -93,10 +93,11 @@ place_cargo_env(char *const *envp, struct strv *ret)
 {
 	/* not all that begins with CARGO_: a registry's token does, too */
 	static const char *const names[] = { "CARGO=", "CARGO_CFG_",
-		"CARGO_ENCODED_RUSTFLAGS=", "CARGO_FEATURE_", "CARGO_MANIFEST_", "CARGO_PKG_",
-		"DEBUG=", "DEP_", "HOST=", "LD_LIBRARY_PATH=", "NUM_JOBS=", "OPT_LEVEL=",
-		"OUT_DIR=", "PROFILE=", "RUSTC=", "RUSTC_LINKER=", "RUSTC_WORKSPACE_WRAPPER=",
-		"RUSTC_WRAPPER=", "RUSTDOC=", "TARGET=" };
+		"CARGO_ENCODED_RUSTFLAGS=", "CARGO_FEATURE_", "CARGO_HOME=", "CARGO_MANIFEST_",
+		"CARGO_PKG_", "DEBUG=", "DEP_", "HOST=", "LD_LIBRARY_PATH=", "NUM_JOBS=",
+		"OPT_LEVEL=", "OUT_DIR=", "PATH=", "PROFILE=", "RUSTC=", "RUSTC_LINKER=",
+		"RUSTC_WORKSPACE_WRAPPER=", "RUSTC_WRAPPER=", "RUSTDOC=", "RUSTUP_",
+		"RUST_RECURSION_COUNT=", "TARGET=" };
 	int r = 0;
 
 	for (; r == 0 && *envp; envp++)

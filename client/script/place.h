@@ -19,7 +19,7 @@ int place_is_named(const struct inputs_place *p, const char *path);
  * jobserver, NUM_JOBS, LD_LIBRARY_PATH, whose libraries are inputs). Adds to *ret, and a NULL at
  * the end. 0 or -ENOMEM. */
 int place_mark_env(const struct inputs_place *p, char *const *envp, struct strv *ret);
-/* Adds what cargo sets for a build script to *ret, as it is: NAME=VALUE. 0 or -ENOMEM. */
+/* Adds what cargo and rustup set for a build script to *ret, as it is: NAME=VALUE. 0 or -ENOMEM. */
 int place_cargo_env(char *const *envp, struct strv *ret);
 
 #endif

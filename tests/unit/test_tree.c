@@ -429,6 +429,25 @@ environment(void **state)
 	assert_null(v.v[5]);
 }
 
+/* For `dray verify`: what cargo sets, and nothing that is to stay secret. */
+static void
+what_cargo_sets(void **state)
+{
+	char out_dir[] = "OUT_DIR=/t/out", name[] = "CARGO_PKG_NAME=a", dep[] = "DEP_Z_ROOT=/z",
+	     toolchain[] = "RUSTUP_TOOLCHAIN=stable", path[] = "PATH=/bin", target[] = "TARGET=x";
+	char token[] = "CARGO_REGISTRY_TOKEN=t", secret[] = "CARGO_REGISTRIES_A_TOKEN=t",
+	     home[] = "HOME=/h", flags[] = "CARGO_MAKEFLAGS=-j", targets[] = "TARGETS=y";
+	char *env[] = { token, out_dir, name, secret, dep, home, toolchain, flags, path, targets,
+		target, NULL };
+	char *want[] = { out_dir, name, dep, toolchain, path, target };
+	_cleanup_(strv_done) struct strv v = STRV_INIT;
+
+	assert_int_equal(place_cargo_env(env, &v), 0);
+	assert_int_equal(v.n, ARRAY_LEN(want));
+	for (size_t i = 0; i < v.n; i++)
+		assert_string_equal(v.v[i], want[i]);
+}
+
 int
 main(void)
 {
@@ -441,6 +460,7 @@ main(void)
 		cmocka_unit_test(odd_out_dirs),
 		cmocka_unit_test(marks),
 		cmocka_unit_test(environment),
+		cmocka_unit_test(what_cargo_sets),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
