@@ -1,11 +1,12 @@
-/* What the C drivers of a build script's tree have asked the kernel, once for all of them: each
- * compiles one file, and looks for the same hundreds of headers, programs and directories.
+/* What the programs of a build script's tree have asked the kernel, once for all processes that run
+ * the same program: each C compiler looks for the same hundreds of headers, a shell for the same
+ * programs.
  *
- * The tracer makes a table (TRACE_ASKED gives a driver its descriptor), and dray-run.so puts a hash
- * of each question into it, once the tracer has seen the question. The same question of the same
- * path adds nothing to the record: what is asked, and how it is answered, stays in it, and a path
- * that the tree then makes or changes is seen when that happens. So it is put to the kernel in a
- * way that the filter lets pass: with ASKED_PASS as a sixth argument, which these calls have not.
+ * The tracer makes a table (TRACE_ASKED gives a program its descriptor), and dray-run.so puts a
+ * hash of each question into it, once the tracer has seen the question. The same question of the
+ * same path adds nothing to the record: what is asked, and how it is answered, stays in it, and a
+ * path that the tree then makes or changes is seen when that happens. So it is put to the kernel in
+ * a way that the filter lets pass: with ASKED_PASS as a sixth argument, which these calls have not.
  */
 #ifndef DRAY_TRACE_ASKED_H
 #define DRAY_TRACE_ASKED_H

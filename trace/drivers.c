@@ -70,6 +70,17 @@ drivers_has(const char *path)
 }
 
 bool
+drivers_has_asker(const char *path)
+{
+	static const char *const names[] = { "bash", "cmake", "dash", "gmake", "make", "perl*",
+		"python*", "sh" };
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(path, name);
+	return HAS(names, name);
+}
+
+bool
 drivers_is_harmless(const char *name)
 {
 	static const char *const names[] = { "COLLECT_*", "COLORTERM", "COLUMNS", "LINES", "PATH",

@@ -17,6 +17,8 @@ void drivers_plain_name(const char *path, char ret[DRIVERS_NAME_MAX]);
 /* Whether the program that is run by this path is taken for one of them. */
 bool drivers_has(const char *path);
 
+/* Whether it is one of the programs beside them that ask much: shells, make, perl. */
+bool drivers_has_asker(const char *path);
 /* Whether the variable is no input when one of them asks for it: where temporary files are, what a
  * terminal can show, and what a driver sets for the programs that it runs. PATH is one: they look
  * for programs there, and what they find or miss is an input. */

@@ -17,7 +17,7 @@
 /* The time of day was asked for: this; of a build script also which time it is, in this program and
  * in this process since it was forked (a digit each); '/'; libc's name of the function. */
 #define TRACE_CLOCK_PREFIX "t/"
-/* A C driver asks for the table of what was asked (trace/asked.h): the answer is a descriptor. */
+/* A program asks for the table of what was asked (trace/asked.h): the answer is a descriptor. */
 #define TRACE_ASKED "T"
 /* Random numbers were asked for. */
 #define TRACE_RANDOM "q"

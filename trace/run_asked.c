@@ -1,9 +1,9 @@
-/* The part of dray-run.so that stands in front of what C drivers ask of paths (trace/asked.h). In
- * every other program it hands on.
+/* The part of dray-run.so that stands in front of what C drivers, shells and the like ask of paths
+ * (trace/asked.h). In every other program it hands on.
  *
- * Invariant: a question is passed by the tracer only after the tracer has seen the same one, by a
- * driver of the same tree. Only an absolute path is the same in another directory; the directory
- * stands before any other. Opening to write is never passed.
+ * Invariant: a question is passed by the tracer only after the tracer has seen the same one, of the
+ * same program in the same tree. The directory stands before a relative path. Opening to write is
+ * never passed.
  *
  * No header that declares stat is included: some make other names of it (as in env_call.c). */
 #include "config.h"
@@ -25,9 +25,8 @@
 
 #define PROBES 8
 
-static uint64_t *table; /* NULL: this is no driver, or there is none */
-static char cwd[PATH_MAX];
-static size_t cwd_length;
+static uint64_t *table; /* NULL: this program asks each time */
+static uint64_t seed;
 
 /* ---- the call */
 
@@ -79,14 +78,19 @@ mix(uint64_t h, const char *p, size_t n)
 	return h;
 }
 
-/* FNV-1a, and a last turn, since its high bits are poor. 0 is no hash. */
+/* FNV-1a, and a last turn, since its high bits are poor. 0 is no hash, or the directory is not
+ * known. */
 static uint64_t
 hash(char what, const char *path)
 {
-	uint64_t h = mix(UINT64_C(14695981039346656037), &what, 1);
+	uint64_t h = mix(seed, &what, 1);
 
 	if (*path != '/') {
-		h = mix(h, cwd, cwd_length);
+		char cwd[PATH_MAX];
+
+		if (!getcwd(cwd, sizeof(cwd)) || *cwd != '/')
+			return 0;
+		h = mix(h, cwd, strlen(cwd));
 		h = mix(h, "/", 1);
 	}
 	h = mix(h, path, strlen(path));
@@ -120,17 +124,25 @@ put(uint64_t h)
 	}
 }
 
-/* 0: it was not asked before, and the caller asks. */
+/* What is another thing in each process, or is counted. */
+static bool
+is_kernels(const char *path)
+{
+	return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0 ||
+	       strncmp(path, "/sys/", 5) == 0;
+}
+
+/* 0: it is asked, and not noted. */
 static uint64_t
 begin(char what, const char *path, bool *ret_known)
 {
 	uint64_t h;
 
 	*ret_known = false;
-	if (!table || !path || !*path || (*path != '/' && cwd_length == 0))
+	if (!table || !path || !*path || is_kernels(path))
 		return 0;
 	h = hash(what, path);
-	*ret_known = has(h);
+	*ret_known = h && has(h);
 	return h;
 }
 
@@ -169,9 +181,13 @@ asked_said(const char *what)
 {
 #ifdef PASSES
 	bool known;
-	uint64_t h = begin('+', what, &known);
+	uint64_t h;
 
-	if (h && !known)
+	if (!table)
+		return false;
+	h = (mix(mix(seed, "/+", 2), what, strlen(what)) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+	known = has(h);
+	if (!known)
 		put(h);
 	return known;
 #else
@@ -187,7 +203,9 @@ asked_uses_pwd(const char *pwd)
 	/* the kernel's struct stat, which begins with the device and the file's number */
 	uint64_t here[32], there[32];
 
-	if (!table || cwd_length == 0)
+	char cwd[PATH_MAX];
+
+	if (!table || !getcwd(cwd, sizeof(cwd)))
 		return pwd != NULL;
 	if (!pwd || *pwd != '/' || strcmp(pwd, cwd) == 0 ||
 		ask('s', SYS_newfstatat, pwd, (long)there, 0) < 0)
@@ -200,7 +218,7 @@ asked_uses_pwd(const char *pwd)
 }
 
 void
-asked_begin(void)
+asked_begin(const char *path, const char *name)
 {
 #ifdef PASSES
 	int fd = openat(TRACE_SAID_FD, TRACE_ASKED, O_RDONLY | O_CLOEXEC);
@@ -212,9 +230,12 @@ asked_begin(void)
 	close(fd);
 	if (at == MAP_FAILED)
 		return;
-	if (getcwd(cwd, sizeof(cwd)) && *cwd == '/')
-		cwd_length = strlen(cwd);
+	seed = mix(UINT64_C(14695981039346656037), path, strlen(path) + 1);
+	seed = mix(seed, name, strlen(name) + 1);
 	table = at;
+#else
+	(void)path;
+	(void)name;
 #endif
 }
 

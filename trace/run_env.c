@@ -61,7 +61,8 @@ say(const char *what)
 {
 	int saved = errno;
 
-	if (!is_driver || !asked_said(what))
+	/* questions about the time are counted, but in drivers */
+	if (!(is_driver || *what == TRACE_ENV_MACRO) || !asked_said(what))
 		openat(TRACE_SAID_FD, what, O_RDONLY | O_CLOEXEC);
 	errno = saved;
 }
@@ -387,9 +388,11 @@ static void __attribute__((constructor)) begin(void)
 	*(void **)&libc.timespec_get = dlsym(RTLD_NEXT, "timespec_get");
 	*(void **)&libc.getrandom = dlsym(RTLD_NEXT, "getrandom");
 	is_driver = program && drivers_has(program);
-	if (is_driver)
-		asked_begin();
-	else if (is_first())
+	if (is_first())
 		say(TRACE_ENV_HELLO);
+	/* of a script with "#!" the second one is the interpreter */
+	if (program && (is_driver || drivers_has_asker(program) ||
+			       drivers_has_asker(program_invocation_name)))
+		asked_begin(program, program_invocation_name);
 	errno = saved;
 }

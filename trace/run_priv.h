@@ -8,9 +8,10 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-/* This program is a driver: what it asks is asked for all drivers of the tree. */
-void asked_begin(void);
-/* Whether a driver has said this before; notes that it is about to be said. */
+/* From now on what this program asks is asked once for all processes of the tree that run it.
+ * name: what it was run as, beside the path of its file. */
+void asked_begin(const char *path, const char *name);
+/* Whether this program has said it before; notes that it is about to be said. */
 bool asked_said(const char *what);
 /* Whether a driver, which takes the value of PWD for its directory's name if it leads there, would
  * use it where getcwd says another name. */
