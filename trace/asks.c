@@ -77,3 +77,18 @@ asks_count(
 	}
 	return true;
 }
+
+/* openssl-src's mkbuildinf.pl and mkrc.pl do. Its Configure asks for the time all the same, for a
+ * line in its Makefile that only the manual's pages use. */
+bool
+asks_heeds_epoch(const char *program)
+{
+	static const char *const names[] = { "perl*", "python*" };
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(program, name);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (matches(names[i], name))
+			return true;
+	return false;
+}

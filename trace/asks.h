@@ -15,5 +15,7 @@ enum ask {
  * this one included; since_fork: the same of this process. 0: not known. */
 bool asks_count(
 	const char *program, enum ask ask, const char *function, unsigned nth, unsigned since_fork);
+/* Whether the program's own scripts read SOURCE_DATE_EPOCH, where it is set. */
+bool asks_heeds_epoch(const char *program);
 
 #endif

@@ -126,12 +126,17 @@ script_class(struct watch *w, const struct trace_call *c, const char *path, enum
 static void
 asked(struct watch *w, enum ask ask, const char *function, unsigned nth, unsigned since_fork)
 {
+	static const char epoch[] = "SOURCE_DATE_EPOCH";
 	const char *exe = w->exe ? w->exe(w->arg) : "";
 
 	/* one that is gone is told nothing */
 	if (!exe || w->script.trust ||
 		(*exe && !is_own(w, exe) && !asks_count(exe, ask, function, nth, since_fork)))
 		return;
+	if (ask == ASK_CLOCK && *exe && !is_own(w, exe) && getenv(epoch) && asks_heeds_epoch(exe)) {
+		trace_set_add(&w->set, TRACE_MACRO_VARS, epoch, TRACE_ENV_OF_MACRO);
+		return;
+	}
 	watch_doubt(w, "it asked for %s: %s", ask == ASK_CLOCK ? "the time" : "random numbers",
 		caller_name(w, exe));
 }

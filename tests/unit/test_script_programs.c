@@ -230,8 +230,11 @@ test_perl(void **state)
 	doubt_of_shell(p, "perl -e 'print rand'; :", "it asked for random numbers: perl");
 	/* as openssl-src's mkbuildinf.pl has it */
 	doubt_of_shell(p,
-		"SOURCE_DATE_EPOCH=1 perl -e 'print gmtime($ENV{SOURCE_DATE_EPOCH} || time())'; :",
+		"SOURCE_DATE_EPOCH=1 perl -e 'print gmtime($ENV{SOURCE_DATE_EPOCH} // time())'; :",
 		"");
+	assert_int_equal(setenv("SOURCE_DATE_EPOCH", "1", 1), 0);
+	doubt_of_shell(p, "perl -e 'print scalar localtime'; :", "");
+	assert_int_equal(unsetenv("SOURCE_DATE_EPOCH"), 0);
 }
 
 static void
