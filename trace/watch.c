@@ -229,6 +229,9 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 						      watch_is_kernels(w, path, st.st_dev)))) ||
 		is_written_aside(w, path, by, arg))
 		return;
+	/* removed, and made again: what is in it counts */
+	if (w->script.on && strv_has(&w->writable, path))
+		return;
 	if ((ends_with(path, "/index") || ends_with(path, "/index.lock")) &&
 		by(arg) == WATCH_BY_GIT && note_index(w, path))
 		return;

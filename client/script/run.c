@@ -202,6 +202,9 @@ try_result(struct run *r, const struct entry *e, size_t i)
 	if (k == 0)
 		k = tree_put(&t, &res);
 	if (k < 0) {
+		/* a script that minds no error would leave less than it does elsewhere */
+		if (k != -ENOENT && k != -EBADMSG && !r->not_stored)
+			why_set(&r->not_stored, k, "OUT_DIR cannot be written: %s", strerror(-k));
 		cached_why(&r->said, "OUT_DIR cannot be put in place: %s",
 			k == -ENOENT	? "some of it is not in the cache any more"
 			: k == -EBADMSG ? "some of it was damaged"
@@ -215,6 +218,8 @@ try_result(struct run *r, const struct entry *e, size_t i)
 	r->said.saved_us = res.compile_us;
 	r->said.bytes = t.bytes;
 	*r->said.why = '\0';
+	free(r->not_stored);
+	r->not_stored = NULL;
 	cached_mark_used(c, &c->key.id, &res);
 	r->restore_us = clock_mono_us() - start;
 	return true;
@@ -246,26 +251,26 @@ look_up(struct run *r)
 
 /* Whether a run of the same was not kept lately for what such a script always does: then it is not
  * traced again, and what it compiles itself finds the cache. */
-static bool
-is_given_up(struct run *r)
+static void
+give_up_again(struct run *r)
 {
 	_cleanup_(freep) char *name = run_given_up_name(r);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	uint64_t at;
 
-	if (!name || r->conf->client.cache != CACHE_ON || r->conf->client.recache ||
-		memo_get_note(r->memo, name, &b) < 0 || b.n <= sizeof(at) || b.p[b.n - 1] != '\0')
-		return false;
+	if (!name || r->not_stored || r->conf->client.cache != CACHE_ON ||
+		r->conf->client.recache || memo_get_note(r->memo, name, &b) < 0 ||
+		b.n <= sizeof(at) || b.p[b.n - 1] != '\0')
+		return;
 	memcpy(&at, b.p, sizeof(at));
 	if (clock_wall_ms() / 1000 - at > GIVEN_UP_S)
-		return false;
+		return;
 	why_set(&r->not_stored, -ENOTSUP, "not traced, since the last time %s",
 		(const char *)b.p + sizeof(at));
 	cached_why(&r->said, "runs of it are not kept");
-	return true;
 }
 
-/* There is nothing to wait for where a twin's run will not be kept, either. */
+/* Where this run will not be kept, a twin's will not be, either: there is nothing to wait for. */
 static bool
 find(struct run *r)
 {
@@ -273,8 +278,8 @@ find(struct run *r)
 	bool hit = look_up(r);
 
 	if (!hit) {
-		r->given_up = is_given_up(r);
-		hit = !r->given_up && cached_wait_twin(r->c) && look_up(r);
+		give_up_again(r);
+		hit = !r->not_stored && cached_wait_twin(r->c) && look_up(r);
 	}
 	r->lookup_us = clock_mono_us() - start - r->restore_us;
 	if (!hit)
@@ -351,7 +356,7 @@ run_it(struct run *r)
 	l.slots = r->slots;
 	if (r->slots)
 		say(r);
-	if (r->conf->client.cache == CACHE_ON && !r->given_up && add_trace(r) == 0) {
+	if (r->conf->client.cache == CACHE_ON && !r->not_stored && add_trace(r) == 0) {
 		l.trace = &r->trace;
 		r->was_empty = tree_is_empty(r->c->out_dir);
 		cached_begin(r->c);

@@ -19,12 +19,11 @@ struct run {
 	struct slots *slots;
 	struct local_seen seen;
 	struct cached_said said;
-	char why[512]; /* of a miss */
-	char *off, *not_stored;
-	char *bound;	/* what of it names its place: a file in OUT_DIR, or a text */
-	bool was_empty; /* OUT_DIR, when it began */
+	char why[512];		/* of a miss */
+	char *off, *not_stored; /* not_stored before it began: it is not traced */
+	char *bound;		/* what of it names its place: a file in OUT_DIR, or a text */
+	bool was_empty;		/* OUT_DIR, when it began */
 	bool began_run;
-	bool given_up; /* such runs are not worth tracing: not_stored says why */
 	uint64_t start_us, lookup_us, restore_us, slot_wait_us, run_start_us, run_us, store_us;
 };
 
