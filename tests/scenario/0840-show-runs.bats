@@ -5,22 +5,39 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/cache.bash"
 . "$BATS_TEST_DIRNAME/scripts.bash"
 
-# linked: app, whose script gets what low-sys's script says by a DEP_ variable. Each takes a while.
+# linked [ordered]: app, whose script gets what low-sys's script says by a DEP_ variable. Each takes a while. `ordered`:
+# low-sys's run ends after both scripts were compiled, and app's after low-sys's library was, as the job log says.
 linked() {
-  script "$WORK/app" <<'EOF'
-fn main() {
-    // longer than the compile of low-sys
-    std::thread::sleep(std::time::Duration::from_millis(800));
-    println!("cargo:rustc-env=MADE={}", std::env::var("DEP_LO_W_ROOT").unwrap());
+  local n=$([ "${1:-}" = ordered ] && echo 2 || echo 0) waits='
+use std::{env, fs, thread::sleep, time::Duration};
+fn until_logged(what: &str, times: usize) {
+    if times == 0 {
+        return;
+    }
+    let log = env::var("DRAY_JOB_LOG").unwrap();
+    for _ in 0..6000 {
+        if fs::read_to_string(&log).unwrap_or_default().matches(what).count() >= times {
+            break;
+        }
+        sleep(Duration::from_millis(10));
+    }
+}
+fn main() {'
+  script "$WORK/app" <<EOF
+$waits
+    until_logged("\"low_sys\"", $((n > 0 ? 1 : 0)));
+    sleep(Duration::from_millis(120));
+    println!("cargo:rustc-env=MADE={}", env::var("DEP_LO_W_ROOT").unwrap());
 }
 EOF
   dependency "$WORK/app" low-sys
   sed -i '/^edition/a links = "lo-w"' "$WORK/app/low-sys/Cargo.toml"
-  cat >"$WORK/app/low-sys/build.rs" <<'EOF'
-fn main() {
-    std::thread::sleep(std::time::Duration::from_millis(120));
-    let out = std::env::var("OUT_DIR").unwrap();
-    std::fs::write(format!("{out}/low.txt"), "low").unwrap();
+  cat >"$WORK/app/low-sys/build.rs" <<EOF
+$waits
+    until_logged("\"build-script\"", $n);
+    sleep(Duration::from_millis(120));
+    let out = env::var("OUT_DIR").unwrap();
+    fs::write(format!("{out}/low.txt"), "low").unwrap();
     println!("cargo:root={out}");
 }
 EOF
@@ -120,7 +137,7 @@ EOF
 }
 
 @test "the critical path leads through runs, and the report draws them" {
-  linked
+  linked ordered
   cached first "$WORK/app" build
   # low-sys's script, its run, the run of app that gets its DEP_ variable, app
   "$DRAY" explain --json >"$LOGS/explain.json"
