@@ -78,3 +78,56 @@ as_plain() {
   made_by "$target" >"$LOGS/made.put"
   diff "$LOGS/made.plain" "$LOGS/made.put" >&2 && same_text "$label-again" && all_put
 }
+# turn DIR [ARG…]: a plain build, and one through dray, each from nothing at one place: what the scripts made and
+# printed, what cargo printed, and what the program says are equal. $SAID is that.
+turn() {
+  local dir=$1 target
+  target=$(target_of "$dir")
+  clean "$dir"
+  (cd "$dir" && exec env -u RUSTC_WRAPPER cargo build "${@:2}") >"$LOGS/plain.out" 2>"$LOGS/plain.err" </dev/null 3>&- ||
+    { cat "$LOGS/plain.err" >&2; return 1; }
+  made_by "$target" >"$LOGS/made.plain"
+  [ -s "$LOGS/made.plain" ] || return 1
+  SAID=$("$target/debug/app")
+  clean "$dir"
+  cached turn "$dir" build "${@:2}" || return 1
+  made_by "$target" >"$LOGS/made.turn"
+  diff "$LOGS/made.plain" "$LOGS/made.turn" >&2 && same_text turn || { show_cache; return 1; }
+  says "$dir" "$SAID" || { show_cache; return 1; }
+}
+# turn_says TEXT DIR [ARG…]: and the program says this.
+turn_says() {
+  turn "${@:2}" || return 1
+  [ "$SAID" = "$1" ] || { echo "it says: $SAID" >&2; return 1; }
+}
+# c_script DIR [NAME]: a package with this name whose script compiles words.c with $CC and $CFLAGS; its program prints
+# number(). It declares no file but itself.
+c_script() {
+  package "$1" "${2:-app}"
+  cat >"$1/build.rs" <<'RUST'
+use std::{env, process::Command};
+fn run(c: &mut Command) {
+    assert!(c.status().unwrap().success());
+}
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let out = env::var("OUT_DIR").unwrap();
+    let flags = env::var("CFLAGS").unwrap_or_default();
+    run(Command::new(env::var("CC").unwrap_or("cc".into())).args(flags.split_whitespace()).args(["-c", "words.c", "-o"])
+        .arg(format!("{out}/words.o")));
+    run(Command::new("ar").arg("crsD").arg(format!("{out}/libwords.a")).arg(format!("{out}/words.o")));
+    println!("cargo:rustc-link-search=native={out}");
+    println!("cargo:rustc-link-lib=static=words");
+}
+RUST
+  printf '#include "words.h"\nint number(void) { return NUMBER; }\n' >"$1/words.c"
+  echo '#define NUMBER 1' >"$1/words.h"
+  cat >"$1/src/main.rs" <<'RUST'
+extern "C" {
+    fn number() -> i32;
+}
+fn main() {
+    println!("{}", unsafe { number() });
+}
+RUST
+}
