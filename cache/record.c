@@ -341,7 +341,7 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 	case 'y':
 		return record_add_extended(r, name);
 	case 'u':
-		return add_umask(r);
+		return r->in->run ? 0 : add_umask(r);
 	case 'm':
 		return add_env(r, name);
 	case 'r':
@@ -409,6 +409,9 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 		k = add_linker_env(&r);
 	if (k == 0 && r.compiles)
 		k = add_compiler_env(&r);
+	/* all that a run makes has its mode by it */
+	if (k == 0 && in->run)
+		k = add_umask(&r);
 	if (k == 0)
 		k = add_environ(&r);
 	if (k == 0)

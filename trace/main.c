@@ -385,6 +385,7 @@ consider(struct run *r)
 		return;
 	r->moved |= r->call.op == TRACE_CHDIR || req->data.nr == SYS_fchdir;
 	find_caller(r);
+	watch_pass_links(&r->watch, &r->call);
 	watch_call(&r->watch, &r->call, by, r);
 	if (r->asked >= 0 && r->call.op == TRACE_SAID && streq(r->call.path[0], TRACE_ASKED))
 		trace_listener_give(&r->listener, r->asked);

@@ -24,6 +24,7 @@ script_done(struct watch_script *s)
 	for (size_t i = 0; i < s->n_opened; i++)
 		free(s->opened[i].path);
 	free(s->opened);
+	free(s->found_dir);
 	free(s->program);
 }
 
@@ -231,6 +232,81 @@ script_changes(struct watch *w, const struct trace_call *c, const char *path, co
 	return false;
 }
 
+/* ---- what an earlier run left in OUT_DIR */
+
+static void
+found_dir(struct watch *w, bool is_made)
+{
+	_cleanup_(freep) char *dir = steal_ptr(w->script.found_dir);
+
+	if (dir && is_made)
+		trace_set_add(&w->set, TRACE_PATHS, dir, TRACE_MADE_DIR);
+	else if (dir)
+		watch_look(w, dir, false);
+}
+
+/* Library functions that make a directory unless it is there (create_dir_all, mkdir -p) try to,
+ * and then look whether it is one. That says no more than if they had made it. Of another mkdir
+ * that it failed may decide something. */
+void
+script_calls(struct watch *w, const struct trace_call *c)
+{
+	if (w->script.found_dir && w->script.found_by == c->pid)
+		found_dir(w, c->op == TRACE_STAT && !c->by_descriptor && c->n_paths == 1 &&
+				     streq(c->path[0], w->script.found_dir));
+}
+
+bool
+script_finds(struct watch *w, const struct trace_call *c, const char *path)
+{
+	struct stat st;
+
+	if (!c->fails_if_there || path != c->path[c->n_paths - 1] || watch_is_made(w, path))
+		return false;
+	found_dir(w, false);
+	if (c->makes_dir && watch_below_any(path, &w->writable) && lstat(path, &st) == 0 &&
+		S_ISDIR(st.st_mode) && trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_NONE) {
+		w->script.found_dir = strdup(path);
+		w->script.found_by = c->pid;
+	}
+	if (!w->script.found_dir)
+		watch_look(w, path, false);
+	return true;
+}
+
+/* ar takes the members of an archive that is there. */
+static bool
+is_archiver(const struct watch *w)
+{
+	static const char *const names[] = { "ar", "gcc-ar", "llvm-ar", "llvm-ranlib", "ranlib" };
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(w->exe ? w->exe(w->arg) : "", name);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(names[i], name))
+			return true;
+	return false;
+}
+
+/* What was looked at, and is then made, is no input: nothing else says that it was there. Compilers
+ * and linkers look at what they replace. What is made in a directory says that this is there. */
+void
+script_makes(struct watch *w, const char *path)
+{
+	enum trace_kind kind = trace_set_get(&w->set, TRACE_PATHS, path);
+	_cleanup_(freep) char *dir = NULL;
+
+	if (!watch_below_any(path, &w->writable))
+		return;
+	if ((kind == TRACE_FILE && w->by(w->arg) != WATCH_BY_LINKER) ||
+		(kind == TRACE_READ && is_archiver(w)))
+		watch_doubt(w, "it looked at %s, which an earlier run left in OUT_DIR",
+			path_basename(path));
+	dir = path_dirname(path);
+	if (dir && watch_below_any(dir, &w->writable) && !strv_has(&w->writable, dir))
+		watch_look(w, dir, false);
+}
+
 static bool
 is_same(const struct stat *a, const struct stat *b)
 {
@@ -276,6 +352,7 @@ script_end(struct watch *w)
 {
 	struct stat st;
 
+	found_dir(w, false);
 	if (w->script.blind && !w->script.trust && !getenv("SOURCE_DATE_EPOCH"))
 		look_for_time(w);
 	for (size_t i = 0; i < w->script.n_opened; i++) {

@@ -35,6 +35,13 @@ bool script_is_jobserver(const struct watch *w, const char *path);
 bool script_changes(
 	struct watch *w, const struct trace_call *c, const char *path, const struct stat *st);
 
+/* A call is about to change a path at which something is. Whether it cannot, and only finds it. */
+bool script_finds(struct watch *w, const struct trace_call *c, const char *path);
+/* A path is about to be made, or changed, before that is noted. */
+void script_makes(struct watch *w, const char *path);
+/* Any call, before all else. */
+void script_calls(struct watch *w, const struct trace_call *c);
+
 /* The tree has ended, or its first process has. */
 void script_end(struct watch *w);
 void script_done(struct watch_script *s);

@@ -18,6 +18,8 @@ enum trace_kind {
 	TRACE_REAL,	   /* seen to be no link */
 	TRACE_EXTENDED,	   /* its extended attributes were asked for */
 	TRACE_MADE,	   /* made or changed by the compile itself */
+	TRACE_MADE_DIR,	   /* a directory that was there, and would have been made: what lies in it
+			    * was not */
 	TRACE_RAN,	   /* a program: its class, a blank and its path */
 	TRACE_TEXT,	   /* read by a program that may use any variable it names */
 	TRACE_GROUP,	   /* variables whose names begin so */

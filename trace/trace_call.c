@@ -488,6 +488,7 @@ take_flags(const struct seccomp_notif *req, const struct call_row *row, struct t
 		     ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
 	ret->keeps = ret->write && !(flags & O_TRUNC);
 	ret->nofollow = (flags & O_NOFOLLOW) != 0;
+	ret->fails_if_there = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 }
 
 static enum trace_attributes
@@ -513,6 +514,16 @@ is_mkdir(int nr)
 		return true;
 #endif
 	return nr == SYS_mkdirat;
+}
+
+static bool
+is_mknod(int nr)
+{
+#ifdef SYS_mknod
+	if (nr == SYS_mknod)
+		return true;
+#endif
+	return nr == SYS_mknodat;
 }
 
 static bool
@@ -675,7 +686,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->op = TRACE_OTHER;
 	ret->makes_dir = ret->asks_link = ret->asks_extended = false;
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
-	ret->nofollow = false;
+	ret->nofollow = ret->fails_if_there = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
 	ret->who = TRACE_BY_OTHER;
 	ret->error = 0;
@@ -702,6 +713,8 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 		ret->envp = req->data.args[row->path + 2];
 	}
 	ret->makes_dir = is_mkdir(row->nr);
+	ret->fails_if_there |= ret->makes_dir || is_mknod(row->nr) || row->from == READS ||
+			       row->from == POINTS;
 	ret->asks_link = is_readlink(row->nr);
 	ret->asks_extended = is_extended(row->nr);
 }

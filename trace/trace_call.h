@@ -55,6 +55,7 @@ struct trace_call {
 	enum trace_who who;  /* set by the caller where it matters */
 	bool by_descriptor;  /* path[0] is what an open descriptor leads to */
 	bool makes_dir;	     /* TRACE_CHANGE: a mkdir */
+	bool fails_if_there; /* the last path: a mkdir, a link, an open that must make the file */
 	bool asks_link;	     /* TRACE_LOOK: a readlink */
 	bool asks_extended;  /* TRACE_LOOK: a question about extended attributes */
 	uint64_t argv, envp; /* TRACE_EXEC: where they are in the caller's memory */

@@ -235,6 +235,8 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 	if ((ends_with(path, "/index") || ends_with(path, "/index.lock")) &&
 		by(arg) == WATCH_BY_GIT && note_index(w, path))
 		return;
+	if (w->script.on && there && script_finds(w, c, path))
+		return;
 	if (!(dir && c->makes_dir) &&
 		(!watch_is_writable(w, path) || (w->script.on && there && S_ISREG(st.st_mode) &&
 							!watch_below_any(path, &w->writable)))) {
@@ -251,6 +253,8 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 	/* What it was then can be found out no more. (A linker opens what it is to replace.) */
 	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ && by(arg) != WATCH_BY_LINKER)
 		watch_doubt(w, "it read and then wrote %s", path);
+	if (w->script.on)
+		script_makes(w, path);
 	/* A temporary file is one that it made itself. */
 	if (there && !watch_below_any(path, &w->writable) && !watch_is_made(w, path))
 		watch_doubt(w, "it changed %s", path);
@@ -313,9 +317,11 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 	/* nobody listens where there is no socket: glibc asks for its name service so */
 	if (c->op == TRACE_CONNECT && (c->n_paths == 0 || access(c->path[0], F_OK) == 0))
 		watch_doubt(w, "it asked another process, by a socket");
-	/* a linker only wants to know how to make its output */
+	if (w->script.on)
+		script_calls(w, c);
 	if (c->op == TRACE_RANDOM_BYTES)
 		script_random(w);
+	/* a linker only wants to know how to make its output */
 	if (c->op == TRACE_UMASK && by(arg) != WATCH_BY_LINKER)
 		w->umask = true;
 	if (c->op == TRACE_UNSEEN)
@@ -405,6 +411,7 @@ letter(enum trace_kind kind)
 	case TRACE_EXTENDED:
 		return 'y';
 	case TRACE_MADE:
+	case TRACE_MADE_DIR:
 		return 'w';
 	case TRACE_RAN:
 		return 'x';

@@ -44,6 +44,8 @@ struct watch_script {
 		struct stat before;
 	} * opened; /* outside, to be written, while they were there */
 	size_t n_opened;
+	char *found_dir; /* in OUT_DIR: the last mkdir found it there; NULL */
+	pid_t found_by;
 	struct watch_process {
 		pid_t pid;
 		unsigned devices;     /* of random numbers, opened since its program began */
@@ -71,6 +73,7 @@ struct watch {
 	bool env_seen; /* its variables are reported */
 	bool environ;  /* a whole environment was read, from /proc */
 	struct watch_script script;
+	bool links; /* it made a link */
 	bool umask; /* a macro, or a program that it runs, asked for it */
 	struct watch_device {
 		dev_t dev;
@@ -92,6 +95,9 @@ struct watch {
 
 /* Starts zeroed. */
 void watch_done(struct watch *w);
+/* Before watch_call: a link that was made here says nothing of what it leads to, so paths through
+ * such ones become those of what is there. */
+void watch_pass_links(struct watch *w, struct trace_call *c);
 void watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *arg);
 /* program_class, but for programs of the project's own. */
 const char *watch_class(const struct watch *w, const char *path, enum program_form form);

@@ -39,10 +39,41 @@ watch_below_any(const char *path, const struct strv *dirs)
 	return false;
 }
 
+/* A project may lie in a temporary directory, with its target directory: what is made there stays.
+ */
+static bool
+is_of_project(const char *path, const char *temporary, const struct strv *dirs)
+{
+	size_t n = strlen(temporary);
+
+	for (size_t i = 0; i < dirs->n; i++) {
+		const char *dir = dirs->v[i];
+		size_t k = n + 1;
+
+		if (!path_is_below(dir, temporary))
+			continue;
+		if (!dir[n])
+			return true;
+		k += strcspn(dir + k, "/");
+		if (strncmp(path, dir, k) == 0 && (!path[k] || path[k] == '/'))
+			return true;
+	}
+	return false;
+}
+
 bool
 watch_is_writable(const struct watch *w, const char *path)
 {
-	return watch_below_any(path, &w->writable) || watch_below_any(path, &w->temporary);
+	if (watch_below_any(path, &w->writable))
+		return true;
+	for (size_t i = 0; i < w->temporary.n; i++) {
+		const char *dir = w->temporary.v[i];
+
+		if (path_is_below(path, dir) && !is_of_project(path, dir, &w->project) &&
+			!is_of_project(path, dir, &w->writable))
+			return true;
+	}
+	return false;
 }
 
 const char *
@@ -70,6 +101,70 @@ watch_is_made(const struct watch *w, const char *path)
 			return false;
 		*slash = '\0';
 	}
+}
+
+/* ---- links that were made here */
+
+/* The place of a link in the path that was made here, of n bytes; 0: there is none. follows: the
+ * whole path may be one. */
+static size_t
+find_made_link(const struct watch *w, const char *path, bool follows)
+{
+	char up[PATH_MAX];
+	struct stat st;
+
+	snprintf(up, sizeof(up), "%s", path);
+	for (char *end = up + 1; *end;) {
+		char was;
+
+		end += strcspn(end, "/");
+		was = *end;
+		*end = '\0';
+		if ((was || follows) && lstat(up, &st) == 0 && S_ISLNK(st.st_mode) &&
+			watch_is_made(w, up))
+			return (size_t)(end - up);
+		*end = was;
+		end += was != '\0';
+	}
+	return 0;
+}
+
+static bool
+pass_link(const struct watch *w, char path[PATH_MAX], bool follows)
+{
+	_cleanup_(freep) char *above = NULL, *to = NULL;
+	char text[PATH_MAX], rest[PATH_MAX];
+	size_t n = find_made_link(w, path, follows);
+	ssize_t k;
+
+	if (n == 0)
+		return false;
+	snprintf(rest, sizeof(rest), "%s", path + n);
+	path[n] = '\0';
+	k = readlink(path, text, sizeof(text) - 1);
+	above = path_dirname(path);
+	text[MAX2(k, (ssize_t)0)] = '\0';
+	to = above ? path_normalize(above, text) : NULL;
+	path[n] = *rest;
+	if (k <= 0 || !to || strlen(to) + strlen(rest) >= PATH_MAX)
+		return false;
+	n = streq(to, "/") && *rest ? 0 : strlen(to);
+	memcpy(path, to, n);
+	memcpy(path + n, rest, strlen(rest) + 1);
+	return true;
+}
+
+void
+watch_pass_links(struct watch *w, struct trace_call *c)
+{
+	for (unsigned i = 0; w->links && i < c->n_paths && c->op != TRACE_SAID; i++) {
+		bool follows = c->op != TRACE_CHANGE && !c->nofollow && !c->asks_link &&
+			       c->attributes != TRACE_ATTRIBUTES_OF_LINK && !c->fails_if_there;
+
+		for (int links = 0; links < 8 && pass_link(w, c->path[i], follows); links++)
+			;
+	}
+	w->links |= c->op == TRACE_CHANGE && c->from && c->fails_if_there;
 }
 
 /* ---- what the kernel makes up: known by the file system it is on, never by a name alone */

@@ -260,7 +260,7 @@ compare(struct again *a)
 	_cleanup_(result_done) struct result made = RESULT_INIT;
 	_cleanup_(freep) char *why = NULL;
 	const struct inputs_place place = place_made(a);
-	struct tree t = { .place = &place, .root = a->made, .umask = a->place.umask };
+	struct tree t = { .place = &place, .root = a->made };
 	int r = tree_keep(&t, NULL, &made, &why);
 
 	free(t.bound_by);

@@ -31,7 +31,7 @@ leave_out_dir(struct run *r, struct inputs *s)
 
 		if (own && in->name[1] && !r->was_empty && in->kind != INPUT_ABSENT)
 			return why_set(&r->not_stored, -ENOTSUP,
-				"it looked at %s in OUT_DIR, which an earlier run left there",
+				"it looked at %s, which an earlier run left in OUT_DIR",
 				in->name + 1);
 		if (own) {
 			free(in->name);
@@ -135,7 +135,7 @@ make_result(struct run *r, struct result *res)
 {
 	_cleanup_(strv_done) struct strv made = STRV_INIT;
 	struct cached *c = r->c;
-	struct tree t = { .place = &c->place, .depot = c->depot, .umask = c->umask };
+	struct tree t = { .place = &c->place, .depot = c->depot };
 	bool bound = false;
 	int k;
 

@@ -184,7 +184,7 @@ try_result(struct run *r, const struct entry *e, size_t i)
 	_cleanup_(result_done) struct result res = RESULT_INIT;
 	_cleanup_(buf_done) struct buf out = BUF_INIT, err = BUF_INIT;
 	_cleanup_(freep) char *why = NULL;
-	struct tree t = { .place = &c->place, .depot = c->depot, .umask = c->umask };
+	struct tree t = { .place = &c->place, .depot = c->depot };
 	uint64_t start;
 	int k;
 

@@ -202,7 +202,7 @@ keep_file(
 
 	if (named < 0)
 		return named;
-	o->mode = output_mode_kept(st->st_mode & 0777, t->umask, o->name);
+	o->mode = st->st_mode & 0777;
 	if (named || *inlined < INLINE_ALL)
 		r = keep_text(t, o, path, named, (uint64_t)st->st_size);
 	if (r <= 0) {
@@ -253,7 +253,7 @@ keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, 
 		return why_set(ret_why, -ENOTSUP, "it left %s, with a special mode", path);
 	if (S_ISDIR(st.st_mode)) {
 		o->kind = OUTPUT_DIR;
-		o->mode = output_mode_kept(st.st_mode & 0777, t->umask, "");
+		o->mode = st.st_mode & 0777;
 		return 0;
 	}
 	if (S_ISREG(st.st_mode))
@@ -331,7 +331,7 @@ clear(const char *dir)
 static int
 put_one(struct tree *t, const struct output *o, const char *path)
 {
-	mode_t mode = output_mode_here(o->mode, t->umask);
+	mode_t mode = o->mode & 0777;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = 0;
 
@@ -354,9 +354,9 @@ put_one(struct tree *t, const struct output *o, const char *path)
 
 /* Of directories whose own mode would have been in the way. */
 static int
-set_mode(const struct output *o, mode_t umask, const char *path)
+set_mode(const struct output *o, const char *path)
 {
-	mode_t mode = output_mode_here(o->mode, umask);
+	mode_t mode = o->mode & 0777;
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
@@ -390,7 +390,7 @@ tree_put(struct tree *t, const struct result *res)
 		if (!path)
 			r = -ENOMEM;
 		else if (res->outputs[i].kind == OUTPUT_DIR)
-			r = set_mode(&res->outputs[i], t->umask, path);
+			r = set_mode(&res->outputs[i], path);
 	}
 	if (r < 0)
 		clear(dir);

@@ -1,4 +1,5 @@
-/* What is in a build script's OUT_DIR, as outputs of a result, and back. */
+/* What is in a build script's OUT_DIR, as outputs of a result, and back. Modes are kept as they
+ * are, since a script may set them (fs::copy does): the umask is an input of each run. */
 #ifndef DRAY_CLIENT_SCRIPT_TREE_H
 #define DRAY_CLIENT_SCRIPT_TREE_H
 
@@ -9,8 +10,7 @@ struct tree {
 	const struct inputs_place *place;
 	struct depot *depot; /* NULL: of blobs only the digest is wanted (tree_keep) */
 	const char *root;    /* where OUT_DIR's files are now; NULL: in place->out_dir */
-	mode_t umask;
-	bool bound;	/* out: what was kept names the place */
+	bool bound;	     /* out: what was kept names the place */
 	char *bound_by; /* out: the first that does, by its name in OUT_DIR; the caller frees it */
 	uint64_t bytes; /* out: of files, kept or put in place */
 };

@@ -76,7 +76,7 @@ mode_of(const struct where *w, const char *name)
 static struct tree
 tree_at(const struct where *w, struct depot *d)
 {
-	return (struct tree){ .place = &w->place, .depot = d, .umask = 022 };
+	return (struct tree){ .place = &w->place, .depot = d };
 }
 
 /* What is kept must be what an entry may hold. */
