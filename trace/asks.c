@@ -33,6 +33,7 @@ static const struct rule {
 	/* whether a file is younger than now */
 	{ "make", ASK_CLOCK, NULL, ALWAYS },
 	{ "gmake", ASK_CLOCK, NULL, ALWAYS },
+	{ "ninja", ASK_CLOCK, NULL, ALWAYS },
 	/* when it began, for its own trace */
 	{ "git", ASK_CLOCK, "gettimeofday", 1 },
 	/* $^T, and the seed of its hashes */

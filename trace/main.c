@@ -542,6 +542,7 @@ prepare_script(struct run *r)
 	if (at)
 		r->jobserver = strndup(at + strlen(fifo), strcspn(at + strlen(fifo), " "));
 	if (r->watch.script.on) {
+		r->watch.set.max_bytes = TRACE_SET_SCRIPT_BYTES;
 		r->asked = memfd_create("dray-asked", MFD_CLOEXEC);
 		if (r->asked >= 0 && ftruncate(r->asked, ASKED_BYTES) < 0)
 			closep(&r->asked);

@@ -89,7 +89,8 @@ add(struct trace_set *s, const char *name, enum trace_kind kind)
 	size_t n = strlen(name) + 1;
 	struct trace_item *t;
 
-	if (s->n >= TRACE_SET_MAX || s->bytes + n > TRACE_SET_BYTES ||
+	if (s->n >= TRACE_SET_MAX ||
+		s->bytes + n > (s->max_bytes ? s->max_bytes : TRACE_SET_BYTES) ||
 		(s->n == s->cap && grow(s) < 0) || !(t = malloc(sizeof(*t) + n))) {
 		s->lost = true;
 		return;

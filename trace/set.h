@@ -38,7 +38,7 @@ struct trace_set {
 	size_t n, cap;
 	struct table by_name;
 	uint8_t hash_key[TABLE_KEY_SIZE];
-	size_t bytes;
+	size_t bytes, max_bytes; /* of names; 0: TRACE_SET_BYTES */
 	bool lost;
 };
 
@@ -48,6 +48,7 @@ struct trace_set {
 	}
 #define TRACE_SET_MAX 131072		   /* items */
 #define TRACE_SET_BYTES (2u * 1024 * 1024) /* of names: a JobResult is at most 4 MiB */
+#define TRACE_SET_SCRIPT_BYTES (16u * 1024 * 1024)
 
 /* Kinds of names that are kept apart: the same name may be in each space. */
 enum trace_space {

@@ -276,6 +276,26 @@ test_make(void **state)
 }
 
 static void
+test_cmake(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *lists = put(p, "CMakeLists.txt",
+		"cmake_minimum_required(VERSION 3.5)\nproject(x C)\n"
+		"add_custom_command(OUTPUT made COMMAND cmake -E touch made)\n"
+		"add_custom_target(all-of-it ALL DEPENDS made)\n");
+	_cleanup_(freep) char *dated = put(p, "dated.cmake", "string(TIMESTAMP now)\n");
+
+	if (!trace_filter_possible() || !is_installed("cmake") || !is_installed("make"))
+		skip();
+	doubt_of_shell(p, "cmake -S . -B out/b >/dev/null; cmake --build out/b >/dev/null; :", "");
+	doubt_of_shell(p, "cmake -P dated.cmake; :", "it asked for the time: cmake");
+	if (!is_installed("ninja"))
+		return;
+	doubt_of_shell(
+		p, "cmake -GNinja -S . -B out/n >/dev/null; ninja -C out/n >/dev/null; :", "");
+}
+
+static void
 test_git(void **state)
 {
 	struct place *p = *state;
@@ -357,8 +377,8 @@ main(void)
 	const struct CMUnitTest tests[] = { TEST(test_own_clock), TEST(test_own_random),
 		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_drivers_ask_once),
 		TEST(test_clang), TEST(test_perl), TEST(test_python), TEST(test_bash),
-		TEST(test_make), TEST(test_git), TEST(test_date), TEST(test_writes_outside),
-		TEST(test_stays_behind), TEST(test_names_in_texts) };
+		TEST(test_make), TEST(test_cmake), TEST(test_git), TEST(test_date),
+		TEST(test_writes_outside), TEST(test_stays_behind), TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
