@@ -40,6 +40,10 @@ static const struct rule {
 	{ "perl*", ASK_CLOCK, "time", 1 },
 	{ "perl*", ASK_RANDOM, NULL, 2 },
 	{ "python*", ASK_CLOCK, "time", 1 },
+	/* of a nightly: the name of the file that it would write if it crashed */
+	{ "rustc", ASK_CLOCK, "clock_gettime", 1 },
+	{ "rustdoc", ASK_CLOCK, "clock_gettime", 1 },
+	{ "clippy-driver", ASK_CLOCK, "clock_gettime", 1 },
 	/* when it began, and the seed of $RANDOM, which every configure names a directory by */
 	{ "bash", ASK_CLOCK, "gettimeofday", 3 },
 	{ "bash", ASK_CLOCK, "gettimeofday", FORKED + 3 },

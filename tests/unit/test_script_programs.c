@@ -237,6 +237,31 @@ test_perl(void **state)
 	assert_int_equal(unsetenv("SOURCE_DATE_EPOCH"), 0);
 }
 
+/* With RUSTC_BOOTSTRAP it is a nightly, as autocfg's kind of script finds it there. */
+static void
+test_rustc(void **state)
+{
+	struct place *p = *state;
+
+	if (!trace_filter_possible() || !is_installed("rustc"))
+		skip();
+	doubt_of_shell(p, "RUSTC_BOOTSTRAP=1 rustc -vV; :", "");
+	doubt_of_shell(p,
+		"echo 'pub fn f() {}' | RUSTC_BOOTSTRAP=1 rustc --crate-type=lib "
+		"--emit=metadata --out-dir out -; :",
+		"");
+	doubt_of_shell(p,
+		"echo 'pub fn f() { g() }' | RUSTC_BOOTSTRAP=1 rustc --crate-type=lib "
+		"--emit=metadata --out-dir out -; :",
+		"");
+	/* linked, and run */
+	doubt_of_shell(p, "echo 'fn main() {}' | rustc -o out/trial - && out/trial; :", "");
+	doubt_of_shell(p,
+		"echo 'pub fn f() {}' | rustc --crate-type=lib --crate-name=trial "
+		"--out-dir out -; :",
+		"");
+}
+
 static void
 test_python(void **state)
 {
@@ -376,8 +401,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
 	const struct CMUnitTest tests[] = { TEST(test_own_clock), TEST(test_own_random),
 		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_drivers_ask_once),
-		TEST(test_clang), TEST(test_perl), TEST(test_python), TEST(test_bash),
-		TEST(test_make), TEST(test_cmake), TEST(test_git), TEST(test_date),
+		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_python),
+		TEST(test_bash), TEST(test_make), TEST(test_cmake), TEST(test_git), TEST(test_date),
 		TEST(test_writes_outside), TEST(test_stays_behind), TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
