@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -264,21 +263,13 @@ readlinkat(int fd, const char *restrict path, char *restrict buf, size_t n)
 {
 	return env_readlink(env_is_own(CALLER), fd, path, buf, n);
 }
+#endif
+#pragma GCC diagnostic pop
 
 long
-syscall(long nr, ...)
+env_syscall(const void *pc, long nr, const long v[6])
 {
-	long v[6];
-	va_list ap;
-
-	va_start(ap, nr);
-	for (int i = 0; i < 6; i++)
-		v[i] = va_arg(ap, long);
-	va_end(ap);
-	env_note_call(CALLER, nr, v[0], v[2]);
-	if (libc_syscall && env_is_own(CALLER))
+	if (libc_syscall && env_is_own(pc))
 		return libc_syscall(nr, v[0], v[1], v[2], v[3], v[4], v[5]);
 	return env_direct(nr, v[0], v[1], v[2], v[3], v[4], v[5]);
 }
-#endif
-#pragma GCC diagnostic pop

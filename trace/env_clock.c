@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -59,8 +60,10 @@ note_random(const void *pc, unsigned flags)
 		say_once(&said, TRACE_RANDOM);
 }
 
-void
-env_note_call(const void *pc, long nr, long a, long c)
+/* The function syscall asks for the time, or for random numbers. a and c: its first and third
+ * arguments. */
+static void
+note_call(const void *pc, long nr, long a, long c)
 {
 	if (nr == SYS_clock_gettime)
 		note_clock(pc, (clockid_t)a);
@@ -176,3 +179,23 @@ getentropy(void *p, size_t n)
 	errno = ENOSYS;
 	return -1;
 }
+
+#if defined(__x86_64__) || defined(__aarch64__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+#pragma GCC diagnostic ignored "-Wmissing-declarations"
+long
+syscall(long nr, ...)
+{
+	long v[6];
+	va_list ap;
+
+	va_start(ap, nr);
+	for (int i = 0; i < 6; i++)
+		v[i] = va_arg(ap, long);
+	va_end(ap);
+	note_call(CALLER, nr, v[0], v[2]);
+	return env_syscall(CALLER, nr, v);
+}
+#pragma GCC diagnostic pop
+#endif

@@ -16,9 +16,8 @@ __attribute__((visibility("hidden"))) bool env_is_own(const void *pc);
 __attribute__((visibility("hidden"))) long env_direct(
 	long nr, long a, long b, long c, long d, long e, long f);
 
-/* A system call is made by the function syscall, from pc: says so if it asks for the time or for
- * random numbers. a and c: its first and third arguments. */
-__attribute__((visibility("hidden"))) void env_note_call(const void *pc, long nr, long a, long c);
+/* What the function syscall does for the code at pc: by libc's, or for a macro by env_direct. */
+__attribute__((visibility("hidden"))) long env_syscall(const void *pc, long nr, const long v[6]);
 
 /* Where a symbolic link leads to, asked as the program would, or as a macro. Sets errno. */
 __attribute__((visibility("hidden"))) long env_readlink(

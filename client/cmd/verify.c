@@ -50,31 +50,6 @@ again_done(struct again *a)
 	free(a->want);
 }
 
-int
-verify_judge(struct again *a, enum verify_verdict verdict, const char *fmt, ...)
-{
-	va_list ap;
-
-	a->said->verdict = verdict;
-	va_start(ap, fmt);
-	vsnprintf(a->said->why, sizeof(a->said->why), fmt, ap);
-	va_end(ap);
-	return -ECANCELED;
-}
-
-int
-verify_skip(struct again *a, const char *why)
-{
-	return verify_judge(a, VERIFY_SKIPPED, "%s", why);
-}
-
-int
-verify_differs(struct again *a, const char *output, const char *how)
-{
-	snprintf(a->said->output, sizeof(a->said->output), "%s", output);
-	return verify_judge(a, VERIFY_DIFFERS, "%s", how);
-}
-
 /* ---- which result, and how it was called */
 
 static int
@@ -105,47 +80,13 @@ name_unit(struct again *a)
 			version ? version : "");
 }
 
-static void
-end_environment(struct again *a)
-{
-	if (a->environ_now) {
-		environ = a->environ_now;
-		free(a->environ_then);
-	}
-	a->environ_now = a->environ_then = NULL;
-}
-
-/* This process's own, with the result's over it. */
-int
-verify_begin_environment(struct again *a)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < a->res.env.n; i++) {
-		_cleanup_(buf_done) struct buf b = BUF_INIT;
-		const char *v = a->res.env.v[i];
-
-		r = text_show(v, strlen(v), a->out_dir, &b);
-		if (r == 0)
-			r = strv_addn(&a->env, b.p ? (char *)b.p : "", b.n);
-	}
-	if (r == 0 && a->env.n > 0) {
-		a->environ_then = local_environ((const char *const *)a->env.v);
-		if (!a->environ_then)
-			return -ENOMEM;
-		a->environ_now = environ;
-		environ = a->environ_then;
-	}
-	return r;
-}
-
 /* Where result i was made, and with what. */
 static int
 take_result(struct again *a, size_t i)
 {
 	int r;
 
-	end_environment(a);
+	verify_end_environment(a);
 	result_done(&a->res);
 	a->res = (struct result)RESULT_INIT;
 	call_done(&a->call);
@@ -231,19 +172,6 @@ find_result(struct again *a)
 	return r;
 }
 
-/* ---- whether it would be a hit now */
-
-const char *
-verify_recipe_value(const struct entry *e, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < e->recipe.n; i++)
-		if (strncmp(e->recipe.v[i], name, n) == 0 && e->recipe.v[i][n] == '=')
-			return e->recipe.v[i] + n + 1;
-	return NULL;
-}
-
 /* A bundle that comes of the same compile. */
 static int
 name_bundle(struct again *a, struct cached_key_in in)
@@ -293,15 +221,6 @@ check_key(struct again *a)
 	return verify_skip(a, what ? what : "its key is another now");
 }
 
-bool
-verify_is_bound(const struct result *res)
-{
-	for (size_t i = 0; i < res->inputs.n; i++)
-		if (res->inputs.v[i].kind == INPUT_OUT_DIR)
-			return true;
-	return false;
-}
-
 /* Whether another linker was called than the compiler calls by itself. */
 static bool
 is_linked_elsehow(const struct again *a)
@@ -332,62 +251,6 @@ check_way(struct again *a)
 	return 0;
 }
 
-/* ---- the compile */
-
-int
-verify_make_dirs(struct again *a)
-{
-	int r = fs_mkdir_p(a->in->tmp, 0700);
-
-	if (r == 0)
-		r = left_make_dir(a->in->tmp, getpid(), &a->dir);
-	if (r < 0)
-		return r;
-	a->made = path_join(a->dir, "made");
-	a->want = path_join(a->dir, "want");
-	if (!a->made || !a->want)
-		return -ENOMEM;
-	return mkdir(a->made, 0700) < 0 || mkdir(a->want, 0700) < 0 ? -errno : 0;
-}
-
-/* The name that the compile is to find its out-dir by. */
-static const char *
-named_out_dir(const struct again *a)
-{
-	return a->bound ? a->call.out_dir : a->made;
-}
-
-/* The name of a file that it read in its out-dir; NULL: it is another input. */
-static const char *
-read_in_out_dir(const struct input *in)
-{
-	if (in->kind != INPUT_FILE && in->kind != INPUT_METADATA)
-		return NULL;
-	return in->name[0] == INPUT_OUT_DIR_MARK && in->name[1] ? in->name + 1 : NULL;
-}
-
-/* In the out-dir's place stands another one, with what was read in it. */
-int
-verify_add_mounts(struct again *a)
-{
-	static char dev_bind[] = "--dev-bind", root[] = "/", bind[] = "--bind",
-		    die[] = "--die-with-parent";
-	_cleanup_(freep) char *bwrap = strdup(a->in->bwrap);
-	char *head[] = { bwrap, dev_bind, root, root, die, bind, a->made, a->real_out_dir, NULL };
-	int r = bwrap ? strv_add_all(&a->argv, head) : -ENOMEM;
-
-	for (size_t i = 0; r == 0 && i < a->res.inputs.n; i++) {
-		const char *name = read_in_out_dir(&a->res.inputs.v[i]);
-
-		if (!name)
-			continue;
-		r = strv_add(&a->argv, "--ro-bind");
-		for (int k = 0; r == 0 && k < 2; k++)
-			r = strv_addf(&a->argv, "%s/%s", a->real_out_dir, name);
-	}
-	return r < 0 ? r : strv_add(&a->argv, "--");
-}
-
 /* The same words, but for the out-dir. */
 static int
 make_argv(struct again *a, char *const *v)
@@ -399,10 +262,10 @@ make_argv(struct again *a, char *const *v)
 		if (streq(*v, option) && v[1]) {
 			r = strv_add(&a->argv, option);
 			if (r == 0)
-				r = strv_add(&a->argv, named_out_dir(a));
+				r = strv_add(&a->argv, verify_named_out_dir(a));
 			v++;
 		} else if (starts_with(*v, "--out-dir=")) {
-			r = strv_addf(&a->argv, "--out-dir=%s", named_out_dir(a));
+			r = strv_addf(&a->argv, "--out-dir=%s", verify_named_out_dir(a));
 		} else {
 			r = strv_add(&a->argv, *v);
 		}
@@ -430,97 +293,9 @@ prepare(struct again *a)
 		r = call_parse(a->argv.v + (a->argv.n - then->n), &now);
 	if (r < 0)
 		return r;
-	return now.out_dir && streq(now.out_dir, named_out_dir(a))
+	return now.out_dir && streq(now.out_dir, verify_named_out_dir(a))
 		       ? 0
 		       : verify_skip(a, "its arguments are in a file");
-}
-
-static int
-open_text(const struct again *a, const char *name)
-{
-	_cleanup_(freep) char *path = path_join(a->dir, name);
-	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-
-	return fd < 0 ? path ? -errno : -ENOMEM : fd;
-}
-
-static int
-start(struct again *a, struct spawn_fd *fds, size_t n, int slot)
-{
-	_cleanup_(slots_tokens_done) struct slots_tokens t = SLOTS_TOKENS_INIT;
-	_cleanup_(freep) char **env = NULL;
-	char flags[96], makeflags[128];
-	const char *set[VERIFY_SET_MAX + 2] = { NULL };
-	size_t n_set = 0;
-
-	if (slot >= 0)
-		fds[n++] = (struct spawn_fd){ slot, slot };
-	if (slot >= 0 && slots_tokens_open(a->in->slots, &t) == 0) {
-		jobserver_flags(flags, t.js.rd, t.js.wr);
-		snprintf(makeflags, sizeof(makeflags), "CARGO_MAKEFLAGS=%s", flags);
-		set[n_set++] = makeflags;
-		fds[n++] = (struct spawn_fd){ t.js.rd, t.js.rd };
-		fds[n++] = (struct spawn_fd){ t.js.wr, t.js.wr };
-	}
-	for (size_t i = 0; i < VERIFY_SET_MAX && a->set[i]; i++)
-		set[n_set++] = a->set[i];
-	env = n_set ? local_environ(set) : NULL;
-	if (n_set && !env)
-		return -ENOMEM;
-	return child_run(&(struct spawn){ .path = a->argv.v[0],
-		.argv = a->argv.v,
-		.envp = env,
-		.fds = fds,
-		.n_fds = n,
-		.only_fds = true });
-}
-
-/* For `dray status`. */
-static int
-take_slot(struct again *a)
-{
-	struct slots *s = a->in->slots;
-	struct notice n;
-
-	if (!s)
-		return -1;
-	notice_make(&n, "verify", a->call.crate_name ? a->call.crate_name : "", a->res.cwd);
-	slots_say(s, &n);
-	return slots_wait(s);
-}
-
-int
-verify_compile(struct again *a)
-{
-	_cleanup_(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	_cleanup_(closep) int out = open_text(a, "stdout");
-	_cleanup_(closep) int err = open_text(a, "stderr");
-	_cleanup_(closep) int slot = take_slot(a);
-	struct spawn_fd fds[6] = { { null, STDIN_FILENO }, { out, STDOUT_FILENO },
-		{ err, STDERR_FILENO } };
-	int status;
-
-	if (child_signal())
-		return -EINTR;
-	if (null < 0 || out < 0 || err < 0)
-		return null < 0 ? -errno : out < 0 ? out : err;
-	status = start(a, fds, 3, slot);
-	if (child_signal())
-		return -EINTR;
-	if (status < 0)
-		return status == -ENOENT ? verify_skip(a, "its program is gone") : status;
-	if (spawn_signal(status))
-		return verify_judge(
-			a, VERIFY_SKIPPED, "it was killed by signal %d", spawn_signal(status));
-	/* it may be the mount that failed */
-	if (status != (int)a->res.status && a->bound)
-		return verify_skip(
-			a, a->res.run ? "it fails with another directory in OUT_DIR's place"
-				      : "it cannot be compiled with another out-dir in its place");
-	if (status == (int)a->res.status)
-		return 0;
-	verify_judge(a, VERIFY_DIFFERS, "its exit status is %d, and was %u", status, a->res.status);
-	return -ECANCELED;
 }
 
 /* ---- the comparison */
@@ -545,35 +320,6 @@ compare_text(struct again *a, const struct buf *text, const char *path, const ch
 	return 0;
 }
 
-int
-verify_compare_blob(struct again *a, const struct output *o, const char *path)
-{
-	_cleanup_(freep) char *want = path_join(a->want, "blob");
-	struct digest d, made;
-	uint64_t size;
-	int r = want ? depot_restore(a->in->depot, &o->digest, o->size, DEPOT_COPY,
-			       (mode_t)o->mode | 0400, want)
-		     : -ENOMEM;
-
-	if (r == -EBADMSG)
-		return verify_differs(a, o->name, "it was damaged");
-	if (r == -ENOENT)
-		return verify_skip(a, "an output is not in the cache any more");
-	/* the bytes themselves: no memo is asked */
-	if (r == 0)
-		r = digest_file(want, &d, NULL);
-	if (r < 0)
-		return r;
-	unlink(want);
-	r = digest_file(path, &made, &size);
-	if (r == -ENOENT)
-		return verify_differs(a, o->name, "it was not made");
-	if (r < 0)
-		return r;
-	a->said->bytes += size;
-	return digest_eq(&d, &made) ? 0 : verify_differs(a, o->name, "other bytes");
-}
-
 static bool
 is_output(const struct result *res, const char *name)
 {
@@ -588,7 +334,7 @@ static bool
 is_mounted(const struct again *a, const char *name)
 {
 	for (size_t i = 0; a->bound && i < a->res.inputs.n; i++) {
-		const char *read = read_in_out_dir(&a->res.inputs.v[i]);
+		const char *read = verify_read_in_out_dir(&a->res.inputs.v[i]);
 
 		if (read && streq(read, name))
 			return true;

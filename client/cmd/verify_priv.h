@@ -1,5 +1,5 @@
-/* What verify.c, which compiles units again, and verify_run.c, which runs build scripts again,
- * share.
+/* What verify.c, which compiles units again, verify_run.c, which runs build scripts again, and
+ * verify_again.c, how both do it, share.
  *
  * Each function returns 0, -errno, or -ECANCELED: the verdict is told. */
 #ifndef DRAY_CLIENT_CMD_VERIFY_PRIV_H
@@ -38,6 +38,12 @@ const char *verify_recipe_value(const struct entry *e, const char *name);
 bool verify_is_bound(const struct result *res);
 /* Makes the result's environment this process's: its own, with a->res.env over it. */
 int verify_begin_environment(struct again *a);
+/* Takes that back. */
+void verify_end_environment(struct again *a);
+/* The out-dir by the name that its outputs hold. */
+const char *verify_named_out_dir(const struct again *a);
+/* The name in the out-dir of an input that was read there; NULL: it is none. */
+const char *verify_read_in_out_dir(const struct input *in);
 int verify_make_dirs(struct again *a);
 /* Adds to a->argv what mounts a->made in the place of a->real_out_dir. */
 int verify_add_mounts(struct again *a);

@@ -298,10 +298,10 @@ make_run(struct result *r)
 	r->rustc = strdup("");
 	assert_true(r->cwd && r->from && r->rustc);
 	assert_int_equal(inputs_add(&r->inputs, INPUT_FILE, in("a.rs"), d.b, DIGEST_SIZE), 0);
-	add_run_output(r, "d", OUTPUT_DIR, 0777, "");
-	add_run_output(r, "d/a", OUTPUT_FILE, 0666, "text");
+	add_run_output(r, "d", OUTPUT_DIR, 0755, "");
+	add_run_output(r, "d/a", OUTPUT_FILE, 0644, "text");
 	add_run_output(r, "l", OUTPUT_LINK, 0, "d/a");
-	add_run_output(r, "z.pc", OUTPUT_FILE, 0666, "prefix=\x01\n");
+	add_run_output(r, "z.pc", OUTPUT_FILE, 0644, "prefix=\x01\n");
 	assert_int_equal(buf_adds(&r->out, "cargo:root=\x01\n"), 0);
 	assert_int_equal(buf_adds(&r->err, "pack yes\n"), 0);
 }
