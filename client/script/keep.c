@@ -12,7 +12,6 @@
 #include "client/script/tree.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "common/left.h"
 #include "common/why.h"
 #include "toolchain/elf.h"
 
@@ -210,6 +209,5 @@ run_keep(struct run *r, int status)
 		give_up(r);
 	cached_note_recipe(r->c);
 	depot_trim(r->c->depot, TRIM_FILES);
-	left_sweep(r->conf->client.cache_dir, r->c->out_dir);
 	r->store_us = clock_mono_us() - start;
 }

@@ -1,9 +1,10 @@
-/* Invariant: OUT_DIR is emptied only when all blobs of the result are known to be here. */
+/* Invariant: whatever ends this process, OUT_DIR is as it was, or all that the result says. */
 #include "config.h"
 
 #include "client/script/tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "client/script/place.h"
 #include "common/fs.h"
+#include "common/left.h"
 #include "common/why.h"
 
 #define FILES_MAX 100000
@@ -302,7 +304,18 @@ open_up(const FTSENT *e, void *arg)
 	return 0;
 }
 
-/* Removes what is in the directory, and leaves it itself: cargo made it. */
+static int
+remove_all(const char *path)
+{
+	int r = fs_rm_rf(path);
+
+	if (r != -EACCES)
+		return r;
+	walk(path, open_up, NULL);
+	return fs_rm_rf(path);
+}
+
+/* Removes what is in the directory. */
 static int
 clear(const char *dir)
 {
@@ -319,11 +332,7 @@ clear(const char *dir)
 			return -ENOMEM;
 		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
 			continue;
-		r = fs_rm_rf(path);
-		if (r == -EACCES) {
-			walk(path, open_up, NULL);
-			r = fs_rm_rf(path);
-		}
+		r = remove_all(path);
 	}
 	return r;
 }
@@ -366,18 +375,11 @@ set_mode(const struct output *o, const char *path)
 	return chmod(path, mode) < 0 ? -errno : 0;
 }
 
-int
-tree_put(struct tree *t, const struct result *res)
+static int
+fill(struct tree *t, const struct result *res, const char *dir)
 {
-	const char *dir = t->place->out_dir;
-	int r;
+	int r = 0;
 
-	t->bytes = 0;
-	for (size_t i = 0; i < res->n_outputs; i++)
-		if (res->outputs[i].is_blob &&
-			!depot_has(t->depot, &res->outputs[i].digest, res->outputs[i].size))
-			return -ENOENT;
-	r = clear(dir);
 	for (size_t i = 0; r == 0 && i < res->n_outputs; i++) {
 		_cleanup_(freep) char *path = path_join(dir, res->outputs[i].name);
 
@@ -392,7 +394,60 @@ tree_put(struct tree *t, const struct result *res)
 		else if (res->outputs[i].kind == OUTPUT_DIR)
 			r = set_mode(&res->outputs[i], path);
 	}
+	return r;
+}
+
+/* Mostly OUT_DIR is empty, as cargo makes it. A file system may be unable to exchange two
+ * directories, or to move one of a lower layer. */
+static int
+take_place(const char *fresh, const char *dir)
+{
+	int r;
+
+	if (rename(fresh, dir) == 0)
+		return 0;
+	if (errno != ENOTEMPTY && errno != EEXIST)
+		return -errno;
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, dir, RENAME_EXCHANGE) == 0) {
+		remove_all(fresh);
+		return 0;
+	}
+	r = clear(dir);
+	return r == 0 && rename(fresh, dir) < 0 ? -errno : r;
+}
+
+int
+tree_put(struct tree *t, const struct result *res)
+{
+	_cleanup_(freep) char *dir = NULL, *parent = NULL, *fresh = NULL;
+	struct stat st;
+	int r;
+
+	t->bytes = 0;
+	for (size_t i = 0; i < res->n_outputs; i++)
+		if (res->outputs[i].is_blob &&
+			!depot_has(t->depot, &res->outputs[i].digest, res->outputs[i].size))
+			return -ENOENT;
+	r = fs_mkdir_p(t->place->out_dir, 0777);
 	if (r < 0)
-		clear(dir);
+		return r;
+	/* a link stays one */
+	dir = realpath(t->place->out_dir, NULL);
+	if (!dir || stat(dir, &st) < 0 || access(dir, W_OK) < 0)
+		return errno == ENOENT ? -ENOTDIR : -errno;
+	parent = path_dirname(dir);
+	if (!parent)
+		return -ENOMEM;
+	left_sweep(NULL, parent);
+	r = left_make_dir(parent, getpid(), &fresh);
+	if (r < 0)
+		return r;
+	r = fill(t, res, fresh);
+	if (r == 0 && chmod(fresh, st.st_mode & 07777) < 0)
+		r = -errno;
+	if (r == 0)
+		r = take_place(fresh, dir);
+	if (r < 0)
+		remove_all(fresh);
 	return r;
 }

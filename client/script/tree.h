@@ -23,7 +23,8 @@ bool tree_is_empty(const char *dir);
  * to free; -errno. */
 int tree_keep(struct tree *t, const struct strv *made, struct result *res, char **ret_why);
 
-/* Makes OUT_DIR what the result says, and no more. 0; -errno: it is empty then, or as it was. */
+/* Makes OUT_DIR what the result says, and no more, in one step: another directory takes its place.
+ * 0; -errno: it is as it was, or it is empty where the file system knows no such step. */
 int tree_put(struct tree *t, const struct result *res);
 
 #endif

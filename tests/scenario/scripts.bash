@@ -43,20 +43,12 @@ all_put() {
 }
 # made_by TARGET: all that scripts made and printed there, but for times: kinds, modes, contents, links.
 made_by() {
-  local dir=$1 f
+  local what=(\( -path '*/build/*/out' -o -path '*/build/*/out/*' -o -path '*/build/*/output' -o -path '*/build/*/stderr'
+    -o -path '*/build/*/run/std*' \) ! -name 'build_script_*' ! -name 'build-script-*' ! -name '*.d')
   (
-    cd "$dir"
-    find . \( -path '*/build/*/out' -o -path '*/build/*/out/*' -o -path '*/build/*/output' -o -path '*/build/*/stderr' \
-      -o -path '*/build/*/run/std*' \) ! -name 'build_script_*' ! -name 'build-script-*' ! -name '*.d' -print0 |
-      LC_ALL=C sort -z | while IFS= read -r -d '' f; do
-      if [ -L "$f" ]; then
-        printf 'link %s %s\n' "$(readlink "$f")" "$f"
-      elif [ -f "$f" ]; then
-        printf '%s %s %s\n' "$(sha256sum <"$f" | cut -c1-64)" "$(stat -c %a "$f")" "$f"
-      else
-        printf '%s %s\n' "$(stat -c '%F %a' "$f")" "$f"
-      fi
-    done
+    cd "$1"
+    find . "${what[@]}" -printf '%y %m %l %p\n' | LC_ALL=C sort
+    find . "${what[@]}" -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum
   )
 }
 # as_plain LABEL DIR ARG…: a plain build, then one through dray that runs the scripts, and one that runs none, each
