@@ -16,6 +16,7 @@
 #include "trace/watch_priv.h"
 
 #define ENVP_MAX (1024u * 1024)
+#define OPENED_MAX 256 /* locks that are held; each is looked for one after another */
 #define C_MAX (16u * 1024 * 1024)
 
 void
@@ -209,6 +210,8 @@ note_opened(struct watch *w, const char *path, const struct stat *st)
 	for (size_t i = 0; i < s->n_opened; i++)
 		if (streq(s->opened[i].path, path))
 			return true;
+	if (s->n_opened == OPENED_MAX)
+		return false;
 	v = reallocarray(s->opened, s->n_opened + 1, sizeof(*v));
 	if (!v)
 		return false;

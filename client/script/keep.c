@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,6 +18,23 @@
 
 #define TRIM_FILES 4096
 
+static bool
+is_in_out_dir(const struct input *in)
+{
+	return *in->name == INPUT_OUT_DIR_MARK && in->kind != INPUT_ENV;
+}
+
+/* dray itself, which a script finds as RUSTC_WRAPPER, becomes the compiler in it: another version
+ * makes no other result. */
+static bool
+is_dray(const struct input *in)
+{
+	char real[PATH_MAX], own[PATH_MAX];
+
+	return in->kind == INPUT_FILE && ends_with(in->name, "/dray") && realpath(in->name, real) &&
+	       realpath("/proc/self/exe", own) && streq(real, own);
+}
+
 /* A hit empties OUT_DIR first. So what the script saw there is no input, if it saw that there was
  * nothing: either there was nothing, or not there where it looked. */
 static int
@@ -25,14 +43,17 @@ leave_out_dir(struct run *r, struct inputs *s)
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n; i++) {
-		struct input *in = &s->v[i];
-		bool own = *in->name == INPUT_OUT_DIR_MARK && in->kind != INPUT_ENV;
+		const struct input *in = &s->v[i];
 
-		if (own && in->name[1] && !r->was_empty && in->kind != INPUT_ABSENT)
+		if (is_in_out_dir(in) && in->name[1] && !r->was_empty && in->kind != INPUT_ABSENT)
 			return why_set(&r->not_stored, -ENOTSUP,
 				"it looked at %s, which an earlier run left in OUT_DIR",
 				in->name + 1);
-		if (own) {
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		struct input *in = &s->v[i];
+
+		if (is_in_out_dir(in) || is_dray(in)) {
 			free(in->name);
 			buf_done(&in->value);
 		} else {

@@ -217,3 +217,25 @@ END
     [ "$(cat "$dir/file")" = dear ] && [ -e "$dir/new" ]
   done
 }
+
+@test "a newer dray finds the runs of scripts that call it as their compiler's wrapper" {
+  mkdir -p "$WORK/its/client"
+  cp "$DRAY" "$WORK/its/client/dray"
+  ln -s "$DRAY_BUILD/client/dray-script" "$WORK/its/client/"
+  ln -s "$DRAY_BUILD/trace" "$WORK/its/"
+  export RUSTC_WRAPPER=$WORK/its/client/dray
+  script "$WORK/app" <<'END'
+use std::{env, process::Command};
+fn main() {
+    let out = Command::new(env::var("RUSTC_WRAPPER").unwrap()).arg(env::var("RUSTC").unwrap()).arg("-vV").output().unwrap();
+    println!("cargo:rustc-env=MADE={}", String::from_utf8(out.stdout).unwrap().lines().next().unwrap());
+}
+END
+  cached one "$WORK/app" build
+  run_kept app
+  printf 'newer' >>"$WORK/its/client/dray"
+  clean "$WORK/app"
+  cached two "$WORK/app" build
+  put app
+  [[ "$("$WORK/app/target/debug/app")" = rustc* ]]
+}
