@@ -19,7 +19,7 @@ END
   echo one >"$1/words.txt"
 }
 
-@test "cargo's jobserver reaches a script that is traced, by a pipe and by a fifo: a token can be had, and given back" {
+@test "cargo's jobserver reaches a script that is traced, by a pipe and by a fifo: a token can be taken, and given back" {
   local fifo=$FARM/jobserver
   script "$WORK/app" <<'END'
 use std::{env, fs::{File, OpenOptions}, io::{Read, Write}, os::fd::FromRawFd};
