@@ -92,6 +92,35 @@ runs() {
   [ "$("$WORK/app/target/release/app")" = one,,0,release ]
 }
 
+@test "no build waits for a run that will not be kept" {
+  waiting_script "$WORK/app"
+  # not stopped: nothing waits for a process that stands still
+  sed -i -e 's/^    let words/    let _ = std::time::SystemTime::now();\n&/' -e '/fn raise/d' \
+    -e 's|unsafe { raise(19) };|while env::var("FIRST").is_err() \&\& !std::path::Path::new(\&format!("{out}/go")).exists() { std::thread::yield_now() }|' "$WORK/app/build.rs"
+  export DRAY_LOCAL_SLOTS=2
+  begun() {
+    find "$1" -name begun -printf '%h\n' 2>/dev/null | grep .
+  }
+  go_on() {
+    touch "$(begun "$1")/go"
+  }
+  FIRST=1 cached first "$WORK/app" build --target-dir "$WORK/one"
+  run_not_kept app "it asked for the time: its own program"
+  rm -rf "$WORK/one"
+  build_start one "$WORK/app" build --target-dir "$WORK/one"
+  local first=$BUILD_PID
+  wait_until 30 begun "$WORK/one"
+  build_start two "$WORK/app" build --target-dir "$WORK/two"
+  wait_until 30 begun "$WORK/two"
+  go_on "$WORK/one"
+  go_on "$WORK/two"
+  build_finish 30
+  [ "$BUILD_STATUS" -eq 0 ]
+  BUILD_PID=$first build_finish 30
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$("$WORK/two/debug/app")" = one,,0,debug ]
+}
+
 # during WORD EDIT WHAT SAID: of this word; the edit is made while the script runs: the run is not kept; from nothing the program says
 # what plain cargo's would.
 during() {
