@@ -23,15 +23,16 @@ fn main() {
 END
   echo one >"$1/words.txt"
 }
+EDITS=0
 # is_right DIR: plain, run and put back; then an edit and its end.
 is_right() {
-  local dir=$1
+  local dir=$1 word=two$((++EDITS))
   as_plain one "$dir" build
   [[ "$("$(target_of "$dir")/debug/app")" = "one /"*/out ]]
-  echo two >"$dir/words.txt"
+  echo "$word" >"$dir/words.txt"
   cached edited "$dir" build
   ran app words.txt
-  [[ "$("$(target_of "$dir")/debug/app")" = "two /"*/out ]]
+  [[ "$("$(target_of "$dir")/debug/app")" = "$word /"*/out ]]
   echo one >"$dir/words.txt"
   cached back "$dir" build
   put app
