@@ -89,7 +89,6 @@ say_way_out(struct strv *s, const struct job_line *j)
 		{ "an earlier run left files",
 			"A run that begins in an empty OUT_DIR is kept: cargo clean -p %s." },
 	};
-	_cleanup_(freep) char *text = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
 		const char *at = strstr(ways[i].text, "%s");
