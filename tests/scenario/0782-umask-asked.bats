@@ -22,7 +22,7 @@ asks() {
     use std::os::unix::fs::MetadataExt;
     extern "C" { fn umask(mask: u32) -> u32; }
     let mask = unsafe { let m = umask(0); umask(m); m };
-    let file = std::env::temp_dir().join("umask-trial");
+    let file = format!("/tmp/umask-trial.{}", std::process::id());
     std::fs::write(&file, "x").unwrap();
     let mode = std::fs::metadata(&file).unwrap().mode() & 0o777;
     std::fs::remove_file(&file).unwrap();
