@@ -280,6 +280,7 @@ RUST
   put app
 }
 
+# bats test_tags=long
 @test "what fails since an earlier run's thing is there: a directory, a link, a new file; and ar's old members" {
   c_script "$WORK/app"
   cat >"$WORK/app/build.rs" <<'RUST'

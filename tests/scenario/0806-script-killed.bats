@@ -71,6 +71,7 @@ killed_at() {
   [ ! -e "$WORK/count" ]
 }
 
+# bats test_tags=long
 @test "while a run is put back, from nothing and over another one: the launcher runs the script, or it is there whole" {
   local n old
   begin
