@@ -113,6 +113,8 @@ int conf_parse(const char *text, size_t n, const char *name, struct conf **ret, 
 int conf_set(struct conf *c, const char *assignment, char **ret_error);
 /* The same by an option of that setting's own; errors name it ("--slots"). */
 int conf_set_by(struct conf *c, const char *option, const char *assignment, char **ret_error);
+/* Whether a list of names (TYPE_NAMES: by blanks or commas; NULL: none) has this one of n bytes. */
+bool conf_names_has(const char *names, const char *name, size_t n);
 void conf_free(struct conf *c);
 void conf_freep(struct conf **c);
 

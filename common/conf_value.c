@@ -302,3 +302,22 @@ conf_set_key(struct conf *c, const struct conf_key *k, const char *v, const char
 			where, v, k->section, k->name, hint.p ? (char *)hint.p : "");
 	return r;
 }
+
+bool
+conf_names_has(const char *words, const char *name, size_t n)
+{
+	static const char blank[] = " \t\n,";
+
+	if (!words)
+		return false;
+	for (const char *p = words; *p;) {
+		size_t k;
+
+		p += strspn(p, blank);
+		k = strcspn(p, blank);
+		if (k == n && n > 0 && memcmp(p, name, n) == 0)
+			return true;
+		p += k;
+	}
+	return false;
+}

@@ -114,24 +114,6 @@ add_text(struct run *r, const struct buf *text, struct buf *to, const char *name
 	return buf_add(to, text->p, text->n);
 }
 
-static int
-add_bound(struct run *r, struct result *res)
-{
-	const struct inputs_place *p = &r->c->place;
-	const char *dirs[][2] = { { INPUT_OUT_DIR_NAME, p->out_dir },
-		{ INPUT_REAL_OUT_DIR_NAME, p->real_out_dir } };
-	int k = 0;
-
-	for (size_t i = 0; k == 0 && i < ARRAY_LEN(dirs); i++) {
-		struct digest d;
-
-		k = digest_bytes(dirs[i][1], strlen(dirs[i][1]), &d);
-		if (k == 0)
-			k = inputs_add(&res->inputs, INPUT_OUT_DIR, dirs[i][0], d.b, DIGEST_SIZE);
-	}
-	return k;
-}
-
 /* How it was called, for `dray verify`. */
 static int
 add_call(struct run *r, struct result *res)
@@ -168,8 +150,10 @@ make_result(struct run *r, struct result *res)
 		k = add_text(r, &r->seen.out, &res->out, "stdout", &bound);
 	if (k == 0)
 		k = add_text(r, &r->seen.err, &res->err, "stderr", &bound);
+	/* which of its two names is meant nobody looked */
+	c->names_real = true;
 	if (k == 0 && (bound || t.bound))
-		k = add_bound(r, res);
+		k = cached_add_bound(c, res);
 	r->said.bytes = t.bytes;
 	return k < 0 ? k : add_call(r, res);
 }
@@ -187,8 +171,8 @@ run_given_up_name(const struct run *r)
 	return name;
 }
 
-/* What the tracer doubts (the last but one item of its record) and what a script of this kind does
- * each time. What it left or wrote may have been an accident. */
+/* Notes it if the tracer's doubt is one of what such a script does each time. What it left or wrote
+ * may have been an accident. */
 static void
 give_up(struct run *r)
 {

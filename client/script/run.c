@@ -29,10 +29,8 @@
 #include "common/daemon.h"
 #include "common/fs.h"
 #include "common/layout.h"
-#include "common/left.h"
 #include "common/log.h"
 #include "common/why.h"
-#include "toolchain/elf.h"
 
 #define STATUS_NOT_STARTED 127
 #define GIVEN_UP_S (24 * 3600)
@@ -292,41 +290,16 @@ find(struct run *r)
 static bool
 is_trusted(const struct run *r)
 {
-	static const char blank[] = " \t\n,";
-	const char *p = r->conf->client.scripts_trust;
-	size_t n = strlen(r->package);
-
-	while (p && *p) {
-		size_t k;
-
-		p += strspn(p, blank);
-		k = strcspn(p, blank);
-		if (k == n && n > 0 && memcmp(p, r->package, n) == 0)
-			return true;
-		p += k;
-	}
-	return false;
+	return conf_names_has(r->conf->client.scripts_trust, r->package, strlen(r->package));
 }
 
 static int
 add_trace(struct run *r)
 {
-	static const char *const temporaries[] = { "TMPDIR", "TMP", "TEMP" };
-	const struct cached *c = r->c;
 	int e = strv_add(&r->trace, "--script");
 
 	if (e == 0)
-		e = strv_addf(&r->trace, "--writable=%s", c->out_dir);
-	if (e == 0 && !streq(c->out_dir, c->real_out_dir))
-		e = strv_addf(&r->trace, "--writable=%s", c->real_out_dir);
-	if (e == 0)
-		e = strv_add(&r->trace, "--temporary=/tmp");
-	for (size_t i = 0; e == 0 && i < ARRAY_LEN(temporaries); i++) {
-		const char *dir = getenv(temporaries[i]);
-
-		if (dir && path_is_normal(dir) && dir[1])
-			e = strv_addf(&r->trace, "--temporary=%s", dir);
-	}
+		e = cached_add_writable(r->c, &r->trace);
 	if (e == 0)
 		e = strv_addf(&r->trace, "--argv0=%s", r->argv0);
 	return e == 0 && is_trusted(r) ? strv_add(&r->trace, "--trust") : e;

@@ -49,27 +49,33 @@ find_known(struct cached *c)
 	return r;
 }
 
-static int
-add_options(struct cached *c)
+int
+cached_add_writable(const struct cached *c, struct strv *to)
 {
 	static const char *const temporaries[] = { "TMPDIR", "TMP", "TEMP" };
-	int r = find_known(c);
+	int r = strv_addf(to, "--writable=%s", c->out_dir);
 
-	for (size_t i = 0; r == 0 && i < c->known.n; i++)
-		r = strv_addf(&c->trace_options, "--toolchain=%s", c->known.v[i]);
-	if (r == 0)
-		r = strv_addf(&c->trace_options, "--writable=%s", c->out_dir);
 	if (r == 0 && !streq(c->out_dir, c->place.real_out_dir))
-		r = strv_addf(&c->trace_options, "--writable=%s", c->place.real_out_dir);
+		r = strv_addf(to, "--writable=%s", c->place.real_out_dir);
 	if (r == 0)
-		r = strv_add(&c->trace_options, "--temporary=/tmp");
+		r = strv_add(to, "--temporary=/tmp");
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(temporaries); i++) {
 		const char *dir = getenv(temporaries[i]);
 
 		if (dir && path_is_normal(dir) && dir[1])
-			r = strv_addf(&c->trace_options, "--temporary=%s", dir);
+			r = strv_addf(to, "--temporary=%s", dir);
 	}
 	return r;
+}
+
+static int
+add_options(struct cached *c)
+{
+	int r = find_known(c);
+
+	for (size_t i = 0; r == 0 && i < c->known.n; i++)
+		r = strv_addf(&c->trace_options, "--toolchain=%s", c->known.v[i]);
+	return r < 0 ? r : cached_add_writable(c, &c->trace_options);
 }
 
 const struct strv *
@@ -330,8 +336,8 @@ add_bound_to(struct result *res, const char *name, const char *dir)
 	return r < 0 ? r : inputs_add(&res->inputs, INPUT_OUT_DIR, name, d.b, DIGEST_SIZE);
 }
 
-static int
-add_bound(struct cached *c, struct result *res)
+int
+cached_add_bound(const struct cached *c, struct result *res)
 {
 	int r = add_bound_to(res, INPUT_OUT_DIR_NAME, c->out_dir);
 
@@ -513,7 +519,7 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	if (r == 0 && made->staged)
 		r = cached_add_bundle(c, made, res, &bound);
 	if (r == 0 && bound)
-		r = add_bound(c, res);
+		r = cached_add_bound(c, res);
 	return r;
 }
 

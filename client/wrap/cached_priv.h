@@ -63,6 +63,10 @@ int cached_add_linked(const struct buf *linked, struct buf *record);
  * holds for this out-dir alone. 0 or -errno. */
 int cached_add_bundle(
 	struct cached *c, const struct cached_made *made, struct result *res, bool *bound);
+/* Adds to the options of dray-trace where the compile, or the script, may write. 0 or -ENOMEM. */
+int cached_add_writable(const struct cached *c, struct strv *to);
+/* Ties the result to its out-dir; with names_real to its real path, too. 0 or -errno. */
+int cached_add_bound(const struct cached *c, struct result *res);
 /* 0 or -errno. */
 int cached_bundle_key(struct cached *c);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/conf.h"
 #include "common/fs.h"
 #include "common/procfs.h"
 
@@ -63,25 +64,6 @@ on_list(const char *const *list, const char *name, size_t n)
 	for (; *list; list++)
 		if (name_matches(*list, name, n))
 			return true;
-	return false;
-}
-
-static bool
-in_words(const char *words, const char *name, size_t n)
-{
-	static const char blank[] = " \t\n,";
-
-	if (!words)
-		return false;
-	for (const char *p = words; *p;) {
-		size_t k;
-
-		p += strspn(p, blank);
-		k = strcspn(p, blank);
-		if (k == n && n > 0 && memcmp(p, name, n) == 0)
-			return true;
-		p += k;
-	}
 	return false;
 }
 
@@ -182,7 +164,7 @@ consider(const struct envscan_in *in, const char *entry, struct strv *ret, struc
 	}
 	if (name_matches("LD_LIBRARY_PATH", entry, n))
 		return add_library_path(in, eq + 1, ret);
-	if (in_words(in->pass_env, entry, n) && !name_matches("DRAY_*", entry, n))
+	if (conf_names_has(in->pass_env, entry, n) && !name_matches("DRAY_*", entry, n))
 		return strv_add(ret, entry);
 	if (on_list(never, entry, n))
 		return withhold(entry, n, withheld);
