@@ -22,13 +22,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "trace/env_name.h"
 #include "trace/env_priv.h"
 #include "trace/paths.h"
-
-#define NAME_MAX_BYTES 256
-#define SEEN 1024 /* a power of two */
-
-extern char **environ;
 
 char *getenv(const char *name);
 char *secure_getenv(const char *name);
@@ -45,8 +41,6 @@ static const char *const harmless[] = { "CARGO_MAKEFLAGS", "CI", "CLICOLOR", "CL
 	"TERM_PROGRAM", "TF_BUILD", "TMP", "TMPDIR", "VTE_VERSION", "WT_SESSION",
 	"_RJEM_MALLOC_CONF" };
 
-static uint32_t seen[SEEN];
-
 static bool
 is_harmless(const char *name)
 {
@@ -57,23 +51,6 @@ is_harmless(const char *name)
 					      : strcmp(harmless[i], name) == 0)
 			return true;
 	}
-	return false;
-}
-
-/* Whether it was reported before. FNV-1a; a collision in the table only costs another report. */
-static bool
-is_seen(const char *name, char class)
-{
-	uint32_t h = 2166136261u ^ (unsigned char)class;
-	uint32_t *slot;
-
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 16777619u;
-	h |= 1;
-	slot = &seen[(h >> 8) & (SEEN - 1)];
-	if (__atomic_load_n(slot, __ATOMIC_RELAXED) == h)
-		return true;
-	__atomic_store_n(slot, h, __ATOMIC_RELAXED);
 	return false;
 }
 
@@ -89,45 +66,26 @@ say(const char *what)
 static void
 report(const char *name, const void *pc)
 {
-	char path[sizeof(TRACE_ENV_PREFIX) + NAME_MAX_BYTES];
-	size_t at = 0, n = strlen(name);
+	char path[ENV_NAME_PATH];
 	bool own = env_is_own(pc);
 
-	if (n == 0 || n > NAME_MAX_BYTES || (own && is_harmless(name)) ||
-		is_seen(name, own ? TRACE_ENV_TOOLCHAIN : TRACE_ENV_MACRO))
-		return;
-	path[at++] = own ? TRACE_ENV_TOOLCHAIN : TRACE_ENV_MACRO;
-	path[at++] = '/';
-	for (size_t i = 0; i <= n; i++) /* a name is no path */
-		path[at++] = name[i] == '/' ? '\\' : name[i];
-	say(path);
-}
-
-static char *
-find(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (!environ || n == 0)
-		return NULL;
-	for (char **e = environ; *e; e++)
-		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
-			return *e + n + 1;
-	return NULL;
+	if (!(own && is_harmless(name)) &&
+		env_name_report(name, own ? TRACE_ENV_TOOLCHAIN : TRACE_ENV_MACRO, path))
+		say(path);
 }
 
 char *
 getenv(const char *name)
 {
 	report(name, __builtin_return_address(0));
-	return find(name);
+	return env_find(name);
 }
 
 char *
 secure_getenv(const char *name)
 {
 	report(name, __builtin_return_address(0));
-	return find(name);
+	return env_find(name);
 }
 
 bool
@@ -146,7 +104,7 @@ find_driver(struct dl_phdr_info *info, size_t size, void *arg)
 
 static void __attribute__((constructor)) begin(void)
 {
-	char *preload = find("LD_PRELOAD");
+	char *preload = env_find("LD_PRELOAD");
 	char *rest = preload ? strchr(preload, ':') : NULL;
 	int saved = errno;
 

@@ -29,18 +29,15 @@
 #include <unistd.h>
 
 #include "trace/drivers.h"
+#include "trace/env_name.h"
 #include "trace/paths.h"
 #include "trace/run_priv.h"
 
-#define NAME_MAX_BYTES 256
-#define SEEN 1024	/* a power of two */
 #define ASKS_REPORTED 9 /* the number of an ask is one digit */
 
 #ifndef GRND_INSECURE
 #define GRND_INSECURE 4
 #endif
-
-extern char **environ;
 
 /* What libc has under the names that are taken here; NULL before `begin`. */
 static struct {
@@ -51,7 +48,6 @@ static struct {
 	ssize_t (*getrandom)(void *, size_t, unsigned);
 } libc;
 
-static uint32_t seen[SEEN];
 static bool is_driver;
 
 /* ---- what is said */
@@ -67,19 +63,6 @@ say(const char *what)
 	errno = saved;
 }
 
-static char *
-find(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (!environ || n == 0)
-		return NULL;
-	for (char **e = environ; *e; e++)
-		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
-			return *e + n + 1;
-	return NULL;
-}
-
 /* What another run of the same build may have otherwise, and what std asks for by itself. */
 static bool
 is_no_input(const char *name)
@@ -91,39 +74,17 @@ is_no_input(const char *name)
 		if (strcmp(names[i], name) == 0)
 			return true;
 	if (is_driver && strcmp(name, "PWD") == 0)
-		return !asked_uses_pwd(find(name));
+		return !asked_uses_pwd(env_find(name));
 	return is_driver && drivers_is_harmless(name);
-}
-
-/* Whether it was reported before. FNV-1a; a collision in the table only costs another report. */
-static bool
-is_seen(const char *name)
-{
-	uint32_t h = 2166136261u, *slot;
-
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 16777619u;
-	h |= 1;
-	slot = &seen[(h >> 8) & (SEEN - 1)];
-	if (__atomic_load_n(slot, __ATOMIC_RELAXED) == h)
-		return true;
-	__atomic_store_n(slot, h, __ATOMIC_RELAXED);
-	return false;
 }
 
 static void
 report(const char *name)
 {
-	char path[sizeof(TRACE_ENV_PREFIX) + NAME_MAX_BYTES];
-	size_t at = 0, n = strlen(name);
+	char path[ENV_NAME_PATH];
 
-	if (n == 0 || n > NAME_MAX_BYTES || is_no_input(name) || is_seen(name))
-		return;
-	path[at++] = TRACE_ENV_MACRO;
-	path[at++] = '/';
-	for (size_t i = 0; i <= n; i++) /* a name is no path */
-		path[at++] = name[i] == '/' ? '\\' : name[i];
-	say(path);
+	if (!is_no_input(name) && env_name_report(name, TRACE_ENV_MACRO, path))
+		say(path);
 }
 
 struct asked {
@@ -178,14 +139,14 @@ EXPORTED char *
 getenv(const char *name)
 {
 	report(name);
-	return find(name);
+	return env_find(name);
 }
 
 EXPORTED char *
 secure_getenv(const char *name)
 {
 	report(name);
-	return getauxval(AT_SECURE) ? NULL : find(name);
+	return getauxval(AT_SECURE) ? NULL : env_find(name);
 }
 
 /* ---- for env_realpath.c: what a C compiler asks about each header */
