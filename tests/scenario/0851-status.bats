@@ -105,8 +105,9 @@ idle() {
   gated "$WORK/gated"
   build_start gated "$WORK/gated" build
   wait_until 60 test -e "$WORK/gated.flag"
+  # the signal is sent when kill returns; each process stops a moment later
   kill -STOP -- "-$BUILD_PID"
-  says '.held[0].state == "stopped"'
+  becomes '.held[0].state == "stopped"'
   run "$DRAY" status
   [ "${lines[0]}" = 'slots: 0 of 1 in use, and 1 lent on' ]
   [[ "${lines[2]}" = *stopped* ]]
