@@ -44,11 +44,6 @@ wide() {
   done
 }
 
-# How much memory this machine has left is not their affair, but for those that say so.
-scenario_setup() {
-  export DRAY_LOCAL_MEMORY=0
-}
-
 @test "-j200 and two slots: local compiles" {
   wide "$WORK/app" 16
   counted "$FARM/shim" rustc "$(rustc --print sysroot)/bin/rustc"

@@ -93,7 +93,7 @@ EOF
   # The writing end is inherited by all that the build starts: its end is seen when the last is gone.
   (cd "$WORK/hello" && exec cargo build) 6>"$FARM/end" >"$LOGS/first.out" 2>"$LOGS/first.err" 3>&- &
   STARTED+=($!)
-  run timeout 60 cat "$FARM/end"
+  run timeout $((60 * PATIENCE)) cat "$FARM/end"
   [ "$status" -eq 0 ]
   [ -z "$output" ]
   wait_until 5 is_gone "${STARTED[-1]}"

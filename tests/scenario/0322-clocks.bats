@@ -115,7 +115,7 @@ written_off() {
   build first "$WORK/app" build
   done_by_farm
   # It is told: a person may want to know.
-  file_has "$LOGS/worker-w1" "the coordinator's clock is 3153[56][0-9]* s ahead of this machine's"
+  wait_until 20 file_has "$LOGS/worker-w1" "the coordinator's clock is 3153[56][0-9]* s ahead of this machine's"
   # One that is started again has its new time at once.
   clock coordinator -31536000
   kill_hard "$COORDINATOR_PID"

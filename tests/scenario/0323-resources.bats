@@ -45,7 +45,7 @@ END
   [[ "$(job hungry attempts)" = *'w1: used more than 400 MiB of memory (worker.job_memory)'* ]]
   [ "$(job small where)" = farm ]
   [ "$(job app where)" = farm ]
-  file_has "$LOGS/worker-w1" 'crate=hungry stopped: used more than 400 MiB of memory'
+  wait_until 10 file_has "$LOGS/worker-w1" 'crate=hungry stopped: used more than 400 MiB of memory'
 }
 
 # on_full_disk ROOM: plain cargo, and a build through dray, on a disk with that room.
@@ -115,8 +115,8 @@ words() {
   right first
   [ "$(job app where)" = local ]
   [[ "$(job app attempts)" = *'w1: '*'Permission denied'* ]]
-  file_has "$LOGS/worker-w1" 'crate=app failed: .*Permission denied'
-  file_has "$LOGS/coordinator" 'worker=w1 failed it: .*Permission denied'
+  wait_until 10 file_has "$LOGS/worker-w1" 'crate=app failed: .*Permission denied'
+  wait_until 10 file_has "$LOGS/coordinator" 'worker=w1 failed it: .*Permission denied'
   # It is well as soon as its directory is.
   permit "$FARM/state-w1"
   rm -rf "$WORK/app/target" "$JOBS"

@@ -35,16 +35,17 @@ bats_require_minimum_version 1.5.0
   jq -es 'last | .attempts | length == 3 and (.[0] | test("^w1: .*(disk is full|No space left on device)"))
     and (.[1] | test("^w2: the connection was lost")) and (.[2] | test("^w3: .*Permission denied"))' "$JOBS"
   # The coordinator's log has each, of one job.
+  wait_until 10 file_has "$LOGS/coordinator" 'worker=w3 failed it: '
   grep -oE 'job=[0-9a-f]+ worker=w[1-4] failed it: .*' "$LOGS/coordinator" >"$LOGS/failures"
   [ "$(wc -l <"$LOGS/failures")" -eq 3 ]
   [ "$(cut -d' ' -f1 "$LOGS/failures" | sort -u | wc -l)" -eq 1 ]
   grep -qE 'worker=w1 .*(disk is full|No space left on device)' "$LOGS/failures"
   grep -q 'worker=w2 .*the connection was lost' "$LOGS/failures"
   grep -q 'worker=w3 .*Permission denied' "$LOGS/failures"
-  file_has "$LOGS/coordinator" 'worker=w2 gone: '
+  wait_until 10 file_has "$LOGS/coordinator" 'worker=w2 gone: '
   # And so does each that still has a say.
   grep -qE 'crate=app failed: .*(disk is full|No space left on device)' "$LOGS/worker-w1"
-  file_has "$LOGS/worker-w3" 'crate=app failed: .*Permission denied'
+  wait_until 10 file_has "$LOGS/worker-w3" 'crate=app failed: .*Permission denied'
   # Nobody asked the fourth; the next unit does.
   run ! file_has "$LOGS/failures" worker=w4
   rm -rf "$WORK/app/target"

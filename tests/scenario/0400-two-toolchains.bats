@@ -273,7 +273,7 @@ change_toolchain() {
   same_outputs "$WORK/app"
   [ "$(job app where)" = local ]
   job app attempts | grep -q "w-copy: this worker's toolchain was changed after it was offered"
-  grep -q 'toolchain withdrawn: .* rustc .* has changed' "$LOGS/worker-w-copy"
+  wait_until 10 file_has "$LOGS/worker-w-copy" 'toolchain withdrawn: .* rustc .* has changed'
   # The farm knows, so the next one is not even tried.
   wait_until 10 offers_nothing
   rm -rf "$WORK/app/target"

@@ -61,7 +61,7 @@ killed_at() {
     (
       cd "$SRC"
       export LD_PRELOAD=$KILLAT KILLAT=$1 KILLAT_PROGRAM=$2 KILLAT_CHANGES=1 KILLAT_COUNT=$WORK/count
-      exec timeout 60 "${@:3}" "$RUSTC" "${UNIT[@]}"
+      exec timeout $((60 * PATIENCE)) "${@:3}" "$RUSTC" "${UNIT[@]}"
     ) >"$LOGS/killed.out" 2>"$LOGS/killed.err" 3>&- || status=$?
   } 2>/dev/null
   [ $status -ne 137 ] || return 0

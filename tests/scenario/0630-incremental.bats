@@ -48,9 +48,10 @@ edit() {
   export DRAY_PRIME=yes
   cached first "$WORK/app" build
   all_missed
-  wait_until 60 has_states 2
+  # at idle priority: on a busy machine others go first
+  wait_until 180 has_states 2
   # nothing of it is left beside, and cargo has nothing to do
-  wait_until 10 eval '[ -z "$(find "$WORK/app/target" -name ".dray-*")" ]'
+  wait_until 60 eval '[ -z "$(find "$WORK/app/target" -name ".dray-*")" ]'
   cached nothing "$WORK/app" build
   nothing_done nothing
   objects >"$WORK/primed"
@@ -92,7 +93,7 @@ built_with_priming_held() {
   built_with_priming_held
   rmdir "$WORK/app/target/debug/incremental"
   exec 9>&-
-  wait_until 60 idle
+  wait_until 180 idle
   [ ! -e "$WORK/app/target/debug/incremental" ]
   cached nothing "$WORK/app" build
   nothing_done nothing
@@ -113,11 +114,11 @@ reads() {
   mkfifo "$WORK/app/src/lib.rs"
   exec 8<>"$WORK/app/src/lib.rs"
   exec 9>&-
-  wait_until 60 reads "$WORK/app/src/lib.rs"
+  wait_until 180 reads "$WORK/app/src/lib.rs"
   rm -r "$WORK/app/target"
   cat "$WORK/lib.rs" >&8
   exec 8>&-
-  wait_until 60 idle
+  wait_until 180 idle
   [ ! -e "$WORK/app/target" ]
   mv "$WORK/lib.rs" "$WORK/app/src/lib.rs"
   cached second "$WORK/app" build

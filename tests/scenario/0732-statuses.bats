@@ -106,12 +106,12 @@ runs_for() {
 @test "a compile that is quiet for longer than a worker may be: its worker says that it is alive" {
   package app app lib
   slow_before >app/src/lib.rs
-  export DRAY_SILENT_S=1 DRAY_WORKER_HEARTBEAT_MS=100
+  local silent=$((1 + PATIENCE))
+  export DRAY_SILENT_S=$silent DRAY_WORKER_HEARTBEAT_MS=100
   farm_start
   build_start quiet app build
-  wait_until 30 worker_compiles "$WORKER_PID" app
-  hold "$WORKER_PID" app
-  wait_until 30 runs_for 3 "$HELD"
+  wait_until 30 hold "$WORKER_PID" app
+  wait_until 30 runs_for $((silent + 2)) "$HELD"
   release
   build_finish 60
   [ "$BUILD_STATUS" -eq 0 ]

@@ -77,7 +77,7 @@ chain() {
   depends "$WORK/app" side ../side
   sed -i '/^\[workspace\]/d' "$WORK/low/Cargo.toml" "$WORK/side/Cargo.toml"
   # mid takes longer than side
-  slow_before | sed 's/900_000/100_000/' >"$WORK/app/mid/src/lib.rs"
+  slow_before | sed 's/900_000/500_000/' >"$WORK/app/mid/src/lib.rs"
   printf 'fn main() { println!("{}", mid::SLOW); }\n' >"$WORK/app/src/main.rs"
 }
 

@@ -53,7 +53,7 @@ start() {
   rm -f "$JOBS"
   # (bash says of each that it was killed)
   (cd "$WORK/app" && exec env CARGO_MANIFEST_DIR="$WORK/app" CARGO_PKG_NAME=app CARGO_PKG_VERSION=0.1.0 OUT_DIR="$OUT" "$@" \
-    timeout 60 "$LAUNCHER") >"$LOGS/said.out" 2>"$LOGS/said.err" 3>&- || STATUS=$?
+    timeout $((60 * PATIENCE)) "$LAUNCHER") >"$LOGS/said.out" 2>"$LOGS/said.err" 3>&- || STATUS=$?
 }
 # made: all that is there and was said; nothing else may lie beside OUT_DIR.
 made() {

@@ -154,7 +154,7 @@ END
 
 @test "a process that stays behind goes on, and the run is not kept" {
   modes "$WORK/app" <<'END'
-        "server" => sh("sleep 60 >/dev/null 2>&1 </dev/null & echo $! >$OUT_DIR/pid; cat $OUT_DIR/pid"),
+        "server" => sh("sleep 1000 >/dev/null 2>&1 </dev/null & echo $! >$OUT_DIR/pid; cat $OUT_DIR/pid"),
         "waited" => sh("sleep 0.01 & wait; echo done"),
 END
   kept_in waited

@@ -128,9 +128,9 @@ _, status = os.waitpid(pid, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
 END
   chmod +x "$WORK/command"
-  run timeout 60 python3 "$WORK/terminal" "$DRAY" slot "$WORK/command" stays
+  run timeout $((60 * PATIENCE)) python3 "$WORK/terminal" "$DRAY" slot "$WORK/command" stays
   [ "$status" -eq 11 ]
-  run timeout 60 python3 "$WORK/terminal" "$DRAY" slot "$WORK/command" leaves
+  run timeout $((60 * PATIENCE)) python3 "$WORK/terminal" "$DRAY" slot "$WORK/command" leaves
   [ "$status" -eq 10 ]
 }
 
@@ -192,17 +192,17 @@ END
   start "$DRAY" slot "$WORK/one"
   begun one
   kill -STOP -- "-$PID"
-  timeout 20 "$DRAY" slot touch "$WORK/two"
+  timeout $((20 * PATIENCE)) "$DRAY" slot touch "$WORK/two"
   kill -CONT -- "-$PID"
   : >"$WORK/one.out"
   ends 10 0
 }
 
 @test "one within another gets a slot: directly, by a shell, by what left its parent" {
-  timeout 20 "$DRAY" slot "$DRAY" slot "$DRAY" slot sh -c "$DRAY slot touch $WORK/one"
+  timeout $((20 * PATIENCE)) "$DRAY" slot "$DRAY" slot "$DRAY" slot sh -c "$DRAY slot touch $WORK/one"
   [ -e "$WORK/one" ]
   gate two
-  timeout 20 "$DRAY" slot sh -c "(setsid sh -c '$DRAY slot touch $WORK/two.out' &); $WORK/two"
+  timeout $((20 * PATIENCE)) "$DRAY" slot sh -c "(setsid sh -c '$DRAY slot touch $WORK/two.out' &); $WORK/two"
   # six at once, each with others within
   for i in 1 2 3 4 5 6; do
     "$DRAY" slot "$DRAY" slot sh -c "$DRAY slot touch $WORK/n$i" &
@@ -214,7 +214,7 @@ END
 @test "a build with dray within one, and a test that builds" {
   package "$WORK/app" app
   dependency "$WORK/app" dep
-  (cd "$WORK/app" && RUSTC_WRAPPER=$DRAY timeout 60 "$DRAY" slot cargo build -q)
+  (cd "$WORK/app" && RUSTC_WRAPPER=$DRAY timeout $((60 * PATIENCE)) "$DRAY" slot cargo build -q)
   [ "$("$WORK/app/target/debug/app")" = 'hello from app' ]
   package "$WORK/outer" outer lib
   cat >>"$WORK/outer/src/lib.rs" <<END
@@ -227,7 +227,7 @@ fn builds() {
 END
   export RUSTC_WRAPPER=$DRAY DRAY_RECACHE=yes
   export CARGO_TARGET_$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER="$DRAY slot --"
-  (cd "$WORK/outer" && timeout 120 cargo test -q --lib)
+  (cd "$WORK/outer" && timeout $((120 * PATIENCE)) cargo test -q --lib)
   [ -x "$WORK/app/other/debug/app" ]
 }
 
@@ -294,7 +294,7 @@ END
   gate one
   start "$DRAY" slot "$WORK/one"
   begun one
-  DRAY_DISABLE=yes run timeout 20 "$DRAY" slot echo ran
+  DRAY_DISABLE=yes run timeout $((20 * PATIENCE)) "$DRAY" slot echo ran
   [ "$output" = ran ]
   : >"$WORK/one.out"
   ends 10 0

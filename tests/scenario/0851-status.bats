@@ -172,8 +172,7 @@ END
   farm_start
   export DRAY_CACHE=off
   build_start app "$WORK/app" build
-  wait_until 30 worker_compiles "$WORKER_PID" slow
-  hold "$WORKER_PID" slow
+  wait_until 30 hold "$WORKER_PID" slow
   becomes ".farm | length == 1 and .[0].what == \"slow 0.1.0 (lib slow)\" and .[0].dir == \"$WORK/app\""
   run "$DRAY" status
   [ "${lines[0]}" = 'slots: 0 of 1 in use' ]

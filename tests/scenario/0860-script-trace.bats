@@ -133,6 +133,7 @@ END
 }
 
 @test "a process that stays behind is a doubt" {
-  traced -- /bin/sh -c 'sleep 3 >/dev/null 2>&1 7>&- &'
+  traced -- /bin/sh -c 'sleep 1000 >/dev/null 2>&1 7>&- 3>&- & echo $! >out/pid'
+  STARTED+=("$(cat "$WORK/out/pid")")
   [ "$(doubt)" = "a process that it started still runs: sleep" ]
 }

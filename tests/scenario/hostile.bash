@@ -7,7 +7,7 @@ farm_with() {
   allow client client
   coordinator_start
   worker_start w1 ${DRAY_TEST_CGROUP:+-o "worker.cgroup_dir=$DRAY_TEST_CGROUP"} "$@"
-  [ -z "${DRAY_TEST_CGROUP:-}" ] || file_has "$LOGS/worker-w1" 'jobs are limited by cgroups'
+  [ -z "${DRAY_TEST_CGROUP:-}" ] || wait_until 10 file_has "$LOGS/worker-w1" 'jobs are limited by cgroups'
   client_env
 }
 
@@ -114,5 +114,6 @@ worker_is_well() {
 stopped_by() {
   [ "$(job app where)" = local ]
   [[ "$(job app why)" == *"$1"* ]]
-  file_has "$LOGS/worker-w1" "crate=app stopped: .*$1"
+  # the worker's line comes after the job's end
+  wait_until 10 file_has "$LOGS/worker-w1" "crate=app stopped: .*$1"
 }

@@ -52,6 +52,8 @@ setup() {
   exec {TICK}<>"$FARM/tick"
   # No file of the user's is read; what a scenario wants is in the environment or on command lines.
   export DRAY_CONFIG=$FARM/empty.conf DRAY_CACHE_DIR=$BATS_TEST_TMPDIR/cache DRAY_JOB_LOG=$JOBS
+  # How much memory this machine has left, and what waits for its disk, is the affair of those that say so.
+  export DRAY_LOCAL_MEMORY=0
   # Most are about where a compile runs; those about the cache switch it on, and those about scripts' runs these.
   export DRAY_CACHE=off DRAY_PRIME=no DRAY_SCRIPTS=off
   # Another toolchain of the system's is none that is used here, and costs a second at each worker's start.

@@ -355,7 +355,8 @@ test_kill(void **state)
 	before = clock_mono_ms();
 	sandbox_kill(&p->box);
 	sandbox_wait(&p->box, &p->usage);
-	assert_true(clock_mono_ms() - before < 1000);
+	/* what is inside would last a hundred times as long */
+	assert_true(clock_mono_ms() - before < 10000);
 	assert_all_gone(p);
 	assert_ended(p, 128 + SIGKILL);
 	assert_true(p->box.killed);

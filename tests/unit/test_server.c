@@ -173,7 +173,8 @@ test_cancel_and_client_gone(void **state)
 	begin = clock_mono_ms();
 	hang_up(w, &client);
 	expect_done(worker, WIRE_WORKER_CANCEL);
-	assert_true(clock_mono_ms() - begin < 1000);
+	/* sooner than by three heartbeats */
+	assert_true(clock_mono_ms() - begin < 3000);
 	await(watcher, 1, 1, 0); /* its slot is in use until the worker has ended it */
 	say_job(worker, WIRE_WORKER_JOB_ENDED, 2);
 	await(watcher, 1, 0, 0);
