@@ -210,6 +210,10 @@ collect_program(struct recorder *r, const char *item)
 	if (k == 0 &&
 		(streq(path_basename(path), "uname") || streq(path_basename(path), "hostname")))
 		k = strv_add(&r->variables, "uname");
+	/* a script asks how much it may do at once; that is no input of it, nor is NUM_JOBS */
+	if (k == 0 && !r->in->run &&
+		(streq(path_basename(path), "nproc") || streq(path_basename(path), "lscpu")))
+		k = strv_add(&r->variables, "cpus");
 	return k < 0 || !record_in_path(r, path) ? k : strv_add(&r->programs, path_basename(path));
 }
 

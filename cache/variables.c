@@ -5,12 +5,16 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "cache/inputs_priv.h"
 #include "common/fs.h"
 #include "common/session.h"
+#include "machine/cpus.h"
 
 /* Patterns of the variables that programs ask for by name, ended by NULL. */
 static const char *const ccache[] = { "CCACHE_*", "COMPILER_PATH", "CPATH", "HOME", "PATH",
@@ -149,6 +153,34 @@ add_machine(struct strv *to)
 		to, "%s %s %s %s %s", u.sysname, u.nodename, u.release, u.version, u.machine);
 }
 
+/* Adds how many processors this process may use, by its affinity and by quotas. */
+static int
+add_cpus(struct strv *to)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	(void)sched_getaffinity(0, sizeof(set), &set);
+	return strv_addf(to, "%d %u %ld %ld", CPU_COUNT(&set), cpus_usable(""),
+		sysconf(_SC_NPROCESSORS_ONLN), sysconf(_SC_NPROCESSORS_CONF));
+}
+
+/* Adds the limits of this process. */
+static int
+add_limits(struct strv *to)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < RLIM_NLIMITS && r == 0; i++) {
+		struct rlimit l = { 0, 0 };
+
+		(void)getrlimit(i, &l);
+		r = strv_addf(to, "%llu %llu", (unsigned long long)l.rlim_cur,
+			(unsigned long long)l.rlim_max);
+	}
+	return r;
+}
+
 const char *
 variables_get(char *const *envp, const char *name)
 {
@@ -173,6 +205,10 @@ variables_digest(const char *name, char *const *envp, struct digest *ret)
 		r = add_loader(envp, streq(name, "loader"), &v);
 	if (r == -ENOENT && streq(name, "uname"))
 		r = add_machine(&v);
+	if (r == -ENOENT && streq(name, "cpus"))
+		r = add_cpus(&v);
+	if (r == -ENOENT && streq(name, "limits"))
+		r = add_limits(&v);
 	if (r == -ENOENT && ends_with(name, "*"))
 		r = add_group(name, envp, &v);
 	for (size_t i = 0; r == -ENOENT && i < ARRAY_LEN(kinds); i++)

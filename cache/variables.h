@@ -16,6 +16,8 @@ const char *variables_get(char *const *envp, const char *name);
  *   compile  the same, without libraries that are known to change nothing of what a compiler makes:
  *            allocators, and mold's, which changes the linker
  *   uname    no variables, but what the program of this name says, the machine's name included
+ *   cpus     no variables, but how many processors this process may use
+ *   limits   no variables, but the limits of this process (getrlimit)
  *
  * 0; -ENOENT: there is no such group; -ENOMEM. */
 int variables_digest(const char *kind, char *const *envp, struct digest *ret);

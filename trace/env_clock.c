@@ -195,6 +195,7 @@ syscall(long nr, ...)
 		v[i] = va_arg(ap, long);
 	va_end(ap);
 	note_call(CALLER, nr, v[0], v[2]);
+	env_note_machine(CALLER, nr);
 	return env_syscall(CALLER, nr, v);
 }
 #pragma GCC diagnostic pop

@@ -19,6 +19,10 @@ __attribute__((visibility("hidden"))) long env_direct(
 /* What the function syscall does for the code at pc: by libc's, or for a macro by env_direct. */
 __attribute__((visibility("hidden"))) long env_syscall(const void *pc, long nr, const long v[6]);
 
+/* Reports it if the system call of this number asks about the machine, for the code at pc
+ * (env_machine.c). */
+__attribute__((visibility("hidden"))) void env_note_machine(const void *pc, long nr);
+
 /* Where a symbolic link leads to, asked as the program would, or as a macro. Sets errno. */
 __attribute__((visibility("hidden"))) long env_readlink(
 	bool own, int fd, const char *path, char *buf, size_t n);

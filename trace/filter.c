@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -65,13 +66,42 @@ notify(scmp_filter_ctx f, int call, unsigned also)
 	return r == -EDOM || r == -EINVAL ? 0 : r;
 }
 
+static bool
+is_limits(int call)
+{
+#ifdef SYS_getrlimit
+	if (call == SYS_getrlimit)
+		return true;
+#endif
+	return call == SYS_prlimit64;
+}
+
+/* Whether a limit is asked for. Every program looks at its stack's when it starts, and shells at
+ * the number of processes: these two are left out. */
+static int
+notify_limits(scmp_filter_ctx f, int call)
+{
+	int r = 0;
+
+	for (unsigned which = 0; which < RLIM_NLIMITS && r == 0; which++) {
+		const struct scmp_arg_cmp when[] = { SCMP_A0(SCMP_CMP_EQ, which, 0),
+			SCMP_A1(SCMP_CMP_EQ, which, 0), SCMP_A3(SCMP_CMP_NE, 0, 0) };
+		bool two = call == SCMP_SYS(prlimit64);
+
+		if (which != RLIMIT_STACK && which != RLIMIT_NPROC)
+			r = seccomp_rule_add_array(
+				f, SCMP_ACT_NOTIFY, call, two ? 2 : 1, two ? when + 1 : when);
+	}
+	return r == -EDOM || r == -EINVAL ? 0 : r;
+}
+
 static int
 add_notified(scmp_filter_ctx f, unsigned also)
 {
 	int r = 0;
 
 	for (const int *call = trace_calls; *call >= 0 && r == 0; call++)
-		r = notify(f, *call, also);
+		r = is_limits(*call) ? notify_limits(f, *call) : notify(f, *call, also);
 	if (r == 0 && (also & TRACE_FILTER_DESCRIPTORS))
 		r = notify(f, SYS_fstat, also);
 	if (r == 0)

@@ -19,6 +19,9 @@
 #define TRACE_CLOCK_PREFIX "t/"
 /* A program asks for the table of what was asked (trace/asked.h): the answer is a descriptor. */
 #define TRACE_ASKED "T"
+/* A macro asked which machine this is: this, and what about it ("uname", "cpus" or "limits": groups
+ * of cache/variables.h). */
+#define TRACE_MACHINE_PREFIX "i/"
 /* Random numbers were asked for. */
 #define TRACE_RANDOM "q"
 /* dray-env.so or dray-run.so was loaded: a variable that it does not report was not asked for. */

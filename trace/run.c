@@ -51,14 +51,43 @@ found_name(void *arg, const char *name)
 	trace_set_add(&w->set, TRACE_MACRO_VARS, name, TRACE_ENV_OF_MACRO);
 }
 
-/* Of variables that an environment is otherwise taken without: those that the file names. */
+static bool
+ends_word(char c)
+{
+	return c == '\0' || c == ' ' || c == '\t' || c == '\n';
+}
+
+/* Whether times are compared in the text: by test, by find, or (of a compile) in another language.
+ * Of programs that do no such thing a directory's times say nothing: they only look into it. */
+static bool
+compares_times(const struct watch *w, const char *p, size_t n)
+{
+	static const char *const tests[] = { "-nt", "-ot" };
+
+	for (size_t i = 0; i < ARRAY_LEN(tests); i++)
+		for (const char *at = p; (at = memmem(at, n - (size_t)(at - p), tests[i], 3)); at++)
+			if (at > p && ends_word(at[-1]) && (at + 3 == p + n || ends_word(at[3])))
+				return true;
+	return memmem(p, n, "-newer", strlen("-newer")) ||
+	       (!w->script.on && memmem(p, n, "mtime", strlen("mtime")));
+}
+
+/* Notes what the text says of what its program asks for: of variables that an environment is
+ * otherwise taken without, those that it names. */
+static void
+take_text(struct watch *w, const struct buf *b)
+{
+	program_names((const char *)b->p, b->n, found_name, w);
+	w->dirs |= b->n > 0 && compares_times(w, (const char *)b->p, b->n);
+}
+
 static void
 read_names(struct watch *w, const char *path)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
 	if (fs_read_file(path, TEXT_MAX, &b) == 0)
-		program_names((const char *)b.p, b.n, found_name, w);
+		take_text(w, &b);
 }
 
 /* The same of its arguments (sh -c TEXT), and of the files that these name (python FILE). */
@@ -70,7 +99,7 @@ read_arguments(struct watch *w, const struct trace_call *c)
 
 	if (trace_call_strings(c->pid, c->argv, ARGV_MAX, &argv) < 0)
 		return;
-	program_names((const char *)argv.p, argv.n, found_name, w);
+	take_text(w, &argv);
 	for (size_t i = 0; i < argv.n;) {
 		const char *arg = (const char *)argv.p + i;
 		size_t n = strlen(arg) + 1;
@@ -181,7 +210,6 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 		note_refused(w, path);
 		return;
 	}
-	runtime_loading_begin(&w->loading, c->pid);
 	look_at(w, path, &form);
 	if (form == PROGRAM_NONE)
 		return;
@@ -191,13 +219,20 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 	/* Of the compiler, and of what becomes the compiler (rustup's proxy), dray-env.so reports
 	 * each variable. */
 	if (!w->linker && !w->env_seen &&
-		((first && form == PROGRAM_DYNAMIC) || watch_below_any(path, &w->toolchain)))
+		((first && form == PROGRAM_DYNAMIC) || watch_below_any(path, &w->toolchain))) {
+		runtime_loading_begin(&w->loading, c->pid);
 		return;
+	}
 	/* of a script's tree the machine's name is an input, as what uname says (cache/record.c) */
 	if (program_is_fickle(path) && !w->script.trust &&
 		!(w->script.on && streq(path_basename(path), "hostname")))
 		watch_doubt(w, "it ran %s, which says another thing each time", path);
 	class = w->script.on ? script_class(w, c, path, form) : watch_class(w, path, form);
+	/* where the loader's cache leads is an input of what a macro runs; it changes with each
+	 * library that is installed, which a linker's result and a script's do not */
+	if (w->script.on || w->linker || streq(class, "linker"))
+		runtime_loading_begin(&w->loading, c->pid);
+	w->dirs |= !w->script.on && streq(path_basename(path), "ls");
 	snprintf(item, sizeof(item), "%s %s", class, path);
 	trace_set_add(&w->set, TRACE_PROGRAMS, item, TRACE_RAN);
 	if (streq(class, "all")) {

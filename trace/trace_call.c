@@ -29,8 +29,10 @@
 
 /* Since Linux 6.13, with one number on every architecture. */
 #ifndef SYS_getxattrat
+#define SYS_setxattrat 463
 #define SYS_getxattrat 464
 #define SYS_listxattrat 465
+#define SYS_removexattrat 466
 #endif
 
 /* Argument numbers: of the directory's descriptor, of the path, of flags that matter. */
@@ -87,6 +89,14 @@ static const struct call_row rows[] = {
 	AT(SYS_listxattrat, TRACE_LOOK),
 	{ SYS_fgetxattr, TRACE_LOOK, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_flistxattr, TRACE_LOOK, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	ONE(SYS_setxattr, TRACE_CHANGE, 0),
+	ONE(SYS_lsetxattr, TRACE_CHANGE, 0),
+	ONE(SYS_removexattr, TRACE_CHANGE, 0),
+	ONE(SYS_lremovexattr, TRACE_CHANGE, 0),
+	AT(SYS_setxattrat, TRACE_CHANGE),
+	AT(SYS_removexattrat, TRACE_CHANGE),
+	{ SYS_fsetxattr, TRACE_CHANGE, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_fremovexattr, TRACE_CHANGE, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_getdents64, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	AT(SYS_mkdirat, TRACE_CHANGE),
 	AT(SYS_unlinkat, TRACE_CHANGE),
@@ -103,6 +113,10 @@ static const struct call_row rows[] = {
 	{ SYS_connect, TRACE_CONNECT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_getrandom, TRACE_RANDOM_BYTES, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_umask, TRACE_UMASK, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_prlimit64, TRACE_LIMIT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+#ifdef SYS_getrlimit
+	{ SYS_getrlimit, TRACE_LIMIT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+#endif
 	{ SYS_io_uring_setup, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_open_by_handle_at, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_chroot, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
@@ -135,11 +149,15 @@ static const struct call_row rows[] = {
 
 const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_readlinkat,
 	SYS_faccessat, SYS_faccessat2, SYS_getxattr, SYS_lgetxattr, SYS_fgetxattr, SYS_listxattr,
-	SYS_llistxattr, SYS_flistxattr, SYS_getxattrat, SYS_listxattrat, SYS_getdents64,
-	SYS_mkdirat, SYS_unlinkat, SYS_mknodat, SYS_renameat2, SYS_linkat, SYS_symlinkat,
-	SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir, SYS_fchdir, SYS_connect,
-	SYS_io_uring_setup, SYS_open_by_handle_at, SYS_chroot, SYS_pivot_root, SYS_mount,
-	SYS_umount2, SYS_move_mount, SYS_setns, SYS_umask,
+	SYS_llistxattr, SYS_flistxattr, SYS_getxattrat, SYS_listxattrat, SYS_setxattr,
+	SYS_lsetxattr, SYS_fsetxattr, SYS_setxattrat, SYS_removexattr, SYS_lremovexattr,
+	SYS_fremovexattr, SYS_removexattrat, SYS_getdents64, SYS_mkdirat, SYS_unlinkat, SYS_mknodat,
+	SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir,
+	SYS_fchdir, SYS_connect, SYS_io_uring_setup, SYS_open_by_handle_at, SYS_chroot,
+	SYS_pivot_root, SYS_mount, SYS_umount2, SYS_move_mount, SYS_setns, SYS_umask, SYS_prlimit64,
+#ifdef SYS_getrlimit
+	SYS_getrlimit,
+#endif
 #ifdef SYS_renameat
 	SYS_renameat,
 #endif
@@ -544,11 +562,40 @@ is_extended(int nr)
 	       nr == SYS_getxattrat || nr == SYS_listxattrat;
 }
 
-/* Whether what it says of an open descriptor is not seen at the open. */
+static bool
+is_set_extended(int nr)
+{
+	return nr == SYS_setxattr || nr == SYS_lsetxattr || nr == SYS_fsetxattr ||
+	       nr == SYS_setxattrat || nr == SYS_removexattr || nr == SYS_lremovexattr ||
+	       nr == SYS_fremovexattr || nr == SYS_removexattrat;
+}
+
+/* The header, and an entry each for the owner, the group and the others (xattr's uapi). */
+#define ACL_OF_MODE 28
+
+/* Whether an extended attribute says no more than a mode does (cp -p and install give their files
+ * such access lists), or is given by the system's policy. */
+static bool
+is_plain_extended(const struct seccomp_notif *req)
+{
+	bool at = req->data.nr == SYS_setxattrat || req->data.nr == SYS_removexattrat;
+	bool sets = req->data.nr == SYS_setxattr || req->data.nr == SYS_lsetxattr ||
+		    req->data.nr == SYS_fsetxattr;
+	char name[256];
+
+	if (read_string((pid_t)req->pid, req->data.args[at ? 3 : 1], name, sizeof(name)) < 0)
+		return false;
+	if (streq(name, "security.selinux"))
+		return true;
+	return starts_with(name, "system.posix_acl_") &&
+	       (sets ? req->data.args[3] <= ACL_OF_MODE : req->data.nr != SYS_setxattrat);
+}
+
+/* Whether what it says of an open descriptor, or does to it, is not seen at the open. */
 static bool
 asks_descriptor(const struct call_row *row)
 {
-	return row->op == TRACE_STAT || is_extended(row->nr);
+	return row->op == TRACE_STAT || is_extended(row->nr) || is_set_extended(row->nr);
 }
 
 static int
@@ -684,7 +731,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 
 	ret->pid = (pid_t)req->pid;
 	ret->op = TRACE_OTHER;
-	ret->makes_dir = ret->asks_link = ret->asks_extended = false;
+	ret->makes_dir = ret->asks_link = ret->asks_extended = ret->sets_extended = false;
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
 	ret->nofollow = ret->fails_if_there = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
@@ -695,7 +742,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 		read_said(req, ret);
 		return;
 	}
-	if (!row)
+	if (!row || (is_set_extended(row->nr) && is_plain_extended(req)))
 		return;
 	r = take_paths(req, row, cwd, ret);
 	ret->error = MIN2(r, 0);
@@ -717,4 +764,5 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 			       row->from == POINTS;
 	ret->asks_link = is_readlink(row->nr);
 	ret->asks_extended = is_extended(row->nr);
+	ret->sets_extended = is_set_extended(row->nr);
 }

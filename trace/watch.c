@@ -124,14 +124,16 @@ is_other(enum watch_by who)
 }
 
 /* What a macro asks of a file may be in what it makes; so may what a program says that it runs, of
- * files: directories it only looks into. C drivers and linkers only look whether files are there;
- * git's index is compared by what it says. */
+ * files: directories it only looks into, as far as is known (w->dirs). C drivers and linkers only
+ * look whether files are there; git's index is compared by what it says. */
 static bool
-is_asked_for_result(const struct trace_call *c, const char *path, watch_by_fn by, void *arg)
+is_asked_for_result(const struct watch *w, const struct trace_call *c, const char *path,
+	watch_by_fn by, void *arg)
 {
 	if (c->who == TRACE_BY_MACRO)
 		return true;
-	return c->who == TRACE_BY_OTHER && is_other(by(arg)) && !is_dir(path);
+	return c->who == TRACE_BY_OTHER && is_other(by(arg)) &&
+	       (!is_dir(path) || (w->dirs && !watch_is_systems(w, path)));
 }
 
 /* A macro, or a program, that asks where a link leads and is told that it is none may put the path
@@ -168,7 +170,7 @@ stat_for_result(
 
 	if (link && c->who == TRACE_BY_OTHER && is_other(by(arg)) && is_dir(path))
 		note_real(w, path);
-	if (c->attributes == TRACE_ATTRIBUTES_NONE || !is_asked_for_result(c, path, by, arg) ||
+	if (c->attributes == TRACE_ATTRIBUTES_NONE || !is_asked_for_result(w, c, path, by, arg) ||
 		watch_below_any(path, &w->toolchain) || watch_is_made(w, path) ||
 		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_PASSED)
 		return;
@@ -224,6 +226,12 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 	struct stat st;
 	bool there = lstat(path, &st) == 0, dir = there && S_ISDIR(st.st_mode);
 
+	/* a result keeps none; a temporary file goes away with its own */
+	if (c->sets_extended) {
+		if (watch_below_any(path, &w->writable) || !watch_is_writable(w, path))
+			watch_doubt(w, "it changed the extended attributes of %s", path);
+		return;
+	}
 	/* an output to nowhere; a setting of its own process */
 	if ((there && (S_ISCHR(st.st_mode) || (watch_is_own_entry(path) &&
 						      watch_is_kernels(w, path, st.st_dev)))) ||
@@ -276,6 +284,9 @@ take_said(struct watch *w, const char *said)
 		watch_doubt(w, "a macro asked for random numbers");
 	else if (starts_with(said, TRACE_REAL_PREFIX "/"))
 		note_real(w, said + strlen(TRACE_REAL_PREFIX));
+	else if (starts_with(said, TRACE_MACHINE_PREFIX))
+		trace_set_add(
+			&w->set, TRACE_GROUPS, said + strlen(TRACE_MACHINE_PREFIX), TRACE_GROUP);
 	else if (strlen(said) > strlen(TRACE_ENV_PREFIX))
 		trace_set_add(&w->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS,
 			said + strlen(TRACE_ENV_PREFIX),
@@ -290,6 +301,24 @@ is_random_for_macro(const char *path)
 
 	return (streq(path, "/dev/urandom") || streq(path, "/dev/random")) &&
 	       getrandom(&byte, 1, GRND_NONBLOCK) == 1;
+}
+
+/* A program that a macro or a script runs says what a limit is (ulimit), or only adapts to it:
+ * those that use as many files or threads as they may. The compiler asks for none; of a macro
+ * dray-env.so says it. */
+static bool
+asks_limit_for_result(const struct watch *w, watch_by_fn by, void *arg)
+{
+	static const char *const adapt[] = { "cargo", "java", "javac", "node", "rustup" };
+	enum watch_by who = by(arg);
+	const char *exe = w->exe ? w->exe(arg) : "";
+
+	if ((who != WATCH_BY_OTHER && who != WATCH_BY_PYTHON) || !exe)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(adapt); i++)
+		if (streq(path_basename(exe), adapt[i]))
+			return false;
+	return true;
 }
 
 /* What a program reads that may ask for any variable: its modules, scripts that it includes. */
@@ -321,6 +350,8 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 		script_calls(w, c);
 	if (c->op == TRACE_RANDOM_BYTES)
 		script_random(w);
+	if (c->op == TRACE_LIMIT && asks_limit_for_result(w, by, arg))
+		trace_set_add(&w->set, TRACE_GROUPS, "limits", TRACE_GROUP);
 	/* a linker only wants to know how to make its output */
 	if (c->op == TRACE_UMASK && by(arg) != WATCH_BY_LINKER)
 		w->umask = true;

@@ -74,6 +74,7 @@ struct watch {
 	bool environ;  /* a whole environment was read, from /proc */
 	struct watch_script script;
 	bool links; /* it made a link */
+	bool dirs;  /* a program was run that may compare the times of directories */
 	bool umask; /* a macro, or a program that it runs, asked for it */
 	struct watch_device {
 		dev_t dev;
@@ -85,7 +86,7 @@ struct watch {
 	/* for the current call: see watch_call */
 	watch_by_fn by;
 	void *arg;
-	const char *(*exe)(void *arg); /* for scripts: the caller's program; "": not known;
+	const char *(*exe)(void *arg); /* the caller's program; "": not known;
 					  NULL: the caller is gone */
 	bool (*all)(void *arg);	       /* for scripts: whether that may use all variables */
 	pid_t pid;
@@ -112,9 +113,10 @@ void watch_end(struct watch *w);
  * attributes, u (with the name "umask") they asked for the umask, m variable of a macro, r variable
  * of the toolchain, v (with the name "environ") all variables at once, w made or changed, x a
  * program that was run, or could not be (its class, see program.h, a blank, its path), q variables
- * whose names begin so, g an index of git that git may have written (the digest of what it said,
- * see memo/git_index.h, a blank, its path), ! a doubt, and last e, with the number of calls as its
- * name: without it the record is not whole. 0 or -ENOMEM. */
+ * whose names begin so, or another group of cache/variables.h, g an index of git that git may have
+ * written (the digest of what it said, see memo/git_index.h, a blank, its path), ! a doubt, and
+ * last e, with the number of calls as its name: without it the record is not whole. 0 or -ENOMEM.
+ */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

@@ -219,6 +219,21 @@ watch_is_own_entry(const char *path)
 	return starts_with(path, "/proc/self/");
 }
 
+/* How many processors there are may be in what a macro's program says. The compiler's allocator,
+ * and a linker, only want to know how many threads to start. */
+static void
+note_cpus(struct watch *w, const char *path)
+{
+	enum watch_by who;
+
+	if (w->script.on ||
+		(!streq(path, "/proc/cpuinfo") && !path_is_below(path, "/sys/devices/system/cpu")))
+		return;
+	who = w->by(w->arg);
+	if (who == WATCH_BY_OTHER || who == WATCH_BY_PYTHON)
+		trace_set_add(&w->set, TRACE_GROUPS, "cpus", TRACE_GROUP);
+}
+
 /* Whether it is on a file system of the kernel's and no input; what cannot be one raises a doubt.
  */
 static bool
@@ -228,8 +243,10 @@ is_told_by_kernel(struct watch *w, const char *path, const struct stat *st)
 		return false;
 	if (watch_is_own_entry(path))
 		return true;
-	if (watch_suits_machine(w, path))
+	if (watch_suits_machine(w, path)) {
+		note_cpus(w, path);
 		return true;
+	}
 	if (S_ISDIR(st->st_mode))
 		return false;
 	watch_doubt(w, "it read what the kernel says in %s", path);

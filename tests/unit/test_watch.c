@@ -317,11 +317,17 @@ test_places_of_the_system(void **state)
 	watch_done(&w);
 }
 
-/* The loader's cache at a program's start, and after that. */
+/* The loader's cache at the compiler's or a linker's start, after that, and at the start of what a
+ * macro runs. */
 static void
 test_loaders_cache(void **state)
 {
 	struct place *p = *state;
+	const struct {
+		const char *name;
+		bool script, input;
+	} programs[] = { { "words", false, true }, { "ld", false, false },
+		{ "words", true, false } };
 	struct watch w = { .set = TRACE_SET_INIT };
 	_cleanup_(freep) char *rustc = put_program(p, "rustc");
 
@@ -331,9 +337,66 @@ test_loaders_cache(void **state)
 	call(&w, TRACE_OPEN, "/etc/ld.so.cache", compiler);
 	assert_int_not_equal(trace_set_get(&w.set, TRACE_PATHS, "/etc/ld.so.cache"), TRACE_NONE);
 	watch_done(&w);
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+		_cleanup_(freep) char *path = put_program(p, programs[i].name);
+
+		w = (struct watch){ .set = TRACE_SET_INIT };
+		w.script.on = programs[i].script;
+		call(&w, TRACE_EXEC, rustc, compiler);
+		call(&w, TRACE_OPEN, "/etc/ld.so.cache", compiler);
+		call(&w, TRACE_EXEC, path, other);
+		call(&w, TRACE_OPEN, "/etc/ld.so.cache", other);
+		assert_int_equal(
+			trace_set_get(&w.set, TRACE_PATHS, "/etc/ld.so.cache") != TRACE_NONE,
+			programs[i].input);
+		watch_done(&w);
+	}
 }
 
 /* In a temporary directory only what it made is its own. */
+static const char *
+node(void *arg)
+{
+	return "/usr/bin/node";
+}
+
+/* What is asked about the machine; the compiler, linkers, and programs that adapt to it ask, too.
+ */
+static void
+test_machine(void **state)
+{
+	struct place *p = *state;
+	const struct {
+		enum trace_op op;
+		const char *path;
+		watch_by_fn by;
+		const char *(*exe)(void *arg);
+		const char *group; /* NULL: nothing is recorded */
+	} cases[] = { { TRACE_SAID, "i/uname", compiler, NULL, "uname" },
+		{ TRACE_SAID, "i/cpus", compiler, NULL, "cpus" },
+		{ TRACE_LIMIT, "/", other, NULL, "limits" },
+		{ TRACE_LIMIT, "/", other, node, NULL }, { TRACE_LIMIT, "/", compiler, NULL, NULL },
+		{ TRACE_LIMIT, "/", linker, NULL, NULL },
+		{ TRACE_OPEN, "/proc/cpuinfo", other, NULL, "cpus" },
+		{ TRACE_OPEN, "/proc/cpuinfo", linker, NULL, NULL } };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct watch w = { .set = TRACE_SET_INIT, .exe = cases[i].exe };
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+		call(&w, cases[i].op, cases[i].path, cases[i].by);
+		assert_int_equal(watch_record(&w, &b), 0);
+		assert_string_equal(doubt_of(&b), "");
+		assert_int_equal(
+			has(&b, 'q', "uname") + has(&b, 'q', "cpus") + has(&b, 'q', "limits"),
+			cases[i].group != NULL);
+		if (cases[i].group)
+			assert_true(has(&b, 'q', cases[i].group));
+		watch_done(&w);
+	}
+	(void)p;
+}
+
 static void
 test_temporary_files(void **state)
 {
@@ -389,6 +452,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_places_of_the_system, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_loaders_cache, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_machine, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_temporary_files, make_place, remove_place),
 		cmocka_unit_test(test_silence_is_a_doubt),
 	};

@@ -248,6 +248,9 @@ take_said(struct trace *t, const char *said)
 		return trace_refuse(t, "the time, in a macro");
 	if (streq(said, TRACE_RANDOM))
 		return trace_refuse(t, "random numbers, in a macro");
+	if (starts_with(said, TRACE_MACHINE_PREFIX))
+		return trace_refuse(t, "what only the user's machine says, in a macro: %s",
+			said + strlen(TRACE_MACHINE_PREFIX));
 	if (strlen(said) <= strlen(TRACE_ENV_PREFIX))
 		return 0;
 	if (starts_with(said, TRACE_REAL_PREFIX "/"))
@@ -452,6 +455,8 @@ trace_consider(struct trace *t)
 		return trace_refuse(t, "files opened by io_uring or handles");
 	if (t->call.op == TRACE_REMOUNT)
 		return trace_refuse(t, "to change where paths lead");
+	if (t->call.sets_extended)
+		return trace_refuse(t, "to change extended attributes");
 	if (t->call.op == TRACE_UMASK && !unit_umask(t->stage->unit))
 		return trace_refuse(t, "the umask");
 	t->umask |= t->call.op == TRACE_UMASK;
