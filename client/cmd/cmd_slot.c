@@ -1,11 +1,12 @@
-/* dray slot: one of the local slots for any command, so that what cargo's `runner` starts, tests
- * above all, shares the machine with the compilers of all builds.
+/* dray slot: runs any command in one of the local slots. So what cargo's `runner` starts (tests,
+ * mostly) shares the machine with the compilers of all builds.
  *
- * Invariants: the command runs whatever is wrong with dray or its slots, with the arguments,
- * environment, descriptors, directory and signals that dray was started with; it does not outlive
+ * Invariants: the command runs whatever is wrong with dray or its slots. It has the arguments,
+ * environment, descriptors, directory and signals that dray was started with. It does not outlive
  * this process, which alone has the slot. A command that needs another slot (it builds with dray,
- * or runs this) gets it: slots.c lends a slot on whose holder is above the one that looks. So that
- * this is seen of what left its parent as well, orphans come to this process. */
+ * or runs `dray slot`) gets one: slots.c lends a slot on if its holder is above the process that
+ * looks. Orphans of the command become children of this process, so that this is seen of them, too.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 #define STATUS_NOT_FOUND 127
 #define STATUS_NOT_RUN 126
 
-/* What the command is to be given as it was. */
+/* What the command gets as dray itself was given it. */
 struct given_signals {
 	sigset_t mask;
 	struct sigaction child; /* SIGCHLD's */
@@ -32,8 +33,8 @@ struct given_signals {
 
 static volatile sig_atomic_t command;
 
-/* From a terminal the command has the signal itself, as the kernel sends it to all of a process
- * group; twice would be another thing to those who count. */
+/* A terminal's signal is not passed on: the kernel sends it to the whole process group, so the
+ * command has it already, and some programs count how often it comes. */
 static void
 pass_on(int sig, siginfo_t *si, void *context)
 {
@@ -44,7 +45,8 @@ pass_on(int sig, siginfo_t *si, void *context)
 	errno = saved;
 }
 
-/* What cannot be caught, what this process does itself, and what the terminal asks of each. */
+/* Not passed on: signals that cannot be caught, those that this process's own faults raise, and
+ * those by which a terminal stops and continues each process. */
 static bool
 is_passed_on(int sig)
 {
@@ -58,7 +60,7 @@ is_passed_on(int sig)
 	return true;
 }
 
-/* One that is ignored stays so, here and in the command. */
+/* A signal that is ignored stays ignored, here and in the command. */
 static void
 catch_all(void)
 {
@@ -77,12 +79,12 @@ become(char **argv, const struct given_signals *given, pid_t parent, int said)
 {
 	int err = ECANCELED;
 
-	/* one that died before this call sends nothing */
+	/* a parent that died before this call sends nothing */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent) {
 		for (int sig = 1; sig <= SIGRTMAX; sig++) {
 			struct sigaction now;
 
-			/* until the exec a handler of ours would still run */
+			/* until the exec the parent's handler would still run here */
 			if (is_passed_on(sig) && sigaction(sig, NULL, &now) == 0 &&
 				now.sa_handler != SIG_IGN)
 				signal(sig, SIG_DFL);
@@ -97,8 +99,8 @@ become(char **argv, const struct given_signals *given, pid_t parent, int said)
 	_exit(STATUS_NOT_RUN);
 }
 
-/* Until the command ends; orphans end in between. All signals are blocked when it returns, so that
- * none is passed on to another process that gets the command's number. */
+/* Waits for the command's end, and collects orphans that end before. All signals are blocked when
+ * it returns: so none is passed on to another process that gets the command's number. */
 static int
 await(pid_t pid)
 {
@@ -121,7 +123,7 @@ await(pid_t pid)
 	return spawn_wait(pid, NULL);
 }
 
-/* Its exit status, or SPAWN_SIGNALLED + signal; -errno when it could not be started. */
+/* The command's exit status, or SPAWN_SIGNALLED + signal; -errno: it could not be started. */
 static int
 run_command(char **argv, const struct given_signals *given)
 {
@@ -148,7 +150,7 @@ run_command(char **argv, const struct given_signals *given)
 	command = pid;
 	catch_all();
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	/* nothing comes, and the pipe ends, if the exec worked */
+	/* the child writes errno if exec fails; the end of the pipe means that exec worked */
 	while (read(rd, &err, sizeof(err)) < 0 && errno == EINTR)
 		;
 	closep(&rd);
@@ -156,7 +158,7 @@ run_command(char **argv, const struct given_signals *given)
 	return err ? -err : status;
 }
 
-/* For `dray status`. */
+/* Tells `dray status` which command it is. */
 static void
 say(struct slots *s, char **argv)
 {
@@ -170,7 +172,7 @@ say(struct slots *s, char **argv)
 	slots_say(s, &n);
 }
 
-/* -1: there is none to be taken, and the command runs without. */
+/* The slot's descriptor. Negative: no slot can be taken, and the command runs without one. */
 static int
 take_slot(char **argv)
 {

@@ -1,5 +1,5 @@
-/* Puts a unit together. Invariant: a unit that is handed out is complete as far as this machine
- * knows; whatever is odd about it is a reason to compile it here. */
+/* Puts a unit together. Invariant: a unit that is sent to a worker is complete as far as this
+ * machine knows. Anything odd about it is a reason to compile it here. */
 #include "config.h"
 
 #include "client/dispatch/unit.h"
@@ -115,7 +115,7 @@ env_get(char *const *envp, const char *name)
 	return NULL;
 }
 
-/* Of these places a job has its own (worker/sandbox/unit_check.c). */
+/* A job has directories of its own at these places (worker/sandbox/unit_check.c). */
 static bool
 is_jobs_own(const char *path)
 {
@@ -127,7 +127,7 @@ is_jobs_own(const char *path)
 	return false;
 }
 
-/* What a worker's job cannot look like. */
+/* Why a job on a worker cannot have the unit's paths. NULL: it can. */
 static const char *
 place_problem(const struct unit *u)
 {
@@ -144,7 +144,7 @@ place_problem(const struct unit *u)
 		return "the source is part of the toolchain";
 	if (is_jobs_own(u->source) || is_jobs_own(u->cwd) || is_jobs_own(u->out_dir))
 		return "a place below /dev, /proc, /sys or /.dray";
-	/* The worker sends an announced output before its line: it finds it by its full path. */
+	/* the worker sends an announced output before its line, and finds it by its full path */
 	if (c->json && c->out_dir[0] != '/')
 		return "a relative out-dir";
 	if (u->linker && strchr(u->linker, '/') && !path_is_normal(u->linker))
@@ -214,7 +214,7 @@ fill_env(struct unit *u, const struct unit_in *in, const char *target_dir, char 
 	return 0;
 }
 
-/* Directories that the compiler expects though no file may be in them. */
+/* Adds directories that the compiler expects, though they may have no file. */
 static int
 fill_dirs(struct unit *u, const struct strv *empty, const char *const *named)
 {
@@ -273,7 +273,7 @@ collect_sources(struct unit *u, const struct unit_in *in, struct sources *s, cha
 	return r;
 }
 
-/* The lists change hands. */
+/* The unit takes over the lists. */
 static int
 fill_withheld(struct unit *u, struct sources *s)
 {

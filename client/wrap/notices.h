@@ -1,8 +1,9 @@
-/* What this user's processes do here, for people who ask (`dray status`): a text in each slot file
- * that says what has the slot, and a file of those that wait, or whose unit is on the farm.
+/* What this user's processes do on this machine, for `dray status`. Each slot file has a text that
+ * says what has the slot. One more file has a text for each process that waits, or whose unit is on
+ * the farm.
  *
- * A text counts only while the lock beside it is held, so nothing is to be removed after a crash;
- * and whatever it says is read as if a stranger had written it. */
+ * A text counts only while the lock beside it is held, so nothing has to be removed after a crash.
+ * Texts are read as if a stranger had written them. */
 #ifndef DRAY_CLIENT_WRAP_NOTICES_H
 #define DRAY_CLIENT_WRAP_NOTICES_H
 
@@ -11,20 +12,20 @@
 
 enum notice_state {
 	NOTICE_HOLDS, /* a slot */
-	/* for a slot; the reason that was seen last: */
-	NOTICE_QUEUES, /* others wait before it */
+	/* it waits for a slot; the reason that was seen last: */
+	NOTICE_QUEUES, /* others are before it in the queue */
 	NOTICE_ALL_TAKEN,
 	NOTICE_NO_ROOM, /* memory.h */
 	NOTICE_UNDER_PRESSURE,
 	NOTICE_IO_PRESSURE,
-	/* for something else: */
+	/* it waits for something else: */
 	NOTICE_TWIN, /* another process makes the same */
-	NOTICE_FARM, /* its unit is there */
+	NOTICE_FARM, /* its unit is on the farm */
 	NOTICE_STATES,
 };
 
-/* A file's record: the process's name, as proc_sign writes it, and the rest. Longer texts are cut.
- */
+/* A record in a file: the process's name, as proc_sign writes it, and then the rest. Longer texts
+ * are cut. */
 #define NOTICE_SIZE 1024
 #define NOTICE_WHAT_MAX 256
 #define NOTICE_DIR_MAX 512
@@ -37,18 +38,20 @@ struct notice {
 	char dir[NOTICE_DIR_MAX];
 };
 
-/* Begins a notice; since now. dir: NULL, this process's. */
+/* Begins a notice whose time is now. dir: NULL stands for this process's directory. */
 void notice_make(struct notice *n, const char *kind, const char *what, const char *dir);
-/* The same for a unit: what cargo calls its package, crate and kind; the directory is cargo's. */
+/* The same for a unit. The text has its package as cargo names it, its crate and its kind; the
+ * directory is cargo's. */
 void notice_make_unit(
 	struct notice *n, const char *kind, const char *crate, const char *crate_kind);
-/* Writes it with this process's name, by one call. 0 or -errno. */
+/* Writes the notice with this process's name, by one call. 0 or -errno. */
 int notice_write(int fd, off_t at, const struct notice *n);
-/* 0; -ENOENT: there is none, or no sensible one; then *ret has what could be read. All texts are
- * UTF-8. */
+/* 0; -ENOENT: there is no notice, or a malformed one; *ret then has what could be read. All texts
+ * are UTF-8. */
 int notice_read(int fd, off_t at, struct notice *ret);
 
-/* A place in the file of those that wait; it ends with notices_end, or with the process. */
+/* A place in the file of waiting processes. notices_end gives it up, and so does the end of the
+ * process. */
 struct notices_place {
 	int fd; /* -1: none */
 	off_t at;
@@ -58,12 +61,13 @@ struct notices_place {
 		.fd = -1   \
 	}
 
-/* Says in dir_fd/waiting that this process waits. A place that has begun already is written anew. 0
- * or -errno: then nobody is told, which is no reason to stop. */
+/* Says in dir_fd/waiting that this process waits. A place that was begun before is written again. 0
+ * or -errno: then `dray status` does not show it, which is no reason to stop. */
 int notices_begin(int dir_fd, const struct notice *n, struct notices_place *place);
 void notices_end(struct notices_place *place);
 
-/* Calls fn for each that waits now, in no order. 0 or -errno; what fn returns ends it unless 0. */
+/* Calls fn for each process that waits now, in no order, until fn returns another value than 0. 0,
+ * that value, or -errno. */
 typedef int (*notices_fn)(void *arg, const struct notice *n);
 int notices_each(int dir_fd, notices_fn fn, void *arg);
 

@@ -1,16 +1,16 @@
 /* Local slots as file locks.
  *
- * Invariant: at most n locks of slot-0 … slot-<n-1> are held at any time, and each is held by an
- * open file that the running compiler shares, so the kernel gives it back at the end, however that
- * comes. slot files are never removed: a lock on a removed file would be no lock.
+ * Invariant: at most n of the locks slot-0 … slot-<n-1> are held at any time. Each belongs to an
+ * open file that the running compiler shares, so the kernel releases it when the compiler ends, in
+ * whatever way. Slot files are never removed: a lock on a removed file would keep nobody out.
  *
- * A slot that is held but not used is lent on: for each such slot another one, above the n, may be
- * taken. Its holder is stopped or gone (what it left running has the lock), or it waits for us: a
- * macro that runs cargo while it is compiled, a test that does. That is seen where the holder is
- * above us; should it wait for us in another way (by a server that it asks, from another PID
- * namespace), then neither it nor what it started uses the processor, and after a while that is
- * enough. The holder's own lock is never touched, so nothing happens to it when it goes on; for a
- * while one compile too many may run then. */
+ * A slot that is held but not used is lent on: for each such slot one more, above the n, may be
+ * taken. A holder does not use its slot in three cases. It is stopped. It is gone, and what it left
+ * running has the lock. Or it waits for this process: a macro that runs cargo, or a test that
+ * builds. That is seen if the holder is above this process. If it waits in another way (for a
+ * server, or from another PID namespace), neither the holder nor what it started uses the
+ * processor, and after a while that is taken for waiting. The holder's own lock is never touched,
+ * so nothing happens to it when it goes on. For a while one compile more than n may run then. */
 #include "config.h"
 
 #include <errno.h>
@@ -31,20 +31,20 @@
 #include "common/proc.h"
 
 #define SLOTS_MAX 4096
-/* How often holders are looked at while one waits; an idle one is believed the second time. */
+/* How often holders are looked at during a wait. A stopped one counts from the second look on. */
 #define JUDGE_MS 250
-/* A holder that did nothing for as long may wait for us. Longer than what waits for a network, a
- * lock or a disk usually takes; looked at less often, since a whole tree of processes is read. */
+/* A holder that did nothing for so long may wait for this process. Waiting for a network, a lock or
+ * a disk usually takes less. This is looked at less often, since a whole tree of processes is read.
+ */
 #define IDLE_MS 30000
 #define IDLE_LOOKS 6
 #define QUEUE_TICK_S 1
 #define INHERITED_MAX 8
 
-/* What is known of a slot that somebody else holds. */
+/* What is known of a slot that another process holds. */
 enum verdict {
 	VERDICT_USED,
-	VERDICT_DOUBTFUL, /* it seemed idle once: what it says of its holder may be a former one's
-			   */
+	VERDICT_DOUBTFUL, /* it seemed unused once; its file may still name a former holder */
 	VERDICT_LENT,
 };
 
@@ -62,13 +62,13 @@ struct slots {
 	const char *root;
 	struct notice notice;  /* of what takes a slot */
 	uint64_t need;	       /* bytes a compile, 0: memory is not looked at */
-	enum memory_lack lack; /* that was why there was none, the last time */
-	/* Only of one that has to wait: */
+	enum memory_lack lack; /* why the last try found none */
+	/* Only during a wait: */
 	struct seen *seen; /* SLOTS_MAX of them; NULL: none was looked at */
 	uint64_t judged_ms;
-	bool nested; /* some slot's holder waits for us */
+	bool nested; /* the holder of some slot waits for this process */
 	uint64_t waits_since_ms;
-	struct stat inherited[INHERITED_MAX]; /* slots that we were started with */
+	struct stat inherited[INHERITED_MAX]; /* slots that this process was started with */
 	unsigned n_inherited;
 };
 
@@ -77,13 +77,13 @@ slots_cores(void)
 {
 	static unsigned n;
 
-	/* a few files are read for it */
+	/* a few files have to be read */
 	if (n == 0)
 		n = cpus_usable("");
 	return n;
 }
 
-/* In /tmp anybody may have made the name first: it must be ours alone. */
+/* In /tmp another user may have made the directory first: it must be this user's alone. */
 static int
 open_private_dir(const char *dir, bool make)
 {
@@ -236,8 +236,8 @@ is_lent(const struct slots *s, unsigned i)
 	return s->seen && s->seen[i].verdict == VERDICT_LENT;
 }
 
-/* A slot may have been handed down to us, though who held it is out of sight: in another PID
- * namespace, or gone. */
+/* This process may have inherited a slot, while its holder cannot be seen: it is gone, or in
+ * another PID namespace. */
 static bool
 is_inherited(const struct slots *s, int fd)
 {
@@ -251,7 +251,7 @@ is_inherited(const struct slots *s, int fd)
 	return false;
 }
 
-/* Before any slot is opened: the slot files among our descriptors. */
+/* Finds the slot files among this process's descriptors. Comes before any slot is opened. */
 static void
 find_inherited(struct slots *s)
 {
@@ -282,14 +282,14 @@ waits_for_us(const struct slots *s, int fd)
 		       proc_is_above(holder.pid));
 }
 
-/* Of one in another place nothing is seen, so nothing that it does. */
+/* Of a holder in another PID namespace nothing is seen; so it seems to do nothing. */
 static bool
 is_idle(const struct slots *s, struct seen *was, const struct proc_name *holder,
 	enum proc_state state)
 {
 	uint64_t now = clock_mono_ms(), used = 0;
 
-	/* most waits are over before it matters */
+	/* most waits end sooner */
 	if (now < s->waits_since_ms + s->idle_ms / IDLE_LOOKS)
 		return false;
 	if (!proc_is_same(holder, &was->holder))
@@ -304,7 +304,7 @@ is_idle(const struct slots *s, struct seen *was, const struct proc_name *holder,
 	return now >= was->idle_since_ms + s->idle_ms;
 }
 
-/* What holds for a slot if somebody holds it. */
+/* Judges slot i, as if a process holds it: only then the verdict is used. */
 static void
 judge(struct slots *s, unsigned i, int fd)
 {
@@ -324,7 +324,7 @@ judge(struct slots *s, unsigned i, int fd)
 		was->verdict++;
 }
 
-/* All slots, once in a while. No lock is taken for it: it would be in the way of others. */
+/* Judges all slots, once in a while. It takes no lock, which would be in the way of others. */
 static void
 judge_all(struct slots *s)
 {
@@ -348,9 +348,9 @@ judge_all(struct slots *s)
 	}
 }
 
-/* Where the search for a free slot begins to end; each one that is lent shifts it by one. Of
- * several that wait for each other one always comes to a free slot; should they not (a stopped
- * build went on meanwhile), time helps. */
+/* How many slots are searched for a free one; each slot that is lent on adds one. If several
+ * processes wait for each other, one of them finds a free slot. If none does (a stopped build went
+ * on meanwhile), one slot is added each second. */
 static unsigned
 usual_end(const struct slots *s)
 {
@@ -371,8 +371,9 @@ is_young(int fd)
 	       (st.st_mtime > now - MEMORY_YOUNG_S && st.st_mtime < now + MEMORY_YOUNG_S);
 }
 
-/* Slots that others hold, and how many of these were taken a moment ago. Two that look at the same
- * time see each other's slot as taken, so perhaps one too many: they look again. */
+/* Counts the slots that others hold, and those of them that were taken a moment ago. Two processes
+ * that look at the same time see each other's slot as taken, so both may find one too many. They
+ * look again. */
 static void
 count_others(struct slots *s, unsigned mine, unsigned *ret_held, unsigned *ret_young)
 {
@@ -387,7 +388,7 @@ count_others(struct slots *s, unsigned mine, unsigned *ret_held, unsigned *ret_y
 	}
 }
 
-/* Whether the machine has room for a compile in slot i, which is ours. */
+/* Whether the machine has room for a compile in slot i, which this process has. */
 static bool
 has_room(struct slots *s, unsigned i)
 {
@@ -397,7 +398,7 @@ has_room(struct slots *s, unsigned i)
 	if (!s->need || s->n == 1)
 		return true;
 	memory_read(s->root, &m);
-	/* If as many as ever can run may: no need to count. */
+	/* if all n may run, nothing has to be counted */
 	s->lack = memory_lack(&m, s->need, s->n, s->n - 1, s->n - 1);
 	if (s->lack == MEMORY_ENOUGH)
 		return true;
@@ -422,7 +423,8 @@ take(struct slots *s)
 		if (r == 0 && !has_room(s, i))
 			return -EAGAIN;
 		if (r == 0) {
-			/* since when it is taken; a disk that refuses is no reason to wait */
+			/* notes since when it is taken; if the disk refuses, that is no reason to
+			 * wait */
 			if (s->need)
 				(void)futimens(fd, NULL);
 			s->notice.state = NOTICE_HOLDS;
@@ -449,7 +451,7 @@ slots_each(struct slots *s, slots_fn fn, void *arg)
 
 		if (fd == -ENOENT)
 			break;
-		/* shared, and only for a moment: it would be in the way of one that takes it */
+		/* shared, and only for a moment: so it hardly hinders a process that takes it */
 		if (fd < 0 || lock_how(fd, LOCK_SH) == 0)
 			continue;
 		if (notice_read(fd, 0, &n) < 0)
@@ -466,20 +468,20 @@ slots_try(struct slots *s)
 
 	if (queue < 0)
 		return queue;
-	/* Somebody waits, whose slot it is. Shared: those who only try do not hinder each other. */
+	/* If a process waits, the slot is for that one. Shared: tries do not hinder each other. */
 	if (lock_how(queue, LOCK_SH) < 0)
 		return -EAGAIN;
 	return take(s);
 }
 
-/* There is no waiting for "any of these locks". Only the head of the queue looks, so looking often
- * costs one process some thousand system calls a second, whatever -j is. */
+/* The kernel cannot wait for "any of these locks". Only the head of the queue looks; so, whatever
+ * -j is, one process makes some thousand system calls a second. */
 static int
 look_again(struct slots *s)
 {
 	struct timespec ts = { 0, 1000000L * MIN2(1 + s->n / 16, 20u) };
 
-	/* memory is not given back that often, and asking about it costs more */
+	/* memory becomes free less often, and asking about it costs more */
 	if (s->lack != MEMORY_ENOUGH)
 		ts.tv_nsec = 50000000L;
 	return nanosleep(&ts, NULL) < 0 ? -errno : 0;
@@ -490,7 +492,7 @@ on_tick(int sig)
 {
 }
 
-/* There is no waiting for a lock for a while; a signal ends a wait. */
+/* flock has no time limit. So a timer's signal ends each wait. */
 static void
 tick(bool on, struct sigaction *old)
 {
@@ -511,8 +513,8 @@ tick(bool on, struct sigaction *old)
 	}
 }
 
-/* Whether the head of the queue stands there and looks. One that goes takes its name away, and one
- * that only tries leaves none: then somebody was stopped in between. */
+/* Whether the head of the queue runs, and looks for a slot. A head that leaves removes its name,
+ * and a mere try writes none. So without a name a process was stopped in between. */
 static bool
 queue_moves(int queue)
 {
@@ -525,7 +527,7 @@ queue_moves(int queue)
 	return state != PROC_STOPPED && state != PROC_GONE && !proc_is_above(head.pid);
 }
 
-/* To the head of the queue: 0, or 1 where it does not move and is passed by. -errno. */
+/* Waits to become the head of the queue. 0; 1: the head does not move, and is passed by; -errno. */
 static int
 stand_in_queue(int queue)
 {
@@ -546,7 +548,7 @@ stand_in_queue(int queue)
 	return r;
 }
 
-/* Tells of the wait. Since when does not change with the reason. */
+/* Says that this process waits, and why. The time since when stays if the reason changes. */
 static void
 say_why(struct slots *s, enum notice_state why, struct notices_place *place)
 {
@@ -578,13 +580,13 @@ slots_wait(struct slots *s)
 	_cleanup_(closep) int queue = -1;
 	int fd, r;
 
-	/* through the queue even when a slot is free: a newcomer must not overtake who waits */
+	/* through the queue even if a slot is free: a newcomer must not overtake what waits */
 	queue = open_in(s, "queue");
 	if (queue < 0)
 		return queue;
 	r = lock_how(queue, LOCK_EX);
 	if (r == -EWOULDBLOCK) {
-		/* A process there may wait for the slot of one that waits for us. */
+		/* the queue may wait for the slot of a process that waits for this one */
 		judge_all(s);
 		if (!s->nested)
 			say_why(s, NOTICE_QUEUES, &place);
@@ -609,13 +611,13 @@ slots_wait(struct slots *s)
 
 /* ---- tokens */
 
-/* Whether all others have let go of it, by a lock of the open fifo that compilers inherit. */
+/* Whether no other process uses the fifo, by a lock of its open file, which compilers inherit. */
 static bool
 is_only_user(int fifo)
 {
 	bool only = lock_how(fifo, LOCK_EX) == 0;
 
-	/* who just came as well may have been first */
+	/* a process that came at the same time may have been first */
 	(void)lock_how(fifo, LOCK_SH);
 	return only;
 }
@@ -629,11 +631,11 @@ slots_tokens_open(struct slots *s, struct slots_tokens *ret)
 	char name[32];
 	int r = 0;
 
-	/* builds with other quotas or another affinity have others */
+	/* builds with another quota or affinity have a fifo of their own */
 	snprintf(name, sizeof(name), "jobserver-%u", cores);
 	if (mkfifoat(s->dir_fd, name, 0600) < 0 && errno != EEXIST)
 		return -errno;
-	/* opened for both ways, so that opening does not wait for the other end */
+	/* opened for reading and writing: so open does not wait for the other end */
 	t.js.rd = openat(s->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	t.js.wr = openat(s->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (t.js.rd < 0 || t.js.wr < 0 || fstat(t.js.rd, &st) < 0)
@@ -644,7 +646,7 @@ slots_tokens_open(struct slots *s, struct slots_tokens *ret)
 		jobserver_done(&t.js);
 		return r;
 	}
-	/* a running compiler keeps one core busy without a token of its own */
+	/* a running compiler uses one core without a token */
 	t.owes = is_only_user(t.js.rd);
 	if (t.owes)
 		jobserver_reset(&t.js, cores - 1);

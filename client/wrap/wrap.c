@@ -10,8 +10,8 @@
  *                                       └▶ home, or dead ───────────▶ local_run
  *            what was made is kept
  *
- * Invariant: whatever fails, the real compiler runs once with the same arguments, and its exit
- * status is ours; unless a signal asked us to stop. dray itself says nothing on stderr. */
+ * Invariant: whatever fails, the real compiler runs once with the same arguments, and dray ends
+ * with its exit status, unless a signal told dray to stop. dray itself writes nothing to stderr. */
 #include "config.h"
 
 #include <errno.h>
@@ -88,7 +88,8 @@ wrap_done(struct wrap *w)
 	strv_done(&w->plain_argv);
 }
 
-/* Cargo runs the compiler in a package's directory: what is relative would be made there. */
+/* Keeps only an absolute path: cargo runs the compiler in a package's directory, and a relative one
+ * would be made there. */
 static void
 keep_variable(struct conf *conf, const char *key, const char *value)
 {
@@ -149,7 +150,7 @@ fill_from_ledger(const struct wrap *w, struct joblog_entry *e)
 	e->trace = r->traced ? &r->trace : NULL;
 }
 
-/* What this unit is to others, and what it waited for. Out of memory: the log does not tell. */
+/* Fills in the unit's name and the units that it needs. Without memory the log lacks them. */
 static void
 fill_unit(const struct rustc_call *c, struct buf *stem, struct buf *externs, struct joblog_entry *e)
 {
@@ -237,7 +238,7 @@ exec_compiler(char **argv)
 	int n;
 
 	execvp(argv[0], argv);
-	/* a command of dray's, perhaps, that was misspelt */
+	/* perhaps it is a misspelt command of dray's */
 	n = snprintf(text, sizeof(text), "dray: cannot run %.400s: %s%s\n", argv[0],
 		strerror(errno),
 		errno == ENOENT && !strchr(argv[0], '/') ? "; nor is it a command: see dray --help"
@@ -246,7 +247,7 @@ exec_compiler(char **argv)
 	return STATUS_NOT_STARTED;
 }
 
-/* A compile that dray does not understand: nothing of it is known but that it ran. */
+/* A call that dray does not understand: the log only says that it ran. */
 static int
 pass_through(struct wrap *w)
 {
@@ -321,7 +322,7 @@ dispatch(struct wrap *w)
 		return r;
 	w->dispatched = true;
 	ledger_take(shared, &w->ledger);
-	/* who waits for this try to tell about the farm has been told */
+	/* other processes wait for this one's try of the farm: its result is written by now */
 	closep(&w->choice.probe);
 	return 0;
 }
@@ -385,7 +386,7 @@ link_here(struct wrap *w, bool made_now)
 	return r;
 }
 
-/* -errno: nothing stands, so the compiler has to run here. */
+/* The exit status. -errno: the farm left no result, so the compiler has to run here. */
 static int
 run_on_farm(struct wrap *w)
 {
@@ -414,8 +415,8 @@ run_on_farm(struct wrap *w)
 	return r;
 }
 
-/* What was made here is part of later units' closures. dray-dispatch records what the farm made;
- * what is linked here was not there yet. */
+/* Notes what was made here for the closures of later units. dray-dispatch does this for what the
+ * farm made, but not for what is linked here afterwards. */
 static void
 remember(const struct wrap *w)
 {
@@ -441,7 +442,7 @@ open_cache(struct wrap *w)
 	w->cache = r < 0 ? "off" : "miss";
 }
 
-/* The unit is one without -C incremental, unless that is how it will be compiled here. */
+/* Takes -C incremental out of the unit, unless it will be compiled that way here. */
 static void
 leave_incremental(struct wrap *w)
 {
@@ -456,8 +457,8 @@ leave_incremental(struct wrap *w)
 	w->was_incremental = true;
 }
 
-/* After a miss: where there is a state, the compiler goes on from it, as without dray. An edit
- * before one was made ready leaves one for the next. So does what is not to be kept. */
+/* After a miss, compiles incrementally as without dray in three cases: a state is there to go on
+ * from; the unit was edited before a state was made ready; or the result is not to be kept. */
 static void
 return_to_incremental(struct wrap *w)
 {
@@ -479,7 +480,7 @@ return_to_incremental(struct wrap *w)
 	cached_closep(&w->cached);
 }
 
-/* Whether it was here before, and is in place now. */
+/* Whether the unit was found in the cache, and is in place now. */
 static bool
 find_cached(struct wrap *w)
 {
@@ -494,7 +495,7 @@ find_cached(struct wrap *w)
 	w->lookup_us = clock_mono_us() - start;
 	if (!hit) {
 		w->cache_why = strdup(w->said.why);
-		/* programs that we start find there what we have learned */
+		/* the programs that are started next read there what was learned */
 		memo_flush(w->memo);
 		return false;
 	}
@@ -503,7 +504,8 @@ find_cached(struct wrap *w)
 	return true;
 }
 
-/* What dray-dispatch left of a unit that the farm made, before the staging directory goes. */
+/* Takes what dray-dispatch left of a unit that the farm made. Comes before the staging directory is
+ * removed. */
 static void
 take_farm_record(struct wrap *w)
 {
@@ -538,8 +540,8 @@ keep_made(struct wrap *w, int status)
 	w->store_us += clock_mono_us() - start;
 }
 
-/* Of a miss: what the farm compiled of it before is linked here, where nothing but its link would
- * come out otherwise. Whether that is done. */
+/* After a miss: links what the farm compiled of the unit before, if only its link would differ now.
+ * Whether that worked. */
 static bool
 link_bundle(struct wrap *w)
 {
@@ -590,7 +592,7 @@ run_missed(struct wrap *w)
 	}
 	if (status == 0)
 		take_farm_record(w);
-	/* before the compiler runs here: what that leaves under these names is its own affair */
+	/* before the compiler runs here: it may make files of these names itself */
 	if (w->dispatched)
 		link_clean(&w->call, &w->ledger);
 	if (status < 0 && !child_signal()) {
@@ -616,7 +618,7 @@ run_unit(struct wrap *w)
 			    !incremental_has_state(&w->given, w->memo);
 		if (status == 0)
 			remember(w);
-		/* no compile may ever come by to do it */
+		/* in a build of hits alone no compile would do it */
 		left_sweep(w->conf->client.cache_dir, w->call.out_dir);
 	} else {
 		status = run_missed(w);
@@ -655,6 +657,6 @@ wrap_main(char **argv)
 		return exec_compiler(argv);
 	child_catch_signals();
 	status = run_unit(&w);
-	/* the last resort: nothing of ours works, not even starting a child */
+	/* the last resort: not even a child could be started */
 	return status < 0 ? exec_compiler(argv) : status;
 }
