@@ -18,6 +18,10 @@
 #define ENVP_MAX (1024u * 1024)
 #define OPENED_MAX 256 /* locks that are held; each is looked for one after another */
 #define C_MAX (16u * 1024 * 1024)
+#define EPOCH "SOURCE_DATE_EPOCH"
+#define OWN_PROGRAM "its own program"
+#define CLOCK_DOUBT "it asked for the time: %s"
+#define RANDOM_DOUBT "it asked for random numbers: %s"
 
 void
 script_done(struct watch_script *s)
@@ -31,13 +35,17 @@ script_done(struct watch_script *s)
 
 /* ---- programs */
 
+static bool
+is_script(const struct watch *w, const char *exe)
+{
+	return w->script.program && streq(exe, w->script.program);
+}
+
 /* Named by what it is, so that no path of this place is in the text. */
 static const char *
 caller_name(const struct watch *w, const char *exe)
 {
-	if (!*exe || (w->script.program && streq(exe, w->script.program)))
-		return "its own program";
-	return path_basename(exe);
+	return !*exe || is_script(w, exe) ? OWN_PROGRAM : path_basename(exe);
 }
 
 void
@@ -89,6 +97,22 @@ asks_by_name(const char *path)
 	return false;
 }
 
+bool
+script_is_compilers(const struct watch *w, const char *path)
+{
+	static const char *const names[] = { "clippy-driver", "rustc", "rustdoc" };
+	const char *exe = w->exe ? w->exe(w->arg) : NULL;
+	_cleanup_(freep) char *bin = exe && *exe && !is_own(w, exe) ? path_dirname(exe) : NULL;
+	_cleanup_(freep) char *sysroot = bin ? path_dirname(bin) : NULL;
+
+	if (!sysroot || !path_is_below(path, sysroot))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(names[i], path_basename(exe)))
+			return !streq(sysroot, "/");
+	return false;
+}
+
 static bool
 compiles_c(const char *path)
 {
@@ -128,19 +152,32 @@ script_class(struct watch *w, const struct trace_call *c, const char *path, enum
 static void
 asked(struct watch *w, enum ask ask, const char *function, unsigned nth, unsigned since_fork)
 {
-	static const char epoch[] = "SOURCE_DATE_EPOCH";
 	const char *exe = w->exe ? w->exe(w->arg) : "";
 
 	/* one that is gone is told nothing */
 	if (!exe || w->script.trust ||
 		(*exe && !is_own(w, exe) && !asks_count(exe, ask, function, nth, since_fork)))
 		return;
-	if (ask == ASK_CLOCK && *exe && !is_own(w, exe) && getenv(epoch) && asks_heeds_epoch(exe)) {
-		trace_set_add(&w->set, TRACE_MACRO_VARS, epoch, TRACE_ENV_OF_MACRO);
+	if (ask == ASK_CLOCK && *exe && !is_own(w, exe) && getenv(EPOCH) && asks_heeds_epoch(exe)) {
+		trace_set_add(&w->set, TRACE_MACRO_VARS, EPOCH, TRACE_ENV_OF_MACRO);
 		return;
 	}
-	watch_doubt(w, "it asked for %s: %s", ask == ASK_CLOCK ? "the time" : "random numbers",
-		caller_name(w, exe));
+	if (ask == ASK_CLOCK && is_script(w, exe) && getenv(EPOCH)) {
+		w->script.own_clock = true;
+		return;
+	}
+	watch_doubt(w, ask == ASK_CLOCK ? CLOCK_DOUBT : RANDOM_DOUBT, caller_name(w, exe));
+}
+
+/* A script that takes this date instead of the time may ask for the time all the same: chrono's
+ * Local does, to know when to read the time zone again. */
+void
+script_reads(struct watch *w, const char *name)
+{
+	const char *exe = streq(name, EPOCH) && w->exe ? w->exe(w->arg) : NULL;
+
+	if (exe && is_script(w, exe))
+		w->script.reads_epoch = true;
 }
 
 static bool
@@ -356,7 +393,9 @@ script_end(struct watch *w)
 	struct stat st;
 
 	found_dir(w, false);
-	if (w->script.blind && !w->script.trust && !getenv("SOURCE_DATE_EPOCH"))
+	if (w->script.own_clock && !w->script.reads_epoch)
+		watch_doubt(w, CLOCK_DOUBT, OWN_PROGRAM);
+	if (w->script.blind && !w->script.trust && !getenv(EPOCH))
 		look_for_time(w);
 	for (size_t i = 0; i < w->script.n_opened; i++) {
 		const struct watch_opened *o = &w->script.opened[i];

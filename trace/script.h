@@ -20,8 +20,14 @@ const char *script_class(
 /* Whether a program may use all variables, for all that its name says. */
 bool script_uses_all(const struct watch *w, const char *path);
 
+/* Whether the caller is a Rust compiler, and the path is in its sysroot: it only looks whether its
+ * libraries are there. */
+bool script_is_compilers(const struct watch *w, const char *path);
+
 /* dray-run.so says that the caller asked for the time, or for random numbers. */
 void script_said(struct watch *w, const char *said);
+/* dray-run.so says that the caller asked for this variable. */
+void script_reads(struct watch *w, const char *name);
 /* Random numbers were asked for by the system call. */
 void script_random(struct watch *w);
 /* A path was opened to be read. */

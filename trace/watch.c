@@ -172,7 +172,8 @@ stat_for_result(
 		note_real(w, path);
 	if (c->attributes == TRACE_ATTRIBUTES_NONE || !is_asked_for_result(w, c, path, by, arg) ||
 		watch_below_any(path, &w->toolchain) || watch_is_made(w, path) ||
-		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_PASSED)
+		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_PASSED ||
+		(w->script.on && script_is_compilers(w, path)))
 		return;
 	trace_set_add(&w->set, link ? TRACE_LINK_STATS : TRACE_STATS, path,
 		link ? TRACE_STATED_LINK : TRACE_STATED);
@@ -287,10 +288,14 @@ take_said(struct watch *w, const char *said)
 	else if (starts_with(said, TRACE_MACHINE_PREFIX))
 		trace_set_add(
 			&w->set, TRACE_GROUPS, said + strlen(TRACE_MACHINE_PREFIX), TRACE_GROUP);
-	else if (strlen(said) > strlen(TRACE_ENV_PREFIX))
-		trace_set_add(&w->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS,
-			said + strlen(TRACE_ENV_PREFIX),
+	else if (strlen(said) > strlen(TRACE_ENV_PREFIX)) {
+		const char *name = said + strlen(TRACE_ENV_PREFIX);
+
+		if (w->script.on)
+			script_reads(w, name);
+		trace_set_add(&w->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS, name,
 			macro ? TRACE_ENV_OF_MACRO : TRACE_ENV_OF_RUSTC);
+	}
 }
 
 /* The compiler opens it only where the call is refused. */

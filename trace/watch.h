@@ -39,6 +39,8 @@ struct watch_script {
 	const char *jobserver; /* its fifo; NULL: it has none */
 	bool blind;	       /* a C compiler was run that is not seen to ask for the time */
 	char *program;	       /* the script's own, once it runs; NULL: not known */
+	bool reads_epoch;      /* that program asked for SOURCE_DATE_EPOCH, which is set, */
+	bool own_clock;	       /* and for the time */
 	struct watch_opened {
 		char *path;
 		struct stat before;

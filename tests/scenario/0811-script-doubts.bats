@@ -66,6 +66,8 @@ kept_in() {
             sh(&format!("cd {out} && cc -O1 -c when.c && tr -cd '[:print:]' <when.o"))
         }
         "dated" => env::var("SOURCE_DATE_EPOCH").unwrap_or_else(|_| format!("{:?}", SystemTime::now())),
+        // as chrono's Local does
+        "both" => { let now = SystemTime::now(); env::var("SOURCE_DATE_EPOCH").unwrap_or_else(|_| format!("{now:?}")) }
 END
   kept_in measure
   kept_in no-stamp
@@ -86,11 +88,13 @@ END
   export SOURCE_DATE_EPOCH=1000000000
   kept_in dated
   [ "$MADE" = 1000000000 ]
+  kept_in both
   kept_in stamp
   [[ "$MADE" = *"Sep  9 2001"* ]]
   SOURCE_DATE_EPOCH=1100000000 do_mode stamp
   ran app SOURCE_DATE_EPOCH
   [[ "$MADE" = *"Nov  9 2004"* ]]
+  not_kept_for clock "it asked for the time: its own program"
   unset SOURCE_DATE_EPOCH
   # only of those that are named
   DRAY_SCRIPTS_TRUST="apps ap" not_kept_for clock "it asked for the time: its own program"

@@ -237,11 +237,21 @@ test_perl(void **state)
 	assert_int_equal(unsetenv("SOURCE_DATE_EPOCH"), 0);
 }
 
+static bool
+has_part(const struct buf *b, char kind, const char *part)
+{
+	for (size_t i = 0; i < b->n; i += strlen((const char *)b->p + i) + 1)
+		if (b->p[i] == (uint8_t)kind && strstr((const char *)b->p + i + 1, part))
+			return true;
+	return false;
+}
+
 /* With RUSTC_BOOTSTRAP it is a nightly, as autocfg's kind of script finds it there. */
 static void
 test_rustc(void **state)
 {
 	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
 	if (!trace_filter_possible() || !is_installed("rustc"))
 		skip();
@@ -260,6 +270,14 @@ test_rustc(void **state)
 		"echo 'pub fn f() {}' | rustc --crate-type=lib --crate-name=trial "
 		"--out-dir out -; :",
 		"");
+	/* whatever their times, its libraries are the same by what they hold */
+	assert_int_equal(script_shell(p, NULL,
+				 "echo 'pub fn f() {}' | rustc --crate-type=lib --emit=metadata "
+				 "--out-dir out -; :",
+				 &b),
+		0);
+	assert_true(has_part(&b, 'f', "/lib/rustlib/"));
+	assert_false(has_part(&b, 's', "/lib/rustlib/"));
 }
 
 static void
