@@ -40,6 +40,9 @@ static const struct rule {
 	{ "perl*", ASK_CLOCK, "time", 1 },
 	{ "perl*", ASK_RANDOM, NULL, 2 },
 	{ "python*", ASK_CLOCK, "time", 1 },
+	/* ncurses: how old its list of terminal databases is */
+	{ "clear", ASK_CLOCK, "time", ALWAYS },
+	{ "tput", ASK_CLOCK, "time", ALWAYS },
 	/* of a nightly: the name of the file that it would write if it crashed */
 	{ "rustc", ASK_CLOCK, "clock_gettime", 1 },
 	{ "rustdoc", ASK_CLOCK, "clock_gettime", 1 },

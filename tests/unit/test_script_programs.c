@@ -339,6 +339,16 @@ test_cmake(void **state)
 }
 
 static void
+test_terminal(void **state)
+{
+	struct place *p = *state;
+
+	if (!trace_filter_possible() || !is_installed("tput"))
+		skip();
+	doubt_of_shell(p, "TERM=xterm tput bold >/dev/null; TERM=xterm clear >/dev/null; :", "");
+}
+
+static void
 test_git(void **state)
 {
 	struct place *p = *state;
@@ -420,8 +430,9 @@ main(void)
 	const struct CMUnitTest tests[] = { TEST(test_own_clock), TEST(test_own_random),
 		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_drivers_ask_once),
 		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_python),
-		TEST(test_bash), TEST(test_make), TEST(test_cmake), TEST(test_git), TEST(test_date),
-		TEST(test_writes_outside), TEST(test_stays_behind), TEST(test_names_in_texts) };
+		TEST(test_bash), TEST(test_make), TEST(test_cmake), TEST(test_terminal),
+		TEST(test_git), TEST(test_date), TEST(test_writes_outside), TEST(test_stays_behind),
+		TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
