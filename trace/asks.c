@@ -40,6 +40,15 @@ static const struct rule {
 	{ "perl*", ASK_CLOCK, "time", 1 },
 	{ "perl*", ASK_RANDOM, NULL, 2 },
 	{ "python*", ASK_CLOCK, "time", 1 },
+	/* the seed of rand(), of which its text speaks (program_is_fickle_with) */
+	{ "mawk", ASK_CLOCK, "time", 1 },
+	/* when it began, to compare files with (the same); with a time that is to come */
+	{ "find", ASK_CLOCK, "gettimeofday", 1 },
+	{ "patch", ASK_CLOCK, NULL, ALWAYS },
+	{ "tar", ASK_CLOCK, "clock_gettime", ALWAYS },
+	/* its counts, and how old what it keeps is; script.c looks for __DATE__ */
+	{ "ccache", ASK_CLOCK, NULL, ALWAYS },
+	{ "ccache", ASK_RANDOM, NULL, ALWAYS },
 	/* ncurses: how old its list of terminal databases is */
 	{ "clear", ASK_CLOCK, "time", ALWAYS },
 	{ "tput", ASK_CLOCK, "time", ALWAYS },

@@ -155,6 +155,46 @@ program_is_fickle(const char *path)
 	return false;
 }
 
+/* find compares times of files with now; tar writes such a time; mawk's rand() begins with the
+ * time, which mawk asks for whether it is used or not. */
+bool
+program_is_fickle_with(const char *path, const char *text, size_t n)
+{
+	static const struct {
+		const char *program, *text;
+		bool anywhere; /* or at the beginning */
+	} rows[] = {
+		{ "find", "-amin", false },
+		{ "find", "-atime", false },
+		{ "find", "-cmin", false },
+		{ "find", "-ctime", false },
+		{ "find", "-daystart", false },
+		{ "find", "-mmin", false },
+		{ "find", "-mtime", false },
+		{ "find", "-newerat", false },
+		{ "find", "-newerct", false },
+		{ "find", "-newermt", false },
+		{ "find", "-used", false },
+		{ "mawk", "rand(", true },
+		{ "mawk", "rand (", true },
+		{ "tar", "--after-date", false },
+		{ "tar", "--mtime", false },
+		{ "tar", "--newer", false },
+		{ "tar", "-N", false },
+	};
+	const char *base = path_basename(path);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t k = strlen(rows[i].text);
+
+		if (streq(base, rows[i].program) && n >= k &&
+			(rows[i].anywhere ? memmem(text, n, rows[i].text, k) != NULL
+					  : memcmp(text, rows[i].text, k) == 0))
+			return true;
+	}
+	return false;
+}
+
 /* ---- caches of drivers */
 
 static const char *

@@ -36,6 +36,10 @@ const char *program_class(const char *path, enum program_form form);
 /* Whether the program's output differs each time it is run. */
 bool program_is_fickle(const char *path);
 
+/* The same, if it is given this argument: an option, the text of a program, or that of a file. text
+ * need not end in a NUL byte. */
+bool program_is_fickle_with(const char *path, const char *text, size_t n);
+
 /* Whether it is a driver that has a cache of its own (ccache, zig). */
 bool program_keeps_cache(const char *path);
 

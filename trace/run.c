@@ -82,17 +82,30 @@ take_text(struct watch *w, const struct buf *b)
 }
 
 static void
-read_names(struct watch *w, const char *path)
+look_for_time(struct watch *w, const char *program, const char *text, size_t n)
+{
+	_cleanup_(freep) char *real = w->script.trust ? NULL : realpath(program, NULL);
+
+	if (real && program_is_fickle_with(real, text, n))
+		watch_doubt(w, "it ran %s so that it says another thing each time", program);
+}
+
+/* program: what reads the file; NULL: that does not matter. */
+static void
+read_names(struct watch *w, const char *program, const char *path)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
-	if (fs_read_file(path, TEXT_MAX, &b) == 0)
-		take_text(w, &b);
+	if (fs_read_file(path, TEXT_MAX, &b) < 0)
+		return;
+	take_text(w, &b);
+	if (program)
+		look_for_time(w, program, (const char *)b.p, b.n);
 }
 
 /* The same of its arguments (sh -c TEXT), and of the files that these name (python FILE). */
 static void
-read_arguments(struct watch *w, const struct trace_call *c)
+read_arguments(struct watch *w, const struct trace_call *c, const char *program)
 {
 	_cleanup_(buf_done) struct buf argv = BUF_INIT;
 	char path[PATH_MAX + 64];
@@ -104,12 +117,14 @@ read_arguments(struct watch *w, const struct trace_call *c)
 		const char *arg = (const char *)argv.p + i;
 		size_t n = strlen(arg) + 1;
 
+		if (i > 0)
+			look_for_time(w, program, arg, n - 1);
 		if (i > 0 && *arg != '-' && n < PATH_MAX && !strchr(arg, '\n')) {
 			if (*arg == '/')
 				snprintf(path, sizeof(path), "%s", arg);
 			else
 				snprintf(path, sizeof(path), "/proc/%d/cwd/%s", (int)c->pid, arg);
-			read_names(w, path);
+			read_names(w, program, path);
 		}
 		i += n;
 	}
@@ -168,7 +183,7 @@ look_at(struct watch *w, const char *path, enum program_form *ret)
 		if (program_read(now, &p) < 0)
 			return;
 		if (p.form == PROGRAM_SCRIPT)
-			read_names(w, now);
+			read_names(w, NULL, now);
 	}
 	if (p.form == PROGRAM_DYNAMIC && *p.interpreter == '/')
 		watch_look(w, p.interpreter, true);
@@ -196,6 +211,7 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 	bool first = !w->ran;
 	char real[PATH_MAX], item[PATH_MAX + 32];
 	const char *path = given, *class;
+	struct program p = { .form = PROGRAM_NONE };
 	enum program_form form;
 
 	if (path_is_below(path, "/proc") || path_is_below(path, "/dev/fd")) {
@@ -239,9 +255,9 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 		w->runs_all = true;
 		if (!w->script.on && !watch_is_systems(w, path))
 			texts_opened(w, path);
-		if (form == PROGRAM_SCRIPT)
-			read_names(w, path);
-		read_arguments(w, c);
+		if (form == PROGRAM_SCRIPT && program_read(path, &p) == 0)
+			read_names(w, p.interpreter, path);
+		read_arguments(w, c, path);
 	}
 	add_caches(w, c, path);
 }

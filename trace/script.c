@@ -140,6 +140,8 @@ script_class(struct watch *w, const struct trace_call *c, const char *path, enum
 
 	if (form == PROGRAM_DYNAMIC && !is_own(w, path) && asks_by_name(path))
 		class = "linker";
+	/* what it kept of today's __DATE__, no compiler asks for */
+	w->script.blind |= program_keeps_cache(path);
 	if (form != PROGRAM_DYNAMIC || (streq(class, "linker") && !has_library(w, c))) {
 		w->script.blind |= compiles_c(path);
 		class = "all";
@@ -355,8 +357,8 @@ is_same(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* Of C compilers that are static, or run without dray-run.so, all that is known is what they read.
- */
+/* Of C compilers that are static, or run without dray-run.so, and of ccache all that is known is
+ * what they read. */
 static bool
 has_time(const struct watch *w, const char *path)
 {

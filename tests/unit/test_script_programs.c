@@ -348,6 +348,56 @@ test_terminal(void **state)
 	doubt_of_shell(p, "TERM=xterm tput bold >/dev/null; TERM=xterm clear >/dev/null; :", "");
 }
 
+#define ASKED_SO " so that it says another thing each time"
+
+static void
+test_when_they_began(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *patch = put(p, "a.patch", "--- a\n+++ a\n@@ -1 +1 @@\n-a\n+b\n");
+	_cleanup_(freep) char *text = put(p, "rand.awk", "BEGIN { print rand() }\n");
+
+	if (!trace_filter_possible())
+		skip();
+	doubt_of_shell(p, "echo a >out/a; patch -p0 -d out <a.patch >/dev/null; :", "");
+	doubt_of_shell(p, "tar czf out/t.tgz a.patch; tar xzf out/t.tgz -C out; :", "");
+	doubt_of_shell(p,
+		"tar --mtime=2020-01-01 -cf out/t.tar a.patch; :", "it ran /usr/bin/tar" ASKED_SO);
+	doubt_of_shell(p, "find . -name a.patch >/dev/null; :", "");
+	doubt_of_shell(p, "find . -mtime -1 >/dev/null; :", "it ran /usr/bin/find" ASKED_SO);
+	if (!is_installed("mawk"))
+		return;
+	doubt_of_shell(p, "mawk 'BEGIN { print 1 }' >/dev/null; :", "");
+	doubt_of_shell(p,
+		"mawk 'BEGIN { srand(); print 1 }' >/dev/null; :", "it ran /usr/bin/mawk" ASKED_SO);
+	doubt_of_shell(p, "mawk -f rand.awk >/dev/null; :", "it ran /usr/bin/mawk" ASKED_SO);
+	doubt_of_shell(
+		p, "mawk 'BEGIN { print systime() }' >/dev/null; :", "it asked for the time: mawk");
+}
+
+static void
+test_ccache(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *plain = put(p, "plain.c", "int a;\n");
+	_cleanup_(freep) char *dated = put(p, "dated.c", "const char *a = __DATE__;\n");
+	_cleanup_(freep) char *dir = path_join(p->dir, "kept");
+	_cleanup_(freep) char *doubt = NULL;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (!trace_filter_possible() || !is_installed("ccache"))
+		skip();
+	assert_int_equal(setenv("CCACHE_DIR", dir, 1), 0);
+	doubt_of_shell(p, "ccache gcc -c plain.c -o out/one.o; :", "");
+	doubt_of_shell(p, "ccache gcc -c plain.c -o out/two.o; :", "");
+	assert_true(asprintf(&doubt, "a C compiler may have put the time into %s", dated) > 0);
+	assert_int_equal(script_shell(p, NULL, "ccache gcc -c dated.c -o out/a.o", &b), 0);
+	assert_string_equal(doubt_of(&b), "it asked for the time: cc1");
+	/* what it kept */
+	doubt_of_shell(p, "ccache gcc -c dated.c -o out/b.o", doubt);
+	assert_int_equal(unsetenv("CCACHE_DIR"), 0);
+}
+
 static void
 test_git(void **state)
 {
@@ -431,8 +481,8 @@ main(void)
 		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_drivers_ask_once),
 		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_python),
 		TEST(test_bash), TEST(test_make), TEST(test_cmake), TEST(test_terminal),
-		TEST(test_git), TEST(test_date), TEST(test_writes_outside), TEST(test_stays_behind),
-		TEST(test_names_in_texts) };
+		TEST(test_when_they_began), TEST(test_ccache), TEST(test_git), TEST(test_date),
+		TEST(test_writes_outside), TEST(test_stays_behind), TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
