@@ -1,4 +1,4 @@
-/* Each row was seen with the real program (tests/unit/test_asks_programs.c). */
+/* Each row was seen with the real program (tests/unit/test_script_programs.c). */
 #include "config.h"
 
 #include "trace/asks.h"
@@ -52,6 +52,9 @@ static const struct rule {
 	/* ncurses: how old its list of terminal databases is */
 	{ "clear", ASK_CLOCK, "time", ALWAYS },
 	{ "tput", ASK_CLOCK, "time", ALWAYS },
+	/* names of temporary files; when it used what it keeps */
+	{ "cargo", ASK_CLOCK, NULL, ALWAYS },
+	{ "cargo", ASK_RANDOM, NULL, ALWAYS },
 	/* of a nightly: the name of the file that it would write if it crashed */
 	{ "rustc", ASK_CLOCK, "clock_gettime", 1 },
 	{ "rustdoc", ASK_CLOCK, "clock_gettime", 1 },

@@ -98,6 +98,8 @@ is_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
 		if (who == WATCH_BY_DRIVER || who == WATCH_BY_LINKER)
 			return true;
 	}
+	if (w->script.on && script_is_cargos(w, path))
+		return true;
 	return is_pycache(path) && by(arg) == WATCH_BY_PYTHON;
 }
 

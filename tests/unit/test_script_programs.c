@@ -281,6 +281,49 @@ test_rustc(void **state)
 }
 
 static void
+test_cargo(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *manifest = put(p, "Cargo.toml",
+		"[package]\nname = 'x'\nversion = '0.1.0'\n[lib]\npath = 'x.rs'\n[workspace]\n");
+	_cleanup_(freep) char *lib = put(p, "x.rs", "");
+	_cleanup_(freep) char *text = NULL, *program = NULL, *noted = NULL, *home = NULL;
+	char other[] = "/tmp/dray-cargo.XXXXXX";
+
+	if (!trace_filter_possible() || !is_installed("cargo"))
+		skip();
+	doubt_of_shell(p, "cargo metadata --format-version 1 --no-deps >/dev/null; :", "");
+	/* one that stands for cargo, since cargo writes there when it has downloaded something */
+	assert_non_null(mkdtemp(other));
+	home = path_join(other, "home");
+	assert_int_equal(fs_mkdir_p(home, 0700), 0);
+	assert_true(asprintf(&noted, "%s/.global-cache", home) > 0);
+	assert_int_equal(fs_write_atomic(noted, "a", 1, 0644), 0);
+	assert_true(asprintf(&text,
+			    MAIN("#include <stdio.h>",
+				    "FILE *f = fopen(\"%s\", \"r+\"); getc(f); rewind(f); "
+				    "putc('b', f); fclose(f)"),
+			    noted) > 0);
+	program = build(p, "cargo", text);
+	assert_int_equal(script_traced(p, NULL, (const char *const[]){ program, NULL }, &b), 0);
+	assert_string_not_equal(doubt_of(&b), "");
+	free(program);
+	program = path_join(other, "cargo");
+	{
+		_cleanup_(freep) char *made = path_join(p->dir, "cargo");
+
+		assert_int_equal(rename(made, program), 0);
+	}
+	buf_done(&b);
+	b = (struct buf)BUF_INIT;
+	assert_int_equal(script_traced(p, NULL, (const char *const[]){ program, NULL }, &b), 0);
+	assert_string_equal(doubt_of(&b), "");
+	assert_false(has(&b, 'f', noted));
+	assert_int_equal(fs_rm_rf(other), 0);
+}
+
+static void
 test_python(void **state)
 {
 	struct place *p = *state;
@@ -479,10 +522,11 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
 	const struct CMUnitTest tests[] = { TEST(test_own_clock), TEST(test_own_random),
 		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_drivers_ask_once),
-		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_python),
-		TEST(test_bash), TEST(test_make), TEST(test_cmake), TEST(test_terminal),
-		TEST(test_when_they_began), TEST(test_ccache), TEST(test_git), TEST(test_date),
-		TEST(test_writes_outside), TEST(test_stays_behind), TEST(test_names_in_texts) };
+		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_cargo),
+		TEST(test_python), TEST(test_bash), TEST(test_make), TEST(test_cmake),
+		TEST(test_terminal), TEST(test_when_they_began), TEST(test_ccache), TEST(test_git),
+		TEST(test_date), TEST(test_writes_outside), TEST(test_stays_behind),
+		TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
