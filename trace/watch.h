@@ -37,7 +37,7 @@ struct watch_script {
 	bool trust;	       /* what it asks for the time or random numbers for is no input */
 	const char *library;   /* dray-run.so, which stands first in LD_PRELOAD */
 	const char *jobserver; /* its fifo; NULL: it has none */
-	bool blind;	       /* a C compiler was run, or ccache, that is not seen to ask for the time */
+	bool blind;	       /* a C compiler, or ccache, was run that is not seen to ask */
 	char *program;	       /* the script's own, once it runs; NULL: not known */
 	bool reads_epoch;      /* that program asked for SOURCE_DATE_EPOCH, which is set, */
 	bool own_clock;	       /* and for the time */
