@@ -84,9 +84,10 @@ take_text(struct watch *w, const struct buf *b)
 static void
 look_for_time(struct watch *w, const char *program, const char *text, size_t n)
 {
-	_cleanup_(freep) char *real = w->script.trust ? NULL : realpath(program, NULL);
+	bool is_link = streq(path_basename(program), "awk") || streq(path_basename(program), "nawk");
+	_cleanup_(freep) char *real = is_link ? realpath(program, NULL) : NULL;
 
-	if (real && program_is_fickle_with(real, text, n))
+	if (!w->script.trust && program_is_fickle_with(real ? real : program, text, n))
 		watch_doubt(w, "it ran %s so that it says another thing each time", program);
 }
 
