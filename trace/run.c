@@ -84,7 +84,8 @@ take_text(struct watch *w, const struct buf *b)
 static void
 look_for_time(struct watch *w, const char *program, const char *text, size_t n)
 {
-	bool is_link = streq(path_basename(program), "awk") || streq(path_basename(program), "nawk");
+	bool is_link = streq(path_basename(program), "awk") ||
+		       streq(path_basename(program), "nawk");
 	_cleanup_(freep) char *real = is_link ? realpath(program, NULL) : NULL;
 
 	if (!w->script.trust && program_is_fickle_with(real ? real : program, text, n))
