@@ -26,11 +26,11 @@ text_can_hide(const char *out_dir)
 static bool
 ends_name(const uint8_t *p, const uint8_t *end)
 {
-	return p == end || strchr("/\"': \t\r\n\\,;)]}>`", *p) != NULL;
+	return p == end || strchr("/\"': \t\r\n\\,;)]}><|&`", *p) != NULL;
 }
 
-/* Whether a path may begin here: what stands before must not be a part of the name. In a linker's
- * arguments a path may follow the letter of an option, and in JSON the n of \n. */
+/* Whether a path may begin here: what stands before must not be a part of the name. In a compiler's
+ * or a linker's arguments a path may follow the letter of an option, and in JSON the n of \n. */
 static bool
 begins_name(const uint8_t *start, const uint8_t *p)
 {
@@ -44,7 +44,7 @@ begins_name(const uint8_t *start, const uint8_t *p)
 		return false;
 	if (p[-2] == '\\')
 		return strchr("nrt", c) != NULL;
-	return p[-2] == '-' && strchr("LBT", c) && (p - start == 2 || strchr(" \t\n\"'", p[-3]));
+	return p[-2] == '-' && strchr("BFILRT", c) && (p - start == 2 || strchr(" \t\n\"'", p[-3]));
 }
 
 int

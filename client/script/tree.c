@@ -143,17 +143,23 @@ is_text(const struct buf *b)
 }
 
 /* Whether a path in it may have another length without harm to what else is there: what the tools
- * that read such files know is that it is a path. In source code it may be counted. */
+ * that read such files know is that it is a path. In source code it may be counted. These are what
+ * configure, cmake and libtool leave, what describes a library, logs, and scripts. */
 static bool
-takes_other_paths(const char *name)
+takes_other_paths(const char *name, const struct buf *b)
 {
-	static const char *const endings[] = { ".cmake", ".d", ".la", ".mk", ".ninja", ".pc",
-		".prl", ".pri", ".txt", "/Makefile", "-config" };
+	static const char *const endings[] = { ".cmake", ".d", ".internal", ".json", ".la", ".log",
+		".make", ".mk", ".ninja", ".pc", ".prl", ".pri", ".sh", ".status", ".txt", ".xsl",
+		".yaml", "-config" };
+	static const char *const names[] = { "Makefile", "Makefile2", "libtool" };
 
 	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
 		if (ends_with(name, endings[i]))
 			return true;
-	return streq(name, "Makefile");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(path_basename(name), names[i]))
+			return true;
+	return b->n > 3 && (memcmp(b->p, "#!/", 3) == 0 || memcmp(b->p, "#! /", 4) == 0);
 }
 
 /* 1: it is not one to be kept as a text. */
@@ -163,7 +169,7 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r;
 
-	if (named ? size > TEXT_MAX || !takes_other_paths(o->name) : size > INLINE_MAX)
+	if (size > (named ? TEXT_MAX : INLINE_MAX))
 		return 1;
 	r = fs_read_file(path, TEXT_MAX, &b);
 	if (r < 0)
@@ -171,7 +177,7 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 	if (!named && b.n > 0 &&
 		(memchr(b.p, INPUT_OUT_DIR_MARK, b.n) || memchr(b.p, INPUT_TARGET_DIR_MARK, b.n)))
 		return 1;
-	if (!is_text(&b) && named)
+	if (named && (!is_text(&b) || !takes_other_paths(o->name, &b)))
 		return 1;
 	r = named ? place_hide(t->place, b.p, b.n, &o->text) : buf_add(&o->text, b.p, b.n);
 	if (r == -EBADMSG) {

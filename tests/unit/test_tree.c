@@ -197,19 +197,31 @@ places(void **state)
 	_cleanup_(result_done) struct result res = RESULT_INIT, bound = RESULT_INIT;
 	_cleanup_(freep) char *text = NULL, *other = NULL, *want = NULL;
 	_cleanup_(freep) char *link = path_join(a.out, "link"), *here = path_join(b.out, "link");
-	_cleanup_(freep) char *by = NULL;
+	_cleanup_(freep) char *by = NULL, *script = NULL, *want_script = NULL;
+	/* of configure and of cmake, too */
+	static const char *const texts[] = { "Makefile", "CMakeFiles/Makefile2",
+		"CMakeFiles/x.dir/build.make", "CMakeFiles/x.dir/compiler_depend.internal",
+		"config.log", "config.status", "libtool" };
 	char to[PATH_MAX] = "";
 
-	assert_true(asprintf(&text, "prefix=%s\nlibs=%s/debug/build/y\n", a.out, a.target) > 0);
-	assert_true(asprintf(&want, "prefix=%s\nlibs=%s/debug/build/y\n", b.out, b.target) > 0);
+#define TEXT "prefix=%s\nlibs=%s/debug/build/y\n"
+#define SCRIPT "#! /bin/sh\nsed 's|@prefix@|%s|'; cc -I%s/debug\n"
+	assert_true(asprintf(&text, TEXT, a.out, a.target) > 0);
+	assert_true(asprintf(&want, TEXT, b.out, b.target) > 0);
+	assert_true(asprintf(&script, SCRIPT, a.out, a.target) > 0);
+	assert_true(asprintf(&want_script, SCRIPT, b.out, b.target) > 0);
 	assert_true(asprintf(&other, "%s-x\n", a.target) > 0);
 	put_text(&a, "lib/pkgconfig/z.pc", text);
-	put_text(&a, "Makefile", text);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		put_text(&a, texts[i], text);
+	put_text(&a, "bin/script", script);
 	assert_int_equal(symlink(a.out, link), 0);
 	keep_unbound(&a, d, NULL, &res);
 	assert_int_equal(put(&b, d, &res), 0);
 	assert_out(&b, "lib/pkgconfig/z.pc", want);
-	assert_out(&b, "Makefile", want);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		assert_out(&b, texts[i], want);
+	assert_out(&b, "bin/script", want_script);
 	assert_true(readlink(here, to, sizeof(to) - 1) > 0);
 	assert_string_equal(to, b.out);
 	/* source code may count it; a longer name is another; no text */
