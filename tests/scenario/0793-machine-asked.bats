@@ -181,3 +181,57 @@ END
   [ "$(job look where) $(job app where)" = "farm local" ]
   [[ "$(job app why)" = *"what only the user's machine says, in a macro: cpus"* ]]
 }
+
+@test "a build script asks for the machine's name, or for a limit by a shell; bash alone does not" {
+  unshare -u true 2>/dev/null || skip "no other name can be given here"
+  APP=$WORK/app
+  package "$APP" app
+  echo 'fn main() { println!("{}", env!("MADE")) }' >"$APP/src/main.rs"
+  cat >"$APP/build.rs" <<'END'
+extern "C" { fn gethostname(to: *mut u8, n: usize) -> i32; }
+fn main() {
+    let mut v = [0u8; 256];
+    let bash = std::process::Command::new("bash").args(["-c", ":"]).status().unwrap();
+    if std::fs::metadata("name").is_ok() { unsafe { gethostname(v.as_mut_ptr(), 256) }; }
+    let files = match std::fs::metadata("files") {
+        Ok(_) => std::process::Command::new("sh").args(["-c", "ulimit -n"]).output().unwrap().stdout,
+        Err(_) => vec![],
+    };
+    println!("cargo:rustc-env=MADE={}{}{}", bash.success(), String::from_utf8_lossy(&v).trim_end_matches('\0'),
+        String::from_utf8(files).unwrap().trim());
+}
+END
+  export DRAY_SCRIPTS=on
+  mkdir "$WORK/bin"
+  # a shell may use all of its environment, so that is the same in each
+  cat >"$WORK/bin/cargo" <<END
+#!/bin/sh
+[ -e "$WORK/elsewhere" ] || exec $(command -v cargo) "\$@"
+exec unshare -u sh -c 'hostname elsewhere; exec "\$@"' sh $(command -v cargo) "\$@"
+END
+  chmod +x "$WORK/bin/cargo"
+  export PATH=$WORK/bin:$PATH
+  # a_run COMMAND…: what became of the run, and what the program says
+  a_run() {
+    clean "$APP"
+    "$@" cached run "$APP" build
+    jq -rs 'map(select(.kind == "script-run")) | last | "\(.cache) \(.cache_why)"' "$JOBS"
+    "$APP/target/debug/app"
+  }
+  elsewhere() {
+    : >"$WORK/elsewhere"
+    "$@"
+    rm "$WORK/elsewhere"
+  }
+  ulimit -Sn 300
+  a_run
+  [ "$(a_run elsewhere | tr '\n' ' ')" = "hit null true " ]
+  [ "$(a_run with_files 200 | tr '\n' ' ')" = "hit null true " ]
+  touch "$APP/name"
+  a_run
+  [ "$(a_run elsewhere | tr '\n' ' ')" = "miss what uname says changed trueelsewhere " ]
+  rm "$APP/name"
+  touch "$APP/files"
+  a_run
+  [ "$(a_run with_files 200 | tr '\n' ' ')" = "miss a limit (ulimit) changed true200 " ]
+}

@@ -39,7 +39,7 @@ setup() {
   # A build with sanitizers says there what it finds; another knows nothing of these.
   MEMCHECK=$BATS_TEST_TMPDIR/memcheck
   mkdir -p "$MEMCHECK"
-  export ASAN_OPTIONS=detect_leaks=1:log_path=$MEMCHECK/asan
+  export ASAN_OPTIONS=detect_leaks=1:log_exe_name=1:log_path=$MEMCHECK/asan
   export UBSAN_OPTIONS=print_stacktrace=1:log_path=$MEMCHECK/ubsan
   [ -z "${DRAY_TEST_VALGRIND:-}" ] || under_valgrind
   real_clean_env
