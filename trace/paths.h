@@ -19,7 +19,7 @@
 #define TRACE_CLOCK_PREFIX "t/"
 /* A program asks for the table of what was asked (trace/asked.h): the answer is a descriptor. */
 #define TRACE_ASKED "T"
-/* A macro, or a script's program, asked which machine this is: this, and what about it ("uname", "cpus" or "limits": groups
+/* A macro asked which machine this is: this, and what about it ("uname", "cpus" or "limits": groups
  * of cache/variables.h). */
 #define TRACE_MACHINE_PREFIX "i/"
 /* Random numbers were asked for. */

@@ -1,6 +1,6 @@
 /* dray-run.so: loaded into every dynamic program of a build script's tree. It stands in front of
- * getenv, of what tells the time of day or gives random numbers, and of what says the machine's
- * name. It reports each variable's name that is asked for and each such question (trace/paths.h).
+ * getenv, and of what tells the time of day or gives random numbers, and reports each name that is
+ * asked for and each such question (trace/paths.h).
  *
  * It stays in LD_PRELOAD, so that programs which the script starts have it, too. Whose question it
  * is, and whether it counts, the tracer decides (trace/asks.h). A variable is reported once in a
@@ -25,7 +25,6 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,7 +49,6 @@ static struct {
 } libc;
 
 static bool is_driver;
-static bool is_systems; /* by its path: nothing of the package's */
 
 /* ---- what is said */
 
@@ -329,40 +327,6 @@ arc4random_uniform(uint32_t bound)
 	return v % bound;
 }
 
-/* ---- the machine's name: shells ask for it at their start, so those of the system do not count */
-
-static int
-ask_name(struct utsname *ret)
-{
-	static bool said;
-
-	if (!is_systems && !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
-		say(TRACE_MACHINE_PREFIX "uname");
-	return (int)syscall(SYS_uname, ret);
-}
-
-EXPORTED int
-uname(struct utsname *ret)
-{
-	return ask_name(ret);
-}
-
-EXPORTED int
-gethostname(char *ret, size_t n)
-{
-	struct utsname u;
-	size_t k;
-
-	if (ask_name(&u) < 0)
-		return -1;
-	k = strlen(u.nodename) + 1;
-	memcpy(ret, u.nodename, k < n ? k : n);
-	if (k <= n)
-		return 0;
-	errno = ENAMETOOLONG;
-	return -1;
-}
-
 /* ---- */
 
 /* dray-trace has set it for the first program alone: a process that is forked has none. */
@@ -385,8 +349,6 @@ static void __attribute__((constructor)) begin(void)
 	*(void **)&libc.timespec_get = dlsym(RTLD_NEXT, "timespec_get");
 	*(void **)&libc.getrandom = dlsym(RTLD_NEXT, "getrandom");
 	is_driver = program && drivers_has(program);
-	is_systems = program && (strncmp(program, "/usr/", strlen("/usr/")) == 0 ||
-					strncmp(program, "/bin/", strlen("/bin/")) == 0);
 	if (is_first())
 		say(TRACE_ENV_HELLO);
 	/* of a script with "#!" the second one is the interpreter */

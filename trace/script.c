@@ -205,9 +205,6 @@ script_said(struct watch *w, const char *said)
 
 	if (streq(said, TRACE_RANDOM))
 		script_random(w);
-	else if (starts_with(said, TRACE_MACHINE_PREFIX))
-		trace_set_add(
-			&w->set, TRACE_GROUPS, said + strlen(TRACE_MACHINE_PREFIX), TRACE_GROUP);
 	else if (starts_with(said, TRACE_CLOCK_PREFIX) && is_digit(at[0]) && is_digit(at[1]) &&
 		 at[2] == '/')
 		asked(w, ASK_CLOCK, at + 3, (unsigned)(at[0] - '0'), (unsigned)(at[1] - '0'));
