@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/script/place.h"
 #include "client/script/run_priv.h"
 #include "client/script/tree.h"
+#include "client/wrap/target_dir.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/layout.h"
 #include "common/why.h"
 #include "toolchain/elf.h"
 
@@ -64,6 +67,45 @@ leave_out_dir(struct run *r, struct inputs *s)
 	return 0;
 }
 
+/* Whether cargo puts libraries of all kinds there while scripts run. The newer layout has a
+ * directory for each unit; that of a script's run has another one, "run", beside it. */
+static bool
+is_filled_by_cargo(const char *dir)
+{
+	_cleanup_(freep) char *above = path_dirname(dir);
+	_cleanup_(freep) char *run = above ? path_join(above, "run") : NULL;
+	size_t profile;
+
+	if (!run)
+		return false;
+	return target_dir_is_profile(dir) ||
+	       (ends_with(dir, "/deps") && target_dir_is_profile(above)) ||
+	       (layout_find(dir, &profile) == LAYOUT_UNIT && access(run, F_OK) < 0);
+}
+
+/* bindgen looks for libclang in all directories of LD_LIBRARY_PATH. What it found and opened there
+ * is an input. */
+static int
+ignore_cargos_lists(struct cached *c)
+{
+	const char *s = getenv("LD_LIBRARY_PATH");
+	int k = 0;
+
+	for (size_t n; k == 0 && s && *s; s += n + (s[n] == ':')) {
+		_cleanup_(freep) char *dir = strndup(s, n = strcspn(s, ":"));
+		char real[PATH_MAX];
+
+		if (!dir)
+			return -ENOMEM;
+		if (!path_is_below(dir, c->target_dir) || !is_filled_by_cargo(dir))
+			continue;
+		k = strv_add(&c->dirs, dir);
+		if (k == 0 && realpath(dir, real) && !streq(real, dir))
+			k = strv_add(&c->dirs, real);
+	}
+	return k;
+}
+
 /* The record is silent about listings of OUT_DIR: of what an earlier run left they would tell. */
 static int
 check_listings(struct run *r)
@@ -90,6 +132,8 @@ add_inputs(struct run *r, struct result *res, struct strv *made)
 		.started = c->started };
 	int k = check_listings(r);
 
+	if (k == 0)
+		k = ignore_cargos_lists(c);
 	if (k == 0)
 		k = inputs_from_record(&from, &r->seen.record, &res->inputs, made, &r->not_stored);
 	if (k == -EBADMSG && !r->not_stored)

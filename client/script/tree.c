@@ -148,9 +148,9 @@ is_text(const struct buf *b)
 static bool
 takes_other_paths(const char *name, const struct buf *b)
 {
-	static const char *const endings[] = { ".cmake", ".d", ".internal", ".json", ".la", ".log",
-		".make", ".mk", ".ninja", ".pc", ".prl", ".pri", ".sh", ".status", ".txt", ".xsl",
-		".yaml", "-config" };
+	static const char *const endings[] = { ".cmake", ".d", ".internal", ".json", ".la", ".lai",
+		".log", ".make", ".mk", ".ninja", ".pc", ".prl", ".pri", ".sh", ".status", ".txt",
+		".xsl", ".yaml", "-config" };
 	static const char *const names[] = { "Makefile", "Makefile2", "libtool" };
 
 	for (size_t i = 0; i < ARRAY_LEN(endings); i++)

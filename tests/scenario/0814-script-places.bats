@@ -163,3 +163,25 @@ END
   says "$WORK/app" "one true"
   [ "$(cat "$out/small")" = one ]
 }
+
+@test "what cargo puts beside: bindgen's search for libclang in all directories that libraries are in" {
+  script "$WORK/app" <<'END'
+fn main() {
+    let mut n = 0;
+    for dir in std::env::split_paths(&std::env::var_os("LD_LIBRARY_PATH").unwrap()) {
+        if let Ok(dir) = std::fs::read_dir(dir) {
+            n += dir.filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().starts_with("libclang")).count();
+        }
+    }
+    println!("cargo:rustc-env=MADE={n}");
+}
+END
+  cached first "$WORK/app" build
+  run_kept app
+  clean "$WORK/app"
+  # as when another library was ready earlier
+  mkdir -p "$WORK/app/target/debug/deps"
+  touch "$WORK/app/target/debug/deps/libother.rlib" "$WORK/app/target/debug/libother.rlib"
+  cached second "$WORK/app" build
+  put app
+}
