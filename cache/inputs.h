@@ -109,7 +109,8 @@ struct inputs_from {
 	bool stamps;   /* that may put SOURCE_DATE_EPOCH into what it makes: no ELF file */
 	bool walkers;  /* a macro that may walk its environment does: compilers since 1.95 */
 	bool metadata; /* of rlibs only the metadata counts */
-	struct timespec started; /* before the compile; of the clock that files are stamped by */
+	struct timespec started; /* before the compile (clock_stamp_after); a record may know better
+				  */
 };
 
 /* Makes inputs from a whole record. *ret_made: absolute paths of what the compile made or changed,
@@ -118,11 +119,5 @@ struct inputs_from {
  * -EBADMSG: the record is not whole; -ENOMEM. */
 int inputs_from_record(const struct inputs_from *in, const struct buf *record, struct inputs *ret,
 	struct strv *ret_made, char **ret_why);
-
-/* Called before a compile. Returns the time by the clock that stamps files (the coarse one). It is
- * later than the stamp of any file that was written before `process_began`; if need be the function
- * waits for the clock's next tick, at most 20 ms. process_began is of CLOCK_REALTIME: newer kernels
- * stamp some files by that one, and the coarse clock lags behind it. */
-struct timespec inputs_start(const struct timespec *process_began);
 
 #endif

@@ -6,7 +6,6 @@
 #include "cache/record_priv.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -360,6 +359,7 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		return add_runs(r, name);
 	case 'g':
 	case 'q':
+	case 't':
 		return 0;
 	case '!':
 		return cannot(r, "%s", name);
@@ -388,14 +388,28 @@ read_record(struct recorder *r, const struct buf *record)
 	return k < 0 ? k : whole ? 0 : -EBADMSG;
 }
 
+/* When the program began, where the record begins with it. */
+static void
+take_start(const struct buf *record, struct timespec *ret)
+{
+	long long sec;
+	long nsec;
+
+	if (record->n > 1 && record->p[0] == 't' && memchr(record->p, '\0', record->n) &&
+		sscanf((const char *)record->p + 1, "%lld %ld", &sec, &nsec) == 2)
+		*ret = (struct timespec){ .tv_sec = (time_t)sec, .tv_nsec = nsec };
+}
+
 int
 inputs_from_record(const struct inputs_from *in, const struct buf *record, struct inputs *ret,
 	struct strv *ret_made, char **ret_why)
 {
-	struct recorder r = { .in = in, .inputs = ret, .made = ret_made, .why = ret_why };
+	struct inputs_from from = *in;
+	struct recorder r = { .in = &from, .inputs = ret, .made = ret_made, .why = ret_why };
 	int k;
 
 	*ret_why = NULL;
+	take_start(record, &from.started);
 	k = record->n > 0 && record->p[record->n - 1] == '\0' ? collect_up(&r, record) : -EBADMSG;
 	if (k == 0)
 		k = collect_own(&r, record);
@@ -434,19 +448,4 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 	strv_done(&r.variables);
 	strv_done(&r.indexes);
 	return k;
-}
-
-struct timespec
-inputs_start(const struct timespec *process_began)
-{
-	struct timespec now;
-	int naps;
-
-	for (naps = 0; naps < 20; naps++) {
-		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-		if (!record_is_after(process_began, &now))
-			break;
-		poll(NULL, 0, 1);
-	}
-	return now;
 }

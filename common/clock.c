@@ -6,6 +6,8 @@
 
 #include "common/clock.h"
 
+#include <poll.h>
+
 static uint64_t
 now_us(clockid_t id)
 {
@@ -32,4 +34,19 @@ uint64_t
 clock_wall_ms(void)
 {
 	return now_us(CLOCK_REALTIME) / 1000u;
+}
+
+struct timespec
+clock_stamp_after(const struct timespec *began)
+{
+	struct timespec now;
+
+	for (int naps = 0; naps < 20; naps++) {
+		clock_gettime(CLOCK_REALTIME_COARSE, &now);
+		if (now.tv_sec > began->tv_sec ||
+			(now.tv_sec == began->tv_sec && now.tv_nsec > began->tv_nsec))
+			break;
+		poll(NULL, 0, 1);
+	}
+	return now;
 }

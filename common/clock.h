@@ -4,9 +4,16 @@
 #define DRAY_COMMON_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 uint64_t clock_mono_ms(void);
 uint64_t clock_mono_us(void);
 uint64_t clock_wall_ms(void); /* since 1970, UTC */
+
+/* The time by the clock that stamps files (the coarse one). It is later than the stamp of any file
+ * that was written before `began`; if need be the function waits for the clock's next tick, at most
+ * 20 ms. `began` is of CLOCK_REALTIME: newer kernels stamp some files by that one, and the coarse
+ * clock lags behind it. */
+struct timespec clock_stamp_after(const struct timespec *began);
 
 #endif

@@ -28,5 +28,10 @@ __attribute__((visibility("hidden"))) long env_readlink(
 	bool own, int fd, const char *path, char *buf, size_t n);
 /* Whether this program replaces no directory by a link while it runs (env_realpath.c). */
 __attribute__((visibility("hidden"))) bool env_keeps_dirs(void);
+/* The real path (of PATH_MAX bytes) of what libc's realpath was asked before by the same program,
+ * if the tracer need not see the question again. */
+__attribute__((visibility("hidden"))) bool env_knows_real(const char *path, char *ret);
+/* libc's realpath was asked, and there is one. */
+__attribute__((visibility("hidden"))) void env_note_real(const char *path);
 
 #endif

@@ -172,6 +172,20 @@ say_absent(const char *restrict path, size_t n, char *restrict resolved)
 	return NULL;
 }
 
+/* In a build script's tree what was asked once is known to the tracer. */
+static char *
+by_libc(realpath_fn libc, const char *restrict path, char *restrict resolved)
+{
+	char known[PATH_MAX], *real;
+
+	if (path && env_knows_real(path, known))
+		return resolved ? memcpy(resolved, known, strlen(known) + 1) : strdup(known);
+	real = libc(path, resolved);
+	if (real)
+		env_note_real(path);
+	return real;
+}
+
 static char *
 find_real(const char *restrict path, char *restrict resolved)
 {
@@ -185,7 +199,7 @@ find_real(const char *restrict path, char *restrict resolved)
 		return NULL;
 	}
 	if (!env_keeps_dirs() || !last || n >= PATH_MAX || !is_plain(path))
-		return libc(path, resolved);
+		return by_libc(libc, path, resolved);
 	if (is_real_dir(path, (size_t)(last - path), &absent)) {
 		if (is_no_link(path, n)) {
 			errno = saved;
@@ -193,7 +207,7 @@ find_real(const char *restrict path, char *restrict resolved)
 		}
 		absent = errno == ENOENT ? n : 0;
 	}
-	return absent ? say_absent(path, absent, resolved) : libc(path, resolved);
+	return absent ? say_absent(path, absent, resolved) : by_libc(libc, path, resolved);
 }
 
 /* The compiler makes nothing of it that a link in its way would change; a macro may. */

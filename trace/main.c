@@ -1,7 +1,9 @@
 /* dray-trace: runs a compiler, or a build script, on this machine and records what it looked at.
  *
- *   dray-trace [--record-fd=FD] [--toolchain=DIR]… [--writable=DIR]… [--temporary=DIR]…
- *              [--linker | --script [--trust]] [--argv0=NAME] -- PROGRAM ARGS…
+ *   dray-trace [--record-fd=FD] [--began=TIME] [--toolchain=DIR]… [--writable=DIR]…
+ * [--temporary=DIR]…
+ *              [--linker | --script [--trust] [--hide-library-path]] [--argv0=NAME]
+ *              -- PROGRAM ARGS…
  *
  * The record (trace/watch.h) is written to FD in the end. Where the kernel refuses to tell, the
  * program runs all the same, and the record says so. It stands in for the program: same streams,
@@ -34,6 +36,8 @@
 #include "trace/script.h"
 #include "trace/watch.h"
 
+extern char **environ;
+
 #define STATUS_USAGE 2
 #define STATUS_NOT_STARTED 127
 #define KNOWN 64
@@ -50,7 +54,9 @@ struct run {
 	struct trace_caller caller;
 	struct buf filter;
 	char **argv;
-	const char *argv0; /* the program's name, where it is not its path; NULL */
+	const char *argv0;     /* the program's name, where it is not its path; NULL */
+	struct timespec began; /* the one that asks for the record; 0: it does not say */
+	bool hides;	       /* LD_LIBRARY_PATH, from the loader (trace/run_spawn.c) */
 	int record, socket, child_socket;
 	char *env;	    /* dray-env.so, or a script's dray-run.so */
 	char cwd[PATH_MAX]; /* that all begin in; "": not known */
@@ -80,9 +86,9 @@ struct run {
 static void
 usage(FILE *to)
 {
-	fputs("usage: dray-trace [--record-fd=FD] [--toolchain=DIR]... [--writable=DIR]...\n"
-	      "                  [--temporary=DIR]... [--linker | --script [--trust]]\n"
-	      "                  [--argv0=NAME]\n"
+	fputs("usage: dray-trace [--record-fd=FD] [--began=TIME] [--toolchain=DIR]...\n"
+	      "                  [--writable=DIR]... [--temporary=DIR]... [--argv0=NAME]\n"
+	      "                  [--linker | --script [--trust] [--hide-library-path]]\n"
 	      "                  [--help] [--version] -- PROGRAM ARGS...\n"
 	      "Runs a compiler, or a build script, and records what it looks at; started by "
 	      "dray.\n",
@@ -98,11 +104,26 @@ parse_list(const char *arg, const char *option, struct strv *list)
 }
 
 static bool
+parse_time(const char *arg, struct timespec *ret)
+{
+	long long sec;
+	long nsec;
+	int at = 0;
+
+	if (sscanf(arg, "%lld.%9ld%n", &sec, &nsec, &at) != 2 || arg[at])
+		return false;
+	*ret = (struct timespec){ .tv_sec = (time_t)sec, .tv_nsec = nsec };
+	return true;
+}
+
+static bool
 parse_one(struct run *r, const char *arg)
 {
 	if (starts_with(arg, "--record-fd="))
 		return daemon_parse_fd(arg + strlen("--record-fd="), &r->record) == 0 &&
 		       fcntl(r->record, F_SETFD, FD_CLOEXEC) == 0;
+	if (starts_with(arg, "--began="))
+		return parse_time(arg + strlen("--began="), &r->began);
 	if (streq(arg, "--linker")) {
 		r->watch.linker = true;
 		return true;
@@ -113,6 +134,10 @@ parse_one(struct run *r, const char *arg)
 	}
 	if (streq(arg, "--script")) {
 		r->watch.script.on = true;
+		return true;
+	}
+	if (streq(arg, "--hide-library-path")) {
+		r->hides = true;
 		return true;
 	}
 	if (streq(arg, "--trust")) {
@@ -184,6 +209,22 @@ preload(const struct run *r)
 	return setenv("LD_PRELOAD", both ? both : r->env, 1) < 0 ? -errno : 0;
 }
 
+/* dray-run.so gives it its name again. */
+static void
+hide_library_path(void)
+{
+	static const char name[] = TRACE_LIBRARY_PATH, other[] = TRACE_LIBRARY_PATH_HIDDEN;
+	char *copy;
+
+	for (char **e = environ; *e; e++) {
+		if (starts_with(*e, other))
+			return;
+		copy = starts_with(*e, name) ? strdup(*e) : NULL;
+		if (copy)
+			*e = memcpy(copy, other, strlen(other));
+	}
+}
+
 static void
 exec_it(const struct run *r)
 {
@@ -234,6 +275,8 @@ in_child(void *arg)
 		setenv("LD_PRELOAD", old, 1);
 	else if (k < 0)
 		unsetenv("LD_PRELOAD");
+	else if (r->hides)
+		hide_library_path();
 	return run_program(r);
 }
 
@@ -609,6 +652,9 @@ answer_trial(struct run *r)
 	snprintf(link, sizeof(link), "/proc/%ld/cwd", (long)r->pid);
 	if (readlink(link, cwd, sizeof(cwd)) < 0)
 		return untraced(r, link, -errno);
+	/* as late as can be: most of the time the clock has ticked by now */
+	if (r->began.tv_sec)
+		r->watch.started = clock_stamp_after(&r->began);
 	if (trace_listener_go_on(&r->listener) < 0)
 		return untraced(r, "its calls cannot be answered", 0);
 	return 0;

@@ -20,13 +20,16 @@
 #include <unistd.h>
 
 #include "trace/asked.h"
+#include "trace/drivers.h"
 #include "trace/paths.h"
 #include "trace/run_priv.h"
 
 #define PROBES 8
 
-static uint64_t *table; /* NULL: this program asks each time */
+static uint64_t *mapped; /* the tree's table, wherever it is used */
+static uint64_t *table;	 /* the same; NULL: this program asks each time */
 static uint64_t seed;
+static const char *script_dirs; /* asked_first */
 
 /* ---- the call */
 
@@ -99,11 +102,11 @@ hash(char what, const char *path)
 }
 
 static bool
-has(uint64_t h)
+has_in(const uint64_t *t, uint64_t h)
 {
 	for (size_t i = 0; i < PROBES; i++) {
 		uint64_t at = __atomic_load_n(
-			&table[((h >> 16) + i) & (ASKED_SLOTS - 1)], __ATOMIC_ACQUIRE);
+			&t[((h >> 16) + i) & (ASKED_SLOTS - 1)], __ATOMIC_ACQUIRE);
 
 		if (at == h || at == 0)
 			return at == h;
@@ -111,17 +114,50 @@ has(uint64_t h)
 	return false;
 }
 
+static bool
+has(uint64_t h)
+{
+	return has_in(table, h);
+}
+
 static void
-put(uint64_t h)
+put_in(uint64_t *t, uint64_t h)
 {
 	for (size_t i = 0; i < PROBES; i++) {
 		uint64_t none = 0;
 
-		if (__atomic_compare_exchange_n(&table[((h >> 16) + i) & (ASKED_SLOTS - 1)], &none,
-			    h, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED) ||
+		if (__atomic_compare_exchange_n(&t[((h >> 16) + i) & (ASKED_SLOTS - 1)], &none, h,
+			    false, __ATOMIC_RELEASE, __ATOMIC_RELAXED) ||
 			none == h)
 			return;
 	}
+}
+
+static void
+put(uint64_t h)
+{
+	put_in(table, h);
+}
+
+static uint64_t *
+map_table(void)
+{
+	uint64_t *t = __atomic_load_n(&mapped, __ATOMIC_ACQUIRE);
+	void *at;
+	int fd;
+
+	if (t)
+		return t;
+	fd = openat(TRACE_SAID_FD, TRACE_ASKED, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	at = mmap(NULL, ASKED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (at == MAP_FAILED)
+		return NULL;
+	/* that of another thread is the same */
+	__atomic_store_n(&mapped, at, __ATOMIC_RELEASE);
+	return at;
 }
 
 /* What is another thing in each process, or is counted. */
@@ -156,6 +192,23 @@ passed(long nr, long a, const char *path, long c, long d)
 		return -1;
 	}
 	return r;
+}
+
+/* /proc/self/fd/N */
+static void
+name_descriptor(char to[32], unsigned fd)
+{
+	static const char dir[] = "/proc/self/fd/";
+	char digits[12];
+	size_t n = 0, at = sizeof(dir) - 1;
+
+	memcpy(to, dir, at);
+	do
+		digits[n++] = (char)('0' + fd % 10);
+	while (fd /= 10);
+	while (n > 0)
+		to[at++] = digits[--n];
+	to[at] = '\0';
 }
 
 /* what: a letter, another one for each question and its flags. */
@@ -221,25 +274,139 @@ void
 asked_begin(const char *path, const char *name)
 {
 #ifdef PASSES
-	int fd = openat(TRACE_SAID_FD, TRACE_ASKED, O_RDONLY | O_CLOEXEC);
-	void *at;
+	uint64_t *t = map_table();
 
-	if (fd < 0)
-		return;
-	at = mmap(NULL, ASKED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	if (at == MAP_FAILED)
+	if (!t)
 		return;
 	seed = mix(UINT64_C(14695981039346656037), path, strlen(path) + 1);
 	seed = mix(seed, name, strlen(name) + 1);
-	table = at;
+	table = t;
 #else
 	(void)path;
 	(void)name;
 #endif
 }
 
+bool
+asked_loads(const char *path)
+{
+	static const char *const others[] = { "bash", "dash", "gmake", "make", "sh" };
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(path, name);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strcmp(others[i], name) == 0)
+			return true;
+	return drivers_has(path);
+}
+
+void
+asked_first(const char *dirs)
+{
 #ifdef PASSES
+	script_dirs = dirs;
+#else
+	(void)dirs;
+#endif
+}
+
+#ifdef PASSES
+
+static uint64_t
+hash_values(char what, const char *a, const char *b, const char *c)
+{
+	uint64_t h = mix(UINT64_C(14695981039346656037), &what, 1);
+
+	h = mix(h, a, strlen(a) + 1);
+	h = mix(h, b, strlen(b) + 1);
+	h = mix(h, c, strlen(c) + 1);
+	return ((h ^ (h >> 32)) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+}
+
+/* The script's own program writes it before it starts the first one. */
+static bool
+is_scripts(uint64_t *t, const char *dirs)
+{
+	if (script_dirs)
+		put_in(t, hash_values('P', script_dirs, "", ""));
+	return has_in(t, hash_values('P', dirs, "", ""));
+}
+
+void
+asked_loaded(const char *path, const char *dirs, const char *preload)
+{
+	uint64_t *t = map_table();
+
+	if (t && is_scripts(t, dirs))
+		put_in(t, hash_values('L', path, dirs, preload));
+}
+
+bool
+asked_has_loaded(const char *path, const char *dirs, const char *preload)
+{
+	uint64_t *t = map_table();
+
+	return t && is_scripts(t, dirs) && has_in(t, hash_values('L', path, dirs, preload));
+}
+
+/* By the kernel, which resolves links as libc does. */
+bool
+env_knows_real(const char *path, char *ret)
+{
+	static const char gone[] = " (deleted)";
+	char link[32];
+	bool known;
+	long fd, n = -1;
+	int saved = errno;
+
+	begin('p', path, &known);
+	if (!known)
+		return false;
+	fd = passed(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC, 0);
+	if (fd >= 0) {
+		name_descriptor(link, (unsigned)fd);
+		n = passed(SYS_readlinkat, AT_FDCWD, link, (long)ret, PATH_MAX - 1);
+		close((int)fd);
+	}
+	errno = saved;
+	if (n <= 0 || *ret != '/')
+		return false;
+	ret[n] = '\0';
+	return (size_t)n < sizeof(gone) || strcmp(ret + n - (sizeof(gone) - 1), gone) != 0;
+}
+
+void
+env_note_real(const char *path)
+{
+	bool known;
+	uint64_t h = begin('p', path, &known);
+
+	if (h && !known)
+		put(h);
+}
+
+void
+asked_search(const char *name, const char *path, const char *dirs)
+{
+	uint64_t *t = map_table();
+
+	if (t)
+		put_in(t, hash_values('S', name, path, dirs));
+}
+
+bool
+asked_has_searched(const char *name, const char *path, const char *dirs)
+{
+	uint64_t *t = map_table();
+
+	return t && has_in(t, hash_values('S', name, path, dirs));
+}
+
+bool
+asked_can_run(const char *path)
+{
+	return map_table() && passed(SYS_faccessat, AT_FDCWD, path, X_OK, 0) == 0;
+}
 
 long
 env_readlink(bool own, int fd, const char *path, char *buf, size_t n)
@@ -375,6 +542,61 @@ OPEN(open)
 OPEN(open64)
 
 #else
+
+void
+asked_loaded(const char *path, const char *dirs, const char *preload)
+{
+	(void)path;
+	(void)dirs;
+	(void)preload;
+}
+
+bool
+asked_has_loaded(const char *path, const char *dirs, const char *preload)
+{
+	(void)path;
+	(void)dirs;
+	(void)preload;
+	return false;
+}
+
+bool
+asked_can_run(const char *path)
+{
+	(void)path;
+	return false;
+}
+
+void
+asked_search(const char *name, const char *path, const char *dirs)
+{
+	(void)name;
+	(void)path;
+	(void)dirs;
+}
+
+bool
+asked_has_searched(const char *name, const char *path, const char *dirs)
+{
+	(void)name;
+	(void)path;
+	(void)dirs;
+	return false;
+}
+
+bool
+env_knows_real(const char *path, char *ret)
+{
+	(void)path;
+	(void)ret;
+	return false;
+}
+
+void
+env_note_real(const char *path)
+{
+	(void)path;
+}
 
 long
 env_readlink(bool own, int fd, const char *path, char *buf, size_t n)

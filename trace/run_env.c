@@ -342,6 +342,7 @@ static void __attribute__((constructor)) begin(void)
 {
 	const char *program = (const char *)getauxval(AT_EXECFN);
 	int saved = errno;
+	bool first = is_first();
 
 	*(void **)&libc.time = dlsym(RTLD_NEXT, "time");
 	*(void **)&libc.gettimeofday = dlsym(RTLD_NEXT, "gettimeofday");
@@ -349,11 +350,12 @@ static void __attribute__((constructor)) begin(void)
 	*(void **)&libc.timespec_get = dlsym(RTLD_NEXT, "timespec_get");
 	*(void **)&libc.getrandom = dlsym(RTLD_NEXT, "getrandom");
 	is_driver = program && drivers_has(program);
-	if (is_first())
+	if (first)
 		say(TRACE_ENV_HELLO);
 	/* of a script with "#!" the second one is the interpreter */
 	if (program && (is_driver || drivers_has_asker(program) ||
 			       drivers_has_asker(program_invocation_name)))
 		asked_begin(program, program_invocation_name);
+	spawn_begin(program, first);
 	errno = saved;
 }

@@ -17,4 +17,23 @@ bool asked_said(const char *what);
  * use it where getcwd says another name. */
 bool asked_uses_pwd(const char *pwd);
 
+/* ---- LD_LIBRARY_PATH (run_spawn.c) */
+
+/* This program has begun; path: its file. */
+void spawn_begin(const char *path, bool is_first);
+/* Whether it is, by its name, a program that loads no library after its start but by a whole path.
+ */
+bool asked_loads(const char *path);
+/* The script's own value of LD_LIBRARY_PATH; it stays where it is. */
+void asked_first(const char *dirs);
+/* A program was started with these values, and took no library of these directories. */
+void asked_loaded(const char *path, const char *dirs, const char *preload);
+/* Whether that was seen, and `dirs` is the script's own value. */
+bool asked_has_loaded(const char *path, const char *dirs, const char *preload);
+/* The name is looked for in these directories, and is this file. */
+void asked_search(const char *name, const char *path, const char *dirs);
+bool asked_has_searched(const char *name, const char *path, const char *dirs);
+/* What access says of it; not told to the tracer. */
+bool asked_can_run(const char *path);
+
 #endif

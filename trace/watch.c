@@ -483,6 +483,10 @@ watch_record(const struct watch *w, struct buf *ret)
 	char calls[16];
 	int r = 0;
 
+	if (w->started.tv_sec)
+		r = buf_addf(ret, "t%lld %ld", (long long)w->started.tv_sec, w->started.tv_nsec);
+	if (r == 0 && w->started.tv_sec)
+		r = buf_add(ret, "", 1);
 	for (size_t i = 0; r == 0 && i < w->set.n; i++) {
 		char kind = letter(w->set.v[i]->kind);
 

@@ -63,6 +63,7 @@ struct watch {
 	struct strv caches;    /* caches of drivers (ccache, zig) that were run: neither inputs nor
 				  outputs */
 	struct trace_set set;
+	struct timespec started; /* the program; 0: the record does not say */
 	uint32_t calls;
 	struct watch_index {
 		char *path;
@@ -115,10 +116,11 @@ void watch_end(struct watch *w);
  * attributes, u (with the name "umask") they asked for the umask, m variable of a macro, r variable
  * of the toolchain, v (with the name "environ") all variables at once, w made or changed, x a
  * program that was run, or could not be (its class, see program.h, a blank, its path), q variables
- * whose names begin so, or another group of cache/variables.h, g an index of git that git may have
- * written (the digest of what it said, see memo/git_index.h, a blank, its path), ! a doubt, and
- * last e, with the number of calls as its name: without it the record is not whole. 0 or -ENOMEM.
- */
+ * whose names begin so, or another group of cache/variables.h, t (first, or not there) when the
+ * program began (seconds and nanoseconds of the clock that stamps files), g an index of git that
+ * git may have written (the digest of what it said, see memo/git_index.h, a blank, its path), ! a
+ * doubt, and last e, with the number of calls as its name: without it the record is not whole. 0 or
+ * -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "client/script/launcher.h"
+#include "client/script/loader.h"
 #include "client/script/place.h"
 #include "client/script/run_priv.h"
 #include "client/script/tree.h"
@@ -293,6 +294,19 @@ is_trusted(const struct run *r)
 	return conf_names_has(r->conf->client.scripts_trust, r->package, strlen(r->package));
 }
 
+/* Whether the tracer may be spared the loader's questions (trace/run_spawn.c). */
+static bool
+hides_library_path(const struct run *r)
+{
+	static const char *const others[] = { "LD_AUDIT", "LD_PRELOAD" };
+	const char *dirs = getenv("LD_LIBRARY_PATH");
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (getenv(others[i]))
+			return false;
+	return dirs && *dirs && loader_takes_nothing(r->argv.v[0], dirs, r->c->target_dir);
+}
+
 static int
 add_trace(struct run *r)
 {
@@ -302,6 +316,8 @@ add_trace(struct run *r)
 		e = cached_add_writable(r->c, &r->trace);
 	if (e == 0)
 		e = strv_addf(&r->trace, "--argv0=%s", r->argv0);
+	if (e == 0 && hides_library_path(r))
+		e = strv_add(&r->trace, "--hide-library-path");
 	return e == 0 && is_trusted(r) ? strv_add(&r->trace, "--trust") : e;
 }
 
@@ -332,7 +348,7 @@ run_it(struct run *r)
 	if (r->conf->client.cache == CACHE_ON && !r->not_stored && add_trace(r) == 0) {
 		l.trace = &r->trace;
 		r->was_empty = tree_is_empty(r->c->out_dir);
-		cached_begin(r->c);
+		l.began = cached_begin_traced(r->c);
 	}
 	if (!take_over(r))
 		return LEFT_TO_LAUNCHER;

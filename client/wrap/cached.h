@@ -50,8 +50,10 @@ bool cached_wait_twin(struct cached *c);
 
 /* The arguments of dray-trace for a compile here, up to its "--". Owned by c. */
 const struct strv *cached_trace_options(struct cached *c);
-/* Just before the compile. */
+/* Just before a compile elsewhere, or a link. */
 void cached_begin(struct cached *c);
+/* The same of a compile here; returns local_run's `began`. */
+const struct timespec *cached_begin_traced(struct cached *c);
 
 struct ledger;
 struct inputs;

@@ -12,6 +12,7 @@
 #include "cache/times.h"
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/ledger.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "rustc/artifact.h"
 #include "rustc/depinfo.h"
@@ -91,7 +92,16 @@ cached_trace_options(struct cached *c)
 void
 cached_begin(struct cached *c)
 {
-	c->started = inputs_start(&c->in.began);
+	c->started = clock_stamp_after(&c->in.began);
+}
+
+/* The tracer says when the program began; were that not in its record, more would seem to have
+ * changed meanwhile. */
+const struct timespec *
+cached_begin_traced(struct cached *c)
+{
+	clock_gettime(CLOCK_REALTIME_COARSE, &c->started);
+	return &c->in.began;
 }
 
 /* ---- what it made */

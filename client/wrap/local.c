@@ -418,10 +418,14 @@ add_streams(struct run *r, struct streams *s, int wr[STREAMS])
 static int
 make_trace_argv(struct run *r, char *program, int record)
 {
+	const struct timespec *began = r->l->began;
 	int k = strv_add(&r->argv, program);
 
 	if (k == 0)
 		k = strv_addf(&r->argv, "--record-fd=%d", record);
+	if (k == 0 && began)
+		k = strv_addf(
+			&r->argv, "--began=%lld.%09ld", (long long)began->tv_sec, began->tv_nsec);
 	if (k == 0)
 		k = strv_add_all(&r->argv, r->l->trace->v);
 	if (k == 0)

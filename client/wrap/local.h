@@ -18,15 +18,17 @@ void local_seen_done(struct local_seen *s);
 
 struct local_run {
 	const struct rustc_call *call;
-	const struct ledger *said; /* what was said and promised before; NULL: nothing */
-	struct slots *slots;	   /* NULL: they cannot be used; the run goes on without */
-	int slot;		   /* one taken already, or -1; left to the caller */
-	const struct strv *trace;  /* arguments for dray-trace; NULL: it is not traced */
-	struct local_seen *seen;   /* out, with trace */
-	uint64_t slot_wait_us;	   /* out */
-	uint64_t compile_start_us; /* out */
-	uint64_t rmeta_us;	   /* out: when cargo was told of the metadata; 0: not seen */
-	const char *trouble;	   /* out: a promise that could not be kept, or NULL */
+	const struct ledger *said;    /* what was said and promised before; NULL: nothing */
+	struct slots *slots;	      /* NULL: they cannot be used; the run goes on without */
+	int slot;		      /* one taken already, or -1; left to the caller */
+	const struct strv *trace;     /* arguments for dray-trace; NULL: it is not traced */
+	const struct timespec *began; /* with trace: when this process began; the record says when
+					 the program did, later than any file from before then */
+	struct local_seen *seen;      /* out, with trace */
+	uint64_t slot_wait_us;	      /* out */
+	uint64_t compile_start_us;    /* out */
+	uint64_t rmeta_us;	      /* out: when cargo was told of the metadata; 0: not seen */
+	const char *trouble;	      /* out: a promise that could not be kept, or NULL */
 };
 
 /* Runs the compiler with the arguments and the environment as they were given, but for

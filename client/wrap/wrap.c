@@ -346,7 +346,7 @@ run_here(struct wrap *w)
 
 	if (keeps(w)) {
 		l.trace = cached_trace_options(w->cached);
-		cached_begin(w->cached);
+		l.began = cached_begin_traced(w->cached);
 	}
 	status = local_run(&l);
 	w->where = "local";

@@ -2,8 +2,10 @@
 #include "config.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <sys/xattr.h>
 
+#include "common/clock.h"
 #include "tests/unit/inputs_fixture.h"
 
 static void
@@ -416,15 +418,27 @@ start(void **state)
 {
 	struct timespec began, now;
 	struct stat st;
+	char stamp[64];
 
 	(void)state;
 	assert_int_equal(fs_write_atomic(in("before"), "", 0, 0644), 0);
 	assert_int_equal(stat(in("before"), &st), 0);
 	clock_gettime(CLOCK_REALTIME, &began);
-	now = inputs_start(&began);
+	now = clock_stamp_after(&began);
 	assert_true(st.st_mtim.tv_sec < now.tv_sec ||
 		    (st.st_mtim.tv_sec == now.tv_sec && st.st_mtim.tv_nsec < now.tv_nsec));
 	from.started = now;
+	item('f', in("before"));
+	take_all();
+	forget();
+	/* the record knows better */
+	from.started = began;
+	from.started.tv_sec -= 60;
+	item('f', in("before"));
+	cannot_be_kept("before changed while it was read");
+	forget();
+	snprintf(stamp, sizeof(stamp), "%lld %ld", (long long)now.tv_sec, now.tv_nsec);
+	item('t', stamp);
 	item('f', in("before"));
 	take_all();
 }

@@ -204,6 +204,138 @@ test_drivers_ask_once(void **state)
 	assert_in_range(calls(&five), 1, 2 * calls(&one));
 }
 
+/* ---- LD_LIBRARY_PATH */
+
+/* The shell's text with the variable set to DIR/lib and one that is not there. */
+static void
+with_library_path(const struct place *p, const char *option, const char *text, struct buf *ret)
+{
+	_cleanup_(freep) char *value = NULL;
+
+	assert_true(asprintf(&value, "%s/lib:%s/gone", p->dir, p->dir) > 0);
+	setenv("LD_LIBRARY_PATH", value, 1);
+	assert_int_equal(script_shell(p, option, text, ret), 0);
+	unsetenv("LD_LIBRARY_PATH");
+	assert_string_equal(doubt_of(ret), "");
+}
+
+#define HIDE "--hide-library-path"
+
+/* The loaders of compilers do not ask again, and the record has all the same. */
+static void
+test_library_path(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf plain = BUF_INIT, hidden = BUF_INIT, seen = BUF_INIT;
+	_cleanup_(freep) char *source = put(p, "a.c", "int a;\n");
+	_cleanup_(freep) char *said = path_join(p->out, "said"), *value = NULL;
+	static const char text[] =
+		"for i in 1 2 3 4 5 6; do gcc -pipe -c a.c -o out/a.o; sh -c 'echo "
+		"$LD_LIBRARY_PATH'; done >out/said; env | grep RARY_PATH >>out/said; "
+		"cat /proc/self/environ | tr '\\0' '\\n' | grep RARY_PATH >>out/said";
+
+	if (!trace_filter_possible() || !is_installed("gcc"))
+		skip();
+	assert_true(asprintf(&value, "%s/lib:%s/gone\n", p->dir, p->dir) > 0);
+	with_library_path(p, NULL, text, &plain);
+	assert_int_equal(unlink(said), 0);
+	with_library_path(p, HIDE, text, &hidden);
+	for (size_t i = 0; i < plain.n; i += strlen((const char *)plain.p + i) + 1) {
+		const char *item = (const char *)plain.p + i;
+
+		/* these the loader of the shell itself asks for */
+		if (*item != 'e' && !strstr(item, "/tmp/cc") && !strstr(item, "ld.so"))
+			assert_true(has(&hidden, *item, item + 1));
+	}
+	assert_in_range(calls(&hidden), 1, calls(&plain) * 2 / 3);
+	/* each program has it under its own name */
+	assert_int_equal(fs_read_file(said, 1u << 20, &seen), 0);
+	assert_int_equal(buf_add(&seen, "", 1), 0);
+	for (const char *line = (const char *)seen.p; *line; line = strchr(line, '\n') + 1) {
+		const char *at = starts_with(line, "LD_LIBRARY_PATH=")
+					 ? line + strlen("LD_LIBRARY_PATH=")
+					 : line;
+
+		assert_memory_equal(at, value, strlen(value));
+	}
+}
+
+static void
+in_shell(const struct place *p, const char *text)
+{
+	const char *const argv[] = { "sh", "-c", text, NULL };
+	pid_t pid;
+
+	assert_int_equal(spawn_start(&(struct spawn){ .path = "/bin/sh",
+					     .argv = (char *const *)argv,
+					     .cwd = p->dir },
+				 &pid),
+		0);
+	assert_int_equal(spawn_wait(pid, NULL), 0);
+}
+
+/* A program takes the library that it would have taken, wherever that is. */
+static void
+test_library_of_path(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT, seen = BUF_INIT;
+	_cleanup_(freep) char *said = path_join(p->out, "said"), *lib = path_join(p->dir, "lib");
+	_cleanup_(freep) char *one = put(p, "one.c", "int number(void) { return 1; }\n");
+	_cleanup_(freep) char *two = put(p, "two.c", "int number(void) { return 2; }\n");
+	_cleanup_(freep) char *gcc = put(p, "gcc.c",
+		"#include <stdio.h>\nint number(void);\nint main(void) { return printf(\"%d\", "
+		"number()) < "
+		"0; }\n");
+	static const char make[] = "mkdir own && cc -shared -fPIC -o own/libnumber.so one.c && "
+				   "cc -shared -fPIC -o lib/libnumber.so two.c && mkdir bin && "
+				   "cc -o bin/gcc gcc.c -Lown -lnumber "
+				   "-Wl,-rpath,$PWD/own,--enable-new-dtags";
+	static const char text[] = "for i in 1 2 3; do bin/gcc; done >out/said";
+
+	if (!trace_filter_possible())
+		skip();
+	assert_int_equal(mkdir(lib, 0755), 0);
+	in_shell(p, make);
+	with_library_path(p, HIDE, text, &b);
+	assert_int_equal(fs_read_file(said, 16, &seen), 0);
+	assert_memory_equal(seen.p, "222", 3);
+	buf_done(&seen);
+	in_shell(p, "rm lib/libnumber.so");
+	with_library_path(p, HIDE, text, &b);
+	assert_int_equal(fs_read_file(said, 16, &seen), 0);
+	assert_memory_equal(seen.p, "111", 3);
+	buf_done(&seen);
+	/* another value than the script's: it may lead to what was made meanwhile */
+	with_library_path(p, HIDE,
+		"export LD_LIBRARY_PATH=$PWD/out; for i in 1 2; do bin/gcc; done >out/said; "
+		"cp own/libnumber.so out/; for i in 1 2; do bin/gcc; done >>out/said",
+		&b);
+	assert_true(calls(&b) > 4 * 6);
+}
+
+/* When the program began is said first, and is after what was there before. */
+static void
+test_began(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct timespec began;
+	long long sec;
+	long nsec;
+	char option[64];
+
+	if (!trace_filter_possible())
+		skip();
+	clock_gettime(CLOCK_REALTIME, &began);
+	snprintf(option, sizeof(option), "--began=%lld.%09ld", (long long)began.tv_sec,
+		began.tv_nsec);
+	assert_int_equal(script_shell(p, option, ":", &b), 0);
+	assert_int_equal(b.p[0], 't');
+	assert_int_equal(sscanf((const char *)b.p + 1, "%lld %ld", &sec, &nsec), 2);
+	assert_true(sec > began.tv_sec || (sec == began.tv_sec && nsec > began.tv_nsec));
+}
+
 static void
 test_clang(void **state)
 {
@@ -522,6 +654,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
 	const struct CMUnitTest tests[] = { TEST(test_own_clock), TEST(test_own_random),
 		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_drivers_ask_once),
+		TEST(test_library_path), TEST(test_library_of_path), TEST(test_began),
 		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_cargo),
 		TEST(test_python), TEST(test_bash), TEST(test_make), TEST(test_cmake),
 		TEST(test_terminal), TEST(test_when_they_began), TEST(test_ccache), TEST(test_git),

@@ -1,0 +1,281 @@
+/* The part of dray-run.so that stands in front of what starts programs.
+ *
+ * cargo gives a build script an LD_LIBRARY_PATH of four directories or so. The loader looks into
+ * each of them, and into a dozen variants of each, whenever a program starts: that is two thirds of
+ * what a tree of C compilers asks the tracer. dray starts the script with the variable under
+ * another name (TRACE_LIBRARY_PATH_HIDDEN) where these directories have nothing for the loader
+ * (client/script/loader.c); here a compiler is started so, too, if it was started before without
+ * that and the loader took nothing of them. The name is put back before the program's own code
+ * runs.
+ *
+ * Invariant: a program gets the libraries and the environment that it would have got. So it is one
+ * of the system's that loads nothing later (asked_loads), the value is the script's own, and this
+ * library alone is preloaded.
+ *
+ * Also for the child of a vfork: nothing but the stack is written. */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "trace/env_name.h"
+#include "trace/paths.h"
+#include "trace/run_priv.h"
+
+/* On the stack: of a larger environment nothing is hidden. */
+#define VARS_MAX 1024
+#define VALUE_MAX 8192
+
+extern char **environ;
+
+/* What libc has under the names that are taken here. */
+static struct {
+	int (*execve)(const char *, char *const *, char *const *);
+	int (*execvpe)(const char *, char *const *, char *const *);
+	int (*spawn)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+		const posix_spawnattr_t *, char *const *, char *const *);
+	int (*spawnp)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+		const posix_spawnattr_t *, char *const *, char *const *);
+} libc;
+
+static const char hidden[] = TRACE_LIBRARY_PATH_HIDDEN, variable[] = TRACE_LIBRARY_PATH;
+
+/* The number of the variable; -1: it is not there. */
+static ptrdiff_t
+find(char *const *envp, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (ptrdiff_t i = 0; envp && envp[i]; i++)
+		if (strncmp(envp[i], name, n) == 0)
+			return i;
+	return -1;
+}
+
+static void
+find_libc(void)
+{
+	*(void **)&libc.execvpe = dlsym(RTLD_NEXT, "execvpe");
+	*(void **)&libc.spawn = dlsym(RTLD_NEXT, "posix_spawn");
+	*(void **)&libc.spawnp = dlsym(RTLD_NEXT, "posix_spawnp");
+	*(void **)&libc.execve = dlsym(RTLD_NEXT, "execve");
+}
+
+/* ---- at a program's start */
+
+static bool
+is_below_any(const char *path, const char *dirs)
+{
+	while (*dirs) {
+		size_t n = strcspn(dirs, ":");
+
+		if (n > 0 && strncmp(path, dirs, n) == 0 && path[n] == '/')
+			return true;
+		dirs += n + (dirs[n] != '\0');
+	}
+	return false;
+}
+
+/* The program itself, and what the kernel maps, have no name. */
+static int
+is_taken(struct dl_phdr_info *info, size_t size, void *dirs)
+{
+	const char *name = info->dlpi_name;
+
+	(void)size;
+	return strchr(name, '/') && (*name != '/' || is_below_any(name, dirs));
+}
+
+void
+spawn_begin(const char *path, bool is_first)
+{
+	ptrdiff_t at = find(environ, hidden);
+	const char *preload = env_find("LD_PRELOAD");
+	char *dirs;
+
+	find_libc();
+	if (at >= 0)
+		memcpy(environ[at], variable, strlen(variable));
+	dirs = env_find("LD_LIBRARY_PATH");
+	if (!dirs || !preload || strpbrk(preload, ": "))
+		return;
+	if (is_first && at >= 0)
+		asked_first(dirs);
+	/* the second name is the interpreter's of a script with "#!" */
+	else if (path && at < 0 && asked_loads(path) && asked_loads(program_invocation_name) &&
+		 dl_iterate_phdr(is_taken, dirs) == 0)
+		asked_loaded(path, dirs, preload);
+}
+
+/* ---- where one is started */
+
+enum how { BY_PATH, BY_NAME, SPAWN_BY_PATH, SPAWN_BY_NAME };
+
+struct start {
+	enum how how;
+	const char *name;
+	char *const *argv;
+	pid_t *pid;
+	const posix_spawn_file_actions_t *actions;
+	const posix_spawnattr_t *attributes;
+};
+
+/* The file that libc would run; NULL: it is not known. */
+static const char *
+find_file(const char *name, const char *dirs, char found[PATH_MAX])
+{
+	size_t k = strlen(name);
+
+	while (dirs && *dirs) {
+		size_t n = strcspn(dirs, ":");
+
+		if (n == 0 || *dirs != '/' || n + k + 2 > PATH_MAX)
+			return NULL;
+		memcpy(found, dirs, n);
+		found[n] = '/';
+		memcpy(found + n + 1, name, k + 1);
+		if (asked_can_run(found))
+			return found;
+		dirs += n + (dirs[n] != '\0');
+	}
+	return NULL;
+}
+
+/* Where a program is found by its name, the directories before it need not be told again, either:
+ * the tracer has seen that they were tried, and they still have none. */
+static void
+take_file(struct start *s, const char *path, const char *dirs)
+{
+	if (!asked_has_searched(s->name, path, dirs)) {
+		asked_search(s->name, path, dirs);
+		return;
+	}
+	s->name = path;
+	s->how = s->how == BY_NAME ? BY_PATH : SPAWN_BY_PATH;
+}
+
+/* The number of the variable, if the program need not look into its directories; -1. */
+static ptrdiff_t
+may_hide(struct start *s, char *const *envp, char found[PATH_MAX])
+{
+	bool by_name = s->how == BY_NAME || s->how == SPAWN_BY_NAME;
+	const char *path = s->name, *dirs = env_find("PATH");
+	ptrdiff_t at, preload;
+
+	if (!path || !asked_loads(path))
+		return -1;
+	at = find(envp, variable);
+	preload = find(envp, "LD_PRELOAD=");
+	if (at < 0 || preload < 0 || find(envp, hidden) >= 0 || find(envp + at + 1, variable) >= 0)
+		return -1;
+	by_name &= strchr(path, '/') == NULL;
+	if (by_name)
+		path = find_file(path, dirs, found);
+	if (!path || !asked_has_loaded(path, envp[at] + strlen(variable),
+			     envp[preload] + strlen("LD_PRELOAD=")))
+		return -1;
+	if (by_name)
+		take_file(s, path, dirs);
+	return at;
+}
+
+static int
+run(const struct start *s, char *const *envp)
+{
+	switch (s->how) {
+	case BY_PATH:
+		return libc.execve(s->name, s->argv, envp);
+	case BY_NAME:
+		return libc.execvpe(s->name, s->argv, envp);
+	case SPAWN_BY_PATH:
+		return libc.spawn(s->pid, s->name, s->actions, s->attributes, s->argv, envp);
+	default:
+		return libc.spawnp(s->pid, s->name, s->actions, s->attributes, s->argv, envp);
+	}
+}
+
+/* n: the variables; size: of the hidden one. */
+static int
+run_hidden(const struct start *s, char *const *envp, ptrdiff_t at, size_t n, size_t size)
+{
+	char *with[VARS_MAX];
+	char text[VALUE_MAX];
+
+	memcpy(with, envp, (n + 1) * sizeof(*with));
+	memcpy(text, envp[at], size);
+	memcpy(text, hidden, strlen(hidden));
+	with[at] = text;
+	return run(s, with);
+}
+
+static int
+start(struct start s, char *const *envp)
+{
+	char found[PATH_MAX];
+	int saved = errno;
+	size_t n = 0, size;
+	ptrdiff_t at;
+
+	if (!libc.execve)
+		find_libc();
+	at = may_hide(&s, envp, found);
+	errno = saved;
+	while (at >= 0 && envp[n])
+		n++;
+	size = at < 0 ? 0 : strlen(envp[at]) + 1;
+	if (at < 0 || n + 1 > VARS_MAX || size > VALUE_MAX)
+		return run(&s, envp);
+	return run_hidden(&s, envp, at, n, size);
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+#pragma GCC diagnostic ignored "-Wmissing-declarations"
+
+EXPORTED int
+execve(const char *path, char *const *argv, char *const *envp)
+{
+	return start((struct start){ .how = BY_PATH, .name = path, .argv = argv }, envp);
+}
+
+EXPORTED int
+execv(const char *path, char *const *argv)
+{
+	return start((struct start){ .how = BY_PATH, .name = path, .argv = argv }, environ);
+}
+
+EXPORTED int
+execvpe(const char *name, char *const *argv, char *const *envp)
+{
+	return start((struct start){ .how = BY_NAME, .name = name, .argv = argv }, envp);
+}
+
+EXPORTED int
+execvp(const char *name, char *const *argv)
+{
+	return start((struct start){ .how = BY_NAME, .name = name, .argv = argv }, environ);
+}
+
+EXPORTED int
+posix_spawn(pid_t *restrict pid, const char *restrict path,
+	const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *restrict attributes,
+	char *const *restrict argv, char *const *restrict envp)
+{
+	return start((struct start){ SPAWN_BY_PATH, path, argv, pid, actions, attributes }, envp);
+}
+
+EXPORTED int
+posix_spawnp(pid_t *restrict pid, const char *restrict name,
+	const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *restrict attributes,
+	char *const *restrict argv, char *const *restrict envp)
+{
+	return start((struct start){ SPAWN_BY_NAME, name, argv, pid, actions, attributes }, envp);
+}
+#pragma GCC diagnostic pop
