@@ -249,14 +249,18 @@ compiled() {
 
 # others_install: from the registry, with cargo, at low priority; says why where one cannot be installed.
 others_install() {
-  local name log
+  local name log locked
   mkdir -p "$others"
   for name in $OTHERS; do
     [ ! -x "$others/bin/$name" ] || continue
     log=$work/install-$name.log
     echo "$name: cargo install (see $log)"
-    env -u RUSTC_WRAPPER CARGO_TARGET_DIR="$others/target" \
-      nice -n 19 cargo install --locked --root "$others" "$name" >"$log" 2>&1 || tail -n 5 "$log" | sed 's/^/    /'
+    # a lock file may name a version that was withdrawn
+    for locked in --locked ''; do
+      ! env -u RUSTC_WRAPPER CARGO_TARGET_DIR="$others/target" \
+        nice -n 19 cargo install $locked --root "$others" "$name" >"$log" 2>&1 || break
+      tail -n 5 "$log" | sed 's/^/    /'
+    done
   done
   for name in $OTHERS; do
     [ ! -x "$others/bin/$name" ] || echo "$name: $("$others/bin/$name" --version 2>/dev/null | head -n 1)"
