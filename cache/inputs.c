@@ -416,15 +416,12 @@ check_variables(const struct input *in, const struct inputs_place *place, char *
 {
 	struct digest d;
 	int r = variables_digest(in->name, inputs_env(place), &d);
+	const char *what = variables_machine(in->name);
 
 	if (r == -ENOMEM || (r == 0 && has_digest(in, &d)))
 		return r;
-	if (streq(in->name, "cpus"))
-		return differs(ret_differs, "the number of processors", "changed");
-	if (streq(in->name, "limits"))
-		return differs(ret_differs, "a limit (ulimit)", "changed");
-	if (streq(in->name, "uname"))
-		return differs(ret_differs, "what uname says", "changed");
+	if (what)
+		return differs(ret_differs, what, "changed");
 	return why_set(ret_differs, -ESTALE, "what %s takes from the environment changed",
 		streq(in->name, "all")					  ? "a program that it runs"
 		: streq(in->name, "loader") || streq(in->name, "compile") ? "the loader"

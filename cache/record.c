@@ -209,7 +209,7 @@ collect_program(struct recorder *r, const char *item)
 	if (k == 0 &&
 		(streq(path_basename(path), "uname") || streq(path_basename(path), "hostname")))
 		k = strv_add(&r->variables, "uname");
-	/* a script asks how much it may do at once; that is no input of it, nor is NUM_JOBS */
+	/* in a script's tree the tracer sees who asks, and for what */
 	if (k == 0 && !r->in->run &&
 		(streq(path_basename(path), "nproc") || streq(path_basename(path), "lscpu")))
 		k = strv_add(&r->variables, "cpus");
@@ -249,6 +249,9 @@ collect_ran(struct recorder *r, const struct buf *record)
 			k = strv_add(&r->indexes, p + 1);
 		else if (*p == 'q')
 			k = strv_add(&r->variables, p + 1);
+		/* bash sets it by what uname says, where it is not set */
+		else if (*p == 'm' && streq(p + 1, "HOSTNAME"))
+			k = strv_add(&r->variables, "uname");
 		else if (*p == 'f' && record_is_c(p + 1))
 			r->compiles = true;
 	}

@@ -16,6 +16,8 @@
 #include "common/session.h"
 #include "machine/cpus.h"
 
+#define CPUINFO_MAX (4u << 20)
+
 /* Patterns of the variables that programs ask for by name, ended by NULL. */
 static const char *const ccache[] = { "CCACHE_*", "COMPILER_PATH", "CPATH", "HOME", "PATH",
 	"XDG_CONFIG_HOME", NULL };
@@ -58,9 +60,16 @@ add_counting(const struct kind *kind, char *const *envp, struct strv *to)
 {
 	int r = 0;
 
-	for (; r == 0 && envp && *envp; envp++)
+	for (; r == 0 && envp && *envp; envp++) {
+		_cleanup_(freep) char *flags = NULL;
+
 		if (counts(kind, *envp))
 			r = strv_add(to, *envp);
+		else if (!kind)
+			r = session_make_flags(*envp, &flags);
+		if (r == 0 && flags)
+			r = strv_add(to, flags);
+	}
 	strv_sort_unique(to);
 	return r;
 }
@@ -165,6 +174,31 @@ add_cpus(struct strv *to)
 		sysconf(_SC_NPROCESSORS_ONLN), sysconf(_SC_NPROCESSORS_CONF));
 }
 
+/* Adds the lines of /proc/cpuinfo, but for those that are others each time. */
+static int
+add_cpu(struct strv *to)
+{
+	static const char *const fickle[] = { "bogomips", "BogoMIPS", "cpu MHz" };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char *save = NULL, *line;
+	int r = fs_read_file("/proc/cpuinfo", CPUINFO_MAX, &b);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || buf_add(&b, "", 1) < 0)
+		return 0;
+	for (line = strtok_r((char *)b.p, "\n", &save), r = 0; r == 0 && line;
+		line = strtok_r(NULL, "\n", &save)) {
+		bool counts = true;
+
+		for (size_t i = 0; i < ARRAY_LEN(fickle); i++)
+			counts &= !starts_with(line, fickle[i]);
+		if (counts)
+			r = strv_add(to, line);
+	}
+	return r;
+}
+
 /* Adds the limits of this process. */
 static int
 add_limits(struct strv *to)
@@ -192,6 +226,19 @@ variables_get(char *const *envp, const char *name)
 	return NULL;
 }
 
+const char *
+variables_machine(const char *kind)
+{
+	static const char *const texts[][2] = { { "uname", "what uname says" },
+		{ "cpus", "the number of processors" }, { "cpu", "the kind of processor" },
+		{ "limits", "a limit (ulimit)" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (streq(texts[i][0], kind))
+			return texts[i][1];
+	return NULL;
+}
+
 int
 variables_digest(const char *name, char *const *envp, struct digest *ret)
 {
@@ -207,6 +254,8 @@ variables_digest(const char *name, char *const *envp, struct digest *ret)
 		r = add_machine(&v);
 	if (r == -ENOENT && streq(name, "cpus"))
 		r = add_cpus(&v);
+	if (r == -ENOENT && streq(name, "cpu"))
+		r = add_cpu(&v);
 	if (r == -ENOENT && streq(name, "limits"))
 		r = add_limits(&v);
 	if (r == -ENOENT && ends_with(name, "*"))

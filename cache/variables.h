@@ -17,10 +17,16 @@ const char *variables_get(char *const *envp, const char *name);
  *            allocators, and mold's, which changes the linker
  *   uname    no variables, but what the program of this name says, the machine's name included
  *   cpus     no variables, but how many processors this process may use
+ *   cpu      no variables, but what kind of processor it is (/proc/cpuinfo), and how many there are
  *   limits   no variables, but the limits of this process (getrlimit)
+ *
+ * In "all", MAKEFLAGS counts without what is of a jobserver (common/session.h).
  *
  * 0; -ENOENT: there is no such group; -ENOMEM. */
 int variables_digest(const char *kind, char *const *envp, struct digest *ret);
+
+/* What a group that has no variables is, in words; NULL: it is another one. */
+const char *variables_machine(const char *kind);
 
 /* Whether no library that the user preloads can change what a compiler makes, as far as is known.
  * preload: the value of LD_PRELOAD or LD_AUDIT; NULL: it is not set. */

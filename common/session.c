@@ -2,6 +2,11 @@
 
 #include "common/session.h"
 
+#include <errno.h>
+#include <string.h>
+
+#include "common/buf.h"
+
 /* A '*' at the end stands for anything. */
 static const char *const names[] = {
 	/* what dray, cargo and make hand to each other; a jobserver is another one in each process
@@ -21,10 +26,10 @@ static const char *const names[] = {
 	"WINDOWPATH", "WT_PROFILE_ID", "WT_SESSION", "ZELLIJ*",
 	/* logins and shells */
 	"DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "DISPLAY", "GPG_AGENT_INFO", "GPG_TTY",
-	"HISTFILE", "HISTSIZE", "INVOCATION_ID", "JOURNAL_STREAM", "LESS*", "MAIL", "MANAGERPID",
-	"OLDPWD", "PROMPT_COMMAND", "PS1", "PWD", "SESSION_MANAGER", "SHLVL", "SSH_*", "SUDO_*",
-	"SYSTEMD_EXEC_PID", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SEAT*",
-	"XDG_SESSION_*", "XDG_VTNR", "_",
+	"HISTFILE", "HISTSIZE", "HOSTNAME", "INVOCATION_ID", "JOURNAL_STREAM", "LESS*", "MAIL",
+	"MANAGERPID", "OLDPWD", "PROMPT_COMMAND", "PS1", "PWD", "SESSION_MANAGER", "SHLVL", "SSH_*",
+	"SUDO_*", "SYSTEMD_EXEC_PID", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR",
+	"XDG_SEAT*", "XDG_SESSION_*", "XDG_VTNR", "_",
 	/* runs of a CI: files and tokens of this one, its number and its time */
 	"ACTIONS_*", "BUILDKITE_AGENT_ACCESS_TOKEN", "BUILDKITE_BUILD_ID", "BUILDKITE_BUILD_NUMBER",
 	"BUILDKITE_JOB_ID", "BUILD_ID", "BUILD_NUMBER", "BUILD_TAG", "BUILD_URL", "CI_BUILD_*",
@@ -52,4 +57,48 @@ session_has(const char *name, size_t n)
 			return true;
 	}
 	return false;
+}
+
+static bool
+is_jobs(const char *word, size_t n)
+{
+	static const char *const begins[] = { "--jobserver-", "--jobs=" };
+
+	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+		if (n >= strlen(begins[i]) && strncmp(word, begins[i], strlen(begins[i])) == 0)
+			return true;
+	return (n == 2 && memcmp(word, "--", n) == 0) ||
+	       (n == 6 && memcmp(word, "--jobs", n) == 0) ||
+	       (n >= 2 && memcmp(word, "-j", 2) == 0 && strspn(word + 2, "0123456789") >= n - 2);
+}
+
+int
+session_make_flags(const char *var, char **ret)
+{
+	static const char *const vars[] = { "MAKEFLAGS=", "MFLAGS=" };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	size_t name = 0;
+	bool any = false;
+
+	*ret = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(vars); i++)
+		if (starts_with(var, vars[i]))
+			name = strlen(vars[i]);
+	if (name == 0)
+		return 0;
+	if (buf_add(&b, var, name) < 0)
+		return -ENOMEM;
+	for (const char *p = var + name; *p;) {
+		size_t n = strcspn(p, " ");
+
+		if (n > 0 && !is_jobs(p, n)) {
+			if ((any && buf_adds(&b, " ") < 0) || buf_add(&b, p, n) < 0)
+				return -ENOMEM;
+			any = true;
+		}
+		p += n + (p[n] == ' ');
+	}
+	if (any)
+		*ret = strdup((const char *)b.p);
+	return any && !*ret ? -ENOMEM : 0;
 }

@@ -12,4 +12,8 @@ bool session_has(const char *name, size_t n);
 /* The i-th of the names; a '*' at its end stands for anything. NULL: there are no more. */
 const char *session_name(size_t i);
 
+/* MAKEFLAGS=VALUE or MFLAGS=VALUE without what hands a jobserver on, and -j: *ret is the caller's
+ * to free; NULL: nothing else is in it, or it is another variable. 0 or -ENOMEM. */
+int session_make_flags(const char *var, char **ret);
+
 #endif

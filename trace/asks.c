@@ -62,6 +62,28 @@ static const struct rule {
 	/* when it began, and the seed of $RANDOM, which every configure names a directory by */
 	{ "bash", ASK_CLOCK, "gettimeofday", 3 },
 	{ "bash", ASK_CLOCK, "gettimeofday", FORKED + 3 },
+	/* whether it believes how many links a directory has */
+	{ "find", ASK_UNAME, NULL, ALWAYS },
+	/* $HOSTNAME: a text that names it counts (cache/record.c) */
+	{ "bash", ASK_UNAME, NULL, 1 },
+	/* how many threads they have, and how much memory they take */
+	{ "cargo", ASK_CPUS, NULL, ALWAYS },
+	{ "dray*", ASK_CPUS, NULL, ALWAYS },
+	{ "ninja", ASK_CPUS, NULL, ALWAYS },
+	{ "rustc", ASK_CPUS, NULL, ALWAYS },
+	{ "rustdoc", ASK_CPUS, NULL, ALWAYS },
+	{ "clippy-driver", ASK_CPUS, NULL, ALWAYS },
+	{ "sort", ASK_CPUS, NULL, ALWAYS },
+	{ "xz", ASK_CPUS, NULL, ALWAYS },
+	{ "cargo", ASK_LIMITS, NULL, ALWAYS },
+	{ "dray*", ASK_LIMITS, NULL, ALWAYS },
+	{ "rustc", ASK_LIMITS, NULL, ALWAYS },
+	{ "java", ASK_LIMITS, NULL, ALWAYS },
+	{ "javac", ASK_LIMITS, NULL, ALWAYS },
+	{ "node", ASK_LIMITS, NULL, ALWAYS },
+	{ "rustup", ASK_LIMITS, NULL, ALWAYS },
+	{ "sort", ASK_LIMITS, NULL, ALWAYS },
+	{ "xz", ASK_LIMITS, NULL, ALWAYS },
 };
 
 static bool

@@ -1,6 +1,6 @@
-/* Which questions about the time of day, and for random numbers, count as what a build script's
- * result depends on. Any does, but those that programs are known to put at their start, or only to
- * compare times or to name temporary files. */
+/* Which questions about the time of day, for random numbers, and about the machine count as what a
+ * build script's result depends on. Any does, but those that programs are known to put at their
+ * start, or only to compare times, to name temporary files, or to share their work. */
 #ifndef DRAY_TRACE_ASKS_H
 #define DRAY_TRACE_ASKS_H
 
@@ -9,6 +9,9 @@
 enum ask {
 	ASK_CLOCK,
 	ASK_RANDOM,
+	ASK_UNAME,
+	ASK_CPUS,
+	ASK_LIMITS,
 };
 
 /* program: its path. function: libc's name, for ASK_CLOCK. nth: how many times it has asked so,

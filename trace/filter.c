@@ -95,13 +95,33 @@ notify_limits(scmp_filter_ctx f, int call)
 	return r == -EDOM || r == -EINVAL ? 0 : r;
 }
 
+/* What the machine is. Not the affinity as glibc asks for it at each program's start, by 16 to 64
+ * bytes (pthread_getattr_np). */
+static int
+add_machine(scmp_filter_ctx f)
+{
+	int r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(uname), 0);
+
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_getaffinity), 1,
+			SCMP_A1(SCMP_CMP_GE, 128, 0));
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, SCMP_SYS(sched_getaffinity), 1,
+			SCMP_A1(SCMP_CMP_LT, 16, 0));
+	return r;
+}
+
 static int
 add_notified(scmp_filter_ctx f, unsigned also)
 {
 	int r = 0;
 
+	/* of a script's programs dray-run.so says it */
 	for (const int *call = trace_calls; *call >= 0 && r == 0; call++)
-		r = is_limits(*call) ? notify_limits(f, *call) : notify(f, *call, also);
+		if (!is_limits(*call))
+			r = notify(f, *call, also);
+		else if (!(also & TRACE_FILTER_SCRIPT))
+			r = notify_limits(f, *call);
 	if (r == 0 && (also & TRACE_FILTER_DESCRIPTORS))
 		r = notify(f, SYS_fstat, also);
 	if (r == 0)
@@ -110,6 +130,8 @@ add_notified(scmp_filter_ctx f, unsigned also)
 	if (r == 0 && (also & TRACE_FILTER_SCRIPT))
 		r = seccomp_rule_add(
 			f, SCMP_ACT_NOTIFY, SCMP_SYS(getrandom), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
+	if (r == 0 && (also & TRACE_FILTER_SCRIPT))
+		r = add_machine(f);
 	return r;
 }
 

@@ -8,9 +8,9 @@
 bool trace_filter_possible(void);
 enum {
 	TRACE_FILTER_DESCRIPTORS = 1, /* stats of open descriptors, too */
-	TRACE_FILTER_SCRIPT =
-		2, /* getrandom, but not in the ways that std and libc use it for
-		      their own tables; and no question that has ASKED_PASS (asked.h) */
+	/* getrandom, but not in the ways that std and libc use it for their own tables; what the
+	 * machine is (TRACE_MACHINE); and no question that has ASKED_PASS (asked.h) */
+	TRACE_FILTER_SCRIPT = 2,
 };
 /* Adds to *ret a BPF program (struct sock_filter[]) that notifies of the calls in trace_calls, and
  * of sockets other than Unix ones, and of what `also` has. 0 or -errno. */

@@ -19,8 +19,8 @@
 #define TRACE_CLOCK_PREFIX "t/"
 /* A program asks for the table of what was asked (trace/asked.h): the answer is a descriptor. */
 #define TRACE_ASKED "T"
-/* A macro asked which machine this is: this, and what about it ("uname", "cpus" or "limits": groups
- * of cache/variables.h). */
+/* A macro, or a script, asked which machine this is: this, and what about it ("uname", "cpus" or
+ * "limits": groups of cache/variables.h). */
 #define TRACE_MACHINE_PREFIX "i/"
 /* LD_LIBRARY_PATH, and its other name where the loader is not to see it (run_spawn.c). */
 #define TRACE_LIBRARY_PATH "LD_LIBRARY_PATH="

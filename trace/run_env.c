@@ -67,8 +67,8 @@ say(const char *what)
 static bool
 is_no_input(const char *name)
 {
-	static const char *const names[] = { "CARGO_MAKEFLAGS", "LD_PRELOAD", "MAKEFLAGS", "MFLAGS",
-		"NUM_JOBS", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "RUST_MIN_STACK" };
+	static const char *const names[] = { "CARGO_MAKEFLAGS", "LD_PRELOAD", "NUM_JOBS",
+		"RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "RUST_MIN_STACK" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)
@@ -148,6 +148,41 @@ secure_getenv(const char *name)
 	report(name);
 	return getauxval(AT_SECURE) ? NULL : env_find(name);
 }
+
+/* ---- limits: libc's own questions do not come here (how many descriptors there may be, of each
+ * posix_spawn). No header declares these here: with 64 bits both kinds of each are one. */
+
+#if __SIZEOF_LONG__ == 8
+#define STACK 3
+
+static int
+limits(int pid, int resource, const void *to, void *ret)
+{
+	if (!to && resource != STACK && !is_driver)
+		say(TRACE_MACHINE_PREFIX "limits");
+	return (int)syscall(SYS_prlimit64, pid, resource, to, ret);
+}
+
+#define GETRLIMIT(name)                                \
+	EXPORTED int name(int resource, void *ret);    \
+                                                       \
+	EXPORTED int name(int resource, void *ret)     \
+	{                                              \
+		return limits(0, resource, NULL, ret); \
+	}
+#define PRLIMIT(name)                                                        \
+	EXPORTED int name(int pid, int resource, const void *to, void *ret); \
+                                                                             \
+	EXPORTED int name(int pid, int resource, const void *to, void *ret)  \
+	{                                                                    \
+		return limits(pid, resource, to, ret);                       \
+	}
+
+GETRLIMIT(getrlimit)
+GETRLIMIT(getrlimit64)
+PRLIMIT(prlimit)
+PRLIMIT(prlimit64)
+#endif
 
 /* ---- for env_realpath.c: what a C compiler asks about each header */
 

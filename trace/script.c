@@ -15,6 +15,7 @@
 #include "trace/texts.h"
 #include "trace/watch_priv.h"
 
+#define ARGV_MAX (256u * 1024)
 #define ENVP_MAX (1024u * 1024)
 #define OPENED_MAX 256 /* locks that are held; each is looked for one after another */
 #define C_MAX (16u * 1024 * 1024)
@@ -136,6 +137,63 @@ compiles_c(const char *path)
 	return false;
 }
 
+/* Programs that may be run without dray-run.so, or be static: neither the time nor random numbers
+ * are in what they make. */
+static bool
+is_plain_tool(const char *path)
+{
+	static const char *const names[] = { "[", "ar", "basename", "cat", "chmod", "cmp", "cp",
+		"cut", "dash", "diff", "dirname", "echo", "egrep", "env", "expr", "false", "fgrep",
+		"gmake", "grep", "head", "hostname", "install", "ln", "make", "mkdir", "mv",
+		"ninja", "nproc", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "sh", "tail",
+		"tee", "test", "touch", "tr", "true", "uname", "uniq", "wc", "which" };
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(real ? real : path, name);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(names[i], name))
+			return true;
+	return false;
+}
+
+/* Of such a program no question is seen: a static one asks the time without a call, and one without
+ * dray-run.so (an environment that was cleared) tells nothing. C compilers are looked at by what
+ * they read. */
+static void
+runs_blindly(struct watch *w, const char *path, enum program_form form)
+{
+	struct program p = { .form = form };
+
+	if (compiles_c(path)) {
+		w->script.blind = true;
+		return;
+	}
+	if (form == PROGRAM_SCRIPT && program_read(path, &p) == 0 && *p.interpreter)
+		path = p.interpreter;
+	if (w->script.trust ||
+		(!is_own(w, path) && (asks_by_name(path) || is_plain_tool(path) ||
+					     !streq(program_class(path, PROGRAM_DYNAMIC), "all"))))
+		return;
+	watch_doubt(w, "it ran %s, which is not seen to ask for the time or for random numbers",
+		path_basename(path));
+}
+
+/* A compiler that is told to make code for this processor asks that itself. */
+static void
+look_at_driver(struct watch *w, const struct trace_call *c)
+{
+	_cleanup_(buf_done) struct buf argv = BUF_INIT;
+
+	if (trace_set_get(&w->set, TRACE_GROUPS, "cpu") != TRACE_NONE ||
+		trace_call_strings(c->pid, c->argv, ARGV_MAX, &argv) < 0)
+		return;
+	for (size_t i = 0; i < argv.n; i += strlen((const char *)argv.p + i) + 1)
+		if (starts_with((const char *)argv.p + i, "-m") &&
+			ends_with((const char *)argv.p + i, "=native"))
+			trace_set_add(&w->set, TRACE_GROUPS, "cpu", TRACE_GROUP);
+}
+
 bool
 script_uses_all(const struct watch *w, const char *path)
 {
@@ -150,11 +208,13 @@ script_class(struct watch *w, const struct trace_call *c, const char *path, enum
 
 	if (form == PROGRAM_DYNAMIC && !is_own(w, path) && asks_by_name(path))
 		class = "linker";
+	if (streq(class, "linker"))
+		look_at_driver(w, c);
 	/* what it kept of today's __DATE__, no compiler asks for */
 	w->script.blind |= program_keeps_cache(path);
-	if (form != PROGRAM_DYNAMIC || (streq(class, "linker") && !has_library(w, c))) {
-		w->script.blind |= compiles_c(path);
-		class = "all";
+	if (form == PROGRAM_STATIC || !has_library(w, c)) {
+		runs_blindly(w, path, form);
+		class = form != PROGRAM_DYNAMIC || streq(class, "linker") ? "all" : class;
 	}
 	return class;
 }
@@ -192,6 +252,41 @@ script_reads(struct watch *w, const char *name)
 		w->script.reads_epoch = true;
 }
 
+/* The process whose call is being answered. */
+static struct watch_process *
+process(struct watch *w)
+{
+	struct watch_process *p = &w->script.processes[(unsigned)w->pid % WATCH_PROCESSES];
+
+	if (p->pid != w->pid)
+		*p = (struct watch_process){ .pid = w->pid };
+	return p;
+}
+
+void
+script_machine(struct watch *w, const char *what)
+{
+	const char *exe = w->exe ? w->exe(w->arg) : "";
+	struct watch_process *p = process(w);
+	enum ask ask = ASK_CPUS;
+	unsigned nth = 0;
+
+	if (streq(what, "uname")) {
+		ask = ASK_UNAME;
+		nth = ++p->names;
+	} else if (streq(what, "limits")) {
+		ask = ASK_LIMITS;
+	}
+	if (!exe || trace_set_get(&w->set, TRACE_GROUPS, what) != TRACE_NONE)
+		return;
+	/* by these they share their work, and take memory */
+	if (*exe && !is_own(w, exe) &&
+		((ask != ASK_UNAME && streq(program_class(exe, PROGRAM_DYNAMIC), "linker")) ||
+			!asks_count(exe, ask, NULL, nth, 0)))
+		return;
+	trace_set_add(&w->set, TRACE_GROUPS, what, TRACE_GROUP);
+}
+
 static bool
 is_digit(char c)
 {
@@ -205,6 +300,8 @@ script_said(struct watch *w, const char *said)
 
 	if (streq(said, TRACE_RANDOM))
 		script_random(w);
+	else if (starts_with(said, TRACE_MACHINE_PREFIX))
+		script_machine(w, said + strlen(TRACE_MACHINE_PREFIX));
 	else if (starts_with(said, TRACE_CLOCK_PREFIX) && is_digit(at[0]) && is_digit(at[1]) &&
 		 at[2] == '/')
 		asked(w, ASK_CLOCK, at + 3, (unsigned)(at[0] - '0'), (unsigned)(at[1] - '0'));
@@ -216,24 +313,17 @@ script_random(struct watch *w)
 	asked(w, ASK_RANDOM, NULL, 0, 0);
 }
 
-/* How many times this process has opened a device of random numbers since it runs its program. */
-static unsigned
-count_device(struct watch *w)
-{
-	struct watch_process *p = &w->script.processes[(unsigned)w->pid % WATCH_PROCESSES];
-
-	if (p->pid != w->pid)
-		*p = (struct watch_process){ .pid = w->pid };
-	return ++p->devices;
-}
-
 /* ---- texts */
 
 void
 script_opened(struct watch *w, const char *path)
 {
 	if (streq(path, "/dev/urandom") || streq(path, "/dev/random"))
-		asked(w, ASK_RANDOM, NULL, count_device(w), 0);
+		asked(w, ASK_RANDOM, NULL, ++process(w)->devices, 0);
+	else if (streq(path, "/proc/cpuinfo"))
+		trace_set_add(&w->set, TRACE_GROUPS, "cpu", TRACE_GROUP);
+	else if (streq(path, "/proc/version"))
+		trace_set_add(&w->set, TRACE_GROUPS, "uname", TRACE_GROUP);
 	else if (trace_set_get(&w->set, TRACE_TEXTS, path) == TRACE_NONE && w->all &&
 		 w->all(w->arg))
 		texts_opened(w, path);

@@ -33,6 +33,8 @@ void script_said(struct watch *w, const char *said);
 void script_reads(struct watch *w, const char *name);
 /* Random numbers were asked for by the system call. */
 void script_random(struct watch *w);
+/* The caller asked what the machine is: a name of cache/variables.h. */
+void script_machine(struct watch *w, const char *what);
 /* A path was opened to be read. */
 void script_opened(struct watch *w, const char *path);
 

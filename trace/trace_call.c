@@ -112,6 +112,8 @@ static const struct call_row rows[] = {
 	{ SYS_socket, TRACE_SOCKET, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_connect, TRACE_CONNECT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_getrandom, TRACE_RANDOM_BYTES, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_uname, TRACE_MACHINE, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	{ SYS_sched_getaffinity, TRACE_MACHINE, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_umask, TRACE_UMASK, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_prlimit64, TRACE_LIMIT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 #ifdef SYS_getrlimit
@@ -735,6 +737,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
 	ret->nofollow = ret->fails_if_there = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
+	ret->machine = NULL;
 	ret->who = TRACE_BY_OTHER;
 	ret->error = 0;
 	ret->n_paths = 0;
@@ -759,6 +762,8 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 		ret->argv = req->data.args[row->path + 1];
 		ret->envp = req->data.args[row->path + 2];
 	}
+	if (row->op == TRACE_MACHINE)
+		ret->machine = req->data.nr == SYS_uname ? "uname" : "cpus";
 	ret->makes_dir = is_mkdir(row->nr);
 	ret->fails_if_there |= ret->makes_dir || is_mknod(row->nr) || row->from == READS ||
 			       row->from == POINTS;

@@ -25,6 +25,7 @@ enum trace_op {
 	TRACE_UMASK,   /* umask: it can only be asked for by setting it */
 	TRACE_LIMIT,   /* getrlimit and its like, of the limits that the filter names */
 	TRACE_RANDOM_BYTES, /* getrandom, where it is notified */
+	TRACE_MACHINE,	    /* what the machine is: see machine; where it is notified */
 	TRACE_SAID,	    /* a message of dray-env.so: path[0] (trace/paths.h) */
 	TRACE_OTHER,	    /* not understood, or its memory cannot be read: see error
 			     */
@@ -60,6 +61,7 @@ struct trace_call {
 	bool asks_link;	     /* TRACE_LOOK: a readlink */
 	bool asks_extended;  /* TRACE_LOOK: a question about extended attributes */
 	bool sets_extended; /* TRACE_CHANGE: of extended attributes, which say more than the mode */
+	const char *machine; /* TRACE_MACHINE: "uname" or "cpus" (cache/variables.h) */
 	uint64_t argv, envp; /* TRACE_EXEC: where they are in the caller's memory */
 	int error; /* TRACE_OTHER: -errno; 0: there is no path. With -EFAULT and -EBADF the caller
 		      made a mistake, and the kernel will say so; any other: the call's meaning is

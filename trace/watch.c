@@ -359,6 +359,8 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 		script_random(w);
 	if (c->op == TRACE_LIMIT && asks_limit_for_result(w, by, arg))
 		trace_set_add(&w->set, TRACE_GROUPS, "limits", TRACE_GROUP);
+	if (c->op == TRACE_MACHINE && c->machine)
+		script_machine(w, c->machine);
 	/* a linker only wants to know how to make its output */
 	if (c->op == TRACE_UMASK && by(arg) != WATCH_BY_LINKER)
 		w->umask = true;

@@ -51,6 +51,7 @@ struct watch_script {
 	struct watch_process {
 		pid_t pid;
 		unsigned devices;     /* of random numbers, opened since its program began */
+		unsigned names;	      /* questions for the machine's name since then */
 	} processes[WATCH_PROCESSES]; /* by number */
 };
 

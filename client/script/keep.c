@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/variables.h"
 #include "client/script/place.h"
 #include "client/script/run_priv.h"
 #include "client/script/tree.h"
@@ -205,12 +206,15 @@ make_result(struct run *r, struct result *res)
 char *
 run_given_up_name(const struct run *r)
 {
-	char hex[DIGEST_HEX_SIZE], *name;
+	char hex[DIGEST_HEX_SIZE], env[DIGEST_HEX_SIZE], *name;
 	const char *trust = r->conf->client.scripts_trust;
+	struct digest d;
 
+	if (variables_digest("all", r->marked.v, &d) < 0)
+		return NULL;
 	digest_hex(&r->c->key.id, hex);
-	if (asprintf(&name, "given up %s%s %s", hex, getenv("SOURCE_DATE_EPOCH") ? " dated" : "",
-		    trust ? trust : "") < 0)
+	digest_hex(&d, env);
+	if (asprintf(&name, "given up %s %.16s %s", hex, env, trust ? trust : "") < 0)
 		return NULL;
 	return name;
 }

@@ -6,6 +6,7 @@
 
 #include "cache/text.h"
 #include "common/fs.h"
+#include "common/session.h"
 
 static bool
 holds(const struct buf *b, const char *what)
@@ -59,14 +60,55 @@ place_is_named(const struct inputs_place *p, const char *path)
 static bool
 is_no_input(const char *var)
 {
-	static const char *const names[] = {
-		"CARGO_MAKEFLAGS=", "LD_LIBRARY_PATH=", "MAKEFLAGS=", "MFLAGS=", "NUM_JOBS="
-	};
+	static const char *const names[] = { "CARGO_MAKEFLAGS=", "NUM_JOBS=" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (starts_with(var, names[i]))
 			return true;
 	return false;
+}
+
+/* Without the directories in the target directory, which cargo adds. *ret: NULL where nothing is
+ * left. 0 or -ENOMEM. */
+static int
+library_path(const struct inputs_place *p, const char *var, char **ret)
+{
+	static const char name[] = "LD_LIBRARY_PATH=";
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	bool any = false;
+
+	*ret = NULL;
+	if (buf_adds(&b, name) < 0)
+		return -ENOMEM;
+	for (const char *at = var + strlen(name); *at;) {
+		size_t n = strcspn(at, ":");
+		_cleanup_(freep) char *dir = strndup(at, n);
+
+		if (!dir)
+			return -ENOMEM;
+		if (n > 0 && !path_is_below(dir, p->target_dir) &&
+			!path_is_below(dir, p->real_target_dir)) {
+			if ((any && buf_adds(&b, ":") < 0) || buf_adds(&b, dir) < 0)
+				return -ENOMEM;
+			any = true;
+		}
+		at += n + (at[n] == ':');
+	}
+	if (any)
+		*ret = strdup((const char *)b.p);
+	return any && !*ret ? -ENOMEM : 0;
+}
+
+/* What is left of a variable that differs in part from run to run: *ret, the caller's to free;
+ * NULL: nothing. 1: it is none of these. */
+static int
+lasting_part(const struct inputs_place *p, const char *var, char **ret)
+{
+	if (starts_with(var, "LD_LIBRARY_PATH="))
+		return library_path(p, var, ret);
+	if (starts_with(var, "MAKEFLAGS=") || starts_with(var, "MFLAGS="))
+		return session_make_flags(var, ret);
+	return 1;
 }
 
 int
@@ -76,12 +118,21 @@ place_mark_env(const struct inputs_place *p, char *const *envp, struct strv *ret
 
 	for (; r == 0 && *envp; envp++) {
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
+		_cleanup_(freep) char *part = NULL;
+		const char *var = *envp;
 
-		if (is_no_input(*envp))
+		if (is_no_input(var))
 			continue;
-		r = place_hide(p, *envp, strlen(*envp), &b);
+		r = lasting_part(p, var, &part);
+		if (r < 0)
+			return r;
+		if (r == 0 && !part)
+			continue;
+		if (r == 0)
+			var = part;
+		r = place_hide(p, var, strlen(var), &b);
 		if (r == -EBADMSG)
-			r = strv_add(ret, *envp);
+			r = strv_add(ret, var);
 		else if (r == 0)
 			r = strv_addn(ret, (const char *)b.p, b.n);
 	}

@@ -15,9 +15,9 @@ int place_show(const struct inputs_place *p, const void *text, size_t n, struct 
 /* Whether the file's bytes hold the target directory's path, by either of its names. 1, 0 or
  * -errno. */
 int place_is_named(const struct inputs_place *p, const char *path);
-/* The environment with marks, for inputs_place.marked: without what differs from run to run (the
- * jobserver, NUM_JOBS, LD_LIBRARY_PATH, whose libraries are inputs). Adds to *ret, and a NULL at
- * the end. 0 or -ENOMEM. */
+/* The environment with marks, for inputs_place.marked: without what differs from run to run: the
+ * jobserver, NUM_JOBS, in LD_LIBRARY_PATH what lies in the target directory. Adds to *ret, and a
+ * NULL at the end. 0 or -ENOMEM. */
 int place_mark_env(const struct inputs_place *p, char *const *envp, struct strv *ret);
 /* Adds what cargo and rustup set for a build script to *ret, as it is: NAME=VALUE. 0 or -ENOMEM. */
 int place_cargo_env(char *const *envp, struct strv *ret);

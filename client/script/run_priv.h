@@ -28,7 +28,8 @@ struct run {
 };
 
 /* By which it is noted that such a run is not worth tracing (a time, in seconds since 1970, and
- * why): the key, and what may make it worth it. NULL: no memory. The caller frees it. */
+ * why): the key, and the environment, which may make it worth it. NULL: no memory. The caller frees
+ * it. */
 char *run_given_up_name(const struct run *r);
 
 /* Keeps what the run made, if it ended well; else r->not_stored says why not. */
