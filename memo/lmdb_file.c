@@ -224,7 +224,9 @@ check_length(MDB_env *env)
 	mdb_filehandle_t fd;
 
 	if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &st) != 0 ||
-		mdb_env_get_fd(env, &fd) != 0 || fstat(fd, &fst) < 0)
+		mdb_env_get_fd(env, &fd) != 0 || fstat(fd, &fst) < 0 ||
+		/* lmdb leaves it to be inherited */
+		fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return MDB_INVALID;
 	return (uint64_t)fst.st_size < ((uint64_t)info.me_last_pgno + 1) * st.ms_psize ? MDB_INVALID
 										       : 0;

@@ -148,7 +148,8 @@ take_slot(struct run *r)
 		if (r->own_slot < 0)
 			return 0;
 	}
-	hand_down(r, l->slot < 0 ? r->own_slot : l->slot);
+	if (!l->slot_stays)
+		hand_down(r, l->slot < 0 ? r->own_slot : l->slot);
 	return 0;
 }
 
@@ -158,7 +159,7 @@ set_jobserver(struct run *r)
 	const char *set[] = { r->makeflags, NULL };
 	char flags[96];
 
-	if (r->n_fds == 0 || slots_tokens_choose(r->l->slots, &r->tokens) < 0 ||
+	if ((r->own_slot < 0 && r->l->slot < 0) || slots_tokens_choose(r->l->slots, &r->tokens) < 0 ||
 		r->tokens.js.rd < 0)
 		return 0;
 	jobserver_flags(flags, r->tokens.js.rd, r->tokens.js.wr);

@@ -139,3 +139,14 @@ indifferent() {
   indifferent when
   indifferent 'find . -name words.txt -mtime -2'
 }
+
+@test "no descriptor of dray's reaches a script, nor a process that it leaves" {
+  modes "$WORK/app"
+  made 'ls -l /proc/self/fd | grep "$DRAY_CACHE_DIR" || echo none'
+  [ "$MADE" = none ]
+  MODE='sleep 60 >/dev/null 2>&1 </dev/null & echo $!' cached left "$WORK/app" build
+  run_not_kept app "a process that it started still runs: sleep"
+  STARTED+=("$(cat "$(script_out "$WORK/app/target/debug" app)/made")")
+  kill -0 "${STARTED[-1]}"
+  fails grep -F "$DRAY_CACHE_DIR" <(ls -l "/proc/${STARTED[-1]}/fd")
+}
