@@ -143,10 +143,10 @@ static bool
 is_plain_tool(const char *path)
 {
 	static const char *const names[] = { "[", "ar", "basename", "cat", "chmod", "cmp", "cp",
-		"cut", "dash", "diff", "dirname", "echo", "egrep", "env", "expr", "false", "fgrep",
-		"gmake", "grep", "head", "hostname", "install", "ln", "make", "mkdir", "mv",
-		"ninja", "nproc", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "sh", "tail",
-		"tee", "test", "touch", "tr", "true", "uname", "uniq", "wc", "which" };
+		"cut", "dash", "diff", "dirname", "dray", "echo", "egrep", "env", "expr", "false",
+		"fgrep", "gmake", "grep", "head", "hostname", "install", "ln", "make", "mkdir",
+		"mv", "ninja", "nproc", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "sh",
+		"tail", "tee", "test", "touch", "tr", "true", "uname", "uniq", "wc", "which" };
 	_cleanup_(freep) char *real = realpath(path, NULL);
 	char name[DRIVERS_NAME_MAX];
 

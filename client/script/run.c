@@ -338,9 +338,7 @@ static int
 run_it(struct run *r)
 {
 	struct rustc_call call = { .argv = r->argv.v };
-	struct local_run l = {
-		.call = &call, .slot = -1, .slot_stays = true, .seen = &r->seen
-	};
+	struct local_run l = { .call = &call, .slot = -1, .slot_stays = true, .seen = &r->seen };
 	int status;
 
 	r->slots = local_open_slots(r->conf);

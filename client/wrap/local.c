@@ -159,8 +159,8 @@ set_jobserver(struct run *r)
 	const char *set[] = { r->makeflags, NULL };
 	char flags[96];
 
-	if ((r->own_slot < 0 && r->l->slot < 0) || slots_tokens_choose(r->l->slots, &r->tokens) < 0 ||
-		r->tokens.js.rd < 0)
+	if ((r->own_slot < 0 && r->l->slot < 0) ||
+		slots_tokens_choose(r->l->slots, &r->tokens) < 0 || r->tokens.js.rd < 0)
 		return 0;
 	jobserver_flags(flags, r->tokens.js.rd, r->tokens.js.wr);
 	snprintf(r->makeflags, sizeof(r->makeflags), "CARGO_MAKEFLAGS=%s", flags);
