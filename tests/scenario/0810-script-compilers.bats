@@ -80,7 +80,7 @@ again_and_again() {
     cached "$i" "$1" build
     says "$1" "inner 42"
     ran app "$([ "$i" = one ] || echo "runs of it are not kept")"
-    run_not_kept app "it asked for random numbers: cargo"
+    run_not_kept app "it asked for random numbers: rustc"
     case $i in
       one) [ -z "$(job low where)" ] ;;
       two) missed low && kept low && missed inner && kept inner ;;
