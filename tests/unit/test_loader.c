@@ -28,6 +28,7 @@ begin(void **state)
 {
 	static const char *const needed[] = { "libgcc_s.so.1", "libc.so.6", "ld-linux-x86-64.so.2",
 		NULL };
+	_cleanup_(freep) char *toolchain = NULL;
 	int r = setup(state);
 
 	put_program(needed, "dlsym");
@@ -37,9 +38,9 @@ begin(void **state)
 	program = at("target", "debug/script");
 	target = at("target", "");
 	target[strlen(target) - 1] = '\0';
-	assert_true(
-		asprintf(&dirs, "%s/debug:%s/debug/deps:%s/gone:%s/lib/rustlib/x/lib:%s/lib",
-			target, target, target, at("toolchain", "."), at("toolchain", ".")) > 0);
+	toolchain = at("toolchain", ".");
+	assert_true(asprintf(&dirs, "%s/debug:%s/debug/deps:%s/gone:%s/lib/rustlib/x/lib:%s/lib",
+			    target, target, target, toolchain, toolchain) > 0);
 	return r;
 }
 
