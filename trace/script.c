@@ -83,19 +83,27 @@ is_own(const struct watch *w, const char *path)
 	return watch_below_any(path, &w->project) || watch_below_any(path, &w->writable);
 }
 
+/* Whether the program is one of these, by its name behind links, without a version. */
+static bool
+is_one_of(const char *path, const char *const *names, size_t n)
+{
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(real ? real : path, name);
+	for (size_t i = 0; i < n; i++)
+		if (streq(names[i], name))
+			return true;
+	return false;
+}
+
 static bool
 asks_by_name(const char *path)
 {
 	static const char *const names[] = { "llvm-config", "pkg-config", "pkgconf", "protoc",
 		"rustc", "rustdoc", "rustup" };
-	_cleanup_(freep) char *real = realpath(path, NULL);
-	char name[DRIVERS_NAME_MAX];
 
-	drivers_plain_name(real ? real : path, name);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (streq(names[i], name))
-			return true;
-	return false;
+	return is_one_of(path, names, ARRAY_LEN(names));
 }
 
 bool
@@ -147,14 +155,8 @@ is_plain_tool(const char *path)
 		"fgrep", "gmake", "grep", "head", "hostname", "install", "ln", "make", "mkdir",
 		"mv", "ninja", "nproc", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "sh",
 		"tail", "tee", "test", "touch", "tr", "true", "uname", "uniq", "wc", "which" };
-	_cleanup_(freep) char *real = realpath(path, NULL);
-	char name[DRIVERS_NAME_MAX];
 
-	drivers_plain_name(real ? real : path, name);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (streq(names[i], name))
-			return true;
-	return false;
+	return is_one_of(path, names, ARRAY_LEN(names));
 }
 
 /* Of such a program no question is seen: a static one asks the time without a call, and one without
