@@ -11,6 +11,7 @@
 #include "cache/attributes.h"
 #include "cache/rlib.h"
 #include "cache/variables.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "memo/git_index.h"
 #include "toolchain/elf.h"
@@ -128,13 +129,13 @@ is_young(const struct recorder *r, const char *path, const struct stat *st)
 {
 	struct timespec now;
 
-	if (!record_is_after(&st->st_ctim, &r->in->started))
+	if (clock_is_before(&st->st_ctim, &r->in->started))
 		return false;
 	if (!in_out_dir(r, path) && !is_artifact(r, path))
 		return true;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return record_is_after(&st->st_mtim, &r->in->started) &&
-	       !record_is_after(&st->st_mtim, &now);
+	return !clock_is_before(&st->st_mtim, &r->in->started) &&
+	       clock_is_before(&st->st_mtim, &now);
 }
 
 /* Adds it by its name relative to the out-dir or to the target directory. 1: it is in neither. */
@@ -222,10 +223,10 @@ is_swapped(const struct recorder *r, const char *path)
 {
 	struct stat st;
 
-	if (lstat(path, &st) < 0 || !record_is_after(&st.st_ctim, &r->in->started))
+	if (lstat(path, &st) < 0 || clock_is_before(&st.st_ctim, &r->in->started))
 		return false;
 	return S_ISLNK(st.st_mode) ||
-	       (S_ISDIR(st.st_mode) && !record_is_after(&st.st_mtim, &r->in->started));
+	       (S_ISDIR(st.st_mode) && clock_is_before(&st.st_mtim, &r->in->started));
 }
 
 static int check_way_to(struct recorder *r, const char *path, unsigned links);
@@ -337,7 +338,7 @@ record_add_listing(struct recorder *r, const char *path)
 
 	if (in_out_dir(r, path) || strv_has(r->in->ignored_lists, path))
 		return 0;
-	if (stat(path, &st) < 0 || record_is_after(&st.st_ctim, &r->in->started))
+	if (stat(path, &st) < 0 || !clock_is_before(&st.st_ctim, &r->in->started))
 		return cannot(r, "%s changed while it was listed", path);
 	k = check_way_to(r, path, 0);
 	if (k < 0)

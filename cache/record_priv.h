@@ -32,13 +32,6 @@ struct recorder {
 /* Why the result cannot be kept. */
 #define cannot(r, ...) why_set((r)->why, -ENOTSUP, __VA_ARGS__)
 
-static inline bool
-record_is_after(const struct timespec *t, const struct timespec *start)
-{
-	return t->tv_sec > start->tv_sec ||
-	       (t->tv_sec == start->tv_sec && t->tv_nsec >= start->tv_nsec);
-}
-
 /* ---- record_path.c. 0; -ENOTSUP with a reason; -ENOMEM. */
 
 /* Adds it by its name, relative to the out-dir or the target directory where it lies there. */

@@ -37,14 +37,22 @@ clock_wall_ms(void)
 }
 
 struct timespec
+clock_stamp(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return now;
+}
+
+struct timespec
 clock_stamp_after(const struct timespec *began)
 {
 	struct timespec now;
 
 	for (int naps = 0; naps < 20; naps++) {
-		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-		if (now.tv_sec > began->tv_sec ||
-			(now.tv_sec == began->tv_sec && now.tv_nsec > began->tv_nsec))
+		now = clock_stamp();
+		if (clock_is_before(began, &now))
 			break;
 		poll(NULL, 0, 1);
 	}

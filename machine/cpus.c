@@ -134,7 +134,10 @@ by_v1(const char *root)
 	group = v1_group((const char *)self.p);
 	for (size_t i = 0; group && i < V1_MOUNTS; i++) {
 		_cleanup_(freep) char *dir = path_join(mounts[i], group);
-		unsigned n = dir ? least_upwards(root, dir, cfs_of) : UINT_MAX;
+		unsigned n = UINT_MAX;
+
+		if (dir && !streq(group, "/"))
+			n = least_upwards(root, dir, cfs_of);
 
 		if (n == UINT_MAX)
 			n = least_upwards(root, mounts[i], cfs_of);

@@ -55,7 +55,7 @@ struct run {
 	struct buf filter;
 	char **argv;
 	const char *argv0;     /* the program's name, where it is not its path; NULL */
-	struct timespec began; /* the one that asks for the record; 0: it does not say */
+	struct timespec began; /* the one that asks for the record; 0: nothing is to wait for */
 	bool hides;	       /* LD_LIBRARY_PATH, from the loader (trace/run_spawn.c) */
 	int record, socket, child_socket;
 	char *env;	    /* dray-env.so, or a script's dray-run.so */
@@ -653,8 +653,7 @@ answer_trial(struct run *r)
 	if (readlink(link, cwd, sizeof(cwd)) < 0)
 		return untraced(r, link, -errno);
 	/* as late as can be: most of the time the clock has ticked by now */
-	if (r->began.tv_sec)
-		r->watch.started = clock_stamp_after(&r->began);
+	r->watch.started = r->began.tv_sec ? clock_stamp_after(&r->began) : clock_stamp();
 	if (trace_listener_go_on(&r->listener) < 0)
 		return untraced(r, "its calls cannot be answered", 0);
 	return 0;

@@ -348,7 +348,7 @@ run_it(struct run *r)
 	if (r->conf->client.cache == CACHE_ON && !r->not_stored && add_trace(r) == 0) {
 		l.trace = &r->trace;
 		r->was_empty = tree_is_empty(r->c->out_dir);
-		l.began = cached_begin_traced(r->c);
+		l.began = cached_begin_traced(r->c, r->argv.v[0]);
 	}
 	if (!take_over(r))
 		return LEFT_TO_LAUNCHER;

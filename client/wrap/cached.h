@@ -52,8 +52,9 @@ bool cached_wait_twin(struct cached *c);
 const struct strv *cached_trace_options(struct cached *c);
 /* Just before a compile elsewhere, or a link. */
 void cached_begin(struct cached *c);
-/* The same of a compile here; returns local_run's `began`. */
-const struct timespec *cached_begin_traced(struct cached *c);
+/* The same of a compile here, or of a build script's run (its program; NULL for a compile); returns
+ * local_run's `began`. */
+const struct timespec *cached_begin_traced(struct cached *c, const char *program);
 
 struct ledger;
 struct inputs;

@@ -95,13 +95,47 @@ cached_begin(struct cached *c)
 	c->started = clock_stamp_after(&c->in.began);
 }
 
-/* The tracer says when the program began; were that not in its record, more would seem to have
- * changed meanwhile. */
-const struct timespec *
-cached_begin_traced(struct cached *c)
+/* Whether nothing that is written from now on can have the file's stamps. */
+static bool
+is_settled(const char *path, const struct timespec *now)
 {
-	clock_gettime(CLOCK_REALTIME_COARSE, &c->started);
-	return &c->in.began;
+	struct stat st;
+
+	return stat(path, &st) < 0 ||
+	       (clock_is_before(&st.st_ctim, now) && clock_is_before(&st.st_mtim, now));
+}
+
+/* What cargo has just had made for this: the last of the crates that a unit depends on, of those
+ * that are not named, too, where their code is read; what its build script generated. */
+static bool
+unit_is_settled(const struct cached *c)
+{
+	const struct rustc_call *call = c->in.call;
+	bool settled = !call->calls_linker && !call->reads_rlibs && !getenv("OUT_DIR") &&
+		       is_settled(call->source, &c->started);
+
+	for (size_t i = 0; settled && i < call->n_externs; i++)
+		settled = !call->externs[i].path || is_settled(call->externs[i].path, &c->started);
+	return settled;
+}
+
+/* A script's program, and what other scripts say to this one by DEP_*. */
+static bool
+run_is_settled(const struct cached *c, const char *program)
+{
+	for (char **e = environ; *e; e++)
+		if (starts_with(*e, "DEP_"))
+			return false;
+	return is_settled(program, &c->started);
+}
+
+/* The tracer says when the program began; were that not in its record, more would seem to have
+ * changed meanwhile. To wait until the clock that stamps files shows it takes some milliseconds. */
+const struct timespec *
+cached_begin_traced(struct cached *c, const char *program)
+{
+	c->started = clock_stamp();
+	return (program ? run_is_settled(c, program) : unit_is_settled(c)) ? NULL : &c->in.began;
 }
 
 /* ---- what it made */

@@ -346,7 +346,7 @@ run_here(struct wrap *w)
 
 	if (keeps(w)) {
 		l.trace = cached_trace_options(w->cached);
-		l.began = cached_begin_traced(w->cached);
+		l.began = cached_begin_traced(w->cached, NULL);
 	}
 	status = local_run(&l);
 	w->where = "local";
