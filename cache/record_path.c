@@ -19,28 +19,19 @@
 #define LINKS_MAX 8 /* that lead to links */
 #define C_MAX (16u << 20)
 
-/* The loader looks in each directory of LD_LIBRARY_PATH for variants for this processor (glibc's
- * elf/dl-load.c, dl-hwcaps.c). They are no inputs: what runs is the toolchain, and the directories
- * of the library path are cargo's, which puts no variants there. */
+/* The loader looks in each directory of LD_LIBRARY_PATH for variants for this processor. They are
+ * no inputs: what runs is the toolchain, and the directories of the library path are cargo's, which
+ * puts no variants there. */
 static bool
 is_loader_variant(const struct recorder *r, const char *path)
 {
-	static const char *const names[] = { "glibc-hwcaps", "tls", "haswell", "avx512_1", "x86_64",
-		"xeon_phi", "aarch64", "atomics" };
-
 	for (size_t i = 0; i < r->library_path.n; i++) {
 		const char *dir = r->library_path.v[i];
 		size_t n = strlen(dir);
 
-		if (!path_is_below(path, dir) || path[n] != '/')
-			continue;
-		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
-			size_t m = strlen(names[k]);
-
-			if (strncmp(path + n + 1, names[k], m) == 0 &&
-				(path[n + 1 + m] == '/' || !path[n + 1 + m]))
-				return true;
-		}
+		if (path_is_below(path, dir) && path[n] == '/' &&
+			elf_is_variant(path + n + 1, strcspn(path + n + 1, "/")))
+			return true;
 	}
 	return false;
 }

@@ -402,3 +402,15 @@ elf_has_section(const char *path, const char *name)
 	}
 	return 0;
 }
+
+const char *const elf_variants[] = { "glibc-hwcaps", "tls", "haswell", "avx512_1", "x86_64",
+	"xeon_phi", "aarch64", "atomics", NULL };
+
+bool
+elf_is_variant(const char *name, size_t n)
+{
+	for (size_t i = 0; elf_variants[i]; i++)
+		if (strlen(elf_variants[i]) == n && memcmp(elf_variants[i], name, n) == 0)
+			return true;
+	return false;
+}

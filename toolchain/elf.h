@@ -19,4 +19,10 @@ int elf_has_dynamic_part(const char *path, const char *part);
 /* Whether it has a section of this name: 1, 0, or as above. */
 int elf_has_section(const char *path, const char *name);
 
+/* Directories of variants for one processor, which the loader looks for in each directory that it
+ * searches (glibc's elf/dl-hwcaps.c; until 2.37 by other names, in dl-load.c). Ends with NULL. */
+extern const char *const elf_variants[];
+/* Whether this name, of n bytes, is one of them. */
+bool elf_is_variant(const char *name, size_t n);
+
 #endif

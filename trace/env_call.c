@@ -150,20 +150,6 @@ env_readlink(bool is_own, int fd, const char *path, char *buf, size_t n)
 	return env_direct(SYS_readlinkat, fd, (long)path, (long)buf, (long)n, 0, 0);
 }
 
-bool
-env_knows_real(const char *path, char *ret)
-{
-	(void)path;
-	(void)ret;
-	return false;
-}
-
-void
-env_note_real(const char *path)
-{
-	(void)path;
-}
-
 /* With a path AT_EMPTY_PATH means nothing, but by it the kernel's filter knows what is asked of a
  * descriptor. */
 static long

@@ -172,6 +172,21 @@ say_absent(const char *restrict path, size_t n, char *restrict resolved)
 	return NULL;
 }
 
+/* Where nothing else is linked in: trace/run_asked.c has the others. */
+__attribute__((weak)) bool
+env_knows_real(const char *path, char *ret)
+{
+	(void)path;
+	(void)ret;
+	return false;
+}
+
+__attribute__((weak)) void
+env_note_real(const char *path)
+{
+	(void)path;
+}
+
 /* In a build script's tree what was asked once is known to the tracer. */
 static char *
 by_libc(realpath_fn libc, const char *restrict path, char *restrict resolved)

@@ -584,20 +584,6 @@ asked_has_searched(const char *name, const char *path, const char *dirs)
 	return false;
 }
 
-bool
-env_knows_real(const char *path, char *ret)
-{
-	(void)path;
-	(void)ret;
-	return false;
-}
-
-void
-env_note_real(const char *path)
-{
-	(void)path;
-}
-
 long
 env_readlink(bool own, int fd, const char *path, char *buf, size_t n)
 {

@@ -47,18 +47,14 @@ is_cargos(const char *dir, size_t n, const char *target_dir)
 	       memmem(dir, n, rustlib, strlen(rustlib)) || is_there(dir, n, "rustlib");
 }
 
-/* Whether the directory has one of the libraries, or a variant of itself for this processor (as
- * cache/record_path.c has them). */
+/* Whether the directory has one of the libraries, or a variant of itself for this processor. */
 static bool
 has_any(const char *dir, size_t n, const struct strv *libraries)
 {
-	static const char *const variants[] = { "glibc-hwcaps", "tls", "haswell", "avx512_1",
-		"x86_64", "xeon_phi", "aarch64", "atomics" };
-
 	if (!is_there(dir, n, "."))
 		return false;
-	for (size_t i = 0; i < ARRAY_LEN(variants); i++)
-		if (is_there(dir, n, variants[i]))
+	for (size_t i = 0; elf_variants[i]; i++)
+		if (is_there(dir, n, elf_variants[i]))
 			return true;
 	for (size_t i = 0; i < libraries->n; i++)
 		if (is_there(dir, n, libraries->v[i]))

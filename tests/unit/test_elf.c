@@ -84,6 +84,17 @@ elf_sections(void **state)
 }
 
 static void
+elf_names_of_variants(void **state)
+{
+	(void)state;
+	assert_true(elf_is_variant("glibc-hwcaps/x86-64-v3", 12));
+	assert_true(elf_is_variant("tls", 3));
+	assert_false(elf_is_variant("tlsx", 4));
+	assert_false(elf_is_variant("tl", 2));
+	assert_false(elf_is_variant("", 0));
+}
+
+static void
 elf_bad(void **state)
 {
 	static const char *const names[] = { "liba.so", NULL };
@@ -139,6 +150,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(elf_good, setup, teardown),
 		cmocka_unit_test_setup_teardown(elf_symbols, setup, teardown),
 		cmocka_unit_test_setup_teardown(elf_sections, setup, teardown),
+		cmocka_unit_test(elf_names_of_variants),
 		cmocka_unit_test_setup_teardown(elf_bad, setup, teardown),
 	};
 

@@ -44,20 +44,6 @@ env_readlink(bool own, int fd, const char *path, char *buf, size_t n)
 }
 
 bool
-env_knows_real(const char *path, char *ret)
-{
-	(void)path;
-	(void)ret;
-	return false;
-}
-
-void
-env_note_real(const char *path)
-{
-	(void)path;
-}
-
-bool
 env_keeps_dirs(void)
 {
 	return true;

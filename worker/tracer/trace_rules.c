@@ -8,6 +8,7 @@
 
 #include "common/fs.h"
 #include "rustc/call.h"
+#include "toolchain/elf.h"
 #include "trace/runtime.h"
 #include "worker/inside/capture_dir.h"
 #include "worker/sandbox/sandbox.h"
@@ -296,21 +297,13 @@ trace_rules_temporary(const struct trace_rules *r, const char *path)
 bool
 trace_rules_loader_dir(const struct trace_rules *r, const char *path)
 {
-	/* glibc's elf/dl-load.c, dl-hwcaps.c: variants by processor, until 2.37 also by these names
-	 */
-	static const char *const names[] = { "tls", "haswell", "avx512_1", "x86_64", "xeon_phi",
-		"aarch64", "atomics" };
 	const char *base = path_basename(path);
 
 	if (strstr(path, "/glibc-hwcaps/") || streq(base, "glibc-hwcaps"))
 		return true;
-	for (size_t i = 0; i < r->library_path.n; i++) {
-		if (!path_is_below(path, r->library_path.v[i]))
-			continue;
-		for (size_t k = 0; k < ARRAY_LEN(names); k++)
-			if (streq(base, names[k]))
-				return true;
-	}
+	for (size_t i = 0; i < r->library_path.n; i++)
+		if (path_is_below(path, r->library_path.v[i]) && elf_is_variant(base, strlen(base)))
+			return true;
 	return false;
 }
 
