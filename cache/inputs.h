@@ -120,4 +120,10 @@ struct inputs_from {
 int inputs_from_record(const struct inputs_from *in, const struct buf *record, struct inputs *ret,
 	struct strv *ret_made, char **ret_why);
 
+/* The path of a program (sudo) that had rights of its own and did not get them, since nothing that
+ * is traced does: the run may have ended otherwise than without a tracer. It points into the
+ * record. NULL: there is none. */
+const char *inputs_lost_rights(const struct buf *record);
+#define INPUTS_LOST_RIGHTS "it ran %s, which gets none of its own rights while it is traced"
+
 #endif

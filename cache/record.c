@@ -364,6 +364,8 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 	case 'q':
 	case 't':
 		return 0;
+	case 'p':
+		return cannot(r, INPUTS_LOST_RIGHTS, path_basename(name));
 	case '!':
 		return cannot(r, "%s", name);
 	case 'e':
@@ -451,4 +453,17 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 	strv_done(&r.variables);
 	strv_done(&r.indexes);
 	return k;
+}
+
+const char *
+inputs_lost_rights(const struct buf *record)
+{
+	const char *p = (const char *)record->p, *end = p + record->n;
+
+	if (record->n == 0 || end[-1] != '\0')
+		return NULL;
+	for (; p < end; p += strlen(p) + 1)
+		if (*p == 'p')
+			return p + 1;
+	return NULL;
 }

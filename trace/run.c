@@ -9,7 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "common/fs.h"
@@ -207,6 +210,22 @@ note_refused(struct watch *w, const char *path)
 	trace_set_add(&w->set, TRACE_PROGRAMS, item, TRACE_RAN);
 }
 
+/* Nothing that is traced gets a program's own rights (no_new_privs): sudo and its like. */
+static bool
+has_rights(const char *path)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || statvfs(path, &fs) < 0 ||
+		(fs.f_flag & ST_NOSUID))
+		return false;
+	if (((st.st_mode & S_ISUID) && st.st_uid != geteuid()) ||
+		((st.st_mode & S_ISGID) && (st.st_mode & S_IXGRP) && st.st_gid != getegid()))
+		return true;
+	return geteuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0;
+}
+
 void
 watch_run(struct watch *w, const struct trace_call *c, const char *given)
 {
@@ -231,6 +250,8 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 	look_at(w, path, &form);
 	if (form == PROGRAM_NONE)
 		return;
+	if (!w->rights && form != PROGRAM_SCRIPT && has_rights(path))
+		w->rights = strdup(path);
 	if (w->script.on)
 		script_runs(w, c->pid, path, form);
 	w->ran = true;

@@ -29,6 +29,7 @@ watch_done(struct watch *w)
 	for (size_t i = 0; i < w->n_indexes; i++)
 		free(w->indexes[i].path);
 	free(w->indexes);
+	free(w->rights);
 	script_done(&w->script);
 	trace_set_done(&w->set);
 }
@@ -489,6 +490,8 @@ watch_record(const struct watch *w, struct buf *ret)
 		r = buf_addf(ret, "t%lld %ld", (long long)w->started.tv_sec, w->started.tv_nsec);
 	if (r == 0 && w->started.tv_sec)
 		r = buf_add(ret, "", 1);
+	if (r == 0 && w->rights)
+		r = item(ret, 'p', w->rights);
 	for (size_t i = 0; r == 0 && i < w->set.n; i++) {
 		char kind = letter(w->set.v[i]->kind);
 

@@ -71,6 +71,7 @@ struct watch {
 		struct digest before;
 	} * indexes; /* git indexes that git refreshes */
 	size_t n_indexes;
+	char *rights;  /* a program that was run without its own rights; NULL */
 	bool linker;   /* the traced program is a linker: its variables are not reported */
 	bool runs_all; /* a program was run that may ask for any variable */
 	bool ran;      /* the traced program was started */
@@ -119,8 +120,8 @@ void watch_end(struct watch *w);
  * program that was run, or could not be (its class, see program.h, a blank, its path), q variables
  * whose names begin so, or another group of cache/variables.h, t (first, or not there) when the
  * program began (seconds and nanoseconds of the clock that stamps files), g an index of git that
- * git may have written (the digest of what it said, see memo/git_index.h, a blank, its path), ! a
- * doubt, and last e, with the number of calls as its name: without it the record is not whole. 0 or
+ * git may have written (the digest of what it said, see memo/git_index.h, a blank, its path), p a
+ * program with rights of its own that did not get them, ! a doubt, and last e, with the number of calls as its name: without it the record is not whole. 0 or
  * -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 

@@ -219,10 +219,8 @@ run_given_up_name(const struct run *r)
 	return name;
 }
 
-/* Notes it if the tracer's doubt is one of what such a script does each time. What it left or wrote
- * may have been an accident. */
-static void
-give_up(struct run *r)
+void
+run_give_up(struct run *r)
 {
 	static const char *const lasting[] = { "it asked ", "it used ", "it ran " };
 	_cleanup_(freep) char *name = run_given_up_name(r);
@@ -259,7 +257,7 @@ run_keep(struct run *r, int status)
 	if (k < 0 && !r->not_stored)
 		why_set(&r->not_stored, k, "%s", strerror(-k));
 	if (r->not_stored)
-		give_up(r);
+		run_give_up(r);
 	cached_note_recipe(r->c);
 	depot_trim(r->c->depot, TRIM_FILES);
 	r->store_us = clock_mono_us() - start;

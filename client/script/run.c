@@ -4,8 +4,9 @@
  *        └▶ its result is known ─▶ OUT_DIR is made, texts are printed: nothing ran
  *             └▶ it runs here, traced, in a slot ─▶ its record, OUT_DIR and texts are kept
  *
- * Invariant: the script runs once, or not at all. What goes wrong before it was begun is left to
- * the launcher; afterwards its exit status is ours. */
+ * Invariant: the script runs once, or not at all; twice only if it started a program that lost its
+ * rights to the tracer (sudo). What goes wrong before it was begun is left to the launcher;
+ * afterwards its exit status is ours. */
 #include "config.h"
 
 #include "client/script/run.h"
@@ -339,6 +340,7 @@ run_it(struct run *r)
 {
 	struct rustc_call call = { .argv = r->argv.v };
 	struct local_run l = { .call = &call, .slot = -1, .slot_stays = true, .seen = &r->seen };
+	const char *program;
 	int status;
 
 	r->slots = local_open_slots(r->conf);
@@ -354,6 +356,12 @@ run_it(struct run *r)
 		return LEFT_TO_LAUNCHER;
 	r->began_run = true;
 	status = local_run(&l);
+	if (l.trace && (program = inputs_lost_rights(&r->seen.record)) && !child_signal()) {
+		why_set(&r->not_stored, -ENOTSUP, INPUTS_LOST_RIGHTS, path_basename(program));
+		run_give_up(r);
+		l.trace = NULL;
+		status = local_run(&l);
+	}
 	r->slot_wait_us = l.slot_wait_us;
 	r->run_start_us = l.compile_start_us;
 	r->run_us = l.compile_start_us ? clock_mono_us() - l.compile_start_us : 0;

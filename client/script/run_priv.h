@@ -32,6 +32,9 @@ struct run {
  * it. */
 char *run_given_up_name(const struct run *r);
 
+/* Notes r->not_stored if it is a doubt about what such a script does each time. What it left or
+ * wrote may have been an accident. */
+void run_give_up(struct run *r);
 /* Keeps what the run made, if it ended well; else r->not_stored says why not. */
 void run_keep(struct run *r, int status);
 /* Adds the run's line to the job log. `where` as there. */

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cache/inputs.h"
 #include "client/script/install.h"
 #include "client/script/run.h"
 #include "client/wrap/cached.h"
@@ -349,6 +350,12 @@ run_here(struct wrap *w)
 		l.began = cached_begin_traced(w->cached, NULL);
 	}
 	status = local_run(&l);
+	/* of what was seen the first time nothing is kept */
+	if (status > 0 && l.trace && !l.said && !child_signal() &&
+		inputs_lost_rights(&w->seen.record)) {
+		l.trace = NULL;
+		status = local_run(&l);
+	}
 	w->where = "local";
 	w->slot_wait_us += l.slot_wait_us;
 	w->compile_start_us = l.compile_start_us;
