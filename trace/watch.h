@@ -119,10 +119,10 @@ void watch_end(struct watch *w);
  * of the toolchain, v (with the name "environ") all variables at once, w made or changed, x a
  * program that was run, or could not be (its class, see program.h, a blank, its path), q variables
  * whose names begin so, or another group of cache/variables.h, t (first, or not there) when the
- * program began (seconds and nanoseconds of the clock that stamps files), g an index of git that
- * git may have written (the digest of what it said, see memo/git_index.h, a blank, its path), p a
- * program with rights of its own that did not get them, ! a doubt, and last e, with the number of calls as its name: without it the record is not whole. 0 or
- * -ENOMEM. */
+ * program began (seconds and nanoseconds of the clock that stamps files), p a program that did not
+ * get its own rights, g an index of git that git may have written (the digest of what it said, see
+ * memo/git_index.h, a blank, its path), ! a doubt, and last e, with the number of calls as its
+ * name: without it the record is not whole. 0 or -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif
