@@ -51,6 +51,10 @@ static const struct rule {
 	{ "ccache", ASK_RANDOM, NULL, ALWAYS },
 	/* ncurses: how old its list of terminal databases is */
 	{ "clear", ASK_CLOCK, "time", ALWAYS },
+	{ "infocmp", ASK_CLOCK, "time", ALWAYS },
+	{ "tabs", ASK_CLOCK, "time", ALWAYS },
+	{ "tic", ASK_CLOCK, "time", ALWAYS },
+	{ "toe", ASK_CLOCK, "time", ALWAYS },
 	{ "tput", ASK_CLOCK, "time", ALWAYS },
 	/* names of temporary files; when it used what it keeps */
 	{ "cargo", ASK_CLOCK, NULL, ALWAYS },

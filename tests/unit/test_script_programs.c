@@ -538,6 +538,9 @@ test_terminal(void **state)
 	if (!trace_filter_possible() || !is_installed("tput"))
 		skip();
 	doubt_of_shell(p, "TERM=xterm tput bold >/dev/null; TERM=xterm clear >/dev/null; :", "");
+	doubt_of_shell(p, "TERM=xterm tabs >/dev/null; toe >/dev/null; :", "");
+	/* as perl's Term::Cap does, which openssl-src's Configure loads */
+	doubt_of_shell(p, "infocmp -1 xterm >out/xterm.ti && tic -o out/ti out/xterm.ti; :", "");
 }
 
 #define ASKED_SO " so that it says another thing each time"
