@@ -11,7 +11,7 @@
  * goes by what /proc says alone, and knows nothing of slots:
  *
  *   rustc           with --crate-name, but for cargo's questions ("___")
- *   build-script-*  and *.dray-script, the real program of a script for which a launcher stands;
+ *   build-script-*  and .build_script_*, the real program of a script for which a launcher stands;
  * the launchers themselves are none
  *   .../deps/NAME-HASH   a test */
 #define _GNU_SOURCE
@@ -128,7 +128,6 @@ kind_of(pid_t pid)
 {
 	static char words[65536];
 	char path[64], exe[PATH_MAX], *name;
-	size_t len;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
@@ -138,12 +137,11 @@ kind_of(pid_t pid)
 	exe[n] = '\0';
 	name = strrchr(exe, '/');
 	name = name ? name + 1 : exe;
-	len = strlen(name);
 	if (strcmp(name, "rustc") == 0) {
 		n = read_file(pid, "cmdline", words, sizeof(words));
 		return has_word(words, n, "--crate-name", "___") ? COMPILER : OTHER;
 	}
-	if (len > 12 && strcmp(name + len - 12, ".dray-script") == 0)
+	if (strncmp(name, ".build_script_", 14) == 0)
 		return SCRIPT;
 	if (strncmp(name, "build-script-", 13) == 0)
 		return is_launcher(pid) ? OTHER : SCRIPT;

@@ -59,7 +59,7 @@ install(const char *dir, const char *name)
 	struct stat st;
 	int r;
 
-	if (!path || asprintf(&real, "%s" SCRIPT_SUFFIX, path) < 0) {
+	if (!path || asprintf(&real, "%s/" SCRIPT_PREFIX "%s", dir, name) < 0) {
 		real = NULL;
 		return -ENOMEM;
 	}

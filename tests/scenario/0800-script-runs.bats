@@ -7,7 +7,28 @@ bats_require_minimum_version 1.5.0
 
 # real_script DIR: the script's own program, beside the launcher.
 real_script() {
-  find "$(target_of "$1")" -name '*.dray-script'
+  find "$(target_of "$1")" -name '.build_script_*'
+}
+
+# seen_in DIR: modes and names of the programs that people look for.
+seen_in() {
+  (cd "$(target_of "$1")" && find . -name 'build*script*' -type f ! -path '*/.fingerprint/*' -printf '%m %P\n' | sort -k 2)
+}
+@test "the script's program is where cargo has it, by the same names and modes, under any umask" {
+  local mask
+  script "$WORK/app" <<<'fn main() {}'
+  for mask in 022 077 002; do
+    clean "$WORK/app"
+    (cd "$WORK/app" && umask $mask && exec env -u RUSTC_WRAPPER cargo build) >"$LOGS/plain.out" 2>&1 </dev/null 3>&-
+    seen_in "$WORK/app" >"$LOGS/plain.seen"
+    [ -s "$LOGS/plain.seen" ]
+    for again in first second; do
+      clean "$WORK/app"
+      (umask $mask && cached "$again-$mask" "$WORK/app" build)
+      seen_in "$WORK/app" | diff "$LOGS/plain.seen" - >&2
+      [ -n "$(real_script "$WORK/app")" ]
+    done
+  done
 }
 
 @test "a run is put back as it was: files, directories, links, modes, both texts; nothing of a former run stays" {

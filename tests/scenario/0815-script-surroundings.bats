@@ -98,7 +98,7 @@ END
   # the launcher itself, as cargo starts it, but for the streams: what is said is the real script's
   local launcher out real
   launcher=$(find "$WORK/app/target" -name build-script-build | head -n 1)
-  real=$(find "$WORK/app/target" -name '*.dray-script' | head -n 1)
+  real=$(find "$WORK/app/target" -name '.build_script_*' | head -n 1)
   out=$(script_out "$WORK/app/target/debug" app)
   start() {
     (cd "$WORK/app" && exec env OUT_DIR="$out" CARGO_PKG_NAME=app CARGO_MANIFEST_DIR="$WORK/app" "$@")

@@ -25,8 +25,8 @@ program_was() {
 # has_launcher: what cargo starts is small, and the program lies beside it.
 has_launcher() {
   local real
-  real=$(find "$WORK/app/target" -name '*.dray-script')
-  [ -n "$real" ] && [ -x "$real" ] && [ "$(stat -c %s "${real%.dray-script}")" -lt "$(stat -c %s "$real")" ]
+  real=$(find "$WORK/app/target" -name '.build_script_*')
+  [ -n "$real" ] && [ -x "$real" ] && [ "$(stat -c %s "${real/.build_/build_}")" -lt "$(stat -c %s "$real")" ]
 }
 
 @test "a script that a worker compiled runs here, once, and its run is put back" {

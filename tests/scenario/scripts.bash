@@ -44,7 +44,7 @@ all_put() {
 # made_by TARGET: all that scripts made and printed there, but for times: kinds, modes, contents, links.
 made_by() {
   local what=(\( -path '*/build/*/out' -o -path '*/build/*/out/*' -o -path '*/build/*/output' -o -path '*/build/*/stderr'
-    -o -path '*/build/*/run/std*' \) ! -name 'build_script_*' ! -name 'build-script-*' ! -name '*.d')
+    -o -path '*/build/*/run/std*' \) ! -name 'build_script_*' ! -name '.build_script_*' ! -name 'build-script-*' ! -name '*.d')
   (
     cd "$1"
     find . "${what[@]}" -printf '%y %m %l %p\n' | LC_ALL=C sort
