@@ -101,6 +101,7 @@ int inputs_check(const struct inputs *s, const struct inputs_place *place, char 
 struct inputs_from {
 	const struct inputs_place *place;
 	const struct strv *ignored_lists; /* directories whose listing decides nothing: -L */
+	const struct strv *argfiles;	  /* normal paths of @file; their text is in the key */
 	const char *cwd;
 	const struct strv *libraries; /* names of the toolchain's own; NULL: none */
 	bool linked;		      /* a linker ran as well */

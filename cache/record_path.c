@@ -417,6 +417,9 @@ record_add_file(struct recorder *r, const char *path)
 		return k;
 	if (is_young(r, path, &st))
 		return cannot(r, "%s changed while it was read", path);
+	/* cargo gives it another name each time */
+	if (r->in->argfiles && strv_has(r->in->argfiles, path))
+		return 0;
 	k = add_git_attributes(r, path);
 	if (k < 0)
 		return k;

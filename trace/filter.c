@@ -60,6 +60,9 @@ notify(scmp_filter_ctx f, int call, unsigned also)
 
 	if (flags >= 0 && !(also & TRACE_FILTER_DESCRIPTORS))
 		when[n++] = SCMP_CMP((unsigned)flags, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0);
+	/* futimens: of what was seen when it was opened */
+	if (call == SCMP_SYS(utimensat))
+		when[n++] = SCMP_A1(SCMP_CMP_NE, 0, 0);
 	if ((also & TRACE_FILTER_SCRIPT) && may_pass(call))
 		when[n++] = SCMP_A5(SCMP_CMP_NE, ASKED_PASS, 0);
 	r = seccomp_rule_add_array(f, SCMP_ACT_NOTIFY, call, n, when);

@@ -61,8 +61,9 @@ struct trace_call {
 	bool asks_link;	     /* TRACE_LOOK: a readlink */
 	bool asks_extended;  /* TRACE_LOOK: a question about extended attributes */
 	bool sets_extended; /* TRACE_CHANGE: of extended attributes, which say more than the mode */
-	const char *machine; /* TRACE_MACHINE: "uname" or "cpus" (cache/variables.h) */
-	uint64_t argv, envp; /* TRACE_EXEC: where they are in the caller's memory */
+	bool sets_attributes; /* TRACE_CHANGE: of mode, owner or times, by a path */
+	const char *machine;  /* TRACE_MACHINE: "uname" or "cpus" (cache/variables.h) */
+	uint64_t argv, envp;  /* TRACE_EXEC: where they are in the caller's memory */
 	int error; /* TRACE_OTHER: -errno; 0: there is no path. With -EFAULT and -EBADF the caller
 		      made a mistake, and the kernel will say so; any other: the call's meaning is
 		      not known */

@@ -224,6 +224,20 @@ list(struct watch *w, const char *path, watch_by_fn by, void *arg)
 	trace_set_add(&w->set, TRACE_LISTINGS, path, TRACE_DIR);
 }
 
+/* A result holds no attributes but those of its outputs, and no temporary file. */
+static void
+change_attributes(struct watch *w, const char *path, watch_by_fn by, void *arg)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || S_ISCHR(st.st_mode) || watch_is_made(w, path) ||
+		watch_below_any(path, &w->writable) || strv_has(&w->writable, path) ||
+		(watch_is_own_entry(path) && watch_is_kernels(w, path, st.st_dev)) ||
+		is_written_aside(w, path, by, arg))
+		return;
+	watch_doubt(w, "it changed the mode, owner or times of %s", path);
+}
+
 static void
 change(struct watch *w, const struct trace_call *c, const char *path, watch_by_fn by, void *arg)
 {
@@ -393,7 +407,9 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 			if (((source && !c->moved) || is_read_as_well(c, path)) &&
 				!is_written_aside(w, path, by, arg))
 				watch_look(w, path, true);
-			if (!source || c->moved)
+			if (c->sets_attributes)
+				change_attributes(w, path, by, arg);
+			else if (!source || c->moved)
 				change(w, c, path, by, arg);
 		} else if (is_aside(w, path, by, arg)) {
 			if (c->op == TRACE_OPEN && !w->script.on)

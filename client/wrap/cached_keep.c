@@ -495,15 +495,33 @@ list_libraries(struct cached *c, struct strv *ret)
 	return r;
 }
 
+/* The files that arguments were read from: cargo passes them so where one is too long. */
+static int
+list_argfiles(const struct cached *c, struct strv *ret)
+{
+	int r = 0;
+
+	for (char **a = c->in.call->argv + 1; r == 0 && *a; a++) {
+		_cleanup_(freep) char *path = **a == '@' ? path_normalize(c->cwd, *a + 1) : NULL;
+
+		if (path)
+			r = strv_add(ret, path);
+		else if (**a == '@')
+			r = -ENOMEM;
+	}
+	return r;
+}
+
 static int
 add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 	struct strv *ret_made, struct cached_said *said)
 {
 	_cleanup_(freep) char *why = NULL;
-	_cleanup_(strv_done) struct strv libraries = STRV_INIT;
+	_cleanup_(strv_done) struct strv libraries = STRV_INIT, argfiles = STRV_INIT;
 	const char *target = c->in.call->target;
 	struct inputs_from from = { .place = &c->place,
 		.ignored_lists = &c->dirs,
+		.argfiles = &argfiles,
 		.cwd = c->cwd,
 		.libraries = &libraries,
 		.stamps = target && strstr(target, "-windows-"),
@@ -515,7 +533,8 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 
 	if (r == 0)
 		r = list_libraries(c, &libraries);
-
+	if (r == 0)
+		r = list_argfiles(c, &argfiles);
 	for (size_t i = 0; r == 0 && made->known && i < made->known->n; i++) {
 		const struct input *in = &made->known->v[i];
 

@@ -221,6 +221,41 @@ two_paths(struct watch *w, const char *from, const char *to, bool moved)
 	free(c);
 }
 
+/* Mode, owner or times of a file: nothing brings them back with a result. */
+static void
+attributes(struct watch *w, const char *path)
+{
+	struct trace_call *c = calloc(1, sizeof(*c));
+
+	assert_non_null(c);
+	c->op = TRACE_CHANGE;
+	c->n_paths = 1;
+	c->sets_attributes = true;
+	snprintf(c->path[0], sizeof(c->path[0]), "%s", path);
+	watch_call(w, c, compiler, NULL);
+	free(c);
+}
+
+static void
+test_attributes_changed(void **state)
+{
+	struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	_cleanup_(freep) char *made = path_join(p->out, "made");
+	_cleanup_(freep) char *there = put(p, "there", "x");
+
+	strv_add(&w.writable, p->out);
+	call(&w, TRACE_CHANGE, made, compiler);
+	attributes(&w, made);
+	attributes(&w, p->out);
+	attributes(&w, "/dev/null");
+	attributes(&w, "/usr/none/of/mine");
+	assert_string_equal(w.doubt, "");
+	attributes(&w, there);
+	assert_non_null(strstr(w.doubt, "it changed the mode, owner or times of"));
+	watch_done(&w);
+}
+
 static void
 test_links_and_moves(void **state)
 {
@@ -446,6 +481,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_doubts, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_read_then_written, make_place, remove_place),
 		cmocka_unit_test(test_attributes),
+		cmocka_unit_test_setup_teardown(test_attributes_changed, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_links_and_moves, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(
 			test_what_is_not_emptied_is_read, make_place, remove_place),
