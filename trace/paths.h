@@ -42,4 +42,11 @@ trace_is_environ(const char *path)
 	       strcmp(path + n - k, "/environ") == 0;
 }
 
+/* Whether it holds the caller's arguments as they were given: a key leaves some of them out. */
+static inline bool
+trace_is_cmdline(const char *path)
+{
+	return strcmp(path, "/proc/self/cmdline") == 0;
+}
+
 #endif

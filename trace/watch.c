@@ -395,6 +395,8 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 		if (script_is_jobserver(w, path))
 			continue;
 		w->environ |= trace_is_environ(path);
+		if (trace_is_cmdline(path) && !w->script.on && by(arg) == WATCH_BY_COMPILER)
+			watch_doubt(w, "a macro read the compiler's arguments");
 		if (c->op == TRACE_SAID)
 			take_said(w, path);
 		else if (c->op == TRACE_LIST)

@@ -28,6 +28,7 @@ bats_require_minimum_version 1.5.0
   cd "$WORK/lib"
   echo 'pub fn seven() -> u8 { 7 }' >lib.rs
   for name in one two; do
+    rm -f one
     printf '%s\n' --crate-name lib --crate-type lib --emit=dep-info,metadata --out-dir out lib.rs >"$name"
     rm -rf out "$JOBS"
     mkdir out

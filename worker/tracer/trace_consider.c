@@ -364,6 +364,8 @@ one_path(struct trace *t, const char *path)
 		return take_said(t, path);
 	if (trace_is_environ(path))
 		return trace_refuse(t, "the whole environment");
+	if (trace_is_cmdline(path))
+		return trace_refuse(t, "the compiler's arguments");
 	if (c->op == TRACE_LIST)
 		return list(t, path);
 	if (c->op == TRACE_EXEC)
