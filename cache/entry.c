@@ -328,13 +328,15 @@ take_output(const Dray__CacheOutput *m, struct result *to, bool temporary)
 		(m->kind == OUTPUT_LINK &&
 			(m->text.len == 0 || memchr(m->text.data, '\0', m->text.len))) ||
 		(m->digest.len != 0 && m->digest.len != DIGEST_SIZE) || (m->mode & ~0777u) ||
-		(m->digest.len && m->text.len) || (temporary && !m->digest.len))
+		m->mtime < 0 || (m->mtime && !to->run) || (m->digest.len && m->text.len) ||
+		(temporary && !m->digest.len))
 		return -EBADMSG;
 	o = temporary ? result_add_temporary(to, name) : result_add_output(to, name);
 	if (!o)
 		return -ENOMEM;
 	o->kind = (enum output_kind)m->kind;
 	o->mode = m->mode;
+	o->mtime = m->mtime;
 	o->size = m->size;
 	o->is_blob = m->digest.len > 0;
 	if (o->is_blob)
@@ -477,6 +479,7 @@ pack_outputs(
 		m->name.len = strlen(o->name);
 		m->kind = o->kind;
 		m->mode = o->mode;
+		m->mtime = o->mtime;
 		m->size = o->size;
 		if (o->is_blob)
 			m->digest = (ProtobufCBinaryData){ DIGEST_SIZE, o->digest.b };

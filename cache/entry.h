@@ -21,6 +21,8 @@ struct output {
 	char *name; /* in the out-dir; of a run a relative path */
 	enum output_kind kind;
 	unsigned mode; /* without the effect of the umask (output_mode_kept) */
+	int64_t mtime; /* of a run, where it is older than that (cp -p): nanoseconds since 1970, and
+			* one more; 0: the time of now */
 	uint64_t size;
 	struct digest digest; /* of a blob, when is_blob */
 	bool is_blob;

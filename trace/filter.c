@@ -114,6 +114,21 @@ add_machine(scmp_filter_ctx f)
 	return r;
 }
 
+/* Without a path it is about a descriptor. */
+static int
+add_marks(scmp_filter_ctx f)
+{
+	int r = 0;
+
+	for (const int *call = trace_marks; *call >= 0 && r == 0; call++) {
+		r = seccomp_rule_add(f, SCMP_ACT_NOTIFY, *call, *call == SYS_utimensat,
+			SCMP_A1(SCMP_CMP_NE, 0, 0));
+		if (r == -EDOM || r == -EINVAL)
+			r = 0;
+	}
+	return r;
+}
+
 static int
 add_notified(scmp_filter_ctx f, unsigned also)
 {
@@ -133,6 +148,8 @@ add_notified(scmp_filter_ctx f, unsigned also)
 	if (r == 0 && (also & TRACE_FILTER_SCRIPT))
 		r = seccomp_rule_add(
 			f, SCMP_ACT_NOTIFY, SCMP_SYS(getrandom), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
+	if (r == 0 && (also & TRACE_FILTER_SCRIPT))
+		r = add_marks(f);
 	if (r == 0 && (also & TRACE_FILTER_SCRIPT))
 		r = add_machine(f);
 	return r;

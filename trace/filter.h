@@ -9,7 +9,8 @@ bool trace_filter_possible(void);
 enum {
 	TRACE_FILTER_DESCRIPTORS = 1, /* stats of open descriptors, too */
 	/* getrandom, but not in the ways that std and libc use it for their own tables; what the
-	 * machine is (TRACE_MACHINE); and no question that has ASKED_PASS (asked.h) */
+	 * machine is (TRACE_MACHINE); changes of modes, owners and times (TRACE_MARK); and no
+	 * question that has ASKED_PASS (asked.h) */
 	TRACE_FILTER_SCRIPT = 2,
 };
 /* Adds to *ret a BPF program (struct sock_filter[]) that notifies of the calls in trace_calls, and

@@ -4,6 +4,7 @@
 
 #include "trace/script.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ script_done(struct watch_script *s)
 	free(s->opened);
 	free(s->found_dir);
 	free(s->program);
+	strv_done(&s->moved);
 }
 
 /* ---- programs */
@@ -160,8 +162,7 @@ is_plain_tool(const char *path)
 }
 
 /* Of such a program no question is seen: a static one asks the time without a call, and one without
- * dray-run.so (an environment that was cleared) tells nothing. C compilers are looked at by what
- * they read. */
+ * dray-run.so (another LD_PRELOAD) tells nothing. C compilers are looked at by what they read. */
 static void
 runs_blindly(struct watch *w, const char *path, enum program_form form)
 {
@@ -343,21 +344,25 @@ script_is_jobserver(const struct watch *w, const char *path)
 }
 
 static bool
-note_opened(struct watch *w, const char *path, const struct stat *st)
+note_opened(struct watch *w, const char *path, const struct stat *st, bool only_marked)
 {
 	struct watch_script *s = &w->script;
 	struct watch_opened *v;
 
 	for (size_t i = 0; i < s->n_opened; i++)
-		if (streq(s->opened[i].path, path))
+		if (streq(s->opened[i].path, path)) {
+			s->opened[i].only_marked &= only_marked;
 			return true;
+		}
 	if (s->n_opened == OPENED_MAX)
 		return false;
 	v = reallocarray(s->opened, s->n_opened + 1, sizeof(*v));
 	if (!v)
 		return false;
 	s->opened = v;
-	v[s->n_opened] = (struct watch_opened){ .path = strdup(path), .before = *st };
+	v[s->n_opened] = (struct watch_opened){
+		.path = strdup(path), .before = *st, .only_marked = only_marked
+	};
 	if (!v[s->n_opened].path)
 		return false;
 	s->n_opened++;
@@ -370,10 +375,24 @@ script_changes(struct watch *w, const struct trace_call *c, const char *path, co
 {
 	if (!st || watch_is_made(w, path))
 		return false;
-	if (c->op == TRACE_OPEN && c->keeps && S_ISREG(st->st_mode) && note_opened(w, path, st))
+	if (c->op == TRACE_OPEN && c->keeps && S_ISREG(st->st_mode) &&
+		note_opened(w, path, st, false))
 		return true;
 	watch_doubt(w, "it changed %s", path);
 	return false;
+}
+
+/* Often it is the same one again (chmod +x configure). */
+void
+script_marks(struct watch *w, const char *path)
+{
+	struct stat st;
+
+	if (watch_below_any(path, &w->writable) || watch_is_made(w, path) || lstat(path, &st) < 0 ||
+		watch_is_kernels(w, path, st.st_dev) || S_ISCHR(st.st_mode))
+		return;
+	if (!note_opened(w, path, &st, true))
+		watch_doubt(w, "it changed %s", path);
 }
 
 /* ---- what an earlier run left in OUT_DIR */
@@ -435,13 +454,17 @@ is_archiver(const struct watch *w)
 /* What was looked at, and is then made, is no input: nothing else says that it was there. Compilers
  * and linkers look at what they replace. What is made in a directory says that this is there. */
 void
-script_makes(struct watch *w, const char *path)
+script_makes(struct watch *w, const struct trace_call *c, const char *path)
 {
 	enum trace_kind kind = trace_set_get(&w->set, TRACE_PATHS, path);
 	_cleanup_(freep) char *dir = NULL;
+	struct stat st;
 
 	if (!watch_below_any(path, &w->writable))
 		return;
+	if (c->moved && path == c->path[1] && lstat(c->path[0], &st) == 0 && S_ISDIR(st.st_mode) &&
+		strv_add(&w->script.moved, path) < 0)
+		w->set.lost = true;
 	if ((kind == TRACE_FILE && w->by(w->arg) != WATCH_BY_LINKER) ||
 		(kind == TRACE_READ && is_archiver(w)))
 		watch_doubt(w, "it looked at %s, which an earlier run left in OUT_DIR",
@@ -457,6 +480,13 @@ is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static bool
+is_marked_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 /* Of C compilers that are static, or run without dray-run.so, and of ccache all that is known is
@@ -491,12 +521,37 @@ look_for_time(struct watch *w)
 	}
 }
 
+/* What lies in a directory that was moved was made under another name. */
+static void
+note_moved(struct watch *w, const char *path)
+{
+	_cleanup_(closedirp) DIR *d = opendir(path);
+	struct dirent *e;
+	struct stat st;
+
+	while (d && (e = readdir(d))) {
+		_cleanup_(freep) char *name = path_join(path, e->d_name);
+
+		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+			continue;
+		if (!name || lstat(name, &st) < 0) {
+			w->set.lost |= !name;
+			continue;
+		}
+		trace_set_put(&w->set, TRACE_PATHS, name, TRACE_MADE);
+		if (S_ISDIR(st.st_mode))
+			note_moved(w, name);
+	}
+}
+
 void
 script_end(struct watch *w)
 {
 	struct stat st;
 
 	found_dir(w, false);
+	for (size_t i = 0; i < w->script.moved.n; i++)
+		note_moved(w, w->script.moved.v[i]);
 	if (w->script.own_clock && !w->script.reads_epoch)
 		watch_doubt(w, CLOCK_DOUBT, OWN_PROGRAM);
 	if (w->script.blind && !w->script.trust && !getenv(EPOCH))
@@ -504,7 +559,8 @@ script_end(struct watch *w)
 	for (size_t i = 0; i < w->script.n_opened; i++) {
 		const struct watch_opened *o = &w->script.opened[i];
 
-		if (lstat(o->path, &st) < 0 || !is_same(&o->before, &st))
+		if (lstat(o->path, &st) < 0 ||
+			!(o->only_marked ? is_marked_same : is_same)(&o->before, &st))
 			watch_doubt(w, "it changed %s", o->path);
 	}
 	for (size_t i = 0; i < w->set.n; i++) {

@@ -46,10 +46,13 @@ bool script_is_jobserver(const struct watch *w, const char *path);
 bool script_changes(
 	struct watch *w, const struct trace_call *c, const char *path, const struct stat *st);
 
+/* Another mode, owner or time is about to be given to a path. */
+void script_marks(struct watch *w, const char *path);
+
 /* A call is about to change a path at which something is. Whether it cannot, and only finds it. */
 bool script_finds(struct watch *w, const struct trace_call *c, const char *path);
 /* A path is about to be made, or changed, before that is noted. */
-void script_makes(struct watch *w, const char *path);
+void script_makes(struct watch *w, const struct trace_call *c, const char *path);
 /* Any call, before all else. */
 void script_calls(struct watch *w, const struct trace_call *c);
 

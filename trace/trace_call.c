@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -50,6 +51,11 @@ struct call_row {
 };
 
 enum { NOT_FROM = 0, READS = 1, MOVES = 2, POINTS = 3 };
+
+/* Since Linux 6.6. */
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
 
 /* Which calls tell attributes: by the number of the argument that has AT_SYMLINK_NOFOLLOW, or: */
 enum { FOLLOWS = -1, OF_LINK = -2 };
@@ -114,6 +120,10 @@ static const struct call_row rows[] = {
 	{ SYS_linkat, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3, READS },
 	{ SYS_symlinkat, TRACE_CHANGE, NO_ARG, 0, NO_ARG, 1, 2, POINTS },
 	ONE(SYS_truncate, TRACE_CHANGE, 0),
+	AT(SYS_fchmodat, TRACE_MARK),
+	AT(SYS_fchmodat2, TRACE_MARK),
+	AT(SYS_fchownat, TRACE_MARK),
+	AT(SYS_utimensat, TRACE_MARK),
 	ONE(SYS_execve, TRACE_EXEC, 0),
 	AT(SYS_execveat, TRACE_EXEC),
 	ONE(SYS_chdir, TRACE_CHDIR, 0),
@@ -148,6 +158,12 @@ static const struct call_row rows[] = {
 	ONE(SYS_readlink, TRACE_LOOK, 0),
 	ONE(SYS_access, TRACE_LOOK, 0),
 	{ SYS_getdents, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
+	ONE(SYS_chmod, TRACE_MARK, 0),
+	ONE(SYS_chown, TRACE_MARK, 0),
+	ONE(SYS_lchown, TRACE_MARK, 0),
+	ONE(SYS_utime, TRACE_MARK, 0),
+	ONE(SYS_utimes, TRACE_MARK, 0),
+	AT(SYS_futimesat, TRACE_MARK),
 	ONE(SYS_mkdir, TRACE_CHANGE, 0),
 	ONE(SYS_rmdir, TRACE_CHANGE, 0),
 	ONE(SYS_unlink, TRACE_CHANGE, 0),
@@ -183,6 +199,12 @@ const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, 
 	SYS_open, SYS_creat, SYS_stat, SYS_lstat, SYS_readlink, SYS_access, SYS_getdents, SYS_mkdir,
 	SYS_rmdir, SYS_unlink, SYS_mknod, SYS_chmod, SYS_chown, SYS_lchown, SYS_utime, SYS_utimes,
 	SYS_futimesat, SYS_rename, SYS_link, SYS_symlink,
+#endif
+	-1 };
+
+const int trace_marks[] = { SYS_fchmodat, SYS_fchmodat2, SYS_fchownat, SYS_utimensat,
+#ifdef SYS_open
+	SYS_chmod, SYS_chown, SYS_lchown, SYS_utime, SYS_utimes, SYS_futimesat,
 #endif
 	-1 };
 
@@ -503,6 +525,17 @@ find_row(int nr)
 	return NULL;
 }
 
+/* openat2 can make a directory the root that a path and its links begin at. */
+static bool
+has_other_root(const struct seccomp_notif *req)
+{
+	uint64_t how[3]; /* struct open_how: flags, mode, resolve */
+
+	return req->data.nr == SYS_openat2 &&
+	       peek((pid_t)req->pid, req->data.args[2], how, sizeof(how)) == (ssize_t)sizeof(how) &&
+	       (how[2] & RESOLVE_IN_ROOT);
+}
+
 /* Its flags; 0 where they cannot be read. */
 static uint64_t
 open_flags(const struct seccomp_notif *req, const struct call_row *row)
@@ -789,6 +822,10 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	}
 	if (!row || (is_set_extended(row->nr) && is_plain_extended(req)))
 		return;
+	if (has_other_root(req)) {
+		ret->op = TRACE_REMOUNT;
+		return;
+	}
 	r = take_paths(req, row, cwd, ret);
 	ret->error = MIN2(r, 0);
 	if (r != 0) {

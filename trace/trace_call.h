@@ -15,6 +15,7 @@ enum trace_op {
 	TRACE_OPEN,
 	TRACE_LIST,   /* getdents: path is the directory's */
 	TRACE_CHANGE, /* mkdir, unlink, rename, … */
+	TRACE_MARK,   /* chmod, chown, utimes and their like of a path, where they are notified */
 	TRACE_EXEC,
 	TRACE_CHDIR,
 	TRACE_SOCKET,
@@ -74,6 +75,9 @@ struct trace_call {
 
 /* The numbers of the calls that the filter notifies of, ended by -1. */
 extern const int trace_calls[];
+/* Those of TRACE_MARK, which only a script's filter has. What is done to a descriptor needs none: a
+ * file that is open is an input or an output, and its ctime tells. */
+extern const int trace_marks[];
 
 /* Reads the caller's memory. cwd: the caller's directory, for relative paths; NULL: it is looked
  * up. */

@@ -280,7 +280,7 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ && by(arg) != WATCH_BY_LINKER)
 		watch_doubt(w, "it read and then wrote %s", path);
 	if (w->script.on)
-		script_makes(w, path);
+		script_makes(w, c, path);
 	/* A temporary file is one that it made itself. */
 	if (there && !watch_below_any(path, &w->writable) && !watch_is_made(w, path))
 		watch_doubt(w, "it changed %s", path);
@@ -403,7 +403,10 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 			list(w, path, by, arg);
 		else if (c->op == TRACE_EXEC)
 			watch_run(w, c, path);
-		else if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write)) {
+		else if (c->op == TRACE_MARK) {
+			if (!is_written_aside(w, path, by, arg))
+				script_marks(w, path);
+		} else if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write)) {
 			bool source = c->from && i == 0;
 
 			if (((source && !c->moved) || is_read_as_well(c, path)) &&

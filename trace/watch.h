@@ -44,10 +44,12 @@ struct watch_script {
 	struct watch_opened {
 		char *path;
 		struct stat before;
-	} * opened; /* outside, to be written, while they were there */
+		bool only_marked; /* another mode, owner or time was given to it */
+	} * opened;		  /* outside, to be written, while they were there */
 	size_t n_opened;
 	char *found_dir; /* in OUT_DIR: the last mkdir found it there; NULL */
 	pid_t found_by;
+	struct strv moved; /* where a directory was moved to */
 	struct watch_process {
 		pid_t pid;
 		unsigned devices;     /* of random numbers, opened since its program began */

@@ -182,7 +182,7 @@ make_result(struct run *r, struct result *res)
 {
 	_cleanup_(strv_done) struct strv made = STRV_INIT;
 	struct cached *c = r->c;
-	struct tree t = { .place = &c->place, .depot = c->depot };
+	struct tree t = { .place = &c->place, .depot = c->depot, .started = &c->started };
 	bool bound = false;
 	int k;
 

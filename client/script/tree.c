@@ -17,7 +17,11 @@
 #include "common/why.h"
 
 #define FILES_MAX 100000
-#define TEXT_MAX (1u << 20)    /* of a text with marks in it */
+#define TEXT_MAX (1u << 20) /* of a text with marks in it */
+#define NS INT64_C(1000000000)
+#define HOLLOW_MIN (64 << 20) /* bytes */
+#define EXTENTS_MAX 1000
+#define BLOCK 512
 #define INLINE_MAX 512	       /* a file that is kept in the entry itself, */
 #define INLINE_ALL (64 * 1024) /* and all of these */
 
@@ -224,6 +228,31 @@ keep_file(
 			: digest_file(path, &o->digest, &o->size);
 }
 
+/* Whether most of a large file is holes (an image of a disk, a database's map): it takes no time to
+ * make, and minutes to be read and copied. */
+static bool
+is_hollow(const char *path, const struct stat *st)
+{
+	_cleanup_(closep) int fd = -1;
+	off_t data = 0, at = 0;
+
+	if (st->st_size < HOLLOW_MIN || st->st_blocks >= st->st_size / 2 / BLOCK)
+		return false;
+	/* on some file systems that are only few blocks since they are compressed */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	for (int i = 0; fd >= 0 && i < EXTENTS_MAX && at < st->st_size; i++) {
+		off_t begin = lseek(fd, at, SEEK_DATA);
+
+		if (begin < 0)
+			return errno == ENXIO && data < st->st_size / 2;
+		at = lseek(fd, begin, SEEK_HOLE);
+		if (at < 0)
+			return false;
+		data += at - begin;
+	}
+	return fd >= 0 && data < st->st_size / 2;
+}
+
 static int
 keep_link(struct tree *t, struct output *o, const char *path)
 {
@@ -244,6 +273,12 @@ keep_link(struct tree *t, struct output *o, const char *path)
 	return memchr(to, INPUT_TARGET_DIR_MARK, (size_t)n) ? r : buf_add(&o->text, to, (size_t)n);
 }
 
+static bool
+is_older(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
 static int
 keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, char **ret_why)
 {
@@ -256,6 +291,8 @@ keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, 
 		return -ENOMEM;
 	if (lstat(path, &st) < 0)
 		return -errno;
+	if (t->started && st.st_mtim.tv_sec >= 0 && is_older(&st.st_mtim, t->started))
+		o->mtime = (int64_t)st.st_mtim.tv_sec * NS + st.st_mtim.tv_nsec + 1;
 	/* a directory has such bits from the one above it */
 	if ((st.st_mode & 07000) && !S_ISDIR(st.st_mode))
 		return why_set(ret_why, -ENOTSUP, "it left %s, with a special mode", path);
@@ -264,6 +301,9 @@ keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, 
 		o->mode = st.st_mode & 0777;
 		return 0;
 	}
+	if (S_ISREG(st.st_mode) && is_hollow(path, &st))
+		return why_set(
+			ret_why, -ENOTSUP, "it left %s, which is large and mostly empty", path);
 	if (S_ISREG(st.st_mode))
 		r = keep_file(t, o, path, &st, inlined);
 	else if (S_ISLNK(st.st_mode))
@@ -367,6 +407,18 @@ put_one(struct tree *t, const struct output *o, const char *path)
 	return symlink((const char *)b.p, path) < 0 ? -errno : 0;
 }
 
+/* What is older than the run, a copy that has its source's time, is so for cargo, too: a script may
+ * declare it. */
+static int
+set_time(const struct output *o, const char *path)
+{
+	int64_t ns = o->mtime - 1;
+	const struct timespec times[] = { { .tv_nsec = UTIME_NOW },
+		{ .tv_sec = (time_t)(ns / NS), .tv_nsec = (long)(ns % NS) } };
+
+	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 /* Of directories whose own mode would have been in the way. */
 static int
 set_mode(const struct output *o, const char *path)
@@ -399,6 +451,8 @@ fill(struct tree *t, const struct result *res, const char *dir)
 			r = -ENOMEM;
 		else if (res->outputs[i].kind == OUTPUT_DIR)
 			r = set_mode(&res->outputs[i], path);
+		if (r == 0 && res->outputs[i].mtime)
+			r = set_time(&res->outputs[i], path);
 	}
 	return r;
 }

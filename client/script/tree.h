@@ -8,9 +8,10 @@
 
 struct tree {
 	const struct inputs_place *place;
-	struct depot *depot; /* NULL: of blobs only the digest is wanted (tree_keep) */
-	const char *root;    /* where OUT_DIR's files are now; NULL: in place->out_dir */
-	bool bound;	     /* out: what was kept names the place */
+	struct depot *depot;		/* NULL: of blobs only the digest is wanted (tree_keep) */
+	const char *root;		/* where OUT_DIR's files are now; NULL: in place->out_dir */
+	const struct timespec *started; /* of the run whose files are kept; NULL: times are not */
+	bool bound;			/* out: what was kept names the place */
 	char *bound_by; /* out: the first that does, by its name in OUT_DIR; the caller frees it */
 	uint64_t bytes; /* out: of files, kept or put in place */
 };

@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# What a build script does that few do: with what an earlier run left, with times and modes, with files of holes.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/cache.bash"
+. "$BATS_TEST_DIRNAME/scripts.bash"
+
+# does DIR <<END: a package whose script does this, with OUT_DIR in `out` and the text of the file "word" in `word`. It
+# declares that file.
+does() {
+  package "$1" app
+  {
+    echo '#[allow(unused_imports)] use std::{env, fs, os::unix::fs::PermissionsExt, process::Command};'
+    echo 'fn main() {'
+    echo '    println!("cargo:rerun-if-changed=word");'
+    echo '    let (out, word) = (env::var("OUT_DIR").unwrap(), fs::read_to_string("word").unwrap());'
+    echo '    let word = word.trim();'
+    cat
+    echo '}'
+  } >"$1/build.rs"
+  echo one >"$1/word"
+}
+
+@test "a directory that is filled under another name, beside what an earlier run left" {
+  does "$WORK/app" <<'RUST'
+    fs::create_dir_all(format!("{out}/part/below")).unwrap();
+    fs::write(format!("{out}/part/below/word"), word).unwrap();
+    fs::rename(format!("{out}/part"), format!("{out}/{word}")).unwrap();
+RUST
+  cached first "$WORK/app" build
+  echo two >"$WORK/app/word"
+  touch -d '1 minute' "$WORK/app/word"
+  cached second "$WORK/app" build
+  ran app word
+  run_kept app
+  clean "$WORK/app"
+  cached again "$WORK/app" build
+  put app
+  [ "$(cat "$(script_out "$WORK/app/target/debug" app)/two/below/word")" = two ]
+}
+
+@test "a copy that has its source's time, and is declared: the next build does nothing" {
+  does "$WORK/app" <<'RUST'
+    println!("cargo:rerun-if-changed={out}/copy");
+    assert!(Command::new("cp").args(["-a", "old", &format!("{out}/copy")]).status().unwrap().success());
+RUST
+  mkdir -p "$WORK/app/old/below"
+  echo old >"$WORK/app/old/below/text"
+  ln -s below/text "$WORK/app/old/link"
+  find "$WORK/app" -exec touch -h -d 2020-02-02 {} +
+  as_plain copy "$WORK/app" build
+  cached fresh "$WORK/app" build
+  nothing_done fresh
+  cmp <(cd "$WORK/app/old" && find . -printf '%T@ %p\n' | sort) \
+    <(cd "$(script_out "$WORK/app/target/debug" app)/copy" && find . -printf '%T@ %p\n' | sort)
+  touch "$WORK/app/word"
+  cached touched "$WORK/app" build
+  put app
+}
+
+@test "another mode or another time for a file elsewhere is not kept; the one that it had is" {
+  does "$WORK/app" <<'RUST'
+    fs::set_permissions("tool", fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(format!("{out}/word"), word).unwrap();
+RUST
+  echo >"$WORK/app/tool"
+  chmod 644 "$WORK/app/tool"
+  cached first "$WORK/app" build
+  run_not_kept app "it changed $WORK/app/tool"
+  [ -x "$WORK/app/tool" ]
+  as_plain again "$WORK/app" build
+}
+
+@test "a large file that is mostly holes is not copied" {
+  does "$WORK/app" <<'RUST'
+    fs::File::create(format!("{out}/image")).unwrap().set_len(1 << 33).unwrap();
+    fs::write(format!("{out}/word"), word).unwrap();
+RUST
+  cached first "$WORK/app" build
+  run_not_kept app "image, which is large and mostly empty"
+  [ "$(stat -c %s "$(script_out "$WORK/app/target/debug" app)/image")" = $((1 << 33)) ]
+}
+
+@test "openat2 with another root is not taken for a path of this one" {
+  does "$WORK/app" <<'RUST'
+    extern "C" {
+        fn open(path: *const u8, flags: i32) -> i32;
+        fn syscall(number: i64, dir: i64, path: *const u8, how: *const u64, size: i64) -> i64;
+    }
+    let root = unsafe { open(b"root\0".as_ptr(), 0) };
+    let fd = unsafe { syscall(437, root as i64, b"/etc/odd\0".as_ptr(), [0u64, 0, 0x10].as_ptr(), 24) };
+    if fd >= 0 {
+        fs::write(format!("{out}/{word}"), fs::read(format!("/proc/self/fd/{fd}")).unwrap()).unwrap();
+    }
+RUST
+  mkdir -p "$WORK/app/root/etc"
+  cached absent "$WORK/app" build
+  echo odd >"$WORK/app/root/etc/odd"
+  clean "$WORK/app"
+  cached there "$WORK/app" build
+  ran app
+  [ "$(cat "$(script_out "$WORK/app/target/debug" app)/one")" = odd ]
+}
