@@ -1,5 +1,10 @@
 /* The part of dray-run.so that stands in front of what starts programs.
  *
+ * This library is in LD_PRELOAD. A program may write down all of its variables, and must not find
+ * it there: the variable is taken out of its environment, and given to what it starts. What is
+ * started in another way (system, popen, a call of its own) has no library; the tracer sees that
+ * (script.c).
+ *
  * cargo gives a build script an LD_LIBRARY_PATH of four directories or so. The loader looks into
  * each of them, and into a dozen variants of each, whenever a program starts: that is two thirds of
  * what a tree of C compilers asks the tracer. dray starts the script with the variable under
@@ -8,9 +13,9 @@
  * that and the loader took nothing of them. The name is put back before the program's own code
  * runs.
  *
- * Invariant: a program gets the libraries and the environment that it would have got. So it is one
- * of the system's that loads nothing later (asked_loads), the value is the script's own, and this
- * library alone is preloaded.
+ * Invariant: a program gets the libraries and the environment that it would have got. So one from
+ * which LD_LIBRARY_PATH is hidden is one of the system's that loads nothing later (asked_loads),
+ * the value is the script's own, and this library alone is preloaded.
  *
  * Also for the child of a vfork: nothing but the stack is written. */
 #include "config.h"
@@ -20,6 +25,7 @@
 #include <limits.h>
 #include <link.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -32,6 +38,7 @@
 /* On the stack: of a larger environment nothing is hidden. */
 #define VARS_MAX 1024
 #define VALUE_MAX 8192
+#define ARGS_MAX 4096
 
 extern char **environ;
 
@@ -46,6 +53,9 @@ static struct {
 } libc;
 
 static const char hidden[] = TRACE_LIBRARY_PATH_HIDDEN, variable[] = TRACE_LIBRARY_PATH;
+static const char preload_is[] = "LD_PRELOAD=";
+/* What was in the environment, LD_PRELOAD=…, and what is there in its place: the user's, or "". */
+static char taken[VALUE_MAX], users[VALUE_MAX];
 
 /* The number of the variable; -1: it is not there. */
 static ptrdiff_t
@@ -93,14 +103,36 @@ is_taken(struct dl_phdr_info *info, size_t size, void *dirs)
 	return strchr(name, '/') && (*name != '/' || is_below_any(name, dirs));
 }
 
-void
-spawn_begin(const char *path, bool is_first)
+/* Not from dray, which asks for it. */
+static void
+take_preload(const char *path)
+{
+	ptrdiff_t at = find(environ, preload_is);
+	const char *name = path ? strrchr(path, '/') : NULL, *rest;
+	size_t n;
+
+	n = at < 0 ? 0 : strlen(environ[at]) + 1;
+	if (n == 0 || n > sizeof(taken) || (name && strncmp(name, "/dray", strlen("/dray")) == 0))
+		return;
+	memcpy(taken, environ[at], n);
+	rest = strpbrk(taken, ": ");
+	if (rest) {
+		memcpy(users, preload_is, strlen(preload_is));
+		memcpy(users + strlen(preload_is), rest + 1, strlen(rest + 1) + 1);
+		environ[at] = users;
+		return;
+	}
+	for (char **v = environ + at; *v; v++)
+		*v = v[1];
+}
+
+static void
+look_at_libraries(const char *path, bool is_first)
 {
 	ptrdiff_t at = find(environ, hidden);
 	const char *preload = env_find("LD_PRELOAD");
 	char *dirs;
 
-	find_libc();
 	if (at >= 0)
 		memcpy(environ[at], variable, strlen(variable));
 	dirs = env_find("LD_LIBRARY_PATH");
@@ -112,6 +144,14 @@ spawn_begin(const char *path, bool is_first)
 	else if (path && at < 0 && asked_loads(path) && asked_loads(program_invocation_name) &&
 		 dl_iterate_phdr(is_taken, dirs) == 0)
 		asked_loaded(path, dirs, preload);
+}
+
+void
+spawn_begin(const char *path, bool is_first)
+{
+	find_libc();
+	look_at_libraries(path, is_first);
+	take_preload(path);
 }
 
 /* ---- where one is started */
@@ -172,14 +212,15 @@ may_hide(struct start *s, char *const *envp, char found[PATH_MAX])
 	if (!path || !asked_loads(path))
 		return -1;
 	at = find(envp, variable);
-	preload = find(envp, "LD_PRELOAD=");
-	if (at < 0 || preload < 0 || find(envp, hidden) >= 0 || find(envp + at + 1, variable) >= 0)
+	preload = find(envp, preload_is);
+	if (at < 0 || (preload < 0 && !*taken) || find(envp, hidden) >= 0 ||
+		find(envp + at + 1, variable) >= 0)
 		return -1;
 	by_name &= strchr(path, '/') == NULL;
 	if (by_name)
 		path = find_file(path, dirs, found);
 	if (!path || !asked_has_loaded(path, envp[at] + strlen(variable),
-			     envp[preload] + strlen("LD_PRELOAD=")))
+			     (preload < 0 ? taken : envp[preload]) + strlen(preload_is)))
 		return -1;
 	if (by_name)
 		take_file(s, path, dirs);
@@ -201,17 +242,27 @@ run(const struct start *s, char *const *envp)
 	}
 }
 
-/* n: the variables; size: of the hidden one. */
+/* n: the variables; at: the number of the one to be hidden, or -1; size: of that. */
 static int
-run_hidden(const struct start *s, char *const *envp, ptrdiff_t at, size_t n, size_t size)
+run_changed(const struct start *s, char *const *envp, ptrdiff_t at, size_t n, size_t size)
 {
 	char *with[VARS_MAX];
 	char text[VALUE_MAX];
+	ptrdiff_t preload;
 
-	memcpy(with, envp, (n + 1) * sizeof(*with));
-	memcpy(text, envp[at], size);
-	memcpy(text, hidden, strlen(hidden));
-	with[at] = text;
+	if (n > 0)
+		memcpy(with, envp, n * sizeof(*with));
+	if (at >= 0) {
+		memcpy(text, envp[at], size);
+		memcpy(text, hidden, strlen(hidden));
+		with[at] = text;
+	}
+	preload = find(envp, preload_is);
+	if (*users && preload >= 0 && strcmp(with[preload], users) == 0)
+		with[preload] = taken;
+	else if (*taken && !*users && preload < 0)
+		with[n++] = taken;
+	with[n] = NULL;
 	return run(s, with);
 }
 
@@ -227,12 +278,12 @@ start(struct start s, char *const *envp)
 		find_libc();
 	at = may_hide(&s, envp, found);
 	errno = saved;
-	while (at >= 0 && envp[n])
+	while (envp && envp[n])
 		n++;
 	size = at < 0 ? 0 : strlen(envp[at]) + 1;
-	if (at < 0 || n + 1 > VARS_MAX || size > VALUE_MAX)
+	if ((at < 0 && !*taken) || n + 2 > VARS_MAX || size > VALUE_MAX)
 		return run(&s, envp);
-	return run_hidden(&s, envp, at, n, size);
+	return run_changed(&s, envp, at, n, size);
 }
 
 #pragma GCC diagnostic push
@@ -261,6 +312,64 @@ EXPORTED int
 execvp(const char *name, char *const *argv)
 {
 	return start((struct start){ .how = BY_NAME, .name = name, .argv = argv }, environ);
+}
+
+/* The arguments up to NULL. */
+static int
+take_args(char *argv[ARGS_MAX], const char *first, va_list *list)
+{
+	const char *arg = first;
+
+	for (size_t n = 0; n < ARGS_MAX; n++) {
+		memcpy(argv + n, &arg, sizeof(arg));
+		if (n > 0 && !arg)
+			return 0;
+		arg = va_arg(*list, const char *);
+	}
+	errno = E2BIG;
+	return -1;
+}
+
+EXPORTED int
+execl(const char *path, const char *first, ...)
+{
+	char *argv[ARGS_MAX];
+	va_list list;
+	int r;
+
+	va_start(list, first);
+	r = take_args(argv, first, &list);
+	va_end(list);
+	return r < 0 ? r : execv(path, argv);
+}
+
+EXPORTED int
+execlp(const char *name, const char *first, ...)
+{
+	char *argv[ARGS_MAX];
+	va_list list;
+	int r;
+
+	va_start(list, first);
+	r = take_args(argv, first, &list);
+	va_end(list);
+	return r < 0 ? r : execvp(name, argv);
+}
+
+EXPORTED int
+execle(const char *path, const char *first, ...)
+{
+	char *const *envp = NULL;
+	char *argv[ARGS_MAX];
+	va_list list;
+	int r;
+
+	va_start(list, first);
+	r = take_args(argv, first, &list);
+	if (r == 0)
+		envp = va_arg(list, char *const *);
+	va_end(list);
+	return r < 0 ? r : execve(path, argv, envp);
 }
 
 EXPORTED int

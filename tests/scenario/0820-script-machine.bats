@@ -36,6 +36,7 @@ fn main() {
         "makeflags" => env::var("MAKEFLAGS").unwrap_or_default(),
         "libraries" => env::var("LD_LIBRARY_PATH").unwrap().split(':').filter(|d| d.contains("mine")).collect(),
         "cleared" => told(Command::new("/usr/bin/perl").env_clear().args(["-e", "print time"])),
+        "preloaded" => told(Command::new("/usr/bin/perl").env("LD_PRELOAD", "").args(["-e", "print time"])),
         "cleared-sh" => told(Command::new("sh").env_clear().args(["-c", "echo sh; cat words.txt"])),
         text => told(Command::new("sh").args(["-c", text])),
     };
@@ -117,7 +118,7 @@ indifferent() {
   put app
 }
 
-@test "a program that cannot be seen to ask for the time: static, or with an environment that was cleared" {
+@test "a program that cannot be seen to ask for the time: static, or with a library of its own; cleared variables hide none" {
   modes "$WORK/app"
   echo words >"$WORK/app/words.txt"
   mkdir "$WORK/bin"
@@ -127,6 +128,8 @@ indifferent() {
   made when
   run_not_kept app "it ran when, which is not seen to ask for the time"
   MODE=cleared cached cleared "$WORK/app" build
+  run_not_kept app "it asked for the time: perl"
+  MODE=preloaded cached preloaded "$WORK/app" build
   run_not_kept app "it ran perl, which is not seen to ask for the time"
   indifferent cleared-sh
   # what was given up is so in that environment

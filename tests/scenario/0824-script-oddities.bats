@@ -101,3 +101,24 @@ RUST
   ran app
   [ "$(cat "$(script_out "$WORK/app/target/debug" app)/one")" = odd ]
 }
+
+@test "all variables, written down by the script and by programs: what they are without dray" {
+  does "$WORK/app" <<'RUST'
+    let not = |k: &str| ["RUSTC_WRAPPER", "CARGO_MAKEFLAGS", "NUM_JOBS", "_"].contains(&k);
+    let mut all: Vec<_> = env::vars().filter(|(k, _)| !not(k)).map(|(k, v)| format!("{k}={v}")).collect();
+    all.sort();
+    fs::write(format!("{out}/own"), all.join("\n") + word).unwrap();
+    let sh = |text: &str| {
+        let said = Command::new("sh").args(["-c", text]).output().unwrap().stdout;
+        let said = String::from_utf8(said).unwrap();
+        let mut lines: Vec<_> = said.lines().filter(|l| !l.split('=').next().is_some_and(not)).collect();
+        lines.sort();
+        lines.join("\n")
+    };
+    fs::write(format!("{out}/env"), sh("env")).unwrap();
+    fs::write(format!("{out}/set"), sh("exec env -u HOME bash -c 'env; echo $LD_PRELOAD'")).unwrap();
+    fs::write(format!("{out}/make"), sh("printf 'all:\n\t@env | grep PRELOAD || echo none\n' | make -sf -")).unwrap();
+    fs::write(format!("{out}/perl"), sh("perl -e 'print join qq(\n), sort keys %ENV'")).unwrap();
+RUST
+  as_plain all "$WORK/app" build
+}

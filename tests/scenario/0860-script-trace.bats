@@ -95,19 +95,24 @@ END
 
 @test "a compiler that is run without dray-run.so depends on the whole environment, and on what its sources may say" {
   touch "$WORK/a.c"
-  traced -- /bin/sh -c 'env -u LD_PRELOAD cc -c a.c -o out/a.o; :'
+  traced -- /bin/sh -c 'env LD_PRELOAD= cc -c a.c -o out/a.o; :'
   grep -q '^xall .*/cc1$' "$WORK/record"
   [ "$(doubt)" = "" ]
   echo 'const char *when = __TIME__;' >>"$WORK/a.c"
-  traced -- /bin/sh -c 'env -u LD_PRELOAD cc -c a.c -o out/a.o; :'
+  traced -- /bin/sh -c 'env LD_PRELOAD= cc -c a.c -o out/a.o; :'
   [ "$(doubt)" = "a C compiler may have put the time into $WORK/a.c" ]
 }
 
-@test "the user's LD_PRELOAD stays behind dray-run.so" {
+@test "LD_PRELOAD is the user's: programs do not see dray-run.so there, and have it all the same" {
+  traced -- /bin/sh -c 'env >out/env; env -i perl -e "print time"; cat /proc/self/environ >out/all; :'
+  fails grep -E 'LD_PRELOAD|dray-run' "$WORK/out/env"
+  tr '\0' '\n' <"$WORK/out/all" | grep -qx 'LD_PRELOAD=/.*/dray-run.so'
+  [ "$(doubt)" = "it asked for the time: perl" ]
   export LD_PRELOAD=$WORK/libnone.so
-  traced -- /bin/sh -c 'echo "$LD_PRELOAD" >out/preload' 2>/dev/null
+  traced -- /bin/sh -c 'echo "$LD_PRELOAD" >out/preload; cat /proc/self/environ >out/all; :' 2>/dev/null
   unset LD_PRELOAD
-  grep -qx "/.*/dray-run.so:$WORK/libnone.so" "$WORK/out/preload"
+  grep -qx "$WORK/libnone.so" "$WORK/out/preload"
+  tr '\0' '\n' <"$WORK/out/all" | grep -qx "LD_PRELOAD=/.*/dray-run.so:$WORK/libnone.so"
 }
 
 @test "what it wrote elsewhere and left, or changed, is a doubt; what it removed again, or only opened, is none" {
