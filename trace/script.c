@@ -124,16 +124,6 @@ script_is_compilers(const struct watch *w, const char *path)
 	return false;
 }
 
-bool
-script_is_cargos(const struct watch *w, const char *path)
-{
-	const char *exe = starts_with(path_basename(path), ".global-cache") && w->exe
-				  ? w->exe(w->arg)
-				  : NULL;
-
-	return exe && !is_own(w, exe) && streq(path_basename(exe), "cargo");
-}
-
 static bool
 compiles_c(const char *path)
 {

@@ -24,9 +24,6 @@ bool script_uses_all(const struct watch *w, const char *path);
  * libraries are there. */
 bool script_is_compilers(const struct watch *w, const char *path);
 
-/* Whether the caller is cargo, and the path is where it notes when it used what it downloaded. */
-bool script_is_cargos(const struct watch *w, const char *path);
-
 /* dray-run.so says that the caller asked for the time, or for random numbers. */
 void script_said(struct watch *w, const char *said);
 /* dray-run.so says that the caller asked for this variable. */

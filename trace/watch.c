@@ -85,6 +85,22 @@ is_pycache(const char *path)
 	return (size_t)(name - path) >= n && memcmp(name - n, dir, n) == 0 && strstr(name, ".pyc");
 }
 
+/* Whether the caller is cargo, and the path is its lock of what it downloads, or where it notes
+ * when it used that. The project's own programs are known by no name. */
+static bool
+is_cargos(const struct watch *w, const char *path)
+{
+	const char *name = path_basename(path), *exe;
+
+	if (!w->exe ||
+		!(starts_with(name, ".global-cache") || starts_with(name, ".package-cache") ||
+			streq(name, ".rustc_info.json")))
+		return false;
+	exe = w->exe(w->arg);
+	return exe && streq(path_basename(exe), "cargo") && !watch_below_any(exe, &w->project) &&
+	       !watch_below_any(exe, &w->writable);
+}
+
 /* What is neither read for a result nor made as one: what drivers and Python keep for themselves. A
  * driver's settings may lie there too. */
 static bool
@@ -99,7 +115,7 @@ is_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
 		if (who == WATCH_BY_DRIVER || who == WATCH_BY_LINKER)
 			return true;
 	}
-	if (w->script.on && script_is_cargos(w, path))
+	if (is_cargos(w, path))
 		return true;
 	return is_pycache(path) && by(arg) == WATCH_BY_PYTHON;
 }

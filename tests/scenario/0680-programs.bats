@@ -141,6 +141,22 @@ END
   [[ "$(job app not_stored)" = "it "*" $WORK/elsewhere"* ]]
 }
 
+@test "a macro runs cargo metadata, which takes cargo's lock: kept, and a manifest's edit is seen" {
+  local app=$WORK/app
+  with_macro "$app"
+  runs "$app" cargo metadata --offline --format-version 1
+  # it is not there before it is asked for
+  (cd "$app" && cargo metadata --offline --format-version 1) >"$LOGS/metadata" 2>&1
+  cached first "$app" build
+  kept app
+  again "$app"
+  all_hit
+  sed -i 's/^version = .*/version = "0.7.7"/' "$app/look/Cargo.toml"
+  again "$app"
+  misses app
+  "$app/target/debug/app" | grep -qF '"version":"0.7.7"'
+}
+
 @test "a program that PATH leads to: an earlier directory gets one; its interpreter" {
   local app=$WORK/app
   with_macro "$app"
