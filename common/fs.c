@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <stdio.h>
+#include <sys/xattr.h>
 
 #include "common/fs.h"
 
@@ -24,6 +27,43 @@ closedirp(DIR **d)
 		closedir(*d);
 	*d = NULL;
 	errno = saved;
+}
+
+int
+fs_mask_in(const char *dir, mode_t umask, mode_t *ret)
+{
+	/* of a list with more entries than fit the umask is taken, which is wrong only in a mode */
+	struct {
+		struct posix_acl_xattr_header header;
+		struct posix_acl_xattr_entry entries[128];
+	} acl;
+	ssize_t n = getxattr(dir, "system.posix_acl_default", &acl, sizeof(acl));
+	unsigned owner = 0, group = 0, others = 0;
+	bool masked = false;
+
+	*ret = umask;
+	if (n < (ssize_t)sizeof(acl.header))
+		return 0;
+	for (size_t i = 0; i < ((size_t)n - sizeof(acl.header)) / sizeof(acl.entries[0]); i++) {
+		unsigned tag = le16toh(acl.entries[i].e_tag);
+		unsigned may = le16toh(acl.entries[i].e_perm) & 7;
+
+		if (tag == ACL_USER_OBJ)
+			owner = may;
+		else if (tag == ACL_OTHER)
+			others = may;
+		else if (tag == ACL_MASK || (tag == ACL_GROUP_OBJ && !masked))
+			group = may;
+		masked |= tag == ACL_MASK;
+	}
+	*ret = ~(owner << 6 | group << 3 | others) & 0777;
+	return 1;
+}
+
+bool
+fs_has_acl(int fd)
+{
+	return fgetxattr(fd, "system.posix_acl_access", NULL, 0) > 0;
 }
 
 /* 0 when path is a directory after all, for whatever reason mkdir refused it. */

@@ -34,6 +34,12 @@ int fs_mkdir_parent(const char *path, mode_t mode);
  * belongs neither to this user nor to root (root accepts any owner, since it takes what is in a
  * user's home as it is); -errno. */
 int fs_check_owner(const char *dir);
+/* What modes of new files in the directory lose: `umask`, or, where the directory has a default
+ * access list (acl(5)), what that takes away: then no umask counts. 1: it has one; 0: it has none.
+ */
+int fs_mask_in(const char *dir, mode_t umask, mode_t *ret);
+/* Whether the open file has an access list of its own. */
+bool fs_has_acl(int fd);
 /* Removes a whole tree without following symlinks; a missing one is fine. */
 int fs_rm_rf(const char *path);
 /* Reads a whole regular file; -EFBIG above max bytes. */

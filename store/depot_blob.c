@@ -256,6 +256,19 @@ is_alone(int fd, nlink_t more)
 	return fstat(fd, &st) == 0 && st.st_nlink <= 1 + more;
 }
 
+/* Whether a file that was made there would be of this group, and have no access list. */
+static bool
+suits_place(const struct taking *t, const struct stat *blob)
+{
+	_cleanup_(freep) char *dir = path_dirname(t->path);
+	struct stat st;
+	mode_t mask;
+
+	if (!dir || stat(dir, &st) < 0 || fs_mask_in(dir, 0, &mask) > 0 || fs_has_acl(t->fd))
+		return false;
+	return blob->st_gid == ((st.st_mode & S_ISGID) ? st.st_gid : getegid());
+}
+
 static int
 take_link(const struct taking *t)
 {
@@ -265,6 +278,8 @@ take_link(const struct taking *t)
 
 	if (fstat(t->fd, &st) < 0)
 		return -errno;
+	if (!suits_place(t, &st))
+		return -EXDEV;
 	/* It may be in its place already: a unit that was looked up again. */
 	placed = lstat(t->path, &there) == 0 && there.st_ino == st.st_ino &&
 		 there.st_dev == st.st_dev;

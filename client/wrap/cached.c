@@ -113,6 +113,7 @@ find_place(struct cached *c)
 	c->out_dir = path_normalize(cwd, c->in.call->out_dir);
 	if (!c->cwd || !c->out_dir)
 		return -ENOMEM;
+	(void)fs_mask_in(c->out_dir, c->umask, &c->mask);
 	c->real_out_dir = realpath(c->out_dir, NULL);
 	if (!c->real_out_dir && errno == ENOMEM)
 		return -ENOMEM;
@@ -244,6 +245,7 @@ cached_open(const struct cached_in *in, struct cached **ret, char **ret_why)
 	c->lock = -1;
 	c->umask = umask(0);
 	umask(c->umask);
+	c->mask = c->umask;
 	r = open_all(c, ret_why);
 	if (r < 0)
 		return *ret_why || r == -ENOMEM ? r : off(ret_why, strerror(-r));
@@ -340,7 +342,7 @@ restore_text(const struct cached *c, const struct output *o, const char *path)
 
 	return r < 0 ? r
 		     : depot_put_text(b.p ? b.p : (uint8_t *)"", b.n,
-			       output_mode_here(o->mode, c->umask), path);
+			       output_mode_here(o->mode, c->mask), path);
 }
 
 enum depot_way
@@ -361,7 +363,7 @@ cached_restore_outputs(struct cached *c, const struct result *res, struct cached
 		if (!path)
 			return -ENOMEM;
 		r = o->is_blob ? depot_restore(c->depot, &o->digest, o->size, cached_way(o->name),
-					 output_mode_here(o->mode, c->umask), path)
+					 output_mode_here(o->mode, c->mask), path)
 			       : restore_text(c, o, path);
 		if (r < 0)
 			cached_why(said, "%s cannot be put in place: %s", o->name,

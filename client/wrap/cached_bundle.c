@@ -113,7 +113,7 @@ place_temporaries(struct cached *c, const struct strv *listed)
 		if (!strv_has(listed, path))
 			return -EBADMSG;
 		r = depot_restore(c->depot, &o->digest, o->size, DEPOT_SHARE,
-			output_mode_here(o->mode, c->umask), path);
+			output_mode_here(o->mode, c->mask), path);
 	}
 	return r;
 }

@@ -356,7 +356,7 @@ add_outputs(struct cached *c, const struct strv *names, struct result *res, bool
 			return -ENOMEM;
 		if (lstat(path, &st) < 0)
 			r = -errno;
-		o->mode = output_mode_kept(st.st_mode & 0777, c->umask, o->name);
+		o->mode = output_mode_kept(st.st_mode & 0777, c->mask, o->name);
 		if (r == 0)
 			r = ends_with(o->name, ".d")
 				    ? add_text_output(c, o, path, &res->inputs, bound, said)

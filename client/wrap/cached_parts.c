@@ -112,7 +112,7 @@ add_temporary(struct cached *c, struct result *res, const char *name, const char
 	o = result_add_temporary(res, name);
 	if (!o)
 		return -ENOMEM;
-	o->mode = output_mode_kept(st.st_mode & 0777, c->umask, name);
+	o->mode = output_mode_kept(st.st_mode & 0777, c->mask, name);
 	o->is_blob = true;
 	if (!*bound || cached_is_behind_link(c))
 		r = cached_names_place(c, path);

@@ -24,6 +24,7 @@ struct cached {
 	struct strv known; /* what the toolchain's id speaks for: directories and files */
 	struct timespec started;
 	mode_t umask;
+	mode_t mask;	 /* what the modes of outputs lose: the umask, mostly (fs_mask_in) */
 	bool names_real; /* what was made names the target directory by its real path, behind a link
 			  */
 	struct unit_key bundle_key; /* empty until it is asked for */

@@ -101,3 +101,57 @@ blobs_are_private() {
   under 077 bundle-hit
   all_hit
 }
+
+# groups_of DIR: mode and group of all that a build left there.
+groups_of() {
+  (cd "$1" && find . -type f ! -path '*/.fingerprint*' ! -name .rustc_info.json ! -name invoked.timestamp ! -name output \
+    ! -name root-output ! -name stderr -printf '%m %G %P\n' | sort -k3)
+}
+# as_plainly LABEL: what is made in the package's directory as it is now.
+as_plainly() {
+  clean "$APP"
+  (cd "$APP" && env -u RUSTC_WRAPPER cargo build -q 3>&-)
+  groups_of "$APP/target" >"$WORK/plain-groups"
+  clean "$APP"
+  cached "$1" "$APP" build
+  diff "$WORK/plain-groups" <(groups_of "$APP/target")
+}
+
+@test "a directory that gives what is made in it a group, or an access list" {
+  project
+  as_plainly first
+  if chgrp 1 "$APP" 2>/dev/null && chmod g+s "$APP"; then
+    as_plainly group
+    all_hit
+    rm -rf "$DRAY_CACHE_DIR"
+    as_plainly group-first
+    chmod g-s "$APP"
+    as_plainly no-group
+    all_hit
+  fi
+  cat >"$WORK/acl.rs" <<'END'
+extern "C" { fn setxattr(path: *const i8, name: *const i8, value: *const u8, n: usize, flags: i32) -> i32; }
+// user::rwx user:1:rwx group::r-x mask::rwx other::---
+fn main() {
+    let path = std::env::args().nth(1).unwrap() + "\0";
+    let mut acl = 2u32.to_le_bytes().to_vec();
+    for (tag, may, id) in [(1u16, 7u16, !0u32), (2, 7, 1), (4, 5, !0), (16, 7, !0), (32, 0, !0)] {
+        acl.extend([&tag.to_le_bytes()[..], &may.to_le_bytes(), &id.to_le_bytes()].concat());
+    }
+    let r = unsafe { setxattr(path.as_ptr().cast(), c"system.posix_acl_default".as_ptr().cast(), acl.as_ptr(), acl.len(), 0) };
+    std::process::exit(r.abs());
+}
+END
+  rustc --edition 2021 -o "$WORK/acl" "$WORK/acl.rs"
+  "$WORK/acl" "$APP" || skip "no access lists on this file system"
+  as_plainly acl
+  all_hit
+  [ "$(stat -c %a "$APP/target/debug/app")" = 770 ]
+  rm -rf "$DRAY_CACHE_DIR"
+  as_plainly acl-first
+  # elsewhere they do not have it
+  mkdir "$WORK/other"
+  export CARGO_TARGET_DIR=$WORK/other/target
+  as_plainly elsewhere
+  all_hit
+}
