@@ -776,13 +776,18 @@ static int
 take_paths(const struct seccomp_notif *req, const struct call_row *row, const char *cwd,
 	struct trace_call *ret)
 {
+	char dir[PATH_MAX];
 	int r = 0;
 
 	ret->op = row->op;
 	if (row->from == POINTS)
 		return take_link(req, row, cwd, ret);
 	if (row->op == TRACE_LIST) {
-		r = directory_of((pid_t)req->pid, (int)req->data.args[0], NULL, ret->path[0]);
+		r = directory_of((pid_t)req->pid, (int)req->data.args[0], NULL, dir);
+		/* its own entry in /proc has its number here */
+		ret->path[0][0] = '\0';
+		if (r == 0)
+			r = append(ret, ret->path[0], dir);
 		ret->n_paths = r == 0;
 	}
 	if (row->op == TRACE_CONNECT)

@@ -142,3 +142,10 @@ END
   STARTED+=("$(cat "$WORK/out/pid")")
   [ "$(doubt)" = "a process that it started still runs: sleep" ]
 }
+
+@test "a program that lists its own descriptors, as xargs does before it starts another; another's are a doubt" {
+  traced -- /bin/sh -c 'echo there | xargs echo; ls /proc/self/fd; :'
+  [ "$(doubt)" = "" ]
+  traced -- /bin/sh -c 'ls /proc/$$/fd; :'
+  [[ "$(doubt)" = "it listed what the kernel says in /proc/"* ]]
+}
