@@ -155,8 +155,24 @@ program_is_fickle(const char *path)
 	return false;
 }
 
+static bool
+has_text(const char *text, size_t n, const char *what)
+{
+	return memmem(text, n, what, strlen(what)) != NULL;
+}
+
+/* A program's name; one that ends in '*' stands for all that begin so. */
+static bool
+is_named(const char *base, const char *name)
+{
+	size_t k = strlen(name);
+
+	return name[k - 1] == '*' ? strncmp(base, name, k - 1) == 0 : streq(base, name);
+}
+
 /* find compares times of files with now; tar writes such a time; mawk's rand() begins with the
- * time, which mawk asks for whether it is used or not. */
+ * time, which mawk asks for whether it is used or not. Python seeds its `random` wherever a module
+ * needs it, as it does its hashes; a script that gives a seed knows why. */
 bool
 program_is_fickle_with(const char *path, const char *text, size_t n)
 {
@@ -175,8 +191,11 @@ program_is_fickle_with(const char *path, const char *text, size_t n)
 		{ "find", "-newerct", false },
 		{ "find", "-newermt", false },
 		{ "find", "-used", false },
+		{ "bash", "SRANDOM", true },
 		{ "mawk", "rand(", true },
 		{ "mawk", "rand (", true },
+		{ "python*", "from random import", true },
+		{ "python*", "import random", true },
 		{ "tar", "--after-date", false },
 		{ "tar", "--mtime", false },
 		{ "tar", "--newer", false },
@@ -184,11 +203,13 @@ program_is_fickle_with(const char *path, const char *text, size_t n)
 	};
 	const char *base = path_basename(path);
 
+	if (is_named(base, "python*") && has_text(text, n, "seed("))
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		size_t k = strlen(rows[i].text);
 
-		if (streq(base, rows[i].program) && n >= k &&
-			(rows[i].anywhere ? memmem(text, n, rows[i].text, k) != NULL
+		if (is_named(base, rows[i].program) && n >= k &&
+			(rows[i].anywhere ? has_text(text, n, rows[i].text)
 					  : memcmp(text, rows[i].text, k) == 0))
 			return true;
 	}

@@ -149,3 +149,15 @@ END
   traced -- /bin/sh -c 'ls /proc/$$/fd; :'
   [[ "$(doubt)" = "it listed what the kernel says in /proc/"* ]]
 }
+
+@test "random numbers of python and bash: by the text that asks for them, unless it gives a seed" {
+  local python
+  python=$(command -v /usr/bin/python3) || skip "no Python"
+  traced -- /bin/sh -c "$python -c 'import random; print(random.random())'; :"
+  [[ "$(doubt)" = "it ran /usr/bin/python3"*" so that it says another thing each time" ]]
+  printf 'import random\nrandom.seed(1)\nprint(random.random())\n' >"$WORK/seeded.py"
+  traced -- /bin/sh -c "$python seeded.py; $python -c 'import tempfile'; :"
+  [ "$(doubt)" = "" ]
+  traced -- /bin/sh -c 'bash -c "echo \$SRANDOM"; :'
+  [[ "$(doubt)" = "it ran "*"bash so that it says another thing each time" ]]
+}
