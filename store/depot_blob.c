@@ -256,7 +256,7 @@ is_alone(int fd, nlink_t more)
 	return fstat(fd, &st) == 0 && st.st_nlink <= 1 + more;
 }
 
-/* Whether a file that was made there would be of this group, and have no access list. */
+/* Whether a file that was made there would have this owner and group, and no access list. */
 static bool
 suits_place(const struct taking *t, const struct stat *blob)
 {
@@ -266,7 +266,8 @@ suits_place(const struct taking *t, const struct stat *blob)
 
 	if (!dir || stat(dir, &st) < 0 || fs_mask_in(dir, 0, &mask) > 0 || fs_has_acl(t->fd))
 		return false;
-	return blob->st_gid == ((st.st_mode & S_ISGID) ? st.st_gid : getegid());
+	return blob->st_uid == geteuid() &&
+	       blob->st_gid == ((st.st_mode & S_ISGID) ? st.st_gid : getegid());
 }
 
 static int
