@@ -60,9 +60,6 @@ notify(scmp_filter_ctx f, int call, unsigned also)
 
 	if (flags >= 0 && !(also & TRACE_FILTER_DESCRIPTORS))
 		when[n++] = SCMP_CMP((unsigned)flags, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0);
-	/* futimens: of what was seen when it was opened */
-	if (call == SCMP_SYS(utimensat))
-		when[n++] = SCMP_A1(SCMP_CMP_NE, 0, 0);
 	if ((also & TRACE_FILTER_SCRIPT) && may_pass(call))
 		when[n++] = SCMP_A5(SCMP_CMP_NE, ASKED_PASS, 0);
 	r = seccomp_rule_add_array(f, SCMP_ACT_NOTIFY, call, n, when);
@@ -148,7 +145,7 @@ add_notified(scmp_filter_ctx f, unsigned also)
 	if (r == 0 && (also & TRACE_FILTER_SCRIPT))
 		r = seccomp_rule_add(
 			f, SCMP_ACT_NOTIFY, SCMP_SYS(getrandom), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
-	if (r == 0 && (also & TRACE_FILTER_SCRIPT))
+	if (r == 0 && !(also & TRACE_FILTER_DESCRIPTORS))
 		r = add_marks(f);
 	if (r == 0 && (also & TRACE_FILTER_SCRIPT))
 		r = add_machine(f);

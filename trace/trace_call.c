@@ -36,11 +36,6 @@
 #define SYS_removexattrat 466
 #endif
 
-/* Since Linux 6.6, likewise. */
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
-
 /* Argument numbers: of the directory's descriptor, of the path, of flags that matter. */
 struct call_row {
 	int nr;
@@ -109,10 +104,6 @@ static const struct call_row rows[] = {
 	{ SYS_fsetxattr, TRACE_CHANGE, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_fremovexattr, TRACE_CHANGE, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
 	{ SYS_getdents64, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	AT(SYS_fchmodat, TRACE_CHANGE),
-	AT(SYS_fchmodat2, TRACE_CHANGE),
-	AT(SYS_fchownat, TRACE_CHANGE),
-	AT(SYS_utimensat, TRACE_CHANGE),
 	AT(SYS_mkdirat, TRACE_CHANGE),
 	AT(SYS_unlinkat, TRACE_CHANGE),
 	AT(SYS_mknodat, TRACE_CHANGE),
@@ -168,12 +159,6 @@ static const struct call_row rows[] = {
 	ONE(SYS_rmdir, TRACE_CHANGE, 0),
 	ONE(SYS_unlink, TRACE_CHANGE, 0),
 	ONE(SYS_mknod, TRACE_CHANGE, 0),
-	ONE(SYS_chmod, TRACE_CHANGE, 0),
-	ONE(SYS_chown, TRACE_CHANGE, 0),
-	ONE(SYS_lchown, TRACE_CHANGE, 0),
-	ONE(SYS_utime, TRACE_CHANGE, 0),
-	ONE(SYS_utimes, TRACE_CHANGE, 0),
-	AT(SYS_futimesat, TRACE_CHANGE),
 	{ SYS_rename, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1, MOVES },
 	{ SYS_link, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1, READS },
 	{ SYS_symlink, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1, POINTS },
@@ -184,11 +169,10 @@ const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, 
 	SYS_faccessat, SYS_faccessat2, SYS_getxattr, SYS_lgetxattr, SYS_fgetxattr, SYS_listxattr,
 	SYS_llistxattr, SYS_flistxattr, SYS_getxattrat, SYS_listxattrat, SYS_setxattr,
 	SYS_lsetxattr, SYS_fsetxattr, SYS_setxattrat, SYS_removexattr, SYS_lremovexattr,
-	SYS_fremovexattr, SYS_removexattrat, SYS_fchmodat, SYS_fchmodat2, SYS_fchownat,
-	SYS_utimensat, SYS_getdents64, SYS_mkdirat, SYS_unlinkat, SYS_mknodat, SYS_renameat2,
-	SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir, SYS_fchdir,
-	SYS_connect, SYS_io_uring_setup, SYS_open_by_handle_at, SYS_chroot, SYS_pivot_root,
-	SYS_mount, SYS_umount2, SYS_move_mount, SYS_setns, SYS_umask, SYS_prlimit64,
+	SYS_fremovexattr, SYS_removexattrat, SYS_getdents64, SYS_mkdirat, SYS_unlinkat, SYS_mknodat,
+	SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir,
+	SYS_fchdir, SYS_connect, SYS_io_uring_setup, SYS_open_by_handle_at, SYS_chroot,
+	SYS_pivot_root, SYS_mount, SYS_umount2, SYS_move_mount, SYS_setns, SYS_umask, SYS_prlimit64,
 #ifdef SYS_getrlimit
 	SYS_getrlimit,
 #endif
@@ -197,8 +181,7 @@ const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, 
 #endif
 #ifdef SYS_open
 	SYS_open, SYS_creat, SYS_stat, SYS_lstat, SYS_readlink, SYS_access, SYS_getdents, SYS_mkdir,
-	SYS_rmdir, SYS_unlink, SYS_mknod, SYS_chmod, SYS_chown, SYS_lchown, SYS_utime, SYS_utimes,
-	SYS_futimesat, SYS_rename, SYS_link, SYS_symlink,
+	SYS_rmdir, SYS_unlink, SYS_mknod, SYS_rename, SYS_link, SYS_symlink,
 #endif
 	-1 };
 
@@ -622,30 +605,6 @@ is_set_extended(int nr)
 	       nr == SYS_fremovexattr || nr == SYS_removexattrat;
 }
 
-static bool
-is_set_attributes(int nr)
-{
-	static const int calls[] = {
-		SYS_fchmodat,
-		SYS_fchmodat2,
-		SYS_fchownat,
-		SYS_utimensat,
-#ifdef SYS_open
-		SYS_chmod,
-		SYS_chown,
-		SYS_lchown,
-		SYS_utime,
-		SYS_utimes,
-		SYS_futimesat,
-#endif
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
-		if (calls[i] == nr)
-			return true;
-	return false;
-}
-
 /* The header, and an entry each for the owner, the group and the others (xattr's uapi). */
 #define ACL_OF_MODE 28
 
@@ -813,7 +772,6 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->pid = (pid_t)req->pid;
 	ret->op = TRACE_OTHER;
 	ret->makes_dir = ret->asks_link = ret->asks_extended = ret->sets_extended = false;
-	ret->sets_attributes = false;
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
 	ret->nofollow = ret->fails_if_there = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
@@ -854,5 +812,4 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->asks_link = is_readlink(row->nr);
 	ret->asks_extended = is_extended(row->nr);
 	ret->sets_extended = is_set_extended(row->nr);
-	ret->sets_attributes = is_set_attributes(row->nr);
 }

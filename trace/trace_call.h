@@ -62,9 +62,8 @@ struct trace_call {
 	bool asks_link;	     /* TRACE_LOOK: a readlink */
 	bool asks_extended;  /* TRACE_LOOK: a question about extended attributes */
 	bool sets_extended; /* TRACE_CHANGE: of extended attributes, which say more than the mode */
-	bool sets_attributes; /* TRACE_CHANGE: of mode, owner or times, by a path */
-	const char *machine;  /* TRACE_MACHINE: "uname" or "cpus" (cache/variables.h) */
-	uint64_t argv, envp;  /* TRACE_EXEC: where they are in the caller's memory */
+	const char *machine; /* TRACE_MACHINE: "uname" or "cpus" (cache/variables.h) */
+	uint64_t argv, envp; /* TRACE_EXEC: where they are in the caller's memory */
 	int error; /* TRACE_OTHER: -errno; 0: there is no path. With -EFAULT and -EBADF the caller
 		      made a mistake, and the kernel will say so; any other: the call's meaning is
 		      not known */
@@ -75,7 +74,7 @@ struct trace_call {
 
 /* The numbers of the calls that the filter notifies of, ended by -1. */
 extern const int trace_calls[];
-/* Those of TRACE_MARK, which only a script's filter has. What is done to a descriptor needs none: a
+/* Those of TRACE_MARK, which a worker's filter has not. What is done to a descriptor needs none: a
  * file that is open is an input or an output, and its ctime tells. */
 extern const int trace_marks[];
 

@@ -420,17 +420,17 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 		else if (c->op == TRACE_EXEC)
 			watch_run(w, c, path);
 		else if (c->op == TRACE_MARK) {
-			if (!is_written_aside(w, path, by, arg))
+			if (w->script.on && !is_written_aside(w, path, by, arg))
 				script_marks(w, path);
+			else if (!w->script.on)
+				change_attributes(w, path, by, arg);
 		} else if (c->op == TRACE_CHANGE || (c->op == TRACE_OPEN && c->write)) {
 			bool source = c->from && i == 0;
 
 			if (((source && !c->moved) || is_read_as_well(c, path)) &&
 				!is_written_aside(w, path, by, arg))
 				watch_look(w, path, true);
-			if (c->sets_attributes)
-				change_attributes(w, path, by, arg);
-			else if (!source || c->moved)
+			if (!source || c->moved)
 				change(w, c, path, by, arg);
 		} else if (is_aside(w, path, by, arg)) {
 			if (c->op == TRACE_OPEN && !w->script.on)

@@ -230,9 +230,8 @@ attributes(struct watch *w, const char *path)
 	struct trace_call *c = calloc(1, sizeof(*c));
 
 	assert_non_null(c);
-	c->op = TRACE_CHANGE;
+	c->op = TRACE_MARK;
 	c->n_paths = 1;
-	c->sets_attributes = true;
 	snprintf(c->path[0], sizeof(c->path[0]), "%s", path);
 	watch_call(w, c, compiler, NULL);
 	free(c);
