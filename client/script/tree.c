@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "client/script/place.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/left.h"
 #include "common/why.h"
@@ -273,12 +274,6 @@ keep_link(struct tree *t, struct output *o, const char *path)
 	return memchr(to, INPUT_TARGET_DIR_MARK, (size_t)n) ? r : buf_add(&o->text, to, (size_t)n);
 }
 
-static bool
-is_older(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
-}
-
 static int
 keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, char **ret_why)
 {
@@ -291,7 +286,7 @@ keep_one(struct tree *t, const char *name, struct result *res, size_t *inlined, 
 		return -ENOMEM;
 	if (lstat(path, &st) < 0)
 		return -errno;
-	if (t->started && st.st_mtim.tv_sec >= 0 && is_older(&st.st_mtim, t->started))
+	if (t->started && st.st_mtim.tv_sec >= 0 && clock_is_before(&st.st_mtim, t->started))
 		o->mtime = (int64_t)st.st_mtim.tv_sec * NS + st.st_mtim.tv_nsec + 1;
 	/* a directory has such bits from the one above it */
 	if ((st.st_mode & 07000) && !S_ISDIR(st.st_mode))
