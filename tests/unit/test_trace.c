@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <cmocka.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "common/clock.h"
 #include "common/fs.h"
@@ -595,18 +597,41 @@ test_refused_change_of_given(void **state)
 	refused(state, "cat /out/given; echo 1 >>/out/given", "to write /out/given");
 }
 
-/* Two processes: the first is refused, the second asks. The reason is the first one's. Each waits
- * in its openat (the kernel's number: 257, or 56 where there is no open); asleep it may be
- * elsewhere, too. */
+static pid_t
+child_of(pid_t pid)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char path[64];
+	long child = 0;
+
+	snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", (long)pid, (long)pid);
+	assert_int_equal(fs_read_file(path, 4096, &b), 0);
+	assert_int_equal(sscanf((const char *)b.p, "%ld", &child), 1);
+	return (pid_t)child;
+}
+
+/* Two processes: the first is refused, the second asks, and waits in its openat. The reason is the
+ * first one's. */
 static void
 test_refusal_stays(void **state)
 {
 	struct place *p = *state;
-	char text[16] = "";
+	char text[16] = "", script[320];
+	struct pollfd refused = { .events = POLLIN }, said = { .events = POLLIN };
 
-	start(p, "waits() { until read -r nr _ </proc/$1/syscall && [ $nr = 257 -o $nr = 56 ]; "
-		 "do :; done; }\n"
-		 "(: >/w/pkg/new) & waits $!; (: </w/given/x) & waits $!; echo both; wait");
+	snprintf(script, sizeof(script),
+		"waits() { until read -r nr _ </proc/$1/syscall && [ $nr = %ld ]; do :; done; }\n"
+		"trap go=1 USR1; (: >/w/pkg/new) & until [ \"$go\" ]; do :; done\n"
+		"(: </w/given/x) & waits $!; echo both; wait",
+		(long)SYS_openat);
+	start(p, script);
+	refused.fd = trace_event_fd(p->trace);
+	said.fd = p->box.out;
+	/* it is there, and not taken yet, when the other one asks */
+	assert_int_equal(poll(&refused, 1, PATIENCE_MS), 1);
+	/* bwrap, dray-exec, the shell */
+	assert_int_equal(kill(child_of(child_of(p->box.pid)), SIGUSR1), 0);
+	assert_int_equal(poll(&said, 1, PATIENCE_MS), 1);
 	assert_true(read(p->box.out, text, sizeof(text) - 1) > 0);
 	assert_string_equal(text, "both\n");
 	finish(p);
