@@ -138,7 +138,6 @@ by_v1(const char *root)
 
 		if (dir && !streq(group, "/"))
 			n = least_upwards(root, dir, cfs_of);
-
 		if (n == UINT_MAX)
 			n = least_upwards(root, mounts[i], cfs_of);
 		least = MIN2(least, n);

@@ -3,7 +3,9 @@
  * itself.
  *
  * The caller may change its memory after it was read here. It then hides from the record of its own
- * compile what it read, and nothing else: no decision about what a job may do rests on a path. */
+ * compile what it read, and nothing else: no decision about what a job may do rests on a path.
+ *
+ * It is long since the tables of calls, and what reads a call by its row, are changed together. */
 #include "config.h"
 
 #include "trace/trace_call.h"
