@@ -101,19 +101,22 @@ text_show_as(char mark, const void *p, size_t n, const char *dir, struct buf *re
 }
 
 int
-text_file_has(const char *path, const char *what)
+text_file_has_any(const char *path, const char *const *what, size_t n_what)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	_cleanup_(freep) uint8_t *b = malloc(CHUNK);
-	size_t k = strlen(what), have = 0;
+	size_t longest = 0, have = 0;
 
 	if (fd < 0)
 		return -errno;
 	if (!b)
 		return -ENOMEM;
-	if (k == 0 || k >= CHUNK / 2)
-		return -EINVAL;
-	for (;;) {
+	for (size_t i = 0; i < n_what; i++) {
+		if (!*what[i] || strlen(what[i]) >= CHUNK / 2)
+			return -EINVAL;
+		longest = MAX2(longest, strlen(what[i]));
+	}
+	while (longest) {
 		ssize_t n = read(fd, b + have, CHUNK - have);
 
 		if (n < 0 && errno == EINTR)
@@ -121,12 +124,20 @@ text_file_has(const char *path, const char *what)
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
 		have += (size_t)n;
-		if (memmem(b, have, what, k))
-			return 1;
+		for (size_t i = 0; i < n_what; i++)
+			if (memmem(b, have, what[i], strlen(what[i])))
+				return 1;
 		/* a match may begin here and end in the next block */
-		if (have >= k) {
-			memmove(b, b + have - (k - 1), k - 1);
-			have = k - 1;
+		if (have >= longest) {
+			memmove(b, b + have - (longest - 1), longest - 1);
+			have = longest - 1;
 		}
 	}
+	return 0;
+}
+
+int
+text_file_has(const char *path, const char *what)
+{
+	return text_file_has_any(path, &what, 1);
 }

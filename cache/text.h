@@ -20,5 +20,7 @@ int text_show_as(char mark, const void *p, size_t n, const char *dir, struct buf
 
 /* Whether a file contains these bytes. 1, 0, or -errno. */
 int text_file_has(const char *path, const char *what);
+/* The same of any of these. */
+int text_file_has_any(const char *path, const char *const *what, size_t n);
 
 #endif

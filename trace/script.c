@@ -378,8 +378,13 @@ script_marks(struct watch *w, const char *path)
 {
 	struct stat st;
 
-	if (watch_below_any(path, &w->writable) || watch_is_made(w, path) || lstat(path, &st) < 0 ||
-		watch_is_kernels(w, path, st.st_dev) || S_ISCHR(st.st_mode))
+	if (watch_below_any(path, &w->writable) || watch_is_made(w, path))
+		return;
+	if (lstat(path, &st) < 0) {
+		watch_look(w, path, false);
+		return;
+	}
+	if (watch_is_kernels(w, path, st.st_dev) || S_ISCHR(st.st_mode))
 		return;
 	if (!note_opened(w, path, &st, true))
 		watch_doubt(w, "it changed %s", path);

@@ -544,6 +544,7 @@ take_flags(const struct seccomp_notif *req, const struct call_row *row, struct t
 	ret->keeps = ret->write && !(flags & O_TRUNC);
 	ret->nofollow = (flags & O_NOFOLLOW) != 0;
 	ret->fails_if_there = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+	ret->makes = (flags & O_CREAT) != 0;
 }
 
 static enum trace_attributes
@@ -579,6 +580,17 @@ is_mknod(int nr)
 		return true;
 #endif
 	return nr == SYS_mknodat;
+}
+
+static bool
+is_creat(int nr)
+{
+#ifdef SYS_creat
+	return nr == SYS_creat;
+#else
+	(void)nr;
+	return false;
+#endif
 }
 
 static bool
@@ -775,7 +787,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->op = TRACE_OTHER;
 	ret->makes_dir = ret->asks_link = ret->asks_extended = ret->sets_extended = false;
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
-	ret->nofollow = ret->fails_if_there = false;
+	ret->nofollow = ret->fails_if_there = ret->makes = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
 	ret->machine = NULL;
 	ret->who = TRACE_BY_OTHER;
@@ -811,6 +823,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->makes_dir = is_mkdir(row->nr);
 	ret->fails_if_there |= ret->makes_dir || is_mknod(row->nr) || row->from == READS ||
 			       row->from == POINTS;
+	ret->makes |= ret->fails_if_there || row->from == MOVES || is_creat(row->nr);
 	ret->asks_link = is_readlink(row->nr);
 	ret->asks_extended = is_extended(row->nr);
 	ret->sets_extended = is_set_extended(row->nr);

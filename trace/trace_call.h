@@ -59,8 +59,9 @@ struct trace_call {
 	bool by_descriptor;  /* path[0] is what an open descriptor leads to */
 	bool makes_dir;	     /* TRACE_CHANGE: a mkdir */
 	bool fails_if_there; /* the last path: a mkdir, a link, an open that must make the file */
-	bool asks_link;	     /* TRACE_LOOK: a readlink */
-	bool asks_extended;  /* TRACE_LOOK: a question about extended attributes */
+	bool makes;	    /* TRACE_OPEN, TRACE_CHANGE: the last path is made if it is not there */
+	bool asks_link;	    /* TRACE_LOOK: a readlink */
+	bool asks_extended; /* TRACE_LOOK: a question about extended attributes */
 	bool sets_extended; /* TRACE_CHANGE: of extended attributes, which say more than the mode */
 	const char *machine; /* TRACE_MACHINE: "uname" or "cpus" (cache/variables.h) */
 	uint64_t argv, envp; /* TRACE_EXEC: where they are in the caller's memory */

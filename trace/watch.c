@@ -246,12 +246,38 @@ change_attributes(struct watch *w, const char *path, watch_by_fn by, void *arg)
 {
 	struct stat st;
 
-	if (lstat(path, &st) < 0 || S_ISCHR(st.st_mode) || watch_is_made(w, path) ||
-		watch_below_any(path, &w->writable) || strv_has(&w->writable, path) ||
-		(watch_is_own_entry(path) && watch_is_kernels(w, path, st.st_dev)) ||
-		is_written_aside(w, path, by, arg))
+	if (watch_is_made(w, path) || watch_below_any(path, &w->writable) ||
+		strv_has(&w->writable, path) || is_written_aside(w, path, by, arg))
+		return;
+	if (lstat(path, &st) < 0) {
+		watch_look(w, path, false);
+		return;
+	}
+	if (S_ISCHR(st.st_mode) ||
+		(watch_is_own_entry(path) && watch_is_kernels(w, path, st.st_dev)))
 		return;
 	watch_doubt(w, "it changed the mode, owner or times of %s", path);
+}
+
+/* What a call needs that would change it (unlink, a rename's source, chmod, an open that makes
+ * nothing), or that something is to be made in: that it is not there makes the call fail, and may
+ * decide something. Compilers and linkers remove what an earlier run may have left. */
+static bool
+is_missed(struct watch *w, const struct trace_call *c, const char *path)
+{
+	_cleanup_(freep) char *dir = NULL;
+
+	if (!w->script.on && watch_is_writable(w, path))
+		return false;
+	if (!c->makes || path != c->path[c->n_paths - 1]) {
+		watch_look(w, path, false);
+		return true;
+	}
+	dir = path_dirname(path);
+	if (!dir || access(dir, F_OK) == 0)
+		return false;
+	watch_look(w, dir, false);
+	return true;
 }
 
 static void
@@ -273,6 +299,8 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 		return;
 	/* removed, and made again: what is in it counts */
 	if (w->script.on && strv_has(&w->writable, path))
+		return;
+	if (!there && is_missed(w, c, path))
 		return;
 	if ((ends_with(path, "/index") || ends_with(path, "/index.lock")) &&
 		by(arg) == WATCH_BY_GIT && note_index(w, path))

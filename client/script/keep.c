@@ -143,12 +143,15 @@ add_inputs(struct run *r, struct result *res, struct strv *made)
 }
 
 static int
-add_text(struct run *r, const struct buf *text, struct buf *to, const char *name, bool *bound)
+add_text(struct run *r, const struct place_ways *ways, const struct buf *text, struct buf *to,
+	const char *name, bool *bound)
 {
 	int k = place_hide(&r->c->place, text->p, text->n, to);
 
-	if (k != -EBADMSG)
+	if (k < 0 && k != -EBADMSG)
 		return k;
+	if (k == 0 && !place_ways_in(ways, to))
+		return 0;
 	buf_done(to);
 	if (memchr(text->p, INPUT_OUT_DIR_MARK, text->n) ||
 		memchr(text->p, INPUT_TARGET_DIR_MARK, text->n))
@@ -180,21 +183,26 @@ add_call(struct run *r, struct result *res)
 static int
 make_result(struct run *r, struct result *res)
 {
+	_cleanup_(place_ways_done) struct place_ways ways = { .n = 0 };
 	_cleanup_(strv_done) struct strv made = STRV_INIT;
 	struct cached *c = r->c;
-	struct tree t = { .place = &c->place, .depot = c->depot, .started = &c->started };
+	struct tree t = {
+		.place = &c->place, .ways = &ways, .depot = c->depot, .started = &c->started
+	};
 	bool bound = false;
 	int k;
 
 	res->run = true;
-	k = add_inputs(r, res, &made);
+	k = place_ways_find(&c->place, c->cwd, &ways);
+	if (k == 0)
+		k = add_inputs(r, res, &made);
 	if (k == 0)
 		k = tree_keep(&t, r->was_empty ? NULL : &made, res, &r->not_stored);
 	r->bound = steal_ptr(t.bound_by);
 	if (k == 0)
-		k = add_text(r, &r->seen.out, &res->out, "stdout", &bound);
+		k = add_text(r, &ways, &r->seen.out, &res->out, "stdout", &bound);
 	if (k == 0)
-		k = add_text(r, &r->seen.err, &res->err, "stderr", &bound);
+		k = add_text(r, &ways, &r->seen.err, &res->err, "stderr", &bound);
 	/* which of its two names is meant nobody looked */
 	c->names_real = true;
 	if (k == 0 && (bound || t.bound))

@@ -3,9 +3,11 @@
 #include "client/script/place.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "cache/text.h"
 #include "common/fs.h"
+#include "common/layout.h"
 #include "common/session.h"
 
 static bool
@@ -55,6 +57,108 @@ place_is_named(const struct inputs_place *p, const char *path)
 	if (r == 0 && !streq(p->target_dir, p->real_target_dir))
 		r = text_file_has(path, p->real_target_dir);
 	return r;
+}
+
+/* ---- relative paths */
+
+#define STEPS_MIN 3 /* so few steps up stand in many a text */
+
+/* The way from one directory to another: NULL: out of memory. */
+static char *
+way(const char *from, const char *to, unsigned *ret_up)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	size_t same = 0, i = 0;
+
+	for (; from[i] && from[i] == to[i]; i++)
+		if (from[i] == '/')
+			same = i;
+	if ((!from[i] || from[i] == '/') && (!to[i] || to[i] == '/'))
+		same = i;
+	*ret_up = 0;
+	for (const char *s = from + same; *s; s++)
+		if (*s == '/') {
+			if (buf_adds(&b, *ret_up ? "/.." : "..") < 0)
+				return NULL;
+			++*ret_up;
+		}
+	if (to[same] && buf_adds(&b, to + same + !*ret_up) < 0)
+		return NULL;
+	return b.n ? strdup((const char *)b.p) : strdup("");
+}
+
+/* Takes the text. */
+static int
+add_way(struct place_ways *w, char *text)
+{
+	if (!text)
+		return -ENOMEM;
+	if (*text)
+		w->v[w->n++] = text;
+	else
+		free(text);
+	return 0;
+}
+
+int
+place_ways_find(const struct inputs_place *p, const char *cwd, struct place_ways *ret)
+{
+	_cleanup_(freep) char *profile = NULL, *own = path_dirname(p->out_dir);
+	size_t n = 0;
+	unsigned up;
+	int r;
+
+	*ret = (struct place_ways){ .n = 0 };
+	if (!own)
+		return -ENOMEM;
+	if (layout_find(p->out_dir, &n) == LAYOUT_NONE || n == 0)
+		return 0;
+	profile = strndup(p->out_dir, n);
+	if (!profile)
+		return -ENOMEM;
+	/* "/debug/build/NAME-HASH" */
+	r = add_way(ret, strdup(own + (path_basename(profile) - 1 - profile)));
+	if (r == 0)
+		r = add_way(ret, way(cwd, profile, &up));
+	ret->n_there = ret->n;
+	if (r == 0) {
+		_cleanup_(freep) char *back = way(p->out_dir, cwd, &up);
+
+		r = !back ? -ENOMEM : up < STEPS_MIN ? 0 : add_way(ret, steal_ptr(back));
+	}
+	if (r < 0)
+		place_ways_done(ret);
+	return r;
+}
+
+void
+place_ways_done(struct place_ways *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		free(w->v[i]);
+	w->n = 0;
+}
+
+bool
+place_ways_in(const struct place_ways *w, const struct buf *hidden)
+{
+	const uint8_t *end = hidden->p + hidden->n;
+
+	for (size_t i = 0; hidden->n && i < w->n; i++) {
+		size_t k = strlen(w->v[i]);
+		const uint8_t *at = hidden->p;
+
+		for (; (at = memmem(at, (size_t)(end - at), w->v[i], k)); at++)
+			if (at == hidden->p || at[-1] != INPUT_TARGET_DIR_MARK)
+				return true;
+	}
+	return false;
+}
+
+int
+place_ways_in_file(const struct place_ways *w, const char *path)
+{
+	return text_file_has_any(path, (const char *const *)w->v, w->n);
 }
 
 static bool

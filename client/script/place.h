@@ -15,6 +15,21 @@ int place_show(const struct inputs_place *p, const void *text, size_t n, struct 
 /* Whether the file's bytes hold the target directory's path, by either of its names. 1, 0 or
  * -errno. */
 int place_is_named(const struct inputs_place *p, const char *path);
+/* How relative paths tell of the place: the way from the script's directory to the profile's, the
+ * one back from OUT_DIR, and the script's directory in the profile's, below whatever it is reached
+ * from. A text with one of them holds for this place alone. */
+struct place_ways {
+	char *v[3];
+	size_t n;
+	size_t n_there; /* without the one back, which is the last */
+};
+/* 0 or -ENOMEM. */
+int place_ways_find(const struct inputs_place *p, const char *cwd, struct place_ways *ret);
+void place_ways_done(struct place_ways *w);
+/* Whether a text in which marks stand for whole paths has one of them. */
+bool place_ways_in(const struct place_ways *w, const struct buf *hidden);
+/* Whether the file's bytes have one. 1, 0 or -errno. */
+int place_ways_in_file(const struct place_ways *w, const char *path);
 /* The environment with marks, for inputs_place.marked: without what differs from run to run: the
  * jobserver, NUM_JOBS, in LD_LIBRARY_PATH what lies in the target directory. Adds to *ret, and a
  * NULL at the end. 0 or -ENOMEM. */

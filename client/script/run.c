@@ -339,7 +339,9 @@ static int
 run_it(struct run *r)
 {
 	struct rustc_call call = { .argv = r->argv.v };
-	struct local_run l = { .call = &call, .slot = -1, .slot_stays = true, .seen = &r->seen };
+	struct local_run l = {
+		.call = &call, .slot = -1, .slot_stays = true, .takes_rest = true, .seen = &r->seen
+	};
 	const char *program;
 	int status;
 

@@ -151,7 +151,7 @@ is_text(const struct buf *b)
  * that read such files know is that it is a path. In source code it may be counted. These are what
  * configure, cmake and libtool leave, what describes a library, logs, and scripts. */
 static bool
-takes_other_paths(const char *name, const struct buf *b)
+is_left_by_tools(const char *name)
 {
 	static const char *const endings[] = { ".cmake", ".d", ".internal", ".json", ".la", ".lai",
 		".log", ".make", ".mk", ".ninja", ".pc", ".prl", ".pri", ".sh", ".status", ".txt",
@@ -164,13 +164,36 @@ takes_other_paths(const char *name, const struct buf *b)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (streq(path_basename(name), names[i]))
 			return true;
+	return false;
+}
+
+static bool
+takes_other_paths(const char *name, const struct buf *b)
+{
+	if (is_left_by_tools(name))
+		return true;
 	return b->n > 3 && (memcmp(b->p, "#!/", 3) == 0 || memcmp(b->p, "#! /", 4) == 0);
+}
+
+/* What tools leave for themselves may go back to the sources by the way that it is here: nobody
+ * reads it in another place. */
+static struct place_ways
+ways_of(const struct tree *t, const char *name)
+{
+	struct place_ways w = { .n = 0 };
+
+	if (t->ways)
+		w = *t->ways;
+	if (is_left_by_tools(name))
+		w.n = w.n_there;
+	return w;
 }
 
 /* 1: it is not one to be kept as a text. */
 static int
 keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64_t size)
 {
+	const struct place_ways ways = ways_of(t, o->name);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r;
 
@@ -185,7 +208,7 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 	if (named && (!is_text(&b) || !takes_other_paths(o->name, &b)))
 		return 1;
 	r = named ? place_hide(t->place, b.p, b.n, &o->text) : buf_add(&o->text, b.p, b.n);
-	if (r == -EBADMSG) {
+	if (r == -EBADMSG || (r == 0 && named && place_ways_in(&ways, &o->text))) {
 		buf_done(&o->text);
 		return 1;
 	}
@@ -215,6 +238,15 @@ keep_file(
 
 	if (named < 0)
 		return named;
+	if (!named) {
+		const struct place_ways ways = ways_of(t, o->name);
+		int way = place_ways_in_file(&ways, path);
+
+		if (way < 0)
+			return way;
+		if (way)
+			bind_by(t, o->name);
+	}
 	o->mode = st->st_mode & 0777;
 	if (named || *inlined < INLINE_ALL)
 		r = keep_text(t, o, path, named, (uint64_t)st->st_size);
@@ -267,6 +299,8 @@ keep_link(struct tree *t, struct output *o, const char *path)
 		return -EBADMSG;
 	o->kind = OUTPUT_LINK;
 	r = place_hide(t->place, to, (size_t)n, &o->text);
+	if (r == 0 && t->ways && place_ways_in(t->ways, &o->text))
+		bind_by(t, o->name);
 	if (r != -EBADMSG)
 		return r;
 	buf_done(&o->text);

@@ -4,10 +4,12 @@
 #define DRAY_CLIENT_SCRIPT_TREE_H
 
 #include "cache/entry.h"
+#include "client/script/place.h"
 #include "store/depot.h"
 
 struct tree {
 	const struct inputs_place *place;
+	const struct place_ways *ways;	/* tree_keep: NULL: relative paths do not matter */
 	struct depot *depot;		/* NULL: of blobs only the digest is wanted (tree_keep) */
 	const char *root;		/* where OUT_DIR's files are now; NULL: in place->out_dir */
 	const struct timespec *started; /* of the run whose files are kept; NULL: times are not */

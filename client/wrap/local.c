@@ -20,6 +20,7 @@
 
 /* Of text, or of a record: more than that is not kept. */
 #define SEEN_MAX (64u << 20)
+#define SIGNAL_MS 250
 
 extern char **environ;
 
@@ -381,6 +382,22 @@ read_streams(struct run *r, struct streams *s)
 	}
 }
 
+/* cargo takes what a process says that a build script left behind, and waits until it has ended. It
+ * needs no slot. */
+static void
+read_rest(struct run *r, struct streams *s)
+{
+	closep(&r->own_slot);
+	while ((s->fds[STREAM_ERR].fd >= 0 || s->fds[STREAM_OUT].fd >= 0) && !child_signal()) {
+		/* a signal may come just before */
+		if (poll(s->fds, STREAM_RECORD, SIGNAL_MS) <= 0)
+			continue;
+		for (size_t i = 0; i < STREAM_RECORD; i++)
+			if (s->fds[i].revents && !read_stream(r, s, i))
+				closep(&s->fds[i].fd);
+	}
+}
+
 /* *ret_wr is the child's end, which becomes `to` there, or keeps its number (-1). */
 static int
 add_stream(struct run *r, struct streams *s, enum stream which, int to, int *ret_wr)
@@ -459,6 +476,8 @@ run_piped(struct run *r, struct spawn *s, char *tracer)
 		return k;
 	read_streams(r, &st);
 	status = child_wait(pid);
+	if (r->l->takes_rest)
+		read_rest(r, &st);
 	end_promise(r, status);
 	if (tracer && st.lost)
 		local_seen_done(r->l->seen);

@@ -122,3 +122,93 @@ RUST
 RUST
   as_plain all "$WORK/app" build
 }
+
+@test "what it would change is not there: a file to remove, move, open, cut or mark; a directory to write in" {
+  does "$WORK/app" <<'RUST'
+    println!("cargo:rerun-if-changed=nothing");
+    let yes = |r: std::io::Result<()>| r.is_ok().to_string();
+    let said = [
+        yes(fs::remove_file("removed")),
+        yes(fs::rename("moved", format!("{out}/moved"))),
+        yes(fs::OpenOptions::new().write(true).open("opened").map(|_| ())),
+        yes(fs::set_permissions("marked", fs::Permissions::from_mode(0o644))),
+        yes(fs::remove_dir("dir")),
+        yes(fs::write("in/file", word)),
+    ];
+    println!("cargo:rustc-env=SAID={}", said.join(" "));
+RUST
+  echo 'fn main() { println!("{}", env!("SAID")); }' >"$WORK/app/src/main.rs"
+  cached none "$WORK/app" build
+  says "$WORK/app" "false false false false false false"
+  run_kept app
+  cached again "$WORK/app" build
+  put app
+  local name said=(false false false false false false) i=0
+  for name in removed moved opened marked; do
+    touch "$WORK/app/$name"
+    said[i]=true
+    cached "$name" "$WORK/app" build
+    says "$WORK/app" "${said[*]}"
+    rm -f "$WORK/app/$name"
+    said[i++]=false
+  done
+  mkdir "$WORK/app/dir"
+  cached dir "$WORK/app" build
+  says "$WORK/app" "false false false false true false"
+  mkdir "$WORK/app/in"
+  cached in "$WORK/app" build
+  says "$WORK/app" "false false false false false true"
+  [ "$(cat "$WORK/app/in/file")" = one ]
+}
+
+@test "relative paths to OUT_DIR, to the profile's directory, and from OUT_DIR to the package, in another target directory" {
+  does "$WORK/app" <<'RUST'
+    let here = env::current_dir().unwrap();
+    let rel = std::path::Path::new(&out).strip_prefix(&here).unwrap();
+    let profile = rel.ancestors().nth(if rel.ends_with("run/out") { 4 } else { 3 }).unwrap();
+    let back = "../".repeat(rel.components().count());
+    match word {
+        "out" => println!("cargo:rustc-env=SAID={}", rel.display()),
+        "profile" => fs::write(format!("{out}/said.rs"), format!("{:?}", profile.display().to_string())).unwrap(),
+        "back" => fs::write(format!("{out}/said.rs"), format!("include_str!(\"{back}said\")")).unwrap(),
+        _ => std::os::unix::fs::symlink(format!("{back}said.rs"), format!("{out}/said.rs")).unwrap(),
+    }
+RUST
+  cat >"$WORK/app/src/main.rs" <<'RUST'
+#[cfg(not(file))]
+fn main() { println!("{}", env!("SAID")); }
+#[cfg(file)]
+fn main() { println!("{}", include!(concat!(env!("OUT_DIR"), "/said.rs"))); }
+RUST
+  echo '"linked"' >"$WORK/app/said.rs"
+  printf said >"$WORK/app/said"
+  local word dir plain
+  for word in out profile back link; do
+    [ "$word" = out ] || export RUSTFLAGS="--cfg file"
+    echo "$word" >"$WORK/app/word"
+    for dir in target other a/b; do
+      export CARGO_TARGET_DIR=$WORK/app/$dir
+      clean "$WORK/app"
+      plain=$(cd "$WORK/app" && env -u RUSTC_WRAPPER cargo run -q)
+      clean "$WORK/app"
+      cached "$word" "$WORK/app" build
+      says "$WORK/app" "$plain"
+    done
+    clean "$WORK/app"
+    cached "$word-again" "$WORK/app" build
+    put app
+  done
+}
+
+@test "what a process says that the script leaves behind, when dray's tracer is gone" {
+  does "$WORK/app" <<'RUST'
+    let text = "while kill -0 $1; do sleep 0.02; done 2>/dev/null; echo cargo:rustc-env=SAID=late; echo later >&2";
+    let tracer = std::os::unix::process::parent_id().to_string();
+    Command::new("sh").args(["-c", text, word, &tracer]).spawn().unwrap();
+RUST
+  echo 'fn main() { println!("{}", option_env!("SAID").unwrap_or_default()); }' >"$WORK/app/src/main.rs"
+  cached late "$WORK/app" build
+  says "$WORK/app" late
+  run_not_kept app "a process that it started still runs"
+  grep -rqx later "$WORK/app/target/debug/build"
+}
