@@ -118,8 +118,14 @@ place_ways_find(const struct inputs_place *p, const char *cwd, struct place_ways
 		return -ENOMEM;
 	/* "/debug/build/NAME-HASH" */
 	r = add_way(ret, strdup(own + (path_basename(profile) - 1 - profile)));
-	if (r == 0)
-		r = add_way(ret, way(cwd, profile, &up));
+	if (r == 0) {
+		char *there = way(cwd, profile, &up);
+
+		/* steps alone lead anywhere */
+		if (there && ends_with(there, ".."))
+			*there = '\0';
+		r = add_way(ret, there);
+	}
 	ret->n_there = ret->n;
 	if (r == 0) {
 		_cleanup_(freep) char *back = way(p->out_dir, cwd, &up);

@@ -459,6 +459,59 @@ what_cargo_sets(void **state)
 		assert_string_equal(v.v[i], want[i]);
 }
 
+static bool
+has_way(const struct place_ways *w, const char *text)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(buf_adds(&b, text), 0);
+	return place_ways_in(w, &b);
+}
+
+static void
+relative_ways(void **state)
+{
+	static const struct {
+		const char *cwd, *there, *back;
+	} rows[] = {
+		{ "/w", "target/debug", "../../../../.." },
+		{ "/w/member", "../target/debug", "../../../../../member" },
+		{ "/v", "../w/target/debug", "../../../../../../v" },
+		{ "/wide", "../w/target/debug", "../../../../../../wide" },
+		{ "/w/target/package/a", "../../debug", "../../../../package/a" },
+		{ "/w/target/debug/build", NULL, NULL },
+		{ "/w/target/debug", NULL, "../../.." },
+	};
+	struct inputs_place p = { .out_dir = "/w/target/debug/build/a-0123456789abcdef/out",
+		.target_dir = "/w/target" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct place_ways w;
+
+		assert_int_equal(place_ways_find(&p, rows[i].cwd, &w), 0);
+		assert_string_equal(w.v[0], "/debug/build/a-0123456789abcdef");
+		assert_int_equal(w.n_there, 1 + (rows[i].there != NULL));
+		assert_int_equal(w.n, w.n_there + (rows[i].back != NULL));
+		if (rows[i].there)
+			assert_string_equal(w.v[1], rows[i].there);
+		if (rows[i].back)
+			assert_string_equal(w.v[w.n_there], rows[i].back);
+		assert_true(has_way(&w, "x/debug/build/a-0123456789abcdef/out"));
+		assert_false(has_way(&w, "x=\x02/debug/build/a-0123456789abcdef/output"));
+		assert_false(has_way(&w, "debug/build/a-0123456789abcdef/out"));
+		assert_false(has_way(&w, ""));
+		place_ways_done(&w);
+	}
+	p.out_dir = "/somewhere/else";
+	{
+		struct place_ways w;
+
+		assert_int_equal(place_ways_find(&p, "/w", &w), 0);
+		assert_int_equal(w.n, 0);
+	}
+}
+
 int
 main(void)
 {
@@ -470,6 +523,7 @@ main(void)
 		cmocka_unit_test(no_half_tree),
 		cmocka_unit_test(odd_out_dirs),
 		cmocka_unit_test(marks),
+		cmocka_unit_test(relative_ways),
 		cmocka_unit_test(environment),
 		cmocka_unit_test(what_cargo_sets),
 	};

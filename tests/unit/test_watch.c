@@ -132,9 +132,9 @@ test_doubts(void **state)
 		{ TRACE_UNSEEN, "/", false, 0, "it opened files by io_uring or handles" },
 		{ TRACE_EXEC, "/proc/self/fd/77", false, 0, "it ran /proc/self/fd/77" },
 		{ TRACE_EXEC, "/bin/date", false, 0, "it ran /bin/date" },
-		{ TRACE_CHANGE, "/usr/none/of/mine", false, 0, "it wrote /usr/none/of/mine" },
+		{ TRACE_CHANGE, "/usr/none-of-mine", false, 0, "it wrote /usr/none-of-mine" },
 		{ TRACE_CHANGE, "/usr", false, 0, "it wrote /usr" },
-		{ TRACE_OPEN, "/usr/none/of/mine", true, 0, "it wrote /usr/none/of/mine" },
+		{ TRACE_OPEN, "/usr/none-of-mine", true, 0, "it wrote /usr/none-of-mine" },
 		{ TRACE_OTHER, "/", false, -EPERM, "its calls cannot be read" },
 		{ TRACE_OTHER, "/", false, -EREMOTE, "one of its paths cannot be resolved" },
 		{ TRACE_OTHER, "/", false, -ESRCH, "its calls cannot be read" },
@@ -153,6 +153,7 @@ test_doubts(void **state)
 		call(&w, TRACE_SAID, TRACE_ENV_HELLO, compiler);
 		c->op = rows[i].op;
 		c->write = rows[i].writes;
+		c->makes = c->write || c->op == TRACE_CHANGE;
 		c->error = rows[i].error;
 		c->n_paths = 1;
 		snprintf(c->path[0], sizeof(c->path[0]), "%s", rows[i].path);
@@ -163,6 +164,42 @@ test_doubts(void **state)
 		free(c);
 		watch_done(&w);
 	}
+}
+
+/* What would be changed and is not there, and a directory to make something in, are absent; in the
+ * out-dir the compiler only removes what may be left. */
+static void
+test_changes_of_nothing(void **state)
+{
+	struct place *p = *state;
+	struct watch w = { .set = TRACE_SET_INIT };
+	struct trace_call *c = calloc(1, sizeof(*c));
+	_cleanup_(freep) char *left = path_join(p->out, "left");
+	const char *const absent[] = { "/usr/not-there", "/usr/not-here/x" };
+
+	assert_non_null(c);
+	strv_add(&w.writable, p->out);
+	c->n_paths = 1;
+	for (size_t i = 0; i < ARRAY_LEN(absent); i++) {
+		c->op = i == 0 ? TRACE_CHANGE : TRACE_OPEN;
+		c->write = c->makes = i > 0;
+		snprintf(c->path[0], sizeof(c->path[0]), "%s", absent[i]);
+		watch_call(&w, c, compiler, NULL);
+	}
+	c->op = TRACE_MARK;
+	c->write = c->makes = false;
+	snprintf(c->path[0], sizeof(c->path[0]), "/usr/not-marked");
+	watch_call(&w, c, compiler, NULL);
+	c->op = TRACE_CHANGE;
+	snprintf(c->path[0], sizeof(c->path[0]), "%s", left);
+	watch_call(&w, c, compiler, NULL);
+	assert_string_equal(w.doubt, "");
+	assert_int_equal(trace_set_get(&w.set, TRACE_PATHS, "/usr/not-there"), TRACE_ABSENT);
+	assert_int_equal(trace_set_get(&w.set, TRACE_PATHS, "/usr/not-here"), TRACE_ABSENT);
+	assert_int_equal(trace_set_get(&w.set, TRACE_PATHS, "/usr/not-marked"), TRACE_ABSENT);
+	assert_int_equal(trace_set_get(&w.set, TRACE_PATHS, left), TRACE_MADE);
+	free(c);
+	watch_done(&w);
 }
 
 /* A call that tells attributes, by the toolchain or by a macro. */
@@ -480,6 +517,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_search_for_a_program, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_doubts, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_changes_of_nothing, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_read_then_written, make_place, remove_place),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test_setup_teardown(test_attributes_changed, make_place, remove_place),

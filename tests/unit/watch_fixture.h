@@ -89,6 +89,7 @@ call(struct watch *w, enum trace_op op, const char *path, watch_by_fn by)
 	assert_non_null(c);
 	c->pid = 77;
 	c->op = op;
+	c->makes = op == TRACE_CHANGE;
 	c->n_paths = 1;
 	snprintf(c->path[0], sizeof(c->path[0]), "%s", path);
 	watch_call(w, c, by, NULL);
