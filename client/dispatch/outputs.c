@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "client/dispatch/unit.h"
+#include "client/wrap/ledger.h"
 #include "rustc/call.h"
 #include "common/fs.h"
 
@@ -310,6 +311,37 @@ outputs_place_all(struct outputs *o)
 	for (size_t i = 0; r == 0 && i < o->n; i++)
 		if (o->v[i].kind == DRAY__OUTPUT_KIND__OUTPUT_FILE)
 			r = place(o, &o->v[i]);
+	return r;
+}
+
+/* It counts as placed: it is the link's to put in place. */
+static int
+hold(struct outputs *o, struct incoming *v)
+{
+	_cleanup_(freep) char *dir = path_join(o->in.staging, LEDGER_LATE);
+	_cleanup_(freep) char *to = dir ? path_join(dir, v->name) : NULL;
+
+	if (!to)
+		return -ENOMEM;
+	if (!v->whole)
+		return -EBADMSG;
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (rename(v->temp, to) < 0)
+		return -errno;
+	v->placed = true;
+	return 0;
+}
+
+int
+outputs_hold_late(struct outputs *o)
+{
+	int r = outputs_settle(o);
+
+	for (size_t i = 0; r == 0 && i < o->n; i++)
+		if (o->v[i].kind == DRAY__OUTPUT_KIND__OUTPUT_FILE && !o->v[i].placed &&
+			ledger_is_late(o->v[i].name))
+			r = hold(o, &o->v[i]);
 	return r;
 }
 

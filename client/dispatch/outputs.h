@@ -54,6 +54,8 @@ int outputs_read(const struct outputs *o, const char *name, size_t max, struct b
 /* Puts one, or all that are not yet, at out_dir/name. A name that is placed already stays. */
 int outputs_place(struct outputs *o, const char *name);
 int outputs_place_all(struct outputs *o);
+/* Puts those that rustc makes late (ledger_is_late) where link_run looks for them. */
+int outputs_hold_late(struct outputs *o);
 /* Drops one: something equal is in its place. */
 int outputs_drop(struct outputs *o, const char *name);
 

@@ -324,7 +324,7 @@ check_promised(struct relay *r)
 }
 
 int
-relay_finish(struct relay *r)
+relay_finish(struct relay *r, bool links)
 {
 	const struct rustc_call *c = unit_call(r->in.unit);
 	_cleanup_(freep) char *depinfo = NULL;
@@ -348,7 +348,9 @@ relay_finish(struct relay *r)
 		if (err < 0)
 			return err;
 	}
-	err = outputs_place_all(r->in.outputs);
+	err = links ? outputs_hold_late(r->in.outputs) : 0;
+	if (err == 0)
+		err = outputs_place_all(r->in.outputs);
 	if (err < 0)
 		return cannot(r, "an output", err);
 	if (closure_remember(r->in.memo, c) == 0)

@@ -52,8 +52,8 @@ void relay_free(struct relay *r);
 int relay_text(struct relay *r, bool out, const void *p, size_t n);
 
 /* After the compiler's success: says all but the link line and what follows it; then puts every
- * output in place. */
-int relay_finish(struct relay *r);
+ * output in place. links: it will be linked here; what rustc makes late waits for that. */
+int relay_finish(struct relay *r, bool links);
 /* After the compiler's failure: whether its messages are about the crate alone (failure.h). If so
  * it prints all of them, which ends the unit. */
 bool relay_failure_is_final(const struct relay *r);

@@ -278,11 +278,15 @@ nothing_to_link(struct remote *r, const Dray__JobResult *b)
 static void
 link_or_done(struct remote *r, const Dray__JobResult *b)
 {
-	const struct rustc_call *c = unit_call(r->in->unit);
+	bool links = unit_call(r->in->unit)->calls_linker && !nothing_to_link(r, b);
 	char *home = NULL;
-	int e;
+	int e = relay_finish(r->relay, links);
 
-	if (c->calls_linker && !nothing_to_link(r, b)) {
+	if (e < 0) {
+		relay_failed(r, e);
+		return;
+	}
+	if (links) {
 		e = bundle_make(
 			r->in->unit, r->outputs, b, relay_tail(r->relay), r->in->rep, &home);
 		if (e < 0)
@@ -348,7 +352,6 @@ static void
 on_result(struct remote *r, struct wire_msg *m)
 {
 	const Dray__JobResult *b = (const Dray__JobResult *)m->body;
-	int e;
 
 	if (b->verdict != V(NONE)) {
 		judge(r, b->verdict, b->text);
@@ -370,11 +373,7 @@ on_result(struct remote *r, struct wire_msg *m)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "an output is missing");
 		return;
 	}
-	e = relay_finish(r->relay);
-	if (e < 0)
-		relay_failed(r, e);
-	else
-		link_or_done(r, b);
+	link_or_done(r, b);
 }
 
 struct message_row {

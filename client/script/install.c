@@ -52,11 +52,13 @@ make_launcher(const char *real_name, struct buf *ret)
 }
 
 static int
-install(const char *dir, const char *name)
+install(const char *dir, const char *name, struct memo *memo)
 {
 	_cleanup_(buf_done) struct buf launcher = BUF_INIT;
 	_cleanup_(freep) char *path = path_join(dir, name), *real = NULL;
+	struct digest d;
 	struct stat st;
+	bool known;
 	int r;
 
 	if (!path || asprintf(&real, "%s/" SCRIPT_PREFIX "%s", dir, name) < 0) {
@@ -70,27 +72,38 @@ install(const char *dir, const char *name)
 	r = make_launcher(path_basename(real), &launcher);
 	if (r < 0)
 		return r;
+	/* Asked for before the file gets one name more and one less, which moves its ctime. */
+	known = memo && memo_digest_file(memo, path, &d, NULL) == 0;
 	unlink(real);
 	if (link(path, real) < 0)
 		return -errno;
 	r = depot_put_text(launcher.p, launcher.n, st.st_mode & 0777, path);
 	if (r < 0)
 		unlink(real);
+	else if (known)
+		memo_note_digest(memo, real, &d);
 	return r;
 }
 
-void
-script_install(const struct conf *conf, const struct rustc_call *call)
+char *
+script_hides(const struct conf *conf, const struct rustc_call *call)
 {
-	_cleanup_(freep) char *name = NULL;
+	char *name = NULL;
 
 	if (conf->client.scripts != SCRIPTS_ON || conf->client.cache == CACHE_OFF ||
 		!conf->client.cache_dir || !*conf->client.cache_dir || !script_is_made_by(call))
-		return;
-	if (asprintf(&name, "%s%s", call->crate_name,
-		    call->extra_filename ? call->extra_filename : "") < 0) {
-		name = NULL;
-		return;
-	}
-	install(call->out_dir, name);
+		return NULL;
+	return asprintf(&name, "%s%s", call->crate_name,
+		       call->extra_filename ? call->extra_filename : "") < 0
+		       ? NULL
+		       : name;
+}
+
+void
+script_install(const struct conf *conf, const struct rustc_call *call, struct memo *memo)
+{
+	_cleanup_(freep) char *name = script_hides(conf, call);
+
+	if (name)
+		install(call->out_dir, name, memo);
 }

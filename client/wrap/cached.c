@@ -13,9 +13,11 @@
 
 #include "cache/rlib.h"
 #include "cache/text.h"
+#include "client/script/install.h"
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/envscan.h"
 #include "client/wrap/identify.h"
+#include "client/wrap/ledger.h"
 #include "client/wrap/notices.h"
 #include "client/wrap/target_dir.h"
 #include "common/child.h"
@@ -346,25 +348,33 @@ restore_text(const struct cached *c, const struct output *o, const char *path)
 }
 
 enum depot_way
-cached_way(const char *name)
+cached_way(const struct cached *c, const char *name)
 {
-	return ends_with(name, ".rlib") || ends_with(name, ".rmeta") ? DEPOT_SHARE : DEPOT_COPY;
+	_cleanup_(freep) char *script = NULL;
+
+	if (ends_with(name, ".rlib") || ends_with(name, ".rmeta"))
+		return DEPOT_SHARE;
+	script = script_hides(c->in.conf, c->in.call);
+	return script && streq(name, script) ? DEPOT_SHARE : DEPOT_COPY;
 }
 
 int
-cached_restore_outputs(struct cached *c, const struct result *res, struct cached_said *said)
+cached_restore_outputs(
+	struct cached *c, const struct result *res, const char *late, struct cached_said *said)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < res->n_outputs; i++) {
 		const struct output *o = &res->outputs[i];
-		_cleanup_(freep) char *path = path_join(c->out_dir, o->name);
+		_cleanup_(freep) char *path = path_join(
+			late && ledger_is_late(o->name) ? late : c->out_dir, o->name);
 
 		if (!path)
 			return -ENOMEM;
-		r = o->is_blob ? depot_restore(c->depot, &o->digest, o->size, cached_way(o->name),
-					 output_mode_here(o->mode, c->mask), path)
-			       : restore_text(c, o, path);
+		r = o->is_blob
+			    ? depot_restore(c->depot, &o->digest, o->size, cached_way(c, o->name),
+				      output_mode_here(o->mode, c->mask), path)
+			    : restore_text(c, o, path);
 		if (r < 0)
 			cached_why(said, "%s cannot be put in place: %s", o->name,
 				r == -ENOENT	? "it is not in the cache any more"
@@ -434,7 +444,7 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 		cached_why(said, "its outputs are not in the cache any more");
 		return false;
 	}
-	if (cached_restore_outputs(c, &res, &now) < 0) {
+	if (cached_restore_outputs(c, &res, NULL, &now) < 0) {
 		cached_why(said, "%s", now.why);
 		return false;
 	}

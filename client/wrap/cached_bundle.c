@@ -124,14 +124,17 @@ stage(struct cached *c, struct ledger *ret)
 	_cleanup_(strv_done) struct strv listed = STRV_INIT;
 	struct cached_said said = { .bytes = 0 };
 	int r = ledger_make_staging(ret, c->out_dir, getpid());
+	_cleanup_(freep) char *late = path_join(ret->staging, LEDGER_LATE);
 
+	if (r == 0 && (!late || mkdir(late, 0700) < 0))
+		r = late ? -errno : -ENOMEM;
 	if (r == 0)
 		r = stage_links(c, ret, &listed);
 	if (r == 0)
 		r = make_dirs(c, &listed);
 	if (r == 0)
 		r = place_temporaries(c, &listed);
-	return r < 0 ? r : cached_restore_outputs(c, &c->bundle, &said);
+	return r < 0 ? r : cached_restore_outputs(c, &c->bundle, late, &said);
 }
 
 /* Whether this one is in place now. */
@@ -198,9 +201,10 @@ void
 cached_drop_bundle(struct cached *c)
 {
 	for (size_t i = 0; i < c->bundle.n_outputs; i++) {
-		_cleanup_(freep) char *path = path_join(c->out_dir, c->bundle.outputs[i].name);
+		const char *name = c->bundle.outputs[i].name;
+		_cleanup_(freep) char *path = path_join(c->out_dir, name);
 
-		if (path)
+		if (path && !ledger_is_late(name))
 			unlink(path);
 	}
 	result_done(&c->bundle);

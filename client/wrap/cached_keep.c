@@ -338,7 +338,7 @@ add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
 		return r;
 	*bound |= r > 0;
 	o->is_blob = true;
-	return depot_add(c->depot, path, cached_way(o->name), &o->digest, &o->size);
+	return depot_add(c->depot, path, cached_way(c, o->name), &o->digest, &o->size);
 }
 
 static int

@@ -40,8 +40,11 @@ void cached_note_order(struct cached *c, struct entry *e, size_t i);
 
 /* Whether all blobs of a result are in the cache. */
 bool cached_has_all(struct cached *c, const struct result *res);
-/* Puts the outputs in place, and counts them. 0; -errno with a reason in said->why. */
-int cached_restore_outputs(struct cached *c, const struct result *res, struct cached_said *said);
+/* Puts the outputs in place, and counts them. late: those of them that are ledger_is_late go to
+ * this directory, which exists; NULL: to the out-dir, like all. 0; -errno with a reason in
+ * said->why. */
+int cached_restore_outputs(
+	struct cached *c, const struct result *res, const char *late, struct cached_said *said);
 void cached_print(const struct cached *c, int fd, const struct buf *text);
 void cached_mark_used(struct cached *c, const struct digest *key, const struct result *res);
 
@@ -73,8 +76,9 @@ int cached_bundle_key(struct cached *c);
 
 /* The last recipe of what seems to be the same unit, NUL-terminated strings. -ENOENT. */
 int cached_former_recipe(struct cached *c, struct strv *ret);
-/* DEPOT_SHARE for files that no program changes in place. */
-enum depot_way cached_way(const char *name);
+/* DEPOT_SHARE for files that no program changes in place: crates, and a program that will be
+ * hidden. */
+enum depot_way cached_way(const struct cached *c, const char *name);
 void cached_note_recipe(struct cached *c);
 /* Of a key without a result: what differs from the last one of what seems to be the same. */
 void cached_say_new_key(struct cached *c, struct cached_said *said);

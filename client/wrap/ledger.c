@@ -130,3 +130,10 @@ ledger_take(const struct ledger *shared, struct ledger *ret)
 	if (ret->outcome == LEDGER_HOME && !*ret->why)
 		go_home(ret, "dray-dispatch gave no reason");
 }
+
+bool
+ledger_is_late(const char *name)
+{
+	return ends_with(name, ".rlib") || ends_with(name, ".a") || ends_with(name, ".so") ||
+	       ends_with(name, ".dwp");
+}

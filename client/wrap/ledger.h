@@ -82,11 +82,18 @@ void ledger_unmapp(struct ledger **r);
  */
 void ledger_take(const struct ledger *shared, struct ledger *ret);
 
+/* Whether rustc makes an output of this name while it links or afterwards: crates, archives, what
+ * is linked, packed debug information. */
+#define LEDGER_LATE "late"
+bool ledger_is_late(const char *name);
+
 /* staging/link-N: the linker call, as NUL-terminated strings, in order: the PATH prefix (may be
  * empty); the argument count in decimal; each argument; then every path (absolute) that must be
  * removed after the link, files before the directories that hold them.
  * staging/record, out, err, when the result is to be kept: what the compile looked at, as
  * dray-trace would have written it (trace/watch.h); what it said, without a link's tail.
+ * staging/late/NAME: what rustc makes while it links or afterwards (ledger_is_late): link_run puts
+ * it at out-dir/NAME once its links are done, so that a failed one leaves what was there.
  * staging/tail: stderr bytes to print once the link is done (not counted in text_bytes). */
 
 #endif

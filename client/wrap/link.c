@@ -1,10 +1,11 @@
 /* Makes a captured link.
  *
- * Invariants: a linker runs only under a local slot; one that fails leaves no output behind, so
- * that the real rustc, which runs next and says what there is to say, starts from nothing; only
- * files below the unit's out-dir are ever removed. */
+ * Invariants: a linker runs only under a local slot; one that fails leaves no output of its own, so
+ * that the real rustc, which runs next and says what there is to say, starts from what was there
+ * before; only files below the unit's out-dir are ever removed. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -188,12 +189,62 @@ link_clean(const struct rustc_call *call, const struct ledger *said)
 		fs_rm_rf(said->staging);
 }
 
-static void
-remove_output(const struct link_call *l)
+static const char *
+output_of(const struct link_call *l)
 {
 	for (size_t i = 1; i + 1 < l->argv.n; i++)
 		if (streq(l->argv.v[i], "-o"))
-			unlink(l->argv.v[i + 1]);
+			return l->argv.v[i + 1];
+	return NULL;
+}
+
+/* What was there before the linker ran, and is as it was, stays: an earlier link made it. */
+static void
+remove_output(const char *path, const struct stat *before)
+{
+	struct stat st;
+
+	if (path && lstat(path, &st) == 0 &&
+		(st.st_ino != before->st_ino || st.st_dev != before->st_dev ||
+			st.st_size != before->st_size ||
+			memcmp(&st.st_ctim, &before->st_ctim, sizeof(st.st_ctim)) != 0))
+		unlink(path);
+}
+
+static int
+place_late(const struct link_run *l, const char *dir, const char *out_dir, const char *name)
+{
+	_cleanup_(freep) char *from = path_join(dir, name), *to = path_join(out_dir, name);
+	struct digest d;
+	bool known;
+
+	if (!from || !to)
+		return -ENOMEM;
+	/* before the rename, which moves its ctime */
+	known = l->memo && memo_digest_file(l->memo, from, &d, NULL) == 0;
+	if (rename(from, to) < 0)
+		return -errno;
+	if (known)
+		memo_note_digest(l->memo, to, &d);
+	return 0;
+}
+
+static int
+place_all_late(const struct link_run *l)
+{
+	_cleanup_(freep) char *dir = path_join(l->said->staging, LEDGER_LATE);
+	_cleanup_(freep) char *out_dir = absolute_out_dir(l->call);
+	_cleanup_(closedirp) DIR *d = dir ? opendir(dir) : NULL;
+	int r = 0;
+
+	if (!dir || !out_dir)
+		return -ENOMEM;
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	for (const struct dirent *e; r == 0 && (e = readdir(d)) != NULL;)
+		if (ledger_is_late(e->d_name))
+			r = place_late(l, dir, out_dir, e->d_name);
+	return r;
 }
 
 /* dray-trace in the linker's place. Its record goes to a file that has no name. */
@@ -290,6 +341,8 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 	struct linker_pick pick;
 	_cleanup_(closep) int words = memfd_create("dray-linker", MFD_CLOEXEC);
 	struct spawn_fd fds[4] = { { null, 0 }, { words, 1 }, { words, 2 }, { slot, slot } };
+	const char *output = output_of(link);
+	struct stat before = { .st_ino = 0 };
 	int r;
 
 	if (words < 0)
@@ -307,6 +360,8 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 	env = local_environ(set);
 	if (!program || !env)
 		return program ? -ENOMEM : -ENOENT;
+	if (output && lstat(output, &before) < 0)
+		before.st_ino = 0;
 	r = run_traced(l, &(struct spawn){ .path = program,
 				  .argv = link->argv.v,
 				  .envp = env,
@@ -318,7 +373,7 @@ run_linker(struct link_run *l, struct link_call *link, int slot, int null)
 		r = 1;
 	}
 	if (r != 0)
-		remove_output(link);
+		remove_output(output, &before);
 	if (child_signal())
 		return -ECANCELED;
 	return r > 0 ? -ENOEXEC : r;
@@ -365,6 +420,8 @@ link_all(struct link_run *l)
 		if (r == 0)
 			r = run_linker(l, &link, slot, null);
 	}
+	if (r == 0)
+		r = place_all_late(l);
 	l->link_us = clock_mono_us() - start;
 	return r;
 }

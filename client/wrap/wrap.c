@@ -633,7 +633,7 @@ run_unit(struct wrap *w)
 	if (child_signal())
 		status = SPAWN_SIGNALLED + child_signal();
 	if (status == 0)
-		script_install(w->conf, &w->call);
+		script_install(w->conf, &w->call, w->memo);
 	write_log(w, MAX2(status, 0));
 	if (status == 0 && w->primes) {
 		memo_closep(&w->memo);

@@ -31,6 +31,33 @@ seen_in() {
   done
 }
 
+# may_share: whether files here can be one with the cache's: not where the file system makes clones.
+may_share() {
+  echo x >"$WORK/a"
+  fails cp --reflink=always "$WORK/a" "$WORK/b" 2>/dev/null
+}
+@test "a script's own program is one file with the cache's, for one checkout; what is changed in place is not put back" {
+  local program other
+  script "$WORK/app" <<<'fn main() { println!("cargo:rustc-env=MADE=it"); }'
+  cached first "$WORK/app" build
+  clean "$WORK/app"
+  cached again "$WORK/app" build
+  CARGO_TARGET_DIR=$WORK/other cached other "$WORK/app" build
+  hits build_script_build
+  program=$(real_script "$WORK/app")
+  other=$(find "$WORK/other" -name '.build_script_*')
+  if may_share; then [ "$(stat -c %h "$program")" -eq 2 ]; fi
+  [ "$(stat -c %h "$other")" -eq 1 ]
+  # the launcher and cargo's name of it
+  [ "$(stat -c %h "$(find "$(target_of "$WORK/app")" -name 'build-script-build' -type f | head -n 1)")" -eq 2 ]
+  chmod u+w "$program"
+  echo damaged >"$program"
+  clean "$WORK/app"
+  cached damaged "$WORK/app" build
+  put app
+  cmp "$(real_script "$WORK/app")" "$other"
+}
+
 @test "a run is put back as it was: files, directories, links, modes, both texts; nothing of a former run stays" {
   script "$WORK/app" <<'END'
 use std::{env, fs, os::unix::fs::*, path::Path};

@@ -36,10 +36,11 @@ setup() {
     unset "$v"
   done
   unset RUSTC_WRAPPER
-  # A build with sanitizers says there what it finds; another knows nothing of these.
+  # A build with sanitizers says there what it finds; another knows nothing of these. Leaks are not looked for
+  # below ptrace, filters of system calls and the like: DRAY_TEST_LEAKS=0.
   MEMCHECK=$BATS_TEST_TMPDIR/memcheck
   mkdir -p "$MEMCHECK"
-  export ASAN_OPTIONS=detect_leaks=1:log_exe_name=1:log_path=$MEMCHECK/asan
+  export ASAN_OPTIONS=detect_leaks=${DRAY_TEST_LEAKS:-1}:verify_asan_link_order=0:log_exe_name=1:log_path=$MEMCHECK/asan
   export UBSAN_OPTIONS=print_stacktrace=1:log_path=$MEMCHECK/ubsan
   [ -z "${DRAY_TEST_VALGRIND:-}" ] || under_valgrind
   real_clean_env

@@ -406,7 +406,7 @@ test_relay_order(void **state)
 	assert_int_equal(feed(&s, "{\"more\":1}\nend"), 0);
 	expect_said(&s, "");
 	assert_false(placed(&m, "libx-7.rlib"));
-	assert_int_equal(relay_finish(s.relay), 0);
+	assert_int_equal(relay_finish(s.relay, false), 0);
 	assert_true(placed(&m, "libx-7.rlib"));
 	assert_int_equal(relay_say_tail(s.relay), 0);
 	assert_int_equal(s.rep.text_bytes, strlen(d) + strlen(r) + strlen(l) + 14);
