@@ -291,6 +291,17 @@ digest_found(void *arg, const void *p, size_t n)
 	return 0;
 }
 
+/* Whether the times may be what an image says of a file (squashfs, erofs, an ext4 that was made
+ * with fixed times, a layer of a container): a ctime there is no time of a change but the mtime
+ * once more, in whole seconds. Device and inode are the same in the next image, and so is the size
+ * after many an edit. */
+static bool
+has_image_times(const struct stat *st)
+{
+	return st->st_ctim.tv_nsec == 0 && st->st_mtim.tv_nsec == 0 &&
+	       st->st_ctim.tv_sec == st->st_mtim.tv_sec;
+}
+
 static bool
 recall_digest(struct memo *m, const struct stat *st, bool sealed, struct digest *ret)
 {
@@ -298,6 +309,8 @@ recall_digest(struct memo *m, const struct stat *st, bool sealed, struct digest 
 	struct digest_record rec;
 	uint64_t key[2] = { now.dev, now.ino };
 
+	if (!sealed && has_image_times(st))
+		return false;
 	/* of another one there is no file */
 	if (m == NULL || (m->dir != NULL && (uint64_t)st->st_size < LARGE) ||
 		get(m, DIGESTS, key, sizeof(key), digest_found, &rec) < 0 ||
@@ -339,7 +352,7 @@ is_settled(const struct stat *st, bool sealed, const struct timespec *begun)
 
 	if (sealed)
 		return is_before(&st->st_mtim, begun, ns);
-	return is_before(&st->st_ctim, begun, ns) &&
+	return !has_image_times(st) && is_before(&st->st_ctim, begun, ns) &&
 	       (is_before(&st->st_mtim, begun, ns) || st->st_mtim.tv_sec > begun->tv_sec + 60);
 }
 

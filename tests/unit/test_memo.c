@@ -32,6 +32,30 @@
 
 static char *dir, *db, *file;
 
+/* Not NULL: both times that any file has, as in an image of a file system. */
+static const struct timespec *image_times;
+
+static int
+with_image_times(int r, struct stat *st)
+{
+	if (r == 0 && image_times)
+		st->st_mtim = st->st_ctim = *image_times;
+	return r;
+}
+
+/* In front of libc's, for memo.c. */
+int
+stat(const char *restrict path, struct stat *restrict st)
+{
+	return with_image_times(fstatat(AT_FDCWD, path, st, 0), st);
+}
+
+int
+fstat(int fd, struct stat *st)
+{
+	return with_image_times(fstatat(fd, "", st, AT_EMPTY_PATH), st);
+}
+
 static int
 setup(void **state)
 {
@@ -49,6 +73,7 @@ teardown(void **state)
 {
 	int r = fs_rm_rf(dir);
 
+	image_times = NULL;
 	free(dir);
 	free(db);
 	free(file);
@@ -347,6 +372,33 @@ coarse_times_wait_longer(void **state)
 	wait_until_aged(dir, file, COARSE_MS);
 	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
 	assert_true(is_remembered(m, file));
+}
+
+/* Another image in the first one's place: device, inode, size and times are the same. */
+static void
+another_image(void **state)
+{
+	static const struct timespec whole = { 1000000000, 0 }, fine = { 1000000000, 1 };
+	_cleanup_(memo_closep) struct memo *m = open_memo();
+	struct digest d, one, two;
+
+	assert_int_equal(digest_bytes("one", 3, &one), 0);
+	assert_int_equal(digest_bytes("two", 3, &two), 0);
+	put_file(file, "one");
+	image_times = &fine;
+	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
+	assert_true(is_remembered(m, file));
+	image_times = &whole;
+	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
+	assert_memory_equal(d.b, one.b, DIGEST_SIZE);
+	assert_false(is_remembered(m, file));
+	sly_change(file, "two");
+	assert_int_equal(memo_digest_file(m, file, &d, NULL), 0);
+	assert_memory_equal(d.b, two.b, DIGEST_SIZE);
+	/* nor what was told of it */
+	memo_note_digest(m, file, &one);
+	assert_false(is_remembered(m, file));
+	image_times = NULL;
 }
 
 static void
@@ -716,6 +768,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(sealed, setup, teardown),
 		cmocka_unit_test_setup_teardown(remembers, setup, teardown),
 		cmocka_unit_test_setup_teardown(coarse_times_wait_longer, setup, teardown),
+		cmocka_unit_test_setup_teardown(another_image, setup, teardown),
 		cmocka_unit_test_setup_teardown(artifacts, setup, teardown),
 		cmocka_unit_test_setup_teardown(notes, setup, teardown),
 		cmocka_unit_test_setup_teardown(batches, setup, teardown),
