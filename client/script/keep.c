@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/variables.h"
 #include "client/script/place.h"
 #include "client/script/run_priv.h"
 #include "client/script/tree.h"
@@ -209,39 +208,6 @@ make_result(struct run *r, struct result *res)
 		k = cached_add_bound(c, res);
 	r->said.bytes = t.bytes;
 	return k < 0 ? k : add_call(r, res);
-}
-
-char *
-run_given_up_name(const struct run *r)
-{
-	char hex[DIGEST_HEX_SIZE], env[DIGEST_HEX_SIZE], *name;
-	const char *trust = r->conf->client.scripts_trust;
-	struct digest d;
-
-	if (variables_digest("all", r->marked.v, &d) < 0)
-		return NULL;
-	digest_hex(&r->c->key.id, hex);
-	digest_hex(&d, env);
-	if (asprintf(&name, "given up %s %.16s %s", hex, env, trust ? trust : "") < 0)
-		return NULL;
-	return name;
-}
-
-void
-run_give_up(struct run *r)
-{
-	static const char *const lasting[] = { "it asked ", "it used ", "it ran " };
-	_cleanup_(freep) char *name = run_given_up_name(r);
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	uint64_t now = clock_wall_ms() / 1000;
-	bool lasts = false;
-
-	for (size_t i = 0; i < ARRAY_LEN(lasting); i++)
-		lasts |= starts_with(r->not_stored, lasting[i]);
-	if (!lasts || !name || buf_add(&b, &now, sizeof(now)) < 0 ||
-		buf_add(&b, r->not_stored, strlen(r->not_stored) + 1) < 0)
-		return;
-	memo_set_note(r->memo, name, b.p, b.n);
 }
 
 void

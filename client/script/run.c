@@ -35,7 +35,6 @@
 #include "common/why.h"
 
 #define STATUS_NOT_STARTED 127
-#define GIVEN_UP_S (24 * 3600)
 #define LEFT_TO_LAUNCHER 0 /* any status: without the byte it does not count */
 
 extern char **environ;
@@ -249,27 +248,6 @@ look_up(struct run *r)
 	return hit;
 }
 
-/* Whether a run of the same was not kept lately for what such a script always does: then it is not
- * traced again, and what it compiles itself finds the cache. */
-static void
-give_up_again(struct run *r)
-{
-	_cleanup_(freep) char *name = run_given_up_name(r);
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	uint64_t at;
-
-	if (!name || r->not_stored || r->conf->client.cache != CACHE_ON ||
-		r->conf->client.recache || memo_get_note(r->memo, name, &b) < 0 ||
-		b.n <= sizeof(at) || b.p[b.n - 1] != '\0')
-		return;
-	memcpy(&at, b.p, sizeof(at));
-	if (clock_wall_ms() / 1000 - at > GIVEN_UP_S)
-		return;
-	why_set(&r->not_stored, -ENOTSUP, "not traced, since the last time %s",
-		(const char *)b.p + sizeof(at));
-	cached_why(&r->said, "runs of it are not kept");
-}
-
 /* Where this run will not be kept, a twin's will not be, either: there is nothing to wait for. */
 static bool
 find(struct run *r)
@@ -278,7 +256,7 @@ find(struct run *r)
 	bool hit = look_up(r);
 
 	if (!hit) {
-		give_up_again(r);
+		run_give_up_again(r);
 		hit = !r->not_stored && cached_wait_twin(r->c) && look_up(r);
 	}
 	r->lookup_us = clock_mono_us() - start - r->restore_us;

@@ -1,4 +1,4 @@
-/* What run.c, which finds a run or makes it, keep.c, which keeps it, and log.c share. */
+/* What run.c, which finds a run or makes it, keep.c, which keeps it, given_up.c and log.c share. */
 #ifndef DRAY_CLIENT_SCRIPT_RUN_PRIV_H
 #define DRAY_CLIENT_SCRIPT_RUN_PRIV_H
 
@@ -27,14 +27,12 @@ struct run {
 	uint64_t start_us, lookup_us, restore_us, slot_wait_us, run_start_us, run_us, store_us;
 };
 
-/* By which it is noted that such a run is not worth tracing (a time, in seconds since 1970, and
- * why): the key, and the environment, which may make it worth it. NULL: no memory. The caller frees
- * it. */
-char *run_given_up_name(const struct run *r);
-
 /* Notes r->not_stored if it is a doubt about what such a script does each time. What it left or
  * wrote may have been an accident. */
 void run_give_up(struct run *r);
+/* Sets r->not_stored where that was noted of the same run within a day, and what it read of the
+ * package, and the programs that it ran, have not changed. */
+void run_give_up_again(struct run *r);
 /* Keeps what the run made, if it ended well; else r->not_stored says why not. */
 void run_keep(struct run *r, int status);
 /* Adds the run's line to the job log. `where` as there. */

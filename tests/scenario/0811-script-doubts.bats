@@ -171,3 +171,26 @@ END
   ran app
   kill -0 "$MADE"
 }
+
+@test "a run that was given up is traced again once what asked for the time is another one" {
+  package "$WORK/app" app
+  cat >"$WORK/app/build.rs" <<'RUST'
+fn main() {
+    println!("cargo:rerun-if-changed=nothing");
+    let said = std::process::Command::new("sh").arg("helper.sh").output().unwrap().stdout;
+    println!("cargo:rustc-env=SAID={}", String::from_utf8(said).unwrap());
+}
+RUST
+  echo 'fn main() { println!("{}", env!("SAID")); }' >"$WORK/app/src/main.rs"
+  echo 'date +%Y >/dev/null; echo dated' >"$WORK/app/helper.sh"
+  cached first "$WORK/app" build
+  run_not_kept app "it ran /"
+  cached second "$WORK/app" build
+  run_not_kept app "not traced, since"
+  echo 'echo plain' >"$WORK/app/helper.sh"
+  cached edited "$WORK/app" build
+  says "$WORK/app" plain
+  run_kept app
+  cached again "$WORK/app" build
+  put app
+}
