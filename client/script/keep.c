@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/text.h"
 #include "client/script/place.h"
 #include "client/script/run_priv.h"
 #include "client/script/tree.h"
@@ -20,6 +21,7 @@
 #include "toolchain/elf.h"
 
 #define TRIM_FILES 4096
+#define LEFT_MAX 256 /* of more it is enough to look for these */
 
 static bool
 is_in_out_dir(const struct input *in)
@@ -179,6 +181,71 @@ add_call(struct run *r, struct result *res)
 	return k < 0 ? k : res->cwd && res->from && res->rustc ? 0 : -ENOMEM;
 }
 
+/* ---- what it left in temporary directories */
+
+/* Adds what of these paths is there and not in OUT_DIR, each by the topmost directory that was made
+ * for it. */
+static int
+find_left(const struct cached *c, const struct strv *made, struct strv *ret)
+{
+	int k = 0;
+
+	for (size_t i = 0; k == 0 && i < made->n && ret->n < LEFT_MAX; i++) {
+		_cleanup_(freep) char *top = NULL;
+		struct stat st;
+
+		if (path_is_below(made->v[i], c->out_dir) ||
+			path_is_below(made->v[i], c->real_out_dir) || lstat(made->v[i], &st) < 0)
+			continue;
+		top = strdup(made->v[i]);
+		for (char *up; top && (up = path_dirname(top)) && strv_has(made, up);) {
+			free(top);
+			top = up;
+		}
+		k = !top ? -ENOMEM : strv_has(ret, top) ? 0 : strv_add(ret, top);
+	}
+	return k;
+}
+
+static bool
+names_any(const struct buf *b, const struct strv *what)
+{
+	for (size_t i = 0; b->n && i < what->n; i++)
+		if (memmem(b->p, b->n, what->v[i], strlen(what->v[i])))
+			return true;
+	return false;
+}
+
+/* Something may read what the run left, where the run tells of it; it would not be put back. */
+static int
+check_left(struct run *r, const struct strv *made, const struct result *res)
+{
+	_cleanup_(strv_done) struct strv left = STRV_INIT;
+	int k = find_left(r->c, made, &left);
+	const char *told = NULL;
+
+	if (k < 0 || left.n == 0)
+		return k;
+	if (names_any(&r->seen.out, &left) || names_any(&r->seen.err, &left))
+		told = "its text";
+	for (size_t i = 0; !told && i < res->n_outputs; i++) {
+		const struct output *o = &res->outputs[i];
+		_cleanup_(freep) char *path = path_join(r->c->out_dir, o->name);
+
+		if (!path)
+			return -ENOMEM;
+		if (o->kind == OUTPUT_DIR)
+			continue;
+		if (o->kind == OUTPUT_LINK
+				? names_any(&o->text, &left)
+				: text_file_has_any(path, (const char *const *)left.v, left.n) != 0)
+			told = o->name;
+	}
+	return !told ? 0
+		     : why_set(&r->not_stored, -ENOTSUP, "it left %s, and tells of it in %s",
+			       left.v[0], told);
+}
+
 static int
 make_result(struct run *r, struct result *res)
 {
@@ -198,6 +265,8 @@ make_result(struct run *r, struct result *res)
 	if (k == 0)
 		k = tree_keep(&t, r->was_empty ? NULL : &made, res, &r->not_stored);
 	r->bound = steal_ptr(t.bound_by);
+	if (k == 0)
+		k = check_left(r, &made, res);
 	if (k == 0)
 		k = add_text(r, &ways, &r->seen.out, &res->out, "stdout", &bound);
 	if (k == 0)

@@ -212,3 +212,39 @@ RUST
   run_not_kept app "a process that it started still runs"
   grep -rqx later "$WORK/app/target/debug/build"
 }
+
+@test "a file that it leaves in a temporary directory: such a run is kept only if nothing tells of that file" {
+  does "$WORK/app" <<'RUST'
+    let file = env::temp_dir().join(format!("left-{word}/said.rs"));
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, format!("{word:?}")).unwrap();
+    fs::write(format!("{out}/said.rs"), "\"nothing\"").unwrap();
+    match word {
+        "told" => println!("cargo:rustc-env=FILE={}", file.display()),
+        "linked" => {
+            fs::remove_file(format!("{out}/said.rs")).unwrap();
+            std::os::unix::fs::symlink(&file, format!("{out}/said.rs")).unwrap();
+        }
+        "written" => fs::write(format!("{out}/said.rs"), format!("include!({file:?})")).unwrap(),
+        _ => {}
+    }
+    if word != "told" {
+        println!("cargo:rustc-env=FILE={out}/said.rs");
+    }
+RUST
+  echo 'fn main() { println!("{}", include!(env!("FILE"))); }' >"$WORK/app/src/main.rs"
+  export TMPDIR=$BATS_TEST_TMPDIR/tmp
+  mkdir "$TMPDIR"
+  local word
+  for word in told linked written untold; do
+    echo "$word" >"$WORK/app/word"
+    clean "$WORK/app"
+    cached "$word" "$WORK/app" build
+    [ "$word" = untold ] || run_not_kept app "and tells of it in "
+    rm -r "$TMPDIR/left-$word"
+    clean "$WORK/app"
+    cached "$word-again" "$WORK/app" build
+    says "$WORK/app" "${word/untold/nothing}"
+  done
+  put app
+}
