@@ -56,6 +56,9 @@ static const struct rule {
 	{ "tic", ASK_CLOCK, "time", ALWAYS },
 	{ "toe", ASK_CLOCK, "time", ALWAYS },
 	{ "tput", ASK_CLOCK, "time", ALWAYS },
+	/* names of temporary files */
+	{ "glib-compile-*", ASK_CLOCK, "gettimeofday", ALWAYS },
+	{ "msgfmt", ASK_RANDOM, NULL, ALWAYS },
 	/* names of temporary files; when it used what it keeps */
 	{ "cargo", ASK_CLOCK, NULL, ALWAYS },
 	{ "cargo", ASK_RANDOM, NULL, ALWAYS },

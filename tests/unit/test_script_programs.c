@@ -386,6 +386,23 @@ test_perl(void **state)
 	assert_int_equal(unsetenv("SOURCE_DATE_EPOCH"), 0);
 }
 
+/* Names of temporary files, random or by the time. */
+static void
+test_temporary_names(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *text = put(p, "a.po", "msgid \"a\"\nmsgstr \"b\"\n");
+	_cleanup_(freep) char *schema = put(p, "a.gschema.xml", "<schemalist/>\n");
+
+	if (!trace_filter_possible() ||
+		(!is_installed("msgfmt") && !is_installed("glib-compile-schemas")))
+		skip();
+	if (is_installed("msgfmt"))
+		doubt_of_shell(p, "msgfmt -o out/a.mo a.po; :", "");
+	if (is_installed("glib-compile-schemas"))
+		doubt_of_shell(p, "glib-compile-schemas --targetdir=out .; :", "");
+}
+
 static bool
 has_part(const struct buf *b, char kind, const char *part)
 {
@@ -676,10 +693,10 @@ main(void)
 		TEST(test_own_variables), TEST(test_c_compiler), TEST(test_drivers_ask_once),
 		TEST(test_library_path), TEST(test_library_of_path), TEST(test_began),
 		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_cargo),
-		TEST(test_python), TEST(test_bash), TEST(test_make), TEST(test_cmake),
-		TEST(test_terminal), TEST(test_when_they_began), TEST(test_ccache), TEST(test_git),
-		TEST(test_date), TEST(test_writes_outside), TEST(test_stays_behind),
-		TEST(test_names_in_texts) };
+		TEST(test_temporary_names), TEST(test_python), TEST(test_bash), TEST(test_make),
+		TEST(test_cmake), TEST(test_terminal), TEST(test_when_they_began),
+		TEST(test_ccache), TEST(test_git), TEST(test_date), TEST(test_writes_outside),
+		TEST(test_stays_behind), TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
