@@ -77,15 +77,14 @@ note_call(const void *pc, long nr, long a, long c)
 		note_random(pc, (unsigned)c);
 }
 
-/* libc's, or NULL. */
-static void *
-next(void **found, const char *name)
+void *
+env_next(void **known, const char *name)
 {
-	void *p = __atomic_load_n(found, __ATOMIC_RELAXED);
+	void *p = __atomic_load_n(known, __ATOMIC_RELAXED);
 
 	if (!p) {
 		p = dlsym(RTLD_NEXT, name);
-		__atomic_store_n(found, p, __ATOMIC_RELAXED);
+		__atomic_store_n(known, p, __ATOMIC_RELAXED);
 	}
 	return p;
 }
@@ -100,7 +99,7 @@ now(clockid_t clock, struct timespec *ret)
 	union {
 		void *object;
 		clock_fn function;
-	} u = { next(&found, "clock_gettime") };
+	} u = { env_next(&found, "clock_gettime") };
 
 	return u.object ? u.function(clock, ret)
 			: (int)env_direct(SYS_clock_gettime, clock, (long)ret, 0, 0, 0, 0);
@@ -157,7 +156,7 @@ getrandom(void *p, size_t n, unsigned flags)
 	union {
 		void *object;
 		random_fn function;
-	} u = { next(&found, "getrandom") };
+	} u = { env_next(&found, "getrandom") };
 
 	note_random(CALLER, flags);
 	return u.object ? u.function(p, n, flags)
@@ -171,7 +170,7 @@ getentropy(void *p, size_t n)
 	union {
 		void *object;
 		int (*function)(void *p, size_t n);
-	} u = { next(&found, "getentropy") };
+	} u = { env_next(&found, "getentropy") };
 
 	note_random(CALLER, 0);
 	if (u.object)

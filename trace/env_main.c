@@ -63,8 +63,8 @@ say(const char *what)
 	errno = saved;
 }
 
-static void
-report(const char *name, const void *pc)
+void
+env_report(const char *name, const void *pc)
 {
 	char path[ENV_NAME_PATH];
 	bool own = env_is_own(pc);
@@ -77,14 +77,14 @@ report(const char *name, const void *pc)
 char *
 getenv(const char *name)
 {
-	report(name, __builtin_return_address(0));
+	env_report(name, __builtin_return_address(0));
 	return env_find(name);
 }
 
 char *
 secure_getenv(const char *name)
 {
-	report(name, __builtin_return_address(0));
+	env_report(name, __builtin_return_address(0));
 	return env_find(name);
 }
 

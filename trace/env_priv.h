@@ -16,6 +16,11 @@ __attribute__((visibility("hidden"))) bool env_is_own(const void *pc);
 __attribute__((visibility("hidden"))) long env_direct(
 	long nr, long a, long b, long c, long d, long e, long f);
 
+/* Reports that the code at pc asks for a variable (env_main.c). */
+__attribute__((visibility("hidden"))) void env_report(const char *name, const void *pc);
+/* The function of this name that libc has, or NULL; *known: what was found before. */
+__attribute__((visibility("hidden"))) void *env_next(void **known, const char *name);
+
 /* What the function syscall does for the code at pc: by libc's, or for a macro by env_direct. */
 __attribute__((visibility("hidden"))) long env_syscall(const void *pc, long nr, const long v[6]);
 

@@ -103,3 +103,42 @@ END
   once_and_again table "$app" build
   says "$app" 1
 }
+
+# libc's own getenv is behind none of ours
+@test "libc asks by itself for a macro: the time zone, the locale, the home" {
+  with_macro "$WORK/app"
+  cat >"$WORK/app/look/src/expr.rs" <<'END'
+{
+    use std::ffi::{c_char, c_int, c_void, CStr};
+    extern "C" {
+        fn localtime_r(t: *const i64, to: *mut [c_int; 16]) -> *mut c_void;
+        fn setlocale(category: c_int, locale: *const c_char) -> *const c_char;
+        fn glob(pattern: *const c_char, flags: c_int, failed: *const c_void, to: *mut [usize; 16]) -> c_int;
+    }
+    let (mut tm, mut found) = ([0; 16], [0usize; 16]);
+    unsafe {
+        localtime_r(&0, &mut tm);
+        let locale = setlocale(6, c"".as_ptr());
+        glob(c"~".as_ptr(), 1 << 12, std::ptr::null(), &mut found);
+        let home = *(found[1] as *const *const c_char);
+        format!("{} {} {}", tm[2], CStr::from_ptr(locale).to_str().unwrap(), CStr::from_ptr(home).to_str().unwrap())
+    }
+}
+END
+  (cd "$WORK/app" && cargo generate-lockfile -q)
+  mkdir "$WORK/home"
+  export TZ=UTC LC_ALL=C RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
+  local home=$HOME
+  cached first "$WORK/app" build
+  says "$WORK/app" "0 C $home"
+  for change in TZ=XXX5 LC_ALL=C.UTF-8 HOME="$WORK/home"; do
+    clean "$WORK/app"
+    export "${change?}"
+    both "${change%%=*}" "$WORK/app" build
+    missed app "variable ${change%%=*} changed"
+  done
+  says "$WORK/app" "19 C.UTF-8 $WORK/home"
+  clean "$WORK/app"
+  cached again "$WORK/app" build
+  all_hit
+}
