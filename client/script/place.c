@@ -162,9 +162,14 @@ place_ways_in(const struct place_ways *w, const struct buf *hidden)
 }
 
 int
-place_ways_in_file(const struct place_ways *w, const char *path)
+place_is_told(const struct inputs_place *p, const struct place_ways *w, const char *path)
 {
-	return text_file_has_any(path, (const char *const *)w->v, w->n);
+	const char *what[3 + ARRAY_LEN(w->v)] = { p->target_dir, p->out_dir, p->real_target_dir };
+	size_t n = 3;
+
+	for (size_t i = 0; i < w->n; i++)
+		what[n++] = w->v[i];
+	return text_file_has_any(path, what, n);
 }
 
 static bool

@@ -28,8 +28,9 @@ int place_ways_find(const struct inputs_place *p, const char *cwd, struct place_
 void place_ways_done(struct place_ways *w);
 /* Whether a text in which marks stand for whole paths has one of them. */
 bool place_ways_in(const struct place_ways *w, const struct buf *hidden);
-/* Whether the file's bytes have one. 1, 0 or -errno. */
-int place_ways_in_file(const struct place_ways *w, const char *path);
+/* Whether the file's bytes have one, or name the place (place_is_named): most files have neither,
+ * and are read once. 1, 0 or -errno. */
+int place_is_told(const struct inputs_place *p, const struct place_ways *w, const char *path);
 /* The environment with marks, for inputs_place.marked: without what differs from run to run: the
  * jobserver, NUM_JOBS, in LD_LIBRARY_PATH what lies in the target directory. Adds to *ret, and a
  * NULL at the end. 0 or -ENOMEM. */

@@ -234,19 +234,15 @@ static int
 keep_file(
 	struct tree *t, struct output *o, const char *path, const struct stat *st, size_t *inlined)
 {
-	int named = place_is_named(t->place, path), r = 1;
+	const struct place_ways ways = ways_of(t, o->name);
+	int told = place_is_told(t->place, &ways, path), named = 0, r = 1;
 
-	if (named < 0)
-		return named;
-	if (!named) {
-		const struct place_ways ways = ways_of(t, o->name);
-		int way = place_ways_in_file(&ways, path);
-
-		if (way < 0)
-			return way;
-		if (way)
-			bind_by(t, o->name);
-	}
+	if (told > 0)
+		named = place_is_named(t->place, path);
+	if (told < 0 || named < 0)
+		return told < 0 ? told : named;
+	if (told && !named)
+		bind_by(t, o->name);
 	o->mode = st->st_mode & 0777;
 	if (named || *inlined < INLINE_ALL)
 		r = keep_text(t, o, path, named, (uint64_t)st->st_size);
