@@ -46,6 +46,10 @@ static struct {
 	int (*clock_gettime)(clockid_t, struct timespec *);
 	int (*timespec_get)(struct timespec *, int);
 	ssize_t (*getrandom)(void *, size_t, unsigned);
+	struct tm *(*localtime)(const time_t *);
+	struct tm *(*localtime_r)(const time_t *restrict, struct tm *restrict);
+	time_t (*mktime)(struct tm *);
+	void (*tzset)(void);
 } libc;
 
 static bool is_driver;
@@ -283,6 +287,50 @@ ftime(struct old_timeb *ret)
 	return 0;
 }
 
+/* ---- local time: libc asks for TZ by its own getenv, behind which is none of ours. A C compiler
+ * wants the local time of a source for __TIMESTAMP__, whose value is the file's time. */
+
+static void
+report_zone(struct asked *asked)
+{
+	report("TZ");
+	if (is_driver)
+		report_clock("localtime", asked);
+}
+
+EXPORTED struct tm *
+localtime(const time_t *t)
+{
+	static struct asked asked;
+
+	report_zone(&asked);
+	return libc.localtime ? libc.localtime(t) : NULL;
+}
+
+EXPORTED struct tm *
+localtime_r(const time_t *restrict t, struct tm *restrict ret)
+{
+	static struct asked asked;
+
+	report_zone(&asked);
+	return libc.localtime_r ? libc.localtime_r(t, ret) : NULL;
+}
+
+EXPORTED time_t
+mktime(struct tm *tm)
+{
+	report("TZ");
+	return libc.mktime ? libc.mktime(tm) : -1;
+}
+
+EXPORTED void
+tzset(void)
+{
+	report("TZ");
+	if (libc.tzset)
+		libc.tzset();
+}
+
 /* ---- random numbers */
 
 static ssize_t
@@ -384,6 +432,10 @@ static void __attribute__((constructor)) begin(void)
 	*(void **)&libc.clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
 	*(void **)&libc.timespec_get = dlsym(RTLD_NEXT, "timespec_get");
 	*(void **)&libc.getrandom = dlsym(RTLD_NEXT, "getrandom");
+	*(void **)&libc.localtime = dlsym(RTLD_NEXT, "localtime");
+	*(void **)&libc.localtime_r = dlsym(RTLD_NEXT, "localtime_r");
+	*(void **)&libc.mktime = dlsym(RTLD_NEXT, "mktime");
+	*(void **)&libc.tzset = dlsym(RTLD_NEXT, "tzset");
 	is_driver = program && drivers_has(program);
 	if (first)
 		say(TRACE_ENV_HELLO);

@@ -194,3 +194,27 @@ RUST
   cached again "$WORK/app" build
   put app
 }
+
+@test "the local time of something else: TZ, which libc asks for by itself; a source's __TIMESTAMP__" {
+  script "$WORK/app" <<'END'
+extern "C" { fn localtime_r(t: *const i64, to: *mut [i32; 16]) -> *mut u8; }
+fn main() {
+    let mut tm = [0; 16];
+    unsafe { localtime_r(&0, &mut tm) };
+    println!("cargo:rustc-env=MADE={}", tm[2]);
+}
+END
+  TZ=UTC turn_says 0 "$WORK/app"
+  run_kept app
+  TZ=XXX5 turn_says 19 "$WORK/app"
+  ran app 'variable TZ changed'
+  TZ=UTC turn_says 0 "$WORK/app"
+  put app
+  c_script "$WORK/stamped"
+  printf 'int number(void) { return __TIMESTAMP__[23] - 48; }\n' >"$WORK/stamped/words.c"
+  touch -d 2021-01-01 "$WORK/stamped/words.c"
+  turn_says 1 "$WORK/stamped"
+  run_not_kept app 'it asked for the time: '
+  touch -d 2022-01-01 "$WORK/stamped/words.c"
+  turn_says 2 "$WORK/stamped"
+}
