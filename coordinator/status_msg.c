@@ -110,6 +110,7 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	Dray__Status m;
 	struct sched_stats stats;
 	struct digest wanted;
+	char role[16];
 	bool named = request->toolchain.len > 0;
 
 	if (named && request->toolchain.len != DIGEST_SIZE) {
@@ -130,6 +131,8 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	m.queued = (uint32_t)stats.queued;
 	m.jobs_placed = stats.placed;
 	m.jobs_ended = stats.ended;
+	snprintf(role, sizeof(role), "%s", role_name(p->role));
+	m.role = role;
 	/* If there is no memory for the list, the sums are sent all the same. */
 	if (list && rows && collect(s, &m, named ? &wanted : NULL, rows, list) < 0)
 		m.n_worker = 0;

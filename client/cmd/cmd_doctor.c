@@ -43,6 +43,7 @@ struct doctor {
 	struct memo *memo;
 	const char *compiler;
 	json_t *status; /* what the farm said; NULL: it could not be asked */
+	char *key_line; /* what lets this client in, in allowed-keys; NULL: it has no key */
 };
 
 static void _printf_(4, 5)
@@ -400,6 +401,8 @@ check_identity(struct doctor *d)
 				      : "has no secret key");
 	} else {
 		say(d, GOOD, "identity", "%s (%s)", path, id.name);
+		if (asprintf(&d->key_line, "client %s %s", id.curve_public, id.name) < 0)
+			d->key_line = NULL;
 	}
 	if (!is_set(key)) {
 		say(d, BAD, "farm's key",
@@ -496,7 +499,7 @@ static void
 check_farm(struct doctor *d)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	const char *ep = d->conf->client.coordinator, *error;
+	const char *ep = d->conf->client.coordinator, *error, *role;
 	long workers, matching, slots;
 	int r;
 
@@ -513,8 +516,18 @@ check_farm(struct doctor *d)
 	if (!json_is_true(json_object_get(d->status, "reachable"))) {
 		error = json_string_value(json_object_get(d->status, "error"));
 		say(d, BAD, "farm", "%s cannot be reached: %s", ep, error ? error : "no answer");
+		if (error && strstr(error, " key ") && d->key_line)
+			say(d, NOTE, "farm", "its allowed-keys file needs the line: %s",
+				d->key_line);
 		return;
 	}
+	/* the coordinator answers an admin, and a build would only find out unit by unit */
+	role = json_string_value(json_object_get(d->status, "role"));
+	if (role && streq(role, "admin"))
+		say(d, BAD, "farm",
+			"this client's key is an admin's, which gets no job: all is compiled here. "
+			"%s's allowed-keys file needs the line: %s",
+			ep, d->key_line ? d->key_line : "client KEY NAME");
 	workers = (long)json_integer_value(json_object_get(d->status, "workers"));
 	say(d, GOOD, "farm", "%s: %ld workers, %ld slots, %ld in use, %ld jobs waiting", ep,
 		workers, (long)json_integer_value(json_object_get(d->status, "slots")),
@@ -609,6 +622,7 @@ finish(struct doctor *d)
 	}
 	json_decref(d->list);
 	json_decref(d->status);
+	free(d->key_line);
 	memo_close(d->memo);
 	conf_free(d->conf);
 	return fflush(stdout) == 0 ? bad : CMD_FAILED;

@@ -109,6 +109,7 @@ add_status(json_t *o, const Dray__Status *m)
 	for (size_t i = 0; i < m->n_worker; i++)
 		json_array_append_new(list, worker_json(m->worker[i]));
 	json_object_set_new(o, "worker", list);
+	json_object_set_new(o, "role", json_string(m->role));
 }
 
 static int
@@ -139,6 +140,8 @@ print_text(const struct status *s)
 		return 0;
 	}
 	printf("coordinator  %s  %s\n", m->name, s->endpoint);
+	if (streq(m->role, "admin"))
+		printf("this key     an admin's: it may ask, and gets no job\n");
 	printf("workers      %u, %u slots\n", m->workers, m->slots);
 	if (s->release[0])
 		printf("matching     %u with rustc %s, %u slots\n", m->matching, s->release,

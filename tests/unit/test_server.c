@@ -40,6 +40,7 @@ test_status(void **state)
 	m = status(admin);
 	s = (const Dray__Status *)m.body;
 	assert_string_equal(s->name, "coord");
+	assert_string_equal(s->role, "admin");
 	assert_int_equal(s->workers, 2);
 	assert_int_equal(s->matching, 2);
 	assert_int_equal(s->slots, 5);

@@ -43,6 +43,12 @@ test_look_before_hello(void **state)
 	expect_done(admin, WIRE_WELCOME);
 	request(admin, 1);
 	expect_refused(admin, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "role admin");
+	hang_up(w, &admin);
+	/* Programs that only ask say that they are a client's, with any key. */
+	admin = greet(w, ADMIN, "client");
+	await(admin, 1, 0, 0);
+	request(admin, 1);
+	expect_refused(admin, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "role admin");
 	await(client, 1, 0, 0);
 	request(client, 2);
 	expect_placed(w, client, 2, CLIENT1, WORKER1);
