@@ -23,6 +23,7 @@
 /* What the job log of this run adds up to. */
 struct tally {
 	unsigned hits, farm, local, passthrough;
+	unsigned runs, put_back; /* of build scripts, which are no units */
 	double saved_s, farm_s, local_s;
 };
 
@@ -31,9 +32,12 @@ count_line(struct tally *t, const char *line)
 {
 	json_t *o = json_loads(line, 0, NULL);
 	const char *where = json_string_value(json_object_get(o, "where"));
+	const char *kind = json_string_value(json_object_get(o, "kind"));
 	double s = json_number_value(json_object_get(o, "wall_ms")) / 1000;
 
-	if (where && streq(where, "farm")) {
+	if (where && kind && streq(kind, "script-run")) {
+		*(streq(where, "cache") ? &t->put_back : &t->runs) += 1;
+	} else if (where && streq(where, "farm")) {
 		t->farm++;
 		t->farm_s += s;
 	} else if (where && streq(where, "local")) {
@@ -62,6 +66,7 @@ summarise(const char *path, off_t from, uint64_t start_ms)
 {
 	_cleanup_(freep) char *line = NULL;
 	struct tally t = { 0 };
+	char scripts[64] = "";
 	size_t cap = 0;
 	FILE *f = path ? fopen(path, "re") : NULL;
 
@@ -75,13 +80,16 @@ summarise(const char *path, off_t from, uint64_t start_ms)
 	while (getline(&line, &cap, f) > 0)
 		count_line(&t, line);
 	fclose(f);
-	if (t.hits + t.farm + t.local + t.passthrough == 0)
+	if (t.hits + t.farm + t.local + t.passthrough + t.runs + t.put_back == 0)
 		return;
+	if (t.runs + t.put_back)
+		snprintf(scripts, sizeof(scripts), "; %u build scripts ran, %u put back", t.runs,
+			t.put_back);
 	fprintf(stderr,
 		"dray up: %u units on the farm (%.1f s), %u here (%.1f s), %u from the cache (%.1f "
 		"s "
-		"saved), %u passed through; %.1f s in all\n",
-		t.farm, t.farm_s, t.local, t.local_s, t.hits, t.saved_s, t.passthrough,
+		"saved), %u passed through%s; %.1f s in all\n",
+		t.farm, t.farm_s, t.local, t.local_s, t.hits, t.saved_s, t.passthrough, scripts,
 		(double)(clock_mono_ms() - start_ms) / 1000);
 }
 

@@ -55,16 +55,17 @@ one_build() {
   one_build
 }
 
-@test "dray up counts hits as hits" {
+@test "dray up counts hits as hits, and runs of build scripts apart" {
   local i
   package "$WORK/app" app
-  export DRAY_CACHE=on
+  echo 'fn main() {}' >"$WORK/app/build.rs"
+  export DRAY_CACHE=on DRAY_SCRIPTS=on
   for i in 1 2; do
     rm -rf "$WORK/app/target"
     (cd "$WORK/app" && "$DRAY" up --workers 1 -- cargo build) >"$LOGS/up$i" 2>&1 3>&-
   done
-  grep -q "1 here (.*, 0 from the cache (0.0 s saved), 0 passed through" "$LOGS/up1"
-  grep -q "0 here (0.0 s), 1 from the cache (.* saved), 0 passed through" "$LOGS/up2"
+  grep -q " 2 here (.*, 0 from the cache (0.0 s saved), 0 passed through; 1 build scripts ran, 0 put back" "$LOGS/up1"
+  grep -q " 0 here (0.0 s), 2 from the cache (.* saved), 0 passed through; 0 build scripts ran, 1 put back" "$LOGS/up2"
 }
 
 # chain: three crates, each on the one before, and one beside them that nothing needs for long.
