@@ -36,24 +36,52 @@ options_of() {
   done
 }
 
-@test "every option in --help is in the manual page" {
-  local p o text
-  for p in "$DRAY" "$DISPATCH" "$COORDINATOR" "$WORKER" "${PARTS[@]}"; do
+# has OPTION TEXT: the option is in it as a whole.
+has() {
+  grep -qE -- "(^|[^[:alnum:]-])$1([^[:alnum:]-]|\$)" <<<"$2"
+}
+# section COMMAND: its part of dray's page.
+section() {
+  plain "$MAN/dray.1" | sed -n "/^\.Ss $1\$/,/^\.S[sh] /p"
+}
+commands() {
+  "$DRAY" --help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'
+}
+
+@test "every option in --help is in the manual page, and the other way round" {
+  local p o text help
+  for p in "$DISPATCH" "$COORDINATOR" "$WORKER" "${PARTS[@]}"; do
     text=$(plain "$(page "${p##*/}")")
+    help=$("$p" --help)
     [ -n "$(options_of "$p")" ]
     for o in $(options_of "$p"); do
-      grep -qE -- "(^|[^[:alnum:]-])$o([^[:alnum:]-]|\$)" <<<"$text" ||
-        { echo "${p##*/}: $o is not in its page"; return 1; }
+      has "$o" "$text" || { echo "${p##*/}: $o is not in its page"; return 1; }
+    done
+    for o in $(grep -oE -- '^\.It .*' <<<"$text" | grep -oE -- '--[a-z][a-z0-9-]*'); do
+      has "$o" "$help" || { echo "${p##*/}: $o is not in its --help"; return 1; }
     done
   done
 }
 
-@test "every command of dray's --help is in its manual page" {
-  local c text
-  text=$(plain "$(page dray)")
-  for c in up run env keygen doctor stats explain report verify gc clear; do
-    "$DRAY" --help | grep -qw -- "$c"
-    grep -qE "^\.(SS|TP|B|BR|IP).*\b$c\b|^$c\b" <<<"$text" || { echo "$c is not in dray's page"; return 1; }
+@test "every command of dray's --help is in its manual page, with its options, and the other way round" {
+  local c o text help n=0
+  for c in $(commands); do
+    n=$((n + 1))
+    text=$(section "$c")
+    [ -n "$text" ] || { echo "$c is not in dray's page"; return 1; }
+    [ "$c" != help ] || continue
+    help=$("$DRAY" "$c" --help)
+    for o in $(options_of "$DRAY" "$c"); do
+      [ "$o" = --help ] || has "$o" "$text" || { echo "$c $o is not in dray's page"; return 1; }
+      [ "$o" = --help ] || grep -qE "^  .*$o" <<<"$help" || { echo "$c --help does not explain $o"; return 1; }
+    done
+    for o in $(grep -E -- '^\.It Cm ' <<<"$text" | grep -oE -- '--[a-z][a-z0-9-]*'); do
+      has "$o" "$help" || { echo "$o is not in dray $c --help"; return 1; }
+    done
+  done
+  [ "$n" -ge 14 ]
+  for c in $(sed -n 's/^\.Ss //p' "$MAN/dray.1"); do
+    commands | grep -qx "$c" || { echo "dray --help has no $c"; return 1; }
   done
 }
 
