@@ -60,11 +60,13 @@ load_identity(struct server *s, char **ret_error)
 		return why_set(
 			ret_error, r, "%s: line %u: this is not an identity file.", path, line);
 	if (r < 0)
-		return why_set(
-			ret_error, r, "%s: cannot read the identity: %s.", path, strerror(-r));
+		return why_set(ret_error, r, "%s: cannot read the identity: %s%s.", path,
+			strerror(-r), r == -ENOENT ? "; `dray keygen` makes one" : "");
 	if (!s->id.has_secret)
 		return why_set(ret_error, -EINVAL,
-			"%s: the coordinator needs the file with the secret keys.", path);
+			"%s: the coordinator needs the file with the secret keys, not the .pub "
+			"file.",
+			path);
 	return 0;
 }
 
@@ -75,7 +77,9 @@ load_keys(struct server *s, char **ret_error)
 		return 0;
 	if (!is_set(s->conf->coordinator.allowed_keys))
 		return why_set(ret_error, -EINVAL,
-			"[coordinator] allowed_keys is not set: nobody could connect over TCP.");
+			"[coordinator] allowed_keys is not set: it names a file with a line for "
+			"each key "
+			"that may connect, \"<client|worker|admin> <public key> [name]\".");
 	return keys_load(s, ret_error);
 }
 

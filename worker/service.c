@@ -46,10 +46,12 @@ load_identity(
 		return why_set(ret_error, r, "%s %s: line %u: this is not an identity file.", what,
 			path, line);
 	if (r < 0)
-		return why_set(ret_error, r, "%s %s: %s.", what, path, strerror(-r));
+		return why_set(ret_error, r, "%s %s: %s%s.", what, path, strerror(-r),
+			r == -ENOENT && secret ? "; `dray keygen` makes one" : "");
 	if (secret && !ret->has_secret)
 		return why_set(ret_error, -EINVAL,
-			"%s %s: the file with the secret keys is needed.", what, path);
+			"%s %s: the file with the secret keys is needed, not the .pub file.", what,
+			path);
 	return 0;
 }
 
@@ -116,7 +118,10 @@ open_store(struct service *s, char **ret_error)
 	store.where = dir;
 	r = store_open(STORE_DISK, &store, &s->store);
 	if (r == -EBUSY)
-		return why_set(ret_error, r, "%s: another worker uses this directory.", state);
+		return why_set(ret_error, r,
+			"%s: another worker uses this directory; give each its own, by state_dir "
+			"or --state-dir.",
+			state);
 	if (r < 0)
 		return why_set(ret_error, r, "%s: cannot open the store: %s.", dir, strerror(-r));
 	r = stage_clean(s->jobs_dir);
@@ -297,7 +302,9 @@ set_up(struct service *s, const char *name, char **ret_error)
 	int r;
 
 	if (!is_set(s->conf->worker.coordinator))
-		return why_set(ret_error, -EINVAL, "[worker] coordinator is not set.");
+		return why_set(ret_error, -EINVAL,
+			"[worker] coordinator is not set: it, or --coordinator, names the "
+			"coordinator's endpoint, tcp://HOST:PORT or ipc:///PATH.");
 	if (!is_set(s->conf->worker.listen))
 		return why_set(ret_error, -EINVAL, "[worker] listen is not set.");
 	s->local = endpoint_is_local(s->conf->worker.listen);

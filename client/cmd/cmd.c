@@ -102,7 +102,7 @@ cmd_farm_status(const char *compiler, struct buf *ret_json)
 int
 cmd_bad_since(const struct cmd *c, const char *since)
 {
-	cmd_error(c, "--since %s: a time ago as 30m, 1h30m or 2d, or when, as 2026-11-21T10:00",
+	cmd_error(c, "--since %s: a time ago as 30m, 1h30m, 2d or 1w, or when, as 2026-11-21T10:00",
 		since);
 	return CMD_USAGE;
 }
@@ -133,9 +133,12 @@ cmd_open_depot(const struct cmd *c, const struct conf *conf, struct memo *memo, 
 		.memo = memo };
 	int r = in.dir && *in.dir ? depot_open(&in, ret) : -ENOENT;
 
-	if (r < 0)
-		cmd_error(c, "%s: %s", in.dir && *in.dir ? in.dir : "there is no cache directory",
-			r == -EPERM ? "is not used: other users may write there, or it is theirs"
+	if (r < 0 && !(in.dir && *in.dir))
+		cmd_error(c, "there is no cache directory: set cache_dir (DRAY_CACHE_DIR)");
+	else if (r < 0)
+		cmd_error(c, "%s: %s", in.dir,
+			r == -EPERM ? "is not used: other users may write there, or it is theirs "
+				      "(chmod o-w, or set cache_dir)"
 				    : strerror(-r));
 	return r;
 }

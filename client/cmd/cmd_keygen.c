@@ -42,7 +42,7 @@ keygen(const char *name, const char *path)
 		r = identity_save(&id, path);
 	if (r < 0) {
 		cmd_error(&cmd_keygen, "%s: %s%s", path, strerror(-r),
-			r == -EEXIST   ? "; keygen overwrites nothing"
+			r == -EEXIST   ? "; keygen overwrites nothing: name another file"
 			: r == -ENOENT ? "; make its directory first"
 				       : "");
 		return CMD_FAILED;

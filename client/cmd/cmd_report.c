@@ -101,7 +101,7 @@ const struct cmd cmd_report = {
 	.usage = "report [-o FILE] [--since TIME]",
 	.summary = "Write one HTML page about the last build: timeline, slowest crates, hits",
 	.help = "  -o, --output FILE  the page; dray-report.html in this directory when not given\n"
-		"  --since TIME       all builds since then: 30m, 2d ago, or 2026-11-21T10:00\n"
+		"  --since TIME       all builds since then, as for stats: 2d, 2026-11-21T10:00\n"
 		"  -h, --help         print this\n",
 	.run = run,
 };

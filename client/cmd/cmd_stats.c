@@ -468,7 +468,8 @@ const struct cmd cmd_stats = {
 	.usage = "stats [--json] [--since TIME] [--zero]",
 	.summary = "Sum up the job log: what ran where, hits and misses, and why",
 	.help = "  --json        as one JSON object\n"
-		"  --since TIME  only what came later: 30m, 1h30m, 2d ago, or 2026-11-21T10:00\n"
+		"  --since TIME  only what came later: 30m, 1h30m, 2d, 1w ago, 2026-11-21 or\n"
+		"                2026-11-21T10:00 (in UTC with a Z behind it)\n"
 		"  --zero        from now on count only what comes later (the log stays whole)\n"
 		"  -h, --help    print this\n",
 	.run = run,

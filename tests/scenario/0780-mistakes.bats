@@ -38,7 +38,7 @@ refused() {
   [[ "$output" == *'make its directory first'* ]]
   : >"$WORK/key"
   run -1 "$DRAY" keygen "$WORK/key"
-  [[ "$output" == *'overwrites nothing'* ]]
+  [[ "$output" == *'overwrites nothing: name another file' ]]
 }
 
 # doctor CHECK FINDING TEXT [COMMAND…]: that is among what it says, by the command or itself.
@@ -89,11 +89,36 @@ doctor() {
   chmod 777 "$WORK/open"
   run env DRAY_CACHE_DIR="$WORK/open" "$DRAY" gc
   [ "$status" -eq 1 ]
-  [[ "$output" == *"$WORK/open: is not used: other users may write there"* ]]
+  [[ "$output" == *"$WORK/open: is not used: other users may write there"*'set cache_dir'* ]]
+  run env -u DRAY_CACHE_DIR -u XDG_CACHE_HOME HOME="$WORK/nowhere" "$DRAY" gc
+  [ "$status" -eq 1 ]
+  [[ "$output" == *'there is no cache directory: set cache_dir'* ]]
   unshare -rm true 2>/dev/null || skip "no tmpfs can be mounted here"
   unshare -rm bash -c 'mount -t tmpfs -o size=64K none "$1" && ! cat /dev/zero >"$1/zeros" &&
     { DRAY_CACHE_DIR=$1/cache exec "$2" doctor; }' sh "$WORK/small" "$DRAY" >"$LOGS/doctor" 2>/dev/null || true
   grep -q "^bad  *cache .*No space left on device): make room" "$LOGS/doctor"
+}
+
+@test "a key that is not allowed is told its line, and an admin's asks and gets no job" {
+  identity somebody
+  allow worker w1
+  coordinator_start
+  worker_start w1
+  client_env
+  export DRAY_IDENTITY=$FARM/keys/somebody
+  doctor farm note "needs the line: client $(curve_public somebody) somebody"
+  allow admin somebody
+  doctor farm bad "needs the line: client $(curve_public somebody) somebody"
+  doctor workers good '1 with this toolchain'
+  "$DISPATCH" --status --json >"$LOGS/status"
+  jq -e '.role == "admin" and .workers == 1' "$LOGS/status"
+  package "$WORK/app" app
+  build first "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  jq -es 'map(select(.crate == "app")) | length == 1 and .[0].where == "local" and
+    (.[0].why | contains("not for the role admin"))' "$JOBS"
+  run -0 "$DRAY" explain app
+  [[ "$output" == *'not for the role admin'* ]]
 }
 
 @test "stats and explain say what a farm without workers, a switched-off cache and trials come to" {
