@@ -106,9 +106,9 @@ doctor() {
   worker_start w1
   client_env
   export DRAY_IDENTITY=$FARM/keys/somebody
-  doctor farm note "needs the line: client $(curve_public somebody) somebody"
+  wait_until 10 doctor farm note "needs the line: client $(curve_public somebody) somebody"
   allow admin somebody
-  doctor farm bad "needs the line: client $(curve_public somebody) somebody"
+  wait_until 10 doctor farm bad "needs the line: client $(curve_public somebody) somebody"
   doctor workers good '1 with this toolchain'
   "$DISPATCH" --status --json >"$LOGS/status"
   jq -e '.role == "admin" and .workers == 1' "$LOGS/status"
