@@ -205,9 +205,12 @@ farm_request(struct farm *f, struct farm_job *job)
 		return -ENOMEM;
 	f->waiting = true;
 	f->heard_ms = clock_mono_ms();
-	/* Both messages wait in the socket until it is connected. */
+	/* Both messages wait in the socket until it is connected. -EAGAIN: it was refused or lost
+	 * while the unit was packed; the monitor tells (farm_connection_events). */
 	r = f->greeted ? 0 : farm_hello(f);
-	return r < 0 ? r : farm_ask(f);
+	if (r == 0)
+		r = farm_ask(f);
+	return r == -EAGAIN ? 0 : r;
 }
 
 static struct farm_failed *

@@ -255,6 +255,8 @@ farm_greet(struct farm *f, struct tether *t, char **ret_why)
 	return turn(&w, t, true, NULL, NULL) == FARM_PLACED ? 0 : -EHOSTUNREACH;
 }
 
+/* -EAGAIN of a send: the connection is gone already, since the toolchain's id took long. The
+ * monitor tells why; if it comes back the question is asked then. */
 static int
 ask(struct farm *f, const uint8_t *toolchain)
 {
@@ -264,7 +266,9 @@ ask(struct farm *f, const uint8_t *toolchain)
 	f->has_toolchain = toolchain != NULL;
 	if (toolchain)
 		memcpy(f->toolchain, toolchain, sizeof(f->toolchain));
-	return r < 0 ? r : farm_ask_look(f);
+	if (r == 0)
+		r = farm_ask_look(f);
+	return r == -EAGAIN ? 0 : r;
 }
 
 int
