@@ -248,13 +248,17 @@ exec_compiler(char **argv)
 	return STATUS_NOT_STARTED;
 }
 
-/* A call that dray does not understand: the log only says that it ran. */
+/* A call that dray does not understand: the log only says that it ran. Nothing does for a misspelt
+ * command. */
 static int
 pass_through(struct wrap *w)
 {
+	const char *path = getenv("PATH");
+	_cleanup_(freep) char *program = fs_which(w->call.argv[0], path ? path : "");
+
 	w->where = "passthrough";
 	w->why = w->call.why;
-	if (load_conf(w) == 0)
+	if (program && load_conf(w) == 0)
 		write_log(w, 0);
 	return exec_compiler(w->call.argv);
 }

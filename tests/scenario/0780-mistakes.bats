@@ -32,6 +32,7 @@ refused() {
 @test "a command that is misspelt, and keys that cannot be made" {
   run -127 "$DRAY" frobnicate
   [[ "$output" == *frobnicate*'nor is it a command: see dray --help' ]]
+  [ ! -s "$JOBS" ]
   run -127 "$DRAY" "$WORK/no-such-compiler" -vV
   [[ "$output" != *'nor is it a command'* ]]
   run -1 "$DRAY" keygen "$WORK/there is none/key"
@@ -106,7 +107,7 @@ doctor() {
   worker_start w1
   client_env
   export DRAY_IDENTITY=$FARM/keys/somebody
-  wait_until 10 doctor farm note "needs the line: client $(curve_public somebody) somebody"
+  doctor farm note "needs the line: client $(curve_public somebody) somebody"
   allow admin somebody
   wait_until 10 doctor farm bad "needs the line: client $(curve_public somebody) somebody"
   doctor workers good '1 with this toolchain'
