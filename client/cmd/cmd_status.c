@@ -238,7 +238,7 @@ print_json(const struct status *s)
 		s->memory.known ? json_integer((json_int_t)s->memory.available) : json_null());
 	json_object_set_new(o, "memory_pressure", json_real(s->memory.pressure / PERCENT));
 	json_object_set_new(o, "io_pressure", json_real(s->memory.io / PERCENT));
-	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
+	if (!o || json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0)
 		return -ENOMEM;
 	putchar('\n');
 	return 0;
