@@ -20,7 +20,7 @@ farm_slots(const char *coordinator, char *why, size_t n)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	const char *rustc = getenv("RUSTC");
-	const char *error;
+	const char *error, *role;
 	json_error_t je;
 	json_t *o;
 	long slots;
@@ -39,7 +39,11 @@ farm_slots(const char *coordinator, char *why, size_t n)
 		return -1;
 	}
 	slots = (long)json_integer_value(json_object_get(o, "matching_slots"));
-	if (slots <= 0) {
+	role = json_string_value(json_object_get(o, "role"));
+	if (role && streq(role, "admin")) {
+		snprintf(why, n, "this client's key is an admin's, which gets no job");
+		slots = -1;
+	} else if (slots <= 0) {
 		snprintf(why, n, "no worker of the farm has this toolchain");
 		slots = -1;
 	}

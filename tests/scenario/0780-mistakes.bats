@@ -113,6 +113,8 @@ doctor() {
   doctor workers good '1 with this toolchain'
   "$DISPATCH" --status --json >"$LOGS/status"
   jq -e '.role == "admin" and .workers == 1' "$LOGS/status"
+  run -0 env -u CARGO_BUILD_JOBS "$DRAY" run -- sh -c 'echo "jobs: $CARGO_BUILD_JOBS"'
+  [[ "$output" == *"is an admin's, which gets no job; building on this machine"*'jobs: ' ]]
   package "$WORK/app" app
   build first "$WORK/app" build
   [ "$BUILD_STATUS" -eq 0 ]
