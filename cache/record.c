@@ -346,6 +346,10 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		return record_add_real(r, name);
 	case 'y':
 		return record_add_extended(r, name);
+	case 'b':
+		return record_add(r, INPUT_ABSENT, name, NULL, 0);
+	case 'k':
+		return record_add_replaced(r, name);
 	case 'u':
 		return r->in->run ? 0 : add_umask(r);
 	case 'm':

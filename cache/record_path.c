@@ -490,6 +490,20 @@ record_add_attributes(struct recorder *r, const char *path, bool links)
 	return k < 0 ? k : record_add(r, links ? INPUT_STAT : INPUT_LSTAT, path, b.p, b.n);
 }
 
+int
+record_add_replaced(struct recorder *r, const char *path)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct attributes a;
+	int k = attributes_read(path, true, &a);
+
+	if (k < 0)
+		return k == -ENOMEM ? k : cannot(r, "%s is not there any more", path);
+	a.ignored = ATTRIBUTE_TIMES;
+	k = attributes_encode(&a, &b);
+	return k < 0 ? k : record_add(r, INPUT_STAT, path, b.p, b.n);
+}
+
 /* Adds the extended attributes that a macro, or a program that it runs, asked for. */
 int
 record_add_extended(struct recorder *r, const char *path)

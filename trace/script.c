@@ -324,6 +324,13 @@ script_opened(struct watch *w, const char *path)
 
 /* ---- what it writes */
 
+static bool
+is_alike(const struct stat *a, const struct stat *b)
+{
+	return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
+	       a->st_size == b->st_size;
+}
+
 bool
 script_is_jobserver(const struct watch *w, const char *path)
 {
@@ -334,7 +341,8 @@ script_is_jobserver(const struct watch *w, const char *path)
 }
 
 static bool
-note_opened(struct watch *w, const char *path, const struct stat *st, bool only_marked)
+note_opened(
+	struct watch *w, const char *path, const struct stat *st, bool only_marked, bool replaced)
 {
 	struct watch_script *s = &w->script;
 	struct watch_opened *v;
@@ -342,6 +350,7 @@ note_opened(struct watch *w, const char *path, const struct stat *st, bool only_
 	for (size_t i = 0; i < s->n_opened; i++)
 		if (streq(s->opened[i].path, path)) {
 			s->opened[i].only_marked &= only_marked;
+			s->opened[i].replaced &= replaced;
 			return true;
 		}
 	if (s->n_opened == OPENED_MAX)
@@ -350,12 +359,44 @@ note_opened(struct watch *w, const char *path, const struct stat *st, bool only_
 	if (!v)
 		return false;
 	s->opened = v;
-	v[s->n_opened] = (struct watch_opened){
-		.path = strdup(path), .before = *st, .only_marked = only_marked
-	};
+	v[s->n_opened] = (struct watch_opened){ .path = strdup(path),
+		.before = *st,
+		.only_marked = only_marked,
+		.replaced = replaced };
 	if (!v[s->n_opened].path)
 		return false;
 	s->n_opened++;
+	return true;
+}
+
+static bool
+is_asked_about(const struct watch *w, const char *path)
+{
+	enum trace_kind k = trace_set_get(&w->set, TRACE_PATHS, path);
+
+	return (k != TRACE_NONE && k != TRACE_PASSED) ||
+	       trace_set_get(&w->set, TRACE_STATS, path) != TRACE_NONE ||
+	       trace_set_get(&w->set, TRACE_LINK_STATS, path) != TRACE_NONE;
+}
+
+/* An earlier run's: it is filled anew, or another file takes its place. What was asked about it, or
+ * that it could be removed, holds for the next run if the new one is alike. */
+bool
+script_replaces(
+	struct watch *w, const struct trace_call *c, const char *path, const struct stat *st)
+{
+	bool whole = c->op == TRACE_OPEN ? c->write && !c->keeps && c->makes && !c->fails_if_there
+					 : c->removes || (c->moved && path == c->path[1]);
+
+	if (!whole || !S_ISREG(st->st_mode) || watch_below_any(path, &w->writable) ||
+		!watch_is_writable(w, path) || watch_is_made(w, path) ||
+		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_READ)
+		return false;
+	if (!c->removes && !is_asked_about(w, path))
+		return true;
+	if (!note_opened(w, path, st, false, true))
+		return false;
+	trace_set_add(&w->set, TRACE_BEFORE, path, TRACE_REPLACED);
 	return true;
 }
 
@@ -366,7 +407,7 @@ script_changes(struct watch *w, const struct trace_call *c, const char *path, co
 	if (!st || watch_is_made(w, path))
 		return false;
 	if (c->op == TRACE_OPEN && c->keeps && S_ISREG(st->st_mode) &&
-		note_opened(w, path, st, false))
+		note_opened(w, path, st, false, false))
 		return true;
 	watch_doubt(w, "it changed %s", path);
 	return false;
@@ -386,7 +427,7 @@ script_marks(struct watch *w, const char *path)
 	}
 	if (watch_is_kernels(w, path, st.st_dev) || S_ISCHR(st.st_mode))
 		return;
-	if (!note_opened(w, path, &st, true))
+	if (!note_opened(w, path, &st, true, false))
 		watch_doubt(w, "it changed %s", path);
 }
 
@@ -554,8 +595,9 @@ script_end(struct watch *w)
 	for (size_t i = 0; i < w->script.n_opened; i++) {
 		const struct watch_opened *o = &w->script.opened[i];
 
-		if (lstat(o->path, &st) < 0 ||
-			!(o->only_marked ? is_marked_same : is_same)(&o->before, &st))
+		if (lstat(o->path, &st) < 0 || !(o->only_marked	     ? is_marked_same
+						       : o->replaced ? is_alike
+								     : is_same)(&o->before, &st))
 			watch_doubt(w, "it changed %s", o->path);
 	}
 	for (size_t i = 0; i < w->set.n; i++) {

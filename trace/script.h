@@ -37,6 +37,10 @@ void script_opened(struct watch *w, const char *path);
 
 /* The path is of the jobserver: neither an input nor an output. */
 bool script_is_jobserver(const struct watch *w, const char *path);
+/* Whether the call puts a new file, whole, in the place of one in a temporary directory that an
+ * earlier run left there (st). */
+bool script_replaces(
+	struct watch *w, const struct trace_call *c, const char *path, const struct stat *st);
 /* A path that is outside of what the script may write to is about to be changed. st: what is there;
  * NULL: nothing. Whether that is all there is to say of it now: the end will tell whether it
  * changed. */

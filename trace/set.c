@@ -30,6 +30,9 @@ space_of(enum trace_kind kind)
 		return TRACE_GROUPS;
 	case TRACE_RAN:
 		return TRACE_PROGRAMS;
+	case TRACE_WAS_ABSENT:
+	case TRACE_REPLACED:
+		return TRACE_BEFORE;
 	default:
 		return TRACE_PATHS;
 	}

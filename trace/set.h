@@ -23,6 +23,8 @@ enum trace_kind {
 	TRACE_RAN,	   /* a program: its class, a blank and its path */
 	TRACE_TEXT,	   /* read by a program that may use any variable it names */
 	TRACE_GROUP,	   /* variables whose names begin so */
+	TRACE_WAS_ABSENT,  /* looked for before it was made, in a temporary directory */
+	TRACE_REPLACED,	   /* likewise: it was there, and another file took its place */
 	TRACE_PASSED,	   /* nothing to record, but need not be thought about again */
 	TRACE_KINDS
 };
@@ -62,7 +64,8 @@ enum trace_space {
 	TRACE_EXTENDEDS,
 	TRACE_PROGRAMS,
 	TRACE_TEXTS,
-	TRACE_GROUPS
+	TRACE_GROUPS,
+	TRACE_BEFORE
 };
 enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);
 /* Adds a name. If it is there already, its kind stays. Without room it sets `lost`. */

@@ -583,6 +583,16 @@ is_mknod(int nr)
 }
 
 static bool
+is_unlink(int nr)
+{
+#ifdef SYS_unlink
+	if (nr == SYS_unlink)
+		return true;
+#endif
+	return nr == SYS_unlinkat;
+}
+
+static bool
 is_creat(int nr)
 {
 #ifdef SYS_creat
@@ -785,7 +795,8 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 
 	ret->pid = (pid_t)req->pid;
 	ret->op = TRACE_OTHER;
-	ret->makes_dir = ret->asks_link = ret->asks_extended = ret->sets_extended = false;
+	ret->makes_dir = ret->removes = ret->asks_link = ret->asks_extended = ret->sets_extended =
+		false;
 	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
 	ret->nofollow = ret->fails_if_there = ret->makes = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
@@ -821,6 +832,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	if (row->op == TRACE_MACHINE)
 		ret->machine = req->data.nr == SYS_uname ? "uname" : "cpus";
 	ret->makes_dir = is_mkdir(row->nr);
+	ret->removes = is_unlink(row->nr);
 	ret->fails_if_there |= ret->makes_dir || is_mknod(row->nr) || row->from == READS ||
 			       row->from == POINTS;
 	ret->makes |= ret->fails_if_there || row->from == MOVES || is_creat(row->nr);

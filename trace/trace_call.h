@@ -58,6 +58,7 @@ struct trace_call {
 	enum trace_who who;  /* set by the caller where it matters */
 	bool by_descriptor;  /* path[0] is what an open descriptor leads to */
 	bool makes_dir;	     /* TRACE_CHANGE: a mkdir */
+	bool removes;	     /* TRACE_CHANGE: an unlink */
 	bool fails_if_there; /* the last path: a mkdir, a link, an open that must make the file */
 	bool makes;	    /* TRACE_OPEN, TRACE_CHANGE: the last path is made if it is not there */
 	bool asks_link;	    /* TRACE_LOOK: a readlink */

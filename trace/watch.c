@@ -284,7 +284,7 @@ static void
 change(struct watch *w, const struct trace_call *c, const char *path, watch_by_fn by, void *arg)
 {
 	struct stat st;
-	bool there = lstat(path, &st) == 0, dir = there && S_ISDIR(st.st_mode);
+	bool there = lstat(path, &st) == 0, dir = there && S_ISDIR(st.st_mode), replaced = false;
 
 	/* a result keeps none; a temporary file goes away with its own */
 	if (c->sets_extended) {
@@ -307,7 +307,8 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 		return;
 	if (w->script.on && there && script_finds(w, c, path))
 		return;
-	if (!(dir && c->makes_dir) &&
+	replaced = w->script.on && there && script_replaces(w, c, path, &st);
+	if (!(dir && c->makes_dir) && !replaced &&
 		(!watch_is_writable(w, path) || (w->script.on && there && S_ISREG(st.st_mode) &&
 							!watch_below_any(path, &w->writable)))) {
 		if (!w->script.on)
@@ -325,8 +326,12 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 		watch_doubt(w, "it read and then wrote %s", path);
 	if (w->script.on)
 		script_makes(w, c, path);
+	/* what it leaves there is there the next time */
+	if (trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_ABSENT &&
+		!watch_below_any(path, &w->writable) && !watch_is_made(w, path))
+		trace_set_add(&w->set, TRACE_BEFORE, path, TRACE_WAS_ABSENT);
 	/* A temporary file is one that it made itself. */
-	if (there && !watch_below_any(path, &w->writable) && !watch_is_made(w, path))
+	if (there && !replaced && !watch_below_any(path, &w->writable) && !watch_is_made(w, path))
 		watch_doubt(w, "it changed %s", path);
 	trace_set_put(&w->set, TRACE_PATHS, path, TRACE_MADE);
 }
@@ -523,6 +528,10 @@ letter(enum trace_kind kind)
 		return 'x';
 	case TRACE_GROUP:
 		return 'q';
+	case TRACE_WAS_ABSENT:
+		return 'b';
+	case TRACE_REPLACED:
+		return 'k';
 	default:
 		return '\0';
 	}
@@ -545,6 +554,13 @@ index_item(struct buf *ret, const struct watch_index *in)
 	return buf_addf(ret, "g%s %s", hex, in->path) < 0 ? -ENOMEM : buf_add(ret, "", 1);
 }
 
+/* A temporary file that was looked for, made and removed has another name each time, mostly. */
+static bool
+is_gone(const struct trace_item *t)
+{
+	return t->kind == TRACE_WAS_ABSENT && access(t->name, F_OK) < 0;
+}
+
 int
 watch_record(const struct watch *w, struct buf *ret)
 {
@@ -560,7 +576,7 @@ watch_record(const struct watch *w, struct buf *ret)
 	for (size_t i = 0; r == 0 && i < w->set.n; i++) {
 		char kind = letter(w->set.v[i]->kind);
 
-		if (kind)
+		if (kind && !is_gone(w->set.v[i]))
 			r = item(ret, kind, w->set.v[i]->name);
 	}
 	if (r == 0 && w->environ)

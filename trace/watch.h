@@ -45,6 +45,7 @@ struct watch_script {
 		char *path;
 		struct stat before;
 		bool only_marked; /* another mode, owner or time was given to it */
+		bool replaced;	  /* a temporary file, whole: its content may be another */
 	} * opened;		  /* outside, to be written, while they were there */
 	size_t n_opened;
 	char *found_dir; /* in OUT_DIR: the last mkdir found it there; NULL */
@@ -117,14 +118,16 @@ void watch_end(struct watch *w);
 /* The record, to *ret: items of one letter, a name, and a NUL byte. Letters: f found, a absent,
  * d listed, s a macro asked for its attributes, l for those of the link itself, n a macro or a
  * program saw that it is no link, or that it is its own real path, y they asked for its extended
- * attributes, u (with the name "umask") they asked for the umask, m variable of a macro, r variable
- * of the toolchain, v (with the name "environ") all variables at once, w made or changed, x a
- * program that was run, or could not be (its class, see program.h, a blank, its path), q variables
- * whose names begin so, or another group of cache/variables.h, t (first, or not there) when the
- * program began (seconds and nanoseconds of the clock that stamps files), p a program that did not
- * get its own rights, g an index of git that git may have written (the digest of what it said, see
- * memo/git_index.h, a blank, its path), ! a doubt, and last e, with the number of calls as its
- * name: without it the record is not whole. 0 or -ENOMEM. */
+ * attributes, b a path in a temporary directory that was not there when it was looked for, and was
+ * made then, k one that was there and was replaced whole, u (with the name "umask") they asked for
+ * the umask, m variable of a macro, r variable of the toolchain, v (with the name "environ") all
+ * variables at once, w made or changed, x a program that was run, or could not be (its class, see
+ * program.h, a blank, its path), q variables whose names begin so, or another group of
+ * cache/variables.h, t (first, or not there) when the program began (seconds and nanoseconds of the
+ * clock that stamps files), p a program that did not get its own rights, g an index of git that git
+ * may have written (the digest of what it said, see memo/git_index.h, a blank, its path), ! a
+ * doubt, and last e, with the number of calls as its name: without it the record is not whole. 0 or
+ * -ENOMEM. */
 int watch_record(const struct watch *w, struct buf *ret);
 
 #endif

@@ -248,3 +248,40 @@ RUST
   done
   put app
 }
+
+@test "a file that an earlier run left in a temporary directory: asked about, replaced blindly, by rustc, grown" {
+  does "$WORK/app" <<'RUST'
+    let file = env::temp_dir().join(format!("left-{word}"));
+    let size = match word {
+        "asked" | "grown" => file.metadata().map(|m| m.len()).unwrap_or(0),
+        _ => 7,
+    };
+    match word {
+        "rustc" => {
+            // rustix 1.1.2 asks so what the compiler can do
+            let flags = ["--crate-name=left", "--crate-type=rlib", "--emit=metadata", "-o"];
+            let rustc = Command::new(env::var("RUSTC").unwrap()).args(flags).arg(&file).arg("build.rs").output().unwrap();
+            assert!(rustc.status.success(), "{rustc:?}");
+        }
+        "grown" => fs::write(&file, "x".repeat(size as usize + 1)).unwrap(),
+        _ => fs::write(&file, "x").unwrap(),
+    }
+    println!("cargo:rustc-env=SIZE={size}");
+RUST
+  echo 'fn main() { println!("{}", env!("SIZE")); }' >"$WORK/app/src/main.rs"
+  export TMPDIR=$BATS_TEST_TMPDIR/tmp
+  mkdir "$TMPDIR"
+  local word round
+  for word in 'asked 0 1 1' 'blind 7 7 7' 'rustc 7 7 7' 'grown 0 1 2'; do
+    for round in 1 2 3; do
+      echo "${word%% *}" >"$WORK/app/word"
+      clean "$WORK/app"
+      cached "${word%% *}-$round" "$WORK/app" build
+      says "$WORK/app" "$(echo "$word" | cut -d ' ' -f $((round + 1)))"
+    done
+    case $word in
+      grown*) run_not_kept app "it changed $TMPDIR/left-grown" ;;
+      *) put app ;;
+    esac
+  done
+}
