@@ -56,7 +56,7 @@ struct run {
 	char **argv;
 	const char *argv0;     /* the program's name, where it is not its path; NULL */
 	struct timespec began; /* the one that asks for the record; 0: nothing is to wait for */
-	bool hides;	       /* LD_LIBRARY_PATH, from the loader (trace/run_spawn.c) */
+	bool hides;	       /* LD_LIBRARY_PATH, from the loader (trace/preload/run_spawn.c) */
 	int record, socket, child_socket;
 	char *env;	    /* dray-env.so, or a script's dray-run.so */
 	char cwd[PATH_MAX]; /* that all begin in; "": not known */

@@ -22,7 +22,7 @@
 /* A macro, or a script, asked which machine this is: this, and what about it ("uname", "cpus" or
  * "limits": groups of cache/variables.h). */
 #define TRACE_MACHINE_PREFIX "i/"
-/* LD_LIBRARY_PATH, and its other name where the loader is not to see it (run_spawn.c). */
+/* LD_LIBRARY_PATH, and its other name where the loader is not to see it (preload/run_spawn.c). */
 #define TRACE_LIBRARY_PATH "LD_LIBRARY_PATH="
 #define TRACE_LIBRARY_PATH_HIDDEN "dr_LIBRARY_PATH=" /* as long */
 /* Random numbers were asked for. */

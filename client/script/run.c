@@ -273,7 +273,7 @@ is_trusted(const struct run *r)
 	return conf_names_has(r->conf->client.scripts_trust, r->package, strlen(r->package));
 }
 
-/* Whether the tracer may be spared the loader's questions (trace/run_spawn.c). */
+/* Whether the tracer may be spared the loader's questions (trace/preload/run_spawn.c). */
 static bool
 hides_library_path(const struct run *r)
 {

@@ -252,7 +252,7 @@ has_diagnostics(const struct cached *c, const struct buf *err)
 /* ---- putting it together */
 
 /* What env! and option_env! asked for: of some names the trace does not tell that from the
- * compiler's own interest (trace/env_main.c). */
+ * compiler's own interest (trace/preload/env_main.c). */
 static int
 add_asked(const struct cached *c, const struct depinfo *d, struct inputs *to)
 {

@@ -1,4 +1,5 @@
-/* trace/env_realpath.c: what it answers is what libc answers. This program's realpath is ours. */
+/* trace/preload/env_realpath.c: what it answers is what libc answers. This program's realpath is
+ * ours. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -19,7 +20,7 @@
 #include <cmocka.h>
 
 #include "common/fs.h"
-#include "trace/env_priv.h"
+#include "trace/preload/env_priv.h"
 #include "trace/paths.h"
 
 typedef char *(*realpath_fn)(const char *path, char *resolved);

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "trace/env_priv.h"
+#include "trace/preload/env_priv.h"
 
 #define OBJECTS 512
 

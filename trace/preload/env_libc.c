@@ -16,7 +16,7 @@
 #include <wchar.h>
 #include <wordexp.h>
 
-#include "trace/env_priv.h"
+#include "trace/preload/env_priv.h"
 
 #define CALLER __builtin_return_address(0)
 

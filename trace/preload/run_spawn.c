@@ -31,9 +31,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "trace/env_name.h"
+#include "trace/preload/env_name.h"
 #include "trace/paths.h"
-#include "trace/run_priv.h"
+#include "trace/preload/run_priv.h"
 
 /* On the stack: of a larger environment nothing is hidden. */
 #define VARS_MAX 1024

@@ -22,8 +22,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "trace/env_name.h"
-#include "trace/env_priv.h"
+#include "trace/preload/env_name.h"
+#include "trace/preload/env_priv.h"
 #include "trace/paths.h"
 
 char *getenv(const char *name);

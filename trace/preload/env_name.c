@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "trace/env_name.h"
+#include "trace/preload/env_name.h"
 
 #include <stdint.h>
 #include <string.h>

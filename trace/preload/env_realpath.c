@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "trace/env_priv.h"
+#include "trace/preload/env_priv.h"
 #include "trace/paths.h"
 
 #define DIRS_BYTES 32768
@@ -172,7 +172,7 @@ say_absent(const char *restrict path, size_t n, char *restrict resolved)
 	return NULL;
 }
 
-/* Where nothing else is linked in: trace/run_asked.c has the others. */
+/* Where nothing else is linked in: trace/preload/run_asked.c has the others. */
 __attribute__((weak)) bool
 env_knows_real(const char *path, char *ret)
 {

@@ -19,7 +19,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "trace/env_priv.h"
+#include "trace/preload/env_priv.h"
 #include "trace/paths.h"
 
 #define CALLER __builtin_return_address(0)

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "trace/env_priv.h"
+#include "trace/preload/env_priv.h"
 
 #define EXPORTED __attribute__((visibility("default")))
 

@@ -22,7 +22,7 @@
 #include "trace/asked.h"
 #include "trace/drivers.h"
 #include "trace/paths.h"
-#include "trace/run_priv.h"
+#include "trace/preload/run_priv.h"
 
 #define PROBES 8
 

@@ -29,9 +29,9 @@
 #include <unistd.h>
 
 #include "trace/drivers.h"
-#include "trace/env_name.h"
+#include "trace/preload/env_name.h"
 #include "trace/paths.h"
-#include "trace/run_priv.h"
+#include "trace/preload/run_priv.h"
 
 #define ASKS_REPORTED 9 /* the number of an ask is one digit */
 
