@@ -129,7 +129,7 @@ as_plainly() {
     as_plainly no-group
     all_hit
     # its file in the cache has another owner now
-    chown 1 "$APP"/target/debug/deps/*.rlib
+    find_made "$APP/target/debug" '*.rlib' | xargs chown 1
     as_plainly owner
     all_hit
   fi
