@@ -103,6 +103,7 @@ RUST
 }
 
 @test "all variables, written down by the script and by programs: what they are without dray" {
+  [ "${DRAY_TEST_LAYOUT:-1}" = 1 ] || skip "cargo 1.95 to 1.97 draws the LD_LIBRARY_PATH of its newer layout"
   does "$WORK/app" <<'RUST'
     let not = |k: &str| ["RUSTC_WRAPPER", "CARGO_MAKEFLAGS", "NUM_JOBS", "_"].contains(&k);
     let mut all: Vec<_> = env::vars().filter(|(k, _)| !not(k)).map(|(k, v)| format!("{k}={v}")).collect();
