@@ -198,7 +198,11 @@ find_left(const struct cached *c, const struct strv *made, struct strv *ret)
 			path_is_below(made->v[i], c->real_out_dir) || lstat(made->v[i], &st) < 0)
 			continue;
 		top = strdup(made->v[i]);
-		for (char *up; top && (up = path_dirname(top)) && strv_has(made, up);) {
+		for (char *up; top && (up = path_dirname(top));) {
+			if (!strv_has(made, up)) {
+				free(up);
+				break;
+			}
 			free(top);
 			top = up;
 		}
