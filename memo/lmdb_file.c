@@ -147,14 +147,15 @@ try_lmdb(int fd)
 	return l.l_type == F_UNLCK ? 0 : -EAGAIN;
 }
 
-void
+bool
 lmdb_boot_id(char out[LMDB_BOOT_ID_SIZE])
 {
 	_cleanup_(closep) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
+	if (fd >= 0 && read(fd, out, LMDB_BOOT_ID_SIZE) == LMDB_BOOT_ID_SIZE)
+		return true;
 	memset(out, '0', LMDB_BOOT_ID_SIZE);
-	if (fd >= 0 && read(fd, out, LMDB_BOOT_ID_SIZE) != LMDB_BOOT_ID_SIZE)
-		memset(out, '0', LMDB_BOOT_ID_SIZE);
+	return false;
 }
 
 static bool
@@ -192,7 +193,7 @@ enter(struct lmdb_file *f)
 	char id[LMDB_BOOT_ID_SIZE];
 	int r, tries;
 
-	lmdb_boot_id(id);
+	(void)lmdb_boot_id(id);
 	for (tries = 0; tries < 3; tries++) {
 		r = lock_bounded(f, f->guard, try_shared);
 		if (r < 0 || guard_is_of(f->guard, id))

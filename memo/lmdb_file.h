@@ -35,8 +35,8 @@ struct lmdb_file {
 	bool no_waiting; /* a lock was waited for in vain once already */
 };
 
-/* This boot's id, no NUL; all '0' where the kernel does not tell. */
-void lmdb_boot_id(char out[LMDB_BOOT_ID_SIZE]);
+/* This boot's id, no NUL. False, and all '0', where the kernel does not tell. */
+bool lmdb_boot_id(char out[LMDB_BOOT_ID_SIZE]);
 
 /* Opens or makes <dir>/<name>. 0 or -errno. */
 int lmdb_file_open(const char *dir, const struct lmdb_file_kind *kind, struct lmdb_file *ret);

@@ -19,6 +19,7 @@
 
 #include "common/fs.h"
 #include "common/log.h"
+#include "memo/image.h"
 #include "memo/lmdb_file.h"
 #include "memo/memo.h"
 #include "memo/memo_files.h"
@@ -68,6 +69,7 @@ struct memo {
 	char *dir; /* NULL: the LMDB file is open; else records are files of their own there */
 	struct memo_put pending[BATCH];
 	size_t n_pending;
+	enum { BOOT_UNASKED, BOOT_KNOWN, BOOT_UNKNOWN } boot;
 };
 
 static struct file_state
@@ -291,44 +293,57 @@ digest_found(void *arg, const void *p, size_t n)
 	return 0;
 }
 
-/* Whether the times may be what an image says of a file (squashfs, erofs, an ext4 that was made
- * with fixed times, a layer of a container): a ctime there is no time of a change but the mtime
- * once more, in whole seconds. Device and inode are the same in the next image, and so is the size
- * after many an edit. */
+/* Whether the memo ends with this boot, as a mount's number does. */
 static bool
-has_image_times(const struct stat *st)
+is_of_boot(struct memo *m)
 {
-	return st->st_ctim.tv_nsec == 0 && st->st_mtim.tv_nsec == 0 &&
-	       st->st_ctim.tv_sec == st->st_mtim.tv_sec;
+	char id[LMDB_BOOT_ID_SIZE];
+
+	if (m->boot == BOOT_UNASKED)
+		m->boot = lmdb_boot_id(id) ? BOOT_KNOWN : BOOT_UNKNOWN;
+	return m->boot == BOOT_KNOWN;
+}
+
+/* What tells this state of an open file from another. An image's ctime tells nothing: the mount is
+ * in its place, with a fraction that no time has. False: nothing tells. */
+static bool
+state_of_fd(struct memo *m, int fd, const struct stat *st, struct file_state *ret)
+{
+	uint64_t mount;
+
+	*ret = state_of(st);
+	if (!image_times(st))
+		return true;
+	mount = is_of_boot(m) ? image_mount(fd) : 0;
+	ret->ctime_s = (int64_t)mount;
+	ret->ctime_ns = -1;
+	return mount != 0;
 }
 
 static bool
-recall_digest(struct memo *m, const struct stat *st, bool sealed, struct digest *ret)
+recall_digest(struct memo *m, const struct file_state *now, bool sealed, struct digest *ret)
 {
-	struct file_state now = state_of(st);
 	struct digest_record rec;
-	uint64_t key[2] = { now.dev, now.ino };
+	uint64_t key[2] = { now->dev, now->ino };
 
-	if (!sealed && has_image_times(st))
-		return false;
 	/* of another one there is no file */
-	if (m == NULL || (m->dir != NULL && (uint64_t)st->st_size < LARGE) ||
+	if ((m->dir != NULL && now->size < LARGE) ||
 		get(m, DIGESTS, key, sizeof(key), digest_found, &rec) < 0 ||
-		!state_eq(&rec.state, &now, sealed))
+		!state_eq(&rec.state, now, sealed))
 		return false;
 	*ret = rec.digest;
 	return true;
 }
 
 static void
-remember_digest(struct memo *m, const struct stat *st, const struct digest *d)
+remember_digest(struct memo *m, const struct file_state *state, const struct digest *d)
 {
 	struct digest_record *rec = malloc(sizeof(*rec));
-	uint64_t key[2] = { st->st_dev, st->st_ino };
+	uint64_t key[2] = { state->dev, state->ino };
 
 	if (rec == NULL)
 		return;
-	*rec = (struct digest_record){ state_of(st), *d };
+	*rec = (struct digest_record){ *state, *d };
 	(void)put(m, DIGESTS, key, sizeof(key), rec, sizeof(*rec));
 }
 
@@ -352,7 +367,7 @@ is_settled(const struct stat *st, bool sealed, const struct timespec *begun)
 
 	if (sealed)
 		return is_before(&st->st_mtim, begun, ns);
-	return !has_image_times(st) && is_before(&st->st_ctim, begun, ns) &&
+	return is_before(&st->st_ctim, begun, ns) &&
 	       (is_before(&st->st_mtim, begun, ns) || st->st_mtim.tv_sec > begun->tv_sec + 60);
 }
 
@@ -385,6 +400,7 @@ int
 memo_digest_fd(struct memo *m, int fd, bool sealed, struct digest *ret, struct stat *ret_st)
 {
 	struct timespec begun = { 0, 0 };
+	struct file_state state;
 	struct digest d;
 	struct stat st;
 	int r, tries;
@@ -393,13 +409,15 @@ memo_digest_fd(struct memo *m, int fd, bool sealed, struct digest *ret, struct s
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	if (!recall_digest(m, &st, sealed, &d)) {
+	if (m == NULL || !(state_of_fd(m, fd, &st, &state) || sealed) ||
+		!recall_digest(m, &state, sealed, &d)) {
 		for (r = -EAGAIN, tries = 0; r == -EAGAIN && tries < HASH_TRIES; tries++)
 			r = hash_once(fd, sealed, &d, &st, &begun);
 		if (r < 0)
 			return r;
-		if (m != NULL && is_settled(&st, sealed, &begun))
-			remember_digest(m, &st, &d);
+		if (m != NULL && is_settled(&st, sealed, &begun) &&
+			(state_of_fd(m, fd, &st, &state) || sealed))
+			remember_digest(m, &state, &d);
 	}
 	*ret = d;
 	if (ret_st != NULL)
@@ -411,13 +429,16 @@ int
 memo_digest_file(struct memo *m, const char *path, struct digest *ret, struct stat *ret_st)
 {
 	_cleanup_(closep) int fd = -1;
+	struct file_state state;
 	struct stat st;
 
-	if (m != NULL && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-		recall_digest(m, &st, false, ret)) {
-		if (ret_st != NULL)
-			*ret_st = st;
-		return 0;
+	if (m != NULL && stat(path, &st) == 0 && S_ISREG(st.st_mode) && !image_times(&st)) {
+		state = state_of(&st);
+		if (recall_digest(m, &state, false, ret)) {
+			if (ret_st != NULL)
+				*ret_st = st;
+			return 0;
+		}
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	return fd < 0 ? -errno : memo_digest_fd(m, fd, false, ret, ret_st);
@@ -435,8 +456,10 @@ memo_note_digest(struct memo *m, const char *path, const struct digest *d)
 void
 memo_note_stat(struct memo *m, const struct stat *st, const struct digest *d)
 {
+	struct file_state state = state_of(st);
+
 	if (m != NULL && S_ISREG(st->st_mode))
-		remember_digest(m, st, d);
+		remember_digest(m, &state, d);
 }
 
 /* cargo makes a hard link of what it hands to the user, which changes ctime. Which process made the

@@ -29,9 +29,9 @@ void memo_close(struct memo *m);
 void memo_closep(struct memo **m);
 
 /* The digest of a regular file, remembered by its stat. Hashes it when unknown. A file changed so
- * lately that a further change could keep the same stat is hashed each time, and so is one whose
- * times may be an image's: mtime and ctime are equal, in whole seconds. ret_st may be NULL. 0 or
- * -errno (as open). Writes are batched until memo_flush or memo_close. */
+ * lately that a further change could keep the same stat is hashed each time. One whose times may be
+ * an image's (image.h) is hashed once per mount, or each time where mounts cannot be told apart.
+ * ret_st may be NULL. 0 or -errno (as open). Writes are batched until memo_flush or memo_close. */
 int memo_digest_file(struct memo *m, const char *path, struct digest *ret, struct stat *ret_st);
 
 /* The same for an open file. sealed: it is never changed in place, such as a cache's blob; a new

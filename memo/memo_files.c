@@ -21,7 +21,7 @@ name_record(const struct memo_record *rec, struct digest *ret)
 
 	if (!h)
 		return -ENOMEM;
-	lmdb_boot_id(boot);
+	(void)lmdb_boot_id(boot);
 	hasher_field(h, boot, sizeof(boot));
 	hasher_field(h, &rec->db, 1);
 	hasher_field(h, rec->key, rec->key_n);
