@@ -3,9 +3,7 @@
  * itself.
  *
  * The caller may change its memory after it was read here. It then hides from the record of its own
- * compile what it read, and nothing else: no decision about what a job may do rests on a path.
- *
- * It is long since the tables of calls, and what reads a call by its row, are changed together. */
+ * compile what it read, and nothing else: no decision about what a job may do rests on a path. */
 #include "config.h"
 
 #include "trace/trace_call.h"
@@ -25,173 +23,10 @@
 #include <unistd.h>
 
 #include "common/procfs.h"
+#include "trace/call_rows.h"
 #include "trace/paths.h"
 
-#define NO_ARG (-1)
 #define PAGE 4096 /* of any architecture, the pages are not smaller */
-
-/* Since Linux 6.13, with one number on every architecture. */
-#ifndef SYS_getxattrat
-#define SYS_setxattrat 463
-#define SYS_getxattrat 464
-#define SYS_listxattrat 465
-#define SYS_removexattrat 466
-#endif
-
-/* Argument numbers: of the directory's descriptor, of the path, of flags that matter. */
-struct call_row {
-	int nr;
-	enum trace_op op;
-	int dir, path, flags;
-	int dir2, path2;
-	int from; /* the first path is a source: */
-};
-
-enum { NOT_FROM = 0, READS = 1, MOVES = 2, POINTS = 3 };
-
-/* Since Linux 6.6. */
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
-
-/* Which calls tell attributes: by the number of the argument that has AT_SYMLINK_NOFOLLOW, or: */
-enum { FOLLOWS = -1, OF_LINK = -2 };
-static const struct {
-	int nr, flags;
-} tells[] = {
-	{ SYS_statx, 2 },
-	{ SYS_newfstatat, 3 },
-	{ SYS_faccessat, FOLLOWS },
-	{ SYS_faccessat2, 3 },
-	{ SYS_fstat, FOLLOWS },
-#ifdef SYS_stat
-	{ SYS_stat, FOLLOWS },
-	{ SYS_lstat, OF_LINK },
-	{ SYS_access, FOLLOWS },
-#endif
-};
-
-#define ONE(nr, op, path)                                              \
-	{                                                              \
-		nr, op, NO_ARG, path, NO_ARG, NO_ARG, NO_ARG, NOT_FROM \
-	}
-#define AT(nr, op)                                             \
-	{                                                      \
-		nr, op, 0, 1, NO_ARG, NO_ARG, NO_ARG, NOT_FROM \
-	}
-
-static const struct call_row rows[] = {
-	{ SYS_openat, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_openat2, TRACE_OPEN, 0, 1, 2, NO_ARG, NO_ARG, NOT_FROM },
-	AT(SYS_statx, TRACE_STAT),
-	AT(SYS_newfstatat, TRACE_STAT),
-	{ SYS_fstat, TRACE_STAT, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	AT(SYS_readlinkat, TRACE_LOOK),
-	AT(SYS_faccessat, TRACE_LOOK),
-	AT(SYS_faccessat2, TRACE_LOOK),
-	ONE(SYS_getxattr, TRACE_LOOK, 0),
-	ONE(SYS_lgetxattr, TRACE_LOOK, 0),
-	ONE(SYS_listxattr, TRACE_LOOK, 0),
-	ONE(SYS_llistxattr, TRACE_LOOK, 0),
-	AT(SYS_getxattrat, TRACE_LOOK),
-	AT(SYS_listxattrat, TRACE_LOOK),
-	{ SYS_fgetxattr, TRACE_LOOK, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_flistxattr, TRACE_LOOK, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	ONE(SYS_setxattr, TRACE_CHANGE, 0),
-	ONE(SYS_lsetxattr, TRACE_CHANGE, 0),
-	ONE(SYS_removexattr, TRACE_CHANGE, 0),
-	ONE(SYS_lremovexattr, TRACE_CHANGE, 0),
-	AT(SYS_setxattrat, TRACE_CHANGE),
-	AT(SYS_removexattrat, TRACE_CHANGE),
-	{ SYS_fsetxattr, TRACE_CHANGE, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_fremovexattr, TRACE_CHANGE, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_getdents64, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	AT(SYS_mkdirat, TRACE_CHANGE),
-	AT(SYS_unlinkat, TRACE_CHANGE),
-	AT(SYS_mknodat, TRACE_CHANGE),
-	{ SYS_renameat2, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3, MOVES },
-	{ SYS_linkat, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3, READS },
-	{ SYS_symlinkat, TRACE_CHANGE, NO_ARG, 0, NO_ARG, 1, 2, POINTS },
-	ONE(SYS_truncate, TRACE_CHANGE, 0),
-	AT(SYS_fchmodat, TRACE_MARK),
-	AT(SYS_fchmodat2, TRACE_MARK),
-	AT(SYS_fchownat, TRACE_MARK),
-	AT(SYS_utimensat, TRACE_MARK),
-	ONE(SYS_execve, TRACE_EXEC, 0),
-	AT(SYS_execveat, TRACE_EXEC),
-	ONE(SYS_chdir, TRACE_CHDIR, 0),
-	{ SYS_fchdir, TRACE_CHDIR, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_socket, TRACE_SOCKET, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_connect, TRACE_CONNECT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_getrandom, TRACE_RANDOM_BYTES, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_uname, TRACE_MACHINE, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_sched_getaffinity, TRACE_MACHINE, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_umask, TRACE_UMASK, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_prlimit64, TRACE_LIMIT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-#ifdef SYS_getrlimit
-	{ SYS_getrlimit, TRACE_LIMIT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-#endif
-	{ SYS_io_uring_setup, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_open_by_handle_at, TRACE_UNSEEN, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_chroot, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_pivot_root, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_mount, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_umount2, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_move_mount, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	{ SYS_setns, TRACE_REMOUNT, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-#ifdef SYS_renameat
-	{ SYS_renameat, TRACE_CHANGE, 0, 1, NO_ARG, 2, 3, MOVES },
-#endif
-/* Newer architectures have only the calls above. */
-#ifdef SYS_open
-	{ SYS_open, TRACE_OPEN, NO_ARG, 0, 1, NO_ARG, NO_ARG, NOT_FROM },
-	ONE(SYS_creat, TRACE_CHANGE, 0),
-	ONE(SYS_stat, TRACE_STAT, 0),
-	ONE(SYS_lstat, TRACE_STAT, 0),
-	ONE(SYS_readlink, TRACE_LOOK, 0),
-	ONE(SYS_access, TRACE_LOOK, 0),
-	{ SYS_getdents, TRACE_LIST, 0, NO_ARG, NO_ARG, NO_ARG, NO_ARG, NOT_FROM },
-	ONE(SYS_chmod, TRACE_MARK, 0),
-	ONE(SYS_chown, TRACE_MARK, 0),
-	ONE(SYS_lchown, TRACE_MARK, 0),
-	ONE(SYS_utime, TRACE_MARK, 0),
-	ONE(SYS_utimes, TRACE_MARK, 0),
-	AT(SYS_futimesat, TRACE_MARK),
-	ONE(SYS_mkdir, TRACE_CHANGE, 0),
-	ONE(SYS_rmdir, TRACE_CHANGE, 0),
-	ONE(SYS_unlink, TRACE_CHANGE, 0),
-	ONE(SYS_mknod, TRACE_CHANGE, 0),
-	{ SYS_rename, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1, MOVES },
-	{ SYS_link, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1, READS },
-	{ SYS_symlink, TRACE_CHANGE, NO_ARG, 0, NO_ARG, NO_ARG, 1, POINTS },
-#endif
-};
-
-const int trace_calls[] = { SYS_openat, SYS_openat2, SYS_statx, SYS_newfstatat, SYS_readlinkat,
-	SYS_faccessat, SYS_faccessat2, SYS_getxattr, SYS_lgetxattr, SYS_fgetxattr, SYS_listxattr,
-	SYS_llistxattr, SYS_flistxattr, SYS_getxattrat, SYS_listxattrat, SYS_setxattr,
-	SYS_lsetxattr, SYS_fsetxattr, SYS_setxattrat, SYS_removexattr, SYS_lremovexattr,
-	SYS_fremovexattr, SYS_removexattrat, SYS_getdents64, SYS_mkdirat, SYS_unlinkat, SYS_mknodat,
-	SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_truncate, SYS_execve, SYS_execveat, SYS_chdir,
-	SYS_fchdir, SYS_connect, SYS_io_uring_setup, SYS_open_by_handle_at, SYS_chroot,
-	SYS_pivot_root, SYS_mount, SYS_umount2, SYS_move_mount, SYS_setns, SYS_umask, SYS_prlimit64,
-#ifdef SYS_getrlimit
-	SYS_getrlimit,
-#endif
-#ifdef SYS_renameat
-	SYS_renameat,
-#endif
-#ifdef SYS_open
-	SYS_open, SYS_creat, SYS_stat, SYS_lstat, SYS_readlink, SYS_access, SYS_getdents, SYS_mkdir,
-	SYS_rmdir, SYS_unlink, SYS_mknod, SYS_rename, SYS_link, SYS_symlink,
-#endif
-	-1 };
-
-const int trace_marks[] = { SYS_fchmodat, SYS_fchmodat2, SYS_fchownat, SYS_utimensat,
-#ifdef SYS_open
-	SYS_chmod, SYS_chown, SYS_lchown, SYS_utime, SYS_utimes, SYS_futimesat,
-#endif
-	-1 };
 
 static ssize_t
 peek(pid_t tid, uint64_t at, void *to, size_t n)
@@ -501,13 +336,11 @@ read_path(const struct trace_call *c, int dir, uint64_t at, const char *cwd, cha
 	return r > 0 ? 2 : r;
 }
 
-static const struct call_row *
-find_row(int nr)
+/* The argument's value that stands at this place of a row. */
+static uint64_t
+argument(const struct seccomp_notif *req, int place)
 {
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (rows[i].nr == nr)
-			return &rows[i];
-	return NULL;
+	return req->data.args[place - 1];
 }
 
 /* openat2 can make a directory the root that a path and its links begin at. */
@@ -525,7 +358,7 @@ has_other_root(const struct seccomp_notif *req)
 static uint64_t
 open_flags(const struct seccomp_notif *req, const struct call_row *row)
 {
-	uint64_t flags = req->data.args[row->flags];
+	uint64_t flags = argument(req, row->flags);
 
 	/* struct open_how begins with its flags */
 	if (row->nr == SYS_openat2 &&
@@ -548,85 +381,14 @@ take_flags(const struct seccomp_notif *req, const struct call_row *row, struct t
 }
 
 static enum trace_attributes
-attributes_of(const struct seccomp_notif *req)
+attributes_of(const struct seccomp_notif *req, const struct call_row *row)
 {
-	for (size_t i = 0; i < ARRAY_LEN(tells); i++) {
-		if (tells[i].nr != req->data.nr)
-			continue;
-		if (tells[i].flags == OF_LINK ||
-			(tells[i].flags >= 0 &&
-				(req->data.args[tells[i].flags] & AT_SYMLINK_NOFOLLOW)))
-			return TRACE_ATTRIBUTES_OF_LINK;
-		return TRACE_ATTRIBUTES;
-	}
-	return TRACE_ATTRIBUTES_NONE;
-}
-
-static bool
-is_mkdir(int nr)
-{
-#ifdef SYS_mkdir
-	if (nr == SYS_mkdir)
-		return true;
-#endif
-	return nr == SYS_mkdirat;
-}
-
-static bool
-is_mknod(int nr)
-{
-#ifdef SYS_mknod
-	if (nr == SYS_mknod)
-		return true;
-#endif
-	return nr == SYS_mknodat;
-}
-
-static bool
-is_unlink(int nr)
-{
-#ifdef SYS_unlink
-	if (nr == SYS_unlink)
-		return true;
-#endif
-	return nr == SYS_unlinkat;
-}
-
-static bool
-is_creat(int nr)
-{
-#ifdef SYS_creat
-	return nr == SYS_creat;
-#else
-	(void)nr;
-	return false;
-#endif
-}
-
-static bool
-is_readlink(int nr)
-{
-#ifdef SYS_readlink
-	if (nr == SYS_readlink)
-		return true;
-#endif
-	return nr == SYS_readlinkat;
-}
-
-static bool
-is_extended(int nr)
-{
-	return nr == SYS_getxattr || nr == SYS_lgetxattr || nr == SYS_fgetxattr ||
-	       nr == SYS_listxattr || nr == SYS_llistxattr || nr == SYS_flistxattr ||
-	       nr == SYS_getxattrat || nr == SYS_listxattrat;
-}
-
-static bool
-is_set_extended(int nr)
-{
-	return nr == SYS_setxattr || nr == SYS_lsetxattr || nr == SYS_fsetxattr ||
-	       nr == SYS_setxattrat || nr == SYS_removexattr || nr == SYS_lremovexattr ||
-	       nr == SYS_fremovexattr || nr == SYS_removexattrat;
+	if (!row->tells)
+		return TRACE_ATTRIBUTES_NONE;
+	if (row->tells == OF_LINK ||
+		(row->tells > 0 && (argument(req, row->tells) & AT_SYMLINK_NOFOLLOW)))
+		return TRACE_ATTRIBUTES_OF_LINK;
+	return TRACE_ATTRIBUTES;
 }
 
 /* The header, and an entry each for the owner, the group and the others (xattr's uapi). */
@@ -654,15 +416,15 @@ is_plain_extended(const struct seccomp_notif *req)
 static bool
 asks_descriptor(const struct call_row *row)
 {
-	return row->op == TRACE_STAT || is_extended(row->nr) || is_set_extended(row->nr);
+	return row->op == TRACE_STAT || (row->is & (ASKS_EXTENDED | SETS_EXTENDED));
 }
 
 static int
 take_path(
 	const struct seccomp_notif *req, int dir, int path, const char *cwd, struct trace_call *ret)
 {
-	int fd = dir == NO_ARG ? AT_FDCWD : (int)req->data.args[dir];
-	int r = read_path(ret, fd, req->data.args[path], cwd, ret->path[ret->n_paths]);
+	int fd = dir ? (int)argument(req, dir) : AT_FDCWD;
+	int r = read_path(ret, fd, argument(req, path), cwd, ret->path[ret->n_paths]);
 
 	/* there is nothing to record of a pipe, but something to say of running it */
 	if (r == 2 && ret->op != TRACE_EXEC)
@@ -682,7 +444,7 @@ take_link(const struct seccomp_notif *req, const struct call_row *row, const cha
 {
 	char text[PATH_MAX];
 	char *slash;
-	int r = read_string((pid_t)req->pid, req->data.args[row->path], text, sizeof(text));
+	int r = read_string((pid_t)req->pid, argument(req, row->path), text, sizeof(text));
 
 	if (r == 0) {
 		r = take_path(req, row->dir2, row->path2, cwd, ret);
@@ -702,7 +464,7 @@ take_link(const struct seccomp_notif *req, const struct call_row *row, const cha
 static int
 name_descriptor(const struct seccomp_notif *req, const struct call_row *row, struct trace_call *ret)
 {
-	int fd = (int)req->data.args[row->dir];
+	int fd = (int)argument(req, row->dir);
 
 	if (fd < 0)
 		return 1;
@@ -775,14 +537,14 @@ take_paths(const struct seccomp_notif *req, const struct call_row *row, const ch
 	}
 	if (row->op == TRACE_CONNECT)
 		name_socket(req, cwd, ret);
-	if (row->path != NO_ARG)
+	if (row->path)
 		r = take_path(req, row->dir, row->path, cwd, ret);
 	else if (asks_descriptor(row))
 		r = 1;
-	if (r == 1 && row->dir != NO_ARG)
+	if (r == 1 && row->dir)
 		r = name_descriptor(req, row, ret);
 	/* the source of a link may be a descriptor: it was opened before */
-	if ((r == 0 || (r == 1 && row->from == READS)) && row->path2 != NO_ARG)
+	if ((r == 0 || (r == 1 && row->from == READS)) && row->path2)
 		r = take_path(req, row->dir2, row->path2, cwd, ret);
 	return r;
 }
@@ -790,7 +552,7 @@ take_paths(const struct seccomp_notif *req, const struct call_row *row, const ch
 void
 trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
 {
-	const struct call_row *row = find_row(req->data.nr);
+	const struct call_row *row = call_row_find(req->data.nr);
 	int r;
 
 	ret->pid = (pid_t)req->pid;
@@ -808,7 +570,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 		read_said(req, ret);
 		return;
 	}
-	if (!row || (is_set_extended(row->nr) && is_plain_extended(req)))
+	if (!row || ((row->is & SETS_EXTENDED) && is_plain_extended(req)))
 		return;
 	if (has_other_root(req)) {
 		ret->op = TRACE_REMOUNT;
@@ -820,23 +582,23 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 		ret->op = TRACE_OTHER;
 		return;
 	}
-	if (row->flags != NO_ARG)
+	if (row->flags)
 		take_flags(req, row, ret);
 	ret->from = row->from != NOT_FROM && ret->n_paths == 2;
 	ret->moved = row->from == MOVES;
-	ret->attributes = attributes_of(req);
+	ret->attributes = attributes_of(req, row);
 	if (row->op == TRACE_EXEC) {
-		ret->argv = req->data.args[row->path + 1];
-		ret->envp = req->data.args[row->path + 2];
+		ret->argv = argument(req, row->path + 1);
+		ret->envp = argument(req, row->path + 2);
 	}
 	if (row->op == TRACE_MACHINE)
 		ret->machine = req->data.nr == SYS_uname ? "uname" : "cpus";
-	ret->makes_dir = is_mkdir(row->nr);
-	ret->removes = is_unlink(row->nr);
-	ret->fails_if_there |= ret->makes_dir || is_mknod(row->nr) || row->from == READS ||
+	ret->makes_dir = row->is & MAKES_DIR;
+	ret->removes = row->is & REMOVES;
+	ret->fails_if_there |= (row->is & (MAKES_DIR | MAKES_NODE)) || row->from == READS ||
 			       row->from == POINTS;
-	ret->makes |= ret->fails_if_there || row->from == MOVES || is_creat(row->nr);
-	ret->asks_link = is_readlink(row->nr);
-	ret->asks_extended = is_extended(row->nr);
-	ret->sets_extended = is_set_extended(row->nr);
+	ret->makes |= ret->fails_if_there || row->from == MOVES || (row->is & MAKES_FILE);
+	ret->asks_link = row->is & ASKS_LINK;
+	ret->asks_extended = row->is & ASKS_EXTENDED;
+	ret->sets_extended = row->is & SETS_EXTENDED;
 }
