@@ -44,7 +44,8 @@ const char *
 attributes_difference(const struct attributes *kept, const struct attributes *now)
 {
 	for (unsigned i = 0; i < ATTRIBUTES; i++)
-		if (kept->v[i] != now->v[i] && !(kept->ignored & ATTRIBUTE_TIMES & (1u << i)))
+		if (kept->v[i] != now->v[i] &&
+			!(kept->ignored & (ATTRIBUTE_TIMES | ATTRIBUTE_OWNER) & (1u << i)))
 			return names[i];
 	return NULL;
 }

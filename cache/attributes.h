@@ -24,9 +24,11 @@ enum attribute {
 #define ATTRIBUTE_TIMES \
 	((1u << ATTRIBUTE_MODIFIED) | (1u << ATTRIBUTE_CHANGED) | (1u << ATTRIBUTE_CREATED))
 
+#define ATTRIBUTE_OWNER ((1u << ATTRIBUTE_UID) | (1u << ATTRIBUTE_GID))
+
 struct attributes {
 	int64_t v[ATTRIBUTES];
-	uint64_t ignored; /* of ATTRIBUTE_TIMES */
+	uint64_t ignored; /* of ATTRIBUTE_TIMES and ATTRIBUTE_OWNER */
 };
 
 /* With `links` the attributes of what a symbolic link leads to. 0 or -errno. */

@@ -107,6 +107,7 @@ struct inputs_from {
 	bool linked;		      /* a linker ran as well */
 	bool run;		      /* it is a build script's run */
 	bool walks_environ;	      /* its own program may read the whole environment */
+	bool asks_processor;	      /* and may ask the processor what it can do */
 	bool stamps;   /* that may put SOURCE_DATE_EPOCH into what it makes: no ELF file */
 	bool walkers;  /* a macro that may walk its environment does: compilers since 1.95 */
 	bool metadata; /* of rlibs only the metadata counts */

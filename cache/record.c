@@ -122,6 +122,8 @@ add_variables(struct recorder *r)
 {
 	int k = strv_add(&r->variables, r->ran || r->in->run ? "loader" : "compile");
 
+	if (k == 0 && r->in->asks_processor)
+		k = strv_add(&r->variables, "instructions");
 	/* what walks its environment may take any variable of it */
 	if (k == 0 && (r->walks || (r->in->run && (r->environ || r->in->walks_environ))))
 		k = strv_add(&r->variables, "all");
@@ -329,7 +331,7 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 {
 	/* the link's inputs were made by the compile, which has a record of its own */
 	if ((kind == 'f' || kind == 'a' || kind == 's' || kind == 'l' || kind == 'n' ||
-		    kind == 'y') &&
+		    kind == 'y' || kind == 'o') &&
 		strv_has_sorted(&r->own, name))
 		return 0;
 	switch (kind) {
@@ -350,6 +352,8 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		return record_add(r, INPUT_ABSENT, name, NULL, 0);
 	case 'k':
 		return record_add_replaced(r, name);
+	case 'o':
+		return record_add_mode(r, name);
 	case 'u':
 		return r->in->run ? 0 : add_umask(r);
 	case 'm':

@@ -504,6 +504,21 @@ record_add_replaced(struct recorder *r, const char *path)
 	return k < 0 ? k : record_add(r, INPUT_STAT, path, b.p, b.n);
 }
 
+/* The file itself is an input of its own. */
+int
+record_add_mode(struct recorder *r, const char *path)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct attributes a;
+	int k = attributes_read(path, true, &a);
+
+	if (k < 0)
+		return k == -ENOMEM ? k : 0;
+	a.ignored = ATTRIBUTE_TIMES | ATTRIBUTE_OWNER;
+	k = attributes_encode(&a, &b);
+	return k < 0 ? k : record_add(r, INPUT_STAT, path, b.p, b.n);
+}
+
 /* Adds the extended attributes that a macro, or a program that it runs, asked for. */
 int
 record_add_extended(struct recorder *r, const char *path)

@@ -46,6 +46,8 @@ int record_add_attributes(struct recorder *r, const char *path, bool links);
 int record_add_extended(struct recorder *r, const char *path);
 /* What is there now is like what was there before (trace/script.c), but for its times. */
 int record_add_replaced(struct recorder *r, const char *path);
+/* The mode of a file that was read. */
+int record_add_mode(struct recorder *r, const char *path);
 int record_add_real(struct recorder *r, const char *path);
 /* Checks that the way to what was read is as it was. `path` is a part of it; where that is a link,
  * so is what lies above its end. links: those that led here. */

@@ -4,6 +4,7 @@
 #include "cache/variables.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <sched.h>
 #include <string.h>
@@ -199,6 +200,29 @@ add_cpu(struct strv *to)
 	return r;
 }
 
+/* Adds what the first processor can do. Of a machine with many the whole text takes a while. */
+static int
+add_instructions(struct strv *to)
+{
+	static const char *const lines[] = { "vendor_id", "cpu family", "model", "flags", "CPU",
+		"Features", "isa" };
+	_cleanup_(closep) int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+	char text[8192], *save = NULL, *line;
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	char *end;
+	int r = 0;
+
+	text[MAX2(n, (ssize_t)0)] = '\0';
+	end = strstr(text, "\n\n");
+	if (end)
+		*end = '\0';
+	for (line = strtok_r(text, "\n", &save); r == 0 && line; line = strtok_r(NULL, "\n", &save))
+		for (size_t i = 0; r == 0 && i < ARRAY_LEN(lines); i++)
+			if (starts_with(line, lines[i]))
+				r = strv_add(to, line);
+	return r;
+}
+
 /* Adds the limits of this process. */
 static int
 add_limits(struct strv *to)
@@ -231,7 +255,7 @@ variables_machine(const char *kind)
 {
 	static const char *const texts[][2] = { { "uname", "what uname says" },
 		{ "cpus", "the number of processors" }, { "cpu", "the kind of processor" },
-		{ "limits", "a limit (ulimit)" } };
+		{ "instructions", "what the processor can do" }, { "limits", "a limit (ulimit)" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (streq(texts[i][0], kind))
@@ -256,6 +280,8 @@ variables_digest(const char *name, char *const *envp, struct digest *ret)
 		r = add_cpus(&v);
 	if (r == -ENOENT && streq(name, "cpu"))
 		r = add_cpu(&v);
+	if (r == -ENOENT && streq(name, "instructions"))
+		r = add_instructions(&v);
 	if (r == -ENOENT && streq(name, "limits"))
 		r = add_limits(&v);
 	if (r == -ENOENT && ends_with(name, "*"))

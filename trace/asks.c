@@ -36,6 +36,7 @@ static const struct rule {
 	{ "ninja", ASK_CLOCK, NULL, ALWAYS },
 	/* when it began, for its own trace */
 	{ "git", ASK_CLOCK, "gettimeofday", 1 },
+	{ "git-sh-i18n--envsubst", ASK_CLOCK, "gettimeofday", 1 },
 	/* $^T, and the seed of its hashes */
 	{ "perl*", ASK_CLOCK, "time", 1 },
 	{ "perl*", ASK_RANDOM, NULL, 2 },

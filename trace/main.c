@@ -571,6 +571,20 @@ untraced(struct run *r, const char *what, int error)
 	return -ENOTSUP;
 }
 
+/* Without it no program gets the table: it could not be told that a link leads elsewhere. */
+static void
+map_age(struct run *r)
+{
+	void *at = r->asked < 0 ? MAP_FAILED
+				: mmap(NULL, ASKED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+					  r->asked, 0);
+
+	if (at == MAP_FAILED)
+		closep(&r->asked);
+	else
+		r->watch.script.age = (uint64_t *)at + ASKED_AGE;
+}
+
 static void
 prepare_script(struct run *r)
 {
@@ -589,6 +603,7 @@ prepare_script(struct run *r)
 		r->asked = memfd_create("dray-asked", MFD_CLOEXEC);
 		if (r->asked >= 0 && ftruncate(r->asked, ASKED_BYTES) < 0)
 			closep(&r->asked);
+		map_age(r);
 	}
 	r->watch.script.jobserver = r->jobserver;
 	r->watch.script.library = r->env;

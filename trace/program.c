@@ -194,6 +194,11 @@ program_is_fickle_with(const char *path, const char *text, size_t n)
 		{ "bash", "SRANDOM", true },
 		{ "mawk", "rand(", true },
 		{ "mawk", "rand (", true },
+		/* when it began, which it asks for in any case; and how old a file is, by that */
+		{ "perl*", "$^T", true },
+		{ "perl*", "$BASETIME", true },
+		{ "perl*", "-M $", true },
+		{ "perl*", "-M \"", true },
 		{ "python*", "from random import", true },
 		{ "python*", "import random", true },
 		{ "tar", "--after-date", false },

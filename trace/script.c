@@ -199,6 +199,9 @@ script_class(struct watch *w, const struct trace_call *c, const char *path, enum
 {
 	const char *class = watch_class(w, path, form);
 
+	/* it may ask the processor what it can do by an instruction: GMP's configure, openblas */
+	if (form != PROGRAM_SCRIPT && is_own(w, path))
+		trace_set_add(&w->set, TRACE_GROUPS, "instructions", TRACE_GROUP);
 	if (form == PROGRAM_DYNAMIC && !is_own(w, path) && asks_by_name(path))
 		class = "linker";
 	if (streq(class, "linker"))
@@ -308,9 +311,23 @@ script_random(struct watch *w)
 
 /* ---- texts */
 
+/* std's fs::copy, and what copies like it, take the mode from the descriptor. Programs that are
+ * known by name make no such copy, or look at the file by its path. */
+static void
+note_mode(struct watch *w, const char *path)
+{
+	const char *exe = w->exe ? w->exe(w->arg) : NULL;
+	struct stat st;
+
+	if (exe && (is_script(w, exe) || w->all(w->arg)) && !watch_is_systems(w, path) &&
+		!watch_is_made(w, path) && stat(path, &st) == 0 && S_ISREG(st.st_mode))
+		trace_set_add(&w->set, TRACE_MODES, path, TRACE_MODE);
+}
+
 void
 script_opened(struct watch *w, const char *path)
 {
+	note_mode(w, path);
 	if (streq(path, "/dev/urandom") || streq(path, "/dev/random"))
 		asked(w, ASK_RANDOM, NULL, ++process(w)->devices, 0);
 	else if (streq(path, "/proc/cpuinfo"))
@@ -444,12 +461,48 @@ found_dir(struct watch *w, bool is_made)
 		watch_look(w, dir, false);
 }
 
+static void
+age(struct watch *w)
+{
+	if (w->script.age)
+		__atomic_add_fetch(w->script.age, 1, __ATOMIC_RELEASE);
+}
+
+/* A second name of a link is a link. */
+static bool
+is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+void
+script_links(struct watch *w, const struct trace_call *c, const char *path)
+{
+	bool makes = c->from && !c->moved && path == c->path[1] &&
+		     (c->points || is_link(c->path[0])) && !watch_is_made(w, c->path[0]);
+	bool moves = c->moved && path == c->path[1] && w->script.leads_out;
+
+	if (!makes && !moves)
+		return;
+	w->script.leads_out |= makes;
+	w->script.linked_by = c->pid;
+	age(w);
+}
+
 /* Library functions that make a directory unless it is there (create_dir_all, mkdir -p) try to,
  * and then look whether it is one. That says no more than if they had made it. Of another mkdir
  * that it failed may decide something. */
 void
 script_calls(struct watch *w, const struct trace_call *c)
 {
+	/* the last call of this thread is done now: what was asked meanwhile may be of either link
+	 */
+	if (w->script.linked_by == c->pid) {
+		w->script.linked_by = 0;
+		age(w);
+	}
 	if (w->script.found_dir && w->script.found_by == c->pid)
 		found_dir(w, c->op == TRACE_STAT && !c->by_descriptor && c->n_paths == 1 &&
 				     streq(c->path[0], w->script.found_dir));

@@ -52,6 +52,9 @@ void script_marks(struct watch *w, const char *path);
 
 /* A call is about to change a path at which something is. Whether it cannot, and only finds it. */
 bool script_finds(struct watch *w, const struct trace_call *c, const char *path);
+/* A call is about to change a path. If a link may lead elsewhere then, what was asked before holds
+ * no more. */
+void script_links(struct watch *w, const struct trace_call *c, const char *path);
 /* A path is about to be made, or changed, before that is noted. */
 void script_makes(struct watch *w, const struct trace_call *c, const char *path);
 /* Any call, before all else. */

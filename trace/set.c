@@ -33,6 +33,8 @@ space_of(enum trace_kind kind)
 	case TRACE_WAS_ABSENT:
 	case TRACE_REPLACED:
 		return TRACE_BEFORE;
+	case TRACE_MODE:
+		return TRACE_MODES;
 	default:
 		return TRACE_PATHS;
 	}

@@ -25,6 +25,7 @@ enum trace_kind {
 	TRACE_GROUP,	   /* variables whose names begin so */
 	TRACE_WAS_ABSENT,  /* looked for before it was made, in a temporary directory */
 	TRACE_REPLACED,	   /* likewise: it was there, and another file took its place */
+	TRACE_MODE,	   /* opened by what may give its mode to a copy */
 	TRACE_PASSED,	   /* nothing to record, but need not be thought about again */
 	TRACE_KINDS
 };
@@ -65,7 +66,8 @@ enum trace_space {
 	TRACE_PROGRAMS,
 	TRACE_TEXTS,
 	TRACE_GROUPS,
-	TRACE_BEFORE
+	TRACE_BEFORE,
+	TRACE_MODES
 };
 enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);
 /* Adds a name. If it is there already, its kind stays. Without room it sets `lost`. */

@@ -559,7 +559,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->op = TRACE_OTHER;
 	ret->makes_dir = ret->removes = ret->asks_link = ret->asks_extended = ret->sets_extended =
 		false;
-	ret->write = ret->keeps = ret->from = ret->moved = ret->by_descriptor = false;
+	ret->write = ret->keeps = ret->from = ret->moved = ret->points = ret->by_descriptor = false;
 	ret->nofollow = ret->fails_if_there = ret->makes = false;
 	ret->attributes = TRACE_ATTRIBUTES_NONE;
 	ret->machine = NULL;
@@ -586,6 +586,7 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 		take_flags(req, row, ret);
 	ret->from = row->from != NOT_FROM && ret->n_paths == 2;
 	ret->moved = row->from == MOVES;
+	ret->points = row->from == POINTS;
 	ret->attributes = attributes_of(req, row);
 	if (row->op == TRACE_EXEC) {
 		ret->argv = argument(req, row->path + 1);

@@ -53,6 +53,7 @@ struct trace_call {
 	bool from;     /* TRACE_CHANGE: path[0] is the source (link, rename), or the target of a
 			  symbolic link: it is read */
 	bool moved;    /* the source is gone afterwards (rename) */
+	bool points;   /* path[1] becomes a symbolic link, to path[0] */
 	bool nofollow; /* TRACE_OPEN: it fails where the path is a symbolic link */
 	enum trace_attributes attributes;
 	enum trace_who who;  /* set by the caller where it matters */

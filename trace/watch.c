@@ -286,6 +286,9 @@ change(struct watch *w, const struct trace_call *c, const char *path, watch_by_f
 	struct stat st;
 	bool there = lstat(path, &st) == 0, dir = there && S_ISDIR(st.st_mode), replaced = false;
 
+	if (w->script.on)
+		script_links(w, c, path);
+
 	/* a result keeps none; a temporary file goes away with its own */
 	if (c->sets_extended) {
 		if (watch_below_any(path, &w->writable) || !watch_is_writable(w, path))
@@ -532,6 +535,8 @@ letter(enum trace_kind kind)
 		return 'b';
 	case TRACE_REPLACED:
 		return 'k';
+	case TRACE_MODE:
+		return 'o';
 	default:
 		return '\0';
 	}

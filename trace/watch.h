@@ -51,6 +51,9 @@ struct watch_script {
 	char *found_dir; /* in OUT_DIR: the last mkdir found it there; NULL */
 	pid_t found_by;
 	struct strv moved; /* where a directory was moved to */
+	uint64_t *age;	   /* of what was asked before (asked.h); NULL: nothing is passed */
+	bool leads_out;	   /* a link was made to what the tree did not make */
+	pid_t linked_by;   /* such a link is about to be made, or moved; 0: none is */
 	struct watch_process {
 		pid_t pid;
 		unsigned devices;     /* of random numbers, opened since its program began */
@@ -119,7 +122,8 @@ void watch_end(struct watch *w);
  * d listed, s a macro asked for its attributes, l for those of the link itself, n a macro or a
  * program saw that it is no link, or that it is its own real path, y they asked for its extended
  * attributes, b a path in a temporary directory that was not there when it was looked for, and was
- * made then, k one that was there and was replaced whole, u (with the name "umask") they asked for
+ * made then, k one that was there and was replaced whole, o a file that was opened by what may give
+ * its mode to a copy, u (with the name "umask") they asked for
  * the umask, m variable of a macro, r variable of the toolchain, v (with the name "environ") all
  * variables at once, w made or changed, x a program that was run, or could not be (its class, see
  * program.h, a blank, its path), q variables whose names begin so, or another group of

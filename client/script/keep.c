@@ -122,6 +122,28 @@ check_listings(struct run *r)
 	return 0;
 }
 
+/* By an instruction, which nothing sees: std's is_x86_feature_detected and what crates have for it.
+ */
+static bool
+asks_processor(struct memo *memo, const char *program)
+{
+	static const char *const names[] = { "std_detect", "cpuid" };
+	_cleanup_(buf_done) struct buf known = BUF_INIT;
+	char hex[DIGEST_HEX_SIZE], note[DIGEST_HEX_SIZE + 32];
+	struct digest d;
+	char asks;
+
+	if (memo_digest_file(memo, program, &d, NULL) < 0)
+		return true;
+	digest_hex(&d, hex);
+	snprintf(note, sizeof(note), "asks processor %s", hex);
+	if (memo_get_note(memo, note, &known) == 0 && known.n == 1)
+		return known.p[0] == '1';
+	asks = text_file_has_any(program, names, ARRAY_LEN(names)) != 0 ? '1' : '0';
+	memo_set_note(memo, note, &asks, 1);
+	return asks == '1';
+}
+
 static int
 add_inputs(struct run *r, struct result *res, struct strv *made)
 {
@@ -131,6 +153,7 @@ add_inputs(struct run *r, struct result *res, struct strv *made)
 		.cwd = c->cwd,
 		.run = true,
 		.walks_environ = elf_uses_symbol(r->argv.v[0], "environ") != 0,
+		.asks_processor = asks_processor(r->memo, r->argv.v[0]),
 		.started = c->started };
 	int k = check_listings(r);
 

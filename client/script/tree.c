@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/script/packed.h"
 #include "client/script/place.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -239,6 +240,8 @@ keep_file(
 
 	if (told > 0)
 		named = place_is_named(t->place, path);
+	else if (told == 0)
+		told = packed_file(path);
 	if (told < 0 || named < 0)
 		return told < 0 ? told : named;
 	if (told && !named)

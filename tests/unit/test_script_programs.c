@@ -377,6 +377,10 @@ test_perl(void **state)
 	doubt_of_shell(p, "perl -e 'print 1'; perl -e 'print 2'; :", "");
 	doubt_of_shell(p, "perl -e 'print time'; :", "it asked for the time: perl");
 	doubt_of_shell(p, "perl -e 'print rand'; :", "it asked for random numbers: perl");
+	doubt_of_shell(p, "perl -e 'print $^T'; :",
+		"it ran /usr/bin/perl so that it says another thing each time");
+	doubt_of_shell(p, "perl -e 'print -M $0'; :",
+		"it ran /usr/bin/perl so that it says another thing each time");
 	/* as openssl-src's mkbuildinf.pl has it */
 	doubt_of_shell(p,
 		"SOURCE_DATE_EPOCH=1 perl -e 'print gmtime($ENV{SOURCE_DATE_EPOCH} // time())'; :",

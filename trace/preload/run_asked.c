@@ -86,7 +86,8 @@ mix(uint64_t h, const char *p, size_t n)
 static uint64_t
 hash(char what, const char *path)
 {
-	uint64_t h = mix(seed, &what, 1);
+	uint64_t age = __atomic_load_n(&table[ASKED_AGE], __ATOMIC_ACQUIRE);
+	uint64_t h = mix(mix(seed, &what, 1), (const char *)&age, sizeof(age));
 
 	if (*path != '/') {
 		char cwd[PATH_MAX];
@@ -405,7 +406,13 @@ asked_has_searched(const char *name, const char *path, const char *dirs)
 bool
 asked_can_run(const char *path)
 {
-	return map_table() && passed(SYS_faccessat, AT_FDCWD, path, X_OK, 0) == 0;
+	return passed(SYS_faccessat, AT_FDCWD, path, X_OK, 0) == 0;
+}
+
+int
+asked_open(const char *path)
+{
+	return (int)passed(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 }
 
 long
@@ -565,6 +572,12 @@ asked_can_run(const char *path)
 {
 	(void)path;
 	return false;
+}
+
+int
+asked_open(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
 void

@@ -36,4 +36,13 @@ bool asked_has_searched(const char *name, const char *path, const char *dirs);
 /* What access says of it; not told to the tracer. */
 bool asked_can_run(const char *path);
 
+/* ---- which programs this library can be loaded into (run_fits.c) */
+
+/* This program has begun. */
+void fits_begin(void);
+/* Whether the program, or what reads it, can have this library. */
+bool fits(const char *path);
+/* Opens a file to be read; not told to the tracer. The descriptor, or -1. */
+int asked_open(const char *path);
+
 #endif

@@ -50,7 +50,14 @@ static struct {
 		const posix_spawnattr_t *, char *const *, char *const *);
 	int (*spawnp)(pid_t *, const char *, const posix_spawn_file_actions_t *,
 		const posix_spawnattr_t *, char *const *, char *const *);
+	int (*addchdir)(posix_spawn_file_actions_t *, const char *);
 } libc;
+
+/* Where a program is to be started, which it may have a path from. */
+static __thread struct {
+	const posix_spawn_file_actions_t *actions;
+	char dir[PATH_MAX];
+} there;
 
 static const char hidden[] = TRACE_LIBRARY_PATH_HIDDEN, variable[] = TRACE_LIBRARY_PATH;
 static const char preload_is[] = "LD_PRELOAD=";
@@ -76,6 +83,7 @@ find_libc(void)
 	*(void **)&libc.spawn = dlsym(RTLD_NEXT, "posix_spawn");
 	*(void **)&libc.spawnp = dlsym(RTLD_NEXT, "posix_spawnp");
 	*(void **)&libc.execve = dlsym(RTLD_NEXT, "execve");
+	*(void **)&libc.addchdir = dlsym(RTLD_NEXT, "posix_spawn_file_actions_addchdir_np");
 }
 
 /* ---- at a program's start */
@@ -150,6 +158,7 @@ void
 spawn_begin(const char *path, bool is_first)
 {
 	find_libc();
+	fits_begin();
 	look_at_libraries(path, is_first);
 	take_preload(path);
 }
@@ -166,6 +175,12 @@ struct start {
 	const posix_spawn_file_actions_t *actions;
 	const posix_spawnattr_t *attributes;
 };
+
+static bool
+is_by_name(const struct start *s)
+{
+	return (s->how == BY_NAME || s->how == SPAWN_BY_NAME) && s->name && !strchr(s->name, '/');
+}
 
 /* The file that libc would run; NULL: it is not known. */
 static const char *
@@ -188,6 +203,26 @@ find_file(const char *name, const char *dirs, char found[PATH_MAX])
 	return NULL;
 }
 
+/* The same of any start. */
+static const char *
+find_path(const struct start *s, char found[PATH_MAX])
+{
+	size_t n, k;
+
+	if (is_by_name(s))
+		return find_file(s->name, env_find("PATH"), found);
+	if (!s->name || *s->name == '/' || !s->actions || s->actions != there.actions)
+		return s->name;
+	n = strlen(there.dir);
+	k = strlen(s->name);
+	if (n + k + 2 > PATH_MAX)
+		return NULL;
+	memcpy(found, there.dir, n);
+	found[n] = '/';
+	memcpy(found + n + 1, s->name, k + 1);
+	return found;
+}
+
 /* Where a program is found by its name, the directories before it need not be told again, either:
  * the tracer has seen that they were tried, and they still have none. */
 static void
@@ -203,24 +238,21 @@ take_file(struct start *s, const char *path, const char *dirs)
 
 /* The number of the variable, if the program need not look into its directories; -1. */
 static ptrdiff_t
-may_hide(struct start *s, char *const *envp, char found[PATH_MAX])
+may_hide(struct start *s, char *const *envp, const char *path)
 {
-	bool by_name = s->how == BY_NAME || s->how == SPAWN_BY_NAME;
-	const char *path = s->name, *dirs = env_find("PATH");
+	const char *dirs = env_find("PATH");
+	bool by_name = is_by_name(s);
 	ptrdiff_t at, preload;
 
-	if (!path || !asked_loads(path))
+	if (!path || !asked_loads(s->name))
 		return -1;
 	at = find(envp, variable);
 	preload = find(envp, preload_is);
 	if (at < 0 || (preload < 0 && !*taken) || find(envp, hidden) >= 0 ||
 		find(envp + at + 1, variable) >= 0)
 		return -1;
-	by_name &= strchr(path, '/') == NULL;
-	if (by_name)
-		path = find_file(path, dirs, found);
-	if (!path || !asked_has_loaded(path, envp[at] + strlen(variable),
-			     (preload < 0 ? taken : envp[preload]) + strlen(preload_is)))
+	if (!asked_has_loaded(path, envp[at] + strlen(variable),
+		    (preload < 0 ? taken : envp[preload]) + strlen(preload_is)))
 		return -1;
 	if (by_name)
 		take_file(s, path, dirs);
@@ -270,13 +302,19 @@ static int
 start(struct start s, char *const *envp)
 {
 	char found[PATH_MAX];
+	const char *path;
 	int saved = errno;
 	size_t n = 0, size;
 	ptrdiff_t at;
 
 	if (!libc.execve)
 		find_libc();
-	at = may_hide(&s, envp, found);
+	path = find_path(&s, found);
+	if (path && !fits(path)) {
+		errno = saved;
+		return run(&s, envp);
+	}
+	at = may_hide(&s, envp, path);
 	errno = saved;
 	while (envp && envp[n])
 		n++;
@@ -370,6 +408,24 @@ execle(const char *path, const char *first, ...)
 		envp = va_arg(list, char *const *);
 	va_end(list);
 	return r < 0 ? r : execve(path, argv, envp);
+}
+
+EXPORTED int
+posix_spawn_file_actions_addchdir_np(
+	posix_spawn_file_actions_t *restrict actions, const char *restrict dir)
+{
+	size_t n = strlen(dir);
+	int r;
+
+	if (!libc.addchdir)
+		find_libc();
+	r = libc.addchdir ? libc.addchdir(actions, dir) : ENOSYS;
+	there.actions = NULL;
+	if (r == 0 && n < sizeof(there.dir)) {
+		memcpy(there.dir, dir, n + 1);
+		there.actions = actions;
+	}
+	return r;
 }
 
 EXPORTED int
