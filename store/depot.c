@@ -97,10 +97,10 @@ depot_trim(struct depot *d, unsigned max_files)
 }
 
 int
-depot_gc(struct depot *d, uint64_t max, bool all, struct store_stats *ret_before,
+depot_gc(struct depot *d, const struct disk_goal *goal, struct store_stats *ret_before,
 	struct store_stats *ret_after)
 {
-	return disk_gc(d->store, max, all, ret_before, ret_after);
+	return disk_gc(d->store, goal, ret_before, ret_after);
 }
 
 int

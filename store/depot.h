@@ -86,7 +86,7 @@ void depot_trim(struct depot *d, unsigned max_files);
 void depot_on_progress(struct depot *d, disk_progress_fn fn, void *arg);
 
 /* disk_gc. */
-int depot_gc(struct depot *d, uint64_t max, bool all, struct store_stats *ret_before,
+int depot_gc(struct depot *d, const struct disk_goal *goal, struct store_stats *ret_before,
 	struct store_stats *ret_after);
 /* By the index, or by the files while it has not seen them all. */
 int depot_get_stats(struct depot *d, struct store_stats *ret);

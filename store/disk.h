@@ -73,11 +73,19 @@ bool disk_is_held_in_vain(struct store *s, const char *name, off_t at);
 typedef void (*disk_progress_fn)(void *arg, const char *what, uint64_t done, uint64_t of);
 void disk_on_progress(struct store *s, disk_progress_fn fn, void *arg);
 
-/* Removes the oldest until within max (0: the store's), or, with `all`, everything; by the files,
- * and the index is put right by them. Waits for another process that is at it, unless that is
- * stopped: -EINTR after a signal. -EACCES: there are files that cannot be removed. ret_before and
- * ret_after may be NULL. */
-int disk_gc(struct store *s, uint64_t max, bool all, struct store_stats *ret_before,
+/* What is to go. */
+struct disk_goal {
+	uint64_t max; /* the oldest, until within these bytes; 0: the store's budget */
+	uint64_t
+		unused_since; /* and all that was not used since (seconds since 1970); 0: no more */
+	bool all;	      /* everything */
+};
+
+/* Removes by the files, and the index is put right by them. When a file was used is known to the
+ * hour: what may have been used since then stays. Waits for another process that is at it, unless
+ * that is stopped: -EINTR after a signal. -EACCES: there are files that cannot be removed.
+ * ret_before and ret_after may be NULL. */
+int disk_gc(struct store *s, const struct disk_goal *goal, struct store_stats *ret_before,
 	struct store_stats *ret_after);
 
 #endif

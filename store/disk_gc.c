@@ -42,9 +42,9 @@ forget(struct disk *d, const struct disk_item *items, size_t n)
 	d->index->unlock(d);
 }
 
-/* Removes the oldest until the rest is within max, or all; what is left stays in *f. */
+/* Removes the oldest until the goal is reached; what is left stays in *f. */
 static int
-remove_oldest(struct disk *d, struct disk_found *f, uint64_t max, bool all)
+remove_oldest(struct disk *d, struct disk_found *f, const struct disk_goal *goal, uint64_t max)
 {
 	struct store_stats s;
 	size_t i, gone = 0, kept = 0;
@@ -57,7 +57,7 @@ remove_oldest(struct disk *d, struct disk_found *f, uint64_t max, bool all)
 	for (i = 0; i < f->n; i++) {
 		struct disk_item it = f->v[i];
 
-		if (!all && s.bytes <= max)
+		if (!goal->all && s.bytes <= max && it.used + DISK_USED_S >= goal->unused_since)
 			break;
 		if (i % PROGRESS_FILES == 0)
 			disk_progress(d, "files removed", i, f->n);
@@ -79,7 +79,7 @@ remove_oldest(struct disk *d, struct disk_found *f, uint64_t max, bool all)
 }
 
 int
-disk_gc(struct store *store, uint64_t max, bool all, struct store_stats *ret_before,
+disk_gc(struct store *store, const struct disk_goal *goal, struct store_stats *ret_before,
 	struct store_stats *ret_after)
 {
 	_cleanup_(closep) int lock = -1;
@@ -87,6 +87,7 @@ disk_gc(struct store *store, uint64_t max, bool all, struct store_stats *ret_bef
 	struct disk *d = disk_of(store);
 	struct store_stats before, after;
 	struct disk_state state;
+	uint64_t max = goal->max;
 	char tmp[PATH_MAX];
 	int r;
 
@@ -101,7 +102,7 @@ disk_gc(struct store *store, uint64_t max, bool all, struct store_stats *ret_bef
 	left_sweep(NULL, tmp);
 	scan_all(d, &f);
 	sum_up(&f, max, &before);
-	r = remove_oldest(d, &f, max, all);
+	r = remove_oldest(d, &f, goal, max);
 	sum_up(&f, max, &after);
 	if (disk_state(d, &state) == 0)
 		disk_forget_sums(d);

@@ -20,6 +20,8 @@
 
 /* Directories of each kind have 256 below them, 00 to ff. */
 #define DISK_SUBS 256
+/* A file is marked as used at most this often. */
+#define DISK_USED_S 3600
 
 /* A file, as the index or a scan knows it. */
 struct disk_item {

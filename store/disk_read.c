@@ -13,8 +13,6 @@
 #include "common/fs.h"
 #include "common/log.h"
 
-#define USED_S 3600
-
 static void
 reply_error(store_done_fn done, void *arg, int r)
 {
@@ -323,7 +321,7 @@ disk_used(struct store *s, const struct digest *key, const struct digest *blobs,
 		return;
 	/* The entry's own time tells when all this was marked: a hit asks for no more. */
 	disk_path(d, STORE_ENTRY, key, path);
-	if (lstat(path, &st) < 0 || llabs((long long)(time(NULL) - st.st_mtime)) < USED_S)
+	if (lstat(path, &st) < 0 || llabs((long long)(time(NULL) - st.st_mtime)) < DISK_USED_S)
 		return;
 	(void)touch(path, true);
 	disk_note(d, STORE_ENTRY, key, disk_bytes(d, &st));

@@ -100,10 +100,10 @@ cmd_farm_status(const char *compiler, struct buf *ret_json)
 }
 
 int
-cmd_bad_since(const struct cmd *c, const char *since)
+cmd_bad_time(const struct cmd *c, const char *option, const char *given)
 {
-	cmd_error(c, "--since %s: a time ago as 30m, 1h30m, 2d or 1w, or when, as 2026-11-21T10:00",
-		since);
+	cmd_error(c, "%s %s: a time ago as 30m, 1h30m, 2d or 1w, or when, as 2026-11-21T10:00",
+		option, given);
 	return CMD_USAGE;
 }
 

@@ -61,8 +61,8 @@ int cmd_add_quoted(struct buf *b, const char *word);
 /* What `dray-dispatch --status --json --compiler COMPILER` says. compiler may be NULL. *ret_json is
  * the text. 0, or -errno when it could not be asked at all (an unreachable farm is an answer). */
 int cmd_farm_status(const char *compiler, struct buf *ret_json);
-/* Says that a --since makes no sense. CMD_USAGE. */
-int cmd_bad_since(const struct cmd *c, const char *since);
+/* Says that the time given with an option makes no sense. CMD_USAGE. */
+int cmd_bad_time(const struct cmd *c, const char *option, const char *given);
 /* jobs_each over the configured job log; says what is wrong when it cannot be read. */
 int cmd_read_jobs(const struct cmd *c, const struct conf *conf, uint64_t since_ms, jobs_fn fn,
 	void *arg, struct jobs_tally *ret);
@@ -80,7 +80,7 @@ void cmd_progress(void *arg, const char *what, uint64_t done, uint64_t of);
 void cmd_progress_done(struct cmd_progress *p);
 /* depot_gc of it, and what went, in words or as JSON. An exit status. */
 int cmd_shrink_cache(
-	const struct cmd *c, const struct conf *conf, uint64_t max, bool all, bool json);
+	const struct cmd *c, const struct conf *conf, const struct disk_goal *goal, bool json);
 /* Becomes the program argv[0], or says why not and returns 127 (not found) or 126. */
 int cmd_exec(const struct cmd *c, char **argv);
 

@@ -16,7 +16,7 @@ run(int argc, char **argv)
 		return status;
 	if (cmd_load_conf(&cmd_clear, &conf) < 0)
 		return CMD_FAILED;
-	return cmd_shrink_cache(&cmd_clear, conf, 0, true, json);
+	return cmd_shrink_cache(&cmd_clear, conf, &(struct disk_goal){ .all = true }, json);
 }
 
 const struct cmd cmd_clear = {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
+#include "client/show/jobs.h"
 #include "client/show/show.h"
 #include "common/clock.h"
 
@@ -46,7 +47,8 @@ print_text(const struct store_stats *before, const struct store_stats *after, bo
 }
 
 int
-cmd_shrink_cache(const struct cmd *c, const struct conf *conf, uint64_t max, bool all, bool json)
+cmd_shrink_cache(
+	const struct cmd *c, const struct conf *conf, const struct disk_goal *goal, bool json)
 {
 	_cleanup_(depot_closep) struct depot *d = NULL;
 	struct store_stats before = { .max = 0 }, after = { .max = 0 };
@@ -57,7 +59,7 @@ cmd_shrink_cache(const struct cmd *c, const struct conf *conf, uint64_t max, boo
 	if (cmd_open_depot(c, conf, NULL, &d) < 0)
 		return CMD_FAILED;
 	depot_on_progress(d, cmd_progress, &progress);
-	r = depot_gc(d, max, all, &before, &after);
+	r = depot_gc(d, goal, &before, &after);
 	cmd_progress_done(&progress);
 	if (r == -EROFS && conf->client.cache == CACHE_READ) {
 		cmd_error(c, "the cache is only read here (cache = read)");
@@ -73,7 +75,7 @@ cmd_shrink_cache(const struct cmd *c, const struct conf *conf, uint64_t max, boo
 		return CMD_FAILED;
 	}
 	if (!json)
-		print_text(&before, &after, all);
+		print_text(&before, &after, goal->all);
 	return fflush(stdout) == 0 && r == 0 ? CMD_OK : CMD_FAILED;
 }
 
@@ -94,12 +96,14 @@ static int
 run(int argc, char **argv)
 {
 	_cleanup_(conf_freep) struct conf *conf = NULL;
-	const char *given = NULL;
-	uint64_t max = 0;
+	const char *given = NULL, *unused = NULL;
+	struct disk_goal goal = { .max = 0 };
+	uint64_t ms = 0;
 	bool json = false;
 	const struct cmd_option options[] = {
 		{ .name = "json", .flag = &json },
 		{ .name = "max", .text = &given },
+		{ .name = "unused-since", .text = &unused },
 		{ .name = NULL },
 	};
 	int args, status;
@@ -108,19 +112,27 @@ run(int argc, char **argv)
 		return status;
 	if (cmd_load_conf(&cmd_gc, &conf) < 0)
 		return CMD_FAILED;
-	if (given && !parse_max(conf, given, &max)) {
+	if (given && !parse_max(conf, given, &goal.max)) {
 		cmd_error(&cmd_gc, "--max %s: bytes, more than 0, as 500M or 20G", given);
 		return CMD_USAGE;
 	}
-	return cmd_shrink_cache(&cmd_gc, conf, max, false, json);
+	if (unused && !jobs_parse_since(unused, clock_wall_ms(), &ms))
+		return cmd_bad_time(&cmd_gc, "--unused-since", unused);
+	if (ms > clock_wall_ms()) {
+		cmd_error(&cmd_gc, "--unused-since %s: that is yet to come", unused);
+		return CMD_USAGE;
+	}
+	goal.unused_since = ms / 1000;
+	return cmd_shrink_cache(&cmd_gc, conf, &goal, json);
 }
 
 const struct cmd cmd_gc = {
 	.name = "gc",
-	.usage = "gc [--json] [--max BYTES]",
+	.usage = "gc [--json] [--max BYTES] [--unused-since TIME]",
 	.summary = "Bring the local cache within its budget: what was used least lately goes",
-	.help = "  --json       what there was and what is left, as one JSON object\n"
-		"  --max BYTES  down to this (500M, 20G), instead of cache_max\n"
-		"  -h, --help   print this\n",
+	.help = "  --json               what there was and what is left, as one JSON object\n"
+		"  --max BYTES          down to this (500M, 20G), instead of cache_max\n"
+		"  --unused-since TIME  and what was not used since then (30d, 2026-11-01)\n"
+		"  -h, --help           print this\n",
 	.run = run,
 };

@@ -87,7 +87,7 @@ run(int argc, char **argv)
 	if (!*path)
 		return cmd_usage_error(&cmd_report);
 	if (since && !jobs_parse_since(since, clock_wall_ms(), &since_ms))
-		return cmd_bad_since(&cmd_report, since);
+		return cmd_bad_time(&cmd_report, "--since", since);
 	if (cmd_load_conf(&cmd_report, &conf) < 0)
 		return CMD_FAILED;
 	all.keep_all = since != NULL;

@@ -425,7 +425,7 @@ show(const struct conf *conf, const char *since, bool json)
 
 	memset(&w, 0, sizeof(w));
 	if (since && !jobs_parse_since(since, clock_wall_ms(), &w.since_ms))
-		return cmd_bad_since(&cmd_stats, since);
+		return cmd_bad_time(&cmd_stats, "--since", since);
 	if (!since)
 		w.since_ms = zero_time(conf);
 	r = cmd_read_jobs(&cmd_stats, conf, w.since_ms, count, &w.s, &w.tally);

@@ -61,6 +61,29 @@ in_cache() {
   [ "$(in_cache entries)" -eq 0 ] && [ "$(in_cache blobs)" -eq 0 ]
 }
 
+@test "gc --unused-since removes what no build has used since then, and nothing else" {
+  workspace
+  cached first "$WORK/app" build
+  asked gc --json --unused-since 30d '.before == .after and .after.entries == 3'
+  # a month and more goes by, and one crate is built
+  find "$DRAY_CACHE_DIR"/{blobs,entries} -type f -exec touch -d '40 days ago' {} +
+  rm -f "$DRAY_CACHE_DIR"/index.lmdb*
+  clean "$WORK/app"
+  cached low "$WORK/app" build -p low
+  hit low
+  asked gc --json --unused-since "$(date -d '30 days ago' +%Y-%m-%d)" '.after.entries == 1 and .after.blobs > 0'
+  clean "$WORK/app"
+  cached again "$WORK/app" build
+  hit low
+  misses mid app
+  for time in yesterday 30 '' 2199-01-01; do
+    run --separate-stderr "$DRAY" gc --unused-since "$time"
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == "dray gc: --unused-since $time: "* ]]
+  done
+  [ "$(in_cache entries)" -eq 3 ]
+}
+
 @test "clear leaves nothing in the cache, and all else as it was" {
   workspace
   cached first "$WORK/app" build

@@ -87,14 +87,14 @@ stats_and_gc(void **state)
 	assert_int_equal(s.entries, 6);
 	assert_in_range(s.bytes, 12 * BIG, 12 * BIG + 12 * 65536);
 	/* by the index, which knows that all were used just now */
-	assert_int_equal(depot_gc(d, 0, false, &s, &after), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, &s, &after), 0);
 	assert_int_equal(after.entries, 6);
 	assert_int_equal(after.max, 1 << 30);
 	depot_close(d);
 	/* by the files */
 	remove_index();
 	d = open_depot();
-	assert_int_equal(depot_gc(d, s.bytes / 2, false, &s, &after), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = s.bytes / 2 }, &s, &after), 0);
 	assert_int_equal(s.blobs, 6);
 	assert_int_equal(after.blobs, 3);
 	assert_int_equal(after.entries, 3);
@@ -106,16 +106,43 @@ stats_and_gc(void **state)
 	assert_int_equal(s.bytes, after.bytes);
 	/* everything; nothing is of no use either */
 	add(d, "", DEPOT_COPY, in("empty"));
-	assert_int_equal(depot_gc(d, 0, true, NULL, &after), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .all = true }, NULL, &after), 0);
 	assert_int_equal(after.blobs + after.entries + after.bytes, 0);
 	assert_int_equal(count_all("blobs") + count_all("entries"), 0);
 	assert_int_equal(depot_get_stats(d, &s), 0);
 	assert_int_equal(s.blobs + s.entries + s.bytes, 0);
 	depot_close(d);
 	d = open_with(0, true);
-	assert_int_equal(depot_gc(d, 0, true, NULL, NULL), -EROFS);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .all = true }, NULL, NULL), -EROFS);
 	assert_int_equal(depot_get_stats(d, &s), 0);
 	assert_true(s.max > 0 && s.max <= UINT64_C(20) << 30);
+	depot_close(d);
+}
+
+/* What was last used 10 to 15 hours ago, as the files say: to the hour. */
+static void
+unused_since(void **state)
+{
+	uint64_t now = (uint64_t)time(NULL);
+	struct depot *d = open_depot();
+	struct store_stats after;
+
+	for (int i = 0; i < 6; i++)
+		add_old(d, i, 10 + i);
+	depot_close(d);
+	remove_index();
+	d = open_depot();
+	assert_int_equal(
+		depot_gc(d, &(struct disk_goal){ .unused_since = now - 15 * 3600 }, NULL, &after),
+		0);
+	assert_int_equal(after.entries, 6);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .unused_since = now - 12 * 3600 + 1800 },
+				 NULL, &after),
+		0);
+	assert_int_equal(after.entries, 3);
+	assert_int_equal(after.blobs, 3);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(has_old(d, i), i < 3);
 	depot_close(d);
 }
 
@@ -140,7 +167,7 @@ trims_the_least_recently_used(void **state)
 	depot_close(d);
 	remove_index();
 	d = open_depot();
-	assert_int_equal(depot_gc(d, 0, false, NULL, NULL), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, NULL), 0);
 	all = bytes_now(d);
 	depot_trim(d, 100);
 	assert_int_equal(bytes_now(d), all);
@@ -194,7 +221,7 @@ new_index(void **state)
 	g = digest_of(text);
 	assert_int_equal(unlink(blob_path(&g)), 0);
 	assert_int_equal(bytes_now(d), 4 * BIG);
-	assert_int_equal(depot_gc(d, 0, false, NULL, NULL), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, NULL), 0);
 	assert_int_equal(bytes_now(d), 3 * BIG);
 	depot_close(d);
 }
@@ -261,7 +288,7 @@ broken_index(void **state)
 		depot_close(d);
 		remove_index();
 		d = open_depot();
-		assert_int_equal(depot_gc(d, 0, false, NULL, NULL), 0);
+		assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, NULL), 0);
 		depot_close(d);
 		index = in("cache/index.lmdb");
 		guard = in("cache/index.lmdb-guard");
@@ -291,12 +318,12 @@ broken_index(void **state)
 		assert_true(has_old(d, 4));
 		assert_int_equal(depot_get_stats(d, &s), 0);
 		assert_int_equal(s.blobs, count_all("blobs"));
-		assert_int_equal(depot_gc(d, 0, false, NULL, &s), 0);
+		assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, &s), 0);
 		assert_true(s.bytes <= 4 * BIG);
 		assert_int_equal(s.blobs, count_all("blobs"));
 		assert_int_equal(s.entries, count_all("entries"));
 		assert_true(has_old(d, 4) && has_old(d, 2));
-		assert_int_equal(depot_gc(d, 0, true, NULL, NULL), 0);
+		assert_int_equal(depot_gc(d, &(struct disk_goal){ .all = true }, NULL, NULL), 0);
 		depot_close(d);
 		remove_index();
 	}
@@ -314,7 +341,7 @@ junk_goes(void **state)
 	add(d, "", DEPOT_COPY, in("a"));
 	assert_int_equal(mkdir(in("cache/tmp/dir"), 0700), 0);
 	put_file(in("cache/blobs/e3/young"), "not ours, perhaps");
-	assert_int_equal(depot_gc(d, 0, false, NULL, NULL), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, NULL), 0);
 	assert_false(fs_exists(blob_path(&g)));
 	g = digest_of("");
 	assert_true(fs_exists(blob_path(&g)));
@@ -344,7 +371,7 @@ stopped_evictor(void **state)
 
 	for (i = 0; i < 4; i++)
 		add_old(d, i, 10 + i);
-	assert_int_equal(depot_gc(d, 0, false, NULL, NULL), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, NULL), 0);
 	depot_close(d);
 	d = open_with(BIG, false);
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
@@ -357,7 +384,7 @@ stopped_evictor(void **state)
 	depot_trim(d, 100);
 	assert_true(bytes_now(d) <= BIG);
 	add_old(d, 7, 17);
-	assert_int_equal(depot_gc(d, 1, false, NULL, NULL), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 1 }, NULL, NULL), 0);
 	assert_int_equal(count_all("blobs"), 0);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_ended(pid, SIGKILL);
@@ -409,7 +436,8 @@ in_the_evicting_crowd(struct depot *d, int who)
 			_exit(5);
 		tell(who, 2);
 		depot_trim(d, 4);
-		if (who == 0 && n % 10 == 5 && depot_gc(d, 0, n == 25, NULL, NULL) < 0)
+		if (who == 0 && n % 10 == 5 &&
+			depot_gc(d, &(struct disk_goal){ .all = n == 25 }, NULL, NULL) < 0)
 			_exit(6);
 	}
 	depot_close(d);
@@ -444,7 +472,7 @@ many_evictors(void **state)
 		close(heard[i]);
 	}
 	d = open_with(6 * BIG, false);
-	assert_int_equal(depot_gc(d, 0, false, NULL, &s), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, &s), 0);
 	assert_true(s.bytes <= 6 * BIG);
 	/* what an index that could not be written to for a moment does not say, it says after
 	 * another; a record of a file that is gone stays until it is older than a scan's begin */
@@ -453,7 +481,7 @@ many_evictors(void **state)
 		if (s.bytes <= 6 * BIG && s.blobs == count_all("blobs") &&
 			s.entries == count_all("entries"))
 			break;
-		assert_int_equal(depot_gc(d, 0, false, NULL, NULL), 0);
+		assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, NULL), 0);
 	}
 	assert_true(s.bytes <= 6 * BIG);
 	assert_int_equal(s.blobs, count_all("blobs"));
@@ -467,6 +495,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(stats_and_gc, setup, teardown),
+		cmocka_unit_test_setup_teardown(unused_since, setup, teardown),
 		cmocka_unit_test_setup_teardown(trims_the_least_recently_used, setup, teardown),
 		cmocka_unit_test_setup_teardown(new_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_index_ever, setup, teardown),

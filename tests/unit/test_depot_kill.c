@@ -46,7 +46,7 @@ static int
 do_evict(struct depot *d)
 {
 	depot_trim(d, 3);
-	return depot_gc(d, 0, false, NULL, NULL) < 0;
+	return depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, NULL) < 0;
 }
 
 static const struct {
@@ -171,7 +171,7 @@ assert_clean(struct depot *d)
 
 	assert_int_equal(depot_lock(d, &k, false, &fd), 0);
 	closep(&fd);
-	assert_int_equal(depot_gc(d, 0, false, NULL, &s), 0);
+	assert_int_equal(depot_gc(d, &(struct disk_goal){ .max = 0 }, NULL, &s), 0);
 	assert_int_equal(s.blobs, count_all("blobs"));
 	assert_int_equal(s.entries, count_all("entries"));
 	assert_int_equal(count_in(in("cache/tmp")), 0);
