@@ -18,7 +18,7 @@ struct cmd {
 };
 
 extern const struct cmd cmd_clear, cmd_doctor, cmd_env, cmd_explain, cmd_gc, cmd_keygen, cmd_report,
-	cmd_run, cmd_slot, cmd_stats, cmd_status, cmd_up, cmd_verify;
+	cmd_run, cmd_slot, cmd_stats, cmd_status, cmd_sweep, cmd_up, cmd_verify;
 
 /* Exit statuses of dray's own commands. */
 #define CMD_OK 0
