@@ -23,7 +23,7 @@ static const char *const bool_words[] = { "no", "yes", "false", "true", "off", "
 bool
 conf_key_is_text(const struct conf_key *k)
 {
-	return k->type <= TYPE_NAMES;
+	return k->type <= TYPE_WORDS;
 }
 
 void *
@@ -152,15 +152,24 @@ name_ok(const char *p, size_t n)
 	return n > 0;
 }
 
+static bool
+word_ok(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)p[i]) && !(p[i] && strchr("-_.", p[i])))
+			return false;
+	return n > 0;
+}
+
 static int
-parse_names(const char *v, char **ret)
+parse_names(const char *v, bool (*ok)(const char *p, size_t n), char **ret)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
 	while (*(v += strspn(v, " \t"))) {
 		size_t n = strcspn(v, " \t");
 
-		if (!name_ok(v, n))
+		if (!ok(v, n))
 			return -EINVAL;
 		if ((b.n && buf_adds(&b, " ") < 0) || buf_add(&b, v, n) < 0)
 			return -ENOMEM;
@@ -259,10 +268,14 @@ set_text(const struct conf_key *k, const char *v, const char *base, char **out, 
 				listen ? " (PORT may be *)" : "");
 		else if (!(fresh = strdup(v)))
 			r = -ENOMEM;
-	} else if (k->type == TYPE_NAMES) {
-		r = parse_names(v, &fresh);
+	} else if (k->type == TYPE_NAMES || k->type == TYPE_WORDS) {
+		bool words = k->type == TYPE_WORDS;
+
+		r = parse_names(v, words ? word_ok : name_ok, &fresh);
 		if (r == -EINVAL)
-			(void)buf_adds(hint, "names of variables, separated by spaces");
+			(void)buf_adds(hint, words ? "names of letters, digits, '-', '_' and '.', "
+						     "separated by spaces"
+						   : "names of variables, separated by spaces");
 	} else {
 		bool list = k->type == TYPE_PATHS;
 

@@ -98,7 +98,7 @@ END
   unset SOURCE_DATE_EPOCH
   # only of those that are named
   DRAY_SCRIPTS_TRUST="apps ap" not_kept_for clock "it asked for the time: its own program"
-  export DRAY_SCRIPTS_TRUST="first app"
+  export DRAY_SCRIPTS_TRUST="first-sys app"
   do_mode other
   kept_in clock
   kept_in date

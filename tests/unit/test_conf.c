@@ -169,6 +169,8 @@ test_values(void **state)
 		"offload: ALWAYS\n"
 		"linker=rustc\n"
 		"\tpass_env =  A \t _B2   C\n"
+		"\tscripts_trust = rdkafka-sys  9p_2\n"
+		"\tnamespace = ci-2.1\n"
 		"small_unit = 2k\nlocal_memory = 0\n"
 		"max_unit=1G\n"
 		"cache_dir = /c/./x/../y//z/\n"
@@ -185,6 +187,8 @@ test_values(void **state)
 	assert_int_equal(c->client.offload, OFFLOAD_ALWAYS);
 	assert_int_equal(c->client.linker, LINKER_RUSTC);
 	assert_string_equal(c->client.pass_env, "A _B2 C");
+	assert_string_equal(c->client.scripts_trust, "rdkafka-sys 9p_2");
+	assert_string_equal(c->client.namespace, "ci-2.1");
 	assert_int_equal(c->client.small_unit, 2048);
 	assert_int_equal(c->client.local_memory, 0);
 	assert_int_equal(c->client.max_unit, 1 << 30);
@@ -233,6 +237,8 @@ test_errors_say_where_and_what(void **state)
 	REFUSED("[worker]\ntoolchain_dirs = /a:b\n", "line 2", "colons");
 	REFUSED("[worker]\nlisten = udp://x:1\n", "line 2", "tcp://HOST:PORT", "ipc:///PATH");
 	REFUSED("[client]\npass_env = A B-C\n", "line 2", "names of variables");
+	REFUSED("[client]\nscripts_trust = rdkafka-sys a/b\n", "line 2", "names of letters");
+	REFUSED("[client]\nnamespace = a=b\n", "line 2", "names of letters");
 	/* The text cannot act on the terminal that shows it. */
 	REFUSED("[client]\noffload = \x1b[31m\n", "?[31m");
 }
