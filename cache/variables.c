@@ -204,8 +204,8 @@ add_cpu(struct strv *to)
 static int
 add_instructions(struct strv *to)
 {
-	static const char *const lines[] = { "vendor_id", "cpu family", "model", "flags", "CPU",
-		"Features", "isa" };
+	static const char *const lines[] = { "vendor_id", "cpu family", "cpu\t", "model", "flags",
+		"CPU", "Features", "isa" };
 	_cleanup_(closep) int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
 	char text[8192], *save = NULL, *line;
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);

@@ -269,7 +269,7 @@ watch_run(struct watch *w, const struct trace_call *c, const char *given)
 	class = w->script.on ? script_class(w, c, path, form) : watch_class(w, path, form);
 	/* where the loader's cache leads is an input of what a macro runs; it changes with each
 	 * library that is installed, which a linker's result and a script's do not */
-	if (w->script.on || w->linker || streq(class, "linker"))
+	if (form != PROGRAM_STATIC && (w->script.on || w->linker || streq(class, "linker")))
 		runtime_loading_begin(&w->loading, c->pid);
 	w->dirs |= !w->script.on && streq(path_basename(path), "ls");
 	snprintf(item, sizeof(item), "%s %s", class, path);

@@ -144,9 +144,10 @@ is_plain_tool(const char *path)
 {
 	static const char *const names[] = { "[", "ar", "basename", "cat", "chmod", "cmp", "cp",
 		"cut", "dash", "diff", "dirname", "dray", "echo", "egrep", "env", "expr", "false",
-		"fgrep", "gmake", "grep", "head", "hostname", "install", "ln", "make", "mkdir",
-		"mv", "ninja", "nproc", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "sh",
-		"tail", "tee", "test", "touch", "tr", "true", "uname", "uniq", "wc", "which" };
+		"fgrep", "gmake", "grep", "head", "hostname", "install", "ldconfig",
+		"ldconfig.real", "ln", "make", "mkdir", "mv", "ninja", "nproc", "pwd", "readlink",
+		"realpath", "rm", "rmdir", "sed", "sh", "tail", "tee", "test", "touch", "tr",
+		"true", "uname", "uniq", "wc", "which" };
 
 	return is_one_of(path, names, ARRAY_LEN(names));
 }
@@ -181,10 +182,13 @@ look_at_driver(struct watch *w, const struct trace_call *c)
 	if (trace_set_get(&w->set, TRACE_GROUPS, "cpu") != TRACE_NONE ||
 		trace_call_strings(c->pid, c->argv, ARGV_MAX, &argv) < 0)
 		return;
-	for (size_t i = 0; i < argv.n; i += strlen((const char *)argv.p + i) + 1)
-		if (starts_with((const char *)argv.p + i, "-m") &&
-			ends_with((const char *)argv.p + i, "=native"))
+	for (size_t i = 0; i < argv.n; i += strlen((const char *)argv.p + i) + 1) {
+		const char *arg = (const char *)argv.p + i;
+
+		if ((starts_with(arg, "-m") && ends_with(arg, "=native")) ||
+			ends_with(arg, "target-cpu=native") || ends_with(arg, "target_cpu=native"))
 			trace_set_add(&w->set, TRACE_GROUPS, "cpu", TRACE_GROUP);
+	}
 }
 
 bool
@@ -468,21 +472,21 @@ age(struct watch *w)
 		__atomic_add_fetch(w->script.age, 1, __ATOMIC_RELEASE);
 }
 
-/* A second name of a link is a link. */
+/* A link, or what links may lie in. A second name of a link is one, too. */
 static bool
-is_link(const char *path)
+may_lead(const char *path)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+	return lstat(path, &st) == 0 && (S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode));
 }
 
 void
 script_links(struct watch *w, const struct trace_call *c, const char *path)
 {
 	bool makes = c->from && !c->moved && path == c->path[1] &&
-		     (c->points || is_link(c->path[0])) && !watch_is_made(w, c->path[0]);
-	bool moves = c->moved && path == c->path[1] && w->script.leads_out;
+		     (c->points || may_lead(c->path[0])) && !watch_is_made(w, c->path[0]);
+	bool moves = c->moved && path == c->path[1] && w->script.leads_out && may_lead(c->path[0]);
 
 	if (!makes && !moves)
 		return;

@@ -101,6 +101,17 @@ is_cargos(const struct watch *w, const char *path)
 	       !watch_below_any(exe, &w->writable);
 }
 
+/* ldconfig's notes of libraries that it has looked at: with them it only reads less. libtool calls
+ * it for each library that it installs. */
+static bool
+is_ldconfigs(const struct watch *w, const char *path)
+{
+	const char *exe = streq(path, "/var/cache/ldconfig/aux-cache") && w->exe ? w->exe(w->arg)
+										 : NULL;
+
+	return exe && starts_with(path_basename(exe), "ldconfig") && watch_is_systems(w, exe);
+}
+
 /* What is neither read for a result nor made as one: what drivers and Python keep for themselves. A
  * driver's settings may lie there too. */
 static bool
@@ -115,7 +126,7 @@ is_aside(const struct watch *w, const char *path, watch_by_fn by, void *arg)
 		if (who == WATCH_BY_DRIVER || who == WATCH_BY_LINKER)
 			return true;
 	}
-	if (is_cargos(w, path))
+	if (is_cargos(w, path) || is_ldconfigs(w, path))
 		return true;
 	return is_pycache(path) && by(arg) == WATCH_BY_PYTHON;
 }

@@ -448,6 +448,10 @@ test_rustc(void **state)
 		0);
 	assert_true(has_part(&b, 'f', "/lib/rustlib/"));
 	assert_false(has_part(&b, 's', "/lib/rustlib/"));
+	assert_false(has(&b, 'q', "cpu"));
+	buf_done(&b);
+	assert_int_equal(script_shell(p, NULL, "rustc -C target-cpu=native --print cfg; :", &b), 0);
+	assert_true(has(&b, 'q', "cpu"));
 }
 
 static void
@@ -625,6 +629,26 @@ test_git(void **state)
 		p, "git --version >/dev/null; git init -q out/r; git -C out/r status -s; :", "");
 }
 
+/* As libtool calls it. It is static, and reads as a program what a loader reads at the start. */
+static void
+test_ldconfig(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (!trace_filter_possible() || access("/sbin/ldconfig", X_OK) < 0 ||
+		access("/etc/ld.so.cache", R_OK) < 0)
+		skip();
+	assert_int_equal(script_shell(p, NULL, "/sbin/ldconfig -n out; :", &b), 0);
+	assert_string_equal(doubt_of(&b), "");
+	assert_false(has(&b, 'f', "/etc/ld.so.cache"));
+	assert_false(has(&b, 'f', "/var/cache/ldconfig/aux-cache"));
+	buf_done(&b);
+	assert_int_equal(script_shell(p, NULL, "/sbin/ldconfig -p >/dev/null; :", &b), 0);
+	assert_string_equal(doubt_of(&b), "");
+	assert_true(has(&b, 'f', "/etc/ld.so.cache"));
+}
+
 static void
 test_date(void **state)
 {
@@ -699,8 +723,8 @@ main(void)
 		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_cargo),
 		TEST(test_temporary_names), TEST(test_python), TEST(test_bash), TEST(test_make),
 		TEST(test_cmake), TEST(test_terminal), TEST(test_when_they_began),
-		TEST(test_ccache), TEST(test_git), TEST(test_date), TEST(test_writes_outside),
-		TEST(test_stays_behind), TEST(test_names_in_texts) };
+		TEST(test_ccache), TEST(test_git), TEST(test_ldconfig), TEST(test_date),
+		TEST(test_writes_outside), TEST(test_stays_behind), TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
