@@ -52,13 +52,11 @@ RUST
   done
   turn_says "one two 0 three four one five" "$WORK/app"
   run_kept app
-  clean "$WORK/app"
-  cached again "$WORK/app" build
-  put app
   for dir in two three four five; do
     echo "not-$dir" >"$WORK/app/$dir/number.h"
-    turn "$WORK/app"
-    [[ "$SAID" = *"not-$dir"* ]]
+    clean "$WORK/app"
+    cached "$dir" "$WORK/app" build
+    ran app "$dir/number.h changed"
   done
 }
 
@@ -94,14 +92,15 @@ RUST
 #include <stdlib.h>
 int main(void) { const char *s = getenv("SPOKEN"); printf("%s", s ? s : "nothing"); return 0; }
 C
-  local compile any=0 word
-  for compile in "gcc -fsanitize=address" "clang -fsanitize=address -shared-libasan" "gcc -fsanitize=thread" "musl-gcc" \
-    "gcc -m32" "gcc"; do
+  local compile any=0 word words
+  for compile in "gcc -fsanitize=address" "clang -fsanitize=address -shared-libasan" "musl-gcc" "gcc -m32" "gcc"; do
     # not each machine has all of them
     $compile "$WORK/app/own.c" -o "$BATS_TEST_TMPDIR/program" 2>/dev/null && "$BATS_TEST_TMPDIR/program" || continue
     any=$((any + 1))
     export COMPILE=$compile
-    for word in first second; do
+    words=first
+    [ "$compile" != musl-gcc ] || words="first second"
+    for word in $words; do
       SPOKEN=$word turn_says "true $word true $word true $word true $word" "$WORK/app"
     done
   done
@@ -133,17 +132,13 @@ RUST
 @test "objects whose debug information is compressed hold for their place" {
   c_script "$WORK/app"
   sed -i 's|"words.c", "-o"\]|\&format!("{out}/words.c"), "-o"]|; s|let flags|std::fs::copy("words.c", format!("{out}/words.c")).unwrap(); let flags|' "$WORK/app/build.rs"
-  local flags there=$BATS_TEST_TMPDIR/there
-  for flags in "-g -gz -I." "-g -I."; do
-    export CFLAGS=$flags
-    turn "$WORK/app"
-    run_kept app
-    clean "$WORK/app"
-    cached again "$WORK/app" build
-    put app
-    CARGO_TARGET_DIR=$there turn "$WORK/app"
-    rm -rf "$there"
-  done
+  export CFLAGS="-g -gz -I."
+  turn "$WORK/app"
+  run_kept app
+  clean "$WORK/app"
+  cached again "$WORK/app" build
+  put app
+  CARGO_TARGET_DIR=$BATS_TEST_TMPDIR/there turn "$WORK/app"
 }
 
 @test "git submodule: what it says is kept, and counts" {
@@ -193,9 +188,6 @@ RUST
   for kind in none program own; do
     cached first "$WORK/$kind" build
     run_kept app
-    clean "$WORK/$kind"
-    cached again "$WORK/$kind" build
-    put app
     clean "$WORK/$kind"
     rm -f "$JOBS"
     (cd "$WORK/$kind" && on_other cargo build -q) 2>"$LOGS/other.err"
