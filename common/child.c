@@ -96,47 +96,6 @@ child_start(const struct spawn *s, pid_t *ret_pid)
 	return r;
 }
 
-/* In the child: as posix_spawn would leave the signals. */
-static void
-reset_signals(void)
-{
-	sigset_t none;
-
-	for (size_t i = 0; i < ARRAY_LEN(passed_on); i++) {
-		struct sigaction now;
-
-		if (sigaction(passed_on[i], NULL, &now) == 0 && now.sa_handler == on_signal)
-			signal(passed_on[i], SIG_DFL);
-	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-int
-child_fork(int (*fn)(void *arg), void *arg, pid_t *ret_pid)
-{
-	sigset_t old;
-	pid_t pid;
-	int r = 0;
-
-	block(&old);
-	if (caught) {
-		sigprocmask(SIG_SETMASK, &old, NULL);
-		return -ECANCELED;
-	}
-	pid = fork();
-	if (pid == 0) {
-		reset_signals();
-		_exit(fn(arg));
-	}
-	if (pid < 0)
-		r = -errno;
-	else
-		current_child = *ret_pid = pid;
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	return r;
-}
-
 int
 child_wait(pid_t pid)
 {

@@ -19,9 +19,6 @@ int child_signal(void);
 int child_start(const struct spawn *s, pid_t *ret_pid);
 /* As spawn_wait: exit status, SPAWN_SIGNALLED + signal, or -errno. */
 int child_wait(pid_t pid);
-/* Like child_start, for what has to be done in the child itself: fn runs there, in a fork, with
- * default signal handling, and execs; what it returns is the exit status. 0 or -errno. */
-int child_fork(int (*fn)(void *arg), void *arg, pid_t *ret_pid);
 /* child_start and child_wait. */
 int child_run(const struct spawn *s);
 

@@ -156,7 +156,8 @@ reset_signals(void)
 	for (int sig = 1; sig < NSIG; sig++) {
 		struct sigaction now;
 
-		if (sigaction(sig, NULL, &now) == 0 && (now.sa_handler != SIG_IGN || sig != SIGHUP))
+		if (sigaction(sig, NULL, &now) == 0 && now.sa_handler != SIG_DFL &&
+			(now.sa_handler != SIG_IGN || sig != SIGHUP))
 			signal(sig, SIG_DFL);
 	}
 	sigemptyset(&none);
@@ -165,7 +166,7 @@ reset_signals(void)
 
 /* In the child. Returns only when it cannot. */
 static int
-become(const struct spawn *s, pid_t parent, int *copies, int top)
+become(const struct spawn *s, pid_t parent, int *copies, int top, int wr)
 {
 	char *const *envp = s->envp ? s->envp : environ;
 	int r;
@@ -180,6 +181,11 @@ become(const struct spawn *s, pid_t parent, int *copies, int top)
 		r = -errno;
 	if (r < 0)
 		return r;
+	if (s->body) {
+		environ = (char **)envp;
+		close(wr);
+		_exit(s->body(s->arg));
+	}
 	if (strchr(s->path, '/'))
 		execve(s->path, s->argv, envp);
 	else
@@ -187,7 +193,7 @@ become(const struct spawn *s, pid_t parent, int *copies, int top)
 	return -errno;
 }
 
-/* The pipe tells why there is no program; its end, that there is one. */
+/* The pipe (wr) tells why there is no program; its end, that there is one. */
 static int
 start_tied(const struct spawn *s, int *copies, pid_t *ret_pid)
 {
@@ -211,7 +217,7 @@ start_tied(const struct spawn *s, int *copies, pid_t *ret_pid)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		r = become(s, parent, copies, top);
+		r = become(s, parent, copies, top, wr);
 		_exit(write(wr, &r, sizeof(r)) == sizeof(r) ? 127 : 126);
 	}
 	closep(&wr);
@@ -237,6 +243,8 @@ spawn_start(const struct spawn *s, pid_t *ret_pid)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n_fds; i++)
 		copies[i] = -1;
+	if (s->body && !s->dies_with_us)
+		return -EINVAL;
 	if (s->dies_with_us)
 		return start_tied(s, copies, ret_pid);
 	r = posix_spawn_file_actions_init(&fa);
@@ -437,7 +445,8 @@ spawn_capture(char *const *argv, char *const *envp, unsigned limit_ms, size_t ma
 static char *
 program_in(const char *dir, const char *sub, const char *name)
 {
-	_cleanup_(freep) char *with_sub = sub ? path_join(dir, sub) : strdup(dir);
+	/* as the kernel will name it to a tracer */
+	_cleanup_(freep) char *with_sub = sub ? path_normalize(dir, sub) : strdup(dir);
 	_cleanup_(freep) char *full = with_sub ? path_join(with_sub, name) : NULL;
 
 	return full ? fs_which(full, NULL) : NULL;

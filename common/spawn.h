@@ -23,6 +23,11 @@ struct spawn {
 	bool new_group;	   /* own process group */
 	bool only_fds;	   /* what we inherited ourselves stays here: 0, 1, 2 and fds are all */
 	bool dies_with_us; /* killed when this thread ends; costs a fork; not with only_fds */
+	/* NULL; else instead of path and argv: the child, a fork, runs this, which should exec
+	 * soon, since only that closes what is O_CLOEXEC; what it returns is the exit status.
+	 * environ is envp there. With dies_with_us. */
+	int (*body)(void *arg);
+	void *arg; /* body's */
 };
 
 /* posix_spawn with default signal handling and an empty mask in the child. Everything else opened

@@ -52,9 +52,8 @@ AC_DEFUN([DRAY_CHECK_STATIC], [
 #
 # cargo starts dray for every unit with a LD_LIBRARY_PATH of its own, in which the dynamic loader looks
 # for each library in vain, many directories long: that and the loading itself is half of a small hit.
-# So dray is linked statically where the system has all it needs as archives, and so is dray-trace, which
-# runs around each compile. The linker would warn of what libcrypto does with hosts' names and modules:
-# none of that happens in dray.
+# So dray is linked statically where the system has all it needs as archives, and so is dray-trace. The linker would
+# warn of what libcrypto does with hosts' names and modules: none of that happens in dray.
 AC_DEFUN([DRAY_CHECK_STATIC_WRAPPER], [
   AC_ARG_ENABLE([static-wrapper],
     [AS_HELP_STRING([--disable-static-wrapper], [link dray with shared libraries: slower, and visible to valgrind])],
@@ -63,7 +62,7 @@ AC_DEFUN([DRAY_CHECK_STATIC_WRAPPER], [
   DRAY_STATIC_WRAPPER=
   AS_IF([test "x$enable_static_wrapper" != xno], [
     dray_save_LDFLAGS=$LDFLAGS dray_save_LIBS=$LIBS
-    LIBS="$PROTOBUF_C_LIBS $CRYPTO_LIBS $LMDB_LIBS $JANSSON_LIBS $INIH_LIBS $SECCOMP_LIBS \
+    LIBS="$PROTOBUF_C_LIBS $CRYPTO_LIBS $LMDB_LIBS $JANSSON_LIBS $INIH_LIBS \
       -lpthread $LIBS"
     AC_CACHE_CHECK([how dray can be linked statically], [dray_cv_static_wrapper], [
       dray_cv_static_wrapper=no

@@ -17,7 +17,5 @@ enum {
  * of sockets other than Unix ones, of changes of modes, owners and times (TRACE_MARK; not with
  * TRACE_FILTER_DESCRIPTORS), and of what `also` has. 0 or -errno. */
 int trace_filter_make(unsigned also, struct buf *ret);
-/* Adds a finished libseccomp filter to *ret, in the kernel's form. 0 or -errno. */
-int trace_filter_export(void *scmp_filter, struct buf *ret);
 
 #endif

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -18,31 +17,35 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
+/* Up to Linux 5.7 its number had the wrong direction; later kernels take both. */
+#define ID_VALID_FORMERLY SECCOMP_IOR(2, __u64)
+
 #define FAILURES_MAX 10000
 
 int
 trace_listener_init(struct trace_listener *l)
 {
 	struct seccomp_notif_sizes sizes;
-	int r;
+	size_t resp_size;
 
 	*l = (struct trace_listener){ .fd = -1 };
-	r = seccomp_notify_alloc(&l->req, &l->resp);
-	if (r < 0)
-		return r;
-	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0) {
-		r = -errno;
-		trace_listener_done(l);
-		return r;
-	}
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+		return -errno;
 	l->req_size = MAX2((size_t)sizes.seccomp_notif, sizeof(*l->req));
-	return 0;
+	resp_size = MAX2((size_t)sizes.seccomp_notif_resp, sizeof(*l->resp));
+	l->req = calloc(1, l->req_size);
+	l->resp = calloc(1, resp_size);
+	if (l->req && l->resp)
+		return 0;
+	trace_listener_done(l);
+	return -ENOMEM;
 }
 
 void
 trace_listener_done(struct trace_listener *l)
 {
-	seccomp_notify_free(l->req, l->resp);
+	free(l->req);
+	free(l->resp);
 	l->req = NULL;
 	l->resp = NULL;
 	closep(&l->fd);
@@ -106,7 +109,7 @@ trace_listener_next(struct trace_listener *l)
 	memset(l->req, 0, l->req_size);
 	/* A caller that was killed meanwhile is the rule; with anything else there is no end of it,
 	 * and closing the listener makes the compile fail. */
-	if (seccomp_notify_receive(l->fd, l->req) < 0)
+	if (ioctl(l->fd, SECCOMP_IOCTL_NOTIF_RECV, l->req) < 0)
 		return ++l->failures < FAILURES_MAX ? 0 : -EIO;
 	l->failures = 0;
 	return 1;
@@ -119,7 +122,7 @@ respond(struct trace_listener *l, int64_t value, uint32_t flags)
 	l->resp->val = value;
 	l->resp->error = 0;
 	l->resp->flags = flags;
-	return seccomp_notify_respond(l->fd, l->resp);
+	return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SEND, l->resp) < 0 ? -errno : 0;
 }
 
 int
@@ -131,7 +134,9 @@ trace_listener_go_on(struct trace_listener *l)
 bool
 trace_listener_waits(const struct trace_listener *l)
 {
-	return seccomp_notify_id_valid(l->fd, l->req->id) == 0;
+	if (ioctl(l->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &l->req->id) == 0)
+		return true;
+	return errno == EINVAL && ioctl(l->fd, ID_VALID_FORMERLY, &l->req->id) == 0;
 }
 
 void

@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "rustc/linker_lint.h"
+#include "trace/tracer.h"
 
 #define TAIL_MAX_BYTES (64u << 20)
 #define ARGC_MAX 1000000u
@@ -247,66 +248,27 @@ place_all_late(const struct link_run *l)
 	return r;
 }
 
-/* dray-trace in the linker's place. Its record goes to a file that has no name. */
 static int
-make_trace_argv(const struct link_run *l, char *tracer, char **linker, struct strv *argv, int *fd)
+make_tracer(const struct link_run *l, struct tracer **ret)
 {
-	int r;
+	int r = tracer_new(ret);
 
-	*fd = memfd_create("dray-record", MFD_CLOEXEC);
-	if (*fd < 0)
-		return -errno;
-	r = strv_add(argv, tracer);
-	if (r == 0)
-		r = strv_addf(argv, "--record-fd=%d", *fd);
-	if (r == 0)
-		r = strv_add_all(argv, l->trace->v);
-	if (r == 0)
-		r = strv_add(argv, "--linker");
-	if (r == 0)
-		r = strv_add(argv, "--");
-	return r < 0 ? r : strv_add_all(argv, linker);
-}
-
-static int
-read_record(int fd, struct buf *to)
-{
-	uint8_t chunk[65536];
-	ssize_t n;
-
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return -errno;
-	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0 && buf_add(to, chunk, (size_t)n) < 0)
-			return -ENOMEM;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < l->trace->n; i++)
+		r = tracer_option(*ret, l->trace->v[i]);
+	return r < 0 ? r : tracer_option(*ret, "--linker");
 }
 
 /* As child_run, traced where that is wanted and possible. */
 static int
 run_traced(struct link_run *l, struct spawn *s)
 {
-	_cleanup_(freep) char *tracer = l->trace && l->trace->n ? spawn_find_program("dray-trace")
-								: NULL;
-	_cleanup_(strv_done) struct strv argv = STRV_INIT;
-	_cleanup_(closep) int record = -1;
-	struct spawn_fd fds[5];
-	struct spawn traced = *s;
+	_cleanup_(tracer_freep) struct tracer *t = NULL;
 	int r;
 
-	if (!tracer || make_trace_argv(l, tracer, (char **)s->argv, &argv, &record) < 0)
+	if (!l->trace || !l->trace->n || make_tracer(l, &t) < 0)
 		return child_run(s);
-	memcpy(fds, s->fds, s->n_fds * sizeof(*fds));
-	fds[s->n_fds] = (struct spawn_fd){ record, record };
-	traced.path = tracer;
-	traced.argv = argv.v;
-	traced.fds = fds;
-	traced.n_fds = s->n_fds + 1;
-	r = child_run(&traced);
-	if (r == 0 && read_record(record, l->record) < 0)
+	r = tracer_run(t, s, l->record);
+	if (r != 0)
 		buf_done(l->record);
 	return r;
 }

@@ -28,7 +28,7 @@ struct link_run {
 	const struct ledger *said;
 	struct memo *memo;	  /* may be NULL */
 	struct slots *slots;	  /* NULL: they cannot be used */
-	const struct strv *trace; /* arguments for dray-trace; NULL: it is not traced */
+	const struct strv *trace; /* the tracer's options; NULL: it is not traced */
 	struct buf *record;	  /* out, with trace: each linker's record, one after another */
 	bool set_aside;	    /* after a success the temporaries are not removed: link_set_aside */
 	const char *linker; /* out: what linked it, for the job log */

@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/left.h"
+#include "trace/tracer.h"
 
 /* Of text, or of a record: more than that is not kept. */
 #define SEEN_MAX (64u << 20)
@@ -106,11 +107,11 @@ struct run {
 	char makeflags[128];
 	char **env;
 	struct spawn_fd fds[6];
-	struct strv argv;
 	size_t n_fds;
 	int own_slot;
 	char *kept; /* the promised rmeta's second name */
 	struct promise *promise;
+	struct tracer *tracer; /* NULL: it is not traced */
 };
 
 static void
@@ -120,7 +121,7 @@ run_done(struct run *r)
 		unlink(r->kept);
 	free(r->kept);
 	free(r->env);
-	strv_done(&r->argv);
+	tracer_freep(&r->tracer);
 	promise_free(r->promise);
 	slots_tokens_done(&r->tokens);
 	closep(&r->own_slot);
@@ -290,14 +291,14 @@ end_promise(struct run *r, int status)
 		child_write(STDERR_FILENO, out.p, out.n);
 }
 
-/* Pipes from the compiler; and from dray-trace, whose end says that the compiler's has come, though
- * a process that it left behind may still hold the others. */
-enum stream { STREAM_ERR, STREAM_OUT, STREAM_RECORD, STREAMS };
+/* Pipes from the compiler. A traced one's end is seen, though a process that it left behind may
+ * still hold them. */
+enum stream { STREAM_ERR, STREAM_OUT, STREAMS };
 
 struct streams {
-	struct pollfd fds[STREAMS]; /* -1: there is none, or it has ended */
-	struct buf *keep[STREAMS];  /* NULL: not kept */
-	bool traced, lost;
+	struct pollfd fds[STREAMS + TRACER_FDS]; /* -1: there is none, or it has ended */
+	struct buf *keep[STREAMS];		 /* NULL: not kept */
+	bool lost;
 };
 
 static void
@@ -343,7 +344,7 @@ read_stream(struct run *r, struct streams *s, enum stream which)
 		note_rmeta(r->l, chunk, (size_t)n);
 	if (which == STREAM_ERR)
 		pass_on(r, chunk, (size_t)n);
-	else if (which == STREAM_OUT)
+	else
 		child_write(STDOUT_FILENO, chunk, (size_t)n);
 	keep(s, which, chunk, (size_t)n);
 	return true;
@@ -353,7 +354,7 @@ read_stream(struct run *r, struct streams *s, enum stream which)
 static void
 drain(struct run *r, struct streams *s)
 {
-	for (size_t i = 0; i < STREAM_RECORD; i++) {
+	for (size_t i = 0; i < STREAMS; i++) {
 		struct pollfd p = { .fd = s->fds[i].fd, .events = POLLIN };
 
 		while (p.fd >= 0 && poll(&p, 1, 0) > 0 && read_stream(r, s, i))
@@ -361,11 +362,24 @@ drain(struct run *r, struct streams *s)
 	}
 }
 
+static bool
+is_open(const struct streams *s)
+{
+	return s->fds[STREAM_ERR].fd >= 0 || s->fds[STREAM_OUT].fd >= 0;
+}
+
+/* Up to the compiler's end: that of a traced one, if it is told; else that of both streams. */
 static void
 read_streams(struct run *r, struct streams *s)
 {
+	struct pollfd *traced = s->fds + STREAMS;
+
 	for (;;) {
-		if (poll(s->fds, STREAMS, -1) < 0) {
+		if (r->tracer)
+			tracer_fds(r->tracer, traced);
+		if (traced[1].fd < 0 && !is_open(s))
+			return;
+		if (poll(s->fds, ARRAY_LEN(s->fds), -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return;
@@ -373,11 +387,7 @@ read_streams(struct run *r, struct streams *s)
 		for (size_t i = 0; i < STREAMS; i++)
 			if (s->fds[i].revents && !read_stream(r, s, i))
 				closep(&s->fds[i].fd);
-		if (s->traced && s->fds[STREAM_RECORD].fd < 0) {
-			drain(r, s);
-			return;
-		}
-		if (s->fds[STREAM_ERR].fd < 0 && s->fds[STREAM_OUT].fd < 0 && !s->traced)
+		if (r->tracer && !tracer_serve(r->tracer, traced))
 			return;
 	}
 }
@@ -388,17 +398,17 @@ static void
 read_rest(struct run *r, struct streams *s)
 {
 	closep(&r->own_slot);
-	while ((s->fds[STREAM_ERR].fd >= 0 || s->fds[STREAM_OUT].fd >= 0) && !child_signal()) {
+	while (is_open(s) && !child_signal()) {
 		/* a signal may come just before */
-		if (poll(s->fds, STREAM_RECORD, SIGNAL_MS) <= 0)
+		if (poll(s->fds, STREAMS, SIGNAL_MS) <= 0)
 			continue;
-		for (size_t i = 0; i < STREAM_RECORD; i++)
+		for (size_t i = 0; i < STREAMS; i++)
 			if (s->fds[i].revents && !read_stream(r, s, i))
 				closep(&s->fds[i].fd);
 	}
 }
 
-/* *ret_wr is the child's end, which becomes `to` there, or keeps its number (-1). */
+/* *ret_wr is the child's end, which becomes `to` there. */
 static int
 add_stream(struct run *r, struct streams *s, enum stream which, int to, int *ret_wr)
 {
@@ -408,7 +418,7 @@ add_stream(struct run *r, struct streams *s, enum stream which, int to, int *ret
 		return -errno;
 	s->fds[which].fd = fds[0];
 	*ret_wr = fds[1];
-	r->fds[r->n_fds++] = (struct spawn_fd){ fds[1], to < 0 ? fds[1] : to };
+	r->fds[r->n_fds++] = (struct spawn_fd){ fds[1], to };
 	return 0;
 }
 
@@ -423,63 +433,70 @@ add_streams(struct run *r, struct streams *s, int wr[STREAMS])
 		k = promise_new(said->text_bytes, &said->text_digest, &r->promise);
 	if (k == 0)
 		k = add_stream(r, s, STREAM_ERR, STDERR_FILENO, &wr[STREAM_ERR]);
-	if (k < 0 || !s->traced)
+	if (k < 0 || !r->tracer)
 		return k;
 	s->keep[STREAM_ERR] = &seen->err;
 	s->keep[STREAM_OUT] = &seen->out;
-	s->keep[STREAM_RECORD] = &seen->record;
-	k = add_stream(r, s, STREAM_OUT, STDOUT_FILENO, &wr[STREAM_OUT]);
-	return k < 0 ? k : add_stream(r, s, STREAM_RECORD, -1, &wr[STREAM_RECORD]);
+	return add_stream(r, s, STREAM_OUT, STDOUT_FILENO, &wr[STREAM_OUT]);
 }
 
-/* dray-trace in the compiler's place. */
 static int
-make_trace_argv(struct run *r, char *program, int record)
+make_tracer(struct run *r)
 {
 	const struct timespec *began = r->l->began;
-	int k = strv_add(&r->argv, program);
+	char option[64];
+	int k = tracer_new(&r->tracer);
 
-	if (k == 0)
-		k = strv_addf(&r->argv, "--record-fd=%d", record);
-	if (k == 0 && began)
-		k = strv_addf(
-			&r->argv, "--began=%lld.%09ld", (long long)began->tv_sec, began->tv_nsec);
-	if (k == 0)
-		k = strv_add_all(&r->argv, r->l->trace->v);
-	if (k == 0)
-		k = strv_add(&r->argv, "--");
-	return k < 0 ? k : strv_add_all(&r->argv, r->l->call->argv);
+	if (began) {
+		snprintf(option, sizeof(option), "--began=%lld.%09ld", (long long)began->tv_sec,
+			began->tv_nsec);
+		k = k == 0 ? tracer_option(r->tracer, option) : k;
+	}
+	for (size_t i = 0; k == 0 && i < r->l->trace->n; i++)
+		k = tracer_option(r->tracer, r->l->trace->v[i]);
+	return k;
+}
+
+/* What the compiler did, in the end. */
+static int
+wait_for(struct run *r, struct streams *s, pid_t pid)
+{
+	struct local_seen *seen = r->l->seen;
+	int status;
+
+	if (!r->tracer)
+		return child_wait(pid);
+	status = tracer_end(r->tracer, &seen->record);
+	drain(r, s);
+	s->lost |= seen->record.n > SEEN_MAX;
+	return status;
 }
 
 static int
-run_piped(struct run *r, struct spawn *s, char *tracer)
+run_piped(struct run *r, struct spawn *s)
 {
-	_cleanup_(streams_done) struct streams st = { .traced = tracer != NULL };
-	int wr[STREAMS] = { -1, -1, -1 };
+	_cleanup_(streams_done) struct streams st = { .lost = false };
+	int wr[STREAMS] = { -1, -1 };
+	pid_t pid = -1;
 	int k, status;
-	pid_t pid;
 
-	for (size_t i = 0; i < STREAMS; i++)
+	for (size_t i = 0; i < ARRAY_LEN(st.fds); i++)
 		st.fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
 	k = add_streams(r, &st, wr);
-	if (k == 0 && tracer)
-		k = make_trace_argv(r, tracer, wr[STREAM_RECORD]);
-	if (tracer)
-		s->argv = r->argv.v;
 	s->fds = r->fds;
 	s->n_fds = r->n_fds;
 	if (k == 0)
-		k = child_start(s, &pid);
+		k = r->tracer ? tracer_start(r->tracer, s) : child_start(s, &pid);
 	for (size_t i = 0; i < STREAMS; i++)
 		closep(&wr[i]);
 	if (k < 0)
 		return k;
 	read_streams(r, &st);
-	status = child_wait(pid);
+	status = wait_for(r, &st, pid);
 	if (r->l->takes_rest)
 		read_rest(r, &st);
 	end_promise(r, status);
-	if (tracer && st.lost)
+	if (r->tracer && st.lost)
 		local_seen_done(r->l->seen);
 	return status;
 }
@@ -488,30 +505,29 @@ int
 local_run(struct local_run *l)
 {
 	_cleanup_(run_done) struct run r = { .l = l, .tokens = SLOTS_TOKENS_INIT, .own_slot = -1 };
-	_cleanup_(freep) char *tracer = NULL;
 	struct spawn s;
-	int k;
+	int k = 0;
 
 	if (l->trace && l->trace->n)
-		tracer = spawn_find_program("dray-trace");
-	k = take_slot(&r);
+		k = make_tracer(&r);
+	if (k == 0)
+		k = take_slot(&r);
 	if (k == 0)
 		k = set_jobserver(&r);
 	if (k == 0)
 		k = keep_rmeta(&r);
 	if (k < 0)
 		return k;
-	s = (struct spawn){ .path = tracer ? tracer : l->call->argv[0],
+	s = (struct spawn){ .path = l->call->argv[0],
 		.argv = l->call->argv,
 		.envp = r.env,
 		.fds = r.fds,
 		.n_fds = r.n_fds,
-		/* dray-trace sees to it itself. One that outlives us would write over what the next
-		 * one makes. */
-		.dies_with_us = tracer == NULL };
+		/* one that outlives us would write over what the next one makes */
+		.dies_with_us = true };
 	l->compile_start_us = clock_mono_us();
-	if (tracer || (l->said && l->said->text_bytes))
-		k = run_piped(&r, &s, tracer);
+	if (r.tracer || (l->said && l->said->text_bytes))
+		k = run_piped(&r, &s);
 	else
 		k = child_run(&s);
 	return check_rmeta(&r, k);

@@ -23,7 +23,7 @@ struct local_run {
 	int slot;		      /* one taken already, or -1; left to the caller */
 	bool slot_stays;	      /* what it leaves running is to hold no slot (a script) */
 	bool takes_rest;	      /* what it leaves running may say something, too (a script) */
-	const struct strv *trace;     /* arguments for dray-trace; NULL: it is not traced */
+	const struct strv *trace;     /* the tracer's options; NULL: it is not traced */
 	const struct timespec *began; /* with trace: when this process began; the record says when
 					 the program did, later than any file from before then */
 	struct local_seen *seen;      /* out, with trace */

@@ -200,19 +200,18 @@ is_compiling() {
   done
 }
 
-@test "its tracer is killed, and the compiler with it" {
-  local tracer
+@test "dray, which traces it, is killed, and the compiler with it" {
   begin lib
   running
   # It may have ended by then: once more.
   wait_until 20 holds_compiler
-  tracer=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$COMPILER/status")
-  [ "$(cat "/proc/$tracer/comm")" = dray-trace ]
-  kill -KILL "$tracer"
+  # no process stands between them
+  [ "$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$COMPILER/status")" = "$PID" ]
+  kill -KILL "$PID"
   wait_until 20 is_gone "$COMPILER"
   wait_until 20 is_gone "$PID"
   wait "$PID" && false
-  AT="the tracer"
+  AT="a traced compile"
   well_again
 }
 # holds_compiler: it stands still.

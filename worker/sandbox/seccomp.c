@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "common/base.h"
@@ -129,6 +130,31 @@ add_rules(scmp_filter_ctx f, bool traced)
 	return r;
 }
 
+/* Adds a finished filter to *ret, in the kernel's form. */
+static int
+export_bpf(scmp_filter_ctx f, struct buf *ret)
+{
+	_cleanup_(closep) int fd = memfd_create("dray-filter", MFD_CLOEXEC);
+	off_t size;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = seccomp_export_bpf(f, fd);
+	if (r < 0)
+		return r;
+	size = lseek(fd, 0, SEEK_END);
+	if (size <= 0)
+		return -EIO;
+	r = buf_reserve(ret, (size_t)size + 1);
+	if (r < 0)
+		return r;
+	if (pread(fd, ret->p + ret->n, (size_t)size, 0) != size)
+		return -EIO;
+	ret->n += (size_t)size;
+	return 0;
+}
+
 static int
 make_program(bool traced, struct buf *ret)
 {
@@ -139,7 +165,7 @@ make_program(bool traced, struct buf *ret)
 		return -ENOMEM;
 	r = add_rules(f, traced);
 	if (r == 0)
-		r = trace_filter_export(f, ret);
+		r = export_bpf(f, ret);
 	seccomp_release(f);
 	return r;
 }
