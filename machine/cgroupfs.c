@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/vfs.h>
 
 #include "common/fs.h"
 
@@ -76,14 +78,59 @@ read_below(const char *root, const char *path, struct buf *ret)
 	return r == 0 && ret->n == 0 ? -ENOENT : r;
 }
 
-int
-cgroupfs_own(const char *root, char **ret)
+/* Where systemd and containers mount it: there no list of mounts has to be read. */
+static int
+find_usual(const char *self, char **ret)
+{
+	static const char *const points[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+	int r = -ENOENT;
+
+	for (size_t i = 0; r < 0 && i < ARRAY_LEN(points); i++) {
+		_cleanup_(freep) char *procs = NULL;
+		_cleanup_(freep) char *line = NULL;
+		struct statfs fs;
+
+		if (statfs(points[i], &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC)
+			continue;
+		/* what is mounted may be a part of the tree: then the group is not there */
+		if (asprintf(&line, "1 1 0:1 / %s - cgroup2 ", points[i]) < 0)
+			return -ENOMEM;
+		r = cgroupfs_locate(self, line, ret);
+		procs = r == 0 ? path_join(*ret, "cgroup.procs") : NULL;
+		if (r == 0 && (!procs || !fs_exists(procs))) {
+			free(steal_ptr(*ret));
+			r = procs ? -ENOENT : -ENOMEM;
+		}
+	}
+	return r;
+}
+
+static int
+find_own(const char *root, char **ret)
 {
 	_cleanup_(buf_done) struct buf self = BUF_INIT;
 	_cleanup_(buf_done) struct buf mounts = BUF_INIT;
 	int r = read_below(root, "/proc/self/cgroup", &self);
 
+	if (r == 0 && !*root && find_usual((const char *)self.p, ret) == 0)
+		return 0;
 	if (r == 0)
 		r = read_below(root, "/proc/self/mountinfo", &mounts);
 	return r < 0 ? r : cgroupfs_locate((const char *)self.p, (const char *)mounts.p, ret);
+}
+
+int
+cgroupfs_own(const char *root, char **ret)
+{
+	static char *own;
+	static int known = -EAGAIN;
+
+	if (*root)
+		return find_own(root, ret);
+	if (known == -EAGAIN)
+		known = find_own("", &own);
+	if (known < 0)
+		return known;
+	*ret = strdup(own);
+	return *ret ? 0 : -ENOMEM;
 }
