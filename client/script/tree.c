@@ -527,6 +527,8 @@ tree_put(struct tree *t, const struct result *res)
 	if (!parent)
 		return -ENOMEM;
 	left_sweep(NULL, parent);
+	if (res->n_outputs == 0 && tree_is_empty(dir))
+		return 0;
 	r = left_make_dir(parent, getpid(), &fresh);
 	if (r < 0)
 		return r;
