@@ -36,6 +36,24 @@ clock_wall_ms(void)
 	return now_us(CLOCK_REALTIME) / 1000u;
 }
 
+void
+clock_utc(time_t t, struct tm *ret)
+{
+	/* From 1 March of the year 0 on: so a leap day is a year's last, and 400 years are 146097
+	 * days. Months of 30.6 days: 31, 30, 31, 30, 31 and again. */
+	long long days = (long long)t / 86400 + 719468, era = days / 146097, day = days % 146097;
+	long long year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	int of_year = (int)(day - (365 * year + year / 4 - year / 100));
+	int month = (5 * of_year + 2) / 153, second = (int)(t % 86400);
+
+	*ret = (struct tm){ .tm_sec = second % 60,
+		.tm_min = second / 60 % 60,
+		.tm_hour = second / 3600,
+		.tm_mday = of_year - (153 * month + 2) / 5 + 1,
+		.tm_mon = month < 10 ? month + 2 : month - 10,
+		.tm_year = (int)(year + era * 400 + (month >= 10) - 1900) };
+}
+
 struct timespec
 clock_stamp(void)
 {

@@ -16,6 +16,9 @@ clock_is_before(const struct timespec *a, const struct timespec *b)
 uint64_t clock_mono_ms(void);
 uint64_t clock_mono_us(void);
 uint64_t clock_wall_ms(void); /* since 1970, UTC */
+/* The date and time of the day, UTC, of a time since 1970: year, month, day, hour, minute, second.
+ * As gmtime_r, which in glibc reads the local time zone first. */
+void clock_utc(time_t t, struct tm *ret);
 
 /* The time by the clock that stamps files (the coarse one): no file that is written from now on has
  * an earlier stamp. One that was written up to two ticks ago may have the same. */

@@ -18,12 +18,15 @@
 
 #define FILE_MAX (1u << 20)
 #define LINE_BYTES 8192
+#define ENV_PREFIX "DRAY_" /* of all variables */
 
 #define KIB (1ull << 10)
 #define MIB (1ull << 20)
 #define MAX_CPUS 65536u
 #define DAY_S 86400u
 #define HOUR_MS 3600000u
+
+extern char **environ;
 
 static const char *const offload_words[] = { "auto", "always", "never", NULL };
 static const char *const cache_words[] = { "on", "read", "off", NULL };
@@ -429,11 +432,36 @@ read_files(struct conf *c, char **ret_error)
 	return r;
 }
 
+/* The value of the first variable of that name among these; NULL. */
+static const char *
+value_of(char *const *vars, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *vars; vars++)
+		if (strncmp(*vars, name, n) == 0 && (*vars)[n] == '=')
+			return *vars + n + 1;
+	return NULL;
+}
+
+/* cargo sets a hundred variables, and there are as many keys: all names begin alike. */
 static int
 read_environment(struct conf *c, char **ret_error)
 {
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		const char *v = getenv(keys[i].env);
+	_cleanup_(freep) char **own = NULL;
+	size_t n = 0;
+
+	for (char **e = environ; e && *e; e++)
+		n += starts_with(*e, ENV_PREFIX);
+	own = calloc(n + 1, sizeof(*own));
+	if (!own)
+		return -ENOMEM;
+	n = 0;
+	for (char **e = environ; e && *e; e++)
+		if (starts_with(*e, ENV_PREFIX))
+			own[n++] = *e;
+	for (size_t i = 0; n && i < ARRAY_LEN(keys); i++) {
+		const char *v = value_of(own, keys[i].env);
 		int r = v && *v ? conf_set_key(c, &keys[i], v, NULL, keys[i].env, ret_error) : 0;
 
 		if (r < 0)

@@ -104,7 +104,7 @@ become_real(char **argv)
 	return STATUS_NOT_STARTED;
 }
 
-/* In the child. */
+/* In the child, which shares this process's memory until then. */
 static void
 become_dray(int fd, int argc, char **argv)
 {
@@ -157,7 +157,7 @@ main(int argc, char **argv)
 	if (argc < 1 || argc > ARGS_MAX || access(dray, X_OK) != 0 || pipe2(fds, O_CLOEXEC) != 0)
 		return become_real(argv);
 	fcntl(fds[1], F_SETFD, 0);
-	pid = fork();
+	pid = vfork();
 	if (pid == 0)
 		become_dray(fds[1], argc, argv);
 	close(fds[1]);
