@@ -82,6 +82,9 @@ fn main() {
 END
   as_plain one "$WORK/app" build
   [ "$("$WORK/app/target/debug/app")" = "$(find "$WORK/app/target/debug/build" -name empty -printf '%h\n')" ]
+  # dray's own library in the script is no input
+  grep -rqaF /etc/ld.so.preload "$DRAY_CACHE_DIR/entries"
+  fails grep -rqaF dray-run.so "$DRAY_CACHE_DIR/entries"
   # what is in OUT_DIR goes, whatever its mode
   local out
   out=$(find "$WORK/app/target/debug/build" -name empty -printf '%h\n')

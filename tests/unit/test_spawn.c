@@ -339,6 +339,55 @@ check_found(const char *name, const char *want)
 	assert_string_equal(got ? got : "(null)", want);
 }
 
+/* 0 if the descriptors, the environment and the signals are those of a program. */
+static int
+body(void *arg)
+{
+	const char *only = getenv("ONLY");
+	struct sigaction now;
+	sigset_t set;
+
+	if (!only || !streq(only, "this") || getenv("PATH") || !streq(arg, "argument"))
+		return 1;
+	if (fcntl(7, F_GETFD) != 0)
+		return 2;
+	if (sigprocmask(SIG_BLOCK, NULL, &set) < 0 || sigismember(&set, SIGTERM))
+		return 3;
+	if (sigaction(SIGUSR1, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
+		return 4;
+	return 0;
+}
+
+/* A function instead of a program. */
+static void
+test_body(void **state)
+{
+	char *env[] = { S("ONLY=this"), NULL };
+	_cleanup_(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct spawn_fd fd = { null, 7 };
+	struct spawn s = { .envp = env,
+		.fds = &fd,
+		.n_fds = 1,
+		.dies_with_us = true,
+		.body = body,
+		.arg = S("argument") };
+	sigset_t set, old;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &set, &old), 0);
+	signal(SIGUSR1, SIG_IGN);
+	assert_int_equal(run(&s), 0);
+	signal(SIGUSR1, SIG_DFL);
+	assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
+	assert_null(getenv("ONLY"));
+	s.cwd = "/none/such";
+	assert_int_equal(run(&s), -ENOENT);
+	s.cwd = NULL;
+	s.dies_with_us = false;
+	assert_int_equal(run(&s), -EINVAL);
+}
+
 static void
 test_find_program(void **state)
 {
@@ -448,6 +497,7 @@ main(void)
 		cmocka_unit_test(test_group),
 		cmocka_unit_test(test_dies_with_us),
 		cmocka_unit_test(test_tied_is_like_any),
+		cmocka_unit_test(test_body),
 		cmocka_unit_test(test_capture),
 		cmocka_unit_test(test_capture_has_an_end),
 		cmocka_unit_test(test_capture_ends_with_us),

@@ -512,6 +512,37 @@ relative_ways(void **state)
 	}
 }
 
+static ino_t
+inode_of(const struct where *w)
+{
+	struct stat st;
+
+	assert_int_equal(stat(w->out, &st), 0);
+	return st.st_ino;
+}
+
+/* What is empty already stays the directory that it is; what an earlier run left there goes. */
+static void
+nothing_made(void **state)
+{
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	_cleanup_(where_done) struct where w = make_where("none");
+	struct depot *d = open_depot();
+	ino_t before = inode_of(&w);
+
+	(void)state;
+	assert_int_equal(put(&w, d, &res), 0);
+	assert_int_equal(inode_of(&w), before);
+	put_text(&w, "sub/left", "x");
+	put_text(&w, ".hidden", "x");
+	assert_int_equal(put(&w, d, &res), 0);
+	assert_true(tree_is_empty(w.out));
+	assert_int_equal(fs_rm_rf(w.out), 0);
+	assert_int_equal(put(&w, d, &res), 0);
+	assert_true(tree_is_empty(w.out) && access(w.out, F_OK) == 0);
+	depot_close(d);
+}
+
 int
 main(void)
 {
@@ -522,6 +553,7 @@ main(void)
 		cmocka_unit_test(not_kept),
 		cmocka_unit_test(no_half_tree),
 		cmocka_unit_test(odd_out_dirs),
+		cmocka_unit_test(nothing_made),
 		cmocka_unit_test(marks),
 		cmocka_unit_test(relative_ways),
 		cmocka_unit_test(environment),
