@@ -201,11 +201,12 @@ RUST
   done
 }
 
-@test "what a process says that the script leaves behind, when dray's tracer is gone" {
+@test "what a process says that the script leaves behind, when the tracer has given it up" {
+  # (dray waits a tenth of a second for what a script leaves)
   does "$WORK/app" <<'RUST'
-    let text = "while kill -0 $1; do sleep 0.02; done 2>/dev/null; echo cargo:rustc-env=SAID=late; echo later >&2";
-    let tracer = std::os::unix::process::parent_id().to_string();
-    Command::new("sh").args(["-c", text, word, &tracer]).spawn().unwrap();
+    let text = "while kill -0 $1; do sleep 0.02; done 2>/dev/null; sleep 0.3; echo cargo:rustc-env=SAID=late; echo later >&2";
+    let script = std::process::id().to_string();
+    Command::new("sh").args(["-c", text, word, &script]).spawn().unwrap();
 RUST
   echo 'fn main() { println!("{}", option_env!("SAID").unwrap_or_default()); }' >"$WORK/app/src/main.rs"
   cached late "$WORK/app" build
