@@ -172,7 +172,7 @@ become(const struct spawn *s, pid_t parent, int *copies, int top, int wr)
 	int r;
 
 	/* one that died before this call sends nothing */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+	if ((prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 && !s->body) || getppid() != parent)
 		return -ECANCELED;
 	r = reset_signals();
 	if (r == 0)

@@ -25,7 +25,8 @@ struct spawn {
 	bool dies_with_us; /* killed when this thread ends; costs a fork; not with only_fds */
 	/* NULL; else instead of path and argv: the child, a fork, runs this, which should exec
 	 * soon, since only that closes what is O_CLOEXEC; what it returns is the exit status.
-	 * environ is envp there. With dies_with_us. */
+	 * environ is envp there. With dies_with_us; but where prctl is refused it runs all the
+	 * same. */
 	int (*body)(void *arg);
 	void *arg; /* body's */
 };

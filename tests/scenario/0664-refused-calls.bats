@@ -83,7 +83,6 @@ seccomp           it was not traced: seccomp
 END
   refused <<'END'
 process_vm_readv  it was not traced: its memory cannot be read
-memfd_create      it was not traced: seccomp
 prctl             it was not traced: seccomp is refused
 sendmsg           it was not traced: its listener does not come
 recvmsg           it was not traced: its listener does not come
@@ -94,6 +93,7 @@ END
 @test "a call that there is another way for, or that only helps: kept as ever" {
   refused <<'END'
 close_range       kept
+memfd_create      kept
 signalfd4         kept
 getrandom         kept
 statx             kept
