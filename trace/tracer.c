@@ -250,18 +250,18 @@ know(struct tracer *r, const char *exe)
 	return k;
 }
 
-/* The caller's program; NULL: it is not known. In a script's tree it is looked up again when any of
- * its processes ran another one, and after a while, since numbers of processes are used again. */
+/* The caller's program; NULL: it is not known. It is looked up again when any process ran another
+ * one, and after a while, since numbers of processes are used again. */
 static const struct known *
 caller_program(struct tracer *r)
 {
 	pid_t pid = (pid_t)r->listener.req->pid;
 	struct recent *c = &r->recent[(unsigned)pid % RECENT];
-	uint64_t now = r->watch.script.on ? clock_mono_ms() : 0;
+	uint64_t now = clock_mono_ms();
 	char exe[PATH_MAX];
 
-	if (r->watch.script.on && c->known && c->pid == pid && c->runs == r->runs &&
-		now - c->when < RECENT_MS && c->known->program)
+	if (c->known && c->pid == pid && c->runs == r->runs && now - c->when < RECENT_MS &&
+		c->known->program)
 		return c->known;
 	if (!program_of(pid, exe))
 		return NULL;
@@ -300,27 +300,27 @@ by(void *arg)
 	struct tracer *r = arg;
 	const struct known *k = caller_program(r);
 	char compiler[PATH_MAX];
-	const char *exe;
+	const char *exe, *name;
 
 	if (!k || !k->program)
 		return r->watch.script.on ? WATCH_BY_OTHER : WATCH_BY_COMPILER;
 	exe = k->program;
+	name = path_basename(exe);
 	if (streq(k->class, "linker"))
 		return WATCH_BY_LINKER;
 	if (k->keeps_cache)
 		return WATCH_BY_DRIVER;
 	if (streq(k->class, "git"))
 		return WATCH_BY_GIT;
-	if (starts_with(path_basename(exe), "python") || starts_with(path_basename(exe), "pypy"))
+	if (starts_with(name, "python") || starts_with(name, "pypy"))
 		return WATCH_BY_PYTHON;
 	if (r->watch.script.on)
 		return k->is_make ? WATCH_BY_MAKE : WATCH_BY_OTHER;
+	if (!r->watch.linker && (streq(name, "rustc") || streq(name, "clippy-driver")))
+		return WATCH_BY_COMPILER;
 	if (!program_of(r->pid, compiler))
 		return WATCH_BY_COMPILER;
-	return !r->watch.linker && (streq(exe, compiler) || streq(path_basename(exe), "rustc") ||
-					   streq(path_basename(exe), "clippy-driver"))
-		       ? WATCH_BY_COMPILER
-		       : WATCH_BY_OTHER;
+	return !r->watch.linker && streq(exe, compiler) ? WATCH_BY_COMPILER : WATCH_BY_OTHER;
 }
 
 static void
