@@ -352,3 +352,17 @@ after_child(void)
 	}
 SPAWN(posix_spawn)
 SPAWN(posix_spawnp)
+
+/* What the child does before it runs a program is none of this process' steps. */
+pid_t
+fork(void)
+{
+	pid_t (*next)(void);
+	pid_t pid;
+
+	*(void **)&next = dlsym(RTLD_NEXT, "fork");
+	pid = next();
+	if (pid > 0 && from_child)
+		after_child();
+	return pid;
+}
