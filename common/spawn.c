@@ -133,17 +133,23 @@ spawn_with(const struct spawn *s, posix_spawn_file_actions_t *fa, posix_spawnatt
 
 /* ---- a child that is killed when we are: posix_spawn cannot ask for that */
 
+/* Copies are made only where they must be: there may be few descriptors (ulimit -n). */
 static int
 place_fds(const struct spawn *s, int *copies, int top)
 {
 	for (size_t i = 0; i < s->n_fds; i++) {
+		if (!source_is_target(s, i))
+			continue;
 		copies[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, top + 1);
 		if (copies[i] < 0)
 			return -errno;
 	}
-	for (size_t i = 0; i < s->n_fds; i++)
-		if (dup2(copies[i], s->fds[i].to) < 0)
+	for (size_t i = 0; i < s->n_fds; i++) {
+		int from = copies[i] < 0 ? s->fds[i].from : copies[i], to = s->fds[i].to;
+
+		if (from == to ? fcntl(to, F_SETFD, 0) < 0 : dup2(from, to) < 0)
 			return -errno;
+	}
 	return 0;
 }
 
@@ -183,7 +189,8 @@ become(const struct spawn *s, pid_t parent, int *copies, int top, int wr)
 		return r;
 	if (s->body) {
 		environ = (char **)envp;
-		close(wr);
+		if (wr >= 0)
+			close(wr);
 		_exit(s->body(s->arg));
 	}
 	if (strchr(s->path, '/'))
@@ -193,35 +200,39 @@ become(const struct spawn *s, pid_t parent, int *copies, int top, int wr)
 	return -errno;
 }
 
-/* The pipe (wr) tells why there is no program; its end, that there is one. */
+/* The pipe (wr) tells why there is no program; its end, that there is one. A body's own work tells
+ * as much: where there is no descriptor left for the pipe, it is done without. */
 static int
 start_tied(const struct spawn *s, int *copies, pid_t *ret_pid)
 {
 	_cleanup_(closep) int rd = -1;
 	_cleanup_(closep) int wr = -1;
-	int fds[2], top = STDERR_FILENO, r = 0;
+	int fds[2] = { -1, -1 }, top = STDERR_FILENO, r = 0;
 	pid_t pid, parent = getpid();
 
 	if (s->only_fds)
 		return -EINVAL;
 	for (size_t i = 0; i < s->n_fds; i++)
 		top = MAX2(top, s->fds[i].to);
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0 && !(s->body && errno == EMFILE))
 		return -errno;
 	rd = fds[0];
-	wr = fcntl(fds[1], F_DUPFD_CLOEXEC, top + 1);
-	close(fds[1]);
-	if (wr < 0)
-		return -errno;
+	wr = fds[1];
+	if (wr >= 0 && wr <= top) {
+		wr = fcntl(fds[1], F_DUPFD_CLOEXEC, top + 1);
+		close(fds[1]);
+		if (wr < 0)
+			return -errno;
+	}
 	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
 		r = become(s, parent, copies, top, wr);
-		_exit(write(wr, &r, sizeof(r)) == sizeof(r) ? 127 : 126);
+		_exit(wr >= 0 && write(wr, &r, sizeof(r)) == sizeof(r) ? 127 : 126);
 	}
 	closep(&wr);
-	while (read(rd, &r, sizeof(r)) < 0 && errno == EINTR)
+	while (rd >= 0 && read(rd, &r, sizeof(r)) < 0 && errno == EINTR)
 		;
 	if (r < 0)
 		spawn_wait(pid, NULL);

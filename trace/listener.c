@@ -78,6 +78,9 @@ receive(int socket, int stop, int *ret_refused)
 	n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (n != 1)
 		return n < 0 ? -errno : -EPIPE;
+	/* there was no room for it (ulimit -n): the kernel has closed it */
+	if (m.msg_flags & MSG_CTRUNC)
+		return -EMFILE;
 	c = CMSG_FIRSTHDR(&m);
 	/* trace_attach_refused */
 	if (!c && byte) {

@@ -168,9 +168,12 @@ exec_it(const struct tracer *r)
 }
 
 static int
-run_program(const struct tracer *r)
+run_program(const struct tracer *r, bool traced)
 {
 	exec_it(r);
+	/* the tracer did not get the listener, and starts it once more */
+	if (traced && errno == ENOSYS)
+		return STATUS_NOT_STARTED;
 	fprintf(stderr, "dray: cannot run %.400s: %s\n", r->argv[0], strerror(errno));
 	return STATUS_NOT_STARTED;
 }
@@ -178,7 +181,22 @@ run_program(const struct tracer *r)
 static int
 in_untraced_child(void *arg)
 {
-	return run_program(arg);
+	return run_program(arg, false);
+}
+
+/* Makes room where there are few descriptors (ulimit -n): closes what the exec closes, but for one.
+ */
+static void
+close_spare(int but)
+{
+	int max = (int)MIN2(sysconf(_SC_OPEN_MAX), 1024L);
+
+	for (int fd = STDERR_FILENO + 1; fd < max; fd++) {
+		int flags = fd == but ? 0 : fcntl(fd, F_GETFD);
+
+		if (flags > 0 && (flags & FD_CLOEXEC))
+			close(fd);
+	}
 }
 
 /* Once the filter is in place, the program is run only if the tracer has answered the exec: what
@@ -192,6 +210,10 @@ in_child(void *arg)
 
 	errno = r->watch.linker ? 0 : -preload(r);
 	k = errno ? -1 : trace_attach(r->filter.p, r->filter.n, r->child_socket);
+	if (k < 0 && errno == EMFILE) {
+		close_spare(r->child_socket);
+		k = trace_attach(r->filter.p, r->filter.n, r->child_socket);
+	}
 	if (k < 0)
 		trace_attach_refused(errno, r->child_socket);
 	if (k > 0)
@@ -202,7 +224,7 @@ in_child(void *arg)
 		unsetenv("LD_PRELOAD");
 	else if (r->hides)
 		hide_library_path();
-	return run_program(r);
+	return run_program(r, k == 0);
 }
 
 /* ---- here */
@@ -619,6 +641,7 @@ take_hold(struct tracer *r)
 	if (r->ended < 0)
 		return untraced(r, "pidfd_open", -errno);
 	k = trace_listener_accept(&r->listener, r->socket, -1);
+	closep(&r->socket);
 	if (k == -EPIPE) {
 		/* the kernel has one listener for a process and all that it starts */
 		if (r->listener.refused == EBUSY)

@@ -33,6 +33,10 @@ heard() {
 cuts() {
   grep -c '^cut ' "$LOGS/cutter" || true
 }
+# failed N: whether the coordinator knows of so many jobs that failed.
+failed() {
+  [ "$(grep -c 'failed it' "$LOGS/coordinator")" -ge "$1" ]
+}
 
 # big_app SIZE: a library that holds so many bytes, which are in its rmeta, and twice in its rlib; and a
 # program on it.
@@ -65,6 +69,8 @@ cut_build() {
   # The one that it happened to was given back, for that reason, and made here.
   jq -es 'map(select(.attempts | length > 0)) | length == 1 and
     .[0].where == "local" and (.[0].attempts[0] | test("^w1: the connection was lost"))' "$JOBS"
+  # three in a row are too many: the next one, which goes well, must come after this one
+  wait_until 20 failed "$(cuts)"
   rm -rf "$WORK/app/target"
   order pass
   rm -f "$JOBS"

@@ -116,6 +116,16 @@ few() {
     few "$n" "$WORK/app" || { echo "at $n" >&2; return 1; }
   done
   [ "$BUILT" -lt 64 ]
+  # with fewer still nothing may be kept, but all is built
+  for n in 21 20 19 18 17; do
+    rm -rf "$WORK/app/target" "$WORK/plain"
+    (ulimit -n $n && cd "$WORK/app" && exec env -u RUSTC_WRAPPER cargo build -j1) >"$LOGS/plain" 2>&1 </dev/null 3>&- || break
+    mv "$WORK/app/target" "$WORK/plain"
+    dray clear
+    (ulimit -n $n && cd "$WORK/app" && exec cargo build -j1) >"$LOGS/few" 2>&1 </dev/null 3>&- ||
+      { echo "at $n" >&2; cat "$LOGS/few" >&2; return 1; }
+    same_tree "$WORK/app"
+  done
 }
 
 @test "few descriptors for a unit that goes to the farm" {
