@@ -334,6 +334,10 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		    kind == 'y' || kind == 'o') &&
 		strv_has_sorted(&r->own, name))
 		return 0;
+	/* what a script left in a temporary directory (trace/script.c): not as it was before the
+	 * run */
+	if ((kind == 'b' || kind == 'k') && !r->in->run)
+		return -EBADMSG;
 	switch (kind) {
 	case 'f':
 		return record_add_file(r, name);
