@@ -10,8 +10,7 @@
  * mounted here. */
 int cgroupfs_locate(const char *self, const char *mountinfo, char **ret);
 /* This process's, by these files below root (""; tests have another). The path is without root.
- * Below
- * "" it is found once in a process. */
+ * With "" it is looked for once in a process. */
 int cgroupfs_own(const char *root, char **ret);
 /* The number after `key` at a line's start ("oom_kill 3"); 0 when it is not there. */
 uint64_t cgroupfs_number(const char *text, const char *key);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/wrap/target_dir.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/table.h"
@@ -38,15 +39,6 @@ has(const char *dir, const char *name)
 	return path && fs_exists(path);
 }
 
-static bool
-has_lock(const char *dir)
-{
-	for (size_t i = 0; i < ARRAY_LEN(locks); i++)
-		if (has(dir, locks[i]))
-			return true;
-	return false;
-}
-
 /* Calls fn with the directories that may be a profile's: those in dir, and those in these, since a
  * target triple's lie between. Other than 0 ends it. */
 static int
@@ -70,7 +62,7 @@ each_profile(const char *dir, int depth, int (*fn)(const char *dir, void *arg), 
 		if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
 			continue;
 		r = fn(path, arg);
-		if (r == 0 && depth > 1 && !has_lock(path))
+		if (r == 0 && depth > 1 && !target_dir_is_profile(path))
 			r = each_profile(path, depth - 1, fn, arg);
 		if (r == -EACCES || r == -ENOENT)
 			r = 0;
@@ -82,7 +74,7 @@ static int
 is_profile(const char *dir, void *arg)
 {
 	(void)arg;
-	return has_lock(dir);
+	return target_dir_is_profile(dir);
 }
 
 bool
