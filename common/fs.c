@@ -29,6 +29,17 @@ closedirp(DIR **d)
 	errno = saved;
 }
 
+void
+fts_closep(FTS **f)
+{
+	int saved = errno;
+
+	if (*f)
+		fts_close(*f);
+	*f = NULL;
+	errno = saved;
+}
+
 int
 fs_mask_in(const char *dir, mode_t umask, mode_t *ret)
 {

@@ -4,6 +4,7 @@
 #define DRAY_COMMON_FS_H
 
 #include <dirent.h>
+#include <fts.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -24,8 +25,10 @@ bool path_is_name(const char *name);
 const char *path_basename(const char *path);
 char *path_dirname(const char *path); /* new string; NULL when out of memory */
 
-/* For `_cleanup_(closedirp) DIR *d = NULL;`: errno is kept. */
+/* For `_cleanup_(closedirp) DIR *d = NULL;` and `_cleanup_(fts_closep) FTS *f = NULL;`: errno is
+ * kept. */
 void closedirp(DIR **d);
+void fts_closep(FTS **f);
 
 int fs_mkdir_p(const char *path, mode_t mode);
 /* mkdir -p for the directory that holds path. */

@@ -24,13 +24,6 @@
 
 static const char *const locks[] = { ".cargo-lock", ".cargo-build-lock", ".cargo-artifact-lock" };
 
-static void
-fts_closep(FTS **f)
-{
-	if (*f)
-		fts_close(*f);
-}
-
 static bool
 has(const char *dir, const char *name)
 {

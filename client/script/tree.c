@@ -41,13 +41,6 @@ tree_is_empty(const char *dir)
 	return true;
 }
 
-static void
-fts_closep(FTS **f)
-{
-	if (*f)
-		fts_close(*f);
-}
-
 /* The directory itself, and all below it: fn for each, directories before what is in them. Without
  * FTS_NOSTAT, by which fts believes the links of a directory: some file systems give each two. */
 static int
