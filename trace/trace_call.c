@@ -57,8 +57,10 @@ read_string(pid_t tid, uint64_t at, char *to, size_t size)
 	return -ENAMETOOLONG;
 }
 
-/* A page of the caller's memory. An array's pointers lie together, and so do its strings, mostly.
+/* Pages of the caller's memory. An array's pointers lie together; its strings are all over the heap.
  */
+#define STRING_PAGES 32
+
 struct page {
 	uint64_t at; /* 0: none */
 	char bytes[PAGE];
@@ -84,12 +86,13 @@ copy(pid_t tid, struct page *p, uint64_t at, void *to, size_t n)
 
 /* Adds a string with its NUL. */
 static int
-add_string(pid_t tid, struct page *p, uint64_t at, size_t max, struct buf *ret)
+add_string(pid_t tid, struct page *pages, uint64_t at, size_t max, struct buf *ret)
 {
 	const size_t before = ret->n;
 
 	while (ret->n - before < max) {
 		char part[PAGE];
+		struct page *p = &pages[at / PAGE % STRING_PAGES];
 		ssize_t got = copy(tid, p, at, part, MIN2(sizeof(part), max - (ret->n - before)));
 		const char *end = got > 0 ? memchr(part, '\0', (size_t)got) : NULL;
 		int r;
@@ -108,17 +111,20 @@ add_string(pid_t tid, struct page *p, uint64_t at, size_t max, struct buf *ret)
 int
 trace_call_strings(pid_t tid, uint64_t at, size_t max, struct buf *ret)
 {
-	struct page pointers = { .at = 0 }, strings = { .at = 0 };
+	_cleanup_(freep) struct page *strings = malloc(STRING_PAGES * sizeof(*strings));
+	struct page pointers = { .at = 0 };
 	uint64_t one;
-	int r = 0;
+	int r = strings ? 0 : -ENOMEM;
 
+	for (size_t i = 0; r == 0 && i < STRING_PAGES; i++)
+		strings[i].at = 0;
 	/* execve takes NULL for an empty array */
 	for (; r == 0 && at && ret->n < max; at += sizeof(one)) {
 		if (copy(tid, &pointers, at, &one, sizeof(one)) != (ssize_t)sizeof(one))
 			return -EFAULT;
 		if (!one)
 			break;
-		r = add_string(tid, &strings, one, max - ret->n, ret);
+		r = add_string(tid, strings, one, max - ret->n, ret);
 		if (r == -ENAMETOOLONG)
 			return 0;
 	}

@@ -218,6 +218,38 @@ answers_as_libc(void **state)
 	same(long_path);
 }
 
+/* Names in any order, from the root and from a directory. */
+static void
+answers_as_libc_in_any_order(void **state)
+{
+	static const char *const parts[] = { "a", "b", "c", "file", "to-dir", "to-file", "up", "none",
+		".", "..", "..", "" };
+	char was[PATH_MAX];
+
+	(void)state;
+	assert_non_null(getcwd(was, sizeof(was)));
+	assert_int_equal(chdir(root), 0);
+	srand(1);
+	for (int i = 0; i < 20000; i++) {
+		char path[PATH_MAX] = "";
+		int n = 1 + rand() % 8;
+
+		if (i % 2)
+			snprintf(path, sizeof(path), "%s/", root);
+		for (int k = 0; k < n; k++) {
+			size_t at = strlen(path);
+
+			snprintf(path + at, sizeof(path) - at, "%s%s",
+				parts[(size_t)rand() % (sizeof(parts) / sizeof(parts[0]))],
+				k + 1 < n || rand() % 8 == 0 ? "/" : "");
+		}
+		same(path);
+		if (i % 1000 == 999)
+			assert_int_equal(chdir(i % 2000 == 999 ? "a/b" : root), 0);
+	}
+	assert_int_equal(chdir(was), 0);
+}
+
 /* More directories than it can remember. */
 static void
 forgets_without_harm(void **state)
@@ -291,6 +323,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(answers_as_libc),
+		cmocka_unit_test(answers_as_libc_in_any_order),
 		cmocka_unit_test(forgets_without_harm), cmocka_unit_test(sees_files_change),
 		cmocka_unit_test(says_a_macros) };
 

@@ -6,8 +6,8 @@
  *
  * Invariant: what is answered here is what libc would answer, as long as nobody replaces one of
  * these directories by a symbolic link while the compile runs. What a macro was answered is said.
- * Everything but the plain case is libc's: relative paths, "." and "..", double slashes, symbolic
- * links, errors but ENOENT. libc only; it allocates only the result. */
+ * What has a symbolic link in it is libc's, and so are all errors but ENOENT. libc only; it allocates
+ * only the result. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -90,22 +90,6 @@ keep_dir(const char *dir, size_t n)
 	__atomic_clear(&dirs_busy, __ATOMIC_RELEASE);
 }
 
-/* An absolute path without "//", "." and "..", and without a slash at its end. */
-static bool
-is_plain(const char *path)
-{
-	if (*path != '/')
-		return false;
-	while (*path) {
-		size_t n = strcspn(++path, "/");
-
-		if (n == 0 || (path[0] == '.' && (n == 1 || (n == 2 && path[1] == '.'))))
-			return false;
-		path += n;
-	}
-	return true;
-}
-
 static realpath_fn
 libc_realpath(void)
 {
@@ -125,51 +109,120 @@ libc_realpath(void)
 	return u.function;
 }
 
-/* Whether the first n bytes of path, which is plain, name what is there and is no symbolic link;
- * errno says why not. */
-static bool
-is_no_link(const char *path, size_t n)
-{
-	char name[PATH_MAX], link;
+/* ---- the walk */
 
-	memcpy(name, path, n);
-	name[n] = '\0';
+/* As far as it has come: `at` has no link in it, and no slash at its end but the root's. */
+struct walk {
+	char at[PATH_MAX + sizeof("/.")];
+	size_t n;
+};
+
+/* Whether it is there, and is no symbolic link; errno says why not. */
+static bool
+is_no_link(const char *path)
+{
+	char link;
+
 	errno = 0; /* it is a link */
-	return env_readlink(true, AT_FDCWD, name, &link, 1) < 0 && errno == EINVAL;
+	return env_readlink(true, AT_FDCWD, path, &link, 1) < 0 && errno == EINVAL;
 }
 
-/* Whether the directory that the first n bytes of a plain path name is its own real path. Each
- * above it is asked about once. *ret_absent: how many bytes name the first one that is not there;
- * 0: it is not that. */
+/* The same of what the walk has come to, which has to be a directory. */
 static bool
-is_real_dir(const char *path, size_t n, size_t *ret_absent)
+is_dir(struct walk *w)
 {
-	size_t known = n;
+	bool is;
 
-	while (known > 0 && !has_dir(path, known))
-		while (path[--known] != '/')
-			;
-	while (known < n) {
-		known += 1 + strcspn(path + known + 1, "/");
-		if (!is_no_link(path, known)) {
-			*ret_absent = errno == ENOENT ? known : 0;
+	memcpy(w->at + w->n, "/.", sizeof("/."));
+	is = is_no_link(w->at);
+	w->at[w->n] = '\0';
+	return is;
+}
+
+static const char *
+skip_slashes(const char *p)
+{
+	return p + strspn(p, "/");
+}
+
+/* Whether libc asks that what comes before is a directory: a slash at the end, "/." there, or "/..".
+ */
+static bool
+wants_dir(const char *rest)
+{
+	while (*rest == '/') {
+		rest = skip_slashes(rest);
+		if (!*rest)
+			return true;
+		if (*rest++ != '.')
 			return false;
-		}
-		keep_dir(path, known);
+		if (!*rest || (*rest == '.' && (!rest[1] || rest[1] == '/')))
+			return true;
 	}
+	return false;
+}
+
+/* One more name; `rest` is what follows it. A directory is asked about once: it is one where
+ * something was looked for in it. 1: go on; 0: it is not there; -1: it is for libc. */
+static int
+enter(struct walk *w, const char *name, size_t n, const char *rest)
+{
+	size_t above = w->n;
+
+	if (above + 1 + n >= PATH_MAX)
+		return -1;
+	if (above > 1)
+		w->at[w->n++] = '/';
+	memcpy(w->at + w->n, name, n);
+	w->n += n;
+	w->at[w->n] = '\0';
+	if (*rest && has_dir(w->at, w->n))
+		return 1;
+	if (!is_no_link(w->at) && errno != ENOENT)
+		return -1;
+	if (above > 1)
+		keep_dir(w->at, above);
+	if (errno == EINVAL && wants_dir(rest) && is_dir(w))
+		keep_dir(w->at, w->n);
+	return errno == EINVAL ? 1 : errno == ENOENT ? 0 : -1;
+}
+
+static void
+leave(struct walk *w)
+{
+	while (w->n > 1 && w->at[--w->n] != '/')
+		;
+	w->at[w->n] = '\0';
+}
+
+/* The kernel says the directory without a link. */
+static bool
+begin(struct walk *w, const char *path)
+{
+	if (*path == '/')
+		memcpy(w->at, "/", sizeof("/"));
+	else if (!getcwd(w->at, PATH_MAX) || *w->at != '/')
+		return false;
+	w->n = strlen(w->at);
 	return true;
 }
 
-/* libc says up to where it came. */
-static char *
-say_absent(const char *restrict path, size_t n, char *restrict resolved)
+/* As enter(), of a whole path. */
+static int
+walk(struct walk *w, const char *path)
 {
-	if (resolved) {
-		memcpy(resolved, path, n);
-		resolved[n] = '\0';
+	int r = begin(w, path) ? 1 : -1;
+
+	while (r > 0 && *(path = skip_slashes(path))) {
+		size_t n = strcspn(path, "/");
+
+		if (n == 2 && memcmp(path, "..", 2) == 0)
+			leave(w);
+		else if (n != 1 || *path != '.')
+			r = enter(w, path, n, path + n);
+		path += n;
 	}
-	errno = ENOENT;
-	return NULL;
+	return r;
 }
 
 /* Where nothing else is linked in: trace/preload/run_asked.c has the others. */
@@ -205,24 +258,24 @@ static char *
 find_real(const char *restrict path, char *restrict resolved)
 {
 	realpath_fn libc = libc_realpath();
-	const char *last = path ? strrchr(path, '/') : NULL;
-	size_t n = path ? strlen(path) : 0, absent = 0;
-	int saved = errno;
+	int saved = errno, r = -1;
+	struct walk w;
 
 	if (!libc) {
 		errno = ENOSYS;
 		return NULL;
 	}
-	if (!env_keeps_dirs() || !last || n >= PATH_MAX || !is_plain(path))
+	if (env_keeps_dirs() && path && *path && strlen(path) < PATH_MAX)
+		r = walk(&w, path);
+	if (r < 0)
 		return by_libc(libc, path, resolved);
-	if (is_real_dir(path, (size_t)(last - path), &absent)) {
-		if (is_no_link(path, n)) {
-			errno = saved;
-			return resolved ? memcpy(resolved, path, n + 1) : strdup(path);
-		}
-		absent = errno == ENOENT ? n : 0;
-	}
-	return absent ? say_absent(path, absent, resolved) : by_libc(libc, path, resolved);
+	/* libc says up to where it came */
+	if (resolved)
+		memcpy(resolved, w.at, w.n + 1);
+	errno = r ? saved : ENOENT;
+	if (!r)
+		return NULL;
+	return resolved ? resolved : strdup(w.at);
 }
 
 /* The compiler makes nothing of it that a link in its way would change; a macro may. */
