@@ -251,20 +251,34 @@ inputs_umask(const struct inputs_place *place, char ret[8])
 	snprintf(ret, 8, "%04o", place->umask & 0777);
 }
 
+char *
+inputs_mark_real(const struct inputs_place *place, const char *path)
+{
+	const char *dir = place->workspace;
+	char *marked;
+
+	if (!dir || !path_is_below(path, dir))
+		return strdup(path);
+	return asprintf(&marked, INPUT_WORKSPACE_TEXT "%s", path + strlen(dir)) < 0 ? NULL : marked;
+}
+
 /* ---- looking again */
 
-static bool
-is_marked(const char *name)
+bool
+input_is_marked(const char *name)
 {
-	return *name == INPUT_OUT_DIR_MARK || *name == INPUT_TARGET_DIR_MARK;
+	return *name == INPUT_OUT_DIR_MARK || *name == INPUT_TARGET_DIR_MARK ||
+	       *name == INPUT_WORKSPACE_MARK;
 }
 
 char *
 inputs_real_path(const struct inputs_place *place, const char *name)
 {
-	const char *dir = *name == INPUT_OUT_DIR_MARK ? place->out_dir : place->target_dir;
+	const char *dir = *name == INPUT_OUT_DIR_MARK	   ? place->out_dir
+			  : *name == INPUT_TARGET_DIR_MARK ? place->target_dir
+							   : place->workspace;
 
-	if (!is_marked(name))
+	if (!input_is_marked(name))
 		return strdup(name);
 	/* no file has the name then */
 	if (!dir)
@@ -275,7 +289,7 @@ inputs_real_path(const struct inputs_place *place, const char *name)
 static int
 differs(char **ret, const char *what, const char *how)
 {
-	return why_set(ret, -ESTALE, "%s %s", is_marked(what) ? what + 1 : what, how);
+	return why_set(ret, -ESTALE, "%s %s", input_is_marked(what) ? what + 1 : what, how);
 }
 
 static bool
@@ -350,9 +364,11 @@ check_real(const struct input *in, const struct inputs_place *place, char **ret_
 	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
 	_cleanup_(freep) char *real = path ? realpath(path, NULL) : NULL;
 
-	if (!path)
+	_cleanup_(freep) char *marked = real ? inputs_mark_real(place, real) : NULL;
+
+	if (!path || (real && !marked))
 		return -ENOMEM;
-	return real && has_text(in, real) ? 0 : differs(ret_differs, in->name, "leads elsewhere");
+	return real && has_text(in, marked) ? 0 : differs(ret_differs, in->name, "leads elsewhere");
 }
 
 static int
@@ -369,7 +385,7 @@ check_attributes(const struct input *in, const struct inputs_place *place, char 
 		return differs(ret_differs, in->name, "is gone");
 	what = attributes_difference(&kept, &now);
 	return what ? why_set(ret_differs, -ESTALE, "%s of %s changed", what,
-			      is_marked(in->name) ? in->name + 1 : in->name)
+			      input_is_marked(in->name) ? in->name + 1 : in->name)
 		    : 0;
 }
 
@@ -383,7 +399,7 @@ check_extended(const struct input *in, const struct inputs_place *place, char **
 	if (r == -ENOMEM || (r == 0 && has_digest(in, &d)))
 		return r;
 	return why_set(ret_differs, -ESTALE, "extended attributes of %s changed",
-		is_marked(in->name) ? in->name + 1 : in->name);
+		input_is_marked(in->name) ? in->name + 1 : in->name);
 }
 
 static int
@@ -486,13 +502,42 @@ check_environ(const struct input *in, const struct inputs_place *place, char **r
 	return differs(ret_differs, "cargo's environment", "changed");
 }
 
+/* What the outputs hold, or what else makes them hold for one place alone. */
+static int
+check_place(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	const char *workspace = place->workspace ? place->workspace : "";
+	const struct {
+		const char *name, *dir, *what;
+	} places[] = { { INPUT_OUT_DIR_NAME, place->out_dir, "the out-dir" },
+		{ INPUT_REAL_OUT_DIR_NAME, place->real_out_dir, "the out-dir" },
+		{ INPUT_WORKSPACE_NAME, workspace, "the workspace" },
+		{ INPUT_ABOVE_NAME, workspace, NULL } };
+	_cleanup_(freep) char *above = path_dirname(workspace);
+	struct digest d;
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		const char *dir = places[i].what ? places[i].dir : above ? above : "";
+		int r;
+
+		if (!streq(in->name, places[i].name))
+			continue;
+		r = digest_bytes(dir, strlen(dir), &d);
+		if (r < 0 || has_digest(in, &d))
+			return r;
+		return places[i].what
+			       ? differs(ret_differs, places[i].what,
+					 "is in the outputs, and is another")
+			       : differs(ret_differs, "the directory above the workspace",
+					 "counts, since it looked there, and is another");
+	}
+	return differs(ret_differs, "an input", "is of a kind that is not known");
+}
+
 static int
 check_one(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	const char *dir;
-	struct digest d;
 	char mask[8];
-	int r;
 
 	switch (in->kind) {
 	case INPUT_FILE:
@@ -520,13 +565,6 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 		return check_program(in, place, ret_differs);
 	case INPUT_RUNS:
 		return check_runs(in, place, ret_differs);
-	case INPUT_OUT_DIR:
-		dir = streq(in->name, INPUT_REAL_OUT_DIR_NAME) ? place->real_out_dir
-							       : place->out_dir;
-		r = digest_bytes(dir, strlen(dir), &d);
-		if (r < 0 || has_digest(in, &d))
-			return r;
-		return differs(ret_differs, "the out-dir", "is in the outputs, and is another");
 	case INPUT_WIDTH:
 		return has_text(in, place->width ? place->width : "")
 			       ? 0
@@ -553,7 +591,12 @@ inputs_check(const struct inputs *s, const struct inputs_place *place, char **re
 	int r = 0;
 
 	*ret_differs = NULL;
+	/* of results that hold for one place an entry may have many */
 	for (size_t i = 0; r == 0 && i < s->n; i++)
-		r = check_one(&s->v[i], place, ret_differs);
+		if (s->v[i].kind == INPUT_OUT_DIR)
+			r = check_place(&s->v[i], place, ret_differs);
+	for (size_t i = 0; r == 0 && i < s->n; i++)
+		if (s->v[i].kind != INPUT_OUT_DIR)
+			r = check_one(&s->v[i], place, ret_differs);
 	return r;
 }

@@ -3,7 +3,8 @@
  *
  * A path below the out-dir is kept relative to it (\x01 stands for the out-dir), and one elsewhere
  * in the target directory relative to that (\x02), so that it does not matter where a target
- * directory is. */
+ * directory is. Of a mapped unit (paths = shared) the same holds for the workspace (\x03), and
+ * variables are compared with marks for these places in their values. */
 #ifndef DRAY_CACHE_INPUTS_H
 #define DRAY_CACHE_INPUTS_H
 
@@ -21,7 +22,8 @@ enum input_kind {
 	INPUT_LISTING,	/* of a directory: the digest of its names and their kinds, sorted */
 	INPUT_ENV,	/* a variable: its value's digest; no value: not set */
 	INPUT_PROGRAM, /* looked for in PATH: what is found (inputs_find_program); no value: none */
-	INPUT_OUT_DIR, /* the out-dir itself, or its real path, is in the outputs: its digest */
+	INPUT_OUT_DIR, /* a place of the compile counts (INPUT_OUT_DIR_NAME and the like): the
+			* digest of its path */
 	INPUT_WIDTH,   /* diagnostics were printed: --diagnostic-width, as text */
 	INPUT_LINK,    /* a symbolic link: what is written in it */
 	INPUT_METADATA, /* an rlib: the digest of its metadata (rlib.h) */
@@ -42,11 +44,15 @@ enum input_kind {
 
 #define INPUT_OUT_DIR_NAME "out-dir"
 #define INPUT_REAL_OUT_DIR_NAME "real out-dir"
+#define INPUT_WORKSPACE_NAME "workspace"
+#define INPUT_ABOVE_NAME "above" /* the directory that the workspace lies in */
 
 #define INPUT_RUNS_YES "yes"
 
 #define INPUT_OUT_DIR_MARK '\x01'
 #define INPUT_TARGET_DIR_MARK '\x02'
+#define INPUT_WORKSPACE_MARK '\x03'
+#define INPUT_WORKSPACE_TEXT "\x03"
 
 struct input {
 	enum input_kind kind;
@@ -82,10 +88,11 @@ struct inputs_place {
 	const char *real_out_dir; /* the same without symbolic links */
 	const char *target_dir;	  /* that the out-dir belongs to; NULL: none is known */
 	const char *real_target_dir;
+	const char *workspace; /* of a mapped unit; NULL: it is not */
 	const char *width; /* --diagnostic-width; NULL: not given */
 	const char *form;  /* call_form; NULL: "" */
 	char *const *envp; /* the compiler's */
-	/* Of a build script's run: the same, with the marks for these directories in the values,
+	/* Of a build script's run, or a mapped unit: the same, with the marks for these directories in the values,
 	 * and without variables that are no inputs. NULL otherwise. */
 	char *const *marked;
 	const struct strv *cargo_env; /* of it, what cargo set: NAME=VALUE, sorted; NULL: none */
@@ -93,6 +100,9 @@ struct inputs_place {
 	unsigned umask;
 	struct memo *memo; /* may be NULL */
 };
+
+/* Whether a name, or a value, begins with a mark for a place. */
+bool input_is_marked(const char *name);
 
 /* Checks that every input is as it was. 0; -ESTALE: *ret_differs says what changed ("src/lib.rs
  * changed"; the caller frees it); -ENOMEM. */
@@ -103,6 +113,7 @@ struct inputs_from {
 	const struct strv *ignored_lists; /* directories whose listing decides nothing: -L */
 	const struct strv *argfiles;	  /* normal paths of @file; their text is in the key */
 	const char *cwd;
+	const char *cargo_home; /* of a mapped unit; NULL: not known */
 	const struct strv *libraries; /* names of the toolchain's own; NULL: none */
 	bool linked;		      /* a linker ran as well */
 	bool run;		      /* it is a build script's run */

@@ -55,19 +55,27 @@ says_nothing(const struct call_option *o)
 	       (o->row->act == ACT_CODEGEN && starts_with(o->value, "incremental="));
 }
 
-/* The first n bytes of a path, with the mark for the target directory. */
+/* The first n bytes of a path, with the mark for the target directory or the workspace. */
 static int
-hide_target_dir(const struct key_in *in, const char *path, size_t n, struct buf *ret)
+hide_place(const struct key_in *in, const char *path, size_t n, struct buf *ret)
 {
-	const char *dir = in->target_dir ? in->target_dir : "";
-	const char mark = INPUT_TARGET_DIR_MARK;
-	size_t k = strlen(dir);
-	bool below = k > 0 && n >= k && strncmp(path, dir, k) == 0 && (n == k || path[k] == '/');
-	int r = below ? buf_add(ret, &mark, 1) : 0;
+	const struct {
+		const char *dir;
+		char mark;
+	} places[] = { { in->target_dir, INPUT_TARGET_DIR_MARK },
+		{ in->workspace, INPUT_WORKSPACE_MARK } };
 
-	if (r < 0 || !below)
-		return r < 0 ? r : buf_add(ret, path, n);
-	return buf_add(ret, path + k, n - k);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		const char *dir = places[i].dir ? places[i].dir : "";
+		size_t k = strlen(dir);
+		int r;
+
+		if (k == 0 || n < k || strncmp(path, dir, k) != 0 || (n != k && path[k] != '/'))
+			continue;
+		r = buf_add(ret, &places[i].mark, 1);
+		return r < 0 ? r : buf_add(ret, path + k, n - k);
+	}
+	return buf_add(ret, path, n);
 }
 
 /* -L [KIND=]PATH */
@@ -80,7 +88,7 @@ add_search(const struct key_in *in, struct strv *to, const char *option, const c
 	int r = buf_add(&b, value, (size_t)(path - value));
 
 	if (r == 0)
-		r = hide_target_dir(in, path, strlen(path), &b);
+		r = hide_place(in, path, strlen(path), &b);
 	return r < 0 ? r : add_n(to, option, (char *)b.p, b.n);
 }
 
@@ -141,7 +149,7 @@ add_remap(const struct key_in *in, struct strv *to, const char *option, const ch
 
 	if (!eq)
 		return add(to, option, value);
-	r = hide_target_dir(in, value, (size_t)(eq - value), &b);
+	r = hide_place(in, value, (size_t)(eq - value), &b);
 	if (r == 0)
 		r = buf_adds(&b, eq);
 	return r < 0 ? r : add_n(to, option, (char *)b.p, b.n);
@@ -258,8 +266,12 @@ make_recipe(const struct key_in *in, struct strv *to)
 		r = add(to, "sysroot", in->sysroot);
 	if (r == 0)
 		r = add(to, "driver", in->call->clippy ? "clippy-driver" : "rustc");
+	if (r == 0 && in->workspace)
+		r = add(to, "paths", "shared");
 	if (r == 0)
-		r = add(to, "cwd", in->cwd);
+		r = add(to, "cwd",
+			in->workspace && streq(in->workspace, in->cwd) ? INPUT_WORKSPACE_TEXT
+								       : in->cwd);
 	if (r == 0)
 		r = add(to, "source", in->call->source);
 	if (r == 0 && in->bundle)
@@ -424,7 +436,7 @@ in_words(const char *part, const char *what)
 	char *text;
 
 	/* a mark for a directory */
-	value += *value == INPUT_OUT_DIR_MARK || *value == INPUT_TARGET_DIR_MARK;
+	value += input_is_marked(value);
 	if (asprintf(&text, "%.*s%s%s %s", name, part, plain ? " " : "", plain ? value : "", what) <
 		0)
 		return NULL;

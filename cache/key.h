@@ -9,6 +9,8 @@
  *   toolchain       its id (toolchain/toolchain.h); the CPU as well, for target-cpu=native
  *   sysroot         where it is, if the library's sources are there: their paths are in the outputs
  *   driver          rustc or clippy-driver
+ *   paths           "shared": the unit is mapped (client/wrap/shared.h); then \x03 stands for the
+ *                   workspace in cwd, -L and --remap-path-prefix
  *   cwd             the compiler's directory: it is in the outputs
  *   source          the source file as given
  *   linker          the user's choice (dray.conf(5)), of a unit that is linked
@@ -53,6 +55,7 @@ struct key_in {
 	const struct rustc_call *call; /* CALL_UNIT */
 	const char *cwd;
 	const char *target_dir; /* that the out-dir belongs to; NULL: none is known */
+	const char *workspace;	/* of a mapped unit; NULL: it is not */
 	const char *linker;	/* the user's choice of one; NULL: nothing is linked */
 	const struct strv *env; /* NAME=VALUE, sorted */
 	key_digest_fn digest;

@@ -146,6 +146,32 @@ add_below(struct recorder *r, const char *dir, char mark, enum input_kind kind, 
 	return inputs_add(r->inputs, kind, name, value, n);
 }
 
+/* Whether a relative path from the workspace may have led there: from a workspace that lies
+ * elsewhere it leads to another place. What they have in common is the whole tree for what is the
+ * system's, the toolchain's, or in cargo's home. */
+static bool
+may_be_relative(const struct recorder *r, enum input_kind kind, const char *path)
+{
+	static const char *const system[] = { "bin", "dev", "etc", "lib", "lib32", "lib64", "nix",
+		"opt", "proc", "run", "sbin", "sys", "tmp", "usr", "var" };
+	const struct inputs_place *p = r->in->place;
+	size_t n = strcspn(path + 1, "/");
+
+	if (!p->workspace || (p->sysroot && path_is_below(path, p->sysroot)) ||
+		(r->in->cargo_home && path_is_below(path, r->in->cargo_home)) ||
+		(kind == INPUT_EXISTS && path_is_below(p->workspace, path)))
+		return false;
+	if (strncmp(path, p->workspace, n + 1) == 0 && p->workspace[n + 1] == '/')
+		return true;
+	/* a workspace directly below the root */
+	if (strchr(p->workspace + 1, '/'))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(system); i++)
+		if (strlen(system[i]) == n && strncmp(path + 1, system[i], n) == 0)
+			return false;
+	return true;
+}
+
 int
 record_add(struct recorder *r, enum input_kind kind, const char *path, const void *value, size_t n)
 {
@@ -155,13 +181,17 @@ record_add(struct recorder *r, enum input_kind kind, const char *path, const voi
 		char mark;
 	} places[] = { { p->out_dir, INPUT_OUT_DIR_MARK }, { p->real_out_dir, INPUT_OUT_DIR_MARK },
 		{ p->target_dir, INPUT_TARGET_DIR_MARK },
-		{ p->real_target_dir, INPUT_TARGET_DIR_MARK } };
+		{ p->real_target_dir, INPUT_TARGET_DIR_MARK },
+		{ p->workspace, INPUT_WORKSPACE_MARK } };
 	int k = 1;
 
-	if (strchr(path, INPUT_OUT_DIR_MARK) || strchr(path, INPUT_TARGET_DIR_MARK))
+	if (strchr(path, INPUT_OUT_DIR_MARK) || strchr(path, INPUT_TARGET_DIR_MARK) ||
+		(p->workspace && strchr(path, INPUT_WORKSPACE_MARK)))
 		return cannot(r, "an input with an odd name");
 	for (size_t i = 0; k > 0 && i < ARRAY_LEN(places); i++)
 		k = add_below(r, places[i].dir, places[i].mark, kind, path, value, n);
+	if (k > 0)
+		r->above |= may_be_relative(r, kind, path);
 	return k > 0 ? inputs_add(r->inputs, kind, path, value, n) : k;
 }
 
@@ -459,13 +489,15 @@ is_always_changed(const struct recorder *r, const char *dir)
 int
 record_add_real(struct recorder *r, const char *path)
 {
+	_cleanup_(freep) char *marked = NULL;
 	char real[PATH_MAX];
 
 	if (in_target_dir(r, path) || in_out_dir(r, path) ||
 		path_is_below(r->in->place->out_dir, path) ||
 		path_is_below(r->in->place->real_out_dir, path) || !realpath(path, real))
 		return 0;
-	return record_add(r, INPUT_REAL, path, real, strlen(real));
+	marked = inputs_mark_real(r->in->place, real);
+	return marked ? record_add(r, INPUT_REAL, path, marked, strlen(marked)) : -ENOMEM;
 }
 
 /* Adds the attributes that a macro asked for. */

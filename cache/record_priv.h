@@ -26,6 +26,7 @@ struct recorder {
 	struct strv indexes;   /* git indexes that git may have written: digest, blank, path */
 	struct strv trees; /* where git may know what is untracked without listing directories */
 	bool ran, drivers; /* programs were run; linkers or C drivers among them */
+	bool above;	   /* it depends on what lies around the workspace */
 	bool compiles;	   /* these read C: it is compiled or preprocessed */
 };
 

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fs.h"
@@ -29,6 +31,21 @@ ends_name(const uint8_t *p, const uint8_t *end)
 	return p == end || strchr("/\"': \t\r\n\\,;)]}><|&`", *p) != NULL;
 }
 
+/* Whether the m before p ends a colour: ESC [ numbers m, in JSON with the escape written out. */
+static bool
+ends_colour(const uint8_t *start, const uint8_t *p)
+{
+	static const char escape[] = "\\u001b";
+	size_t k = strlen(escape);
+
+	p--;
+	while (p > start && ((p[-1] >= '0' && p[-1] <= '9') || p[-1] == ';'))
+		p--;
+	if (p - start < 2 || *--p != '[')
+		return false;
+	return p[-1] == '\x1b' || ((size_t)(p - start) >= k && memcmp(p - k, escape, k) == 0);
+}
+
 /* Whether a path may begin here: what stands before must not be a part of the name. In a compiler's
  * or a linker's arguments a path may follow the letter of an option, and in JSON the n of \n. */
 static bool
@@ -44,6 +61,8 @@ begins_name(const uint8_t *start, const uint8_t *p)
 		return false;
 	if (p[-2] == '\\')
 		return strchr("nrt", c) != NULL;
+	if (c == 'm' && ends_colour(start, p))
+		return true;
 	return p[-2] == '-' && strchr("BFILRT", c) && (p - start == 2 || strchr(" \t\n\"'", p[-3]));
 }
 
@@ -140,4 +159,40 @@ int
 text_file_has(const char *path, const char *what)
 {
 	return text_file_has_any(path, &what, 1);
+}
+
+static bool
+begins_any(const uint8_t *p, size_t left, const char *const *but, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t k = strlen(but[i]);
+
+		if (left >= k && memcmp(p, but[i], k) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+text_file_has_but(const char *path, const char *what, const char *const *but, size_t n)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	const uint8_t *p, *end, *at;
+	struct stat st;
+	size_t size;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	size = (size_t)st.st_size;
+	if (size == 0)
+		return 0;
+	p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	end = p + size;
+	for (at = p; (at = memmem(at, (size_t)(end - at), what, strlen(what))); at++)
+		if (!begins_any(at, (size_t)(end - at), but, n))
+			break;
+	munmap((void *)(uintptr_t)p, size);
+	return at != NULL;
 }

@@ -20,7 +20,10 @@ int text_show_as(char mark, const void *p, size_t n, const char *dir, struct buf
 
 /* Whether a file contains these bytes. 1, 0, or -errno. */
 int text_file_has(const char *path, const char *what);
-/* The same of any of these. */
+/* Whether it contains these bytes anywhere but at the begin of one of the others. 1, 0, or -errno.
+ */
+int text_file_has_but(const char *path, const char *what, const char *const *but, size_t n);
+/* The same as text_file_has of any of these. */
 int text_file_has_any(const char *path, const char *const *what, size_t n);
 
 #endif

@@ -32,6 +32,7 @@ static const char *const offload_words[] = { "auto", "always", "never", NULL };
 static const char *const cache_words[] = { "on", "read", "off", NULL };
 static const char *const incremental_words[] = { "auto", "always", "never", NULL };
 static const char *const scripts_words[] = { "on", "off", NULL };
+static const char *const paths_words[] = { "exact", "shared", NULL };
 static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
@@ -61,6 +62,7 @@ static const struct conf_key keys[] = {
 	BOOL(client, prime, "yes", "DRAY_PRIME"),
 	WORD(client, scripts, scripts_words, "on", "DRAY_SCRIPTS"),
 	TEXT(client, scripts_trust, TYPE_WORDS, NULL, "DRAY_SCRIPTS_TRUST"),
+	WORD(client, paths, paths_words, "exact", "DRAY_PATHS"),
 	TEXT(client, namespace, TYPE_WORDS, NULL, "DRAY_NAMESPACE"),
 	BOOL(client, recache, "no", "DRAY_RECACHE"),
 	BOOL(client, disable, "no", "DRAY_DISABLE"),

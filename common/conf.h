@@ -18,6 +18,7 @@ enum offload { OFFLOAD_AUTO, OFFLOAD_ALWAYS, OFFLOAD_NEVER };
 enum cache_use { CACHE_ON, CACHE_READ, CACHE_OFF };
 enum incremental_use { INCREMENTAL_AUTO, INCREMENTAL_ALWAYS, INCREMENTAL_NEVER };
 enum scripts_use { SCRIPTS_ON, SCRIPTS_OFF };
+enum paths_use { PATHS_EXACT, PATHS_SHARED };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
 enum compress {
 	COMPRESS_AUTO,
@@ -46,6 +47,7 @@ struct conf {
 		int scripts;	       /* enum scripts_use, on: runs of build scripts are kept */
 		char *scripts_trust;   /* space-separated packages whose scripts may ask for the
 					  time and random numbers */
+		int paths;	       /* enum paths_use, exact */
 		char *namespace;       /* part of every key */
 		bool recache;	       /* look nothing up, and keep what is made */
 		bool disable;	       /* run the compiler as if there were no dray */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cache/key.h"
+#include "cache/marks.h"
 #include "client/cmd/verify_priv.h"
 #include "client/script/place.h"
 #include "client/script/tree.h"
@@ -241,7 +242,7 @@ compare_said(struct again *a, const char *name, const struct buf *then)
 	int r = path ? fs_read_file(path, TEXT_MAX, &now) : -ENOMEM;
 
 	if (r == 0)
-		r = place_hide(&place, now.p, now.n, &hidden);
+		r = marks_hide(&place, now.p, now.n, &hidden);
 	if (r == -EBADMSG) {
 		b = &now;
 		r = 0;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/marks.h"
 #include "cache/text.h"
 #include "client/script/place.h"
 #include "client/script/run_priv.h"
@@ -170,7 +171,7 @@ static int
 add_text(struct run *r, const struct place_ways *ways, const struct buf *text, struct buf *to,
 	const char *name, bool *bound)
 {
-	int k = place_hide(&r->c->place, text->p, text->n, to);
+	int k = marks_hide(&r->c->place, text->p, text->n, to);
 
 	if (k < 0 && k != -EBADMSG)
 		return k;

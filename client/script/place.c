@@ -5,46 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cache/marks.h"
 #include "cache/text.h"
 #include "common/fs.h"
 #include "common/layout.h"
 #include "common/session.h"
-
-static bool
-holds(const struct buf *b, const char *what)
-{
-	return b->n > 0 && memmem(b->p, b->n, what, strlen(what));
-}
-
-int
-place_hide(const struct inputs_place *p, const void *text, size_t n, struct buf *to)
-{
-	_cleanup_(buf_done) struct buf own = BUF_INIT, all = BUF_INIT;
-	int r;
-
-	if (n == 0)
-		return 0;
-	if (memchr(text, INPUT_TARGET_DIR_MARK, n) || !text_can_hide(p->out_dir))
-		return -EBADMSG;
-	r = text_hide_as(INPUT_OUT_DIR_MARK, text, n, p->out_dir, &own);
-	if (r == 0)
-		r = text_hide_as(INPUT_TARGET_DIR_MARK, own.p, own.n, p->target_dir, &all);
-	if (r < 0)
-		return r;
-	/* behind a link: the text tells by which name it was reached */
-	if (holds(&all, p->real_out_dir) || holds(&all, p->real_target_dir))
-		return -EBADMSG;
-	return buf_add(to, all.p, all.n);
-}
-
-int
-place_show(const struct inputs_place *p, const void *text, size_t n, struct buf *to)
-{
-	_cleanup_(buf_done) struct buf own = BUF_INIT;
-	int r = text_show_as(INPUT_OUT_DIR_MARK, text, n, p->out_dir, &own);
-
-	return r < 0 ? r : text_show_as(INPUT_TARGET_DIR_MARK, own.p, own.n, p->target_dir, to);
-}
 
 int
 place_is_named(const struct inputs_place *p, const char *path)
@@ -245,7 +210,7 @@ place_mark_env(const struct inputs_place *p, char *const *envp, struct strv *ret
 			continue;
 		if (r == 0)
 			var = part;
-		r = place_hide(p, var, strlen(var), &b);
+		r = marks_hide(p, var, strlen(var), &b);
 		if (r == -EBADMSG)
 			r = strv_add(ret, var);
 		else if (r == 0)

@@ -1,5 +1,4 @@
-/* Where a build script runs, and the marks that stand for its places in what is kept: \x01 for its
- * OUT_DIR, \x02 for the target directory. */
+/* Where a build script runs, and how what it makes tells of that. */
 #ifndef DRAY_CLIENT_SCRIPT_PLACE_H
 #define DRAY_CLIENT_SCRIPT_PLACE_H
 
@@ -7,11 +6,6 @@
 #include "common/buf.h"
 #include "common/strv.h"
 
-/* 0: adds the text to *to, with the marks where a whole path begins with these directories;
- * -EBADMSG: that cannot be done, or the text holds a real path of theirs; -ENOMEM. */
-int place_hide(const struct inputs_place *p, const void *text, size_t n, struct buf *to);
-/* The reverse. 0 or -ENOMEM. */
-int place_show(const struct inputs_place *p, const void *text, size_t n, struct buf *to);
 /* Whether the file's bytes hold the target directory's path, by either of its names. 1, 0 or
  * -errno. */
 int place_is_named(const struct inputs_place *p, const char *path);

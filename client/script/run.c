@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/marks.h"
 #include "client/script/launcher.h"
 #include "client/script/loader.h"
 #include "client/script/place.h"
@@ -195,9 +196,9 @@ try_result(struct run *r, const struct entry *e, size_t i)
 		return false;
 	}
 	start = clock_mono_us();
-	k = place_show(&c->place, res.out.p, res.out.n, &out);
+	k = marks_show(&c->place, res.out.p, res.out.n, &out);
 	if (k == 0)
-		k = place_show(&c->place, res.err.p, res.err.n, &err);
+		k = marks_show(&c->place, res.err.p, res.err.n, &err);
 	if (k == 0)
 		k = tree_put(&t, &res);
 	if (k < 0) {

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/marks.h"
 #include "client/script/packed.h"
 #include "client/script/place.h"
 #include "common/clock.h"
@@ -201,7 +202,7 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 		return 1;
 	if (named && (!is_text(&b) || !takes_other_paths(o->name, &b)))
 		return 1;
-	r = named ? place_hide(t->place, b.p, b.n, &o->text) : buf_add(&o->text, b.p, b.n);
+	r = named ? marks_hide(t->place, b.p, b.n, &o->text) : buf_add(&o->text, b.p, b.n);
 	if (r == -EBADMSG || (r == 0 && named && place_ways_in(&ways, &o->text))) {
 		buf_done(&o->text);
 		return 1;
@@ -290,7 +291,7 @@ keep_link(struct tree *t, struct output *o, const char *path)
 	if (n == 0 || n == sizeof(to) || memchr(to, INPUT_OUT_DIR_MARK, (size_t)n))
 		return -EBADMSG;
 	o->kind = OUTPUT_LINK;
-	r = place_hide(t->place, to, (size_t)n, &o->text);
+	r = marks_hide(t->place, to, (size_t)n, &o->text);
 	if (r == 0 && t->ways && place_ways_in(t->ways, &o->text))
 		bind_by(t, o->name);
 	if (r != -EBADMSG)
@@ -417,7 +418,7 @@ put_one(struct tree *t, const struct output *o, const char *path)
 	if (o->is_blob)
 		return depot_restore(t->depot, &o->digest, o->size, DEPOT_COPY, mode, path);
 	if (o->text.n > 0)
-		r = place_show(t->place, o->text.p, o->text.n, &b);
+		r = marks_show(t->place, o->text.p, o->text.n, &b);
 	if (r < 0)
 		return r;
 	if (o->kind == OUTPUT_FILE)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/marks.h"
 #include "cache/rlib.h"
 #include "cache/text.h"
 #include "client/script/install.h"
@@ -54,6 +55,8 @@ cached_close(struct cached *c)
 	unit_key_done(&c->bundle_key);
 	result_done(&c->bundle);
 	strv_done(&c->env);
+	strv_done(&c->marked);
+	strv_done(&c->marked_env);
 	strv_done(&c->trace_options);
 	strv_done(&c->known);
 	strv_done(&c->dirs);
@@ -131,6 +134,7 @@ find_place(struct cached *c)
 		.real_out_dir = c->real_out_dir ? c->real_out_dir : c->out_dir,
 		.target_dir = c->target_dir,
 		.real_target_dir = c->real_target_dir,
+		.workspace = c->in.mapping ? c->in.mapping->workspace : NULL,
 		.width = call_option_value(c->in.call, "diagnostic-width"),
 		.form = c->form,
 		.envp = environ,
@@ -184,12 +188,26 @@ cached_key(const struct cached_key_in *in, struct unit_key *ret)
 		.call = in->call,
 		.cwd = in->cwd,
 		.target_dir = in->target_dir,
+		.workspace = in->workspace,
 		.linker = in->bundle ? NULL : in->linker,
 		.env = in->env,
 		.digest = in->bundle && call_takes_metadata(in->call) ? metadata_of : digest_of,
 		.arg = in->memo };
 
 	return std ? unit_key_make(&k, ret) : -ENOMEM;
+}
+
+/* Variables of a mapped unit are compared with marks for its places. */
+static int
+mark_env(struct cached *c)
+{
+	int r = marks_env(&c->place, environ, &c->marked);
+
+	if (r == 0)
+		r = marks_env(&c->place, c->env.v, &c->marked_env);
+	c->place.marked = c->marked.v;
+	c->place.cargo_env = &c->marked_env;
+	return r;
 }
 
 static int
@@ -203,9 +221,12 @@ make_key(struct cached *c, char **ret_why)
 		.linker = c->in.call->calls_linker ? linkers[c->in.conf->client.linker] : NULL,
 		.cwd = c->cwd,
 		.target_dir = c->target_dir,
+		.workspace = c->place.workspace,
 		.env = &c->env };
 	int r = collect_env(c, &c->env, ret_why);
 
+	if (r == 0 && c->in.mapping)
+		r = mark_env(c);
 	return r < 0 ? r : cached_key(&k, &c->key);
 }
 
@@ -340,7 +361,7 @@ static int
 restore_text(const struct cached *c, const struct output *o, const char *path)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = text_show(o->text.p, o->text.n, c->out_dir, &b);
+	int r = cached_show(c, &o->text, &b);
 
 	return r < 0 ? r
 		     : depot_put_text(b.p ? b.p : (uint8_t *)"", b.n,
@@ -390,7 +411,7 @@ cached_print(const struct cached *c, int fd, const struct buf *text)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
-	if (text->n > 0 && text_show(text->p, text->n, c->out_dir, &b) == 0)
+	if (text->n > 0 && cached_show(c, text, &b) == 0)
 		child_write(fd, b.p, b.n);
 }
 

@@ -19,12 +19,14 @@
 #include "common/strv.h"
 #include "toolchain/toolchain.h"
 #include "rustc/call.h"
+#include "rustc/mapping.h"
 
 struct cached;
 
 struct cached_in {
 	const struct conf *conf;
 	const struct rustc_call *call;
+	const struct mapping *mapping; /* of a mapped call; NULL: it is none */
 	struct memo *memo;     /* may be NULL */
 	struct timespec began; /* of this process, CLOCK_REALTIME */
 };
@@ -37,6 +39,7 @@ void cached_closep(struct cached **c);
 struct cached_said {   /* for the job log */
 	char why[512]; /* of a miss: what is new or differs; of a result: why it is not kept */
 	char key[DIGEST_HEX_SIZE];
+	char bound[128]; /* of a mapped unit that was kept: what of it names its place; "": nothing */
 	uint64_t saved_us, bytes;
 	int status; /* of a hit: the compiler's exit status */
 };
@@ -86,6 +89,7 @@ struct cached_key_in {
 	const struct toolchain *toolchain;
 	const char *namespace, *linker, *cwd;
 	const char *target_dir; /* that the out-dir belongs to */
+	const char *workspace;	/* of a mapped unit; NULL: it is not */
 	const struct strv *env; /* the hermetic one */
 };
 /* Makes the key as unit_key_make does, with relative paths taken from the directory cwd. */

@@ -261,7 +261,7 @@ add_asked(const struct cached *c, const struct depinfo *d, struct inputs *to)
 	if (depinfo_env_differs(d, c->place.envp))
 		return -EAGAIN;
 	for (size_t i = 0; r == 0 && i < d->n_env; i++)
-		r = inputs_add_env(to, c->place.envp, d->env[i].name);
+		r = inputs_add_env(to, inputs_env(&c->place), d->env[i].name);
 	return r;
 }
 
@@ -310,7 +310,9 @@ add_text_output(struct cached *c, struct output *o, const char *path, struct inp
 		return r;
 	*bound = true;
 	buf_done(&o->text);
-	return memchr(b.p, '\x01', b.n) ? -EBADMSG : buf_add(&o->text, b.p, b.n);
+	if (c->place.workspace && !*c->bound)
+		snprintf(c->bound, sizeof(c->bound), "%s", o->name);
+	return cached_keep_as_is(c, &b, &o->text);
 }
 
 /* Whether the file's bytes may hide a path in them: packed debuginfo. */
@@ -331,9 +333,10 @@ add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
 {
 	int r = 0;
 
-	if (!*bound || cached_is_behind_link(c))
+	if (!*bound || cached_is_behind_link(c) || c->place.workspace)
 		r = may_compress(c->in.call) ? 1 : cached_names_place(c, path);
 	c->names_real |= may_compress(c->in.call) && cached_is_behind_link(c);
+	c->names_workspace |= may_compress(c->in.call) && c->place.workspace;
 	if (r < 0)
 		return r;
 	*bound |= r > 0;
@@ -388,6 +391,20 @@ cached_add_bound(const struct cached *c, struct result *res)
 	return r < 0 || !c->names_real
 		       ? r
 		       : add_bound_to(res, INPUT_REAL_OUT_DIR_NAME, c->place.real_out_dir);
+}
+
+/* Variables were compared with marks, and the outputs hold the place itself. */
+static int
+add_workspace(const struct cached *c, struct result *res)
+{
+	_cleanup_(freep) char *above = c->names_above ? path_dirname(c->place.workspace) : NULL;
+	int r = c->names_workspace
+			? add_bound_to(res, INPUT_WORKSPACE_NAME, c->place.workspace)
+			: 0;
+
+	if (r < 0 || !c->names_above)
+		return r;
+	return above ? add_bound_to(res, INPUT_ABOVE_NAME, above) : -ENOMEM;
 }
 
 static int
@@ -518,11 +535,13 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 {
 	_cleanup_(freep) char *why = NULL;
 	_cleanup_(strv_done) struct strv libraries = STRV_INIT, argfiles = STRV_INIT;
+	_cleanup_(freep) char *cargo_home = c->place.workspace ? cached_cargo_home() : NULL;
 	const char *target = c->in.call->target;
 	struct inputs_from from = { .place = &c->place,
 		.ignored_lists = &c->dirs,
 		.argfiles = &argfiles,
 		.cwd = c->cwd,
+		.cargo_home = cargo_home,
 		.libraries = &libraries,
 		.stamps = target && strstr(target, "-windows-"),
 		.linked = c->in.call->calls_linker && !made->staged,
@@ -583,6 +602,8 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 		r = cached_add_bundle(c, made, res, &bound);
 	if (r == 0 && bound)
 		r = cached_add_bound(c, res);
+	if (r == 0)
+		r = add_workspace(c, res);
 	return r;
 }
 
@@ -729,6 +750,7 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 	int r;
 
 	*said->why = '\0';
+	*c->bound = '\0';
 	said->bytes = 0;
 	if (c->in.conf->client.cache != CACHE_ON) {
 		cached_why(said, "the cache is only read");
@@ -749,6 +771,7 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 	}
 	if (r < 0 && !*said->why)
 		cached_why(said, "%s", strerror(-r));
+	memcpy(said->bound, c->bound, sizeof(said->bound));
 	if (!made->staged) {
 		cached_note_recipe(c);
 		depot_trim(c->depot, TRIM_FILES);

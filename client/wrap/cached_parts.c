@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "cache/marks.h"
 #include "cache/text.h"
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/ledger.h"
@@ -29,15 +30,59 @@ cached_note_real(struct cached *c, const struct buf *text)
 		c->names_real = true;
 }
 
+char *
+cached_cargo_home(void)
+{
+	const char *dir = getenv("CARGO_HOME"), *home = getenv("HOME");
+
+	return dir && *dir ? strdup(dir) : home && *home ? path_join(home, ".cargo") : NULL;
+}
+
+/* Of a mapped unit: a macro may have put the directory into it that the workspace lies in. What
+ * names the workspace itself says more; cargo's home and the toolchain may lie there, too. */
+static int
+look_above(struct cached *c, const char *path)
+{
+	_cleanup_(freep) char *above = path_dirname(c->place.workspace);
+	_cleanup_(freep) char *home = cached_cargo_home();
+	const char *but[3];
+	size_t n = 0;
+	int r;
+
+	if (!above)
+		return -ENOMEM;
+	if (streq(above, "/"))
+		return 0;
+	but[n++] = c->place.workspace;
+	if (home)
+		but[n++] = home;
+	if (c->place.sysroot)
+		but[n++] = c->place.sysroot;
+	r = text_file_has_but(path, above, but, n);
+	c->names_above |= r > 0;
+	return MIN2(r, 0);
+}
+
 int
 cached_names_place(struct cached *c, const char *path)
 {
-	/* the out-dirs are below them */
-	int r = text_file_has(path, c->target_dir), real = 0;
+	const char *workspace = c->place.workspace;
+	int r = workspace ? text_file_has(path, workspace) : 0, real = 0;
+	bool named = r > 0;
+
+	if (workspace && r >= 0 && look_above(c, path) < 0)
+		return -EIO;
+	c->names_workspace |= named;
+	/* the out-dirs are below the target directory, and that is below the workspace, mostly */
+	if (r > 0 || (r == 0 && !(workspace && path_is_below(c->target_dir, workspace))))
+		r = text_file_has(path, c->target_dir);
 
 	if (r >= 0 && cached_is_behind_link(c))
 		real = text_file_has(path, c->real_target_dir);
 	c->names_real |= real > 0;
+	named |= r > 0 || real > 0;
+	if (workspace && named && !*c->bound)
+		snprintf(c->bound, sizeof(c->bound), "%s", path_basename(path));
 	return r < 0 || real < 0 ? MIN2(r, real) : r || real;
 }
 
@@ -45,13 +90,44 @@ cached_names_place(struct cached *c, const char *path)
 int
 cached_hide_place(const struct cached *c, const struct buf *text, struct buf *ret)
 {
-	int r = text_hide(text->p, text->n, c->out_dir, ret);
 	const char *dirs[] = { c->target_dir, c->real_target_dir };
+	int r;
 
+	if (c->place.workspace)
+		return marks_hide(&c->place, text->p, text->n, ret);
+	r = text_hide(text->p, text->n, c->out_dir, ret);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(dirs); i++)
 		if (ret->n > 0 && memmem(ret->p, ret->n, dirs[i], strlen(dirs[i])))
 			r = -EBADMSG;
 	return r;
+}
+
+int
+cached_show(const struct cached *c, const struct buf *text, struct buf *to)
+{
+	return c->place.workspace ? marks_show(&c->place, text->p, text->n, to)
+				  : text_show(text->p, text->n, c->out_dir, to);
+}
+
+/* A text that is kept as it is must not hold what would be taken for a mark. */
+static bool
+has_mark(const struct cached *c, const struct buf *text)
+{
+	static const char marks[] = { INPUT_OUT_DIR_MARK, INPUT_TARGET_DIR_MARK,
+		INPUT_WORKSPACE_MARK };
+	size_t n = c->place.workspace ? ARRAY_LEN(marks) : 1;
+
+	for (size_t i = 0; i < n; i++)
+		if (memchr(text->p, marks[i], text->n))
+			return true;
+	return false;
+}
+
+int
+cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to)
+{
+	c->names_workspace |= c->place.workspace != NULL;
+	return has_mark(c, text) ? -EBADMSG : buf_add(to, text->p, text->n);
 }
 
 int
@@ -61,7 +137,7 @@ cached_hide(struct cached *c, const struct buf *text, struct buf *to, bool *boun
 
 	if (text->n == 0)
 		return 0;
-	if (memchr(text->p, '\x01', text->n))
+	if (has_mark(c, text))
 		return -EBADMSG;
 	cached_note_real(c, text);
 	r = *bound ? -EBADMSG : cached_hide_place(c, text, to);
@@ -69,7 +145,9 @@ cached_hide(struct cached *c, const struct buf *text, struct buf *to, bool *boun
 		return r;
 	*bound = true;
 	buf_done(to);
-	return buf_add(to, text->p, text->n);
+	if (c->place.workspace && !*c->bound)
+		snprintf(c->bound, sizeof(c->bound), "its text");
+	return cached_keep_as_is(c, text, to);
 }
 
 int

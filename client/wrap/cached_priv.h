@@ -18,6 +18,7 @@ struct cached {
 	const char *run; /* a build script's run (client/script/): its name; there is no call */
 	struct unit_key key;
 	struct strv env; /* the hermetic one */
+	struct strv marked, marked_env; /* of a mapped unit: inputs_place.marked, and env likewise */
 	struct inputs_place place;
 	int lock; /* of the key, or -1 */
 	struct strv trace_options, dirs;
@@ -27,6 +28,9 @@ struct cached {
 	mode_t mask;	 /* what the modes of outputs lose: the umask, mostly (fs_mask_in) */
 	bool names_real; /* what was made names the target directory by its real path, behind a link
 			  */
+	bool names_workspace; /* what was made of a mapped unit names the workspace */
+	bool names_above;     /* or the directory that it lies in */
+	char bound[128];      /* what of it names its place; "": nothing */
 	struct unit_key bundle_key; /* empty until it is asked for */
 	struct result bundle;	    /* that is in place */
 };
@@ -51,10 +55,17 @@ void cached_mark_used(struct cached *c, const struct digest *key, const struct r
 /* Writes a text to the empty *to in the form in which it is kept. *bound: the text holds for this
  * out-dir alone. 0; -EBADMSG: it cannot be kept; -ENOMEM. */
 int cached_hide(struct cached *c, const struct buf *text, struct buf *to, bool *bound);
-/* The same for a text that must hold for any place; -EBADMSG: it does not. */
+/* Writes the text as it is: the result holds for one place. 0; -EBADMSG; -ENOMEM. */
+int cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to);
+/* The reverse of cached_hide. 0 or -ENOMEM. */
+int cached_show(const struct cached *c, const struct buf *text, struct buf *to);
+/* The same as cached_hide for a text that must hold for any place; -EBADMSG: it does not. */
 int cached_hide_place(const struct cached *c, const struct buf *text, struct buf *to);
-/* Whether a file's bytes contain the path of this target directory. 1, 0, or -errno. */
+/* Whether a file's bytes contain the path of this target directory, or, of a mapped unit, of the
+ * workspace. 1, 0, or -errno. */
 int cached_names_place(struct cached *c, const char *path);
+/* cargo's home; NULL: it is not known, or no memory. The caller frees it. */
+char *cached_cargo_home(void);
 /* Whether the target directory lies behind a symbolic link. */
 bool cached_is_behind_link(const struct cached *c);
 /* Sets names_real if the text names the real path. */

@@ -112,6 +112,7 @@ struct run {
 	char *kept; /* the promised rmeta's second name */
 	struct promise *promise;
 	struct tracer *tracer; /* NULL: it is not traced */
+	struct buf line; /* of a mapped unit: what has come of a line */
 };
 
 static void
@@ -122,6 +123,7 @@ run_done(struct run *r)
 	free(r->kept);
 	free(r->env);
 	tracer_freep(&r->tracer);
+	buf_done(&r->line);
 	promise_free(r->promise);
 	slots_tokens_done(&r->tokens);
 	closep(&r->own_slot);
@@ -318,6 +320,50 @@ keep(struct streams *s, enum stream which, const void *p, size_t n)
 	s->lost = b->n + n > SEEN_MAX || buf_add(b, p, n) < 0;
 }
 
+/* What the compiler says of a unit, as if that were not mapped, whole line by whole line. 0 or
+ * -ENOMEM. */
+static int
+turn_back(struct run *r, const uint8_t *p, size_t n, struct buf *ret)
+{
+	const uint8_t *end = p + n, *nl;
+	int k = 0;
+
+	while (k == 0 && (nl = memchr(p, '\n', (size_t)(end - p)))) {
+		k = buf_add(&r->line, p, (size_t)(nl - p));
+		if (k == 0)
+			k = mapping_turn_back(
+				r->l->mapping, (const char *)r->line.p, r->line.n, ret);
+		if (k == 0)
+			k = buf_add(ret, "\n", 1);
+		r->line.n = 0;
+		p = nl + 1;
+	}
+	return k < 0 ? k : buf_add(&r->line, p, (size_t)(end - p));
+}
+
+static void
+say_errors(struct run *r, struct streams *s, const void *p, size_t n)
+{
+	pass_on(r, p, n);
+	keep(s, STREAM_ERR, p, n);
+}
+
+/* What is said of a mapped unit. Out of memory: it stays as it is, and is not kept. */
+static void
+say_mapped(struct run *r, struct streams *s, const uint8_t *p, size_t n)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (turn_back(r, p, n, &b) == 0) {
+		say_errors(r, s, b.p, b.n);
+		return;
+	}
+	s->lost = true;
+	pass_on(r, b.p, b.n);
+	pass_on(r, p, n);
+	r->line.n = 0;
+}
+
 /* When the compiler tells of the metadata. A line of it that comes in two parts is missed: the log
  * then has no time. Within a diagnostic the quotes have a backslash. */
 static void
@@ -342,11 +388,14 @@ read_stream(struct run *r, struct streams *s, enum stream which)
 		return false;
 	if (which == STREAM_ERR)
 		note_rmeta(r->l, chunk, (size_t)n);
-	if (which == STREAM_ERR)
-		pass_on(r, chunk, (size_t)n);
-	else
+	if (which == STREAM_OUT) {
 		child_write(STDOUT_FILENO, chunk, (size_t)n);
-	keep(s, which, chunk, (size_t)n);
+		keep(s, which, chunk, (size_t)n);
+	} else if (r->l->mapping) {
+		say_mapped(r, s, chunk, (size_t)n);
+	} else {
+		say_errors(r, s, chunk, (size_t)n);
+	}
 	return true;
 }
 
@@ -495,6 +544,9 @@ run_piped(struct run *r, struct spawn *s)
 	status = wait_for(r, &st, pid);
 	if (r->l->takes_rest)
 		read_rest(r, &st);
+	/* a line without an end */
+	if (r->line.n)
+		say_errors(r, &st, r->line.p, r->line.n);
 	end_promise(r, status);
 	if (r->tracer && st.lost)
 		local_seen_done(r->l->seen);
@@ -526,7 +578,7 @@ local_run(struct local_run *l)
 		/* one that outlives us would write over what the next one makes */
 		.dies_with_us = true };
 	l->compile_start_us = clock_mono_us();
-	if (r.tracer || (l->said && l->said->text_bytes))
+	if (r.tracer || l->mapping || (l->said && l->said->text_bytes))
 		k = run_piped(&r, &s);
 	else
 		k = child_run(&s);

@@ -3,6 +3,7 @@
 #define DRAY_CLIENT_WRAP_LOCAL_H
 
 #include "rustc/call.h"
+#include "rustc/mapping.h"
 #include "client/wrap/ledger.h"
 #include "client/wrap/slots.h"
 #include "common/buf.h"
@@ -18,6 +19,7 @@ void local_seen_done(struct local_seen *s);
 
 struct local_run {
 	const struct rustc_call *call;
+	const struct mapping *mapping; /* of a mapped call: names are turned back; NULL: it is none */
 	const struct ledger *said;    /* what was said and promised before; NULL: nothing */
 	struct slots *slots;	      /* NULL: they cannot be used; the run goes on without */
 	int slot;		      /* one taken already, or -1; left to the caller */

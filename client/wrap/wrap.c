@@ -15,9 +15,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cache/inputs.h"
+#include "cache/text.h"
 #include "client/script/install.h"
 #include "client/script/run.h"
 #include "client/wrap/cached.h"
@@ -28,6 +31,7 @@
 #include "client/wrap/link.h"
 #include "client/wrap/local.h"
 #include "client/wrap/prime.h"
+#include "client/wrap/target_dir.h"
 #include "client/wrap/trial.h"
 #include "client/wrap/wrap.h"
 #include "common/child.h"
@@ -50,6 +54,10 @@ struct wrap {
 	struct choice choice;
 	struct rustc_call given; /* with -C incremental, while call is the same without */
 	struct strv plain_argv;
+	struct mapping mapping; /* paths = shared */
+	char *workspace, *target_dir;
+	struct strv mapped_argv;
+	bool mapped;
 	bool was_incremental, primes;
 	struct timespec began;
 	struct memo *memo;
@@ -87,6 +95,9 @@ wrap_done(struct wrap *w)
 	call_done(&w->call);
 	call_done(&w->given);
 	strv_done(&w->plain_argv);
+	strv_done(&w->mapped_argv);
+	free(w->workspace);
+	free(w->target_dir);
 }
 
 /* Keeps only an absolute path: cargo runs the compiler in a package's directory, and a relative one
@@ -200,6 +211,7 @@ write_log(struct wrap *w, int status)
 	e.cache = w->cache;
 	e.cache_why = w->cache_off ? w->cache_off : w->cache_why;
 	e.not_stored = w->not_stored;
+	e.bound = *w->said.bound ? w->said.bound : NULL;
 	e.key = *w->said.key ? w->said.key : NULL;
 	e.lookup_us = w->lookup_us;
 	e.restore_us = w->restore_us;
@@ -343,6 +355,7 @@ static int
 run_here(struct wrap *w)
 {
 	struct local_run l = { .call = &w->call,
+		.mapping = w->mapped ? &w->mapping : NULL,
 		.said = w->dispatched ? &w->ledger : NULL,
 		.slots = w->slots,
 		.slot = w->choice.slot,
@@ -443,7 +456,10 @@ static void
 open_cache(struct wrap *w)
 {
 	const char *dir = w->conf->client.cache_dir;
-	struct cached_in in = { .conf = w->conf, .call = &w->call, .began = w->began };
+	struct cached_in in = { .conf = w->conf,
+		.call = &w->call,
+		.mapping = w->mapped ? &w->mapping : NULL,
+		.began = w->began };
 	int r;
 
 	if (dir && *dir && memo_open(dir, &w->memo) < 0)
@@ -451,6 +467,38 @@ open_cache(struct wrap *w)
 	in.memo = w->memo;
 	r = cached_open(&in, &w->cached, &w->cache_off);
 	w->cache = r < 0 ? "off" : "miss";
+}
+
+/* Where paths = shared, a unit of the workspace is compiled with names that do not tell where that
+ * lies: every one, so that a unit is the same whether it was kept or not. */
+static void
+map_paths(struct wrap *w)
+{
+	struct rustc_call mapped = { .kind = CALL_UNKNOWN };
+	_cleanup_(freep) char *out_dir = NULL;
+	char cwd[PATH_MAX];
+
+	if (w->conf->client.paths != PATHS_SHARED || w->conf->client.cache == CACHE_OFF ||
+		!w->call.out_dir || !getcwd(cwd, sizeof(cwd)) || !text_can_hide(cwd) ||
+		!mapping_suits(&w->call, cwd, getenv("CARGO_MANIFEST_DIR")))
+		return;
+	out_dir = path_normalize(cwd, w->call.out_dir);
+	w->workspace = strdup(cwd);
+	w->target_dir = out_dir ? target_dir_of(out_dir, cwd) : NULL;
+	if (!w->workspace || !w->target_dir || !text_can_hide(w->target_dir) ||
+		streq(w->target_dir, out_dir) || path_is_below(cwd, w->target_dir))
+		return;
+	w->mapping = (struct mapping){ w->workspace, w->target_dir };
+	if (mapping_argv(&w->mapping, &w->call, &w->mapped_argv) < 0 ||
+		call_parse(w->mapped_argv.v, &mapped) < 0 || mapped.kind != CALL_UNIT) {
+		call_done(&mapped);
+		return;
+	}
+	call_done(&w->call);
+	w->call = mapped;
+	w->mapped = true;
+	/* its diagnostics would name the mapped places */
+	w->conf->client.offload = OFFLOAD_NEVER;
 }
 
 /* Takes -C incremental out of the unit, unless it will be compiled that way here. */
@@ -594,7 +642,9 @@ run_missed(struct wrap *w)
 	return_to_incremental(w);
 	open_slots(w, "compile");
 	choose(w->conf, &w->call, w->slots, &w->choice);
-	w->why = w->call.incremental ? call_home_reason(&w->call) : w->choice.why;
+	w->why = w->call.incremental ? call_home_reason(&w->call)
+		 : w->mapped	     ? "its paths are shared"
+				     : w->choice.why;
 	w->where = "local";
 	if (w->choice.place == PLACE_FARM) {
 		if (keeps(w))
@@ -622,8 +672,9 @@ run_unit(struct wrap *w)
 {
 	int status = 0;
 
+	map_paths(w);
 	leave_incremental(w);
-	if (find_cached(w) || link_bundle(w)) {
+	if (find_cached(w) || (!w->mapped && link_bundle(w))) {
 		status = w->said.status;
 		w->primes = w->was_incremental && w->conf->client.incremental == INCREMENTAL_AUTO &&
 			    !incremental_has_state(&w->given, w->memo);

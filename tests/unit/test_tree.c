@@ -2,6 +2,7 @@
  * and what cannot be put back as a whole is not put back in part. */
 #include "config.h"
 
+#include "cache/marks.h"
 #include "client/script/place.h"
 #include "client/script/tree.h"
 #include "tests/unit/depot_fixture.h"
@@ -383,13 +384,13 @@ hides(const struct where *w, const char *fmt, const char *want)
 			buf_add(&text, p, 1);
 	}
 	if (!want) {
-		assert_int_equal(place_hide(&w->place, text.p, text.n, &hidden), -EBADMSG);
+		assert_int_equal(marks_hide(&w->place, text.p, text.n, &hidden), -EBADMSG);
 		assert_int_equal(hidden.n, 0);
 		return;
 	}
-	assert_int_equal(place_hide(&w->place, text.p, text.n, &hidden), 0);
+	assert_int_equal(marks_hide(&w->place, text.p, text.n, &hidden), 0);
 	assert_string_equal((char *)hidden.p, want);
-	assert_int_equal(place_show(&w->place, hidden.p, hidden.n, &shown), 0);
+	assert_int_equal(marks_show(&w->place, hidden.p, hidden.n, &shown), 0);
 	assert_string_equal((char *)shown.p, (char *)text.p);
 }
 

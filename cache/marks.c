@@ -1,0 +1,103 @@
+/* Invariant: what is hidden is shown again, byte for byte, where the places are the same. */
+#include "config.h"
+
+#include "cache/marks.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cache/text.h"
+#include "common/fs.h"
+
+static bool
+holds(const struct buf *b, const char *what)
+{
+	return b->n > 0 && memmem(b->p, b->n, what, strlen(what));
+}
+
+struct mark {
+	char mark;
+	const char *dir;
+};
+
+/* A directory that lies in another one comes first: a target directory lies in the workspace,
+ * mostly, and a workspace may lie in a target directory. */
+static size_t
+list_marks(const struct inputs_place *p, struct mark to[3])
+{
+	struct mark workspace = { INPUT_WORKSPACE_MARK, p->workspace };
+	size_t n = 0;
+
+	to[n++] = (struct mark){ INPUT_OUT_DIR_MARK, p->out_dir };
+	if (p->workspace && path_is_below(p->workspace, p->target_dir))
+		to[n++] = workspace;
+	to[n++] = (struct mark){ INPUT_TARGET_DIR_MARK, p->target_dir };
+	if (p->workspace && n < 3)
+		to[n++] = workspace;
+	return n;
+}
+
+int
+marks_hide(const struct inputs_place *p, const void *text, size_t n, struct buf *to)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct mark marks[3];
+	size_t n_marks = list_marks(p, marks);
+	int r = 0;
+
+	if (n == 0)
+		return 0;
+	for (size_t i = 0; i < n_marks; i++)
+		if (memchr(text, marks[i].mark, n) || !text_can_hide(marks[i].dir))
+			return -EBADMSG;
+	r = buf_add(&b, text, n);
+	for (size_t i = 0; r == 0 && i < n_marks; i++) {
+		struct buf next = BUF_INIT;
+
+		/* the marks before it are in the text now, and this one is not */
+		r = text_hide_as(marks[i].mark, b.p, b.n, marks[i].dir, &next);
+		buf_done(&b);
+		b = next;
+	}
+	if (r < 0)
+		return r;
+	/* behind a link: the text tells by which name it was reached */
+	if (holds(&b, p->real_out_dir) || holds(&b, p->real_target_dir))
+		return -EBADMSG;
+	return buf_add(to, b.p, b.n);
+}
+
+int
+marks_show(const struct inputs_place *p, const void *text, size_t n, struct buf *to)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct mark marks[3];
+	size_t n_marks = list_marks(p, marks);
+	int r = buf_add(&b, text, n);
+
+	for (size_t i = 0; r == 0 && i < n_marks; i++) {
+		struct buf next = BUF_INIT;
+
+		r = text_show_as(marks[i].mark, b.p, b.n, marks[i].dir, &next);
+		buf_done(&b);
+		b = next;
+	}
+	return r < 0 ? r : buf_add(to, b.p, b.n);
+}
+
+int
+marks_env(const struct inputs_place *p, char *const *envp, struct strv *ret)
+{
+	int r = 0;
+
+	for (; r == 0 && *envp; envp++) {
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+		r = marks_hide(p, *envp, strlen(*envp), &b);
+		if (r == -EBADMSG)
+			r = strv_add(ret, *envp);
+		else if (r == 0)
+			r = strv_addn(ret, (const char *)b.p, b.n);
+	}
+	return r;
+}

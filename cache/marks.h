@@ -1,0 +1,19 @@
+/* Marks for the places of a build script's run, or of a mapped unit, in what is kept: \x01 for the
+ * out-dir, \x02 for the target directory, \x03 for the workspace (inputs.h). */
+#ifndef DRAY_CACHE_MARKS_H
+#define DRAY_CACHE_MARKS_H
+
+#include "cache/inputs.h"
+#include "common/buf.h"
+#include "common/strv.h"
+
+/* 0: adds the text to *to, with the marks where a whole path begins with these directories;
+ * -EBADMSG: that cannot be done, or the text holds a real path of theirs; -ENOMEM. */
+int marks_hide(const struct inputs_place *p, const void *text, size_t n, struct buf *to);
+/* The reverse. 0 or -ENOMEM. */
+int marks_show(const struct inputs_place *p, const void *text, size_t n, struct buf *to);
+/* The variables, for inputs_place.marked: adds them to *ret, and a NULL at the end, which no count
+ * has. A value that no mark can be put into stands as it is. 0 or -ENOMEM. */
+int marks_env(const struct inputs_place *p, char *const *envp, struct strv *ret);
+
+#endif

@@ -1,0 +1,34 @@
+/* How a unit of a workspace is compiled where paths = shared: without a word of where it lies. The
+ * mapping is that of cargo's trim-paths (cargo/core/compiler/mod.rs, trim_paths_args):
+ *
+ *     WORKSPACE=.   TARGET-DIRECTORY=/cargo/build-dir
+ *
+ * A package of the registry or of a git checkout is not mapped: it lies at the same place for each
+ * checkout of a user. */
+#ifndef DRAY_RUSTC_MAPPING_H
+#define DRAY_RUSTC_MAPPING_H
+
+#include "common/buf.h"
+#include "rustc/call.h"
+
+#define MAPPING_WORKSPACE "."
+#define MAPPING_TARGET_DIR "/cargo/build-dir"
+
+struct mapping {
+	const char *workspace;	/* absolute, normal: where cargo starts the compiler */
+	const char *target_dir; /* absolute, normal; NULL: it is not known */
+};
+
+/* Whether cargo calls the compiler for a package of its workspace, so that the unit can be mapped:
+ * the source is named by its path from there, the directory of the package lies below, and the call
+ * has no mapping of its own. manifest_dir: CARGO_MANIFEST_DIR; NULL: it is not set. */
+bool mapping_suits(const struct rustc_call *call, const char *cwd, const char *manifest_dir);
+
+/* Adds the words of the call with the mapping's options before all others. 0 or -ENOMEM. */
+int mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv *ret);
+
+/* Turns the names in a line of the compiler's (JSON, without its end) back into what it would say
+ * without the mapping, and adds it to *ret. 0 or -ENOMEM. */
+int mapping_turn_back(const struct mapping *m, const char *line, size_t n, struct buf *ret);
+
+#endif
