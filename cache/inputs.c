@@ -252,7 +252,7 @@ inputs_umask(const struct inputs_place *place, char ret[8])
 }
 
 char *
-inputs_mark_real(const struct inputs_place *place, const char *path)
+inputs_mark_path(const struct inputs_place *place, const char *path)
 {
 	const char *dir = place->workspace;
 	char *marked;
@@ -364,7 +364,7 @@ check_real(const struct input *in, const struct inputs_place *place, char **ret_
 	_cleanup_(freep) char *path = inputs_real_path(place, in->name);
 	_cleanup_(freep) char *real = path ? realpath(path, NULL) : NULL;
 
-	_cleanup_(freep) char *marked = real ? inputs_mark_real(place, real) : NULL;
+	_cleanup_(freep) char *marked = real ? inputs_mark_path(place, real) : NULL;
 
 	if (!path || (real && !marked))
 		return -ENOMEM;

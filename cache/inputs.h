@@ -101,6 +101,9 @@ struct inputs_place {
 	struct memo *memo; /* may be NULL */
 };
 
+/* A path with the mark for the workspace, where it lies there. NULL: no memory. The caller frees it.
+ */
+char *inputs_mark_path(const struct inputs_place *place, const char *path);
 /* Whether a name, or a value, begins with a mark for a place. */
 bool input_is_marked(const char *name);
 

@@ -11,9 +11,6 @@ const struct input **inputs_sorted(
 /* The path that an input's name stands for now; "": none. NULL: out of memory. The caller frees it.
  */
 char *inputs_real_path(const struct inputs_place *place, const char *name);
-/* A real path with the mark for the workspace, where it lies there. NULL: no memory. The caller
- * frees it. */
-char *inputs_mark_real(const struct inputs_place *place, const char *path);
 /* The value of INPUT_UMASK. */
 void inputs_umask(const struct inputs_place *place, char ret[8]);
 int inputs_listing(const char *path, struct digest *ret); /* -errno of opendir */

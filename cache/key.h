@@ -76,7 +76,7 @@ void unit_key_done(struct unit_key *k);
  *   format, what, namespace
  *   build script    the digest of its program
  *   argument        each
- *   cwd             the package's directory
+ *   cwd             the package's directory; \x03 stands for a workspace that is moved
  *   env NAME        what cargo says of the package, its configuration, and the libraries that it
  *                   depends on: CARGO_PKG_*, CARGO_FEATURE_*, CARGO_CFG_*, DEP_*, TARGET, …
  *
@@ -85,7 +85,7 @@ struct run_key_in {
 	const char *namespace; /* may be NULL */
 	struct digest program;
 	char *const *args; /* without the program's name; NULL-terminated */
-	const char *cwd;
+	const char *cwd; /* with a mark for the workspace, if that is moved */
 	char *const *env; /* NAME=VALUE, with marks for directories (inputs_place.marked) */
 };
 

@@ -496,7 +496,7 @@ record_add_real(struct recorder *r, const char *path)
 		path_is_below(r->in->place->out_dir, path) ||
 		path_is_below(r->in->place->real_out_dir, path) || !realpath(path, real))
 		return 0;
-	marked = inputs_mark_real(r->in->place, real);
+	marked = inputs_mark_path(r->in->place, real);
 	return marked ? record_add(r, INPUT_REAL, path, marked, strlen(marked)) : -ENOMEM;
 }
 

@@ -173,26 +173,33 @@ begins_any(const uint8_t *p, size_t left, const char *const *but, size_t n)
 	return false;
 }
 
+bool
+text_has_but(const void *p, size_t size, const char *what, const char *const *but, size_t n)
+{
+	const uint8_t *at = p, *end = at + size;
+
+	for (; size && (at = memmem(at, (size_t)(end - at), what, strlen(what))); at++)
+		if (!begins_any(at, (size_t)(end - at), but, n))
+			return true;
+	return false;
+}
+
 int
 text_file_has_but(const char *path, const char *what, const char *const *but, size_t n)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	const uint8_t *p, *end, *at;
 	struct stat st;
-	size_t size;
+	bool has;
+	void *p;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	size = (size_t)st.st_size;
-	if (size == 0)
+	if (st.st_size == 0)
 		return 0;
-	p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	end = p + size;
-	for (at = p; (at = memmem(at, (size_t)(end - at), what, strlen(what))); at++)
-		if (!begins_any(at, (size_t)(end - at), but, n))
-			break;
-	munmap((void *)(uintptr_t)p, size);
-	return at != NULL;
+	has = text_has_but(p, (size_t)st.st_size, what, but, n);
+	munmap(p, (size_t)st.st_size);
+	return has;
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/marks.h"
 #include "cache/text.h"
 #include "client/wrap/cached.h"
 #include "client/wrap/identify.h"
@@ -42,6 +43,7 @@ again_done(struct again *a)
 	strv_done(&a->env);
 	strv_done(&a->marked);
 	free(a->out_dir);
+	free(a->workspace);
 	free(a->real_out_dir);
 	free(a->target_dir);
 	free(a->real_target_dir);
@@ -94,12 +96,16 @@ take_result(struct again *a, size_t i)
 	strv_done(&a->env);
 	strv_done(&a->marked);
 	free(steal_ptr(a->out_dir));
+	free(steal_ptr(a->workspace));
 	free(steal_ptr(a->real_out_dir));
 	free(steal_ptr(a->target_dir));
 	free(steal_ptr(a->real_target_dir));
 	r = entry_result(&a->entry, i, &a->res);
 	if (r == -EBADMSG)
 		return verify_differs(a, "the entry", "it was damaged");
+	if (r < 0)
+		return r;
+	r = a->res.cwd ? verify_find_workspace(a) : 0;
 	if (r < 0)
 		return r;
 	if (a->res.run)
@@ -129,30 +135,48 @@ take_result(struct again *a, size_t i)
 	return chdir(a->res.cwd) < 0 ? verify_skip(a, "its directory is gone") : 0;
 }
 
+/* Where it was made; out_dir: where its outputs lie. */
+static struct inputs_place
+place_of(const struct again *a, const char *out_dir)
+{
+	const char *real = a->real_out_dir && streq(out_dir, a->out_dir) ? a->real_out_dir : out_dir;
+
+	return (struct inputs_place){ .out_dir = out_dir,
+		.real_out_dir = real,
+		.target_dir = a->target_dir,
+		.real_target_dir = a->real_target_dir,
+		.workspace = a->workspace,
+		.width = call_option_value(&a->call, "diagnostic-width"),
+		.envp = environ,
+		.cargo_env = &a->env,
+		.memo = a->in->memo };
+}
+
 static int
 check_inputs(struct again *a)
 {
 	_cleanup_(freep) char *sysroot = NULL;
 	_cleanup_(freep) char *exe = NULL;
 	_cleanup_(freep) char *form = call_form(&a->call);
-	int found = toolchain_find_sysroot(a->in->memo, a->call.driver, &sysroot, &exe);
-	const mode_t mask = umask(0);
-	const struct inputs_place place = { .out_dir = a->out_dir,
-		.real_out_dir = a->real_out_dir ? a->real_out_dir : a->out_dir,
-		.target_dir = a->target_dir,
-		.real_target_dir = a->real_target_dir,
-		.width = call_option_value(&a->call, "diagnostic-width"),
-		.form = form,
-		.envp = environ,
-		.cargo_env = &a->env,
-		.sysroot = sysroot,
-		.memo = a->in->memo,
-		.umask = mask };
 	_cleanup_(freep) char *why = NULL;
-	int r;
+	_cleanup_(strv_done) struct strv env = STRV_INIT;
+	int r = toolchain_find_sysroot(a->in->memo, a->call.driver, &sysroot, &exe);
+	struct inputs_place place = place_of(a, a->out_dir);
 
-	umask(mask);
-	r = form && found != -ENOMEM ? inputs_check(&a->res.inputs, &place, &why) : -ENOMEM;
+	place.form = form;
+	place.sysroot = sysroot;
+	place.umask = umask(0);
+	umask(place.umask);
+	r = form && r != -ENOMEM ? 0 : -ENOMEM;
+	if (r == 0 && a->workspace) {
+		r = marks_env(&place, environ, &a->marked);
+		if (r == 0)
+			r = marks_env(&place, a->env.v, &env);
+		place.marked = a->marked.v;
+		place.cargo_env = &env;
+	}
+	if (r == 0)
+		r = inputs_check(&a->res.inputs, &place, &why);
 	return r == -ESTALE ? verify_skip(a, why ? why : "an input changed") : r;
 }
 
@@ -180,6 +204,7 @@ name_bundle(struct again *a, struct cached_key_in in)
 	int r;
 
 	in.bundle = a->out_dir;
+	in.workspace = NULL;
 	r = cached_key(&in, &key);
 	if (r == 0)
 		a->said->bundle = key.id;
@@ -201,6 +226,7 @@ check_key(struct again *a)
 		.linker = verify_recipe_value(&a->entry, "linker"),
 		.cwd = a->res.cwd,
 		.target_dir = a->target_dir,
+		.workspace = a->workspace,
 		.env = &a->res.env };
 	int r;
 
@@ -300,16 +326,43 @@ prepare(struct again *a)
 
 /* ---- the comparison */
 
+/* What the compiler said of a mapped unit, as it was said to cargo. */
+static int
+turn_back(const struct again *a, struct buf *text)
+{
+	const struct mapping m = { a->workspace, a->target_dir };
+	const char *p = (const char *)text->p, *end = p + text->n;
+	struct buf turned = BUF_INIT;
+	int r = 0;
+
+	while (r == 0 && p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+
+		r = mapping_turn_back(&m, p, (size_t)((nl ? nl : end) - p), &turned);
+		if (r == 0 && nl)
+			r = buf_add(&turned, "\n", 1);
+		p = nl ? nl + 1 : end;
+	}
+	buf_done(text);
+	*text = turned;
+	return r;
+}
+
 /* What there is, against a text with its out-dir put back. */
 static int
 compare_text(struct again *a, const struct buf *text, const char *path, const char *name)
 {
 	_cleanup_(buf_done) struct buf want = BUF_INIT;
 	_cleanup_(buf_done) struct buf made = BUF_INIT;
-	int r = text_show(text->p, text->n, a->bound ? a->out_dir : a->made, &want);
+	const char *out_dir = a->bound ? a->out_dir : a->made;
+	const struct inputs_place place = place_of(a, out_dir);
+	int r = a->workspace ? marks_show(&place, text->p, text->n, &want)
+			     : text_show(text->p, text->n, out_dir, &want);
 
 	if (r == 0)
 		r = fs_read_file(path, TEXT_MAX, &made);
+	if (r == 0 && a->workspace && text == &a->res.err)
+		r = turn_back(a, &made);
 	if (r == -ENOENT)
 		return verify_differs(a, name, "it was not made");
 	if (r < 0)

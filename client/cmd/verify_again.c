@@ -98,11 +98,26 @@ verify_recipe_value(const struct entry *e, const char *name)
 	return NULL;
 }
 
+int
+verify_find_workspace(struct again *a)
+{
+	const char *cwd = verify_recipe_value(&a->entry, "cwd");
+	size_t n = strlen(a->res.cwd), k;
+
+	if (!cwd || *cwd != INPUT_WORKSPACE_MARK || !ends_with(a->res.cwd, ++cwd))
+		return 0;
+	k = strlen(cwd);
+	a->workspace = strndup(a->res.cwd, n - k);
+	return a->workspace ? 0 : -ENOMEM;
+}
+
 bool
 verify_is_bound(const struct result *res)
 {
 	for (size_t i = 0; i < res->inputs.n; i++)
-		if (res->inputs.v[i].kind == INPUT_OUT_DIR)
+		if (res->inputs.v[i].kind == INPUT_OUT_DIR &&
+			(streq(res->inputs.v[i].name, INPUT_OUT_DIR_NAME) ||
+				streq(res->inputs.v[i].name, INPUT_REAL_OUT_DIR_NAME)))
 			return true;
 	return false;
 }

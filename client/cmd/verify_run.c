@@ -94,6 +94,7 @@ verify_run_check_inputs(struct again *a)
 		.real_out_dir = a->real_out_dir,
 		.target_dir = a->target_dir,
 		.real_target_dir = a->real_target_dir,
+		.workspace = a->workspace,
 		.envp = environ,
 		.umask = own_umask(),
 		.memo = a->in->memo };
@@ -112,14 +113,15 @@ check_key(struct again *a)
 {
 	_cleanup_(unit_key_done) struct unit_key key = { .recipe = STRV_INIT };
 	_cleanup_(freep) char *what = NULL;
+	_cleanup_(freep) char *cwd = inputs_mark_path(&a->place, a->res.cwd);
 	struct run_key_in in = { .namespace = verify_recipe_value(&a->entry, "namespace"),
 		.args = a->res.argv.v + 1,
-		.cwd = a->res.cwd,
+		.cwd = cwd,
 		.env = a->marked.v };
 	int r = memo_digest_file(a->in->memo, a->res.argv.v[0], &in.program, NULL);
 
-	if (r == -ENOMEM)
-		return r;
+	if (r == -ENOMEM || !cwd)
+		return -ENOMEM;
 	if (r < 0)
 		return verify_skip(a, "its script's program is gone");
 	r = run_key_make(&in, &key);

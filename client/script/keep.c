@@ -149,9 +149,11 @@ static int
 add_inputs(struct run *r, struct result *res, struct strv *made)
 {
 	struct cached *c = r->c;
+	_cleanup_(freep) char *cargo_home = c->place.workspace ? cached_cargo_home() : NULL;
 	struct inputs_from from = { .place = &c->place,
 		.ignored_lists = &c->dirs,
 		.cwd = c->cwd,
+		.cargo_home = cargo_home,
 		.run = true,
 		.walks_environ = elf_uses_symbol(r->argv.v[0], "environ") != 0,
 		.asks_processor = asks_processor(r->memo, r->argv.v[0]),
@@ -178,8 +180,7 @@ add_text(struct run *r, const struct place_ways *ways, const struct buf *text, s
 	if (k == 0 && !place_ways_in(ways, to))
 		return 0;
 	buf_done(to);
-	if (memchr(text->p, INPUT_OUT_DIR_MARK, text->n) ||
-		memchr(text->p, INPUT_TARGET_DIR_MARK, text->n))
+	if (cached_has_mark(r->c, text) || memchr(text->p, INPUT_TARGET_DIR_MARK, text->n))
 		return why_set(&r->not_stored, -ENOTSUP, "an odd character in its text");
 	*bound = true;
 	if (!r->bound)
@@ -274,6 +275,32 @@ check_left(struct run *r, const struct strv *made, const struct result *res)
 			       left.v[0], told);
 }
 
+/* Of a package of a workspace: what it made may be taken to another checkout, unless it tells where
+ * this one is. */
+static int
+tie_to_workspace(struct run *r, struct result *res, bool bound)
+{
+	struct cached *c = r->c;
+	int k = 0;
+
+	c->names_workspace = bound;
+	for (size_t i = 0; k == 0 && i < res->n_outputs; i++) {
+		const struct output *o = &res->outputs[i];
+		_cleanup_(freep) char *path =
+			o->kind == OUTPUT_FILE ? path_join(c->out_dir, o->name) : NULL;
+
+		if (o->kind == OUTPUT_FILE)
+			k = path ? cached_look_above(c, path) : -ENOMEM;
+		else if (o->kind == OUTPUT_LINK)
+			k = cached_look_above_text(c, &o->text);
+	}
+	if (k == 0)
+		k = cached_look_above_text(c, &r->seen.out);
+	if (k == 0)
+		k = cached_look_above_text(c, &r->seen.err);
+	return k < 0 ? k : cached_add_workspace(c, res);
+}
+
 static int
 make_result(struct run *r, struct result *res)
 {
@@ -303,6 +330,8 @@ make_result(struct run *r, struct result *res)
 	c->names_real = true;
 	if (k == 0 && (bound || t.bound))
 		k = cached_add_bound(c, res);
+	if (k == 0 && c->place.workspace)
+		k = tie_to_workspace(r, res, bound || t.bound);
 	r->said.bytes = t.bytes;
 	return k < 0 ? k : add_call(r, res);
 }

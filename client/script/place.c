@@ -21,6 +21,8 @@ place_is_named(const struct inputs_place *p, const char *path)
 		r = text_file_has(path, p->out_dir);
 	if (r == 0 && !streq(p->target_dir, p->real_target_dir))
 		r = text_file_has(path, p->real_target_dir);
+	if (r == 0 && p->workspace && !path_is_below(p->workspace, p->target_dir))
+		r = text_file_has(path, p->workspace);
 	return r;
 }
 
@@ -129,9 +131,11 @@ place_ways_in(const struct place_ways *w, const struct buf *hidden)
 int
 place_is_told(const struct inputs_place *p, const struct place_ways *w, const char *path)
 {
-	const char *what[3 + ARRAY_LEN(w->v)] = { p->target_dir, p->out_dir, p->real_target_dir };
+	const char *what[4 + ARRAY_LEN(w->v)] = { p->target_dir, p->out_dir, p->real_target_dir };
 	size_t n = 3;
 
+	if (p->workspace)
+		what[n++] = p->workspace;
 	for (size_t i = 0; i < w->n; i++)
 		what[n++] = w->v[i];
 	return text_file_has_any(path, what, n);

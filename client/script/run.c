@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cache/marks.h"
+#include "cache/text.h"
 #include "client/script/launcher.h"
 #include "client/script/loader.h"
 #include "client/script/place.h"
@@ -97,6 +98,40 @@ is_cargos(const char *out_dir)
 	       ends_with(out_dir, "/out") && target_dir_is_profile(dir);
 }
 
+/* The directory that a checkout is moved with: the nearest one from the package's up that has a
+ * Cargo.lock, or the package's own. What lies elsewhere does not move with it (record_path.c). A
+ * package in cargo's home is the same for each checkout. 0 or -ENOMEM. */
+static int
+find_workspace(struct cached *c)
+{
+	_cleanup_(freep) char *home = cached_cargo_home();
+	char *dir;
+
+	if (home && path_is_below(c->cwd, home))
+		return 0;
+	dir = strdup(c->cwd);
+	while (dir && dir[1]) {
+		_cleanup_(freep) char *lock = path_join(dir, "Cargo.lock");
+		char *up;
+
+		if (lock && fs_exists(lock))
+			break;
+		up = path_dirname(dir);
+		free(dir);
+		dir = up;
+	}
+	if (!dir)
+		return -ENOMEM;
+	if (!dir[1]) {
+		free(dir);
+		dir = strdup(c->cwd);
+	}
+	c->workspace = dir;
+	if (dir && text_can_hide(dir) && !path_is_below(dir, c->target_dir))
+		c->place.workspace = dir;
+	return dir ? 0 : -ENOMEM;
+}
+
 static int
 find_place(struct run *r)
 {
@@ -128,17 +163,18 @@ find_place(struct run *r)
 		.envp = environ,
 		.umask = c->umask,
 		.memo = r->memo };
-	return 0;
+	return r->conf->client.paths == PATHS_SHARED ? find_workspace(c) : 0;
 }
 
 static int
 make_key(struct run *r)
 {
 	struct cached *c = r->c;
+	_cleanup_(freep) char *cwd = inputs_mark_path(&c->place, c->cwd);
 	struct run_key_in k = {
-		.namespace = r->conf->client.namespace, .args = r->argv.v + 1, .cwd = c->cwd
+		.namespace = r->conf->client.namespace, .args = r->argv.v + 1, .cwd = cwd
 	};
-	int e = place_mark_env(&c->place, environ, &r->marked);
+	int e = cwd ? place_mark_env(&c->place, environ, &r->marked) : -ENOMEM;
 
 	if (e < 0)
 		return e;

@@ -198,7 +198,8 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 	if (r < 0)
 		return r;
 	if (!named && b.n > 0 &&
-		(memchr(b.p, INPUT_OUT_DIR_MARK, b.n) || memchr(b.p, INPUT_TARGET_DIR_MARK, b.n)))
+		(memchr(b.p, INPUT_OUT_DIR_MARK, b.n) || memchr(b.p, INPUT_TARGET_DIR_MARK, b.n) ||
+			(t->place->workspace && memchr(b.p, INPUT_WORKSPACE_MARK, b.n))))
 		return 1;
 	if (named && (!is_text(&b) || !takes_other_paths(o->name, &b)))
 		return 1;

@@ -51,6 +51,7 @@ cached_close(struct cached *c)
 	free(c->target_dir);
 	free(c->real_target_dir);
 	free(c->form);
+	free(c->workspace);
 	unit_key_done(&c->key);
 	unit_key_done(&c->bundle_key);
 	result_done(&c->bundle);

@@ -394,8 +394,8 @@ cached_add_bound(const struct cached *c, struct result *res)
 }
 
 /* Variables were compared with marks, and the outputs hold the place itself. */
-static int
-add_workspace(const struct cached *c, struct result *res)
+int
+cached_add_workspace(const struct cached *c, struct result *res)
 {
 	_cleanup_(freep) char *above = c->names_above ? path_dirname(c->place.workspace) : NULL;
 	int r = c->names_workspace
@@ -603,7 +603,7 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	if (r == 0 && bound)
 		r = cached_add_bound(c, res);
 	if (r == 0)
-		r = add_workspace(c, res);
+		r = cached_add_workspace(c, res);
 	return r;
 }
 

@@ -38,10 +38,11 @@ cached_cargo_home(void)
 	return dir && *dir ? strdup(dir) : home && *home ? path_join(home, ".cargo") : NULL;
 }
 
-/* Of a mapped unit: a macro may have put the directory into it that the workspace lies in. What
- * names the workspace itself says more; cargo's home and the toolchain may lie there, too. */
+/* Of a mapped unit, or a run: a macro may have put the directory into what was made that the
+ * workspace lies in. What names the workspace itself says more; cargo's home and the toolchain may
+ * lie there, too. path: a file; NULL: the text. 0 or -errno. */
 static int
-look_above(struct cached *c, const char *path)
+look_above(struct cached *c, const char *path, const struct buf *text)
 {
 	_cleanup_(freep) char *above = path_dirname(c->place.workspace);
 	_cleanup_(freep) char *home = cached_cargo_home();
@@ -51,16 +52,29 @@ look_above(struct cached *c, const char *path)
 
 	if (!above)
 		return -ENOMEM;
-	if (streq(above, "/"))
+	if (c->names_above || streq(above, "/"))
 		return 0;
 	but[n++] = c->place.workspace;
 	if (home)
 		but[n++] = home;
 	if (c->place.sysroot)
 		but[n++] = c->place.sysroot;
-	r = text_file_has_but(path, above, but, n);
+	r = path ? text_file_has_but(path, above, but, n)
+		 : text_has_but(text->p, text->n, above, but, n);
 	c->names_above |= r > 0;
 	return MIN2(r, 0);
+}
+
+int
+cached_look_above(struct cached *c, const char *path)
+{
+	return c->place.workspace ? look_above(c, path, NULL) : 0;
+}
+
+int
+cached_look_above_text(struct cached *c, const struct buf *text)
+{
+	return c->place.workspace ? look_above(c, NULL, text) : 0;
 }
 
 int
@@ -70,7 +84,7 @@ cached_names_place(struct cached *c, const char *path)
 	int r = workspace ? text_file_has(path, workspace) : 0, real = 0;
 	bool named = r > 0;
 
-	if (workspace && r >= 0 && look_above(c, path) < 0)
+	if (r >= 0 && cached_look_above(c, path) < 0)
 		return -EIO;
 	c->names_workspace |= named;
 	/* the out-dirs are below the target directory, and that is below the workspace, mostly */
@@ -88,13 +102,15 @@ cached_names_place(struct cached *c, const char *path)
 
 /* -EBADMSG: it cannot be hidden that it was made in this target directory. */
 int
-cached_hide_place(const struct cached *c, const struct buf *text, struct buf *ret)
+cached_hide_place(struct cached *c, const struct buf *text, struct buf *ret)
 {
 	const char *dirs[] = { c->target_dir, c->real_target_dir };
 	int r;
 
-	if (c->place.workspace)
-		return marks_hide(&c->place, text->p, text->n, ret);
+	if (c->place.workspace) {
+		r = cached_look_above_text(c, text);
+		return r < 0 ? r : marks_hide(&c->place, text->p, text->n, ret);
+	}
 	r = text_hide(text->p, text->n, c->out_dir, ret);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(dirs); i++)
 		if (ret->n > 0 && memmem(ret->p, ret->n, dirs[i], strlen(dirs[i])))
@@ -109,9 +125,8 @@ cached_show(const struct cached *c, const struct buf *text, struct buf *to)
 				  : text_show(text->p, text->n, c->out_dir, to);
 }
 
-/* A text that is kept as it is must not hold what would be taken for a mark. */
-static bool
-has_mark(const struct cached *c, const struct buf *text)
+bool
+cached_has_mark(const struct cached *c, const struct buf *text)
 {
 	static const char marks[] = { INPUT_OUT_DIR_MARK, INPUT_TARGET_DIR_MARK,
 		INPUT_WORKSPACE_MARK };
@@ -127,7 +142,7 @@ int
 cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to)
 {
 	c->names_workspace |= c->place.workspace != NULL;
-	return has_mark(c, text) ? -EBADMSG : buf_add(to, text->p, text->n);
+	return cached_has_mark(c, text) ? -EBADMSG : buf_add(to, text->p, text->n);
 }
 
 int
@@ -137,7 +152,7 @@ cached_hide(struct cached *c, const struct buf *text, struct buf *to, bool *boun
 
 	if (text->n == 0)
 		return 0;
-	if (has_mark(c, text))
+	if (cached_has_mark(c, text))
 		return -EBADMSG;
 	cached_note_real(c, text);
 	r = *bound ? -EBADMSG : cached_hide_place(c, text, to);

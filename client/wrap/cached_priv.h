@@ -18,6 +18,7 @@ struct cached {
 	const char *run; /* a build script's run (client/script/): its name; there is no call */
 	struct unit_key key;
 	struct strv env; /* the hermetic one */
+	char *workspace; /* of a run, where it is ours */
 	struct strv marked, marked_env; /* of a mapped unit: inputs_place.marked, and env likewise */
 	struct inputs_place place;
 	int lock; /* of the key, or -1 */
@@ -55,12 +56,18 @@ void cached_mark_used(struct cached *c, const struct digest *key, const struct r
 /* Writes a text to the empty *to in the form in which it is kept. *bound: the text holds for this
  * out-dir alone. 0; -EBADMSG: it cannot be kept; -ENOMEM. */
 int cached_hide(struct cached *c, const struct buf *text, struct buf *to, bool *bound);
+/* Whether a text that is kept as it is holds what would be taken for a mark. */
+bool cached_has_mark(const struct cached *c, const struct buf *text);
+/* Notes whether a file tells of the directory that the workspace lies in (names_above). 0 or
+ * -errno. */
+int cached_look_above(struct cached *c, const char *path);
+int cached_look_above_text(struct cached *c, const struct buf *text);
 /* Writes the text as it is: the result holds for one place. 0; -EBADMSG; -ENOMEM. */
 int cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to);
 /* The reverse of cached_hide. 0 or -ENOMEM. */
 int cached_show(const struct cached *c, const struct buf *text, struct buf *to);
 /* The same as cached_hide for a text that must hold for any place; -EBADMSG: it does not. */
-int cached_hide_place(const struct cached *c, const struct buf *text, struct buf *to);
+int cached_hide_place(struct cached *c, const struct buf *text, struct buf *to);
 /* Whether a file's bytes contain the path of this target directory, or, of a mapped unit, of the
  * workspace. 1, 0, or -errno. */
 int cached_names_place(struct cached *c, const char *path);
@@ -82,6 +89,9 @@ int cached_add_bundle(
 int cached_add_writable(const struct cached *c, struct strv *to);
 /* Ties the result to its out-dir; with names_real to its real path, too. 0 or -errno. */
 int cached_add_bound(const struct cached *c, struct result *res);
+/* Ties it to its workspace, or to the directory above, as names_workspace and names_above say. 0 or
+ * -errno. */
+int cached_add_workspace(const struct cached *c, struct result *res);
 /* 0 or -errno. */
 int cached_bundle_key(struct cached *c);
 
