@@ -1,0 +1,166 @@
+/* mapping: which units are mapped, with which options, and that what the compiler says of them is turned
+ * back. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "rustc/mapping.h"
+
+static const struct mapping mapping = { "/home/u/ws", "/home/u/ws/target" };
+
+static void
+turns(const char *line, const char *want)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(mapping_turn_back(&mapping, line, strlen(line), &b), 0);
+	assert_int_equal(buf_add(&b, "", 1), 0);
+	assert_string_equal((const char *)b.p, want);
+}
+
+static void
+stays(const char *line)
+{
+	turns(line, line);
+}
+
+static void
+test_names(void **state)
+{
+	(void)state;
+	turns("{\"spans\":[{\"file_name\":\"./a/x.rs\",\"line\":1}],\"rendered\":\"e\\n --> ./a/x.rs:1:2\\n\"}",
+		"{\"spans\":[{\"file_name\":\"/home/u/ws/a/x.rs\",\"line\":1}],\"rendered\":\"e\\n --> "
+		"/home/u/ws/a/x.rs:1:2\\n\"}");
+	turns("{\"file_name\":\"/cargo/build-dir/debug/build/b/out/g.rs\"}",
+		"{\"file_name\":\"/home/u/ws/target/debug/build/b/out/g.rs\"}");
+	turns("{\"rendered\":\"e\\n   ::: ./x.rs:3:4\\n  |\"}",
+		"{\"rendered\":\"e\\n   ::: /home/u/ws/x.rs:3:4\\n  |\"}");
+	/* a short line, and its children */
+	turns("{\"rendered\":\"./x.rs:3:4: error: y\\n./z.rs:1:1: note: w\\n\"}",
+		"{\"rendered\":\"/home/u/ws/x.rs:3:4: error: y\\n/home/u/ws/z.rs:1:1: note: w\\n\"}");
+}
+
+static void
+test_colours(void **state)
+{
+	(void)state;
+	turns("{\"rendered\":\"\\u001b[1me\\u001b[0m\\n\\u001b[0m  \\u001b[0m\\u001b[1m\\u001b[38;5;12m--> "
+	      "\\u001b[0m\\u001b[0m./x.rs:1:2\\u001b[0m\\n\"}",
+		"{\"rendered\":\"\\u001b[1me\\u001b[0m\\n\\u001b[0m  "
+		"\\u001b[0m\\u001b[1m\\u001b[38;5;12m--> "
+		"\\u001b[0m\\u001b[0m/home/u/ws/x.rs:1:2\\u001b[0m\\n\"}");
+}
+
+/* What only looks like a name. */
+static void
+test_texts(void **state)
+{
+	(void)state;
+	stays("{\"file_name\":\"src/main.rs\",\"rendered\":\"e\\n --> src/main.rs:1:2\\n\"}");
+	stays("{\"message\":\"./x.rs\",\"rendered\":\"e\\n2 | include!(\\\"./x.rs\\\") --> ./x.rs\\n\"}");
+	stays("{\"text\":\"\\\"file_name\\\":\\\"./x.rs\\\"\"}");
+	stays("{\"rendered\":\"2 |  a\\\\n --> ./x.rs\\n\"}");
+	stays("{\"artifact\":\"./target/libx.rmeta\",\"emit\":\"metadata\"}");
+	stays("error: ./x.rs\n --> ./x.rs:1:1");
+	stays("{\"file_name\":\".\"}");
+	stays("{\"file_name\":\"/cargo/build-dirs/x\"}");
+	stays("{\"rendered\":\"");
+	stays("{\"rendered\":\"\\");
+	stays("{\"");
+	stays("{");
+	stays("");
+}
+
+static void
+test_target_dir_unknown(void **state)
+{
+	const struct mapping m = { "/ws", NULL };
+	static const char line[] = "{\"file_name\":\"/cargo/build-dir/x.rs\"}";
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(mapping_turn_back(&m, line, strlen(line), &b), 0);
+	assert_int_equal(b.n, strlen(line));
+	assert_memory_equal(b.p, line, b.n);
+}
+
+static bool
+suits(const char *source, const char *more, const char *cwd, const char *manifest_dir)
+{
+	const char *words[] = { "rustc", "--crate-name", "a", source, "--error-format=json",
+		"--json=diagnostic-rendered-ansi,artifacts,future-incompat", "--crate-type", "lib",
+		"--emit=dep-info,metadata,link", "--out-dir", "/home/u/ws/target/debug/deps", more,
+		NULL };
+	_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
+	_cleanup_(strv_done) struct strv argv = STRV_INIT;
+
+	for (size_t i = 0; words[i]; i++)
+		assert_int_equal(strv_add(&argv, words[i]), 0);
+	assert_int_equal(call_parse(argv.v, &call), 0);
+	return mapping_suits(&call, cwd, manifest_dir);
+}
+
+static void
+test_suits(void **state)
+{
+	static const char ws[] = "/home/u/ws", member[] = "/home/u/ws/a";
+
+	(void)state;
+	assert_true(suits("a/src/lib.rs", NULL, ws, member));
+	assert_true(suits("src/lib.rs", NULL, ws, ws));
+	/* of the registry, and of a package beside the workspace */
+	assert_false(suits("/home/u/.cargo/registry/src/i/a-1.0.0/src/lib.rs", NULL,
+		"/home/u/.cargo/registry/src/i/a-1.0.0", "/home/u/.cargo/registry/src/i/a-1.0.0"));
+	assert_false(suits("../b/src/lib.rs", NULL, ws, "/home/u/b"));
+	assert_false(suits("a/src/lib.rs", NULL, ws, "/home/u/b"));
+	assert_false(suits("a/src/lib.rs", NULL, ws, NULL));
+	assert_false(suits("src/lib.rs", NULL, "/", "/"));
+	/* a mapping of its own */
+	assert_false(suits("src/lib.rs", "--remap-path-prefix=/home/u/ws=/x", ws, ws));
+	assert_false(suits("src/lib.rs", "-Cremap-cwd-prefix=.", ws, ws) &&
+		     suits("src/lib.rs", "-Zremap-cwd-prefix=.", ws, ws));
+}
+
+static void
+test_argv(void **state)
+{
+	static const char *const plain[] = { "rustc", "a.rs", NULL },
+				 *const clippy[] = { "clippy-driver", "rustc", "a.rs", NULL };
+	const char *const *const all[] = { plain, clippy };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
+		_cleanup_(strv_done) struct strv given = STRV_INIT, argv = STRV_INIT;
+		size_t at = i + 1;
+
+		for (const char *const *v = all[i]; *v; v++)
+			assert_int_equal(strv_add(&given, *v), 0);
+		assert_int_equal(call_parse(given.v, &call), 0);
+		assert_int_equal(mapping_argv(&mapping, &call, &argv), 0);
+		assert_int_equal(argv.n, given.n + 2);
+		assert_string_equal(argv.v[at], "--remap-path-prefix=/home/u/ws=.");
+		assert_string_equal(argv.v[at + 1],
+			"--remap-path-prefix=/home/u/ws/target=/cargo/build-dir");
+		assert_string_equal(argv.v[at + 2], "a.rs");
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_names),
+		cmocka_unit_test(test_colours), cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_target_dir_unknown), cmocka_unit_test(test_suits),
+		cmocka_unit_test(test_argv) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,191 @@
+/* Inputs and texts of a mapped unit: found where the workspace lies now, and tied to a place where they
+ * depend on it. */
+#include "config.h"
+
+#include "tests/unit/inputs_fixture.h"
+
+#include "cache/marks.h"
+#include "cache/text.h"
+
+static char workspace[PATH_MAX + 16], other[PATH_MAX + 16];
+
+static void
+begin_workspace(void)
+{
+	snprintf(workspace, sizeof(workspace), "%s/ws", dir);
+	snprintf(other, sizeof(other), "%s/deep/other", dir);
+	assert_int_equal(mkdir(workspace, 0755), 0);
+	assert_int_equal(fs_mkdir_p(other, 0755), 0);
+	place.workspace = workspace;
+	place.target_dir = out;
+	place.real_target_dir = real_out;
+}
+
+static bool
+holds_at(const char *where)
+{
+	_cleanup_(freep) char *differs = NULL;
+	struct inputs_place p = place;
+
+	p.workspace = where;
+	return inputs_check(&got, &p, &differs) == 0;
+}
+
+static void
+test_moves(void **state)
+{
+	(void)state;
+	begin_workspace();
+	put("ws/a.rs", "a");
+	put("deep/other/a.rs", "a");
+	item('f', in("ws/a.rs"));
+	item('a', in("ws/absent"));
+	take_all();
+	assert_true(holds_at(workspace));
+	assert_true(holds_at(other));
+	put("deep/other/a.rs", "b");
+	assert_false(holds_at(other));
+	put("deep/other/a.rs", "a");
+	assert_true(holds_at(other));
+	put("deep/other/absent", "");
+	assert_false(holds_at(other));
+	assert_true(holds_at(workspace));
+}
+
+/* By which kind of path it was reached is not known. */
+static void
+test_beside(void **state)
+{
+	char beside[PATH_MAX + 16];
+
+	(void)state;
+	begin_workspace();
+	put("x", "x");
+	item('f', in("x"));
+	take_all();
+	assert_true(holds_at(workspace));
+	assert_false(holds_at(other));
+	snprintf(beside, sizeof(beside), "%s/beside", dir);
+	assert_true(holds_at(beside));
+}
+
+/* The system is the same for all, and so are cargo's home and the directories above. */
+static void
+test_common(void **state)
+{
+	char home[PATH_MAX + 8];
+
+	(void)state;
+	begin_workspace();
+	snprintf(home, sizeof(home), "%s/home", dir);
+	assert_int_equal(mkdir(home, 0755), 0);
+	put("home/x", "x");
+	from.cargo_home = home;
+	item('f', "/etc/passwd");
+	item('f', in("home/x"));
+	item('f', dir);
+	take_all();
+	assert_true(holds_at(other));
+}
+
+static void
+test_tied(void **state)
+{
+	struct digest d;
+
+	(void)state;
+	begin_workspace();
+	assert_int_equal(digest_bytes(workspace, strlen(workspace), &d), 0);
+	assert_int_equal(
+		inputs_add(&got, INPUT_OUT_DIR, INPUT_WORKSPACE_NAME, d.b, DIGEST_SIZE), 0);
+	assert_true(holds_at(workspace));
+	assert_false(holds_at(other));
+	assert_false(holds_at(NULL));
+}
+
+static void
+test_texts(void **state)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT, hidden = BUF_INIT, shown = BUF_INIT;
+	struct inputs_place there = place;
+
+	(void)state;
+	begin_workspace();
+	there = place;
+	there.workspace = other;
+	there.out_dir = there.real_out_dir = there.target_dir = there.real_target_dir = "/t";
+	assert_int_equal(
+		buf_addf(&text, "%s/a.d: %s/src/a.rs %s/x\n\\u001b[0m%s/b.rs:1", out, workspace, dir,
+			workspace),
+		0);
+	assert_int_equal(marks_hide(&place, text.p, text.n, &hidden), 0);
+	assert_null(memmem(hidden.p, hidden.n, workspace, strlen(workspace)));
+	assert_int_equal(marks_show(&there, hidden.p, hidden.n, &shown), 0);
+	assert_int_equal(buf_add(&shown, "", 1), 0);
+	buf_done(&text);
+	assert_int_equal(buf_addf(&text, "/t/a.d: %s/src/a.rs %s/x\n\\u001b[0m%s/b.rs:1", other, dir,
+				 other),
+		0);
+	assert_string_equal((char *)shown.p, (char *)text.p);
+	/* a part of another name */
+	buf_done(&text);
+	buf_done(&hidden);
+	assert_int_equal(buf_addf(&text, "%s-old/a", workspace), 0);
+	assert_int_equal(marks_hide(&place, text.p, text.n, &hidden), -EBADMSG);
+}
+
+/* A workspace in a target directory, and the other way round. */
+static void
+test_nested(void **state)
+{
+	_cleanup_(buf_done) struct buf hidden = BUF_INIT, shown = BUF_INIT;
+	struct inputs_place p = { .out_dir = "/top/w/target/debug/deps",
+		.real_out_dir = "/top/w/target/debug/deps",
+		.target_dir = "/top/w/target",
+		.real_target_dir = "/top/w/target",
+		.workspace = "/top/w" };
+	static const char text[] = "/top/w/target/debug/deps/x /top/w/target/y /top/w/z /top/v";
+
+	(void)state;
+	assert_int_equal(marks_hide(&p, text, strlen(text), &hidden), 0);
+	assert_int_equal(hidden.n, strlen("1/x 2/y 3/z /top/v"));
+	assert_memory_equal(hidden.p, "\x01/x \x02/y \x03/z /top/v", hidden.n);
+	assert_int_equal(marks_show(&p, hidden.p, hidden.n, &shown), 0);
+	assert_int_equal(shown.n, strlen(text));
+	assert_memory_equal(shown.p, text, shown.n);
+	buf_done(&hidden);
+	p.target_dir = p.real_target_dir = "/top";
+	assert_int_equal(marks_hide(&p, text, strlen(text), &hidden), 0);
+	assert_memory_equal(hidden.p, "\x01/x \x03/target/y \x03/z \x02/v", hidden.n);
+}
+
+static void
+test_has_but(void **state)
+{
+	static const char *const but[] = { "/home/u/ws", "/home/u/.cargo" };
+	static const char none[] = "a /home/u/ws/x /home/u/.cargo/y";
+	static const char one[] = "a /home/u/ws/x /home/u/.cargo/y /home/u/z";
+
+	(void)state;
+	assert_false(text_has_but(none, strlen(none), "/home/u", but, 2));
+	assert_true(text_has_but(one, strlen(one), "/home/u", but, 2));
+	assert_false(text_has_but("", 0, "/home/u", but, 2));
+	put("file", one);
+	assert_int_equal(text_file_has_but(in("file"), "/home/u", but, 2), 1);
+	put("file", none);
+	assert_int_equal(text_file_has_but(in("file"), "/home/u", but, 2), 0);
+	put("file", "");
+	assert_int_equal(text_file_has_but(in("file"), "/home/u", but, 2), 0);
+	assert_int_equal(text_file_has_but(in("none"), "/home/u", but, 2), -ENOENT);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { T(test_moves), T(test_beside), T(test_common),
+		T(test_tied), T(test_texts), T(test_nested), T(test_has_but) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
