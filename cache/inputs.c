@@ -525,11 +525,10 @@ check_place(const struct input *in, const struct inputs_place *place, char **ret
 		r = digest_bytes(dir, strlen(dir), &d);
 		if (r < 0 || has_digest(in, &d))
 			return r;
-		return places[i].what
-			       ? differs(ret_differs, places[i].what,
-					 "is in the outputs, and is another")
-			       : differs(ret_differs, "the directory above the workspace",
-					 "counts, since it looked there, and is another");
+		return places[i].what ? differs(ret_differs, places[i].what,
+						"is in the outputs, and is another")
+				      : differs(ret_differs, "the directory above the workspace",
+						"counts, since it looked there, and is another");
 	}
 	return differs(ret_differs, "an input", "is of a kind that is not known");
 }

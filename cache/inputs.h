@@ -89,11 +89,11 @@ struct inputs_place {
 	const char *target_dir;	  /* that the out-dir belongs to; NULL: none is known */
 	const char *real_target_dir;
 	const char *workspace; /* of a mapped unit; NULL: it is not */
-	const char *width; /* --diagnostic-width; NULL: not given */
-	const char *form;  /* call_form; NULL: "" */
-	char *const *envp; /* the compiler's */
-	/* Of a build script's run, or a mapped unit: the same, with the marks for these directories in the values,
-	 * and without variables that are no inputs. NULL otherwise. */
+	const char *width;     /* --diagnostic-width; NULL: not given */
+	const char *form;      /* call_form; NULL: "" */
+	char *const *envp;     /* the compiler's */
+	/* Of a build script's run, or a mapped unit: the same, with the marks for these directories
+	 * in the values, and without variables that are no inputs. NULL otherwise. */
 	char *const *marked;
 	const struct strv *cargo_env; /* of it, what cargo set: NAME=VALUE, sorted; NULL: none */
 	const char *sysroot;	      /* NULL: not known */
@@ -101,7 +101,8 @@ struct inputs_place {
 	struct memo *memo; /* may be NULL */
 };
 
-/* A path with the mark for the workspace, where it lies there. NULL: no memory. The caller frees it.
+/* A path with the mark for the workspace, where it lies there. NULL: no memory. The caller frees
+ * it.
  */
 char *inputs_mark_path(const struct inputs_place *place, const char *path);
 /* Whether a name, or a value, begins with a mark for a place. */
@@ -116,7 +117,7 @@ struct inputs_from {
 	const struct strv *ignored_lists; /* directories whose listing decides nothing: -L */
 	const struct strv *argfiles;	  /* normal paths of @file; their text is in the key */
 	const char *cwd;
-	const char *cargo_home; /* of a mapped unit; NULL: not known */
+	const char *cargo_home;	      /* of a mapped unit; NULL: not known */
 	const struct strv *libraries; /* names of the toolchain's own; NULL: none */
 	bool linked;		      /* a linker ran as well */
 	bool run;		      /* it is a build script's run */

@@ -85,8 +85,8 @@ struct run_key_in {
 	const char *namespace; /* may be NULL */
 	struct digest program;
 	char *const *args; /* without the program's name; NULL-terminated */
-	const char *cwd; /* with a mark for the workspace, if that is moved */
-	char *const *env; /* NAME=VALUE, with marks for directories (inputs_place.marked) */
+	const char *cwd;   /* with a mark for the workspace, if that is moved */
+	char *const *env;  /* NAME=VALUE, with marks for directories (inputs_place.marked) */
 };
 
 /* 0 or -ENOMEM. */

@@ -154,8 +154,7 @@ add_above(struct recorder *r)
 	if (!r->above)
 		return 0;
 	k = dir ? digest_bytes(dir, strlen(dir), &d) : -ENOMEM;
-	return k < 0 ? k
-		     : inputs_add(r->inputs, INPUT_OUT_DIR, INPUT_ABOVE_NAME, d.b, DIGEST_SIZE);
+	return k < 0 ? k : inputs_add(r->inputs, INPUT_OUT_DIR, INPUT_ABOVE_NAME, d.b, DIGEST_SIZE);
 }
 
 static int

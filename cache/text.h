@@ -21,8 +21,7 @@ int text_show_as(char mark, const void *p, size_t n, const char *dir, struct buf
 /* Whether a file contains these bytes. 1, 0, or -errno. */
 int text_file_has(const char *path, const char *what);
 /* Whether the bytes contain these ones anywhere but at the begin of one of the others. */
-bool text_has_but(
-	const void *p, size_t size, const char *what, const char *const *but, size_t n);
+bool text_has_but(const void *p, size_t size, const char *what, const char *const *but, size_t n);
 /* The same of a file. 1, 0, or -errno. */
 int text_file_has_but(const char *path, const char *what, const char *const *but, size_t n);
 /* The same as text_file_has of any of these. */

@@ -15,7 +15,8 @@
 bool
 mapping_suits(const struct rustc_call *call, const char *cwd, const char *manifest_dir)
 {
-	if (call->kind != CALL_UNIT || !call->json || !call->source || !manifest_dir || *call->source == '/' || starts_with(call->source, "../") ||
+	if (call->kind != CALL_UNIT || !call->json || !call->source || !manifest_dir ||
+		*call->source == '/' || starts_with(call->source, "../") ||
 		strstr(call->source, "/../") || !path_is_normal(cwd) || !cwd[1] ||
 		!path_is_below(manifest_dir, cwd))
 		return false;
@@ -48,7 +49,8 @@ mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv
 static const char *
 place_of(const struct mapping *m, const char *p, const char *end, size_t *ret_n)
 {
-	static const char workspace[] = MAPPING_WORKSPACE "/", target_dir[] = MAPPING_TARGET_DIR "/";
+	static const char workspace[] = MAPPING_WORKSPACE "/",
+			  target_dir[] = MAPPING_TARGET_DIR "/";
 	size_t n = (size_t)(end - p);
 
 	if (n > strlen(workspace) && memcmp(p, workspace, strlen(workspace)) == 0) {
@@ -125,8 +127,8 @@ line_end(const char *p, const char *end)
 
 /* Adds what lies before p, and turns the name at p back, if it is one. */
 static int
-turn_name(const struct mapping *m, const char **done, const char *p, const char *end,
-	struct buf *ret)
+turn_name(
+	const struct mapping *m, const char **done, const char *p, const char *end, struct buf *ret)
 {
 	size_t n = 0;
 	const char *place = place_of(m, p, end, &n);
@@ -141,8 +143,8 @@ turn_name(const struct mapping *m, const char **done, const char *p, const char 
 
 /* Of a string: each line of it. */
 static int
-turn_rendered(const struct mapping *m, const char **done, const char *p, const char *end,
-	struct buf *ret)
+turn_rendered(
+	const struct mapping *m, const char **done, const char *p, const char *end, struct buf *ret)
 {
 	int r = 0;
 

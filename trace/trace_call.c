@@ -57,7 +57,8 @@ read_string(pid_t tid, uint64_t at, char *to, size_t size)
 	return -ENAMETOOLONG;
 }
 
-/* Pages of the caller's memory. An array's pointers lie together; its strings are all over the heap.
+/* Pages of the caller's memory. An array's pointers lie together; its strings are all over the
+ * heap.
  */
 #define STRING_PAGES 32
 

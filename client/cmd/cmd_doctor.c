@@ -251,6 +251,24 @@ try_tracer(char *program, const char *way, char **ret_doubt)
 	return -ENOTSUP;
 }
 
+/* What paths = shared is good for. */
+static void
+check_paths(struct doctor *d, bool traced)
+{
+	const struct conf *c = d->conf;
+
+	if (c->client.paths != PATHS_SHARED || c->client.cache == CACHE_OFF || c->client.disable)
+		return;
+	if (!traced)
+		say(d, NOTE, "paths",
+			"paths = shared is of no use where compiles cannot be traced: set paths = "
+			"exact");
+	else
+		say(d, GOOD, "paths",
+			"paths = shared: units of a workspace are found from each checkout; for a "
+			"debugger: dray env --gdb, dray env --lldb");
+}
+
 /* As a linker, since only the compiler is expected to say which variables it asks for. */
 static void
 check_tracer(struct doctor *d)
@@ -277,6 +295,7 @@ check_tracer(struct doctor *d)
 			doubt, lost);
 	else
 		say(d, GOOD, "tracer", "compiles here can be traced");
+	check_paths(d, r == 0);
 }
 
 /* Whether runs of build scripts are kept. */

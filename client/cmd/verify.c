@@ -139,7 +139,8 @@ take_result(struct again *a, size_t i)
 static struct inputs_place
 place_of(const struct again *a, const char *out_dir)
 {
-	const char *real = a->real_out_dir && streq(out_dir, a->out_dir) ? a->real_out_dir : out_dir;
+	const char *real = a->real_out_dir && streq(out_dir, a->out_dir) ? a->real_out_dir
+									 : out_dir;
 
 	return (struct inputs_place){ .out_dir = out_dir,
 		.real_out_dir = real,

@@ -286,8 +286,9 @@ tie_to_workspace(struct run *r, struct result *res, bool bound)
 	c->names_workspace = bound;
 	for (size_t i = 0; k == 0 && i < res->n_outputs; i++) {
 		const struct output *o = &res->outputs[i];
-		_cleanup_(freep) char *path =
-			o->kind == OUTPUT_FILE ? path_join(c->out_dir, o->name) : NULL;
+		_cleanup_(freep) char *path = o->kind == OUTPUT_FILE
+						      ? path_join(c->out_dir, o->name)
+						      : NULL;
 
 		if (o->kind == OUTPUT_FILE)
 			k = path ? cached_look_above(c, path) : -ENOMEM;

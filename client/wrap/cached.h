@@ -27,8 +27,8 @@ struct cached_in {
 	const struct conf *conf;
 	const struct rustc_call *call;
 	const struct mapping *mapping; /* of a mapped call; NULL: it is none */
-	struct memo *memo;     /* may be NULL */
-	struct timespec began; /* of this process, CLOCK_REALTIME */
+	struct memo *memo;	       /* may be NULL */
+	struct timespec began;	       /* of this process, CLOCK_REALTIME */
 };
 
 /* 0; -ENOTSUP and why not in *ret_why (the caller frees it); -ENOMEM. */
@@ -39,7 +39,8 @@ void cached_closep(struct cached **c);
 struct cached_said {   /* for the job log */
 	char why[512]; /* of a miss: what is new or differs; of a result: why it is not kept */
 	char key[DIGEST_HEX_SIZE];
-	char bound[128]; /* of a mapped unit that was kept: what of it names its place; "": nothing */
+	char bound[128]; /* of a mapped unit that was kept: what of it names its place; "": nothing
+			  */
 	uint64_t saved_us, bytes;
 	int status; /* of a hit: the compiler's exit status */
 };

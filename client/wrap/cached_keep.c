@@ -398,9 +398,8 @@ int
 cached_add_workspace(const struct cached *c, struct result *res)
 {
 	_cleanup_(freep) char *above = c->names_above ? path_dirname(c->place.workspace) : NULL;
-	int r = c->names_workspace
-			? add_bound_to(res, INPUT_WORKSPACE_NAME, c->place.workspace)
-			: 0;
+	int r = c->names_workspace ? add_bound_to(res, INPUT_WORKSPACE_NAME, c->place.workspace)
+				   : 0;
 
 	if (r < 0 || !c->names_above)
 		return r;

@@ -19,7 +19,8 @@ struct cached {
 	struct unit_key key;
 	struct strv env; /* the hermetic one */
 	char *workspace; /* of a run, where it is ours */
-	struct strv marked, marked_env; /* of a mapped unit: inputs_place.marked, and env likewise */
+	struct strv marked,
+		marked_env; /* of a mapped unit: inputs_place.marked, and env likewise */
 	struct inputs_place place;
 	int lock; /* of the key, or -1 */
 	struct strv trace_options, dirs;
@@ -29,9 +30,9 @@ struct cached {
 	mode_t mask;	 /* what the modes of outputs lose: the umask, mostly (fs_mask_in) */
 	bool names_real; /* what was made names the target directory by its real path, behind a link
 			  */
-	bool names_workspace; /* what was made of a mapped unit names the workspace */
-	bool names_above;     /* or the directory that it lies in */
-	char bound[128];      /* what of it names its place; "": nothing */
+	bool names_workspace;	    /* what was made of a mapped unit names the workspace */
+	bool names_above;	    /* or the directory that it lies in */
+	char bound[128];	    /* what of it names its place; "": nothing */
 	struct unit_key bundle_key; /* empty until it is asked for */
 	struct result bundle;	    /* that is in place */
 };

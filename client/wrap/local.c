@@ -112,7 +112,7 @@ struct run {
 	char *kept; /* the promised rmeta's second name */
 	struct promise *promise;
 	struct tracer *tracer; /* NULL: it is not traced */
-	struct buf line; /* of a mapped unit: what has come of a line */
+	struct buf line;       /* of a mapped unit: what has come of a line */
 };
 
 static void

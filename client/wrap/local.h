@@ -19,13 +19,14 @@ void local_seen_done(struct local_seen *s);
 
 struct local_run {
 	const struct rustc_call *call;
-	const struct mapping *mapping; /* of a mapped call: names are turned back; NULL: it is none */
-	const struct ledger *said;    /* what was said and promised before; NULL: nothing */
-	struct slots *slots;	      /* NULL: they cannot be used; the run goes on without */
-	int slot;		      /* one taken already, or -1; left to the caller */
-	bool slot_stays;	      /* what it leaves running is to hold no slot (a script) */
-	bool takes_rest;	      /* what it leaves running may say something, too (a script) */
-	const struct strv *trace;     /* the tracer's options; NULL: it is not traced */
+	const struct mapping
+		*mapping;	   /* of a mapped call: names are turned back; NULL: it is none */
+	const struct ledger *said; /* what was said and promised before; NULL: nothing */
+	struct slots *slots;	   /* NULL: they cannot be used; the run goes on without */
+	int slot;		   /* one taken already, or -1; left to the caller */
+	bool slot_stays;	   /* what it leaves running is to hold no slot (a script) */
+	bool takes_rest;	   /* what it leaves running may say something, too (a script) */
+	const struct strv *trace;  /* the tracer's options; NULL: it is not traced */
 	const struct timespec *began; /* with trace: when this process began; the record says when
 					 the program did, later than any file from before then */
 	struct local_seen *seen;      /* out, with trace */

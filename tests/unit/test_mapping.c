@@ -1,5 +1,5 @@
-/* mapping: which units are mapped, with which options, and that what the compiler says of them is turned
- * back. */
+/* mapping: which units are mapped, with which options, and that what the compiler says of them is
+ * turned back. */
 #include "config.h"
 
 #include <setjmp.h>
@@ -36,8 +36,10 @@ static void
 test_names(void **state)
 {
 	(void)state;
-	turns("{\"spans\":[{\"file_name\":\"./a/x.rs\",\"line\":1}],\"rendered\":\"e\\n --> ./a/x.rs:1:2\\n\"}",
-		"{\"spans\":[{\"file_name\":\"/home/u/ws/a/x.rs\",\"line\":1}],\"rendered\":\"e\\n --> "
+	turns("{\"spans\":[{\"file_name\":\"./a/x.rs\",\"line\":1}],\"rendered\":\"e\\n --> "
+	      "./a/x.rs:1:2\\n\"}",
+		"{\"spans\":[{\"file_name\":\"/home/u/ws/a/x.rs\",\"line\":1}],\"rendered\":\"e\\n "
+		"--> "
 		"/home/u/ws/a/x.rs:1:2\\n\"}");
 	turns("{\"file_name\":\"/cargo/build-dir/debug/build/b/out/g.rs\"}",
 		"{\"file_name\":\"/home/u/ws/target/debug/build/b/out/g.rs\"}");
@@ -45,14 +47,16 @@ test_names(void **state)
 		"{\"rendered\":\"e\\n   ::: /home/u/ws/x.rs:3:4\\n  |\"}");
 	/* a short line, and its children */
 	turns("{\"rendered\":\"./x.rs:3:4: error: y\\n./z.rs:1:1: note: w\\n\"}",
-		"{\"rendered\":\"/home/u/ws/x.rs:3:4: error: y\\n/home/u/ws/z.rs:1:1: note: w\\n\"}");
+		"{\"rendered\":\"/home/u/ws/x.rs:3:4: error: y\\n/home/u/ws/z.rs:1:1: note: "
+		"w\\n\"}");
 }
 
 static void
 test_colours(void **state)
 {
 	(void)state;
-	turns("{\"rendered\":\"\\u001b[1me\\u001b[0m\\n\\u001b[0m  \\u001b[0m\\u001b[1m\\u001b[38;5;12m--> "
+	turns("{\"rendered\":\"\\u001b[1me\\u001b[0m\\n\\u001b[0m  "
+	      "\\u001b[0m\\u001b[1m\\u001b[38;5;12m--> "
 	      "\\u001b[0m\\u001b[0m./x.rs:1:2\\u001b[0m\\n\"}",
 		"{\"rendered\":\"\\u001b[1me\\u001b[0m\\n\\u001b[0m  "
 		"\\u001b[0m\\u001b[1m\\u001b[38;5;12m--> "
@@ -65,7 +69,8 @@ test_texts(void **state)
 {
 	(void)state;
 	stays("{\"file_name\":\"src/main.rs\",\"rendered\":\"e\\n --> src/main.rs:1:2\\n\"}");
-	stays("{\"message\":\"./x.rs\",\"rendered\":\"e\\n2 | include!(\\\"./x.rs\\\") --> ./x.rs\\n\"}");
+	stays("{\"message\":\"./x.rs\",\"rendered\":\"e\\n2 | include!(\\\"./x.rs\\\") --> "
+	      "./x.rs\\n\"}");
 	stays("{\"text\":\"\\\"file_name\\\":\\\"./x.rs\\\"\"}");
 	stays("{\"rendered\":\"2 |  a\\\\n --> ./x.rs\\n\"}");
 	stays("{\"artifact\":\"./target/libx.rmeta\",\"emit\":\"metadata\"}");
@@ -132,8 +137,9 @@ test_suits(void **state)
 static void
 test_argv(void **state)
 {
-	static const char *const plain[] = { "rustc", "a.rs", NULL },
-				 *const clippy[] = { "clippy-driver", "rustc", "a.rs", NULL };
+	static const char *const plain[] = { "rustc", "a.rs", NULL }, *const clippy[] = {
+		"clippy-driver", "rustc", "a.rs", NULL
+	};
 	const char *const *const all[] = { plain, clippy };
 
 	(void)state;
@@ -148,8 +154,8 @@ test_argv(void **state)
 		assert_int_equal(mapping_argv(&mapping, &call, &argv), 0);
 		assert_int_equal(argv.n, given.n + 2);
 		assert_string_equal(argv.v[at], "--remap-path-prefix=/home/u/ws=.");
-		assert_string_equal(argv.v[at + 1],
-			"--remap-path-prefix=/home/u/ws/target=/cargo/build-dir");
+		assert_string_equal(
+			argv.v[at + 1], "--remap-path-prefix=/home/u/ws/target=/cargo/build-dir");
 		assert_string_equal(argv.v[at + 2], "a.rs");
 	}
 }

@@ -222,8 +222,8 @@ answers_as_libc(void **state)
 static void
 answers_as_libc_in_any_order(void **state)
 {
-	static const char *const parts[] = { "a", "b", "c", "file", "to-dir", "to-file", "up", "none",
-		".", "..", "..", "" };
+	static const char *const parts[] = { "a", "b", "c", "file", "to-dir", "to-file", "up",
+		"none", ".", "..", "..", "" };
 	char was[PATH_MAX];
 
 	(void)state;

@@ -1,5 +1,5 @@
-/* Inputs and texts of a mapped unit: found where the workspace lies now, and tied to a place where they
- * depend on it. */
+/* Inputs and texts of a mapped unit: found where the workspace lies now, and tied to a place where
+ * they depend on it. */
 #include "config.h"
 
 #include "tests/unit/inputs_fixture.h"
@@ -114,17 +114,16 @@ test_texts(void **state)
 	there = place;
 	there.workspace = other;
 	there.out_dir = there.real_out_dir = there.target_dir = there.real_target_dir = "/t";
-	assert_int_equal(
-		buf_addf(&text, "%s/a.d: %s/src/a.rs %s/x\n\\u001b[0m%s/b.rs:1", out, workspace, dir,
-			workspace),
+	assert_int_equal(buf_addf(&text, "%s/a.d: %s/src/a.rs %s/x\n\\u001b[0m%s/b.rs:1", out,
+				 workspace, dir, workspace),
 		0);
 	assert_int_equal(marks_hide(&place, text.p, text.n, &hidden), 0);
 	assert_null(memmem(hidden.p, hidden.n, workspace, strlen(workspace)));
 	assert_int_equal(marks_show(&there, hidden.p, hidden.n, &shown), 0);
 	assert_int_equal(buf_add(&shown, "", 1), 0);
 	buf_done(&text);
-	assert_int_equal(buf_addf(&text, "/t/a.d: %s/src/a.rs %s/x\n\\u001b[0m%s/b.rs:1", other, dir,
-				 other),
+	assert_int_equal(
+		buf_addf(&text, "/t/a.d: %s/src/a.rs %s/x\n\\u001b[0m%s/b.rs:1", other, dir, other),
 		0);
 	assert_string_equal((char *)shown.p, (char *)text.p);
 	/* a part of another name */

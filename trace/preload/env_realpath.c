@@ -6,8 +6,8 @@
  *
  * Invariant: what is answered here is what libc would answer, as long as nobody replaces one of
  * these directories by a symbolic link while the compile runs. What a macro was answered is said.
- * What has a symbolic link in it is libc's, and so are all errors but ENOENT. libc only; it allocates
- * only the result. */
+ * What has a symbolic link in it is libc's, and so are all errors but ENOENT. libc only; it
+ * allocates only the result. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -145,7 +145,8 @@ skip_slashes(const char *p)
 	return p + strspn(p, "/");
 }
 
-/* Whether libc asks that what comes before is a directory: a slash at the end, "/." there, or "/..".
+/* Whether libc asks that what comes before is a directory: a slash at the end, "/." there, or
+ * "/..".
  */
 static bool
 wants_dir(const char *rest)
