@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "client/cmd/cmd.h"
+#include "client/incremental/seed.h"
 
 static int
 run(int argc, char **argv)
@@ -16,6 +17,7 @@ run(int argc, char **argv)
 		return status;
 	if (cmd_load_conf(&cmd_clear, &conf) < 0)
 		return CMD_FAILED;
+	seed_clear(conf->client.cache_dir);
 	return cmd_shrink_cache(&cmd_clear, conf, &(struct disk_goal){ .all = true }, json);
 }
 

@@ -18,7 +18,8 @@
 #include "client/cmd/userns.h"
 #include "client/wrap/linker.h"
 #include "client/wrap/local_only.h"
-#include "client/wrap/prime.h"
+#include "client/incremental/background.h"
+#include "client/incremental/prime.h"
 #include "client/show/show.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -363,7 +364,7 @@ check_priming(struct doctor *d)
 		say(d, NOTE, "priming", "%s does not work here (%s), %s", bwrap, why_not(), lost);
 	else if (is_set(ci) && !streq(ci, "false"))
 		say(d, NOTE, "priming", "CI is set: incremental states are not made ready");
-	else if (prime_on_battery(""))
+	else if (background_on_battery(""))
 		say(d, NOTE, "priming", "not while this machine is on battery");
 	else
 		say(d, GOOD, "priming", "incremental states can be made ready in the background");

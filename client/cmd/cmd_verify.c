@@ -11,7 +11,7 @@
 #include "cache/text.h"
 #include "client/cmd/cmd.h"
 #include "client/wrap/local.h"
-#include "client/wrap/prime.h"
+#include "client/incremental/prime.h"
 #include "client/show/show.h"
 #include "client/show/stats.h"
 #include "client/cmd/verify.h"

@@ -16,7 +16,7 @@
 #include "cache/text.h"
 #include "client/wrap/cached.h"
 #include "client/wrap/identify.h"
-#include "client/wrap/incremental.h"
+#include "client/incremental/incremental.h"
 #include "client/wrap/local.h"
 #include "client/wrap/target_dir.h"
 #include "common/child.h"

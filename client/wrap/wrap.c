@@ -27,10 +27,11 @@
 #include "client/wrap/choose.h"
 #include "client/wrap/closure.h"
 #include "client/wrap/given.h"
-#include "client/wrap/incremental.h"
+#include "client/incremental/incremental.h"
 #include "client/wrap/link.h"
 #include "client/wrap/local.h"
-#include "client/wrap/prime.h"
+#include "client/incremental/prime.h"
+#include "client/incremental/seed.h"
 #include "client/wrap/target_dir.h"
 #include "client/wrap/trial.h"
 #include "client/wrap/wrap.h"
@@ -528,10 +529,12 @@ return_to_incremental(struct wrap *w)
 	if (w->cached) {
 		if (w->conf->client.incremental != INCREMENTAL_AUTO)
 			return;
-		if (!incremental_has_state(&w->given, w->memo) &&
-			!incremental_is_rebuild(&w->given)) {
-			w->primes = true;
-			return;
+		if (!incremental_has_state(&w->given, w->memo)) {
+			if (!incremental_is_rebuild(&w->given)) {
+				w->primes = true;
+				return;
+			}
+			(void)seed_put(w->conf, &w->given);
 		}
 	}
 	w->call = w->given;
@@ -690,10 +693,12 @@ run_unit(struct wrap *w)
 	if (status == 0)
 		script_install(w->conf, &w->call, w->memo);
 	write_log(w, MAX2(status, 0));
-	if (status == 0 && w->primes) {
+	if (status == 0 && (w->primes || w->call.incremental))
 		memo_closep(&w->memo);
+	if (status == 0 && w->primes)
 		prime_start(w->conf, &w->given);
-	}
+	else if (status == 0 && w->call.incremental && w->was_incremental)
+		seed_start(w->conf, &w->call);
 	return status;
 }
 

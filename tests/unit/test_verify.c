@@ -5,7 +5,7 @@
 #include "cache/entry.h"
 #include "cache/key.h"
 #include "client/cmd/verify.h"
-#include "client/wrap/prime.h"
+#include "client/incremental/prime.h"
 #include "tests/unit/depot_fixture.h"
 
 extern char **environ;

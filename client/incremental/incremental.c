@@ -1,7 +1,7 @@
 /* Invariant: the plain call differs from the given one in nothing but -C incremental. */
 #include "config.h"
 
-#include "client/wrap/incremental.h"
+#include "client/incremental/incremental.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,0 +1,23 @@
+/* A process of its own for what can wait until cargo has ended. */
+#ifndef DRAY_CLIENT_INCREMENTAL_BACKGROUND_H
+#define DRAY_CLIENT_INCREMENTAL_BACKGROUND_H
+
+#include "common/conf.h"
+#include "rustc/call.h"
+
+/* At most so many wait, one after another; then no more are begun. */
+#define BACKGROUND_MAX 64
+#define BACKGROUND_CPU_S 900 /* processor seconds of one */
+
+typedef void (*background_fn)(const struct conf *conf, const struct rustc_call *call);
+
+/* call: with -C incremental. Starts a process that waits for this one's parent to end (and, if it compiles, for its
+ * turn), and then calls `what`, at idle priority; nothing where the machine is on battery, where CI is set, where memory is
+ * short, or where it is not wanted (prime). Never fails. */
+void background_start(const struct conf *conf, const struct rustc_call *call, bool compiles,
+	background_fn what);
+
+/* For its test: whether a battery is being drained. root: before /sys, "" but there. */
+bool background_on_battery(const char *root);
+
+#endif
