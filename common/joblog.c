@@ -25,31 +25,30 @@
 #define ATTEMPTS_MAX 16
 #define OPEN_TRIES 3
 
-/* A JSON string of s, cut to STRING_MAX bytes. Paths and messages may be any bytes, JSON is UTF-8:
- * in what is not, every byte above ASCII becomes '?'. NULL: out of memory. */
-static json_t *
-text(const char *s)
+json_t *
+joblog_text(const char *s, size_t max)
 {
-	char copy[STRING_MAX];
-	size_t n = strlen(s), i;
+	size_t n = strlen(s);
+	char *copy;
 	json_t *j;
 
-	if (n > sizeof(copy)) {
-		n = sizeof(copy);
+	if (n > max) {
+		n = max;
 		/* not in the middle of a character */
-		for (i = 0; i < 3 && ((unsigned char)s[n] & 0xc0) == 0x80; i++)
+		for (int i = 0; i < 3 && n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80; i++)
 			n--;
 	}
 	j = json_stringn(s, n);
-	if (j != NULL)
+	copy = j ? NULL : strndup(s, MIN2(strlen(s), max));
+	if (!copy)
 		return j;
-	n = MIN2(n, sizeof(copy));
-	memcpy(copy, s, n);
-	for (i = 0; i < n; i++) {
+	n = strlen(copy);
+	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)copy[i] >= 0x80)
 			copy[i] = '?';
-	}
-	return json_stringn(copy, n);
+	j = json_stringn(copy, n);
+	free(copy);
+	return j;
 }
 
 /* Each adds one field. Failures (memory) are gathered in *failed: callers read as a list. */
@@ -64,7 +63,7 @@ static void
 add_text(json_t *o, const char *key, const char *s, bool *failed)
 {
 	if (s != NULL)
-		add(o, key, text(s), failed);
+		add(o, key, joblog_text(s, STRING_MAX), failed);
 }
 
 static void
@@ -89,7 +88,7 @@ add_attempts(json_t *o, const char *const *attempts, bool *failed)
 		return;
 	list = json_array();
 	for (i = 0; list != NULL && attempts[i] != NULL && i < ATTEMPTS_MAX; i++) {
-		if (json_array_append_new(list, text(attempts[i])) < 0)
+		if (json_array_append_new(list, joblog_text(attempts[i], STRING_MAX)) < 0)
 			*failed = true;
 	}
 	add(o, "attempts", list, failed);

@@ -4,6 +4,8 @@
 #ifndef DRAY_COMMON_JOBLOG_H
 #define DRAY_COMMON_JOBLOG_H
 
+#include <jansson.h>
+
 #include "common/base.h"
 
 /* What a worker's tracer saw of a compile. */
@@ -57,5 +59,9 @@ struct joblog_entry {
 
 /* 0 or -errno. path's directory is made when missing. limit in bytes, 0 for none. */
 int joblog_append(const char *path, uint64_t limit, const struct joblog_entry *e);
+
+/* A JSON string of s, cut to max bytes. Paths and messages may be any bytes, JSON is UTF-8: in what
+ * is not, every byte above ASCII becomes '?'. NULL: out of memory. */
+json_t *joblog_text(const char *s, size_t max);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
+#include "client/show/show.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"
@@ -30,13 +31,18 @@ cmd_print_help(const struct cmd *c)
 void
 cmd_error(const struct cmd *c, const char *fmt, ...)
 {
+	_cleanup_(freep) char *text = NULL;
+	_cleanup_(buf_done) struct buf shown = BUF_INIT;
 	va_list ap;
+	int n;
 
-	fprintf(stderr, "dray %s: ", c->name);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	if (n < 0 || show_text(&shown, text) < 0 || buf_add(&shown, "", 1) < 0)
+		fprintf(stderr, "dray %s: no memory\n", c->name);
+	else
+		fprintf(stderr, "dray %s: %s\n", c->name, (const char *)shown.p);
 }
 
 int

@@ -10,6 +10,7 @@
 #include "client/show/jobs.h"
 #include "client/show/show.h"
 #include "common/clock.h"
+#include "common/joblog.h"
 
 static json_t *
 json_files(const struct store_stats *s)
@@ -21,8 +22,9 @@ json_files(const struct store_stats *s)
 static int
 print_json(const char *dir, const struct store_stats *before, const struct store_stats *after)
 {
-	_cleanup_(json_decrefp) json_t *o = json_pack("{s:s, s:I, s:o, s:o}", "dir", dir, "max",
-		(json_int_t)after->max, "before", json_files(before), "after", json_files(after));
+	_cleanup_(json_decrefp) json_t *o = json_pack("{s:o, s:I, s:o, s:o}", "dir",
+		joblog_text(dir, SIZE_MAX), "max", (json_int_t)after->max, "before",
+		json_files(before), "after", json_files(after));
 
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
 		return -ENOMEM;

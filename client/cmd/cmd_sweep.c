@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/cmd/cmd.h"
@@ -16,6 +17,7 @@
 #include "client/wrap/target_dir.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/joblog.h"
 
 #define OLDER_THAN "30d"
 
@@ -25,12 +27,25 @@ struct target {
 	const char *why; /* it stays; NULL: it goes, or went */
 };
 
+/* What must not go with a directory, and why it stays then. */
+enum { KEEP_HERE, KEEP_CACHE, KEEP_LOG, KEEP_HOME, KEEP_CARGO_HOME, KEEP_RUSTUP_HOME, N_KEEP };
+static const char *const keep_whys[N_KEEP] = {
+	[KEEP_HERE] = "this directory is in it",
+	[KEEP_CACHE] = "dray's cache is in it",
+	[KEEP_LOG] = "dray's job log is in it",
+	[KEEP_HOME] = "the home directory is in it",
+	[KEEP_CARGO_HOME] = "CARGO_HOME is in it",
+	[KEEP_RUSTUP_HOME] = "RUSTUP_HOME is in it",
+};
+
 struct sweep {
-	struct strv dirs; /* found, without links */
-	char *last;	  /* the out-dir that was looked at last: a build has hundreds of one */
+	struct strv dirs;    /* found, without links */
+	struct strv linked;  /* of these, those that a link leads to */
+	struct strv parents; /* directories in which rests were looked for */
+	char *last;	     /* the out-dir that was looked at last: a build has hundreds of one */
 	struct cmd_progress progress;
-	const char *keep[3]; /* places that stay, whatever they lie in; NULL: not known */
-	struct target *v;    /* the old ones */
+	char *keep[N_KEEP]; /* places without links; NULL: not known */
+	struct target *v;   /* the old ones */
 	size_t n;
 	uint64_t recent; /* how many are not old */
 	bool failed;
@@ -43,10 +58,36 @@ sweep_done(struct sweep *s)
 		free(s->v[i].dir);
 	free(s->v);
 	free(s->last);
+	for (size_t i = 0; i < N_KEEP; i++)
+		free(s->keep[i]);
 	strv_done(&s->dirs);
+	strv_done(&s->linked);
+	strv_done(&s->parents);
 }
 
 /* ---- which there are */
+
+/* Those in the nearest directory above that is there: the target directory itself may be gone. */
+static int
+find_rests(struct sweep *s, const char *dir)
+{
+	_cleanup_(freep) char *up = path_dirname(dir);
+	char *next;
+	int r;
+
+	while (up && !fs_exists(up) && !streq(up, "/")) {
+		next = path_dirname(up);
+		free(up);
+		up = next;
+	}
+	next = up ? realpath(up, NULL) : NULL;
+	free(up);
+	up = next;
+	if (!up || strv_has(&s->parents, up))
+		return 0;
+	r = strv_add(&s->parents, up);
+	return r < 0 ? r : target_find_rests(up, &s->dirs);
+}
 
 /* The target directory of a line of the job log, if it is still there. */
 static int
@@ -55,6 +96,8 @@ take_line(void *arg, struct job_line *j)
 	struct sweep *s = arg;
 	_cleanup_(freep) char *dir = NULL;
 	_cleanup_(freep) char *real = NULL;
+	struct stat st;
+	int r;
 
 	if (*j->out_dir != '/' || (s->last && streq(s->last, j->out_dir)))
 		return 0;
@@ -63,9 +106,14 @@ take_line(void *arg, struct job_line *j)
 	dir = target_dir_of(j->out_dir, "/");
 	if (!s->last || !dir)
 		return -ENOMEM;
+	r = find_rests(s, dir);
 	real = realpath(dir, NULL);
-	if (!real || strv_has(&s->dirs, real) || !target_is_cargos(real))
-		return 0;
+	/* cargo makes no directory where a link leads nowhere */
+	if (r == 0 && real && lstat(dir, &st) == 0 && S_ISLNK(st.st_mode) &&
+		!strv_has(&s->linked, real))
+		r = strv_add(&s->linked, real);
+	if (r < 0 || !real || strv_has(&s->dirs, real) || !target_is_cargos(real))
+		return r;
 	return strv_add(&s->dirs, real);
 }
 
@@ -97,15 +145,38 @@ find(const struct cmd *c, const struct conf *conf, char **dirs, int n, struct sw
 /* ---- which are old */
 
 static const char *
-why_kept(const struct sweep *s, const char *dir)
+why_kept(const struct sweep *s, const char *dir, const struct target_use *use)
 {
-	static const char *const whys[] = { "this directory is in it", "dray's cache is in it",
-		"the home directory is in it" };
-
-	for (size_t i = 0; i < ARRAY_LEN(s->keep); i++)
+	for (size_t i = 0; i < N_KEEP; i++)
 		if (s->keep[i] && path_is_below(s->keep[i], dir))
-			return whys[i];
-	return NULL;
+			return keep_whys[i];
+	if (strv_has(&s->linked, dir))
+		return "a link leads to it";
+	if (use->holds_more)
+		return "holds more than what cargo builds";
+	return use->others ? "holds directories of another user" : NULL;
+}
+
+/* What lies in another one goes, or stays, with that: a tool's own, a test's. */
+static void
+leave_out_inner(struct strv *dirs)
+{
+	size_t n = 0;
+
+	strv_sort_unique(dirs);
+	for (size_t i = 0; i < dirs->n; i++) {
+		bool inner = false;
+
+		for (size_t k = 0; k < n && !inner; k++)
+			inner = path_is_below(dirs->v[i], dirs->v[k]);
+		if (inner)
+			free(dirs->v[i]);
+		else
+			dirs->v[n++] = dirs->v[i];
+	}
+	if (dirs->v)
+		dirs->v[n] = NULL;
+	dirs->n = n;
 }
 
 static int
@@ -116,7 +187,7 @@ add(struct sweep *s, const char *dir, const struct target_use *use)
 	if (!v)
 		return -ENOMEM;
 	s->v = v;
-	v[s->n] = (struct target){ .dir = strdup(dir), .use = *use, .why = why_kept(s, dir) };
+	v[s->n] = (struct target){ .dir = strdup(dir), .use = *use, .why = why_kept(s, dir, use) };
 	return v[s->n++].dir ? 0 : -ENOMEM;
 }
 
@@ -134,11 +205,13 @@ look_at_all(const struct cmd *c, struct sweep *s, uint64_t before_ms)
 	struct target_use use;
 	int r;
 
-	strv_sort_unique(&s->dirs);
+	leave_out_inner(&s->dirs);
 	for (size_t i = 0; i < s->dirs.n; i++) {
 		cmd_progress(&s->progress, "target directories", i, s->dirs.n);
 		r = target_look(s->dirs.v[i], &use);
-		if (r < 0) {
+		if (r == -ENOENT) {
+			continue;
+		} else if (r < 0) {
 			cmd_progress_done(&s->progress);
 			cmd_error(c, "%s: %s", s->dirs.v[i], strerror(-r));
 			s->failed = true;
@@ -155,11 +228,26 @@ look_at_all(const struct cmd *c, struct sweep *s, uint64_t before_ms)
 
 /* ---- and go */
 
+/* A build may have come and gone since it was looked at. */
+static int
+remove_now(const struct sweep *s, struct target *t, const struct target_locks *locks,
+	uint64_t before_ms, char **ret_rest)
+{
+	struct target_use now;
+	int r = target_look(t->dir, &now);
+
+	if (r < 0)
+		return r;
+	t->why = now.used_ms >= before_ms ? "a build was there just now"
+					  : why_kept(s, t->dir, &now);
+	return t->why ? 0 : target_remove(t->dir, locks, ret_rest);
+}
+
 static void
 visit(const struct cmd *c, struct sweep *s, struct target *t, uint64_t before_ms, bool removes)
 {
+	_cleanup_(freep) char *rest = NULL;
 	struct target_locks locks;
-	struct target_use now;
 	int r = 0;
 
 	if (t->why)
@@ -167,18 +255,22 @@ visit(const struct cmd *c, struct sweep *s, struct target *t, uint64_t before_ms
 	t->why = target_lock(t->dir, &locks);
 	if (t->why)
 		return;
-	/* a build may have come and gone since it was looked at */
-	if (removes && target_look(t->dir, &now) == 0 && now.used_ms < before_ms)
-		r = target_remove(t->dir);
-	else if (removes)
-		t->why = "a build was there just now";
+	if (removes)
+		r = remove_now(s, t, &locks, before_ms, &rest);
 	target_unlock(&locks);
-	if (r < 0) {
-		cmd_progress_done(&s->progress);
-		cmd_error(c, "%s: %s", t->dir, strerror(-r));
+	if (r == -ESTALE && !rest)
+		t->why = "something else is there now";
+	else if (r < 0)
 		t->why = "cannot be removed";
-		s->failed = true;
-	}
+	if (r == 0 || (r == -ESTALE && !rest))
+		return;
+	cmd_progress_done(&s->progress);
+	if (rest)
+		cmd_error(c, "%s: not all of it could be removed, the rest is %s: %s", t->dir, rest,
+			strerror(-r));
+	else
+		cmd_error(c, "%s: %s", t->dir, strerror(-r));
+	s->failed = true;
 }
 
 static int
@@ -192,11 +284,11 @@ print_json(const struct sweep *s, uint64_t before_ms, bool removes)
 		const struct target *t = &s->v[i];
 
 		jobs_format_time(t->use.used_ms, when);
-		if (json_array_append_new(
-			    dirs, json_pack("{s:s, s:s, s:I, s:I, s:b, s:s?}", "dir", t->dir,
-					  "used", when, "bytes", (json_int_t)t->use.bytes, "files",
-					  (json_int_t)t->use.files, "removed", removes && !t->why,
-					  "stays", t->why)) < 0) {
+		if (json_array_append_new(dirs,
+			    json_pack("{s:o, s:s, s:I, s:I, s:b, s:s?}", "dir",
+				    joblog_text(t->dir, SIZE_MAX), "used", when, "bytes",
+				    (json_int_t)t->use.bytes, "files", (json_int_t)t->use.files,
+				    "removed", removes && !t->why, "stays", t->why)) < 0) {
 			json_decref(dirs);
 			return -ENOMEM;
 		}
@@ -238,23 +330,28 @@ print_text(const struct sweep *s, bool removes)
 	return 0;
 }
 
+static char *
+place(const char *path)
+{
+	return path && *path ? realpath(path, NULL) : NULL;
+}
+
 static int
 sweep(const struct cmd *c, const struct conf *conf, char **dirs, int n, uint64_t before_ms,
 	bool removes, bool json)
 {
 	_cleanup_(sweep_done) struct sweep s = { .dirs = STRV_INIT,
+		.linked = STRV_INIT,
+		.parents = STRV_INIT,
 		.progress = { .begun_ms = clock_mono_ms() } };
-	_cleanup_(freep) char *cwd = realpath(".", NULL);
-	_cleanup_(freep) char *cache = conf->client.cache_dir && *conf->client.cache_dir
-					       ? realpath(conf->client.cache_dir, NULL)
-					       : NULL;
-	const char *given = getenv("HOME");
-	_cleanup_(freep) char *home = given && *given ? realpath(given, NULL) : NULL;
 	int r;
 
-	s.keep[0] = cwd;
-	s.keep[1] = cache;
-	s.keep[2] = home;
+	s.keep[KEEP_HERE] = place(".");
+	s.keep[KEEP_CACHE] = place(conf->client.cache_dir);
+	s.keep[KEEP_LOG] = place(conf->client.job_log);
+	s.keep[KEEP_HOME] = place(getenv("HOME"));
+	s.keep[KEEP_CARGO_HOME] = place(getenv("CARGO_HOME"));
+	s.keep[KEEP_RUSTUP_HOME] = place(getenv("RUSTUP_HOME"));
 	if (!find(c, conf, dirs, n, &s))
 		return CMD_FAILED;
 	r = look_at_all(c, &s, before_ms);

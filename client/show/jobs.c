@@ -315,6 +315,15 @@ two(const char *s)
 	return (s[0] - '0') * 10 + s[1] - '0';
 }
 
+static int
+days_of(int month, int year)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+
+	return days[month - 1] +
+	       (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+}
+
 /* "2026-11-21", and with a 'T' behind it also hours and minutes, and seconds. What follows, or
  * NULL. */
 static const char *
@@ -338,8 +347,8 @@ parse_date(const char *s, struct tm *ret)
 		if (p < part + 4)
 			return NULL;
 	}
-	if (century < 19 || part[0] > 12 || part[1] > 31 || part[2] > 23 || part[3] > 59 ||
-		part[4] > 60)
+	if (century < 19 || part[0] > 12 || part[1] > days_of(part[0], century * 100 + year) ||
+		part[2] > 23 || part[3] > 59 || part[4] > 60)
 		return NULL;
 	ret->tm_year = century * 100 + year - 1900;
 	ret->tm_mon = part[0] - 1;
