@@ -1,4 +1,5 @@
-/* Invariant: nobody waits for such a process, and it has no descriptor, no terminal and no priority. */
+/* Invariant: nobody waits for such a process, and it has no descriptor, no terminal and no
+ * priority. */
 #include "config.h"
 
 #include "client/incremental/background.h"
@@ -157,8 +158,8 @@ wait_for(pid_t cargo, int pidfd)
 }
 
 void
-background_start(const struct conf *conf, const struct rustc_call *call, bool compiles,
-	background_fn what)
+background_start(
+	const struct conf *conf, const struct rustc_call *call, bool compiles, background_fn what)
 {
 	pid_t cargo = getppid();
 	int pidfd, place;

@@ -11,11 +11,12 @@
 
 typedef void (*background_fn)(const struct conf *conf, const struct rustc_call *call);
 
-/* call: with -C incremental. Starts a process that waits for this one's parent to end (and, if it compiles, for its
- * turn), and then calls `what`, at idle priority; nothing where the machine is on battery, where CI is set, where memory is
- * short, or where it is not wanted (prime). Never fails. */
-void background_start(const struct conf *conf, const struct rustc_call *call, bool compiles,
-	background_fn what);
+/* call: with -C incremental. Starts a process that waits for this one's parent to end (and, if it
+ * compiles, for its turn), and then calls `what`, at idle priority; nothing where the machine is on
+ * battery, where CI is set, where memory is short, or where it is not wanted (prime). Never fails.
+ */
+void background_start(
+	const struct conf *conf, const struct rustc_call *call, bool compiles, background_fn what);
 
 /* For its test: whether a battery is being drained. root: before /sys, "" but there. */
 bool background_on_battery(const char *root);

@@ -154,9 +154,11 @@ prime(const struct conf *conf, const struct rustc_call *call)
 
 	if (memo_open(conf->client.cache_dir, &m) < 0)
 		m = NULL;
-	/* cargo clean, or an edit that was compiled meanwhile; and what was compiled here before
-	 * need not be made */
-	if (!fs_exists(call->out_dir) || incremental_has_state(call, m) || seed_has(conf, call))
+	/* cargo clean, or an edit that was compiled meanwhile */
+	if (!fs_exists(call->out_dir) || incremental_has_state(call, m))
+		return;
+	/* what was compiled here before need not be made */
+	if (seed_put(conf, call) && incremental_has_state(call, m))
 		return;
 	dir = make_dir(conf, call);
 	if (!dir)

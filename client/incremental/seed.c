@@ -1,5 +1,5 @@
-/* Invariant: a seed, and a state that is put in place, is whole: both are made beside, and moved in one
- * step. */
+/* Invariant: a seed, and a state that is put in place, is whole: both are made beside, and moved in
+ * one step. */
 #include "config.h"
 
 #include "client/incremental/seed.h"
@@ -20,9 +20,9 @@
 #include "common/left.h"
 
 #define SEEDS "seeds"
-#define DEPTH 3		    /* seed, state, session, file */
-#define FILES_MAX 100000u   /* of one seed */
-#define SEEDS_MAX 4096u	    /* of all, for a look at them */
+#define DEPTH 3		  /* seed, state, session, file */
+#define FILES_MAX 100000u /* of one seed */
+#define SEEDS_MAX 4096u	  /* of all, for a look at them */
 
 /* ---- where */
 
@@ -76,6 +76,7 @@ copy_file(const char *from, const char *to)
 	_cleanup_(closep) int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	_cleanup_(closep) int out = -1;
 	struct stat st;
+	int r;
 
 	if (in < 0 || fstat(in, &st) < 0)
 		return -errno;
@@ -84,7 +85,11 @@ copy_file(const char *from, const char *to)
 	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
 	if (out < 0)
 		return -errno;
-	return ioctl(out, FICLONE, in) == 0 ? 0 : fs_copy_fd(in, out);
+	r = ioctl(out, FICLONE, in) == 0 ? 0 : fs_copy_fd(in, out);
+	/* what is an object of an earlier compile looks like one */
+	return r < 0 || futimens(out, (const struct timespec[2]){ st.st_atim, st.st_mtim }) == 0
+		       ? r
+		       : -errno;
 }
 
 static int
@@ -164,14 +169,6 @@ copy_state(const char *from, const char *to, unsigned *left, bool *ret_any)
 
 /* ---- keeping */
 
-bool
-seed_has(const struct conf *conf, const struct rustc_call *call)
-{
-	_cleanup_(freep) char *path = seed_path(conf, call);
-
-	return path && fs_exists(path);
-}
-
 static bool
 is_fresh(const char *path)
 {
@@ -202,6 +199,16 @@ copy_states(const struct rustc_call *call, const char *to)
 	return r < 0 ? r : any ? 0 : -ENOENT;
 }
 
+/* A machine that loses power must not leave files that are empty: rustc would take an object for
+ * whole. */
+static bool
+is_on_disk(const char *dir)
+{
+	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && syncfs(fd) == 0;
+}
+
 void
 seed_keep(const struct conf *conf, const struct rustc_call *call)
 {
@@ -215,7 +222,8 @@ seed_keep(const struct conf *conf, const struct rustc_call *call)
 	left_sweep(NULL, dir);
 	if (left_make_dir(dir, getpid(), &made) < 0)
 		return;
-	if (copy_states(call, made) == 0 && left_make_dir(dir, getpid(), &old) == 0 &&
+	if (copy_states(call, made) == 0 && is_on_disk(made) &&
+		left_make_dir(dir, getpid(), &old) == 0 &&
 		(rename(path, old) == 0 || errno == ENOENT))
 		(void)rename(made, path);
 	fs_rm_rf(made);
@@ -293,7 +301,8 @@ size_of(const char *path, int depth)
 
 		if (streq(e->d_name, ".") || streq(e->d_name, "..") || !one || lstat(one, &st) < 0)
 			continue;
-		size += S_ISDIR(st.st_mode) ? size_of(one, depth - 1) : (uint64_t)st.st_blocks * 512;
+		size += S_ISDIR(st.st_mode) ? size_of(one, depth - 1)
+					    : (uint64_t)st.st_blocks * 512;
 	}
 	return size;
 }

@@ -1,10 +1,11 @@
-/* Seeds: copies of incremental states, which cargo clean does not remove. A unit that was put in place from the
- * cache has no state; its first edit goes on from the one that its last compile here left.
+/* Seeds: copies of incremental states, which cargo clean does not remove. A unit that was put in
+ * place from the cache has no state; its first edit goes on from the one that its last compile here
+ * left.
  *
- * A seed is a directory in <cache>/seeds, named by the digest of the call's incremental directory and the crate's name. It
- * holds the finished sessions of all states of that crate there (incremental.h), which are of one or more units:
- * whether rustc takes one is rustc's decision. Files are reflinks or copies, never hard links: a rustc that is
- * interrupted writes into those. */
+ * A seed is a directory in <cache>/seeds, named by the digest of the call's incremental directory
+ * and the crate's name. It holds the finished sessions of all states of that crate there
+ * (incremental.h), which are of one or more units: whether rustc takes one is rustc's decision.
+ * Files are reflinks or copies, never hard links: a rustc that is interrupted writes into those. */
 #ifndef DRAY_CLIENT_INCREMENTAL_SEED_H
 #define DRAY_CLIENT_INCREMENTAL_SEED_H
 
@@ -14,8 +15,6 @@
 #define SEEDS_BYTES (UINT64_C(2) << 30) /* of all; the least lately used go first */
 #define SEED_FRESH_S 600		/* a younger one is not made anew */
 
-/* Whether one is kept for this call (with -C incremental). */
-bool seed_has(const struct conf *conf, const struct rustc_call *call);
 /* Keeps what states there are now, unless a fresh seed is there, and makes room. Never fails. */
 void seed_keep(const struct conf *conf, const struct rustc_call *call);
 /* The same in the background (background.h). */

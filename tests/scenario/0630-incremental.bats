@@ -142,6 +142,67 @@ reads() {
   answer 44
 }
 
+# seeds N: so many are kept.
+seeds() {
+  [ "$(find "$DRAY_CACHE_DIR/seeds" -mindepth 1 -maxdepth 1 ! -name '.*' 2>/dev/null | wc -l)" -eq "$1" ]
+}
+# seeded: a build, an edit whose state is kept, and cargo clean.
+seeded() {
+  project
+  cached first "$WORK/app" build
+  edit 43
+  export DRAY_PRIME=yes
+  cached edited "$WORK/app" build
+  # a library and a program of one name
+  wait_until 60 seeds 1
+  edit 42
+  export DRAY_PRIME=no
+  clean "$WORK/app"
+  cached cleaned "$WORK/app" build
+  all_hit
+  [ "$(states)" -eq 0 ]
+}
+@test "after cargo clean the first edit goes on from what was compiled before" {
+  seeded
+  touch "$WORK/cleaned"
+  edit 44
+  cached again "$WORK/app" build
+  jobs_all '.where == "local" and .why == "incremental"'
+  answer 44
+  [ "$(states)" -eq 2 ]
+  # the compiler has taken over what it need not make: objects from before cargo clean
+  find "$WORK/app/target/debug/incremental" -name '*.o' ! -newer "$WORK/cleaned" | grep -q .
+  [ -z "$(find "$WORK/app/target" -name '.dray-*')" ]
+  # none of them is one file with the seed's
+  [ -z "$(find "$DRAY_CACHE_DIR/seeds" -type f -links +1)" ]
+  edit 45
+  cached steady "$WORK/app" build
+  answer 45
+}
+
+@test "a seed that is damaged, of which a part is gone, or that cannot be read, is none" {
+  seeded
+  cp -a "$DRAY_CACHE_DIR/seeds" "$WORK/seeds"
+  for how in 'find %s -name dep-graph.bin -exec truncate -s 100 {} +' 'find %s -name "*.lock" -delete' \
+    'find %s -name "*.o" -delete' 'chmod -R a-r %s/*' 'find %s -name "s-*" -type d -exec rm -r {} +'; do
+    rm -rf "$DRAY_CACHE_DIR/seeds" "$WORK/app/target"
+    cp -a "$WORK/seeds" "$DRAY_CACHE_DIR/seeds"
+    edit 42
+    cached again "$WORK/app" build
+    all_hit
+    eval "${how//%s/"$DRAY_CACHE_DIR/seeds"}" || true
+    edit $((n = ${n:-50} + 1))
+    cached edited "$WORK/app" build
+    answer $n
+  done
+}
+
+@test "seeds go with dray clear" {
+  seeded
+  "$DRAY" clear >/dev/null
+  [ ! -e "$DRAY_CACHE_DIR/seeds" ]
+}
+
 @test "switched off, it is as cargo has it; or never" {
   project
   DRAY_INCREMENTAL=always cached always "$WORK/app" build
