@@ -57,6 +57,8 @@ setup() {
   export DRAY_LOCAL_MEMORY=0
   # Most are about where a compile runs; those about the cache switch it on, and those about scripts' runs these.
   export DRAY_CACHE=off DRAY_PRIME=no DRAY_SCRIPTS=off
+  # The same scenarios with DRAY_TEST_PATHS=shared: a unit of a workspace is then another one.
+  [ -z "${DRAY_TEST_PATHS:-}" ] || export DRAY_PATHS=$DRAY_TEST_PATHS
   # Another toolchain of the system's is none that is used here, and costs a second at each worker's start.
   case $(command -v rustc) in
     /usr/bin/* | /bin/*) ;;
