@@ -1,7 +1,7 @@
 /* Invariant: what the compiler says of a mapped unit is, after mapping_turn_back, what it says of
  * the unit without the mapping. A name is turned back only where the compiler says where something
- * is: as the value of file_name, and in what it renders, behind an arrow or at the begin of a short
- * line. A text that merely looks like a mapped name stays. */
+ * is: as the value of file_name; in what it renders, behind an arrow or at the begin of a short
+ * line; and in the name of a closure. A text that merely looks like a mapped name stays. */
 #include "config.h"
 
 #include "rustc/mapping.h"
@@ -11,6 +11,8 @@
 
 #include "common/fs.h"
 #include "rustc/option_tables.h"
+
+#define BLANKS_OF_MESSAGE 6
 
 bool
 mapping_suits(const struct rustc_call *call, const char *cwd, const char *manifest_dir)
@@ -96,15 +98,21 @@ skip_blanks(const char *p, const char *end)
 	return p;
 }
 
-/* Where the name may stand in a line of what is rendered: "  --> NAME:1:2", " ::: NAME:1:2", or, of
- * a short one, "NAME:1:2: ". */
+/* Where a name may stand in a line of what is rendered: "  --> NAME:1:2", "  ::: NAME:1:2", or, of
+ * a short one, "NAME:1:2: ". NULL: there is none. A message of several lines may look alike, but
+ * its lines begin below its own first word: behind the width of "note: " at least. The blanks
+ * before an arrow are as many as the number of a source line has digits. */
 static const char *
 name_in_line(const char *p, const char *end)
 {
-	p = skip_blanks(p, end);
-	if (end - p > 4 && (memcmp(p, "--> ", 4) == 0 || memcmp(p, "::: ", 4) == 0))
-		return skip_blanks(p + 4, end);
-	return p;
+	const char *line = skip_colours(p, end), *arrow = skip_blanks(p, end);
+	size_t blanks = 0;
+
+	for (; p < arrow; p++)
+		blanks += *p == ' ';
+	if (end - arrow > 4 && (memcmp(arrow, "--> ", 4) == 0 || memcmp(arrow, "::: ", 4) == 0))
+		return blanks < BLANKS_OF_MESSAGE ? skip_blanks(arrow + 4, end) : NULL;
+	return blanks == 0 ? line : NULL;
 }
 
 /* The end of a JSON string that began before p. */
@@ -141,6 +149,62 @@ turn_name(
 	return r < 0 ? r : buf_adds(ret, place);
 }
 
+static bool
+skip_number(const char **p, const char *end, char before)
+{
+	const char *digit = *p + 1;
+
+	if (*p >= end || **p != before)
+		return false;
+	for (*p = digit; *p < end && **p >= '0' && **p <= '9';)
+		(*p)++;
+	return *p > digit;
+}
+
+/* Whether a text ends as the place of a closure does, ":1:2: 3:4". */
+static bool
+ends_place(const char *p, const char *end)
+{
+	for (; p < end; p++) {
+		const char *at = p;
+
+		if (skip_number(&at, end, ':') && skip_number(&at, end, ':') && at < end &&
+			*at++ == ':' && skip_number(&at, end, ' ') && skip_number(&at, end, ':') &&
+			at == end)
+			return true;
+	}
+	return false;
+}
+
+/* What has no name is called by its place, "{closure@NAME:1:2: 3:4}", also of an async block and
+ * the like. The place that the sign at p begins; NULL: it is none. */
+static const char *
+place_end(const char *begin, const char *p, const char *end)
+{
+	const char *word = p, *close = memchr(p, '}', (size_t)(end - p));
+
+	while (word > begin && ((word[-1] >= 'a' && word[-1] <= 'z') || word[-1] == ' '))
+		word--;
+	return close && word < p && word > begin && word[-1] == '{' && ends_place(p, close) ? close
+											    : NULL;
+}
+
+/* Of what may be in the middle of a text. */
+static int
+turn_places(
+	const struct mapping *m, const char **done, const char *p, const char *end, struct buf *ret)
+{
+	const char *at = p;
+	int r = 0;
+
+	while (r == 0 && (at = memchr(at, '@', (size_t)(end - at)))) {
+		if (place_end(p, at, end))
+			r = turn_name(m, done, at + 1, end, ret);
+		at++;
+	}
+	return r;
+}
+
 /* Of a string: each line of it. */
 static int
 turn_rendered(
@@ -151,37 +215,56 @@ turn_rendered(
 	while (r == 0 && p < end) {
 		const char *nl = line_end(p, end);
 
-		r = turn_name(m, done, name_in_line(p, nl), nl, ret);
+		const char *name = name_in_line(p, nl);
+
+		if (name)
+			r = turn_name(m, done, name, nl, ret);
+		if (r == 0)
+			r = turn_places(m, done, p, nl, ret);
 		p = MIN2(nl + 2, end);
 	}
 	return r;
 }
 
+/* By which way names stand in a string, after its key. */
+typedef int (*turn_fn)(const struct mapping *m, const char **done, const char *p, const char *end,
+	struct buf *ret);
+
+static turn_fn
+find_key(const char **p, const char *end)
+{
+	static const struct {
+		const char *key;
+		turn_fn turn;
+	} keys[] = { { "\"file_name\":\"", turn_name }, { "\"rendered\":\"", turn_rendered },
+		{ "\"message\":\"", turn_places }, { "\"label\":\"", turn_places } };
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		size_t n = strlen(keys[i].key);
+
+		if ((size_t)(end - *p) <= n || memcmp(*p, keys[i].key, n) != 0)
+			continue;
+		*p += n;
+		return keys[i].turn;
+	}
+	(*p)++;
+	return NULL;
+}
+
 int
 mapping_turn_back(const struct mapping *m, const char *line, size_t n, struct buf *ret)
 {
-	static const char file_name[] = "\"file_name\":\"", rendered[] = "\"rendered\":\"";
 	const char *end = line + n, *done = line, *p = line;
 	int r = 0;
 
-	while (r == 0 && *line == '{' && p < end) {
-		const char *quote = memchr(p, '"', (size_t)(end - p));
-		size_t left = quote ? (size_t)(end - quote) : 0;
-
-		if (!quote)
-			break;
-		if (left > strlen(file_name) && memcmp(quote, file_name, strlen(file_name)) == 0) {
-			p = quote + strlen(file_name);
-			r = turn_name(m, &done, p, string_end(p, end), ret);
-		} else if (left > strlen(rendered) &&
-			   memcmp(quote, rendered, strlen(rendered)) == 0) {
-			p = quote + strlen(rendered);
-			r = turn_rendered(m, &done, p, string_end(p, end), ret);
-		} else {
-			p = quote + 1;
-		}
+	while (r == 0 && n > 0 && *line == '{' && (p = memchr(p, '"', (size_t)(end - p)))) {
+		turn_fn turn = find_key(&p, end);
 		/* a name's quotes end it at once; a value's text is passed over */
-		p = MIN2(string_end(p, end) + 1, end);
+		const char *close = string_end(p, end);
+
+		if (turn)
+			r = turn(m, &done, p, close, ret);
+		p = MIN2(close + 1, end);
 	}
 	return r < 0 ? r : buf_add(ret, done, (size_t)(end - done));
 }

@@ -160,11 +160,46 @@ test_argv(void **state)
 	}
 }
 
+/* A message of several lines: they begin below its first word. */
+static void
+test_messages(void **state)
+{
+	(void)state;
+	stays("{\"rendered\":\"error: see\\n       ./a/src/lib.rs:1:2: no\\n --> a.rs:1:1\\n\"}");
+	stays("{\"rendered\":\"error: see\\n       --> ./a/src/lib.rs:1:2\\n --> a.rs:1:1\\n\"}");
+	stays("{\"rendered\":\"note: see\\n      ::: /cargo/build-dir/a.rs:1:2\\n\"}");
+	stays("{\"rendered\":\"error: ./a/src/lib.rs:1:2\\n\"}");
+	stays("{\"rendered\":\"1 | \\\"\\n --> a.rs\"}");
+	stays("{\"message\":\"./a/src/lib.rs:1:2\"}");
+	stays("{\"rendered\":\"--> ");
+	stays("{\"message\":\"\\");
+}
+
+static void
+test_closures(void **state)
+{
+	(void)state;
+	turns("{\"message\":\"found `{closure@./a.rs:1:2: 3:45}`\"}",
+		"{\"message\":\"found `{closure@/home/u/ws/a.rs:1:2: 3:45}`\"}");
+	turns("{\"label\":\"{async block@/cargo/build-dir/a.rs:1:2: 3:4}\"}",
+		"{\"label\":\"{async block@/home/u/ws/target/a.rs:1:2: 3:4}\"}");
+	turns("{\"rendered\":\" = note: F<{closure@./a.rs:1:2: 3:4}, {closure@./b.rs:1:2: "
+	      "3:4}>\\n\"}",
+		"{\"rendered\":\" = note: F<{closure@/home/u/ws/a.rs:1:2: 3:4}, "
+		"{closure@/home/u/ws/b.rs:1:2: 3:4}>\\n\"}");
+	stays("{\"message\":\"user@./a.rs:1:2: 3:4}\"}");
+	stays("{\"message\":\"{closure@./a.rs}\"}");
+	stays("{\"message\":\"{closure@./a.rs:1:2: 3:4\"}");
+	stays("{\"message\":\"{closure@./a.rs:1:2: 3:}\"}");
+	stays("{\"text\":\"{closure@./a.rs:1:2: 3:4}\"}");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_names),
 		cmocka_unit_test(test_colours), cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_messages), cmocka_unit_test(test_closures),
 		cmocka_unit_test(test_target_dir_unknown), cmocka_unit_test(test_suits),
 		cmocka_unit_test(test_argv) };
 
