@@ -299,6 +299,8 @@ tie_to_workspace(struct run *r, struct result *res, bool bound)
 		k = cached_look_above_text(c, &r->seen.out);
 	if (k == 0)
 		k = cached_look_above_text(c, &r->seen.err);
+	if (k == 0)
+		k = cached_look_at_inputs(c, &res->inputs);
 	return k < 0 ? k : cached_add_workspace(c, res);
 }
 

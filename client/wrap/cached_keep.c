@@ -602,6 +602,8 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	if (r == 0 && bound)
 		r = cached_add_bound(c, res);
 	if (r == 0)
+		r = cached_look_at_inputs(c, &res->inputs);
+	if (r == 0)
 		r = cached_add_workspace(c, res);
 	return r;
 }

@@ -77,6 +77,32 @@ cached_look_above_text(struct cached *c, const struct buf *text)
 	return c->place.workspace ? look_above(c, NULL, text) : 0;
 }
 
+/* A source may name another file by its whole path: from another checkout it still leads here.
+ * Crates are no such files: what they hold is a matter of their own units. */
+int
+cached_look_at_inputs(struct cached *c, const struct inputs *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && c->place.workspace && !c->names_workspace && i < s->n; i++) {
+		const struct input *in = &s->v[i];
+		bool of_target = *in->name == INPUT_TARGET_DIR_MARK;
+		_cleanup_(freep) char *path = NULL;
+
+		if (in->kind != INPUT_FILE || (!of_target && *in->name != INPUT_WORKSPACE_MARK) ||
+			(of_target &&
+				(ends_with(in->name, ".rlib") || ends_with(in->name, ".rmeta") ||
+					ends_with(in->name, ".so"))))
+			continue;
+		path = path_join(of_target ? c->target_dir : c->place.workspace, in->name + 1);
+		r = path ? text_file_has(path, c->place.workspace) : -ENOMEM;
+		c->names_workspace |= r > 0;
+		if (r > 0 && !*c->bound)
+			snprintf(c->bound, sizeof(c->bound), "%s", in->name + 1);
+	}
+	return MIN2(r, 0);
+}
+
 int
 cached_names_place(struct cached *c, const char *path)
 {

@@ -63,6 +63,8 @@ bool cached_has_mark(const struct cached *c, const struct buf *text);
  * -errno. */
 int cached_look_above(struct cached *c, const char *path);
 int cached_look_above_text(struct cached *c, const struct buf *text);
+/* Notes whether what was read names the workspace (names_workspace). 0 or -errno. */
+int cached_look_at_inputs(struct cached *c, const struct inputs *s);
 /* Writes the text as it is: the result holds for one place. 0; -EBADMSG; -ENOMEM. */
 int cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to);
 /* The reverse of cached_hide. 0 or -ENOMEM. */

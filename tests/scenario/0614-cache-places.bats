@@ -216,6 +216,7 @@ END
 }
 
 @test "a checkout is moved, and moved back" {
+  [ "${DRAY_PATHS:-}" != shared ] || skip "its members are found there"
   local app=$WORK/app
   package "$app" app
   dependency "$app" low

@@ -1,0 +1,39 @@
+/* A line of the compiler's whose names are turned back (rustc/mapping.h), and texts with the marks for
+ * places (cache/marks.h): what is hidden is shown again, byte for byte. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cache/marks.h"
+#include "rustc/mapping.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct inputs_place place = { .out_dir = "/w/target/debug/deps",
+	.real_out_dir = "/w/target/debug/deps",
+	.target_dir = "/w/target",
+	.real_target_dir = "/w/target",
+	.workspace = "/w" };
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct mapping mapping = { "/w", "/w/target" };
+	_cleanup_(buf_done) struct buf turned = BUF_INIT, hidden = BUF_INIT, shown = BUF_INIT;
+
+	if (mapping_turn_back(&mapping, (const char *)data, size, &turned) < 0 || turned.n < size)
+		abort();
+	switch (marks_hide(&place, data, size, &hidden)) {
+	case 0:
+		if (marks_show(&place, hidden.p, hidden.n, &shown) < 0 || shown.n != size ||
+			(size > 0 && memcmp(shown.p, data, size) != 0))
+			abort();
+		break;
+	case -EBADMSG:
+		break;
+	default:
+		abort();
+	}
+	return 0;
+}

@@ -1,0 +1,159 @@
+#!/usr/bin/env bats
+# paths = shared: what is found from another checkout, what is tied to its place, and what the user is told.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/cache.bash"
+
+# A workspace of a library, a program, and a script that makes code and reads a file.
+workspace() {
+  mkdir -p "$1/a/src" "$1/b/src"
+  printf '[workspace]\nmembers = ["a", "b"]\nresolver = "2"\n' >"$1/Cargo.toml"
+  printf '[package]\nname = "a"\nversion = "0.1.0"\nedition = "2021"\n' >"$1/a/Cargo.toml"
+  printf '[package]\nname = "b"\nversion = "0.1.0"\nedition = "2021"\n\n[dependencies]\na = { path = "../a" }\n' >"$1/b/Cargo.toml"
+  printf 'pub fn a() -> u32 { 1 }\ninclude!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/more.rs"));\n' >"$1/a/src/lib.rs"
+  printf 'pub fn more(_n: u8) {}\npub fn warned() { let y = 1; }\n' >"$1/a/src/more.rs"
+  printf 'fn main() {\n    let n = std::fs::read_to_string("words.txt").unwrap();\n    let out = std::env::var("OUT_DIR").unwrap();\n    std::fs::write(out + "/g.rs", format!("pub fn g() -> &%cstatic str {{ {:?} }}\\nfn dead() {{}}\\n", n)).unwrap();\n}\n' "'" >"$1/b/build.rs"
+  printf 'word' >"$1/b/words.txt"
+  printf 'include!(concat!(env!("OUT_DIR"), "/g.rs"));\nfn main() { println!("{} {} {}", a::a(), g(), file!()); }\n' >"$1/b/src/main.rs"
+  (cd "$1" && cargo generate-lockfile -q)
+}
+scenario_setup() {
+  export RUSTC_WRAPPER=$DRAY DRAY_CACHE=on DRAY_SCRIPTS=on DRAY_PATHS=shared
+  seed_client
+}
+# said DIR ARG…: the compiler's messages, sorted, as cargo has them from it.
+said() {
+  clean "$1"
+  (cd "$1" && exec cargo "${@:2}" --message-format=json 2>/dev/null </dev/null 3>&-) |
+    jq -cS 'select(.reason == "compiler-message") | .message' | LC_ALL=C sort
+}
+
+@test "a workspace is found from another checkout: crates, scripts' runs, programs; and each edit there counts" {
+  workspace "$WORK/one"
+  mkdir -p "$WORK/deeper/down"
+  cp -R "$WORK/one" "$WORK/deeper/down/two"
+  cached first "$WORK/one" build
+  all_missed
+  cached second "$WORK/deeper/down/two" build
+  all_hit
+  cmp "$WORK/one/target/debug/b" "$WORK/deeper/down/two/target/debug/b"
+  [ "$("$WORK/deeper/down/two/target/debug/b")" = "1 word b/src/main.rs" ]
+  # what cargo is to watch is there, and not in the first checkout
+  fails grep -rlF "$WORK/one" "$WORK/deeper/down/two/target" --include='*.d' --include=output
+  printf 'other' >"$WORK/deeper/down/two/b/words.txt"
+  cached edited "$WORK/deeper/down/two" build
+  [ "$("$WORK/deeper/down/two/target/debug/b")" = "1 other b/src/main.rs" ]
+  # the first one's is still what it was
+  clean "$WORK/one"
+  cached back "$WORK/one" build
+  all_hit
+  [ "$("$WORK/one/target/debug/b")" = "1 word b/src/main.rs" ]
+}
+
+@test "diagnostics are those of plain cargo in each checkout, of a compile and of a hit" {
+  workspace "$WORK/one"
+  mkdir "$WORK/other"
+  cp -R "$WORK/one" "$WORK/other/two"
+  for dir in "$WORK/one" "$WORK/other/two"; do
+    RUSTC_WRAPPER='' said "$dir" check >"$WORK/plain"
+    [ -s "$WORK/plain" ]
+    grep -qF "$dir/a/src/more.rs" "$WORK/plain"
+    grep -qF "$dir/target/debug/build/" "$WORK/plain"
+    for how in compile hit; do
+      said "$dir" check >"$WORK/dray"
+      diff "$WORK/plain" "$WORK/dray"
+    done
+  done
+  [ "$(jq -s 'map(select(.kind == "check"))[-2:] | all(.cache == "hit")' "$JOBS")" = true ]
+}
+
+@test "errors, too, of a build that is incremental or not" {
+  workspace "$WORK/one"
+  sed -i 's/a::a()/a::more("x")/' "$WORK/one/b/src/main.rs"
+  for incremental in 0 1; do
+    export CARGO_INCREMENTAL=$incremental
+    RUSTC_WRAPPER='' said "$WORK/one" build >"$WORK/plain"
+    grep -q 'E0308' "$WORK/plain"
+    said "$WORK/one" build >"$WORK/dray"
+    diff "$WORK/plain" "$WORK/dray"
+  done
+}
+
+@test "what names its place is found there alone, and explain says where" {
+  workspace "$WORK/one"
+  cp -R "$WORK/one" "$WORK/two"
+  for dir in one two; do
+    printf 'pub fn place() -> &%cstatic str { env!("CARGO_MANIFEST_DIR") }\n' "'" >>"$WORK/$dir/a/src/more.rs"
+    sed -i 's/a::a()/a::place()/' "$WORK/$dir/b/src/main.rs"
+  done
+  cached first "$WORK/one" build
+  cached second "$WORK/two" build
+  missed a 'the workspace is in the outputs'
+  [ "$("$WORK/two/target/debug/b")" = "$WORK/two/a word b/src/main.rs" ]
+  jq -e 'select(.crate == "a") | .bound | startswith("liba-")' "$JOBS"
+  (cd "$WORK/two" && "$DRAY" explain a) | grep -q 'tells where its workspace lies (liba-'
+  clean "$WORK/one"
+  cached again "$WORK/one" build
+  all_hit
+  [ "$("$WORK/one/target/debug/b")" = "$WORK/one/a word b/src/main.rs" ]
+}
+
+@test "a source that names a file by its whole path, and one that reads beside the workspace" {
+  workspace "$WORK/one"
+  echo 1 >"$WORK/one/data.txt"
+  printf 'pub const DATA: &str = include_str!("%s/data.txt");\n' "$WORK/one" >>"$WORK/one/a/src/lib.rs"
+  printf 'pub const BESIDE: &str = include_str!("../../../beside.txt");\n' >>"$WORK/one/a/src/lib.rs"
+  sed -i 's/a::a()/a::DATA.trim().to_string() + a::BESIDE/' "$WORK/one/b/src/main.rs"
+  mkdir "$WORK/far"
+  echo near >"$WORK/beside.txt"
+  echo far >"$WORK/far/beside.txt"
+  cp -R "$WORK/one" "$WORK/far/two"
+  cached first "$WORK/one" build
+  echo 2 >"$WORK/one/data.txt"
+  cached second "$WORK/far/two" build
+  [ "$("$WORK/far/two/target/debug/b" | head -n 1)" = 2far ]
+}
+
+@test "exact and shared in one target directory: never mixed up" {
+  workspace "$WORK/one"
+  for paths in shared exact shared exact; do
+    clean "$WORK/one"
+    DRAY_PATHS=$paths cached "$paths" "$WORK/one" build
+    "$WORK/one/target/debug/b" | grep -q '^1 word '
+    cp "$WORK/one/target/debug/b" "$WORK/b-$paths-$((n = ${n:-0} + 1))"
+  done
+  all_hit
+  cmp "$WORK/b-shared-1" "$WORK/b-shared-3"
+  cmp "$WORK/b-exact-2" "$WORK/b-exact-4"
+  # scripts have launchers, which plain cargo has not
+  clean "$WORK/one"
+  DRAY_SCRIPTS=off DRAY_PATHS=shared both plain "$WORK/one" build
+  # without dray there, and with it again: cargo builds what is missing
+  touch "$WORK/one/a/src/lib.rs"
+  (cd "$WORK/one" && RUSTC_WRAPPER='' cargo build -q 2>/dev/null)
+  touch "$WORK/one/b/src/main.rs"
+  cached again "$WORK/one" build
+  "$WORK/one/target/debug/b" | grep -q '^1 word '
+}
+
+@test "dray verify makes again what was kept with shared paths" {
+  workspace "$WORK/one"
+  cached first "$WORK/one" build
+  run -0 "$DRAY" verify
+  [[ "$output" = *'4 entries'* ]]
+}
+
+@test "doctor and env say what a debugger and an agent want to know" {
+  workspace "$WORK/one"
+  [ "$("$DRAY" doctor --json | jq -r '.[] | select(.check == "paths") | .finding')" = good ]
+  cd "$WORK/one/a"
+  [ "$("$DRAY" env --gdb)" = "set substitute-path /cargo/build-dir \"$WORK/one/target\"
+set substitute-path . \"$WORK/one\"" ]
+  "$DRAY" env --lldb | grep -qxF "settings append target.source-map . \"$WORK/one\""
+  CARGO_TARGET_DIR=/x "$DRAY" env --agents | grep -qx 'unset CARGO_TARGET_DIR'
+  "$DRAY" env --agents | grep -qx "export DRAY_PATHS='shared'"
+  run -2 "$DRAY" env --gdb --json
+  cd /
+  run -1 "$DRAY" env --gdb
+  [[ "$output" = *'says of no workspace'* ]]
+}
