@@ -202,14 +202,29 @@ RUST
 }
 
 @test "what a process says that the script leaves behind, when the tracer has given it up" {
-  # (dray waits a tenth of a second for what a script leaves)
+  # of_run FILE PATTERN: prints those processes of the run of which that is so.
+  of_run() {
+    local p
+    for p in /proc/[0-9]*; do
+      tr '\0' '\n' <"$p/environ" | grep -q "^OUT_DIR=$WORK/" || continue
+      if [ -L "$p/$1" ]; then readlink "$p/$1"; else tr '\0' ' ' <"$p/$1"; fi | grep -q "$2" && echo "${p#/proc/}"
+    done 2>/dev/null | grep .
+  }
+  # what answers the calls of what is left has the filter's listener as its standard input
+  given_up() {
+    of_run fd/0 'seccomp notify' >/dev/null
+  }
   does "$WORK/app" <<'RUST'
-    let text = "while kill -0 $1; do sleep 0.02; done 2>/dev/null; sleep 0.3; echo cargo:rustc-env=SAID=late; echo later >&2";
+    let text = "trap go=1 USR1; while kill -0 $1 2>/dev/null || ! [ $go ]; do sleep 0.02; done; echo cargo:rustc-env=SAID=late; echo later >&2";
     let script = std::process::id().to_string();
     Command::new("sh").args(["-c", text, word, &script]).spawn().unwrap();
 RUST
   echo 'fn main() { println!("{}", option_env!("SAID").unwrap_or_default()); }' >"$WORK/app/src/main.rs"
-  cached late "$WORK/app" build
+  build_start late "$WORK/app" build
+  wait_until 30 given_up
+  kill -USR1 $(of_run cmdline '^sh -c trap')
+  build_finish 30
+  [ "$BUILD_STATUS" -eq 0 ]
   says "$WORK/app" late
   run_not_kept app "a process that it started still runs"
   grep -rqx later "$WORK/app/target/debug/build"
