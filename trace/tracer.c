@@ -55,6 +55,7 @@ struct tracer {
 	bool moved;	    /* one of them has changed it: relative paths are looked up */
 	pid_t pid;	    /* the compiler's */
 	int ended;	    /* its pidfd */
+	uint64_t rest_ms;   /* when its end was seen, while others go on; 0: it was not yet */
 	struct known {
 		char *program;
 		const char *class;
@@ -401,6 +402,11 @@ tracer_serve(struct tracer *r, const struct pollfd fds[TRACER_FDS])
 
 	if (!(fds[0].revents & POLLIN))
 		return !fds[0].revents && !fds[1].revents;
+	/* what it left running may never rest */
+	if (fds[1].revents && r->rest_ms == 0)
+		r->rest_ms = clock_mono_ms();
+	if (fds[1].revents && clock_mono_ms() - r->rest_ms > REST_MS)
+		return false;
 	k = trace_listener_next(&r->listener);
 	if (k > 0)
 		consider(r);

@@ -230,6 +230,31 @@ RUST
   grep -rqx later "$WORK/app/target/debug/build"
 }
 
+@test "processes that the script leaves behind, and that never rest: the build ends" {
+  touch "$WORK/busy"
+  does "$WORK/app" <<'RUST'
+    let _ = (out, word);
+    if env::args().count() > 1 {
+        while fs::metadata("../busy").is_ok() {}
+        return;
+    }
+    for _ in 0..150 {
+        let mut busy = Command::new(env::current_exe().unwrap());
+        busy.arg("on").stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+        busy.stderr(std::process::Stdio::null()).spawn().unwrap();
+    }
+RUST
+  build_start busy "$WORK/app" build
+  has_run() {
+    [ -n "$(run_of app where)" ]
+  }
+  wait_until 30 has_run || { rm "$WORK/busy"; return 1; }
+  rm "$WORK/busy"
+  build_finish 30
+  [ "$BUILD_STATUS" -eq 0 ]
+  run_not_kept app "a process that it started still runs"
+}
+
 @test "a file that it leaves in a temporary directory: such a run is kept only if nothing tells of that file" {
   does "$WORK/app" <<'RUST'
     let file = env::temp_dir().join(format!("left-{word}/said.rs"));
