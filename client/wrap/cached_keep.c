@@ -577,6 +577,7 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	bool bound = !text_can_hide(c->out_dir) || *c->in.call->out_dir != '/';
 	int r = add_inputs(c, made, res, &paths, said);
 
+	c->has_macros = loads_macro(c, made->record);
 	if (r == 0 && !strv_has(&c->in.call->emit, "dep-info")) {
 		cached_why(said, "which variables it asks for is not known without dep-info");
 		r = -ENOTSUP;

@@ -39,8 +39,9 @@ cached_cargo_home(void)
 }
 
 /* Of a mapped unit, or a run: a macro may have put the directory into what was made that the
- * workspace lies in. What names the workspace itself says more; cargo's home and the toolchain may
- * lie there, too. path: a file; NULL: the text. 0 or -errno. */
+ * workspace lies in, or one above that. What names the workspace itself says more; cargo's home and
+ * the toolchain may lie there, too; and what many files have in common ("/home") says nothing.
+ * path: a file; NULL: the text. 0 or -errno. */
 static int
 look_above(struct cached *c, const char *path, const struct buf *text)
 {
@@ -48,20 +49,23 @@ look_above(struct cached *c, const char *path, const struct buf *text)
 	_cleanup_(freep) char *home = cached_cargo_home();
 	const char *but[3];
 	size_t n = 0;
-	int r;
+	int r = 0;
 
 	if (!above)
 		return -ENOMEM;
-	if (c->names_above || streq(above, "/"))
-		return 0;
 	but[n++] = c->place.workspace;
 	if (home)
 		but[n++] = home;
 	if (c->place.sysroot)
 		but[n++] = c->place.sysroot;
-	r = path ? text_file_has_but(path, above, but, n)
-		 : text_has_but(text->p, text->n, above, but, n);
-	c->names_above |= r > 0;
+	while (r == 0 && !c->names_above && above[1]) {
+		r = path ? text_file_has_but(path, above, but, n)
+			 : text_has_but(text->p, text->n, above, but, n);
+		c->names_above |= r > 0;
+		*strrchr(above, '/') = '\0';
+		if (!c->has_macros || !strchr(above + 1, '/'))
+			break;
+	}
 	return MIN2(r, 0);
 }
 

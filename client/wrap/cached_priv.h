@@ -31,7 +31,8 @@ struct cached {
 	bool names_real; /* what was made names the target directory by its real path, behind a link
 			  */
 	bool names_workspace;	    /* what was made of a mapped unit names the workspace */
-	bool names_above;	    /* or the directory that it lies in */
+	bool names_above;	    /* or a directory that it lies in */
+	bool has_macros;	    /* these may put anything into it */
 	char bound[128];	    /* what of it names its place; "": nothing */
 	struct unit_key bundle_key; /* empty until it is asked for */
 	struct result bundle;	    /* that is in place */
