@@ -184,12 +184,55 @@ text_has_but(const void *p, size_t size, const char *what, const char *const *bu
 	return false;
 }
 
-int
-text_file_has_but(const char *path, const char *what, const char *const *but, size_t n)
+/* A word of the processor. */
+#define PIECE 8
+
+static bool
+has(const void *p, size_t size, const char *what, size_t n)
+{
+	return memmem(p, size, what, n) != NULL;
+}
+
+bool
+text_has_pieces(const void *p, size_t size, const char *what)
+{
+	size_t n = strlen(what), at = 0;
+
+	if (n < PIECE)
+		return n < PIECE / 2 || has(p, size, what, PIECE / 2);
+	for (; n - at >= PIECE; at += PIECE)
+		if (!has(p, size, what + at, PIECE))
+			return false;
+	/* the rest is a piece of its own, or overlaps; less than four bytes could be anywhere */
+	return n - at < PIECE / 2 || has(p, size, what + at, PIECE / 2) ||
+	       has(p, size, what + n - PIECE, PIECE);
+}
+
+struct sought {
+	const char *what;
+	const char *const *but;
+	size_t n;
+};
+
+static bool
+has_sought_but(const void *p, size_t size, const struct sought *s)
+{
+	return text_has_but(p, size, s->what, s->but, s->n);
+}
+
+static bool
+has_sought_pieces(const void *p, size_t size, const struct sought *s)
+{
+	return text_has_pieces(p, size, s->what);
+}
+
+static int
+look_into(const char *path, bool (*look)(const void *p, size_t size, const struct sought *s),
+	const struct sought *sought)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
-	bool has;
+	bool found;
 	void *p;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -199,7 +242,23 @@ text_file_has_but(const char *path, const char *what, const char *const *but, si
 	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	has = text_has_but(p, (size_t)st.st_size, what, but, n);
+	found = look(p, (size_t)st.st_size, sought);
 	munmap(p, (size_t)st.st_size);
-	return has;
+	return found;
+}
+
+int
+text_file_has_but(const char *path, const char *what, const char *const *but, size_t n)
+{
+	const struct sought s = { what, but, n };
+
+	return look_into(path, has_sought_but, &s);
+}
+
+int
+text_file_has_pieces(const char *path, const char *what)
+{
+	const struct sought s = { what, NULL, 0 };
+
+	return look_into(path, has_sought_pieces, &s);
 }

@@ -24,6 +24,11 @@ int text_file_has(const char *path, const char *what);
 bool text_has_but(const void *p, size_t size, const char *what, const char *const *but, size_t n);
 /* The same of a file. 1, 0, or -errno. */
 int text_file_has_but(const char *path, const char *what, const char *const *but, size_t n);
+/* Whether the bytes may contain these ones in pieces of eight: what an optimising compiler makes of
+ * a text that is copied or compared (x86-64). */
+bool text_has_pieces(const void *p, size_t size, const char *what);
+/* The same of a file. 1, 0, or -errno. */
+int text_file_has_pieces(const char *path, const char *what);
 /* The same as text_file_has of any of these. */
 int text_file_has_any(const char *path, const char *const *what, size_t n);
 

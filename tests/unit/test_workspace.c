@@ -158,6 +158,29 @@ test_nested(void **state)
 	assert_memory_equal(hidden.p, "\x01/x \x03/target/y \x03/z \x02/v", hidden.n);
 }
 
+/* As an optimising compiler puts them into instructions. */
+static void
+test_has_pieces(void **state)
+{
+	static const char two[] = "/home/u/..ws/target", rest[] = "/home/u/..ws/x",
+			  over[] = "ome/u/ws../home/u/";
+	static const char short_one[] = "../ws";
+
+	(void)state;
+	assert_true(text_has_pieces(two, strlen(two), "/home/u/ws/target/"));
+	assert_false(text_has_pieces(two, strlen(two), "/home/u/ws/other/x"));
+	assert_true(text_has_pieces(rest, strlen(rest), "/home/u/ws/x"));
+	assert_false(text_has_pieces(rest, strlen(rest), "/home/u/a/bc"));
+	assert_true(text_has_pieces(over, strlen(over), "/home/u/ws"));
+	assert_false(text_has_pieces("", 0, "/home/u/ws"));
+	assert_true(text_has_pieces(short_one, strlen(short_one), "/ws"));
+	assert_false(text_has_pieces(short_one, strlen(short_one), "/work"));
+	put("file", two);
+	assert_int_equal(text_file_has_pieces(in("file"), "/home/u/ws/target/"), 1);
+	assert_int_equal(text_file_has_pieces(in("file"), "/home/v/ws/target/"), 0);
+	assert_int_equal(text_file_has_pieces(in("none"), "/home/u/ws"), -ENOENT);
+}
+
 static void
 test_has_but(void **state)
 {
@@ -184,7 +207,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { T(test_moves), T(test_beside), T(test_common),
-		T(test_tied), T(test_texts), T(test_nested), T(test_has_but) };
+		T(test_tied), T(test_texts), T(test_nested), T(test_has_but), T(test_has_pieces) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
