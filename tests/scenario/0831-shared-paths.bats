@@ -90,7 +90,7 @@ said() {
   cached second "$WORK/two" build
   missed a 'the workspace is in the outputs'
   [ "$("$WORK/two/target/debug/b")" = "$WORK/two/a word b/src/main.rs" ]
-  jq -e 'select(.crate == "a") | .bound | startswith("liba-")' "$JOBS"
+  [[ "$(job a bound)" = liba-* ]]
   (cd "$WORK/two" && "$DRAY" explain a) | grep -q 'tells where its workspace lies (liba-'
   clean "$WORK/one"
   cached again "$WORK/one" build
