@@ -1,5 +1,5 @@
-/* A line of the compiler's whose names are turned back (rustc/mapping.h), and texts with the marks for
- * places (cache/marks.h): what is hidden is shown again, byte for byte. */
+/* A line of the compiler's whose names are turned back (rustc/mapping.h), and texts with the marks
+ * for places (cache/marks.h): what is hidden is shown again, byte for byte. */
 #include "config.h"
 
 #include <errno.h>
