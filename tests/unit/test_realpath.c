@@ -289,6 +289,31 @@ sees_files_change(void **state)
 	free(file);
 }
 
+/* A directory that was known, and goes, or becomes a file. */
+static void
+sees_directories_go(void **state)
+{
+	static const char *const ways[] = { "goes", "goes/", "goes/.", "goes/..", "goes/./../",
+		"goes/below/..", "goes/below/../..", "goes/below/", "a/../goes/" };
+	char *path = below("goes"), *inner = below("goes/below");
+
+	(void)state;
+	make_dir("goes");
+	make_dir("goes/below");
+	for (int round = 0; round < 4; round++) {
+		for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+			same_below(ways[i]);
+		if (round == 0)
+			assert_int_equal(rmdir(inner), 0);
+		else if (round == 1)
+			assert_int_equal(rmdir(path), 0);
+		else if (round == 2)
+			make_file("goes");
+	}
+	free(path);
+	free(inner);
+}
+
 /* What a macro is answered is said, also behind a link; what the compiler is, is not. */
 static void
 says_a_macros(void **state)
@@ -322,7 +347,9 @@ says_a_macros(void **state)
 int
 main(void)
 {
+	/* the second one before what fills its memory */
 	const struct CMUnitTest tests[] = { cmocka_unit_test(answers_as_libc),
+		cmocka_unit_test(sees_directories_go),
 		cmocka_unit_test(answers_as_libc_in_any_order),
 		cmocka_unit_test(forgets_without_harm), cmocka_unit_test(sees_files_change),
 		cmocka_unit_test(says_a_macros) };

@@ -163,6 +163,20 @@ wants_dir(const char *rest)
 	return false;
 }
 
+/* Whether no name follows that would be asked about. */
+static bool
+is_end(const char *rest)
+{
+	while (*(rest = skip_slashes(rest))) {
+		size_t n = strcspn(rest, "/");
+
+		if (n > 2 || strncmp(rest, "..", n) != 0)
+			return false;
+		rest += n;
+	}
+	return true;
+}
+
 /* One more name; `rest` is what follows it. A directory is asked about once: it is one where
  * something was looked for in it. 1: go on; 0: it is not there; -1: it is for libc. */
 static int
@@ -177,8 +191,9 @@ enter(struct walk *w, const char *name, size_t n, const char *rest)
 	memcpy(w->at + w->n, name, n);
 	w->n += n;
 	w->at[w->n] = '\0';
+	/* it may have been removed since then: of what is below the kernel says so */
 	if (*rest && has_dir(w->at, w->n))
-		return 1;
+		return !is_end(rest) || is_dir(w) ? 1 : -1;
 	if (!is_no_link(w->at) && errno != ENOENT)
 		return -1;
 	if (above > 1)
