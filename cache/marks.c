@@ -73,16 +73,16 @@ marks_show(const struct inputs_place *p, const void *text, size_t n, struct buf 
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct mark marks[3];
 	size_t n_marks = list_marks(p, marks);
-	int r = buf_add(&b, text, n);
+	int r = n > 0 ? buf_add(&b, text, n) : 0;
 
-	for (size_t i = 0; r == 0 && i < n_marks; i++) {
+	for (size_t i = 0; n > 0 && r == 0 && i < n_marks; i++) {
 		struct buf next = BUF_INIT;
 
 		r = text_show_as(marks[i].mark, b.p, b.n, marks[i].dir, &next);
 		buf_done(&b);
 		b = next;
 	}
-	return r < 0 ? r : buf_add(to, b.p, b.n);
+	return r < 0 || b.n == 0 ? r : buf_add(to, b.p, b.n);
 }
 
 int

@@ -163,9 +163,6 @@ may_be_relative(const struct recorder *r, enum input_kind kind, const char *path
 		return false;
 	if (strncmp(path, p->workspace, n + 1) == 0 && p->workspace[n + 1] == '/')
 		return true;
-	/* a workspace directly below the root */
-	if (strchr(p->workspace + 1, '/'))
-		return false;
 	for (size_t i = 0; i < ARRAY_LEN(system); i++)
 		if (strlen(system[i]) == n && strncmp(path + 1, system[i], n) == 0)
 			return false;

@@ -127,6 +127,7 @@ find_workspace(struct cached *c)
 		dir = strdup(c->cwd);
 	}
 	c->workspace = dir;
+	c->has_macros = true; /* a script may do what these do */
 	if (dir && text_can_hide(dir) && !path_is_below(dir, c->target_dir))
 		c->place.workspace = dir;
 	return dir ? 0 : -ENOMEM;

@@ -10,7 +10,6 @@
 #include "cache/crosscheck.h"
 #include "cache/text.h"
 #include "cache/times.h"
-#include "cache/variables.h"
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/ledger.h"
 #include "common/clock.h"
@@ -25,12 +24,6 @@
 #define TEXT_MAX (64u << 20)
 
 extern char **environ;
-
-#ifdef __x86_64__
-#define HOST_IS_X86_64 true
-#else
-#define HOST_IS_X86_64 false
-#endif
 
 /* ---- how it is to be traced */
 
@@ -381,8 +374,8 @@ add_outputs(struct cached *c, const struct strv *names, struct result *res, bool
 	return r;
 }
 
-static int
-add_bound_to(struct result *res, const char *name, const char *dir)
+int
+cached_add_place(struct result *res, const char *name, const char *dir)
 {
 	struct digest d;
 	int r = digest_bytes(dir, strlen(dir), &d);
@@ -393,24 +386,11 @@ add_bound_to(struct result *res, const char *name, const char *dir)
 int
 cached_add_bound(const struct cached *c, struct result *res)
 {
-	int r = add_bound_to(res, INPUT_OUT_DIR_NAME, c->out_dir);
+	int r = cached_add_place(res, INPUT_OUT_DIR_NAME, c->out_dir);
 
 	return r < 0 || !c->names_real
 		       ? r
-		       : add_bound_to(res, INPUT_REAL_OUT_DIR_NAME, c->place.real_out_dir);
-}
-
-/* Variables were compared with marks, and the outputs hold the place itself. */
-int
-cached_add_workspace(const struct cached *c, struct result *res)
-{
-	_cleanup_(freep) char *above = c->names_above ? path_dirname(c->place.workspace) : NULL;
-	int r = c->names_workspace ? add_bound_to(res, INPUT_WORKSPACE_NAME, c->place.workspace)
-				   : 0;
-
-	if (r < 0 || !c->names_above)
-		return r;
-	return above ? add_bound_to(res, INPUT_ABOVE_NAME, above) : -ENOMEM;
+		       : cached_add_place(res, INPUT_REAL_OUT_DIR_NAME, c->place.real_out_dir);
 }
 
 static int
@@ -574,62 +554,6 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 	return r;
 }
 
-static bool
-is_optimized(const struct rustc_call *call)
-{
-	for (size_t i = 0; i < call->n_options; i++) {
-		const struct call_option *o = &call->options[i];
-
-		if (streq(o->row->name, "O") ||
-			(o->row->act == ACT_CODEGEN && starts_with(o->value, "opt") &&
-				!ends_with(o->value, "=0")))
-			return true;
-	}
-	return false;
-}
-
-/* An optimised program may have a text in the numbers of its instructions. */
-static int
-find_pieces(struct cached *c, const struct strv *names, const char *value, bool *bound)
-{
-	const char *target = c->in.call->target;
-	bool known = target ? starts_with(target, "x86_64-") : HOST_IS_X86_64;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < names->n; i++) {
-		_cleanup_(freep) char *path = path_join(c->out_dir, names->v[i]);
-
-		if (!path)
-			return -ENOMEM;
-		if (!ends_with(path, ".d") && !ends_with(path, ".rmeta"))
-			r = known ? text_file_has_pieces(path, value) : 1;
-		if (r > 0 && !*c->bound)
-			snprintf(c->bound, sizeof(c->bound), "%s", names->v[i]);
-	}
-	*bound |= r > 0;
-	c->names_workspace |= r > 0;
-	return MIN2(r, 0);
-}
-
-/* Of a mapped unit: the places that it asked for, which are compared by their marks. */
-static int
-look_for_pieces(struct cached *c, const struct strv *names, const struct result *res, bool *bound)
-{
-	int r = 0;
-
-	if (!c->place.workspace || c->names_workspace || !is_optimized(c->in.call))
-		return 0;
-	for (size_t i = 0; r == 0 && i < res->inputs.n; i++) {
-		const struct input *in = &res->inputs.v[i];
-		const char *real = in->kind == INPUT_ENV ? variables_get(environ, in->name) : NULL;
-		const char *marked = real ? variables_get(c->place.marked, in->name) : NULL;
-
-		if (marked && !streq(real, marked))
-			r = find_pieces(c, names, real, bound);
-	}
-	return r;
-}
-
 static int
 make_result(struct cached *c, const struct cached_made *made, struct result *res,
 	struct cached_said *said)
@@ -660,7 +584,7 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	if (r == 0)
 		r = add_outputs(c, &names, res, &bound, said);
 	if (r == 0)
-		r = look_for_pieces(c, &names, res, &bound);
+		r = cached_look_for_pieces(c, &names, res, &bound);
 	if (r == 0)
 		r = add_texts(c, made, res, &bound, said);
 	if (r == 0 && made->staged)

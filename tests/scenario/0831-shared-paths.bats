@@ -114,6 +114,15 @@ said() {
   [ "$("$WORK/far/two/target/debug/b" | head -n 1)" = 2far ]
 }
 
+@test "a target directory elsewhere, below a directory that has both" {
+  workspace "$WORK/one/ws"
+  mkdir -p "$WORK/two/deeper"
+  cp -R "$WORK/one/ws" "$WORK/two/deeper/ws"
+  CARGO_TARGET_DIR=$WORK/target-1 cached first "$WORK/one/ws" build
+  CARGO_TARGET_DIR=$WORK/target-2 cached second "$WORK/two/deeper/ws" build
+  all_hit
+}
+
 @test "exact and shared in one target directory: never mixed up" {
   workspace "$WORK/one"
   for paths in shared exact shared exact; do

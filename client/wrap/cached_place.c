@@ -1,0 +1,168 @@
+/* What of a mapped unit, or of a run that is found from other checkouts, tells of its place: then it
+ * holds for that place alone. Below cached_keep.c. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cache/text.h"
+#include "cache/variables.h"
+#include "client/wrap/cached_priv.h"
+#include "common/fs.h"
+#include "rustc/option_tables.h"
+
+#ifdef __x86_64__
+#define HOST_IS_X86_64 true
+#else
+#define HOST_IS_X86_64 false
+#endif
+
+char *
+cached_cargo_home(void)
+{
+	const char *dir = getenv("CARGO_HOME"), *home = getenv("HOME");
+
+	return dir && *dir ? strdup(dir) : home && *home ? path_join(home, ".cargo") : NULL;
+}
+
+/* Of a mapped unit, or a run: a macro may have put the directory into what was made that the
+ * workspace lies in, or one above that. What names the workspace itself says more; cargo's home and
+ * the toolchain may lie there, too; and what many files have in common ("/home") says nothing.
+ * path: a file; NULL: the text. 0 or -errno. */
+static int
+look_above(struct cached *c, const char *path, const struct buf *text)
+{
+	_cleanup_(freep) char *above = path_dirname(c->place.workspace);
+	_cleanup_(freep) char *home = cached_cargo_home();
+	const char *but[5];
+	size_t n = 0;
+	int r = 0;
+
+	if (!above)
+		return -ENOMEM;
+	but[n++] = c->place.workspace;
+	/* these have marks of their own, and are sought for themselves */
+	but[n++] = c->target_dir;
+	but[n++] = c->real_target_dir;
+	if (home)
+		but[n++] = home;
+	if (c->place.sysroot)
+		but[n++] = c->place.sysroot;
+	while (r == 0 && !c->names_above && above[1]) {
+		r = path ? text_file_has_but(path, above, but, n)
+			 : text_has_but(text->p, text->n, above, but, n);
+		c->names_above |= r > 0;
+		*strrchr(above, '/') = '\0';
+		if (!c->has_macros || !strchr(above + 1, '/'))
+			break;
+	}
+	return MIN2(r, 0);
+}
+
+int
+cached_look_above(struct cached *c, const char *path)
+{
+	return c->place.workspace ? look_above(c, path, NULL) : 0;
+}
+
+int
+cached_look_above_text(struct cached *c, const struct buf *text)
+{
+	return c->place.workspace ? look_above(c, NULL, text) : 0;
+}
+
+/* A source may name another file by its whole path: from another checkout it still leads here.
+ * Crates are no such files: what they hold is a matter of their own units. */
+int
+cached_look_at_inputs(struct cached *c, const struct inputs *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && c->place.workspace && !c->names_workspace && i < s->n; i++) {
+		const struct input *in = &s->v[i];
+		bool of_target = *in->name == INPUT_TARGET_DIR_MARK;
+		_cleanup_(freep) char *path = NULL;
+
+		if (in->kind != INPUT_FILE || (!of_target && *in->name != INPUT_WORKSPACE_MARK) ||
+			(of_target &&
+				(ends_with(in->name, ".rlib") || ends_with(in->name, ".rmeta") ||
+					ends_with(in->name, ".so"))))
+			continue;
+		path = path_join(of_target ? c->target_dir : c->place.workspace, in->name + 1);
+		r = path ? text_file_has(path, c->place.workspace) : -ENOMEM;
+		c->names_workspace |= r > 0;
+		if (r > 0 && !*c->bound)
+			snprintf(c->bound, sizeof(c->bound), "%s", in->name + 1);
+	}
+	return MIN2(r, 0);
+}
+
+static bool
+is_optimized(const struct rustc_call *call)
+{
+	for (size_t i = 0; i < call->n_options; i++) {
+		const struct call_option *o = &call->options[i];
+
+		if (streq(o->row->name, "O") ||
+			(o->row->act == ACT_CODEGEN && starts_with(o->value, "opt") &&
+				!ends_with(o->value, "=0")))
+			return true;
+	}
+	return false;
+}
+
+/* An optimised program may have a text in the numbers of its instructions. */
+static int
+find_pieces(struct cached *c, const struct strv *names, const char *value, bool *bound)
+{
+	const char *target = c->in.call->target;
+	bool known = target ? starts_with(target, "x86_64-") : HOST_IS_X86_64;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < names->n; i++) {
+		_cleanup_(freep) char *path = path_join(c->out_dir, names->v[i]);
+
+		if (!path)
+			return -ENOMEM;
+		if (!ends_with(path, ".d") && !ends_with(path, ".rmeta"))
+			r = known ? text_file_has_pieces(path, value) : 1;
+		if (r > 0 && !*c->bound)
+			snprintf(c->bound, sizeof(c->bound), "%s", names->v[i]);
+	}
+	*bound |= r > 0;
+	c->names_workspace |= r > 0;
+	return MIN2(r, 0);
+}
+
+/* Of a mapped unit: the places that it asked for, which are compared by their marks. */
+int
+cached_look_for_pieces(struct cached *c, const struct strv *names, const struct result *res, bool *bound)
+{
+	int r = 0;
+
+	if (!c->place.workspace || c->names_workspace || !is_optimized(c->in.call))
+		return 0;
+	for (size_t i = 0; r == 0 && i < res->inputs.n; i++) {
+		const struct input *in = &res->inputs.v[i];
+		const char *real = in->kind == INPUT_ENV ? variables_get(c->place.envp, in->name) : NULL;
+		const char *marked = real ? variables_get(c->place.marked, in->name) : NULL;
+
+		if (marked && !streq(real, marked))
+			r = find_pieces(c, names, real, bound);
+	}
+	return r;
+}
+
+/* Variables were compared with marks, and the outputs hold the place itself. */
+int
+cached_add_workspace(const struct cached *c, struct result *res)
+{
+	_cleanup_(freep) char *above = c->names_above ? path_dirname(c->place.workspace) : NULL;
+	int r = c->names_workspace ? cached_add_place(res, INPUT_WORKSPACE_NAME, c->place.workspace)
+				   : 0;
+
+	if (r < 0 || !c->names_above)
+		return r;
+	return above ? cached_add_place(res, INPUT_ABOVE_NAME, above) : -ENOMEM;
+}
