@@ -375,15 +375,6 @@ add_outputs(struct cached *c, const struct strv *names, struct result *res, bool
 }
 
 int
-cached_add_place(struct result *res, const char *name, const char *dir)
-{
-	struct digest d;
-	int r = digest_bytes(dir, strlen(dir), &d);
-
-	return r < 0 ? r : inputs_add(&res->inputs, INPUT_OUT_DIR, name, d.b, DIGEST_SIZE);
-}
-
-int
 cached_add_bound(const struct cached *c, struct result *res)
 {
 	int r = cached_add_place(res, INPUT_OUT_DIR_NAME, c->out_dir);

@@ -71,13 +71,6 @@ cached_hide_place(struct cached *c, const struct buf *text, struct buf *ret)
 	return r;
 }
 
-int
-cached_show(const struct cached *c, const struct buf *text, struct buf *to)
-{
-	return c->place.workspace ? marks_show(&c->place, text->p, text->n, to)
-				  : text_show(text->p, text->n, c->out_dir, to);
-}
-
 bool
 cached_has_mark(const struct cached *c, const struct buf *text)
 {

@@ -1,11 +1,13 @@
-/* What of a mapped unit, or of a run that is found from other checkouts, tells of its place: then it
- * holds for that place alone. Below cached_keep.c. */
+/* Places in what is kept: texts are shown with those of this build; what of a mapped unit, or of a
+ * run that is found from other checkouts, tells of its own holds for that alone. Below all other
+ * parts. */
 #include "config.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cache/marks.h"
 #include "cache/text.h"
 #include "cache/variables.h"
 #include "client/wrap/cached_priv.h"
@@ -17,6 +19,22 @@
 #else
 #define HOST_IS_X86_64 false
 #endif
+
+int
+cached_show(const struct cached *c, const struct buf *text, struct buf *to)
+{
+	return c->place.workspace ? marks_show(&c->place, text->p, text->n, to)
+				  : text_show(text->p, text->n, c->out_dir, to);
+}
+
+int
+cached_add_place(struct result *res, const char *name, const char *dir)
+{
+	struct digest d;
+	int r = digest_bytes(dir, strlen(dir), &d);
+
+	return r < 0 ? r : inputs_add(&res->inputs, INPUT_OUT_DIR, name, d.b, DIGEST_SIZE);
+}
 
 char *
 cached_cargo_home(void)
@@ -137,7 +155,8 @@ find_pieces(struct cached *c, const struct strv *names, const char *value, bool 
 
 /* Of a mapped unit: the places that it asked for, which are compared by their marks. */
 int
-cached_look_for_pieces(struct cached *c, const struct strv *names, const struct result *res, bool *bound)
+cached_look_for_pieces(
+	struct cached *c, const struct strv *names, const struct result *res, bool *bound)
 {
 	int r = 0;
 
@@ -145,7 +164,8 @@ cached_look_for_pieces(struct cached *c, const struct strv *names, const struct 
 		return 0;
 	for (size_t i = 0; r == 0 && i < res->inputs.n; i++) {
 		const struct input *in = &res->inputs.v[i];
-		const char *real = in->kind == INPUT_ENV ? variables_get(c->place.envp, in->name) : NULL;
+		const char *real = in->kind == INPUT_ENV ? variables_get(c->place.envp, in->name)
+							 : NULL;
 		const char *marked = real ? variables_get(c->place.marked, in->name) : NULL;
 
 		if (marked && !streq(real, marked))
