@@ -391,6 +391,11 @@ run(int argc, char **argv)
 		cmd_error(&cmd_sweep, "--older-than %s: that is yet to come", older);
 		return CMD_USAGE;
 	}
+	for (int i = args; i < argc; i++)
+		if (*argv[i] == '-' && !fs_exists(argv[i])) {
+			cmd_error(&cmd_sweep, "%s: options come before directories", argv[i]);
+			return cmd_usage_error(&cmd_sweep);
+		}
 	if (cmd_load_conf(&cmd_sweep, &conf) < 0)
 		return CMD_FAILED;
 	return sweep(&cmd_sweep, conf, argv + args, argc - args, before_ms, removes, json);

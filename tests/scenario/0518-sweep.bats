@@ -220,6 +220,9 @@ stays() {
     [ "$status" -eq 2 ]
     [[ "$stderr" == "dray sweep: --older-than $time: "* ]]
   done
+  run --separate-stderr "$DRAY" sweep "$WORK" --remove
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == "dray sweep: --remove: options come before directories"* ]]
   run --separate-stderr "$DRAY" sweep "$WORK/nowhere"
   [ "$status" -eq 1 ]
   [ "$stderr" = "dray sweep: $WORK/nowhere: No such file or directory" ]
