@@ -292,6 +292,37 @@ recipe_name(const struct cached *c)
 	return n < 0 ? NULL : name;
 }
 
+/* By which a package of a workspace is known again wherever that lies, as far as its key says.
+ * NULL: it is none, or no memory. */
+static char *
+shape_name(const struct cached *c)
+{
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+	char hex[DIGEST_HEX_SIZE], *name;
+	struct digest d;
+
+	if (!h || !c->in.call || c->place.workspace ||
+		!mapping_suits(c->in.call, c->cwd, getenv("CARGO_MANIFEST_DIR")))
+		return NULL;
+	for (size_t i = 0; i < c->key.recipe.n; i++)
+		if (!starts_with(c->key.recipe.v[i], "cwd="))
+			hasher_field(h, c->key.recipe.v[i], strlen(c->key.recipe.v[i]));
+	hasher_final(h, &d);
+	digest_hex(&d, hex);
+	return asprintf(&name, "shape %s", hex) < 0 ? NULL : name;
+}
+
+/* Where else it was compiled; empty: nowhere that is known. */
+static void
+find_elsewhere(struct cached *c, struct buf *ret)
+{
+	_cleanup_(freep) char *name = shape_name(c);
+
+	if (!name || memo_get_note(c->in.memo, name, ret) < 0 || ret->n >= PATH_MAX ||
+		(ret->n == strlen(c->cwd) && memcmp(ret->p, c->cwd, ret->n) == 0))
+		ret->n = 0;
+}
+
 int
 cached_former_recipe(struct cached *c, struct strv *ret)
 {
@@ -317,15 +348,26 @@ cached_note_recipe(struct cached *c)
 		r = buf_add(&b, c->key.recipe.v[i], strlen(c->key.recipe.v[i]) + 1);
 	if (r == 0)
 		memo_set_note(c->in.memo, name, b.p, b.n);
+	free(name);
+	name = r == 0 ? shape_name(c) : NULL;
+	if (name)
+		memo_set_note(c->in.memo, name, c->cwd, strlen(c->cwd));
 }
 
 void
 cached_say_new_key(struct cached *c, struct cached_said *said)
 {
 	_cleanup_(strv_done) struct strv former = STRV_INIT;
+	_cleanup_(buf_done) struct buf elsewhere = BUF_INIT;
 	_cleanup_(freep) char *what = NULL;
 
-	if (cached_former_recipe(c, &former) < 0) {
+	find_elsewhere(c, &elsewhere);
+	if (cached_former_recipe(c, &former) < 0 && elsewhere.n > 0) {
+		cached_why(said, "new here: it was compiled in %.*s (paths = shared may find it)",
+			(int)elsewhere.n, (const char *)elsewhere.p);
+		return;
+	}
+	if (former.n == 0) {
 		cached_why(said, c->run ? "new: it was not run here before"
 					: "new: it was not compiled here before");
 		return;

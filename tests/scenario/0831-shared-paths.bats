@@ -145,6 +145,19 @@ said() {
   "$WORK/one/target/debug/b" | grep -q '^1 word '
 }
 
+@test "with paths = exact a miss says where it was compiled" {
+  export DRAY_PATHS=exact
+  workspace "$WORK/one"
+  cp -R "$WORK/one" "$WORK/two"
+  cached first "$WORK/one" build
+  cached second "$WORK/two" build
+  missed a "new here: it was compiled in $WORK/one (paths = shared may find it)"
+  clean "$WORK/two"
+  cached again "$WORK/two" build
+  all_hit
+  (cd "$WORK/two" && "$DRAY" stats >/dev/null)
+}
+
 @test "dray verify makes again what was kept with shared paths" {
   workspace "$WORK/one"
   cached first "$WORK/one" build
