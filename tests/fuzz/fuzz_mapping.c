@@ -19,7 +19,9 @@ static const struct inputs_place place = { .out_dir = "/w/target/debug/deps",
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct mapping mapping = { "/w", "/w/target" };
+	/* longer than what stands for them */
+	static const struct mapping mapping = { "/home/user/workspace",
+		"/home/user/workspace/target" };
 	_cleanup_(buf_done) struct buf turned = BUF_INIT, hidden = BUF_INIT, shown = BUF_INIT;
 
 	if (mapping_turn_back(&mapping, (const char *)data, size, &turned) < 0 || turned.n < size)
