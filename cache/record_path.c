@@ -148,12 +148,13 @@ add_below(struct recorder *r, const char *dir, char mark, enum input_kind kind, 
 
 /* Whether a relative path from the workspace may have led there: from a workspace that lies
  * elsewhere it leads to another place. What they have in common is the whole tree for what is the
- * system's, the toolchain's, or in cargo's home. */
+ * system's, the toolchain's, or in cargo's home; "/rustc" is the library's own name for its
+ * sources, and "/cargo" that of mapped ones. */
 static bool
 may_be_relative(const struct recorder *r, enum input_kind kind, const char *path)
 {
-	static const char *const system[] = { "bin", "dev", "etc", "lib", "lib32", "lib64", "nix",
-		"opt", "proc", "run", "sbin", "sys", "tmp", "usr", "var" };
+	static const char *const system[] = { "bin", "cargo", "dev", "etc", "lib", "lib32", "lib64",
+		"nix", "opt", "proc", "run", "rustc", "sbin", "sys", "tmp", "usr", "var" };
 	const struct inputs_place *p = r->in->place;
 	size_t n = strcspn(path + 1, "/");
 
