@@ -361,15 +361,15 @@ cached_say_new_key(struct cached *c, struct cached_said *said)
 	_cleanup_(buf_done) struct buf elsewhere = BUF_INIT;
 	_cleanup_(freep) char *what = NULL;
 
-	find_elsewhere(c, &elsewhere);
-	if (cached_former_recipe(c, &former) < 0 && elsewhere.n > 0) {
-		cached_why(said, "new here: it was compiled in %.*s (paths = shared may find it)",
-			(int)elsewhere.n, (const char *)elsewhere.p);
-		return;
-	}
-	if (former.n == 0) {
-		cached_why(said, c->run ? "new: it was not run here before"
-					: "new: it was not compiled here before");
+	if (cached_former_recipe(c, &former) < 0) {
+		find_elsewhere(c, &elsewhere);
+		if (elsewhere.n > 0)
+			cached_why(said,
+				"new here: it was compiled in %.*s (paths = shared may find it)",
+				(int)elsewhere.n, (const char *)elsewhere.p);
+		else
+			cached_why(said, c->run ? "new: it was not run here before"
+						: "new: it was not compiled here before");
 		return;
 	}
 	what = unit_key_difference(former.v, former.n, &c->key.recipe);
