@@ -98,20 +98,34 @@ said() {
   [ "$("$WORK/one/target/debug/b")" = "$WORK/one/a word b/src/main.rs" ]
 }
 
-@test "a source that names a file by its whole path, and one that reads beside the workspace" {
+@test "a source that names a file by its whole path" {
   workspace "$WORK/one"
   echo 1 >"$WORK/one/data.txt"
   printf 'pub const DATA: &str = include_str!("%s/data.txt");\n' "$WORK/one" >>"$WORK/one/a/src/lib.rs"
+  sed -i 's/a::a()/a::DATA.trim()/' "$WORK/one/b/src/main.rs"
+  cp -R "$WORK/one" "$WORK/two"
+  cached first "$WORK/one" build
+  echo 2 >"$WORK/one/data.txt"
+  cached second "$WORK/two" build
+  [ "$("$WORK/two/target/debug/b")" = "2 word b/src/main.rs" ]
+}
+
+@test "a source that reads beside the workspace" {
+  workspace "$WORK/one"
   printf 'pub const BESIDE: &str = include_str!("../../../beside.txt");\n' >>"$WORK/one/a/src/lib.rs"
-  sed -i 's/a::a()/a::DATA.trim().to_string() + a::BESIDE/' "$WORK/one/b/src/main.rs"
+  sed -i 's/a::a()/a::BESIDE.trim()/' "$WORK/one/b/src/main.rs"
   mkdir "$WORK/far"
   echo near >"$WORK/beside.txt"
   echo far >"$WORK/far/beside.txt"
   cp -R "$WORK/one" "$WORK/far/two"
   cached first "$WORK/one" build
-  echo 2 >"$WORK/one/data.txt"
   cached second "$WORK/far/two" build
-  [ "$("$WORK/far/two/target/debug/b" | head -n 1)" = 2far ]
+  [ "$("$WORK/far/two/target/debug/b")" = "far word b/src/main.rs" ]
+  # and is found from what lies beside
+  cp -R "$WORK/one/." "$WORK/three"
+  clean "$WORK/three"
+  cached third "$WORK/three" build
+  hit a
 }
 
 @test "a target directory elsewhere, below a directory that has both" {
