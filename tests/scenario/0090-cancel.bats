@@ -27,7 +27,7 @@ nothing_runs() {
   begin
   kill -INT -- "-$BUILD_PID"
   wait_until 1 worker_idle "$WORKER_PID" slow
-  build_finish 5
+  build_stopped 5
   [ "$BUILD_STATUS" -ne 0 ]
   [ -z "$(find "$WORK/slow/target" -name 'libslow*.r*' -print -quit)" ]
   next_is_served
@@ -84,7 +84,7 @@ left_behind() {
   local pids
   pids=$(descendants "$BUILD_PID")
   kill -INT -- "-$BUILD_PID"
-  build_finish 5
+  build_stopped 5
   [ "$BUILD_STATUS" -ne 0 ]
   for p in $pids; do
     wait_until 1 is_gone "$p"

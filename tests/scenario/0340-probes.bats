@@ -55,6 +55,6 @@ asked() {
   wait_until 60 test -s "$BATS_TEST_TMPDIR/asked"
   kill -INT -- "-$BUILD_PID"
   wait_until 5 is_gone "$(head -n 1 "$BATS_TEST_TMPDIR/asked")"
-  build_finish 10
+  build_stopped 10
   [ "$BUILD_STATUS" -ne 0 ]
 }

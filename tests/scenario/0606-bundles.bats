@@ -342,7 +342,7 @@ END
   wait_until 60 test -e "$WORK/linking"
   [ -n "$(find "$APP/target" -name '*.rcgu.o')" ]
   kill -"$1" -- "-$BUILD_PID"
-  build_finish 20
+  build_stopped 20
   [ "$BUILD_STATUS" -ne 0 ]
 }
 @test "Ctrl-C in the middle of the link leaves nothing behind" {

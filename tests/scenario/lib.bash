@@ -473,6 +473,16 @@ build_finish() {
   BUILD_STATUS=0
   wait "$BUILD_PID" || BUILD_STATUS=$?
 }
+# group_is_gone PGID: no process of that group runs.
+group_is_gone() {
+  ! ps -e -o pgid=,stat= | awk -v group="$1" '$1 == group && $2 !~ /^Z/ { found = 1 } END { exit !found }'
+}
+# build_stopped SECONDS: build_finish after a signal to the whole group. cargo dies at once: the
+# processes below it are waited for as well, since they still clean up.
+build_stopped() {
+  build_finish "$1" &&
+    wait_until "$1" group_is_gone "$BUILD_PID" || { echo "a process below cargo still runs after $1 s" >&2; return 1; }
+}
 
 # A plain build at the same path, before: what to compare with. Leaves $LOGS/plain.{out,err},
 # $PLAIN_STATUS, and no target directory.
