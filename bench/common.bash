@@ -155,8 +155,10 @@ make_big() {
   (cd "$1" && cargo generate-lockfile -q --offline)
 }
 
-# bench_args NAME MODE: cargo's arguments, in $cargo_args.
+# bench_args NAME MODE: cargo's arguments, in $cargo_args. OpenSSL's build asks for the time, unless
+# SOURCE_DATE_EPOCH is set: a run of it would not be kept.
 bench_args() {
+  [ "$1" != gitui ] || export SOURCE_DATE_EPOCH=1700000000
   case $1 in
     jj | big) mapfile -t cargo_args < <(program_args ripgrep "$2") ;;
     *) mapfile -t cargo_args < <(program_args "$1" "$2") ;;
