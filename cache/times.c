@@ -136,12 +136,25 @@ temporary_at(const uint8_t *p, size_t at, size_t n)
 	return all;
 }
 
+/* Where the first name begins in which both differ: what stands before it is the same, byte for byte. */
+static size_t
+same_until(const uint8_t *x, const uint8_t *y, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && x[i] == y[i])
+		i++;
+	while (i > 0 && x[i - 1] != '/' && x[i - 1] != INPUT_OUT_DIR_MARK)
+		i--;
+	return i;
+}
+
 /* Like memcmp, but all names of temporary directories are equal. */
 static int
 compare_text(const void *a, size_t a_n, const void *b, size_t b_n)
 {
 	const uint8_t *x = a, *y = b;
-	size_t i = 0, k = 0;
+	size_t i = same_until(x, y, MIN2(a_n, b_n)), k = i;
 
 	while (i < a_n && k < b_n) {
 		size_t n = temporary_at(x, i, a_n), m = temporary_at(y, k, b_n);

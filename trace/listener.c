@@ -11,12 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Linux 6.6: answer and wake in one go, on this processor. Not yet in Debian 12's headers. */
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
-#endif
-
 /* Up to Linux 5.7 its number had the wrong direction; later kernels take both. */
 #define ID_VALID_FORMERLY SECCOMP_IOR(2, __u64)
 
@@ -100,8 +94,9 @@ trace_listener_accept(struct trace_listener *l, int socket, int stop)
 
 	if (fd < 0)
 		return fd;
+	/* Without SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP: of two callers at once both would be woken on
+	 * the tracer's processor, and wait for it while another one rests. */
 	l->fd = fd;
-	ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	return 0;
 }
 
