@@ -502,6 +502,15 @@ check_environ(const struct input *in, const struct inputs_place *place, char **r
 	return differs(ret_differs, "cargo's environment", "changed");
 }
 
+const char *
+inputs_unit_way(const struct inputs_place *place)
+{
+	const char *dir = place->target_dir;
+
+	return dir && path_is_below(place->out_dir, dir) ? place->out_dir + strlen(dir)
+							 : place->out_dir;
+}
+
 /* What the outputs hold, or what else makes them hold for one place alone. */
 static int
 check_place(const struct input *in, const struct inputs_place *place, char **ret_differs)
@@ -511,6 +520,7 @@ check_place(const struct input *in, const struct inputs_place *place, char **ret
 		const char *name, *dir, *what;
 	} places[] = { { INPUT_OUT_DIR_NAME, place->out_dir, "the out-dir" },
 		{ INPUT_REAL_OUT_DIR_NAME, place->real_out_dir, "the out-dir" },
+		{ INPUT_UNIT_NAME, inputs_unit_way(place), "the unit's directory" },
 		{ INPUT_WORKSPACE_NAME, workspace, "the workspace" },
 		{ INPUT_ABOVE_NAME, workspace, NULL } };
 	_cleanup_(freep) char *above = path_dirname(workspace);

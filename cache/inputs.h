@@ -47,6 +47,8 @@ enum input_kind {
 #define INPUT_WORKSPACE_NAME "workspace"
 #define INPUT_ABOVE_NAME "above" /* the directory that the workspace lies in */
 
+#define INPUT_UNIT_NAME "unit" /* inputs_unit_way */
+
 #define INPUT_RUNS_YES "yes"
 
 #define INPUT_OUT_DIR_MARK '\x01'
@@ -105,6 +107,8 @@ struct inputs_place {
  * it.
  */
 char *inputs_mark_path(const struct inputs_place *place, const char *path);
+/* The way from the target directory to the out-dir; the out-dir itself where it lies elsewhere. */
+const char *inputs_unit_way(const struct inputs_place *place);
 /* Whether a name, or a value, begins with a mark for a place. */
 bool input_is_marked(const char *name);
 
@@ -118,6 +122,7 @@ struct inputs_from {
 	const struct strv *argfiles;	  /* normal paths of @file; their text is in the key */
 	const char *cwd;
 	const char *cargo_home;	      /* of a mapped unit; NULL: not known */
+	const char *sysroot;	      /* of a run in a workspace; NULL: not known, or the place's */
 	const struct strv *libraries; /* names of the toolchain's own; NULL: none */
 	bool linked;		      /* a linker ran as well */
 	bool run;		      /* it is a build script's run */

@@ -371,6 +371,8 @@ run_key_make(const struct run_key_in *in, struct unit_key *ret)
 		r = add(to, "cwd", in->cwd);
 	if (r == 0)
 		r = add_run_env(in->env, to);
+	for (char *const *v = in->maps; v && r == 0 && *v; v++)
+		r = add(to, "name of a place", *v);
 	if (r == 0)
 		r = seal(ret);
 	if (r < 0)

@@ -79,6 +79,7 @@ void unit_key_done(struct unit_key *k);
  *   cwd             the package's directory; \x03 stands for a workspace that is moved
  *   env NAME        what cargo says of the package, its configuration, and the libraries that it
  *                   depends on: CARGO_PKG_*, CARGO_FEATURE_*, CARGO_CFG_*, DEP_*, TARGET, …
+ *   name of a place each: PLACE=NAME, in the debug information of its C compilers (paths = shared)
  *
  * Each other variable is an input of the runs that ask for it. */
 struct run_key_in {
@@ -87,6 +88,7 @@ struct run_key_in {
 	char *const *args; /* without the program's name; NULL-terminated */
 	const char *cwd;   /* with a mark for the workspace, if that is moved */
 	char *const *env;  /* NAME=VALUE, with marks for directories (inputs_place.marked) */
+	char *const *maps; /* place_maps' second list, NULL-terminated; NULL: there is none */
 };
 
 /* 0 or -ENOMEM. */

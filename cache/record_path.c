@@ -159,6 +159,7 @@ may_be_relative(const struct recorder *r, enum input_kind kind, const char *path
 	size_t n = strcspn(path + 1, "/");
 
 	if (!p->workspace || (p->sysroot && path_is_below(path, p->sysroot)) ||
+		(r->in->sysroot && path_is_below(path, r->in->sysroot)) ||
 		(r->in->cargo_home && path_is_below(path, r->in->cargo_home)) ||
 		(kind == INPUT_EXISTS && path_is_below(p->workspace, path)))
 		return false;

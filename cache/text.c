@@ -184,6 +184,18 @@ text_has_but(const void *p, size_t size, const char *what, const char *const *bu
 	return false;
 }
 
+bool
+text_has_not_after(const void *p, size_t size, const char *what, const char *before)
+{
+	const uint8_t *from = p, *at = p, *end = at + size;
+	size_t k = strlen(before);
+
+	for (; size && (at = memmem(at, (size_t)(end - at), what, strlen(what))); at++)
+		if ((size_t)(at - from) < k || memcmp(at - k, before, k) != 0)
+			return true;
+	return false;
+}
+
 /* A word of the processor. */
 #define PIECE 8
 
@@ -221,6 +233,12 @@ has_sought_but(const void *p, size_t size, const struct sought *s)
 }
 
 static bool
+has_sought_not_after(const void *p, size_t size, const struct sought *s)
+{
+	return text_has_not_after(p, size, s->what, *s->but);
+}
+
+static bool
 has_sought_pieces(const void *p, size_t size, const struct sought *s)
 {
 	return text_has_pieces(p, size, s->what);
@@ -253,6 +271,14 @@ text_file_has_but(const char *path, const char *what, const char *const *but, si
 	const struct sought s = { what, but, n };
 
 	return look_into(path, has_sought_but, &s);
+}
+
+int
+text_file_has_not_after(const char *path, const char *what, const char *before)
+{
+	const struct sought s = { what, &before, 1 };
+
+	return look_into(path, has_sought_not_after, &s);
 }
 
 int

@@ -24,6 +24,10 @@ int text_file_has(const char *path, const char *what);
 bool text_has_but(const void *p, size_t size, const char *what, const char *const *but, size_t n);
 /* The same of a file. 1, 0, or -errno. */
 int text_file_has_but(const char *path, const char *what, const char *const *but, size_t n);
+/* Whether the bytes contain these ones anywhere but right behind `before`. */
+bool text_has_not_after(const void *p, size_t size, const char *what, const char *before);
+/* The same of a file. 1, 0, or -errno. */
+int text_file_has_not_after(const char *path, const char *what, const char *before);
 /* Whether the bytes may contain these ones in pieces of eight: what an optimising compiler makes of
  * a text that is copied or compared (x86-64). */
 bool text_has_pieces(const void *p, size_t size, const char *what);

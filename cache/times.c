@@ -136,7 +136,8 @@ temporary_at(const uint8_t *p, size_t at, size_t n)
 	return all;
 }
 
-/* Where the first name begins in which both differ: what stands before it is the same, byte for byte. */
+/* Where the first name begins in which both differ: what stands before it is the same, byte for
+ * byte. */
 static size_t
 same_until(const uint8_t *x, const uint8_t *y, size_t n)
 {

@@ -2,7 +2,7 @@
  *
  *   dray-trace [--record-fd=FD] [--began=TIME] [--toolchain=DIR]…
  *              [--writable=DIR]… [--temporary=DIR]… [--argv0=NAME]
- *              [--linker | --script [--trust] [--hide-library-path]]
+ *              [--linker | --script [--trust] [--hide-library-path] [--prefix-map=FROM=TO]…]
  *              -- PROGRAM ARGS…
  *
  * The record (trace/watch.h) is written to FD in the end. It stands in for the program: same
@@ -27,8 +27,9 @@ usage(FILE *to)
 {
 	fputs("usage: dray-trace [--record-fd=FD] [--began=TIME] [--toolchain=DIR]...\n"
 	      "                  [--writable=DIR]... [--temporary=DIR]... [--argv0=NAME]\n"
-	      "                  [--linker | --script [--trust] [--hide-library-path]]\n"
-	      "                  [--help] [--version] -- PROGRAM ARGS...\n"
+	      "                  [--linker | --script [--trust] [--hide-library-path]\n"
+	      "                  [--prefix-map=FROM=TO]...] [--help] [--version] -- PROGRAM "
+	      "ARGS...\n"
 	      "Runs a compiler, or a build script, and records what it looks at, as dray does.\n",
 		to);
 }

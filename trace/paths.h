@@ -25,6 +25,9 @@
 /* LD_LIBRARY_PATH, and its other name where the loader is not to see it (preload/run_spawn.c). */
 #define TRACE_LIBRARY_PATH "LD_LIBRARY_PATH="
 #define TRACE_LIBRARY_PATH_HIDDEN "dr_LIBRARY_PATH=" /* as long */
+/* How a script's C compilers are to name places in debug information: FROM=TO, a line each
+ * (preload/run_map.c). */
+#define TRACE_PREFIX_MAP "dr_PREFIX_MAP="
 /* Random numbers were asked for. */
 #define TRACE_RANDOM "q"
 /* dray-env.so or dray-run.so was loaded: a variable that it does not report was not asked for. */

@@ -49,6 +49,7 @@ struct tracer {
 	const char *argv0;     /* the program's name, where it is not its path; NULL */
 	struct timespec began; /* the one that asks for the record; 0: nothing is to wait for */
 	bool hides;	       /* LD_LIBRARY_PATH, from the loader (trace/preload/run_spawn.c) */
+	struct buf maps;       /* TRACE_PREFIX_MAP, as a variable */
 	int socket, child_socket;
 	char *env;	    /* dray-env.so, or a script's dray-run.so */
 	char cwd[PATH_MAX]; /* that all begin in; "": not known */
@@ -97,6 +98,16 @@ parse_time(const char *arg, struct timespec *ret)
 	return true;
 }
 
+static int
+add_map(struct tracer *r, const char *map)
+{
+	if (!*map || strchr(map, '\n'))
+		return -EINVAL;
+	if (buf_adds(&r->maps, r->maps.n ? "\n" : TRACE_PREFIX_MAP) < 0)
+		return -ENOMEM;
+	return buf_adds(&r->maps, map);
+}
+
 int
 tracer_option(struct tracer *r, const char *arg)
 {
@@ -112,6 +123,8 @@ tracer_option(struct tracer *r, const char *arg)
 		r->watch.script.on = true;
 	else if (streq(arg, "--hide-library-path"))
 		r->hides = true;
+	else if (starts_with(arg, "--prefix-map="))
+		return add_map(r, arg + strlen("--prefix-map="));
 	else if (streq(arg, "--trust"))
 		r->watch.script.trust = true;
 	else if ((k = parse_list(arg, "--toolchain=", &r->watch.toolchain)) != 0 ||
@@ -223,8 +236,10 @@ in_child(void *arg)
 		setenv("LD_PRELOAD", old, 1);
 	else if (k < 0)
 		unsetenv("LD_PRELOAD");
-	else if (r->hides)
+	if (k == 0 && r->hides)
 		hide_library_path();
+	if (k == 0 && r->maps.n)
+		putenv((char *)r->maps.p);
 	return run_program(r, k == 0);
 }
 
@@ -752,6 +767,7 @@ tracer_freep(struct tracer **t)
 	trace_caller_done(&r->caller);
 	watch_done(&r->watch);
 	buf_done(&r->filter);
+	buf_done(&r->maps);
 	free(r->env);
 	free(r->jobserver);
 	for (size_t i = 0; i < KNOWN; i++)

@@ -42,6 +42,7 @@ again_done(struct again *a)
 	strv_done(&a->argv);
 	strv_done(&a->env);
 	strv_done(&a->marked);
+	strv_done(&a->maps);
 	free(a->out_dir);
 	free(a->workspace);
 	free(a->real_out_dir);
@@ -95,6 +96,7 @@ take_result(struct again *a, size_t i)
 	a->call = (struct rustc_call){ .kind = CALL_UNKNOWN };
 	strv_done(&a->env);
 	strv_done(&a->marked);
+	strv_done(&a->maps);
 	free(steal_ptr(a->out_dir));
 	free(steal_ptr(a->workspace));
 	free(steal_ptr(a->real_out_dir));

@@ -9,7 +9,7 @@
 #include "client/cmd/verify.h"
 #include "rustc/call.h"
 
-#define VERIFY_SET_MAX 2
+#define VERIFY_SET_MAX 4
 
 struct again {
 	const struct verify_in *in;
@@ -24,6 +24,7 @@ struct again {
 	char *workspace; /* of a mapped unit, or a run likewise; NULL: it is none */
 	const char *set[VERIFY_SET_MAX + 1]; /* more variables, of the program that is run */
 	struct strv marked;		     /* of a run: inputs_place.marked */
+	struct strv maps;		     /* of a run: place_maps */
 	struct inputs_place place;	     /* of a run */
 	bool bound; /* compiled where its out-dir was, with another one mounted in its place */
 	char *dir, *made, *want; /* private: of this process, its out-dir, and what a hit gives */

@@ -16,6 +16,8 @@
 #include "client/script/tree.h"
 #include "client/wrap/target_dir.h"
 #include "common/fs.h"
+#include "common/spawn.h"
+#include "trace/paths.h"
 
 #define TEXT_MAX (256u << 20)
 
@@ -112,6 +114,7 @@ static int
 check_key(struct again *a)
 {
 	_cleanup_(unit_key_done) struct unit_key key = { .recipe = STRV_INIT };
+	_cleanup_(strv_done) struct strv marked_maps = STRV_INIT;
 	_cleanup_(freep) char *what = NULL;
 	_cleanup_(freep) char *cwd = inputs_mark_path(&a->place, a->res.cwd);
 	struct run_key_in in = { .namespace = verify_recipe_value(&a->entry, "namespace"),
@@ -124,7 +127,11 @@ check_key(struct again *a)
 		return -ENOMEM;
 	if (r < 0)
 		return verify_skip(a, "its script's program is gone");
-	r = run_key_make(&in, &key);
+	if (verify_recipe_value(&a->entry, "name of a place"))
+		r = place_maps(&a->place, &a->maps, &marked_maps);
+	in.maps = marked_maps.v;
+	if (r == 0)
+		r = run_key_make(&in, &key);
 	if (r < 0 || digest_eq(&key.id, &a->entry.key))
 		return r;
 	what = unit_key_difference(a->entry.recipe.v, a->entry.recipe.n, &key.recipe);
@@ -138,6 +145,9 @@ check_way(struct again *a)
 	if (!a->bound && verify_is_bound(&a->res))
 		return verify_skip(
 			a, "its OUT_DIR is in its outputs, and bwrap does not work here");
+	if (!a->bound && a->maps.n)
+		return verify_skip(a,
+			"its C compilers gave OUT_DIR another name, and bwrap does not work here");
 	for (size_t i = 0; i < a->res.n_outputs; i++) {
 		const struct output *o = &a->res.outputs[i];
 
@@ -149,12 +159,33 @@ check_way(struct again *a)
 
 /* ---- the run */
 
+/* As where it was traced: trace/preload/run_map.c. *preload: NULL where nothing is named. */
+static int
+name_places(const struct again *a, struct buf *maps, char **preload)
+{
+	_cleanup_(freep) char *library = a->maps.n ? spawn_find_program("dray-run.so") : NULL;
+	int r = 0;
+
+	if (a->maps.n == 0)
+		return 0;
+	if (!library)
+		return -ENOENT;
+	for (size_t i = 0; r == 0 && i < a->maps.n; i++)
+		r = buf_addf(maps, "%s%s", i ? "\n" : TRACE_PREFIX_MAP, a->maps.v[i]);
+	if (r == 0 && asprintf(preload, "LD_PRELOAD=%s", library) < 0) {
+		*preload = NULL;
+		r = -ENOMEM;
+	}
+	return r;
+}
+
 static int
 run_again(struct again *a)
 {
 	/* what it compiles itself is to come of the compiler */
 	static const char disable[] = "DRAY_DISABLE=yes";
-	_cleanup_(freep) char *out_dir = NULL;
+	_cleanup_(freep) char *out_dir = NULL, *preload = NULL;
+	_cleanup_(buf_done) struct buf maps = BUF_INIT;
 	size_t n = 0;
 	int r = verify_make_dirs(a);
 
@@ -168,7 +199,14 @@ run_again(struct again *a)
 	}
 	if (r < 0)
 		return r;
+	r = name_places(a, &maps, &preload);
+	if (r < 0)
+		return r;
 	a->set[n++] = disable;
+	if (preload) {
+		a->set[n++] = preload;
+		a->set[n++] = (const char *)maps.p;
+	}
 	if (!a->bound)
 		a->set[n++] = out_dir;
 	r = verify_compile(a);

@@ -150,10 +150,12 @@ add_inputs(struct run *r, struct result *res, struct strv *made)
 {
 	struct cached *c = r->c;
 	_cleanup_(freep) char *cargo_home = c->place.workspace ? cached_cargo_home() : NULL;
+	_cleanup_(freep) char *sysroot = c->place.workspace ? cached_run_sysroot() : NULL;
 	struct inputs_from from = { .place = &c->place,
 		.ignored_lists = &c->dirs,
 		.cwd = c->cwd,
 		.cargo_home = cargo_home,
+		.sysroot = sysroot,
 		.run = true,
 		.walks_environ = elf_uses_symbol(r->argv.v[0], "environ") != 0,
 		.asks_processor = asks_processor(r->memo, r->argv.v[0]),
@@ -318,6 +320,7 @@ make_result(struct run *r, struct result *res)
 
 	res->run = true;
 	k = place_ways_find(&c->place, c->cwd, &ways);
+	ways.mapped = r->maps.n > 0;
 	if (k == 0)
 		k = add_inputs(r, res, &made);
 	if (k == 0)
@@ -333,6 +336,8 @@ make_result(struct run *r, struct result *res)
 	c->names_real = true;
 	if (k == 0 && (bound || t.bound))
 		k = cached_add_bound(c, res);
+	if (k == 0 && t.names_unit)
+		k = cached_add_place(res, INPUT_UNIT_NAME, inputs_unit_way(&c->place));
 	if (k == 0 && c->place.workspace)
 		k = tie_to_workspace(r, res, bound || t.bound);
 	r->said.bytes = t.bytes;

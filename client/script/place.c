@@ -10,6 +10,7 @@
 #include "common/fs.h"
 #include "common/layout.h"
 #include "common/session.h"
+#include "rustc/mapping.h"
 
 int
 place_is_named(const struct inputs_place *p, const char *path)
@@ -133,12 +134,20 @@ place_is_told(const struct inputs_place *p, const struct place_ways *w, const ch
 {
 	const char *what[4 + ARRAY_LEN(w->v)] = { p->target_dir, p->out_dir, p->real_target_dir };
 	size_t n = 3;
+	int r;
 
 	if (p->workspace)
 		what[n++] = p->workspace;
-	for (size_t i = 0; i < w->n; i++)
-		what[n++] = w->v[i];
-	return text_file_has_any(path, what, n);
+	for (size_t i = w->n; i > 0; i--)
+		what[n++] = w->v[i - 1];
+	r = text_file_has_any(path, what, n);
+	if (r <= 0 || !w->mapped || w->n == 0)
+		return r;
+	/* the last one is the first way, which the names of place_maps end in */
+	r = text_file_has_any(path, what, n - 1);
+	if (r == 0)
+		r = text_file_has_not_after(path, w->v[0], MAPPING_TARGET_DIR);
+	return r == 0 ? PLACE_TOLD_UNIT : r;
 }
 
 static bool
@@ -220,6 +229,33 @@ place_mark_env(const struct inputs_place *p, char *const *envp, struct strv *ret
 		else if (r == 0)
 			r = strv_addn(ret, (const char *)b.p, b.n);
 	}
+	return r;
+}
+
+static int
+add_map(const char *from, const char *to, struct strv *maps)
+{
+	return strpbrk(from, "=\n") ? 0 : strv_addf(maps, "%s=%s", from, to);
+}
+
+/* Of two that fit the last one counts. */
+int
+place_maps(const struct inputs_place *p, struct strv *maps, struct strv *marked)
+{
+	size_t before = maps->n, mapped;
+	int r = 0;
+
+	if (p->workspace)
+		r = add_map(p->workspace, MAPPING_WORKSPACE, maps);
+	if (r == 0 && maps->n > before)
+		r = strv_addf(marked, "%c=%s", INPUT_WORKSPACE_MARK, MAPPING_WORKSPACE);
+	mapped = maps->n;
+	if (r == 0 && !streq(p->target_dir, p->real_target_dir))
+		r = add_map(p->real_target_dir, MAPPING_TARGET_DIR, maps);
+	if (r == 0)
+		r = add_map(p->target_dir, MAPPING_TARGET_DIR, maps);
+	if (r == 0 && maps->n > mapped)
+		r = strv_addf(marked, "%c=%s", INPUT_TARGET_DIR_MARK, MAPPING_TARGET_DIR);
 	return r;
 }
 

@@ -48,6 +48,8 @@ run_done(struct run *r)
 	cached_closep(&r->c);
 	memo_closep(&r->memo);
 	strv_done(&r->marked);
+	strv_done(&r->maps);
+	strv_done(&r->marked_maps);
 	strv_done(&r->trace);
 	strv_done(&r->argv);
 	local_seen_done(&r->seen);
@@ -177,8 +179,11 @@ make_key(struct run *r)
 	};
 	int e = cwd ? place_mark_env(&c->place, environ, &r->marked) : -ENOMEM;
 
+	if (e == 0 && r->conf->client.paths == PATHS_SHARED)
+		e = place_maps(&c->place, &r->maps, &r->marked_maps);
 	if (e < 0)
 		return e;
+	k.maps = r->marked_maps.v;
 	c->place.marked = k.env = r->marked.v;
 	e = memo_digest_file(r->memo, r->argv.v[0], &k.program, NULL);
 	return e < 0 ? e : run_key_make(&k, &c->key);
@@ -335,6 +340,8 @@ add_trace(struct run *r)
 		e = strv_addf(&r->trace, "--argv0=%s", r->argv0);
 	if (e == 0 && hides_library_path(r))
 		e = strv_add(&r->trace, "--hide-library-path");
+	for (size_t i = 0; e == 0 && i < r->maps.n; i++)
+		e = strv_addf(&r->trace, "--prefix-map=%s", r->maps.v[i]);
 	return e == 0 && is_trusted(r) ? strv_add(&r->trace, "--trust") : e;
 }
 

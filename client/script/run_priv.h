@@ -16,6 +16,7 @@ struct run {
 	struct memo *memo;
 	struct cached *c; /* the cache, the key, and where it runs */
 	struct strv marked, trace;
+	struct strv maps, marked_maps; /* place_maps */
 	struct slots *slots;
 	struct local_seen seen;
 	struct cached_said said;

@@ -233,10 +233,11 @@ keep_file(
 	const struct place_ways ways = ways_of(t, o->name);
 	int told = place_is_told(t->place, &ways, path), named = 0, r = 1;
 
-	if (told > 0)
-		named = place_is_named(t->place, path);
-	else if (told == 0)
+	t->names_unit |= told == PLACE_TOLD_UNIT;
+	if (told == 0 || told == PLACE_TOLD_UNIT)
 		told = packed_file(path);
+	else if (told > 0)
+		named = place_is_named(t->place, path);
 	if (told < 0 || named < 0)
 		return told < 0 ? told : named;
 	if (told && !named)

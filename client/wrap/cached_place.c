@@ -44,6 +44,17 @@ cached_cargo_home(void)
 	return dir && *dir ? strdup(dir) : home && *home ? path_join(home, ".cargo") : NULL;
 }
 
+char *
+cached_run_sysroot(void)
+{
+	static const char program[] = "/bin/rustc";
+	const char *rustc = getenv("RUSTC");
+
+	if (!rustc || !path_is_normal(rustc) || !ends_with(rustc, program))
+		return NULL;
+	return strndup(rustc, strlen(rustc) - strlen(program));
+}
+
 /* Of a mapped unit, or a run: a macro may have put the directory into what was made that the
  * workspace lies in, or one above that. What names the workspace itself says more; cargo's home and
  * the toolchain may lie there, too; and what many files have in common ("/home") says nothing.
@@ -53,7 +64,8 @@ look_above(struct cached *c, const char *path, const struct buf *text)
 {
 	_cleanup_(freep) char *above = path_dirname(c->place.workspace);
 	_cleanup_(freep) char *home = cached_cargo_home();
-	const char *but[5];
+	_cleanup_(freep) char *sysroot = c->run ? cached_run_sysroot() : NULL;
+	const char *but[6];
 	size_t n = 0;
 	int r = 0;
 
@@ -67,6 +79,8 @@ look_above(struct cached *c, const char *path, const struct buf *text)
 		but[n++] = home;
 	if (c->place.sysroot)
 		but[n++] = c->place.sysroot;
+	if (sysroot)
+		but[n++] = sysroot;
 	while (r == 0 && !c->names_above && above[1]) {
 		r = path ? text_file_has_but(path, above, but, n)
 			 : text_has_but(text->p, text->n, above, but, n);

@@ -513,6 +513,83 @@ relative_ways(void **state)
 	}
 }
 
+/* What the compilers' names for the place tell: only the way to OUT_DIR, unless it stands
+ * elsewhere, too. */
+static void
+mapped_names(void **state)
+{
+	static const struct {
+		const char *text;
+		int plain, mapped;
+	} rows[] = {
+		{ "", 0, 0 },
+		{ "/cargo/build-dir/debug", 0, 0 },
+		{ "/cargo/build-dir/debug/build/a-0123456789abcdef/out/x.h", 1, PLACE_TOLD_UNIT },
+		{ "/debug/build/a-0123456789abcdef/out/x.h", 1, 1 },
+		{ "/cargo/build-dir/debug/build/a-0123456789abcdef/out "
+		  "/debug/build/a-0123456789abcdef/",
+			1, 1 },
+		{ "/cargo/build-dir/debug/build/a-0123456789abcdef/out /w/target", 1, 1 },
+		{ "/cargo/build-dir/debug/build/a-0123456789abcdef/out ../target/debug", 1, 1 },
+		{ "/w/target/debug/build/a-0123456789abcdef/out", 1, 1 },
+	};
+	struct inputs_place p = { .out_dir = "/w/target/debug/build/a-0123456789abcdef/out",
+		.target_dir = "/w/target",
+		.real_target_dir = "/w/target" };
+	_cleanup_(where_done) struct where w = make_where("mapped");
+	struct place_ways ways;
+
+	(void)state;
+	assert_int_equal(place_ways_find(&p, "/w/member", &ways), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(freep) char *path = NULL;
+
+		put_text(&w, "object", rows[i].text);
+		path = path_join(w.out, "object");
+		ways.mapped = false;
+		assert_int_equal(place_is_told(&p, &ways, path), rows[i].plain);
+		ways.mapped = true;
+		assert_int_equal(place_is_told(&p, &ways, path), rows[i].mapped);
+	}
+	place_ways_done(&ways);
+}
+
+static void
+names_of_places(void **state)
+{
+	static const struct {
+		const char *workspace, *target, *real;
+		const char *maps[4], *marked[3];
+	} rows[] = {
+		{ NULL, "/w/target", "/w/target", { "/w/target=/cargo/build-dir" },
+			{ "\x02=/cargo/build-dir" } },
+		{ "/w", "/w/target", "/w/target", { "/w=.", "/w/target=/cargo/build-dir" },
+			{ "\x03=.", "\x02=/cargo/build-dir" } },
+		{ "/w", "/link", "/real",
+			{ "/w=.", "/real=/cargo/build-dir", "/link=/cargo/build-dir" },
+			{ "\x03=.", "\x02=/cargo/build-dir" } },
+		/* compilers take the first '=' for the end of the name, and a line is a map */
+		{ "/a=b", "/a=b/target", "/a=b/target", { NULL }, { NULL } },
+		{ NULL, "/a\nb", "/a\nb", { NULL }, { NULL } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct inputs_place p = { .workspace = rows[i].workspace,
+			.target_dir = rows[i].target,
+			.real_target_dir = rows[i].real };
+		_cleanup_(strv_done) struct strv maps = STRV_INIT, marked = STRV_INIT;
+
+		assert_int_equal(place_maps(&p, &maps, &marked), 0);
+		for (size_t k = 0; k < maps.n; k++)
+			assert_string_equal(maps.v[k], rows[i].maps[k]);
+		assert_null(rows[i].maps[maps.n]);
+		for (size_t k = 0; k < marked.n; k++)
+			assert_string_equal(marked.v[k], rows[i].marked[k]);
+		assert_null(rows[i].marked[marked.n]);
+	}
+}
+
 static ino_t
 inode_of(const struct where *w)
 {
@@ -557,6 +634,8 @@ main(void)
 		cmocka_unit_test(nothing_made),
 		cmocka_unit_test(marks),
 		cmocka_unit_test(relative_ways),
+		cmocka_unit_test(mapped_names),
+		cmocka_unit_test(names_of_places),
 		cmocka_unit_test(environment),
 		cmocka_unit_test(what_cargo_sets),
 	};

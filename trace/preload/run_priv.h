@@ -7,6 +7,7 @@
 #include "trace/preload/env_priv.h"
 
 #define EXPORTED __attribute__((visibility("default")))
+#define RUN_ARGS_MAX 4096 /* on the stack: a longer call is handed on as it is */
 
 /* From now on what this program asks is asked once for all processes of the tree that run it.
  * name: what it was run as, beside the path of its file. */
@@ -35,6 +36,16 @@ void asked_search(const char *name, const char *path, const char *dirs);
 bool asked_has_searched(const char *name, const char *path, const char *dirs);
 /* What access says of it; not told to the tracer. */
 bool asked_can_run(const char *path);
+
+/* ---- names of places in debug information (run_map.c) */
+
+/* This program has begun; path: its file. Takes the mapping out of its environment. */
+void map_begin(const char *path);
+/* The variable that what it starts is to have in its environment; NULL: none. */
+char *map_variable(void);
+/* The arguments of the program at `path`, with the mapping's options if it is a C compiler that
+ * writes debug information: `with`, or argv itself. */
+char *const *map_args(const char *path, char *const *argv, char *with[RUN_ARGS_MAX]);
 
 /* ---- which programs this library can be loaded into (run_fits.c) */
 

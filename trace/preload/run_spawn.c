@@ -38,7 +38,6 @@
 /* On the stack: of a larger environment nothing is hidden. */
 #define VARS_MAX 1024
 #define VALUE_MAX 8192
-#define ARGS_MAX 4096
 
 extern char **environ;
 
@@ -159,6 +158,7 @@ spawn_begin(const char *path, bool is_first)
 {
 	find_libc();
 	fits_begin();
+	map_begin(path);
 	look_at_libraries(path, is_first);
 	take_preload(path);
 }
@@ -280,6 +280,7 @@ run_changed(const struct start *s, char *const *envp, ptrdiff_t at, size_t n, si
 {
 	char *with[VARS_MAX];
 	char text[VALUE_MAX];
+	char *map = *taken ? map_variable() : NULL;
 	ptrdiff_t preload;
 
 	if (n > 0)
@@ -294,6 +295,8 @@ run_changed(const struct start *s, char *const *envp, ptrdiff_t at, size_t n, si
 		with[preload] = taken;
 	else if (*taken && !*users && preload < 0)
 		with[n++] = taken;
+	if (map)
+		with[n++] = map;
 	with[n] = NULL;
 	return run(s, with);
 }
@@ -301,7 +304,7 @@ run_changed(const struct start *s, char *const *envp, ptrdiff_t at, size_t n, si
 static int
 start(struct start s, char *const *envp)
 {
-	char found[PATH_MAX];
+	char found[PATH_MAX], *args[RUN_ARGS_MAX];
 	const char *path;
 	int saved = errno;
 	size_t n = 0, size;
@@ -314,12 +317,13 @@ start(struct start s, char *const *envp)
 		errno = saved;
 		return run(&s, envp);
 	}
+	s.argv = map_args(path, s.argv, args);
 	at = may_hide(&s, envp, path);
 	errno = saved;
 	while (envp && envp[n])
 		n++;
 	size = at < 0 ? 0 : strlen(envp[at]) + 1;
-	if ((at < 0 && !*taken) || n + 2 > VARS_MAX || size > VALUE_MAX)
+	if ((at < 0 && !*taken) || n + 3 > VARS_MAX || size > VALUE_MAX)
 		return run(&s, envp);
 	return run_changed(&s, envp, at, n, size);
 }
@@ -354,11 +358,11 @@ execvp(const char *name, char *const *argv)
 
 /* The arguments up to NULL. */
 static int
-take_args(char *argv[ARGS_MAX], const char *first, va_list *list)
+take_args(char *argv[RUN_ARGS_MAX], const char *first, va_list *list)
 {
 	const char *arg = first;
 
-	for (size_t n = 0; n < ARGS_MAX; n++) {
+	for (size_t n = 0; n < RUN_ARGS_MAX; n++) {
 		memcpy(argv + n, &arg, sizeof(arg));
 		if (n > 0 && !arg)
 			return 0;
@@ -371,7 +375,7 @@ take_args(char *argv[ARGS_MAX], const char *first, va_list *list)
 EXPORTED int
 execl(const char *path, const char *first, ...)
 {
-	char *argv[ARGS_MAX];
+	char *argv[RUN_ARGS_MAX];
 	va_list list;
 	int r;
 
@@ -384,7 +388,7 @@ execl(const char *path, const char *first, ...)
 EXPORTED int
 execlp(const char *name, const char *first, ...)
 {
-	char *argv[ARGS_MAX];
+	char *argv[RUN_ARGS_MAX];
 	va_list list;
 	int r;
 
@@ -398,7 +402,7 @@ EXPORTED int
 execle(const char *path, const char *first, ...)
 {
 	char *const *envp = NULL;
-	char *argv[ARGS_MAX];
+	char *argv[RUN_ARGS_MAX];
 	va_list list;
 	int r;
 

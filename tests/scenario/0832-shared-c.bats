@@ -1,0 +1,132 @@
+#!/usr/bin/env bats
+# paths = shared, and C: what a build script's compilers write of places in debug information.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/cache.bash"
+
+# A program whose script makes a header in OUT_DIR, compiles C with it (CFLAGS as given), and makes a library.
+with_c() {
+  package "$1" app
+  mkdir -p "$1/c"
+  printf '#include "made.h"\nint answer(void) { return MADE; }\n' >"$1/c/answer.c"
+  cat >"$1/build.rs" <<'END'
+use std::process::Command;
+fn main() {
+    let out = std::env::var("OUT_DIR").unwrap();
+    let flags = std::env::var("CFLAGS").unwrap_or("-g".into());
+    std::fs::create_dir_all(format!("{out}/include")).unwrap();
+    std::fs::write(format!("{out}/include/made.h"), "#define MADE made()\nstatic inline int made(void) { return 42; }\n").unwrap();
+    let cc = std::env::var("CC").unwrap_or("cc".into());
+    let object = format!("{out}/answer.o");
+    let mut c = Command::new(cc.split(' ').next().unwrap());
+    c.args(cc.split(' ').skip(1)).args(flags.split(' ')).arg("-I").arg(format!("{out}/include"));
+    assert!(c.args(["-c", "c/answer.c", "-o", &object]).status().unwrap().success());
+    assert!(Command::new("ar").args(["crs", &format!("{out}/libanswer.a"), &object]).status().unwrap().success());
+    println!("cargo:rustc-link-search=native={out}");
+    println!("cargo:rustc-link-lib=static=answer");
+    println!("cargo:rerun-if-env-changed=CFLAGS");
+    println!("cargo:rerun-if-changed=c");
+}
+END
+  printf 'extern "C" {\n    fn answer() -> i32;\n}\nfn main() {\n    println!("{}", unsafe { answer() });\n}\n' >"$1/src/main.rs"
+  (cd "$1" && cargo generate-lockfile -q)
+}
+scenario_setup() {
+  export RUSTC_WRAPPER=$DRAY DRAY_CACHE=on DRAY_SCRIPTS=on DRAY_PATHS=shared
+  unset CC CFLAGS
+  seed_client
+}
+object() {
+  find "$1/target/debug/build" -name answer.o
+}
+# run_missed REASON: the script ran in the last build.
+run_missed() {
+  jq -r 'select(.kind == "script-run") | "\(.cache) \(.cache_why)"' "$JOBS" | grep -F "miss " | grep -qF "$1" || { show_cache; return 1; }
+}
+# names_place DIR: its object tells where it was made.
+names_place() {
+  grep -qF "$1" "$(object "$1")"
+}
+
+@test "objects with debug information are found from another checkout, and name neither" {
+  with_c "$WORK/one"
+  mkdir "$WORK/deeper"
+  cp -R "$WORK/one" "$WORK/deeper/two"
+  cached first "$WORK/one" build
+  all_missed
+  fails names_place "$WORK/one"
+  grep -qF /cargo/build-dir/debug/build/ "$(object "$WORK/one")"
+  cached second "$WORK/deeper/two" build
+  all_hit
+  cmp "$(object "$WORK/one")" "$(object "$WORK/deeper/two")"
+  [ "$("$WORK/deeper/two/target/debug/app")" = 42 ]
+  # a header of the checkout counts as ever
+  echo 'int unused;' >>"$WORK/deeper/two/c/answer.c"
+  cached edited "$WORK/deeper/two" build
+  run_missed 'c/answer.c'
+  "$DRAY" verify
+}
+
+@test "it is what a compiler does that is told so, and nothing else of the object" {
+  with_c "$WORK/one"
+  cached first "$WORK/one" build
+  cp "$(object "$WORK/one")" "$WORK/mapped.o"
+  clean "$WORK/one"
+  export CFLAGS="-fdebug-prefix-map=$WORK/one=. -fdebug-prefix-map=$WORK/one/target=/cargo/build-dir -g"
+  RUSTC_WRAPPER='' plain_build "$WORK/one" build
+  cmp "$WORK/mapped.o" "$(find "$BATS_TEST_TMPDIR/plain-target" -name answer.o)"
+}
+
+@test "paths = exact, and no debug information: the compiler gets no word more" {
+  with_c "$WORK/one"
+  mkdir "$WORK/bin"
+  printf '#!/bin/sh\nprintf "%%s\\n" "$*" >>%s\nexec %s "$@"\n' "$WORK/calls" "$(command -v cc)" >"$WORK/bin/cc"
+  chmod +x "$WORK/bin/cc"
+  PATH=$WORK/bin:$PATH DRAY_PATHS=exact cached exact "$WORK/one" build
+  fails grep -q prefix-map "$WORK/calls"
+  names_place "$WORK/one"
+  PATH=$WORK/bin:$PATH CFLAGS=-O1 cached none "$WORK/one" build
+  fails grep -q prefix-map "$WORK/calls"
+  PATH=$WORK/bin:$PATH cached shared "$WORK/one" build
+  grep -q prefix-map "$WORK/calls"
+  # told once, though a script stands between
+  PATH=$WORK/bin:$PATH
+  [ "$(grep -o "prefix-map=$WORK/one/target=" "$WORK/calls" | wc -l)" -eq 1 ]
+}
+
+@test "a mapping of the user's own counts more" {
+  with_c "$WORK/one"
+  CFLAGS="-g -fdebug-prefix-map=$WORK/one/target=/mine" cached own "$WORK/one" build
+  grep -qF /mine/debug/build/ "$(object "$WORK/one")"
+  fails grep -qF /cargo/build-dir "$(object "$WORK/one")"
+}
+
+@test "what __FILE__ tells ties the run to its place" {
+  with_c "$WORK/one"
+  printf '#define MADE made()\n' >"$WORK/keep"
+  sed -i 's/return 42; }/const char *volatile f = __FILE__; return *f == 47; }/' "$WORK/one/build.rs"
+  cp -R "$WORK/one" "$WORK/two"
+  cached first "$WORK/one" build
+  names_place "$WORK/one"
+  cached second "$WORK/two" build
+  run_missed 'the out-dir is in the outputs'
+  names_place "$WORK/two"
+}
+
+@test "a compiler cache's objects are not told: it would give them to others" {
+  command -v ccache >/dev/null || skip "no ccache"
+  with_c "$WORK/one"
+  export CC="ccache $(command -v gcc)" CCACHE_DIR=$WORK/ccache
+  cached first "$WORK/one" build
+  fails grep -qF /cargo/build-dir "$(object "$WORK/one")"
+  clean "$WORK/one"
+  RUSTC_WRAPPER='' plain_build "$WORK/one" build
+  fails grep -qF /cargo/build-dir "$(find "$BATS_TEST_TMPDIR/plain-target" -name answer.o)"
+}
+
+@test "a program of the tree finds no variable of the mapping's" {
+  with_c "$WORK/one"
+  sed -i 's/fn main() {/fn main() {\n    assert!(std::env::vars().all(|(k, _)| !k.starts_with("dr_")));\n    let shell = std::process::Command::new("sh").args(["-c", "env"]).output().unwrap();\n    assert!(!String::from_utf8_lossy(\&shell.stdout).contains("PREFIX_MAP"));/' "$WORK/one/build.rs"
+  cached first "$WORK/one" build
+  fails names_place "$WORK/one"
+}

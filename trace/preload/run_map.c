@@ -1,0 +1,132 @@
+/* The part of dray-run.so that tells C compilers how places are to be named in debug information
+ * (paths = shared): -fdebug-prefix-map=FROM=TO, which gcc has since 4.3 and clang since 3.8.
+ *
+ * Debug information alone: __FILE__ keeps what it was, since "#include __FILE__" opens it. Of what
+ * else holds a place dray knows by searching what was made (client/script/keep.c).
+ *
+ * The options stand before the others, so that one of the user's own counts more. What a compiler
+ * cache runs is left alone, and so is what that starts: it would keep the objects under the key of
+ * another call.
+ *
+ * Also for the child of a vfork: nothing but the stack is written. */
+#include "config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "trace/drivers.h"
+#include "trace/paths.h"
+#include "trace/preload/run_priv.h"
+
+#define OPTION "-fdebug-prefix-map="
+#define OPTIONS_MAX 8
+#define TEXT_MAX 8192
+
+extern char **environ;
+
+/* The variable as it was found, for what is started; "": there is none, or it is not handed on. */
+static char variable[TEXT_MAX];
+static char options[TEXT_MAX + OPTIONS_MAX * sizeof(OPTION)];
+static char *option[OPTIONS_MAX];
+static size_t n_options;
+
+static bool
+is_compiler_cache(const char *path)
+{
+	static const char *const names[] = { "buildcache", "cachepot", "ccache", "distcc", "icecc",
+		"sccache" };
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(path, name);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static void
+make_options(const char *maps)
+{
+	char *to = options;
+
+	while (*maps && n_options < OPTIONS_MAX) {
+		size_t n = strcspn(maps, "\n");
+
+		option[n_options++] = to;
+		to = (char *)memcpy(to, OPTION, strlen(OPTION)) + strlen(OPTION);
+		to = (char *)memcpy(to, maps, n) + n;
+		*to++ = '\0';
+		maps += n + (maps[n] != '\0');
+	}
+}
+
+void
+map_begin(const char *path)
+{
+	char **v = environ;
+	size_t n;
+
+	while (v && *v && strncmp(*v, TRACE_PREFIX_MAP, strlen(TRACE_PREFIX_MAP)) != 0)
+		v++;
+	if (!v || !*v)
+		return;
+	n = strlen(*v) + 1;
+	if (n <= sizeof(variable) && !(path && is_compiler_cache(path)) &&
+		!is_compiler_cache(program_invocation_name)) {
+		memcpy(variable, *v, n);
+		make_options(variable + strlen(TRACE_PREFIX_MAP));
+	}
+	for (; *v; v++)
+		*v = v[1];
+}
+
+char *
+map_variable(void)
+{
+	return *variable ? variable : NULL;
+}
+
+static bool
+is_driver(const char *path)
+{
+	static const char *const names[] = { "c++", "cc", "clang", "clang++", "g++", "gcc" };
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(path, name);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Whether the call compiles with debug information, and was not told yet. *n: its words. */
+static bool
+wants_options(char *const *argv, size_t *n)
+{
+	bool compiles = false, debug = false, told = false;
+
+	for (*n = 0; argv[*n]; ++*n) {
+		const char *word = argv[*n];
+
+		compiles |= strcmp(word, "-c") == 0 || strcmp(word, "-S") == 0;
+		if (strncmp(word, "-g", 2) == 0)
+			debug = strcmp(word, "-g0") != 0;
+		told |= strcmp(word, option[0]) == 0;
+	}
+	return compiles && debug && !told;
+}
+
+char *const *
+map_args(const char *path, char *const *argv, char *with[RUN_ARGS_MAX])
+{
+	size_t n;
+
+	if (n_options == 0 || !path || !argv || !argv[0] || !is_driver(path) ||
+		!wants_options(argv, &n) || n + n_options + 1 > RUN_ARGS_MAX)
+		return argv;
+	with[0] = argv[0];
+	memcpy(with + 1, option, n_options * sizeof(*with));
+	memcpy(with + 1 + n_options, argv + 1, n * sizeof(*with)); /* and the NULL */
+	return with;
+}
