@@ -14,18 +14,31 @@
 
 #define BLANKS_OF_MESSAGE 6
 
-bool
-mapping_suits(const struct rustc_call *call, const char *cwd, const char *manifest_dir)
+static bool
+suits(const struct rustc_call *call, const char *cwd, const char *manifest_dir)
 {
 	if (call->kind != CALL_UNIT || !call->json || !call->source || !manifest_dir ||
-		*call->source == '/' || starts_with(call->source, "../") ||
-		strstr(call->source, "/../") || !path_is_normal(cwd) || !cwd[1] ||
-		!path_is_below(manifest_dir, cwd))
+		!path_is_normal(cwd) || !cwd[1])
 		return false;
 	for (size_t i = 0; i < call->n_options; i++)
 		if (starts_with(call->options[i].row->name, "remap-"))
 			return false;
 	return true;
+}
+
+bool
+mapping_suits(const struct rustc_call *call, const char *cwd, const char *manifest_dir)
+{
+	return suits(call, cwd, manifest_dir) && *call->source != '/' &&
+	       !starts_with(call->source, "../") && !strstr(call->source, "/../") &&
+	       path_is_below(manifest_dir, cwd);
+}
+
+bool
+mapping_suits_package(const struct rustc_call *call, const char *cwd, const char *manifest_dir)
+{
+	return suits(call, cwd, manifest_dir) && path_is_below(call->source, cwd) &&
+	       streq(manifest_dir, cwd);
 }
 
 int
@@ -38,7 +51,7 @@ mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv
 	if (r == 0 && call->clippy && call->inner_rustc)
 		r = strv_add(ret, *argv++);
 	/* the last that fits is taken, and the target directory lies in the workspace, mostly */
-	if (r == 0)
+	if (r == 0 && m->workspace)
 		r = strv_addf(ret, "--remap-path-prefix=%s=" MAPPING_WORKSPACE, m->workspace);
 	if (r == 0 && m->target_dir)
 		r = strv_addf(ret, "--remap-path-prefix=%s=" MAPPING_TARGET_DIR, m->target_dir);
@@ -55,7 +68,7 @@ place_of(const struct mapping *m, const char *p, const char *end, size_t *ret_n)
 			  target_dir[] = MAPPING_TARGET_DIR "/";
 	size_t n = (size_t)(end - p);
 
-	if (n > strlen(workspace) && memcmp(p, workspace, strlen(workspace)) == 0) {
+	if (m->workspace && n > strlen(workspace) && memcmp(p, workspace, strlen(workspace)) == 0) {
 		*ret_n = strlen(MAPPING_WORKSPACE);
 		return m->workspace;
 	}

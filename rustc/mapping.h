@@ -3,8 +3,8 @@
  *
  *     WORKSPACE=.   TARGET-DIRECTORY=/cargo/build-dir
  *
- * A package of the registry or of a git checkout is not mapped: it lies at the same place for each
- * checkout of a user. */
+ * A package of the registry or of a git checkout lies at the same place for each checkout of a
+ * user. Of it the target directory alone is mapped, where it takes code from its OUT_DIR. */
 #ifndef DRAY_RUSTC_MAPPING_H
 #define DRAY_RUSTC_MAPPING_H
 
@@ -15,7 +15,8 @@
 #define MAPPING_TARGET_DIR "/cargo/build-dir"
 
 struct mapping {
-	const char *workspace;	/* absolute, normal: where cargo starts the compiler */
+	const char *
+		workspace; /* absolute, normal: where cargo starts the compiler; NULL: not mapped */
 	const char *target_dir; /* absolute, normal; NULL: it is not known */
 };
 
@@ -23,6 +24,11 @@ struct mapping {
  * the source is named by its path from there, the directory of the package lies below, and the call
  * has no mapping of its own. manifest_dir: CARGO_MANIFEST_DIR; NULL: it is not set. */
 bool mapping_suits(const struct rustc_call *call, const char *cwd, const char *manifest_dir);
+
+/* Whether cargo calls it for another package, in the directory of that, and the call has no mapping
+ * of its own. */
+bool mapping_suits_package(
+	const struct rustc_call *call, const char *cwd, const char *manifest_dir);
 
 /* Adds the words of the call with the mapping's options before all others. 0 or -ENOMEM. */
 int mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv *ret);

@@ -137,6 +137,14 @@ take_result(struct again *a, size_t i)
 	return chdir(a->res.cwd) < 0 ? verify_skip(a, "its directory is gone") : 0;
 }
 
+static bool
+is_mapped(const struct again *a)
+{
+	const char *map = call_option_value(&a->call, "remap-path-prefix");
+
+	return a->workspace || (map && ends_with(map, "=" MAPPING_TARGET_DIR));
+}
+
 /* Where it was made; out_dir: where its outputs lie. */
 static struct inputs_place
 place_of(const struct again *a, const char *out_dir)
@@ -171,7 +179,7 @@ check_inputs(struct again *a)
 	place.umask = umask(0);
 	umask(place.umask);
 	r = form && r != -ENOMEM ? 0 : -ENOMEM;
-	if (r == 0 && a->workspace) {
+	if (r == 0 && is_mapped(a)) {
 		r = marks_env(&place, environ, &a->marked);
 		if (r == 0)
 			r = marks_env(&place, a->env.v, &env);
@@ -359,12 +367,12 @@ compare_text(struct again *a, const struct buf *text, const char *path, const ch
 	_cleanup_(buf_done) struct buf made = BUF_INIT;
 	const char *out_dir = a->bound ? a->out_dir : a->made;
 	const struct inputs_place place = place_of(a, out_dir);
-	int r = a->workspace ? marks_show(&place, text->p, text->n, &want)
+	int r = is_mapped(a) ? marks_show(&place, text->p, text->n, &want)
 			     : text_show(text->p, text->n, out_dir, &want);
 
 	if (r == 0)
 		r = fs_read_file(path, TEXT_MAX, &made);
-	if (r == 0 && a->workspace && text == &a->res.err)
+	if (r == 0 && is_mapped(a) && text == &a->res.err)
 		r = turn_back(a, &made);
 	if (r == -ENOENT)
 		return verify_differs(a, name, "it was not made");

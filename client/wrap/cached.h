@@ -122,4 +122,7 @@ bool cached_keep_linked(
  * link_clean. True: kept. */
 bool cached_keep_bundle(struct cached *c, const struct ledger *staged, const struct buf *linked);
 
+/* cargo's home; NULL: it is not known, or no memory. The caller frees it. */
+char *cached_cargo_home(void);
+
 #endif

@@ -310,7 +310,7 @@ add_text_output(struct cached *c, struct output *o, const char *path, struct inp
 		return r;
 	*bound = true;
 	buf_done(&o->text);
-	if (c->place.workspace && !*c->bound)
+	if (c->in.mapping && !*c->bound)
 		snprintf(c->bound, sizeof(c->bound), "%s", o->name);
 	return cached_keep_as_is(c, &b, &o->text);
 }

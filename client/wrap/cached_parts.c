@@ -48,7 +48,7 @@ cached_names_place(struct cached *c, const char *path)
 		real = text_file_has(path, c->real_target_dir);
 	c->names_real |= real > 0;
 	named |= r > 0 || real > 0;
-	if (workspace && named && !*c->bound)
+	if (c->in.mapping && named && !*c->bound)
 		snprintf(c->bound, sizeof(c->bound), "%s", path_basename(path));
 	return r < 0 || real < 0 ? MIN2(r, real) : r || real;
 }
@@ -60,7 +60,7 @@ cached_hide_place(struct cached *c, const struct buf *text, struct buf *ret)
 	const char *dirs[] = { c->target_dir, c->real_target_dir };
 	int r;
 
-	if (c->place.workspace) {
+	if (c->in.mapping) {
 		r = cached_look_above_text(c, text);
 		return r < 0 ? r : marks_hide(&c->place, text->p, text->n, ret);
 	}
@@ -76,7 +76,7 @@ cached_has_mark(const struct cached *c, const struct buf *text)
 {
 	static const char marks[] = { INPUT_OUT_DIR_MARK, INPUT_TARGET_DIR_MARK,
 		INPUT_WORKSPACE_MARK };
-	size_t n = c->place.workspace ? ARRAY_LEN(marks) : 1;
+	size_t n = c->in.mapping || c->place.workspace ? ARRAY_LEN(marks) : 1;
 
 	for (size_t i = 0; i < n; i++)
 		if (memchr(text->p, marks[i], text->n))
@@ -106,7 +106,7 @@ cached_hide(struct cached *c, const struct buf *text, struct buf *to, bool *boun
 		return r;
 	*bound = true;
 	buf_done(to);
-	if (c->place.workspace && !*c->bound)
+	if (c->in.mapping && !*c->bound)
 		snprintf(c->bound, sizeof(c->bound), "its text");
 	return cached_keep_as_is(c, text, to);
 }

@@ -23,8 +23,8 @@
 int
 cached_show(const struct cached *c, const struct buf *text, struct buf *to)
 {
-	return c->place.workspace ? marks_show(&c->place, text->p, text->n, to)
-				  : text_show(text->p, text->n, c->out_dir, to);
+	return c->in.mapping ? marks_show(&c->place, text->p, text->n, to)
+			     : text_show(text->p, text->n, c->out_dir, to);
 }
 
 int
@@ -163,7 +163,7 @@ find_pieces(struct cached *c, const struct strv *names, const char *value, bool 
 			snprintf(c->bound, sizeof(c->bound), "%s", names->v[i]);
 	}
 	*bound |= r > 0;
-	c->names_workspace |= r > 0;
+	c->names_workspace |= r > 0 && c->place.workspace;
 	return MIN2(r, 0);
 }
 
@@ -174,7 +174,7 @@ cached_look_for_pieces(
 {
 	int r = 0;
 
-	if (!c->place.workspace || c->names_workspace || !is_optimized(c->in.call))
+	if (!c->in.mapping || c->names_workspace || !is_optimized(c->in.call))
 		return 0;
 	for (size_t i = 0; r == 0 && i < res->inputs.n; i++) {
 		const struct input *in = &res->inputs.v[i];

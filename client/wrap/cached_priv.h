@@ -75,8 +75,6 @@ int cached_hide_place(struct cached *c, const struct buf *text, struct buf *to);
 /* Whether a file's bytes contain the path of this target directory, or, of a mapped unit, of the
  * workspace. 1, 0, or -errno. */
 int cached_names_place(struct cached *c, const char *path);
-/* cargo's home; NULL: it is not known, or no memory. The caller frees it. */
-char *cached_cargo_home(void);
 /* Of a build script's run: the sysroot of cargo's compiler, to be freed. NULL: not known. */
 char *cached_run_sysroot(void);
 /* Whether the target directory lies behind a symbolic link. */

@@ -23,6 +23,7 @@
 #include "cache/text.h"
 #include "client/script/install.h"
 #include "client/script/run.h"
+#include "client/script/tree.h"
 #include "client/wrap/cached.h"
 #include "client/wrap/choose.h"
 #include "client/wrap/closure.h"
@@ -470,23 +471,38 @@ open_cache(struct wrap *w)
 	w->cache = r < 0 ? "off" : "miss";
 }
 
+/* Whether a package in cargo's home takes code from its OUT_DIR: there is some. */
+static bool
+takes_from_out_dir(const char *cwd)
+{
+	_cleanup_(freep) char *home = cached_cargo_home();
+	const char *out_dir = getenv("OUT_DIR");
+
+	return home && out_dir && path_is_below(cwd, home) && !tree_is_empty(out_dir);
+}
+
 /* Where paths = shared, a unit of the workspace is compiled with names that do not tell where that
  * lies: every one, so that a unit is the same whether it was kept or not. */
 static void
 map_paths(struct wrap *w)
 {
 	struct rustc_call mapped = { .kind = CALL_UNKNOWN };
+	const char *manifest_dir = getenv("CARGO_MANIFEST_DIR");
 	_cleanup_(freep) char *out_dir = NULL;
 	char cwd[PATH_MAX];
+	bool member;
 
 	if (w->conf->client.paths != PATHS_SHARED || w->conf->client.cache == CACHE_OFF ||
-		!w->call.out_dir || !getcwd(cwd, sizeof(cwd)) || !text_can_hide(cwd) ||
-		!mapping_suits(&w->call, cwd, getenv("CARGO_MANIFEST_DIR")))
+		!w->call.out_dir || !getcwd(cwd, sizeof(cwd)) || !text_can_hide(cwd))
+		return;
+	member = mapping_suits(&w->call, cwd, manifest_dir);
+	if (!member &&
+		(!mapping_suits_package(&w->call, cwd, manifest_dir) || !takes_from_out_dir(cwd)))
 		return;
 	out_dir = path_normalize(cwd, w->call.out_dir);
-	w->workspace = strdup(cwd);
+	w->workspace = member ? strdup(cwd) : NULL;
 	w->target_dir = out_dir ? target_dir_of(out_dir, cwd) : NULL;
-	if (!w->workspace || !w->target_dir || !text_can_hide(w->target_dir) ||
+	if ((member && !w->workspace) || !w->target_dir || !text_can_hide(w->target_dir) ||
 		streq(w->target_dir, out_dir) || path_is_below(cwd, w->target_dir))
 		return;
 	w->mapping = (struct mapping){ w->workspace, w->target_dir };

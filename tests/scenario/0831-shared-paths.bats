@@ -193,3 +193,47 @@ set substitute-path . \"$WORK/one\"" ]
   run -1 "$DRAY" env --gdb
   [[ "$output" = *'says of no workspace'* ]]
 }
+
+# with_git DIR: a program that depends on a package in a git repository, which includes what its script made.
+with_git() {
+  local repo=$WORK/repo
+  if [ ! -d "$repo" ]; then
+    mkdir -p "$repo/src"
+    printf '[package]\nname = "gen"\nversion = "0.1.0"\nedition = "2021"\n' >"$repo/Cargo.toml"
+    printf 'include!(concat!(env!("OUT_DIR"), "/made.rs"));\n' >"$repo/src/lib.rs"
+    printf 'fn main() {\n    let out = std::env::var("OUT_DIR").unwrap();\n    std::fs::write(out + "/made.rs", "pub fn made() -> &%cstatic str { file!() }\\n%s").unwrap();\n}\n' "'" "${2:-}" >"$repo/build.rs"
+    (cd "$repo" && git init -q && git add . && git -c user.name=n -c user.email=e commit -qm one)
+  fi
+  package "$1" app
+  printf '\n[dependencies]\ngen = { git = "file://%s" }\n' "$repo" >>"$1/Cargo.toml"
+  printf 'fn main() { println!("{}", gen::made()); }\n' >"$1/src/main.rs"
+  (cd "$1" && cargo generate-lockfile -q)
+}
+
+@test "a package in cargo's home that takes code from its OUT_DIR" {
+  export CARGO_HOME=$WORK/home CARGO_NET_OFFLINE=false
+  mkdir "$WORK/deeper"
+  with_git "$WORK/one"
+  with_git "$WORK/deeper/two"
+  cached first "$WORK/one" build
+  all_missed
+  cached second "$WORK/deeper/two" build
+  all_hit
+  cmp "$WORK/one/target/debug/app" "$WORK/deeper/two/target/debug/app"
+  [[ "$("$WORK/deeper/two/target/debug/app")" = /cargo/build-dir/debug/build/gen-*/out/made.rs ]]
+  "$DRAY" verify --json | jq -e ".verified > 0 and .skipped == 0"
+  # paths = exact has its own
+  clean "$WORK/one"
+  DRAY_PATHS=exact cached exact "$WORK/one" build
+  [[ "$("$WORK/one/target/debug/app")" = "$WORK/one/target/debug/build"/gen-*/out/made.rs ]]
+}
+
+@test "errors in what such a package takes are plain cargo's" {
+  export CARGO_HOME=$WORK/home CARGO_NET_OFFLINE=false
+  with_git "$WORK/one" 'pub fn wrong() -> u8 { 1u16 }'
+  RUSTC_WRAPPER='' said "$WORK/one" build >"$WORK/plain"
+  grep -q "E0308" "$WORK/plain"
+  grep -qF "$WORK/one/target/debug/build/gen-" "$WORK/plain"
+  said "$WORK/one" build >"$WORK/dray"
+  diff "$WORK/plain" "$WORK/dray"
+}
