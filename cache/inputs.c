@@ -511,6 +511,32 @@ inputs_unit_way(const struct inputs_place *place)
 							 : place->out_dir;
 }
 
+static int
+check_not_above(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *dir = path_dirname(place->workspace ? place->workspace : "");
+	struct stat st;
+
+	if (!dir)
+		return -ENOMEM;
+	for (;;) {
+		_cleanup_(freep) char *path = path_join(dir, in->name);
+		char *up;
+
+		if (!path)
+			return -ENOMEM;
+		if (!place->workspace || stat(path, &st) == 0)
+			return differs(ret_differs, in->name, "is above the workspace now");
+		if (!dir[1])
+			return 0;
+		up = path_dirname(dir);
+		if (!up)
+			return -ENOMEM;
+		free(dir);
+		dir = up;
+	}
+}
+
 /* What the outputs hold, or what else makes them hold for one place alone. */
 static int
 check_place(const struct input *in, const struct inputs_place *place, char **ret_differs)
@@ -572,6 +598,8 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 		return check_git_index(in, place, ret_differs);
 	case INPUT_PROGRAM:
 		return check_program(in, place, ret_differs);
+	case INPUT_NOT_ABOVE:
+		return check_not_above(in, place, ret_differs);
 	case INPUT_RUNS:
 		return check_runs(in, place, ret_differs);
 	case INPUT_WIDTH:

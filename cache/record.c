@@ -142,21 +142,6 @@ add_variables(struct recorder *r)
 	return k;
 }
 
-/* A result that may have read something by a relative path out of the workspace holds for
- * workspaces that lie beside it. */
-static int
-add_above(struct recorder *r)
-{
-	_cleanup_(freep) char *dir = r->above ? path_dirname(r->in->place->workspace) : NULL;
-	struct digest d;
-	int k;
-
-	if (!r->above)
-		return 0;
-	k = dir ? digest_bytes(dir, strlen(dir), &d) : -ENOMEM;
-	return k < 0 ? k : inputs_add(r->inputs, INPUT_OUT_DIR, INPUT_ABOVE_NAME, d.b, DIGEST_SIZE);
-}
-
 static int
 add_programs(struct recorder *r)
 {
@@ -471,7 +456,8 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 	if (k == 0)
 		k = add_libraries(&r);
 	if (k == 0)
-		k = add_above(&r);
+		k = record_add_around(&r);
+	strv_done(&r.around);
 	strv_done(&r.libraries);
 	strv_done(&r.own);
 	strv_done(&r.up);

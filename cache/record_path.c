@@ -146,31 +146,6 @@ add_below(struct recorder *r, const char *dir, char mark, enum input_kind kind, 
 	return inputs_add(r->inputs, kind, name, value, n);
 }
 
-/* Whether a relative path from the workspace may have led there: from a workspace that lies
- * elsewhere it leads to another place. What they have in common is the whole tree for what is the
- * system's, the toolchain's, or in cargo's home; "/rustc" is the library's own name for its
- * sources, and "/cargo" that of mapped ones. */
-static bool
-may_be_relative(const struct recorder *r, enum input_kind kind, const char *path)
-{
-	static const char *const system[] = { "bin", "cargo", "dev", "etc", "lib", "lib32", "lib64",
-		"nix", "opt", "proc", "run", "rustc", "sbin", "sys", "tmp", "usr", "var" };
-	const struct inputs_place *p = r->in->place;
-	size_t n = strcspn(path + 1, "/");
-
-	if (!p->workspace || (p->sysroot && path_is_below(path, p->sysroot)) ||
-		(r->in->sysroot && path_is_below(path, r->in->sysroot)) ||
-		(r->in->cargo_home && path_is_below(path, r->in->cargo_home)) ||
-		(kind == INPUT_EXISTS && path_is_below(p->workspace, path)))
-		return false;
-	if (strncmp(path, p->workspace, n + 1) == 0 && p->workspace[n + 1] == '/')
-		return true;
-	for (size_t i = 0; i < ARRAY_LEN(system); i++)
-		if (strlen(system[i]) == n && strncmp(path + 1, system[i], n) == 0)
-			return false;
-	return true;
-}
-
 int
 record_add(struct recorder *r, enum input_kind kind, const char *path, const void *value, size_t n)
 {
@@ -189,9 +164,10 @@ record_add(struct recorder *r, enum input_kind kind, const char *path, const voi
 		return cannot(r, "an input with an odd name");
 	for (size_t i = 0; k > 0 && i < ARRAY_LEN(places); i++)
 		k = add_below(r, places[i].dir, places[i].mark, kind, path, value, n);
-	if (k > 0)
-		r->above |= may_be_relative(r, kind, path);
-	return k > 0 ? inputs_add(r->inputs, kind, path, value, n) : k;
+	if (k <= 0)
+		return k;
+	k = record_note_around(r, kind, path);
+	return k < 0 ? k : inputs_add(r->inputs, kind, path, value, n);
 }
 
 /* A macro that walks its whole environment asks for no name, so nothing is reported. Such a macro

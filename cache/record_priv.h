@@ -1,6 +1,5 @@
-/* What record.c (items, programs, variables) and record_path.c (paths) share. record_path.c is
- * below.
- */
+/* What record.c (items, programs, variables), record_path.c (paths) and record_around.c (paths
+ * outside of the workspace) share; each is below the one before. */
 #ifndef DRAY_CACHE_RECORD_PRIV_H
 #define DRAY_CACHE_RECORD_PRIV_H
 
@@ -26,8 +25,10 @@ struct recorder {
 	struct strv indexes;   /* git indexes that git may have written: digest, blank, path */
 	struct strv trees; /* where git may know what is untracked without listing directories */
 	bool ran, drivers; /* programs were run; linkers or C drivers among them */
-	bool above;	   /* it depends on what lies around the workspace */
-	bool compiles;	   /* these read C: it is compiled or preprocessed */
+	struct strv
+		around; /* what was not there, and may have been looked for from the workspace */
+	bool above;	/* it depends on what lies around the workspace */
+	bool compiles;	/* these read C: it is compiled or preprocessed */
 };
 
 /* Why the result cannot be kept. */
@@ -41,6 +42,16 @@ int record_add(
 int record_add_file(struct recorder *r, const char *path);
 int record_add_absent(struct recorder *r, const char *path);
 int record_add_listing(struct recorder *r, const char *path);
+/* ---- record_around.c: of a mapped unit, or of a run likewise */
+
+/* A path outside of all places was looked at. 0 or -ENOMEM. */
+int record_note_around(struct recorder *r, enum input_kind kind, const char *path);
+/* In the end: ties the result to what lies around the workspace, as far as that counts. 0 or
+ * -errno. */
+int record_add_around(struct recorder *r);
+
+/* ---- record_path.c */
+
 /* Of what a macro asked for: attributes (links: of what the path leads to), extended ones, where it
  * really is. */
 int record_add_attributes(struct recorder *r, const char *path, bool links);

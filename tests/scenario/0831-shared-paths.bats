@@ -237,3 +237,53 @@ with_git() {
   said "$WORK/one" build >"$WORK/dray"
   diff "$WORK/plain" "$WORK/dray"
 }
+
+@test "a search for .git in all directories above, which finds none, is made again from anywhere" {
+  package "$WORK/one" app
+  printf 'fn main() {\n    let o = std::process::Command::new("git").args(["rev-parse", "--show-toplevel"]).output().unwrap();\n    println!("cargo:rustc-env=REPO={}", if o.status.success() { "one" } else { "none" });\n}\n' >"$WORK/one/build.rs"
+  printf 'fn main() { println!("{}", env!("REPO")); }\n' >"$WORK/one/src/main.rs"
+  (cd "$WORK/one" && cargo generate-lockfile -q)
+  mkdir -p "$WORK/deeper/down"
+  cp -R "$WORK/one" "$WORK/deeper/down/two"
+  cached first "$WORK/one" build
+  cached second "$WORK/deeper/down/two" build
+  all_hit
+  [ "$("$WORK/deeper/down/two/target/debug/app")" = none ]
+  (cd "$WORK/deeper" && git init -q)
+  clean "$WORK/deeper/down/two"
+  cached found "$WORK/deeper/down/two" build
+  [ "$(jq -r 'select(.kind == "script-run") | .cache_why' "$JOBS")" = '.git is above the workspace now' ]
+  [ "$("$WORK/deeper/down/two/target/debug/app")" = one ]
+  # what was found above is of this place
+  mkdir "$WORK/far"
+  cp -R "$WORK/one" "$WORK/far/three"
+  cached third "$WORK/far/three" build
+  [ "$("$WORK/far/three/target/debug/app")" = none ]
+}
+
+@test "a search that ends before the root ties the result to its directory" {
+  package "$WORK/one" app
+  printf 'fn main() {\n    let found = ["..", "../.."].iter().any(|d| std::path::Path::new(d).join("marker.txt").exists());\n    println!("cargo:rustc-env=FOUND={found}");\n}\n' >"$WORK/one/build.rs"
+  printf 'fn main() { println!("{}", env!("FOUND")); }\n' >"$WORK/one/src/main.rs"
+  (cd "$WORK/one" && cargo generate-lockfile -q)
+  mkdir -p "$WORK/deeper/down"
+  cp -R "$WORK/one" "$WORK/deeper/down/two"
+  : >"$WORK/deeper/marker.txt"
+  cached first "$WORK/one" build
+  cached second "$WORK/deeper/down/two" build
+  [ "$("$WORK/deeper/down/two/target/debug/app")" = true ]
+}
+
+@test "clippy is found from other checkouts, unless settings of its own lie above" {
+  cargo clippy --version >/dev/null 2>&1 || skip "no clippy"
+  workspace "$WORK/one"
+  mkdir -p "$WORK/deeper/down"
+  cp -R "$WORK/one" "$WORK/deeper/down/two"
+  cached first "$WORK/one" clippy
+  cached second "$WORK/deeper/down/two" clippy
+  all_hit
+  echo 'msrv = "1.60"' >"$WORK/deeper/clippy.toml"
+  clean "$WORK/deeper/down/two"
+  cached third "$WORK/deeper/down/two" clippy
+  [ "$(jq -rs 'map(select(.crate == "a"))[0].cache' "$JOBS")" = miss ]
+}
