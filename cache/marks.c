@@ -90,7 +90,7 @@ marks_env(const struct inputs_place *p, char *const *envp, struct strv *ret)
 {
 	int r = 0;
 
-	for (; r == 0 && *envp; envp++) {
+	for (; r == 0 && envp && *envp; envp++) {
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
 
 		r = marks_hide(p, *envp, strlen(*envp), &b);

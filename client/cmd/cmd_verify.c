@@ -271,6 +271,7 @@ verify(struct checked *c, const struct conf *conf)
 	in = (struct verify_in){ .depot = c->depot,
 		.memo = memo,
 		.slots = slots,
+		.shared = conf->client.paths == PATHS_SHARED,
 		.bwrap = bwrap && prime_binds_with(bwrap) ? bwrap : NULL,
 		.tmp = tmp };
 	r = tmp ? depot_each_entry(c->depot, add_key, c) : -ENOMEM;

@@ -179,7 +179,7 @@ check_inputs(struct again *a)
 	place.umask = umask(0);
 	umask(place.umask);
 	r = form && r != -ENOMEM ? 0 : -ENOMEM;
-	if (r == 0 && is_mapped(a)) {
+	if (r == 0 && (is_mapped(a) || a->in->shared)) {
 		r = marks_env(&place, environ, &a->marked);
 		if (r == 0)
 			r = marks_env(&place, a->env.v, &env);

@@ -20,6 +20,7 @@ struct verify_in {
 	struct memo *memo;   /* may be NULL */
 	struct slots *slots; /* NULL: they cannot be used */
 	const char *bwrap;   /* one that works (prime_binds_with); NULL: there is none */
+	bool shared;	     /* paths = shared */
 	const char *tmp;     /* an absolute directory for what is compiled; text_can_hide */
 };
 

@@ -198,7 +198,8 @@ cached_key(const struct cached_key_in *in, struct unit_key *ret)
 	return std ? unit_key_make(&k, ret) : -ENOMEM;
 }
 
-/* Variables of a mapped unit are compared with marks for its places. */
+/* Where paths = shared, variables are compared with marks for places: of a unit that is not mapped,
+ * too, since OUT_DIR and LD_LIBRARY_PATH name the target directory. */
 static int
 mark_env(struct cached *c)
 {
@@ -226,7 +227,7 @@ make_key(struct cached *c, char **ret_why)
 		.env = &c->env };
 	int r = collect_env(c, &c->env, ret_why);
 
-	if (r == 0 && c->in.mapping)
+	if (r == 0 && c->in.conf->client.paths == PATHS_SHARED)
 		r = mark_env(c);
 	return r < 0 ? r : cached_key(&k, &c->key);
 }

@@ -167,21 +167,39 @@ find_pieces(struct cached *c, const struct strv *names, const char *value, bool 
 	return MIN2(r, 0);
 }
 
-/* Of a mapped unit: the places that it asked for, which are compared by their marks. */
+/* What of cargo's environment has a mark in it, where the unit took all of that. */
+static int
+find_pieces_of_all(struct cached *c, const struct strv *names, bool *bound)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->env.n; i++) {
+		const char *eq = strchr(c->env.v[i], '=');
+
+		if (eq && !*bound && !streq(c->env.v[i], c->marked_env.v[i]))
+			r = find_pieces(c, names, eq + 1, bound);
+	}
+	return r;
+}
+
+/* The places that it asked for, which are compared by their marks. */
 int
 cached_look_for_pieces(
 	struct cached *c, const struct strv *names, const struct result *res, bool *bound)
 {
 	int r = 0;
 
-	if (!c->in.mapping || c->names_workspace || !is_optimized(c->in.call))
+	if (c->place.cargo_env != &c->marked_env || c->names_workspace || !is_optimized(c->in.call))
 		return 0;
 	for (size_t i = 0; r == 0 && i < res->inputs.n; i++) {
 		const struct input *in = &res->inputs.v[i];
-		const char *real = in->kind == INPUT_ENV ? variables_get(c->place.envp, in->name)
-							 : NULL;
+		const char *real = in->kind == INPUT_ENV && c->place.marked
+					   ? variables_get(c->place.envp, in->name)
+					   : NULL;
 		const char *marked = real ? variables_get(c->place.marked, in->name) : NULL;
 
+		if (in->kind == INPUT_ENVIRON)
+			r = find_pieces_of_all(c, names, bound);
 		if (marked && !streq(real, marked))
 			r = find_pieces(c, names, real, bound);
 	}

@@ -213,7 +213,7 @@ END
   moved_print "$w" m_walk_far above 'mac::walk_file!("far-marker")'
   moved_print "$w" m_walk_dir above 'mac::walk_dir!("far-dir")'
   moved_print "$w" m_walk_cwd above 'mac::walk_cwd!("far-marker")'
-  moved_print "$w" m_walk_none above 'mac::walk_file!("marker-that-is-nowhere")'
+  moved_print "$w" m_walk_none free 'mac::walk_file!("marker-that-is-nowhere")'
   moved_print "$w" m_include free 'mac::include_abs!("data/one.txt")'
   moved_print "$w" m_include_bytes free 'mac::include_bytes_abs!("data/one.txt")'
   moved_print "$w" m_tracked free 'mac::tracked!("data/two.txt")'
