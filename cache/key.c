@@ -253,6 +253,19 @@ add_env(const struct key_in *in, struct strv *to)
 	return r;
 }
 
+/* A path; of a mapped unit it may lie in the workspace. */
+static int
+add_moved(const struct key_in *in, struct strv *to, const char *name, const char *path)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r;
+
+	if (!in->workspace)
+		return add(to, name, path);
+	r = hide_place(in, path, strlen(path), &b);
+	return r < 0 ? r : add_n(to, name, (const char *)b.p, b.n);
+}
+
 static int
 make_recipe(const struct key_in *in, struct strv *to)
 {
@@ -269,11 +282,9 @@ make_recipe(const struct key_in *in, struct strv *to)
 	if (r == 0 && in->workspace)
 		r = add(to, "paths", "shared");
 	if (r == 0)
-		r = add(to, "cwd",
-			in->workspace && streq(in->workspace, in->cwd) ? INPUT_WORKSPACE_TEXT
-								       : in->cwd);
+		r = add_moved(in, to, "cwd", in->cwd);
 	if (r == 0)
-		r = add(to, "source", in->call->source);
+		r = add_moved(in, to, "source", in->call->source);
 	if (r == 0 && in->bundle)
 		r = add(to, "bundle", "yes");
 	if (r == 0 && in->linker)

@@ -481,6 +481,28 @@ takes_from_out_dir(const char *cwd)
 	return home && out_dir && path_is_below(cwd, home) && !tree_is_empty(out_dir);
 }
 
+/* What a package that is vendored is moved with: the nearest directory above its own that has a
+ * Cargo.lock. NULL: there is none, or no memory. The caller frees it. */
+static char *
+find_vendor(const char *cwd)
+{
+	_cleanup_(freep) char *home = cached_cargo_home();
+	char *dir = home && !path_is_below(cwd, home) ? path_dirname(cwd) : NULL;
+
+	while (dir && dir[1]) {
+		_cleanup_(freep) char *lock = path_join(dir, "Cargo.lock");
+		char *up;
+
+		if (lock && fs_exists(lock))
+			return dir;
+		up = path_dirname(dir);
+		free(dir);
+		dir = up;
+	}
+	free(dir);
+	return NULL;
+}
+
 /* Where paths = shared, a unit of the workspace is compiled with names that do not tell where that
  * lies: every one, so that a unit is the same whether it was kept or not. */
 static void
@@ -490,20 +512,22 @@ map_paths(struct wrap *w)
 	const char *manifest_dir = getenv("CARGO_MANIFEST_DIR");
 	_cleanup_(freep) char *out_dir = NULL;
 	char cwd[PATH_MAX];
-	bool member;
+	bool package;
 
 	if (w->conf->client.paths != PATHS_SHARED || w->conf->client.cache == CACHE_OFF ||
 		!w->call.out_dir || !getcwd(cwd, sizeof(cwd)) || !text_can_hide(cwd))
 		return;
-	member = mapping_suits(&w->call, cwd, manifest_dir);
-	if (!member &&
-		(!mapping_suits_package(&w->call, cwd, manifest_dir) || !takes_from_out_dir(cwd)))
+	package = mapping_suits_package(&w->call, cwd, manifest_dir);
+	if (package)
+		w->workspace = find_vendor(cwd);
+	else if (mapping_suits(&w->call, cwd, manifest_dir))
+		w->workspace = strdup(cwd);
+	if (!w->workspace && !(package && takes_from_out_dir(cwd)))
 		return;
 	out_dir = path_normalize(cwd, w->call.out_dir);
-	w->workspace = member ? strdup(cwd) : NULL;
 	w->target_dir = out_dir ? target_dir_of(out_dir, cwd) : NULL;
-	if ((member && !w->workspace) || !w->target_dir || !text_can_hide(w->target_dir) ||
-		streq(w->target_dir, out_dir) || path_is_below(cwd, w->target_dir))
+	if (!w->target_dir || !text_can_hide(w->target_dir) || streq(w->target_dir, out_dir) ||
+		(w->workspace && !text_can_hide(w->workspace)) || path_is_below(cwd, w->target_dir))
 		return;
 	w->mapping = (struct mapping){ w->workspace, w->target_dir };
 	if (mapping_argv(&w->mapping, &w->call, &w->mapped_argv) < 0 ||

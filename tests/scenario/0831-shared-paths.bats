@@ -287,3 +287,39 @@ with_git() {
   cached third "$WORK/deeper/down/two" clippy
   [ "$(jq -rs 'map(select(.crate == "a"))[0].cache' "$JOBS")" = miss ]
 }
+
+# vendored DIR: a workspace whose library is vendored, with a warning of its own code and code from OUT_DIR.
+vendored() {
+  package "$1" app
+  mkdir -p "$1/vendor/lib/src" "$1/.cargo"
+  printf '[package]\nname = "lib"\nversion = "1.0.0"\nedition = "2021"\n' >"$1/vendor/lib/Cargo.toml"
+  printf '{"files":{}}' >"$1/vendor/lib/.cargo-checksum.json"
+  printf 'include!(concat!(env!("OUT_DIR"), "/made.rs"));\npub fn place() -> &%cstatic str { file!() }\n' "'" >"$1/vendor/lib/src/lib.rs"
+  printf 'fn main() {\n    std::fs::write(std::env::var("OUT_DIR").unwrap() + "/made.rs", "pub fn made() -> u8 { 7 }").unwrap();\n}\n' >"$1/vendor/lib/build.rs"
+  printf '\n[dependencies]\nlib = "1"\n' >>"$1/Cargo.toml"
+  printf '[source.crates-io]\nreplace-with = "v"\n[source.v]\ndirectory = "vendor"\n' >"$1/.cargo/config.toml"
+  printf 'fn main() { println!("{} {}", lib::made(), lib::place()); }\n' >"$1/src/main.rs"
+  (cd "$1" && cargo generate-lockfile -q --offline)
+}
+
+@test "what is vendored is found from another checkout, and an edit of it counts" {
+  vendored "$WORK/one"
+  mkdir -p "$WORK/deeper/down"
+  cp -R "$WORK/one" "$WORK/deeper/down/two"
+  cached first "$WORK/one" build
+  all_missed
+  cached second "$WORK/deeper/down/two" build
+  all_hit
+  [ "$("$WORK/deeper/down/two/target/debug/app")" = "7 ./vendor/lib/src/lib.rs" ]
+  "$DRAY" verify --json | jq -e '.differ == [] and .skipped == 0'
+  printf 'pub fn place() -> &%cstatic str { "edited" }\ninclude!(concat!(env!("OUT_DIR"), "/made.rs"));\n' "'" >"$WORK/deeper/down/two/vendor/lib/src/lib.rs"
+  clean "$WORK/deeper/down/two"
+  cached edited "$WORK/deeper/down/two" build
+  [ "$("$WORK/deeper/down/two/target/debug/app")" = "7 edited" ]
+  # an error in it is told as plain cargo tells it
+  printf 'pub fn place() -> u8 { "x" }\n' >"$WORK/one/vendor/lib/src/lib.rs"
+  RUSTC_WRAPPER='' said "$WORK/one" build >"$WORK/plain"
+  grep -q E0308 "$WORK/plain"
+  said "$WORK/one" build >"$WORK/dray"
+  diff "$WORK/plain" "$WORK/dray"
+}

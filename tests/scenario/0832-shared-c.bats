@@ -94,7 +94,7 @@ names_place() {
   [ "$(grep -o "prefix-map=$WORK/one/target=" "$WORK/calls" | wc -l)" -eq 1 ]
 }
 
-@test "a mapping of the user's own counts more" {
+@test "a call with a mapping of the user's own is left as it is" {
   with_c "$WORK/one"
   CFLAGS="-g -fdebug-prefix-map=$WORK/one/target=/mine" cached own "$WORK/one" build
   grep -qF /mine/debug/build/ "$(object "$WORK/one")"

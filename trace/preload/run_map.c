@@ -4,9 +4,9 @@
  * Debug information alone: __FILE__ keeps what it was, since "#include __FILE__" opens it. Of what
  * else holds a place dray knows by searching what was made (client/script/keep.c).
  *
- * The options stand before the others, so that one of the user's own counts more. What a compiler
- * cache runs is left alone, and so is what that starts: it would keep the objects under the key of
- * another call.
+ * A call that has a map of its own is left as it is: gcc takes the last one that fits, but clang 14
+ * the longest. What a compiler cache runs is left alone, and so is what that starts: it would keep
+ * the objects under the key of another call.
  *
  * Also for the child of a vfork: nothing but the stack is written. */
 #include "config.h"
@@ -100,7 +100,15 @@ is_driver(const char *path)
 	return false;
 }
 
-/* Whether the call compiles with debug information, and was not told yet. *n: its words. */
+static bool
+is_map(const char *word)
+{
+	static const char file[] = "-ffile-prefix-map=";
+
+	return strncmp(word, OPTION, strlen(OPTION)) == 0 || strncmp(word, file, strlen(file)) == 0;
+}
+
+/* Whether the call compiles with debug information, and has no map yet. *n: its words. */
 static bool
 wants_options(char *const *argv, size_t *n)
 {
@@ -112,7 +120,7 @@ wants_options(char *const *argv, size_t *n)
 		compiles |= strcmp(word, "-c") == 0 || strcmp(word, "-S") == 0;
 		if (strncmp(word, "-g", 2) == 0)
 			debug = strcmp(word, "-g0") != 0;
-		told |= strcmp(word, option[0]) == 0;
+		told |= is_map(word);
 	}
 	return compiles && debug && !told;
 }
