@@ -98,7 +98,8 @@ test_target_dir_unknown(void **state)
 }
 
 static bool
-suits(const char *source, const char *more, const char *cwd, const char *manifest_dir)
+suits_by(bool (*by)(const struct rustc_call *call, const char *cwd, const char *manifest_dir),
+	const char *source, const char *more, const char *cwd, const char *manifest_dir)
 {
 	const char *words[] = { "rustc", "--crate-name", "a", source, "--error-format=json",
 		"--json=diagnostic-rendered-ansi,artifacts,future-incompat", "--crate-type", "lib",
@@ -110,7 +111,19 @@ suits(const char *source, const char *more, const char *cwd, const char *manifes
 	for (size_t i = 0; words[i]; i++)
 		assert_int_equal(strv_add(&argv, words[i]), 0);
 	assert_int_equal(call_parse(argv.v, &call), 0);
-	return mapping_suits(&call, cwd, manifest_dir);
+	return by(&call, cwd, manifest_dir);
+}
+
+static bool
+suits(const char *source, const char *more, const char *cwd, const char *manifest_dir)
+{
+	return suits_by(mapping_suits, source, more, cwd, manifest_dir);
+}
+
+static bool
+suits_package(const char *source, const char *more, const char *cwd, const char *manifest_dir)
+{
+	return suits_by(mapping_suits_package, source, more, cwd, manifest_dir);
 }
 
 static void
@@ -132,6 +145,48 @@ test_suits(void **state)
 	assert_false(suits("src/lib.rs", "--remap-path-prefix=/home/u/ws=/x", ws, ws));
 	assert_false(suits("src/lib.rs", "-Cremap-cwd-prefix=.", ws, ws) &&
 		     suits("src/lib.rs", "-Zremap-cwd-prefix=.", ws, ws));
+}
+
+/* Of the registry, or vendored: cargo starts the compiler in its directory, and names its source by
+ * the whole path. */
+static void
+test_suits_package(void **state)
+{
+	static const char dir[] = "/home/u/.cargo/registry/src/i/a-1.0.0";
+	static const char source[] = "/home/u/.cargo/registry/src/i/a-1.0.0/src/lib.rs";
+
+	(void)state;
+	assert_true(suits_package(source, NULL, dir, dir));
+	assert_false(suits_package("src/lib.rs", NULL, dir, dir));
+	assert_false(suits_package(source, NULL, dir, "/home/u/.cargo/registry/src/i/b-1.0.0"));
+	assert_false(suits_package(source, NULL, dir, NULL));
+	assert_false(suits_package("/home/u/ws/src/lib.rs", NULL, dir, dir));
+	assert_false(suits_package(source, "--remap-path-prefix=/home/u/ws=/x", dir, dir));
+}
+
+/* Without a workspace the target directory alone has another name. */
+static void
+test_target_alone(void **state)
+{
+	static const struct mapping m = { NULL, "/home/u/ws/target" };
+	static const char line[] = "{\"file_name\":\"./a.rs\",\"rendered\":\"error\\n --> "
+				   "/cargo/build-dir/debug/build/a/out/b.rs:1:2\\n\"}";
+	static const char want[] = "{\"file_name\":\"./a.rs\",\"rendered\":\"error\\n --> "
+				   "/home/u/ws/target/debug/build/a/out/b.rs:1:2\\n\"}";
+	_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
+	_cleanup_(strv_done) struct strv given = STRV_INIT, argv = STRV_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(strv_add(&given, "rustc"), 0);
+	assert_int_equal(strv_add(&given, "/p/a.rs"), 0);
+	assert_int_equal(call_parse(given.v, &call), 0);
+	assert_int_equal(mapping_argv(&m, &call, &argv), 0);
+	assert_int_equal(argv.n, 3);
+	assert_string_equal(argv.v[1], "--remap-path-prefix=/home/u/ws/target=/cargo/build-dir");
+	assert_int_equal(mapping_turn_back(&m, line, strlen(line), &b), 0);
+	assert_int_equal(b.n, strlen(want));
+	assert_memory_equal(b.p, want, b.n);
 }
 
 static void
@@ -201,6 +256,7 @@ main(void)
 		cmocka_unit_test(test_colours), cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_messages), cmocka_unit_test(test_closures),
 		cmocka_unit_test(test_target_dir_unknown), cmocka_unit_test(test_suits),
+		cmocka_unit_test(test_suits_package), cmocka_unit_test(test_target_alone),
 		cmocka_unit_test(test_argv) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

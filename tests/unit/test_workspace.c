@@ -69,6 +69,68 @@ test_beside(void **state)
 	assert_true(holds_at(beside));
 }
 
+/* Says that the name is absent in each directory above the workspace, but for the first `without`.
+ */
+static void
+search(const char *name, unsigned without)
+{
+	char at[PATH_MAX + 16], path[PATH_MAX + 64];
+	unsigned n = 0;
+
+	snprintf(at, sizeof(at), "%s", workspace);
+	for (char *slash; (slash = strrchr(at, '/'));) {
+		*slash = '\0';
+		snprintf(path, sizeof(path), "%s/%s", at, name);
+		if (n++ >= without)
+			item('a', path);
+	}
+}
+
+static unsigned
+count(enum input_kind kind)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < got.n; i++)
+		n += got.v[i].kind == kind;
+	return n;
+}
+
+/* A search that found nothing on its way to the root is made again from another place. */
+static void
+test_search(void **state)
+{
+	(void)state;
+	begin_workspace();
+	search(".mark/none", 0);
+	search(".mark", 0);
+	take_all();
+	assert_int_equal(count(INPUT_NOT_ABOVE), 2);
+	assert_int_equal(count(INPUT_ABSENT), 0);
+	assert_int_equal(count(INPUT_OUT_DIR), 0);
+	assert_true(holds_at(workspace));
+	assert_true(holds_at(other));
+	assert_false(holds_at(NULL));
+	put("deep/.mark", "");
+	assert_true(holds_at(workspace));
+	assert_false(holds_at(other));
+	put(".mark", "");
+	assert_false(holds_at(workspace));
+}
+
+/* One that ended before is tied to its directory, as any look beside the workspace is. */
+static void
+test_short_search(void **state)
+{
+	(void)state;
+	begin_workspace();
+	search(".mark", 1);
+	take_all();
+	assert_int_equal(count(INPUT_NOT_ABOVE), 0);
+	assert_true(holds_at(workspace));
+	assert_false(holds_at(other));
+}
+
 /* The system is the same for all, and so are cargo's home and the directories above. */
 static void
 test_common(void **state)
@@ -183,6 +245,24 @@ test_has_pieces(void **state)
 }
 
 static void
+test_has_not_after(void **state)
+{
+	static const char text[] = "/a/b /x/b";
+
+	(void)state;
+	assert_true(text_has_not_after(text, strlen(text), "/b", "/a"));
+	assert_false(text_has_not_after(text, strlen("/a/b"), "/b", "/a"));
+	assert_true(text_has_not_after("/b", 2, "/b", "/a"));
+	assert_false(text_has_not_after("/c", 2, "/b", "/a"));
+	assert_false(text_has_not_after("", 0, "/b", "/a"));
+	put("file", text);
+	put("empty", "");
+	assert_int_equal(text_file_has_not_after(in("file"), "/b", "/a"), 1);
+	assert_int_equal(text_file_has_not_after(in("empty"), "/b", "/a"), 0);
+	assert_int_equal(text_file_has_not_after(in("none"), "/b", "/a"), -ENOENT);
+}
+
+static void
 test_has_but(void **state)
 {
 	static const char *const but[] = { "/home/u/ws", "/home/u/.cargo" };
@@ -207,8 +287,9 @@ test_has_but(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_moves), T(test_beside), T(test_common),
-		T(test_tied), T(test_texts), T(test_nested), T(test_has_but), T(test_has_pieces) };
+	const struct CMUnitTest tests[] = { T(test_moves), T(test_beside), T(test_search),
+		T(test_short_search), T(test_common), T(test_tied), T(test_texts), T(test_nested),
+		T(test_has_not_after), T(test_has_but), T(test_has_pieces) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
