@@ -39,6 +39,9 @@
 #define IDLE_MS 30000
 #define IDLE_LOOKS 6
 #define QUEUE_TICK_S 1
+/* Of the head's looks for a slot: how many until the next is a millisecond later, and the latest. */
+#define LOOKS_PER_MS 8
+#define LOOK_MS_MAX 5u
 #define INHERITED_MAX 8
 
 /* What is known of a slot that another process holds. */
@@ -474,12 +477,14 @@ slots_try(struct slots *s)
 	return take(s);
 }
 
-/* The kernel cannot wait for "any of these locks". Only the head of the queue looks; so, whatever
- * -j is, one process makes some thousand system calls a second. */
+/* The kernel cannot wait for "any of these locks". Only the head of the queue looks, whatever -j is:
+ * at first each millisecond, since many a wait is short, and then less often, since each look costs
+ * some 70 us of a processor that compilers could use. */
 static int
-look_again(struct slots *s)
+look_again(struct slots *s, unsigned looks)
 {
-	struct timespec ts = { 0, 1000000L * MIN2(1 + s->n / 16, 20u) };
+	unsigned ms = MIN2(1 + looks / LOOKS_PER_MS, LOOK_MS_MAX);
+	struct timespec ts = { 0, 1000000L * MIN2(ms + s->n / 16, 20u) };
 
 	/* memory becomes free less often, and asking about it costs more */
 	if (s->lack != MEMORY_ENOUGH)
@@ -578,6 +583,7 @@ slots_wait(struct slots *s)
 {
 	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
 	_cleanup_(closep) int queue = -1;
+	unsigned looks = 0;
 	int fd, r;
 
 	/* through the queue even if a slot is free: a newcomer must not overtake what waits */
@@ -598,7 +604,7 @@ slots_wait(struct slots *s)
 		(void)proc_sign(queue);
 	while ((fd = take(s)) == -EAGAIN) {
 		say_why(s, why_none(s), &place);
-		if (child_signal() || look_again(s) == -EINTR) {
+		if (child_signal() || look_again(s, looks++) == -EINTR) {
 			fd = -EINTR;
 			break;
 		}
