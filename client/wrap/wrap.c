@@ -482,12 +482,14 @@ takes_from_out_dir(const char *cwd)
 }
 
 /* What a package that is vendored is moved with: the nearest directory above its own that has a
- * Cargo.lock. NULL: there is none, or no memory. The caller frees it. */
+ * Cargo.lock. NULL: there is none (the sources of std are of the toolchain), or no memory. The
+ * caller frees it. */
 static char *
 find_vendor(const char *cwd)
 {
 	_cleanup_(freep) char *home = cached_cargo_home();
-	char *dir = home && !path_is_below(cwd, home) ? path_dirname(cwd) : NULL;
+	bool is_own = home && !path_is_below(cwd, home) && !strstr(cwd, "/lib/rustlib/");
+	char *dir = is_own ? path_dirname(cwd) : NULL;
 
 	while (dir && dir[1]) {
 		_cleanup_(freep) char *lock = path_join(dir, "Cargo.lock");
