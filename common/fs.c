@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/xattr.h>
 
 #include "common/fs.h"
@@ -38,6 +40,15 @@ fts_closep(FTS **f)
 		fts_close(*f);
 	*f = NULL;
 	errno = saved;
+}
+
+mode_t
+fs_umask(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return mask;
 }
 
 int
@@ -406,6 +417,12 @@ fs_copy_fd(int from, int to)
 		 * descriptors' offsets are where it stopped. */
 		return copy_by_hand(from, to);
 	}
+}
+
+int
+fs_clone_fd(int from, int to)
+{
+	return ioctl(to, FICLONE, from) < 0 ? -errno : 0;
 }
 
 int

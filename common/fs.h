@@ -37,6 +37,8 @@ int fs_mkdir_parent(const char *path, mode_t mode);
  * belongs neither to this user nor to root (root accepts any owner, since it takes what is in a
  * user's home as it is); -errno. */
 int fs_check_owner(const char *dir);
+/* This process's umask, which only setting it tells: not where threads make files. */
+mode_t fs_umask(void);
 /* What modes of new files in the directory lose: `umask`, or, where the directory has a default
  * access list (acl(5)), what that takes away: then no umask counts. 1: it has one; 0: it has none.
  */
@@ -55,6 +57,8 @@ int fs_write_atomic_by(const char *tmp, const char *path, const void *p, size_t 
 int fs_write_all(int fd, const void *p, size_t n);
 /* Copies from one descriptor's offset to its end (copy_file_range, else read and write). */
 int fs_copy_fd(int from, int to);
+/* Makes the empty file a reflink of the other. -errno: the file system has none, as -EOPNOTSUPP. */
+int fs_clone_fd(int from, int to);
 /* Opens and follows no symlink in the last component; -ELOOP, or -EINVAL when not a regular file.
  */
 int fs_open_regular(const char *path, struct stat *ret_st); /* descriptor or -errno */

@@ -15,10 +15,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -120,7 +118,7 @@ clone_or_copy(struct disk_writer *w, int from, uint64_t size, struct digest *ret
 	struct disk *d = disk_of(w->base.store);
 	int r;
 
-	if (ioctl(w->fd, FICLONE, from) == 0) {
+	if (fs_clone_fd(from, w->fd) == 0) {
 		w->size = size;
 		return memo_digest_fd(d->memo, from, false, ret, NULL);
 	}
@@ -209,12 +207,6 @@ take_place(const struct taking *t, int fd)
 	else
 		note(t->d, fd, t->digest); /* the rename may have moved its ctime */
 	return r;
-}
-
-static int
-fill_by_clone(int from, int to)
-{
-	return ioctl(to, FICLONE, from) < 0 ? -errno : 0;
 }
 
 static int
@@ -334,7 +326,7 @@ depot_restore(struct depot *depot, const struct digest *digest, uint64_t size, e
 		return fd;
 	if ((uint64_t)st.st_size != size)
 		return disk_discard(d, digest, fd);
-	r = may_clone(fd) ? take_new(&t, fill_by_clone) : -EOPNOTSUPP;
+	r = may_clone(fd) ? take_new(&t, fs_clone_fd) : -EOPNOTSUPP;
 	if (r < 0 && way == DEPOT_SHARE && !d->read_only && !(mode & ANYBODY_WRITES))
 		r = take_link(&t);
 	if (r < 0)

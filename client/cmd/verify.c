@@ -6,8 +6,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,11 +15,9 @@
 #include "client/wrap/cached.h"
 #include "client/wrap/identify.h"
 #include "client/incremental/incremental.h"
-#include "client/wrap/local.h"
 #include "client/wrap/target_dir.h"
 #include "common/child.h"
 #include "common/fs.h"
-#include "common/left.h"
 
 #define TEXT_MAX (256u << 20)
 
@@ -30,10 +26,7 @@ extern char **environ;
 static void
 again_done(struct again *a)
 {
-	if (a->environ_now) {
-		environ = a->environ_now;
-		free(a->environ_then);
-	}
+	verify_end_environment(a);
 	if (a->dir)
 		fs_rm_rf(a->dir);
 	entry_done(&a->entry);
@@ -176,8 +169,7 @@ check_inputs(struct again *a)
 
 	place.form = form;
 	place.sysroot = sysroot;
-	place.umask = umask(0);
-	umask(place.umask);
+	place.umask = fs_umask();
 	r = form && r != -ENOMEM ? 0 : -ENOMEM;
 	if (r == 0 && (is_mapped(a) || a->in->shared)) {
 		r = marks_env(&place, environ, &a->marked);
@@ -279,13 +271,7 @@ check_way(struct again *a)
 			a, "its out-dir is in its outputs, and bwrap does not work here");
 	if (is_linked_elsehow(a))
 		return verify_skip(a, "linked after a compile on the farm");
-	for (size_t i = 0; i < a->res.n_outputs; i++) {
-		const struct output *o = &a->res.outputs[i];
-
-		if (o->is_blob && !depot_has(a->in->depot, &o->digest, o->size))
-			return verify_skip(a, "an output is not in the cache any more");
-	}
-	return 0;
+	return verify_has_outputs(a);
 }
 
 /* The same words, but for the out-dir. */

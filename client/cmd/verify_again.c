@@ -4,7 +4,6 @@
 
 #include "client/cmd/verify_priv.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -13,16 +12,10 @@
 #include <unistd.h>
 
 #include "cache/text.h"
-#include "client/wrap/cached.h"
-#include "client/wrap/identify.h"
-#include "client/incremental/incremental.h"
 #include "client/wrap/local.h"
-#include "client/wrap/target_dir.h"
 #include "common/child.h"
 #include "common/fs.h"
 #include "common/left.h"
-
-#define TEXT_MAX (256u << 20)
 
 extern char **environ;
 
@@ -120,6 +113,18 @@ verify_is_bound(const struct result *res)
 				streq(res->inputs.v[i].name, INPUT_REAL_OUT_DIR_NAME)))
 			return true;
 	return false;
+}
+
+int
+verify_has_outputs(struct again *a)
+{
+	for (size_t i = 0; i < a->res.n_outputs; i++) {
+		const struct output *o = &a->res.outputs[i];
+
+		if (o->is_blob && !depot_has(a->in->depot, &o->digest, o->size))
+			return verify_skip(a, "an output is not in the cache any more");
+	}
+	return 0;
 }
 
 /* ---- the compile */

@@ -48,6 +48,8 @@ void verify_end_environment(struct again *a);
 const char *verify_named_out_dir(const struct again *a);
 /* The name in the out-dir of an input that was read there; NULL: it is none. */
 const char *verify_read_in_out_dir(const struct input *in);
+/* Skips what lacks an output. */
+int verify_has_outputs(struct again *a);
 int verify_make_dirs(struct again *a);
 /* Adds to a->argv what mounts a->made in the place of a->real_out_dir. */
 int verify_add_mounts(struct again *a);

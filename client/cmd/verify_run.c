@@ -77,15 +77,6 @@ verify_run_take(struct again *a)
 	return chdir(a->res.cwd) < 0 ? verify_skip(a, "its directory is gone") : 0;
 }
 
-static mode_t
-own_umask(void)
-{
-	const mode_t mask = umask(0);
-
-	umask(mask);
-	return mask;
-}
-
 int
 verify_run_check_inputs(struct again *a)
 {
@@ -98,7 +89,7 @@ verify_run_check_inputs(struct again *a)
 		.real_target_dir = a->real_target_dir,
 		.workspace = a->workspace,
 		.envp = environ,
-		.umask = own_umask(),
+		.umask = fs_umask(),
 		.memo = a->in->memo };
 	r = place_mark_env(&a->place, environ, &a->marked);
 	if (r < 0)
@@ -148,13 +139,7 @@ check_way(struct again *a)
 	if (!a->bound && a->maps.n)
 		return verify_skip(a,
 			"its C compilers gave OUT_DIR another name, and bwrap does not work here");
-	for (size_t i = 0; i < a->res.n_outputs; i++) {
-		const struct output *o = &a->res.outputs[i];
-
-		if (o->is_blob && !depot_has(a->in->depot, &o->digest, o->size))
-			return verify_skip(a, "an output is not in the cache any more");
-	}
-	return 0;
+	return verify_has_outputs(a);
 }
 
 /* ---- the run */

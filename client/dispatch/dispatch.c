@@ -299,8 +299,7 @@ prepare(struct dispatch *d, char **argv)
 		go_home(d, "cannot start: %s", strerror(-r));
 		return r;
 	}
-	d->umask = umask(0);
-	umask(d->umask);
+	d->umask = fs_umask();
 	d->cwd = getcwd(NULL, 0);
 	r = call_parse(argv, &d->call);
 	if (r < 0 || !d->cwd || d->call.kind != CALL_UNIT) {

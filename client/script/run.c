@@ -206,8 +206,7 @@ open_cache(struct run *r)
 	c->in = (struct cached_in){ .conf = r->conf, .memo = r->memo, .began = r->began };
 	c->lock = -1;
 	c->run = r->package;
-	c->umask = umask(0);
-	umask(c->umask);
+	c->umask = fs_umask();
 	e = find_place(r);
 	if (e == 0)
 		e = make_key(r);

@@ -268,8 +268,7 @@ cached_open(const struct cached_in *in, struct cached **ret, char **ret_why)
 		return -ENOMEM;
 	c->in = *in;
 	c->lock = -1;
-	c->umask = umask(0);
-	umask(c->umask);
+	c->umask = fs_umask();
 	c->mask = c->umask;
 	r = open_all(c, ret_why);
 	if (r < 0)

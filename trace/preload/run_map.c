@@ -32,17 +32,24 @@ static char *option[OPTIONS_MAX];
 static size_t n_options;
 
 static bool
+is_one_of(const char *path, const char *const *names, size_t n)
+{
+	char name[DRIVERS_NAME_MAX];
+
+	drivers_plain_name(path, name);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool
 is_compiler_cache(const char *path)
 {
 	static const char *const names[] = { "buildcache", "cachepot", "ccache", "distcc", "icecc",
 		"sccache" };
-	char name[DRIVERS_NAME_MAX];
 
-	drivers_plain_name(path, name);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
+	return is_one_of(path, names, sizeof(names) / sizeof(names[0]));
 }
 
 static void
@@ -91,13 +98,8 @@ static bool
 is_driver(const char *path)
 {
 	static const char *const names[] = { "c++", "cc", "clang", "clang++", "g++", "gcc" };
-	char name[DRIVERS_NAME_MAX];
 
-	drivers_plain_name(path, name);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
+	return is_one_of(path, names, sizeof(names) / sizeof(names[0]));
 }
 
 static bool
