@@ -80,7 +80,7 @@ place_of(const struct mapping *m, const char *p, const char *end, size_t *ret_n)
 	return NULL;
 }
 
-/* Colours in JSON. */
+/* Colours in JSON: numbers between the escape and an m. */
 static const char *
 skip_colours(const char *p, const char *end)
 {
@@ -88,9 +88,11 @@ skip_colours(const char *p, const char *end)
 	size_t k = strlen(begin);
 
 	while ((size_t)(end - p) > k && memcmp(p, begin, k) == 0) {
-		const char *m = memchr(p + k, 'm', (size_t)(end - p) - k);
+		const char *m = p + k;
 
-		if (!m)
+		while (m < end && ((*m >= '0' && *m <= '9') || *m == ';'))
+			m++;
+		if (m == end || *m != 'm')
 			break;
 		p = m + 1;
 	}

@@ -227,6 +227,10 @@ test_messages(void **state)
 	stays("{\"rendered\":\"1 | \\\"\\n --> a.rs\"}");
 	stays("{\"message\":\"./a/src/lib.rs:1:2\"}");
 	stays("{\"rendered\":\"--> ");
+	/* what begins like a colour is none, and hides no closure before the arrow */
+	turns("{\"rendered\":\"\\u001b[{closure@./a.rs:1:2: 3:4} m--> ./b.rs:1:2\\n\"}",
+		"{\"rendered\":\"\\u001b[{closure@/home/u/ws/a.rs:1:2: 3:4} m--> "
+		"./b.rs:1:2\\n\"}");
 	stays("{\"message\":\"\\");
 }
 
