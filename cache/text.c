@@ -119,15 +119,27 @@ text_show_as(char mark, const void *p, size_t n, const char *dir, struct buf *re
 	return r;
 }
 
+/* What is no file may block, or has no end. */
+static int
+open_file(const char *path, struct stat *ret)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0 || fstat(fd, ret) < 0)
+		return -errno;
+	return S_ISREG(ret->st_mode) ? steal_fd(&fd) : -EINVAL;
+}
+
 int
 text_file_has_any(const char *path, const char *const *what, size_t n_what)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+	_cleanup_(closep) int fd = open_file(path, &st);
 	_cleanup_(freep) uint8_t *b = malloc(CHUNK);
 	size_t longest = 0, have = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (!b)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_what; i++) {
@@ -248,13 +260,13 @@ static int
 look_into(const char *path, bool (*look)(const void *p, size_t size, const struct sought *s),
 	const struct sought *sought)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
+	_cleanup_(closep) int fd = open_file(path, &st);
 	bool found;
 	void *p;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
+	if (fd < 0)
+		return fd;
 	if (st.st_size == 0)
 		return 0;
 	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);

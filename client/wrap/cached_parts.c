@@ -78,7 +78,7 @@ cached_has_mark(const struct cached *c, const struct buf *text)
 		INPUT_WORKSPACE_MARK };
 	size_t n = c->in.mapping || c->place.workspace ? ARRAY_LEN(marks) : 1;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; text->n > 0 && i < n; i++)
 		if (memchr(text->p, marks[i], text->n))
 			return true;
 	return false;

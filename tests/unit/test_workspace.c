@@ -242,6 +242,10 @@ test_has_pieces(void **state)
 	assert_int_equal(text_file_has_pieces(in("file"), "/home/u/ws/target/"), 1);
 	assert_int_equal(text_file_has_pieces(in("file"), "/home/v/ws/target/"), 0);
 	assert_int_equal(text_file_has_pieces(in("none"), "/home/u/ws"), -ENOENT);
+	/* what is no file is not waited for */
+	assert_int_equal(mkfifo(in("fifo"), 0600), 0);
+	assert_int_equal(text_file_has_pieces(in("fifo"), "/home/u/ws"), -EINVAL);
+	assert_int_equal(text_file_has(in("fifo"), "/home/u/ws"), -EINVAL);
 }
 
 static void
