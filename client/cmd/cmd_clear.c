@@ -17,8 +17,10 @@ run(int argc, char **argv)
 		return status;
 	if (cmd_load_conf(&cmd_clear, &conf) < 0)
 		return CMD_FAILED;
-	seed_clear(conf->client.cache_dir);
-	return cmd_shrink_cache(&cmd_clear, conf, &(struct disk_goal){ .all = true }, json);
+	status = cmd_shrink_cache(&cmd_clear, conf, &(struct disk_goal){ .all = true }, json);
+	if (conf->client.cache != CACHE_READ)
+		seed_clear(conf->client.cache_dir);
+	return status;
 }
 
 const struct cmd cmd_clear = {

@@ -62,8 +62,9 @@ is_wanted(const struct conf *conf)
 	const char *ci = getenv("CI"), *dir = conf->client.cache_dir;
 	struct memory_now m;
 
+	/* of another user's cache nothing is used, and nothing is written there */
 	if (!conf->client.prime || !dir || !*dir || (ci && *ci && !streq(ci, "false")) ||
-		background_on_battery(""))
+		fs_check_owner(dir) < 0 || background_on_battery(""))
 		return false;
 	memory_read("", &m);
 	return !m.known ||
@@ -86,7 +87,7 @@ take_place(const char *cache_dir)
 
 		if (snprintf(path, sizeof(path), "%s/%u", dir, i) >= (int)sizeof(path))
 			return -1;
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (fd < 0)
 			return -1;
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -96,12 +97,12 @@ take_place(const char *cache_dir)
 	return -1;
 }
 
-/* One at a time compiles; but one that is stopped holds up nobody. */
+/* One at a time compiles, and one copies; but one that is stopped holds up nobody. */
 static int
-take_turn(const char *cache_dir)
+take_turn(const char *cache_dir, const char *name)
 {
-	_cleanup_(freep) char *path = path_join(cache_dir, "prime/turn");
-	int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+	_cleanup_(freep) char *path = path_join(cache_dir, name);
+	int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
 
 	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		struct proc_name holder;
@@ -172,7 +173,7 @@ background_start(
 	pidfd = (int)syscall(SYS_pidfd_open, cargo, 0);
 	place = take_place(conf->client.cache_dir);
 	if (place >= 0 && wait_for(cargo, pidfd) &&
-		(!compiles || take_turn(conf->client.cache_dir) >= 0))
+		take_turn(conf->client.cache_dir, compiles ? "prime/turn" : "prime/copies") >= 0)
 		what(conf, call);
 	_exit(0);
 }

@@ -11,10 +11,10 @@
 
 typedef void (*background_fn)(const struct conf *conf, const struct rustc_call *call);
 
-/* call: with -C incremental. Starts a process that waits for this one's parent to end (and, if it
- * compiles, for its turn), and then calls `what`, at idle priority; nothing where the machine is on
- * battery, where CI is set, where memory is short, or where it is not wanted (prime). Never fails.
- */
+/* call: with -C incremental. Starts a process that waits for this one's parent to end and for its
+ * turn (one at a time compiles, and one does not), and then calls `what`, at idle priority; nothing
+ * where the machine is on battery, where CI is set, where memory is short, where the cache
+ * directory is not this user's own, or where it is not wanted (prime). Never fails. */
 void background_start(
 	const struct conf *conf, const struct rustc_call *call, bool compiles, background_fn what);
 

@@ -85,7 +85,20 @@ incremental_note_state(const struct rustc_call *call, struct memo *m, const char
 		memo_set_note(m, note, unit_name(call), strlen(unit_name(call)));
 }
 
-/* A session that came to its end; one that did not is named …-working. */
+bool
+incremental_is_state(const struct rustc_call *call, const char *name)
+{
+	size_t n = strlen(call->crate_name);
+
+	return strncmp(name, call->crate_name, n) == 0 && name[n] == '-';
+}
+
+bool
+incremental_is_session(const char *name)
+{
+	return starts_with(name, "s-") && !ends_with(name, ".lock") && !ends_with(name, "-working");
+}
+
 static bool
 has_session(const char *dir, const char *state)
 {
@@ -94,8 +107,7 @@ has_session(const char *dir, const char *state)
 	struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		if (starts_with(e->d_name, "s-") && !ends_with(e->d_name, ".lock") &&
-			!ends_with(e->d_name, "-working"))
+		if (incremental_is_session(e->d_name))
 			return true;
 	return false;
 }
@@ -104,11 +116,10 @@ bool
 incremental_has_state(const struct rustc_call *call, struct memo *m)
 {
 	_cleanup_(closedirp) DIR *d = call->incremental ? opendir(call->incremental) : NULL;
-	size_t n = strlen(call->crate_name);
 	struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		if (strncmp(e->d_name, call->crate_name, n) == 0 && e->d_name[n] == '-' &&
+		if (incremental_is_state(call, e->d_name) &&
 			has_session(call->incremental, e->d_name) &&
 			!is_anothers(call, m, e->d_name))
 			return true;

@@ -14,6 +14,10 @@
  * -EINVAL: there is no such call (with an @file). */
 int incremental_plain(const struct rustc_call *call, struct strv *argv, struct rustc_call *ret);
 
+/* By its name alone: whether it is a state of the unit's crate; a session in one that came to its
+ * end, since others are named …-working. */
+bool incremental_is_state(const struct rustc_call *call, const char *name);
+bool incremental_is_session(const char *name);
 /* Whether the unit's crate has a finished state here. The state of a unit of the same name counts,
  * unless it is known to be another unit's. */
 bool incremental_has_state(const struct rustc_call *call, struct memo *m);

@@ -7,14 +7,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/incremental/background.h"
+#include "client/incremental/incremental.h"
 #include "common/digest.h"
 #include "common/fs.h"
 #include "common/left.h"
@@ -22,14 +21,26 @@
 #define SEEDS "seeds"
 #define DEPTH 3		  /* seed, state, session, file */
 #define FILES_MAX 100000u /* of one seed */
-#define SEEDS_MAX 4096u	  /* of all, for a look at them */
+
+/* What a copy may hold yet. */
+struct room {
+	unsigned files;
+	uint64_t bytes;
+};
+#define ROOM_OF_ONE                    \
+	{                              \
+		FILES_MAX, SEEDS_BYTES \
+	}
 
 /* ---- where */
 
+/* Also NULL: what lies there may be somebody else's. */
 static char *
 seeds_dir(const char *cache_dir)
 {
-	return cache_dir && *cache_dir ? path_join(cache_dir, SEEDS) : NULL;
+	return cache_dir && *cache_dir && fs_check_owner(cache_dir) == 0
+		       ? path_join(cache_dir, SEEDS)
+		       : NULL;
 }
 
 /* NULL: there is no cache, or no memory. */
@@ -41,65 +52,82 @@ seed_path(const struct conf *conf, const struct rustc_call *call)
 	_cleanup_(freep) char *from = cwd && call->incremental
 					      ? path_normalize(cwd, call->incremental)
 					      : NULL;
-	_cleanup_(freep) char *what = NULL;
+	_cleanup_(buf_done) struct buf what = BUF_INIT;
 	char hex[DIGEST_HEX_SIZE];
 	struct digest d;
 
-	if (!dir || !from || asprintf(&what, "%s\n%s", from, call->crate_name) < 0 ||
-		digest_bytes(what, strlen(what), &d) < 0)
+	if (!dir || !from || buf_addf(&what, "%s\n%s", from, call->crate_name) < 0 ||
+		digest_bytes(what.p, what.n, &d) < 0)
 		return NULL;
 	digest_hex(&d, hex);
 	return path_join(dir, hex);
 }
 
-/* "CRATE-ID" */
 static bool
-is_state(const struct rustc_call *call, const char *name)
+is_seed(const char *name)
 {
-	size_t n = strlen(call->crate_name);
-
-	return strncmp(name, call->crate_name, n) == 0 && name[n] == '-';
-}
-
-/* A session that came to its end (rustc_incremental::persist::fs). */
-static bool
-is_session(const char *name)
-{
-	return starts_with(name, "s-") && !ends_with(name, ".lock") && !ends_with(name, "-working");
+	return strlen(name) == DIGEST_HEX_SIZE - 1 &&
+	       strspn(name, "0123456789abcdef") == DIGEST_HEX_SIZE - 1;
 }
 
 /* ---- copies */
 
 static int
-copy_file(const char *from, const char *to)
+copy_file(const char *from, const char *to, struct room *left)
 {
-	_cleanup_(closep) int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	_cleanup_(closep) int out = -1;
 	struct stat st;
+	_cleanup_(closep) int in = fs_open_regular(from, &st);
+	_cleanup_(closep) int out = -1;
 	int r;
 
-	if (in < 0 || fstat(in, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EBADMSG;
+	if (in < 0)
+		return in;
+	if (left->files == 0 || (uint64_t)st.st_size > left->bytes)
+		return -E2BIG;
+	left->files--;
+	left->bytes -= (uint64_t)st.st_size;
 	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
 	if (out < 0)
 		return -errno;
-	r = ioctl(out, FICLONE, in) == 0 ? 0 : fs_copy_fd(in, out);
+	r = fs_clone_fd(in, out) == 0 ? 0 : fs_copy_fd(in, out);
 	/* what is an object of an earlier compile looks like one */
 	return r < 0 || futimens(out, (const struct timespec[2]){ st.st_atim, st.st_mtim }) == 0
 		       ? r
 		       : -errno;
 }
 
-static int
-copy_session(const char *from, const char *to, unsigned *left)
+static DIR *
+open_dir(const char *path)
 {
-	_cleanup_(closedirp) DIR *d = opendir(from);
+	_cleanup_(closep) int fd = open(
+		path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (d)
+		(void)steal_fd(&fd);
+	return d;
+}
+
+/* Whether nothing came or went meanwhile: cargo clean may be at it. */
+static bool
+is_unchanged(DIR *d, const struct stat *before)
+{
+	struct stat now;
+
+	return fstat(dirfd(d), &now) == 0 && now.st_nlink > 0 &&
+	       now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+	       now.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+}
+
+static int
+copy_session(const char *from, const char *to, struct room *left)
+{
+	_cleanup_(closedirp) DIR *d = open_dir(from);
+	struct stat before;
 	struct dirent *e;
 	int r = 0;
 
-	if (!d || mkdir(to, 0777) < 0)
+	if (!d || fstat(dirfd(d), &before) < 0 || mkdir(to, 0777) < 0)
 		return -errno;
 	while (r == 0 && (errno = 0, e = readdir(d))) {
 		_cleanup_(freep) char *a = path_join(from, e->d_name);
@@ -107,12 +135,11 @@ copy_session(const char *from, const char *to, unsigned *left)
 
 		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
 			continue;
-		if (*left == 0)
-			return -E2BIG;
-		--*left;
-		r = a && b ? copy_file(a, b) : -ENOMEM;
+		r = a && b ? copy_file(a, b, left) : -ENOMEM;
 	}
-	return r < 0 ? r : -errno;
+	if (r == 0)
+		r = -errno;
+	return r < 0 || is_unchanged(d, &before) ? r : -EAGAIN;
 }
 
 /* The name of a session's lock: without the hash of what was compiled. NULL: no memory, or it is no
@@ -129,7 +156,7 @@ lock_of(const char *session)
 
 /* While the lock is held by us no rustc removes the session. 0; 1: it is in use. */
 static int
-copy_locked(const char *from, const char *to, const char *session, unsigned *left)
+copy_locked(const char *from, const char *to, const char *session, struct room *left)
 {
 	_cleanup_(freep) char *lock = lock_of(session);
 	_cleanup_(freep) char *a = lock ? path_join(from, lock) : NULL;
@@ -141,30 +168,66 @@ copy_locked(const char *from, const char *to, const char *session, unsigned *lef
 
 	if (!a || !b || !c || !d)
 		return -ENOMEM;
-	fd = open(a, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0)
-		return fd < 0 && errno != ENOENT ? -errno : 1;
-	r = copy_file(a, b);
+	fd = fs_open_regular(a, NULL);
+	if (fd == -ENOENT || (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0))
+		return 1;
+	if (fd < 0)
+		return fd;
+	r = copy_file(a, b, left);
 	return r < 0 ? r : copy_session(c, d, left);
 }
 
 /* The finished sessions of a state. *ret_any: whether there was one. */
 static int
-copy_state(const char *from, const char *to, unsigned *left, bool *ret_any)
+copy_state(const char *from, const char *to, struct room *left, bool *ret_any)
 {
-	_cleanup_(closedirp) DIR *d = opendir(from);
+	_cleanup_(closedirp) DIR *d = open_dir(from);
 	struct dirent *e;
 	int r = 0;
 
 	if (!d || mkdir(to, 0777) < 0)
 		return -errno;
 	while (r >= 0 && (e = readdir(d))) {
-		if (!is_session(e->d_name))
+		if (!incremental_is_session(e->d_name))
 			continue;
 		r = copy_locked(from, to, e->d_name, left);
 		*ret_any |= r == 0;
 	}
 	return MIN2(r, 0);
+}
+
+/* ---- how large, and removal */
+
+static uint64_t
+size_of(const char *path, int depth)
+{
+	_cleanup_(closedirp) DIR *d = opendir(path);
+	uint64_t size = 0;
+	struct dirent *e;
+
+	while (d && depth > 0 && (e = readdir(d))) {
+		_cleanup_(freep) char *one = path_join(path, e->d_name);
+		struct stat st;
+
+		if (streq(e->d_name, ".") || streq(e->d_name, "..") || !one || lstat(one, &st) < 0)
+			continue;
+		size += S_ISDIR(st.st_mode) ? size_of(one, depth - 1)
+					    : (uint64_t)st.st_blocks * 512;
+	}
+	return size;
+}
+
+/* In one step: who copies it sees that it is another, or gone. */
+static void
+remove_seed(const char *dir, const char *path)
+{
+	_cleanup_(freep) char *aside = NULL;
+
+	/* a full disk has no room for another directory */
+	if (left_make_dir(dir, getpid(), &aside) < 0 || rename(path, aside) < 0)
+		fs_rm_rf(path);
+	if (aside)
+		fs_rm_rf(aside);
 }
 
 /* ---- keeping */
@@ -184,8 +247,9 @@ static int
 copy_states(const struct rustc_call *call, const char *to)
 {
 	_cleanup_(closedirp) DIR *d = opendir(call->incremental);
-	unsigned left = FILES_MAX;
+	struct room left = ROOM_OF_ONE;
 	bool any = false;
+	uint64_t size = 0;
 	struct dirent *e;
 	int r = 0;
 
@@ -193,8 +257,12 @@ copy_states(const struct rustc_call *call, const char *to)
 		_cleanup_(freep) char *a = path_join(call->incremental, e->d_name);
 		_cleanup_(freep) char *b = path_join(to, e->d_name);
 
-		if (is_state(call, e->d_name))
-			r = a && b ? copy_state(a, b, &left, &any) : -ENOMEM;
+		if (!incremental_is_state(call, e->d_name))
+			continue;
+		/* it would be the first to go */
+		if (!a || !b || (size += size_of(a, DEPTH - 1)) > SEEDS_BYTES)
+			return a && b ? -E2BIG : -ENOMEM;
+		r = copy_state(a, b, &left, &any);
 	}
 	return r < 0 ? r : any ? 0 : -ENOENT;
 }
@@ -243,14 +311,24 @@ seed_start(const struct conf *conf, const struct rustc_call *call)
 
 /* ---- putting */
 
+/* Whether the directory is still there by that name. */
+static bool
+is_still(const char *path, int fd)
+{
+	struct stat a, b;
+
+	return lstat(path, &a) == 0 && fstat(fd, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
 /* cargo has made the directory, or it is being removed: none is made. */
 static int
-put_state(const struct rustc_call *call, const char *seed, const char *name)
+put_state(const struct rustc_call *call, const char *seed, int fd, const char *name)
 {
 	_cleanup_(freep) char *from = path_join(seed, name);
 	_cleanup_(freep) char *to = path_join(call->incremental, name);
 	_cleanup_(freep) char *made = NULL, *state = NULL;
-	unsigned left = FILES_MAX;
+	struct room left = ROOM_OF_ONE;
 	bool any = false;
 	int r;
 
@@ -263,6 +341,9 @@ put_state(const struct rustc_call *call, const char *seed, const char *name)
 		return r;
 	state = path_join(made, name);
 	r = state ? copy_state(from, state, &left, &any) : -ENOMEM;
+	/* else a part of it may have been gone before it was copied */
+	if (r == 0 && !is_still(seed, fd))
+		r = -ESTALE;
 	if (r == 0 && any && rename(state, to) < 0)
 		r = -errno;
 	fs_rm_rf(made);
@@ -273,13 +354,13 @@ bool
 seed_put(const struct conf *conf, const struct rustc_call *call)
 {
 	_cleanup_(freep) char *path = seed_path(conf, call);
-	_cleanup_(closedirp) DIR *d = path ? opendir(path) : NULL;
+	_cleanup_(closedirp) DIR *d = path ? open_dir(path) : NULL;
 	bool put = false;
 	struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		if (is_state(call, e->d_name))
-			put |= put_state(call, path, e->d_name) == 0;
+		if (incremental_is_state(call, e->d_name))
+			put |= put_state(call, path, dirfd(d), e->d_name) == 0;
 	/* it was used now */
 	if (put)
 		(void)utimensat(AT_FDCWD, path, NULL, 0);
@@ -287,25 +368,6 @@ seed_put(const struct conf *conf, const struct rustc_call *call)
 }
 
 /* ---- making room */
-
-static uint64_t
-size_of(const char *path, int depth)
-{
-	_cleanup_(closedirp) DIR *d = opendir(path);
-	uint64_t size = 0;
-	struct dirent *e;
-
-	while (d && depth > 0 && (e = readdir(d))) {
-		_cleanup_(freep) char *one = path_join(path, e->d_name);
-		struct stat st;
-
-		if (streq(e->d_name, ".") || streq(e->d_name, "..") || !one || lstat(one, &st) < 0)
-			continue;
-		size += S_ISDIR(st.st_mode) ? size_of(one, depth - 1)
-					    : (uint64_t)st.st_blocks * 512;
-	}
-	return size;
-}
 
 struct seed {
 	char *path;
@@ -323,41 +385,71 @@ compare_used(const void *a, const void *b)
 	return x->used.tv_nsec < y->used.tv_nsec ? 1 : -(x->used.tv_nsec > y->used.tv_nsec);
 }
 
+struct seeds {
+	struct seed *v;
+	size_t n, cap;
+};
+
+static int
+add_seed(struct seeds *s, char *path, const struct stat *st)
+{
+	if (s->n == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 64;
+		struct seed *v = reallocarray(s->v, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		s->v = v;
+		s->cap = cap;
+	}
+	s->v[s->n++] = (struct seed){ path, size_of(path, DEPTH), st->st_mtim };
+	return 0;
+}
+
 void
 seed_trim(const char *cache_dir, uint64_t max)
 {
 	_cleanup_(freep) char *dir = seeds_dir(cache_dir);
-	_cleanup_(freep) struct seed *seeds = calloc(SEEDS_MAX, sizeof(*seeds));
 	_cleanup_(closedirp) DIR *d = dir ? opendir(dir) : NULL;
+	struct seeds s = { NULL, 0, 0 };
 	uint64_t size = 0;
-	size_t n = 0;
 	struct dirent *e;
 
-	while (seeds && d && n < SEEDS_MAX && (e = readdir(d))) {
-		char *path = *e->d_name == '.' ? NULL : path_join(dir, e->d_name);
+	while (d && (e = readdir(d))) {
+		char *path = is_seed(e->d_name) ? path_join(dir, e->d_name) : NULL;
 		struct stat st;
 
-		if (!path || lstat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+		if (!path || lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) ||
+			add_seed(&s, path, &st) < 0)
 			free(path);
-			continue;
-		}
-		seeds[n++] = (struct seed){ path, size_of(path, DEPTH), st.st_mtim };
 	}
-	if (n > 0)
-		qsort(seeds, n, sizeof(*seeds), compare_used);
-	for (size_t i = 0; i < n; i++) {
-		size += seeds[i].size;
+	if (s.n > 0)
+		qsort(s.v, s.n, sizeof(*s.v), compare_used);
+	for (size_t i = 0; i < s.n; i++) {
+		size += s.v[i].size;
 		if (size > max)
-			fs_rm_rf(seeds[i].path);
-		free(seeds[i].path);
+			remove_seed(dir, s.v[i].path);
+		free(s.v[i].path);
 	}
+	free(s.v);
 }
 
 void
 seed_clear(const char *cache_dir)
 {
 	_cleanup_(freep) char *dir = seeds_dir(cache_dir);
+	_cleanup_(closedirp) DIR *d = dir ? opendir(dir) : NULL;
+	struct dirent *e;
 
+	while (d && (e = readdir(d))) {
+		_cleanup_(freep) char *path = NULL;
+
+		/* what is being copied, too: it will not be found, and is not kept */
+		if (is_seed(e->d_name) || starts_with(e->d_name, ".dray-"))
+			path = path_join(dir, e->d_name);
+		if (path)
+			remove_seed(dir, path);
+	}
 	if (dir)
-		fs_rm_rf(dir);
+		(void)rmdir(dir);
 }

@@ -197,8 +197,27 @@ seeded() {
   done
 }
 
-@test "seeds go with dray clear" {
+@test "of a cache that others may write to no seed is taken, and none is put there" {
   seeded
+  chmod o+w "$DRAY_CACHE_DIR"
+  touch "$WORK/cleaned"
+  touch -d '1 hour ago' "$DRAY_CACHE_DIR/seeds/"*
+  cp -a "$DRAY_CACHE_DIR/seeds" "$WORK/seeds"
+  for n in $(seq 0 63); do ln -sfn "$WORK/elsewhere" "$DRAY_CACHE_DIR/prime/$n"; done
+  export DRAY_PRIME=yes
+  edit 44
+  cached again "$WORK/app" build
+  answer 44
+  [ -z "$(find "$WORK/app/target/debug/incremental" -name '*.o' ! -newer "$WORK/cleaned")" ]
+  wait_until 60 idle
+  [ ! -e "$WORK/elsewhere" ]
+  diff -r "$WORK/seeds" "$DRAY_CACHE_DIR/seeds"
+}
+
+@test "seeds go with dray clear, but not where the cache is only read" {
+  seeded
+  run -1 env DRAY_CACHE=read "$DRAY" clear
+  seeds 1
   "$DRAY" clear >/dev/null
   [ ! -e "$DRAY_CACHE_DIR/seeds" ]
 }
