@@ -14,6 +14,13 @@
 
 #define AROUND_MAX 1024 /* of more no search is found out */
 
+/* Whether the path lies in a directory that a workspace is not moved with, nor out of. */
+static bool
+is_fixed(const struct recorder *r, const char *path, const char *dir)
+{
+	return dir && path_is_below(path, dir) && !path_is_below(r->in->place->workspace, dir);
+}
+
 /* Whether a relative path from the workspace may have led there: from a workspace that lies
  * elsewhere it leads to another place. What they have in common is the whole tree for what is the
  * system's, the toolchain's, or in cargo's home; "/rustc" is the library's own name for its
@@ -26,9 +33,8 @@ may_be_relative(const struct recorder *r, enum input_kind kind, const char *path
 	const struct inputs_place *p = r->in->place;
 	size_t n = strcspn(path + 1, "/");
 
-	if (!p->workspace || (p->sysroot && path_is_below(path, p->sysroot)) ||
-		(r->in->sysroot && path_is_below(path, r->in->sysroot)) ||
-		(r->in->cargo_home && path_is_below(path, r->in->cargo_home)) ||
+	if (!p->workspace || is_fixed(r, path, p->sysroot) || is_fixed(r, path, r->in->sysroot) ||
+		is_fixed(r, path, r->in->cargo_home) ||
 		(kind == INPUT_EXISTS && path_is_below(p->workspace, path)))
 		return false;
 	if (strncmp(path, p->workspace, n + 1) == 0 && p->workspace[n + 1] == '/')
@@ -115,31 +121,6 @@ is_search(const struct recorder *r, const char *name)
 	return 1;
 }
 
-/* The search's questions are one. */
-static int
-replace(struct recorder *r, const char *name)
-{
-	struct inputs *s = r->inputs;
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->n; i++) {
-		struct input *in = &s->v[i];
-		_cleanup_(freep) char *own = in->kind == INPUT_ABSENT &&
-							     strv_has_sorted(&r->around, in->name)
-						     ? name_below(r, in->name)
-						     : NULL;
-
-		if (own && streq(own, name)) {
-			free(in->name);
-			buf_done(&in->value);
-		} else {
-			s->v[n++] = *in;
-		}
-	}
-	s->n = n;
-	return inputs_add(s, INPUT_NOT_ABOVE, name, NULL, 0);
-}
-
 static int
 find_searches(struct recorder *r)
 {
@@ -160,8 +141,10 @@ find_searches(struct recorder *r)
 		else if (k > 0)
 			k = strv_add(&names, name);
 	}
+	/* beside the questions themselves: a directory that was searched may be the home, which is
+	 * asked from everywhere (rustfmt looks there in the end) */
 	for (size_t i = 0; k >= 0 && i < names.n; i++)
-		k = replace(r, names.v[i]);
+		k = inputs_add(r->inputs, INPUT_NOT_ABOVE, names.v[i], NULL, 0);
 	return MIN2(k, 0);
 }
 

@@ -49,10 +49,14 @@ cached_run_sysroot(void)
 {
 	static const char program[] = "/bin/rustc";
 	const char *rustc = getenv("RUSTC");
+	_cleanup_(freep) char *dir = NULL, *libraries = NULL;
 
 	if (!rustc || !path_is_normal(rustc) || !ends_with(rustc, program))
 		return NULL;
-	return strndup(rustc, strlen(rustc) - strlen(program));
+	dir = strndup(rustc, strlen(rustc) - strlen(program));
+	libraries = dir ? path_join(dir, "lib/rustlib") : NULL;
+	/* not of a link, or a script, in ~/bin */
+	return libraries && fs_exists(libraries) ? steal_ptr(dir) : NULL;
 }
 
 /* Of a mapped unit, or a run: a macro may have put the directory into what was made that the
