@@ -306,6 +306,35 @@ tie_to_workspace(struct run *r, struct result *res, bool bound)
 	return k < 0 ? k : cached_add_workspace(c, res);
 }
 
+static bool
+has_longer_name(const char *path, const char *dir)
+{
+	return dir && starts_with(path, dir) && path[strlen(dir)] && path[strlen(dir)] != '/';
+}
+
+/* A C compiler takes letters for the prefix that it maps, and no whole names: what lies beside a
+ * place by a longer name ("ws-include" beside "ws") has got a name that another place does not
+ * give it. */
+static bool
+is_named_wrong(const struct run *r, const char *path)
+{
+	const struct inputs_place *p = &r->c->place;
+
+	return has_longer_name(path, p->target_dir) || has_longer_name(path, p->real_target_dir) ||
+	       has_longer_name(path, p->workspace);
+}
+
+static bool
+has_wrong_names(const struct run *r, const struct result *res)
+{
+	bool has = is_named_wrong(r, r->c->cwd);
+
+	for (size_t i = 0; !has && i < res->inputs.n; i++)
+		has = res->inputs.v[i].kind == INPUT_FILE &&
+		      is_named_wrong(r, res->inputs.v[i].name);
+	return has && r->maps.n > 0;
+}
+
 static int
 make_result(struct run *r, struct result *res)
 {
@@ -334,12 +363,13 @@ make_result(struct run *r, struct result *res)
 		k = add_text(r, &ways, &r->seen.err, &res->err, "stderr", &bound);
 	/* which of its two names is meant nobody looked */
 	c->names_real = true;
-	if (k == 0 && (bound || t.bound))
+	bound |= t.bound || has_wrong_names(r, res);
+	if (k == 0 && bound)
 		k = cached_add_bound(c, res);
 	if (k == 0 && t.names_unit)
 		k = cached_add_place(res, INPUT_UNIT_NAME, inputs_unit_way(&c->place));
 	if (k == 0 && c->place.workspace)
-		k = tie_to_workspace(r, res, bound || t.bound);
+		k = tie_to_workspace(r, res, bound);
 	r->said.bytes = t.bytes;
 	return k < 0 ? k : add_call(r, res);
 }

@@ -3,6 +3,7 @@
 #include "client/script/place.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cache/marks.h"
@@ -129,24 +130,45 @@ place_ways_in(const struct place_ways *w, const struct buf *hidden)
 	return false;
 }
 
+/* What stands before the first way in the names of place_maps. NULL: no memory. */
+static char *
+before_way(const struct inputs_place *p, const char *first)
+{
+	size_t k = strlen(p->target_dir);
+	const char *rest = path_is_below(p->out_dir, p->target_dir) ? p->out_dir + k : "";
+	const char *at = strstr(rest, first);
+	char *s;
+
+	/* a target's directory may lie between */
+	return asprintf(&s, MAPPING_TARGET_DIR "%.*s", at ? (int)(at - rest) : 0, rest) < 0 ? NULL
+											    : s;
+}
+
 int
 place_is_told(const struct inputs_place *p, const struct place_ways *w, const char *path)
 {
-	const char *what[4 + ARRAY_LEN(w->v)] = { p->target_dir, p->out_dir, p->real_target_dir };
-	size_t n = 3;
+	const char *what[5 + ARRAY_LEN(w->v)] = { p->target_dir, p->out_dir, p->real_target_dir };
+	_cleanup_(freep) char *before = NULL;
+	size_t n = 3, sure;
 	int r;
 
 	if (p->workspace)
 		what[n++] = p->workspace;
-	for (size_t i = w->n; i > 0; i--)
-		what[n++] = w->v[i - 1];
+	for (size_t i = 1; i < w->n; i++)
+		what[n++] = w->v[i];
+	sure = n;
+	if (w->n > 0)
+		what[n++] = w->v[0];
+	if (w->mapped)
+		what[n++] = MAPPING_TARGET_DIR;
 	r = text_file_has_any(path, what, n);
-	if (r <= 0 || !w->mapped || w->n == 0)
+	if (r <= 0 || !w->mapped)
 		return r;
-	/* the last one is the first way, which the names of place_maps end in */
-	r = text_file_has_any(path, what, n - 1);
-	if (r == 0)
-		r = text_file_has_not_after(path, w->v[0], MAPPING_TARGET_DIR);
+	r = text_file_has_any(path, what, sure);
+	if (r == 0 && w->n > 0) {
+		before = before_way(p, w->v[0]);
+		r = before ? text_file_has_not_after(path, w->v[0], before) : -ENOMEM;
+	}
 	return r == 0 ? PLACE_TOLD_UNIT : r;
 }
 

@@ -130,3 +130,85 @@ names_place() {
   cached first "$WORK/one" build
   fails names_place "$WORK/one"
 }
+
+@test "a header beside the checkout under a longer name is named as the checkout is, there alone" {
+  with_c "$WORK/one"
+  mkdir "$WORK/one-include"
+  printf 'static inline int more(void) { return 1; }\n' >"$WORK/one-include/more.h"
+  sed -i '1i #include "more.h"' "$WORK/one/c/answer.c"
+  sed -i 's/return MADE/return more() + MADE/' "$WORK/one/c/answer.c"
+  cp -R "$WORK/one" "$WORK/two"
+  export CFLAGS="-g -I$WORK/one-include"
+  cached first "$WORK/one" build
+  cached second "$WORK/two" build
+  run_missed 'the out-dir is in the outputs'
+  grep -qF "$WORK/one-include" "$(object "$WORK/two")"
+}
+
+@test "cargo's home beside the target directory under a longer name" {
+  with_c "$WORK/home/app"
+  export CARGO_HOME=$WORK/home CFLAGS=-g
+  for target in "$WORK/ho" "$WORK/other"; do
+    CARGO_TARGET_DIR=$target cached "$(basename "$target")" "$WORK/home/app" build
+  done
+  run_missed 'the out-dir is in the outputs'
+  grep -qF "$WORK/home/app" "$WORK/other"/debug/build/*/out/answer.o
+}
+
+@test "a compiler that works above OUT_DIR names the profile's directory" {
+  with_c "$WORK/one"
+  echo 'int answer(void) { return 42; }' >"$WORK/one/c/answer.c"
+  sed -i 's#let mut c = #let c_file = std::env::current_dir().unwrap().join("c/answer.c");\n    let mut c = #; s#"-c", "c/answer.c", "-o", &object#"-c", c_file.to_str().unwrap(), "-o", \&object#; s#c.args(cc#c.current_dir(format!("{out}/../../..")).args(cc#' "$WORK/one/build.rs"
+  printf '[profile.foo]\ninherits = "dev"\n' >>"$WORK/one/Cargo.toml"
+  cached first "$WORK/one" build
+  cached foo "$WORK/one" build --profile foo
+  run_missed "the unit's directory"
+  grep -qF /cargo/build-dir/foo "$WORK/one"/target/foo/build/*/out/answer.o
+}
+
+@test "objects for a target are found from another checkout" {
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  with_c "$WORK/one"
+  cp -R "$WORK/one" "$WORK/two"
+  cached first "$WORK/one" build --target "$host"
+  cached second "$WORK/two" build --target "$host"
+  all_hit
+  cmp "$(find "$WORK/one/target" -name answer.o)" "$(find "$WORK/two/target" -name answer.o)"
+}
+
+@test "clang's own compiler takes no option before its first one" {
+  command -v clang >/dev/null || skip "no clang"
+  with_c "$WORK/one"
+  sed -i 's#^    println!("cargo:rerun-if-changed=c");#    assert!(Command::new("clang").args(["-cc1", "-S", "-ggnu-pubnames", "-o", \&format!("{out}/x.s"), "-x", "c", "/dev/null"]).status().unwrap().success());\n&#' "$WORK/one/build.rs"
+  cached first "$WORK/one" build
+}
+
+@test "a thread with a small stack starts programs" {
+  with_c "$WORK/one"
+  cat >"$WORK/one/c/thread.c" <<'END'
+#include <pthread.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <sys/wait.h>
+extern char **environ;
+static void *start(void *status) {
+  char *argv[] = { "true", NULL };
+  pid_t pid;
+  if (posix_spawnp(&pid, "true", NULL, NULL, argv, environ) == 0)
+    waitpid(pid, status, 0);
+  return NULL;
+}
+int main(void) {
+  int status = 1;
+  pthread_attr_t a;
+  pthread_t t;
+  pthread_attr_init(&a);
+  pthread_attr_setstacksize(&a, 64 * 1024);
+  if (pthread_create(&t, &a, start, &status) == 0)
+    pthread_join(t, NULL);
+  return status != 0;
+}
+END
+  sed -i 's#^    println!("cargo:rerun-if-changed=c");#    assert!(Command::new("cc").args(["c/thread.c", "-pthread", "-o", \&format!("{out}/thread")]).status().unwrap().success());\n    assert!(Command::new(format!("{out}/thread")).status().unwrap().success());\n&#' "$WORK/one/build.rs"
+  cached first "$WORK/one" build
+}

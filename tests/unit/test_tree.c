@@ -523,7 +523,7 @@ mapped_names(void **state)
 		int plain, mapped;
 	} rows[] = {
 		{ "", 0, 0 },
-		{ "/cargo/build-dir/debug", 0, 0 },
+		{ "/cargo/build-dir/debug", 0, PLACE_TOLD_UNIT },
 		{ "/cargo/build-dir/debug/build/a-0123456789abcdef/out/x.h", 1, PLACE_TOLD_UNIT },
 		{ "/debug/build/a-0123456789abcdef/out/x.h", 1, 1 },
 		{ "/cargo/build-dir/debug/build/a-0123456789abcdef/out "

@@ -124,19 +124,21 @@ wants_options(char *const *argv, size_t *n)
 			debug = strcmp(word, "-g0") != 0;
 		told |= is_map(word);
 	}
-	return compiles && debug && !told;
+	/* what clang runs, itself or its assembler, takes this as its first word alone */
+	return compiles && debug && !told && strncmp(argv[1], "-cc1", strlen("-cc1")) != 0;
 }
 
-char *const *
-map_args(const char *path, char *const *argv, char *with[RUN_ARGS_MAX])
+bool
+map_suits(const char *path, char *const *argv, size_t *n)
 {
-	size_t n;
+	return n_options > 0 && path && argv && argv[0] && is_driver(path) &&
+	       wants_options(argv, n) && *n + n_options + 1 <= MAP_ARGS_MAX;
+}
 
-	if (n_options == 0 || !path || !argv || !argv[0] || !is_driver(path) ||
-		!wants_options(argv, &n) || n + n_options + 1 > RUN_ARGS_MAX)
-		return argv;
+void
+map_args(char *const *argv, size_t n, char *with[MAP_ARGS_MAX])
+{
 	with[0] = argv[0];
 	memcpy(with + 1, option, n_options * sizeof(*with));
 	memcpy(with + 1 + n_options, argv + 1, n * sizeof(*with)); /* and the NULL */
-	return with;
 }

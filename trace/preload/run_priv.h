@@ -7,7 +7,7 @@
 #include "trace/preload/env_priv.h"
 
 #define EXPORTED __attribute__((visibility("default")))
-#define RUN_ARGS_MAX 4096 /* on the stack: a longer call is handed on as it is */
+#define RUN_ARGS_MAX 4096 /* of execl and its like, on the stack */
 
 /* From now on what this program asks is asked once for all processes of the tree that run it.
  * name: what it was run as, beside the path of its file. */
@@ -43,9 +43,11 @@ bool asked_can_run(const char *path);
 void map_begin(const char *path);
 /* The variable that what it starts is to have in its environment; NULL: none. */
 char *map_variable(void);
-/* The arguments of the program at `path`, with the mapping's options if it is a C compiler that
- * writes debug information: `with`, or argv itself. */
-char *const *map_args(const char *path, char *const *argv, char *with[RUN_ARGS_MAX]);
+#define MAP_ARGS_MAX 1024
+/* Whether the program at `path` is a C compiler that writes debug information. *n: its words. */
+bool map_suits(const char *path, char *const *argv, size_t *n);
+/* These with the mapping's options. */
+void map_args(char *const *argv, size_t n, char *with[MAP_ARGS_MAX]);
 
 /* ---- which programs this library can be loaded into (run_fits.c) */
 

@@ -302,13 +302,39 @@ run_changed(const struct start *s, char *const *envp, ptrdiff_t at, size_t n, si
 }
 
 static int
+hand_on(struct start *s, char *const *envp, const char *path)
+{
+	int saved = errno;
+	ptrdiff_t at = may_hide(s, envp, path);
+	size_t n = 0, size;
+
+	errno = saved;
+	while (envp && envp[n])
+		n++;
+	size = at < 0 ? 0 : strlen(envp[at]) + 1;
+	if ((at < 0 && !*taken) || n + 3 > VARS_MAX || size > VALUE_MAX)
+		return run(s, envp);
+	return run_changed(s, envp, at, n, size);
+}
+
+/* On its own: a thread that starts other programs may have a small stack. */
+static __attribute__((noinline)) int
+hand_on_mapped(struct start *s, char *const *envp, const char *path, size_t n)
+{
+	char *args[MAP_ARGS_MAX];
+
+	map_args(s->argv, n, args);
+	s->argv = args;
+	return hand_on(s, envp, path);
+}
+
+static int
 start(struct start s, char *const *envp)
 {
-	char found[PATH_MAX], *args[RUN_ARGS_MAX];
+	char found[PATH_MAX];
 	const char *path;
 	int saved = errno;
-	size_t n = 0, size;
-	ptrdiff_t at;
+	size_t n;
 
 	if (!libc.execve)
 		find_libc();
@@ -317,15 +343,9 @@ start(struct start s, char *const *envp)
 		errno = saved;
 		return run(&s, envp);
 	}
-	s.argv = map_args(path, s.argv, args);
-	at = may_hide(&s, envp, path);
 	errno = saved;
-	while (envp && envp[n])
-		n++;
-	size = at < 0 ? 0 : strlen(envp[at]) + 1;
-	if ((at < 0 && !*taken) || n + 3 > VARS_MAX || size > VALUE_MAX)
-		return run(&s, envp);
-	return run_changed(&s, envp, at, n, size);
+	return map_suits(path, s.argv, &n) ? hand_on_mapped(&s, envp, path, n)
+					   : hand_on(&s, envp, path);
 }
 
 #pragma GCC diagnostic push
