@@ -471,25 +471,33 @@ open_cache(struct wrap *w)
 	w->cache = r < 0 ? "off" : "miss";
 }
 
-/* Whether a package in cargo's home takes code from its OUT_DIR: there is some. */
+/* Such as the sources of std. */
 static bool
-takes_from_out_dir(const char *cwd)
+is_of_toolchain(const char *cwd)
+{
+	return strstr(cwd, "/lib/rustlib/") != NULL;
+}
+
+/* Whether a package that is not moved may tell of the target directory: one in cargo's home that
+ * takes code from its OUT_DIR, where there is some. One that lies elsewhere may say, in its
+ * warnings, what such a package took from there. */
+static bool
+tells_of_target_dir(const char *cwd)
 {
 	_cleanup_(freep) char *home = cached_cargo_home();
 	const char *out_dir = getenv("OUT_DIR");
 
-	return home && out_dir && path_is_below(cwd, home) && !tree_is_empty(out_dir);
+	if (!home || is_of_toolchain(cwd))
+		return false;
+	return !path_is_below(cwd, home) || (out_dir && !tree_is_empty(out_dir));
 }
 
-/* What a package that is vendored is moved with: the nearest directory above its own that has a
- * Cargo.lock. NULL: there is none (the sources of std are of the toolchain), or no memory. The
- * caller frees it. */
+/* The nearest directory, from this one up, that has a Cargo.lock. NULL: there is none, or no
+ * memory. The caller frees it. */
 static char *
-find_vendor(const char *cwd)
+find_lock(const char *from)
 {
-	_cleanup_(freep) char *home = cached_cargo_home();
-	bool is_own = home && !path_is_below(cwd, home) && !strstr(cwd, "/lib/rustlib/");
-	char *dir = is_own ? path_dirname(cwd) : NULL;
+	char *dir = strdup(from);
 
 	while (dir && dir[1]) {
 		_cleanup_(freep) char *lock = path_join(dir, "Cargo.lock");
@@ -503,6 +511,44 @@ find_vendor(const char *cwd)
 	}
 	free(dir);
 	return NULL;
+}
+
+/* What a package that is vendored is moved with: the nearest directory above its own that has a
+ * Cargo.lock. NULL: there is none, or no memory. The caller frees it. */
+static char *
+find_vendor(const char *cwd)
+{
+	_cleanup_(freep) char *home = cached_cargo_home();
+	_cleanup_(freep) char *checksum = path_join(cwd, ".cargo-checksum.json");
+	_cleanup_(freep) char *above = path_dirname(cwd);
+
+	if (!home || path_is_below(cwd, home) || is_of_toolchain(cwd) || !checksum ||
+		!fs_exists(checksum) || !above)
+		return NULL;
+	return find_lock(above);
+}
+
+/* Whether cargo builds another workspace than the one in which that is vendored, by where its
+ * target directory lies, or where it was started. In the diagnostics of that one's members no other
+ * workspace's names can be turned back. */
+static bool
+is_of_another(const char *vendor, const char *target_dir)
+{
+	_cleanup_(freep) char *beside = path_dirname(target_dir);
+	_cleanup_(freep) char *lock = beside ? path_join(beside, "Cargo.lock") : NULL;
+	_cleanup_(freep) char *started = NULL;
+	char link[64], cwd[PATH_MAX];
+	ssize_t n;
+
+	if (lock && fs_exists(lock) && !streq(beside, vendor))
+		return true;
+	snprintf(link, sizeof(link), "/proc/%ld/cwd", (long)getppid());
+	n = readlink(link, cwd, sizeof(cwd) - 1);
+	if (n <= 0)
+		return false;
+	cwd[n] = '\0';
+	started = find_lock(cwd);
+	return started && !streq(started, vendor);
 }
 
 /* Where paths = shared, a unit of the workspace is compiled with names that do not tell where that
@@ -524,10 +570,12 @@ map_paths(struct wrap *w)
 		w->workspace = find_vendor(cwd);
 	else if (mapping_suits(&w->call, cwd, manifest_dir))
 		w->workspace = strdup(cwd);
-	if (!w->workspace && !(package && takes_from_out_dir(cwd)))
-		return;
 	out_dir = path_normalize(cwd, w->call.out_dir);
 	w->target_dir = out_dir ? target_dir_of(out_dir, cwd) : NULL;
+	if (package && w->workspace && w->target_dir && is_of_another(w->workspace, w->target_dir))
+		free(steal_ptr(w->workspace));
+	if (!w->workspace && !(package && tells_of_target_dir(cwd)))
+		return;
 	if (!w->target_dir || !text_can_hide(w->target_dir) || streq(w->target_dir, out_dir) ||
 		(w->workspace && !text_can_hide(w->workspace)) || path_is_below(cwd, w->target_dir))
 		return;

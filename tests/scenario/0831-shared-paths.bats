@@ -323,3 +323,94 @@ vendored() {
   said "$WORK/one" build >"$WORK/dray"
   diff "$WORK/plain" "$WORK/dray"
 }
+
+@test "a compiler that is a link in the home: what lies there is not the compiler's" {
+  mkdir "$WORK/bin" "$WORK/far"
+  ln -s "$(command -v rustc)" "$WORK/bin/rustc"
+  export RUSTC=$WORK/bin/rustc
+  package "$WORK/one" app
+  printf 'fn main() { println!("cargo:rustc-env=BESIDE={}", std::fs::read_to_string("../beside.txt").unwrap()); }\n' >"$WORK/one/build.rs"
+  printf 'fn main() { println!("{}", env!("BESIDE")); }\n' >"$WORK/one/src/main.rs"
+  (cd "$WORK/one" && cargo generate-lockfile -q)
+  cp -R "$WORK/one" "$WORK/far/two"
+  echo near >"$WORK/beside.txt"
+  echo far >"$WORK/far/beside.txt"
+  cached first "$WORK/one" build
+  cached second "$WORK/far/two" build
+  [ "$("$WORK/far/two/target/debug/app")" = far ]
+}
+
+@test "a search upwards that looks into the home at last: that is asked from everywhere" {
+  mkdir -p "$WORK/home" "$WORK/far"
+  export CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup} HOME=$WORK/home
+  package "$HOME/one" app
+  cat >"$HOME/one/build.rs" <<'END'
+fn main() {
+    let dir = std::env::current_dir().unwrap();
+    let home = std::env::var("HOME").unwrap();
+    let found = dir.ancestors().chain([std::path::Path::new(&home)]).any(|d| d.join(".settings").exists());
+    println!("cargo:rustc-env=FOUND={found}");
+}
+END
+  printf 'fn main() { println!("{}", env!("FOUND")); }\n' >"$HOME/one/src/main.rs"
+  (cd "$HOME/one" && cargo generate-lockfile -q)
+  cp -R "$HOME/one" "$WORK/far/two"
+  cached first "$HOME/one" build
+  cached second "$WORK/far/two" build
+  all_hit
+  : >"$HOME/.settings"
+  clean "$WORK/far/two"
+  cached third "$WORK/far/two" build
+  [ "$("$WORK/far/two/target/debug/app")" = true ]
+}
+
+# with_errors DIR: its program gives a function and a macro of "lib" what they do not take.
+with_errors() {
+  printf 'fn main() {\n    lib::takes(1u16);\n    lib::wrong!();\n}\n' >"$1/src/main.rs"
+  (cd "$1" && cargo generate-lockfile -q)
+  RUSTC_WRAPPER='' said "$1" build >"$WORK/plain"
+  grep -q E0308 "$WORK/plain"
+  said "$1" build >"$WORK/dray"
+  diff "$WORK/plain" "$WORK/dray"
+}
+takes='pub fn takes(_a: u8) {}\n#[macro_export]\nmacro_rules! wrong { () => { { let y = 1u8; let x: u16 = y; x } } }\n'
+
+@test "errors that lead into a member of an outer workspace are plain cargo's" {
+  package "$WORK/outer" outer
+  printf 'members = ["lib"]\nexclude = ["inner"]\n' >>"$WORK/outer/Cargo.toml"
+  member "$WORK/outer/lib" lib lib
+  printf "$takes" >"$WORK/outer/lib/src/lib.rs"
+  (cd "$WORK/outer" && cargo generate-lockfile -q)
+  package "$WORK/outer/inner" app
+  depends "$WORK/outer/inner" lib ../lib
+  with_errors "$WORK/outer/inner"
+}
+
+@test "errors that lead into what an outer workspace has vendored are plain cargo's" {
+  package "$WORK/outer" outer
+  mkdir -p "$WORK/outer/.cargo" "$WORK/outer/vendor/lib/src"
+  printf '[package]\nname = "lib"\nversion = "1.0.0"\nedition = "2021"\n' >"$WORK/outer/vendor/lib/Cargo.toml"
+  printf '{"files":{}}' >"$WORK/outer/vendor/lib/.cargo-checksum.json"
+  printf "$takes" >"$WORK/outer/vendor/lib/src/lib.rs"
+  printf '[source.crates-io]\nreplace-with = "v"\n[source.v]\ndirectory = "vendor"\n' >"$WORK/outer/.cargo/config.toml"
+  (cd "$WORK/outer" && cargo generate-lockfile -q --offline)
+  package "$WORK/outer/inner" app
+  printf '\n[dependencies]\nlib = "1"\n' >>"$WORK/outer/inner/Cargo.toml"
+  with_errors "$WORK/outer/inner"
+  CARGO_TARGET_DIR=$WORK/elsewhere with_errors "$WORK/outer/inner"
+}
+
+@test "errors of a package beside the workspace that lead into what a package took from its OUT_DIR" {
+  export CARGO_HOME=$WORK/home CARGO_NET_OFFLINE=false
+  with_git "$WORK/unused" 'pub fn takes(_a: u8) {}'
+  member "$WORK/beside" beside lib
+  printf '\n[dependencies]\ngen = { git = "file://%s" }\n' "$WORK/repo" >>"$WORK/beside/Cargo.toml"
+  printf 'pub fn f() { gen::takes(1u16); }\n' >"$WORK/beside/src/lib.rs"
+  package "$WORK/one" app
+  depends "$WORK/one" beside ../beside
+  (cd "$WORK/one" && cargo generate-lockfile -q)
+  RUSTC_WRAPPER='' said "$WORK/one" build >"$WORK/plain"
+  grep -qF "$WORK/one/target/debug/build/gen-" "$WORK/plain"
+  said "$WORK/one" build >"$WORK/dray"
+  diff "$WORK/plain" "$WORK/dray"
+}
