@@ -124,10 +124,10 @@ test_search_elsewhere(void **state)
 {
 	(void)state;
 	begin_workspace();
-	search(".mark/none", 0);
+	search(".mark", 0);
 	take_all();
 	assert_true(holds_at("/elsewhere/ws"));
-	put(".mark/none", "");
+	put(".mark", "");
 	assert_false(holds_at("/elsewhere/ws"));
 }
 
