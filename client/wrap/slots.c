@@ -39,7 +39,8 @@
 #define IDLE_MS 30000
 #define IDLE_LOOKS 6
 #define QUEUE_TICK_S 1
-/* Of the head's looks for a slot: how many until the next is a millisecond later, and the latest. */
+/* Of the head's looks for a slot: how many until the next is a millisecond later, and the latest.
+ */
 #define LOOKS_PER_MS 8
 #define LOOK_MS_MAX 5u
 #define INHERITED_MAX 8
@@ -477,9 +478,9 @@ slots_try(struct slots *s)
 	return take(s);
 }
 
-/* The kernel cannot wait for "any of these locks". Only the head of the queue looks, whatever -j is:
- * at first each millisecond, since many a wait is short, and then less often, since each look costs
- * some 70 us of a processor that compilers could use. */
+/* The kernel cannot wait for "any of these locks". Only the head of the queue looks, whatever -j
+ * is: at first each millisecond, since many a wait is short, and then less often, since each look
+ * costs some 70 us of a processor that compilers could use. */
 static int
 look_again(struct slots *s, unsigned looks)
 {
