@@ -85,14 +85,30 @@ marks_show(const struct inputs_place *p, const void *text, size_t n, struct buf 
 	return r < 0 || b.n == 0 ? r : buf_add(to, b.p, b.n);
 }
 
+static bool
+names_any(const char *text, const struct mark *marks, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strstr(text, marks[i].dir))
+			return true;
+	return false;
+}
+
 int
 marks_env(const struct inputs_place *p, char *const *envp, struct strv *ret)
 {
+	struct mark marks[3];
+	size_t n_marks = list_marks(p, marks);
 	int r = 0;
 
 	for (; r == 0 && envp && *envp; envp++) {
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
 
+		/* most have none, and each unit looks at all of them */
+		if (!names_any(*envp, marks, n_marks)) {
+			r = strv_add(ret, *envp);
+			continue;
+		}
 		r = marks_hide(p, *envp, strlen(*envp), &b);
 		if (r == -EBADMSG)
 			r = strv_add(ret, *envp);

@@ -42,6 +42,24 @@ fts_closep(FTS **f)
 	errno = saved;
 }
 
+char *
+fs_find_up(const char *from, bool (*is_it)(const char *dir), unsigned most)
+{
+	char *dir = strdup(from);
+
+	for (unsigned i = 0; dir && i < most && !streq(dir, "/"); i++) {
+		char *up;
+
+		if (is_it(dir))
+			return dir;
+		up = path_dirname(dir);
+		free(dir);
+		dir = up;
+	}
+	free(dir);
+	return NULL;
+}
+
 mode_t
 fs_umask(void)
 {

@@ -18,6 +18,9 @@ char *path_join(const char *a, const char *b);
 bool path_is_normal(const char *path);
 /* Makes `path` absolute against cwd and resolves "." and ".." by text only. NULL: out of memory. */
 char *path_normalize(const char *cwd, const char *path);
+/* The nearest directory of which that is true, among `most` from this one up, but never the root.
+ * NULL: there is none, or no memory. The caller frees it. */
+char *fs_find_up(const char *from, bool (*is_it)(const char *dir), unsigned most);
 /* Whether path is dir itself or below it (both normal). */
 bool path_is_below(const char *path, const char *dir);
 /* A plain file name: not empty, no '/', not "." or "..". */

@@ -27,6 +27,7 @@
 #include "client/script/run_priv.h"
 #include "client/script/tree.h"
 #include "client/wrap/local.h"
+#include "client/wrap/mapped.h"
 #include "client/wrap/target_dir.h"
 #include "common/child.h"
 #include "common/clock.h"
@@ -101,7 +102,7 @@ is_cargos(const char *out_dir)
 }
 
 /* The directory that a checkout is moved with: the nearest one from the package's up that has a
- * Cargo.lock, or the package's own. What lies elsewhere does not move with it (record_path.c). A
+ * Cargo.lock, or the package's own. What lies elsewhere does not move with it (record_around.c). A
  * package in cargo's home is the same for each checkout. 0 or -ENOMEM. */
 static int
 find_workspace(struct cached *c)
@@ -111,23 +112,9 @@ find_workspace(struct cached *c)
 
 	if (home && path_is_below(c->cwd, home))
 		return 0;
-	dir = strdup(c->cwd);
-	while (dir && dir[1]) {
-		_cleanup_(freep) char *lock = path_join(dir, "Cargo.lock");
-		char *up;
-
-		if (lock && fs_exists(lock))
-			break;
-		up = path_dirname(dir);
-		free(dir);
-		dir = up;
-	}
+	dir = mapped_find_lock(c->cwd);
 	if (!dir)
-		return -ENOMEM;
-	if (!dir[1]) {
-		free(dir);
 		dir = strdup(c->cwd);
-	}
 	c->workspace = dir;
 	c->has_macros = true; /* a script may do what these do */
 	if (dir && text_can_hide(dir) && !path_is_below(dir, c->target_dir))

@@ -21,25 +21,6 @@ target_dir_is_profile(const char *dir)
 	return has(dir, ".cargo-lock") || has(dir, ".cargo-build-lock");
 }
 
-/* The first directory, from this one up, of which that is true. NULL: there is none. */
-static char *
-find_up(const char *from, bool (*is_it)(const char *dir))
-{
-	char *dir = strdup(from);
-
-	for (int i = 0; dir && i < DEPTH && !streq(dir, "/"); i++) {
-		char *up;
-
-		if (is_it(dir))
-			return dir;
-		up = path_dirname(dir);
-		free(dir);
-		dir = up;
-	}
-	free(dir);
-	return NULL;
-}
-
 static bool
 is_tagged(const char *dir)
 {
@@ -63,12 +44,12 @@ above_profile(const char *profile)
 char *
 target_dir_of(const char *out_dir, const char *cwd)
 {
-	_cleanup_(freep) char *profile = find_up(out_dir, target_dir_is_profile);
+	_cleanup_(freep) char *profile = fs_find_up(out_dir, target_dir_is_profile, DEPTH);
 	_cleanup_(freep) char *dir = profile ? above_profile(profile) : NULL;
 	char *tagged;
 
 	if (dir && !streq(dir, "/") && (is_tagged(dir) || !path_is_below(cwd, dir)))
 		return steal_ptr(dir);
-	tagged = find_up(out_dir, is_tagged);
+	tagged = fs_find_up(out_dir, is_tagged, DEPTH);
 	return tagged ? tagged : strdup(out_dir);
 }

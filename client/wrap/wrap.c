@@ -23,7 +23,6 @@
 #include "cache/text.h"
 #include "client/script/install.h"
 #include "client/script/run.h"
-#include "client/script/tree.h"
 #include "client/wrap/cached.h"
 #include "client/wrap/choose.h"
 #include "client/wrap/closure.h"
@@ -31,6 +30,7 @@
 #include "client/incremental/incremental.h"
 #include "client/wrap/link.h"
 #include "client/wrap/local.h"
+#include "client/wrap/mapped.h"
 #include "client/incremental/prime.h"
 #include "client/incremental/seed.h"
 #include "client/wrap/target_dir.h"
@@ -56,10 +56,7 @@ struct wrap {
 	struct choice choice;
 	struct rustc_call given; /* with -C incremental, while call is the same without */
 	struct strv plain_argv;
-	struct mapping mapping; /* paths = shared */
-	char *workspace, *target_dir;
-	struct strv mapped_argv;
-	bool mapped;
+	struct mapped mapped; /* paths = shared */
 	bool was_incremental, primes;
 	struct timespec began;
 	struct memo *memo;
@@ -97,9 +94,7 @@ wrap_done(struct wrap *w)
 	call_done(&w->call);
 	call_done(&w->given);
 	strv_done(&w->plain_argv);
-	strv_done(&w->mapped_argv);
-	free(w->workspace);
-	free(w->target_dir);
+	mapped_done(&w->mapped);
 }
 
 /* Keeps only an absolute path: cargo runs the compiler in a package's directory, and a relative one
@@ -357,7 +352,7 @@ static int
 run_here(struct wrap *w)
 {
 	struct local_run l = { .call = &w->call,
-		.mapping = w->mapped ? &w->mapping : NULL,
+		.mapping = w->mapped.on ? &w->mapped.mapping : NULL,
 		.said = w->dispatched ? &w->ledger : NULL,
 		.slots = w->slots,
 		.slot = w->choice.slot,
@@ -460,7 +455,7 @@ open_cache(struct wrap *w)
 	const char *dir = w->conf->client.cache_dir;
 	struct cached_in in = { .conf = w->conf,
 		.call = &w->call,
-		.mapping = w->mapped ? &w->mapping : NULL,
+		.mapping = w->mapped.on ? &w->mapped.mapping : NULL,
 		.began = w->began };
 	int r;
 
@@ -469,127 +464,6 @@ open_cache(struct wrap *w)
 	in.memo = w->memo;
 	r = cached_open(&in, &w->cached, &w->cache_off);
 	w->cache = r < 0 ? "off" : "miss";
-}
-
-/* Such as the sources of std. */
-static bool
-is_of_toolchain(const char *cwd)
-{
-	return strstr(cwd, "/lib/rustlib/") != NULL;
-}
-
-/* Whether a package that is not moved may tell of the target directory: one in cargo's home that
- * takes code from its OUT_DIR, where there is some. One that lies elsewhere may say, in its
- * warnings, what such a package took from there. */
-static bool
-tells_of_target_dir(const char *cwd)
-{
-	_cleanup_(freep) char *home = cached_cargo_home();
-	const char *out_dir = getenv("OUT_DIR");
-
-	if (!home || is_of_toolchain(cwd))
-		return false;
-	return !path_is_below(cwd, home) || (out_dir && !tree_is_empty(out_dir));
-}
-
-/* The nearest directory, from this one up, that has a Cargo.lock. NULL: there is none, or no
- * memory. The caller frees it. */
-static char *
-find_lock(const char *from)
-{
-	char *dir = strdup(from);
-
-	while (dir && dir[1]) {
-		_cleanup_(freep) char *lock = path_join(dir, "Cargo.lock");
-		char *up;
-
-		if (lock && fs_exists(lock))
-			return dir;
-		up = path_dirname(dir);
-		free(dir);
-		dir = up;
-	}
-	free(dir);
-	return NULL;
-}
-
-/* What a package that is vendored is moved with: the nearest directory above its own that has a
- * Cargo.lock. NULL: there is none, or no memory. The caller frees it. */
-static char *
-find_vendor(const char *cwd)
-{
-	_cleanup_(freep) char *home = cached_cargo_home();
-	_cleanup_(freep) char *checksum = path_join(cwd, ".cargo-checksum.json");
-	_cleanup_(freep) char *above = path_dirname(cwd);
-
-	if (!home || path_is_below(cwd, home) || is_of_toolchain(cwd) || !checksum ||
-		!fs_exists(checksum) || !above)
-		return NULL;
-	return find_lock(above);
-}
-
-/* Whether cargo builds another workspace than the one in which that is vendored, by where its
- * target directory lies, or where it was started. In the diagnostics of that one's members no other
- * workspace's names can be turned back. */
-static bool
-is_of_another(const char *vendor, const char *target_dir)
-{
-	_cleanup_(freep) char *beside = path_dirname(target_dir);
-	_cleanup_(freep) char *lock = beside ? path_join(beside, "Cargo.lock") : NULL;
-	_cleanup_(freep) char *started = NULL;
-	char link[64], cwd[PATH_MAX];
-	ssize_t n;
-
-	if (lock && fs_exists(lock) && !streq(beside, vendor))
-		return true;
-	snprintf(link, sizeof(link), "/proc/%ld/cwd", (long)getppid());
-	n = readlink(link, cwd, sizeof(cwd) - 1);
-	if (n <= 0)
-		return false;
-	cwd[n] = '\0';
-	started = find_lock(cwd);
-	return started && !streq(started, vendor);
-}
-
-/* Where paths = shared, a unit of the workspace is compiled with names that do not tell where that
- * lies: every one, so that a unit is the same whether it was kept or not. */
-static void
-map_paths(struct wrap *w)
-{
-	struct rustc_call mapped = { .kind = CALL_UNKNOWN };
-	const char *manifest_dir = getenv("CARGO_MANIFEST_DIR");
-	_cleanup_(freep) char *out_dir = NULL;
-	char cwd[PATH_MAX];
-	bool package;
-
-	if (w->conf->client.paths != PATHS_SHARED || w->conf->client.cache == CACHE_OFF ||
-		!w->call.out_dir || !getcwd(cwd, sizeof(cwd)) || !text_can_hide(cwd))
-		return;
-	package = mapping_suits_package(&w->call, cwd, manifest_dir);
-	if (package)
-		w->workspace = find_vendor(cwd);
-	else if (mapping_suits(&w->call, cwd, manifest_dir))
-		w->workspace = strdup(cwd);
-	out_dir = path_normalize(cwd, w->call.out_dir);
-	w->target_dir = out_dir ? target_dir_of(out_dir, cwd) : NULL;
-	if (package && w->workspace && w->target_dir && is_of_another(w->workspace, w->target_dir))
-		free(steal_ptr(w->workspace));
-	if (!w->workspace && !(package && tells_of_target_dir(cwd)))
-		return;
-	if (!w->target_dir || !text_can_hide(w->target_dir) || streq(w->target_dir, out_dir) ||
-		(w->workspace && !text_can_hide(w->workspace)) || path_is_below(cwd, w->target_dir))
-		return;
-	w->mapping = (struct mapping){ w->workspace, w->target_dir };
-	if (mapping_argv(&w->mapping, &w->call, &w->mapped_argv) < 0 ||
-		call_parse(w->mapped_argv.v, &mapped) < 0 || mapped.kind != CALL_UNIT) {
-		call_done(&mapped);
-		return;
-	}
-	call_done(&w->call);
-	w->call = mapped;
-	w->mapped = true;
-	/* its diagnostics would name the mapped places */
-	w->conf->client.offload = OFFLOAD_NEVER;
 }
 
 /* Takes -C incremental out of the unit, unless it will be compiled that way here. */
@@ -736,7 +610,7 @@ run_missed(struct wrap *w)
 	open_slots(w, "compile");
 	choose(w->conf, &w->call, w->slots, &w->choice);
 	w->why = w->call.incremental ? call_home_reason(&w->call)
-		 : w->mapped	     ? "its paths are shared"
+		 : w->mapped.on	     ? "its paths are shared"
 				     : w->choice.why;
 	w->where = "local";
 	if (w->choice.place == PLACE_FARM) {
@@ -765,9 +639,11 @@ run_unit(struct wrap *w)
 {
 	int status = 0;
 
-	map_paths(w);
+	/* its diagnostics would name the mapped places */
+	if (mapped_make(&w->mapped, w->conf, &w->call))
+		w->conf->client.offload = OFFLOAD_NEVER;
 	leave_incremental(w);
-	if (find_cached(w) || (!w->mapped && link_bundle(w))) {
+	if (find_cached(w) || (!w->mapped.on && link_bundle(w))) {
 		status = w->said.status;
 		w->primes = w->was_incremental && w->conf->client.incremental == INCREMENTAL_AUTO &&
 			    !incremental_has_state(&w->given, w->memo);

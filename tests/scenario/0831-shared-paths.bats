@@ -28,14 +28,29 @@ said() {
     jq -cS 'select(.reason == "compiler-message") | .message' | LC_ALL=C sort
 }
 
-@test "a workspace is found from another checkout: crates, scripts' runs, programs; and each edit there counts" {
-  workspace "$WORK/one"
+# found_elsewhere COMMAND: all that was made in the first checkout is found in the second one, further down.
+found_elsewhere() {
   mkdir -p "$WORK/deeper/down"
   cp -R "$WORK/one" "$WORK/deeper/down/two"
-  cached first "$WORK/one" build
+  cached first "$WORK/one" "$@"
   all_missed
-  cached second "$WORK/deeper/down/two" build
+  cached second "$WORK/deeper/down/two" "$@"
   all_hit
+}
+# says_the_same DIR TEXT…: the compiler's messages are plain cargo's, and have these texts.
+says_the_same() {
+  local text
+  RUSTC_WRAPPER='' said "$1" build >"$WORK/plain"
+  for text in "${@:2}"; do
+    grep -qF "$text" "$WORK/plain" || return
+  done
+  said "$1" build >"$WORK/dray"
+  diff "$WORK/plain" "$WORK/dray"
+}
+
+@test "a workspace is found from another checkout: crates, scripts' runs, programs; and each edit there counts" {
+  workspace "$WORK/one"
+  found_elsewhere build
   cmp "$WORK/one/target/debug/b" "$WORK/deeper/down/two/target/debug/b"
   [ "$("$WORK/deeper/down/two/target/debug/b")" = "1 word b/src/main.rs" ]
   # what cargo is to watch is there, and not in the first checkout
@@ -72,10 +87,7 @@ said() {
   sed -i 's/a::a()/a::more("x")/' "$WORK/one/b/src/main.rs"
   for incremental in 0 1; do
     export CARGO_INCREMENTAL=$incremental
-    RUSTC_WRAPPER='' said "$WORK/one" build >"$WORK/plain"
-    grep -q 'E0308' "$WORK/plain"
-    said "$WORK/one" build >"$WORK/dray"
-    diff "$WORK/plain" "$WORK/dray"
+    says_the_same "$WORK/one" E0308
   done
 }
 
@@ -231,11 +243,7 @@ with_git() {
 @test "errors in what such a package takes are plain cargo's" {
   export CARGO_HOME=$WORK/home CARGO_NET_OFFLINE=false
   with_git "$WORK/one" 'pub fn wrong() -> u8 { 1u16 }'
-  RUSTC_WRAPPER='' said "$WORK/one" build >"$WORK/plain"
-  grep -q "E0308" "$WORK/plain"
-  grep -qF "$WORK/one/target/debug/build/gen-" "$WORK/plain"
-  said "$WORK/one" build >"$WORK/dray"
-  diff "$WORK/plain" "$WORK/dray"
+  says_the_same "$WORK/one" E0308 "$WORK/one/target/debug/build/gen-"
 }
 
 @test "a search for .git in all directories above, which finds none, is made again from anywhere" {
@@ -243,11 +251,7 @@ with_git() {
   printf 'fn main() {\n    let o = std::process::Command::new("git").args(["rev-parse", "--show-toplevel"]).output().unwrap();\n    println!("cargo:rustc-env=REPO={}", if o.status.success() { "one" } else { "none" });\n}\n' >"$WORK/one/build.rs"
   printf 'fn main() { println!("{}", env!("REPO")); }\n' >"$WORK/one/src/main.rs"
   (cd "$WORK/one" && cargo generate-lockfile -q)
-  mkdir -p "$WORK/deeper/down"
-  cp -R "$WORK/one" "$WORK/deeper/down/two"
-  cached first "$WORK/one" build
-  cached second "$WORK/deeper/down/two" build
-  all_hit
+  found_elsewhere build
   [ "$("$WORK/deeper/down/two/target/debug/app")" = none ]
   (cd "$WORK/deeper" && git init -q)
   clean "$WORK/deeper/down/two"
@@ -277,11 +281,7 @@ with_git() {
 @test "clippy is found from other checkouts, unless settings of its own lie above" {
   cargo clippy --version >/dev/null 2>&1 || skip "no clippy"
   workspace "$WORK/one"
-  mkdir -p "$WORK/deeper/down"
-  cp -R "$WORK/one" "$WORK/deeper/down/two"
-  cached first "$WORK/one" clippy
-  cached second "$WORK/deeper/down/two" clippy
-  all_hit
+  found_elsewhere clippy
   echo 'msrv = "1.60"' >"$WORK/deeper/clippy.toml"
   clean "$WORK/deeper/down/two"
   cached third "$WORK/deeper/down/two" clippy
@@ -304,12 +304,7 @@ vendored() {
 
 @test "what is vendored is found from another checkout, and an edit of it counts" {
   vendored "$WORK/one"
-  mkdir -p "$WORK/deeper/down"
-  cp -R "$WORK/one" "$WORK/deeper/down/two"
-  cached first "$WORK/one" build
-  all_missed
-  cached second "$WORK/deeper/down/two" build
-  all_hit
+  found_elsewhere build
   [ "$("$WORK/deeper/down/two/target/debug/app")" = "7 ./vendor/lib/src/lib.rs" ]
   "$DRAY" verify --json | jq -e '.differ == [] and .skipped == 0'
   printf 'pub fn place() -> &%cstatic str { "edited" }\ninclude!(concat!(env!("OUT_DIR"), "/made.rs"));\n' "'" >"$WORK/deeper/down/two/vendor/lib/src/lib.rs"
@@ -318,10 +313,7 @@ vendored() {
   [ "$("$WORK/deeper/down/two/target/debug/app")" = "7 edited" ]
   # an error in it is told as plain cargo tells it
   printf 'pub fn place() -> u8 { "x" }\n' >"$WORK/one/vendor/lib/src/lib.rs"
-  RUSTC_WRAPPER='' said "$WORK/one" build >"$WORK/plain"
-  grep -q E0308 "$WORK/plain"
-  said "$WORK/one" build >"$WORK/dray"
-  diff "$WORK/plain" "$WORK/dray"
+  says_the_same "$WORK/one" E0308
 }
 
 @test "a compiler that is a link in the home: what lies there is not the compiler's" {
@@ -368,10 +360,7 @@ END
 with_errors() {
   printf 'fn main() {\n    lib::takes(1u16);\n    lib::wrong!();\n}\n' >"$1/src/main.rs"
   (cd "$1" && cargo generate-lockfile -q)
-  RUSTC_WRAPPER='' said "$1" build >"$WORK/plain"
-  grep -q E0308 "$WORK/plain"
-  said "$1" build >"$WORK/dray"
-  diff "$WORK/plain" "$WORK/dray"
+  says_the_same "$1" E0308
 }
 takes='pub fn takes(_a: u8) {}\n#[macro_export]\nmacro_rules! wrong { () => { { let y = 1u8; let x: u16 = y; x } } }\n'
 
@@ -409,8 +398,5 @@ takes='pub fn takes(_a: u8) {}\n#[macro_export]\nmacro_rules! wrong { () => { { 
   package "$WORK/one" app
   depends "$WORK/one" beside ../beside
   (cd "$WORK/one" && cargo generate-lockfile -q)
-  RUSTC_WRAPPER='' said "$WORK/one" build >"$WORK/plain"
-  grep -qF "$WORK/one/target/debug/build/gen-" "$WORK/plain"
-  said "$WORK/one" build >"$WORK/dray"
-  diff "$WORK/plain" "$WORK/dray"
+  says_the_same "$WORK/one" "$WORK/one/target/debug/build/gen-"
 }

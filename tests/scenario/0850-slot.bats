@@ -299,3 +299,32 @@ END
   : >"$WORK/one.out"
   ends 10 0
 }
+
+# switches PID: how often it went to rest.
+switches() {
+  sed -n 's/^voluntary_ctxt_switches:[[:space:]]*//p' "/proc/$1/status"
+}
+rested() {
+  [ "$(switches "$1")" -ge "$2" ]
+}
+
+@test "who waits long looks for a slot less and less often" {
+  export DRAY_LOCAL_SLOTS=1
+  local waits before began took
+  mkfifo "$WORK/go"
+  "$DRAY" slot -- sh -c ': >"$1"; read -r x <"$2"' sh "$WORK/held" "$WORK/go" 3>&- &
+  STARTED+=($!)
+  wait_until 10 test -e "$WORK/held"
+  "$DRAY" slot -- true 3>&- &
+  waits=$!
+  STARTED+=("$waits")
+  wait_until 10 rested "$waits" 80
+  began=${EPOCHREALTIME/./}
+  before=$(switches "$waits")
+  wait_until 20 rested "$waits" $((before + 100))
+  took=$(((${EPOCHREALTIME/./} - began) / 1000))
+  echo >"$WORK/go"
+  wait "$waits"
+  # of a look each millisecond it were a tenth of a second
+  [ "$took" -ge 300 ] || { echo "a hundred looks in $took ms" >&2; return 1; }
+}

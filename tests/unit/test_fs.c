@@ -356,6 +356,33 @@ test_temp_dir(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static bool
+is_b_or_root(const char *path)
+{
+	return ends_with(path, "/b") || streq(path, "/");
+}
+
+static void
+test_find_up(void **state)
+{
+	static const struct {
+		const char *from, *found;
+		unsigned most;
+	} rows[] = { { "/a/b/c/d", "/a/b", 8 }, { "/a/b", "/a/b", 1 }, { "/a/b/c", NULL, 1 },
+		/* never the root */
+		{ "/a/c", NULL, 8 }, { "/", NULL, 8 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(freep) char *found = fs_find_up(rows[i].from, is_b_or_root, rows[i].most);
+
+		if (rows[i].found)
+			assert_string_equal(found, rows[i].found);
+		else
+			assert_null(found);
+	}
+}
+
 int
 main(void)
 {
@@ -371,6 +398,7 @@ main(void)
 		TEST(test_copy),
 		TEST(test_open_regular),
 		TEST(test_which),
+		TEST(test_find_up),
 		TEST(test_temp_dir),
 	};
 
