@@ -112,8 +112,8 @@ mapped_make(struct mapped *m, const struct conf *conf, struct rustc_call *call)
 		(m->workspace && !text_can_hide(m->workspace)) || path_is_below(cwd, m->target_dir))
 		return false;
 	m->mapping = (struct mapping){ m->workspace, m->target_dir };
-	if (mapping_argv(&m->mapping, call, &m->argv) < 0 ||
-		call_parse(m->argv.v, &mapped) < 0 || mapped.kind != CALL_UNIT) {
+	if (mapping_argv(&m->mapping, call, &m->argv) < 0 || call_parse(m->argv.v, &mapped) < 0 ||
+		mapped.kind != CALL_UNIT) {
 		call_done(&mapped);
 		return false;
 	}

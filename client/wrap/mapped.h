@@ -17,14 +17,14 @@ struct mapped {
 	struct strv argv; /* the call's */
 };
 
-/* Where paths = shared, a unit is compiled with names that do not tell where it lies: every one that
- * can be, so that a unit is the same whether it was kept or not. True: *call is the mapped one now,
- * whose words are m->argv. False: it stays as it is. */
+/* Where paths = shared, a unit is compiled with names that do not tell where it lies: every one
+ * that can be, so that a unit is the same whether it was kept or not. True: *call is the mapped one
+ * now, whose words are m->argv. False: it stays as it is. */
 bool mapped_make(struct mapped *m, const struct conf *conf, struct rustc_call *call);
 void mapped_done(struct mapped *m);
 
-/* What a package is moved with: the nearest directory, from this one up, that has a Cargo.lock. NULL:
- * there is none, or no memory. The caller frees it. */
+/* What a package is moved with: the nearest directory, from this one up, that has a Cargo.lock.
+ * NULL: there is none, or no memory. The caller frees it. */
 char *mapped_find_lock(const char *from);
 
 #endif
