@@ -66,7 +66,9 @@ static const struct conf_key keys[] = {
 	TEXT(client, namespace, TYPE_WORDS, NULL, "DRAY_NAMESPACE"),
 	BOOL(client, recache, "no", "DRAY_RECACHE"),
 	BOOL(client, disable, "no", "DRAY_DISABLE"),
-	TEXT(client, cache_dir, TYPE_PATH, NULL, "DRAY_CACHE_DIR"),
+	{ "client", "cache_dir", TYPE_PATH, offsetof(struct conf, client.cache_set), NULL,
+		"DRAY_CACHE_DIR", NULL, 0, 0 },
+	TEXT(client, cache_group, TYPE_WORD, NULL, "DRAY_CACHE_GROUP"),
 	TEXT(client, job_log, TYPE_PATH, NULL, "DRAY_JOB_LOG"),
 	SIZE(client, job_log_max, "16M", "DRAY_JOB_LOG_MAX", 4 * KIB),
 	WORD(client, compress, compress_words, "auto", "DRAY_COMPRESS"),
@@ -357,13 +359,46 @@ drop_in_missing_home(char **path)
 		free(steal_ptr(*path));
 }
 
+static char *
+copy_of(const char *s)
+{
+	return s ? strdup(s) : NULL;
+}
+
+/* Where a group shares the cache, what one user's builds learn is kept apart from it. */
+static char *
+own_dir(const char *set, const char *group)
+{
+	char *own = set && !group ? strdup(set)
+				  : existing_user_path("XDG_CACHE_HOME", ".cache", "dray");
+
+	if (!group || !set || (own && !streq(own, set)))
+		return own;
+	free(own);
+	return asprintf(&own, "%s/user-%lu", set, (unsigned long)geteuid()) < 0 ? NULL : own;
+}
+
+static void
+fill_cache_dirs(struct conf *c)
+{
+	const char *set = c->client.cache_set, *group;
+
+	/* takes back what a file says, where an empty variable cannot */
+	if (c->client.cache_group && streq(c->client.cache_group, "none"))
+		free(steal_ptr(c->client.cache_group));
+	group = c->client.cache_group;
+	free(c->client.cache_dir);
+	free(c->client.store_dir);
+	c->client.cache_dir = own_dir(set, group);
+	c->client.store_dir = copy_of(group ? set : c->client.cache_dir);
+}
+
 static void
 fill_paths(struct conf *c)
 {
-	drop_in_missing_home(&c->client.cache_dir);
+	drop_in_missing_home(&c->client.cache_set);
 	drop_in_missing_home(&c->client.job_log);
-	if (!c->client.cache_dir)
-		c->client.cache_dir = existing_user_path("XDG_CACHE_HOME", ".cache", "dray");
+	fill_cache_dirs(c);
 	if (!c->client.job_log)
 		c->client.job_log = default_job_log(c);
 	if (c->worker.state_dir)
@@ -559,6 +594,8 @@ conf_free(struct conf *c)
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (conf_key_is_text(&keys[i]))
 			free(*(char **)conf_field(c, &keys[i]));
+	free(c->client.cache_dir);
+	free(c->client.store_dir);
 	free(c);
 }
 
@@ -579,6 +616,7 @@ describe_type(struct buf *b, const struct conf_key *k)
 		[TYPE_PATHS] = "paths",
 		[TYPE_NAMES] = "names",
 		[TYPE_WORDS] = "names",
+		[TYPE_WORD] = "name",
 		[TYPE_BOOL] = "yes|no",
 		[TYPE_NUMBER] = "number",
 		[TYPE_SIZE] = "size",

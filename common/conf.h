@@ -51,15 +51,22 @@ struct conf {
 		char *namespace;       /* part of every key */
 		bool recache;	       /* look nothing up, and keep what is made */
 		bool disable;	       /* run the compiler as if there were no dray */
-		char *cache_dir;       /* $XDG_CACHE_HOME/dray or ~/.cache/dray; NULL where the
-					  directory before /dray, or the home, is not there */
-		char *job_log;	       /* <cache_dir>/jobs.jsonl */
-		uint64_t job_log_max;  /* bytes, 16 MiB */
-		int compress;	       /* enum compress */
-		uint64_t connect_ms;   /* longest wait for an unreachable farm, 500 */
-		uint64_t silent_s; /* a worker that says nothing for so long is given up, 2400 */
-		uint64_t retry_s;  /* how long an unreachable farm is left alone, 30 */
-		uint64_t max_unit; /* most source bytes sent for one unit, 512 MiB */
+		char *cache_group;     /* the Unix group that shares it, by name or number; unset,
+					  or "none": it is this user's */
+		/* cache_dir as it was set, and where results are: cache_dir, or what was set where
+		   a group shares that; NULL */
+		char *cache_set, *store_dir;
+		char *cache_dir;      /* this user's own: what was set, else $XDG_CACHE_HOME/dray or
+					 ~/.cache/dray; NULL where what comes before /dray is not
+					 there. Where a group shares what was set it is the latter,
+					 or without a home user-UID in what is shared */
+		char *job_log;	      /* <cache_dir>/jobs.jsonl */
+		uint64_t job_log_max; /* bytes, 16 MiB */
+		int compress;	      /* enum compress */
+		uint64_t connect_ms;  /* longest wait for an unreachable farm, 500 */
+		uint64_t silent_s;    /* a worker that says nothing for so long is given up, 2400 */
+		uint64_t retry_s;     /* how long an unreachable farm is left alone, 30 */
+		uint64_t max_unit;    /* most source bytes sent for one unit, 512 MiB */
 	} client;
 	struct {
 		char *listen; /* tcp://127.0.0.1:7420 */

@@ -23,7 +23,7 @@ static const char *const bool_words[] = { "no", "yes", "false", "true", "off", "
 bool
 conf_key_is_text(const struct conf_key *k)
 {
-	return k->type <= TYPE_WORDS;
+	return k->type <= TYPE_WORD;
 }
 
 void *
@@ -276,6 +276,12 @@ set_text(const struct conf_key *k, const char *v, const char *base, char **out, 
 			(void)buf_adds(hint, words ? "names of letters, digits, '-', '_' and '.', "
 						     "separated by spaces"
 						   : "names of variables, separated by spaces");
+	} else if (k->type == TYPE_WORD) {
+		r = word_ok(v, strlen(v)) ? 0 : -EINVAL;
+		if (r < 0)
+			(void)buf_adds(hint, "a name of letters, digits, '-', '_' and '.'");
+		else if (!(fresh = strdup(v)))
+			r = -ENOMEM;
 	} else {
 		bool list = k->type == TYPE_PATHS;
 

@@ -17,6 +17,7 @@
 #include "common/layout.h"
 #include "common/log.h"
 #include "common/proc.h"
+#include "common/share.h"
 #include "common/table.h"
 
 #define AGAIN_S 60
@@ -111,7 +112,7 @@ left_may_go(const char *name, time_t age)
 }
 
 static void
-look_at(const char *dir, int fd, const char *name)
+look_at(const struct share *s, const char *dir, int fd, const char *name)
 {
 	_cleanup_(freep) char *path = path_join(dir, name);
 	struct left l;
@@ -122,7 +123,8 @@ look_at(const char *dir, int fd, const char *name)
 		return;
 	is_dir = kinds[l.kind].is_dir;
 	/* A link's change time, not its file's age: a kept rmeta is a second name of one. */
-	if (!path || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != geteuid() ||
+	if (!path || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		(!s->on && st.st_uid != geteuid()) ||
 		!(is_dir ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)) ||
 		!may_go(&l, time(NULL) - st.st_ctime))
 		return;
@@ -134,7 +136,7 @@ look_at(const char *dir, int fd, const char *name)
 }
 
 static bool
-is_due(const char *cache_dir, const char *dir)
+is_due(const struct share *s, const char *cache_dir, const char *dir)
 {
 	_cleanup_(closep) int fd = -1;
 	char path[PATH_MAX];
@@ -144,7 +146,7 @@ is_due(const char *cache_dir, const char *dir)
 	if (!cache_dir || !*cache_dir)
 		return true;
 	snprintf(path, sizeof(path), "%s/swept", cache_dir);
-	if (fs_mkdir_p(path, 0700) < 0)
+	if (share_mkdir_p(s, cache_dir, path, 0700) < 0)
 		return true;
 	snprintf(
 		path, sizeof(path), "%s/swept/%02u", cache_dir, (unsigned)(text_hash(dir) % NOTES));
@@ -152,7 +154,7 @@ is_due(const char *cache_dir, const char *dir)
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_mtime <= now && now - st.st_mtime < AGAIN_S)
 		return false;
 	if (fd < 0)
-		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		fd = share_open(s, path, 0600);
 	if (fd >= 0)
 		(void)futimens(fd, NULL);
 	return true;
@@ -161,15 +163,21 @@ is_due(const char *cache_dir, const char *dir)
 void
 left_sweep(const char *cache_dir, const char *dir)
 {
+	left_sweep_shared(&(struct share){ .on = false }, cache_dir, dir);
+}
+
+void
+left_sweep_shared(const struct share *s, const char *cache_dir, const char *dir)
+{
 	_cleanup_(closedirp) DIR *d = NULL;
 	struct dirent *e;
 	size_t n;
 
 	/* no other unit comes by later where each has an out-dir of its own; it is small, too */
-	if (layout_find(dir, &n) != LAYOUT_UNIT && !is_due(cache_dir, dir))
+	if (layout_find(dir, &n) != LAYOUT_UNIT && !is_due(s, cache_dir, dir))
 		return;
 	d = opendir(dir);
 	while (d && (e = readdir(d)))
 		if (starts_with(e->d_name, ".dray-"))
-			look_at(dir, dirfd(d), e->d_name);
+			look_at(s, dir, dirfd(d), e->d_name);
 }

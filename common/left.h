@@ -35,6 +35,10 @@ int left_make_dir(const char *parent, pid_t owner, char **ret);
  * a unit's own (layout.h). Never fails: what cannot be judged stays. */
 void left_sweep(const char *cache_dir, const char *dir);
 
+/* The same in a directory of several users', below theirs: what any of them left. */
+struct share;
+void left_sweep_shared(const struct share *s, const char *cache_dir, const char *dir);
+
 /* For left_sweep and its test: whether an entry of that name, that was last changed `age` seconds
  * ago, may go. */
 bool left_may_go(const char *name, time_t age);

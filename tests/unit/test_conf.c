@@ -159,6 +159,49 @@ test_user_directories(void **state)
 	conf_free(c);
 }
 
+/* What a group shares, and what stays the user's. */
+static void
+test_cache_group(void **state)
+{
+	_cleanup_(freep) char *of_user = NULL;
+	char *error = NULL;
+	struct conf *c;
+
+	assert_true(asprintf(&of_user, "/srv/c/user-%lu", (unsigned long)geteuid()) >= 0);
+	unsetenv("XDG_CACHE_HOME");
+	setenv("HOME", "/usr", 1);
+	c = parse("[client]\ncache_dir = /srv/c\ncache_group = builders\n");
+	assert_string_equal(c->client.store_dir, "/srv/c");
+	assert_string_equal(c->client.cache_dir, "/usr/.cache/dray");
+	assert_string_equal(c->client.job_log, "/usr/.cache/dray/jobs.jsonl");
+	assert_string_equal(c->client.cache_group, "builders");
+	assert_int_equal(conf_set(c, "client.cache_dir=/srv/d", &error), 0);
+	assert_string_equal(c->client.store_dir, "/srv/d");
+	assert_string_equal(c->client.cache_dir, "/usr/.cache/dray");
+	assert_int_equal(conf_set(c, "client.cache_group=none", &error), 0);
+	assert_null(c->client.cache_group);
+	assert_string_equal(c->client.store_dir, "/srv/d");
+	assert_string_equal(c->client.cache_dir, "/srv/d");
+	assert_string_equal(c->client.job_log, "/srv/d/jobs.jsonl");
+	conf_free(c);
+	/* what is shared is never where the user's own things are */
+	c = parse("[client]\ncache_dir = /usr/.cache/dray\ncache_group = 1000\n");
+	assert_string_equal(c->client.store_dir, "/usr/.cache/dray");
+	assert_true(starts_with(c->client.cache_dir, "/usr/.cache/dray/user-"));
+	conf_free(c);
+	c = parse("[client]\ncache_group = builders\n");
+	assert_null(c->client.store_dir);
+	assert_string_equal(c->client.cache_dir, "/usr/.cache/dray");
+	conf_free(c);
+	setenv("HOME", "/homeless-shelter", 1);
+	c = parse("[client]\ncache_dir = /srv/c\ncache_group = builders\n");
+	assert_string_equal(c->client.store_dir, "/srv/c");
+	assert_string_equal(c->client.cache_dir, of_user);
+	conf_free(c);
+	REFUSED("[client]\ncache_group = two groups\n", "line 2", "a name of letters");
+	setenv("HOME", "/home/somebody", 1);
+}
+
 static void
 test_values(void **state)
 {
@@ -399,7 +442,7 @@ test_every_variable(void **state)
 	for (char *line = strtok((char *)b.p, "\n"); line; line = strtok(NULL, "\n"), rows++) {
 		static const char *const values[][2] = { { "endpoint", "tcp://changed:9" },
 			{ "path", "/changed" }, { "paths", "/changed" }, { "names", "CHANGED" },
-			{ "number", "777" }, { "size", "7777777" } };
+			{ "number", "777" }, { "size", "7777777" }, { "name", "changed" } };
 		char key[64], type[64], def[64], env[64];
 		const char *value = NULL;
 		_cleanup_(conf_freep) struct conf *plain = NULL;
@@ -506,6 +549,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_defaults),
 		TEST(test_user_directories),
+		TEST(test_cache_group),
 		TEST(test_values),
 		TEST(test_last_one_wins_and_empty_unsets),
 		TEST(test_errors_say_where_and_what),

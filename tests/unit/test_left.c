@@ -18,6 +18,7 @@
 
 #include "common/fs.h"
 #include "common/left.h"
+#include "common/share.h"
 
 static char *dir;
 
@@ -281,6 +282,42 @@ test_not_each_time(void **state)
 	assert_false(is_there(name));
 }
 
+/* What another user's killed process left: in a directory of one's own, or of several users. */
+static void
+test_shared(void **state)
+{
+	const struct share alone = { .on = false }, shared = { .on = true, .gid = getegid() };
+	char put[LEFT_NAME_SIZE], part[LEFT_NAME_SIZE + 8], mine[LEFT_NAME_SIZE + 8];
+	_cleanup_(freep) char *path = NULL, *cache = at("cache"), *notes = at("cache/swept");
+	pid_t dead, alive;
+	struct stat st;
+
+	if (geteuid() != 0)
+		skip();
+	dead = living();
+	alive = living();
+	left_name(LEFT_PUT, dead, put);
+	snprintf(part, sizeof(part), "%s-000001", put);
+	left_name(LEFT_PUT, alive, put);
+	snprintf(mine, sizeof(mine), "%s-000001", put);
+	put_file(part);
+	put_file(mine);
+	path = at(part);
+	assert_int_equal(chown(path, 54321, 54321), 0);
+	end(dead);
+	left_sweep_shared(&alone, NULL, dir);
+	assert_true(is_there(part));
+	left_sweep_shared(&shared, cache, dir);
+	assert_false(is_there(part));
+	assert_true(is_there(mine));
+	end(alive);
+	/* the note that says when is for all of them */
+	assert_int_equal(stat(notes, &st), 0);
+	assert_int_equal(st.st_mode & 07777, SHARE_DIR_MODE);
+	left_sweep_shared(&shared, cache, dir);
+	assert_true(is_there(mine));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -294,6 +331,7 @@ main(void)
 		T(test_other_names),
 		T(test_other_kinds),
 		T(test_not_each_time),
+		T(test_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
