@@ -292,8 +292,10 @@ reserve_lock_file(struct lmdb_file *f)
 		path = NULL;
 		return ENOMEM;
 	}
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	fd = share_open(&f->share, path, 0600);
+	if (fd < 0)
+		return -fd;
+	if (fstat(fd, &st) < 0)
 		return errno;
 	rc = -lock_bounded(f, fd, try_lmdb);
 	if (rc != 0)
@@ -304,6 +306,16 @@ reserve_lock_file(struct lmdb_file *f)
 	return rc == EOPNOTSUPP || rc == EINVAL ? 0 : rc;
 }
 
+/* LMDB would make the file with a mode that the umask has a part in: an empty one is as good as
+ * none. An LMDB code. */
+static int
+make_shared(const struct lmdb_file *f)
+{
+	_cleanup_(closep) int fd = f->share.on ? share_open(&f->share, f->path, 0600) : -1;
+
+	return f->share.on && fd < 0 ? -fd : 0;
+}
+
 /* One try to open; an LMDB code. The guard is held shared. */
 static int
 open_env(struct lmdb_file *f)
@@ -311,6 +323,8 @@ open_env(struct lmdb_file *f)
 	int rc, dead;
 
 	rc = reserve_lock_file(f);
+	if (rc == 0)
+		rc = make_shared(f);
 	if (rc == 0)
 		rc = mdb_env_create(&f->env);
 	if (rc != 0)
@@ -388,22 +402,30 @@ renew_open(struct lmdb_file *f)
 int
 lmdb_file_open(const char *dir, const struct lmdb_file_kind *kind, struct lmdb_file *ret)
 {
-	_cleanup_(lmdb_file_done) struct lmdb_file f = { .kind = kind, .guard = -1 };
+	return lmdb_file_open_shared(dir, kind, &(struct share){ .on = false }, ret);
+}
+
+int
+lmdb_file_open_shared(const char *dir, const struct lmdb_file_kind *kind, const struct share *share,
+	struct lmdb_file *ret)
+{
+	_cleanup_(
+		lmdb_file_done) struct lmdb_file f = { .kind = kind, .share = *share, .guard = -1 };
 	_cleanup_(freep) char *guard = NULL;
 	struct stat bad = { 0 };
 	int r, rc;
 
-	r = fs_mkdir_p(dir, 0700);
-	if (r == 0)
+	r = share_mkdir_p(share, dir, dir, 0700);
+	if (r == 0 && !share->on)
 		r = fs_check_owner(dir);
 	if (r < 0)
 		return r;
 	f.path = path_join(dir, kind->name);
 	if (f.path == NULL || asprintf(&guard, "%s-guard", f.path) < 0)
 		return -ENOMEM;
-	f.guard = open(guard, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	f.guard = share_open(share, guard, 0600);
 	if (f.guard < 0)
-		return -errno;
+		return f.guard;
 	rc = open_guarded(&f, &bad);
 	if (is_damage(rc))
 		rc = renew(&f, &bad);

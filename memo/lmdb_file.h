@@ -10,6 +10,7 @@
 #include <lmdb.h>
 
 #include "common/base.h"
+#include "common/share.h"
 
 #define LMDB_FILE_DBS_MAX 3
 #define LMDB_BOOT_ID_SIZE 36
@@ -26,6 +27,7 @@ struct lmdb_file_kind {
 
 struct lmdb_file {
 	const struct lmdb_file_kind *kind;
+	struct share share;
 	char *path;
 	int guard;	 /* <path>-guard */
 	MDB_env *env;	 /* NULL: unusable for the rest of this process */
@@ -40,6 +42,9 @@ bool lmdb_boot_id(char out[LMDB_BOOT_ID_SIZE]);
 
 /* Opens or makes <dir>/<name>. 0 or -errno. */
 int lmdb_file_open(const char *dir, const struct lmdb_file_kind *kind, struct lmdb_file *ret);
+/* The same in a directory of several users', which was looked at (share_check). */
+int lmdb_file_open_shared(const char *dir, const struct lmdb_file_kind *kind,
+	const struct share *share, struct lmdb_file *ret);
 void lmdb_file_done(struct lmdb_file *f);
 
 /* What is done in one transaction: an LMDB code. Nothing that was read outlives it. It may be

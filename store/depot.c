@@ -15,19 +15,40 @@ int
 depot_open(const struct depot_in *in, struct depot **ret)
 {
 	_cleanup_(depot_closep) struct depot *d = calloc(1, sizeof(*d));
-	const struct disk_in disk = {
+	struct disk_in disk = {
 		.index = &disk_index_lmdb, .read_only = in->read_only, .memo = in->memo
 	};
 	const struct store_in store = { .where = in->dir, .max = in->max, .disk = &disk };
-	int r;
+	char why[SHARE_WHY_SIZE];
+	int r = 0;
 
 	if (d == NULL)
 		return -ENOMEM;
+	if (in->group != NULL)
+		r = share_check(in->dir, in->group, &disk.share, why);
+	else if (in->dir == NULL || *in->dir == '\0')
+		r = -ENOENT;
+	if (r < 0)
+		return r;
 	r = store_open(STORE_DISK, &store, &d->store);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(d);
 	return 0;
+}
+
+void
+depot_why_refused(const struct depot_in *in, char why[SHARE_WHY_SIZE])
+{
+	struct share s;
+
+	if (in->group == NULL)
+		snprintf(why, SHARE_WHY_SIZE,
+			"other users may write to %.300s, or it is theirs: chmod o-w, or set "
+			"cache_dir",
+			in->dir);
+	else if (share_check(in->dir, in->group, &s, why) == 0)
+		snprintf(why, SHARE_WHY_SIZE, "%.300s: %s", in->dir, strerror(EPERM));
 }
 
 void

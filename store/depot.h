@@ -1,6 +1,7 @@
-/* The local cache: a store on disk (disk.h) that a user's processes share, each of which may be
- * killed or stopped at any instant, and what only such a cache does: entries (cache/entry.h) are
- * replaced, what is made of a key is locked, and a blob is shared with a checkout.
+/* The local cache: a store on disk (disk.h) that a user's processes, or those of a group's members,
+ * share, each of which may be killed or stopped at any instant, and what only such a cache does:
+ * entries (cache/entry.h) are replaced, what is made of a key is locked, and a blob is shared with
+ * a checkout.
  *
  *   <cache>/entries/ab/…  the name is the unit's key
  *   <cache>/locks/ab      byte ranges in it are locked for twins (depot_lock)
@@ -22,21 +23,24 @@ struct depot_in {
 	const char *dir;   /* the cache directory */
 	uint64_t max;	   /* bytes; 0: a tenth of its disk, at most 20 GiB */
 	bool read_only;	   /* nothing is added or evicted */
+	const char *group; /* whose members share it (share_check); NULL: it is this user's own */
 	struct memo *memo; /* remembers digests of blobs and of what is restored; may be NULL */
 };
 
 /* Cheap: nothing is made or scanned before it is needed. A depot belongs to one thread, does not
  * pass through a fork, and is a process's only one of that directory at a time (LMDB). Whatever is
  * not there any more is made again. Where read_only is set, what would change the cache is -EROFS,
- * or does nothing. -EPERM: not a directory to be believed (fs_check_owner). */
+ * or does nothing. -EPERM: not a directory to be believed (fs_check_owner, share_check). */
 int depot_open(const struct depot_in *in, struct depot **ret);
+/* After an -EPERM: why, and what helps. */
+void depot_why_refused(const struct depot_in *in, char why[SHARE_WHY_SIZE]);
 void depot_close(struct depot *d); /* NULL is fine */
 void depot_closep(struct depot **d);
 
 enum depot_way {
 	DEPOT_COPY,  /* a reflink, or a copy: the file may be changed in place later */
 	DEPOT_SHARE, /* may be one file under two names: it is replaced, and not changed in place
-		      * (rlib, rmeta) */
+		      * (rlib, rmeta). Where users share the cache it is a copy all the same */
 };
 
 /* Keeps the content of path (a regular file, whole, to which nobody writes any more). With

@@ -5,7 +5,9 @@
  * A blob is shared with one checkout at most, by a hard link: they have one time between them, and
  * cargo goes by times. A process that makes the second link sees by the count that it is the third,
  * and copies. Such a file keeps the mode that the compiler gave it: rustc refuses to replace an
- * output that is read-only. One that anybody may write to is not shared.
+ * output that is read-only. One that anybody may write to is not shared. Where several users share
+ * the cache, no blob is shared with a checkout: it would be one user's file, to write to, and what
+ * others are given.
  *
  * Nobody of ours opens a blob for writing, but somebody may write to a file that is shared. So each
  * blob is verified before it is used; the memo makes that a stat. Its ctime does not count there:
@@ -166,7 +168,7 @@ depot_add(struct depot *depot, const char *path, enum depot_way way, struct dige
 	fd = fs_open_regular(path, &st);
 	if (fd < 0)
 		return fd;
-	if (way == DEPOT_SHARE && !(st.st_mode & ANYBODY_WRITES))
+	if (way == DEPOT_SHARE && !d->share.on && !(st.st_mode & ANYBODY_WRITES))
 		r = add_by_link(d, fd, &st, &digest);
 	/* also one that was here already: it is used */
 	if (r == 0)
@@ -327,7 +329,8 @@ depot_restore(struct depot *depot, const struct digest *digest, uint64_t size, e
 	if ((uint64_t)st.st_size != size)
 		return disk_discard(d, digest, fd);
 	r = may_clone(fd) ? take_new(&t, fs_clone_fd) : -EOPNOTSUPP;
-	if (r < 0 && way == DEPOT_SHARE && !d->read_only && !(mode & ANYBODY_WRITES))
+	if (r < 0 && way == DEPOT_SHARE && !d->read_only && !d->share.on &&
+		!(mode & ANYBODY_WRITES))
 		r = take_link(&t);
 	if (r < 0)
 		r = take_new(&t, fill_by_copy);

@@ -39,6 +39,7 @@ open_disk(const struct store_in *in, struct store **ret)
 	d->index = in->disk->index;
 	d->read_only = in->disk->read_only;
 	d->memo = in->disk->memo;
+	d->share = in->disk->share;
 	d->dir = strdup(in->where);
 	if (d->dir == NULL)
 		return -ENOMEM;

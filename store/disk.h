@@ -9,21 +9,23 @@
  * Invariants: what has a name under blobs/ or entries/ was whole when it got it: content is written
  * under tmp/ and then renamed. A blob's name is given once its digest is known. Nothing is synced,
  * so a power cut may leave a name with wrong bytes: how that is found out is the index's matter.
- * Evicting a blob never disturbs its other names.
+ * Evicting a blob never disturbs its other names. Where users share the directory, a blob has no
+ * other name: one file is never two users'.
  *
  * The index knows what is there and when it was last used. There are two, and the opener says
  * which: a program links only its own.
  *
  *   disk_index_memory  one process owns the directory (DIR/lock), its threads share the store
- *   disk_index_lmdb    a user's processes share the directory (DIR/index.lmdb), any of which may be
- *                      killed or stopped at any instant. A store belongs to one thread, does not
- *                      pass through a fork, and is a process's only one of that directory at a
- *                      time (LMDB). */
+ *   disk_index_lmdb    a user's processes, or a group's, share the directory (DIR/index.lmdb),
+ *                      any of which may be killed or stopped at any instant. A store belongs to
+ *                      one thread, does not pass through a fork, and is a process's only one of
+ *                      that directory at a time (LMDB). */
 #ifndef DRAY_STORE_DISK_H
 #define DRAY_STORE_DISK_H
 
 #include <sys/types.h>
 
+#include "common/share.h"
 #include "store/store.h"
 
 struct memo;
@@ -36,13 +38,14 @@ extern const struct disk_index disk_index_lmdb;
 struct disk_in {
 	const struct disk_index *index;
 	/* For disk_index_lmdb alone: */
-	bool read_only;	   /* what would change the store is -EROFS, or does nothing */
-	struct memo *memo; /* remembers digests; may be NULL */
+	bool read_only;	    /* what would change the store is -EROFS, or does nothing */
+	struct memo *memo;  /* remembers digests; may be NULL */
+	struct share share; /* of a directory that several users share (common/share.h) */
 };
 
 /* By disk_index_memory store_open scans what is there; -EBUSY: another process has it. By
  * disk_index_lmdb it makes and scans nothing; -EPERM: not a directory to be believed
- * (fs_check_owner). */
+ * (fs_check_owner; where it is shared, the opener has looked: share_check). */
 
 /* Puts the blob at path as a hard link (a copy where links are refused: EMLINK, EXDEV). -ENOENT
  * when it is not here. */

@@ -99,7 +99,7 @@ disk_gc(struct store *store, const struct disk_goal *goal, struct store_stats *r
 	if (r < 0 && r != -EBUSY)
 		return r;
 	disk_tmp_dir(d, tmp);
-	left_sweep(NULL, tmp);
+	left_sweep_shared(&d->share, NULL, tmp);
 	scan_all(d, &f);
 	sum_up(&f, max, &before);
 	r = remove_oldest(d, &f, goal, max);

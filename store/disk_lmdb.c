@@ -1,4 +1,4 @@
-/* The index of a store that a user's processes share: one LMDB file, DIR/index.lmdb.
+/* The index of a store that a user's processes, or a group's, share: one LMDB file, DIR/index.lmdb.
  *
  * Invariant: the three databases agree, since each change of them is one transaction. With the
  * files they agree only nearly: a process that was killed has not said what it added, and what was
@@ -62,7 +62,7 @@ open_file(const struct disk *d)
 
 	if (!x->tried) {
 		x->tried = true;
-		r = lmdb_file_open(d->dir, &INDEX_FILE, &x->file);
+		r = lmdb_file_open_shared(d->dir, &INDEX_FILE, &d->share, &x->file);
 		x->open = r == 0;
 		if (r < 0)
 			log_debug("%s: its index is not used: error %d", d->dir, -r);
@@ -475,7 +475,7 @@ static int
 lmdb_open(struct disk *d)
 {
 	/* anything else is found out when it is needed */
-	if (fs_check_owner(d->dir) == -EPERM)
+	if (!d->share.on && fs_check_owner(d->dir) == -EPERM)
 		return -EPERM;
 	d->index_data = calloc(1, sizeof(struct index));
 	return d->index_data == NULL ? -ENOMEM : 0;

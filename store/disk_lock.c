@@ -69,19 +69,22 @@ disk_lock(struct store *s, const char *name, off_t at, bool wait, int *ret_fd)
 {
 	_cleanup_(closep) int fd = -1;
 	struct flock l = byte_lock(at), holder = byte_lock(at + HOLDER_BYTE);
+	const struct disk *d = disk_of(s);
 	char path[PATH_MAX];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/locks/%s", disk_of(s)->dir, name);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 && errno == ENOENT) {
-		r = fs_mkdir_parent(path, 0700);
+	snprintf(path, sizeof(path), "%s/locks/%s", d->dir, name);
+	fd = share_open(&d->share, path, 0600);
+	if (fd == -ENOENT) {
+		snprintf(path, sizeof(path), "%s/locks", d->dir);
+		r = disk_mkdir(d, path);
 		if (r < 0)
 			return r;
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		snprintf(path, sizeof(path), "%s/locks/%s", d->dir, name);
+		fd = share_open(&d->share, path, 0600);
 	}
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (!wait && fcntl(fd, F_OFD_SETLK, &l) < 0)
 		return errno == EAGAIN || errno == EACCES ? -EWOULDBLOCK : -errno;
 	r = wait ? lock_or_give_up(fd, at) : 0;

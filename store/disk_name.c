@@ -58,6 +58,18 @@ disk_temp_name(const char *dir, char out[PATH_MAX])
 }
 
 int
+disk_mkdir(const struct disk *d, const char *path)
+{
+	return share_mkdir_p(&d->share, d->dir, path, d->index->dir_mode);
+}
+
+mode_t
+disk_blob_mode(const struct disk *d)
+{
+	return d->share.on ? SHARE_SEALED_MODE : d->index->blob_mode;
+}
+
+int
 disk_open_temp(const struct disk *d, char ret_name[PATH_MAX])
 {
 	char dir[PATH_MAX];
@@ -69,7 +81,7 @@ disk_open_temp(const struct disk *d, char ret_name[PATH_MAX])
 		return r;
 	fd = open(ret_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == ENOENT) {
-		r = fs_mkdir_p(dir, d->index->dir_mode);
+		r = disk_mkdir(d, dir);
 		if (r < 0)
 			return r;
 		fd = open(ret_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -80,13 +92,15 @@ disk_open_temp(const struct disk *d, char ret_name[PATH_MAX])
 int
 disk_rename(const struct disk *d, const char *from, const char *to)
 {
+	_cleanup_(freep) char *dir = NULL;
 	int r;
 
 	if (rename(from, to) == 0)
 		return 0;
 	if (errno != ENOENT)
 		return -errno;
-	r = fs_mkdir_parent(to, d->index->dir_mode);
+	dir = path_dirname(to);
+	r = dir == NULL ? -ENOMEM : disk_mkdir(d, dir);
 	if (r < 0)
 		return r;
 	return rename(from, to) < 0 ? -errno : 0;

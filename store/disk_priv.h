@@ -47,6 +47,7 @@ struct disk {
 	uint64_t max;
 	bool read_only;
 	struct memo *memo;
+	struct share share;
 	const struct disk_index *index;
 	void *index_data;
 	uint64_t added;			/* bytes noted since the last eviction */
@@ -112,6 +113,10 @@ bool disk_fits(const char *dir);
 /* A new name in dir for a file that is not whole yet; left_sweep knows it when we are killed.
  * -ENAMETOOLONG. */
 int disk_temp_name(const char *dir, char out[PATH_MAX]);
+/* mkdir -p of a directory in the store. 0 or -errno. */
+int disk_mkdir(const struct disk *d, const char *path);
+/* What a blob's file has. */
+mode_t disk_blob_mode(const struct disk *d);
 /* A new file under such a name in tmp/. Descriptor or -errno. */
 int disk_open_temp(const struct disk *d, char ret_name[PATH_MAX]);
 /* Renames into the store, whose directory is made when it is not there. */

@@ -15,7 +15,7 @@
 #include "common/fs.h"
 
 #define CHUNK_SIZE ((size_t)256 << 10)
-#define ENTRY_MODE 0600 /* as it was made */
+#define NEW_MODE 0600 /* as it was made */
 
 static void
 discard(struct disk_writer *w)
@@ -132,10 +132,13 @@ disk_write_from(struct disk_writer *w, int fd)
 static int
 finish(struct disk_writer *w, mode_t mode)
 {
+	int r;
+
 	if (w->error)
 		return w->error;
-	if (mode != ENTRY_MODE && fchmod(w->fd, mode) < 0)
-		return fail(w, -errno);
+	r = mode == NEW_MODE ? 0 : share_seal(&disk_of(w->base.store)->share, w->fd, mode);
+	if (r < 0)
+		return fail(w, r);
 	return close(steal_fd(&w->fd)) < 0 && errno != EINTR ? fail(w, -errno) : 0;
 }
 
@@ -177,7 +180,7 @@ int
 disk_write_place(struct disk_writer *w, const struct digest *digest)
 {
 	struct disk *d = disk_of(w->base.store);
-	int r = finish(w, d->index->blob_mode);
+	int r = finish(w, disk_blob_mode(d));
 
 	if (r < 0)
 		return r;
@@ -297,7 +300,8 @@ disk_replace(struct store *s, const struct digest *key, const void *p, size_t n)
 	if (r == 0 && fstat(w->fd, &st) < 0)
 		r = -errno;
 	if (r == 0)
-		r = finish(w, ENTRY_MODE);
+		/* who marks it as used writes to it, as far as the kernel is concerned */
+		r = finish(w, d->share.on ? SHARE_FILE_MODE : NEW_MODE);
 	if (r < 0)
 		return r;
 	disk_path(d, STORE_ENTRY, key, path);

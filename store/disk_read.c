@@ -93,7 +93,9 @@ disk_open_good(struct disk *d, const struct digest *name, uint64_t max, struct s
 		return fd;
 	if ((uint64_t)st.st_size > max)
 		return -EFBIG;
-	r = d->index->digest(d, fd, true, &found, &st);
+	/* Where there are other users, a file that was changed in place is theirs to date back: the
+	 * ctime counts, and each user's memo has only what that user saw. */
+	r = d->index->digest(d, fd, !d->share.on, &found, &st);
 	/* -EIO: a disk that cannot read it any more */
 	if (r == -EIO || (r == 0 && !digest_eq(&found, name)))
 		return disk_discard(d, name, fd);
@@ -330,8 +332,9 @@ disk_used(struct store *s, const struct digest *key, const struct digest *blobs,
 		if (lstat(path, &st) < 0)
 			continue;
 		disk_note(d, STORE_BLOB, &blobs[i], disk_bytes(d, &st));
-		/* a ctime that moves makes the processes that share it hash it again */
-		if (st.st_nlink == 1)
+		/* a ctime that moves makes the processes that share it hash it again, or all users
+		 * of a shared directory */
+		if (st.st_nlink == 1 && !d->share.on)
 			(void)touch(path, false);
 	}
 }

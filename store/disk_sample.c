@@ -59,7 +59,7 @@ save(const struct disk *d, const struct sums *s)
 	char path[PATH_MAX];
 
 	if (sums_path(d, path) == 0)
-		(void)fs_write_atomic(path, s, sizeof(*s), 0600);
+		(void)fs_write_atomic(path, s, sizeof(*s), d->share.on ? SHARE_FILE_MODE : 0600);
 }
 
 void

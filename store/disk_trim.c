@@ -128,7 +128,7 @@ disk_trim(struct store *store, unsigned max_files)
 		return;
 	if (d->index->shared) {
 		disk_tmp_dir(d, tmp);
-		left_sweep(d->dir, tmp);
+		left_sweep_shared(&d->share, d->dir, tmp);
 	}
 	max = disk_budget(d);
 	if (disk_state(d, &s) < 0) {
