@@ -133,19 +133,22 @@ cmd_read_jobs(const struct cmd *c, const struct conf *conf, uint64_t since_ms, j
 int
 cmd_open_depot(const struct cmd *c, const struct conf *conf, struct memo *memo, struct depot **ret)
 {
-	struct depot_in in = { .dir = conf->client.cache_dir,
+	struct depot_in in = { .dir = conf->client.store_dir,
 		.max = conf->client.cache_max,
 		.read_only = conf->client.cache == CACHE_READ,
+		.group = conf->client.cache_group,
 		.memo = memo };
-	int r = in.dir && *in.dir ? depot_open(&in, ret) : -ENOENT;
+	int r = depot_open(&in, ret);
+	char why[SHARE_WHY_SIZE];
 
-	if (r < 0 && !(in.dir && *in.dir))
+	if (r == -EPERM) {
+		depot_why_refused(&in, why);
+		cmd_error(c, "the cache is not used: %s", why);
+	} else if (r < 0 && !(in.dir && *in.dir)) {
 		cmd_error(c, "there is no cache directory: set cache_dir (DRAY_CACHE_DIR)");
-	else if (r < 0)
-		cmd_error(c, "%s: %s", in.dir,
-			r == -EPERM ? "is not used: other users may write there, or it is theirs "
-				      "(chmod o-w, or set cache_dir)"
-				    : strerror(-r));
+	} else if (r < 0) {
+		cmd_error(c, "%s: %s", in.dir, strerror(-r));
+	}
 	return r;
 }
 

@@ -23,6 +23,7 @@
 #include "client/show/show.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/share.h"
 #include "keys/identity.h"
 #include "memo/memo.h"
 #include "common/spawn.h"
@@ -137,9 +138,10 @@ static void
 describe_size(const struct conf *conf, char *ret, size_t n)
 {
 	_cleanup_(depot_closep) struct depot *d = NULL;
-	struct depot_in in = { .dir = conf->client.cache_dir,
+	struct depot_in in = { .dir = conf->client.store_dir,
 		.max = conf->client.cache_max,
-		.read_only = conf->client.cache == CACHE_READ };
+		.read_only = conf->client.cache == CACHE_READ,
+		.group = conf->client.cache_group };
 	char bytes[SHOW_SIZE], max[SHOW_SIZE];
 	struct store_stats s;
 
@@ -149,6 +151,60 @@ describe_size(const struct conf *conf, char *ret, size_t n)
 	show_bytes(s.bytes, bytes);
 	show_bytes(s.max, max);
 	snprintf(ret, n, ", %" PRIu64 " entries, %s of at most %s", s.entries, bytes, max);
+}
+
+/* What is made in a shared directory has the right mode; what was there before may not. */
+static void
+check_shared_parts(struct doctor *d, const struct share *share)
+{
+	static const char *const parts[] = { "blobs", "entries", "locks", "tmp", "swept",
+		"index.lmdb", "index.lmdb-guard", "index.lmdb-lock" };
+	const char *dir = d->conf->client.store_dir;
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		_cleanup_(freep) char *path = path_join(dir, parts[i]);
+		struct stat st;
+		mode_t want;
+
+		if (!path || lstat(path, &st) < 0)
+			continue;
+		want = S_ISDIR(st.st_mode) ? SHARE_DIR_MODE : SHARE_FILE_MODE;
+		if (st.st_gid != share->gid || (st.st_mode & 07777) != want)
+			say(d, BAD, "cache",
+				"%s is not for the group (mode %04o): it is from a time before the "
+				"directory was shared; empty %s",
+				path, (unsigned)st.st_mode & 07777, dir);
+	}
+}
+
+static bool
+check_shared_cache(struct doctor *d)
+{
+	const char *dir = d->conf->client.store_dir, *group = d->conf->client.cache_group;
+	_cleanup_(freep) char *probe = NULL;
+	struct share share;
+	char size[128], why[SHARE_WHY_SIZE];
+	int r = share_check(dir, group, &share, why);
+
+	if (r < 0) {
+		say(d, BAD, "cache", "is not used: %s", why);
+		return false;
+	}
+	r = share_mkdir_p(&share, dir, dir, 0);
+	if (r == 0 && asprintf(&probe, "%s/doctor-%ld", dir, (long)getpid()) >= 0) {
+		r = fs_write_atomic(probe, dir, strlen(dir), SHARE_FILE_MODE);
+		unlink(probe);
+	}
+	if (r < 0) {
+		say(d, BAD, "cache", "%s cannot be written (%s)", dir, strerror(-r));
+		return false;
+	}
+	check_shared_parts(d, &share);
+	describe_size(d->conf, size, sizeof(size));
+	say(d, GOOD, "cache", "%s%s", dir, size);
+	say(d, NOTE, "cache",
+		"%s is shared by the group %s: each member can run code as the others", dir, group);
+	return true;
 }
 
 /* Whether it can be used. */
@@ -677,7 +733,7 @@ run(int argc, char **argv)
 	}
 	check_programs(&d);
 	check_wrapper(&d);
-	usable = check_cache(&d);
+	usable = is_set(d.conf->client.cache_group) ? check_shared_cache(&d) : check_cache(&d);
 	check_cache_use(&d, usable);
 	check_tracer(&d);
 	if (usable) {

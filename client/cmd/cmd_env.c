@@ -158,7 +158,8 @@ run(int argc, char **argv)
 			{ "DRAY_COORDINATOR", conf->client.coordinator },
 			{ "DRAY_COORDINATOR_KEY", conf->client.coordinator_key },
 			{ "DRAY_IDENTITY", conf->client.identity },
-			{ "DRAY_CACHE_DIR", conf->client.cache_dir },
+			{ "DRAY_CACHE_DIR", conf->client.store_dir },
+			{ "DRAY_CACHE_GROUP", conf->client.cache_group },
 			{ "DRAY_CONFIG", getenv("DRAY_CONFIG") },
 			/* one pool of slots and one cache for all checkouts (doc/agents.md) */
 			{ "DRAY_PATHS", agents ? "shared" : getenv("DRAY_PATHS") },

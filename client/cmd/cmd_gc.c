@@ -54,7 +54,7 @@ cmd_shrink_cache(
 {
 	_cleanup_(depot_closep) struct depot *d = NULL;
 	struct store_stats before = { .max = 0 }, after = { .max = 0 };
-	const char *dir = conf->client.cache_dir;
+	const char *dir = conf->client.store_dir;
 	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
 	int r;
 

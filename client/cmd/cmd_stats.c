@@ -407,7 +407,7 @@ read_size(const struct conf *conf, struct store_stats *ret)
 {
 	_cleanup_(depot_closep) struct depot *d = NULL;
 	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
-	const char *dir = conf->client.cache_dir;
+	const char *dir = conf->client.store_dir;
 
 	if (!dir || !*dir || cmd_open_depot(&cmd_stats, conf, NULL, &d) < 0)
 		return;

@@ -28,10 +28,20 @@ struct target {
 };
 
 /* What must not go with a directory, and why it stays then. */
-enum { KEEP_HERE, KEEP_CACHE, KEEP_LOG, KEEP_HOME, KEEP_CARGO_HOME, KEEP_RUSTUP_HOME, N_KEEP };
+enum {
+	KEEP_HERE,
+	KEEP_CACHE,
+	KEEP_STORE,
+	KEEP_LOG,
+	KEEP_HOME,
+	KEEP_CARGO_HOME,
+	KEEP_RUSTUP_HOME,
+	N_KEEP
+};
 static const char *const keep_whys[N_KEEP] = {
 	[KEEP_HERE] = "this directory is in it",
 	[KEEP_CACHE] = "dray's cache is in it",
+	[KEEP_STORE] = "dray's cache is in it",
 	[KEEP_LOG] = "dray's job log is in it",
 	[KEEP_HOME] = "the home directory is in it",
 	[KEEP_CARGO_HOME] = "CARGO_HOME is in it",
@@ -348,6 +358,7 @@ sweep(const struct cmd *c, const struct conf *conf, char **dirs, int n, uint64_t
 
 	s.keep[KEEP_HERE] = place(".");
 	s.keep[KEEP_CACHE] = place(conf->client.cache_dir);
+	s.keep[KEEP_STORE] = place(conf->client.store_dir);
 	s.keep[KEEP_LOG] = place(conf->client.job_log);
 	s.keep[KEEP_HOME] = place(getenv("HOME"));
 	s.keep[KEEP_CARGO_HOME] = place(getenv("CARGO_HOME"));

@@ -114,6 +114,8 @@ export_all(const struct embed *e, const char *cache_dir, bool temporary, bool pr
 		{ "DRAY_COORDINATOR_KEY", embed_coordinator_key(e) },
 		{ "DRAY_IDENTITY", embed_identity(e) },
 		{ "DRAY_CACHE_DIR", cache_dir },
+		/* this one is shared with nobody */
+		{ "DRAY_CACHE_GROUP", cache_dir ? "none" : NULL },
 		{ "DRAY_CACHE", temporary ? "off" : NULL },
 	};
 
@@ -154,7 +156,8 @@ run_without_farm(const char *cache_dir, char **argv)
 	cmd_error(&cmd_up, "the command runs without a farm; dray doctor says what is missing");
 	if (setenv("RUSTC_WRAPPER", self ? self : "dray", 1) < 0 ||
 		setenv("DRAY_OFFLOAD", "never", 1) < 0 ||
-		(cache_dir && setenv("DRAY_CACHE_DIR", cache_dir, 1) < 0))
+		(cache_dir && (setenv("DRAY_CACHE_DIR", cache_dir, 1) < 0 ||
+				      setenv("DRAY_CACHE_GROUP", "none", 1) < 0)))
 		cmd_error(&cmd_up, "the command runs without dray: %s", strerror(errno));
 	return run_command(argv);
 }
@@ -243,7 +246,8 @@ load_without_cache(const char *why, char **ret_dir, struct conf **ret)
 
 	if (r < 0)
 		return r;
-	if (setenv("DRAY_CACHE_DIR", dir, 1) < 0 || setenv("DRAY_CACHE", "off", 1) < 0)
+	if (setenv("DRAY_CACHE_DIR", dir, 1) < 0 || setenv("DRAY_CACHE_GROUP", "none", 1) < 0 ||
+		setenv("DRAY_CACHE", "off", 1) < 0)
 		r = -errno;
 	if (r == 0)
 		r = conf_load(ret, &error);

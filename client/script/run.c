@@ -179,15 +179,18 @@ make_key(struct run *r)
 static int
 open_cache(struct run *r)
 {
-	struct depot_in d = { .dir = r->conf->client.cache_dir,
+	struct depot_in d = { .dir = r->conf->client.store_dir,
 		.max = r->conf->client.cache_max,
-		.read_only = r->conf->client.cache == CACHE_READ };
+		.read_only = r->conf->client.cache == CACHE_READ,
+		.group = r->conf->client.cache_group };
 	struct cached *c = r->c = calloc(1, sizeof(*r->c));
+	const char *own = r->conf->client.cache_dir;
+	char why[SHARE_WHY_SIZE];
 	int e;
 
 	if (!c)
 		return -ENOMEM;
-	if (memo_open(d.dir, &r->memo) < 0)
+	if (!own || memo_open(own, &r->memo) < 0)
 		r->memo = NULL;
 	d.memo = r->memo;
 	c->in = (struct cached_in){ .conf = r->conf, .memo = r->memo, .began = r->began };
@@ -199,8 +202,10 @@ open_cache(struct run *r)
 		e = make_key(r);
 	if (e == 0)
 		e = depot_open(&d, &c->depot);
-	return e == -EPERM ? off(r, "other users may write to the cache directory, or it is theirs")
-			   : e;
+	if (e != -EPERM)
+		return e;
+	depot_why_refused(&d, why);
+	return off(r, why);
 }
 
 /* ---- a run that is known */
@@ -405,7 +410,7 @@ is_wanted(struct run *r)
 
 	return conf_load(&r->conf, &error) == 0 && !r->conf->client.disable &&
 	       r->conf->client.scripts == SCRIPTS_ON && r->conf->client.cache != CACHE_OFF &&
-	       r->conf->client.cache_dir && *r->conf->client.cache_dir;
+	       r->conf->client.store_dir && *r->conf->client.store_dir;
 }
 
 static int

@@ -20,6 +20,7 @@
 #include "client/wrap/identify.h"
 #include "client/wrap/ledger.h"
 #include "client/wrap/notices.h"
+#include "client/wrap/refused.h"
 #include "client/wrap/target_dir.h"
 #include "common/child.h"
 #include "common/clock.h"
@@ -94,11 +95,11 @@ off(char **ret_why, const char *why)
 static const char *
 off_reason(const struct cached_in *in)
 {
-	const char *dir = in->conf->client.cache_dir, *why = call_home_reason(in->call);
+	const char *dir = in->conf->client.store_dir, *why = call_home_reason(in->call);
 
 	if (in->conf->client.cache == CACHE_OFF)
 		return "the cache is switched off";
-	if (!dir || !*dir)
+	if ((!dir || !*dir) && !in->conf->client.cache_group)
 		return "there is no cache directory";
 	if (why)
 		return why;
@@ -235,22 +236,27 @@ make_key(struct cached *c, char **ret_why)
 static int
 open_all(struct cached *c, char **ret_why)
 {
-	struct depot_in d = { .dir = c->in.conf->client.cache_dir,
+	struct depot_in d = { .dir = c->in.conf->client.store_dir,
 		.max = c->in.conf->client.cache_max,
 		.read_only = c->in.conf->client.cache == CACHE_READ,
+		.group = c->in.conf->client.cache_group,
 		.memo = c->in.memo };
-	int r = find_place(c);
+	char why[SHARE_WHY_SIZE];
+	int r = depot_open(&d, &c->depot);
 
+	/* before the toolchain is looked at: that may take seconds, for nothing */
+	if (r == -EPERM) {
+		depot_why_refused(&d, why);
+		*ret_why = strdup(why);
+		if (d.group)
+			refused_say(c->in.conf, why);
+	}
+	if (r == 0)
+		r = find_place(c);
 	if (r == 0)
 		r = identify_toolchain(c->in.memo, c->in.call, &c->tc, ret_why);
 	c->place.sysroot = c->tc.sysroot;
-	if (r == 0)
-		r = make_key(c, ret_why);
-	if (r == 0)
-		r = depot_open(&d, &c->depot);
-	if (r == -EPERM && !*ret_why)
-		*ret_why = strdup("other users may write to the cache directory, or it is theirs");
-	return r;
+	return r < 0 ? r : make_key(c, ret_why);
 }
 
 int

@@ -97,15 +97,15 @@ wrap_done(struct wrap *w)
 	mapped_done(&w->mapped);
 }
 
-/* Keeps only an absolute path: cargo runs the compiler in a package's directory, and a relative one
- * would be made there. */
+/* Of paths, keeps only an absolute one: cargo runs the compiler in a package's directory, and a
+ * relative one would be made there. */
 static void
 keep_variable(struct conf *conf, const char *key, const char *value)
 {
 	_cleanup_(freep) char *assignment = NULL;
 	_cleanup_(freep) char *error = NULL;
 
-	if (value && (*value == '/' || starts_with(value, "~/")) &&
+	if (value && (*value == '/' || starts_with(value, "~/") || streq(key, "cache_group")) &&
 		asprintf(&assignment, "client.%s=%s", key, value) >= 0)
 		conf_set(conf, assignment, &error);
 }
@@ -122,6 +122,7 @@ wrap_load_conf(struct conf **ret, char **ret_error)
 		return -ENOMEM;
 	(*ret)->client.offload = OFFLOAD_NEVER;
 	keep_variable(*ret, "cache_dir", getenv("DRAY_CACHE_DIR"));
+	keep_variable(*ret, "cache_group", getenv("DRAY_CACHE_GROUP"));
 	keep_variable(*ret, "job_log", getenv("DRAY_JOB_LOG"));
 	return 0;
 }
