@@ -44,9 +44,7 @@ depot_why_refused(const struct depot_in *in, char why[SHARE_WHY_SIZE])
 
 	if (in->group == NULL)
 		snprintf(why, SHARE_WHY_SIZE,
-			"other users may write to %.300s, or it is theirs: chmod o-w, or set "
-			"cache_dir",
-			in->dir);
+			"other users may write to the cache directory, or it is theirs");
 	else if (share_check(in->dir, in->group, &s, why) == 0)
 		snprintf(why, SHARE_WHY_SIZE, "%.300s: %s", in->dir, strerror(EPERM));
 }

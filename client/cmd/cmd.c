@@ -141,13 +141,16 @@ cmd_open_depot(const struct cmd *c, const struct conf *conf, struct memo *memo, 
 	int r = depot_open(&in, ret);
 	char why[SHARE_WHY_SIZE];
 
-	if (r == -EPERM) {
+	if (r == -EPERM && in.group) {
 		depot_why_refused(&in, why);
 		cmd_error(c, "the cache is not used: %s", why);
 	} else if (r < 0 && !(in.dir && *in.dir)) {
 		cmd_error(c, "there is no cache directory: set cache_dir (DRAY_CACHE_DIR)");
 	} else if (r < 0) {
-		cmd_error(c, "%s: %s", in.dir, strerror(-r));
+		cmd_error(c, "%s: %s", in.dir,
+			r == -EPERM ? "is not used: other users may write there, or it is theirs "
+				      "(chmod o-w, or set cache_dir)"
+				    : strerror(-r));
 	}
 	return r;
 }
