@@ -287,6 +287,9 @@ collect_up(struct recorder *r, const struct buf *record)
 		k = strv_add(&r->up, r->in->place->out_dir);
 	if (k == 0)
 		k = strv_add(&r->up, r->in->cwd);
+	/* here a file of it is in each record; on a worker only the directories above */
+	if (k == 0 && !r->in->run && r->in->place->sysroot)
+		k = strv_add(&r->up, r->in->place->sysroot);
 	for (; k == 0 && p < end; p += strlen(p) + 1) {
 		_cleanup_(freep) char *dir = *p == 'f' ? path_dirname(p + 1) : NULL;
 

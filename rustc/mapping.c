@@ -58,6 +58,33 @@ mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv
 	return r < 0 ? r : strv_add_all(ret, argv);
 }
 
+int
+mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *ret)
+{
+	struct mapping m = { .workspace = NULL };
+	const struct {
+		const char *to, **from;
+	} places[] = { { MAPPING_WORKSPACE, &m.workspace }, { MAPPING_TARGET_DIR, &m.target_dir } };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < call->n_options; i++) {
+		const struct call_option *o = &call->options[i];
+		bool maps = streq(o->row->name, "remap-path-prefix");
+		const char *eq = maps ? strrchr(o->value, '=') : NULL;
+
+		for (size_t k = 0; r == 0 && eq && k < ARRAY_LEN(places); k++) {
+			if (!streq(eq + 1, places[k].to))
+				continue;
+			r = strv_addn(words, o->value, (size_t)(eq - o->value));
+			if (r == 0)
+				*places[k].from = words->v[words->n - 1];
+		}
+	}
+	if (r == 0)
+		*ret = m;
+	return r;
+}
+
 /* ---- what it says */
 
 /* The place that a mapped name begins with: *ret_n bytes stand for it. NULL: it is no such name. */

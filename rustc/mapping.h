@@ -33,6 +33,10 @@ bool mapping_suits_package(
 /* Adds the words of the call with the mapping's options before all others. 0 or -ENOMEM. */
 int mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv *ret);
 
+/* The mapping of a call that mapping_argv made. What *ret points to is among *words, which the
+ * caller frees. 0 or -ENOMEM. */
+int mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *ret);
+
 /* Turns the names in a line of the compiler's (JSON, without its end) back into what it would say
  * without the mapping, and adds it to *ret. 0 or -ENOMEM. */
 int mapping_turn_back(const struct mapping *m, const char *line, size_t n, struct buf *ret);

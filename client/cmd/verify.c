@@ -207,7 +207,6 @@ name_bundle(struct again *a, struct cached_key_in in)
 	int r;
 
 	in.bundle = a->out_dir;
-	in.workspace = NULL;
 	r = cached_key(&in, &key);
 	if (r == 0)
 		a->said->bundle = key.id;

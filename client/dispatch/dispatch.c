@@ -39,6 +39,9 @@ struct dispatch {
 	const struct conf *conf;
 	struct ledger *rep;
 	struct rustc_call call;
+	bool mapped;
+	struct mapping mapping;
+	struct strv mapped_dirs; /* of it */
 	struct tether tether;
 	void *zctx;
 	struct farm *farm;
@@ -115,9 +118,12 @@ pack(struct dispatch *d)
 {
 	_cleanup_(freep) char *why = NULL;
 	uint64_t start = clock_mono_us();
-	struct unit_in in = {
-		.call = &d->call, .conf = d->conf, .cwd = d->cwd, .envp = environ, .umask = d->umask
-	};
+	struct unit_in in = { .call = &d->call,
+		.mapping = d->mapped ? &d->mapping : NULL,
+		.conf = d->conf,
+		.cwd = d->cwd,
+		.envp = environ,
+		.umask = d->umask };
 	int r;
 
 	if (memo_open(d->conf->client.cache_dir, &d->memo) < 0)
@@ -306,7 +312,10 @@ prepare(struct dispatch *d, char **argv)
 		go_home(d, "%s", d->call.why ? d->call.why : "the call cannot be understood here");
 		return -EINVAL;
 	}
-	return 0;
+	r = d->mapped ? mapping_read(&d->call, &d->mapped_dirs, &d->mapping) : 0;
+	if (r < 0)
+		go_home(d, "%s", strerror(-r));
+	return r;
 }
 
 /* Not part of prepare(): the first use of a digest takes a millisecond, in which libzmq can shake
@@ -338,6 +347,7 @@ done(struct dispatch *d)
 	slots_close(d->slots);
 	memo_close(d->memo);
 	call_done(&d->call);
+	strv_done(&d->mapped_dirs);
 	buf_done(&d->parent_env);
 	free(d->cwd);
 	tether_done(&d->tether);
@@ -360,11 +370,15 @@ leave_early(struct dispatch *d)
 }
 
 int
-dispatch_unit(const struct conf *conf, char **argv, unsigned jobs, struct ledger *rep)
+dispatch_unit(const struct dispatch_in *in, struct ledger *rep)
 {
-	struct dispatch d = { .conf = conf, .jobs = jobs, .rep = rep, .tether = TETHER_INIT };
+	struct dispatch d = { .conf = in->conf,
+		.jobs = in->jobs,
+		.mapped = in->mapped,
+		.rep = rep,
+		.tether = TETHER_INIT };
 
-	if (prepare(&d, argv) == 0 && open_farm(&d) == 0 && greet(&d) == 0 &&
+	if (prepare(&d, in->argv) == 0 && open_farm(&d) == 0 && greet(&d) == 0 &&
 		prepare_to_say(&d) == 0 && pack(&d) == 0 && request(&d) == 0 &&
 		make_staging(&d) == 0)
 		run(&d);

@@ -5,9 +5,15 @@
 #include "client/wrap/ledger.h"
 #include "common/conf.h"
 
-/* argv: the compiler's, as dray was given it. jobs: of the build (given.h), 0: not known. All that
- * happened is in *rep (never LEDGER_RUNNING at the end, unless a signal came). Returns the exit
- * status of dray-dispatch: 0, or 128 + signal. */
-int dispatch_unit(const struct conf *conf, char **argv, unsigned jobs, struct ledger *rep);
+struct dispatch_in {
+	const struct conf *conf;
+	char **argv;   /* the compiler's, as dray was given it, or mapped */
+	unsigned jobs; /* of the build (given.h), 0: not known */
+	bool mapped;   /* by mapping_argv */
+};
+
+/* All that happened is in *rep (never LEDGER_RUNNING at the end, unless a signal came). Returns the
+ * exit status of dray-dispatch: 0, or 128 + signal. */
+int dispatch_unit(const struct dispatch_in *in, struct ledger *rep);
 
 #endif

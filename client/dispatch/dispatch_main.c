@@ -16,13 +16,14 @@
 #define STATUS_USAGE 2
 
 static const char usage[] =
-	"usage: dray-dispatch --ledger-fd=N [--jobs=N] -- RUSTC ARG...\n"
+	"usage: dray-dispatch --ledger-fd=N [--jobs=N] [--mapped] -- RUSTC ARG...\n"
 	"       dray-dispatch --status [--json] [--compiler RUSTC]\n"
 	"\n"
 	"The farm half of dray(1), which starts it.\n"
 	"\n"
 	"  --ledger-fd=N      where dray keeps the ledger of the unit\n"
 	"  --jobs=N           how many jobs the build may run at a time; 0: not known\n"
+	"  --mapped           dray has mapped the unit's paths (paths = shared)\n"
 	"  --status           print what the coordinator says of the farm; exit status 1 if it\n"
 	"                     cannot be reached\n"
 	"  --json             ... as one JSON object\n"
@@ -33,7 +34,7 @@ static const char usage[] =
 struct dispatch_options {
 	int ledger_fd;
 	unsigned jobs;
-	bool status, json;
+	bool mapped, status, json;
 	const char *compiler;
 };
 
@@ -76,10 +77,10 @@ static int
 parse(int argc, char **argv, struct dispatch_options *o)
 {
 	static const struct option longs[] = { { "ledger-fd", required_argument, NULL, 'r' },
-		{ "jobs", required_argument, NULL, 'n' }, { "status", no_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' }, { "compiler", required_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 } };
+		{ "jobs", required_argument, NULL, 'n' }, { "mapped", no_argument, NULL, 'm' },
+		{ "status", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "compiler", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 } };
 	int c;
 
 	/* '+': options after the compiler's path are the compiler's own */
@@ -93,6 +94,9 @@ parse(int argc, char **argv, struct dispatch_options *o)
 		case 'n':
 			if (parse_jobs(optarg, &o->jobs) < 0)
 				return bad_usage("--jobs is not a number");
+			break;
+		case 'm':
+			o->mapped = true;
 			break;
 		case 's':
 			o->status = true;
@@ -134,7 +138,10 @@ run_unit(const struct dispatch_options *o, char **argv)
 		rep->outcome = LEDGER_HOME;
 		return 0;
 	}
-	return dispatch_unit(conf, argv, o->jobs, rep);
+	return dispatch_unit(
+		&(struct dispatch_in){
+			.conf = conf, .argv = argv, .jobs = o->jobs, .mapped = o->mapped },
+		rep);
 }
 
 static int

@@ -126,6 +126,19 @@ add_below(struct strv *roots, const char *dir, const char *name)
 	return path ? add_root(roots, path) : -ENOMEM;
 }
 
+/* What may be anywhere counts where a package or a workspace begins. */
+static int
+add_if_package(struct strv *roots, const char *dir)
+{
+	_cleanup_(freep) char *manifest = dir ? path_join(dir, "Cargo.toml") : NULL;
+
+	if (!dir)
+		return 0;
+	if (!manifest)
+		return -ENOMEM;
+	return fs_exists(manifest) ? add_root(roots, dir) : 0;
+}
+
 static int
 add_cargo_home(struct files *f, const struct files_in *in)
 {
@@ -147,9 +160,8 @@ add_cargo_home(struct files *f, const struct files_in *in)
 int
 files_new(const struct files_in *in, struct files **ret)
 {
-	_cleanup_(freep) char *manifest = path_join(in->cwd, "Cargo.toml");
 	struct files *f = calloc(1, sizeof(*f));
-	int r = f && manifest ? 0 : -ENOMEM;
+	int r = f ? 0 : -ENOMEM;
 
 	if (r == 0) {
 		f->memo = in->memo;
@@ -162,8 +174,10 @@ files_new(const struct files_in *in, struct files **ret)
 	if (r == 0)
 		r = add_root(&f->roots, in->target_dir);
 	/* A compiler that is run by hand, or by a build script, may be anywhere. */
-	if (r == 0 && fs_exists(manifest))
-		r = add_root(&f->roots, in->cwd);
+	if (r == 0)
+		r = add_if_package(&f->roots, in->cwd);
+	if (r == 0)
+		r = add_if_package(&f->roots, in->workspace);
 	if (r == 0)
 		r = add_cargo_home(f, in);
 	if (r < 0) {

@@ -29,6 +29,7 @@ struct files_in {
 	const char *manifest_dir; /* CARGO_MANIFEST_DIR; this and the next may be NULL */
 	const char *gen_dir;	  /* OUT_DIR */
 	const char *cwd;	  /* counts when it is a package's or a workspace's root */
+	const char *workspace;	  /* of a mapped unit: the same; NULL: it is none */
 	const char *target_dir;
 	const char *cargo_home, *home; /* $CARGO_HOME, $HOME; may be NULL */
 };

@@ -231,21 +231,40 @@ handle_artifact(struct relay *r, const struct artifact *a)
 	return err < 0 ? err : end_doubt(r);
 }
 
+/* Adds a line as the compiler here would say it: with its own out-dir, and the names of a mapped
+ * unit turned back. */
+static int
+in_own_terms(const struct relay *r, const uint8_t *p, size_t n, struct buf *ret)
+{
+	const struct unit *u = r->in.unit;
+	const struct mapping *m = unit_mapping(u);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int err = unit_unalias(p, n, unit_out_dir(u), unit_call(u)->json ? "\"\\" : "", &b);
+
+	if (err < 0)
+		return err;
+	/* as of a compile here, a line without an end stays */
+	if (!m || b.p[b.n - 1] != '\n')
+		return buf_add(ret, b.p, b.n);
+	err = mapping_turn_back(m, (const char *)b.p, b.n - 1, ret);
+	return err < 0 ? err : buf_add(ret, "\n", 1);
+}
+
 /* One line, with its newline if it has one. */
 static int
 handle_line(struct relay *r, const uint8_t *p, size_t n)
 {
 	bool json = unit_call(r->in.unit)->json;
-	_cleanup_(buf_done) struct buf mapped = BUF_INIT;
+	_cleanup_(buf_done) struct buf own = BUF_INIT;
 	struct artifact a = ARTIFACT_INIT;
 	int err;
 
-	if (memmem(p, n, UNIT_ALIAS, strlen(UNIT_ALIAS))) {
-		err = unit_unalias(p, n, unit_out_dir(r->in.unit), json ? "\"\\" : "", &mapped);
+	if (unit_mapping(r->in.unit) || memmem(p, n, UNIT_ALIAS, strlen(UNIT_ALIAS))) {
+		err = in_own_terms(r, p, n, &own);
 		if (err < 0)
 			return err;
-		p = mapped.p;
-		n = mapped.n;
+		p = own.p;
+		n = own.n;
 	}
 	if (json && !r->holding) {
 		err = artifact_parse((const char *)p, n - (p[n - 1] == '\n'), &a);

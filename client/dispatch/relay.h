@@ -9,7 +9,8 @@
  *                   this line and all that follow wait for the metadata line, or until the compiler
  *                   succeeded all the same
  *
- * Text goes out by whole lines. In a second try, text that was printed before is dropped
+ * Text goes out by whole lines, as the compiler here would say them: names of a mapped unit
+ * (paths = shared) are turned back. In a second try, text that was printed before is dropped
  * (promise.h). */
 /* clang-format on */
 #ifndef DRAY_CLIENT_DISPATCH_RELAY_H

@@ -68,6 +68,12 @@ unit_call(const struct unit *u)
 	return u->call;
 }
 
+const struct mapping *
+unit_mapping(const struct unit *u)
+{
+	return u->mapping;
+}
+
 const char *
 unit_blob_path(const struct unit *u, uint32_t blob)
 {
@@ -300,6 +306,7 @@ fill_on_demand(struct unit *u, const struct unit_in *in, const char *target_dir)
 		.manifest_dir = env_get(in->envp, "CARGO_MANIFEST_DIR"),
 		.gen_dir = env_get(in->envp, "OUT_DIR"),
 		.cwd = u->cwd,
+		.workspace = in->mapping ? in->mapping->workspace : NULL,
 		.target_dir = target_dir,
 		.cargo_home = env_get(in->envp, "CARGO_HOME"),
 		.home = env_get(in->envp, "HOME") };
@@ -391,6 +398,7 @@ unit_build(const struct unit_in *in, struct unit **ret, char **ret_home)
 		return -ENOMEM;
 	dray__unit__init(&u->msg);
 	u->call = in->call;
+	u->mapping = in->mapping;
 	r = build(u, in, ret_home);
 	if (r < 0)
 		return r;

@@ -7,6 +7,7 @@
 #define DRAY_CLIENT_DISPATCH_UNIT_H
 
 #include "rustc/call.h"
+#include "rustc/mapping.h"
 #include "common/conf.h"
 #include "memo/memo.h"
 #include "proto/job.pb-c.h"
@@ -14,7 +15,8 @@
 #define UNIT_ALIAS "/.dray-in"
 
 struct unit_in {
-	const struct rustc_call *call; /* CALL_UNIT; must outlive the unit */
+	const struct rustc_call *call; /* CALL_UNIT; this and the next must outlive the unit */
+	const struct mapping *mapping; /* of a mapped call; NULL: it is none */
 	const struct conf *conf;
 	struct memo *memo; /* may be NULL */
 	const char *cwd;
@@ -32,6 +34,7 @@ void unit_freep(struct unit **u);
 
 Dray__Unit *unit_message(struct unit *u); /* valid as long as the unit */
 const struct rustc_call *unit_call(const struct unit *u);
+const struct mapping *unit_mapping(const struct unit *u);	 /* NULL: the call is not mapped */
 const char *unit_blob_path(const struct unit *u, uint32_t blob); /* NULL: no such blob */
 const char *unit_cwd(const struct unit *u);
 const char *unit_out_dir(const struct unit *u); /* absolute, normal */

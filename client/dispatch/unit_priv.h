@@ -9,6 +9,7 @@
 struct unit {
 	Dray__Unit msg; /* everything in it points into the rest */
 	const struct rustc_call *call;
+	const struct mapping *mapping; /* NULL: the call is not mapped */
 	char *cwd, *out_dir, *source, *linker;
 	struct toolchain tc;
 	struct strv argv, env, dirs;

@@ -46,6 +46,19 @@ is_all_its_own(const struct cached *c, const struct strv *temporaries)
 
 /* ---- putting in place */
 
+/* The reverse of hide_link (cached_parts.c). */
+static int
+show_link(const struct cached *c, const struct buf *link, struct buf *to)
+{
+	_cleanup_(buf_done) struct buf own = BUF_INIT;
+	int r;
+
+	if (c->in.mapping)
+		return cached_show(c, link, to);
+	r = text_show(link->p, link->n, c->out_dir, &own);
+	return r < 0 ? r : text_show_as(INPUT_TARGET_DIR_MARK, own.p, own.n, c->target_dir, to);
+}
+
 /* What link_run reads; and what it will remove, to *listed. */
 static int
 stage_links(struct cached *c, struct ledger *ret, struct strv *listed)
@@ -55,15 +68,12 @@ stage_links(struct cached *c, struct ledger *ret, struct strv *listed)
 
 	for (unsigned i = 0; r == 0 && i < res->n_links; i++) {
 		_cleanup_(link_call_done) struct link_call l = { 0 };
-		_cleanup_(buf_done) struct buf own = BUF_INIT;
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
 		_cleanup_(freep) char *path = NULL;
 
 		if (asprintf(&path, "%s/link-%u", ret->staging, i) < 0)
 			path = NULL;
-		r = path ? text_show(res->links[i].p, res->links[i].n, c->out_dir, &own) : -ENOMEM;
-		if (r == 0)
-			r = text_show_as(INPUT_TARGET_DIR_MARK, own.p, own.n, c->target_dir, &b);
+		r = path ? show_link(c, &res->links[i], &b) : -ENOMEM;
 		if (r == 0)
 			r = link_call_parse(b.p, b.n, c->out_dir, &l);
 		if (r == 0 && l.temporaries.n > 0)
@@ -280,11 +290,11 @@ cached_keep_linked(
 	int r = make_record(c, linked, &record);
 
 	if (r == 0)
-		r = text_show(res->out.p, res->out.n, c->out_dir, &out);
+		r = cached_show(c, &res->out, &out);
 	if (r == 0)
-		r = text_show(res->err.p, res->err.n, c->out_dir, &err);
+		r = cached_show(c, &res->err, &err);
 	if (r == 0)
-		r = text_show(res->tail.p, res->tail.n, c->out_dir, &err);
+		r = cached_show(c, &res->tail, &err);
 	if (r < 0) {
 		cached_why(said, "%s", strerror(-r));
 		return false;

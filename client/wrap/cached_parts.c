@@ -131,13 +131,16 @@ cached_bundle_key(struct cached *c)
 		.namespace = c->in.conf->client.namespace,
 		.cwd = c->cwd,
 		.target_dir = c->target_dir,
+		.workspace = c->place.workspace,
 		.env = &c->env };
 
 	return c->bundle_key.recipe.n > 0 ? 0 : cached_key(&k, &c->bundle_key);
 }
 
+/* An object of a bundle is added to *objects. */
 static int
-add_temporary(struct cached *c, struct result *res, const char *name, const char *path, bool *bound)
+add_temporary(struct cached *c, struct result *res, const char *name, const char *path,
+	struct strv *objects, bool *bound)
 {
 	struct output *o;
 	struct stat st;
@@ -153,14 +156,16 @@ add_temporary(struct cached *c, struct result *res, const char *name, const char
 		return -ENOMEM;
 	o->mode = output_mode_kept(st.st_mode & 0777, c->mask, name);
 	o->is_blob = true;
-	if (!*bound || cached_is_behind_link(c))
+	if (!*bound || cached_is_behind_link(c) || c->place.workspace)
 		r = cached_names_place(c, path);
 	*bound |= r > 0;
+	if (r >= 0)
+		r = strv_add(objects, path);
 	return r < 0 ? r : depot_add(c->depot, path, DEPOT_SHARE, &o->digest, &o->size);
 }
 
 /* A link's arguments name crates and objects by their paths: in the newer of cargo's layouts they
- * are in other units' out-dirs. */
+ * are in other units' out-dirs. Those of a mapped unit may name archives in the workspace. */
 static int
 hide_link(struct cached *c, const struct buf *link, struct buf *to, bool *bound)
 {
@@ -169,7 +174,7 @@ hide_link(struct cached *c, const struct buf *link, struct buf *to, bool *bound)
 
 	if (link->n > 0 && memchr(link->p, INPUT_TARGET_DIR_MARK, link->n))
 		return -EBADMSG;
-	if (*bound)
+	if (*bound || c->in.mapping)
 		return cached_hide(c, link, to, bound);
 	r = text_hide(link->p, link->n, c->out_dir, &own);
 	if (r == 0)
@@ -186,7 +191,8 @@ hide_link(struct cached *c, const struct buf *link, struct buf *to, bool *bound)
 }
 
 static int
-add_link(struct cached *c, const struct ledger *staged, unsigned i, struct result *res, bool *bound)
+add_link(struct cached *c, const struct ledger *staged, unsigned i, struct result *res,
+	struct strv *objects, bool *bound)
 {
 	_cleanup_(link_call_done) struct link_call l = { 0 };
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -202,7 +208,7 @@ add_link(struct cached *c, const struct ledger *staged, unsigned i, struct resul
 		_cleanup_(freep) char *path = link_set_aside(staged, i, k);
 		const char *rel = l.temporaries.v[k] + strlen(c->out_dir) + 1;
 
-		r = path ? add_temporary(c, res, rel, path, bound) : -ENOMEM;
+		r = path ? add_temporary(c, res, rel, path, objects, bound) : -ENOMEM;
 	}
 	return r < 0 ? r : hide_link(c, &b, to, bound);
 }
@@ -210,9 +216,11 @@ add_link(struct cached *c, const struct ledger *staged, unsigned i, struct resul
 int
 cached_add_bundle(struct cached *c, const struct cached_made *made, struct result *res, bool *bound)
 {
+	_cleanup_(strv_done) struct strv objects = STRV_INIT;
 	int r = made->staged->n_links > 0 ? 0 : -EINVAL;
 
 	for (unsigned i = 0; r == 0 && i < made->staged->n_links; i++)
-		r = add_link(c, made->staged, i, res, bound);
-	return r;
+		r = add_link(c, made->staged, i, res, &objects, bound);
+	/* the crate's code is in these, and in no output yet */
+	return r < 0 ? r : cached_look_for_pieces(c, &objects, res, bound);
 }

@@ -157,14 +157,14 @@ find_pieces(struct cached *c, const struct strv *names, const char *value, bool 
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < names->n; i++) {
-		_cleanup_(freep) char *path = path_join(c->out_dir, names->v[i]);
+		_cleanup_(freep) char *path = path_normalize(c->out_dir, names->v[i]);
 
 		if (!path)
 			return -ENOMEM;
 		if (!ends_with(path, ".d") && !ends_with(path, ".rmeta"))
 			r = known ? text_file_has_pieces(path, value) : 1;
 		if (r > 0 && !*c->bound)
-			snprintf(c->bound, sizeof(c->bound), "%s", names->v[i]);
+			snprintf(c->bound, sizeof(c->bound), "%s", path_basename(path));
 	}
 	*bound |= r > 0;
 	c->names_workspace |= r > 0 && c->place.workspace;

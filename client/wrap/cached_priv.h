@@ -95,8 +95,8 @@ int cached_add_writable(const struct cached *c, struct strv *to);
 int cached_add_bound(const struct cached *c, struct result *res);
 /* Adds a place as an input (INPUT_OUT_DIR_NAME and the like). 0 or -errno. */
 int cached_add_place(struct result *res, const char *name, const char *dir);
-/* Notes whether optimised outputs (names) hold a place that was asked for in the numbers of their
- * instructions; *bound: so it is. 0 or -errno. */
+/* Notes whether optimised outputs (names in the out-dir, or paths) hold a place that was asked for
+ * in the numbers of their instructions; *bound: so it is. 0 or -errno. */
 int cached_look_for_pieces(
 	struct cached *c, const struct strv *names, const struct result *res, bool *bound);
 /* Ties it to its workspace, or to the directory above, as names_workspace and names_above say. 0 or

@@ -2,7 +2,7 @@
 /* What dray and dray-dispatch tell each other.
  *
  * dray makes one anonymous memory file of this struct, and starts
- *     dray-dispatch --ledger-fd=N -- RUSTC ARGS…
+ *     dray-dispatch --ledger-fd=N --jobs=N [--mapped] -- RUSTC ARGS…
  * with the same stdin, stdout, stderr, environment and directory. dray-dispatch keeps the struct
  * true at every instant: a promise is written down before cargo hears of it. So when dray-dispatch
  * ends in any way, also by a crash, dray knows what has been said and done, and goes on from there:

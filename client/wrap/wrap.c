@@ -324,6 +324,8 @@ dispatch(struct wrap *w)
 	/* it inherits no jobserver, and cargo is not its parent */
 	if (r == 0)
 		r = strv_addf(&argv, "--jobs=%u", given_jobs());
+	if (r == 0 && w->mapped.on)
+		r = strv_add(&argv, "--mapped");
 	if (r == 0)
 		r = strv_add(&argv, separator);
 	if (r == 0)
@@ -610,9 +612,7 @@ run_missed(struct wrap *w)
 	return_to_incremental(w);
 	open_slots(w, "compile");
 	choose(w->conf, &w->call, w->slots, &w->choice);
-	w->why = w->call.incremental ? call_home_reason(&w->call)
-		 : w->mapped.on	     ? "its paths are shared"
-				     : w->choice.why;
+	w->why = w->call.incremental ? call_home_reason(&w->call) : w->choice.why;
 	w->where = "local";
 	if (w->choice.place == PLACE_FARM) {
 		if (keeps(w))
@@ -640,11 +640,9 @@ run_unit(struct wrap *w)
 {
 	int status = 0;
 
-	/* its diagnostics would name the mapped places */
-	if (mapped_make(&w->mapped, w->conf, &w->call))
-		w->conf->client.offload = OFFLOAD_NEVER;
+	mapped_make(&w->mapped, w->conf, &w->call);
 	leave_incremental(w);
-	if (find_cached(w) || (!w->mapped.on && link_bundle(w))) {
+	if (find_cached(w) || link_bundle(w)) {
 		status = w->said.status;
 		w->primes = w->was_incremental && w->conf->client.incremental == INCREMENTAL_AUTO &&
 			    !incremental_has_state(&w->given, w->memo);

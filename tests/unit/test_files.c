@@ -51,6 +51,7 @@ set_up(void **state)
 	struct place *p = calloc(1, sizeof(*p));
 	const char *tmp = getenv("TMPDIR");
 	_cleanup_(freep) char *pkg = NULL, *ws = NULL, *target = NULL, *cargo = NULL;
+	_cleanup_(freep) char *vendors = NULL;
 	struct files_in in = { .memo = NULL };
 
 	assert_non_null(p);
@@ -67,6 +68,8 @@ set_up(void **state)
 	put(p, "cargo/credentials.toml", "token");
 	put(p, "cargo/config.toml", "");
 	put(p, "outside/hosts", "");
+	put(p, "vendors/Cargo.toml", "[workspace]");
+	put(p, "vendors/low/src/lib.rs", "");
 	put(p, "ws/.git/config", "token");
 	put(p, "ws/pkg/certs/server.pem", "private");
 	put(p, "ws/pkg/.cargo/config.toml", "token");
@@ -78,13 +81,15 @@ set_up(void **state)
 	target = path_join(p->dir, "ws/target");
 	cargo = path_join(p->dir, "cargo");
 	p->out_dir = path_join(p->dir, "ws/target/debug/deps");
-	assert_true(pkg && ws && target && cargo && p->out_dir);
+	vendors = path_join(p->dir, "vendors");
+	assert_true(pkg && ws && target && cargo && vendors && p->out_dir);
 	p->call.crate_name = (char *)"pkg";
 	p->call.extra_filename = (char *)"-0123";
 	in.call = &p->call;
 	in.out_dir = p->out_dir;
 	in.manifest_dir = pkg;
 	in.cwd = ws;
+	in.workspace = vendors;
 	in.target_dir = target;
 	in.cargo_home = cargo;
 	in.home = "/nowhere";
@@ -166,6 +171,25 @@ test_what_stays(void **state)
 	assert_int_equal(ask(p, "outside", &a), REFUSED);
 }
 
+/* A package that is vendored is called in its own directory. */
+static void
+test_workspace(void **state)
+{
+	const struct place *p = *state;
+	_cleanup_(freep) char *no_package = path_join(p->dir, "outside");
+	struct files_in in = {
+		.call = &p->call, .out_dir = p->out_dir, .cwd = no_package, .workspace = no_package
+	};
+	struct place none = { .dir = p->dir };
+	struct files_answer a;
+
+	assert_int_equal(ask(p, "vendors/low/src/lib.rs", &a), REGULAR);
+	assert_int_equal(files_new(&in, &none.files), 0);
+	assert_int_equal(ask(&none, "vendors/low/src/lib.rs", &a), REFUSED);
+	assert_int_equal(ask(&none, "outside/hosts", &a), REFUSED);
+	files_free(none.files);
+}
+
 static void
 test_links(void **state)
 {
@@ -238,6 +262,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_kinds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_out_dir, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_stays, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_workspace, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_what_cargo_fetched_is_public, set_up, tear_down),

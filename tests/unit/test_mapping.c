@@ -215,6 +215,34 @@ test_argv(void **state)
 	}
 }
 
+static void
+test_read(void **state)
+{
+	static const struct mapping mappings[] = { { "/home/u/ws", "/home/u/ws/target" },
+		{ NULL, "/a=b/target" }, { "/home/u/a=b", NULL }, { NULL, NULL } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(mappings); i++) {
+		_cleanup_(call_done) struct rustc_call plain = { .kind = CALL_UNKNOWN };
+		_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
+		_cleanup_(strv_done) struct strv given = STRV_INIT, argv = STRV_INIT;
+		_cleanup_(strv_done) struct strv words = STRV_INIT, again = STRV_INIT;
+		struct mapping m = { "x", "x" };
+
+		assert_int_equal(strv_add(&given, "rustc"), 0);
+		assert_int_equal(strv_add(&given, "--cfg=x=."), 0);
+		assert_int_equal(strv_add(&given, "a.rs"), 0);
+		assert_int_equal(call_parse(given.v, &plain), 0);
+		assert_int_equal(mapping_argv(&mappings[i], &plain, &argv), 0);
+		assert_int_equal(call_parse(argv.v, &call), 0);
+		assert_int_equal(mapping_read(&call, &words, &m), 0);
+		assert_int_equal(mapping_argv(&m, &plain, &again), 0);
+		assert_int_equal(again.n, argv.n);
+		for (size_t k = 0; k < argv.n; k++)
+			assert_string_equal(again.v[k], argv.v[k]);
+	}
+}
+
 /* A message of several lines: they begin below its first word. */
 static void
 test_messages(void **state)
@@ -261,7 +289,7 @@ main(void)
 		cmocka_unit_test(test_messages), cmocka_unit_test(test_closures),
 		cmocka_unit_test(test_target_dir_unknown), cmocka_unit_test(test_suits),
 		cmocka_unit_test(test_suits_package), cmocka_unit_test(test_target_alone),
-		cmocka_unit_test(test_argv) };
+		cmocka_unit_test(test_argv), cmocka_unit_test(test_read) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

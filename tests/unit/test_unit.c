@@ -107,6 +107,7 @@ tear_down(void **state)
 }
 
 struct made {
+	struct mapping mapping; /* without a workspace: none */
 	struct rustc_call call;
 	struct unit *unit;
 	char *home, *cwd, *out, *ext, *lib, *manifest, *library_path;
@@ -134,7 +135,9 @@ make(struct made *m, const char *kind, const char *source, const char **more)
 	const char *argv[32] = { sysroot_rustc, "--crate-name", "x", "--crate-type", kind, source,
 		"--error-format=json", "--json=artifacts", "-C", "extra-filename=-7", "--out-dir" };
 	const char *envp[4] = { NULL, "SECRET=1", NULL, NULL };
-	struct unit_in in = { .conf = conf, .memo = memo };
+	struct unit_in in = {
+		.conf = conf, .memo = memo, .mapping = m->mapping.workspace ? &m->mapping : NULL
+	};
 	size_t n = 11;
 
 	m->cwd = at("w");
@@ -476,6 +479,35 @@ test_relay_alias(void **state)
 	scene_close(&s);
 }
 
+/* A mapped unit's names, also beside an artifact in the out-dir; a line without an end stays, as of
+ * a compile here. What is kept is what was said. */
+static void
+test_relay_mapped(void **state)
+{
+	const char *more[] = LIB_ARGS;
+	_cleanup_(made_done) struct made m = { .mapping = { "/ws", "/ws/target" } };
+	_cleanup_(freep) char *want = NULL;
+	struct scene s;
+
+	make(&m, "lib", "src/lib.rs", more);
+	scene_open(&s, &m, "A=1");
+	say_keep(s.say);
+	assert_true(asprintf(&want, "{\"file_name\":\"/ws/a.rs\",\"x\":\"%s/liba-1.rmeta\"}\n",
+			    m.out) > 0);
+	assert_int_equal(feed(&s, "{\"file_name\":\"./a"), 0);
+	assert_int_equal(feed(&s, ".rs\",\"x\":\"/.dray-in/liba-1.rmeta\"}\n"), 0);
+	expect_said(&s, want);
+	assert_int_equal(s.rep.text_bytes, strlen(want));
+	assert_int_equal(say_kept(s.say, false)->n, strlen(want));
+	assert_memory_equal(say_kept(s.say, false)->p, want, strlen(want));
+	assert_int_equal(feed(&s, "{\"file_name\":\"/cargo/build-dir/g.rs\"}\n"), 0);
+	expect_said(&s, "{\"file_name\":\"/ws/target/g.rs\"}\n");
+	assert_int_equal(feed(&s, "{\"file_name\":\"./a.rs\"}"), 0);
+	assert_int_equal(relay_finish(s.relay, false), 0);
+	expect_said(&s, "{\"file_name\":\"./a.rs\"}");
+	scene_close(&s);
+}
+
 /* What a failure may be the reason of is not said until it is known that there was none. */
 static void
 test_relay_doubt(void **state)
@@ -602,6 +634,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_relay_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_relay_faults, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_relay_alias, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_relay_mapped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_relay_doubt, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bundle, set_up, tear_down),
 	};

@@ -52,6 +52,24 @@ test_moves(void **state)
 	assert_true(holds_at(workspace));
 }
 
+/* Of the toolchain's own place no file is read on a worker, and directories above it are looked at.
+ */
+static void
+test_above_toolchain(void **state)
+{
+	char sysroot[PATH_MAX + 64];
+
+	(void)state;
+	begin_workspace();
+	snprintf(sysroot, sizeof(sysroot), "%s/rustup/toolchains/stable", dir);
+	assert_int_equal(fs_mkdir_p(sysroot, 0755), 0);
+	place.sysroot = sysroot;
+	item('f', in("rustup/toolchains"));
+	take_all();
+	place.sysroot = NULL;
+	assert_true(holds_at(other));
+}
+
 /* By which kind of path it was reached is not known. */
 static void
 test_beside(void **state)
@@ -304,9 +322,9 @@ test_has_but(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_moves), T(test_beside), T(test_search),
-		T(test_search_elsewhere), T(test_short_search), T(test_common), T(test_tied),
-		T(test_texts), T(test_nested), T(test_has_not_after), T(test_has_but),
+	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain), T(test_beside),
+		T(test_search), T(test_search_elsewhere), T(test_short_search), T(test_common),
+		T(test_tied), T(test_texts), T(test_nested), T(test_has_not_after), T(test_has_but),
 		T(test_has_pieces) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
