@@ -10,14 +10,19 @@
  * builds. That is seen if the holder is above this process. If it waits in another way (for a
  * server, or from another PID namespace), neither the holder nor what it started uses the
  * processor, and after a while that is taken for waiting. The holder's own lock is never touched,
- * so nothing happens to it when it goes on. For a while one compile more than n may run then. */
+ * so nothing happens to it when it goes on. For a while one compile more than n may run then.
+ *
+ * A process that waits is woken when a slot file is closed that was open for writing, as the kernel
+ * closes a holder's. So one that only looks opens it for reading. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/time.h>
 #include <time.h>
 
@@ -31,6 +36,7 @@
 #include "common/proc.h"
 
 #define SLOTS_MAX 4096
+#define SLOT_NAME "slot-"
 /* How often holders are looked at during a wait. A stopped one counts from the second look on. */
 #define JUDGE_MS 250
 /* A holder that did nothing for so long may wait for this process. Waiting for a network, a lock or
@@ -39,10 +45,13 @@
 #define IDLE_MS 30000
 #define IDLE_LOOKS 6
 #define QUEUE_TICK_S 1
-/* Of the head's looks for a slot: how many until the next is a millisecond later, and the latest.
- */
-#define LOOKS_PER_MS 8
-#define LOOK_MS_MAX 5u
+/* How often is looked where nothing says that a slot is free: memory became free, or a notice of it
+ * was lost. */
+#define LOOK_MS 20
+#define LOOK_MEMORY_MS 50
+/* A slot file is closed a little before its lock is gone. */
+#define CLOSED_NS 100000
+#define CLOSED_LOOKS 4
 #define INHERITED_MAX 8
 
 /* What is known of a slot that another process holds. */
@@ -55,6 +64,7 @@ enum verdict {
 /* What a holder was seen to do. */
 struct seen {
 	uint8_t verdict;
+	pid_t pid; /* of one that runs; 0: none */
 	struct proc_name holder;
 	uint64_t used, looked_ms, idle_since_ms;
 };
@@ -70,7 +80,9 @@ struct slots {
 	/* Only during a wait: */
 	struct seen *seen; /* SLOTS_MAX of them; NULL: none was looked at */
 	uint64_t judged_ms;
-	bool nested; /* the holder of some slot waits for this process */
+	int watch;	 /* inotify, or -1 */
+	unsigned closed; /* looks since a slot file was closed */
+	bool nested;	 /* the holder of some slot waits for this process */
 	uint64_t waits_since_ms;
 	struct stat inherited[INHERITED_MAX]; /* slots that this process was started with */
 	unsigned n_inherited;
@@ -126,6 +138,7 @@ open_in_place(const char *dir, unsigned n, bool make, struct slots **ret)
 		return -ENOMEM;
 	}
 	s->dir_fd = fd;
+	s->watch = -1;
 	s->idle_ms = IDLE_MS;
 	s->root = "";
 	s->n = MIN2(MAX2(n, 1u), (unsigned)SLOTS_MAX);
@@ -151,6 +164,7 @@ slots_close(struct slots *s)
 	if (!s)
 		return;
 	closep(&s->dir_fd);
+	closep(&s->watch);
 	free(s->seen);
 	free(s);
 }
@@ -170,14 +184,15 @@ open_in(struct slots *s, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+/* flags: O_RDONLY to look, which wakes nobody; O_RDWR to hold it. */
 static int
 open_slot(struct slots *s, unsigned i, int flags)
 {
 	char name[32];
 	int fd;
 
-	snprintf(name, sizeof(name), "slot-%u", i);
-	fd = openat(s->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	snprintf(name, sizeof(name), SLOT_NAME "%u", i);
+	fd = openat(s->dir_fd, name, O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -316,16 +331,32 @@ judge(struct slots *s, unsigned i, int fd)
 	struct proc_name holder = { 0 };
 	enum proc_state state;
 
+	was->pid = 0;
 	if (waits_for_us(s, fd)) {
 		was->verdict = VERDICT_LENT;
 		s->nested = true;
 		return;
 	}
 	state = proc_signed(fd, &holder) == 0 ? proc_state(&holder) : PROC_UNKNOWN;
+	was->pid = state == PROC_RUNS ? holder.pid : 0;
 	if (state != PROC_STOPPED && state != PROC_GONE)
 		was->verdict = is_idle(s, was, &holder, state) ? VERDICT_LENT : VERDICT_USED;
 	else if (was->verdict < VERDICT_LENT)
 		was->verdict++;
+}
+
+/* A process whose holder waits for it finds others of its kind: holders that wait for what they
+ * started, which has a slot of its own. These do not use theirs, either. */
+static void
+judge_others(struct slots *s, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct seen *was = &s->seen[i];
+
+		for (unsigned k = 0; was->pid && was->verdict == VERDICT_USED && k < n; k++)
+			if (k != i && s->seen[k].pid && proc_is_above_of(was->pid, s->seen[k].pid))
+				was->verdict = VERDICT_LENT;
+	}
 }
 
 /* Judges all slots, once in a while. It takes no lock, which would be in the way of others. */
@@ -333,6 +364,7 @@ static void
 judge_all(struct slots *s)
 {
 	uint64_t now = clock_mono_ms();
+	unsigned n = 0;
 
 	if (!s->seen) {
 		s->seen = calloc(SLOTS_MAX, sizeof(*s->seen));
@@ -342,14 +374,16 @@ judge_all(struct slots *s)
 		return;
 	}
 	s->judged_ms = now;
-	for (unsigned i = 0; s->seen && i < SLOTS_MAX; i++) {
-		_cleanup_(closep) int fd = open_slot(s, i, 0);
+	for (; s->seen && n < SLOTS_MAX; n++) {
+		_cleanup_(closep) int fd = open_slot(s, n, O_RDONLY);
 
 		if (fd == -ENOENT)
 			break;
 		if (fd >= 0)
-			judge(s, i, fd);
+			judge(s, n, fd);
 	}
+	if (s->nested)
+		judge_others(s, n);
 }
 
 /* How many slots are searched for a free one; each slot that is lent on adds one. If several
@@ -383,7 +417,7 @@ count_others(struct slots *s, unsigned mine, unsigned *ret_held, unsigned *ret_y
 {
 	*ret_held = *ret_young = 0;
 	for (unsigned i = 0; i < s->n; i++) {
-		_cleanup_(closep) int fd = i == mine ? -1 : open_slot(s, i, 0);
+		_cleanup_(closep) int fd = i == mine ? -1 : open_slot(s, i, O_RDONLY);
 
 		if (fd < 0 || lock_now(fd) == 0 || is_lent(s, i))
 			continue;
@@ -411,6 +445,25 @@ has_room(struct slots *s, unsigned i)
 	return s->lack == MEMORY_ENOUGH;
 }
 
+/* Its descriptor, with the lock; -EWOULDBLOCK: another process has it; -errno. */
+static int
+lock_slot(struct slots *s, unsigned i)
+{
+	_cleanup_(closep) int look = open_slot(s, i, O_RDONLY | O_CREAT);
+	_cleanup_(closep) int fd = -1;
+	int r = look < 0 ? look : lock_now(look);
+
+	if (r < 0)
+		return r;
+	fd = open_slot(s, i, O_RDWR);
+	if (fd < 0)
+		return fd;
+	/* another process may be first */
+	closep(&look);
+	r = lock_now(fd);
+	return r < 0 ? r : steal_fd(&fd);
+}
+
 static int
 take(struct slots *s)
 {
@@ -418,12 +471,9 @@ take(struct slots *s)
 
 	s->lack = MEMORY_ENOUGH;
 	for (unsigned i = 0; i < end; i++) {
-		_cleanup_(closep) int fd = open_slot(s, i, O_CREAT);
-		int r;
+		_cleanup_(closep) int fd = lock_slot(s, i);
+		int r = MIN2(fd, 0);
 
-		if (fd < 0)
-			return fd;
-		r = lock_now(fd);
 		if (r == 0 && !has_room(s, i))
 			return -EAGAIN;
 		if (r == 0) {
@@ -450,7 +500,7 @@ slots_each(struct slots *s, slots_fn fn, void *arg)
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < SLOTS_MAX; i++) {
-		_cleanup_(closep) int fd = open_slot(s, i, 0);
+		_cleanup_(closep) int fd = open_slot(s, i, O_RDONLY);
 		struct notice n;
 
 		if (fd == -ENOENT)
@@ -478,19 +528,64 @@ slots_try(struct slots *s)
 	return take(s);
 }
 
-/* The kernel cannot wait for "any of these locks". Only the head of the queue looks, whatever -j
- * is: at first each millisecond, since many a wait is short, and then less often, since each look
- * costs some 70 us of a processor that compilers could use. */
-static int
-look_again(struct slots *s, unsigned looks)
+/* Before the look after which it waits: else what is given back in between is not seen. */
+static void
+watch_slots(struct slots *s)
 {
-	unsigned ms = MIN2(1 + looks / LOOKS_PER_MS, LOOK_MS_MAX);
-	struct timespec ts = { 0, 1000000L * MIN2(ms + s->n / 16, 20u) };
+	char dir[32];
 
-	/* memory becomes free less often, and asking about it costs more */
+	s->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", s->dir_fd);
+	/* a user may have too many: then it is looked now and then */
+	if (s->watch >= 0 && inotify_add_watch(s->watch, dir, IN_CLOSE_WRITE) < 0)
+		closep(&s->watch);
+}
+
+/* Takes all notices there are. Whether one is about a slot. */
+static bool
+was_closed(const struct slots *s)
+{
+	_Alignas(struct inotify_event) char b[4096];
+	bool closed = false;
+	ssize_t n;
+
+	while (s->watch >= 0 && (n = read(s->watch, b, sizeof(b))) > 0)
+		for (const char *p = b; p < b + n;) {
+			const struct inotify_event *e = (const void *)p;
+
+			closed |= (e->mask & IN_Q_OVERFLOW) ||
+				  (e->len > 0 && starts_with(e->name, SLOT_NAME));
+			p += sizeof(*e) + e->len;
+		}
+	return closed;
+}
+
+/* The kernel cannot wait for "any of these locks"; but it says when a slot file is closed. Only the
+ * head of the queue looks, whatever -j is, and what a holder waits for. 0; -EINTR. */
+static int
+look_again(struct slots *s)
+{
+	uint64_t until = clock_mono_ms() + LOOK_MS;
+	struct pollfd p = { .fd = s->watch, .events = POLLIN };
+
+	/* a slot was free, and was given back: that is no notice to look at once */
 	if (s->lack != MEMORY_ENOUGH)
-		ts.tv_nsec = 50000000L;
-	return nanosleep(&ts, NULL) < 0 ? -errno : 0;
+		return poll(NULL, 0, LOOK_MEMORY_MS) < 0 ? -errno : 0;
+	if (s->closed > 0 && s->closed++ < CLOSED_LOOKS) {
+		struct timespec ts = { 0, (long)s->closed * CLOSED_NS };
+
+		return nanosleep(&ts, NULL) < 0 ? -errno : 0;
+	}
+	s->closed = 0;
+	for (uint64_t now; (now = clock_mono_ms()) < until;) {
+		if (poll(&p, 1, (int)(until - now)) < 0)
+			return -errno;
+		if (was_closed(s)) {
+			s->closed = 1;
+			break;
+		}
+	}
+	return 0;
 }
 
 static void
@@ -584,7 +679,7 @@ slots_wait(struct slots *s)
 {
 	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
 	_cleanup_(closep) int queue = -1;
-	unsigned looks = 0;
+	bool watched = false;
 	int fd, r;
 
 	/* through the queue even if a slot is free: a newcomer must not overtake what waits */
@@ -605,7 +700,13 @@ slots_wait(struct slots *s)
 		(void)proc_sign(queue);
 	while ((fd = take(s)) == -EAGAIN) {
 		say_why(s, why_none(s), &place);
-		if (child_signal() || look_again(s, looks++) == -EINTR) {
+		if (s->watch < 0 && !watched) {
+			watched = true;
+			watch_slots(s);
+			judge_all(s);
+			continue;
+		}
+		if (child_signal() || look_again(s) == -EINTR) {
 			fd = -EINTR;
 			break;
 		}
