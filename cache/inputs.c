@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache/attributes.h"
 #include "cache/variables.h"
 #include "cache/rlib.h"
+#include "cache/text.h"
 #include "common/fs.h"
 #include "memo/git_index.h"
 #include "common/why.h"
@@ -146,19 +148,24 @@ inputs_listing(const char *path, struct digest *ret)
 }
 
 int
-inputs_find_program(const char *path_env, const char *name, struct buf *ret)
+inputs_find_program(const struct inputs_place *place, const char *name, struct buf *ret)
 {
+	const char *p = variables_get(place->envp, "PATH");
 	char path[PATH_MAX];
 	struct stat st;
 	int r = 0;
 
-	for (const char *p = path_env ? path_env : ""; r == 0 && *p;) {
+	for (p = p ? p : ""; r == 0 && *p;) {
 		size_t n = strcspn(p, ":");
 
 		if (n > 0 && *p == '/' && n + strlen(name) + 2 < sizeof(path)) {
 			snprintf(path, sizeof(path), "%.*s/%s", (int)n, p, name);
-			if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
-				r = buf_addf(ret, "%s%s", ret->n ? ":" : "", path);
+			if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+				_cleanup_(freep) char *marked = inputs_mark_path(place, path);
+
+				r = marked ? buf_addf(ret, "%s%s", ret->n ? ":" : "", marked)
+					   : -ENOMEM;
+			}
 			if (fs_can_run(path))
 				break;
 		}
@@ -254,12 +261,40 @@ inputs_umask(const struct inputs_place *place, char ret[8])
 char *
 inputs_mark_path(const struct inputs_place *place, const char *path)
 {
-	const char *dir = place->workspace;
+	const struct {
+		const char *dir;
+		char mark;
+	} places[] = { { place->workspace, INPUT_WORKSPACE_MARK },
+		{ place->cargo_home, INPUT_CARGO_HOME_MARK },
+		{ place->toolchain, INPUT_TOOLCHAIN_MARK }, { place->home, INPUT_HOME_MARK } };
 	char *marked;
 
-	if (!dir || !path_is_below(path, dir))
-		return strdup(path);
-	return asprintf(&marked, INPUT_WORKSPACE_TEXT "%s", path + strlen(dir)) < 0 ? NULL : marked;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (places[i].dir && path_is_below(path, places[i].dir))
+			return asprintf(&marked, "%c%s", places[i].mark,
+				       path + strlen(places[i].dir)) < 0
+				       ? NULL
+				       : marked;
+	return strdup(path);
+}
+
+const char *
+inputs_find_home(void)
+{
+	const char *home = getenv("HOME");
+
+	return home && path_is_normal(home) && home[1] && text_can_hide(home) ? home : NULL;
+}
+
+const char *
+inputs_markable(const char *sysroot)
+{
+	static const char *const shared[] = { "/", "/opt", "/usr", "/usr/local" };
+
+	for (size_t i = 0; sysroot && i < ARRAY_LEN(shared); i++)
+		if (streq(sysroot, shared[i]))
+			return NULL;
+	return sysroot && path_is_normal(sysroot) && text_can_hide(sysroot) ? sysroot : NULL;
 }
 
 /* ---- looking again */
@@ -267,8 +302,7 @@ inputs_mark_path(const struct inputs_place *place, const char *path)
 bool
 input_is_marked(const char *name)
 {
-	return *name == INPUT_OUT_DIR_MARK || *name == INPUT_TARGET_DIR_MARK ||
-	       *name == INPUT_WORKSPACE_MARK;
+	return *name && strchr(INPUT_MARKS, *name);
 }
 
 char *
@@ -276,7 +310,10 @@ inputs_real_path(const struct inputs_place *place, const char *name)
 {
 	const char *dir = *name == INPUT_OUT_DIR_MARK	   ? place->out_dir
 			  : *name == INPUT_TARGET_DIR_MARK ? place->target_dir
-							   : place->workspace;
+			  : *name == INPUT_WORKSPACE_MARK  ? place->workspace
+			  : *name == INPUT_HOME_MARK	   ? place->home
+			  : *name == INPUT_TOOLCHAIN_MARK  ? place->toolchain
+							   : place->cargo_home;
 
 	if (!input_is_marked(name))
 		return strdup(name);
@@ -460,7 +497,7 @@ static int
 check_program(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	_cleanup_(buf_done) struct buf now = BUF_INIT;
-	int r = inputs_find_program(variables_get(place->envp, "PATH"), in->name, &now);
+	int r = inputs_find_program(place, in->name, &now);
 
 	if (r < 0 || (now.n == in->value.n && (!now.n || memcmp(now.p, in->value.p, now.n) == 0)))
 		return r;
@@ -542,12 +579,18 @@ static int
 check_place(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
 	const char *workspace = place->workspace ? place->workspace : "";
+	const char *cargo_home = place->cargo_home ? place->cargo_home : "";
+	const char *home = place->home ? place->home : "";
+	const char *toolchain = place->toolchain ? place->toolchain : "";
 	const struct {
 		const char *name, *dir, *what;
 	} places[] = { { INPUT_OUT_DIR_NAME, place->out_dir, "the out-dir" },
 		{ INPUT_REAL_OUT_DIR_NAME, place->real_out_dir, "the out-dir" },
 		{ INPUT_UNIT_NAME, inputs_unit_way(place), "the unit's directory" },
 		{ INPUT_WORKSPACE_NAME, workspace, "the workspace" },
+		{ INPUT_CARGO_HOME_NAME, cargo_home, "cargo's home" },
+		{ INPUT_HOME_NAME, home, "the home directory" },
+		{ INPUT_TOOLCHAIN_NAME, toolchain, "the toolchain's directory" },
 		{ INPUT_ABOVE_NAME, workspace, NULL } };
 	_cleanup_(freep) char *above = path_dirname(workspace);
 	struct digest d;

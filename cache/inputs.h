@@ -3,8 +3,9 @@
  *
  * A path below the out-dir is kept relative to it (\x01 stands for the out-dir), and one elsewhere
  * in the target directory relative to that (\x02), so that it does not matter where a target
- * directory is. Of a mapped unit (paths = shared) the same holds for the workspace (\x03), and
- * variables are compared with marks for these places in their values. */
+ * directory is. Of a mapped unit (paths = shared) the same holds for the workspace (\x03), cargo's
+ * home (\x04), the user's (\x05) and the toolchain (\x06), and variables are compared with marks
+ * for these places in their values. */
 #ifndef DRAY_CACHE_INPUTS_H
 #define DRAY_CACHE_INPUTS_H
 
@@ -47,6 +48,9 @@ enum input_kind {
 #define INPUT_REAL_OUT_DIR_NAME "real out-dir"
 #define INPUT_WORKSPACE_NAME "workspace"
 #define INPUT_ABOVE_NAME "above" /* the directory that the workspace lies in */
+#define INPUT_CARGO_HOME_NAME "cargo's home"
+#define INPUT_HOME_NAME "home"
+#define INPUT_TOOLCHAIN_NAME "toolchain"
 
 #define INPUT_UNIT_NAME "unit" /* inputs_unit_way */
 
@@ -55,7 +59,11 @@ enum input_kind {
 #define INPUT_OUT_DIR_MARK '\x01'
 #define INPUT_TARGET_DIR_MARK '\x02'
 #define INPUT_WORKSPACE_MARK '\x03'
-#define INPUT_WORKSPACE_TEXT "\x03"
+#define INPUT_CARGO_HOME_MARK '\x04'
+#define INPUT_HOME_MARK '\x05'
+#define INPUT_TOOLCHAIN_MARK '\x06'
+/* all of them, as a string */
+#define INPUT_MARKS "\x01\x02\x03\x04\x05\x06"
 
 struct input {
 	enum input_kind kind;
@@ -91,10 +99,13 @@ struct inputs_place {
 	const char *real_out_dir; /* the same without symbolic links */
 	const char *target_dir;	  /* that the out-dir belongs to; NULL: none is known */
 	const char *real_target_dir;
-	const char *workspace; /* of a mapped unit; NULL: it is not */
-	const char *width;     /* --diagnostic-width; NULL: not given */
-	const char *form;      /* call_form; NULL: "" */
-	char *const *envp;     /* the compiler's */
+	const char *workspace;	/* of a mapped unit; NULL: it is not one of a workspace */
+	const char *cargo_home; /* of a mapped unit, or a run likewise; NULL: it has no mark */
+	const char *home;	/* the user's, likewise */
+	const char *toolchain;	/* its sysroot, likewise (inputs_markable) */
+	const char *width;	/* --diagnostic-width; NULL: not given */
+	const char *form;	/* call_form; NULL: "" */
+	char *const *envp;	/* the compiler's */
 	/* Of a build script's run, or a mapped unit: the same, with the marks for these directories
 	 * in the values, and without variables that are no inputs. NULL otherwise. */
 	char *const *marked;
@@ -104,14 +115,18 @@ struct inputs_place {
 	struct memo *memo; /* may be NULL */
 };
 
-/* A path with the mark for the workspace, where it lies there. NULL: no memory. The caller frees
- * it.
- */
+/* A path with the mark for the workspace, cargo's home or the user's, where it lies there. NULL: no
+ * memory. The caller frees it. */
 char *inputs_mark_path(const struct inputs_place *place, const char *path);
 /* The way from the target directory to the out-dir; the out-dir itself where it lies elsewhere. */
 const char *inputs_unit_way(const struct inputs_place *place);
 /* Whether a name, or a value, begins with a mark for a place. */
 bool input_is_marked(const char *name);
+/* The user's home by HOME, where it can have a mark; it points into the environment. NULL: it
+ * cannot. */
+const char *inputs_find_home(void);
+/* The toolchain's directory, if it can have a mark: it is its own. NULL: it cannot. */
+const char *inputs_markable(const char *sysroot);
 
 /* Checks that every input is as it was. 0; -ESTALE: *ret_differs says what changed ("src/lib.rs
  * changed"; the caller frees it); -ENOMEM. */
@@ -122,8 +137,6 @@ struct inputs_from {
 	const struct strv *ignored_lists; /* directories whose listing decides nothing: -L */
 	const struct strv *argfiles;	  /* normal paths of @file; their text is in the key */
 	const char *cwd;
-	const char *cargo_home;	      /* of a mapped unit; NULL: not known */
-	const char *sysroot;	      /* of a run in a workspace; NULL: not known, or the place's */
 	const struct strv *libraries; /* names of the toolchain's own; NULL: none */
 	bool linked;		      /* a linker ran as well */
 	bool run;		      /* it is a build script's run */

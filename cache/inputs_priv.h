@@ -15,9 +15,9 @@ char *inputs_real_path(const struct inputs_place *place, const char *name);
 void inputs_umask(const struct inputs_place *place, char ret[8]);
 int inputs_listing(const char *path, struct digest *ret); /* -errno of opendir */
 /* Adds to *ret the program's path as execvp finds it, in absolute directories only, after those of
- * that name that it passes over because they cannot be run; ':' stands between them. 0 or -ENOMEM.
- */
-int inputs_find_program(const char *path_env, const char *name, struct buf *ret);
+ * that name that it passes over because they cannot be run; ':' stands between them. Each with the
+ * mark for the place in which it lies. 0 or -ENOMEM. */
+int inputs_find_program(const struct inputs_place *place, const char *name, struct buf *ret);
 /* Finds a library of that name in the directories of LD_LIBRARY_PATH, as the loader does. *ret is
  * its path, with \x02 for the target directory; the caller frees it. NULL: it is in none of them,
  * so that the loader takes the toolchain's or the system's. The toolchain's own directories are

@@ -55,7 +55,7 @@ says_nothing(const struct call_option *o)
 	       (o->row->act == ACT_CODEGEN && starts_with(o->value, "incremental="));
 }
 
-/* The first n bytes of a path, with the mark for the target directory or the workspace. */
+/* The first n bytes of a path, with the mark for the place in which it lies. */
 static int
 hide_place(const struct key_in *in, const char *path, size_t n, struct buf *ret)
 {
@@ -63,19 +63,26 @@ hide_place(const struct key_in *in, const char *path, size_t n, struct buf *ret)
 		const char *dir;
 		char mark;
 	} places[] = { { in->target_dir, INPUT_TARGET_DIR_MARK },
-		{ in->workspace, INPUT_WORKSPACE_MARK } };
+		{ in->workspace, INPUT_WORKSPACE_MARK },
+		{ in->cargo_home, INPUT_CARGO_HOME_MARK } };
 
+	size_t in_n = 0;
+	char mark = '\0';
+	int r = 0;
+
+	/* of places that lie in each other the innermost */
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		const char *dir = places[i].dir ? places[i].dir : "";
 		size_t k = strlen(dir);
-		int r;
 
-		if (k == 0 || n < k || strncmp(path, dir, k) != 0 || (n != k && path[k] != '/'))
+		if (k <= in_n || n < k || strncmp(path, dir, k) != 0 || (n != k && path[k] != '/'))
 			continue;
-		r = buf_add(ret, &places[i].mark, 1);
-		return r < 0 ? r : buf_add(ret, path + k, n - k);
+		in_n = k;
+		mark = places[i].mark;
 	}
-	return buf_add(ret, path, n);
+	if (in_n > 0)
+		r = buf_add(ret, &mark, 1);
+	return r < 0 ? r : buf_add(ret, path + in_n, n - in_n);
 }
 
 /* -L [KIND=]PATH */
@@ -253,14 +260,14 @@ add_env(const struct key_in *in, struct strv *to)
 	return r;
 }
 
-/* A path; of a mapped unit it may lie in the workspace. */
+/* A path; of a mapped unit it may lie in the workspace, or in cargo's home. */
 static int
 add_moved(const struct key_in *in, struct strv *to, const char *name, const char *path)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r;
 
-	if (!in->workspace)
+	if (!in->workspace && !in->cargo_home)
 		return add(to, name, path);
 	r = hide_place(in, path, strlen(path), &b);
 	return r < 0 ? r : add_n(to, name, (const char *)b.p, b.n);
@@ -279,7 +286,7 @@ make_recipe(const struct key_in *in, struct strv *to)
 		r = add(to, "sysroot", in->sysroot);
 	if (r == 0)
 		r = add(to, "driver", in->call->clippy ? "clippy-driver" : "rustc");
-	if (r == 0 && in->workspace)
+	if (r == 0 && (in->workspace || in->cargo_home))
 		r = add(to, "paths", "shared");
 	if (r == 0)
 		r = add_moved(in, to, "cwd", in->cwd);

@@ -9,8 +9,9 @@
  *   toolchain       its id (toolchain/toolchain.h); the CPU as well, for target-cpu=native
  *   sysroot         where it is, if the library's sources are there: their paths are in the outputs
  *   driver          rustc or clippy-driver
- *   paths           "shared": the unit is mapped (client/wrap/shared.h); then \x03 stands for the
- *                   workspace in cwd, -L and --remap-path-prefix
+ *   paths           "shared": the unit is mapped (client/wrap/mapped.h); then \x03 stands for the
+ *                   workspace, and \x04 for cargo's home, in cwd, source, -L and
+ *                   --remap-path-prefix
  *   cwd             the compiler's directory: it is in the outputs
  *   source          the source file as given
  *   linker          the user's choice (dray.conf(5)), of a unit that is linked
@@ -55,7 +56,8 @@ struct key_in {
 	const struct rustc_call *call; /* CALL_UNIT */
 	const char *cwd;
 	const char *target_dir; /* that the out-dir belongs to; NULL: none is known */
-	const char *workspace;	/* of a mapped unit; NULL: it is not */
+	const char *workspace;	/* of a mapped unit; NULL: it is not one of a workspace */
+	const char *cargo_home; /* of a mapped unit; NULL: it is none */
 	const char *linker;	/* the user's choice of one; NULL: nothing is linked */
 	const struct strv *env; /* NAME=VALUE, sorted */
 	key_digest_fn digest;
@@ -76,7 +78,8 @@ void unit_key_done(struct unit_key *k);
  *   format, what, namespace
  *   build script    the digest of its program
  *   argument        each
- *   cwd             the package's directory; \x03 stands for a workspace that is moved
+ *   cwd             the package's directory; \x03 stands for a workspace that is moved, \x04 for
+ *                   cargo's home
  *   env NAME        what cargo says of the package, its configuration, and the libraries that it
  *                   depends on: CARGO_PKG_*, CARGO_FEATURE_*, CARGO_CFG_*, DEP_*, TARGET, …
  *   name of a place each: PLACE=NAME, in the debug information of its C compilers (paths = shared)
@@ -86,7 +89,7 @@ struct run_key_in {
 	const char *namespace; /* may be NULL */
 	struct digest program;
 	char *const *args; /* without the program's name; NULL-terminated */
-	const char *cwd;   /* with a mark for the workspace, if that is moved */
+	const char *cwd;   /* with the mark for the place in which it lies (inputs_mark_path) */
 	char *const *env;  /* NAME=VALUE, with marks for directories (inputs_place.marked) */
 	char *const *maps; /* place_maps' second list, NULL-terminated; NULL: there is none */
 };

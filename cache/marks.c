@@ -20,20 +20,31 @@ struct mark {
 	const char *dir;
 };
 
-/* A directory that lies in another one comes first: a target directory lies in the workspace,
- * mostly, and a workspace may lie in a target directory. */
+#define MARKS_MAX 6
+
+/* A directory that lies in another one has the longer name, and comes first: a target directory
+ * lies in the workspace, mostly, and a workspace may lie in a target directory, or in cargo's home.
+ */
 static size_t
-list_marks(const struct inputs_place *p, struct mark to[3])
+list_marks(const struct inputs_place *p, struct mark to[MARKS_MAX])
 {
-	struct mark workspace = { INPUT_WORKSPACE_MARK, p->workspace };
+	const struct mark all[MARKS_MAX] = { { INPUT_OUT_DIR_MARK, p->out_dir },
+		{ INPUT_WORKSPACE_MARK, p->workspace }, { INPUT_TARGET_DIR_MARK, p->target_dir },
+		{ INPUT_CARGO_HOME_MARK, p->cargo_home }, { INPUT_HOME_MARK, p->home },
+		{ INPUT_TOOLCHAIN_MARK, p->toolchain } };
 	size_t n = 0;
 
-	to[n++] = (struct mark){ INPUT_OUT_DIR_MARK, p->out_dir };
-	if (p->workspace && path_is_below(p->workspace, p->target_dir))
-		to[n++] = workspace;
-	to[n++] = (struct mark){ INPUT_TARGET_DIR_MARK, p->target_dir };
-	if (p->workspace && n < 3)
-		to[n++] = workspace;
+	for (size_t i = 0; i < MARKS_MAX; i++) {
+		size_t at = n;
+
+		if (!all[i].dir)
+			continue;
+		/* the out-dir stays the first */
+		for (; at > 1 && strlen(to[at - 1].dir) < strlen(all[i].dir); at--)
+			to[at] = to[at - 1];
+		to[at] = all[i];
+		n++;
+	}
 	return n;
 }
 
@@ -41,7 +52,7 @@ int
 marks_hide(const struct inputs_place *p, const void *text, size_t n, struct buf *to)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	struct mark marks[3];
+	struct mark marks[MARKS_MAX];
 	size_t n_marks = list_marks(p, marks);
 	int r = 0;
 
@@ -56,6 +67,12 @@ marks_hide(const struct inputs_place *p, const void *text, size_t n, struct buf 
 
 		/* the marks before it are in the text now, and this one is not */
 		r = text_hide_as(marks[i].mark, b.p, b.n, marks[i].dir, &next);
+		/* "/home/me" in "/home/me2": who minds it looks for it (marks.h) */
+		if (r == -EBADMSG && marks[i].mark == INPUT_HOME_MARK) {
+			buf_done(&next);
+			r = 0;
+			continue;
+		}
 		buf_done(&b);
 		b = next;
 	}
@@ -71,7 +88,7 @@ int
 marks_show(const struct inputs_place *p, const void *text, size_t n, struct buf *to)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	struct mark marks[3];
+	struct mark marks[MARKS_MAX];
 	size_t n_marks = list_marks(p, marks);
 	int r = n > 0 ? buf_add(&b, text, n) : 0;
 
@@ -97,7 +114,7 @@ names_any(const char *text, const struct mark *marks, size_t n)
 int
 marks_env(const struct inputs_place *p, char *const *envp, struct strv *ret)
 {
-	struct mark marks[3];
+	struct mark marks[MARKS_MAX];
 	size_t n_marks = list_marks(p, marks);
 	int r = 0;
 

@@ -1,5 +1,6 @@
 /* Marks for the places of a build script's run, or of a mapped unit, in what is kept: \x01 for the
- * out-dir, \x02 for the target directory, \x03 for the workspace (inputs.h). */
+ * out-dir, \x02 for the target directory, \x03 for the workspace, \x04 for
+ * cargo's home, \x05 for the user's, \x06 for the toolchain (inputs.h). */
 #ifndef DRAY_CACHE_MARKS_H
 #define DRAY_CACHE_MARKS_H
 
@@ -8,7 +9,8 @@
 #include "common/strv.h"
 
 /* 0: adds the text to *to, with the marks where a whole path begins with these directories;
- * -EBADMSG: that cannot be done, or the text holds a real path of theirs; -ENOMEM. */
+ * -EBADMSG: that cannot be done, or the text holds a real path of theirs; -ENOMEM. Where the home's
+ * name is a part of another one, it stays in the text. */
 int marks_hide(const struct inputs_place *p, const void *text, size_t n, struct buf *to);
 /* The reverse. 0 or -ENOMEM. */
 int marks_show(const struct inputs_place *p, const void *text, size_t n, struct buf *to);

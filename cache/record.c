@@ -145,14 +145,13 @@ add_variables(struct recorder *r)
 static int
 add_programs(struct recorder *r)
 {
-	const char *path_env = variables_get(r->in->place->envp, "PATH");
 	int k = 0;
 
 	strv_sort_unique(&r->programs);
 	for (size_t i = 0; k == 0 && i < r->programs.n; i++) {
 		_cleanup_(buf_done) struct buf at = BUF_INIT;
 
-		k = inputs_find_program(path_env, r->programs.v[i], &at);
+		k = inputs_find_program(r->in->place, r->programs.v[i], &at);
 		if (k == 0)
 			k = inputs_add(r->inputs, INPUT_PROGRAM, r->programs.v[i], at.p, at.n);
 	}
@@ -188,6 +187,17 @@ collect_own(struct recorder *r, const struct buf *record)
 	return k;
 }
 
+static bool
+says_user(const char *program)
+{
+	static const char *const names[] = { "groups", "id", "logname", "whoami" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(program, names[i]))
+			return true;
+	return false;
+}
+
 /* Takes a program that was run, "CLASS PATH". If it was found in PATH, another PATH may lead to
  * another program.
  */
@@ -211,6 +221,8 @@ collect_program(struct recorder *r, const char *item)
 	if (k == 0 &&
 		(streq(path_basename(path), "uname") || streq(path_basename(path), "hostname")))
 		k = strv_add(&r->variables, "uname");
+	if (k == 0 && says_user(path_basename(path)))
+		k = strv_add(&r->variables, "user");
 	/* in a script's tree the tracer sees who asks, and for what */
 	if (k == 0 && !r->in->run &&
 		(streq(path_basename(path), "nproc") || streq(path_basename(path), "lscpu")))

@@ -33,8 +33,7 @@ may_be_relative(const struct recorder *r, enum input_kind kind, const char *path
 	const struct inputs_place *p = r->in->place;
 	size_t n = strcspn(path + 1, "/");
 
-	if (!p->workspace || is_fixed(r, path, p->sysroot) || is_fixed(r, path, r->in->sysroot) ||
-		is_fixed(r, path, r->in->cargo_home) ||
+	if (!p->workspace || is_fixed(r, path, p->sysroot) ||
 		(kind == INPUT_EXISTS && path_is_below(p->workspace, path)))
 		return false;
 	if (strncmp(path, p->workspace, n + 1) == 0 && p->workspace[n + 1] == '/')

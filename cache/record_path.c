@@ -156,18 +156,23 @@ record_add(struct recorder *r, enum input_kind kind, const char *path, const voi
 	} places[] = { { p->out_dir, INPUT_OUT_DIR_MARK }, { p->real_out_dir, INPUT_OUT_DIR_MARK },
 		{ p->target_dir, INPUT_TARGET_DIR_MARK },
 		{ p->real_target_dir, INPUT_TARGET_DIR_MARK },
-		{ p->workspace, INPUT_WORKSPACE_MARK } };
+		{ p->workspace, INPUT_WORKSPACE_MARK }, { p->cargo_home, INPUT_CARGO_HOME_MARK },
+		{ p->toolchain, INPUT_TOOLCHAIN_MARK }, { p->home, INPUT_HOME_MARK } };
 	int k = 1;
 
 	if (strchr(path, INPUT_OUT_DIR_MARK) || strchr(path, INPUT_TARGET_DIR_MARK) ||
-		(p->workspace && strchr(path, INPUT_WORKSPACE_MARK)))
+		(p->workspace && strchr(path, INPUT_WORKSPACE_MARK)) ||
+		(p->cargo_home && strchr(path, INPUT_CARGO_HOME_MARK)) ||
+		(p->toolchain && strchr(path, INPUT_TOOLCHAIN_MARK)) ||
+		(p->home && strchr(path, INPUT_HOME_MARK)))
 		return cannot(r, "an input with an odd name");
-	for (size_t i = 0; k > 0 && i < ARRAY_LEN(places); i++)
+	for (size_t i = 0; k > 0 && i < ARRAY_LEN(places); i++) {
+		/* a workspace in the home may have reached it by a relative path */
+		if (places[i].mark == INPUT_HOME_MARK && record_note_around(r, kind, path) < 0)
+			return -ENOMEM;
 		k = add_below(r, places[i].dir, places[i].mark, kind, path, value, n);
-	if (k <= 0)
-		return k;
-	k = record_note_around(r, kind, path);
-	return k < 0 ? k : inputs_add(r->inputs, kind, path, value, n);
+	}
+	return k <= 0 ? k : inputs_add(r->inputs, kind, path, value, n);
 }
 
 /* A macro that walks its whole environment asks for no name, so nothing is reported. Such a macro

@@ -239,6 +239,22 @@ add_limits(struct strv *to)
 	return r;
 }
 
+/* Adds what id says. */
+static int
+add_user(struct strv *to)
+{
+	int n = getgroups(0, NULL), r = strv_addf(to, "%u %u", geteuid(), getegid());
+	_cleanup_(freep) gid_t *groups = n > 0 ? reallocarray(NULL, (size_t)n, sizeof(*groups))
+					       : NULL;
+
+	if (n > 0 && !groups)
+		return -ENOMEM;
+	n = n > 0 ? getgroups(n, groups) : n;
+	for (int i = 0; r == 0 && i < n; i++)
+		r = strv_addf(to, "%u", groups[i]);
+	return n < 0 ? -errno : r;
+}
+
 const char *
 variables_get(char *const *envp, const char *name)
 {
@@ -255,7 +271,8 @@ variables_machine(const char *kind)
 {
 	static const char *const texts[][2] = { { "uname", "what uname says" },
 		{ "cpus", "the number of processors" }, { "cpu", "the kind of processor" },
-		{ "instructions", "what the processor can do" }, { "limits", "a limit (ulimit)" } };
+		{ "instructions", "what the processor can do" }, { "limits", "a limit (ulimit)" },
+		{ "user", "whose build it is" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (streq(texts[i][0], kind))
@@ -284,6 +301,8 @@ variables_digest(const char *name, char *const *envp, struct digest *ret)
 		r = add_instructions(&v);
 	if (r == -ENOENT && streq(name, "limits"))
 		r = add_limits(&v);
+	if (r == -ENOENT && streq(name, "user"))
+		r = add_user(&v);
 	if (r == -ENOENT && ends_with(name, "*"))
 		r = add_group(name, envp, &v);
 	for (size_t i = 0; r == -ENOENT && i < ARRAY_LEN(kinds); i++)

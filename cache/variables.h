@@ -15,6 +15,7 @@ const char *variables_get(char *const *envp, const char *name);
  *   loader   what is loaded into every program: LD_PRELOAD and LD_AUDIT
  *   compile  the same, without libraries that are known to change nothing of what a compiler makes:
  *            allocators, and mold's, which changes the linker
+ *   user     none either: whose build it is, and with which groups
  *   uname    no variables, but what the program of this name says, the machine's name included
  *   cpus     no variables, but how many processors this process may use
  *   cpu      no variables, but what kind of processor it is (/proc/cpuinfo), and how many there are

@@ -13,6 +13,9 @@
 #include "rustc/option_tables.h"
 
 #define BLANKS_OF_MESSAGE 6
+#define REMAP "--remap-path-prefix="
+
+static const char *const of_home[] = { MAPPING_REGISTRY, MAPPING_CHECKOUTS };
 
 static bool
 suits(const struct rustc_call *call, const char *cwd, const char *manifest_dir)
@@ -50,17 +53,34 @@ mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv
 	/* "clippy-driver rustc ARGS…" */
 	if (r == 0 && call->clippy && call->inner_rustc)
 		r = strv_add(ret, *argv++);
-	/* the last that fits is taken, and the target directory lies in the workspace, mostly */
+	/* The last that fits is taken. The target directory lies in the workspace, mostly, and a
+	 * workspace that cargo installs from git in its home. */
+	for (size_t i = 0; r == 0 && m->cargo_home && i < ARRAY_LEN(of_home); i++)
+		r = strv_addf(ret, REMAP "%s%s=" MAPPING_HOME "%s", m->cargo_home, of_home[i],
+			of_home[i]);
 	if (r == 0 && m->workspace)
-		r = strv_addf(ret, "--remap-path-prefix=%s=" MAPPING_WORKSPACE, m->workspace);
+		r = strv_addf(ret, REMAP "%s=" MAPPING_WORKSPACE, m->workspace);
 	if (r == 0 && m->target_dir)
-		r = strv_addf(ret, "--remap-path-prefix=%s=" MAPPING_TARGET_DIR, m->target_dir);
+		r = strv_addf(ret, REMAP "%s=" MAPPING_TARGET_DIR, m->target_dir);
 	return r < 0 ? r : strv_add_all(ret, argv);
+}
+
+char *
+mapping_find_home(char *const *argv)
+{
+	static const char to[] = MAPPING_REGISTRY "=" MAPPING_HOME MAPPING_REGISTRY;
+
+	for (; *argv; argv++)
+		if (starts_with(*argv, REMAP) && ends_with(*argv, to))
+			return strndup(
+				*argv + strlen(REMAP), strlen(*argv) - strlen(REMAP) - strlen(to));
+	return NULL;
 }
 
 int
 mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *ret)
 {
+	_cleanup_(freep) char *home = mapping_find_home(call->argv);
 	struct mapping m = { .workspace = NULL };
 	const struct {
 		const char *to, **from;
@@ -80,6 +100,10 @@ mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *
 				*places[k].from = words->v[words->n - 1];
 		}
 	}
+	if (r == 0 && home)
+		r = strv_add(words, home);
+	if (r == 0 && home)
+		m.cargo_home = words->v[words->n - 1];
 	if (r == 0)
 		*ret = m;
 	return r;
@@ -91,18 +115,22 @@ mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *
 static const char *
 place_of(const struct mapping *m, const char *p, const char *end, size_t *ret_n)
 {
-	static const char workspace[] = MAPPING_WORKSPACE "/",
-			  target_dir[] = MAPPING_TARGET_DIR "/";
+	const struct {
+		const char *name, *dir;
+		size_t n; /* bytes of the name that stand for the directory */
+	} places[] = { { MAPPING_WORKSPACE "/", m->workspace, strlen(MAPPING_WORKSPACE) },
+		{ MAPPING_TARGET_DIR "/", m->target_dir, strlen(MAPPING_TARGET_DIR) },
+		{ MAPPING_HOME MAPPING_REGISTRY "/", m->cargo_home, strlen(MAPPING_HOME) },
+		{ MAPPING_HOME MAPPING_CHECKOUTS "/", m->cargo_home, strlen(MAPPING_HOME) } };
 	size_t n = (size_t)(end - p);
 
-	if (m->workspace && n > strlen(workspace) && memcmp(p, workspace, strlen(workspace)) == 0) {
-		*ret_n = strlen(MAPPING_WORKSPACE);
-		return m->workspace;
-	}
-	if (m->target_dir && n > strlen(target_dir) &&
-		memcmp(p, target_dir, strlen(target_dir)) == 0) {
-		*ret_n = strlen(MAPPING_TARGET_DIR);
-		return m->target_dir;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		size_t k = strlen(places[i].name);
+
+		if (!places[i].dir || n <= k || memcmp(p, places[i].name, k) != 0)
+			continue;
+		*ret_n = places[i].n;
+		return places[i].dir;
 	}
 	return NULL;
 }

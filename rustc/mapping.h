@@ -1,10 +1,11 @@
-/* How a unit of a workspace is compiled where paths = shared: without a word of where it lies. The
- * mapping is that of cargo's trim-paths (cargo/core/compiler/mod.rs, trim_paths_args):
+/* How a unit is compiled where paths = shared: without a word of where it lies. The mapping is
+ * mostly that of cargo's trim-paths (cargo/core/compiler/mod.rs, trim_paths_args):
  *
+ *     HOME/registry/src=/cargo/registry/src   HOME/git/checkouts=/cargo/git/checkouts
  *     WORKSPACE=.   TARGET-DIRECTORY=/cargo/build-dir
  *
- * A package of the registry or of a git checkout lies at the same place for each checkout of a
- * user. Of it the target directory alone is mapped, where it takes code from its OUT_DIR. */
+ * trim-paths has no name for what lies in cargo's home. But rustc looks for a source by reading the
+ * mapping backwards, and for that it needs one. */
 #ifndef DRAY_RUSTC_MAPPING_H
 #define DRAY_RUSTC_MAPPING_H
 
@@ -13,11 +14,15 @@
 
 #define MAPPING_WORKSPACE "."
 #define MAPPING_TARGET_DIR "/cargo/build-dir"
+#define MAPPING_HOME "/cargo" /* of cargo's home, with one of these behind it */
+#define MAPPING_REGISTRY "/registry/src"
+#define MAPPING_CHECKOUTS "/git/checkouts"
 
 struct mapping {
 	const char *
 		workspace; /* absolute, normal: where cargo starts the compiler; NULL: not mapped */
 	const char *target_dir; /* absolute, normal; NULL: it is not known */
+	const char *cargo_home; /* absolute, normal; NULL: it is not known */
 };
 
 /* Whether cargo calls the compiler for a package of its workspace, so that the unit can be mapped:
@@ -36,6 +41,10 @@ int mapping_argv(const struct mapping *m, const struct rustc_call *call, struct 
 /* The mapping of a call that mapping_argv made. What *ret points to is among *words, which the
  * caller frees. 0 or -ENOMEM. */
 int mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *ret);
+
+/* Cargo's home, as the words of a mapped call name it. NULL: they do not, or no memory. The caller
+ * frees it. */
+char *mapping_find_home(char *const *argv);
 
 /* Turns the names in a line of the compiler's (JSON, without its end) back into what it would say
  * without the mapping, and adds it to *ret. 0 or -ENOMEM. */

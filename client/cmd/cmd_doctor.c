@@ -322,7 +322,7 @@ check_paths(struct doctor *d, bool traced)
 			"exact");
 	else
 		say(d, GOOD, "paths",
-			"paths = shared: units of a workspace are found from each checkout; for a "
+			"paths = shared: units are found from each checkout; for a "
 			"debugger: dray env --gdb, dray env --lldb");
 }
 

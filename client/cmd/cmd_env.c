@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
+#include "client/wrap/cached.h"
+#include "common/fs.h"
 #include "common/spawn.h"
 #include "rustc/mapping.h"
 
@@ -117,7 +119,9 @@ print_quoted(const char *s)
 static int
 print_debugger(bool lldb)
 {
+	static const char *const of_home[] = { MAPPING_REGISTRY, MAPPING_CHECKOUTS };
 	_cleanup_(workspace_done) struct workspace w = { .root = NULL };
+	_cleanup_(freep) char *home = cached_cargo_home();
 	const char *set = lldb ? "settings append target.source-map" : "set substitute-path";
 	int r = ask_cargo(&w);
 
@@ -125,6 +129,14 @@ print_debugger(bool lldb)
 		return r;
 	printf("%s " MAPPING_TARGET_DIR " ", set);
 	print_quoted(w.target_dir);
+	for (size_t i = 0; home && i < ARRAY_LEN(of_home); i++) {
+		_cleanup_(freep) char *dir = path_join(home, of_home[i] + 1);
+
+		if (!dir)
+			return CMD_FAILED;
+		printf("\n%s " MAPPING_HOME "%s ", set, of_home[i]);
+		print_quoted(dir);
+	}
 	printf("\n%s " MAPPING_WORKSPACE " ", set);
 	print_quoted(w.root);
 	putchar('\n');

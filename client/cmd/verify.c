@@ -38,6 +38,8 @@ again_done(struct again *a)
 	strv_done(&a->maps);
 	free(a->out_dir);
 	free(a->workspace);
+	free(a->cargo_home);
+	free(a->sysroot);
 	free(a->real_out_dir);
 	free(a->target_dir);
 	free(a->real_target_dir);
@@ -92,6 +94,8 @@ take_result(struct again *a, size_t i)
 	strv_done(&a->maps);
 	free(steal_ptr(a->out_dir));
 	free(steal_ptr(a->workspace));
+	free(steal_ptr(a->cargo_home));
+	free(steal_ptr(a->sysroot));
 	free(steal_ptr(a->real_out_dir));
 	free(steal_ptr(a->target_dir));
 	free(steal_ptr(a->real_target_dir));
@@ -100,7 +104,7 @@ take_result(struct again *a, size_t i)
 		return verify_differs(a, "the entry", "it was damaged");
 	if (r < 0)
 		return r;
-	r = a->res.cwd ? verify_find_workspace(a) : 0;
+	r = a->res.cwd ? verify_find_places(a) : 0;
 	if (r < 0)
 		return r;
 	if (a->res.run)
@@ -133,9 +137,7 @@ take_result(struct again *a, size_t i)
 static bool
 is_mapped(const struct again *a)
 {
-	const char *map = call_option_value(&a->call, "remap-path-prefix");
-
-	return a->workspace || (map && ends_with(map, "=" MAPPING_TARGET_DIR));
+	return a->cargo_home;
 }
 
 /* Where it was made; out_dir: where its outputs lie. */
@@ -150,6 +152,9 @@ place_of(const struct again *a, const char *out_dir)
 		.target_dir = a->target_dir,
 		.real_target_dir = a->real_target_dir,
 		.workspace = a->workspace,
+		.cargo_home = a->cargo_home,
+		.home = a->cargo_home ? inputs_find_home() : NULL,
+		.toolchain = a->cargo_home ? inputs_markable(a->sysroot) : NULL,
 		.width = call_option_value(&a->call, "diagnostic-width"),
 		.envp = environ,
 		.cargo_env = &a->env,
@@ -159,16 +164,15 @@ place_of(const struct again *a, const char *out_dir)
 static int
 check_inputs(struct again *a)
 {
-	_cleanup_(freep) char *sysroot = NULL;
 	_cleanup_(freep) char *exe = NULL;
 	_cleanup_(freep) char *form = call_form(&a->call);
 	_cleanup_(freep) char *why = NULL;
 	_cleanup_(strv_done) struct strv env = STRV_INIT;
-	int r = toolchain_find_sysroot(a->in->memo, a->call.driver, &sysroot, &exe);
+	int r = toolchain_find_sysroot(a->in->memo, a->call.driver, &a->sysroot, &exe);
 	struct inputs_place place = place_of(a, a->out_dir);
 
 	place.form = form;
-	place.sysroot = sysroot;
+	place.sysroot = a->sysroot;
 	place.umask = fs_umask();
 	r = form && r != -ENOMEM ? 0 : -ENOMEM;
 	if (r == 0 && (is_mapped(a) || a->in->shared)) {
@@ -229,6 +233,7 @@ check_key(struct again *a)
 		.cwd = a->res.cwd,
 		.target_dir = a->target_dir,
 		.workspace = a->workspace,
+		.cargo_home = a->cargo_home,
 		.env = &a->res.env };
 	int r;
 
@@ -326,7 +331,7 @@ prepare(struct again *a)
 static int
 turn_back(const struct again *a, struct buf *text)
 {
-	const struct mapping m = { a->workspace, a->target_dir };
+	const struct mapping m = { a->workspace, a->target_dir, a->cargo_home };
 	const char *p = (const char *)text->p, *end = p + text->n;
 	struct buf turned = BUF_INIT;
 	int r = 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cache/text.h"
+#include "client/wrap/cached.h"
 #include "client/wrap/local.h"
 #include "common/child.h"
 #include "common/fs.h"
@@ -91,17 +92,44 @@ verify_recipe_value(const struct entry *e, const char *name)
 	return NULL;
 }
 
-int
-verify_find_workspace(struct again *a)
+/* Where the mark stands in the working directory of the recipe. 0 or -ENOMEM. */
+static int
+find_marked(const struct again *a, char mark, char **ret)
 {
 	const char *cwd = verify_recipe_value(&a->entry, "cwd");
 	size_t n = strlen(a->res.cwd), k;
 
-	if (!cwd || *cwd != INPUT_WORKSPACE_MARK || !ends_with(a->res.cwd, ++cwd))
+	if (!cwd || *cwd != mark || !ends_with(a->res.cwd, ++cwd))
 		return 0;
 	k = strlen(cwd);
-	a->workspace = strndup(a->res.cwd, n - k);
-	return a->workspace ? 0 : -ENOMEM;
+	*ret = strndup(a->res.cwd, n - k);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* A run says which names its C compilers gave to places. */
+static bool
+is_run_with_home(const struct again *a)
+{
+	static const char part[] = "name of a place=";
+
+	for (size_t i = 0; a->res.run && i < a->entry.recipe.n; i++)
+		if (starts_with(a->entry.recipe.v[i], part) &&
+			a->entry.recipe.v[i][strlen(part)] == INPUT_CARGO_HOME_MARK)
+			return true;
+	return false;
+}
+
+int
+verify_find_places(struct again *a)
+{
+	int r = find_marked(a, INPUT_WORKSPACE_MARK, &a->workspace);
+
+	if (r == 0)
+		r = find_marked(a, INPUT_CARGO_HOME_MARK, &a->cargo_home);
+	if (r == 0 && !a->cargo_home)
+		a->cargo_home = is_run_with_home(a) ? cached_cargo_home()
+						    : mapping_find_home(a->res.argv.v);
+	return r;
 }
 
 bool

@@ -21,7 +21,9 @@ struct again {
 	struct strv env;
 	char **environ_then, **environ_now;
 	char *out_dir, *real_out_dir, *target_dir, *real_target_dir;
-	char *workspace; /* of a mapped unit, or a run likewise; NULL: it is none */
+	char *workspace;  /* of a mapped unit, or a run likewise; NULL: it is none */
+	char *cargo_home; /* the same */
+	char *sysroot;
 	const char *set[VERIFY_SET_MAX + 1]; /* more variables, of the program that is run */
 	struct strv marked;		     /* of a run: inputs_place.marked */
 	struct strv maps;		     /* of a run: place_maps */
@@ -36,8 +38,8 @@ int verify_differs(struct again *a, const char *output, const char *how);
 
 /* The part of the entry's recipe with this name; NULL: there is none. */
 const char *verify_recipe_value(const struct entry *e, const char *name);
-/* Finds the workspace of what is found from other checkouts. 0 or -ENOMEM. */
-int verify_find_workspace(struct again *a);
+/* Finds the workspace and cargo's home of what is found from elsewhere. 0 or -ENOMEM. */
+int verify_find_places(struct again *a);
 /* Whether the outputs hold the path of their out-dir. */
 bool verify_is_bound(const struct result *res);
 /* Makes the result's environment this process's: its own, with a->res.env over it. */

@@ -14,6 +14,7 @@
 #include "client/cmd/verify_priv.h"
 #include "client/script/place.h"
 #include "client/script/tree.h"
+#include "client/wrap/cached.h"
 #include "client/wrap/target_dir.h"
 #include "common/fs.h"
 #include "common/spawn.h"
@@ -83,11 +84,15 @@ verify_run_check_inputs(struct again *a)
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
+	a->sysroot = cached_run_sysroot();
 	a->place = (struct inputs_place){ .out_dir = a->out_dir,
 		.real_out_dir = a->real_out_dir,
 		.target_dir = a->target_dir,
 		.real_target_dir = a->real_target_dir,
 		.workspace = a->workspace,
+		.cargo_home = a->cargo_home,
+		.home = a->cargo_home ? inputs_find_home() : NULL,
+		.toolchain = a->cargo_home ? inputs_markable(a->sysroot) : NULL,
 		.envp = environ,
 		.umask = fs_umask(),
 		.memo = a->in->memo };

@@ -149,13 +149,9 @@ static int
 add_inputs(struct run *r, struct result *res, struct strv *made)
 {
 	struct cached *c = r->c;
-	_cleanup_(freep) char *cargo_home = c->place.workspace ? cached_cargo_home() : NULL;
-	_cleanup_(freep) char *sysroot = c->place.workspace ? cached_run_sysroot() : NULL;
 	struct inputs_from from = { .place = &c->place,
 		.ignored_lists = &c->dirs,
 		.cwd = c->cwd,
-		.cargo_home = cargo_home,
-		.sysroot = sysroot,
 		.run = true,
 		.walks_environ = elf_uses_symbol(r->argv.v[0], "environ") != 0,
 		.asks_processor = asks_processor(r->memo, r->argv.v[0]),
@@ -179,8 +175,10 @@ add_text(struct run *r, const struct place_ways *ways, const struct buf *text, s
 
 	if (k < 0 && k != -EBADMSG)
 		return k;
-	if (k == 0 && !place_ways_in(ways, to))
+	if (k == 0 && !place_ways_in(ways, to)) {
+		cached_look_for_home(r->c, to);
 		return 0;
+	}
 	buf_done(to);
 	if (cached_has_mark(r->c, text) || memchr(text->p, INPUT_TARGET_DIR_MARK, text->n))
 		return why_set(&r->not_stored, -ENOTSUP, "an odd character in its text");
@@ -277,15 +275,15 @@ check_left(struct run *r, const struct strv *made, const struct result *res)
 			       left.v[0], told);
 }
 
-/* Of a package of a workspace: what it made may be taken to another checkout, unless it tells where
- * this one is. */
+/* What it made may be taken to another checkout, unless it tells where this one is; and to another
+ * user, unless it tells of cargo's home. */
 static int
-tie_to_workspace(struct run *r, struct result *res, bool bound)
+tie_to_places(struct run *r, struct result *res, bool bound)
 {
 	struct cached *c = r->c;
 	int k = 0;
 
-	c->names_workspace = bound;
+	c->names_workspace = bound && c->place.workspace;
 	for (size_t i = 0; k == 0 && i < res->n_outputs; i++) {
 		const struct output *o = &res->outputs[i];
 		_cleanup_(freep) char *path = o->kind == OUTPUT_FILE
@@ -303,7 +301,7 @@ tie_to_workspace(struct run *r, struct result *res, bool bound)
 		k = cached_look_above_text(c, &r->seen.err);
 	if (k == 0)
 		k = cached_look_at_inputs(c, &res->inputs);
-	return k < 0 ? k : cached_add_workspace(c, res);
+	return k < 0 ? k : cached_add_places(c, res);
 }
 
 static bool
@@ -368,8 +366,11 @@ make_result(struct run *r, struct result *res)
 		k = cached_add_bound(c, res);
 	if (k == 0 && t.names_unit)
 		k = cached_add_place(res, INPUT_UNIT_NAME, inputs_unit_way(&c->place));
-	if (k == 0 && c->place.workspace)
-		k = tie_to_workspace(r, res, bound);
+	c->names_cargo_home |= t.names_cargo_home || (bound && c->place.cargo_home);
+	c->names_home |= t.names_home || (bound && c->place.home);
+	c->names_toolchain |= t.names_toolchain || (bound && c->place.toolchain);
+	if (k == 0)
+		k = tie_to_places(r, res, bound);
 	r->said.bytes = t.bytes;
 	return k < 0 ? k : add_call(r, res);
 }

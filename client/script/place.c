@@ -264,10 +264,24 @@ add_map(const char *from, const char *to, struct strv *maps)
 int
 place_maps(const struct inputs_place *p, struct strv *maps, struct strv *marked)
 {
-	size_t before = maps->n, mapped;
+	static const char *const of_home[] = { MAPPING_REGISTRY, MAPPING_CHECKOUTS };
+	size_t before, mapped;
 	int r = 0;
 
-	if (p->workspace)
+	for (size_t i = 0; r == 0 && p->cargo_home && i < ARRAY_LEN(of_home); i++) {
+		_cleanup_(freep) char *from = NULL, *to = NULL;
+
+		before = maps->n;
+		if (asprintf(&from, "%s%s", p->cargo_home, of_home[i]) < 0)
+			return from = NULL, -ENOMEM;
+		if (asprintf(&to, MAPPING_HOME "%s", of_home[i]) < 0)
+			return to = NULL, -ENOMEM;
+		r = add_map(from, to, maps);
+		if (r == 0 && maps->n > before)
+			r = strv_addf(marked, "%c%s=%s", INPUT_CARGO_HOME_MARK, of_home[i], to);
+	}
+	before = maps->n;
+	if (r == 0 && p->workspace)
 		r = add_map(p->workspace, MAPPING_WORKSPACE, maps);
 	if (r == 0 && maps->n > before)
 		r = strv_addf(marked, "%c=%s", INPUT_WORKSPACE_MARK, MAPPING_WORKSPACE);

@@ -101,22 +101,27 @@ is_cargos(const char *out_dir)
 	       ends_with(out_dir, "/out") && target_dir_is_profile(dir);
 }
 
-/* The directory that a checkout is moved with: the nearest one from the package's up that has a
- * Cargo.lock, or the package's own. What lies elsewhere does not move with it (record_around.c). A
- * package in cargo's home is the same for each checkout. 0 or -ENOMEM. */
+/* Cargo's home, and the directory that a checkout is moved with: the nearest one from the package's
+ * up that has a Cargo.lock, or the package's own. What lies elsewhere does not move with it
+ * (record_around.c). A package in cargo's home is the same for each checkout. 0 or -ENOMEM. */
 static int
 find_workspace(struct cached *c)
 {
-	_cleanup_(freep) char *home = cached_cargo_home();
 	char *dir;
 
-	if (home && path_is_below(c->cwd, home))
+	c->has_macros = true; /* a script may do what these do */
+	c->cargo_home = cached_cargo_home();
+	if (c->cargo_home && path_is_normal(c->cargo_home) && text_can_hide(c->cargo_home))
+		c->place.cargo_home = c->cargo_home;
+	c->place.home = inputs_find_home();
+	c->sysroot = cached_run_sysroot();
+	c->place.toolchain = inputs_markable(c->sysroot);
+	if (c->cargo_home && path_is_below(c->cwd, c->cargo_home))
 		return 0;
 	dir = mapped_find_lock(c->cwd);
 	if (!dir)
 		dir = strdup(c->cwd);
 	c->workspace = dir;
-	c->has_macros = true; /* a script may do what these do */
 	if (dir && text_can_hide(dir) && !path_is_below(dir, c->target_dir))
 		c->place.workspace = dir;
 	return dir ? 0 : -ENOMEM;

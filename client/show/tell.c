@@ -219,8 +219,7 @@ say_cache(struct strv *s, const struct job_line *j)
 	if (r == 0 && *j->not_stored)
 		r = strv_addf(s, "Its result was not kept: %s.", j->not_stored);
 	if (r == 0 && *j->bound)
-		r = strv_addf(s,
-			"It tells where its workspace lies (%s), so it is found there alone.",
+		r = strv_addf(s, "It tells where it was made (%s), so it is found there alone.",
 			j->bound);
 	return r;
 }

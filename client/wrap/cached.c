@@ -53,6 +53,8 @@ cached_close(struct cached *c)
 	free(c->real_target_dir);
 	free(c->form);
 	free(c->workspace);
+	free(c->cargo_home);
+	free(c->sysroot);
 	unit_key_done(&c->key);
 	unit_key_done(&c->bundle_key);
 	result_done(&c->bundle);
@@ -137,6 +139,8 @@ find_place(struct cached *c)
 		.target_dir = c->target_dir,
 		.real_target_dir = c->real_target_dir,
 		.workspace = c->in.mapping ? c->in.mapping->workspace : NULL,
+		.cargo_home = c->in.mapping ? c->in.mapping->cargo_home : NULL,
+		.home = c->in.mapping ? inputs_find_home() : NULL,
 		.width = call_option_value(c->in.call, "diagnostic-width"),
 		.form = c->form,
 		.envp = environ,
@@ -191,6 +195,7 @@ cached_key(const struct cached_key_in *in, struct unit_key *ret)
 		.cwd = in->cwd,
 		.target_dir = in->target_dir,
 		.workspace = in->workspace,
+		.cargo_home = in->cargo_home,
 		.linker = in->bundle ? NULL : in->linker,
 		.env = in->env,
 		.digest = in->bundle && call_takes_metadata(in->call) ? metadata_of : digest_of,
@@ -225,6 +230,7 @@ make_key(struct cached *c, char **ret_why)
 		.cwd = c->cwd,
 		.target_dir = c->target_dir,
 		.workspace = c->place.workspace,
+		.cargo_home = c->place.cargo_home,
 		.env = &c->env };
 	int r = collect_env(c, &c->env, ret_why);
 
@@ -256,6 +262,7 @@ open_all(struct cached *c, char **ret_why)
 	if (r == 0)
 		r = identify_toolchain(c->in.memo, c->in.call, &c->tc, ret_why);
 	c->place.sysroot = c->tc.sysroot;
+	c->place.toolchain = c->in.mapping ? inputs_markable(c->tc.sysroot) : NULL;
 	return r < 0 ? r : make_key(c, ret_why);
 }
 

@@ -90,7 +90,8 @@ struct cached_key_in {
 	const struct toolchain *toolchain;
 	const char *namespace, *linker, *cwd;
 	const char *target_dir; /* that the out-dir belongs to */
-	const char *workspace;	/* of a mapped unit; NULL: it is not */
+	const char *workspace;	/* of a mapped unit; NULL: it is not one of a workspace */
+	const char *cargo_home; /* of a mapped unit; NULL: it is none */
 	const struct strv *env; /* the hermetic one */
 };
 /* Makes the key as unit_key_make does, with relative paths taken from the directory cwd. */
@@ -124,5 +125,7 @@ bool cached_keep_bundle(struct cached *c, const struct ledger *staged, const str
 
 /* cargo's home; NULL: it is not known, or no memory. The caller frees it. */
 char *cached_cargo_home(void);
+/* Of a build script's run: the sysroot of cargo's compiler, to be freed. NULL: not known. */
+char *cached_run_sysroot(void);
 
 #endif

@@ -333,10 +333,13 @@ add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
 {
 	int r = 0;
 
-	if (!*bound || cached_is_behind_link(c) || c->place.workspace)
+	if (!*bound || cached_is_behind_link(c) || c->in.mapping)
 		r = may_compress(c->in.call) ? 1 : cached_names_place(c, path);
 	c->names_real |= may_compress(c->in.call) && cached_is_behind_link(c);
 	c->names_workspace |= may_compress(c->in.call) && c->place.workspace;
+	c->names_cargo_home |= may_compress(c->in.call) && c->place.cargo_home;
+	c->names_home |= may_compress(c->in.call) && c->place.home;
+	c->names_toolchain |= may_compress(c->in.call) && c->place.toolchain;
 	if (r < 0)
 		return r;
 	*bound |= r > 0;
@@ -512,13 +515,11 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 {
 	_cleanup_(freep) char *why = NULL;
 	_cleanup_(strv_done) struct strv libraries = STRV_INIT, argfiles = STRV_INIT;
-	_cleanup_(freep) char *cargo_home = c->place.workspace ? cached_cargo_home() : NULL;
 	const char *target = c->in.call->target;
 	struct inputs_from from = { .place = &c->place,
 		.ignored_lists = &c->dirs,
 		.argfiles = &argfiles,
 		.cwd = c->cwd,
-		.cargo_home = cargo_home,
 		.libraries = &libraries,
 		.stamps = target && strstr(target, "-windows-"),
 		.linked = c->in.call->calls_linker && !made->staged,
@@ -585,7 +586,7 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	if (r == 0)
 		r = cached_look_at_inputs(c, &res->inputs);
 	if (r == 0)
-		r = cached_add_workspace(c, res);
+		r = cached_add_places(c, res);
 	return r;
 }
 

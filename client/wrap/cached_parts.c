@@ -30,15 +30,56 @@ cached_note_real(struct cached *c, const struct buf *text)
 		c->names_real = true;
 }
 
+/* Notes whether the file names one of the places that only a mapped unit minds. 0 or -errno. */
+static int
+look_for_homes(struct cached *c, const char *path)
+{
+	const struct {
+		const char *dir;
+		bool *names;
+	} places[] = { { c->place.home, &c->names_home },
+		{ c->place.cargo_home, &c->names_cargo_home },
+		{ c->place.toolchain, &c->names_toolchain } };
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(places); i++) {
+		r = places[i].dir && !*places[i].names ? text_file_has(path, places[i].dir) : 0;
+		*places[i].names |= r > 0;
+	}
+	return MIN2(r, 0);
+}
+
+/* Whether the file's bytes contain the path of any place: most do not, and are read once. */
+static int
+names_any_place(const struct cached *c, const char *path)
+{
+	const struct inputs_place *p = &c->place;
+	const char *all[] = { p->home, p->cargo_home, p->toolchain, p->workspace }, *what[6];
+	size_t n = 0;
+
+	what[n++] = c->target_dir;
+	what[n++] = c->real_target_dir;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i])
+			what[n++] = all[i];
+	return text_file_has_any(path, what, n);
+}
+
 int
 cached_names_place(struct cached *c, const char *path)
 {
 	const char *workspace = c->place.workspace;
-	int r = workspace ? text_file_has(path, workspace) : 0, real = 0;
-	bool named = r > 0;
+	int r = c->in.mapping ? names_any_place(c, path) : 1, real = 0;
+	bool named;
 
 	if (r >= 0 && cached_look_above(c, path) < 0)
 		return -EIO;
+	if (r <= 0)
+		return r;
+	if (c->in.mapping && look_for_homes(c, path) < 0)
+		return -EIO;
+	r = workspace ? text_file_has(path, workspace) : 0;
+	named = r > 0;
 	c->names_workspace |= named;
 	/* the out-dirs are below the target directory, and that is below the workspace, mostly */
 	if (r > 0 || (r == 0 && !(workspace && path_is_below(c->target_dir, workspace))))
@@ -62,7 +103,10 @@ cached_hide_place(struct cached *c, const struct buf *text, struct buf *ret)
 
 	if (c->in.mapping) {
 		r = cached_look_above_text(c, text);
-		return r < 0 ? r : marks_hide(&c->place, text->p, text->n, ret);
+		if (r == 0)
+			r = marks_hide(&c->place, text->p, text->n, ret);
+		cached_look_for_home(c, ret);
+		return r;
 	}
 	r = text_hide(text->p, text->n, c->out_dir, ret);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(dirs); i++)
@@ -74,9 +118,8 @@ cached_hide_place(struct cached *c, const struct buf *text, struct buf *ret)
 bool
 cached_has_mark(const struct cached *c, const struct buf *text)
 {
-	static const char marks[] = { INPUT_OUT_DIR_MARK, INPUT_TARGET_DIR_MARK,
-		INPUT_WORKSPACE_MARK };
-	size_t n = c->in.mapping || c->place.workspace ? ARRAY_LEN(marks) : 1;
+	static const char marks[] = INPUT_MARKS;
+	size_t n = c->in.mapping || c->place.cargo_home ? strlen(marks) : 1;
 
 	for (size_t i = 0; text->n > 0 && i < n; i++)
 		if (memchr(text->p, marks[i], text->n))
@@ -88,6 +131,9 @@ int
 cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to)
 {
 	c->names_workspace |= c->place.workspace != NULL;
+	c->names_cargo_home |= c->place.cargo_home != NULL;
+	c->names_home |= c->place.home != NULL;
+	c->names_toolchain |= c->place.toolchain != NULL;
 	return cached_has_mark(c, text) ? -EBADMSG : buf_add(to, text->p, text->n);
 }
 
@@ -132,6 +178,7 @@ cached_bundle_key(struct cached *c)
 		.cwd = c->cwd,
 		.target_dir = c->target_dir,
 		.workspace = c->place.workspace,
+		.cargo_home = c->place.cargo_home,
 		.env = &c->env };
 
 	return c->bundle_key.recipe.n > 0 ? 0 : cached_key(&k, &c->bundle_key);
@@ -156,7 +203,7 @@ add_temporary(struct cached *c, struct result *res, const char *name, const char
 		return -ENOMEM;
 	o->mode = output_mode_kept(st.st_mode & 0777, c->mask, name);
 	o->is_blob = true;
-	if (!*bound || cached_is_behind_link(c) || c->place.workspace)
+	if (!*bound || cached_is_behind_link(c) || c->in.mapping)
 		r = cached_names_place(c, path);
 	*bound |= r > 0;
 	if (r >= 0)

@@ -67,8 +67,6 @@ static int
 look_above(struct cached *c, const char *path, const struct buf *text)
 {
 	_cleanup_(freep) char *above = path_dirname(c->place.workspace);
-	_cleanup_(freep) char *home = cached_cargo_home();
-	_cleanup_(freep) char *sysroot = c->run ? cached_run_sysroot() : NULL;
 	const char *but[6];
 	size_t n = 0;
 	int r = 0;
@@ -79,12 +77,12 @@ look_above(struct cached *c, const char *path, const struct buf *text)
 	/* these have marks of their own, and are sought for themselves */
 	but[n++] = c->target_dir;
 	but[n++] = c->real_target_dir;
-	if (home)
-		but[n++] = home;
+	if (c->place.cargo_home)
+		but[n++] = c->place.cargo_home;
 	if (c->place.sysroot)
 		but[n++] = c->place.sysroot;
-	if (sysroot)
-		but[n++] = sysroot;
+	if (c->sysroot)
+		but[n++] = c->sysroot;
 	while (r == 0 && !c->names_above && above[1]) {
 		r = path ? text_file_has_but(path, above, but, n)
 			 : text_has_but(text->p, text->n, above, but, n);
@@ -108,30 +106,56 @@ cached_look_above_text(struct cached *c, const struct buf *text)
 	return c->place.workspace ? look_above(c, NULL, text) : 0;
 }
 
+void
+cached_look_for_home(struct cached *c, const struct buf *hidden)
+{
+	c->names_home |= c->place.home && hidden->n > 0 &&
+			 memmem(hidden->p, hidden->n, c->place.home, strlen(c->place.home));
+}
+
+/* Notes whether a file that was read names the place. 0 or -errno. */
+static int
+look_for(struct cached *c, const char *path, const char *name, const char *dir, bool *names)
+{
+	int r = dir && !*names ? text_file_has(path, dir) : 0;
+
+	*names |= r > 0;
+	if (r > 0 && names == &c->names_workspace && !*c->bound)
+		snprintf(c->bound, sizeof(c->bound), "%s", name);
+	return MIN2(r, 0);
+}
+
 /* A source may name another file by its whole path: from another checkout it still leads here.
- * Crates are no such files: what they hold is a matter of their own units. */
+ * Crates are no such files: what they hold is a matter of their own units. Nor is what lies in
+ * cargo's home: it was made elsewhere. */
 int
 cached_look_at_inputs(struct cached *c, const struct inputs *s)
 {
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && c->place.workspace && !c->names_workspace && i < s->n; i++) {
+	for (size_t i = 0; r == 0 && i < s->n; i++) {
 		const struct input *in = &s->v[i];
 		bool of_target = *in->name == INPUT_TARGET_DIR_MARK;
+		const char *dir = of_target ? c->target_dir : c->place.workspace;
 		_cleanup_(freep) char *path = NULL;
 
 		if (in->kind != INPUT_FILE || (!of_target && *in->name != INPUT_WORKSPACE_MARK) ||
+			!c->place.cargo_home || !dir ||
 			(of_target &&
 				(ends_with(in->name, ".rlib") || ends_with(in->name, ".rmeta") ||
 					ends_with(in->name, ".so"))))
 			continue;
-		path = path_join(of_target ? c->target_dir : c->place.workspace, in->name + 1);
-		r = path ? text_file_has(path, c->place.workspace) : -ENOMEM;
-		c->names_workspace |= r > 0;
-		if (r > 0 && !*c->bound)
-			snprintf(c->bound, sizeof(c->bound), "%s", in->name + 1);
+		path = path_join(dir, in->name + 1);
+		if (!path)
+			return -ENOMEM;
+		r = look_for(c, path, in->name + 1, c->place.workspace, &c->names_workspace);
+		if (r == 0)
+			r = look_for(
+				c, path, in->name + 1, c->place.cargo_home, &c->names_cargo_home);
+		if (r == 0)
+			r = look_for(c, path, in->name + 1, c->place.home, &c->names_home);
 	}
-	return MIN2(r, 0);
+	return r;
 }
 
 static bool
@@ -148,10 +172,14 @@ is_optimized(const struct rustc_call *call)
 	return false;
 }
 
-/* An optimised program may have a text in the numbers of its instructions. */
+/* An optimised program may have a text in the numbers of its instructions. marked: the value with
+ * marks for the places that it names. */
 static int
-find_pieces(struct cached *c, const struct strv *names, const char *value, bool *bound)
+find_pieces(struct cached *c, const struct strv *names, const char *value, const char *marked,
+	bool *bound)
 {
+	static const char others[] = { INPUT_OUT_DIR_MARK, INPUT_TARGET_DIR_MARK,
+		INPUT_WORKSPACE_MARK, '\0' };
 	const char *target = c->in.call->target;
 	bool known = target ? starts_with(target, "x86_64-") : HOST_IS_X86_64;
 	int r = 0;
@@ -163,12 +191,19 @@ find_pieces(struct cached *c, const struct strv *names, const char *value, bool 
 			return -ENOMEM;
 		if (!ends_with(path, ".d") && !ends_with(path, ".rmeta"))
 			r = known ? text_file_has_pieces(path, value) : 1;
-		if (r > 0 && !*c->bound)
+		if (r > 0 && strpbrk(marked, others) && !*c->bound)
 			snprintf(c->bound, sizeof(c->bound), "%s", path_basename(path));
 	}
-	*bound |= r > 0;
-	c->names_workspace |= r > 0 && c->place.workspace;
-	return MIN2(r, 0);
+	if (r <= 0)
+		return r;
+	c->names_cargo_home |= strchr(marked, INPUT_CARGO_HOME_MARK) != NULL;
+	c->names_home |= strchr(marked, INPUT_HOME_MARK) != NULL;
+	c->names_toolchain |= strchr(marked, INPUT_TOOLCHAIN_MARK) != NULL;
+	if (strpbrk(marked, others)) {
+		*bound = true;
+		c->names_workspace |= c->place.workspace != NULL;
+	}
+	return 0;
 }
 
 /* What of cargo's environment has a mark in it, where the unit took all of that. */
@@ -180,8 +215,8 @@ find_pieces_of_all(struct cached *c, const struct strv *names, bool *bound)
 	for (size_t i = 0; r == 0 && i < c->env.n; i++) {
 		const char *eq = strchr(c->env.v[i], '=');
 
-		if (eq && !*bound && !streq(c->env.v[i], c->marked_env.v[i]))
-			r = find_pieces(c, names, eq + 1, bound);
+		if (eq && !streq(c->env.v[i], c->marked_env.v[i]))
+			r = find_pieces(c, names, eq + 1, c->marked_env.v[i], bound);
 	}
 	return r;
 }
@@ -193,7 +228,7 @@ cached_look_for_pieces(
 {
 	int r = 0;
 
-	if (c->place.cargo_env != &c->marked_env || c->names_workspace || !is_optimized(c->in.call))
+	if (c->place.cargo_env != &c->marked_env || !is_optimized(c->in.call))
 		return 0;
 	for (size_t i = 0; r == 0 && i < res->inputs.n; i++) {
 		const struct input *in = &res->inputs.v[i];
@@ -204,20 +239,26 @@ cached_look_for_pieces(
 
 		if (in->kind == INPUT_ENVIRON)
 			r = find_pieces_of_all(c, names, bound);
-		if (marked && !streq(real, marked))
-			r = find_pieces(c, names, real, bound);
+		if (r == 0 && marked && !streq(real, marked))
+			r = find_pieces(c, names, real, marked, bound);
 	}
 	return r;
 }
 
 /* Variables were compared with marks, and the outputs hold the place itself. */
 int
-cached_add_workspace(const struct cached *c, struct result *res)
+cached_add_places(const struct cached *c, struct result *res)
 {
 	_cleanup_(freep) char *above = c->names_above ? path_dirname(c->place.workspace) : NULL;
 	int r = c->names_workspace ? cached_add_place(res, INPUT_WORKSPACE_NAME, c->place.workspace)
 				   : 0;
 
+	if (r == 0 && c->names_cargo_home)
+		r = cached_add_place(res, INPUT_CARGO_HOME_NAME, c->place.cargo_home);
+	if (r == 0 && c->names_home)
+		r = cached_add_place(res, INPUT_HOME_NAME, c->place.home);
+	if (r == 0 && c->names_toolchain)
+		r = cached_add_place(res, INPUT_TOOLCHAIN_NAME, c->place.toolchain);
 	if (r < 0 || !c->names_above)
 		return r;
 	return above ? cached_add_place(res, INPUT_ABOVE_NAME, above) : -ENOMEM;

@@ -17,8 +17,8 @@ struct cached {
 	char *form;
 	const char *run; /* a build script's run (client/script/): its name; there is no call */
 	struct unit_key key;
-	struct strv env; /* the hermetic one */
-	char *workspace; /* of a run, where it is ours */
+	struct strv env;			/* the hermetic one */
+	char *workspace, *cargo_home, *sysroot; /* of a run, where they are ours */
 	struct strv marked,
 		marked_env; /* of a mapped unit: inputs_place.marked, and env likewise */
 	struct inputs_place place;
@@ -32,6 +32,9 @@ struct cached {
 			  */
 	bool names_workspace;	    /* what was made of a mapped unit names the workspace */
 	bool names_above;	    /* or a directory that it lies in */
+	bool names_cargo_home;	    /* or cargo's home */
+	bool names_home;	    /* or the user's */
+	bool names_toolchain;	    /* or where the toolchain is */
 	bool has_macros;	    /* these may put anything into it */
 	char bound[128];	    /* what of it names its place; "": nothing */
 	struct unit_key bundle_key; /* empty until it is asked for */
@@ -64,7 +67,9 @@ bool cached_has_mark(const struct cached *c, const struct buf *text);
  * -errno. */
 int cached_look_above(struct cached *c, const char *path);
 int cached_look_above_text(struct cached *c, const struct buf *text);
-/* Notes whether what was read names the workspace (names_workspace). 0 or -errno. */
+/* Notes whether a text, in which marks stand for places, still names the home. */
+void cached_look_for_home(struct cached *c, const struct buf *hidden);
+/* Notes whether what was read names the workspace, or one of the homes. 0 or -errno. */
 int cached_look_at_inputs(struct cached *c, const struct inputs *s);
 /* Writes the text as it is: the result holds for one place. 0; -EBADMSG; -ENOMEM. */
 int cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to);
@@ -73,10 +78,9 @@ int cached_show(const struct cached *c, const struct buf *text, struct buf *to);
 /* The same as cached_hide for a text that must hold for any place; -EBADMSG: it does not. */
 int cached_hide_place(struct cached *c, const struct buf *text, struct buf *to);
 /* Whether a file's bytes contain the path of this target directory, or, of a mapped unit, of the
- * workspace. 1, 0, or -errno. */
+ * workspace. Notes whether they contain that of cargo's home, or of the user's
+ * (names_cargo_home, names_home). 1, 0, or -errno. */
 int cached_names_place(struct cached *c, const char *path);
-/* Of a build script's run: the sysroot of cargo's compiler, to be freed. NULL: not known. */
-char *cached_run_sysroot(void);
 /* Whether the target directory lies behind a symbolic link. */
 bool cached_is_behind_link(const struct cached *c);
 /* Sets names_real if the text names the real path. */
@@ -99,9 +103,9 @@ int cached_add_place(struct result *res, const char *name, const char *dir);
  * in the numbers of their instructions; *bound: so it is. 0 or -errno. */
 int cached_look_for_pieces(
 	struct cached *c, const struct strv *names, const struct result *res, bool *bound);
-/* Ties it to its workspace, or to the directory above, as names_workspace and names_above say. 0 or
- * -errno. */
-int cached_add_workspace(const struct cached *c, struct result *res);
+/* Ties it to its workspace, the directory above, cargo's home, or the user's, as names_workspace
+ * and the like say. 0 or -errno. */
+int cached_add_places(const struct cached *c, struct result *res);
 /* 0 or -errno. */
 int cached_bundle_key(struct cached *c);
 

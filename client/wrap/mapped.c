@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "cache/text.h"
-#include "client/script/tree.h"
 #include "client/wrap/cached.h"
 #include "client/wrap/target_dir.h"
 #include "common/fs.h"
@@ -18,20 +17,6 @@ static bool
 is_of_toolchain(const char *cwd)
 {
 	return strstr(cwd, "/lib/rustlib/") != NULL;
-}
-
-/* Whether a package that is not moved may tell of the target directory: one in cargo's home that
- * takes code from its OUT_DIR, where there is some. One that lies elsewhere may say, in its
- * warnings, what such a package took from there. */
-static bool
-tells_of_target_dir(const char *cwd)
-{
-	_cleanup_(freep) char *home = cached_cargo_home();
-	const char *out_dir = getenv("OUT_DIR");
-
-	if (!home || is_of_toolchain(cwd))
-		return false;
-	return !path_is_below(cwd, home) || (out_dir && !tree_is_empty(out_dir));
 }
 
 static bool
@@ -51,14 +36,12 @@ mapped_find_lock(const char *from)
 /* What a package that is vendored is moved with: the nearest directory above its own that has a
  * Cargo.lock. NULL: there is none, or no memory. The caller frees it. */
 static char *
-find_vendor(const char *cwd)
+find_vendor(const char *cwd, const char *home)
 {
-	_cleanup_(freep) char *home = cached_cargo_home();
 	_cleanup_(freep) char *checksum = path_join(cwd, ".cargo-checksum.json");
 	_cleanup_(freep) char *above = path_dirname(cwd);
 
-	if (!home || path_is_below(cwd, home) || is_of_toolchain(cwd) || !checksum ||
-		!fs_exists(checksum) || !above)
+	if (path_is_below(cwd, home) || !checksum || !fs_exists(checksum) || !above)
 		return NULL;
 	return mapped_find_lock(above);
 }
@@ -85,33 +68,43 @@ is_of_another(const char *vendor, const char *target_dir)
 	return started && !streq(started, vendor);
 }
 
-bool
-mapped_make(struct mapped *m, const struct conf *conf, struct rustc_call *call)
+/* All places. True: they are known, and each can be hidden. */
+static bool
+find_places(struct mapped *m, const struct rustc_call *call)
 {
-	struct rustc_call mapped = { .kind = CALL_UNKNOWN };
 	const char *manifest_dir = getenv("CARGO_MANIFEST_DIR");
 	_cleanup_(freep) char *out_dir = NULL;
 	char cwd[PATH_MAX];
 	bool package;
 
-	if (conf->client.paths != PATHS_SHARED || conf->client.cache == CACHE_OFF ||
-		!call->out_dir || !getcwd(cwd, sizeof(cwd)) || !text_can_hide(cwd))
+	if (!getcwd(cwd, sizeof(cwd)) || !text_can_hide(cwd) || is_of_toolchain(cwd))
 		return false;
 	package = mapping_suits_package(call, cwd, manifest_dir);
-	if (package)
-		m->workspace = find_vendor(cwd);
-	else if (mapping_suits(call, cwd, manifest_dir))
-		m->workspace = strdup(cwd);
+	if (!package && !mapping_suits(call, cwd, manifest_dir))
+		return false;
+	m->cargo_home = cached_cargo_home();
 	out_dir = path_normalize(cwd, call->out_dir);
 	m->target_dir = out_dir ? target_dir_of(out_dir, cwd) : NULL;
-	if (package && m->workspace && m->target_dir && is_of_another(m->workspace, m->target_dir))
+	if (!m->cargo_home || !m->target_dir)
+		return false;
+	m->workspace = package ? find_vendor(cwd, m->cargo_home) : strdup(cwd);
+	if (package && m->workspace && is_of_another(m->workspace, m->target_dir))
 		free(steal_ptr(m->workspace));
-	if (!m->workspace && !(package && tells_of_target_dir(cwd)))
+	return (package || m->workspace) && (!m->workspace || text_can_hide(m->workspace)) &&
+	       path_is_normal(m->cargo_home) && text_can_hide(m->cargo_home) &&
+	       text_can_hide(m->target_dir) && !streq(m->target_dir, out_dir) &&
+	       !path_is_below(cwd, m->target_dir);
+}
+
+bool
+mapped_make(struct mapped *m, const struct conf *conf, struct rustc_call *call)
+{
+	struct rustc_call mapped = { .kind = CALL_UNKNOWN };
+
+	if (conf->client.paths != PATHS_SHARED || conf->client.cache == CACHE_OFF ||
+		!call->out_dir || !find_places(m, call))
 		return false;
-	if (!m->target_dir || !text_can_hide(m->target_dir) || streq(m->target_dir, out_dir) ||
-		(m->workspace && !text_can_hide(m->workspace)) || path_is_below(cwd, m->target_dir))
-		return false;
-	m->mapping = (struct mapping){ m->workspace, m->target_dir };
+	m->mapping = (struct mapping){ m->workspace, m->target_dir, m->cargo_home };
 	if (mapping_argv(&m->mapping, call, &m->argv) < 0 || call_parse(m->argv.v, &mapped) < 0 ||
 		mapped.kind != CALL_UNIT) {
 		call_done(&mapped);
@@ -128,4 +121,5 @@ mapped_done(struct mapped *m)
 	strv_done(&m->argv);
 	free(m->workspace);
 	free(m->target_dir);
+	free(m->cargo_home);
 }

@@ -13,7 +13,7 @@
 struct mapped {
 	bool on;
 	struct mapping mapping;
-	char *workspace, *target_dir;
+	char *workspace, *target_dir, *cargo_home;
 	struct strv argv; /* the call's */
 };
 

@@ -14,14 +14,16 @@ static const struct inputs_place place = { .out_dir = "/w/target/debug/deps",
 	.real_out_dir = "/w/target/debug/deps",
 	.target_dir = "/w/target",
 	.real_target_dir = "/w/target",
-	.workspace = "/w" };
+	.workspace = "/w",
+	.cargo_home = "/h/c",
+	.home = "/h" };
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* longer than what stands for them */
 	static const struct mapping mapping = { "/home/user/workspace",
-		"/home/user/workspace/target" };
+		"/home/user/workspace/target", "/home/user/dot-cargo" };
 	_cleanup_(buf_done) struct buf turned = BUF_INIT, hidden = BUF_INIT, shown = BUF_INIT;
 
 	if (mapping_turn_back(&mapping, (const char *)data, size, &turned) < 0 || turned.n < size)

@@ -103,7 +103,7 @@ says_the_same() {
   missed a 'the workspace is in the outputs'
   [ "$("$WORK/two/target/debug/b")" = "$WORK/two/a word b/src/main.rs" ]
   [[ "$(job a bound)" = liba-* ]]
-  (cd "$WORK/two" && "$DRAY" explain a) | grep -q 'tells where its workspace lies (liba-'
+  (cd "$WORK/two" && "$DRAY" explain a) | grep -q 'tells where it was made (liba-'
   clean "$WORK/one"
   cached again "$WORK/one" build
   all_hit
@@ -196,6 +196,8 @@ says_the_same() {
   [ "$("$DRAY" doctor --json | jq -r '.[] | select(.check == "paths") | .finding')" = good ]
   cd "$WORK/one/a"
   [ "$("$DRAY" env --gdb)" = "set substitute-path /cargo/build-dir \"$WORK/one/target\"
+set substitute-path /cargo/registry/src \"$CARGO_HOME/registry/src\"
+set substitute-path /cargo/git/checkouts \"$CARGO_HOME/git/checkouts\"
 set substitute-path . \"$WORK/one\"" ]
   "$DRAY" env --lldb | grep -qxF "settings append target.source-map . \"$WORK/one\""
   CARGO_TARGET_DIR=/x "$DRAY" env --agents | grep -qx 'unset CARGO_TARGET_DIR'

@@ -219,7 +219,8 @@ static void
 test_read(void **state)
 {
 	static const struct mapping mappings[] = { { "/home/u/ws", "/home/u/ws/target" },
-		{ NULL, "/a=b/target" }, { "/home/u/a=b", NULL }, { NULL, NULL } };
+		{ NULL, "/a=b/target" }, { "/home/u/a=b", NULL }, { NULL, NULL },
+		{ NULL, "/t", "/h/=x" }, { "/w", "/w/t", "/h" } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(mappings); i++) {
@@ -241,6 +242,49 @@ test_read(void **state)
 		for (size_t k = 0; k < argv.n; k++)
 			assert_string_equal(again.v[k], argv.v[k]);
 	}
+}
+
+/* Cargo's home: the workspace's options come after its, since the last one that fits is taken. */
+static void
+test_home(void **state)
+{
+	static char rustc[] = "rustc", source[] = "/h/.cargo/registry/src/i/p/a.rs",
+		    remap[] = "--remap-path-prefix=/a=/cargo/registry/src";
+	char *given[] = { rustc, source, NULL }, *others[] = { rustc, remap, NULL };
+	static const struct mapping m = { "/h/ws", "/h/ws/target", "/h/.cargo" };
+	static const char *const want[] = {
+		"--remap-path-prefix=/h/.cargo/registry/src=/cargo/registry/src",
+		"--remap-path-prefix=/h/.cargo/git/checkouts=/cargo/git/checkouts",
+		"--remap-path-prefix=/h/ws=.", "--remap-path-prefix=/h/ws/target=/cargo/build-dir"
+	};
+	static const char line[] = "{\"file_name\":\"/cargo/registry/src/i/p/a.rs\",\"rendered\":"
+				   "\"e\\n --> /cargo/git/checkouts/p/1/b.rs:1:2\\n\"}",
+			  back[] =
+				  "{\"file_name\":\"/h/.cargo/registry/src/i/p/a.rs\",\"rendered\":"
+				  "\"e\\n --> /h/.cargo/git/checkouts/p/1/b.rs:1:2\\n\"}",
+			  other[] = "{\"file_name\":\"/cargo/registry/index/a.rs\"}";
+	_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(strv_done) struct strv argv = STRV_INIT;
+	_cleanup_(freep) char *home = NULL;
+
+	(void)state;
+	assert_int_equal(call_parse(given, &call), 0);
+	assert_int_equal(mapping_argv(&m, &call, &argv), 0);
+	assert_int_equal(argv.n, 2 + ARRAY_LEN(want));
+	for (size_t i = 0; i < ARRAY_LEN(want); i++)
+		assert_string_equal(argv.v[1 + i], want[i]);
+	home = mapping_find_home(argv.v);
+	assert_string_equal(home, "/h/.cargo");
+	assert_null(mapping_find_home(given));
+	assert_null(mapping_find_home(others));
+	assert_int_equal(mapping_turn_back(&m, line, strlen(line), &b), 0);
+	assert_int_equal(b.n, strlen(back));
+	assert_memory_equal(b.p, back, b.n);
+	buf_done(&b);
+	assert_int_equal(mapping_turn_back(&m, other, strlen(other), &b), 0);
+	assert_int_equal(b.n, strlen(other));
+	assert_memory_equal(b.p, other, b.n);
 }
 
 /* A message of several lines: they begin below its first word. */
@@ -289,7 +333,8 @@ main(void)
 		cmocka_unit_test(test_messages), cmocka_unit_test(test_closures),
 		cmocka_unit_test(test_target_dir_unknown), cmocka_unit_test(test_suits),
 		cmocka_unit_test(test_suits_package), cmocka_unit_test(test_target_alone),
-		cmocka_unit_test(test_argv), cmocka_unit_test(test_read) };
+		cmocka_unit_test(test_argv), cmocka_unit_test(test_read),
+		cmocka_unit_test(test_home) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,7 +173,7 @@ test_common(void **state)
 	snprintf(home, sizeof(home), "%s/home", dir);
 	assert_int_equal(mkdir(home, 0755), 0);
 	put("home/x", "x");
-	from.cargo_home = home;
+	place.cargo_home = home;
 	item('f', "/etc/passwd");
 	item('a', "/rustc/59807616e1fa/library/core/src/panic.rs");
 	item('f', in("home/x"));
@@ -225,6 +225,92 @@ test_texts(void **state)
 	buf_done(&hidden);
 	assert_int_equal(buf_addf(&text, "%s-old/a", workspace), 0);
 	assert_int_equal(marks_hide(&place, text.p, text.n, &hidden), -EBADMSG);
+}
+
+/* What lies in a home is found in another one. */
+static void
+test_homes(void **state)
+{
+	_cleanup_(freep) char *why = NULL;
+	char home[PATH_MAX + 16], cargo[PATH_MAX + 16];
+	struct inputs_place there;
+	struct digest d;
+
+	(void)state;
+	begin_workspace();
+	assert_int_equal(fs_mkdir_p(in("home/cargo"), 0755), 0);
+	assert_int_equal(fs_mkdir_p(in("deep/cargo"), 0755), 0);
+	put("home/cargo/lib.rs", "a");
+	put("home/setting", "s");
+	put("deep/cargo/lib.rs", "a");
+	snprintf(home, sizeof(home), "%s/home", dir);
+	snprintf(cargo, sizeof(cargo), "%s/home/cargo", dir);
+	place.home = home;
+	place.cargo_home = cargo;
+	place.workspace = NULL;
+	item('f', in("home/cargo/lib.rs"));
+	item('f', in("home/setting"));
+	item('a', in("home/absent"));
+	take_all();
+	assert_true(holds_at(NULL));
+	there = place;
+	there.home = in("deep");
+	assert_int_equal(inputs_check(&got, &there, &why), -ESTALE);
+	put("deep/setting", "s");
+	free(steal_ptr(why));
+	there.home = in("deep");
+	assert_int_equal(inputs_check(&got, &there, &why), 0);
+	there.cargo_home = in("deep/none");
+	assert_int_equal(inputs_check(&got, &there, &why), -ESTALE);
+	free(steal_ptr(why));
+	assert_int_equal(digest_bytes(home, strlen(home), &d), 0);
+	assert_int_equal(inputs_add(&got, INPUT_OUT_DIR, INPUT_HOME_NAME, d.b, DIGEST_SIZE), 0);
+	assert_true(holds_at(NULL));
+	there.cargo_home = cargo;
+	assert_int_equal(inputs_check(&got, &there, &why), -ESTALE);
+	free(steal_ptr(why));
+}
+
+/* What is read there may have been "../setting". */
+static void
+test_workspace_in_home(void **state)
+{
+	(void)state;
+	begin_workspace();
+	put("setting", "s");
+	place.home = dir;
+	item('f', in("setting"));
+	take_all();
+	assert_true(holds_at(workspace));
+	assert_false(holds_at(other));
+}
+
+static void
+test_homes_in_texts(void **state)
+{
+	_cleanup_(buf_done) struct buf hidden = BUF_INIT, shown = BUF_INIT;
+	struct inputs_place p = { .out_dir = "/h/w/target/debug/deps",
+		.real_out_dir = "/h/w/target/debug/deps",
+		.target_dir = "/h/w/target",
+		.real_target_dir = "/h/w/target",
+		.workspace = "/h/w",
+		.cargo_home = "/h/.cargo",
+		.home = "/h" };
+	static const char text[] = "/h/w/target/debug/deps/x /h/w/y /h/.cargo/z /h/v",
+			  longer[] = "/h2/a /h/.cargo/b";
+
+	(void)state;
+	assert_int_equal(marks_hide(&p, text, strlen(text), &hidden), 0);
+	assert_int_equal(hidden.n, strlen("1/x 3/y 4/z 5/v"));
+	assert_memory_equal(hidden.p, "\x01/x \x03/y \x04/z \x05/v", hidden.n);
+	assert_int_equal(marks_show(&p, hidden.p, hidden.n, &shown), 0);
+	assert_int_equal(shown.n, strlen(text));
+	assert_memory_equal(shown.p, text, shown.n);
+	/* a home whose name is a part of another one stays, and all else is hidden */
+	buf_done(&hidden);
+	assert_int_equal(marks_hide(&p, longer, strlen(longer), &hidden), 0);
+	assert_int_equal(hidden.n, strlen("/h2/a 4/b"));
+	assert_memory_equal(hidden.p, "/h2/a \x04/b", hidden.n);
 }
 
 /* A workspace in a target directory, and the other way round. */
@@ -325,7 +411,8 @@ main(void)
 	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain), T(test_beside),
 		T(test_search), T(test_search_elsewhere), T(test_short_search), T(test_common),
 		T(test_tied), T(test_texts), T(test_nested), T(test_has_not_after), T(test_has_but),
-		T(test_has_pieces) };
+		T(test_has_pieces), T(test_homes), T(test_workspace_in_home),
+		T(test_homes_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

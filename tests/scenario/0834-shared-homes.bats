@@ -1,0 +1,205 @@
+#!/usr/bin/env bats
+# paths = shared: what lies in cargo's home is found from another one, and from another user's home.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/cache.bash"
+
+# A git repository with the package "dep", and a program that depends on it. $1/dep may be changed before `commit`.
+project() {
+  mkdir -p "$1/dep/src" "$1/app/src"
+  printf '[package]\nname = "dep"\nversion = "0.1.0"\nedition = "2021"\n' >"$1/dep/Cargo.toml"
+  printf 'pub trait Shape {}\npub fn take<T: Shape>(_t: T) {}\npub fn file() -> String { file!().into() }\npub fn n() -> u32 { 7 }\n' \
+    >"$1/dep/src/lib.rs"
+  printf '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n\n[dependencies]\ndep = { git = "file://%s/dep" }\n' "$1" \
+    >"$1/app/Cargo.toml"
+  printf 'fn main() { println!("{}", dep::n()); }\n' >"$1/app/src/main.rs"
+}
+commit() {
+  git -C "$1/dep" init -q
+  git -C "$1/dep" add -A
+  git -C "$1/dep" -c user.name=dev -c user.email=dev@example.org commit -qm dep
+}
+# at_home NAME: from here on cargo's home and the user's are others.
+at_home() {
+  export HOME=$WORK/home-$1
+  export CARGO_HOME=$HOME/cargo
+  mkdir -p "$CARGO_HOME"
+}
+scenario_setup() {
+  export RUSTC_WRAPPER=$DRAY DRAY_CACHE=on DRAY_SCRIPTS=on DRAY_PATHS=shared
+  # cargo fetches the dependency anew for each home, from beside
+  export RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup} GIT_CONFIG_GLOBAL=/dev/null CARGO_NET_OFFLINE=false
+  seed_client
+  at_home one
+}
+# built NAME DIR: there is a build at the home NAME, with nothing in its target directory.
+built() {
+  at_home "$1"
+  clean "$2"
+  cached "$1" "$2" build
+}
+
+@test "a dependency is found from another cargo home and another home; file!() names neither" {
+  project "$WORK/p"
+  printf 'fn main() { println!("{} {}", dep::n(), dep::file()); }\n' >"$WORK/p/app/src/main.rs"
+  commit "$WORK/p"
+  built one "$WORK/p/app"
+  all_missed
+  built two "$WORK/p/app"
+  all_hit
+  [[ "$("$WORK/p/app/target/debug/app")" = "7 /cargo/git/checkouts/dep-"*/src/lib.rs ]]
+  fails grep -rlF "$WORK/home-" "$WORK/p/app/target/debug/app"
+  # cargo watches what is here
+  grep -qF "$WORK/home-two" "$WORK"/p/app/target/debug/deps/dep-*.d
+}
+
+# another_toolchain: the same one at another place, from here on.
+another_toolchain() {
+  local sysroot
+  sysroot=$(rustc --print sysroot)
+  case $sysroot in /usr | /usr/local | /opt) skip "the toolchain is the system's" ;; esac
+  mkdir -p "$HOME/toolchain"
+  for part in bin lib libexec; do
+    [ ! -d "$sysroot/$part" ] || cp -al "$sysroot/$part" "$HOME/toolchain/" || cp -a "$sysroot/$part" "$HOME/toolchain/"
+  done
+  export PATH=$HOME/toolchain/bin:${PATH#"$WORK"/home-*/toolchain/bin:}
+}
+
+@test "from another toolchain of the same bytes; a script that asks it, and one that writes where it is" {
+  project "$WORK/p"
+  cat >"$WORK/p/dep/build.rs" <<'END'
+fn main() {
+    let rustc = std::env::var("RUSTC").unwrap();
+    let ask = |arg: &[&str]| {
+        let said = std::process::Command::new(&rustc).args(arg).output().unwrap();
+        String::from_utf8(said.stdout).unwrap().trim().to_string()
+    };
+    println!("cargo:rustc-env=SAID={}", ask(&["-V"]));
+    if std::path::Path::new("tells").exists() {
+        let out = std::env::var("OUT_DIR").unwrap();
+        std::fs::write(out + "/rustc.rs", format!("pub const R: &str = {:?};", ask(&["--print", "sysroot"]))).unwrap();
+    }
+}
+END
+  commit "$WORK/p"
+  another_toolchain
+  clean "$WORK/p/app"
+  cached one "$WORK/p/app" build
+  at_home two
+  another_toolchain
+  clean "$WORK/p/app"
+  cached two "$WORK/p/app" build
+  all_hit
+  touch "$WORK/p/dep/tells"
+  printf 'include!(concat!(env!("OUT_DIR"), "/rustc.rs"));\n' >>"$WORK/p/dep/src/lib.rs"
+  printf 'fn main() { println!("{}", dep::R); }\n' >"$WORK/p/app/src/main.rs"
+  commit "$WORK/p"
+  rm "$WORK/p/app/Cargo.lock"
+  for home in three four; do
+    at_home $home
+    another_toolchain
+    clean "$WORK/p/app"
+    cached $home "$WORK/p/app" build
+  done
+  [ "$("$WORK/p/app/target/debug/app")" = "$WORK/home-four/toolchain" ]
+}
+
+@test "what names cargo's home, or the user's, is found there alone" {
+  project "$WORK/p"
+  cat >>"$WORK/p/dep/src/lib.rs" <<'END'
+pub fn place() -> &'static str { env!("CARGO_MANIFEST_DIR") }
+END
+  printf 'pub const HOME: &str = env!("HOME");\nfn main() { println!("{} {}", dep::place(), HOME); }\n' >"$WORK/p/app/src/main.rs"
+  commit "$WORK/p"
+  built one "$WORK/p/app"
+  built two "$WORK/p/app"
+  [[ "$("$WORK/p/app/target/debug/app")" = "$WORK/home-two/cargo/git/checkouts/dep-"*" $WORK/home-two" ]]
+  missed dep "is in the outputs"
+  # it holds for each checkout of this home
+  cp -R "$WORK/p/app" "$WORK/other"
+  built two "$WORK/other"
+  hit dep
+}
+
+@test "optimised, too: a path in pieces" {
+  project "$WORK/p"
+  cat >>"$WORK/p/dep/src/lib.rs" <<'END'
+#[inline(never)]
+pub fn is_here(s: &[u8]) -> bool { s == env!("CARGO_MANIFEST_DIR").as_bytes() }
+END
+  printf 'fn main() { println!("{}", dep::is_here(std::env::args().nth(1).unwrap().as_bytes())); }\n' >"$WORK/p/app/src/main.rs"
+  commit "$WORK/p"
+  for home in one two; do
+    at_home $home
+    clean "$WORK/p/app"
+    cached $home "$WORK/p/app" build --release
+  done
+  dir=$(echo "$WORK"/home-two/cargo/git/checkouts/dep-*/*)
+  [ "$("$WORK/p/app/target/release/app" "$dir")" = true ]
+}
+
+@test "a script's run is found, with the places of this home; what it writes of the home is not" {
+  project "$WORK/p"
+  cat >"$WORK/p/dep/build.rs" <<'END'
+fn main() {
+    let dir = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    println!("cargo:rustc-env=DEP_DIR={dir}");
+    println!("cargo:rustc-link-search={dir}/lib");
+    if std::path::Path::new("tells").exists() {
+        let out = std::env::var("OUT_DIR").unwrap();
+        std::fs::write(out + "/home.rs", format!("pub const H: &str = {:?};", std::env::var("HOME").unwrap())).unwrap();
+    }
+}
+END
+  commit "$WORK/p"
+  built one "$WORK/p/app"
+  built two "$WORK/p/app"
+  all_hit
+  grep -qF "DEP_DIR=$WORK/home-two" "$WORK"/p/app/target/debug/build/dep-*/output
+  touch "$WORK/p/dep/tells"
+  printf 'include!(concat!(env!("OUT_DIR"), "/home.rs"));\n' >>"$WORK/p/dep/src/lib.rs"
+  printf 'fn main() { println!("{}", dep::H); }\n' >"$WORK/p/app/src/main.rs"
+  commit "$WORK/p"
+  rm "$WORK/p/app/Cargo.lock"
+  built three "$WORK/p/app"
+  built four "$WORK/p/app"
+  [ "$("$WORK/p/app/target/debug/app")" = "$WORK/home-four" ]
+}
+
+@test "diagnostics that point into a dependency are plain cargo's, of a compile and of a hit" {
+  project "$WORK/p"
+  printf '#[deprecated]\nfn old() {}\nstruct S;\nfn main() { old(); dep::n(); dep::take(S) }\n' >"$WORK/p/app/src/main.rs"
+  commit "$WORK/p"
+  for home in one two; do
+    at_home $home
+    clean "$WORK/p/app"
+    (cd "$WORK/p/app" && RUSTC_WRAPPER='' cargo build --message-format=json 2>/dev/null) | jq -c 'select(.reason == "compiler-message").message' >"$WORK/plain" || true
+    grep -qF "$HOME/cargo/git/checkouts" "$WORK/plain"
+    grep -qF 'pub fn take<T: Shape>' "$WORK/plain"
+    clean "$WORK/p/app"
+    (cd "$WORK/p/app" && cargo build --message-format=json 2>/dev/null) | jq -c 'select(.reason == "compiler-message").message' >"$WORK/dray" || true
+    diff "$WORK/plain" "$WORK/dray"
+  done
+}
+
+@test "cargo's home in the workspace, and a workspace in the home" {
+  export HOME=$WORK/ws
+  project "$WORK/ws"
+  commit "$WORK/ws"
+  for n in one two; do
+    export CARGO_HOME=$WORK/ws/app/.cargo-$n
+    clean "$WORK/ws/app"
+    cached $n "$WORK/ws/app" build
+    [ "$("$WORK/ws/app/target/debug/app")" = 7 ]
+  done
+  hit dep
+}
+
+@test "dray env says to debuggers where cargo's home is; verify compiles again, and finds the same" {
+  project "$WORK/p"
+  commit "$WORK/p"
+  built one "$WORK/p/app"
+  (cd "$WORK/p/app" && "$DRAY" env --gdb) | grep -qxF "set substitute-path /cargo/git/checkouts \"$CARGO_HOME/git/checkouts\""
+  cd "$WORK/p/app"
+  "$DRAY" verify --json | jq -e '.differ == [] and .skipped == 0 and .verified > 1'
+}
