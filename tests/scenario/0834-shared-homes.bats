@@ -203,3 +203,32 @@ END
   cd "$WORK/p/app"
   "$DRAY" verify --json | jq -e '.differ == [] and .skipped == 0 and .verified > 1'
 }
+
+@test "odd homes: none, a link, the workspace, with a blank, below each other" {
+  project "$WORK/p"
+  cat >"$WORK/p/dep/build.rs" <<'END'
+fn main() { println!("cargo:rustc-env=H={}", std::env::var("HOME").unwrap_or("none".into())); }
+END
+  printf 'pub fn h() -> &%cstatic str { env!("H") }\n' "'" >>"$WORK/p/dep/src/lib.rs"
+  printf 'fn main() { println!("{} {}", dep::h(), option_env!("HOME").unwrap_or("none")); }\n' >"$WORK/p/app/src/main.rs"
+  commit "$WORK/p"
+  mkdir -p "$WORK/real/cargo" "$WORK/a home"
+  ln -s "$WORK/real" "$WORK/link"
+  cp -R "$CARGO_HOME" "$WORK/c"
+  odd() {
+    clean "$WORK/p/app"
+    cached odd "$WORK/p/app" build
+    [ "$("$WORK/p/app/target/debug/app")" = "${HOME-none} ${HOME-none}" ]
+  }
+  for home in / "$WORK/link" "$WORK/link/" "$WORK/p/app" "$WORK/p/app/target" "$WORK/a home" "$WORK" "$WORK/c" "$WORK/real"; do
+    for cargo in "$WORK/c" "$WORK/link/cargo" "$WORK/p/app/target/cargo" "$WORK/a home/cargo"; do
+      export HOME=$home CARGO_HOME=$cargo
+      odd
+    done
+  done
+  unset HOME
+  export CARGO_HOME=$WORK/c
+  odd
+  odd
+  all_hit
+}
