@@ -44,6 +44,24 @@ mapping_suits_package(const struct rustc_call *call, const char *cwd, const char
 	       streq(manifest_dir, cwd);
 }
 
+/* rustc looks for another package's source by reading the mapping backwards, but for what has only
+ * dots; and what is vendored is not compiled where the workspace is. So the directory of it that
+ * the source lies in is named, too: names of files are the same with it. */
+static int
+add_vendor(const struct mapping *m, const struct rustc_call *call, struct strv *ret)
+{
+	const char *below;
+	int n;
+
+	if (!m->workspace || !call->source || !path_is_below(call->source, m->workspace))
+		return 0;
+	below = call->source + strlen(m->workspace) + 1;
+	n = (int)strcspn(below, "/");
+	return below[n] ? strv_addf(ret, REMAP "%s/%.*s=" MAPPING_WORKSPACE "/%.*s", m->workspace,
+				  n, below, n, below)
+			: 0;
+}
+
 int
 mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv *ret)
 {
@@ -60,6 +78,8 @@ mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv
 			of_home[i]);
 	if (r == 0 && m->workspace)
 		r = strv_addf(ret, REMAP "%s=" MAPPING_WORKSPACE, m->workspace);
+	if (r == 0)
+		r = add_vendor(m, call, ret);
 	if (r == 0 && m->target_dir)
 		r = strv_addf(ret, REMAP "%s=" MAPPING_TARGET_DIR, m->target_dir);
 	return r < 0 ? r : strv_add_all(ret, argv);

@@ -2,10 +2,11 @@
  * mostly that of cargo's trim-paths (cargo/core/compiler/mod.rs, trim_paths_args):
  *
  *     HOME/registry/src=/cargo/registry/src   HOME/git/checkouts=/cargo/git/checkouts
- *     WORKSPACE=.   TARGET-DIRECTORY=/cargo/build-dir
+ *     WORKSPACE=.   WORKSPACE/vendor=./vendor   TARGET-DIRECTORY=/cargo/build-dir
  *
  * trim-paths has no name for what lies in cargo's home. But rustc looks for a source by reading the
- * mapping backwards, and for that it needs one. */
+ * mapping backwards, and for that it needs one; and for what is vendored one that has more than a
+ * dot in it. */
 #ifndef DRAY_RUSTC_MAPPING_H
 #define DRAY_RUSTC_MAPPING_H
 

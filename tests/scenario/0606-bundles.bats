@@ -153,6 +153,10 @@ tidy() {
   export CARGO_TARGET_DIR=$WORK/elsewhere
   linked_by mold env -u RUSTC_WRAPPER cargo build -q --examples --bins --manifest-path "$APP/Cargo.toml" \
     2>"$LOGS/elsewhere"
+  if [ "${DRAY_PATHS:-}" = shared ]; then
+    rm -rf "$WORK/elsewhere"
+    linked_by mold mapped_build "$APP" "$WORK/elsewhere" build --examples --bins
+  fi
   mv "$WORK/elsewhere" "$WORK/plain"
   export DRAY_LINKER=mold
   cached elsewhere "$APP" build --examples --bins

@@ -302,7 +302,8 @@ linked_again() {
   [ "$(job low where)" = local ]
 }
 
-# vendored DIR: a workspace with two vendored libraries; the one has code from OUT_DIR, which the other calls.
+# vendored DIR: a workspace with two vendored libraries; the one has code from OUT_DIR, which the other
+# calls, and gives what it does not take.
 vendored() {
   package "$1" app
   mkdir -p "$1/vendor/low/src" "$1/vendor/mid/src" "$1/.cargo"
@@ -318,7 +319,7 @@ vendored() {
   (cd "$1" && cargo generate-lockfile -q --offline)
 }
 
-@test "what is vendored, and errors that lead from one such package into what another one took from OUT_DIR" {
+@test "what is vendored, and errors that lead from one such package into another, and into what that took from OUT_DIR" {
   mkdir "$WORK/deeper"
   vendored "$WORK/one"
   cp -R "$WORK/one" "$WORK/deeper/two"
@@ -328,9 +329,10 @@ vendored() {
   cached second "$WORK/deeper/two" build
   all_hit
   [ "$("$WORK/deeper/two/target/debug/app")" = ./vendor/low/src/lib.rs ]
-  printf 'pub fn mid() { low::made(1u16) }\n' >"$WORK/one/vendor/mid/src/lib.rs"
-  says_the_same "$WORK/one" build -- E0308 "$WORK/one/vendor/mid/src/lib.rs" "$WORK/one/target/debug/build/low-"
+  printf 'pub fn mid() { low::made(1u16); low::takes(1u16) }\n' >"$WORK/one/vendor/mid/src/lib.rs"
+  says_the_same "$WORK/one" build -- E0308 "$WORK/one/vendor/low/src/lib.rs" "$WORK/one/target/debug/build/low-"
   failed_there mid
+  DRAY_OFFLOAD=never says_the_same "$WORK/one" build -- E0308
 }
 
 # with_git DIR [CODE]: a program that depends on a package in a git repository, which includes what its script made:
@@ -360,6 +362,10 @@ with_git() {
   CARGO_TARGET_DIR=$WORK/target-2 cached second "$WORK/deeper/two" build
   all_hit
   [[ "$("$WORK/target-2/debug/app")" = /cargo/build-dir/debug/build/gen-*/out/made.rs ]]
+  # and with another home of cargo's
+  cp -R "$WORK/home" "$WORK/home-2"
+  CARGO_HOME=$WORK/home-2 CARGO_TARGET_DIR=$WORK/target-3 cached third "$WORK/one" build
+  all_hit
   "$DRAY" verify --json | jq -e '.differ == [] and .verified > 0'
   # what the program gives it, and does not take of it
   printf 'fn main() {\n    gen::takes(1u16);\n    gen::made(1u16);\n}\n' >"$WORK/one/src/main.rs"

@@ -63,8 +63,7 @@ both() {
     { cat "$LOGS/plain.err" >&2; return 1; }
   if [ "${DRAY_PATHS:-}" = shared ]; then
     clean "$2"
-    (cd "$2" && exec env RUSTC_WRAPPER="$BATS_TEST_DIRNAME/mapped-rustc" DRAY_TEST_TARGET="$(realpath -m "$(target_of "$2")")" \
-      cargo "${@:3}") >/dev/null 2>&1 </dev/null 3>&-
+    mapped_build "$2" "$(target_of "$2")" "${@:3}"
   fi
   rm -rf "$WORK/plain"
   cp -a "$(target_of "$2")/." "$WORK/plain"

@@ -484,14 +484,23 @@ build_stopped() {
     wait_until "$1" group_is_gone "$BUILD_PID" || { echo "a process below cargo still runs after $1 s" >&2; return 1; }
 }
 
+# mapped_build DIR TARGET ARG…: cargo without dray, with the mapping of paths = shared.
+mapped_build() {
+  (cd "$1" && exec env RUSTC_WRAPPER="$BATS_TEST_DIRNAME/mapped-rustc" DRAY_TEST_TARGET="$(realpath -m "$2")" \
+    cargo "${@:3}") >/dev/null 2>&1 </dev/null 3>&-
+}
 # A plain build at the same path, before: what to compare with. Leaves $LOGS/plain.{out,err},
-# $PLAIN_STATUS, and no target directory.
+# $PLAIN_STATUS, and no target directory. Where paths are shared, what was made is another one's, with the same mapping.
 plain_build() {
   local dir=$1
   shift
   PLAIN_STATUS=0
   (cd "$dir" && exec env -u RUSTC_WRAPPER cargo "$@") \
     >"$LOGS/plain.out" 2>"$LOGS/plain.err" </dev/null 3>&- || PLAIN_STATUS=$?
+  if [ "${DRAY_PATHS:-}" = shared ] && [ "$DRAY_CACHE" != off ]; then
+    rm -rf "$dir/target"
+    mapped_build "$dir" "$dir/target" "$@" || true
+  fi
   rm -rf "$BATS_TEST_TMPDIR/plain-target"
   if [ -d "$dir/target" ]; then
     mv "$dir/target" "$BATS_TEST_TMPDIR/plain-target"

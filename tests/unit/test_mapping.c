@@ -14,7 +14,7 @@
 
 #include "rustc/mapping.h"
 
-static const struct mapping mapping = { "/home/u/ws", "/home/u/ws/target" };
+static const struct mapping mapping = { "/home/u/ws", "/home/u/ws/target", NULL };
 
 static void
 turns(const char *line, const char *want)
@@ -87,7 +87,7 @@ test_texts(void **state)
 static void
 test_target_dir_unknown(void **state)
 {
-	const struct mapping m = { "/ws", NULL };
+	const struct mapping m = { "/ws", NULL, NULL };
 	static const char line[] = "{\"file_name\":\"/cargo/build-dir/x.rs\"}";
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
@@ -168,7 +168,7 @@ test_suits_package(void **state)
 static void
 test_target_alone(void **state)
 {
-	static const struct mapping m = { NULL, "/home/u/ws/target" };
+	static const struct mapping m = { NULL, "/home/u/ws/target", NULL };
 	static const char line[] = "{\"file_name\":\"./a.rs\",\"rendered\":\"error\\n --> "
 				   "/cargo/build-dir/debug/build/a/out/b.rs:1:2\\n\"}";
 	static const char want[] = "{\"file_name\":\"./a.rs\",\"rendered\":\"error\\n --> "
@@ -215,11 +215,40 @@ test_argv(void **state)
 	}
 }
 
+/* What is vendored has one option more, which changes no name. */
+static void
+test_vendored(void **state)
+{
+	static const struct {
+		const char *source, *option;
+	} cases[] = {
+		{ "/home/u/ws/vendor/low/src/lib.rs",
+			"--remap-path-prefix=/home/u/ws/vendor=./vendor" },
+		{ "/home/u/ws/a/b/low/lib.rs", "--remap-path-prefix=/home/u/ws/a=./a" },
+		{ "/home/u/ws/lib.rs", NULL },
+		{ "/home/u/ws2/vendor/low/lib.rs", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
+		_cleanup_(strv_done) struct strv given = STRV_INIT, argv = STRV_INIT;
+
+		assert_int_equal(strv_add(&given, "rustc"), 0);
+		assert_int_equal(strv_add(&given, cases[i].source), 0);
+		assert_int_equal(call_parse(given.v, &call), 0);
+		assert_int_equal(mapping_argv(&mapping, &call, &argv), 0);
+		assert_int_equal(argv.n, cases[i].option ? 5 : 4);
+		if (cases[i].option)
+			assert_string_equal(argv.v[2], cases[i].option);
+	}
+}
+
 static void
 test_read(void **state)
 {
-	static const struct mapping mappings[] = { { "/home/u/ws", "/home/u/ws/target" },
-		{ NULL, "/a=b/target" }, { "/home/u/a=b", NULL }, { NULL, NULL },
+	static const struct mapping mappings[] = { { "/home/u/ws", "/home/u/ws/target", NULL },
+		{ NULL, "/a=b/target", NULL }, { "/home/u/a=b", NULL, NULL }, { NULL, NULL, NULL },
 		{ NULL, "/t", "/h/=x" }, { "/w", "/w/t", "/h" } };
 
 	(void)state;
@@ -228,7 +257,7 @@ test_read(void **state)
 		_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
 		_cleanup_(strv_done) struct strv given = STRV_INIT, argv = STRV_INIT;
 		_cleanup_(strv_done) struct strv words = STRV_INIT, again = STRV_INIT;
-		struct mapping m = { "x", "x" };
+		struct mapping m = { "x", "x", "x" };
 
 		assert_int_equal(strv_add(&given, "rustc"), 0);
 		assert_int_equal(strv_add(&given, "--cfg=x=."), 0);
@@ -333,8 +362,8 @@ main(void)
 		cmocka_unit_test(test_messages), cmocka_unit_test(test_closures),
 		cmocka_unit_test(test_target_dir_unknown), cmocka_unit_test(test_suits),
 		cmocka_unit_test(test_suits_package), cmocka_unit_test(test_target_alone),
-		cmocka_unit_test(test_argv), cmocka_unit_test(test_read),
-		cmocka_unit_test(test_home) };
+		cmocka_unit_test(test_argv), cmocka_unit_test(test_vendored),
+		cmocka_unit_test(test_read), cmocka_unit_test(test_home) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
