@@ -151,6 +151,7 @@ prime(const struct conf *conf, const struct rustc_call *call)
 {
 	_cleanup_(memo_closep) struct memo *m = NULL;
 	_cleanup_(freep) char *dir = NULL;
+	bool damaged;
 
 	if (memo_open(conf->client.cache_dir, &m) < 0)
 		m = NULL;
@@ -158,7 +159,7 @@ prime(const struct conf *conf, const struct rustc_call *call)
 	if (!fs_exists(call->out_dir) || incremental_has_state(call, m))
 		return;
 	/* what was compiled here before need not be made */
-	if (seed_put(conf, call) && incremental_has_state(call, m))
+	if (seed_put(conf, call, &damaged) && incremental_has_state(call, m))
 		return;
 	dir = make_dir(conf, call);
 	if (!dir)

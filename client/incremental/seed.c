@@ -1,5 +1,8 @@
 /* Invariant: a seed, and a state that is put in place, is whole: both are made beside, and moved in
- * one step. */
+ * one step. A state is put in place byte for byte as it was kept: each file is held against its
+ * digest (sums.h) while it is copied, and a seed with one that differs is removed. So nothing waits
+ * for the disk when a seed is kept: one that lost power left empty or torn is found like any other
+ * damage. */
 #include "config.h"
 
 #include "client/incremental/seed.h"
@@ -14,40 +17,45 @@
 
 #include "client/incremental/background.h"
 #include "client/incremental/incremental.h"
+#include "client/incremental/seed_priv.h"
+#include "client/incremental/sums.h"
 #include "common/digest.h"
 #include "common/fs.h"
 #include "common/left.h"
 
-#define SEEDS "seeds"
-#define DEPTH 3		  /* seed, state, session, file */
-#define FILES_MAX 100000u /* of one seed */
+#define SUMS "sums"
+#define CHUNK (256 * 1024)
 
-/* What a copy may hold yet. */
-struct room {
-	unsigned files;
-	uint64_t bytes;
+/* What copies share. */
+struct copier {
+	struct hasher *hasher;
+	uint8_t *chunk;
+	uint64_t room; /* bytes that they may have yet */
+	struct sums sums;
 };
-#define ROOM_OF_ONE                    \
-	{                              \
-		FILES_MAX, SEEDS_BYTES \
-	}
+
+static int
+copier_init(struct copier *c)
+{
+	*c = (struct copier){ hasher_new(), malloc(CHUNK), SEEDS_BYTES, SUMS_INIT };
+	return c->hasher && c->chunk ? 0 : -ENOMEM;
+}
+
+static void
+copier_done(struct copier *c)
+{
+	hasher_free(c->hasher);
+	free(c->chunk);
+	sums_done(&c->sums);
+}
 
 /* ---- where */
-
-/* Also NULL: what lies there may be somebody else's. */
-static char *
-seeds_dir(const char *cache_dir)
-{
-	return cache_dir && *cache_dir && fs_check_owner(cache_dir) == 0
-		       ? path_join(cache_dir, SEEDS)
-		       : NULL;
-}
 
 /* NULL: there is no cache, or no memory. */
 static char *
 seed_path(const struct conf *conf, const struct rustc_call *call)
 {
-	_cleanup_(freep) char *dir = seeds_dir(conf->client.cache_dir);
+	_cleanup_(freep) char *dir = seed_dir(conf->client.cache_dir);
 	_cleanup_(freep) char *cwd = getcwd(NULL, 0);
 	_cleanup_(freep) char *from = cwd && call->incremental
 					      ? path_normalize(cwd, call->incremental)
@@ -63,37 +71,68 @@ seed_path(const struct conf *conf, const struct rustc_call *call)
 	return path_join(dir, hex);
 }
 
-static bool
-is_seed(const char *name)
-{
-	return strlen(name) == DIGEST_HEX_SIZE - 1 &&
-	       strspn(name, "0123456789abcdef") == DIGEST_HEX_SIZE - 1;
-}
-
 /* ---- copies */
 
+/* What the copy holds, read once: a reflink is read itself, else what is read is written.
+ * -EBADMSG: the source cannot be read. */
 static int
-copy_file(const char *from, const char *to, struct room *left)
+copy_bytes(int in, int out, struct copier *c, struct sum *ret)
+{
+	bool cloned = fs_clone_fd(in, out) == 0;
+	uint64_t size = 0;
+
+	for (;;) {
+		ssize_t n = read(cloned ? out : in, c->chunk, CHUNK);
+		int r;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			hasher_final(c->hasher, &ret->digest);
+			ret->size = size;
+			return n < 0 ? -EBADMSG : 0;
+		}
+		if ((uint64_t)n > c->room)
+			return -E2BIG;
+		c->room -= (uint64_t)n;
+		size += (uint64_t)n;
+		hasher_update(c->hasher, c->chunk, (size_t)n);
+		r = cloned ? 0 : fs_write_all(out, c->chunk, (size_t)n);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* expected: NULL, or what the file has to be: -EBADMSG if it is another. ret may be NULL. */
+static int
+copy_file(const char *from, const char *to, struct copier *c, const struct sum *expected,
+	struct sum *ret)
 {
 	struct stat st;
+	struct sum is = { NULL, 0, { { 0 } } };
 	_cleanup_(closep) int in = fs_open_regular(from, &st);
 	_cleanup_(closep) int out = -1;
 	int r;
 
-	if (in < 0)
+	if (in == -EMFILE || in == -ENFILE || in == -ENOMEM)
 		return in;
-	if (left->files == 0 || (uint64_t)st.st_size > left->bytes)
+	if (in < 0 || (expected && (uint64_t)st.st_size != expected->size))
+		return expected ? -EBADMSG : in;
+	if ((uint64_t)st.st_size > c->room)
 		return -E2BIG;
-	left->files--;
-	left->bytes -= (uint64_t)st.st_size;
-	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
+	out = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
 	if (out < 0)
 		return -errno;
-	r = fs_clone_fd(in, out) == 0 ? 0 : fs_copy_fd(in, out);
+	r = copy_bytes(in, out, c, &is);
+	if (r == 0 && expected &&
+		(is.size != expected->size || !digest_eq(&is.digest, &expected->digest)))
+		r = -EBADMSG;
 	/* what is an object of an earlier compile looks like one */
-	return r < 0 || futimens(out, (const struct timespec[2]){ st.st_atim, st.st_mtim }) == 0
-		       ? r
-		       : -errno;
+	if (r == 0 && futimens(out, (const struct timespec[2]){ st.st_atim, st.st_mtim }) < 0)
+		r = -errno;
+	if (r == 0 && ret)
+		*ret = is;
+	return r;
 }
 
 static DIR *
@@ -119,23 +158,39 @@ is_unchanged(DIR *d, const struct stat *before)
 	       now.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
 }
 
+/* The file root/name becomes to/name, and is noted. */
 static int
-copy_session(const char *from, const char *to, struct room *left)
+keep_file(const char *root, const char *to, const char *name, struct copier *c)
 {
-	_cleanup_(closedirp) DIR *d = open_dir(from);
+	_cleanup_(freep) char *a = path_join(root, name);
+	_cleanup_(freep) char *b = path_join(to, name);
+	struct sum is;
+	int r = a && b ? copy_file(a, b, c, NULL, &is) : -ENOMEM;
+
+	return r < 0 ? r : sums_add(&c->sums, name, is.size, &is.digest);
+}
+
+/* session: its name below the root. */
+static int
+keep_session(const char *root, const char *to, const char *session, struct copier *c)
+{
+	_cleanup_(freep) char *from = path_join(root, session);
+	_cleanup_(freep) char *made = path_join(to, session);
+	_cleanup_(closedirp) DIR *d = from ? open_dir(from) : NULL;
 	struct stat before;
 	struct dirent *e;
 	int r = 0;
 
-	if (!d || fstat(dirfd(d), &before) < 0 || mkdir(to, 0777) < 0)
+	if (!from || !made)
+		return -ENOMEM;
+	if (!d || fstat(dirfd(d), &before) < 0 || mkdir(made, 0777) < 0)
 		return -errno;
 	while (r == 0 && (errno = 0, e = readdir(d))) {
-		_cleanup_(freep) char *a = path_join(from, e->d_name);
-		_cleanup_(freep) char *b = path_join(to, e->d_name);
+		_cleanup_(freep) char *name = path_join(session, e->d_name);
 
 		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
 			continue;
-		r = a && b ? copy_file(a, b, left) : -ENOMEM;
+		r = name ? keep_file(root, to, name, c) : -ENOMEM;
 	}
 	if (r == 0)
 		r = -errno;
@@ -156,78 +211,45 @@ lock_of(const char *session)
 
 /* While the lock is held by us no rustc removes the session. 0; 1: it is in use. */
 static int
-copy_locked(const char *from, const char *to, const char *session, struct room *left)
+keep_locked(
+	const char *root, const char *to, const char *state, const char *session, struct copier *c)
 {
 	_cleanup_(freep) char *lock = lock_of(session);
-	_cleanup_(freep) char *a = lock ? path_join(from, lock) : NULL;
-	_cleanup_(freep) char *b = lock ? path_join(to, lock) : NULL;
-	_cleanup_(freep) char *c = path_join(from, session);
-	_cleanup_(freep) char *d = path_join(to, session);
+	_cleanup_(freep) char *name = lock ? path_join(state, lock) : NULL;
+	_cleanup_(freep) char *path = name ? path_join(root, name) : NULL;
+	_cleanup_(freep) char *dir = path_join(state, session);
 	_cleanup_(closep) int fd = -1;
 	int r;
 
-	if (!a || !b || !c || !d)
+	if (!path || !dir)
 		return -ENOMEM;
-	fd = fs_open_regular(a, NULL);
+	fd = fs_open_regular(path, NULL);
 	if (fd == -ENOENT || (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0))
 		return 1;
 	if (fd < 0)
 		return fd;
-	r = copy_file(a, b, left);
-	return r < 0 ? r : copy_session(c, d, left);
+	r = keep_file(root, to, name, c);
+	return r < 0 ? r : keep_session(root, to, dir, c);
 }
 
-/* The finished sessions of a state. *ret_any: whether there was one. */
+/* The finished sessions of a state. */
 static int
-copy_state(const char *from, const char *to, struct room *left, bool *ret_any)
+keep_state(const char *root, const char *to, const char *state, struct copier *c)
 {
-	_cleanup_(closedirp) DIR *d = open_dir(from);
+	_cleanup_(freep) char *from = path_join(root, state);
+	_cleanup_(freep) char *made = path_join(to, state);
+	_cleanup_(closedirp) DIR *d = from ? open_dir(from) : NULL;
 	struct dirent *e;
 	int r = 0;
 
-	if (!d || mkdir(to, 0777) < 0)
+	if (!from || !made)
+		return -ENOMEM;
+	if (!d || mkdir(made, 0777) < 0)
 		return -errno;
-	while (r >= 0 && (e = readdir(d))) {
-		if (!incremental_is_session(e->d_name))
-			continue;
-		r = copy_locked(from, to, e->d_name, left);
-		*ret_any |= r == 0;
-	}
+	while (r >= 0 && (e = readdir(d)))
+		if (incremental_is_session(e->d_name))
+			r = keep_locked(root, to, state, e->d_name, c);
 	return MIN2(r, 0);
-}
-
-/* ---- how large, and removal */
-
-static uint64_t
-size_of(const char *path, int depth)
-{
-	_cleanup_(closedirp) DIR *d = opendir(path);
-	uint64_t size = 0;
-	struct dirent *e;
-
-	while (d && depth > 0 && (e = readdir(d))) {
-		_cleanup_(freep) char *one = path_join(path, e->d_name);
-		struct stat st;
-
-		if (streq(e->d_name, ".") || streq(e->d_name, "..") || !one || lstat(one, &st) < 0)
-			continue;
-		size += S_ISDIR(st.st_mode) ? size_of(one, depth - 1)
-					    : (uint64_t)st.st_blocks * 512;
-	}
-	return size;
-}
-
-/* In one step: who copies it sees that it is another, or gone. */
-static void
-remove_seed(const char *dir, const char *path)
-{
-	_cleanup_(freep) char *aside = NULL;
-
-	/* a full disk has no room for another directory */
-	if (left_make_dir(dir, getpid(), &aside) < 0 || rename(path, aside) < 0)
-		fs_rm_rf(path);
-	if (aside)
-		fs_rm_rf(aside);
 }
 
 /* ---- keeping */
@@ -244,43 +266,41 @@ is_fresh(const char *path)
 }
 
 static int
-copy_states(const struct rustc_call *call, const char *to)
+write_sums(const char *to, struct sums *sums)
 {
+	_cleanup_(freep) char *path = path_join(to, SUMS);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = path ? sums_encode(sums, &b) : -ENOMEM;
+
+	return r < 0 ? r : fs_write_atomic(path, b.p, b.n, 0600);
+}
+
+static int
+keep_states(const struct rustc_call *call, const char *to)
+{
+	_cleanup_(copier_done) struct copier c;
 	_cleanup_(closedirp) DIR *d = opendir(call->incremental);
-	struct room left = ROOM_OF_ONE;
-	bool any = false;
 	uint64_t size = 0;
 	struct dirent *e;
-	int r = 0;
+	int r = copier_init(&c);
 
 	while (r == 0 && d && (e = readdir(d))) {
-		_cleanup_(freep) char *a = path_join(call->incremental, e->d_name);
-		_cleanup_(freep) char *b = path_join(to, e->d_name);
+		_cleanup_(freep) char *from = path_join(call->incremental, e->d_name);
 
 		if (!incremental_is_state(call, e->d_name))
 			continue;
 		/* it would be the first to go */
-		if (!a || !b || (size += size_of(a, DEPTH - 1)) > SEEDS_BYTES)
-			return a && b ? -E2BIG : -ENOMEM;
-		r = copy_state(a, b, &left, &any);
+		if (!from || (size += seed_size(from, SEED_DEPTH - 1)) > SEEDS_BYTES)
+			return from ? -E2BIG : -ENOMEM;
+		r = keep_state(call->incremental, to, e->d_name, &c);
 	}
-	return r < 0 ? r : any ? 0 : -ENOENT;
-}
-
-/* A machine that loses power must not leave files that are empty: rustc would take an object for
- * whole. */
-static bool
-is_on_disk(const char *dir)
-{
-	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd >= 0 && syncfs(fd) == 0;
+	return r < 0 ? r : c.sums.n == 0 ? -ENOENT : write_sums(to, &c.sums);
 }
 
 void
 seed_keep(const struct conf *conf, const struct rustc_call *call)
 {
-	_cleanup_(freep) char *dir = seeds_dir(conf->client.cache_dir);
+	_cleanup_(freep) char *dir = seed_dir(conf->client.cache_dir);
 	_cleanup_(freep) char *path = seed_path(conf, call);
 	_cleanup_(freep) char *made = NULL, *old = NULL;
 
@@ -290,8 +310,7 @@ seed_keep(const struct conf *conf, const struct rustc_call *call)
 	left_sweep(NULL, dir);
 	if (left_make_dir(dir, getpid(), &made) < 0)
 		return;
-	if (copy_states(call, made) == 0 && is_on_disk(made) &&
-		left_make_dir(dir, getpid(), &old) == 0 &&
+	if (keep_states(call, made) == 0 && left_make_dir(dir, getpid(), &old) == 0 &&
 		(rename(path, old) == 0 || errno == ENOENT))
 		(void)rename(made, path);
 	fs_rm_rf(made);
@@ -321,135 +340,109 @@ is_still(const char *path, int fd)
 	       a.st_ino == b.st_ino;
 }
 
-/* cargo has made the directory, or it is being removed: none is made. */
 static int
-put_state(const struct rustc_call *call, const char *seed, int fd, const char *name)
+put_file(const char *seed, const char *to, const struct sum *sum, struct copier *c)
 {
-	_cleanup_(freep) char *from = path_join(seed, name);
-	_cleanup_(freep) char *to = path_join(call->incremental, name);
-	_cleanup_(freep) char *made = NULL, *state = NULL;
-	struct room left = ROOM_OF_ONE;
-	bool any = false;
-	int r;
+	_cleanup_(freep) char *a = path_join(seed, sum->name);
+	_cleanup_(freep) char *b = path_join(to, sum->name);
+	_cleanup_(freep) char *dir = b ? path_dirname(b) : NULL;
 
-	if (!from || !to)
+	if (!a || !dir)
 		return -ENOMEM;
+	if (mkdir(dir, 0777) < 0 && errno != EEXIST)
+		return -errno;
+	return copy_file(a, b, c, sum, NULL);
+}
+
+/* The state that these n files are. cargo has made the directory that it goes to, or that is being
+ * removed: none is made. 0: it is there; -EBADMSG: it is damaged; -errno. */
+static int
+put_state(const struct rustc_call *call, const char *seed, const struct sum *v, size_t n,
+	struct copier *c)
+{
+	_cleanup_(freep) char *name = strndup(v[0].name, strcspn(v[0].name, "/"));
+	_cleanup_(freep) char *to = name ? path_join(call->incremental, name) : NULL;
+	_cleanup_(freep) char *made = NULL, *state = NULL;
+	int r = 0;
+
+	if (!to)
+		return -ENOMEM;
+	if (!incremental_is_state(call, name))
+		return -EBADMSG;
 	if (fs_exists(to))
 		return 0;
 	r = left_make_dir(call->incremental, getpid(), &made);
 	if (r < 0)
 		return r;
 	state = path_join(made, name);
-	r = state ? copy_state(from, state, &left, &any) : -ENOMEM;
-	/* else a part of it may have been gone before it was copied */
-	if (r == 0 && !is_still(seed, fd))
-		r = -ESTALE;
-	if (r == 0 && any && rename(state, to) < 0)
+	if (!state || mkdir(state, 0777) < 0)
+		r = state ? -errno : -ENOMEM;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = put_file(seed, made, &v[i], c);
+	if (r == 0 && rename(state, to) < 0)
 		r = -errno;
 	fs_rm_rf(made);
-	return r < 0 ? r : any ? 0 : -ENOENT;
+	return r;
+}
+
+static int
+read_sums(const char *seed, struct sums *ret)
+{
+	_cleanup_(freep) char *path = path_join(seed, SUMS);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = path ? fs_read_file(path, SUMS_BYTES_MAX, &b) : -ENOMEM;
+
+	if (r < 0)
+		return r == -ENOMEM ? r : -EBADMSG;
+	return sums_decode(b.p, b.n, ret);
+}
+
+/* How many of them are of the first one's state. */
+static size_t
+count_state(const struct sum *v, size_t n)
+{
+	size_t len = strcspn(v[0].name, "/") + 1, i = 1;
+
+	while (i < n && strncmp(v[i].name, v[0].name, len) == 0)
+		i++;
+	return i;
+}
+
+static int
+put_states(const struct rustc_call *call, const char *seed, bool *ret_any)
+{
+	_cleanup_(copier_done) struct copier c;
+	int r = copier_init(&c);
+
+	if (r == 0)
+		r = read_sums(seed, &c.sums);
+	for (size_t i = 0, n; r == 0 && i < c.sums.n; i += n) {
+		n = count_state(c.sums.v + i, c.sums.n - i);
+		r = put_state(call, seed, c.sums.v + i, n, &c);
+		*ret_any |= r == 0;
+	}
+	return r;
 }
 
 bool
-seed_put(const struct conf *conf, const struct rustc_call *call)
+seed_put(const struct conf *conf, const struct rustc_call *call, bool *ret_damaged)
 {
+	_cleanup_(freep) char *dir = seed_dir(conf->client.cache_dir);
 	_cleanup_(freep) char *path = seed_path(conf, call);
-	_cleanup_(closedirp) DIR *d = path ? open_dir(path) : NULL;
+	_cleanup_(closedirp) DIR *d = dir && path ? open_dir(path) : NULL;
 	bool put = false;
-	struct dirent *e;
 
-	while (d && (e = readdir(d)))
-		if (incremental_is_state(call, e->d_name))
-			put |= put_state(call, path, dirfd(d), e->d_name) == 0;
+	*ret_damaged = false;
+	if (!d)
+		return false;
+	/* one that was removed meanwhile, or made anew, only looks damaged */
+	if (put_states(call, path, &put) == -EBADMSG && is_still(path, dirfd(d))) {
+		*ret_damaged = true;
+		if (conf->client.cache == CACHE_ON)
+			seed_remove(dir, path);
+	}
 	/* it was used now */
-	if (put)
+	else if (put)
 		(void)utimensat(AT_FDCWD, path, NULL, 0);
 	return put;
-}
-
-/* ---- making room */
-
-struct seed {
-	char *path;
-	uint64_t size;
-	struct timespec used;
-};
-
-static int
-compare_used(const void *a, const void *b)
-{
-	const struct seed *x = a, *y = b;
-
-	if (x->used.tv_sec != y->used.tv_sec)
-		return x->used.tv_sec < y->used.tv_sec ? 1 : -1;
-	return x->used.tv_nsec < y->used.tv_nsec ? 1 : -(x->used.tv_nsec > y->used.tv_nsec);
-}
-
-struct seeds {
-	struct seed *v;
-	size_t n, cap;
-};
-
-static int
-add_seed(struct seeds *s, char *path, const struct stat *st)
-{
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 64;
-		struct seed *v = reallocarray(s->v, cap, sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		s->v = v;
-		s->cap = cap;
-	}
-	s->v[s->n++] = (struct seed){ path, size_of(path, DEPTH), st->st_mtim };
-	return 0;
-}
-
-void
-seed_trim(const char *cache_dir, uint64_t max)
-{
-	_cleanup_(freep) char *dir = seeds_dir(cache_dir);
-	_cleanup_(closedirp) DIR *d = dir ? opendir(dir) : NULL;
-	struct seeds s = { NULL, 0, 0 };
-	uint64_t size = 0;
-	struct dirent *e;
-
-	while (d && (e = readdir(d))) {
-		char *path = is_seed(e->d_name) ? path_join(dir, e->d_name) : NULL;
-		struct stat st;
-
-		if (!path || lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) ||
-			add_seed(&s, path, &st) < 0)
-			free(path);
-	}
-	if (s.n > 0)
-		qsort(s.v, s.n, sizeof(*s.v), compare_used);
-	for (size_t i = 0; i < s.n; i++) {
-		size += s.v[i].size;
-		if (size > max)
-			remove_seed(dir, s.v[i].path);
-		free(s.v[i].path);
-	}
-	free(s.v);
-}
-
-void
-seed_clear(const char *cache_dir)
-{
-	_cleanup_(freep) char *dir = seeds_dir(cache_dir);
-	_cleanup_(closedirp) DIR *d = dir ? opendir(dir) : NULL;
-	struct dirent *e;
-
-	while (d && (e = readdir(d))) {
-		_cleanup_(freep) char *path = NULL;
-
-		/* what is being copied, too: it will not be found, and is not kept */
-		if (is_seed(e->d_name) || starts_with(e->d_name, ".dray-"))
-			path = path_join(dir, e->d_name);
-		if (path)
-			remove_seed(dir, path);
-	}
-	if (dir)
-		(void)rmdir(dir);
 }

@@ -4,7 +4,8 @@
  *
  * A seed is a directory in <cache>/seeds, named by the digest of the call's incremental directory
  * and the crate's name. It holds the finished sessions of all states of that crate there
- * (incremental.h), which are of one or more units: whether rustc takes one is rustc's decision.
+ * (incremental.h), which are of one or more units, and their check sums (sums.h): what is taken
+ * from it is whole; whether rustc takes it is rustc's decision.
  * Files are reflinks or copies, never hard links: a rustc that is interrupted writes into those. */
 #ifndef DRAY_CLIENT_INCREMENTAL_SEED_H
 #define DRAY_CLIENT_INCREMENTAL_SEED_H
@@ -19,8 +20,10 @@
 void seed_keep(const struct conf *conf, const struct rustc_call *call);
 /* The same in the background (background.h). */
 void seed_start(const struct conf *conf, const struct rustc_call *call);
-/* Puts the states in place that are not there. Whether there is any now. */
-bool seed_put(const struct conf *conf, const struct rustc_call *call);
+/* Puts the states in place that are not there. Whether there is any now. *ret_damaged: whether a
+ * file of the seed is not what was kept, or it has no check sums: what was not put before that was
+ * found is not, and the seed is removed (where the cache is written to). */
+bool seed_put(const struct conf *conf, const struct rustc_call *call, bool *ret_damaged);
 /* Removes all seeds, or what is more than SEEDS_BYTES. */
 void seed_clear(const char *cache_dir);
 void seed_trim(const char *cache_dir, uint64_t max);

@@ -484,6 +484,20 @@ leave_incremental(struct wrap *w)
 	w->was_incremental = true;
 }
 
+static void
+put_seed(struct wrap *w)
+{
+	char *why = NULL;
+	bool damaged;
+
+	(void)seed_put(w->conf, &w->given, &damaged);
+	if (damaged && asprintf(&why, "%s%sthe seed of its state was damaged",
+			       w->cache_why ? w->cache_why : "", w->cache_why ? "; " : "") >= 0) {
+		free(w->cache_why);
+		w->cache_why = why;
+	}
+}
+
 /* After a miss, compiles incrementally as without dray in three cases: a state is there to go on
  * from; the unit was edited before a state was made ready; or the result is not to be kept. */
 static void
@@ -501,7 +515,7 @@ return_to_incremental(struct wrap *w)
 				w->primes = true;
 				return;
 			}
-			(void)seed_put(w->conf, &w->given);
+			put_seed(w);
 		}
 	}
 	w->call = w->given;

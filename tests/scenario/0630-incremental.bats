@@ -180,21 +180,72 @@ seeded() {
   answer 45
 }
 
-@test "a seed that is damaged, of which a part is gone, or that cannot be read, is none" {
+# damage FILE: a bit in the middle of it is another.
+damage() {
+  local at=$(($(stat -c %s "$1") / 2)) byte
+  byte=$(od -An -tu1 -j $at -N 1 "$1")
+  printf "\\x$(printf %x $((byte ^ 16)))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
+}
+one_seed_file() {
+  find "$DRAY_CACHE_DIR/seeds" -type f -name "$1" -size +0 | LC_ALL=C sort | head -n 1 | grep .
+}
+# without_it COMMAND…: the seed is put back as it was kept, the command hurts it, and the next edit is built right; the
+# seed is gone, and the log says why.
+without_it() {
+  rm -rf "$DRAY_CACHE_DIR/seeds" "$WORK/app/target"
+  cp -a "$WORK/seeds" "$DRAY_CACHE_DIR/seeds"
+  edit 42
+  cached again "$WORK/app" build || return
+  all_hit || return
+  "$@" || return
+  edit $((n = ${n:-50} + 1))
+  cached edited "$WORK/app" build || return
+  answer $n || return
+  [ -z "$(find "$WORK/app/target" -name '.dray-*')" ] || return
+  jq -es 'any(.[]; .cache_why // "" | endswith("; the seed of its state was damaged"))' "$JOBS" >/dev/null || { show_cache; return 1; }
+  seeds 0
+}
+
+# bats test_tags=long
+@test "a bit of a seed that is another is found, in any file, and that seed is gone" {
   seeded
   cp -a "$DRAY_CACHE_DIR/seeds" "$WORK/seeds"
-  for how in 'find %s -name dep-graph.bin -exec truncate -s 100 {} +' 'find %s -name "*.lock" -delete' \
-    'find %s -name "*.o" -delete' 'chmod -R a-r %s/*' 'find %s -name "s-*" -type d -exec rm -r {} +'; do
-    rm -rf "$DRAY_CACHE_DIR/seeds" "$WORK/app/target"
-    cp -a "$WORK/seeds" "$DRAY_CACHE_DIR/seeds"
-    edit 42
-    cached again "$WORK/app" build
-    all_hit
-    eval "${how//%s/"$DRAY_CACHE_DIR/seeds"}" || true
-    edit $((n = ${n:-50} + 1))
-    cached edited "$WORK/app" build
-    answer $n
+  for name in '*.o' dep-graph.bin query-cache.bin work-products.bin sums; do
+    flipped() {
+      damage "$(one_seed_file "$name")"
+    }
+    without_it flipped
   done
+  # what a state goes on from is right without it
+  touch "$WORK/damaged"
+  edit 90
+  cached steady "$WORK/app" build
+  answer 90
+  find "$WORK/app/target/debug/incremental" -name '*.o' ! -newer "$WORK/damaged" | grep -q .
+}
+
+# bats test_tags=long
+@test "a seed of which a part is cut or gone, or that an older dray left, is none" {
+  seeded
+  cp -a "$DRAY_CACHE_DIR/seeds" "$WORK/seeds"
+  in_seeds() {
+    find "$DRAY_CACHE_DIR/seeds" "$@"
+  }
+  without_it in_seeds -name dep-graph.bin -exec truncate -s 100 {} +
+  without_it in_seeds -name '*.o' -exec truncate -s 0 {} +
+  without_it in_seeds -name '*.lock' -delete
+  without_it in_seeds -name '*.o' -delete
+  without_it in_seeds -name 's-*' -type d -exec rm -r {} +
+  without_it in_seeds -name sums -delete
+  # one that is not readable is not read
+  rm -rf "$DRAY_CACHE_DIR/seeds" "$WORK/app/target"
+  cp -a "$WORK/seeds" "$DRAY_CACHE_DIR/seeds"
+  edit 42
+  cached again "$WORK/app" build
+  chmod -R a-r "$DRAY_CACHE_DIR/seeds/"* || true
+  edit 91
+  cached edited "$WORK/app" build
+  answer 91
 }
 
 @test "of a cache that others may write to no seed is taken, and none is put there" {

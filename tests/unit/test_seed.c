@@ -1,6 +1,6 @@
-/* seeds: what is kept and put back is whole whatever others do meanwhile, nothing is written or
- * removed but in the two directories, and all of them together stay small. Real directories; no
- * compiler. */
+/* seeds: what is kept and put back is whole whatever others do meanwhile and whatever the disk did,
+ * nothing is written or removed but in the two directories, and all of them together stay small.
+ * Real directories; no compiler. */
 #include "config.h"
 
 #include <errno.h>
@@ -32,6 +32,7 @@ static char crate[] = "a", incremental[PATH_MAX], cache[PATH_MAX];
 static struct conf conf;
 static struct rustc_call call;
 static pid_t other = -1;
+static bool damaged;
 
 /* Valid until the call after the next one. */
 static const char *
@@ -140,12 +141,207 @@ test_there_and_back(void **state)
 	seed_keep(&conf, &call);
 	assert_int_equal(seeds(), 1);
 	clean_target();
-	assert_true(seed_put(&conf, &call));
+	assert_true(seed_put(&conf, &call, &damaged));
 	assert_int_equal(count("incremental/" SESSION "/*.o"), FILES);
 	assert_int_equal(count("incremental/*/*-working"), 0);
 	assert_int_equal(count("incremental/b-*"), 0);
 	assert_int_equal(count("incremental/.dray-*"), 0);
 	assert_int_equal(count("cache/seeds/.dray-*"), 0);
+}
+
+/* The one seed that there is; the caller frees it. */
+static char *
+only_seed(void)
+{
+	char *path;
+	glob_t g;
+
+	assert_int_equal(glob(in("cache/seeds/[0-9a-f]*"), 0, NULL, &g), 0);
+	assert_int_equal(g.gl_pathc, 1);
+	path = strdup(g.gl_pathv[0]);
+	assert_non_null(path);
+	globfree(&g);
+	return path;
+}
+
+static void
+flip(const char *path, off_t at)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	char c;
+
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &c, 1, at), 1);
+	c ^= 0x10;
+	assert_int_equal(pwrite(fd, &c, 1, at), 1);
+	close(fd);
+}
+
+static void
+flip_first(const char *path)
+{
+	flip(path, 0);
+}
+
+static void
+flip_last(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	flip(path, st.st_size - 1);
+}
+
+static void
+cut(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(truncate(path, st.st_size - 1), 0);
+}
+
+static void
+empty(const char *path)
+{
+	assert_int_equal(truncate(path, 0), 0);
+}
+
+static void
+grow(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "", 1), 1);
+	close(fd);
+}
+
+static void
+gone(const char *path)
+{
+	assert_int_equal(unlink(path), 0);
+}
+
+static void
+become_link(const char *path)
+{
+	char aside[PATH_MAX];
+
+	assert_true(snprintf(aside, sizeof(aside), "%s.aside", path) < PATH_MAX);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(symlink(aside, path), 0);
+}
+
+static void
+become_fifo(const char *path)
+{
+	gone(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+}
+
+/* One file of a seed of two states is hurt: no part of its state is put, and the seed is gone; the
+ * next one is as good as any. */
+static void
+hurt(const char *file, void (*how)(const char *path))
+{
+	_cleanup_(freep) char *seed = NULL;
+	_cleanup_(freep) char *path = NULL;
+
+	assert_int_equal(fs_rm_rf(in("cache/seeds")), 0);
+	clean_target();
+	put_state("incremental");
+	seed_keep(&conf, &call);
+	seed = only_seed();
+	path = path_join(seed, file);
+	how(path);
+	clean_target();
+	assert_false(seed_put(&conf, &call, &damaged));
+	assert_true(damaged);
+	assert_int_equal(seeds(), 0);
+	assert_int_equal(count("incremental/*"), 0);
+	assert_int_equal(count("incremental/.dray-*"), 0);
+	assert_int_equal(count("cache/seeds/.dray-*"), 0);
+	assert_false(seed_put(&conf, &call, &damaged));
+	assert_false(damaged);
+	put_state("incremental");
+	seed_keep(&conf, &call);
+	clean_target();
+	assert_true(seed_put(&conf, &call, &damaged));
+	assert_false(damaged);
+}
+
+static void
+test_damaged(void **state)
+{
+	static void (*const any[])(
+		const char *) = { grow, gone, become_link, become_fifo },
+			   (*const filled[])(const char *) = { flip_first, flip_last, cut, empty };
+	static const char *const files[] = { SESSION "/0.o", "sums" };
+
+	(void)state;
+	in_time();
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(any); k++)
+			/* what a link leads to is checked as well */
+			if (!streq(files[i], "sums") || any[k] != become_link)
+				hurt(files[i], any[k]);
+		for (size_t k = 0; k < ARRAY_LEN(filled); k++)
+			hurt(files[i], filled[k]);
+	}
+	for (size_t k = 0; k < ARRAY_LEN(any); k++)
+		hurt(LOCK, any[k]);
+}
+
+/* What is not listed is not put; a cache that is only read keeps what is damaged. */
+static void
+test_not_listed(void **state)
+{
+	_cleanup_(freep) char *seed = NULL;
+	_cleanup_(freep) char *more = NULL;
+
+	(void)state;
+	put_state("incremental");
+	seed_keep(&conf, &call);
+	seed = only_seed();
+	more = path_join(seed, SESSION "/more.o");
+	assert_int_equal(fs_write_atomic(more, "x", 1, 0600), 0);
+	clean_target();
+	assert_true(seed_put(&conf, &call, &damaged));
+	assert_int_equal(count("incremental/" SESSION "/*"), FILES);
+	assert_int_equal(seeds(), 1);
+
+	free(steal_ptr(more));
+	more = path_join(seed, SESSION "/0.o");
+	cut(more);
+	clean_target();
+	conf.client.cache = CACHE_READ;
+	assert_false(seed_put(&conf, &call, &damaged));
+	assert_true(damaged);
+	assert_int_equal(seeds(), 1);
+}
+
+/* Of two states one is there already, and the other one is damaged: the first stays. */
+static void
+test_one_of_two(void **state)
+{
+	_cleanup_(freep) char *seed = NULL;
+	_cleanup_(freep) char *path = NULL;
+
+	(void)state;
+	put_state("incremental");
+	put("incremental/a-3/s-a-b.lock", "");
+	put("incremental/a-3/s-a-b-c/0.o", "other");
+	seed_keep(&conf, &call);
+	seed = only_seed();
+	path = path_join(seed, "a-3/s-a-b-c/0.o");
+	flip_last(path);
+	assert_int_equal(fs_rm_rf(in("incremental/a-3")), 0);
+	assert_true(seed_put(&conf, &call, &damaged));
+	assert_true(damaged);
+	assert_int_equal(count("incremental/a-3"), 0);
+	assert_int_equal(count("incremental/" SESSION "/*.o"), FILES);
+	assert_int_equal(seeds(), 0);
 }
 
 /* What is no file, in a state or in a seed, blocks nobody, and links are not followed. */
@@ -185,11 +381,11 @@ test_link_in_place(void **state)
 	clean_target();
 	put("elsewhere/mine", "x");
 	assert_int_equal(symlink(in("elsewhere"), in("incremental/a-1x2y")), 0);
-	(void)seed_put(&conf, &call);
+	(void)seed_put(&conf, &call, &damaged);
 	assert_int_equal(count("elsewhere/*"), 1);
 	assert_int_equal(unlink(in("incremental/a-1x2y")), 0);
 	assert_int_equal(symlink(in("nowhere"), in("incremental/a-1x2y")), 0);
-	assert_false(seed_put(&conf, &call));
+	assert_false(seed_put(&conf, &call, &damaged));
 	assert_false(fs_exists(in("nowhere")));
 	assert_int_equal(count("incremental/.dray-*"), 0);
 }
@@ -207,7 +403,7 @@ test_others_directory(void **state)
 	assert_int_equal(seeds(), 1);
 	clean_target();
 	assert_int_equal(chmod(cache, 0777), 0);
-	assert_false(seed_put(&conf, &call));
+	assert_false(seed_put(&conf, &call, &damaged));
 	seed_clear(cache);
 	assert_int_equal(seeds(), 1);
 }
@@ -285,15 +481,13 @@ static void
 goes_meanwhile(void (*go)(void))
 {
 	_cleanup_(freep) char *seed = NULL;
-	glob_t g;
+	_cleanup_(buf_done) struct buf sums = BUF_INIT;
 
 	put_state("incremental");
 	seed_keep(&conf, &call);
-	assert_int_equal(glob(in("cache/seeds/[0-9a-f]*"), 0, NULL, &g), 0);
-	seed = strdup(g.gl_pathv[0]);
-	globfree(&g);
-	assert_non_null(seed);
+	seed = only_seed();
 	assert_int_equal(rename(seed, in("kept")), 0);
+	assert_int_equal(fs_read_file(in("kept/sums"), 1 << 20, &sums), 0);
 	other = fork();
 	assert_true(other >= 0);
 	if (other == 0) {
@@ -308,9 +502,10 @@ goes_meanwhile(void (*go)(void))
 		/* as seed_keep does it: made beside, and moved */
 		(void)fs_mkdir_p(in("cache/seeds"), 0700);
 		put_state("made");
+		assert_int_equal(fs_write_atomic(in("made/sums"), sums.p, sums.n, 0600), 0);
 		if (rename(made, seed) < 0)
 			assert_int_equal(fs_rm_rf(made), 0);
-		if (seed_put(&conf, &call))
+		if (seed_put(&conf, &call, &damaged))
 			assert_int_equal(count("incremental/" SESSION "/*.o"), FILES);
 		assert_int_equal(count("incremental/.dray-*"), 0);
 	}
@@ -335,7 +530,8 @@ test_cleared_meanwhile(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(test_there_and_back), TEST(test_no_files),
+	const struct CMUnitTest tests[] = { TEST(test_there_and_back), TEST(test_damaged),
+		TEST(test_not_listed), TEST(test_one_of_two), TEST(test_no_files),
 		TEST(test_link_in_place), TEST(test_others_directory), TEST(test_clear),
 		TEST(test_many), TEST(test_too_large), TEST(test_trimmed_meanwhile),
 		TEST(test_cleared_meanwhile) };
