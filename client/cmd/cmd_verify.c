@@ -327,6 +327,10 @@ const struct cmd cmd_verify = {
 	.summary = "Compile and run again what is in the local cache, and compare byte for byte",
 	.help = "  --json      as one JSON object\n"
 		"  --sample N  until N were made again, picked at random; all when not given\n"
-		"  -h, --help  print this\n",
+		"  -h, --help  print this\n"
+		"\n"
+		"All is made again at its own place. So it is not found where a macro makes "
+		"something\n"
+		"else of its place than the path: a length or a hash, of Span::local_file() say.\n",
 	.run = run,
 };

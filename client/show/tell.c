@@ -216,6 +216,10 @@ say_cache(struct strv *s, const struct job_line *j)
 	else if (streq(j->cache, "off"))
 		r = strv_addf(s, "The local cache was not asked%s%s.", *j->cache_why ? ": " : "",
 			j->cache_why);
+	if (r == 0 && strstr(j->cache_why, "lies outside of the workspace"))
+		r = strv_add(s,
+			"Of a package below the workspace's directory cargo's hash is the same "
+			"wherever that lies.");
 	if (r == 0 && *j->not_stored)
 		r = strv_addf(s, "Its result was not kept: %s.", j->not_stored);
 	if (r == 0 && *j->bound)

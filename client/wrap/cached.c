@@ -20,6 +20,7 @@
 #include "client/wrap/identify.h"
 #include "client/wrap/ledger.h"
 #include "client/wrap/notices.h"
+#include "client/wrap/outside.h"
 #include "client/wrap/refused.h"
 #include "client/wrap/target_dir.h"
 #include "common/child.h"
@@ -350,13 +351,40 @@ cached_former_recipe(struct cached *c, struct strv *ret)
 	return r;
 }
 
+static struct outside_in
+outside_in(const struct cached *c)
+{
+	return (struct outside_in){ c->in.memo, c->in.call, c->cwd, &c->key.recipe };
+}
+
+/* Whether the package, or one that it depends on, lies outside of the workspace, and the unit was
+ * kept where both lay elsewhere. */
+static bool
+say_outside(const struct cached *c, struct cached_said *said)
+{
+	const struct outside_in in = outside_in(c);
+	_cleanup_(freep) char *outside = c->in.call ? outside_find(&in) : NULL;
+	_cleanup_(freep) char *before = outside ? outside_before(&in) : NULL;
+
+	if (before)
+		cached_why(said,
+			"new here: it was compiled in %s; %s lies outside of the workspace, and "
+			"cargo's own hashes tell where",
+			before, outside);
+	return before;
+}
+
 void
 cached_note_recipe(struct cached *c)
 {
+	const struct outside_in in = outside_in(c);
+	_cleanup_(freep) char *outside = c->in.call ? outside_find(&in) : NULL;
 	_cleanup_(freep) char *name = recipe_name(c);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = name ? 0 : -ENOMEM;
 
+	if (outside)
+		outside_note(&in);
 	for (size_t i = 0; r == 0 && i < c->key.recipe.n; i++)
 		r = buf_add(&b, c->key.recipe.v[i], strlen(c->key.recipe.v[i]) + 1);
 	if (r == 0)
@@ -373,8 +401,11 @@ cached_say_new_key(struct cached *c, struct cached_said *said)
 	_cleanup_(strv_done) struct strv former = STRV_INIT;
 	_cleanup_(buf_done) struct buf elsewhere = BUF_INIT;
 	_cleanup_(freep) char *what = NULL;
+	bool outside = say_outside(c, said);
 
 	if (cached_former_recipe(c, &former) < 0) {
+		if (outside)
+			return;
 		find_elsewhere(c, &elsewhere);
 		if (elsewhere.n > 0)
 			cached_why(said,

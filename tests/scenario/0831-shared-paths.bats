@@ -304,6 +304,44 @@ vendored() {
   (cd "$1" && cargo generate-lockfile -q --offline)
 }
 
+@test "a package beside the workspace: where it moves, cargo's own hashes are others, and explain says so" {
+  mkdir "$WORK/one" "$WORK/two"
+  package "$WORK/one/ws" app
+  member "$WORK/one/ws/inner" inner lib
+  member "$WORK/one/lib" lib lib
+  depends "$WORK/one/ws" inner inner
+  depends "$WORK/one/ws/inner" lib ../../lib
+  printf 'pub fn inner() -> u32 { lib::answer() }\n' >"$WORK/one/ws/inner/src/lib.rs"
+  printf 'fn main() { println!("{}", inner::inner()); }\n' >"$WORK/one/ws/src/main.rs"
+  member "$WORK/one/ws/alone" alone lib
+  depends "$WORK/one/ws" alone alone
+  (cd "$WORK/one/ws" && cargo generate-lockfile -q)
+  cp -R "$WORK/one/." "$WORK/two"
+  cached first "$WORK/one/ws" build
+  missed lib 'it was not compiled here before'
+  missed app 'it was not compiled here before'
+  cached second "$WORK/two/ws" build
+  missed lib "it was compiled in $WORK/one/lib; $WORK/two/lib lies outside of the workspace, and cargo's own hashes tell where"
+  for crate in inner app; do
+    missed $crate "it was compiled in $WORK/one/ws; $WORK/two/lib lies outside of the workspace"
+  done
+  hit alone
+  (cd "$WORK/two/ws" && "$DRAY" explain app) | grep -qF 'Of a package below the workspace'
+  # an edit is still what it is
+  echo 'pub fn more() {}' >>"$WORK/two/lib/src/lib.rs"
+  cached edited "$WORK/two/ws" build
+  fails grep -q 'outside of the workspace' "$JOBS"
+  # where that package is the same, nothing is
+  mkdir "$WORK/far"
+  cp -R "$WORK/two/ws" "$WORK/far/ws"
+  clean "$WORK/far/ws"
+  sed -i "s#\.\./\.\./lib#$WORK/two/lib#" "$WORK/two/ws/inner/Cargo.toml" "$WORK/far/ws/inner/Cargo.toml"
+  cached absolute "$WORK/two/ws" build
+  cached far "$WORK/far/ws" build
+  hit lib
+  hit inner
+}
+
 @test "what is vendored is found from another checkout, and an edit of it counts" {
   vendored "$WORK/one"
   found_elsewhere build

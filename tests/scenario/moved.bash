@@ -18,6 +18,14 @@ moved_print() {
   printf 'fn main() {\n    println!("{:?}", %s);\n}\n' "$4" | moved_case "$1" "$2" "$3"
 }
 
+# A macro that gives the real path of a source, by nothing that a system call or a variable tells; before 1.88 there is
+# no such thing.
+moved_local() {
+  local version
+  version=$(rustc --version | sed -E 's/^rustc 1\.([0-9]+).*/\1/')
+  [ "$version" -lt 88 ] || echo '#[proc_macro] pub fn local(_: TokenStream) -> TokenStream { text(format!("{:?}", proc_macro::Span::call_site().local_file())) }'
+}
+
 # The macros: each makes a text of what it finds by its argument.
 moved_macros() {
   mkdir -p "$1/mac/src"
@@ -29,7 +37,7 @@ edition = "2021"
 [lib]
 proc-macro = true
 END
-  cat >"$1/mac/src/lib.rs" <<'END'
+  sed "s/@LOCAL@/$(moved_local)/" >"$1/mac/src/lib.rs" <<'END'
 use proc_macro::{Literal, TokenStream, TokenTree};
 use std::path::{Path, PathBuf};
 
@@ -98,6 +106,7 @@ pub fn said(input: TokenStream) -> TokenStream {
     eprintln!("mac looks at {}", home().join(arg(input)).display());
     text(String::from("said"))
 }
+@LOCAL@
 #[proc_macro]
 pub fn said_above(_: TokenStream) -> TokenStream {
     eprintln!("mac stands in {}", home().ancestors().nth(2).unwrap().display());
@@ -219,6 +228,11 @@ END
   moved_print "$w" m_tracked free 'mac::tracked!("data/two.txt")'
   moved_print "$w" m_relative free 'mac::relative!("data/sub/../link.txt")'
   # what a macro emits
+  if [ -n "$(moved_local)" ]; then
+    echo 'pub const AT: &str = mac::local!();' >"$w/cases/data/local.rs"
+    moved_print "$w" m_local free 'mac::local!()'
+    printf 'mod l { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/local.rs")); }\nfn main() { println!("{}", l::AT); }\n' | moved_case "$w" m_local_abs place
+  fi
   moved_print "$w" m_dir place 'mac::dir!()'
   moved_print "$w" m_dir_url place 'mac::dir_url!()'
   moved_print "$w" m_dir_above above 'mac::dir_above!()'
