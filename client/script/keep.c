@@ -397,6 +397,8 @@ run_keep(struct run *r, int status)
 		why_set(&r->not_stored, k, "%s", strerror(-k));
 	if (r->not_stored)
 		run_give_up(r);
+	else
+		cached_note_together(r->c);
 	cached_note_recipe(r->c);
 	depot_trim(r->c->depot, TRIM_FILES);
 	r->store_us = clock_mono_us() - start;

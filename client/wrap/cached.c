@@ -23,6 +23,7 @@
 #include "client/wrap/outside.h"
 #include "client/wrap/refused.h"
 #include "client/wrap/target_dir.h"
+#include "client/wrap/together.h"
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -516,20 +517,33 @@ cached_has_all(struct cached *c, const struct result *res)
 	return true;
 }
 
+/* By its dep-info, or its OUT_DIR. */
+void
+cached_note_together(struct cached *c)
+{
+	const struct rustc_call *call = c->in.call;
+	const struct together_in in = { c->depot, c->in.memo, c->in.conf->client.cache_dir,
+		c->target_dir };
+	_cleanup_(freep) char *made = NULL;
+
+	if (c->in.conf->client.cache != CACHE_ON || !c->target_dir ||
+		streq(c->target_dir, c->out_dir) || !path_is_below(c->out_dir, c->target_dir))
+		return;
+	if (!call)
+		made = strdup(c->out_dir);
+	else if (asprintf(&made, "%s/%s%s.d", c->out_dir, call->crate_name,
+			 call->extra_filename ? call->extra_filename : "") < 0)
+		made = NULL;
+	if (made)
+		together_note(&in, &c->key.id, made + strlen(c->target_dir) + 1);
+}
+
 void
 cached_mark_used(struct cached *c, const struct digest *key, const struct result *res)
 {
-	size_t n = 0, max = res->n_outputs + res->n_temporaries;
-	_cleanup_(freep) struct digest *blobs = calloc(max + 1, sizeof(*blobs));
-
-	if (!blobs)
-		return;
-	for (size_t i = 0; i < res->n_outputs; i++)
-		if (res->outputs[i].is_blob)
-			blobs[n++] = res->outputs[i].digest;
-	for (size_t i = 0; i < res->n_temporaries; i++)
-		blobs[n++] = res->temporaries[i].digest;
-	depot_used(c->depot, key, blobs, n);
+	together_mark_result(c->depot, key, res);
+	if (digest_eq(key, &c->key.id))
+		cached_note_together(c);
 }
 
 /* Whether this result was put in place. */

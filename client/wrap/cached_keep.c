@@ -755,6 +755,8 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 	if (r < 0 && !*said->why)
 		cached_why(said, "%s", strerror(-r));
 	memcpy(said->bound, c->bound, sizeof(said->bound));
+	if (r == 0 && !made->staged)
+		cached_note_together(c);
 	if (!made->staged) {
 		cached_note_recipe(c);
 		depot_trim(c->depot, TRIM_FILES);

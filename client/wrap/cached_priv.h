@@ -57,6 +57,8 @@ int cached_restore_outputs(
 	struct cached *c, const struct result *res, const char *late, struct cached_said *said);
 void cached_print(const struct cached *c, int fd, const struct buf *text);
 void cached_mark_used(struct cached *c, const struct digest *key, const struct result *res);
+/* That its entry is one of those that its target directory was made of (together.h). */
+void cached_note_together(struct cached *c);
 
 /* Writes a text to the empty *to in the form in which it is kept. *bound: the text holds for this
  * out-dir alone. 0; -EBADMSG: it cannot be kept; -ENOMEM. */

@@ -78,3 +78,42 @@ store_is_within() {
   done
   wait_until 10 store_is_within 4194304
 }
+
+# used WHEN DIR: what a build of that project uses was used last then.
+used() {
+  local file
+  clean "$2"
+  mkdir -p "$WORK/before" "$DRAY_CACHE_DIR/blobs" "$DRAY_CACHE_DIR/entries"
+  mv "$DRAY_CACHE_DIR/blobs" "$DRAY_CACHE_DIR/entries" "$WORK/before"
+  cached used "$2" build
+  while IFS= read -r -d '' file; do
+    touch -c -d "$1" "$DRAY_CACHE_DIR/$file"
+  done < <(cd "$DRAY_CACHE_DIR" && find blobs entries -type f -print0)
+  cp -a "$WORK/before/." "$DRAY_CACHE_DIR"
+  rm -rf "$WORK/before"
+}
+
+@test "what a project is made of stays while anything of it is compiled, and goes with all the rest of it" {
+  scenario_setup
+  for name in daily idle; do
+    package "$WORK/$name" $name
+    dependency "$WORK/$name" $name-base
+    printf 'fn main() { println!("{}", %s_base::answer()); }\n' $name >"$WORK/$name/src/main.rs"
+    echo "pub fn of() -> &'static str { \"$name\" }" >>"$WORK/$name/$name-base/src/lib.rs"
+  done
+  used '9 days ago' "$WORK/daily"
+  used '5 days ago' "$WORK/idle"
+  # what is remembered of uses is of then, too
+  rm -f "$DRAY_CACHE_DIR"/index.lmdb* "$DRAY_CACHE_DIR"/memo.lmdb*
+  # the library is fresh
+  echo '// an edit' >>"$WORK/daily/src/main.rs"
+  cached edited "$WORK/daily" build
+  jobs_all '.crate == "daily"'
+  "$DRAY" gc --unused-since 2d >/dev/null
+  clean "$WORK/daily"
+  cached daily "$WORK/daily" build
+  all_hit
+  clean "$WORK/idle"
+  cached idle "$WORK/idle" build
+  all_missed
+}
