@@ -153,8 +153,9 @@ seeded() {
   edit 43
   export DRAY_PRIME=yes
   cached edited "$WORK/app" build
-  # a library and a program of one name
+  # a library and a program of one name: the later of the two finds a fresh one
   wait_until 60 seeds 1
+  wait_until 60 idle
   edit 42
   export DRAY_PRIME=no
   clean "$WORK/app"
