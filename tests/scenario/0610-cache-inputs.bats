@@ -212,7 +212,9 @@ END
   missed app variable
   says "$app" '/home/one None Some("1")'
   HOME=/home/two both home "$app" build
-  missed app variable
+  # with shared paths HOME has a mark for itself, and what is made tells of it
+  [ "${DRAY_PATHS:-exact}" = shared ] || missed app variable
+  missed app
   says "$app" '/home/two None None'
   both again "$app" build
   all_hit
