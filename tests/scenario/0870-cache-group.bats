@@ -290,6 +290,12 @@ refused() {
   # it is cargo's stderr that has it: nothing is said again when all is fresh
   as eve cargo build 2>"$LOGS/fresh.err"
   fails grep 'dray:' "$LOGS/fresh.err"
+  # on a terminal as well
+  if command -v script >/dev/null; then
+    rm -rf "$WORLD/eve/src/target" "$WORLD/eve/.cache/dray/refused"
+    as eve script -qec 'cargo build' /dev/null >"$LOGS/terminal"
+    grep -c $'\033\\[Kdray: the build goes on without the cache' "$LOGS/terminal" | grep -x 1 || { cat -v "$LOGS/terminal" >&2; return 1; }
+  fi
   as eve "$WORLD/build/client/dray" doctor >"$LOGS/doctor" || true
   grep '^bad   cache  *is not used: this process is not of the group .*gpasswd -a' "$LOGS/doctor" || { cat "$LOGS/doctor"; false; }
   as eve "$WORLD/build/client/dray" gc 2>"$LOGS/gc" && return 1
@@ -426,6 +432,35 @@ END
   all_hit
   [ -z "$(find "$SHARED/tmp" -mindepth 1)" ]
   sound_modes
+}
+
+@test "a crowd of two users, in a cache that is too small for what they make" {
+  local i user
+  sources
+  has ann bob
+  for i in 1 2 3; do
+    for user in ann bob; do
+      MORE="DRAY_CACHE_MAX=6M CARGO_TARGET_DIR=$WORLD/$user/target-$i" as $user cargo build >"$LOGS/crowd-$user-$i" 2>&1 &
+      STARTED+=($!)
+    done
+  done
+  for i in "${STARTED[@]}"; do
+    gone_within 300 "$i"
+  done
+  for i in 1 2 3; do
+    for user in ann bob; do
+      [ "$("$WORLD/$user/target-$i/debug/app")" = "42 made by the script" ] || { cat "$LOGS/crowd-$user-$i" >&2; return 1; }
+    done
+  done
+  sound_modes
+  # both know the same index, and it what is there
+  for user in ann bob; do
+    as $user "$WORLD/build/client/dray" gc --json --max 1G >"$LOGS/gc-$user"
+    [ "$(jq '.after.entries, .after.blobs' "$LOGS/gc-$user" | xargs)" = "$(find "$SHARED/entries" -type f | wc -l) $(
+      find "$SHARED/blobs" -type f | wc -l)" ] || { cat "$LOGS/gc-$user" >&2; return 1; }
+  done
+  [ -s "$SHARED/index.lmdb" ]
+  [ ! -e "$SHARED/sums" ]
 }
 
 @test "a whole configuration that is wrong does not make it one user's" {
