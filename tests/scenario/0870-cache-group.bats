@@ -177,17 +177,26 @@ refused() {
   [ -z "$(find "$WORLD/ann/src/target" -type f -perm /077)" ]
 }
 
-@test "checkouts of different paths, with paths = shared" {
+@test "checkouts of different paths, and a dependency in each user's own cargo home, with paths = shared" {
   sources
+  package "$WORLD/dep" dep lib
+  git -C "$WORLD/dep" init -q
+  git -C "$WORLD/dep" add -A
+  git -C "$WORLD/dep" -c user.name=dev -c user.email=dev@example.org commit -qm dep
+  chmod -R go=u,go-w "$WORLD/dep"
+  printf '\n[dependencies.dep]\ngit = "file://%s/dep"\n' "$WORLD" >>"$WORK/p/Cargo.toml"
+  sed -i 's/one::answer()/one::answer() + dep::answer() - 42/' "$WORK/p/src/main.rs"
   has ann bob
   mkdir "$WORLD/bob/src/deep"
   find "$WORLD/bob/src" -mindepth 1 -maxdepth 1 ! -name deep -exec mv -t "$WORLD/bob/src/deep" {} +
   chown "${UIDS[bob]}" "$WORLD/bob/src/deep"
-  MORE="DRAY_PATHS=shared" builds ann ann
+  MORE="DRAY_PATHS=shared CARGO_NET_OFFLINE=false" builds ann ann
   all_missed
   JOBS=$WORLD/bob/.cache/dray/jobs.jsonl
-  MORE="DRAY_PATHS=shared" as bob sh -c 'cd deep && exec cargo build' 2>"$LOGS/bob.err"
+  MORE="DRAY_PATHS=shared CARGO_NET_OFFLINE=false" as bob sh -c 'cd deep && exec cargo build' 2>"$LOGS/bob.err"
   all_hit
+  [ -n "$(job dep cache)" ]
+  [ -d "$WORLD/bob/.cargo/git/checkouts" ]
   [ "$("$WORLD/bob/src/deep/target/debug/app")" = "42 made by the script" ]
   sound_modes
 }
