@@ -231,9 +231,12 @@ inputs_find_library(const struct inputs_place *place, const char *name, char **r
 			found = NULL;
 		}
 	}
-	if (r < 0 || !found || !is_below(found, top)) {
-		*ret = r < 0 ? NULL : steal_ptr(found);
+	*ret = NULL;
+	if (r < 0 || !found)
 		return r;
+	if (!is_below(found, top)) {
+		*ret = inputs_mark_path(place, found);
+		return *ret ? 0 : -ENOMEM;
 	}
 	return asprintf(ret, "%c%s", INPUT_TARGET_DIR_MARK, found + strlen(top)) < 0 ? -ENOMEM : 0;
 }

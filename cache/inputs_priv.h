@@ -19,9 +19,9 @@ int inputs_listing(const char *path, struct digest *ret); /* -errno of opendir *
  * mark for the place in which it lies. 0 or -ENOMEM. */
 int inputs_find_program(const struct inputs_place *place, const char *name, struct buf *ret);
 /* Finds a library of that name in the directories of LD_LIBRARY_PATH, as the loader does. *ret is
- * its path, with \x02 for the target directory; the caller frees it. NULL: it is in none of them,
- * so that the loader takes the toolchain's or the system's. The toolchain's own directories are
- * skipped: its id says what is in them. 0 or -ENOMEM. */
+ * its path, with the mark for the place in which it lies; the caller frees it. NULL: it is in none
+ * of them, so that the loader takes the toolchain's or the system's. The toolchain's own
+ * directories are skipped: its id says what is in them. 0 or -ENOMEM. */
 int inputs_find_library(const struct inputs_place *place, const char *name, char **ret);
 /* The digest of all variables that cargo set, but LD_LIBRARY_PATH: in cargo's newer layout it
  * differs from run to run. 0 or -ENOMEM. */

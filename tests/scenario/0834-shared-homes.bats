@@ -63,6 +63,8 @@ another_toolchain() {
     [ ! -d "$sysroot/$part" ] || cp -al "$sysroot/$part" "$HOME/toolchain/" || cp -a "$sysroot/$part" "$HOME/toolchain/"
   done
   export PATH=$HOME/toolchain/bin:${PATH#"$WORK"/home-*/toolchain/bin:}
+  # as rustup does
+  export LD_LIBRARY_PATH=$HOME/toolchain/lib
 }
 
 @test "from another toolchain of the same bytes; a script that asks it, and one that writes where it is" {
