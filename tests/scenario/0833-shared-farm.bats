@@ -130,7 +130,7 @@ failed_there() {
   cached second "$TWO" build --all-targets
   all_hit
   cmp "$ONE/target/debug/app" "$TWO/target/debug/app"
-  [[ "$("$TWO/target/debug/app")" = "word 7 low/src/lib.rs /cargo/build-dir/debug/build/gen-"* ]]
+  [[ "$("$TWO/target/debug/app")" = "word 7 low/src/lib.rs /cargo/build-dir/debug/build/gen"* ]]
   fails grep -rlF "$ONE" "$TWO/target" --include='*.d' --include=output
   [ "$("$TWO/target/debug/examples/shown")" = 3 ]
   "$DRAY" verify --json >"$LOGS/verify.json"
@@ -147,11 +147,11 @@ failed_there() {
 @test "warnings are plain cargo's in each checkout, of a compile there and of a hit" {
   two_checkouts
   farm_start
-  says_the_same "$ONE" build --all-targets -- "$ONE/low/src/more.rs" "$ONE/target/debug/build/gen-"
+  says_the_same "$ONE" build --all-targets -- "$ONE/low/src/more.rs" "$ONE/target/debug/build/gen"
   on_farm
   farm_gone
   for dir in "$TWO" "$ONE"; do
-    says_the_same "$dir" build --all-targets -- "$dir/low/src/more.rs" "$dir/target/debug/build/gen-"
+    says_the_same "$dir" build --all-targets -- "$dir/low/src/more.rs" "$dir/target/debug/build/gen"
     all_hit
   done
   # as text
@@ -167,7 +167,7 @@ failed_there() {
   printf 'fn main() {\n    low::takes(1u16);\n    let _: u16 = low::wrong!();\n    gen::made(1u16);\n    let _: u16 = gen::bad!();\n    let f: u8 = || 1u8;\n}\n' >"$TWO/app/src/main.rs"
   cp "$TWO/app/src/main.rs" "$ONE/app/src/main.rs"
   for dir in "$ONE" "$TWO"; do
-    says_the_same "$dir" build -- E0308 "$dir/low/src/more.rs" "$dir/target/debug/build/gen-" '{closure@'
+    says_the_same "$dir" build -- E0308 "$dir/low/src/more.rs" "$dir/target/debug/build/gen" '{closure@'
     failed_there app
   done
   FORM=json,json-diagnostic-rendered-ansi says_the_same "$ONE" check -- E0308
@@ -267,7 +267,7 @@ linked_again() {
 @test "cargo check and clippy go to the farm, and are found from another checkout" {
   two_checkouts
   farm_start
-  says_the_same "$ONE" check --all-targets -- "$ONE/low/src/more.rs" "$ONE/target/debug/build/gen-"
+  says_the_same "$ONE" check --all-targets -- "$ONE/low/src/more.rs" "$ONE/target/debug/build/gen"
   on_farm
   if cargo clippy --version >/dev/null 2>&1; then
     says_the_same "$ONE" clippy --all-targets -- "$ONE/low/src/more.rs"
@@ -330,7 +330,7 @@ vendored() {
   all_hit
   [ "$("$WORK/deeper/two/target/debug/app")" = ./vendor/low/src/lib.rs ]
   printf 'pub fn mid() { low::made(1u16); low::takes(1u16) }\n' >"$WORK/one/vendor/mid/src/lib.rs"
-  says_the_same "$WORK/one" build -- E0308 "$WORK/one/vendor/low/src/lib.rs" "$WORK/one/target/debug/build/low-"
+  says_the_same "$WORK/one" build -- E0308 "$WORK/one/vendor/low/src/lib.rs" "$WORK/one/target/debug/build/low"
   failed_there mid
   DRAY_OFFLOAD=never says_the_same "$WORK/one" build -- E0308
 }
@@ -361,7 +361,7 @@ with_git() {
   on_farm
   CARGO_TARGET_DIR=$WORK/target-2 cached second "$WORK/deeper/two" build
   all_hit
-  [[ "$("$WORK/target-2/debug/app")" = /cargo/build-dir/debug/build/gen-*/out/made.rs ]]
+  [[ "$("$WORK/target-2/debug/app")" = /cargo/build-dir/debug/build/gen*/out/made.rs ]]
   # and with another home of cargo's
   cp -R "$WORK/home" "$WORK/home-2"
   CARGO_HOME=$WORK/home-2 CARGO_TARGET_DIR=$WORK/target-3 cached third "$WORK/one" build
@@ -369,7 +369,7 @@ with_git() {
   "$DRAY" verify --json | jq -e '.differ == [] and .verified > 0'
   # what the program gives it, and does not take of it
   printf 'fn main() {\n    gen::takes(1u16);\n    gen::made(1u16);\n}\n' >"$WORK/one/src/main.rs"
-  says_the_same "$WORK/one" build -- E0308 "$WORK/one/target/debug/build/gen-" "$WORK/home/git/checkouts/repo-"
+  says_the_same "$WORK/one" build -- E0308 "$WORK/one/target/debug/build/gen" "$WORK/home/git/checkouts/repo-"
   failed_there app
 }
 
@@ -377,6 +377,6 @@ with_git() {
   export CARGO_HOME=$WORK/home CARGO_NET_OFFLINE=false
   with_git "$WORK/one" 'pub fn wrong() -> u8 { 1u16 }'
   farm_start
-  says_the_same "$WORK/one" build -- E0308 "$WORK/one/target/debug/build/gen-"
+  says_the_same "$WORK/one" build -- E0308 "$WORK/one/target/debug/build/gen"
   failed_there gen
 }
