@@ -53,8 +53,9 @@ static inline bool
 is_installed(const char *name)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const struct inputs_place here = { .envp = environ };
 
-	return inputs_find_program(getenv("PATH"), name, &b) == 0 && b.n > 0;
+	return inputs_find_program(&here, name, &b) == 0 && b.n > 0;
 }
 
 #endif
