@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "client/wrap/slots.h"
+#include "client/slots/slots.h"
 
 #define JOBS_MAX 512
 

@@ -4,8 +4,9 @@
  * Invariants: the command runs whatever is wrong with dray or its slots. It has the arguments,
  * environment, descriptors, directory and signals that dray was started with. It does not outlive
  * this process, which alone has the slot. A command that needs another slot (it builds with dray,
- * or runs `dray slot`) gets one: slots.c lends a slot on if its holder is above the process that
- * looks. Orphans of the command become children of this process, so that this is seen of them, too.
+ * or runs `dray slot`) gets one: slots_lent.c lends a slot on if its holder is above the process
+ * that looks. Orphans of the command become children of this process, so that this is seen of them,
+ * too.
  */
 #include "config.h"
 

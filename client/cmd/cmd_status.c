@@ -1,5 +1,5 @@
 /* dray status: what this user's builds do on this machine now: what has a slot, what waits, why. It
- * reads what they say of themselves (client/wrap/notices.h), and makes nothing. */
+ * reads what they say of themselves (client/slots/notices.h), and makes nothing. */
 #include "config.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "client/cmd/cmd.h"
 #include "client/show/show.h"
 #include "client/wrap/local.h"
-#include "client/wrap/memory.h"
+#include "client/slots/memory.h"
 #include "common/clock.h"
 #include "common/fs.h"
 

@@ -18,7 +18,7 @@
 #include <time.h>
 
 #include "client/cmd/embed.h"
-#include "client/wrap/slots.h"
+#include "client/slots/slots.h"
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"

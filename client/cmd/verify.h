@@ -4,7 +4,7 @@
 #define DRAY_CLIENT_CMD_VERIFY_H
 
 #include "store/depot.h"
-#include "client/wrap/slots.h"
+#include "client/slots/slots.h"
 #include "common/digest.h"
 #include "memo/memo.h"
 

@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "client/wrap/memory.h"
+#include "client/slots/memory.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/proc.h"

@@ -4,7 +4,7 @@
 
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/local.h"
-#include "client/wrap/slots.h"
+#include "client/slots/slots.h"
 
 struct run {
 	int launcher;	     /* the end of its pipe */

@@ -19,7 +19,7 @@
 #include "client/wrap/envscan.h"
 #include "client/wrap/identify.h"
 #include "client/wrap/ledger.h"
-#include "client/wrap/notices.h"
+#include "client/slots/notices.h"
 #include "client/wrap/outside.h"
 #include "client/wrap/refused.h"
 #include "client/wrap/target_dir.h"

@@ -4,7 +4,7 @@
 
 #include "rustc/call.h"
 #include "client/wrap/local_only.h"
-#include "client/wrap/slots.h"
+#include "client/slots/slots.h"
 #include "common/conf.h"
 
 enum place { PLACE_LOCAL, PLACE_FARM };

@@ -5,7 +5,7 @@
 #include "rustc/call.h"
 #include "rustc/mapping.h"
 #include "client/wrap/ledger.h"
-#include "client/wrap/slots.h"
+#include "client/slots/slots.h"
 #include "common/buf.h"
 #include "common/conf.h"
 #include "common/strv.h"

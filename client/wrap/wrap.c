@@ -26,7 +26,7 @@
 #include "client/wrap/cached.h"
 #include "client/wrap/choose.h"
 #include "client/wrap/closure.h"
-#include "client/wrap/given.h"
+#include "client/slots/given.h"
 #include "client/incremental/incremental.h"
 #include "client/wrap/link.h"
 #include "client/wrap/local.h"

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <sys/mman.h>
 
-#include "client/wrap/notices.h"
+#include "client/slots/notices.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "client/wrap/memory.h"
+#include "client/slots/memory.h"
 #include "common/fs.h"
 
 #define M ((uint64_t)1 << 20)

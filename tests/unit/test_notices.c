@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "client/wrap/notices.h"
-#include "client/wrap/slots.h"
+#include "client/slots/notices.h"
+#include "client/slots/slots.h"
 #include "common/clock.h"
 #include "common/fs.h"
 

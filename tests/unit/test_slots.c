@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#include "client/wrap/memory.h"
-#include "client/wrap/slots.h"
+#include "client/slots/memory.h"
+#include "client/slots/slots.h"
 #include "common/fs.h"
 
 static char *dir;

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/wrap/given.h"
+#include "client/slots/given.h"
 #include "common/clock.h"
 #include "worker/job/tokens.h"
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "client/wrap/memory.h"
+#include "client/slots/memory.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -3,8 +3,8 @@
  *
  * What the kernel calls pressure (psi.rst) is the share of time in which work waited. Processors
  * are no reason: a build that uses all of them is under that pressure by design. */
-#ifndef DRAY_CLIENT_WRAP_MEMORY_H
-#define DRAY_CLIENT_WRAP_MEMORY_H
+#ifndef DRAY_CLIENT_SLOTS_MEMORY_H
+#define DRAY_CLIENT_SLOTS_MEMORY_H
 
 #include "common/base.h"
 

@@ -8,10 +8,10 @@
  * The holder's name (common/proc.h) stands in the slot file. Where it is stopped or gone, or waits
  * for the one that looks (a macro or a test that runs cargo), or does nothing for long, the slot is
  * lent on: slots.c says how. */
-#ifndef DRAY_CLIENT_WRAP_SLOTS_H
-#define DRAY_CLIENT_WRAP_SLOTS_H
+#ifndef DRAY_CLIENT_SLOTS_SLOTS_H
+#define DRAY_CLIENT_SLOTS_SLOTS_H
 
-#include "client/wrap/notices.h"
+#include "client/slots/notices.h"
 #include "common/base.h"
 #include "machine/jobserver.h"
 

@@ -4,8 +4,8 @@
  *
  * A text counts only while the lock beside it is held, so nothing has to be removed after a crash.
  * Texts are read as if a stranger had written them. */
-#ifndef DRAY_CLIENT_WRAP_NOTICES_H
-#define DRAY_CLIENT_WRAP_NOTICES_H
+#ifndef DRAY_CLIENT_SLOTS_NOTICES_H
+#define DRAY_CLIENT_SLOTS_NOTICES_H
 
 #include "common/base.h"
 #include "common/proc.h"

@@ -1,6 +1,6 @@
 /* The jobserver that cargo, or a make above it, gave this process. */
-#ifndef DRAY_CLIENT_WRAP_GIVEN_H
-#define DRAY_CLIENT_WRAP_GIVEN_H
+#ifndef DRAY_CLIENT_SLOTS_GIVEN_H
+#define DRAY_CLIENT_SLOTS_GIVEN_H
 
 /* The value that names it, from where rustc looks for it; "" when there is none. */
 const char *given_flags(void);

@@ -4,7 +4,7 @@
  * pool was read count, and the sum is never more than there is. */
 #include "config.h"
 
-#include "client/wrap/given.h"
+#include "client/slots/given.h"
 
 #include <dirent.h>
 #include <signal.h>

@@ -5,12 +5,7 @@
  * whatever way. Slot files are never removed: a lock on a removed file would keep nobody out.
  *
  * A slot that is held but not used is lent on: for each such slot one more, above the n, may be
- * taken. A holder does not use its slot in three cases. It is stopped. It is gone, and what it left
- * running has the lock. Or it waits for this process: a macro that runs cargo, or a test that
- * builds. That is seen if the holder is above this process. If it waits in another way (for a
- * server, or from another PID namespace), neither the holder nor what it started uses the
- * processor, and after a while that is taken for waiting. The holder's own lock is never touched,
- * so nothing happens to it when it goes on. For a while one compile more than n may run then.
+ * taken (slots_lent.c). For a while one compile more than n may run then.
  *
  * A process that waits is woken when a slot file is closed that was open for writing, as the kernel
  * closes a holder's. So one that only looks opens it for reading. */
@@ -26,24 +21,14 @@
 #include <sys/time.h>
 #include <time.h>
 
-#include "client/wrap/given.h"
-#include "client/wrap/memory.h"
-#include "client/wrap/slots.h"
+#include "client/slots/given.h"
+#include "client/slots/slots_priv.h"
 #include "common/child.h"
 #include "common/clock.h"
 #include "machine/cpus.h"
 #include "common/fs.h"
 #include "common/proc.h"
 
-#define SLOTS_MAX 4096
-#define SLOT_NAME "slot-"
-/* How often holders are looked at during a wait. A stopped one counts from the second look on. */
-#define JUDGE_MS 250
-/* A holder that did nothing for so long may wait for this process. Waiting for a network, a lock or
- * a disk usually takes less. This is looked at less often, since a whole tree of processes is read.
- */
-#define IDLE_MS 30000
-#define IDLE_LOOKS 6
 #define QUEUE_TICK_S 1
 /* How often is looked where nothing says that a slot is free: memory became free, or a notice of it
  * was lost. */
@@ -52,41 +37,6 @@
 /* A slot file is closed a little before its lock is gone. */
 #define CLOSED_NS 100000
 #define CLOSED_LOOKS 4
-#define INHERITED_MAX 8
-
-/* What is known of a slot that another process holds. */
-enum verdict {
-	VERDICT_USED,
-	VERDICT_DOUBTFUL, /* it seemed unused once; its file may still name a former holder */
-	VERDICT_LENT,
-};
-
-/* What a holder was seen to do. */
-struct seen {
-	uint8_t verdict;
-	pid_t pid; /* of one that runs; 0: none */
-	struct proc_name holder;
-	uint64_t used, looked_ms, idle_since_ms;
-};
-
-struct slots {
-	int dir_fd;
-	unsigned n;
-	uint64_t idle_ms;
-	const char *root;
-	struct notice notice;  /* of what takes a slot */
-	uint64_t need;	       /* bytes a compile, 0: memory is not looked at */
-	enum memory_lack lack; /* why the last try found none */
-	/* Only during a wait: */
-	struct seen *seen; /* SLOTS_MAX of them; NULL: none was looked at */
-	uint64_t judged_ms;
-	int watch;	 /* inotify, or -1 */
-	unsigned closed; /* looks since a slot file was closed */
-	bool nested;	 /* the holder of some slot waits for this process */
-	uint64_t waits_since_ms;
-	struct stat inherited[INHERITED_MAX]; /* slots that this process was started with */
-	unsigned n_inherited;
-};
 
 unsigned
 slots_cores(void)
@@ -139,7 +89,7 @@ open_in_place(const char *dir, unsigned n, bool make, struct slots **ret)
 	}
 	s->dir_fd = fd;
 	s->watch = -1;
-	s->idle_ms = IDLE_MS;
+	s->idle_ms = SLOTS_IDLE_MS;
 	s->root = "";
 	s->n = MIN2(MAX2(n, 1u), (unsigned)SLOTS_MAX);
 	*ret = s;
@@ -181,18 +131,6 @@ open_in(struct slots *s, const char *name)
 {
 	int fd = openat(s->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	return fd < 0 ? -errno : fd;
-}
-
-/* flags: O_RDONLY to look, which wakes nobody; O_RDWR to hold it. */
-static int
-open_slot(struct slots *s, unsigned i, int flags)
-{
-	char name[32];
-	int fd;
-
-	snprintf(name, sizeof(name), SLOT_NAME "%u", i);
-	fd = openat(s->dir_fd, name, O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -247,156 +185,6 @@ slots_believe_idle(struct slots *s, uint64_t ms)
 	s->idle_ms = ms;
 }
 
-/* ---- holders that do not use what they hold */
-
-static bool
-is_lent(const struct slots *s, unsigned i)
-{
-	return s->seen && s->seen[i].verdict == VERDICT_LENT;
-}
-
-/* This process may have inherited a slot, while its holder cannot be seen: it is gone, or in
- * another PID namespace. */
-static bool
-is_inherited(const struct slots *s, int fd)
-{
-	struct stat st;
-
-	if (s->n_inherited == 0 || fstat(fd, &st) < 0)
-		return false;
-	for (unsigned i = 0; i < s->n_inherited; i++)
-		if (s->inherited[i].st_ino == st.st_ino && s->inherited[i].st_dev == st.st_dev)
-			return true;
-	return false;
-}
-
-/* Finds the slot files among this process's descriptors. Comes before any slot is opened. */
-static void
-find_inherited(struct slots *s)
-{
-	_cleanup_(closedirp) DIR *d = opendir("/proc/self/fd");
-	struct dirent *e;
-	struct stat dir, st;
-
-	if (fstat(s->dir_fd, &dir) < 0)
-		return;
-	while (d && s->n_inherited < INHERITED_MAX && (e = readdir(d))) {
-		int fd = atoi(e->d_name), flags;
-
-		if (fd <= STDERR_FILENO || (flags = fcntl(fd, F_GETFD)) < 0 ||
-			(flags & FD_CLOEXEC) || fstat(fd, &st) < 0)
-			continue;
-		if (S_ISREG(st.st_mode) && st.st_dev == dir.st_dev && st.st_uid == geteuid())
-			s->inherited[s->n_inherited++] = st;
-	}
-}
-
-static bool
-waits_for_us(const struct slots *s, int fd)
-{
-	struct proc_name holder;
-
-	return is_inherited(s, fd) ||
-	       (proc_signed(fd, &holder) == 0 && holder.place == proc_place() &&
-		       proc_is_above(holder.pid));
-}
-
-/* Of a holder in another PID namespace nothing is seen; so it seems to do nothing. */
-static bool
-is_idle(const struct slots *s, struct seen *was, const struct proc_name *holder,
-	enum proc_state state)
-{
-	uint64_t now = clock_mono_ms(), used = 0;
-
-	/* most waits end sooner */
-	if (now < s->waits_since_ms + s->idle_ms / IDLE_LOOKS)
-		return false;
-	if (!proc_is_same(holder, &was->holder))
-		*was = (struct seen){ .holder = *holder, .verdict = was->verdict };
-	else if (now < was->looked_ms + s->idle_ms / IDLE_LOOKS)
-		return now >= was->idle_since_ms + s->idle_ms;
-	if ((state == PROC_RUNS && proc_used(holder->pid, &used) < 0) || !was->looked_ms ||
-		used != was->used)
-		was->idle_since_ms = now;
-	was->looked_ms = now;
-	was->used = used;
-	return now >= was->idle_since_ms + s->idle_ms;
-}
-
-/* Judges slot i, as if a process holds it: only then the verdict is used. */
-static void
-judge(struct slots *s, unsigned i, int fd)
-{
-	struct seen *was = &s->seen[i];
-	struct proc_name holder = { 0 };
-	enum proc_state state;
-
-	was->pid = 0;
-	if (waits_for_us(s, fd)) {
-		was->verdict = VERDICT_LENT;
-		s->nested = true;
-		return;
-	}
-	state = proc_signed(fd, &holder) == 0 ? proc_state(&holder) : PROC_UNKNOWN;
-	was->pid = state == PROC_RUNS ? holder.pid : 0;
-	if (state != PROC_STOPPED && state != PROC_GONE)
-		was->verdict = is_idle(s, was, &holder, state) ? VERDICT_LENT : VERDICT_USED;
-	else if (was->verdict < VERDICT_LENT)
-		was->verdict++;
-}
-
-/* A process whose holder waits for it finds others of its kind: holders that wait for what they
- * started, which has a slot of its own. These do not use theirs, either. */
-static void
-judge_others(struct slots *s, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		struct seen *was = &s->seen[i];
-
-		for (unsigned k = 0; was->pid && was->verdict == VERDICT_USED && k < n; k++)
-			if (k != i && s->seen[k].pid && proc_is_above_of(was->pid, s->seen[k].pid))
-				was->verdict = VERDICT_LENT;
-	}
-}
-
-/* Judges all slots, once in a while. It takes no lock, which would be in the way of others. */
-static void
-judge_all(struct slots *s)
-{
-	uint64_t now = clock_mono_ms();
-	unsigned n = 0;
-
-	if (!s->seen) {
-		s->seen = calloc(SLOTS_MAX, sizeof(*s->seen));
-		find_inherited(s);
-		s->waits_since_ms = now;
-	} else if (now < s->judged_ms + JUDGE_MS) {
-		return;
-	}
-	s->judged_ms = now;
-	for (; s->seen && n < SLOTS_MAX; n++) {
-		_cleanup_(closep) int fd = open_slot(s, n, O_RDONLY);
-
-		if (fd == -ENOENT)
-			break;
-		if (fd >= 0)
-			judge(s, n, fd);
-	}
-	if (s->nested)
-		judge_others(s, n);
-}
-
-/* How many slots are searched for a free one; each slot that is lent on adds one. If several
- * processes wait for each other, one of them finds a free slot. If none does (a stopped build went
- * on meanwhile), one slot is added each second. */
-static unsigned
-usual_end(const struct slots *s)
-{
-	uint64_t more = s->nested ? (clock_mono_ms() - s->waits_since_ms) / 1000 : 0;
-
-	return (unsigned)MIN2((uint64_t)s->n + more, (uint64_t)SLOTS_MAX);
-}
-
 /* ---- taking one */
 
 static bool
@@ -417,9 +205,9 @@ count_others(struct slots *s, unsigned mine, unsigned *ret_held, unsigned *ret_y
 {
 	*ret_held = *ret_young = 0;
 	for (unsigned i = 0; i < s->n; i++) {
-		_cleanup_(closep) int fd = i == mine ? -1 : open_slot(s, i, O_RDONLY);
+		_cleanup_(closep) int fd = i == mine ? -1 : slots_open_slot(s, i, O_RDONLY);
 
-		if (fd < 0 || lock_now(fd) == 0 || is_lent(s, i))
+		if (fd < 0 || lock_now(fd) == 0 || slots_is_lent(s, i))
 			continue;
 		++*ret_held;
 		*ret_young += is_young(fd);
@@ -449,13 +237,13 @@ has_room(struct slots *s, unsigned i)
 static int
 lock_slot(struct slots *s, unsigned i)
 {
-	_cleanup_(closep) int look = open_slot(s, i, O_RDONLY | O_CREAT);
+	_cleanup_(closep) int look = slots_open_slot(s, i, O_RDONLY | O_CREAT);
 	_cleanup_(closep) int fd = -1;
 	int r = look < 0 ? look : lock_now(look);
 
 	if (r < 0)
 		return r;
-	fd = open_slot(s, i, O_RDWR);
+	fd = slots_open_slot(s, i, O_RDWR);
 	if (fd < 0)
 		return fd;
 	/* another process may be first */
@@ -467,7 +255,7 @@ lock_slot(struct slots *s, unsigned i)
 static int
 take(struct slots *s)
 {
-	unsigned end = usual_end(s);
+	unsigned end = slots_usual_end(s);
 
 	s->lack = MEMORY_ENOUGH;
 	for (unsigned i = 0; i < end; i++) {
@@ -488,7 +276,7 @@ take(struct slots *s)
 		}
 		if (r != -EWOULDBLOCK)
 			return r;
-		if (is_lent(s, i) && end < SLOTS_MAX)
+		if (slots_is_lent(s, i) && end < SLOTS_MAX)
 			end++;
 	}
 	return -EAGAIN;
@@ -500,7 +288,7 @@ slots_each(struct slots *s, slots_fn fn, void *arg)
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < SLOTS_MAX; i++) {
-		_cleanup_(closep) int fd = open_slot(s, i, O_RDONLY);
+		_cleanup_(closep) int fd = slots_open_slot(s, i, O_RDONLY);
 		struct notice n;
 
 		if (fd == -ENOENT)
@@ -554,7 +342,7 @@ was_closed(const struct slots *s)
 			const struct inotify_event *e = (const void *)p;
 
 			closed |= (e->mask & IN_Q_OVERFLOW) ||
-				  (e->len > 0 && starts_with(e->name, SLOT_NAME));
+				  (e->len > 0 && starts_with(e->name, SLOTS_NAME));
 			p += sizeof(*e) + e->len;
 		}
 	return closed;
@@ -689,7 +477,7 @@ slots_wait(struct slots *s)
 	r = lock_how(queue, LOCK_EX);
 	if (r == -EWOULDBLOCK) {
 		/* the queue may wait for the slot of a process that waits for this one */
-		judge_all(s);
+		slots_judge(s);
 		if (!s->nested)
 			say_why(s, NOTICE_QUEUES, &place);
 		r = s->nested ? 1 : stand_in_queue(queue);
@@ -703,14 +491,14 @@ slots_wait(struct slots *s)
 		if (s->watch < 0 && !watched) {
 			watched = true;
 			watch_slots(s);
-			judge_all(s);
+			slots_judge(s);
 			continue;
 		}
 		if (child_signal() || look_again(s) == -EINTR) {
 			fd = -EINTR;
 			break;
 		}
-		judge_all(s);
+		slots_judge(s);
 	}
 	if (r == 0)
 		proc_unsign(queue);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "client/wrap/notices.h"
+#include "client/slots/notices.h"
 #include "common/clock.h"
 
 #define PLACES_MAX 4096
