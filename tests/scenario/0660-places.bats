@@ -9,7 +9,8 @@ teardown_file() {
   rm -rf "/dev/shm/dray-places-$$"
 }
 
-# at PLACE COMMAND…: with $WORK/tree as the directory PLACE, which needs not be there. All else is as it is.
+# at PLACE COMMAND…: with $WORK/tree as the directory PLACE, which needs not be there. All else is as it is. The clock of
+# files moves on first: a link that is as young as the compile may have been replaced during it.
 at() {
   local place=$1 top args=(--tmpfs /)
   for top in /*; do
@@ -23,7 +24,8 @@ at() {
   case $place in
     /dev/* | /sys/*) args+=(--tmpfs "${place%/*}") ;;
   esac
-  bwrap "${args[@]}" --bind "$WORK/tree" "$place" --die-with-parent --chdir "$place" -- "${@:2}"
+  bwrap "${args[@]}" --bind "$WORK/tree" "$place" --die-with-parent --chdir "$place" -- \
+    bash -c 'touch /before; until touch /after && [ /after -nt /before ]; do :; done; exec "$@"' - "${@:2}"
 }
 
 # rustc_at PLACE OUT PREFIX…: compiles the library there, through the program of PREFIX.
