@@ -76,6 +76,7 @@ outcome() {
   same_text first
 }
 
+# bats test_tags=long
 @test "after the rmeta was announced; another worker does the rest" {
   slow_app after
   farm_start 2
@@ -105,6 +106,7 @@ outcome() {
   run ! grep -q Compiling "$LOGS/again.err"
 }
 
+# bats test_tags=long
 @test "a worker that stands still is given up" {
   slow_app before
   farm_start 2

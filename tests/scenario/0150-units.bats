@@ -290,6 +290,7 @@ scenario_setup() {
   FROM=good-several both_fail after-several "${BASE[@]}" --crate-name main --crate-type cdylib,rlib --emit dep-info,metadata,link -C linker="$SRC/refuses" low.rs
 }
 
+# bats test_tags=long
 @test "nightly: -Z options, sanitizers, a target described by a file" {
   with_nightly
   source_bin main.rs

@@ -110,6 +110,7 @@ written_off() {
   written_off -3600
 }
 
+# bats test_tags=long
 @test "clocks that are a year apart" {
   slow_app
   clock coordinator 31536000
