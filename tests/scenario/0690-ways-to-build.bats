@@ -124,6 +124,7 @@ ways=(
   'build --workspace --message-format=json-diagnostic-rendered-ansi'
 )
 
+# bats test_tags=long
 @test "every way to build one tree after every other" {
   local w
   tree "$WORK/tree"

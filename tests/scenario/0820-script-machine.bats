@@ -79,6 +79,7 @@ indifferent() {
   put app
 }
 
+# bats test_tags=long
 @test "the kernel's release, the number of processors, limits: asked for by the script, and by programs" {
   modes "$WORK/app"
   [ "$(nproc)" -gt 1 ] || skip "one processor"

@@ -144,6 +144,7 @@ failed_there() {
   [[ "$("$TWO/target/debug/app")" = "other 7 "* ]]
 }
 
+# bats test_tags=long
 @test "warnings are plain cargo's in each checkout, of a compile there and of a hit" {
   two_checkouts
   farm_start
@@ -196,6 +197,7 @@ linked_again() {
   diff <(of_program plain) <(of_program "$1")
 }
 
+# bats test_tags=long
 @test "another linker: linked from what the farm compiled, in another checkout" {
   command -v mold >/dev/null || skip "no mold"
   two_checkouts
@@ -236,6 +238,7 @@ linked_again() {
   [ "$said" = "true true miss" ]
 }
 
+# bats test_tags=long
 @test "a worker is killed when some of it was said: each word once, as plain cargo says it" {
   package "$WORK/app" app
   member "$WORK/app/slow" slow lib

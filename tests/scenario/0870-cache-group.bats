@@ -375,6 +375,7 @@ END
   sound_modes
 }
 
+# bats test_tags=long
 @test "two users compile the same at once: one waits for the other; of one who is killed the lock is free" {
   local ann bob
   slow_dependency "$WORK/p"
