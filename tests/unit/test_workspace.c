@@ -231,7 +231,7 @@ test_texts(void **state)
 static void
 test_homes(void **state)
 {
-	_cleanup_(freep) char *why = NULL;
+	_cleanup_(freep) char *differs = NULL;
 	char home[PATH_MAX + 16], cargo[PATH_MAX + 16];
 	struct inputs_place there;
 	struct digest d;
@@ -255,20 +255,20 @@ test_homes(void **state)
 	assert_true(holds_at(NULL));
 	there = place;
 	there.home = in("deep");
-	assert_int_equal(inputs_check(&got, &there, &why), -ESTALE);
+	assert_int_equal(inputs_check(&got, &there, &differs), -ESTALE);
 	put("deep/setting", "s");
-	free(steal_ptr(why));
+	free(steal_ptr(differs));
 	there.home = in("deep");
-	assert_int_equal(inputs_check(&got, &there, &why), 0);
+	assert_int_equal(inputs_check(&got, &there, &differs), 0);
 	there.cargo_home = in("deep/none");
-	assert_int_equal(inputs_check(&got, &there, &why), -ESTALE);
-	free(steal_ptr(why));
+	assert_int_equal(inputs_check(&got, &there, &differs), -ESTALE);
+	free(steal_ptr(differs));
 	assert_int_equal(digest_bytes(home, strlen(home), &d), 0);
 	assert_int_equal(inputs_add(&got, INPUT_OUT_DIR, INPUT_HOME_NAME, d.b, DIGEST_SIZE), 0);
 	assert_true(holds_at(NULL));
 	there.cargo_home = cargo;
-	assert_int_equal(inputs_check(&got, &there, &why), -ESTALE);
-	free(steal_ptr(why));
+	assert_int_equal(inputs_check(&got, &there, &differs), -ESTALE);
+	free(steal_ptr(differs));
 }
 
 /* What is read there may have been "../setting". */
