@@ -261,23 +261,71 @@ inputs_umask(const struct inputs_place *place, char ret[8])
 	snprintf(ret, 8, "%04o", place->umask & 0777);
 }
 
+const char *
+inputs_place_dir(const struct inputs_place *place, char mark)
+{
+	switch (mark) {
+	case INPUT_OUT_DIR_MARK:
+		return place->out_dir;
+	case INPUT_TARGET_DIR_MARK:
+		return place->target_dir;
+	case INPUT_WORKSPACE_MARK:
+		return place->workspace;
+	case INPUT_CARGO_HOME_MARK:
+		return place->cargo_home;
+	case INPUT_HOME_MARK:
+		return place->home;
+	case INPUT_TOOLCHAIN_MARK:
+		return place->toolchain;
+	default:
+		return NULL;
+	}
+}
+
+unsigned
+inputs_places(const struct inputs_place *place)
+{
+	unsigned known = 0;
+
+	for (const char *mark = INPUT_MOVED_MARKS; *mark; mark++)
+		if (inputs_place_dir(place, *mark))
+			known |= INPUT_PLACE(*mark);
+	return known;
+}
+
+/* By which places a result may be tied, as inputs of the kind INPUT_OUT_DIR name them. */
+static const struct tie {
+	const char *name, *what;
+	char mark; /* '\0': it has none of its own */
+} ties[] = { { INPUT_OUT_DIR_NAME, "the out-dir", INPUT_OUT_DIR_MARK },
+	{ INPUT_REAL_OUT_DIR_NAME, "the out-dir", '\0' },
+	{ INPUT_UNIT_NAME, "the unit's directory", '\0' }, { INPUT_ABOVE_NAME, NULL, '\0' },
+	{ INPUT_WORKSPACE_NAME, "the workspace", INPUT_WORKSPACE_MARK },
+	{ "cargo's home", "cargo's home", INPUT_CARGO_HOME_MARK },
+	{ INPUT_HOME_NAME, "the home directory", INPUT_HOME_MARK },
+	{ "toolchain", "the toolchain's directory", INPUT_TOOLCHAIN_MARK } };
+
+const char *
+inputs_place_name(char mark)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ties); i++)
+		if (ties[i].mark == mark)
+			return ties[i].name;
+	return NULL;
+}
+
 char *
 inputs_mark_path(const struct inputs_place *place, const char *path)
 {
-	const struct {
-		const char *dir;
-		char mark;
-	} places[] = { { place->workspace, INPUT_WORKSPACE_MARK },
-		{ place->cargo_home, INPUT_CARGO_HOME_MARK },
-		{ place->toolchain, INPUT_TOOLCHAIN_MARK }, { place->home, INPUT_HOME_MARK } };
 	char *marked;
 
-	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (places[i].dir && path_is_below(path, places[i].dir))
-			return asprintf(&marked, "%c%s", places[i].mark,
-				       path + strlen(places[i].dir)) < 0
-				       ? NULL
-				       : marked;
+	for (const char *mark = INPUT_MOVED_MARKS; *mark; mark++) {
+		const char *dir = inputs_place_dir(place, *mark);
+
+		if (dir && path_is_below(path, dir))
+			return asprintf(&marked, "%c%s", *mark, path + strlen(dir)) < 0 ? NULL
+											: marked;
+	}
 	return strdup(path);
 }
 
@@ -311,12 +359,7 @@ input_is_marked(const char *name)
 char *
 inputs_real_path(const struct inputs_place *place, const char *name)
 {
-	const char *dir = *name == INPUT_OUT_DIR_MARK	   ? place->out_dir
-			  : *name == INPUT_TARGET_DIR_MARK ? place->target_dir
-			  : *name == INPUT_WORKSPACE_MARK  ? place->workspace
-			  : *name == INPUT_HOME_MARK	   ? place->home
-			  : *name == INPUT_TOOLCHAIN_MARK  ? place->toolchain
-							   : place->cargo_home;
+	const char *dir = inputs_place_dir(place, *name);
 
 	if (!input_is_marked(name))
 		return strdup(name);
@@ -577,40 +620,37 @@ check_not_above(const struct input *in, const struct inputs_place *place, char *
 	}
 }
 
+/* The directory that a tie is about; above: the workspace's. */
+static const char *
+tie_dir(const struct tie *t, const struct inputs_place *place, const char *above)
+{
+	if (t->mark)
+		return inputs_place_dir(place, t->mark);
+	if (!t->what)
+		return above;
+	return streq(t->name, INPUT_UNIT_NAME) ? inputs_unit_way(place) : place->real_out_dir;
+}
+
 /* What the outputs hold, or what else makes them hold for one place alone. */
 static int
 check_place(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	const char *workspace = place->workspace ? place->workspace : "";
-	const char *cargo_home = place->cargo_home ? place->cargo_home : "";
-	const char *home = place->home ? place->home : "";
-	const char *toolchain = place->toolchain ? place->toolchain : "";
-	const struct {
-		const char *name, *dir, *what;
-	} places[] = { { INPUT_OUT_DIR_NAME, place->out_dir, "the out-dir" },
-		{ INPUT_REAL_OUT_DIR_NAME, place->real_out_dir, "the out-dir" },
-		{ INPUT_UNIT_NAME, inputs_unit_way(place), "the unit's directory" },
-		{ INPUT_WORKSPACE_NAME, workspace, "the workspace" },
-		{ INPUT_CARGO_HOME_NAME, cargo_home, "cargo's home" },
-		{ INPUT_HOME_NAME, home, "the home directory" },
-		{ INPUT_TOOLCHAIN_NAME, toolchain, "the toolchain's directory" },
-		{ INPUT_ABOVE_NAME, workspace, NULL } };
-	_cleanup_(freep) char *above = path_dirname(workspace);
+	_cleanup_(freep) char *above = path_dirname(place->workspace ? place->workspace : "");
 	struct digest d;
 
-	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		const char *dir = places[i].what ? places[i].dir : above ? above : "";
+	for (size_t i = 0; i < ARRAY_LEN(ties); i++) {
+		const char *dir = tie_dir(&ties[i], place, above);
 		int r;
 
-		if (!streq(in->name, places[i].name))
+		if (!streq(in->name, ties[i].name))
 			continue;
-		r = digest_bytes(dir, strlen(dir), &d);
+		r = digest_bytes(dir ? dir : "", dir ? strlen(dir) : 0, &d);
 		if (r < 0 || has_digest(in, &d))
 			return r;
-		return places[i].what ? differs(ret_differs, places[i].what,
-						"is in the outputs, and is another")
-				      : differs(ret_differs, "the directory above the workspace",
-						"counts, since it looked there, and is another");
+		return ties[i].what ? differs(ret_differs, ties[i].what,
+					      "is in the outputs, and is another")
+				    : differs(ret_differs, "the directory above the workspace",
+					      "counts, since it looked there, and is another");
 	}
 	return differs(ret_differs, "an input", "is of a kind that is not known");
 }

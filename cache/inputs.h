@@ -48,9 +48,7 @@ enum input_kind {
 #define INPUT_REAL_OUT_DIR_NAME "real out-dir"
 #define INPUT_WORKSPACE_NAME "workspace"
 #define INPUT_ABOVE_NAME "above" /* the directory that the workspace lies in */
-#define INPUT_CARGO_HOME_NAME "cargo's home"
 #define INPUT_HOME_NAME "home"
-#define INPUT_TOOLCHAIN_NAME "toolchain"
 
 #define INPUT_UNIT_NAME "unit" /* inputs_unit_way */
 
@@ -62,8 +60,11 @@ enum input_kind {
 #define INPUT_CARGO_HOME_MARK '\x04'
 #define INPUT_HOME_MARK '\x05'
 #define INPUT_TOOLCHAIN_MARK '\x06'
-/* all of them, as a string */
+/* all of them, as a string; those of places that move alone, the innermost first, mostly */
 #define INPUT_MARKS "\x01\x02\x03\x04\x05\x06"
+#define INPUT_MOVED_MARKS "\x03\x04\x06\x05"
+/* a place as a bit of a set */
+#define INPUT_PLACE(mark) (1u << (mark))
 
 struct input {
 	enum input_kind kind;
@@ -115,7 +116,13 @@ struct inputs_place {
 	struct memo *memo; /* may be NULL */
 };
 
-/* A path with the mark for the workspace, cargo's home or the user's, where it lies there. NULL: no
+/* The directory that a mark stands for. NULL: the place is not known, or has no mark. */
+const char *inputs_place_dir(const struct inputs_place *place, char mark);
+/* The set of places that move which are known (INPUT_PLACE). */
+unsigned inputs_places(const struct inputs_place *place);
+/* How an input of the kind INPUT_OUT_DIR names a place that moves. */
+const char *inputs_place_name(char mark);
+/* A path with the mark for the place that moves (INPUT_MOVED_MARKS) in which it lies. NULL: no
  * memory. The caller frees it. */
 char *inputs_mark_path(const struct inputs_place *place, const char *path);
 /* The way from the target directory to the out-dir; the out-dir itself where it lies elsewhere. */

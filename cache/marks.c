@@ -20,7 +20,7 @@ struct mark {
 	const char *dir;
 };
 
-#define MARKS_MAX 6
+#define MARKS_MAX (sizeof(INPUT_MARKS) - 1)
 
 /* A directory that lies in another one has the longer name, and comes first: a target directory
  * lies in the workspace, mostly, and a workspace may lie in a target directory, or in cargo's home.
@@ -28,24 +28,57 @@ struct mark {
 static size_t
 list_marks(const struct inputs_place *p, struct mark to[MARKS_MAX])
 {
-	const struct mark all[MARKS_MAX] = { { INPUT_OUT_DIR_MARK, p->out_dir },
-		{ INPUT_WORKSPACE_MARK, p->workspace }, { INPUT_TARGET_DIR_MARK, p->target_dir },
-		{ INPUT_CARGO_HOME_MARK, p->cargo_home }, { INPUT_HOME_MARK, p->home },
-		{ INPUT_TOOLCHAIN_MARK, p->toolchain } };
+	/* of places that are one the workspace counts; the out-dir stays the first */
+	static const char marks[] = { INPUT_OUT_DIR_MARK, INPUT_WORKSPACE_MARK,
+		INPUT_TARGET_DIR_MARK, INPUT_CARGO_HOME_MARK, INPUT_HOME_MARK,
+		INPUT_TOOLCHAIN_MARK };
 	size_t n = 0;
 
-	for (size_t i = 0; i < MARKS_MAX; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
+		struct mark m = { marks[i], inputs_place_dir(p, marks[i]) };
 		size_t at = n;
 
-		if (!all[i].dir)
+		if (!m.dir)
 			continue;
-		/* the out-dir stays the first */
-		for (; at > 1 && strlen(to[at - 1].dir) < strlen(all[i].dir); at--)
+		for (; at > 1 && strlen(to[at - 1].dir) < strlen(m.dir); at--)
 			to[at] = to[at - 1];
-		to[at] = all[i];
+		to[at] = m;
 		n++;
 	}
 	return n;
+}
+
+bool
+marks_in(const struct inputs_place *p, const void *text, size_t n)
+{
+	for (const char *mark = INPUT_MARKS; n > 0 && *mark; mark++)
+		if (inputs_place_dir(p, *mark) && memchr(text, *mark, n))
+			return true;
+	return false;
+}
+
+int
+marks_find_named(const struct inputs_place *p, const char *path, unsigned among, unsigned *ret)
+{
+	const char *dirs[MARKS_MAX];
+	char marks[MARKS_MAX];
+	size_t n = 0;
+	int r;
+
+	*ret = 0;
+	for (const char *mark = INPUT_MARKS; *mark; mark++)
+		if ((among & INPUT_PLACE(*mark)) && (dirs[n] = inputs_place_dir(p, *mark)))
+			marks[n++] = *mark;
+	/* most files name none, and are read once */
+	r = n > 0 ? text_file_has_any(path, dirs, n) : 0;
+	for (size_t i = 0; r > 0 && i < n; i++) {
+		int has = text_file_has(path, dirs[i]);
+
+		if (has < 0)
+			return has;
+		*ret |= has ? INPUT_PLACE(marks[i]) : 0;
+	}
+	return MIN2(r, 0);
 }
 
 int
@@ -58,8 +91,10 @@ marks_hide(const struct inputs_place *p, const void *text, size_t n, struct buf 
 
 	if (n == 0)
 		return 0;
+	if (marks_in(p, text, n))
+		return -EBADMSG;
 	for (size_t i = 0; i < n_marks; i++)
-		if (memchr(text, marks[i].mark, n) || !text_can_hide(marks[i].dir))
+		if (!text_can_hide(marks[i].dir))
 			return -EBADMSG;
 	r = buf_add(&b, text, n);
 	for (size_t i = 0; r == 0 && i < n_marks; i++) {

@@ -14,6 +14,10 @@
 int marks_hide(const struct inputs_place *p, const void *text, size_t n, struct buf *to);
 /* The reverse. 0 or -ENOMEM. */
 int marks_show(const struct inputs_place *p, const void *text, size_t n, struct buf *to);
+/* Whether a text holds what would be taken for the mark of one of these places. */
+bool marks_in(const struct inputs_place *p, const void *text, size_t n);
+/* Which of the places of a set (INPUT_PLACE) the bytes of a file name: *ret. 0 or -errno. */
+int marks_find_named(const struct inputs_place *p, const char *path, unsigned among, unsigned *ret);
 /* The variables, for inputs_place.marked: adds them to *ret, and a NULL at the end, which no count
  * has. A value that no mark can be put into stands as it is. 0 or -ENOMEM. */
 int marks_env(const struct inputs_place *p, char *const *envp, struct strv *ret);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cache/attributes.h"
+#include "cache/marks.h"
 #include "cache/rlib.h"
 #include "cache/variables.h"
 #include "common/clock.h"
@@ -153,24 +154,20 @@ record_add(struct recorder *r, enum input_kind kind, const char *path, const voi
 	const struct {
 		const char *dir;
 		char mark;
-	} places[] = { { p->out_dir, INPUT_OUT_DIR_MARK }, { p->real_out_dir, INPUT_OUT_DIR_MARK },
+	} own[] = { { p->out_dir, INPUT_OUT_DIR_MARK }, { p->real_out_dir, INPUT_OUT_DIR_MARK },
 		{ p->target_dir, INPUT_TARGET_DIR_MARK },
-		{ p->real_target_dir, INPUT_TARGET_DIR_MARK },
-		{ p->workspace, INPUT_WORKSPACE_MARK }, { p->cargo_home, INPUT_CARGO_HOME_MARK },
-		{ p->toolchain, INPUT_TOOLCHAIN_MARK }, { p->home, INPUT_HOME_MARK } };
+		{ p->real_target_dir, INPUT_TARGET_DIR_MARK } };
 	int k = 1;
 
-	if (strchr(path, INPUT_OUT_DIR_MARK) || strchr(path, INPUT_TARGET_DIR_MARK) ||
-		(p->workspace && strchr(path, INPUT_WORKSPACE_MARK)) ||
-		(p->cargo_home && strchr(path, INPUT_CARGO_HOME_MARK)) ||
-		(p->toolchain && strchr(path, INPUT_TOOLCHAIN_MARK)) ||
-		(p->home && strchr(path, INPUT_HOME_MARK)))
+	if (marks_in(p, path, strlen(path)))
 		return cannot(r, "an input with an odd name");
-	for (size_t i = 0; k > 0 && i < ARRAY_LEN(places); i++) {
+	for (size_t i = 0; k > 0 && i < ARRAY_LEN(own); i++)
+		k = add_below(r, own[i].dir, own[i].mark, kind, path, value, n);
+	for (const char *mark = INPUT_MOVED_MARKS; k > 0 && *mark; mark++) {
 		/* a workspace in the home may have reached it by a relative path */
-		if (places[i].mark == INPUT_HOME_MARK && record_note_around(r, kind, path) < 0)
+		if (*mark == INPUT_HOME_MARK && record_note_around(r, kind, path) < 0)
 			return -ENOMEM;
-		k = add_below(r, places[i].dir, places[i].mark, kind, path, value, n);
+		k = add_below(r, inputs_place_dir(p, *mark), *mark, kind, path, value, n);
 	}
 	return k <= 0 ? k : inputs_add(r->inputs, kind, path, value, n);
 }

@@ -180,7 +180,7 @@ add_text(struct run *r, const struct place_ways *ways, const struct buf *text, s
 		return 0;
 	}
 	buf_done(to);
-	if (cached_has_mark(r->c, text) || memchr(text->p, INPUT_TARGET_DIR_MARK, text->n))
+	if (cached_has_mark(r->c, text))
 		return why_set(&r->not_stored, -ENOTSUP, "an odd character in its text");
 	*bound = true;
 	if (!r->bound)
@@ -278,12 +278,11 @@ check_left(struct run *r, const struct strv *made, const struct result *res)
 /* What it made may be taken to another checkout, unless it tells where this one is; and to another
  * user, unless it tells of cargo's home. */
 static int
-tie_to_places(struct run *r, struct result *res, bool bound)
+tie_to_places(struct run *r, struct result *res)
 {
 	struct cached *c = r->c;
 	int k = 0;
 
-	c->names_workspace = bound && c->place.workspace;
 	for (size_t i = 0; k == 0 && i < res->n_outputs; i++) {
 		const struct output *o = &res->outputs[i];
 		_cleanup_(freep) char *path = o->kind == OUTPUT_FILE
@@ -366,11 +365,9 @@ make_result(struct run *r, struct result *res)
 		k = cached_add_bound(c, res);
 	if (k == 0 && t.names_unit)
 		k = cached_add_place(res, INPUT_UNIT_NAME, inputs_unit_way(&c->place));
-	c->names_cargo_home |= t.names_cargo_home || (bound && c->place.cargo_home);
-	c->names_home |= t.names_home || (bound && c->place.home);
-	c->names_toolchain |= t.names_toolchain || (bound && c->place.toolchain);
+	c->named |= bound ? inputs_places(&c->place) : t.named;
 	if (k == 0)
-		k = tie_to_places(r, res, bound);
+		k = tie_to_places(r, res);
 	r->said.bytes = t.bytes;
 	return k < 0 ? k : add_call(r, res);
 }

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "cache/marks.h"
-#include "cache/text.h"
 #include "client/script/packed.h"
 #include "client/script/place.h"
 #include "common/clock.h"
@@ -198,12 +197,7 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 	r = fs_read_file(path, TEXT_MAX, &b);
 	if (r < 0)
 		return r;
-	if (!named && b.n > 0 &&
-		(memchr(b.p, INPUT_OUT_DIR_MARK, b.n) || memchr(b.p, INPUT_TARGET_DIR_MARK, b.n) ||
-			(t->place->workspace && memchr(b.p, INPUT_WORKSPACE_MARK, b.n)) ||
-			(t->place->cargo_home && memchr(b.p, INPUT_CARGO_HOME_MARK, b.n)) ||
-			(t->place->home && memchr(b.p, INPUT_HOME_MARK, b.n)) ||
-			(t->place->toolchain && memchr(b.p, INPUT_TOOLCHAIN_MARK, b.n))))
+	if (!named && marks_in(t->place, b.p, b.n))
 		return 1;
 	if (named && (!is_text(&b) || !takes_other_paths(o->name, &b)))
 		return 1;
@@ -213,8 +207,9 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 		return 1;
 	}
 	/* by a part of another name */
-	t->names_home |= r == 0 && t->place->home && o->text.n > 0 &&
-			 memmem(o->text.p, o->text.n, t->place->home, strlen(t->place->home));
+	if (r == 0 && t->place->home && o->text.n > 0 &&
+		memmem(o->text.p, o->text.n, t->place->home, strlen(t->place->home)))
+		t->named |= INPUT_PLACE(INPUT_HOME_MARK);
 	o->size = b.n;
 	return r;
 }
@@ -233,51 +228,36 @@ bind_by(struct tree *t, const char *name)
 		t->bound_by = strdup(name);
 }
 
-/* Whether the file's bytes name one of the homes, or the toolchain. 1, 0 or -errno. */
-static int
-names_homes(const struct tree *t, const char *path)
-{
-	const char *what[3];
-	size_t n = 0;
-
-	if (t->place->home)
-		what[n++] = t->place->home;
-	if (t->place->cargo_home)
-		what[n++] = t->place->cargo_home;
-	if (t->place->toolchain)
-		what[n++] = t->place->toolchain;
-	return n > 0 ? text_file_has_any(path, what, n) : 0;
-}
-
 static int
 keep_file(
 	struct tree *t, struct output *o, const char *path, const struct stat *st, size_t *inlined)
 {
 	const struct place_ways ways = ways_of(t, o->name);
-	int home = names_homes(t, path);
-	int told = place_is_told(t->place, &ways, path), named = 0, r = 1;
+	/* the workspace is a part of what place_is_named looks for */
+	unsigned others = inputs_places(t->place) & ~INPUT_PLACE(INPUT_WORKSPACE_MARK), moved;
+	int r = marks_find_named(t->place, path, others, &moved);
+	int told = place_is_told(t->place, &ways, path), named = 0;
 
 	t->names_unit |= told == PLACE_TOLD_UNIT;
 	if (told == 0 || told == PLACE_TOLD_UNIT)
 		told = packed_file(path);
 	else if (told > 0)
 		named = place_is_named(t->place, path);
-	if (told < 0 || named < 0 || home < 0)
-		return MIN2(told, MIN2(named, home));
+	if (told < 0 || named < 0 || r < 0)
+		return MIN2(told, MIN2(named, r));
+	r = 1;
 	if (told && !named)
 		bind_by(t, o->name);
 	o->mode = st->st_mode & 0777;
-	if (named || home || *inlined < INLINE_ALL)
-		r = keep_text(t, o, path, named || home, (uint64_t)st->st_size);
+	if (named || moved || *inlined < INLINE_ALL)
+		r = keep_text(t, o, path, named || moved, (uint64_t)st->st_size);
 	if (r <= 0) {
 		*inlined += o->text.n;
 		return r;
 	}
 	if (named)
 		bind_by(t, o->name);
-	t->names_home |= home > 0 && t->place->home;
-	t->names_cargo_home |= home > 0 && t->place->cargo_home;
-	t->names_toolchain |= home > 0 && t->place->toolchain;
+	t->named |= moved;
 	o->is_blob = true;
 	return t->depot ? depot_add(t->depot, path, DEPOT_COPY, &o->digest, &o->size)
 			: digest_file(path, &o->digest, &o->size);

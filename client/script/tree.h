@@ -14,12 +14,10 @@ struct tree {
 	const char *root;		/* where OUT_DIR's files are now; NULL: in place->out_dir */
 	const struct timespec *started; /* of the run whose files are kept; NULL: times are not */
 	bool bound;			/* out: what was kept names the place */
-	bool names_unit;       /* out: what was kept names the way to OUT_DIR (PLACE_TOLD_UNIT) */
-	bool names_cargo_home; /* out: what was kept names cargo's home */
-	bool names_home;       /* out: ... the user's */
-	bool names_toolchain;  /* out: ... where the toolchain is */
-	char *bound_by; /* out: the first that does, by its name in OUT_DIR; the caller frees it */
-	uint64_t bytes; /* out: of files, kept or put in place */
+	bool names_unit; /* out: what was kept names the way to OUT_DIR (PLACE_TOLD_UNIT) */
+	unsigned named;	 /* out: the places that move which it names (INPUT_PLACE) */
+	char *bound_by;	 /* out: the first that does, by its name in OUT_DIR; the caller frees it */
+	uint64_t bytes;	 /* out: of files, kept or put in place */
 };
 
 /* Whether nothing is in the directory, or it is not there. */

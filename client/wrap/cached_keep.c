@@ -336,10 +336,8 @@ add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
 	if (!*bound || cached_is_behind_link(c) || c->in.mapping)
 		r = may_compress(c->in.call) ? 1 : cached_names_place(c, path);
 	c->names_real |= may_compress(c->in.call) && cached_is_behind_link(c);
-	c->names_workspace |= may_compress(c->in.call) && c->place.workspace;
-	c->names_cargo_home |= may_compress(c->in.call) && c->place.cargo_home;
-	c->names_home |= may_compress(c->in.call) && c->place.home;
-	c->names_toolchain |= may_compress(c->in.call) && c->place.toolchain;
+	if (may_compress(c->in.call))
+		c->named |= inputs_places(&c->place);
 	if (r < 0)
 		return r;
 	*bound |= r > 0;

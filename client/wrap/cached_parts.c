@@ -30,38 +30,16 @@ cached_note_real(struct cached *c, const struct buf *text)
 		c->names_real = true;
 }
 
-/* Notes whether the file names one of the places that only a mapped unit minds. 0 or -errno. */
-static int
-look_for_homes(struct cached *c, const char *path)
-{
-	const struct {
-		const char *dir;
-		bool *names;
-	} places[] = { { c->place.home, &c->names_home },
-		{ c->place.cargo_home, &c->names_cargo_home },
-		{ c->place.toolchain, &c->names_toolchain } };
-	int r = 0;
-
-	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(places); i++) {
-		r = places[i].dir && !*places[i].names ? text_file_has(path, places[i].dir) : 0;
-		*places[i].names |= r > 0;
-	}
-	return MIN2(r, 0);
-}
-
 /* Whether the file's bytes contain the path of any place: most do not, and are read once. */
 static int
 names_any_place(const struct cached *c, const char *path)
 {
-	const struct inputs_place *p = &c->place;
-	const char *all[] = { p->home, p->cargo_home, p->toolchain, p->workspace }, *what[6];
-	size_t n = 0;
+	const char *what[2 + sizeof(INPUT_MOVED_MARKS)] = { c->target_dir, c->real_target_dir };
+	size_t n = 2;
 
-	what[n++] = c->target_dir;
-	what[n++] = c->real_target_dir;
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (all[i])
-			what[n++] = all[i];
+	for (const char *mark = INPUT_MOVED_MARKS; *mark; mark++)
+		if ((what[n] = inputs_place_dir(&c->place, *mark)))
+			n++;
 	return text_file_has_any(path, what, n);
 }
 
@@ -76,11 +54,10 @@ cached_names_place(struct cached *c, const char *path)
 		return -EIO;
 	if (r <= 0)
 		return r;
-	if (c->in.mapping && look_for_homes(c, path) < 0)
+	if (cached_look_for_moved(c, path) < 0)
 		return -EIO;
 	r = workspace ? text_file_has(path, workspace) : 0;
 	named = r > 0;
-	c->names_workspace |= named;
 	/* the out-dirs are below the target directory, and that is below the workspace, mostly */
 	if (r > 0 || (r == 0 && !(workspace && path_is_below(c->target_dir, workspace))))
 		r = text_file_has(path, c->target_dir);
@@ -118,22 +95,15 @@ cached_hide_place(struct cached *c, const struct buf *text, struct buf *ret)
 bool
 cached_has_mark(const struct cached *c, const struct buf *text)
 {
-	static const char marks[] = INPUT_MARKS;
-	size_t n = c->in.mapping || c->place.cargo_home ? strlen(marks) : 1;
-
-	for (size_t i = 0; text->n > 0 && i < n; i++)
-		if (memchr(text->p, marks[i], text->n))
-			return true;
-	return false;
+	if (!c->in.call || c->in.mapping)
+		return marks_in(&c->place, text->p, text->n);
+	return text->n > 0 && memchr(text->p, INPUT_OUT_DIR_MARK, text->n);
 }
 
 int
 cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to)
 {
-	c->names_workspace |= c->place.workspace != NULL;
-	c->names_cargo_home |= c->place.cargo_home != NULL;
-	c->names_home |= c->place.home != NULL;
-	c->names_toolchain |= c->place.toolchain != NULL;
+	c->named |= inputs_places(&c->place);
 	return cached_has_mark(c, text) ? -EBADMSG : buf_add(to, text->p, text->n);
 }
 

@@ -109,20 +109,19 @@ cached_look_above_text(struct cached *c, const struct buf *text)
 void
 cached_look_for_home(struct cached *c, const struct buf *hidden)
 {
-	c->names_home |= c->place.home && hidden->n > 0 &&
-			 memmem(hidden->p, hidden->n, c->place.home, strlen(c->place.home));
+	if (c->place.home && hidden->n > 0 &&
+		memmem(hidden->p, hidden->n, c->place.home, strlen(c->place.home)))
+		c->named |= INPUT_PLACE(INPUT_HOME_MARK);
 }
 
-/* Notes whether a file that was read names the place. 0 or -errno. */
-static int
-look_for(struct cached *c, const char *path, const char *name, const char *dir, bool *names)
+int
+cached_look_for_moved(struct cached *c, const char *path)
 {
-	int r = dir && !*names ? text_file_has(path, dir) : 0;
+	unsigned named;
+	int r = marks_find_named(&c->place, path, inputs_places(&c->place) & ~c->named, &named);
 
-	*names |= r > 0;
-	if (r > 0 && names == &c->names_workspace && !*c->bound)
-		snprintf(c->bound, sizeof(c->bound), "%s", name);
-	return MIN2(r, 0);
+	c->named |= named;
+	return r;
 }
 
 /* A source may name another file by its whole path: from another checkout it still leads here.
@@ -137,6 +136,7 @@ cached_look_at_inputs(struct cached *c, const struct inputs *s)
 		const struct input *in = &s->v[i];
 		bool of_target = *in->name == INPUT_TARGET_DIR_MARK;
 		const char *dir = of_target ? c->target_dir : c->place.workspace;
+		unsigned before = c->named;
 		_cleanup_(freep) char *path = NULL;
 
 		if (in->kind != INPUT_FILE || (!of_target && *in->name != INPUT_WORKSPACE_MARK) ||
@@ -146,14 +146,9 @@ cached_look_at_inputs(struct cached *c, const struct inputs *s)
 					ends_with(in->name, ".so"))))
 			continue;
 		path = path_join(dir, in->name + 1);
-		if (!path)
-			return -ENOMEM;
-		r = look_for(c, path, in->name + 1, c->place.workspace, &c->names_workspace);
-		if (r == 0)
-			r = look_for(
-				c, path, in->name + 1, c->place.cargo_home, &c->names_cargo_home);
-		if (r == 0)
-			r = look_for(c, path, in->name + 1, c->place.home, &c->names_home);
+		r = path ? cached_look_for_moved(c, path) : -ENOMEM;
+		if (((c->named & ~before) & INPUT_PLACE(INPUT_WORKSPACE_MARK)) && !*c->bound)
+			snprintf(c->bound, sizeof(c->bound), "%s", in->name + 1);
 	}
 	return r;
 }
@@ -196,12 +191,13 @@ find_pieces(struct cached *c, const struct strv *names, const char *value, const
 	}
 	if (r <= 0)
 		return r;
-	c->names_cargo_home |= strchr(marked, INPUT_CARGO_HOME_MARK) != NULL;
-	c->names_home |= strchr(marked, INPUT_HOME_MARK) != NULL;
-	c->names_toolchain |= strchr(marked, INPUT_TOOLCHAIN_MARK) != NULL;
+	for (const char *mark = INPUT_MOVED_MARKS; *mark; mark++)
+		if (strchr(marked, *mark))
+			c->named |= INPUT_PLACE(*mark);
+	/* the workspace is above the out-dir, mostly */
 	if (strpbrk(marked, others)) {
 		*bound = true;
-		c->names_workspace |= c->place.workspace != NULL;
+		c->named |= INPUT_PLACE(INPUT_WORKSPACE_MARK) & inputs_places(&c->place);
 	}
 	return 0;
 }
@@ -250,15 +246,12 @@ int
 cached_add_places(const struct cached *c, struct result *res)
 {
 	_cleanup_(freep) char *above = c->names_above ? path_dirname(c->place.workspace) : NULL;
-	int r = c->names_workspace ? cached_add_place(res, INPUT_WORKSPACE_NAME, c->place.workspace)
-				   : 0;
+	int r = 0;
 
-	if (r == 0 && c->names_cargo_home)
-		r = cached_add_place(res, INPUT_CARGO_HOME_NAME, c->place.cargo_home);
-	if (r == 0 && c->names_home)
-		r = cached_add_place(res, INPUT_HOME_NAME, c->place.home);
-	if (r == 0 && c->names_toolchain)
-		r = cached_add_place(res, INPUT_TOOLCHAIN_NAME, c->place.toolchain);
+	for (const char *mark = INPUT_MOVED_MARKS; r == 0 && *mark; mark++)
+		if (c->named & INPUT_PLACE(*mark))
+			r = cached_add_place(
+				res, inputs_place_name(*mark), inputs_place_dir(&c->place, *mark));
 	if (r < 0 || !c->names_above)
 		return r;
 	return above ? cached_add_place(res, INPUT_ABOVE_NAME, above) : -ENOMEM;

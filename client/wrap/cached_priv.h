@@ -30,11 +30,8 @@ struct cached {
 	mode_t mask;	 /* what the modes of outputs lose: the umask, mostly (fs_mask_in) */
 	bool names_real; /* what was made names the target directory by its real path, behind a link
 			  */
-	bool names_workspace;	    /* what was made of a mapped unit names the workspace */
-	bool names_above;	    /* or a directory that it lies in */
-	bool names_cargo_home;	    /* or cargo's home */
-	bool names_home;	    /* or the user's */
-	bool names_toolchain;	    /* or where the toolchain is */
+	unsigned named;	 /* the places that move which what was made names (INPUT_PLACE) */
+	bool names_above;	    /* or a directory that the workspace lies in */
 	bool has_macros;	    /* these may put anything into it */
 	char bound[128];	    /* what of it names its place; "": nothing */
 	struct unit_key bundle_key; /* empty until it is asked for */
@@ -71,7 +68,9 @@ int cached_look_above(struct cached *c, const char *path);
 int cached_look_above_text(struct cached *c, const struct buf *text);
 /* Notes whether a text, in which marks stand for places, still names the home. */
 void cached_look_for_home(struct cached *c, const struct buf *hidden);
-/* Notes whether what was read names the workspace, or one of the homes. 0 or -errno. */
+/* Notes which places that move a file names. 0 or -errno. */
+int cached_look_for_moved(struct cached *c, const char *path);
+/* The same of what was read. 0 or -errno. */
 int cached_look_at_inputs(struct cached *c, const struct inputs *s);
 /* Writes the text as it is: the result holds for one place. 0; -EBADMSG; -ENOMEM. */
 int cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to);
@@ -81,7 +80,7 @@ int cached_show(const struct cached *c, const struct buf *text, struct buf *to);
 int cached_hide_place(struct cached *c, const struct buf *text, struct buf *to);
 /* Whether a file's bytes contain the path of this target directory, or, of a mapped unit, of the
  * workspace. Notes whether they contain that of cargo's home, or of the user's
- * (names_cargo_home, names_home). 1, 0, or -errno. */
+ * (named). 1, 0, or -errno. */
 int cached_names_place(struct cached *c, const char *path);
 /* Whether the target directory lies behind a symbolic link. */
 bool cached_is_behind_link(const struct cached *c);
@@ -105,8 +104,8 @@ int cached_add_place(struct result *res, const char *name, const char *dir);
  * in the numbers of their instructions; *bound: so it is. 0 or -errno. */
 int cached_look_for_pieces(
 	struct cached *c, const struct strv *names, const struct result *res, bool *bound);
-/* Ties it to its workspace, the directory above, cargo's home, or the user's, as names_workspace
- * and the like say. 0 or -errno. */
+/* Ties it to its workspace, the directory above, cargo's home, or the user's, as named and
+ * names_above say. 0 or -errno. */
 int cached_add_places(const struct cached *c, struct result *res);
 /* 0 or -errno. */
 int cached_bundle_key(struct cached *c);
