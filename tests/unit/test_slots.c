@@ -19,6 +19,7 @@
 
 #include "client/slots/memory.h"
 #include "client/slots/slots.h"
+#include "common/clock.h"
 #include "common/fs.h"
 
 static char *dir;
@@ -435,6 +436,69 @@ test_nested_ones_do_not_wait_for_their_own(void **state)
 	}
 }
 
+/* What a holder starts: it waits for a slot, says by a byte that it has one, and keeps it until the
+ * gate is closed. 2: it waited until slots are added (slots_usual_end). */
+static void
+nested(int said, int gate)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(2);
+	uint64_t begun = clock_mono_ms();
+	int fd = slots_wait(s);
+	uint64_t waited = clock_mono_ms() - begun;
+	char c;
+
+	if (fd < 0 || write(said, "", 1) != 1 || read(gate, &c, 1) != 0)
+		_exit(1);
+	_exit(waited < 1000 ? 0 : 2);
+}
+
+static pid_t
+start_holder(int said, const int gate[2])
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		_cleanup_(slots_closep) struct slots *s = open_slots(2);
+		int fd = slots_wait(s), status = 0;
+
+		close(gate[1]);
+		pid = fd >= 0 && write(said, "", 1) == 1 ? fork() : -1;
+		if (pid == 0)
+			nested(said, gate[0]);
+		_exit(pid < 0 || waitpid(pid, &status, 0) != pid ? 1 : WEXITSTATUS(status));
+	}
+	return pid;
+}
+
+/* Two tests that wait for what they started: these two run at once, and no third one. */
+static void
+test_nested_ones_take_each_others(void **state)
+{
+	_cleanup_(slots_closep) struct slots *s = open_slots(2);
+	int said[2], gate[2], status;
+	pid_t pids[2];
+	char c;
+
+	assert_int_equal(pipe2(said, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+		pids[i] = start_holder(said[1], gate);
+		/* the holder, and what it started */
+		for (int k = 0; k < 2; k++)
+			assert_int_equal(read(said[0], &c, 1), 1);
+	}
+	assert_int_equal(slots_try(s), -EAGAIN);
+	close(gate[1]);
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	close(gate[0]);
+	close(said[0]);
+	close(said[1]);
+}
+
 /* Neither does one whose processes wait for us, though it is not above us. */
 static void
 test_an_idle_holders_slot_is_lent(void **state)
@@ -696,6 +760,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_dead_holders_slot_is_lent, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_nested_ones_do_not_wait_for_their_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nested_ones_take_each_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_idle_holders_slot_is_lent, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_holder_out_of_sight_is_not_waited_for_for_ever, setup, teardown),
