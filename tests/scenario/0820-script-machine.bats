@@ -96,6 +96,14 @@ indifferent() {
     setarch --uname-2.6 taskset -c 0 prlimit --nofile=900
 }
 
+@test "whose build it is: id, and USER, which counts where it is read" {
+  setpriv --groups 12345 true 2>/dev/null || skip "groups cannot be set"
+  modes "$WORK/app"
+  depends_on 'id -G' "whose build it is" setpriv --groups 12345
+  indifferent 'echo hi | cat' env USER=another LOGNAME=another
+  USER=one depends_on 'echo $USER' USER env USER=another
+}
+
 @test "a machine's name in bash" {
   unshare -u true 2>/dev/null || skip "no UTS namespace here"
   printf '#!/bin/bash\nhostname another && exec "$@"\n' >"$WORK/named"
