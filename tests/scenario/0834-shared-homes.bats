@@ -121,11 +121,11 @@ END
 # A text that is compared may be in the numbers of instructions, in pieces, if it is short.
 @test "optimised, too: a path in pieces" {
   project "$WORK/p"
-  cat >>"$WORK/p/dep/src/lib.rs" <<'END'
+  cat >"$WORK/p/app/src/main.rs" <<'END'
 #[inline(never)]
-pub fn is_here(s: &[u8]) -> bool { s == env!("HOME").as_bytes() }
+fn is_here(s: &[u8]) -> bool { s == env!("HOME").as_bytes() }
+fn main() { println!("{}", is_here(std::env::args().nth(1).unwrap().as_bytes())); }
 END
-  printf 'fn main() { println!("{}", dep::is_here(std::env::args().nth(1).unwrap().as_bytes())); }\n' >"$WORK/p/app/src/main.rs"
   commit "$WORK/p"
   for name in one two; do
     # needs not be there
@@ -135,7 +135,7 @@ END
     [ "$("$WORK/p/app/target/release/app" "$HOME")" = true ]
   done
   fails grep -qF "$HOME" "$WORK/p/app/target/release/app"
-  missed dep "the home directory is in the outputs"
+  missed app "the home directory is in the outputs"
 }
 
 @test "a script's run is found, with the places of this home; what it writes of the home is not" {
