@@ -149,6 +149,14 @@ lock_now(int fd)
 	return lock_how(fd, LOCK_EX);
 }
 
+/* Whether no process holds the slot, by a descriptor to read it: NFS locks a file exclusively only
+ * for who may write to it. 0; -EWOULDBLOCK; -errno. */
+static int
+look_now(int fd)
+{
+	return lock_how(fd, LOCK_SH);
+}
+
 void
 slots_say(struct slots *s, const struct notice *n)
 {
@@ -207,7 +215,7 @@ count_others(struct slots *s, unsigned mine, unsigned *ret_held, unsigned *ret_y
 	for (unsigned i = 0; i < s->n; i++) {
 		_cleanup_(closep) int fd = i == mine ? -1 : slots_open_slot(s, i, O_RDONLY);
 
-		if (fd < 0 || lock_now(fd) == 0 || slots_is_lent(s, i))
+		if (fd < 0 || look_now(fd) == 0 || slots_is_lent(s, i))
 			continue;
 		++*ret_held;
 		*ret_young += is_young(fd);
@@ -239,7 +247,7 @@ lock_slot(struct slots *s, unsigned i)
 {
 	_cleanup_(closep) int look = slots_open_slot(s, i, O_RDONLY | O_CREAT);
 	_cleanup_(closep) int fd = -1;
-	int r = look < 0 ? look : lock_now(look);
+	int r = look < 0 ? look : look_now(look);
 
 	if (r < 0)
 		return r;
@@ -294,7 +302,7 @@ slots_each(struct slots *s, slots_fn fn, void *arg)
 		if (fd == -ENOENT)
 			break;
 		/* shared, and only for a moment: so it hardly hinders a process that takes it */
-		if (fd < 0 || lock_how(fd, LOCK_SH) == 0)
+		if (fd < 0 || look_now(fd) == 0)
 			continue;
 		if (notice_read(fd, 0, &n) < 0)
 			*n.kind = *n.what = *n.dir = '\0';
@@ -462,8 +470,20 @@ why_none(const struct slots *s)
 	return by_lack[s->lack];
 }
 
-int
-slots_wait(struct slots *s)
+/* What is known during a wait is of no use to the next one; and of inotify a user has no more than
+ * 128, while a compile may take long. */
+static void
+forget_wait(struct slots *s)
+{
+	closep(&s->watch);
+	free(s->seen);
+	s->seen = NULL;
+	s->nested = false;
+	s->closed = s->n_inherited = 0;
+}
+
+static int
+wait_for_one(struct slots *s)
 {
 	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
 	_cleanup_(closep) int queue = -1;
@@ -502,6 +522,15 @@ slots_wait(struct slots *s)
 	}
 	if (r == 0)
 		proc_unsign(queue);
+	return fd;
+}
+
+int
+slots_wait(struct slots *s)
+{
+	int fd = wait_for_one(s);
+
+	forget_wait(s);
 	return fd;
 }
 
