@@ -279,7 +279,8 @@ set_text(const struct conf_key *k, const char *v, const char *base, char **out, 
 	} else if (k->type == TYPE_WORD) {
 		r = word_ok(v, strlen(v)) ? 0 : -EINVAL;
 		if (r < 0)
-			(void)buf_adds(hint, "a name of letters, digits, '-', '_' and '.'");
+			(void)buf_adds(
+				hint, "a name of letters, digits, '-', '_' and '.', or a number");
 		else if (!(fresh = strdup(v)))
 			r = -ENOMEM;
 	} else {

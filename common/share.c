@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -112,16 +113,49 @@ static int _printf_(2, 3) refuse(char why[SHARE_WHY_SIZE], const char *fmt, ...)
 	return -EPERM;
 }
 
-/* It is made with the first thing that is put there. */
+/* It is made with the first thing that is put there, unless anybody could be quicker. */
 static int
 check_absent(const char *dir, const char *group, char why[SHARE_WHY_SIZE])
 {
 	_cleanup_(freep) char *above = path_dirname(dir);
+	struct stat st;
 
-	if (above && access(above, W_OK | X_OK) == 0)
+	if (above && access(above, W_OK | X_OK) == 0 && stat(above, &st) == 0 &&
+		!(st.st_mode & S_IWOTH))
 		return 0;
 	return refuse(why, "%.300s is not there: install -d -m 2770 -g %.64s %s", dir, group,
 		strlen(dir) < 100 ? dir : "DIR");
+}
+
+/* Whether anybody could put another directory in its place, after it was looked at. */
+static int
+check_above(const char *dir, char why[SHARE_WHY_SIZE])
+{
+	_cleanup_(freep) char *above = path_dirname(dir);
+	struct stat st;
+
+	while (above) {
+		char *up = streq(above, "/") ? NULL : path_dirname(above);
+
+		if (stat(above, &st) == 0 && (st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX)) {
+			free(up);
+			return refuse(why,
+				"anybody may write to %.200s, and put another directory in the "
+				"place of %.200s: chmod o-w it",
+				above, dir);
+		}
+		free(above);
+		above = up;
+	}
+	return 0;
+}
+
+/* An access list lets in others than the mode tells: its mask stands where the group's bits do. */
+static bool
+has_list(const char *dir)
+{
+	return lgetxattr(dir, "system.posix_acl_access", NULL, 0) > 0 ||
+	       lgetxattr(dir, "system.posix_acl_default", NULL, 0) > 0;
 }
 
 static int
@@ -145,7 +179,10 @@ check_dir(const char *dir, const char *group, gid_t gid, char why[SHARE_WHY_SIZE
 		return refuse(why, "%.300s has mode %04o%s: chmod 2770 it", dir,
 			(unsigned)st.st_mode & 07777,
 			st.st_mode & S_IWOTH ? ", so that anybody may write there" : "");
-	return 0;
+	if (has_list(dir))
+		return refuse(why, "%.300s has an access list, which may let others in: setfacl -b it",
+			dir);
+	return check_above(dir, why);
 }
 
 int

@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <cmocka.h>
 
@@ -183,6 +186,75 @@ test_check(void **state)
 	assert_refused(deep, group, "/xxx");
 }
 
+/* As setfacl -m u:54321:rwx makes it, with -d where it is the default of what is made there. False:
+ * the file system has no lists. */
+static bool
+add_list(const char *path, const char *kind)
+{
+	struct {
+		struct posix_acl_xattr_header header;
+		struct posix_acl_xattr_entry entries[5];
+	} acl = { { htole32(POSIX_ACL_XATTR_VERSION) },
+		{
+			{ htole16(ACL_USER_OBJ), htole16(7), htole32(ACL_UNDEFINED_ID) },
+			{ htole16(ACL_USER), htole16(7), htole32(54321) },
+			{ htole16(ACL_GROUP_OBJ), htole16(7), htole32(ACL_UNDEFINED_ID) },
+			{ htole16(ACL_MASK), htole16(7), htole32(ACL_UNDEFINED_ID) },
+			{ htole16(ACL_OTHER), htole16(0), htole32(ACL_UNDEFINED_ID) },
+		} };
+
+	return setxattr(path, kind, &acl, sizeof(acl), 0) == 0;
+}
+
+/* The mode tells nothing of it. */
+static void
+test_access_lists(void **state)
+{
+	static const char *const kinds[] = { "system.posix_acl_access",
+		"system.posix_acl_default" };
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		_cleanup_(freep) char *d = path_join(dir, kinds[i]);
+		struct stat st;
+
+		assert_int_equal(mkdir(d, 0700), 0);
+		set_mode(d, 02770);
+		assert_accepted(d);
+		if (!add_list(d, kinds[i]))
+			skip();
+		assert_int_equal(stat(d, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 02770);
+		assert_refused(d, group, "has an access list, which may let others in: setfacl -b");
+		assert_int_equal(removexattr(d, kinds[i]), 0);
+		assert_accepted(d);
+	}
+}
+
+static void
+test_above(void **state)
+{
+	_cleanup_(freep) char *d = path_join(dir, "open/deep/d");
+
+	assert_int_equal(fs_mkdir_p(at("open/deep"), 0755), 0);
+	/* who makes it first has it */
+	set_mode(at("open/deep"), 01777);
+	assert_refused(d, group, "is not there: install -d");
+	set_mode(at("open/deep"), 0755);
+	assert_accepted(d);
+	assert_int_equal(mkdir(d, 0700), 0);
+	set_mode(d, 02770);
+	assert_accepted(d);
+	/* another one in its place, or in that of one above */
+	set_mode(at("open/deep"), 0777);
+	assert_refused(d, group, "open/deep, and put another directory in the place");
+	set_mode(at("open/deep"), 01777);
+	assert_accepted(d);
+	set_mode(at("open"), 0777);
+	assert_refused(d, group, "open, and put another directory in the place");
+	set_mode(at("open"), 01777);
+	assert_accepted(d);
+}
+
 static mode_t
 mode_of(const char *path)
 {
@@ -270,6 +342,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test_setup_teardown(test_check, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_access_lists, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_above, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_off, setup, teardown),
 	};
