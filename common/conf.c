@@ -375,6 +375,9 @@ own_dir(const char *set, const char *group)
 	if (!group || !set || (own && !streq(own, set)))
 		return own;
 	free(own);
+	/* it would be made with its parent, and that as this user's alone */
+	if (!is_dir(set))
+		return NULL;
 	return asprintf(&own, "%s/user-%lu", set, (unsigned long)geteuid()) < 0 ? NULL : own;
 }
 

@@ -59,7 +59,8 @@ struct conf {
 		char *cache_dir;      /* this user's own: what was set, else $XDG_CACHE_HOME/dray or
 					 ~/.cache/dray; NULL where what comes before /dray is not
 					 there. Where a group shares what was set it is the latter,
-					 or without a home user-UID in what is shared */
+					 or without a home user-UID in what is shared; NULL until
+					 that is there */
 		char *job_log;	      /* <cache_dir>/jobs.jsonl */
 		uint64_t job_log_max; /* bytes, 16 MiB */
 		int compress;	      /* enum compress */

@@ -125,15 +125,16 @@ static off_t
 append(const char *file, const struct digest *key, const char *path)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 	_cleanup_(closep) int fd = -1;
 	struct stat st;
 	int r = add_to(&b, key, path);
 
 	if (r < 0)
 		return r;
-	fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open(file, flags, 0600);
 	if (fd < 0 && errno == ENOENT && fs_mkdir_parent(file, 0700) == 0)
-		fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		fd = open(file, flags, 0600);
 	if (fd < 0 || write(fd, b.p, b.n) < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	return st.st_size;
@@ -213,7 +214,8 @@ remove_old(const char *dir)
 	}
 }
 
-/* Whether it is this process's turn, once a day, or as the file has become long. */
+/* Whether it is this process's turn, once a day, or as the file has become long. What cannot be
+ * remembered is not done: every unit would do it. */
 static bool
 is_due(struct memo *memo, const char *hex, bool is_long)
 {
@@ -223,15 +225,14 @@ is_due(struct memo *memo, const char *hex, bool is_long)
 
 	if (!memo || asprintf(&name, "together %s", hex) < 0) {
 		name = NULL;
-		return false;
+		return is_long;
 	}
 	if (memo_get_note(memo, name, &b) == 0 && b.n == sizeof(last))
 		memcpy(&last, b.p, sizeof(last));
 	if (!is_long && llabs(now - last) < TOGETHER_DAY_S)
 		return false;
-	memo_set_note(memo, name, &now, sizeof(now));
-	memo_flush(memo);
-	return true;
+	return (memo_set_note(memo, name, &now, sizeof(now)) == 0 && memo_flush(memo) == 0) ||
+	       is_long;
 }
 
 void

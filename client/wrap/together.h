@@ -23,7 +23,8 @@ struct result;
 
 struct together_in {
 	struct depot *depot;
-	struct memo *memo; /* knows when all were marked last; may be NULL: they are not */
+	struct memo *memo; /* knows when all were marked last; may be NULL: they are
+			      not, until the file is long */
 	const char *cache_dir, *target_dir;
 };
 

@@ -167,7 +167,7 @@ test_cache_group(void **state)
 	char *error = NULL;
 	struct conf *c;
 
-	assert_true(asprintf(&of_user, "/srv/c/user-%lu", (unsigned long)geteuid()) >= 0);
+	assert_true(asprintf(&of_user, "/usr/user-%lu", (unsigned long)geteuid()) >= 0);
 	unsetenv("XDG_CACHE_HOME");
 	setenv("HOME", "/usr", 1);
 	c = parse("[client]\ncache_dir = /srv/c\ncache_group = builders\n");
@@ -184,19 +184,23 @@ test_cache_group(void **state)
 	assert_string_equal(c->client.cache_dir, "/srv/d");
 	assert_string_equal(c->client.job_log, "/srv/d/jobs.jsonl");
 	conf_free(c);
-	/* what is shared is never where the user's own things are */
+	/* what is shared is never where the user's own things are; and where it is not there, it is
+	   not for these that it is made, as one user's directory */
 	c = parse("[client]\ncache_dir = /usr/.cache/dray\ncache_group = 1000\n");
 	assert_string_equal(c->client.store_dir, "/usr/.cache/dray");
-	assert_true(starts_with(c->client.cache_dir, "/usr/.cache/dray/user-"));
+	assert_null(c->client.cache_dir);
 	conf_free(c);
 	c = parse("[client]\ncache_group = builders\n");
 	assert_null(c->client.store_dir);
 	assert_string_equal(c->client.cache_dir, "/usr/.cache/dray");
 	conf_free(c);
 	setenv("HOME", "/homeless-shelter", 1);
-	c = parse("[client]\ncache_dir = /srv/c\ncache_group = builders\n");
-	assert_string_equal(c->client.store_dir, "/srv/c");
+	c = parse("[client]\ncache_dir = /usr\ncache_group = builders\n");
+	assert_string_equal(c->client.store_dir, "/usr");
 	assert_string_equal(c->client.cache_dir, of_user);
+	assert_int_equal(conf_set(c, "client.cache_dir=/usr/not/there", &error), 0);
+	assert_string_equal(c->client.store_dir, "/usr/not/there");
+	assert_null(c->client.cache_dir);
 	conf_free(c);
 	REFUSED("[client]\ncache_group = two groups\n", "line 2", "a name of letters");
 	setenv("HOME", "/home/somebody", 1);

@@ -225,6 +225,38 @@ marks_seldom(void **state)
 	depot_close(d);
 }
 
+/* Where nothing can be remembered: a process that was stopped has the memo, or there is none. */
+static void
+marks_seldom_without_memo(void **state)
+{
+	const struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	_cleanup_(buf_done) struct buf b = BUF_INIT, all = BUF_INIT;
+	_cleanup_(closep) int guard = -1;
+	struct depot *d = open_depot();
+	struct stat st;
+
+	(void)state;
+	for (int unit = 0; unit < UNITS; unit++)
+		make(d, 1, unit);
+	d = days_later(d);
+	age(1, OLD_S);
+	guard = open(in("memo/memo.lmdb-guard"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(fcntl(guard, F_OFD_SETLK, &l), 0);
+	note(d, 1, 0);
+	st = stat_of(blob_path(&(struct digest[]){ blob_of(1, 1) }[0]));
+	assert_false(is_now(&(struct stat){ .st_mtime = st.st_atime }));
+	/* its file does not grow forever */
+	memo_close(memo);
+	memo = NULL;
+	assert_int_equal(fs_read_file(only_file(), 4096, &b), 0);
+	while (all.n <= TOGETHER_BYTES)
+		assert_int_equal(buf_add(&all, b.p, b.n), 0);
+	assert_int_equal(fs_write_atomic(only_file(), all.p, all.n, 0600), 0);
+	note(d, 1, 0);
+	assert_true(stat_of(only_file()).st_size < 4096);
+	depot_close(d);
+}
+
 static void
 any_text(void **state)
 {
@@ -279,6 +311,12 @@ others(void **state)
 	d = days_later(d);
 	note(d, 1, 0);
 	assert_false(fs_exists(in("elsewhere")));
+	/* nobody reads from it */
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkfifo(file, 0600), 0);
+	alarm(60);
+	note(d, 1, 0);
+	alarm(0);
 	depot_close(d);
 }
 
@@ -288,8 +326,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(one_use_keeps_all),
-		TEST(what_lies_there_no_more_is_not_kept), TEST(marks_seldom), TEST(any_text),
-		TEST(others) };
+		TEST(what_lies_there_no_more_is_not_kept), TEST(marks_seldom),
+		TEST(marks_seldom_without_memo), TEST(any_text), TEST(others) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
