@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache/inputs.h"
@@ -43,6 +44,7 @@
 #include "common/joblog.h"
 #include "common/left.h"
 #include "common/log.h"
+#include "common/share.h"
 #include "common/unit_id.h"
 
 #define FD_LEDGER 3
@@ -110,6 +112,28 @@ keep_variable(struct conf *conf, const char *key, const char *value)
 		conf_set(conf, assignment, &error);
 }
 
+/* Whether it looks like one that a group shares. */
+static bool
+is_for_group(const char *dir)
+{
+	struct stat st;
+
+	return dir && stat(dir, &st) == 0 && (st.st_mode & 07777) == SHARE_DIR_MODE;
+}
+
+/* Nothing of one user's own is made in a directory that is shared. That it is may stand in a file
+ * which cannot be read, or with a group that is none. */
+static void
+keep_cache(struct conf *conf)
+{
+	const char *dir = getenv("DRAY_CACHE_DIR"), *group = getenv("DRAY_CACHE_GROUP");
+	bool known = group && streq(group, "none");
+
+	keep_variable(conf, "cache_group", group);
+	if (known || conf->client.cache_group || !((group && *group) || is_for_group(dir)))
+		keep_variable(conf, "cache_dir", dir);
+}
+
 int
 wrap_load_conf(struct conf **ret, char **ret_error)
 {
@@ -121,8 +145,7 @@ wrap_load_conf(struct conf **ret, char **ret_error)
 	if (conf_parse("", 0, "defaults", ret, &error) < 0)
 		return -ENOMEM;
 	(*ret)->client.offload = OFFLOAD_NEVER;
-	keep_variable(*ret, "cache_dir", getenv("DRAY_CACHE_DIR"));
-	keep_variable(*ret, "cache_group", getenv("DRAY_CACHE_GROUP"));
+	keep_cache(*ret);
 	keep_variable(*ret, "job_log", getenv("DRAY_JOB_LOG"));
 	return 0;
 }

@@ -480,4 +480,14 @@ END
   builds ann wrong
   sound_modes 0
   [ -z "$(find "$SHARED" -name 'memo*')" ]
+  # nor a group that is none, or one that a file names which cannot be read
+  rm -rf "$SHARED"/*
+  : >"$WORLD/empty.conf"
+  GROUP="two groups" builds ann none
+  [ -z "$(find "$SHARED" -mindepth 1)" ]
+  GROUP="two groups" as ann "$WORLD/build/client/dray" doctor >"$LOGS/doctor" || true
+  grep "^bad   config .*'-', '_' and '.', or a number" "$LOGS/doctor" || { cat "$LOGS/doctor"; false; }
+  printf '[client]\ncache_group = %s\nnonsense\n' $GID >"$WORLD/empty.conf"
+  GROUP="" builds ann file
+  [ -z "$(find "$SHARED" -mindepth 1)" ]
 }
