@@ -180,8 +180,8 @@ check_dir(const char *dir, const char *group, gid_t gid, char why[SHARE_WHY_SIZE
 			(unsigned)st.st_mode & 07777,
 			st.st_mode & S_IWOTH ? ", so that anybody may write there" : "");
 	if (has_list(dir))
-		return refuse(why, "%.300s has an access list, which may let others in: setfacl -b it",
-			dir);
+		return refuse(why,
+			"%.300s has an access list, which may let others in: setfacl -b it", dir);
 	return check_above(dir, why);
 }
 

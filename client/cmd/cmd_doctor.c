@@ -153,8 +153,9 @@ describe_size(const struct conf *conf, char *ret, size_t n)
 	snprintf(ret, n, ", %" PRIu64 " entries, %s of at most %s", s.entries, bytes, max);
 }
 
-/* What is made in a shared directory has the right mode; what was there before may not. */
-static void
+/* What is made in a shared directory has the right mode; what was there before, or was made by a
+ * build without cache_group, may not, and shuts the others out. */
+static bool
 check_shared_parts(struct doctor *d, const struct share *share)
 {
 	static const char *const parts[] = { "blobs", "entries", "locks", "tmp", "swept",
@@ -169,12 +170,16 @@ check_shared_parts(struct doctor *d, const struct share *share)
 		if (!path || lstat(path, &st) < 0)
 			continue;
 		want = S_ISDIR(st.st_mode) ? SHARE_DIR_MODE : SHARE_FILE_MODE;
-		if (st.st_gid != share->gid || (st.st_mode & 07777) != want)
-			say(d, BAD, "cache",
-				"%s is not for the group (mode %04o): it is from a time before the "
-				"directory was shared; empty %s",
-				path, (unsigned)st.st_mode & 07777, dir);
+		if (st.st_gid == share->gid && (st.st_mode & 07777) == want)
+			continue;
+		say(d, BAD, "cache",
+			"%s is not for the group (mode %04o): it is from a time before the "
+			"directory was shared, or from a build without cache_group; as user %lu, "
+			"or root: cd %s && rm -rf blobs entries locks tmp swept index.lmdb*",
+			path, (unsigned)st.st_mode & 07777, (unsigned long)st.st_uid, dir);
+		return false;
 	}
+	return true;
 }
 
 static bool
@@ -199,9 +204,10 @@ check_shared_cache(struct doctor *d)
 		say(d, BAD, "cache", "%s cannot be written (%s)", dir, strerror(-r));
 		return false;
 	}
-	check_shared_parts(d, &share);
-	describe_size(d->conf, size, sizeof(size));
-	say(d, GOOD, "cache", "%s%s", dir, size);
+	if (check_shared_parts(d, &share)) {
+		describe_size(d->conf, size, sizeof(size));
+		say(d, GOOD, "cache", "%s%s", dir, size);
+	}
 	say(d, NOTE, "cache",
 		"%s is shared by the group %s: each member can run code as the others", dir, group);
 	return true;
@@ -213,6 +219,7 @@ check_cache(struct doctor *d)
 {
 	const char *dir = d->conf->client.cache_dir;
 	_cleanup_(freep) char *probe = NULL;
+	struct stat st;
 	char size[128];
 	int r = is_set(dir) ? fs_mkdir_p(dir, 0700) : -ENOENT;
 
@@ -241,6 +248,11 @@ check_cache(struct doctor *d)
 	}
 	describe_size(d->conf, size, sizeof(size));
 	say(d, GOOD, "cache", "%s%s", dir, size);
+	if (stat(dir, &st) == 0 && (st.st_mode & 07777) == SHARE_DIR_MODE && st.st_uid != geteuid())
+		say(d, NOTE, "cache",
+			"%s has the mode of one that a group shares: what this user keeps there "
+			"shuts the others out, until cache_group is set",
+			dir);
 	return true;
 }
 

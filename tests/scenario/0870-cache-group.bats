@@ -346,7 +346,9 @@ chmod g-s shared|has mode 0770: chmod 2770 it
 chgrp 61999 shared; chmod 2770 shared|is of another group: chgrp 61200 it
 rm -r shared; touch shared|is no directory
 rm -r shared|is not there: install -d -m 2770 -g 61200
+chmod o+w .|and put another directory in the place of
 END
+  chmod o-w "$WORLD"
   rm -rf "$SHARED"
   install -d -m 2770 -g $GID "$SHARED"
   GROUP=no-such-group builds ann named
@@ -355,6 +357,27 @@ END
   refused "cache_group is set, and cache_dir is not"
   builds ann good
   all_missed
+}
+
+@test "a member who builds there without the group is found, and who it is" {
+  sources
+  has ann bob
+  GROUP=none as ann "$WORLD/build/client/dray" doctor >"$LOGS/doctor-ann" || true
+  grep "^note  cache  *$SHARED has the mode of one that a group shares: .* until cache_group is set" "$LOGS/doctor-ann" ||
+    { cat "$LOGS/doctor-ann"; false; }
+  GROUP=none as ann cargo build 2>"$LOGS/ann.err"
+  builds bob bob
+  as bob "$WORLD/build/client/dray" doctor >"$LOGS/doctor" || true
+  grep -c '^bad   cache ' "$LOGS/doctor" | grep -x 1 || { cat "$LOGS/doctor"; false; }
+  grep "^bad   cache .*/blobs is not for the group (mode 2700): .* as user ${UIDS[ann]}, or root: cd $SHARED && rm -rf " "$LOGS/doctor"
+  fails grep "^good  cache  *$SHARED" "$LOGS/doctor"
+  as ann sh -c "$(sed -n 's/^bad   cache .* or root: //p' "$LOGS/doctor")"
+  builds bob again
+  all_missed
+  builds ann ann
+  all_hit
+  as bob "$WORLD/build/client/dray" doctor >"$LOGS/doctor" || true
+  grep "^good  cache  *$SHARED" "$LOGS/doctor"
 }
 
 @test "a group by its name" {

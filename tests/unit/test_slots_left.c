@@ -1,5 +1,5 @@
-/* slots: nothing of a wait is left after it; and locks as NFS has them, where an exclusive one wants
- * a descriptor that may write. */
+/* slots: nothing of a wait is left after it; and locks as NFS has them, where an exclusive one
+ * wants a descriptor that may write. */
 #include "config.h"
 
 #include <dirent.h>
