@@ -90,7 +90,7 @@ mapping_find_home(char *const *argv)
 {
 	static const char to[] = MAPPING_REGISTRY "=" MAPPING_HOME MAPPING_REGISTRY;
 
-	for (; *argv; argv++)
+	for (; argv && *argv; argv++)
 		if (starts_with(*argv, REMAP) && ends_with(*argv, to))
 			return strndup(
 				*argv + strlen(REMAP), strlen(*argv) - strlen(REMAP) - strlen(to));

@@ -43,8 +43,8 @@ int mapping_argv(const struct mapping *m, const struct rustc_call *call, struct 
  * caller frees. 0 or -ENOMEM. */
 int mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *ret);
 
-/* Cargo's home, as the words of a mapped call name it. NULL: they do not, or no memory. The caller
- * frees it. */
+/* Cargo's home, as the words of a mapped call name it. argv: NULL-terminated; NULL: no words. NULL:
+ * they do not name it, or no memory. The caller frees it. */
 char *mapping_find_home(char *const *argv);
 
 /* Turns the names in a line of the compiler's (JSON, without its end) back into what it would say
