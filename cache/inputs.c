@@ -594,10 +594,34 @@ inputs_unit_way(const struct inputs_place *place)
 							 : place->out_dir;
 }
 
+char *
+inputs_ways_from_home(const struct inputs_place *place)
+{
+	const char *dirs[] = { place->cargo_home, place->toolchain };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		const char *way = "no"; /* a way begins with a slash */
+
+		if (dirs[i] && place->home && path_is_below(dirs[i], place->home))
+			way = dirs[i] + strlen(place->home);
+		if (buf_addf(&b, "%s\n", way) < 0)
+			return NULL;
+	}
+	return strndup((const char *)b.p, b.n);
+}
+
+const char *
+inputs_moves_with(const struct inputs_place *place)
+{
+	return place->workspace ? place->workspace : place->cargo_home;
+}
+
 static int
 check_not_above(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	_cleanup_(freep) char *dir = path_dirname(place->workspace ? place->workspace : "");
+	const char *from = inputs_moves_with(place);
+	_cleanup_(freep) char *dir = path_dirname(from ? from : "");
 	struct stat st;
 
 	if (!dir)
@@ -608,8 +632,10 @@ check_not_above(const struct input *in, const struct inputs_place *place, char *
 
 		if (!path)
 			return -ENOMEM;
-		if (!place->workspace || stat(path, &st) == 0)
-			return differs(ret_differs, in->name, "is above the workspace now");
+		if (!from || stat(path, &st) == 0)
+			return differs(ret_differs, in->name,
+				place->workspace ? "is above the workspace now"
+						 : "is above cargo's home now");
 		if (!dir[1])
 			return 0;
 		up = path_dirname(dir);
@@ -620,7 +646,7 @@ check_not_above(const struct input *in, const struct inputs_place *place, char *
 	}
 }
 
-/* The directory that a tie is about; above: the workspace's. */
+/* The directory that a tie is about; above: that of what the unit moves with. */
 static const char *
 tie_dir(const struct tie *t, const struct inputs_place *place, const char *above)
 {
@@ -631,13 +657,29 @@ tie_dir(const struct tie *t, const struct inputs_place *place, const char *above
 	return streq(t->name, INPUT_UNIT_NAME) ? inputs_unit_way(place) : place->real_out_dir;
 }
 
+static int
+check_ways(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	_cleanup_(freep) char *ways = inputs_ways_from_home(place);
+	struct digest d;
+	int r = ways ? digest_bytes(ways, strlen(ways), &d) : -ENOMEM;
+
+	return r < 0 || has_digest(in, &d)
+		       ? r
+		       : differs(ret_differs, "cargo's home, or the toolchain,",
+				 "lies elsewhere in the home directory, or not there");
+}
+
 /* What the outputs hold, or what else makes them hold for one place alone. */
 static int
 check_place(const struct input *in, const struct inputs_place *place, char **ret_differs)
 {
-	_cleanup_(freep) char *above = path_dirname(place->workspace ? place->workspace : "");
+	const char *from = inputs_moves_with(place);
+	_cleanup_(freep) char *above = path_dirname(from ? from : "");
 	struct digest d;
 
+	if (streq(in->name, INPUT_WAYS_NAME))
+		return check_ways(in, place, ret_differs);
 	for (size_t i = 0; i < ARRAY_LEN(ties); i++) {
 		const char *dir = tie_dir(&ties[i], place, above);
 		int r;
@@ -649,7 +691,9 @@ check_place(const struct input *in, const struct inputs_place *place, char **ret
 			return r;
 		return ties[i].what ? differs(ret_differs, ties[i].what,
 					      "is in the outputs, and is another")
-				    : differs(ret_differs, "the directory above the workspace",
+				    : differs(ret_differs,
+					      place->workspace ? "the directory above the workspace"
+							       : "the directory above cargo's home",
 					      "counts, since it looked there, and is another");
 	}
 	return differs(ret_differs, "an input", "is of a kind that is not known");

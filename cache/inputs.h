@@ -51,6 +51,7 @@ enum input_kind {
 #define INPUT_HOME_NAME "home"
 
 #define INPUT_UNIT_NAME "unit" /* inputs_unit_way */
+#define INPUT_WAYS_NAME "ways" /* inputs_ways_from_home */
 
 #define INPUT_RUNS_YES "yes"
 
@@ -127,6 +128,15 @@ const char *inputs_place_name(char mark);
 char *inputs_mark_path(const struct inputs_place *place, const char *path);
 /* The way from the target directory to the out-dir; the out-dir itself where it lies elsewhere. */
 const char *inputs_unit_way(const struct inputs_place *place);
+/* What the user finds below HOME: cargo's home and the toolchain, by their names there. NULL: no
+ * memory. The caller frees it. */
+char *inputs_ways_from_home(const struct inputs_place *place);
+/* The directory that a path may lead out of: the workspace, or cargo's home of a package that lies
+ * there. NULL: neither is known. */
+const char *inputs_moves_with(const struct inputs_place *place);
+/* The path that an input's name stands for here; "": there is none. NULL: no memory. The caller
+ * frees it. */
+char *inputs_real_path(const struct inputs_place *place, const char *name);
 /* Whether a name, or a value, begins with a mark for a place. */
 bool input_is_marked(const char *name);
 /* The user's home by HOME, where it can have a mark; it points into the environment. NULL: it

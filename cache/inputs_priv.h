@@ -8,9 +8,6 @@
  * pointers to them. NULL: out of memory. The caller frees the array. */
 const struct input **inputs_sorted(
 	const struct inputs *s, int (*compare)(const void *a, const void *b));
-/* The path that an input's name stands for now; "": none. NULL: out of memory. The caller frees it.
- */
-char *inputs_real_path(const struct inputs_place *place, const char *name);
 /* The value of INPUT_UMASK. */
 void inputs_umask(const struct inputs_place *place, char ret[8]);
 int inputs_listing(const char *path, struct digest *ret); /* -errno of opendir */

@@ -2,7 +2,8 @@
  * a relative path may have led there, and from another checkout it leads elsewhere. Such a result
  * holds for workspaces in the same directory, with two exceptions: a search through all directories
  * above, which found nothing, can be made again from anywhere; and git's settings lie in the user's
- * home. */
+ * home. Of a package in cargo's home only such a search leads out of that, mostly, and what it
+ * finds. */
 #include "config.h"
 
 #include <errno.h>
@@ -21,6 +22,19 @@ is_fixed(const struct recorder *r, const char *path, const char *dir)
 	return dir && path_is_below(path, dir) && !path_is_below(r->in->place->workspace, dir);
 }
 
+static bool
+is_systems(const char *path)
+{
+	static const char *const names[] = { "bin", "cargo", "dev", "etc", "lib", "lib32", "lib64",
+		"nix", "opt", "proc", "run", "rustc", "sbin", "sys", "tmp", "usr", "var" };
+	size_t n = strcspn(path + 1, "/");
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strlen(names[i]) == n && strncmp(path + 1, names[i], n) == 0)
+			return true;
+	return false;
+}
+
 /* Whether a relative path from the workspace may have led there: from a workspace that lies
  * elsewhere it leads to another place. What they have in common is the whole tree for what is the
  * system's, the toolchain's, or in cargo's home; "/rustc" is the library's own name for its
@@ -28,8 +42,6 @@ is_fixed(const struct recorder *r, const char *path, const char *dir)
 static bool
 may_be_relative(const struct recorder *r, enum input_kind kind, const char *path)
 {
-	static const char *const system[] = { "bin", "cargo", "dev", "etc", "lib", "lib32", "lib64",
-		"nix", "opt", "proc", "run", "rustc", "sbin", "sys", "tmp", "usr", "var" };
 	const struct inputs_place *p = r->in->place;
 	size_t n = strcspn(path + 1, "/");
 
@@ -38,10 +50,7 @@ may_be_relative(const struct recorder *r, enum input_kind kind, const char *path
 		return false;
 	if (strncmp(path, p->workspace, n + 1) == 0 && p->workspace[n + 1] == '/')
 		return true;
-	for (size_t i = 0; i < ARRAY_LEN(system); i++)
-		if (strlen(system[i]) == n && strncmp(path + 1, system[i], n) == 0)
-			return false;
-	return true;
+	return !is_systems(path);
 }
 
 /* By HOME or XDG_CONFIG_HOME, whose values are inputs. */
@@ -61,9 +70,64 @@ is_git_setting(const struct recorder *r, const char *path)
 	       (streq(path + n, "/.gitconfig") || starts_with(path + n, "/.config/git/"));
 }
 
+/* Cargo's home, where the package lies in it, and is none of a workspace; NULL: it is not so. */
+static const char *
+cargo_home(const struct recorder *r)
+{
+	const struct inputs_place *p = r->in->place;
+
+	return !p->workspace && p->cargo_home && path_is_below(r->in->cwd, p->cargo_home)
+		       ? p->cargo_home
+		       : NULL;
+}
+
+/* How many names two paths begin with in common. */
+static unsigned
+count_common(const char *a, const char *b)
+{
+	unsigned n = 0;
+
+	for (size_t i = 1;; i++) {
+		bool ends = !a[i] || a[i] == '/';
+
+		if (ends && (!b[i] || b[i] == '/'))
+			n++;
+		if (!a[i] || a[i] != b[i])
+			return n;
+	}
+}
+
+/* Of a package in cargo's home. What lies in the user's home is found by the way from there
+ * (INPUT_WAYS_NAME); and what has nothing in common with cargo's home but a system's directory is
+ * not reached from it. */
+static bool
+is_near_cargo_home(const struct recorder *r, const char *path)
+{
+	const char *home = r->in->place->home;
+
+	return !(home && path_is_below(path, home)) &&
+	       count_common(path, cargo_home(r)) > is_systems(path);
+}
+
+static int
+note_around_home(struct recorder *r, enum input_kind kind, const char *path)
+{
+	const char *from = cargo_home(r);
+	bool of_search = kind == INPUT_ABSENT && (!is_systems(path) || count_common(path, from));
+
+	if (kind == INPUT_EXISTS && path_is_below(from, path))
+		return 0;
+	if (of_search && r->around.n < AROUND_MAX)
+		return strv_add(&r->around, path);
+	r->above |= of_search || is_near_cargo_home(r, path);
+	return 0;
+}
+
 int
 record_note_around(struct recorder *r, enum input_kind kind, const char *path)
 {
+	if (cargo_home(r))
+		return is_git_setting(r, path) ? 0 : note_around_home(r, kind, path);
 	if (!may_be_relative(r, kind, path) || is_git_setting(r, path))
 		return 0;
 	if (kind == INPUT_ABSENT && r->around.n < AROUND_MAX)
@@ -86,11 +150,12 @@ next_up(char *dir)
 	return dir;
 }
 
-/* The path's part below the deepest directory that the workspace, too, lies in. NULL: no memory. */
+/* The path's part below the deepest directory that the workspace (or cargo's home) lies in, too.
+ * NULL: no memory. */
 static char *
 name_below(const struct recorder *r, const char *path)
 {
-	_cleanup_(freep) char *dir = strdup(r->in->place->workspace);
+	_cleanup_(freep) char *dir = strdup(inputs_moves_with(r->in->place));
 
 	for (char *up = dir; up && (up = next_up(up));) {
 		size_t n = strlen(up);
@@ -105,7 +170,7 @@ name_below(const struct recorder *r, const char *path)
 static int
 is_search(const struct recorder *r, const char *name)
 {
-	_cleanup_(freep) char *dir = strdup(r->in->place->workspace);
+	_cleanup_(freep) char *dir = strdup(inputs_moves_with(r->in->place));
 
 	if (!dir)
 		return -ENOMEM;
@@ -136,7 +201,7 @@ find_searches(struct recorder *r)
 			continue;
 		k = is_search(r, name);
 		if (k == 0)
-			r->above = true;
+			r->above |= !cargo_home(r) || is_near_cargo_home(r, r->around.v[i]);
 		else if (k > 0)
 			k = strv_add(&names, name);
 	}
@@ -156,7 +221,7 @@ record_add_around(struct recorder *r)
 
 	if (k < 0 || !r->above)
 		return k;
-	dir = path_dirname(r->in->place->workspace);
+	dir = path_dirname(inputs_moves_with(r->in->place));
 	k = dir ? digest_bytes(dir, strlen(dir), &d) : -ENOMEM;
 	return k < 0 ? k : inputs_add(r->inputs, INPUT_OUT_DIR, INPUT_ABOVE_NAME, d.b, DIGEST_SIZE);
 }

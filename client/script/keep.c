@@ -300,6 +300,8 @@ tie_to_places(struct run *r, struct result *res)
 		k = cached_look_above_text(c, &r->seen.err);
 	if (k == 0)
 		k = cached_look_at_inputs(c, &res->inputs);
+	if (k == 0)
+		k = cached_look_for_names(c, res, r->argv.v[0]);
 	return k < 0 ? k : cached_add_places(c, res);
 }
 

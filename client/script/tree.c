@@ -297,17 +297,22 @@ keep_link(struct tree *t, struct output *o, const char *path)
 
 	if (n < 0)
 		return -errno;
-	if (n == 0 || n == sizeof(to) || memchr(to, INPUT_OUT_DIR_MARK, (size_t)n))
+	to[MIN2(n, (ssize_t)sizeof(to) - 1)] = '\0';
+	if (n == 0 || n == sizeof(to) || strpbrk(to, INPUT_MARKS))
 		return -EBADMSG;
 	o->kind = OUTPUT_LINK;
 	r = marks_hide(t->place, to, (size_t)n, &o->text);
+	/* by a part of another name */
+	if (r == 0 && t->place->home && o->text.n > 0 &&
+		memmem(o->text.p, o->text.n, t->place->home, strlen(t->place->home)))
+		t->named |= INPUT_PLACE(INPUT_HOME_MARK);
 	if (r == 0 && t->ways && place_ways_in(t->ways, &o->text))
 		bind_by(t, o->name);
 	if (r != -EBADMSG)
 		return r;
 	buf_done(&o->text);
 	bind_by(t, o->name);
-	return memchr(to, INPUT_TARGET_DIR_MARK, (size_t)n) ? r : buf_add(&o->text, to, (size_t)n);
+	return buf_add(&o->text, to, (size_t)n);
 }
 
 static int

@@ -584,6 +584,8 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	if (r == 0)
 		r = cached_look_at_inputs(c, &res->inputs);
 	if (r == 0)
+		r = cached_look_for_names(c, res, NULL);
+	if (r == 0)
 		r = cached_add_places(c, res);
 	return r;
 }

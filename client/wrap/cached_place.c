@@ -114,14 +114,20 @@ cached_look_for_home(struct cached *c, const struct buf *hidden)
 		c->named |= INPUT_PLACE(INPUT_HOME_MARK);
 }
 
-int
-cached_look_for_moved(struct cached *c, const char *path)
+static int
+look_for_named(struct cached *c, const char *path, unsigned places)
 {
 	unsigned named;
-	int r = marks_find_named(&c->place, path, inputs_places(&c->place) & ~c->named, &named);
+	int r = marks_find_named(&c->place, path, places & ~c->named, &named);
 
 	c->named |= named;
 	return r;
+}
+
+int
+cached_look_for_moved(struct cached *c, const char *path)
+{
+	return look_for_named(c, path, inputs_places(&c->place));
 }
 
 /* A source may name another file by its whole path: from another checkout it still leads here.
@@ -149,6 +155,64 @@ cached_look_at_inputs(struct cached *c, const struct inputs *s)
 		r = path ? cached_look_for_moved(c, path) : -ENOMEM;
 		if (((c->named & ~before) & INPUT_PLACE(INPUT_WORKSPACE_MARK)) && !*c->bound)
 			snprintf(c->bound, sizeof(c->bound), "%s", in->name + 1);
+	}
+	return r;
+}
+
+/* Whether a place of this build is shown where the mark stands: in what was said, or in a text that
+ * is kept. In a .d file it is where the sources lie; cached_look_at_inputs looks at those. */
+static bool
+is_shown(const struct result *res, char mark)
+{
+	const struct buf *said[] = { &res->out, &res->err, &res->tail };
+
+	for (size_t i = 0; i < ARRAY_LEN(said); i++)
+		if (said[i]->n > 0 && memchr(said[i]->p, mark, said[i]->n))
+			return true;
+	for (size_t i = 0; i < res->n_outputs; i++) {
+		const struct output *o = &res->outputs[i];
+
+		if (o->text.n > 0 && memchr(o->text.p, mark, o->text.n) && !ends_with(o->name, ".d"))
+			return true;
+	}
+	return false;
+}
+
+/* The system's own files name nobody's home. */
+static bool
+is_systems(const char *path)
+{
+	static const char *const dirs[] = { "/bin", "/lib", "/lib64", "/sbin", "/usr" };
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (path_is_below(path, dirs[i]))
+			return !path_is_below(path, "/usr/local");
+	return false;
+}
+
+int
+cached_look_for_names(struct cached *c, const struct result *res, const char *program)
+{
+	unsigned shown = 0;
+	int r = 0;
+
+	for (const char *mark = INPUT_MOVED_MARKS; *mark; mark++)
+		if (is_shown(res, *mark))
+			shown |= INPUT_PLACE(*mark);
+	shown &= inputs_places(&c->place);
+	if (program && (shown & ~c->named))
+		r = look_for_named(c, program, shown);
+	for (size_t i = 0; (shown & ~c->named) && r == 0 && i < res->inputs.n; i++) {
+		const struct input *in = &res->inputs.v[i];
+		_cleanup_(freep) char *path = NULL;
+
+		if (in->kind != INPUT_FILE && in->kind != INPUT_METADATA)
+			continue;
+		path = inputs_real_path(&c->place, in->name);
+		if (!path)
+			return -ENOMEM;
+		if (!is_systems(path))
+			r = look_for_named(c, path, shown);
 	}
 	return r;
 }
@@ -241,6 +305,37 @@ cached_look_for_pieces(
 	return r;
 }
 
+/* Whether what was read may have been found by HOME. */
+static bool
+asks_for_home(const struct inputs *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct input *in = &s->v[i];
+
+		/* of these two each compiler depends */
+		if (in->kind == INPUT_VARIABLES &&
+			(streq(in->name, "loader") || streq(in->name, "compile")))
+			continue;
+		if (*in->name == INPUT_HOME_MARK || in->kind == INPUT_VARIABLES ||
+			in->kind == INPUT_ENVIRON ||
+			(in->kind == INPUT_ENV && streq(in->name, "HOME")))
+			return true;
+	}
+	return false;
+}
+
+/* A file in cargo's home may have been reached by the user's. */
+static int
+add_ways(const struct cached *c, struct result *res)
+{
+	_cleanup_(freep) char *ways = NULL;
+
+	if (!c->place.home || !asks_for_home(&res->inputs))
+		return 0;
+	ways = inputs_ways_from_home(&c->place);
+	return ways ? cached_add_place(res, INPUT_WAYS_NAME, ways) : -ENOMEM;
+}
+
 /* Variables were compared with marks, and the outputs hold the place itself. */
 int
 cached_add_places(const struct cached *c, struct result *res)
@@ -252,6 +347,8 @@ cached_add_places(const struct cached *c, struct result *res)
 		if (c->named & INPUT_PLACE(*mark))
 			r = cached_add_place(
 				res, inputs_place_name(*mark), inputs_place_dir(&c->place, *mark));
+	if (r == 0)
+		r = add_ways(c, res);
 	if (r < 0 || !c->names_above)
 		return r;
 	return above ? cached_add_place(res, INPUT_ABOVE_NAME, above) : -ENOMEM;

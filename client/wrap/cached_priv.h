@@ -72,6 +72,10 @@ void cached_look_for_home(struct cached *c, const struct buf *hidden);
 int cached_look_for_moved(struct cached *c, const char *path);
 /* The same of what was read. 0 or -errno. */
 int cached_look_at_inputs(struct cached *c, const struct inputs *s);
+/* Notes the places that stand in its texts by a mark, and that the program, or a file that was
+ * read, names by itself: that is no other place elsewhere. program: of a run; or NULL. 0 or -errno.
+ */
+int cached_look_for_names(struct cached *c, const struct result *res, const char *program);
 /* Writes the text as it is: the result holds for one place. 0; -EBADMSG; -ENOMEM. */
 int cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to);
 /* The reverse of cached_hide. 0 or -ENOMEM. */

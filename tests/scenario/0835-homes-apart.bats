@@ -1,0 +1,107 @@
+#!/usr/bin/env bats
+# paths = shared: what says a place of its own accord, and homes that lie otherwise to each other.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/cache.bash"
+
+# project: a program in p/app that prints what the build script of "dep", a git dependency, says; build.rs is
+# given, its S is what it says.
+project() {
+  mkdir -p "$WORK/p/dep/src" "$WORK/p/app/src"
+  printf '[package]\nname = "dep"\nversion = "0.1.0"\nedition = "2021"\n' >"$WORK/p/dep/Cargo.toml"
+  printf '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n\n[dependencies]\ndep = { git = "file://%s/p/dep" }\n' \
+    "$WORK" >"$WORK/p/app/Cargo.toml"
+  echo "fn main() { println!(\"cargo:rustc-env=S={}\", $1); }" >"$WORK/p/dep/build.rs"
+  echo 'pub const S: &str = env!("S");' >"$WORK/p/dep/src/lib.rs"
+  echo 'fn main() { println!("{}", dep::S); }' >"$WORK/p/app/src/main.rs"
+  commit
+}
+commit() {
+  git -C "$WORK/p/dep" init -q
+  git -C "$WORK/p/dep" add -A
+  git -C "$WORK/p/dep" -c user.name=dev -c user.email=dev@example.org commit -qm dep
+}
+scenario_setup() {
+  export RUSTC_WRAPPER=$DRAY DRAY_CACHE=on DRAY_SCRIPTS=on DRAY_PATHS=shared
+  export RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup} GIT_CONFIG_GLOBAL=/dev/null CARGO_NET_OFFLINE=false
+  seed_client
+}
+# at HOME [CARGO_HOME]: a build there, from nothing; says TEXT: what its program says.
+at() {
+  export HOME=$1 CARGO_HOME=${2:-$1/.cargo}
+  mkdir -p "$HOME" "$CARGO_HOME"
+  clean "$WORK/p/app"
+  cached "at-$(basename "$1")" "$WORK/p/app" build
+}
+says() {
+  [ "$("$WORK/p/app/target/debug/app")" = "$1" ] || { "$WORK/p/app/target/debug/app" >&2; return 1; }
+}
+
+@test "a script, or a file that it reads, names somebody's home: it is that for all" {
+  project "\"$WORK/one/sdk\""
+  at "$WORK/one"
+  at "$WORK/two"
+  says "$WORK/one/sdk"
+  project 'std::fs::read_to_string("sdk").unwrap()'
+  printf %s "$WORK/one/sdk" >"$WORK/p/dep/sdk"
+  commit
+  rm "$WORK/p/app/Cargo.lock"
+  at "$WORK/one"
+  at "$WORK/two"
+  says "$WORK/one/sdk"
+  # what it has of a variable is each one's own
+  project 'std::env::var("HOME").unwrap() + "/sdk"'
+  rm "$WORK/p/app/Cargo.lock"
+  at "$WORK/one"
+  says "$WORK/one/sdk"
+  at "$WORK/two"
+  says "$WORK/two/sdk"
+  [ "$(jq -r 'select(.kind == "script-run" and .crate == "dep").cache' "$JOBS")" = hit ]
+}
+
+@test "so of a workspace, and of what the compiler says" {
+  project '"-"'
+  printf '#[deprecated(note = "see %s/doc")]\npub fn old() {}\n' "$WORK/one" >>"$WORK/p/dep/src/lib.rs"
+  commit
+  echo 'fn main() { dep::old(); println!("{}", env!("S")); }' >"$WORK/p/app/src/main.rs"
+  echo "fn main() { println!(\"cargo:rustc-env=S={}\", \"$WORK/p/app/lib\"); }" >"$WORK/p/app/build.rs"
+  at "$WORK/one"
+  at "$WORK/two"
+  grep -qF "see $WORK/one/doc" "$LOGS/at-two.err"
+  cp -R "$WORK/p" "$WORK/q"
+  clean "$WORK/q/app"
+  cached q "$WORK/q/app" build
+  [ "$("$WORK/q/app/target/debug/app")" = "$WORK/p/app/lib" ]
+}
+
+@test "~/.cargo is cargo's home for one, and not for the other" {
+  project 'std::fs::read_to_string(std::env::var("HOME").unwrap() + "/.cargo/name").unwrap_or("none".into())'
+  mkdir -p "$WORK/two/.cargo"
+  printf two >"$WORK/two/.cargo/name"
+  at "$WORK/one"
+  says none
+  at "$WORK/two" "$WORK/cargo"
+  says two
+  # those of whom both lie alike share
+  at "$WORK/three"
+  [ "$(jq -r 'select(.kind == "script-run" and .crate == "dep").cache' "$JOBS")" = hit ]
+  says none
+}
+
+@test "a dependency searches all directories above: those of this cargo home" {
+  project 'std::env::current_dir().unwrap().ancestors().map(|d| d.join("name")).find_map(|f| std::fs::read_to_string(f).ok()).unwrap_or("none".into())'
+  mkdir -p "$WORK/deep/er"
+  printf deep >"$WORK/deep/name"
+  at "$WORK/one"
+  says none
+  # the same below another directory
+  at "$WORK/others/two"
+  says none
+  [ "$(jq -r 'select(.kind == "script-run" and .crate == "dep").cache' "$JOBS")" = hit ]
+  at "$WORK/three" "$WORK/deep/er/cargo"
+  says deep
+  at "$WORK/deep/four"
+  says deep
+  at "$WORK/five"
+  says none
+}
