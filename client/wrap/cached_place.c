@@ -172,7 +172,8 @@ is_shown(const struct result *res, char mark)
 	for (size_t i = 0; i < res->n_outputs; i++) {
 		const struct output *o = &res->outputs[i];
 
-		if (o->text.n > 0 && memchr(o->text.p, mark, o->text.n) && !ends_with(o->name, ".d"))
+		if (o->text.n > 0 && memchr(o->text.p, mark, o->text.n) &&
+			!ends_with(o->name, ".d"))
 			return true;
 	}
 	return false;
