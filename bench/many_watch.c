@@ -13,7 +13,10 @@
  *   rustc           with --crate-name, but for cargo's questions ("___")
  *   build-script-*  and .build_script_*, the real program of a script for which a launcher stands;
  * the launchers themselves are none
- *   .../deps/NAME-HASH   a test */
+ *   .../deps/NAME-HASH   a test
+ *
+ * It shall not take the processors from what it looks at. So it asks for a process's parent once,
+ * and for its kind when the program is another one. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <err.h>
@@ -21,6 +24,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +36,14 @@
 
 enum kind { COMPILER, SCRIPT, TEST, KINDS, OTHER };
 
-static struct process {
+struct process {
 	pid_t pid, parent;
 	enum kind kind;
-	bool below, looked; /* at its kind */
-} all[PROCESSES_MAX];
-static size_t n_all;
+	uint64_t exe; /* the hash of its program's path */
+};
+
+static struct process tables[2][PROCESSES_MAX], *all = tables[0], *before = tables[1];
+static size_t n_all, n_before;
 
 static int
 by_pid(const void *a, const void *b)
@@ -48,11 +54,11 @@ by_pid(const void *a, const void *b)
 }
 
 static struct process *
-find(pid_t pid)
+find_in(struct process *table, size_t n, pid_t pid)
 {
 	struct process key = { .pid = pid };
 
-	return bsearch(&key, all, n_all, sizeof(*all), by_pid);
+	return bsearch(&key, table, n, sizeof(*table), by_pid);
 }
 
 static ssize_t
@@ -70,19 +76,6 @@ read_file(pid_t pid, const char *name, char *to, size_t size)
 	close(fd);
 	to[MAX(n, 0)] = '\0';
 	return n;
-}
-
-static void
-add(pid_t pid)
-{
-	char text[1024], state, *p;
-	int parent;
-
-	if (n_all == PROCESSES_MAX || read_file(pid, "stat", text, sizeof(text)) <= 0)
-		return;
-	p = strrchr(text, ')');
-	if (p && sscanf(p, ") %c %d", &state, &parent) == 2 && state != 'Z' && state != 'X')
-		all[n_all++] = (struct process){ .pid = pid, .parent = parent, .kind = OTHER };
 }
 
 static bool
@@ -124,18 +117,12 @@ is_hashed(const char *name)
 }
 
 static enum kind
-kind_of(pid_t pid)
+kind_of(pid_t pid, const char *exe)
 {
 	static char words[65536];
-	char path[64], exe[PATH_MAX], *name;
+	const char *name = strrchr(exe, '/');
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	n = readlink(path, exe, sizeof(exe) - 1);
-	if (n <= 0)
-		return OTHER;
-	exe[n] = '\0';
-	name = strrchr(exe, '/');
 	name = name ? name + 1 : exe;
 	if (strcmp(name, "rustc") == 0) {
 		n = read_file(pid, "cmdline", words, sizeof(words));
@@ -150,30 +137,67 @@ kind_of(pid_t pid)
 	return OTHER;
 }
 
-static struct process *
-parent_of(const struct process *p)
+static uint64_t
+hash(const char *text)
 {
-	struct process *up = find(p->parent);
+	uint64_t h = 14695981039346656037u; /* FNV-1a */
 
-	return up && up != p ? up : NULL;
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 1099511628211u;
+	return h;
 }
 
-/* Whether it is below `root`, and the nearest one to root that is counted is itself. */
-static bool
-counts(struct process *p, pid_t root)
+static pid_t
+ask_parent(pid_t pid)
 {
-	struct process *top = NULL;
+	char text[1024], state, *p;
+	int parent;
+
+	if (read_file(pid, "stat", text, sizeof(text)) <= 0)
+		return 0;
+	p = strrchr(text, ')');
+	return p && sscanf(p, ") %c %d", &state, &parent) == 2 ? parent : 0;
+}
+
+/* What is dead, or a thread of the kernel's, has no program. */
+static void
+add(pid_t pid)
+{
+	const struct process *old = find_in(before, n_before, pid);
+	char path[64], exe[PATH_MAX];
+	struct process p = { .pid = pid };
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	n = readlink(path, exe, sizeof(exe) - 1);
+	if (n <= 0 || n_all == PROCESSES_MAX)
+		return;
+	exe[n] = '\0';
+	p.exe = hash(exe);
+	if (old && old->exe == p.exe) {
+		all[n_all++] = *old;
+		return;
+	}
+	p.kind = kind_of(pid, exe);
+	p.parent = ask_parent(pid);
+	if (p.parent)
+		all[n_all++] = p;
+}
+
+/* Whether it is below `root`, and nothing between them is counted. */
+static bool
+counts(const struct process *p, pid_t root)
+{
 	unsigned depth = 0;
 
-	for (struct process *q = p; q && depth < 1000; q = parent_of(q), depth++) {
+	if (p->kind == OTHER)
+		return false;
+	for (const struct process *q = p; q && depth < 1000; depth++) {
 		if (q->pid == root)
-			return top == p;
-		if (!q->looked) {
-			q->looked = true;
-			q->kind = kind_of(q->pid);
-		}
-		if (q->kind != OTHER)
-			top = q;
+			return true;
+		if (q != p && q->kind != OTHER)
+			return false;
+		q = find_in(all, n_all, q->parent);
 	}
 	return false;
 }
@@ -181,10 +205,14 @@ counts(struct process *p, pid_t root)
 static void
 look(pid_t root, unsigned greatest[KINDS + 1])
 {
+	struct process *old = before;
 	unsigned now[KINDS + 1] = { 0 };
 	DIR *d = opendir("/proc");
 	struct dirent *e;
 
+	before = all;
+	n_before = n_all;
+	all = old;
 	n_all = 0;
 	while (d && (e = readdir(d)))
 		if (*e->d_name >= '1' && *e->d_name <= '9')
@@ -228,7 +256,7 @@ int
 main(int argc, char **argv)
 {
 	unsigned greatest[KINDS + 1] = { 0 }, looks = 0;
-	unsigned long least = ULONG_MAX, before = swapped();
+	unsigned long least = ULONG_MAX, swapped_before = swapped();
 	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
 	char c;
 
@@ -244,6 +272,6 @@ main(int argc, char **argv)
 			break;
 	}
 	printf("%u %u %u %u %u %lu %lu\n", greatest[COMPILER], greatest[SCRIPT], greatest[TEST],
-		greatest[KINDS], looks, swapped() - before, least);
+		greatest[KINDS], looks, swapped() - swapped_before, least);
 	return 0;
 }
