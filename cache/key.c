@@ -10,6 +10,7 @@
 #include "cache/inputs.h"
 #include "common/buf.h"
 #include "common/fs.h"
+#include "rustc/mapping.h"
 #include "rustc/option_tables.h"
 
 #define FORMAT "5"
@@ -146,17 +147,19 @@ add_extern(const struct key_in *in, struct strv *to, const char *value)
 }
 
 /* --remap-path-prefix FROM=TO: what FROM matches is in no output, so it does not matter where it
- * is. TO comes after the last '='. */
+ * is, nor the library's sources in which toolchain. TO comes after the last '='. */
 static int
 add_remap(const struct key_in *in, struct strv *to, const char *option, const char *value)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	const char *eq = strrchr(value, '=');
+	size_t skip;
 	int r;
 
 	if (!eq)
 		return add(to, option, value);
-	r = hide_place(in, value, (size_t)(eq - value), &b);
+	skip = mapping_of_sources(value, (size_t)(eq - value), eq + 1);
+	r = hide_place(in, value + skip, (size_t)(eq - value) - skip, &b);
 	if (r == 0)
 		r = buf_adds(&b, eq);
 	return r < 0 ? r : add_n(to, option, (char *)b.p, b.n);

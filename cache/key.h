@@ -7,7 +7,8 @@
  *   format          this encoding's version
  *   namespace       what the user set (dray.conf(5))
  *   toolchain       its id (toolchain/toolchain.h); the CPU as well, for target-cpu=native
- *   sysroot         where it is, if the library's sources are there: their paths are in the outputs
+ *   sysroot         where it is, if the library's sources are there and are not mapped: their paths
+ *                   are in the outputs
  *   driver          rustc or clippy-driver
  *   paths           "shared": the unit is mapped (client/wrap/mapped.h); then \x03 stands for the
  *                   workspace, and \x04 for cargo's home, in cwd, source, -L and

@@ -14,6 +14,8 @@
 
 #define BLANKS_OF_MESSAGE 6
 #define REMAP "--remap-path-prefix="
+#define SOURCES_FROM "/lib/rustlib/src/rust/library"
+#define SOURCES_TO "/rustc/"
 
 static const char *const of_home[] = { MAPPING_REGISTRY, MAPPING_CHECKOUTS };
 
@@ -82,6 +84,8 @@ mapping_argv(const struct mapping *m, const struct rustc_call *call, struct strv
 		r = add_vendor(m, call, ret);
 	if (r == 0 && m->target_dir)
 		r = strv_addf(ret, REMAP "%s=" MAPPING_TARGET_DIR, m->target_dir);
+	if (r == 0 && m->sources)
+		r = strv_addf(ret, REMAP "%s=%s", m->sources, m->sources_name);
 	return r < 0 ? r : strv_add_all(ret, argv);
 }
 
@@ -97,28 +101,78 @@ mapping_find_home(char *const *argv)
 	return NULL;
 }
 
+/* The value of an option FROM=TO; *ret_n: the length of FROM. NULL: it is another option. */
+static const char *
+read_remap(const struct call_option *o, size_t *ret_n)
+{
+	const char *eq = streq(o->row->name, "remap-path-prefix") ? strrchr(o->value, '=') : NULL;
+
+	*ret_n = eq ? (size_t)(eq - o->value) : 0;
+	return eq ? o->value : NULL;
+}
+
+bool
+mapping_has(const struct rustc_call *call, const char *dir)
+{
+	for (size_t i = 0; i < call->n_options; i++) {
+		size_t n;
+		const char *from = read_remap(&call->options[i], &n);
+
+		if (from && strlen(dir) == n && strncmp(from, dir, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+size_t
+mapping_of_sources(const char *from, size_t n, const char *to)
+{
+	size_t k = strlen(SOURCES_FROM);
+
+	return starts_with(to, SOURCES_TO) && n > k && strncmp(from + n - k, SOURCES_FROM, k) == 0
+		       ? n - k
+		       : 0;
+}
+
+/* Of one word of the mapping. 0 or -ENOMEM. */
+static int
+read_word(const char *from, size_t n, struct strv *words, struct mapping *ret)
+{
+	const char *to = from + n + 1;
+	bool of_sources = mapping_of_sources(from, n, to) > 0;
+	const char **place = streq(to, MAPPING_WORKSPACE)    ? &ret->workspace
+			     : streq(to, MAPPING_TARGET_DIR) ? &ret->target_dir
+			     : of_sources		     ? &ret->sources
+							     : NULL;
+	int r;
+
+	if (!place)
+		return 0;
+	r = strv_addn(words, from, n);
+	if (r < 0)
+		return r;
+	*place = words->v[words->n - 1];
+	if (!of_sources)
+		return 0;
+	r = strv_add(words, to);
+	if (r == 0)
+		ret->sources_name = words->v[words->n - 1];
+	return r;
+}
+
 int
 mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *ret)
 {
 	_cleanup_(freep) char *home = mapping_find_home(call->argv);
 	struct mapping m = { .workspace = NULL };
-	const struct {
-		const char *to, **from;
-	} places[] = { { MAPPING_WORKSPACE, &m.workspace }, { MAPPING_TARGET_DIR, &m.target_dir } };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < call->n_options; i++) {
-		const struct call_option *o = &call->options[i];
-		bool maps = streq(o->row->name, "remap-path-prefix");
-		const char *eq = maps ? strrchr(o->value, '=') : NULL;
+		size_t n;
+		const char *from = read_remap(&call->options[i], &n);
 
-		for (size_t k = 0; r == 0 && eq && k < ARRAY_LEN(places); k++) {
-			if (!streq(eq + 1, places[k].to))
-				continue;
-			r = strv_addn(words, o->value, (size_t)(eq - o->value));
-			if (r == 0)
-				*places[k].from = words->v[words->n - 1];
-		}
+		if (from)
+			r = read_word(from, n, words, &m);
 	}
 	if (r == 0 && home)
 		r = strv_add(words, home);
@@ -142,8 +196,12 @@ place_of(const struct mapping *m, const char *p, const char *end, size_t *ret_n)
 		{ MAPPING_TARGET_DIR "/", m->target_dir, strlen(MAPPING_TARGET_DIR) },
 		{ MAPPING_HOME MAPPING_REGISTRY "/", m->cargo_home, strlen(MAPPING_HOME) },
 		{ MAPPING_HOME MAPPING_CHECKOUTS "/", m->cargo_home, strlen(MAPPING_HOME) } };
-	size_t n = (size_t)(end - p);
+	size_t n = (size_t)(end - p), all = m->sources ? strlen(m->sources_name) : 0;
 
+	if (m->sources && n > all && p[all] == '/' && memcmp(p, m->sources_name, all) == 0) {
+		*ret_n = all;
+		return m->sources;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		size_t k = strlen(places[i].name);
 

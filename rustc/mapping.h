@@ -3,10 +3,12 @@
  *
  *     HOME/registry/src=/cargo/registry/src   HOME/git/checkouts=/cargo/git/checkouts
  *     WORKSPACE=.   WORKSPACE/vendor=./vendor   TARGET-DIRECTORY=/cargo/build-dir
+ *     SYSROOT/lib/rustlib/src/rust/library=/rustc/COMMIT/library   where these sources are there
  *
  * trim-paths has no name for what lies in cargo's home. But rustc looks for a source by reading the
  * mapping backwards, and for that it needs one; and for what is vendored one that has more than a
- * dot in it. */
+ * dot in it. And trim-paths leaves out "/library": but where the second name is just the compiler's
+ * own for the library, older ones do not look for its sources at all (rustc_metadata, decoder). */
 #ifndef DRAY_RUSTC_MAPPING_H
 #define DRAY_RUSTC_MAPPING_H
 
@@ -24,6 +26,8 @@ struct mapping {
 		workspace; /* absolute, normal: where cargo starts the compiler; NULL: not mapped */
 	const char *target_dir; /* absolute, normal; NULL: it is not known */
 	const char *cargo_home; /* absolute, normal; NULL: it is not known */
+	/* the library's sources, as toolchain_find_sources tells; NULL: they are not there */
+	const char *sources, *sources_name;
 };
 
 /* Whether cargo calls the compiler for a package of its workspace, so that the unit can be mapped:
@@ -46,6 +50,13 @@ int mapping_read(const struct rustc_call *call, struct strv *words, struct mappi
 /* Cargo's home, as the words of a mapped call name it. argv: NULL-terminated; NULL: no words. NULL:
  * they do not name it, or no memory. The caller frees it. */
 char *mapping_find_home(char *const *argv);
+
+/* Whether the call maps this directory. */
+bool mapping_has(const struct rustc_call *call, const char *dir);
+
+/* Of a mapping of the library's sources, where the sysroot ends in FROM, which has n bytes. 0: it
+ * is another mapping. */
+size_t mapping_of_sources(const char *from, size_t n, const char *to);
 
 /* Turns the names in a line of the compiler's (JSON, without its end) back into what it would say
  * without the mapping, and adds it to *ret. 0 or -ENOMEM. */

@@ -32,9 +32,8 @@ is_driver(const char *name)
 	return streq(name, "rustc") || streq(name, "clippy-driver");
 }
 
-/* The value of a "field: value" line of -vV; NULL when it is not there. */
-static char *
-version_field(const char *text, const char *field)
+char *
+tc_version_field(const char *text, const char *field)
 {
 	size_t n = strlen(field);
 	const char *p;
@@ -52,14 +51,12 @@ version_field(const char *text, const char *field)
 
 /* Runs `driver -vV`. Its environment is fixed, so that the text is the compiler's alone; only where
  * it does not run so, LD_LIBRARY_PATH says where its libraries are. */
-static int
-run_version(const char *sysroot, const char *driver, struct buf *ret_text, char **ret_host,
-	char **ret_release)
+int
+tc_run_version(const char *sysroot, const char *driver, struct buf *ret_text)
 {
 	static char flag[] = "-vV", path_var[] = "PATH=/usr/bin:/bin", lang[] = "LC_ALL=C";
 	_cleanup_(freep) char *bin = path_join(sysroot, "bin");
 	_cleanup_(freep) char *exe = bin != NULL ? path_join(bin, driver) : NULL;
-	_cleanup_(freep) char *host = NULL, *release = NULL;
 	_cleanup_(freep) char *libraries = NULL;
 	const char *given = getenv("LD_LIBRARY_PATH");
 	char *argv[] = { exe, flag, NULL }, *envp[] = { path_var, lang, NULL, NULL };
@@ -84,8 +81,20 @@ run_version(const char *sysroot, const char *driver, struct buf *ret_text, char 
 		log_debug("toolchain: %s -vV: error %d, status %d", exe, -r, status);
 		return -ENOENT;
 	}
-	host = version_field((const char *)ret_text->p, "host");
-	release = version_field((const char *)ret_text->p, "release");
+	return 0;
+}
+
+static int
+run_version(const char *sysroot, const char *driver, struct buf *ret_text, char **ret_host,
+	char **ret_release)
+{
+	_cleanup_(freep) char *host = NULL, *release = NULL;
+	int r = tc_run_version(sysroot, driver, ret_text);
+
+	if (r < 0)
+		return r;
+	host = tc_version_field((const char *)ret_text->p, "host");
+	release = tc_version_field((const char *)ret_text->p, "release");
 	if (host == NULL || release == NULL || !tc_target_ok(host) || strlen(release) > 128)
 		return -ENOENT;
 	*ret_host = steal_ptr(host);

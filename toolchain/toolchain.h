@@ -41,6 +41,12 @@ void toolchain_done(struct toolchain *t);
 int toolchain_find_sysroot(
 	struct memo *m, const char *compiler, char **ret_sysroot, char **ret_exe);
 
+/* Where the library's sources lie (rust-src), and the name that the compiler has for them in what
+ * it makes where they do not lie there: "/rustc/COMMIT/library" (rustc_session::config,
+ * real_rust_source_base_dir). Remembered by the driver's file. 0; -ENOENT: they are not there, or
+ * behind a link, or the compiler names no commit; -ENOMEM. The caller frees both. */
+int toolchain_find_sources(struct memo *m, const char *compiler, char **ret_dir, char **ret_name);
+
 /* The path of what the name leads to, where that is a script or another program that only starts
  * the compiler: it may give it other arguments, so its own file counts, and no worker can stand in
  * for it. NULL: it is the compiler, or rustup's proxy. The caller frees it. */

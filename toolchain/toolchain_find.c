@@ -10,6 +10,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/fs.h"
 #include "common/log.h"
@@ -287,5 +290,77 @@ toolchain_find_sysroot(struct memo *m, const char *compiler, char **ret_sysroot,
 		return -ENOENT;
 	*ret_sysroot = steal_ptr(sysroot);
 	*ret_exe = steal_ptr(exe);
+	return 0;
+}
+
+/* ---- the library's sources */
+
+static bool
+is_commit(const char *s)
+{
+	size_t n = strspn(s, "0123456789abcdef");
+
+	return n >= 7 && n <= 64 && !s[n];
+}
+
+/* The driver's commit, from the memo, or by asking it. */
+static int
+find_commit(struct memo *m, const char *sysroot, const char *exe, char **ret)
+{
+	const struct file_stamp stamp = stamp_of(exe);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *note = NULL, *commit = NULL;
+	int r;
+
+	if (asprintf(&note, "commit:%s", exe) < 0) {
+		note = NULL;
+		return -ENOMEM;
+	}
+	if (memo_get_note(m, note, &b) == 0 && b.n > sizeof(stamp) &&
+		memcmp(b.p, &stamp, sizeof(stamp)) == 0) {
+		commit = strndup((const char *)b.p + sizeof(stamp), b.n - sizeof(stamp));
+	} else {
+		b.n = 0;
+		r = tc_run_version(sysroot, path_basename(exe), &b);
+		if (r < 0)
+			return r;
+		commit = tc_version_field((const char *)b.p, "commit-hash");
+		b.n = 0;
+		if (commit && buf_add(&b, &stamp, sizeof(stamp)) == 0 && buf_adds(&b, commit) == 0)
+			(void)memo_set_note(m, note, b.p, b.n);
+	}
+	if (!commit || !is_commit(commit))
+		return -ENOENT;
+	*ret = steal_ptr(commit);
+	return 0;
+}
+
+int
+toolchain_find_sources(struct memo *m, const char *compiler, char **ret_dir, char **ret_name)
+{
+	_cleanup_(freep) char *sysroot = NULL, *exe = NULL, *top = NULL, *dir = NULL, *std = NULL;
+	_cleanup_(freep) char *commit = NULL, *name = NULL;
+	struct stat st;
+	int r = toolchain_find_sysroot(m, compiler, &sysroot, &exe);
+
+	if (r < 0)
+		return r;
+	top = path_join(sysroot, "lib/rustlib/src/rust");
+	dir = top ? path_join(top, "library") : NULL;
+	std = dir ? path_join(dir, "std/src/lib.rs") : NULL;
+	if (!std)
+		return -ENOMEM;
+	/* it is asked for each unit, and mostly they are not there */
+	if (access(std, F_OK) < 0 || lstat(top, &st) < 0 || !S_ISDIR(st.st_mode))
+		return -ENOENT;
+	r = find_commit(m, sysroot, exe, &commit);
+	if (r < 0)
+		return r;
+	if (asprintf(&name, "/rustc/%s/library", commit) < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	*ret_dir = steal_ptr(dir);
+	*ret_name = steal_ptr(name);
 	return 0;
 }

@@ -28,6 +28,13 @@ bool tc_target_ok(const char *target);
 bool tc_has_std(const char *sysroot, const char *target);
 bool tc_has_rust_src(const char *sysroot);
 
+/* Runs `driver -vV`, and adds what it prints. 0; -ENOENT: it does not run, or prints what is no
+ * text; -ENOMEM. */
+int tc_run_version(const char *sysroot, const char *driver, struct buf *ret_text);
+/* The value of a "field: value" line of -vV. NULL: it is not there, or no memory. The caller frees
+ * it. */
+char *tc_version_field(const char *text, const char *field);
+
 /* The files of the id, in byte order, and every directory that was listed to find them with its
  * stat from before the listing. *outside: names of the compiler's libraries that are not in the
  * sysroot, in byte order. -ENOENT: driver or a std is not there. */

@@ -10,6 +10,7 @@
 #include "common/fs.h"
 #include "common/spawn.h"
 #include "rustc/mapping.h"
+#include "toolchain/toolchain.h"
 
 #define ASK_MS 60000
 #define METADATA_MAX (256u << 20)
@@ -116,6 +117,20 @@ print_quoted(const char *s)
 	putchar('"');
 }
 
+/* The library's sources, where they are there. */
+static void
+print_sources(const char *set)
+{
+	const char *rustc = getenv("RUSTC");
+	_cleanup_(freep) char *dir = NULL, *name = NULL;
+
+	if (toolchain_find_sources(NULL, rustc && *rustc ? rustc : "rustc", &dir, &name) < 0)
+		return;
+	printf("%s %s ", set, name);
+	print_quoted(dir);
+	putchar('\n');
+}
+
 static int
 print_debugger(bool lldb)
 {
@@ -127,6 +142,7 @@ print_debugger(bool lldb)
 
 	if (r != CMD_OK)
 		return r;
+	print_sources(set);
 	printf("%s " MAPPING_TARGET_DIR " ", set);
 	print_quoted(w.target_dir);
 	for (size_t i = 0; home && i < ARRAY_LEN(of_home); i++) {

@@ -331,10 +331,11 @@ prepare(struct again *a)
 static int
 turn_back(const struct again *a, struct buf *text)
 {
-	const struct mapping m = { a->workspace, a->target_dir, a->cargo_home };
 	const char *p = (const char *)text->p, *end = p + text->n;
+	_cleanup_(strv_done) struct strv words = STRV_INIT;
 	struct buf turned = BUF_INIT;
-	int r = 0;
+	struct mapping m;
+	int r = mapping_read(&a->call, &words, &m);
 
 	while (r == 0 && p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));

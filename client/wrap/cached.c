@@ -27,6 +27,7 @@
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "rustc/mapping.h"
 #include "rustc/option_tables.h"
 
 /* What takes longer is made twice. So is what a twin makes that is stopped, or that waits for us.
@@ -36,7 +37,8 @@
 #define TWIN_LOOK_MS 250
 
 /* By which rustc knows that rust-src is there (rustc_session::config). */
-#define STD_SOURCE "lib/rustlib/src/rust/library/std/src/lib.rs"
+#define SOURCES "lib/rustlib/src/rust/library"
+#define STD_SOURCE "std/src/lib.rs"
 
 extern char **environ;
 
@@ -187,11 +189,12 @@ metadata_of(void *arg, const char *path, struct digest *ret)
 int
 cached_key(const struct cached_key_in *in, struct unit_key *ret)
 {
-	_cleanup_(freep) char *std = path_join(in->toolchain->sysroot, STD_SOURCE);
+	_cleanup_(freep) char *sources = path_join(in->toolchain->sysroot, SOURCES);
+	_cleanup_(freep) char *std = sources ? path_join(sources, STD_SOURCE) : NULL;
+	bool has_sources = std && access(std, F_OK) == 0 && !mapping_has(in->call, sources);
 	struct key_in k = { .namespace = in->namespace,
 		.toolchain = &in->toolchain->id,
-		.sysroot = in->bundle || (std && access(std, F_OK) == 0) ? in->toolchain->sysroot
-									 : NULL,
+		.sysroot = in->bundle || has_sources ? in->toolchain->sysroot : NULL,
 		.bundle = in->bundle,
 		.call = in->call,
 		.cwd = in->cwd,

@@ -11,6 +11,7 @@
 #include "client/wrap/cached.h"
 #include "client/wrap/target_dir.h"
 #include "common/fs.h"
+#include "toolchain/toolchain.h"
 
 /* Such as the sources of std. */
 static bool
@@ -97,14 +98,20 @@ find_places(struct mapped *m, const struct rustc_call *call)
 }
 
 bool
-mapped_make(struct mapped *m, const struct conf *conf, struct rustc_call *call)
+mapped_make(struct mapped *m, const struct conf *conf, struct memo *memo, struct rustc_call *call)
 {
 	struct rustc_call mapped = { .kind = CALL_UNKNOWN };
 
 	if (conf->client.paths != PATHS_SHARED || conf->client.cache == CACHE_OFF ||
 		!call->out_dir || !find_places(m, call))
 		return false;
-	m->mapping = (struct mapping){ m->workspace, m->target_dir, m->cargo_home };
+	/* without a memo each unit would ask the compiler for its commit */
+	if (memo &&
+		toolchain_find_sources(memo, call->driver, &m->sources, &m->sources_name) == 0 &&
+		!text_can_hide(m->sources))
+		free(steal_ptr(m->sources));
+	m->mapping = (struct mapping){ m->workspace, m->target_dir, m->cargo_home, m->sources,
+		m->sources_name };
 	if (mapping_argv(&m->mapping, call, &m->argv) < 0 || call_parse(m->argv.v, &mapped) < 0 ||
 		mapped.kind != CALL_UNIT) {
 		call_done(&mapped);
@@ -122,4 +129,6 @@ mapped_done(struct mapped *m)
 	free(m->workspace);
 	free(m->target_dir);
 	free(m->cargo_home);
+	free(m->sources);
+	free(m->sources_name);
 }

@@ -476,19 +476,24 @@ remember(const struct wrap *w)
 /* ---- the cache */
 
 static void
-open_cache(struct wrap *w)
+open_memo(struct wrap *w)
 {
 	const char *dir = w->conf->client.cache_dir;
-	struct cached_in in = { .conf = w->conf,
-		.call = &w->call,
-		.mapping = w->mapped.on ? &w->mapped.mapping : NULL,
-		.began = w->began };
-	int r;
 
 	if (dir && *dir && memo_open(dir, &w->memo) < 0)
 		w->memo = NULL;
-	in.memo = w->memo;
-	r = cached_open(&in, &w->cached, &w->cache_off);
+}
+
+static void
+open_cache(struct wrap *w)
+{
+	struct cached_in in = { .conf = w->conf,
+		.call = &w->call,
+		.mapping = w->mapped.on ? &w->mapped.mapping : NULL,
+		.memo = w->memo,
+		.began = w->began };
+	int r = cached_open(&in, &w->cached, &w->cache_off);
+
 	w->cache = r < 0 ? "off" : "miss";
 }
 
@@ -677,7 +682,8 @@ run_unit(struct wrap *w)
 {
 	int status = 0;
 
-	mapped_make(&w->mapped, w->conf, &w->call);
+	open_memo(w);
+	mapped_make(&w->mapped, w->conf, w->memo, &w->call);
 	leave_incremental(w);
 	if (find_cached(w) || link_bundle(w)) {
 		status = w->said.status;

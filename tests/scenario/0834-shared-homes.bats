@@ -53,17 +53,19 @@ built() {
   grep -qF "$WORK/home-two" "$WORK"/p/app/target/debug/deps/dep-*.d
 }
 
-# another_toolchain: cargo and rustc lie below this home, from here on: the same files, mounted there.
+# another_toolchain [DIR]: cargo and rustc lie below this home, from here on: the same files, mounted there; and
+# with them those of DIR.
 another_toolchain() {
-  local sysroot
+  local sysroot how=--bind
   sysroot=$(rustc --print sysroot)
   case $sysroot in /usr | /usr/local | /opt) skip "the toolchain is the system's" ;; esac
   unshare -m true 2>/dev/null || skip "no mount namespaces here"
+  [ -z "${1:-}" ] || how="-t overlay -o lowerdir=$1:$sysroot"
   mkdir -p "$WORK/bin"
   cat >"$WORK/bin/cargo" <<END
 #!/bin/sh
 mkdir -p "\$HOME/toolchain"
-exec unshare -m sh -c 'mount --bind "\$0" "\$HOME/toolchain" && exec "\$@"' "$sysroot" \
+exec unshare -m sh -c 'mount $how "\$0" "\$HOME/toolchain" && exec "\$@"' "$sysroot" \
   env "PATH=\$HOME/toolchain/bin:$PATH" "LD_LIBRARY_PATH=\$HOME/toolchain/lib" cargo "\$@"
 END
   chmod +x "$WORK/bin/cargo"
@@ -116,6 +118,35 @@ END
   cp -R "$WORK/p/app" "$WORK/other"
   built two "$WORK/other"
   hit dep
+}
+
+@test "rust-src: its place is in no output, and in the diagnostics it is each one's own" {
+  project "$WORK/p"
+  # generic code of the library that may panic
+  printf 'pub fn first(v: &mut std::collections::VecDeque<u8>) -> u8 { v.swap(0, 1); v[0] }\n' >>"$WORK/p/dep/src/lib.rs"
+  printf '#[must_use]\npub fn m() {}\npub fn f() { m(); }\n' >>"$WORK/p/dep/src/lib.rs"
+  commit "$WORK/p"
+  mkdir -p "$WORK/src/lib/rustlib/src/rust/library/std/src"
+  echo >"$WORK/src/lib/rustlib/src/rust/library/std/src/lib.rs"
+  another_toolchain "$WORK/src"
+  HOME=$WORK/probe unshare -m sh -c 'mkdir -p "$HOME" && mount -t overlay -o "lowerdir=$0:/etc" x "$HOME"' "$WORK/src" ||
+    skip "no overlays here"
+  built one "$WORK/p/app"
+  all_missed
+  fails grep -rlF rustlib/src "$WORK/p/app/target/debug/deps" --include='*.rlib' --include='app-*[0-9a-f]'
+  built two "$WORK/p/app"
+  all_hit
+  # as plain cargo says it, of a compile and of a hit
+  printf 'fn main() { let s: i32 = vec![String::new()].into_iter().sum(); println!("{s} {}", dep::n()); }\n' >"$WORK/p/app/src/main.rs"
+  for name in two three; do
+    at_home $name
+    clean "$WORK/p/app"
+    fails cached shared "$WORK/p/app" build
+    clean "$WORK/p/app"
+    RUSTC_WRAPPER= fails cached plain "$WORK/p/app" build
+    grep -qF "$HOME/toolchain/lib/rustlib/src/rust/library/core/src/iter/traits/accum.rs" "$LOGS/plain.err"
+    diff <(grep -vE "Compiling|Updating|Locking" "$LOGS/plain.err") <(grep -vE "Compiling|Updating|Locking" "$LOGS/shared.err")
+  done
 }
 
 # A text that is compared may be in the numbers of instructions, in pieces, if it is short.

@@ -309,6 +309,28 @@ test_remapped_target_dir(void **state)
 	assert_false(equal(&u, &v));
 }
 
+/* Whichever toolchain's directory the library's sources lie in, they have the compiler's name. */
+static void
+test_remapped_sources(void **state)
+{
+	struct unit u = with_more("--remap-path-prefix",
+			    "/a/lib/rustlib/src/rust/library=/rustc/59807616/library"),
+		    v;
+
+	(void)state;
+	v = with_more(
+		"--remap-path-prefix", "/b/c/lib/rustlib/src/rust/library=/rustc/59807616/library");
+	assert_true(equal(&u, &v));
+	v = with_more(
+		"--remap-path-prefix", "/a/lib/rustlib/src/rust/library=/rustc/59807617/library");
+	assert_false(equal(&u, &v));
+	v = with_more("--remap-path-prefix", "/b/rust/library=/rustc/59807616/library");
+	assert_false(equal(&u, &v));
+	u = with_more("--remap-path-prefix", "/a/lib/rustlib/src/rust/library=/x");
+	v = with_more("--remap-path-prefix", "/b/lib/rustlib/src/rust/library=/x");
+	assert_false(equal(&u, &v));
+}
+
 /* Before a link: what its linker's arguments name is in it. */
 static void
 test_a_bundle(void **state)
@@ -550,6 +572,7 @@ main(void)
 		cmocka_unit_test(test_a_bundle),
 		cmocka_unit_test(test_target_dir),
 		cmocka_unit_test(test_remapped_target_dir),
+		cmocka_unit_test(test_remapped_sources),
 		cmocka_unit_test(test_clippy_asks),
 		cmocka_unit_test(test_borders),
 		cmocka_unit_test(test_an_extern_that_is_gone),

@@ -14,7 +14,8 @@
 
 #include "rustc/mapping.h"
 
-static const struct mapping mapping = { "/home/u/ws", "/home/u/ws/target", NULL };
+static const struct mapping mapping = { .workspace = "/home/u/ws",
+	.target_dir = "/home/u/ws/target" };
 
 static void
 turns(const char *line, const char *want)
@@ -87,7 +88,7 @@ test_texts(void **state)
 static void
 test_target_dir_unknown(void **state)
 {
-	const struct mapping m = { "/ws", NULL, NULL };
+	const struct mapping m = { .workspace = "/ws" };
 	static const char line[] = "{\"file_name\":\"/cargo/build-dir/x.rs\"}";
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
@@ -168,7 +169,7 @@ test_suits_package(void **state)
 static void
 test_target_alone(void **state)
 {
-	static const struct mapping m = { NULL, "/home/u/ws/target", NULL };
+	static const struct mapping m = { .target_dir = "/home/u/ws/target" };
 	static const char line[] = "{\"file_name\":\"./a.rs\",\"rendered\":\"error\\n --> "
 				   "/cargo/build-dir/debug/build/a/out/b.rs:1:2\\n\"}";
 	static const char want[] = "{\"file_name\":\"./a.rs\",\"rendered\":\"error\\n --> "
@@ -184,6 +185,44 @@ test_target_alone(void **state)
 	assert_int_equal(mapping_argv(&m, &call, &argv), 0);
 	assert_int_equal(argv.n, 3);
 	assert_string_equal(argv.v[1], "--remap-path-prefix=/home/u/ws/target=/cargo/build-dir");
+	assert_int_equal(mapping_turn_back(&m, line, strlen(line), &b), 0);
+	assert_int_equal(b.n, strlen(want));
+	assert_memory_equal(b.p, want, b.n);
+}
+
+/* The library's sources: the last option, since a toolchain may lie in the workspace. */
+static void
+test_library(void **state)
+{
+	static const struct mapping m = { .workspace = "/ws",
+		.sources = "/ws/t/lib/rustlib/src/rust/library",
+		.sources_name = "/rustc/5980/library" };
+	static const char
+		line[] = "{\"file_name\":\"/rustc/5980/library/core/src/a.rs\","
+			 "\"rendered\":\"e\\n   --> /rustc/5980/library/std/b.rs:1:2\\n"
+			 "  ::: /rustc/5980/library2/c.rs:1:2\\n\"}",
+		want[] = "{\"file_name\":\"/ws/t/lib/rustlib/src/rust/library/core/src/a.rs"
+			 "\",\"rendered\":\"e\\n   --> "
+			 "/ws/t/lib/rustlib/src/rust/library/std/b.rs:1:2\\n"
+			 "  ::: /rustc/5980/library2/c.rs:1:2\\n\"}";
+	_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
+	_cleanup_(call_done) struct rustc_call mapped = { .kind = CALL_UNKNOWN };
+	_cleanup_(strv_done) struct strv given = STRV_INIT, argv = STRV_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(strv_add(&given, "rustc"), 0);
+	assert_int_equal(strv_add(&given, "a.rs"), 0);
+	assert_int_equal(call_parse(given.v, &call), 0);
+	assert_int_equal(mapping_argv(&m, &call, &argv), 0);
+	assert_int_equal(argv.n, 4);
+	assert_string_equal(argv.v[2],
+		"--remap-path-prefix=/ws/t/lib/rustlib/src/rust/library=/rustc/5980/library");
+	assert_int_equal(call_parse(argv.v, &mapped), 0);
+	assert_true(mapping_has(&mapped, m.sources));
+	assert_true(mapping_has(&mapped, "/ws"));
+	assert_false(mapping_has(&mapped, "/ws/t"));
+	assert_false(mapping_has(&call, "/ws"));
 	assert_int_equal(mapping_turn_back(&m, line, strlen(line), &b), 0);
 	assert_int_equal(b.n, strlen(want));
 	assert_memory_equal(b.p, want, b.n);
@@ -247,9 +286,12 @@ test_vendored(void **state)
 static void
 test_read(void **state)
 {
-	static const struct mapping mappings[] = { { "/home/u/ws", "/home/u/ws/target", NULL },
-		{ NULL, "/a=b/target", NULL }, { "/home/u/a=b", NULL, NULL }, { NULL, NULL, NULL },
-		{ NULL, "/t", "/h/=x" }, { "/w", "/w/t", "/h" } };
+	static const struct mapping mappings[] = { { "/home/u/ws", "/home/u/ws/target", NULL, NULL,
+							   NULL },
+		{ NULL, "/a=b/target", NULL, NULL, NULL },
+		{ "/home/u/a=b", NULL, NULL, NULL, NULL }, { NULL, NULL, NULL, NULL, NULL },
+		{ NULL, "/t", "/h/=x", NULL, NULL }, { "/w", "/w/t", "/h", NULL, NULL },
+		{ "/w", NULL, NULL, "/=/lib/rustlib/src/rust/library", "/rustc/5/library" } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(mappings); i++) {
@@ -257,7 +299,7 @@ test_read(void **state)
 		_cleanup_(call_done) struct rustc_call call = { .kind = CALL_UNKNOWN };
 		_cleanup_(strv_done) struct strv given = STRV_INIT, argv = STRV_INIT;
 		_cleanup_(strv_done) struct strv words = STRV_INIT, again = STRV_INIT;
-		struct mapping m = { "x", "x", "x" };
+		struct mapping m = { "x", "x", "x", "x", "x" };
 
 		assert_int_equal(strv_add(&given, "rustc"), 0);
 		assert_int_equal(strv_add(&given, "--cfg=x=."), 0);
@@ -280,7 +322,9 @@ test_home(void **state)
 	static char rustc[] = "rustc", source[] = "/h/.cargo/registry/src/i/p/a.rs",
 		    remap[] = "--remap-path-prefix=/a=/cargo/registry/src";
 	char *given[] = { rustc, source, NULL }, *others[] = { rustc, remap, NULL };
-	static const struct mapping m = { "/h/ws", "/h/ws/target", "/h/.cargo" };
+	static const struct mapping m = {
+		.workspace = "/h/ws", .target_dir = "/h/ws/target", .cargo_home = "/h/.cargo"
+	};
 	static const char *const want[] = {
 		"--remap-path-prefix=/h/.cargo/registry/src=/cargo/registry/src",
 		"--remap-path-prefix=/h/.cargo/git/checkouts=/cargo/git/checkouts",
@@ -362,8 +406,9 @@ main(void)
 		cmocka_unit_test(test_messages), cmocka_unit_test(test_closures),
 		cmocka_unit_test(test_target_dir_unknown), cmocka_unit_test(test_suits),
 		cmocka_unit_test(test_suits_package), cmocka_unit_test(test_target_alone),
-		cmocka_unit_test(test_argv), cmocka_unit_test(test_vendored),
-		cmocka_unit_test(test_read), cmocka_unit_test(test_home) };
+		cmocka_unit_test(test_argv), cmocka_unit_test(test_library),
+		cmocka_unit_test(test_vendored), cmocka_unit_test(test_read),
+		cmocka_unit_test(test_home) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

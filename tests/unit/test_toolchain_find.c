@@ -149,6 +149,57 @@ find_by_proxy(void **state)
 	assert_int_equal(find(m, rustc, &found), -ENOENT);
 }
 
+static bool
+has_sources(struct memo *m, const char *rustc)
+{
+	_cleanup_(freep) char *found = NULL, *name = NULL, *real = realpath(dir, NULL);
+	_cleanup_(freep) char *want = path_join(real, "a/lib/rustlib/src/rust/library");
+	int r = toolchain_find_sources(m, rustc, &found, &name);
+
+	if (r < 0) {
+		assert_int_equal(r, -ENOENT);
+		assert_null(found);
+		assert_null(name);
+		return false;
+	}
+	assert_string_equal(found, want);
+	assert_string_equal(name, "/rustc/59807616e1/library");
+	return true;
+}
+
+static void
+find_sources(void **state)
+{
+	_cleanup_(memo_closep) struct memo *m = NULL;
+	_cleanup_(freep) char *rustc = at("a", "bin/rustc"), *memo_dir = at("memo", ".");
+	_cleanup_(freep) char *commit = at("a", "bin/commit");
+	_cleanup_(freep) char *top = at("a", "lib/rustlib/src/rust"), *aside = at("a", "aside");
+
+	make_sysroot("a");
+	put_text("a", "bin/commit", "59807616e1");
+	assert_int_equal(memo_open(memo_dir, &m), 0);
+	assert_false(has_sources(m, rustc));
+	put_text("a", "lib/rustlib/src/rust/library/std/src/lib.rs", "");
+	assert_true(has_sources(NULL, rustc));
+	assert_true(has_sources(m, rustc));
+	/* the commit is known by the driver's file */
+	assert_int_equal(unlink(commit), 0);
+	assert_true(has_sources(m, rustc));
+	assert_false(has_sources(NULL, rustc));
+	put_self("a", "bin/rustc");
+	assert_false(has_sources(m, rustc));
+	/* what is no commit */
+	put_text("a", "bin/commit", "unknown");
+	assert_false(has_sources(NULL, rustc));
+	put_text("a", "bin/commit", "../59807616e1");
+	assert_false(has_sources(NULL, rustc));
+	/* the compiler names what the link says */
+	put_text("a", "bin/commit", "59807616e1");
+	assert_int_equal(rename(top, aside), 0);
+	assert_int_equal(symlink(aside, top), 0);
+	assert_false(has_sources(NULL, rustc));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -156,6 +207,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(find_beside, setup, teardown),
 		cmocka_unit_test_setup_teardown(find_by_script, setup, teardown),
 		cmocka_unit_test_setup_teardown(find_by_proxy, setup, teardown),
+		cmocka_unit_test_setup_teardown(find_sources, setup, teardown),
 	};
 
 	if (argc > 1)

@@ -485,7 +485,8 @@ static void
 test_relay_mapped(void **state)
 {
 	const char *more[] = LIB_ARGS;
-	_cleanup_(made_done) struct made m = { .mapping = { "/ws", "/ws/target", NULL } };
+	_cleanup_(made_done) struct made m = { .mapping = { .workspace = "/ws",
+						       .target_dir = "/ws/target" } };
 	_cleanup_(freep) char *want = NULL;
 	struct scene s;
 

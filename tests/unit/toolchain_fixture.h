@@ -151,7 +151,7 @@ make_sysroot(const char *name)
 	put_text(name, "lib/libz.so.1", "no");
 }
 
-/* What a stand-in says. */
+/* What a stand-in says. Its commit is in a file beside it. */
 static inline int
 stand_in(int argc, char **argv)
 {
@@ -159,7 +159,13 @@ stand_in(int argc, char **argv)
 	int fd;
 
 	if (argc == 2 && streq(argv[1], "-vV")) {
+		_cleanup_(freep) char *bin = path_dirname(argv[0]);
+		_cleanup_(freep) char *file = bin ? path_join(bin, "commit") : NULL;
+		_cleanup_(buf_done) struct buf commit = BUF_INIT;
+
 		printf("%s 1.95.0 (x)\nbinary: rustc\nhost: " HOST "\nrelease: 1.95.0\n", "rustc");
+		if (file && fs_read_file(file, 4096, &commit) == 0 && buf_add(&commit, "", 1) == 0)
+			printf("commit-hash: %s\n", (const char *)commit.p);
 		return 0;
 	}
 	if (argc != 3 || !streq(argv[1], "--print") || sysroot == NULL || log == NULL)
