@@ -17,6 +17,7 @@
 #include "common/daemon.h"
 #include "common/fs.h"
 #include "common/why.h"
+#include "machine/new_proc.h"
 #include "trace/filter.h"
 #include "worker/sandbox/launch.h"
 #include "worker/sandbox/seccomp.h"
@@ -131,6 +132,9 @@ open_store(struct service *s, char **ret_error)
 static int
 no_sandbox(char **ret_error, int r, const char *why)
 {
+	/* in bwrap's words */
+	if (strstr(why, "mount proc"))
+		return why_set(ret_error, r, "The sandbox does not work: %s.", NEW_PROC_HELP);
 	return why_set(ret_error, r,
 		"The sandbox does not work here: %s. It needs bubblewrap (Debian: bubblewrap) and "
 		"user namespaces (sysctl user.max_user_namespaces above 0; on some systems "

@@ -25,6 +25,7 @@
 #include "common/fs.h"
 #include "common/share.h"
 #include "keys/identity.h"
+#include "machine/new_proc.h"
 #include "memo/memo.h"
 #include "common/spawn.h"
 #include "toolchain/toolchain.h"
@@ -559,28 +560,38 @@ check_linker(struct doctor *d)
 			choice == LINKER_MOLD ? "mold" : "lld");
 }
 
-/* A client runs no sandbox, but `dray up` does. */
-static void
-check_sandbox(struct doctor *d)
+/* 0; 1: it does not work; or -errno. */
+static int
+try_sandbox(bool with_proc)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT;
 	char bwrap[] = BWRAP_PATH, all[] = "--unshare-all", cap[] = "--cap-drop", cap_all[] = "ALL";
 	char bind[] = "--ro-bind", root[] = "/", root2[] = "/", program[] = "/bin/true";
-	char *argv[] = { bwrap, all, cap, cap_all, bind, root, root2, program, NULL };
+	char user[] = "--unshare-user", proc[] = "--proc", at[] = "/proc";
+	char *argv[] = { bwrap, all, user, cap, cap_all, bind, root, root2,
+		with_proc ? proc : program, with_proc ? at : NULL, program, NULL };
 	int status = 0, r = spawn_capture(argv, NULL, SPAWN_ASK_MS, 4096, &out, &status);
 
+	return r < 0 ? r : status != 0;
+}
+
+/* A client runs no sandbox, but `dray up` does. */
+static void
+check_sandbox(struct doctor *d)
+{
+	static const char whom[] = "only a worker on this machine (`dray up`) needs it";
+	int r = try_sandbox(true);
+
 	if (r < 0)
-		say(d, NOTE, "sandbox",
-			"%s: %s; only a worker on this machine (`dray up`) needs it: "
-			"install bubblewrap",
-			bwrap, strerror(-r));
-	else if (status != 0)
-		say(d, NOTE, "sandbox",
-			"%s does not work here (%s); only a worker on this machine (`dray up`) "
-			"needs it",
-			bwrap, why_not());
+		say(d, NOTE, "sandbox", "%s: %s; %s: install bubblewrap", BWRAP_PATH, strerror(-r),
+			whom);
+	else if (r == 0)
+		say(d, GOOD, "sandbox", "%s works", BWRAP_PATH);
+	else if (try_sandbox(false) == 0)
+		say(d, NOTE, "sandbox", "%s; %s", NEW_PROC_HELP, whom);
 	else
-		say(d, GOOD, "sandbox", "%s works", bwrap);
+		say(d, NOTE, "sandbox", "%s does not work here (%s); %s", BWRAP_PATH, why_not(),
+			whom);
 }
 
 static void

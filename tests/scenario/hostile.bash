@@ -13,7 +13,8 @@ farm_with() {
 
 # hostile DIR [lib|bin]: a package `app` whose macro, when it runs in a job's sandbox, calls what stdin
 # defines: fn misbehave(). `out_dir()` and `output(SUFFIX)` name the places rustc writes to.
-# refused(BOOL) is for what must not work: the compiler is killed if it did.
+# refused(BOOL) is for what must not work: the compiler is killed if it did. probe(NAME, BOOL) says what it came to,
+# for probe_build.
 hostile() {
   package "$1" app "${2:-lib}"
   package "$1/mac" mac lib
@@ -55,6 +56,10 @@ fn refused(worked: bool) {
     if worked {
         unsafe { c::kill(std::process::id() as i32, 9) };
     }
+}
+#[allow(dead_code)]
+fn probe(name: &str, worked: bool) {
+    eprintln!("probe: {name}: {}", if worked { "worked" } else { "refused" });
 }
 // By the machine's name, asked for past libc: a macro that asks libc for it is compiled at home.
 fn in_a_job() -> bool {
@@ -123,4 +128,21 @@ stopped_by() {
   [[ "$(job app why)" == *"$1"* ]]
   # the worker's line comes after the job's end
   wait_until 10 file_has "$LOGS/worker-w1" "crate=app stopped: .*$1"
+}
+
+# probe_build DIR: built by the farm; $PROBES: what the macro's probes in the job said, one a line, up to the last one,
+# which must be "the end".
+probe_build() {
+  build first "$1" build
+  echo "app: $(job app where): $(job app why)"
+  [ "$BUILD_STATUS" -eq 0 ]
+  PROBES=$(sed -n 's/^probe: //p' "$LOGS/first.err")
+  printf '%s\n' "$PROBES"
+  [ "$(tail -n 1 <<<"$PROBES")" = 'the end: worked' ]
+  [ "$(job app where)" = farm ]
+}
+# only_what_may_worked: no probe of probe_build worked but those whose name begins with "may", which all did, and the end.
+only_what_may_worked() {
+  run ! grep -E '^may .*: refused$' <<<"$PROBES"
+  run ! grep -vE '^(may .*|the end): worked$|: refused$' <<<"$PROBES"
 }

@@ -327,6 +327,32 @@ test_denied(void **state)
 	assert_non_null(strstr(text(p, 1), "socket: Operation not permitted"));
 }
 
+/* Each probe would do no harm if it worked: what is written is what is there already, and
+ * sysrq-trigger is opened only. By root's rights all of them work in a /proc that is not covered.
+ */
+static void
+test_proc(void **state)
+{
+	struct place *p = *state;
+
+	run_sh(p, "cd /proc\n"
+		  "test -n \"$(cat sys/vm/overcommit_memory)\" && echo read\n"
+		  "for f in sys/kernel/core_pattern sys/vm/overcommit_memory sys/kernel/hostname; "
+		  "do\n"
+		  "  v=$(cat $f) && (echo \"$v\" >$f) 2>/dev/null && echo wrote $f\n"
+		  "done\n"
+		  "(: >>sysrq-trigger) 2>/dev/null && echo opened sysrq-trigger\n"
+		  "for f in kcore keys timer_list; do\n"
+		  "  (: <$f) 2>/dev/null && echo opened $f\n"
+		  "done\n"
+		  "for d in irq bus fs scsi acpi; do\n"
+		  "  test -z \"$(ls -A $d 2>/dev/null)\" || echo listed $d\n"
+		  "done\n"
+		  "test -r self/status -a -r meminfo -a -r cpuinfo && echo reached");
+	assert_ended(p, 0);
+	assert_string_equal(text(p, 0), "read\nreached\n");
+}
+
 /* Nobody has the write ends any more: all processes are gone. */
 static void
 assert_all_gone(struct place *p)
@@ -721,6 +747,7 @@ main(void)
 		REAL(test_writable_places),
 		REAL(test_alone),
 		REAL(test_denied),
+		REAL(test_proc),
 		REAL(test_kill),
 		REAL(test_daemon_ends_with_the_command),
 		REAL(test_does_not_start),

@@ -24,6 +24,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/spawn.h"
+#include "worker/sandbox/proc_cover.h"
 
 #define START_TIMEOUT_MS 20000 /* a machine under heavy load; a hung bwrap must not hold a slot */
 #define REPORT_MAX 4096
@@ -71,8 +72,13 @@ add_words(struct buf *b, const char *const *words)
 static int
 build_options(const struct sandbox_spec *s, struct buf *b)
 {
+	/* what /proc is mounted on, which is empty outside */
+	_cleanup_(freep) char *empty = path_join(s->root, "proc");
 	char seccomp[16], info[16], size[32];
 	int r;
+
+	if (!empty)
+		return -ENOMEM;
 
 	snprintf(seccomp, sizeof(seccomp), "%d", FD_SECCOMP);
 	snprintf(info, sizeof(info), "%d", FD_INFO);
@@ -84,6 +90,8 @@ build_options(const struct sandbox_spec *s, struct buf *b)
 			   seccomp, "--ro-bind", s->root, "/", "--proc", "/proc", "--dev", "/dev",
 			   /* a tmpfs of no set size, else */
 			   "--remount-ro", "/dev", NULL });
+	if (r == 0)
+		r = proc_cover_options(b, empty);
 	if (r == 0 && s->tmp_max)
 		r = add_words(b, (const char *const[]){ "--size", size, NULL });
 	if (r == 0)

@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# Crates that reach for the machine's kernel. Each probe does no harm where it works: what is written is what is there,
+# and sysrq-trigger is only opened. A job has no tracer here but where that is said: it would end at the first probe.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/hostile.bash"
+
+@test "/proc: the kernel's settings can only be read; what is about the machine is empty or cannot be opened" {
+  farm_with -o worker.trace=no
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    use std::fs;
+    probe("may read a setting", fs::read("/proc/sys/vm/overcommit_memory").is_ok_and(|v| !v.is_empty()));
+    for name in ["kernel/core_pattern", "kernel/modprobe", "vm/overcommit_memory", "kernel/panic"] {
+        let path = format!("/proc/sys/{name}");
+        let worked = fs::read(&path).is_ok_and(|v| fs::OpenOptions::new().write(true).open(&path)
+            .is_ok_and(|mut f| std::io::Write::write_all(&mut f, &v).is_ok()));
+        probe(&path, worked);
+    }
+    probe("/proc/sysrq-trigger", fs::OpenOptions::new().append(true).open("/proc/sysrq-trigger").is_ok());
+    for name in ["kcore", "keys", "timer_list"] {
+        let path = format!("/proc/{name}");
+        probe(&path, fs::File::open(&path).is_ok());
+    }
+    for name in ["irq", "bus", "fs", "scsi", "acpi"] {
+        let path = format!("/proc/{name}");
+        probe(&path, fs::read_dir(&path).is_ok_and(|d| d.count() > 0));
+    }
+    probe("may read of itself", fs::read("/proc/self/status").is_ok());
+    probe("may read of the processors", fs::read("/proc/cpuinfo").is_ok());
+    probe("the end", true);
+}
+EOF
+  probe_build "$WORK/app"
+  only_what_may_worked
+}
+
+@test "/proc: with a tracer the job goes home, and the log says for what" {
+  farm_with
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    refused(std::fs::OpenOptions::new().write(true).open("/proc/sys/kernel/core_pattern").is_ok());
+}
+EOF
+  build first "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job app where)" = local ]
+  [[ "$(job app why)" == *'/proc/sys/kernel/core_pattern'* ]]
+}
+
+# covered COMMAND…: where parts of /proc are covered, as in a container.
+covered() {
+  local map=
+  [ "$(id -u)" -eq 0 ] || map=-Ur
+  unshare $map -m sh -c 'mount --bind /dev/null /proc/version && exec "$0" "$@"' "$@"
+}
+
+@test "a container that covers parts of its /proc: the worker and doctor say what helps" {
+  covered true 2>/dev/null || skip "no mount namespace can be made here"
+  allow client client
+  allow worker w1
+  coordinator_start
+  run -1 covered "$WORKER" --config "$FARM/empty.conf" --name w1 --coordinator "$COORDINATOR_EP" \
+    --coordinator-key "$FARM/keys/coordinator.pub" --identity "$FARM/keys/w1" --state-dir "$FARM/state-w1" 3>&-
+  echo "$output"
+  [ "$(grep -c systempaths=unconfined <<<"$output")" -eq 1 ]
+  run covered "$DRAY" doctor 3>&-
+  [[ "$output" == *systempaths=unconfined* ]]
+  run "$DRAY" doctor 3>&-
+  [[ "$output" != *systempaths=unconfined* ]]
+}
