@@ -48,6 +48,36 @@ EOF
   [[ "$(job app why)" == *'/proc/sys/kernel/core_pattern'* ]]
 }
 
+# Of Linux 6.5, 6.6, 6.8, 6.10, 6.13 and 6.15; and one of no kernel's. None does anything with these arguments.
+young_calls() {
+  cat <<'EOF'
+fn misbehave() {
+    for n in [451, 452, 457, 462, 463, 467, 1000] {
+        let r = unsafe { c::syscall(n, -1i64, 0i64, 0i64, 0i64, 0i64, 0i64) };
+        let e = std::io::Error::last_os_error().raw_os_error();
+        probe(&format!("call {n}"), r != -1 || e != Some(38));
+    }
+    probe("may ask for its parent", unsafe { c::getppid() } > 0);
+    probe("the end", true);
+}
+EOF
+}
+
+@test "calls that are younger than the list of denied ones are not there" {
+  farm_with -o worker.trace=no
+  young_calls | hostile "$WORK/app"
+  probe_build "$WORK/app"
+  only_what_may_worked
+  worker_is_well
+}
+
+@test "nor are they with a tracer" {
+  farm_with
+  young_calls | hostile "$WORK/app"
+  probe_build "$WORK/app"
+  only_what_may_worked
+}
+
 # covered COMMAND…: where parts of /proc are covered, as in a container.
 covered() {
   local map=

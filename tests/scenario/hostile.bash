@@ -39,6 +39,7 @@ mod c {
         pub fn memfd_create(name: *const c_char, flags: c_uint) -> c_int;
         pub fn shmget(key: c_int, size: usize, flags: c_int) -> c_int;
         pub fn getppid() -> c_int;
+        pub fn syscall(number: c_long, ...) -> c_long;
     }
 }
 #[allow(dead_code)]

@@ -18,51 +18,9 @@
 #include "trace/bpf.h"
 #include "trace/filter.h"
 #include "trace/trace_call.h"
+#include "tests/unit/bpf_fixture.h"
 
 #define CALLS 700 /* numbers above the last call */
-
-/* What the program says of a call; the instructions that bpf.c uses, and no other. */
-static uint32_t
-run(const struct buf *program, const struct seccomp_data *data)
-{
-	const struct sock_filter *v = (const struct sock_filter *)program->p;
-	size_t n = program->n / sizeof(*v);
-	uint32_t a = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct sock_filter *s = &v[i];
-		bool holds = false;
-
-		switch (s->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(s->k + 4 <= sizeof(*data) && s->k % 4 == 0);
-			memcpy(&a, (const char *)data + s->k, 4);
-			continue;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= s->k;
-			continue;
-		case BPF_RET | BPF_K:
-			return s->k;
-		case BPF_JMP | BPF_JA:
-			i += s->k;
-			continue;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			holds = a == s->k;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			holds = a > s->k;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			holds = a >= s->k;
-			break;
-		default:
-			fail_msg("instruction %u", s->code);
-		}
-		i += holds ? s->jt : s->jf;
-	}
-	fail_msg("it has no end");
-	return 0;
-}
 
 /* The architecture that the program asks for. */
 static uint32_t
@@ -82,7 +40,7 @@ notifies(const struct buf *program, uint32_t nr, const uint64_t args[6])
 
 	if (args)
 		memcpy(data.args, args, sizeof(data.args));
-	action = run(program, &data);
+	action = bpf_run(program, &data);
 	assert_true(action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_USER_NOTIF);
 	return action == SECCOMP_RET_USER_NOTIF;
 }
@@ -140,9 +98,9 @@ test_other_architecture(void **state)
 #ifdef __x86_64__
 	assert_int_equal(data.arch, AUDIT_ARCH_X86_64);
 #endif
-	assert_int_equal(run(&p, &data), SECCOMP_RET_USER_NOTIF);
+	assert_int_equal(bpf_run(&p, &data), SECCOMP_RET_USER_NOTIF);
 	data.arch ^= 1;
-	assert_int_equal(run(&p, &data), SECCOMP_RET_ALLOW);
+	assert_int_equal(bpf_run(&p, &data), SECCOMP_RET_ALLOW);
 }
 
 #define HIGH (UINT64_C(1) << 32)

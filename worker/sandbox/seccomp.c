@@ -3,11 +3,17 @@
  * (by its namespaces a job has no network but Unix sockets of its own).
  *
  * Denied calls fail with EPERM, so that a program that only tries goes on; clone3 with ENOSYS,
- * since its flags are behind a pointer that a filter cannot read, and glibc then uses clone. */
+ * since its flags are behind a pointer that a filter cannot read, and glibc then uses clone.
+ *
+ * Invariant: a call passes only if it was looked at, for this list and for the tracer's. Numbers
+ * that are not known here do not exist for a job, whatever its kernel can do: ENOSYS, on which
+ * programs fall back to what they did before there was such a call. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -130,6 +136,86 @@ add_rules(scmp_filter_ctx f, bool traced)
 	return r;
 }
 
+/* The last number that was looked at: set_mempolicy_home_node, Linux 5.17. Since Linux 5.1 a new
+ * call has the same number on each of our architectures. Before it is raised, each call that comes
+ * with it is to be looked at: is it one to be denied, and does it name a path
+ * (trace/trace_call.c)? */
+#define NEWEST_KNOWN 450
+#define X32_BIT 0x40000000u /* libseccomp's own part refuses such calls */
+
+#if defined(__NR_set_mempolicy_home_node) && !defined(__mips__) && !defined(__alpha__)
+_Static_assert(__NR_set_mempolicy_home_node == NEWEST_KNOWN, "the newest call that was looked at");
+#endif
+
+/* Whether libseccomp has a name for it. Numbers that a kernel left out may be given later. */
+static bool
+is_known(uint32_t nr)
+{
+	_cleanup_(freep) char *name = nr <= NEWEST_KNOWN ? seccomp_syscall_resolve_num_arch(
+								   SCMP_ARCH_NATIVE, (int)nr)
+							 : NULL;
+
+	return name != NULL;
+}
+
+static int
+add_code(struct buf *b, unsigned code, uint32_t k, unsigned jt, unsigned jf)
+{
+	const struct sock_filter f = { (uint16_t)code, (uint8_t)jt, (uint8_t)jf, k };
+
+	return buf_add(b, &f, sizeof(f));
+}
+
+/* ENOSYS for the numbers from first to last; the others go on behind it. */
+static int
+refuse_range(struct buf *b, uint32_t first, uint32_t last)
+{
+	int r = add_code(b, BPF_JMP | BPF_JGE | BPF_K, first, 0, 2);
+
+	if (r == 0)
+		r = add_code(b, BPF_JMP | BPF_JGT | BPF_K, last, 1, 0);
+	return r < 0 ? r : add_code(b, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS, 0, 0);
+}
+
+static int
+refuse_unknown(struct buf *b)
+{
+	uint32_t first = 0;
+	int r = 0;
+
+	for (uint32_t nr = 0; r == 0 && nr <= NEWEST_KNOWN; nr++) {
+		if (!is_known(nr))
+			continue;
+		if (first < nr)
+			r = refuse_range(b, first, nr - 1);
+		first = nr + 1;
+	}
+	return r < 0 ? r : refuse_range(b, first, X32_BIT - 1);
+}
+
+/* libseccomp cannot compare numbers, so this part is our own. It stands before libseccomp's, which
+ * then judges what is left: jumps are relative, and each part loads what it looks at. */
+static int
+add_known_numbers(struct buf *ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = refuse_unknown(&b);
+
+	if (r == 0)
+		r = add_code(
+			ret, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
+	if (r == 0)
+		r = add_code(ret, BPF_JMP | BPF_JEQ | BPF_K, seccomp_arch_native(), 1, 0);
+	/* another architecture: libseccomp's part refuses it */
+	if (r == 0)
+		r = add_code(ret, BPF_JMP | BPF_JA,
+			(uint32_t)(b.n / sizeof(struct sock_filter)) + 1, 0, 0);
+	if (r == 0)
+		r = add_code(
+			ret, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
+	return r < 0 ? r : buf_add(ret, b.p, b.n);
+}
+
 /* Adds a finished filter to *ret, in the kernel's form. */
 static int
 export_bpf(scmp_filter_ctx f, struct buf *ret)
@@ -164,6 +250,8 @@ make_program(bool traced, struct buf *ret)
 	if (!f)
 		return -ENOMEM;
 	r = add_rules(f, traced);
+	if (r == 0)
+		r = add_known_numbers(ret);
 	if (r == 0)
 		r = export_bpf(f, ret);
 	seccomp_release(f);
