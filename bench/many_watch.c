@@ -4,8 +4,8 @@
  *     many_watch PID EVERY_MS
  *
  * until its standard input ends. Then it prints a line: the greatest number of compilers, of build
- * scripts, of tests, and of all of them together; how often it looked; pages swapped in and out
- * meanwhile; and the least memory available, in MiB.
+ * scripts, of tests, and of all of them together; their number in the mean; how often it looked;
+ * pages swapped in and out meanwhile; and the least memory available, in MiB.
  *
  * What runs below one that is counted is a part of it: a script's cc, a test's own programs. It
  * goes by what /proc says alone, and knows nothing of slots:
@@ -202,7 +202,8 @@ counts(const struct process *p, pid_t root)
 	return false;
 }
 
-static void
+/* Returns how many there are together. */
+static unsigned
 look(pid_t root, unsigned greatest[KINDS + 1])
 {
 	struct process *old = before;
@@ -227,6 +228,7 @@ look(pid_t root, unsigned greatest[KINDS + 1])
 		}
 	for (size_t i = 0; i <= KINDS; i++)
 		greatest[i] = MAX(greatest[i], now[i]);
+	return now[KINDS];
 }
 
 /* The number after a name at a line's start in a file of /proc. */
@@ -255,7 +257,7 @@ swapped(void)
 int
 main(int argc, char **argv)
 {
-	unsigned greatest[KINDS + 1] = { 0 }, looks = 0;
+	unsigned greatest[KINDS + 1] = { 0 }, looks = 0, sum = 0;
 	unsigned long least = ULONG_MAX, swapped_before = swapped();
 	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
 	char c;
@@ -266,12 +268,12 @@ main(int argc, char **argv)
 		unsigned long available = number("/proc/meminfo", "MemAvailable:") / 1024;
 
 		least = MIN(least, available);
-		look((pid_t)atoi(argv[1]), greatest);
+		sum += look((pid_t)atoi(argv[1]), greatest);
 		looks++;
 		if (poll(&in, 1, atoi(argv[2])) > 0 && read(STDIN_FILENO, &c, 1) <= 0)
 			break;
 	}
-	printf("%u %u %u %u %u %lu %lu\n", greatest[COMPILER], greatest[SCRIPT], greatest[TEST],
-		greatest[KINDS], looks, swapped() - swapped_before, least);
+	printf("%u %u %u %u %.2f %u %lu %lu\n", greatest[COMPILER], greatest[SCRIPT],
+		greatest[TEST], greatest[KINDS], (double)sum / looks, looks, swapped() - swapped_before, least);
 	return 0;
 }
