@@ -274,6 +274,7 @@ main(int argc, char **argv)
 			break;
 	}
 	printf("%u %u %u %u %.2f %u %lu %lu\n", greatest[COMPILER], greatest[SCRIPT],
-		greatest[TEST], greatest[KINDS], (double)sum / looks, looks, swapped() - swapped_before, least);
+		greatest[TEST], greatest[KINDS], (double)sum / looks, looks,
+		swapped() - swapped_before, least);
 	return 0;
 }

@@ -151,6 +151,15 @@ depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd)
 	return disk_lock(d->store, name, at, wait, ret_fd);
 }
 
+int
+depot_wait(struct depot *d, const struct digest *key, unsigned ms)
+{
+	char name[3];
+	off_t at = place_of(key, name);
+
+	return disk_wait(d->store, name, at, ms);
+}
+
 bool
 depot_is_held_in_vain(struct depot *d, const struct digest *key)
 {

@@ -77,6 +77,9 @@ void depot_used(struct depot *d, const struct digest *key, const struct digest *
  * process. *ret_fd; or -EWOULDBLOCK when `wait` is false, else -EINTR after a signal, or -EBUSY
  * when it is held in vain. */
 int depot_lock(struct depot *d, const struct digest *key, bool wait, int *ret_fd);
+/* Waits until nobody makes that, ms at most: 0: nobody did just now; -EAGAIN: it is made still;
+ * -EINTR; -errno (disk_wait). */
+int depot_wait(struct depot *d, const struct digest *key, unsigned ms);
 /* Whether its holder is seen to be stopped, or to wait for us: then one goes on without. */
 bool depot_is_held_in_vain(struct depot *d, const struct digest *key);
 /* For reading an entry, changing it and writing it: what others add meanwhile would be lost. Waits

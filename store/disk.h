@@ -69,6 +69,10 @@ void disk_used(struct store *s, const struct digest *key, const struct digest *b
  * descriptor, so with the process. *ret_fd; or -EWOULDBLOCK when `wait` is false, else -EINTR after
  * a signal, or -EBUSY when it is held in vain. */
 int disk_lock(struct store *s, const char *name, off_t at, bool wait, int *ret_fd);
+/* Waits until nobody has locked that byte, ms at most; what it waits with is no lock to others, so
+ * all that wait go on at once. 0: it was free just now; -EAGAIN: it is locked still; -EINTR: the
+ * process got a signal meanwhile; -errno. Uses SIGALRM (common/tick.h). */
+int disk_wait(struct store *s, const char *name, off_t at, unsigned ms);
 /* Whether its holder is seen to be stopped, or to wait for us: then one goes on without. */
 bool disk_is_held_in_vain(struct store *s, const char *name, off_t at);
 

@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "store/disk_priv.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/proc.h"
+#include "common/tick.h"
 
 #define HELD_NAP_MS 10
 #define HELD_LOOK_MS 250
@@ -53,6 +55,43 @@ lock_or_give_up(int fd, off_t at)
 	return 0;
 }
 
+static int
+open_locks(const struct disk *d, const char *name)
+{
+	char path[PATH_MAX];
+	int fd, r;
+
+	snprintf(path, sizeof(path), "%s/locks/%s", d->dir, name);
+	fd = share_open(&d->share, path, 0600);
+	if (fd != -ENOENT)
+		return fd;
+	snprintf(path, sizeof(path), "%s/locks", d->dir);
+	r = disk_mkdir(d, path);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/locks/%s", d->dir, name);
+	return share_open(&d->share, path, 0600);
+}
+
+int
+disk_wait(struct store *s, const char *name, off_t at, unsigned ms)
+{
+	_cleanup_(closep) int fd = open_locks(disk_of(s), name);
+	struct flock l = byte_lock(at);
+	uint64_t until = clock_mono_ms() + ms;
+	struct tick t;
+	int r = 0;
+
+	if (fd < 0)
+		return fd;
+	l.l_type = F_RDLCK;
+	tick_begin(&t, ms);
+	if (fcntl(fd, F_OFD_SETLKW, &l) < 0)
+		r = -errno;
+	tick_end(&t);
+	return r == -EINTR && clock_mono_ms() >= until ? -EAGAIN : r;
+}
+
 bool
 disk_is_held_in_vain(struct store *s, const char *name, off_t at)
 {
@@ -67,22 +106,10 @@ disk_is_held_in_vain(struct store *s, const char *name, off_t at)
 int
 disk_lock(struct store *s, const char *name, off_t at, bool wait, int *ret_fd)
 {
-	_cleanup_(closep) int fd = -1;
+	_cleanup_(closep) int fd = open_locks(disk_of(s), name);
 	struct flock l = byte_lock(at), holder = byte_lock(at + HOLDER_BYTE);
-	const struct disk *d = disk_of(s);
-	char path[PATH_MAX];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/locks/%s", d->dir, name);
-	fd = share_open(&d->share, path, 0600);
-	if (fd == -ENOENT) {
-		snprintf(path, sizeof(path), "%s/locks", d->dir);
-		r = disk_mkdir(d, path);
-		if (r < 0)
-			return r;
-		snprintf(path, sizeof(path), "%s/locks/%s", d->dir, name);
-		fd = share_open(&d->share, path, 0600);
-	}
 	if (fd < 0)
 		return fd;
 	if (!wait && fcntl(fd, F_OFD_SETLK, &l) < 0)

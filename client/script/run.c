@@ -296,7 +296,8 @@ find(struct run *r)
 
 	if (!hit) {
 		run_give_up_again(r);
-		hit = !r->not_stored && cached_wait_twin(r->c) && look_up(r);
+		while (!hit && !r->not_stored && cached_wait_twin(r->c))
+			hit = look_up(r);
 	}
 	r->lookup_us = clock_mono_us() - start - r->restore_us;
 	if (!hit)

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include <sys/time.h>
 #include <time.h>
 
 #include "client/slots/given.h"
@@ -28,8 +27,9 @@
 #include "machine/cpus.h"
 #include "common/fs.h"
 #include "common/proc.h"
+#include "common/tick.h"
 
-#define QUEUE_TICK_S 1
+#define QUEUE_TICK_MS 1000
 /* How often is looked where nothing says that a slot is free: memory became free, or a notice of it
  * was lost. */
 #define LOOK_MS 20
@@ -384,32 +384,6 @@ look_again(struct slots *s)
 	return 0;
 }
 
-static void
-on_tick(int sig)
-{
-}
-
-/* flock has no time limit. So a timer's signal ends each wait. */
-static void
-tick(bool on, struct sigaction *old)
-{
-	struct itimerval every = { { on ? QUEUE_TICK_S : 0, 0 }, { on ? QUEUE_TICK_S : 0, 0 } };
-	struct sigaction sa = { .sa_handler = on_tick };
-	sigset_t set;
-
-	sigemptyset(&sa.sa_mask);
-	if (on) {
-		sigemptyset(&set);
-		sigaddset(&set, SIGALRM);
-		sigaction(SIGALRM, &sa, old);
-		sigprocmask(SIG_UNBLOCK, &set, NULL);
-		setitimer(ITIMER_REAL, &every, NULL);
-	} else {
-		setitimer(ITIMER_REAL, &every, NULL);
-		sigaction(SIGALRM, old, NULL);
-	}
-}
-
 /* Whether the head of the queue runs, and looks for a slot. A head that leaves removes its name,
  * and a mere try writes none. So without a name a process was stopped in between. */
 static bool
@@ -428,10 +402,10 @@ queue_moves(int queue)
 static int
 stand_in_queue(int queue)
 {
-	struct sigaction old;
+	struct tick t;
 	int r = 0;
 
-	tick(true, &old);
+	tick_begin(&t, QUEUE_TICK_MS);
 	while (flock(queue, LOCK_EX) < 0) {
 		r = -errno;
 		if (r == -EINTR && !child_signal()) {
@@ -441,7 +415,7 @@ stand_in_queue(int queue)
 		}
 		break;
 	}
-	tick(false, &old);
+	tick_end(&t);
 	return r;
 }
 

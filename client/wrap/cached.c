@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -33,7 +32,6 @@
 /* What takes longer is made twice. So is what a twin makes that is stopped, or that waits for us.
  */
 #define TWIN_WAIT_MS 60000
-#define TWIN_NAP_MS 10
 #define TWIN_LOOK_MS 250
 
 /* By which rustc knows that rust-src is there (rustc_session::config). */
@@ -664,8 +662,6 @@ bool
 cached_wait_twin(struct cached *c)
 {
 	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
-	uint64_t now = clock_mono_ms(), until = now + TWIN_WAIT_MS, look = now + TWIN_LOOK_MS;
-	bool waited = false;
 	int r;
 
 	if (c->in.conf->client.cache != CACHE_ON || c->lock >= 0)
@@ -673,18 +669,17 @@ cached_wait_twin(struct cached *c)
 	for (;;) {
 		r = depot_lock(c->depot, &c->key.id, false, &c->lock);
 		if (r != -EWOULDBLOCK)
-			return r == 0 && waited;
-		now = clock_mono_ms();
-		if (child_signal() || now > until)
+			return r == 0 && c->twin_until > 0;
+		if (c->twin_until == 0)
+			c->twin_until = clock_mono_ms() + TWIN_WAIT_MS;
+		else if (clock_mono_ms() > c->twin_until)
 			return false;
-		if (now >= look) {
-			if (depot_is_held_in_vain(c->depot, &c->key.id))
-				return false;
-			look = now + TWIN_LOOK_MS;
-		}
-		if (!waited)
+		if (place.fd < 0)
 			say_twin(c, &place);
-		waited = true;
-		poll(NULL, 0, TWIN_NAP_MS);
+		r = depot_wait(c->depot, &c->key.id, TWIN_LOOK_MS);
+		if (r == 0)
+			return true;
+		if (r != -EAGAIN || child_signal() || depot_is_held_in_vain(c->depot, &c->key.id))
+			return false;
 	}
 }

@@ -49,7 +49,8 @@ struct cached_said {   /* for the job log */
  * exit status. */
 bool cached_lookup(struct cached *c, struct cached_said *said);
 /* After a miss: waits, for a bounded time, for another process that makes the same result, unless a
- * signal comes or that process is stopped or waits for us. True: look again. */
+ * signal comes or that process is stopped or waits for us. True: look again, and after another miss
+ * call it again: of all that waited one gets the lock, and the others wait for that one. */
 bool cached_wait_twin(struct cached *c);
 
 /* The arguments of dray-trace for a compile here, up to its "--". Owned by c. */

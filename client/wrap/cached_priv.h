@@ -22,7 +22,8 @@ struct cached {
 	struct strv marked,
 		marked_env; /* of a mapped unit: inputs_place.marked, and env likewise */
 	struct inputs_place place;
-	int lock; /* of the key, or -1 */
+	int lock;	     /* of the key, or -1 */
+	uint64_t twin_until; /* cached_wait_twin; 0: it waited for none */
 	struct strv trace_options, dirs;
 	struct strv known; /* what the toolchain's id speaks for: directories and files */
 	struct timespec started;

@@ -561,8 +561,9 @@ find_cached(struct wrap *w)
 	open_cache(w);
 	if (!w->cached)
 		return false;
-	hit = cached_lookup(w->cached, &w->said) ||
-	      (cached_wait_twin(w->cached) && cached_lookup(w->cached, &w->said));
+	hit = cached_lookup(w->cached, &w->said);
+	while (!hit && cached_wait_twin(w->cached))
+		hit = cached_lookup(w->cached, &w->said);
 	w->lookup_us = clock_mono_us() - start;
 	if (!hit) {
 		w->cache_why = strdup(w->said.why);

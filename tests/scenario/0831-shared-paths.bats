@@ -195,7 +195,7 @@ says_the_same() {
   workspace "$WORK/one"
   [ "$("$DRAY" doctor --json | jq -r '.[] | select(.check == "paths") | .finding')" = good ]
   cd "$WORK/one/a"
-  [ "$("$DRAY" env --gdb)" = "set substitute-path /cargo/build-dir \"$WORK/one/target\"
+  [ "$("$DRAY" env --gdb | grep -vF " /rustc/")" = "set substitute-path /cargo/build-dir \"$WORK/one/target\"
 set substitute-path /cargo/registry/src \"$CARGO_HOME/registry/src\"
 set substitute-path /cargo/git/checkouts \"$CARGO_HOME/git/checkouts\"
 set substitute-path . \"$WORK/one\"" ]

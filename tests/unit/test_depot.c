@@ -3,6 +3,7 @@
  * stopped and killed. */
 #include "config.h"
 
+#include <poll.h>
 #include <sys/time.h>
 
 #include "tests/unit/depot_fixture.h"
@@ -563,6 +564,70 @@ hold_entry(struct depot *d, int who)
 }
 
 /* Nothing that is added is lost, and a process that is stopped holds up nobody. */
+/* One that waits until nobody has the lock has none itself, and goes on living. */
+static void
+wait_until_free(struct depot *d, int who)
+{
+	struct digest k = digest_of("k");
+
+	if (depot_wait(d, &k, 600000) < 0 || write(ready[1], "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static void
+signal_parent(struct depot *d, int who)
+{
+	for (;;) {
+		kill(getppid(), SIGUSR1);
+		poll(NULL, 0, 1);
+	}
+}
+
+static void
+waits(void **state)
+{
+	struct sigaction sa = { .sa_handler = on_alarm }, before, after;
+	struct depot *d = open_depot();
+	struct digest k = digest_of("k"), near = k;
+	pid_t holder, waiters[3], other;
+	int fd = -1;
+	char c;
+
+	near.b[5] ^= 1;
+	assert_int_equal(sigaction(SIGALRM, NULL, &before), 0);
+	assert_int_equal(depot_wait(d, &k, 600000), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	holder = fork_with(hold_lock, 0);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(depot_wait(d, &k, 20), -EAGAIN);
+	assert_int_equal(depot_wait(d, &near, 600000), 0);
+	/* a signal ends it; the timer's own does afterwards what it did before */
+	assert_int_equal(sigaction(SIGUSR1, &sa, NULL), 0);
+	other = fork_with(signal_parent, 0);
+	assert_int_equal(depot_wait(d, &k, 600000), -EINTR);
+	assert_int_equal(kill(other, SIGKILL), 0);
+	assert_ended(other, SIGKILL);
+	assert_int_equal(sigaction(SIGALRM, NULL, &after), 0);
+	assert_ptr_equal(after.sa_handler, before.sa_handler);
+	for (size_t i = 0; i < ARRAY_LEN(waiters); i++)
+		waiters[i] = fork_with(wait_until_free, 0);
+	assert_int_equal(kill(holder, SIGKILL), 0);
+	assert_ended(holder, SIGKILL);
+	for (size_t i = 0; i < ARRAY_LEN(waiters); i++)
+		assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(depot_lock(d, &k, false, &fd), 0);
+	for (size_t i = 0; i < ARRAY_LEN(waiters); i++) {
+		assert_int_equal(kill(waiters[i], SIGKILL), 0);
+		assert_ended(waiters[i], SIGKILL);
+	}
+	closep(&fd);
+	closep(&ready[0]);
+	closep(&ready[1]);
+	depot_close(d);
+}
+
 static void
 entry_locks(void **state)
 {
@@ -748,6 +813,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(entries, setup, teardown),
 		cmocka_unit_test_setup_teardown(cache_removed_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(locks, setup, teardown),
+		cmocka_unit_test_setup_teardown(waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(entry_locks, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_processes, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
