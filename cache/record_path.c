@@ -104,6 +104,17 @@ in_target_dir(const struct recorder *r, const char *path)
 	       (p->real_target_dir && path_is_below(path, p->real_target_dir));
 }
 
+/* What cargo has unpacked: everything there is the archive's, its mtime, too, but when it was
+ * unpacked. */
+static bool
+is_unpacked(const struct recorder *r, const char *path)
+{
+	const char *home = r->in->place->cargo_home;
+	size_t n = home ? strlen(home) : 0;
+
+	return home && path_is_below(path, home) && starts_with(path + n, "/registry/src/");
+}
+
 /* Whether it is a crate's artifact, anywhere in the target directory. */
 static bool
 is_artifact(const struct recorder *r, const char *path)
@@ -495,6 +506,8 @@ record_add_attributes(struct recorder *r, const char *path, bool links)
 	/* cargo gives it other names at any time */
 	if (in_target_dir(r, path))
 		a.ignored |= 1u << ATTRIBUTE_CHANGED;
+	if (is_unpacked(r, path))
+		a.ignored |= 1u << ATTRIBUTE_CHANGED | 1u << ATTRIBUTE_CREATED;
 	k = attributes_encode(&a, &b);
 	return k < 0 ? k : record_add(r, links ? INPUT_STAT : INPUT_LSTAT, path, b.p, b.n);
 }

@@ -105,3 +105,24 @@ says() {
   at "$WORK/five"
   says none
 }
+
+@test "a script that asks for attributes of what cargo has unpacked: when that was does not count" {
+  local reg=$WORK/registry
+  mkdir -p "$WORK/stated/src" "$WORK/p/app/src" "$WORK/p/app/.cargo" "$reg/index/st/at"
+  printf '[package]\nname = "stated"\nversion = "0.1.0"\nedition = "2021"\ndescription = "x"\nlicense = "MIT"\n' \
+    >"$WORK/stated/Cargo.toml"
+  echo 'fn main() { println!("cargo:rustc-env=S={}", std::fs::metadata("src/lib.rs").unwrap().len()); }' >"$WORK/stated/build.rs"
+  echo 'pub const S: &str = env!("S");' >"$WORK/stated/src/lib.rs"
+  (cd "$WORK/stated" && RUSTC_WRAPPER='' cargo package -q --no-verify --allow-dirty)
+  cp "$WORK/stated/target/package/stated-0.1.0.crate" "$reg/"
+  printf '{"name":"stated","vers":"0.1.0","deps":[],"features":{},"cksum":"%s","yanked":false}\n' \
+    "$(sha256sum <"$reg/stated-0.1.0.crate" | cut -d' ' -f1)" >"$reg/index/st/at/stated"
+  printf '[source.crates-io]\nreplace-with = "here"\n\n[source.here]\nlocal-registry = "%s"\n' "$reg" >"$WORK/p/app/.cargo/config.toml"
+  printf '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n\n[dependencies]\nstated = "0.1.0"\n' >"$WORK/p/app/Cargo.toml"
+  echo 'fn main() { println!("{}", stated::S); }' >"$WORK/p/app/src/main.rs"
+  at "$WORK/one"
+  says 31
+  at "$WORK/two"
+  says 31
+  all_hit
+}
