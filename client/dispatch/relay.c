@@ -13,6 +13,7 @@
 #include "client/wrap/closure.h"
 #include "rustc/depinfo.h"
 #include "client/dispatch/failure.h"
+#include "client/dispatch/plain_text.h"
 #include "common/fs.h"
 
 struct relay {
@@ -92,6 +93,19 @@ static int
 cannot(struct relay *r, const char *what, int err)
 {
 	return give_up(r, RELAY_HOME, "%s: %s", what, strerror(-err));
+}
+
+/* Of what may not be shown nothing is: the compiler here says the same, if it is the crate's. */
+static int
+check_plain(struct relay *r, const void *p, size_t n)
+{
+	uint32_t c = 0;
+
+	if (plain_text(p, n, &c))
+		return 0;
+	if (c == UINT32_MAX)
+		return give_up(r, RELAY_WITHHELD, "its text is no UTF-8");
+	return give_up(r, RELAY_WITHHELD, "its text has the control character U+%04X", (unsigned)c);
 }
 
 static int
@@ -266,6 +280,9 @@ handle_line(struct relay *r, const uint8_t *p, size_t n)
 		p = own.p;
 		n = own.n;
 	}
+	err = check_plain(r, p, n);
+	if (err < 0)
+		return err;
 	if (json && !r->holding) {
 		err = artifact_parse((const char *)p, n - (p[n - 1] == '\n'), &a);
 		if (err == -EBADMSG)
@@ -309,13 +326,33 @@ relay_text(struct relay *r, bool out, const void *p, size_t n)
 	return err;
 }
 
+/* cargo passes each line of stdout on, and has lines of its own there, of JSON, for programs. */
+static int
+check_out(struct relay *r)
+{
+	const char *p = (const char *)r->out.p, *end = p + r->out.n;
+	int err = 0;
+
+	while (err == 0 && p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t n = nl ? (size_t)(nl - p) + 1 : (size_t)(end - p);
+
+		err = check_plain(r, p, n);
+		if (err == 0 && p[strspn(p, " \t")] == '{')
+			err = give_up(
+				r, RELAY_WITHHELD, "its standard output may be taken for cargo's");
+		p += n;
+	}
+	return err;
+}
+
 static int
 finish_text(struct relay *r)
 {
 	struct buf rest = BUF_INIT;
-	int err = 0;
+	int err = check_out(r);
 
-	if (r->line.n)
+	if (err == 0 && r->line.n)
 		err = handle_line(r, r->line.p, r->line.n);
 	r->line.n = r->scanned = 0;
 	if (err == 0)
