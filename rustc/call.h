@@ -113,6 +113,9 @@ const struct call_option *call_option_of(const struct rustc_call *c, const char 
 /* Whether a file in the out-dir may be this crate's output by its name: `<crate><extra>` or
  * `lib<crate><extra>`, then the end or a dot. extra may be NULL. */
 bool call_output_name_ok(const char *crate, const char *extra, const char *name);
+/* Whether the compiler itself, without a linker, makes a file of this name in the out-dir, if it is
+ * called so: of what a worker sends nothing else is taken. */
+bool call_makes_name(const struct rustc_call *c, const char *name);
 /* Whether --target names a file (a custom target). */
 bool call_target_is_file(const struct rustc_call *c);
 

@@ -9,9 +9,10 @@
 
 #define BUNDLE_CALLS_MAX 16
 
-/* The program the linker calls name; the calls themselves are the worker's word and are checked:
- * the linker is the one that rustc would run here, what it makes is an output of this unit, and
- * temporary directories are below the out-dir. 0; -errno; or -ENOTSUP with a reason in *ret_home.
+/* The calls are the worker's word. Here it is checked that the linker is the one that rustc would
+ * run, and that temporary directories are rustc's own, below the out-dir; the arguments are checked
+ * by dray, before it links (client/wrap/link_check.h). 0; -errno; or -ENOTSUP with a reason in
+ * *ret_home.
  */
 int bundle_make(struct unit *u, struct outputs *o, const Dray__JobResult *result,
 	const struct buf *tail, struct ledger *rep, char **ret_home);

@@ -12,10 +12,10 @@
 
 #include "client/dispatch/unit.h"
 #include "client/wrap/ledger.h"
+#include "client/wrap/link_check.h"
 #include "rustc/call.h"
 #include "common/fs.h"
 
-#define NAME_MAX_LENGTH 255
 #define RESPONSE_MAX (64u * 1024 * 1024)
 
 struct incoming {
@@ -80,17 +80,6 @@ outputs_freep(struct outputs **o)
 	*o = NULL;
 }
 
-bool
-outputs_link_name_ok(const char *crate, const char *extra, const char *name)
-{
-	const char *slash = strchr(name, '/');
-
-	if (!slash)
-		return call_output_name_ok(crate, extra, name);
-	return starts_with(name, "rustc") && slash - name <= NAME_MAX_LENGTH &&
-	       path_is_name(slash + 1) && strlen(slash + 1) <= NAME_MAX_LENGTH;
-}
-
 static struct incoming *
 find(const struct outputs *o, const char *name, Dray__OutputKind kind)
 {
@@ -103,9 +92,19 @@ find(const struct outputs *o, const char *name, Dray__OutputKind kind)
 static bool
 begin_ok(const struct outputs *o, const Dray__OutputBegin *m)
 {
-	return m->output == o->n && m->digest.len == DIGEST_SIZE &&
+	return m->output == o->n && m->digest.len == DIGEST_SIZE && (m->mode & ~0777u) == 0 &&
 	       (m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE ||
 		       m->kind == DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT);
+}
+
+static bool
+is_name(const struct outputs *o, const Dray__OutputBegin *m)
+{
+	const struct rustc_call *c = o->in.call;
+
+	if (m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE)
+		return call_makes_name(c, m->name);
+	return c->calls_linker && link_check_input_name(c->crate_name, c->extra_filename, m->name);
 }
 
 static int
@@ -145,9 +144,7 @@ outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 		return r;
 	if (!begin_ok(o, m))
 		return -EBADMSG;
-	if (!(m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE
-			    ? call_output_name_ok(o->in.crate, o->in.extra, m->name)
-			    : outputs_link_name_ok(o->in.crate, o->in.extra, m->name)))
+	if (!is_name(o, m))
 		return -EINVAL;
 	if (o->n >= OUTPUTS_MAX || m->size > o->in.max_bytes - o->bytes)
 		return -EFBIG;
@@ -171,7 +168,7 @@ outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 	v->kind = m->kind;
 	memcpy(v->digest.b, m->digest.data, DIGEST_SIZE);
 	v->size = m->size;
-	v->mode = (m->mode & 0111 ? 0777 : 0666) & ~o->in.umask;
+	v->mode = 0666 & ~o->in.umask;
 	o->bytes += m->size;
 	o->got = 0;
 	o->n++;

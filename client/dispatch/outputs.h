@@ -8,6 +8,7 @@
 #include "common/buf.h"
 #include "common/digest.h"
 #include "memo/memo.h"
+#include "rustc/call.h"
 #include "common/strv.h"
 #include "proto/job.pb-c.h"
 
@@ -17,11 +18,10 @@
 struct outputs;
 
 struct outputs_in {
-	const char *out_dir; /* absolute, normal */
-	const char *staging; /* below it, exists */
-	const char *crate;   /* names must carry it */
-	const char *extra;   /* -C extra-filename, or NULL */
-	unsigned try;	     /* tells the tries' temporary names apart */
+	const char *out_dir;	       /* absolute, normal */
+	const char *staging;	       /* below it, exists */
+	const struct rustc_call *call; /* names must be of what it makes */
+	unsigned try;		       /* tells the tries' temporary names apart */
 	mode_t umask;
 	uint64_t max_bytes; /* of all together; 0: OUTPUTS_BYTES_MAX */
 	struct memo *memo;  /* gets the digests of what is placed; may be NULL */
@@ -33,12 +33,10 @@ int outputs_new(const struct outputs_in *in, struct outputs **ret);
 void outputs_free(struct outputs *o);
 void outputs_freep(struct outputs **o);
 
-/* Whether a worker may give a link's input this name: one of an output (call_output_name_ok), or
- * two parts, of which the first is rustc's own temporary directory (rustcXXXXXX). */
-bool outputs_link_name_ok(const char *crate, const char *extra, const char *name);
-
-/* The three steps of receiving. 0; -EBADMSG: not what was promised, or out of order; -EINVAL: a
- * name that is not allowed; -EFBIG; -errno of the disk. One output is open at a time. */
+/* The three steps of receiving. A worker's word on the mode counts for nothing: a compiler makes no
+ * program, and the umask says the rest. 0; -EBADMSG: not what was promised, or out of order;
+ * -EINVAL: a name that this call does not make (call_makes_name, link_check_input_name); -EFBIG;
+ * -errno of the disk. One output is open at a time. */
 int outputs_begin(struct outputs *o, const Dray__OutputBegin *m);
 int outputs_chunk(struct outputs *o, const Dray__OutputChunk *m, const void *p, size_t n);
 /* That no output is half there now (one of size 0 may have no chunk). */

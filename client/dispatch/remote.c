@@ -38,11 +38,9 @@ static int
 make_parts(struct remote *r)
 {
 	const struct remote_in *in = r->in;
-	const struct rustc_call *c = unit_call(in->unit);
 	struct outputs_in oi = { .out_dir = unit_out_dir(in->unit),
 		.staging = in->rep->staging,
-		.crate = c->crate_name,
-		.extra = c->extra_filename,
+		.call = unit_call(in->unit),
 		.try = in->try,
 		.umask = in->umask,
 		.memo = in->memo };

@@ -16,6 +16,7 @@
 
 #include "client/wrap/identify.h"
 #include "client/wrap/link.h"
+#include "client/wrap/link_check.h"
 #include "client/wrap/linker.h"
 #include "client/wrap/local.h"
 #include "common/child.h"
@@ -65,6 +66,14 @@ parse_count(const char *s, unsigned *ret)
 	return 0;
 }
 
+/* Whether a link may leave it below the out-dir, to be removed: by its name there. */
+static bool
+is_temporary_name(const char *rel)
+{
+	return link_check_is_temp_dir(rel, strcspn(rel, "/")) ||
+	       (path_is_name(rel) && link_check_is_object(rel));
+}
+
 static int
 parse_into(const char *at, const char *end, const char *out_dir, struct link_call *l)
 {
@@ -89,7 +98,8 @@ parse_into(const char *at, const char *end, const char *out_dir, struct link_cal
 			return r;
 	}
 	while ((s = next_string(&at, end))) {
-		if (!path_is_normal(s) || !path_is_below(s, out_dir) || streq(s, out_dir))
+		if (!path_is_normal(s) || !path_is_below(s, out_dir) || streq(s, out_dir) ||
+			!is_temporary_name(s + strlen(out_dir) + 1))
 			return -EBADMSG;
 		r = strv_add(&l->temporaries, s);
 		if (r < 0)
@@ -358,16 +368,51 @@ print_tail(const struct ledger *said)
 	return r;
 }
 
+/* Before any of them is made: whether rustc would make these calls. */
+static int
+check_all(struct link_run *l)
+{
+	_cleanup_(toolchain_done) struct toolchain tc = { 0 };
+	_cleanup_(freep) char *out_dir = absolute_out_dir(l->call);
+	_cleanup_(strv_done) struct strv temporaries = STRV_INIT;
+	char cwd[PATH_MAX];
+	struct link_check in = { .call = l->call,
+		.cwd = getcwd(cwd, sizeof(cwd)),
+		.out_dir = out_dir,
+		.temporaries = &temporaries };
+	int r = out_dir && in.cwd ? 0 : -ENOMEM;
+
+	if (r == 0 && !l->sysroot)
+		r = identify_toolchain(l->memo, l->call, &tc, &l->why);
+	in.sysroot = l->sysroot ? l->sysroot : tc.sysroot;
+	/* two calls may share inputs, and the last one lists all */
+	for (unsigned i = 0; r == 0 && i < l->said->n_links; i++) {
+		_cleanup_(link_call_done) struct link_call link = { 0 };
+
+		r = read_link(l->call, l->said, i, &link);
+		if (r == 0 && link.temporaries.n > 0)
+			r = strv_add_all(&temporaries, link.temporaries.v);
+	}
+	for (unsigned i = 0; r == 0 && i < l->said->n_links; i++) {
+		_cleanup_(link_call_done) struct link_call link = { 0 };
+
+		r = read_link(l->call, l->said, i, &link);
+		if (r == 0)
+			r = link_check(&in, &link, &l->why);
+	}
+	return r;
+}
+
 static int
 link_all(struct link_run *l)
 {
 	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	_cleanup_(closep) int slot = -1;
 	uint64_t start = clock_mono_us();
-	int r = 0;
+	int r = null < 0 ? -errno : check_all(l);
 
-	if (null < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	if (l->slots) {
 		slot = slots_wait(l->slots);
 		if (slot == -EINTR && child_signal())

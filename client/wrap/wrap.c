@@ -70,7 +70,7 @@ struct wrap {
 	struct buf linked; /* records of linkers */
 	uint64_t lookup_us, restore_us, store_us;
 	struct ledger ledger; /* what dray-dispatch left; all zero without one */
-	bool dispatched, linker_spoke;
+	bool dispatched, linker_spoke, link_refused;
 	pid_t parent; /* cargo, when dray was started: it may end before */
 	pid_t cargo;  /* of a build script's trial; 0: it is none, or not known */
 	bool trial;
@@ -402,8 +402,11 @@ run_here(struct wrap *w)
 	w->rmeta_us = l.rmeta_us;
 	w->here_us = l.compile_start_us ? clock_mono_us() - l.compile_start_us : 0;
 	if (l.trouble) {
-		snprintf(w->why_text, sizeof(w->why_text), "%s; %s", w->why ? w->why : "",
-			l.trouble);
+		char why[sizeof(w->why_text)];
+
+		/* the reason so far may be in that very buffer */
+		snprintf(why, sizeof(why), "%s; %s", w->why ? w->why : "", l.trouble);
+		memcpy(w->why_text, why, sizeof(why));
 		w->why = w->why_text;
 	}
 	return status;
@@ -430,6 +433,10 @@ link_here(struct wrap *w, bool made_now)
 	w->link_us = l.link_us;
 	w->linker = w->ledger.n_links ? l.linker : NULL;
 	w->linker_spoke = l.spoke;
+	if (l.why)
+		snprintf(w->why_text, sizeof(w->why_text), "%s", l.why);
+	w->link_refused = l.why != NULL;
+	free(l.why);
 	return r;
 }
 
@@ -457,8 +464,9 @@ run_on_farm(struct wrap *w)
 	open_slots(w, "link");
 	r = link_here(w, true);
 	if (r < 0)
-		w->why = w->linker_spoke ? "the linker printed something: rustc says it"
-					 : "the link failed here";
+		w->why = w->link_refused   ? w->why_text
+			 : w->linker_spoke ? "the linker printed something: rustc says it"
+					   : "the link failed here";
 	return r;
 }
 

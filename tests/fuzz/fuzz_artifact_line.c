@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 #include "rustc/artifact.h"
-#include "client/dispatch/outputs.h"
 #include "rustc/call.h"
 #include "rustc/refusal.h"
 #include "client/dispatch/unit.h"
+#include "client/wrap/link_check.h"
 #include "common/fs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,7 +20,7 @@ check_name(const char *name)
 {
 	if (call_output_name_ok("foo", "-1a", name) && !path_is_name(name))
 		abort();
-	if (outputs_link_name_ok("foo", "-1a", name)) {
+	if (link_check_input_name("foo", "-1a", name)) {
 		_cleanup_(freep) char *p = path_normalize("/out", name);
 
 		if (!p || !path_is_below(p, "/out") || streq(p, "/out"))

@@ -99,14 +99,14 @@ test_parse(void **state)
 	_cleanup_(link_call_done) struct link_call l = { 0 };
 
 	assert_int_equal(PARSE_TEXT("/s/bin:\0"
-				    "3\0cc\0-o\0/o/x\0/o/rustcA/a.o\0/o/rustcA\0",
+				    "3\0cc\0-o\0/o/x\0/o/rustcAbC123/a.o\0/o/rustcAbC123\0",
 				 "/o", &l),
 		0);
 	assert_string_equal(l.path_prefix, "/s/bin:");
 	assert_int_equal(l.argv.n, 3);
 	assert_string_equal(l.argv.v[2], "/o/x");
 	assert_int_equal(l.temporaries.n, 2);
-	assert_string_equal(l.temporaries.v[1], "/o/rustcA");
+	assert_string_equal(l.temporaries.v[1], "/o/rustcAbC123");
 }
 
 static void
@@ -156,6 +156,19 @@ test_parse_refuses(void **state)
 		-EBADMSG);
 	assert_int_equal(PARSE_TEXT("\0"
 				    "1\0cc\0/o\0",
+				 "/o", &l),
+		-EBADMSG);
+	/* and of that only what is a link's own */
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/o/rustc_demangle-1.d\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/o/app\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/o/other/a.o\0",
 				 "/o", &l),
 		-EBADMSG);
 	assert_int_equal(PARSE_TEXT("\0"
@@ -299,6 +312,7 @@ setting_make(struct setting *s)
 	assert_int_equal(conf_parse("", 0, "test", &s->conf, &error), 0);
 	s->conf->client.linker = LINKER_RUSTC;
 	s->call.out_dir = at("out");
+	s->call.crate_name = strdup("app");
 	s->call.driver = nobody;
 	assert_int_equal(fs_mkdir_p(s->call.out_dir, 0700), 0);
 	assert_int_equal(slots_open(slots, 1, &s->slots), 0);
@@ -321,12 +335,14 @@ stage(const char *tail)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(freep) char *path = at("out/.dray-st/link-0");
 
-	put("out/rustcAB/symbols.o", "object", 0600);
+	put("out/rustcAbC123/symbols.o", "\177ELF object", 0600);
 	put("out/.dray-st/tail", tail, 0600);
+	assert_int_equal(buf_addf(&b, "%s/lib/rustlib/bin:%c3%ccc%c-o%c%s/out/app%c", dir, 0, 0, 0,
+				 0, dir, 0),
+		0);
 	assert_int_equal(
-		buf_addf(&b, "%s/prefix:%c3%ccc%c-o%c%s/out/app%c", dir, 0, 0, 0, 0, dir, 0), 0);
-	assert_int_equal(
-		buf_addf(&b, "%s/out/rustcAB/symbols.o%c%s/out/rustcAB%c", dir, 0, dir, 0), 0);
+		buf_addf(&b, "%s/out/rustcAbC123/symbols.o%c%s/out/rustcAbC123%c", dir, 0, dir, 0),
+		0);
 	assert_int_equal(fs_write_atomic(path, b.p, b.n, 0600), 0);
 }
 
@@ -364,11 +380,13 @@ test_a_link(void **state)
 	/* the linker sees its inputs, and rustc's environment */
 	put("bin/cc",
 		"#!/bin/sh\n"
-		"{ cat \"${2%/app}/rustcAB/symbols.o\"; echo; echo \"$LC_ALL $VSLANG\"; echo "
+		"{ cat \"${2%/app}/rustcAbC123/symbols.o\"; echo; echo \"$LC_ALL $VSLANG\"; echo "
 		"\"${PATH%%:*}\"; } >\"$2\"\n",
 		0755);
 	stage("{\"artifact\":\"app\"}\n");
-	l = (struct link_run){ .conf = s.conf, .call = &s.call, .said = &s.said, .slots = s.slots };
+	l = (struct link_run){
+		.conf = s.conf, .call = &s.call, .said = &s.said, .sysroot = dir, .slots = s.slots
+	};
 	stderr_to("err");
 	r = link_run(&l);
 	stderr_back();
@@ -378,10 +396,11 @@ test_a_link(void **state)
 	{
 		_cleanup_(freep) char *expected = NULL;
 
-		assert_true(asprintf(&expected, "object\nC 1033\n%s/prefix\n", dir) > 0);
+		assert_true(asprintf(&expected, "\177ELF object\nC 1033\n%s/lib/rustlib/bin\n",
+				    dir) > 0);
 		expect_text("out/app", expected);
 	}
-	assert_false(there("out/rustcAB"));
+	assert_false(there("out/rustcAbC123"));
 	link_clean(&s.call, &s.said);
 	assert_false(there("out/.dray-st"));
 	assert_true(there("out/app"));
@@ -401,14 +420,15 @@ test_what_it_read_is_set_aside(void **state)
 	l = (struct link_run){ .conf = s.conf,
 		.call = &s.call,
 		.said = &s.said,
+		.sysroot = dir,
 		.slots = s.slots,
 		.set_aside = true };
 	assert_int_equal(link_run(&l), 0);
-	assert_false(there("out/rustcAB"));
+	assert_false(there("out/rustcAbC123"));
 	file = link_set_aside(&s.said, 0, 0);
 	directory = link_set_aside(&s.said, 0, 1);
 	assert_true(file && directory);
-	assert_true(stat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 6);
+	assert_true(stat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 11);
 	assert_true(stat(directory, &st) == 0 && S_ISDIR(st.st_mode));
 	link_clean(&s.call, &s.said);
 	assert_false(there("out/.dray-st"));
@@ -416,7 +436,7 @@ test_what_it_read_is_set_aside(void **state)
 	put("bin/cc", "#!/bin/sh\nexit 1\n", 0755);
 	stage("");
 	assert_int_equal(link_run(&l), -ENOEXEC);
-	assert_false(there("out/rustcAB"));
+	assert_false(there("out/rustcAbC123"));
 	assert_true(stat(file, &st) < 0);
 	link_clean(&s.call, &s.said);
 }
@@ -436,18 +456,22 @@ test_a_linker_that_speaks(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
 		put("bin/cc", scripts[i], 0755);
 		stage("{\"artifact\":\"app\"}\n");
-		l = (struct link_run){
-			.conf = s.conf, .call = &s.call, .said = &s.said, .slots = s.slots
-		};
+		l = (struct link_run){ .conf = s.conf,
+			.call = &s.call,
+			.said = &s.said,
+			.sysroot = dir,
+			.slots = s.slots };
 		assert_int_equal(link_run(&l), -ENOEXEC);
 		assert_true(l.spoke);
 		assert_false(there("out/app"));
-		assert_false(there("out/rustcAB"));
+		assert_false(there("out/rustcAbC123"));
 	}
 	stage("");
 	s.call.options = &option;
 	s.call.n_options = 1;
-	l = (struct link_run){ .conf = s.conf, .call = &s.call, .said = &s.said, .slots = s.slots };
+	l = (struct link_run){
+		.conf = s.conf, .call = &s.call, .said = &s.said, .sysroot = dir, .slots = s.slots
+	};
 	/* no version speaks under this */
 	stderr_to("err");
 	assert_int_equal(link_run(&l), 0);
@@ -468,14 +492,16 @@ test_a_link_that_fails(void **state)
 	setting_make(&s);
 	put("bin/cc", "#!/bin/sh\necho half >\"$2\"; echo undefined symbol >&2; exit 1\n", 0755);
 	stage("{\"artifact\":\"app\"}\n");
-	l = (struct link_run){ .conf = s.conf, .call = &s.call, .said = &s.said, .slots = s.slots };
+	l = (struct link_run){
+		.conf = s.conf, .call = &s.call, .said = &s.said, .sysroot = dir, .slots = s.slots
+	};
 	stderr_to("err");
 	r = link_run(&l);
 	stderr_back();
 	assert_int_equal(r, -ENOEXEC);
 	expect_text("err", "");
 	assert_false(there("out/app"));
-	assert_false(there("out/rustcAB"));
+	assert_false(there("out/rustcAbC123"));
 }
 
 static void

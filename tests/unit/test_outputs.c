@@ -17,9 +17,11 @@
 #include "client/dispatch/outputs.h"
 #include "client/dispatch/say.h"
 #include "client/dispatch/unit.h"
+#include "client/wrap/link_check.h"
 #include "common/fs.h"
 
 static char *dir, *staging;
+static struct rustc_call call; /* a library, and one that is linked */
 static struct outputs *o;
 static struct memo *memo;
 
@@ -37,8 +39,7 @@ open_outputs(unsigned try, uint64_t max)
 {
 	struct outputs_in in = { .out_dir = dir,
 		.staging = staging,
-		.crate = "foo",
-		.extra = "-1a",
+		.call = &call,
 		.try = try,
 		.umask = 022,
 		.max_bytes = max,
@@ -49,9 +50,28 @@ open_outputs(unsigned try, uint64_t max)
 	return ret;
 }
 
+/* argv: one word each, with blanks between. */
+static void
+parse(const char *words, struct rustc_call *ret)
+{
+	static char copy[400];
+	static char *argv[32];
+	char *rest = copy;
+	size_t n = 0;
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	while (n < ARRAY_LEN(argv) - 1 && (argv[n] = strsep(&rest, " ")))
+		n++;
+	argv[n] = NULL;
+	assert_int_equal(call_parse(argv, ret), 0);
+}
+
 static int
 set_up(void **state)
 {
+	parse("rustc --crate-name foo --crate-type lib --crate-type cdylib "
+	      "--emit=dep-info,metadata,link -Cextra-filename=-1a --out-dir /o x.rs",
+		&call);
 	assert_int_equal(fs_make_temp_dir("/tmp", "dray-outputs-", &dir), 0);
 	assert_int_equal(fs_make_temp_dir(dir, ".dray-", &staging), 0);
 	o = open_outputs(0, 0);
@@ -62,11 +82,14 @@ static int
 tear_down(void **state)
 {
 	outputs_freep(&o);
+	call_done(&call);
 	fs_rm_rf(dir);
 	free(dir);
 	free(staging);
 	return 0;
 }
+
+static unsigned mode = 0644; /* as the worker says */
 
 static int
 begin(uint32_t number, const char *name, Dray__OutputKind kind, const char *content, uint64_t size)
@@ -84,7 +107,7 @@ begin(uint32_t number, const char *name, Dray__OutputKind kind, const char *cont
 	m.size = size;
 	m.digest.data = d.b;
 	m.digest.len = DIGEST_SIZE;
-	m.mode = 0644;
+	m.mode = mode;
 	return outputs_begin(o, &m);
 }
 
@@ -138,20 +161,66 @@ test_names(void **state)
 		"libfoo-1a/x", "../foo-1a.d", "/foo-1a.d", "Foo-1a.d", "liblibfoo-1a.d", "foo-1a/",
 		".dray-x" };
 	static const char *const links[] = { "rustcAbC123/symbols.o", "foo-1a.7z.rcgu.o",
-		"rustc/list" };
-	static const char *const no_links[] = { "rustcA/../x", "rustcA/b/c", "other/x", "rustcA/",
-		"/x", "rustcA/..", "x.o", "rustcA" };
+		"foo-1a.7z.rcgu.rmeta", "rustcAbC123/list" };
+	static const char *const no_links[] = { "rustcAbC123/../x", "rustcAbC123/b/c", "other/x",
+		"rustcAbC123/", "/x", "rustcAbC123/..", "x.o", "rustcAbC123", "rustcAbC1234/x",
+		"rustcAb_123/x", "rustcAbC12/x", "rustc/list", "foo-1a.d", "libfoo-1a.rmeta",
+		"foo-1a" };
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		assert_true(call_output_name_ok("foo", "-1a", good[i]));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_false(call_output_name_ok("foo", "-1a", bad[i]));
 	for (size_t i = 0; i < ARRAY_LEN(links); i++)
-		assert_true(outputs_link_name_ok("foo", "-1a", links[i]));
+		assert_true(link_check_input_name("foo", "-1a", links[i]));
 	for (size_t i = 0; i < ARRAY_LEN(no_links); i++)
-		assert_false(outputs_link_name_ok("foo", "-1a", no_links[i]));
+		assert_false(link_check_input_name("foo", "-1a", no_links[i]));
 	assert_true(call_output_name_ok("foo", NULL, "libfoo.so"));
 	assert_false(call_output_name_ok("", NULL, ".x"));
+}
+
+/* Of what carries the crate's name only what the call asks for. */
+static void
+test_what_a_call_makes(void **state)
+{
+	static const struct {
+		const char *call, *made, *not ;
+	} rows[] = {
+		{ "--crate-type lib --emit=dep-info,metadata,link",
+			"foo-1a.d libfoo-1a.rmeta libfoo-1a.rlib foo-1a.1.dwo "
+			"foo-1a.long-type-12.txt",
+			"foo-1a libfoo-1a.so libfoo-1a.a foo-1a.rs foo-1a.o foo-1a.s libfoo-1a.d "
+			"foo-1a.rmeta foo-1a.dwp foo-1a.d.x foo.d libfoo-1ab.rlib" },
+		{ "--crate-type lib --emit=dep-info,metadata", "foo-1a.d libfoo-1a.rmeta",
+			"libfoo-1a.rlib foo-1a.x.dwo foo-1a" },
+		{ "--emit=dep-info,link", "foo-1a.d foo-1a.dwp foo-1a.3.rcgu.dwo",
+			"foo-1a libfoo-1a.rmeta libfoo-1a.rlib foo-1a.rcgu.o" },
+		{ "--test --crate-type lib --emit=dep-info,link", "foo-1a.d",
+			"libfoo-1a.rlib foo-1a" },
+		{ "--crate-type staticlib --emit=link", "libfoo-1a.a", "foo-1a.d libfoo-1a.rlib" },
+		{ "--crate-type proc-macro --emit=link", "libfoo-1a.so.dwp",
+			"libfoo-1a.so libfoo-1a.rlib" },
+		{ "--crate-type lib --emit=asm,obj,llvm-ir,llvm-bc,mir",
+			"foo-1a.s foo-1a.o foo-1a.1.rcgu.o foo-1a.ll foo-1a.bc foo-1a.mir",
+			"libfoo-1a.rlib foo-1a.d" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (int made = 0; made < 2; made++) {
+			struct rustc_call c;
+			char words[400], names[400], *rest = names, *name;
+
+			snprintf(words, sizeof(words),
+				"rustc --crate-name foo -Cextra-filename=-1a x.rs %s",
+				rows[i].call);
+			parse(words, &c);
+			assert_int_equal(c.kind, CALL_UNIT);
+			snprintf(names, sizeof(names), "%s", made ? rows[i].made : rows[i].not );
+			while ((name = strsep(&rest, " ")))
+				if (call_makes_name(&c, name) != made)
+					fail_msg("%s: %s", rows[i].call, name);
+			call_done(&c);
+		}
 }
 
 static void
@@ -188,7 +257,10 @@ test_refuses(void **state)
 {
 	assert_int_equal(begin(1, "foo-1a.d", FILE_KIND, "x", 1), -EBADMSG); /* counts from 0 */
 	assert_int_equal(begin(0, "evil", FILE_KIND, "x", 1), -EINVAL);
-	assert_int_equal(begin(0, "rustcX/a.o", FILE_KIND, "x", 1), -EINVAL);
+	assert_int_equal(begin(0, "libfoo-1a.so", FILE_KIND, "x", 1), -EINVAL);
+	/* no input of a link stands for an output, which would go with it */
+	assert_int_equal(begin(0, "libfoo-1a.rmeta", LINK_KIND, "x", 1), -EINVAL);
+	assert_int_equal(begin(0, "rustcAbC123/a.o", FILE_KIND, "x", 1), -EINVAL);
 	assert_int_equal(chunk(0, 0, "x", true), -EBADMSG); /* nothing is open */
 	assert_int_equal(begin(0, "foo-1a.d", FILE_KIND, "right", 5), 0);
 	assert_int_equal(chunk(1, 0, "x", false), -EBADMSG);
@@ -198,6 +270,29 @@ test_refuses(void **state)
 	assert_int_equal(outputs_place(o, "foo-1a.d"), -EBADMSG);
 	assert_false(there("foo-1a.d"));
 	assert_int_equal(outputs_place_all(o), -EBADMSG);
+}
+
+/* Modes are the compiler's and the umask's, whatever a worker says; a mode that is none is no
+ * answer. */
+static void
+test_modes(void **state)
+{
+	_cleanup_(freep) char *path = at("libfoo-1a.rlib"), *object = at("foo-1a.x.rcgu.o");
+	_cleanup_(strv_done) struct strv none = STRV_INIT;
+	struct stat st;
+
+	mode = 04755;
+	assert_int_equal(begin(0, "libfoo-1a.rlib", FILE_KIND, "x", 1), -EBADMSG);
+	mode = 0777;
+	receive(0, "libfoo-1a.rlib", FILE_KIND, "x");
+	receive(1, "foo-1a.x.rcgu.o", LINK_KIND, "x");
+	mode = 0644;
+	assert_int_equal(outputs_place_all(o), 0);
+	assert_int_equal(outputs_place_links(o, &none), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_int_equal(stat(object, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
 }
 
 static void
@@ -218,7 +313,7 @@ test_empty_and_limit(void **state)
 	o = open_outputs(1, 10);
 	/* empty: with a chunk or without */
 	assert_int_equal(begin(0, "foo-1a.d", FILE_KIND, "", 0), 0);
-	assert_int_equal(begin(1, "foo-1a", FILE_KIND, "", 0), 0);
+	assert_int_equal(begin(1, "libfoo-1a.rmeta", FILE_KIND, "", 0), 0);
 	assert_int_equal(chunk(1, 0, "", true), 0);
 	assert_int_equal(begin(2, "foo-1a.d", FILE_KIND, "", 0), -EBADMSG); /* twice */
 	assert_int_equal(begin(2, "libfoo-1a.rlib", FILE_KIND, "", 11), -EFBIG);
@@ -243,7 +338,7 @@ static void
 test_free_leaves_nothing(void **state)
 {
 	receive(0, "foo-1a.d", FILE_KIND, "x");
-	assert_int_equal(begin(1, "foo-1a", FILE_KIND, "abc", 3), 0);
+	assert_int_equal(begin(1, "libfoo-1a.rmeta", FILE_KIND, "abc", 3), 0);
 	assert_int_equal(chunk(1, 0, "a", false), 0);
 	outputs_freep(&o);
 	/* the directory is empty: nothing was left in it */
@@ -257,26 +352,26 @@ test_links(void **state)
 	_cleanup_(strv_done) struct strv response = STRV_INIT, dirs = STRV_INIT, paths = STRV_INIT;
 	_cleanup_(buf_done) struct buf want = BUF_INIT;
 
-	assert_int_equal(strv_add(&response, "rustcAb/linker-arguments"), 0);
-	assert_int_equal(strv_add(&dirs, "rustcAb/raw-dylibs"), 0);
+	assert_int_equal(strv_add(&response, "rustcAbC123/linker-arguments"), 0);
+	assert_int_equal(strv_add(&dirs, "rustcAbC123/raw-dylibs"), 0);
 	receive(0, "foo-1a.o.rcgu.o", LINK_KIND, "object");
-	receive(1, "rustcAb/symbols.o", LINK_KIND, "symbols");
-	receive(2, "rustcAb/linker-arguments", LINK_KIND, "/.dray-in/libz.rlib\n");
+	receive(1, "rustcAbC123/symbols.o", LINK_KIND, "symbols");
+	receive(2, "rustcAbC123/linker-arguments", LINK_KIND, "/.dray-in/libz.rlib\n");
 	assert_int_equal(outputs_link_paths(o, &dirs, &paths), 0);
 	assert_int_equal(paths.n, 5);
 	for (size_t i = 0; i < paths.n; i++)
 		for (size_t k = i + 1; k < paths.n; k++)
 			assert_false(path_is_below(paths.v[k], paths.v[i]));
 	assert_int_equal(outputs_place_all(o), 0);
-	assert_false(there("rustcAb"));
+	assert_false(there("rustcAbC123"));
 	assert_int_equal(outputs_place_links(o, &response), 0);
 	expect_text("foo-1a.o.rcgu.o", "object");
-	expect_text("rustcAb/symbols.o", "symbols");
+	expect_text("rustcAbC123/symbols.o", "symbols");
 	assert_int_equal(buf_addf(&want, "%s/libz.rlib\n", dir), 0);
-	expect_text("rustcAb/linker-arguments", (const char *)want.p);
+	expect_text("rustcAbC123/linker-arguments", (const char *)want.p);
 	for (size_t i = 0; i < paths.n; i++)
 		assert_true(unlink(paths.v[i]) == 0 || rmdir(paths.v[i]) == 0 || errno == ENOENT);
-	assert_false(there("rustcAb"));
+	assert_false(there("rustcAbC123"));
 }
 
 static void
@@ -361,11 +456,11 @@ static void
 test_mapped_is_not_noted(void **state)
 {
 	_cleanup_(strv_done) struct strv response = STRV_INIT;
-	_cleanup_(freep) char *p = at("rustcAb/linker-arguments");
+	_cleanup_(freep) char *p = at("rustcAbC123/linker-arguments");
 	struct digest d, want;
 
-	assert_int_equal(strv_add(&response, "rustcAb/linker-arguments"), 0);
-	receive(0, "rustcAb/linker-arguments", LINK_KIND, "/.dray-in/libz.rlib\n");
+	assert_int_equal(strv_add(&response, "rustcAbC123/linker-arguments"), 0);
+	receive(0, "rustcAbC123/linker-arguments", LINK_KIND, "/.dray-in/libz.rlib\n");
 	assert_int_equal(outputs_place_links(o, &response), 0);
 	assert_int_equal(memo_digest_file(NULL, p, &want, NULL), 0);
 	assert_int_equal(memo_digest_file(memo, p, &d, NULL), 0);
@@ -431,7 +526,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_what_a_call_makes),
 		cmocka_unit_test_setup_teardown(test_places, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_modes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refuses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_half, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_empty_and_limit, set_up, tear_down),

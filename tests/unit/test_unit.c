@@ -274,7 +274,7 @@ static void
 scene_open(struct scene *s, struct made *m, const char *envvar)
 {
 	static const char *envp[2];
-	struct outputs_in oi = { .out_dir = m->out, .crate = "x", .extra = "-7", .umask = 022 };
+	struct outputs_in oi = { .out_dir = m->out, .call = unit_call(m->unit), .umask = 022 };
 	struct relay_in ri = { .unit = m->unit, .memo = memo, .rep = &s->rep };
 	int p[2];
 
@@ -575,11 +575,11 @@ expect_bundle(struct made *m, const char **argv, const char *prefix, const char 
 	struct scene s;
 
 	scene_open(&s, m, "A=1");
-	receive(&s, "rustcA/symbols.o", LINK_KIND, "s");
+	receive(&s, "rustcAbC123/symbols.o", LINK_KIND, "s");
 	assert_int_equal(bundle(&s, m, argv, prefix, made_dir, &home), -ENOTSUP);
 	assert_string_equal(home, want);
 	assert_int_equal(s.rep.n_links, 0);
-	assert_false(placed(m, "rustcA"));
+	assert_false(placed(m, "rustcAbC123"));
 	scene_close(&s);
 }
 
@@ -590,37 +590,32 @@ test_bundle(void **state)
 	_cleanup_(made_done) struct made m = { .unit = NULL };
 	_cleanup_(freep) char *out = at("w/target/debug/deps/x-7"), *home = NULL, *p = NULL,
 			      *prefix = NULL;
-	_cleanup_(freep) char *alien = at("w/target/debug/deps/y-7"), *expect = NULL;
+	_cleanup_(freep) char *expect = NULL;
 	const char *good[] = { "cc", "-L/.dray-in", "-o", out, NULL };
 	const char *other[] = { "sh", "-o", out, NULL };
-	const char *elsewhere[] = { "cc", "-o", "/etc/passwd", NULL };
-	const char *another[] = { "cc", "-o", alien, NULL };
-	const char *none[] = { "cc", "x.o", NULL };
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct scene s;
 	size_t n;
 
 	make(&m, "bin", "src/lib.rs", more);
 	prefix = at("rust/lib/bin:");
-	expect_bundle(&m, other, "", "rustcA/raw", "the captured link: another linker");
-	expect_bundle(
-		&m, elsewhere, "", "rustcA/raw", "the captured link: it makes something else");
-	expect_bundle(&m, another, "", "rustcA/raw", "the captured link: it makes something else");
-	expect_bundle(&m, none, "", "rustcA/raw", "the captured link: it makes nothing");
-	expect_bundle(
-		&m, good, "/evil/bin:", "rustcA/raw", "the captured link: tools from elsewhere");
+	expect_bundle(&m, other, "", "rustcAbC123/raw", "the captured link: another linker");
 	expect_bundle(&m, good, "", "../raw", "the captured link: a directory elsewhere");
+	/* which would be removed */
+	expect_bundle(&m, good, "", "rustc_demangle-1", "the captured link: a directory elsewhere");
+	expect_bundle(&m, good, "", "rustcAbC123/a/b", "the captured link: a directory elsewhere");
 	scene_open(&s, &m, "A=1");
-	receive(&s, "rustcA/symbols.o", LINK_KIND, "s");
-	assert_int_equal(bundle(&s, &m, good, prefix, "rustcA/raw", &home), 0);
+	receive(&s, "rustcAbC123/symbols.o", LINK_KIND, "s");
+	assert_int_equal(bundle(&s, &m, good, prefix, "rustcAbC123/raw", &home), 0);
 	assert_int_equal(s.rep.n_links, 1);
-	assert_true(placed(&m, "rustcA/symbols.o"));
-	assert_true(placed(&m, "rustcA/raw"));
+	assert_true(placed(&m, "rustcAbC123/symbols.o"));
+	assert_true(placed(&m, "rustcAbC123/raw"));
 	p = path_join(s.staging, "link-0");
 	assert_int_equal(fs_read_file(p, 1 << 16, &b), 0);
 	n = (size_t)asprintf(&expect,
-		"%s%c4%ccc%c-L%s%c-o%c%s%c%s/rustcA/symbols.o%c%s/rustcA/raw%c%s/rustcA%c", prefix,
-		0, 0, 0, m.out, 0, 0, out, 0, m.out, 0, m.out, 0, m.out, 0);
+		"%s%c4%ccc%c-L%s%c-o%c%s%c%s/rustcAbC123/symbols.o%c%s/rustcAbC123/raw%c%s/"
+		"rustcAbC123%c",
+		prefix, 0, 0, 0, m.out, 0, 0, out, 0, m.out, 0, m.out, 0, m.out, 0);
 	assert_int_equal(b.n, n);
 	assert_memory_equal(b.p, expect, n);
 	scene_close(&s);
