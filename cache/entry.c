@@ -118,6 +118,7 @@ result_done(struct result *r)
 	strv_done(&r->argv);
 	strv_done(&r->env);
 	free(r->cwd);
+	free(r->producer);
 	*r = (struct result)RESULT_INIT;
 }
 
@@ -146,6 +147,31 @@ entry_make_first(struct entry *e, size_t i)
 
 	memmove(e->results + 1, e->results, i * sizeof(*e->results));
 	e->results[0] = b;
+}
+
+bool
+entry_is_producer(const char *s)
+{
+	static const char z85[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  ".-:+=^!/*?&<>()[]{}@%$#";
+
+	return strlen(s) == PRODUCER_SIZE - 1 && !s[strspn(s, z85)];
+}
+
+size_t
+entry_drop_producer(struct entry *e, const char *producer)
+{
+	size_t dropped = 0;
+
+	for (size_t i = e->n_results; i-- > 0;) {
+		_cleanup_(result_done) struct result res = RESULT_INIT;
+
+		if (entry_result(e, i, &res) < 0 || !res.producer || !streq(res.producer, producer))
+			continue;
+		entry_drop_result(e, i);
+		dropped++;
+	}
+	return dropped;
 }
 
 /* ---- from disk */
@@ -392,8 +418,15 @@ take_result(const Dray__CacheResult *m, struct result *to)
 		r = take_strings(m->env, m->n_env, &to->env);
 	if (r == 0 && m->cwd.len)
 		r = take_string(&m->cwd, &to->cwd);
+	if (r == 0 && *m->producer && !entry_is_producer(m->producer))
+		r = -EBADMSG;
 	if (r < 0)
 		return r;
+	if (*m->producer) {
+		to->producer = strdup(m->producer);
+		if (!to->producer)
+			return -ENOMEM;
+	}
 	to->from = strdup(m->from);
 	to->rustc = strdup(m->rustc);
 	return to->from && to->rustc ? 0 : -ENOMEM;
@@ -554,6 +587,8 @@ pack_result(const struct result *r, struct buf *ret)
 		p.m.from = r->from;
 	if (r->rustc)
 		p.m.rustc = r->rustc;
+	if (r->producer)
+		p.m.producer = r->producer;
 	k = pack_inputs(&p, &r->inputs);
 	if (k == 0)
 		k = pack_outputs(r->outputs, r->n_outputs, &p.outputs, &p.outputs_p);

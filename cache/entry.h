@@ -48,12 +48,13 @@ struct result {
 	unsigned status; /* the exit status */
 	bool run;	 /* of a build script: the out-dir is its OUT_DIR, and outputs are sorted by
 			    name, each after the directory that it lies in */
+	char *producer;	 /* the key of the worker whose answer it is made of; NULL: none is known */
 };
 
 #define RESULT_INIT                                                                               \
 	{                                                                                         \
 		INPUTS_INIT, NULL, 0, NULL, 0, NULL, 0, BUF_INIT, BUF_INIT, BUF_INIT, 0, 0, NULL, \
-			NULL, STRV_INIT, STRV_INIT, NULL, 0, false                                \
+			NULL, STRV_INIT, STRV_INIT, NULL, 0, false, NULL                          \
 	}
 
 /* The mode that an output is kept with. A mode that comes of 0666 or 0777 and the umask is kept as
@@ -94,5 +95,12 @@ int entry_result(const struct entry *e, size_t i, struct result *ret);
 int entry_add_result(struct entry *e, const struct result *r);
 void entry_drop_result(struct entry *e, size_t i);
 void entry_make_first(struct entry *e, size_t i);
+
+#define PRODUCER_SIZE 41 /* a key in Z85, with its NUL */
+/* Whether s may be a worker's public key: 40 characters of Z85 (ZeroMQ RFC 32). */
+bool entry_is_producer(const char *s);
+/* Drops the results that are made of this worker's answers. Returns how many. Those that cannot be
+ * decoded stay: they are never used. */
+size_t entry_drop_producer(struct entry *e, const char *producer);
 
 #endif

@@ -20,9 +20,11 @@ struct joblog_entry {
 	const char *package; /* name and version, "ripgrep 14.1.1"; may be NULL */
 	const char *kind; /* lib bin test build-script proc-macro cdylib dylib staticlib check probe
 			     script-run */
-	const char *where;     /* cache, farm, local, passthrough */
-	const char *why;       /* reason for that place; may be NULL */
-	const char *worker;    /* NULL unless a worker was used */
+	const char *where;	/* cache, farm, local, passthrough */
+	const char *why;	/* reason for that place; may be NULL */
+	const char *worker;	/* NULL unless a worker was used */
+	const char *worker_key; /* of the worker whose answer it is made of, of a hit, too; may be
+				   NULL */
 	const char *linker;    /* what linked it here: mold lld rustc project; NULL when nothing was
 				  linked */
 	const char *out_dir;   /* may be NULL */

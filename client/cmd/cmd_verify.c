@@ -26,7 +26,8 @@ struct checked {
 	uint64_t limit; /* compiled at most; 0: all */
 	uint64_t looked_at, verified, runs, differ, skipped, outputs, bytes; /* runs: of verified */
 	struct stats_groups why;
-	json_t *list; /* of what differs */
+	json_t *producers; /* of what was made again: how many by which worker's key */
+	json_t *list;	   /* of what differs */
 };
 
 static void
@@ -35,6 +36,7 @@ checked_done(struct checked *c)
 	depot_close(c->depot);
 	free(c->keys);
 	json_decref(c->list);
+	json_decref(c->producers);
 }
 
 /* ---- which */
@@ -115,6 +117,8 @@ print_differs(const struct verify_said *s, bool dropped)
 		r = buf_adds(&b, ": ");
 	if (r == 0)
 		r = show_text(&b, s->why);
+	if (r == 0 && *s->producer)
+		r = buf_addf(&b, "; made by the worker %s", s->producer);
 	if (r == 0)
 		printf("differs: %s; %s\n", (char *)b.p,
 			dropped ? "dropped" : "it could not be dropped");
@@ -138,9 +142,18 @@ note_differs(struct checked *c, const struct digest *key, const struct verify_sa
 		print_differs(s, dropped);
 	else
 		json_array_append_new(
-			c->list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "crate", s->crate,
-					 "package", s->package, "kind", s->kind, "key", hex,
-					 "output", s->output, "why", s->why, "dropped", dropped));
+			c->list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "crate",
+					 s->crate, "package", s->package, "kind", s->kind, "key",
+					 hex, "output", s->output, "why", s->why, "producer",
+					 s->producer, "dropped", dropped));
+}
+
+static void
+note_producer(struct checked *c, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(c->producers, key));
+
+	json_object_set_new(c->producers, key, json_integer(n + 1));
 }
 
 static int
@@ -158,6 +171,8 @@ check_all(struct checked *c, const struct verify_in *in)
 		r = verify_entry(in, key, &s);
 		if (r < 0)
 			return r;
+		if (s.verdict != VERIFY_SKIPPED && *s.producer)
+			note_producer(c, s.producer);
 		if (s.verdict == VERIFY_DIFFERS) {
 			note_differs(c, key, &s);
 		} else if (s.verdict == VERIFY_SAME) {
@@ -185,11 +200,11 @@ print_json(const struct checked *c)
 	for (size_t i = 0; i < c->why.n; i++)
 		json_array_append_new(why, json_pack("{s:s, s:I}", "reason", c->why.g[i].name,
 						   "entries", (json_int_t)c->why.g[i].sum.units));
-	o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:O, s:I, s:O, s:b}", "entries",
+	o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:O, s:I, s:O, s:O, s:b}", "entries",
 		(json_int_t)c->n_keys, "verified", (json_int_t)c->verified, "runs_verified",
 		(json_int_t)c->runs, "outputs", (json_int_t)c->outputs, "bytes",
 		(json_int_t)c->bytes, "differ", c->list, "skipped", (json_int_t)c->skipped,
-		"skipped_why", why, "interrupted", child_signal() != 0);
+		"skipped_why", why, "producers", c->producers, "interrupted", child_signal() != 0);
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
 		return -ENOMEM;
 	putchar('\n');
@@ -200,6 +215,8 @@ static void
 print_text(const struct checked *c)
 {
 	char bytes[SHOW_SIZE];
+	const char *key;
+	json_t *count;
 
 	show_bytes(c->bytes, bytes);
 	printf("verified: %" PRIu64 " entries, %" PRIu64 " outputs, %s: each is what %s\n",
@@ -210,6 +227,10 @@ print_text(const struct checked *c)
 			c->runs == 1 ? "a build script" : "build scripts");
 	if (c->differ)
 		printf("differ: %" PRIu64 "\n", c->differ);
+	json_object_foreach(c->producers, key, count)
+	{
+		printf("by the worker %s: %" PRIu64 "\n", key, (uint64_t)json_integer_value(count));
+	}
 	if (c->skipped)
 		printf("skipped: %" PRIu64 "\n", c->skipped);
 	for (size_t i = 0; i < c->why.n; i++) {
@@ -317,6 +338,7 @@ run(int argc, char **argv)
 	if (cmd_load_conf(&cmd_verify, &conf) < 0)
 		return CMD_FAILED;
 	c.list = json_array();
+	c.producers = json_object();
 	child_catch_signals();
 	return verify(&c, conf);
 }

@@ -104,6 +104,8 @@ take_result(struct again *a, size_t i)
 		return verify_differs(a, "the entry", "it was damaged");
 	if (r < 0)
 		return r;
+	snprintf(a->said->producer, sizeof(a->said->producer), "%s",
+		a->res.producer ? a->res.producer : "");
 	r = a->res.cwd ? verify_find_places(a) : 0;
 	if (r < 0)
 		return r;

@@ -244,6 +244,7 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 	struct remote_result res;
 
 	snprintf(d->rep->worker, sizeof(d->rep->worker), "%s", place->worker);
+	snprintf(d->rep->worker_key, sizeof(d->rep->worker_key), "%s", place->curve);
 	remote_run(&in, &res);
 	log_info("crate=%s worker=%s end=%d status=%d %s", d->call.crate_name, place->worker,
 		(int)res.end, res.status, res.text);
@@ -269,7 +270,7 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 		break;
 	}
 	note_attempt(d->rep, place->worker, res.text);
-	d->rep->worker[0] = '\0';
+	d->rep->worker[0] = d->rep->worker_key[0] = '\0';
 	if (farm_retry(d->farm, place->worker, res.verdict, res.text) == 0)
 		return true;
 	go_home(d, "%s: %.180s", place->worker, res.text);

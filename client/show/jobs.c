@@ -89,6 +89,7 @@ job_decode(const char *line, size_t n, struct job_line *ret)
 	j.kind = text(o, "kind");
 	j.why = text(o, "why");
 	j.worker = text(o, "worker");
+	j.worker_key = text(o, "worker_key");
 	j.linker = text(o, "linker");
 	j.out_dir = text(o, "out_dir");
 	j.cache = text(o, "cache");

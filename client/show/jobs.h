@@ -16,7 +16,7 @@
 /* One line. Text is never NULL: "" when there was none. Numbers are 0 then. */
 struct job_line {
 	json_t *line; /* holds the text */
-	const char *crate, *package, *kind, *where, *why, *worker, *linker, *out_dir;
+	const char *crate, *package, *kind, *where, *why, *worker, *worker_key, *linker, *out_dir;
 	const char *cache, *cache_why, *not_stored, *key;
 	const char *unit, *externs; /* its stem, and ids (common/unit_id.h) with spaces between */
 	const char *links, *deps, *bound; /* of a run (doc/job-log.md) */

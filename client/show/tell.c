@@ -306,6 +306,8 @@ tell_long(struct strv *s, const struct job_line *j, const struct job_line *made)
 		r = say_cache(s, j);
 	if (r == 0 && !job_is_run(j))
 		r = say_place(s, j);
+	if (r == 0 && *j->worker_key)
+		r = strv_addf(s, "A worker has answered for it, whose key is %s.", j->worker_key);
 	if (r == 0)
 		r = say_attempts(s, j);
 	if (r == 0)

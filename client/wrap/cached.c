@@ -574,6 +574,7 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 	cached_print(c, STDOUT_FILENO, &res.out);
 	cached_print(c, STDERR_FILENO, &res.err);
 	said->status = (int)res.status;
+	snprintf(said->producer, sizeof(said->producer), "%s", res.producer ? res.producer : "");
 	said->saved_us = res.compile_us;
 	said->bytes = now.bytes;
 	*said->why = '\0';

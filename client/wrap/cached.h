@@ -39,6 +39,7 @@ void cached_closep(struct cached **c);
 struct cached_said {   /* for the job log */
 	char why[512]; /* of a miss: what is new or differs; of a result: why it is not kept */
 	char key[DIGEST_HEX_SIZE];
+	char producer[48]; /* of what was found: the key of the worker that made it; "": none */
 	char bound[128]; /* of a mapped unit that was kept: what of it names its place; "": nothing
 			  */
 	uint64_t saved_us, bytes;
@@ -67,7 +68,8 @@ struct cached_made {
 	int status;		  /* cached_is_final */
 	const struct buf *record; /* trace/watch.h */
 	const struct buf *out, *err;
-	const char *from; /* "local", "farm" */
+	const char *from;     /* "local", "farm" */
+	const char *producer; /* the key of the worker that made it; "" or NULL: it is of none */
 	uint64_t compile_us;
 	const struct inputs *known;  /* inputs that are not in the record; may be NULL */
 	const struct ledger *staged; /* it is a bundle, and no link's result: with these calls,

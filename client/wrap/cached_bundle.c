@@ -229,6 +229,7 @@ cached_say_bundle(struct cached *c, struct cached_said *said)
 	cached_print(c, STDERR_FILENO, &res->err);
 	cached_print(c, STDERR_FILENO, &res->tail);
 	*said->why = '\0';
+	snprintf(said->producer, sizeof(said->producer), "%s", res->producer ? res->producer : "");
 	said->status = 0;
 	said->saved_us = res->compile_us;
 	said->bytes = 0;
@@ -283,6 +284,7 @@ cached_keep_linked(
 		.out = &out,
 		.err = &err,
 		.from = res->from,
+		.producer = res->producer,
 		.compile_us = res->compile_us + link_us,
 		.known = &res->inputs };
 	uint64_t bytes = said->bytes;
@@ -352,6 +354,7 @@ cached_keep_bundle(struct cached *c, const struct ledger *staged, const struct b
 		.err = &err,
 		.tail = &tail,
 		.from = "farm",
+		.producer = staged->worker_key,
 		.metadata = call_takes_metadata(c->in.call),
 		.compile_us = staged->compile_us,
 		.staged = staged };

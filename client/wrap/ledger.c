@@ -106,6 +106,7 @@ ledger_take(const struct ledger *shared, struct ledger *ret)
 	*ret = *shared;
 	ret->why[sizeof(ret->why) - 1] = '\0';
 	ret->worker[sizeof(ret->worker) - 1] = '\0';
+	ret->worker_key[sizeof(ret->worker_key) - 1] = '\0';
 	ret->staging[sizeof(ret->staging) - 1] = '\0';
 	ret->rmeta[sizeof(ret->rmeta) - 1] = '\0';
 	ret->n_attempts = MIN2(ret->n_attempts, (uint32_t)LEDGER_ATTEMPTS);

@@ -248,6 +248,10 @@ write_log(struct wrap *w, int status)
 	e.signal = spawn_signal(status);
 	if (w->dispatched)
 		fill_from_ledger(w, &e);
+	if (streq(w->where, "farm"))
+		e.worker_key = *w->ledger.worker_key ? w->ledger.worker_key : NULL;
+	else if (streq(w->where, "cache"))
+		e.worker_key = *w->said.producer ? w->said.producer : NULL;
 	if (!e.rmeta_us)
 		e.rmeta_us = w->rmeta_us;
 	for (unsigned i = 0; i < w->ledger.n_attempts; i++)
@@ -610,6 +614,7 @@ keep_made(struct wrap *w, int status)
 		.out = &w->seen.out,
 		.err = &w->seen.err,
 		.from = w->where,
+		.producer = streq(w->where, "farm") ? w->ledger.worker_key : NULL,
 		.compile_us = w->here_us ? w->here_us : w->ledger.compile_us + w->link_us };
 
 	if (!keeps(w) || !cached_is_final(&w->call, status, &w->seen.err))

@@ -577,6 +577,55 @@ test_a_path_in_a_file(void **state)
 	assert_int_equal(text_file_has(path, "/t/deps"), -ENOENT);
 }
 
+/* What a worker made is known by its key, and can be told from the rest. */
+static void
+test_producer(void **state)
+{
+	static const char key[] = "1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6-";
+	static const char other[] = "<yd0bfLq^uFmMGY+)*Vn{kX6/mmAz-<aUg&iZD7U";
+	const char *const producers[] = { key, NULL, other, key };
+	_cleanup_(entry_done) struct entry e = ENTRY_INIT, got = ENTRY_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_true(entry_is_producer(key));
+	assert_false(entry_is_producer(""));
+	assert_false(entry_is_producer("1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6"));
+	assert_false(entry_is_producer("1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6\033"));
+	for (size_t i = 0; i < ARRAY_LEN(producers); i++) {
+		_cleanup_(result_done) struct result r = RESULT_INIT;
+		char name[8];
+
+		snprintf(name, sizeof(name), "/f%zu", i);
+		assert_non_null(result_add_output(&r, "x.d"));
+		assert_int_equal(inputs_add(&r.inputs, INPUT_ABSENT, name, "", 0), 0);
+		r.producer = producers[i] ? strdup(producers[i]) : NULL;
+		assert_int_equal(entry_add_result(&e, &r), 0);
+	}
+	assert_int_equal(entry_encode(&e, &b), 0);
+	assert_int_equal(entry_decode(b.p, b.n, &e.key, &got), 0);
+	assert_int_equal(got.n_results, 4);
+	for (size_t i = 0; i < got.n_results; i++) {
+		_cleanup_(result_done) struct result r = RESULT_INIT;
+		const char *want = producers[ARRAY_LEN(producers) - 1 - i];
+
+		assert_int_equal(entry_result(&got, i, &r), 0);
+		assert_true(want ? r.producer && streq(r.producer, want) : !r.producer);
+	}
+	assert_int_equal(entry_drop_producer(&got, key), 2);
+	assert_int_equal(entry_drop_producer(&got, key), 0);
+	assert_int_equal(got.n_results, 2);
+	/* which is no key: it may not be shown */
+	{
+		_cleanup_(result_done) struct result r = RESULT_INIT, back = RESULT_INIT;
+
+		assert_non_null(result_add_output(&r, "x.d"));
+		assert_int_equal(inputs_add(&r.inputs, INPUT_ABSENT, "/f", "", 0), 0);
+		r.producer = strdup("\033[2J");
+		assert_int_equal(entry_add_result(&got, &r), 0);
+		assert_int_equal(entry_result(&got, 0, &back), -EBADMSG);
+	}
+}
+
 int
 main(void)
 {
@@ -596,6 +645,7 @@ main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_the_out_dir_in_texts),
 		cmocka_unit_test(test_a_path_in_a_file),
+		cmocka_unit_test(test_producer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
