@@ -2,50 +2,12 @@
  * tokens come back after a crash, and are never more than there would be without dray. */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-
-#include <cmocka.h>
 
 #include "client/slots/memory.h"
-#include "client/slots/slots.h"
 #include "common/clock.h"
-#include "common/fs.h"
-
-static char *dir;
-
-static int
-setup(void **state)
-{
-	return fs_make_temp_dir("/tmp", "dray-slots-", &dir);
-}
-
-static int
-teardown(void **state)
-{
-	fs_rm_rf(dir);
-	free(dir);
-	return 0;
-}
-
-static struct slots *
-open_slots(unsigned n)
-{
-	struct slots *s = NULL;
-
-	assert_int_equal(slots_open(dir, n, &s), 0);
-	return s;
-}
+#include "tests/unit/slots_fixture.h"
 
 static void
 test_as_many_as_there_are(void **state)

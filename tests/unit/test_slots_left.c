@@ -3,25 +3,12 @@
 #include "config.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "client/slots/slots_priv.h"
-#include "common/fs.h"
+#include "tests/unit/slots_fixture.h"
 
-static char *dir;
 static bool is_nfs;
 
 /* In libc's place. */
@@ -33,30 +20,6 @@ flock(int fd, int how)
 		return -1;
 	}
 	return (int)syscall(SYS_flock, fd, how);
-}
-
-static int
-setup(void **state)
-{
-	is_nfs = false;
-	return fs_make_temp_dir("/tmp", "dray-slots-", &dir);
-}
-
-static int
-teardown(void **state)
-{
-	fs_rm_rf(dir);
-	free(dir);
-	return 0;
-}
-
-static struct slots *
-open_slots(unsigned n)
-{
-	struct slots *s = NULL;
-
-	assert_int_equal(slots_open(dir, n, &s), 0);
-	return s;
 }
 
 static void
@@ -117,6 +80,7 @@ test_nothing_is_left_of_a_wait(void **state)
 	char c;
 	pid_t pid;
 
+	is_nfs = false;
 	assert_int_equal(pipe(to), 0);
 	pid = fork();
 	assert_true(pid >= 0);
