@@ -88,6 +88,7 @@ static const struct conf_key keys[] = {
 	TEXT(worker, identity, TYPE_PATH, NULL, "DRAY_WORKER_IDENTITY"),
 	TEXT(worker, listen, TYPE_LISTEN, "tcp://127.0.0.1:*", "DRAY_WORKER_LISTEN"),
 	TEXT(worker, advertise, TYPE_CONNECT, NULL, "DRAY_WORKER_ADVERTISE"),
+	TEXT(worker, user, TYPE_WORD, NULL, "DRAY_WORKER_USER"),
 	TEXT(worker, state_dir, TYPE_PATH, NULL, "DRAY_WORKER_STATE_DIR"),
 	TEXT(worker, memo_dir, TYPE_PATH, NULL, "DRAY_WORKER_MEMO_DIR"),
 	NUM(worker, slots, "0", "DRAY_WORKER_SLOTS", 0, MAX_CPUS),

@@ -82,6 +82,7 @@ struct conf {
 		char *identity;
 		char *listen;	      /* tcp://127.0.0.1:* */
 		char *advertise;      /* endpoint told to clients; unset: the one bound */
+		char *user;	      /* whom a worker of root's becomes; unset: dray-worker */
 		char *memo_dir;	      /* state_dir when NULL */
 		char *state_dir;      /* /var/lib/dray/worker, or ~/.local/state/dray/worker */
 		uint64_t slots;	      /* 0: cores */

@@ -41,7 +41,7 @@ take_own(struct args *a, const struct daemon_option *o)
 	if (o->flag)
 		*o->flag = true;
 	snprintf(option, sizeof(option), "--%s", o->name);
-	return o->key ? add_setting(a, option, o->key, optarg) : 0;
+	return o->key ? add_setting(a, option, o->key, o->value ? o->value : optarg) : 0;
 }
 
 static int
@@ -89,7 +89,8 @@ parse(struct args *a, int argc, char **argv)
 	memcpy(all, common, sizeof(common));
 	for (int i = 0; o[i].name && i < DAEMON_OPTIONS_MAX; i++)
 		all[ARRAY_LEN(common) + (size_t)i] = (struct option){ o[i].name,
-			o[i].flag ? no_argument : required_argument, NULL, OPT_OWN + i };
+			o[i].flag || o[i].value ? no_argument : required_argument, NULL,
+			OPT_OWN + i };
 	while (!a->done && (opt = getopt_long(argc, argv, "o:hV", all, NULL)) != -1) {
 		r = take_option(a, opt);
 		if (r < 0)

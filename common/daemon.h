@@ -5,10 +5,12 @@
 #include "common/conf.h"
 #include "common/strv.h"
 
-/* An option of a daemon's own; all have values but flags. */
+/* An option of a daemon's own; all have values but flags and what
+ * has a value here. */
 struct daemon_option {
 	const char *name;  /* NULL: the list ends */
 	const char *key;   /* it stands for this setting, "worker.slots"; or NULL */
+	const char *value; /* of that setting: the option itself has none; or NULL */
 	const char **text; /* gets the value, which lies in argv; or NULL */
 	bool *flag;	   /* set to true; or NULL */
 };

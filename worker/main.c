@@ -22,6 +22,7 @@ static const char usage[] =
 	"      --state-dir DIR          where blobs and jobs are kept\n"
 	"      --slots N                how many jobs at a time (default: the cores)\n"
 	"      --name NAME              default: the identity's\n"
+	"      --allow-root             stay root, if root started it, and let jobs be root's\n"
 	"      --list-toolchains        show what would be offered, and exit\n"
 	"      --ready-fd N             write the endpoint to descriptor N once registered\n"
 	"  -h, --help                   show this, and exit\n"
@@ -74,6 +75,7 @@ main(int argc, char **argv)
 		{ "state-dir", .key = "worker.state_dir" },
 		{ "slots", .key = "worker.slots" },
 		{ "name", .text = &name },
+		{ "allow-root", .key = "worker.user", .value = "root" },
 		{ "list-toolchains", .flag = &list },
 		{ .name = NULL },
 	};

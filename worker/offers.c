@@ -51,6 +51,11 @@ add_children(struct offer_search *s, const char *dir)
 	struct dirent *e;
 	int r = 0;
 
+	if (!d && errno == EACCES)
+		log_warn("toolchains left out: %s: this worker's user may not look there; put them "
+			 "where "
+			 "it may, and name that in [worker] toolchain_dirs",
+			dir);
 	while (d && r != -ENOMEM && (e = readdir(d)) != NULL) {
 		_cleanup_(freep) char *path = NULL;
 

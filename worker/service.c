@@ -106,8 +106,6 @@ open_store(struct service *s, char **ret_error)
 	struct store_in store = { .max = s->conf->worker.store_max, .disk = &disk };
 	int r;
 
-	if (!is_set(state))
-		return why_set(ret_error, -EINVAL, "[worker] state_dir is not set.");
 	dir = path_join(state, "store");
 	s->jobs_dir = path_join(state, "jobs");
 	s->tools_dir = path_join(state, LAUNCH_TOOLS);
@@ -289,15 +287,50 @@ set_sizes(struct service *s)
 static void
 open_cgroup(struct service *s)
 {
+	_cleanup_(cgroup_freep) struct cgroup *g = NULL;
 	_cleanup_(freep) char *why = NULL;
+	int r;
 
 	if (!s->conf->worker.cgroups)
 		return;
-	if (cgroup_open(s->conf->worker.cgroup_dir, &s->cgroup, &why) == 0)
+	r = cgroup_open(s->conf->worker.cgroup_dir, &g, &why);
+	if (r == 0 && s->user.becomes)
+		r = cgroup_give(g, s->user.uid, s->user.gid, &why);
+	if (r == 0)
+		s->cgroup = steal_ptr(g);
+	if (r == 0)
 		log_info("jobs are limited by cgroups: path=%s", cgroup_path(s->cgroup));
 	else
 		log_info("jobs are limited by looking at them, without cgroups: %s",
 			why ? why : strerror(ENOMEM));
+}
+
+/* What only root may be able to do, and then the end of that: nothing of a client has been read
+ * yet, and no program of the toolchains has run. A pipe or file that is made before is root's, and
+ * cannot be opened again. */
+static int
+leave_root(struct service *s, char **ret_error)
+{
+	const char *state = s->conf->worker.state_dir;
+	int r;
+
+	if (!is_set(state))
+		return why_set(ret_error, -EINVAL, "[worker] state_dir is not set.");
+	r = open_sockets(s, ret_error);
+	if (r < 0)
+		return r;
+	open_cgroup(s);
+	r = worker_user_give_state(&s->user, state, ret_error);
+	if (r == 0)
+		r = worker_user_become(&s->user, ret_error);
+	if (r == 0)
+		r = worker_user_check_dir(&s->user, state, ret_error);
+	if (r == 0 && s->user.becomes)
+		log_info("no longer root: user=%s", s->user.name);
+	else if (r == 0 && geteuid() == 0)
+		log_warn("this worker runs as root, and so does what gets out of a job's sandbox; "
+			 "[worker] user names another user");
+	return r;
 }
 
 static int
@@ -312,7 +345,9 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (!is_set(s->conf->worker.listen))
 		return why_set(ret_error, -EINVAL, "[worker] listen is not set.");
 	s->local = endpoint_is_local(s->conf->worker.listen);
-	r = load_keys(s, ret_error);
+	r = worker_user_choose(s->conf->worker.user, &s->user, ret_error);
+	if (r == 0)
+		r = load_keys(s, ret_error);
 	if (r < 0)
 		return r;
 	r = choose_name(s, name);
@@ -320,8 +355,12 @@ set_up(struct service *s, const char *name, char **ret_error)
 		r = set_sizes(s);
 	if (r == 0)
 		r = open_signals(s);
-	if (r == 0)
-		r = jobserver_make(s->cores, &s->jobserver);
+	if (r < 0)
+		return why_set(ret_error, r, "Cannot start: %s.", strerror(-r));
+	r = leave_root(s, ret_error);
+	if (r < 0)
+		return r;
+	r = jobserver_make(s->cores, &s->jobserver);
 	if (r == 0)
 		r = ticket_book_new(&s->tickets);
 	if (r == 0)
@@ -332,12 +371,9 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (r == 0)
 		r = find_toolchains(s, ret_error);
 	if (r == 0)
-		r = open_sockets(s, ret_error);
-	if (r == 0)
 		r = open_link(s, ret_error);
 	if (r < 0)
 		return r;
-	open_cgroup(s);
 	s->shared = (struct job_shared){ .ctx = s->ctx,
 		.conf = s->conf,
 		.jobs_dir = s->jobs_dir,
@@ -388,6 +424,7 @@ service_free(struct service *s)
 	closep(&s->signal_fd);
 	identity_done(&s->identity);
 	identity_done(&s->coordinator);
+	worker_user_done(&s->user);
 	filters_done(&s->filters);
 	free(s->jobs_dir);
 	free(s->tools_dir);
@@ -434,9 +471,18 @@ list_in(const struct conf *conf, FILE *to, char **ret_error)
 int
 service_list_toolchains(struct conf *conf, FILE *to, char **ret_error)
 {
+	_cleanup_(worker_user_done) struct worker_user user = { .name = NULL };
+	_cleanup_(freep) char *why = NULL;
 	char *dir = NULL;
-	int r = fs_make_temp_dir("/tmp", "dray-worker-", &dir);
+	int r = worker_user_choose(conf->worker.user, &user, &why);
 
+	/* What that user would offer. Root may look as well: no client's code is run. */
+	if (r == -ENOENT)
+		return why_set(ret_error, r, "%s", why);
+	r = r < 0 ? 0 : worker_user_become(&user, ret_error);
+	if (r < 0)
+		return r;
+	r = fs_make_temp_dir("/tmp", "dray-worker-", &dir);
 	if (r < 0)
 		return why_set(ret_error, r, "/tmp: %s.", strerror(-r));
 	/* The directory of a running worker must not be touched. */

@@ -8,6 +8,7 @@
 #include "worker/job/job.h"
 #include "worker/link_up.h"
 #include "worker/service.h"
+#include "worker/user.h"
 
 struct client {
 	struct wire_peer peer;
@@ -19,6 +20,7 @@ struct service {
 	const struct conf *conf;
 	char *name;
 	bool local; /* over ipc: no keys */
+	struct worker_user user;
 	struct identity identity;
 	struct identity coordinator; /* public half */
 	bool has_coordinator;

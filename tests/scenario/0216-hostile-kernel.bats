@@ -91,7 +91,7 @@ covered() {
   allow worker w1
   coordinator_start
   run -1 covered "$WORKER" --config "$FARM/empty.conf" --name w1 --coordinator "$COORDINATOR_EP" \
-    --coordinator-key "$FARM/keys/coordinator.pub" --identity "$FARM/keys/w1" --state-dir "$FARM/state-w1" 3>&-
+    --coordinator-key "$FARM/keys/coordinator.pub" --identity "$FARM/keys/w1" --state-dir "$FARM/state-w1" --allow-root 3>&-
   echo "$output"
   [ "$(grep -c systempaths=unconfined <<<"$output")" -eq 1 ]
   run covered "$DRAY" doctor 3>&-

@@ -64,6 +64,8 @@ setup() {
     /usr/bin/* | /bin/*) ;;
     *) export DRAY_WORKER_FIND_SYSTEM=no ;;
   esac
+  # Root's worker stays root, but in 0218: its user could not get to the scenario's directory.
+  [ "$(id -u)" -ne 0 ] || export DRAY_WORKER_USER=root
   if declare -F scenario_setup >/dev/null; then
     scenario_setup
   fi
@@ -286,18 +288,39 @@ coordinator_start() {
   COORDINATOR_EP=$DAEMON_EP
 }
 
+# pass_to DIR: others may go through it, and through what is above it in the scenario's own directories.
+pass_to() {
+  local d
+  for d in "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR" "$1"; do
+    [ ! -d "$d" ] || chmod o+x "$d"
+  done
+}
+# with_toolchain DIR COMMAND…: cargo's toolchain is at DIR, too; by default it lies in root's home. As root.
+with_toolchain() {
+  RUN=(unshare -m sh -c 'mount --bind "$0" "$1" && shift && exec "$@"' "$(rustc --print sysroot)" "$@")
+}
+
 # worker_start NAME [ARGS…]: sets WORKER_PID, WORKER_EP, and WORKER_PIDS[NAME].
 declare -gA WORKER_PIDS=()
 worker_start() {
   local name=$1
+  local -a RUN=("$WORKER")
   shift
   [ -f "$FARM/keys/$name" ] || allow worker "$name"
   set -- --config "$FARM/empty.conf" --name "$name" \
     --coordinator "$COORDINATOR_EP" --coordinator-key "$FARM/keys/coordinator.pub" \
     --identity "$FARM/keys/$name" --listen 'tcp://127.0.0.1:*' --state-dir "$FARM/state-$name" \
     --slots 2 "$@"
-  seed_worker "$name" "$@"
-  start_daemon "worker-$name" "$WORKER" "$@" || return 1
+  if [ -n "${DRAY_TEST_USER:-}" ] && [ "$(id -u)" -eq 0 ]; then
+    pass_to "$FARM"
+    seed_take worker "$FARM/state-$name"
+    mkdir -p "$FARM/toolchain"
+    with_toolchain "$FARM/toolchain" "$WORKER"
+    set -- "$@" -o worker.user="$DRAY_TEST_USER" -o worker.toolchain_dirs="$FARM/toolchain"
+  else
+    seed_worker "$name" "$@"
+  fi
+  start_daemon "worker-$name" "${RUN[@]}" "$@" || return 1
   WORKER_PID=$DAEMON_PID
   WORKER_EP=$DAEMON_EP
   WORKER_PIDS[$name]=$DAEMON_PID

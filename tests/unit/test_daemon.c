@@ -24,6 +24,7 @@ static const struct daemon_option options[] = {
 	{ "slots", .key = "worker.slots" },
 	{ "name", .text = &named },
 	{ "list", .flag = &flag },
+	{ "allow", .key = "worker.user", .value = "root" },
 	{ .name = NULL },
 };
 static const struct daemon_program program = { "a-daemon", "what it is\n", options };
@@ -58,7 +59,7 @@ settings_in_their_order(void **state)
 	_cleanup_(conf_freep) struct conf *c = NULL;
 	char *argv[] = { (char[]){ "a-daemon" }, (char[]){ "--slots=3" }, (char[]){ "-o" },
 		(char[]){ "worker.slots=5" }, (char[]){ "--name" }, (char[]){ "me" },
-		(char[]){ "--list" }, (char[]){ "--ready-fd=9" }, NULL };
+		(char[]){ "--list" }, (char[]){ "--allow" }, (char[]){ "--ready-fd=9" }, NULL };
 	char said[512];
 	int ready = -1;
 
@@ -67,6 +68,7 @@ settings_in_their_order(void **state)
 	assert_int_equal(c->worker.slots, 5);
 	assert_string_equal(named, "me");
 	assert_true(flag);
+	assert_string_equal(c->worker.user, "root");
 	assert_int_equal(ready, 9);
 }
 

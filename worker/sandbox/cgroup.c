@@ -155,6 +155,24 @@ cgroup_open(const char *dir, struct cgroup **ret, char **ret_why)
 	return r;
 }
 
+int
+cgroup_give(const struct cgroup *g, uid_t uid, gid_t gid, char **ret_why)
+{
+	/* cgroups(7), "delegation": who may move a process has cgroup.procs of the group above both
+	 */
+	static const char *const files[] = { "cgroup.procs", "cgroup.threads",
+		"cgroup.subtree_control" };
+	_cleanup_(closep) int dir = open(g->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = dir < 0 || fchown(dir, uid, gid) < 0 ? -errno : 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(files); i++)
+		if (fchownat(dir, files[i], uid, gid, 0) < 0 && errno != ENOENT)
+			r = -errno;
+	return r < 0 ? why_set(ret_why, -ENOTSUP, "%s cannot be given to the worker's user: %s",
+			       g->path, strerror(-r))
+		     : 0;
+}
+
 void
 cgroup_freep(struct cgroup **g)
 {

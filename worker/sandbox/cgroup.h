@@ -19,6 +19,8 @@ struct cgroup; /* where jobs' groups are made */
  * groups cannot be used, and nothing has changed. */
 int cgroup_open(const char *dir, struct cgroup **ret, char **ret_why);
 void cgroup_freep(struct cgroup **g);
+/* Lets that user make groups there, and put processes into them. 0; or -ENOTSUP, as above. */
+int cgroup_give(const struct cgroup *g, uid_t uid, gid_t gid, char **ret_why);
 const char *cgroup_path(const struct cgroup *g);
 
 struct cgroup_job {
