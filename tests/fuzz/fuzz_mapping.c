@@ -22,8 +22,11 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* longer than what stands for them */
-	static const struct mapping mapping = { "/home/user/workspace",
-		"/home/user/workspace/target", "/home/user/dot-cargo" };
+	static const struct mapping mapping = { .workspace = "/home/user/workspace",
+		.target_dir = "/home/user/workspace/target",
+		.cargo_home = "/home/user/dot-cargo",
+		.sources = "/home/user/sysroot/lib/rustlib/src/rust/library",
+		.sources_name = "/rustc/59807616/library" };
 	_cleanup_(buf_done) struct buf turned = BUF_INIT, hidden = BUF_INIT, shown = BUF_INIT;
 
 	if (mapping_turn_back(&mapping, (const char *)data, size, &turned) < 0 || turned.n < size)
