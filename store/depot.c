@@ -103,6 +103,44 @@ depot_each_entry(struct depot *d, disk_each_fn fn, void *arg)
 	return disk_each(d->store, STORE_ENTRY, fn, arg);
 }
 
+struct key_list {
+	struct digest *v;
+	size_t n, cap;
+};
+
+static int
+add_key(void *arg, const struct digest *key)
+{
+	struct key_list *l = arg;
+
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 256;
+		struct digest *v = reallocarray(l->v, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = *key;
+	return 0;
+}
+
+int
+depot_list_entries(struct depot *d, struct digest **ret, size_t *ret_n)
+{
+	struct key_list l = { .v = NULL };
+	int r = depot_each_entry(d, add_key, &l);
+
+	if (r < 0) {
+		free(l.v);
+		return r;
+	}
+	*ret = l.v;
+	*ret_n = l.n;
+	return 0;
+}
+
 void
 depot_used(struct depot *d, const struct digest *key, const struct digest *blobs, size_t n)
 {

@@ -69,6 +69,9 @@ int depot_write_entry(struct depot *d, const struct digest *key, const void *p, 
 int depot_drop_entry(struct depot *d, const struct digest *key);
 /* Each entry in turn, in no order; a call other than 0 ends it, and is its result. */
 int depot_each_entry(struct depot *d, disk_each_fn fn, void *arg);
+/* The keys of all entries, in no order: *ret_n of them, in an array that the caller frees. 0 or
+ * -errno; then there is no array. */
+int depot_list_entries(struct depot *d, struct digest **ret, size_t *ret_n);
 
 /* Marks an entry and its blobs as used now (at most once an hour each). */
 void depot_used(struct depot *d, const struct digest *key, const struct digest *blobs, size_t n);

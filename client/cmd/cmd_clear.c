@@ -16,27 +16,9 @@ struct clear {
 	struct depot *depot;
 	const char *producer;
 	struct digest *keys;
-	size_t n, cap;
+	size_t n;
 	uint64_t entries, results; /* changed, removed */
 };
-
-static int
-add_key(void *arg, const struct digest *key)
-{
-	struct clear *c = arg;
-
-	if (c->n == c->cap) {
-		size_t cap = c->cap ? 2 * c->cap : 256;
-		struct digest *v = reallocarray(c->keys, cap, sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		c->keys = v;
-		c->cap = cap;
-	}
-	c->keys[c->n++] = *key;
-	return 0;
-}
 
 /* One that is damaged is no entry, and one that has gone meanwhile has gone. */
 static int
@@ -75,7 +57,7 @@ static int
 clear_all(struct clear *c)
 {
 	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
-	int r = depot_each_entry(c->depot, add_key, c);
+	int r = depot_list_entries(c->depot, &c->keys, &c->n);
 
 	for (size_t i = 0; r == 0 && i < c->n; i++) {
 		cmd_progress(&progress, "entries", i, c->n);

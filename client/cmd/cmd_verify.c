@@ -22,7 +22,7 @@ struct checked {
 	bool json, progress;
 	struct depot *depot;
 	struct digest *keys;
-	size_t n_keys, cap_keys;
+	size_t n_keys;
 	uint64_t limit; /* compiled at most; 0: all */
 	uint64_t looked_at, verified, runs, differ, skipped, outputs, bytes; /* runs: of verified */
 	struct stats_groups why;
@@ -40,24 +40,6 @@ checked_done(struct checked *c)
 }
 
 /* ---- which */
-
-static int
-add_key(void *arg, const struct digest *key)
-{
-	struct checked *c = arg;
-
-	if (c->n_keys == c->cap_keys) {
-		size_t cap = c->cap_keys ? 2 * c->cap_keys : 256;
-		struct digest *v = reallocarray(c->keys, cap, sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		c->keys = v;
-		c->cap_keys = cap;
-	}
-	c->keys[c->n_keys++] = *key;
-	return 0;
-}
 
 /* In any order, each as likely. */
 static int
@@ -295,7 +277,7 @@ verify(struct checked *c, const struct conf *conf)
 		.shared = conf->client.paths == PATHS_SHARED,
 		.bwrap = bwrap && prime_binds_with(bwrap) ? bwrap : NULL,
 		.tmp = tmp };
-	r = tmp ? depot_each_entry(c->depot, add_key, c) : -ENOMEM;
+	r = tmp ? depot_list_entries(c->depot, &c->keys, &c->n_keys) : -ENOMEM;
 	if (r == 0 && c->limit)
 		r = shuffle(c);
 	if (r == 0)
