@@ -14,7 +14,7 @@
 
 #define BLANKS_OF_MESSAGE 6
 #define REMAP "--remap-path-prefix="
-#define SOURCES_FROM "/lib/rustlib/src/rust/library"
+#define SOURCES_FROM "/" MAPPING_SOURCES
 #define SOURCES_TO "/rustc/"
 
 static const char *const of_home[] = { MAPPING_REGISTRY, MAPPING_CHECKOUTS };

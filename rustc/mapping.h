@@ -17,6 +17,7 @@
 
 #define MAPPING_WORKSPACE "."
 #define MAPPING_TARGET_DIR "/cargo/build-dir"
+#define MAPPING_SOURCES "lib/rustlib/src/rust/library" /* below the sysroot */
 #define MAPPING_HOME "/cargo" /* of cargo's home, with one of these behind it */
 #define MAPPING_REGISTRY "/registry/src"
 #define MAPPING_CHECKOUTS "/git/checkouts"

@@ -184,6 +184,16 @@ ways_of(const struct tree *t, const char *name)
 	return w;
 }
 
+/* What is left of the home where it is a part of another name. */
+static void
+note_home(struct tree *t, const struct buf *hidden)
+{
+	const char *home = t->place->home;
+
+	if (home && hidden->n > 0 && memmem(hidden->p, hidden->n, home, strlen(home)))
+		t->named |= INPUT_PLACE(INPUT_HOME_MARK);
+}
+
 /* 1: it is not one to be kept as a text. */
 static int
 keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64_t size)
@@ -206,10 +216,8 @@ keep_text(struct tree *t, struct output *o, const char *path, bool named, uint64
 		buf_done(&o->text);
 		return 1;
 	}
-	/* by a part of another name */
-	if (r == 0 && t->place->home && o->text.n > 0 &&
-		memmem(o->text.p, o->text.n, t->place->home, strlen(t->place->home)))
-		t->named |= INPUT_PLACE(INPUT_HOME_MARK);
+	if (r == 0)
+		note_home(t, &o->text);
 	o->size = b.n;
 	return r;
 }
@@ -302,10 +310,8 @@ keep_link(struct tree *t, struct output *o, const char *path)
 		return -EBADMSG;
 	o->kind = OUTPUT_LINK;
 	r = marks_hide(t->place, to, (size_t)n, &o->text);
-	/* by a part of another name */
-	if (r == 0 && t->place->home && o->text.n > 0 &&
-		memmem(o->text.p, o->text.n, t->place->home, strlen(t->place->home)))
-		t->named |= INPUT_PLACE(INPUT_HOME_MARK);
+	if (r == 0)
+		note_home(t, &o->text);
 	if (r == 0 && t->ways && place_ways_in(t->ways, &o->text))
 		bind_by(t, o->name);
 	if (r != -EBADMSG)

@@ -35,7 +35,6 @@
 #define TWIN_LOOK_MS 250
 
 /* By which rustc knows that rust-src is there (rustc_session::config). */
-#define SOURCES "lib/rustlib/src/rust/library"
 #define STD_SOURCE "std/src/lib.rs"
 
 extern char **environ;
@@ -187,7 +186,7 @@ metadata_of(void *arg, const char *path, struct digest *ret)
 int
 cached_key(const struct cached_key_in *in, struct unit_key *ret)
 {
-	_cleanup_(freep) char *sources = path_join(in->toolchain->sysroot, SOURCES);
+	_cleanup_(freep) char *sources = path_join(in->toolchain->sysroot, MAPPING_SOURCES);
 	_cleanup_(freep) char *std = sources ? path_join(sources, STD_SOURCE) : NULL;
 	bool has_sources = std && access(std, F_OK) == 0 && !mapping_has(in->call, sources);
 	struct key_in k = { .namespace = in->namespace,
