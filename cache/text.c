@@ -239,26 +239,31 @@ struct sought {
 };
 
 static bool
-has_sought_but(const void *p, size_t size, const struct sought *s)
+has_sought_but(const void *p, size_t size, void *sought)
 {
+	const struct sought *s = sought;
+
 	return text_has_but(p, size, s->what, s->but, s->n);
 }
 
 static bool
-has_sought_not_after(const void *p, size_t size, const struct sought *s)
+has_sought_not_after(const void *p, size_t size, void *sought)
 {
+	const struct sought *s = sought;
+
 	return text_has_not_after(p, size, s->what, *s->but);
 }
 
 static bool
-has_sought_pieces(const void *p, size_t size, const struct sought *s)
+has_sought_pieces(const void *p, size_t size, void *sought)
 {
+	const struct sought *s = sought;
+
 	return text_has_pieces(p, size, s->what);
 }
 
-static int
-look_into(const char *path, bool (*look)(const void *p, size_t size, const struct sought *s),
-	const struct sought *sought)
+int
+text_file_look(const char *path, bool (*look)(const void *p, size_t size, void *to), void *to)
 {
 	struct stat st;
 	_cleanup_(closep) int fd = open_file(path, &st);
@@ -272,7 +277,7 @@ look_into(const char *path, bool (*look)(const void *p, size_t size, const struc
 	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	found = look(p, (size_t)st.st_size, sought);
+	found = look(p, (size_t)st.st_size, to);
 	munmap(p, (size_t)st.st_size);
 	return found;
 }
@@ -280,23 +285,23 @@ look_into(const char *path, bool (*look)(const void *p, size_t size, const struc
 int
 text_file_has_but(const char *path, const char *what, const char *const *but, size_t n)
 {
-	const struct sought s = { what, but, n };
+	struct sought s = { what, but, n };
 
-	return look_into(path, has_sought_but, &s);
+	return text_file_look(path, has_sought_but, &s);
 }
 
 int
 text_file_has_not_after(const char *path, const char *what, const char *before)
 {
-	const struct sought s = { what, &before, 1 };
+	struct sought s = { what, &before, 1 };
 
-	return look_into(path, has_sought_not_after, &s);
+	return text_file_look(path, has_sought_not_after, &s);
 }
 
 int
 text_file_has_pieces(const char *path, const char *what)
 {
-	const struct sought s = { what, NULL, 0 };
+	struct sought s = { what, NULL, 0 };
 
-	return look_into(path, has_sought_pieces, &s);
+	return text_file_look(path, has_sought_pieces, &s);
 }

@@ -62,6 +62,7 @@ cached_close(struct cached *c)
 	strv_done(&c->env);
 	strv_done(&c->marked);
 	strv_done(&c->marked_env);
+	strv_done(&c->amid);
 	strv_done(&c->trace_options);
 	strv_done(&c->known);
 	strv_done(&c->dirs);

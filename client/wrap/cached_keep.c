@@ -555,6 +555,8 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 	int r = add_inputs(c, made, res, &paths, said);
 
 	c->has_macros = loads_macro(c, made->record);
+	c->read = &res->inputs;
+	c->amid_known = false;
 	if (r == 0 && !strv_has(&c->in.call->emit, "dep-info")) {
 		cached_why(said, "which variables it asks for is not known without dep-info");
 		r = -ENOTSUP;
@@ -587,6 +589,7 @@ make_result(struct cached *c, const struct cached_made *made, struct result *res
 		r = cached_look_for_names(c, res, NULL);
 	if (r == 0)
 		r = cached_add_places(c, res);
+	c->read = NULL;
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cache/amid.h"
 #include "cache/marks.h"
 #include "cache/text.h"
 #include "cache/variables.h"
@@ -106,11 +107,42 @@ cached_look_above_text(struct cached *c, const struct buf *text)
 	return c->place.workspace ? look_above(c, NULL, text) : 0;
 }
 
+static bool
+is_crate(const char *name)
+{
+	return ends_with(name, ".rlib") || ends_with(name, ".rmeta") || ends_with(name, ".so");
+}
+
+/* In which names of sources the home's stands, as "/root" in "src/roots.rs": by what was read, and
+ * what the crates tell of theirs. Few ever need it. */
+static int
+learn_amid(struct cached *c)
+{
+	int r = 0;
+
+	for (size_t i = 0; c->read && !c->amid_known && r == 0 && i < c->read->n; i++) {
+		const struct input *in = &c->read->v[i];
+		_cleanup_(freep) char *path = NULL;
+
+		if (in->kind != INPUT_FILE)
+			continue;
+		r = amid_add_path(&c->amid, in->name, c->place.home);
+		if (r < 0 || !is_crate(in->name))
+			continue;
+		path = inputs_real_path(&c->place, in->name);
+		r = path ? amid_add_file(&c->amid, path, c->place.home) : -ENOMEM;
+	}
+	c->amid_known = true;
+	return r;
+}
+
 void
 cached_look_for_home(struct cached *c, const struct buf *hidden)
 {
 	if (c->place.home && hidden->n > 0 &&
-		memmem(hidden->p, hidden->n, c->place.home, strlen(c->place.home)))
+		memmem(hidden->p, hidden->n, c->place.home, strlen(c->place.home)) &&
+		(learn_amid(c) < 0 ||
+			amid_stands_free(&c->amid, hidden->p, hidden->n, c->place.home)))
 		c->named |= INPUT_PLACE(INPUT_HOME_MARK);
 }
 
@@ -120,8 +152,15 @@ look_for_named(struct cached *c, const char *path, unsigned places)
 	unsigned named;
 	int r = marks_find_named(&c->place, path, places & ~c->named, &named);
 
+	if (r == 0 && (named & INPUT_PLACE(INPUT_HOME_MARK))) {
+		r = learn_amid(c);
+		if (r == 0)
+			r = amid_file_stands_free(&c->amid, path, c->place.home);
+		if (r == 0)
+			named &= ~INPUT_PLACE(INPUT_HOME_MARK);
+	}
 	c->named |= named;
-	return r;
+	return MIN2(r, 0);
 }
 
 int
@@ -147,9 +186,7 @@ cached_look_at_inputs(struct cached *c, const struct inputs *s)
 
 		if (in->kind != INPUT_FILE || (!of_target && *in->name != INPUT_WORKSPACE_MARK) ||
 			!c->place.cargo_home || !dir ||
-			(of_target &&
-				(ends_with(in->name, ".rlib") || ends_with(in->name, ".rmeta") ||
-					ends_with(in->name, ".so"))))
+			(of_target && is_crate(in->name)))
 			continue;
 		path = path_join(dir, in->name + 1);
 		r = path ? cached_look_for_moved(c, path) : -ENOMEM;

@@ -34,6 +34,9 @@ struct cached {
 	unsigned named;	 /* the places that move which what was made names (INPUT_PLACE) */
 	bool names_above;	    /* or a directory that the workspace lies in */
 	bool has_macros;	    /* these may put anything into it */
+	const struct inputs *read;  /* of the result that is made; NULL: there is none yet */
+	struct strv amid;	    /* names with the home's in them (cache/amid.h) */
+	bool amid_known;
 	char bound[128];	    /* what of it names its place; "": nothing */
 	struct unit_key bundle_key; /* empty until it is asked for */
 	struct result bundle;	    /* that is in place */

@@ -126,3 +126,23 @@ says() {
   says 31
   all_hit
 }
+
+@test "a home whose name is a part of a source's, as /root is of src/roots.rs" {
+  local part="src$WORK/one-more.rs"
+  project '"-"'
+  mkdir -p "$WORK/p/dep/$(dirname "$part")"
+  echo 'pub fn get<T: Copy>(of: &[T], i: usize) -> T { of[i] }' >"$WORK/p/dep/$part"
+  printf '#[path = "%s"]\npub mod more;\n' "${part#src/}" >>"$WORK/p/dep/src/lib.rs"
+  commit
+  echo 'fn main() { println!("{}", dep::more::get(&["-"], std::env::args().count() - 1)); }' >"$WORK/p/app/src/main.rs"
+  at "$WORK/one"
+  at "$WORK/two"
+  says -
+  all_hit
+  # and where the home stands by itself as well
+  echo 'fn main() { println!("{}", dep::more::get(&[env!("HOME")], std::env::args().count() - 1)); }' >"$WORK/p/app/src/main.rs"
+  at "$WORK/one"
+  says "$WORK/one"
+  at "$WORK/two"
+  says "$WORK/two"
+}

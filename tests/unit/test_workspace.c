@@ -4,6 +4,7 @@
 
 #include "tests/unit/inputs_fixture.h"
 
+#include "cache/amid.h"
 #include "cache/marks.h"
 #include "cache/text.h"
 
@@ -403,6 +404,72 @@ test_has_but(void **state)
 	assert_int_equal(text_file_has_but(in("none"), "/home/u", but, 2), -ENOENT);
 }
 
+static bool
+stands_free(const struct strv *names, const char *text)
+{
+	return amid_stands_free(names, text, strlen(text), "/root");
+}
+
+static void
+test_amid(void **state)
+{
+	_cleanup_(strv_done) struct strv names = STRV_INIT;
+
+	(void)state;
+	assert_false(stands_free(&names, "roots"));
+	assert_true(stands_free(&names, "src/roots.rs"));
+	assert_int_equal(amid_add_path(&names, "\x04registry/num/src/roots.rs", "/root"), 0);
+	assert_int_equal(amid_add_path(&names, "\x03roots/a/rootfs/deep/rootless.rs", "/root"), 0);
+	/* nothing goes on, or nothing goes before */
+	assert_int_equal(amid_add_path(&names, "\x03src/root/mod.rs", "/root"), 0);
+	assert_int_equal(amid_add_path(&names, "\x03src/root", "/root"), 0);
+	assert_int_equal(amid_add_path(&names, "/roots.rs", "/root"), 0);
+	assert_int_equal(amid_add_path(&names, "\x04registry/num/src/roots.rs", "/root"), 0);
+	assert_int_equal(names.n, 3);
+	assert_string_equal(names.v[0], "src/roots.rs");
+	assert_string_equal(names.v[1], "a/rootfs/deep/rootless.rs");
+	assert_string_equal(names.v[2], "deep/rootless.rs");
+	assert_false(stands_free(&names, "num/src/roots.rs:7called"));
+	assert_false(stands_free(&names, "a/rootfs/deep/rootless.rs"));
+	assert_true(stands_free(&names, "src/root"));
+	assert_true(stands_free(&names, "rc/roots.rs"));
+	assert_true(stands_free(&names, "src/roots"));
+	assert_true(stands_free(&names, "src/root.rs"));
+	assert_true(stands_free(&names, "/root/src/roots.rs"));
+	assert_true(stands_free(&names, "src/roots.rs/root"));
+	assert_false(stands_free(&names, ""));
+	put("file", "\x01src/roots.rs");
+	assert_int_equal(amid_file_stands_free(&names, in("file"), "/root"), 0);
+	put("file", "src/roots.rs /root");
+	assert_int_equal(amid_file_stands_free(&names, in("file"), "/root"), 1);
+	put("file", "");
+	assert_int_equal(amid_file_stands_free(&names, in("file"), "/root"), 0);
+	assert_int_equal(amid_file_stands_free(&names, in("none"), "/root"), -ENOENT);
+}
+
+static void
+test_amid_file(void **state)
+{
+	_cleanup_(strv_done) struct strv names = STRV_INIT;
+
+	(void)state;
+	put("crate", "x /rootless.rs \"ab/roots/c.rscalled src/root.rs src/rootx src/root/mod.rs "
+		     "/cargo/num/src/roots.rs");
+	assert_int_equal(amid_add_file(&names, in("crate"), "/root"), 0);
+	assert_int_equal(names.n, 3);
+	assert_string_equal(names.v[0], "ab/roots/c.rs");
+	assert_string_equal(names.v[1], "src/root.rs");
+	assert_string_equal(names.v[2], "src/roots.rs");
+	put("crate", "a/roo");
+	assert_int_equal(amid_add_file(&names, in("crate"), "/root"), 0);
+	put("crate", "a/root");
+	assert_int_equal(amid_add_file(&names, in("crate"), "/root"), 0);
+	put("crate", "a/roots.r");
+	assert_int_equal(amid_add_file(&names, in("crate"), "/root"), 0);
+	assert_int_equal(names.n, 3);
+	assert_int_equal(amid_add_file(&names, in("none"), "/root"), -ENOENT);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
 
 int
@@ -410,7 +477,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain), T(test_beside),
 		T(test_search), T(test_search_elsewhere), T(test_short_search), T(test_common),
-		T(test_tied), T(test_texts), T(test_nested), T(test_has_not_after), T(test_has_but),
+		T(test_tied), T(test_texts), T(test_nested), T(test_has_not_after), T(test_has_but), T(test_amid),
+		T(test_amid_file),
 		T(test_has_pieces), T(test_homes), T(test_workspace_in_home),
 		T(test_homes_in_texts) };
 
