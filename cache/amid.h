@@ -7,7 +7,8 @@
 #include "common/strv.h"
 
 /* Adds to *names what of a path stands around dir: from the begin of the component before it to the
- * end ("src/roots.rs"). Nothing where dir is no part of it, or ends there with a name. 0 or -ENOMEM.
+ * end ("src/roots.rs"). Nothing where dir is no part of it, or ends there with a name. 0 or
+ * -ENOMEM.
  */
 int amid_add_path(struct strv *names, const char *path, const char *dir);
 /* The same for all names of Rust sources in a file's bytes. 0 or -errno. */

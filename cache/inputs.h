@@ -162,6 +162,7 @@ struct inputs_from {
 	bool stamps;   /* that may put SOURCE_DATE_EPOCH into what it makes: no ELF file */
 	bool walkers;  /* a macro that may walk its environment does: compilers since 1.95 */
 	bool metadata; /* of rlibs only the metadata counts */
+	const struct digest *job_key; /* that its worker must name (job_key.h); NULL: none */
 	struct timespec started; /* before the compile (clock_stamp_after); a record may know better
 				  */
 };

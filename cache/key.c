@@ -14,6 +14,7 @@
 #include "rustc/option_tables.h"
 
 #define FORMAT "5"
+#define STD_SOURCE "std/src/lib.rs"
 #define RUN_FORMAT "1"
 #define VALUE_MAX 128
 
@@ -316,6 +317,14 @@ seal(struct unit_key *k)
 		hasher_field(h, k->recipe.v[i], strlen(k->recipe.v[i]));
 	hasher_final(h, &k->id);
 	return 0;
+}
+
+bool
+key_sees_sources(const char *sysroot)
+{
+	_cleanup_(freep) char *std = path_join(sysroot, MAPPING_SOURCES "/" STD_SOURCE);
+
+	return std && fs_exists(std);
 }
 
 int

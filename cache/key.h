@@ -70,6 +70,10 @@ struct unit_key {
 	struct strv recipe;
 };
 
+/* Whether the library's sources are in a toolchain: then their place is in outputs
+ * (key_in.sysroot).
+ */
+bool key_sees_sources(const char *sysroot);
 /* 0; -errno of an extern's digest; -ENOMEM. */
 int unit_key_make(const struct key_in *in, struct unit_key *ret);
 void unit_key_done(struct unit_key *k);

@@ -341,6 +341,40 @@ add_runs(struct recorder *r, const char *item)
 	return record_add(r, INPUT_RUNS, path, INPUT_RUNS_YES, runs ? strlen(INPUT_RUNS_YES) : 0);
 }
 
+/* A worker says what it was given of a file. Here that may be another one by now. */
+static int
+check_sent(struct recorder *r, const char *item)
+{
+	const char *path = strchr(item, ' ');
+	char hex[DIGEST_HEX_SIZE + 1];
+	struct digest sent, now;
+	int k;
+
+	if (!path)
+		return -EBADMSG;
+	snprintf(hex, sizeof(hex), "%.*s", (int)(path - item), item);
+	if (digest_parse(hex, &sent) < 0)
+		return -EBADMSG;
+	k = memo_digest_file(r->in->place->memo, ++path, &now, NULL);
+	if (k == -ENOMEM)
+		return k;
+	return k == 0 && digest_eq(&sent, &now) ? 0
+						: cannot(r, "%s changed after it was sent", path);
+}
+
+/* A worker says which unit it compiled. */
+static int
+check_key(struct recorder *r, const char *hex)
+{
+	struct digest key;
+
+	if (digest_parse(hex, &key) < 0)
+		return -EBADMSG;
+	return r->in->job_key && digest_eq(&key, r->in->job_key)
+		       ? 0
+		       : cannot(r, "the worker compiled it with another key");
+}
+
 static int
 add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 {
@@ -393,6 +427,10 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		return 0;
 	case 'p':
 		return cannot(r, INPUTS_LOST_RIGHTS, path_basename(name));
+	case 'h':
+		return check_sent(r, name);
+	case 'j':
+		return check_key(r, name);
 	case '!':
 		return cannot(r, "%s", name);
 	case 'e':

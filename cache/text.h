@@ -19,8 +19,7 @@ int text_hide_as(char mark, const void *p, size_t n, const char *dir, struct buf
 int text_show_as(char mark, const void *p, size_t n, const char *dir, struct buf *ret);
 
 /* What look says of all bytes of a file: 1 or 0; 0 if it is empty; or -errno. */
-int text_file_look(
-	const char *path, bool (*look)(const void *p, size_t size, void *to), void *to);
+int text_file_look(const char *path, bool (*look)(const void *p, size_t size, void *to), void *to);
 /* Whether a file contains these bytes. 1, 0, or -errno. */
 int text_file_has(const char *path, const char *what);
 /* Whether the bytes contain these ones anywhere but at the begin of one of the others. */

@@ -4,8 +4,10 @@
 #include "client/dispatch/farm_record.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "client/wrap/ledger.h"
+#include "common/fs.h"
 
 static int
 add_item(struct buf *ret, char kind, const char *a, const char *b)
@@ -34,6 +36,49 @@ add_names(struct buf *ret, char kind, char *const *v, size_t n, const char *out_
 	return r;
 }
 
+/* Its place here. */
+static int
+add_path(struct buf *ret, char kind, const char *before, const char *path, const char *out_dir)
+{
+	_cleanup_(freep) char *item = NULL;
+	_cleanup_(freep) char *own = unit_own_path(out_dir, path);
+
+	if (!own || asprintf(&item, "%s%s", before, own) < 0) {
+		item = NULL;
+		return -ENOMEM;
+	}
+	return add_item(ret, kind, item, "");
+}
+
+/* What the worker made of the unit by itself, for the cache to compare: digests of files, and the
+ * unit's key. A worker that says none is an older one. */
+static int
+add_word(struct buf *ret, const Dray__JobResult *m, const char *out_dir)
+{
+	char hex[DIGEST_HEX_SIZE + 1];
+	struct digest d;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->trace->n_read; i++) {
+		const Dray__FileRead *f = m->trace->read[i];
+
+		if (f->digest.len != DIGEST_SIZE || !path_is_normal(f->path))
+			return add_item(ret, '!', "the worker's digests make no sense", "");
+		memcpy(d.b, f->digest.data, DIGEST_SIZE);
+		digest_hex(&d, hex);
+		hex[DIGEST_HEX_SIZE - 1] = ' ';
+		hex[DIGEST_HEX_SIZE] = '\0';
+		r = add_path(ret, 'h', hex, f->path, out_dir);
+	}
+	if (r < 0)
+		return r;
+	if (m->key.len != DIGEST_SIZE)
+		return add_item(ret, '!', "the worker does not say which unit it compiled", "");
+	memcpy(d.b, m->key.data, DIGEST_SIZE);
+	digest_hex(&d, hex);
+	return add_item(ret, 'j', hex, "");
+}
+
 static int
 add_trace(struct buf *ret, const Dray__Trace *t, const char *out_dir)
 {
@@ -56,8 +101,9 @@ add_trace(struct buf *ret, const Dray__Trace *t, const char *out_dir)
 
 int
 farm_record_make(
-	const struct unit *u, const struct outputs *o, const Dray__Trace *t, struct buf *ret)
+	const struct unit *u, const struct outputs *o, const Dray__JobResult *m, struct buf *ret)
 {
+	const Dray__Trace *t = m->trace;
 	_cleanup_(strv_done) struct strv made = STRV_INIT;
 	int r = outputs_list(o, &made);
 
@@ -66,6 +112,8 @@ farm_record_make(
 		r = add_names(ret, 'w', made.v, made.n, "");
 	if (r == 0 && t)
 		r = add_trace(ret, t, unit_out_dir(u));
+	if (r == 0 && t)
+		r = add_word(ret, m, unit_out_dir(u));
 	if (r == 0 && !t)
 		r = add_item(ret, '!', "the worker does not trace", "");
 	else if (r == 0 && !t->whole)
@@ -74,8 +122,8 @@ farm_record_make(
 }
 
 int
-farm_record_write(
-	const struct unit *u, const struct outputs *o, const Dray__Trace *t, const struct say *say)
+farm_record_write(const struct unit *u, const struct outputs *o, const Dray__JobResult *m,
+	const struct say *say)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	const struct buf *out = say_kept(say, true), *err = say_kept(say, false);
@@ -83,7 +131,7 @@ farm_record_write(
 
 	if (!out || !err)
 		return -EFBIG;
-	r = farm_record_make(u, o, t, &b);
+	r = farm_record_make(u, o, m, &b);
 	if (r == 0)
 		r = outputs_write_staged(
 			o, FARM_RECORD_OUT, out->p ? out->p : (uint8_t *)"", out->n);

@@ -7,11 +7,11 @@
 #include "client/dispatch/say.h"
 #include "client/dispatch/unit.h"
 
-/* t may be NULL: then the record says that nothing was seen. 0 or -errno: there is none. */
-int farm_record_write(
-	const struct unit *u, const struct outputs *o, const Dray__Trace *t, const struct say *say);
+/* Without a trace the record says that nothing was seen. 0 or -errno: there is none. */
+int farm_record_write(const struct unit *u, const struct outputs *o, const Dray__JobResult *m,
+	const struct say *say);
 /* The record alone, to *ret. 0 or -ENOMEM. */
 int farm_record_make(
-	const struct unit *u, const struct outputs *o, const Dray__Trace *t, struct buf *ret);
+	const struct unit *u, const struct outputs *o, const Dray__JobResult *m, struct buf *ret);
 
 #endif

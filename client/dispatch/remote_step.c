@@ -304,7 +304,7 @@ link_or_done(struct remote *r, const Dray__JobResult *b)
 	if (e < 0)
 		return;
 	/* for the cache; the unit itself does not need it */
-	if (r->in->keep && farm_record_write(r->in->unit, r->outputs, b->trace, r->in->say) < 0)
+	if (r->in->keep && farm_record_write(r->in->unit, r->outputs, b, r->in->say) < 0)
 		log_debug("what the worker saw is not kept");
 	remote_end(r, REMOTE_DONE, V(NONE), "done");
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/job_key.h"
 #include "cache/marks.h"
 #include "cache/rlib.h"
 #include "cache/text.h"
@@ -35,7 +36,6 @@
 #define TWIN_LOOK_MS 250
 
 /* By which rustc knows that rust-src is there (rustc_session::config). */
-#define STD_SOURCE "std/src/lib.rs"
 
 extern char **environ;
 
@@ -188,8 +188,8 @@ int
 cached_key(const struct cached_key_in *in, struct unit_key *ret)
 {
 	_cleanup_(freep) char *sources = path_join(in->toolchain->sysroot, MAPPING_SOURCES);
-	_cleanup_(freep) char *std = sources ? path_join(sources, STD_SOURCE) : NULL;
-	bool has_sources = std && access(std, F_OK) == 0 && !mapping_has(in->call, sources);
+	bool has_sources = sources && key_sees_sources(in->toolchain->sysroot) &&
+			   !mapping_has(in->call, sources);
 	struct key_in k = { .namespace = in->namespace,
 		.toolchain = &in->toolchain->id,
 		.sysroot = in->bundle || has_sources ? in->toolchain->sysroot : NULL,
@@ -204,7 +204,27 @@ cached_key(const struct cached_key_in *in, struct unit_key *ret)
 		.digest = in->bundle && call_takes_metadata(in->call) ? metadata_of : digest_of,
 		.arg = in->memo };
 
-	return std ? unit_key_make(&k, ret) : -ENOMEM;
+	return sources ? unit_key_make(&k, ret) : -ENOMEM;
+}
+
+int
+cached_job_key(const struct cached *c, struct digest *ret)
+{
+	struct unit_key key;
+	const struct job_key_in in = { .toolchain = &c->tc.id,
+		.sysroot = c->tc.sysroot,
+		.toolchain_dir = c->tc.sysroot,
+		.call = c->in.call,
+		.cwd = c->cwd,
+		.env = &c->env,
+		.digest = digest_of,
+		.arg = c->in.memo };
+	int r = job_key_make(&in, &key);
+
+	if (r == 0)
+		*ret = key.id;
+	unit_key_done(&key);
+	return r;
 }
 
 /* Where paths = shared, variables are compared with marks for places: of a unit that is not mapped,

@@ -514,6 +514,7 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 	_cleanup_(freep) char *why = NULL;
 	_cleanup_(strv_done) struct strv libraries = STRV_INIT, argfiles = STRV_INIT;
 	const char *target = c->in.call->target;
+	struct digest job_key;
 	struct inputs_from from = { .place = &c->place,
 		.ignored_lists = &c->dirs,
 		.argfiles = &argfiles,
@@ -523,11 +524,16 @@ add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
 		.linked = c->in.call->calls_linker && !made->staged,
 		.walkers = release_is_since(c->tc.release, RELEASE_ENVIRON, false),
 		.metadata = made->metadata,
+		.job_key = &job_key,
 		.started = c->started };
 	int r = list_dirs(c, made->record);
 
 	if (r == 0)
 		r = list_libraries(c, &libraries);
+	if (r == 0 && streq(made->from, "farm"))
+		r = cached_job_key(c, &job_key);
+	else
+		from.job_key = NULL;
 	if (r == 0)
 		r = list_argfiles(c, &argfiles);
 	for (size_t i = 0; r == 0 && made->known && i < made->known->n; i++) {

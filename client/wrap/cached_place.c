@@ -185,8 +185,7 @@ cached_look_at_inputs(struct cached *c, const struct inputs *s)
 		_cleanup_(freep) char *path = NULL;
 
 		if (in->kind != INPUT_FILE || (!of_target && *in->name != INPUT_WORKSPACE_MARK) ||
-			!c->place.cargo_home || !dir ||
-			(of_target && is_crate(in->name)))
+			!c->place.cargo_home || !dir || (of_target && is_crate(in->name)))
 			continue;
 		path = path_join(dir, in->name + 1);
 		r = path ? cached_look_for_moved(c, path) : -ENOMEM;

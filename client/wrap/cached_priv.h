@@ -32,10 +32,10 @@ struct cached {
 	bool names_real; /* what was made names the target directory by its real path, behind a link
 			  */
 	unsigned named;	 /* the places that move which what was made names (INPUT_PLACE) */
-	bool names_above;	    /* or a directory that the workspace lies in */
-	bool has_macros;	    /* these may put anything into it */
-	const struct inputs *read;  /* of the result that is made; NULL: there is none yet */
-	struct strv amid;	    /* names with the home's in them (cache/amid.h) */
+	bool names_above;	   /* or a directory that the workspace lies in */
+	bool has_macros;	   /* these may put anything into it */
+	const struct inputs *read; /* of the result that is made; NULL: there is none yet */
+	struct strv amid;	   /* names with the home's in them (cache/amid.h) */
 	bool amid_known;
 	char bound[128];	    /* what of it names its place; "": nothing */
 	struct unit_key bundle_key; /* empty until it is asked for */
@@ -117,6 +117,8 @@ int cached_look_for_pieces(
 int cached_add_places(const struct cached *c, struct result *res);
 /* 0 or -errno. */
 int cached_bundle_key(struct cached *c);
+/* What a worker calls this unit (cache/job_key.h). 0 or -errno. */
+int cached_job_key(const struct cached *c, struct digest *ret);
 
 /* The last recipe of what seems to be the same unit, NUL-terminated strings. -ENOENT. */
 int cached_former_recipe(struct cached *c, struct strv *ret);

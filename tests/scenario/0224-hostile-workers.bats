@@ -3,26 +3,7 @@
 # shown, and the build ends as plain cargo's.
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
-
-BADWORKER=$DRAY_BUILD/tests/scenario/badworker
-
-# bad_farm LINE…: a farm of one worker, whose answers are changed so.
-bad_farm() {
-  allow client client
-  allow worker w1
-  coordinator_start
-  mkfifo "$FARM/bad.in"
-  "$BADWORKER" "$FARM/keys/w1" "$FARM/keys/client" "$FARM/bad" <"$FARM/bad.in" >"$LOGS/bad" 2>&1 3>&- &
-  STARTED+=($!)
-  exec {ORDERS}>"$FARM/bad.in"
-  wait_until 5 test -s "$LOGS/bad"
-  worker_start w1 --advertise "$(head -n 1 "$LOGS/bad")"
-  printf '%s\n' "$WORKER_EP" "$@" >"$FARM/bad"
-  client_env
-  package "$WORK/app" app
-  dependency "$WORK/app" dep
-  echo 'fn main() { println!("{}", dep::answer()); }' >"$WORK/app/src/main.rs"
-}
+. "$BATS_TEST_DIRNAME/badworker.bash"
 
 # what_plain_makes [ARG…]: built plainly, then by that farm, with the same result. The exit status of cargo is 0.
 what_plain_makes() {

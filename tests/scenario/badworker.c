@@ -15,6 +15,8 @@
  *     half SUFFIX     ... or ends before its last chunk, and with it this program
  *     twice SUFFIX    ... or is sent twice
  *     time US         how long the compiler took
+ *     unit            it compiled another unit
+ *     read SUFFIX     it was given something else of this file
  *     err TEXT, out TEXT   what the compiler says besides, before its end; \033 and the like are
  * bytes Ends with its standard input. */
 #include "config.h"
@@ -139,6 +141,11 @@ on_result(struct peer *p, Dray__JobResult *m)
 	say(p, true);
 	if (told("time", NULL))
 		m->compile_us = strtoull(told("time", NULL), NULL, 10);
+	if (told("unit", NULL) && m->key.len > 0)
+		m->key.data[0] ^= 1;
+	for (size_t i = 0; m->trace && i < m->trace->n_read; i++)
+		if (told("read", m->trace->read[i]->path))
+			m->trace->read[i]->digest.data[0] ^= 1;
 	for (size_t i = 0; i < m->n_link; i++) {
 		Dray__LinkCall *l = m->link[i];
 		const char *prefix = told("prefix", NULL), *dir = told("dir", NULL);

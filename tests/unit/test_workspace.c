@@ -477,10 +477,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain), T(test_beside),
 		T(test_search), T(test_search_elsewhere), T(test_short_search), T(test_common),
-		T(test_tied), T(test_texts), T(test_nested), T(test_has_not_after), T(test_has_but), T(test_amid),
-		T(test_amid_file),
-		T(test_has_pieces), T(test_homes), T(test_workspace_in_home),
-		T(test_homes_in_texts) };
+		T(test_tied), T(test_texts), T(test_nested), T(test_has_not_after), T(test_has_but),
+		T(test_amid), T(test_amid_file), T(test_has_pieces), T(test_homes),
+		T(test_workspace_in_home), T(test_homes_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

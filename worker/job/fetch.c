@@ -102,6 +102,39 @@ make_directory(struct job *j)
 	return 0;
 }
 
+/* What is at the path now. */
+static int
+note_got(struct job *j)
+{
+	struct fetched *v = reallocarray(j->fetch.got, j->fetch.n_got + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	j->fetch.got = v;
+	v[j->fetch.n_got].path = strdup(j->fetch.path);
+	v[j->fetch.n_got].digest = j->fetch.in.digest;
+	return v[j->fetch.n_got].path ? (j->fetch.n_got++, 0) : -ENOMEM;
+}
+
+const struct digest *
+fetch_find(const struct job *j, const char *path)
+{
+	for (size_t i = 0; i < j->fetch.n_got; i++)
+		if (streq(j->fetch.got[i].path, path))
+			return &j->fetch.got[i].digest;
+	return NULL;
+}
+
+void
+fetch_done(struct job *j)
+{
+	blob_in_done(&j->fetch.in);
+	while (j->fetch.n_got > 0)
+		free(j->fetch.got[--j->fetch.n_got].path);
+	free(j->fetch.got);
+	j->fetch.got = NULL;
+}
+
 /* -ENOENT: the store does not have it. */
 static int
 copy_to_out(struct job *j, const char *name)
@@ -115,6 +148,8 @@ copy_to_out(struct job *j, const char *name)
 		return from == -ENOENT ? from : place_failed(j, from);
 	out = open_out(j);
 	r = out < 0 ? out : out_dir_put(out, name, from, j->fetch.modified);
+	if (r == 0)
+		r = note_got(j);
 	if (r < 0)
 		return place_failed(j, r == -ENOENT ? -EIO : r);
 	trace_answer(j->trace, true, NULL);
@@ -139,7 +174,9 @@ link_file(struct job *j)
 	r = disk_link(j->shared->store, &j->fetch.in.digest, host);
 	if (r == -ENOENT)
 		return r;
-	if (r < 0 && r != -EEXIST)
+	if (r == 0 || r == -EEXIST)
+		r = note_got(j);
+	if (r < 0)
 		return place_failed(j, r);
 	trace_answer(j->trace, true, NULL);
 	return 0;

@@ -33,6 +33,22 @@ read_digests(struct job *j)
 	return 0;
 }
 
+/* What the client says of its unit is compared with what the compiler will be called with. */
+static int
+make_key(struct job *j)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = unit_index_make(j->unit, &j->index);
+
+	if (r == 0)
+		r = unit_key_of(&j->index, j->offer->toolchain.sysroot, &j->key, &why);
+	return r < 0 ? job_fail(j, r,
+			       why ? DRAY__VERDICT__VERDICT_BAD_UNIT
+				   : DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			       "%s", why ? why : strerror(-r))
+		     : 0;
+}
+
 static int
 check_unit(struct job *j)
 {
@@ -49,7 +65,8 @@ check_unit(struct job *j)
 	if (r < 0)
 		return job_fail(
 			j, r, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s", why ? why : strerror(-r));
-	return read_digests(j);
+	r = read_digests(j);
+	return r < 0 ? r : make_key(j);
 }
 
 static int
@@ -288,7 +305,8 @@ static void
 free_thread_part(struct job *j)
 {
 	trace_freep(&j->trace);
-	blob_in_done(&j->fetch.in);
+	fetch_done(j);
+	unit_index_done(&j->index);
 	stage_done(&j->stage);
 	free(j->blobs);
 	chunk_coder_freep(&j->coder);

@@ -12,6 +12,7 @@
 #include "worker/sandbox/sandbox.h"
 #include "worker/sandbox/stage.h"
 #include "worker/job/tokens.h"
+#include "worker/job/unit_key.h"
 #include "worker/tracer/trace.h"
 
 /* How many content messages of the client may be on their way to us: 16 MiB. */
@@ -32,6 +33,12 @@ struct blob_in {
 	struct store_writer *writer;
 };
 
+/* What came on demand. */
+struct fetched {
+	char *path;
+	struct digest digest;
+};
+
 /* A file that the compiler waits for while the client is asked. */
 struct fetch {
 	uint32_t next_id, files;
@@ -40,6 +47,8 @@ struct fetch {
 	char path[PATH_MAX];
 	int64_t modified; /* as the client has it */
 	struct blob_in in;
+	struct fetched *got; /* regular files */
+	size_t n_got;
 };
 
 /* How job_talk.c hands over what concerns files on demand. */
@@ -64,6 +73,8 @@ struct job {
 	const Dray__JobOpen *request;
 	const Dray__Unit *unit;
 	struct digest *blobs; /* of unit->blobs */
+	struct unit_index index;
+	struct digest key; /* of the unit (unit_key.h) */
 	struct stage stage;
 	bool compress;
 	uint32_t credit; /* content messages we may still send */
@@ -120,6 +131,9 @@ void blob_in_done(struct blob_in *in);
 
 /* fetch.c */
 extern const struct job_demand fetch_demand;
+/* The digest of what came on demand for a path, or NULL. */
+const struct digest *fetch_find(const struct job *j, const char *path);
+void fetch_done(struct job *j);
 
 /* job_text.c: relays the compiler's text while it runs, and the outputs it announces */
 int job_text_relay(struct job *j);

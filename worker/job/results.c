@@ -385,12 +385,40 @@ fill_call(const struct capture *c, Dray__LinkCall *m)
 	return 0;
 }
 
+/* What the job read of the client's, with the digest of what was in place: the client's own files
+ * may be other ones by now. */
+static int
+add_reads(struct job *j, Dray__Trace *m, Dray__FileRead **ret_all)
+{
+	Dray__FileRead *all = calloc(m->n_files + 1, sizeof(*all));
+
+	*ret_all = all;
+	m->read = calloc(m->n_files + 1, sizeof(*m->read));
+	if (!all || !m->read)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n_files; i++) {
+		const uint8_t *digest = unit_index_digest(&j->index, m->files[i]);
+		const struct digest *got = digest ? NULL : fetch_find(j, m->files[i]);
+		Dray__FileRead *read = &all[m->n_read];
+
+		if (!digest && !got)
+			continue;
+		dray__file_read__init(read);
+		read->path = m->files[i];
+		read->digest.data = (uint8_t *)(digest ? digest : got->b);
+		read->digest.len = DIGEST_SIZE;
+		m->read[m->n_read++] = read;
+	}
+	return 0;
+}
+
 static int
 send_result(struct job *j, const struct captures *c)
 {
 	Dray__JobResult m = DRAY__JOB_RESULT__INIT;
 	Dray__LinkCall calls[CAPTURE_CALLS_MAX], *list[CAPTURE_CALLS_MAX];
 	Dray__Trace trace = DRAY__TRACE__INIT;
+	_cleanup_(freep) Dray__FileRead *reads = NULL;
 	size_t n = 0;
 	int r = 0;
 
@@ -407,7 +435,11 @@ send_result(struct job *j, const struct captures *c)
 	m.cpu_us = j->cpu_us;
 	m.peak_rss = j->peak_rss;
 	m.text_bytes = j->text_bytes;
+	m.key.data = j->key.b;
+	m.key.len = DIGEST_SIZE;
 	if (j->trace && trace_message(j->trace, &trace)) {
+		if (r == 0)
+			r = add_reads(j, &trace, &reads);
 		m.trace = &trace;
 		log_debug(
 			"job=%s traced: calls=%u files=%zu absent=%zu dirs=%zu env=%zu fetched=%u "

@@ -204,6 +204,7 @@ trace_message_done(Dray__Trace *m)
 	free(m->link_stats);
 	free(m->env);
 	free(m->rustc_env);
+	free(m->read);
 	dray__trace__init(m);
 }
 

@@ -13,7 +13,6 @@
 #include "worker/inside/capture_dir.h"
 #include "worker/sandbox/sandbox.h"
 
-#define ALIAS "/.dray-in"
 #define OURS "/.dray"
 #define ARG_FILE OURS "/args" /* compiler.c */
 
@@ -148,7 +147,7 @@ trace_rules_place(const struct trace_rules *r, const char *path)
 
 	if (path_is_below(path, r->unit->out_dir))
 		return PLACE_OUT;
-	if (path_is_below(path, ALIAS))
+	if (path_is_below(path, SANDBOX_ALIAS))
 		return PLACE_IN;
 	if (path_is_below(path, r->unit->sysroot))
 		return PLACE_OURS;

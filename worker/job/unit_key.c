@@ -1,0 +1,214 @@
+/* Invariant: of what a client says of its unit the key has nothing but what the compiler gets to
+ * see. */
+#include "config.h"
+
+#include "worker/job/unit_key.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "cache/job_key.h"
+#include "common/fs.h"
+#include "worker/sandbox/sandbox.h"
+
+static int _printf_(2, 3) no_unit(char **ret_error, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(ret_error, fmt, ap);
+	va_end(ap);
+	if (r < 0)
+		*ret_error = NULL;
+	return r < 0 ? -ENOMEM : -EINVAL;
+}
+
+/* Adds an argument with the client's out-dir where the job has the alias. */
+static int
+add_own(struct strv *to, const char *arg, const char *out_dir)
+{
+	const char *at = strstr(arg, SANDBOX_ALIAS);
+	size_t k = strlen(SANDBOX_ALIAS);
+
+	if (!at || (at[k] && at[k] != '/'))
+		return strv_add(to, arg);
+	return strv_addf(to, "%.*s%s%s", (int)(at - arg), arg, out_dir, at + k);
+}
+
+/* The call as the client made it. */
+static int
+list_words(const Dray__Unit *u, struct strv *to)
+{
+	int r = strv_addf(to, "%s/bin/%s", u->sysroot, u->driver);
+
+	for (size_t i = 0; r == 0 && i < u->n_argv; i++)
+		r = add_own(to, u->argv[i], u->out_dir);
+	return r;
+}
+
+static int
+list_env(const Dray__Unit *u, struct strv *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < u->n_env; i++)
+		r = strv_addf(to, "%s=%.*s", u->env[i]->name, (int)u->env[i]->value.len,
+			(const char *)u->env[i]->value.data);
+	return r;
+}
+
+/* Of the kernel's own files none is the same for two processes. */
+static bool
+is_kernels(const char *cwd, const char *given)
+{
+	_cleanup_(freep) char *path = path_normalize(cwd, given);
+
+	return path && (path_is_below(path, "/proc") || path_is_below(path, "/dev") ||
+			       path_is_below(path, "/sys"));
+}
+
+static int
+check_paths(const Dray__Unit *u, const struct rustc_call *call, char **ret_error)
+{
+	for (size_t i = 0; i < u->n_argv; i++)
+		if (*u->argv[i] == '@')
+			return no_unit(ret_error, "arguments in a file (%.100s)", u->argv[i]);
+	if (is_kernels(u->cwd, call->source))
+		return no_unit(ret_error, "a source of the kernel's (%.200s)", call->source);
+	for (size_t i = 0; i < call->n_externs; i++)
+		if (call->externs[i].path && is_kernels(u->cwd, call->externs[i].path))
+			return no_unit(ret_error, "a crate of the kernel's (%.200s)",
+				call->externs[i].path);
+	for (size_t i = 0; i < call->n_libs; i++)
+		if (is_kernels(u->cwd, call->libs[i].path))
+			return no_unit(ret_error, "libraries of the kernel's (%.200s)",
+				call->libs[i].path);
+	return 0;
+}
+
+/* Whether the call is what the client says that it is. */
+static int
+check_call(const Dray__Unit *u, const struct rustc_call *call, char **ret_error)
+{
+	_cleanup_(freep) char *out_dir = NULL;
+
+	if (call->kind != CALL_UNIT || !call->source || !call->out_dir)
+		return no_unit(ret_error, "no unit: %.200s", call->why ? call->why : "no source");
+	if (call->incremental)
+		return no_unit(ret_error, "-C incremental");
+	if (call->clippy != streq(u->driver, "clippy-driver"))
+		return no_unit(ret_error, "arguments of another compiler than %.60s", u->driver);
+	if (*u->linker && !call->calls_linker)
+		return no_unit(ret_error, "a linker for what is not linked");
+	out_dir = path_normalize(u->cwd, call->out_dir);
+	if (!out_dir)
+		return -ENOMEM;
+	if (!streq(out_dir, u->out_dir))
+		return no_unit(ret_error, "the output directory %.200s, and --out-dir %.200s",
+			u->out_dir, out_dir);
+	return check_paths(u, call, ret_error);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	Dray__UnitFile *const *x = a, *const *y = b;
+
+	return strcmp((*x)->path, (*y)->path);
+}
+
+int
+unit_index_make(const Dray__Unit *u, struct unit_index *ret)
+{
+	ret->unit = u;
+	ret->v = calloc(u->n_files + 1, sizeof(*ret->v));
+	if (!ret->v)
+		return -ENOMEM;
+	for (size_t i = 0; i < u->n_files; i++)
+		ret->v[i] = u->files[i];
+	qsort(ret->v, u->n_files, sizeof(*ret->v), compare);
+	return 0;
+}
+
+void
+unit_index_done(struct unit_index *x)
+{
+	free(x->v);
+	x->v = NULL;
+}
+
+const uint8_t *
+unit_index_digest(const struct unit_index *x, const char *path)
+{
+	Dray__UnitFile key = { .path = (char *)path }, *what = &key, **found;
+
+	found = bsearch(&what, x->v, x->unit->n_files, sizeof(*x->v), compare);
+	return found ? x->unit->blobs[(*found)->blob]->digest.data : NULL;
+}
+
+/* path: as the client's call names it. */
+static int
+digest_of(void *arg, const char *path, struct digest *ret)
+{
+	const struct unit_index *x = arg;
+	const Dray__Unit *u = x->unit;
+	_cleanup_(freep) char *own = path_normalize(u->cwd, path);
+	_cleanup_(freep) char *aliased = NULL;
+	const uint8_t *digest;
+
+	if (own && path_is_below(own, u->out_dir)) {
+		if (asprintf(&aliased, SANDBOX_ALIAS "%s", own + strlen(u->out_dir)) < 0)
+			aliased = NULL;
+	} else {
+		aliased = steal_ptr(own);
+	}
+	if (!aliased)
+		return -ENOMEM;
+	digest = unit_index_digest(x, aliased);
+	if (!digest)
+		return -ENOENT;
+	memcpy(ret->b, digest, DIGEST_SIZE);
+	return 0;
+}
+
+int
+unit_key_of(
+	const struct unit_index *x, const char *toolchain_dir, struct digest *ret, char **ret_error)
+{
+	const Dray__Unit *u = x->unit;
+	_cleanup_(strv_done) struct strv words = STRV_INIT, env = STRV_INIT;
+	struct unit_key key = { .recipe = STRV_INIT };
+	struct rustc_call call;
+	struct digest toolchain;
+	struct job_key_in in = { .toolchain = &toolchain,
+		.sysroot = u->sysroot,
+		.toolchain_dir = toolchain_dir,
+		.call = &call,
+		.cwd = u->cwd,
+		.env = &env,
+		.digest = digest_of,
+		.arg = (void *)x };
+	int r = list_words(u, &words);
+
+	*ret_error = NULL;
+	if (r == 0)
+		r = list_env(u, &env);
+	if (r == 0)
+		r = call_parse(words.v, &call);
+	if (r < 0)
+		return r;
+	memcpy(toolchain.b, u->toolchain.data, DIGEST_SIZE);
+	r = check_call(u, &call, ret_error);
+	if (r == 0) {
+		r = job_key_make(&in, &key);
+		if (r == -ENOENT)
+			r = no_unit(ret_error, "a crate that it names was not sent");
+	}
+	if (r == 0)
+		*ret = key.id;
+	unit_key_done(&key);
+	call_done(&call);
+	return r;
+}
