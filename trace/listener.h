@@ -28,6 +28,9 @@ int trace_listener_next(struct trace_listener *l);
 /* Whether the call still waits. Then its caller lives, and the memory that was read was the
  * caller's. */
 bool trace_listener_waits(const struct trace_listener *l);
+/* Writes to the caller's memory: all of it, or false. What is written to is the memory of a caller
+ * that still waits, and of no process that has its number now. */
+bool trace_listener_write(const struct trace_listener *l, uint64_t at, const void *p, size_t n);
 /* Answers the call: the kernel does it, or this is its value. -errno: the caller is gone. */
 int trace_listener_go_on(struct trace_listener *l);
 void trace_listener_answer(struct trace_listener *l, int64_t value);

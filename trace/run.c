@@ -115,7 +115,7 @@ read_arguments(struct watch *w, const struct trace_call *c, const char *program)
 	_cleanup_(buf_done) struct buf argv = BUF_INIT;
 	char path[PATH_MAX + 64];
 
-	if (trace_call_strings(c->pid, c->argv, ARGV_MAX, &argv) < 0)
+	if (trace_call_strings(c, c->argv, ARGV_MAX, &argv) < 0)
 		return;
 	take_text(w, &argv);
 	for (size_t i = 0; i < argv.n;) {
@@ -153,7 +153,7 @@ add_caches(struct watch *w, const struct trace_call *c, const char *path)
 	_cleanup_(buf_done) struct buf env = BUF_INIT;
 	_cleanup_(strv_done) struct strv dirs = STRV_INIT;
 
-	if (!program_keeps_cache(path) || trace_call_strings(c->pid, c->envp, ENVP_MAX, &env) < 0 ||
+	if (!program_keeps_cache(path) || trace_call_strings(c, c->envp, ENVP_MAX, &env) < 0 ||
 		program_cache_dirs(path, &env, &dirs) < 0)
 		return;
 	for (size_t i = 0; i < dirs.n; i++)

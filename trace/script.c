@@ -66,7 +66,7 @@ has_library(const struct watch *w, const struct trace_call *c)
 {
 	_cleanup_(buf_done) struct buf env = BUF_INIT;
 
-	if (!w->script.library || trace_call_strings(c->pid, c->envp, ENVP_MAX, &env) < 0)
+	if (!w->script.library || trace_call_strings(c, c->envp, ENVP_MAX, &env) < 0)
 		return false;
 	for (size_t i = 0; i < env.n; i += strlen((const char *)env.p + i) + 1) {
 		const char *e = (const char *)env.p + i;
@@ -180,7 +180,7 @@ look_at_driver(struct watch *w, const struct trace_call *c)
 	_cleanup_(buf_done) struct buf argv = BUF_INIT;
 
 	if (trace_set_get(&w->set, TRACE_GROUPS, "cpu") != TRACE_NONE ||
-		trace_call_strings(c->pid, c->argv, ARGV_MAX, &argv) < 0)
+		trace_call_strings(c, c->argv, ARGV_MAX, &argv) < 0)
 		return;
 	for (size_t i = 0; i < argv.n; i += strlen((const char *)argv.p + i) + 1) {
 		const char *arg = (const char *)argv.p + i;

@@ -109,8 +109,8 @@ add_string(pid_t tid, struct page *pages, uint64_t at, size_t max, struct buf *r
 	return -ENAMETOOLONG;
 }
 
-int
-trace_call_strings(pid_t tid, uint64_t at, size_t max, struct buf *ret)
+static int
+read_strings(pid_t tid, uint64_t at, size_t max, struct buf *ret)
 {
 	_cleanup_(freep) struct page *strings = malloc(STRING_PAGES * sizeof(*strings));
 	struct page pointers = { .at = 0 };
@@ -130,6 +130,14 @@ trace_call_strings(pid_t tid, uint64_t at, size_t max, struct buf *ret)
 			return 0;
 	}
 	return r;
+}
+
+int
+trace_call_strings(const struct trace_call *c, uint64_t at, size_t max, struct buf *ret)
+{
+	int r = read_strings(c->pid, at, max, ret);
+
+	return c->listener && !trace_listener_waits(c->listener) ? -ESRCH : r;
 }
 
 /* -EREMOTE: nothing can be said of the thread, though it may be there. */
@@ -556,8 +564,8 @@ take_paths(const struct seccomp_notif *req, const struct call_row *row, const ch
 	return r;
 }
 
-void
-trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
+static void
+read_call(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
 {
 	const struct call_row *row = call_row_find(req->data.nr);
 	int r;
@@ -609,4 +617,12 @@ trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_c
 	ret->asks_link = row->is & ASKS_LINK;
 	ret->asks_extended = row->is & ASKS_EXTENDED;
 	ret->sets_extended = row->is & SETS_EXTENDED;
+}
+
+void
+trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret)
+{
+	read_call(req, cwd, ret);
+	/* Another process may have had the number of one that was killed, at any time until now. */
+	ret->gone = ret->listener && !trace_listener_waits(ret->listener);
 }

@@ -8,6 +8,7 @@
 
 #include "common/buf.h"
 #include "trace/caller.h"
+#include "trace/listener.h"
 
 enum trace_op {
 	TRACE_LOOK, /* access, readlink, getxattr */
@@ -46,7 +47,10 @@ struct trace_call {
 						  not this machine's, asked before a ".." goes
 						  up from dir. Negative: nothing more is read */
 	void *up_arg;
-	pid_t pid; /* the caller's thread */
+	const struct trace_listener *listener; /* set by the caller: what is read counts only if the
+						  call waits there still. NULL: not looked at */
+	bool gone;			       /* it does not: nothing of this is the caller's */
+	pid_t pid;			       /* the caller's thread */
 	enum trace_op op;
 	bool write;    /* TRACE_OPEN: for writing, or to be made */
 	bool keeps;    /* with write: the file's earlier content stays */
@@ -85,7 +89,7 @@ extern const int trace_marks[];
  * up. */
 void trace_call_read(const struct seccomp_notif *req, const char *cwd, struct trace_call *ret);
 /* Reads the strings of an array that ends with NULL (argv, envp), each with its NUL, up to max
- * bytes; what does not fit is left out. 0 or -errno. */
-int trace_call_strings(pid_t tid, uint64_t at, size_t max, struct buf *ret);
+ * bytes; what does not fit is left out. 0 or -errno; -ESRCH: the caller is gone. */
+int trace_call_strings(const struct trace_call *c, uint64_t at, size_t max, struct buf *ret);
 
 #endif

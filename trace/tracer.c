@@ -361,6 +361,15 @@ by(void *arg)
 	return !r->watch.linker && streq(exe, compiler) ? WATCH_BY_COMPILER : WATCH_BY_OTHER;
 }
 
+/* The maps that were read are the caller's only if it waits still. */
+static void
+take_hello(struct tracer *r)
+{
+	trace_caller_hello(&r->caller, r->listener.req);
+	if (!trace_listener_waits(&r->listener))
+		trace_caller_done(&r->caller);
+}
+
 static void
 find_caller(struct tracer *r)
 {
@@ -375,7 +384,7 @@ find_caller(struct tracer *r)
 	if (c->op == TRACE_EXEC)
 		trace_caller_exec(&r->caller, r->listener.req);
 	else if (c->op == TRACE_SAID && streq(c->path[0], TRACE_ENV_HELLO))
-		trace_caller_hello(&r->caller, r->listener.req);
+		take_hello(r);
 	else if (c->attributes != TRACE_ATTRIBUTES_NONE || c->asks_link)
 		c->who = trace_caller_who(&r->caller, r->listener.req);
 }
@@ -397,9 +406,10 @@ answer(struct tracer *r)
 static void
 consider(struct tracer *r)
 {
+	r->call.listener = &r->listener;
 	trace_call_read(r->listener.req, r->moved || !*r->cwd ? NULL : r->cwd, &r->call);
 	/* a caller that is gone is not let go on, either */
-	if (!r->call.error || trace_listener_waits(&r->listener))
+	if (!r->call.gone)
 		(void)answer(r);
 }
 
@@ -639,8 +649,9 @@ answer_exec(struct tracer *r)
 	}
 	if (k < 0)
 		return untraced(r, "its calls cannot be received", 0);
+	c->listener = &r->listener;
 	trace_call_read(r->listener.req, *r->cwd ? r->cwd : NULL, c);
-	if (c->error || c->op != TRACE_EXEC || !*c->path[0])
+	if (c->gone || c->error || c->op != TRACE_EXEC || !*c->path[0])
 		return untraced(r, "its memory cannot be read", c->error);
 	snprintf(link, sizeof(link), "/proc/%ld/cwd", (long)r->pid);
 	if (readlink(link, cwd, sizeof(cwd)) < 0)

@@ -29,7 +29,7 @@ serve_one(struct trace *t)
 		return true;
 	}
 	r = trace_consider(t);
-	if (r < 0)
+	if (r != 0)
 		return r != -ECANCELED;
 	if (t->call.op == TRACE_STAT && trace_answer_stat(t))
 		trace_listener_answer(&t->listener, 0);

@@ -428,6 +428,15 @@ source(struct trace *t, const char *path)
 }
 
 static void
+/* The maps that were read are the caller's only if it waits still. */
+static void
+take_hello(struct trace *t)
+{
+	trace_caller_hello(&t->caller, t->listener.req);
+	if (!trace_listener_waits(&t->listener))
+		trace_caller_done(&t->caller);
+}
+
 find_caller(struct trace *t)
 {
 	struct trace_call *c = &t->call;
@@ -435,7 +444,7 @@ find_caller(struct trace *t)
 	if (c->op == TRACE_EXEC)
 		trace_caller_exec(&t->caller, t->listener.req);
 	else if (c->op == TRACE_SAID && streq(c->path[0], TRACE_ENV_HELLO))
-		trace_caller_hello(&t->caller, t->listener.req);
+		take_hello(t);
 	else if (c->attributes != TRACE_ATTRIBUTES_NONE || c->asks_link)
 		c->who = trace_caller_who(&t->caller, t->listener.req);
 }
@@ -449,7 +458,10 @@ trace_consider(struct trace *t)
 	t->call.up = before_up;
 	t->call.up_arg = t;
 	trace_call_read(t->listener.req, t->moved ? NULL : t->stage->unit->cwd, &t->call);
+	t->call.listener = &t->listener;
 	if (t->up < 0)
+	if (t->call.gone)
+		return 1;
 		return t->up;
 	if (t->call.op == TRACE_SOCKET)
 		return trace_refuse(t, "the network");
@@ -462,8 +474,7 @@ trace_consider(struct trace *t)
 	if (t->call.op == TRACE_UMASK && !unit_umask(t->stage->unit))
 		return trace_refuse(t, "the umask");
 	t->umask |= t->call.op == TRACE_UMASK;
-	if (t->call.error && t->call.error != -EFAULT && t->call.error != -EBADF)
-		t->unread |= trace_listener_waits(&t->listener);
+	t->unread |= t->call.error && t->call.error != -EFAULT && t->call.error != -EBADF;
 	if (t->listener.req->data.nr == SCMP_SYS(fchdir) || t->call.op == TRACE_CHDIR)
 		t->moved = true;
 	find_caller(t);
@@ -489,5 +500,5 @@ trace_answer_stat(struct trace *t)
 	const char *path = t->call.path[0];
 
 	return t->call.n_paths == 1 && trace_rules_place(&t->rules, path) == PLACE_TREE &&
-	       trace_stat_answer(&t->stat, t->listener.req, t->root, path);
+	       trace_stat_answer(&t->stat, &t->listener, t->root, path);
 }

@@ -61,7 +61,7 @@ int trace_ask(struct trace *t, const char *path);
 /* ---- trace_consider.c */
 
 /* Reads the call that waits into t->call, and records what it asks for. 0: the kernel goes on with
- * it; negative: no answer. */
+ * it; 1: its caller is gone; negative: no answer. */
 int trace_consider(struct trace *t);
 /* The tree's files are the worker's, with its own times and modes; a stat is answered with what it
  * would say at the client's. False: the kernel is to answer. */

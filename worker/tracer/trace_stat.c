@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define NO_FLAGS (-1)
@@ -220,27 +219,20 @@ make_stat(const Dray__FileTimes *t, int root, const char *path, struct stat *st)
 
 bool
 trace_stat_answer(
-	const struct trace_stat *s, const struct seccomp_notif *req, int root, const char *path)
+	const struct trace_stat *s, const struct trace_listener *l, int root, const char *path)
 {
+	const struct seccomp_notif *req = l->req;
 	const Dray__FileTimes *t = trace_stat_find(s, path);
 	const struct stat_call *row = row_of(req);
 	const char *below = path[1] ? path + 1 : ".";
-	struct iovec local, remote;
 	struct statx stx;
 	struct stat st;
 
 	if (!t || !row)
 		return false;
-	if (row->nr == SYS_statx) {
-		if (!make_statx(t, req, root, below, &stx))
-			return false;
-		local = (struct iovec){ &stx, sizeof(stx) };
-	} else {
-		if (!make_stat(t, root, below, &st))
-			return false;
-		local = (struct iovec){ &st, sizeof(st) };
-	}
-	remote = (struct iovec){ (void *)(uintptr_t)req->data.args[row->buffer], local.iov_len };
-	return process_vm_writev((pid_t)req->pid, &local, 1, &remote, 1, 0) ==
-	       (ssize_t)local.iov_len;
+	if (row->nr == SYS_statx)
+		return make_statx(t, req, root, below, &stx) &&
+		       trace_listener_write(l, req->data.args[row->buffer], &stx, sizeof(stx));
+	return make_stat(t, root, below, &st) &&
+	       trace_listener_write(l, req->data.args[row->buffer], &st, sizeof(st));
 }

@@ -8,6 +8,7 @@
 
 #include "common/base.h"
 #include "proto/job.pb-c.h"
+#include "trace/listener.h"
 
 struct trace_stat {
 	struct trace_times {
@@ -32,6 +33,6 @@ bool trace_stat_is_access(const struct seccomp_notif *req);
 /* path: below the directory root. Writes the caller's struct stat or statx; then the call's value
  * is 0. False: the kernel is to answer. */
 bool trace_stat_answer(
-	const struct trace_stat *s, const struct seccomp_notif *req, int root, const char *path);
+	const struct trace_stat *s, const struct trace_listener *l, int root, const char *path);
 
 #endif
