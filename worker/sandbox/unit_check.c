@@ -223,6 +223,28 @@ check_blobs(const struct check *c, uint64_t max_bytes)
 	return 0;
 }
 
+/* A directory in which the loader looks for every library, mounted or not: what a client has there
+ * would be code in the compiler. */
+static bool
+is_loaders(const char *path)
+{
+	static const char *const tops[] = { "/lib", "/lib32", "/lib64", "/libx32", "/usr/lib",
+		"/usr/lib32", "/usr/lib64", "/usr/libx32" };
+
+	for (size_t i = 0; i < ARRAY_LEN(tops); i++) {
+		const char *name = path + strlen(tops[i]) + 1, *slash;
+
+		if (!strictly_below(path, tops[i]))
+			continue;
+		/* /lib/x86_64-linux-gnu */
+		slash = strchr(name, '/');
+		if (slash && memmem(name, (size_t)(slash - name), "-linux-", strlen("-linux-")))
+			name = slash + 1;
+		return !strchr(name, '/') || starts_with(name, "glibc-hwcaps/");
+	}
+	return false;
+}
+
 static int
 check_files(const struct check *c)
 {
@@ -240,6 +262,9 @@ check_files(const struct check *c)
 			return r;
 		if (streq(path, "/") || streq(path, "/tmp"))
 			return bad(c, "a file is %s", path);
+		if (is_loaders(path))
+			return bad(
+				c, "the file '%.200s' is where a loader looks for libraries", path);
 		if (path_is_below(path, u->sysroot))
 			return bad(c, "the file '%.200s' is below the sysroot", path);
 		if (path_is_below(path, u->out_dir))
