@@ -325,9 +325,6 @@ leave_slot(struct service *s, struct job *j)
 		if (s->jobs[i] == j)
 			s->jobs[i--] = s->jobs[--s->n_jobs];
 	job_join(j);
-	/* A hostile or killed compiler may have kept tokens, or made some. */
-	if (s->n_jobs == 0)
-		jobserver_reset(&s->jobserver, s->cores);
 }
 
 static void

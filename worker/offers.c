@@ -153,8 +153,8 @@ drain(struct sandbox *box, char *words, size_t size)
 
 /* Lays out a job without files and runs `<driver> -vV` in it. -EPERM: the sandbox itself failed. */
 static int
-try_driver(
-	const struct offers_conf *c, const struct sysroot *sys, const char *driver, char **ret_why)
+try_as(const struct offers_conf *c, const struct sysroot *sys, const char *driver,
+	const struct job_user *user, char **ret_why)
 {
 	static char out_dir[] = "/out", cwd[] = "/", empty[] = "", version[] = "-vV";
 	_cleanup_(sandbox_done) struct sandbox box = SANDBOX_INIT;
@@ -166,13 +166,15 @@ try_driver(
 		.job = "try",
 		.tools = c->tools_dir,
 		.lib_dirs = sys->lib_dirs.v,
-		.unit = &unit };
+		.unit = &unit,
+		.users = user ? c->users : NULL };
 	struct launch launch = { .conf = c->conf,
 		.stage = &stage,
 		.unit = &unit,
 		.sysroot = sys,
 		.filters = c->filters,
-		.trace_socket = -1 };
+		.trace_socket = -1,
+		.user = user };
 	char words[400];
 	int r;
 
@@ -200,6 +202,30 @@ try_driver(
 		    *words ? " " : "", words) < 0)
 		*ret_why = NULL;
 	return box.phase == SANDBOX_ENDED ? -ENOEXEC : -EPERM;
+}
+
+/* Where it runs for the worker's own user alone, no job has another one: what they keep apart is a
+ * matter of the worker, not of a toolchain. */
+static int
+try_driver(
+	const struct offers_conf *c, const struct sysroot *sys, const char *driver, char **ret_why)
+{
+	struct job_user *user = job_users_take(c->users);
+	int r = try_as(c, sys, driver, user, ret_why);
+
+	job_users_give(user);
+	if (r == 0 || !user)
+		return r;
+	log_debug("%s: %s, as another uid: %s", sys->path, driver, *ret_why ? *ret_why : "");
+	free(steal_ptr(*ret_why));
+	r = try_as(c, sys, driver, NULL, ret_why);
+	if (r == 0) {
+		job_users_give_up(c->users);
+		log_warn("jobs have the worker's own uid: %s: %s does not run for another one "
+			 "(chmod -R a+rX?)",
+			sys->path, driver);
+	}
+	return r;
 }
 
 static int

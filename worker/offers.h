@@ -5,6 +5,7 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
+#include "worker/sandbox/job_user.h"
 #include "toolchain/toolchain.h"
 #include "worker/sandbox/sysroot.h"
 
@@ -29,6 +30,7 @@ struct offers_conf {
 	const struct conf *conf;
 	const char *jobs_dir, *tools_dir; /* as in struct job_shared */
 	const struct filters *filters;
+	struct job_users *users; /* NULL: none. Given up where no toolchain can be run by them */
 };
 
 /* Finds all toolchains. One that does not work is left out, with a warning in the log. If the

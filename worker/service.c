@@ -8,9 +8,11 @@
 #include "worker/service.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 
 #include "common/clock.h"
@@ -24,6 +26,8 @@
 #include "worker/service_priv.h"
 
 #define FIXED_ITEMS 6
+/* Pairs of a client and a blob, of 32 to 64 bytes each. */
+#define OWNERS (1u << 18)
 /* The last messages must leave before the sockets close. */
 #define LINGER_MS 1000
 
@@ -123,7 +127,7 @@ open_store(struct service *s, char **ret_error)
 			state);
 	if (r < 0)
 		return why_set(ret_error, r, "%s: cannot open the store: %s.", dir, strerror(-r));
-	r = stage_clean(s->jobs_dir);
+	r = stage_clean(s->jobs_dir, s->users);
 	return r < 0 ? why_set(ret_error, r, "%s: %s.", s->jobs_dir, strerror(-r)) : 0;
 }
 
@@ -167,7 +171,8 @@ find_toolchains(struct service *s, char **ret_error)
 	r = offers_find(&(struct offers_conf){ .conf = s->conf,
 				.jobs_dir = s->jobs_dir,
 				.tools_dir = s->tools_dir,
-				.filters = &s->filters },
+				.filters = &s->filters,
+				.users = s->users },
 		&s->offers, &why);
 	if (r < 0)
 		return no_sandbox(ret_error, r, why ? why : strerror(-r));
@@ -280,6 +285,7 @@ set_sizes(struct service *s)
 	s->cores = s->conf->worker.cores ? (unsigned)s->conf->worker.cores
 					 : (unsigned)MAX2(cores, 1L);
 	s->slots = s->conf->worker.slots ? (unsigned)s->conf->worker.slots : s->cores;
+	token_bank_init(&s->tokens, s->cores);
 	s->jobs = calloc(s->slots, sizeof(*s->jobs));
 	return s->jobs ? 0 : -ENOMEM;
 }
@@ -305,6 +311,30 @@ open_cgroup(struct service *s)
 			why ? why : strerror(ENOMEM));
 }
 
+/* One line says which it is: this is what a job that gets out of its sandbox can reach. */
+static void
+open_job_users(struct service *s)
+{
+	const struct passwd *own = s->user.name ? NULL : getpwuid(s->user.uid);
+	const struct job_users_conf c = { .name = s->user.name ? s->user.name
+						  : own	       ? own->pw_name
+							       : NULL,
+		.uid = s->user.uid,
+		.gid = s->user.gid,
+		.n = s->slots };
+	_cleanup_(freep) char *why = NULL;
+
+	if (!s->conf->worker.job_users)
+		why_set(&why, 0, "[worker] job_users is no");
+	else if (job_users_open(&c, &s->users, &why) == 0)
+		log_info("jobs have uids of their own: first=%lu",
+			(unsigned long)job_users_first(s->users));
+	if (!s->users)
+		log_warn("jobs have the worker's own uid, by which what gets out of a sandbox "
+			 "reaches this worker's memory and store: %s",
+			why ? why : strerror(ENOMEM));
+}
+
 /* What only root may be able to do, and then the end of that: nothing of a client has been read
  * yet, and no program of the toolchains has run. A pipe or file that is made before is root's, and
  * cannot be opened again. */
@@ -320,6 +350,7 @@ leave_root(struct service *s, char **ret_error)
 	if (r < 0)
 		return r;
 	open_cgroup(s);
+	open_job_users(s);
 	r = worker_user_give_state(&s->user, state, ret_error);
 	if (r == 0)
 		r = worker_user_become(&s->user, ret_error);
@@ -345,6 +376,9 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (!is_set(s->conf->worker.listen))
 		return why_set(ret_error, -EINVAL, "[worker] listen is not set.");
 	s->local = endpoint_is_local(s->conf->worker.listen);
+	/* jobs of another uid read what is made for them; the state directory keeps out all others
+	 */
+	umask(022);
 	r = worker_user_choose(s->conf->worker.user, &s->user, ret_error);
 	if (r == 0)
 		r = load_keys(s, ret_error);
@@ -360,9 +394,9 @@ set_up(struct service *s, const char *name, char **ret_error)
 	r = leave_root(s, ret_error);
 	if (r < 0)
 		return r;
-	r = jobserver_make(s->cores, &s->jobserver);
+	r = ticket_book_new(&s->tickets);
 	if (r == 0)
-		r = ticket_book_new(&s->tickets);
+		r = owners_new(OWNERS, &s->owners);
 	if (r == 0)
 		r = filters_make(s->conf->worker.trace && trace_filter_possible(), &s->filters);
 	if (r < 0)
@@ -381,9 +415,10 @@ set_up(struct service *s, const char *name, char **ret_error)
 		.filters = &s->filters,
 		.name = s->name,
 		.store = s->store,
-		.jobserver = &s->jobserver,
-		.cores = s->cores,
-		.cgroup = s->cgroup };
+		.tokens = &s->tokens,
+		.owners = s->owners,
+		.cgroup = s->cgroup,
+		.users = s->users };
 	return 0;
 }
 
@@ -398,7 +433,6 @@ service_new(const struct conf *conf, const char *name, struct service **ret, cha
 		return why_set(ret_error, -ENOMEM, "Out of memory.");
 	s->conf = conf;
 	s->signal_fd = -1;
-	s->jobserver = (struct jobserver)JOBSERVER_INIT;
 	r = set_up(s, name, ret_error);
 	if (r < 0)
 		return r;
@@ -418,8 +452,10 @@ service_free(struct service *s)
 	zmq_ctx_termp(&s->ctx);
 	offers_done(&s->offers);
 	store_close(s->store);
-	jobserver_done(&s->jobserver);
+	token_bank_done(&s->tokens);
+	owners_freep(&s->owners);
 	cgroup_freep(&s->cgroup);
+	job_users_freep(&s->users);
 	ticket_book_free(s->tickets);
 	closep(&s->signal_fd);
 	identity_done(&s->identity);
@@ -450,7 +486,7 @@ list_in(const struct conf *conf, FILE *to, char **ret_error)
 
 	s.jobs_dir = path_join(conf->worker.state_dir, "jobs");
 	s.tools_dir = path_join(conf->worker.state_dir, LAUNCH_TOOLS);
-	r = s.jobs_dir && s.tools_dir ? stage_clean(s.jobs_dir) : -ENOMEM;
+	r = s.jobs_dir && s.tools_dir ? stage_clean(s.jobs_dir, NULL) : -ENOMEM;
 	if (r == 0)
 		r = filters_make(false, &s.filters);
 	r = r < 0 ? why_set(ret_error, r, "%s.", strerror(-r)) : find_toolchains(&s, ret_error);

@@ -33,8 +33,10 @@ struct service {
 	struct link_up *link;
 	struct offers offers;
 	struct store *store;
-	struct jobserver jobserver;
-	struct cgroup *cgroup; /* NULL: none can be used */
+	struct token_bank tokens;
+	struct owners *owners;
+	struct cgroup *cgroup;	 /* NULL: none can be used */
+	struct job_users *users; /* NULL: jobs have this process's uid */
 	struct filters filters;
 	char *jobs_dir, *tools_dir;
 	struct ticket_book *tickets;

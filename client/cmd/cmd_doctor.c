@@ -26,6 +26,7 @@
 #include "common/share.h"
 #include "keys/identity.h"
 #include "machine/new_proc.h"
+#include "machine/subids.h"
 #include "memo/memo.h"
 #include "common/spawn.h"
 #include "toolchain/toolchain.h"
@@ -595,6 +596,16 @@ check_sandbox(struct doctor *d)
 }
 
 static void
+check_job_users(struct doctor *d)
+{
+	_cleanup_(freep) char *why = NULL;
+
+	if (subids_possible(&why) < 0)
+		say(d, NOTE, "job users", "none: what gets out of a job would be the worker's: %s",
+			why);
+}
+
+static void
 check_farm(struct doctor *d)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -769,6 +780,7 @@ run(int argc, char **argv)
 	check_toolchain(&d);
 	check_linker(&d);
 	check_sandbox(&d);
+	check_job_users(&d);
 	check_identity(&d);
 	check_farm(&d);
 	local_only_each(d.conf->client.cache_dir, clock_wall_ms() / 1000, say_local_only, &d);

@@ -205,9 +205,8 @@ up(const struct embed_options *o, const char *temporary, char **command)
 		return *command ? run_without_farm(cache_dir, command) : CMD_FAILED;
 	}
 	if (geteuid() == 0)
-		fprintf(stderr, "dray up: started by root, so the worker runs as root: what a "
-				"crate does is held "
-				"by its sandbox alone, not by a user of its own\n");
+		fprintf(stderr, "dray up: started by root, so the worker runs as root; its jobs do "
+				"not, where they can have uids of their own\n");
 	if (export_all(e, cache_dir, temporary != NULL, !*command) < 0)
 		return CMD_FAILED;
 	/* with the environment as it is now: what the wrapper will see */

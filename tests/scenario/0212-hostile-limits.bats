@@ -85,6 +85,56 @@ EOF
   stopped_by 'used more than 512 MiB of memory (worker.job_memory)'
 }
 
+@test "a crate that keeps memory in files on their way through a socket" {
+  farm_with
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    let mut pair = [0i32; 2];
+    assert_eq!(unsafe { d::socketpair(1, 1, 0, pair.as_mut_ptr()) }, 0);
+    let m = unsafe { c::memfd_create(b"x\0".as_ptr().cast(), 0) };
+    let mut byte = 0u8;
+    let mut part = [std::ptr::addr_of_mut!(byte) as usize, 1];
+    // cmsg_len, SOL_SOCKET and SCM_RIGHTS, the descriptor
+    let mut control = [20usize, 1 | 1 << 32, m as usize];
+    let message = [0usize, 0, part.as_mut_ptr() as usize, 1, control.as_mut_ptr() as usize, 24, 0];
+    assert_eq!(unsafe { d::sendmsg(pair[0], message.as_ptr().cast(), 0) }, 1);
+    eprintln!("sent");
+    loop {
+        unsafe { c::pause() };
+    }
+}
+mod d {
+    extern "C" {
+        pub fn socketpair(domain: i32, kind: i32, protocol: i32, pair: *mut i32) -> i32;
+        pub fn sendmsg(fd: i32, message: *const u8, flags: i32) -> isize;
+    }
+}
+EOF
+  hostile_build "$WORK/app"
+  stopped_by 'keeps open files in a socket'
+}
+
+# F_SETLEASE and F_RDLCK, as Linux has them on all machines that a worker runs on.
+@test "a crate that takes leases" {
+  farm_with -o worker.trace=no
+  hostile "$WORK/app" <<'EOF'
+fn misbehave() {
+    use std::os::fd::AsRawFd;
+    extern "C" {
+        fn fcntl(fd: i32, command: i32, ...) -> i32;
+    }
+    let input = std::fs::File::open("src/lib.rs").unwrap();
+    let own = std::fs::File::create("/tmp/own").map(|_| std::fs::File::open("/tmp/own").unwrap()).unwrap();
+    probe("may ask for flags", unsafe { fcntl(input.as_raw_fd(), 3) } >= 0);
+    probe("a lease on an input", unsafe { fcntl(input.as_raw_fd(), 1024, 0) } == 0);
+    probe("a lease on its own", unsafe { fcntl(own.as_raw_fd(), 1024, 0) } == 0);
+    probe("the end", true);
+}
+EOF
+  probe_build "$WORK/app"
+  only_what_may_worked
+}
+
 @test "a crate that fills the disk" {
   farm_with -o worker.job_disk_max=64M
   hostile "$WORK/app" <<'EOF'

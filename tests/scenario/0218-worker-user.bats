@@ -1,48 +1,13 @@
 #!/usr/bin/env bats
-# A worker that root starts becomes a user of its own, and a job is that user outside of its sandbox.
+# A worker that root starts becomes a user of its own. Where jobs have no uids of their own (0219), a job is that user
+# outside of its sandbox.
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/users.bash"
 
 scenario_setup() {
   unset DRAY_WORKER_USER
 }
-as_root() {
-  [ "$(id -u)" -eq 0 ] || skip "needs root"
-}
-
-# a_place: $PLACE, where the user nobody gets to: the programs of a worker, and its state.
-a_place() {
-  PLACE=$BATS_TEST_TMPDIR/place
-  with_toolchain "$PLACE/toolchain"
-  mkdir -p "$PLACE/bin" "$PLACE/toolchain"
-  cp "$DRAY_BUILD"/worker/dray-{worker,exec,ld} "$DRAY_BUILD/trace/dray-env.so" "$PLACE/bin/"
-  chmod -R a+rX "$PLACE"
-  pass_to "$PLACE"
-}
-# worker_of ARGS…: its command line, without a user, in $COMMAND.
-worker_of() {
-  [ -f "$FARM/keys/w1" ] || allow worker w1
-  COMMAND=("${RUN[@]}"
-    "$PLACE/bin/dray-worker" --config "$FARM/empty.conf" --name w1 --coordinator "$COORDINATOR_EP"
-    --coordinator-key "$FARM/keys/coordinator.pub" --identity "$FARM/keys/w1" --listen 'tcp://127.0.0.1:*'
-    --state-dir "$PLACE/state" --slots 2 -o "worker.toolchain_dirs=$PLACE/toolchain" "$@")
-}
-worker_begin() {
-  worker_of "$@"
-  start_daemon worker-w1 "${COMMAND[@]}"
-  WORKER_PID=$DAEMON_PID
-}
-worker_end() {
-  kill -TERM "$WORKER_PID"
-  wait_until 10 is_gone "$WORKER_PID"
-}
-farm_of() {
-  as_root
-  a_place
-  allow client client
-  coordinator_start
-}
-
 # job_of DIR: builds it; $JOB_UID: whose process the compiler was, seen from outside of the sandbox.
 job_of() {
   package "$1" slow lib
@@ -65,13 +30,13 @@ job_of() {
   package "$WORK/hello" hello
   plain_build "$WORK/hello" build
   # of an earlier life as root
-  worker_begin --allow-root
+  worker_begin --allow-root -o worker.job_users=no
   client_env
   job_of "$WORK/slow"
   [ "$JOB_UID" -eq 0 ]
   [ "$(stat -c %u "$PLACE/state/store")" -eq 0 ]
   worker_end
-  worker_begin -o worker.user=nobody
+  worker_begin -o worker.user=nobody -o worker.job_users=no
   [ "$(sed -n 's/^Uid:[[:space:]]*//p' "/proc/$WORKER_PID/status")" = "$id	$id	$id	$id" ]
   run ! grep -hE '^Cap(Prm|Eff):.*[1-9a-f]' /proc/"$WORKER_PID"/task/*/status
   run ! grep -hE '^[UG]id:.*\b0\b' /proc/"$WORKER_PID"/task/*/status
@@ -84,6 +49,7 @@ job_of() {
   same_outputs "$WORK/hello"
   [ -z "$(find "$PLACE/state" ! -user nobody)" ]
   file_has "$LOGS/worker-w1" 'no longer root: user=nobody'
+  [ "$(grep -c "jobs have the worker's own uid.*job_users is no" "$LOGS/worker-w1")" -eq 2 ]
   worker_end
 }
 

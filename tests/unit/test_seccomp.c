@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -98,6 +99,22 @@ test_known_numbers(void **state)
 	}
 }
 
+static void
+test_no_leases(void **state)
+{
+	const struct filters *f = *state;
+	struct seccomp_data data = { .nr = SYS_fcntl, .arch = seccomp_arch_native() };
+
+	data.args[1] = F_SETLEASE;
+	assert_int_equal(bpf_run(&f->deny, &data), SECCOMP_RET_ERRNO | EPERM);
+	assert_int_equal(bpf_run(&f->deny_traced, &data), SECCOMP_RET_ERRNO | EPERM);
+	/* the kernel looks at the lower half */
+	data.args[1] |= 1ull << 32;
+	assert_int_equal(bpf_run(&f->deny, &data), SECCOMP_RET_ERRNO | EPERM);
+	data.args[1] = F_SETFL;
+	assert_int_equal(bpf_run(&f->deny, &data), SECCOMP_RET_ALLOW);
+}
+
 /* All that libseccomp knows up to there is as it was without the numbers' part. */
 static void
 test_all_that_is_known(void **state)
@@ -175,6 +192,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unknown_numbers),
 		cmocka_unit_test(test_known_numbers),
+		cmocka_unit_test(test_no_leases),
 		cmocka_unit_test(test_all_that_is_known),
 		cmocka_unit_test(test_other_architecture),
 		cmocka_unit_test(test_kernel),

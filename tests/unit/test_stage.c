@@ -368,7 +368,7 @@ set_up(void **state)
 	exec = below(p, "tools/dray-exec");
 	env = below(p, "tools/dray-env.so");
 	ld = below(p, "tools/dray-ld");
-	assert_int_equal(stage_clean(p->jobs), 0);
+	assert_int_equal(stage_clean(p->jobs, NULL), 0);
 	assert_int_equal(fs_mkdir_p(p->tools, 0700), 0);
 	assert_int_equal(fs_write_atomic(exec, "exec", 4, 0755), 0);
 	assert_int_equal(fs_write_atomic(ld, "ld", 2, 0755), 0);
@@ -526,7 +526,7 @@ test_leftovers(void **state)
 	_cleanup_(freep) char *old = path_join(p->jobs, "j1/root/w"), *jobs = strdup(p->jobs);
 
 	assert_int_equal(fs_mkdir_p(old, 0700), 0);
-	assert_int_equal(stage_clean(jobs), 0);
+	assert_int_equal(stage_clean(jobs, NULL), 0);
 	assert_false(fs_exists(old));
 	assert_true(fs_exists(jobs));
 }

@@ -19,7 +19,22 @@
 #include "common/clock.h"
 #include "worker/job/tokens.h"
 
-static struct jobserver shared = JOBSERVER_INIT;
+static struct token_bank bank;
+static struct jobserver shared = JOBSERVER_INIT; /* of a client's build */
+
+static int
+begin_bank(void **state)
+{
+	token_bank_init(&bank, 8);
+	return 0;
+}
+
+static int
+end_bank(void **state)
+{
+	token_bank_done(&bank);
+	return 0;
+}
 
 static int
 begin_pool(void **state)
@@ -44,6 +59,21 @@ take_n(const struct tokens *t, int n)
 }
 
 static void
+give_n(const struct tokens *t, int n)
+{
+	struct jobserver js = *tokens_pool(t);
+
+	while (n-- > 0)
+		jobserver_give(&js);
+}
+
+static int
+left(const struct tokens *t)
+{
+	return jobserver_left(tokens_pool(t));
+}
+
+static void
 tick(struct tokens *t)
 {
 	tokens_tick(t, clock_mono_ms() + 1000);
@@ -55,13 +85,13 @@ one_job_finds_none(void **state)
 {
 	struct tokens t = TOKENS_INIT;
 
-	assert_int_equal(tokens_begin(&shared, 1, 8, &t), 0);
-	assert_int_equal(jobserver_left(tokens_pool(&t)), 0);
-	assert_int_equal(jobserver_left(&shared), 7);
+	assert_int_equal(tokens_begin(&bank, 1, &t), 0);
+	assert_int_equal(left(&t), 0);
+	assert_int_equal(bank.free, 7);
 	tick(&t);
-	assert_int_equal(jobserver_left(tokens_pool(&t)), 0);
+	assert_int_equal(left(&t), 0);
 	tokens_done(&t);
-	assert_int_equal(jobserver_left(&shared), 8);
+	assert_int_equal(bank.free, 8);
 }
 
 static void
@@ -72,63 +102,95 @@ as_many_as_the_worker_has(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
 		struct tokens t = TOKENS_INIT;
 
-		assert_int_equal(tokens_begin(&shared, jobs[i], 8, &t), 0);
-		assert_ptr_equal(tokens_pool(&t), &shared);
-		assert_int_equal(jobserver_left(&shared), 7);
+		assert_int_equal(tokens_begin(&bank, jobs[i], &t), 0);
+		assert_int_equal(left(&t), 7);
+		assert_int_equal(bank.free, 0);
 		tick(&t);
-		assert_int_equal(jobserver_left(&shared), 7);
+		assert_int_equal(left(&t), 7);
 		tokens_done(&t);
-		assert_int_equal(jobserver_left(&shared), 8);
+		assert_int_equal(bank.free, 8);
 	}
 }
 
 static void
-idle_ones_are_lent(void **state)
+idle_ones_are_shared(void **state)
 {
-	struct tokens t = TOKENS_INIT, other = TOKENS_INIT;
+	struct tokens t = TOKENS_INIT, other = TOKENS_INIT, third = TOKENS_INIT;
 
-	assert_int_equal(tokens_begin(&shared, 6, 8, &t), 0);
-	assert_int_equal(jobserver_left(tokens_pool(&t)), 5);
-	assert_int_equal(tokens_begin(&shared, 6, 8, &other), 0);
-	assert_int_equal(jobserver_left(tokens_pool(&other)), 1);
-	/* not yet */
-	tokens_tick(&t, t.next_ms - 1);
-	assert_int_equal(jobserver_left(tokens_pool(&t)), 5);
-	tick(&t);
-	assert_int_equal(jobserver_left(tokens_pool(&t)), 1);
-	assert_int_equal(jobserver_left(&shared), 4);
-	/* the other wants them, and gets no more than its five */
+	assert_int_equal(tokens_begin(&bank, 0, &t), 0);
+	assert_int_equal(left(&t), 7);
+	/* at once: one for itself, and half of the others */
+	assert_int_equal(tokens_begin(&bank, 0, &other), 0);
+	assert_true(other.self);
+	assert_int_equal(left(&t), 3);
+	assert_int_equal(left(&other), 3);
+	/* it wants more, and the other does not; no more than is left */
+	take_n(&other, 3);
+	tick(&other);
+	assert_int_equal(left(&other), 1);
+	assert_int_equal(left(&t), 2);
+	/* what is in use stays there */
+	take_n(&t, 2);
 	take_n(&other, 1);
-	tick(&other);
-	assert_int_equal(jobserver_left(tokens_pool(&other)), 4);
-	take_n(&other, 4);
-	tick(&other);
-	assert_int_equal(jobserver_left(tokens_pool(&other)), 0);
-	assert_int_equal(jobserver_left(&shared), 0);
+	tick(&t);
+	assert_int_equal(left(&t), 0);
+	assert_int_equal(tokens_begin(&bank, 0, &third), 0);
+	assert_false(third.self);
+	assert_int_equal(left(&third), 0);
+	/* it is given what becomes free */
 	tokens_done(&other);
+	assert_true(left(&third) + left(&t) + (int)bank.free == 5);
+	assert_true(left(&third) > 0);
+	tokens_done(&third);
 	tokens_done(&t);
-	assert_int_equal(jobserver_left(&shared), 8);
+	assert_int_equal(bank.free, 8);
 }
 
 static void
 a_job_makes_and_keeps_none(void **state)
 {
-	struct tokens t = TOKENS_INIT;
-	struct jobserver js;
+	struct tokens t = TOKENS_INIT, other = TOKENS_INIT;
 
-	assert_int_equal(tokens_begin(&shared, 3, 8, &t), 0);
-	js = *tokens_pool(&t);
-	for (int i = 0; i < 20; i++)
-		jobserver_give(&js);
-	tick(&t);
-	tick(&t);
-	assert_true(jobserver_left(&shared) <= 7);
+	assert_int_equal(tokens_begin(&bank, 3, &t), 0);
+	assert_int_equal(tokens_begin(&bank, 0, &other), 0);
+	give_n(&t, 20);
+	for (int i = 0; i < 5; i++) {
+		take_n(&other, left(&other));
+		tick(&other);
+		tick(&t);
+	}
+	/* two of its own at most, and none that it made */
+	assert_true(other.taken <= 7);
+	assert_int_equal(bank.free + t.taken + t.self + other.taken + other.self, 8);
 	tokens_done(&t);
-	assert_int_equal(jobserver_left(&shared), 8);
-	assert_int_equal(tokens_begin(&shared, 3, 8, &t), 0);
+	tokens_done(&other);
+	assert_int_equal(bank.free, 8);
+	assert_int_equal(tokens_begin(&bank, 3, &t), 0);
 	take_n(&t, 2);
 	tokens_done(&t);
-	assert_int_equal(jobserver_left(&shared), 8);
+	assert_int_equal(bank.free, 8);
+}
+
+/* What one does to its pipe does not reach the other's. */
+static void
+pipes_are_apart(void **state)
+{
+	struct tokens t = TOKENS_INIT, other = TOKENS_INIT;
+	struct jobserver js;
+
+	assert_int_equal(tokens_begin(&bank, 0, &t), 0);
+	assert_int_equal(tokens_begin(&bank, 0, &other), 0);
+	js = *tokens_pool(&t);
+	while (jobserver_take(&js) == 0)
+		;
+	assert_int_equal(left(&other), 3);
+	tokens_done(&t);
+	assert_int_equal(left(&other), 3);
+	take_n(&other, 3);
+	tick(&other);
+	assert_int_equal(left(&other), 4);
+	tokens_done(&other);
+	assert_int_equal(bank.free, 8);
 }
 
 /* given_jobs() of a child of a process with that name, which has `others` more children. */
@@ -191,10 +253,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(one_job_finds_none, begin_pool, end_pool),
-		cmocka_unit_test_setup_teardown(as_many_as_the_worker_has, begin_pool, end_pool),
-		cmocka_unit_test_setup_teardown(idle_ones_are_lent, begin_pool, end_pool),
-		cmocka_unit_test_setup_teardown(a_job_makes_and_keeps_none, begin_pool, end_pool),
+		cmocka_unit_test_setup_teardown(one_job_finds_none, begin_bank, end_bank),
+		cmocka_unit_test_setup_teardown(as_many_as_the_worker_has, begin_bank, end_bank),
+		cmocka_unit_test_setup_teardown(idle_ones_are_shared, begin_bank, end_bank),
+		cmocka_unit_test_setup_teardown(a_job_makes_and_keeps_none, begin_bank, end_bank),
+		cmocka_unit_test_setup_teardown(pipes_are_apart, begin_bank, end_bank),
 		cmocka_unit_test_setup_teardown(what_cargo_gives, begin_pool, end_pool),
 	};
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -117,6 +118,52 @@ test_processes(void **state)
 	assert_int_equal(usage_of_processes(f.top, st.st_dev, 100, &u), -ESRCH);
 }
 
+/* A memfd that is nowhere but on its way from one end to the other. */
+static void
+send_memfd(int to)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { .room = { 0 } };
+	struct iovec one = { (void *)(uintptr_t) "x", 1 };
+	struct msghdr m = { .msg_iov = &one,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	int fd = memfd_create("x", 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, MIB), 0);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(to, &m, 0), 1);
+	close(fd);
+}
+
+static void
+test_sockets(void **state)
+{
+	struct usage before, u;
+	int pair[2];
+
+	assert_int_equal(usage_of_processes(getpid(), 0, 100, &before), 0);
+	assert_int_equal(before.in_sockets, 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(usage_of_processes(getpid(), 0, 100, &u), 0);
+	assert_int_equal(u.in_sockets, 0);
+	/* their buffers, full or not */
+	assert_true(u.memory >= before.memory + 2 * 100000);
+	send_memfd(pair[0]);
+	assert_int_equal(usage_of_processes(getpid(), 0, 100, &u), 0);
+	assert_int_equal(u.in_sockets, 1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void
 test_time_of_the_ended(void **state)
 {
@@ -194,6 +241,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_processes, set_up, tear_down),
+		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_time_of_the_ended),
 		cmocka_unit_test_setup_teardown(test_directory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_deep, set_up, tear_down),

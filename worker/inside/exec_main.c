@@ -1,7 +1,7 @@
 /* dray-exec: process 1 of a job's sandbox.
  *
  *   dray-exec [--data=N] [--fsize=N] [--nofile=N] [--nproc=N] [--cpu=N] [--core=N]
- *             [--umask=N] [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]
+ *             [--umask=N] [--uid=N] [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]
  *             [--trace-fd=FD --trace-socket=FD] -- PROGRAM ARGS…
  *
  * It starts PROGRAM with exactly the environment found in FD (NUL-terminated NAME=VALUE strings;
@@ -52,6 +52,7 @@ struct stub_options {
 	long trace_fd, trace_socket;
 	bool umask_set;
 	uint64_t umask;
+	long uid; /* of this process, or nothing is run; -1: any */
 	char **command;
 };
 
@@ -159,7 +160,7 @@ usage(FILE *to)
 	fputs("usage: dray-exec [--data=BYTES] [--fsize=BYTES] [--nofile=N] [--nproc=N] "
 	      "[--cpu=SECONDS]\n"
 	      "                 [--core=BYTES] [--umask=N] [--env-fd=FD] [--status-fd=FD] "
-	      "[--keep-fds=N]\n"
+	      "[--uid=N] [--keep-fds=N]\n"
 	      "                 [--trace-fd=FD --trace-socket=FD] [--help] [--version]\n"
 	      "                 -- PROGRAM ARGS...\n"
 	      "Process 1 of a dray job's sandbox; started by dray-worker.\n",
@@ -184,6 +185,7 @@ parse(int argc, char **argv, struct stub_options *o, int *ret_status)
 			return false;
 		}
 		if (!parse_limit(argv[i]) && !parse_umask(argv[i], o) &&
+			!parse_fd(argv[i], "--uid=", &o->uid) &&
 			!parse_fd(argv[i], "--env-fd=", &o->env_fd) &&
 			!parse_fd(argv[i], "--status-fd=", &o->status_fd) &&
 			!parse_fd(argv[i], "--keep-fds=", &o->keep_fds) &&
@@ -326,10 +328,21 @@ wait_for(const struct stub_options *o, pid_t child)
 	return WEXITSTATUS(status);
 }
 
+/* bubblewrap has become that user for good, and may do nothing else. */
+static bool
+is_user(uid_t id)
+{
+	uid_t r, e, s;
+	gid_t rg, eg, sg;
+
+	return getresuid(&r, &e, &s) == 0 && r == id && e == id && s == id &&
+	       getresgid(&rg, &eg, &sg) == 0 && rg == id && eg == id && sg == id;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct stub_options o = { limits, -1, -1, 0, -1, -1, false, 0, NULL };
+	struct stub_options o = { limits, -1, -1, 0, -1, -1, false, 0, -1, NULL };
 	char **env = NULL;
 	int status = 0;
 	pid_t child;
@@ -343,6 +356,10 @@ main(int argc, char **argv)
 		if (!env)
 			_exit(fail(&o, "environment"));
 		close((int)o.env_fd);
+	}
+	if (o.uid >= 0 && !is_user((uid_t)o.uid)) {
+		errno = EPERM;
+		_exit(fail(&o, "the job's uid"));
 	}
 	child = fork();
 	if (child < 0)

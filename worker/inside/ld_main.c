@@ -369,12 +369,12 @@ make_capture_dir(struct link_keep *c)
 {
 	char *top = text("%s/" CAPTURE_DIR, c->out_dir);
 
-	if (mkdir(top, 0700) < 0 && errno != EEXIST)
+	if (mkdir(top, 0755) < 0 && errno != EEXIST)
 		fail("cannot make %s: %s", top, strerror(errno));
 	for (unsigned i = 0; i < CAPTURE_CALLS_MAX && !c->dir; i++) {
 		char *dir = text("%s/%u", top, i);
 
-		if (mkdir(dir, 0700) == 0) {
+		if (mkdir(dir, 0755) == 0) {
 			c->dir = dir;
 			break;
 		}
@@ -533,7 +533,7 @@ move_dir(const struct link_keep *c, const struct list *flat, const char *temp)
 
 	if (!d)
 		fail("cannot list %s: %s", temp, strerror(errno));
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST) /* a unit of several links */
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST) /* a unit of several links */
 		fail("cannot make %s: %s", dir, strerror(errno));
 	while ((e = readdir(d))) {
 		char *word = text("@%s/%s", temp, e->d_name), *from = word + 1;
@@ -548,7 +548,7 @@ move_dir(const struct link_keep *c, const struct list *flat, const char *temp)
 			move_response(c, from, to);
 		else if (S_ISREG(st.st_mode))
 			copy_file(from, to, 0600);
-		else if (S_ISDIR(st.st_mode) && mkdir(to, 0700) < 0 && errno != EEXIST)
+		else if (S_ISDIR(st.st_mode) && mkdir(to, 0755) < 0 && errno != EEXIST)
 			fail("cannot make %s: %s", to, strerror(errno));
 		free(word);
 		free(to);

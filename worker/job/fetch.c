@@ -197,7 +197,7 @@ take_file(struct job *j, const Dray__Blob *b, const Dray__FileTimes *times)
 	j->fetch.modified = times ? times->modified : 0;
 	if (times)
 		trace_set_times(j->trace, j->fetch.path, times);
-	r = link_file(j);
+	r = owners_has(j->shared->owners, j->peer.curve, &in->digest) ? link_file(j) : -ENOENT;
 	if (r != -ENOENT)
 		return r;
 	m.blob = &in->index;

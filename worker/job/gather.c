@@ -2,8 +2,9 @@
  * into the store, and lays each out as it comes.
  *
  * Invariant: a blob counts only when the store has verified it against its digest; nothing is kept
- * of a blob that breaks off. A blob that was laid out is the job's own: evicting it from the store
- * changes nothing for the job. */
+ * of a blob that breaks off. A client is asked for what it has not sent before, and what no job
+ * made here, whether the store has it or not (owners.h). A blob that was laid out is the job's own:
+ * evicting it from the store changes nothing for the job. */
 #include "config.h"
 
 #include <errno.h>
@@ -50,7 +51,10 @@ ask(struct gather *f)
 	if (!f->need)
 		return -ENOMEM;
 	for (size_t i = 0; i < u->n_blobs; i++) {
-		int r = stage_link_blob(&f->j->stage, f->j->shared->store, (uint32_t)i);
+		int r = -ENOENT;
+
+		if (owners_has(f->j->shared->owners, f->j->peer.curve, &f->j->blobs[i]))
+			r = stage_link_blob(&f->j->stage, f->j->shared->store, (uint32_t)i);
 
 		if (r == -ENOENT)
 			f->need[f->n++] = (uint32_t)i;
@@ -79,7 +83,10 @@ commit(struct job *j, struct blob_in *in)
 	if (r == -EBADMSG)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_INPUT_CHANGED,
 			"an input is not what its digest says (changed during the build?)");
-	return r < 0 ? store_failed(j, r) : 1;
+	if (r < 0)
+		return store_failed(j, r);
+	owners_add(j->shared->owners, j->peer.curve, &in->digest);
+	return 1;
 }
 
 int

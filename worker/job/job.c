@@ -10,6 +10,7 @@
 #include "worker/job/job.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -90,7 +91,8 @@ lay_out(struct job *j)
 		.job = j->id,
 		.tools = j->shared->tools_dir,
 		.lib_dirs = j->offer->sysroot->lib_dirs.v,
-		.unit = j->unit };
+		.unit = j->unit,
+		.users = j->user ? j->shared->users : NULL };
 	uint64_t begin = clock_mono_us();
 	int r = stage_new(&spec, &j->stage);
 
@@ -127,6 +129,7 @@ start_compiler(struct job *j)
 		l.trace_socket = trace_child_socket(j->trace);
 	r = limits_begin(j->shared->conf, j->shared->cgroup, j->id, j->stage.out, &j->limits, &why);
 	l.cgroup = limits_cgroup(&j->limits);
+	l.user = j->limits.user = j->user;
 	if (r == 0)
 		r = launch_start(&l, &j->box, &why);
 	if (traced)
@@ -153,6 +156,14 @@ may_be_limit(struct job *j)
 	char text[256];
 
 	return job_fail_for(j, limits_why_failed(&j->limits, text, sizeof(text)), text);
+}
+
+static int
+check_end(struct job *j)
+{
+	char text[256];
+
+	return job_fail_for(j, limits_check_end(&j->limits, text, sizeof(text)), text);
 }
 
 /* All pipes have ended, so the sandbox ends soon. */
@@ -188,7 +199,8 @@ reap_compiler(struct job *j)
 			(unsigned long long)j->shared->conf->worker.job_cpu_s);
 	if (j->box.signal == SIGKILL)
 		return was_killed(j);
-	return j->status ? may_be_limit(j) : 0;
+	r = check_end(j);
+	return r == 0 && j->status ? may_be_limit(j) : r;
 }
 
 static int
@@ -237,10 +249,19 @@ give_up(struct job *j)
 	job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
 }
 
+/* What the job made is another user's, until here. */
+static int
+take_over(struct job *j)
+{
+	_cleanup_(closep) int out = open(j->stage.out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return out < 0 ? -errno : job_user_take_over(j->user, out);
+}
+
 static int
 run_compiler(struct job *j)
 {
-	int r = tokens_begin(j->shared->jobserver, j->request->jobs, j->shared->cores, &j->tokens);
+	int r = tokens_begin(j->shared->tokens, j->request->jobs, &j->tokens);
 
 	if (r < 0)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
@@ -249,6 +270,9 @@ run_compiler(struct job *j)
 	sandbox_done(&j->box);
 	j->box = (struct sandbox)SANDBOX_INIT;
 	j->tracing = false;
+	if (j->user && take_over(j) < 0 && r == 0)
+		r = job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"the job's files cannot be taken over");
 	limits_done(&j->limits);
 	tokens_done(&j->tokens);
 	job_set_deadline(j);
@@ -260,6 +284,10 @@ run(struct job *j)
 {
 	int r = chunk_coder_new(&j->coder);
 
+	j->user = job_users_take(j->shared->users);
+	if (r == 0 && !j->user && job_users_are(j->shared->users))
+		r = job_fail(j, -EAGAIN, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+			"there is no user for the job");
 	if (r < 0)
 		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
 	if (r == 0)
@@ -308,6 +336,7 @@ free_thread_part(struct job *j)
 	fetch_done(j);
 	unit_index_done(&j->index);
 	stage_done(&j->stage);
+	job_users_give(j->user);
 	free(j->blobs);
 	chunk_coder_freep(&j->coder);
 	for (size_t i = 0; i < j->n_announced; i++)

@@ -9,9 +9,10 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
-#include "machine/jobserver.h"
 #include "store/store.h"
 #include "proto/wire.h"
+#include "worker/job/owners.h"
+#include "worker/job/tokens.h"
 #include "worker/offers.h"
 #include "worker/sandbox/seccomp.h"
 
@@ -26,9 +27,10 @@ struct job_shared {
 	const struct filters *filters;
 	const char *name; /* this worker's */
 	struct store *store;
-	const struct jobserver *jobserver;
-	unsigned cores;		     /* tokens in it */
+	struct token_bank *tokens;
+	struct owners *owners;	     /* of the store's blobs */
 	const struct cgroup *cgroup; /* NULL: none may be used */
+	struct job_users *users;     /* NULL: jobs have the worker's uid */
 };
 
 /* Starts the thread. id: 32 hex digits. open: a JobOpen; the thread takes its content over. peer:

@@ -80,6 +80,7 @@ struct job {
 	uint32_t credit; /* content messages we may still send */
 	bool stop;
 
+	struct job_user *user; /* NULL: the worker's own uid */
 	struct sandbox box;
 	struct trace *trace; /* NULL: the job is not traced */
 	bool tracing;	     /* the job waits for its events, too */
@@ -141,6 +142,9 @@ int job_text_relay(struct job *j);
 /* results.c */
 int results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
 	const struct digest *d, uint64_t size);
+/* A file in the out-dir that the running job may have closed to others. A descriptor, or -errno as
+ * of fs_open_regular. */
+int results_open(struct job *j, const char *path, struct stat *ret_st);
 /* Sends an output that the running compiler announced, and keeps it in the store. */
 int results_send_announced(struct job *j, const char *name);
 /* Called when the compiler has ended: sends the other outputs, then the link inputs, then

@@ -125,6 +125,7 @@ results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsign
 		return fault(j, fd, "output blob");
 	if (j->n_outputs >= JOB_OUTPUTS_MAX)
 		return job_fail(j, -E2BIG, DRAY__VERDICT__VERDICT_LIMIT, "too many outputs");
+	owners_add(j->shared->owners, NULL, d);
 	m.output = j->n_outputs++;
 	m.name = copy;
 	m.kind = kind;
@@ -148,6 +149,21 @@ find_announced(struct job *j, const char *name)
 }
 
 int
+results_open(struct job *j, const char *path, struct stat *ret_st)
+{
+	_cleanup_(closep) int out = -1;
+	int r = fs_open_regular(path, ret_st);
+
+	if (r != -EACCES || !j->user)
+		return r;
+	/* by its umask, which is the client's */
+	out = open(j->stage.out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (out >= 0 && job_user_open_up(j->user, out) == 0)
+		r = fs_open_regular(path, ret_st);
+	return r;
+}
+
+int
 results_send_announced(struct job *j, const char *name)
 {
 	_cleanup_(freep) char *path = path_join(j->stage.out, name);
@@ -166,7 +182,7 @@ results_send_announced(struct job *j, const char *name)
 	r = job_check_toolchain(j);
 	if (r < 0)
 		return r;
-	fd = fs_open_regular(path, &st);
+	fd = results_open(j, path, &st);
 	if (fd < 0)
 		return cannot_open(j, fd, name);
 	r = count_bytes(j, (uint64_t)st.st_size);

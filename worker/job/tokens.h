@@ -1,20 +1,22 @@
-/* A job's part of the tokens that all compilers of a worker share.
+/* Tokens of a worker's cores, which its jobs share without sharing a pipe.
  *
- * A job has one token for itself, if one is free, and takes others from the pool that it inherits.
- * That is the worker's pool, unless the client's build may run fewer jobs than the worker has
- * cores. Then the job has a pool of its own, with at most one token less than the build's jobs.
- * These tokens come from the worker's pool and go back to it. */
+ * The worker has one count. Each job has one token for itself, if one is free, and a jobserver's
+ * pipe of its own, which holds tokens of that count: no more than the client's build may run jobs,
+ * and none that another job has a use for. So what a job does to its pipe is its own affair. */
 #ifndef DRAY_WORKER_JOB_TOKENS_H
 #define DRAY_WORKER_JOB_TOKENS_H
+
+#include <pthread.h>
 
 #include "machine/jobserver.h"
 
 struct tokens {
-	const struct jobserver *shared;
-	struct jobserver own; /* -1, -1: the shared one is used */
-	unsigned max, taken;  /* of those in the job's pool */
-	bool self;	      /* the job's first token was taken */
-	uint64_t next_ms;     /* when to look again; 0: never */
+	struct token_bank *bank; /* NULL: none was begun */
+	struct tokens *next;
+	struct jobserver own;
+	unsigned max, taken; /* of those in the job's pipe, or in use by what it runs */
+	bool self;	     /* the job's first token was taken */
+	uint64_t next_ms;    /* when to look again; 0: never */
 };
 
 #define TOKENS_INIT                    \
@@ -22,13 +24,22 @@ struct tokens {
 		.own = JOBSERVER_INIT, \
 	}
 
-/* jobs: of the client's build, 0: not known. cores: of the worker. */
-int tokens_begin(const struct jobserver *shared, uint32_t jobs, unsigned cores, struct tokens *ret);
+struct token_bank {
+	pthread_mutex_t lock;
+	unsigned size, free;
+	struct tokens *jobs;
+};
+
+void token_bank_init(struct token_bank *b, unsigned cores);
+void token_bank_done(struct token_bank *b);
+
+/* jobs: of the client's build, 0: not known. *ret must stay where it is until tokens_done. */
+int tokens_begin(struct token_bank *bank, uint32_t jobs, struct tokens *ret);
 /* What the compiler inherits. */
 const struct jobserver *tokens_pool(const struct tokens *t);
-/* When it is time: takes more tokens if all are in use, and lends idle ones to other jobs. */
+/* When it is time: a job that has none left gets what is free, and what others do not use. */
 void tokens_tick(struct tokens *t, uint64_t now_ms);
-/* Gives all tokens back, even if the job spoiled its pool. */
+/* Gives all tokens back, even if the job spoiled its pipe. */
 void tokens_done(struct tokens *t);
 
 #endif

@@ -1,4 +1,4 @@
-/* Invariant: a group is used only once both of its controllers, memory and pids, are on for jobs.
+/* Invariant: a group is used only once its controllers memory and pids are on for jobs.
  */
 #include "config.h"
 
@@ -129,6 +129,10 @@ turn_on(struct cgroup *g, char **ret_why)
 	if (r < 0)
 		return why_set(ret_why, -ENOTSUP, "%s: %s", g->path,
 			r == -EBUSY ? "other processes are in it" : strerror(-r));
+	/* Where there are these two, a job takes no more than its share of them from the worker and
+	 * from other jobs. */
+	(void)write_at(dir, "cgroup.subtree_control", "+cpu");
+	(void)write_at(dir, "cgroup.subtree_control", "+io");
 	remove_left(dir);
 	return 0;
 }
@@ -224,6 +228,9 @@ cgroup_job_new(const struct cgroup *g, const char *name, uint64_t memory, uint64
 		r = set_number(j.dir, "pids.max", processes);
 	if (r < 0)
 		return r;
+	/* Against the worker's own group, which has 100 each: it answers clients while jobs run. */
+	(void)write_at(j.dir, "cpu.weight", "50");
+	(void)write_at(j.dir, "io.weight", "50");
 	/* Without swap, so that the limit counts all that a job takes. */
 	(void)write_at(j.dir, "memory.swap.max", "0");
 	j.procs = openat(j.dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);

@@ -149,6 +149,7 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 		.trace_socket = l->trace_socket,
 		.js = l->jobserver,
 		.cgroup = l->cgroup,
+		.user = l->user,
 		.tmp_max = l->conf->worker.job_tmp_max,
 		.data_max = memory ? memory + DATA_SLACK : 0,
 		.file_max = l->conf->worker.job_file_max,

@@ -24,6 +24,7 @@ struct launch {
 	const struct filters *filters;
 	int trace_socket;		 /* -1: not traced */
 	const struct cgroup_job *cgroup; /* NULL: none */
+	const struct job_user *user;	 /* NULL: the worker's own uid */
 };
 
 /* Starts the compiler. The sentence in *ret_why (caller frees) says what failed. */

@@ -18,6 +18,10 @@
 #include "common/why.h"
 #include "worker/sandbox/usage.h"
 
+/* Of a job's share of the machine's memory: what hardly any crate needs more of. A machine with
+ * many small slots counts on it that jobs are not all of that size at once. */
+#define MEMORY_LEAST (1ull << 30)
+
 #define LOOK_MS 100
 #define LOOK_SHARE 20 /* the checks take at most one part in so many of the time */
 #define DISK_RESERVE (64ull << 20)
@@ -30,9 +34,16 @@ limits_memory(const struct conf *conf)
 {
 	struct sysinfo si;
 
+	uint64_t all, slots = conf->worker.slots ? conf->worker.slots : conf->worker.cores;
+
 	if (conf->worker.job_memory)
 		return conf->worker.job_memory;
-	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit / 4 * 3 : 0;
+	if (sysinfo(&si) < 0)
+		return 0;
+	all = (uint64_t)si.totalram * si.mem_unit;
+	if (!slots)
+		slots = (uint64_t)MAX2(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+	return MIN2(MAX2(all / slots, MEMORY_LEAST), all / 4 * 3);
 }
 
 /* A job that forks without end takes nearly all turns of the processor. The check that ends it must
@@ -158,6 +169,11 @@ check_processes(
 	if (usage_of_processes(box->pid, l->out_dev, tasks, &u) < 0)
 		return LIMITS_FINE;
 	*unlinked = u.unlinked;
+	/* a file without a name is not found there, nor its bytes on the disk */
+	if (u.in_sockets) {
+		snprintf(text, size, "keeps open files in a socket");
+		return LIMITS_OVER;
+	}
 	if (limits_cgroup(l))
 		return check_cgroup(l, text, size);
 	l->peak = MAX2(l->peak, u.memory);
@@ -184,13 +200,26 @@ check_disk(const struct limits *l, char *text, size_t size)
 	return LIMITS_FULL;
 }
 
+/* A job of another uid may have closed a directory, as by its umask. */
+static int
+look_into(struct limits *l, struct usage_dir *ret)
+{
+	const uint64_t files = l->conf->worker.job_files_max;
+	int r = usage_of_dir(l->out, files, ret);
+
+	if (r < 0 || !ret->hidden || !l->user)
+		return r;
+	r = job_user_open_up(l->user, l->out);
+	return r < 0 ? r : usage_of_dir(l->out, files, ret);
+}
+
 static enum limits_verdict
 check_out(struct limits *l, uint64_t unlinked, char *text, size_t size)
 {
 	const uint64_t files = l->conf->worker.job_files_max, disk = l->conf->worker.job_disk_max;
 	struct usage_dir u;
 
-	if (usage_of_dir(l->out, files, &u) < 0)
+	if (look_into(l, &u) < 0)
 		return LIMITS_FINE;
 	if (u.entries > files)
 		return over(text, size, "made more than", files, " files", "job_files_max");
@@ -240,6 +269,12 @@ check_tmp(struct limits *l, const struct sandbox *box, char *text, size_t size)
 {
 	open_tmp(l, box);
 	return tmp_usage(l, 0, text, size);
+}
+
+enum limits_verdict
+limits_check_end(struct limits *l, char *text, size_t size)
+{
+	return check_out(l, 0, text, size);
 }
 
 enum limits_verdict

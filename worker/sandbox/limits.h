@@ -24,6 +24,7 @@
 
 #include "common/conf.h"
 #include "worker/sandbox/cgroup.h"
+#include "worker/sandbox/job_user.h"
 #include "worker/sandbox/sandbox.h"
 
 struct limits {
@@ -36,6 +37,7 @@ struct limits {
 	uint64_t peak;	    /* bytes of memory, the most that was seen */
 	bool urgent;
 	struct cgroup_job cgroup;
+	const struct job_user *user; /* NULL: the worker's own uid */
 };
 
 #define LIMITS_INIT                                             \
@@ -43,7 +45,8 @@ struct limits {
 		.out = -1, .tmp = -1, .cgroup = CGROUP_JOB_INIT \
 	}
 
-/* What job_memory means on this machine: its value, or three quarters of the machine's memory. */
+/* What job_memory means on this machine: its value, or the machine's memory by its slots, but not
+ * less than 1 GiB of it, nor more than three quarters. */
 uint64_t limits_memory(const struct conf *conf);
 
 /* Before a job is started: makes its cgroup (where there is one to make it in). *ret_why: as in
@@ -62,6 +65,8 @@ enum limits_verdict {
 /* Checks the limits when it is time to. The sentence names the limit and the key that sets it. */
 enum limits_verdict limits_check(
 	struct limits *l, const struct sandbox *box, uint64_t now_ms, char *text, size_t size);
+/* After its end: what it left in its out-dir, also between the last look and then. */
+enum limits_verdict limits_check_end(struct limits *l, char *text, size_t size);
 /* Says why a job's compiler was killed, if not by the worker. Call it after the sandbox was waited
  * for. */
 enum limits_verdict limits_why_killed(struct limits *l, char *text, size_t size);

@@ -13,6 +13,19 @@
 
 #include "common/fs.h"
 
+/* The job writes there as well, and may have another uid; what holds its directory keeps out all
+ * others. 0, or -1 with errno set. */
+static int
+make_dir(int at, const char *name)
+{
+	_cleanup_(closep) int fd = -1;
+
+	if (mkdirat(at, name, 0755) < 0)
+		return errno == EEXIST ? 0 : -1;
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -1 : fchmod(fd, 0777);
+}
+
 /* Opens the directory that holds the last component of the name; *ret_last points to that
  * component. A descriptor, or -errno. */
 static int
@@ -32,7 +45,7 @@ walk(int dir, const char *name, bool make, const char **ret_last)
 			return -ENAMETOOLONG;
 		memcpy(part, name, n);
 		part[n] = '\0';
-		if (make && mkdirat(at, part, 0755) < 0 && errno != EEXIST)
+		if (make && make_dir(at, part) < 0)
 			return -errno;
 		next = openat(at, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
@@ -53,8 +66,8 @@ out_dir_has(int dir, const char *name)
 	struct stat st;
 
 	if (at < 0)
-		return at == -ENOENT || at == -ENOTDIR || at == -ELOOP ? 0 : at;
-	if (fstatat(at, last, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return at == -EACCES ? 1 : at == -ENOENT || at == -ENOTDIR || at == -ELOOP ? 0 : at;
+	if (fstatat(at, last, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES)
 		return 1;
 	return errno == ENOENT ? 0 : -errno;
 }
@@ -67,7 +80,7 @@ out_dir_make(int dir, const char *name)
 
 	if (at < 0)
 		return at;
-	return mkdirat(at, last, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	return make_dir(at, last) < 0 ? -errno : 0;
 }
 
 int

@@ -7,7 +7,7 @@
 
 #include "common/base.h"
 
-/* 1: the name exists; 0: it does not; -errno. */
+/* 1: the name exists, or is in a directory that the job has closed; 0: it does not; -errno. */
 int out_dir_has(int dir, const char *name);
 /* Makes a directory and those above it. 0: also when it is there. */
 int out_dir_make(int dir, const char *name);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -39,7 +40,8 @@ enum {
 	FD_ARGS = 9,
 	FD_TRACE = 10,
 	FD_TRACE_SOCKET = 11,
-	FD_END = 12
+	FD_USERNS = 12,
+	FD_END = 13
 };
 
 static int
@@ -68,13 +70,19 @@ add_words(struct buf *b, const char *const *words)
 	return r;
 }
 
+static unsigned
+inside(const struct sandbox_spec *s)
+{
+	return s->user ? job_user_inside(s->user) : 1000;
+}
+
 /* bwrap's options, NUL-terminated, for --args. */
 static int
 build_options(const struct sandbox_spec *s, struct buf *b)
 {
 	/* what /proc is mounted on, which is empty outside */
 	_cleanup_(freep) char *empty = path_join(s->root, "proc");
-	char seccomp[16], info[16], size[32];
+	char seccomp[16], info[16], size[32], userns[16], id[16];
 	int r;
 
 	if (!empty)
@@ -83,13 +91,20 @@ build_options(const struct sandbox_spec *s, struct buf *b)
 	snprintf(seccomp, sizeof(seccomp), "%d", FD_SECCOMP);
 	snprintf(info, sizeof(info), "%d", FD_INFO);
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)s->tmp_max);
-	r = add_words(
-		b, (const char *const[]){ "--unshare-all", "--unshare-user", "--die-with-parent",
-			   "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--uid", "1000",
-			   "--gid", "1000", "--hostname", "dray", "--info-fd", info, "--seccomp",
-			   seccomp, "--ro-bind", s->root, "/", "--proc", "/proc", "--dev", "/dev",
-			   /* a tmpfs of no set size, else */
-			   "--remount-ro", "/dev", NULL });
+	snprintf(userns, sizeof(userns), "%d", FD_USERNS);
+	snprintf(id, sizeof(id), "%u", inside(s));
+	r = add_words(b, s->user ? (const char *const[]){ "--userns", userns, NULL }
+				 : (const char *const[]){ "--unshare-user", NULL, NULL });
+	if (r == 0)
+		r = add_words(
+			b, (const char *const[]){ "--unshare-ipc", "--unshare-pid", "--unshare-net",
+				   "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent",
+				   "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--uid", id,
+				   "--gid", id, "--hostname", "dray", "--info-fd", info,
+				   "--seccomp", seccomp, "--ro-bind", s->root, "/", "--proc",
+				   "/proc", "--dev", "/dev",
+				   /* a tmpfs of no set size, else */
+				   "--remount-ro", "/dev", NULL });
 	if (r == 0)
 		r = proc_cover_options(b, empty);
 	if (r == 0 && s->tmp_max)
@@ -137,6 +152,8 @@ build_argv(const struct sandbox_spec *s, struct strv *argv)
 		r = add_limit(argv, "--nproc=", s->processes);
 	if (r == 0 && s->umask)
 		r = strv_addf(argv, "--umask=%u", s->umask - 1);
+	if (r == 0)
+		r = strv_addf(argv, "--uid=%u", inside(s));
 	if (r == 0)
 		r = strv_add(argv, "--core=0");
 	if (r == 0)
@@ -302,6 +319,12 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 	if (traced) {
 		fds[n++] = (struct spawn_fd){ trace, FD_TRACE };
 		fds[n++] = (struct spawn_fd){ spec->trace_socket, FD_TRACE_SOCKET };
+	}
+	if (spec->user) {
+		fds[n++] = (struct spawn_fd){ job_user_ns(spec->user), FD_USERNS };
+		/* so that a job can open them by /dev/stdout as well */
+		if (fchmod(out, 0622) < 0 || fchmod(err, 0622) < 0)
+			return -errno;
 	}
 	r = spawn_start(&(struct spawn){ .path = BWRAP_PATH,
 				.argv = argv->v,

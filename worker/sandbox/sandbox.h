@@ -14,6 +14,7 @@
 #include "machine/jobserver.h"
 #include "common/strv.h"
 #include "worker/sandbox/cgroup.h"
+#include "worker/sandbox/job_user.h"
 #include "worker/sandbox/seccomp.h"
 
 /* Where a job sees what was in the client's out-dir: its own is empty at first. */
@@ -40,6 +41,7 @@ struct sandbox_spec {
 			   */
 	const struct jobserver *js;	    /* 3 and 4 inside; NULL: none */
 	const struct cgroup_job *cgroup;    /* NULL: none */
+	const struct job_user *user;	    /* NULL: the command has this process's uid */
 	uint64_t tmp_max;		    /* bytes, 0: as the kernel limits tmpfs */
 	uint64_t data_max, file_max, cpu_s; /* per process, 0: none */
 	uint64_t open_files, processes;	    /* 0: none */

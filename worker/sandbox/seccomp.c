@@ -121,6 +121,11 @@ add_rules(scmp_filter_ctx f, bool traced)
 	if (r == 0 && !traced)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
 			SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+	/* By a lease on a blob, which needs no more than to read it, each open of it elsewhere
+	 * would wait for up to 45 seconds. */
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, F_SETLEASE));
 	/* 0xffffffff only reads it; setting it can switch off address randomisation. */
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(personality), 1,

@@ -218,6 +218,9 @@ make_all(const struct stage_spec *spec, struct stage *s)
 	if (r == 0 && (mkdir(s->dir, 0700) < 0 || mkdir(s->root, 0755) < 0 ||
 			      mkdir(s->out, 0755) < 0 || mkdir(s->bin, 0755) < 0))
 		r = -errno;
+	/* s->dir keeps out all others */
+	if (r == 0 && job_users_are(spec->users) && chmod(s->out, 0777) < 0)
+		r = -errno;
 	if (r == 0)
 		r = gather_tmp(s);
 	if (r == 0)
@@ -230,7 +233,7 @@ make_all(const struct stage_spec *spec, struct stage *s)
 int
 stage_new(const struct stage_spec *spec, struct stage *ret)
 {
-	struct stage s = { .unit = spec->unit };
+	struct stage s = { .unit = spec->unit, .users = spec->users };
 	int r = make_all(spec, &s);
 
 	if (r < 0) {
@@ -330,12 +333,21 @@ stage_mounts(const struct stage *s, const char *sysroot_from, const char *lib_ro
 	return 0;
 }
 
+/* What a job made deep in its out-dir is the job's. */
+static int
+remove_tree(const char *dir, struct job_users *users)
+{
+	int r = fs_rm_rf(dir);
+
+	return r < 0 && users ? job_users_remove(users, dir) : r;
+}
+
 void
 stage_done(struct stage *s)
 {
 	for (unsigned i = 0; s->dir && i < REMOVE_TRIES; i++) {
 		/* A process that was killed a moment ago may still have made a file. */
-		if (fs_rm_rf(s->dir) == 0)
+		if (remove_tree(s->dir, s->users) == 0)
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
 	}
@@ -349,9 +361,9 @@ stage_done(struct stage *s)
 }
 
 int
-stage_clean(const char *jobs)
+stage_clean(const char *jobs, struct job_users *users)
 {
-	int r = fs_rm_rf(jobs);
+	int r = remove_tree(jobs, users);
 
 	return r < 0 ? r : fs_mkdir_p(jobs, 0700);
 }

@@ -11,17 +11,19 @@
 
 struct stage {
 	char *dir, *root, *out, *bin;
-	const Dray__Unit *unit; /* the caller's, and it must outlive this */
-	uint32_t *by_blob;	/* indexes of unit->files, ordered by blob */
-	struct strv tmp;	/* names in root/tmp */
+	const Dray__Unit *unit;	 /* the caller's, and it must outlive this */
+	uint32_t *by_blob;	 /* indexes of unit->files, ordered by blob */
+	struct strv tmp;	 /* names in root/tmp */
+	struct job_users *users; /* NULL: none */
 };
 
 struct stage_spec {
-	const char *jobs;	/* directory */
-	const char *job;	/* a plain name */
-	const char *tools;	/* directory with dray-exec and dray-ld, same file system */
-	char *const *lib_dirs;	/* where the worker's libraries appear; NULL-terminated */
-	const Dray__Unit *unit; /* passed by unit_check with these lib_dirs */
+	const char *jobs;	 /* directory */
+	const char *job;	 /* a plain name */
+	const char *tools;	 /* directory with dray-exec and dray-ld, same file system */
+	char *const *lib_dirs;	 /* where the worker's libraries appear; NULL-terminated */
+	const Dray__Unit *unit;	 /* passed by unit_check with these lib_dirs */
+	struct job_users *users; /* whose the job is; NULL: the worker's own */
 };
 
 /* Makes the directories. 0 or -errno; nothing is left behind on failure. */
@@ -34,7 +36,7 @@ int stage_mounts(const struct stage *s, const char *sysroot_from, const char *li
 	char *const *lib_dirs, struct strv *keep, struct sandbox_mount **ret, size_t *ret_n);
 /* Removes the directory, even while killed processes still write to it. */
 void stage_done(struct stage *s);
-/* Removes what a crash left below jobs. */
-int stage_clean(const char *jobs);
+/* Removes what a crash left below jobs. users: NULL, or those of the jobs. */
+int stage_clean(const char *jobs, struct job_users *users);
 
 #endif

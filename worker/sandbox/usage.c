@@ -21,12 +21,16 @@ struct process {
 	pid_t pid, parent;
 };
 
+/* What a socket can hold, where the kernel does not say: twice net.core.wmem_max (socket(7)). */
+#define SOCKET_BYTES (2 * 212992)
+
 struct usage_walk {
 	struct process *todo;
 	size_t n, cap;
 	uint64_t max_tasks;
 	dev_t dev;
 	unsigned fds;
+	uint64_t socket_bytes;
 	long ticks; /* a second */
 	struct usage sum;
 };
@@ -111,6 +115,20 @@ add_memory(struct usage_walk *w, int dir)
 	}
 }
 
+/* unix(7) sockets alone say it, since Linux 5.10. */
+static uint64_t
+in_socket(int dir, const char *name)
+{
+	char path[64], text[1024];
+	const char *at;
+
+	snprintf(path, sizeof(path), "fdinfo/%.20s", name);
+	if (read_proc(dir, path, text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, "scm_fds:");
+	return at ? strtoull(at + strlen("scm_fds:"), NULL, 10) : 0;
+}
+
 /* Files that only a descriptor holds. Those on the out-dir's disk are found by no walk of a
  * directory, and the pages of a memfd that is not mapped are in no process's sum. */
 static void
@@ -131,7 +149,13 @@ add_nameless(struct usage_walk *w, int dir)
 		if (*e->d_name == '.')
 			continue;
 		w->fds++;
-		if (fstatat(fd, e->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode) || st.st_nlink)
+		if (fstatat(fd, e->d_name, &st, 0) < 0)
+			continue;
+		if (S_ISSOCK(st.st_mode)) {
+			w->sum.memory += w->socket_bytes;
+			w->sum.in_sockets += in_socket(dir, e->d_name);
+		}
+		if (!S_ISREG(st.st_mode) || st.st_nlink)
 			continue;
 		if (st.st_dev == w->dev)
 			w->sum.unlinked += (uint64_t)st.st_blocks * 512;
@@ -199,10 +223,24 @@ visit(struct usage_walk *w, const struct process *p)
 	return add_children(w, dir, p->pid);
 }
 
+static uint64_t
+socket_bytes(void)
+{
+	char text[32];
+	uint64_t n = read_proc(AT_FDCWD, "/proc/sys/net/core/wmem_max", text, sizeof(text)) > 0
+			     ? strtoull(text, NULL, 10)
+			     : 0;
+
+	return n ? 2 * n : SOCKET_BYTES;
+}
+
 int
 usage_of_processes(pid_t root, dev_t dev, uint64_t max_tasks, struct usage *ret)
 {
-	struct usage_walk w = { .max_tasks = max_tasks, .dev = dev, .ticks = sysconf(_SC_CLK_TCK) };
+	struct usage_walk w = { .max_tasks = max_tasks,
+		.dev = dev,
+		.ticks = sysconf(_SC_CLK_TCK),
+		.socket_bytes = socket_bytes() };
 	struct process p = { root, 0 };
 	int r;
 

@@ -10,10 +10,13 @@
 #include <sys/types.h>
 
 struct usage {
-	uint64_t memory;   /* bytes: anonymous, shared and swapped pages, page tables, memfds */
-	uint64_t cpu_us;   /* of all processes, those that ended included */
-	uint64_t tasks;	   /* processes and threads */
-	uint64_t unlinked; /* bytes of open files on the file system `dev` that have no name */
+	uint64_t memory;     /* bytes: anonymous, shared and swapped pages, page tables, memfds, and
+				what open sockets can hold */
+	uint64_t cpu_us;     /* of all processes, those that ended included */
+	uint64_t tasks;	     /* processes and threads */
+	uint64_t unlinked;   /* bytes of open files on the file system `dev` that have no name */
+	uint64_t in_sockets; /* descriptors that were sent and not received: nothing tells what
+				they hold */
 };
 
 /* Adds up `root` and all below it. The walk ends early, with what it has, above max_tasks. Where a

@@ -36,7 +36,8 @@ in_new(pid_t tid, const char *path)
 	struct stat st;
 
 	snprintf(host, sizeof(host), "/proc/%d/root%s", (int)tid, path);
-	return fstatat(AT_FDCWD, host, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	/* who but the job has closed a directory there? */
+	return fstatat(AT_FDCWD, host, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES;
 }
 
 static bool
@@ -427,7 +428,6 @@ source(struct trace *t, const char *path)
 	return r < 0 || !t->call.moved ? r : change(t, path);
 }
 
-static void
 /* The maps that were read are the caller's only if it waits still. */
 static void
 take_hello(struct trace *t)
@@ -437,6 +437,7 @@ take_hello(struct trace *t)
 		trace_caller_done(&t->caller);
 }
 
+static void
 find_caller(struct trace *t)
 {
 	struct trace_call *c = &t->call;
@@ -457,11 +458,11 @@ trace_consider(struct trace *t)
 	t->up = 0;
 	t->call.up = before_up;
 	t->call.up_arg = t;
-	trace_call_read(t->listener.req, t->moved ? NULL : t->stage->unit->cwd, &t->call);
 	t->call.listener = &t->listener;
-	if (t->up < 0)
+	trace_call_read(t->listener.req, t->moved ? NULL : t->stage->unit->cwd, &t->call);
 	if (t->call.gone)
 		return 1;
+	if (t->up < 0)
 		return t->up;
 	if (t->call.op == TRACE_SOCKET)
 		return trace_refuse(t, "the network");
