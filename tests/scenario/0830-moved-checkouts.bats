@@ -60,6 +60,7 @@ finds() {
   [ "$n" -gt 0 ] && [ "$wrong" = 0 ] || { show_cache; return 1; }
 }
 
+# bats test_tags=long
 @test "all cases, beside the first checkout, and deeper" {
   local from=$WORK/one/ws
   mkdir -p "$WORK/one" "$WORK/a/deep/er"
