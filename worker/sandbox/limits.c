@@ -23,6 +23,7 @@
 #define MEMORY_LEAST (1ull << 30)
 
 #define LOOK_MS 100
+#define OPEN_UP_TRIES 4
 #define LOOK_SHARE 20 /* the checks take at most one part in so many of the time */
 #define DISK_RESERVE (64ull << 20)
 #define INODE_RESERVE 1024
@@ -207,10 +208,13 @@ look_into(struct limits *l, struct usage_dir *ret)
 	const uint64_t files = l->conf->worker.job_files_max;
 	int r = usage_of_dir(l->out, files, ret);
 
-	if (r < 0 || !ret->hidden || !l->user)
-		return r;
-	r = job_user_open_up(l->user, l->out);
-	return r < 0 ? r : usage_of_dir(l->out, files, ret);
+	/* It may be closing more of them at this very moment. */
+	for (unsigned i = 0; i < OPEN_UP_TRIES && r == 0 && ret->hidden && l->user; i++) {
+		r = job_user_open_up(l->user, l->out);
+		if (r == 0)
+			r = usage_of_dir(l->out, files, ret);
+	}
+	return r;
 }
 
 static enum limits_verdict
