@@ -19,6 +19,23 @@ as_mutable(const char *text)
 	return u.out;
 }
 
+/* The worker lets nobody in whom it does not expect. */
+static void
+name_client(struct server *s, const struct sched_worker_view *view, const struct peer *client)
+{
+	const struct allowed_key *k = allowed_keys_find(&s->keys, client->wire.curve);
+	struct peer *p = peer_by_serial(s, view->tag);
+	Dray__WorkerExpect m;
+
+	if (!p || !k)
+		return;
+	dray__worker_expect__init(&m);
+	m.curve_public = as_mutable(client->wire.curve);
+	m.role = as_mutable(role_name(client->role));
+	m.namespace_ = as_mutable(k->namespace);
+	server_send(s, p, WIRE_WORKER_EXPECT, &m.base);
+}
+
 static void
 act_place(struct server *s, const struct sched_action *a, struct peer *p, char *job)
 {
@@ -51,6 +68,7 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	m.signature.len = sizeof(signature);
 	log_debug(
 		"job=%s placed: worker=%s used=%u slots=%u", job, view.name, view.used, view.slots);
+	name_client(s, &view, p);
 	server_send(s, p, WIRE_JOB_PLACED, &m.base);
 }
 

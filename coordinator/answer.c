@@ -51,7 +51,7 @@ static void
 drop(struct server *s, struct peer *p)
 {
 	peer_end(s, p, "it was refused");
-	p->state = PEER_DROPPED;
+	p->state = ADMIT_DROPPED;
 }
 
 void
@@ -76,6 +76,9 @@ server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dr
 	if (!p && (r == -EHOSTUNREACH || !(p = peer_add(s, wire))))
 		return;
 	drop(s, p);
+	/* A worker comes back by itself in a while, and would at once on a new connection. */
+	if (p->role != ROLE_WORKER && peer_key_role(s, wire) != ROLE_WORKER)
+		monitor_end(s->monitor, &p->wire, s->now);
 	if (r < 0)
 		peer_doom(s, p);
 }

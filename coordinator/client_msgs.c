@@ -35,7 +35,10 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 {
 	const Dray__JobRequest *m = (const Dray__JobRequest *)body;
 	struct sched_job_info info = {
-		.owner = p->serial, .glibc = m->glibc, .may_wait = m->may_wait
+		.owner = p->serial,
+		.account = peer_account(s, p),
+		.glibc = m->glibc,
+		.may_wait = m->may_wait,
 	};
 	struct sched_failed failed[FAILED_MAX];
 	struct peer *old;

@@ -1,5 +1,5 @@
-/* The table of messages: which role may send each, and in which state. A message that is not in the
- * table, or breaks its row, ends in a refusal of that peer, without effect on others. Invariant: a
+/* The table of messages and their handlers. A message that proto/admit.c does not allow ends in a
+ * refusal of that peer, without effect on others, and nothing of it is decoded. Invariant: a
  * handler is called only for a message of its row, from a peer whose role was proved. */
 #include "config.h"
 
@@ -7,14 +7,8 @@
 
 #include "coordinator/server_priv.h"
 
-#define R(role) (1u << (role))
-#define CLIENTS (R(ROLE_CLIENT) | R(ROLE_ADMIN))
-#define GREETED (PEER_GREETED | PEER_REGISTERED)
-
 struct handler_row {
 	enum wire_type type;
-	unsigned roles;
-	unsigned states;
 	handler_fn handle;
 	enum role
 		greets; /* the role that a new peer without a key gets by it; NONE: it stays new */
@@ -23,34 +17,21 @@ struct handler_row {
 static void on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 
-/* Some messages may come before Hello: those that were meant for a coordinator which was restarted
- * meanwhile, or that follow a lost Hello. A request then stands for a Hello, a heartbeat is
- * answered by "register again", and an end needs no answer. */
+/* proto/admit.c says which peer may send each, and when. */
 static const struct handler_row rows[] = {
-	{ WIRE_HELLO, CLIENTS | R(ROLE_WORKER), PEER_NEW | GREETED, on_hello, ROLE_NONE },
-	{ WIRE_JOB_REQUEST, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_request, ROLE_CLIENT },
-	{ WIRE_JOB_RETRY, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_retry, ROLE_CLIENT },
-	{ WIRE_JOB_FINISHED, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_finished, ROLE_NONE },
-	{ WIRE_JOB_CANCEL, R(ROLE_CLIENT), PEER_NEW | PEER_GREETED, on_job_cancel, ROLE_NONE },
-	{ WIRE_STATUS_REQUEST, CLIENTS, PEER_NEW | PEER_GREETED, on_status_request, ROLE_CLIENT },
-	{ WIRE_WORKER_REGISTER, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_register,
-		ROLE_WORKER },
-	{ WIRE_WORKER_HEARTBEAT, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_heartbeat,
-		ROLE_NONE },
-	{ WIRE_WORKER_JOB_STARTED, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_started,
-		ROLE_NONE },
-	{ WIRE_WORKER_JOB_ENDED, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_ended, ROLE_NONE },
-	{ WIRE_WORKER_BYE, R(ROLE_WORKER), PEER_NEW | GREETED, on_worker_bye, ROLE_NONE },
+	{ WIRE_HELLO, on_hello, ROLE_NONE },
+	{ WIRE_JOB_REQUEST, on_job_request, ROLE_CLIENT },
+	{ WIRE_JOB_RETRY, on_job_retry, ROLE_CLIENT },
+	{ WIRE_JOB_FINISHED, on_job_finished, ROLE_NONE },
+	{ WIRE_JOB_CANCEL, on_job_cancel, ROLE_NONE },
+	{ WIRE_STATUS_REQUEST, on_status_request, ROLE_CLIENT },
+	{ WIRE_WORKER_REGISTER, on_worker_register, ROLE_WORKER },
+	{ WIRE_WORKER_HEARTBEAT, on_worker_heartbeat, ROLE_NONE },
+	{ WIRE_WORKER_JOB_STARTED, on_worker_started, ROLE_NONE },
+	{ WIRE_WORKER_JOB_ENDED, on_worker_ended, ROLE_NONE },
+	{ WIRE_WORKER_JOB_REFUSED, on_worker_refused, ROLE_NONE },
+	{ WIRE_WORKER_BYE, on_worker_bye, ROLE_NONE },
 };
-
-static enum role
-role_parse(const char *name)
-{
-	for (enum role r = ROLE_CLIENT; r <= ROLE_ADMIN; r++)
-		if (streq(name, role_name(r)))
-			return r;
-	return ROLE_NONE;
-}
 
 /* The role that a Hello gives; ROLE_NONE when the peer was refused. */
 static enum role
@@ -69,13 +50,14 @@ hello_role(struct server *s, struct peer *p, const struct wire_peer *from, const
 	}
 	if (said == ROLE_NONE) {
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
-			"The role \"%.40s\" is none of client, worker, admin.", CLEAN(m->role));
+			"The role \"%.40s\" is none of client, reader, publisher, worker, admin.",
+			CLEAN(m->role));
 		return ROLE_NONE;
 	}
 	if (s->local && !from->curve[0])
 		return said;
-	/* The programs that ask for the status are a client's. */
-	if (proved == ROLE_ADMIN && said == ROLE_CLIENT)
+	/* The programs are a client's, whatever more, or less, their key may do. */
+	if (said == ROLE_CLIENT && proved != ROLE_WORKER && proved != ROLE_NONE)
 		return proved;
 	if (proved != said) {
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
@@ -91,11 +73,16 @@ greet(struct server *s, const struct wire_peer *from, enum role role)
 {
 	struct peer *p = peer_add(s, from);
 
-	if (p)
-		p->role = role;
-	else
+	if (!p) {
 		log_throttled(&s->bad_peer, 10, "out of memory for a new peer");
-	return p;
+		return NULL;
+	}
+	p->role = role;
+	if (!p->crowded)
+		return p;
+	server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+		"The key %s has too many connections.", from->curve);
+	return NULL;
 }
 
 static void
@@ -155,42 +142,57 @@ refuse_undecoded(struct server *s, const struct wire_peer *from, struct peer *p,
 	}
 }
 
-void
-handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_msg *m)
+static void
+refuse_unheard(struct server *s, const struct wire_peer *from, struct peer *p,
+	const struct wire_info *info, enum admit why, enum role role)
 {
+	switch (why) {
+	case ADMIT_NOT_HERE:
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"%s is not for a coordinator.", info->name);
+		return;
+	case ADMIT_NOT_OF_ROLE:
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"%s is not for the role %s.", info->name,
+			role == ROLE_NONE ? "of an unknown key" : role_name(role));
+		return;
+	default:
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s came %s.",
+			info->name, p ? "when it is not allowed" : "before Hello");
+	}
+}
+
+void
+handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_raw *raw)
+{
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
 	struct peer *p = peer_find(s, from);
-	enum peer_state state = p ? p->state : PEER_NEW;
+	enum admit_state state = p ? p->state : ADMIT_NEW;
 	enum role role = p ? p->role : peer_key_role(s, from);
 	const struct handler_row *row;
+	enum admit admit;
 
-	if (state == PEER_DROPPED || (p && p->doomed))
+	if (state == ADMIT_DROPPED || (p && p->doomed))
 		return;
 	if (err < 0) {
 		refuse_undecoded(s, from, p, err);
 		return;
 	}
-	row = find_row(m->info->type);
-	if (!row) {
-		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
-			"%s is not for a coordinator.", m->info->name);
+	admit = admit_look(ADMIT_COORDINATOR, state, role, raw->info->type);
+	if (admit != ADMIT_YES) {
+		refuse_unheard(s, from, p, raw->info, admit, role);
 		return;
 	}
-	/* Over ipc a role is known only from Hello on; the messages that may come before it do no
-	 * harm. The handler of Hello checks the role itself. */
-	if (row->type != WIRE_HELLO && !(s->local && !p) && !(row->roles & R(role))) {
-		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
-			"%s is not for the role %s.", m->info->name,
-			role == ROLE_NONE ? "of an unknown key" : role_name(role));
+	err = wire_open(raw, &m);
+	if (err < 0) {
+		refuse_undecoded(s, from, p, err);
 		return;
 	}
-	if (!(row->states & state)) {
-		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s came %s.",
-			m->info->name,
-			state == PEER_NEW ? "before Hello" : "when it is not allowed");
+	row = find_row(m.info->type);
+	if (!row)
 		return;
-	}
 	if (!p && row->greets != ROLE_NONE &&
-		!(p = greet(s, from, role == ROLE_NONE ? row->greets : role)))
+		!(p = greet(s, from, role == ROLE_LOCAL ? row->greets : role)))
 		return;
-	row->handle(s, p, from, m->body);
+	row->handle(s, p, from, m.body);
 }

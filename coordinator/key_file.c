@@ -33,7 +33,9 @@ keys_load(struct server *s, char **ret_error)
 	r = allowed_keys_load(path, &keys, &line);
 	if (r == -EBADMSG) {
 		if (asprintf(ret_error,
-			    "%s: line %u is not \"<client|worker|admin> <public key> [name]\".",
+			    "%s: line %u is not \"<client|reader|publisher|worker|admin> "
+			    "<public key> [name] [namespace=NAMESPACE]\", or its key, or a "
+			    "worker's name, is there before.",
 			    path, line) < 0)
 			*ret_error = NULL;
 		return r;
@@ -55,7 +57,7 @@ drop_disallowed(struct server *s)
 		struct peer *p = table_entry(node, struct peer, by_id);
 
 		next = table_walk(&s->peers, node);
-		if (p->state != PEER_DROPPED && p->wire.curve[0] &&
+		if (p->state != ADMIT_DROPPED && p->wire.curve[0] &&
 			peer_key_role(s, &p->wire) != p->role)
 			server_refuse(s, &p->wire, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 				"The key %s is no longer allowed as %s.", p->wire.curve,

@@ -75,7 +75,8 @@ peer_add(struct server *s, const struct wire_peer *wire)
 		return NULL;
 	p->wire = *wire;
 	p->serial = ++s->next_serial;
-	p->state = PEER_GREETED;
+	p->state = ADMIT_GREETED;
+	p->crowded = !door_enter(s->door, wire->curve, s->now);
 	table_put(&s->peers, &p->by_id, id_hash(s, wire));
 	table_put(&s->serials, &p->by_serial, p->serial);
 	return p;
@@ -90,8 +91,8 @@ peer_lose_worker(struct server *s, struct peer *p, const char *why)
 	log_info("worker=%s gone: %s; jobs=%u", view.name, why, view.used);
 	sched_worker_gone(s->sched, p->worker, s->now);
 	p->worker = NULL;
-	if (p->state == PEER_REGISTERED)
-		p->state = PEER_GREETED;
+	if (p->state == ADMIT_REGISTERED)
+		p->state = ADMIT_GREETED;
 }
 
 void
@@ -119,6 +120,7 @@ peer_remove(struct server *s, struct peer *p)
 		TAILQ_REMOVE(&s->doomed, p, doomed_link);
 	table_del(&s->peers, &p->by_id);
 	table_del(&s->serials, &p->by_serial);
+	door_leave(s->door, p->wire.curve);
 	free(p);
 }
 
@@ -131,8 +133,23 @@ peers_sweep_doomed(struct server *s)
 		peer_remove(s, p);
 }
 
+/* Over ipc there are no keys, and each connection counts for itself. */
+uint64_t
+peer_account(struct server *s, const struct peer *p)
+{
+	uint64_t hash;
+
+	if (p->wire.curve[0])
+		hash = table_hash(s->hash_key, p->wire.curve, strlen(p->wire.curve));
+	else
+		hash = table_hash(s->hash_key, &p->serial, sizeof(p->serial));
+	return MAX2(hash, (uint64_t)1);
+}
+
 enum role
 peer_key_role(struct server *s, const struct wire_peer *wire)
 {
-	return wire->curve[0] ? allowed_keys_role(&s->keys, wire->curve) : ROLE_NONE;
+	if (wire->curve[0])
+		return allowed_keys_role(&s->keys, wire->curve);
+	return s->local ? ROLE_LOCAL : ROLE_NONE;
 }

@@ -7,11 +7,10 @@
 #include <stdio.h>
 
 #include "coordinator/sched_priv.h"
-#include "keys/ticket.h"
 
 /* What a client's report of a failed try means. */
 struct verdict_rule {
-	bool blame;   /* the worker loses trust */
+	bool blame;   /* the client complains of the worker */
 	bool exclude; /* not there again */
 };
 
@@ -142,12 +141,17 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 	job->toolchain = info->toolchain;
 	job->glibc = info->glibc;
 	job->may_wait = info->may_wait;
+	r = account_join(s, job, info->account ? info->account : info->owner);
+	if (r < 0) {
+		sched_job_free(s, job);
+		return r;
+	}
 	for (size_t i = 0; i < info->n_failed; i++)
 		if (rule_of(info->failed[i].verdict).exclude)
 			exclude(job, sched_worker_any(s, info->failed[i].worker));
-	if (job->owner->n > s->conf.max_owner_jobs)
+	if (job->account->jobs > s->conf.max_account_jobs)
 		sched_job_deny(s, job, DRAY__VERDICT__VERDICT_QUEUE_FULL,
-			"this client has too many jobs at a time");
+			"this client's key has too many jobs at a time");
 	else
 		seek(s, job);
 	return 0;
@@ -214,6 +218,14 @@ sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now)
 		cancel(s, TAILQ_FIRST(&o->jobs));
 }
 
+/* The worker knows better. It gets no more jobs until it says how many it runs. */
+static void
+mark_full(struct sched_worker *w)
+{
+	if (sched_worker_used(w) < w->slots)
+		w->foreign += w->slots - sched_worker_used(w);
+}
+
 /* Takes the try back from its worker, and notes the client's report of it. */
 static void
 try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
@@ -221,22 +233,28 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 	struct verdict_rule rule = rule_of(verdict);
 	struct sched_worker *w = job->cur;
 
+	/* One that runs it is not full. */
+	if (job->state == JOB_STARTED)
+		rule.exclude = true;
 	if (rule.blame)
-		sched_worker_judge(s, job, false);
+		sched_worker_complain(s, job);
 	/* A worker that may get the job again is not told: the message could arrive after the job's
 	 * next start. */
 	if (sched_job_holds(job) && rule.exclude)
 		action_cancel(s, job, w);
 	sched_job_release(s, job);
-	if (verdict == DRAY__VERDICT__VERDICT_FULL) {
-		/* The worker knows better. It gets no more jobs until it says how many it runs. */
-		if (sched_worker_used(w) < w->slots)
-			w->foreign += w->slots - sched_worker_used(w);
-		job->tries--;
-		job->bounces++;
-	} else if (rule.exclude) {
+	/* A slot was kept for it, no matter by whose fault. The worker's own count comes too late:
+	 * its job is another's by then. */
+	account_settle(
+		s, job, job->opened ? MAX2(job->charged_us, 1000 * (s->now - job->held_ms)) : 0);
+	if (rule.exclude) {
 		exclude(job, w);
+	} else if (verdict == DRAY__VERDICT__VERDICT_FULL) {
+		job->tries -= job->tries > 0;
+		job->bounces++;
 	}
+	if (job->word == WORD_FULL)
+		mark_full(w);
 	sched_worker_changed(s, w);
 }
 
@@ -250,9 +268,16 @@ sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const 
 	s->now = now;
 	if (!job)
 		return -ENOENT;
-	if (job->state == JOB_QUEUED || !job->cur || (*worker && !streq(worker, job->cur->name)))
+	if (job->state == JOB_QUEUED || job->timed == &s->doubted || !job->cur ||
+		(*worker && !streq(worker, job->cur->name)))
 		return -ESTALE;
 	try_failed(s, job, verdict);
+	if (verdict == DRAY__VERDICT__VERDICT_FULL && job->word == WORD_NONE && !job->opened &&
+		job->bounces < MAX_BOUNCES) {
+		/* Its worker's word may be on the way; without it the job goes on alone. */
+		sched_job_wait(s, job, &s->doubted, DOUBT_MS);
+		return 0;
+	}
 	if (job->tries < MAX_TRIES && job->bounces < MAX_BOUNCES) {
 		seek(s, job);
 		return 0;
@@ -293,8 +318,8 @@ sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *
 }
 
 int
-sched_job_ended(
-	struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok, uint64_t now)
+sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok,
+	uint64_t cpu_us, uint64_t now)
 {
 	struct sched_job *job = sched_job_find(s, id);
 
@@ -307,13 +332,42 @@ sched_job_ended(
 		}
 		return -ENOENT;
 	}
-	sched_job_release(s, job);
+	account_settle(s, job, cpu_us);
+	account_learn(s, cpu_us);
 	job->word = ok ? WORD_OK : WORD_BAD;
+	if (!ok)
+		sched_worker_judge(s, job, false);
+	sched_job_release(s, job);
 	if (job->owner)
 		sched_job_wait(s, job, &s->settling, SETTLE_MS);
 	else
 		sched_job_free(s, job);
 	sched_worker_changed(s, w);
+	return 0;
+}
+
+/* Places a job again of which its client said that its worker was full. */
+static void
+go_on(struct sched *s, struct sched_job *job)
+{
+	sched_job_wait(s, job, NULL, 0);
+	seek(s, job);
+}
+
+int
+sched_job_refused(struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now)
+{
+	struct sched_job *job = sched_job_find(s, id);
+	bool doubted = job && job->timed == &s->doubted;
+
+	s->now = now;
+	if (!job || job->cur != w || (job->state != JOB_PLACED && !doubted))
+		return -ENOENT;
+	job->word = WORD_FULL;
+	mark_full(w);
+	sched_worker_changed(s, w);
+	if (doubted)
+		go_on(s, job);
 	return 0;
 }
 
@@ -327,7 +381,8 @@ settle(struct sched *s, struct sched_job *job)
 		sched_job_free(s, job);
 	} else {
 		sched_job_wait(s, job, NULL, 0);
-		sched_worker_judge(s, job, job->word == WORD_OK);
+		if (job->word == WORD_OK)
+			sched_worker_judge(s, job, true);
 	}
 	sched_worker_changed(s, w);
 }
@@ -357,12 +412,17 @@ sched_tick(struct sched *s, uint64_t now)
 	s->now = now;
 	while ((job = TAILQ_FIRST(&s->placed)) && now >= job->deadline) {
 		w = job->cur;
+		/* The slot was kept for it all the while. */
+		account_settle(s, job, MAX2(job->charged_us, 1000 * s->conf.open_ms));
 		sched_job_release(s, job);
 		sched_worker_changed(s, w);
 	}
+	while ((job = TAILQ_FIRST(&s->doubted)) && now >= job->deadline)
+		go_on(s, job);
 	while ((job = TAILQ_FIRST(&s->settling)) && now >= job->deadline)
 		settle(s, job);
 	sched_workers_tick(s);
+	accounts_tick(s);
 	notices(s);
 }
 
@@ -396,8 +456,8 @@ sched_conf_default(struct sched_conf *c)
 {
 	*c = (struct sched_conf){
 		.max_queue = 100000,
-		.max_owner_jobs = 4096,
-		.ticket_life_ms = TICKET_LIFE_MS,
+		.max_account_jobs = 4096,
+		.open_ms = OPEN_MS,
 	};
 }
 
@@ -414,9 +474,12 @@ sched_new(const struct sched_conf *conf, struct sched **ret)
 	TAILQ_INIT(&s->shunned);
 	TAILQ_INIT(&s->placed);
 	TAILQ_INIT(&s->settling);
+	TAILQ_INIT(&s->doubted);
 	TAILQ_INIT(&s->notices);
+	TAILQ_INIT(&s->idle);
 	if (table_init(&s->jobs) < 0 || table_init(&s->owners) < 0 || table_init(&s->workers) < 0 ||
-		table_init(&s->tcs) < 0 || actions_reserve(s, 1) < 0)
+		table_init(&s->tcs) < 0 || table_init(&s->accounts) < 0 ||
+		actions_reserve(s, 1) < 0)
 		return -ENOMEM;
 	*ret = steal_ptr(s);
 	return 0;
@@ -433,6 +496,8 @@ sched_free(struct sched *s)
 		while ((node = table_walk(&s->jobs, NULL)))
 			sched_job_free(s, table_entry(node, struct sched_job, node));
 	sched_workers_free(s);
+	accounts_free(s);
+	table_done(&s->accounts);
 	table_done(&s->jobs);
 	table_done(&s->owners);
 	table_done(&s->workers);

@@ -6,7 +6,7 @@
  *
  *            add                    started                 ended
  *   client ──────▶ QUEUED ─▶ PLACED ───────▶ STARTED ──────────────▶ AWAY ─▶ finished, cancelled
- *                    ▲          │ no start in ticket_life,  │          │
+ *                    ▲          │ no start in open_ms,      │          │
  *                    │          ╰──── or its worker gone ───┴────────▶ │
  *                    ╰──────────────────── retry ──────────────────────╯
  *
@@ -17,15 +17,17 @@
  * orphan that holds the slot until the worker reports its end, or for 5 s.
  *
  * Trust. A worker whose jobs fail three times in a row gets none for 10 s, then one at a time
- * (probes); each failed probe doubles the wait, up to 5 min; a probe that succeeds restores it. The
- * client's report decides whether the worker is to blame, since a job ends "not ok" on its worker
- * when the user pressed Ctrl-C, too. If a worker reports "not ok" and the client reports nothing,
- * the worker is to blame. Trust outlives a connection: registering again does not restore it.
+ * (probes); each failed probe doubles the wait, up to 5 min; a probe that succeeds restores it.
+ * Blame needs evidence. A failure is the worker's own word ("not ok"), the loss of its connection
+ * while it ran jobs, or what several client keys say of jobs that it had started; never what one
+ * says. That it is full is its own word, too; a client's alone moves only that client's job. Trust
+ * outlives a connection: registering again does not restore it.
  *
- * Order. Jobs are served first come, first served among those that a worker with a free slot can
- * run: one queue for each (toolchain, least glibc), so that one that has to wait blocks no other. A
- * job gets the worker with the smallest share of its slots in use, then the fewest failures, then
- * by name: a heap per (toolchain, glibc of the worker), so that no placement looks at all workers.
+ * Order. Of the jobs that a worker with a free slot can run, that of the client key goes first
+ * which has used the least processor time (sched_share.c), and of one key the oldest. The queues
+ * are by (toolchain, least glibc), so that a job that has to wait blocks no other. A job gets the
+ * worker with the smallest share of its slots in use, then the fewest failures, then by name: a
+ * heap per (toolchain, glibc of the worker), so that no placement looks at all workers.
  */
 #ifndef DRAY_COORDINATOR_SCHED_H
 #define DRAY_COORDINATOR_SCHED_H
@@ -50,11 +52,11 @@ struct sched_worker;
 struct sched_conf {
 	uint8_t hash_key[16];	 /* secret: jobs' ids are chosen by clients */
 	size_t max_queue;	 /* jobs */
-	size_t max_owner_jobs;	 /* of one client */
-	uint64_t ticket_life_ms; /* how long a placed job may take to start */
+	size_t max_account_jobs; /* of one client key */
+	uint64_t open_ms;	 /* how long a placed job may take to start */
 };
 
-/* ticket_life as the tickets have it; the other limits are generous. hash_key stays zero. */
+/* The limits are generous. hash_key stays zero. */
 void sched_conf_default(struct sched_conf *c);
 
 struct sched_offer {
@@ -85,8 +87,9 @@ struct sched_failed {
 
 struct sched_job_info {
 	struct job_id id;
-	uint64_t owner;	 /* the client's handle, not 0 */
-	uint64_t former; /* the one it had on another connection, or 0: takes its job over */
+	uint64_t owner;	  /* the client's handle, not 0 */
+	uint64_t account; /* of its key; 0: it has one of its own */
+	uint64_t former;  /* the one it had on another connection, or 0: takes its job over */
 	struct digest toolchain;
 	unsigned glibc; /* least minor version; 0: any */
 	bool may_wait;
@@ -121,7 +124,7 @@ struct sched_worker_view {
 	uint64_t tag;
 	unsigned slots, cores, glibc;
 	unsigned used;	   /* placed, started, and foreign to this coordinator */
-	unsigned failures; /* in a row */
+	unsigned failures; /* in a row, as far as there is evidence */
 	enum sched_trust trust;
 	bool draining;
 	size_t n_offers;
@@ -176,8 +179,11 @@ int sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, co
 /* The worker reports; -ENOENT: the job is not on that worker. */
 int sched_job_started(
 	struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
-int sched_job_ended(
-	struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok, uint64_t now);
+int sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok,
+	uint64_t cpu_us, uint64_t now);
+/* It is full: it did not take the job. */
+int sched_job_refused(
+	struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
 /* The client is gone: its jobs are cancelled wherever they are. */
 void sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now);
 

@@ -257,11 +257,13 @@ void
 sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, enum job_state state)
 {
 	set_worker(job, w);
-	sched_job_wait(s, job, state == JOB_PLACED ? &s->placed : NULL, s->conf.ticket_life_ms);
+	sched_job_wait(s, job, state == JOB_PLACED ? &s->placed : NULL, s->conf.open_ms);
 	job->state = (uint8_t)state;
 	job->word = WORD_NONE;
 	job->judged = false;
 	job->probe = false;
+	job->opened = state == JOB_STARTED;
+	job->held_ms = s->now;
 	if (state == JOB_PLACED) {
 		w->placed++;
 		if (w->trust == SCHED_PROBED) {
@@ -279,6 +281,7 @@ sched_job_start(struct sched *s, struct sched_job *job)
 {
 	sched_job_wait(s, job, NULL, 0);
 	job->state = JOB_STARTED;
+	job->opened = true;
 	job->cur->placed--;
 	job->cur->started++;
 }
@@ -313,6 +316,7 @@ sched_job_free(struct sched *s, struct sched_job *job)
 	if (job->tries > 0)
 		s->stats.ended++;
 	disown(s, job);
+	account_leave(s, job);
 	table_del(&s->jobs, &job->node);
 	free(job);
 }
@@ -325,6 +329,7 @@ sched_job_place(struct sched *s, struct sched_job *job, struct sched_worker *w)
 	a.owner = job->owner->handle;
 	job->tries++;
 	s->stats.placed++;
+	account_charge(s, job);
 	sched_job_hold(s, job, w, JOB_PLACED);
 	pools_refresh(s, w);
 	push(s, &a, NULL);

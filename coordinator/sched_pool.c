@@ -26,6 +26,13 @@ sched_worker_placeable(const struct sched_worker *w)
 	return w->trust == SCHED_PROBED && !w->probe;
 }
 
+/* What clients say counts when more than one key says it. */
+unsigned
+sched_worker_failures(const struct sched_worker *w)
+{
+	return w->failures + (w->complained[1] ? w->complaints : 0);
+}
+
 /* Whether a should get a job rather than b. */
 static bool
 better(struct sched *s, const struct sched_worker *a, const struct sched_worker *b)
@@ -36,8 +43,8 @@ better(struct sched *s, const struct sched_worker *a, const struct sched_worker 
 	s->stats.compares++;
 	if (la != lb)
 		return la < lb;
-	if (a->failures != b->failures)
-		return a->failures < b->failures;
+	if (sched_worker_failures(a) != sched_worker_failures(b))
+		return sched_worker_failures(a) < sched_worker_failures(b);
 	return strcmp(a->name, b->name) < 0;
 }
 
@@ -358,27 +365,64 @@ class_get(struct tc *tc, unsigned glibc)
 	if (!c)
 		return NULL;
 	c->glibc = glibc;
-	TAILQ_INIT(&c->jobs);
+	TAILQ_INIT(&c->lanes);
 	TAILQ_INSERT_TAIL(&tc->classes, c, link);
 	return c;
+}
+
+static void
+class_put(struct tc *tc, struct class *c)
+{
+	if (!TAILQ_EMPTY(&c->lanes))
+		return;
+	TAILQ_REMOVE(&tc->classes, c, link);
+	free(c);
+}
+
+static struct lane *
+lane_get(struct tc *tc, const struct sched_job *job)
+{
+	struct class *c = class_get(tc, job->glibc);
+	struct lane *l;
+
+	if (!c)
+		return NULL;
+	TAILQ_FOREACH(l, &c->lanes, link)
+	if (l->account == job->account)
+		return l;
+	l = calloc(1, sizeof(*l));
+	if (!l) {
+		class_put(tc, c);
+		return NULL;
+	}
+	l->class = c;
+	l->account = job->account;
+	TAILQ_INIT(&l->jobs);
+	TAILQ_INSERT_TAIL(&c->lanes, l, link);
+	return l;
+}
+
+static void
+lane_put(struct tc *tc, struct lane *l)
+{
+	if (!TAILQ_EMPTY(&l->jobs))
+		return;
+	TAILQ_REMOVE(&l->class->lanes, l, link);
+	class_put(tc, l->class);
+	free(l);
 }
 
 int
 queue_put(struct sched *s, struct sched_job *job)
 {
 	struct tc *tc = tc_find(s, &job->toolchain);
-	struct class *c;
 
 	if (!tc)
 		return -ENOENT;
-	if (job->n_failed > 0) {
-		job->queue = &tc->retries;
-	} else {
-		c = class_get(tc, job->glibc);
-		if (!c)
-			return -ENOMEM;
-		job->queue = &c->jobs;
-	}
+	job->lane = job->n_failed > 0 ? NULL : lane_get(tc, job);
+	if (job->n_failed == 0 && !job->lane)
+		return -ENOMEM;
+	job->queue = job->lane ? &job->lane->jobs : &tc->retries;
 	queue_insert(job->queue, job);
 	job->state = JOB_QUEUED;
 	job->tc = tc;
@@ -394,18 +438,15 @@ void
 queue_take(struct sched *s, struct sched_job *job)
 {
 	struct tc *tc = job->tc;
-	struct class *c;
 
 	TAILQ_REMOVE(job->queue, job, queue_link);
 	TAILQ_REMOVE(&s->notices, job, notice_link);
 	tc->queued--;
 	tc->left++;
 	s->queued--;
-	if (job->queue != &tc->retries && TAILQ_EMPTY(job->queue)) {
-		c = (struct class *)((char *)job->queue - offsetof(struct class, jobs));
-		TAILQ_REMOVE(&tc->classes, c, link);
-		free(c);
-	}
+	if (job->lane)
+		lane_put(tc, job->lane);
+	job->lane = NULL;
 	job->queue = NULL;
 	job->tc = NULL;
 	job->state = JOB_AWAY;
@@ -420,11 +461,18 @@ queue_ahead(const struct sched_job *job)
 	return (unsigned)MIN2(ahead, (uint64_t)job->tc->queued - 1);
 }
 
+static struct sched_job *
+earlier(struct sched_job *best, struct sched_job *job)
+{
+	return !best || account_before(job, best) ? job : best;
+}
+
 struct sched_job *
-queue_oldest_for(struct sched_worker *w)
+queue_next_for(struct sched_worker *w)
 {
 	struct sched_job *best = NULL, *job;
 	struct class *c;
+	struct lane *l;
 
 	for (size_t i = 0; i < w->n_offers; i++) {
 		struct tc *tc = w->offers[i].pool->tc;
@@ -434,18 +482,17 @@ queue_oldest_for(struct sched_worker *w)
 			continue;
 		TAILQ_FOREACH(c, &tc->classes, link)
 		{
-			job = TAILQ_FIRST(&c->jobs);
-			if (c->glibc <= w->glibc && (!best || job->seq < best->seq))
-				best = job;
+			if (c->glibc > w->glibc)
+				continue;
+			TAILQ_FOREACH(l, &c->lanes, link)
+			best = earlier(best, TAILQ_FIRST(&l->jobs));
 		}
 		TAILQ_FOREACH(job, &tc->retries, queue_link)
 		{
-			if (seen++ == RETRY_SCAN || (best && job->seq > best->seq))
+			if (seen++ == RETRY_SCAN)
 				break;
-			if (job->glibc <= w->glibc && !sched_job_failed_on(job, w)) {
-				best = job;
-				break;
-			}
+			if (job->glibc <= w->glibc && !sched_job_failed_on(job, w))
+				best = earlier(best, job);
 		}
 	}
 	return best;
@@ -462,6 +509,7 @@ void
 pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret)
 {
 	struct class *c, *next_class;
+	struct lane *l, *next_lane;
 	struct sched_job *job, *next;
 
 	if (tc->queued == 0)
@@ -469,12 +517,15 @@ pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret)
 	tc->queued++; /* keeps tc alive while its last job is taken out */
 	for (c = TAILQ_FIRST(&tc->classes); c; c = next_class) {
 		next_class = TAILQ_NEXT(c, link);
-		job = TAILQ_FIRST(&c->jobs);
-		if (pools_eligible(s, job))
+		/* what one of a class can do, all can */
+		if (pools_eligible(s, TAILQ_FIRST(&TAILQ_FIRST(&c->lanes)->jobs)))
 			continue;
-		for (; job; job = next) {
-			next = TAILQ_NEXT(job, queue_link);
-			strand(s, job, ret);
+		for (l = TAILQ_FIRST(&c->lanes); l; l = next_lane) {
+			next_lane = TAILQ_NEXT(l, link);
+			for (job = TAILQ_FIRST(&l->jobs); job; job = next) {
+				next = TAILQ_NEXT(job, queue_link);
+				strand(s, job, ret);
+			}
 		}
 	}
 	for (job = TAILQ_FIRST(&tc->retries); job; job = next) {

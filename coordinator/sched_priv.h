@@ -1,6 +1,7 @@
 /* The scheduler's structs, for its files only. From the bottom up, each calls only what is above it
- * here: sched_pool.c (which worker can run what: toolchains, heaps, queues), sched_job.c (a job's
- * life, and the actions), sched_worker.c (workers and trust), sched.c (inputs). */
+ * here: sched_share.c (whose turn it is), sched_pool.c (which worker can run what: toolchains,
+ * heaps, queues), sched_job.c (a job's life, and the actions), sched_worker.c (workers and trust),
+ * sched.c (inputs). */
 #ifndef DRAY_COORDINATOR_SCHED_PRIV_H
 #define DRAY_COORDINATOR_SCHED_PRIV_H
 
@@ -13,6 +14,8 @@
 #define MAX_TRIES 3	 /* of a job */
 #define MAX_BOUNCES 32	 /* how often workers may refuse a job ("full") before it is denied */
 #define TRUST_FAILURES 3 /* in a row */
+#define OPEN_MS 3000u
+#define DOUBT_MS 500u /* how long a worker's own word is waited for that it is full */
 #define TRUST_WAIT_MS 10000u
 #define TRUST_WAIT_MAX_MS 300000u
 #define SETTLE_MS 5000u /* how long a client may take to say how its job ended */
@@ -23,9 +26,19 @@
 
 enum job_state { JOB_QUEUED, JOB_PLACED, JOB_STARTED, JOB_AWAY };
 /* What the worker reported of a try that is AWAY. */
-enum worker_word { WORD_NONE, WORD_OK, WORD_BAD };
+enum worker_word { WORD_NONE, WORD_OK, WORD_BAD, WORD_FULL };
 
 TAILQ_HEAD(job_list, sched_job);
+
+/* What a client key has used. */
+struct account {
+	struct table_node node;
+	TAILQ_ENTRY(account) idle_link;
+	uint64_t id;
+	size_t jobs;
+	uint64_t used_us;
+	uint64_t idle_ms;
+};
 
 struct owner {
 	struct table_node node;
@@ -42,6 +55,7 @@ struct sched_job {
 	bool may_wait;
 	bool probe;    /* this try is its worker's probe */
 	bool judged;   /* this try was counted for or against its worker */
+	bool opened;   /* its worker has started this try */
 	bool listed;   /* scratch of sched_worker_set */
 	uint8_t state; /* enum job_state */
 	uint8_t word;  /* enum worker_word */
@@ -49,6 +63,9 @@ struct sched_job {
 
 	struct owner *owner; /* NULL: its client is not known, or gone */
 	TAILQ_ENTRY(sched_job) owner_link;
+	struct account *account; /* NULL: of a job whose client is not known */
+	uint64_t charged_us;	 /* for the present try */
+	uint64_t held_ms;	 /* when it got its slot */
 
 	struct sched_worker *cur;		/* of the present or last try */
 	TAILQ_ENTRY(sched_job) worker_link;	/* in cur->jobs while it holds a slot */
@@ -61,9 +78,18 @@ struct sched_job {
 
 	struct tc *tc; /* while queued */
 	struct job_list *queue;
+	struct lane *lane; /* NULL: it is among the retries */
 	TAILQ_ENTRY(sched_job) queue_link;
 	TAILQ_ENTRY(sched_job) notice_link;
 	uint64_t notice_ms, pos;
+};
+
+/* Queued jobs of one account in a class. Freed when empty. */
+struct lane {
+	TAILQ_ENTRY(lane) link;
+	struct class *class;
+	struct account *account;
+	struct job_list jobs;
 };
 
 /* Queued jobs of a toolchain with the same need of glibc. Freed when empty. */
@@ -71,7 +97,7 @@ struct class
 {
 	TAILQ_ENTRY(class) link;
 	unsigned glibc;
-	struct job_list jobs;
+	TAILQ_HEAD(, lane) lanes;
 };
 
 /* Workers with the same toolchain and glibc. The heap holds those that can take a job now. */
@@ -123,6 +149,8 @@ struct sched_worker {
 
 	enum sched_trust trust;
 	unsigned failures, rounds;
+	unsigned complaints;	/* of clients, since the last success */
+	uint64_t complained[2]; /* the first two accounts that did */
 	uint64_t shunned_until;
 	struct sched_job *probe;
 };
@@ -139,16 +167,30 @@ struct sched {
 	struct sched_conf conf;
 	uint64_t now, seq;
 	bool draining;
-	struct table jobs, owners, workers, tcs;
+	struct table jobs, owners, workers, tcs, accounts;
+	TAILQ_HEAD(, account) idle;
+	uint64_t floor_us; /* where accounts begin that had nothing to do */
+	uint64_t mean_us;  /* what a job costs */
 	struct worker_list live, gone, shunned;
-	struct job_list placed, settling; /* by deadline: each has one constant wait */
-	struct job_list notices;	  /* queued jobs by notice_ms */
+	struct job_list placed, settling, doubted; /* by deadline: each has one constant wait */
+	struct job_list notices;		   /* queued jobs by notice_ms */
 	size_t queued;
 	struct pending *act;
 	size_t act_head, act_n, act_cap;
 	struct buf texts;
 	struct sched_stats stats;
 };
+
+/* sched_share.c */
+int account_join(struct sched *s, struct sched_job *job, uint64_t id);
+void account_leave(struct sched *s, struct sched_job *job);
+bool account_before(const struct sched_job *a, const struct sched_job *b);
+void account_charge(struct sched *s, struct sched_job *job); /* it is placed */
+/* What the try cost in the end. */
+void account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us);
+void account_learn(struct sched *s, uint64_t cost_us);
+void accounts_tick(struct sched *s);
+void accounts_free(struct sched *s);
 
 /* sched_pool.c */
 struct tc *tc_find(struct sched *s, const struct digest *id);
@@ -158,12 +200,13 @@ void offers_detach(struct sched *s, struct pool_seat *offers, size_t n);
 /* Updates heaps and counts after a change of w. Returns whether w lost eligibility. */
 bool pools_refresh(struct sched *s, struct sched_worker *w);
 bool sched_worker_placeable(const struct sched_worker *w);
+unsigned sched_worker_failures(const struct sched_worker *w);
 unsigned sched_worker_used(const struct sched_worker *w);
 struct sched_worker *pools_pick(struct sched *s, const struct sched_job *job);
 bool pools_eligible(struct sched *s, const struct sched_job *job);
 int queue_put(struct sched *s, struct sched_job *job); /* ordered by seq. -ENOMEM leaves it out */
 void queue_take(struct sched *s, struct sched_job *job);
-struct sched_job *queue_oldest_for(struct sched_worker *w);
+struct sched_job *queue_next_for(struct sched_worker *w);
 unsigned queue_ahead(const struct sched_job *job);
 bool sched_job_failed_on(const struct sched_job *job, const struct sched_worker *w);
 /* Moves the queued jobs of a toolchain that no worker can run any more into ret (by queue_link).
@@ -177,6 +220,8 @@ void pools_explain(struct sched *s, const struct sched_job *job, char *out, size
 struct sched_worker *sched_worker_any(struct sched *s, const char *name);
 void sched_worker_changed(struct sched *s, struct sched_worker *w);
 void sched_worker_judge(struct sched *s, struct sched_job *job, bool good);
+/* Its client says that the worker failed it. */
+void sched_worker_complain(struct sched *s, struct sched_job *job);
 void sched_workers_tick(struct sched *s);
 void sched_workers_free(struct sched *s);
 

@@ -55,7 +55,7 @@ sched_worker_get(const struct sched_worker *w, struct sched_worker_view *ret)
 		.cores = w->cores,
 		.glibc = w->glibc,
 		.used = sched_worker_used(w),
-		.failures = w->failures,
+		.failures = sched_worker_failures(w),
 		.trust = w->trust,
 		.draining = w->draining,
 		.n_offers = w->n_offers,
@@ -70,13 +70,20 @@ sched_worker_offer(const struct sched_worker *w, size_t i, const char **ret_text
 	return &w->offers[i].pool->tc->id;
 }
 
+static void
+forgive(struct sched_worker *w)
+{
+	w->failures = w->complaints = 0;
+	w->complained[0] = w->complained[1] = 0;
+}
+
 /* Gives free slots to waiting jobs. */
 static void
 dispatch(struct sched *s, struct sched_worker *w)
 {
 	struct sched_job *job;
 
-	while (sched_worker_placeable(w) && (job = queue_oldest_for(w))) {
+	while (sched_worker_placeable(w) && (job = queue_next_for(w))) {
 		struct sched_worker *to = pools_pick(s, job);
 
 		queue_take(s, job);
@@ -126,7 +133,27 @@ failed(struct sched *s, struct sched_worker *w, bool probe)
 	if (w->trust == SCHED_SHUNNED || (w->trust == SCHED_PROBED && !probe))
 		return;
 	w->failures++;
-	if (w->trust == SCHED_PROBED || w->failures >= TRUST_FAILURES)
+	if (w->trust == SCHED_PROBED || sched_worker_failures(w) >= TRUST_FAILURES)
+		shun(s, w);
+}
+
+/* Of a job that the worker had not started it says nothing; and a probe that only its client
+ * complains of shows nothing. */
+void
+sched_worker_complain(struct sched *s, struct sched_job *job)
+{
+	struct sched_worker *w = job->cur;
+	uint64_t who = job->account ? job->account->id : 0;
+
+	if (!w || !who || job->judged || !job->opened || w->trust != SCHED_TRUSTED)
+		return;
+	job->judged = true;
+	w->complaints++;
+	if (!w->complained[0] || w->complained[0] == who)
+		w->complained[0] = who;
+	else
+		w->complained[1] = who;
+	if (sched_worker_failures(w) >= TRUST_FAILURES)
 		shun(s, w);
 }
 
@@ -145,10 +172,11 @@ sched_worker_judge(struct sched *s, struct sched_job *job, bool good)
 		return;
 	}
 	if (w->trust == SCHED_TRUSTED) {
-		w->failures = 0;
+		forgive(w);
 	} else if (w->trust == SCHED_PROBED && job->probe) {
 		w->trust = SCHED_TRUSTED;
-		w->failures = w->rounds = 0;
+		w->rounds = 0;
+		forgive(w);
 	}
 }
 

@@ -16,9 +16,10 @@
 #include "coordinator/server_priv.h"
 
 #define TICK_MS 100
-#define CHECK_MS 1000  /* between looks at the allowed keys' file */
-#define DRAIN_MS 300   /* how long peers are answered that do not know of the end yet */
-#define LINGER_MS 1000 /* time for the last messages to reach the network */
+#define CHECK_MS 1000	/* between looks at the allowed keys' file */
+#define SILENT_MS 15000 /* a connection that has not said a word */
+#define DRAIN_MS 300	/* how long peers are answered that do not know of the end yet */
+#define LINGER_MS 1000	/* time for the last messages to reach the network */
 
 const char *
 server_endpoint(const struct server *s)
@@ -79,7 +80,8 @@ load_keys(struct server *s, char **ret_error)
 		return why_set(ret_error, -EINVAL,
 			"[coordinator] allowed_keys is not set: it names a file with a line for "
 			"each key "
-			"that may connect, \"<client|worker|admin> <public key> [name]\".");
+			"that may connect, \"<client|reader|publisher|worker|admin> <public key> "
+			"[name]\".");
 	return keys_load(s, ret_error);
 }
 
@@ -100,10 +102,11 @@ open_signals(struct server *s)
 	return s->signal_fd < 0 ? -errno : 0;
 }
 
-static bool
+static enum zap_answer
 decide(void *arg, const char *curve_public)
 {
 	struct server *s = arg;
+	enum zap_answer answer;
 	bool ok = allowed_keys_role(&s->keys, curve_public) != ROLE_NONE;
 
 	/* A key may have been added to the file a moment ago; its peer must not be refused. */
@@ -114,7 +117,12 @@ decide(void *arg, const char *curve_public)
 	if (!ok)
 		log_throttled(
 			&s->bad_peer, 10, "key=%s is not among the allowed keys", curve_public);
-	return ok;
+	if (!ok)
+		return ZAP_NO;
+	answer = door_knock(s->door, curve_public, true, clock_mono_ms());
+	if (answer != ZAP_YES)
+		log_throttled(&s->crowd, 5, "key=%s connects too often; put off", curve_public);
+	return answer;
 }
 
 static int
@@ -126,12 +134,14 @@ open_sockets(struct server *s, char **ret_error)
 	s->ctx = zmq_ctx_new();
 	if (!s->ctx)
 		return why_set(ret_error, -ENOMEM, "Cannot start libzmq.");
-	r = zap_new(s->ctx, decide, s, &s->zap);
+	r = door_new(&s->door);
+	if (r == 0)
+		r = zap_new(s->ctx, decide, s, &s->zap);
 	if (r < 0)
 		return why_set(
 			ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
-	r = socket_listen(s->ctx, listen, &s->id, (int)s->conf->coordinator.heartbeat_ms,
-		&s->socket, &s->endpoint);
+	r = socket_listen(s->ctx, ADMIT_COORDINATOR, listen, &s->id,
+		(int)s->conf->coordinator.heartbeat_ms, &s->socket, &s->endpoint);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
 	r = monitor_new(s->ctx, s->socket, &s->monitor);
@@ -196,6 +206,7 @@ server_free(struct server *s)
 	monitor_free(s->monitor);
 	socket_closep(&s->socket);
 	zap_free(s->zap);
+	door_free(s->door);
 	zmq_ctx_termp(&s->ctx);
 	sched_free(s->sched);
 	peers_done(s);
@@ -247,22 +258,19 @@ static bool
 take_messages(struct server *s)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
-		struct wire_msg m = WIRE_MSG_INIT;
+		_cleanup_(wire_raw_done) struct wire_raw raw;
 		struct wire_peer from;
 		int r;
 
 		from.id_len = 0;
-		r = wire_recv(s->socket, &from, WIRE_FROM_CLIENT | WIRE_FROM_WORKER, &m);
-		if (r == -EAGAIN) {
-			wire_msg_done(&m);
+		r = wire_take(s->socket, &from, WIRE_FROM_CLIENT | WIRE_FROM_WORKER, &raw);
+		if (r == -EAGAIN)
 			return false;
-		}
 		if (from.id_len > 0) {
 			monitor_note(s->monitor, &from);
-			handle_message(s, &from, r, &m);
+			handle_message(s, &from, r, &raw);
 			act_all(s);
 		}
-		wire_msg_done(&m);
 	}
 	return true;
 }
@@ -300,6 +308,7 @@ tick(struct server *s, bool caught_up)
 	if (s->now - s->checked_ms >= CHECK_MS) {
 		s->checked_ms = s->now;
 		keys_check(s);
+		monitor_expire(s->monitor, SILENT_MS, s->now);
 	}
 	act_all(s);
 }

@@ -14,6 +14,8 @@
 #include "common/log.h"
 #include "coordinator/sched.h"
 #include "common/table.h"
+#include "proto/admit.h"
+#include "proto/door.h"
 #include "proto/socket.h"
 #include "keys/ticket.h"
 #include "proto/wire.h"
@@ -23,21 +25,21 @@
 #define SLOTS_MAX 4096	 /* of one worker */
 #define OFFERS_MAX 1024
 #define GLIBC_MAX 999
-
-/* A bit set, for the handlers' table. NEW: it has not said Hello, and has no struct peer yet. */
-enum peer_state { PEER_NEW = 1, PEER_GREETED = 2, PEER_REGISTERED = 4, PEER_DROPPED = 8 };
+#define INSTANCE_SIZE 16
 
 struct peer {
 	struct table_node by_id;
 	struct table_node by_serial;
 	TAILQ_ENTRY(peer) doomed_link;
 	struct wire_peer wire;
-	uint64_t serial; /* the scheduler's handle for it; never used again */
-	enum peer_state state;
+	uint64_t serial;	/* the scheduler's handle for it; never used again */
+	enum admit_state state; /* NEW has no struct peer yet */
 	enum role role;
-	bool doomed;		     /* cannot be sent to: removed before the next message */
-	struct sched_worker *worker; /* while REGISTERED */
-	uint64_t heard_ms;	     /* a worker's last heartbeat */
+	bool crowded;			 /* one connection too many of its key */
+	bool doomed;			 /* cannot be sent to: removed before the next message */
+	struct sched_worker *worker;	 /* while REGISTERED */
+	uint64_t heard_ms;		 /* a worker's last heartbeat */
+	uint8_t instance[INSTANCE_SIZE]; /* a worker's process; zeros: not told */
 };
 
 struct server {
@@ -50,6 +52,7 @@ struct server {
 
 	void *ctx;
 	struct zap *zap;
+	struct door *door;
 	void *socket;
 	struct monitor *monitor;
 	char *endpoint;
@@ -65,7 +68,7 @@ struct server {
 	bool draining, quit;
 	uint64_t quit_ms; /* when draining ends */
 
-	struct log_throttle bad_peer, slow_peer, no_ticket;
+	struct log_throttle bad_peer, slow_peer, no_ticket, crowd;
 };
 
 /* peers.c */
@@ -77,12 +80,14 @@ struct peer *peer_add(struct server *s, const struct wire_peer *wire);
 /* Called when a connection is gone: ends all that the peer asked for or offered. */
 void peer_remove(struct server *s, struct peer *p);
 void peers_sweep_doomed(struct server *s);
-/* The role of the peer's proved key; ROLE_NONE over ipc, where Hello tells the role. */
+/* The role of the peer's proved key; ROLE_LOCAL over ipc, where Hello tells the role. */
 enum role peer_key_role(struct server *s, const struct wire_peer *wire);
 /* Tells the scheduler that the worker behind p is gone. */
 void peer_lose_worker(struct server *s, struct peer *p, const char *why);
 /* Ends all that p asked for or offered; p stays. */
 void peer_end(struct server *s, struct peer *p, const char *why);
+/* What the scheduler counts p's use by: its key. */
+uint64_t peer_account(struct server *s, const struct peer *p);
 /* Marks p for peers_sweep_doomed. */
 void peer_doom(struct server *s, struct peer *p);
 
@@ -109,7 +114,8 @@ void keys_reload(struct server *s);
 void keys_check(struct server *s); /* reloads when the file has changed */
 
 /* handlers.c */
-void handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_msg *m);
+/* err: of wire_take. */
+void handle_message(struct server *s, const struct wire_peer *from, int err, struct wire_raw *raw);
 
 typedef void (*handler_fn)(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
@@ -132,6 +138,8 @@ void on_worker_heartbeat(struct server *s, struct peer *p, const struct wire_pee
 void on_worker_started(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 void on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void on_worker_refused(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 void on_worker_bye(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);

@@ -113,6 +113,11 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	char role[16];
 	bool named = request->toolchain.len > 0;
 
+	if (!door_take_request(s->door, from->curve, s->now)) {
+		log_throttled(&s->crowd, 5, "key=%s asks for the status too often", from->curve);
+		rows_free(rows, 0);
+		return;
+	}
 	if (named && request->toolchain.len != DIGEST_SIZE) {
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
 			"A toolchain's id has %d bytes, not %zu.", DIGEST_SIZE,

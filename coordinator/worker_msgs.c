@@ -59,6 +59,45 @@ register_fault(const Dray__WorkerRegister *m)
 	return NULL;
 }
 
+static bool
+is_told(const uint8_t instance[INSTANCE_SIZE])
+{
+	static const uint8_t none[INSTANCE_SIZE];
+
+	return memcmp(instance, none, INSTANCE_SIZE) != 0;
+}
+
+/* Whether m comes from the process behind old. */
+static bool
+is_same_process(const struct peer *old, const Dray__WorkerRegister *m)
+{
+	if (m->instance.len != INSTANCE_SIZE || !is_told(old->instance))
+		return true;
+	return memcmp(old->instance, m->instance.data, INSTANCE_SIZE) == 0;
+}
+
+/* Another process with p's key that is connected, and heard. The elder stays: or two machines with
+ * one identity file would take each other's place for ever. */
+static const struct peer *
+elder_of(struct server *s, const struct peer *p, const Dray__WorkerRegister *m)
+{
+	uint64_t silence = WORKER_SILENCE * s->conf->coordinator.heartbeat_ms;
+	struct sched_worker *w;
+	struct sched_worker_view view;
+
+	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
+		const struct peer *other;
+
+		sched_worker_get(w, &view);
+		other = peer_by_serial(s, view.tag);
+		if (other && other != p && !other->doomed && other->wire.curve[0] &&
+			streq(other->wire.curve, p->wire.curve) && !is_same_process(other, m) &&
+			s->now - other->heard_ms <= silence)
+			return other;
+	}
+	return NULL;
+}
+
 /* A name belongs to the worker that holds it now, but the same node may come again on a new
  * connection before the loss of its old one was noticed. */
 static bool
@@ -83,7 +122,7 @@ take_over(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 		/* The scheduler does not count the worker as gone: the jobs that it still lists go
 		 * on. */
 		old->worker = NULL;
-		old->state = PEER_GREETED;
+		old->state = ADMIT_GREETED;
 	}
 	return true;
 }
@@ -139,8 +178,10 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	r = sched_worker_set(s->sched, &info, s->now, &p->worker);
 	if (r < 0)
 		return r;
-	p->state = PEER_REGISTERED;
+	p->state = ADMIT_REGISTERED;
 	p->heard_ms = s->now;
+	if (m->instance.len == INSTANCE_SIZE)
+		memcpy(p->instance, m->instance.data, INSTANCE_SIZE);
 	log_info("worker=%s registered: endpoint=%s slots=%u cores=%u glibc=2.%u toolchains=%zu "
 		 "running=%zu%s",
 		m->name, m->endpoint, m->slots, m->cores, m->glibc, info.n_offers, info.n_running,
@@ -154,6 +195,7 @@ on_worker_register(struct server *s, struct peer *p, const struct wire_peer *fro
 {
 	const Dray__WorkerRegister *m = (const Dray__WorkerRegister *)body;
 	const char *fault = register_fault(m);
+	const struct peer *elder;
 	struct sched_worker_view view;
 
 	if (fault) {
@@ -164,6 +206,22 @@ on_worker_register(struct server *s, struct peer *p, const struct wire_peer *fro
 	if (from->curve[0] && !streq(from->curve, m->curve_public)) {
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"The worker %s names another key than it has.", m->name);
+		return;
+	}
+	if (from->curve[0] && !allowed_keys_may_be(&s->keys, from->curve, m->name)) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"The list of allowed keys has another name for this worker's key, or "
+			"another key for the name %s.",
+			m->name);
+		return;
+	}
+	elder = elder_of(s, p, m);
+	if (elder) {
+		sched_worker_get(elder->worker, &view);
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"Another worker with this key is connected: %s at %s. Each worker needs an "
+			"identity of its own (dray keygen).",
+			view.name, view.endpoint);
 		return;
 	}
 	if (!take_over(s, p, m)) {
@@ -177,7 +235,7 @@ on_worker_register(struct server *s, struct peer *p, const struct wire_peer *fro
 			peer_lose_worker(s, p, "it has another name now");
 	}
 	if (do_register(s, p, m) < 0) {
-		p->state = PEER_GREETED;
+		p->state = ADMIT_GREETED;
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_WORKER_FAULT,
 			"The coordinator is out of memory.");
 	}
@@ -243,7 +301,20 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	log_debug("job=%s ended: ok=%d wall_ms=%llu cpu_ms=%llu %s", m->job, m->ok,
 		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,
 		CLEAN(m->text));
-	(void)sched_job_ended(s->sched, p->worker, &id, m->ok, s->now);
+	(void)sched_job_ended(s->sched, p->worker, &id, m->ok, m->cpu_us, s->now);
+}
+
+void
+on_worker_refused(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body)
+{
+	const Dray__WorkerJobRefused *m = (const Dray__WorkerJobRefused *)body;
+	struct job_id id;
+
+	if (!worker_job(s, p, from, m->job, &id))
+		return;
+	log_debug("job=%s not taken by its worker: no slot is free", m->job);
+	(void)sched_job_refused(s->sched, p->worker, &id, s->now);
 }
 
 void

@@ -1,4 +1,4 @@
-/* Identity files, allowed-keys files, Z85, and Ed25519 by libcrypto.
+/* Identity files, Z85, and Ed25519 by libcrypto.
  *
  * Invariant: a struct identity that leaves this file is whole: its name is plain, its keys have
  * been decoded, and a secret, when there is one, belongs to the public key beside it. Secrets pass
@@ -13,23 +13,15 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "common/buf.h"
 #include "common/fs.h"
 #include "keys/identity.h"
+#include "keys/keys_priv.h"
 
 #define IDENTITY_FILE_MAX 4096 /* five lines, and room for comments */
-#define ALLOWED_FILE_MAX (4u * 1024 * 1024)
-#define NAME_MAX_LEN 64
 #define Z85_LEN (CURVE_KEY_SIZE - 1)
 
 static const char Z85_DIGITS[] =
 	"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
-
-/* One line or word of a text that is not NUL-terminated. */
-struct file_span {
-	const char *p;
-	size_t n;
-};
 
 static void
 pkey_freep(EVP_PKEY **k)
@@ -88,12 +80,12 @@ z85_decode32(const char *in, uint8_t out[32])
 	return 0;
 }
 
-static bool
-name_ok(const char *s, size_t n)
+bool
+keys_name_ok(const char *s, size_t n)
 {
 	size_t i;
 
-	if (n == 0 || n > NAME_MAX_LEN)
+	if (n == 0 || n > KEYS_NAME_MAX)
 		return false;
 	for (i = 0; i < n; i++) {
 		char c = s[i];
@@ -146,7 +138,7 @@ identity_generate(const char *name, struct identity *ret)
 	size_t n = strlen(name);
 	int r;
 
-	if (!name_ok(name, n))
+	if (!keys_name_ok(name, n))
 		return -EINVAL;
 	memcpy(id.name, name, n);
 
@@ -227,7 +219,7 @@ identity_save(const struct identity *id, const char *path)
 	size_t n = strlen(path);
 	int r;
 
-	if (!id->has_secret || !name_ok(id->name, strnlen(id->name, sizeof(id->name))))
+	if (!id->has_secret || !keys_name_ok(id->name, strnlen(id->name, sizeof(id->name))))
 		return -EINVAL;
 	pub = malloc(n + sizeof(".pub"));
 	if (pub == NULL)
@@ -246,8 +238,8 @@ identity_save(const struct identity *id, const char *path)
 }
 
 /* The next line of *rest, without its newline; false at the end. */
-static bool
-next_line(struct file_span *rest, struct file_span *ret)
+bool
+keys_next_line(struct file_span *rest, struct file_span *ret)
 {
 	const char *nl;
 
@@ -261,32 +253,26 @@ next_line(struct file_span *rest, struct file_span *ret)
 	return true;
 }
 
-static bool
-is_blank(char c)
+void
+keys_trim(struct file_span *s)
 {
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static void
-trim(struct file_span *s)
-{
-	while (s->n > 0 && is_blank(s->p[0])) {
+	while (s->n > 0 && keys_is_blank(s->p[0])) {
 		s->p++;
 		s->n--;
 	}
-	while (s->n > 0 && is_blank(s->p[s->n - 1]))
+	while (s->n > 0 && keys_is_blank(s->p[s->n - 1]))
 		s->n--;
 }
 
-static bool
-span_is(struct file_span s, const char *word)
+bool
+keys_span_is(struct file_span s, const char *word)
 {
 	return s.n == strlen(word) && memcmp(s.p, word, s.n) == 0;
 }
 
 /* Takes a Z85 key from text as the struct keeps it. raw: the decoded bytes. */
-static bool
-take_curve(struct file_span v, char out[CURVE_KEY_SIZE], uint8_t raw[32])
+bool
+keys_take_curve(struct file_span v, char out[CURVE_KEY_SIZE], uint8_t raw[32])
 {
 	char key[CURVE_KEY_SIZE];
 	bool ok = false;
@@ -357,15 +343,15 @@ take_field(struct key_reading *r, enum field f, struct file_span v)
 {
 	switch (f) {
 	case F_NAME:
-		if (!name_ok(v.p, v.n))
+		if (!keys_name_ok(v.p, v.n))
 			return false;
 		memcpy(r->id.name, v.p, v.n);
 		r->id.name[v.n] = '\0';
 		return true;
 	case F_CURVE_PUBLIC:
-		return take_curve(v, r->id.curve_public, r->curve_public);
+		return keys_take_curve(v, r->id.curve_public, r->curve_public);
 	case F_CURVE_SECRET:
-		return take_curve(v, r->id.curve_secret, r->curve_secret);
+		return keys_take_curve(v, r->id.curve_secret, r->curve_secret);
 	case F_SIGN_PUBLIC:
 		return take_hex(v, r->id.sign_public);
 	case F_SIGN_SECRET:
@@ -388,10 +374,10 @@ take_line(struct key_reading *r, struct file_span line, unsigned number)
 		return false;
 	key = (struct file_span){ line.p, (size_t)(eq - line.p) };
 	value = (struct file_span){ eq + 1, line.n - key.n - 1 };
-	trim(&key);
-	trim(&value);
+	keys_trim(&key);
+	keys_trim(&value);
 	for (f = 0; f < N_FIELDS; f++) {
-		if (!span_is(key, FIELD_NAMES[f]))
+		if (!keys_span_is(key, FIELD_NAMES[f]))
 			continue;
 		if (r->line[f] != 0)
 			return false;
@@ -435,9 +421,9 @@ identity_parse(
 	struct file_span rest = { text, n }, line;
 	unsigned number = 0;
 
-	while (next_line(&rest, &line)) {
+	while (keys_next_line(&rest, &line)) {
 		number++;
-		trim(&line);
+		keys_trim(&line);
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
 		if (!take_line(&r, line, number)) {
@@ -550,170 +536,4 @@ identity_verify(const uint8_t key[SIGN_KEY_SIZE], const void *p, size_t n,
 	c = EVP_MD_CTX_new();
 	return k != NULL && c != NULL && EVP_DigestVerifyInit(c, NULL, NULL, NULL, k) == 1 &&
 	       EVP_DigestVerify(c, sig, SIGNATURE_SIZE, p, n) == 1;
-}
-
-static const char *const ROLE_NAMES[] = {
-	[ROLE_NONE] = "none",
-	[ROLE_CLIENT] = "client",
-	[ROLE_WORKER] = "worker",
-	[ROLE_ADMIN] = "admin",
-};
-
-const char *
-role_name(enum role r)
-{
-	return (size_t)r < ARRAY_LEN(ROLE_NAMES) ? ROLE_NAMES[r] : ROLE_NAMES[ROLE_NONE];
-}
-
-/* The next word of *rest (which it shortens); empty at the end. */
-static struct file_span
-next_word(struct file_span *rest)
-{
-	struct file_span w;
-
-	trim(rest);
-	w = (struct file_span){ rest->p, 0 };
-	while (w.n < rest->n && !is_blank(rest->p[w.n]))
-		w.n++;
-	rest->p += w.n;
-	rest->n -= w.n;
-	return w;
-}
-
-/* A key with the line it came from, so that a second one can be named. */
-struct numbered_key {
-	struct allowed_key key;
-	unsigned line;
-};
-
-static bool
-parse_key_line(struct file_span line, struct allowed_key *ret)
-{
-	struct file_span role = next_word(&line), key = next_word(&line), name = next_word(&line);
-	uint8_t raw[32];
-	size_t r;
-
-	memset(ret, 0, sizeof(*ret));
-	for (r = ROLE_CLIENT; r < ARRAY_LEN(ROLE_NAMES); r++) {
-		if (span_is(role, ROLE_NAMES[r]))
-			ret->role = (enum role)r;
-	}
-	if (ret->role == ROLE_NONE || !take_curve(key, ret->curve_public, raw))
-		return false;
-	if (name.n == 0 || name.p[0] == '#')
-		return true;
-	if (!name_ok(name.p, name.n))
-		return false;
-	memcpy(ret->name, name.p, name.n);
-	name = next_word(&line);
-	return name.n == 0 || name.p[0] == '#';
-}
-
-static int
-compare_numbered(const void *a, const void *b)
-{
-	const struct numbered_key *x = a, *y = b;
-	int c = memcmp(x->key.curve_public, y->key.curve_public, CURVE_KEY_SIZE);
-
-	return c != 0 ? c : (x->line > y->line) - (x->line < y->line);
-}
-
-/* A key has one role: the first line that gives a key again, or 0. Sorts v. */
-static unsigned
-find_repeated(struct numbered_key *v, size_t n)
-{
-	unsigned line = 0;
-	size_t i;
-
-	if (n > 1)
-		qsort(v, n, sizeof(*v), compare_numbered);
-	for (i = 1; i < n; i++) {
-		if (streq(v[i - 1].key.curve_public, v[i].key.curve_public) &&
-			(line == 0 || v[i].line < line))
-			line = v[i].line;
-	}
-	return line;
-}
-
-int
-allowed_keys_parse(const char *text, size_t n, struct allowed_keys *ret, unsigned *ret_line)
-{
-	_cleanup_(freep) struct numbered_key *v = NULL;
-	struct file_span rest = { text, n }, line;
-	size_t i, used = 0, cap = 0;
-	unsigned number = 0, bad = 0;
-
-	*ret = (struct allowed_keys){ NULL, 0 };
-	if (ret_line != NULL)
-		*ret_line = 0;
-	while (bad == 0 && next_line(&rest, &line)) {
-		number++;
-		trim(&line);
-		if (line.n == 0 || line.p[0] == '#')
-			continue;
-		if (used == cap) {
-			struct numbered_key *bigger;
-
-			cap = cap == 0 ? 16 : cap * 2;
-			bigger = reallocarray(v, cap, sizeof(*v));
-			if (bigger == NULL)
-				return -ENOMEM;
-			v = bigger;
-		}
-		v[used].line = number;
-		if (parse_key_line(line, &v[used].key))
-			used++;
-		else
-			bad = number;
-	}
-	if (bad == 0)
-		bad = find_repeated(v, used);
-	if (bad != 0) {
-		if (ret_line != NULL)
-			*ret_line = bad;
-		return -EBADMSG;
-	}
-	if (used == 0)
-		return 0;
-	ret->v = calloc(used, sizeof(*ret->v));
-	if (ret->v == NULL)
-		return -ENOMEM;
-	for (i = 0; i < used; i++)
-		ret->v[i] = v[i].key;
-	ret->n = used;
-	return 0;
-}
-
-int
-allowed_keys_load(const char *path, struct allowed_keys *ret, unsigned *ret_line)
-{
-	_cleanup_(buf_done) struct buf text = BUF_INIT;
-	int r;
-
-	*ret = (struct allowed_keys){ NULL, 0 };
-	if (ret_line != NULL)
-		*ret_line = 0;
-	r = fs_read_file(path, ALLOWED_FILE_MAX, &text);
-	if (r < 0)
-		return r;
-	return allowed_keys_parse(text.n > 0 ? (const char *)text.p : "", text.n, ret, ret_line);
-}
-
-enum role
-allowed_keys_role(const struct allowed_keys *a, const char *curve_public)
-{
-	size_t i;
-
-	for (i = 0; i < a->n; i++) {
-		if (streq(a->v[i].curve_public, curve_public))
-			return a->v[i].role;
-	}
-	return ROLE_NONE;
-}
-
-void
-allowed_keys_done(struct allowed_keys *a)
-{
-	free(a->v);
-	*a = (struct allowed_keys){ NULL, 0 };
 }

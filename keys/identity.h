@@ -7,9 +7,12 @@
  * A public file (the same without the secrets) is what one hands to others.
  *
  * Allowed-keys file, one line each, '#' begins a comment:
- *   <role> <curve public key, Z85> [name]
- * with role one of client, worker, admin. (Z85 can contain '#': only a '#' that begins a line, or
- * follows white space after the key, is a comment.) */
+ *   <role> <curve public key, Z85> [name] [namespace=NAMESPACE]
+ * with role one of client, reader, publisher, worker, admin. A name is bound to its key: no other
+ * worker goes by it, and the key's own worker goes by no other. The namespace, "" when it is not
+ * given, is what its work is kept apart by; it comes from here, never from the peer. (Z85 can
+ * contain '#': only a '#' that begins a line, or follows white space after the key, is a comment.)
+ */
 #ifndef DRAY_KEYS_IDENTITY_H
 #define DRAY_KEYS_IDENTITY_H
 
@@ -49,13 +52,26 @@ int identity_sign(const struct identity *id, const void *p, size_t n, uint8_t si
 bool identity_verify(const uint8_t key[SIGN_KEY_SIZE], const void *p, size_t n,
 	const uint8_t sig[SIGNATURE_SIZE]);
 
-enum role { ROLE_NONE = 0, ROLE_CLIENT, ROLE_WORKER, ROLE_ADMIN };
+/* client: gets jobs, and asks for the status. reader: asks for the status (and reads the shared
+ * cache). publisher: a client that may also store what it compiled itself. worker: runs jobs.
+ * admin: asks for the status. */
+enum role {
+	ROLE_NONE = 0,
+	ROLE_CLIENT,
+	ROLE_READER,
+	ROLE_PUBLISHER,
+	ROLE_WORKER,
+	ROLE_ADMIN,
+	ROLE_LOCAL, /* no key, over ipc, and no Hello yet: it says there what it is */
+};
 const char *role_name(enum role r);
+enum role role_parse(const char *name); /* ROLE_NONE: none that a key can have */
 
 struct allowed_key {
 	char curve_public[CURVE_KEY_SIZE];
 	enum role role;
 	char name[65];
+	char namespace[65];
 };
 struct allowed_keys {
 	struct allowed_key *v;
@@ -64,7 +80,11 @@ struct allowed_keys {
 /* -EBADMSG with the line's number; the struct is then empty. */
 int allowed_keys_load(const char *path, struct allowed_keys *ret, unsigned *ret_line);
 int allowed_keys_parse(const char *text, size_t n, struct allowed_keys *ret, unsigned *ret_line);
+/* The key's line, or NULL. */
+const struct allowed_key *allowed_keys_find(const struct allowed_keys *a, const char *curve_public);
 enum role allowed_keys_role(const struct allowed_keys *a, const char *curve_public);
+/* Whether a worker with this key may go by that name. */
+bool allowed_keys_may_be(const struct allowed_keys *a, const char *curve_public, const char *name);
 void allowed_keys_done(struct allowed_keys *a);
 
 /* Z85 (ZeroMQ RFC 32): 32 bytes to 40 characters and back. */

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "proto/socket.h"
 
@@ -34,6 +35,8 @@ enum fd_state { FD_UNSEEN, FD_OPEN, FD_CLOSED };
 struct slot {
 	enum fd_state state;
 	bool noted;
+	uint64_t seen_ms; /* it was open and had said nothing; 0: not seen so */
+	uint64_t end_ms;  /* when it is shut down; 0: it is not */
 	struct wire_peer peer;
 	uint32_t dead[DEAD_KEPT]; /* reported gone, a ring */
 	unsigned n_dead;
@@ -244,6 +247,7 @@ apply_router_event(struct monitor *w, const struct raw_event *e)
 	if (s->noted)
 		report_gone(w, s, &s->peer);
 	s->noted = false;
+	s->seen_ms = s->end_ms = 0;
 	s->state = e->event == ZMQ_EVENT_ACCEPTED ? FD_OPEN : FD_CLOSED;
 }
 
@@ -288,6 +292,37 @@ monitor_note(struct monitor *w, const struct wire_peer *peer)
 	s->noted = true;
 }
 
+void
+monitor_end(struct monitor *w, const struct wire_peer *peer, uint64_t now)
+{
+	struct slot *s = w->router ? slot_of(w, peer->fd) : NULL;
+
+	if (s && s->noted && wire_peer_eq(&s->peer, peer) && !s->end_ms)
+		s->end_ms = now + MONITOR_GRACE_MS;
+}
+
+/* The descriptor is libzmq's: a moment later it may be another connection's, which then has to be
+ * made again. That is why the events are read just before. */
+void
+monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now)
+{
+	read_router_events(w);
+	for (size_t fd = 0; fd < w->n_slots; fd++) {
+		struct slot *s = &w->slots[fd];
+
+		if (s->state != FD_OPEN)
+			continue;
+		if (!s->noted && !s->seen_ms)
+			s->seen_ms = now;
+		if ((s->end_ms && now >= s->end_ms) ||
+			(!s->noted && now - s->seen_ms >= silent_ms)) {
+			shutdown((int)fd, SHUT_RDWR);
+			s->end_ms = 0;
+			s->seen_ms = now;
+		}
+	}
+}
+
 static enum monitor_event
 dealer_event(struct monitor *w, const struct raw_event *e)
 {
@@ -299,7 +334,10 @@ dealer_event(struct monitor *w, const struct raw_event *e)
 		bool again = w->failed;
 
 		w->failed = true;
-		return again ? MONITOR_NONE : MONITOR_REFUSED;
+		if (again)
+			return MONITOR_NONE;
+		return e->event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL ? MONITOR_PUT_OFF
+									: MONITOR_REFUSED;
 	}
 	if (e->event == ZMQ_EVENT_DISCONNECTED) {
 		bool failed = w->failed;

@@ -20,8 +20,12 @@
 #include "proto/wire.h"
 
 /* Messages one connection may have waiting in either direction. Credit (job.proto) keeps chunks far
- * below; the rest are small. A full queue is -EAGAIN to the sender, never memory without end. */
+ * below; the rest are small. A full queue is -EAGAIN to the sender, never memory without end. What
+ * comes in at a listening socket may be a hostile client's: its queue holds little, and TCP holds
+ * the rest back. What goes out of a worker has chunks in it. */
 #define QUEUE_MAX 4096
+#define QUEUE_IN_MAX 64
+#define QUEUE_OUT_WORKER_MAX 512
 #define HANDSHAKE_MS 5000
 #define CONNECT_MS 3000
 #define RECONNECT_MS 50
@@ -133,7 +137,7 @@ wants_ipv6(const char *endpoint)
 }
 
 static int
-set_common(void *s, const char *endpoint, int heartbeat_ms)
+set_common(void *s, const char *endpoint, int heartbeat_ms, size_t frame, int in, int out)
 {
 	int beat = MAX2(0, MIN2(heartbeat_ms, HEARTBEAT_MAX_MS));
 	const struct {
@@ -141,8 +145,8 @@ set_common(void *s, const char *endpoint, int heartbeat_ms)
 		int value;
 	} options[] = {
 		{ ZMQ_LINGER, 0 },
-		{ ZMQ_SNDHWM, QUEUE_MAX },
-		{ ZMQ_RCVHWM, QUEUE_MAX },
+		{ ZMQ_SNDHWM, out },
+		{ ZMQ_RCVHWM, in },
 		{ ZMQ_IPV6, wants_ipv6(endpoint) },
 		{ ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS },
 		{ ZMQ_TCP_KEEPALIVE, 1 },
@@ -150,7 +154,7 @@ set_common(void *s, const char *endpoint, int heartbeat_ms)
 		{ ZMQ_HEARTBEAT_TIMEOUT, 3 * beat },
 		{ ZMQ_HEARTBEAT_TTL, 3 * beat },
 	};
-	const int64_t frame_max = WIRE_HEADER_SIZE + (int64_t)WIRE_BODY_MAX + FRAME_SLACK;
+	const int64_t frame_max = (int64_t)frame + FRAME_SLACK;
 
 	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
 		int r = set_int(s, options[i].option, options[i].value);
@@ -253,8 +257,8 @@ bound_endpoint(void *s, char **ret)
 }
 
 int
-socket_listen(void *ctx, const char *endpoint, const struct identity *id, int heartbeat_ms,
-	void **ret_socket, char **ret_endpoint)
+socket_listen(void *ctx, enum admit_at at, const char *endpoint, const struct identity *id,
+	int heartbeat_ms, void **ret_socket, char **ret_endpoint)
 {
 	_cleanup_(socket_closep) void *s = NULL;
 	int r;
@@ -264,7 +268,8 @@ socket_listen(void *ctx, const char *endpoint, const struct identity *id, int he
 	s = zmq_socket(ctx, ZMQ_ROUTER);
 	if (!s)
 		return -zmq_errno();
-	r = set_common(s, endpoint, heartbeat_ms);
+	r = set_common(s, endpoint, heartbeat_ms, admit_frame_max(at), QUEUE_IN_MAX,
+		at == ADMIT_WORKER ? QUEUE_OUT_WORKER_MAX : QUEUE_MAX);
 	if (r < 0)
 		return r;
 	r = set_int(s, ZMQ_ROUTER_MANDATORY, 1);
@@ -314,7 +319,8 @@ make_client(void *ctx, const char *endpoint, const struct identity *id, const ch
 	s = zmq_socket(ctx, ZMQ_DEALER);
 	if (!s)
 		return -zmq_errno();
-	r = set_common(s, endpoint, heartbeat_ms);
+	r = set_common(s, endpoint, heartbeat_ms,
+		wire_frame_max(WIRE_FROM_COORDINATOR | WIRE_FROM_WORKER), QUEUE_MAX, QUEUE_MAX);
 	if (r < 0)
 		return r;
 	r = set_int(s, ZMQ_RECONNECT_IVL, RECONNECT_MS);

@@ -10,6 +10,7 @@
 #include <zmq.h>
 
 #include "keys/identity.h"
+#include "proto/admit.h"
 #include "proto/peer.h"
 
 struct monitor;
@@ -28,8 +29,9 @@ bool endpoint_is_this_machine(const char *endpoint);
  * the ZAP handler below, which must be there first. An ipc path is absolute; its socket gets mode
  * 0600 (by the process's umask: listen before threads are started). -EADDRINUSE: somebody listens
  * there; -EEXIST: an ipc path that is no socket. */
-int socket_listen(void *ctx, const char *endpoint, const struct identity *id, int heartbeat_ms,
-	void **ret_socket, char **ret_endpoint);
+/* at: by it goes the largest frame that is taken (proto/admit.h), and how many messages wait. */
+int socket_listen(void *ctx, enum admit_at at, const char *endpoint, const struct identity *id,
+	int heartbeat_ms, void **ret_socket, char **ret_endpoint);
 
 /* A DEALER that connects. server_curve: the other's public key, Z85; "" or NULL for ipc. Connecting
  * goes on in the background and again after a loss. */
@@ -60,7 +62,8 @@ enum monitor_event {
 	MONITOR_CONNECTED,
 	MONITOR_PEER_GONE,
 	MONITOR_DISCONNECTED,
-	MONITOR_REFUSED
+	MONITOR_REFUSED,
+	MONITOR_PUT_OFF
 };
 
 int monitor_new(void *ctx, void *socket, struct monitor **ret);
@@ -68,22 +71,37 @@ void monitor_free(struct monitor *w);
 void monitor_freep(struct monitor **w);
 void *monitor_socket(struct monitor *w); /* to poll for ZMQ_POLLIN */
 void monitor_note(struct monitor *w, const struct wire_peer *peer);
+/* For a ROUTER, which cannot end a connection: these shut its descriptor down. The peer, at the
+ * next monitor_expire that is MONITOR_GRACE_MS later, so that what it was told still leaves; each
+ * connection that has not said a word for silent_ms. */
+#define MONITOR_GRACE_MS 1000
+void monitor_end(struct monitor *w, const struct wire_peer *peer, uint64_t now);
+void monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now);
 /* The next event without blocking. PEER_GONE fills *ret_peer (a ROUTER only). CONNECTED: handshake
- * done. DISCONNECTED and REFUSED (handshake or authentication failed): for a DEALER. It then tries
- * again, except when its key was refused: libzmq gives that socket up, and a new one must be made.
- */
+ * done. DISCONNECTED, REFUSED (authentication failed, or the other speaks otherwise) and PUT_OFF
+ * (it ended the handshake without a word: another key than was expected, or it wants to be asked
+ * again): for a DEALER. It then tries again, except when its key was refused: libzmq gives that
+ * socket up, and a new one must be made. */
 enum monitor_event monitor_next(struct monitor *w, struct wire_peer *ret_peer);
 
 /* ZAP (ZeroMQ RFC 27): libzmq asks it about each new CURVE client. */
 struct zap;
-/* decide: returns whether a client with this key may connect; NULL: any key may (a worker, whose
- * tickets name the key). Must be made before the first listening socket of ctx. */
-typedef bool (*zap_decide_fn)(void *arg, const char *curve_public);
+/* NO: refused (400), and its libzmq gives up. LATER: put off (300); its libzmq tries again, but
+ * often only when the handshake's time is over. WAIT: ask again when zap_again names the key, at
+ * the latest after ZAP_WAIT_MS, which is less than a handshake may take; then WAIT means LATER. */
+enum zap_answer { ZAP_NO, ZAP_YES, ZAP_LATER, ZAP_WAIT };
+#define ZAP_WAIT_MS 3000
+/* decide: whether a client with this key may connect; NULL: any key may. Must be made before the
+ * first listening socket of ctx. */
+typedef enum zap_answer (*zap_decide_fn)(void *arg, const char *curve_public);
 int zap_new(void *ctx, zap_decide_fn decide, void *arg, struct zap **ret);
 void zap_free(struct zap *z);
 void zap_freep(struct zap **z);
 void *zap_socket(struct zap *z); /* to poll for ZMQ_POLLIN; then call zap_step */
-void zap_step(struct zap *z);	 /* answers all that wait */
+void zap_step(struct zap *z); /* answers those that have come, and those that waited long enough */
+void zap_again(struct zap *z, const char *curve_public); /* something is known of that key now */
+long zap_wait(
+	const struct zap *z, uint64_t now); /* ms until zap_step has something to do; -1: none */
 #define ZAP_DOMAIN "dray"
 bool zap_present(void *ctx); /* whether ctx has one */
 

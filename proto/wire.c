@@ -47,8 +47,12 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_WORKER_CANCEL, "WorkerCancel", &dray__worker_cancel__descriptor, KIB, 0,
 		COORDINATOR },
 	{ WIRE_WORKER_BYE, "WorkerBye", &dray__worker_bye__descriptor, KIB, 0, WORKER },
+	{ WIRE_WORKER_JOB_REFUSED, "WorkerJobRefused", &dray__worker_job_refused__descriptor, KIB,
+		0, WORKER },
+	{ WIRE_WORKER_EXPECT, "WorkerExpect", &dray__worker_expect__descriptor, KIB, 0,
+		COORDINATOR },
 
-	{ WIRE_JOB_OPEN, "JobOpen", &dray__job_open__descriptor, WIRE_BODY_MAX, 0, CLIENT },
+	{ WIRE_JOB_OPEN, "JobOpen", &dray__job_open__descriptor, 4 * KIB, 0, CLIENT },
 	{ WIRE_JOB_ACCEPTED, "JobAccepted", &dray__job_accepted__descriptor, KIB, 0, WORKER },
 	{ WIRE_JOB_REJECTED, "JobRejected", &dray__job_rejected__descriptor, 4 * KIB, 0, WORKER },
 	{ WIRE_BLOB_NEED, "BlobNeed", &dray__blob_need__descriptor, MIB, 0, WORKER },
@@ -60,10 +64,11 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_OUTPUT_BEGIN, "OutputBegin", &dray__output_begin__descriptor, 8 * KIB, 0, WORKER },
 	{ WIRE_OUTPUT_CHUNK, "OutputChunk", &dray__output_chunk__descriptor, 256, WIRE_PAYLOAD_MAX,
 		WORKER },
-	{ WIRE_JOB_RESULT, "JobResult", &dray__job_result__descriptor, 8 * MIB, 0, WORKER },
+	{ WIRE_JOB_RESULT, "JobResult", &dray__job_result__descriptor, WIRE_BODY_MAX, 0, WORKER },
 	{ WIRE_JOB_STOP, "JobStop", &dray__job_stop__descriptor, KIB, 0, CLIENT },
 	{ WIRE_FILE_NEED, "FileNeed", &dray__file_need__descriptor, 8 * KIB, 0, WORKER },
 	{ WIRE_FILE_ANSWER, "FileAnswer", &dray__file_answer__descriptor, 4 * KIB, 0, CLIENT },
+	{ WIRE_JOB_UNIT, "JobUnit", &dray__job_unit__descriptor, 256, WIRE_PAYLOAD_MAX, CLIENT },
 };
 
 const struct wire_info *
@@ -82,6 +87,18 @@ wire_info(unsigned type)
 			high = mid;
 	}
 	return NULL;
+}
+
+size_t
+wire_frame_max(unsigned senders)
+{
+	size_t max = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(wire_table); i++)
+		if (wire_table[i].senders & senders)
+			max = MAX2(max, MAX2(WIRE_HEADER_MAX + wire_table[i].body_max,
+						wire_table[i].payload_max));
+	return max;
 }
 
 Dray__Verdict
@@ -107,6 +124,7 @@ wire_msg_init(struct wire_msg *m)
 	m->info = NULL;
 	m->body = NULL;
 	m->version = 0;
+	m->job = 0;
 	zmq_msg_init(&m->payload);
 }
 
@@ -158,17 +176,32 @@ budget_for(const struct wire_info *info, size_t n)
 }
 
 static int
-unpack(const struct wire_info *info, const uint8_t *p, size_t n, ProtobufCMessage **ret)
+unpack_within(const ProtobufCMessageDescriptor *desc, const uint8_t *p, size_t n, size_t most,
+	ProtobufCMessage **ret)
 {
-	struct budget budget = { .left = budget_for(info, n) };
+	struct budget budget = { .left = most };
 	ProtobufCAllocator allocator = { budget_alloc, budget_free, &budget };
 	ProtobufCMessage *body;
 
-	body = protobuf_c_message_unpack(info->desc, &allocator, n, p);
+	body = protobuf_c_message_unpack(desc, &allocator, n, p);
 	if (!body)
 		return budget.exceeded ? -EMSGSIZE : -EBADMSG;
 	*ret = body;
 	return 0;
+}
+
+static int
+unpack(const struct wire_info *info, const uint8_t *p, size_t n, ProtobufCMessage **ret)
+{
+	return unpack_within(info->desc, p, n, budget_for(info, n), ret);
+}
+
+int
+wire_unpack(const ProtobufCMessageDescriptor *desc, const void *p, size_t n, size_t max,
+	ProtobufCMessage **ret)
+{
+	return n > max ? -EMSGSIZE
+		       : unpack_within(desc, p, n, MIN2(4 * max, 64 * KIB + 32 * n), ret);
 }
 
 static unsigned
@@ -185,7 +218,7 @@ any_version(unsigned type)
 }
 
 static int
-check_payload(const struct wire_info *info, zmq_msg_t *payload)
+check_payload(const struct wire_info *info, const zmq_msg_t *payload)
 {
 	if (!payload != !info->payload_max)
 		return -EBADMSG;
@@ -194,38 +227,106 @@ check_payload(const struct wire_info *info, zmq_msg_t *payload)
 	return 0;
 }
 
+static uint32_t
+get_be32(const uint8_t *p)
+{
+	return (uint32_t)get_be16(p) << 16 | get_be16(p + 2);
+}
+
+struct header {
+	const struct wire_info *info;
+	unsigned version;
+	uint32_t job;
+	size_t size; /* the body begins there */
+};
+
+/* All that can be said of a message without its body. */
+static int
+read_header(const uint8_t *p, size_t n, const zmq_msg_t *payload, unsigned from, struct header *ret)
+{
+	struct header h = { NULL, 0, 0, WIRE_HEADER_SIZE };
+	unsigned type;
+	int r;
+
+	if (n < WIRE_HEADER_SIZE || memcmp(p, wire_magic, sizeof(wire_magic)) != 0)
+		return -EBADMSG;
+	h.version = get_be16(p + 4);
+	type = get_be16(p + 6);
+	if (h.version != WIRE_VERSION && !any_version(type))
+		return -EPROTO;
+	h.info = wire_info(type);
+	if (!h.info)
+		return -EBADMSG;
+	if (!(h.info->senders & from))
+		return -EPERM;
+	h.size = wire_header_size(type);
+	if (n < h.size)
+		return -EBADMSG;
+	if (wire_is_of_job(type))
+		h.job = get_be32(p + WIRE_HEADER_SIZE);
+	if (n - h.size > h.info->body_max)
+		return -EMSGSIZE;
+	r = check_payload(h.info, payload);
+	if (r == 0)
+		*ret = h;
+	return r;
+}
+
 int
 wire_decode(const void *header, size_t n, zmq_msg_t *payload, unsigned from, struct wire_msg *ret)
 {
-	const uint8_t *p = header;
-	const struct wire_info *info;
-	unsigned version, type;
+	struct header h;
 	int r;
 
 	wire_msg_init(ret);
-	if (n < WIRE_HEADER_SIZE || memcmp(p, wire_magic, sizeof(wire_magic)) != 0)
-		return -EBADMSG;
-	version = get_be16(p + 4);
-	type = get_be16(p + 6);
-	if (version != WIRE_VERSION && !any_version(type))
-		return -EPROTO;
-	info = wire_info(type);
-	if (!info)
-		return -EBADMSG;
-	if (!(info->senders & from))
-		return -EPERM;
-	if (n - WIRE_HEADER_SIZE > info->body_max)
-		return -EMSGSIZE;
-	r = check_payload(info, payload);
-	if (r < 0)
-		return r;
-	r = unpack(info, p + WIRE_HEADER_SIZE, n - WIRE_HEADER_SIZE, &ret->body);
+	r = read_header(header, n, payload, from, &h);
+	if (r == 0)
+		r = unpack(h.info, (const uint8_t *)header + h.size, n - h.size, &ret->body);
 	if (r < 0)
 		return r;
 	if (payload)
 		zmq_msg_move(&ret->payload, payload);
-	ret->info = info;
-	ret->version = version;
+	ret->info = h.info;
+	ret->version = h.version;
+	ret->job = h.job;
+	return 0;
+}
+
+void
+wire_raw_init(struct wire_raw *raw)
+{
+	*raw = (struct wire_raw){ .info = NULL };
+	zmq_msg_init(&raw->header);
+	zmq_msg_init(&raw->payload);
+}
+
+void
+wire_raw_done(struct wire_raw *raw)
+{
+	zmq_msg_close(&raw->header);
+	zmq_msg_close(&raw->payload);
+	wire_raw_init(raw);
+}
+
+int
+wire_open(struct wire_raw *raw, struct wire_msg *ret)
+{
+	const uint8_t *p = zmq_msg_data(&raw->header);
+	size_t n = zmq_msg_size(&raw->header), head;
+	int r;
+
+	wire_msg_init(ret);
+	if (!raw->info)
+		return -EBADMSG;
+	head = wire_header_size(raw->info->type);
+	r = unpack(raw->info, p + head, n - head, &ret->body);
+	if (r < 0)
+		return r;
+	if (raw->has_payload)
+		zmq_msg_move(&ret->payload, &raw->payload);
+	ret->info = raw->info;
+	ret->version = raw->version;
+	ret->job = raw->job;
 	return 0;
 }
 
@@ -256,30 +357,39 @@ recv_frame(void *socket, zmq_msg_t *frame)
 	return 0;
 }
 
+static uint8_t *
+put_be16(uint8_t *p, unsigned v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+	return p + 2;
+}
+
 static int
-encode_header(const struct wire_info *info, const ProtobufCMessage *body, zmq_msg_t *ret)
+encode_header(
+	const struct wire_info *info, uint32_t job, const ProtobufCMessage *body, zmq_msg_t *ret)
 {
 	size_t n = protobuf_c_message_get_packed_size(body);
 	uint8_t *p;
 
 	if (n > info->body_max)
 		return -EMSGSIZE;
-	if (zmq_msg_init_size(ret, WIRE_HEADER_SIZE + n) < 0)
+	if (zmq_msg_init_size(ret, wire_header_size(info->type) + n) < 0)
 		return -ENOMEM;
 	p = zmq_msg_data(ret);
 	memcpy(p, wire_magic, sizeof(wire_magic));
-	p[4] = WIRE_VERSION >> 8;
-	p[5] = WIRE_VERSION & 0xff;
-	p[6] = (uint8_t)((unsigned)info->type >> 8);
-	p[7] = (uint8_t)((unsigned)info->type & 0xff);
-	protobuf_c_message_pack(body, p + WIRE_HEADER_SIZE);
+	p = put_be16(p + sizeof(wire_magic), WIRE_VERSION);
+	p = put_be16(p, (unsigned)info->type);
+	if (wire_is_of_job(info->type))
+		p = put_be16(put_be16(p, job >> 16), job & 0xffff);
+	protobuf_c_message_pack(body, p);
 	return 0;
 }
 
 /* Only the first frame can fail for a reason of the peer's (full, unknown): libzmq counts and
  * routes whole messages, so what follows a first frame that was taken is taken too. */
 int
-wire_send_msg(void *socket, const struct wire_peer *to, enum wire_type type,
+wire_send_job(void *socket, const struct wire_peer *to, uint32_t job, enum wire_type type,
 	const ProtobufCMessage *body, zmq_msg_t *payload)
 {
 	const struct wire_info *info = wire_info(type);
@@ -290,7 +400,7 @@ wire_send_msg(void *socket, const struct wire_peer *to, enum wire_type type,
 		return -EINVAL;
 	if (check_payload(info, payload) < 0)
 		return -EMSGSIZE;
-	r = encode_header(info, body, &header);
+	r = encode_header(info, job, body, &header);
 	if (r < 0)
 		return r;
 	if (to) {
@@ -307,6 +417,21 @@ wire_send_msg(void *socket, const struct wire_peer *to, enum wire_type type,
 	if (r < 0 || !payload)
 		return r;
 	return send_frame(socket, payload, false);
+}
+
+int
+wire_send_msg(void *socket, const struct wire_peer *to, enum wire_type type,
+	const ProtobufCMessage *body, zmq_msg_t *payload)
+{
+	return wire_send_job(socket, to, 0, type, body, payload);
+}
+
+int
+wire_pass(void *socket, struct wire_raw *raw)
+{
+	int r = send_frame(socket, &raw->header, raw->has_payload);
+
+	return r < 0 || !raw->has_payload ? r : send_frame(socket, &raw->payload, false);
 }
 
 int
@@ -367,39 +492,65 @@ peer_from_header(zmq_msg_t *header, struct wire_peer *ret)
 		memcpy(ret->curve, user, n + 1);
 }
 
-int
-wire_recv(void *socket, struct wire_peer *ret_peer, unsigned from, struct wire_msg *ret)
+/* Receives the frames of one message. -EAGAIN: there is none; -EBADMSG: they are no message. */
+static int
+take_frames(void *socket, struct wire_peer *ret_peer, struct wire_raw *raw)
 {
-	_cleanup_(msg_closep) zmq_msg_t header;
-	_cleanup_(msg_closep) zmq_msg_t payload;
-	bool known = true, has_payload = false;
-	int r;
+	bool known = true;
+	int r = recv_frame(socket, &raw->header);
 
-	zmq_msg_init(&header);
-	zmq_msg_init(&payload);
-	wire_msg_init(ret);
-	r = recv_frame(socket, &header);
 	if (r < 0)
 		return r;
 	if (ret_peer) {
-		known = peer_from_frame(&header, ret_peer);
-		if (!zmq_msg_more(&header))
+		known = peer_from_frame(&raw->header, ret_peer);
+		if (!zmq_msg_more(&raw->header))
 			return -EBADMSG;
-		r = recv_frame(socket, &header);
+		r = recv_frame(socket, &raw->header);
 		if (r < 0)
 			return r;
-		peer_from_header(&header, ret_peer);
+		peer_from_header(&raw->header, ret_peer);
 	}
-	if (zmq_msg_more(&header)) {
-		has_payload = true;
-		r = recv_frame(socket, &payload);
+	if (zmq_msg_more(&raw->header)) {
+		raw->has_payload = true;
+		r = recv_frame(socket, &raw->payload);
 		if (r < 0)
 			return r;
 	}
-	if (!known || (has_payload && zmq_msg_more(&payload))) {
-		drain(socket, has_payload ? &payload : &header);
+	if (!known || (raw->has_payload && zmq_msg_more(&raw->payload))) {
+		drain(socket, raw->has_payload ? &raw->payload : &raw->header);
 		return -EBADMSG;
 	}
-	return wire_decode(zmq_msg_data(&header), zmq_msg_size(&header),
-		has_payload ? &payload : NULL, from, ret);
+	return 0;
+}
+
+int
+wire_take(void *socket, struct wire_peer *ret_peer, unsigned from, struct wire_raw *ret)
+{
+	struct header h;
+	int r;
+
+	wire_raw_init(ret);
+	r = take_frames(socket, ret_peer, ret);
+	if (r == 0)
+		r = read_header(zmq_msg_data(&ret->header), zmq_msg_size(&ret->header),
+			ret->has_payload ? &ret->payload : NULL, from, &h);
+	if (r < 0) {
+		wire_raw_done(ret);
+		return r;
+	}
+	ret->info = h.info;
+	ret->version = h.version;
+	ret->job = h.job;
+	return 0;
+}
+
+int
+wire_recv(void *socket, struct wire_peer *ret_peer, unsigned from, struct wire_msg *ret)
+{
+	_cleanup_(wire_raw_done) struct wire_raw raw;
+	int r;
+
+	wire_msg_init(ret);
+	r = wire_take(socket, ret_peer, from, &raw);
+	return r < 0 ? r : wire_open(&raw, ret);
 }

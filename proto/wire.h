@@ -2,13 +2,21 @@
  *
  * A message is one header frame and, for the types that carry one, one payload frame:
  *
- *   header frame   "DRAY" | version, 2 bytes big-endian | type, 2 bytes big-endian | protobuf body
+ *   header frame   "DRAY" | version, 2 bytes big-endian | type, 2 bytes big-endian
+ *                  | in messages about a job (job.proto) its number, 4 bytes big-endian
+ *                  | protobuf body
  *   payload frame  raw bytes
+ *
+ * A job's number is chosen by the client, and is its own among the jobs that run over the same
+ * connection: several may at once. It is in the header, so that what a message may do is known
+ * before its body is decoded.
  *
  * Each type has a row in one table: its protobuf descriptor, the largest body, whether a payload
  * may follow and how large, and who may send it. A message that breaks its row is refused before
  * any of it is looked at. The version in the header is the sender's; Hello and Refused keep their
- * meaning in every version, so that two that do not match can say so. */
+ * meaning in every version, so that two that do not match can say so. Within a version types and
+ * fields are only added, and a new type is sent only to a peer whose Hello or Welcome names the
+ * feature. */
 #ifndef DRAY_PROTO_WIRE_H
 #define DRAY_PROTO_WIRE_H
 
@@ -22,13 +30,22 @@
 #include "proto/peer.h"
 #include "proto/worker.pb-c.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_HEADER_SIZE 8
+#define WIRE_JOB_HEADER_SIZE 12
+#define WIRE_HEADER_MAX WIRE_JOB_HEADER_SIZE
 #define WIRE_CHUNK_MAX (256 * 1024) /* content of one chunk */
 #define WIRE_PAYLOAD_MAX                                                                   \
 	(WIRE_CHUNK_MAX + 4096)		  /* as sent: zstd can grow what does not compress \
 					   */
-#define WIRE_BODY_MAX (16u * 1024 * 1024) /* of the largest type (JobOpen) */
+#define WIRE_BODY_MAX (8u * 1024 * 1024)  /* of the largest type (JobResult) */
+#define WIRE_UNIT_MAX (16u * 1024 * 1024) /* a packed Unit */
+#define WIRE_UNIT_AHEAD 4		  /* JobUnit messages that need no credit */
+
+/* Names in Welcome.features. A worker that takes a job after another on one connection, as soon as
+ * it has sent the JobResult of the one before; and one that takes several at once, by number. */
+#define WIRE_IN_TURN "jobs-in-turn"
+#define WIRE_AT_ONCE "jobs-at-once"
 
 enum wire_type {
 	WIRE_HELLO = 1,
@@ -52,6 +69,8 @@ enum wire_type {
 	WIRE_WORKER_JOB_ENDED,
 	WIRE_WORKER_CANCEL,
 	WIRE_WORKER_BYE,
+	WIRE_WORKER_JOB_REFUSED,
+	WIRE_WORKER_EXPECT,
 
 	WIRE_JOB_OPEN = 48,
 	WIRE_JOB_ACCEPTED,
@@ -67,6 +86,7 @@ enum wire_type {
 	WIRE_JOB_STOP,
 	WIRE_FILE_NEED,
 	WIRE_FILE_ANSWER,
+	WIRE_JOB_UNIT,
 };
 
 /* The programs that send a type; a bit set. */
@@ -83,6 +103,18 @@ struct wire_info {
 
 /* NULL for an unknown type. */
 const struct wire_info *wire_info(unsigned type);
+static inline bool
+wire_is_of_job(unsigned type)
+{
+	return type >= WIRE_JOB_OPEN;
+}
+static inline size_t
+wire_header_size(unsigned type)
+{
+	return wire_is_of_job(type) ? WIRE_JOB_HEADER_SIZE : WIRE_HEADER_SIZE;
+}
+/* The largest frame of any message that one of these senders sends (wire_side bits), in bytes. */
+size_t wire_frame_max(unsigned senders);
 
 /* A decoded message. */
 struct wire_msg {
@@ -90,12 +122,25 @@ struct wire_msg {
 	ProtobufCMessage *body; /* cast to the type's struct; never NULL after decoding */
 	zmq_msg_t payload;	/* initialised always; empty when there is none */
 	unsigned version;	/* the sender's */
+	uint32_t job;		/* its number; 0 in a message about none */
 };
 
-#define WIRE_MSG_INIT                    \
-	{                                \
-		NULL, NULL, { { 0 } }, 0 \
+#define WIRE_MSG_INIT                       \
+	{                                   \
+		NULL, NULL, { { 0 } }, 0, 0 \
 	}
+
+/* A message as it came: its frames, and what its header says. Nothing of its body is decoded. */
+struct wire_raw {
+	const struct wire_info *info; /* NULL: none */
+	unsigned version;
+	uint32_t job;
+	zmq_msg_t header, payload; /* initialised always */
+	bool has_payload;
+};
+
+void wire_raw_init(struct wire_raw *raw);
+void wire_raw_done(struct wire_raw *raw);
 
 void wire_msg_done(struct wire_msg *m); /* also on one that was only WIRE_MSG_INIT */
 
@@ -107,6 +152,11 @@ int wire_decode(
 	const void *header, size_t n, zmq_msg_t *payload, unsigned from, struct wire_msg *ret);
 Dray__Verdict wire_verdict_of(int err);
 
+/* Decodes what came in pieces; freed by protobuf_c_message_free_unpacked. Its memory is bounded by
+ * n, and by four times max. 0; -EBADMSG, -EMSGSIZE (n is above max, or it is too dear). */
+int wire_unpack(const ProtobufCMessageDescriptor *desc, const void *p, size_t n, size_t max,
+	ProtobufCMessage **ret);
+
 /* Sends a message: [routing id frame when not NULL,] header, payload when not NULL. A type whose
  * row allows a payload always has the frame (n may be 0). Never blocks: -EAGAIN when the peer's
  * queue is full, -EHOSTUNREACH when a ROUTER does not know the peer. -EMSGSIZE when the row forbids
@@ -116,11 +166,21 @@ int wire_send(void *socket, const struct wire_peer *to, enum wire_type type,
 /* The same, the payload given as a ready zmq message, whose content is taken on success. */
 int wire_send_msg(void *socket, const struct wire_peer *to, enum wire_type type,
 	const ProtobufCMessage *body, zmq_msg_t *payload);
+/* The same about a job of that number; wire_send and wire_send_msg say 0. */
+int wire_send_job(void *socket, const struct wire_peer *to, uint32_t job, enum wire_type type,
+	const ProtobufCMessage *body, zmq_msg_t *payload);
 
 /* Receives one whole message without blocking. ret_peer is filled for a ROUTER (NULL for others).
  * 0; -EAGAIN when there is none; the errors of wire_decode, after which the rest of that message
  * has been drained and *ret_peer still names its sender. Accepts [peer,] header [, payload] only.
  */
 int wire_recv(void *socket, struct wire_peer *ret_peer, unsigned from, struct wire_msg *ret);
+
+/* The same in two steps. wire_take receives a message and checks its header and sizes against its
+ * type's row; with the errors of wire_recv. wire_open decodes it: 0, or -EBADMSG, -EMSGSIZE. */
+int wire_take(void *socket, struct wire_peer *ret_peer, unsigned from, struct wire_raw *ret);
+int wire_open(struct wire_raw *raw, struct wire_msg *ret);
+/* Sends a message that was taken, as it is; its content goes along. -EAGAIN. */
+int wire_pass(void *socket, struct wire_raw *raw);
 
 #endif

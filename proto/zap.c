@@ -1,29 +1,57 @@
 /* The authenticator: libzmq asks it, over inproc, about each client that has proved a CURVE key.
  *
  * Invariant: only a CURVE client whose key the program allows is answered 200; everything that is
- * not understood is answered 400. The User-Id that goes with a 200 is the proved key, and is what
- * wire_recv gives as the peer's. (RFC 27: https://rfc.zeromq.org/spec/27) */
+ * not understood is answered 400.
+ *
+ * A key that is not known yet may become so a moment later, so its request is kept for a while. (A
+ * 300, "try again", does not do for that: libzmq then often leaves the connection as it is until
+ * the handshake's time is over.) Requests come by a ROUTER, so that one that waits holds up no
+ * other. The User-Id that goes with a 200 is the proved key, and is what wire_recv gives as the
+ * peer's. (RFC 27: https://rfc.zeromq.org/spec/27) */
 #include "config.h"
 
 #include <errno.h>
 
+#include "common/clock.h"
 #include "proto/socket.h"
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define ZAP_FRAME_MAX 256
+#define WAITING_MAX 256
 
-/* A request: version, request id, domain, address, identity, mechanism, credentials. */
-enum { F_VERSION, F_REQUEST, F_DOMAIN, F_ADDRESS, F_IDENTITY, F_MECHANISM, F_CREDENTIALS, F_COUNT };
-
-struct zap {
-	void *socket;
-	zap_decide_fn decide;
-	void *arg;
+/* A request: routing id, delimiter, version, request id, domain, address, identity, mechanism,
+ * credentials. */
+enum {
+	F_ROUTE,
+	F_EMPTY,
+	F_VERSION,
+	F_REQUEST,
+	F_DOMAIN,
+	F_ADDRESS,
+	F_IDENTITY,
+	F_MECHANISM,
+	F_CREDENTIALS,
+	F_COUNT
 };
 
 struct zap_frame {
 	char p[ZAP_FRAME_MAX];
 	size_t n;
+};
+
+/* A request that is not answered yet. */
+struct waiting {
+	struct zap_frame route, request;
+	char key[CURVE_KEY_SIZE];
+	uint64_t until_ms;
+};
+
+struct zap {
+	void *socket;
+	zap_decide_fn decide;
+	void *arg;
+	struct waiting *waiting; /* WAITING_MAX of them, the first n_waiting in use; oldest first */
+	size_t n_waiting;
 };
 
 bool
@@ -44,7 +72,7 @@ zap_present(void *ctx)
 int
 zap_new(void *ctx, zap_decide_fn decide, void *arg, struct zap **ret)
 {
-	_cleanup_(socket_closep) void *s = zmq_socket(ctx, ZMQ_REP);
+	_cleanup_(socket_closep) void *s = zmq_socket(ctx, ZMQ_ROUTER);
 	int linger = 0;
 	struct zap *z;
 
@@ -55,8 +83,12 @@ zap_new(void *ctx, zap_decide_fn decide, void *arg, struct zap **ret)
 	if (zmq_bind(s, ZAP_ENDPOINT) < 0)
 		return -zmq_errno();
 	z = calloc(1, sizeof(*z));
-	if (!z)
+	if (z)
+		z->waiting = calloc(WAITING_MAX, sizeof(*z->waiting));
+	if (!z || !z->waiting) {
+		free(z);
 		return -ENOMEM;
+	}
 	z->socket = steal_ptr(s);
 	z->decide = decide;
 	z->arg = arg;
@@ -70,6 +102,7 @@ zap_free(struct zap *z)
 	if (!z)
 		return;
 	socket_closep(&z->socket);
+	free(z->waiting);
 	free(z);
 }
 
@@ -126,26 +159,28 @@ read_request(void *socket, struct zap_frame f[F_COUNT])
 	return fits && count == F_COUNT ? 0 : -EBADMSG;
 }
 
-static bool
-allowed(struct zap *z, const struct zap_frame f[F_COUNT], char key[CURVE_KEY_SIZE])
+static enum zap_answer
+answer_to(struct zap *z, const struct zap_frame f[F_COUNT], char key[CURVE_KEY_SIZE])
 {
 	if (!frame_is(&f[F_VERSION], "1.0") || !frame_is(&f[F_DOMAIN], ZAP_DOMAIN) ||
 		!frame_is(&f[F_MECHANISM], "CURVE") || f[F_CREDENTIALS].n != 32)
-		return false;
+		return ZAP_NO;
 	if (!zmq_z85_encode(key, (const uint8_t *)f[F_CREDENTIALS].p, 32))
-		return false;
-	return !z->decide || z->decide(z->arg, key);
+		return ZAP_NO;
+	return z->decide ? z->decide(z->arg, key) : ZAP_YES;
 }
 
-/* A reply that cannot be sent (the client has gone meanwhile) is dropped by the REP socket. */
+/* A reply that cannot be sent (the client has gone meanwhile) is dropped by the socket. */
 static void
-reply(void *socket, const struct zap_frame *request, const char *code, const char *text,
-	const char *user)
+reply(void *socket, const struct zap_frame *route, const struct zap_frame *request,
+	const char *code, const char *text, const char *user)
 {
 	const struct {
 		const void *p;
 		size_t n;
 	} frames[] = {
+		{ route->p, route->n },
+		{ "", 0 },
 		{ "1.0", 3 },
 		{ request->p, request->n },
 		{ code, strlen(code) },
@@ -163,21 +198,94 @@ reply(void *socket, const struct zap_frame *request, const char *code, const cha
 	}
 }
 
+static void
+answer(struct zap *z, const struct zap_frame *route, const struct zap_frame *request,
+	enum zap_answer what, const char *key)
+{
+	if (what == ZAP_YES)
+		reply(z->socket, route, request, "200", "OK", key);
+	else if (what == ZAP_NO)
+		reply(z->socket, route, request, "400", "key not allowed", "");
+	else
+		reply(z->socket, route, request, "300", "not yet", "");
+}
+
+static void
+keep(struct zap *z, const struct zap_frame f[F_COUNT], const char *key, uint64_t now)
+{
+	struct waiting *w = &z->waiting[z->n_waiting++];
+
+	w->route = f[F_ROUTE];
+	w->request = f[F_REQUEST];
+	memcpy(w->key, key, sizeof(w->key));
+	w->until_ms = now + ZAP_WAIT_MS;
+}
+
+static void
+take_waiting(struct zap *z, size_t i)
+{
+	z->n_waiting--;
+	memmove(&z->waiting[i], &z->waiting[i + 1], (z->n_waiting - i) * sizeof(*z->waiting));
+}
+
+static void
+expire(struct zap *z, uint64_t now)
+{
+	while (z->n_waiting > 0 && now >= z->waiting[0].until_ms) {
+		struct waiting *w = &z->waiting[0];
+
+		answer(z, &w->route, &w->request, z->decide(z->arg, w->key), w->key);
+		take_waiting(z, 0);
+	}
+}
+
+void
+zap_again(struct zap *z, const char *curve_public)
+{
+	for (size_t i = 0; i < z->n_waiting;) {
+		struct waiting *w = &z->waiting[i];
+		enum zap_answer what = ZAP_WAIT;
+
+		if (streq(w->key, curve_public))
+			what = z->decide(z->arg, w->key);
+		if (what == ZAP_WAIT) {
+			i++;
+			continue;
+		}
+		answer(z, &w->route, &w->request, what, w->key);
+		take_waiting(z, i);
+	}
+}
+
+long
+zap_wait(const struct zap *z, uint64_t now)
+{
+	if (z->n_waiting == 0)
+		return -1;
+	return z->waiting[0].until_ms > now ? (long)(z->waiting[0].until_ms - now) : 0;
+}
+
 void
 zap_step(struct zap *z)
 {
+	uint64_t now = clock_mono_ms();
+
 	for (;;) {
 		struct zap_frame f[F_COUNT];
 		char key[CURVE_KEY_SIZE] = "";
+		enum zap_answer what = ZAP_NO;
 		int r;
 
 		memset(f, 0, sizeof(f));
 		r = read_request(z->socket, f);
 		if (r < 0 && r != -EBADMSG)
-			return;
-		if (r == 0 && allowed(z, f, key))
-			reply(z->socket, &f[F_REQUEST], "200", "OK", key);
+			break;
+		if (r == 0)
+			what = answer_to(z, f, key);
+		if (what == ZAP_WAIT && z->n_waiting < WAITING_MAX)
+			keep(z, f, key, now);
 		else
-			reply(z->socket, &f[F_REQUEST], "400", "key not allowed", "");
+			answer(z, &f[F_ROUTE], &f[F_REQUEST], what, key);
 	}
+	expire(z, now);
 }

@@ -14,39 +14,99 @@
 
 #define MESSAGES_PER_TURN 512
 #define CLIENTS_MAX 16384
+#define SILENT_MS 15000 /* a connection that has not said a word */
+/* Of one client key: content sent and not acknowledged, in chunks of 256 KiB at most; and packed
+ * units, which take about four times as much memory. */
+#define KEY_UNREAD_MAX(slots) MAX2(256u, 8 * (slots))
+#define KEY_UNITS_MAX (64u * 1024 * 1024)
+
+int
+clients_init(struct service *s)
+{
+	table_key(s->hash_key);
+	return table_init(&s->clients);
+}
+
+void
+clients_done(struct service *s)
+{
+	struct table_node *node, *next;
+
+	for (node = s->clients.bucket ? table_walk(&s->clients, NULL) : NULL; node; node = next) {
+		next = table_walk(&s->clients, node);
+		free(table_entry(node, struct client, by_id));
+	}
+	table_done(&s->clients);
+}
+
+static uint64_t
+id_hash(const struct service *s, const struct wire_peer *p)
+{
+	return table_hash(s->hash_key, p->id, p->id_len);
+}
 
 static struct client *
 find_client(struct service *s, const struct wire_peer *p)
 {
-	for (size_t i = 0; i < s->n_clients; i++)
-		if (wire_peer_eq(&s->clients[i].peer, p))
-			return &s->clients[i];
+	struct table_node *node = table_find(&s->clients, id_hash(s, p));
+
+	for (; node; node = table_find_next(node)) {
+		struct client *c = table_entry(node, struct client, by_id);
+
+		if (wire_peer_eq(&c->peer, p))
+			return c;
+	}
 	return NULL;
 }
 
 static struct client *
-add_client(struct service *s, const struct wire_peer *p)
+add_client(struct service *s, const struct wire_peer *p, enum role role)
 {
-	if (s->n_clients == s->cap_clients) {
-		size_t cap = MAX2((size_t)32, 2 * s->cap_clients);
-		struct client *v;
+	struct client *c = s->clients.n < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 
-		if (cap > CLIENTS_MAX)
-			return NULL;
-		v = reallocarray(s->clients, cap, sizeof(*v));
-		if (!v)
-			return NULL;
-		s->clients = v;
-		s->cap_clients = cap;
-	}
-	s->clients[s->n_clients] = (struct client){ .peer = *p };
-	return &s->clients[s->n_clients++];
+	if (!c)
+		return NULL;
+	c->peer = *p;
+	c->state = ADMIT_GREETED;
+	c->role = role;
+	c->crowded = !door_enter(s->door, p->curve, clock_mono_ms());
+	table_put(&s->clients, &c->by_id, id_hash(s, p));
+	return c;
 }
 
 static void
 remove_client(struct service *s, struct client *c)
 {
-	*c = s->clients[--s->n_clients];
+	table_del(&s->clients, &c->by_id);
+	door_unread(s->door, c->peer.curve, -(int)c->unread);
+	door_leave(s->door, c->peer.curve);
+	free(c);
+}
+
+static enum role
+peer_role(struct service *s, const struct wire_peer *p)
+{
+	if (!p->curve[0])
+		return s->local ? ROLE_LOCAL : ROLE_NONE;
+	return s->any_key ? ROLE_CLIENT : door_role(s->door, p->curve);
+}
+
+static struct job *
+find_job(const struct service *s, const struct wire_peer *p, uint32_t number)
+{
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		if (job_number(s->jobs[i]) == number && wire_peer_eq(job_peer(s->jobs[i]), p) &&
+			job_phase(s->jobs[i]) != ADMIT_DROPPED)
+			return s->jobs[i];
+	return NULL;
+}
+
+static void
+stop_jobs(struct service *s, const struct wire_peer *p, const char *why)
+{
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		if (wire_peer_eq(job_peer(s->jobs[i]), p))
+			job_stop(s->jobs[i], why);
 }
 
 static void
@@ -57,23 +117,24 @@ refuse(struct service *s, const struct wire_peer *p, Dray__Verdict verdict, cons
 	_cleanup_(freep) char *copy = strdup(text);
 
 	if (!c)
-		c = add_client(s, p);
-	if (c) {
-		c->dropped = true;
-		if (c->job)
-			job_stop(c->job, "its client broke the protocol");
-	}
+		c = add_client(s, p, ROLE_NONE);
+	if (c)
+		c->state = ADMIT_DROPPED;
+	stop_jobs(s, p, "its client broke the protocol");
 	log_throttled(
 		&s->bad_peer, 5, "client dropped: key=%s: %s", *p->curve ? p->curve : "-", text);
 	m.verdict = verdict;
 	m.text = copy;
 	if (copy)
 		wire_send(s->socket, p, WIRE_REFUSED, &m.base, NULL, 0);
+	monitor_end(s->monitor, p, clock_mono_ms());
 }
 
 static void
 on_hello(struct service *s, const struct wire_peer *p, const Dray__Hello *h)
 {
+	static char in_turn[] = WIRE_IN_TURN, at_once[] = WIRE_AT_ONCE;
+	char *features[] = { in_turn, at_once };
 	Dray__Welcome m = DRAY__WELCOME__INIT;
 	struct client *c = find_client(s, p);
 
@@ -92,20 +153,30 @@ on_hello(struct service *s, const struct wire_peer *p, const Dray__Hello *h)
 		refuse(s, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "A worker talks to clients only.");
 		return;
 	}
-	if (!c && !add_client(s, p)) {
+	if (!c)
+		c = add_client(s, p, s->local ? ROLE_CLIENT : peer_role(s, p));
+	if (!c) {
 		log_throttled(&s->bad_peer, 5, "no room for another client");
+		return;
+	}
+	if (c->crowded) {
+		refuse(s, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"This key has too many connections.");
 		return;
 	}
 	m.version = WIRE_VERSION;
 	m.name = s->name;
+	m.features = features;
+	m.n_features = ARRAY_LEN(features);
 	wire_send(s->socket, p, WIRE_WELCOME, &m.base, NULL, 0);
 }
 
-static void reject(struct service *s, struct client *c, Dray__Verdict verdict, const char *fmt, ...)
-	_printf_(4, 5);
+static void reject(struct service *s, struct client *c, uint32_t number, Dray__Verdict verdict,
+	const char *fmt, ...) _printf_(5, 6);
 
 static void
-reject(struct service *s, struct client *c, Dray__Verdict verdict, const char *fmt, ...)
+reject(struct service *s, struct client *c, uint32_t number, Dray__Verdict verdict, const char *fmt,
+	...)
 {
 	Dray__JobRejected m = DRAY__JOB_REJECTED__INIT;
 	char text[400];
@@ -118,7 +189,7 @@ reject(struct service *s, struct client *c, Dray__Verdict verdict, const char *f
 		*c->peer.curve ? c->peer.curve : "-", text);
 	m.verdict = verdict;
 	m.text = text;
-	wire_send(s->socket, &c->peer, WIRE_JOB_REJECTED, &m.base, NULL, 0);
+	wire_send_job(s->socket, &c->peer, number, WIRE_JOB_REJECTED, &m.base, NULL);
 }
 
 static const char *
@@ -155,14 +226,26 @@ is_running(const struct service *s, const char *job)
 	return false;
 }
 
+/* Of the units that one key has here, as they came. */
+static uint64_t
+unit_bytes(const struct service *s, const struct wire_peer *p)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		if (streq(job_peer(s->jobs[i])->curve, p->curve))
+			sum += job_unit_size(s->jobs[i]);
+	return sum;
+}
+
 static struct offer *
-wanted_offer(const struct service *s, const Dray__Unit *unit)
+wanted_offer(const struct service *s, const ProtobufCBinaryData *toolchain)
 {
 	struct digest id;
 
-	if (!unit || unit->toolchain.len != DIGEST_SIZE)
+	if (toolchain->len != DIGEST_SIZE)
 		return NULL;
-	memcpy(id.b, unit->toolchain.data, DIGEST_SIZE);
+	memcpy(id.b, toolchain->data, DIGEST_SIZE);
 	return offers_get(&s->offers, &id);
 }
 
@@ -170,111 +253,163 @@ static void
 on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 {
 	const Dray__JobOpen *o = (const Dray__JobOpen *)msg->body;
-	struct offer *offer = wanted_offer(s, o->unit);
+	struct offer *offer = wanted_offer(s, &o->toolchain);
 	_cleanup_(freep) char *job = NULL;
+	struct job *started = NULL;
+	uint32_t number = msg->job;
 	int r;
 
-	if (c->job) {
-		refuse(s, &c->peer, DRAY__VERDICT__VERDICT_MALFORMED, "A second JobOpen.");
-		return;
-	}
 	r = ticket_check(s->tickets, o->ticket.data, o->ticket.len, o->signature.data,
 		o->signature.len, s->coordinator.sign_public, c->peer.curve,
 		s->local ? "" : s->identity.curve_public,
 		link_up_time(s->link, clock_mono_ms(), clock_wall_ms()), &job);
 	if (r < 0) {
-		reject(s, c, DRAY__VERDICT__VERDICT_BAD_TICKET, "%s", ticket_problem(r));
+		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET, "%s", ticket_problem(r));
 		return;
 	}
 	if (!is_job_id(job) || is_running(s, job)) {
-		reject(s, c, DRAY__VERDICT__VERDICT_BAD_TICKET,
+		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET,
 			"The ticket's job id is not usable.");
 		return;
 	}
 	if (s->draining) {
-		reject(s, c, DRAY__VERDICT__VERDICT_DRAINING, "This worker is going away.");
+		reject(s, c, number, DRAY__VERDICT__VERDICT_DRAINING, "This worker is going away.");
+		return;
+	}
+	if (unit_bytes(s, &c->peer) + o->unit_size > KEY_UNITS_MAX) {
+		reject(s, c, number, DRAY__VERDICT__VERDICT_LIMIT,
+			"The units of this client's key take too much memory.");
 		return;
 	}
 	if (s->n_jobs >= s->slots) {
-		reject(s, c, DRAY__VERDICT__VERDICT_FULL, "All slots of this worker are in use.");
+		link_up_job_refused(s->link, job);
+		reject(s, c, number, DRAY__VERDICT__VERDICT_FULL,
+			"All slots of this worker are in use.");
 		return;
 	}
 	if (!offer) {
-		reject(s, c, DRAY__VERDICT__VERDICT_NO_TOOLCHAIN,
+		reject(s, c, number, DRAY__VERDICT__VERDICT_NO_TOOLCHAIN,
 			"This worker does not have the unit's toolchain.");
 		return;
 	}
-	log_debug("job=%s crate=%.64s client=%s", job, o->unit->crate, c->peer.curve);
-	r = job_start(&s->shared, job, offer, &c->peer, msg, &c->job);
+	log_debug("job=%s client=%s unit_bytes=%u", job, c->peer.curve, o->unit_size);
+	r = job_start(&s->shared, job, offer, &c->peer, msg, &started);
 	if (r < 0) {
-		c->job = NULL;
-		reject(s, c, DRAY__VERDICT__VERDICT_WORKER_FAULT, "Cannot start a job: %s.",
+		reject(s, c, number, DRAY__VERDICT__VERDICT_WORKER_FAULT, "Cannot start a job: %s.",
 			strerror(-r));
 		return;
 	}
-	s->jobs[s->n_jobs++] = c->job;
+	s->jobs[s->n_jobs++] = started;
 	link_up_job_started(s->link, job);
 }
 
 static void
-on_message(struct service *s, const struct wire_peer *p, struct wire_msg *m)
+refuse_unheard(struct service *s, const struct wire_peer *p, enum admit why)
 {
-	struct client *c = find_client(s, p);
-
-	if (c && c->dropped)
-		return;
-	if (m->info->type == WIRE_HELLO) {
-		on_hello(s, p, (const Dray__Hello *)m->body);
-		return;
-	}
-	if (!c) {
-		refuse(s, p, DRAY__VERDICT__VERDICT_MALFORMED, "Hello must come first.");
-		return;
-	}
-	switch (m->info->type) {
-	case WIRE_JOB_OPEN:
-		on_job_open(s, c, m);
-		break;
-	case WIRE_BLOB_CHUNK:
-	case WIRE_FILE_ANSWER:
-	case WIRE_CREDIT:
-	case WIRE_JOB_STOP:
-		/* After a job's end its last messages may still be on the way. */
-		if (c->job && job_hand(c->job, m) < 0)
-			refuse(s, p, DRAY__VERDICT__VERDICT_MALFORMED,
-				"More messages than there was credit for.");
-		break;
-	default:
+	switch (why) {
+	case ADMIT_NOT_HERE:
 		refuse(s, p, DRAY__VERDICT__VERDICT_MALFORMED,
 			"A message that is not for a worker.");
+		return;
+	case ADMIT_NOT_OF_ROLE:
+		refuse(s, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"A message that this key may not send.");
+		return;
+	default:
+		refuse(s, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			find_client(s, p) ? "A message that is not allowed now."
+					  : "Hello must come first.");
 	}
+}
+
+/* For the messages that this loop reads itself. */
+static void
+on_own_message(struct service *s, const struct wire_peer *p, struct client *c, struct wire_raw *raw)
+{
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+	int r = wire_open(raw, &m);
+
+	if (r < 0)
+		refuse(s, p, wire_verdict_of(r), "A message that cannot be decoded.");
+	else if (m.info->type == WIRE_HELLO)
+		on_hello(s, p, (const Dray__Hello *)m.body);
+	else if (m.info->type == WIRE_JOB_OPEN && c)
+		on_job_open(s, c, &m);
+}
+
+static void
+note_credit(struct service *s, struct client *c, struct wire_raw *raw)
+{
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+	uint32_t n;
+
+	if (wire_open(raw, &m) < 0)
+		return;
+	n = MIN2(((const Dray__Credit *)m.body)->n, c->unread);
+	c->unread -= n;
+	door_unread(s->door, c->peer.curve, -(int)n);
+}
+
+/* err: of wire_take. Nothing is decoded before proto/admit.c has allowed it. */
+static void
+on_message(struct service *s, const struct wire_peer *p, int err, struct wire_raw *raw)
+{
+	struct client *c = find_client(s, p);
+	enum admit_state state = c ? c->state : ADMIT_NEW;
+	enum role role = c ? c->role : peer_role(s, p);
+	struct job *j = NULL;
+	enum admit admit;
+
+	if (state == ADMIT_DROPPED)
+		return;
+	if (err < 0) {
+		refuse(s, p, wire_verdict_of(err), "A message that cannot be decoded.");
+		return;
+	}
+	if (c && wire_is_of_job(raw->info->type))
+		j = find_job(s, p, raw->job);
+	admit = admit_look(ADMIT_WORKER, j ? job_phase(j) : state, role, raw->info->type);
+	/* Content of a job that has ended is acknowledged, too. */
+	if (c && raw->info->type == WIRE_CREDIT && (admit == ADMIT_YES || admit == ADMIT_UNHEARD))
+		note_credit(s, c, raw);
+	if (admit == ADMIT_UNHEARD)
+		return;
+	if (admit != ADMIT_YES)
+		refuse_unheard(s, p, admit);
+	else if (!j)
+		on_own_message(s, p, c, raw);
+	else if (job_hand(j, raw) < 0)
+		refuse(s, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			"More messages than there was credit for.");
 }
 
 void
 clients_receive(struct service *s)
 {
 	for (unsigned i = 0; i < MESSAGES_PER_TURN; i++) {
-		struct wire_msg m = WIRE_MSG_INIT;
+		_cleanup_(wire_raw_done) struct wire_raw raw;
 		struct wire_peer peer;
 		int r;
 
 		memset(&peer, 0, sizeof(peer));
 		peer.fd = -1;
-		r = wire_recv(s->socket, &peer, WIRE_FROM_CLIENT, &m);
+		r = wire_take(s->socket, &peer, WIRE_FROM_CLIENT, &raw);
 		if (r == -EAGAIN)
 			return;
 		monitor_note(s->monitor, &peer);
-		if (r < 0) {
-			const struct client *c = find_client(s, &peer);
-
-			if (!c || !c->dropped)
-				refuse(s, &peer, wire_verdict_of(r),
-					"A message that cannot be decoded.");
-		} else {
-			on_message(s, &peer, &m);
-		}
-		wire_msg_done(&m);
+		on_message(s, &peer, r, &raw);
 	}
+}
+
+void
+clients_expire(struct service *s)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (now - s->expired_ms < 1000)
+		return;
+	s->expired_ms = now;
+	monitor_expire(s->monitor, SILENT_MS, now);
 }
 
 void
@@ -287,8 +422,7 @@ clients_gone(struct service *s)
 
 		if (!c)
 			continue;
-		if (c->job)
-			job_stop(c->job, "its client is gone");
+		stop_jobs(s, &peer, "its client is gone");
 		remove_client(s, c);
 	}
 }
@@ -301,13 +435,46 @@ type_of(zmq_msg_t *header)
 	return zmq_msg_size(header) < WIRE_HEADER_SIZE ? 0 : (enum wire_type)(p[6] << 8 | p[7]);
 }
 
+/* What the client may say next depends on what it was told. */
+static void
+note_phase(struct job *j, enum wire_type type)
+{
+	if (type == WIRE_BLOB_NEED && job_phase(j) == ADMIT_OPENING)
+		job_set_phase(j, ADMIT_FEEDING);
+	else if (type == WIRE_JOB_STARTED)
+		job_set_phase(j, ADMIT_RUNNING);
+	else if (type == WIRE_JOB_RESULT || type == WIRE_JOB_REJECTED)
+		job_set_phase(j, ADMIT_DROPPED);
+}
+
+/* Memory of one key, over all its connections: what it was sent and did not acknowledge. */
+static bool
+takes_more(struct service *s, struct client *c, enum wire_type type)
+{
+	if (type != WIRE_JOB_TEXT && type != WIRE_OUTPUT_CHUNK)
+		return true;
+	if (door_unread(s->door, c->peer.curve, 1) > KEY_UNREAD_MAX(s->slots)) {
+		door_unread(s->door, c->peer.curve, -1);
+		return false;
+	}
+	c->unread++;
+	return true;
+}
+
 /* Passes a job's frames on as they are. A client that does not take them loses its job: it is gone,
  * or it reads nothing although its credit promises room. */
 static void
 pass_on(struct service *s, struct job *j, zmq_msg_t *frames, int n)
 {
 	const struct wire_peer *p = job_peer(j);
-	int r = zmq_send(s->socket, p->id, p->id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0 ? -1 : 0;
+	struct client *c = find_client(s, p);
+	int r;
+
+	if (!c || !takes_more(s, c, type_of(&frames[0]))) {
+		job_stop(j, "its client does not read what it is sent");
+		return;
+	}
+	r = zmq_send(s->socket, p->id, p->id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0 ? -1 : 0;
 
 	for (int i = 0; r == 0 && i < n; i++)
 		if (zmq_msg_send(&frames[i], s->socket,
@@ -336,9 +503,6 @@ on_job_ended(struct service *s, struct job *j, zmq_msg_t *header)
 		0)
 		link_up_job_ended(s->link, (const Dray__WorkerJobEnded *)m.body);
 	wire_msg_done(&m);
-	for (size_t i = 0; i < s->n_clients; i++)
-		if (s->clients[i].job == j)
-			s->clients[i].job = NULL;
 	leave_slot(s, j);
 }
 
@@ -364,8 +528,10 @@ clients_from_job(struct service *s, struct job *j)
 		ended = type_of(&frames[0]) == WIRE_WORKER_JOB_ENDED;
 		if (ended)
 			on_job_ended(s, j, &frames[0]);
-		else
+		else {
+			note_phase(j, type_of(&frames[0]));
 			pass_on(s, j, frames, n);
+		}
 		for (int i = 0; i < n; i++)
 			zmq_msg_close(&frames[i]);
 		if (ended)

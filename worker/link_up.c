@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/table.h"
 #include "proto/socket.h"
 #include "keys/ticket.h"
 
@@ -28,6 +29,7 @@ struct link_up {
 	bool refused;	 /* our key was: a new connection is due at next_register */
 	struct ticket_clock clock;
 	int64_t told_s; /* how far apart the clocks were when it was last logged */
+	uint8_t instance[16];
 	uint64_t beat_ms, next_beat, next_register, sequence;
 	char refusal[512];
 	struct log_throttle throttle;
@@ -63,6 +65,7 @@ link_up_new(void *ctx, const struct link_up_conf *c, struct link_up **ret)
 	if (!l)
 		return -ENOMEM;
 	l->c = *c;
+	table_key(l->instance);
 	l->beat_ms = MAX2(c->conf->worker.heartbeat_ms, (uint64_t)50);
 	l->ctx = ctx;
 	r = connect_up(l);
@@ -142,6 +145,17 @@ borrow(const char *s)
 	return u.to;
 }
 
+static uint8_t *
+borrow_bytes(const uint8_t *p)
+{
+	union {
+		const uint8_t *from;
+		uint8_t *to;
+	} u = { .from = p };
+
+	return u.to;
+}
+
 static Dray__Offer *
 offer_message(Dray__Offer *m, struct digest *id, char *text)
 {
@@ -183,6 +197,8 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	m->running = running->v;
 	m->n_running = running->n;
 	m->draining = l->draining;
+	m->instance.data = borrow_bytes(l->instance);
+	m->instance.len = sizeof(l->instance);
 }
 
 static void
@@ -220,6 +236,7 @@ on_event(struct link_up *l, enum monitor_event e, uint64_t now)
 		l->connected = l->welcomed = false;
 		break;
 	case MONITOR_REFUSED:
+	case MONITOR_PUT_OFF:
 		l->connected = l->welcomed = false;
 		l->refused = true;
 		l->next_register = now + AGAIN_MS;
@@ -290,6 +307,9 @@ on_message(struct link_up *l, const struct wire_msg *m, uint64_t now, uint64_t w
 		break;
 	case WIRE_WORKER_CANCEL:
 		l->c.cancel(l->c.arg, ((const Dray__WorkerCancel *)m->body)->job);
+		break;
+	case WIRE_WORKER_EXPECT:
+		l->c.expect(l->c.arg, (const Dray__WorkerExpect *)m->body);
 		break;
 	case WIRE_REFUSED:
 		on_refused(l, (const Dray__Refused *)m->body);
@@ -388,6 +408,16 @@ link_up_job_started(struct link_up *l, const char *job)
 	m.job = borrow(job);
 	if (l->connected)
 		send_up(l, WIRE_WORKER_JOB_STARTED, &m.base);
+}
+
+void
+link_up_job_refused(struct link_up *l, const char *job)
+{
+	Dray__WorkerJobRefused m = DRAY__WORKER_JOB_REFUSED__INIT;
+
+	m.job = borrow(job);
+	if (l->connected)
+		send_up(l, WIRE_WORKER_JOB_REFUSED, &m.base);
 }
 
 void

@@ -26,6 +26,7 @@ struct link_up_conf {
 	/* called back from link_up_step */
 	void (*list_running)(void *arg, struct strv *ret);
 	void (*cancel)(void *arg, const char *job);
+	void (*expect)(void *arg, const Dray__WorkerExpect *m);
 	void *arg;
 };
 
@@ -50,6 +51,8 @@ const char *link_up_refusal(const struct link_up *l); /* its last refusal, or NU
 
 /* Without a link these do nothing: the next registration says what runs. */
 void link_up_job_started(struct link_up *l, const char *job);
+/* No slot was free for it: said before its client is told. */
+void link_up_job_refused(struct link_up *l, const char *job);
 void link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m);
 void link_up_bye(struct link_up *l, const char *why);
 

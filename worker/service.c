@@ -202,6 +202,36 @@ open_signals(struct service *s)
 	return s->signal_fd < 0 ? -errno : 0;
 }
 
+static enum zap_answer
+decide(void *arg, const char *curve_public)
+{
+	struct service *s = arg;
+
+	enum zap_answer answer = door_knock(s->door, curve_public, s->any_key, clock_mono_ms());
+
+	if (answer != ZAP_YES)
+		log_throttled(&s->strangers, 5, "key=%s is not let in%s", curve_public,
+			answer == ZAP_WAIT    ? " yet: the coordinator has not named it"
+			: answer == ZAP_LATER ? " yet: it connects too often"
+					      : ": the coordinator has not named it");
+	return answer;
+}
+
+static void
+expect_client(void *arg, const Dray__WorkerExpect *m)
+{
+	struct service *s = arg;
+	enum role role = role_parse(m->role);
+
+	if (strlen(m->curve_public) != CURVE_KEY_SIZE - 1 ||
+		(role != ROLE_CLIENT && role != ROLE_PUBLISHER) ||
+		door_name(s->door, m->curve_public, role, m->namespace_, clock_mono_ms()) < 0)
+		log_throttled(
+			&s->bad_peer, 5, "a client that cannot be let in: %.64s", m->curve_public);
+	else
+		zap_again(s->zap, m->curve_public);
+}
+
 static int
 open_sockets(struct service *s, char **ret_error)
 {
@@ -213,13 +243,16 @@ open_sockets(struct service *s, char **ret_error)
 		return why_set(ret_error, -ENOMEM, "Cannot start libzmq.");
 	/* Two sockets for each job, and the fixed ones. */
 	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS, (int)(2 * s->slots + 64));
-	/* Any key may connect. Its ticket says what it may do. */
-	r = zap_new(s->ctx, NULL, NULL, &s->zap);
+	/* A coordinator without keys cannot name any: then the ticket alone says who may what. */
+	s->any_key = endpoint_is_local(s->conf->worker.coordinator);
+	r = door_new(&s->door);
+	if (r == 0)
+		r = zap_new(s->ctx, decide, s, &s->zap);
 	if (r < 0)
 		return why_set(
 			ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
-	r = socket_listen(s->ctx, listen, s->local ? NULL : &s->identity, JOB_HEARTBEAT_MS,
-		&s->socket, &s->endpoint);
+	r = socket_listen(s->ctx, ADMIT_WORKER, listen, s->local ? NULL : &s->identity,
+		JOB_HEARTBEAT_MS, &s->socket, &s->endpoint);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
 	r = monitor_new(s->ctx, s->socket, &s->monitor);
@@ -266,6 +299,7 @@ open_link(struct service *s, char **ret_error)
 		.memory = machine_memory(),
 		.list_running = list_running,
 		.cancel = cancel_job,
+		.expect = expect_client,
 		.arg = s };
 	int r;
 
@@ -398,6 +432,8 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (r == 0)
 		r = owners_new(OWNERS, &s->owners);
 	if (r == 0)
+		r = clients_init(s);
+	if (r == 0)
 		r = filters_make(s->conf->worker.trace && trace_filter_possible(), &s->filters);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot start: %s.", strerror(-r));
@@ -409,6 +445,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (r < 0)
 		return r;
 	s->shared = (struct job_shared){ .ctx = s->ctx,
+		.credit = MAX2(4u, MIN2(64u, 128 / s->slots)),
 		.conf = s->conf,
 		.jobs_dir = s->jobs_dir,
 		.tools_dir = s->tools_dir,
@@ -449,6 +486,7 @@ service_free(struct service *s)
 	monitor_free(s->monitor);
 	socket_closep(&s->socket);
 	zap_free(s->zap);
+	door_free(s->door);
 	zmq_ctx_termp(&s->ctx);
 	offers_done(&s->offers);
 	store_close(s->store);
@@ -465,7 +503,7 @@ service_free(struct service *s)
 	free(s->jobs_dir);
 	free(s->tools_dir);
 	free(s->jobs);
-	free(s->clients);
+	clients_done(s);
 	free(s->endpoint);
 	free(s->name);
 	free(s);
@@ -562,8 +600,11 @@ static int
 poll_once(struct service *s, zmq_pollitem_t *items)
 {
 	size_t n = 0;
-	uint64_t wait = link_up_wait(s->link, clock_mono_ms());
+	uint64_t now = clock_mono_ms(), wait = link_up_wait(s->link, now);
+	long strangers = zap_wait(s->zap, now);
 
+	if (strangers >= 0)
+		wait = MIN2(wait, (uint64_t)strangers);
 	items[n++] = (zmq_pollitem_t){ .socket = s->socket, .events = ZMQ_POLLIN };
 	items[n++] = (zmq_pollitem_t){ .socket = monitor_socket(s->monitor), .events = ZMQ_POLLIN };
 	items[n++] = (zmq_pollitem_t){ .socket = zap_socket(s->zap), .events = ZMQ_POLLIN };
@@ -595,6 +636,7 @@ turn(struct service *s)
 	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(), s->n_jobs, stats.bytes);
 	clients_receive(s);
 	clients_gone(s);
+	clients_expire(s);
 	for (unsigned i = 0; i < s->n_jobs;)
 		if (!clients_from_job(s, s->jobs[i]))
 			i++;

@@ -3,6 +3,9 @@
 #define DRAY_WORKER_SERVICE_PRIV_H
 
 #include "common/log.h"
+#include "common/table.h"
+#include "proto/admit.h"
+#include "proto/door.h"
 #include "proto/socket.h"
 #include "keys/ticket.h"
 #include "worker/job/job.h"
@@ -10,10 +13,14 @@
 #include "worker/service.h"
 #include "worker/user.h"
 
+/* A connection; its jobs are among the service's. */
 struct client {
+	struct table_node by_id;
 	struct wire_peer peer;
-	bool dropped;	 /* it broke the protocol: nothing more is taken from it */
-	struct job *job; /* NULL: none, or ended */
+	enum admit_state state; /* DROPPED: it broke the protocol */
+	enum role role;
+	bool crowded;	 /* one connection too many of its key */
+	unsigned unread; /* content that it did not acknowledge yet */
 };
 
 struct service {
@@ -27,6 +34,9 @@ struct service {
 	unsigned cores, slots;
 	void *ctx;
 	struct zap *zap;
+	struct door *door;
+	bool any_key;	     /* may come: the coordinator has no keys to name */
+	uint64_t expired_ms; /* the last look at silent connections */
 	void *socket;
 	char *endpoint; /* bound */
 	struct monitor *monitor;
@@ -44,15 +54,18 @@ struct service {
 	int signal_fd;
 	struct job **jobs; /* slots of them, the first n_jobs in use */
 	unsigned n_jobs;
-	struct client *clients;
-	size_t n_clients, cap_clients;
+	struct table clients;
+	uint8_t hash_key[TABLE_KEY_SIZE];
 	bool draining, killing;
-	struct log_throttle bad_peer, rejected;
+	struct log_throttle bad_peer, rejected, strangers;
 };
 
 /* clients.c */
+int clients_init(struct service *s);
+void clients_done(struct service *s);
 void clients_receive(struct service *s); /* handles what came, up to a bound */
 void clients_gone(struct service *s);	 /* handles what the monitor reports */
+void clients_expire(struct service *s);	 /* ends connections that say nothing, or were refused */
 /* Passes on messages of a job's thread. True: the job has ended and was joined. */
 bool clients_from_job(struct service *s, struct job *j);
 

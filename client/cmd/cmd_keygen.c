@@ -49,7 +49,7 @@ keygen(const char *name, const char *path)
 	}
 	printf("%s: made for %s, readable by you alone\n"
 	       "%s.pub: to be given to others\n"
-	       "in the coordinator's allowed-keys file, after its role (client, worker, admin):\n"
+	       "in the coordinator's allowed-keys file, after its role (client, worker, ...):\n"
 	       "  %s %s\n",
 		path, id.name, path, id.curve_public, id.name);
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;

@@ -304,6 +304,7 @@ farm_connection_events(struct farm *f, uint64_t now)
 			f->heard_ms = now;
 			break;
 		case MONITOR_REFUSED:
+		case MONITOR_PUT_OFF:
 			f->rejected = true;
 			break;
 		case MONITOR_DISCONNECTED:

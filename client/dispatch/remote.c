@@ -81,7 +81,10 @@ send_open(struct remote *r)
 	open.ticket.len = in->place->ticket->n;
 	open.signature.data = in->place->signature->p;
 	open.signature.len = in->place->signature->n;
-	open.unit = unit_message(in->unit);
+	open.toolchain = unit_message(in->unit)->toolchain;
+	e = upload_begin(r->upload, &open.unit_size);
+	if (e < 0)
+		return e;
 	open.credit = REMOTE_CREDIT;
 	open.compress = wants_compression(in);
 	open.jobs = in->jobs;
@@ -122,6 +125,9 @@ connection_events(struct remote *r)
 		case MONITOR_NONE:
 		case MONITOR_PEER_GONE:
 			return;
+		case MONITOR_PUT_OFF:
+			/* its coordinator has not named us to it yet; libzmq tries again */
+			break;
 		case MONITOR_CONNECTED:
 			r->connected = true;
 			r->heard_ms = clock_mono_ms();
@@ -180,7 +186,7 @@ feed(struct remote *r)
 {
 	int e;
 
-	if (r->state != REMOTE_FEEDING && r->state != REMOTE_RUNNING)
+	if (r->state == REMOTE_ENDED)
 		return false;
 	e = r->answering ? remote_answer(r) : 0;
 	if (e == 0)

@@ -18,6 +18,8 @@ struct upload {
 	struct chunk_coder *coder;
 	bool compress;
 	uint32_t credit;
+	uint8_t *packed; /* the unit, until it was sent */
+	size_t packed_n, packed_at;
 	uint32_t *need;
 	size_t n, next;
 	int fd;		   /* of need[next], -1: not open yet */
@@ -54,6 +56,7 @@ upload_free(struct upload *up)
 	if (!up)
 		return;
 	closep(&up->fd);
+	free(up->packed);
 	free(up->need);
 	strv_done(&up->extra);
 	free(up->extra_size);
@@ -99,6 +102,23 @@ upload_need(struct upload *up, const Dray__BlobNeed *m)
 	if (m->n_blob)
 		memcpy(up->need, m->blob, m->n_blob * sizeof(*up->need));
 	up->n = m->n_blob;
+	return 0;
+}
+
+int
+upload_begin(struct upload *up, uint32_t *ret_n)
+{
+	const Dray__Unit *u = unit_message(up->unit);
+	size_t n = dray__unit__get_packed_size(u);
+
+	if (n > WIRE_UNIT_MAX)
+		return -EMSGSIZE;
+	up->packed = malloc(n ? n : 1);
+	if (!up->packed)
+		return -ENOMEM;
+	up->packed_n = dray__unit__pack(u, up->packed);
+	up->credit = WIRE_UNIT_AHEAD;
+	*ret_n = (uint32_t)n;
 	return 0;
 }
 
@@ -202,9 +222,44 @@ step_one(struct upload *up, void *socket)
 	return r;
 }
 
+/* The next piece of the unit. */
+static int
+step_unit(struct upload *up, void *socket)
+{
+	size_t n = MIN2(up->packed_n - up->packed_at, (size_t)WIRE_CHUNK_MAX);
+	Dray__JobUnit m;
+	bool zstd = false;
+	zmq_msg_t payload;
+	size_t wire;
+	int r = chunk_encode(
+		up->coder, up->packed + up->packed_at, n, up->compress, &payload, &zstd);
+
+	if (r < 0)
+		return r;
+	dray__job_unit__init(&m);
+	wire = zmq_msg_size(&payload);
+	m.offset = (uint32_t)up->packed_at;
+	m.zstd = zstd;
+	m.size = (uint32_t)n;
+	r = wire_send_msg(socket, NULL, WIRE_JOB_UNIT, &m.base, &payload);
+	zmq_msg_close(&payload);
+	if (r < 0)
+		return r;
+	up->sent += wire;
+	up->credit--;
+	up->packed_at += n;
+	return 0;
+}
+
 int
 upload_step(struct upload *up, void *socket)
 {
+	while (up->packed_at < up->packed_n && up->credit > 0) {
+		int r = step_unit(up, socket);
+
+		if (r < 0)
+			return r;
+	}
 	for (int i = 0; up->need && up->next < up->n && up->credit > 0; i++) {
 		int r;
 

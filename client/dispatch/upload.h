@@ -16,6 +16,9 @@ int upload_offer(struct upload *up, const char *path, uint64_t size);
  * too much credit. */
 int upload_need(struct upload *up, const Dray__BlobNeed *m);
 int upload_credit(struct upload *up, uint32_t n);
+/* Packs the unit, which goes first, as far as it may before any credit is given. Its size in
+ * *ret_n. -EMSGSIZE: it is too large. */
+int upload_begin(struct upload *up, uint32_t *ret_n);
 
 /* Sends a bounded part of what is due. 0: nothing more to do for now; 1: there is; -EAGAIN: the
  * socket takes no more now; -ESTALE: a file is not what it was (upload_file names it); -errno. */

@@ -25,6 +25,11 @@ check(const struct allowed_keys *a)
 			abort();
 		if (allowed_keys_role(a, k->curve_public) != k->role)
 			abort();
+		if (strnlen(k->namespace, sizeof(k->namespace)) == sizeof(k->namespace))
+			abort();
+		if (k->role == ROLE_WORKER && *k->name &&
+			!allowed_keys_may_be(a, k->curve_public, k->name))
+			abort();
 	}
 }
 

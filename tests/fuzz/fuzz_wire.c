@@ -14,8 +14,9 @@ static void
 again(const struct wire_msg *m, unsigned from)
 {
 	size_t n = protobuf_c_message_get_packed_size(m->body);
+	size_t head = wire_header_size(m->info->type);
 	_cleanup_(wire_msg_done) struct wire_msg second = WIRE_MSG_INIT;
-	uint8_t *frame = malloc(WIRE_HEADER_SIZE + n);
+	uint8_t *frame = calloc(1, head + n);
 	zmq_msg_t payload;
 	int r;
 
@@ -26,10 +27,9 @@ again(const struct wire_msg *m, unsigned from)
 	frame[5] = WIRE_VERSION;
 	frame[6] = (uint8_t)((unsigned)m->info->type >> 8);
 	frame[7] = (uint8_t)m->info->type;
-	protobuf_c_message_pack(m->body, frame + WIRE_HEADER_SIZE);
+	protobuf_c_message_pack(m->body, frame + head);
 	zmq_msg_init(&payload);
-	r = wire_decode(
-		frame, WIRE_HEADER_SIZE + n, m->info->payload_max ? &payload : NULL, from, &second);
+	r = wire_decode(frame, head + n, m->info->payload_max ? &payload : NULL, from, &second);
 	if (r != 0 && r != -EBADMSG && r != -EMSGSIZE)
 		abort();
 	zmq_msg_close(&payload);

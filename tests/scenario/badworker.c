@@ -93,14 +93,21 @@ told(const char *verb, const char *name)
 	return NULL;
 }
 
+static uint32_t number; /* of the job that the message being passed on is about */
+
 static void
 send_on(void *to, const struct wire_peer *peer, enum wire_type type, const ProtobufCMessage *body,
 	const void *p, size_t n)
 {
-	int r;
+	zmq_msg_t payload;
+	bool has = wire_info(type)->payload_max > 0;
 
-	while ((r = wire_send(to, peer, type, body, p, n)) == -EAGAIN)
+	zmq_msg_init_size(&payload, n);
+	if (n)
+		memcpy(zmq_msg_data(&payload), p, n);
+	while (wire_send_job(to, peer, number, type, body, has ? &payload : NULL) == -EAGAIN)
 		usleep(1000);
+	zmq_msg_close(&payload);
 }
 
 /* Text with \ooo for bytes. */
@@ -287,6 +294,7 @@ turn(struct zap *zap)
 			struct wire_msg m = WIRE_MSG_INIT;
 			int r = wire_recv(peers[i].worker, NULL, WIRE_FROM_WORKER, &m);
 
+			number = m.job;
 			if (r == 0)
 				from_worker(&peers[i], &m);
 			wire_msg_done(&m);
@@ -297,6 +305,7 @@ turn(struct zap *zap)
 		struct wire_msg m = WIRE_MSG_INIT;
 		int r = wire_recv(router, &client, WIRE_FROM_CLIENT, &m);
 
+		number = m.job;
 		if (r == 0)
 			send_on(peer_of(&client)->worker, NULL, m.info->type, m.body,
 				zmq_msg_data(&m.payload), zmq_msg_size(&m.payload));
@@ -321,8 +330,8 @@ main(int argc, char **argv)
 		identity_load(argv[2], &client_id, NULL) < 0)
 		die("keys");
 	if (zmq_ctx_open(&ctx) < 0 || zap_new(ctx, NULL, NULL, &zap) < 0 ||
-		socket_listen(ctx, "tcp://127.0.0.1:*", &worker_id, JOB_HEARTBEAT_MS, &router,
-			&endpoint) < 0)
+		socket_listen(ctx, ADMIT_WORKER, "tcp://127.0.0.1:*", &worker_id, JOB_HEARTBEAT_MS,
+			&router, &endpoint) < 0)
 		die("listening");
 	puts(endpoint);
 	fflush(stdout);

@@ -6,6 +6,10 @@
  * have passed (5000). A FRAME is bytes in hex, `~N` for N bytes of noise (the same every time), or
  * `/`, which ends one message and begins the next. Exit 0: N replies came; 3: they did not.
  *
+ *     rawpeer many ENDPOINT SERVER-PUBLIC-FILE IDENTITY-FILE N FRAME…
+ * makes N connections at once, says the same on each as far as it is taken, and reads nothing.
+ * Prints "said" when all was said, and ends with its standard input.
+ *
  *     rawpeer hole
  * listens on a loopback port, prints its number, accepts every connection and never says a word.
  * Prints "open N" and "closed N after MS ms" for each. Ends with its standard input. */
@@ -192,6 +196,36 @@ cmd_send(int argc, char **argv)
 }
 
 static int
+cmd_many(int argc, char **argv)
+{
+	unsigned long n = strtoul(argv[3], NULL, 10);
+	void *ctx = zmq_ctx_new();
+	int zero = 0, few = 1000;
+	char waste[64];
+
+	zmq_ctx_set(ctx, ZMQ_MAX_SOCKETS, (int)n + 16);
+	for (unsigned long i = 0; i < n; i++) {
+		void *socket = zmq_socket(ctx, ZMQ_DEALER);
+
+		if (!socket)
+			return die("a socket");
+		zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof(zero));
+		zmq_setsockopt(socket, ZMQ_SNDTIMEO, &few, sizeof(few));
+		if (set_keys(socket, argv[1], argv[2]) < 0)
+			return die("keys");
+		if (zmq_connect(socket, argv[0]) != 0)
+			return die(argv[0]);
+		(void)!send_frames(socket, argv + 4);
+	}
+	puts("said");
+	fflush(stdout);
+	while (read(0, waste, sizeof(waste)) > 0)
+		;
+	/* Not closed: the process ends. */
+	_exit(0);
+}
+
+static int
 cmd_hole(void)
 {
 	struct pollfd p[HOLE_MAX + 2] = { { .fd = 0, .events = POLLIN } };
@@ -239,10 +273,13 @@ main(int argc, char **argv)
 {
 	if (argc == 2 && streq(argv[1], "hole"))
 		return cmd_hole();
+	if (argc >= 7 && streq(argv[1], "many"))
+		return cmd_many(argc - 2, argv + 2);
 	if (argc >= 6 && streq(argv[1], "send"))
 		return cmd_send(argc - 2, argv + 2);
 	fprintf(stderr, "usage: rawpeer send ENDPOINT SERVER-PUBLIC-FILE IDENTITY-FILE "
 			"[--replies N] [--wait MS] FRAME...\n"
+			"       rawpeer many ENDPOINT SERVER-PUBLIC-FILE IDENTITY-FILE N FRAME...\n"
 			"       rawpeer hole\n");
 	return 2;
 }

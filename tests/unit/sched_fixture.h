@@ -13,7 +13,7 @@
 #include "coordinator/sched.h"
 #include "common/table.h"
 
-#define LIFE 15000
+#define LIFE 3000
 
 struct world {
 	struct sched *s;
@@ -59,9 +59,9 @@ setup(void **state)
 	struct sched_conf c;
 
 	sched_conf_default(&c);
-	assert_int_equal(c.ticket_life_ms, LIFE);
+	assert_int_equal(c.open_ms, LIFE);
 	c.max_queue = 5;
-	c.max_owner_jobs = 1000;
+	c.max_account_jobs = 1000;
 	w->now = 1000000;
 	assert_int_equal(sched_new(&c, &w->s), 0);
 	*state = w;
@@ -177,7 +177,15 @@ ended(struct world *w, struct sched_worker *on, unsigned id, bool ok)
 {
 	struct job_id j = jid(id);
 
-	return sched_job_ended(w->s, on, &j, ok, w->now);
+	return sched_job_ended(w->s, on, &j, ok, 1000000, w->now);
+}
+
+static inline int
+refused(struct world *w, struct sched_worker *on, unsigned id)
+{
+	struct job_id j = jid(id);
+
+	return sched_job_refused(w->s, on, &j, w->now);
 }
 
 static inline int
@@ -231,7 +239,7 @@ spoil(struct world *w, unsigned id, struct sched_worker *on)
 
 	place(w, id, on);
 	started(w, on, id);
-	assert_int_equal(retry(w, id, "", FAULT), 0);
+	assert_int_equal(ended(w, on, id, false), 0);
 	take(w);
 	sched_job_cancel(w->s, 100 + id, &j, w->now);
 	take(w);

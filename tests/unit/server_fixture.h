@@ -29,9 +29,11 @@
 #define LIMIT_MS 20000
 #define TOOLCHAIN "0123456789abcdef0123456789abcdef" /* 32 bytes */
 
-enum who { COORD, CLIENT1, CLIENT2, WORKER1, WORKER2, ADMIN, STRANGER, N_WHO };
+enum who { COORD, CLIENT1, CLIENT2, WORKER1, WORKER2, ADMIN, READER, PUBLISHER, STRANGER, N_WHO };
 static const char *const names[N_WHO] = { "coord", "client1", "client2", "worker1", "worker2",
-	"admin", "stranger" };
+	"admin", "reader", "publisher", "stranger" };
+static const char *const roles[N_WHO] = { "", "client", "client", "worker", "worker", "admin",
+	"reader", "publisher", "" };
 
 struct world {
 	char *dir;
@@ -61,11 +63,9 @@ write_keys(struct world *w, bool with_client2)
 	char text[2048] = "# who may connect\n";
 
 	for (int i = CLIENT1; i < STRANGER; i++) {
-		const char *role = i <= CLIENT2 ? "client" : i <= WORKER2 ? "worker" : "admin";
-
 		if (i != CLIENT2 || with_client2)
 			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s %s\n",
-				role, w->id[i].curve_public, names[i]);
+				roles[i], w->id[i].curve_public, names[i]);
 	}
 	assert_int_equal(fs_write_atomic(w->keys_path, text, strlen(text), 0600), 0);
 }
@@ -254,7 +254,8 @@ expect(void *socket, enum wire_type type)
 		assert_int_equal(r, 0);
 		if (m.info->type == type)
 			return m;
-		if (m.info->type != WIRE_JOB_QUEUED && m.info->type != WIRE_HEARTBEAT_ACK)
+		if (m.info->type != WIRE_JOB_QUEUED && m.info->type != WIRE_HEARTBEAT_ACK &&
+			m.info->type != WIRE_WORKER_EXPECT)
 			fail_msg("%s came instead of %s", m.info->name, wire_info(type)->name);
 		wire_msg_done(&m);
 	}
@@ -355,10 +356,12 @@ request(void *socket, unsigned job)
 	request_for(socket, job, TOOLCHAIN, 0);
 }
 
+/* instance: of its process; 0: not told. */
 static inline void
-do_register(struct world *w, void *socket, enum who who, const char *name, unsigned slots,
-	unsigned running)
+register_as(struct world *w, void *socket, enum who who, const char *name, unsigned slots,
+	unsigned running, uint8_t instance)
 {
+	uint8_t process[16] = { instance };
 	uint8_t id[32];
 	char name_copy[300], endpoint[] = "tcp://127.0.0.1:9", text[] = "1.95.0 rustc", job[33];
 	char *jobs[] = { job };
@@ -383,7 +386,16 @@ do_register(struct world *w, void *socket, enum who who, const char *name, unsig
 	job_name(job, running);
 	m.running = jobs;
 	m.n_running = running != 0;
+	m.instance.data = process;
+	m.instance.len = instance ? sizeof(process) : 0;
 	send_msg(socket, WIRE_WORKER_REGISTER, &m.base);
+}
+
+static inline void
+do_register(struct world *w, void *socket, enum who who, const char *name, unsigned slots,
+	unsigned running)
+{
+	register_as(w, socket, who, name, slots, running, 0);
 }
 
 /* Acknowledged by the first heartbeat that says "known". */
@@ -426,6 +438,7 @@ say_job(void *socket, enum wire_type type, unsigned job)
 	Dray__JobCancel cancel;
 	Dray__WorkerJobStarted started;
 	Dray__WorkerJobEnded ended;
+	Dray__WorkerJobRefused refused;
 	char name[33];
 
 	job_name(name, job);
@@ -433,12 +446,14 @@ say_job(void *socket, enum wire_type type, unsigned job)
 	dray__job_cancel__init(&cancel);
 	dray__worker_job_started__init(&started);
 	dray__worker_job_ended__init(&ended);
-	finished.job = cancel.job = started.job = ended.job = name;
+	dray__worker_job_refused__init(&refused);
+	finished.job = cancel.job = started.job = ended.job = refused.job = name;
 	ended.ok = true;
 	send_msg(socket, type,
 		type == WIRE_JOB_FINISHED	  ? &finished.base
 		: type == WIRE_JOB_CANCEL	  ? &cancel.base
 		: type == WIRE_WORKER_JOB_STARTED ? &started.base
+		: type == WIRE_WORKER_JOB_REFUSED ? &refused.base
 						  : &ended.base);
 }
 
@@ -533,7 +548,7 @@ static inline void
 await(void *socket, unsigned workers, unsigned running, unsigned queued)
 {
 	uint64_t end = clock_mono_ms() + LIMIT_MS;
-	unsigned is[3];
+	unsigned is[3], tries = 0;
 
 	do {
 		struct wire_msg m = status(socket);
@@ -545,7 +560,8 @@ await(void *socket, unsigned workers, unsigned running, unsigned queued)
 		wire_msg_done(&m);
 		if (is[0] == workers && is[1] == running && is[2] == queued)
 			return;
-		poll(NULL, 0, 5);
+		/* not more often than a key may ask */
+		poll(NULL, 0, ++tries < 10 ? 5 : 100);
 	} while (clock_mono_ms() < end);
 	fail_msg("the farm has %u workers, %u running, %u queued", is[0], is[1], is[2]);
 }

@@ -39,13 +39,13 @@ struct node {
 	struct wire_peer last, last_gone;
 };
 
-static inline bool
+static inline enum zap_answer
 decide(void *arg, const char *key)
 {
 	struct node *n = arg;
 
 	n->asked++;
-	return streq(key, client_id.curve_public);
+	return streq(key, client_id.curve_public) ? ZAP_YES : ZAP_NO;
 }
 
 static inline int
@@ -74,9 +74,9 @@ node_new(zap_decide_fn fn)
 static inline void
 node_listen(struct node *n, const char *endpoint)
 {
-	assert_int_equal(
-		socket_listen(n->ctx, endpoint, endpoint_is_local(endpoint) ? NULL : &server_id,
-			HEARTBEAT_MS, &n->router, &n->endpoint),
+	assert_int_equal(socket_listen(n->ctx, ADMIT_COORDINATOR, endpoint,
+				 endpoint_is_local(endpoint) ? NULL : &server_id, HEARTBEAT_MS,
+				 &n->router, &n->endpoint),
 		0);
 	assert_int_equal(monitor_new(n->ctx, n->router, &n->monitor), 0);
 }

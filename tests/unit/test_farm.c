@@ -191,7 +191,9 @@ appear(struct world *w)
 
 	if (!w->ctx)
 		w->ctx = zmq_ctx_new();
-	assert_int_equal(socket_listen(w->ctx, w->endpoint, NULL, 1000, &w->socket, &bound), 0);
+	assert_int_equal(socket_listen(w->ctx, ADMIT_COORDINATOR, w->endpoint, NULL, 1000,
+				 &w->socket, &bound),
+		0);
 	free(w->bound);
 	w->bound = bound;
 }

@@ -340,6 +340,32 @@ allowed_keys_keep_names(void **state)
 	assert_int_equal(a.n, 1);
 	assert_string_equal(a.v[0].name, "rack-1");
 	assert_string_equal(a.v[0].curve_public, K3);
+	assert_true(allowed_keys_may_be(&a, K3, "rack-1"));
+	assert_false(allowed_keys_may_be(&a, K3, "rack-2"));
+}
+
+static void
+allowed_keys_roles_and_namespaces(void **state)
+{
+	_cleanup_(allowed_keys_done) struct allowed_keys a = { NULL, 0 };
+	static const char text[] = "publisher " K1 " ci namespace=team-a # here\n"
+				   "reader " K2 " namespace=team-b\n"
+				   "worker " K3 "\n";
+
+	assert_int_equal(allowed_keys_parse(text, strlen(text), &a, NULL), 0);
+	assert_int_equal(allowed_keys_role(&a, K1), ROLE_PUBLISHER);
+	assert_string_equal(allowed_keys_find(&a, K1)->name, "ci");
+	assert_string_equal(allowed_keys_find(&a, K1)->namespace, "team-a");
+	assert_int_equal(allowed_keys_role(&a, K2), ROLE_READER);
+	assert_string_equal(allowed_keys_find(&a, K2)->name, "");
+	assert_string_equal(allowed_keys_find(&a, K2)->namespace, "team-b");
+	assert_string_equal(allowed_keys_find(&a, K3)->namespace, "");
+	/* a worker without a name in the list may choose one; a client's name is not a worker's */
+	assert_true(allowed_keys_may_be(&a, K3, "ci"));
+	assert_false(allowed_keys_may_be(&a, K1, "ci"));
+	assert_int_equal(role_parse("publisher"), ROLE_PUBLISHER);
+	assert_int_equal(role_parse("none"), ROLE_NONE);
+	assert_int_equal(role_parse("local"), ROLE_NONE);
 }
 
 static void
@@ -357,6 +383,11 @@ allowed_keys_refuses(void **state)
 		{ "client " K1 "\nworker short\n", 2 },
 		{ "client " K1 " a b\n", 1 },
 		{ "client " K1 " a/b\n", 1 },
+		{ "local " K1 "\n", 1 },
+		{ "client " K1 " a namespace=\n", 1 },
+		{ "client " K1 " a namespace=b/c\n", 1 },
+		{ "client " K1 " a namespace=b c\n", 1 },
+		{ "worker " K1 " w\nclient " K2 " w\nworker " K3 " w\n", 3 }, /* one name */
 		{ "client " K1 "\n#\nclient " K3 "\nworker " K1 "\nadmin " K3 "\n",
 			4 }, /* two roles */
 		{ "client " K1 "\n\n\nclient " K1 "\n", 4 },
@@ -392,6 +423,7 @@ main(void)
 		cmocka_unit_test(signatures),
 		cmocka_unit_test(allowed_keys),
 		cmocka_unit_test(allowed_keys_keep_names),
+		cmocka_unit_test(allowed_keys_roles_and_namespaces),
 		cmocka_unit_test(allowed_keys_refuses),
 	};
 

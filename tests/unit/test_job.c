@@ -7,13 +7,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "common/clock.h"
 #include "common/fs.h"
 #include "proto/socket.h"
-#include "worker/job/job.h"
+#include "worker/job/job_priv.h"
 #include "tests/unit/store_fixture.h"
 
 #define PATIENCE_MS 30000
@@ -64,15 +65,14 @@ remove_place(void **state)
 	return 0;
 }
 
-/* A JobOpen whose unit is none that can be laid out: the job ends at once. */
+/* A JobOpen of a unit of that size. */
 static void
-bad_open(struct place *p, struct wire_msg *ret)
+open_job(struct place *p, uint32_t size, struct wire_msg *ret)
 {
 	Dray__JobOpen open = DRAY__JOB_OPEN__INIT;
-	Dray__Unit unit = DRAY__UNIT__INIT;
 	void *a = zmq_socket(p->shared.ctx, ZMQ_PAIR), *b = zmq_socket(p->shared.ctx, ZMQ_PAIR);
 
-	open.unit = &unit;
+	open.unit_size = size;
 	assert_int_equal(zmq_bind(a, "inproc://open"), 0);
 	assert_int_equal(zmq_connect(b, "inproc://open"), 0);
 	assert_int_equal(wire_send(b, NULL, WIRE_JOB_OPEN, &open.base, NULL, 0), 0);
@@ -106,6 +106,27 @@ expect_message(struct job *j, enum wire_type type)
 	wire_msg_done(&m);
 }
 
+/* Hands it a Credit as it came from a client. */
+static int
+hand_credit(struct place *p, struct job *j)
+{
+	_cleanup_(wire_raw_done) struct wire_raw raw;
+	static unsigned count;
+	char name[32];
+	Dray__Credit body = DRAY__CREDIT__INIT;
+	void *a = zmq_socket(p->shared.ctx, ZMQ_PAIR), *b = zmq_socket(p->shared.ctx, ZMQ_PAIR);
+
+	snprintf(name, sizeof(name), "inproc://credit-%u", count++);
+	body.n = 1;
+	assert_int_equal(zmq_bind(a, name), 0);
+	assert_int_equal(zmq_connect(b, name), 0);
+	assert_int_equal(wire_send(b, NULL, WIRE_CREDIT, &body.base, NULL, 0), 0);
+	assert_int_equal(wire_take(a, NULL, WIRE_FROM_CLIENT, &raw), 0);
+	socket_closep(&a);
+	socket_closep(&b);
+	return job_hand(j, &raw);
+}
+
 /* Its last Credit may be on the way when the thread has sent its last message and has ended: it is
  * taken until the job is joined, and is no fault of the client's. */
 static void
@@ -113,34 +134,102 @@ test_credit_after_the_end(void **state)
 {
 	struct place *p = *state;
 	struct wire_peer peer = { .fd = -1 };
-	struct wire_msg open = WIRE_MSG_INIT, credit = WIRE_MSG_INIT;
-	Dray__Credit body = DRAY__CREDIT__INIT;
+	struct wire_msg open = WIRE_MSG_INIT;
 	struct job *j;
 	unsigned before;
 	uint64_t deadline;
 
-	bad_open(p, &open);
+	/* An empty unit, which cannot be laid out: the job ends at once. */
+	open_job(p, 0, &open);
 	before = threads();
 	assert_int_equal(job_start(&p->shared, "0123456789abcdef0123456789abcdef", &p->offer, &peer,
 				 &open, &p->job),
 		0);
 	j = p->job;
 	wire_msg_done(&open);
+	expect_message(j, WIRE_JOB_ACCEPTED);
 	expect_message(j, WIRE_JOB_REJECTED);
 	expect_message(j, WIRE_WORKER_JOB_ENDED);
 	for (deadline = clock_mono_ms() + PATIENCE_MS; threads() > before;)
 		assert_true(clock_mono_ms() < deadline);
-	body.n = 1;
-	credit.info = wire_info(WIRE_CREDIT);
-	credit.body = &body.base;
 	for (unsigned i = 0; i < 50; i++) {
 		zmq_pollitem_t item = { .socket = job_socket(j), .events = ZMQ_POLLIN };
 
 		/* Nothing comes; but an end that was closed would be seen here. */
 		assert_int_equal(zmq_poll(&item, 1, 2), 0);
-		assert_int_equal(job_hand(j, &credit), 0);
+		assert_int_equal(hand_credit(p, j), 0);
 	}
 	job_stop(j, "too late");
+}
+
+/* A client that owes its unit, and says nothing: its slot is not kept for it. */
+static void
+test_silent_client(void **state)
+{
+	struct place *p = *state;
+	struct wire_peer peer = { .fd = -1 };
+	struct wire_msg open = WIRE_MSG_INIT, m = WIRE_MSG_INIT;
+	uint64_t begin = clock_mono_ms();
+	zmq_pollitem_t item;
+
+	p->shared.owed_ms = 200;
+	open_job(p, 1000, &open);
+	assert_int_equal(job_start(&p->shared, "0123456789abcdef0123456789abcdef", &p->offer, &peer,
+				 &open, &p->job),
+		0);
+	wire_msg_done(&open);
+	expect_message(p->job, WIRE_JOB_ACCEPTED);
+	item = (zmq_pollitem_t){ .socket = job_socket(p->job), .events = ZMQ_POLLIN };
+	assert_int_equal(zmq_poll(&item, 1, PATIENCE_MS), 1);
+	assert_int_equal(wire_recv(job_socket(p->job), NULL, WIRE_FROM_WORKER, &m), 0);
+	assert_int_equal(m.info->type, WIRE_JOB_REJECTED);
+	assert_int_equal(
+		((const Dray__JobRejected *)m.body)->verdict, DRAY__VERDICT__VERDICT_CANCELLED);
+	assert_non_null(strstr(((const Dray__JobRejected *)m.body)->text, "silent"));
+	assert_true(clock_mono_ms() - begin >= 200);
+	wire_msg_done(&m);
+	/* Which is no fault of the worker's. */
+	assert_int_equal(zmq_poll(&item, 1, PATIENCE_MS), 1);
+	assert_int_equal(wire_recv(job_socket(p->job), NULL, WIRE_FROM_WORKER, &m), 0);
+	assert_int_equal(m.info->type, WIRE_WORKER_JOB_ENDED);
+	assert_true(((const Dray__WorkerJobEnded *)m.body)->ok);
+	wire_msg_done(&m);
+}
+
+/* More than it has credit for is not kept; and the job can be stopped all the same. */
+static void
+test_more_than_credit(void **state)
+{
+	struct place *p = *state;
+	struct wire_peer peer = { .fd = -1 };
+	struct wire_msg open = WIRE_MSG_INIT;
+	unsigned taken = 0;
+
+	p->shared.credit = 4;
+	open_job(p, 0, &open);
+	assert_int_equal(job_start(&p->shared, "0123456789abcdef0123456789abcdef", &p->offer, &peer,
+				 &open, &p->job),
+		0);
+	wire_msg_done(&open);
+	expect_message(p->job, WIRE_JOB_ACCEPTED);
+	expect_message(p->job, WIRE_JOB_REJECTED);
+	expect_message(p->job, WIRE_WORKER_JOB_ENDED);
+	/* Nobody reads any more. */
+	while (taken < 1000 && hand_credit(p, p->job) == 0)
+		taken++;
+	assert_true(taken >= 4 && taken <= 32);
+	job_stop(p->job, "enough");
+}
+
+static void
+test_blame(void **state)
+{
+	assert_int_equal(job_blame(-ENOSPC), DRAY__VERDICT__VERDICT_WORKER_FAULT);
+	assert_int_equal(job_blame(-ENOMEM), DRAY__VERDICT__VERDICT_WORKER_FAULT);
+	assert_int_equal(job_blame(-EMSGSIZE), DRAY__VERDICT__VERDICT_LIMIT);
+	assert_int_equal(job_blame(-EACCES), DRAY__VERDICT__VERDICT_BAD_UNIT);
+	assert_int_equal(job_blame(-ENAMETOOLONG), DRAY__VERDICT__VERDICT_BAD_UNIT);
+	assert_int_equal(job_blame(-ENOTDIR), DRAY__VERDICT__VERDICT_BAD_UNIT);
 }
 
 int
@@ -149,6 +238,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_credit_after_the_end, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_silent_client, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_more_than_credit, make_place, remove_place),
+		cmocka_unit_test(test_blame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

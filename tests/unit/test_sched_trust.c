@@ -11,6 +11,7 @@ test_full_costs_no_trust(void **state)
 
 	place(w, 1, a);
 	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(refused(w, a, 1), 0);
 		assert_int_equal(retry(w, 1, "a", DRAY__VERDICT__VERDICT_FULL), 0);
 		take(w);
 		assert_int_equal(w->last[0].type, SCHED_QUEUED); /* not sent back at once */
@@ -20,6 +21,7 @@ test_full_costs_no_trust(void **state)
 	}
 	assert_int_equal(view(a).failures, 0);
 	for (unsigned i = 0; i < 22; i++) {
+		assert_int_equal(refused(w, a, 1), 0);
 		assert_int_equal(retry(w, 1, "a", DRAY__VERDICT__VERDICT_FULL), 0);
 		take(w);
 		sched_worker_heard(w->s, a, 0, w->now);
@@ -27,6 +29,96 @@ test_full_costs_no_trust(void **state)
 			take(w);
 	}
 	expect_deny(w, 0, 1, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT);
+}
+
+/* A client's word that a worker is full keeps nobody else from it. */
+static void
+test_full_is_a_workers_word(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 2);
+
+	place(w, 1, a);
+	assert_int_equal(retry(w, 1, "a", DRAY__VERDICT__VERDICT_FULL), 0);
+	assert_int_equal(take(w), 0);
+	assert_int_equal(view(a).used, 0);
+	assert_int_equal(retry(w, 1, "a", DRAY__VERDICT__VERDICT_FULL), -ESTALE);
+	place(w, 2, a);
+	/* The worker's word comes a little later. */
+	assert_int_equal(refused(w, a, 1), 0);
+	assert_int_equal(view(a).used, 2);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_QUEUED);
+	sched_worker_heard(w->s, a, 0, w->now);
+	/* Or never: then its job is placed again, after a moment. */
+	take(w);
+	expect_place(w, 0, 1, a);
+	assert_int_equal(finished(w, 2), 0);
+	assert_int_equal(retry(w, 1, "a", DRAY__VERDICT__VERDICT_FULL), 0);
+	pass(w, 499);
+	assert_int_equal(take(w), 0);
+	pass(w, 1);
+	take(w);
+	expect_place(w, 0, 1, a);
+	/* One that runs the job is not full: the job is stopped there. */
+	started(w, a, 1);
+	assert_int_equal(retry(w, 1, "a", DRAY__VERDICT__VERDICT_FULL), 0);
+	take(w);
+	assert_int_equal(w->last[0].type, SCHED_CANCEL);
+	expect_deny(w, 1, 1, DRAY__VERDICT__VERDICT_NO_TRIES_LEFT);
+	assert_int_equal(refused(w, a, 1), -ENOENT);
+	assert_int_equal(view(a).failures, 0);
+}
+
+static void
+complain(struct world *w, unsigned id, uint64_t account, struct sched_worker *on)
+{
+	struct sched_job_info info = { .id = jid(id),
+		.owner = 100 + id,
+		.account = account,
+		.toolchain = tc(1),
+		.may_wait = true };
+	struct job_id j = jid(id);
+
+	assert_int_equal(sched_job_add(w->s, &info, w->now), 0);
+	take(w);
+	expect_place(w, 0, id, on);
+	started(w, on, id);
+	assert_int_equal(retry(w, id, "", FAULT), 0);
+	sched_job_cancel(w->s, 100 + id, &j, w->now);
+	take(w);
+}
+
+/* One key's word shuns nobody, however often it is said, nor does the word of several about jobs
+ * that were never started there. */
+static void
+test_one_clients_word_is_no_evidence(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 4);
+
+	for (unsigned i = 1; i <= 20; i++)
+		complain(w, i, 7, a);
+	assert_int_equal(view(a).trust, SCHED_TRUSTED);
+	assert_int_equal(view(a).failures, 0);
+	for (unsigned i = 21; i <= 30; i++) {
+		place(w, i, a);
+		assert_int_equal(retry(w, i, "a", FAULT), 0);
+		take(w);
+	}
+	assert_int_equal(view(a).trust, SCHED_TRUSTED);
+	/* A success is forgotten by nobody. */
+	place(w, 40, a);
+	started(w, a, 40);
+	assert_int_equal(finished(w, 40), 0);
+	assert_int_equal(ended(w, a, 40, true), 0);
+	/* Two keys, three times in all. */
+	complain(w, 41, 7, a);
+	complain(w, 42, 8, a);
+	assert_int_equal(view(a).failures, 2);
+	assert_int_equal(view(a).trust, SCHED_TRUSTED);
+	complain(w, 43, 7, a);
+	assert_int_equal(view(a).trust, SCHED_SHUNNED);
 }
 
 static void
@@ -68,6 +160,7 @@ test_trust_is_lost_probed_and_regained(void **state)
 	expect_deny(w, 0, 4, DRAY__VERDICT__VERDICT_NO_WORKER);
 	b = worker(w, "b", 1);
 	place(w, 5, b);
+	started(w, b, 5);
 	ask(w, 6); /* b is full, a is left alone: it waits */
 	take(w);
 	assert_int_equal(w->last[0].type, SCHED_QUEUED);
@@ -75,7 +168,6 @@ test_trust_is_lost_probed_and_regained(void **state)
 		pass(w, wait - 1);
 		take(w);
 		assert_int_equal(view(a).trust, SCHED_SHUNNED);
-		started(w, b, 5);
 		pass(w, 1);
 		/* The probe fires: one job, though four slots are free. */
 		take(w);
@@ -87,7 +179,7 @@ test_trust_is_lost_probed_and_regained(void **state)
 		if (round == 6)
 			break;
 		started(w, a, 6 + round);
-		assert_int_equal(retry(w, 6 + round, "a", FAULT), 0);
+		assert_int_equal(ended(w, a, 6 + round, false), 0);
 		take(w);
 		struct job_id j = jid(6 + round);
 		sched_job_cancel(w->s, 106 + round, &j, w->now);
@@ -145,32 +237,30 @@ test_success_between_failures(void **state)
 	}
 }
 
+/* A worker says "not ok" of a fault of its own only; no client needs to agree. */
 static void
-test_not_ok_is_judged_by_the_client(void **state)
+test_not_ok_is_the_workers_own_word(void **state)
 {
 	struct world *w = *state;
 	struct sched_worker *a = worker(w, "a", 8);
 	unsigned id = 1;
 
-	/* Ctrl-C: the worker's word comes first, then the client is gone. */
+	/* Ctrl-C */
 	for (; id <= 5; id++) {
 		place(w, id, a);
 		started(w, a, id);
-		assert_int_equal(ended(w, a, id, false), 0);
+		assert_int_equal(ended(w, a, id, true), 0);
 		sched_owner_gone(w->s, 100 + id, w->now);
 	}
 	assert_int_equal(view(a).failures, 0);
-	/* A client that stays and says nothing: the worker is to blame. */
 	place(w, id, a);
 	started(w, a, id);
 	assert_int_equal(ended(w, a, id, false), 0);
-	pass(w, 4999);
-	assert_int_equal(view(a).failures, 0);
-	pass(w, 1);
 	assert_int_equal(view(a).failures, 1);
-	/* Its retry then counts no second time. */
+	/* The client's word then counts no second time, nor its silence. */
 	assert_int_equal(retry(w, id, "a", FAULT), 0);
 	take(w);
+	pass(w, 5000);
 	assert_int_equal(view(a).failures, 1);
 }
 
@@ -386,7 +476,9 @@ main(void)
 		T(test_trust_is_lost_probed_and_regained),
 		T(test_probe_that_says_nothing_is_tried_again),
 		T(test_success_between_failures),
-		T(test_not_ok_is_judged_by_the_client),
+		T(test_full_is_a_workers_word),
+		T(test_one_clients_word_is_no_evidence),
+		T(test_not_ok_is_the_workers_own_word),
 		T(test_worker_gone),
 		T(test_worker_comes_back_with_its_jobs),
 		T(test_start_after_our_restart_uses_a_slot),

@@ -265,9 +265,94 @@ test_same_worker_on_a_new_connection(void **state)
 	/* Another node under that name. */
 	thief = greet(w, WORKER2, "worker");
 	do_register(w, thief, WORKER2, "worker1", 2, 0);
-	expect_refused(thief, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "Another worker");
+	expect_refused(thief, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "another key for the name");
 	assert_true(heartbeat(new, 1));
 	CLOSE(new, thief, client);
+}
+
+/* Of two processes with one identity the elder stays, and the younger hears why. */
+static void
+test_elder_stays(void **state)
+{
+	struct world *w = *state;
+	void *elder = greet(w, WORKER1, "worker"), *younger = greet(w, WORKER1, "worker"), *again;
+
+	register_as(w, elder, WORKER1, "worker1", 1, 0, 1);
+	assert_true(heartbeat(elder, 0));
+	register_as(w, younger, WORKER1, "worker1", 1, 0, 2);
+	expect_refused(younger, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+		"Another worker with this key is connected: worker1 at tcp://127.0.0.1:9");
+	assert_true(heartbeat(elder, 0));
+	/* The same process, on a new connection. */
+	again = greet(w, WORKER1, "worker");
+	register_as(w, again, WORKER1, "worker1", 1, 0, 1);
+	assert_true(heartbeat(again, 0));
+	assert_false(heartbeat(elder, 0));
+	/* With its elder gone the younger may come. */
+	hang_up(w, &elder);
+	hang_up(w, &again);
+	hang_up(w, &younger);
+	await(greet(w, CLIENT1, "client"), 0, 0, 0);
+	younger = greet(w, WORKER1, "worker");
+	register_as(w, younger, WORKER1, "worker1", 1, 0, 2);
+	assert_true(heartbeat(younger, 0));
+	CLOSE(younger);
+}
+
+/* A worker hears of a client's key before the client has its ticket. */
+static void
+test_client_is_named(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_worker(w, WORKER1, 2), *client = greet(w, PUBLISHER, "client");
+	struct wire_msg m;
+	const Dray__WorkerExpect *e;
+
+	request(client, 1);
+	expect_placed(w, client, 1, PUBLISHER, WORKER1);
+	m = expect(worker, WIRE_WORKER_EXPECT);
+	e = (const Dray__WorkerExpect *)m.body;
+	assert_string_equal(e->curve_public, w->id[PUBLISHER].curve_public);
+	assert_string_equal(e->role, "publisher");
+	assert_string_equal(e->namespace_, "");
+	wire_msg_done(&m);
+	CLOSE(worker, client);
+}
+
+/* A worker that has no slot says so itself; its client's word comes second. */
+static void
+test_refused_by_its_worker(void **state)
+{
+	struct world *w = *state;
+	void *w1 = make_worker(w, WORKER1, 1), *w2, *client = greet(w, CLIENT1, "client");
+
+	request(client, 1);
+	expect_placed(w, client, 1, CLIENT1, WORKER1);
+	w2 = make_worker(w, WORKER2, 1);
+	say_job(w1, WIRE_WORKER_JOB_REFUSED, 1);
+	await(client, 2, 1, 0);
+	retry(client, 1, "worker1", DRAY__VERDICT__VERDICT_FULL);
+	expect_placed(w, client, 1, CLIENT1, WORKER2);
+	await(client, 2, 2, 0);
+	CLOSE(w1, w2, client);
+}
+
+/* More of it than anybody needs is not answered, and nobody else notices. */
+static void
+test_status_is_bounded(void **state)
+{
+	struct world *w = *state;
+	void *greedy = greet(w, CLIENT1, "client"), *other = greet(w, CLIENT2, "client");
+	unsigned answered = 0;
+
+	for (unsigned i = 0; i < 1000; i++)
+		ask_status(greedy);
+	await(other, 0, 0, 0);
+	for (zmq_pollitem_t item = { greedy, 0, ZMQ_POLLIN, 0 }; zmq_poll(&item, 1, 100) > 0;
+		answered++)
+		expect_done(greedy, WIRE_STATUS);
+	assert_true(answered >= 64 && answered < 200);
+	CLOSE(greedy, other);
 }
 
 static void
@@ -303,6 +388,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_worker_silent, setup_only, teardown),
 		T(test_restart_with_running_jobs),
 		T(test_same_worker_on_a_new_connection),
+		T(test_elder_stays),
+		T(test_client_is_named),
+		T(test_refused_by_its_worker),
+		T(test_status_is_bounded),
 		T(test_bye),
 	};
 

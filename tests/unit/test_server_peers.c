@@ -63,7 +63,7 @@ test_roles(void **state)
 	void *good = greet(w, CLIENT1, "client"), *bad = connect_as(w, CLIENT2);
 
 	/* A client's key cannot make a worker, in any order of words. */
-	hello_versions(bad, "worker", 1, 1);
+	hello_versions(bad, "worker", WIRE_VERSION, WIRE_VERSION);
 	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "allowed as client, not as worker");
 	do_register(w, bad, CLIENT2, "evil", 4, 0);
 	await(good, 0, 0, 0);
@@ -99,7 +99,7 @@ test_roles(void **state)
 		bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "JobRequest is not for the role worker");
 	hang_up(w, &bad);
 	bad = connect_as(w, CLIENT2);
-	hello_versions(bad, "emperor", 1, 1);
+	hello_versions(bad, "emperor", WIRE_VERSION, WIRE_VERSION);
 	expect_refused(bad, DRAY__VERDICT__VERDICT_MALFORMED, "emperor");
 	await(good, 0, 0, 0);
 	CLOSE(good, bad);
@@ -113,16 +113,56 @@ test_versions(void **state)
 	uint8_t frame[] = { 'D', 'R', 'A', 'Y', 0, 9, 0, WIRE_JOB_REQUEST };
 
 	hello_versions(bad, "client", WIRE_VERSION + 1, WIRE_VERSION + 4);
-	expect_refused(bad, DRAY__VERDICT__VERDICT_VERSION, "versions 2 to 5");
+	expect_refused(bad, DRAY__VERDICT__VERDICT_VERSION, "versions 3 to 6");
 	/* Refused is refused: not even a good Hello helps on this connection. */
-	hello_versions(bad, "client", 1, 1);
+	hello_versions(bad, "client", WIRE_VERSION, WIRE_VERSION);
 	request(bad, 1);
 	hang_up(w, &bad);
 	bad = connect_as(w, CLIENT2);
 	assert_int_equal(zmq_send(bad, frame, sizeof(frame), 0), (int)sizeof(frame));
-	expect_refused(bad, DRAY__VERDICT__VERDICT_VERSION, "protocol version 1 only");
+	expect_refused(bad, DRAY__VERDICT__VERDICT_VERSION, "protocol version 2 only");
 	await(good, 0, 0, 0);
 	CLOSE(good, bad);
+}
+
+/* Old beside new: what a later Hello says more is no fault, and its range may go beyond ours. */
+static void
+test_later_versions(void **state)
+{
+	/* versions 1 to 9, role client, two features, a field of number 99 */
+	static const uint8_t hello[] = { 'D', 'R', 'A', 'Y', 0, 9, 0, WIRE_HELLO, 0x08, 1, 0x10, 9,
+		0x1a, 6, 'c', 'l', 'i', 'e', 'n', 't', 0x2a, 3, 'n', 'e', 'w', 0x2a, 1, 'x', 0x9a,
+		0x06, 2, 'z', 'z' };
+	struct world *w = *state;
+	void *late = connect_as(w, CLIENT1), *early = connect_as(w, CLIENT2);
+	struct wire_msg m;
+
+	assert_int_equal(zmq_send(late, hello, sizeof(hello), 0), (int)sizeof(hello));
+	m = expect(late, WIRE_WELCOME);
+	assert_int_equal(((const Dray__Welcome *)m.body)->version, WIRE_VERSION);
+	wire_msg_done(&m);
+	await(late, 0, 0, 0);
+	/* The one before. */
+	hello_versions(early, "client", 1, 1);
+	expect_refused(early, DRAY__VERDICT__VERDICT_VERSION, "versions 1 to 1");
+	CLOSE(late, early);
+}
+
+/* A name in the list of keys is that key's alone. */
+static void
+test_names_are_bound(void **state)
+{
+	struct world *w = *state;
+	void *bad = greet(w, WORKER1, "worker"), *good;
+
+	do_register(w, bad, WORKER1, "worker9", 1, 0);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "another name");
+	hang_up(w, &bad);
+	bad = greet(w, WORKER1, "worker");
+	do_register(w, bad, WORKER1, "worker2", 1, 0);
+	expect_refused(bad, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "another key");
+	good = make_worker(w, WORKER1, 1);
+	CLOSE(bad, good);
 }
 
 static void
@@ -137,7 +177,8 @@ test_garbage(void **state)
 	struct world *w = *state;
 	void *good = greet(w, CLIENT1, "client"), *bad;
 	static const uint8_t placed[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_PLACED };
-	static const uint8_t open_job[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_OPEN };
+	static const uint8_t open_job[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_OPEN,
+		0, 0, 0, 1 };
 	static const uint8_t torn[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_JOB_REQUEST,
 		10, 99 };
 	static const struct {
@@ -312,7 +353,7 @@ test_many_clients(void **state)
 
 	for (unsigned i = 0; i < ARRAY_LEN(v); i++) {
 		v[i] = connect_as(w, CLIENT1);
-		hello_versions(v[i], "client", 1, 1);
+		hello_versions(v[i], "client", WIRE_VERSION, WIRE_VERSION);
 		request(v[i], i + 1);
 	}
 	await(watcher, 1, 8, 32);
@@ -362,6 +403,8 @@ main(void)
 		T(test_look_before_hello),
 		T(test_roles),
 		T(test_versions),
+		T(test_later_versions),
+		T(test_names_are_bound),
 		T(test_garbage),
 		T(test_bad_fields),
 		T(test_raw_bytes),

@@ -45,12 +45,15 @@ test_no_tcp_without_keys(void **state)
 
 	public_only.has_secret = false;
 	short_key.curve_secret[39] = '\0';
-	assert_int_equal(
-		socket_listen(n->ctx, "tcp://127.0.0.1:*", NULL, 0, &s, &endpoint), -EINVAL);
-	assert_int_equal(socket_listen(n->ctx, "tcp://127.0.0.1:*", &public_only, 0, &s, &endpoint),
+	assert_int_equal(socket_listen(n->ctx, ADMIT_COORDINATOR, "tcp://127.0.0.1:*", NULL, 0, &s,
+				 &endpoint),
 		-EINVAL);
-	assert_int_equal(
-		socket_listen(n->ctx, "tcp://127.0.0.1:*", &short_key, 0, &s, &endpoint), -EINVAL);
+	assert_int_equal(socket_listen(n->ctx, ADMIT_COORDINATOR, "tcp://127.0.0.1:*", &public_only,
+				 0, &s, &endpoint),
+		-EINVAL);
+	assert_int_equal(socket_listen(n->ctx, ADMIT_COORDINATOR, "tcp://127.0.0.1:*", &short_key,
+				 0, &s, &endpoint),
+		-EINVAL);
 	assert_int_equal(socket_connect(n->ctx, "tcp://127.0.0.1:1", NULL, NULL, 0, &s), -EINVAL);
 	assert_int_equal(
 		socket_connect(n->ctx, "tcp://127.0.0.1:1", &client_id, NULL, 0, &s), -EINVAL);
@@ -75,7 +78,8 @@ test_other_transports(void **state)
 	char *endpoint = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_true(socket_listen(n->ctx, bad[i], &server_id, 0, &s, &endpoint) < 0);
+		assert_true(socket_listen(n->ctx, ADMIT_COORDINATOR, bad[i], &server_id, 0, &s,
+				    &endpoint) < 0);
 		assert_true(socket_connect(
 				    n->ctx, bad[i], &client_id, server_id.curve_public, 0, &s) < 0);
 	}
@@ -93,12 +97,14 @@ test_listen_wants_authenticator(void **state)
 	zap_freep(&n->zap);
 	while (zap_present(n->ctx))
 		usleep(1000);
-	assert_int_equal(
-		socket_listen(n->ctx, "tcp://127.0.0.1:*", &server_id, 0, &s, &endpoint), -EINVAL);
+	assert_int_equal(socket_listen(n->ctx, ADMIT_COORDINATOR, "tcp://127.0.0.1:*", &server_id,
+				 0, &s, &endpoint),
+		-EINVAL);
 	/* The look did not take the name away. */
 	assert_int_equal(zap_new(n->ctx, decide, n, &n->zap), 0);
-	assert_int_equal(
-		socket_listen(n->ctx, "tcp://127.0.0.1:*", &server_id, 0, &s, &endpoint), 0);
+	assert_int_equal(socket_listen(n->ctx, ADMIT_COORDINATOR, "tcp://127.0.0.1:*", &server_id,
+				 0, &s, &endpoint),
+		0);
 	assert_true(starts_with(endpoint, "tcp://127.0.0.1:"));
 	socket_closep(&s);
 	free(endpoint);
@@ -172,10 +178,60 @@ test_wrong_server_key(void **state)
 				 other_id.curve_public, HEARTBEAT_MS, &s, &w),
 		0);
 	send_hello(s);
-	assert_int_equal(next_event(n, w), MONITOR_REFUSED);
-	/* It goes on trying, and each try is one REFUSED. */
-	assert_int_equal(next_event(n, w), MONITOR_REFUSED);
+	assert_int_equal(next_event(n, w), MONITOR_PUT_OFF);
+	/* It goes on trying, and each try is one PUT_OFF. */
+	assert_int_equal(next_event(n, w), MONITOR_PUT_OFF);
 	assert_int_equal(n->asked + n->hellos + n->errors + n->gone, 0);
+}
+
+static bool named;
+
+static enum zap_answer
+decide_when_named(void *arg, const char *key)
+{
+	struct node *n = arg;
+
+	n->asked++;
+	return named ? ZAP_YES : ZAP_WAIT;
+}
+
+/* A key that is not known yet waits, and is let in at once when it is; others need not wait for it.
+ */
+static void
+test_wait_for_a_name(void **state)
+{
+	_cleanup_(socket_closep) void *s = NULL, *other = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
+	struct node *n = node_new(decide_when_named);
+	uint64_t begin = clock_mono_ms();
+
+	*state = n;
+	named = false;
+	node_listen(n, "tcp://127.0.0.1:*");
+	assert_int_equal(socket_connect_monitored(n->ctx, n->endpoint, &other_id,
+				 server_id.curve_public, HEARTBEAT_MS, &s, &w),
+		0);
+	send_hello(s);
+	node_until(n, &n->asked, 1);
+	node_quiet(n);
+	assert_int_equal(monitor_next(w, NULL), MONITOR_NONE);
+	assert_int_equal(n->asked, 1);
+	assert_true(zap_wait(n->zap, clock_mono_ms()) > 0);
+	named = true;
+	zap_again(n->zap, client_id.curve_public);
+	assert_int_equal(n->asked, 1);
+	assert_int_equal(socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public,
+				 HEARTBEAT_MS, &other),
+		0);
+	send_hello(other);
+	node_until(n, &n->hellos, 1);
+	assert_string_equal(n->last.curve, client_id.curve_public);
+	zap_again(n->zap, other_id.curve_public);
+	node_until(n, &n->hellos, 2);
+	assert_string_equal(n->last.curve, other_id.curve_public);
+	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
+	assert_true(clock_mono_ms() - begin < ZAP_WAIT_MS);
+	assert_int_equal(zap_wait(n->zap, clock_mono_ms()), -1);
 }
 
 /* A worker lets any key in, and knows which it is. */
@@ -317,14 +373,18 @@ test_ipc_path_in_use(void **state)
 	FILE *f;
 
 	ipc_listen(n);
-	assert_int_equal(socket_listen(n->ctx, n->endpoint, NULL, 0, &s, &endpoint), -EADDRINUSE);
+	assert_int_equal(
+		socket_listen(n->ctx, ADMIT_COORDINATOR, n->endpoint, NULL, 0, &s, &endpoint),
+		-EADDRINUSE);
 	monitor_freep(&n->monitor);
 	socket_closep(&n->router);
 	zap_freep(&n->zap);
 	zmq_ctx_termp(&n->ctx);
 	assert_int_equal(lstat(n->endpoint + strlen("ipc://"), &st), 0);
 	n->ctx = zmq_ctx_new();
-	assert_int_equal(socket_listen(n->ctx, n->endpoint, NULL, 0, &n->router, &again), 0);
+	assert_int_equal(
+		socket_listen(n->ctx, ADMIT_COORDINATOR, n->endpoint, NULL, 0, &n->router, &again),
+		0);
 	socket_closep(&n->router);
 	zmq_ctx_termp(&n->ctx);
 
@@ -333,7 +393,9 @@ test_ipc_path_in_use(void **state)
 	assert_non_null(f);
 	fclose(f);
 	n->ctx = zmq_ctx_new();
-	assert_int_equal(socket_listen(n->ctx, n->endpoint, NULL, 0, &s, &endpoint), -EEXIST);
+	assert_int_equal(
+		socket_listen(n->ctx, ADMIT_COORDINATOR, n->endpoint, NULL, 0, &s, &endpoint),
+		-EEXIST);
 	assert_int_equal(lstat(n->endpoint + strlen("ipc://"), &st), 0);
 	assert_null(s);
 }
@@ -350,6 +412,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_allowed_key, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_refused_key, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_wrong_server_key, node_up, node_down),
+		cmocka_unit_test_teardown(test_wait_for_a_name, node_down),
 		cmocka_unit_test_teardown(test_any_key, node_down),
 		cmocka_unit_test_setup_teardown(test_unencrypted_client, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_authenticator_gone, node_up, node_down),

@@ -343,8 +343,8 @@ test_server_comes_back(void **state)
 
 	free(steal_ptr(n->endpoint));
 	/* The port is given back by libzmq's own thread. */
-	while ((r = socket_listen(n->ctx, endpoint, &server_id, HEARTBEAT_MS, &n->router,
-			&n->endpoint)) == -EADDRINUSE) {
+	while ((r = socket_listen(n->ctx, ADMIT_COORDINATOR, endpoint, &server_id, HEARTBEAT_MS,
+			&n->router, &n->endpoint)) == -EADDRINUSE) {
 		assert_true(clock_mono_ms() < end);
 		usleep(10000);
 	}
@@ -353,6 +353,74 @@ test_server_comes_back(void **state)
 	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
 	send_hello(s);
 	node_until(n, &n->hellos, 1);
+}
+
+/* A frame that no message of a client may have ends the connection, before it is read whole. */
+static void
+test_too_large_a_frame(void **state)
+{
+	struct node *n = *state;
+	size_t size = admit_frame_max(ADMIT_COORDINATOR);
+	void *s = NULL;
+	char *p = calloc(1, size + 4096);
+
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &s), 0);
+	send_hello(s);
+	node_until(n, &n->hellos, 1);
+	assert_int_equal(zmq_send(s, p, size, 0), (int)size);
+	node_until(n, &n->errors, 1);
+	assert_int_equal(n->gone, 0);
+	assert_int_equal(zmq_send(s, p, size + 4096, 0), (int)size + 4096);
+	node_until(n, &n->gone, 1);
+	assert_int_equal(n->errors, 1);
+	free(p);
+	socket_closep(&s);
+}
+
+/* A connection that says nothing is ended, and one that was refused, after a moment; no other. */
+static void
+test_silent_and_refused_are_ended(void **state)
+{
+	struct node *n = *state;
+	void *silent = NULL, *refused = NULL, *good = NULL;
+	struct monitor *w = NULL;
+	struct wire_peer peer;
+	uint64_t now = 1000000;
+
+	assert_int_equal(socket_connect_monitored(n->ctx, n->endpoint, &client_id,
+				 server_id.curve_public, 0, &silent, &w),
+		0);
+	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
+	assert_int_equal(socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0,
+				 &refused),
+		0);
+	send_hello(refused);
+	node_until(n, &n->hellos, 1);
+	peer = n->last;
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &good),
+		0);
+	send_hello(good);
+	node_until(n, &n->hellos, 2);
+	monitor_expire(n->monitor, 5000, now);
+	monitor_end(n->monitor, &peer, now);
+	monitor_expire(n->monitor, 5000, now + MONITOR_GRACE_MS - 1);
+	node_quiet(n);
+	assert_int_equal(n->gone, 0);
+	monitor_expire(n->monitor, 5000, now + MONITOR_GRACE_MS);
+	node_until(n, &n->gone, 1);
+	assert_true(wire_peer_eq(&n->last_gone, &peer));
+	socket_closep(&refused);
+	monitor_expire(n->monitor, 5000, now + 5000);
+	assert_int_equal(next_event(n, w), MONITOR_DISCONNECTED);
+	monitor_freep(&w);
+	socket_closep(&silent);
+	node_quiet(n);
+	assert_int_equal(n->gone, 1);
+	send_hello(good);
+	node_until(n, &n->hellos, 3);
+	socket_closep(&good);
 }
 
 int
@@ -368,6 +436,9 @@ main(int argc, char **argv)
 			test_dead_unread_and_reused, bare_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_orders_of_notes, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_server_comes_back, node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_too_large_a_frame, node_up, node_down),
+		cmocka_unit_test_setup_teardown(
+			test_silent_and_refused_are_ended, node_up, node_down),
 	};
 
 	if (argc == CHILD_ARGC)

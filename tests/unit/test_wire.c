@@ -34,6 +34,8 @@ static const enum wire_type all_types[] = {
 	WIRE_WORKER_JOB_ENDED,
 	WIRE_WORKER_CANCEL,
 	WIRE_WORKER_BYE,
+	WIRE_WORKER_JOB_REFUSED,
+	WIRE_WORKER_EXPECT,
 	WIRE_JOB_OPEN,
 	WIRE_JOB_ACCEPTED,
 	WIRE_JOB_REJECTED,
@@ -48,13 +50,15 @@ static const enum wire_type all_types[] = {
 	WIRE_JOB_STOP,
 	WIRE_FILE_NEED,
 	WIRE_FILE_ANSWER,
+	WIRE_JOB_UNIT,
 };
 
 /* A header frame by hand. */
 static uint8_t *
 frame(unsigned version, unsigned type, const void *body, size_t n, size_t *ret_n)
 {
-	uint8_t *p = malloc(WIRE_HEADER_SIZE + n);
+	size_t head = wire_header_size(type);
+	uint8_t *p = calloc(1, head + n);
 
 	assert_non_null(p);
 	memcpy(p, "DRAY", 4);
@@ -63,8 +67,8 @@ frame(unsigned version, unsigned type, const void *body, size_t n, size_t *ret_n
 	p[6] = (uint8_t)(type >> 8);
 	p[7] = (uint8_t)type;
 	if (n)
-		memcpy(p + WIRE_HEADER_SIZE, body, n);
-	*ret_n = WIRE_HEADER_SIZE + n;
+		memcpy(p + head, body, n);
+	*ret_n = head + n;
 	return p;
 }
 
@@ -148,13 +152,21 @@ test_magic_version_type(void **state)
 
 	assert_int_equal(verdict(WIRE_VERSION, 4, NULL, 0, NULL, ANYONE), -EBADMSG);
 	assert_int_equal(verdict(WIRE_VERSION, 0xffff, NULL, 0, NULL, ANYONE), -EBADMSG);
-	assert_int_equal(verdict(2, WIRE_JOB_REQUEST, NULL, 0, NULL, ANYONE), -EPROTO);
+	assert_int_equal(
+		verdict(WIRE_VERSION + 1, WIRE_JOB_REQUEST, NULL, 0, NULL, ANYONE), -EPROTO);
 	assert_int_equal(verdict(0, WIRE_JOB_REQUEST, NULL, 0, NULL, ANYONE), -EPROTO);
-	assert_int_equal(verdict(2, 0xffff, NULL, 0, NULL, ANYONE), -EPROTO);
-	assert_int_equal(verdict(2, WIRE_WELCOME, NULL, 0, NULL, ANYONE), -EPROTO);
-	assert_int_equal(verdict(2, WIRE_HELLO, NULL, 0, NULL, ANYONE), 0);
+	assert_int_equal(verdict(WIRE_VERSION + 1, 0xffff, NULL, 0, NULL, ANYONE), -EPROTO);
+	assert_int_equal(verdict(WIRE_VERSION + 1, WIRE_WELCOME, NULL, 0, NULL, ANYONE), -EPROTO);
+	assert_int_equal(verdict(WIRE_VERSION + 1, WIRE_HELLO, NULL, 0, NULL, ANYONE), 0);
 	assert_int_equal(verdict(0xffff, WIRE_REFUSED, NULL, 0, NULL, ANYONE), 0);
 
+	/* A job's number is no part of the body. */
+	assert_int_equal(wire_decode("DRAY\0\2\0\x35", 8, NULL, ANYONE, &m), -EBADMSG);
+	assert_int_equal(wire_decode("DRAY\0\2\0\x35\1\2\3", 11, NULL, ANYONE, &m), -EBADMSG);
+	assert_int_equal(wire_decode("DRAY\0\2\0\x35\1\2\3\4", 12, NULL, ANYONE, &m), 0);
+	assert_int_equal(m.info->type, WIRE_CREDIT);
+	assert_int_equal(m.job, 0x01020304);
+	wire_msg_done(&m);
 	assert_int_equal(decode(513, WIRE_HELLO, NULL, 0, NULL, WIRE_FROM_WORKER, &m), 0);
 	assert_int_equal(m.version, 513);
 	wire_msg_done(&m);
@@ -240,27 +252,32 @@ test_malformed_bodies(void **state)
 			-EBADMSG);
 }
 
+static int
+unpack_unit(const void *p, size_t n, Dray__Unit **ret)
+{
+	ProtobufCMessage *body = NULL;
+	int r = wire_unpack(&dray__unit__descriptor, p, n, WIRE_UNIT_MAX, &body);
+
+	assert_true((r == 0) == (body != NULL));
+	*ret = (Dray__Unit *)body;
+	return r;
+}
+
 /* 8 Mi empty submessages in 16 MiB: some 90 bytes of memory for 2 on the wire. */
 static void
 test_allocation_is_bounded(void **state)
 {
-	_cleanup_(freep) uint8_t *body = malloc(WIRE_BODY_MAX);
-	size_t head = 5, n = WIRE_BODY_MAX - head;
+	_cleanup_(freep) uint8_t *body = malloc(WIRE_UNIT_MAX + 1);
+	Dray__Unit *unit;
 
 	assert_non_null(body);
-	body[0] = 0x1a; /* JobOpen.unit */
-	for (unsigned b = 0; b < 4; b++)
-		body[1 + b] = (uint8_t)((n >> (7 * b) & 0x7f) | (b < 3 ? 0x80 : 0));
-	for (size_t i = 0; i + 1 < n; i += 2) {
-		body[head + i] = 0x42; /* Unit.blobs */
-		body[head + i + 1] = 0;
+	for (size_t i = 0; i + 1 < WIRE_UNIT_MAX; i += 2) {
+		body[i] = 0x42; /* Unit.blobs */
+		body[i + 1] = 0;
 	}
-	body[head + n - 1] = 0x42;
-	if (n % 2)
-		n--;
-	body[1] = (uint8_t)((n & 0x7f) | 0x80);
-	assert_int_equal(
-		verdict(WIRE_VERSION, WIRE_JOB_OPEN, body, head + n, NULL, ANYONE), -EMSGSIZE);
+	assert_int_equal(unpack_unit(body, WIRE_UNIT_MAX, &unit), -EMSGSIZE);
+	assert_int_equal(unpack_unit(body, WIRE_UNIT_MAX + 1, &unit), -EMSGSIZE);
+	assert_int_equal(unpack_unit(body, 1, &unit), -EBADMSG);
 }
 
 /* The dearest honest unit is let through: thousands of two-letter arguments. */
@@ -270,26 +287,22 @@ test_short_arguments_fit(void **state)
 	enum { COUNT = 100000 };
 	static char *argv[COUNT];
 	static char text[] = "-C";
-	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
 	_cleanup_(freep) uint8_t *body = NULL;
-	Dray__JobOpen open;
-	Dray__Unit unit;
+	Dray__Unit unit, *back;
 	size_t n;
 
 	for (size_t i = 0; i < COUNT; i++)
 		argv[i] = text;
-	dray__job_open__init(&open);
 	dray__unit__init(&unit);
 	unit.argv = argv;
 	unit.n_argv = COUNT;
-	open.unit = &unit;
-	n = dray__job_open__get_packed_size(&open);
+	n = dray__unit__get_packed_size(&unit);
 	body = malloc(n);
 	assert_non_null(body);
-	dray__job_open__pack(&open, body);
-	assert_int_equal(
-		decode(WIRE_VERSION, WIRE_JOB_OPEN, body, n, NULL, WIRE_FROM_CLIENT, &m), 0);
-	assert_int_equal(((Dray__JobOpen *)m.body)->unit->n_argv, COUNT);
+	dray__unit__pack(&unit, body);
+	assert_int_equal(unpack_unit(body, n, &back), 0);
+	assert_int_equal(back->n_argv, COUNT);
+	dray__unit__free_unpacked(back, NULL);
 }
 
 static void
@@ -467,7 +480,7 @@ test_garbage_between(void **state)
 	zmq_send(p->dealer, "c", 1, 0);
 	zmq_send(p->dealer, "DRAY\0\1\0\1", 8, ZMQ_SNDMORE); /* Hello with a payload */
 	zmq_send(p->dealer, "a", 1, 0);
-	zmq_send(p->dealer, "DRAY\0\1\0\2", 8, 0); /* Welcome from a client */
+	zmq_send(p->dealer, "DRAY\0\2\0\2", 8, 0); /* Welcome from a client */
 	zmq_send(p->dealer, "DRAY\0\1\0\1", 8, 0);
 	for (unsigned i = 0; i < 4; i++) {
 		assert_int_equal(wire_recv(p->router, &peer, WIRE_FROM_CLIENT, &m), -EBADMSG);

@@ -14,6 +14,10 @@
 #include "worker/job/job_priv.h"
 #include "worker/sandbox/out_dir.h"
 
+/* Of one job. A unit that is sent whole, as most are, asks for none. */
+#define FETCH_FILES_MAX 100000u
+#define FETCH_BYTES_MAX (4ull * 1024 * 1024 * 1024)
+
 static int
 host_path(const struct job *j, char out[PATH_MAX])
 {
@@ -40,13 +44,24 @@ open_out(const struct job *j)
 }
 
 static int
+too_much(struct job *j, const char *what)
+{
+	return job_fail(j, -EDQUOT, DRAY__VERDICT__VERDICT_LIMIT,
+		"looks for more %s than a job may (%u files, %llu bytes)", what, FETCH_FILES_MAX,
+		FETCH_BYTES_MAX);
+}
+
+static int
 ask(struct job *j)
 {
 	Dray__FileNeed m = DRAY__FILE_NEED__INIT;
 
+	if (j->fetch.next_id >= FETCH_FILES_MAX)
+		return too_much(j, "files that were not sent");
 	m.id = j->fetch.next_id;
 	m.path = j->fetch.path;
 	j->fetch.waiting = true;
+	job_owed(j, true);
 	log_debug("job=%s asks for %s", j->id, m.path);
 	return job_send(j, WIRE_FILE_NEED, &m.base, NULL);
 }
@@ -76,8 +91,7 @@ malformed(struct job *j, const char *what)
 static int
 place_failed(struct job *j, int err)
 {
-	return job_fail(j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out a file: %s",
-		strerror(-err));
+	return job_fail(j, err, job_blame(err), "cannot lay out a file: %s", strerror(-err));
 }
 
 static int
@@ -191,6 +205,9 @@ take_file(struct job *j, const Dray__Blob *b, const Dray__FileTimes *times)
 
 	if (!b || b->digest.len != DIGEST_SIZE)
 		return malformed(j, "a file without a digest");
+	if (b->size > FETCH_BYTES_MAX - j->fetch.bytes)
+		return too_much(j, "bytes that were not sent");
+	j->fetch.bytes += b->size;
 	*in = (struct blob_in){ .index = (uint32_t)j->unit->n_blobs + j->fetch.files++,
 		.size = b->size };
 	memcpy(in->digest.b, b->digest.data, DIGEST_SIZE);
@@ -203,6 +220,7 @@ take_file(struct job *j, const Dray__Blob *b, const Dray__FileTimes *times)
 	m.blob = &in->index;
 	m.n_blob = 1;
 	j->fetch.content = true;
+	job_owed(j, true);
 	return job_send(j, WIRE_BLOB_NEED, &m.base, NULL);
 }
 
@@ -214,6 +232,7 @@ fetch_answer(struct job *j, const Dray__FileAnswer *m)
 	if (!j->fetch.waiting || m->id != j->fetch.next_id)
 		return malformed(j, "an answer to no question");
 	j->fetch.waiting = false;
+	job_owed(j, false);
 	j->fetch.next_id++;
 	switch (m->kind) {
 	case DRAY__FILE_KIND__FILE_ABSENT:
@@ -248,6 +267,7 @@ fetch_chunk(struct job *j, struct wire_msg *m)
 		return r;
 	if (r == 1) {
 		j->fetch.content = false;
+		job_owed(j, false);
 		r = link_file(j);
 		if (r == -ENOENT)
 			return place_failed(j, r);

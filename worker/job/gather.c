@@ -173,7 +173,7 @@ take_messages(struct gather *f, uint32_t *unpaid)
 		wire_msg_done(&m);
 		if (r < 0)
 			return r == -EAGAIN ? 0 : r;
-		if (*unpaid >= JOB_CREDIT / 4) {
+		if (*unpaid >= MAX2(f->j->grant / 4, 1u)) {
 			r = give_credit(f->j, *unpaid);
 			if (r < 0)
 				return r;
@@ -188,11 +188,13 @@ fetch(struct gather *f)
 	uint32_t unpaid = 0;
 	int r = ask(f);
 
+	job_owed(f->j, true);
 	while (r == 0 && f->next < f->n) {
 		r = take_messages(f, &unpaid);
 		if (r == 0 && f->next < f->n)
 			r = job_poll(f->j, NULL, 0);
 	}
+	job_owed(f->j, false);
 	/* The client counts its credit over the whole job, so bytes that are of no use are
 	 * credited, too. */
 	return r;

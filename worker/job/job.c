@@ -53,14 +53,14 @@ make_key(struct job *j)
 static int
 check_unit(struct job *j)
 {
-	const Dray__JobOpen *open = (const Dray__JobOpen *)j->open.body;
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	j->request = open;
-	j->unit = open->unit;
-	j->credit = MIN2(open->credit, (uint32_t)UINT16_MAX);
-	j->compress = open->compress;
+	if (j->unit->toolchain.len != j->request->toolchain.len ||
+		memcmp(j->unit->toolchain.data, j->request->toolchain.data,
+			j->unit->toolchain.len) != 0)
+		return job_fail(j, -EINVAL, DRAY__VERDICT__VERDICT_BAD_UNIT,
+			"the unit's toolchain is not the job's");
 	r = unit_check(
 		j->unit, j->offer->sysroot->lib_dirs.v, j->shared->conf->worker.store_max, &why);
 	if (r < 0)
@@ -78,7 +78,7 @@ accept_job(struct job *j)
 
 	if (!name)
 		return job_fail(j, -ENOMEM, DRAY__VERDICT__VERDICT_WORKER_FAULT, "out of memory");
-	m.credit = JOB_CREDIT;
+	m.credit = j->grant - MIN2(j->grant, (uint32_t)WIRE_UNIT_AHEAD);
 	m.worker = name;
 	return job_send(j, WIRE_JOB_ACCEPTED, &m.base, NULL);
 }
@@ -290,11 +290,13 @@ run(struct job *j)
 			"there is no user for the job");
 	if (r < 0)
 		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
-	if (r == 0)
-		r = check_unit(j);
 	job_set_deadline(j);
 	if (r == 0)
 		r = accept_job(j);
+	if (r == 0)
+		r = take_unit(j);
+	if (r == 0)
+		r = check_unit(j);
 	if (r == 0)
 		r = lay_out(j);
 	if (r == 0)
@@ -372,13 +374,17 @@ static int
 make_pair(struct job *j)
 {
 	char name[64];
-	int linger = -1;
+	/* libzmq adds up both ends of an inproc pipe. A client that sends more than its credit
+	 * allows finds it full. */
+	int linger = -1, in = (int)j->grant + 4;
 
 	snprintf(name, sizeof(name), "inproc://job-%s", j->id);
 	j->main_end = zmq_socket(j->shared->ctx, ZMQ_PAIR);
 	j->socket = zmq_socket(j->shared->ctx, ZMQ_PAIR);
 	if (!j->main_end || !j->socket)
 		return -zmq_errno();
+	zmq_setsockopt(j->main_end, ZMQ_SNDHWM, &in, sizeof(in));
+	zmq_setsockopt(j->socket, ZMQ_RCVHWM, &in, sizeof(in));
 	/* The main loop reads the thread's last messages after the thread has ended. */
 	zmq_setsockopt(j->socket, ZMQ_LINGER, &linger, sizeof(linger));
 	if (zmq_bind(j->main_end, name) < 0 || zmq_connect(j->socket, name) < 0)
@@ -393,6 +399,8 @@ job_free(struct job *j)
 		return;
 	socket_closep(&j->main_end);
 	wire_msg_done(&j->open);
+	if (j->unit_body)
+		protobuf_c_message_free_unpacked(j->unit_body, NULL);
 	free(j);
 }
 
@@ -410,6 +418,12 @@ job_start(const struct job_shared *shared, const char *id, struct offer *offer,
 	j->offer = offer;
 	j->demand = &fetch_demand;
 	j->peer = *peer;
+	j->number = open->job;
+	j->request = (const Dray__JobOpen *)open->body;
+	j->grant = shared->credit ? shared->credit : JOB_CREDIT;
+	j->credit = MIN2(j->request->credit, j->grant);
+	j->compress = j->request->compress;
+	j->phase = ADMIT_OPENING;
 	j->box = (struct sandbox)SANDBOX_INIT;
 	j->limits = (struct limits)LIMITS_INIT;
 	j->tokens = (struct tokens)TOKENS_INIT;
@@ -448,13 +462,34 @@ job_socket(struct job *j)
 	return j->main_end;
 }
 
-int
-job_hand(struct job *j, struct wire_msg *m)
+uint32_t
+job_number(const struct job *j)
 {
-	bool payload = m->info->payload_max > 0;
+	return j->number;
+}
 
-	return wire_send_msg(
-		j->main_end, NULL, m->info->type, m->body, payload ? &m->payload : NULL);
+uint32_t
+job_unit_size(const struct job *j)
+{
+	return j->request->unit_size;
+}
+
+enum admit_state
+job_phase(const struct job *j)
+{
+	return j->phase;
+}
+
+void
+job_set_phase(struct job *j, enum admit_state phase)
+{
+	j->phase = phase;
+}
+
+int
+job_hand(struct job *j, struct wire_raw *raw)
+{
+	return wire_pass(j->main_end, raw);
 }
 
 void
@@ -464,8 +499,8 @@ job_stop(struct job *j, const char *why)
 	_cleanup_(freep) char *text = strdup(why);
 
 	m.text = text;
-	if (text)
-		wire_send_msg(j->main_end, NULL, WIRE_JOB_STOP, &m.base, NULL);
+	if (!text || wire_send_msg(j->main_end, NULL, WIRE_JOB_STOP, &m.base, NULL) < 0)
+		__atomic_store_n(&j->stopping, true, __ATOMIC_RELEASE);
 }
 
 void

@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/conf.h"
 #include "store/store.h"
+#include "proto/admit.h"
 #include "proto/wire.h"
 #include "worker/job/owners.h"
 #include "worker/job/tokens.h"
@@ -26,6 +27,9 @@ struct job_shared {
 	const char *tools_dir; /* with dray-exec and dray-ld, on the same file system */
 	const struct filters *filters;
 	const char *name; /* this worker's */
+	uint64_t owed_ms; /* how long a client that owes something may be silent; 0: JOB_OWED_MS */
+	unsigned credit;  /* content messages of one job on their way, each direction; 0: JOB_CREDIT
+			   */
 	struct store *store;
 	struct token_bank *tokens;
 	struct owners *owners;	     /* of the store's blobs */
@@ -34,17 +38,23 @@ struct job_shared {
 };
 
 /* Starts the thread. id: 32 hex digits. open: a JobOpen; the thread takes its content over. peer:
- * the client that sent it. */
+ * the client that sent it, by whose number (open's) the job goes on its connection. */
 int job_start(const struct job_shared *shared, const char *id, struct offer *offer,
 	const struct wire_peer *peer, struct wire_msg *open, struct job **ret);
 
 const char *job_id(const struct job *j);
 const struct wire_peer *job_peer(const struct job *j);
-void *job_socket(struct job *j); /* the main loop's end, to poll for ZMQ_POLLIN */
+uint32_t job_number(const struct job *j);
+uint32_t job_unit_size(const struct job *j); /* as its JobOpen says */
+void *job_socket(struct job *j);	     /* the main loop's end, to poll for ZMQ_POLLIN */
+/* Where the conversation is (proto/admit.h), as the main loop has told the client; DROPPED: it has
+ * its last message. */
+enum admit_state job_phase(const struct job *j);
+void job_set_phase(struct job *j, enum admit_state phase);
 
-/* Hands a client's message to the thread. -EAGAIN: the thread does not keep up, or the client sends
- * more than its credit allows. */
-int job_hand(struct job *j, struct wire_msg *m);
+/* Hands a client's message to the thread, which decodes it. -EAGAIN: the thread does not keep up,
+ * or the client sends more than its credit allows. */
+int job_hand(struct job *j, struct wire_raw *raw);
 /* Asks it to end at once; its WorkerJobEnded still comes. */
 void job_stop(struct job *j, const char *why);
 

@@ -15,8 +15,9 @@
 #include "worker/job/unit_key.h"
 #include "worker/tracer/trace.h"
 
-/* How many content messages of the client may be on their way to us: 16 MiB. */
+/* How many content messages may be on their way, where the worker does not say less: 16 MiB. */
 #define JOB_CREDIT 64
+#define JOB_OWED_MS 30000
 #define JOB_OUTPUTS_MAX 65536
 #define JOB_POLL_FDS 3
 
@@ -42,6 +43,7 @@ struct fetched {
 /* A file that the compiler waits for while the client is asked. */
 struct fetch {
 	uint32_t next_id, files;
+	uint64_t bytes;
 	bool waiting; /* for the answer */
 	bool content; /* then for its content */
 	char path[PATH_MAX];
@@ -65,20 +67,28 @@ struct job {
 	struct wire_peer peer;
 	struct wire_msg open;
 	pthread_t thread;
-	void *main_end; /* the main loop's */
+	uint32_t number; /* on its client's connection */
+	/* the main loop's */
+	void *main_end;
+	enum admit_state phase;
+	bool stopping; /* atomic; the thread's pipe was full when it was told to stop */
 
 	/* The rest belongs to the thread. */
 	void *socket;
 	struct chunk_coder *coder;
 	const Dray__JobOpen *request;
-	const Dray__Unit *unit;
-	struct digest *blobs; /* of unit->blobs */
+	ProtobufCMessage *unit_body;
+	const Dray__Unit *unit; /* NULL: not all there yet */
+	struct digest *blobs;	/* of unit->blobs */
 	struct unit_index index;
 	struct digest key; /* of the unit (unit_key.h) */
 	struct stage stage;
 	bool compress;
-	uint32_t credit; /* content messages we may still send */
+	uint32_t grant;	 /* content messages that may be on their way in either direction */
+	uint32_t credit; /* of them, we may still send */
 	bool stop;
+	bool owed;	   /* the client owes us something */
+	uint64_t heard_ms; /* when it last said anything, or began to owe */
 
 	struct job_user *user; /* NULL: the worker's own uid */
 	struct sandbox box;
@@ -106,6 +116,10 @@ struct job {
 /* Sets verdict and sentence (the first one stays) and returns err. */
 int job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...) _printf_(4, 5);
 
+/* The side that is to blame for an error at what the job itself made, or at a message whose size it
+ * chose: the worker, where it lacks something; else the job. */
+Dray__Verdict job_blame(int err);
+
 /* job_talk.c: the conversation */
 int job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload);
 /* Receives one message if there is one. It handles credit, JobStop and files on demand itself.
@@ -124,6 +138,11 @@ void job_set_deadline(struct job *j); /* each phase has one of its own */
 int job_fail_for(struct job *j, enum limits_verdict verdict, const char *text);
 /* Waits until a content message may be sent, and takes its credit. */
 int job_take_credit(struct job *j);
+/* From now on the client owes us something, or not any more. While it does, and says nothing for
+ * JOB_OWED_MS, the job ends: a slot is not kept for nobody. */
+void job_owed(struct job *j, bool owed);
+/* take_unit.c: takes in what is to be compiled */
+int take_unit(struct job *j);
 /* gather.c: lays out what is here, asks for the blobs that are missing, and takes them in */
 int gather_inputs(struct job *j);
 /* Takes one chunk of a blob. 1: the blob is whole and in the store; 0: more will come. */

@@ -25,12 +25,34 @@ job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...)
 	return err;
 }
 
+Dray__Verdict
+job_blame(int err)
+{
+	switch (-err) {
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+	case ENOSPC:
+	case EDQUOT:
+	case EIO:
+	case EROFS:
+	case ESTALE:
+	case EAGAIN:
+		return DRAY__VERDICT__VERDICT_WORKER_FAULT;
+	case EMSGSIZE:
+	case E2BIG:
+		return DRAY__VERDICT__VERDICT_LIMIT;
+	default:
+		return DRAY__VERDICT__VERDICT_BAD_UNIT;
+	}
+}
+
 int
 job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload)
 {
 	for (;;) {
 		zmq_pollitem_t item = { .socket = j->socket, .events = ZMQ_POLLOUT };
-		int r = wire_send_msg(j->socket, NULL, type, body, payload);
+		int r = wire_send_job(j->socket, NULL, j->number, type, body, payload);
 
 		if (r != -EAGAIN)
 			return r;
@@ -45,15 +67,21 @@ job_receive(struct job *j, struct wire_msg *ret)
 {
 	int r = wire_recv(j->socket, NULL, WIRE_FROM_CLIENT, ret);
 
+	if (__atomic_load_n(&j->stopping, __ATOMIC_ACQUIRE)) {
+		wire_msg_done(ret);
+		j->stop = true;
+		return job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED, "stopped");
+	}
 	if (r == -EAGAIN)
 		return r;
 	if (r < 0)
 		return job_fail(j, r, wire_verdict_of(r), "a message that cannot be read");
+	j->heard_ms = clock_mono_ms();
 	if (ret->info->type == WIRE_CREDIT) {
 		const Dray__Credit *c = (const Dray__Credit *)ret->body;
 
 		/* A credit above what can be in use is wrong, and the sum must not wrap. */
-		j->credit = (uint32_t)MIN2((uint64_t)j->credit + c->n, (uint64_t)UINT16_MAX);
+		j->credit = (uint32_t)MIN2((uint64_t)j->credit + c->n, (uint64_t)j->grant);
 		wire_msg_done(ret);
 		return -EAGAIN;
 	}
@@ -121,13 +149,35 @@ sooner(long left, uint64_t at, uint64_t now)
 	return at == 0 ? left : left < 0 ? wait : MIN2(left, wait);
 }
 
-/* Until the first of: the deadline, the next check of usage or tokens, the next sign of life. */
+void
+job_owed(struct job *j, bool owed)
+{
+	if (owed && !j->owed)
+		j->heard_ms = clock_mono_ms();
+	j->owed = owed;
+}
+
+static uint64_t
+patience(const struct job *j)
+{
+	return j->shared->owed_ms ? j->shared->owed_ms : JOB_OWED_MS;
+}
+
+static bool
+is_silent(const struct job *j, uint64_t now)
+{
+	return j->owed && now >= j->heard_ms + patience(j);
+}
+
+/* Until the first of: the deadline, the end of our patience with a client that owes something, the
+ * next check of usage or tokens, the next sign of life. */
 static long
 poll_time(const struct job *j)
 {
 	uint64_t now = clock_mono_ms();
 	long left = sooner(time_left(j), j->limits.next_ms, now);
 
+	left = sooner(left, j->owed ? j->heard_ms + patience(j) : 0, now);
 	return sooner(sooner(left, j->tokens.next_ms, now), j->alive_ms, now);
 }
 
@@ -183,6 +233,10 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 		if (r < 0)
 			return r;
 	}
+	if (is_silent(j, clock_mono_ms()))
+		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_CANCELLED,
+			"the client owes something, and was silent for %llu s",
+			(unsigned long long)patience(j) / 1000);
 	if (time_left(j) == 0)
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
 			"took longer than %llu s (worker.job_time_s)",
@@ -220,6 +274,8 @@ drain_socket(struct job *j)
 int
 job_take_credit(struct job *j)
 {
+	bool owed = j->owed;
+
 	for (;;) {
 		int r = drain_socket(j);
 
@@ -227,8 +283,10 @@ job_take_credit(struct job *j)
 			return r;
 		if (j->credit > 0) {
 			j->credit--;
+			job_owed(j, owed);
 			return 0;
 		}
+		job_owed(j, true);
 		r = job_poll(j, NULL, 0);
 		if (r < 0)
 			return r;

@@ -19,6 +19,9 @@
 #include "worker/job/job_priv.h"
 #include "worker/sandbox/sandbox.h"
 
+/* Directories within each other that are looked through. No compile makes any. */
+#define OUT_DEPTH_MAX 64
+
 static int
 fault(struct job *j, int err, const char *what)
 {
@@ -35,13 +38,23 @@ odd(struct job *j, const char *what, const char *name)
 	return job_fail(j, -EINVAL, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s: %.100s", what, name);
 }
 
+/* Something in the out-dir that the job has made so that it cannot be read: the same, unless the
+ * worker itself lacks what it needs. */
+static int
+unreadable(struct job *j, int err, const char *what, const char *name)
+{
+	if (err == -ECANCELED)
+		return err;
+	return job_fail(j, err, job_blame(err), "%s: %.100s: %s", what, name, strerror(-err));
+}
+
 /* A file of the job that cannot be opened as a plain file. */
 static int
 cannot_open(struct job *j, int err, const char *name)
 {
 	if (err == -ENOENT || err == -ELOOP || err == -EINVAL || err == -ENXIO || err == -EACCES)
 		return odd(j, "an output is no regular file", name);
-	return fault(j, err, "an output");
+	return unreadable(j, err, "an output", name);
 }
 
 /* Sizes are added up before content is read: a sparse file is large at no cost. */
@@ -226,7 +239,7 @@ was_given(const struct job *j, const char *name)
 /* Checks that all in a directory came from the client's out-dir. A directory that the job made
  * would be an output, and no compile makes one. 0 or -errno. */
 static int
-all_given(struct job *j, const char *name)
+all_given(struct job *j, const char *name, unsigned depth)
 {
 	_cleanup_(freep) char *path = path_join(j->stage.out, name);
 	_cleanup_(closedirp) DIR *d = path ? opendir(path) : NULL;
@@ -235,7 +248,9 @@ all_given(struct job *j, const char *name)
 	int r = 0;
 
 	if (!d)
-		return fault(j, path ? -errno : -ENOMEM, "out-dir");
+		return unreadable(j, path ? -errno : -ENOMEM, "a directory", name);
+	if (depth > OUT_DEPTH_MAX)
+		return odd(j, "directories in the out-dir, too deep", name);
 	while (r == 0 && (e = readdir(d)) != NULL) {
 		_cleanup_(freep) char *inner = NULL;
 		struct stat st;
@@ -245,9 +260,9 @@ all_given(struct job *j, const char *name)
 		empty = false;
 		inner = path_join(name, e->d_name);
 		if (!inner || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return fault(j, inner ? -errno : -ENOMEM, "out-dir");
+			return unreadable(j, inner ? -errno : -ENOMEM, "an output", name);
 		if (S_ISDIR(st.st_mode))
-			r = all_given(j, inner);
+			r = all_given(j, inner, depth + 1);
 		else if (!was_given(j, inner))
 			r = odd(j, "an output below the out-dir", inner);
 	}
@@ -267,14 +282,14 @@ send_left(struct job *j, const char *name)
 	if (!path)
 		return fault(j, -ENOMEM, "output");
 	if (lstat(path, &st) < 0)
-		return fault(j, -errno, "output");
+		return unreadable(j, -errno, "an output", name);
 	/* Where rustc keeps temporaries. */
 	if (S_ISDIR(st.st_mode) && starts_with(name, "rustc"))
 		return 0;
 	if (S_ISREG(st.st_mode) && was_given(j, name))
 		return 0;
 	if (S_ISDIR(st.st_mode) && j->trace)
-		return all_given(j, name);
+		return all_given(j, name, 0);
 	if (!S_ISREG(st.st_mode))
 		return odd(j, "an output is no regular file", name);
 	r = before ? 0 : count_bytes(j, (uint64_t)st.st_size);
@@ -301,7 +316,7 @@ list_out(struct job *j, struct strv *ret)
 	int r = 0;
 
 	if (!d)
-		return fault(j, -errno, "out-dir");
+		return unreadable(j, -errno, "the out-dir", "");
 	while (r == 0 && (e = readdir(d)) != NULL) {
 		if (streq(e->d_name, ".") || streq(e->d_name, "..") ||
 			streq(e->d_name, CAPTURE_DIR))
@@ -340,7 +355,7 @@ send_link_input(struct job *j, const struct capture *c, size_t i)
 	if (fd < 0)
 		return fd == -EBADMSG || fd == -ENOENT
 			       ? odd(j, "a link input is no regular file", c->files.v[i])
-			       : fault(j, fd, "a captured link input");
+			       : unreadable(j, fd, "a captured link input", c->files.v[i]);
 	if (fstat(fd, &st) < 0)
 		return fault(j, -errno, "a captured link input");
 	r = count_bytes(j, (uint64_t)st.st_size);
@@ -376,7 +391,7 @@ read_captures(struct job *j, struct captures *c)
 
 	if (r == -EBADMSG)
 		return odd(j, "a captured link makes no sense", CAPTURE_DIR);
-	return r < 0 ? fault(j, r, "the captured link") : 0;
+	return r < 0 ? unreadable(j, r, "the captured link", CAPTURE_DIR) : 0;
 }
 
 /* argv is borrowed from the capture. */
@@ -468,7 +483,8 @@ send_result(struct job *j, const struct captures *c)
 	trace_message_done(&trace);
 	while (n > 0)
 		free(calls[--n].argv);
-	return r < 0 ? fault(j, r, "result") : 0;
+	/* The job chose how much there is to tell. */
+	return r < 0 ? unreadable(j, r, "what there is to tell of it", "") : 0;
 }
 
 int

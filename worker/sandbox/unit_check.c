@@ -322,6 +322,29 @@ gather(const struct check *c, struct named_path *v)
 	return n;
 }
 
+/* How many directories the sorted paths need: of each those that the one before does not have. */
+static size_t
+count_dirs(const struct named_path *v, size_t n)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *p = v[i].path, *before = i > 0 ? v[i - 1].path : "";
+
+		while (*p && *p == *before) {
+			p++;
+			before++;
+		}
+		/* What follows the common part; a file's own name is no directory. */
+		if (i > 0 && *p == '/' && !*before)
+			p++;
+		for (; *p; p++)
+			sum += *p == '/';
+		sum += !v[i].file;
+	}
+	return sum;
+}
+
 /* No file may be where a directory is needed, or twice. */
 static int
 check_overlap(const struct check *c)
@@ -336,6 +359,8 @@ check_overlap(const struct check *c)
 		return -ENOMEM;
 	n = gather(c, v);
 	qsort(v, n, sizeof(*v), compare_places);
+	if (count_dirs(v, n) > UNIT_DIRS_MAX)
+		return bad(c, "the unit's files are in more than %d directories", UNIT_DIRS_MAX);
 	for (size_t i = 0; i + 1 < n; i++) {
 		if (v[i].file && path_is_below(v[i + 1].path, v[i].path))
 			return bad(c, "the file '%.200s' is also a directory, or there twice",

@@ -1,0 +1,133 @@
+/* Fair shares: what each client key has used, and whose turn it is.
+ *
+ * Each account, one for a client key, has a count of processor seconds. Of the jobs that a free
+ * slot could take, the one whose account has the least goes first; of one account the oldest. A job
+ * is charged what jobs have lately cost in the mean when it is placed, and what it did cost when
+ * its worker says so. An account that had nothing to do begins where the others are: what it did
+ * not use is not saved up, and what it used while nobody else wanted anything is not held against
+ * it.
+ *
+ * Invariant: an account is in the table while a job names it, and for IDLE_MS after. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "coordinator/sched_priv.h"
+
+#define IDLE_MS 600000u
+#define COST_GUESS_US 1000000u /* of a job, before any has ended */
+#define COST_MAX_US (24ull * 3600 * 1000000)
+
+static uint64_t
+account_hash(struct sched *s, uint64_t id)
+{
+	return table_hash(s->conf.hash_key, &id, sizeof(id));
+}
+
+static struct account *
+account_find(struct sched *s, uint64_t id)
+{
+	struct table_node *node = table_find(&s->accounts, account_hash(s, id));
+
+	for (; node; node = table_find_next(node))
+		if (table_entry(node, struct account, node)->id == id)
+			return table_entry(node, struct account, node);
+	return NULL;
+}
+
+int
+account_join(struct sched *s, struct sched_job *job, uint64_t id)
+{
+	struct account *a = account_find(s, id);
+
+	if (!a) {
+		a = calloc(1, sizeof(*a));
+		if (!a)
+			return -ENOMEM;
+		a->id = id;
+		table_put(&s->accounts, &a->node, account_hash(s, id));
+	} else if (a->jobs == 0) {
+		TAILQ_REMOVE(&s->idle, a, idle_link);
+	}
+	if (a->jobs++ == 0)
+		a->used_us = MAX2(a->used_us, s->floor_us);
+	job->account = a;
+	return 0;
+}
+
+void
+account_leave(struct sched *s, struct sched_job *job)
+{
+	struct account *a = job->account;
+
+	job->account = NULL;
+	if (!a || --a->jobs > 0)
+		return;
+	a->idle_ms = s->now;
+	TAILQ_INSERT_TAIL(&s->idle, a, idle_link);
+}
+
+static void
+account_free(struct sched *s, struct account *a)
+{
+	TAILQ_REMOVE(&s->idle, a, idle_link);
+	table_del(&s->accounts, &a->node);
+	free(a);
+}
+
+void
+accounts_tick(struct sched *s)
+{
+	struct account *a;
+
+	while ((a = TAILQ_FIRST(&s->idle)) && s->now - a->idle_ms >= IDLE_MS)
+		account_free(s, a);
+}
+
+void
+accounts_free(struct sched *s)
+{
+	struct account *a;
+
+	while ((a = TAILQ_FIRST(&s->idle)))
+		account_free(s, a);
+}
+
+bool
+account_before(const struct sched_job *a, const struct sched_job *b)
+{
+	uint64_t ua = a->account ? a->account->used_us : 0,
+		 ub = b->account ? b->account->used_us : 0;
+
+	return ua != ub ? ua < ub : a->seq < b->seq;
+}
+
+void
+account_charge(struct sched *s, struct sched_job *job)
+{
+	struct account *a = job->account;
+
+	if (!a)
+		return;
+	s->floor_us = MAX2(s->floor_us, a->used_us);
+	job->charged_us = s->mean_us ? s->mean_us : COST_GUESS_US;
+	a->used_us += job->charged_us;
+}
+
+void
+account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us)
+{
+	struct account *a = job->account;
+
+	cost_us = MIN2(cost_us, (uint64_t)COST_MAX_US);
+	if (a)
+		a->used_us = a->used_us - MIN2(a->used_us, job->charged_us) + cost_us;
+	job->charged_us = 0;
+}
+
+void
+account_learn(struct sched *s, uint64_t cost_us)
+{
+	cost_us = MIN2(cost_us, (uint64_t)COST_MAX_US);
+	s->mean_us = s->mean_us ? (7 * s->mean_us + cost_us) / 8 : MAX2(cost_us, (uint64_t)1);
+}
