@@ -477,6 +477,7 @@ is_always_changed(const struct recorder *r, const char *dir)
 int
 record_add_real(struct recorder *r, const char *path)
 {
+	const char *from = inputs_moves_with(r->in->place);
 	_cleanup_(freep) char *marked = NULL;
 	char real[PATH_MAX];
 
@@ -484,6 +485,13 @@ record_add_real(struct recorder *r, const char *path)
 		path_is_below(r->in->place->out_dir, path) ||
 		path_is_below(r->in->place->real_out_dir, path) || !realpath(path, real))
 		return 0;
+	/* one way up: realpath asks whether any directory above is a link; from elsewhere there are
+	 * others above */
+	if (from && streq(path, real) && path_is_below(from, path)) {
+		path = from;
+		if (!realpath(path, real))
+			return 0;
+	}
 	marked = inputs_mark_path(r->in->place, real);
 	return marked ? record_add(r, INPUT_REAL, path, marked, strlen(marked)) : -ENOMEM;
 }

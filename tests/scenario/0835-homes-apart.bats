@@ -146,3 +146,24 @@ says() {
   at "$WORK/two"
   says "$WORK/two"
 }
+
+@test "a script that asks where it really is, and so whether anything above is a link" {
+  project 'std::env::current_dir().unwrap().ancestors().all(|d| std::fs::read_link(d).is_err())'
+  cp "$WORK/p/dep/build.rs" "$WORK/p/app/"
+  echo 'fn main() { println!("{} {}", dep::S, env!("S")); }' >"$WORK/p/app/src/main.rs"
+  at "$WORK/users/one"
+  at "$WORK/others/two"
+  says 'true true'
+  all_hit
+  # another checkout, elsewhere
+  mkdir "$WORK/deep"
+  cp -R "$WORK/p/app" "$WORK/deep/"
+  clean "$WORK/deep/app"
+  cached deep "$WORK/deep/app" build
+  all_hit
+  # and one that lies behind a link
+  ln -s deep "$WORK/link"
+  clean "$WORK/deep/app"
+  cached link "$WORK/link/app" build
+  [ "$("$WORK/deep/app/target/debug/app")" = 'true true' ]
+}
