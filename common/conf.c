@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "common/conf_priv.h"
+#include "common/digest.h"
 #include "common/fs.h"
 
 #ifndef SYSCONFDIR
@@ -72,6 +73,8 @@ static const struct conf_key keys[] = {
 	TEXT(client, job_log, TYPE_PATH, NULL, "DRAY_JOB_LOG"),
 	SIZE(client, job_log_max, "16M", "DRAY_JOB_LOG_MAX", 4 * KIB),
 	WORD(client, compress, compress_words, "auto", "DRAY_COMPRESS"),
+	BOOL(client, farm_half, "yes", "DRAY_FARM_HALF"),
+	NUM(client, farm_half_s, "60", "DRAY_FARM_HALF_S", 1, DAY_S),
 	NUM(client, connect_ms, "500", "DRAY_CONNECT_MS", 1, HOUR_MS),
 	NUM(client, silent_s, "2400", "DRAY_SILENT_S", 1, DAY_S),
 	NUM(client, retry_s, "30", "DRAY_RETRY_S", 0, DAY_S),
@@ -589,6 +592,43 @@ int
 conf_set(struct conf *c, const char *assignment, char **ret_error)
 {
 	return conf_set_by(c, "-o", assignment, ret_error);
+}
+
+static void
+hash_value(struct conf *c, const struct conf_key *k, struct hasher *h)
+{
+	const void *field = conf_field(c, k);
+	const char *text = NULL;
+	uint64_t n = 0;
+
+	if (conf_key_is_text(k))
+		text = *(char *const *)field;
+	else if (k->type == TYPE_BOOL)
+		n = *(const bool *)field;
+	else if (k->type == TYPE_ENUM)
+		n = (uint64_t)*(const int *)field;
+	else
+		n = *(const uint64_t *)field;
+	hasher_field(h, k->name, strlen(k->name));
+	hasher_field(h, &n, sizeof(n));
+	hasher_field(h, text ? text : "", text ? strlen(text) : 0);
+}
+
+int
+conf_client_digest(struct conf *c, struct digest *ret)
+{
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+	const char *made[] = { c->client.cache_dir, c->client.store_dir };
+
+	if (!h)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (streq(keys[i].section, "client") && !starts_with(keys[i].name, "job_log"))
+			hash_value(c, &keys[i], h);
+	for (size_t i = 0; i < ARRAY_LEN(made); i++)
+		hasher_field(h, made[i] ? made[i] : "", made[i] ? strlen(made[i]) : 0);
+	hasher_final(h, ret);
+	return 0;
 }
 
 void

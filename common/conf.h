@@ -64,6 +64,8 @@ struct conf {
 		char *job_log;	      /* <cache_dir>/jobs.jsonl */
 		uint64_t job_log_max; /* bytes, 16 MiB */
 		int compress;	      /* enum compress */
+		bool farm_half;	      /* one process for all units that go to the farm; true */
+		uint64_t farm_half_s; /* how long it stays when no unit needs it, 60 */
 		uint64_t connect_ms;  /* longest wait for an unreachable farm, 500 */
 		uint64_t silent_s;    /* a worker that says nothing for so long is given up, 2400 */
 		uint64_t retry_s;     /* how long an unreachable farm is left alone, 30 */
@@ -127,6 +129,10 @@ int conf_set(struct conf *c, const char *assignment, char **ret_error);
 int conf_set_by(struct conf *c, const char *option, const char *assignment, char **ret_error);
 /* Whether a list of names (TYPE_NAMES: by blanks or commas; NULL: none) has this one of n bytes. */
 bool conf_names_has(const char *names, const char *name, size_t n);
+/* Of all values of [client], but for where the job log is: equal only where all are. 0 or -errno.
+ */
+struct digest;
+int conf_client_digest(struct conf *c, struct digest *ret);
 void conf_free(struct conf *c);
 void conf_freep(struct conf **c);
 

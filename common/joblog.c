@@ -156,6 +156,8 @@ object_of(const struct joblog_entry *e)
 	add_text(o, "key", e->key, &failed);
 	add_text(o, "worker", e->worker, &failed);
 	add_text(o, "worker_key", e->worker_key, &failed);
+	if (e->half)
+		add_number(o, "half", e->half, &failed);
 	add_text(o, "linker", e->linker, &failed);
 	add_text(o, "out_dir", e->out_dir, &failed);
 	add_text(o, "unit", e->unit, &failed);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "common/clock.h"
+#include "common/environ.h"
 #include "common/fs.h"
 #include "common/spawn.h"
 
@@ -110,7 +111,7 @@ static int
 spawn_with(const struct spawn *s, posix_spawn_file_actions_t *fa, posix_spawnattr_t *attr,
 	int *copies, pid_t *ret_pid)
 {
-	char *const *envp = s->envp ? s->envp : environ;
+	char *const *envp = s->envp ? s->envp : environ_all();
 	pid_t pid = -1;
 	int r;
 
@@ -174,7 +175,7 @@ reset_signals(void)
 static int
 become(const struct spawn *s, pid_t parent, int *copies, int top, int wr)
 {
-	char *const *envp = s->envp ? s->envp : environ;
+	char *const *envp = s->envp ? s->envp : environ_all();
 	int r;
 
 	/* one that died before this call sends nothing */

@@ -445,6 +445,18 @@ lmdb_file_done(struct lmdb_file *f)
 	*f = (struct lmdb_file){ .guard = -1 };
 }
 
+bool
+lmdb_file_is_current(struct lmdb_file *f)
+{
+	struct stat open, there;
+	mdb_filehandle_t fd;
+
+	f->no_waiting = false;
+	return f->env && mdb_env_get_fd(f->env, &fd) == 0 && fstat(fd, &open) == 0 &&
+	       stat(f->path, &there) == 0 && open.st_ino == there.st_ino &&
+	       open.st_dev == there.st_dev;
+}
+
 static int
 begin_read(struct lmdb_file *f)
 {

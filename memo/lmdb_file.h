@@ -2,8 +2,8 @@
  * at any instant, and such that all of it may be lost at any time without harm. A damaged or full
  * file, and one that another boot of this machine wrote, is removed and begun anew.
  *
- * A process opens a file once at a time, and not across a fork (LMDB); a struct lmdb_file belongs
- * to one thread. */
+ * A process opens a file once at a time, and not across a fork (LMDB); of its threads
+ * one at a time uses a struct lmdb_file. */
 #ifndef DRAY_MEMO_LMDB_FILE_H
 #define DRAY_MEMO_LMDB_FILE_H
 
@@ -46,6 +46,8 @@ int lmdb_file_open(const char *dir, const struct lmdb_file_kind *kind, struct lm
 int lmdb_file_open_shared(const char *dir, const struct lmdb_file_kind *kind,
 	const struct share *share, struct lmdb_file *ret);
 void lmdb_file_done(struct lmdb_file *f);
+/* Whether what is open is the file of that name; forgets that a lock was waited for in vain. */
+bool lmdb_file_is_current(struct lmdb_file *f);
 
 /* What is done in one transaction: an LMDB code. Nothing that was read outlives it. It may be
  * called again, with a new transaction, when the first one failed. */

@@ -9,12 +9,14 @@
  *   artifacts  SHA-256 of path    -> stat, then each extern and its NUL
  *   notes      SHA-256 of name    -> the bytes given
  *
- * New records wait in memory, where they are found too, and go out in one transaction.
- * A struct memo belongs to one thread; a process opens a directory's memo once at a time (LMDB). */
+ * New records wait in memory, where they are found too, and go out in one transaction. A process
+ * opens a directory's memo once at a time (LMDB); its threads share it, and none of them holds the
+ * lock while it hashes. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "common/fs.h"
@@ -65,6 +67,7 @@ struct digest_record {
 };
 
 struct memo {
+	pthread_mutex_t lock; /* of all below, but for dir */
 	struct lmdb_file file;
 	char *dir; /* NULL: the LMDB file is open; else records are files of their own there */
 	struct memo_put pending[BATCH];
@@ -100,6 +103,7 @@ memo_open(const char *dir, struct memo **ret)
 	*ret = NULL;
 	if (m == NULL)
 		return -ENOMEM;
+	pthread_mutex_init(&m->lock, NULL);
 	r = lmdb_file_open(dir, &MEMO_FILE, &m->file);
 	if (r < 0 && r != -ENOMEM && fs_check_owner(dir) == 0) {
 		log_debug("memo: no LMDB file: error %d", -r);
@@ -157,12 +161,13 @@ put_files(const struct memo *m)
 	}
 }
 
-int
-memo_flush(struct memo *m)
+/* The lock is held. */
+static int
+flush(struct memo *m)
 {
 	int r;
 
-	if (m == NULL || m->n_pending == 0)
+	if (m->n_pending == 0)
 		return 0;
 	if (m->dir != NULL) {
 		put_files(m);
@@ -176,6 +181,30 @@ memo_flush(struct memo *m)
 	return r;
 }
 
+int
+memo_flush(struct memo *m)
+{
+	int r;
+
+	if (m == NULL)
+		return 0;
+	pthread_mutex_lock(&m->lock);
+	r = flush(m);
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+bool
+memo_is_current(struct memo *m)
+{
+	bool is;
+
+	pthread_mutex_lock(&m->lock);
+	is = m->dir != NULL || lmdb_file_is_current(&m->file);
+	pthread_mutex_unlock(&m->lock);
+	return is;
+}
+
 void
 memo_close(struct memo *m)
 {
@@ -183,6 +212,7 @@ memo_close(struct memo *m)
 		return;
 	(void)memo_flush(m);
 	lmdb_file_done(&m->file);
+	pthread_mutex_destroy(&m->lock);
 	free(m->dir);
 	free(m);
 }
@@ -208,9 +238,9 @@ find_pending(struct memo *m, enum memo_db db, const void *key, size_t key_n)
 	return NULL;
 }
 
-/* Puts a record to be written. Owns value, also on failure. */
+/* The lock is held. */
 static int
-put(struct memo *m, enum memo_db db, const void *key, size_t key_n, void *value, size_t value_n)
+put_locked(struct memo *m, enum memo_db db, const void *key, size_t key_n, void *value, size_t value_n)
 {
 	struct memo_put *p = find_pending(m, db, key, key_n);
 	void *copy;
@@ -228,9 +258,21 @@ put(struct memo *m, enum memo_db db, const void *key, size_t key_n, void *value,
 	}
 	memcpy(copy, key, key_n);
 	if (m->n_pending == BATCH)
-		(void)memo_flush(m);
+		(void)flush(m);
 	m->pending[m->n_pending++] = (struct memo_put){ db, copy, key_n, value, value_n };
 	return 0;
+}
+
+/* Puts a record to be written. Owns value, also on failure. */
+static int
+put(struct memo *m, enum memo_db db, const void *key, size_t key_n, void *value, size_t value_n)
+{
+	int r;
+
+	pthread_mutex_lock(&m->lock);
+	r = put_locked(m, db, key, key_n, value, value_n);
+	pthread_mutex_unlock(&m->lock);
+	return r;
 }
 
 /* Called with a record's value, which is gone when it returns. 0 or -errno. */
@@ -268,9 +310,9 @@ get_file(const struct memo *m, enum memo_db db, const void *key, size_t key_n, f
 	return r < 0 ? r : found(arg, b.p, b.n);
 }
 
-/* -ENOENT: there is none. The key is only read. */
+/* The lock is held. */
 static int
-get(struct memo *m, enum memo_db db, void *key, size_t key_n, found_fn found, void *arg)
+get_locked(struct memo *m, enum memo_db db, void *key, size_t key_n, found_fn found, void *arg)
 {
 	const struct memo_put *p = find_pending(m, db, key, key_n);
 	struct query q = { .db = db, .key = { key_n, key }, .found = found, .arg = arg };
@@ -282,6 +324,18 @@ get(struct memo *m, enum memo_db db, void *key, size_t key_n, found_fn found, vo
 		return get_file(m, db, key, key_n, found, arg);
 	r = lmdb_file_read(&m->file, look_up, &q);
 	return r < 0 ? r : q.result;
+}
+
+/* -ENOENT: there is none. The key is only read. */
+static int
+get(struct memo *m, enum memo_db db, void *key, size_t key_n, found_fn found, void *arg)
+{
+	int r;
+
+	pthread_mutex_lock(&m->lock);
+	r = get_locked(m, db, key, key_n, found, arg);
+	pthread_mutex_unlock(&m->lock);
+	return r;
 }
 
 static int
@@ -298,10 +352,14 @@ static bool
 is_of_boot(struct memo *m)
 {
 	char id[LMDB_BOOT_ID_SIZE];
+	bool known;
 
+	pthread_mutex_lock(&m->lock);
 	if (m->boot == BOOT_UNASKED)
 		m->boot = lmdb_boot_id(id) ? BOOT_KNOWN : BOOT_UNKNOWN;
-	return m->boot == BOOT_KNOWN;
+	known = m->boot == BOOT_KNOWN;
+	pthread_mutex_unlock(&m->lock);
+	return known;
 }
 
 /* What tells this state of an open file from another. An image's ctime tells nothing: the mount is

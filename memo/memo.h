@@ -55,4 +55,9 @@ int memo_get_note(struct memo *m, const char *name, struct buf *ret); /* -ENOENT
 
 int memo_flush(struct memo *m);
 
+/* For a process that stays: whether the file that is open is still the one of that name (another
+ * process may have begun it anew); if not, it should be opened again. From now on locks that were
+ * waited for in vain are waited for again. Not NULL. */
+bool memo_is_current(struct memo *m);
+
 #endif

@@ -386,6 +386,16 @@ encode_header(
 	return 0;
 }
 
+int
+wire_encode(enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *ret)
+{
+	const struct wire_info *info = wire_info(type);
+
+	if (!info || info->payload_max || body->descriptor != info->desc)
+		return -EINVAL;
+	return encode_header(info, 0, body, ret);
+}
+
 /* Only the first frame can fail for a reason of the peer's (full, unknown): libzmq counts and
  * routes whole messages, so what follows a first frame that was taken is taken too. */
 int

@@ -170,6 +170,10 @@ int wire_send_msg(void *socket, const struct wire_peer *to, enum wire_type type,
 int wire_send_job(void *socket, const struct wire_peer *to, uint32_t job, enum wire_type type,
 	const ProtobufCMessage *body, zmq_msg_t *payload);
 
+/* The header frame of a message without payload, to be sent as it is. 0; -EMSGSIZE; -EINVAL;
+ * -ENOMEM. */
+int wire_encode(enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *ret);
+
 /* Receives one whole message without blocking. ret_peer is filled for a ROUTER (NULL for others).
  * 0; -EAGAIN when there is none; the errors of wire_decode, after which the rest of that message
  * has been drained and *ret_peer still names its sender. Accepts [peer,] header [, payload] only.

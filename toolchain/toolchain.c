@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "common/environ.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/spawn.h"
@@ -58,7 +59,7 @@ tc_run_version(const char *sysroot, const char *driver, struct buf *ret_text)
 	_cleanup_(freep) char *bin = path_join(sysroot, "bin");
 	_cleanup_(freep) char *exe = bin != NULL ? path_join(bin, driver) : NULL;
 	_cleanup_(freep) char *libraries = NULL;
-	const char *given = getenv("LD_LIBRARY_PATH");
+	const char *given = environ_get("LD_LIBRARY_PATH");
 	char *argv[] = { exe, flag, NULL }, *envp[] = { path_var, lang, NULL, NULL };
 	int r, status = -1;
 

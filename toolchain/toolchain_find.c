@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/environ.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/spawn.h"
@@ -72,12 +73,12 @@ sysroot_beside(const char *resolved)
 static char *
 rustup_settings(void)
 {
-	const char *home = getenv("RUSTUP_HOME");
+	const char *home = environ_get("RUSTUP_HOME");
 	_cleanup_(freep) char *dir = NULL;
 
 	if (home != NULL && home[0] != '\0')
 		return path_join(home, "settings.toml");
-	home = getenv("HOME");
+	home = environ_get("HOME");
 	dir = home != NULL ? path_join(home, ".rustup") : NULL;
 	return dir != NULL ? path_join(dir, "settings.toml") : NULL;
 }
@@ -99,7 +100,7 @@ static struct proxy
 proxy_of(const char *compiler, const char *resolved)
 {
 	_cleanup_(freep) char *settings = rustup_settings();
-	const char *toolchain = getenv("RUSTUP_TOOLCHAIN");
+	const char *toolchain = environ_get("RUSTUP_TOOLCHAIN");
 	struct proxy p = { 0 };
 
 	if (toolchain == NULL || toolchain[0] == '\0' || settings == NULL)
@@ -218,7 +219,7 @@ static char *
 compiler_path(const char *compiler)
 {
 	return strchr(compiler, '/') != NULL ? strdup(compiler)
-					     : fs_which(compiler, getenv("PATH"));
+					     : fs_which(compiler, environ_get("PATH"));
 }
 
 /* rustup's proxies are links to it, of either kind. */

@@ -33,24 +33,22 @@
 #define TRIES_MAX 8
 #define FLUSH_MS 200
 
-extern char **environ;
-
 struct dispatch {
+	const struct dispatch_in *in;
 	const struct conf *conf;
 	struct ledger *rep;
 	struct rustc_call call;
-	bool mapped;
 	struct mapping mapping;
 	struct strv mapped_dirs; /* of it */
-	struct tether tether;
+	struct tether *tether;
 	void *zctx;
+	struct pool *pool;
 	struct farm *farm;
 	struct memo *memo;
 	struct slots *slots;
 	struct unit *unit;
 	struct say *say;
 	struct buf parent_env;
-	unsigned jobs;
 	char *cwd;
 	mode_t umask;
 };
@@ -72,6 +70,15 @@ open_farm(struct dispatch *d)
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
+	if (d->in->shared) {
+		d->zctx = d->in->shared->zctx;
+		d->pool = d->in->shared->pool;
+		d->memo = d->in->shared->memo;
+		r = farm_sit(d->in->shared->hub, d->conf, &d->farm);
+		if (r < 0)
+			go_home(d, "cannot start: %s", strerror(-r));
+		return r;
+	}
 	r = zmq_ctx_open(&d->zctx);
 	if (r < 0) {
 		go_home(d, "ZeroMQ: %s", strerror(-r));
@@ -106,7 +113,7 @@ greet(struct dispatch *d)
 
 	if (farm_state_is_up(d->conf->client.cache_dir, d->conf->client.coordinator))
 		return 0;
-	r = farm_greet(d->farm, &d->tether, &why);
+	r = farm_greet(d->farm, d->tether, &why);
 	tell_state(d);
 	if (r < 0)
 		go_home(d, "%s", why ? why : "farm unreachable");
@@ -119,17 +126,17 @@ pack(struct dispatch *d)
 	_cleanup_(freep) char *why = NULL;
 	uint64_t start = clock_mono_us();
 	struct unit_in in = { .call = &d->call,
-		.mapping = d->mapped ? &d->mapping : NULL,
+		.mapping = d->in->mapped ? &d->mapping : NULL,
 		.conf = d->conf,
 		.cwd = d->cwd,
-		.envp = environ,
+		.envp = d->in->envp,
 		.umask = d->umask };
 	int r;
 
-	if (memo_open(d->conf->client.cache_dir, &d->memo) < 0)
+	if (!d->in->shared && memo_open(d->conf->client.cache_dir, &d->memo) < 0)
 		d->memo = NULL;
 	in.memo = d->memo;
-	if (envscan_read_grandparent(&d->parent_env) == 0)
+	if (envscan_read_parent_of((long)d->in->dray, &d->parent_env) == 0)
 		in.parent_env = &d->parent_env;
 	r = unit_build(&in, &d->unit, &why);
 	if (r < 0)
@@ -176,7 +183,7 @@ get_worker(struct dispatch *d, struct placement *place)
 {
 	_cleanup_(freep) char *why = NULL;
 	uint64_t start = clock_mono_us();
-	enum farm_answer a = farm_wait(d->farm, &d->tether,
+	enum farm_answer a = farm_wait(d->farm, d->tether,
 		d->conf->client.offload == OFFLOAD_AUTO ? local_slot_free : NULL, d, place, &why);
 
 	d->rep->queue_us += clock_mono_us() - start;
@@ -196,7 +203,7 @@ make_staging(struct dispatch *d)
 	/* dray's own directory: dray removes what a dead dray-dispatch leaves there, and finds a
 	 * link's inputs there */
 	if (r == 0)
-		r = ledger_make_staging(d->rep, out_dir, getppid());
+		r = ledger_make_staging(d->rep, out_dir, d->in->dray);
 	if (r < 0)
 		go_home(d, "the out-dir: %s", strerror(-r));
 	/* The coordinator was asked already, so this takes place while its answer is awaited. */
@@ -227,16 +234,17 @@ static bool
 try_once(struct dispatch *d, const struct placement *place, unsigned number)
 {
 	struct remote_in in = { .zctx = d->zctx,
+		.pool = d->pool,
 		.farm = d->farm,
-		.tether = &d->tether,
+		.tether = d->tether,
 		.unit = d->unit,
 		.memo = d->memo,
-		.envp = environ,
+		.envp = d->in->envp,
 		.say = d->say,
 		.rep = d->rep,
 		.place = place,
 		.compress = d->conf->client.compress,
-		.jobs = d->jobs,
+		.jobs = d->in->jobs,
 		.try = number,
 		.umask = d->umask,
 		.silent_ms = d->conf->client.silent_s * 1000,
@@ -293,19 +301,15 @@ run(struct dispatch *d)
 		again = get_worker(d, &place) && try_once(d, &place, i);
 		placement_done(&place);
 	}
-	if (d->rep->outcome == LEDGER_HOME || tether_cut(&d->tether))
+	if (d->rep->outcome == LEDGER_HOME || tether_cut(d->tether))
 		farm_cancel(d->farm);
 }
 
 static int
 prepare(struct dispatch *d, char **argv)
 {
-	int r = tether_open(&d->tether);
+	int r;
 
-	if (r < 0) {
-		go_home(d, "cannot start: %s", strerror(-r));
-		return r;
-	}
 	d->umask = fs_umask();
 	d->cwd = getcwd(NULL, 0);
 	r = call_parse(argv, &d->call);
@@ -313,7 +317,7 @@ prepare(struct dispatch *d, char **argv)
 		go_home(d, "%s", d->call.why ? d->call.why : "the call cannot be understood here");
 		return -EINVAL;
 	}
-	r = d->mapped ? mapping_read(&d->call, &d->mapped_dirs, &d->mapping) : 0;
+	r = d->in->mapped ? mapping_read(&d->call, &d->mapped_dirs, &d->mapping) : 0;
 	if (r < 0)
 		go_home(d, "%s", strerror(-r));
 	return r;
@@ -324,7 +328,7 @@ prepare(struct dispatch *d, char **argv)
 static int
 prepare_to_say(struct dispatch *d)
 {
-	int r = say_new(d->rep, &d->tether, &d->say);
+	int r = say_new(d->rep, d->tether, &d->say);
 
 	if (r < 0)
 		go_home(d, "%s", strerror(-r));
@@ -333,25 +337,30 @@ prepare_to_say(struct dispatch *d)
 	return r;
 }
 
+/* A link's inputs, or what is to be kept, stay there for dray, which removes the directory then. */
 static void
-done(struct dispatch *d)
+leave_staging(const struct dispatch *d)
 {
-	/* A link's inputs, or what is to be kept, stay there for dray, which removes the directory
-	 * then. */
 	if (d->rep->staging[0] && d->rep->outcome != LEDGER_LINK && d->rep->n_links == 0 &&
 		!(keeps(d) && d->rep->outcome == LEDGER_DONE))
 		fs_rm_rf(d->rep->staging);
+}
+
+static void
+done(struct dispatch *d)
+{
 	farm_close(d->farm, FLUSH_MS);
-	zmq_ctx_termp(&d->zctx);
+	if (!d->in->shared) {
+		zmq_ctx_termp(&d->zctx);
+		memo_close(d->memo);
+	}
 	unit_free(d->unit);
 	say_free(d->say);
 	slots_close(d->slots);
-	memo_close(d->memo);
 	call_done(&d->call);
 	strv_done(&d->mapped_dirs);
 	buf_done(&d->parent_env);
 	free(d->cwd);
-	tether_done(&d->tether);
 }
 
 /* All outputs are in place, all text is printed, and the ledger is complete; the worker tells the
@@ -361,29 +370,26 @@ static void
 leave_early(struct dispatch *d)
 {
 #ifndef __SANITIZE_ADDRESS__
-	if (d->rep->outcome != LEDGER_DONE && d->rep->outcome != LEDGER_LINK)
-		return;
-	memo_flush(d->memo);
-	if (d->rep->outcome == LEDGER_DONE && !keeps(d))
-		fs_rm_rf(d->rep->staging);
-	_exit(0);
+	if (d->rep->outcome == LEDGER_DONE || d->rep->outcome == LEDGER_LINK)
+		_exit(0);
 #endif
 }
 
 int
 dispatch_unit(const struct dispatch_in *in, struct ledger *rep)
 {
-	struct dispatch d = { .conf = in->conf,
-		.jobs = in->jobs,
-		.mapped = in->mapped,
-		.rep = rep,
-		.tether = TETHER_INIT };
+	struct dispatch d = { .in = in, .conf = in->conf, .rep = rep, .tether = in->tether };
 
 	if (prepare(&d, in->argv) == 0 && open_farm(&d) == 0 && greet(&d) == 0 &&
 		prepare_to_say(&d) == 0 && pack(&d) == 0 && request(&d) == 0 &&
 		make_staging(&d) == 0)
 		run(&d);
-	leave_early(&d);
+	memo_flush(d.memo);
+	leave_staging(&d);
+	if (in->shared)
+		in->release(in->arg);
+	else
+		leave_early(&d);
 	done(&d);
-	return d.tether.signal ? 128 + d.tether.signal : 0;
+	return d.tether->signal ? 128 + d.tether->signal : 0;
 }

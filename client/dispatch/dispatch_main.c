@@ -1,5 +1,5 @@
-/* dray-dispatch: the farm half of dray. Started by dray for each unit that goes to the farm, and
- * for the farm's status. */
+/* dray-dispatch: the farm half of dray. Started by dray to serve all units that go to the farm, or
+ * for one of them, and for the farm's status. */
 #include "config.h"
 
 #include <errno.h>
@@ -9,14 +9,17 @@
 
 #include "client/dispatch/dispatch.h"
 #include "client/dispatch/farm_status.h"
+#include "client/dispatch/half.h"
 #include "common/child.h"
 #include "common/conf.h"
+#include "common/environ.h"
 #include "common/log.h"
 
 #define STATUS_USAGE 2
 
 static const char usage[] =
 	"usage: dray-dispatch --ledger-fd=N [--jobs=N] [--mapped] -- RUSTC ARG...\n"
+	"       dray-dispatch --half=N --key=KEY\n"
 	"       dray-dispatch --status [--json] [--compiler RUSTC]\n"
 	"\n"
 	"The farm half of dray(1), which starts it.\n"
@@ -24,6 +27,9 @@ static const char usage[] =
 	"  --ledger-fd=N      where dray keeps the ledger of the unit\n"
 	"  --jobs=N           how many jobs the build may run at a time; 0: not known\n"
 	"  --mapped           dray has mapped the unit's paths (paths = shared)\n"
+	"  --half=N           serve the wrappers that connect to this socket until none has come for\n"
+	"                     a while\n"
+	"  --key=KEY          ... that have this key\n"
 	"  --status           print what the coordinator says of the farm; exit status 1 if it\n"
 	"                     cannot be reached\n"
 	"  --json             ... as one JSON object\n"
@@ -32,10 +38,10 @@ static const char usage[] =
 	"  --version          print the version\n";
 
 struct dispatch_options {
-	int ledger_fd;
+	int ledger_fd, half_fd;
 	unsigned jobs;
 	bool mapped, status, json;
-	const char *compiler;
+	const char *compiler, *key;
 };
 
 static int
@@ -78,6 +84,7 @@ parse(int argc, char **argv, struct dispatch_options *o)
 {
 	static const struct option longs[] = { { "ledger-fd", required_argument, NULL, 'r' },
 		{ "jobs", required_argument, NULL, 'n' }, { "mapped", no_argument, NULL, 'm' },
+		{ "half", required_argument, NULL, 'H' }, { "key", required_argument, NULL, 'k' },
 		{ "status", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
 		{ "compiler", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 } };
@@ -90,6 +97,14 @@ parse(int argc, char **argv, struct dispatch_options *o)
 			o->ledger_fd = parse_fd(optarg);
 			if (o->ledger_fd < 0)
 				return bad_usage("--ledger-fd names no open descriptor");
+			break;
+		case 'H':
+			o->half_fd = parse_fd(optarg);
+			if (o->half_fd < 0)
+				return bad_usage("--half names no open descriptor");
+			break;
+		case 'k':
+			o->key = optarg;
 			break;
 		case 'n':
 			if (parse_jobs(optarg, &o->jobs) < 0)
@@ -126,6 +141,7 @@ run_unit(const struct dispatch_options *o, char **argv)
 {
 	_cleanup_(ledger_unmapp) struct ledger *rep = NULL;
 	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(tether_done) struct tether tether = TETHER_INIT;
 	_cleanup_(freep) char *error = NULL;
 	int r = ledger_map(o->ledger_fd, &rep);
 
@@ -138,10 +154,30 @@ run_unit(const struct dispatch_options *o, char **argv)
 		rep->outcome = LEDGER_HOME;
 		return 0;
 	}
-	return dispatch_unit(
-		&(struct dispatch_in){
-			.conf = conf, .argv = argv, .jobs = o->jobs, .mapped = o->mapped },
+	r = tether_open(&tether);
+	if (r < 0) {
+		snprintf(rep->why, sizeof(rep->why), "cannot start: %s", strerror(-r));
+		rep->outcome = LEDGER_HOME;
+		return 0;
+	}
+	return dispatch_unit(&(struct dispatch_in){ .conf = conf,
+				     .argv = argv,
+				     .jobs = o->jobs,
+				     .mapped = o->mapped,
+				     .dray = getppid(),
+				     .envp = environ_all(),
+				     .tether = &tether },
 		rep);
+}
+
+/* What keeps it from serving is nobody's to read: each wrapper goes on without it. */
+static int
+run_half(const struct dispatch_options *o)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *error = NULL;
+
+	return conf_load(&conf, &error) < 0 ? STATUS_USAGE : half_serve(conf, o->half_fd, o->key);
 }
 
 static int
@@ -161,7 +197,7 @@ run_status(const struct dispatch_options *o)
 int
 main(int argc, char **argv)
 {
-	struct dispatch_options o = { .ledger_fd = -1 };
+	struct dispatch_options o = { .ledger_fd = -1, .half_fd = -1 };
 	int r = parse(argc, argv, &o);
 
 	if (r >= 0)
@@ -170,6 +206,8 @@ main(int argc, char **argv)
 	log_init("dray-dispatch", LOG_LEVEL_NONE);
 	if (o.status)
 		return optind == argc ? run_status(&o) : bad_usage("unexpected arguments");
+	if (o.half_fd >= 0)
+		return optind == argc && o.key ? run_half(&o) : bad_usage("--half needs --key");
 	if (o.ledger_fd < 0 || optind == argc)
 		return bad_usage("--ledger-fd and a compiler, or --status, must be given");
 	return run_unit(&o, argv + optind);

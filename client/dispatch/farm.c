@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "client/dispatch/farm_priv.h"
+#include "client/dispatch/hub.h"
 #include "common/clock.h"
 
 static int
@@ -75,11 +76,28 @@ farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why
 	return 0;
 }
 
+int
+farm_sit(struct hub *hub, const struct conf *conf, struct farm **ret)
+{
+	struct farm *f = calloc(1, sizeof(*f));
+	int r = f ? hub_sit(hub, f, &f->seat) : -ENOMEM;
+
+	if (r < 0) {
+		free(f);
+		return r;
+	}
+	f->connect_ms = conf->client.connect_ms;
+	f->opened_ms = clock_mono_ms();
+	*ret = f;
+	return 0;
+}
+
 void
 farm_close(struct farm *f, int flush_ms)
 {
 	if (!f)
 		return;
+	hub_leave(f->seat);
 	monitor_freep(&f->monitor);
 	if (f->socket && flush_ms > 0 && f->state == FARM_WELCOMED)
 		zmq_setsockopt(f->socket, ZMQ_LINGER, &flush_ms, sizeof(flush_ms));
@@ -100,6 +118,8 @@ farm_closep(struct farm **f)
 const struct identity *
 farm_identity(const struct farm *f)
 {
+	if (f->seat)
+		return hub_identity(f->seat);
 	return f->has_identity ? &f->identity : NULL;
 }
 
@@ -115,18 +135,35 @@ farm_wrong(const struct farm *f)
 	return f->unreachable;
 }
 
+static int
+say(struct farm *f, enum wire_type type, const ProtobufCMessage *body)
+{
+	return f->seat ? hub_send(f->seat, type, body)
+		       : wire_send(f->socket, NULL, type, body, NULL, 0);
+}
+
+int
+farm_receive(struct farm *f, struct wire_msg *ret)
+{
+	return f->seat ? hub_receive(f->seat, ret)
+		       : wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, ret);
+}
+
+/* On a shared connection it is said once, by the hub. */
 int
 farm_hello(struct farm *f)
 {
 	Dray__Hello m;
 	char role[] = "client", software[] = "dray " PACKAGE_VERSION;
 
+	if (f->seat)
+		return 0;
 	dray__hello__init(&m);
 	m.version_min = WIRE_VERSION;
 	m.version_max = WIRE_VERSION;
 	m.role = role;
 	m.software = software;
-	return wire_send(f->socket, NULL, WIRE_HELLO, &m.base, NULL, 0);
+	return say(f, WIRE_HELLO, &m.base);
 }
 
 int
@@ -152,7 +189,7 @@ farm_ask(struct farm *f)
 	}
 	m.failed = list;
 	m.n_failed = f->n_failed;
-	return wire_send(f->socket, NULL, WIRE_JOB_REQUEST, &m.base, NULL, 0);
+	return say(f, WIRE_JOB_REQUEST, &m.base);
 }
 
 int
@@ -165,7 +202,7 @@ farm_ask_look(struct farm *f)
 		m.toolchain.data = f->toolchain;
 		m.toolchain.len = sizeof(f->toolchain);
 	}
-	return wire_send(f->socket, NULL, WIRE_STATUS_REQUEST, &m.base, NULL, 0);
+	return say(f, WIRE_STATUS_REQUEST, &m.base);
 }
 
 int
@@ -196,6 +233,8 @@ farm_request(struct farm *f, struct farm_job *job)
 	if (r < 0)
 		return r;
 	memcpy(job->id, f->id, sizeof(f->id));
+	if (f->seat)
+		hub_name(f->seat, f->id);
 	memcpy(f->toolchain, job->toolchain, sizeof(f->toolchain));
 	f->crate = strdup(job->crate);
 	f->kind = strdup(job->kind);
@@ -245,7 +284,7 @@ farm_retry(struct farm *f, const char *worker, Dray__Verdict verdict, const char
 	m.worker = e->worker;
 	m.verdict = verdict;
 	m.text = words;
-	return wire_send(f->socket, NULL, WIRE_JOB_RETRY, &m.base, NULL, 0);
+	return say(f, WIRE_JOB_RETRY, &m.base);
 }
 
 void
@@ -260,7 +299,7 @@ farm_finished(struct farm *f, int status)
 	m.job = f->id;
 	m.status = status;
 	/* the worker reports the same, so this message may be lost */
-	wire_send(f->socket, NULL, WIRE_JOB_FINISHED, &m.base, NULL, 0);
+	say(f, WIRE_JOB_FINISHED, &m.base);
 }
 
 void
@@ -273,46 +312,60 @@ farm_cancel(struct farm *f)
 	if (!f->id[0] || f->state != FARM_WELCOMED)
 		return;
 	m.job = f->id;
-	wire_send(f->socket, NULL, WIRE_JOB_CANCEL, &m.base, NULL, 0);
+	say(f, WIRE_JOB_CANCEL, &m.base);
 }
 
 size_t
 farm_items(const struct farm *f, zmq_pollitem_t *items)
 {
+	if (f->seat) {
+		items[0] = (zmq_pollitem_t){ NULL, hub_seat_fd(f->seat), ZMQ_POLLIN, 0 };
+		return 1;
+	}
 	items[0] = (zmq_pollitem_t){ f->socket, -1, ZMQ_POLLIN, 0 };
 	items[1] = (zmq_pollitem_t){ monitor_socket(f->monitor), -1, ZMQ_POLLIN, 0 };
 	return 2;
 }
 
 void
+farm_take_event(struct farm *f, enum monitor_event event, uint64_t now)
+{
+	switch (event) {
+	case MONITOR_NONE:
+	case MONITOR_PEER_GONE:
+		break;
+	case MONITOR_CONNECTED:
+		/* After a loss the coordinator knows nothing of this client, or it is another
+		 * process. */
+		if (f->lost && (farm_hello(f) < 0 || (f->waiting && farm_ask_anew(f, now) < 0) ||
+				       (f->asks_status && farm_ask_look(f) < 0)))
+			break;
+		f->lost = false;
+		f->state = FARM_CONNECTED;
+		f->heard_ms = now;
+		break;
+	case MONITOR_REFUSED:
+	case MONITOR_PUT_OFF:
+		f->rejected = true;
+		break;
+	case MONITOR_DISCONNECTED:
+		f->state = FARM_AWAY;
+		f->lost = true;
+		f->away_ms = now;
+		break;
+	}
+}
+
+void
 farm_connection_events(struct farm *f, uint64_t now)
 {
 	for (;;) {
-		switch (monitor_next(f->monitor, NULL)) {
-		case MONITOR_NONE:
-		case MONITOR_PEER_GONE:
+		enum monitor_event event = f->seat ? hub_event(f->seat)
+						   : monitor_next(f->monitor, NULL);
+
+		if (event == MONITOR_NONE || event == MONITOR_PEER_GONE)
 			return;
-		case MONITOR_CONNECTED:
-			/* After a loss the coordinator knows nothing of this client, or it is
-			 * another process. */
-			if (f->lost &&
-				(farm_hello(f) < 0 || (f->waiting && farm_ask_anew(f, now) < 0) ||
-					(f->asks_status && farm_ask_look(f) < 0)))
-				break;
-			f->lost = false;
-			f->state = FARM_CONNECTED;
-			f->heard_ms = now;
-			break;
-		case MONITOR_REFUSED:
-		case MONITOR_PUT_OFF:
-			f->rejected = true;
-			break;
-		case MONITOR_DISCONNECTED:
-			f->state = FARM_AWAY;
-			f->lost = true;
-			f->away_ms = now;
-			break;
-		}
+		farm_take_event(f, event, now);
 	}
 }
 
@@ -331,7 +384,7 @@ farm_mind(struct farm *f)
 	farm_connection_events(f, clock_mono_ms());
 	for (;;) {
 		struct wire_msg m = WIRE_MSG_INIT;
-		int r = wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, &m);
+		int r = farm_receive(f, &m);
 
 		if (r == 0)
 			farm_heard(f, m.info->type);

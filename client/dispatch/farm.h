@@ -27,6 +27,9 @@ struct farm;
 /* What is needed to reach the coordinator; *ret_why is a full sentence on failure (caller frees).
  */
 int farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why);
+/* One more job on a connection that stands already (hub.h). */
+struct hub;
+int farm_sit(struct hub *hub, const struct conf *conf, struct farm **ret);
 /* flush_ms: how long what was said last may take to leave. */
 void farm_close(struct farm *f, int flush_ms);
 void farm_closep(struct farm **f); /* with 0 */

@@ -18,9 +18,12 @@ enum farm_state_now {
 	FARM_AWAY, /* was there, is not now */
 };
 
+struct hub_seat;
+
 struct farm {
-	void *socket;
+	void *socket; /* this and the next: NULL where there is a seat */
 	struct monitor *monitor;
+	struct hub_seat *seat; /* on a connection that units share; NULL: it has its own */
 	struct identity identity;
 	bool has_identity;
 	enum farm_state_now state;
@@ -62,5 +65,8 @@ int farm_ask_anew(struct farm *f, uint64_t now);
 void farm_heard(struct farm *f, enum wire_type type);
 /* Takes all that the monitor has; asks again after a reconnection. */
 void farm_connection_events(struct farm *f, uint64_t now);
+void farm_take_event(struct farm *f, enum monitor_event event, uint64_t now);
+/* As wire_recv. */
+int farm_receive(struct farm *f, struct wire_msg *ret);
 
 #endif

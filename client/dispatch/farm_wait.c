@@ -186,7 +186,7 @@ take_messages(struct wait *w)
 	for (;;) {
 		struct wire_msg m = WIRE_MSG_INIT;
 		enum step s = STEP_ON;
-		int r = wire_recv(w->farm->socket, NULL, WIRE_FROM_COORDINATOR, &m);
+		int r = farm_receive(w->farm, &m);
 
 		if (r == 0)
 			s = step_message(w, &m);
@@ -295,7 +295,7 @@ farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms, stru
 				NULL);
 			return -ECONNREFUSED;
 		}
-		r = wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, ret);
+		r = farm_receive(f, ret);
 		if (r == 0 && ret->info->type == WIRE_STATUS) {
 			f->asks_status = false;
 			return 0;

@@ -21,6 +21,9 @@ remote_done(struct remote *r)
 	upload_free(r->upload);
 	relay_free(r->relay);
 	outputs_free(r->outputs);
+	if (r->in->pool && r->in_turn && r->connected && r->result->end == REMOTE_DONE)
+		pool_give(r->in->pool, r->in->place->endpoint, r->in->place->curve,
+			steal_ptr(r->socket), steal_ptr(r->monitor));
 	monitor_freep(&r->monitor);
 	socket_closep(&r->socket);
 	chunk_coder_free(r->coder);
@@ -60,23 +63,29 @@ make_parts(struct remote *r)
 }
 
 static int
-send_open(struct remote *r)
+send_hello(struct remote *r)
 {
-	const struct remote_in *in = r->in;
 	Dray__Hello hello;
-	Dray__JobOpen open;
 	char role[] = "client", software[] = "dray " PACKAGE_VERSION;
-	int e;
 
 	dray__hello__init(&hello);
-	dray__job_open__init(&open);
 	hello.version_min = WIRE_VERSION;
 	hello.version_max = WIRE_VERSION;
 	hello.role = role;
 	hello.software = software;
-	e = wire_send(r->socket, NULL, WIRE_HELLO, &hello.base, NULL, 0);
+	return wire_send(r->socket, NULL, WIRE_HELLO, &hello.base, NULL, 0);
+}
+
+static int
+send_open(struct remote *r)
+{
+	const struct remote_in *in = r->in;
+	Dray__JobOpen open;
+	int e = r->pooled ? 0 : send_hello(r);
+
 	if (e < 0)
 		return e;
+	dray__job_open__init(&open);
 	open.ticket.data = in->place->ticket->p;
 	open.ticket.len = in->place->ticket->n;
 	open.signature.data = in->place->signature->p;
@@ -92,10 +101,23 @@ send_open(struct remote *r)
 	return wire_send(r->socket, NULL, WIRE_JOB_OPEN, &open.base, NULL, 0);
 }
 
+static int
+open_connection(struct remote *r)
+{
+	const struct remote_in *in = r->in;
+
+	if (in->pool && pool_take(in->pool, in->place->endpoint, in->place->curve, &r->socket,
+				&r->monitor)) {
+		r->pooled = r->connected = r->in_turn = true;
+		return 0;
+	}
+	return socket_connect_monitored(in->zctx, in->place->endpoint, farm_identity(in->farm),
+		in->place->curve, JOB_HEARTBEAT_MS, &r->socket, &r->monitor);
+}
+
 static void
 start(struct remote *r)
 {
-	const struct remote_in *in = r->in;
 	int e = make_parts(r);
 
 	if (e < 0) {
@@ -103,8 +125,7 @@ start(struct remote *r)
 		return;
 	}
 	r->opened_ms = r->heard_ms = clock_mono_ms();
-	e = socket_connect_monitored(in->zctx, in->place->endpoint, farm_identity(in->farm),
-		in->place->curve, JOB_HEARTBEAT_MS, &r->socket, &r->monitor);
+	e = open_connection(r);
 	if (e < 0) {
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "cannot connect: %s", strerror(-e));
 		return;
@@ -217,7 +238,7 @@ static void
 turn(struct remote *r)
 {
 	zmq_pollitem_t items[2 + FARM_ITEMS + TETHER_ITEMS];
-	bool more;
+	bool more, mind = false;
 	size_t n = 2, farm, tether;
 
 	items[0] = (zmq_pollitem_t){ r->socket, -1, ZMQ_POLLIN, 0 };
@@ -239,7 +260,9 @@ turn(struct remote *r)
 	}
 	if (tether_look(r->in->tether, items + n + farm, tether))
 		remote_end(r, REMOTE_CUT, V(CANCELLED), "nobody waits for it any more");
-	if (items[n].revents || items[n + 1].revents)
+	for (size_t i = n; i < n + farm; i++)
+		mind |= items[i].revents != 0;
+	if (mind)
 		farm_mind(r->in->farm);
 	if (items[1].revents && !(items[0].revents & ZMQ_POLLIN))
 		connection_events(r);

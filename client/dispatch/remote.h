@@ -3,6 +3,7 @@
 #define DRAY_CLIENT_DISPATCH_REMOTE_H
 
 #include "client/dispatch/farm.h"
+#include "client/dispatch/pool.h"
 #include "client/dispatch/say.h"
 #include "client/dispatch/unit.h"
 
@@ -20,6 +21,7 @@ enum remote_end {
 
 struct remote_in {
 	void *zctx;
+	struct pool *pool; /* NULL: each try has a connection of its own */
 	struct farm *farm; /* minded meanwhile */
 	struct tether *tether;
 	struct unit *unit;

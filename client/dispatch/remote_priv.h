@@ -26,6 +26,8 @@ struct remote {
 	void *socket;
 	struct monitor *monitor;
 	bool connected;
+	bool pooled;  /* it had another job before */
+	bool in_turn; /* the worker takes another one after this */
 	bool blocked; /* the socket took no more at the last try */
 	struct chunk_coder *coder;
 	struct upload *upload;

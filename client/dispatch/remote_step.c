@@ -88,6 +88,10 @@ judge(struct remote *r, Dray__Verdict verdict, const char *text)
 static void
 on_welcome(struct remote *r, struct wire_msg *m)
 {
+	const Dray__Welcome *b = (const Dray__Welcome *)m->body;
+
+	for (size_t i = 0; i < b->n_features; i++)
+		r->in_turn |= streq(b->features[i], WIRE_IN_TURN);
 }
 
 static void

@@ -100,7 +100,7 @@ say_text(struct say *s, const void *p, size_t n)
 	rep->text_bytes += n;
 	rep->text_digest = d;
 	settle();
-	r = tether_write(s->tether, STDERR_FILENO, p, n);
+	r = tether_write(s->tether, false, p, n);
 	if (r < 0)
 		return r;
 	rep->text_sure_bytes = rep->text_bytes;
@@ -113,7 +113,7 @@ int
 say_out(struct say *s, const void *p, size_t n)
 {
 	keep(s, &s->out, p, n);
-	return n ? tether_write(s->tether, STDOUT_FILENO, p, n) : 0;
+	return n ? tether_write(s->tether, true, p, n) : 0;
 }
 
 int

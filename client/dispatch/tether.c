@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 
 /* A pipe that polls as writable takes this many bytes without blocking (pipe(7): one page). */
 #define WRITE_PART 4096
@@ -42,7 +43,7 @@ tether_open(struct tether *t)
 	t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (t->signals < 0)
 		return -errno;
-	t->watch_stderr = fcntl(STDERR_FILENO, F_GETFL) >= 0;
+	t->watch_stderr = fcntl(t->err, F_GETFL) >= 0;
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
 		return -errno;
 	/* a parent that died before this call sends no signal */
@@ -50,9 +51,18 @@ tether_open(struct tether *t)
 }
 
 void
+tether_hold(struct tether *t, int conn, int out, int err)
+{
+	*t = (struct tether){
+		.signals = conn, .is_dray = true, .out = out, .err = err, .watch_stderr = true
+	};
+}
+
+void
 tether_done(struct tether *t)
 {
-	closep(&t->signals);
+	if (!t->is_dray)
+		closep(&t->signals);
 }
 
 size_t
@@ -62,7 +72,7 @@ tether_items(const struct tether *t, zmq_pollitem_t *items)
 	if (!t->watch_stderr)
 		return 1;
 	/* a pipe without a reader polls as an error, for any events */
-	items[1] = (zmq_pollitem_t){ NULL, STDERR_FILENO, ZMQ_POLLERR, 0 };
+	items[1] = (zmq_pollitem_t){ NULL, t->err, ZMQ_POLLERR, 0 };
 	return 2;
 }
 
@@ -71,7 +81,10 @@ read_signal(struct tether *t)
 {
 	struct signalfd_siginfo si;
 
-	if (read(t->signals, &si, sizeof(si)) == (ssize_t)sizeof(si) && !t->signal)
+	if (t->is_dray)
+		/* it says nothing more: this is its end of file, or the loss of it */
+		t->signal = SIGTERM;
+	else if (read(t->signals, &si, sizeof(si)) == (ssize_t)sizeof(si) && !t->signal)
 		t->signal = (int)si.ssi_signo;
 }
 
@@ -79,9 +92,9 @@ bool
 tether_look(struct tether *t, const zmq_pollitem_t *items, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (items[i].fd == t->signals && (items[i].revents & ZMQ_POLLIN))
+		if (items[i].fd == t->signals && items[i].revents)
 			read_signal(t);
-		if (items[i].fd == STDERR_FILENO && (items[i].revents & ZMQ_POLLERR))
+		if (items[i].fd == t->err && (items[i].revents & ZMQ_POLLERR))
 			t->reader_gone = true;
 	}
 	return tether_cut(t);
@@ -100,7 +113,7 @@ wait_writable(struct tether *t, int fd)
 
 	if (poll(p, 2, -1) < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (p[0].revents & POLLIN)
+	if (p[0].revents)
 		read_signal(t);
 	if (t->signal)
 		return -ECANCELED;
@@ -109,9 +122,10 @@ wait_writable(struct tether *t, int fd)
 }
 
 int
-tether_write(struct tether *t, int fd, const void *p, size_t n)
+tether_write(struct tether *t, bool out, const void *p, size_t n)
 {
 	const uint8_t *b = p;
+	int fd = out ? t->out : t->err;
 
 	while (n > 0) {
 		ssize_t k;
@@ -125,7 +139,7 @@ tether_write(struct tether *t, int fd, const void *p, size_t n)
 		if (k < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (k < 0) {
-			if (errno == EPIPE && fd == STDERR_FILENO)
+			if (errno == EPIPE && !out)
 				t->reader_gone = true;
 			return -errno;
 		}

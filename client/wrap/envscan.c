@@ -281,11 +281,11 @@ envscan_read_parent(struct buf *ret)
 }
 
 int
-envscan_read_grandparent(struct buf *ret)
+envscan_read_parent_of(long pid, struct buf *ret)
 {
 	long ppid = 0;
 	bool cargo;
-	int r = procfs_is_ours() ? ask((long)getppid(), &ppid, &cargo) : -ESRCH;
+	int r = procfs_is_ours() ? ask(pid, &ppid, &cargo) : -ESRCH;
 
 	return r < 0 ? r : read_environ(find_cargo(ppid), ret);
 }

@@ -29,10 +29,10 @@ int envscan_collect(
 	const struct envscan_in *in, struct strv *ret, struct strv *ret_withheld, char **ret_home);
 
 /* The initial environment of the cargo that we were started by, also where wrappers stand between;
- * where there is none, of the process that started us. The other one, the same for what dray
- * starts. 0 or -errno. */
+ * where there is none, of the process that started us. The other one, the same for the process pid.
+ * 0 or -errno. */
 int envscan_read_parent(struct buf *ret);
-int envscan_read_grandparent(struct buf *ret);
+int envscan_read_parent_of(long pid, struct buf *ret);
 
 /* The parent's pid in the text of /proc/<pid>/stat; the command name in it may hold blanks and
  * parentheses. -EBADMSG when there is none. */

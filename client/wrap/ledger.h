@@ -24,7 +24,7 @@
 #include "common/digest.h"
 #include "common/joblog.h"
 
-#define LEDGER_MAGIC 0x33594152u /* changes with the layout */
+#define LEDGER_MAGIC 0x34594152u /* changes with the layout */
 #define LEDGER_ATTEMPTS 4
 
 /* In the staging directory. */
@@ -37,6 +37,8 @@ enum ledger_outcome { LEDGER_RUNNING, LEDGER_DONE, LEDGER_LINK, LEDGER_HOME };
 struct ledger {
 	uint32_t magic;
 	uint32_t outcome; /* enum ledger_outcome */
+	uint32_t half;	  /* process id of the resident farm half (client/half/request.h), set
+			   * before it begins; 0: none has */
 	int32_t status;	  /* the compiler's exit status */
 	uint32_t n_links; /* link calls under staging: link-0, link-1, … */
 	char why[256];	  /* for LEDGER_HOME: the reason, for the job log */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "common/buf.h"
+#include "common/environ.h"
 #include "common/fs.h"
 
 #define FILE_MAX (256u * 1024)
@@ -94,8 +95,8 @@ compare(void *arg, const struct local_only *e)
 static bool
 this_package(const char *crate, struct place_search *s)
 {
-	s->package = getenv("CARGO_PKG_NAME");
-	s->version = getenv("CARGO_PKG_VERSION");
+	s->package = environ_get("CARGO_PKG_NAME");
+	s->version = environ_get("CARGO_PKG_VERSION");
 	s->crate = crate;
 	return crate && s->package && *s->package && s->version;
 }

@@ -27,6 +27,7 @@
 #include "client/wrap/cached.h"
 #include "client/wrap/choose.h"
 #include "client/wrap/closure.h"
+#include "client/half/ask.h"
 #include "client/slots/given.h"
 #include "client/incremental/incremental.h"
 #include "client/wrap/link.h"
@@ -172,6 +173,7 @@ fill_from_ledger(const struct wrap *w, struct joblog_entry *e)
 	const struct ledger *r = &w->ledger;
 
 	e->worker = *r->worker ? r->worker : NULL;
+	e->half = r->half;
 	e->rmeta_us = r->rmeta_us;
 	e->pack_us = r->pack_us;
 	e->queue_us = r->queue_us;
@@ -321,7 +323,7 @@ open_slots(struct wrap *w, const char *kind)
 	slots_say(w->slots, &n);
 }
 
-/* Runs dray-dispatch to its end; w->ledger then says where things stand. 0 or -errno. */
+/* Has the farm half that is resident do it, or runs dray-dispatch to its end; w->ledger then says where things stand. 0 or -errno. */
 static int
 dispatch(struct wrap *w)
 {
@@ -332,6 +334,11 @@ dispatch(struct wrap *w)
 	_cleanup_(closep) int fd = -1;
 	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
 	struct notice n;
+	struct half_ask half = { .conf = w->conf,
+		.program = program,
+		.argv = w->call.argv,
+		.jobs = given_jobs(),
+		.mapped = w->mapped.on };
 	struct spawn_fd fds[1];
 	int r;
 
@@ -345,12 +352,16 @@ dispatch(struct wrap *w)
 	r = ledger_make(&shared, &fd);
 	if (r < 0)
 		return r;
+	half.ledger = shared;
+	half.ledger_fd = fd;
+	if (half_run(&half))
+		goto out;
 	r = strv_add(&argv, program);
 	if (r == 0)
 		r = strv_addf(&argv, "--ledger-fd=%d", FD_LEDGER);
 	/* it inherits no jobserver, and cargo is not its parent */
 	if (r == 0)
-		r = strv_addf(&argv, "--jobs=%u", given_jobs());
+		r = strv_addf(&argv, "--jobs=%u", half.jobs);
 	if (r == 0 && w->mapped.on)
 		r = strv_add(&argv, "--mapped");
 	if (r == 0)
@@ -364,6 +375,7 @@ dispatch(struct wrap *w)
 		.path = program, .argv = argv.v, .fds = fds, .n_fds = 1, .only_fds = true });
 	if (r < 0)
 		return r;
+out:
 	w->dispatched = true;
 	ledger_take(shared, &w->ledger);
 	/* other processes wait for this one's try of the farm: its result is written by now */

@@ -148,8 +148,19 @@ memory_errors() {
   return $found
 }
 
+# The farm halves that live, of all caches of the scenario; one a line.
+half_pids() {
+  local f pid
+  for f in $(find "$BATS_TEST_TMPDIR" -path '*/half/*.start' 2>/dev/null); do
+    read -r pid <"$f" || continue
+    [ "$pid" = 0 ] || is_gone "$pid" || printf '%s\n' "$pid"
+  done
+}
+
 teardown() {
   local pid dir
+  # They outlive the builds that have started them.
+  mapfile -t -O "${#STARTED[@]}" STARTED < <(half_pids)
   for pid in ${STARTED[@]+"${STARTED[@]}"}; do
     kill -CONT "$pid" 2>/dev/null || true
     kill -TERM "$pid" 2>/dev/null || true

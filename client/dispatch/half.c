@@ -1,0 +1,589 @@
+/* Invariant: what a wrapper has of its own (directory, umask, environment, descriptors) is the
+ * thread's that has its unit, and of no other; whatever becomes of one unit, the others go on. The
+ * main thread waits for nothing but its poll, so its beat says that this process lives. */
+#include "config.h"
+
+#include "client/dispatch/half.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "client/dispatch/dispatch.h"
+#include "client/dispatch/hub.h"
+#include "client/dispatch/pool.h"
+#include "client/half/key.h"
+#include "client/half/place.h"
+#include "client/half/request.h"
+#include "common/clock.h"
+#include "common/environ.h"
+#include "common/fs.h"
+#include "common/proc.h"
+#include "memo/memo.h"
+
+#define BACKLOG 256
+#define UNITS_MAX 512
+#define STACK_BYTES (1u << 20)
+#define SOCKETS_MAX (4 * UNITS_MAX) /* of libzmq: a unit has two of them, the pool some */
+#define HELLO_MS 1000
+#define TICK_MS 250
+#define AWAY_MS 3000 /* without the farm there is nothing to stay for */
+#define ARENAS 4
+
+/* The memo of the units that have begun since it was opened. */
+struct shared_memo {
+	struct memo *memo;
+	unsigned users;
+};
+
+struct guest {
+	TAILQ_ENTRY(guest) link;
+	struct half *half;
+	int conn;
+	pid_t dray;
+	int fds[HALF_FDS];
+	bool waits; /* its wrapper minds the beat */
+	struct ledger *ledger;
+	struct buf text;
+	struct half_request request;
+	struct shared_memo *memo;
+};
+
+struct half {
+	struct conf *conf;
+	struct digest key;
+	int dir, listener, signals;
+	struct stat place; /* of the socket, as it was made */
+	void *zctx;
+	struct hub *hub;
+	struct pool *pool;
+	pthread_mutex_t memo_lock; /* of the memo: opening it may take a while */
+	struct shared_memo *memo;
+	pthread_mutex_t lock; /* of all below */
+	TAILQ_HEAD(, guest) guests;
+	size_t n_guests;
+	uint64_t idle_ms; /* since when there are none */
+};
+
+/* ---- the memo */
+
+/* Another process may have begun the file anew: what it learns is then found only there. */
+static struct shared_memo *
+memo_get(struct half *h)
+{
+	struct shared_memo *m, *old = NULL;
+
+	pthread_mutex_lock(&h->memo_lock);
+	m = h->memo;
+	if (m && m->memo && !memo_is_current(m->memo)) {
+		if (m->users == 0)
+			old = m;
+		m = h->memo = NULL;
+	}
+	if (!m) {
+		m = h->memo = calloc(1, sizeof(*m));
+		if (m && memo_open(h->conf->client.cache_dir, &m->memo) < 0)
+			m->memo = NULL;
+	}
+	if (m)
+		m->users++;
+	pthread_mutex_unlock(&h->memo_lock);
+	if (old) {
+		memo_close(old->memo);
+		free(old);
+	}
+	return m;
+}
+
+static void
+memo_put(struct half *h, struct shared_memo *m)
+{
+	bool last;
+
+	if (!m)
+		return;
+	pthread_mutex_lock(&h->memo_lock);
+	last = --m->users == 0 && h->memo != m;
+	pthread_mutex_unlock(&h->memo_lock);
+	if (last) {
+		memo_close(m->memo);
+		free(m);
+	}
+}
+
+/* ---- one unit */
+
+static void
+guest_free(struct guest *g)
+{
+	ledger_unmap(g->ledger);
+	half_request_done(&g->request);
+	buf_done(&g->text);
+	for (size_t i = 0; i < HALF_FDS; i++)
+		closep(&g->fds[i]);
+	/* last: cargo's pipes are closed when dray hears of it */
+	closep(&g->conn);
+	free(g);
+}
+
+/* Takes the descriptors out of a message; too few, or too many, are none. */
+static int
+take_fds(struct guest *g, struct msghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	size_t n = 0;
+	int *fds;
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return -EBADMSG;
+	fds = (int *)CMSG_DATA(c);
+	n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	for (size_t i = 0; i < n; i++) {
+		if (i < HALF_FDS)
+			memcpy(&g->fds[i], &fds[i], sizeof(int));
+		else
+			close(fds[i]);
+	}
+	return n == HALF_FDS && !(m->msg_flags & MSG_CTRUNC) ? 0 : -EBADMSG;
+}
+
+/* Waits for a message; the descriptors that came with it are the caller's. Its size, or -errno. */
+static int
+receive(struct guest *g, void *p, size_t size, struct msghdr *m)
+{
+	struct pollfd wait = { g->conn, POLLIN, 0 };
+	struct iovec iov = { p, size };
+	ssize_t n;
+
+	if (poll(&wait, 1, HELLO_MS) <= 0)
+		return -ETIMEDOUT;
+	m->msg_iov = &iov;
+	m->msg_iovlen = 1;
+	n = recvmsg(g->conn, m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	return n < 0 ? -errno : (int)n;
+}
+
+static int
+receive_hello(struct guest *g)
+{
+	char b[sizeof(struct half_hello) + 1];
+	struct msghdr m = { .msg_control = NULL };
+	struct half_ready ready;
+	int n = receive(g, b, sizeof(b), &m);
+
+	if (n < 0 || !half_hello_ok(b, (size_t)n, &g->half->key))
+		return -EBADMSG;
+	half_ready_make(getpid(), &ready);
+	if (send(g->conn, &ready, sizeof(ready), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	pthread_mutex_lock(&g->half->lock);
+	g->waits = true;
+	pthread_mutex_unlock(&g->half->lock);
+	return 0;
+}
+
+static int
+receive_fds(struct guest *g)
+{
+	union {
+		struct cmsghdr align;
+		char b[CMSG_SPACE(HALF_FDS * sizeof(int))];
+	} control;
+	struct msghdr m = { .msg_control = &control, .msg_controllen = sizeof(control) };
+	char word[2];
+	int n = receive(g, word, sizeof(word), &m), r;
+
+	if (n < 0)
+		return n;
+	r = take_fds(g, &m);
+	return r < 0 || n != 1 || *word != HALF_UNIT ? -EBADMSG : 0;
+}
+
+static int
+read_request(struct guest *g)
+{
+	struct stat st;
+	size_t got = 0;
+	int r;
+
+	if (fstat(g->fds[HALF_REQUEST], &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+		st.st_size > (off_t)HALF_REQUEST_MAX)
+		return -EBADMSG;
+	r = buf_reserve(&g->text, (size_t)st.st_size);
+	while (r == 0 && got < (size_t)st.st_size) {
+		ssize_t k = pread(g->fds[HALF_REQUEST], g->text.p + got, (size_t)st.st_size - got,
+			(off_t)got);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return -EBADMSG;
+		got += (size_t)k;
+	}
+	g->text.n = got;
+	return r < 0 ? r : half_request_decode(g->text.p, g->text.n, &g->request);
+}
+
+/* Directory and umask become this thread's own. */
+static int
+take_place(struct guest *g)
+{
+	if (unshare(CLONE_FS) < 0 || fchdir(g->fds[HALF_CWD]) < 0)
+		return -errno;
+	umask(g->request.umask);
+	environ_use(g->request.env);
+	return 0;
+}
+
+/* All that is dray's to wait for is done. */
+static void
+release(void *arg)
+{
+	struct guest *g = arg;
+
+	pthread_mutex_lock(&g->half->lock);
+	g->waits = false;
+	pthread_mutex_unlock(&g->half->lock);
+	ledger_unmap(steal_ptr(g->ledger));
+	closep(&g->fds[HALF_OUT]);
+	closep(&g->fds[HALF_ERR]);
+	shutdown(g->conn, SHUT_RDWR);
+}
+
+static int
+receive_unit(struct guest *g)
+{
+	int r = receive_hello(g);
+
+	if (r == 0)
+		r = receive_fds(g);
+	if (r == 0)
+		r = ledger_map(g->fds[HALF_LEDGER], &g->ledger);
+	if (r == 0)
+		r = read_request(g);
+	if (r == 0)
+		r = take_place(g);
+	if (r == 0)
+		__atomic_store_n(&g->ledger->half, (uint32_t)getpid(), __ATOMIC_SEQ_CST);
+	return r;
+}
+
+static void
+do_unit(struct guest *g)
+{
+	struct half *h = g->half;
+	struct dispatch_shared shared = { .zctx = h->zctx, .hub = h->hub, .pool = h->pool };
+	struct tether tether;
+	struct dispatch_in in = { .conf = h->conf,
+		.argv = g->request.argv,
+		.jobs = g->request.jobs,
+		.mapped = g->request.mapped,
+		.dray = g->dray,
+		.envp = g->request.env,
+		.tether = &tether,
+		.shared = &shared,
+		.release = release,
+		.arg = g };
+
+	tether_hold(&tether, g->conn, g->fds[HALF_OUT], g->fds[HALF_ERR]);
+	g->memo = memo_get(h);
+	shared.memo = g->memo ? g->memo->memo : NULL;
+	dispatch_unit(&in, g->ledger);
+	memo_put(h, g->memo);
+}
+
+static void *
+serve(void *arg)
+{
+	struct guest *g = arg;
+	struct half *h = g->half;
+
+	if (receive_unit(g) == 0)
+		do_unit(g);
+	environ_use(NULL);
+	pthread_mutex_lock(&h->lock);
+	TAILQ_REMOVE(&h->guests, g, link);
+	pthread_mutex_unlock(&h->lock);
+	guest_free(g);
+	/* after this nothing of the half is touched: it may end */
+	pthread_mutex_lock(&h->lock);
+	if (--h->n_guests == 0)
+		h->idle_ms = clock_mono_ms();
+	pthread_mutex_unlock(&h->lock);
+	return NULL;
+}
+
+/* ---- all of them */
+
+static int
+start_thread(struct guest *g)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r = -pthread_attr_init(&attr);
+
+	if (r < 0)
+		return r;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	r = -pthread_create(&thread, &attr, serve, g);
+	pthread_attr_destroy(&attr);
+	return r;
+}
+
+static void
+welcome(struct half *h, int conn)
+{
+	struct guest *g = calloc(1, sizeof(*g));
+	size_t n;
+
+	pthread_mutex_lock(&h->lock);
+	n = h->n_guests;
+	pthread_mutex_unlock(&h->lock);
+	if (!g || n >= UNITS_MAX || !half_peer_is_ours(conn, &g->dray)) {
+		close(conn);
+		free(g);
+		return;
+	}
+	g->half = h;
+	g->conn = conn;
+	for (size_t i = 0; i < HALF_FDS; i++)
+		g->fds[i] = -1;
+	pthread_mutex_lock(&h->lock);
+	TAILQ_INSERT_TAIL(&h->guests, g, link);
+	h->n_guests++;
+	pthread_mutex_unlock(&h->lock);
+	if (start_thread(g) == 0)
+		return;
+	pthread_mutex_lock(&h->lock);
+	TAILQ_REMOVE(&h->guests, g, link);
+	h->n_guests--;
+	pthread_mutex_unlock(&h->lock);
+	guest_free(g);
+}
+
+static void
+accept_all(struct half *h)
+{
+	int conn;
+
+	while ((conn = accept4(h->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+		welcome(h, conn);
+}
+
+static void
+beat(struct half *h)
+{
+	const char word = HALF_BEAT;
+	struct guest *g;
+
+	pthread_mutex_lock(&h->lock);
+	TAILQ_FOREACH(g, &h->guests, link)
+		if (g->waits)
+			(void)!send(g->conn, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* Whether wrappers still find this process: its socket, in the cache directory of its key. */
+static bool
+is_met(const struct half *h)
+{
+	char name[HALF_NAME_SIZE];
+	struct stat st, dir, there;
+
+	half_socket_name(&h->key, name);
+	return fstatat(h->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_ino == h->place.st_ino && st.st_dev == h->place.st_dev &&
+	       fstat(h->dir, &dir) == 0 && dir.st_nlink > 0 &&
+	       stat(h->conf->client.cache_dir, &there) == 0;
+}
+
+static bool
+may_leave(struct half *h, uint64_t now)
+{
+	uint64_t away = hub_away_since(h->hub);
+	bool idle;
+
+	pthread_mutex_lock(&h->lock);
+	idle = h->n_guests == 0;
+	pthread_mutex_unlock(&h->lock);
+	if (!idle)
+		return false;
+	return now - h->idle_ms >= h->conf->client.farm_half_s * 1000 || hub_is_refused(h->hub) ||
+	       (away && now - MAX2(away, h->idle_ms) > AWAY_MS) || !is_met(h);
+}
+
+/* Who has connected meanwhile is told by the end of it, and goes on without. */
+static void
+leave_place(struct half *h)
+{
+	char name[HALF_NAME_SIZE];
+
+	if (!is_met(h))
+		return;
+	half_socket_name(&h->key, name);
+	unlinkat(h->dir, name, 0);
+	half_start_name(&h->key, name);
+	unlinkat(h->dir, name, 0);
+}
+
+static void
+loop(struct half *h)
+{
+	uint64_t beaten = 0;
+
+	for (;;) {
+		zmq_pollitem_t items[HUB_ITEMS + 2];
+		size_t n = hub_items(h->hub, items);
+		uint64_t now;
+
+		items[n] = (zmq_pollitem_t){ NULL, h->listener, ZMQ_POLLIN, 0 };
+		items[n + 1] = (zmq_pollitem_t){ NULL, h->signals, ZMQ_POLLIN, 0 };
+		if (zmq_poll(items, (int)n + 2, TICK_MS) < 0 && errno != EINTR)
+			return;
+		if (items[n + 1].revents)
+			return;
+		hub_step(h->hub);
+		if (items[n].revents)
+			accept_all(h);
+		now = clock_mono_ms();
+		if (now - beaten >= HALF_BEAT_MS) {
+			beat(h);
+			pool_tick(h->pool, now);
+			beaten = now;
+			if (may_leave(h, now))
+				return;
+		}
+	}
+}
+
+/* ---- its life */
+
+static int
+open_signals(struct half *h)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	h->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return h->signals < 0 ? -errno : 0;
+}
+
+static void
+raise_file_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/* Whether this is what the wrapper thinks it is. */
+static int
+check_key(struct half *h, const char *key)
+{
+	struct digest mine;
+	int r = digest_parse(key, &h->key);
+
+	if (r == 0)
+		r = half_key_make(h->conf, "/proc/self/exe", &mine);
+	return r < 0 ? r : digest_eq(&mine, &h->key) ? 0 : -EBADMSG;
+}
+
+static int
+set_up(struct half *h, const char *key)
+{
+	_cleanup_(freep) char *why = NULL;
+	char name[HALF_NAME_SIZE];
+	int r;
+
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_mutex_init(&h->memo_lock, NULL);
+	TAILQ_INIT(&h->guests);
+	h->idle_ms = clock_mono_ms();
+	mallopt(M_ARENA_MAX, ARENAS);
+	/* of the farm's keys, what the hub has read is what the key is about */
+	r = check_key(h, key);
+	if (r < 0)
+		return r;
+	h->dir = half_dir_open(h->conf->client.cache_dir);
+	if (h->dir < 0)
+		return h->dir;
+	half_socket_name(&h->key, name);
+	if (fstatat(h->dir, name, &h->place, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	/* from now on its peers are told that this process listens */
+	if (listen(h->listener, BACKLOG) < 0 || unshare(CLONE_FS) < 0 || chdir("/") < 0)
+		return -errno;
+	r = open_signals(h);
+	if (r == 0)
+		r = pool_new(&h->pool);
+	if (r == 0)
+		r = zmq_ctx_open(&h->zctx);
+	if (r < 0)
+		return r;
+	zmq_ctx_set(h->zctx, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+	r = hub_open(h->zctx, h->conf, &h->hub, &why);
+	if (r == 0)
+		r = check_key(h, key);
+	raise_file_limit();
+	return r;
+}
+
+/* What the units of this process have of it is in use until each has ended. */
+static void
+tear_down(struct half *h)
+{
+	if (h->memo) {
+		memo_close(h->memo->memo);
+		free(h->memo);
+	}
+	pool_freep(&h->pool);
+	hub_closep(&h->hub);
+	zmq_ctx_termp(&h->zctx);
+	closep(&h->signals);
+	closep(&h->listener);
+	closep(&h->dir);
+}
+
+int
+half_serve(struct conf *conf, int listener, const char *key)
+{
+	struct half h = { .conf = conf, .listener = listener, .dir = -1, .signals = -1 };
+	size_t left;
+
+	/* The terminal's signals are for the build that has started this process. */
+	setsid();
+	fcntl(listener, F_SETFD, FD_CLOEXEC);
+	if (set_up(&h, key) < 0) {
+		tear_down(&h);
+		return 1;
+	}
+	loop(&h);
+	leave_place(&h);
+	pthread_mutex_lock(&h.lock);
+	left = h.n_guests;
+	pthread_mutex_unlock(&h.lock);
+	/* their wrappers see the end of this process, and compile themselves */
+	if (left)
+		_exit(0);
+	tear_down(&h);
+	return 0;
+}

@@ -1,0 +1,416 @@
+/* Invariant: a message is in one list at a time, the outbox or a seat's mail, and every list is
+ * changed under the lock; the lock is never held while anything is waited for. */
+#include "config.h"
+
+#include "client/dispatch/hub.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/queue.h>
+
+#include "client/dispatch/farm_priv.h"
+#include "common/clock.h"
+
+/* More than a connection can make while a thread sleeps. What is above that is forgotten: the last
+ * events are what counts. */
+#define EVENTS_MAX 16
+
+struct letter {
+	TAILQ_ENTRY(letter) link;
+	zmq_msg_t msg;
+};
+TAILQ_HEAD(letters, letter);
+
+struct hub_seat {
+	TAILQ_ENTRY(hub_seat) link;
+	struct hub *hub;
+	int fd;
+	char job[JOB_ID_SIZE];
+	struct letters mail;
+	enum monitor_event events[EVENTS_MAX];
+	size_t n_events;
+};
+
+struct hub {
+	pthread_mutex_t lock;
+	struct farm *farm; /* the connection; its job is none */
+	int wake;	   /* the outbox has something */
+	struct letters outbox;
+	TAILQ_HEAD(, hub_seat) seats;
+	uint64_t away_ms;
+};
+
+static struct letter *
+letter_new(void)
+{
+	struct letter *l = calloc(1, sizeof(*l));
+
+	if (l)
+		zmq_msg_init(&l->msg);
+	return l;
+}
+
+static void
+letter_free(struct letter *l)
+{
+	zmq_msg_close(&l->msg);
+	free(l);
+}
+
+static void
+letters_free(struct letters *v)
+{
+	struct letter *l;
+
+	while ((l = TAILQ_FIRST(v)) != NULL) {
+		TAILQ_REMOVE(v, l, link);
+		letter_free(l);
+	}
+}
+
+static void
+ring(int fd)
+{
+	const uint64_t one = 1;
+
+	(void)!write(fd, &one, sizeof(one));
+}
+
+static void
+silence(int fd)
+{
+	uint64_t n;
+
+	(void)!read(fd, &n, sizeof(n));
+}
+
+static void
+hub_free(struct hub *h)
+{
+	if (!h)
+		return;
+	letters_free(&h->outbox);
+	farm_close(h->farm, 0);
+	closep(&h->wake);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+void
+hub_closep(struct hub **h)
+{
+	hub_free(*h);
+	*h = NULL;
+}
+
+int
+hub_open(void *zctx, const struct conf *conf, struct hub **ret, char **ret_why)
+{
+	_cleanup_(hub_closep) struct hub *h = calloc(1, sizeof(*h));
+	int r;
+
+	*ret_why = NULL;
+	if (!h)
+		return -ENOMEM;
+	pthread_mutex_init(&h->lock, NULL);
+	TAILQ_INIT(&h->outbox);
+	TAILQ_INIT(&h->seats);
+	h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	h->away_ms = clock_mono_ms();
+	if (h->wake < 0)
+		return -errno;
+	r = farm_open(zctx, conf, &h->farm, ret_why);
+	if (r < 0)
+		return r;
+	r = farm_hello(h->farm);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(h);
+	return 0;
+}
+
+size_t
+hub_items(const struct hub *h, zmq_pollitem_t *items)
+{
+	size_t n = farm_items(h->farm, items);
+
+	items[n++] = (zmq_pollitem_t){ NULL, h->wake, ZMQ_POLLIN, 0 };
+	return n;
+}
+
+uint64_t
+hub_away_since(const struct hub *h)
+{
+	return h->away_ms;
+}
+
+bool
+hub_is_refused(const struct hub *h)
+{
+	return h->farm->rejected;
+}
+
+/* ---- out */
+
+static struct letter *
+take_first(struct hub *h, struct letters *v)
+{
+	struct letter *l;
+
+	pthread_mutex_lock(&h->lock);
+	l = TAILQ_FIRST(v);
+	if (l)
+		TAILQ_REMOVE(v, l, link);
+	pthread_mutex_unlock(&h->lock);
+	return l;
+}
+
+/* What the socket does not take is lost, as it is where a connection is lost: who asked asks anew,
+ * or gives up. */
+static void
+send_all(struct hub *h)
+{
+	struct letter *l;
+
+	silence(h->wake);
+	while ((l = take_first(h, &h->outbox)) != NULL) {
+		while (zmq_msg_send(&l->msg, h->farm->socket, ZMQ_DONTWAIT) < 0 &&
+			zmq_errno() == EINTR)
+			;
+		letter_free(l);
+	}
+}
+
+int
+hub_send(struct hub_seat *s, enum wire_type type, const ProtobufCMessage *body)
+{
+	struct letter *l = letter_new();
+	int r = l ? wire_encode(type, body, &l->msg) : -ENOMEM;
+
+	if (r < 0) {
+		if (l)
+			letter_free(l);
+		return r;
+	}
+	pthread_mutex_lock(&s->hub->lock);
+	TAILQ_INSERT_TAIL(&s->hub->outbox, l, link);
+	pthread_mutex_unlock(&s->hub->lock);
+	ring(s->hub->wake);
+	return 0;
+}
+
+/* ---- in */
+
+/* The job that a message is about; NULL: all. */
+static const char *
+job_of(const struct wire_msg *m)
+{
+	switch (m->info->type) {
+	case WIRE_JOB_QUEUED:
+		return ((const Dray__JobQueued *)m->body)->job;
+	case WIRE_JOB_PLACED:
+		return ((const Dray__JobPlaced *)m->body)->job;
+	case WIRE_JOB_DENIED:
+		return ((const Dray__JobDenied *)m->body)->job;
+	default:
+		return NULL;
+	}
+}
+
+/* The lock is held. Without memory the seat waits in vain, and its unit is compiled here. */
+static void
+put_mail(struct hub_seat *s, zmq_msg_t *msg)
+{
+	struct letter *l = letter_new();
+
+	if (!l)
+		return;
+	zmq_msg_copy(&l->msg, msg);
+	TAILQ_INSERT_TAIL(&s->mail, l, link);
+	ring(s->fd);
+}
+
+static void
+deliver(struct hub *h, zmq_msg_t *msg)
+{
+	struct wire_msg m = WIRE_MSG_INIT;
+	struct hub_seat *s;
+	const char *job;
+
+	if (wire_decode(zmq_msg_data(msg), zmq_msg_size(msg), NULL, WIRE_FROM_COORDINATOR, &m) < 0) {
+		wire_msg_done(&m);
+		return;
+	}
+	job = job_of(&m);
+	pthread_mutex_lock(&h->lock);
+	farm_heard(h->farm, m.info->type);
+	if (h->farm->state == FARM_WELCOMED)
+		h->away_ms = 0;
+	TAILQ_FOREACH(s, &h->seats, link)
+		if (!job || streq(s->job, job))
+			put_mail(s, msg);
+	pthread_mutex_unlock(&h->lock);
+	wire_msg_done(&m);
+}
+
+static void
+receive_all(struct hub *h)
+{
+	for (;;) {
+		zmq_msg_t msg;
+		int n;
+
+		zmq_msg_init(&msg);
+		n = zmq_msg_recv(&msg, h->farm->socket, ZMQ_DONTWAIT);
+		if (n >= 0 && !zmq_msg_more(&msg))
+			deliver(h, &msg);
+		zmq_msg_close(&msg);
+		if (n < 0 && zmq_errno() != EINTR)
+			return;
+	}
+}
+
+/* The lock is held. */
+static void
+put_event(struct hub_seat *s, enum monitor_event event)
+{
+	if (s->n_events == EVENTS_MAX)
+		memmove(s->events, s->events + 1, --s->n_events * sizeof(s->events[0]));
+	s->events[s->n_events++] = event;
+	ring(s->fd);
+}
+
+static void
+watch_connection(struct hub *h)
+{
+	enum monitor_event event;
+
+	while ((event = monitor_next(h->farm->monitor, NULL)) != MONITOR_NONE) {
+		uint64_t now = clock_mono_ms();
+		struct hub_seat *s;
+
+		pthread_mutex_lock(&h->lock);
+		farm_take_event(h->farm, event, now);
+		if (event == MONITOR_DISCONNECTED && !h->away_ms)
+			h->away_ms = now;
+		TAILQ_FOREACH(s, &h->seats, link)
+			put_event(s, event);
+		pthread_mutex_unlock(&h->lock);
+	}
+}
+
+/* Events come first, as in farm_wait: on a new connection all is said anew, Hello before the rest. */
+void
+hub_step(struct hub *h)
+{
+	watch_connection(h);
+	send_all(h);
+	receive_all(h);
+}
+
+/* ---- seats */
+
+int
+hub_sit(struct hub *h, struct farm *f, struct hub_seat **ret)
+{
+	struct hub_seat *s = calloc(1, sizeof(*s));
+	int fd = s ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+
+	if (fd < 0) {
+		free(s);
+		return s ? -errno : -ENOMEM;
+	}
+	s->hub = h;
+	s->fd = fd;
+	TAILQ_INIT(&s->mail);
+	pthread_mutex_lock(&h->lock);
+	TAILQ_INSERT_TAIL(&h->seats, s, link);
+	f->state = h->farm->state;
+	f->rejected = h->farm->rejected;
+	f->lost = h->farm->lost;
+	f->away_ms = clock_mono_ms();
+	f->welcomed = f->state == FARM_WELCOMED;
+	pthread_mutex_unlock(&h->lock);
+	*ret = s;
+	return 0;
+}
+
+void
+hub_leave(struct hub_seat *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->hub->lock);
+	TAILQ_REMOVE(&s->hub->seats, s, link);
+	pthread_mutex_unlock(&s->hub->lock);
+	letters_free(&s->mail);
+	close(s->fd);
+	free(s);
+}
+
+void
+hub_name(struct hub_seat *s, const char *job)
+{
+	pthread_mutex_lock(&s->hub->lock);
+	snprintf(s->job, sizeof(s->job), "%s", job);
+	pthread_mutex_unlock(&s->hub->lock);
+}
+
+int
+hub_seat_fd(const struct hub_seat *s)
+{
+	return s->fd;
+}
+
+const struct identity *
+hub_identity(const struct hub_seat *s)
+{
+	return farm_identity(s->hub->farm);
+}
+
+/* The lock is held. */
+static void
+silence_if_empty(struct hub_seat *s)
+{
+	if (s->n_events == 0 && TAILQ_EMPTY(&s->mail))
+		silence(s->fd);
+}
+
+int
+hub_receive(struct hub_seat *s, struct wire_msg *ret)
+{
+	struct letter *l;
+	int r;
+
+	pthread_mutex_lock(&s->hub->lock);
+	l = TAILQ_FIRST(&s->mail);
+	if (l)
+		TAILQ_REMOVE(&s->mail, l, link);
+	else
+		silence_if_empty(s);
+	pthread_mutex_unlock(&s->hub->lock);
+	if (!l)
+		return -EAGAIN;
+	r = wire_decode(
+		zmq_msg_data(&l->msg), zmq_msg_size(&l->msg), NULL, WIRE_FROM_COORDINATOR, ret);
+	letter_free(l);
+	return r;
+}
+
+enum monitor_event
+hub_event(struct hub_seat *s)
+{
+	enum monitor_event event = MONITOR_NONE;
+
+	pthread_mutex_lock(&s->hub->lock);
+	if (s->n_events) {
+		event = s->events[0];
+		memmove(s->events, s->events + 1, --s->n_events * sizeof(s->events[0]));
+	} else {
+		silence_if_empty(s);
+	}
+	pthread_mutex_unlock(&s->hub->lock);
+	return event;
+}

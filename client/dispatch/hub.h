@@ -1,0 +1,46 @@
+/* One connection with the coordinator for many jobs (farm.h), each in a thread of its own.
+ *
+ *   a unit's thread                     the thread that calls hub_step
+ *     farm_sit ─▶ a seat
+ *     hub_send ────── outbox ─────────▶   the socket
+ *     hub_receive ◀── the seat's mail ──  messages, by the job that they name
+ *     hub_event ◀──── its events ───────  connected, refused, lost: to all seats
+ *
+ * libzmq's sockets belong to one thread, which waits for them; so nobody else touches them. */
+#ifndef DRAY_CLIENT_DISPATCH_HUB_H
+#define DRAY_CLIENT_DISPATCH_HUB_H
+
+#include "common/conf.h"
+#include "keys/identity.h"
+#include "proto/socket.h"
+#include "proto/wire.h"
+
+#define HUB_ITEMS 3
+
+struct hub;
+struct hub_seat;
+struct farm;
+
+/* Begins to connect. 0; -errno with a sentence in *ret_why (caller frees). */
+int hub_open(void *zctx, const struct conf *conf, struct hub **ret, char **ret_why);
+void hub_closep(struct hub **h); /* when nobody sits there any more */
+
+/* For the poll loop: fills items (HUB_ITEMS); does all that is due. */
+size_t hub_items(const struct hub *h, zmq_pollitem_t *items);
+void hub_step(struct hub *h);
+/* Since when there has been no connection, in ms of the monotonic clock; 0: there is one. */
+uint64_t hub_away_since(const struct hub *h);
+/* The coordinator does not know this client's key, or is not the one: no unit gets through. */
+bool hub_is_refused(const struct hub *h);
+
+/* For farm.c. *f gets what is known of the connection. 0 or -errno. */
+int hub_sit(struct hub *h, struct farm *f, struct hub_seat **ret);
+void hub_leave(struct hub_seat *s); /* NULL is fine; what was sent still leaves */
+void hub_name(struct hub_seat *s, const char *job);
+int hub_seat_fd(const struct hub_seat *s); /* readable: there is mail, or an event */
+const struct identity *hub_identity(const struct hub_seat *s);
+int hub_send(struct hub_seat *s, enum wire_type type, const ProtobufCMessage *body);
+int hub_receive(struct hub_seat *s, struct wire_msg *ret); /* as wire_recv */
+enum monitor_event hub_event(struct hub_seat *s);
+
+#endif

@@ -1,0 +1,191 @@
+/* Invariant: what is not known is no key: then there is no farm half for this process. */
+#include "config.h"
+
+#include "client/half/key.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "client/half/request.h"
+#include "common/environ.h"
+#include "common/proc.h"
+#include "common/procfs.h"
+
+#define GROUPS_MAX 65536
+
+static void
+add_number(struct hasher *h, uint64_t v)
+{
+	hasher_field(h, &v, sizeof(v));
+}
+
+/* whole: its times, too. */
+static int
+add_file(struct hasher *h, const char *path, bool whole)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	add_number(h, st.st_dev);
+	add_number(h, st.st_ino);
+	if (!whole)
+		return 0;
+	add_number(h, (uint64_t)st.st_size);
+	add_number(h, (uint64_t)st.st_mtim.tv_sec);
+	add_number(h, (uint64_t)st.st_mtim.tv_nsec);
+	add_number(h, (uint64_t)st.st_ctim.tv_sec);
+	add_number(h, (uint64_t)st.st_ctim.tv_nsec);
+	return 0;
+}
+
+static int
+add_groups(struct hasher *h)
+{
+	_cleanup_(freep) gid_t *v = NULL;
+	int n = getgroups(0, NULL);
+
+	if (n < 0 || n > GROUPS_MAX)
+		return n < 0 ? -errno : -ENOTSUP;
+	v = calloc((size_t)n + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	n = getgroups(n, v);
+	if (n < 0)
+		return -errno;
+	hasher_field(h, v, (size_t)n * sizeof(*v));
+	return 0;
+}
+
+static int
+add_user(struct hasher *h)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	uid_t u[3];
+	gid_t g[3];
+
+	if (getresuid(&u[0], &u[1], &u[2]) < 0 || getresgid(&g[0], &g[1], &g[2]) < 0)
+		return -errno;
+	memset(data, 0, sizeof(data));
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -errno;
+	hasher_field(h, u, sizeof(u));
+	hasher_field(h, g, sizeof(g));
+	hasher_field(h, data, sizeof(data));
+	add_number(h, (uint64_t)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	add_number(h, (uint64_t)prctl(PR_GET_SECCOMP, 0, 0, 0, 0));
+	return add_groups(h);
+}
+
+/* Each stands for what can be seen and reached. */
+static int
+add_place(struct hasher *h)
+{
+	static const char *const spaces[] = { "mnt", "user", "pid", "net", "ipc", "uts" };
+	char path[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", spaces[i]);
+		if (add_file(h, path, false) < 0)
+			return -ENOTSUP;
+	}
+	return add_file(h, "/", false);
+}
+
+static int
+add_limits(struct hasher *h)
+{
+	cpu_set_t cpus;
+
+	for (int i = 0; i < RLIMIT_NLIMITS; i++) {
+		struct rlimit l = { 0, 0 };
+
+		if (getrlimit((__rlimit_resource_t)i, &l) < 0)
+			return -errno;
+		add_number(h, l.rlim_cur);
+		add_number(h, l.rlim_max);
+	}
+	errno = 0;
+	add_number(h, (uint64_t)getpriority(PRIO_PROCESS, 0));
+	if (errno)
+		return -errno;
+	/* more processors than that: then all are alike */
+	CPU_ZERO(&cpus);
+	(void)sched_getaffinity(0, sizeof(cpus), &cpus);
+	hasher_field(h, &cpus, sizeof(cpus));
+	return 0;
+}
+
+/* Of what the loader and the libraries do, in each process. What a sanitizer is told is one. cargo
+ * sets LD_LIBRARY_PATH for each unit, and that is the unit's. */
+static void
+add_variables(struct hasher *h)
+{
+	static const char *const names[] = { "LD_PRELOAD", "LD_AUDIT", "GLIBC_TUNABLES",
+		"OPENSSL_CONF", "OPENSSL_ia32cap", "DRAY_LIBEXEC", "ASAN_OPTIONS",
+		"UBSAN_OPTIONS" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *v = environ_get(names[i]);
+
+		hasher_field(h, v ? v : "", v ? strlen(v) + 1 : 0);
+	}
+}
+
+static int
+add_conf(struct hasher *h, struct conf *conf)
+{
+	const char *files[] = { conf->client.identity, conf->client.coordinator_key };
+	struct digest d;
+	int r = conf_client_digest(conf, &d);
+
+	if (r < 0)
+		return r;
+	hasher_field(h, d.b, DIGEST_SIZE);
+	/* that a file of keys is not there is known as well */
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		add_number(h, files[i] && *files[i] ? add_file(h, files[i], true) == 0 : 2);
+	/* one that was removed and made anew is another */
+	return add_file(h, conf->client.cache_dir, false);
+}
+
+int
+half_key_make(struct conf *conf, const char *program, struct digest *ret)
+{
+	_cleanup_(hasher_freep) struct hasher *h = NULL;
+	uint64_t place;
+	int r;
+
+	if (!conf->client.cache_dir || !procfs_is_ours())
+		return -ENOTSUP;
+	place = proc_place();
+	if (!place)
+		return -ENOTSUP;
+	h = hasher_new();
+	if (!h)
+		return -ENOMEM;
+	hasher_field(h, PACKAGE_VERSION, strlen(PACKAGE_VERSION));
+	add_number(h, HALF_VERSION);
+	add_number(h, place);
+	r = add_file(h, program, true);
+	if (r == 0)
+		r = add_user(h);
+	if (r == 0)
+		r = add_place(h);
+	if (r == 0)
+		r = add_limits(h);
+	if (r == 0)
+		r = add_conf(h, conf);
+	add_variables(h);
+	if (r == 0)
+		hasher_final(h, ret);
+	return r;
+}

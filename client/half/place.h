@@ -1,0 +1,30 @@
+/* Where farm halves are met: sockets in <cache_dir>/half, a directory that is this user's alone.
+ *
+ *   KEY         the socket
+ *   KEY.start   locked while one is started; says which process it is */
+#ifndef DRAY_CLIENT_HALF_PLACE_H
+#define DRAY_CLIENT_HALF_PLACE_H
+
+#include "common/digest.h"
+
+#define HALF_NAME_SIZE 48
+
+/* Opens the directory, which is made if it is not there. A descriptor, or -errno; -EPERM: it is
+ * not this user's alone. */
+int half_dir_open(const char *cache_dir);
+/* The names in it. */
+void half_socket_name(const struct digest *key, char ret[HALF_NAME_SIZE]);
+void half_start_name(const struct digest *key, char ret[HALF_NAME_SIZE]);
+
+/* A connection to who listens there, of this user; it never waits. A descriptor; -ENOENT,
+ * -ECONNREFUSED: nobody does; -EAGAIN: it does not keep up; -errno. */
+int half_connect(int dir, const struct digest *key);
+/* Listens there, in the place of a socket that nobody listens on. A descriptor or -errno. */
+int half_listen(int dir, const struct digest *key);
+/* Removes what the dead have left in the directory. */
+void half_sweep(int dir);
+
+/* The other end's user is this process's. */
+bool half_peer_is_ours(int fd, pid_t *ret_pid);
+
+#endif

@@ -1,0 +1,155 @@
+#!/usr/bin/env bats
+# One farm half for all builds of a user: what it serves, and what becomes of a build when it does not.
+. "$BATS_TEST_DIRNAME/lib.bash"
+
+# half_of LABEL: the process that had that crate's unit; empty: one of its own.
+half_of() {
+  job "$1" half
+}
+is_stopped() {
+  grep -qs '^State:.T' "/proc/$1/status"
+}
+# A library whose compile is held until release.
+begin_held() {
+  package "$WORK/slow" slow lib
+  slow_before | sed 's/900_000/1_900_000/' >"$WORK/slow/src/lib.rs"
+  plain_build "$WORK/slow" build
+  farm_start
+  build_start first "$WORK/slow" build
+  wait_until 30 worker_compiles "$WORKER_PID" slow
+  hold "$WORKER_PID" slow
+  HALF=$(half_pids)
+  [ -n "$HALF" ]
+}
+is_as_plain() {
+  same_as_plain "$WORK/slow"
+}
+
+@test "builds share one, whose connection to the worker stays; what is theirs is not mixed" {
+  local d
+  for d in one two; do
+    package "$WORK/$d" "$d" lib
+    echo "pub static W: &str = env!(\"OF_THE_BUILD\");" >"$WORK/$d/src/lib.rs"
+    printf 'fn main() { println!("cargo:rustc-env=OF_THE_BUILD=built for %s"); }\n' "$d" >"$WORK/$d/build.rs"
+  done
+  farm_start
+  (umask 077; build one "$WORK/one" build; [ "$BUILD_STATUS" -eq 0 ])
+  (umask 002; build two "$WORK/two" build; [ "$BUILD_STATUS" -eq 0 ])
+  [ "$(job one where)" = farm ] && [ "$(job two where)" = farm ]
+  [ -n "$(half_of one)" ]
+  [ "$(half_of one)" = "$(half_of two)" ]
+  [ "$(half_pids)" = "$(half_of one)" ]
+  [ "$(stat -c %a "$(find_made "$WORK/one/target/debug" 'libone-*.rlib')")" = 600 ]
+  [ "$(stat -c %a "$(find_made "$WORK/two/target/debug" 'libtwo-*.rlib')")" = 664 ]
+  for d in one two; do
+    grep -qa "built for $d" "$(find_made "$WORK/$d/target/debug" "lib$d-*.rlib")"
+  done
+  # Its own place is its user's alone, and it keeps nobody's directory.
+  [ "$(stat -c %a "$DRAY_CACHE_DIR/half")" = 700 ]
+  [ "$(readlink "/proc/$(half_pids)/cwd")" = / ]
+  # Errors come where they belong.
+  echo 'pub fn broken() -> u32 { "" }' >"$WORK/one/src/lib.rs"
+  build broken "$WORK/one" build
+  [ "$BUILD_STATUS" -ne 0 ]
+  grep -q 'mismatched types' "$LOGS/broken.err"
+}
+
+@test "it is killed in the middle of a unit: the unit is compiled here" {
+  begin_held
+  kill -KILL "$HALF"
+  wait_until 2 eval '! kill -0 "$HELD" 2>/dev/null'
+  build_finish 60
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job slow where)" = local ]
+  is_as_plain
+}
+
+# bats test_tags=long
+@test "it is stopped in the middle of a unit: it is killed, and the unit compiled here" {
+  begin_held
+  kill -STOP "$HALF"
+  wait_until 20 is_gone "$HALF"
+  build_finish 60
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job slow where)" = local ]
+  is_as_plain
+}
+
+@test "one that is stopped, or does not answer, is left alone: units go on without, then with another" {
+  package "$WORK/a" a lib
+  package "$WORK/b" b lib
+  farm_start
+  build a "$WORK/a" build
+  HALF=$(half_of a)
+  [ -n "$HALF" ]
+  kill -STOP "$HALF"
+  build b "$WORK/b" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job b where)" = farm ]
+  [ -z "$(half_of b)" ]
+  # It is no longer met, and leaves when it goes on.
+  kill -CONT "$HALF"
+  wait_until 10 is_gone "$HALF"
+}
+
+@test "Ctrl-C of one build ends its unit, and no other build's" {
+  package "$WORK/other" other lib
+  slow_before | sed 's/900_000/1_900_000/' >"$WORK/other/src/lib.rs"
+  begin_held
+  local first=$BUILD_PID
+  build_start second "$WORK/other" build
+  wait_until 30 worker_compiles "$WORKER_PID" other
+  kill -INT -- "-$first"
+  wait_until 2 eval '! kill -0 "$HELD" 2>/dev/null'
+  build_finish 60
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job other where)" = farm ]
+  [ "$(half_of other)" = "$HALF" ]
+  [ "$(half_pids)" = "$HALF" ]
+}
+
+@test "another configuration, another program, another limit: each has its own" {
+  local n=0 d
+  farm_start
+  for d in a b c d; do package "$WORK/$d" "$d" lib; done
+  build a "$WORK/a" build
+  DRAY_SILENT_S=77 build b "$WORK/b" build
+  # An upgrade: the same program, as another file.
+  mkdir "$FARM/libexec"
+  cp "$DRAY_BUILD/client/dray-dispatch" "$FARM/libexec/"
+  DRAY_LIBEXEC=$FARM/libexec build c "$WORK/c" build
+  (ulimit -c 0; ulimit -St 100000; build d "$WORK/d" build)
+  for d in a b c d; do
+    [ "$(job "$d" where)" = farm ]
+    [ -n "$(half_of "$d")" ]
+    half_of "$d"
+  done | sort -u >"$LOGS/halves"
+  [ "$(wc -l <"$LOGS/halves")" -eq 4 ]
+}
+
+@test "it leaves when nobody has needed it for a while, and when the farm or the cache is gone" {
+  package "$WORK/a" a lib
+  farm_start
+  DRAY_FARM_HALF_S=1 build a "$WORK/a" build
+  HALF=$(half_of a)
+  [ -n "$HALF" ]
+  wait_until 5 is_gone "$HALF"
+  [ -z "$(ls "$DRAY_CACHE_DIR/half")" ]
+  # Having left in order, it is started again at once.
+  rm -rf "$WORK/a/target"
+  build b "$WORK/a" build
+  HALF=$(half_of a)
+  [ -n "$HALF" ]
+  kill -0 "$HALF"
+  kill -TERM "$COORDINATOR_PID"
+  wait_until 10 is_gone "$HALF"
+}
+
+@test "farm_half = no: each unit has one of its own" {
+  package "$WORK/a" a lib
+  farm_start
+  DRAY_FARM_HALF=no build a "$WORK/a" build
+  [ "$(job a where)" = farm ]
+  [ -z "$(half_of a)" ]
+  [ -z "$(half_pids)" ]
+}

@@ -1,0 +1,419 @@
+/* What wrappers and the farm half say to each other, where they meet, and who meets whom. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "client/half/key.h"
+#include "client/half/place.h"
+#include "client/half/request.h"
+#include "common/environ.h"
+#include "common/fs.h"
+
+static char rustc[] = "/bin/rustc", option[] = "--crate-name", empty[] = "", blank[] = "x y";
+static char var_a[] = "A=1", var_b[] = "B=", odd[] = "NOTHING";
+static char *argv[] = { rustc, option, empty, blank, NULL };
+static char *env[] = { var_a, var_b, odd, NULL };
+
+static int
+make_dir(void **state)
+{
+	char *dir = NULL;
+
+	if (fs_make_temp_dir("/tmp", "dray-half-", &dir) < 0)
+		return -1;
+	*state = dir;
+	return 0;
+}
+
+static int
+remove_dir(void **state)
+{
+	int r = fs_rm_rf(*state);
+
+	free(*state);
+	return r;
+}
+
+static void
+encode(struct buf *ret)
+{
+	const struct half_request q = {
+		.jobs = 7, .mapped = true, .umask = 027, .argv = argv, .env = env
+	};
+
+	assert_int_equal(half_request_encode(&q, ret), 0);
+}
+
+static void
+test_request(void **state)
+{
+	struct buf b = BUF_INIT;
+	struct half_request q;
+
+	encode(&b);
+	assert_int_equal(half_request_decode(b.p, b.n, &q), 0);
+	assert_int_equal(q.jobs, 7);
+	assert_true(q.mapped);
+	assert_int_equal(q.umask, 027);
+	for (size_t i = 0; argv[i] || q.argv[i]; i++)
+		assert_string_equal(q.argv[i], argv[i]);
+	for (size_t i = 0; env[i] || q.env[i]; i++)
+		assert_string_equal(q.env[i], env[i]);
+	half_request_done(&q);
+	buf_done(&b);
+}
+
+/* In memory of just that size, so that a look beyond it is seen. */
+static int
+decode_cut(const struct buf *b, size_t n)
+{
+	struct half_request q = { .argv = NULL };
+	uint8_t *p = malloc(n ? n : 1);
+	int r;
+
+	assert_non_null(p);
+	memcpy(p, b->p, n);
+	r = half_request_decode(p, n, &q);
+	half_request_done(&q);
+	free(p);
+	return r;
+}
+
+static void
+test_bad_requests(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	encode(&b);
+	for (size_t n = 0; n < b.n; n++)
+		assert_int_equal(decode_cut(&b, n), -EBADMSG);
+	assert_int_equal(decode_cut(&b, b.n), 0);
+	/* each number made large: the version, flags, the jobs, the umask, both counts */
+	for (size_t i = 0; i < 6; i++) {
+		struct buf bad = BUF_INIT;
+		const uint32_t large = UINT32_MAX;
+
+		assert_int_equal(buf_add(&bad, b.p, b.n), 0);
+		memcpy(bad.p + 4 * i, &large, sizeof(large));
+		assert_int_equal(decode_cut(&bad, bad.n), -EBADMSG);
+		buf_done(&bad);
+	}
+	assert_int_equal(buf_add(&b, "x", 2), 0);
+	assert_int_equal(decode_cut(&b, b.n), -EBADMSG);
+	buf_done(&b);
+}
+
+static void
+test_hello(void **state)
+{
+	struct digest key = { { 1, 2, 3 } }, other = { { 1, 2, 4 } };
+	struct half_hello h;
+
+	half_hello_make(&key, &h);
+	assert_true(half_hello_ok(&h, sizeof(h), &key));
+	assert_false(half_hello_ok(&h, sizeof(h) - 1, &key));
+	assert_false(half_hello_ok(&h, sizeof(h), &other));
+	h.magic[0] ^= 1;
+	assert_false(half_hello_ok(&h, sizeof(h), &key));
+}
+
+static void
+test_ready(void **state)
+{
+	struct half_ready r;
+	pid_t pid = 0;
+
+	half_ready_make(77, &r);
+	assert_true(half_ready_ok(&r, sizeof(r), &pid));
+	assert_int_equal(pid, 77);
+	assert_false(half_ready_ok(&r, sizeof(r) - 1, &pid));
+	/* nobody to be killed */
+	half_ready_make(-1, &r);
+	assert_false(half_ready_ok(&r, sizeof(r), &pid));
+	half_ready_make(1, &r);
+	assert_false(half_ready_ok(&r, sizeof(r), &pid));
+}
+
+static void
+test_place(void **state)
+{
+	struct digest key = { { 0xab } }, other = { { 0xcd } };
+	char name[HALF_NAME_SIZE];
+	int dir = half_dir_open(*state), listener, conn;
+	pid_t pid = 0;
+
+	assert_true(dir >= 0);
+	assert_int_equal(half_connect(dir, &key), -ENOENT);
+	listener = half_listen(dir, &key);
+	assert_true(listener >= 0);
+	conn = half_connect(dir, &key);
+	assert_true(conn >= 0);
+	assert_true(half_peer_is_ours(conn, &pid));
+	assert_int_equal(pid, getpid());
+	assert_int_equal(half_connect(dir, &other), -ENOENT);
+	/* one that lives is left alone, one that is dead goes, and is replaced */
+	half_sweep(dir);
+	close(conn);
+	conn = half_connect(dir, &key);
+	assert_true(conn >= 0);
+	close(conn);
+	close(listener);
+	assert_int_equal(half_connect(dir, &key), -ECONNREFUSED);
+	listener = half_listen(dir, &key);
+	assert_true(listener >= 0);
+	close(listener);
+	half_start_name(&key, name);
+	close(openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	half_sweep(dir);
+	assert_int_equal(faccessat(dir, name, F_OK, 0), -1);
+	assert_int_equal(half_connect(dir, &key), -ENOENT);
+	close(dir);
+}
+
+static void
+test_place_is_private(void **state)
+{
+	char *path = path_join(*state, "half");
+	int dir;
+
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chmod(path, 0750), 0);
+	assert_int_equal(half_dir_open(*state), -EPERM);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(symlink("/tmp", path), 0);
+	assert_true(half_dir_open(*state) < 0);
+	assert_int_equal(unlink(path), 0);
+	free(path);
+	dir = half_dir_open(*state);
+	assert_true(dir >= 0);
+	close(dir);
+}
+
+/* An address has room for 107 bytes. */
+static void
+test_long_place(void **state)
+{
+	struct digest key = { { 0xab } };
+	char long_name[201];
+	int dir, listener, conn;
+	char *path;
+
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	path = path_join(*state, long_name);
+	dir = half_dir_open(path);
+	assert_true(dir >= 0);
+	listener = half_listen(dir, &key);
+	assert_true(listener >= 0);
+	conn = half_connect(dir, &key);
+	assert_true(conn >= 0);
+	close(conn);
+	close(listener);
+	close(dir);
+	free(path);
+}
+
+static struct conf *
+make_conf(const char *dir)
+{
+	_cleanup_(freep) char *set = NULL;
+	struct conf *c = NULL;
+	char *error = NULL;
+
+	assert_true(asprintf(&set, "client.cache_dir=%s", dir) > 0);
+	assert_int_equal(conf_parse("", 0, "none", &c, &error), 0);
+	assert_int_equal(conf_set(c, set, &error), 0);
+	return c;
+}
+
+static bool
+is_same(struct conf *a, struct conf *b)
+{
+	struct digest x, y;
+
+	assert_int_equal(half_key_make(a, "/proc/self/exe", &x), 0);
+	assert_int_equal(half_key_make(b, "/proc/self/exe", &y), 0);
+	return digest_eq(&x, &y);
+}
+
+static void
+test_key_of_conf(void **state)
+{
+	static const char *const differ[] = { "client.coordinator=tcp://127.0.0.1:1",
+		"client.offload=always", "client.pass_env=X", "client.connect_ms=77",
+		"client.cache=off" };
+	char *error = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(differ); i++) {
+		struct conf *a = make_conf(*state), *b = make_conf(*state);
+
+		assert_true(is_same(a, b));
+		assert_int_equal(conf_set(b, differ[i], &error), 0);
+		assert_false(is_same(a, b));
+		conf_free(a);
+		conf_free(b);
+	}
+	{
+		struct conf *a = make_conf(*state), *b = make_conf(*state);
+
+		assert_int_equal(conf_set(b, "client.job_log=/tmp/another", &error), 0);
+		assert_true(is_same(a, b));
+		conf_free(a);
+		conf_free(b);
+	}
+}
+
+/* A key file that is written anew is another one. */
+static void
+test_key_of_files(void **state)
+{
+	_cleanup_(freep) char *path = path_join(*state, "identity"), *set = NULL;
+	struct conf *c = make_conf(*state);
+	char *error = NULL;
+	struct digest before, after;
+
+	assert_true(asprintf(&set, "client.identity=%s", path) > 0);
+	assert_int_equal(conf_set(c, set, &error), 0);
+	assert_int_equal(half_key_make(c, "/proc/self/exe", &before), 0);
+	assert_int_equal(fs_write_atomic(path, "x", 1, 0600), 0);
+	assert_int_equal(half_key_make(c, "/proc/self/exe", &after), 0);
+	assert_false(digest_eq(&before, &after));
+	before = after;
+	assert_int_equal(fs_write_atomic(path, "y", 1, 0600), 0);
+	assert_int_equal(half_key_make(c, "/proc/self/exe", &after), 0);
+	assert_false(digest_eq(&before, &after));
+	conf_free(c);
+}
+
+static void
+lower_limit(void)
+{
+	struct rlimit l;
+
+	getrlimit(RLIMIT_CPU, &l);
+	l.rlim_cur = 1000;
+	setrlimit(RLIMIT_CPU, &l);
+}
+
+static void
+lower_priority(void)
+{
+	(void)!nice(1);
+}
+
+static void
+preload(void)
+{
+	setenv("LD_PRELOAD", "/nonexistent", 1);
+}
+
+static void
+change_nothing(void)
+{
+	umask(0);
+	(void)!chdir("/");
+	setenv("OUT_DIR", "/x", 1);
+	setenv("LD_LIBRARY_PATH", "/x", 1);
+}
+
+/* The key in a process of its own that has done that. */
+static void
+key_after(struct conf *c, void (*fn)(void), struct digest *ret)
+{
+	int fds[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct digest d;
+
+		fn();
+		_exit(half_key_make(c, "/proc/self/exe", &d) < 0 ||
+			write(fds[1], &d, sizeof(d)) != sizeof(d));
+	}
+	assert_int_equal(read(fds[0], ret, sizeof(*ret)), sizeof(*ret));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void
+test_key_of_process(void **state)
+{
+	void (*const differ[])(void) = { lower_limit, lower_priority, preload };
+	struct conf *c = make_conf(*state);
+	struct digest mine, other;
+
+	assert_int_equal(half_key_make(c, "/proc/self/exe", &mine), 0);
+	for (size_t i = 0; i < ARRAY_LEN(differ); i++) {
+		key_after(c, differ[i], &other);
+		assert_false(digest_eq(&mine, &other));
+	}
+	/* what each unit has of its own */
+	key_after(c, change_nothing, &other);
+	assert_true(digest_eq(&mine, &other));
+	/* another program, and a cache that was made anew */
+	assert_int_equal(half_key_make(c, "/bin/sh", &other), 0);
+	assert_false(digest_eq(&mine, &other));
+	conf_free(c);
+}
+
+static void *
+ask_environ(void *arg)
+{
+	environ_use(env);
+	return environ_get("A") && streq(environ_get("A"), "1") && !environ_get("PATH") &&
+			       environ_get("B") && !*environ_get("B") && !environ_get("NOTHING")
+		       ? arg
+		       : NULL;
+}
+
+static void
+test_environ(void **state)
+{
+	pthread_t t;
+	void *got = NULL;
+
+	assert_int_equal(setenv("A", "2", 1), 0);
+	assert_int_equal(pthread_create(&t, NULL, ask_environ, env), 0);
+	assert_int_equal(pthread_join(t, &got), 0);
+	assert_ptr_equal(got, env);
+	assert_string_equal(environ_get("A"), "2");
+	assert_non_null(environ_get("PATH"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_bad_requests),
+		cmocka_unit_test(test_hello),
+		cmocka_unit_test(test_ready),
+		cmocka_unit_test_setup_teardown(test_place, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_place_is_private, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_long_place, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_key_of_conf, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_key_of_files, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_key_of_process, make_dir, remove_dir),
+		cmocka_unit_test(test_environ),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
