@@ -606,7 +606,7 @@ hash_value(struct conf *c, const struct conf_key *k, struct hasher *h)
 	else if (k->type == TYPE_BOOL)
 		n = *(const bool *)field;
 	else if (k->type == TYPE_ENUM)
-		n = (uint64_t)*(const int *)field;
+		n = (uint64_t) * (const int *)field;
 	else
 		n = *(const uint64_t *)field;
 	hasher_field(h, k->name, strlen(k->name));

@@ -25,7 +25,7 @@ struct joblog_entry {
 	const char *worker;	/* NULL unless a worker was used */
 	const char *worker_key; /* of the worker whose answer it is made of, of a hit, too; may be
 				   NULL */
-	uint64_t half;	       /* process id of the resident farm half that had it; 0: none */
+	uint64_t half;		/* process id of the resident farm half that had it; 0: none */
 	const char *linker;    /* what linked it here: mold lld rustc project; NULL when nothing was
 				  linked */
 	const char *out_dir;   /* may be NULL */

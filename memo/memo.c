@@ -240,7 +240,8 @@ find_pending(struct memo *m, enum memo_db db, const void *key, size_t key_n)
 
 /* The lock is held. */
 static int
-put_locked(struct memo *m, enum memo_db db, const void *key, size_t key_n, void *value, size_t value_n)
+put_locked(
+	struct memo *m, enum memo_db db, const void *key, size_t key_n, void *value, size_t value_n)
 {
 	struct memo_put *p = find_pending(m, db, key, key_n);
 	void *copy;

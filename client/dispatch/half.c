@@ -388,8 +388,8 @@ beat(struct half *h)
 
 	pthread_mutex_lock(&h->lock);
 	TAILQ_FOREACH(g, &h->guests, link)
-		if (g->waits)
-			(void)!send(g->conn, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (g->waits)
+		(void)!send(g->conn, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -422,7 +422,7 @@ may_leave(struct half *h, uint64_t now)
 	       (away && now - MAX2(away, h->idle_ms) > AWAY_MS) || !is_met(h);
 }
 
-/* Who has connected meanwhile is told by the end of it, and goes on without. */
+/* A wrapper that has connected meanwhile sees the end of file, and goes on without. */
 static void
 leave_place(struct half *h)
 {

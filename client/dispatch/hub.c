@@ -239,7 +239,8 @@ deliver(struct hub *h, zmq_msg_t *msg)
 	struct hub_seat *s;
 	const char *job;
 
-	if (wire_decode(zmq_msg_data(msg), zmq_msg_size(msg), NULL, WIRE_FROM_COORDINATOR, &m) < 0) {
+	if (wire_decode(zmq_msg_data(msg), zmq_msg_size(msg), NULL, WIRE_FROM_COORDINATOR, &m) <
+		0) {
 		wire_msg_done(&m);
 		return;
 	}
@@ -249,8 +250,8 @@ deliver(struct hub *h, zmq_msg_t *msg)
 	if (h->farm->state == FARM_WELCOMED)
 		h->away_ms = 0;
 	TAILQ_FOREACH(s, &h->seats, link)
-		if (!job || streq(s->job, job))
-			put_mail(s, msg);
+	if (!job || streq(s->job, job))
+		put_mail(s, msg);
 	pthread_mutex_unlock(&h->lock);
 	wire_msg_done(&m);
 }
@@ -296,12 +297,13 @@ watch_connection(struct hub *h)
 		if (event == MONITOR_DISCONNECTED && !h->away_ms)
 			h->away_ms = now;
 		TAILQ_FOREACH(s, &h->seats, link)
-			put_event(s, event);
+		put_event(s, event);
 		pthread_mutex_unlock(&h->lock);
 	}
 }
 
-/* Events come first, as in farm_wait: on a new connection all is said anew, Hello before the rest. */
+/* Events come first, as in farm_wait: on a new connection all is said anew, Hello before the rest.
+ */
 void
 hub_step(struct hub *h)
 {
@@ -330,7 +332,7 @@ hub_sit(struct hub *h, struct farm *f, struct hub_seat **ret)
 	f->state = h->farm->state;
 	f->rejected = h->farm->rejected;
 	f->lost = h->farm->lost;
-	f->away_ms = clock_mono_ms();
+	f->away_ms = f->heard_ms = clock_mono_ms();
 	f->welcomed = f->state == FARM_WELCOMED;
 	pthread_mutex_unlock(&h->lock);
 	*ret = s;

@@ -47,8 +47,10 @@ half_socket_name(const struct digest *key, char ret[HALF_NAME_SIZE])
 void
 half_start_name(const struct digest *key, char ret[HALF_NAME_SIZE])
 {
-	half_socket_name(key, ret);
-	strcpy(ret + NAME_DIGITS, ".start");
+	char hex[DIGEST_HEX_SIZE];
+
+	digest_hex(key, hex);
+	snprintf(ret, HALF_NAME_SIZE, "%.*s.start", NAME_DIGITS, hex);
 }
 
 static void

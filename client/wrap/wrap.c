@@ -323,7 +323,8 @@ open_slots(struct wrap *w, const char *kind)
 	slots_say(w->slots, &n);
 }
 
-/* Has the farm half that is resident do it, or runs dray-dispatch to its end; w->ledger then says where things stand. 0 or -errno. */
+/* Has the farm half that is resident do it, or runs dray-dispatch to its end; w->ledger then says
+ * where things stand. 0 or -errno. */
 static int
 dispatch(struct wrap *w)
 {

@@ -195,7 +195,8 @@ test_grandparent(void **state)
 		if (inner == 0) {
 			struct buf b = BUF_INIT;
 
-			_exit(envscan_read_parent_of((long)getppid(), &b) == 0 && memmem(b.p, b.n, "PATH=", 5)
+			_exit(envscan_read_parent_of((long)getppid(), &b) == 0 &&
+						memmem(b.p, b.n, "PATH=", 5)
 					? 0
 					: 1);
 		}

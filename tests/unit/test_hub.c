@@ -271,6 +271,22 @@ test_lost_and_back(void **state)
 	expect_denied(w, 1, "after");
 }
 
+/* A unit that begins where the coordinator has answered already need not wait for that. */
+static void
+test_welcomed_already(void **state)
+{
+	struct world *w = *state;
+	struct tether tether = TETHER_INIT;
+	char *why = NULL;
+
+	answer_hello(w);
+	while (hub_away_since(w->hub))
+		hub_step(w->hub);
+	assert_int_equal(farm_sit(w->hub, w->conf, &w->farm[0]), 0);
+	assert_int_equal(farm_greet(w->farm[0], &tether, &why), 0);
+	assert_null(why);
+}
+
 static bool
 try_take(struct pool *p, const char *endpoint, void **s, struct monitor **m)
 {
@@ -323,6 +339,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_each_its_own, setup, done),
 		cmocka_unit_test_setup_teardown(test_lost_and_back, setup, done),
+		cmocka_unit_test_setup_teardown(test_welcomed_already, setup, done),
 		cmocka_unit_test_setup_teardown(test_pool, setup, done),
 	};
 
