@@ -2,7 +2,11 @@
 # One farm half for all builds of a user: what it serves, and what becomes of a build when it does not.
 . "$BATS_TEST_DIRNAME/lib.bash"
 
-# half_of LABEL: the process that had that crate's unit; empty: one of its own.
+scenario_setup() {
+  export DRAY_FARM_HALF=yes
+}
+
+# half_of CRATE: the process that had that crate's unit; empty: one of its own.
 half_of() {
   job "$1" half
 }

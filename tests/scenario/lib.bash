@@ -59,6 +59,8 @@ setup() {
   export DRAY_CACHE=off DRAY_PRIME=no DRAY_SCRIPTS=off
   # The same scenarios with DRAY_TEST_PATHS=shared: a unit of a workspace is then another one.
   [ -z "${DRAY_TEST_PATHS:-}" ] || export DRAY_PATHS=$DRAY_TEST_PATHS
+  # The same scenarios with the farm half that is resident: DRAY_TEST_HALF=1.
+  [ -z "${DRAY_TEST_HALF:-}" ] || export DRAY_FARM_HALF=yes
   # Another toolchain of the system's is none that is used here, and costs a second at each worker's start.
   case $(command -v rustc) in
     /usr/bin/* | /bin/*) ;;
