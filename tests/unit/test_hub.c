@@ -36,7 +36,9 @@ appear(struct world *w)
 	char *bound = NULL;
 
 	w->ctx = zmq_ctx_new();
-	assert_int_equal(socket_listen(w->ctx, w->endpoint, NULL, 1000, &w->router, &bound), 0);
+	assert_int_equal(socket_listen(w->ctx, ADMIT_COORDINATOR, w->endpoint, NULL, 1000,
+				 &w->router, &bound),
+		0);
 	free(bound);
 }
 
