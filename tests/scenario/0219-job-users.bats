@@ -39,7 +39,7 @@ nothing_of_jobs() {
     eval "held_$name=$HELD"
   done
   kill -CONT "$held_one" "$held_two"
-  build_finish 60
+  build_finish 120
   [ "$BUILD_STATUS" -eq 0 ]
   echo "worker $worker, jobs ${uids[*]}"
   [ "${uids[0]}" -ne "${uids[1]}" ]
@@ -116,7 +116,7 @@ EOF
   hold "$WORKER_PID" slow
   name=$(stat -c %u "/proc/$HELD")
   release
-  build_finish 60
+  build_finish 120
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(job slow where)" = farm ]
   [ "$name" -gt 300000 ] && [ "$name" -lt 301000 ]
