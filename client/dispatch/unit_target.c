@@ -2,38 +2,11 @@
 #include "config.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 #include "client/dispatch/unit_priv.h"
+#include "client/wrap/linker.h"
 #include "common/fs.h"
 #include "common/why.h"
-
-#define TARGET_FILE_MAX (1u << 20)
-
-/* The linker that a target's file names. */
-static int
-linker_in_file(const char *path, char **ret, char **ret_home)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	json_auto_t *j = NULL;
-	const char *linker, *flavor;
-	int r = fs_read_file(path, TARGET_FILE_MAX, &b);
-
-	if (r == -ENOMEM)
-		return r;
-	if (r == 0)
-		j = json_loadb((const char *)b.p, b.n, 0, NULL);
-	if (!json_is_object(j))
-		return why_set(ret_home, -ENOTSUP, "the target's file cannot be read");
-	linker = json_string_value(json_object_get(j, "linker"));
-	flavor = json_string_value(json_object_get(j, "linker-flavor"));
-	if (!linker)
-		linker = flavor ? call_flavor_linker(flavor) : "cc";
-	if (!linker)
-		return why_set(ret_home, -ENOTSUP, "a target whose linker dray does not know");
-	*ret = strdup(linker);
-	return *ret ? 0 : -ENOMEM;
-}
 
 /* Fills u->inputs with the absolute paths of files that options name. */
 int
@@ -53,7 +26,7 @@ unit_find_inputs(struct unit *u, char **ret_home)
 	if (r < 0 || !c->calls_linker)
 		return r;
 	if (!linker && call_target_is_file(c))
-		return linker_in_file(u->inputs.v[u->inputs.n - 1], &u->linker, ret_home);
+		return linker_of_target(u->inputs.v[u->inputs.n - 1], &u->linker, ret_home);
 	if (!linker)
 		return why_set(ret_home, -ENOTSUP, "a target whose linker dray does not know");
 	u->linker = strdup(linker);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "client/wrap/link_check.h"
+#include "client/wrap/linker.h"
 #include "common/fs.h"
 #include "common/why.h"
 
@@ -69,33 +70,44 @@ content_of(const char *path)
 	return streq(name, "linker-arguments") ? CONTENT_RESPONSE : CONTENT_NONE;
 }
 
-/* A linker takes what it does not know for a script. */
-static bool
-begins_as(const char *path, enum content kind)
+/* A linker takes what it does not know for a script. -errno: it cannot be opened. */
+static int
+begins_as(const char *path, enum content kind, int flags)
 {
 	static const struct {
 		enum content kind;
 		const char *bytes;
 		size_t n;
 	} begins[] = {
-		{ CONTENT_OBJECT, "\177ELF", 4 }, { CONTENT_OBJECT, "\0asm", 4 },
-		{ CONTENT_OBJECT, "BC\xc0\xde", 4 },	   /* LLVM's bitcode */
-		{ CONTENT_OBJECT, "\xde\xc0\x17\x0b", 4 }, /* in its wrapper */
-		{ CONTENT_ARCHIVE, "!<arch>\n", 8 },	   /* a thin one names files elsewhere */
+		{ CONTENT_OBJECT, "\177ELF", 4 },
+		{ CONTENT_OBJECT, "\0asm", 4 },
+		/* no bitcode, no thin archive: what is in them names files elsewhere */
+		{ CONTENT_ARCHIVE, "!<arch>\n", 8 },
 	};
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | flags);
 	char b[8] = "";
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return false;
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
 	n = pread(fd, b, sizeof(b), 0);
 	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
 		if (begins[i].kind == kind && n >= (ssize_t)begins[i].n &&
 			memcmp(b, begins[i].bytes, begins[i].n) == 0)
-			return true;
-	return false;
+			return 1;
+	return 0;
+}
+
+/* A compiler's, or none is there. */
+static bool
+is_made_library(const char *path)
+{
+	int r = begins_as(path, CONTENT_ARCHIVE, 0);
+
+	return r != 0 ? r > 0 || r == -ENOENT : begins_as(path, CONTENT_OBJECT, 0) > 0;
 }
 
 /* A version script or a list of symbols: names, braces, "global:" and "local:". */
@@ -121,7 +133,7 @@ is_what_it_says(const char *path)
 	switch (kind) {
 	case CONTENT_OBJECT:
 	case CONTENT_ARCHIVE:
-		return begins_as(path, kind);
+		return begins_as(path, kind, O_NOFOLLOW) > 0;
 	case CONTENT_LIST:
 		return is_list(path);
 	case CONTENT_RESPONSE:
@@ -142,6 +154,7 @@ enum want {
 	WANT_SYMBOL,
 	WANT_DIR,
 	WANT_LIBRARY,
+	WANT_NAME,
 	WANT_OUTPUT,
 	WANT_LINKER_WORD,
 	WANT_FLAVOR
@@ -154,6 +167,7 @@ struct walk {
 	size_t own;	       /* words of the project's own that have come */
 	unsigned outputs;
 	char **ret_why;
+	struct strv dirs, made; /* what is in `made` may be a worker's */
 };
 
 static int check_words(struct walk *w, char *const *v, size_t n, bool nested);
@@ -187,34 +201,36 @@ is_sysroots(const struct walk *w, const char *path)
 	return lib && path_is_below(path, lib);
 }
 
-/* Whether it is one that the compiler was told to search, or that a named crate lies in. */
-static bool
-is_known_dir(const struct walk *w, const char *dir)
+/* The directories that the compiler was told to search, or that a named crate lies in. */
+static int
+find_dirs(struct walk *w)
 {
 	const struct rustc_call *c = w->in->call;
-	bool known = false;
+	int r = strv_add(&w->made, w->in->out_dir);
 
-	for (size_t i = 0; !known && i < c->n_libs; i++) {
-		_cleanup_(freep) char *d = path_normalize(w->in->cwd, c->libs[i].path);
+	for (size_t i = 0; r == 0 && i < c->n_libs; i++) {
+		bool made = streq(c->libs[i].kind, "dependency") || streq(c->libs[i].kind, "crate");
 
-		known = d && streq(d, dir);
+		r = strv_take(
+			made ? &w->made : &w->dirs, path_normalize(w->in->cwd, c->libs[i].path));
 	}
-	for (size_t i = 0; !known && i < c->n_externs; i++) {
-		_cleanup_(freep) char *path = c->externs[i].path ? path_normalize(w->in->cwd,
-									   c->externs[i].path)
-								 : NULL;
-		_cleanup_(freep) char *d = path ? path_dirname(path) : NULL;
+	for (size_t i = 0; r == 0 && i < c->n_externs; i++) {
+		const char *at = c->externs[i].path;
+		_cleanup_(freep) char *path = at ? path_normalize(w->in->cwd, at) : NULL;
 
-		known = d && streq(d, dir);
+		if (at)
+			r = path ? strv_take(&w->made, path_dirname(path)) : -ENOMEM;
 	}
-	return known;
+	strv_sort_unique(&w->made);
+	return r;
 }
 
+/* A C driver goes by what follows the last dot: "c" is to be compiled. */
 static bool
 is_library_name(const char *name)
 {
 	return ends_with(name, ".rlib") || ends_with(name, ".a") || ends_with(name, ".so") ||
-	       strstr(name, ".so.");
+	       (strstr(name, ".so.") && strchr("0123456789", strrchr(name, '.')[1]));
 }
 
 /* The C library's, where no path is given. */
@@ -240,7 +256,9 @@ check_file(struct walk *w, const char *word)
 		return -ENOMEM;
 	if (is_crt(word) || is_temporary(w, path, CONTENT_OBJECT, CONTENT_ARCHIVE))
 		return 0;
-	if (is_library_name(path_basename(path)) && (is_known_dir(w, dir) || is_sysroots(w, path)))
+	if (is_library_name(path_basename(path)) &&
+		(is_sysroots(w, path) || (strv_has(&w->made, dir) ? is_made_library(path)
+								  : strv_has(&w->dirs, dir))))
 		return 0;
 	if (ends_with(path, ".o") && is_sysroots(w, path))
 		return 0;
@@ -257,7 +275,7 @@ check_dir(struct walk *w, const char *word)
 		return -ENOMEM;
 	if (*word == '=' || *word == '$' || !*word)
 		return refuse(w, "a directory that is none of the unit's", word);
-	if (is_known_dir(w, path) || is_sysroots(w, path) || streq(path, w->in->out_dir))
+	if (strv_has(&w->dirs, path) || strv_has(&w->made, path) || is_sysroots(w, path))
 		return 0;
 	if (path_is_below(path, w->in->out_dir) &&
 		link_check_is_temp_dir(path + n + 1, strcspn(path + n + 1, "/")))
@@ -303,13 +321,30 @@ is_keyword(const char *word)
 	return false;
 }
 
-/* -l NAME, or -l :FILE. */
 static bool
-is_library(const char *word)
+is_name(const char *word)
 {
-	const char *name = word + (*word == ':');
+	return is_all_of(word, LIBRARY) && *word != '.' && *word != '-';
+}
 
-	return is_all_of(name, LIBRARY) && *name != '.' && *name != '-';
+/* -l NAME, or -l :FILE: no script of a worker's. */
+static bool
+is_library(const struct walk *w, const char *word)
+{
+	const char *file = *word == ':' ? word + 1 : NULL;
+	bool fine = file ? is_name(file) && is_library_name(file) : is_name(word);
+
+	for (size_t i = 0; fine && i < 2 * w->made.n; i++) {
+		const char *dir = w->made.v[i / 2], *end = i % 2 ? ".so" : ".a";
+		_cleanup_(freep) char *path = NULL;
+
+		if (file)
+			path = path_join(dir, file);
+		else if (asprintf(&path, "%s/lib%s%s", dir, word, end) < 0)
+			path = NULL;
+		fine = path && is_made_library(path);
+	}
+	return fine;
 }
 
 static int
@@ -329,7 +364,10 @@ check_value(struct walk *w, enum want want, const char *word)
 		fine = is_all_of(word, SYMBOL) && *word != '-';
 		break;
 	case WANT_LIBRARY:
-		fine = is_library(word);
+		fine = is_library(w, word);
+		break;
+	case WANT_NAME:
+		fine = is_name(word);
 		break;
 	case WANT_FLAVOR:
 		fine = streq(word, "gnu") || streq(word, "wasm");
@@ -344,8 +382,6 @@ check_value(struct walk *w, enum want want, const char *word)
 	}
 	return fine ? 0 : refuse(w, "an argument that rustc does not make", word);
 }
-
-/* ---- the forms */
 
 struct form {
 	const char *text;
@@ -415,7 +451,7 @@ static const struct form whole[] = {
 	{ "-L", WANT_DIR },
 	{ "-l", WANT_LIBRARY },
 	{ "--export", WANT_SYMBOL },
-	{ "-soname", WANT_LIBRARY },
+	{ "-soname", WANT_NAME },
 };
 
 /* Of a C driver. */
@@ -444,7 +480,7 @@ static const struct form joined[] = {
 	{ "--initial-memory=", WANT_SYMBOL },
 	{ "-plugin-opt=O", WANT_SYMBOL },
 	{ "-plugin-opt=mcpu=", WANT_SYMBOL },
-	{ "-soname=", WANT_LIBRARY },
+	{ "-soname=", WANT_NAME },
 	{ "-rpath=", WANT_RPATH },
 	{ "-z", WANT_KEYWORD },
 	{ "-L", WANT_DIR },
@@ -492,6 +528,9 @@ check_linker_word(struct walk *w, const char *word, enum want *want)
 	int r;
 
 	*want = WANT_NONE;
+	/* each program that gets it would take it for a file of arguments, a value, too */
+	if (*word == '@')
+		return refuse(w, "arguments in a file of others", word);
 	if (due != WANT_NONE)
 		return check_value(w, due, word);
 	if (*word != '-')
@@ -542,38 +581,28 @@ check_tools(struct walk *w, const char *word)
 		       : refuse(w, "tools from elsewhere", word);
 }
 
-/* As gcc and ld read a file of arguments: blanks separate, a backslash takes the next character as
- * it is, quotes of either kind hold blanks. */
-int
-link_check_split(const char *p, size_t n, struct strv *ret)
+/* As rustc writes a file of arguments: one a line, a backslash before a blank or another one.
+ * Quotes and what else gcc, clang and ld do not all read alike make it -EPERM. */
+static int
+split(const char *p, size_t n, struct strv *ret)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	const char *end = p + n;
-	char quote = '\0';
-	bool word = false;
 	int r = 0;
 
 	for (; r == 0 && p < end; p++) {
-		bool blank = strchr(BLANKS, *p) != NULL;
-
-		if (*p == '\\' && p + 1 < end) {
-			r = buf_add(&b, ++p, 1);
-			word = true;
-		} else if (quote ? *p == quote : *p == '"' || *p == '\'') {
-			quote = quote ? '\0' : *p;
-			word = true;
-		} else if (quote || !blank) {
-			r = buf_add(&b, p, 1);
-			word = true;
-		} else if (word) {
-			r = strv_addn(ret, b.n ? (const char *)b.p : "", b.n);
+		if (*p == '\n') {
+			r = b.n ? strv_addn(ret, (const char *)b.p, b.n) : 0;
 			b.n = 0;
-			word = false;
+			continue;
 		}
+		if (!*p || strchr(BLANKS "'\"", *p))
+			return -EPERM;
+		if (*p == '\\' && (++p == end || (*p != ' ' && *p != '\\')))
+			return -EPERM;
+		r = buf_add(&b, p, 1);
 	}
-	if (r == 0 && word)
-		r = strv_addn(ret, b.n ? (const char *)b.p : "", b.n);
-	return r;
+	return r == 0 && b.n ? strv_addn(ret, (const char *)b.p, b.n) : r;
 }
 
 static int
@@ -589,11 +618,10 @@ check_response(struct walk *w, const char *word)
 	if (!is_temporary(w, path, CONTENT_RESPONSE, CONTENT_RESPONSE))
 		return refuse(w, "arguments in a file of others", word);
 	r = fs_read_file(path, RESPONSE_MAX, &b);
-	if (r == -ENOMEM)
-		return r;
-	if (r < 0 || (b.n && memchr(b.p, '\0', b.n)))
+	if (r == 0)
+		r = split((const char *)b.p, b.n, &words);
+	if (r < 0 && r != -ENOMEM)
 		return refuse(w, "arguments in a file that cannot be read", word);
-	r = link_check_split((const char *)b.p, b.n, &words);
 	return r < 0 ? r : check_words(w, words.v, words.n, true);
 }
 
@@ -674,7 +702,22 @@ check_words(struct walk *w, char *const *v, size_t n, bool nested)
 	return r;
 }
 
-/* ---- all of it */
+/* A target's file may name any linker, and no other is run for it. */
+static int
+check_linker(struct walk *w, const char *name)
+{
+	const struct rustc_call *c = w->in->call;
+	_cleanup_(freep) char *file = NULL, *own = NULL, *why = NULL;
+	const char *linker = call_linker(c);
+
+	if (!linker && call_target_is_file(c)) {
+		file = path_normalize(w->in->cwd, c->target);
+		if (!file || linker_of_target(file, &own, &why) == -ENOMEM)
+			return -ENOMEM;
+		linker = own;
+	}
+	return linker && streq(name, linker) ? 0 : refuse(w, "another linker", name);
+}
 
 /* rustc puts only its own tools before PATH. */
 static int
@@ -723,27 +766,35 @@ check_inputs(struct walk *w)
 	return 0;
 }
 
+static int
+check_call(struct walk *w, const struct link_call *l)
+{
+	int r = l->argv.n > 0 ? check_linker(w, l->argv.v[0]) : refuse(w, "another linker", "");
+
+	if (r == 0)
+		r = find_dirs(w);
+	if (r == 0)
+		r = check_prefix(w, l->path_prefix);
+	if (r == 0)
+		r = check_inputs(w);
+	if (r == 0)
+		r = check_words(w, l->argv.v + 1, l->argv.n - 1, false);
+	if (r == 0 && (w->want || w->linker_want))
+		r = refuse(w, "an option without its value", l->argv.v[l->argv.n - 1]);
+	if (r == 0 && !w->outputs)
+		r = refuse(w, "it makes nothing", l->argv.v[0]);
+	return r;
+}
+
 int
 link_check(const struct link_check *in, const struct link_call *l, char **ret_why)
 {
-	struct walk w = { .in = in, .ret_why = ret_why };
-	const char *linker = call_linker(in->call);
+	struct walk w = { .in = in, .ret_why = ret_why, .dirs = STRV_INIT, .made = STRV_INIT };
 	int r;
 
 	*ret_why = NULL;
-	if (l->argv.n == 0 || (linker && !streq(l->argv.v[0], linker)))
-		return refuse(&w, "another linker", l->argv.n ? l->argv.v[0] : "");
-	/* a target's file may name any, by a path or a name: not one that came with the link */
-	if (!linker && path_is_below(l->argv.v[0], in->out_dir))
-		return refuse(&w, "another linker", l->argv.v[0]);
-	r = check_prefix(&w, l->path_prefix);
-	if (r == 0)
-		r = check_inputs(&w);
-	if (r == 0)
-		r = check_words(&w, l->argv.v + 1, l->argv.n - 1, false);
-	if (r == 0 && (w.want || w.linker_want))
-		r = refuse(&w, "an option without its value", l->argv.v[l->argv.n - 1]);
-	if (r == 0 && !w.outputs)
-		r = refuse(&w, "it makes nothing", l->argv.v[0]);
+	r = check_call(&w, l);
+	strv_done(&w.dirs);
+	strv_done(&w.made);
 	return r;
 }

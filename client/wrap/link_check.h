@@ -26,11 +26,8 @@ bool link_check_is_object(const char *name);
 /* Whether it is that directory itself: "rustc" and six letters or digits. n: of its bytes. */
 bool link_check_is_temp_dir(const char *name, size_t n);
 
-/* The words of a response file, as gcc and ld read it. 0 or -ENOMEM. */
-int link_check_split(const char *p, size_t n, struct strv *ret);
-
 /* 0; -ENOMEM; or -EPERM: the call is not one of rustc's, and why is in *ret_why (the caller frees).
- * Reads response files, where they lie, and the first bytes of other inputs. */
+ * Reads response files, where they lie, the first bytes of other inputs, and a target's file. */
 int link_check(const struct link_check *in, const struct link_call *l, char **ret_why);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -14,8 +15,11 @@
 #include "client/wrap/local.h"
 #include "common/fs.h"
 #include "common/spawn.h"
+#include "common/why.h"
+#include "rustc/call.h"
 
 #define NOTE_MAX 4096
+#define TARGET_FILE_MAX (1u << 20)
 #define VERSION_MAX 65536
 #define LINKER_ASK_MS 10000
 #define LATE_S 3600 /* how long one that did not answer is left alone */
@@ -158,4 +162,28 @@ linker_pick(const struct conf *conf, bool project, char *const *argv, const char
 		ret->name = "lld";
 	else if (linker_usable(cache, cc, "lld", path))
 		*ret = (struct linker_pick){ "lld", "-fuse-ld=lld" };
+}
+
+int
+linker_of_target(const char *path, char **ret, char **ret_why)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	json_auto_t *j = NULL;
+	const char *linker, *flavor;
+	int r = fs_read_file(path, TARGET_FILE_MAX, &b);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r == 0)
+		j = json_loadb((const char *)b.p, b.n, 0, NULL);
+	if (!json_is_object(j))
+		return why_set(ret_why, -ENOTSUP, "the target's file cannot be read");
+	linker = json_string_value(json_object_get(j, "linker"));
+	flavor = json_string_value(json_object_get(j, "linker-flavor"));
+	if (!linker)
+		linker = flavor ? call_flavor_linker(flavor) : "cc";
+	if (!linker)
+		return why_set(ret_why, -ENOTSUP, "a target whose linker dray does not know");
+	*ret = strdup(linker);
+	return *ret ? 0 : -ENOMEM;
 }

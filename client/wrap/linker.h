@@ -20,4 +20,8 @@ void linker_pick(const struct conf *conf, bool project, char *const *argv, const
 /* Whether the C driver cc (a path) takes -fuse-ld=<name>, name being "mold" or "lld". */
 bool linker_usable(const char *cache_dir, const char *cc, const char *name, const char *path);
 
+/* The linker that a target's file (a path) names, by itself or by its flavour. 0; -ENOTSUP, with
+ * why in *ret_why; -ENOMEM. The caller frees both. */
+int linker_of_target(const char *path, char **ret, char **ret_why);
+
 #endif
