@@ -95,9 +95,13 @@ job_key_make(const struct job_key_in *in, struct unit_key *ret)
 	if (!out_dir || !sources)
 		return -ENOMEM;
 	target_dir = job_key_target_dir(out_dir, in->call->target);
-	k.target_dir = mapping.target_dir ? mapping.target_dir : target_dir;
+	/* where other places are mapped, what is not is in outputs */
+	k.target_dir = mapping.target_dir || mapping.workspace || mapping.cargo_home
+			       ? mapping.target_dir
+			       : target_dir;
 	k.workspace = mapping.workspace;
 	k.cargo_home = mapping.cargo_home;
+	k.sources = sources;
 	if (key_sees_sources(in->toolchain_dir) && !mapping_has(in->call, sources))
 		k.sysroot = in->sysroot;
 	return unit_key_make(&k, ret);

@@ -17,6 +17,7 @@
 #define STD_SOURCE "std/src/lib.rs"
 #define RUN_FORMAT "1"
 #define VALUE_MAX 128
+#define HASHED "sha256:"
 
 static int
 add_n(struct strv *to, const char *name, const char *value, size_t n)
@@ -25,13 +26,13 @@ add_n(struct strv *to, const char *name, const char *value, size_t n)
 	struct digest d;
 	int r;
 
-	if (n <= VALUE_MAX && !memchr(value, '\0', n))
+	if (n <= VALUE_MAX && !memchr(value, '\0', n) && !starts_with(value, HASHED))
 		return strv_addf(to, "%s=%.*s", name, (int)n, value);
 	r = digest_bytes(value, n, &d);
 	if (r < 0)
 		return r;
 	digest_hex(&d, hex);
-	return strv_addf(to, "%s=sha256:%s", name, hex);
+	return strv_addf(to, "%s=" HASHED "%s", name, hex);
 }
 
 static int
@@ -154,12 +155,14 @@ add_remap(const struct key_in *in, struct strv *to, const char *option, const ch
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	const char *eq = strrchr(value, '=');
-	size_t skip;
+	size_t skip = 0;
 	int r;
 
 	if (!eq)
 		return add(to, option, value);
-	skip = mapping_of_sources(value, (size_t)(eq - value), eq + 1);
+	if (!in->sources ||
+		(strlen(in->sources) == (size_t)(eq - value) && starts_with(value, in->sources)))
+		skip = mapping_of_sources(value, (size_t)(eq - value), eq + 1);
 	r = hide_place(in, value + skip, (size_t)(eq - value) - skip, &b);
 	if (r == 0)
 		r = buf_adds(&b, eq);
@@ -464,7 +467,7 @@ in_words(const char *part, const char *what)
 {
 	int name = (int)strcspn(part, "=");
 	const char *value = part[name] ? part + name + 1 : "";
-	bool plain = *value && strlen(value) < 64 && !starts_with(value, "sha256:");
+	bool plain = *value && strlen(value) < 64 && !starts_with(value, HASHED);
 	char *text;
 
 	/* a mark for a directory */

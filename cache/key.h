@@ -52,6 +52,9 @@ struct key_in {
 	const char *namespace; /* may be NULL */
 	const struct digest *toolchain;
 	const char *sysroot; /* NULL: it has no library sources, and it is no bundle */
+	/* where the library's sources are: a mapping of others is named whole; NULL: all such
+	 * mappings are of the toolchain's */
+	const char *sources;
 	const char
 		*bundle; /* the out-dir (absolute, normal): it is a bundle's key; NULL: it is not */
 	const struct rustc_call *call; /* CALL_UNIT */

@@ -139,13 +139,21 @@ static int
 read_word(const char *from, size_t n, struct strv *words, struct mapping *ret)
 {
 	const char *to = from + n + 1;
+	static const char registry[] = MAPPING_REGISTRY;
 	bool of_sources = mapping_of_sources(from, n, to) > 0;
+	size_t k = strlen(registry);
 	const char **place = streq(to, MAPPING_WORKSPACE)    ? &ret->workspace
 			     : streq(to, MAPPING_TARGET_DIR) ? &ret->target_dir
 			     : of_sources		     ? &ret->sources
 							     : NULL;
 	int r;
 
+	if (!ret->cargo_home && streq(to, MAPPING_HOME MAPPING_REGISTRY) && n > k &&
+		strncmp(from + n - k, registry, k) == 0) {
+		r = strv_addn(words, from, n - k);
+		ret->cargo_home = r == 0 ? words->v[words->n - 1] : NULL;
+		return r;
+	}
 	if (!place)
 		return 0;
 	r = strv_addn(words, from, n);
@@ -163,7 +171,6 @@ read_word(const char *from, size_t n, struct strv *words, struct mapping *ret)
 int
 mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *ret)
 {
-	_cleanup_(freep) char *home = mapping_find_home(call->argv);
 	struct mapping m = { .workspace = NULL };
 	int r = 0;
 
@@ -174,10 +181,6 @@ mapping_read(const struct rustc_call *call, struct strv *words, struct mapping *
 		if (from)
 			r = read_word(from, n, words, &m);
 	}
-	if (r == 0 && home)
-		r = strv_add(words, home);
-	if (r == 0 && home)
-		m.cargo_home = words->v[words->n - 1];
 	if (r == 0)
 		*ret = m;
 	return r;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -21,7 +22,7 @@ struct sent {
 	Dray__Unit unit;
 	Dray__Blob blob[3], *blobs[3];
 	Dray__UnitFile file[3], *files[3];
-	Dray__EnvVar var[2], *env[2];
+	Dray__EnvVar var[3], *env[3];
 	uint8_t digest[3][DIGEST_SIZE], toolchain[DIGEST_SIZE];
 	char *argv[ARGS_MAX];
 };
@@ -167,6 +168,8 @@ test_changes(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(args); i++) {
 		begin(&s);
 		replace(&s, args[i][0], args[i][1]);
+		if (i == 0)
+			s.unit.crate = (char *)args[i][1];
 		assert_false(has_plain_key(&s));
 	}
 	begin(&s);
@@ -217,7 +220,21 @@ test_refused(void **state)
 		{ "--edition=2021", "@args", "file" },
 		{ "opt-level=3", "incremental=/x", "incremental" },
 		{ "/ws/target/debug/deps", "/ws/target/debug", "output directory" },
-		{ "b=/.dray-in/libb-1.rmeta", "b=/.dray-in/libb-2.rmeta", "not sent" } };
+		{ "b=/.dray-in/libb-1.rmeta", "b=/.dray-in/libb-2.rmeta", "not sent" },
+		{ "--emit=dep-info,metadata,link", "--emit=metadata=/x", "home" },
+		{ "--edition=2021", "--sysroot=/x", "home" },
+		/* the alias stands for artifacts of the out-dir, and for all of them */
+		{ "feature=\"x\"", "feature=\"/.dray-in/x\"", "no artifact" },
+		{ "opt-level=3", "metadata=/.dray-in", "no artifact" },
+		{ "a/src/lib.rs", "/.dray-in/lib.rs", "no artifact" },
+		{ "b=/.dray-in/libb-1.rmeta", "b=/x/.dray-in/libb-1.rmeta", "no artifact" },
+		{ "b=/.dray-in/libb-1.rmeta", "b=/ws/target/debug/deps/libb-1.rmeta", "is not" },
+		{ "dependency=/.dray-in", "dependency=target/debug/deps", "is not" },
+		{ "b=/.dray-in/libb-1.rmeta", "b=/.dray-in/../a/libb-1.rmeta", "no artifact" },
+		{ "b=/.dray-in/libb-1.rmeta", "b=/.dray-in/./libb-1.rmeta", "is not" },
+		/* of a place in the key */
+		{ "dependency=/.dray-in", "\2/lib", "control" },
+		{ "--edition=2021", "--remap-path-prefix=\3=.", "control" } };
 	struct sent s;
 
 	(void)state;
@@ -229,6 +246,242 @@ test_refused(void **state)
 	begin(&s);
 	s.unit.linker = linker;
 	assert_true(is_refused(&s, "linker"));
+	begin(&s);
+	replace(&s, "lib", "bin");
+	s.unit.linker = linker;
+	assert_false(has_plain_key(&s));
+	s.unit.linker = (char *)"/ws/a/secret";
+	assert_true(is_refused(&s, "the linker /ws/a/secret"));
+	begin(&s);
+	s.unit.crate = (char *)"b";
+	assert_true(is_refused(&s, "the crate b"));
+}
+
+/* A file of arguments would be one of the worker's, and the reason would tell of it. */
+static void
+test_argument_files(void **state)
+{
+	char path[] = "/tmp/dray-test-XXXXXX";
+	_cleanup_(closep) int fd = mkstemp(path);
+	_cleanup_(freep) char *arg = NULL, *why = NULL;
+	struct digest d;
+	struct sent s;
+
+	(void)state;
+	assert_int_equal(fs_write_all(fd, "secret.rs\n", 10), 0);
+	assert_true(asprintf(&arg, "@%s", path) > 0);
+	begin(&s);
+	add(&s, arg);
+	assert_int_equal(try_key(&s, none, &d, &why), -EINVAL);
+	assert_non_null(strstr(why, "arguments in a file"));
+	assert_null(strstr(why, "secret"));
+	assert_int_equal(unlink(path), 0);
+}
+
+/* ---- each field */
+
+static void
+change_toolchain(struct sent *s)
+{
+	s->toolchain[0]++;
+}
+
+static void
+change_sysroot(struct sent *s)
+{
+	s->unit.sysroot = (char *)"/opt/rust2";
+}
+
+static void
+change_driver(struct sent *s)
+{
+	s->unit.driver = (char *)"clippy-driver";
+}
+
+static void
+change_argv(struct sent *s)
+{
+	add(s, "--cap-lints=allow");
+}
+
+static void
+change_cwd(struct sent *s)
+{
+	s->unit.cwd = (char *)"/ws2";
+}
+
+static void
+change_out_dir(struct sent *s)
+{
+	s->unit.out_dir = (char *)"/ws/target/release/deps";
+}
+
+static void
+change_env(struct sent *s)
+{
+	add_var(s, "RUSTC_BOOTSTRAP", "a");
+}
+
+static void
+change_blobs(struct sent *s)
+{
+	s->digest[1][0]++;
+}
+
+static void
+change_files(struct sent *s)
+{
+	s->file[1].path = (char *)"/.dray-in/libc-1.rmeta";
+}
+
+static void
+change_linker(struct sent *s)
+{
+	s->unit.linker = linker;
+}
+
+static void
+change_crate(struct sent *s)
+{
+	s->unit.crate = (char *)"b";
+}
+
+static char *changed_names[] = { none };
+
+static void
+change_dirs(struct sent *s)
+{
+	s->unit.dirs = changed_names;
+	s->unit.n_dirs = 1;
+}
+
+static void
+change_walked(struct sent *s)
+{
+	s->unit.walked = changed_names;
+	s->unit.n_walked = 1;
+}
+
+static void
+change_withheld(struct sent *s)
+{
+	s->unit.withheld = changed_names;
+	s->unit.n_withheld = 1;
+}
+
+static void
+change_withheld_env(struct sent *s)
+{
+	s->unit.withheld_env = changed_names;
+	s->unit.n_withheld_env = 1;
+}
+
+static void
+change_links(struct sent *s)
+{
+	s->unit.links = changed_names;
+	s->unit.n_links = 1;
+}
+
+static void
+change_umask(struct sent *s)
+{
+	s->unit.umask = 0100;
+}
+
+/* A new field has no row, and fails here until somebody has thought of it. */
+static void
+test_fields(void **state)
+{
+	enum effect {
+		KEY,	 /* it is another unit's key */
+		REFUSED, /* it must agree with the arguments, or with what was sent */
+		SEEN	 /* the trace has what the job saw of it */
+	};
+	static const struct {
+		const char *name;
+		void (*change)(struct sent *s);
+		enum effect effect;
+	} fields[] = { { "toolchain", change_toolchain, KEY },
+		{ "sysroot", change_sysroot, SEEN }, /* KEY with sources: test_sources */
+		{ "driver", change_driver, KEY }, { "argv", change_argv, KEY },
+		{ "cwd", change_cwd, KEY }, { "out_dir", change_out_dir, REFUSED },
+		{ "env", change_env, KEY }, { "blobs", change_blobs, KEY },
+		{ "files", change_files, REFUSED }, { "dirs", change_dirs, SEEN },
+		{ "linker", change_linker, REFUSED }, { "crate", change_crate, REFUSED },
+		{ "walked", change_walked, SEEN }, { "withheld", change_withheld, SEEN },
+		{ "withheld_env", change_withheld_env, SEEN }, { "links", change_links, SEEN },
+		{ "umask", change_umask, SEEN } };
+	const ProtobufCMessageDescriptor *d = &dray__unit__descriptor;
+	struct sent s;
+
+	(void)state;
+	assert_int_equal(d->n_fields, ARRAY_LEN(fields));
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		assert_string_equal(d->fields[i].name, fields[i].name);
+		begin(&s);
+		fields[i].change(&s);
+		if (fields[i].effect == REFUSED)
+			assert_true(is_refused(&s, ""));
+		else
+			assert_int_equal(has_plain_key(&s), fields[i].effect == SEEN);
+	}
+}
+
+/* ---- places that the call tells */
+
+static void
+expect_keys(const char *const a[2], const char *const b[2], bool equal)
+{
+	struct digest one, other;
+	struct sent s;
+
+	begin(&s);
+	for (int i = 0; i < 2; i++)
+		add(&s, a[i]);
+	one = key_of(&s);
+	begin(&s);
+	for (int i = 0; i < 2; i++)
+		add(&s, b[i]);
+	other = key_of(&s);
+	assert_int_equal(digest_eq(&one, &other), equal);
+}
+
+static void
+test_mappings(void **state)
+{
+	static const char *const words[][2] = { /* what is mapped with its name is in no output */
+		{ "--remap-path-prefix=/h/registry/src=/cargo/registry/src", "-Copt-level=1" },
+		{ "--remap-path-prefix=/g/registry/src=/cargo/registry/src", "-Copt-level=1" },
+		/* this maps nothing */
+		{ "-L", "--remap-path-prefix=/ws/registry/src=/cargo/registry/src" },
+		{ "-L", "--remap-path-prefix=/vs/registry/src=/cargo/registry/src" },
+		/* sources of others, by the library's name */
+		{ "--remap-path-prefix=/ws/lib/rustlib/src/rust/library=/rustc/1/library", "-g" },
+		{ "--remap-path-prefix=/vs/lib/rustlib/src/rust/library=/rustc/1/library", "-g" }
+	};
+	static const char mapped[] = "--remap-path-prefix=/x=.";
+	struct digest a, b;
+	struct sent s;
+
+	(void)state;
+	expect_keys(words[0], words[1], true);
+	expect_keys(words[2], words[3], false);
+	expect_keys(words[4], words[5], false);
+	/* a target directory that a mapped unit does not map */
+	begin(&s);
+	add(&s, mapped);
+	s.unit.cwd = (char *)"/ws/target";
+	replace(&s, "a/src/lib.rs", "/ws/a/src/lib.rs");
+	a = key_of(&s);
+	begin(&s);
+	add(&s, mapped);
+	s.unit.cwd = (char *)"/vs/target";
+	s.unit.out_dir = (char *)"/vs/target/debug/deps";
+	replace(&s, "/ws/target/debug/deps", "/vs/target/debug/deps");
+	replace(&s, "a/src/lib.rs", "/ws/a/src/lib.rs");
+	b = key_of(&s);
+	assert_false(digest_eq(&a, &b));
 }
 
 /* Where the library's sources are, their place is in outputs. */
@@ -341,8 +594,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_driver), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_sources), cmocka_unit_test(test_client),
-		cmocka_unit_test(test_target_dir) };
+		cmocka_unit_test(test_argument_files), cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_mappings), cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_client), cmocka_unit_test(test_target_dir) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

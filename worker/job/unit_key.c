@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "cache/inputs.h"
 #include "cache/job_key.h"
 #include "common/fs.h"
 #include "worker/sandbox/sandbox.h"
@@ -25,6 +26,15 @@ static int _printf_(2, 3) no_unit(char **ret_error, const char *fmt, ...)
 	return r < 0 ? -ENOMEM : -EINVAL;
 }
 
+static bool
+is_aliased(const char *arg)
+{
+	const char *at = strstr(arg, SANDBOX_ALIAS);
+	size_t k = strlen(SANDBOX_ALIAS);
+
+	return at && (!at[k] || at[k] == '/');
+}
+
 /* Adds an argument with the client's out-dir where the job has the alias. */
 static int
 add_own(struct strv *to, const char *arg, const char *out_dir)
@@ -32,19 +42,19 @@ add_own(struct strv *to, const char *arg, const char *out_dir)
 	const char *at = strstr(arg, SANDBOX_ALIAS);
 	size_t k = strlen(SANDBOX_ALIAS);
 
-	if (!at || (at[k] && at[k] != '/'))
+	if (!is_aliased(arg))
 		return strv_add(to, arg);
 	return strv_addf(to, "%.*s%s%s", (int)(at - arg), arg, out_dir, at + k);
 }
 
-/* The call as the client made it. */
+/* The call as the client made it, or as the job has it. */
 static int
-list_words(const Dray__Unit *u, struct strv *to)
+list_words(const Dray__Unit *u, bool own, struct strv *to)
 {
 	int r = strv_addf(to, "%s/bin/%s", u->sysroot, u->driver);
 
 	for (size_t i = 0; r == 0 && i < u->n_argv; i++)
-		r = add_own(to, u->argv[i], u->out_dir);
+		r = own ? add_own(to, u->argv[i], u->out_dir) : strv_add(to, u->argv[i]);
 	return r;
 }
 
@@ -69,12 +79,64 @@ is_kernels(const char *cwd, const char *given)
 			       path_is_below(path, "/sys"));
 }
 
+/* Before they are parsed: that reads files of arguments, and these are the worker's. A mark in one
+ * would look like a place in the key. */
+static int
+check_words(const Dray__Unit *u, char **ret_error)
+{
+	for (size_t i = 0; i < u->n_argv; i++) {
+		if (*u->argv[i] == '@')
+			return no_unit(ret_error, "arguments in a file (%.100s)", u->argv[i]);
+		if (strpbrk(u->argv[i], INPUT_MARKS))
+			return no_unit(ret_error, "an argument with a control character");
+	}
+	return 0;
+}
+
+/* How many artifacts of the out-dir the job's call names; -EINVAL: one of them by another name. */
+static int
+count_artifacts(const Dray__Unit *u, char *path, int *n)
+{
+	_cleanup_(freep) char *normal = path ? path_normalize(u->cwd, path) : NULL;
+
+	if (!normal)
+		return path ? -ENOMEM : 0;
+	*n += path_is_below(normal, SANDBOX_ALIAS);
+	return path_is_below(normal, u->out_dir) ||
+			       (path_is_below(normal, SANDBOX_ALIAS) && !streq(normal, path))
+		       ? -EINVAL
+		       : 0;
+}
+
+/* The key has the out-dir where the job has the alias. So that stands for all artifacts in it, and
+ * for nothing else. */
+static int
+check_alias(const Dray__Unit *u, char **ret_error)
+{
+	_cleanup_(strv_done) struct strv words = STRV_INIT;
+	struct rustc_call call;
+	int aliased = 0, artifacts = 0, r = list_words(u, false, &words);
+
+	if (r == 0)
+		r = call_parse(words.v, &call);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < u->n_argv; i++)
+		aliased += is_aliased(u->argv[i]);
+	for (size_t i = 0; r == 0 && i < call.n_externs; i++)
+		r = count_artifacts(u, call.externs[i].path, &artifacts);
+	for (size_t i = 0; r == 0 && i < call.n_libs; i++)
+		r = count_artifacts(u, call.libs[i].path, &artifacts);
+	call_done(&call);
+	return r == -EINVAL || (r == 0 && aliased != artifacts)
+		       ? no_unit(ret_error, "%s below " SANDBOX_ALIAS,
+				 r < 0 ? "an artifact that is not" : "what is no artifact")
+		       : r;
+}
+
 static int
 check_paths(const Dray__Unit *u, const struct rustc_call *call, char **ret_error)
 {
-	for (size_t i = 0; i < u->n_argv; i++)
-		if (*u->argv[i] == '@')
-			return no_unit(ret_error, "arguments in a file (%.100s)", u->argv[i]);
 	if (is_kernels(u->cwd, call->source))
 		return no_unit(ret_error, "a source of the kernel's (%.200s)", call->source);
 	for (size_t i = 0; i < call->n_externs; i++)
@@ -93,22 +155,32 @@ static int
 check_call(const Dray__Unit *u, const struct rustc_call *call, char **ret_error)
 {
 	_cleanup_(freep) char *out_dir = NULL;
+	const char *home, *linker = call_linker(call);
+	int r;
 
 	if (call->kind != CALL_UNIT || !call->source || !call->out_dir)
 		return no_unit(ret_error, "no unit: %.200s", call->why ? call->why : "no source");
-	if (call->incremental)
-		return no_unit(ret_error, "-C incremental");
+	home = call_home_reason(call);
+	if (home)
+		return no_unit(ret_error, "what is compiled at home: %s", home);
+	if (!streq(u->crate, call->crate_name))
+		return no_unit(ret_error, "the crate %.60s, and --crate-name %.60s", u->crate,
+			call->crate_name);
 	if (call->clippy != streq(u->driver, "clippy-driver"))
 		return no_unit(ret_error, "arguments of another compiler than %.60s", u->driver);
 	if (*u->linker && !call->calls_linker)
 		return no_unit(ret_error, "a linker for what is not linked");
+	if (call->calls_linker && linker && !streq(u->linker, linker))
+		return no_unit(
+			ret_error, "the linker %.200s where %.200s is called", u->linker, linker);
 	out_dir = path_normalize(u->cwd, call->out_dir);
 	if (!out_dir)
 		return -ENOMEM;
 	if (!streq(out_dir, u->out_dir))
 		return no_unit(ret_error, "the output directory %.200s, and --out-dir %.200s",
 			u->out_dir, out_dir);
-	return check_paths(u, call, ret_error);
+	r = check_alias(u, ret_error);
+	return r < 0 ? r : check_paths(u, call, ret_error);
 }
 
 static int
@@ -190,9 +262,12 @@ unit_key_of(
 		.env = &env,
 		.digest = digest_of,
 		.arg = (void *)x };
-	int r = list_words(u, &words);
+	int r;
 
 	*ret_error = NULL;
+	r = check_words(u, ret_error);
+	if (r == 0)
+		r = list_words(u, true, &words);
 	if (r == 0)
 		r = list_env(u, &env);
 	if (r == 0)
