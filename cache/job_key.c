@@ -6,6 +6,7 @@
 
 #include "common/fs.h"
 #include "rustc/mapping.h"
+#include "rustc/option_tables.h"
 
 #define DEPTH_MAX 4 /* build/NAME/HASH/out */
 
@@ -70,6 +71,16 @@ job_key_target_dir(const char *out_dir, const char *triple)
 	return steal_ptr(path);
 }
 
+/* Then what FROM matches may be in outputs: in debuginfo, say. */
+static bool
+maps_in_part(const struct rustc_call *call)
+{
+	for (size_t i = 0; i < call->n_options; i++)
+		if (streq(call->options[i].row->name, "remap-path-scope"))
+			return true;
+	return false;
+}
+
 int
 job_key_make(const struct job_key_in *in, struct unit_key *ret)
 {
@@ -94,6 +105,8 @@ job_key_make(const struct job_key_in *in, struct unit_key *ret)
 	sources = path_join(in->sysroot, MAPPING_SOURCES);
 	if (!out_dir || !sources)
 		return -ENOMEM;
+	if (maps_in_part(in->call))
+		mapping = (struct mapping){ .workspace = NULL };
 	target_dir = job_key_target_dir(out_dir, in->call->target);
 	/* where other places are mapped, what is not is in outputs */
 	k.target_dir = mapping.target_dir || mapping.workspace || mapping.cargo_home
@@ -101,8 +114,9 @@ job_key_make(const struct job_key_in *in, struct unit_key *ret)
 			       : target_dir;
 	k.workspace = mapping.workspace;
 	k.cargo_home = mapping.cargo_home;
-	k.sources = sources;
-	if (key_sees_sources(in->toolchain_dir) && !mapping_has(in->call, sources))
+	k.sources = maps_in_part(in->call) ? "" : sources;
+	if (key_sees_sources(in->toolchain_dir) &&
+		(!mapping_has(in->call, sources) || maps_in_part(in->call)))
 		k.sysroot = in->sysroot;
 	return unit_key_make(&k, ret);
 }

@@ -16,7 +16,7 @@ check(const struct link_call *l)
 {
 	static const char *const never[] = { "-plugin=", "-T", "-wrapper", "-specs", "--script",
 		"-Map", "--sysroot", "-o/", "-include", "@", "/etc/", "-L/etc", "-fplugin",
-		"--dynamic-linker", "-Wl,-plugin", "-Wl,-T", "-Wl,-o" };
+		"--dynamic-linker", "-Wl,-plugin", "-Wl,-T", "-Wl,-o", "-Wl,@" };
 	static char rustc[] = "rustc", name[] = "--crate-name=app", out[] = "--out-dir=" OUT_DIR,
 		    source[] = "x.rs";
 	char *argv[] = { rustc, name, out, source, NULL };

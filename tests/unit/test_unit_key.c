@@ -458,7 +458,12 @@ test_mappings(void **state)
 		{ "-L", "--remap-path-prefix=/vs/registry/src=/cargo/registry/src" },
 		/* sources of others, by the library's name */
 		{ "--remap-path-prefix=/ws/lib/rustlib/src/rust/library=/rustc/1/library", "-g" },
-		{ "--remap-path-prefix=/vs/lib/rustlib/src/rust/library=/rustc/1/library", "-g" }
+		{ "--remap-path-prefix=/vs/lib/rustlib/src/rust/library=/rustc/1/library", "-g" },
+		/* a mapping that leaves debuginfo alone */
+		{ "--remap-path-prefix=/h/registry/src=/cargo/registry/src",
+			"--remap-path-scope=macro" },
+		{ "--remap-path-prefix=/g/registry/src=/cargo/registry/src",
+			"--remap-path-scope=macro" }
 	};
 	static const char mapped[] = "--remap-path-prefix=/x=.";
 	struct digest a, b;
@@ -468,6 +473,7 @@ test_mappings(void **state)
 	expect_keys(words[0], words[1], true);
 	expect_keys(words[2], words[3], false);
 	expect_keys(words[4], words[5], false);
+	expect_keys(words[6], words[7], false);
 	/* a target directory that a mapped unit does not map */
 	begin(&s);
 	add(&s, mapped);
