@@ -325,6 +325,36 @@ test_arguments_sum(void **state)
 	free(one);
 }
 
+/* The directories on the way to files count: few files can need many. */
+static void
+test_many_directories(void **state)
+{
+	enum { COUNT = 400, DEPTH = 200 };
+	struct fixture f;
+	static Dray__UnitFile file[COUNT];
+	static Dray__UnitFile *files[COUNT];
+	static char path[COUNT][3 * DEPTH + 16];
+
+	for (unsigned i = 0; i < COUNT; i++) {
+		char *p = path[i] + sprintf(path[i], "/w/%u", i);
+
+		for (unsigned d = 0; d < DEPTH; d++)
+			p += sprintf(p, "/d");
+		sprintf(p, "/f");
+		dray__unit_file__init(&file[i]);
+		file[i].path = path[i];
+		files[i] = &file[i];
+	}
+	make(&f);
+	f.u.files = files;
+	f.u.n_files = COUNT;
+	refused(&f, "50000 directories");
+	make(&f);
+	f.u.files = files;
+	f.u.n_files = COUNT / 2;
+	accepted(&f);
+}
+
 static void
 test_order(void **state)
 {
@@ -541,6 +571,7 @@ main(void)
 		cmocka_unit_test(test_bad_places),
 		cmocka_unit_test(test_bad_values),
 		cmocka_unit_test(test_arguments_sum),
+		cmocka_unit_test(test_many_directories),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test_setup_teardown(test_layout, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_absolute_linker, set_up, tear_down),
