@@ -56,7 +56,7 @@ check_unit(struct job *j)
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	if (j->unit->toolchain.len != j->request->toolchain.len ||
+	if (j->unit->toolchain.len != DIGEST_SIZE || j->request->toolchain.len != DIGEST_SIZE ||
 		memcmp(j->unit->toolchain.data, j->request->toolchain.data,
 			j->unit->toolchain.len) != 0)
 		return job_fail(j, -EINVAL, DRAY__VERDICT__VERDICT_BAD_UNIT,
