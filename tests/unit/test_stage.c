@@ -336,11 +336,11 @@ test_many_directories(void **state)
 	static char path[COUNT][3 * DEPTH + 16];
 
 	for (unsigned i = 0; i < COUNT; i++) {
-		char *p = path[i] + sprintf(path[i], "/w/%u", i);
+		int n = snprintf(path[i], sizeof(path[i]), "/w/%u", i);
 
-		for (unsigned d = 0; d < DEPTH; d++)
-			p += sprintf(p, "/d");
-		sprintf(p, "/f");
+		for (unsigned d = 0; d < DEPTH; d++, n += 2)
+			memcpy(path[i] + n, "/d", 2);
+		memcpy(path[i] + n, "/f", 3);
 		dray__unit_file__init(&file[i]);
 		file[i].path = path[i];
 		files[i] = &file[i];
