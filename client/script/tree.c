@@ -236,6 +236,13 @@ bind_by(struct tree *t, const char *name)
 		t->bound_by = strdup(name);
 }
 
+/* A crate's metadata has a hash of the directory in which it was compiled, and not its name. */
+static bool
+has_hash_of_place(const char *name)
+{
+	return ends_with(name, ".rmeta") || ends_with(name, ".rlib");
+}
+
 static int
 keep_file(
 	struct tree *t, struct output *o, const char *path, const struct stat *st, size_t *inlined)
@@ -254,6 +261,10 @@ keep_file(
 	if (told < 0 || named < 0 || r < 0)
 		return MIN2(told, MIN2(named, r));
 	r = 1;
+	if (has_hash_of_place(o->name))
+		t->named |= INPUT_PLACE(t->place->workspace ? INPUT_WORKSPACE_MARK
+							    : INPUT_CARGO_HOME_MARK) &
+			    inputs_places(t->place);
 	if (told && !named)
 		bind_by(t, o->name);
 	o->mode = st->st_mode & 0777;

@@ -167,3 +167,26 @@ says() {
   cached link "$WORK/link/app" build
   [ "$("$WORK/deep/app/target/debug/app")" = 'true true' ]
 }
+
+@test "a script leaves a crate's metadata, which has a hash of its directory: that counts" {
+  project '{
+    use std::{env::var_os, io::Write, process::*};
+    let mut c = Command::new(var_os("RUSTC").unwrap()).args(["--crate-type=rlib", "--emit=metadata", "--out-dir"])
+      .arg(var_os("OUT_DIR").unwrap()).arg("-").stdin(Stdio::piped()).spawn().unwrap();
+    c.stdin.take().unwrap().write_all(b"pub fn f() {}").unwrap();
+    c.wait().unwrap().success()
+  }'
+  left() { sha256sum <"$(find "$WORK/p/app/target" -name librust_out.rmeta)"; }
+  local one two
+  at "$WORK/one"
+  one=$(left)
+  at "$WORK/one"
+  all_hit
+  [ "$(left)" = "$one" ]
+  at "$WORK/two"
+  two=$(left)
+  [ "$two" != "$one" ]
+  rm -rf "$DRAY_CACHE_DIR"
+  at "$WORK/two"
+  [ "$(left)" = "$two" ]
+}
