@@ -36,6 +36,7 @@ say "in somewhere/else: $other"
 [ "$first" = "$again" ]
 [ "$first" != "$other" ]
 # and neither names its directory
-! grep -aqF "$work" "$work/out1/librust_out.rmeta"
-! grep -aqF "$work" "$work/out3/librust_out.rmeta"
+if grep -qaF "$work" "$work/out1/librust_out.rmeta" "$work/out3/librust_out.rmeta"; then
+  exit 1
+fi
 say "as it was seen"
