@@ -18,6 +18,7 @@
 #include "rustc/call.h"
 #include "client/wrap/envscan.h"
 #include "client/dispatch/farm.h"
+#include "client/dispatch/hub.h"
 #include "client/wrap/farm_state.h"
 #include "client/wrap/local.h"
 #include "client/wrap/local_only.h"
@@ -74,7 +75,7 @@ open_farm(struct dispatch *d)
 		d->zctx = d->in->shared->zctx;
 		d->pool = d->in->shared->pool;
 		d->memo = d->in->shared->memo;
-		r = farm_sit(d->in->shared->hub, d->conf, &d->farm);
+		r = hub_sit(d->in->shared->hub, d->conf, &d->farm);
 		if (r < 0)
 			go_home(d, "cannot start: %s", strerror(-r));
 		return r;

@@ -10,7 +10,6 @@
 #include <sys/random.h>
 
 #include "client/dispatch/farm_priv.h"
-#include "client/dispatch/hub.h"
 #include "common/clock.h"
 
 static int
@@ -47,10 +46,22 @@ load_keys(struct farm *f, const struct conf *conf, struct identity *coordinator,
 	return r < 0 ? why(ret_why, "the coordinator's key file", key_error(r)) : 0;
 }
 
+struct farm *
+farm_new(const struct conf *conf)
+{
+	struct farm *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->connect_ms = conf->client.connect_ms;
+	f->opened_ms = clock_mono_ms();
+	return f;
+}
+
 int
 farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why)
 {
-	_cleanup_(farm_closep) struct farm *f = calloc(1, sizeof(*f));
+	_cleanup_(farm_closep) struct farm *f = farm_new(conf);
 	_cleanup_(identity_done) struct identity coordinator = { .has_secret = false };
 	const char *endpoint = conf->client.coordinator;
 	int r;
@@ -65,8 +76,6 @@ farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why
 		if (r < 0)
 			return r;
 	}
-	f->connect_ms = conf->client.connect_ms;
-	f->opened_ms = clock_mono_ms();
 	r = socket_connect_monitored(zctx, endpoint, f->has_identity ? &f->identity : NULL,
 		f->has_identity ? coordinator.curve_public : NULL, FARM_HEARTBEAT_MS, &f->socket,
 		&f->monitor);
@@ -76,28 +85,13 @@ farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why
 	return 0;
 }
 
-int
-farm_sit(struct hub *hub, const struct conf *conf, struct farm **ret)
-{
-	struct farm *f = calloc(1, sizeof(*f));
-	int r = f ? hub_sit(hub, f, &f->seat) : -ENOMEM;
-
-	if (r < 0) {
-		free(f);
-		return r;
-	}
-	f->connect_ms = conf->client.connect_ms;
-	f->opened_ms = clock_mono_ms();
-	*ret = f;
-	return 0;
-}
-
 void
 farm_close(struct farm *f, int flush_ms)
 {
 	if (!f)
 		return;
-	hub_leave(f->seat);
+	if (f->seat)
+		f->line->leave(f->seat);
 	monitor_freep(&f->monitor);
 	if (f->socket && flush_ms > 0 && f->state == FARM_WELCOMED)
 		zmq_setsockopt(f->socket, ZMQ_LINGER, &flush_ms, sizeof(flush_ms));
@@ -119,7 +113,7 @@ const struct identity *
 farm_identity(const struct farm *f)
 {
 	if (f->seat)
-		return hub_identity(f->seat);
+		return f->line->identity(f->seat);
 	return f->has_identity ? &f->identity : NULL;
 }
 
@@ -138,18 +132,18 @@ farm_wrong(const struct farm *f)
 static int
 say(struct farm *f, enum wire_type type, const ProtobufCMessage *body)
 {
-	return f->seat ? hub_send(f->seat, type, body)
+	return f->seat ? f->line->send(f->seat, type, body)
 		       : wire_send(f->socket, NULL, type, body, NULL, 0);
 }
 
 int
 farm_receive(struct farm *f, struct wire_msg *ret)
 {
-	return f->seat ? hub_receive(f->seat, ret)
+	return f->seat ? f->line->receive(f->seat, ret)
 		       : wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, ret);
 }
 
-/* On a shared connection it is said once, by the hub. */
+/* On a shared connection it is said once, by whoever has that. */
 int
 farm_hello(struct farm *f)
 {
@@ -234,7 +228,7 @@ farm_request(struct farm *f, struct farm_job *job)
 		return r;
 	memcpy(job->id, f->id, sizeof(f->id));
 	if (f->seat)
-		hub_name(f->seat, f->id);
+		f->line->name(f->seat, f->id);
 	memcpy(f->toolchain, job->toolchain, sizeof(f->toolchain));
 	f->crate = strdup(job->crate);
 	f->kind = strdup(job->kind);
@@ -319,7 +313,7 @@ size_t
 farm_items(const struct farm *f, zmq_pollitem_t *items)
 {
 	if (f->seat) {
-		items[0] = (zmq_pollitem_t){ NULL, hub_seat_fd(f->seat), ZMQ_POLLIN, 0 };
+		items[0] = (zmq_pollitem_t){ NULL, f->line->fd(f->seat), ZMQ_POLLIN, 0 };
 		return 1;
 	}
 	items[0] = (zmq_pollitem_t){ f->socket, -1, ZMQ_POLLIN, 0 };
@@ -360,7 +354,7 @@ void
 farm_connection_events(struct farm *f, uint64_t now)
 {
 	for (;;) {
-		enum monitor_event event = f->seat ? hub_event(f->seat)
+		enum monitor_event event = f->seat ? f->line->event(f->seat)
 						   : monitor_next(f->monitor, NULL);
 
 		if (event == MONITOR_NONE || event == MONITOR_PEER_GONE)

@@ -1,6 +1,7 @@
 /* The conversation with the coordinator (proto/client.proto), from this client's side: one job.
  *
  *        farm_open ─▶ connecting (in libzmq's threads; the unit is packed meanwhile)
+ *          hub_sit ─▶ or a place on a connection that many jobs share (hub.h)
  *     farm_request ─▶ Hello, JobRequest
  *        farm_wait ─▶ placed, or a reason to compile here
  *       farm_retry ─▶ that worker failed; farm_wait again
@@ -27,9 +28,6 @@ struct farm;
 /* What is needed to reach the coordinator; *ret_why is a full sentence on failure (caller frees).
  */
 int farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why);
-/* One more job on a connection that stands already (hub.h). */
-struct hub;
-int farm_sit(struct hub *hub, const struct conf *conf, struct farm **ret);
 /* flush_ms: how long what was said last may take to leave. */
 void farm_close(struct farm *f, int flush_ms);
 void farm_closep(struct farm **f); /* with 0 */

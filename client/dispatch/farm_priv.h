@@ -20,10 +20,22 @@ enum farm_state_now {
 
 struct hub_seat;
 
+/* What a job does on a connection that others share. */
+struct farm_line {
+	int (*send)(struct hub_seat *s, enum wire_type type, const ProtobufCMessage *body);
+	int (*receive)(struct hub_seat *s, struct wire_msg *ret); /* as wire_recv */
+	enum monitor_event (*event)(struct hub_seat *s);
+	int (*fd)(const struct hub_seat *s); /* readable: there is mail, or an event */
+	const struct identity *(*identity)(const struct hub_seat *s);
+	void (*name)(struct hub_seat *s, const char *job);
+	void (*leave)(struct hub_seat *s); /* what was sent still leaves */
+};
+
 struct farm {
 	void *socket; /* this and the next: NULL where there is a seat */
 	struct monitor *monitor;
 	struct hub_seat *seat; /* on a connection that units share; NULL: it has its own */
+	const struct farm_line *line;
 	struct identity identity;
 	bool has_identity;
 	enum farm_state_now state;
@@ -56,6 +68,8 @@ struct farm {
 	bool has_toolchain;
 };
 
+/* One without a connection. NULL: no memory. */
+struct farm *farm_new(const struct conf *conf);
 int farm_hello(struct farm *f);
 int farm_ask(struct farm *f);	   /* sends JobRequest */
 int farm_ask_look(struct farm *f); /* sends StatusRequest */

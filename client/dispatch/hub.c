@@ -183,8 +183,8 @@ send_all(struct hub *h)
 	}
 }
 
-int
-hub_send(struct hub_seat *s, enum wire_type type, const ProtobufCMessage *body)
+static int
+seat_send(struct hub_seat *s, enum wire_type type, const ProtobufCMessage *body)
 {
 	struct letter *l = letter_new();
 	int r = l ? wire_encode(type, body, &l->msg) : -ENOMEM;
@@ -314,36 +314,9 @@ hub_step(struct hub *h)
 
 /* ---- seats */
 
-int
-hub_sit(struct hub *h, struct farm *f, struct hub_seat **ret)
+static void
+seat_leave(struct hub_seat *s)
 {
-	struct hub_seat *s = calloc(1, sizeof(*s));
-	int fd = s ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-
-	if (fd < 0) {
-		free(s);
-		return s ? -errno : -ENOMEM;
-	}
-	s->hub = h;
-	s->fd = fd;
-	TAILQ_INIT(&s->mail);
-	pthread_mutex_lock(&h->lock);
-	TAILQ_INSERT_TAIL(&h->seats, s, link);
-	f->state = h->farm->state;
-	f->rejected = h->farm->rejected;
-	f->lost = h->farm->lost;
-	f->away_ms = f->heard_ms = clock_mono_ms();
-	f->welcomed = f->state == FARM_WELCOMED;
-	pthread_mutex_unlock(&h->lock);
-	*ret = s;
-	return 0;
-}
-
-void
-hub_leave(struct hub_seat *s)
-{
-	if (!s)
-		return;
 	pthread_mutex_lock(&s->hub->lock);
 	TAILQ_REMOVE(&s->hub->seats, s, link);
 	pthread_mutex_unlock(&s->hub->lock);
@@ -352,22 +325,22 @@ hub_leave(struct hub_seat *s)
 	free(s);
 }
 
-void
-hub_name(struct hub_seat *s, const char *job)
+static void
+seat_name(struct hub_seat *s, const char *job)
 {
 	pthread_mutex_lock(&s->hub->lock);
 	snprintf(s->job, sizeof(s->job), "%s", job);
 	pthread_mutex_unlock(&s->hub->lock);
 }
 
-int
-hub_seat_fd(const struct hub_seat *s)
+static int
+seat_fd(const struct hub_seat *s)
 {
 	return s->fd;
 }
 
-const struct identity *
-hub_identity(const struct hub_seat *s)
+static const struct identity *
+seat_identity(const struct hub_seat *s)
 {
 	return farm_identity(s->hub->farm);
 }
@@ -380,8 +353,8 @@ silence_if_empty(struct hub_seat *s)
 		silence(s->fd);
 }
 
-int
-hub_receive(struct hub_seat *s, struct wire_msg *ret)
+static int
+seat_receive(struct hub_seat *s, struct wire_msg *ret)
 {
 	struct letter *l;
 	int r;
@@ -401,8 +374,8 @@ hub_receive(struct hub_seat *s, struct wire_msg *ret)
 	return r;
 }
 
-enum monitor_event
-hub_event(struct hub_seat *s)
+static enum monitor_event
+seat_event(struct hub_seat *s)
 {
 	enum monitor_event event = MONITOR_NONE;
 
@@ -415,4 +388,43 @@ hub_event(struct hub_seat *s)
 	}
 	pthread_mutex_unlock(&s->hub->lock);
 	return event;
+}
+
+static const struct farm_line line = { .send = seat_send,
+	.receive = seat_receive,
+	.event = seat_event,
+	.fd = seat_fd,
+	.identity = seat_identity,
+	.name = seat_name,
+	.leave = seat_leave };
+
+int
+hub_sit(struct hub *h, const struct conf *conf, struct farm **ret)
+{
+	struct hub_seat *s = calloc(1, sizeof(*s));
+	struct farm *f = farm_new(conf);
+	int fd = s && f ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+
+	if (fd < 0) {
+		int r = s && f ? -errno : -ENOMEM;
+
+		free(s);
+		free(f);
+		return r;
+	}
+	s->hub = h;
+	s->fd = fd;
+	TAILQ_INIT(&s->mail);
+	pthread_mutex_lock(&h->lock);
+	TAILQ_INSERT_TAIL(&h->seats, s, link);
+	f->state = h->farm->state;
+	f->rejected = h->farm->rejected;
+	f->lost = h->farm->lost;
+	f->away_ms = f->heard_ms = clock_mono_ms();
+	f->welcomed = f->state == FARM_WELCOMED;
+	pthread_mutex_unlock(&h->lock);
+	f->seat = s;
+	f->line = &line;
+	*ret = f;
+	return 0;
 }

@@ -1,10 +1,10 @@
 /* One connection with the coordinator for many jobs (farm.h), each in a thread of its own.
  *
  *   a unit's thread                     the thread that calls hub_step
- *     farm_sit ─▶ a seat
- *     hub_send ────── outbox ─────────▶   the socket
- *     hub_receive ◀── the seat's mail ──  messages, by the job that they name
- *     hub_event ◀──── its events ───────  connected, refused, lost: to all seats
+ *     hub_sit ──▶ a seat
+ *     send ────────── outbox ─────────▶   the socket
+ *     receive ◀────── the seat's mail ──  messages, by the job that they name
+ *     event ◀──────── its events ───────  connected, refused, lost: to all seats
  *
  * libzmq's sockets belong to one thread, which waits for them; so nobody else touches them. */
 #ifndef DRAY_CLIENT_DISPATCH_HUB_H
@@ -18,7 +18,6 @@
 #define HUB_ITEMS 3
 
 struct hub;
-struct hub_seat;
 struct farm;
 
 /* Begins to connect. 0; -errno with a sentence in *ret_why (caller frees). */
@@ -33,14 +32,7 @@ uint64_t hub_away_since(const struct hub *h);
 /* The coordinator does not know this client's key, or is not the one: no unit gets through. */
 bool hub_is_refused(const struct hub *h);
 
-/* For farm.c. *f gets what is known of the connection. 0 or -errno. */
-int hub_sit(struct hub *h, struct farm *f, struct hub_seat **ret);
-void hub_leave(struct hub_seat *s); /* NULL is fine; what was sent still leaves */
-void hub_name(struct hub_seat *s, const char *job);
-int hub_seat_fd(const struct hub_seat *s); /* readable: there is mail, or an event */
-const struct identity *hub_identity(const struct hub_seat *s);
-int hub_send(struct hub_seat *s, enum wire_type type, const ProtobufCMessage *body);
-int hub_receive(struct hub_seat *s, struct wire_msg *ret); /* as wire_recv */
-enum monitor_event hub_event(struct hub_seat *s);
+/* One more job on the connection: farm_close leaves it. 0 or -errno. */
+int hub_sit(struct hub *h, const struct conf *conf, struct farm **ret);
 
 #endif

@@ -158,7 +158,7 @@ deny(struct world *w, size_t unit, const char *text)
 static void
 begin(struct world *w, size_t unit)
 {
-	assert_int_equal(farm_sit(w->hub, w->conf, &w->farm[unit]), 0);
+	assert_int_equal(hub_sit(w->hub, w->conf, &w->farm[unit]), 0);
 	w->job[unit] = (struct farm_job){
 		.toolchain = (const uint8_t *)TOOLCHAIN, .crate = "c", .kind = "lib"
 	};
@@ -173,7 +173,8 @@ expect_mail(struct world *w, size_t unit)
 	uint64_t end = clock_mono_ms() + LIMIT_MS;
 
 	for (;;) {
-		zmq_pollitem_t item = { NULL, hub_seat_fd(w->farm[unit]->seat), ZMQ_POLLIN, 0 };
+		zmq_pollitem_t item = { NULL, w->farm[unit]->line->fd(w->farm[unit]->seat),
+			ZMQ_POLLIN, 0 };
 
 		hub_step(w->hub);
 		zmq_poll(&item, 1, 10);
@@ -290,7 +291,7 @@ test_welcomed_already(void **state)
 	char *why = NULL;
 
 	answer_hello(w);
-	assert_int_equal(farm_sit(w->hub, w->conf, &w->farm[0]), 0);
+	assert_int_equal(hub_sit(w->hub, w->conf, &w->farm[0]), 0);
 	assert_int_equal(farm_greet(w->farm[0], &tether, &why), 0);
 	assert_null(why);
 }
