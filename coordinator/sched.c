@@ -325,11 +325,13 @@ sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id
 
 	s->now = now;
 	if (!job || job->cur != w || job->state == JOB_QUEUED || job->word != WORD_NONE) {
-		/* The job was given up here before; a heartbeat may have counted it since. */
-		if (w->foreign > 0) {
+		/* The job was given up here before; a heartbeat may have counted it since. Its
+		 * client's word may have come first: the worker's own counts all the same. */
+		if (!ok && !(job && job->cur == w && job->word != WORD_NONE))
+			sched_worker_owns_up(s, w);
+		if (w->foreign > 0)
 			w->foreign--;
-			sched_worker_changed(s, w);
-		}
+		sched_worker_changed(s, w);
 		return -ENOENT;
 	}
 	account_settle(s, job, cpu_us);

@@ -220,6 +220,9 @@ void pools_explain(struct sched *s, const struct sched_job *job, char *out, size
 struct sched_worker *sched_worker_any(struct sched *s, const char *name);
 void sched_worker_changed(struct sched *s, struct sched_worker *w);
 void sched_worker_judge(struct sched *s, struct sched_job *job, bool good);
+/* The worker says that it failed a job which is not with it any more. The caller calls
+ * sched_worker_changed. */
+void sched_worker_owns_up(struct sched *s, struct sched_worker *w);
 /* Its client says that the worker failed it. */
 void sched_worker_complain(struct sched *s, struct sched_job *job);
 void sched_workers_tick(struct sched *s);

@@ -137,6 +137,12 @@ failed(struct sched *s, struct sched_worker *w, bool probe)
 		shun(s, w);
 }
 
+void
+sched_worker_owns_up(struct sched *s, struct sched_worker *w)
+{
+	failed(s, w, true);
+}
+
 /* Of a job that the worker had not started it says nothing; and a probe that only its client
  * complains of shows nothing. */
 void

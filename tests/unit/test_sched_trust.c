@@ -257,11 +257,22 @@ test_not_ok_is_the_workers_own_word(void **state)
 	started(w, a, id);
 	assert_int_equal(ended(w, a, id, false), 0);
 	assert_int_equal(view(a).failures, 1);
+	assert_int_equal(ended(w, a, id, false), -ENOENT);
+	assert_int_equal(view(a).failures, 1);
 	/* The client's word then counts no second time, nor its silence. */
 	assert_int_equal(retry(w, id, "a", FAULT), 0);
 	take(w);
 	pass(w, 5000);
 	assert_int_equal(view(a).failures, 1);
+	/* Nor is the worker's lost if the client's comes first, and the job has gone on. */
+	for (id = 20; id <= 21; id++) {
+		place(w, id, a);
+		started(w, a, id);
+		assert_int_equal(retry(w, id, "a", FAULT), 0);
+		take(w);
+		assert_int_equal(ended(w, a, id, false), -ENOENT);
+	}
+	assert_int_equal(view(a).trust, SCHED_SHUNNED);
 }
 
 static void
