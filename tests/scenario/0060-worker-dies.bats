@@ -43,6 +43,7 @@ outcome() {
   is_gone "${WORKER_PIDS[$VICTIM]}"
 }
 
+# bats test_tags=long
 @test "before the rmeta; another worker does it" {
   slow_app before
   farm_start 2

@@ -65,6 +65,7 @@ left_behind() {
   [ "$(left_behind)" -eq 0 ]
 }
 
+# bats test_tags=long
 @test "only the farm half is killed: the unit is compiled here" {
   local p
   export DRAY_FARM_HALF=no

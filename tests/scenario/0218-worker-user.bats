@@ -23,6 +23,7 @@ job_of() {
   [ "$(job slow where)" = farm ]
 }
 
+# bats test_tags=long
 @test "started by root it becomes its user: all of it, its store and its jobs" {
   local id
   farm_of

@@ -27,6 +27,7 @@ asked() {
   wc -l <"$BATS_TEST_TMPDIR/asked"
 }
 
+# bats test_tags=long
 @test "a C driver that does not answer costs ten seconds, once" {
   hanging_cc
   package "$WORK/app" app

@@ -58,6 +58,7 @@ END
   [ "$("$WORK/app/target/debug/app")" = "two 42 yes" ]
 }
 
+# bats test_tags=long
 @test "a C archive deep below changes, and the program is compiled with link-time optimization" {
   local app=$WORK/app
   sys_crate "$app" static=words

@@ -221,6 +221,7 @@ deep_archive() {
   same_outputs "$APP"
   says "$APP" 2
 }
+# bats test_tags=long
 @test "a C archive inside of an extern's rlib changes; then its source" {
   APP=$WORK/app
   sys_crate "$APP" static=words

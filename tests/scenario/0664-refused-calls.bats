@@ -90,6 +90,7 @@ statfs            it was not traced: /proc is not of this PID namespace
 END
 }
 
+# bats test_tags=long
 @test "a call that there is another way for, or that only helps: kept as ever" {
   refused <<'END'
 close_range       kept
