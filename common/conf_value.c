@@ -6,12 +6,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "common/conf_priv.h"
 #include "common/fs.h"
+#include "common/users.h"
 
 /* sockaddr_un's path, with its NUL. */
 #define IPC_PATH_MAX 108u
@@ -182,23 +182,12 @@ parse_names(const char *v, bool (*ok)(const char *p, size_t n), char **ret)
 char *
 conf_home_dir(void)
 {
+	_cleanup_(freep) char *name = NULL, *home = NULL;
 	const char *env = getenv("HOME");
-	struct passwd pw, *found = NULL;
-	char space[4096], *home = NULL;
-	FILE *users;
 
 	if (env && *env == '/')
 		return strdup(env);
-	/* getpwuid would load modules, which a program that is linked statically cannot */
-	users = fopen("/etc/passwd", "re");
-	if (!users)
-		return NULL;
-	while (fgetpwent_r(users, &pw, space, sizeof(space), &found) == 0 && pw.pw_uid != getuid())
-		found = NULL;
-	if (found && *found->pw_dir == '/')
-		home = strdup(found->pw_dir);
-	fclose(users);
-	return home;
+	return users_find(getuid(), &name, &home) == 0 && *home == '/' ? steal_ptr(home) : NULL;
 }
 
 static int

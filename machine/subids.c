@@ -4,10 +4,10 @@
 #include "machine/subids.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <unistd.h>
 
 #include "common/fs.h"
+#include "common/users.h"
 #include "common/why.h"
 
 #define LINE_BYTES 512
@@ -92,12 +92,14 @@ subids_find(const char *name, uid_t uid, unsigned n, bool root, struct subids_ra
 int
 subids_possible(char **ret_why)
 {
-	const struct passwd *own = getpwuid(geteuid());
+	_cleanup_(freep) char *name = NULL, *home = NULL;
 	_cleanup_(freep) char *mapper = fs_which("newuidmap", getenv("PATH"));
 	struct subids_range uids, gids;
 	bool root = geteuid() == 0;
 
 	if (!root && !mapper)
 		return why_set(ret_why, -ENOTSUP, "there is no newuidmap (Debian: uidmap)");
-	return subids_find(own ? own->pw_name : NULL, geteuid(), 2, root, &uids, &gids, ret_why);
+	/* one without a name may be listed by number */
+	(void)users_find(geteuid(), &name, &home);
+	return subids_find(name, geteuid(), 2, root, &uids, &gids, ret_why);
 }
