@@ -143,7 +143,7 @@ farm_receive(struct farm *f, struct wire_msg *ret)
 		       : wire_recv(f->socket, NULL, WIRE_FROM_COORDINATOR, ret);
 }
 
-/* On a shared connection it is said once, by whoever has that. */
+/* On a shared connection the hub says it, once. */
 int
 farm_hello(struct farm *f)
 {
