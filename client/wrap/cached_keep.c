@@ -315,14 +315,16 @@ add_text_output(struct cached *c, struct output *o, const char *path, struct inp
 	return cached_keep_as_is(c, &b, &o->text);
 }
 
-/* Whether the file's bytes may hide a path in them: packed debuginfo. */
+/* Whether the file's bytes may hide a path in them: packed debuginfo. A feature may have that name,
+ * too (sha2's). */
 static bool
 may_compress(const struct rustc_call *call)
 {
 	for (size_t i = 0; i < call->n_options; i++) {
-		const char *v = call->options[i].value;
+		const struct call_option *o = &call->options[i];
+		bool is_cfg = streq(o->row->name, "cfg") || streq(o->row->name, "check-cfg");
 
-		if (v && strstr(v, "compress"))
+		if (o->value && !is_cfg && strstr(o->value, "compress"))
 			return true;
 	}
 	return false;

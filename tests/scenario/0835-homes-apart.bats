@@ -190,3 +190,15 @@ says() {
   at "$WORK/two"
   [ "$(left)" = "$two" ]
 }
+
+@test "a package has a feature that is called compress" {
+  project '"-"'
+  printf '\n[features]\ncompress = []\ndefault = ["compress"]\n' >>"$WORK/p/dep/Cargo.toml"
+  commit
+  at "$WORK/one"
+  mkdir "$WORK/deep"
+  cp -R "$WORK/p/app" "$WORK/deep/"
+  clean "$WORK/deep/app"
+  cached deep "$WORK/deep/app" build
+  all_hit
+}
