@@ -126,6 +126,8 @@ outcome() {
   build_start first "$WORK/app" build
   wait_until 30 find_victim
   local p pids
+  # it would end by itself
+  hold "${WORKER_PIDS[$VICTIM]}" slow
   pids=$(descendants "${WORKER_PIDS[$VICTIM]}")
   [ -n "$pids" ]
   kill_hard "${WORKER_PIDS[$VICTIM]}"

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -339,6 +340,35 @@ is_user(uid_t id)
 	       getresgid(&rg, &eg, &sg) == 0 && rg == id && eg == id && sg == id;
 }
 
+static int watched = -1;
+
+/* The pipe was read, or has no reader any more. */
+static void
+on_pipe(int sig)
+{
+	struct pollfd p = { .fd = watched };
+
+	(void)sig;
+	if (poll(&p, 1, 0) > 0 && (p.revents & POLLERR))
+		_exit(1);
+}
+
+/* Where a job has a uid of its own, the kernel does not let bwrap's death end this process
+ * (PR_SET_PDEATHSIG asks whether the one may signal the other). The worker's end of the pipe does:
+ * with process 1 all others of the sandbox end. */
+static void
+end_with_worker(long status_fd)
+{
+	const struct sigaction act = { .sa_handler = on_pipe, .sa_flags = SA_RESTART };
+
+	watched = (int)status_fd;
+	if (watched < 0 || sigaction(SIGIO, &act, NULL) < 0 ||
+		fcntl(watched, F_SETOWN, getpid()) < 0 ||
+		fcntl(watched, F_SETFL, fcntl(watched, F_GETFL) | O_ASYNC) < 0)
+		return;
+	on_pipe(SIGIO);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -364,6 +394,8 @@ main(int argc, char **argv)
 	child = fork();
 	if (child < 0)
 		_exit(fail(&o, "fork"));
+	if (child > 0)
+		end_with_worker(o.status_fd);
 	if (child == 0) {
 		prctl(PR_SET_DUMPABLE, 1);
 		_exit(run_child(&o, env));
