@@ -26,8 +26,8 @@ add_names(struct buf *ret, char kind, char *const *v, size_t n, const char *out_
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		size_t k = strlen(UNIT_ALIAS);
-		bool aliased = starts_with(v[i], UNIT_ALIAS) && (!v[i][k] || v[i][k] == '/');
+		size_t k = strlen(JOB_ALIAS);
+		bool aliased = starts_with(v[i], JOB_ALIAS) && (!v[i][k] || v[i][k] == '/');
 
 		if (*v[i])
 			r = aliased ? add_item(ret, kind, out_dir, v[i] + k)

@@ -176,7 +176,7 @@ check_depinfo(struct relay *r, const char *name)
 	var = depinfo_env_differs(&d, r->in.envp);
 	if (var)
 		return give_up(r, RELAY_WITHHELD, "needs the environment: %s", var);
-	if (b.n && memmem(b.p, b.n, UNIT_ALIAS, strlen(UNIT_ALIAS)))
+	if (b.n && memmem(b.p, b.n, JOB_ALIAS, strlen(JOB_ALIAS)))
 		return give_up(r, RELAY_HOME, "the compiler took a dependency for a source");
 	return 0;
 }
@@ -273,7 +273,7 @@ handle_line(struct relay *r, const uint8_t *p, size_t n)
 	struct artifact a = ARTIFACT_INIT;
 	int err;
 
-	if (unit_mapping(r->in.unit) || memmem(p, n, UNIT_ALIAS, strlen(UNIT_ALIAS))) {
+	if (unit_mapping(r->in.unit) || memmem(p, n, JOB_ALIAS, strlen(JOB_ALIAS))) {
 		err = in_own_terms(r, p, n, &own);
 		if (err < 0)
 			return err;

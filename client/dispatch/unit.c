@@ -155,14 +155,14 @@ place_problem(const struct unit *u)
 		return "a relative out-dir";
 	if (u->linker && strchr(u->linker, '/') && !path_is_normal(u->linker))
 		return "a linker by a relative path";
-	if (strstr(u->out_dir, UNIT_ALIAS) || strstr(u->cwd, UNIT_ALIAS) ||
-		strstr(u->source, UNIT_ALIAS))
+	if (strstr(u->out_dir, JOB_ALIAS) || strstr(u->cwd, JOB_ALIAS) ||
+		strstr(u->source, JOB_ALIAS))
 		return "a path like the job's own";
 	for (size_t i = 0; i < c->args.n; i++)
-		if (strstr(c->args.v[i], UNIT_ALIAS))
+		if (strstr(c->args.v[i], JOB_ALIAS))
 			return "a path like the job's own";
-	if (fs_exists(UNIT_ALIAS))
-		return "this machine has a " UNIT_ALIAS;
+	if (fs_exists(JOB_ALIAS))
+		return "this machine has a " JOB_ALIAS;
 	return NULL;
 }
 
@@ -191,7 +191,7 @@ fill_env(struct unit *u, const struct unit_in *in, const char *target_dir, char 
 		.parent = in->parent_env,
 		.pass_env = in->conf->client.pass_env,
 		.out_dir = u->out_dir,
-		.alias = UNIT_ALIAS,
+		.alias = JOB_ALIAS,
 		.target_dir = target_dir,
 		.sysroot = u->tc.sysroot };
 	int r = envscan_collect(&e, &u->env, &u->withheld_env, ret_home);

@@ -1,7 +1,7 @@
 /* A unit as it goes to a worker: arguments, environment, files and their digests.
  *
  * Paths are this machine's own, with one exception: what lies in the unit's out-dir appears in the
- * job below UNIT_ALIAS, since the out-dir itself must be writable and empty there
+ * job below JOB_ALIAS, since the out-dir itself must be writable and empty there
  * (doc/architecture.md). */
 #ifndef DRAY_CLIENT_DISPATCH_UNIT_H
 #define DRAY_CLIENT_DISPATCH_UNIT_H
@@ -10,9 +10,8 @@
 #include "rustc/mapping.h"
 #include "common/conf.h"
 #include "memo/memo.h"
+#include "proto/alias.h"
 #include "proto/job.pb-c.h"
-
-#define UNIT_ALIAS "/.dray-in"
 
 struct unit_in {
 	const struct rustc_call *call; /* CALL_UNIT; this and the next must outlive the unit */

@@ -16,7 +16,7 @@ unit_job_path(const char *out_dir, const char *path)
 
 	if (!path_is_below(path, out_dir))
 		return strdup(path);
-	if (buf_adds(&b, UNIT_ALIAS) < 0 || buf_adds(&b, path + strlen(out_dir)) < 0) {
+	if (buf_adds(&b, JOB_ALIAS) < 0 || buf_adds(&b, path + strlen(out_dir)) < 0) {
 		buf_done(&b);
 		return NULL;
 	}
@@ -28,9 +28,9 @@ unit_own_path(const char *out_dir, const char *path)
 {
 	struct buf b = BUF_INIT;
 
-	if (!path_is_below(path, UNIT_ALIAS))
+	if (!path_is_below(path, JOB_ALIAS))
 		return strdup(path);
-	if (buf_adds(&b, out_dir) < 0 || buf_adds(&b, path + strlen(UNIT_ALIAS)) < 0) {
+	if (buf_adds(&b, out_dir) < 0 || buf_adds(&b, path + strlen(JOB_ALIAS)) < 0) {
 		buf_done(&b);
 		return NULL;
 	}
@@ -112,7 +112,7 @@ add_escaped(struct buf *b, const char *s, const char *escape)
 int
 unit_unalias(const void *p, size_t n, const char *out_dir, const char *escape, struct buf *ret)
 {
-	static const char alias[] = UNIT_ALIAS;
+	static const char alias[] = JOB_ALIAS;
 	const uint8_t *s = p;
 	int r = 0;
 

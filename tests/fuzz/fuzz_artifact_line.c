@@ -51,7 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (refusal_is_final((const char *)data, size) && !memmem(data, size, "error[E", 7))
 		abort();
 	if (unit_unalias(data, size, "/out dir", " \\", &b) == 0 && b.n &&
-		memmem(b.p, b.n, UNIT_ALIAS "/", strlen(UNIT_ALIAS) + 1) &&
+		memmem(b.p, b.n, JOB_ALIAS "/", strlen(JOB_ALIAS) + 1) &&
 		!memmem(data, size, "/.dray-", 7))
 		abort();
 	buf_done(&b);

@@ -130,13 +130,29 @@ note_got(struct job *j)
 	return v[j->fetch.n_got].path ? (j->fetch.n_got++, 0) : -ENOMEM;
 }
 
+static int
+compare_got(const void *a, const void *b)
+{
+	const struct fetched *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+void
+fetch_sort(struct job *j)
+{
+	if (j->fetch.n_got > 0)
+		qsort(j->fetch.got, j->fetch.n_got, sizeof(*j->fetch.got), compare_got);
+}
+
 const struct digest *
 fetch_find(const struct job *j, const char *path)
 {
-	for (size_t i = 0; i < j->fetch.n_got; i++)
-		if (streq(j->fetch.got[i].path, path))
-			return &j->fetch.got[i].digest;
-	return NULL;
+	const struct fetched what = { .path = (char *)path }, *found = NULL;
+
+	if (j->fetch.n_got > 0)
+		found = bsearch(&what, j->fetch.got, j->fetch.n_got, sizeof(*found), compare_got);
+	return found ? &found->digest : NULL;
 }
 
 void

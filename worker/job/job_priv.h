@@ -151,6 +151,8 @@ void blob_in_done(struct blob_in *in);
 
 /* fetch.c */
 extern const struct job_demand fetch_demand;
+/* Once nothing more comes: for fetch_find. */
+void fetch_sort(struct job *j);
 /* The digest of what came on demand for a path, or NULL. */
 const struct digest *fetch_find(const struct job *j, const char *path);
 void fetch_done(struct job *j);

@@ -427,6 +427,7 @@ add_reads(struct job *j, Dray__Trace *m, Dray__FileRead **ret_all)
 	m->read = calloc(m->n_files + 1, sizeof(*m->read));
 	if (!all || !m->read)
 		return -ENOMEM;
+	fetch_sort(j);
 	for (size_t i = 0; i < m->n_files; i++) {
 		const uint8_t *digest = unit_index_digest(&j->index, m->files[i]);
 		const struct digest *got = digest ? NULL : fetch_find(j, m->files[i]);

@@ -11,7 +11,7 @@
 #include "cache/inputs.h"
 #include "cache/job_key.h"
 #include "common/fs.h"
-#include "worker/sandbox/sandbox.h"
+#include "proto/alias.h"
 
 static int _printf_(2, 3) no_unit(char **ret_error, const char *fmt, ...)
 {
@@ -29,8 +29,8 @@ static int _printf_(2, 3) no_unit(char **ret_error, const char *fmt, ...)
 static bool
 is_aliased(const char *arg)
 {
-	const char *at = strstr(arg, SANDBOX_ALIAS);
-	size_t k = strlen(SANDBOX_ALIAS);
+	const char *at = strstr(arg, JOB_ALIAS);
+	size_t k = strlen(JOB_ALIAS);
 
 	return at && (!at[k] || at[k] == '/');
 }
@@ -39,8 +39,8 @@ is_aliased(const char *arg)
 static int
 add_own(struct strv *to, const char *arg, const char *out_dir)
 {
-	const char *at = strstr(arg, SANDBOX_ALIAS);
-	size_t k = strlen(SANDBOX_ALIAS);
+	const char *at = strstr(arg, JOB_ALIAS);
+	size_t k = strlen(JOB_ALIAS);
 
 	if (!is_aliased(arg))
 		return strv_add(to, arg);
@@ -101,9 +101,9 @@ count_artifacts(const Dray__Unit *u, char *path, int *n)
 
 	if (!normal)
 		return path ? -ENOMEM : 0;
-	*n += path_is_below(normal, SANDBOX_ALIAS);
+	*n += path_is_below(normal, JOB_ALIAS);
 	return path_is_below(normal, u->out_dir) ||
-			       (path_is_below(normal, SANDBOX_ALIAS) && !streq(normal, path))
+			       (path_is_below(normal, JOB_ALIAS) && !streq(normal, path))
 		       ? -EINVAL
 		       : 0;
 }
@@ -129,7 +129,7 @@ check_alias(const Dray__Unit *u, char **ret_error)
 		r = count_artifacts(u, call.libs[i].path, &artifacts);
 	call_done(&call);
 	return r == -EINVAL || (r == 0 && aliased != artifacts)
-		       ? no_unit(ret_error, "%s below " SANDBOX_ALIAS,
+		       ? no_unit(ret_error, "%s below " JOB_ALIAS,
 				 r < 0 ? "an artifact that is not" : "what is no artifact")
 		       : r;
 }
@@ -231,7 +231,7 @@ digest_of(void *arg, const char *path, struct digest *ret)
 	const uint8_t *digest;
 
 	if (own && path_is_below(own, u->out_dir)) {
-		if (asprintf(&aliased, SANDBOX_ALIAS "%s", own + strlen(u->out_dir)) < 0)
+		if (asprintf(&aliased, JOB_ALIAS "%s", own + strlen(u->out_dir)) < 0)
 			aliased = NULL;
 	} else {
 		aliased = steal_ptr(own);

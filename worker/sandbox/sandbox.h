@@ -17,8 +17,6 @@
 #include "worker/sandbox/job_user.h"
 #include "worker/sandbox/seccomp.h"
 
-/* Where a job sees what was in the client's out-dir: its own is empty at first. */
-#define SANDBOX_ALIAS "/.dray-in"
 #define SANDBOX_BIN \
 	"/.dray/bin" /* PATH in the sandbox; holds dray-exec and the linkers' stand-in */
 

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "common/fs.h"
+#include "proto/alias.h"
 #include "worker/sandbox/unit_check.h"
 
 #define TMP_NAMES_MAX 512 /* each is a mount */
@@ -80,7 +81,7 @@ static int
 make_dirs(const struct stage *s, char *const *lib_dirs)
 {
 	/* the alias, which stands for the out-dir, is there even if it holds no artifact */
-	static const char *const own[] = { "/proc", "/dev", "/tmp", "/.dray-in", SANDBOX_BIN };
+	static const char *const own[] = { "/proc", "/dev", "/tmp", JOB_ALIAS, SANDBOX_BIN };
 	const Dray__Unit *u = s->unit;
 	int r = 0;
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "common/fs.h"
+#include "proto/alias.h"
 #include "rustc/call.h"
 #include "toolchain/elf.h"
 #include "trace/runtime.h"
@@ -147,7 +148,7 @@ trace_rules_place(const struct trace_rules *r, const char *path)
 
 	if (path_is_below(path, r->unit->out_dir))
 		return PLACE_OUT;
-	if (path_is_below(path, SANDBOX_ALIAS))
+	if (path_is_below(path, JOB_ALIAS))
 		return PLACE_IN;
 	if (path_is_below(path, r->unit->sysroot))
 		return PLACE_OURS;
