@@ -147,8 +147,8 @@ says() {
   says "$WORK/two"
 }
 
-@test "a script that asks where it really is, and so whether anything above is a link" {
-  project 'std::env::current_dir().unwrap().ancestors().all(|d| std::fs::read_link(d).is_err())'
+@test "a script that asks whether anything above it is a link, as a search for the real path does" {
+  project 'std::path::Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).ancestors().all(|d| std::fs::read_link(d).is_err())'
   cp "$WORK/p/dep/build.rs" "$WORK/p/app/"
   echo 'fn main() { println!("{} {}", dep::S, env!("S")); }' >"$WORK/p/app/src/main.rs"
   at "$WORK/users/one"
@@ -161,11 +161,10 @@ says() {
   clean "$WORK/deep/app"
   cached deep "$WORK/deep/app" build
   all_hit
-  # and one that lies behind a link
-  ln -s deep "$WORK/link"
-  clean "$WORK/deep/app"
-  cached link "$WORK/link/app" build
-  [ "$("$WORK/deep/app/target/debug/app")" = 'true true' ]
+  # and a home that lies behind a link
+  ln -s users "$WORK/link"
+  at "$WORK/link/three"
+  says 'false true'
 }
 
 @test "a script leaves a crate's metadata, which has a hash of its directory: that counts" {
@@ -176,7 +175,8 @@ says() {
     c.stdin.take().unwrap().write_all(b"pub fn f() {}").unwrap();
     c.wait().unwrap().success()
   }'
-  left() { sha256sum <"$(find "$WORK/p/app/target" -name librust_out.rmeta)"; }
+  # left [PACKAGE [CHECKOUT]]
+  left() { sha256sum <"$(find "$WORK/${2:-p}/app/target/debug/build/${1:-dep}-"* -name librust_out.rmeta)"; }
   local one two
   at "$WORK/one"
   one=$(left)
@@ -189,6 +189,20 @@ says() {
   rm -rf "$DRAY_CACHE_DIR"
   at "$WORK/two"
   [ "$(left)" = "$two" ]
+  # of a member, in another checkout
+  cp "$WORK/p/dep/build.rs" "$WORK/p/app/"
+  at "$WORK/two"
+  one=$(left app)
+  mkdir "$WORK/deep"
+  cp -R "$WORK/p/app" "$WORK/deep/"
+  clean "$WORK/deep/app"
+  cached deep "$WORK/deep/app" build
+  two=$(left app deep)
+  [ "$two" != "$one" ]
+  rm -rf "$DRAY_CACHE_DIR"
+  clean "$WORK/deep/app"
+  cached deep-again "$WORK/deep/app" build
+  [ "$(left app deep)" = "$two" ]
 }
 
 @test "a package has a feature that is called compress" {
