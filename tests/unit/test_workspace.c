@@ -71,6 +71,27 @@ test_above_toolchain(void **state)
 	assert_true(holds_at(other));
 }
 
+/* Whether a directory above is a link was asked: not that of this name counts, but the way there.
+ */
+static void
+test_links_above(void **state)
+{
+	char moved[PATH_MAX + 64], behind[PATH_MAX + 64];
+
+	(void)state;
+	begin_workspace();
+	snprintf(moved, sizeof(moved), "%s/users/ws", dir);
+	snprintf(behind, sizeof(behind), "%s/link/ws", dir);
+	assert_int_equal(fs_mkdir_p(moved, 0755), 0);
+	assert_int_equal(symlink("users", in("link")), 0);
+	place.workspace = moved;
+	item('n', in("users"));
+	take_all();
+	assert_true(holds_at(moved));
+	assert_true(holds_at(other));
+	assert_false(holds_at(behind));
+}
+
 /* By which kind of path it was reached is not known. */
 static void
 test_beside(void **state)
@@ -475,11 +496,12 @@ test_amid_file(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain), T(test_beside),
-		T(test_search), T(test_search_elsewhere), T(test_short_search), T(test_common),
-		T(test_tied), T(test_texts), T(test_nested), T(test_has_not_after), T(test_has_but),
-		T(test_amid), T(test_amid_file), T(test_has_pieces), T(test_homes),
-		T(test_workspace_in_home), T(test_homes_in_texts) };
+	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain),
+		T(test_links_above), T(test_beside), T(test_search), T(test_search_elsewhere),
+		T(test_short_search), T(test_common), T(test_tied), T(test_texts), T(test_nested),
+		T(test_has_not_after), T(test_has_but), T(test_amid), T(test_amid_file),
+		T(test_has_pieces), T(test_homes), T(test_workspace_in_home),
+		T(test_homes_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
