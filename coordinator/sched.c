@@ -243,10 +243,6 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 	if (sched_job_holds(job) && rule.exclude)
 		action_cancel(s, job, w);
 	sched_job_release(s, job);
-	/* A slot was kept for it, no matter by whose fault. The worker's own count comes too late:
-	 * its job is another's by then. */
-	account_settle(
-		s, job, job->opened ? MAX2(job->charged_us, 1000 * (s->now - job->held_ms)) : 0);
 	if (rule.exclude) {
 		exclude(job, w);
 	} else if (verdict == DRAY__VERDICT__VERDICT_FULL) {
@@ -328,7 +324,7 @@ sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id
 		/* The job was given up here before; a heartbeat may have counted it since. Its
 		 * client's word may have come first: the worker's own counts all the same. */
 		if (!ok && !(job && job->cur == w && job->word != WORD_NONE))
-			sched_worker_owns_up(s, w);
+			sched_worker_owns_up(s, w, id);
 		if (w->foreign > 0)
 			w->foreign--;
 		sched_worker_changed(s, w);
@@ -414,8 +410,6 @@ sched_tick(struct sched *s, uint64_t now)
 	s->now = now;
 	while ((job = TAILQ_FIRST(&s->placed)) && now >= job->deadline) {
 		w = job->cur;
-		/* The slot was kept for it all the while. */
-		account_settle(s, job, MAX2(job->charged_us, 1000 * s->conf.open_ms));
 		sched_job_release(s, job);
 		sched_worker_changed(s, w);
 	}

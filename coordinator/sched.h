@@ -24,10 +24,11 @@
  * outlives a connection: registering again does not restore it.
  *
  * Order. Of the jobs that a worker with a free slot can run, that of the client key goes first
- * which has used the least processor time (sched_share.c), and of one key the oldest. The queues
- * are by (toolchain, least glibc), so that a job that has to wait blocks no other. A job gets the
- * worker with the smallest share of its slots in use, then the fewest failures, then by name: a
- * heap per (toolchain, glibc of the worker), so that no placement looks at all workers.
+ * which has used the least processor time, or time of slots (sched_share.c), and of one key the
+ * oldest. The queues are by (toolchain, least glibc), so that a job that has to wait blocks no
+ * other. A job gets the worker with the smallest share of its slots in use, then the fewest
+ * failures, then by name: a heap per (toolchain, glibc of the worker), so that no placement looks
+ * at all workers.
  */
 #ifndef DRAY_COORDINATOR_SCHED_H
 #define DRAY_COORDINATOR_SCHED_H

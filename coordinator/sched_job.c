@@ -262,6 +262,7 @@ sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, e
 	job->word = WORD_NONE;
 	job->judged = false;
 	job->probe = false;
+	job->settled = false;
 	job->opened = state == JOB_STARTED;
 	job->held_ms = s->now;
 	if (state == JOB_PLACED) {
@@ -269,6 +270,7 @@ sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, e
 		if (w->trust == SCHED_PROBED) {
 			job->probe = true;
 			w->probe = job;
+			w->probed = job->id;
 		}
 	} else {
 		w->started++;
@@ -294,6 +296,9 @@ sched_job_release(struct sched *s, struct sched_job *job)
 	sched_job_wait(s, job, NULL, 0);
 	if (!sched_job_holds(job))
 		return;
+	/* No matter by whose fault. What its worker says later comes too late: the job may be
+	 * another's by then. */
+	account_settle(s, job, job->opened ? job->charged_us : 0);
 	if (job->state == JOB_PLACED)
 		w->placed--;
 	else

@@ -161,7 +161,7 @@ tc_get(struct sched *s, const struct sched_offer *offer)
 	snprintf(tc->text, sizeof(tc->text), "%s", offer->text ? offer->text : "");
 	TAILQ_INIT(&tc->pools);
 	TAILQ_INIT(&tc->classes);
-	TAILQ_INIT(&tc->retries);
+	TAILQ_INIT(&tc->retries.lanes);
 	table_put(&s->tcs, &tc->node, tc_hash(s, &tc->id));
 	return tc;
 }
@@ -373,7 +373,7 @@ class_get(struct tc *tc, unsigned glibc)
 static void
 class_put(struct tc *tc, struct class *c)
 {
-	if (!TAILQ_EMPTY(&c->lanes))
+	if (c == &tc->retries || !TAILQ_EMPTY(&c->lanes))
 		return;
 	TAILQ_REMOVE(&tc->classes, c, link);
 	free(c);
@@ -382,7 +382,7 @@ class_put(struct tc *tc, struct class *c)
 static struct lane *
 lane_get(struct tc *tc, const struct sched_job *job)
 {
-	struct class *c = class_get(tc, job->glibc);
+	struct class *c = job->n_failed > 0 ? &tc->retries : class_get(tc, job->glibc);
 	struct lane *l;
 
 	if (!c)
@@ -419,11 +419,10 @@ queue_put(struct sched *s, struct sched_job *job)
 
 	if (!tc)
 		return -ENOENT;
-	job->lane = job->n_failed > 0 ? NULL : lane_get(tc, job);
-	if (job->n_failed == 0 && !job->lane)
+	job->lane = lane_get(tc, job);
+	if (!job->lane)
 		return -ENOMEM;
-	job->queue = job->lane ? &job->lane->jobs : &tc->retries;
-	queue_insert(job->queue, job);
+	queue_insert(&job->lane->jobs, job);
 	job->state = JOB_QUEUED;
 	job->tc = tc;
 	job->pos = tc->entered++;
@@ -439,15 +438,13 @@ queue_take(struct sched *s, struct sched_job *job)
 {
 	struct tc *tc = job->tc;
 
-	TAILQ_REMOVE(job->queue, job, queue_link);
+	TAILQ_REMOVE(&job->lane->jobs, job, queue_link);
 	TAILQ_REMOVE(&s->notices, job, notice_link);
 	tc->queued--;
 	tc->left++;
 	s->queued--;
-	if (job->lane)
-		lane_put(tc, job->lane);
+	lane_put(tc, job->lane);
 	job->lane = NULL;
-	job->queue = NULL;
 	job->tc = NULL;
 	job->state = JOB_AWAY;
 	tc_put(s, tc);
@@ -467,6 +464,23 @@ earlier(struct sched_job *best, struct sched_job *job)
 	return !best || account_before(job, best) ? job : best;
 }
 
+/* Of a lane of retries the first that w may have. */
+static struct sched_job *
+retry_for(const struct lane *l, const struct sched_worker *w)
+{
+	struct sched_job *job;
+	unsigned seen = 0;
+
+	TAILQ_FOREACH(job, &l->jobs, queue_link)
+	{
+		if (seen++ == RETRY_SCAN)
+			break;
+		if (job->glibc <= w->glibc && !sched_job_failed_on(job, w))
+			return job;
+	}
+	return NULL;
+}
+
 struct sched_job *
 queue_next_for(struct sched_worker *w)
 {
@@ -476,7 +490,6 @@ queue_next_for(struct sched_worker *w)
 
 	for (size_t i = 0; i < w->n_offers; i++) {
 		struct tc *tc = w->offers[i].pool->tc;
-		unsigned seen = 0;
 
 		if (tc->queued == 0)
 			continue;
@@ -487,13 +500,9 @@ queue_next_for(struct sched_worker *w)
 			TAILQ_FOREACH(l, &c->lanes, link)
 			best = earlier(best, TAILQ_FIRST(&l->jobs));
 		}
-		TAILQ_FOREACH(job, &tc->retries, queue_link)
-		{
-			if (seen++ == RETRY_SCAN)
-				break;
-			if (job->glibc <= w->glibc && !sched_job_failed_on(job, w))
-				best = earlier(best, job);
-		}
+		TAILQ_FOREACH(l, &tc->retries.lanes, link)
+		if ((job = retry_for(l, w)))
+			best = earlier(best, job);
 	}
 	return best;
 }
@@ -528,10 +537,13 @@ pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret)
 			}
 		}
 	}
-	for (job = TAILQ_FIRST(&tc->retries); job; job = next) {
-		next = TAILQ_NEXT(job, queue_link);
-		if (!pools_eligible(s, job))
-			strand(s, job, ret);
+	for (l = TAILQ_FIRST(&tc->retries.lanes); l; l = next_lane) {
+		next_lane = TAILQ_NEXT(l, link);
+		for (job = TAILQ_FIRST(&l->jobs); job; job = next) {
+			next = TAILQ_NEXT(job, queue_link);
+			if (!pools_eligible(s, job))
+				strand(s, job, ret);
+		}
 	}
 	tc->queued--;
 	tc_put(s, tc);

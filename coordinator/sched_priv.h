@@ -22,7 +22,7 @@
 #define REMEMBER_MS (2 * TRUST_WAIT_MAX_MS) /* a worker that is gone */
 #define NOTICE_MS 1000u			    /* QUEUED again */
 #define NOTICE_BURST 2000		    /* of them in one tick: 20,000 a second at ten ticks */
-#define RETRY_SCAN 64			    /* queued retries looked at for one free slot */
+#define RETRY_SCAN 64 /* queued retries of an account looked at for one free slot */
 
 enum job_state { JOB_QUEUED, JOB_PLACED, JOB_STARTED, JOB_AWAY };
 /* What the worker reported of a try that is AWAY. */
@@ -56,6 +56,7 @@ struct sched_job {
 	bool probe;    /* this try is its worker's probe */
 	bool judged;   /* this try was counted for or against its worker */
 	bool opened;   /* its worker has started this try */
+	bool settled;  /* what this try cost is in its account */
 	bool listed;   /* scratch of sched_worker_set */
 	uint8_t state; /* enum job_state */
 	uint8_t word;  /* enum worker_word */
@@ -77,14 +78,13 @@ struct sched_job {
 	TAILQ_ENTRY(sched_job) timed_link;
 
 	struct tc *tc; /* while queued */
-	struct job_list *queue;
-	struct lane *lane; /* NULL: it is among the retries */
+	struct lane *lane;
 	TAILQ_ENTRY(sched_job) queue_link;
 	TAILQ_ENTRY(sched_job) notice_link;
 	uint64_t notice_ms, pos;
 };
 
-/* Queued jobs of one account in a class. Freed when empty. */
+/* Queued jobs of one account in a class, by seq. Freed when empty. */
 struct lane {
 	TAILQ_ENTRY(lane) link;
 	struct class *class;
@@ -118,7 +118,7 @@ struct tc {
 	char text[128];
 	TAILQ_HEAD(, pool) pools;
 	TAILQ_HEAD(, class) classes;
-	struct job_list retries; /* queued jobs that some workers have failed, by seq */
+	struct class retries; /* queued jobs that some workers have failed, of any glibc */
 	size_t queued;
 	uint64_t entered, left; /* of its queues, to guess a place in the line */
 };
@@ -153,6 +153,7 @@ struct sched_worker {
 	uint64_t complained[2]; /* the first two accounts that did */
 	uint64_t shunned_until;
 	struct sched_job *probe;
+	struct job_id probed; /* the last probe */
 };
 
 TAILQ_HEAD(worker_list, sched_worker);
@@ -169,7 +170,9 @@ struct sched {
 	bool draining;
 	struct table jobs, owners, workers, tcs, accounts;
 	TAILQ_HEAD(, account) idle;
+	size_t busy;	   /* accounts with jobs */
 	uint64_t floor_us; /* where accounts begin that had nothing to do */
+	uint64_t most_us;  /* that any has used */
 	uint64_t mean_us;  /* what a job costs */
 	struct worker_list live, gone, shunned;
 	struct job_list placed, settling, doubted; /* by deadline: each has one constant wait */
@@ -186,7 +189,7 @@ int account_join(struct sched *s, struct sched_job *job, uint64_t id);
 void account_leave(struct sched *s, struct sched_job *job);
 bool account_before(const struct sched_job *a, const struct sched_job *b);
 void account_charge(struct sched *s, struct sched_job *job); /* it is placed */
-/* What the try cost in the end. */
+/* What the try cost in the end; the first call counts. Comes before the slot is given up. */
 void account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us);
 void account_learn(struct sched *s, uint64_t cost_us);
 void accounts_tick(struct sched *s);
@@ -222,7 +225,7 @@ void sched_worker_changed(struct sched *s, struct sched_worker *w);
 void sched_worker_judge(struct sched *s, struct sched_job *job, bool good);
 /* The worker says that it failed a job which is not with it any more. The caller calls
  * sched_worker_changed. */
-void sched_worker_owns_up(struct sched *s, struct sched_worker *w);
+void sched_worker_owns_up(struct sched *s, struct sched_worker *w, const struct job_id *id);
 /* Its client says that the worker failed it. */
 void sched_worker_complain(struct sched *s, struct sched_job *job);
 void sched_workers_tick(struct sched *s);

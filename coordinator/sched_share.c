@@ -3,9 +3,10 @@
  * Each account, one for a client key, has a count of processor seconds. Of the jobs that a free
  * slot could take, the one whose account has the least goes first; of one account the oldest. A job
  * is charged what jobs have lately cost in the mean when it is placed, and what it did cost when
- * its worker says so. An account that had nothing to do begins where the others are: what it did
- * not use is not saved up, and what it used while nobody else wanted anything is not held against
- * it.
+ * its worker says so, or when it gives its slot up: no less than the time that a slot was kept for
+ * it, whatever it did there. An account that had nothing to do begins where the others are: what it
+ * did not use is not saved up, and what it used while nobody else wanted anything is not held
+ * against it.
  *
  * Invariant: an account is in the table while a job names it, and for IDLE_MS after. */
 #include "config.h"
@@ -49,8 +50,12 @@ account_join(struct sched *s, struct sched_job *job, uint64_t id)
 	} else if (a->jobs == 0) {
 		TAILQ_REMOVE(&s->idle, a, idle_link);
 	}
-	if (a->jobs++ == 0)
+	if (a->jobs++ == 0) {
+		/* The first to come: all that was used before is the past. */
+		if (s->busy++ == 0)
+			s->floor_us = MAX2(s->floor_us, s->most_us);
 		a->used_us = MAX2(a->used_us, s->floor_us);
+	}
 	job->account = a;
 	return 0;
 }
@@ -63,6 +68,7 @@ account_leave(struct sched *s, struct sched_job *job)
 	job->account = NULL;
 	if (!a || --a->jobs > 0)
 		return;
+	s->busy--;
 	a->idle_ms = s->now;
 	TAILQ_INSERT_TAIL(&s->idle, a, idle_link);
 }
@@ -119,10 +125,13 @@ account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us)
 {
 	struct account *a = job->account;
 
-	cost_us = MIN2(cost_us, (uint64_t)COST_MAX_US);
-	if (a)
-		a->used_us = a->used_us - MIN2(a->used_us, job->charged_us) + cost_us;
+	if (!a || job->settled)
+		return;
+	cost_us = MIN2(MAX2(cost_us, 1000 * (s->now - job->held_ms)), (uint64_t)COST_MAX_US);
+	a->used_us = a->used_us - MIN2(a->used_us, job->charged_us) + cost_us;
+	s->most_us = MAX2(s->most_us, a->used_us);
 	job->charged_us = 0;
+	job->settled = true;
 }
 
 void

@@ -138,9 +138,14 @@ failed(struct sched *s, struct sched_worker *w, bool probe)
 }
 
 void
-sched_worker_owns_up(struct sched *s, struct sched_worker *w)
+sched_worker_owns_up(struct sched *s, struct sched_worker *w, const struct job_id *id)
 {
-	failed(s, w, true);
+	bool probe = memcmp(&w->probed, id, sizeof(*id)) == 0;
+
+	/* Its client's word may have been counted: it was of the same failure. */
+	if (w->complaints > 0)
+		w->complaints--;
+	failed(s, w, probe);
 }
 
 /* Of a job that the worker had not started it says nothing; and a probe that only its client

@@ -131,6 +131,27 @@ test_idle_saves_nothing(void **state)
 	assert_true(run_until(w, a, 71, 10000000) <= 4);
 }
 
+/* What a key used while it was alone is not held against it when it comes again, after others. */
+static void
+test_alone_costs_nothing(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+	struct job_id j = jid(1);
+
+	assert_int_equal(ask_for(w, 1, 7), 0);
+	take(w);
+	expect_place(w, 0, 1, a);
+	started(w, a, 1);
+	assert_int_equal(sched_job_ended(w->s, a, &j, true, 500000000, w->now), 0);
+	assert_int_equal(finished(w, 1), 0);
+	for (unsigned id = 61; id <= 64; id++)
+		assert_int_equal(ask_for(w, id, 8), 0);
+	assert_int_equal(ask_for(w, 71, 7), 0);
+	n_running = 0;
+	assert_true(run_until(w, a, 71, 10000000) <= 1);
+}
+
 /* A slot that is kept for nobody costs its key, too, and is taken back soon. */
 static void
 test_unopened_placements_cost(void **state)
@@ -151,6 +172,146 @@ test_unopened_placements_cost(void **state)
 	started(w, a, 9);
 }
 
+/* The one job that is placed now. */
+static unsigned
+take_place(struct world *w)
+{
+	unsigned job = 0;
+
+	take(w);
+	for (unsigned i = 0; i < w->n; i++) {
+		if (w->last[i].type != SCHED_PLACE)
+			continue;
+		assert_int_equal(job, 0);
+		job = jnum(&w->last[i].job);
+	}
+	return job;
+}
+
+/* A slot costs the time that it was kept, whatever its client says of it, and however little was
+ * computed there. */
+static void
+test_kept_slots_cost(void **state)
+{
+	static const struct {
+		bool start, end, cancel;
+		Dray__Verdict verdict;
+	} way[] = {
+		{ .verdict = DRAY__VERDICT__VERDICT_FULL },
+		{ .verdict = DRAY__VERDICT__VERDICT_INPUT_CHANGED },
+		{ .verdict = DRAY__VERDICT__VERDICT_LIMIT },
+		{ .cancel = true },
+		{ .start = true, .verdict = DRAY__VERDICT__VERDICT_LIMIT },
+		{ .start = true, .end = true },
+	};
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+	unsigned id = 1;
+
+	for (unsigned i = 0; i < ARRAY_LEN(way); i++) {
+		struct job_id j = jid(id);
+
+		assert_int_equal(ask_for(w, id, 7 + 2 * i), 0);
+		take(w);
+		expect_place(w, 0, id, a);
+		assert_int_equal(ask_for(w, id + 1, 7 + 2 * i), 0);
+		assert_int_equal(ask_for(w, id + 2, 8 + 2 * i), 0);
+		assert_int_equal(ask_for(w, id + 3, 8 + 2 * i), 0);
+		take(w);
+		if (way[i].start)
+			started(w, a, id);
+		pass(w, 2900);
+		if (way[i].end)
+			assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000, w->now), 0);
+		else if (way[i].cancel)
+			assert_int_equal(sched_job_cancel(w->s, 100 + id, &j, w->now), 0);
+		else
+			assert_int_equal(retry(w, id, "a", way[i].verdict), 0);
+		/* Two of the other's, of a second each, come before its next. */
+		for (unsigned k = id + 2; k <= id + 3; k++) {
+			assert_int_equal(take_place(w), k);
+			j = jid(k);
+			started(w, a, k);
+			assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000000, w->now), 0);
+			assert_int_equal(finished(w, k), 0);
+		}
+		sched_owner_gone(w->s, 100 + id, w->now);
+		sched_owner_gone(w->s, 101 + id, w->now);
+		pass(w, 10000);
+		take(w);
+		assert_int_equal(stats(w).used, 0);
+		id += 4;
+	}
+}
+
+/* A failed job of which its worker has told the end is counted once. */
+static void
+test_a_failure_costs_once(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+	struct job_id j = jid(1);
+
+	assert_int_equal(ask_for(w, 1, 7), 0);
+	take(w);
+	expect_place(w, 0, 1, a);
+	for (unsigned id = 2; id <= 4; id++)
+		assert_int_equal(ask_for(w, id, 8), 0);
+	assert_int_equal(ask_for(w, 5, 7), 0);
+	take(w);
+	started(w, a, 1);
+	assert_int_equal(sched_job_ended(w->s, a, &j, false, 2500000, w->now), 0);
+	assert_int_equal(take_place(w), 2);
+	started(w, a, 2);
+	/* Its client takes its time. 7 has used 2.5 s. */
+	pass(w, 2000);
+	assert_int_equal(retry(w, 1, "a", FAULT), 0);
+	take(w);
+	for (unsigned id = 2; id <= 3; id++) {
+		assert_int_equal(ended(w, a, id, true), 0);
+		assert_int_equal(take_place(w), id == 2 ? 3 : 5);
+		started(w, a, id == 2 ? 3 : 5);
+		pass(w, 1000);
+	}
+}
+
+/* Jobs of one key that must not go to a worker do not hide another's that may. */
+static void
+test_retries_hide_nobodys(void **state)
+{
+	static const struct sched_failed on_a[] = { { "a", DRAY__VERDICT__VERDICT_LIMIT } },
+					 on_b[] = { { "b", DRAY__VERDICT__VERDICT_LIMIT } };
+	struct world *w = *state;
+	struct sched_conf c;
+	struct sched_worker *a, *b;
+
+	sched_free(w->s);
+	sched_conf_default(&c);
+	assert_int_equal(sched_new(&c, &w->s), 0);
+	a = worker(w, "a", 1);
+	b = worker(w, "b", 1);
+	place(w, 1, a);
+	place(w, 2, b);
+	started(w, a, 1);
+	started(w, b, 2);
+	for (unsigned id = 10; id < 210; id++) {
+		struct sched_job_info info = { .id = jid(id),
+			.owner = 100 + id,
+			.account = id < 209 ? 7 : 8,
+			.toolchain = tc(1),
+			.may_wait = true,
+			.failed = id < 209 ? on_a : on_b,
+			.n_failed = 1 };
+
+		assert_int_equal(sched_job_add(w->s, &info, w->now), 0);
+	}
+	take(w);
+	assert_int_equal(ended(w, a, 1, true), 0);
+	take(w);
+	assert_int_equal(w->n, 1);
+	expect_place(w, 0, 209, a);
+}
+
 int
 main(void)
 {
@@ -158,7 +319,11 @@ main(void)
 		T(test_burst_delays_nobody),
 		T(test_seconds_count),
 		T(test_idle_saves_nothing),
+		T(test_alone_costs_nothing),
 		T(test_unopened_placements_cost),
+		T(test_kept_slots_cost),
+		T(test_a_failure_costs_once),
+		T(test_retries_hide_nobodys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,7 @@ test_one_clients_word_is_no_evidence(void **state)
 		take(w);
 	}
 	assert_int_equal(view(a).trust, SCHED_TRUSTED);
-	/* A success is forgotten by nobody. */
+	/* A success clears what was said. */
 	place(w, 40, a);
 	started(w, a, 40);
 	assert_int_equal(finished(w, 40), 0);
@@ -264,14 +264,52 @@ test_not_ok_is_the_workers_own_word(void **state)
 	take(w);
 	pass(w, 5000);
 	assert_int_equal(view(a).failures, 1);
-	/* Nor is the worker's lost if the client's comes first, and the job has gone on. */
-	for (id = 20; id <= 21; id++) {
-		place(w, id, a);
-		started(w, a, id);
-		assert_int_equal(retry(w, id, "a", FAULT), 0);
-		take(w);
-		assert_int_equal(ended(w, a, id, false), -ENOENT);
+}
+
+/* Nor is its word lost if the client's comes first, and the job has gone on. Both are of one
+ * failure. */
+static void
+test_its_word_comes_after_the_clients(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 8);
+
+	for (unsigned i = 1; i <= 3; i++) {
+		complain(w, i, 7, a);
+		assert_int_equal(view(a).trust, SCHED_TRUSTED);
+		assert_int_equal(ended(w, a, i, false), -ENOENT);
+		assert_int_equal(view(a).failures, i);
 	}
+	assert_int_equal(view(a).trust, SCHED_SHUNNED);
+	sched_worker_gone(w->s, a, w->now);
+	a = worker(w, "b", 8);
+	for (unsigned i = 11; i <= 12; i++) {
+		complain(w, i, i, a);
+		assert_int_equal(ended(w, a, i, false), -ENOENT);
+	}
+	assert_int_equal(view(a).failures, 2);
+	assert_int_equal(view(a).trust, SCHED_TRUSTED);
+}
+
+/* A job from before the penalty is no probe, however late its end comes; of the probe itself the
+ * worker's word counts late, too. */
+static void
+test_an_old_job_is_no_probe(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 8);
+
+	complain(w, 1, 7, a);
+	for (unsigned id = 2; id <= 4; id++)
+		spoil(w, id, a);
+	assert_int_equal(view(a).trust, SCHED_SHUNNED);
+	pass(w, 10000);
+	assert_int_equal(view(a).trust, SCHED_PROBED);
+	assert_int_equal(ended(w, a, 1, false), -ENOENT);
+	assert_int_equal(view(a).trust, SCHED_PROBED);
+	complain(w, 5, 7, a);
+	assert_int_equal(view(a).trust, SCHED_PROBED);
+	assert_int_equal(ended(w, a, 5, false), -ENOENT);
 	assert_int_equal(view(a).trust, SCHED_SHUNNED);
 }
 
@@ -490,6 +528,8 @@ main(void)
 		T(test_full_is_a_workers_word),
 		T(test_one_clients_word_is_no_evidence),
 		T(test_not_ok_is_the_workers_own_word),
+		T(test_its_word_comes_after_the_clients),
+		T(test_an_old_job_is_no_probe),
 		T(test_worker_gone),
 		T(test_worker_comes_back_with_its_jobs),
 		T(test_start_after_our_restart_uses_a_slot),
