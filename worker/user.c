@@ -193,13 +193,33 @@ worker_user_give_state(const struct worker_user *u, const char *state_dir, char 
 
 /* ---- the user */
 
+/* All of its groups but the user's own: a job, whose gid is another, keeps those that are set here.
+ */
+static int
+set_groups(const struct worker_user *u)
+{
+	_cleanup_(freep) gid_t *all = NULL;
+	int n = 0, kept = 0;
+
+	(void)getgrouplist(u->name, u->gid, NULL, &n);
+	all = calloc((size_t)n + 1, sizeof(*all));
+	if (!all || getgrouplist(u->name, u->gid, all, &n) < 0) {
+		errno = ENOMEM;
+		return -1;
+	}
+	for (int i = 0; i < n; i++)
+		if (all[i] != u->gid)
+			all[kept++] = all[i];
+	return setgroups((size_t)kept, all);
+}
+
 int
 worker_user_become(const struct worker_user *u, char **ret_error)
 {
 	if (!u->becomes)
 		return 0;
 	/* glibc does it in every thread; without uid 0 the capabilities are gone, too */
-	if (initgroups(u->name, u->gid) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
+	if (set_groups(u) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
 		setresuid(u->uid, u->uid, u->uid) < 0)
 		return why_set(ret_error, -errno,
 			"Cannot become the user %s: %s (--allow-root keeps root).", u->name,

@@ -144,10 +144,19 @@ static int
 become(const struct worker_user *u, const char *dir)
 {
 	char *error = NULL;
+	gid_t groups[64];
 	uid_t r, e, s;
+	int n;
 
 	if (worker_user_become(u, &error) < 0)
 		return 1;
+	n = getgroups(ARRAY_LEN(groups), groups);
+	if (n < 0 || getegid() != u->gid)
+		return 7;
+	/* jobs have these groups, and not that one */
+	while (n-- > 0)
+		if (groups[n] == u->gid)
+			return 8;
 	if (getresuid(&r, &e, &s) < 0 || r != u->uid || e != u->uid || s != u->uid)
 		return 2;
 	if (setuid(0) == 0 || setgid(0) == 0 || seteuid(0) == 0)
