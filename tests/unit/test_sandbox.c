@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 #include "common/spawn.h"
 #include "toolchain/toolchain.h"
 #include "worker/job/capture.h"
+#include "worker/job/tokens.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/sandbox/seccomp.h"
 #include "worker/sandbox/stage.h"
@@ -304,6 +306,35 @@ test_alone(void **state)
 	assert_null(strstr(text(p, 0), "bwrap"));
 	assert_non_null(strstr(text(p, 0), "dray-exec"));
 	assert_non_null(strstr(text(p, 0), "dray\n1000\n"));
+}
+
+/* With a uid of its own a job may still open by name what it has open. */
+static void
+test_own_user(void **state)
+{
+	struct place *p = *state;
+	const struct passwd *own = getpwuid(geteuid());
+	const struct job_users_conf c = { own ? own->pw_name : NULL, geteuid(), getegid(), 1 };
+	_cleanup_(job_users_freep) struct job_users *users = NULL;
+	_cleanup_(freep) char *why = NULL;
+	struct token_bank bank;
+	struct tokens tokens = TOKENS_INIT;
+
+	if (job_users_open(&c, &users, &why) < 0)
+		skip();
+	token_bank_init(&bank, 2);
+	assert_int_equal(tokens_begin(&bank, 2, &tokens), 0);
+	assert_int_equal(chmod(p->out, 0777), 0);
+	p->spec.user = job_users_take(users);
+	assert_non_null(p->spec.user);
+	p->spec.js = tokens_pool(&tokens);
+	run_sh(p, "echo a >/dev/stdout && echo b >/dev/stderr && (: </proc/self/fd/3) && "
+		  "(: >/proc/self/fd/4) && echo c >/out/made");
+	tokens_done(&tokens);
+	token_bank_done(&bank);
+	assert_ended(p, 0);
+	assert_string_equal(text(p, 0), "a\n");
+	assert_string_equal(text(p, 1), "b\n");
 }
 
 static void
@@ -746,6 +777,7 @@ main(void)
 		REAL(test_descriptors),
 		REAL(test_writable_places),
 		REAL(test_alone),
+		REAL(test_own_user),
 		REAL(test_denied),
 		REAL(test_proc),
 		REAL(test_kill),

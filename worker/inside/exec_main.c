@@ -14,7 +14,7 @@
  *
  * Status lines for the worker on --status-fd: "started" (just before exec), then "exit N" or
  * "signal N"; or "error TEXT": PROGRAM never ran. Its own exit status says the same: PROGRAM's, 128
- * + signal, or 127. libc only. */
+ * + signal, or 127; or 1: nobody reads the status any more, so the sandbox ends. libc only. */
 #include "config.h"
 
 #include <errno.h>
@@ -347,10 +347,12 @@ static void
 on_pipe(int sig)
 {
 	struct pollfd p = { .fd = watched };
+	int saved = errno;
 
 	(void)sig;
 	if (poll(&p, 1, 0) > 0 && (p.revents & POLLERR))
 		_exit(1);
+	errno = saved;
 }
 
 /* Where a job has a uid of its own, the kernel does not let bwrap's death end this process
