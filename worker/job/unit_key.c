@@ -166,8 +166,6 @@ check_call(const Dray__Unit *u, const struct rustc_call *call, char **ret_error)
 	if (!streq(u->crate, call->crate_name))
 		return no_unit(ret_error, "the crate %.60s, and --crate-name %.60s", u->crate,
 			call->crate_name);
-	if (call->clippy != streq(u->driver, "clippy-driver"))
-		return no_unit(ret_error, "arguments of another compiler than %.60s", u->driver);
 	if (*u->linker && !call->calls_linker)
 		return no_unit(ret_error, "a linker for what is not linked");
 	if (call->calls_linker && linker && !streq(u->linker, linker))
