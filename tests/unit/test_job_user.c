@@ -132,12 +132,14 @@ test_taken_over(void **state)
 {
 	struct place *p = *state;
 	struct job_user *u;
-	_cleanup_(freep) char *own = NULL;
+	_cleanup_(freep) char *own = NULL, *theirs = NULL;
 	struct stat st;
 
 	NEEDS_USERS(p);
 	u = job_users_take(p->users);
 	own = path_join(p->dir, "own");
+	theirs = path_join(p->out, "theirs");
+	assert_int_equal(fs_write_atomic(theirs, "blob", 4, 0600), 0);
 	assert_int_equal(fs_write_atomic(own, "mine", 4, 0600), 0);
 	assert_int_equal(as_job(u, p,
 				 "umask 077; mkdir -p d/e; echo x > d/e/f; ln -s ../own link; "
@@ -148,6 +150,8 @@ test_taken_over(void **state)
 	assert_int_equal(job_user_open_up(u, p->fd), 0);
 	assert_int_equal(look(p, "d/e/f").st_mode & 07777, 0444);
 	assert_int_equal(look(p, "d").st_mode & 07777, 0555);
+	/* the worker's own, which may be a name of a blob */
+	assert_int_equal(look(p, "theirs").st_mode & 07777, 0600);
 	assert_int_not_equal(look(p, "d").st_uid, geteuid());
 	assert_int_equal(job_user_take_over(u, p->fd), 0);
 	for (const char *const *n = (const char *const[]){ "d", "d/e", "d/e/f", "link", "up",

@@ -562,6 +562,25 @@ test_what_else_changes_a_run_s_key(void **state)
 		unit_key_done(&k[i]);
 }
 
+/* A long value is named by its digest, and a short one of that name is another one. */
+static void
+test_long_value(void **state)
+{
+	char value[200], forged[16 + DIGEST_HEX_SIZE], hex[DIGEST_HEX_SIZE + 1];
+	struct unit u, v;
+	struct digest d;
+
+	(void)state;
+	memset(value, 'v', sizeof(value));
+	value[sizeof(value) - 1] = '\0';
+	assert_int_equal(digest_bytes(value, strlen(value), &d), 0);
+	digest_hex(&d, hex);
+	snprintf(forged, sizeof(forged), "sha256:%s", hex);
+	u = with_more("--cfg", value);
+	v = with_more("--cfg", forged);
+	assert_false(equal(&u, &v));
+}
+
 int
 main(void)
 {
@@ -580,6 +599,7 @@ main(void)
 		cmocka_unit_test(test_no_secret_in_a_recipe),
 		cmocka_unit_test(test_a_run_s_environment),
 		cmocka_unit_test(test_what_else_changes_a_run_s_key),
+		cmocka_unit_test(test_long_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,11 @@ test_put(void **state)
 	assert_int_equal(out_dir_make(p->fd, "a/x/y"), 0);
 	assert_int_equal(out_dir_make(p->fd, "a/x/y"), 0);
 	assert_int_equal(out_dir_has(p->fd, "a/x/y"), 1);
+	/* a job of another uid writes there, too, whatever the umask */
+	for (const char *const *n = (const char *const[]){ "a", "a/x", "a/x/y", NULL }; *n; n++) {
+		assert_int_equal(fstatat(p->fd, *n, &st, 0), 0);
+		assert_int_equal(st.st_mode & 07777, 0777);
+	}
 }
 
 static void

@@ -26,7 +26,7 @@ static void
 test_by_name_and_number(void **state)
 {
 	static const char list[] = "ann:100000:65536\nbob:165536:65536\n1234:300000:10\n"
-				   "ann:400000:70000\n";
+				   "ann:400000:70000\nann:500000:60000\n";
 	struct subids_range r = { 0, 0 };
 
 	(void)state;

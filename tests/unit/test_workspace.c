@@ -454,6 +454,7 @@ test_amid(void **state)
 	assert_false(stands_free(&names, "a/rootfs/deep/rootless.rs"));
 	assert_true(stands_free(&names, "src/root"));
 	assert_true(stands_free(&names, "rc/roots.rs"));
+	assert_true(stands_free(&names, "lib/roots.rs"));
 	assert_true(stands_free(&names, "src/roots"));
 	assert_true(stands_free(&names, "src/root.rs"));
 	assert_true(stands_free(&names, "/root/src/roots.rs"));
