@@ -168,7 +168,8 @@ take_first(struct hub *h, struct letters *v)
 }
 
 /* What the socket does not take is lost, as it is where a connection is lost: who asked asks anew,
- * or gives up. */
+ * or gives up. So is what is said while there is no connection: it would wait in the socket, and be
+ * the first that a coordinator hears on the next one, before Hello. */
 static void
 send_all(struct hub *h)
 {
@@ -176,7 +177,8 @@ send_all(struct hub *h)
 
 	silence(h->wake);
 	while ((l = take_first(h, &h->outbox)) != NULL) {
-		while (zmq_msg_send(&l->msg, h->farm->socket, ZMQ_DONTWAIT) < 0 &&
+		while (!h->farm->lost &&
+			zmq_msg_send(&l->msg, h->farm->socket, ZMQ_DONTWAIT) < 0 &&
 			zmq_errno() == EINTR)
 			;
 		letter_free(l);

@@ -156,13 +156,19 @@ deny(struct world *w, size_t unit, const char *text)
 }
 
 static void
-begin(struct world *w, size_t unit)
+ask(struct world *w, size_t unit)
 {
 	assert_int_equal(hub_sit(w->hub, w->conf, &w->farm[unit]), 0);
 	w->job[unit] = (struct farm_job){
 		.toolchain = (const uint8_t *)TOOLCHAIN, .crate = "c", .kind = "lib"
 	};
 	assert_int_equal(farm_request(w->farm[unit], &w->job[unit]), 0);
+}
+
+static void
+begin(struct world *w, size_t unit)
+{
+	ask(w, unit);
 	expect_request(w, unit);
 }
 
@@ -282,6 +288,30 @@ test_lost_and_back(void **state)
 	expect_denied(w, 1, "after");
 }
 
+/* What a unit says while there is no connection is not what the next one begins with: a
+ * coordinator refuses who says anything before Hello. */
+static void
+test_begun_while_away(void **state)
+{
+	struct world *w = *state;
+	uint64_t end = clock_mono_ms() + LIMIT_MS;
+
+	answer_hello(w);
+	vanish(w);
+	while (!hub_away_since(w->hub)) {
+		assert_true(clock_mono_ms() < end);
+		hub_step(w->hub);
+	}
+	ask(w, 0);
+	hub_step(w->hub);
+	appear(w);
+	answer_hello(w);
+	mind_until(w, 0, false);
+	expect_request(w, 0);
+	deny(w, 0, "after");
+	expect_denied(w, 0, "after");
+}
+
 /* A unit that begins where the coordinator has answered already need not wait for that. */
 static void
 test_welcomed_already(void **state)
@@ -348,6 +378,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_each_its_own, setup, done),
 		cmocka_unit_test_setup_teardown(test_lost_and_back, setup, done),
+		cmocka_unit_test_setup_teardown(test_begun_while_away, setup, done),
 		cmocka_unit_test_setup_teardown(test_welcomed_already, setup, done),
 		cmocka_unit_test_setup_teardown(test_pool, setup, done),
 	};
