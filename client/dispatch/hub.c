@@ -177,8 +177,7 @@ send_all(struct hub *h)
 
 	silence(h->wake);
 	while ((l = take_first(h, &h->outbox)) != NULL) {
-		while (!h->farm->lost &&
-			zmq_msg_send(&l->msg, h->farm->socket, ZMQ_DONTWAIT) < 0 &&
+		while (!h->farm->lost && zmq_msg_send(&l->msg, h->farm->socket, ZMQ_DONTWAIT) < 0 &&
 			zmq_errno() == EINTR)
 			;
 		letter_free(l);

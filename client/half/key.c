@@ -4,21 +4,19 @@
 #include "client/half/key.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "client/half/request.h"
 #include "common/environ.h"
+#include "common/fs.h"
 #include "common/proc.h"
 #include "common/procfs.h"
 
-#define GROUPS_MAX 65536
+#define STATUS_MAX (1u << 20) /* of 65536 groups, and the rest */
+#define LABEL_MAX 4096
 
 static void
 add_number(struct hasher *h, uint64_t v)
@@ -46,43 +44,30 @@ add_file(struct hasher *h, const char *path, bool whole)
 	return 0;
 }
 
+/* The user and the rights, as the kernel words them: also how many filters of system calls it
+ * has, since one of them and two are the same mode. */
 static int
-add_groups(struct hasher *h)
+add_rights(struct hasher *h)
 {
-	_cleanup_(freep) gid_t *v = NULL;
-	int n = getgroups(0, NULL);
+	static const char *const names[] = { "Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:",
+		"CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:", "Seccomp_filters:" };
+	_cleanup_(buf_done) struct buf status = BUF_INIT, label = BUF_INIT;
+	char *line, *rest;
+	int r = fs_read_file("/proc/self/status", STATUS_MAX, &status);
 
-	if (n < 0 || n > GROUPS_MAX)
-		return n < 0 ? -errno : -ENOTSUP;
-	v = calloc((size_t)n + 1, sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	n = getgroups(n, v);
-	if (n < 0)
-		return -errno;
-	hasher_field(h, v, (size_t)n * sizeof(*v));
+	if (r == 0)
+		r = buf_add(&status, "", 1);
+	if (r < 0)
+		return r;
+	for (line = strtok_r((char *)status.p, "\n", &rest); line;
+		line = strtok_r(NULL, "\n", &rest))
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			if (starts_with(line, names[i]))
+				hasher_field(h, line, strlen(line));
+	/* of AppArmor or SELinux; where there is none it cannot be read */
+	r = fs_read_file("/proc/self/attr/current", LABEL_MAX, &label);
+	hasher_field(h, label.n ? label.p : (uint8_t *)"", r == 0 ? label.n : 0);
 	return 0;
-}
-
-static int
-add_user(struct hasher *h)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	uid_t u[3];
-	gid_t g[3];
-
-	if (getresuid(&u[0], &u[1], &u[2]) < 0 || getresgid(&g[0], &g[1], &g[2]) < 0)
-		return -errno;
-	memset(data, 0, sizeof(data));
-	if (syscall(SYS_capget, &head, data) < 0)
-		return -errno;
-	hasher_field(h, u, sizeof(u));
-	hasher_field(h, g, sizeof(g));
-	hasher_field(h, data, sizeof(data));
-	add_number(h, (uint64_t)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
-	add_number(h, (uint64_t)prctl(PR_GET_SECCOMP, 0, 0, 0, 0));
-	return add_groups(h);
 }
 
 /* Each stands for what can be seen and reached. */
@@ -177,7 +162,7 @@ half_key_make(struct conf *conf, const char *program, struct digest *ret)
 	add_number(h, place);
 	r = add_file(h, program, true);
 	if (r == 0)
-		r = add_user(h);
+		r = add_rights(h);
 	if (r == 0)
 		r = add_place(h);
 	if (r == 0)

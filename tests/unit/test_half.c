@@ -3,12 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -226,6 +231,63 @@ test_long_place(void **state)
 	free(path);
 }
 
+/* Only root may. */
+static bool
+may(void (*fn)(void))
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		errno = 0;
+		fn();
+		_exit(errno != 0);
+	}
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static void
+become_another(void)
+{
+	errno = 0;
+	if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+		return;
+	/* else its /proc is root's */
+	prctl(PR_SET_DUMPABLE, 1);
+}
+
+/* Also where the directory lets another user in. */
+static void
+test_place_of_another(void **state)
+{
+	struct digest key = { { 0xab } };
+	int dir = half_dir_open(*state), fds[2], status;
+	char word;
+	pid_t pid;
+
+	if (!may(become_another)) {
+		close(dir);
+		return;
+	}
+	assert_int_equal(fchmod(dir, 0777), 0);
+	assert_int_equal(chmod(*state, 0755), 0);
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		become_another();
+		if (half_listen(dir, &key) < 0 || write(fds[1], "", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &word, 1), 1);
+	assert_int_equal(half_connect(dir, &key), -EPERM);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(fds[0]);
+	close(dir);
+}
+
 static struct conf *
 make_conf(const char *dir)
 {
@@ -321,6 +383,23 @@ preload(void)
 }
 
 static void
+add_filter(void)
+{
+	struct sock_filter yes[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
+	struct sock_fprog all = { .len = ARRAY_LEN(yes), .filter = yes };
+
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all), 0);
+}
+
+static void
+add_filters(void)
+{
+	add_filter();
+	add_filter();
+}
+
+static void
 change_nothing(void)
 {
 	umask(0);
@@ -368,9 +447,64 @@ test_key_of_process(void **state)
 	/* what each unit has of its own */
 	key_after(c, change_nothing, &other);
 	assert_true(digest_eq(&mine, &other));
-	/* another program, and a cache that was made anew */
+	/* another program */
 	assert_int_equal(half_key_make(c, "/bin/sh", &other), 0);
 	assert_false(digest_eq(&mine, &other));
+	conf_free(c);
+}
+
+static void
+leave_namespace(void)
+{
+	(void)!unshare(CLONE_NEWUTS);
+}
+
+static void
+test_key_of_namespace(void **state)
+{
+	struct conf *c = make_conf(*state);
+	struct digest mine, other;
+
+	if (may(leave_namespace)) {
+		assert_int_equal(half_key_make(c, "/proc/self/exe", &mine), 0);
+		key_after(c, leave_namespace, &other);
+		assert_false(digest_eq(&mine, &other));
+	}
+	conf_free(c);
+}
+
+/* What runs under a filter that others are not under is another one, also where all have one. */
+static void
+test_key_of_filters(void **state)
+{
+	struct conf *c = make_conf(*state);
+	struct digest none, one, again, two;
+
+	assert_int_equal(half_key_make(c, "/proc/self/exe", &none), 0);
+	key_after(c, add_filter, &one);
+	key_after(c, add_filter, &again);
+	key_after(c, add_filters, &two);
+	assert_false(digest_eq(&none, &one));
+	assert_true(digest_eq(&one, &again));
+	assert_false(digest_eq(&one, &two));
+	conf_free(c);
+}
+
+/* A cache that was made anew is another one: nobody meets a process that has the old one open. */
+static void
+test_key_of_cache(void **state)
+{
+	_cleanup_(freep) char *dir = path_join(*state, "cache"), *old = path_join(*state, "old");
+	struct conf *c = make_conf(dir);
+	struct digest before, after;
+
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(half_key_make(c, "/proc/self/exe", &before), 0);
+	assert_int_equal(rename(dir, old), 0);
+	assert_true(half_key_make(c, "/proc/self/exe", &after) < 0);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(half_key_make(c, "/proc/self/exe", &after), 0);
+	assert_false(digest_eq(&before, &after));
 	conf_free(c);
 }
 
@@ -409,9 +543,13 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_place, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_place_is_private, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_long_place, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_place_of_another, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_conf, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_files, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_process, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_key_of_namespace, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_key_of_filters, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_key_of_cache, make_dir, remove_dir),
 		cmocka_unit_test(test_environ),
 	};
 
