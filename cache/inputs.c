@@ -646,6 +646,22 @@ check_not_above(const struct input *in, const struct inputs_place *place, char *
 	}
 }
 
+/* Nothing is there by the names of the directories above, nor where they are links. */
+static int
+check_not_from(const struct input *in, const struct inputs_place *place, char **ret_differs)
+{
+	const char *from = inputs_moves_with(place);
+	_cleanup_(freep) char *way = path_join(from ? from : "", in->name);
+	_cleanup_(freep) char *path = path_normalize("/", way ? way : "");
+	struct stat st;
+
+	if (!way || !path)
+		return -ENOMEM;
+	if (from && stat(way, &st) < 0 && stat(path, &st) < 0)
+		return 0;
+	return differs(ret_differs, in->name, "is new");
+}
+
 /* The directory that a tie is about; above: that of what the unit moves with. */
 static const char *
 tie_dir(const struct tie *t, const struct inputs_place *place, const char *above)
@@ -730,6 +746,8 @@ check_one(const struct input *in, const struct inputs_place *place, char **ret_d
 		return check_program(in, place, ret_differs);
 	case INPUT_NOT_ABOVE:
 		return check_not_above(in, place, ret_differs);
+	case INPUT_NOT_FROM:
+		return check_not_from(in, place, ret_differs);
 	case INPUT_RUNS:
 		return check_runs(in, place, ret_differs);
 	case INPUT_WIDTH:

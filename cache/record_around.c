@@ -1,9 +1,9 @@
 /* What a mapped unit, or a run that is found from other checkouts, looked at outside of all places:
  * a relative path may have led there, and from another checkout it leads elsewhere. Such a result
- * holds for workspaces in the same directory, with two exceptions: a search through all directories
- * above, which found nothing, can be made again from anywhere; and git's settings lie in the user's
- * home. Of a package in cargo's home only such a search leads out of that, mostly, and what it
- * finds. */
+ * holds for workspaces in the same directory, with three exceptions: a search through all
+ * directories above, which found nothing, can be made again from anywhere; so can a single look for
+ * what was not there; and git's settings lie in the user's home. Of a package in cargo's home only
+ * such a search leads out of that, mostly, and what it finds. */
 #include "config.h"
 
 #include <errno.h>
@@ -151,15 +151,17 @@ next_up(char *dir)
 }
 
 /* The path's part below the deepest directory that the workspace (or cargo's home) lies in, too.
- * NULL: no memory. */
+ * *ret_up: how many directories up that is. NULL: no memory. */
 static char *
-name_below(const struct recorder *r, const char *path)
+name_below(const struct recorder *r, const char *path, unsigned *ret_up)
 {
 	_cleanup_(freep) char *dir = strdup(inputs_moves_with(r->in->place));
 
+	*ret_up = 0;
 	for (char *up = dir; up && (up = next_up(up));) {
 		size_t n = strlen(up);
 
+		++*ret_up;
 		if (strncmp(path, up, n) == 0 && path[n] == '/')
 			return strdup(path + n + 1);
 	}
@@ -185,6 +187,90 @@ is_search(const struct recorder *r, const char *name)
 	return 1;
 }
 
+/* ---- single looks */
+
+/* Whether the path, which lies in the workspace, was not asked for. 1, 0 or -ENOMEM. */
+static int
+was_not_asked(const struct recorder *r, const char *path)
+{
+	for (size_t i = 0; i < r->inputs->n; i++) {
+		const struct input *in = &r->inputs->v[i];
+		_cleanup_(freep) char *real = NULL;
+
+		if (!input_is_marked(in->name) || !ends_with(in->name, path_basename(path)))
+			continue;
+		real = inputs_real_path(r->in->place, in->name);
+		if (!real)
+			return -ENOMEM;
+		if (streq(real, path))
+			return 0;
+	}
+	return 1;
+}
+
+/* The name in the directory so many levels above, or this itself; at the root it stays. NULL: no
+ * memory. */
+static char *
+name_above(const char *dir, unsigned up, const char *name)
+{
+	_cleanup_(freep) char *at = strdup(dir);
+
+	for (unsigned i = 0; at && i < up; i++)
+		next_up(at);
+	return at && name ? path_join(*at ? at : "/", name) : steal_ptr(at);
+}
+
+/* Whether another place that moves lies in the directory, or the target directory, without links,
+ * outside of the workspace: what is asked for there may have been reached from that. Nor does the
+ * way up from a workspace behind a link lead there. */
+static bool
+has_other_place(const struct recorder *r, const char *dir)
+{
+	const struct inputs_place *p = r->in->place;
+
+	for (const char *mark = INPUT_MOVED_MARKS; *mark; mark++) {
+		const char *other = inputs_place_dir(p, *mark);
+
+		if (*mark != INPUT_WORKSPACE_MARK && other && path_is_below(other, dir))
+			return true;
+	}
+	return !p->real_target_dir || !path_is_below(p->real_target_dir, p->workspace);
+}
+
+/* Whether the name was looked for in the one directory `up` levels above the workspace, neither in
+ * the one below nor in the one above that: so by a way that is known. A search that ended there
+ * would ask others elsewhere. 1, 0 or -ENOMEM. */
+static int
+is_single(const struct recorder *r, const char *name, unsigned up)
+{
+	const char *from = r->in->place->workspace;
+	_cleanup_(freep) char *dir = from ? name_above(from, up, NULL) : NULL;
+	_cleanup_(freep) char *below = from ? name_above(from, up - 1, name) : NULL;
+	_cleanup_(freep) char *above = from ? name_above(from, up + 1, name) : NULL;
+
+	if (from && (!dir || !below || !above))
+		return -ENOMEM;
+	if (!from || has_other_place(r, dir) || strv_has_sorted(&r->around, above))
+		return 0;
+	if (up > 1)
+		return !strv_has_sorted(&r->around, below);
+	return was_not_asked(r, below);
+}
+
+/* Its way from the workspace: beside the question itself, since a whole path may have led there. */
+static int
+add_single(struct recorder *r, const char *name, unsigned up)
+{
+	_cleanup_(buf_done) struct buf way = BUF_INIT;
+	int k = 0;
+
+	for (unsigned i = 0; k >= 0 && i < up; i++)
+		k = buf_addf(&way, "../");
+	if (k >= 0)
+		k = buf_add(&way, name, strlen(name) + 1);
+	return k < 0 ? k : inputs_add(r->inputs, INPUT_NOT_FROM, (const char *)way.p, NULL, 0);
+}
+
 static int
 find_searches(struct recorder *r)
 {
@@ -193,17 +279,24 @@ find_searches(struct recorder *r)
 
 	strv_sort_unique(&r->around);
 	for (size_t i = 0; k >= 0 && i < r->around.n; i++) {
-		_cleanup_(freep) char *name = name_below(r, r->around.v[i]);
+		unsigned up;
+		_cleanup_(freep) char *name = name_below(r, r->around.v[i], &up);
 
 		if (!name)
 			return -ENOMEM;
 		if (strv_has(&names, name))
 			continue;
 		k = is_search(r, name);
+		if (k > 0) {
+			k = strv_add(&names, name);
+			continue;
+		}
+		if (k == 0)
+			k = is_single(r, name, up);
 		if (k == 0)
 			r->above |= !cargo_home(r) || is_near_cargo_home(r, r->around.v[i]);
 		else if (k > 0)
-			k = strv_add(&names, name);
+			k = add_single(r, name, up);
 	}
 	/* beside the questions themselves: a directory that was searched may be the home, which is
 	 * asked from everywhere (rustfmt looks there in the end) */

@@ -267,6 +267,21 @@ with_git() {
   [ "$("$WORK/far/three/target/debug/app")" = none ]
 }
 
+@test "a single look for what is not there, above the workspace, is made again from anywhere" {
+  package "$WORK/one" app
+  printf 'fn main() {\n    let found = std::path::Path::new("../.vcs/HEAD").exists();\n    println!("cargo:rustc-env=FOUND={found}");\n}\n' >"$WORK/one/build.rs"
+  printf 'fn main() { println!("{}", env!("FOUND")); }\n' >"$WORK/one/src/main.rs"
+  (cd "$WORK/one" && cargo generate-lockfile -q)
+  found_elsewhere build
+  [ "$("$WORK/deeper/down/two/target/debug/app")" = false ]
+  mkdir "$WORK/deeper/down/.vcs"
+  : >"$WORK/deeper/down/.vcs/HEAD"
+  clean "$WORK/deeper/down/two"
+  cached found "$WORK/deeper/down/two" build
+  [ "$(jq -r 'select(.kind == "script-run") | .cache_why' "$JOBS")" = '../.vcs/HEAD is new' ]
+  [ "$("$WORK/deeper/down/two/target/debug/app")" = true ]
+}
+
 @test "a search that ends before the root ties the result to its directory" {
   package "$WORK/one" app
   printf 'fn main() {\n    let found = ["..", "../.."].iter().any(|d| std::path::Path::new(d).join("marker.txt").exists());\n    println!("cargo:rustc-env=FOUND={found}");\n}\n' >"$WORK/one/build.rs"

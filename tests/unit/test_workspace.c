@@ -8,7 +8,7 @@
 #include "cache/marks.h"
 #include "cache/text.h"
 
-static char workspace[PATH_MAX + 16], other[PATH_MAX + 16];
+static char workspace[PATH_MAX + 16], other[PATH_MAX + 16], target[PATH_MAX + 32];
 
 static void
 begin_workspace(void)
@@ -182,6 +182,124 @@ test_short_search(void **state)
 	assert_int_equal(count(INPUT_NOT_ABOVE), 0);
 	assert_true(holds_at(workspace));
 	assert_false(holds_at(other));
+}
+
+/* With the target directory in the workspace. */
+static void
+begin_alone(void)
+{
+	begin_workspace();
+	snprintf(target, sizeof(target), "%s/target", workspace);
+	place.target_dir = place.real_target_dir = target;
+}
+
+/* What was looked for in one directory above alone is looked for there again, by the way from the
+ * workspace and by its whole path. */
+static void
+test_single_look(void **state)
+{
+	char behind[PATH_MAX + 16];
+
+	(void)state;
+	begin_alone();
+	assert_int_equal(fs_mkdir_p(in("side/.mark"), 0755), 0);
+	snprintf(behind, sizeof(behind), "%s/side/behind", dir);
+	assert_int_equal(symlink("../deep/other", behind), 0);
+	item('a', in(".mark/head"));
+	take_all();
+	assert_int_equal(count(INPUT_NOT_FROM), 1);
+	assert_int_equal(count(INPUT_OUT_DIR), 0);
+	assert_true(holds_at(workspace));
+	assert_true(holds_at(other));
+	assert_true(holds_at(behind));
+	assert_true(holds_at("/ws"));
+	assert_false(holds_at(NULL));
+	put("side/.mark/head", "");
+	assert_true(holds_at(other));
+	assert_false(holds_at(behind));
+	assert_int_equal(unlink(in("side/.mark/head")), 0);
+	assert_int_equal(mkdir(in("deep/.mark"), 0755) | mkdir(in(".mark"), 0755), 0);
+	assert_true(holds_at(other));
+	put("deep/.mark/head", "");
+	assert_true(holds_at(workspace));
+	assert_false(holds_at(other));
+	assert_false(holds_at(behind));
+	put(".mark/head", "");
+	assert_false(holds_at(workspace));
+	assert_false(holds_at("/elsewhere/ws"));
+}
+
+static void
+expect_tied(void)
+{
+	take_all();
+	assert_int_equal(count(INPUT_NOT_FROM), 0);
+	assert_int_equal(count(INPUT_OUT_DIR), 1);
+	assert_true(holds_at(place.workspace));
+	assert_false(holds_at(other));
+}
+
+static void
+test_search_from_within(void **state)
+{
+	(void)state;
+	begin_alone();
+	item('a', in("ws/.mark/head"));
+	item('a', in(".mark/head"));
+	expect_tied();
+}
+
+static void
+test_search_of_two(void **state)
+{
+	char above[PATH_MAX + 16];
+
+	(void)state;
+	begin_alone();
+	snprintf(above, sizeof(above), "%s", dir);
+	snprintf(strrchr(above, '/'), 16, "/.none-such");
+	item('a', in(".none-such"));
+	item('a', above);
+	take_all();
+	assert_int_equal(count(INPUT_NOT_FROM), 0);
+	assert_false(holds_at(other));
+}
+
+/* It may have been reached from a place that moves by itself. */
+static void
+test_look_beside_home(void **state)
+{
+	char home[PATH_MAX + 16];
+
+	(void)state;
+	begin_alone();
+	snprintf(home, sizeof(home), "%s/home", dir);
+	place.cargo_home = home;
+	item('a', in(".mark/head"));
+	expect_tied();
+}
+
+static void
+test_look_near_target(void **state)
+{
+	(void)state;
+	begin_workspace();
+	item('a', in(".mark/head"));
+	expect_tied();
+}
+
+static void
+test_look_from_link(void **state)
+{
+	char behind[PATH_MAX + 16];
+
+	(void)state;
+	begin_alone();
+	snprintf(behind, sizeof(behind), "%s/behind", dir);
+	assert_int_equal(symlink("ws", behind), 0);
+	place.workspace = behind;
+	item('a', in(".mark/head"));
+	expect_tied();
 }
 
 /* The system is the same for all, and so are cargo's home and the directories above. */
@@ -499,7 +617,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain),
 		T(test_links_above), T(test_beside), T(test_search), T(test_search_elsewhere),
-		T(test_short_search), T(test_common), T(test_tied), T(test_texts), T(test_nested),
+		T(test_short_search), T(test_single_look), T(test_search_from_within), T(test_search_of_two), T(test_look_beside_home), T(test_look_near_target), T(test_look_from_link), T(test_common), T(test_tied), T(test_texts), T(test_nested),
 		T(test_has_not_after), T(test_has_but), T(test_amid), T(test_amid_file),
 		T(test_has_pieces), T(test_homes), T(test_workspace_in_home),
 		T(test_homes_in_texts) };
