@@ -4,8 +4,9 @@
  * listens on a loopback port, prints its number, and carries every connection's bytes to and from
  * the port that it was told. Ends with its standard input, which tells it, a line each:
  *     to PORT                      where new connections go
- *     cut up|down N after|within   the next N-th chunk that goes to (up) or comes from (down)
- *                                  that port is the last on its line: all of it, or half
+ *     cut up|down N after|within   the N-th chunk from now, or from a line's begin, that goes to
+ *                                  (up) or comes from (down) that port is the last on its line:
+ *                                  all of it, or half
  *     pass                         no cut
  * Each line is answered by "ok" and the line, each cut by "cut" and the same words. A cut is done
  * once, and closes both ends.
@@ -210,6 +211,10 @@ obey(const char *text)
 		cut.way = streq(way, "up") ? UP : DOWN;
 		cut.within = streq(where, "within");
 		cut.number = n;
+		/* a line may be older than the order */
+		for (size_t i = 0; i < n_lines; i++)
+			for (unsigned w = 0; w < WAYS; w++)
+				lines[i].stream[w].chunks = 0;
 	} else if (starts_with(text, "pass")) {
 		cut.armed = false;
 	} else {
