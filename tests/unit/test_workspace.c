@@ -617,7 +617,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain),
 		T(test_links_above), T(test_beside), T(test_search), T(test_search_elsewhere),
-		T(test_short_search), T(test_single_look), T(test_search_from_within), T(test_search_of_two), T(test_look_beside_home), T(test_look_near_target), T(test_look_from_link), T(test_common), T(test_tied), T(test_texts), T(test_nested),
+		T(test_short_search), T(test_single_look), T(test_search_from_within),
+		T(test_search_of_two), T(test_look_beside_home), T(test_look_near_target),
+		T(test_look_from_link), T(test_common), T(test_tied), T(test_texts), T(test_nested),
 		T(test_has_not_after), T(test_has_but), T(test_amid), T(test_amid_file),
 		T(test_has_pieces), T(test_homes), T(test_workspace_in_home),
 		T(test_homes_in_texts) };
