@@ -209,7 +209,7 @@ END
   moved_print "$w" m_out_abs above 'mac::read_abs!("../../beside.txt")'
   moved_print "$w" m_out_rel above 'mac::read_rel!("../beside.txt")'
   moved_print "$w" m_out_link any 'mac::read_abs!("data/out-link.txt")'
-  moved_print "$w" m_out_absent above 'mac::read_rel!("../not-there.txt")'
+  moved_print "$w" m_out_absent free 'mac::read_rel!("../not-there.txt")'
   moved_print "$w" m_out_there above 'mac::there_rel!("../beside.d")'
   moved_print "$w" m_out_there_abs above 'mac::there_abs!("../../beside.txt")'
   moved_print "$w" m_out_list above 'mac::list_rel!("../beside.d")'
