@@ -22,6 +22,22 @@ is_fixed(const struct recorder *r, const char *path, const char *dir)
 	return dir && path_is_below(path, dir) && !path_is_below(r->in->place->workspace, dir);
 }
 
+/* rustup's own, where it keeps the toolchain: it finds that by RUSTUP_HOME or HOME, whose values
+ * are inputs. So is the way to the home itself. */
+static bool
+is_rustups(const struct recorder *r, const char *path)
+{
+	const struct inputs_place *p = r->in->place;
+	const char *toolchain = p->toolchain ? p->toolchain : p->sysroot;
+	_cleanup_(freep) char *all = toolchain ? path_dirname(toolchain) : NULL;
+	_cleanup_(freep) char *home = all ? path_dirname(all) : NULL;
+
+	if (p->home && path_is_below(p->home, path))
+		return true;
+	return home && streq(path_basename(all), "toolchains") && home[1] &&
+	       is_fixed(r, path, home);
+}
+
 static bool
 is_systems(const char *path)
 {
@@ -128,7 +144,7 @@ record_note_around(struct recorder *r, enum input_kind kind, const char *path)
 {
 	if (cargo_home(r))
 		return is_git_setting(r, path) ? 0 : note_around_home(r, kind, path);
-	if (!may_be_relative(r, kind, path) || is_git_setting(r, path))
+	if (!may_be_relative(r, kind, path) || is_git_setting(r, path) || is_rustups(r, path))
 		return 0;
 	if (kind == INPUT_ABSENT && r->around.n < AROUND_MAX)
 		return strv_add(&r->around, path);

@@ -267,6 +267,15 @@ with_git() {
   [ "$("$WORK/far/three/target/debug/app")" = none ]
 }
 
+@test "a member's script that runs rustc, which is rustup's" {
+  package "$WORK/one" app
+  printf 'fn main() {\n    let said = std::process::Command::new(std::env::var("RUSTC").unwrap()).arg("-vV").output().unwrap().stdout;\n    println!("cargo:rustc-env=SAID={}", String::from_utf8(said).unwrap().lines().next().unwrap());\n}\n' >"$WORK/one/build.rs"
+  printf 'fn main() { println!("{}", env!("SAID")); }\n' >"$WORK/one/src/main.rs"
+  (cd "$WORK/one" && cargo generate-lockfile -q)
+  found_elsewhere build
+  [ "$("$WORK/deeper/down/two/target/debug/app")" = "$(rustc -V)" ]
+}
+
 @test "a single look for what is not there, above the workspace, is made again from anywhere" {
   package "$WORK/one" app
   printf 'fn main() {\n    let found = std::path::Path::new("../.vcs/HEAD").exists();\n    println!("cargo:rustc-env=FOUND={found}");\n}\n' >"$WORK/one/build.rs"

@@ -71,6 +71,54 @@ test_above_toolchain(void **state)
 	assert_true(holds_at(other));
 }
 
+static char home_dir[PATH_MAX + 16], toolchain[PATH_MAX + 64];
+
+static void
+begin_rustup(void)
+{
+	begin_workspace();
+	snprintf(home_dir, sizeof(home_dir), "%s/u", dir);
+	snprintf(toolchain, sizeof(toolchain), "%s/.rustup/toolchains/stable", home_dir);
+	assert_int_equal(fs_mkdir_p(toolchain, 0755), 0);
+	put("u/.rustup/settings.toml", "x");
+	put("u/other", "x");
+	place.toolchain = toolchain;
+	item('f', in("u/.rustup/settings.toml"));
+	item('n', in("u/.rustup/toolchains"));
+}
+
+/* Nor does the way to rustup's directory count, or to the home: they are found by variables. */
+static void
+test_rustups(void **state)
+{
+	(void)state;
+	begin_rustup();
+	take_all();
+	assert_true(holds_at(other));
+}
+
+static void
+test_rustups_in_home(void **state)
+{
+	(void)state;
+	begin_rustup();
+	place.home = home_dir;
+	item('n', in("u"));
+	take_all();
+	assert_true(holds_at(other));
+}
+
+static void
+test_beside_rustups(void **state)
+{
+	(void)state;
+	begin_rustup();
+	place.home = home_dir;
+	item('f', in("u/other"));
+	take_all();
+	assert_false(holds_at(other));
+}
+
 /* Whether a directory above is a link was asked: not that of this name counts, but the way there.
  */
 static void
@@ -615,14 +663,14 @@ test_amid_file(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain),
-		T(test_links_above), T(test_beside), T(test_search), T(test_search_elsewhere),
-		T(test_short_search), T(test_single_look), T(test_search_from_within),
-		T(test_search_of_two), T(test_look_beside_home), T(test_look_near_target),
-		T(test_look_from_link), T(test_common), T(test_tied), T(test_texts), T(test_nested),
-		T(test_has_not_after), T(test_has_but), T(test_amid), T(test_amid_file),
-		T(test_has_pieces), T(test_homes), T(test_workspace_in_home),
-		T(test_homes_in_texts) };
+	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain), T(test_rustups),
+		T(test_rustups_in_home), T(test_beside_rustups), T(test_links_above),
+		T(test_beside), T(test_search), T(test_search_elsewhere), T(test_short_search),
+		T(test_single_look), T(test_search_from_within), T(test_search_of_two),
+		T(test_look_beside_home), T(test_look_near_target), T(test_look_from_link),
+		T(test_common), T(test_tied), T(test_texts), T(test_nested), T(test_has_not_after),
+		T(test_has_but), T(test_amid), T(test_amid_file), T(test_has_pieces), T(test_homes),
+		T(test_workspace_in_home), T(test_homes_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
