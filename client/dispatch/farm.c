@@ -238,6 +238,7 @@ farm_request(struct farm *f, struct farm_job *job)
 		return -ENOMEM;
 	f->waiting = true;
 	f->heard_ms = clock_mono_ms();
+	f->asked_ms = f->seat && f->state == FARM_WELCOMED ? f->heard_ms : 0;
 	/* Both messages wait in the socket until it is connected. -EAGAIN: it was refused or lost
 	 * while the unit was packed; the monitor tells (farm_connection_events). */
 	r = f->greeted ? 0 : farm_hello(f);
@@ -345,6 +346,7 @@ farm_take_event(struct farm *f, enum monitor_event event, uint64_t now)
 	case MONITOR_DISCONNECTED:
 		f->state = FARM_AWAY;
 		f->lost = true;
+		f->asked_ms = 0;
 		f->away_ms = now;
 		break;
 	}
@@ -368,6 +370,7 @@ farm_heard(struct farm *f, enum wire_type type)
 {
 	if (f->lost || type == WIRE_REFUSED)
 		return;
+	f->asked_ms = 0;
 	f->state = FARM_WELCOMED;
 	f->welcomed = true;
 }

@@ -46,6 +46,8 @@ struct farm {
 	bool unreachable;
 	uint64_t opened_ms, connect_ms;
 	uint64_t away_ms, heard_ms;
+	uint64_t asked_ms; /* on a connection that stood before: since when nothing was heard, or 0
+			    */
 
 	/* the job; what is needed to ask again */
 	bool waiting; /* for a placement */

@@ -170,6 +170,9 @@ step_time(struct wait *w, uint64_t now)
 		return now - f->away_ms > FARM_RECONNECT_MS ? home(w, "farm lost", NULL) : STEP_ON;
 	case FARM_WELCOMED:
 		w->connected_ms = 0;
+		/* a connection of its own would not have been answered either */
+		if (f->asked_ms && now - f->asked_ms > f->connect_ms)
+			return unreachable(w, "farm unreachable (it does not answer)");
 		if (f->ask_ms && now >= f->ask_ms) {
 			f->ask_ms = 0;
 			if (farm_ask(f) < 0)

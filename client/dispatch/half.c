@@ -32,6 +32,8 @@
 
 #define BACKLOG 256
 #define UNITS_MAX 512
+#define UNIT_FDS 20 /* that a unit has open at most */
+#define OWN_FDS 40  /* likewise, this process without any */
 #define STACK_BYTES (1u << 20)
 #define SOCKETS_MAX (4 * UNITS_MAX) /* of libzmq: a unit has two of them, the pool some */
 #define HELLO_MS 1000
@@ -61,7 +63,8 @@ struct guest {
 struct half {
 	struct conf *conf;
 	struct digest key;
-	int dir, listener, signals;
+	int dir, listener, signals, spare;
+	size_t units_max;
 	struct stat place; /* of the socket, as it was made */
 	void *zctx;
 	struct hub *hub;
@@ -349,7 +352,8 @@ welcome(struct half *h, int conn)
 	pthread_mutex_lock(&h->lock);
 	n = h->n_guests;
 	pthread_mutex_unlock(&h->lock);
-	if (!g || n >= UNITS_MAX || !half_peer_is_ours(conn, &g->dray)) {
+	if (!g || n >= h->units_max || !hub_serves(h->hub, clock_mono_ms()) ||
+		!half_peer_is_ours(conn, &g->dray)) {
 		close(conn);
 		free(g);
 		return;
@@ -371,13 +375,40 @@ welcome(struct half *h, int conn)
 	guest_free(g);
 }
 
+static int
+accept_one(struct half *h)
+{
+	return accept4(h->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+static void
+open_spare(struct half *h)
+{
+	if (h->spare < 0)
+		h->spare = open("/", O_PATH | O_CLOEXEC);
+}
+
+/* Without a descriptor for it a wrapper would wait in vain, and the poll would not wait at all. */
+static void
+turn_away(struct half *h)
+{
+	int conn;
+
+	closep(&h->spare);
+	conn = accept_one(h);
+	closep(&conn);
+}
+
 static void
 accept_all(struct half *h)
 {
 	int conn;
 
-	while ((conn = accept4(h->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+	while ((conn = accept_one(h)) >= 0)
 		welcome(h, conn);
+	if (errno == EMFILE || errno == ENFILE)
+		turn_away(h);
+	open_spare(h);
 }
 
 static void
@@ -484,15 +515,24 @@ open_signals(struct half *h)
 	return h->signals < 0 ? -errno : 0;
 }
 
-static void
-raise_file_limit(void)
+/* As many units at a time as there are descriptors for: one that finds none fails, and libzmq ends
+ * the process. */
+static int
+bound_units(struct half *h)
 {
 	struct rlimit l;
 
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-		return;
+		return -errno;
 	l.rlim_cur = l.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &l);
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return -errno;
+	if (l.rlim_cur < OWN_FDS + UNIT_FDS)
+		return -EMFILE;
+	h->units_max = MIN2((l.rlim_cur - OWN_FDS) / UNIT_FDS, (rlim_t)UNITS_MAX);
+	open_spare(h);
+	return 0;
 }
 
 /* Whether this is what the wrapper thinks it is. */
@@ -543,8 +583,7 @@ set_up(struct half *h, const char *key)
 	r = hub_open(h->zctx, h->conf, &h->hub, &why);
 	if (r == 0)
 		r = check_key(h, key);
-	raise_file_limit();
-	return r;
+	return r < 0 ? r : bound_units(h);
 }
 
 /* What the units of this process have of it is in use until each has ended. */
@@ -560,13 +599,16 @@ tear_down(struct half *h)
 	zmq_ctx_termp(&h->zctx);
 	closep(&h->signals);
 	closep(&h->listener);
+	closep(&h->spare);
 	closep(&h->dir);
 }
 
 int
 half_serve(struct conf *conf, int listener, const char *key)
 {
-	struct half h = { .conf = conf, .listener = listener, .dir = -1, .signals = -1 };
+	struct half h = {
+		.conf = conf, .listener = listener, .dir = -1, .signals = -1, .spare = -1
+	};
 	size_t left;
 
 	/* The terminal's signals are for the build that has started this process. */

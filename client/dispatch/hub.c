@@ -147,6 +147,14 @@ hub_away_since(const struct hub *h)
 }
 
 bool
+hub_serves(const struct hub *h, uint64_t now)
+{
+	if (h->farm->welcomed)
+		return !h->farm->lost;
+	return now - h->away_ms < h->farm->connect_ms / 2;
+}
+
+bool
 hub_is_refused(const struct hub *h)
 {
 	return h->farm->rejected;

@@ -29,6 +29,9 @@ size_t hub_items(const struct hub *h, zmq_pollitem_t *items);
 void hub_step(struct hub *h);
 /* Since when there has been no connection, in ms of the monotonic clock; 0: there is one. */
 uint64_t hub_away_since(const struct hub *h);
+/* Whether a job that comes now should sit down here: there is a connection, or one may stand soon.
+ * libzmq tries in ever longer intervals, and one that begins now may be quicker. now in ms. */
+bool hub_serves(const struct hub *h, uint64_t now);
 /* The coordinator does not know this client's key, or is not the one: no unit gets through. */
 bool hub_is_refused(const struct hub *h);
 

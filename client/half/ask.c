@@ -1,6 +1,7 @@
-/* Invariant: dray never waits for a farm half that does not live: HALF_ASK_MS until it answers,
- * HALF_BEATS of HALF_BEAT_MS from one sign of life to the next. One that was given up after it had
- * got the unit is dead before dray goes on: it writes nothing beside dray. */
+/* Invariant: dray never waits for a farm half that does not live: HALF_ASK_MS until it answers, and
+ * until it has taken the unit if it was stopped meanwhile; then HALF_BEATS of HALF_BEAT_MS from one
+ * sign of life to the next, or two if it is stopped. One that was given up after it had got the
+ * unit is dead before dray goes on: it writes nothing beside dray. */
 #include "config.h"
 
 #include "client/half/ask.h"
@@ -37,7 +38,7 @@
 struct ask {
 	const struct half_ask *in;
 	int dir, conn, pidfd;
-	pid_t pid; /* of the half */
+	pid_t pid; /* of the half; 0: not known yet */
 	struct digest key;
 	bool started;
 };
@@ -104,7 +105,6 @@ start(struct ask *a)
 	_cleanup_(closep) int lock = -1;
 	_cleanup_(closep) int listener = -1;
 	char name[HALF_NAME_SIZE], text[32];
-	pid_t pid;
 	int r;
 
 	half_start_name(&a->key, name);
@@ -123,11 +123,11 @@ start(struct ask *a)
 	listener = half_listen(a->dir, &a->key);
 	if (listener < 0)
 		return listener;
-	r = spawn_half(a, listener, &pid);
+	r = spawn_half(a, listener, &a->pid);
 	if (r < 0)
 		return r;
 	a->started = true;
-	snprintf(text, sizeof(text), "%ld\n", (long)pid);
+	snprintf(text, sizeof(text), "%ld\n", (long)a->pid);
 	(void)!pwrite(lock, text, strlen(text), 0);
 	a->conn = half_connect(a->dir, &a->key);
 	return MIN2(a->conn, 0);
@@ -225,14 +225,23 @@ take_news(struct ask *a)
 	}
 }
 
+/* Of one that was just started the kernel says that the other end is this process, which made its
+ * socket. */
+static bool
+is_stopped(const struct ask *a)
+{
+	pid_t pid = a->pid;
+
+	return (pid > 0 || half_peer_is_ours(a->conn, &pid)) && proc_is_stopped(pid);
+}
+
 /* What is stopped is met by nobody else: it leaves when it goes on. */
 static void
 leave_behind(struct ask *a)
 {
 	char name[HALF_NAME_SIZE];
-	pid_t pid;
 
-	if (!half_peer_is_ours(a->conn, &pid) || !proc_is_stopped(pid))
+	if (!is_stopped(a))
 		return;
 	half_socket_name(&a->key, name);
 	unlinkat(a->dir, name, 0);
@@ -254,12 +263,11 @@ read_ready(struct ask *a)
 }
 
 static int
-wait_ready(struct ask *a)
+wait_ready_until(struct ask *a, uint64_t end)
 {
-	uint64_t now = clock_mono_ms(), end = now + (a->started ? HALF_START_MS : HALF_ASK_MS);
 	struct pollfd p = { a->conn, POLLIN, 0 };
 
-	for (; now < end && !child_signal(); now = clock_mono_ms()) {
+	for (uint64_t now = clock_mono_ms(); now < end && !child_signal(); now = clock_mono_ms()) {
 		int r;
 
 		if (poll(&p, 1, (int)(end - now)) < 0 && errno != EINTR)
@@ -268,8 +276,21 @@ wait_ready(struct ask *a)
 		if (r != -EAGAIN)
 			return r;
 	}
-	leave_behind(a);
 	return -ETIMEDOUT;
+}
+
+/* On a machine so busy that one needs longer to begin, another program would as well. */
+static int
+wait_ready(struct ask *a)
+{
+	uint64_t now = clock_mono_ms();
+	int r = wait_ready_until(a, now + HALF_ASK_MS);
+
+	if (r == -ETIMEDOUT && a->started && !is_stopped(a))
+		r = wait_ready_until(a, now + HALF_START_MS);
+	if (r == -ETIMEDOUT)
+		leave_behind(a);
+	return r;
 }
 
 static void
@@ -304,18 +325,28 @@ block_signals(sigset_t *ret_old)
 	sigprocmask(SIG_BLOCK, &set, ret_old);
 }
 
+/* Whether to give it up after so many waits without news. */
+static bool
+is_lost(const struct ask *a, unsigned missed)
+{
+	if (missed >= HALF_BEATS)
+		return true;
+	/* it has not begun, or should have given a sign of life between the two */
+	return missed >= (a->in->ledger->half == 0 ? 1 : 2) && is_stopped(a);
+}
+
 /* Counts waits without news, and no time: this process may have been stopped itself. */
 static void
 wait_end(struct ask *a)
 {
-	const struct timespec tick = { 0, HALF_BEAT_MS * 1000000L };
+	struct timespec tick = { 0, HALF_ASK_MS * 1000000L };
 	struct pollfd p = { a->conn, POLLIN, 0 };
 	unsigned missed = 0;
 	bool told = false;
 	sigset_t old;
 
 	block_signals(&old);
-	while (missed < HALF_BEATS) {
+	while (!is_lost(a, missed)) {
 		enum news news;
 
 		if (child_signal() && !told) {
@@ -328,6 +359,7 @@ wait_end(struct ask *a)
 		if (news == NEWS_END)
 			goto out;
 		missed = news == NEWS_SOME ? 0 : missed + 1;
+		tick.tv_nsec = HALF_BEAT_MS * 1000000L;
 	}
 	kill_half(a);
 out:

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "client/half/request.h"
 #include "common/environ.h"
@@ -17,6 +19,8 @@
 
 #define STATUS_MAX (1u << 20) /* of 65536 groups, and the rest */
 #define LABEL_MAX 4096
+#define CGROUPS_MAX (64u << 10)
+#define IOPRIO_WHO_PROCESS 1 /* linux/ioprio.h, which older kernels' headers lack */
 
 static void
 add_number(struct hasher *h, uint64_t v)
@@ -70,6 +74,17 @@ add_rights(struct hasher *h)
 	return 0;
 }
 
+/* Its limits are those of all that is in it, and it may be killed as a whole, with a session or a
+ * service that ends. */
+static void
+add_cgroups(struct hasher *h)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = fs_read_file("/proc/self/cgroup", CGROUPS_MAX, &b);
+
+	hasher_field(h, b.n ? b.p : (uint8_t *)"", r == 0 ? b.n : 0);
+}
+
 /* Each stands for what can be seen and reached. */
 static int
 add_place(struct hasher *h)
@@ -102,6 +117,9 @@ add_limits(struct hasher *h)
 	add_number(h, (uint64_t)getpriority(PRIO_PROCESS, 0));
 	if (errno)
 		return -errno;
+	add_number(h, (uint64_t)sched_getscheduler(0));
+	add_number(h, (uint64_t)syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0));
+	add_cgroups(h);
 	/* more processors than that: then all are alike */
 	CPU_ZERO(&cpus);
 	(void)sched_getaffinity(0, sizeof(cpus), &cpus);

@@ -9,7 +9,7 @@
  *     │                                       ledger (ledger.h), a file with the request
  *     │                                       … the unit, noted in the ledger …
  *     ◀──────────────────────── HALF_BEAT     every HALF_BEAT_MS: none for HALF_BEATS of these,
- *     │                                       and it is killed
+ *     │                                       or for two while it is stopped, and it is killed
  *     ◀──────────────────── end of file       all is written down in the ledger; or it has not
  *                                             begun, and dray goes on without it
  *

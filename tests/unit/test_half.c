@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -377,6 +378,14 @@ lower_priority(void)
 }
 
 static void
+change_scheduler(void)
+{
+	const struct sched_param none = { 0 };
+
+	sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
+static void
 preload(void)
 {
 	setenv("LD_PRELOAD", "/nonexistent", 1);
@@ -435,7 +444,7 @@ key_after(struct conf *c, void (*fn)(void), struct digest *ret)
 static void
 test_key_of_process(void **state)
 {
-	void (*const differ[])(void) = { lower_limit, lower_priority, preload };
+	void (*const differ[])(void) = { lower_limit, lower_priority, change_scheduler, preload };
 	struct conf *c = make_conf(*state);
 	struct digest mine, other;
 
@@ -508,6 +517,110 @@ test_key_of_cache(void **state)
 	conf_free(c);
 }
 
+/* A farm half that runs with so few descriptors, and serves nobody's farm. */
+struct few {
+	char *dir, *program;
+	struct digest key;
+	pid_t pid;
+};
+
+/* In the child. */
+static void
+become_half(struct few *f, int wr)
+{
+	const struct rlimit few = { 64, 64 };
+	_cleanup_(freep) char *config = path_join(f->dir, "none.conf"), *option = NULL;
+	_cleanup_(freep) char *farm = NULL;
+	char hex[DIGEST_HEX_SIZE], *error = NULL;
+	struct conf *c = NULL;
+	int dir, listener;
+
+	if (fs_write_atomic(config, "", 0, 0600) < 0 ||
+		asprintf(&farm, "ipc://%s/nobody", f->dir) < 0 ||
+		setrlimit(RLIMIT_NOFILE, &few) < 0)
+		return;
+	setenv("DRAY_CONFIG", config, 1);
+	setenv("DRAY_CACHE_DIR", f->dir, 1);
+	setenv("DRAY_COORDINATOR", farm, 1);
+	dir = half_dir_open(f->dir);
+	if (conf_load(&c, &error) < 0 || half_key_make(c, f->program, &f->key) < 0)
+		return;
+	listener = half_listen(dir, &f->key);
+	digest_hex(&f->key, hex);
+	if (listener < 0 || asprintf(&option, "--key=%s", hex) < 0 || dup2(listener, 3) < 0 ||
+		write(wr, &f->key, sizeof(f->key)) != sizeof(f->key))
+		return;
+	for (int fd = 4; fd < 64; fd++)
+		close(fd);
+	execl(f->program, f->program, "--half=3", option, NULL);
+}
+
+static void
+start_half(struct few *f)
+{
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	f->pid = fork();
+	if (f->pid == 0) {
+		become_half(f, fds[1]);
+		_exit(1);
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &f->key, sizeof(f->key)), sizeof(f->key));
+	close(fds[0]);
+}
+
+/* Whether it said it is ready, within ms; false: it closed the connection. */
+static bool
+is_taken(int conn, int ms)
+{
+	struct pollfd p = { conn, POLLIN, 0 };
+	struct half_ready ready;
+
+	assert_int_equal(poll(&p, 1, ms), 1);
+	return recv(conn, &ready, sizeof(ready), 0) == sizeof(ready);
+}
+
+static int
+greet_half(int dir, const struct digest *key)
+{
+	struct half_hello hello;
+	int conn = half_connect(dir, key);
+
+	assert_true(conn >= 0);
+	half_hello_make(key, &hello);
+	/* it may have closed it already */
+	(void)!send(conn, &hello, sizeof(hello), MSG_NOSIGNAL);
+	return conn;
+}
+
+/* A wrapper that cannot be served for lack of descriptors is told at once, and goes on without. */
+static void
+test_few_descriptors(void **state)
+{
+	const char *build = getenv("DRAY_TEST_BUILDDIR");
+	_cleanup_(freep) char *program = path_join(build ? build : ".", "client/dray-dispatch");
+	struct few f = { .dir = *state, .program = program };
+	int dir, conn[70], taken = 0, status;
+
+	start_half(&f);
+	dir = half_dir_open(f.dir);
+	conn[0] = greet_half(dir, &f.key);
+	assert_true(is_taken(conn[0], 10000));
+	for (size_t i = 1; i < ARRAY_LEN(conn); i++)
+		conn[i] = greet_half(dir, &f.key);
+	/* before a connection that says nothing more is given up */
+	for (size_t i = 1; i < ARRAY_LEN(conn); i++)
+		taken += is_taken(conn[i], 900);
+	assert_true(taken < 8);
+	for (size_t i = 0; i < ARRAY_LEN(conn); i++)
+		close(conn[i]);
+	close(dir);
+	kill(f.pid, SIGTERM);
+	assert_int_equal(waitpid(f.pid, &status, 0), f.pid);
+}
+
 static void *
 ask_environ(void *arg)
 {
@@ -550,6 +663,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_key_of_namespace, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_filters, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_cache, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_few_descriptors, make_dir, remove_dir),
 		cmocka_unit_test(test_environ),
 	};
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct world {
 	struct hub *hub;
 	struct farm *farm[UNITS];
 	struct farm_job job[UNITS];
+	bool stop;
 };
 
 static void
@@ -326,6 +328,64 @@ test_welcomed_already(void **state)
 	assert_null(why);
 }
 
+static void *
+drive(void *arg)
+{
+	struct world *w = arg;
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_SEQ_CST)) {
+		zmq_pollitem_t items[HUB_ITEMS];
+
+		zmq_poll(items, (int)hub_items(w->hub, items), 20);
+		hub_step(w->hub);
+	}
+	return NULL;
+}
+
+/* Where nobody answers on a connection that stands, a unit finds that out as it would on a new one.
+ */
+static void
+test_dead_already(void **state)
+{
+	struct world *w = *state;
+	struct tether tether = TETHER_INIT;
+	struct placement place = { NULL, NULL, NULL, NULL, NULL };
+	pthread_t thread;
+	char *why = NULL;
+
+	answer_hello(w);
+	assert_true(hub_serves(w->hub, clock_mono_ms()));
+	begin(w, 0);
+	assert_int_equal(pthread_create(&thread, NULL, drive, w), 0);
+	assert_int_equal(farm_wait(w->farm[0], &tether, NULL, NULL, &place, &why), FARM_HOME);
+	__atomic_store_n(&w->stop, true, __ATOMIC_SEQ_CST);
+	pthread_join(thread, NULL);
+	assert_true(farm_wrong(w->farm[0]));
+	assert_non_null(strstr(why, "unreachable"));
+	free(why);
+}
+
+/* While it tries in vain, and has no connection any more, units go on without it. */
+static void
+test_serves(void **state)
+{
+	struct world *w = *state;
+	uint64_t now = clock_mono_ms(), end = now + LIMIT_MS;
+
+	assert_true(hub_serves(w->hub, now));
+	assert_false(hub_serves(w->hub, now + 500));
+	answer_hello(w);
+	assert_true(hub_serves(w->hub, clock_mono_ms() + 3600000));
+	vanish(w);
+	while (hub_serves(w->hub, clock_mono_ms())) {
+		assert_true(clock_mono_ms() < end);
+		hub_step(w->hub);
+	}
+	appear(w);
+	answer_hello(w);
+	assert_true(hub_serves(w->hub, clock_mono_ms()));
+}
+
 static bool
 try_take(struct pool *p, const char *endpoint, void **s, struct monitor **m)
 {
@@ -380,6 +440,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_lost_and_back, setup, done),
 		cmocka_unit_test_setup_teardown(test_begun_while_away, setup, done),
 		cmocka_unit_test_setup_teardown(test_welcomed_already, setup, done),
+		cmocka_unit_test_setup_teardown(test_dead_already, setup, done),
+		cmocka_unit_test_setup_teardown(test_serves, setup, done),
 		cmocka_unit_test_setup_teardown(test_pool, setup, done),
 	};
 
