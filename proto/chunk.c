@@ -33,13 +33,20 @@ chunk_coder_new(struct chunk_coder **ret)
 }
 
 void
+chunk_coder_rest(struct chunk_coder *c)
+{
+	ZSTD_freeCCtx(c->cctx);
+	ZSTD_freeDCtx(c->dctx);
+	free(c->scratch);
+	*c = (struct chunk_coder){ NULL };
+}
+
+void
 chunk_coder_free(struct chunk_coder *c)
 {
 	if (!c)
 		return;
-	ZSTD_freeCCtx(c->cctx);
-	ZSTD_freeDCtx(c->dctx);
-	free(c->scratch);
+	chunk_coder_rest(c);
 	free(c);
 }
 

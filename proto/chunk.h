@@ -12,6 +12,8 @@ struct chunk_coder; /* holds the zstd contexts; one per thread */
 int chunk_coder_new(struct chunk_coder **ret);
 void chunk_coder_free(struct chunk_coder *c);
 void chunk_coder_freep(struct chunk_coder **c);
+/* Gives its memory back, megabytes of it, until it is needed again. */
+void chunk_coder_rest(struct chunk_coder *c);
 
 /* Makes the payload for n (<= WIRE_CHUNK_MAX) bytes. *ret_zstd says which form was chosen. */
 int chunk_encode(struct chunk_coder *c, const void *p, size_t n, bool compress, zmq_msg_t *ret,

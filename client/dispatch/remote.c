@@ -106,8 +106,9 @@ open_connection(struct remote *r)
 {
 	const struct remote_in *in = r->in;
 
-	if (in->pool && pool_take(in->pool, in->place->endpoint, in->place->curve, &r->socket,
-				&r->monitor)) {
+	if (in->pool && !r->fresh &&
+		pool_take(
+			in->pool, in->place->endpoint, in->place->curve, &r->socket, &r->monitor)) {
 		r->pooled = r->connected = r->in_turn = true;
 		return 0;
 	}
@@ -160,6 +161,9 @@ connection_events(struct remote *r)
 		case MONITOR_DISCONNECTED:
 			/* a job belongs to its connection: on a new one there would be no job */
 			r->connected = false;
+			r->stale = r->pooled && r->state == REMOTE_OPENING;
+			if (r->stale)
+				return;
 			remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "the connection was lost");
 			return;
 		}
@@ -226,7 +230,10 @@ check_time(struct remote *r)
 {
 	uint64_t now = clock_mono_ms();
 
-	if (!r->connected && now - r->opened_ms > REMOTE_CONNECT_MS)
+	/* one that stood before may be dead since */
+	bool silent = r->pooled && r->state == REMOTE_OPENING && r->heard_ms == r->opened_ms;
+
+	if ((!r->connected || silent) && now - r->opened_ms > REMOTE_CONNECT_MS)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it cannot be reached");
 	else if (r->state != REMOTE_RUNNING && now - r->heard_ms > REMOTE_ANSWER_MS)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it does not answer");
@@ -266,7 +273,8 @@ turn(struct remote *r)
 		farm_mind(r->in->farm);
 	if (items[1].revents && !(items[0].revents & ZMQ_POLLIN))
 		connection_events(r);
-	check_time(r);
+	if (!r->stale)
+		check_time(r);
 }
 
 /* A worker that still has the job is told to stop it. */
@@ -284,6 +292,18 @@ stop(struct remote *r)
 	wire_send(r->socket, NULL, WIRE_JOB_STOP, &m.base, NULL, 0);
 }
 
+/* Says it all again on a new connection. */
+static void
+begin_anew(struct remote *r)
+{
+	const struct remote_in *in = r->in;
+	struct remote_result *result = r->result;
+
+	remote_done(r);
+	*r = (struct remote){ .in = in, .result = result, .state = REMOTE_OPENING, .fresh = true };
+	start(r);
+}
+
 void
 remote_run(const struct remote_in *in, struct remote_result *ret)
 {
@@ -292,8 +312,11 @@ remote_run(const struct remote_in *in, struct remote_result *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	start(&r);
-	while (r.state != REMOTE_ENDED)
+	while (r.state != REMOTE_ENDED) {
 		turn(&r);
+		if (r.stale && r.state != REMOTE_ENDED)
+			begin_anew(&r);
+	}
 	if (r.upload)
 		in->rep->bytes_sent += upload_bytes(r.upload);
 	stop(&r);

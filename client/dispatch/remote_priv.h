@@ -27,6 +27,8 @@ struct remote {
 	struct monitor *monitor;
 	bool connected;
 	bool pooled;  /* it had another job before */
+	bool stale;   /* ... and was lost since, before the worker said a word about this one */
+	bool fresh;   /* so this one must not */
 	bool in_turn; /* the worker takes another one after this */
 	bool blocked; /* the socket took no more at the last try */
 	struct chunk_coder *coder;

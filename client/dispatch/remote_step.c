@@ -172,6 +172,9 @@ on_started(struct remote *r, struct wire_msg *m)
 		r->in->rep->upload_us += now - r->fed_us;
 	r->in->rep->compile_start_us = now;
 	r->state = REMOTE_RUNNING;
+	/* many wait at a time for compilers */
+	upload_rest(r->upload);
+	chunk_coder_rest(r->coder);
 }
 
 /* The content of a message was used, so its credit goes back. False: there was no content. */

@@ -27,7 +27,7 @@ struct upload {
 	uint64_t *extra_size;
 	uint64_t offset;
 	uint64_t sent;
-	uint8_t *chunk;
+	uint8_t *chunk; /* made when first needed */
 };
 
 int
@@ -41,11 +41,6 @@ upload_new(struct unit *u, struct chunk_coder *coder, bool compress, struct uplo
 	up->coder = coder;
 	up->compress = compress;
 	up->fd = -1;
-	up->chunk = malloc(WIRE_CHUNK_MAX);
-	if (!up->chunk) {
-		free(up);
-		return -ENOMEM;
-	}
 	*ret = up;
 	return 0;
 }
@@ -62,6 +57,19 @@ upload_free(struct upload *up)
 	free(up->extra_size);
 	free(up->chunk);
 	free(up);
+}
+
+void
+upload_rest(struct upload *up)
+{
+	if (up->packed_at == up->packed_n) {
+		free(up->packed);
+		up->packed = NULL;
+	}
+	if (up->next == up->n) {
+		free(up->chunk);
+		up->chunk = NULL;
+	}
 }
 
 int
@@ -154,6 +162,10 @@ read_chunk(struct upload *up, size_t want)
 {
 	size_t got = 0;
 
+	if (!up->chunk)
+		up->chunk = malloc(WIRE_CHUNK_MAX);
+	if (!up->chunk)
+		return -ENOMEM;
 	while (got < want) {
 		ssize_t k = pread(up->fd, up->chunk + got, want - got, (off_t)(up->offset + got));
 

@@ -23,6 +23,8 @@ int upload_begin(struct upload *up, uint32_t *ret_n);
 /* Sends a bounded part of what is due. 0: nothing more to do for now; 1: there is; -EAGAIN: the
  * socket takes no more now; -ESTALE: a file is not what it was (upload_file names it); -errno. */
 int upload_step(struct upload *up, void *socket);
+/* Gives back the memory of what was sent. More may be sent then, on demand. */
+void upload_rest(struct upload *up);
 const char *upload_file(const struct upload *up); /* the current one, or NULL */
 uint64_t upload_bytes(const struct upload *up);	  /* payload as sent */
 
