@@ -32,7 +32,7 @@
 
 #define BACKLOG 256
 #define UNITS_MAX 512
-#define UNIT_FDS 20 /* that a unit has open at most */
+#define UNIT_FDS 16 /* that a unit has open at most */
 #define OWN_FDS 40  /* likewise, this process without any */
 #define STACK_BYTES (1u << 20)
 #define SOCKETS_MAX (4 * UNITS_MAX) /* of libzmq: a unit has two of them, the pool some */
@@ -275,6 +275,10 @@ receive_unit(struct guest *g)
 		r = read_request(g);
 	if (r == 0)
 		r = take_place(g);
+	/* of many units these are many */
+	closep(&g->fds[HALF_LEDGER]);
+	closep(&g->fds[HALF_REQUEST]);
+	closep(&g->fds[HALF_CWD]);
 	if (r == 0)
 		__atomic_store_n(&g->ledger->half, (uint32_t)getpid(), __ATOMIC_SEQ_CST);
 	return r;

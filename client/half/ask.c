@@ -117,7 +117,7 @@ start(struct ask *a)
 		return 0;
 	if (was_just_started(lock))
 		return -EAGAIN;
-	half_sweep(a->dir);
+	half_sweep(a->dir, &a->key);
 	if (pwrite(lock, "0\n", 2, 0) != 2)
 		return -EIO;
 	listener = half_listen(a->dir, &a->key);

@@ -140,14 +140,16 @@ sweep_one(int dir, const char *name)
 }
 
 void
-half_sweep(int dir)
+half_sweep(int dir, const struct digest *but)
 {
 	_cleanup_(closedirp) DIR *d = NULL;
+	char own[HALF_NAME_SIZE];
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent *e;
 
+	half_socket_name(but, own);
 	d = copy < 0 ? NULL : fdopendir(copy);
 	while (d && (e = readdir(d)) != NULL)
-		if (is_socket_name(e->d_name))
+		if (is_socket_name(e->d_name) && !streq(e->d_name, own))
 			sweep_one(dir, e->d_name);
 }

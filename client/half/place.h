@@ -21,8 +21,8 @@ void half_start_name(const struct digest *key, char ret[HALF_NAME_SIZE]);
 int half_connect(int dir, const struct digest *key);
 /* Listens there, in the place of a socket that nobody listens on. A descriptor or -errno. */
 int half_listen(int dir, const struct digest *key);
-/* Removes what the dead have left in the directory. */
-void half_sweep(int dir);
+/* Removes what the dead have left in the directory, but for that key, whose lock is held. */
+void half_sweep(int dir, const struct digest *but);
 
 /* The other end's user is this process's. */
 bool half_peer_is_ours(int fd, pid_t *ret_pid);

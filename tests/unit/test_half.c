@@ -171,7 +171,7 @@ test_place(void **state)
 	assert_int_equal(pid, getpid());
 	assert_int_equal(half_connect(dir, &other), -ENOENT);
 	/* one that lives is left alone, one that is dead goes, and is replaced */
-	half_sweep(dir);
+	half_sweep(dir, &other);
 	close(conn);
 	conn = half_connect(dir, &key);
 	assert_true(conn >= 0);
@@ -183,7 +183,10 @@ test_place(void **state)
 	close(listener);
 	half_start_name(&key, name);
 	close(openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-	half_sweep(dir);
+	/* which is locked while another takes the place of the dead one */
+	half_sweep(dir, &key);
+	assert_int_equal(faccessat(dir, name, F_OK, 0), 0);
+	half_sweep(dir, &other);
 	assert_int_equal(faccessat(dir, name, F_OK, 0), -1);
 	assert_int_equal(half_connect(dir, &key), -ENOENT);
 	close(dir);
@@ -529,7 +532,7 @@ static void
 become_half(struct few *f, int wr)
 {
 	const struct rlimit few = { 64, 64 };
-	_cleanup_(freep) char *config = path_join(f->dir, "none.conf"), *option = NULL;
+	_cleanup_(freep) char *config = path_join(f->dir, "none.conf"), *words = NULL;
 	_cleanup_(freep) char *farm = NULL;
 	char hex[DIGEST_HEX_SIZE], *error = NULL;
 	struct conf *c = NULL;
@@ -547,12 +550,12 @@ become_half(struct few *f, int wr)
 		return;
 	listener = half_listen(dir, &f->key);
 	digest_hex(&f->key, hex);
-	if (listener < 0 || asprintf(&option, "--key=%s", hex) < 0 || dup2(listener, 3) < 0 ||
+	if (listener < 0 || asprintf(&words, "--key=%s", hex) < 0 || dup2(listener, 3) < 0 ||
 		write(wr, &f->key, sizeof(f->key)) != sizeof(f->key))
 		return;
 	for (int fd = 4; fd < 64; fd++)
 		close(fd);
-	execl(f->program, f->program, "--half=3", option, NULL);
+	execl(f->program, f->program, "--half=3", words, NULL);
 }
 
 static void
