@@ -38,7 +38,7 @@ chunk_coder_rest(struct chunk_coder *c)
 	ZSTD_freeCCtx(c->cctx);
 	ZSTD_freeDCtx(c->dctx);
 	free(c->scratch);
-	*c = (struct chunk_coder){ NULL };
+	*c = (struct chunk_coder){ .cctx = NULL };
 }
 
 void
