@@ -1,9 +1,6 @@
-/* For bench/overhead.
- *
- *   client_time RUSTC ARGS…   as RUSTC_WRAPPER: runs $CLIENT_DRAY with them, and adds a line to $CLIENT_TIMES for a unit:
- *                             the microseconds of processor time that dray and all that it waited for have used
- *   client_time --used PID    those of a process until now
- */
+/* For bench/overhead. As RUSTC_WRAPPER: runs $CLIENT_DRAY with its arguments, and adds a line to
+ * $CLIENT_TIMES for a unit: the microseconds of processor time that dray and all that it waited for
+ * have used. With --used PID: prints those of a process until now. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
