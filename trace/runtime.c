@@ -1,36 +1,71 @@
+/* Invariant: a path has one row, which the tracer here, the worker's, and the check of a client's
+ * unit all go by. */
 #include "config.h"
 
 #include "trace/runtime.h"
 
 #include "common/fs.h"
 
-bool
-runtime_suits_machine(const char *path)
-{
-	/* the second is what libselinux looks at, in tools that are linked with it */
-	static const char *const places[] = { "/proc/sys/vm/overcommit_memory", "/proc/filesystems",
-		"/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/fs/cgroup",
-		"/sys/kernel/mm/transparent_hugepage" };
+static const struct runtime_row rows[] = {
+	{ "/proc/sys/vm/overcommit_memory", RUNTIME_MACHINE },
+	/* libselinux, in tools that are linked with it */
+	{ "/proc/filesystems", RUNTIME_MACHINE },
+	{ "/sys/devices/system/cpu", RUNTIME_MACHINE | RUNTIME_BELOW },
+	{ "/sys/devices/system/node", RUNTIME_MACHINE | RUNTIME_BELOW },
+	{ "/sys/fs/cgroup", RUNTIME_MACHINE | RUNTIME_BELOW },
+	{ "/sys/kernel/mm/transparent_hugepage", RUNTIME_MACHINE | RUNTIME_BELOW },
+	{ "/proc/cpuinfo", RUNTIME_TOOL },
+	{ "/proc/meminfo", RUNTIME_TOOL },
+	{ "/proc/mounts", RUNTIME_TOOL },
+	/* bounds: of sysconf, of libcap and libcap-ng, of crypto libraries */
+	{ "/proc/sys/crypto/fips_enabled", RUNTIME_TOOL },
+	{ "/proc/sys/kernel/cap_last_cap", RUNTIME_TOOL },
+	{ "/proc/sys/kernel/ngroups_max", RUNTIME_TOOL },
+	{ "/proc/version", RUNTIME_TOOL },
+	{ "/proc/stat", RUNTIME_TOOL | RUNTIME_FICKLE },
+	{ "/proc/diskstats", RUNTIME_FICKLE },
+	{ "/proc/interrupts", RUNTIME_FICKLE },
+	{ "/proc/loadavg", RUNTIME_FICKLE },
+	{ "/proc/sys/kernel/random/uuid", RUNTIME_FICKLE },
+	{ "/proc/uptime", RUNTIME_FICKLE },
+	{ "/proc/vmstat", RUNTIME_FICKLE },
+	/* the loader's cache (runtime_loading_reads) and list, and the compiler's allocator */
+	{ "/etc/ld.so.cache", RUNTIME_FIRST },
+	{ "/etc/ld.so.preload", RUNTIME_FIRST },
+	{ "/etc/malloc.conf", RUNTIME_FIRST },
+	/* the kernel's, by the mounts of a sandbox */
+	{ "/proc", RUNTIME_KERNEL | RUNTIME_BELOW },
+	{ "/sys", RUNTIME_KERNEL | RUNTIME_BELOW },
+	{ "/dev", RUNTIME_KERNEL | RUNTIME_BELOW },
+};
 
-	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (path_is_below(path, places[i]))
+const struct runtime_row *
+runtime_row(size_t i)
+{
+	return i < ARRAY_LEN(rows) ? &rows[i] : NULL;
+}
+
+bool
+runtime_is(const char *path, unsigned what)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if ((rows[i].what & what) &&
+			((rows[i].what & RUNTIME_BELOW) ? path_is_below(path, rows[i].path)
+							: streq(path, rows[i].path)))
 			return true;
 	return false;
 }
 
 bool
+runtime_suits_machine(const char *path)
+{
+	return runtime_is(path, RUNTIME_MACHINE);
+}
+
+bool
 runtime_tool_suits_machine(const char *path)
 {
-	static const char *const files[] = { "/proc/cpuinfo", "/proc/meminfo", "/proc/mounts",
-		"/proc/stat",
-		/* bounds: of sysconf, of libcap and libcap-ng, of crypto libraries */
-		"/proc/sys/crypto/fips_enabled", "/proc/sys/kernel/cap_last_cap",
-		"/proc/sys/kernel/ngroups_max", "/proc/version" };
-
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (streq(path, files[i]))
-			return true;
-	return runtime_suits_machine(path);
+	return runtime_is(path, RUNTIME_TOOL | RUNTIME_MACHINE);
 }
 
 void

@@ -7,6 +7,24 @@
 
 #include "common/base.h"
 
+/* What a path means, whatever the compile: one table for the tracer here and the worker's. */
+enum {
+	RUNTIME_MACHINE = 1, /* runtime_suits_machine */
+	RUNTIME_TOOL = 2,    /* runtime_tool_suits_machine */
+	RUNTIME_FICKLE = 4,  /* the kernel says another thing there each time */
+	RUNTIME_FIRST = 8,   /* runtimes look for it in every process; a job has none of them */
+	RUNTIME_KERNEL = 16, /* a sandbox mounts it anew: no client has anything below */
+	RUNTIME_BELOW = 32,  /* with all that is below */
+};
+struct runtime_row {
+	const char *path;
+	unsigned what;
+};
+/* The i-th of them, or NULL. */
+const struct runtime_row *runtime_row(size_t i);
+/* Whether the path is one of these kinds. */
+bool runtime_is(const char *path, unsigned what);
+
 /* Whether allocators, libc and runtimes read the path to adapt to the machine. The caller knows
  * that the file is the kernel's. */
 bool runtime_suits_machine(const char *path);

@@ -273,19 +273,6 @@ is_absent_there(struct watch *w, const char *path)
 	return watch_is_kernels(w, up, st.st_dev);
 }
 
-/* What the kernel says another thing of each time. */
-static bool
-is_fickle(const char *path)
-{
-	static const char *const files[] = { "/proc/diskstats", "/proc/interrupts", "/proc/loadavg",
-		"/proc/stat", "/proc/sys/kernel/random/uuid", "/proc/uptime", "/proc/vmstat" };
-
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (streq(path, files[i]))
-			return true;
-	return false;
-}
-
 /* A character device where devices are. Elsewhere it stands in a file's place: sandboxes hide files
  * by /dev/null. */
 static bool
@@ -306,7 +293,7 @@ watch_look(struct watch *w, const char *path, bool opens)
 	enum trace_kind kind = trace_set_get(&w->set, TRACE_PATHS, path);
 	struct stat st;
 
-	if (opens && starts_with(path, "/proc/") && is_fickle(path))
+	if (opens && starts_with(path, "/proc/") && runtime_is(path, RUNTIME_FICKLE))
 		watch_doubt(w, "it read %s", path);
 	if (kind == TRACE_FILE && opens)
 		trace_set_put(&w->set, TRACE_PATHS, path, TRACE_READ);

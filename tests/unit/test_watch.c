@@ -390,6 +390,33 @@ test_places_of_the_system(void **state)
 	watch_done(&w);
 }
 
+/* The table that both tracers have (test_places is the other side's): what a runtime reads to suit
+ * the machine raises no doubt, what a tool reads so raises none of a tool's, and what is another
+ * thing each time always does. */
+static void
+test_each_row(void **state)
+{
+	const struct runtime_row *row;
+
+	for (size_t i = 0; (row = runtime_row(i)); i++) {
+		for (unsigned tool = 0; tool < 2; tool++) {
+			struct watch w = { .set = TRACE_SET_INIT };
+			struct stat st;
+			bool doubts;
+
+			if ((row->what & RUNTIME_KERNEL) || stat(row->path, &st) < 0 ||
+				!S_ISREG(st.st_mode))
+				continue;
+			call(&w, TRACE_OPEN, row->path, tool ? linker : compiler);
+			doubts = (row->what & RUNTIME_FICKLE) ||
+				 ((row->what & RUNTIME_TOOL) && !tool);
+			if (doubts != (w.doubt[0] != '\0'))
+				fail_msg("%s: %s", row->path, w.doubt);
+			watch_done(&w);
+		}
+	}
+}
+
 /* The loader's cache at the compiler's or a linker's start, after that, and at the start of what a
  * macro runs. */
 static void
@@ -526,6 +553,7 @@ main(void)
 			test_what_is_not_emptied_is_read, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(
 			test_places_of_the_system, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_each_row, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_loaders_cache, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_machine, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_temporary_files, make_place, remove_place),

@@ -14,6 +14,7 @@
 
 #include "common/digest.h"
 #include "common/fs.h"
+#include "trace/runtime.h"
 #include "worker/sandbox/compiler.h"
 
 struct check {
@@ -69,19 +70,15 @@ strictly_below(const char *path, const char *dir)
 static int
 check_path(const struct check *c, const char *what, const char *path)
 {
-	static const char *const kernel[] = { "/proc", "/dev", "/sys", "/.dray" };
-	static const char *const runtimes[] = { "/etc/ld.so.cache", "/etc/ld.so.preload",
-		"/etc/malloc.conf" };
+	const struct runtime_row *row;
 
 	if (!path_is_normal(path))
 		return bad(c, "%s '%.200s' is not an absolute, normal path", what, path);
-	for (size_t i = 0; i < ARRAY_LEN(kernel); i++) {
-		if (path_is_below(path, kernel[i]))
-			return bad(c, "%s '%.200s' is below %s, which the sandbox has for itself",
-				what, path, kernel[i]);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(runtimes); i++) {
-		if (path_is_below(path, runtimes[i]))
+	if (path_is_below(path, "/.dray") || runtime_is(path, RUNTIME_KERNEL))
+		return bad(c, "%s '%.200s' is below %.*s, which the sandbox has for itself", what,
+			path, (int)(1 + strcspn(path + 1, "/")), path);
+	for (size_t i = 0; (row = runtime_row(i)); i++) {
+		if ((row->what & RUNTIME_FIRST) && path_is_below(path, row->path))
 			return bad(c, "%s '%.200s' is what a job's own loader or allocator reads",
 				what, path);
 	}

@@ -124,17 +124,15 @@ look_tree(struct trace *t, const char *path)
 	return look(t, path);
 }
 
-/* Runtimes look for these in every process: the loader for its cache (see runtime.h) and for the
- * list of libraries to preload, the compiler's allocator for its settings, by readlink. A job has
- * none of them. */
+/* The loader opens its cache first (runtime.h), and looks for the list of libraries to preload; the
+ * compiler's allocator looks for its settings, by readlink. */
 static bool
 is_runtimes(struct trace *t, const char *path)
 {
-	if (!path_is_below(path, "/etc"))
+	if (!runtime_is(path, RUNTIME_FIRST))
 		return false;
 	return runtime_loading_reads(&t->loading, (pid_t)t->listener.req->pid, path) ||
-	       (t->call.op == TRACE_LOOK &&
-		       (streq(path, "/etc/ld.so.preload") || streq(path, "/etc/malloc.conf")));
+	       (t->call.op == TRACE_LOOK && !streq(path, "/etc/ld.so.cache"));
 }
 
 /* ---- the out-dir */

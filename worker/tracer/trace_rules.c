@@ -127,7 +127,9 @@ is_jobs_process(const char *path)
 static bool
 is_mounted_new(const char *path, enum trace_place *ret)
 {
-	if (path_is_below(path, "/proc") || path_is_below(path, "/sys")) {
+	if (!runtime_is(path, RUNTIME_KERNEL))
+		return false;
+	if (!path_is_below(path, "/dev")) {
 		bool own = streq(path, "/proc") || streq(path, "/sys") ||
 			   path_is_below(path, "/proc/self") || is_jobs_process(path) ||
 			   runtime_suits_machine(path);
@@ -135,8 +137,6 @@ is_mounted_new(const char *path, enum trace_place *ret)
 		*ret = own ? PLACE_OURS : PLACE_KERNEL;
 		return true;
 	}
-	if (!path_is_below(path, "/dev"))
-		return false;
 	*ret = streq(path, "/dev") ? PLACE_OURS : PLACE_DEV;
 	return true;
 }
