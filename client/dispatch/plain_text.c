@@ -17,18 +17,29 @@ struct look {
 	uint32_t bad;
 };
 
+/* Red, green, yellow, blue, magenta and cyan. Black and white are what terminals have behind the
+ * letters. */
+static bool
+is_hue(unsigned v)
+{
+	return v >= 1 && v <= 6;
+}
+
 /* Bold, a colour of the letters, and none: rustc has no others, and never hides what it says.
- * Before 1.87 it took colours by number (38;5;N). */
+ * Before 1.87 it took colours by number (38;5;N; the bright ones from 8 on). */
 static bool
 is_rustcs(const struct look *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		unsigned v = l->v[i];
 
-		if (v == 38 && i + 2 < l->n && l->v[i + 1] == 5)
+		if (v == 38 && i + 2 < l->n && l->v[i + 1] == 5) {
 			i += 2;
-		else if (v > 1 && !(v >= 30 && v <= 37) && !(v >= 90 && v <= 97))
+			if (l->v[i] > 15 || !is_hue(l->v[i] % 8))
+				return false;
+		} else if (v > 1 && !(v < 90 && is_hue(v - 30)) && !is_hue(v - 90)) {
 			return false;
+		}
 	}
 	return true;
 }
@@ -51,12 +62,42 @@ take_number(struct look *l, uint32_t c)
 	return c == 'm' && is_rustcs(l);
 }
 
+/* Controls; what turns the direction of text; what has no width (Unicode's
+ * Default_Ignorable_Code_Point, and the ends of lines and paragraphs): a name with one looks like
+ * another. The two that choose between text and picture stay: many a sign has one. */
+static const struct {
+	uint32_t first, last;
+} hidden[] = {
+	{ 0x7f, 0x9f },
+	{ 0xad, 0xad },
+	{ 0x34f, 0x34f },
+	{ 0x61c, 0x61c },
+	{ 0x115f, 0x1160 },
+	{ 0x17b4, 0x17b5 },
+	{ 0x180b, 0x180f },
+	{ 0x200b, 0x200f },
+	{ 0x2028, 0x202e },
+	{ 0x2060, 0x206f },
+	{ 0x3164, 0x3164 },
+	{ 0xd800, 0xdfff },
+	{ 0xfe00, 0xfe0d },
+	{ 0xfeff, 0xfeff },
+	{ 0xffa0, 0xffa0 },
+	{ 0xfff0, 0xfffb },
+	{ 0x1bca0, 0x1bca3 },
+	{ 0x1d173, 0x1d17a },
+	{ 0xe0000, 0xe0fff },
+};
+
 static bool
 may_be_shown(uint32_t c)
 {
 	if (c < 0x20)
 		return c == '\n' || c == '\t';
-	return (c < 0x7f || c > 0x9f) && (c < 0x202a || c > 0x202e) && (c < 0x2066 || c > 0x2069);
+	for (size_t i = 0; c >= hidden[0].first && i < ARRAY_LEN(hidden); i++)
+		if (c >= hidden[i].first && c <= hidden[i].last)
+			return false;
+	return true;
 }
 
 static bool
@@ -117,6 +158,24 @@ hex(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The four digits of \uXXXX at p, or UINT32_MAX. */
+static uint32_t
+hex4(const uint8_t *p, const uint8_t *end)
+{
+	uint32_t c = 0;
+
+	if (end - p < 4)
+		return UINT32_MAX;
+	for (int i = 0; i < 4; i++) {
+		int h = hex(p[i]);
+
+		if (h < 0)
+			return UINT32_MAX;
+		c = c << 4 | (uint32_t)h;
+	}
+	return c;
+}
+
 /* What follows a backslash in JSON. One that is no escape stands for nothing: it is no JSON then.
  */
 static uint32_t
@@ -124,7 +183,7 @@ unescape(const uint8_t **p, const uint8_t *end)
 {
 	static const char names[] = "bfnrt", are[] = "\b\f\n\r\t";
 	const char *at;
-	uint32_t c = 0;
+	uint32_t c, low;
 
 	if (*p == end)
 		return '\\';
@@ -135,15 +194,18 @@ unescape(const uint8_t **p, const uint8_t *end)
 		/* a part of a longer character is looked at as such elsewhere */
 		return c < 0x80 ? c : '?';
 	}
-	for (int i = 1; i < 5; i++) {
-		int h = hex((*p)[i]);
-
-		if (h < 0)
-			return '\\';
-		c = c << 4 | (uint32_t)h;
-	}
+	c = hex4(*p + 1, end);
+	if (c == UINT32_MAX)
+		return '\\';
 	*p += 5;
-	return c;
+	/* one of two halves alone is none (may_be_shown) */
+	if (c < 0xd800 || c > 0xdbff || end - *p < 6 || (*p)[0] != '\\' || (*p)[1] != 'u')
+		return c;
+	low = hex4(*p + 2, end);
+	if (low < 0xdc00 || low > 0xdfff)
+		return c;
+	*p += 6;
+	return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
 }
 
 static bool

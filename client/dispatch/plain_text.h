@@ -1,6 +1,7 @@
 /* Whether text from a worker may be shown on a terminal.
  *
- * It holds no control character but newline, tab and the colours that rustc makes. rustc shows C0
+ * It holds no control character but newline, tab and the colours that rustc makes, and nothing that
+ * hides: no other colour, no character without a width. rustc shows C0
  * controls and DEL of a source as pictures, and U+202A to U+202E, U+2066 to U+2069 (which turn the
  * direction of text) as U+FFFD, since 1.83; C1 controls as they are
  * (rustc_errors::emitter::OUTPUT_REPLACEMENTS). A macro prints what it likes. So honest text may

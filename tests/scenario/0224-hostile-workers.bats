@@ -197,7 +197,7 @@ bad_text() {
 
 @test "text: the compiler's own colours, and tabs, stay on the farm" {
   bad_farm
-  printf 'pub fn answer() -> u32 {\n\tlet x = "\xe2\x80\x8e\xc3\xa9";\n\t42\n}\n' >"$WORK/app/dep/src/lib.rs"
+  printf 'pub fn answer() -> u32 {\n\tlet x = "\xc3\xa9\xe2\x9a\xa0\xef\xb8\x8f";\n\t42\n}\n' >"$WORK/app/dep/src/lib.rs"
   what_plain_makes --color always
   [ "$(job dep where)" = farm ]
   grep -q "$(printf '\033')" "$LOGS/first.err"
