@@ -2,7 +2,8 @@
  * LTO.
  *
  * An rlib is an archive as ar(1) makes it, with a member "lib.rmeta" beside the objects, those of
- * bundled C archives too. */
+ * bundled C archives too. Since 1.64 that is an object file, where the target has any, with the
+ * metadata in its section ".rmeta". */
 #ifndef DRAY_CACHE_RLIB_H
 #define DRAY_CACHE_RLIB_H
 
@@ -16,5 +17,10 @@ int rlib_metadata_digest(struct memo *memo, const char *path, struct digest *ret
 
 /* For its test: the same of an open file of `size` bytes, with no memo. */
 int rlib_find_metadata(int fd, uint64_t size, struct digest *ret);
+
+/* Whether the metadata in an rlib is what the rmeta holds, byte by byte: one compile makes both. 0;
+ * -EBADMSG: it is not; -ENOTSUP: it has none, or in a form that is not known here; -errno. Not with
+ * -Z embed-metadata=no. */
+int rlib_agrees(const char *rlib, const char *rmeta);
 
 #endif

@@ -96,6 +96,13 @@ child_start(const struct spawn *s, pid_t *ret_pid)
 	return r;
 }
 
+void
+child_end(void)
+{
+	if (current_child > 0)
+		kill((pid_t)current_child, SIGTERM);
+}
+
 int
 child_wait(pid_t pid)
 {

@@ -17,6 +17,9 @@ int child_signal(void);
 
 /* One child at a time. -ECANCELED when a signal has come already; else as spawn_start. */
 int child_start(const struct spawn *s, pid_t *ret_pid);
+/* Ends the child that child_start has begun, as a signal from cargo would, but this process goes
+ * on. */
+void child_end(void);
 /* As spawn_wait: exit status, SPAWN_SIGNALLED + signal, or -errno. */
 int child_wait(pid_t pid);
 /* child_start and child_wait. */

@@ -77,6 +77,7 @@ static const struct conf_key keys[] = {
 	NUM(client, farm_half_s, "60", "DRAY_FARM_HALF_S", 1, DAY_S),
 	NUM(client, connect_ms, "500", "DRAY_CONNECT_MS", 1, HOUR_MS),
 	NUM(client, silent_s, "2400", "DRAY_SILENT_S", 1, DAY_S),
+	NUM(client, unit_s, "7200", "DRAY_UNIT_S", 1, 7 * DAY_S),
 	NUM(client, retry_s, "30", "DRAY_RETRY_S", 0, DAY_S),
 	SIZE(client, max_unit, "512M", "DRAY_MAX_UNIT", 0),
 

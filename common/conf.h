@@ -68,6 +68,7 @@ struct conf {
 		uint64_t farm_half_s; /* how long it stays when no unit needs it, 60 */
 		uint64_t connect_ms;  /* longest wait for an unreachable farm, 500 */
 		uint64_t silent_s;    /* a worker that says nothing for so long is given up, 2400 */
+		uint64_t unit_s;      /* a worker may keep a unit for so long, 7200 */
 		uint64_t retry_s;     /* how long an unreachable farm is left alone, 30 */
 		uint64_t max_unit;    /* most source bytes sent for one unit, 512 MiB */
 	} client;

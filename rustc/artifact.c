@@ -22,26 +22,13 @@ artifact_may_be(const char *line, size_t n, bool whole)
 	return memmem(line, MIN2(n, (size_t)LOOK_BYTES), key, sizeof(key) - 1) != NULL;
 }
 
-int
-artifact_parse(const char *line, size_t n, struct artifact *ret)
+static int
+take(const json_t *j, struct artifact *ret)
 {
-	json_auto_t *j = NULL;
 	struct artifact a = ARTIFACT_INIT;
-	const char *type, *emit;
-	json_t *path;
+	const json_t *path = json_object_get(j, "artifact");
+	const char *emit = json_string_value(json_object_get(j, "emit"));
 
-	if (!artifact_may_be(line, n, true))
-		return -ENOENT;
-	if (n > ARTIFACT_LINE_MAX)
-		return -EBADMSG;
-	j = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(j))
-		return -EBADMSG;
-	type = json_string_value(json_object_get(j, "$message_type"));
-	if (type && !streq(type, "artifact"))
-		return -ENOENT;
-	path = json_object_get(j, "artifact");
-	emit = json_string_value(json_object_get(j, "emit"));
 	if (!json_is_string(path) || !emit || json_string_length(path) == 0 ||
 		strlen(json_string_value(path)) != json_string_length(path))
 		return -EBADMSG;
@@ -56,6 +43,42 @@ artifact_parse(const char *line, size_t n, struct artifact *ret)
 		return -ENOMEM;
 	*ret = a;
 	return 0;
+}
+
+int
+artifact_parse(const char *line, size_t n, struct artifact *ret)
+{
+	json_auto_t *j = NULL;
+	const char *type;
+
+	if (!artifact_may_be(line, n, true))
+		return -ENOENT;
+	if (n > ARTIFACT_LINE_MAX)
+		return -EBADMSG;
+	j = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(j))
+		return -EBADMSG;
+	type = json_string_value(json_object_get(j, "$message_type"));
+	if (type && !streq(type, "artifact"))
+		return -ENOENT;
+	return take(j, ret);
+}
+
+int
+artifact_parse_any(const char *line, size_t n, struct artifact *ret)
+{
+	json_auto_t *j = NULL;
+	const char *type;
+
+	if (n == 0 || line[0] != '{')
+		return -ENOENT;
+	j = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	if (!json_is_object(j))
+		return -EILSEQ;
+	if (!json_object_get(j, "artifact"))
+		return -ENOENT;
+	type = json_string_value(json_object_get(j, "$message_type"));
+	return type && !streq(type, "artifact") ? -EBADMSG : take(j, ret);
 }
 
 void

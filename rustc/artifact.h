@@ -29,6 +29,10 @@ bool artifact_may_be(const char *line, size_t n, bool whole);
 /* Parses one line of n bytes, without its newline. 0 and *ret; -ENOENT: another kind of line;
  * -EBADMSG: looks like one, but is not (no path, a NUL in it, bad JSON). */
 int artifact_parse(const char *line, size_t n, struct artifact *ret);
+/* The same of a line of somebody who may want it to be taken for another kind: an artifact line is
+ * what cargo takes for one, any object with an "artifact". -EILSEQ: an object that another reader
+ * may understand. */
+int artifact_parse_any(const char *line, size_t n, struct artifact *ret);
 void artifact_done(struct artifact *a);
 
 #endif

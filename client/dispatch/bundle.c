@@ -153,6 +153,24 @@ make_dirs(struct bundle *b)
 	return 0;
 }
 
+/* rustc makes its own directory anew. One that is there is of another compile, and it and what is
+ * in it would be written to, and removed afterwards. */
+static int
+check_new(struct bundle *b)
+{
+	size_t n = strlen(b->unit->out_dir) + 1;
+
+	for (size_t i = 0; i < b->remove.n; i++) {
+		const char *path = b->remove.v[i];
+		struct stat st;
+
+		if (link_check_is_temp_dir(path + n, strcspn(path + n, "/")) &&
+			lstat(path, &st) == 0)
+			return bad(b, "a directory that is another's");
+	}
+	return 0;
+}
+
 static int
 make(struct bundle *b, const struct buf *tail, struct ledger *rep)
 {
@@ -166,6 +184,8 @@ make(struct bundle *b, const struct buf *tail, struct ledger *rep)
 	strv_sort_unique(&b->dirs);
 	if (r == 0)
 		r = outputs_link_paths(b->outputs, &b->dirs, &b->remove);
+	if (r == 0)
+		r = check_new(b);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = write_call(b, i, i + 1 == n);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "rustc/call.h"
+#include "client/wrap/distrust.h"
 #include "client/wrap/envscan.h"
 #include "client/dispatch/farm.h"
 #include "client/dispatch/hub.h"
@@ -33,6 +34,10 @@
 /* The coordinator has a lower bound of its own. This one is for a coordinator without any. */
 #define TRIES_MAX 8
 #define FLUSH_MS 200
+/* A worker may be so much slower than one that was asked before, or as busy. */
+#define TOOK_TIMES 30
+#define TOOK_LEAST_MS 600000
+#define HELD_S 86400 /* for which a worker is not asked that kept a unit too long */
 
 struct dispatch {
 	const struct dispatch_in *in;
@@ -230,6 +235,83 @@ keeps(const struct dispatch *d)
 	return d->conf->client.cache == CACHE_ON;
 }
 
+/* ---- how long the same unit took on a worker before: its hash is in extra_filename */
+
+static char *
+took_name(const struct dispatch *d)
+{
+	char *name;
+
+	return d->call.extra_filename && asprintf(&name, "took %s%s", d->call.crate_name,
+						 d->call.extra_filename) >= 0
+		       ? name
+		       : NULL;
+}
+
+static uint64_t
+took_ms(const struct dispatch *d)
+{
+	_cleanup_(freep) char *name = took_name(d);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	uint64_t ms = 0;
+
+	if (d->memo && name && memo_get_note(d->memo, name, &b) == 0 && b.n == sizeof(ms))
+		memcpy(&ms, b.p, sizeof(ms));
+	return ms;
+}
+
+/* The longest counts. */
+static void
+note_took(const struct dispatch *d)
+{
+	_cleanup_(freep) char *name = took_name(d);
+	uint64_t ms = (clock_mono_us() - d->rep->compile_start_us) / 1000;
+
+	if (d->memo && name && ms > took_ms(d))
+		memo_set_note(d->memo, name, &ms, sizeof(ms));
+}
+
+static uint64_t
+longest_ms(const struct dispatch *d)
+{
+	uint64_t most = d->conf->client.unit_s * 1000, took = took_ms(d);
+
+	if (took == 0 || took > most / TOOK_TIMES)
+		return most;
+	return MIN2(most, MAX2(took * TOOK_TIMES, (uint64_t)TOOK_LEAST_MS));
+}
+
+/* ---- workers that are not asked */
+
+/* Nothing goes to that worker any more. */
+static void
+distrust(struct dispatch *d, const struct placement *place, uint64_t until_s, const char *why)
+{
+	int r = distrust_add(d->conf->client.cache_dir, place->curve, place->worker, until_s, why);
+
+	log_warn("worker=%s is not asked any more: %s", place->worker, why);
+	if (r < 0)
+		log_warn_errno(r, "%s", DISTRUST_FILE);
+}
+
+/* Whether the worker is one of those; then the coordinator is asked for another. */
+static bool
+is_distrusted(struct dispatch *d, const struct placement *place, bool *ret_again)
+{
+	char reason[DISTRUST_REASON_MAX], text[DISTRUST_REASON_MAX + 16];
+
+	if (!distrust_find(d->conf->client.cache_dir, place->curve, place->worker,
+		    clock_wall_ms() / 1000, reason))
+		return false;
+	snprintf(text, sizeof(text), "not asked: %s", reason);
+	note_attempt(d->rep, place->worker, text);
+	/* it has done nothing now that other clients should know of */
+	*ret_again = farm_retry(d->farm, place->worker, DRAY__VERDICT__VERDICT_DRAINING, text) == 0;
+	if (!*ret_again)
+		go_home(d, "%s: %.180s", place->worker, text);
+	return true;
+}
+
 /* Makes one try. True: another should follow. */
 static bool
 try_once(struct dispatch *d, const struct placement *place, unsigned number)
@@ -249,14 +331,25 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 		.try = number,
 		.umask = d->umask,
 		.silent_ms = d->conf->client.silent_s * 1000,
+		.unit_ms = d->conf->client.unit_s * 1000,
+		.run_ms = longest_ms(d),
 		.keep = keeps(d) };
 	struct remote_result res;
+	bool again;
 
+	if (is_distrusted(d, place, &again))
+		return again;
 	snprintf(d->rep->worker, sizeof(d->rep->worker), "%s", place->worker);
 	snprintf(d->rep->worker_key, sizeof(d->rep->worker_key), "%s", place->curve);
 	remote_run(&in, &res);
 	log_info("crate=%s worker=%s end=%d status=%d %s", d->call.crate_name, place->worker,
 		(int)res.end, res.status, res.text);
+	if (res.lied)
+		distrust(d, place, DISTRUST_EVER, res.text);
+	if (res.held)
+		distrust(d, place, clock_wall_ms() / 1000 + HELD_S, res.text);
+	if (res.end == REMOTE_DONE)
+		note_took(d);
 	switch (res.end) {
 	case REMOTE_DONE:
 		farm_finished(d->farm, res.status);

@@ -271,6 +271,16 @@ outputs_read(const struct outputs *o, const char *name, size_t max, struct buf *
 	return final ? fs_read_file(final, max, ret) : -ENOMEM;
 }
 
+char *
+outputs_path(const struct outputs *o, const char *name)
+{
+	const struct incoming *v = find(o, name, DRAY__OUTPUT_KIND__OUTPUT_FILE);
+
+	if (!v || !v->whole)
+		return NULL;
+	return v->placed ? path_join(o->in.out_dir, name) : strdup(v->temp);
+}
+
 static int
 place(struct outputs *o, struct incoming *v)
 {

@@ -49,6 +49,9 @@ size_t outputs_count(const struct outputs *o); /* begun so far */
 int outputs_find(const struct outputs *o, const char *name, struct digest *ret, uint64_t *ret_size);
 int outputs_read(const struct outputs *o, const char *name, size_t max, struct buf *ret);
 
+/* Where it is now: the caller frees it. NULL: it was not received, or there is no memory. */
+char *outputs_path(const struct outputs *o, const char *name);
+
 /* Puts one, or all that are not yet, at out_dir/name. A name that is placed already stays. */
 int outputs_place(struct outputs *o, const char *name);
 int outputs_place_all(struct outputs *o);

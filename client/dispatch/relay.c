@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "cache/rlib.h"
 #include "rustc/artifact.h"
 #include "client/wrap/closure.h"
 #include "rustc/depinfo.h"
@@ -231,10 +232,13 @@ handle_artifact(struct relay *r, const struct artifact *a)
 	name = path_basename(path);
 	if (!streq(dir, unit_out_dir(r->in.unit)))
 		return give_up(r, RELAY_WORKER, "it announced a file outside the out-dir");
-	if (a->emit == EMIT_LINK) {
+	if (a->emit == EMIT_LINK && !ends_with(name, ".rmeta")) {
 		r->holding = true;
 		return strv_add(&r->promised, name);
 	}
+	/* by this alone cargo tells metadata, and starts what depends on it */
+	if (ends_with(name, ".rmeta") != (a->emit == EMIT_METADATA))
+		return give_up(r, RELAY_LIED, "it announced %.60s as something else", name);
 	if (a->emit == EMIT_OTHER)
 		return 0;
 	if (outputs_settle(r->in.outputs) < 0 || outputs_find(r->in.outputs, name, &d, NULL) < 0)
@@ -284,9 +288,11 @@ handle_line(struct relay *r, const uint8_t *p, size_t n)
 	if (err < 0)
 		return err;
 	if (json && !r->holding) {
-		err = artifact_parse((const char *)p, n - (p[n - 1] == '\n'), &a);
+		err = artifact_parse_any((const char *)p, n - (p[n - 1] == '\n'), &a);
 		if (err == -EBADMSG)
 			return give_up(r, RELAY_WORKER, "an artifact line that makes no sense");
+		if (err == -EILSEQ)
+			return give_up(r, RELAY_WITHHELD, "its text may be taken for JSON");
 		if (err == 0)
 			err = handle_artifact(r, &a);
 		artifact_done(&a);
@@ -379,6 +385,70 @@ check_promised(struct relay *r)
 	return 0;
 }
 
+/* What a compile of this kind makes, whatever was announced. What is linked is made here. */
+static int
+check_complete(struct relay *r)
+{
+	const struct rustc_call *c = unit_call(r->in.unit);
+	const char *extra = c->extra_filename ? c->extra_filename : "";
+	const struct {
+		bool wanted;
+		const char *before, *after;
+	} files[] = {
+		{ strv_has(&c->emit, "dep-info"), "", ".d" },
+		{ c->emits_metadata, "lib", ".rmeta" },
+		{ c->emits_link && !c->calls_linker &&
+				(strv_has(&c->crate_types, "lib") ||
+					strv_has(&c->crate_types, "rlib")),
+			"lib", ".rlib" },
+	};
+	struct digest d;
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		_cleanup_(freep) char *name = NULL;
+
+		if (!files[i].wanted)
+			continue;
+		if (asprintf(&name, "%s%s%s%s", files[i].before, c->crate_name, extra,
+			    files[i].after) < 0) {
+			name = NULL;
+			return -ENOMEM;
+		}
+		if (outputs_find(r->in.outputs, name, &d, NULL) < 0)
+			return give_up(r, RELAY_HOME, "an output did not come: %.80s", name);
+	}
+	return 0;
+}
+
+/* cargo may have started units with the rmeta. Those that link take the rlib, which has to be of
+ * the same compile. */
+static int
+check_rlib(struct relay *r)
+{
+	const struct rustc_call *c = unit_call(r->in.unit);
+	const char *rmeta = r->in.rep->rmeta;
+	_cleanup_(freep) char *name = NULL, *path = NULL;
+	int err;
+
+	if (!*rmeta || !ends_with(rmeta, ".rmeta") || closure_splits_metadata(c))
+		return 0;
+	if (asprintf(&name, "%.*srlib", (int)(strlen(path_basename(rmeta)) - strlen("rmeta")),
+		    path_basename(rmeta)) < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	path = outputs_path(r->in.outputs, name);
+	err = path ? rlib_agrees(path, rmeta) : 0;
+	if (err == -EBADMSG)
+		return give_up(r, RELAY_LIED, "its library has other metadata than it announced");
+	/* archives for other systems have other forms */
+	if (err == -ENOTSUP && (!c->target || strstr(c->target, "-linux-")))
+		return give_up(r, RELAY_HOME, "the metadata in its library cannot be looked at");
+	if (err == -ENOTSUP)
+		return 0;
+	return err < 0 ? cannot(r, name, err) : 0;
+}
+
 int
 relay_finish(struct relay *r, bool links)
 {
@@ -392,6 +462,10 @@ relay_finish(struct relay *r, bool links)
 	if (outputs_settle(r->in.outputs) < 0)
 		return give_up(r, RELAY_WORKER, "it sent half an output");
 	err = check_promised(r);
+	if (err == 0)
+		err = check_complete(r);
+	if (err == 0)
+		err = check_rlib(r);
 	if (err < 0)
 		return err;
 	if (asprintf(&depinfo, "%s%s.d", c->crate_name,

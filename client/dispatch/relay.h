@@ -9,6 +9,9 @@
  *                   this line and all that follow wait for the metadata line, or until the compiler
  *                   succeeded all the same
  *
+ * cargo takes any line for a metadata line that is an object with an "artifact" which ends in
+ * .rmeta: one that is not as rustc writes it is the worker's fault.
+ *
  * Text goes out by whole lines, as the compiler here would say them: names of a mapped unit
  * (paths = shared) are turned back. In a second try, text that was printed before is dropped
  * (promise.h). */
@@ -33,6 +36,7 @@ enum relay_fault {
 	RELAY_HOME,	/* this unit must be compiled here */
 	RELAY_WITHHELD, /* likewise, since it needs what only this machine has */
 	RELAY_WORKER,	/* the worker broke its word: another may do better */
+	RELAY_LIED,	/* likewise, and no honest one does that: it is not asked again */
 };
 
 struct relay_in {

@@ -225,6 +225,21 @@ feed(struct remote *r)
 	return e == 1;
 }
 
+/* A worker is alive as long as it says so. But a unit that waits for one for ever is worse than one
+ * that is compiled twice. */
+static void
+check_held(struct remote *r, uint64_t now)
+{
+	bool runs = r->state == REMOTE_RUNNING;
+	uint64_t most = runs ? r->in->run_ms : r->in->unit_ms;
+
+	if (r->state == REMOTE_ENDED || now - (runs ? r->started_ms : r->opened_ms) <= most)
+		return;
+	r->result->held = true;
+	remote_end(r, REMOTE_HOME, V(WORKER_FAULT), "it kept the unit for more than %llu s",
+		(unsigned long long)(most / 1000));
+}
+
 static void
 check_time(struct remote *r)
 {
@@ -239,6 +254,7 @@ check_time(struct remote *r)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it does not answer");
 	else if (now - r->heard_ms > r->in->silent_ms)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "it fell silent");
+	check_held(r, now);
 }
 
 static void

@@ -35,13 +35,18 @@ struct remote_in {
 	unsigned try;
 	mode_t umask;
 	uint64_t silent_ms; /* of silence while the compiler runs, then the worker is given up */
-	bool keep;	    /* what the worker saw and said is left in the staging directory */
+	uint64_t unit_ms;   /* for which it may have the unit before the compiler runs, and while it
+			       does */
+	uint64_t run_ms;
+	bool keep; /* what the worker saw and said is left in the staging directory */
 };
 
 struct remote_result {
 	enum remote_end end;
 	Dray__Verdict verdict;
 	char text[256];
+	bool lied;  /* no honest worker says what this one did */
+	bool held;  /* the unit, for longer than it may */
 	bool ran;   /* the compiler came to its end there */
 	int status; /* of the compiler, when ran */
 };

@@ -39,7 +39,7 @@ struct remote {
 	struct relay *relay;
 	uint32_t granted; /* content messages the worker may still send */
 	uint32_t owed;	  /* credit to give back */
-	uint64_t opened_ms, heard_ms;
+	uint64_t opened_ms, heard_ms, started_ms;
 	uint64_t fed_us;    /* when it asked for blobs */
 	uint64_t output_us; /* begin of the output that comes now, or 0 */
 };

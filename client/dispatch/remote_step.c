@@ -171,6 +171,7 @@ on_started(struct remote *r, struct wire_msg *m)
 	if (r->fed_us)
 		r->in->rep->upload_us += now - r->fed_us;
 	r->in->rep->compile_start_us = now;
+	r->started_ms = now / 1000;
 	r->state = REMOTE_RUNNING;
 	/* many wait at a time for compilers */
 	upload_rest(r->upload);
@@ -206,7 +207,8 @@ relay_failed(struct remote *r, int e)
 		return;
 	}
 	fault = relay_fault(r->relay, &why);
-	if (fault == RELAY_WORKER)
+	r->result->lied = fault == RELAY_LIED;
+	if (fault == RELAY_WORKER || fault == RELAY_LIED)
 		remote_end(r, REMOTE_AGAIN, V(WORKER_FAULT), "%s", why);
 	else
 		remote_end(

@@ -125,6 +125,8 @@ say_promise_rmeta(struct say *s, const char *path, const struct digest *d)
 		return -ENAMETOOLONG;
 	rep->rmeta_digest = *d;
 	rep->rmeta_us = clock_mono_us();
+	memcpy(rep->rmeta_worker, rep->worker, sizeof(rep->rmeta_worker));
+	memcpy(rep->rmeta_key, rep->worker_key, sizeof(rep->rmeta_key));
 	settle();
 	snprintf(rep->rmeta, sizeof(rep->rmeta), "%s", path);
 	settle();

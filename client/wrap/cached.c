@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cache/job_key.h"
@@ -16,6 +17,7 @@
 #include "cache/text.h"
 #include "client/script/install.h"
 #include "client/wrap/cached_priv.h"
+#include "client/wrap/distrust.h"
 #include "client/wrap/envscan.h"
 #include "client/wrap/identify.h"
 #include "client/wrap/ledger.h"
@@ -567,6 +569,15 @@ cached_mark_used(struct cached *c, const struct digest *key, const struct result
 		cached_note_together(c);
 }
 
+bool
+cached_is_believed(const struct cached *c, const struct result *res)
+{
+	char reason[DISTRUST_REASON_MAX];
+
+	return !res->producer || !distrust_find(c->in.conf->client.cache_dir, res->producer, "",
+					 (uint64_t)time(NULL), reason);
+}
+
 /* Whether this result was put in place. */
 static bool
 try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said *said)
@@ -577,6 +588,11 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 
 	if (entry_result(e, i, &res) < 0 || res.n_links > 0 || res.run)
 		return false;
+	if (!cached_is_believed(c, &res)) {
+		if (i == 0)
+			cached_why(said, "a worker made it that is not believed any more");
+		return false;
+	}
 	if (inputs_check(&res.inputs, &c->place, &why) < 0) {
 		/* the latest one is what the user has in mind */
 		if (i == 0)

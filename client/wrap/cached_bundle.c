@@ -75,7 +75,7 @@ stage_links(struct cached *c, struct ledger *ret, struct strv *listed)
 			path = NULL;
 		r = path ? show_link(c, &res->links[i], &b) : -ENOMEM;
 		if (r == 0)
-			r = link_call_parse(b.p, b.n, c->out_dir, &l);
+			r = link_call_parse(b.p, b.n, c->out_dir, c->in.call, &l);
 		if (r == 0 && l.temporaries.n > 0)
 			r = strv_add_all(listed, l.temporaries.v);
 		if (r == 0)
@@ -156,6 +156,7 @@ try_bundle(struct cached *c, const struct entry *e, size_t i, struct ledger *ret
 
 	result_done(&c->bundle);
 	if (entry_result(e, i, &c->bundle) < 0 || c->bundle.n_links == 0 ||
+		!cached_is_believed(c, &c->bundle) ||
 		inputs_check(&c->bundle.inputs, &c->place, &why) < 0 ||
 		!cached_has_all(c, &c->bundle))
 		return false;
@@ -334,7 +335,7 @@ is_as_it_came(const struct cached *c, const struct ledger *staged, const struct 
 
 		snprintf(name, sizeof(name), "link-%u", i);
 		if (cached_read_staged(staged, name, &b) < 0 ||
-			link_call_parse(b.p, b.n, c->out_dir, &l) < 0 ||
+			link_call_parse(b.p, b.n, c->out_dir, c->in.call, &l) < 0 ||
 			has_changed(linked, &l.temporaries))
 			return false;
 		*metadata &= is_all_its_own(c, &l.temporaries);

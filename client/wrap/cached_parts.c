@@ -220,7 +220,7 @@ add_link(struct cached *c, const struct ledger *staged, unsigned i, struct resul
 	snprintf(name, sizeof(name), "link-%u", i);
 	r = to ? cached_read_staged(staged, name, &b) : -ENOMEM;
 	if (r == 0)
-		r = link_call_parse(b.p, b.n, c->out_dir, &l);
+		r = link_call_parse(b.p, b.n, c->out_dir, c->in.call, &l);
 	for (size_t k = 0; r == 0 && k < l.temporaries.n; k++) {
 		_cleanup_(freep) char *path = link_set_aside(staged, i, k);
 		const char *rel = l.temporaries.v[k] + strlen(c->out_dir) + 1;

@@ -117,6 +117,8 @@ int cached_look_for_pieces(
 int cached_add_places(const struct cached *c, struct result *res);
 /* 0 or -errno. */
 int cached_bundle_key(struct cached *c);
+/* Whether nothing is known against the worker that made it (distrust.h). */
+bool cached_is_believed(const struct cached *c, const struct result *res);
 /* What a worker calls this unit (cache/job_key.h). 0 or -errno. */
 int cached_job_key(const struct cached *c, struct digest *ret);
 

@@ -24,7 +24,7 @@
 #include "common/digest.h"
 #include "common/joblog.h"
 
-#define LEDGER_MAGIC 0x34594152u /* changes with the layout */
+#define LEDGER_MAGIC 0x35594152u /* changes with the layout */
 #define LEDGER_ATTEMPTS 4
 
 /* In the staging directory. */
@@ -60,6 +60,8 @@ struct ledger {
 	struct digest text_sure_digest;
 	char rmeta[PATH_MAX]; /* final path of the rmeta that was announced; "": none */
 	struct digest rmeta_digest;
+	char rmeta_worker[80]; /* which made it, as worker and worker_key */
+	char rmeta_key[48];
 	uint32_t connected; /* the farm answered */
 
 	/* for the job log */

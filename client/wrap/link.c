@@ -68,14 +68,15 @@ parse_count(const char *s, unsigned *ret)
 
 /* Whether a link may leave it below the out-dir, to be removed: by its name there. */
 static bool
-is_temporary_name(const char *rel)
+is_temporary_name(const struct rustc_call *call, const char *rel)
 {
-	return link_check_is_temp_dir(rel, strcspn(rel, "/")) ||
-	       (path_is_name(rel) && link_check_is_object(rel));
+	return link_check_is_temp_dir(rel, strlen(rel)) ||
+	       link_check_input_name(call->crate_name, call->extra_filename, rel);
 }
 
 static int
-parse_into(const char *at, const char *end, const char *out_dir, struct link_call *l)
+parse_into(const char *at, const char *end, const char *out_dir, const struct rustc_call *call,
+	struct link_call *l)
 {
 	const char *s = next_string(&at, end);
 	unsigned argc = 0;
@@ -99,7 +100,7 @@ parse_into(const char *at, const char *end, const char *out_dir, struct link_cal
 	}
 	while ((s = next_string(&at, end))) {
 		if (!path_is_normal(s) || !path_is_below(s, out_dir) || streq(s, out_dir) ||
-			!is_temporary_name(s + strlen(out_dir) + 1))
+			!is_temporary_name(call, s + strlen(out_dir) + 1))
 			return -EBADMSG;
 		r = strv_add(&l->temporaries, s);
 		if (r < 0)
@@ -109,7 +110,8 @@ parse_into(const char *at, const char *end, const char *out_dir, struct link_cal
 }
 
 int
-link_call_parse(const void *p, size_t n, const char *out_dir, struct link_call *ret)
+link_call_parse(const void *p, size_t n, const char *out_dir, const struct rustc_call *call,
+	struct link_call *ret)
 {
 	struct link_call l;
 	const char *text = p;
@@ -118,7 +120,7 @@ link_call_parse(const void *p, size_t n, const char *out_dir, struct link_call *
 	memset(&l, 0, sizeof(l));
 	if (n == 0 || text[n - 1] != '\0')
 		return -EBADMSG;
-	r = parse_into(text, text + n, out_dir, &l);
+	r = parse_into(text, text + n, out_dir, call, &l);
 	if (r < 0) {
 		link_call_done(&l);
 		return r;
@@ -149,7 +151,7 @@ read_link(
 	if (!out_dir || asprintf(&path, "%s/link-%u", said->staging, i) < 0)
 		return -ENOMEM;
 	r = fs_read_file(path, LINK_MAX_BYTES, &b);
-	return r < 0 ? r : link_call_parse(b.p, b.n, out_dir, ret);
+	return r < 0 ? r : link_call_parse(b.p, b.n, out_dir, call, ret);
 }
 
 char *

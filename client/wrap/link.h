@@ -18,9 +18,10 @@ struct link_call {
 	struct strv temporaries; /* absolute, files before the directories that hold them */
 };
 
-/* out_dir: absolute, normal; every temporary must be below it, an object or a part of rustc's own
- * temporary directory. 0, -ENOMEM or -EBADMSG. */
-int link_call_parse(const void *p, size_t n, const char *out_dir, struct link_call *ret);
+/* out_dir: absolute, normal; every temporary must be below it, an object of this call's crate or a
+ * part of rustc's own temporary directory. 0, -ENOMEM or -EBADMSG. */
+int link_call_parse(const void *p, size_t n, const char *out_dir, const struct rustc_call *call,
+	struct link_call *ret);
 void link_call_done(struct link_call *l);
 
 struct link_run {

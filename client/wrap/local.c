@@ -1,8 +1,8 @@
 /* Runs the real compiler on this machine.
  *
  * Invariants: no compiler runs here without holding a local slot, unless slots cannot be used at
- * all; an rmeta that cargo was told of keeps its inode and times when the compiler makes it again.
- */
+ * all; an rmeta that cargo was told of keeps its inode and times when the compiler makes it again
+ * (rmeta.h). */
 #include "config.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "client/wrap/local.h"
 #include "client/wrap/promise.h"
+#include "client/wrap/rmeta.h"
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -109,7 +110,10 @@ struct run {
 	struct spawn_fd fds[6];
 	size_t n_fds;
 	int own_slot;
-	char *kept; /* the promised rmeta's second name */
+	struct rmeta rmeta; /* that was promised */
+	bool again;	    /* nothing is said: whether the compiler makes the same again */
+	bool has_again;
+	struct digest made_again;
 	struct promise *promise;
 	struct tracer *tracer; /* NULL: it is not traced */
 	struct buf line;       /* of a mapped unit: what has come of a line */
@@ -118,9 +122,7 @@ struct run {
 static void
 run_done(struct run *r)
 {
-	if (r->kept)
-		unlink(r->kept);
-	free(r->kept);
+	rmeta_done(&r->rmeta);
 	free(r->env);
 	tracer_freep(&r->tracer);
 	buf_done(&r->line);
@@ -176,86 +178,6 @@ set_jobserver(struct run *r)
 	return 0;
 }
 
-/* rustc puts a new rmeta in place by rename, so a second name keeps the one that was promised. */
-static int
-keep_rmeta(struct run *r)
-{
-	const struct ledger *said = r->l->said;
-	_cleanup_(freep) char *dir = NULL;
-	char name[LEFT_NAME_SIZE];
-
-	if (!said || !*said->rmeta)
-		return 0;
-	dir = path_dirname(said->rmeta);
-	left_name(LEFT_KEPT, getpid(), name);
-	r->kept = dir ? path_join(dir, name) : NULL;
-	if (!r->kept)
-		return -ENOMEM;
-	unlink(r->kept);
-	if (link(said->rmeta, r->kept) < 0) {
-		free(r->kept);
-		r->kept = NULL;
-	}
-	return 0;
-}
-
-/* Removes libNAME.* of a unit whose promise was broken: cargo must build it again. */
-static void
-remove_outputs(const char *rmeta)
-{
-	static const char *const suffixes[] = { ".rmeta", ".rlib", ".d" };
-	_cleanup_(freep) char *dir = path_dirname(rmeta);
-	const char *base = path_basename(rmeta);
-	size_t n = strlen(base);
-
-	unlink(rmeta);
-	if (!dir || !ends_with(base, ".rmeta") || !starts_with(base, "lib"))
-		return;
-	n -= strlen(".rmeta");
-	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-		/* the .d is named after the crate, without "lib" */
-		size_t skip = streq(suffixes[i], ".d") ? 3 : 0;
-		char *path;
-
-		if (asprintf(&path, "%s/%.*s%s", dir, (int)(n - skip), base + skip, suffixes[i]) <
-			0)
-			return;
-		unlink(path);
-		free(path);
-	}
-}
-
-static int
-check_rmeta(struct run *r, int status)
-{
-	const struct ledger *said = r->l->said;
-	struct digest d;
-	static const char text[] =
-		"error: dray: the compiler here made other metadata of this crate than the worker, "
-		"and "
-		"other crates may have used that already; it was removed, build again\n";
-
-	if (!said || !*said->rmeta || status < 0)
-		return status;
-	if (r->kept && digest_file(r->kept, &d, NULL) == 0 && digest_eq(&d, &said->rmeta_digest)) {
-		bool same = digest_file(said->rmeta, &d, NULL) == 0 &&
-			    digest_eq(&d, &said->rmeta_digest);
-
-		/* equal, or a failed run that made none: the promised one stands */
-		if ((same || status != 0) && rename(r->kept, said->rmeta) == 0)
-			return status;
-	} else if (status != 0 || (digest_file(said->rmeta, &d, NULL) == 0 &&
-					  digest_eq(&d, &said->rmeta_digest))) {
-		return status;
-	}
-	if (status != 0)
-		return status;
-	remove_outputs(said->rmeta);
-	r->l->trouble = "the rmeta differs from the one announced";
-	child_write(STDERR_FILENO, text, sizeof(text) - 1);
-	return LOCAL_STATUS_BROKEN_PROMISE;
-}
-
 void
 local_seen_done(struct local_seen *s)
 {
@@ -283,7 +205,7 @@ end_promise(struct run *r, int status)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT;
 
-	if (!r->promise)
+	if (!r->promise || r->rmeta.differs)
 		return;
 	if (status == 0)
 		promise_end(r->promise, &out);
@@ -364,15 +286,22 @@ say_mapped(struct run *r, struct streams *s, const uint8_t *p, size_t n)
 	r->line.n = 0;
 }
 
-/* When the compiler tells of the metadata. A line of it that comes in two parts is missed: the log
- * then has no time. Within a diagnostic the quotes have a backslash. */
+/* When the compiler tells of the metadata. Where a line of it is missed, the log has no time, and a
+ * promise is looked at in the end. One that is broken ends the compile. */
 static void
-note_rmeta(struct local_run *l, const void *p, size_t n)
+note_rmeta(struct run *r, const void *p, size_t n)
 {
-	static const char announced[] = "\"emit\":\"metadata\"";
+	struct local_run *l = r->l;
 
-	if (l->call->json && !l->rmeta_us && memmem(p, n, announced, sizeof(announced) - 1))
+	if (!l->call->json || (l->rmeta_us && !r->again) || !rmeta_is_announced(p, n))
+		return;
+	if (!r->again)
 		l->rmeta_us = clock_mono_us();
+	if (!r->again && rmeta_look(&r->rmeta))
+		return;
+	if (r->again && rmeta_digest(&r->rmeta, &r->made_again) == 0)
+		r->has_again = true;
+	child_end();
 }
 
 /* Reads once. False: nothing more will come, or (`drain`) nothing is there now. */
@@ -387,7 +316,9 @@ read_stream(struct run *r, struct streams *s, enum stream which)
 	if (n <= 0)
 		return false;
 	if (which == STREAM_ERR)
-		note_rmeta(r->l, chunk, (size_t)n);
+		note_rmeta(r, chunk, (size_t)n);
+	if (r->again || r->rmeta.differs)
+		return true;
 	if (which == STREAM_OUT) {
 		child_write(STDOUT_FILENO, chunk, (size_t)n);
 		keep(s, which, chunk, (size_t)n);
@@ -478,14 +409,16 @@ add_streams(struct run *r, struct streams *s, int wr[STREAMS])
 	struct local_seen *seen = r->l->seen;
 	int k = 0;
 
-	if (said && said->text_bytes)
+	if (said && said->text_bytes && !r->again)
 		k = promise_new(said->text_bytes, &said->text_digest, &r->promise);
 	if (k == 0)
 		k = add_stream(r, s, STREAM_ERR, STDERR_FILENO, &wr[STREAM_ERR]);
-	if (k < 0 || !r->tracer)
+	if (k < 0 || !(r->tracer || r->again))
 		return k;
-	s->keep[STREAM_ERR] = &seen->err;
-	s->keep[STREAM_OUT] = &seen->out;
+	if (r->tracer) {
+		s->keep[STREAM_ERR] = &seen->err;
+		s->keep[STREAM_OUT] = &seen->out;
+	}
 	return add_stream(r, s, STREAM_OUT, STDOUT_FILENO, &wr[STREAM_OUT]);
 }
 
@@ -545,7 +478,7 @@ run_piped(struct run *r, struct spawn *s)
 	if (r->l->takes_rest)
 		read_rest(r, &st);
 	/* a line without an end */
-	if (r->line.n)
+	if (r->line.n && !r->again && !r->rmeta.differs)
 		say_errors(r, &st, r->line.p, r->line.n);
 	end_promise(r, status);
 	if (r->tracer && st.lost)
@@ -553,9 +486,45 @@ run_piped(struct run *r, struct spawn *s)
 	return status;
 }
 
+/* Compiles once more, without a word, up to the metadata: whose fault it is that what was promised
+ * is not so. */
+static enum rmeta_fault
+find_fault(struct run *r, struct spawn *s, size_t n_fds)
+{
+	bool older = r->l->since && rmeta_inputs_are_older(&r->rmeta, r->l->call, r->l->since);
+
+	tracer_freep(&r->tracer);
+	promise_freep(&r->promise);
+	r->n_fds = n_fds;
+	r->line.n = 0;
+	r->again = true;
+	if (child_signal() || run_piped(r, s) < 0 || !r->has_again || child_signal())
+		return RMETA_UNKNOWN;
+	if (!digest_eq(&r->made_again, &r->rmeta.made))
+		return RMETA_CRATE;
+	/* an edit meanwhile is no fault of the worker's */
+	return older ? RMETA_WORKER : RMETA_UNKNOWN;
+}
+
+static int
+end_run(struct run *r, struct spawn *s, size_t n_fds, int status)
+{
+	struct local_run *l = r->l;
+
+	if (!r->rmeta.differs && rmeta_stands(&r->rmeta, status))
+		return status;
+	if (l->seen)
+		local_seen_done(l->seen);
+	l->trouble = "the rmeta differs from the one announced";
+	l->fault = r->rmeta.differs ? find_fault(r, s, n_fds) : RMETA_UNKNOWN;
+	rmeta_remove(&r->rmeta);
+	return child_signal() ? SPAWN_SIGNALLED + child_signal() : LOCAL_STATUS_BROKEN_PROMISE;
+}
+
 int
 local_run(struct local_run *l)
 {
+	size_t n_fds;
 	_cleanup_(run_done) struct run r = { .l = l, .tokens = SLOTS_TOKENS_INIT, .own_slot = -1 };
 	struct spawn s;
 	int k = 0;
@@ -567,7 +536,7 @@ local_run(struct local_run *l)
 	if (k == 0)
 		k = set_jobserver(&r);
 	if (k == 0)
-		k = keep_rmeta(&r);
+		k = rmeta_keep(&r.rmeta, l->said);
 	if (k < 0)
 		return k;
 	s = (struct spawn){ .path = l->call->argv[0],
@@ -578,9 +547,10 @@ local_run(struct local_run *l)
 		/* one that outlives us would write over what the next one makes */
 		.dies_with_us = true };
 	l->compile_start_us = clock_mono_us();
-	if (r.tracer || l->mapping || (l->said && l->said->text_bytes))
+	n_fds = r.n_fds;
+	if (r.tracer || l->mapping || (l->said && (l->said->text_bytes || *l->said->rmeta)))
 		k = run_piped(&r, &s);
 	else
 		k = child_run(&s);
-	return check_rmeta(&r, k);
+	return end_run(&r, &s, n_fds, k);
 }

@@ -5,6 +5,7 @@
 #include "rustc/call.h"
 #include "rustc/mapping.h"
 #include "client/wrap/ledger.h"
+#include "client/wrap/rmeta.h"
 #include "client/slots/slots.h"
 #include "common/buf.h"
 #include "common/conf.h"
@@ -33,7 +34,10 @@ struct local_run {
 	uint64_t slot_wait_us;	      /* out */
 	uint64_t compile_start_us;    /* out */
 	uint64_t rmeta_us;	      /* out: when cargo was told of the metadata; 0: not seen */
+	const struct timespec *since; /* an input that changed after this may be another one than
+					 what was promised came of; NULL: not known */
 	const char *trouble;	      /* out: a promise that could not be kept, or NULL */
+	enum rmeta_fault fault;	      /* out: ... and whose fault that is: rmeta_say tells */
 };
 
 /* Runs the compiler with the arguments and the environment as they were given, but for

@@ -399,6 +399,7 @@ run_here(struct wrap *w)
 		.said = w->dispatched ? &w->ledger : NULL,
 		.slots = w->slots,
 		.slot = w->choice.slot,
+		.since = &w->began,
 		.seen = &w->seen };
 	int status;
 
@@ -418,6 +419,8 @@ run_here(struct wrap *w)
 	w->compile_start_us = l.compile_start_us;
 	w->rmeta_us = l.rmeta_us;
 	w->here_us = l.compile_start_us ? clock_mono_us() - l.compile_start_us : 0;
+	if (l.fault != RMETA_FINE)
+		rmeta_say(w->conf, &w->call, &w->ledger, l.fault);
 	if (l.trouble) {
 		char why[sizeof(w->why_text)];
 

@@ -48,6 +48,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	}
 	artifact_done(&a);
+	r = artifact_parse_any((const char *)data, size, &a);
+	if (r == 0 && (!a.path || !*a.path))
+		abort();
+	artifact_done(&a);
 	if (refusal_is_final((const char *)data, size) && !memmem(data, size, "error[E", 7))
 		abort();
 	if (unit_unalias(data, size, "/out dir", " \\", &b) == 0 && b.n &&

@@ -40,9 +40,11 @@ check(const struct link_call *l)
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
+	static char crate[] = "app", extra[] = "-1a";
+	const struct rustc_call call = { .crate_name = crate, .extra_filename = extra };
 	struct link_call l;
 
-	if (link_call_parse(p, n, OUT_DIR, &l) < 0)
+	if (link_call_parse(p, n, OUT_DIR, &call, &l) < 0)
 		return 0;
 	if (!l.path_prefix || l.argv.n == 0 || !*l.argv.v[0])
 		abort();

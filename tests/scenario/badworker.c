@@ -1,3 +1,4 @@
+/* clang-format off */
 /* A worker that answers wrongly, for the scenarios: it stands before a real one, has its keys and
  * the client's, passes all messages on, and changes what it is told to in the worker's.
  *
@@ -15,10 +16,15 @@
  *     half SUFFIX     ... or ends before its last chunk, and with it this program
  *     twice SUFFIX    ... or is sent twice
  *     time US         how long the compiler took
+ *     never           the compiler does not end; that the worker is alive is said all the time
+ *     file SUFFIX PATH     the output that ends in SUFFIX has what is in this file
+ *     fails SUFFIX    a job with such an output ends by the worker's fault
+ *     first TEXT      what the compiler says before anything else; as err
  *     unit            it compiled another unit
  *     read SUFFIX     it was given something else of this file
- *     err TEXT, out TEXT   what the compiler says besides, before its end; \033 and the like are
- * bytes Ends with its standard input. */
+ *     err TEXT, out TEXT   what the compiler says besides, before its end; \033 is a byte
+ * Ends with its standard input. */
+/* clang-format on */
 #include "config.h"
 
 #include <errno.h>
@@ -35,12 +41,16 @@
 
 #define PEERS_MAX 128
 #define LINES_MAX 64
+#define CHUNK (256u << 10)
 
 struct peer {
 	struct wire_peer client;
 	void *worker;
-	char *replaced; /* the content of the output that comes now */
-	bool halved;	/* the output that comes now */
+	bool fails;	       /* its job */
+	bool holds;	       /* its job never ends */
+	uint32_t held;	       /* which */
+	struct buf replaced;   /* the content of the output that comes now */
+	bool replaces, halved; /* the output that comes now */
 };
 
 static struct identity worker_id, client_id;
@@ -80,9 +90,9 @@ told(const char *verb, const char *name)
 		size_t n = strlen(verb), k;
 		char suffix[64];
 
-		if (strncmp(p, verb, n) != 0 || p[n] != ' ')
+		if (strncmp(p, verb, n) != 0 || (p[n] && p[n] != ' '))
 			continue;
-		p += n + 1;
+		p += n + (p[n] == ' ');
 		if (!name)
 			return p;
 		k = strcspn(p, " ");
@@ -128,10 +138,10 @@ bytes_of(const char *text, char *ret)
 }
 
 static void
-say(struct peer *p, bool out)
+say(struct peer *p, const char *verb, bool out)
 {
 	Dray__JobText m = DRAY__JOB_TEXT__INIT;
-	const char *text = told(out ? "out" : "err", NULL);
+	const char *text = told(verb, NULL);
 	char bytes[4096];
 	size_t n = text ? bytes_of(text, bytes) : 0;
 
@@ -144,8 +154,10 @@ say(struct peer *p, bool out)
 static void
 on_result(struct peer *p, Dray__JobResult *m)
 {
-	say(p, false);
-	say(p, true);
+	say(p, "err", false);
+	say(p, "out", true);
+	if (p->fails)
+		m->verdict = DRAY__VERDICT__VERDICT_WORKER_FAULT;
 	if (told("time", NULL))
 		m->compile_us = strtoull(told("time", NULL), NULL, 10);
 	if (told("unit", NULL) && m->key.len > 0)
@@ -183,13 +195,19 @@ on_output(struct peer *p, Dray__OutputBegin *m)
 {
 	const char *name = told("name", m->name), *mode = told("mode", m->name);
 	const char *size = told("size", m->name), *content = told("content", m->name);
+	const char *path = told("file", m->name);
 	struct digest d;
 
-	p->replaced = content ? strdup(content) : NULL;
+	buf_done(&p->replaced);
+	p->replaces = content || path;
 	p->halved = told("half", m->name) != NULL;
-	if (content && digest_bytes(content, strlen(content), &d) == 0) {
+	p->fails |= told("fails", m->name) != NULL;
+	if ((content && buf_adds(&p->replaced, content) < 0) ||
+		(path && fs_read_file(path, 16 << 20, &p->replaced) < 0))
+		die(path);
+	if (p->replaces && digest_bytes(p->replaced.p, p->replaced.n, &d) == 0) {
 		memcpy(m->digest.data, d.b, DIGEST_SIZE);
-		m->size = strlen(content);
+		m->size = p->replaced.n;
 	}
 	if (mode)
 		m->mode = (uint32_t)strtoul(mode, NULL, 8);
@@ -227,13 +245,19 @@ on_chunk(struct peer *p, Dray__OutputChunk *m)
 {
 	if (p->halved && m->last)
 		exit(0);
-	if (!p->replaced)
+	if (!p->replaces)
 		return true;
-	if (m->offset == 0) {
-		m->zstd = false;
-		m->last = true;
-		m->size = (uint32_t)strlen(p->replaced);
-		send_on(router, &p->client, WIRE_OUTPUT_CHUNK, &m->base, p->replaced, m->size);
+	/* all at once, whatever credit says: it is no longer than what it stands for, or by little
+	 */
+	for (size_t at = 0; m->offset == 0 && at < MAX2(p->replaced.n, (size_t)1); at += CHUNK) {
+		Dray__OutputChunk one = *m;
+
+		one.zstd = false;
+		one.offset = at;
+		one.size = (uint32_t)MIN2(p->replaced.n - at, (size_t)CHUNK);
+		one.last = at + CHUNK >= p->replaced.n;
+		send_on(router, &p->client, WIRE_OUTPUT_CHUNK, &one.base, p->replaced.p + at,
+			one.size);
 	}
 	return false;
 }
@@ -243,6 +267,11 @@ from_worker(struct peer *p, struct wire_msg *m)
 {
 	bool goes = true;
 
+	if (m->info->type == WIRE_JOB_RESULT && told("never", NULL)) {
+		p->holds = true;
+		p->held = number;
+		return;
+	}
 	if (m->info->type == WIRE_JOB_RESULT)
 		on_result(p, (Dray__JobResult *)m->body);
 	else if (m->info->type == WIRE_OUTPUT_BEGIN)
@@ -252,6 +281,18 @@ from_worker(struct peer *p, struct wire_msg *m)
 	if (goes)
 		send_on(router, &p->client, m->info->type, m->body, zmq_msg_data(&m->payload),
 			zmq_msg_size(&m->payload));
+	if (m->info->type == WIRE_JOB_STARTED)
+		say(p, "first", false);
+}
+
+static void
+say_alive(struct peer *p)
+{
+	Dray__Credit m = DRAY__CREDIT__INIT;
+
+	number = p->held;
+	if (p->holds)
+		send_on(router, &p->client, WIRE_CREDIT, &m.base, NULL, 0);
 }
 
 static struct peer *
@@ -284,8 +325,10 @@ turn(struct zap *zap)
 
 	for (size_t i = 0; i < n_peers; i++)
 		items[3 + i] = (zmq_pollitem_t){ peers[i].worker, 0, ZMQ_POLLIN, 0 };
-	if (zmq_poll(items, (int)(3 + n_peers), -1) < 0 && errno != EINTR)
+	if (zmq_poll(items, (int)(3 + n_peers), 100) < 0 && errno != EINTR)
 		die("poll");
+	for (size_t i = 0; i < n_peers; i++)
+		say_alive(&peers[i]);
 	if (items[2].revents && read(STDIN_FILENO, waste, sizeof(waste)) <= 0)
 		exit(0);
 	zap_step(zap);

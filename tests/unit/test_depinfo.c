@@ -128,6 +128,47 @@ test_artifact(void **state)
 	expect_artifact("{\"artifact\":\"/t/x\",\"emit\":\"link\"", -EBADMSG, EMIT_OTHER, NULL);
 }
 
+/* What cargo takes for an artifact's line is one, or nobody is to read it. */
+static void
+test_artifact_of_anybody(void **state)
+{
+	static const struct {
+		int want;
+		const char *line;
+	} v[] = {
+		{ 0, "{\"$message_type\":\"artifact\",\"artifact\":\"/t/"
+		     "x.rmeta\",\"emit\":\"metadata\"}" },
+		{ 0, "{\"pad\":"
+		     "\"0123456789012345678901234567890123456789012345678901234567890123\","
+		     "\"artifact\":\"/t/x.rmeta\",\"emit\":\"metadata\"}" },
+		{ 0, "{\"\\u0061rtifact\":\"/t/x.rmet\\u0061\",\"emit\":\"metadata\"}" },
+		{ -EBADMSG, "{\"$message_type\":\"diagnostic\",\"artifact\":\"/t/x.rmeta\","
+			    "\"emit\":\"metadata\"}" },
+		{ -EBADMSG, "{\"artifact\":\"/t/x.rmeta\"}" },
+		{ -EILSEQ, "{\"artifact\":\"/t/x.rmeta\",\"emit\":\"metadata\",\"n\":1e999}" },
+		{ -EILSEQ, "{\"artifact\":\"a\",\"artifact\":\"b\",\"emit\":\"metadata\"}" },
+		{ -EILSEQ, "{\"a\":\"\\ud800\",\"artifact\":\"b\"}" },
+		{ -EILSEQ, "{ of no JSON" },
+		{ -ENOENT, "{\"$message_type\":\"diagnostic\",\"message\":"
+			   "\"\\u0000\\\"artifact\\\"\"}" },
+		{ -ENOENT, "{\"a\":{\"artifact\":\"x.rmeta\"}}" },
+		{ -ENOENT, "warning: {\"artifact\":\"x\"}" },
+		{ -ENOENT, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		struct artifact a = ARTIFACT_INIT;
+
+		if (artifact_parse_any(v[i].line, strlen(v[i].line), &a) != v[i].want)
+			fail_msg("%s", v[i].line);
+		if (v[i].want == 0) {
+			assert_int_equal(a.emit, EMIT_METADATA);
+			assert_string_equal(a.path, "/t/x.rmeta");
+		}
+		artifact_done(&a);
+	}
+}
+
 int
 main(void)
 {
@@ -136,6 +177,7 @@ main(void)
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_compares),
 		cmocka_unit_test(test_artifact),
+		cmocka_unit_test(test_artifact_of_anybody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

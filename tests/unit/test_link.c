@@ -91,22 +91,27 @@ teardown(void **state)
 
 /* ---- link_call_parse */
 
-#define PARSE_TEXT(t, out_dir, l) link_call_parse(t, sizeof(t) - 1, out_dir, l)
+static char app[] = "app", extra[] = "-1a";
+static const struct rustc_call of_app = { .crate_name = app, .extra_filename = extra };
+
+#define PARSE_TEXT(t, out_dir, l) link_call_parse(t, sizeof(t) - 1, out_dir, &of_app, l)
 
 static void
 test_parse(void **state)
 {
 	_cleanup_(link_call_done) struct link_call l = { 0 };
 
-	assert_int_equal(PARSE_TEXT("/s/bin:\0"
-				    "3\0cc\0-o\0/o/x\0/o/rustcAbC123/a.o\0/o/rustcAbC123\0",
-				 "/o", &l),
+	assert_int_equal(
+		PARSE_TEXT(
+			"/s/bin:\0"
+			"3\0cc\0-o\0/o/x\0/o/app-1a.x.rcgu.o\0/o/rustcAbC123/a.o\0/o/rustcAbC123\0",
+			"/o", &l),
 		0);
 	assert_string_equal(l.path_prefix, "/s/bin:");
 	assert_int_equal(l.argv.n, 3);
 	assert_string_equal(l.argv.v[2], "/o/x");
-	assert_int_equal(l.temporaries.n, 2);
-	assert_string_equal(l.temporaries.v[1], "/o/rustcAbC123");
+	assert_int_equal(l.temporaries.n, 3);
+	assert_string_equal(l.temporaries.v[2], "/o/rustcAbC123");
 }
 
 static void
@@ -114,7 +119,7 @@ test_parse_refuses(void **state)
 {
 	struct link_call l = { 0 };
 
-	assert_int_equal(link_call_parse("", 0, "/o", &l), -EBADMSG);
+	assert_int_equal(link_call_parse("", 0, "/o", &of_app, &l), -EBADMSG);
 	assert_int_equal(PARSE_TEXT("unterminated", "/o", &l), -EBADMSG);
 	assert_int_equal(PARSE_TEXT("\0", "/o", &l), -EBADMSG);
 	assert_int_equal(PARSE_TEXT("\0"
@@ -165,6 +170,19 @@ test_parse_refuses(void **state)
 		-EBADMSG);
 	assert_int_equal(PARSE_TEXT("\0"
 				    "1\0cc\0/o/app\0",
+				 "/o", &l),
+		-EBADMSG);
+	/* another unit's object; what is not directly in the temporary directory */
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/o/other-1a.o\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/o/app-1b.x.rcgu.o\0",
+				 "/o", &l),
+		-EBADMSG);
+	assert_int_equal(PARSE_TEXT("\0"
+				    "1\0cc\0/o/rustcAbC123/a/b.o\0",
 				 "/o", &l),
 		-EBADMSG);
 	assert_int_equal(PARSE_TEXT("\0"
@@ -609,6 +627,58 @@ test_a_broken_promise_is_an_error(void **state)
 	assert_false(there("out/x.d"));
 }
 
+/* Another rmeta, announced: who is at fault, and that the compiler does not go on. what: what the
+ * compiler writes. */
+static enum rmeta_fault
+fault_of(const char *what, bool edited, const char **ret_trouble)
+{
+	_cleanup_(setting_done) struct setting s;
+	_cleanup_(freep) char *rustc = at("bin/rustc"), *script = NULL;
+	char *argv[] = { rustc, NULL };
+	struct timespec since;
+	struct local_run l;
+
+	setting_make(&s);
+	promise_text_and_rmeta(&s, "one\n", "metadata");
+	assert_true(asprintf(&script,
+			    "#!/bin/sh\ncd \"${0%%/bin/rustc}/out\"\n"
+			    "echo >../src; echo \"$PWD/../src:\" >app-1a.d; "
+			    "echo one >&2; "
+			    "echo . >>../runs; %s >t; mv t libx.rmeta; "
+			    "echo '{\"artifact\":\"libx.rmeta\",\"emit\":\"metadata\"}' >&2; "
+			    "i=0; while [ $i -lt 9000000 ]; do i=$((i+1)); done; "
+			    ": >../went-on\n",
+			    what) > 0);
+	put("bin/rustc", script, 0755);
+	s.call.argv = argv;
+	s.call.json = true;
+	s.call.extra_filename = strdup(extra);
+	clock_gettime(CLOCK_REALTIME, &since);
+	since.tv_sec += edited ? 0 : 60;
+	l = (struct local_run){
+		.call = &s.call, .said = &s.said, .slots = s.slots, .slot = -1, .since = &since
+	};
+	stderr_to("err");
+	assert_int_equal(local_run(&l), LOCAL_STATUS_BROKEN_PROMISE);
+	stderr_back();
+	assert_false(there("out/libx.rmeta"));
+	assert_false(there("went-on"));
+	expect_text("err", "");
+	*ret_trouble = l.trouble;
+	return l.fault;
+}
+
+static void
+test_whose_fault_a_broken_promise_is(void **state)
+{
+	const char *trouble = NULL;
+
+	assert_int_equal(fault_of("printf other", false, &trouble), RMETA_WORKER);
+	assert_non_null(trouble);
+	assert_int_equal(fault_of("cat ../runs", false, &trouble), RMETA_CRATE);
+	assert_int_equal(fault_of("printf other", true, &trouble), RMETA_UNKNOWN);
+}
+
 static void
 test_a_failed_run_says_why_and_keeps_the_rmeta(void **state)
 {
@@ -662,6 +732,8 @@ main(void)
 			test_staging_elsewhere_is_left_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_promised_rmeta_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_broken_promise_is_an_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_whose_fault_a_broken_promise_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_failed_run_says_why_and_keeps_the_rmeta, setup, teardown),
 		cmocka_unit_test_setup_teardown(
