@@ -18,13 +18,27 @@ fn misbehave() {
         probe(&path, worked);
     }
     probe("/proc/sysrq-trigger", fs::OpenOptions::new().append(true).open("/proc/sysrq-trigger").is_ok());
-    for name in ["kcore", "keys", "timer_list"] {
+    for name in ["kcore", "keys", "timer_list", "kpagecount", "kpageflags", "kpagecgroup", "slabinfo", "vmallocinfo",
+        "pagetypeinfo", "allocinfo", "mtrr", "dynamic_debug/control"] {
         let path = format!("/proc/{name}");
         probe(&path, fs::File::open(&path).is_ok());
     }
-    for name in ["irq", "bus", "fs", "scsi", "acpi"] {
+    for name in ["irq", "bus", "fs", "scsi", "acpi", "driver", "dynamic_debug", "asound", "xen"] {
         let path = format!("/proc/{name}");
         probe(&path, fs::read_dir(&path).is_ok_and(|d| d.count() > 0));
+    }
+    // nor anything that no table knows: what can be opened is of this list
+    let shown = [
+        "buddyinfo", "cgroups", "cmdline", "config.gz", "consoles", "cpuinfo", "crypto", "devices", "diskstats", "dma",
+        "execdomains", "fb", "filesystems", "interrupts", "iomem", "ioports", "kallsyms", "key-users", "loadavg", "locks",
+        "mdstat", "meminfo", "misc", "modules", "mounts", "partitions", "schedstat", "softirqs", "stat", "swaps", "uptime",
+        "version", "version_signature", "vmstat", "zoneinfo",
+    ];
+    for e in fs::read_dir("/proc").unwrap().flatten() {
+        let name = e.file_name().into_string().unwrap();
+        if e.metadata().is_ok_and(|m| m.is_file()) && !shown.contains(&name.as_str()) {
+            probe(&format!("/proc/{name}, unknown"), fs::File::open(e.path()).is_ok());
+        }
     }
     probe("may read of itself", fs::read("/proc/self/status").is_ok());
     probe("may read of the processors", fs::read("/proc/cpuinfo").is_ok());
