@@ -159,7 +159,24 @@ say_or_hold(struct relay *r, const void *p, size_t n)
 	return say(r, p, n);
 }
 
-/* The compile must have had the environment that it would have here. */
+/* The crate's own source, by the name that the call has for it. */
+static bool
+names_source(const struct relay *r, const struct depinfo *d)
+{
+	const struct unit *u = r->in.unit;
+	_cleanup_(freep) char *source = path_normalize(unit_cwd(u), unit_call(u)->source);
+
+	for (size_t i = 0; source && i < d->files.n; i++) {
+		_cleanup_(freep) char *path = path_normalize(unit_cwd(u), d->files.v[i]);
+
+		if (path && streq(path, source))
+			return true;
+	}
+	return false;
+}
+
+/* The compile must have had the environment that it would have here. cargo goes by the files that are
+ * named: without the crate's source it would build it no more, whatever is edited. */
 static int
 check_depinfo(struct relay *r, const char *name)
 {
@@ -174,6 +191,8 @@ check_depinfo(struct relay *r, const char *name)
 	err = depinfo_parse(b.p, b.n, &d);
 	if (err < 0)
 		return cannot(r, "dep-info", err);
+	if (!names_source(r, &d))
+		return give_up(r, RELAY_WORKER, "dep-info without the crate's source");
 	var = depinfo_env_differs(&d, r->in.envp);
 	if (var)
 		return give_up(r, RELAY_WITHHELD, "needs the environment: %s", var);

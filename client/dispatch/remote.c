@@ -13,6 +13,7 @@
 
 #define V(name) DRAY__VERDICT__VERDICT_##name
 #define TICK_MS 250
+#define TURN_MESSAGES 256
 #define STOP_FLUSH_MS 200
 
 static void
@@ -170,10 +171,11 @@ connection_events(struct remote *r)
 	}
 }
 
+/* Some of them: the time and the tether are looked at between, however many a worker sends. */
 static void
 take_messages(struct remote *r)
 {
-	while (r->state != REMOTE_ENDED) {
+	for (unsigned n = 0; n < TURN_MESSAGES && r->state != REMOTE_ENDED; n++) {
 		struct wire_msg m = WIRE_MSG_INIT;
 		int e = wire_recv(r->socket, NULL, WIRE_FROM_WORKER, &m);
 

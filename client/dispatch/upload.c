@@ -25,6 +25,8 @@ struct upload {
 	int fd;		   /* of need[next], -1: not open yet */
 	struct strv extra; /* paths of blobs on demand */
 	uint64_t *extra_size;
+	uint8_t *asked; /* of each blob: it was asked for */
+	size_t n_asked;
 	uint64_t offset;
 	uint64_t sent;
 	uint8_t *chunk; /* made when first needed */
@@ -55,6 +57,7 @@ upload_free(struct upload *up)
 	free(up->need);
 	strv_done(&up->extra);
 	free(up->extra_size);
+	free(up->asked);
 	free(up->chunk);
 	free(up);
 }
@@ -92,16 +95,38 @@ blob_size(const struct upload *up, uint32_t blob)
 	return blob < u->n_blobs ? u->blobs[blob]->size : up->extra_size[blob - u->n_blobs];
 }
 
+/* Each blob is sent once: else a worker could have a client send for as long as it likes. */
+static int
+note_asked(struct upload *up, const Dray__BlobNeed *m, size_t n_blobs)
+{
+	if (up->n_asked < n_blobs) {
+		uint8_t *v = reallocarray(up->asked, n_blobs, 1);
+
+		if (!v)
+			return -ENOMEM;
+		memset(v + up->n_asked, 0, n_blobs - up->n_asked);
+		up->asked = v;
+		up->n_asked = n_blobs;
+	}
+	for (size_t i = 0; i < m->n_blob; i++) {
+		if (m->blob[i] >= n_blobs || up->asked[m->blob[i]])
+			return -EBADMSG;
+		up->asked[m->blob[i]] = 1;
+	}
+	return 0;
+}
+
 int
 upload_need(struct upload *up, const Dray__BlobNeed *m)
 {
 	size_t n_blobs = unit_message(up->unit)->n_blobs + up->extra.n;
+	int r;
 
 	if (up->next < up->n || m->n_blob > n_blobs)
 		return -EBADMSG;
-	for (size_t i = 0; i < m->n_blob; i++)
-		if (m->blob[i] >= n_blobs)
-			return -EBADMSG;
+	r = note_asked(up, m, n_blobs);
+	if (r < 0)
+		return r;
 	free(up->need);
 	up->n = up->next = 0;
 	up->need = calloc(m->n_blob + 1, sizeof(*up->need));

@@ -206,20 +206,35 @@ note(const struct conf *conf, const struct rustc_call *call, const struct ledger
 	distrust_add(dir, said->rmeta_key, said->rmeta_worker, DISTRUST_EVER, text);
 }
 
+/* The coordinator says the name. */
+static void
+plain_name(const struct ledger *said, char ret[sizeof(said->rmeta_worker)])
+{
+	size_t i;
+
+	for (i = 0; said->rmeta_worker[i]; i++)
+		ret[i] = said->rmeta_worker[i] > ' ' && said->rmeta_worker[i] <= '~'
+				 ? said->rmeta_worker[i]
+				 : '?';
+	ret[i] = '\0';
+}
+
 void
 rmeta_say(const struct conf *conf, const struct rustc_call *call, const struct ledger *said,
 	enum rmeta_fault fault)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char worker[sizeof(said->rmeta_worker)];
 	int r;
 
+	plain_name(said, worker);
 	note(conf, call, said, fault);
 	r = buf_addf(&b,
 		"error: dray: the compiler here made other metadata of %s than the worker %s, "
 		"which "
 		"failed afterwards; other crates may have used that already. It was removed: build "
 		"again\n",
-		call->crate_name, said->rmeta_worker);
+		call->crate_name, worker);
 	if (r == 0 && fault == RMETA_CRATE)
 		r = buf_addf(&b,
 			"  it comes out differently each time; it is compiled here from now on\n");

@@ -78,11 +78,30 @@ right_now() {
   [ "$(job dep where)" = local ]
 }
 
-@test "a worker that says that it is alive, and never ends: the unit is made here, and it is not asked again" {
-  bad_farm never
+# held HOW: that worker keeps dep.
+held() {
+  bad_farm "never$1"
   DRAY_UNIT_S=2 build first "$WORK/app" build
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(job dep where) $(job app where)" = 'local local' ]
   [[ "$(job dep why)" == *'it kept the unit for more than 2 s'* ]]
   [[ "$(job app attempts)" == *'not asked: it kept the unit'* ]]
+}
+
+@test "a worker that says that it is alive, and never ends: the unit is made here, and it is not asked again" {
+  held ''
+}
+
+@test "and one that says so as often as it can" {
+  held ' flood'
+}
+
+@test "dep-info without the crate's source: cargo would never build it again" {
+  mkdir -p "$WORK"
+  echo 'nothing:' >"$WORK/d"
+  bad_farm "file .d $WORK/d"
+  build first "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job dep where) $(job app where)" = 'local local' ]
+  [[ "$(job dep attempts)" == *"dep-info without the crate's source"* ]]
 }
