@@ -175,8 +175,8 @@ names_source(const struct relay *r, const struct depinfo *d)
 	return false;
 }
 
-/* The compile must have had the environment that it would have here. cargo goes by the files that are
- * named: without the crate's source it would build it no more, whatever is edited. */
+/* The compile must have had the environment that it would have here. cargo goes by the files that
+ * are named: without the crate's source it would build it no more, whatever is edited. */
 static int
 check_depinfo(struct relay *r, const char *name)
 {

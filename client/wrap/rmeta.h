@@ -4,9 +4,9 @@
  * If it does, the file that was announced stays, with its inode and times. If it does not, the unit
  * fails, and what it made is removed: cargo then starts nothing else, and the next build makes all
  * that depended on it again, since their times are older. In the cache what they made is bound to
- * the digest of what they read, which no unit has any more. Who is at fault is found out by another
- * compile here: one that makes what the first made has a worker against it, any other is of a crate
- * that comes out differently each time. */
+ * the digest of what they read, which no unit has any more. Another compile here tells whose fault
+ * it is: where it makes what the first made, the worker's; else the crate's, which comes out
+ * differently each time. */
 #ifndef DRAY_CLIENT_WRAP_RMETA_H
 #define DRAY_CLIENT_WRAP_RMETA_H
 
