@@ -129,7 +129,7 @@ on_need(struct remote *r, struct wire_msg *m)
 	if (e == -ENOMEM)
 		remote_end(r, REMOTE_HOME, V(NONE), "out of memory");
 	else if (e < 0)
-		broke_protocol(r, "it asks for blobs that are not in the unit");
+		broke_protocol(r, "it asks for blobs that are not in the unit, or were sent");
 	else if (r->state == REMOTE_FEEDING)
 		r->fed_us = clock_mono_us();
 }

@@ -39,7 +39,7 @@ right_now() {
 }
 
 @test "metadata that the compiler here does not make: the build ends with the worker's name, the next one is right" {
-  export DRAY_CACHE=on CODE=200
+  export DRAY_CACHE=on CODE=120
   lying_farm "file _DEP.rmeta $WORK/other/rmeta" 'fails _DEP.rmeta'
   build first "$WORK/app" build
   cat "$LOGS/first.err"
@@ -78,9 +78,8 @@ right_now() {
   [ "$(job dep where)" = local ]
 }
 
-# held HOW: that worker keeps dep.
-held() {
-  bad_farm "never$1"
+@test "a worker that says that it is alive, and never ends: the unit is made here, and it is not asked again" {
+  bad_farm never
   DRAY_UNIT_S=2 build first "$WORK/app" build
   [ "$BUILD_STATUS" -eq 0 ]
   [ "$(job dep where) $(job app where)" = 'local local' ]
@@ -88,12 +87,12 @@ held() {
   [[ "$(job app attempts)" == *'not asked: it kept the unit'* ]]
 }
 
-@test "a worker that says that it is alive, and never ends: the unit is made here, and it is not asked again" {
-  held ''
-}
-
-@test "and one that says so as often as it can" {
-  held ' flood'
+@test "a blob is sent once, whatever a worker asks for" {
+  bad_farm again
+  build first "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job dep where)" = local ]
+  [[ "$(job dep attempts)" == *'it asks for blobs that are not in the unit, or were sent'* ]]
 }
 
 @test "dep-info without the crate's source: cargo would never build it again" {

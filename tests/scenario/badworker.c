@@ -16,11 +16,11 @@
  *     half SUFFIX     ... or ends before its last chunk, and with it this program
  *     twice SUFFIX    ... or is sent twice
  *     time US         how long the compiler took
- *     never           the compiler does not end; that the worker is alive is said all the time;
- *     never flood     ... as often as can be
+ *     never           the compiler does not end; that the worker is alive is said all the time
  *     file SUFFIX PATH     the output that ends in SUFFIX has what is in this file
  *     fails SUFFIX    a job with such an output ends by the worker's fault
  *     first TEXT      what the compiler says before anything else; as err
+ *     again           the worker asks for the first blob once more, when the compiler has started
  *     unit            it compiled another unit
  *     read SUFFIX     it was given something else of this file
  *     err TEXT, out TEXT   what the compiler says besides, before its end; \033 is a byte
@@ -264,6 +264,18 @@ on_chunk(struct peer *p, Dray__OutputChunk *m)
 }
 
 static void
+ask_again(struct peer *p)
+{
+	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
+	uint32_t first = 0;
+
+	m.blob = &first;
+	m.n_blob = 1;
+	if (told("again", NULL))
+		send_on(router, &p->client, WIRE_BLOB_NEED, &m.base, NULL, 0);
+}
+
+static void
 from_worker(struct peer *p, struct wire_msg *m)
 {
 	bool goes = true;
@@ -282,20 +294,19 @@ from_worker(struct peer *p, struct wire_msg *m)
 	if (goes)
 		send_on(router, &p->client, m->info->type, m->body, zmq_msg_data(&m->payload),
 			zmq_msg_size(&m->payload));
-	if (m->info->type == WIRE_JOB_STARTED)
+	if (m->info->type == WIRE_JOB_STARTED) {
 		say(p, "first", false);
+		ask_again(p);
+	}
 }
 
 static void
 say_alive(struct peer *p)
 {
 	Dray__Credit m = DRAY__CREDIT__INIT;
-	size_t n = p->holds ? 1 : 0;
 
-	if (p->holds && streq(told("never", NULL), "flood"))
-		n = 1000000;
 	number = p->held;
-	while (n-- > 0)
+	if (p->holds)
 		send_on(router, &p->client, WIRE_CREDIT, &m.base, NULL, 0);
 }
 
