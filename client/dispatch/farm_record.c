@@ -4,10 +4,13 @@
 #include "client/dispatch/farm_record.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "client/wrap/ledger.h"
 #include "common/fs.h"
+#include "trace/runtime.h"
 
 static int
 add_item(struct buf *ret, char kind, const char *a, const char *b)
@@ -17,6 +20,27 @@ add_item(struct buf *ret, char kind, const char *a, const char *b)
 	if (r == 0)
 		r = buf_adds(ret, a);
 	return r < 0 ? r : buf_add(ret, b, strlen(b) + 1);
+}
+
+static const char odd_name[] = "the worker's trace names what no unit has";
+
+/* What is read to make a digest of it. The kernel's files may have no end, or make their reader
+ * wait: no client has sent one, whatever a link of its own leads to. */
+static bool
+is_of_disk(const char *path)
+{
+	char real[PATH_MAX];
+
+	return path_is_normal(path) && !runtime_is(path, RUNTIME_KERNEL) &&
+	       (!realpath(path, real) || !runtime_is(real, RUNTIME_KERNEL));
+}
+
+static bool
+may_be_asked(char kind, const char *name)
+{
+	if (kind == 'm' || kind == 'r' || kind == 'w')
+		return true;
+	return kind == 'f' ? is_of_disk(name) : path_is_normal(name);
 }
 
 /* Adds names of one kind. Paths below the job's alias become those of the out-dir. */
@@ -29,6 +53,8 @@ add_names(struct buf *ret, char kind, char *const *v, size_t n, const char *out_
 		size_t k = strlen(JOB_ALIAS);
 		bool aliased = starts_with(v[i], JOB_ALIAS) && (!v[i][k] || v[i][k] == '/');
 
+		if (*v[i] && !may_be_asked(kind, v[i]))
+			return add_item(ret, '!', odd_name, "");
 		if (*v[i])
 			r = aliased ? add_item(ret, kind, out_dir, v[i] + k)
 				    : add_item(ret, kind, "", v[i]);
@@ -62,7 +88,7 @@ add_word(struct buf *ret, const Dray__JobResult *m, const char *out_dir)
 	for (size_t i = 0; r == 0 && i < m->trace->n_read; i++) {
 		const Dray__FileRead *f = m->trace->read[i];
 
-		if (f->digest.len != DIGEST_SIZE || !path_is_normal(f->path))
+		if (f->digest.len != DIGEST_SIZE || !is_of_disk(f->path))
 			return add_item(ret, '!', "the worker's digests make no sense", "");
 		memcpy(d.b, f->digest.data, DIGEST_SIZE);
 		digest_hex(&d, hex);

@@ -104,3 +104,14 @@ right_now() {
   [ "$(job dep where) $(job app where)" = 'local local' ]
   [[ "$(job dep attempts)" == *"dep-info without the crate's source"* ]]
 }
+
+@test "a file that it says was read: the kernel's is not read to be kept, nor what a link leads to there" {
+  export DRAY_CACHE=on
+  mkdir -p "$WORK"
+  ln -s /proc/sys/kernel/random/uuid "$WORK/link"
+  bad_farm "asked $WORK/link"
+  build first "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job dep where)" = farm ]
+  [[ "$(job dep not_stored)" == *"the worker's trace names what no unit has"* ]]
+}

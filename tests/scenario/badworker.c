@@ -23,6 +23,7 @@
  *     again           the worker asks for the first blob once more, when the compiler has started
  *     unit            it compiled another unit
  *     read SUFFIX     it was given something else of this file
+ *     asked PATH      the compiler read this file, too
  *     err TEXT, out TEXT   what the compiler says besides, before its end; \033 is a byte
  * Ends with its standard input. */
 /* clang-format on */
@@ -163,6 +164,12 @@ on_result(struct peer *p, Dray__JobResult *m)
 		m->compile_us = strtoull(told("time", NULL), NULL, 10);
 	if (told("unit", NULL) && m->key.len > 0)
 		m->key.data[0] ^= 1;
+	if (told("asked", NULL) && m->trace) {
+		Dray__Trace *t = m->trace;
+
+		t->files = realloc(t->files, (t->n_files + 1) * sizeof(*t->files));
+		t->files[t->n_files++] = strdup(told("asked", NULL));
+	}
 	for (size_t i = 0; m->trace && i < m->trace->n_read; i++)
 		if (told("read", m->trace->read[i]->path))
 			m->trace->read[i]->digest.data[0] ^= 1;
