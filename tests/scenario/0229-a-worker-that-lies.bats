@@ -87,6 +87,14 @@ right_now() {
   [[ "$(job app attempts)" == *'not asked: it kept the unit'* ]]
 }
 
+@test "a library that does not come, and was not announced" {
+  bad_farm 'drop .rlib'
+  build first "$WORK/app" build
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job dep where)" = local ]
+  [[ "$(job dep why)" == *'an output did not come: libdep-'* ]]
+}
+
 @test "a blob is sent once, whatever a worker asks for" {
   bad_farm again
   build first "$WORK/app" build

@@ -17,6 +17,7 @@
  *     twice SUFFIX    ... or is sent twice
  *     time US         how long the compiler took
  *     never           the compiler does not end; that the worker is alive is said all the time
+ *     drop SUFFIX     the output that ends in SUFFIX does not come, and no library is announced
  *     file SUFFIX PATH     the output that ends in SUFFIX has what is in this file
  *     fails SUFFIX    a job with such an output ends by the worker's fault
  *     first TEXT      what the compiler says before anything else; as err
@@ -48,7 +49,9 @@
 struct peer {
 	struct wire_peer client;
 	void *worker;
-	bool fails;	       /* its job */
+	bool fails; /* its job */
+	bool drops; /* the output that comes now */
+	uint32_t dropped;
 	bool holds;	       /* its job never ends */
 	uint32_t held;	       /* which */
 	struct buf replaced;   /* the content of the output that comes now */
@@ -282,6 +285,41 @@ ask_again(struct peer *p)
 		send_on(router, &p->client, WIRE_BLOB_NEED, &m.base, NULL, 0);
 }
 
+/* Of the payload; nothing is said of what does not come. */
+static size_t
+text_size(struct wire_msg *m)
+{
+	size_t n = zmq_msg_size(&m->payload);
+	const char *p = zmq_msg_data(&m->payload), *line = p, *nl;
+
+	if (m->info->type != WIRE_JOB_TEXT || !told("drop", NULL))
+		return n;
+	while ((nl = memchr(line, '\n', n - (size_t)(line - p)))) {
+		if (memmem(line, (size_t)(nl - line), "\"link\"", strlen("\"link\"")))
+			return (size_t)(line - p);
+		line = nl + 1;
+	}
+	return n;
+}
+
+/* False: it is of an output that does not come; those behind it have other numbers. */
+static bool
+take_out(struct peer *p, struct wire_msg *m)
+{
+	if (m->info->type == WIRE_OUTPUT_BEGIN) {
+		((Dray__OutputBegin *)m->body)->output -= p->dropped;
+		p->dropped += p->drops;
+		return !p->drops;
+	}
+	if (m->info->type == WIRE_OUTPUT_CHUNK) {
+		((Dray__OutputChunk *)m->body)->output -= p->dropped;
+		return !p->drops;
+	}
+	if (m->info->type == WIRE_JOB_RESULT)
+		((Dray__JobResult *)m->body)->outputs -= p->dropped;
+	return true;
+}
+
 static void
 from_worker(struct peer *p, struct wire_msg *m)
 {
@@ -292,6 +330,10 @@ from_worker(struct peer *p, struct wire_msg *m)
 		p->held = number;
 		return;
 	}
+	if (m->info->type == WIRE_OUTPUT_BEGIN)
+		p->drops = told("drop", ((Dray__OutputBegin *)m->body)->name) != NULL;
+	if (!take_out(p, m))
+		return;
 	if (m->info->type == WIRE_JOB_RESULT)
 		on_result(p, (Dray__JobResult *)m->body);
 	else if (m->info->type == WIRE_OUTPUT_BEGIN)
@@ -300,7 +342,7 @@ from_worker(struct peer *p, struct wire_msg *m)
 		goes = on_chunk(p, (Dray__OutputChunk *)m->body);
 	if (goes)
 		send_on(router, &p->client, m->info->type, m->body, zmq_msg_data(&m->payload),
-			zmq_msg_size(&m->payload));
+			text_size(m));
 	if (m->info->type == WIRE_JOB_STARTED) {
 		say(p, "first", false);
 		ask_again(p);
