@@ -116,6 +116,8 @@ END
   truths one
   mv one plain
   export DRAY_CACHE=off
+  # a resident one may be there from the call before
+  export DRAY_FARM_HALF=no
   farm_start
   write one
   while read -r call where wait; do
