@@ -1,7 +1,10 @@
-/* rlib_find_metadata on any file: bounded, and what it finds is the digest of bytes of the file. */
+/* rlib_find_metadata on any file: bounded, and what it finds is the digest of bytes of the file;
+ * rlib_agrees likewise. */
 #include "config.h"
 
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "cache/rlib.h"
 
@@ -30,6 +33,25 @@ is_of(const uint8_t *p, size_t n, const struct digest *d)
 	return false;
 }
 
+/* The file's last bytes, as many as its last one says, as the rmeta: what agrees is in the rlib. */
+static void
+check_agrees(const uint8_t *p, size_t n)
+{
+	char rlib[] = "/tmp/dray-fuzz-rlib-XXXXXX", rmeta[] = "/tmp/dray-fuzz-rmeta-XXXXXX";
+	size_t k = n ? MIN2((size_t)p[n - 1], n) : 0;
+	int a = mkstemp(rlib), b = mkstemp(rmeta);
+
+	if (a < 0 || b < 0 || pwrite(a, p, n - k, 0) != (ssize_t)(n - k) ||
+		pwrite(b, p + n - k, k, 0) != (ssize_t)k)
+		abort();
+	if (rlib_agrees(rlib, rmeta) == 0 && k > 0 && !memmem(p, n - k, p + n - k, k))
+		abort();
+	unlink(rlib);
+	unlink(rmeta);
+	close(a);
+	close(b);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -42,5 +64,6 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		abort();
 	if (rlib_find_metadata(fd, n, &d) == 0 && !is_of(p, n, &d))
 		abort();
+	check_agrees(p, n);
 	return 0;
 }
