@@ -41,7 +41,7 @@ enum input_kind {
 	INPUT_UMASK,	 /* what this process has, in four octal digits */
 	INPUT_RUNS,	 /* a file that was to be run: INPUT_RUNS_YES; no value: it could not be */
 	INPUT_NOT_ABOVE, /* none of this name is in any directory that the workspace lies in */
-	INPUT_NOT_FROM, /* nothing is there, by this way ("../x") from the workspace */
+	INPUT_NOT_FROM,	 /* nothing is there, by this way ("../x") from the workspace */
 	INPUT_KINDS
 };
 
