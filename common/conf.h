@@ -97,6 +97,7 @@ struct conf {
 		bool find_system;     /* true */
 		bool trace;	      /* true: see what a compile looks at */
 		bool job_users;	      /* uids of their own where there are some; true */
+		bool ready;	      /* sandboxes stand ready; true */
 		bool cgroups;	      /* use them where they can be used; true */
 		char *cgroup_dir;     /* where to make them; unset: below the worker's own */
 		uint64_t job_time_s;  /* 1800 */

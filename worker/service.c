@@ -28,6 +28,7 @@
 #define FIXED_ITEMS 6
 /* Pairs of a client and a blob, of 32 to 64 bytes each. */
 #define OWNERS (1u << 18)
+#define READY_MAX 32u
 /* The last messages must leave before the sockets close. */
 #define LINGER_MS 1000
 
@@ -345,22 +346,52 @@ open_cgroup(struct service *s)
 			why ? why : strerror(ENOMEM));
 }
 
+/* As many sandboxes as jobs, but no more than a burst of them can use. */
+static unsigned
+ready_max(const struct service *s)
+{
+	return s->conf->worker.ready ? MIN2(s->slots, READY_MAX) : 0;
+}
+
+static void
+open_ready(struct service *s)
+{
+	const struct ready_conf c = { .conf = s->conf,
+		.jobs_dir = s->jobs_dir,
+		.tools_dir = s->tools_dir,
+		.filters = &s->filters,
+		.cgroup = s->cgroup,
+		.users = s->users,
+		.max = ready_max(s) };
+	int r = c.max ? ready_open(&c, &s->ready) : 0;
+
+	if (r < 0)
+		log_warn_errno(r, "no sandbox stands ready");
+}
+
 /* One line says which it is: this is what a job that gets out of its sandbox can reach. */
 static void
 open_job_users(struct service *s)
 {
 	const struct passwd *own = s->user.name ? NULL : getpwuid(s->user.uid);
-	const struct job_users_conf c = { .name = s->user.name ? s->user.name
-						  : own	       ? own->pw_name
-							       : NULL,
+	struct job_users_conf c = { .name = s->user.name ? s->user.name
+					    : own	 ? own->pw_name
+							 : NULL,
 		.uid = s->user.uid,
 		.gid = s->user.gid,
-		.n = s->slots };
-	_cleanup_(freep) char *why = NULL;
+		.n = s->slots + ready_max(s) };
+	_cleanup_(freep) char *why = NULL, *fewer = NULL;
+	int r = -ENOTSUP;
 
 	if (!s->conf->worker.job_users)
 		why_set(&why, 0, "[worker] job_users is no");
-	else if (job_users_open(&c, &s->users, &why) == 0)
+	else
+		r = job_users_open(&c, &s->users, &fewer);
+	/* a range may have enough for jobs, and none for sandboxes that stand ready */
+	c.n = s->slots;
+	if (r < 0 && !why)
+		r = job_users_open(&c, &s->users, &why);
+	if (r == 0)
 		log_info("jobs have uids of their own: first=%lu",
 			(unsigned long)job_users_first(s->users));
 	if (!s->users)
@@ -444,6 +475,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 		r = open_link(s, ret_error);
 	if (r < 0)
 		return r;
+	open_ready(s);
 	s->shared = (struct job_shared){ .ctx = s->ctx,
 		.credit = MAX2(4u, MIN2(64u, 128 / s->slots)),
 		.conf = s->conf,
@@ -455,7 +487,8 @@ set_up(struct service *s, const char *name, char **ret_error)
 		.tokens = &s->tokens,
 		.owners = s->owners,
 		.cgroup = s->cgroup,
-		.users = s->users };
+		.users = s->users,
+		.ready = s->ready };
 	return 0;
 }
 
@@ -488,6 +521,7 @@ service_free(struct service *s)
 	zap_free(s->zap);
 	door_free(s->door);
 	zmq_ctx_termp(&s->ctx);
+	ready_freep(&s->ready);
 	offers_done(&s->offers);
 	store_close(s->store);
 	token_bank_done(&s->tokens);

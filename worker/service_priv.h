@@ -45,8 +45,9 @@ struct service {
 	struct store *store;
 	struct token_bank tokens;
 	struct owners *owners;
-	struct cgroup *cgroup;	 /* NULL: none can be used */
-	struct job_users *users; /* NULL: jobs have this process's uid */
+	struct cgroup *cgroup;	  /* NULL: none can be used */
+	struct job_users *users;  /* NULL: jobs have this process's uid */
+	struct ready_pool *ready; /* NULL: none stands ready */
 	struct filters filters;
 	char *jobs_dir, *tools_dir;
 	struct ticket_book *tickets;

@@ -90,12 +90,15 @@ EOF2
   fi
 }
 
+# but two for each sandbox that stands ready
 worker_has_no_process() {
-  [ -z "$(descendants "$WORKER_PID")" ]
+  local ready
+  ready=$(ls -A "$FARM/state-w1/jobs" | grep -c '^ready-') || true
+  [ "$(descendants "$WORKER_PID" | wc -l)" -eq $((2 * ready)) ]
 }
 worker_has_no_job() {
-  [ -z "$(ls -A "$FARM/state-w1/jobs")" ] || return 1
-  [ -z "${DRAY_TEST_CGROUP:-}" ] || ! compgen -G "$DRAY_TEST_CGROUP/dray-job-*" >/dev/null
+  ! ls -A "$FARM/state-w1/jobs" | grep -qv '^ready-' || return 1
+  [ -z "${DRAY_TEST_CGROUP:-}" ] || ! compgen -G "$DRAY_TEST_CGROUP/dray-job-[!r]*" >/dev/null
 }
 
 # hostile_build DIR: built plainly and by the farm, with the same result; then the worker is well: nothing

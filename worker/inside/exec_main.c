@@ -3,6 +3,7 @@
  *   dray-exec [--data=N] [--fsize=N] [--nofile=N] [--nproc=N] [--cpu=N] [--core=N]
  *             [--umask=N] [--uid=N] [--env-fd=FD] [--status-fd=FD] [--keep-fds=N]
  *             [--trace-fd=FD --trace-socket=FD] -- PROGRAM ARGS…
+ *   dray-exec --orders-fd=FD …                  without PROGRAM, for a sandbox that stands ready
  *
  * It starts PROGRAM with exactly the environment found in FD (NUL-terminated NAME=VALUE strings;
  * read here, so that no LD_ variable of a client ever acts outside the sandbox), with these limits,
@@ -12,8 +13,12 @@
  * The BPF program in --trace-fd is put in place last of all. Its listener goes out through
  * --trace-socket: from then on the tracer must answer there, or PROGRAM's calls wait.
  *
+ * With --orders-fd it says "ready" and waits for one message there (orders.h), which has all that
+ * is a job's own: PROGRAM, its directory, environment, umask and jobserver. It gets no second one.
+ *
  * Status lines for the worker on --status-fd: "started" (just before exec), then "exit N" or
- * "signal N"; or "error TEXT": PROGRAM never ran. Its own exit status says the same: PROGRAM's, 128
+ * "signal N"; as process 1 "exit N CPU RSS" (µs, KiB) when no other process is left; or "error
+ * TEXT": PROGRAM never ran. Its own exit status says the same: PROGRAM's, 128
  * + signal, or 127; or 1: nobody reads the status any more, so the sandbox ends. libc only. */
 #include "config.h"
 
@@ -29,13 +34,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "trace/attach.h"
+#include "worker/inside/orders.h"
 
-#define ENV_MAX (4u * 1024 * 1024)
+#define STRINGS_MAX (4u * 1024 * 1024)
 #define EXIT_FAILURE_OURS 127
 
 struct limit {
@@ -48,13 +55,15 @@ struct limit {
 struct stub_options {
 	struct limit *limits;
 	long env_fd;
+	long orders_fd;
 	long status_fd;
 	long keep_fds;
 	long trace_fd, trace_socket;
 	bool umask_set;
 	uint64_t umask;
-	long uid; /* of this process, or nothing is run; -1: any */
-	char **command;
+	long uid;	/* of this process, or nothing is run; -1: any */
+	char **command; /* NULL: to be ordered */
+	char **env;
 };
 
 static struct limit limits[] = {
@@ -163,7 +172,7 @@ usage(FILE *to)
 	      "                 [--core=BYTES] [--umask=N] [--env-fd=FD] [--status-fd=FD] "
 	      "[--uid=N] [--keep-fds=N]\n"
 	      "                 [--trace-fd=FD --trace-socket=FD] [--help] [--version]\n"
-	      "                 -- PROGRAM ARGS...\n"
+	      "                 -- PROGRAM ARGS... | --orders-fd=FD\n"
 	      "Process 1 of a dray job's sandbox; started by dray-worker.\n",
 		to);
 }
@@ -188,6 +197,7 @@ parse(int argc, char **argv, struct stub_options *o, int *ret_status)
 		if (!parse_limit(argv[i]) && !parse_umask(argv[i], o) &&
 			!parse_fd(argv[i], "--uid=", &o->uid) &&
 			!parse_fd(argv[i], "--env-fd=", &o->env_fd) &&
+			!parse_fd(argv[i], "--orders-fd=", &o->orders_fd) &&
 			!parse_fd(argv[i], "--status-fd=", &o->status_fd) &&
 			!parse_fd(argv[i], "--keep-fds=", &o->keep_fds) &&
 			!parse_fd(argv[i], "--trace-fd=", &o->trace_fd) &&
@@ -197,7 +207,9 @@ parse(int argc, char **argv, struct stub_options *o, int *ret_status)
 			return false;
 		}
 	}
-	if (i + 1 >= argc) {
+	if (o->orders_fd >= 0 && i == argc)
+		return true;
+	if (i + 1 >= argc || o->orders_fd >= 0) {
 		usage(stderr);
 		*ret_status = EXIT_FAILURE_OURS;
 		return false;
@@ -206,9 +218,9 @@ parse(int argc, char **argv, struct stub_options *o, int *ret_status)
 	return true;
 }
 
-/* The environment in fd, as execve takes it; NULL with errno set. Lives until exec. */
+/* The strings in fd, as execve takes them; NULL with errno set. They live until exec. */
 static char **
-read_env(int fd)
+read_strings(int fd)
 {
 	struct stat st;
 	size_t n = 0, count = 0, at = 0;
@@ -216,7 +228,7 @@ read_env(int fd)
 
 	if (fstat(fd, &st) < 0)
 		return NULL;
-	if (st.st_size < 0 || st.st_size > (off_t)ENV_MAX) {
+	if (st.st_size < 0 || st.st_size > (off_t)STRINGS_MAX) {
 		errno = E2BIG;
 		return NULL;
 	}
@@ -279,7 +291,7 @@ trace(const struct stub_options *o)
 }
 
 static int
-run_child(const struct stub_options *o, char **env)
+run_child(const struct stub_options *o)
 {
 	static char *none[] = { NULL };
 
@@ -301,8 +313,104 @@ run_child(const struct stub_options *o, char **env)
 	if (o->trace_fd >= 0 && trace(o) < 0)
 		return fail(o, "the tracer");
 	say(o->status_fd, "started", NULL, -1);
-	execve(o->command[0], o->command, env ? env : none);
+	execve(o->command[0], o->command, o->env ? o->env : none);
 	return fail(o, o->command[0]);
+}
+
+/* 0: the worker has thrown this sandbox away, or is gone. */
+static ssize_t
+receive(int socket, struct orders *m, int fds[ORDERS_FDS])
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int) * ORDERS_FDS)];
+		struct cmsghdr align;
+	} u;
+	struct iovec iov = { m, sizeof(*m) };
+	struct msghdr h = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = u.buf,
+		.msg_controllen = sizeof(u.buf) };
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do
+		n = recvmsg(socket, &h, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n;
+	c = CMSG_FIRSTHDR(&h);
+	if (n != sizeof(*m) || (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || !c ||
+		c->cmsg_type != SCM_RIGHTS ||
+		c->cmsg_len != CMSG_LEN(sizeof(int) * (ORDERS_TRACE + (m->traced != 0)))) {
+		errno = EBADMSG;
+		return -1;
+	}
+	memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	return n;
+}
+
+/* The jobserver has its numbers free: 3 and 4 were opened for it before. */
+static const char *
+follow(struct stub_options *o, const struct orders *m, const int fds[ORDERS_FDS])
+{
+	char **words = read_strings(fds[ORDERS_COMMAND]);
+
+	o->env = read_strings(fds[ORDERS_ENV]);
+	if (!words || !o->env)
+		return "orders";
+	if (!words[0] || !words[1]) {
+		errno = EBADMSG;
+		return "orders";
+	}
+	o->command = words + 1;
+	o->umask_set = m->umask != 0;
+	o->umask = m->umask ? m->umask - 1 : 0;
+	if (m->traced)
+		o->trace_socket = fds[ORDERS_TRACE];
+	if (dup2(fds[ORDERS_TOKENS_READ], 3) < 0 || dup2(fds[ORDERS_TOKENS_WRITE], 4) < 0)
+		return "the jobserver";
+	for (int i = 0; i < ORDERS_TRACE; i++)
+		close(fds[i]);
+	return chdir(words[0]) < 0 ? words[0] : NULL;
+}
+
+/* Returns when there is a command. */
+static void
+wait_for_orders(struct stub_options *o)
+{
+	int fds[ORDERS_FDS];
+	struct orders m;
+	const char *wrong;
+	ssize_t n;
+
+	say(o->status_fd, "ready", NULL, -1);
+	n = receive((int)o->orders_fd, &m, fds);
+	if (n == 0)
+		_exit(1);
+	wrong = n < 0 ? "orders" : follow(o, &m, fds);
+	if (wrong)
+		_exit(fail(o, wrong));
+	close((int)o->orders_fd);
+}
+
+/* Process 1 ends all others, and reaps them: who is left without a parent is its own. So the worker
+ * may look at what the job made, and need not wait until the kernel has taken the sandbox down. */
+static void
+say_alone(long status_fd, int status)
+{
+	struct rusage u;
+	char text[96];
+
+	kill(-1, SIGKILL);
+	while (wait(NULL) > 0 || errno == EINTR)
+		;
+	if (getrusage(RUSAGE_CHILDREN, &u) < 0)
+		return;
+	snprintf(text, sizeof(text), "exit %d %lld %ld", status,
+		(long long)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
+			u.ru_stime.tv_usec,
+		u.ru_maxrss);
+	say(status_fd, text, NULL, -1);
 }
 
 /* Reaps until `child` ends. */
@@ -325,7 +433,10 @@ wait_for(const struct stub_options *o, pid_t child)
 		say(o->status_fd, "signal", NULL, WTERMSIG(status));
 		return 128 + WTERMSIG(status);
 	}
-	say(o->status_fd, "exit", NULL, WEXITSTATUS(status));
+	if (getpid() == 1)
+		say_alone(o->status_fd, WEXITSTATUS(status));
+	else
+		say(o->status_fd, "exit", NULL, WEXITSTATUS(status));
 	return WEXITSTATUS(status);
 }
 
@@ -374,8 +485,13 @@ end_with_worker(long status_fd)
 int
 main(int argc, char **argv)
 {
-	struct stub_options o = { limits, -1, -1, 0, -1, -1, false, 0, -1, NULL };
-	char **env = NULL;
+	struct stub_options o = { .limits = limits,
+		.env_fd = -1,
+		.orders_fd = -1,
+		.status_fd = -1,
+		.trace_fd = -1,
+		.trace_socket = -1,
+		.uid = -1 };
 	int status = 0;
 	pid_t child;
 
@@ -384,8 +500,8 @@ main(int argc, char **argv)
 	/* Same user, same namespace: keep the job's processes out of /proc/1/fd and its memory. */
 	prctl(PR_SET_DUMPABLE, 0);
 	if (o.env_fd >= 0) {
-		env = read_env((int)o.env_fd);
-		if (!env)
+		o.env = read_strings((int)o.env_fd);
+		if (!o.env)
 			_exit(fail(&o, "environment"));
 		close((int)o.env_fd);
 	}
@@ -393,6 +509,8 @@ main(int argc, char **argv)
 		errno = EPERM;
 		_exit(fail(&o, "the job's uid"));
 	}
+	if (o.orders_fd >= 0)
+		wait_for_orders(&o);
 	child = fork();
 	if (child < 0)
 		_exit(fail(&o, "fork"));
@@ -400,7 +518,7 @@ main(int argc, char **argv)
 		end_with_worker(o.status_fd);
 	if (child == 0) {
 		prctl(PR_SET_DUMPABLE, 1);
-		_exit(run_child(&o, env));
+		_exit(run_child(&o));
 	}
 	_exit(wait_for(&o, child));
 }

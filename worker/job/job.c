@@ -3,8 +3,8 @@
  * wherever the job happens to wait.
  *
  * Invariant: in every case the client gets exactly one final message (JobRejected before anything
- * ran, or JobResult), the job's directory is gone, its sandbox is reaped, and WorkerJobEnded is
- * sent. */
+ * ran, or JobResult), no process of the job is left, and WorkerJobEnded is sent; its directory is
+ * removed then, or by the thread of ready.h soon. */
 #include "config.h"
 
 #include "worker/job/job.h"
@@ -83,18 +83,60 @@ accept_job(struct job *j)
 	return job_send(j, WIRE_JOB_ACCEPTED, &m.base, NULL);
 }
 
-/* The tree without its files. gather.c puts them in as they come. */
+static struct ready_key
+ready_key_of(const struct job *j)
+{
+	return (struct ready_key){ &j->offer->toolchain, j->offer->sysroot, j->unit->sysroot };
+}
+
+/* The user of one that stands ready is a job's, if no other is left. */
 static int
-lay_out(struct job *j)
+take_user(struct job *j)
+{
+	struct job_users *users = j->shared->users;
+
+	do
+		j->user = job_users_take(users);
+	while (!j->user && job_users_are(users) &&
+		(ready_end_one(j->shared->ready) || ready_settle(j->shared->ready)));
+	return j->user || !job_users_are(users)
+		       ? 0
+		       : job_fail(j, -EAGAIN, DRAY__VERDICT__VERDICT_WORKER_FAULT,
+				 "there is no user for the job");
+}
+
+/* In a sandbox that stands ready, or in a directory for one that is started later. */
+static int
+lay_out_somewhere(struct job *j)
 {
 	struct stage_spec spec = { .jobs = j->shared->jobs_dir,
 		.job = j->id,
 		.tools = j->shared->tools_dir,
 		.lib_dirs = j->offer->sysroot->lib_dirs.v,
-		.unit = j->unit,
-		.users = j->user ? j->shared->users : NULL };
+		.unit = j->unit };
+	const struct ready_key key = ready_key_of(j);
+	struct ready got;
+	int r;
+
+	if (ready_fits(&key, j->unit) && ready_take(j->shared->ready, &key, &got)) {
+		j->stage = got.stage;
+		j->limits = got.limits;
+		j->box = got.box;
+		j->user = got.user;
+		r = stage_rename(&j->stage, j->shared->jobs_dir, j->id);
+		return r < 0 ? r : stage_fill(&j->stage, j->unit);
+	}
+	r = take_user(j);
+	spec.users = j->user ? j->shared->users : NULL;
+	return r < 0 ? r : stage_new(&spec, &j->stage);
+}
+
+/* The tree without its files. gather.c puts them in as they come. */
+static int
+lay_out(struct job *j)
+{
 	uint64_t begin = clock_mono_us();
-	int r = stage_new(&spec, &j->stage);
+	int r = lay_out_somewhere(j);
 
 	j->staged_us = clock_mono_us() - begin;
 	if (r == -ENAMETOOLONG || r == -E2BIG)
@@ -105,6 +147,33 @@ lay_out(struct job *j)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
 			"cannot lay out the job: %s", strerror(-r));
 	return 0;
+}
+
+/* One that stood ready and is of no use is as none. */
+static int
+start_sandbox(struct job *j, struct launch *l, char **ret_why)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = 0;
+
+	if (j->box.ready) {
+		limits_start(&j->limits);
+		r = launch_order(l, &j->box, &why);
+		ready_told(j->shared->ready, r == 0);
+		j->ready = r == 0;
+		if (r == 0)
+			return 0;
+		log_warn("job=%s %s", j->id, why ? why : "");
+		sandbox_done(&j->box);
+		j->box = (struct sandbox)SANDBOX_INIT;
+		r = 0;
+	} else {
+		r = limits_begin(j->shared->conf, j->shared->cgroup, j->id, j->stage.out,
+			&j->limits, ret_why);
+		l->cgroup = limits_cgroup(&j->limits);
+		j->limits.user = j->user;
+	}
+	return r == 0 ? launch_start(l, &j->box, ret_why) : r;
 }
 
 static int
@@ -119,7 +188,9 @@ start_compiler(struct job *j)
 		.toolchain = &j->offer->toolchain,
 		.jobserver = tokens_pool(&j->tokens),
 		.filters = j->shared->filters,
-		.trace_socket = -1 };
+		.trace_socket = -1,
+		.cgroup = limits_cgroup(&j->limits),
+		.user = j->user };
 	int r = traced ? trace_new(&j->stage, j->offer->sysroot, &j->trace) : 0;
 
 	if (r < 0)
@@ -127,11 +198,7 @@ start_compiler(struct job *j)
 			"cannot start the tracer: %s", strerror(-r));
 	if (traced)
 		l.trace_socket = trace_child_socket(j->trace);
-	r = limits_begin(j->shared->conf, j->shared->cgroup, j->id, j->stage.out, &j->limits, &why);
-	l.cgroup = limits_cgroup(&j->limits);
-	l.user = j->limits.user = j->user;
-	if (r == 0)
-		r = launch_start(&l, &j->box, &why);
+	r = start_sandbox(j, &l, &why);
 	if (traced)
 		trace_handed(j->trace);
 	j->tracing = traced && r == 0;
@@ -139,6 +206,24 @@ start_compiler(struct job *j)
 		return job_fail(
 			j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", why ? why : strerror(-r));
 	return 0;
+}
+
+/* The next unit of a build wants the same, most likely. Made now, it is in the way of no compiler:
+ * if the next one does not wait for it, there is one more afterwards. */
+static void
+want_next(struct job *j)
+{
+	const struct ready_key key = ready_key_of(j);
+
+	if (ready_fits(&key, j->unit))
+		ready_want(j->shared->ready, &key);
+}
+
+/* With success: all else is looked into when the sandbox is gone. */
+static bool
+ended_alone(const struct job *j)
+{
+	return j->box.alone && j->box.status == 0;
 }
 
 static int
@@ -166,14 +251,16 @@ check_end(struct job *j)
 	return job_fail_for(j, limits_check_end(&j->limits, text, sizeof(text)), text);
 }
 
-/* All pipes have ended, so the sandbox ends soon. */
+/* All pipes have ended, so the sandbox ends soon; or nothing of the job is left in it, and what is
+ * ends while its outputs are sent. */
 static int
 reap_compiler(struct job *j)
 {
-	struct sandbox_usage usage = { 0, 0 };
+	struct sandbox_usage usage = j->box.usage;
 	int r;
 
-	sandbox_wait(&j->box, &usage);
+	if (!ended_alone(j))
+		sandbox_wait(&j->box, &usage);
 	if (j->tracing) {
 		trace_stop(j->trace);
 		j->tracing = false;
@@ -267,13 +354,15 @@ run_compiler(struct job *j)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
 			"cannot make a jobserver: %s", strerror(-r));
 	r = compile(j);
-	sandbox_done(&j->box);
-	j->box = (struct sandbox)SANDBOX_INIT;
+	if (r < 0 || !ended_alone(j)) {
+		sandbox_done(&j->box);
+		j->box = (struct sandbox)SANDBOX_INIT;
+	}
 	j->tracing = false;
 	if (j->user && take_over(j) < 0 && r == 0)
 		r = job_fail(j, -EIO, DRAY__VERDICT__VERDICT_WORKER_FAULT,
 			"the job's files cannot be taken over");
-	limits_done(&j->limits);
+	j->limits.next_ms = 0;
 	tokens_done(&j->tokens);
 	job_set_deadline(j);
 	return r;
@@ -284,10 +373,6 @@ run(struct job *j)
 {
 	int r = chunk_coder_new(&j->coder);
 
-	j->user = job_users_take(j->shared->users);
-	if (r == 0 && !j->user && job_users_are(j->shared->users))
-		r = job_fail(j, -EAGAIN, DRAY__VERDICT__VERDICT_WORKER_FAULT,
-			"there is no user for the job");
 	if (r < 0)
 		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
 	job_set_deadline(j);
@@ -334,11 +419,14 @@ tell_end(struct job *j)
 static void
 free_thread_part(struct job *j)
 {
+	struct ready used = { j->stage, j->limits, j->box, j->user };
+
 	trace_freep(&j->trace);
 	fetch_done(j);
 	unit_index_done(&j->index);
-	stage_done(&j->stage);
-	job_users_give(j->user);
+	if (j->stage.dir)
+		want_next(j);
+	ready_clear(j->shared->ready, &used);
 	free(j->blobs);
 	chunk_coder_freep(&j->coder);
 	for (size_t i = 0; i < j->n_announced; i++)
@@ -357,8 +445,8 @@ thread_main(void *arg)
 	free_thread_part(j);
 	/* all of the excess: a job may have brought more blobs than any fixed number */
 	store_trim(j->shared->store, UINT_MAX);
-	log_debug("job=%s status=%d verdict=%d text=\"%s\"", j->id, j->status, (int)j->verdict,
-		j->text);
+	log_debug("job=%s status=%d verdict=%d ready=%d text=\"%s\"", j->id, j->status,
+		(int)j->verdict, j->ready, j->text);
 	if (j->verdict == DRAY__VERDICT__VERDICT_LIMIT)
 		log_info("job=%s crate=%.64s stopped: %s", j->id, j->unit ? j->unit->crate : "",
 			j->text);

@@ -15,6 +15,7 @@
 #include "worker/job/owners.h"
 #include "worker/job/tokens.h"
 #include "worker/offers.h"
+#include "worker/sandbox/ready.h"
 #include "worker/sandbox/seccomp.h"
 
 struct job;
@@ -35,6 +36,7 @@ struct job_shared {
 	struct owners *owners;	     /* of the store's blobs */
 	const struct cgroup *cgroup; /* NULL: none may be used */
 	struct job_users *users;     /* NULL: jobs have the worker's uid */
+	struct ready_pool *ready;    /* NULL: no sandbox stands ready */
 };
 
 /* Starts the thread. id: 32 hex digits. open: a JobOpen; the thread takes its content over. peer:

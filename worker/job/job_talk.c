@@ -298,6 +298,7 @@ job_check_toolchain(struct job *j)
 {
 	if (offer_holds(j->offer))
 		return 0;
+	ready_end_toolchain(j->shared->ready, &j->offer->toolchain);
 	return job_fail(j, -ESTALE, DRAY__VERDICT__VERDICT_NO_TOOLCHAIN,
 		"this worker's toolchain was changed after it was offered");
 }

@@ -205,6 +205,21 @@ step(struct job *j, struct text_relay *t)
 	return r == -EAGAIN ? 0 : r;
 }
 
+static bool
+is_empty(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return fd < 0 || (poll(&p, 1, 0) == 0);
+}
+
+/* Nobody is left who could write: what is in the pipes is all. Their ends come with bwrap's. */
+static bool
+is_over(struct job *j)
+{
+	return j->box.alone && j->box.status == 0 && is_empty(j->box.err) && is_empty(j->box.out);
+}
+
 int
 job_text_relay(struct job *j)
 {
@@ -213,8 +228,10 @@ job_text_relay(struct job *j)
 
 	/* Only process 1 has the report pipe. So a program that closes its outputs is still waited
 	 * for, and can be stopped. */
-	while (r >= 0 && (j->box.err >= 0 || j->box.out >= 0 || j->box.report >= 0))
+	while (r >= 0 && (j->box.err >= 0 || j->box.out >= 0 || j->box.report >= 0) && !is_over(j))
 		r = step(j, &t);
+	if (r >= 0)
+		r = relay_lines(j, &t.err, &t.in_line, true);
 	buf_done(&t.err);
 	buf_done(&t.out);
 	return r;

@@ -117,6 +117,33 @@ hide_targets(struct mounts *m, const struct compiler *c)
 	return r;
 }
 
+/* Where the toolchain would have a linker of that name. NULL: nowhere. */
+static int
+own_linker(const Dray__Unit *u, const struct toolchain *t, char **ret)
+{
+	*ret = NULL;
+	if (!*u->linker || !path_is_name(u->linker))
+		return 0;
+	if (asprintf(ret, "lib/rustlib/%s/bin/%s", t->host, u->linker) < 0) {
+		*ret = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+bool
+compiler_covers_linker(const Dray__Unit *u, const struct toolchain *t, const char *view)
+{
+	_cleanup_(freep) char *below = NULL, *there = NULL;
+
+	if (own_linker(u, t, &below) < 0)
+		return true;
+	if (!below)
+		return false;
+	there = path_join(view, below);
+	return !there || fs_exists(there);
+}
+
 /* rustc puts its own tools before PATH: a linker of that name there would be run. */
 static int
 cover_linker(struct mounts *m, const struct compiler *c)
@@ -124,13 +151,10 @@ cover_linker(struct mounts *m, const struct compiler *c)
 	const char *linker = c->unit->linker;
 	_cleanup_(freep) char *below = NULL, *there = NULL;
 	char *from, *to;
+	int r = own_linker(c->unit, c->toolchain, &below);
 
-	if (!*linker || !path_is_name(linker))
-		return 0;
-	if (asprintf(&below, "lib/rustlib/%s/bin/%s", c->toolchain->host, linker) < 0) {
-		below = NULL;
-		return -ENOMEM;
-	}
+	if (r < 0 || !below)
+		return r;
 	there = path_join(c->sysroot->view, below);
 	if (!there)
 		return -ENOMEM;

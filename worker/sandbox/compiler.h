@@ -31,4 +31,7 @@ struct compiler {
 int compiler_mounts(
 	const struct compiler *c, struct strv *keep, struct sandbox_mount **v, size_t *n);
 
+/* Whether a linker of the toolchain's is covered for this unit. */
+bool compiler_covers_linker(const Dray__Unit *u, const struct toolchain *t, const char *view);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -15,6 +16,7 @@
 #include "common/why.h"
 #include "worker/sandbox/compiler.h"
 #include "worker/sandbox/limits.h"
+#include "worker/sandbox/order.h"
 #include "worker/sandbox/unit_check.h"
 
 /* The kernel's limits are higher than those that the worker checks (limits.h), so that a job meets
@@ -115,39 +117,16 @@ build_env(const Dray__Unit *u, bool traced, struct buf *env)
 	return r;
 }
 
-int
-launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
+/* What of a sandbox is the same for all jobs. */
+static struct sandbox_spec
+common_spec(const struct launch *l)
 {
-	const Dray__Unit *u = l->unit;
-	_cleanup_(strv_done) struct strv argv = STRV_INIT, keep = STRV_INIT;
-	_cleanup_(buf_done) struct buf env = BUF_INIT;
-	_cleanup_(freep) struct sandbox_mount *mounts = NULL;
-	struct sandbox_spec spec;
 	const uint64_t memory = limits_memory(l->conf), cpu_s = l->conf->worker.job_cpu_s;
-	size_t n_mounts = 0;
-	int r = build_env(u, l->trace_socket >= 0, &env);
 
-	if (r == 0)
-		r = compiler_argv(u, l->stage->root, &argv);
-	if (r == 0)
-		r = stage_mounts(l->stage, l->sysroot->view, l->sysroot->lib_root,
-			l->sysroot->lib_dirs.v, &keep, &mounts, &n_mounts);
-	if (r == 0 && l->toolchain)
-		r = compiler_mounts(&(struct compiler){ u, l->toolchain, l->sysroot, l->stage->root,
-					    l->stage->bin },
-			&keep, &mounts, &n_mounts);
-	if (r < 0)
-		return why_set(ret_why, r, "cannot prepare the sandbox: %s", strerror(-r));
-	spec = (struct sandbox_spec){ .root = l->stage->root,
+	return (struct sandbox_spec){ .root = l->stage->root,
 		.bin = l->stage->bin,
-		.mounts = mounts,
-		.n_mounts = n_mounts,
-		.cwd = u->cwd,
-		.argv = argv.v,
-		.env = &env,
 		.filters = l->filters,
-		.trace_socket = l->trace_socket,
-		.js = l->jobserver,
+		.trace_socket = -1,
 		.cgroup = l->cgroup,
 		.user = l->user,
 		.tmp_max = l->conf->worker.job_tmp_max,
@@ -155,8 +134,111 @@ launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
 		.file_max = l->conf->worker.job_file_max,
 		.cpu_s = cpu_s ? cpu_s + CPU_SLACK_S : 0,
 		.open_files = l->conf->worker.job_open_files,
-		.processes = l->conf->worker.job_processes + PROCESSES_SLACK,
-		.umask = unit_umask(u) };
+		.processes = l->conf->worker.job_processes + PROCESSES_SLACK };
+}
+
+struct mount_list {
+	struct strv keep;
+	struct sandbox_mount *v;
+	size_t n;
+};
+
+static void
+mount_list_done(struct mount_list *m)
+{
+	strv_done(&m->keep);
+	free(m->v);
+}
+
+static int
+list_mounts(const struct launch *l, struct mount_list *m)
+{
+	int r = stage_mounts(l->stage, l->sysroot->view, l->sysroot->lib_root,
+		l->sysroot->lib_dirs.v, &m->keep, &m->v, &m->n);
+
+	if (r == 0 && l->toolchain)
+		r = compiler_mounts(&(struct compiler){ l->unit, l->toolchain, l->sysroot,
+					    l->stage->root, l->stage->bin },
+			&m->keep, &m->v, &m->n);
+	return r;
+}
+
+struct command {
+	struct strv argv;
+	struct buf env;
+};
+
+static void
+command_done(struct command *c)
+{
+	strv_done(&c->argv);
+	buf_done(&c->env);
+}
+
+/* The unit's own part of it. */
+static int
+make_command(const struct launch *l, struct command *c, struct sandbox_spec *spec)
+{
+	int r = build_env(l->unit, l->trace_socket >= 0, &c->env);
+
+	if (r == 0)
+		r = compiler_argv(l->unit, l->stage->root, &c->argv);
+	spec->cwd = l->unit->cwd;
+	spec->argv = c->argv.v;
+	spec->env = &c->env;
+	spec->trace_socket = l->trace_socket;
+	spec->js = l->jobserver;
+	spec->umask = unit_umask(l->unit);
+	return r;
+}
+
+int
+launch_start(const struct launch *l, struct sandbox *ret, char **ret_why)
+{
+	_cleanup_(command_done) struct command c = { STRV_INIT, BUF_INIT };
+	_cleanup_(mount_list_done) struct mount_list m = { STRV_INIT, NULL, 0 };
+	struct sandbox_spec spec = common_spec(l);
+	int r = make_command(l, &c, &spec);
+
+	if (r == 0)
+		r = list_mounts(l, &m);
+	if (r < 0)
+		return why_set(ret_why, r, "cannot prepare the sandbox: %s", strerror(-r));
+	spec.mounts = m.v;
+	spec.n_mounts = m.n;
 	r = sandbox_start(&spec, ret);
 	return r < 0 ? why_set(ret_why, r, "cannot start bubblewrap: %s", strerror(-r)) : 0;
+}
+
+int
+launch_ahead(const struct launch *l, struct sandbox *ret, char **ret_why)
+{
+	_cleanup_(mount_list_done) struct mount_list m = { STRV_INIT, NULL, 0 };
+	struct sandbox_spec spec = common_spec(l);
+	int r = list_mounts(l, &m);
+
+	if (r < 0)
+		return why_set(ret_why, r, "cannot prepare a sandbox: %s", strerror(-r));
+	spec.mounts = m.v;
+	spec.n_mounts = m.n;
+	spec.waits = true;
+	spec.traced = l->filters->trace.n > 0;
+	r = sandbox_start(&spec, ret);
+	return r < 0 ? why_set(ret_why, r, "cannot start bubblewrap: %s", strerror(-r)) : 0;
+}
+
+int
+launch_order(const struct launch *l, struct sandbox *box, char **ret_why)
+{
+	_cleanup_(command_done) struct command c = { STRV_INIT, BUF_INIT };
+	struct sandbox_spec spec = common_spec(l);
+	int r = make_command(l, &c, &spec);
+
+	if (r == 0)
+		r = order_mounts(box, l->unit->out_dir, &l->stage->tmp);
+	if (r == 0)
+		r = order_command(box, &spec);
+	return r < 0 ? why_set(ret_why, r, "a sandbox that stood ready is of no use: %s",
+			       strerror(-r))
+		     : 0;
 }

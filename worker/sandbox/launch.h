@@ -29,5 +29,11 @@ struct launch {
 
 /* Starts the compiler. The sentence in *ret_why (caller frees) says what failed. */
 int launch_start(const struct launch *l, struct sandbox *ret, char **ret_why);
+/* Starts a sandbox that waits for a job of that toolchain. The unit has the client's sysroot, and
+ * SANDBOX_AHEAD_OUT as its out-dir, else nothing; trace_socket and jobserver are not used. */
+int launch_ahead(const struct launch *l, struct sandbox *ret, char **ret_why);
+/* Starts the compiler in it; it is ready, and its root has been filled. If that fails, the sandbox
+ * is of no use, but the tree is as good as before for launch_start. */
+int launch_order(const struct launch *l, struct sandbox *box, char **ret_why);
 
 #endif

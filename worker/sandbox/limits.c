@@ -76,11 +76,17 @@ limits_begin(const struct conf *conf, const struct cgroup *cgroup, const char *j
 	if (r < 0)
 		return why_set(ret_why, r, "cannot make a cgroup: %s", strerror(-r));
 	l.out_dev = st.st_dev;
-	l.oom_kills = usage_oom_kills();
-	l.next_ms = clock_mono_ms() + LOOK_MS;
+	limits_start(&l);
 	*ret = l;
 	l = (struct limits)LIMITS_INIT;
 	return 0;
+}
+
+void
+limits_start(struct limits *l)
+{
+	l->oom_kills = usage_oom_kills();
+	l->next_ms = clock_mono_ms() + LOOK_MS;
 }
 
 const struct cgroup_job *

@@ -49,10 +49,12 @@ struct limits {
  * less than 1 GiB of it, nor more than three quarters. */
 uint64_t limits_memory(const struct conf *conf);
 
-/* Before a job is started: makes its cgroup (where there is one to make it in). *ret_why: as in
- * launch.h. */
+/* Before a job's sandbox is started: makes its cgroup (where there is one to make it in). *ret_why:
+ * as in launch.h. */
 int limits_begin(const struct conf *conf, const struct cgroup *cgroup, const char *job,
 	const char *out_dir, struct limits *ret, char **ret_why);
+/* The job begins only now: what was counted before is not its own, and nothing was looked at. */
+void limits_start(struct limits *l);
 /* That cgroup, or NULL. */
 const struct cgroup_job *limits_cgroup(const struct limits *l);
 

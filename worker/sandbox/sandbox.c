@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,7 +34,7 @@
 
 /* Descriptors as bwrap gets them. 3 and 4 are the jobserver, inside of the sandbox as well. */
 enum {
-	FD_ENV = 5,
+	FD_ENV = 5, /* of one that waits: its orders */
 	FD_REPORT = 6,
 	FD_INFO = 7,
 	FD_SECCOMP = 8,
@@ -44,10 +45,10 @@ enum {
 	FD_END = 13
 };
 
-static int
-memory_file(const char *name, const void *p, size_t n)
+int
+sandbox_memory_file(const void *p, size_t n)
 {
-	_cleanup_(closep) int fd = memfd_create(name, MFD_CLOEXEC);
+	_cleanup_(closep) int fd = memfd_create("dray", MFD_CLOEXEC);
 	int r;
 
 	if (fd < 0)
@@ -117,8 +118,14 @@ build_options(const struct sandbox_spec *s, struct buf *b)
 			b, (const char *const[]){ s->mounts[i].writable ? "--bind" : "--ro-bind",
 				   s->mounts[i].from, s->mounts[i].to, NULL });
 	if (r == 0)
-		r = add_words(b, (const char *const[]){ "--chdir", s->cwd, NULL });
+		r = add_words(b, (const char *const[]){ "--chdir", s->waits ? "/" : s->cwd, NULL });
 	return r;
+}
+
+static bool
+is_traced(const struct sandbox_spec *s)
+{
+	return s->waits ? s->traced : s->trace_socket >= 0;
 }
 
 static int
@@ -150,19 +157,21 @@ build_argv(const struct sandbox_spec *s, struct strv *argv)
 		r = add_limit(argv, "--nofile=", s->open_files);
 	if (r == 0)
 		r = add_limit(argv, "--nproc=", s->processes);
-	if (r == 0 && s->umask)
+	if (r == 0 && s->umask && !s->waits)
 		r = strv_addf(argv, "--umask=%u", s->umask - 1);
 	if (r == 0)
 		r = strv_addf(argv, "--uid=%u", inside(s));
 	if (r == 0)
 		r = strv_add(argv, "--core=0");
 	if (r == 0)
-		r = strv_addf(argv, "--env-fd=%d", FD_ENV);
+		r = strv_addf(argv, s->waits ? "--orders-fd=%d" : "--env-fd=%d", FD_ENV);
 	if (r == 0)
 		r = strv_addf(argv, "--status-fd=%d", FD_REPORT);
-	if (r == 0 && s->trace_socket >= 0)
+	if (r == 0 && is_traced(s))
 		r = strv_addf(argv, "--trace-fd=%d", FD_TRACE);
-	if (r == 0 && s->trace_socket >= 0)
+	if (r == 0 && s->waits)
+		return strv_add(argv, "--keep-fds=5");
+	if (r == 0 && is_traced(s))
 		r = strv_addf(argv, "--trace-socket=%d", FD_TRACE_SOCKET);
 	if (r == 0)
 		r = strv_addf(argv, "--keep-fds=%d", s->js ? 5 : 3);
@@ -265,11 +274,26 @@ give_options(int wr, const struct buf *options)
 	return r < 0 ? r : fs_write_all(wr, options->p, options->n);
 }
 
+/* What the command's environment comes by, or all that there is to know of it. A descriptor for the
+ * child, or -errno. */
+static int
+make_orders(const struct sandbox_spec *spec, struct sandbox *s)
+{
+	int pair[2];
+
+	if (!spec->waits)
+		return sandbox_memory_file(spec->env->p, spec->env->n);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	s->orders = pair[0];
+	return pair[1];
+}
+
 static int
 start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const struct strv *argv,
 	struct sandbox *s)
 {
-	bool traced = spec->trace_socket >= 0;
+	bool traced = is_traced(spec);
 	const struct buf *deny = traced ? &spec->filters->deny_traced : &spec->filters->deny;
 	_cleanup_(closep) int null = -1, env = -1, args = -1, seccomp = -1, info_rd = -1,
 			      info_wr = -1, trace = -1, args_wr = -1;
@@ -282,12 +306,12 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (null < 0)
 		return -errno;
-	env = memory_file("dray-env", spec->env->p, spec->env->n);
-	seccomp = memory_file("dray-seccomp", deny->p, deny->n);
+	env = make_orders(spec, s);
+	seccomp = sandbox_memory_file(deny->p, deny->n);
 	if (env < 0 || seccomp < 0)
 		return env < 0 ? env : seccomp;
 	if (traced) {
-		trace = memory_file("dray-trace", spec->filters->trace.p, spec->filters->trace.n);
+		trace = sandbox_memory_file(spec->filters->trace.p, spec->filters->trace.n);
 		if (trace < 0)
 			return trace;
 	}
@@ -307,7 +331,10 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 	fds[n++] = (struct spawn_fd){ null, STDIN_FILENO };
 	fds[n++] = (struct spawn_fd){ out, STDOUT_FILENO };
 	fds[n++] = (struct spawn_fd){ err, STDERR_FILENO };
-	if (spec->js) {
+	if (spec->waits) { /* so that nothing else gets these numbers */
+		fds[n++] = (struct spawn_fd){ null, 3 };
+		fds[n++] = (struct spawn_fd){ null, 4 };
+	} else if (spec->js) {
 		fds[n++] = (struct spawn_fd){ spec->js->rd, 3 };
 		fds[n++] = (struct spawn_fd){ spec->js->wr, 4 };
 	}
@@ -316,10 +343,10 @@ start_bwrap(const struct sandbox_spec *spec, const struct buf *options, const st
 	fds[n++] = (struct spawn_fd){ info_wr, FD_INFO };
 	fds[n++] = (struct spawn_fd){ seccomp, FD_SECCOMP };
 	fds[n++] = (struct spawn_fd){ args, FD_ARGS };
-	if (traced) {
+	if (traced)
 		fds[n++] = (struct spawn_fd){ trace, FD_TRACE };
+	if (traced && !spec->waits)
 		fds[n++] = (struct spawn_fd){ spec->trace_socket, FD_TRACE_SOCKET };
-	}
 	if (spec->user) {
 		fds[n++] = (struct spawn_fd){ job_user_ns(spec->user), FD_USERNS };
 		/* so that a job can open them by /dev/stdout as well */
@@ -372,19 +399,35 @@ sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret)
 	return 0;
 }
 
+/* "N", or "N CPU_US RSS_KIB": then no other process is left. */
+static void
+take_exit(struct sandbox *s, const char *text)
+{
+	char *end;
+
+	s->phase = SANDBOX_ENDED;
+	s->end_us = clock_mono_us();
+	s->status = (int)(strtoul(text, &end, 10) & 0xff);
+	if (*end != ' ')
+		return;
+	s->usage.cpu_us = strtoull(end, &end, 10);
+	s->usage.peak_rss = strtoull(end, NULL, 10) * 1024;
+	s->alone = true;
+}
+
 static void
 take_line(struct sandbox *s, const char *line)
 {
-	if (streq(line, "started") && s->phase == SANDBOX_STARTING) {
+	if (streq(line, "ready") && s->phase == SANDBOX_STARTING) {
+		s->ready = true;
+	} else if (streq(line, "started") && s->phase == SANDBOX_STARTING) {
 		s->phase = SANDBOX_RUNNING;
 		s->start_us = clock_mono_us();
 	} else if (starts_with(line, "error ") && s->phase <= SANDBOX_RUNNING) {
 		s->phase = SANDBOX_FAILED;
 		snprintf(s->failure, sizeof(s->failure), "%s", line + strlen("error "));
 	} else if (starts_with(line, "exit ") && s->phase == SANDBOX_RUNNING) {
-		s->phase = SANDBOX_ENDED;
-		s->status = (int)(strtoul(line + strlen("exit "), NULL, 10) & 0xff);
-		s->end_us = clock_mono_us();
+		take_exit(s, line + strlen("exit "));
 	} else if (starts_with(line, "signal ") && s->phase == SANDBOX_RUNNING) {
 		s->phase = SANDBOX_ENDED;
 		s->signal = (int)(strtoul(line + strlen("signal "), NULL, 10) & 0x7f);
@@ -470,5 +513,6 @@ sandbox_done(struct sandbox *s)
 	closep(&s->out);
 	closep(&s->err);
 	closep(&s->report);
+	closep(&s->orders);
 	buf_done(&s->said);
 }

@@ -20,6 +20,11 @@
 #define SANDBOX_BIN \
 	"/.dray/bin" /* PATH in the sandbox; holds dray-exec and the linkers' stand-in */
 
+/* Of a sandbox that waits, until its command is ordered: where the out-dir is mounted, and a place
+ * for the tree itself, whose /tmp the private one covers. Empty directories afterwards. */
+#define SANDBOX_AHEAD_OUT "/.dray/out"
+#define SANDBOX_AHEAD_TREE "/.dray/tree"
+
 struct sandbox_mount {
 	const char *from;
 	const char *to;
@@ -44,6 +49,15 @@ struct sandbox_spec {
 	uint64_t data_max, file_max, cpu_s; /* per process, 0: none */
 	uint64_t open_files, processes;	    /* 0: none */
 	uint32_t umask;			    /* plus one; 0: this process's */
+	/* It waits for order.h, which brings cwd, argv, env, trace_socket, js and umask: these are
+	 * not looked at here. */
+	bool waits;
+	bool traced; /* so it will be, where it waits */
+};
+
+struct sandbox_usage {
+	uint64_t cpu_us;
+	uint64_t peak_rss; /* bytes, of the largest process */
 };
 
 enum sandbox_phase {
@@ -59,24 +73,26 @@ struct sandbox {
 	int pidfd;    /* the same; -1 when unknown */
 	int out, err; /* what the command writes */
 	int report;   /* dray-exec's reports: poll it, then call sandbox_step */
+	int orders;   /* where it waits for its command; -1: it does not */
+	bool ready;   /* it waits, and all its mounts are there */
 	enum sandbox_phase phase;
 	int status; /* exit status, or 128 + signal */
 	int signal; /* that signal; 0: none */
 	char failure[256];
 	struct buf said;
 	bool killed;
-	uint64_t start_us, end_us; /* of the command, monotonic */
+	bool alone;		    /* it ended, and no process but dray-exec is left inside */
+	struct sandbox_usage usage; /* then */
+	uint64_t start_us, end_us;  /* of the command, monotonic */
 };
 
-#define SANDBOX_INIT                                                       \
-	{                                                                  \
-		.pid = -1, .pidfd = -1, .out = -1, .err = -1, .report = -1 \
+#define SANDBOX_INIT                                                                     \
+	{                                                                                \
+		.pid = -1, .pidfd = -1, .out = -1, .err = -1, .report = -1, .orders = -1 \
 	}
 
-struct sandbox_usage {
-	uint64_t cpu_us;
-	uint64_t peak_rss; /* bytes, of the largest process */
-};
+/* What a program in a sandbox is to read from a descriptor. That, or -errno. */
+int sandbox_memory_file(const void *p, size_t n);
 
 /* 0 or -errno (nothing runs then). */
 int sandbox_start(const struct sandbox_spec *spec, struct sandbox *ret);

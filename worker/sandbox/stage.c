@@ -77,25 +77,30 @@ make_file_dirs(const struct stage *s)
 	return 0;
 }
 
+/* Those that every job of the toolchain has. */
 static int
-make_dirs(const struct stage *s, char *const *lib_dirs)
+make_own_dirs(const struct stage *s, char *const *lib_dirs)
 {
 	/* the alias, which stands for the out-dir, is there even if it holds no artifact */
 	static const char *const own[] = { "/proc", "/dev", "/tmp", JOB_ALIAS, SANDBOX_BIN };
-	const Dray__Unit *u = s->unit;
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(own) && r == 0; i++)
 		r = make_dir(s, own[i]);
 	for (char *const *d = lib_dirs; d && *d && r == 0; d++) {
 		/* Below the sysroot the toolchain's own directory must have it. */
-		if (!path_is_below(*d, u->sysroot))
+		if (!path_is_below(*d, s->unit->sysroot))
 			r = make_dir(s, *d);
 	}
-	if (r == 0)
-		r = make_dir(s, u->sysroot);
-	if (r == 0)
-		r = make_dir(s, u->out_dir);
+	return r == 0 ? make_dir(s, s->unit->sysroot) : r;
+}
+
+static int
+make_unit_dirs(const struct stage *s)
+{
+	const Dray__Unit *u = s->unit;
+	int r = make_dir(s, u->out_dir);
+
 	if (r == 0)
 		r = make_dir(s, u->cwd);
 	for (size_t i = 0; i < u->n_dirs && r == 0; i++)
@@ -114,21 +119,29 @@ link_tool(const char *tools, const char *tool, const char *to)
 }
 
 static int
-make_tools(const struct stage *s, const char *tools)
+make_tools(const struct stage *s)
+{
+	static const char *const tools[] = { "dray-exec", "dray-env.so" };
+	char to[PATH_MAX];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(tools); i++) {
+		if (snprintf(to, sizeof(to), "%s/%s", s->bin, tools[i]) >= (int)sizeof(to))
+			return -ENAMETOOLONG;
+		r = link_tool(s->tools, tools[i], to);
+	}
+	return r;
+}
+
+static int
+make_linker(const struct stage *s)
 {
 	const char *linker = s->unit->linker;
 	char to[PATH_MAX];
-	int r;
+	int r = 0;
 
-	if (snprintf(to, sizeof(to), "%s/dray-exec", s->bin) >= (int)sizeof(to))
-		return -ENAMETOOLONG;
-	r = link_tool(tools, "dray-exec", to);
-	if (r == 0 && snprintf(to, sizeof(to), "%s/dray-env.so", s->bin) >= (int)sizeof(to))
-		r = -ENAMETOOLONG;
-	if (r == 0)
-		r = link_tool(tools, "dray-env.so", to);
-	if (r < 0 || !*linker)
-		return r;
+	if (!*linker)
+		return 0;
 	if (linker[0] == '/') {
 		r = inside(s, linker, to);
 		if (r == 0)
@@ -136,7 +149,7 @@ make_tools(const struct stage *s, const char *tools)
 	} else if (snprintf(to, sizeof(to), "%s/%s", s->bin, linker) >= (int)sizeof(to)) {
 		r = -ENAMETOOLONG;
 	}
-	return r < 0 ? r : link_tool(tools, "dray-ld", to);
+	return r < 0 ? r : link_tool(s->tools, "dray-ld", to);
 }
 
 struct order {
@@ -205,17 +218,23 @@ gather_tmp(struct stage *s)
 }
 
 static int
-make_all(const struct stage_spec *spec, struct stage *s)
+set_paths(struct stage *s, const char *jobs, const char *job)
 {
-	int r;
-
-	s->dir = path_join(spec->jobs, spec->job);
+	s->dir = path_join(jobs, job);
 	s->root = s->dir ? path_join(s->dir, "root") : NULL;
 	s->out = s->dir ? path_join(s->dir, "out") : NULL;
 	s->bin = s->dir ? path_join(s->dir, "bin") : NULL;
-	if (!s->root || !s->out || !s->bin)
-		return -ENOMEM;
-	r = fs_rm_rf(s->dir);
+	return s->root && s->out && s->bin ? 0 : -ENOMEM;
+}
+
+static int
+make_empty(const struct stage_spec *spec, struct stage *s)
+{
+	int r;
+
+	r = set_paths(s, spec->jobs, spec->job);
+	if (r == 0)
+		r = fs_rm_rf(s->dir);
 	if (r == 0 && (mkdir(s->dir, 0700) < 0 || mkdir(s->root, 0755) < 0 ||
 			      mkdir(s->out, 0755) < 0 || mkdir(s->bin, 0755) < 0))
 		r = -errno;
@@ -223,20 +242,78 @@ make_all(const struct stage_spec *spec, struct stage *s)
 	if (r == 0 && job_users_are(spec->users) && chmod(s->out, 0777) < 0)
 		r = -errno;
 	if (r == 0)
-		r = gather_tmp(s);
+		r = make_own_dirs(s, spec->lib_dirs);
+	return r == 0 ? make_tools(s) : r;
+}
+
+int
+stage_fill(struct stage *s, const Dray__Unit *unit)
+{
+	int r;
+
+	s->unit = unit;
+	/* of the unit before, where one was filled in for what all have */
+	free(steal_ptr(s->by_blob));
+	strv_done(&s->tmp);
+	r = gather_tmp(s);
 	if (r == 0)
 		r = order_by_blob(s);
 	if (r == 0)
-		r = make_dirs(s, spec->lib_dirs);
-	return r == 0 ? make_tools(s, spec->tools) : r;
+		r = make_unit_dirs(s);
+	return r == 0 ? make_linker(s) : r;
+}
+
+static void
+free_paths(struct stage *s)
+{
+	free(s->dir);
+	free(s->root);
+	free(s->out);
+	free(s->bin);
+}
+
+int
+stage_rename(struct stage *s, const char *jobs, const char *job)
+{
+	struct stage to = { 0 };
+	int r = set_paths(&to, jobs, job);
+
+	if (r == 0 && rename(s->dir, to.dir) < 0)
+		r = -errno;
+	if (r < 0) {
+		free_paths(&to);
+		return r;
+	}
+	free_paths(s);
+	s->dir = to.dir;
+	s->root = to.root;
+	s->out = to.out;
+	s->bin = to.bin;
+	return 0;
+}
+
+int
+stage_begin(const struct stage_spec *spec, struct stage *ret)
+{
+	struct stage s = { .unit = spec->unit, .users = spec->users, .tools = spec->tools };
+	int r = make_empty(spec, &s);
+
+	if (r < 0) {
+		stage_done(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
 }
 
 int
 stage_new(const struct stage_spec *spec, struct stage *ret)
 {
-	struct stage s = { .unit = spec->unit, .users = spec->users };
-	int r = make_all(spec, &s);
+	struct stage s = { 0 };
+	int r = stage_begin(spec, &s);
 
+	if (r == 0)
+		r = stage_fill(&s, spec->unit);
 	if (r < 0) {
 		stage_done(&s);
 		return r;
@@ -352,10 +429,7 @@ stage_done(struct stage *s)
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
 	}
-	free(s->dir);
-	free(s->root);
-	free(s->out);
-	free(s->bin);
+	free_paths(s);
 	free(s->by_blob);
 	strv_done(&s->tmp);
 	*s = (struct stage){ 0 };

@@ -15,6 +15,7 @@ struct stage {
 	uint32_t *by_blob;	 /* indexes of unit->files, ordered by blob */
 	struct strv tmp;	 /* names in root/tmp */
 	struct job_users *users; /* NULL: none */
+	const char *tools;	 /* the caller's, likewise */
 };
 
 struct stage_spec {
@@ -28,6 +29,12 @@ struct stage_spec {
 
 /* Makes the directories. 0 or -errno; nothing is left behind on failure. */
 int stage_new(const struct stage_spec *spec, struct stage *ret);
+/* The same in two steps: what all jobs of a toolchain have (of the unit only its sysroot counts,
+ * and lib_dirs), then what this unit has. If the second fails, stage_done is the caller's. */
+int stage_begin(const struct stage_spec *spec, struct stage *ret);
+int stage_fill(struct stage *s, const Dray__Unit *unit);
+/* In between: it is that job's from now on. What was mounted stays. */
+int stage_rename(struct stage *s, const char *jobs, const char *job);
 /* Links the files of one blob. -ENOENT: the store does not have it (now). May be called again. */
 int stage_link_blob(struct stage *s, struct store *store, uint32_t blob);
 /* The mounts that go over the private /tmp, then `sysroot_from` at the unit's sysroot, the

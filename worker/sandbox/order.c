@@ -1,0 +1,155 @@
+/* A sandbox that stands ready has been mounted but for what a job alone knows. That is done from
+ * outside: this process owns the user namespace in which the sandbox's mounts were made, so a child
+ * of it that joins both may mount there, as bwrap could. Nothing of a job runs in the sandbox then,
+ * and what does (dray-exec) may not mount.
+ *
+ * Invariant: afterwards the mounts are those of a sandbox that was started for this job. */
+#include "config.h"
+
+#include "worker/sandbox/order.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "common/spawn.h"
+#include "worker/inside/orders.h"
+
+/* The number is still that of the process which we have hold of. */
+static bool
+is_alive(const struct sandbox *box)
+{
+	struct pollfd p = { .fd = box->pidfd, .events = POLLIN };
+
+	return box->pidfd >= 0 && poll(&p, 1, 0) == 0;
+}
+
+/* Its mount namespace, and the user namespace that this belongs to: bwrap may have gone on to a
+ * further one. */
+static int
+open_namespaces(const struct sandbox *box, int *ret_mnt, int *ret_user)
+{
+	_cleanup_(closep) int mnt = -1;
+	char path[48];
+	int user;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)box->child);
+	mnt = open(path, O_RDONLY | O_CLOEXEC);
+	if (mnt < 0)
+		return -errno;
+	if (!is_alive(box))
+		return -ESRCH;
+	user = ioctl(mnt, NS_GET_USERNS);
+	if (user < 0)
+		return -errno;
+	*ret_mnt = steal_fd(&mnt);
+	*ret_user = user;
+	return 0;
+}
+
+/* In a child of a process with threads: only calls of the kernel. paths: from and to by turns. */
+static int
+mount_there(int mnt, int user, const char *out_dir, const struct strv *paths)
+{
+	if (setns(user, CLONE_NEWUSER) < 0 || setns(mnt, CLONE_NEWNS) < 0)
+		return errno;
+	/* the tree without what is mounted in it; only for these, since the kernel takes its time
+	 * over an end of a mount */
+	if (paths->n && mount("/", SANDBOX_AHEAD_TREE, NULL, MS_BIND, NULL) < 0)
+		return errno;
+	for (size_t i = 0; i + 1 < paths->n; i += 2)
+		if (mkdir(paths->v[i + 1], 0755) < 0 ||
+			mount(paths->v[i], paths->v[i + 1], NULL, MS_BIND, NULL) < 0)
+			return errno;
+	if (paths->n && umount2(SANDBOX_AHEAD_TREE, MNT_DETACH) < 0)
+		return errno;
+	return mount(SANDBOX_AHEAD_OUT, out_dir, NULL, MS_MOVE, NULL) < 0 ? errno : 0;
+}
+
+int
+order_mounts(const struct sandbox *box, const char *out_dir, const struct strv *tmp)
+{
+	_cleanup_(strv_done) struct strv paths = STRV_INIT;
+	_cleanup_(closep) int mnt = -1, user = -1;
+	pid_t pid;
+	int r = open_namespaces(box, &mnt, &user);
+
+	for (size_t i = 0; r == 0 && i < tmp->n; i++) {
+		r = strv_addf(&paths, SANDBOX_AHEAD_TREE "/tmp/%s", tmp->v[i]);
+		if (r == 0)
+			r = strv_addf(&paths, "/tmp/%s", tmp->v[i]);
+	}
+	if (r < 0)
+		return r;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		_exit(mount_there(mnt, user, out_dir, &paths));
+	r = spawn_wait(pid, NULL);
+	return r > 0 ? (r < SPAWN_SIGNALLED ? -r : -EIO) : r;
+}
+
+static int
+add_string(struct buf *b, const char *s)
+{
+	return buf_add(b, s, strlen(s) + 1);
+}
+
+static int
+send_orders(int socket, const struct orders *m, const int *fds, size_t n)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int) * ORDERS_FDS)];
+		struct cmsghdr align;
+	} u = { .buf = { 0 } };
+	struct iovec iov = { (void *)m, sizeof(*m) };
+	struct msghdr h = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = u.buf,
+		.msg_controllen = CMSG_SPACE(sizeof(int) * n) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+	ssize_t sent;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int) * n);
+	memcpy(CMSG_DATA(c), fds, sizeof(int) * n);
+	do
+		sent = sendmsg(socket, &h, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+int
+order_command(struct sandbox *box, const struct sandbox_spec *spec)
+{
+	const struct orders m = { spec->umask, spec->trace_socket >= 0 };
+	_cleanup_(buf_done) struct buf words = BUF_INIT;
+	_cleanup_(closep) int command = -1, env = -1;
+	int fds[ORDERS_FDS], r = add_string(&words, spec->cwd);
+
+	for (char *const *a = spec->argv; r == 0 && *a; a++)
+		r = add_string(&words, *a);
+	if (r < 0)
+		return r;
+	command = sandbox_memory_file(words.p, words.n);
+	env = sandbox_memory_file(spec->env->p, spec->env->n);
+	if (command < 0 || env < 0)
+		return command < 0 ? command : env;
+	fds[ORDERS_COMMAND] = command;
+	fds[ORDERS_ENV] = env;
+	fds[ORDERS_TOKENS_READ] = spec->js->rd;
+	fds[ORDERS_TOKENS_WRITE] = spec->js->wr;
+	fds[ORDERS_TRACE] = spec->trace_socket;
+	r = send_orders(box->orders, &m, fds, ORDERS_TRACE + (spec->trace_socket >= 0));
+	closep(&box->orders);
+	return r;
+}
