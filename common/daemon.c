@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -135,6 +136,12 @@ daemon_begin(const struct daemon_program *p, int argc, char **argv, int *ret_rea
 	}
 	*ret_status = r < 0 ? EXIT_USAGE : fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	return false;
+}
+
+void
+daemon_return_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
 int

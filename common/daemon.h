@@ -27,6 +27,9 @@ struct daemon_program {
 bool daemon_begin(const struct daemon_program *p, int argc, char **argv, int *ret_ready,
 	struct conf **ret, int *ret_status);
 
+/* Large blocks go back to the system when they are freed. By default malloc keeps what is as large
+ * as one that was freed before, in a heap of each thread. */
+void daemon_return_memory(void);
 /* Each connection is a descriptor, and the default limit is far below a farm's: raises it to the
  * hard one. 0 or -errno. */
 int daemon_raise_limits(void);

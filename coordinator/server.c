@@ -268,6 +268,7 @@ take_messages(struct server *s)
 			return false;
 		if (from.id_len > 0) {
 			monitor_note(s->monitor, &from);
+			monitor_took(s->monitor, &from, wire_raw_size(&raw));
 			handle_message(s, &from, r, &raw);
 			act_all(s);
 		}
@@ -354,6 +355,7 @@ server_run(struct server *s)
 		more = take_messages(s);
 		if (!more)
 			take_departures(s);
+		monitor_look(s->monitor, s->now);
 		tick(s, !more);
 	}
 	flush(s);

@@ -12,9 +12,13 @@
 #include "config.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "proto/socket.h"
 
 #define EVENTS                                                                               \
@@ -30,6 +34,13 @@
 		     */
 #define DEAD_KEPT 4 /* how many former peers of one descriptor can have messages left */
 
+/* Between two looks at what connections hold, which take no more than a part of the time. */
+#define LOOK_MS 50
+#define LOOK_SHARE 20
+#define HELD_LEAST (64u * 1024) /* below it nobody is cut */
+#define QUIET_MS 250
+#define HEARTBEATS_PER_S 256 /* bytes of them, at most */
+
 enum fd_state { FD_UNSEEN, FD_OPEN, FD_CLOSED };
 
 struct slot {
@@ -37,6 +48,11 @@ struct slot {
 	bool noted;
 	uint64_t seen_ms; /* it was open and had said nothing; 0: not seen so */
 	uint64_t end_ms;  /* when it is shut down; 0: it is not */
+	int older, newer; /* by descriptor, among those that said nothing; -1: none */
+	bool listed;	  /* among them */
+	uint64_t got;	  /* bytes that came, as the kernel counts them */
+	uint64_t taken;	  /* of them, those in messages that were taken */
+	uint64_t took_ms; /* the look before the last of these */
 	struct wire_peer peer;
 	uint32_t dead[DEAD_KEPT]; /* reported gone, a ring */
 	unsigned n_dead;
@@ -51,6 +67,9 @@ struct monitor {
 	size_t n_slots;
 	struct wire_peer *gone; /* first in, first out: [first, last) */
 	size_t first, last, cap;
+	int oldest, newest; /* of those that said nothing */
+	unsigned n_silent;
+	uint64_t look_ms, looked_ms; /* the next look, and the last */
 };
 
 struct raw_event {
@@ -95,6 +114,7 @@ monitor_new(void *ctx, void *socket, struct monitor **ret)
 		return -zmq_errno();
 	w->socket = socket;
 	w->router = type == ZMQ_ROUTER;
+	w->oldest = w->newest = -1;
 	r = open_monitor(w, ctx);
 	if (r < 0)
 		return r;
@@ -235,6 +255,42 @@ report_gone(struct monitor *w, struct slot *s, const struct wire_peer *p)
 }
 
 static void
+silent_remove(struct monitor *w, struct slot *s)
+{
+	if (!s->listed)
+		return;
+	if (s->older >= 0)
+		w->slots[s->older].newer = s->newer;
+	else
+		w->oldest = s->newer;
+	if (s->newer >= 0)
+		w->slots[s->newer].older = s->older;
+	else
+		w->newest = s->older;
+	s->listed = false;
+	w->n_silent--;
+}
+
+/* One too many of those that say nothing ends the oldest: who means to say something has done so
+ * by then. */
+static void
+silent_add(struct monitor *w, struct slot *s, int fd)
+{
+	s->older = w->newest;
+	s->newer = -1;
+	if (w->newest >= 0)
+		w->slots[w->newest].newer = fd;
+	else
+		w->oldest = fd;
+	w->newest = fd;
+	s->listed = true;
+	if (++w->n_silent <= MONITOR_SILENT_MAX)
+		return;
+	shutdown(w->oldest, SHUT_RDWR);
+	silent_remove(w, &w->slots[w->oldest]);
+}
+
+static void
 apply_router_event(struct monitor *w, const struct raw_event *e)
 {
 	struct slot *s;
@@ -247,8 +303,11 @@ apply_router_event(struct monitor *w, const struct raw_event *e)
 	if (s->noted)
 		report_gone(w, s, &s->peer);
 	s->noted = false;
-	s->seen_ms = s->end_ms = 0;
+	s->seen_ms = s->end_ms = s->got = s->taken = s->took_ms = 0;
 	s->state = e->event == ZMQ_EVENT_ACCEPTED ? FD_OPEN : FD_CLOSED;
+	silent_remove(w, s);
+	if (s->state == FD_OPEN)
+		silent_add(w, s, e->value);
 }
 
 static void
@@ -290,6 +349,18 @@ monitor_note(struct monitor *w, const struct wire_peer *peer)
 	}
 	s->peer = *peer;
 	s->noted = true;
+	silent_remove(w, s);
+}
+
+void
+monitor_took(struct monitor *w, const struct wire_peer *peer, size_t bytes)
+{
+	struct slot *s = w->router ? slot_of(w, peer->fd) : NULL;
+
+	if (!s || !s->noted || !wire_peer_eq(&s->peer, peer))
+		return;
+	s->taken += bytes;
+	s->took_ms = w->looked_ms;
 }
 
 void
@@ -321,6 +392,79 @@ monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now)
 			s->seen_ms = now;
 		}
 	}
+}
+
+struct holder {
+	int fd;
+	bool quiet; /* no message of it came whole for a while */
+	uint64_t held;
+};
+
+/* Bytes of this connection that are part of no message that was taken; about. */
+static uint64_t
+held_by(struct slot *s, int fd, uint64_t passed_ms)
+{
+	struct tcp_info info;
+	socklen_t n = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
+		n < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(uint64_t))
+		return 0;
+	s->got = info.tcpi_bytes_received;
+	s->taken = MIN2(s->taken + HEARTBEATS_PER_S * passed_ms / 1000, s->got);
+	return s->got - s->taken;
+}
+
+static int
+most_first(const void *a, const void *b)
+{
+	const struct holder *x = a, *y = b;
+
+	return x->quiet != y->quiet ? y->quiet - x->quiet
+				    : (x->held < y->held) - (x->held > y->held);
+}
+
+static void
+end_holders(struct monitor *w, struct holder *v, size_t n, uint64_t sum)
+{
+	qsort(v, n, sizeof(*v), most_first);
+	for (size_t i = 0; i < n; i++) {
+		if (sum <= (v[i].quiet ? MONITOR_HELD_MAX / 2 : 2 * MONITOR_HELD_MAX))
+			continue;
+		shutdown(v[i].fd, SHUT_RDWR);
+		w->slots[v[i].fd].taken = w->slots[v[i].fd].got;
+		sum -= v[i].held;
+	}
+}
+
+/* libzmq counts whole messages, and each may have any number of frames. So one that never ends
+ * takes any amount of memory, and many frames of the largest size, which lack a byte, do without a
+ * key. Those that are still heard are ended last: their messages may only wait for us. */
+void
+monitor_look(struct monitor *w, uint64_t now)
+{
+	uint64_t begin = clock_mono_us(), sum = 0;
+	_cleanup_(freep) struct holder *v = NULL;
+	size_t n = 0;
+
+	if (!w->router || now < w->look_ms)
+		return;
+	read_router_events(w);
+	v = calloc(w->n_slots + 1, sizeof(*v));
+	for (size_t fd = 0; v && fd < w->n_slots; fd++) {
+		struct slot *s = &w->slots[fd];
+
+		if (s->state != FD_OPEN)
+			continue;
+		v[n] = (struct holder){ (int)fd, !s->noted || now - s->took_ms >= QUIET_MS,
+			held_by(s, (int)fd, now - w->looked_ms) };
+		sum += v[n].held;
+		n += v[n].held >= HELD_LEAST;
+	}
+	if (sum > MONITOR_HELD_MAX)
+		end_holders(w, v, n, sum);
+	w->looked_ms = now;
+	w->look_ms = now + MAX2((uint64_t)LOOK_MS, (clock_mono_us() - begin) * LOOK_SHARE / 1000);
 }
 
 static enum monitor_event

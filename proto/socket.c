@@ -21,10 +21,14 @@
 
 /* Messages one connection may have waiting in either direction. Credit (job.proto) keeps chunks far
  * below; the rest are small. A full queue is -EAGAIN to the sender, never memory without end. What
- * comes in at a listening socket may be a hostile client's: its queue holds little, and TCP holds
- * the rest back. What goes out of a worker has chunks in it. */
+ * goes out of a worker has chunks in it.
+ *
+ * What comes in by TCP at a listening socket is not bounded here: of a connection whose queue is
+ * full libzmq 4.3 stops reading, and if it then ends, the next heartbeat to it, or one of its own
+ * among what was read before, ends this process (stream_engine_base.cpp: assertion !_io_error).
+ * What it holds is bounded by monitor_look. */
 #define QUEUE_MAX 4096
-#define QUEUE_IN_MAX 64
+#define QUEUE_IN_MAX 64 /* over ipc */
 #define QUEUE_OUT_WORKER_MAX 512
 #define HANDSHAKE_MS 5000
 #define CONNECT_MS 3000
@@ -268,7 +272,8 @@ socket_listen(void *ctx, enum admit_at at, const char *endpoint, const struct id
 	s = zmq_socket(ctx, ZMQ_ROUTER);
 	if (!s)
 		return -zmq_errno();
-	r = set_common(s, endpoint, heartbeat_ms, admit_frame_max(at), QUEUE_IN_MAX,
+	r = set_common(s, endpoint, heartbeat_ms, admit_frame_max(at),
+		endpoint_is_local(endpoint) ? QUEUE_IN_MAX : 0,
 		at == ADMIT_WORKER ? QUEUE_OUT_WORKER_MAX : QUEUE_MAX);
 	if (r < 0)
 		return r;

@@ -77,6 +77,15 @@ void monitor_note(struct monitor *w, const struct wire_peer *peer);
 #define MONITOR_GRACE_MS 1000
 void monitor_end(struct monitor *w, const struct wire_peer *peer, uint64_t now);
 void monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now);
+/* Of connections that said nothing yet there are so many; one more ends the oldest. */
+#define MONITOR_SILENT_MAX 2048u
+/* What all connections have sent, and no message that was taken had in it. Above it those that hold
+ * most are ended, and above twice of it those too of which messages are taken. Tell it of each
+ * message, and call monitor_look at each turn of the loop, when all that is there was taken; it
+ * decides by itself when it is time. */
+#define MONITOR_HELD_MAX (64u * 1024 * 1024)
+void monitor_took(struct monitor *w, const struct wire_peer *peer, size_t bytes);
+void monitor_look(struct monitor *w, uint64_t now);
 /* The next event without blocking. PEER_GONE fills *ret_peer (a ROUTER only). CONNECTED: handshake
  * done. DISCONNECTED, REFUSED (authentication failed, or the other speaks otherwise) and PUT_OFF
  * (it ended the handshake without a word: another key than was expected, or it wants to be asked

@@ -12,6 +12,8 @@
 #define KIB 1024u
 #define MIB (1024u * 1024)
 
+#define FRAME_COST 42 /* of CURVE and ZMTP, at most */
+
 #define CLIENT WIRE_FROM_CLIENT
 #define WORKER WIRE_FROM_WORKER
 #define COORDINATOR WIRE_FROM_COORDINATOR
@@ -306,6 +308,14 @@ wire_raw_done(struct wire_raw *raw)
 	zmq_msg_close(&raw->header);
 	zmq_msg_close(&raw->payload);
 	wire_raw_init(raw);
+}
+
+size_t
+wire_raw_size(const struct wire_raw *raw)
+{
+	size_t n = raw->info ? zmq_msg_size(&raw->header) + FRAME_COST : 0;
+
+	return raw->has_payload ? n + zmq_msg_size(&raw->payload) + FRAME_COST : n;
 }
 
 int

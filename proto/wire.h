@@ -141,6 +141,8 @@ struct wire_raw {
 
 void wire_raw_init(struct wire_raw *raw);
 void wire_raw_done(struct wire_raw *raw);
+/* What it took on the wire, at most; 0 when nothing was taken. */
+size_t wire_raw_size(const struct wire_raw *raw);
 
 void wire_msg_done(struct wire_msg *m); /* also on one that was only WIRE_MSG_INIT */
 

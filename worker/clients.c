@@ -397,6 +397,7 @@ clients_receive(struct service *s)
 		if (r == -EAGAIN)
 			return;
 		monitor_note(s->monitor, &peer);
+		monitor_took(s->monitor, &peer, wire_raw_size(&raw));
 		on_message(s, &peer, r, &raw);
 	}
 }
@@ -406,6 +407,7 @@ clients_expire(struct service *s)
 {
 	uint64_t now = clock_mono_ms();
 
+	monitor_look(s->monitor, now);
 	if (now - s->expired_ms < 1000)
 		return;
 	s->expired_ms = now;

@@ -85,6 +85,7 @@ main(int argc, char **argv)
 	log_init(program.name, LOG_LEVEL_INFO);
 	if (!daemon_begin(&program, argc, argv, &ready, &conf, &status))
 		return status;
+	daemon_return_memory();
 	r = daemon_raise_limits();
 	if (r < 0)
 		log_warn_errno(r, "cannot raise the limit of open files");

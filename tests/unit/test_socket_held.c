@@ -1,0 +1,210 @@
+/* What connections may hold of a listening process without a message of them being taken: frames
+ * that lack a byte, messages that do not end, and the connections themselves. */
+#include "config.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
+
+#include "common/daemon.h"
+#include "tests/unit/socket_fixture.h"
+
+#define MIB (1024u * 1024)
+
+static uint8_t zeros[MIB];
+
+static void
+look(struct node *n)
+{
+	node_turn(n, 5);
+	monitor_look(n->monitor, clock_mono_ms());
+}
+
+/* A connection that says nothing more than it is told to. */
+static int
+dial(const struct node *n)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sin_port = htons((uint16_t)atoi(strrchr(n->endpoint, ':') + 1));
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+/* Whether the other end has closed it. */
+static bool
+is_ended(int fd)
+{
+	char c[64];
+	ssize_t r;
+
+	do
+		r = recv(fd, c, sizeof(c), MSG_DONTWAIT);
+	while (r > 0);
+	return r == 0 || (errno != EAGAIN && errno != EINTR);
+}
+
+/* Without a key: all of a frame of the handshake but its last byte. */
+static void
+test_halves(void **state)
+{
+	struct node *n = *state;
+	uint8_t head[64 + 9] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1, 'C', 'U', 'R', 'V',
+		'E' };
+	int fds[100];
+	size_t open = 0, ended = 0;
+	uint64_t end = clock_mono_ms() + PATIENCE_MS;
+	void *good = NULL;
+
+	head[64] = 0x06; /* a command; its size is 1 MiB */
+	head[64 + 1 + 5] = MIB >> 16;
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &good),
+		0);
+	send_hello(good);
+	node_until(n, &n->hellos, 1);
+	for (open = 0; open < ARRAY_LEN(fds); open++) {
+		size_t left = MIB - 1;
+
+		fds[open] = dial(n);
+		assert_int_equal(send(fds[open], head, sizeof(head), MSG_NOSIGNAL), sizeof(head));
+		while (left > 0) {
+			ssize_t k = send(fds[open], zeros, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+			assert_true(clock_mono_ms() < end);
+			if (k < 0 && errno != EAGAIN)
+				break;
+			left -= k > 0 ? (size_t)k : 0;
+			look(n);
+		}
+	}
+	/* At most 64 MiB are held, and no more are ended than that takes. */
+	while (ended < 36) {
+		assert_true(clock_mono_ms() < end);
+		look(n);
+		ended = 0;
+		for (size_t i = 0; i < open; i++)
+			ended += is_ended(fds[i]);
+	}
+	assert_true(ended < 90);
+	send_hello(good);
+	node_until(n, &n->hellos, 2);
+	assert_int_equal(n->gone, 0);
+	for (size_t i = 0; i < open; i++)
+		close(fds[i]);
+	socket_closep(&good);
+}
+
+/* With one: a message of frames without end. Its peer is ended before it is whole. */
+static void
+test_parts(void **state)
+{
+	struct node *n = *state;
+	void *bad = NULL, *good = NULL;
+	struct monitor *w = NULL;
+	unsigned hellos = 2;
+
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &good),
+		0);
+	assert_int_equal(socket_connect_monitored(n->ctx, n->endpoint, &client_id,
+				 server_id.curve_public, 0, &bad, &w),
+		0);
+	send_hello(good);
+	send_hello(bad);
+	node_until(n, &n->hellos, 2);
+	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
+	for (unsigned i = 0; i < 1024; i++) {
+		zmq_msg_t m;
+
+		/* not copied */
+		zmq_msg_init_data(&m, zeros, MIB, NULL, NULL);
+		assert_int_equal(zmq_msg_send(&m, bad, i < 1023 ? ZMQ_SNDMORE : 0), MIB);
+	}
+	while (n->gone == 0) {
+		assert_int_equal(n->errors, 0); /* it came through */
+		look(n);
+		if (n->hellos == hellos) {
+			send_hello(good);
+			hellos++;
+		}
+	}
+	assert_int_equal(next_event(n, w), MONITOR_DISCONNECTED);
+	send_hello(good);
+	node_until(n, &n->hellos, hellos + 1);
+	assert_int_equal(n->gone, 1);
+	monitor_freep(&w);
+	socket_closep(&bad);
+	socket_closep(&good);
+}
+
+/* A client that says much and ends while nobody listens: the next heartbeat to it must not end this
+ * process, as it does in libzmq when its queue is full. */
+static void
+test_gone_with_much_unread(void **state)
+{
+	struct node *n = *state;
+	void *bad = NULL;
+	Dray__Hello hello;
+	uint64_t end;
+	unsigned said = 1;
+
+	dray__hello__init(&hello);
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &bad),
+		0);
+	send_hello(bad);
+	node_until(n, &n->hellos, 1);
+	for (end = clock_mono_ms() + QUIET_MS; clock_mono_ms() < end; poll(NULL, 0, 1))
+		while (wire_send(bad, NULL, WIRE_HELLO, &hello.base, NULL, 0) == 0 && said < 20000)
+			said++;
+	assert_true(said > 1000);
+	socket_closep(&bad);
+	poll(NULL, 0, 3 * HEARTBEAT_MS);
+	node_until(n, &n->gone, 1);
+	assert_true(n->hellos > 1);
+}
+
+/* Those that say nothing make room for others. */
+static void
+test_many_silent(void **state)
+{
+	struct node *n = *state;
+	static int fds[MONITOR_SILENT_MAX + 100];
+	uint64_t end = clock_mono_ms() + PATIENCE_MS;
+	struct rlimit lim;
+
+	assert_int_equal(daemon_raise_limits(), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &lim), 0);
+	if (lim.rlim_cur < 2 * ARRAY_LEN(fds) + 200)
+		skip();
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		fds[i] = dial(n);
+		if (i % 64 == 0)
+			node_turn(n, 0);
+	}
+	while (!is_ended(fds[50])) {
+		assert_true(clock_mono_ms() < end);
+		node_turn(n, 5);
+	}
+	assert_false(is_ended(fds[MONITOR_SILENT_MAX]));
+	assert_false(is_ended(fds[ARRAY_LEN(fds) - 1]));
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_halves, node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_parts, node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_gone_with_much_unread, node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_many_silent, node_up, node_down),
+	};
+
+	return cmocka_run_group_tests(tests, keys_up, NULL);
+}
