@@ -4,10 +4,17 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "coordinator/server_priv.h"
+
+/* What one client's key may leave unread, over all its connections, and what each may before the
+ * system is asked. Of workers it is asked little, and they owe heartbeats. */
+#define UNREAD_MAX (8u * 1024 * 1024)
+#define UNREAD_LEAST (16u * 1024)
+#define ANSWER_COST 200 /* of a message, beside its body */
 
 const char *
 clean_text(const char *text, char *out, size_t size)
@@ -26,6 +33,32 @@ server_time(const struct server *s)
 	return ticket_clock_get(&s->clock, s->now, 0);
 }
 
+static bool
+takes_more(const struct peer *p)
+{
+	struct pollfd fd = { p->wire.fd, POLLOUT, 0 };
+
+	return poll(&fd, 1, 0) != 0;
+}
+
+/* libzmq writes while the system takes it; so of what was sent it has nothing when the system takes
+ * more. Else all that was sent since is thought to wait. False: too much of that key does. */
+static bool
+reads_enough(struct server *s, struct peer *p, const ProtobufCMessage *body)
+{
+	size_t n = protobuf_c_message_get_packed_size(body) + ANSWER_COST;
+
+	if (p->role == ROLE_WORKER || !p->wire.curve[0])
+		return true;
+	if (p->unread + n > UNREAD_LEAST && p->unread > 0 && takes_more(p)) {
+		door_unread(s->door, p->wire.curve, -(int)p->unread);
+		p->unread = 0;
+	}
+	p->unread += (unsigned)n;
+	return door_unread(s->door, p->wire.curve, (int)n) <= UNREAD_MAX ||
+	       p->unread <= UNREAD_LEAST;
+}
+
 void
 server_send(struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body)
 {
@@ -33,16 +66,25 @@ server_send(struct server *s, struct peer *p, enum wire_type type, const Protobu
 
 	if (p->doomed)
 		return;
+	if (!reads_enough(s, p, body)) {
+		log_throttled(&s->slow_peer, 5,
+			"key=%s does not read what it is sent; its connection ends", p->wire.curve);
+		monitor_end(s->monitor, &p->wire, s->now);
+		peer_doom(s, p);
+		return;
+	}
 	r = wire_send(s->socket, &p->wire, type, body, NULL, 0);
 	if (r == 0)
 		return;
-	if (r == -EAGAIN)
+	if (r == -EAGAIN) {
 		log_throttled(&s->slow_peer, 5,
-			"peer=%s role=%s does not read what it is sent; left alone", p->wire.curve,
-			role_name(p->role));
-	else if (r != -EHOSTUNREACH)
+			"peer=%s role=%s does not read what it is sent; its connection ends",
+			p->wire.curve, role_name(p->role));
+		monitor_end(s->monitor, &p->wire, s->now);
+	} else if (r != -EHOSTUNREACH) {
 		log_throttled(&s->slow_peer, 5, "cannot send %s: %s", wire_info(type)->name,
 			strerror(-r));
+	}
 	peer_doom(s, p);
 }
 

@@ -85,9 +85,11 @@ on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
 
 	if (!job_id_of(s, p, from, m->job, &id))
 		return;
-	log_info("job=%s worker=%s failed it: verdict=%d %s", m->job, CLEAN(m->worker),
-		(int)m->verdict, CLEAN(m->text));
 	r = sched_job_retry(s->sched, p->serial, &id, m->worker, m->verdict, m->text, s->now);
+	/* Of jobs that are not there anybody may say as much as it likes. */
+	if (r == 0)
+		log_info("job=%s worker=%s failed it: verdict=%d %s", m->job, CLEAN(m->worker),
+			(int)m->verdict, CLEAN(m->text));
 	if (r == -ENOENT)
 		send_denied(s, p, m->job, DRAY__VERDICT__VERDICT_UNKNOWN_JOB,
 			"this coordinator does not know the job; it may have been restarted");

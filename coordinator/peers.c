@@ -120,6 +120,7 @@ peer_remove(struct server *s, struct peer *p)
 		TAILQ_REMOVE(&s->doomed, p, doomed_link);
 	table_del(&s->peers, &p->by_id);
 	table_del(&s->serials, &p->by_serial);
+	door_unread(s->door, p->wire.curve, -(int)p->unread);
 	door_leave(s->door, p->wire.curve);
 	free(p);
 }

@@ -36,6 +36,7 @@ struct peer {
 	enum admit_state state; /* NEW has no struct peer yet */
 	enum role role;
 	bool crowded;			 /* one connection too many of its key */
+	unsigned unread;		 /* bytes that may wait for it, answer.c */
 	bool doomed;			 /* cannot be sent to: removed before the next message */
 	struct sched_worker *worker;	 /* while REGISTERED */
 	uint64_t heard_ms;		 /* a worker's last heartbeat */

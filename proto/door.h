@@ -40,7 +40,8 @@ bool door_enter(struct door *d, const char *curve, uint64_t now);
 void door_leave(struct door *d, const char *curve);
 /* A request that costs more than it looks. False: too many. */
 bool door_take_request(struct door *d, const char *curve, uint64_t now);
-/* Content that was sent to that key and not acknowledged, in messages; by how much it changes. */
+/* What was sent to that key, and not read, as far as its caller knows: a worker counts chunks that
+ * were not acknowledged, a coordinator bytes. By how much it changes; the sum. */
 unsigned door_unread(struct door *d, const char *curve, int change);
 
 #endif

@@ -1,6 +1,8 @@
 /* Which peers and messages a coordinator takes, when it starts, and how it ends. */
 #include "config.h"
 
+#include <dirent.h>
+
 #include "tests/unit/server_fixture.h"
 
 /* The Hello was lost with an earlier connection, or comes behind what was said before. */
@@ -378,6 +380,110 @@ expect_no_start(struct world *w, const char *key, const char *value, const char 
 	free(error);
 }
 
+struct deaf {
+	void *socket;
+	unsigned asked;
+};
+
+/* Of the coordinator. */
+static unsigned
+descriptors(const struct world *w)
+{
+	char path[64];
+	unsigned n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)w->pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* Of CLIENT1's key; it takes nothing that it is sent. */
+static void
+deaf_new(struct world *w, struct deaf *ret)
+{
+	void *s = zmq_socket(w->ctx, ZMQ_DEALER);
+	const struct {
+		int option, value;
+	} options[] = { { ZMQ_LINGER, 0 }, { ZMQ_RCVHWM, 1 }, { ZMQ_RCVBUF, 4096 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		assert_int_equal(
+			zmq_setsockopt(s, options[i].option, &options[i].value, sizeof(int)), 0);
+	zmq_setsockopt(s, ZMQ_CURVE_SERVERKEY, w->id[COORD].curve_public, CURVE_KEY_SIZE);
+	zmq_setsockopt(s, ZMQ_CURVE_PUBLICKEY, w->id[CLIENT1].curve_public, CURVE_KEY_SIZE);
+	zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, w->id[CLIENT1].curve_secret, CURVE_KEY_SIZE);
+	*ret = (struct deaf){ .socket = s };
+	for (size_t i = 0; i < ARRAY_LEN(w->open); i++) {
+		if (!w->open[i]) {
+			w->open[i] = s;
+			break;
+		}
+	}
+	assert_int_equal(zmq_connect(s, w->endpoint), 0);
+	hello_versions(s, "client", WIRE_VERSION, WIRE_VERSION);
+}
+
+/* Asks most times about a job that is not there: each time it is answered. */
+static void
+deaf_ask(struct deaf *d, unsigned most)
+{
+	char job[33], worker[] = "nobody";
+	Dray__JobRetry m = DRAY__JOB_RETRY__INIT;
+
+	job_name(job, 1);
+	m.job = job;
+	m.worker = worker;
+	while (d->asked < most && wire_send(d->socket, NULL, WIRE_JOB_RETRY, &m.base, NULL, 0) == 0)
+		d->asked++;
+}
+
+/* What n connections of one key ask for and do not read, `most` answers each, is not kept: one of
+ * them is ended. */
+static void
+unread_answers(struct world *w, unsigned n, unsigned most)
+{
+	void *good = greet(w, CLIENT2, "client");
+	uint64_t end = clock_mono_ms() + LIMIT_MS;
+	unsigned before = descriptors(w);
+	struct deaf v[32];
+	bool all = false;
+
+	assert_true(n <= ARRAY_LEN(v));
+	for (unsigned i = 0; i < n; i++)
+		deaf_new(w, &v[i]);
+	/* libzmq does not connect anew before it has read what there is */
+	while (!all || descriptors(w) == before + n) {
+		all = all || descriptors(w) == before + n;
+		if (clock_mono_ms() > end)
+			fail_msg("all are kept");
+		for (unsigned i = 0; i < n; i++)
+			deaf_ask(&v[i], most);
+		poll(NULL, 0, 1);
+	}
+	await(good, 0, 0, 0);
+	for (unsigned i = 0; i < n; i++)
+		hang_up(w, &v[i].socket);
+	CLOSE(good);
+}
+
+static void
+test_unread_answers(void **state)
+{
+	unread_answers(*state, 1, UINT32_MAX);
+}
+
+static void
+test_unread_answers_of_many(void **state)
+{
+	/* fewer than may wait for one connection */
+	unread_answers(*state, 20, 3500);
+}
+
 static void
 test_refuses_to_start(void **state)
 {
@@ -413,6 +519,8 @@ main(void)
 		T(test_second_signal_ends_at_once),
 		cmocka_unit_test_setup_teardown(test_ipc, setup_ipc, teardown),
 		T(test_many_clients),
+		T(test_unread_answers),
+		T(test_unread_answers_of_many),
 		cmocka_unit_test_setup_teardown(test_refuses_to_start, setup_only, teardown),
 	};
 
