@@ -48,7 +48,7 @@ seek(struct sched *s, struct sched_job *job)
 			"the coordinator is shutting down");
 		return;
 	}
-	w = pools_pick(s, job);
+	w = account_may(s, job) ? pools_pick(s, job) : NULL;
 	if (w)
 		sched_job_place(s, job, w);
 	else if (!pools_eligible(s, job))
@@ -313,6 +313,21 @@ sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *
 	return 0;
 }
 
+void
+sched_job_silent(struct sched *s, struct sched_worker *w, const struct job_id *id)
+{
+	struct sched_job *job = sched_job_find(s, id);
+
+	if (job && job->cur == w)
+		job->silent = true;
+}
+
+bool
+sched_wanted(const struct sched *s)
+{
+	return s->queued > 0 && s->busy > 1;
+}
+
 int
 sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok,
 	uint64_t cpu_us, uint64_t now)
@@ -332,6 +347,10 @@ sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id
 	}
 	account_settle(s, job, cpu_us);
 	account_learn(s, cpu_us);
+	if (job->silent)
+		account_wasted(s, job);
+	else
+		account_used_well(job);
 	job->word = ok ? WORD_OK : WORD_BAD;
 	if (!ok)
 		sched_worker_judge(s, job, false);
@@ -408,6 +427,13 @@ sched_tick(struct sched *s, uint64_t now)
 	struct sched_job *job;
 
 	s->now = now;
+	/* All that were wasted, before any is given away again. */
+	TAILQ_FOREACH(job, &s->placed, timed_link)
+	{
+		if (now < job->deadline)
+			break;
+		account_wasted(s, job);
+	}
 	while ((job = TAILQ_FIRST(&s->placed)) && now >= job->deadline) {
 		w = job->cur;
 		sched_job_release(s, job);

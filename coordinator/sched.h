@@ -25,10 +25,10 @@
  *
  * Order. Of the jobs that a worker with a free slot can run, that of the client key goes first
  * which has used the least processor time, or time of slots (sched_share.c), and of one key the
- * oldest. The queues are by (toolchain, least glibc), so that a job that has to wait blocks no
- * other. A job gets the worker with the smallest share of its slots in use, then the fewest
- * failures, then by name: a heap per (toolchain, glibc of the worker), so that no placement looks
- * at all workers.
+ * oldest. A key that wastes slots has to wait for a while. The queues are by (toolchain, least
+ * glibc), so that a job that has to wait blocks no other. A job gets the worker with the smallest
+ * share of its slots in use, then the fewest failures, then by name: a heap per (toolchain, glibc
+ * of the worker), so that no placement looks at all workers.
  */
 #ifndef DRAY_COORDINATOR_SCHED_H
 #define DRAY_COORDINATOR_SCHED_H
@@ -182,6 +182,8 @@ int sched_job_started(
 	struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
 int sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok,
 	uint64_t cpu_us, uint64_t now);
+/* Said before its end: it was ended because its client owed something, and was silent. */
+void sched_job_silent(struct sched *s, struct sched_worker *w, const struct job_id *id);
 /* It is full: it did not take the job. */
 int sched_job_refused(
 	struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
@@ -193,6 +195,8 @@ void sched_tick(struct sched *s, uint64_t now);
 /* Ends all placing: queued and new jobs are denied. */
 void sched_drain(struct sched *s, uint64_t now);
 
+/* Whether some key waits for what others have. */
+bool sched_wanted(const struct sched *s);
 void sched_get_stats(const struct sched *s, struct sched_stats *ret);
 
 #endif

@@ -264,7 +264,10 @@ sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, e
 	job->probe = false;
 	job->settled = false;
 	job->opened = state == JOB_STARTED;
+	job->silent = false;
 	job->held_ms = s->now;
+	if (job->account)
+		job->account->holding++;
 	if (state == JOB_PLACED) {
 		w->placed++;
 		if (w->trust == SCHED_PROBED) {
@@ -299,6 +302,8 @@ sched_job_release(struct sched *s, struct sched_job *job)
 	/* No matter by whose fault. What its worker says later comes too late: the job may be
 	 * another's by then. */
 	account_settle(s, job, job->opened ? job->charged_us : 0);
+	if (job->account)
+		job->account->holding--;
 	if (job->state == JOB_PLACED)
 		w->placed--;
 	else

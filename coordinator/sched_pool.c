@@ -482,7 +482,7 @@ retry_for(const struct lane *l, const struct sched_worker *w)
 }
 
 struct sched_job *
-queue_next_for(struct sched_worker *w)
+queue_next_for(const struct sched *s, struct sched_worker *w)
 {
 	struct sched_job *best = NULL, *job;
 	struct class *c;
@@ -498,10 +498,11 @@ queue_next_for(struct sched_worker *w)
 			if (c->glibc > w->glibc)
 				continue;
 			TAILQ_FOREACH(l, &c->lanes, link)
-			best = earlier(best, TAILQ_FIRST(&l->jobs));
+			if (account_may(s, TAILQ_FIRST(&l->jobs)))
+				best = earlier(best, TAILQ_FIRST(&l->jobs));
 		}
 		TAILQ_FOREACH(l, &tc->retries.lanes, link)
-		if ((job = retry_for(l, w)))
+		if ((job = retry_for(l, w)) && account_may(s, job))
 			best = earlier(best, job);
 	}
 	return best;

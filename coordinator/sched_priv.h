@@ -36,8 +36,11 @@ struct account {
 	TAILQ_ENTRY(account) idle_link;
 	uint64_t id;
 	size_t jobs;
+	unsigned holding; /* slots */
 	uint64_t used_us;
 	uint64_t idle_ms;
+	unsigned wasted, rounds;       /* slots in a row; penalties */
+	uint64_t waits_from, waits_ms; /* the last penalty: since when, and until */
 };
 
 struct owner {
@@ -57,6 +60,7 @@ struct sched_job {
 	bool judged;   /* this try was counted for or against its worker */
 	bool opened;   /* its worker has started this try */
 	bool settled;  /* what this try cost is in its account */
+	bool silent;   /* its client was, while it owed something */
 	bool listed;   /* scratch of sched_worker_set */
 	uint8_t state; /* enum job_state */
 	uint8_t word;  /* enum worker_word */
@@ -174,6 +178,8 @@ struct sched {
 	uint64_t floor_us; /* where accounts begin that had nothing to do */
 	uint64_t most_us;  /* that any has used */
 	uint64_t mean_us;  /* what a job costs */
+	uint64_t waits_ms,
+		woken_ms; /* until when accounts may have to wait; when they were looked at */
 	struct worker_list live, gone, shunned;
 	struct job_list placed, settling, doubted; /* by deadline: each has one constant wait */
 	struct job_list notices;		   /* queued jobs by notice_ms */
@@ -192,6 +198,11 @@ void account_charge(struct sched *s, struct sched_job *job); /* it is placed */
 /* What the try cost in the end; the first call counts. Comes before the slot is given up. */
 void account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us);
 void account_learn(struct sched *s, uint64_t cost_us);
+/* Whether it may have a slot now. */
+bool account_may(const struct sched *s, const struct sched_job *job);
+/* What became of a slot that it had. */
+void account_wasted(struct sched *s, struct sched_job *job);
+void account_used_well(struct sched_job *job);
 void accounts_tick(struct sched *s);
 void accounts_free(struct sched *s);
 
@@ -209,7 +220,7 @@ struct sched_worker *pools_pick(struct sched *s, const struct sched_job *job);
 bool pools_eligible(struct sched *s, const struct sched_job *job);
 int queue_put(struct sched *s, struct sched_job *job); /* ordered by seq. -ENOMEM leaves it out */
 void queue_take(struct sched *s, struct sched_job *job);
-struct sched_job *queue_next_for(struct sched_worker *w);
+struct sched_job *queue_next_for(const struct sched *s, struct sched_worker *w);
 unsigned queue_ahead(const struct sched_job *job);
 bool sched_job_failed_on(const struct sched_job *job, const struct sched_worker *w);
 /* Moves the queued jobs of a toolchain that no worker can run any more into ret (by queue_link).

@@ -8,6 +8,10 @@
  * did not use is not saved up, and what it used while nobody else wanted anything is not held
  * against it.
  *
+ * A slot is wasted when its job was never opened, or its client owed something to the worker, and
+ * was silent. An account that wastes two in a row gets none for 10 s, then one at a time until a
+ * job of it ends as it should; each further waste doubles the wait, up to 5 min.
+ *
  * Invariant: an account is in the table while a job names it, and for IDLE_MS after. */
 #include "config.h"
 
@@ -18,6 +22,10 @@
 #define IDLE_MS 600000u
 #define COST_GUESS_US 1000000u /* of a job, before any has ended */
 #define COST_MAX_US (24ull * 3600 * 1000000)
+#define WASTED_MAX 2
+#define WASTE_WAIT_MS 10000u
+#define WASTE_WAIT_MAX_MS 300000u
+#define WAKE_MS 500u
 
 static uint64_t
 account_hash(struct sched *s, uint64_t id)
@@ -81,11 +89,60 @@ account_free(struct sched *s, struct account *a)
 	free(a);
 }
 
+bool
+account_may(const struct sched *s, const struct sched_job *job)
+{
+	const struct account *a = job->account;
+
+	return !a || a->wasted < WASTED_MAX || (s->now >= a->waits_ms && a->holding == 0);
+}
+
+void
+account_wasted(struct sched *s, struct sched_job *job)
+{
+	struct account *a = job->account;
+	uint64_t wait;
+
+	/* What was placed before the penalty began is no new evidence. */
+	if (!a || (a->wasted >= WASTED_MAX && job->held_ms <= a->waits_from))
+		return;
+	if (++a->wasted < WASTED_MAX)
+		return;
+	wait = (uint64_t)WASTE_WAIT_MS << MIN2(a->rounds, 5u);
+	a->rounds++;
+	a->waits_from = s->now;
+	a->waits_ms = s->now + MIN2(wait, (uint64_t)WASTE_WAIT_MAX_MS);
+	s->waits_ms = MAX2(s->waits_ms, a->waits_ms);
+}
+
+/* The next penalty is as long as it would have been. */
+void
+account_used_well(struct sched_job *job)
+{
+	if (job->account)
+		job->account->wasted = 0;
+}
+
+/* Jobs of accounts that had to wait are in the queue, while slots may be free. */
+static void
+wake(struct sched *s)
+{
+	struct sched_worker *w;
+
+	if (s->now - s->woken_ms < WAKE_MS || s->now >= s->waits_ms + IDLE_MS)
+		return;
+	s->woken_ms = s->now;
+	TAILQ_FOREACH(w, &s->live, all_link)
+	sched_worker_changed(s, w);
+}
+
 void
 accounts_tick(struct sched *s)
 {
 	struct account *a;
 
+	if (s->waits_ms)
+		wake(s);
 	while ((a = TAILQ_FIRST(&s->idle)) && s->now - a->idle_ms >= IDLE_MS)
 		account_free(s, a);
 }

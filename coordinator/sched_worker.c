@@ -83,7 +83,7 @@ dispatch(struct sched *s, struct sched_worker *w)
 {
 	struct sched_job *job;
 
-	while (sched_worker_placeable(w) && (job = queue_next_for(w))) {
+	while (sched_worker_placeable(w) && (job = queue_next_for(s, w))) {
 		struct sched_worker *to = pools_pick(s, job);
 
 		queue_take(s, job);

@@ -45,6 +45,10 @@ static int
 fill_row(struct server *s, struct worker_row *row, const struct sched_worker *w,
 	const struct sched_worker_view *view, bool matching)
 {
+	static char trusted[] = "trusted", shunned[] = "shunned", probed[] = "probed";
+	static char *const trusts[] = {
+		[SCHED_TRUSTED] = trusted, [SCHED_SHUNNED] = shunned, [SCHED_PROBED] = probed
+	};
 	struct peer *p = peer_by_serial(s, view->tag);
 
 	dray__worker_status__init(&row->status);
@@ -57,6 +61,7 @@ fill_row(struct server *s, struct worker_row *row, const struct sched_worker *w,
 	row->status.glibc = view->glibc;
 	row->status.matching = matching;
 	row->status.heard_ms = p ? s->now - p->heard_ms : 0;
+	row->status.trust = trusts[view->trust];
 	return fill_texts(row, w, view->n_offers);
 }
 

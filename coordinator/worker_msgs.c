@@ -251,6 +251,7 @@ on_worker_heartbeat(struct server *s, struct peer *p, const struct wire_peer *fr
 	ack.sequence = m->sequence;
 	ack.known = p && p->worker;
 	ack.now_ms = server_time(s);
+	ack.wanted = sched_wanted(s->sched);
 	if (!p) {
 		/* The worker's next heartbeat shows a failure. */
 		(void)wire_send(s->socket, from, WIRE_HEARTBEAT_ACK, &ack.base, NULL, 0);
@@ -301,6 +302,8 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	log_debug("job=%s ended: ok=%d wall_ms=%llu cpu_ms=%llu %s", m->job, m->ok,
 		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,
 		CLEAN(m->text));
+	if (m->silent)
+		sched_job_silent(s->sched, p->worker, &id);
 	(void)sched_job_ended(s->sched, p->worker, &id, m->ok, m->cpu_us, s->now);
 }
 

@@ -25,6 +25,7 @@ struct link_up {
 	void *socket; /* both NULL while a new connection cannot be made */
 	struct monitor *monitor;
 	bool connected, welcomed, draining;
+	bool wanted;	 /* others wait for our slots */
 	size_t n_offers; /* as it was registered */
 	bool refused;	 /* our key was: a new connection is due at next_register */
 	struct ticket_clock clock;
@@ -103,6 +104,12 @@ bool
 link_up_welcomed(const struct link_up *l)
 {
 	return l->welcomed;
+}
+
+bool
+link_up_wanted(const struct link_up *l)
+{
+	return l->wanted;
 }
 
 const char *
@@ -289,6 +296,7 @@ on_ack(struct link_up *l, const Dray__HeartbeatAck *m, uint64_t now)
 		log_info("registered: coordinator=%s endpoint=%s slots=%u toolchains=%zu",
 			l->c.conf->worker.coordinator, l->c.endpoint, l->c.slots, l->n_offers);
 	l->welcomed = true;
+	l->wanted = m->wanted;
 	l->refusal[0] = '\0';
 }
 

@@ -49,6 +49,9 @@ uint64_t link_up_wait(const struct link_up *l, uint64_t now_ms);
 bool link_up_welcomed(const struct link_up *l); /* the coordinator has accepted us on this link */
 const char *link_up_refusal(const struct link_up *l); /* its last refusal, or NULL */
 
+/* Whether other clients wait for its slots, as the coordinator said last. */
+bool link_up_wanted(const struct link_up *l);
+
 /* Without a link these do nothing: the next registration says what runs. */
 void link_up_job_started(struct link_up *l, const char *job);
 /* No slot was free for it: said before its client is told. */

@@ -668,6 +668,7 @@ turn(struct service *s)
 	 * come just now. */
 	(void)store_get_stats(s->store, &stats);
 	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(), s->n_jobs, stats.bytes);
+	__atomic_store_n(&s->shared.wanted, link_up_wanted(s->link), __ATOMIC_RELAXED);
 	clients_receive(s);
 	clients_gone(s);
 	clients_expire(s);

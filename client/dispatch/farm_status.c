@@ -86,10 +86,10 @@ worker_json(const Dray__WorkerStatus *w)
 
 	for (size_t i = 0; i < w->n_toolchains; i++)
 		json_array_append_new(list, json_string(w->toolchains[i]));
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:b, s:I, s:o}", "name", w->name, "slots",
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:b, s:I, s:s, s:o}", "name", w->name, "slots",
 		(int)w->slots, "running", (int)w->running, "cores", (int)w->cores, "glibc",
 		(int)w->glibc, "matching", (int)w->matching, "heard_ms", (json_int_t)w->heard_ms,
-		"toolchains", list);
+		"trust", w->trust, "toolchains", list);
 }
 
 static void

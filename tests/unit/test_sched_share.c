@@ -312,6 +312,72 @@ test_retries_hide_nobodys(void **state)
 	expect_place(w, 0, 209, a);
 }
 
+static unsigned
+placed_now(struct world *w)
+{
+	unsigned n = 0;
+
+	take(w);
+	for (unsigned i = 0; i < w->n; i++)
+		n += w->last[i].type == SCHED_PLACE;
+	return n;
+}
+
+/* A key whose slots nobody uses gets none for a while, then one at a time; more at once when a job
+ * of it has ended. */
+static void
+test_wasted_slots_are_not_given_again(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 2);
+	struct job_id j;
+
+	for (unsigned i = 1; i <= 8; i++)
+		assert_int_equal(ask_for(w, i, 7), 0);
+	assert_int_equal(placed_now(w), 2);
+	w->now += 3000;
+	sched_tick(w->s, w->now);
+	assert_int_equal(placed_now(w), 0); /* the slots are free, and wait for others */
+	assert_int_equal(ask_for(w, 20, 8), 0);
+	assert_int_equal(placed_now(w), 1);
+	started(w, a, 20);
+	j = jid(20);
+	assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000, w->now), 0);
+	assert_int_equal(finished(w, 20), 0);
+	assert_int_equal(placed_now(w), 0);
+	w->now += 10000;
+	sched_tick(w->s, w->now);
+	assert_int_equal(placed_now(w), 1); /* one, though two are free */
+	started(w, a, 3);
+	j = jid(3);
+	sched_job_silent(w->s, a, &j);
+	assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000, w->now), 0);
+	w->now += 19000;
+	sched_tick(w->s, w->now);
+	assert_int_equal(placed_now(w), 0); /* twice as long */
+	w->now += 1000;
+	sched_tick(w->s, w->now);
+	assert_int_equal(placed_now(w), 1);
+	started(w, a, 4);
+	j = jid(4);
+	assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000, w->now), 0);
+	assert_int_equal(placed_now(w), 2);
+}
+
+/* One that has nothing else to do is not waited for by others: only then is there hurry. */
+static void
+test_wanted(void **state)
+{
+	struct world *w = *state;
+
+	worker(w, "a", 1);
+	assert_int_equal(ask_for(w, 1, 7), 0);
+	assert_int_equal(ask_for(w, 2, 7), 0);
+	assert_false(sched_wanted(w->s));
+	assert_int_equal(ask_for(w, 3, 8), 0);
+	assert_true(sched_wanted(w->s));
+}
+
 int
 main(void)
 {
@@ -324,6 +390,8 @@ main(void)
 		T(test_kept_slots_cost),
 		T(test_a_failure_costs_once),
 		T(test_retries_hide_nobodys),
+		T(test_wasted_slots_are_not_given_again),
+		T(test_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -409,6 +409,7 @@ tell_end(struct job *j)
 
 	m.job = j->id;
 	m.ok = j->verdict != DRAY__VERDICT__VERDICT_WORKER_FAULT;
+	m.silent = j->silent;
 	m.text = j->text;
 	m.cpu_us = j->cpu_us;
 	m.wall_us = j->wall_us;

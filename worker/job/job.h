@@ -29,6 +29,7 @@ struct job_shared {
 	const struct filters *filters;
 	const char *name; /* this worker's */
 	uint64_t owed_ms; /* how long a client that owes something may be silent; 0: JOB_OWED_MS */
+	bool wanted;	  /* others wait for a slot; written by the main loop, atomically */
 	unsigned credit;  /* content messages of one job on their way, each direction; 0: JOB_CREDIT
 			   */
 	struct store *store;

@@ -18,6 +18,8 @@
 /* How many content messages may be on their way, where the worker does not say less: 16 MiB. */
 #define JOB_CREDIT 64
 #define JOB_OWED_MS 30000
+#define JOB_OWED_WANTED_MS 5000 /* while others wait for a slot */
+#define JOB_OWED_LOOK_MS 500
 #define JOB_OUTPUTS_MAX 65536
 #define JOB_POLL_FDS 3
 
@@ -88,6 +90,7 @@ struct job {
 	uint32_t credit; /* of them, we may still send */
 	bool stop;
 	bool owed;	   /* the client owes us something */
+	bool silent;	   /* ... and was silent for too long */
 	uint64_t heard_ms; /* when it last said anything, or began to owe */
 
 	struct job_user *user; /* NULL: the worker's own uid */

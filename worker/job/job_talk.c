@@ -160,7 +160,11 @@ job_owed(struct job *j, bool owed)
 static uint64_t
 patience(const struct job *j)
 {
-	return j->shared->owed_ms ? j->shared->owed_ms : JOB_OWED_MS;
+	uint64_t most = j->shared->owed_ms ? j->shared->owed_ms : JOB_OWED_MS;
+
+	return __atomic_load_n(&j->shared->wanted, __ATOMIC_RELAXED)
+		       ? MIN2(most, (uint64_t)JOB_OWED_WANTED_MS)
+		       : most;
 }
 
 static bool
@@ -177,7 +181,9 @@ poll_time(const struct job *j)
 	uint64_t now = clock_mono_ms();
 	long left = sooner(time_left(j), j->limits.next_ms, now);
 
-	left = sooner(left, j->owed ? j->heard_ms + patience(j) : 0, now);
+	/* patience may end while it waits */
+	left = sooner(
+		left, j->owed ? MIN2(j->heard_ms + patience(j), now + JOB_OWED_LOOK_MS) : 0, now);
 	return sooner(sooner(left, j->tokens.next_ms, now), j->alive_ms, now);
 }
 
@@ -233,10 +239,12 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 		if (r < 0)
 			return r;
 	}
-	if (is_silent(j, clock_mono_ms()))
+	if (is_silent(j, clock_mono_ms())) {
+		j->silent = true;
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_CANCELLED,
 			"the client owes something, and was silent for %llu s",
 			(unsigned long long)patience(j) / 1000);
+	}
 	if (time_left(j) == 0)
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
 			"took longer than %llu s (worker.job_time_s)",
