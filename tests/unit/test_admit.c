@@ -1,10 +1,13 @@
 /* Which peer may say what, over every (side, state, message, role): the table, and both listening
  * programs with bodies that cannot be decoded: what is not allowed is dropped without a look at its
- * body. */
+ * body. A message, state or role that is new and not in here fails. */
 #include "config.h"
 
 #include "tests/unit/server_fixture.h"
 
+#include <glob.h>
+
+#include "common/buf.h"
 #include "proto/admit.h"
 #include "worker/job/job_priv.h"
 #include "worker/service_priv.h"
@@ -44,6 +47,19 @@ static const struct expected worker[] = {
 	{ WIRE_JOB_STOP, { "", "-", "", "cp", "cp", "cp", "" } },
 };
 
+/* What a coordinator or a worker says to who has connected to it. */
+static const enum wire_type answers[] = { WIRE_WELCOME, WIRE_REFUSED, WIRE_JOB_QUEUED,
+	WIRE_JOB_PLACED, WIRE_JOB_DENIED, WIRE_STATUS, WIRE_HEARTBEAT_ACK, WIRE_WORKER_CANCEL,
+	WIRE_WORKER_EXPECT, WIRE_JOB_ACCEPTED, WIRE_JOB_REJECTED, WIRE_BLOB_NEED, WIRE_JOB_STARTED,
+	WIRE_JOB_TEXT, WIRE_OUTPUT_BEGIN, WIRE_OUTPUT_CHUNK, WIRE_JOB_RESULT, WIRE_FILE_NEED };
+
+/* Messages of the schemas that are parts of others, or of files. */
+static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile", "FileTimes",
+	"EnvVar", "Unit", "LinkCall", "Trace", "FileRead", "Ticket", "CacheInput", "CacheOutput",
+	"CacheResult", "CacheEntry" };
+
+#define TYPES 1024 /* more than there will be */
+
 static const struct {
 	enum role role;
 	char letter;
@@ -69,13 +85,86 @@ heard(enum admit_at at, unsigned type, size_t state)
 	return NULL;
 }
 
+static bool
+is_answer(unsigned type)
+{
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+		if ((unsigned)answers[i] == type)
+			return true;
+	return false;
+}
+
+static unsigned
+type_named(const char *name)
+{
+	for (unsigned type = 0; type < TYPES; type++)
+		if (wire_info(type) && streq(wire_info(type)->name, name))
+			return type;
+	return 0;
+}
+
+/* Each message of a schema is in the table, an answer, or a part. */
+static void
+know_schema(const char *path)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char *rest, *line;
+
+	assert_int_equal(fs_read_file(path, 1 << 20, &b), 0);
+	assert_int_equal(buf_add(&b, "", 1), 0);
+	rest = (char *)b.p;
+	while ((line = strsep(&rest, "\n"))) {
+		char name[64];
+		bool part = false;
+
+		if (sscanf(line, "message %63[A-Za-z0-9]", name) != 1)
+			continue;
+		for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+			part = part || streq(parts[i], name);
+		if (part == (type_named(name) != 0))
+			fail_msg("%s of %s: no message of the wire, and no part", name, path);
+	}
+}
+
+static void
+test_nothing_is_missing(void **state)
+{
+	const char *dir = getenv("DRAY_TEST_SRCDIR");
+	_cleanup_(freep) char *pattern = path_join(dir ? dir : ".", "proto/*.proto");
+	unsigned bits = 0;
+	glob_t g;
+
+	for (unsigned type = 0; type < TYPES; type++) {
+		bool heard_here = heard(ADMIT_COORDINATOR, type, 0) || heard(ADMIT_WORKER, type, 0);
+
+		if ((heard_here || is_answer(type)) != (wire_info(type) != NULL))
+			fail_msg("type %u: not known here, or there", type);
+		/* Credit goes both ways. */
+		if (heard_here && is_answer(type))
+			fail_msg("type %u is heard, and an answer", type);
+	}
+	for (size_t s = 0; s < ADMIT_STATES; s++)
+		bits |= states[s];
+	assert_int_equal(bits, (1u << ADMIT_STATES) - 1);
+	assert_int_equal(ARRAY_LEN(letters), ROLE_LOCAL + 1);
+	for (size_t i = 0; i < ARRAY_LEN(letters); i++)
+		assert_int_equal(letters[i].role, i);
+	/* A role that is new has the next number, and a name. */
+	assert_string_equal(role_name((enum role)(ROLE_LOCAL + 1)), role_name(ROLE_NONE));
+	assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+	assert_true(g.gl_pathc >= 6);
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		know_schema(g.gl_pathv[i]);
+	globfree(&g);
+}
+
 static void
 test_table(void **state)
 {
 	unsigned yes = 0;
 
 	for (int at = 0; at < ADMIT_SIDES; at++)
-		for (unsigned type = 0; type < 70; type++)
+		for (unsigned type = 0; type < TYPES; type++)
 			for (size_t s = 0; s < ADMIT_STATES; s++)
 				for (size_t r = 0; r < ARRAY_LEN(letters); r++) {
 					const char *v = heard((enum admit_at)at, type, s);
@@ -129,7 +218,7 @@ in_state(struct world *w, enum who who, enum admit_state state)
 static void
 coordinator_hears(struct world *w, enum who who, enum admit_state state, size_t index, char letter)
 {
-	for (unsigned type = 0; type < 70; type++) {
+	for (unsigned type = 0; type < TYPES; type++) {
 		const struct wire_info *info = wire_info(type);
 		const char *v = heard(ADMIT_COORDINATOR, type, index);
 		const Dray__Refused *r;
@@ -166,7 +255,7 @@ test_coordinator(void **state)
 	/* Dropped: not a word. */
 	send_torn(quiet, wire_info(WIRE_WORKER_BYE), 1);
 	expect_done(quiet, WIRE_REFUSED);
-	for (unsigned type = 0; type < 70; type++)
+	for (unsigned type = 0; type < TYPES; type++)
 		if (wire_info(type))
 			send_torn(quiet, wire_info(type), 1);
 	await(watcher, 0, 0, 0);
@@ -181,6 +270,7 @@ struct worker_side {
 	struct job job;
 	void *thread_end;
 	struct world *w;
+	enum role role; /* of the client's key, as the coordinator names it */
 };
 
 static void
@@ -190,10 +280,10 @@ worker_up(struct worker_side *x, struct world *w)
 	x->w = w;
 	x->s.ctx = w->ctx = zmq_ctx_new();
 	x->s.slots = 1;
-	x->s.any_key = true;
 	assert_int_equal(door_new(&x->s.door), 0);
 	x->s.jobs = calloc(1, sizeof(*x->s.jobs));
 	assert_int_equal(clients_init(&x->s), 0);
+	x->role = ROLE_CLIENT;
 	assert_int_equal(zap_new(x->s.ctx, NULL, NULL, &x->s.zap), 0);
 	assert_int_equal(socket_listen(x->s.ctx, ADMIT_WORKER, "tcp://127.0.0.1:*", &w->id[COORD],
 				 500, &x->s.socket, &x->s.endpoint),
@@ -262,6 +352,9 @@ client_in(struct worker_side *x, enum admit_state phase)
 	void *client = connect_as(x->w, CLIENT1);
 	struct wire_msg m;
 
+	assert_int_equal(
+		door_name(x->s.door, x->w->id[CLIENT1].curve_public, x->role, "", clock_mono_ms()),
+		0);
 	if (phase == ADMIT_NEW)
 		return client;
 	hello_versions(client, "client", WIRE_VERSION, WIRE_VERSION);
@@ -279,12 +372,13 @@ client_in(struct worker_side *x, enum admit_state phase)
 }
 
 static void
-worker_hears(struct worker_side *x, enum admit_state phase, size_t index, unsigned type)
+worker_hears(
+	struct worker_side *x, char letter, enum admit_state phase, size_t index, unsigned type)
 {
 	const struct wire_info *info = wire_info(type);
 	const char *v = heard(ADMIT_WORKER, type, index);
 	void *client = client_in(x, phase);
-	bool may = v && strchr(v, 'c'), late = v && strchr(v, '-');
+	bool may = v && strchr(v, letter), late = v && strchr(v, '-');
 	bool to_job = may && phase >= ADMIT_OPENING;
 	struct wire_msg m = WIRE_MSG_INIT;
 	zmq_pollitem_t item = { x->thread_end, 0, ZMQ_POLLIN, 0 };
@@ -334,18 +428,25 @@ test_worker(void **state)
 	struct wire_msg m;
 
 	worker_up(&x, w);
-	for (size_t s = 0; s < ADMIT_STATES; s++)
-		for (unsigned type = 0; type < 70; type++)
-			if (wire_info(type) && states[s] != ADMIT_REGISTERED &&
-				states[s] != ADMIT_DROPPED &&
-				!(type == WIRE_HELLO && states[s] >= ADMIT_OPENING))
-				worker_hears(&x, states[s], s, type);
+	for (size_t r = 1; letters[r].role != ROLE_LOCAL; r++) {
+		bool client = letters[r].role == ROLE_CLIENT || letters[r].role == ROLE_PUBLISHER;
+
+		x.role = letters[r].role;
+		for (size_t s = 0; s < ADMIT_STATES; s++)
+			for (unsigned type = 0; type < TYPES; type++)
+				if (wire_info(type) && states[s] != ADMIT_REGISTERED &&
+					states[s] != ADMIT_DROPPED &&
+					(client || states[s] == ADMIT_NEW) &&
+					!(type == WIRE_HELLO && states[s] >= ADMIT_OPENING))
+					worker_hears(&x, letters[r].letter, states[s], s, type);
+	}
+	x.role = ROLE_CLIENT;
 	/* Dropped: not a word. */
 	quiet = client_in(&x, ADMIT_NEW);
 	send_torn(quiet, wire_info(WIRE_CREDIT), 1);
 	assert_true(worker_says(&x, quiet, WIRE_REFUSED, &m));
 	wire_msg_done(&m);
-	for (unsigned type = 0; type < 70; type++)
+	for (unsigned type = 0; type < TYPES; type++)
 		if (wire_info(type))
 			send_torn(quiet, wire_info(type), 1);
 	assert_false(worker_says(&x, quiet, 0, &m));
@@ -357,6 +458,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing_is_missing),
 		cmocka_unit_test(test_table),
 		T(test_coordinator),
 		cmocka_unit_test_setup_teardown(test_worker, setup_only, teardown),
