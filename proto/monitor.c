@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -68,7 +69,7 @@ struct monitor {
 	struct wire_peer *gone; /* first in, first out: [first, last) */
 	size_t first, last, cap;
 	int oldest, newest; /* of those that said nothing */
-	unsigned n_silent;
+	unsigned n_silent, silent_max;
 	uint64_t look_ms, looked_ms; /* the next look, and the last */
 };
 
@@ -101,6 +102,22 @@ open_monitor(struct monitor *w, void *ctx)
 	return 0;
 }
 
+static unsigned
+silent_default(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur > FD_MAX)
+		return FD_MAX / 4 * 3;
+	return (unsigned)lim.rlim_cur / 4 * 3;
+}
+
+void
+monitor_silent_max(struct monitor *w, unsigned n)
+{
+	w->silent_max = n;
+}
+
 int
 monitor_new(void *ctx, void *socket, struct monitor **ret)
 {
@@ -115,6 +132,7 @@ monitor_new(void *ctx, void *socket, struct monitor **ret)
 	w->socket = socket;
 	w->router = type == ZMQ_ROUTER;
 	w->oldest = w->newest = -1;
+	w->silent_max = silent_default();
 	r = open_monitor(w, ctx);
 	if (r < 0)
 		return r;
@@ -284,7 +302,7 @@ silent_add(struct monitor *w, struct slot *s, int fd)
 		w->oldest = fd;
 	w->newest = fd;
 	s->listed = true;
-	if (++w->n_silent <= MONITOR_SILENT_MAX)
+	if (++w->n_silent <= w->silent_max)
 		return;
 	shutdown(w->oldest, SHUT_RDWR);
 	silent_remove(w, &w->slots[w->oldest]);

@@ -77,8 +77,10 @@ void monitor_note(struct monitor *w, const struct wire_peer *peer);
 #define MONITOR_GRACE_MS 1000
 void monitor_end(struct monitor *w, const struct wire_peer *peer, uint64_t now);
 void monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now);
-/* Of connections that said nothing yet there are so many; one more ends the oldest. */
-#define MONITOR_SILENT_MAX 2048u
+/* Of connections that said nothing yet there are n at most; one more ends the oldest. By default as
+ * many as three quarters of the descriptors: each that is ended may come back, and costs a
+ * handshake. */
+void monitor_silent_max(struct monitor *w, unsigned n);
 /* What all connections have sent, and no message that was taken had in it. Above it those that hold
  * most are ended, and above twice of it those too of which messages are taken. Tell it of each
  * message, and call monitor_look at each turn of the loop, when all that is there was taken; it
