@@ -444,7 +444,9 @@ sched_tick(struct sched *s, uint64_t now)
 	while ((job = TAILQ_FIRST(&s->settling)) && now >= job->deadline)
 		settle(s, job);
 	sched_workers_tick(s);
-	accounts_tick(s);
+	if (accounts_tick(s))
+		TAILQ_FOREACH(w, &s->live, all_link)
+	sched_worker_changed(s, w);
 	notices(s);
 }
 

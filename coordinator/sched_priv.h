@@ -203,7 +203,9 @@ bool account_may(const struct sched *s, const struct sched_job *job);
 /* What became of a slot that it had. */
 void account_wasted(struct sched *s, struct sched_job *job);
 void account_used_well(struct sched_job *job);
-void accounts_tick(struct sched *s);
+/* Whether workers are to be looked at again: jobs of accounts that had to wait are in the queue,
+ * while slots may be free. */
+bool accounts_tick(struct sched *s);
 void accounts_free(struct sched *s);
 
 /* sched_pool.c */

@@ -123,28 +123,18 @@ account_used_well(struct sched_job *job)
 		job->account->wasted = 0;
 }
 
-/* Jobs of accounts that had to wait are in the queue, while slots may be free. */
-static void
-wake(struct sched *s)
-{
-	struct sched_worker *w;
-
-	if (s->now - s->woken_ms < WAKE_MS || s->now >= s->waits_ms + IDLE_MS)
-		return;
-	s->woken_ms = s->now;
-	TAILQ_FOREACH(w, &s->live, all_link)
-	sched_worker_changed(s, w);
-}
-
-void
+bool
 accounts_tick(struct sched *s)
 {
+	bool wake = s->waits_ms && s->now - s->woken_ms >= WAKE_MS &&
+		    s->now < s->waits_ms + IDLE_MS;
 	struct account *a;
 
-	if (s->waits_ms)
-		wake(s);
+	if (wake)
+		s->woken_ms = s->now;
 	while ((a = TAILQ_FIRST(&s->idle)) && s->now - a->idle_ms >= IDLE_MS)
 		account_free(s, a);
+	return wake;
 }
 
 void

@@ -87,7 +87,9 @@ static const struct codegen_row codegen[] = {
 	{ "linker", ACT_LINKER, FIELD(linker), NULL },
 	{ "linker-features", ACT_PROJECT, 0, NULL },
 	{ "linker-flavor", ACT_FLAVOR, FIELD(flavor), NULL },
-	{ "linker-plugin-lto", ACT_FINE, 0, NULL },
+	/* of a linked unit the objects are LLVM's own form, in which a linker takes none of a
+	 * worker's */
+	{ "linker-plugin-lto", ACT_HOME_LINK, 0, "-C linker-plugin-lto" },
 	{ "llvm-args", ACT_LLVM_ARGS, 0, "-C llvm-args that dray does not know" },
 	{ "lto", ACT_LTO, 0, NULL },
 	{ "metadata", ACT_FINE, 0, NULL },

@@ -58,8 +58,8 @@ scenario_setup() {
   both fat-staticlib "${BASE[@]}" --crate-name main --crate-type staticlib --emit dep-info,link -C lto=fat -C embed-bitcode=yes "${USE_LOW[@]}" api.rs
   dep "${LIB[@]}" -O -C linker-plugin-lto low.rs
   both after-plugin "${BIN[@]}" -O -C lto=thin -C embed-bitcode=yes "${USE_LOW[@]}" use.rs
-  # the linker compiles what is left, here; it needs rustc's own lld, which rustc asks for by itself
-  both plugin-bin "${BIN[@]}" -O -C linker-plugin-lto "${USE_LOW[@]}" use.rs
+  # the linker compiles what is left; it needs rustc's own lld, which rustc asks for by itself
+  both_home plugin-bin linker-plugin-lto "${BIN[@]}" -O -C linker-plugin-lto "${USE_LOW[@]}" use.rs
 }
 
 @test "libraries of every type, and several at once" {

@@ -253,6 +253,7 @@ test_reasons_to_compile_here(void **state)
 	HOME(NULL, "rustc", UNIT, "--target", "my/board.json");
 	/* the linker reads it, here */
 	HOME(NULL, "rustc", UNIT, "-C", "linker-plugin-lto=/plugin.so");
+	HOME("linker-plugin-lto", "rustc", UNIT, "--crate-type=bin", "-C", "linker-plugin-lto");
 	HOME(NULL, "rustc", UNIT, "-C", "linker-plugin-lto");
 	HOME("--out-dir", "rustc", "--crate-name=a", "--crate-type=lib", "a.rs");
 	HOME("--crate-name", "rustc", "--crate-type=lib", "--out-dir=/o", "a.rs");
