@@ -313,7 +313,8 @@ scene_close(struct scene *s)
 }
 
 static void
-receive(struct scene *s, const char *name, Dray__OutputKind kind, const char *content)
+receive_bytes(
+	struct scene *s, const char *name, Dray__OutputKind kind, const char *content, size_t n)
 {
 	Dray__OutputBegin b;
 	Dray__OutputChunk c;
@@ -321,20 +322,32 @@ receive(struct scene *s, const char *name, Dray__OutputKind kind, const char *co
 	char copy[200];
 
 	snprintf(copy, sizeof(copy), "%s", name);
-	assert_int_equal(digest_bytes(content, strlen(content), &d), 0);
+	assert_int_equal(digest_bytes(content, n, &d), 0);
 	dray__output_begin__init(&b);
 	b.output = s->n;
 	b.name = copy;
 	b.kind = kind;
-	b.size = strlen(content);
+	b.size = n;
 	b.digest.data = d.b;
 	b.digest.len = DIGEST_SIZE;
 	assert_int_equal(outputs_begin(s->outputs, &b), 0);
 	dray__output_chunk__init(&c);
 	c.output = s->n++;
 	c.last = true;
-	assert_int_equal(outputs_chunk(s->outputs, &c, content, strlen(content)), 0);
+	assert_int_equal(outputs_chunk(s->outputs, &c, content, n), 0);
 }
+
+static void
+receive(struct scene *s, const char *name, Dray__OutputKind kind, const char *content)
+{
+	receive_bytes(s, name, kind, content, strlen(content));
+}
+
+/* As an rlib had it before Rust 1.64. */
+#define METADATA "rust\0\0\0\012meta"
+#define RLIB                                                        \
+	"!<arch>\nlib.rmeta/      0           0     0     644     " \
+	"12        `\n" METADATA
 
 static void
 expect_said(struct scene *s, const char *want)
@@ -388,14 +401,14 @@ test_relay_order(void **state)
 
 	make(&m, "lib", "src/lib.rs", more);
 	scene_open(&s, &m, "A=1");
-	receive(&s, "x-7.d", FILE_KIND, "o: s\n\n# env-dep:A=1\n");
+	receive(&s, "x-7.d", FILE_KIND, "o: src/lib.rs\n\nsrc/lib.rs:\n\n# env-dep:A=1\n");
 	assert_false(placed(&m, "x-7.d"));
 	assert_int_equal(relay_text(s.relay, false, d, 10), 0);
 	expect_said(&s, ""); /* no line yet */
 	assert_int_equal(feed(&s, d + 10), 0);
 	assert_true(placed(&m, "x-7.d"));
 	expect_said(&s, d);
-	receive(&s, "libx-7.rmeta", FILE_KIND, "meta");
+	receive_bytes(&s, "libx-7.rmeta", FILE_KIND, METADATA, sizeof(METADATA) - 1);
 	assert_int_equal(feed(&s, r), 0);
 	assert_true(placed(&m, "libx-7.rmeta"));
 	expect_said(&s, r);
@@ -404,7 +417,7 @@ test_relay_order(void **state)
 	assert_int_equal(memo_get_artifact(memo, p, &externs), 0);
 	assert_int_equal(externs.n, 1);
 	/* the link line waits for the rlib to be in its place */
-	receive(&s, "libx-7.rlib", FILE_KIND, "rlib");
+	receive_bytes(&s, "libx-7.rlib", FILE_KIND, RLIB, sizeof(RLIB) - 1);
 	assert_int_equal(feed(&s, l), 0);
 	assert_int_equal(feed(&s, "{\"more\":1}\nend"), 0);
 	expect_said(&s, "");
@@ -438,9 +451,13 @@ test_relay_faults(void **state)
 
 	make(&m, "lib", "src/lib.rs", more);
 	scene_open(&s, &m, "SECRET=1");
-	receive(&s, "x-7.d", FILE_KIND, "o: s\n\n# env-dep:SECRET\n");
+	receive(&s, "x-7.d", FILE_KIND, "o: src/lib.rs\n\nsrc/lib.rs:\n\n# env-dep:SECRET\n");
 	expect_fault(&s, d, RELAY_WITHHELD, "needs the environment: SECRET");
 	assert_false(placed(&m, "x-7.d"));
+	scene_close(&s);
+	scene_open(&s, &m, "A=1");
+	receive(&s, "x-7.d", FILE_KIND, "o: src/other.rs\n\nsrc/other.rs:\n");
+	expect_fault(&s, d, RELAY_WORKER, "dep-info without the crate's source");
 	scene_close(&s);
 	scene_open(&s, &m, "A=1");
 	expect_fault(&s, r, RELAY_WORKER, "it announced a file that it did not send");
@@ -484,7 +501,7 @@ test_relay_alias(void **state)
 static void
 test_relay_mapped(void **state)
 {
-	const char *more[] = LIB_ARGS;
+	const char *more[] = { "--emit=dep-info,metadata", NULL };
 	_cleanup_(made_done) struct made m = { .mapping = { .workspace = "/ws",
 						       .target_dir = "/ws/target" } };
 	_cleanup_(freep) char *want = NULL;
@@ -504,6 +521,8 @@ test_relay_mapped(void **state)
 	assert_int_equal(feed(&s, "{\"file_name\":\"/cargo/build-dir/g.rs\"}\n"), 0);
 	expect_said(&s, "{\"file_name\":\"/ws/target/g.rs\"}\n");
 	assert_int_equal(feed(&s, "{\"file_name\":\"./a.rs\"}"), 0);
+	receive(&s, "x-7.d", FILE_KIND, "o: src/lib.rs\n\nsrc/lib.rs:\n");
+	receive(&s, "libx-7.rmeta", FILE_KIND, "meta");
 	assert_int_equal(relay_finish(s.relay, false), 0);
 	expect_said(&s, "{\"file_name\":\"./a.rs\"}");
 	scene_close(&s);
