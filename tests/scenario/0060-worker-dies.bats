@@ -64,6 +64,7 @@ outcome() {
   outcome local
 }
 
+# bats test_tags=long
 @test "as the rmeta has been made there" {
   slow_app after
   farm_start 2
@@ -137,6 +138,7 @@ outcome() {
   build_finish 180
 }
 
+# bats test_tags=long
 @test "SIGTERM: the running job is finished, then the worker ends with status 0" {
   slow_app before
   farm_start 1

@@ -54,6 +54,7 @@ wide() {
   [ "$(cat "$FARM/shim/rustc.now")" -eq 0 ]
 }
 
+# bats test_tags=long
 @test "-j200 and two slots: links of what the farm compiled" {
   wide "$WORK/app" 16
   counted "$FARM/shim" cc "$(command -v cc)"
@@ -70,6 +71,7 @@ wide() {
   [ "$(cat "$FARM/shim/cc.now")" -eq 0 ]
 }
 
+# bats test_tags=long
 @test "-j200 and two slots: all fall back at once" {
   wide "$WORK/app" 16
   counted "$FARM/shim" rustc "$(rustc --print sysroot)/bin/rustc"

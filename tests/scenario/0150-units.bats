@@ -10,6 +10,7 @@ scenario_setup() {
   units_setup
 }
 
+# bats test_tags=long
 @test "strip, panic=abort, code models, debug info: a program of each" {
   source_bin main.rs
   both c1 "${BIN[@]}" -C strip=debuginfo -g main.rs
@@ -20,6 +21,7 @@ scenario_setup() {
   both c6 "${BIN[@]}" -C force-frame-pointers=yes -C symbol-mangling-version=v0 -C overflow-checks=on main.rs
   both c7 "${BIN[@]}" -C link-dead-code -C relro-level=partial -C default-linker-libraries=yes main.rs
 }
+# bats test_tags=long
 @test "split debug info: unpacked leaves .dwo files, packed a .dwp" {
   source_bin main.rs
   source_lib low.rs
@@ -158,6 +160,7 @@ scenario_setup() {
   ! command -v ld >/dev/null || both ld-named "${BARE[@]}" -C linker=ld bare.rs
 }
 
+# bats test_tags=long
 @test "assembler, LLVM's and MIR's text, objects" {
   source_bin main.rs
   source_lib low.rs

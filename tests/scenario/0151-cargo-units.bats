@@ -94,6 +94,7 @@ ON_FARM='.where == "farm"'
   RUSTFLAGS='-C instrument-coverage' twice "$ON_FARM" build --target x86_64-unknown-linux-gnu
 }
 
+# bats test_tags=long
 @test "another target with a std, and a build directory of its own" {
   [ ! -d "$(rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-musl" ] ||
     twice "$ON_FARM" build --bins --target x86_64-unknown-linux-musl

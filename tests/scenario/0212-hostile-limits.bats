@@ -315,6 +315,7 @@ EOF
   stopped_by "took longer than $((2 * PATIENCE)) s (worker.job_time_s)"
 }
 
+# bats test_tags=long
 @test "a crate that prints ten gigabytes" {
   farm_with -o worker.job_output_max=4M
   hostile "$WORK/app" <<'EOF'

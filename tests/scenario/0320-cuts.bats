@@ -95,6 +95,7 @@ each_chunk() {
   done
 }
 
+# bats test_tags=long
 @test "on the way to the worker" {
   each_chunk up 1000000 4
 }

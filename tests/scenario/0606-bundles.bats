@@ -206,6 +206,7 @@ deep_archive() {
   missed words_sys 'libwords.a changed'
   hits mid build_script_build
 }
+# bats test_tags=long
 @test "a C archive inside of a library's rlib changes: linked again" {
   deep_archive static=words
   bundle app 'libwords_sys'

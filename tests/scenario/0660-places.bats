@@ -47,6 +47,7 @@ last() {
   tail -n 1 "$JOBS" | jq -r "$1"
 }
 
+# bats test_tags=long
 @test "sources at places that sound like the system's" {
   local place out=$WORK/out
   command -v bwrap >/dev/null || skip "no bubblewrap"

@@ -111,6 +111,7 @@ mknodat           kept
 END
 }
 
+# bats test_tags=long
 @test "on the way to a farm: the unit goes there or comes home" {
   local call where wait error
   truths one

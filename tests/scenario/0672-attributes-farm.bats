@@ -11,6 +11,7 @@ on_farm() {
   [ "$(job app where)" = farm ] || { show_cache; return 1; }
 }
 
+# bats test_tags=long
 @test "by path and by descriptor, of files and directories" {
   stamps 'use std::os::unix::fs::PermissionsExt;
     let _ = text;

@@ -125,6 +125,7 @@ refused() {
   (cd "$WORK" && find app outside | sort) | diff "$LOGS/before" -
 }
 
+# bats test_tags=long
 @test "dray up builds, and says why, where the cache directory is refused" {
   local dir
   package "$WORK/app" app

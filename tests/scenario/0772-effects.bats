@@ -32,6 +32,7 @@ effect() {
   done
 }
 
+# bats test_tags=long
 @test "mode, owner and times of a file, by its path" {
   with_macro "$WORK/app"
   (cd "$WORK/app" && cargo generate-lockfile -q)

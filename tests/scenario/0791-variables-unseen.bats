@@ -60,6 +60,7 @@ runs() {
   [[ "$(job app not_stored)" = *"a C compiler may have put the time into"* ]] || { show_cache; false; }
 }
 
+# bats test_tags=long
 @test "a run of a CI is named in a script that is included, in a module, and in a program" {
   app=$WORK/app
   with_macro "$app"

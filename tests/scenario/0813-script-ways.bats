@@ -92,6 +92,7 @@ END
   says "$WORK/app" 7
 }
 
+# bats test_tags=long
 @test "check, test and doc after a build share its run, and find it after cargo clean, of a package, too" {
   package "$WORK/app" app lib
   member "$WORK/app/low" low lib

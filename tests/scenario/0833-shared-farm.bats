@@ -162,6 +162,7 @@ failed_there() {
   same_text text
 }
 
+# bats test_tags=long
 @test "errors on the farm are plain cargo's: in a member, in one that it calls, in what that took from OUT_DIR" {
   two_checkouts
   farm_start
@@ -267,6 +268,7 @@ linked_again() {
   same_text home
 }
 
+# bats test_tags=long
 @test "cargo check and clippy go to the farm, and are found from another checkout" {
   two_checkouts
   farm_start
