@@ -23,10 +23,8 @@
  * below; the rest are small. A full queue is -EAGAIN to the sender, never memory without end. What
  * goes out of a worker has chunks in it.
  *
- * What comes in by TCP at a listening socket is not bounded here: of a connection whose queue is
- * full libzmq 4.3 stops reading, and if it then ends, the next heartbeat to it, or one of its own
- * among what was read before, ends this process (stream_engine_base.cpp: assertion !_io_error).
- * What it holds is bounded by monitor_look. */
+ * What comes in by TCP at a listening socket is not bounded here: libzmq 4.3 may end this process
+ * when a connection whose queue is full is lost. What it holds is bounded by monitor_look. */
 #define QUEUE_MAX 4096
 #define QUEUE_IN_MAX 64 /* over ipc */
 #define QUEUE_OUT_WORKER_MAX 512
