@@ -5,13 +5,13 @@
 #include "client/wrap/distrust.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "common/buf.h"
 #include "common/fs.h"
+#include "common/lines.h"
 
 /* Some thousand workers. A farm whose workers are all bad is not for this file to tell. */
 #define FILE_MAX (256u * 1024)
@@ -36,16 +36,8 @@ parse(char *line, uint64_t now_s, char *ret[FIELDS])
 	uint64_t until;
 	char *end;
 
-	for (size_t i = 0; i < FIELDS; i++) {
-		ret[i] = line;
-		end = strchr(line, '\t');
-		if (i + 1 == FIELDS)
-			break;
-		if (!end)
-			return false;
-		*end = '\0';
-		line = end + 1;
-	}
+	if (!lines_split(line, ret, FIELDS))
+		return false;
 	until = strtoull(ret[0], &end, 10);
 	return end != ret[0] && !*end && (until == DISTRUST_EVER || now_s < until);
 }
@@ -71,40 +63,27 @@ distrust_find(const char *cache_dir, const char *key, const char *name, uint64_t
 	return false;
 }
 
-static void
-make_plain(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ')
-			*s = ' ';
-}
-
 int
 distrust_add(const char *cache_dir, const char *key, const char *name, uint64_t until_s,
 	const char *reason)
 {
 	_cleanup_(freep) char *path = list_path(cache_dir), *line = NULL;
-	_cleanup_(closep) int fd = -1;
 	char text[DISTRUST_REASON_MAX], plain[80];
 	struct stat st;
-	int r;
+	off_t size;
 
 	if (!path)
 		return -ENOENT;
 	snprintf(text, sizeof(text), "%s", reason);
 	snprintf(plain, sizeof(plain), "%s", name);
-	make_plain(text);
-	make_plain(plain);
+	lines_plain(text);
+	lines_plain(plain);
 	if (asprintf(&line, "%" PRIu64 "\t%s\t%s\t%s\n", until_s, key, plain, text) < 0) {
 		line = NULL;
 		return -ENOMEM;
 	}
-	r = fs_mkdir_p(cache_dir, 0700);
-	if (r < 0)
-		return r;
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	return st.st_size > (off_t)(FILE_MAX - strlen(line)) ? -EFBIG
-							     : fs_write_all(fd, line, strlen(line));
+	if (stat(path, &st) == 0 && st.st_size > (off_t)(FILE_MAX - strlen(line)))
+		return -EFBIG;
+	size = lines_append(path, line, strlen(line));
+	return (int)MIN2(size, (off_t)0);
 }

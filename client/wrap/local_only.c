@@ -5,14 +5,13 @@
 #include "client/wrap/local_only.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "common/buf.h"
 #include "common/environ.h"
 #include "common/fs.h"
+#include "common/lines.h"
 
 #define FILE_MAX (256u * 1024)
 #define DAY_S (24 * 60 * 60)
@@ -29,16 +28,8 @@ local_only_parse(char *line, uint64_t now_s, struct local_only *ret)
 {
 	char *field[FIELDS], *end;
 
-	for (size_t i = 0; i < FIELDS; i++) {
-		field[i] = line;
-		end = strchr(line, '\t');
-		if (i + 1 == FIELDS)
-			break;
-		if (!end)
-			return false;
-		*end = '\0';
-		line = end + 1;
-	}
+	if (!lines_split(line, field, FIELDS))
+		return false;
 	ret->time_s = strtoull(field[0], &end, 10);
 	if (end == field[0] || *end || ret->time_s > now_s ||
 		now_s - ret->time_s > (uint64_t)LOCAL_ONLY_DAYS * DAY_S)
@@ -138,45 +129,29 @@ shorten(const char *cache_dir, const char *path, uint64_t now_s)
 	fs_write_atomic(path, b.p, b.n, 0600);
 }
 
-static void
-make_plain(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ')
-			*s = ' ';
-}
-
 int
 local_only_add(const char *cache_dir, const char *crate, uint64_t now_s, const char *reason)
 {
 	_cleanup_(freep) char *path = list_path(cache_dir), *line = NULL;
-	_cleanup_(closep) int fd = -1;
 	char text[LOCAL_ONLY_REASON_MAX];
 	struct place_search s = { .reason = NULL };
-	struct stat st;
-	int r;
+	off_t size;
 
 	if (!this_package(crate, &s))
 		return 0;
 	if (!path)
 		return -ENOENT;
 	snprintf(text, sizeof(text), "%s", reason);
-	make_plain(text);
+	lines_plain(text);
 	if (asprintf(&line, "%" PRIu64 "\t%s\t%s\t%s\t%s\n", now_s, s.package, s.version, crate,
 		    text) < 0) {
 		line = NULL;
 		return -ENOMEM;
 	}
-	r = fs_mkdir_p(cache_dir, 0700);
-	if (r < 0)
-		return r;
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	r = fs_write_all(fd, line, strlen(line));
-	if (r == 0 && fstat(fd, &st) == 0 && st.st_size > (off_t)FILE_MAX)
+	size = lines_append(path, line, strlen(line));
+	if (size > (off_t)FILE_MAX)
 		shorten(cache_dir, path, now_s);
-	return r;
+	return (int)MIN2(size, (off_t)0);
 }
 
 int

@@ -15,6 +15,7 @@
 
 #include "cache/entry.h"
 #include "common/fs.h"
+#include "common/lines.h"
 
 #define HEX_LEN (DIGEST_HEX_SIZE - 1)
 
@@ -125,19 +126,9 @@ static off_t
 append(const char *file, const struct digest *key, const char *path)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	_cleanup_(closep) int fd = -1;
-	struct stat st;
 	int r = add_to(&b, key, path);
 
-	if (r < 0)
-		return r;
-	fd = open(file, flags, 0600);
-	if (fd < 0 && errno == ENOENT && fs_mkdir_parent(file, 0700) == 0)
-		fd = open(file, flags, 0600);
-	if (fd < 0 || write(fd, b.p, b.n) < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	return st.st_size;
+	return r < 0 ? r : lines_append(file, b.p, b.n);
 }
 
 /* ---- marking */
