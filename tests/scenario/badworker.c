@@ -120,8 +120,9 @@ send_on(void *to, const struct wire_peer *peer, enum wire_type type, const Proto
 	zmq_msg_init_size(&payload, n);
 	if (n)
 		memcpy(zmq_msg_data(&payload), p, n);
-	while (wire_send_job(to, peer, number, type, body, has ? &payload : NULL) == -EAGAIN)
-		usleep(1000);
+	/* both sides' credit is far below what a queue takes */
+	if (wire_send_job(to, peer, number, type, body, has ? &payload : NULL) == -EAGAIN)
+		die("a queue is full");
 	zmq_msg_close(&payload);
 }
 
