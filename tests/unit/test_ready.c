@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <sys/stat.h>
 
+#include "tests/unit/tools_fixture.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "worker/job/tokens.h"
@@ -53,30 +54,6 @@ static const char probe[] =
 	"unshare -m true; unshare -U true; mount --move \"$OUT\" /home 2>&1 | cut -c1-20\n"
 	"ulimit -n; ulimit -c; echo to err >&2; exit 3\n";
 
-static char *
-below(const char *dir, const char *name)
-{
-	char *s = path_join(dir, name);
-
-	assert_non_null(s);
-	return s;
-}
-
-static void
-install(const struct place *p, const char *tool)
-{
-	const char *build = getenv("DRAY_TEST_BUILDDIR");
-	_cleanup_(freep) char *from = below(build ? build : ".", tool);
-	_cleanup_(freep) char *to = below(p->tools, path_basename(tool));
-	_cleanup_(closep) int in = fs_open_regular(from, NULL), out = -1;
-
-	if (in < 0)
-		fail_msg("%s is not built", from);
-	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-	assert_true(out >= 0);
-	assert_int_equal(fs_copy_fd(in, out), 0);
-}
-
 static void
 make_toolchain(struct place *p)
 {
@@ -114,9 +91,9 @@ set_up(void **state)
 	assert_int_equal(chmod(p->dir, 0755), 0);
 	assert_int_equal(fs_mkdir_p(p->jobs, 0755), 0);
 	assert_int_equal(fs_mkdir_p(p->tools, 0755), 0);
-	install(p, "worker/dray-exec");
-	install(p, "worker/dray-ld");
-	install(p, "trace/dray-env.so");
+	install(p->tools, "worker/dray-exec");
+	install(p->tools, "worker/dray-ld");
+	install(p->tools, "trace/dray-env.so");
 	make_toolchain(p);
 	assert_int_equal(conf_parse("", 0, "test", &p->conf, &error), 0);
 	assert_int_equal(filters_make(false, &p->filters), 0);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <sys/stat.h>
 
+#include "tests/unit/tools_fixture.h"
 #include "common/clock.h"
 #include "toolchain/elf.h"
 #include "common/fs.h"
@@ -43,15 +44,6 @@ struct place {
 	struct sandbox_usage usage;
 };
 
-static char *
-below(const char *dir, const char *name)
-{
-	char *s = path_join(dir, name);
-
-	assert_non_null(s);
-	return s;
-}
-
 static void
 make_dir(const char *dir, const char *name)
 {
@@ -59,21 +51,6 @@ make_dir(const char *dir, const char *name)
 
 	assert_true(asprintf(&path, "%s/%s", dir, name) > 0);
 	assert_int_equal(fs_mkdir_p(path, 0755), 0);
-}
-
-static void
-install(const struct place *p, const char *tool)
-{
-	const char *build = getenv("DRAY_TEST_BUILDDIR");
-	_cleanup_(freep) char *from = below(build ? build : ".", tool);
-	_cleanup_(freep) char *to = below(p->bin, path_basename(tool));
-	_cleanup_(closep) int in = fs_open_regular(from, NULL), out = -1;
-
-	if (in < 0)
-		fail_msg("%s is not built", from);
-	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-	assert_true(out >= 0);
-	assert_int_equal(fs_copy_fd(in, out), 0);
 }
 
 static void
@@ -103,9 +80,9 @@ set_up(void **state)
 	make_dir(p->state, "jobs");
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		make_dir(p->root, dirs[i]);
-	install(p, "worker/dray-exec");
-	install(p, "worker/dray-ld");
-	install(p, "trace/dray-env.so");
+	install(p->bin, "worker/dray-exec");
+	install(p->bin, "worker/dray-ld");
+	install(p->bin, "trace/dray-env.so");
 	assert_int_equal(filters_make(false, &p->filters), 0);
 	p->spec = (struct sandbox_spec){ .root = p->root,
 		.bin = p->bin,

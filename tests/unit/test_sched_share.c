@@ -15,6 +15,16 @@ ask_for(struct world *w, unsigned id, uint64_t account)
 	return sched_job_add(w->s, &info, w->now);
 }
 
+/* The job starts, and ends as it should after so much processor time. */
+static void
+ran(struct world *w, struct sched_worker *a, unsigned id, uint64_t cpu_us)
+{
+	struct job_id j = jid(id);
+
+	started(w, a, id);
+	assert_int_equal(sched_job_ended(w->s, a, &j, true, cpu_us, w->now), 0);
+}
+
 static unsigned running[64], n_running;
 
 /* Runs what is placed until `until` was: each job takes cpu_us. Returns how many ended before. */
@@ -36,10 +46,7 @@ run_until(struct world *w, struct sched_worker *a, unsigned until, uint64_t cpu_
 		now = n_running;
 		assert_true(now > 0);
 		for (unsigned k = 0; k < now; k++) {
-			struct job_id j = jid(running[k]);
-
-			started(w, a, running[k]);
-			assert_int_equal(sched_job_ended(w->s, a, &j, true, cpu_us, w->now), 0);
+			ran(w, a, running[k], cpu_us);
 			assert_int_equal(finished(w, running[k]), 0);
 			done++;
 		}
@@ -78,7 +85,6 @@ test_seconds_count(void **state)
 {
 	struct world *w = *state;
 	struct sched_worker *a = worker(w, "a", 1);
-	struct job_id j = jid(1);
 
 	assert_int_equal(ask_for(w, 1, 7), 0);
 	take(w);
@@ -88,15 +94,12 @@ test_seconds_count(void **state)
 	assert_int_equal(ask_for(w, 4, 8), 0);
 	assert_int_equal(ask_for(w, 5, 8), 0);
 	take(w);
-	started(w, a, 1);
-	assert_int_equal(sched_job_ended(w->s, a, &j, true, 60000000, w->now), 0);
+	ran(w, a, 1, 60000000);
 	/* One minute of 7's: all of 8's small ones come before its next. */
 	for (unsigned id = 3; id <= 5; id++) {
 		take(w);
 		expect_place(w, w->n - 1, id, a);
-		j = jid(id);
-		started(w, a, id);
-		assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000000, w->now), 0);
+		ran(w, a, id, 1000000);
 	}
 	take(w);
 	expect_place(w, w->n - 1, 2, a);
@@ -108,15 +111,12 @@ test_idle_saves_nothing(void **state)
 {
 	struct world *w = *state;
 	struct sched_worker *a = worker(w, "a", 1);
-	struct job_id j;
 
 	for (unsigned id = 1; id <= 50; id++) {
 		assert_int_equal(ask_for(w, id, 7), 0);
 		take(w);
 		expect_place(w, w->n - 1, id, a);
-		j = jid(id);
-		started(w, a, id);
-		assert_int_equal(sched_job_ended(w->s, a, &j, true, 10000000, w->now), 0);
+		ran(w, a, id, 10000000);
 		assert_int_equal(finished(w, id), 0);
 	}
 	/* 7 had the farm alone for 500 s. 8 comes, and they take turns. */
@@ -137,13 +137,11 @@ test_alone_costs_nothing(void **state)
 {
 	struct world *w = *state;
 	struct sched_worker *a = worker(w, "a", 1);
-	struct job_id j = jid(1);
 
 	assert_int_equal(ask_for(w, 1, 7), 0);
 	take(w);
 	expect_place(w, 0, 1, a);
-	started(w, a, 1);
-	assert_int_equal(sched_job_ended(w->s, a, &j, true, 500000000, w->now), 0);
+	ran(w, a, 1, 500000000);
 	assert_int_equal(finished(w, 1), 0);
 	for (unsigned id = 61; id <= 64; id++)
 		assert_int_equal(ask_for(w, id, 8), 0);
@@ -230,9 +228,7 @@ test_kept_slots_cost(void **state)
 		/* Two of the other's, of a second each, come before its next. */
 		for (unsigned k = id + 2; k <= id + 3; k++) {
 			assert_int_equal(take_place(w), k);
-			j = jid(k);
-			started(w, a, k);
-			assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000000, w->now), 0);
+			ran(w, a, k, 1000000);
 			assert_int_equal(finished(w, k), 0);
 		}
 		sched_owner_gone(w->s, 100 + id, w->now);

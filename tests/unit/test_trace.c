@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "tests/unit/tools_fixture.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "trace/set.h"
@@ -229,30 +230,6 @@ struct place {
 	unsigned asks;
 };
 
-static char *
-below(const char *dir, const char *name)
-{
-	char *s = path_join(dir, name);
-
-	assert_non_null(s);
-	return s;
-}
-
-static void
-install(const struct place *p, const char *tool)
-{
-	const char *build = getenv("DRAY_TEST_BUILDDIR");
-	_cleanup_(freep) char *from = below(build ? build : ".", tool);
-	_cleanup_(freep) char *to = below(p->stage.bin, path_basename(tool));
-	_cleanup_(closep) int in = fs_open_regular(from, NULL), out = -1;
-
-	if (in < 0)
-		fail_msg("%s is not built", from);
-	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-	assert_true(out >= 0);
-	assert_int_equal(fs_copy_fd(in, out), 0);
-}
-
 static void
 make_dir(const char *dir, const char *name)
 {
@@ -281,8 +258,8 @@ set_up(void **state)
 	make_dir(p->dir, "bin");
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		make_dir(p->stage.root, dirs[i]);
-	install(p, "worker/dray-exec");
-	install(p, "trace/dray-env.so");
+	install(p->stage.bin, "worker/dray-exec");
+	install(p->stage.bin, "trace/dray-env.so");
 	make_unit(&p->unit);
 	p->unit.sysroot = (char *)"/usr";
 	p->unit.out_dir = (char *)"/out";
