@@ -41,7 +41,8 @@ struct place {
 
 static const char probe[] =
 	"#!/bin/sh\n"
-	"[ \"$1\" = leave ] && { sleep 1000 </dev/null >/dev/null 2>&1 & exit 0; }\n"
+	"[ \"$1\" = leave ] && { PATH=/usr/bin:/bin; sleep 1000 </dev/null >/dev/null 2>&1 &\n"
+	"  until grep -q sleep /proc/$!/comm; do :; done; echo left; exit 0; }\n"
 	"echo \"$PATH\"; PATH=/usr/bin:/bin; pwd; umask; id; echo \"$@\"; env | sort\n"
 	"cut -d' ' -f5,6 /proc/self/mountinfo | sort\n"
 	"ls -1AF / /home/u \"$PWD\" /.dray/bin /tmp /home/u/toolchain/lib/rustlib/*\n"
@@ -360,6 +361,7 @@ test_ends_alone(void **state)
 	assert_int_equal(run.r.box.phase, SANDBOX_ENDED);
 	assert_int_equal(run.r.box.status, 0);
 	assert_true(run.r.box.alone);
+	assert_int_equal(run.said[0].n, strlen("left\n"));
 	assert_true(run.r.box.usage.peak_rss > 0);
 	done(&run);
 	token_bank_done(&bank);
