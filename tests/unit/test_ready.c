@@ -195,12 +195,15 @@ drain(struct sandbox *box, struct buf *said)
 }
 
 static void
-fill_root(const struct stage *s, const char *cwd)
+fill_root(const struct stage *s, const Dray__Unit *u)
 {
-	_cleanup_(freep) char *path = NULL;
+	for (size_t i = 0; i <= u->n_files; i++) {
+		_cleanup_(freep) char *path = NULL;
 
-	assert_true(asprintf(&path, "%s%s/given", s->root, cwd) > 0);
-	assert_int_equal(fs_write_atomic(path, "a file\n", 7, 0644), 0);
+		assert_true(asprintf(&path, "%s%s%s", s->root, i ? u->files[i - 1]->path : u->cwd,
+				    i ? "" : "/given") > 0);
+		assert_int_equal(fs_write_atomic(path, "a file\n", 7, 0644), 0);
+	}
 }
 
 struct run {
@@ -246,7 +249,7 @@ run_in(struct place *p, bool ready, struct token_bank *bank, struct run *run)
 	}
 	assert_int_equal(r, 0);
 	l.user = run->r.user;
-	fill_root(&run->r.stage, p->unit.cwd);
+	fill_root(&run->r.stage, &p->unit);
 	r = ready ? launch_order(&l, &run->r.box, &why) : launch_start(&l, &run->r.box, &why);
 	if (r < 0)
 		fail_msg("%s", why);
@@ -326,6 +329,21 @@ test_same_below_tmp(void **state)
 
 	open_pool(p);
 	same_job(p, "/tmp/project/w", "/tmp/target/deps");
+}
+
+/* Its name is a mount, like that of a directory. */
+static void
+test_same_file_in_tmp(void **state)
+{
+	static char path[] = "/tmp/main.rs";
+	struct place *p = *state;
+	Dray__UnitFile file = DRAY__UNIT_FILE__INIT, *files[] = { &file };
+
+	open_pool(p);
+	file.path = path;
+	p->unit.files = files;
+	p->unit.n_files = 1;
+	same_job(p, "/home/u/w", "/home/u/w/target/deps");
 }
 
 static void
@@ -614,6 +632,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_same_as_started),
 		TEST(test_same_below_tmp),
+		TEST(test_same_file_in_tmp),
 		TEST(test_same_own_user),
 		TEST(test_ends_alone),
 		TEST(test_taken_once),

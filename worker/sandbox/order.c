@@ -54,6 +54,17 @@ open_namespaces(const struct sandbox *box, int *ret_mnt, int *ret_user)
 	return 0;
 }
 
+/* What a directory or a file is mounted on. */
+static int
+make_mount_point(const char *from, const char *to)
+{
+	struct stat st;
+
+	if (lstat(from, &st) < 0)
+		return -1;
+	return S_ISDIR(st.st_mode) ? mkdir(to, 0755) : mknod(to, S_IFREG | 0644, 0);
+}
+
 /* In a child of a process with threads: only calls of the kernel. paths: from and to by turns. */
 static int
 mount_there(int mnt, int user, const char *out_dir, const struct strv *paths)
@@ -65,7 +76,7 @@ mount_there(int mnt, int user, const char *out_dir, const struct strv *paths)
 	if (paths->n && mount("/", SANDBOX_AHEAD_TREE, NULL, MS_BIND, NULL) < 0)
 		return errno;
 	for (size_t i = 0; i + 1 < paths->n; i += 2)
-		if (mkdir(paths->v[i + 1], 0755) < 0 ||
+		if (make_mount_point(paths->v[i], paths->v[i + 1]) < 0 ||
 			mount(paths->v[i], paths->v[i + 1], NULL, MS_BIND, NULL) < 0)
 			return errno;
 	if (paths->n && umount2(SANDBOX_AHEAD_TREE, MNT_DETACH) < 0)
