@@ -624,6 +624,120 @@ test_failures(void **state)
 	assert_int_equal(entries(p->jobs), 0);
 }
 
+/* None leaves a descriptor, a user or a directory behind. */
+static void
+test_failures_leave_nothing(void **state)
+{
+	struct place *p = *state;
+	const struct passwd *own = getpwuid(geteuid());
+	const struct job_users_conf c = { own ? own->pw_name : NULL, geteuid(), getegid(), 1 };
+	_cleanup_(freep) char *tool = below(p->tools, "dray-exec"), *why = NULL;
+	unsigned before;
+	struct ready none = READY_INIT;
+
+	(void)job_users_open(&c, &p->users, &why);
+	assert_int_equal(fs_write_atomic(tool, "#!/nowhere\n", 11, 0755), 0);
+	p->ready.rest_ms = 1;
+	open_pool(p);
+	before = entries("/proc/self/fd");
+	for (int i = 0; i < 50; i++) {
+		ready_want(p->pool, &p->key);
+		ready_clear(p->pool, &none); /* after it */
+		ready_settle(p->pool);
+		none = (struct ready)READY_INIT;
+		poll(NULL, 0, 2);
+	}
+	assert_int_equal(ready_count(p->pool), 0);
+	assert_int_equal(entries("/proc/self/fd"), before);
+	assert_int_equal(entries(p->jobs), 0);
+	if (p->users) {
+		struct job_user *u = job_users_take(p->users);
+
+		assert_non_null(u);
+		job_users_give(u);
+	}
+}
+
+/* The thread is held up: two wait for it, the third is removed at once. */
+static void
+test_removal_is_bounded(void **state)
+{
+	static const char slow[] = "#!/bin/sh\nexec /bin/sleep 60\n";
+	static const char *const names[] = { "a", "b", "c" };
+	char cwd[] = "/w", out[] = "/out";
+	struct place *p = *state;
+	_cleanup_(freep) char *tool = below(p->tools, "dray-exec");
+	uint64_t until = clock_mono_ms() + PATIENCE_MS;
+	pid_t bwrap = 0;
+
+	p->unit.cwd = cwd;
+	p->unit.out_dir = out;
+	assert_int_equal(fs_write_atomic(tool, slow, strlen(slow), 0755), 0);
+	open_pool(p);
+	ready_want(p->pool, &p->key);
+	while (!bwrap || !child_of(bwrap)) {
+		assert_true(clock_mono_ms() < until);
+		bwrap = child_of(getpid());
+	}
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct ready r = READY_INIT;
+
+		assert_int_equal(stage_new(&(struct stage_spec){ .jobs = p->jobs,
+						   .job = names[i],
+						   .tools = p->tools,
+						   .lib_dirs = p->sysroot.lib_dirs.v,
+						   .unit = &p->unit },
+					 &r.stage),
+			0);
+		assert_int_equal(entries(p->jobs), i + 2);
+		ready_clear(p->pool, &r);
+	}
+	assert_int_equal(entries(p->jobs), 3);
+	assert_int_equal(kill(child_of(bwrap), SIGKILL), 0);
+	ready_settle(p->pool);
+	assert_int_equal(entries(p->jobs), 0);
+}
+
+/* After some failures nothing is tried, for a while only. */
+static void
+test_rests(void **state)
+{
+	struct place *p = *state;
+	uint64_t until = clock_mono_ms() + PATIENCE_MS / 6;
+
+	p->ready.rest_ms = 300;
+	open_pool(p);
+	want(p, &p->key, 1);
+	for (int i = 0; i < 3; i++)
+		ready_told(p->pool, false);
+	ready_want(p->pool, &p->key);
+	while (ready_count(p->pool) < 2) {
+		assert_true(clock_mono_ms() < until);
+		poll(NULL, 0, 10);
+		ready_want(p->pool, &p->key);
+	}
+}
+
+/* The job may begin again at once: its name is free, while what it used is still there. */
+static void
+test_used_ones_give_up_their_name(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(freep) char *dir = below(p->jobs, "job");
+	struct ready a;
+
+	open_pool(p);
+	for (int i = 0; i < 20; i++) {
+		want(p, &p->key, 1);
+		assert_true(ready_take(p->pool, &p->key, &a));
+		assert_int_equal(stage_rename(&a.stage, p->jobs, "job"), 0);
+		ready_clear(p->pool, &a);
+		assert_int_equal(mkdir(dir, 0755), 0);
+		ready_settle(p->pool);
+		assert_int_equal(rmdir(dir), 0);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -645,6 +759,10 @@ main(void)
 		TEST(test_end_leaves_nothing),
 		TEST(test_what_fits),
 		TEST(test_failures),
+		TEST(test_failures_leave_nothing),
+		TEST(test_removal_is_bounded),
+		TEST(test_rests),
+		TEST(test_used_ones_give_up_their_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -209,7 +209,8 @@ start_compiler(struct job *j)
 }
 
 /* The next unit of a build wants the same, most likely. Made now, it is in the way of no compiler:
- * if the next one does not wait for it, there is one more afterwards. */
+ * if the next one does not wait for it, there is one more afterwards. Where no compiler ran, none
+ * might stand ready either: a client's paths may be such that nothing can be mounted there. */
 static void
 want_next(struct job *j)
 {
@@ -354,6 +355,7 @@ run_compiler(struct job *j)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
 			"cannot make a jobserver: %s", strerror(-r));
 	r = compile(j);
+	j->ran = j->box.phase == SANDBOX_RUNNING || j->box.phase == SANDBOX_ENDED;
 	if (r < 0 || !ended_alone(j)) {
 		sandbox_done(&j->box);
 		j->box = (struct sandbox)SANDBOX_INIT;
@@ -425,7 +427,7 @@ free_thread_part(struct job *j)
 	trace_freep(&j->trace);
 	fetch_done(j);
 	unit_index_done(&j->index);
-	if (j->stage.dir)
+	if (j->ran)
 		want_next(j);
 	ready_clear(j->shared->ready, &used);
 	free(j->blobs);

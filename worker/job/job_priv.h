@@ -96,6 +96,7 @@ struct job {
 	struct job_user *user; /* NULL: the worker's own uid */
 	struct sandbox box;
 	bool ready;	     /* it stood ready */
+	bool ran;	     /* its compiler was started */
 	struct trace *trace; /* NULL: the job is not traced */
 	bool tracing;	     /* the job waits for its events, too */
 	struct fetch fetch;

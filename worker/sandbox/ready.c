@@ -1,6 +1,6 @@
 /* Invariant: what stands here has run nothing of a job; what is taken, or found dead, is forgotten
  * here. A failure costs only that jobs start their own, and after some in a row nothing more is
- * tried. */
+ * tried for a while. */
 #include "config.h"
 
 #include "worker/sandbox/ready.h"
@@ -21,6 +21,7 @@
 #define IDLE_MS 60000
 #define START_MS 20000 /* as long as bwrap may take (sandbox.c) */
 #define FAILURES_MAX 3
+#define REST_MS 60000
 #define WANTED_MAX 64
 #define OLD_MS 10000
 
@@ -43,6 +44,7 @@ struct ready_pool {
 	unsigned n, count;   /* how many; how many were ever begun */
 	struct entry *wanted[WANTED_MAX];
 	unsigned n_wanted, failures, useless; /* in a row */
+	uint64_t rest_until;		      /* where these are too many */
 	struct entry *used;		      /* of jobs that have ended */
 	unsigned n_used;		      /* with the one that is being removed */
 	bool ending;
@@ -160,6 +162,20 @@ make(struct ready_pool *p, struct entry *e, const char *name, char **ret_why)
 
 /* ---- the list; the lock is held */
 
+static void
+note(struct ready_pool *p, unsigned *row, bool well)
+{
+	*row = well ? 0 : *row + 1;
+	if (*row >= FAILURES_MAX)
+		p->rest_until = clock_mono_ms() + (p->conf.rest_ms ? p->conf.rest_ms : REST_MS);
+}
+
+static bool
+rests(const struct ready_pool *p)
+{
+	return MAX2(p->failures, p->useless) >= FAILURES_MAX && clock_mono_ms() < p->rest_until;
+}
+
 static struct entry *
 cut(struct ready_pool *p, struct entry **at)
 {
@@ -232,7 +248,8 @@ make_one(struct ready_pool *p, struct entry *e)
 	pthread_mutex_lock(&p->lock);
 	if (e)
 		add(p, e);
-	p->failures = r == 0 ? 0 : p->failures + (r != -EBUSY);
+	if (r != -EBUSY)
+		note(p, &p->failures, r == 0);
 }
 
 /* False: nothing was wanted for a while. */
@@ -300,7 +317,9 @@ thread_main(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->ending) {
-		if (p->n_wanted)
+		if (p->n_wanted && rests(p))
+			entry_free(next_wanted(p));
+		else if (p->n_wanted)
 			make_one(p, next_wanted(p));
 		else if (p->used)
 			clear_one(p);
@@ -402,8 +421,7 @@ ready_want(struct ready_pool *p, const struct ready_key *k)
 	if (!e)
 		return;
 	pthread_mutex_lock(&p->lock);
-	if (MAX2(p->failures, p->useless) < FAILURES_MAX &&
-		p->n_wanted < MIN2(p->conf.max, WANTED_MAX)) {
+	if (!rests(p) && p->n_wanted < MIN2(p->conf.max, WANTED_MAX)) {
 		p->wanted[p->n_wanted++] = steal_ptr(e);
 		pthread_cond_signal(&p->news);
 	}
@@ -440,6 +458,16 @@ ready_end_toolchain(struct ready_pool *p, const struct toolchain *t)
 		;
 }
 
+/* A client may begin its job again, under the same id, before this is removed. */
+static bool
+give_up_name(struct ready_pool *p, struct stage *s)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), READY_PREFIX "%u", p->count++);
+	return !s->dir || stage_rename(s, p->conf.jobs_dir, name) == 0;
+}
+
 void
 ready_clear(struct ready_pool *p, struct ready *used)
 {
@@ -448,7 +476,7 @@ ready_clear(struct ready_pool *p, struct ready *used)
 
 	if (e) {
 		pthread_mutex_lock(&p->lock);
-		takes = p->n_used < p->conf.max;
+		takes = p->n_used < p->conf.max && give_up_name(p, &used->stage);
 		if (takes) {
 			struct entry **at = &p->used;
 
@@ -489,7 +517,7 @@ ready_told(struct ready_pool *p, bool well)
 	if (!p)
 		return;
 	pthread_mutex_lock(&p->lock);
-	p->useless = well ? 0 : p->useless + 1;
+	note(p, &p->useless, well);
 	pthread_mutex_unlock(&p->lock);
 }
 

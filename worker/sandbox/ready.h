@@ -25,6 +25,7 @@ struct ready_conf { /* all of it must outlive the pool */
 	struct job_users *users;     /* NULL: none */
 	unsigned max;		     /* how many */
 	uint64_t idle_ms;	     /* they end when none was wanted for so long; 0: a minute */
+	uint64_t rest_ms;	     /* after three failures in a row; 0: a minute */
 };
 
 struct ready_key {
@@ -63,7 +64,7 @@ void ready_end_toolchain(struct ready_pool *p, const struct toolchain *t);
 /* Whether one that was taken could be used. p may be NULL. */
 void ready_told(struct ready_pool *p, bool well);
 /* Ends and removes what a job has used, wherever that came from: by the thread, or here if it has
- * too much to do, or p is NULL. *used is READY_INIT then. */
+ * too much to do, or p is NULL. *used is READY_INIT then, and nothing has its name. */
 void ready_clear(struct ready_pool *p, struct ready *used);
 /* Waits until all that was so handed over has been removed. False: there was nothing. p may be
  * NULL.
