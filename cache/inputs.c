@@ -646,6 +646,15 @@ check_not_above(const struct input *in, const struct inputs_place *place, char *
 	}
 }
 
+/* Neither is a link there that leads to nothing, nor a file in a directory's place. */
+static bool
+is_nothing(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) < 0 && errno == ENOENT;
+}
+
 /* Nothing is there by the names of the directories above, nor where they are links. */
 static int
 check_not_from(const struct input *in, const struct inputs_place *place, char **ret_differs)
@@ -653,11 +662,10 @@ check_not_from(const struct input *in, const struct inputs_place *place, char **
 	const char *from = inputs_moves_with(place);
 	_cleanup_(freep) char *way = path_join(from ? from : "", in->name);
 	_cleanup_(freep) char *path = path_normalize("/", way ? way : "");
-	struct stat st;
 
 	if (!way || !path)
 		return -ENOMEM;
-	if (from && stat(way, &st) < 0 && stat(path, &st) < 0)
+	if (from && is_nothing(way) && is_nothing(path))
 		return 0;
 	return differs(ret_differs, in->name, "is new");
 }

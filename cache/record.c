@@ -421,6 +421,8 @@ add_item(struct recorder *r, char kind, const char *name, bool *ret_end)
 		return strv_add(r->made, name);
 	case 'x':
 		return add_runs(r, name);
+	case 'i':
+		return record_note_way(r, name);
 	case 'g':
 	case 'q':
 	case 't':
@@ -511,6 +513,8 @@ inputs_from_record(const struct inputs_from *in, const struct buf *record, struc
 	if (k == 0)
 		k = record_add_around(&r);
 	strv_done(&r.around);
+	strv_done(&r.ways);
+	strv_done(&r.other_ways);
 	strv_done(&r.libraries);
 	strv_done(&r.own);
 	strv_done(&r.up);

@@ -7,6 +7,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cache/record_priv.h"
@@ -25,15 +27,17 @@ is_fixed(const struct recorder *r, const char *path, const char *dir)
 /* rustup's own, where it keeps the toolchain: it finds that by RUSTUP_HOME or HOME, whose values
  * are inputs. So is the way to the home itself. */
 static bool
-is_rustups(const struct recorder *r, const char *path)
+is_rustups(const struct recorder *r, enum input_kind kind, const char *path)
 {
 	const struct inputs_place *p = r->in->place;
 	const char *toolchain = p->toolchain ? p->toolchain : p->sysroot;
 	_cleanup_(freep) char *all = toolchain ? path_dirname(toolchain) : NULL;
 	_cleanup_(freep) char *home = all ? path_dirname(all) : NULL;
 
+	/* the workspace may lie in the same directories: what is in them, or their modes, may have
+	 * been asked for from there */
 	if (p->home && path_is_below(p->home, path))
-		return true;
+		return kind != INPUT_LISTING && kind != INPUT_STAT && kind != INPUT_EXTENDED;
 	return home && streq(path_basename(all), "toolchains") && home[1] &&
 	       is_fixed(r, path, home);
 }
@@ -144,7 +148,7 @@ record_note_around(struct recorder *r, enum input_kind kind, const char *path)
 {
 	if (cargo_home(r))
 		return is_git_setting(r, path) ? 0 : note_around_home(r, kind, path);
-	if (!may_be_relative(r, kind, path) || is_git_setting(r, path) || is_rustups(r, path))
+	if (!may_be_relative(r, kind, path) || is_git_setting(r, path) || is_rustups(r, kind, path))
 		return 0;
 	if (kind == INPUT_ABSENT && r->around.n < AROUND_MAX)
 		return strv_add(&r->around, path);
@@ -205,6 +209,38 @@ is_search(const struct recorder *r, const char *name)
 
 /* ---- single looks */
 
+/* Whether it is a directory of the workspace, by a name without links, and not of the target
+ * directory, which moves by itself. */
+static bool
+is_of_workspace(const struct recorder *r, const char *dir)
+{
+	const struct inputs_place *p = r->in->place;
+	char real[PATH_MAX];
+
+	return p->workspace && path_is_below(dir, p->workspace) &&
+	       !(p->target_dir && path_is_below(dir, p->target_dir)) &&
+	       !(p->real_target_dir && path_is_below(dir, p->real_target_dir)) &&
+	       !path_is_below(dir, p->out_dir) && realpath(dir, real) && streq(dir, real);
+}
+
+int
+record_note_way(struct recorder *r, const char *item)
+{
+	_cleanup_(freep) char *text = NULL, *dir = NULL;
+	char *from;
+	size_t n = strtoull(item, &from, 10);
+
+	if (*from != ' ' || strlen(++from) <= n || from[n] != '/')
+		return -EBADMSG;
+	if (n == 0)
+		return strv_add(&r->other_ways, from);
+	text = strndup(from, n);
+	dir = text ? path_normalize("/", text) : NULL;
+	if (!dir)
+		return -ENOMEM;
+	return is_of_workspace(r, dir) ? strv_add(&r->ways, from + n) : 0;
+}
+
 /* Whether the path, which lies in the workspace, was not asked for. 1, 0 or -ENOMEM. */
 static int
 was_not_asked(const struct recorder *r, const char *path)
@@ -253,20 +289,24 @@ has_other_place(const struct recorder *r, const char *dir)
 	return !p->real_target_dir || !path_is_below(p->real_target_dir, p->workspace);
 }
 
-/* Whether the name was looked for in the one directory `up` levels above the workspace, neither in
- * the one below nor in the one above that: so by a way that is known. A search that ended there
- * would ask others elsewhere. 1, 0 or -ENOMEM. */
+/* Whether the path, the name in the directory `up` levels above the workspace, was looked for by
+ * ".." from the workspace, and neither in the directory below nor in the one above that. A search
+ * that ended there would ask others elsewhere; so would what goes by the names of the directories
+ * above, or up from the target directory. 1, 0 or -ENOMEM. */
 static int
-is_single(const struct recorder *r, const char *name, unsigned up)
+is_single(const struct recorder *r, const char *path, const char *name, unsigned up)
 {
 	const char *from = r->in->place->workspace;
 	_cleanup_(freep) char *dir = from ? name_above(from, up, NULL) : NULL;
 	_cleanup_(freep) char *below = from ? name_above(from, up - 1, name) : NULL;
 	_cleanup_(freep) char *above = from ? name_above(from, up + 1, name) : NULL;
+	struct stat st;
 
 	if (from && (!dir || !below || !above))
 		return -ENOMEM;
-	if (!from || has_other_place(r, dir) || strv_has_sorted(&r->around, above))
+	if (!from || lstat(path, &st) == 0 || errno != ENOENT || !strv_has_sorted(&r->ways, path) ||
+		strv_has(&r->other_ways, path) || has_other_place(r, dir) ||
+		strv_has_sorted(&r->around, above))
 		return 0;
 	if (up > 1)
 		return !strv_has_sorted(&r->around, below);
@@ -294,6 +334,7 @@ find_searches(struct recorder *r)
 	int k = 0;
 
 	strv_sort_unique(&r->around);
+	strv_sort_unique(&r->ways);
 	for (size_t i = 0; k >= 0 && i < r->around.n; i++) {
 		unsigned up;
 		_cleanup_(freep) char *name = name_below(r, r->around.v[i], &up);
@@ -308,7 +349,7 @@ find_searches(struct recorder *r)
 			continue;
 		}
 		if (k == 0)
-			k = is_single(r, name, up);
+			k = is_single(r, r->around.v[i], name, up);
 		if (k == 0)
 			r->above |= !cargo_home(r) || is_near_cargo_home(r, r->around.v[i]);
 		else if (k > 0)

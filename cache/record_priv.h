@@ -26,9 +26,11 @@ struct recorder {
 	struct strv trees; /* where git may know what is untracked without listing directories */
 	bool ran, drivers; /* programs were run; linkers or C drivers among them */
 	struct strv
-		around; /* what was not there, and may have been looked for from the workspace */
-	bool above;	/* it depends on what lies around the workspace */
-	bool compiles;	/* these read C: it is compiled or preprocessed */
+		around;	  /* what was not there, and may have been looked for from the workspace */
+	struct strv ways; /* of these, what a ".." of a path in the workspace led to */
+	struct strv other_ways; /* and what another way led to as well */
+	bool above;		/* it depends on what lies around the workspace */
+	bool compiles;		/* these read C: it is compiled or preprocessed */
 };
 
 /* Why the result cannot be kept. */
@@ -46,6 +48,8 @@ int record_add_listing(struct recorder *r, const char *path);
 
 /* A path outside of all places was looked at. 0 or -ENOMEM. */
 int record_note_around(struct recorder *r, enum input_kind kind, const char *path);
+/* What the tracer says of a ".." that led to nothing (trace/watch.c). 0, -EBADMSG or -ENOMEM. */
+int record_note_way(struct recorder *r, const char *item);
 /* In the end: ties the result to what lies around the workspace, as far as that counts. 0 or
  * -errno. */
 int record_add_around(struct recorder *r);

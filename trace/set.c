@@ -35,6 +35,8 @@ space_of(enum trace_kind kind)
 		return TRACE_BEFORE;
 	case TRACE_MODE:
 		return TRACE_MODES;
+	case TRACE_WAY:
+		return TRACE_WAYS;
 	default:
 		return TRACE_PATHS;
 	}

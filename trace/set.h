@@ -26,6 +26,7 @@ enum trace_kind {
 	TRACE_WAS_ABSENT,  /* looked for before it was made, in a temporary directory */
 	TRACE_REPLACED,	   /* likewise: it was there, and another file took its place */
 	TRACE_MODE,	   /* opened by what may give its mode to a copy */
+	TRACE_WAY,	   /* watch.c: up from which directory a path led to nothing */
 	TRACE_PASSED,	   /* nothing to record, but need not be thought about again */
 	TRACE_KINDS
 };
@@ -67,7 +68,8 @@ enum trace_space {
 	TRACE_TEXTS,
 	TRACE_GROUPS,
 	TRACE_BEFORE,
-	TRACE_MODES
+	TRACE_MODES,
+	TRACE_WAYS
 };
 enum trace_kind trace_set_get(const struct trace_set *s, enum trace_space space, const char *name);
 /* Adds a name. If it is there already, its kind stays. Without room it sets `lost`. */

@@ -327,10 +327,27 @@ directory_of(pid_t tid, int fd, const char *cwd, char to[PATH_MAX])
 	return r == 0 && to[0] != '/' ? -ENOTDIR : r;
 }
 
+static void
+note_up(struct trace_call *c, const char *dir, const char *text)
+{
+	size_t n = 0;
+
+	c->up_from[0] = '\0';
+	for (const char *p = text; c->here && *p; p += n + (p[n] == '/')) {
+		n = strcspn(p, "/");
+		if (n != 2 || p[0] != '.' || p[1] != '.')
+			continue;
+		if (snprintf(c->up_from, PATH_MAX, "%s/%.*s", dir, (int)(p - text), text) >=
+			PATH_MAX)
+			c->up_from[0] = '\0';
+		return;
+	}
+}
+
 /* 1: an empty path (it is about the descriptor, which was opened before). 2: it leads to a
  * descriptor that no path leads to. */
 static int
-read_path(const struct trace_call *c, int dir, uint64_t at, const char *cwd, char to[PATH_MAX])
+read_path(struct trace_call *c, int dir, uint64_t at, const char *cwd, char to[PATH_MAX])
 {
 	char text[PATH_MAX];
 	int r = read_string(c->pid, at, text, sizeof(text));
@@ -347,6 +364,7 @@ read_path(const struct trace_call *c, int dir, uint64_t at, const char *cwd, cha
 		if (streq(to, "/"))
 			to[0] = '\0';
 	}
+	note_up(c, to, text);
 	r = append(c, to, text);
 	return r > 0 ? 2 : r;
 }
@@ -581,6 +599,7 @@ read_call(const struct seccomp_notif *req, const char *cwd, struct trace_call *r
 	ret->who = TRACE_BY_OTHER;
 	ret->error = 0;
 	ret->n_paths = 0;
+	ret->up_from[0] = '\0';
 	if (is_said(req)) {
 		read_said(req, ret);
 		return;

@@ -74,6 +74,8 @@ struct trace_call {
 	int error; /* TRACE_OTHER: -errno; 0: there is no path. With -EFAULT and -EBADF the caller
 		      made a mistake, and the kernel will say so; any other: the call's meaning is
 		      not known */
+	char up_from[PATH_MAX]; /* with `here`: the directory, as text, that the first ".." of the
+				   last path leads up from; "": it has none */
 	unsigned n_paths;
 	char path[2][PATH_MAX]; /* absolute and normal; "/proc/self/…" is the caller's own entry,
 				   with all links below it resolved */

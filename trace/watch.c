@@ -419,6 +419,25 @@ note_text(struct watch *w, const char *path, watch_by_fn by, void *arg)
 		texts_opened(w, path);
 }
 
+/* By which way it looked for what is not there: "N DIRPATH", N the length of the directory that
+ * the first ".." led up from. "0 PATH": it looked there by another way as well. was: what was known
+ * of the path before. */
+static void
+note_way(struct watch *w, const struct trace_call *c, const char *path, enum trace_kind was)
+{
+	char way[2 * PATH_MAX + 16];
+	bool up = c->n_paths == 1 && *c->up_from;
+
+	if ((was == TRACE_NONE ? !up : !w->ways) ||
+		trace_set_get(&w->set, TRACE_PATHS, path) != TRACE_ABSENT)
+		return;
+	snprintf(way, sizeof(way), "%zu %s%s", strlen(c->up_from), c->up_from, path);
+	if (was != TRACE_NONE && (!up || trace_set_get(&w->set, TRACE_WAYS, way) == TRACE_NONE))
+		snprintf(way, sizeof(way), "0 %s", path);
+	w->ways = true;
+	trace_set_add(&w->set, TRACE_WAYS, way, TRACE_WAY);
+}
+
 void
 watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *arg)
 {
@@ -454,6 +473,7 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 		watch_doubt(w, "its calls cannot be read: %s", strerror(-c->error));
 	for (unsigned i = 0; i < c->n_paths && c->op != TRACE_OTHER; i++) {
 		const char *path = c->path[i];
+		enum trace_kind was;
 
 		if (script_is_jobserver(w, path))
 			continue;
@@ -483,7 +503,9 @@ watch_call(struct watch *w, const struct trace_call *c, watch_by_fn by, void *ar
 			if (c->op == TRACE_OPEN && !w->script.on)
 				note_text(w, path, by, arg);
 		} else {
+			was = trace_set_get(&w->set, TRACE_PATHS, path);
 			watch_look(w, path, c->op == TRACE_OPEN);
+			note_way(w, c, path, was);
 			if (c->op == TRACE_OPEN && !w->script.on && is_random_for_macro(path) &&
 				by(arg) == WATCH_BY_COMPILER)
 				watch_doubt(w, "a macro asked for random numbers");
@@ -548,6 +570,8 @@ letter(enum trace_kind kind)
 		return 'k';
 	case TRACE_MODE:
 		return 'o';
+	case TRACE_WAY:
+		return 'i';
 	default:
 		return '\0';
 	}

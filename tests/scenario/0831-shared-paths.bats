@@ -304,6 +304,35 @@ with_git() {
   [ "$("$WORK/deeper/down/two/target/debug/app")" = true ]
 }
 
+# looked NAME EXPRESSION ONE TWO MARKER [TARGET]: two checkouts, with a marker that the script finds in the second one alone.
+looked() {
+  local one=$WORK/$1/$3 two=$WORK/$1/$4
+  mkdir -p "$(dirname "$one")" "$(dirname "$two")"
+  package "$one" app
+  printf 'use std::path::*;\nfn main() {\n    let _dir = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap());\n    println!("cargo:rustc-env=FOUND={:?}", %s);\n}\n' "$2" >"$one/build.rs"
+  printf 'fn main() { println!("{}", env!("FOUND")); }\n' >"$one/src/main.rs"
+  (cd "$one" && cargo generate-lockfile -q)
+  cp -R "$one" "$two"
+  cached "$1-first" "$one" build
+  [ "$("$one/target/debug/app")" = false ]
+  : >"$WORK/$1/$5"
+  (
+    [ -z "${6:-}" ] || export CARGO_TARGET_DIR=$WORK/$1/$6
+    cached "$1-second" "$two" build
+    [ "$("$(target_of "$two")/debug/app")" = true ]
+  )
+}
+@test "a look above the workspace by the names of directories there, from OUT_DIR, or in the home, is tied" {
+  looked named '_dir.ancestors().find(|a| a.ends_with("by")).unwrap().join("marker").exists()' \
+    by/one deep/by/a/two deep/by/marker
+  looked named-too '[Path::new("../mark"), &_dir.ancestors().find(|a| a.ends_with("by")).unwrap().join("mark")].iter().any(|p| p.exists())' \
+    by/one deep/by/a/two deep/by/mark
+  looked out-dir 'Path::new(&std::env::var("OUT_DIR").unwrap()).join("../../../../../../marker").exists()' \
+    one a/two marker b/target
+  export RUSTUP_HOME=${RUSTUP_HOME:-$(rustup show home)} HOME=$WORK/listed
+  looked listed 'std::fs::read_dir("..").unwrap().any(|e| e.unwrap().file_name() == "marker")' one a/two a/marker
+}
+
 @test "clippy is found from other checkouts, unless settings of its own lie above" {
   cargo clippy --version >/dev/null 2>&1 || skip "no clippy"
   workspace "$WORK/one"

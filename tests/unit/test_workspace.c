@@ -97,6 +97,19 @@ test_rustups(void **state)
 	assert_true(holds_at(other));
 }
 
+/* But what is in the home does, where the workspace is as well: "..". */
+static void
+test_list_of_home(void **state)
+{
+	(void)state;
+	begin_workspace();
+	place.home = dir;
+	item('d', dir);
+	take_all();
+	assert_true(holds_at(workspace));
+	assert_false(holds_at(other));
+}
+
 static void
 test_rustups_in_home(void **state)
 {
@@ -241,6 +254,24 @@ begin_alone(void)
 	place.target_dir = place.real_target_dir = target;
 }
 
+/* The tracer's word of a ".." that led up from the directory. */
+static void
+way(const char *up_from, const char *path)
+{
+	char text[2 * PATH_MAX + 32];
+
+	snprintf(text, sizeof(text), "%zu %s%s", strlen(up_from), up_from, path);
+	item('i', text);
+}
+
+/* A look at nothing by "..", from the workspace. */
+static void
+look_up(const char *path)
+{
+	item('a', path);
+	way(workspace, path);
+}
+
 /* What was looked for in one directory above alone is looked for there again, by the way from the
  * workspace and by its whole path. */
 static void
@@ -253,7 +284,7 @@ test_single_look(void **state)
 	assert_int_equal(fs_mkdir_p(in("side/.mark"), 0755), 0);
 	snprintf(behind, sizeof(behind), "%s/side/behind", dir);
 	assert_int_equal(symlink("../deep/other", behind), 0);
-	item('a', in(".mark/head"));
+	look_up(in(".mark/head"));
 	take_all();
 	assert_int_equal(count(INPUT_NOT_FROM), 1);
 	assert_int_equal(count(INPUT_OUT_DIR), 0);
@@ -287,13 +318,68 @@ expect_tied(void)
 	assert_false(holds_at(other));
 }
 
+/* By the names of the directories above, and by a way that other places move. */
+static void
+test_look_by_other_ways(void **state)
+{
+	char link[PATH_MAX + 32];
+
+	(void)state;
+	begin_alone();
+	assert_int_equal(fs_mkdir_p(target, 0755), 0);
+	item('a', in(".mark"));
+	expect_tied();
+	forget();
+	item('a', in(".mark"));
+	way(target, in(".mark"));
+	expect_tied();
+	forget();
+	snprintf(link, sizeof(link), "%s/link", workspace);
+	assert_int_equal(symlink("../deep", link), 0);
+	item('a', in(".mark"));
+	way(link, in(".mark"));
+	expect_tied();
+	forget();
+	look_up(in(".mark"));
+	way("", in(".mark"));
+	expect_tied();
+}
+
+/* What is no file, and yet there. */
+static void
+test_single_look_at_odd_things(void **state)
+{
+	char odd[PATH_MAX + 16];
+
+	(void)state;
+	begin_alone();
+	look_up(in(".mark/head"));
+	take_all();
+	assert_true(holds_at(other));
+	put("deep/.mark", "");
+	assert_false(holds_at(other));
+	forget();
+	assert_int_equal(unlink(in("deep/.mark")), 0);
+	look_up(in(".mark"));
+	take_all();
+	assert_true(holds_at(other));
+	snprintf(odd, sizeof(odd), "%s/deep/.mark", dir);
+	assert_int_equal(symlink("nowhere", odd), 0);
+	assert_false(holds_at(other));
+	/* nor is it found from where there was such a thing */
+	forget();
+	put(".mark", "");
+	look_up(in(".mark/head"));
+	expect_tied();
+}
+
 static void
 test_search_from_within(void **state)
 {
 	(void)state;
 	begin_alone();
 	item('a', in("ws/.mark/head"));
-	item('a', in(".mark/head"));
+	look_up(in(".mark/head"));
 	expect_tied();
 }
 
@@ -306,8 +392,8 @@ test_search_of_two(void **state)
 	begin_alone();
 	snprintf(above, sizeof(above), "%s", dir);
 	snprintf(strrchr(above, '/'), 16, "/.none-such");
-	item('a', in(".none-such"));
-	item('a', above);
+	look_up(in(".none-such"));
+	look_up(above);
 	take_all();
 	assert_int_equal(count(INPUT_NOT_FROM), 0);
 	assert_false(holds_at(other));
@@ -323,7 +409,7 @@ test_look_beside_home(void **state)
 	begin_alone();
 	snprintf(home, sizeof(home), "%s/home", dir);
 	place.cargo_home = home;
-	item('a', in(".mark/head"));
+	look_up(in(".mark/head"));
 	expect_tied();
 }
 
@@ -332,7 +418,7 @@ test_look_near_target(void **state)
 {
 	(void)state;
 	begin_workspace();
-	item('a', in(".mark/head"));
+	look_up(in(".mark/head"));
 	expect_tied();
 }
 
@@ -346,7 +432,7 @@ test_look_from_link(void **state)
 	snprintf(behind, sizeof(behind), "%s/behind", dir);
 	assert_int_equal(symlink("ws", behind), 0);
 	place.workspace = behind;
-	item('a', in(".mark/head"));
+	look_up(in(".mark/head"));
 	expect_tied();
 }
 
@@ -664,13 +750,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { T(test_moves), T(test_above_toolchain), T(test_rustups),
-		T(test_rustups_in_home), T(test_beside_rustups), T(test_links_above),
-		T(test_beside), T(test_search), T(test_search_elsewhere), T(test_short_search),
-		T(test_single_look), T(test_search_from_within), T(test_search_of_two),
-		T(test_look_beside_home), T(test_look_near_target), T(test_look_from_link),
-		T(test_common), T(test_tied), T(test_texts), T(test_nested), T(test_has_not_after),
-		T(test_has_but), T(test_amid), T(test_amid_file), T(test_has_pieces), T(test_homes),
-		T(test_workspace_in_home), T(test_homes_in_texts) };
+		T(test_list_of_home), T(test_rustups_in_home), T(test_beside_rustups),
+		T(test_links_above), T(test_beside), T(test_search), T(test_search_elsewhere),
+		T(test_short_search), T(test_single_look), T(test_look_by_other_ways),
+		T(test_single_look_at_odd_things), T(test_search_from_within),
+		T(test_search_of_two), T(test_look_beside_home), T(test_look_near_target),
+		T(test_look_from_link), T(test_common), T(test_tied), T(test_texts), T(test_nested),
+		T(test_has_not_after), T(test_has_but), T(test_amid), T(test_amid_file),
+		T(test_has_pieces), T(test_homes), T(test_workspace_in_home),
+		T(test_homes_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
