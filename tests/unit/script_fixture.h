@@ -49,6 +49,36 @@ script_shell(const struct place *p, const char *option, const char *text, struct
 	return script_traced(p, option, (const char *const[]){ "/bin/sh", "-c", text, NULL }, ret);
 }
 
+/* Builds a program of this text, to stand for a script's. */
+static inline char *
+build(const struct place *p, const char *name, const char *text)
+{
+	_cleanup_(freep) char *source = path_join(p->dir, "source.c");
+	char *program = path_join(p->dir, name);
+	pid_t pid;
+
+	assert_int_equal(fs_write_atomic(source, text, strlen(text), 0644), 0);
+	assert_int_equal(
+		spawn_start(&(struct spawn){ .path = "/usr/bin/env",
+				    .argv = (char *const[]){ (char[]){ "env" }, (char[]){ "cc" },
+					    (char[]){ "-o" }, program, source, NULL },
+				    .cwd = p->dir },
+			&pid),
+		0);
+	assert_int_equal(spawn_wait(pid, NULL), 0);
+	return program;
+}
+
+/* That its record has this doubt ("": none). */
+static inline void
+doubt_of_shell(const struct place *p, const char *text, const char *doubt)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	assert_int_equal(script_shell(p, NULL, text, &b), 0);
+	assert_string_equal(doubt_of(&b), doubt);
+}
+
 static inline bool
 is_installed(const char *name)
 {

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "trace/preload/env_priv.h"
-#include "trace/paths.h"
+#include "trace/preload/say.h"
 
 #define CALLER __builtin_return_address(0)
 
@@ -28,12 +28,8 @@
 static void
 say_once(bool *said, const char *what)
 {
-	int saved = errno;
-
-	if (__atomic_exchange_n(said, true, __ATOMIC_RELAXED))
-		return;
-	openat(TRACE_SAID_FD, what, O_RDONLY | O_CLOEXEC);
-	errno = saved;
+	if (!__atomic_exchange_n(said, true, __ATOMIC_RELAXED))
+		trace_say(what);
 }
 
 static bool

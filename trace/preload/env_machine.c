@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "trace/preload/env_priv.h"
-#include "trace/paths.h"
+#include "trace/preload/say.h"
 
 #define CALLER __builtin_return_address(0)
 
@@ -33,12 +33,9 @@ note(const void *pc, enum about about)
 		[CPUS] = TRACE_MACHINE_PREFIX "cpus",
 		[LIMITS] = TRACE_MACHINE_PREFIX "limits" };
 	static bool said[3];
-	int saved = errno;
 
-	if (env_is_own(pc) || __atomic_exchange_n(&said[about], true, __ATOMIC_RELAXED))
-		return;
-	openat(TRACE_SAID_FD, messages[about], O_RDONLY | O_CLOEXEC);
-	errno = saved;
+	if (!env_is_own(pc) && !__atomic_exchange_n(&said[about], true, __ATOMIC_RELAXED))
+		trace_say(messages[about]);
 }
 
 void

@@ -24,7 +24,7 @@
 
 #include "trace/preload/env_name.h"
 #include "trace/preload/env_priv.h"
-#include "trace/paths.h"
+#include "trace/preload/say.h"
 
 char *getenv(const char *name);
 char *secure_getenv(const char *name);
@@ -54,15 +54,6 @@ is_harmless(const char *name)
 	return false;
 }
 
-static void
-say(const char *what)
-{
-	int saved = errno;
-
-	openat(TRACE_SAID_FD, what, O_RDONLY | O_CLOEXEC);
-	errno = saved;
-}
-
 void
 env_report(const char *name, const void *pc)
 {
@@ -71,7 +62,7 @@ env_report(const char *name, const void *pc)
 
 	if (!(own && is_harmless(name)) &&
 		env_name_report(name, own ? TRACE_ENV_TOOLCHAIN : TRACE_ENV_MACRO, path))
-		say(path);
+		trace_say(path);
 }
 
 char *
@@ -116,6 +107,10 @@ static void __attribute__((constructor)) begin(void)
 	else
 		unsetenv("LD_PRELOAD");
 	env_note_own();
-	env_direct(SYS_openat, TRACE_SAID_FD, (long)TRACE_ENV_HELLO, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	/* as trace_say, by this library's instruction */
+	while (env_direct(SYS_openat, TRACE_SAID_FD, (long)TRACE_ENV_HELLO, O_RDONLY | O_CLOEXEC, 0,
+		       0, 0) < 0 &&
+		errno == EINTR)
+		;
 	errno = saved;
 }

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "trace/preload/env_priv.h"
-#include "trace/paths.h"
+#include "trace/preload/say.h"
 
 #define DIRS_BYTES 32768
 #define SLOTS 1024 /* a power of two */
@@ -299,12 +299,10 @@ static void
 say_real(const char *real)
 {
 	char said[sizeof(TRACE_REAL_PREFIX) + PATH_MAX];
-	int saved = errno;
 
 	memcpy(said, TRACE_REAL_PREFIX, strlen(TRACE_REAL_PREFIX));
 	memcpy(said + strlen(TRACE_REAL_PREFIX), real, strlen(real) + 1);
-	openat(TRACE_SAID_FD, said, O_RDONLY | O_CLOEXEC);
-	errno = saved;
+	trace_say(said);
 }
 
 char *

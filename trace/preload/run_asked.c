@@ -23,6 +23,7 @@
 #include "trace/drivers.h"
 #include "trace/paths.h"
 #include "trace/preload/run_priv.h"
+#include "trace/preload/say.h"
 
 #define PROBES 8
 
@@ -157,7 +158,7 @@ map_table(void)
 
 	if (t)
 		return t;
-	fd = openat(TRACE_SAID_FD, TRACE_ASKED, O_RDONLY | O_CLOEXEC);
+	fd = trace_say(TRACE_ASKED);
 	if (fd < 0)
 		return NULL;
 	at = mmap(NULL, ASKED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -220,7 +221,8 @@ name_descriptor(char to[32], unsigned fd)
 	to[at] = '\0';
 }
 
-/* what: a letter, another one for each question and its flags. */
+/* what: a letter, another one for each question and its flags. A signal of the program ends the
+ * call before the tracer has seen it; without the tracer nothing would: it is made again. */
 static long
 ask(char what, long nr, const char *path, long c, long d)
 {
@@ -230,7 +232,9 @@ ask(char what, long nr, const char *path, long c, long d)
 
 	if (known)
 		return passed(nr, AT_FDCWD, path, c, d);
-	r = syscall(nr, AT_FDCWD, path, c, d);
+	do
+		r = syscall(nr, AT_FDCWD, path, c, d);
+	while (r < 0 && errno == EINTR);
 	if (h)
 		put(h);
 	return r;
@@ -238,23 +242,23 @@ ask(char what, long nr, const char *path, long c, long d)
 
 #endif
 
-bool
-asked_said(const char *what)
+void
+asked_say(const char *what)
 {
 #ifdef PASSES
-	bool known;
 	uint64_t h;
 
-	if (!table)
-		return false;
+	if (!table) {
+		trace_say(what);
+		return;
+	}
 	h = (mix(mix(seed, "/+", 2), what, strlen(what)) * UINT64_C(0x9e3779b97f4a7c15)) | 1;
-	known = has(h);
-	if (!known)
-		put(h);
-	return known;
+	if (has(h))
+		return;
+	trace_say(what);
+	put(h);
 #else
-	(void)what;
-	return false;
+	trace_say(what);
 #endif
 }
 
@@ -529,7 +533,7 @@ open_by(open_fn behind, const char *path, int flags, unsigned mode)
 		return (int)passed(SYS_openat, AT_FDCWD, path, flags, 0);
 	r = behind ? behind(path, flags, mode)
 		   : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-	if (h)
+	if (h && (r >= 0 || errno != EINTR))
 		put(h);
 	return r;
 }

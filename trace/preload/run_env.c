@@ -30,8 +30,8 @@
 
 #include "trace/drivers.h"
 #include "trace/preload/env_name.h"
-#include "trace/paths.h"
 #include "trace/preload/run_priv.h"
+#include "trace/preload/say.h"
 
 #define ASKS_REPORTED 9 /* the number of an ask is one digit */
 
@@ -59,12 +59,11 @@ static bool is_driver;
 static void
 say(const char *what)
 {
-	int saved = errno;
-
 	/* questions about the time are counted, but in drivers */
-	if (!(is_driver || *what == TRACE_ENV_MACRO) || !asked_said(what))
-		openat(TRACE_SAID_FD, what, O_RDONLY | O_CLOEXEC);
-	errno = saved;
+	if (is_driver || *what == TRACE_ENV_MACRO)
+		asked_say(what);
+	else
+		trace_say(what);
 }
 
 /* What another run of the same build may have otherwise, and what std asks for by itself. */
