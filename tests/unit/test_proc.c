@@ -108,7 +108,7 @@ test_one_whose_compiler_is_stopped(void **state)
 	struct proc_name p = name_of(pid);
 
 	/* it comes to its wait in a moment */
-	while (proc_state(&p) == PROC_RUNS)
+	for (unsigned i = 0; proc_state(&p) == PROC_RUNS && i < 10000; i++)
 		usleep(1000);
 	assert_int_equal(proc_state(&p), PROC_STOPPED);
 	kill(inner, SIGCONT);

@@ -564,6 +564,7 @@ test_a_stopped_head_of_the_queue_is_passed(void **state)
 	_cleanup_(slots_closep) struct slots *s = open_slots(1);
 	_cleanup_(freep) char *path = path_join(dir, "queue");
 	pid_t pid = holder(s), head = fork();
+	struct stat st = { 0 };
 	int queue, fd;
 
 	if (head == 0) {
@@ -572,8 +573,10 @@ test_a_stopped_head_of_the_queue_is_passed(void **state)
 	}
 	/* it stands there once its name does */
 	queue = open(path, O_RDWR | O_CLOEXEC);
-	for (struct stat st = { 0 }; st.st_size == 0; usleep(1000))
+	for (unsigned i = 0; st.st_size == 0; i++, usleep(1000)) {
+		assert_true(i < 10000);
 		assert_int_equal(fstat(queue, &st), 0);
+	}
 	stop(head);
 	end(pid);
 	fd = slots_wait(s);
