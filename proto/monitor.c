@@ -414,7 +414,7 @@ monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now)
 
 struct holder {
 	int fd;
-	bool quiet; /* no message of it came whole for a while */
+	int quiet; /* no message of it came whole: 1 for a while, 2 ever */
 	uint64_t held;
 };
 
@@ -457,7 +457,8 @@ end_holders(struct monitor *w, struct holder *v, size_t n, uint64_t sum)
 
 /* libzmq counts whole messages, and each may have any number of frames. So one that never ends
  * takes any amount of memory, and many frames of the largest size, which lack a byte, do without a
- * key. Those that are still heard are ended last: their messages may only wait for us. */
+ * key. Those that are still heard are ended last: their messages may only wait for us; who was
+ * never heard, and may have no key, comes before a client in the middle of a message. */
 void
 monitor_look(struct monitor *w, uint64_t now)
 {
@@ -474,7 +475,7 @@ monitor_look(struct monitor *w, uint64_t now)
 
 		if (s->state != FD_OPEN)
 			continue;
-		v[n] = (struct holder){ (int)fd, !s->noted || now - s->took_ms >= QUIET_MS,
+		v[n] = (struct holder){ (int)fd, !s->noted ? 2 : now - s->took_ms >= QUIET_MS,
 			held_by(s, (int)fd, now - w->looked_ms) };
 		sum += v[n].held;
 		n += v[n].held >= HELD_LEAST;

@@ -46,32 +46,23 @@ is_ended(int fd)
 	return r == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
-/* Without a key: all of a frame of the handshake but its last byte. */
+/* Without a key: all but some of the last bytes of a frame of the handshake. */
 static void
-test_halves(void **state)
+hold(struct node *n, const char *mechanism, int *fds, size_t count, size_t lacking)
 {
-	struct node *n = *state;
-	uint8_t head[64 + 9] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1, 'C', 'U', 'R', 'V',
-		'E' };
-	int fds[100];
-	size_t open = 0, ended = 0;
+	uint8_t head[64 + 9] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0 };
 	uint64_t end = clock_mono_ms() + PATIENCE_MS;
-	void *good = NULL;
 
+	memcpy(head + 12, mechanism, strlen(mechanism));
 	head[64] = 0x06; /* a command; its size is 1 MiB */
 	head[64 + 1 + 5] = MIB >> 16;
-	assert_int_equal(
-		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &good),
-		0);
-	send_hello(good);
-	node_until(n, &n->hellos, 1);
-	for (open = 0; open < ARRAY_LEN(fds); open++) {
-		size_t left = MIB - 1;
+	for (size_t i = 0; i < count; i++) {
+		size_t left = MIB - lacking;
 
-		fds[open] = dial(n);
-		assert_int_equal(send(fds[open], head, sizeof(head), MSG_NOSIGNAL), sizeof(head));
+		fds[i] = dial(n);
+		assert_int_equal(send(fds[i], head, sizeof(head), MSG_NOSIGNAL), sizeof(head));
 		while (left > 0) {
-			ssize_t k = send(fds[open], zeros, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+			ssize_t k = send(fds[i], zeros, left, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 			assert_true(clock_mono_ms() < end);
 			if (k < 0 && errno != EAGAIN)
@@ -80,6 +71,23 @@ test_halves(void **state)
 			look(n);
 		}
 	}
+}
+
+static void
+test_halves(void **state)
+{
+	struct node *n = *state;
+	int fds[100];
+	size_t open = ARRAY_LEN(fds), ended = 0;
+	uint64_t end = clock_mono_ms() + PATIENCE_MS;
+	void *good = NULL;
+
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &good),
+		0);
+	send_hello(good);
+	node_until(n, &n->hellos, 1);
+	hold(n, "CURVE", fds, open, 1);
 	/* At most 64 MiB are held, and no more are ended than that takes. */
 	while (ended < 36) {
 		assert_true(clock_mono_ms() < end);
@@ -95,6 +103,65 @@ test_halves(void **state)
 	for (size_t i = 0; i < open; i++)
 		close(fds[i]);
 	socket_closep(&good);
+}
+
+/* A client in the middle of a long message holds more than each of many who never said anything.
+ * Without CURVE, so that it can stop there. */
+static void
+test_halves_before_clients(void **state)
+{
+	static const uint8_t start[64] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0, 'N', 'U', 'L',
+		'L' };
+	static const char ready[] = "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06"
+				    "DEALER";
+	/* a message, then all but a byte of another */
+	static const char begin[] = "\0\1x\x02\0\0\0\0\0\x10\0\0";
+	struct node *n = *state;
+	int fds[110], good;
+	size_t ended = 0, size = 256;
+	uint64_t end = clock_mono_ms() + PATIENCE_MS;
+	char endpoint[256];
+
+	zap_freep(&n->zap);
+	n->router = zmq_socket(n->ctx, ZMQ_ROUTER);
+	assert_int_equal(zmq_bind(n->router, "tcp://127.0.0.1:*"), 0);
+	assert_int_equal(zmq_getsockopt(n->router, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
+	n->endpoint = strdup(endpoint);
+	assert_int_equal(monitor_new(n->ctx, n->router, &n->monitor), 0);
+	good = dial(n);
+	assert_int_equal(send(good, start, sizeof(start), MSG_NOSIGNAL), sizeof(start));
+	assert_int_equal(send(good, ready, sizeof(ready) - 1, MSG_NOSIGNAL), sizeof(ready) - 1);
+	/* a message before the other's READY would be an error */
+	for (size_t heard = 0; heard <= sizeof(start); look(n)) {
+		char c[256];
+		ssize_t k = recv(good, c, sizeof(c), MSG_DONTWAIT);
+
+		assert_true(clock_mono_ms() < end);
+		heard += k > 0 ? (size_t)k : 0;
+	}
+	assert_int_equal(send(good, begin, sizeof(begin) - 1, MSG_NOSIGNAL), sizeof(begin) - 1);
+	node_until(n, &n->errors, 1);
+	for (size_t left = MIB - 1; left > 0; look(n)) {
+		ssize_t k = send(good, zeros, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		assert_true(clock_mono_ms() < end);
+		left -= k > 0 ? (size_t)k : 0;
+	}
+	for (uint64_t until = clock_mono_ms() + QUIET_MS; clock_mono_ms() < until;)
+		look(n);
+	hold(n, "NULL", fds, ARRAY_LEN(fds), 300 * 1024);
+	while (ended < 30) {
+		assert_true(clock_mono_ms() < end);
+		look(n);
+		ended = 0;
+		for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+			ended += is_ended(fds[i]);
+	}
+	assert_false(is_ended(good));
+	assert_int_equal(n->gone, 0);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	close(good);
 }
 
 /* With one: a message of frames without end. Its peer is ended before it is whole. */
@@ -196,6 +263,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_halves, node_up, node_down),
+		cmocka_unit_test_setup_teardown(
+			test_halves_before_clients, bare_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_parts, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_gone_with_much_unread, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_many_silent, node_up, node_down),
