@@ -140,13 +140,10 @@ open_sockets(struct server *s, char **ret_error)
 	if (r < 0)
 		return why_set(
 			ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
-	r = socket_listen(s->ctx, ADMIT_COORDINATOR, listen, &s->id,
-		(int)s->conf->coordinator.heartbeat_ms, &s->socket, &s->endpoint);
+	r = socket_listen_monitored(s->ctx, ADMIT_COORDINATOR, listen, &s->id,
+		(int)s->conf->coordinator.heartbeat_ms, &s->socket, &s->monitor, &s->endpoint);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
-	r = monitor_new(s->ctx, s->socket, &s->monitor);
-	if (r < 0)
-		return why_set(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r));
 	return 0;
 }
 

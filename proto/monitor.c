@@ -20,12 +20,13 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
+#include "proto/gate.h"
 #include "proto/socket.h"
 
-#define EVENTS                                                                               \
-	(ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |       \
-		ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | \
-		ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+#define EVENTS                                                                         \
+	(ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |           \
+		ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | \
+		ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 #define HANDSHAKE_FAILED                                                              \
 	(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | \
 		ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
@@ -54,6 +55,7 @@ struct slot {
 	uint64_t got;	  /* bytes that came, as the kernel counts them */
 	uint64_t taken;	  /* of them, those in messages that were taken */
 	uint64_t took_ms; /* the look before the last of these */
+	struct gate_address from;
 	struct wire_peer peer;
 	uint32_t dead[DEAD_KEPT]; /* reported gone, a ring */
 	unsigned n_dead;
@@ -71,6 +73,7 @@ struct monitor {
 	int oldest, newest; /* of those that said nothing */
 	unsigned n_silent, silent_max;
 	uint64_t look_ms, looked_ms; /* the next look, and the last */
+	struct gate *gate;	     /* of a TCP socket that was watched before it listened */
 };
 
 struct raw_event {
@@ -148,6 +151,7 @@ monitor_free(struct monitor *w)
 	/* First the sender: without a receiver it would block the I/O thread at the next event. */
 	zmq_socket_monitor(w->socket, NULL, 0);
 	socket_closep(&w->monitor);
+	gate_free(w->gate);
 	free(w->slots);
 	free(w->gone);
 	free(w);
@@ -309,10 +313,21 @@ silent_add(struct monitor *w, struct slot *s, int fd)
 }
 
 static void
+came(struct monitor *w, struct slot *s, int fd)
+{
+	silent_add(w, s, fd);
+	s->from = gate_address_of(fd);
+	if (w->gate)
+		gate_came(w->gate, &s->from, clock_mono_ms());
+}
+
+static void
 apply_router_event(struct monitor *w, const struct raw_event *e)
 {
 	struct slot *s;
 
+	if (e->event == ZMQ_EVENT_LISTENING && !w->gate)
+		(void)gate_new(e->value, &w->gate);
 	if (e->event != ZMQ_EVENT_ACCEPTED && e->event != ZMQ_EVENT_DISCONNECTED)
 		return;
 	s = slot_of(w, e->value);
@@ -325,7 +340,7 @@ apply_router_event(struct monitor *w, const struct raw_event *e)
 	s->state = e->event == ZMQ_EVENT_ACCEPTED ? FD_OPEN : FD_CLOSED;
 	silent_remove(w, s);
 	if (s->state == FD_OPEN)
-		silent_add(w, s, e->value);
+		came(w, s, e->value);
 }
 
 static void
@@ -368,6 +383,8 @@ monitor_note(struct monitor *w, const struct wire_peer *peer)
 	s->peer = *peer;
 	s->noted = true;
 	silent_remove(w, s);
+	if (w->gate)
+		gate_spoke(w->gate, &s->from, clock_mono_ms());
 }
 
 void
@@ -469,6 +486,8 @@ monitor_look(struct monitor *w, uint64_t now)
 	if (!w->router || now < w->look_ms)
 		return;
 	read_router_events(w);
+	if (w->gate)
+		gate_step(w->gate, now);
 	v = calloc(w->n_slots + 1, sizeof(*v));
 	for (size_t fd = 0; v && fd < w->n_slots; fd++) {
 		struct slot *s = &w->slots[fd];

@@ -258,9 +258,10 @@ bound_endpoint(void *s, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-int
-socket_listen(void *ctx, enum admit_at at, const char *endpoint, const struct identity *id,
-	int heartbeat_ms, void **ret_socket, char **ret_endpoint)
+/* A socket ready to be bound to endpoint. */
+static int
+make_listener(void *ctx, enum admit_at at, const char *endpoint, const struct identity *id,
+	int heartbeat_ms, void **ret)
 {
 	_cleanup_(socket_closep) void *s = NULL;
 	int r;
@@ -286,12 +287,47 @@ socket_listen(void *ctx, enum admit_at at, const char *endpoint, const struct id
 		if (r < 0)
 			return r;
 	}
-	r = bind_to(s, endpoint);
+	*ret = steal_ptr(s);
+	return 0;
+}
+
+int
+socket_listen(void *ctx, enum admit_at at, const char *endpoint, const struct identity *id,
+	int heartbeat_ms, void **ret_socket, char **ret_endpoint)
+{
+	_cleanup_(socket_closep) void *s = NULL;
+	int r;
+
+	r = make_listener(ctx, at, endpoint, id, heartbeat_ms, &s);
+	if (r == 0)
+		r = bind_to(s, endpoint);
+	if (r == 0)
+		r = bound_endpoint(s, ret_endpoint);
 	if (r < 0)
 		return r;
-	r = bound_endpoint(s, ret_endpoint);
+	*ret_socket = steal_ptr(s);
+	return 0;
+}
+
+int
+socket_listen_monitored(void *ctx, enum admit_at at, const char *endpoint,
+	const struct identity *id, int heartbeat_ms, void **ret_socket,
+	struct monitor **ret_monitor, char **ret_endpoint)
+{
+	_cleanup_(socket_closep) void *s = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
+	int r;
+
+	r = make_listener(ctx, at, endpoint, id, heartbeat_ms, &s);
+	if (r == 0)
+		r = monitor_new(ctx, s, &w);
+	if (r == 0)
+		r = bind_to(s, endpoint);
+	if (r == 0)
+		r = bound_endpoint(s, ret_endpoint);
 	if (r < 0)
 		return r;
+	*ret_monitor = steal_ptr(w);
 	*ret_socket = steal_ptr(s);
 	return 0;
 }

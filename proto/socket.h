@@ -32,6 +32,11 @@ bool endpoint_is_this_machine(const char *endpoint);
 /* at: by it goes the largest frame that is taken (proto/admit.h), and how many messages wait. */
 int socket_listen(void *ctx, enum admit_at at, const char *endpoint, const struct identity *id,
 	int heartbeat_ms, void **ret_socket, char **ret_endpoint);
+/* The same with a monitor that is there before it listens: with it goes a bound on what an address
+ * costs before it is known (proto/gate.h). */
+int socket_listen_monitored(void *ctx, enum admit_at at, const char *endpoint,
+	const struct identity *id, int heartbeat_ms, void **ret_socket,
+	struct monitor **ret_monitor, char **ret_endpoint);
 
 /* A DEALER that connects. server_curve: the other's public key, Z85; "" or NULL for ipc. Connecting
  * goes on in the background and again after a loss. */

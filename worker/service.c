@@ -252,12 +252,11 @@ open_sockets(struct service *s, char **ret_error)
 	if (r < 0)
 		return why_set(
 			ret_error, r, "Cannot start the authenticator: %s.", zmq_strerror(-r));
-	r = socket_listen(s->ctx, ADMIT_WORKER, listen, s->local ? NULL : &s->identity,
-		JOB_HEARTBEAT_MS, &s->socket, &s->endpoint);
+	r = socket_listen_monitored(s->ctx, ADMIT_WORKER, listen, s->local ? NULL : &s->identity,
+		JOB_HEARTBEAT_MS, &s->socket, &s->monitor, &s->endpoint);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
-	r = monitor_new(s->ctx, s->socket, &s->monitor);
-	return r < 0 ? why_set(ret_error, r, "Cannot watch %s: %s.", listen, zmq_strerror(-r)) : 0;
+	return 0;
 }
 
 static void

@@ -7,12 +7,13 @@
 #include "proto/wire.h"
 
 struct place {
-	char endpoint[256];
+	char endpoint[256]; /* for zmq_connect: with the address that it is connected to from */
 	char curve_public[CURVE_KEY_SIZE];
 };
 
 struct attack_conf {
 	struct place coordinator, worker;
+	uint32_t from;	    /* an IPv4 address of this machine's, host order */
 	struct identity id; /* the attacker's */
 	uint8_t toolchain[32];
 	char *sysroot; /* of that toolchain */

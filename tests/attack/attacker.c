@@ -1,11 +1,12 @@
 /* Attacks a farm with one client's key, for tests/attack/run.
  *
- *     attacker [--cpu PERCENT] [--connections N] COORDINATOR COORDINATOR.pub WORKER WORKER.pub
- *         IDENTITY TOOLCHAIN-ID SYSROOT ATTACK...
- * starts each ATTACK as a process, and prints "going" once all have said their first word. Together
- * they get PERCENT (25) of one core: their processor time is read a hundred times a second, and
- * they are stopped while they are ahead of it. Ends with its standard input, and with it all of
- * them; then prints a line of JSON for each: what it did.
+ *     attacker [--cpu PERCENT] [--connections N] [--one-address] COORDINATOR COORDINATOR.pub
+ *         WORKER WORKER.pub IDENTITY TOOLCHAIN-ID SYSROOT ATTACK...
+ * starts each ATTACK as a process with an address of its own (127.0.0.10 and on; --one-address: all
+ * have 127.0.0.1, as the honest client), and prints "going" once all have said their first word.
+ * Together they get PERCENT (25) of one core: their processor time is read a hundred times a
+ * second, and they are stopped while they are ahead of it. Ends with its standard input, and with
+ * it all of them; then prints a line of JSON for each: what it did.
  *
  * ATTACK:
  *     crowd-coordinator, crowd-worker   10,000 connections (--connections): a quarter says nothing,
@@ -28,6 +29,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,6 +44,7 @@
 
 #define ATTACKS_MAX 16
 #define LOOK_MS 10
+#define FIRST_ADDRESS (INADDR_LOOPBACK + 9)
 #define AHEAD_US 20000 /* that they may be ahead of their share */
 
 static const struct attack attacks[] = {
@@ -150,10 +153,26 @@ say_hello(void *socket, struct tally *t)
 	say(socket, t, 0, WIRE_HELLO, &m.base, NULL, 0);
 }
 
+/* libzmq's way to say from which address. */
 static void
-begin(const struct attack *a, const struct attack_conf *c)
+set_from(struct place *p, uint32_t from)
+{
+	char to[sizeof(p->endpoint)];
+
+	snprintf(to, sizeof(to), "%.200s", p->endpoint + strlen("tcp://"));
+	snprintf(p->endpoint, sizeof(p->endpoint), "tcp://%u.%u.%u.%u:0;%.200s", from >> 24,
+		from >> 16 & 255, from >> 8 & 255, from & 255, to);
+}
+
+static void
+begin(const struct attack *a, const struct attack_conf *all, bool one_address)
 {
 	struct running *r = &v[n_running];
+	struct attack_conf own = *all, *c = &own;
+
+	c->from = one_address ? INADDR_LOOPBACK : FIRST_ADDRESS + (uint32_t)n_running;
+	set_from(&c->coordinator, c->from);
+	set_from(&c->worker, c->from);
 
 	r->attack = a;
 	r->pid = fork();
@@ -270,10 +289,12 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = { { "cpu", required_argument, NULL, 'c' },
-		{ "connections", required_argument, NULL, 'n' }, { 0 } };
+		{ "connections", required_argument, NULL, 'n' },
+		{ "one-address", no_argument, NULL, 'o' }, { 0 } };
 	struct attack_conf c = { .connections = 10000 };
 	struct digest toolchain;
 	unsigned percent = 25;
+	bool one_address = false;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -281,12 +302,15 @@ main(int argc, char **argv)
 			percent = (unsigned)atoi(optarg);
 		else if (o == 'n')
 			c.connections = (unsigned)atoi(optarg);
+		else if (o == 'o')
+			one_address = true;
 		else
 			return 2;
 	argv += optind;
 	if (argc - optind < 8 || argc - optind > 7 + ATTACKS_MAX) {
-		fprintf(stderr, "usage: attacker [--cpu PERCENT] [--connections N] COORDINATOR "
-				"COORDINATOR.pub WORKER WORKER.pub IDENTITY TOOLCHAIN-ID SYSROOT "
+		fprintf(stderr, "usage: attacker [--cpu PERCENT] [--connections N] "
+				"[--one-address] COORDINATOR COORDINATOR.pub WORKER WORKER.pub "
+				"IDENTITY TOOLCHAIN-ID SYSROOT "
 				"ATTACK...\n");
 		return 2;
 	}
@@ -315,7 +339,7 @@ main(int argc, char **argv)
 			signal_all(SIGKILL);
 			return 2;
 		}
-		begin(a, &c);
+		begin(a, &c, one_address);
 	}
 	finish(govern(percent));
 	return 0;

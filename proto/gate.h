@@ -1,0 +1,38 @@
+/* Bounds what one address may cost a listening TCP socket before any key of it is known. Each
+ * connection from it is a debt until a message comes on it; debts go down with time. While an
+ * address has too many, the kernel drops its requests to connect (a socket filter on the listening
+ * socket, classic BPF): no queue of the system's fills up with them, libzmq does not see them, and
+ * connections that are there are not touched. The other kernel asks again by itself, later and
+ * later.
+ *
+ * A step function: the clock is passed in (monotonic ms). An IPv6 address counts by its first 64
+ * bits, since one host can have all of these. */
+#ifndef DRAY_PROTO_GATE_H
+#define DRAY_PROTO_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GATE_DEBT_MAX 512  /* of one address; it is shut above, until half of that is left */
+#define GATE_PER_S 64	   /* so much of it goes by itself */
+#define GATE_ADDRESSES 128 /* that are remembered; the one that owes least makes room */
+
+struct gate;
+
+struct gate_address {
+	uint8_t family; /* 4, 6; 0: none */
+	uint32_t word[2];
+};
+
+/* listen_fd: another's, which is there for as long as the gate is. -ENOMEM. */
+int gate_new(int listen_fd, struct gate **ret);
+void gate_free(struct gate *g); /* opens nothing: the socket is about to end */
+/* A connection from there was accepted, or has said its first word. */
+void gate_came(struct gate *g, const struct gate_address *a, uint64_t now);
+void gate_spoke(struct gate *g, const struct gate_address *a, uint64_t now);
+void gate_step(struct gate *g, uint64_t now); /* opens it to those that owe little again */
+bool gate_is_shut(const struct gate *g, const struct gate_address *a);
+/* Whose connection that is; family 0: not TCP, or it is gone. */
+struct gate_address gate_address_of(int fd);
+
+#endif
