@@ -36,6 +36,7 @@ space_of(enum trace_kind kind)
 	case TRACE_MODE:
 		return TRACE_MODES;
 	case TRACE_WAY:
+	case TRACE_WENT_UP:
 		return TRACE_WAYS;
 	default:
 		return TRACE_PATHS;

@@ -27,6 +27,7 @@ enum trace_kind {
 	TRACE_REPLACED,	   /* likewise: it was there, and another file took its place */
 	TRACE_MODE,	   /* opened by what may give its mode to a copy */
 	TRACE_WAY,	   /* watch.c: up from which directory a path led to nothing */
+	TRACE_WENT_UP,	   /* not recorded: there is such a way of the path */
 	TRACE_PASSED,	   /* nothing to record, but need not be thought about again */
 	TRACE_KINDS
 };

@@ -420,21 +420,22 @@ note_text(struct watch *w, const char *path, watch_by_fn by, void *arg)
 }
 
 /* By which way it looked for what is not there: "N DIRPATH", N the length of the directory that
- * the first ".." led up from. "0 PATH": it looked there by another way as well. was: what was known
- * of the path before. */
+ * the first ".." led up from; "0 PATH": by another way as well. was: what was known of the path
+ * before. */
 static void
 note_way(struct watch *w, const struct trace_call *c, const char *path, enum trace_kind was)
 {
 	char way[2 * PATH_MAX + 16];
 	bool up = c->n_paths == 1 && *c->up_from;
 
-	if ((was == TRACE_NONE ? !up : !w->ways) ||
+	if ((was == TRACE_NONE ? !up : trace_set_get(&w->set, TRACE_WAYS, path) == TRACE_NONE) ||
 		trace_set_get(&w->set, TRACE_PATHS, path) != TRACE_ABSENT)
 		return;
 	snprintf(way, sizeof(way), "%zu %s%s", strlen(c->up_from), c->up_from, path);
-	if (was != TRACE_NONE && (!up || trace_set_get(&w->set, TRACE_WAYS, way) == TRACE_NONE))
+	if (was == TRACE_NONE)
+		trace_set_add(&w->set, TRACE_WAYS, path, TRACE_WENT_UP);
+	else if (!up || trace_set_get(&w->set, TRACE_WAYS, way) == TRACE_NONE)
 		snprintf(way, sizeof(way), "0 %s", path);
-	w->ways = true;
 	trace_set_add(&w->set, TRACE_WAYS, way, TRACE_WAY);
 }
 

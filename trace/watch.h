@@ -86,7 +86,6 @@ struct watch {
 	struct watch_script script;
 	bool links; /* it made a link */
 	bool dirs;  /* a program was run that may compare the times of directories */
-	bool ways;  /* TRACE_WAYS has any */
 	bool umask; /* a macro, or a program that it runs, asked for it */
 	struct watch_device {
 		dev_t dev;
