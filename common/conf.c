@@ -73,7 +73,7 @@ static const struct conf_key keys[] = {
 	TEXT(client, job_log, TYPE_PATH, NULL, "DRAY_JOB_LOG"),
 	SIZE(client, job_log_max, "16M", "DRAY_JOB_LOG_MAX", 4 * KIB),
 	WORD(client, compress, compress_words, "auto", "DRAY_COMPRESS"),
-	BOOL(client, farm_half, "no", "DRAY_FARM_HALF"),
+	BOOL(client, farm_half, "yes", "DRAY_FARM_HALF"),
 	NUM(client, farm_half_s, "60", "DRAY_FARM_HALF_S", 1, DAY_S),
 	NUM(client, connect_ms, "500", "DRAY_CONNECT_MS", 1, HOUR_MS),
 	NUM(client, silent_s, "2400", "DRAY_SILENT_S", 1, DAY_S),

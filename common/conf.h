@@ -64,7 +64,7 @@ struct conf {
 		char *job_log;	      /* <cache_dir>/jobs.jsonl */
 		uint64_t job_log_max; /* bytes, 16 MiB */
 		int compress;	      /* enum compress */
-		bool farm_half;	      /* one process for all units that go to the farm; false */
+		bool farm_half;	      /* one process for all units that go to the farm; true */
 		uint64_t farm_half_s; /* how long it stays when no unit needs it, 60 */
 		uint64_t connect_ms;  /* longest wait for an unreachable farm, 500 */
 		uint64_t silent_s;    /* a worker that says nothing for so long is given up, 2400 */

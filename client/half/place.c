@@ -20,11 +20,16 @@
 int
 half_dir_open(const char *cache_dir)
 {
-	_cleanup_(freep) char *path = path_join(cache_dir, "half");
+	_cleanup_(freep) char *path = NULL;
 	_cleanup_(closep) int fd = -1;
+	char name[HALF_NAME_SIZE];
 	struct stat st;
-	int r = path ? fs_mkdir_p(path, 0700) : -ENOMEM;
+	int r;
 
+	/* a cache may be shared by a group */
+	snprintf(name, sizeof(name), "half-%lu", (unsigned long)geteuid());
+	path = path_join(cache_dir, name);
+	r = path ? fs_mkdir_p(path, 0700) : -ENOMEM;
 	if (r < 0)
 		return r;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

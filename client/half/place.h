@@ -1,4 +1,5 @@
-/* Where farm halves are met: sockets in <cache_dir>/half, a directory that is this user's alone.
+/* Where farm halves are met: sockets in <cache_dir>/half-UID, a directory that is that user's
+ * alone.
  *
  *   KEY         the socket
  *   KEY.start   locked while one is started; says which process it is */

@@ -59,8 +59,8 @@ setup() {
   export DRAY_CACHE=off DRAY_PRIME=no DRAY_SCRIPTS=off
   # The same scenarios with DRAY_TEST_PATHS=shared: a unit of a workspace is then another one.
   [ -z "${DRAY_TEST_PATHS:-}" ] || export DRAY_PATHS=$DRAY_TEST_PATHS
-  # The same scenarios with the farm half that is resident: DRAY_TEST_HALF=1.
-  [ -z "${DRAY_TEST_HALF:-}" ] || export DRAY_FARM_HALF=yes
+  # The same scenarios without the farm half that is resident: DRAY_TEST_HALF=no.
+  [ -z "${DRAY_TEST_HALF:-}" ] || export DRAY_FARM_HALF=$DRAY_TEST_HALF
   # Another toolchain of the system's is none that is used here, and costs a second at each worker's start.
   case $(command -v rustc) in
     /usr/bin/* | /bin/*) ;;
@@ -153,7 +153,7 @@ memory_errors() {
 # The farm halves that live, of all caches of the scenario; one a line.
 half_pids() {
   local f pid
-  for f in $(find "$BATS_TEST_TMPDIR" -path '*/half/*.start' 2>/dev/null); do
+  for f in $(find "$BATS_TEST_TMPDIR" -path '*/half-*/*.start' 2>/dev/null); do
     read -r pid <"$f" || continue
     [ "$pid" = 0 ] || is_gone "$pid" || printf '%s\n' "$pid"
   done

@@ -22,9 +22,11 @@
 
 #include <cmocka.h>
 
+#include "client/half/ask.h"
 #include "client/half/key.h"
 #include "client/half/place.h"
 #include "client/half/request.h"
+#include "common/clock.h"
 #include "common/environ.h"
 #include "common/fs.h"
 
@@ -195,9 +197,10 @@ test_place(void **state)
 static void
 test_place_is_private(void **state)
 {
-	char *path = path_join(*state, "half");
+	char *path = NULL;
 	int dir;
 
+	assert_true(asprintf(&path, "%s/half-%lu", (char *)*state, (unsigned long)geteuid()) > 0);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(chmod(path, 0750), 0);
 	assert_int_equal(half_dir_open(*state), -EPERM);
@@ -234,6 +237,8 @@ test_long_place(void **state)
 	close(dir);
 	free(path);
 }
+
+static const char *shared;
 
 /* Only root may. */
 static bool
@@ -290,6 +295,29 @@ test_place_of_another(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	close(fds[0]);
 	close(dir);
+}
+
+static void
+open_as_another(void)
+{
+	become_another();
+	if (errno == 0)
+		errno = half_dir_open(shared) < 0 ? EACCES : 0;
+}
+
+/* A cache that several users share: each has a place of its own. */
+static void
+test_place_in_shared_cache(void **state)
+{
+	int dir = half_dir_open(*state);
+
+	assert_true(dir >= 0);
+	close(dir);
+	if (!may(become_another))
+		return;
+	shared = *state;
+	assert_int_equal(chmod(*state, 0777), 0);
+	assert_true(may(open_as_another));
 }
 
 static struct conf *
@@ -520,6 +548,38 @@ test_key_of_cache(void **state)
 	conf_free(c);
 }
 
+/* One that is met and says nothing is waited for so long, and gets nothing of the unit. */
+static void
+test_no_answer(void **state)
+{
+	char program[] = "/proc/self/exe", b[sizeof(struct half_hello)];
+	struct conf *c = make_conf(*state);
+	struct ledger ledger = { .half = 0 };
+	const struct half_ask in = {
+		.conf = c, .program = program, .argv = argv, .ledger = &ledger, .ledger_fd = -1
+	};
+	int dir = half_dir_open(*state), listener, conn;
+	struct digest key;
+	uint64_t start;
+
+	assert_int_equal(half_key_make(c, program, &key), 0);
+	listener = half_listen(dir, &key);
+	assert_true(listener >= 0);
+	start = clock_mono_ms();
+	assert_false(half_run(&in));
+	/* a busy machine may take longer */
+	assert_in_range(clock_mono_ms() - start, HALF_ASK_MS, 20 * HALF_ASK_MS);
+	conn = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	assert_true(conn >= 0);
+	assert_int_equal(recv(conn, b, sizeof(b), 0), sizeof(b));
+	assert_true(half_hello_ok(b, sizeof(b), &key));
+	assert_int_equal(recv(conn, b, sizeof(b), 0), 0);
+	close(conn);
+	close(listener);
+	close(dir);
+	conf_free(c);
+}
+
 /* A farm half that runs with so few descriptors, and serves nobody's farm. */
 struct few {
 	char *dir, *program;
@@ -660,12 +720,14 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_place_is_private, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_long_place, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_place_of_another, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_place_in_shared_cache, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_conf, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_files, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_process, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_namespace, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_filters, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_cache, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_no_answer, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_few_descriptors, make_dir, remove_dir),
 		cmocka_unit_test(test_environ),
 	};
