@@ -94,7 +94,7 @@ EOF2
 worker_has_no_process() {
   local ready
   ready=$(ls -A "$FARM/state-w1/jobs" | grep -c '^ready-') || true
-  [ "$(descendants "$WORKER_PID" | wc -l)" -eq $((2 * ready)) ]
+  [ "$(descendants "${WORKER_PIDS[w1]:-$WORKER_PID}" | wc -l)" -eq $((2 * ready)) ]
 }
 worker_has_no_job() {
   ! ls -A "$FARM/state-w1/jobs" | grep -qv '^ready-' || return 1
