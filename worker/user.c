@@ -95,7 +95,8 @@ worker_user_done(struct worker_user *u)
 static bool
 is_a_workers(const char *name)
 {
-	static const char *const names[] = { "store", "jobs", "base", "bin", "lost+found" };
+	static const char *const names[] = { "store", "jobs", "jobs-spare", "base", "bin",
+		"lost+found" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (streq(name, names[i]))

@@ -331,6 +331,18 @@ test_same_below_tmp(void **state)
 	same_job(p, "/tmp/project/w", "/tmp/target/deps");
 }
 
+/* Its directories are those of jobs before. */
+static void
+test_same_after_others(void **state)
+{
+	struct place *p = *state;
+
+	open_pool(p);
+	same_job(p, "/home/u/w", "/home/u/w/target/deps");
+	assert_true(spare_count(ready_spare(p->pool)) > 0);
+	same_job(p, "/srv/w/deep", "/srv/target/deps");
+}
+
 /* Its name is a mount, like that of a directory. */
 static void
 test_same_file_in_tmp(void **state)
@@ -746,6 +758,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_same_as_started),
 		TEST(test_same_below_tmp),
+		TEST(test_same_after_others),
 		TEST(test_same_file_in_tmp),
 		TEST(test_same_own_user),
 		TEST(test_ends_alone),

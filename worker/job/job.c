@@ -113,7 +113,8 @@ lay_out_somewhere(struct job *j)
 		.job = j->id,
 		.tools = j->shared->tools_dir,
 		.lib_dirs = j->offer->sysroot->lib_dirs.v,
-		.unit = j->unit };
+		.unit = j->unit,
+		.spare = ready_spare(j->shared->ready) };
 	const struct ready_key key = ready_key_of(j);
 	struct ready got;
 	int r;

@@ -37,6 +37,7 @@ struct entry {
 
 struct ready_pool {
 	struct ready_conf conf;
+	struct spare *spare; /* NULL: it could not be made */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t news, settled;
@@ -148,7 +149,8 @@ make(struct ready_pool *p, struct entry *e, const char *name, char **ret_why)
 			      .tools = c->tools_dir,
 			      .lib_dirs = e->sysroot->lib_dirs.v,
 			      .unit = &e->unit,
-			      .users = m->user ? c->users : NULL },
+			      .users = m->user ? c->users : NULL,
+			      .spare = p->spare },
 		&m->stage);
 	if (r == 0)
 		r = limits_begin(c->conf, c->cgroup, name, m->stage.out, &m->limits, ret_why);
@@ -347,8 +349,12 @@ ready_open(const struct ready_conf *c, struct ready_pool **ret)
 	pthread_cond_init(&p->news, &attr);
 	pthread_cond_init(&p->settled, NULL);
 	pthread_condattr_destroy(&attr);
+	r = spare_open(c->jobs_dir, &p->spare);
+	if (r < 0)
+		log_warn_errno(r, "%s-spare", c->jobs_dir);
 	r = -pthread_create(&p->thread, NULL, thread_main, p);
 	if (r < 0) {
+		spare_freep(&p->spare);
 		free(p);
 		return r;
 	}
@@ -374,10 +380,17 @@ ready_freep(struct ready_pool **pp)
 	pthread_cond_destroy(&p->news);
 	pthread_cond_destroy(&p->settled);
 	pthread_mutex_destroy(&p->lock);
+	spare_freep(&p->spare);
 	free(p);
 }
 
 /* ---- for jobs */
+
+struct spare *
+ready_spare(struct ready_pool *p)
+{
+	return p ? p->spare : NULL;
+}
 
 /* A mount that the unit alone has, and that is made before others, or over the toolchain. */
 bool

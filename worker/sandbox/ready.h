@@ -70,6 +70,8 @@ void ready_clear(struct ready_pool *p, struct ready *used);
  * NULL.
  */
 bool ready_settle(struct ready_pool *p);
+/* For the directories of jobs that find none. p may be NULL. */
+struct spare *ready_spare(struct ready_pool *p);
 /* How many stand ready. */
 unsigned ready_count(struct ready_pool *p);
 

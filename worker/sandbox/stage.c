@@ -29,13 +29,31 @@ inside(const struct stage *s, const char *path, char out[PATH_MAX])
 	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
+/* Also those above it, up to the tree's own. */
+static int
+make_host_dir(const struct stage *s, char *host)
+{
+	int r = spare_make(s->spare, host);
+	char *slash;
+
+	if (r != -ENOENT)
+		return r;
+	slash = strrchr(host + strlen(s->root), '/');
+	if (!slash)
+		return r;
+	*slash = '\0';
+	r = make_host_dir(s, host);
+	*slash = '/';
+	return r < 0 ? r : spare_make(s->spare, host);
+}
+
 static int
 make_dir(const struct stage *s, const char *path)
 {
 	char host[PATH_MAX];
 	int r = inside(s, path, host);
 
-	return r < 0 ? r : fs_mkdir_p(host, 0755);
+	return r < 0 ? r : make_host_dir(s, host);
 }
 
 static int
@@ -235,9 +253,13 @@ make_empty(const struct stage_spec *spec, struct stage *s)
 	r = set_paths(s, spec->jobs, spec->job);
 	if (r == 0)
 		r = fs_rm_rf(s->dir);
-	if (r == 0 && (mkdir(s->dir, 0700) < 0 || mkdir(s->root, 0755) < 0 ||
-			      mkdir(s->out, 0755) < 0 || mkdir(s->bin, 0755) < 0))
+	/* the out-dir is the job's, so it is none that another one had */
+	if (r == 0 && (mkdir(s->dir, 0700) < 0 || mkdir(s->out, 0755) < 0))
 		r = -errno;
+	if (r == 0)
+		r = spare_make(s->spare, s->root);
+	if (r == 0)
+		r = spare_make(s->spare, s->bin);
 	/* s->dir keeps out all others */
 	if (r == 0 && job_users_are(spec->users) && chmod(s->out, 0777) < 0)
 		r = -errno;
@@ -295,7 +317,9 @@ stage_rename(struct stage *s, const char *jobs, const char *job)
 int
 stage_begin(const struct stage_spec *spec, struct stage *ret)
 {
-	struct stage s = { .unit = spec->unit, .users = spec->users, .tools = spec->tools };
+	struct stage s = {
+		.unit = spec->unit, .users = spec->users, .tools = spec->tools, .spare = spec->spare
+	};
 	int r = make_empty(spec, &s);
 
 	if (r < 0) {
@@ -420,9 +444,20 @@ remove_tree(const char *dir, struct job_users *users)
 	return r < 0 && users ? job_users_remove(users, dir) : r;
 }
 
+/* What the job has seen read-only. What is left of it goes with all else. */
+static void
+take_back(const struct stage *s)
+{
+	if (!s->spare || !s->dir)
+		return;
+	(void)spare_take_back(s->spare, s->root);
+	(void)spare_take_back(s->spare, s->bin);
+}
+
 void
 stage_done(struct stage *s)
 {
+	take_back(s);
 	for (unsigned i = 0; s->dir && i < REMOVE_TRIES; i++) {
 		/* A process that was killed a moment ago may still have made a file. */
 		if (remove_tree(s->dir, s->users) == 0)

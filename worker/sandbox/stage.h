@@ -8,6 +8,7 @@
 #include "common/strv.h"
 #include "proto/job.pb-c.h"
 #include "worker/sandbox/sandbox.h"
+#include "worker/sandbox/spare.h"
 
 struct stage {
 	char *dir, *root, *out, *bin;
@@ -16,6 +17,7 @@ struct stage {
 	struct strv tmp;	 /* names in root/tmp */
 	struct job_users *users; /* NULL: none */
 	const char *tools;	 /* the caller's, likewise */
+	struct spare *spare;	 /* likewise; NULL: none */
 };
 
 struct stage_spec {
@@ -25,6 +27,7 @@ struct stage_spec {
 	char *const *lib_dirs;	 /* where the worker's libraries appear; NULL-terminated */
 	const Dray__Unit *unit;	 /* passed by unit_check with these lib_dirs */
 	struct job_users *users; /* whose the job is; NULL: the worker's own */
+	struct spare *spare;	 /* of jobs in this directory; NULL: none */
 };
 
 /* Makes the directories. 0 or -errno; nothing is left behind on failure. */
