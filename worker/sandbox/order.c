@@ -1,4 +1,5 @@
-/* A sandbox that stands ready has been mounted but for what a job alone knows. That is done from
+/* A sandbox that stands ready has been mounted but for what a job alone knows, and what covers
+ * parts of /proc: bwrap reads all that is mounted again for each of these. That is done from
  * outside: this process owns the user namespace in which the sandbox's mounts were made, so a child
  * of it that joins both may mount there, as bwrap could. Nothing of a job runs in the sandbox then,
  * and what does (dray-exec) may not mount.
@@ -18,9 +19,11 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "common/spawn.h"
 #include "worker/inside/orders.h"
+#include "worker/sandbox/proc_cover.h"
 
 /* The number is still that of the process which we have hold of. */
 static bool
@@ -65,11 +68,89 @@ make_mount_point(const char *from, const char *to)
 	return S_ISDIR(st.st_mode) ? mkdir(to, 0755) : mknod(to, S_IFREG | 0644, 0);
 }
 
-/* In a child of a process with threads: only calls of the kernel. paths: from and to by turns. */
-static int
-mount_there(int mnt, int user, const char *out_dir, const struct strv *paths)
+struct mounts {
+	struct proc_cover cover;
+	unsigned long sys_flags;
+	struct strv tmp; /* from and to by turns */
+};
+
+#define MOUNTS_INIT                                                        \
+	{                                                                  \
+		.cover = PROC_COVER_INIT, .sys_flags = 0, .tmp = STRV_INIT \
+	}
+
+static void
+mounts_done(struct mounts *m)
 {
-	if (setns(user, CLONE_NEWUSER) < 0 || setns(mnt, CLONE_NEWNS) < 0)
+	proc_cover_done(&m->cover);
+	strv_done(&m->tmp);
+}
+
+/* bwrap binds this process's own /proc/sys, as that is mounted. */
+static int
+find_sys_flags(unsigned long *ret)
+{
+	struct statvfs v;
+
+	if (statvfs("/proc", &v) < 0)
+		return -errno;
+	*ret = MS_RDONLY | MS_NOSUID | MS_NODEV | (v.f_flag & ST_NOEXEC ? MS_NOEXEC : 0) |
+	       (v.f_flag & ST_NOATIME		? MS_NOATIME
+		       : v.f_flag & ST_RELATIME ? MS_RELATIME
+						: 0);
+	return 0;
+}
+
+static int
+find_mounts(const struct strv *tmp, struct mounts *m)
+{
+	int r = find_sys_flags(&m->sys_flags);
+
+	if (r == 0)
+		r = proc_cover_find(&m->cover);
+	for (size_t i = 0; r == 0 && i < tmp->n; i++) {
+		r = strv_addf(&m->tmp, SANDBOX_AHEAD_TREE "/tmp/%s", tmp->v[i]);
+		if (r == 0)
+			r = strv_addf(&m->tmp, "/tmp/%s", tmp->v[i]);
+	}
+	return r;
+}
+
+static int
+bind_with(const char *from, const char *to, unsigned long flags)
+{
+	if (mount(from, to, NULL, MS_BIND, NULL) < 0)
+		return -1;
+	return mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | flags, NULL);
+}
+
+/* A bind is mounted as what it shows is: of the tree, and so read-only; a file as the first one. */
+static int
+cover_proc(const struct mounts *m)
+{
+	const struct proc_cover *c = &m->cover;
+
+	if (bind_with(PROC_COVER_SYS, PROC_COVER_SYS, m->sys_flags) < 0)
+		return -1;
+	for (size_t i = 0; i < c->dirs.n; i++)
+		if (mount(SANDBOX_AHEAD_TREE, c->dirs.v[i], NULL, MS_BIND, NULL) < 0)
+			return -1;
+	if (c->files.n && bind_with("/dev/null", c->files.v[0],
+				  MS_RDONLY | MS_NOSUID | MS_NODEV | MS_RELATIME) < 0)
+		return -1;
+	for (size_t i = 1; i < c->files.n; i++)
+		if (mount(c->files.v[0], c->files.v[i], NULL, MS_BIND, NULL) < 0)
+			return -1;
+	return 0;
+}
+
+/* In a child of a process with threads: only calls of the kernel. */
+static int
+mount_there(int mnt, int user, const char *out_dir, const struct mounts *m)
+{
+	const struct strv *paths = &m->tmp;
+
+	if (setns(user, CLONE_NEWUSER) < 0 || setns(mnt, CLONE_NEWNS) < 0 || cover_proc(m) < 0)
 		return errno;
 	/* the tree without what is mounted in it; only for these, since the kernel takes its time
 	 * over an end of a mount */
@@ -87,23 +168,20 @@ mount_there(int mnt, int user, const char *out_dir, const struct strv *paths)
 int
 order_mounts(const struct sandbox *box, const char *out_dir, const struct strv *tmp)
 {
-	_cleanup_(strv_done) struct strv paths = STRV_INIT;
+	_cleanup_(mounts_done) struct mounts m = MOUNTS_INIT;
 	_cleanup_(closep) int mnt = -1, user = -1;
 	pid_t pid;
 	int r = open_namespaces(box, &mnt, &user);
 
-	for (size_t i = 0; r == 0 && i < tmp->n; i++) {
-		r = strv_addf(&paths, SANDBOX_AHEAD_TREE "/tmp/%s", tmp->v[i]);
-		if (r == 0)
-			r = strv_addf(&paths, "/tmp/%s", tmp->v[i]);
-	}
+	if (r == 0)
+		r = find_mounts(tmp, &m);
 	if (r < 0)
 		return r;
 	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		_exit(mount_there(mnt, user, out_dir, &paths));
+		_exit(mount_there(mnt, user, out_dir, &m));
 	r = spawn_wait(pid, NULL);
 	return r > 0 ? (r < SPAWN_SIGNALLED ? -r : -EIO) : r;
 }

@@ -5,9 +5,9 @@
 #include "common/strv.h"
 #include "worker/sandbox/sandbox.h"
 
-/* Moves the out-dir from SANDBOX_AHEAD_OUT to out_dir, and mounts each of these names, which are
- * in the tree's /tmp, in the private /tmp, as sandbox_start mounts them. Only where box->ready. 0
- * or -errno: it is of no use then. */
+/* Covers what a job does not see of /proc (proc_cover.h), moves the out-dir from SANDBOX_AHEAD_OUT
+ * to out_dir, and mounts each of these names, which are in the tree's /tmp, in the private /tmp, as
+ * sandbox_start mounts them. Only where box->ready. 0 or -errno: it is of no use then. */
 int order_mounts(const struct sandbox *box, const char *out_dir, const struct strv *tmp);
 
 /* Starts the command: cwd, argv, env, js (not NULL), trace_socket and umask count. */

@@ -4,7 +4,8 @@
  * says of that directory that nobody may write to it.
  *
  * Each cover is a mount, and costs bwrap 0.15 ms: so there is none where a job could not open what
- * is below, or would find nothing there. A job has this process's uid outside of its sandbox, or
+ * is below, or would find nothing there, and where a sandbox stands ready bwrap makes none of them
+ * (order.h). A job has this process's uid outside of its sandbox, or
  * one of its own, and no capability, so that it may not do there what this process may not.
  *
  * Invariant: an entry is shown only if the table says why; one that it does not know is covered. */
@@ -130,17 +131,6 @@ proc_cover_row(size_t i, const char **ret_name, const char **ret_why)
 	return true;
 }
 
-static int
-add_mount(struct buf *b, const char *from, const char *to)
-{
-	static const char option[] = "--ro-bind";
-	int r = buf_add(b, option, sizeof(option));
-
-	if (r == 0)
-		r = buf_add(b, from, strlen(from) + 1);
-	return r < 0 ? r : buf_add(b, to, strlen(to) + 1);
-}
-
 static bool
 has_entries(const char *dir)
 {
@@ -160,7 +150,7 @@ may_open(const char *file)
 }
 
 static int
-cover(struct buf *options, const char *empty, const char *name)
+cover(struct proc_cover *c, const char *name)
 {
 	_cleanup_(freep) char *path = path_join("/proc", name);
 	struct stat st;
@@ -171,23 +161,61 @@ cover(struct buf *options, const char *empty, const char *name)
 	if (lstat(path, &st) < 0 || S_ISLNK(st.st_mode))
 		return 0;
 	if (S_ISDIR(st.st_mode))
-		return has_entries(path) ? add_mount(options, empty, path) : 0;
-	/* A bind of bwrap's is "nodev": /dev/null behind it cannot be opened. */
-	return may_open(path) ? add_mount(options, "/dev/null", path) : 0;
+		return has_entries(path) ? strv_add(&c->dirs, path) : 0;
+	return may_open(path) ? strv_add(&c->files, path) : 0;
 }
 
 int
-proc_cover_options(struct buf *options, const char *empty)
+proc_cover_find(struct proc_cover *ret)
 {
 	_cleanup_(closedirp) DIR *d = opendir("/proc");
+	_cleanup_(proc_cover_done) struct proc_cover c = PROC_COVER_INIT;
 	const struct dirent *e;
-	int r = add_mount(options, "/proc/sys", "/proc/sys");
+	int r = 0;
 
 	if (!d)
 		return -errno;
 	/* processes come last */
 	while (r == 0 && (e = readdir(d)) && !(e->d_name[0] >= '1' && e->d_name[0] <= '9'))
 		if (e->d_name[0] != '.' && !proc_cover_shows(e->d_name))
-			r = cover(options, empty, e->d_name);
+			r = cover(&c, e->d_name);
+	if (r == 0) {
+		*ret = c;
+		c = (struct proc_cover)PROC_COVER_INIT;
+	}
+	return r;
+}
+
+void
+proc_cover_done(struct proc_cover *c)
+{
+	strv_done(&c->files);
+	strv_done(&c->dirs);
+}
+
+static int
+add_mount(struct buf *b, const char *from, const char *to)
+{
+	static const char option[] = "--ro-bind";
+	int r = buf_add(b, option, sizeof(option));
+
+	if (r == 0)
+		r = buf_add(b, from, strlen(from) + 1);
+	return r < 0 ? r : buf_add(b, to, strlen(to) + 1);
+}
+
+int
+proc_cover_options(struct buf *options, const char *empty)
+{
+	_cleanup_(proc_cover_done) struct proc_cover c = PROC_COVER_INIT;
+	int r = proc_cover_find(&c);
+
+	if (r == 0)
+		r = add_mount(options, PROC_COVER_SYS, PROC_COVER_SYS);
+	for (size_t i = 0; r == 0 && i < c.dirs.n; i++)
+		r = add_mount(options, empty, c.dirs.v[i]);
+	/* A bind of bwrap's is "nodev": /dev/null behind it cannot be opened. */
+	for (size_t i = 0; r == 0 && i < c.files.n; i++)
+		r = add_mount(options, "/dev/null", c.files.v[i]);
 	return r;
 }

@@ -106,7 +106,8 @@ build_options(const struct sandbox_spec *s, struct buf *b)
 				   "/proc", "--dev", "/dev",
 				   /* a tmpfs of no set size, else */
 				   "--remount-ro", "/dev", NULL });
-	if (r == 0)
+	/* else by order.h */
+	if (r == 0 && !s->waits)
 		r = proc_cover_options(b, empty);
 	if (r == 0 && s->tmp_max)
 		r = add_words(b, (const char *const[]){ "--size", size, NULL });
