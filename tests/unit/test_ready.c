@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <cmocka.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "tests/unit/tools_fixture.h"
@@ -251,6 +252,8 @@ run_in(struct place *p, bool ready, struct token_bank *bank, struct run *run)
 	l.user = run->r.user;
 	fill_root(&run->r.stage, &p->unit);
 	r = ready ? launch_order(&l, &run->r.box, &why) : launch_start(&l, &run->r.box, &why);
+	/* a child that had the job's namespace was of this memory */
+	assert_int_equal(prctl(PR_GET_DUMPABLE), 1);
 	if (r < 0)
 		fail_msg("%s", why);
 	drain(&run->r.box, run->said);
