@@ -15,6 +15,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "common/fs.h"
@@ -165,20 +166,47 @@ cover(struct proc_cover *c, const char *name)
 	return may_open(path) ? strv_add(&c->files, path) : 0;
 }
 
+/* A process, or the end: these come last. */
+static bool
+is_past(const char *name)
+{
+	return name[0] >= '1' && name[0] <= '9';
+}
+
+/* The entries in one buffer; *ret_past: no more are of interest. */
+static int
+cover_all(struct proc_cover *c, const char *p, ssize_t n, bool *ret_past)
+{
+	int r = 0;
+
+	for (ssize_t at = 0; r == 0 && at < n && !*ret_past;) {
+		const struct dirent64 *e = (const struct dirent64 *)(const void *)(p + at);
+
+		*ret_past = is_past(e->d_name);
+		if (!*ret_past && e->d_name[0] != '.' && !proc_cover_shows(e->d_name))
+			r = cover(c, e->d_name);
+		at += e->d_reclen;
+	}
+	return r;
+}
+
 int
 proc_cover_find(struct proc_cover *ret)
 {
-	_cleanup_(closedirp) DIR *d = opendir("/proc");
+	_cleanup_(closep) int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(proc_cover_done) struct proc_cover c = PROC_COVER_INIT;
-	const struct dirent *e;
+	/* small: with a large one the kernel looks up all processes of the machine */
+	_Alignas(struct dirent64) char part[1024];
+	bool past = false;
+	ssize_t n = 1;
 	int r = 0;
 
-	if (!d)
+	if (fd < 0)
 		return -errno;
-	/* processes come last */
-	while (r == 0 && (e = readdir(d)) && !(e->d_name[0] >= '1' && e->d_name[0] <= '9'))
-		if (e->d_name[0] != '.' && !proc_cover_shows(e->d_name))
-			r = cover(&c, e->d_name);
+	while (r == 0 && !past && n > 0) {
+		n = getdents64(fd, part, sizeof(part));
+		r = n < 0 ? -errno : cover_all(&c, part, n, &past);
+	}
 	if (r == 0) {
 		*ret = c;
 		c = (struct proc_cover)PROC_COVER_INIT;
