@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GATE_DEBT_MAX 512  /* of one address; it is shut above, until half of that is left */
-#define GATE_PER_S 64	   /* so much of it goes by itself */
+#define GATE_DEBT_MAX 256  /* of one address; it is shut above, until half of that is left */
+#define GATE_PER_S 16	   /* so much of it goes by itself */
 #define GATE_ADDRESSES 128 /* that are remembered; the one that owes least makes room */
 
 struct gate;

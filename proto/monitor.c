@@ -41,6 +41,9 @@
 #define LOOK_SHARE 20
 #define HELD_LEAST (64u * 1024) /* below it nobody is cut */
 #define QUIET_MS 250
+#define MESSAGE_COST 200 /* of memory, beside its bytes */
+#define LEAST_MESSAGE 32 /* none is shorter as it comes, encrypted */
+#define COUNT_LATELY 64
 #define HEARTBEATS_PER_S 256 /* bytes of them, at most */
 
 enum fd_state { FD_UNSEEN, FD_OPEN, FD_CLOSED };
@@ -55,6 +58,8 @@ struct slot {
 	uint64_t got;	  /* bytes that came, as the kernel counts them */
 	uint64_t taken;	  /* of them, those in messages that were taken */
 	uint64_t took_ms; /* the look before the last of these */
+	uint64_t size;	  /* bytes of the messages that were taken lately, */
+	uint64_t count;	  /* and how many they were */
 	struct gate_address from;
 	struct wire_peer peer;
 	uint32_t dead[DEAD_KEPT]; /* reported gone, a ring */
@@ -73,7 +78,8 @@ struct monitor {
 	int oldest, newest; /* of those that said nothing */
 	unsigned n_silent, silent_max;
 	uint64_t look_ms, looked_ms; /* the next look, and the last */
-	struct gate *gate;	     /* of a TCP socket that was watched before it listened */
+	uint64_t held_max;
+	struct gate *gate; /* of a TCP socket that was watched before it listened */
 };
 
 struct raw_event {
@@ -121,6 +127,12 @@ monitor_silent_max(struct monitor *w, unsigned n)
 	w->silent_max = n;
 }
 
+void
+monitor_held_max(struct monitor *w, uint64_t bytes)
+{
+	w->held_max = bytes;
+}
+
 int
 monitor_new(void *ctx, void *socket, struct monitor **ret)
 {
@@ -136,6 +148,7 @@ monitor_new(void *ctx, void *socket, struct monitor **ret)
 	w->router = type == ZMQ_ROUTER;
 	w->oldest = w->newest = -1;
 	w->silent_max = silent_default();
+	w->held_max = MONITOR_HELD_MAX;
 	r = open_monitor(w, ctx);
 	if (r < 0)
 		return r;
@@ -336,7 +349,7 @@ apply_router_event(struct monitor *w, const struct raw_event *e)
 	if (s->noted)
 		report_gone(w, s, &s->peer);
 	s->noted = false;
-	s->seen_ms = s->end_ms = s->got = s->taken = s->took_ms = 0;
+	s->seen_ms = s->end_ms = s->got = s->taken = s->took_ms = s->size = s->count = 0;
 	s->state = e->event == ZMQ_EVENT_ACCEPTED ? FD_OPEN : FD_CLOSED;
 	silent_remove(w, s);
 	if (s->state == FD_OPEN)
@@ -396,6 +409,11 @@ monitor_took(struct monitor *w, const struct wire_peer *peer, size_t bytes)
 		return;
 	s->taken += bytes;
 	s->took_ms = w->looked_ms;
+	s->size += bytes;
+	if (++s->count < COUNT_LATELY)
+		return;
+	s->size /= 2;
+	s->count /= 2;
 }
 
 void
@@ -435,19 +453,22 @@ struct holder {
 	uint64_t held;
 };
 
-/* Bytes of this connection that are part of no message that was taken; about. */
+/* What this connection has sent that is part of no message that was taken: its bytes, and what such
+ * messages cost beside, if they are as small as those before; about. */
 static uint64_t
 held_by(struct slot *s, int fd, uint64_t passed_ms)
 {
 	struct tcp_info info;
 	socklen_t n = sizeof(info);
+	uint64_t held;
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
 		n < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(uint64_t))
 		return 0;
 	s->got = info.tcpi_bytes_received;
 	s->taken = MIN2(s->taken + HEARTBEATS_PER_S * passed_ms / 1000, s->got);
-	return s->got - s->taken;
+	held = s->got - s->taken;
+	return held + held * MESSAGE_COST * s->count / MAX2(s->size, LEAST_MESSAGE * s->count + 1);
 }
 
 static int
@@ -464,7 +485,7 @@ end_holders(struct monitor *w, struct holder *v, size_t n, uint64_t sum)
 {
 	qsort(v, n, sizeof(*v), most_first);
 	for (size_t i = 0; i < n; i++) {
-		if (sum <= (v[i].quiet ? MONITOR_HELD_MAX / 2 : 2 * MONITOR_HELD_MAX))
+		if (sum <= (v[i].quiet ? w->held_max / 2 : 2 * w->held_max))
 			continue;
 		shutdown(v[i].fd, SHUT_RDWR);
 		w->slots[v[i].fd].taken = w->slots[v[i].fd].got;
@@ -497,9 +518,9 @@ monitor_look(struct monitor *w, uint64_t now)
 		v[n] = (struct holder){ (int)fd, !s->noted ? 2 : now - s->took_ms >= QUIET_MS,
 			held_by(s, (int)fd, now - w->looked_ms) };
 		sum += v[n].held;
-		n += v[n].held >= HELD_LEAST;
+		n += v[n].held >= MIN2((uint64_t)HELD_LEAST, w->held_max / 4);
 	}
-	if (sum > MONITOR_HELD_MAX)
+	if (sum > w->held_max)
 		end_holders(w, v, n, sum);
 	w->looked_ms = now;
 	w->look_ms = now + MAX2((uint64_t)LOOK_MS, (clock_mono_us() - begin) * LOOK_SHARE / 1000);

@@ -32,7 +32,7 @@
 #define CONNECT_MS 3000
 #define RECONNECT_MS 50
 #define RECONNECT_MAX_MS 1000
-#define BACKLOG 1024
+#define BACKLOG 256
 /* CURVE adds a nonce, a flag and a MAC to each frame. */
 #define FRAME_SLACK 1024
 /* The heartbeat's time to live travels as 16 bits of 1/10 s. */

@@ -235,6 +235,48 @@ test_gone_with_much_unread(void **state)
 	assert_true(n->hellos > 1);
 }
 
+/* Small messages cost more than their bytes: of one that says many of them less may wait. */
+static void
+test_small_messages_weigh_more(void **state)
+{
+	enum { MANY = 8000, MOST = 384 * 1024 };
+	Dray__Hello hello;
+	struct node *n = *state;
+	void *bad = NULL;
+	struct monitor *w = NULL;
+	bool ended = false;
+	uint64_t end = clock_mono_ms() + PATIENCE_MS;
+
+	assert_int_equal(socket_connect_monitored(n->ctx, n->endpoint, &client_id,
+				 server_id.curve_public, 0, &bad, &w),
+		0);
+	send_hello(bad);
+	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
+	node_until(n, &n->hellos, 1);
+	monitor_took(n->monitor, &n->last, 64);
+	monitor_held_max(n->monitor, MOST);
+	dray__hello__init(&hello);
+	for (unsigned i = 0; i < MANY;) {
+		int r = wire_send(bad, NULL, WIRE_HELLO, &hello.base, NULL, 0);
+
+		assert_true((r == 0 || r == -EAGAIN) && clock_mono_ms() < end);
+		i += r == 0;
+		if (r < 0)
+			poll(NULL, 0, 1);
+	}
+	while (!ended && clock_mono_ms() < end) {
+		ended = monitor_next(w, NULL) == MONITOR_DISCONNECTED;
+		monitor_look(n->monitor, clock_mono_ms());
+		poll(NULL, 0, 5);
+	}
+	monitor_freep(&w);
+	socket_closep(&bad);
+	assert_true(ended);
+	node_until(n, &n->gone, 1);
+	/* all of it came, and its bytes alone would have been allowed */
+	assert_true(n->hellos > MANY / 2);
+}
+
 /* Those that say nothing make room for others. */
 static void
 test_many_silent(void **state)
@@ -309,6 +351,7 @@ main(void)
 			test_halves_before_clients, bare_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_parts, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_gone_with_much_unread, node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_small_messages_weigh_more, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_many_silent, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_address_is_shut_out, node_up, node_down),
 	};
