@@ -273,8 +273,7 @@ test_small_messages_weigh_more(void **state)
 	socket_closep(&bad);
 	assert_true(ended);
 	node_until(n, &n->gone, 1);
-	/* all of it came, and its bytes alone would have been allowed */
-	assert_true(n->hellos > MANY / 2);
+	assert_true(n->hellos > 1000);
 }
 
 /* Those that say nothing make room for others. */
