@@ -22,6 +22,7 @@
 #include "worker/sandbox/launch.h"
 #include "worker/sandbox/order.h"
 #include "worker/sandbox/ready.h"
+#include "worker/sandbox/usage.h"
 
 #define PATIENCE_MS 60000
 #define SYSROOT "/home/u/toolchain"
@@ -400,6 +401,49 @@ test_ends_alone(void **state)
 	token_bank_done(&bank);
 }
 
+/* Of one that stands ready, process 1 is all; and of none that has ended. */
+static void
+looks_in(struct place *p)
+{
+	struct usage u;
+	struct ready a;
+
+	open_pool(p);
+	want(p, &p->key, 1);
+	assert_true(ready_take(p->pool, &p->key, &a));
+	assert_true(a.box.child > 0);
+	assert_int_equal(usage_of_sandbox(a.box.child, a.box.pidfd, 0, 100, &u), 0);
+	assert_int_equal(u.tasks, 1);
+	assert_true(u.memory > 0);
+	assert_true(u.memory < 64 << 20);
+	assert_int_equal(usage_of_sandbox(a.box.child, -1, 0, 100, &u), -ESRCH);
+	/* another process's number */
+	assert_int_equal(kill(a.box.child, SIGKILL), 0);
+	assert_int_equal(
+		poll(&(struct pollfd){ .fd = a.box.pidfd, .events = POLLIN }, 1, 10000), 1);
+	assert_int_equal(usage_of_sandbox(getpid(), a.box.pidfd, 0, 100, &u), -ESRCH);
+	give_back(&a);
+}
+
+static void
+test_usage(void **state)
+{
+	looks_in(*state);
+}
+
+static void
+test_usage_own_user(void **state)
+{
+	struct place *p = *state;
+	const struct passwd *own = getpwuid(geteuid());
+	const struct job_users_conf c = { own ? own->pw_name : NULL, geteuid(), getegid(), 1 };
+	_cleanup_(freep) char *why = NULL;
+
+	if (job_users_open(&c, &p->users, &why) < 0)
+		skip();
+	looks_in(p);
+}
+
 /* ---- the pool */
 
 static void
@@ -765,6 +809,8 @@ main(void)
 		TEST(test_same_file_in_tmp),
 		TEST(test_same_own_user),
 		TEST(test_ends_alone),
+		TEST(test_usage),
+		TEST(test_usage_own_user),
 		TEST(test_taken_once),
 		TEST(test_others_make_place),
 		TEST(test_dead_is_not_given),

@@ -165,6 +165,17 @@ check_cgroup(struct limits *l, char *text, size_t size)
 	return cpu_s && u.cpu_us / 1000000 >= cpu_s ? over_cpu(l, text, size) : LIMITS_FINE;
 }
 
+/* By way of bwrap, where the process inside is not known or its /proc cannot be looked at. */
+static int
+look_at_processes(const struct limits *l, const struct sandbox *box, struct usage *ret)
+{
+	const uint64_t tasks = l->conf->worker.job_processes;
+	int r = box->child > 0 ? usage_of_sandbox(box->child, box->pidfd, l->out_dev, tasks, ret)
+			       : -ENOENT;
+
+	return r < 0 ? usage_of_processes(box->pid, l->out_dev, tasks, ret) : r;
+}
+
 static enum limits_verdict
 check_processes(
 	struct limits *l, const struct sandbox *box, uint64_t *unlinked, char *text, size_t size)
@@ -173,7 +184,7 @@ check_processes(
 	struct usage u;
 
 	/* The job may have ended; then its exit status comes next. */
-	if (usage_of_processes(box->pid, l->out_dev, tasks, &u) < 0)
+	if (look_at_processes(l, box, &u) < 0)
 		return LIMITS_FINE;
 	*unlinked = u.unlinked;
 	/* a file without a name is not found there, nor its bytes on the disk */

@@ -1,6 +1,6 @@
 /* Invariant: a process counts only while the process that named it as its child is still its
- * parent. So a process number that was given to a foreign process meanwhile does not count as the
- * job's. */
+ * parent, or the sandbox's own /proc shows it. So a process number that was given to a foreign
+ * process meanwhile does not count as the job's. */
 #include "config.h"
 
 #include "worker/sandbox/usage.h"
@@ -8,8 +8,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "common/buf.h"
 #include "common/fs.h"
@@ -223,6 +226,38 @@ visit(struct usage_walk *w, const struct process *p)
 	return add_children(w, dir, p->pid);
 }
 
+/* One of the processes that a /proc shows. */
+static void
+visit_named(struct usage_walk *w, int proc, const char *name)
+{
+	_cleanup_(closep) int dir = openat(proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	pid_t parent;
+
+	/* It may have ended since. */
+	if (dir < 0 || read_stat(w, dir, &parent) < 0)
+		return;
+	add_memory(w, dir);
+	add_nameless(w, dir);
+}
+
+/* The number is still that of the process which we have hold of, when its /proc is open. */
+static int
+open_own_proc(pid_t child, int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	_cleanup_(closep) int fd = -1;
+	char path[48];
+	struct statfs f;
+
+	snprintf(path, sizeof(path), "/proc/%d/root/proc", (int)child);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstatfs(fd, &f) < 0)
+		return -errno;
+	if (pidfd < 0 || poll(&p, 1, 0) != 0)
+		return -ESRCH;
+	return f.f_type == PROC_SUPER_MAGIC ? steal_fd(&fd) : -ENOTDIR;
+}
+
 static uint64_t
 socket_bytes(void)
 {
@@ -256,6 +291,34 @@ usage_of_processes(pid_t root, dev_t dev, uint64_t max_tasks, struct usage *ret)
 	free(w.todo);
 	if (r < 0)
 		return r;
+	*ret = w.sum;
+	return 0;
+}
+
+int
+usage_of_sandbox(pid_t child, int pidfd, dev_t dev, uint64_t max_tasks, struct usage *ret)
+{
+	struct usage_walk w = {
+		.dev = dev, .ticks = sysconf(_SC_CLK_TCK), .socket_bytes = socket_bytes()
+	};
+	_cleanup_(closedirp) DIR *d = NULL;
+	struct dirent *e;
+	int fd = w.ticks > 0 ? open_own_proc(child, pidfd) : -ENOSYS;
+
+	if (fd < 0)
+		return fd;
+	d = fdopendir(fd);
+	if (!d) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	while (w.sum.tasks <= max_tasks && (e = readdir(d)))
+		if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
+			visit_named(&w, fd, e->d_name);
+	if (!w.sum.tasks) /* it has ended */
+		return -ESRCH;
 	*ret = w.sum;
 	return 0;
 }

@@ -24,6 +24,12 @@ struct usage {
  * cannot be read. */
 int usage_of_processes(pid_t root, dev_t dev, uint64_t max_tasks, struct usage *ret);
 
+/* The same of all processes in the process namespace of `child` (pidfd is of it, too), which has a
+ * /proc of its own. No thread's directory is looked at: the kernel removes what it keeps of these
+ * when the threads end, and who waits for the process spins until all of that is done, 10 ms and
+ * more on a machine that is busy. -ESRCH: it has ended. */
+int usage_of_sandbox(pid_t child, int pidfd, dev_t dev, uint64_t max_tasks, struct usage *ret);
+
 struct usage_dir {
 	uint64_t bytes;	  /* on the disk */
 	uint64_t entries; /* files, directories, anything */
