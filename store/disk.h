@@ -54,6 +54,10 @@ int disk_link(struct store *s, const struct digest *d, const char *path);
  * nobody can write to it any more. Copies across file systems. 1: the same was here; 0; -errno. */
 int disk_adopt(struct store *s, const char *path, struct digest *ret, uint64_t *ret_size);
 
+/* The same of one that the caller has hashed itself, as it is open in fd. */
+int disk_adopt_as(
+	struct store *s, const char *path, int fd, const struct digest *digest, uint64_t size);
+
 /* All that follows is for a store by disk_index_lmdb. */
 
 /* Puts an entry in the place of an earlier one, in one step. */

@@ -249,6 +249,26 @@ disk_put_fd(struct store *s, int fd, store_done_fn done, void *arg)
 	answer(r, &reply, done, arg);
 }
 
+static int
+adopt(struct disk *d, const char *path, int fd, struct store_reply *reply)
+{
+	int r = fchmod(fd, d->index->blob_mode) < 0 ? -errno : 0;
+
+	if (r < 0)
+		return r;
+	r = put_in_place(d, path, &reply->name, reply->size);
+	if (r == -EXDEV) {
+		if (lseek(fd, 0, SEEK_SET) < 0)
+			return -errno;
+		r = copy_in(d, fd, reply);
+		if (r == 0)
+			(void)unlink(path);
+		if (r == 0)
+			r = reply->was_there;
+	}
+	return r < 0 ? disk_after_error(d, r, reply->size) : r;
+}
+
 int
 disk_adopt(struct store *s, const char *path, struct digest *ret, uint64_t *ret_size)
 {
@@ -262,27 +282,24 @@ disk_adopt(struct store *s, const char *path, struct digest *ret, uint64_t *ret_
 	if (fd < 0)
 		return fd;
 	r = d->index->digest(d, fd, false, &reply.name, &st);
-	if (r == 0 && fchmod(fd, d->index->blob_mode) < 0)
-		r = -errno;
 	if (r < 0)
 		return r;
 	reply.size = (uint64_t)st.st_size;
-	r = put_in_place(d, path, &reply.name, reply.size);
-	if (r == -EXDEV) {
-		if (lseek(fd, 0, SEEK_SET) < 0)
-			return -errno;
-		r = copy_in(d, fd, &reply);
-		if (r == 0)
-			(void)unlink(path);
-		if (r == 0)
-			r = reply.was_there;
-	}
+	r = adopt(d, path, fd, &reply);
 	if (r < 0)
-		return disk_after_error(d, r, reply.size);
+		return r;
 	*ret = reply.name;
 	if (ret_size)
 		*ret_size = reply.size;
 	return r;
+}
+
+int
+disk_adopt_as(struct store *s, const char *path, int fd, const struct digest *digest, uint64_t size)
+{
+	struct store_reply reply = { .name = *digest, .size = size, .fd = -1 };
+
+	return adopt(disk_of(s), path, fd, &reply);
 }
 
 int

@@ -15,8 +15,10 @@
 #include "client/wrap/link_check.h"
 #include "rustc/call.h"
 #include "common/fs.h"
+#include "proto/wire.h"
 
 #define RESPONSE_MAX (64u * 1024 * 1024)
+#define COPY_SIZE ((size_t)128 << 10)
 
 struct incoming {
 	char *name;
@@ -26,6 +28,8 @@ struct incoming {
 	uint64_t size;
 	mode_t mode;
 	bool whole, placed;
+	bool late;	/* its digest comes behind its content */
+	bool of_placed; /* there is content in it of a file that others may have changed since */
 };
 
 struct outputs {
@@ -36,6 +40,7 @@ struct outputs {
 	int fd;		/* of the last one while it is not whole */
 	uint64_t got;
 	struct hasher *hasher;
+	uint8_t *copy; /* made when first needed */
 };
 
 int
@@ -70,6 +75,7 @@ outputs_free(struct outputs *o)
 	}
 	free(o->v);
 	hasher_free(o->hasher);
+	free(o->copy);
 	free(o);
 }
 
@@ -92,9 +98,11 @@ find(const struct outputs *o, const char *name, Dray__OutputKind kind)
 static bool
 begin_ok(const struct outputs *o, const Dray__OutputBegin *m)
 {
-	return m->output == o->n && m->digest.len == DIGEST_SIZE && (m->mode & ~0777u) == 0 &&
+	return m->output == o->n && (m->mode & ~0777u) == 0 &&
+	       (m->digest.len == DIGEST_SIZE || (m->digest.len == 0 && !m->same)) &&
 	       (m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE ||
-		       m->kind == DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT);
+		       m->kind == DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT ||
+		       (m->kind == DRAY__OUTPUT_KIND__OUTPUT_PIECE && !m->same));
 }
 
 static bool
@@ -102,6 +110,8 @@ is_name(const struct outputs *o, const Dray__OutputBegin *m)
 {
 	const struct rustc_call *c = o->in.call;
 
+	if (m->kind == DRAY__OUTPUT_KIND__OUTPUT_PIECE)
+		return !*m->name;
 	if (m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE)
 		return call_makes_name(c, m->name);
 	return c->calls_linker && link_check_input_name(c->crate_name, c->extra_filename, m->name);
@@ -134,6 +144,29 @@ open_temp(struct outputs *o, struct incoming *v)
 	return o->fd < 0 ? -errno : 0;
 }
 
+/* The piece that an output is, by the digest that was made here; or NULL. */
+static struct incoming *
+find_same(const struct outputs *o, const Dray__OutputBegin *m)
+{
+	struct incoming *v = m->same <= o->n ? &o->v[m->same - 1] : NULL;
+
+	return v && v->kind == DRAY__OUTPUT_KIND__OUTPUT_PIECE && v->whole && !v->placed &&
+			       v->size == m->size &&
+			       memcmp(v->digest.b, m->digest.data, DIGEST_SIZE) == 0
+		       ? v
+		       : NULL;
+}
+
+/* It is the only one with that file. */
+static void
+take_piece(struct incoming *v, struct incoming *piece)
+{
+	v->temp = steal_ptr(piece->temp);
+	v->whole = true;
+	piece->placed = true;
+	piece->whole = false;
+}
+
 int
 outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 {
@@ -151,6 +184,8 @@ outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 	/* two linker calls of one unit may share an input; two files cannot share a name */
 	if (m->kind == DRAY__OUTPUT_KIND__OUTPUT_FILE && find(o, m->name, m->kind))
 		return -EBADMSG;
+	if (m->same && !find_same(o, m))
+		return -EBADMSG;
 	r = grow(o);
 	if (r < 0)
 		return r;
@@ -159,14 +194,19 @@ outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 	v->name = strdup(m->name);
 	if (!v->name)
 		return -ENOMEM;
-	r = open_temp(o, v);
+	if (m->same)
+		take_piece(v, find_same(o, m));
+	else
+		r = open_temp(o, v);
 	if (r < 0) {
 		free(v->name);
 		free(v->temp);
 		return r;
 	}
 	v->kind = m->kind;
-	memcpy(v->digest.b, m->digest.data, DIGEST_SIZE);
+	v->late = m->digest.len == 0;
+	if (!v->late)
+		memcpy(v->digest.b, m->digest.data, DIGEST_SIZE);
 	v->size = m->size;
 	v->mode = 0666 & ~o->in.umask;
 	o->bytes += m->size;
@@ -183,8 +223,8 @@ finish(struct outputs *o)
 	int r = 0;
 
 	hasher_final(o->hasher, &d);
-	if (o->got != v->size || !digest_eq(&d, &v->digest))
-		r = -EBADMSG;
+	if (o->got != v->size || v->late || !digest_eq(&d, &v->digest))
+		r = v->of_placed ? -ESTALE : -EBADMSG;
 	else if (fchmod(o->fd, v->mode) < 0)
 		r = -errno;
 	/* a full disk may show only here (NFS) */
@@ -194,22 +234,97 @@ finish(struct outputs *o)
 	return r;
 }
 
+static int
+add(struct outputs *o, const void *p, size_t n)
+{
+	int r = fs_write_all(o->fd, p, n);
+
+	if (r < 0)
+		return r;
+	hasher_update(o->hasher, p, n);
+	o->got += n;
+	return 0;
+}
+
+/* Content of an earlier output. -ESTALE: its file is not what it was. */
+static int
+add_from(struct outputs *o, const struct incoming *from, uint64_t at, size_t n)
+{
+	_cleanup_(freep) char *final = from->placed ? path_join(o->in.out_dir, from->name) : NULL;
+	_cleanup_(closep) int fd = -1;
+
+	if (!o->copy)
+		o->copy = malloc(COPY_SIZE);
+	if (!o->copy || (from->placed && !final))
+		return -ENOMEM;
+	fd = fs_open_regular(final ? final : from->temp, NULL);
+	if (fd < 0)
+		return final ? -ESTALE : fd;
+	while (n > 0) {
+		ssize_t k = pread(fd, o->copy, MIN2(n, COPY_SIZE), (off_t)at);
+		int r;
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return k < 0 ? -errno : -ESTALE;
+		r = add(o, o->copy, (size_t)k);
+		if (r < 0)
+			return r;
+		at += (uint64_t)k;
+		n -= (size_t)k;
+	}
+	return 0;
+}
+
+/* The earlier output that a chunk names, or NULL. */
+static const struct incoming *
+find_from(const struct outputs *o, const Dray__OutputChunk *m)
+{
+	const struct incoming *v = m->from < o->n ? &o->v[m->from - 1] : NULL;
+
+	return v && v->whole && v->kind != DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT &&
+			       m->from_offset <= v->size && m->size <= v->size - m->from_offset &&
+			       m->size <= WIRE_CHUNK_MAX
+		       ? v
+		       : NULL;
+}
+
+static int
+take_digest(struct incoming *v, const Dray__OutputChunk *m)
+{
+	if (!m->last || !v->late)
+		return m->digest.len ? -EBADMSG : 0;
+	if (m->digest.len != DIGEST_SIZE)
+		return -EBADMSG;
+	memcpy(v->digest.b, m->digest.data, DIGEST_SIZE);
+	v->late = false;
+	return 0;
+}
+
 int
 outputs_chunk(struct outputs *o, const Dray__OutputChunk *m, const void *p, size_t n)
 {
+	const struct incoming *from = NULL;
 	struct incoming *v;
 	int r;
 
 	if (o->n == 0 || o->fd < 0 || m->output != o->n - 1 || m->offset != o->got)
 		return -EBADMSG;
 	v = &o->v[o->n - 1];
-	if (n > v->size - o->got)
+	if (m->from) {
+		from = find_from(o, m);
+		if (!from || n)
+			return -EBADMSG;
+		v->of_placed |= from->placed || from->of_placed;
+	}
+	if ((from ? m->size : n) > v->size - o->got)
 		return -EBADMSG;
-	r = fs_write_all(o->fd, p, n);
+	r = take_digest(v, m);
+	if (r == 0)
+		r = from ? add_from(o, from, m->from_offset, m->size) : add(o, p, n);
 	if (r < 0)
 		return r;
-	hasher_update(o->hasher, p, n);
-	o->got += n;
 	return m->last ? finish(o) : 0;
 }
 
@@ -230,6 +345,8 @@ outputs_none_linked(const struct outputs *o)
 	for (size_t i = 0; i < o->n; i++) {
 		size_t k = 0;
 
+		if (o->v[i].kind == DRAY__OUTPUT_KIND__OUTPUT_PIECE)
+			continue;
 		while (k < ARRAY_LEN(compiled) && !ends_with(o->v[i].name, compiled[k]))
 			k++;
 		if (k == ARRAY_LEN(compiled) || o->v[i].kind != DRAY__OUTPUT_KIND__OUTPUT_FILE)
@@ -471,6 +588,8 @@ outputs_list(const struct outputs *o, struct strv *ret)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < o->n; i++) {
+		if (o->v[i].kind == DRAY__OUTPUT_KIND__OUTPUT_PIECE)
+			continue;
 		r = strv_addf(ret, "%s/%s", o->in.out_dir, o->v[i].name);
 		if (r == 0)
 			r = add_dirs(o, o->v[i].name, ret);

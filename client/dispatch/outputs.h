@@ -36,7 +36,8 @@ void outputs_freep(struct outputs **o);
 /* The three steps of receiving. A worker's word on the mode counts for nothing: a compiler makes no
  * program, and the umask says the rest. 0; -EBADMSG: not what was promised, or out of order;
  * -EINVAL: a name that this call does not make (call_makes_name, link_check_input_name); -EFBIG;
- * -errno of the disk. One output is open at a time. */
+ * -ESTALE: a file in the out-dir that has content of it was changed; -errno of the disk. One output
+ * is open at a time. p and n: the content; n is 0 where m->from names it (job.proto, Pieces). */
 int outputs_begin(struct outputs *o, const Dray__OutputBegin *m);
 int outputs_chunk(struct outputs *o, const Dray__OutputChunk *m, const void *p, size_t n);
 /* That no output is half there now (one of size 0 may have no chunk). */

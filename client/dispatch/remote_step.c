@@ -221,6 +221,8 @@ output_failed(struct remote *r, int e)
 	if (e == -EBADMSG)
 		remote_end(
 			r, REMOTE_AGAIN, V(WORKER_FAULT), "an output is not what its digest says");
+	else if (e == -ESTALE)
+		remote_end(r, REMOTE_HOME, V(NONE), "an output was changed here meanwhile");
 	else if (e == -EINVAL)
 		remote_end(
 			r, REMOTE_HOME, V(NONE), "an output with a name that is not this unit's");
@@ -244,25 +246,27 @@ on_text(struct remote *r, struct wire_msg *m)
 static void
 on_output_begin(struct remote *r, struct wire_msg *m)
 {
-	int e = outputs_begin(r->outputs, (const Dray__OutputBegin *)m->body);
+	const Dray__OutputBegin *b = (const Dray__OutputBegin *)m->body;
+	int e = outputs_begin(r->outputs, b);
 
 	if (e < 0)
 		output_failed(r, e);
-	r->output_us = clock_mono_us();
+	r->output_us = b->same ? 0 : clock_mono_us();
 }
 
 static void
 on_output_chunk(struct remote *r, struct wire_msg *m)
 {
 	const Dray__OutputChunk *b = (const Dray__OutputChunk *)m->body;
+	size_t n = b->from ? 0 : b->size;
 	const uint8_t *p = NULL;
 	int e;
 
 	if (!take_credit(r, m))
 		return;
-	e = chunk_decode(r->coder, &m->payload, b->zstd, b->size, &p);
+	e = chunk_decode(r->coder, &m->payload, b->zstd, n, &p);
 	if (e == 0)
-		e = outputs_chunk(r->outputs, b, p, b->size);
+		e = outputs_chunk(r->outputs, b, p, n);
 	if (e < 0) {
 		output_failed(r, e);
 		return;

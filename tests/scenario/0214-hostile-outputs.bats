@@ -65,7 +65,7 @@ not_taken() {
   farm_with
   hostile_exit "$WORK/app" 'std::fs::remove_file(output("lib", ".rlib")).unwrap();'
   hostile_build "$WORK/app"
-  not_taken 'an announced output did not come'
+  not_taken 'an output that was announced is gone'
 }
 
 @test "an output that is a fifo" {

@@ -414,6 +414,9 @@ turn(struct zap *zap)
 		int r = wire_recv(router, &client, WIRE_FROM_CLIENT, &m);
 
 		number = m.job;
+		/* what it lies about comes as a whole, its digest before it */
+		if (r == 0 && m.info->type == WIRE_JOB_OPEN)
+			((Dray__JobOpen *)m.body)->pieces = told("pieces", NULL) != NULL;
 		if (r == 0)
 			send_on(peer_of(&client)->worker, NULL, m.info->type, m.body,
 				zmq_msg_data(&m.payload), zmq_msg_size(&m.payload));

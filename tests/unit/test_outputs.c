@@ -152,6 +152,207 @@ there(const char *name)
 	return fs_exists(p);
 }
 
+/* ---- pieces */
+
+#define PIECE_KIND DRAY__OUTPUT_KIND__OUTPUT_PIECE
+
+static int
+begin_late(uint32_t number, const char *name, Dray__OutputKind kind, uint64_t size)
+{
+	Dray__OutputBegin m = DRAY__OUTPUT_BEGIN__INIT;
+
+	m.output = number;
+	m.name = (char *)name;
+	m.kind = kind;
+	m.size = size;
+	m.mode = 0644;
+	return outputs_begin(o, &m);
+}
+
+/* same: the number plus one of a piece. */
+static int
+begin_same(uint32_t number, const char *name, Dray__OutputKind kind, const char *content,
+	uint32_t same)
+{
+	Dray__OutputBegin m = DRAY__OUTPUT_BEGIN__INIT;
+	struct digest d;
+
+	assert_int_equal(digest_bytes(content, strlen(content), &d), 0);
+	m.output = number;
+	m.name = (char *)name;
+	m.kind = kind;
+	m.size = strlen(content);
+	m.digest.data = d.b;
+	m.digest.len = DIGEST_SIZE;
+	m.mode = 0644;
+	m.same = same;
+	return outputs_begin(o, &m);
+}
+
+/* whole: what the digest is of, in the last chunk. */
+static int
+chunk_late(uint32_t number, uint64_t at, const char *p, const char *whole)
+{
+	Dray__OutputChunk m = DRAY__OUTPUT_CHUNK__INIT;
+	struct digest d;
+
+	m.output = number;
+	m.offset = at;
+	m.size = (uint32_t)strlen(p);
+	m.last = whole != NULL;
+	if (whole) {
+		assert_int_equal(digest_bytes(whole, strlen(whole), &d), 0);
+		m.digest.data = d.b;
+		m.digest.len = DIGEST_SIZE;
+	}
+	return outputs_chunk(o, &m, p, strlen(p));
+}
+
+static int
+chunk_from(uint32_t number, uint64_t at, uint32_t from, uint64_t from_at, uint32_t n,
+	const char *payload)
+{
+	Dray__OutputChunk m = DRAY__OUTPUT_CHUNK__INIT;
+
+	m.output = number;
+	m.offset = at;
+	m.from = from;
+	m.from_offset = from_at;
+	m.size = n;
+	return outputs_chunk(o, &m, payload, strlen(payload));
+}
+
+static void
+receive_piece(uint32_t number, const char *content)
+{
+	assert_int_equal(begin_late(number, "", PIECE_KIND, strlen(content)), 0);
+	assert_int_equal(chunk_late(number, 0, content, content), 0);
+}
+
+static void
+test_late_digest(void **state)
+{
+	assert_int_equal(begin_late(0, "foo-1a.d", FILE_KIND, 5), 0);
+	assert_int_equal(outputs_settle(o), -EBADMSG);
+	assert_int_equal(chunk_late(0, 0, "right", "right"), 0);
+	/* none at all */
+	assert_int_equal(begin_late(1, "libfoo-1a.rmeta", FILE_KIND, 1), 0);
+	assert_int_equal(chunk(1, 0, "x", true), -EBADMSG);
+	outputs_freep(&o);
+	o = open_outputs(1, 0);
+	assert_int_equal(begin_late(0, "foo-1a.d", FILE_KIND, 5), 0);
+	assert_int_equal(chunk_late(0, 0, "right", "wrong"), -EBADMSG);
+	assert_int_equal(outputs_place(o, "foo-1a.d"), -EBADMSG);
+	outputs_freep(&o);
+	o = open_outputs(2, 0);
+	/* two */
+	assert_int_equal(begin(0, "foo-1a.d", FILE_KIND, "right", 5), 0);
+	assert_int_equal(chunk_late(0, 0, "right", "right"), -EBADMSG);
+	outputs_freep(&o);
+	o = open_outputs(3, 0);
+	/* an empty one has a chunk */
+	assert_int_equal(begin_late(0, "foo-1a.d", FILE_KIND, 0), 0);
+	assert_int_equal(chunk_late(0, 0, "", ""), 0);
+	assert_int_equal(begin_late(1, "libfoo-1a.rmeta", FILE_KIND, 0), 0);
+	assert_int_equal(outputs_settle(o), -EBADMSG);
+}
+
+static void
+test_made_of_pieces(void **state)
+{
+	_cleanup_(strv_done) struct strv paths = STRV_INIT;
+
+	receive(0, "libfoo-1a.rmeta", FILE_KIND, "metadata");
+	receive_piece(1, "object");
+	assert_int_equal(outputs_place(o, "libfoo-1a.rmeta"), 0);
+	assert_int_equal(begin_late(2, "libfoo-1a.rlib", FILE_KIND, 18), 0);
+	assert_int_equal(chunk_late(2, 0, "<", NULL), 0);
+	assert_int_equal(chunk_from(2, 1, 1, 0, 8, ""), 0);
+	assert_int_equal(chunk_late(2, 9, "><", NULL), 0);
+	assert_int_equal(chunk_from(2, 11, 2, 0, 3, ""), 0);
+	assert_int_equal(chunk_from(2, 14, 2, 3, 3, ""), 0);
+	assert_int_equal(chunk_late(2, 17, ">", "<metadata><object>"), 0);
+	assert_int_equal(outputs_place_all(o), 0);
+	expect_text("libfoo-1a.rlib", "<metadata><object>");
+	assert_true(outputs_none_linked(o));
+	/* the piece is no output */
+	assert_int_equal(outputs_list(o, &paths), 0);
+	assert_int_equal(paths.n, 2);
+	assert_int_equal(outputs_count(o), 3);
+}
+
+static void
+test_no_such_piece(void **state)
+{
+	assert_int_equal(begin_late(0, "libfoo-1a.rlib", PIECE_KIND, 6), -EINVAL);
+	receive_piece(0, "object");
+	receive(1, "foo-1a.x.rcgu.o", LINK_KIND, "linked");
+	assert_int_equal(begin_late(2, "libfoo-1a.rlib", FILE_KIND, 20), 0);
+	assert_int_equal(chunk_from(2, 0, 1, 0, 7, ""), -EBADMSG);
+	assert_int_equal(chunk_from(2, 0, 1, 7, 0, ""), -EBADMSG);
+	assert_int_equal(chunk_from(2, 0, 1, UINT64_MAX, 2, ""), -EBADMSG);
+	assert_int_equal(chunk_from(2, 0, 1, 0, 6, "object"), -EBADMSG);
+	assert_int_equal(chunk_from(2, 0, 2, 0, 6, ""), -EBADMSG);
+	assert_int_equal(chunk_from(2, 0, 3, 0, 0, ""), -EBADMSG);
+	assert_int_equal(chunk_from(2, 0, UINT32_MAX, 0, 1, ""), -EBADMSG);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(chunk_from(2, 6 * i, 1, 0, 6, ""), 0);
+	/* longer than it was said to be */
+	assert_int_equal(chunk_from(2, 18, 1, 0, 6, ""), -EBADMSG);
+	assert_int_equal(chunk_late(2, 18, "xx", "what it is not"), -EBADMSG);
+}
+
+/* Of a file that lies in the out-dir by then others may have made another one. */
+static void
+test_a_part_changed_here(void **state)
+{
+	_cleanup_(freep) char *path = at("libfoo-1a.rmeta");
+
+	receive(0, "libfoo-1a.rmeta", FILE_KIND, "metadata");
+	assert_int_equal(outputs_place(o, "libfoo-1a.rmeta"), 0);
+	assert_int_equal(fs_write_atomic(path, "METADATA", 8, 0644), 0);
+	assert_int_equal(begin_late(1, "libfoo-1a.rlib", FILE_KIND, 9), 0);
+	assert_int_equal(chunk_from(1, 0, 1, 0, 8, ""), 0);
+	assert_int_equal(chunk_late(1, 8, "!", "metadata!"), -ESTALE);
+	outputs_freep(&o);
+	o = open_outputs(1, 0);
+	receive(0, "libfoo-1a.rmeta", FILE_KIND, "metadata");
+	assert_int_equal(outputs_place(o, "libfoo-1a.rmeta"), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(begin_late(1, "libfoo-1a.rlib", FILE_KIND, 9), 0);
+	assert_int_equal(chunk_from(1, 0, 1, 0, 8, ""), -ESTALE);
+}
+
+static void
+test_is_a_piece(void **state)
+{
+	_cleanup_(strv_done) struct strv none = STRV_INIT;
+
+	receive_piece(0, "object");
+	receive_piece(1, "other");
+	assert_int_equal(begin_same(2, "foo-1a.x.rcgu.o", LINK_KIND, "object", 3), -EBADMSG);
+	assert_int_equal(begin_same(2, "foo-1a.x.rcgu.o", LINK_KIND, "object", 2), -EBADMSG);
+	assert_int_equal(
+		begin_same(2, "foo-1a.x.rcgu.o", LINK_KIND, "object", UINT32_MAX), -EBADMSG);
+	assert_int_equal(begin_same(2, "", PIECE_KIND, "object", 1), -EBADMSG);
+	assert_int_equal(begin_same(2, "../x", LINK_KIND, "object", 1), -EINVAL);
+	assert_int_equal(begin_same(2, "foo-1a.x.rcgu.o", LINK_KIND, "object", 1), 0);
+	assert_int_equal(chunk(2, 0, "", true), -EBADMSG); /* nothing is open */
+	/* nothing else is made of it */
+	assert_int_equal(begin_same(3, "foo-1a.y.rcgu.o", LINK_KIND, "object", 1), -EBADMSG);
+	/* of what is no piece nothing is */
+	assert_int_equal(begin_same(3, "foo-1a.y.rcgu.o", LINK_KIND, "object", 3), -EBADMSG);
+	assert_int_equal(begin_late(3, "libfoo-1a.rlib", FILE_KIND, 6), 0);
+	assert_int_equal(chunk_from(3, 0, 1, 0, 6, ""), -EBADMSG);
+	assert_int_equal(chunk_from(3, 0, 2, 0, 5, ""), 0);
+	assert_int_equal(chunk_late(3, 5, "!", "other!"), 0);
+	assert_int_equal(outputs_place_links(o, &none), 0);
+	expect_text("foo-1a.x.rcgu.o", "object");
+	assert_int_equal(outputs_place_all(o), 0);
+	outputs_freep(&o);
+	assert_int_equal(rmdir(staging), 0); /* the other piece is gone, too */
+}
+
 static void
 test_names(void **state)
 {
@@ -535,6 +736,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_drop_leaves_the_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_free_leaves_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_late_digest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_made_of_pieces, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_such_piece, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_part_changed_here, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_is_a_piece, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_digests_are_noted, set_up_memo, tear_down_memo),
 		cmocka_unit_test_setup_teardown(

@@ -192,7 +192,10 @@ start_compiler(struct job *j)
 		.trace_socket = -1,
 		.cgroup = limits_cgroup(&j->limits),
 		.user = j->user };
-	int r = traced ? trace_new(&j->stage, j->offer->sysroot, &j->trace) : 0;
+	int r = 0;
+
+	pieces_begin(j);
+	r = traced ? trace_new(&j->stage, j->offer->sysroot, &j->trace) : 0;
 
 	if (r < 0)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT,
@@ -427,6 +430,7 @@ free_thread_part(struct job *j)
 
 	trace_freep(&j->trace);
 	fetch_done(j);
+	pieces_done(j);
 	unit_index_done(&j->index);
 	if (j->ran)
 		want_next(j);
@@ -519,6 +523,7 @@ job_start(const struct job_shared *shared, const char *id, struct offer *offer,
 	j->box = (struct sandbox)SANDBOX_INIT;
 	j->limits = (struct limits)LIMITS_INIT;
 	j->tokens = (struct tokens)TOKENS_INIT;
+	j->pieces.watch = j->pieces.meta.fd = -1;
 	j->text_budget = shared->conf->worker.job_output_max;
 	r = make_pair(j);
 	if (r == 0) {

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 #include "proto/chunk.h"
 #include "worker/job/job.h"
@@ -21,11 +22,47 @@
 #define JOB_OWED_WANTED_MS 5000 /* while others wait for a slot */
 #define JOB_OWED_LOOK_MS 500
 #define JOB_OUTPUTS_MAX 65536
-#define JOB_POLL_FDS 3
+#define JOB_POLL_FDS 4
+#define JOB_PARTS_MAX 64
 
 struct job_output {
 	char *name;
 	struct digest digest;
+	bool there; /* at the compiler's end, too */
+};
+
+/* An object that was sent while the compiler ran. */
+struct piece {
+	uint32_t output;
+	uint64_t size;
+	struct digest digest;
+	dev_t dev;
+	ino_t ino;
+	struct timespec modified;
+	int fd;	    /* -1: not held */
+	bool taken; /* it has become another output */
+};
+
+struct pieces {
+	int watch; /* of the out-dir; -1: none */
+	struct strv seen;
+	size_t next;	       /* of seen: not sent yet */
+	struct piece *v, meta; /* meta: the announced metadata; only output, size and fd */
+	size_t n, held, same;
+	uint64_t bytes, events;
+};
+
+/* In a file, from `at` on, there may be n bytes of an earlier output, from `from` on. fd: that
+ * output's content, and another's. In order. */
+struct part {
+	uint64_t at, n, from;
+	uint32_t output;
+	int fd;
+};
+
+struct parts {
+	struct part v[JOB_PARTS_MAX];
+	size_t n;
 };
 
 /* A blob on its way in. */
@@ -101,6 +138,7 @@ struct job {
 	bool tracing;	     /* the job waits for its events, too */
 	struct fetch fetch;
 	const struct job_demand *demand;
+	bool no_wait; /* job_poll only looks */
 	struct limits limits;
 	struct tokens tokens;
 	uint64_t deadline_ms; /* the job is killed then; 0: none */
@@ -110,6 +148,7 @@ struct job {
 	size_t n_announced;
 	uint32_t n_outputs;
 	uint64_t output_bytes; /* of all outputs so far */
+	struct pieces pieces;
 
 	/* how it ended */
 	Dray__Verdict verdict;
@@ -165,9 +204,30 @@ void fetch_done(struct job *j);
 /* job_text.c: relays the compiler's text while it runs, and the outputs it announces */
 int job_text_relay(struct job *j);
 
+/* content.c: sends outputs. Of d and same, which may be NULL, at most one; *ret is its number. */
+int content_begin(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
+	uint64_t size, const struct digest *d, const struct piece *same, uint32_t *ret);
+/* parts: may be NULL. ret: NULL where content_begin had the digest. ret_cut: not NULL where the
+ * file may be shorter than that by now; what is missing is sent as zeros. -errno. */
+int content_send(struct job *j, uint32_t output, int fd, uint64_t size, const struct parts *parts,
+	struct digest *ret, bool *ret_cut);
+
+/* As much as there is, up to n; or -errno. */
+ssize_t content_read(int fd, uint8_t *p, size_t n, uint64_t at);
+
+/* pieces.c: what is sent ahead (job.proto, Pieces), where the client takes it */
+void pieces_begin(struct job *j);
+void pieces_done(struct job *j);
+/* Sends one, if there is one and half of the credit. */
+int pieces_step(struct job *j);
+bool pieces_may_go(const struct job *j);
+void pieces_note_metadata(struct job *j, uint32_t output, int fd, uint64_t size);
+/* The piece that this file is, or NULL. It is that file's from now on. */
+const struct piece *pieces_take(struct job *j, const struct stat *st);
+/* What is in a library of pieces and of metadata. */
+void pieces_in(const struct pieces *p, int fd, uint64_t size, struct parts *ret);
+
 /* results.c */
-int results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
-	const struct digest *d, uint64_t size);
 /* A file in the out-dir that the running job may have closed to others. A descriptor, or -errno as
  * of fs_open_regular. */
 int results_open(struct job *j, const char *path, struct stat *ret_st);

@@ -181,6 +181,8 @@ poll_time(const struct job *j)
 	uint64_t now = clock_mono_ms();
 	long left = sooner(time_left(j), j->limits.next_ms, now);
 
+	if (j->no_wait)
+		return 0;
 	/* patience may end while it waits */
 	left = sooner(
 		left, j->owed ? MIN2(j->heard_ms + patience(j), now + JOB_OWED_LOOK_MS) : 0, now);

@@ -57,7 +57,10 @@ announce(struct job *j, const struct artifact *a)
 		return -ENOMEM;
 	if (!streq(dir, j->unit->out_dir))
 		return forged(j, "a file outside the out-dir is announced");
-	if (a->emit != EMIT_DEP_INFO && a->emit != EMIT_METADATA)
+	/* What is linked is made by the client. A library is whole, while the compiler has its
+	 * memory to give back, which takes it as long as sending does. */
+	if (a->emit == EMIT_LINK ? !ends_with(path, ".rlib") || !j->request->pieces
+				 : a->emit != EMIT_DEP_INFO && a->emit != EMIT_METADATA)
 		return 0;
 	return results_send_announced(j, path_basename(path));
 }
@@ -174,7 +177,7 @@ relay_out(struct job *j, struct text_relay *t)
 static int
 step(struct job *j, struct text_relay *t)
 {
-	struct pollfd fds[3];
+	struct pollfd fds[JOB_POLL_FDS];
 	struct wire_msg m = WIRE_MSG_INIT;
 	size_t n = 0;
 	int r;
@@ -185,7 +188,11 @@ step(struct job *j, struct text_relay *t)
 		fds[n++].fd = j->box.out;
 	if (j->box.report >= 0)
 		fds[n++].fd = j->box.report;
+	if (j->pieces.watch >= 0)
+		fds[n++].fd = j->pieces.watch;
+	j->no_wait = pieces_may_go(j);
 	r = job_poll(j, fds, n);
+	j->no_wait = false;
 	sandbox_step(&j->box);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (!fds[i].revents)
@@ -202,7 +209,7 @@ step(struct job *j, struct text_relay *t)
 		r = job_fail(j, -EBADMSG, DRAY__VERDICT__VERDICT_MALFORMED,
 			"%s is not expected now", m.info->name);
 	wire_msg_done(&m);
-	return r == -EAGAIN ? 0 : r;
+	return r == -EAGAIN || r == 0 ? pieces_step(j) : r;
 }
 
 static bool

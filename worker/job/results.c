@@ -1,9 +1,9 @@
 /* Sends a job's outputs.
  *
  * Everything in the out-dir was written by untrusted code. Invariant: only regular files directly
- * in it are sent, opened without following links; what is sent is what the store verified; an
- * output that was announced while the compiler ran is the same at its end, or the job has failed.
- */
+ * in it are sent, opened without following links; what the store takes has the digest that was made
+ * of it as it was sent, when nothing of the job was left to change it; an output that was announced
+ * while the compiler ran is the same at its end, or the job has failed. */
 #include "config.h"
 
 #include <dirent.h>
@@ -71,84 +71,41 @@ count_bytes(struct job *j, uint64_t size)
 	return 0;
 }
 
+/* One whose content is in the store. */
 static int
-send_chunk(struct job *j, uint32_t output, uint64_t offset, const uint8_t *p, size_t n, bool last)
-{
-	Dray__OutputChunk m = DRAY__OUTPUT_CHUNK__INIT;
-	zmq_msg_t payload;
-	bool zstd = false;
-	int r = chunk_encode(j->coder, p, n, j->compress, &payload, &zstd);
-
-	if (r < 0)
-		return r;
-	m.output = output;
-	m.offset = offset;
-	m.last = last;
-	m.zstd = zstd;
-	m.size = (uint32_t)n;
-	r = job_take_credit(j);
-	if (r == 0)
-		r = job_send(j, WIRE_OUTPUT_CHUNK, &m.base, &payload);
-	zmq_msg_close(&payload);
-	return r;
-}
-
-static int
-send_content(struct job *j, uint32_t output, int fd, uint64_t size)
-{
-	_cleanup_(freep) uint8_t *p = malloc(WIRE_CHUNK_MAX);
-	uint64_t offset = 0;
-
-	if (!p)
-		return -ENOMEM;
-	do {
-		size_t want = (size_t)MIN2(size - offset, (uint64_t)WIRE_CHUNK_MAX), n = 0;
-		int r;
-
-		while (n < want) {
-			ssize_t got = pread(fd, p + n, want - n, (off_t)(offset + n));
-
-			if (got < 0 && errno == EINTR)
-				continue;
-			if (got <= 0)
-				return got < 0 ? -errno : -EIO;
-			n += (size_t)got;
-		}
-		r = send_chunk(j, output, offset, p, n, offset + n == size);
-		if (r < 0)
-			return r;
-		offset += n;
-	} while (offset < size);
-	return 0;
-}
-
-int
-results_send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
+send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
 	const struct digest *d, uint64_t size)
 {
-	Dray__OutputBegin m = DRAY__OUTPUT_BEGIN__INIT;
-	_cleanup_(freep) char *copy = strdup(name);
 	_cleanup_(closep) int fd = store_get_now(j->shared->store, STORE_BLOB, d, size, NULL);
-	struct digest digest = *d;
+	struct parts parts;
+	uint32_t output = 0;
 	int r;
 
-	if (!copy)
-		return fault(j, -ENOMEM, "output");
 	if (fd < 0)
 		return fault(j, fd, "output blob");
-	if (j->n_outputs >= JOB_OUTPUTS_MAX)
-		return job_fail(j, -E2BIG, DRAY__VERDICT__VERDICT_LIMIT, "too many outputs");
+	pieces_in(&j->pieces, fd, size, &parts);
 	owners_add(j->shared->owners, NULL, d);
-	m.output = j->n_outputs++;
-	m.name = copy;
-	m.kind = kind;
-	m.size = size;
-	m.digest.data = digest.b;
-	m.digest.len = DIGEST_SIZE;
-	m.mode = mode & 0111 ? 0755 : 0644;
-	r = job_send(j, WIRE_OUTPUT_BEGIN, &m.base, NULL);
+	r = content_begin(j, name, kind, mode, size, d, NULL, &output);
 	if (r == 0)
-		r = send_content(j, m.output, fd, size);
+		r = content_send(j, output, fd, size, &parts, NULL, NULL);
+	if (r == 0 && ends_with(name, ".rmeta"))
+		pieces_note_metadata(j, output, fd, size);
+	return r < 0 ? fault(j, r, "sending an output") : 0;
+}
+
+/* One that nobody writes to any more: it is read once. */
+static int
+send_open(struct job *j, const char *name, Dray__OutputKind kind, const struct stat *st, int fd,
+	struct digest *ret)
+{
+	struct parts parts;
+	uint32_t output = 0;
+	int r = content_begin(
+		j, name, kind, st->st_mode, (uint64_t)st->st_size, NULL, NULL, &output);
+
+	pieces_in(&j->pieces, fd, (uint64_t)st->st_size, &parts);
+	if (r == 0)
+		r = content_send(j, output, fd, (uint64_t)st->st_size, &parts, ret, NULL);
 	return r < 0 ? fault(j, r, "sending an output") : 0;
 }
 
@@ -212,8 +169,9 @@ results_send_announced(struct job *j, const char *name)
 	v[j->n_announced].name = strdup(name);
 	if (!v[j->n_announced].name)
 		return fault(j, -ENOMEM, "output");
+	v[j->n_announced].there = false;
 	v[j->n_announced++].digest = d;
-	return results_send_file(j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d, size);
+	return send_file(j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d, size);
 }
 
 /* dray-ld's file in the place of the linker's output is only there because rustc wants one. */
@@ -269,14 +227,63 @@ all_given(struct job *j, const char *name, unsigned depth)
 	return r == 0 && empty ? odd(j, "an output is no regular file", name) : r;
 }
 
+/* That an announced output is what was sent. 1: it is; 0; -errno. */
+static int
+is_as_announced(struct job *j, int fd, uint64_t size, const struct digest *d)
+{
+	uint64_t is = 0;
+	_cleanup_(closep) int blob = store_get_now(j->shared->store, STORE_BLOB, d, size, &is);
+	_cleanup_(freep) uint8_t *p = malloc(2 * (size_t)WIRE_CHUNK_MAX);
+	uint8_t *q = p + WIRE_CHUNK_MAX;
+	struct digest got;
+	int r = 0;
+
+	if (!p)
+		return -ENOMEM;
+	if (blob == -EFBIG)
+		return 0;
+	if (blob == -ENOENT) {
+		r = digest_fd(fd, &got, NULL);
+		return r < 0 ? r : digest_eq(&got, d);
+	}
+	if (blob < 0 || is != size)
+		return blob < 0 ? blob : 0;
+	for (uint64_t at = 0; at < size;) {
+		size_t n = (size_t)MIN2(size - at, (uint64_t)WIRE_CHUNK_MAX);
+
+		if (content_read(fd, p, n, at) != (ssize_t)n ||
+			content_read(blob, q, n, at) != (ssize_t)n)
+			return -EIO;
+		if (memcmp(p, q, n) != 0)
+			return 0;
+		at += n;
+	}
+	return 1;
+}
+
+/* For a client that has every digest before the content. */
+static int
+send_hashed(struct job *j, const char *name, const char *path, unsigned mode)
+{
+	struct digest d;
+	uint64_t size;
+	int r = disk_adopt(j->shared->store, path, &d, &size);
+
+	if (r == -EACCES)
+		return cannot_open(j, r, name);
+	if (r < 0)
+		return fault(j, r, "the worker's store");
+	return send_file(j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, mode, &d, size);
+}
+
 static int
 send_left(struct job *j, const char *name)
 {
 	_cleanup_(freep) char *path = path_join(j->stage.out, name);
-	const struct job_output *before = find_announced(j, name);
+	_cleanup_(closep) int fd = -1;
+	struct job_output *before = find_announced(j, name);
 	struct digest d;
 	struct stat st;
-	uint64_t size;
 	int r;
 
 	if (!path)
@@ -295,16 +302,25 @@ send_left(struct job *j, const char *name)
 	r = before ? 0 : count_bytes(j, (uint64_t)st.st_size);
 	if (r < 0)
 		return r;
-	r = disk_adopt(j->shared->store, path, &d, &size);
-	if (r == -EACCES)
-		return cannot_open(j, r, name);
+	if (!before && !j->request->pieces)
+		return send_hashed(j, name, path, st.st_mode);
+	fd = fs_open_regular(path, &st);
+	if (fd < 0)
+		return cannot_open(j, fd, name);
+	if (before) {
+		r = is_as_announced(j, fd, (uint64_t)st.st_size, &before->digest);
+		if (r == 0)
+			return odd(j, "an output changed after it was announced", name);
+		before->there = true;
+		return r < 0 ? fault(j, r, "the worker's store") : 0;
+	}
+	r = send_open(j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, &st, fd, &d);
+	if (r < 0)
+		return r;
+	r = disk_adopt_as(j->shared->store, path, fd, &d, (uint64_t)st.st_size);
 	if (r < 0)
 		return fault(j, r, "the worker's store");
-	if (!before)
-		return results_send_file(
-			j, name, DRAY__OUTPUT_KIND__OUTPUT_FILE, st.st_mode, &d, size);
-	if (!digest_eq(&before->digest, &d))
-		return odd(j, "an output changed after it was announced", name);
+	owners_add(j->shared->owners, NULL, &d);
 	return 0;
 }
 
@@ -340,7 +356,25 @@ send_outputs(struct job *j, const struct captures *c)
 	for (size_t i = 0; r == 0 && i < names.n; i++)
 		if (!is_link_output(c, names.v[i]))
 			r = send_left(j, names.v[i]);
+	for (size_t i = 0; r == 0 && i < j->n_announced; i++)
+		if (!j->announced[i].there)
+			r = odd(j, "an output that was announced is gone", j->announced[i].name);
 	return r;
+}
+
+/* No other job reads it, so it is in no store. */
+static int
+send_link_piece(struct job *j, const char *name, const struct stat *st, int fd)
+{
+	const struct piece *piece = pieces_take(j, st);
+	struct digest d;
+	int r;
+
+	if (!piece)
+		return send_open(j, name, DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, st, fd, &d);
+	r = content_begin(j, name, DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, piece->size,
+		&piece->digest, piece, NULL);
+	return r < 0 ? fault(j, r, "sending an output") : 0;
 }
 
 static int
@@ -361,13 +395,14 @@ send_link_input(struct job *j, const struct capture *c, size_t i)
 	r = count_bytes(j, (uint64_t)st.st_size);
 	if (r < 0)
 		return r;
-	/* All processes of the job have ended, so the file does not change any more. It is copied,
-	 * since a descriptor cannot be renamed into the store. */
+	/* All processes of the job have ended, so the file does not change any more. */
+	if (j->request->pieces)
+		return send_link_piece(j, c->files.v[i], &st, fd);
+	/* It is copied, since a descriptor cannot be renamed into the store. */
 	r = store_put_fd_now(j->shared->store, fd, &d, &size);
 	if (r < 0)
 		return fault(j, r, "the worker's store");
-	return results_send_file(
-		j, c->files.v[i], DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &d, size);
+	return send_file(j, c->files.v[i], DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &d, size);
 }
 
 /* The client's link finds the files that are in its own out-dir. */
@@ -479,6 +514,8 @@ send_result(struct job *j, const struct captures *c)
 			j->id, trace.calls, trace.n_files, trace.n_absent, trace.n_dirs,
 			trace.n_env, trace.fetched, (unsigned long long)trace.wait_us);
 	}
+	log_debug("job=%s sent ahead: pieces=%zu bytes=%llu same=%zu", j->id, j->pieces.n,
+		(unsigned long long)j->pieces.bytes, j->pieces.same);
 	if (r == 0)
 		r = job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
 	trace_message_done(&trace);
