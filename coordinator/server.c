@@ -18,6 +18,8 @@
 #define TICK_MS 100
 #define CHECK_MS 1000	/* between looks at the allowed keys' file */
 #define SILENT_MS 15000 /* a connection that has not said a word */
+/* Its messages are small: a few hundred bytes each, from some hundreds of peers. */
+#define HELD_MAX (24u * 1024 * 1024)
 #define DRAIN_MS 300	/* how long peers are answered that do not know of the end yet */
 #define LINGER_MS 1000	/* time for the last messages to reach the network */
 
@@ -144,6 +146,7 @@ open_sockets(struct server *s, char **ret_error)
 		(int)s->conf->coordinator.heartbeat_ms, &s->socket, &s->monitor, &s->endpoint);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
+	monitor_held_max(s->monitor, HELD_MAX);
 	return 0;
 }
 
