@@ -20,8 +20,8 @@
 #define SILENT_MS 15000 /* a connection that has not said a word */
 /* Its messages are small: a few hundred bytes each, from some hundreds of peers. */
 #define HELD_MAX (24u * 1024 * 1024)
-#define DRAIN_MS 300	/* how long peers are answered that do not know of the end yet */
-#define LINGER_MS 1000	/* time for the last messages to reach the network */
+#define DRAIN_MS 300   /* how long peers are answered that do not know of the end yet */
+#define LINGER_MS 1000 /* time for the last messages to reach the network */
 
 const char *
 server_endpoint(const struct server *s)
