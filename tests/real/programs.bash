@@ -11,6 +11,7 @@ HYPERFINE_VERSION=1.19.0
 BAT_VERSION=0.26.1
 EZA_VERSION=0.23.4
 GITUI_VERSION=0.28.1
+ZOXIDE_VERSION=0.9.8
 
 # What decides what cargo and dray do, and is not for the tests: the caller's environment.
 real_clean_env() {
@@ -76,6 +77,7 @@ program_prepare() {
     bat) "$REAL_DIR/fetch-crate" bat "$BAT_VERSION" "$dir" ;;
     eza) "$REAL_DIR/fetch-crate" eza "$EZA_VERSION" "$dir" ;;
     gitui) "$REAL_DIR/fetch-crate" gitui "$GITUI_VERSION" "$dir" ;;
+    zoxide) "$REAL_DIR/fetch-crate" zoxide "$ZOXIDE_VERSION" "$dir" ;;
     members) make_members "$dir" ;;
     fixture) cp -R "$REAL_DIR/fixture/." "$dir/" ;;
     *) cp -R "$REAL_DIR/programs/$name/." "$dir/" ;;
