@@ -122,6 +122,7 @@ RUST
   put app
 }
 
+# bats test_tags=long
 @test "make: a variable that only make reads, one of its files, an included one that is not there, NUM_JOBS" {
   c_script "$WORK/app"
   cat >"$WORK/app/build.rs" <<'RUST'

@@ -133,6 +133,7 @@ MAKE
   put app
 }
 
+# bats test_tags=long
 @test "output beside OUT_DIR is never kept, also where the same was there before, and wherever the package lies" {
   script "$WORK/app" <<'RUST'
 use std::{env, fs};

@@ -127,6 +127,7 @@ indifferent() {
   put app
 }
 
+# bats test_tags=long
 @test "a program that cannot be seen to ask for the time: static, or with a library of its own; cleared variables hide none" {
   modes "$WORK/app"
   echo words >"$WORK/app/words.txt"

@@ -162,6 +162,7 @@ RUST
   [ "$(cat "$WORK/app/in/file")" = one ]
 }
 
+# bats test_tags=long
 @test "relative paths to OUT_DIR, to the profile's directory, and from OUT_DIR to the package, in another target directory" {
   does "$WORK/app" <<'RUST'
     let here = env::current_dir().unwrap();
