@@ -426,7 +426,7 @@ tell_end(struct job *j)
 static void
 free_thread_part(struct job *j)
 {
-	struct ready used = { j->stage, j->limits, j->box, j->user };
+	struct ready used = { j->stage, j->limits, j->box, j->user, pieces_end_watch(j) };
 
 	trace_freep(&j->trace);
 	fetch_done(j);

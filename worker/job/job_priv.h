@@ -217,6 +217,8 @@ ssize_t content_read(int fd, uint8_t *p, size_t n, uint64_t at);
 
 /* pieces.c: what is sent ahead (job.proto, Pieces), where the client takes it */
 void pieces_begin(struct job *j);
+/* Nothing is sent ahead any more. The inotify to close, or 0. */
+int pieces_end_watch(struct job *j);
 void pieces_done(struct job *j);
 /* Sends one, if there is one and half of the credit. */
 int pieces_step(struct job *j);

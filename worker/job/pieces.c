@@ -46,12 +46,20 @@ pieces_begin(struct job *j)
 		closep(&j->pieces.watch);
 }
 
+int
+pieces_end_watch(struct job *j)
+{
+	int fd = j->pieces.watch;
+
+	j->pieces.watch = -1;
+	return MAX2(fd, 0);
+}
+
 void
 pieces_done(struct job *j)
 {
 	struct pieces *p = &j->pieces;
 
-	closep(&p->watch);
 	closep(&p->meta.fd);
 	for (size_t i = 0; i < p->n; i++)
 		closep(&p->v[i].fd);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/fs.h"
@@ -58,6 +59,8 @@ clear(struct ready *r)
 	limits_done(&r->limits);
 	stage_done(&r->stage);
 	job_users_give(r->user);
+	if (r->watch > 0)
+		close(r->watch);
 	*r = (struct ready)READY_INIT;
 }
 

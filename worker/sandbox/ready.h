@@ -39,6 +39,7 @@ struct ready {
 	struct limits limits;
 	struct sandbox box;
 	struct job_user *user;
+	int watch; /* an inotify: the kernel takes some ten milliseconds to end one; 0: none */
 };
 
 #define READY_INIT                                         \
