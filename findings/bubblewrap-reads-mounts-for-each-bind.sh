@@ -35,7 +35,7 @@ opened() {
   grep -c '"[^"]*mountinfo"' calls || true
 }
 ten=()
-for i in 1 2 3 4 5 6 7 8 9 10; do
+for _ in 1 2 3 4 5 6 7 8 9 10; do
   ten+=(--ro-bind /usr /mnt)
 done
 one=$(opened) many=$(opened "${ten[@]}") tmpfs=$(opened --tmpfs /mnt) dev=$(opened --dev /dev)
