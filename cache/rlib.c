@@ -23,24 +23,16 @@
 
 /* System V, as GNU ar and LLVM write it; text, padded with blanks. */
 struct header {
-	char name[16], date[12], uid[6], gid[6], mode[8], size[10], end[2];
+	char name[RLIB_NAME_SIZE], date[12], uid[6], gid[6], mode[8], size[10], end[2];
 };
 
+/* All of it. */
 static int
 read_at(int fd, void *p, size_t n, uint64_t at)
 {
-	for (uint8_t *to = p; n > 0;) {
-		ssize_t k = pread(fd, to, n, (off_t)at);
+	ssize_t k = fs_read_at(fd, p, n, at);
 
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			return k < 0 ? -errno : -EBADMSG;
-		to += k;
-		at += (uint64_t)k;
-		n -= (size_t)k;
-	}
-	return 0;
+	return k < 0 ? (int)k : (size_t)k < n ? -EBADMSG : 0;
 }
 
 static int
@@ -61,15 +53,15 @@ parse_size(const struct header *h, uint64_t *ret)
 }
 
 static bool
-is_metadata(const struct header *h)
+is_metadata(const char name[RLIB_NAME_SIZE])
 {
 	size_t n = strlen(MEMBER);
 
-	if (memcmp(h->name, MEMBER, n) != 0)
+	if (memcmp(name, MEMBER, n) != 0)
 		return false;
-	while (n < sizeof(h->name) && h->name[n] == ' ')
+	while (n < RLIB_NAME_SIZE && name[n] == ' ')
 		n++;
-	return n == sizeof(h->name);
+	return n == RLIB_NAME_SIZE;
 }
 
 static int
@@ -101,16 +93,16 @@ struct range {
 /* Whether a reader of archives may know this member by another name than the one in its header:
  * BSD's long names follow it, GNU's are in a member of their own. */
 static bool
-is_renamed(int fd, const struct header *h, const struct range *names)
+is_renamed(int fd, const char given[RLIB_NAME_SIZE], const struct range *names)
 {
-	char digits[sizeof(h->name)] = "", name[sizeof(MEMBER) - 1] = "";
+	char digits[RLIB_NAME_SIZE] = "", name[sizeof(MEMBER) - 1] = "";
 	uint64_t at;
 
-	if (memcmp(h->name, "#1/", 3) == 0)
+	if (memcmp(given, "#1/", 3) == 0)
 		return true;
-	if (h->name[0] != '/' || h->name[1] < '0' || h->name[1] > '9')
+	if (given[0] != '/' || given[1] < '0' || given[1] > '9')
 		return false;
-	memcpy(digits, h->name + 1, sizeof(h->name) - 1);
+	memcpy(digits, given + 1, RLIB_NAME_SIZE - 1);
 	at = strtoull(digits, NULL, 10);
 	if (at > names->n || names->n - at < sizeof(name))
 		return at > names->n;
@@ -118,44 +110,63 @@ is_renamed(int fd, const struct header *h, const struct range *names)
 	       memcmp(name, MEMBER, sizeof(name) - 1) == 0;
 }
 
+int
+rlib_members(int fd, uint64_t size, struct rlib_members *ret)
+{
+	char magic[MAGIC_SIZE];
+
+	*ret = (struct rlib_members){ .fd = fd, .size = size, .next = MAGIC_SIZE };
+	return size < MAGIC_SIZE || read_at(fd, magic, MAGIC_SIZE, 0) < 0 ||
+			       memcmp(magic, MAGIC, MAGIC_SIZE) != 0
+		       ? -EBADMSG
+		       : 0;
+}
+
+int
+rlib_next(struct rlib_members *m)
+{
+	struct header h;
+	int r;
+
+	if (m->size - m->next < sizeof(h))
+		return 0;
+	if (m->count++ == MEMBERS_MAX)
+		return -EBADMSG;
+	r = read_at(m->fd, &h, sizeof(h), m->next);
+	if (r == 0)
+		r = parse_size(&h, &m->n);
+	if (r < 0)
+		return r;
+	m->at = m->next + sizeof(h);
+	if (m->n > m->size - m->at)
+		return -EBADMSG;
+	memcpy(m->name, h.name, sizeof(m->name));
+	/* each begins at an even place */
+	m->next = MIN2(m->at + m->n + (m->n & 1), m->size);
+	return 1;
+}
+
 /* Where that member's content is. strictly: no other may be taken for it. */
 static int
 find_member(int fd, uint64_t size, bool strictly, uint64_t *ret_at, uint64_t *ret_size)
 {
 	struct range names = { 0, 0 };
-	uint64_t at = MAGIC_SIZE, n = 0;
-	char magic[MAGIC_SIZE];
-	struct header h;
-	int r;
+	struct rlib_members m;
+	int r = rlib_members(fd, size, &m);
 
-	if (size < MAGIC_SIZE || read_at(fd, magic, MAGIC_SIZE, 0) < 0 ||
-		memcmp(magic, MAGIC, MAGIC_SIZE) != 0)
-		return -EBADMSG;
-	for (unsigned i = 0; i < MEMBERS_MAX && size - at >= sizeof(h); i++) {
-		r = read_at(fd, &h, sizeof(h), at);
-		if (r == 0)
-			r = parse_size(&h, &n);
-		if (r < 0)
-			return r;
-		at += sizeof(h);
-		if (n > size - at)
+	while (r == 0 && (r = rlib_next(&m)) > 0) {
+		if (memcmp(m.name, "// ", 3) == 0)
+			names = (struct range){ m.at, m.n };
+		if (strictly && is_renamed(fd, m.name, &names))
 			return -EBADMSG;
-		if (memcmp(h.name, "// ", 3) == 0)
-			names = (struct range){ at, n };
-		if (strictly && is_renamed(fd, &h, &names))
-			return -EBADMSG;
-		if (is_metadata(&h)) {
-			*ret_at = at;
-			*ret_size = n;
+		if (is_metadata(m.name)) {
+			*ret_at = m.at;
+			*ret_size = m.n;
 			return 0;
 		}
-		/* each begins at an even place */
-		n += n & 1;
-		if (n > size - at)
-			break;
-		at += n;
+		r = 0;
 	}
-	return -EBADMSG;
+	return r < 0 ? r : -EBADMSG;
 }
 
 int

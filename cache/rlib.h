@@ -15,6 +15,23 @@
  * meanwhile; -errno. */
 int rlib_metadata_digest(struct memo *memo, const char *path, struct digest *ret);
 
+#define RLIB_NAME_SIZE 16
+
+/* The members of an archive, one after another. */
+struct rlib_members {
+	int fd;
+	uint64_t size, next;
+	unsigned count;
+	/* of the last one: where its content is, its size, and its name as the header has it */
+	uint64_t at, n;
+	char name[RLIB_NAME_SIZE];
+};
+
+/* Of an open file of `size` bytes. 0; -EBADMSG: it is no archive. */
+int rlib_members(int fd, uint64_t size, struct rlib_members *ret);
+/* 1; 0: there are no more; -EBADMSG: what follows is none, or there are too many; -errno. */
+int rlib_next(struct rlib_members *m);
+
 /* For its test: the same of an open file of `size` bytes, with no memo. */
 int rlib_find_metadata(int fd, uint64_t size, struct digest *ret);
 

@@ -361,6 +361,26 @@ fs_write_all(int fd, const void *p, size_t n)
 	return 0;
 }
 
+ssize_t
+fs_read_at(int fd, void *p, size_t n, uint64_t at)
+{
+	uint8_t *b = p;
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t r = pread(fd, b + got, n - got, (off_t)(at + got));
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -errno;
+		if (r == 0)
+			break;
+		got += (size_t)r;
+	}
+	return (ssize_t)got;
+}
+
 /* Takes the descriptor, of a new file `tmp`. */
 static int
 write_and_rename(int fd, const char *tmp, const char *path, const void *p, size_t n, mode_t mode)

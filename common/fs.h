@@ -58,6 +58,8 @@ int fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
 /* The same by a temporary name of the caller's, in the same directory, that is not there yet. */
 int fs_write_atomic_by(const char *tmp, const char *path, const void *p, size_t n, mode_t mode);
 int fs_write_all(int fd, const void *p, size_t n);
+/* As much as there is at this place, up to n; or -errno. */
+ssize_t fs_read_at(int fd, void *p, size_t n, uint64_t at);
 /* Copies from one descriptor's offset to its end (copy_file_range, else read and write). */
 int fs_copy_fd(int from, int to);
 /* Makes the empty file a reflink of the other. -errno: the file system has none, as -EOPNOTSUPP. */

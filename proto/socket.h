@@ -87,10 +87,10 @@ void monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now);
  * handshake. */
 void monitor_silent_max(struct monitor *w, unsigned n);
 /* What all connections have sent, and no message that was taken had in it, with what small messages
- * cost beside. Above it those that
- * never said anything are ended, then those that hold most, and above twice of it those too of
- * which messages are taken. Tell it of each message, and call monitor_look at each turn of the
- * loop, when all that is there was taken; it decides by itself when it is time. */
+ * cost beside. Above it those that never said anything are ended, then those that hold most, and
+ * above twice of it those too of which messages are taken. Tell it of each message, and call
+ * monitor_look at each turn of the loop, when all that is there was taken; it decides by itself
+ * when it is time. */
 #define MONITOR_HELD_MAX (64u * 1024 * 1024)
 void monitor_held_max(struct monitor *w, uint64_t bytes); /* another bound than that */
 void monitor_took(struct monitor *w, const struct wire_peer *peer, size_t bytes);

@@ -215,25 +215,19 @@ static int
 read_request(struct guest *g)
 {
 	struct stat st;
-	size_t got = 0;
 	int r;
 
 	if (fstat(g->fds[HALF_REQUEST], &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
 		st.st_size > (off_t)HALF_REQUEST_MAX)
 		return -EBADMSG;
 	r = buf_reserve(&g->text, (size_t)st.st_size);
-	while (r == 0 && got < (size_t)st.st_size) {
-		ssize_t k = pread(g->fds[HALF_REQUEST], g->text.p + got, (size_t)st.st_size - got,
-			(off_t)got);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			return -EBADMSG;
-		got += (size_t)k;
-	}
-	g->text.n = got;
-	return r < 0 ? r : half_request_decode(g->text.p, g->text.n, &g->request);
+	if (r < 0)
+		return r;
+	if (fs_read_at(g->fds[HALF_REQUEST], g->text.p, (size_t)st.st_size, 0) !=
+		(ssize_t)st.st_size)
+		return -EBADMSG;
+	g->text.n = (size_t)st.st_size;
+	return half_request_decode(g->text.p, g->text.n, &g->request);
 }
 
 /* Directory and umask become this thread's own. */

@@ -215,6 +215,26 @@ outputs_begin(struct outputs *o, const Dray__OutputBegin *m)
 	return 0;
 }
 
+/* Whether the files that lie in the out-dir are those that came. */
+static bool
+are_as_placed(const struct outputs *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		const struct incoming *v = &o->v[i];
+		_cleanup_(freep) char *path = NULL;
+		_cleanup_(closep) int fd = -1;
+		struct digest d;
+
+		if (!v->placed || v->kind != DRAY__OUTPUT_KIND__OUTPUT_FILE)
+			continue;
+		path = path_join(o->in.out_dir, v->name);
+		fd = path ? fs_open_regular(path, NULL) : -1;
+		if (fd < 0 || digest_fd(fd, &d, NULL) < 0 || !digest_eq(&d, &v->digest))
+			return false;
+	}
+	return true;
+}
+
 static int
 finish(struct outputs *o)
 {
@@ -224,7 +244,7 @@ finish(struct outputs *o)
 
 	hasher_final(o->hasher, &d);
 	if (o->got != v->size || v->late || !digest_eq(&d, &v->digest))
-		r = v->of_placed ? -ESTALE : -EBADMSG;
+		r = v->of_placed && !are_as_placed(o) ? -ESTALE : -EBADMSG;
 	else if (fchmod(o->fd, v->mode) < 0)
 		r = -errno;
 	/* a full disk may show only here (NFS) */
@@ -261,13 +281,11 @@ add_from(struct outputs *o, const struct incoming *from, uint64_t at, size_t n)
 	if (fd < 0)
 		return final ? -ESTALE : fd;
 	while (n > 0) {
-		ssize_t k = pread(fd, o->copy, MIN2(n, COPY_SIZE), (off_t)at);
+		ssize_t k = fs_read_at(fd, o->copy, MIN2(n, COPY_SIZE), at);
 		int r;
 
-		if (k < 0 && errno == EINTR)
-			continue;
 		if (k <= 0)
-			return k < 0 ? -errno : -ESTALE;
+			return k < 0 ? (int)k : -ESTALE;
 		r = add(o, o->copy, (size_t)k);
 		if (r < 0)
 			return r;

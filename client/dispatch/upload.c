@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "common/fs.h"
 #include "proto/wire.h"
 
 #define STEP_CHUNKS 16
@@ -185,24 +186,14 @@ upload_bytes(const struct upload *up)
 static int
 read_chunk(struct upload *up, size_t want)
 {
-	size_t got = 0;
+	ssize_t k;
 
 	if (!up->chunk)
 		up->chunk = malloc(WIRE_CHUNK_MAX);
 	if (!up->chunk)
 		return -ENOMEM;
-	while (got < want) {
-		ssize_t k = pread(up->fd, up->chunk + got, want - got, (off_t)(up->offset + got));
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return -errno;
-		if (k == 0)
-			return -ESTALE;
-		got += (size_t)k;
-	}
-	return 0;
+	k = fs_read_at(up->fd, up->chunk, want, up->offset);
+	return k < 0 ? (int)k : (size_t)k < want ? -ESTALE : 0;
 }
 
 static int

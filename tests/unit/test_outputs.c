@@ -321,6 +321,14 @@ test_a_part_changed_here(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(begin_late(1, "libfoo-1a.rlib", FILE_KIND, 9), 0);
 	assert_int_equal(chunk_from(1, 0, 1, 0, 8, ""), -ESTALE);
+	/* the worker's fault, where nobody has */
+	outputs_freep(&o);
+	o = open_outputs(1, 0);
+	receive(0, "libfoo-1a.rmeta", FILE_KIND, "metadata");
+	assert_int_equal(outputs_place(o, "libfoo-1a.rmeta"), 0);
+	assert_int_equal(begin_late(1, "libfoo-1a.rlib", FILE_KIND, 9), 0);
+	assert_int_equal(chunk_from(1, 0, 1, 0, 8, ""), 0);
+	assert_int_equal(chunk_late(1, 8, "!", "metadata?"), -EBADMSG);
 }
 
 static void

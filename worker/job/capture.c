@@ -181,6 +181,7 @@ read_at(int dir, const char *name, struct buf *ret)
 {
 	_cleanup_(closep) int fd = -1;
 	struct stat st;
+	ssize_t n;
 	int r;
 
 	fd = open_regular_at(dir, name, &st);
@@ -189,18 +190,13 @@ read_at(int dir, const char *name, struct buf *ret)
 	if (st.st_size > (off_t)LIST_BYTES_MAX)
 		return -EBADMSG;
 	r = buf_reserve(ret, (size_t)st.st_size + 1);
-	while (r == 0) {
-		ssize_t n = pread(fd, ret->p + ret->n, (size_t)st.st_size - ret->n, (off_t)ret->n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			r = -errno;
-		if (n <= 0)
-			break;
-		ret->n += (size_t)n;
-	}
-	return r;
+	if (r < 0)
+		return r;
+	n = fs_read_at(fd, ret->p, (size_t)st.st_size, 0);
+	if (n < 0)
+		return (int)n;
+	ret->n = (size_t)n;
+	return 0;
 }
 
 static int

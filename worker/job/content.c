@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "common/fs.h"
 #include "worker/job/job_priv.h"
 
 struct sending {
@@ -46,25 +47,6 @@ content_begin(struct job *j, const char *name, Dray__OutputKind kind, unsigned m
 	return 0;
 }
 
-ssize_t
-content_read(int fd, uint8_t *p, size_t n, uint64_t at)
-{
-	size_t got = 0;
-
-	while (got < n) {
-		ssize_t k = pread(fd, p + got, n - got, (off_t)(at + got));
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0)
-			return -errno;
-		if (k == 0)
-			break;
-		got += (size_t)k;
-	}
-	return (ssize_t)got;
-}
-
 /* n bytes of the chunk; none: they are those of the part. */
 static int
 send_chunk(struct sending *s, size_t n, const struct part *part)
@@ -100,7 +82,7 @@ is_part(struct sending *s, size_t n, const struct part *part)
 {
 	uint64_t at = part->from + (s->m.offset - part->at);
 
-	return content_read(part->fd, s->other, n, at) == (ssize_t)n &&
+	return fs_read_at(part->fd, s->other, n, at) == (ssize_t)n &&
 	       memcmp(s->chunk, s->other, n) == 0;
 }
 
@@ -142,7 +124,7 @@ send_all(struct sending *s, int fd, uint64_t size, const struct parts *parts, bo
 		else
 			part = NULL;
 		n = (size_t)MIN2(MIN2(end, size) - s->m.offset, (uint64_t)WIRE_CHUNK_MAX);
-		got = content_read(fd, s->chunk, n, s->m.offset);
+		got = fs_read_at(fd, s->chunk, n, s->m.offset);
 		if (got < 0)
 			return (int)got;
 		if ((size_t)got < n) {

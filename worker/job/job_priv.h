@@ -212,9 +212,6 @@ int content_begin(struct job *j, const char *name, Dray__OutputKind kind, unsign
 int content_send(struct job *j, uint32_t output, int fd, uint64_t size, const struct parts *parts,
 	struct digest *ret, bool *ret_cut);
 
-/* As much as there is, up to n; or -errno. */
-ssize_t content_read(int fd, uint8_t *p, size_t n, uint64_t at);
-
 /* pieces.c: what is sent ahead (job.proto, Pieces), where the client takes it */
 void pieces_begin(struct job *j);
 /* Nothing is sent ahead any more. The inotify to close, or 0. */

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/rlib.h"
 #include "common/fs.h"
-#include "common/log.h"
 #include "worker/job/job_priv.h"
 
 #define OBJECT_END ".rcgu.o"
@@ -23,21 +23,12 @@
 #define HELD_MAX 48	  /* descriptors, for libraries; 16 objects are usual for these */
 #define EVENTS_MAX 100000 /* a job may write more often than any compiler does */
 
-#define AR_MAGIC "!<arch>\n"
-#define AR_MAGIC_SIZE (sizeof(AR_MAGIC) - 1)
-#define MEMBERS_MAX 4096
 #define WRAPPED_MAX 1024 /* what an object that holds the metadata has before it */
 #define ALIKE 64	 /* bytes at the beginning, by which they are told apart at first */
-
-struct ar_header {
-	char name[16], date[12], uid[6], gid[6], mode[8], size[10], end[2];
-};
 
 void
 pieces_begin(struct job *j)
 {
-	j->pieces.watch = -1;
-	j->pieces.meta.fd = -1;
 	if (!j->request->pieces)
 		return;
 	j->pieces.watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -69,15 +60,6 @@ pieces_done(struct job *j)
 	p->n = 0;
 }
 
-static bool
-was_seen(const struct pieces *p, const char *name)
-{
-	for (size_t i = 0; i < p->seen.n; i++)
-		if (streq(p->seen.v[i], name))
-			return true;
-	return false;
-}
-
 static void
 note_names(struct pieces *p)
 {
@@ -89,7 +71,7 @@ note_names(struct pieces *p)
 		e = (const struct inotify_event *)(buf + at);
 		p->events++;
 		if (e->len && ends_with(e->name, OBJECT_END) && p->seen.n < PIECES_MAX &&
-			!was_seen(p, e->name))
+			!strv_has(&p->seen, e->name))
 			(void)strv_add(&p->seen, e->name);
 	}
 	if (p->events > EVENTS_MAX)
@@ -219,7 +201,7 @@ begins_alike(const uint8_t *p, const struct piece *v)
 {
 	uint8_t other[ALIKE];
 
-	return pread(v->fd, other, ALIKE, 0) == ALIKE && memcmp(p, other, ALIKE) == 0;
+	return fs_read_at(v->fd, other, ALIKE, 0) == ALIKE && memcmp(p, other, ALIKE) == 0;
 }
 
 /* A member that may be a piece, or the metadata with something around it. */
@@ -228,7 +210,7 @@ look_at_member(const struct pieces *p, int fd, uint64_t at, uint64_t n, struct p
 {
 	const struct piece *meta = &p->meta;
 	uint8_t head[WRAPPED_MAX + ALIKE];
-	ssize_t got = pread(fd, head, sizeof(head), (off_t)at);
+	ssize_t got = fs_read_at(fd, head, sizeof(head), at);
 
 	if (got < ALIKE || n < ALIKE)
 		return;
@@ -251,38 +233,14 @@ look_at_member(const struct pieces *p, int fd, uint64_t at, uint64_t n, struct p
 	}
 }
 
-static bool
-parse_size(const struct ar_header *h, uint64_t *ret)
-{
-	uint64_t n = 0;
-	size_t i = 0;
-
-	for (; i < sizeof(h->size) && h->size[i] >= '0' && h->size[i] <= '9'; i++)
-		n = n * 10 + (uint64_t)(h->size[i] - '0');
-	*ret = n;
-	return i > 0 && memcmp(h->end, "`\n", sizeof(h->end)) == 0;
-}
-
 void
 pieces_in(const struct pieces *p, int fd, uint64_t size, struct parts *ret)
 {
-	uint64_t at = AR_MAGIC_SIZE, n;
-	char magic[AR_MAGIC_SIZE];
-	struct ar_header h;
+	struct rlib_members m;
 
 	ret->n = 0;
-	if ((p->held == 0 && p->meta.fd < 0) ||
-		pread(fd, magic, sizeof(magic), 0) != (ssize_t)sizeof(magic) ||
-		memcmp(magic, AR_MAGIC, sizeof(magic)) != 0)
+	if ((p->held == 0 && p->meta.fd < 0) || rlib_members(fd, size, &m) < 0)
 		return;
-	for (unsigned i = 0; i < MEMBERS_MAX && at < size && size - at >= sizeof(h); i++) {
-		if (pread(fd, &h, sizeof(h), (off_t)at) != (ssize_t)sizeof(h) ||
-			!parse_size(&h, &n))
-			return;
-		at += sizeof(h);
-		if (n > size - at)
-			return;
-		look_at_member(p, fd, at, n, ret);
-		at += n + (n & 1);
-	}
+	while (rlib_next(&m) > 0)
+		look_at_member(p, fd, m.at, m.n, ret);
 }

@@ -251,8 +251,8 @@ is_as_announced(struct job *j, int fd, uint64_t size, const struct digest *d)
 	for (uint64_t at = 0; at < size;) {
 		size_t n = (size_t)MIN2(size - at, (uint64_t)WIRE_CHUNK_MAX);
 
-		if (content_read(fd, p, n, at) != (ssize_t)n ||
-			content_read(blob, q, n, at) != (ssize_t)n)
+		if (fs_read_at(fd, p, n, at) != (ssize_t)n ||
+			fs_read_at(blob, q, n, at) != (ssize_t)n)
 			return -EIO;
 		if (memcmp(p, q, n) != 0)
 			return 0;
