@@ -44,7 +44,8 @@ bool rmeta_look(struct rmeta *r);
 bool rmeta_stands(struct rmeta *r, int status);
 /* Removes all that the unit made, so that cargo builds it again. */
 void rmeta_remove(struct rmeta *r);
-/* Whether all that the compiler says that it read is from before then: the worker had the same. */
+/* Whether all that the compiler says that it read is from before then (clock_stamp): the worker had
+ * the same. */
 bool rmeta_inputs_are_older(
 	const struct rmeta *r, const struct rustc_call *call, const struct timespec *then);
 /* What the compiler makes now. 0 or -errno. */

@@ -61,7 +61,7 @@ struct wrap {
 	struct strv plain_argv;
 	struct mapped mapped; /* paths = shared */
 	bool was_incremental, primes;
-	struct timespec began;
+	struct timespec began, since; /* since: by the clock that stamps files */
 	struct memo *memo;
 	struct cached *cached; /* NULL: the cache is off for this call */
 	struct cached_said said;
@@ -399,7 +399,7 @@ run_here(struct wrap *w)
 		.said = w->dispatched ? &w->ledger : NULL,
 		.slots = w->slots,
 		.slot = w->choice.slot,
-		.since = &w->began,
+		.since = &w->since,
 		.seen = &w->seen };
 	int status;
 
@@ -751,6 +751,7 @@ wrap_main(char **argv)
 	if (call_parse(argv, &w.call) < 0 || w.call.kind == CALL_PROBE || script_is_traced())
 		return exec_compiler(argv);
 	clock_gettime(CLOCK_REALTIME, &w.began);
+	w.since = clock_stamp();
 	w.start_us = clock_mono_us();
 	w.parent = getppid();
 	w.trial = trial_is(&w.call);

@@ -21,6 +21,7 @@
 #include "rustc/option_tables.h"
 #include "client/wrap/linker.h"
 #include "client/wrap/local.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/spawn.h"
 
@@ -653,7 +654,7 @@ fault_of(const char *what, bool edited, const char **ret_trouble)
 	s.call.argv = argv;
 	s.call.json = true;
 	s.call.extra_filename = strdup(extra);
-	clock_gettime(CLOCK_REALTIME, &since);
+	since = clock_stamp();
 	since.tv_sec += edited ? 0 : 60;
 	l = (struct local_run){
 		.call = &s.call, .said = &s.said, .slots = s.slots, .slot = -1, .since = &since
