@@ -30,7 +30,7 @@ depot_open(const struct depot_in *in, struct depot **ret)
 		r = -ENOENT;
 	if (r < 0)
 		return r;
-	r = store_open(STORE_DISK, &store, &d->store);
+	r = store_open(&store_disk, &store, &d->store);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(d);

@@ -62,6 +62,7 @@ const struct store_type store_disk = {
 	.write_commit = disk_write_commit,
 	.write_abort = disk_write_abort,
 	.put_fd = disk_put_fd,
+	.put_entry = disk_put_entry,
 	.trim = disk_trim,
 	.get_stats = disk_get_stats,
 };

@@ -191,6 +191,8 @@ void disk_write_commit(struct store_writer *w, const struct digest *expected, ui
 	store_done_fn done, void *arg);
 void disk_write_abort(struct store_writer *w);
 void disk_put_fd(struct store *s, int fd, store_done_fn done, void *arg);
+void disk_put_entry(struct store *s, const struct digest *key, const void *p, size_t n,
+	store_done_fn done, void *arg);
 
 /* disk_trim.c, disk_sample.c, disk_gc.c */
 

@@ -334,6 +334,15 @@ disk_replace(struct store *s, const struct digest *key, const void *p, size_t n)
 	return 0;
 }
 
+void
+disk_put_entry(struct store *s, const struct digest *key, const void *p, size_t n,
+	store_done_fn done, void *arg)
+{
+	const struct store_reply reply = { .name = *key, .size = n, .fd = -1 };
+
+	answer(disk_replace(s, key, p, n), &reply, done, arg);
+}
+
 int
 disk_drop_entry(struct store *s, const struct digest *key)
 {

@@ -1,4 +1,4 @@
-/* The table of places, and calls that wait.
+/* Calls through a store's row, and calls that wait.
  *
  * Invariant: nothing here knows what kind of place a store is. */
 #include "config.h"
@@ -9,12 +9,10 @@
 
 #include "store/store_row.h"
 
-static const struct store_type *const TYPES[STORE_N_PLACES] = { [STORE_DISK] = &store_disk };
-
 int
-store_open(enum store_place place, const struct store_in *in, struct store **ret)
+store_open(const struct store_type *type, const struct store_in *in, struct store **ret)
 {
-	return TYPES[place]->open(in, ret);
+	return type->open(in, ret);
 }
 
 void
@@ -78,6 +76,26 @@ store_put_fd(struct store *s, int fd, store_done_fn done, void *arg)
 }
 
 void
+store_put_entry(struct store *s, const struct digest *key, const void *p, size_t n,
+	store_done_fn done, void *arg)
+{
+	s->type->put_entry(s, key, p, n, done, arg);
+}
+
+int
+store_fd(const struct store *s)
+{
+	return s->type->fd != NULL ? s->type->fd(s) : -1;
+}
+
+void
+store_work(struct store *s, int ms)
+{
+	if (s->type->work != NULL)
+		s->type->work(s, ms);
+}
+
+void
 store_trim(struct store *s, unsigned max_files)
 {
 	s->type->trim(s, max_files);
@@ -109,7 +127,7 @@ static int
 wait_for(struct store *s, struct wait *w)
 {
 	while (!atomic_load_explicit(&w->done, memory_order_acquire))
-		s->type->work(s);
+		store_work(s, -1);
 	return w->reply.error;
 }
 
@@ -200,4 +218,13 @@ store_put_fd_now(struct store *s, int fd, struct digest *ret_name, uint64_t *ret
 	if (ret_size != NULL)
 		*ret_size = w.reply.size;
 	return w.reply.was_there;
+}
+
+int
+store_put_entry_now(struct store *s, const struct digest *key, const void *p, size_t n)
+{
+	struct wait w = { .done = false };
+
+	store_put_entry(s, key, p, n, answered, &w);
+	return wait_for(s, &w);
 }

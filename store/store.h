@@ -1,9 +1,10 @@
 /* Content by name, in one of several kinds of place behind one table of functions (store_row.h).
- * A disk is the only kind as yet; what only a disk can do lies in disk.h.
+ * What only a disk can do lies in disk.h. A program links the kinds that it opens.
  *
  * Requests are asynchronous in form: each takes a function, and calls it exactly once, with an
- * error too. A disk calls it before the request returns. A slow place calls it from store_work();
- * it answers every request in the end, with -ETIMEDOUT if need be.
+ * error too. A disk calls it before the request returns. A far place may do so too, or calls it
+ * from store_work(); it answers every request in the end, with -ETIMEDOUT if need be. The function
+ * may make further requests; it does not close the store.
  *
  * The same calls without a function (..._now) wait for the answer.
  *
@@ -16,10 +17,10 @@
 #include "common/digest.h"
 
 struct store;
+struct store_type; /* a kind of place: a row of functions (store_row.h) */
 struct store_writer;
 struct disk_in;
-
-enum store_place { STORE_DISK, STORE_N_PLACES };
+struct store_url;
 
 enum store_kind {
 	STORE_BLOB,  /* the name is the SHA-256 of the content */
@@ -31,6 +32,12 @@ struct store_in {
 	const char *where; /* of a disk: the directory */
 	uint64_t max;	   /* bytes; 0: as the place says */
 	const struct disk_in *disk;
+	/* Of a far place: */
+	const struct store_url *url; /* url.h */
+	const char *tmp; /* a directory for what is not whole yet, on the disk where content goes;
+			  * NULL: memory. It outlives the store. */
+	unsigned connect_ms; /* how long at most a connection may take; 0: as the place says */
+	unsigned request_ms; /* and an answer, from the request on; 0: the same */
 };
 
 struct store_stats {
@@ -49,8 +56,10 @@ struct store_reply {
 };
 typedef void (*store_done_fn)(void *arg, const struct store_reply *r);
 
+extern const struct store_type store_disk;
+
 /* 0 or -errno, and *ret as it was. */
-int store_open(enum store_place place, const struct store_in *in, struct store **ret);
+int store_open(const struct store_type *type, const struct store_in *in, struct store **ret);
 void store_close(struct store *s); /* NULL is fine */
 void store_closep(struct store **s);
 
@@ -73,6 +82,17 @@ void store_write_commit(struct store_writer *w, const struct digest *expected, u
 void store_write_abort(struct store_writer *w); /* NULL is fine */
 /* The rest of an open file, read once: what was read is what is kept, even if the file changes. */
 void store_put_fd(struct store *s, int fd, store_done_fn done, void *arg);
+/* An entry, in the place of an earlier one. */
+void store_put_entry(struct store *s, const struct digest *key, const void *p, size_t n,
+	store_done_fn done, void *arg);
+
+/* A descriptor that polls as readable while store_work has something to do: also when something is
+ * late. -1: each request is answered before its call returns. */
+int store_fd(const struct store *s);
+/* Does what is to be done, and calls the functions of requests; waits for it ms at most (-1: as
+ * long as it takes). Not called by these functions. Without a request that is open it does not
+ * wait. */
+void store_work(struct store *s, int ms);
 
 /* Evicts what was used least recently until within max, at most max_files of them: call it often.
  */
@@ -91,5 +111,6 @@ int store_read_now(struct store *s, enum store_kind kind, const struct digest *n
 /* 1: it was there; 0: it was not. */
 int store_write_commit_now(struct store_writer *w, const struct digest *expected, uint64_t size);
 int store_put_fd_now(struct store *s, int fd, struct digest *ret_name, uint64_t *ret_size);
+int store_put_entry_now(struct store *s, const struct digest *key, const void *p, size_t n);
 
 #endif

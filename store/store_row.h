@@ -5,6 +5,8 @@
 
 #include "store/store.h"
 
+struct object;
+
 struct store_type {
 	const char *name;
 	int (*open)(const struct store_in *in, struct store **ret);
@@ -19,22 +21,29 @@ struct store_type {
 		store_done_fn done, void *arg);
 	void (*write_abort)(struct store_writer *w);
 	void (*put_fd)(struct store *s, int fd, store_done_fn done, void *arg);
+	void (*put_entry)(struct store *s, const struct digest *key, const void *p, size_t n,
+		store_done_fn done, void *arg);
+	/* Of a place that keeps objects: its six functions above are outgoing.h's, and this is what
+	 * they end in. The object is the row's from now on: o->fd, that is; *o is read only until
+	 * this returns. Blobs are made only where there is none, and entries replaced. */
+	void (*put)(struct store *s, const struct object *o, store_done_fn done, void *arg);
 	void (*trim)(struct store *s, unsigned max_files);
 	int (*get_stats)(struct store *s, struct store_stats *ret);
-	/* Waits until a request is answered, and calls its function. NULL: each is answered before
-	 * its call returns. Where several threads use a store, any of them may be told of the
-	 * requests of all. */
-	void (*work)(struct store *s);
+	/* NULL, both: each request is answered before its call returns. Where several threads use a
+	 * store, any of them may be told of the requests of all. */
+	int (*fd)(const struct store *s);
+	void (*work)(struct store *s, int ms);
 };
 
 struct store {
 	const struct store_type *type;
+	/* Of a place that keeps objects: for what is made in outgoing.c. */
+	const char *tmp;
+	int coding; /* enum object_coding */
 };
 
 struct store_writer {
 	struct store *store;
 };
-
-extern const struct store_type store_disk;
 
 #endif

@@ -120,7 +120,7 @@ open_store(struct service *s, char **ret_error)
 	if (r < 0)
 		return why_set(ret_error, r, "[worker] state_dir %s: %s.", state, strerror(-r));
 	store.where = dir;
-	r = store_open(STORE_DISK, &store, &s->store);
+	r = store_open(&store_disk, &store, &s->store);
 	if (r == -EBUSY)
 		return why_set(ret_error, r,
 			"%s: another worker uses this directory; give each its own, by state_dir "

@@ -10,7 +10,7 @@ open_own_store(const char *dir, uint64_t max, struct store **ret)
 	const struct disk_in disk = { .index = &disk_index_memory };
 	const struct store_in in = { .where = dir, .max = max, .disk = &disk };
 
-	return store_open(STORE_DISK, &in, ret);
+	return store_open(&store_disk, &in, ret);
 }
 
 #endif

@@ -47,7 +47,7 @@ open_with(const struct disk_index *index, bool read_only)
 	const struct store_in i = { .where = where, .max = 1 << 30, .disk = &disk };
 	struct store *s = NULL;
 
-	assert_int_equal(store_open(STORE_DISK, &i, &s), 0);
+	assert_int_equal(store_open(&store_disk, &i, &s), 0);
 	return s;
 }
 
@@ -216,6 +216,8 @@ test_answered_once(void **state)
 	assert_int_equal(store_write_begin(s, &w), -EROFS);
 	store_put_fd(s, fd, count, &a);
 	check_once(&a, -EROFS);
+	store_put_entry(s, &a.last.name, "entry", 5, count, &a);
+	check_once(&a, -EROFS);
 	close(fd);
 	store_close(s);
 }
@@ -247,13 +249,12 @@ test_budget(void **state)
 		assert_string_equal((char *)b.p, "twelve bytes");
 		/* A budget is for this call: it is still here for others. */
 		assert_int_equal(store_has_now(s, STORE_BLOB, &d, NULL), 0);
-		if (INDEXES[i] == &disk_index_lmdb) {
-			assert_int_equal(disk_replace(s, &key, "entry", 5), 0);
-			assert_int_equal(store_read_now(s, STORE_ENTRY, &key, 4, &b), -EFBIG);
-			assert_int_equal(b.n, 12);
-			assert_int_equal(store_read_now(s, STORE_ENTRY, &key, 5, &b), 0);
-			assert_string_equal((char *)b.p, "twelve bytesentry");
-		}
+		assert_int_equal(store_put_entry_now(s, &key, "an earlier one", 14), 0);
+		assert_int_equal(store_put_entry_now(s, &key, "entry", 5), 0);
+		assert_int_equal(store_read_now(s, STORE_ENTRY, &key, 4, &b), -EFBIG);
+		assert_int_equal(b.n, 12);
+		assert_int_equal(store_read_now(s, STORE_ENTRY, &key, 5, &b), 0);
+		assert_string_equal((char *)b.p, "twelve bytesentry");
 		store_close(s);
 	}
 }
@@ -443,7 +444,7 @@ slow_put_fd(struct store *s, int fd, store_done_fn done, void *arg)
 
 /* The last comes first: an answer may come by another thread's call. */
 static void
-slow_work(struct store *s)
+slow_work(struct store *s, int ms)
 {
 	struct slow *slow = (struct slow *)s;
 	struct request q;
@@ -523,7 +524,7 @@ test_slow_place(void **state)
 	slow.disk = open_with(&disk_index_memory, false);
 	store_has(&slow.base, STORE_BLOB, &none, count, &a);
 	assert_int_equal(a.n, 0);
-	slow_work(&slow.base);
+	slow_work(&slow.base, -1);
 	check_once(&a, -ENOENT);
 	for (size_t i = 0; i < ARRAY_LEN(thread); i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, use_slow, &slow), 0);

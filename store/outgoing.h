@@ -1,0 +1,26 @@
+/* Objects (object.h) for a far place, made of what is put: six functions of a row (store_row.h),
+ * the same for all places that keep objects. Such a row names these, and its own `put` for what
+ * they make. Content is written once, compressed and hashed on its way. */
+#ifndef DRAY_STORE_OUTGOING_H
+#define DRAY_STORE_OUTGOING_H
+
+#include "store/object.h"
+#include "store/store_row.h"
+
+/* For the row. They go by base.tmp and base.coding of the store (store_row.h). */
+int outgoing_write_begin(struct store *s, struct store_writer **ret);
+int outgoing_write(struct store_writer *w, const void *p, size_t n);
+void outgoing_write_commit(struct store_writer *w, const struct digest *expected, uint64_t size,
+	store_done_fn done, void *arg);
+void outgoing_write_abort(struct store_writer *w);
+void outgoing_put_fd(struct store *s, int fd, store_done_fn done, void *arg);
+void outgoing_put_entry(struct store *s, const struct digest *key, const void *p, size_t n,
+	store_done_fn done, void *arg);
+
+/* For rows that pass objects on, and tests: the rest of fd as a blob; these bytes as an entry. The
+ * caller has *ret (object_done). 0 or -errno. */
+int outgoing_blob(const char *tmp, enum object_coding coding, int fd, struct object *ret);
+int outgoing_entry(const char *tmp, enum object_coding coding, const struct digest *key,
+	const void *p, size_t n, struct object *ret);
+
+#endif
