@@ -34,7 +34,7 @@ struct object_head {
 	struct digest name, content;
 };
 
-/* A whole object, ready to be sent. Whoever has it closes fd. */
+/* A whole object, ready to be sent. */
 struct object {
 	struct object_head head;
 	int fd;		 /* at the object's begin; its offset belongs to who has it */

@@ -8,6 +8,7 @@
 #include <zstd.h>
 
 #include "common/fs.h"
+#include "store/url.h"
 
 /* 507 MB/s on debug rlibs at a ratio of 4 (proto/chunk.h) */
 #define LEVEL 1
@@ -172,6 +173,17 @@ outgoing_entry(const char *tmp, enum object_coding coding, const struct digest *
 	return r < 0 ? r : seal(o, key, ret);
 }
 
+void
+outgoing_init(struct store *s, const struct store_type *type, const struct store_in *in)
+{
+	const char *mode = store_url_get(in->url, STORE_PARAM_MODE);
+
+	*s = (struct store){ .type = type,
+		.tmp = in->tmp,
+		.coding = OBJECT_ZSTD,
+		.read_only = mode != NULL && streq(mode, "ro") };
+}
+
 static void
 hand_on(struct store *s, int r, struct object *o, store_done_fn done, void *arg)
 {
@@ -187,7 +199,7 @@ int
 outgoing_write_begin(struct store *s, struct store_writer **ret)
 {
 	struct outgoing *o;
-	int r = new_outgoing(s->tmp, s->coding, STORE_BLOB, &o);
+	int r = s->read_only ? -EROFS : new_outgoing(s->tmp, s->coding, STORE_BLOB, &o);
 
 	if (r < 0)
 		return r;
@@ -229,7 +241,7 @@ void
 outgoing_put_fd(struct store *s, int fd, store_done_fn done, void *arg)
 {
 	struct object object = { .fd = -1 };
-	int r = outgoing_blob(s->tmp, s->coding, fd, &object);
+	int r = s->read_only ? -EROFS : outgoing_blob(s->tmp, s->coding, fd, &object);
 
 	hand_on(s, r, &object, done, arg);
 }
@@ -239,7 +251,7 @@ outgoing_put_entry(struct store *s, const struct digest *key, const void *p, siz
 	store_done_fn done, void *arg)
 {
 	struct object object = { .fd = -1 };
-	int r = outgoing_entry(s->tmp, s->coding, key, p, n, &object);
+	int r = s->read_only ? -EROFS : outgoing_entry(s->tmp, s->coding, key, p, n, &object);
 
 	hand_on(s, r, &object, done, arg);
 }

@@ -7,7 +7,9 @@
 #include "store/object.h"
 #include "store/store_row.h"
 
-/* For the row. They go by base.tmp and base.coding of the store (store_row.h). */
+/* Sets the base of a row's own struct, when it is opened. */
+void outgoing_init(struct store *s, const struct store_type *type, const struct store_in *in);
+/* For the row. */
 int outgoing_write_begin(struct store *s, struct store_writer **ret);
 int outgoing_write(struct store_writer *w, const void *p, size_t n);
 void outgoing_write_commit(struct store_writer *w, const struct digest *expected, uint64_t size,

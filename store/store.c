@@ -107,6 +107,12 @@ store_get_stats(struct store *s, struct store_stats *ret)
 	return s->type->get_stats(s, ret);
 }
 
+const char *
+store_why(const struct store *s)
+{
+	return s->type->why != NULL ? s->type->why(s) : "";
+}
+
 /* Waiting. The answer may come by another thread. */
 
 struct wait {

@@ -33,11 +33,12 @@ struct store_in {
 	uint64_t max;	   /* bytes; 0: as the place says */
 	const struct disk_in *disk;
 	/* Of a far place: */
-	const struct store_url *url; /* url.h */
+	const struct store_url *url; /* url.h; read only until it is open */
 	const char *tmp; /* a directory for what is not whole yet, on the disk where content goes;
 			  * NULL: memory. It outlives the store. */
 	unsigned connect_ms; /* how long at most a connection may take; 0: as the place says */
 	unsigned request_ms; /* and an answer, from the request on; 0: the same */
+	char **ret_why; /* when it cannot be opened: a sentence for the caller to free, or NULL */
 };
 
 struct store_stats {
@@ -98,6 +99,8 @@ void store_work(struct store *s, int ms);
  */
 void store_trim(struct store *s, unsigned max_files);
 int store_get_stats(struct store *s, struct store_stats *ret);
+/* What went wrong last, in words that show no secret; "" if nothing did. Until the next call. */
+const char *store_why(const struct store *s);
 
 /* As above, and wait. ret_size, ret_name: NULL is fine. */
 int store_has_now(

@@ -29,6 +29,7 @@ struct store_type {
 	void (*put)(struct store *s, const struct object *o, store_done_fn done, void *arg);
 	void (*trim)(struct store *s, unsigned max_files);
 	int (*get_stats)(struct store *s, struct store_stats *ret);
+	const char *(*why)(const struct store *s); /* NULL: it has nothing to say */
 	/* NULL, both: each request is answered before its call returns. Where several threads use a
 	 * store, any of them may be told of the requests of all. */
 	int (*fd)(const struct store *s);
@@ -37,9 +38,10 @@ struct store_type {
 
 struct store {
 	const struct store_type *type;
-	/* Of a place that keeps objects: for what is made in outgoing.c. */
+	/* Of a place that keeps objects: set by outgoing_init, for what is made in outgoing.c. */
 	const char *tmp;
-	int coding; /* enum object_coding */
+	int coding;	/* enum object_coding */
+	bool read_only; /* what is put is -EROFS */
 };
 
 struct store_writer {
