@@ -308,17 +308,16 @@ make_recipe(const struct key_in *in, struct strv *to)
 	return r < 0 ? r : add_env(in, to);
 }
 
-/* Makes the key of its recipe. 0 or -ENOMEM. */
-static int
-seal(struct unit_key *k)
+int
+unit_key_of_recipe(const struct strv *recipe, struct digest *ret)
 {
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
 
 	if (!h)
 		return -ENOMEM;
-	for (size_t i = 0; i < k->recipe.n; i++)
-		hasher_field(h, k->recipe.v[i], strlen(k->recipe.v[i]));
-	hasher_final(h, &k->id);
+	for (size_t i = 0; i < recipe->n; i++)
+		hasher_field(h, recipe->v[i], strlen(recipe->v[i]));
+	hasher_final(h, ret);
 	return 0;
 }
 
@@ -338,7 +337,7 @@ unit_key_make(const struct key_in *in, struct unit_key *ret)
 	*ret = (struct unit_key){ .recipe = STRV_INIT };
 	r = make_recipe(in, &ret->recipe);
 	if (r == 0)
-		r = seal(ret);
+		r = unit_key_of_recipe(&ret->recipe, &ret->id);
 	if (r < 0)
 		unit_key_done(ret);
 	return r;
@@ -407,7 +406,7 @@ run_key_make(const struct run_key_in *in, struct unit_key *ret)
 	for (char *const *v = in->maps; v && r == 0 && *v; v++)
 		r = add(to, "name of a place", *v);
 	if (r == 0)
-		r = seal(ret);
+		r = unit_key_of_recipe(&ret->recipe, &ret->id);
 	if (r < 0)
 		unit_key_done(ret);
 	return r;

@@ -81,6 +81,9 @@ bool key_sees_sources(const char *sysroot);
 int unit_key_make(const struct key_in *in, struct unit_key *ret);
 void unit_key_done(struct unit_key *k);
 
+/* The key that a recipe, of a unit, a bundle or a run, is the one of. 0 or -ENOMEM. */
+int unit_key_of_recipe(const struct strv *recipe, struct digest *ret);
+
 /* The key of a build script's run. Its parts:
  *
  *   format, what, namespace

@@ -44,9 +44,8 @@ role_parse(const char *name)
 	return role_of((struct file_span){ name, strlen(name) });
 }
 
-/* The next word of *rest (which it shortens); empty at the end. */
-static struct file_span
-next_word(struct file_span *rest)
+struct file_span
+keys_next_word(struct file_span *rest)
 {
 	struct file_span w;
 
@@ -59,6 +58,19 @@ next_word(struct file_span *rest)
 	return w;
 }
 
+bool
+keys_take_namespace(struct file_span word, char out[KEYS_NAME_MAX + 1])
+{
+	static const char begin[] = "namespace=";
+	size_t n = sizeof(begin) - 1;
+
+	if (word.n <= n || memcmp(word.p, begin, n) != 0 || !keys_name_ok(word.p + n, word.n - n))
+		return false;
+	memcpy(out, word.p + n, word.n - n);
+	out[word.n - n] = '\0';
+	return true;
+}
+
 /* A key with the line it came from, so that a second one can be named. */
 struct numbered_key {
 	struct allowed_key key;
@@ -66,34 +78,22 @@ struct numbered_key {
 };
 
 static bool
-take_namespace(struct file_span word, struct allowed_key *ret)
-{
-	static const char begin[] = "namespace=";
-	size_t n = sizeof(begin) - 1;
-
-	if (word.n <= n || memcmp(word.p, begin, n) != 0 || !keys_name_ok(word.p + n, word.n - n))
-		return false;
-	memcpy(ret->namespace, word.p + n, word.n - n);
-	return true;
-}
-
-static bool
 parse_key_line(struct file_span line, struct allowed_key *ret)
 {
-	struct file_span role = next_word(&line), key = next_word(&line), word;
+	struct file_span role = keys_next_word(&line), key = keys_next_word(&line), word;
 	uint8_t raw[32];
 
 	memset(ret, 0, sizeof(*ret));
 	ret->role = role_of(role);
 	if (ret->role == ROLE_NONE || !keys_take_curve(key, ret->curve_public, raw))
 		return false;
-	word = next_word(&line);
+	word = keys_next_word(&line);
 	if (keys_name_ok(word.p, word.n)) {
 		memcpy(ret->name, word.p, word.n);
-		word = next_word(&line);
+		word = keys_next_word(&line);
 	}
-	if (take_namespace(word, ret))
-		word = next_word(&line);
+	if (keys_take_namespace(word, ret->namespace))
+		word = keys_next_word(&line);
 	return word.n == 0 || word.p[0] == '#';
 }
 

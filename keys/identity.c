@@ -156,17 +156,17 @@ identity_generate(const char *name, struct identity *ret)
 	return 0;
 }
 
-static void
-hex32(const uint8_t in[32], char out[65])
+void
+keys_hex(const uint8_t *in, size_t n, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t i;
 
-	for (i = 0; i < 32; i++) {
+	for (i = 0; i < n; i++) {
 		out[2 * i] = digits[in[i] >> 4];
 		out[2 * i + 1] = digits[in[i] & 15];
 	}
-	out[64] = '\0';
+	out[2 * n] = '\0';
 }
 
 /* The file's text; returns its length. text holds IDENTITY_FILE_MAX bytes, plenty. */
@@ -176,11 +176,11 @@ identity_text(const struct identity *id, bool secret, char *text)
 	char hex[65];
 	int n;
 
-	hex32(id->sign_public, hex);
+	keys_hex(id->sign_public, SIGN_KEY_SIZE, hex);
 	n = snprintf(text, IDENTITY_FILE_MAX, "name = %s\ncurve-public = %s\nsign-public = %s\n",
 		id->name, id->curve_public, hex);
 	if (secret) {
-		hex32(id->sign_secret, hex);
+		keys_hex(id->sign_secret, SIGN_KEY_SIZE, hex);
 		n += snprintf(text + n, IDENTITY_FILE_MAX - (size_t)n,
 			"curve-secret = %s\nsign-secret = %s\n", id->curve_secret, hex);
 		OPENSSL_cleanse(hex, sizeof(hex));
@@ -298,14 +298,14 @@ hex_digit(char c)
 	return -1;
 }
 
-static bool
-take_hex(struct file_span v, uint8_t out[32])
+bool
+keys_take_hex(struct file_span v, uint8_t *out, size_t n)
 {
 	size_t i;
 
-	if (v.n != 64)
+	if (v.n != 2 * n)
 		return false;
-	for (i = 0; i < 32; i++) {
+	for (i = 0; i < n; i++) {
 		int a = hex_digit(v.p[2 * i]), b = hex_digit(v.p[2 * i + 1]);
 
 		if (a < 0 || b < 0)
@@ -353,9 +353,9 @@ take_field(struct key_reading *r, enum field f, struct file_span v)
 	case F_CURVE_SECRET:
 		return keys_take_curve(v, r->id.curve_secret, r->curve_secret);
 	case F_SIGN_PUBLIC:
-		return take_hex(v, r->id.sign_public);
+		return keys_take_hex(v, r->id.sign_public, SIGN_KEY_SIZE);
 	case F_SIGN_SECRET:
-		return take_hex(v, r->id.sign_secret);
+		return keys_take_hex(v, r->id.sign_secret, SIGN_KEY_SIZE);
 	case N_FIELDS:
 		break;
 	}

@@ -21,6 +21,7 @@
 #define CURVE_KEY_SIZE 41 /* Z85 with NUL */
 #define SIGN_KEY_SIZE 32
 #define SIGNATURE_SIZE 64
+#define KEYS_NAME_MAX 64 /* of a name, or a namespace */
 
 struct identity {
 	char name[65];

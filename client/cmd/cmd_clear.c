@@ -119,7 +119,7 @@ run(int argc, char **argv)
 
 	if (!cmd_options(&cmd_clear, argc, argv, options, 0, 0, &args, &status))
 		return status;
-	if (producer && !entry_is_producer(producer)) {
+	if (producer && !result_is_producer(producer)) {
 		cmd_error(&cmd_clear, "--producer: a worker's public key, of 40 characters, as "
 				      "dray explain CRATE says it");
 		return CMD_USAGE;

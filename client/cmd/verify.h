@@ -3,6 +3,7 @@
 #ifndef DRAY_CLIENT_CMD_VERIFY_H
 #define DRAY_CLIENT_CMD_VERIFY_H
 
+#include "cache/result.h"
 #include "store/depot.h"
 #include "client/slots/slots.h"
 #include "common/digest.h"
@@ -29,7 +30,7 @@ struct verify_said {
 	char crate[128], package[128], kind[32]; /* "" when not known */
 	char output[256];			 /* that differs; "" when none does */
 	char why[512];				 /* it differs or was skipped */
-	char producer[48];			 /* key of the worker that made it; "": none */
+	char producer[PRODUCER_SIZE];		 /* key of the worker that made it; "": none */
 	bool run;				 /* it is a build script's */
 	unsigned outputs;			 /* compared */
 	uint64_t bytes;

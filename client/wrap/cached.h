@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "cache/key.h"
+#include "cache/result.h"
 #include "common/conf.h"
 #include "common/digest.h"
 #include "memo/memo.h"
@@ -39,7 +40,7 @@ void cached_closep(struct cached **c);
 struct cached_said {   /* for the job log */
 	char why[512]; /* of a miss: what is new or differs; of a result: why it is not kept */
 	char key[DIGEST_HEX_SIZE];
-	char producer[48]; /* of what was found: the key of the worker that made it; "": none */
+	char producer[PRODUCER_SIZE]; /* of what was found: the key of whom made it; "": none */
 	char bound[128]; /* of a mapped unit that was kept: what of it names its place; "": nothing
 			  */
 	uint64_t saved_us, bytes;

@@ -761,7 +761,7 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 		res.time_s = (uint64_t)time(NULL);
 		res.from = strdup(made->from);
 		res.rustc = strdup(c->tc.release ? c->tc.release : "");
-		if (made->producer && entry_is_producer(made->producer)) {
+		if (made->producer && result_is_producer(made->producer)) {
 			res.producer = strdup(made->producer);
 			r = res.producer ? 0 : -ENOMEM;
 		}

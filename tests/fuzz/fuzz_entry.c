@@ -22,7 +22,7 @@ is_temporary(const char *name)
 static void
 look_at_bundle(const struct result *r)
 {
-	if (r->n_links > ENTRY_LINKS_MAX || (!r->n_links && (r->n_temporaries || r->tail.n)))
+	if (r->n_links > RESULT_LINKS_MAX || (!r->n_links && (r->n_temporaries || r->tail.n)))
 		abort();
 	for (size_t k = 0; k < r->n_temporaries; k++)
 		if (!is_temporary(r->temporaries[k].name) || (r->temporaries[k].mode & ~0777u) ||

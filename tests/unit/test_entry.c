@@ -230,7 +230,7 @@ test_odd_bundles(void **state)
 	odd_bundle(1, "rustcAB/", true, "");
 	odd_bundle(1, "", true, "");
 	odd_bundle(1, "a.o", false, "");
-	odd_bundle(ENTRY_LINKS_MAX + 1, "a.o", true, "");
+	odd_bundle(RESULT_LINKS_MAX + 1, "a.o", true, "");
 	odd_bundle(0, "a.o", true, "");
 	odd_bundle(0, NULL, true, "said");
 }
@@ -587,10 +587,10 @@ test_producer(void **state)
 	_cleanup_(entry_done) struct entry e = ENTRY_INIT, got = ENTRY_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
-	assert_true(entry_is_producer(key));
-	assert_false(entry_is_producer(""));
-	assert_false(entry_is_producer("1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6"));
-	assert_false(entry_is_producer("1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6\033"));
+	assert_true(result_is_producer(key));
+	assert_false(result_is_producer(""));
+	assert_false(result_is_producer("1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6"));
+	assert_false(result_is_producer("1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6\033"));
 	for (size_t i = 0; i < ARRAY_LEN(producers); i++) {
 		_cleanup_(result_done) struct result r = RESULT_INIT;
 		char name[8];

@@ -1,0 +1,343 @@
+/* Lists of trusted keys, and the signed one that lies in a store. */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "common/digest.h"
+#include "common/fs.h"
+#include "keys/trust.h"
+
+#define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+#define NOW 1800000000
+
+static struct identity admin, other;
+
+static int
+make_identities(void **state)
+{
+	(void)state;
+	return identity_generate("admin", &admin) < 0 ? -1 : identity_generate("other", &other);
+}
+
+static void
+hex_of(const struct identity *id, char hex[DIGEST_HEX_SIZE])
+{
+	struct digest d;
+
+	memcpy(d.b, id->sign_public, DIGEST_SIZE);
+	digest_hex(&d, hex);
+}
+
+static const struct trust_key *
+find(const struct trust_keys *k, const char *hex)
+{
+	struct digest d;
+
+	assert_int_equal(digest_parse(hex, &d), 0);
+	return trust_keys_find(k, d.b);
+}
+
+static void
+test_lists(void **state)
+{
+	static const char text[] = "# who\n"
+				   "worker " B " build-7  # the big one\n"
+				   "\n"
+				   "  publisher " A " ci namespace=team\n"
+				   "publisher " C " revoked\n";
+	_cleanup_(trust_keys_done) struct trust_keys k = { NULL, 0 };
+	unsigned line = 9;
+
+	(void)state;
+	assert_int_equal(trust_keys_parse(text, strlen(text), &k, &line), 0);
+	assert_int_equal(line, 0);
+	assert_int_equal(k.n, 3);
+	assert_int_equal(find(&k, A)->kind, TRUST_PUBLISHER);
+	assert_string_equal(find(&k, A)->name, "ci");
+	assert_string_equal(find(&k, A)->namespace, "team");
+	assert_false(find(&k, A)->revoked);
+	assert_int_equal(find(&k, B)->kind, TRUST_WORKER);
+	assert_string_equal(find(&k, B)->name, "build-7");
+	assert_string_equal(find(&k, B)->namespace, "");
+	assert_string_equal(find(&k, C)->name, "");
+	assert_true(find(&k, C)->revoked);
+}
+
+static void
+test_bad_lines(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned line;
+	} rows[] = {
+		{ "workers " A "\n", 1 },
+		{ "client " A "\n", 1 },
+		{ "none " A "\n", 1 },
+		{ "worker\n", 1 },
+		{ "# fine\nworker " A "a\n", 2 },
+		{ "worker AAAAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", 1 },
+		{ "worker 1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6a\n", 1 },
+		{ "worker " A " na/me\n", 1 },
+		{ "worker " A " name other\n", 1 },
+		{ "worker " A " name revoked namespace=x\n", 1 },
+		{ "worker " A " name namespace=\n", 1 },
+		{ "worker " A "\nworker " B "\npublisher " A "\n", 3 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct trust_keys k = { NULL, 0 };
+		unsigned line = 0;
+
+		assert_int_equal(
+			trust_keys_parse(rows[i].text, strlen(rows[i].text), &k, &line), -EBADMSG);
+		if (line != rows[i].line)
+			fail_msg("row %zu: line %u", i, line);
+		assert_null(k.v);
+	}
+}
+
+static void
+test_settings(void **state)
+{
+	_cleanup_(trust_keys_done) struct trust_keys k = { NULL, 0 }, of_file = { NULL, 0 };
+	_cleanup_(freep) char *dir = NULL, *path = NULL;
+	unsigned line;
+
+	(void)state;
+	assert_int_equal(trust_keys_load("worker " A " w1, publisher " B, &k, &line), 0);
+	assert_int_equal(k.n, 2);
+	assert_string_equal(find(&k, A)->name, "w1");
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-trust-", &dir), 0);
+	path = path_join(dir, "list");
+	assert_int_equal(fs_write_atomic(path, "worker " C "\n", 72, 0600), 0);
+	assert_int_equal(trust_keys_load(path, &of_file, &line), 0);
+	assert_int_equal(of_file.n, 1);
+	assert_int_equal(fs_rm_rf(dir), 0);
+	assert_int_equal(trust_keys_load(path, &of_file, &line), -ENOENT);
+}
+
+/* Revoked anywhere is revoked; all else is as the first list says it. */
+static void
+test_added(void **state)
+{
+	_cleanup_(trust_keys_done) struct trust_keys k = { NULL, 0 }, more = { NULL, 0 };
+	unsigned line;
+
+	(void)state;
+	assert_int_equal(trust_keys_load("worker " B " w1, publisher " C " revoked", &k, &line), 0);
+	assert_int_equal(trust_keys_load("publisher " B " w2 revoked, worker " A ", publisher " C,
+				 &more, &line),
+		0);
+	assert_int_equal(trust_keys_add(&k, &more), 0);
+	assert_int_equal(k.n, 3);
+	assert_int_equal(find(&k, A)->kind, TRUST_WORKER);
+	assert_int_equal(find(&k, B)->kind, TRUST_WORKER);
+	assert_string_equal(find(&k, B)->name, "w1");
+	assert_true(find(&k, B)->revoked);
+	assert_true(find(&k, C)->revoked);
+}
+
+/* ---- the signed one */
+
+static void
+sign(const struct identity *id, const char *list, uint64_t serial, uint64_t expires_s,
+	struct buf *ret)
+{
+	unsigned line;
+
+	assert_int_equal(
+		keys_object_sign(id, list, strlen(list), serial, expires_s, ret, &line), 0);
+}
+
+static void
+name_admin(struct trust_keys *ret, const char *kind, const char *rest)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char hex[DIGEST_HEX_SIZE];
+	unsigned line;
+
+	hex_of(&admin, hex);
+	assert_int_equal(buf_addf(&b, "%s %s %s\n", kind, hex, rest), 0);
+	assert_int_equal(trust_keys_parse((const char *)b.p, b.n, ret, &line), 0);
+}
+
+static int
+read_as(const struct buf *b, const struct trust_keys *admins, uint64_t now, uint64_t last)
+{
+	_cleanup_(keys_object_done) struct keys_object o = { .serial = 0 };
+	int r = keys_object_read(b->p, b->n, admins, now, last, &o);
+
+	if (r < 0)
+		assert_true(o.keys.n == 0 && o.serial == 0);
+	return r;
+}
+
+static void
+test_an_object(void **state)
+{
+	_cleanup_(trust_keys_done) struct trust_keys admins = { NULL, 0 };
+	_cleanup_(keys_object_done) struct keys_object o = { .serial = 0 };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	(void)state;
+	name_admin(&admins, "admin", "");
+	/* without a newline at its end */
+	sign(&admin, "worker " A " w1\npublisher " B, 7, NOW + 1, &b);
+	assert_int_equal(keys_object_read(b.p, b.n, &admins, NOW, 7, &o), 0);
+	assert_int_equal(o.serial, 7);
+	assert_int_equal(o.expires_s, NOW + 1);
+	assert_int_equal(o.keys.n, 2);
+	assert_string_equal(find(&o.keys, A)->name, "w1");
+	assert_memory_equal(o.admin, admin.sign_public, SIGN_KEY_SIZE);
+	assert_int_equal(read_as(&b, &admins, NOW, 6), 0);
+	assert_int_equal(read_as(&b, &admins, NOW, 8), -ESTALE);
+	assert_int_equal(read_as(&b, &admins, NOW + 1, 7), -EKEYEXPIRED);
+}
+
+static void
+test_who_signed_it(void **state)
+{
+	static const struct {
+		const char *kind, *rest;
+		int err;
+	} rows[] = {
+		{ "admin", "", 0 },
+		{ "admin", "boss", 0 },
+		{ "admin", "revoked", -EKEYREJECTED },
+		{ "worker", "", -EKEYREJECTED },
+		{ "publisher", "", -EKEYREJECTED },
+	};
+	_cleanup_(buf_done) struct buf b = BUF_INIT, others = BUF_INIT;
+	const struct trust_keys nobody = { NULL, 0 };
+
+	(void)state;
+	sign(&admin, "worker " A "\n", 1, NOW + 1, &b);
+	sign(&other, "worker " A "\n", 1, NOW + 1, &others);
+	assert_int_equal(read_as(&b, &nobody, NOW, 0), -EKEYREJECTED);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(trust_keys_done) struct trust_keys admins = { NULL, 0 };
+
+		name_admin(&admins, rows[i].kind, rows[i].rest);
+		assert_int_equal(read_as(&b, &admins, NOW, 0), rows[i].err);
+		assert_int_equal(read_as(&others, &admins, NOW, 0), -EKEYREJECTED);
+	}
+}
+
+/* A change of any byte, a cut at any place. */
+static void
+test_tampered(void **state)
+{
+	_cleanup_(trust_keys_done) struct trust_keys admins = { NULL, 0 };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	(void)state;
+	name_admin(&admins, "admin", "");
+	sign(&admin, "worker " A " w1 # it\npublisher " B " revoked\n", 3, NOW + 1, &b);
+	assert_int_equal(read_as(&b, &admins, NOW, 0), 0);
+	for (size_t i = 0; i < b.n; i++)
+		for (unsigned bit = 1; bit < 256; bit <<= 1) {
+			b.p[i] ^= (uint8_t)bit;
+			if (read_as(&b, &admins, NOW, 0) == 0)
+				fail_msg("byte %zu, bit %u", i, bit);
+			b.p[i] ^= (uint8_t)bit;
+		}
+	/* nor may anything come behind */
+	assert_int_equal(buf_adds(&b, "worker " C "\n"), 0);
+	assert_int_equal(read_as(&b, &admins, NOW, 0), -EBADMSG);
+	b.n -= 72;
+	assert_int_equal(read_as(&b, &admins, NOW, 0), 0);
+	while (b.n-- > 0)
+		assert_int_not_equal(read_as(&b, &admins, NOW, 0), 0);
+}
+
+/* Signed, and nonsense all the same: what is odd is made by hand. */
+static void
+test_odd_objects(void **state)
+{
+	static const struct {
+		const char *text;
+		int err;
+	} rows[] = {
+		{ "dray keys 1\nserial 1\nexpires 1800000001\nworker " A "\n", 0 },
+		{ "dray keys 1\nserial 1\nexpires 1800000001\n", 0 },
+		{ "dray keys 2\nserial 1\nexpires 1800000001\n", -EPROTONOSUPPORT },
+		{ "dray key\nserial 1\nexpires 1800000001\n", -EBADMSG },
+		{ "dray keys 1\nserial 0\nexpires 1800000001\n", -EBADMSG },
+		{ "dray keys 1\nserial 01\nexpires 1800000001\n", -EBADMSG },
+		{ "dray keys 1\nserial -1\nexpires 1800000001\n", -EBADMSG },
+		{ "dray keys 1\nserial 1x\nexpires 1800000001\n", -EBADMSG },
+		{ "dray keys 1\nserial \nexpires 1800000001\n", -EBADMSG },
+		{ "dray keys 1\nserial 99999999999999999999\nexpires 1800000001\n", -EBADMSG },
+		{ "dray keys 1\nexpires 1800000001\nserial 1\n", -EBADMSG },
+		{ "dray keys 1\nserial 1\n", -EBADMSG },
+		{ "dray keys 1\n", -EBADMSG },
+		{ "dray keys 1\nserial 1\nexpires 1800000001\nadmin " A "\n", -EBADMSG },
+		{ "dray keys 1\nserial 1\nexpires 1800000001\nclient " A "\n", -EBADMSG },
+	};
+	_cleanup_(trust_keys_done) struct trust_keys admins = { NULL, 0 };
+
+	(void)state;
+	name_admin(&admins, "admin", "");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(buf_done) struct buf b = BUF_INIT, what = BUF_INIT;
+		uint8_t sig[SIGNATURE_SIZE];
+		char hex[DIGEST_HEX_SIZE];
+
+		assert_int_equal(buf_add(&what, "dray keys 1", 12), 0);
+		assert_int_equal(buf_adds(&what, rows[i].text), 0);
+		assert_int_equal(identity_sign(&admin, what.p, what.n, sig), 0);
+		hex_of(&admin, hex);
+		assert_int_equal(buf_addf(&b, "%ssignature %s ", rows[i].text, hex), 0);
+		for (size_t k = 0; k < SIGNATURE_SIZE; k++)
+			assert_int_equal(buf_addf(&b, "%02x", sig[k]), 0);
+		assert_int_equal(buf_adds(&b, "\n"), 0);
+		if (read_as(&b, &admins, NOW, 0) != rows[i].err)
+			fail_msg("row %zu: %d", i, read_as(&b, &admins, NOW, 0));
+	}
+}
+
+static void
+test_not_signed(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct identity public = admin;
+	unsigned line = 0;
+
+	(void)state;
+	assert_int_equal(keys_object_sign(&admin, "", 0, 0, NOW, &b, &line), -EINVAL);
+	public.has_secret = false;
+	assert_int_equal(keys_object_sign(&public, "", 0, 1, NOW, &b, &line), -EINVAL);
+	assert_int_equal(keys_object_sign(&admin, "\nnobody\n", 8, 1, NOW, &b, &line), -EBADMSG);
+	assert_int_equal(line, 2);
+	assert_int_equal(
+		keys_object_sign(&admin, "admin " A "\n", 71, 1, NOW, &b, &line), -EBADMSG);
+	assert_int_equal(b.n, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_bad_lines),
+		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_added),
+		cmocka_unit_test(test_an_object),
+		cmocka_unit_test(test_who_signed_it),
+		cmocka_unit_test(test_tampered),
+		cmocka_unit_test(test_odd_objects),
+		cmocka_unit_test(test_not_signed),
+	};
+
+	return cmocka_run_group_tests(tests, make_identities, NULL);
+}
