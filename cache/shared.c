@@ -17,14 +17,6 @@ static const char magic[] = "drayshr1";
 static const char context[] = "dray shared result 1";
 
 void
-shared_name(const struct digest *key, char ret[SHARED_NAME_SIZE])
-{
-	ret[0] = 'e';
-	ret[1] = '/';
-	digest_hex(key, ret + 2);
-}
-
-void
 shared_entry_done(struct shared_entry *e)
 {
 	strv_done(&e->recipe);

@@ -1,6 +1,5 @@
-/* Results that are shared: the object "e/<key>" of a store holds up to SHARED_RESULTS_MAX of them,
- * for one key of the local cache (key.h), each sealed on its own by its producer
- * (doc/shared-cache.md).
+/* Results that are shared: an entry of a store holds up to SHARED_RESULTS_MAX of them for one key
+ * of the local cache (key.h), each sealed on its own by its producer (doc/shared-cache.md).
  *
  * Its bytes are "drayshr1" and a SharedEntry (proto/shared.proto). A seal is an Ed25519 signature
  * over
@@ -11,25 +10,29 @@
  *
  * so that nothing signed means something else under another key, in another namespace, or of
  * another kind of producer. A reader trusts nobody but the keys in its list (keys/trust.h): not the
- * store, and not those who write there.
+ * store, and not those that write there.
  *
  * What of a result is shared. Not how it was called (argv, env, cwd: they serve `dray verify` here,
- * and hold values of variables). Of the inputs, by their kinds (shared_kinds in shared_may.c is
- * this table):
+ * and hold values of variables). Of the inputs, by their kinds (shared_may.c):
  *
- *   FILE, METADATA, LISTING      yes: a name and a digest. A name is one of a place that has a
- * mark, or ABSENT, EXISTS, RUNS         an absolute path, which holds where the same is found
- * there. Of the GIT_INDEX, EXTENDED          kernel's files (/proc, /sys) no content LINK, REAL
- * yes: where a link leads PROGRAM, LIBRARY             yes: the paths by which it was found STAT,
- * LSTAT                  yes, unless the time of a change or of birth counts: no other file has
- *                                those. (A time of modification does: an archive gives it to all.)
- *   ENV                          if it is not set; if cargo or pass_env set it; if it says a place
- * that has a mark, and no more. No other: what was made may hold its value, and a digest can be
- * guessed ENVIRON                      yes: cargo set it VARIABLES                    what is no
- * variable: "cpus", "cpu", "limits"; not "uname", which has the machine's name. A group, if it is
- * the same without all variables but those of cargo and pass_env OUT_DIR                      yes:
- * it holds for one place, and for all that have theirs there WIDTH, FORM, UMASK           yes
- *   NOT_ABOVE, NOT_FROM          yes
+ *   FILE, METADATA      yes: a name and a digest. A name is of a place that has a mark, or an
+ *   LISTING, GIT_INDEX    absolute path, which holds where the same is found there. No content
+ *   ABSENT, EXISTS        of the kernel's files (/proc, /sys)
+ *   RUNS, EXTENDED
+ *   LINK, REAL          yes: where it leads
+ *   PROGRAM, LIBRARY    yes: the paths by which it was found
+ *   STAT, LSTAT         unless the time of a change, or of birth, counts: no other file has it.
+ *                         (A time of modification may: an archive gives it to all.)
+ *   ENV                 if it is not set; if cargo or pass_env set it; if its value is a mark for a
+ *                         place, and no more. No other: what was made may hold the value, and
+ *                         a digest can be guessed
+ *   ENVIRON             yes: cargo set it
+ *   VARIABLES           "cpus", "cpu", "limits", which are none; not "uname": it has the machine's
+ *                         name. A group, if it is the same without all variables but those of
+ *                         cargo and pass_env
+ *   OUT_DIR             yes: it holds for one place, and for all that have theirs there
+ *   WIDTH, FORM, UMASK  yes
+ *   NOT_ABOVE, NOT_FROM yes
  *
  * A publisher may say that all variables may be shared (shared_by.any_env): it then vouches that
  * what is in its environment may be in what it shares. Runs of build scripts, which mostly depend
@@ -49,10 +52,6 @@
 #define SHARED_OUTPUTS_MAX 65536
 #define SHARED_BYTES_MAX (16ull << 30)		   /* of all outputs of a result */
 #define SHARED_COMPILE_US_MAX (86400ull * 1000000) /* a day */
-
-/* "e/" and the key in hex, with a NUL: an object's name in a store. */
-#define SHARED_NAME_SIZE (2 + DIGEST_HEX_SIZE)
-void shared_name(const struct digest *key, char ret[SHARED_NAME_SIZE]);
 
 struct shared_entry {
 	struct digest key;
@@ -80,7 +79,7 @@ void shared_entry_done(struct shared_entry *e);
  * is no sealed result for this key; -ENOMEM. */
 int shared_entry_add(struct shared_entry *e, const struct buf *sealed);
 
-/* Who seals, and what it knows of the result. */
+/* The one that seals, and what it knows of the result. */
 struct shared_by {
 	const struct identity *id;
 	enum trust_kind kind;  /* TRUST_WORKER or TRUST_PUBLISHER */
@@ -99,7 +98,7 @@ int shared_may(const struct shared_by *by, const struct result *r, char **ret_wh
 int shared_seal(const struct shared_by *by, const struct digest *key, const struct result *r,
 	struct buf *ret, char **ret_why);
 
-/* Who reads. */
+/* The one that reads. */
 struct shared_reader {
 	const struct trust *trust;
 	const char *namespace; /* "": none */

@@ -15,6 +15,14 @@
 #define FORMAT_BEGIN "dray keys "
 #define LAST_LINE (sizeof("signature ") - 1 + 2 * SIGN_KEY_SIZE + 1 + 2 * SIGNATURE_SIZE + 1)
 
+int
+keys_object_name(struct digest *ret)
+{
+	static const char name[] = "dray keys";
+
+	return digest_bytes(name, sizeof(name) - 1, ret);
+}
+
 /* What is signed. */
 static int
 signed_bytes(const void *text, size_t n, struct buf *ret)

@@ -25,6 +25,7 @@
 #define DRAY_KEYS_TRUST_H
 
 #include "common/buf.h"
+#include "common/digest.h"
 #include "keys/identity.h"
 
 enum trust_kind { TRUST_NONE, TRUST_WORKER, TRUST_PUBLISHER, TRUST_ADMIN, TRUST_KINDS };
@@ -87,6 +88,10 @@ const char *trust_verdict_text(enum trust_verdict v); /* "the key is not known" 
 /* ---- the list in a store */
 
 #define KEYS_OBJECT_MAX (4u << 20)
+
+/* The name of the entry that it is in a store: the SHA-256 of "dray keys", which no unit has. 0 or
+ * -ENOMEM. */
+int keys_object_name(struct digest *ret);
 
 struct keys_object {
 	struct trust_keys keys; /* workers and publishers */
