@@ -49,6 +49,8 @@ static const struct param {
 	[STORE_PARAM_CONNECT_MS] = { "connect_ms", NETWORK, KIND_NUMBER, NULL },
 	[STORE_PARAM_REQUEST_S] = { "request_s", NETWORK, KIND_NUMBER, NULL },
 	[STORE_PARAM_CA] = { "ca", OF(HTTPS) | OF(S3) | OF(REDISS), KIND_PATH, NULL },
+	[STORE_PARAM_CERT] = { "cert", OF(HTTPS) | OF(S3) | OF(REDISS), KIND_PATH, NULL },
+	[STORE_PARAM_KEY] = { "key", OF(HTTPS) | OF(S3) | OF(REDISS), KIND_PATH, NULL },
 	[STORE_PARAM_PASSWORD_FILE] = { "password_file", WEB | REDIS, KIND_PATH, NULL },
 	[STORE_PARAM_TOKEN_FILE] = { "token_file", WEB, KIND_PATH, NULL },
 	[STORE_PARAM_TOKEN_ENV] = { "token_env", WEB, KIND_TEXT, NULL },

@@ -37,7 +37,10 @@ enum store_param {
 	/* all but file: */
 	STORE_PARAM_CONNECT_MS, /* longest wait for a connection */
 	STORE_PARAM_REQUEST_S,	/* longest time for one request, with all its tries */
-	STORE_PARAM_CA, /* https, s3, rediss: a file with the certificates that are trusted */
+	/* https, s3, rediss: files */
+	STORE_PARAM_CA,	  /* the certificates that are trusted */
+	STORE_PARAM_CERT, /* who we are, for servers that ask */
+	STORE_PARAM_KEY,  /* the key of that */
 	/* http, https, redis, rediss, redis+unix: */
 	STORE_PARAM_PASSWORD_FILE, /* its first line is the password */
 	/* http, https: */
