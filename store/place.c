@@ -6,6 +6,7 @@
 
 #include "common/why.h"
 #include "store/redis/redis.h"
+#include "store/http/http.h"
 #include "store/store_row.h"
 #include "store/url.h"
 
@@ -14,6 +15,9 @@ static const struct store_type *const TYPES[STORE_N_SCHEMES] = {
 	[STORE_URL_REDIS] = &store_redis,
 	[STORE_URL_REDISS] = &store_redis,
 	[STORE_URL_REDIS_UNIX] = &store_redis,
+	[STORE_URL_HTTP] = &store_http,
+	[STORE_URL_HTTPS] = &store_http,
+	[STORE_URL_S3] = &store_s3,
 };
 
 int

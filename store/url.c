@@ -536,9 +536,8 @@ store_url_parse(const char *text, struct store_url **ret, char **ret_why)
 	return 0;
 }
 
-/* What may be anywhere in a URL stays; `also`: and these. */
-static int
-add_encoded(struct buf *b, const char *s, const char *also)
+int
+store_url_encode(struct buf *b, const char *s, const char *also)
 {
 	int r = 0;
 
@@ -565,13 +564,13 @@ store_url_show(const struct store_url *u)
 	if (r == 0 && u->path[0] && u->path[0] != '/')
 		r = buf_adds(&b, "/");
 	if (r == 0)
-		r = add_encoded(&b, u->path, "/:+=,");
+		r = store_url_encode(&b, u->path, "/:+=,");
 	for (size_t i = 0; i < STORE_N_PARAMS && r == 0; i++) {
 		if (!u->params[i])
 			continue;
 		r = buf_addf(&b, "%s%s=", between, PARAMS[i].name);
 		if (r == 0)
-			r = add_encoded(&b, u->params[i], "/:");
+			r = store_url_encode(&b, u->params[i], "/:");
 		between = "&";
 	}
 	return r == 0 ? (char *)steal_ptr(b.p) : NULL;

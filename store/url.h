@@ -16,7 +16,7 @@
 #ifndef DRAY_STORE_URL_H
 #define DRAY_STORE_URL_H
 
-#include "common/base.h"
+#include "common/buf.h"
 
 #define STORE_URL_MAX 4096 /* bytes of a URL */
 
@@ -87,6 +87,10 @@ void store_url_freep(struct store_url **u);
  * what had to be encoded makes it longer than STORE_URL_MAX. The caller frees it; NULL: no memory.
  */
 char *store_url_show(const struct store_url *u);
+
+/* Adds the text to a URL: letters, digits, -._~ and those in `also` as they are, all else as %41. 0
+ * or -ENOMEM. */
+int store_url_encode(struct buf *b, const char *s, const char *also);
 
 /* What is set, or NULL. */
 const char *store_url_get(const struct store_url *u, enum store_param p);

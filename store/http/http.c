@@ -1,0 +1,435 @@
+/* What all places over HTTP do alike: a request, its answer, and what a status means.
+ *
+ * Invariant: an operation belongs to the web's open request, to its kind (waiting for keys or
+ * directories), or to nobody once its function was called. */
+#include "config.h"
+
+#include "store/http/http_priv.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "store/http/aws_answer.h"
+#include "common/environ.h"
+#include "common/log.h"
+
+/* Proxies by the variables that curl asks for, of whom we work for. */
+static const char *
+proxy_of(const char *root)
+{
+	static const char *const http[] = { "http_proxy", "all_proxy", "ALL_PROXY", NULL };
+	static const char *const https[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+		NULL };
+	const char *const *names = starts_with(root, "https:") ? https : http;
+	const char *v = NULL;
+
+	for (; *names && (!v || !*v); names++)
+		v = environ_get(*names);
+	return v && *v ? v : NULL;
+}
+
+static const char *
+no_proxy(void)
+{
+	const char *v = environ_get("no_proxy");
+
+	return v ? v : environ_get("NO_PROXY");
+}
+
+static void
+free_http(struct http *h)
+{
+	if (h == NULL)
+		return;
+	if (h->kind->close)
+		h->kind->close(h);
+	web_free(h->web);
+	free(h->shown);
+	free(h->root);
+	free(h);
+}
+
+static void
+free_httpp(struct http **h)
+{
+	free_http(*h);
+}
+
+void
+http_close(struct store *s)
+{
+	free_http(http_of(s));
+}
+
+int
+http_new(const struct store_in *in, const struct store_type *type, const struct http_kind *kind,
+	char *root, const char *ca, struct http **ret)
+{
+	_cleanup_(free_httpp) struct http *h = calloc(1, sizeof(*h));
+	const struct store_url *u = in->url;
+	struct web_in web = {
+		.connect_ms = (unsigned)store_url_number(u, STORE_PARAM_CONNECT_MS, in->connect_ms),
+		.request_ms = (unsigned)MIN2(
+			store_url_number(u, STORE_PARAM_REQUEST_S, 0) * 1000, (uint64_t)INT32_MAX),
+		.rate = (unsigned)store_url_number(u, STORE_PARAM_RATE, 0),
+		.low_speed_s = (unsigned)store_url_number(u, STORE_PARAM_LOW_SPEED_S, 0),
+		.ca = ca,
+		.cert = store_url_get(u, STORE_PARAM_CERT),
+		.key = store_url_get(u, STORE_PARAM_KEY),
+		.proxy = proxy_of(root),
+		.no_proxy = no_proxy(),
+	};
+	int r;
+
+	if (h == NULL) {
+		free(root);
+		return -ENOMEM;
+	}
+	outgoing_init(&h->base, type, in);
+	h->kind = kind;
+	h->root = root;
+	h->host_n = (size_t)(strstr(root, "://") + 3 - root);
+	h->host_n += strcspn(root + h->host_n, "/");
+	h->shown = store_url_show(u);
+	if (!h->shown)
+		return -ENOMEM;
+	if (web.request_ms == 0)
+		web.request_ms = in->request_ms;
+	r = web_new(&web, &h->web, in->ret_why);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(h);
+	return 0;
+}
+
+void
+http_say_once(struct http *h, enum http_note note, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (h->said[note])
+		return;
+	h->said[note] = true;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_warn("%s: %s", h->shown, text);
+}
+
+static void
+free_op(struct op *op)
+{
+	if (op == NULL)
+		return;
+	incoming_free(op->to);
+	object_done(&op->object);
+	free(op->url);
+	free(op);
+}
+
+static void
+end(struct op *op, struct store_reply *reply)
+{
+	store_done_fn done = op->done;
+	void *arg = op->arg;
+
+	if (op->what == OP_PUT && reply->error == 0) {
+		reply->name = op->name;
+		reply->size = op->object.head.size;
+	}
+	free_op(op);
+	done(arg, reply);
+}
+
+void
+op_fail(struct op *op, int error)
+{
+	struct store_reply reply = { .error = error, .fd = -1 };
+
+	log_debug("%s: %s", op->url, op->h->why);
+	end(op, &reply);
+}
+
+/* Of a status that is no success. */
+static const struct row {
+	unsigned status;
+	int read, write;
+} STATUSES[] = {
+	{ 404, -ENOENT, -ENOTDIR },
+	{ 410, -ENOENT, -ENOTDIR },
+	{ 401, -ENOENT, -EACCES },
+	{ 403, -ENOENT, -EACCES },
+	{ 405, -EREMOTEIO, -EROFS },
+	{ 409, -EREMOTEIO, -EBUSY },
+	{ 413, -EREMOTEIO, -EFBIG },
+	{ 429, -EBUSY, -EBUSY },
+	{ 501, -EREMOTEIO, -EROFS },
+	{ 503, -EBUSY, -EBUSY },
+	{ 507, -EREMOTEIO, -ENOSPC },
+};
+
+static int
+status_error(unsigned status, enum op_what what)
+{
+	for (size_t i = 0; i < ARRAY_LEN(STATUSES); i++)
+		if (STATUSES[i].status == status)
+			return what == OP_PUT ? STATUSES[i].write : STATUSES[i].read;
+	return -EREMOTEIO;
+}
+
+/* Of what came. */
+static const char *
+fault_of(int error)
+{
+	switch (error) {
+	case -EBADMSG:
+		return "what came is damaged";
+	case -EFBIG:
+		return "it is larger than what may come";
+	default:
+		return strerror(-error);
+	}
+}
+
+static void
+set_why(struct op *op, const struct web_answer *a)
+{
+	static const char *const verbs[] = {
+		[OP_HAS] = "HEAD", [OP_GET] = "GET", [OP_PUT] = "PUT"
+	};
+	struct http *h = op->h;
+	char code[AWS_CODE_SIZE];
+
+	if (a->error < 0) {
+		snprintf(h->why, sizeof(h->why), "%s: %s", verbs[op->what],
+			op->to && incoming_error(op->to) < 0 ? fault_of(a->error)
+			: a->why[0]			     ? a->why
+							     : strerror(-a->error));
+		return;
+	}
+	aws_answer_code(a->text, a->text_n, code);
+	snprintf(h->why, sizeof(h->why), "%s: it answers %u%s%s", verbs[op->what], a->status,
+		code[0] ? " " : "", code);
+}
+
+/* What somebody should know, and would not be told by a miss. */
+static void
+say_status(struct op *op, unsigned status)
+{
+	struct http *h = op->h;
+
+	if (status == 401 || status == 403)
+		http_say_once(h, NOTE_FORBIDDEN, "%s%s", h->why,
+			op->what == OP_PUT ? "" : ": what cannot be read counts as not there");
+	if (status >= 300 && status < 400)
+		http_say_once(h, NOTE_REDIRECT,
+			"%s: it sends us to another place, where credentials do not go", h->why);
+}
+
+static bool
+is_success(const struct op *op, unsigned status)
+{
+	if (op->what == OP_PUT)
+		return status >= 200 && status < 300;
+	return status == 200 || (op->what == OP_HAS && status == 204);
+}
+
+static void
+succeed(struct op *op)
+{
+	struct store_reply reply = { .fd = -1 };
+	int fd;
+
+	if (op->what == OP_GET) {
+		fd = incoming_end(op->to, &reply.size);
+		if (fd < 0) {
+			snprintf(op->h->why, sizeof(op->h->why), "GET: %s", fault_of(fd));
+			op_fail(op, fd);
+			return;
+		}
+		reply.fd = fd;
+	}
+	end(op, &reply);
+}
+
+static void
+answered(void *arg, const struct web_answer *a)
+{
+	struct op *op = arg;
+	bool was_conditional = op->what == OP_PUT && op->kind == STORE_BLOB && !op->unconditional;
+
+	if (a->error == 0 && is_success(op, a->status)) {
+		if (op->what == OP_PUT && op->kind == STORE_BLOB && op->unconditional)
+			op->h->no_conditions = true;
+		if (op->what == OP_PUT && op->h->kind->was_put)
+			op->h->kind->was_put(op);
+		succeed(op);
+		return;
+	}
+	set_why(op, a);
+	if (a->error == 0 && was_conditional && a->status == 412) {
+		struct store_reply reply = { .was_there = true, .fd = -1 };
+
+		end(op, &reply);
+		return;
+	}
+	/* "a header you provided implies functionality that is not implemented" */
+	if (a->error == 0 && was_conditional && (a->status == 400 || a->status == 501)) {
+		op->unconditional = true;
+		op_send(op);
+		return;
+	}
+	if (op->h->kind->take_on && op->h->kind->take_on(op, a))
+		return;
+	if (a->error < 0) {
+		op_fail(op, a->error);
+		return;
+	}
+	say_status(op, a->status);
+	op_fail(op, status_error(a->status, op->what));
+}
+
+static int
+ask(struct op *op)
+{
+	static const enum web_method methods[] = {
+		[OP_HAS] = WEB_HEAD, [OP_GET] = WEB_GET, [OP_PUT] = WEB_PUT
+	};
+	_cleanup_(strv_done) struct strv headers = STRV_INIT;
+	struct http *h = op->h;
+	struct web_ask ask = { .method = methods[op->what],
+		.url = op->url,
+		.headers = &headers,
+		.fd = op->object.fd,
+		.length = op->object.length,
+		.to = op->to,
+		.final = op->final,
+		.done = answered,
+		.arg = op };
+	int r = h->kind->prepare(op, &headers, &ask.auth);
+
+	if (r < 0)
+		return r;
+	if (h->no_conditions)
+		op->unconditional = true;
+	if (op->what == OP_PUT && op->kind == STORE_BLOB && !op->unconditional)
+		r = strv_add(&headers, "If-None-Match: *");
+	if (r == 0 && op->to)
+		r = incoming_restart(op->to);
+	if (r == 0)
+		r = web_ask(h->web, &ask);
+	if (r < 0)
+		snprintf(h->why, sizeof(h->why), "%s", strerror(-r));
+	return r;
+}
+
+void
+op_send(struct op *op)
+{
+	int r = ask(op);
+
+	if (r < 0 && r != -EINPROGRESS)
+		op_fail(op, r);
+}
+
+/* NULL: without memory, and done was called. o, unless NULL, is the operation's. */
+static struct op *
+new_op(struct store *s, enum op_what what, enum store_kind kind, const struct digest *name,
+	const struct object *o, store_done_fn done, void *arg)
+{
+	const struct store_reply failed = { .error = -ENOMEM, .fd = -1 };
+	struct http *h = http_of(s);
+	struct object object = o ? *o : (struct object){ .fd = -1 };
+	struct op *op = calloc(1, sizeof(*op));
+	char path[OBJECT_PATH_SIZE];
+
+	object_path(kind, name, path);
+	if (op && asprintf(&op->url, "%s/%s", h->root, path) < 0) {
+		free(op);
+		op = NULL;
+	}
+	if (!op) {
+		object_done(&object);
+		done(arg, &failed);
+		return NULL;
+	}
+	op->h = h;
+	op->what = what;
+	op->kind = kind;
+	op->name = *name;
+	op->object = object;
+	op->done = done;
+	op->arg = arg;
+	return op;
+}
+
+void
+http_has(struct store *s, enum store_kind kind, const struct digest *name, store_done_fn done,
+	void *arg)
+{
+	struct op *op = new_op(s, OP_HAS, kind, name, NULL, done, arg);
+
+	if (op)
+		op_send(op);
+}
+
+void
+http_get(struct store *s, enum store_kind kind, const struct digest *name, uint64_t max,
+	store_done_fn done, void *arg)
+{
+	struct op *op = new_op(s, OP_GET, kind, name, NULL, done, arg);
+	int r;
+
+	if (!op)
+		return;
+	r = incoming_new(s->tmp, kind, name, max, &op->to);
+	if (r < 0) {
+		snprintf(op->h->why, sizeof(op->h->why), "GET: no file for what comes: %s",
+			strerror(-r));
+		op_fail(op, r);
+		return;
+	}
+	op_send(op);
+}
+
+void
+http_put(struct store *s, const struct object *o, store_done_fn done, void *arg)
+{
+	struct op *op = new_op(s, OP_PUT, o->head.kind, &o->head.name, o, done, arg);
+
+	if (op)
+		op_send(op);
+}
+
+void
+http_trim(struct store *s, unsigned max_files)
+{
+	(void)s, (void)max_files;
+}
+
+int
+http_get_stats(struct store *s, struct store_stats *ret)
+{
+	(void)s, (void)ret;
+	return -EOPNOTSUPP;
+}
+
+const char *
+http_why(const struct store *s)
+{
+	return http_of(s)->why;
+}
+
+int
+http_fd(const struct store *s)
+{
+	return web_fd(http_of(s)->web);
+}
+
+void
+http_work(struct store *s, int ms)
+{
+	web_work(http_of(s)->web, ms);
+}

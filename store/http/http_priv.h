@@ -1,0 +1,90 @@
+/* Inside the places over HTTP: http.c asks and answers; what is of one kind only is behind the
+ * table of its kind, in dav.c and s3.c. */
+#ifndef DRAY_STORE_HTTP_HTTP_PRIV_H
+#define DRAY_STORE_HTTP_HTTP_PRIV_H
+
+#include "store/http/http.h"
+#include "store/http/web.h"
+#include "store/outgoing.h"
+#include "store/url.h"
+
+struct http;
+struct op;
+
+struct http_kind {
+	/* Before each request: further headers, and what signs it. 0; -errno: the operation fails,
+	 * h->why is set; -EINPROGRESS: op_send or op_fail is called for it later. */
+	int (*prepare)(struct op *op, struct strv *headers, const struct web_auth **ret);
+	/* Whether it takes the operation on: it will call op_send again, or op_fail. */
+	bool (*take_on)(struct op *op, const struct web_answer *a);
+	void (*was_put)(struct op *op); /* a put that succeeds; or NULL */
+	void (*close)(struct http *h);
+};
+
+/* What is said in the log once. */
+enum http_note { NOTE_FORBIDDEN, NOTE_REDIRECT, NOTE_BUCKET, NOTE_N };
+
+struct http {
+	struct store base;
+	const struct http_kind *kind;
+	void *of_kind;
+	struct web *web;
+	char *shown;	    /* the URL, for people */
+	char *root;	    /* ROOT, with no '/' at its end; bytes are encoded */
+	size_t host_n;	    /* of root: up to where its path begins */
+	bool no_conditions; /* it refuses If-None-Match */
+	bool said[NOTE_N];
+	char why[512];
+};
+
+enum op_what { OP_HAS, OP_GET, OP_PUT };
+
+/* One request of the store's; it may take several of the web's. */
+struct op {
+	struct http *h;
+	enum op_what what;
+	enum store_kind kind;
+	struct digest name;
+	struct incoming *to;	      /* get */
+	struct object object;	      /* put */
+	char sha256[DIGEST_HEX_SIZE]; /* put: of the object; for kinds that want it */
+	char *url;
+	bool unconditional;
+	unsigned final; /* as of struct web_ask */
+	unsigned step;	/* of the kind; 0 at first */
+	size_t at;	/* the same */
+	store_done_fn done;
+	void *arg;
+	struct op *next; /* of the kind */
+};
+
+static inline struct http *
+http_of(const struct store *s)
+{
+	return (struct http *)s;
+}
+
+/* What both kinds do when they are opened. root is taken over. */
+int http_new(const struct store_in *in, const struct store_type *type, const struct http_kind *kind,
+	char *root, const char *ca, struct http **ret);
+void http_close(struct store *s);
+
+/* Sends its request again, or at last. */
+void op_send(struct op *op);
+/* Ends it; h->why is set. */
+void op_fail(struct op *op, int error);
+void http_say_once(struct http *h, enum http_note note, const char *fmt, ...) _printf_(3, 4);
+
+/* The functions of both rows. */
+void http_has(struct store *s, enum store_kind kind, const struct digest *name, store_done_fn done,
+	void *arg);
+void http_get(struct store *s, enum store_kind kind, const struct digest *name, uint64_t max,
+	store_done_fn done, void *arg);
+void http_put(struct store *s, const struct object *o, store_done_fn done, void *arg);
+void http_trim(struct store *s, unsigned max_files);
+int http_get_stats(struct store *s, struct store_stats *ret);
+const char *http_why(const struct store *s);
+int http_fd(const struct store *s);
+void http_work(struct store *s, int ms);
+
+#endif
