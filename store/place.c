@@ -5,13 +5,14 @@
 #include <errno.h>
 
 #include "common/why.h"
-#include "store/redis/redis.h"
 #include "store/http/http.h"
+#include "store/redis/redis.h"
+#include "store/shared_dir.h"
 #include "store/store_row.h"
 #include "store/url.h"
 
 static const struct store_type *const TYPES[STORE_N_SCHEMES] = {
-	[STORE_URL_FILE] = NULL,
+	[STORE_URL_FILE] = &store_shared_dir,
 	[STORE_URL_REDIS] = &store_redis,
 	[STORE_URL_REDISS] = &store_redis,
 	[STORE_URL_REDIS_UNIX] = &store_redis,

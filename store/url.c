@@ -47,7 +47,8 @@ static const struct param {
 } PARAMS[STORE_N_PARAMS] = {
 	[STORE_PARAM_MODE] = { "mode", ALL, KIND_CHOICE, " ro rw " },
 	[STORE_PARAM_CONNECT_MS] = { "connect_ms", NETWORK, KIND_NUMBER, NULL },
-	[STORE_PARAM_REQUEST_S] = { "request_s", NETWORK, KIND_NUMBER, NULL },
+	[STORE_PARAM_REQUEST_S] = { "request_s", ALL, KIND_NUMBER, NULL },
+	[STORE_PARAM_ACCESS] = { "access", OF(FILE), KIND_CHOICE, " group all " },
 	[STORE_PARAM_CA] = { "ca", OF(HTTPS) | OF(S3) | OF(REDISS), KIND_PATH, NULL },
 	[STORE_PARAM_CERT] = { "cert", OF(HTTPS) | OF(S3) | OF(REDISS), KIND_PATH, NULL },
 	[STORE_PARAM_KEY] = { "key", OF(HTTPS) | OF(S3) | OF(REDISS), KIND_PATH, NULL },

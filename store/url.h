@@ -33,10 +33,10 @@ enum store_scheme {
 
 /* What may be set behind the '?'. */
 enum store_param {
-	STORE_PARAM_MODE, /* all: ro: nothing is written; rw */
-	/* all but file: */
-	STORE_PARAM_CONNECT_MS, /* longest wait for a connection */
-	STORE_PARAM_REQUEST_S,	/* longest time for one request, with all its tries */
+	STORE_PARAM_MODE,      /* all: ro: nothing is written; rw */
+	STORE_PARAM_REQUEST_S, /* all: longest time for one request, with all its tries */
+	STORE_PARAM_ACCESS, /* file: who may use what is made: group, all; else as the umask says */
+	STORE_PARAM_CONNECT_MS, /* all but file: longest wait for a connection */
 	/* https, s3, rediss: files */
 	STORE_PARAM_CA,	  /* the certificates that are trusted */
 	STORE_PARAM_CERT, /* who we are, for servers that ask */

@@ -12,42 +12,6 @@ scenario_setup() {
   NONE=$(key none)
 }
 
-# All that a place does, with $1; $2: what is not to be seen anywhere.
-does_all() {
-  local url=$1 secret=${2:-no-secret-here}
-  rm -f "$WORK/back" "$WORK/entry"
-  echo first >"$WORK/entry-1"
-  echo second >"$WORK/entry-2"
-  place "$url" <<END
-has $A_NAME
-wait
-put $A
-wait
-put $A
-has $A_NAME
-has $NONE
-get $A_NAME $WORK/back
-put-entry $NONE $WORK/entry-1
-wait
-put-entry $NONE $WORK/entry-2
-wait
-get-entry $NONE $WORK/entry
-has-entry $A_NAME
-max 12
-get $A_NAME $WORK/none
-END
-  said "^has $A_NAME error ENOENT"
-  said "^put 0 $A_NAME 13"
-  said "^put 1 $A_NAME 13"
-  said "^has $A_NAME 13"
-  said "^has $NONE error ENOENT"
-  said "^has-entry $A_NAME error ENOENT"
-  said "^get $A_NAME error EFBIG"
-  cmp "$A" "$WORK/back"
-  cmp "$WORK/entry-2" "$WORK/entry"
-  fails grep -rqF -- "$secret" "$LOGS"
-}
-
 @test "by a socket, and by a port" {
   local port
   redis_start redis

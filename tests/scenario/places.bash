@@ -52,6 +52,43 @@ key() {
   printf '%s' "$1" | sha256sum | cut -c 1-64
 }
 
+# does_all URL [SECRET]: all that a place does, of one in which $A, of 13 bytes, is not yet; SECRET is not to be
+# seen anywhere. A_NAME and NONE are set: names of $A, and of nothing.
+does_all() {
+  local url=$1 secret=${2:-no-secret-here}
+  rm -f "$WORK/back" "$WORK/entry"
+  echo first >"$WORK/entry-1"
+  echo second >"$WORK/entry-2"
+  place "$url" <<END
+has $A_NAME
+wait
+put $A
+wait
+put $A
+has $A_NAME
+has $NONE
+get $A_NAME $WORK/back
+put-entry $NONE $WORK/entry-1
+wait
+put-entry $NONE $WORK/entry-2
+wait
+get-entry $NONE $WORK/entry
+has-entry $A_NAME
+max 12
+get $A_NAME $WORK/none
+END
+  said "^has $A_NAME error ENOENT"
+  said "^put 0 $A_NAME 13"
+  said "^put 1 $A_NAME 13"
+  said "^has $A_NAME 13"
+  said "^has $NONE error ENOENT"
+  said "^has-entry $A_NAME error ENOENT"
+  said "^get $A_NAME error EFBIG"
+  cmp "$A" "$WORK/back"
+  cmp "$WORK/entry-2" "$WORK/entry"
+  fails grep -rqF -- "$secret" "$LOGS"
+}
+
 # ---- Redis
 
 # redis_start NAME [ARGS…]: sets REDIS_PID and REDIS_SOCK; the server has no port unless ARGS say so.
