@@ -86,6 +86,10 @@ static const struct conf_key keys[] = {
 	TEXT(coordinator, allowed_keys, TYPE_PATH, NULL, "DRAY_COORDINATOR_ALLOWED_KEYS"),
 	NUM(coordinator, heartbeat_ms, "1000", "DRAY_COORDINATOR_HEARTBEAT_MS", 10, HOUR_MS),
 	NUM(coordinator, max_queue, "100000", "DRAY_COORDINATOR_MAX_QUEUE", 0, 100000000),
+	BOOL(coordinator, cache, "yes", "DRAY_COORDINATOR_CACHE"),
+	TEXT(coordinator, cache_dir, TYPE_PATH, NULL, "DRAY_COORDINATOR_CACHE_DIR"),
+	SIZE(coordinator, cache_size, "20G", "DRAY_COORDINATOR_CACHE_SIZE", MIB),
+	TEXT(coordinator, cache_sizes, TYPE_SIZES, NULL, "DRAY_COORDINATOR_CACHE_SIZES"),
 
 	TEXT(worker, coordinator, TYPE_CONNECT, NULL, "DRAY_WORKER_COORDINATOR"),
 	TEXT(worker, coordinator_key, TYPE_PATH, NULL, "DRAY_WORKER_COORDINATOR_KEY"),
@@ -403,6 +407,19 @@ fill_cache_dirs(struct conf *c)
 	c->client.store_dir = copy_of(group ? set : c->client.cache_dir);
 }
 
+/* Where a daemon keeps what outlives it. */
+static char *
+default_state(const char *program)
+{
+	char path[64];
+
+	if (geteuid() == 0)
+		snprintf(path, sizeof(path), "/var/lib/dray/%s", program);
+	else
+		snprintf(path, sizeof(path), "dray/%s", program);
+	return geteuid() == 0 ? strdup(path) : user_path("XDG_STATE_HOME", ".local/state", path);
+}
+
 static void
 fill_paths(struct conf *c)
 {
@@ -411,11 +428,10 @@ fill_paths(struct conf *c)
 	fill_cache_dirs(c);
 	if (!c->client.job_log)
 		c->client.job_log = default_job_log(c);
-	if (c->worker.state_dir)
-		return;
-	c->worker.state_dir = geteuid() == 0
-				      ? strdup("/var/lib/dray/worker")
-				      : user_path("XDG_STATE_HOME", ".local/state", "dray/worker");
+	if (!c->worker.state_dir)
+		c->worker.state_dir = default_state("worker");
+	if (!c->coordinator.cache_dir)
+		c->coordinator.cache_dir = default_state("coordinator");
 }
 
 static int
@@ -663,6 +679,7 @@ describe_type(struct buf *b, const struct conf_key *k)
 		[TYPE_PATHS] = "paths",
 		[TYPE_NAMES] = "names",
 		[TYPE_WORDS] = "names",
+		[TYPE_SIZES] = "name=size",
 		[TYPE_WORD] = "name",
 		[TYPE_BOOL] = "yes|no",
 		[TYPE_NUMBER] = "number",

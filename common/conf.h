@@ -78,6 +78,11 @@ struct conf {
 		char *allowed_keys;
 		uint64_t heartbeat_ms; /* 1000: a peer silent for 3 of these is gone */
 		uint64_t max_queue;    /* jobs, 100000 */
+		bool cache;	       /* keep a shared cache; true */
+		char *cache_dir;       /* /var/lib/dray/coordinator, or
+					  ~/.local/state/dray/coordinator */
+		uint64_t cache_size;   /* bytes of each namespace, 20 GiB */
+		char *cache_sizes;     /* NAMESPACE=SIZE, separated by spaces: of these */
 	} coordinator;
 	struct {
 		char *coordinator;
@@ -131,6 +136,8 @@ int conf_set(struct conf *c, const char *assignment, char **ret_error);
 int conf_set_by(struct conf *c, const char *option, const char *assignment, char **ret_error);
 /* Whether a list of names (TYPE_NAMES: by blanks or commas; NULL: none) has this one of n bytes. */
 bool conf_names_has(const char *names, const char *name, size_t n);
+/* What `sizes` (TYPE_SIZES; NULL: none) says of that name; else `otherwise`. */
+uint64_t conf_sizes_get(const char *sizes, const char *name, uint64_t otherwise);
 /* Of all values of [client], but for where the job log is: equal only where all are. 0 or -errno.
  */
 struct digest;

@@ -13,6 +13,7 @@ enum type {
 	TYPE_PATHS, /* separated by colons */
 	TYPE_NAMES, /* names of variables, separated by spaces */
 	TYPE_WORDS, /* names of packages and the like, separated by spaces */
+	TYPE_SIZES, /* NAME=SIZE of such names, separated by spaces */
 	TYPE_WORD,  /* one of these */
 	TYPE_ENUM,
 	TYPE_BOOL,

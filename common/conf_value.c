@@ -161,6 +161,49 @@ word_ok(const char *p, size_t n)
 	return n > 0;
 }
 
+/* NAME=SIZE, of n bytes. *ret_name: the name's length. */
+static bool
+take_size_of_name(const char *p, size_t n, size_t *ret_name, uint64_t *ret)
+{
+	const char *sign = memchr(p, '=', n);
+	char text[32];
+	size_t rest;
+
+	if (!sign || !word_ok(p, (size_t)(sign - p)))
+		return false;
+	*ret_name = (size_t)(sign - p);
+	rest = n - *ret_name - 1;
+	if (rest == 0 || rest >= sizeof(text))
+		return false;
+	memcpy(text, sign + 1, rest);
+	text[rest] = '\0';
+	return parse_number(text, true, ret) == 0 && *ret <= INT64_MAX;
+}
+
+static bool
+size_of_name_ok(const char *p, size_t n)
+{
+	size_t name;
+	uint64_t size;
+
+	return take_size_of_name(p, n, &name, &size);
+}
+
+uint64_t
+conf_sizes_get(const char *sizes, const char *name, uint64_t otherwise)
+{
+	while (sizes && *sizes) {
+		size_t n = strcspn(sizes, " "), k;
+		uint64_t size;
+
+		if (take_size_of_name(sizes, n, &k, &size) && strlen(name) == k &&
+			memcmp(sizes, name, k) == 0)
+			return size;
+		sizes += n + strspn(sizes + n, " ");
+	}
+	return otherwise;
+}
+
 static int
 parse_names(const char *v, bool (*ok)(const char *p, size_t n), char **ret)
 {
@@ -265,6 +308,13 @@ set_text(const struct conf_key *k, const char *v, const char *base, char **out, 
 			(void)buf_adds(hint, words ? "names of letters, digits, '-', '_' and '.', "
 						     "separated by spaces"
 						   : "names of variables, separated by spaces");
+	} else if (k->type == TYPE_SIZES) {
+		r = parse_names(v, size_of_name_ok, &fresh);
+		if (r == -EINVAL)
+			(void)buf_adds(hint,
+				"NAME=SIZE, separated by spaces, a size being a number "
+				"of bytes, with K, M, G or T behind it for KiB and so "
+				"on");
 	} else if (k->type == TYPE_WORD) {
 		r = word_ok(v, strlen(v)) ? 0 : -EINVAL;
 		if (r < 0)

@@ -69,6 +69,7 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	log_debug(
 		"job=%s placed: worker=%s used=%u slots=%u", job, view.name, view.used, view.slots);
 	name_client(s, &view, p);
+	cache_job_placed(s, &a->job, view.tag);
 	server_send(s, p, WIRE_JOB_PLACED, &m.base);
 }
 

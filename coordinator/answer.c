@@ -62,18 +62,26 @@ reads_enough(struct server *s, struct peer *p, const ProtobufCMessage *body)
 void
 server_send(struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body)
 {
+	server_send_number(s, p, 0, type, body, NULL);
+}
+
+/* What has a payload is sent on credit (coordinator/cache/turns.h), which bounds it. */
+void
+server_send_number(struct server *s, struct peer *p, uint32_t number, enum wire_type type,
+	const ProtobufCMessage *body, zmq_msg_t *payload)
+{
 	int r;
 
 	if (p->doomed)
 		return;
-	if (!reads_enough(s, p, body)) {
+	if (!payload && !reads_enough(s, p, body)) {
 		log_throttled(&s->slow_peer, 5,
 			"key=%s does not read what it is sent; its connection ends", p->wire.curve);
 		monitor_end(s->monitor, &p->wire, s->now);
 		peer_doom(s, p);
 		return;
 	}
-	r = wire_send(s->socket, &p->wire, type, body, NULL, 0);
+	r = wire_send_job(s->socket, &p->wire, number, type, body, payload);
 	if (r == 0)
 		return;
 	if (r == -EAGAIN) {

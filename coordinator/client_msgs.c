@@ -59,6 +59,7 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 		failed[i] = (struct sched_failed){ m->failed[i]->worker, m->failed[i]->verdict };
 	log_debug("job=%s crate=%s kind=%s failed=%zu asked for", m->job, CLEAN(m->crate),
 		CLEAN(m->kind), info.n_failed);
+	cache_job_asked(s, p, &info.id, m);
 	owner = sched_job_owner(s->sched, &info.id);
 	/* After a reconnection a client repeats its requests. */
 	if (owner == p->serial)

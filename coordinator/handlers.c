@@ -12,6 +12,9 @@ struct handler_row {
 	handler_fn handle;
 	enum role
 		greets; /* the role that a new peer without a key gets by it; NONE: it stays new */
+	/* instead of `handle`: of a message with a number, or a payload */
+	void (*take)(
+		struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m);
 };
 
 static void on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
@@ -19,18 +22,23 @@ static void on_hello(struct server *s, struct peer *p, const struct wire_peer *f
 
 /* proto/admit.c says which peer may send each, and when. */
 static const struct handler_row rows[] = {
-	{ WIRE_HELLO, on_hello, ROLE_NONE },
-	{ WIRE_JOB_REQUEST, on_job_request, ROLE_CLIENT },
-	{ WIRE_JOB_RETRY, on_job_retry, ROLE_CLIENT },
-	{ WIRE_JOB_FINISHED, on_job_finished, ROLE_CLIENT },
-	{ WIRE_JOB_CANCEL, on_job_cancel, ROLE_CLIENT },
-	{ WIRE_STATUS_REQUEST, on_status_request, ROLE_CLIENT },
-	{ WIRE_WORKER_REGISTER, on_worker_register, ROLE_WORKER },
-	{ WIRE_WORKER_HEARTBEAT, on_worker_heartbeat, ROLE_NONE },
-	{ WIRE_WORKER_JOB_STARTED, on_worker_started, ROLE_NONE },
-	{ WIRE_WORKER_JOB_ENDED, on_worker_ended, ROLE_NONE },
-	{ WIRE_WORKER_JOB_REFUSED, on_worker_refused, ROLE_NONE },
-	{ WIRE_WORKER_BYE, on_worker_bye, ROLE_NONE },
+	{ WIRE_HELLO, on_hello, ROLE_NONE, NULL },
+	{ WIRE_JOB_REQUEST, on_job_request, ROLE_CLIENT, NULL },
+	{ WIRE_JOB_RETRY, on_job_retry, ROLE_CLIENT, NULL },
+	{ WIRE_JOB_FINISHED, on_job_finished, ROLE_CLIENT, NULL },
+	{ WIRE_JOB_CANCEL, on_job_cancel, ROLE_CLIENT, NULL },
+	{ WIRE_STATUS_REQUEST, on_status_request, ROLE_CLIENT, NULL },
+	{ WIRE_WORKER_REGISTER, on_worker_register, ROLE_WORKER, NULL },
+	{ WIRE_WORKER_HEARTBEAT, on_worker_heartbeat, ROLE_NONE, NULL },
+	{ WIRE_WORKER_JOB_STARTED, on_worker_started, ROLE_NONE, NULL },
+	{ WIRE_WORKER_JOB_ENDED, on_worker_ended, ROLE_NONE, NULL },
+	{ WIRE_WORKER_JOB_REFUSED, on_worker_refused, ROLE_NONE, NULL },
+	{ WIRE_WORKER_BYE, on_worker_bye, ROLE_NONE, NULL },
+	{ WIRE_SHARED_GET, NULL, ROLE_NONE, on_shared },
+	{ WIRE_SHARED_PUT, NULL, ROLE_NONE, on_shared },
+	{ WIRE_SHARED_DATA, NULL, ROLE_NONE, on_shared },
+	{ WIRE_SHARED_CREDIT, NULL, ROLE_NONE, on_shared },
+	{ WIRE_SHARED_STOP, NULL, ROLE_NONE, on_shared },
 };
 
 /* The role that a Hello gives; ROLE_NONE when the peer was refused. */
@@ -90,6 +98,7 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
 {
 	const Dray__Hello *m = (const Dray__Hello *)body;
+	char *features[2];
 	Dray__Welcome welcome;
 	enum role role = hello_role(s, p, from, m);
 
@@ -106,6 +115,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	welcome.version = WIRE_VERSION;
 	welcome.name = s->id.name;
 	welcome.now_ms = server_time(s);
+	welcome.n_features = cache_features(s, p, features);
+	welcome.features = features;
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }
 
@@ -179,6 +190,8 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 		return;
 	}
 	admit = admit_look(ADMIT_COORDINATOR, state, role, raw->info->type);
+	if (admit == ADMIT_UNHEARD)
+		return;
 	if (admit != ADMIT_YES) {
 		refuse_unheard(s, from, p, raw->info, admit, role);
 		return;
@@ -194,5 +207,8 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 	if (!p && row->greets != ROLE_NONE &&
 		!(p = greet(s, from, role == ROLE_LOCAL ? row->greets : role)))
 		return;
-	row->handle(s, p, from, m.body);
+	if (row->take)
+		row->take(s, p, from, &m);
+	else
+		row->handle(s, p, from, m.body);
 }

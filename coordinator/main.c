@@ -10,7 +10,7 @@
 
 static const char usage[] =
 	"usage: dray-coordinator [OPTION]...\n"
-	"Decides which worker of a dray farm runs which job.\n"
+	"Decides which worker of a dray farm runs which job, and keeps its shared cache.\n"
 	"\n"
 	"      --config FILE        read this configuration file instead of the default ones\n"
 	"  -o, --option S.K=VALUE   set key K of section S of the configuration\n"

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "coordinator/cache/desk.h"
 #include "coordinator/server_priv.h"
 
 int
@@ -100,6 +101,8 @@ peer_end(struct server *s, struct peer *p, const char *why)
 {
 	if (p->worker)
 		peer_lose_worker(s, p, why);
+	if (s->desk)
+		desk_gone(s->desk, p->serial);
 	sched_owner_gone(s->sched, p->serial, s->now);
 }
 

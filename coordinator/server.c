@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/why.h"
+#include "coordinator/cache/desk.h"
 #include "coordinator/server.h"
 #include "coordinator/server_priv.h"
 
@@ -192,6 +193,7 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	r = open_sockets(s, ret_error);
 	if (r < 0)
 		return r;
+	cache_start(s);
 	s->now = s->ticked_ms = s->checked_ms = clock_mono_ms();
 	ticket_clock_set(&s->clock, clock_wall_ms(), s->now);
 	*ret = steal_ptr(s);
@@ -203,6 +205,7 @@ server_free(struct server *s)
 {
 	if (!s)
 		return;
+	cache_end(s);
 	monitor_free(s->monitor);
 	socket_closep(&s->socket);
 	zap_free(s->zap);
@@ -311,6 +314,8 @@ tick(struct server *s, bool caught_up)
 		keys_check(s);
 		monitor_expire(s->monitor, SILENT_MS, s->now);
 	}
+	if (s->desk)
+		desk_tick(s->desk, s->now);
 	act_all(s);
 }
 
@@ -336,6 +341,7 @@ server_run(struct server *s)
 			{ monitor_socket(s->monitor), 0, ZMQ_POLLIN, 0 },
 			{ zap_socket(s->zap), 0, ZMQ_POLLIN, 0 },
 			{ NULL, s->signal_fd, ZMQ_POLLIN, 0 },
+			{ NULL, s->desk ? desk_fd(s->desk) : s->signal_fd, ZMQ_POLLIN, 0 },
 		};
 
 		if (zmq_poll(items, ARRAY_LEN(items), more ? 0 : TICK_MS) < 0 &&
@@ -353,6 +359,10 @@ server_run(struct server *s)
 		if (items[2].revents)
 			zap_step(s->zap);
 		more = take_messages(s);
+		if (items[4].revents && s->desk) {
+			desk_step(s->desk, s->now);
+			act_all(s);
+		}
 		if (!more)
 			take_departures(s);
 		monitor_look(s->monitor, s->now);

@@ -1,8 +1,8 @@
 /* The server's structs, for its files only. From the bottom up, each calls only what is above it
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
- * (the allowed keys), client_msgs.c, worker_msgs.c and status_msg.c (what each side says), act.c
- * (the scheduler's actions become messages), handlers.c (the table of messages), server.c (sockets,
- * loop, signals). */
+ * (the allowed keys), client_msgs.c, worker_msgs.c, cache_msgs.c and status_msg.c (what each side
+ * says), act.c (the scheduler's actions become messages), handlers.c (the table of messages),
+ * server.c (sockets, loop, signals). */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -69,6 +69,10 @@ struct server {
 	bool draining, quit;
 	uint64_t quit_ms; /* when draining ends */
 
+	struct desk *desk;  /* the shared cache; NULL: there is none */
+	struct table notes; /* of jobs, for the history */
+	TAILQ_HEAD(, job_note) job_notes;
+
 	struct log_throttle bad_peer, slow_peer, no_ticket, crowd;
 };
 
@@ -96,6 +100,9 @@ void peer_doom(struct server *s, struct peer *p);
 /* Sends. If that fails, the peer is doomed (peer_doom). */
 void server_send(
 	struct server *s, struct peer *p, enum wire_type type, const ProtobufCMessage *body);
+/* The same of a request of that number; the payload's content is taken if it is sent. */
+void server_send_number(struct server *s, struct peer *p, uint32_t number, enum wire_type type,
+	const ProtobufCMessage *body, zmq_msg_t *payload);
 /* The time that tickets go by. */
 uint64_t server_time(const struct server *s);
 /* Tells the peer why, logs it (throttled), and ignores the peer from then on. */
@@ -150,6 +157,20 @@ void workers_check(struct server *s);
 /* status_msg.c */
 void on_status_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
+
+/* cache_msgs.c */
+/* As the configuration says; without it where it cannot be opened. Starts threads. */
+void cache_start(struct server *s);
+void cache_end(struct server *s);
+/* What Welcome says of it to that peer; how many there are. */
+size_t cache_features(const struct server *s, const struct peer *p, char *ret[2]);
+void on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m);
+/* What the history is told of jobs. */
+void cache_job_asked(
+	struct server *s, const struct peer *p, const struct job_id *id, const Dray__JobRequest *m);
+void cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker);
+void cache_job_ended(struct server *s, const struct peer *worker, const struct job_id *id,
+	const Dray__WorkerJobEnded *m);
 
 /* act.c: carries out all actions, and removes peers that could not be told. */
 void act_all(struct server *s);

@@ -302,6 +302,7 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	log_debug("job=%s ended: ok=%d wall_ms=%llu cpu_ms=%llu %s", m->job, m->ok,
 		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,
 		CLEAN(m->text));
+	cache_job_ended(s, p, &id, m);
 	if (m->silent)
 		sched_job_silent(s->sched, p->worker, &id);
 	(void)sched_job_ended(s->sched, p->worker, &id, m->ok, m->cpu_us, s->now);

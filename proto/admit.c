@@ -7,6 +7,8 @@
 #define CLIENTS (R(ROLE_CLIENT) | R(ROLE_PUBLISHER))
 #define ASKERS (CLIENTS | R(ROLE_READER) | R(ROLE_ADMIN))
 #define WORKERS R(ROLE_WORKER)
+#define READERS (CLIENTS | R(ROLE_READER) | WORKERS)
+#define WRITERS (R(ROLE_PUBLISHER) | WORKERS)
 #define EVERYBODY (ASKERS | WORKERS)
 
 #define NEW ADMIT_NEW
@@ -26,7 +28,8 @@ struct admit_row {
 
 /* Some messages may come before Hello: those that were meant for a coordinator which was restarted
  * meanwhile, or that follow a lost Hello. A request then stands for a Hello, a heartbeat is
- * answered by "register again", and an end needs no answer. */
+ * answered by "register again", and an end needs no answer. What is said of the shared cache is
+ * then left unheard: who said it asks anew when the connection is. */
 static const struct admit_row at_coordinator[] = {
 	{ WIRE_HELLO, EVERYBODY, NEW | GREETED | REGISTERED, 0 },
 	{ WIRE_JOB_REQUEST, CLIENTS, NEW | GREETED, 0 },
@@ -40,6 +43,11 @@ static const struct admit_row at_coordinator[] = {
 	{ WIRE_WORKER_JOB_ENDED, WORKERS, NEW | GREETED | REGISTERED, 0 },
 	{ WIRE_WORKER_JOB_REFUSED, WORKERS, NEW | GREETED | REGISTERED, 0 },
 	{ WIRE_WORKER_BYE, WORKERS, NEW | GREETED | REGISTERED, 0 },
+	{ WIRE_SHARED_GET, READERS, GREETED | REGISTERED, NEW },
+	{ WIRE_SHARED_CREDIT, READERS, GREETED | REGISTERED, NEW },
+	{ WIRE_SHARED_STOP, READERS, GREETED | REGISTERED, NEW },
+	{ WIRE_SHARED_PUT, WRITERS, GREETED | REGISTERED, NEW },
+	{ WIRE_SHARED_DATA, WRITERS, GREETED | REGISTERED, NEW },
 };
 
 /* What a client says of a job may still be on its way when the job has ended. */

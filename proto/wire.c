@@ -71,6 +71,16 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_FILE_NEED, "FileNeed", &dray__file_need__descriptor, 8 * KIB, 0, WORKER },
 	{ WIRE_FILE_ANSWER, "FileAnswer", &dray__file_answer__descriptor, 4 * KIB, 0, CLIENT },
 	{ WIRE_JOB_UNIT, "JobUnit", &dray__job_unit__descriptor, 256, WIRE_PAYLOAD_MAX, CLIENT },
+
+	{ WIRE_SHARED_GET, "SharedGet", &dray__shared_get__descriptor, 16 * KIB, 0,
+		CLIENT | WORKER },
+	{ WIRE_SHARED_DATA, "SharedData", &dray__shared_data__descriptor, 256, WIRE_PAYLOAD_MAX,
+		CLIENT | WORKER | COORDINATOR },
+	{ WIRE_SHARED_CREDIT, "SharedCredit", &dray__shared_credit__descriptor, 256, 0,
+		CLIENT | WORKER | COORDINATOR },
+	{ WIRE_SHARED_PUT, "SharedPut", &dray__shared_put__descriptor, 256, 0, CLIENT | WORKER },
+	{ WIRE_SHARED_STOP, "SharedStop", &dray__shared_stop__descriptor, 256, 0, CLIENT | WORKER },
+	{ WIRE_SHARED_END, "SharedEnd", &dray__shared_end__descriptor, 4 * KIB, 0, COORDINATOR },
 };
 
 const struct wire_info *

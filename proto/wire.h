@@ -3,7 +3,8 @@
  * A message is one header frame and, for the types that carry one, one payload frame:
  *
  *   header frame   "DRAY" | version, 2 bytes big-endian | type, 2 bytes big-endian
- *                  | in messages about a job (job.proto) its number, 4 bytes big-endian
+ *                  | in messages about a job (job.proto) or a request (serve.proto) its
+ *                    number, 4 bytes big-endian
  *                  | protobuf body
  *   payload frame  raw bytes
  *
@@ -28,6 +29,7 @@
 #include "proto/job.pb-c.h"
 #include "proto/link.pb-c.h"
 #include "proto/peer.h"
+#include "proto/serve.pb-c.h"
 #include "proto/worker.pb-c.h"
 
 #define WIRE_VERSION 2
@@ -46,6 +48,13 @@
  * it has sent the JobResult of the one before; and one that takes several at once, by number. */
 #define WIRE_IN_TURN "jobs-in-turn"
 #define WIRE_AT_ONCE "jobs-at-once"
+/* Of a coordinator: it has a shared cache (serve.proto); and takes puts of this peer. */
+#define WIRE_SHARED "shared-cache"
+#define WIRE_SHARED_PUTS "shared-put"
+
+#define WIRE_SHARED_ITEMS_MAX 256 /* names in a SharedGet */
+#define WIRE_SHARED_CREDIT_MAX 64 /* SharedData messages on their way for one request */
+#define WIRE_SHARED_ENTRY_MAX (8u * 1024 * 1024)
 
 enum wire_type {
 	WIRE_HELLO = 1,
@@ -87,6 +96,13 @@ enum wire_type {
 	WIRE_FILE_NEED,
 	WIRE_FILE_ANSWER,
 	WIRE_JOB_UNIT,
+
+	WIRE_SHARED_GET = 72,
+	WIRE_SHARED_DATA,
+	WIRE_SHARED_CREDIT,
+	WIRE_SHARED_PUT,
+	WIRE_SHARED_STOP,
+	WIRE_SHARED_END,
 };
 
 /* The programs that send a type; a bit set. */

@@ -58,10 +58,12 @@ int disk_adopt(struct store *s, const char *path, struct digest *ret, uint64_t *
 int disk_adopt_as(
 	struct store *s, const char *path, int fd, const struct digest *digest, uint64_t size);
 
+/* Puts an entry in the place of an earlier one, in one step. What is read, changed and put back is
+ * the caller's to keep apart, by disk_lock or, in an owner's process, by a lock of its own. */
+int disk_replace(struct store *s, const struct digest *key, const void *p, size_t n);
+
 /* All that follows is for a store by disk_index_lmdb. */
 
-/* Puts an entry in the place of an earlier one, in one step. */
-int disk_replace(struct store *s, const struct digest *key, const void *p, size_t n);
 int disk_drop_entry(struct store *s, const struct digest *key);
 /* Each file of that kind in turn, in no order; a call other than 0 ends it, and is its result. */
 typedef int (*disk_each_fn)(void *arg, const struct digest *name);

@@ -143,6 +143,8 @@ disk_own(struct disk *d, int *ret_lock)
 	if (r == 0)
 		r = clean(d, disk_dirs[STORE_BLOB], is_sub);
 	if (r == 0)
+		r = clean(d, disk_dirs[STORE_ENTRY], is_sub);
+	if (r == 0)
 		r = check_boot(d, &same_boot);
 	return r == 0 ? scan(d, same_boot) : r;
 }

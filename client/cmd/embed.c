@@ -357,6 +357,9 @@ start_coordinator(struct embed *e, const struct embed_options *o)
 		r = strv_addf(&args, "--identity=%s/keys/coordinator", e->dir);
 	if (r == 0)
 		r = strv_addf(&args, "--allowed-keys=%s/keys/allowed", e->dir);
+	/* One user on one machine has a cache already. */
+	if (r == 0)
+		r = strv_add(&args, "--option=coordinator.cache=no");
 	if (r == 0)
 		r = add_ready(&args);
 	if (r == 0)

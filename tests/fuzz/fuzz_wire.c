@@ -72,7 +72,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	frame[4] = 0;
 	frame[5] = WIRE_VERSION;
 	frame[6] = 0;
-	frame[7] = p[0] & 63;
+	frame[7] = p[0] & 127;
 	memcpy(frame + WIRE_HEADER_SIZE, p + 3, n - 3);
 	for (from = 1; from <= 4; from <<= 1) {
 		try_frame(frame, WIRE_HEADER_SIZE + n - 3, from, 0, false);

@@ -48,6 +48,7 @@ setup() {
   export CARGO_TERM_COLOR=never CARGO_NET_OFFLINE=true CARGO_HOME=$BATS_TEST_TMPDIR/cargo-home
   chmod 700 "$FARM" "$FARM/keys"
   : >"$FARM/empty.conf"
+  export DRAY_COORDINATOR_CACHE_DIR=$FARM/shared
   : >"$FARM/allowed"
   mkfifo "$FARM/tick"
   exec {TICK}<>"$FARM/tick"

@@ -155,6 +155,8 @@ make_world(void **state, bool ipc)
 	set_conf(w, "identity", w->coord_path);
 	set_conf(w, "allowed_keys", w->keys_path);
 	set_conf(w, "heartbeat_ms", "1000");
+	snprintf(text, sizeof(text), "%s/cache", w->dir);
+	set_conf(w, "cache_dir", text);
 	*state = w;
 	return 0;
 }

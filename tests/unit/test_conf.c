@@ -446,7 +446,8 @@ test_every_variable(void **state)
 	for (char *line = strtok((char *)b.p, "\n"); line; line = strtok(NULL, "\n"), rows++) {
 		static const char *const values[][2] = { { "endpoint", "tcp://changed:9" },
 			{ "path", "/changed" }, { "paths", "/changed" }, { "names", "CHANGED" },
-			{ "number", "777" }, { "size", "7777777" }, { "name", "changed" } };
+			{ "name=size", "changed=7" }, { "number", "777" }, { "size", "7777777" },
+			{ "name", "changed" } };
 		char key[64], type[64], def[64], env[64];
 		const char *value = NULL;
 		_cleanup_(conf_freep) struct conf *plain = NULL;

@@ -51,6 +51,12 @@ static const enum wire_type all_types[] = {
 	WIRE_FILE_NEED,
 	WIRE_FILE_ANSWER,
 	WIRE_JOB_UNIT,
+	WIRE_SHARED_GET,
+	WIRE_SHARED_DATA,
+	WIRE_SHARED_CREDIT,
+	WIRE_SHARED_PUT,
+	WIRE_SHARED_STOP,
+	WIRE_SHARED_END,
 };
 
 /* A header frame by hand. */

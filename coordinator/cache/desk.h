@@ -1,0 +1,81 @@
+/* The shared cache's side of the conversation in proto/serve.proto: requests of peers, whose turn
+ * it is, and what is read and written for them. It has no socket: what it has to say goes out by
+ * the functions of its host, which is the coordinator's loop, or a test.
+ *
+ *   desk_hear ─▶ a request ─▶ turns.h: whose turn ─▶ pool.h: a thread reads ─▶ host.send
+ *                                                            writes: vault.h
+ *
+ * It never waits. What a peer makes it keep is bounded for its key: open requests, names, bytes on
+ * their way (turns.h), puts. */
+#ifndef DRAY_COORDINATOR_CACHE_DESK_H
+#define DRAY_COORDINATOR_CACHE_DESK_H
+
+#include "common/conf.h"
+#include "proto/wire.h"
+
+#define DESK_GETS_MAX 4096   /* of one key, at a time */
+#define DESK_NAMES_MAX 65536 /* in these */
+#define DESK_PUTS_MAX 1024   /* of one key, at a time, most of them waiting */
+#define DESK_PUTS_OPEN 12    /* that are written at a time */
+#define DESK_PUTS_KEY 6	     /* of one key, of these */
+#define DESK_PUT_CREDIT 6
+#define DESK_STALL_MS 30000
+#define DESK_STALL_WANTED_MS 5000 /* while others wait for what it has */
+#define DESK_OPEN_MS 2000	  /* how long a request waits for a scan */
+#define DESK_RETRY_MS 10000	  /* before a store that did not open is tried again */
+
+struct desk;
+
+/* The one that asks, as the host knows it. */
+struct desk_who {
+	uint64_t serial;       /* of the connection */
+	uint64_t account;      /* of its key */
+	const char *namespace; /* by the list of keys; "" for none */
+};
+
+struct desk_host {
+	void *arg;
+	/* payload: its content is taken; NULL: none. May fail: the host then sees to that peer. */
+	void (*send)(void *arg, uint64_t serial, uint32_t number, enum wire_type type,
+		const ProtobufCMessage *body, zmq_msg_t *payload);
+	/* Ends the connection, later, by desk_gone. */
+	void (*drop)(void *arg, uint64_t serial, const char *why);
+};
+
+/* conf: [coordinator] cache_…; must outlive it. threads: false in tests that step by themselves.
+ * 0; -errno with a sentence in *ret_error (caller frees). */
+int desk_new(const struct conf *conf, const struct desk_host *host, bool threads, struct desk **ret,
+	char **ret_error);
+void desk_free(struct desk *c);
+void desk_freep(struct desk **c);
+
+/* Readable when desk_step has something to do. */
+int desk_fd(const struct desk *c);
+void desk_step(struct desk *c, uint64_t now);
+/* Every 100 ms or so: who is silent, what waited too long. */
+void desk_tick(struct desk *c, uint64_t now);
+
+/* A message that was let in (proto/admit.c), decoded; takes its payload. 0; -EBADMSG with a
+ * sentence in *ret_why (static): it is none that is allowed here. The peer is to be dropped then.
+ */
+int desk_hear(struct desk *c, const struct desk_who *who, struct wire_msg *m, uint64_t now,
+	const char **ret_why);
+/* The connection is gone, or is not heard any more: all it asked for ends. */
+void desk_gone(struct desk *c, uint64_t serial);
+/* Scans that namespace's store, so that a first request need not wait. */
+void desk_warm(struct desk *c, const char *namespace);
+
+struct desk_stats {
+	uint64_t gets, found, absent, bytes; /* items, and bytes of content sent, since the start */
+	uint64_t puts, stored;
+	uint64_t dropped;   /* peers that did not read */
+	uint64_t in_memory; /* bytes on their way now */
+	uint64_t requests;  /* open now */
+};
+void desk_get_stats(const struct desk *c, struct desk_stats *ret);
+
+struct history;
+/* The memory of units; NULL: there is none. */
+struct history *desk_history(struct desk *c);
+
+#endif

@@ -1,0 +1,164 @@
+/* The stores of the namespaces. */
+#include "config.h"
+
+#include "coordinator/cache/vault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+
+#include "common/fs.h"
+#include "common/log.h"
+#include "common/why.h"
+#include "store/disk.h"
+
+#define TRIM_FILES 256u
+
+struct vault {
+	char *dir;
+	const char *sizes; /* the configuration's */
+	uint64_t size;
+	int lock;
+	struct vault_space *spaces;
+};
+
+static int
+take_lock(struct vault *v)
+{
+	_cleanup_(freep) char *path = path_join(v->dir, "lock");
+
+	if (!path)
+		return -ENOMEM;
+	v->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (v->lock < 0)
+		return -errno;
+	if (flock(v->lock, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return 0;
+}
+
+int
+vault_new(const struct conf *conf, struct vault **ret, char **ret_error)
+{
+	const char *dir = conf->coordinator.cache_dir;
+	struct vault *v;
+	int r;
+
+	if (!dir)
+		return why_set(ret_error, -ENOENT, "No directory for the shared cache is known.");
+	v = calloc(1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	v->lock = -1;
+	v->sizes = conf->coordinator.cache_sizes;
+	v->size = conf->coordinator.cache_size;
+	v->dir = strdup(dir);
+	r = v->dir ? fs_mkdir_p(v->dir, 0700) : -ENOMEM;
+	if (r == 0)
+		r = fs_check_owner(v->dir);
+	if (r == 0)
+		r = take_lock(v);
+	if (r < 0) {
+		vault_free(v);
+		return why_set(ret_error, r, "%s: the shared cache cannot be kept here: %s.", dir,
+			r == -EBUSY ? "another coordinator keeps its own here" : strerror(-r));
+	}
+	*ret = v;
+	return 0;
+}
+
+void
+vault_free(struct vault *v)
+{
+	struct vault_space *s;
+
+	if (!v)
+		return;
+	while ((s = v->spaces) != NULL) {
+		v->spaces = s->next;
+		store_close(s->store);
+		free(s->dir);
+		free(s);
+	}
+	closep(&v->lock);
+	free(v->dir);
+	free(v);
+}
+
+const char *
+vault_dir(const struct vault *v)
+{
+	return v->dir;
+}
+
+struct vault_space *
+vault_find(struct vault *v, const char *name)
+{
+	struct vault_space *s;
+
+	for (s = v->spaces; s; s = s->next)
+		if (streq(s->name, name))
+			return s;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	if (strlen(name) >= sizeof(s->name) || strchr(name, '/') ||
+		asprintf(&s->dir, "%s/ns%s%s", v->dir, *name ? "-" : "", name) < 0) {
+		free(s);
+		return NULL;
+	}
+	memcpy(s->name, name, strlen(name) + 1);
+	s->max = conf_sizes_get(v->sizes, name, v->size);
+	s->next = v->spaces;
+	v->spaces = s;
+	return s;
+}
+
+int
+vault_open(struct vault_space *s)
+{
+	const struct disk_in disk = { .index = &disk_index_memory };
+	const struct store_in in = { .where = s->dir, .max = s->max, .disk = &disk };
+	int r = store_open(&store_disk, &in, &s->store);
+
+	if (r < 0)
+		s->store = NULL;
+	else
+		vault_trim(s);
+	return r;
+}
+
+int
+vault_get(struct vault_space *s, enum store_kind kind, const struct digest *name, uint64_t most,
+	uint64_t *ret_size)
+{
+	return store_get_now(s->store, kind, name, most, ret_size);
+}
+
+int
+vault_look(
+	struct vault_space *s, enum store_kind kind, const struct digest *name, uint64_t *ret_size)
+{
+	return store_has_now(s->store, kind, name, ret_size);
+}
+
+int
+vault_put_entry(struct vault_space *s, const struct digest *name, const void *p, size_t n)
+{
+	return store_put_entry_now(s->store, name, p, n);
+}
+
+void
+vault_trim(struct vault_space *s)
+{
+	struct store_stats before, after;
+
+	do {
+		if (store_get_stats(s->store, &before) < 0)
+			return;
+		store_trim(s->store, TRIM_FILES);
+		if (store_get_stats(s->store, &after) < 0)
+			return;
+	} while (after.bytes > s->max && after.bytes < before.bytes);
+}

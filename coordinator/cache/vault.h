@@ -1,0 +1,55 @@
+/* What the shared cache keeps on disk: a store (store/disk.h) for each namespace, with a budget of
+ * its own.
+ *
+ *   DIR/lock        this coordinator's
+ *   DIR/ns/         a store: of keys without a namespace
+ *   DIR/ns-NAME/    of the namespace NAME
+ *
+ * Invariant: what is asked in one namespace gives nothing of another, not even whether it is there.
+ *
+ * Threads: vault_new, vault_find and vault_free are the loop's; all else may wait for a disk, and
+ * is for the threads of pool.h. Where something is read, changed and put back (an entry), its lane
+ * is chosen by its name, so that no other thread is at it. */
+#ifndef DRAY_COORDINATOR_CACHE_VAULT_H
+#define DRAY_COORDINATOR_CACHE_VAULT_H
+
+#include "common/conf.h"
+#include "store/store.h"
+
+struct vault;
+
+enum space_state { SPACE_CLOSED, SPACE_OPENING, SPACE_OPEN, SPACE_FAILED };
+
+struct vault_space {
+	struct vault_space *next;
+	char name[65];
+	char *dir;
+	uint64_t max;
+	struct store *store;	/* while SPACE_OPEN */
+	enum space_state state; /* the loop's */
+	uint64_t failed_ms;	/* the loop's */
+	bool trimming;		/* the loop's */
+};
+
+/* Makes the directory. -EBUSY: another process has it; -errno, with a sentence in *ret_error
+ * (caller frees). */
+int vault_new(const struct conf *conf, struct vault **ret, char **ret_error);
+void vault_free(struct vault *v); /* no thread is at it any more */
+const char *vault_dir(const struct vault *v);
+/* That namespace, made when it is not there: CLOSED. NULL: no memory. */
+struct vault_space *vault_find(struct vault *v, const char *name);
+
+/* Scans what is there. Sets `store`. 0 or -errno. */
+int vault_open(struct vault_space *s);
+/* A descriptor at its begin, for a blob or an entry of at most `most` bytes; or -errno. */
+int vault_get(struct vault_space *s, enum store_kind kind, const struct digest *name, uint64_t most,
+	uint64_t *ret_size);
+/* Whether it is there: 0 or -ENOENT. ret_size: NULL is fine. It counts as used. */
+int vault_look(
+	struct vault_space *s, enum store_kind kind, const struct digest *name, uint64_t *ret_size);
+/* Puts an entry in the place of an earlier one, or makes one of both. 0 or -errno. */
+int vault_put_entry(struct vault_space *s, const struct digest *name, const void *p, size_t n);
+/* Evicts the least recently used until within the budget. */
+void vault_trim(struct vault_space *s);
+
+#endif

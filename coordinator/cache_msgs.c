@@ -1,0 +1,207 @@
+/* The shared cache in the coordinator: it hears what peers say of it, and speaks through the
+ * coordinator's socket. Also what the history learns of jobs: what a client called a job, and what
+ * its worker says that it took. Invariant: a peer's namespace is the list's for its key. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "coordinator/cache/history.h"
+#include "coordinator/cache/desk.h"
+#include "coordinator/server_priv.h"
+
+#define NOTES_MAX 32768 /* jobs that are remembered until they end */
+
+/* A job that a client asked for. */
+struct job_note {
+	struct table_node node;
+	TAILQ_ENTRY(job_note) link; /* by age */
+	struct job_id id;
+	uint64_t worker; /* the serial of the one that it was placed with */
+	uint64_t source_bytes;
+	struct history_unit unit;
+};
+
+static void
+host_send(void *arg, uint64_t serial, uint32_t number, enum wire_type type,
+	const ProtobufCMessage *body, zmq_msg_t *payload)
+{
+	struct server *s = arg;
+	struct peer *p = peer_by_serial(s, serial);
+
+	if (p && p->state != ADMIT_DROPPED)
+		server_send_number(s, p, number, type, body, payload);
+}
+
+static void
+host_drop(void *arg, uint64_t serial, const char *why)
+{
+	struct server *s = arg;
+	struct peer *p = peer_by_serial(s, serial);
+
+	if (!p || p->doomed)
+		return;
+	log_throttled(&s->slow_peer, 5, "key=%s role=%s: %s; its connection ends",
+		p->wire.curve[0] ? p->wire.curve : "-", role_name(p->role), why);
+	monitor_end(s->monitor, &p->wire, s->now);
+	peer_doom(s, p);
+}
+
+static const char *
+namespace_of(const struct server *s, const struct peer *p)
+{
+	const struct allowed_key *k = p->wire.curve[0] ? allowed_keys_find(&s->keys, p->wire.curve)
+						       : NULL;
+
+	return k ? k->namespace : "";
+}
+
+static void
+warm(struct server *s)
+{
+	if (s->local)
+		desk_warm(s->desk, "");
+	for (size_t i = 0; i < s->keys.n; i++)
+		desk_warm(s->desk, s->keys.v[i].namespace);
+}
+
+void
+cache_start(struct server *s)
+{
+	const struct desk_host host = { s, host_send, host_drop };
+	_cleanup_(freep) char *error = NULL;
+
+	TAILQ_INIT(&s->job_notes);
+	if (!s->conf->coordinator.cache)
+		return;
+	if (desk_new(s->conf, &host, true, &s->desk, &error) < 0) {
+		log_warn("there is no shared cache: %s", error ? error : "out of memory");
+		s->desk = NULL;
+		return;
+	}
+	warm(s);
+}
+
+static void
+forget(struct server *s, struct job_note *n)
+{
+	TAILQ_REMOVE(&s->job_notes, n, link);
+	table_del(&s->notes, &n->node);
+	free(n);
+}
+
+void
+cache_end(struct server *s)
+{
+	struct job_note *n;
+
+	while (s->job_notes.tqh_last && (n = TAILQ_FIRST(&s->job_notes)) != NULL)
+		forget(s, n);
+	table_done(&s->notes);
+	desk_free(s->desk);
+	s->desk = NULL;
+}
+
+size_t
+cache_features(const struct server *s, const struct peer *p, char *ret[2])
+{
+	static char cache[] = WIRE_SHARED, puts[] = WIRE_SHARED_PUTS;
+	size_t n = 0;
+
+	if (!s->desk || p->role == ROLE_ADMIN)
+		return 0;
+	ret[n++] = cache;
+	if (p->role == ROLE_PUBLISHER || p->role == ROLE_WORKER)
+		ret[n++] = puts;
+	return n;
+}
+
+static void
+say_none(struct server *s, struct peer *p, const struct wire_msg *m)
+{
+	char text[] = "this coordinator has no shared cache";
+	Dray__SharedEnd end;
+
+	if (m->info->type != WIRE_SHARED_GET && m->info->type != WIRE_SHARED_PUT)
+		return;
+	dray__shared_end__init(&end);
+	end.verdict = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
+	end.text = text;
+	server_send_number(s, p, m->job, WIRE_SHARED_END, &end.base, NULL);
+}
+
+void
+on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m)
+{
+	const struct desk_who who = { p->serial, peer_account(s, p), namespace_of(s, p) };
+	const char *why = "";
+
+	if (!s->desk)
+		say_none(s, p, m);
+	else if (desk_hear(s->desk, &who, m, s->now, &why) < 0)
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s: %s.",
+			m->info->name, why);
+}
+
+/* ---- the history */
+
+static struct job_note *
+find_note(struct server *s, const struct job_id *id)
+{
+	struct table_node *node = table_find(
+		&s->notes, table_hash(s->hash_key, id->b, sizeof(id->b)));
+
+	for (; node; node = table_find_next(node)) {
+		struct job_note *n = table_entry(node, struct job_note, node);
+
+		if (memcmp(&n->id, id, sizeof(*id)) == 0)
+			return n;
+	}
+	return NULL;
+}
+
+void
+cache_job_asked(
+	struct server *s, const struct peer *p, const struct job_id *id, const Dray__JobRequest *m)
+{
+	struct job_note *n = s->desk ? find_note(s, id) : NULL;
+
+	if (!s->desk || n || (!s->notes.bucket && table_init(&s->notes) < 0))
+		return;
+	if (s->notes.n >= NOTES_MAX)
+		forget(s, TAILQ_FIRST(&s->job_notes));
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return;
+	n->id = *id;
+	n->source_bytes = m->source_bytes;
+	history_name(&n->unit, namespace_of(s, p), m->crate, m->kind, m->toolchain.data,
+		m->toolchain.len);
+	table_put(&s->notes, &n->node, table_hash(s->hash_key, id->b, sizeof(id->b)));
+	TAILQ_INSERT_TAIL(&s->job_notes, n, link);
+}
+
+void
+cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker)
+{
+	struct job_note *n = find_note(s, id);
+
+	if (n)
+		n->worker = worker;
+}
+
+void
+cache_job_ended(struct server *s, const struct peer *worker, const struct job_id *id,
+	const Dray__WorkerJobEnded *m)
+{
+	struct job_note *n = find_note(s, id);
+	const struct history_facts facts = { .wall_us = m->wall_us,
+		.cpu_us = m->cpu_us,
+		.peak_rss = m->peak_rss,
+		.source_bytes = n ? n->source_bytes : 0 };
+
+	if (!n || n->worker != worker->serial)
+		return;
+	if (m->ok)
+		history_ran(desk_history(s->desk), &n->unit, &facts);
+	forget(s, n);
+}
