@@ -129,6 +129,12 @@ result_is_producer(const char *s)
 	return digest_parse(s, &d) == 0 || (strlen(s) == 40 && !s[strspn(s, z85)]);
 }
 
+const char *
+result_producer_words(const char *key)
+{
+	return strlen(key) == PRODUCER_SIZE - 1 ? "the producer" : "the worker";
+}
+
 /* ---- from bytes */
 
 /* A string of our own from bytes that may hold anything. */

@@ -44,7 +44,7 @@ struct result {
 	unsigned status; /* the exit status */
 	bool run;	 /* of a build script: the out-dir is its OUT_DIR, and outputs are sorted by
 			    name, each after the directory that it lies in */
-	char *producer;	 /* the key of the worker whose answer it is made of; NULL: none is known */
+	char *producer;	 /* the key of whom made it (result_is_producer); NULL: none is known */
 };
 
 #define RESULT_INIT                                                                               \
@@ -75,5 +75,7 @@ int result_decode(const void *p, size_t n, struct result *ret);
  * what came from a shared cache (shared.h), 64 hex digits. */
 #define PRODUCER_SIZE 65 /* with its NUL */
 bool result_is_producer(const char *s);
+/* What such a key is of, for people: "the worker", "the producer". */
+const char *result_producer_words(const char *key);
 
 #endif

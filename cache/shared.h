@@ -113,10 +113,11 @@ struct shared_seal {
 
 /* Opens one result. It then is within the limits, has no more than what may be shared, is sealed
  * for this key and namespace, and by a producer that is trusted now: ret->producer is its key in
- * hex, ret->from "shared". Names, modes and kinds of outputs are such as a result of the local
- * cache has, and modes 0666 or 0777 but for a run's. What it is of a certain call of the compiler,
- * and its texts and links, client/wrap/stranger.h looks at. Blobs are named by digest and size:
- * both are to be checked of what is read. ret_seal may be NULL.
+ * hex, ret->from "shared"; how it is made again (argv, env, cwd) is for the caller to add. Names,
+ * modes and kinds of outputs are such as a result of the local cache has, and modes 0666 or 0777
+ * but for a run's. What it is of a certain call of the compiler, and its texts and links,
+ * client/wrap/stranger.h looks at. Blobs are named by digest and size: both are to be checked of
+ * what is read. ret_seal may be NULL.
  *
  * 0; -EACCES: its producer is not trusted; -EKEYREJECTED: the seal is not right, or for another key
  * or namespace; -EBADMSG: it makes no sense, or holds what is never shared; -ENOMEM. *ret_why, when

@@ -1,5 +1,5 @@
-/* dray clear: empties the local cache, or removes what one worker made. What else is in its
- * directory (the job log, the slots) is left. */
+/* dray clear: empties the local cache, or removes what one worker, or producer of a shared cache,
+ * made. What else is in its directory (the job log, the slots) is left. */
 #include "config.h"
 
 #include <errno.h>
@@ -120,8 +120,9 @@ run(int argc, char **argv)
 	if (!cmd_options(&cmd_clear, argc, argv, options, 0, 0, &args, &status))
 		return status;
 	if (producer && !result_is_producer(producer)) {
-		cmd_error(&cmd_clear, "--producer: a worker's public key, of 40 characters, as "
-				      "dray explain CRATE says it");
+		cmd_error(&cmd_clear,
+			"--producer: the public key of a worker, 40 characters, or of a producer "
+			"of a shared cache, 64 hex digits, as dray explain CRATE says it");
 		return CMD_USAGE;
 	}
 	if (cmd_load_conf(&cmd_clear, &conf) < 0)
@@ -139,7 +140,9 @@ const struct cmd cmd_clear = {
 	.usage = "clear [--json] [--producer KEY]",
 	.summary = "Empty the local cache, at once and without a question",
 	.help = "  --json          what there was and what is left, as one JSON object\n"
-		"  --producer KEY  only what the worker with this public key made\n"
+		"  --producer KEY  only what the worker, or the producer of a shared cache, with "
+		"this "
+		"public key made\n"
 		"  -h, --help      print this\n",
 	.run = run,
 };

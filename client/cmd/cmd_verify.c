@@ -100,7 +100,8 @@ print_differs(const struct verify_said *s, bool dropped)
 	if (r == 0)
 		r = show_text(&b, s->why);
 	if (r == 0 && *s->producer)
-		r = buf_addf(&b, "; made by the worker %s", s->producer);
+		r = buf_addf(
+			&b, "; made by %s %s", result_producer_words(s->producer), s->producer);
 	if (r == 0)
 		printf("differs: %s; %s\n", (char *)b.p,
 			dropped ? "dropped" : "it could not be dropped");
@@ -211,7 +212,8 @@ print_text(const struct checked *c)
 		printf("differ: %" PRIu64 "\n", c->differ);
 	json_object_foreach(c->producers, key, count)
 	{
-		printf("by the worker %s: %" PRIu64 "\n", key, (uint64_t)json_integer_value(count));
+		printf("by %s %s: %" PRIu64 "\n", result_producer_words(key), key,
+			(uint64_t)json_integer_value(count));
 	}
 	if (c->skipped)
 		printf("skipped: %" PRIu64 "\n", c->skipped);

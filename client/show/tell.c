@@ -5,6 +5,8 @@
 #include "client/show/stats.h"
 #include "client/show/tell.h"
 
+#define SIGNER_LENGTH 64 /* of a key in hex (cache/result.h) */
+
 /* ---- on one line */
 
 /* "a; b: c" */
@@ -307,7 +309,11 @@ tell_long(struct strv *s, const struct job_line *j, const struct job_line *made)
 	if (r == 0 && !job_is_run(j))
 		r = say_place(s, j);
 	if (r == 0 && *j->worker_key)
-		r = strv_addf(s, "A worker has answered for it, whose key is %s.", j->worker_key);
+		r = strv_addf(s,
+			strlen(j->worker_key) == SIGNER_LENGTH
+				? "It came from a shared cache, sealed by %s."
+				: "A worker has answered for it, whose key is %s.",
+			j->worker_key);
 	if (r == 0)
 		r = say_attempts(s, j);
 	if (r == 0)

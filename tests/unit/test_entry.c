@@ -583,6 +583,8 @@ test_producer(void **state)
 {
 	static const char key[] = "1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6-";
 	static const char other[] = "<yd0bfLq^uFmMGY+)*Vn{kX6/mmAz-<aUg&iZD7U";
+	static const char signer[] =
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 	const char *const producers[] = { key, NULL, other, key };
 	_cleanup_(entry_done) struct entry e = ENTRY_INIT, got = ENTRY_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -614,6 +616,23 @@ test_producer(void **state)
 	assert_int_equal(entry_drop_producer(&got, key), 2);
 	assert_int_equal(entry_drop_producer(&got, key), 0);
 	assert_int_equal(got.n_results, 2);
+	/* nor is one that signs taken for a worker's, or a worker's for it */
+	{
+		_cleanup_(result_done) struct result r = RESULT_INIT, back = RESULT_INIT;
+
+		assert_true(result_is_producer(signer));
+		assert_string_equal(result_producer_words(signer), "the producer");
+		assert_string_equal(result_producer_words(key), "the worker");
+		assert_non_null(result_add_output(&r, "x.d"));
+		assert_int_equal(inputs_add(&r.inputs, INPUT_ABSENT, "/s", "", 0), 0);
+		r.producer = strdup(signer);
+		assert_int_equal(entry_add_result(&got, &r), 0);
+		assert_int_equal(entry_result(&got, 0, &back), 0);
+		assert_string_equal(back.producer, signer);
+		assert_int_equal(entry_drop_producer(&got, other), 1);
+		assert_int_equal(entry_drop_producer(&got, signer), 1);
+		assert_int_equal(got.n_results, 1);
+	}
 	/* which is no key: it may not be shown */
 	{
 		_cleanup_(result_done) struct result r = RESULT_INIT, back = RESULT_INIT;

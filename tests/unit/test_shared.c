@@ -3,198 +3,10 @@
 #include "config.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
-#include "cache/attributes.h"
-#include "cache/key.h"
-#include "cache/shared.h"
-#include "cache/variables.h"
-#include "proto/entry.pb-c.h"
 #include "proto/shared.pb-c.h"
-
-#define SOME_TIME 1800000000
-
-static struct identity worker, publisher, stranger;
-static struct digest key, other_key;
-static char *const hermetic[] = { (char *)"CARGO_PKG_NAME=a", (char *)"PASSED=x", NULL };
-
-static struct digest
-digest_for(const char *text)
-{
-	struct digest d;
-
-	assert_int_equal(digest_bytes(text, strlen(text), &d), 0);
-	return d;
-}
-
-static int
-make_identities(void **state)
-{
-	(void)state;
-	key = digest_for("key");
-	other_key = digest_for("another key");
-	if (identity_generate("worker", &worker) < 0 ||
-		identity_generate("publisher", &publisher) < 0)
-		return -1;
-	return identity_generate("stranger", &stranger);
-}
-
-static struct shared_by
-by_worker(void)
-{
-	return (struct shared_by){ .id = &worker,
-		.kind = TRUST_WORKER,
-		.namespace = "team",
-		.env = hermetic,
-		.time_s = SOME_TIME };
-}
-
-static struct shared_by
-by_publisher(void)
-{
-	struct shared_by by = by_worker();
-
-	by.id = &publisher;
-	by.kind = TRUST_PUBLISHER;
-	return by;
-}
-
-/* ---- whom a reader trusts */
-
-static void
-add_line(struct buf *list, const char *kind, const struct identity *id, const char *rest)
-{
-	struct digest d;
-	char hex[DIGEST_HEX_SIZE];
-
-	memcpy(d.b, id->sign_public, DIGEST_SIZE);
-	digest_hex(&d, hex);
-	assert_int_equal(buf_addf(list, "%s %s %s\n", kind, hex, rest), 0);
-}
-
-static struct trust
-trust_of(const struct buf *list, enum trust_level level)
-{
-	struct trust t = { .level = level };
-	unsigned line;
-
-	assert_int_equal(trust_keys_parse((const char *)list->p, list->n, &t.keys, &line), 0);
-	return t;
-}
-
-static struct trust
-trust_both(enum trust_level level)
-{
-	_cleanup_(buf_done) struct buf list = BUF_INIT;
-
-	add_line(&list, "worker", &worker, "w1");
-	add_line(&list, "publisher", &publisher, "ci");
-	return trust_of(&list, level);
-}
-
-/* ---- results */
-
-static struct output *
-add_output(struct result *r, const char *name)
-{
-	struct output *o = result_add_output(r, name);
-
-	assert_non_null(o);
-	o->mode = 0666;
-	o->size = 7;
-	o->digest = digest_for(name);
-	o->is_blob = true;
-	return o;
-}
-
-static void
-add_digest(struct result *r, enum input_kind kind, const char *name, const char *of)
-{
-	struct digest d = digest_for(of);
-
-	assert_int_equal(inputs_add(&r->inputs, kind, name, d.b, DIGEST_SIZE), 0);
-}
-
-static void
-fill_result(struct result *r, const char *source)
-{
-	struct output *o;
-
-	add_digest(r, INPUT_FILE, "/w/src/lib.rs", source);
-	assert_int_equal(inputs_add(&r->inputs, INPUT_ABSENT, "/w/src/a.rs", NULL, 0), 0);
-	add_output(r, "liba.rlib");
-	o = result_add_output(r, "a.d");
-	assert_non_null(o);
-	o->mode = 0666;
-	assert_int_equal(buf_adds(&o->text, "\x01/a.d: src/lib.rs\n"), 0);
-	assert_int_equal(buf_adds(&r->err, "{\"artifact\":\"\x01/liba.rlib\"}\n"), 0);
-	assert_int_equal(buf_adds(&r->out, "hello\n"), 0);
-	r->compile_us = 12345;
-	r->time_s = 99;
-	assert_int_equal(strv_add(&r->argv, "rustc"), 0);
-	assert_int_equal(strv_add(&r->env, "SECRET=1"), 0);
-	r->cwd = strdup("/home/me/w");
-	r->from = strdup("local");
-	r->rustc = strdup("1.95.0");
-	r->producer = strdup("1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6a");
-}
-
-static void
-seal(const struct shared_by *by, const struct result *r, struct buf *ret)
-{
-	_cleanup_(freep) char *why = NULL;
-
-	assert_int_equal(shared_seal(by, &key, r, ret, &why), 0);
-	assert_null(why);
-}
-
-/* An entry with one sealed result. */
-static void
-entry_of(const struct buf *sealed, struct shared_entry *ret)
-{
-	ret->key = key;
-	ret->sealed = calloc(1, sizeof(*ret->sealed));
-	assert_non_null(ret->sealed);
-	assert_int_equal(buf_add(&ret->sealed[0], sealed->p, sealed->n), 0);
-	ret->n = 1;
-}
-
-/* What shared_open says of the bytes, as one who trusts both. */
-static int
-open_as(const struct buf *sealed, const struct digest *k, const struct trust *t,
-	const char *namespace, char **ret_why)
-{
-	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
-	_cleanup_(result_done) struct result res = RESULT_INIT;
-	struct shared_reader reader = { t, namespace };
-	int r;
-
-	entry_of(sealed, &e);
-	e.key = *k;
-	r = shared_open(&e, 0, &reader, &res, NULL, ret_why);
-	/* nothing of a refused one is left */
-	if (r < 0)
-		assert_true(res.n_outputs == 0 && res.inputs.n == 0 && !res.from && !res.producer);
-	return r;
-}
-
-static int
-open_one(const struct buf *sealed)
-{
-	_cleanup_(trust_keys_done) struct trust_keys keys = { NULL, 0 };
-	struct trust t = trust_both(TRUST_PUBLISHERS);
-
-	keys = t.keys;
-	return open_as(sealed, &key, &t, "team", NULL);
-}
-
-/* ---- */
+#include "tests/unit/shared_fixture.h"
 
 static void
 test_there_and_back(void **state)
@@ -420,6 +232,31 @@ test_lies(void **state)
 		tell(&lies[i]);
 }
 
+/* The signature is over what shared.h says, and no more. */
+static void
+test_format(void **state)
+{
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(buf_done) struct buf sealed = BUF_INIT, by_hand = BUF_INIT, more = BUF_INIT;
+	struct shared_by by = by_worker();
+
+	(void)state;
+	fill_result(&r, "source");
+	seal(&by, &r, &sealed);
+	strv_done(&r.argv);
+	strv_done(&r.env);
+	free(steal_ptr(r.cwd));
+	free(steal_ptr(r.from));
+	free(steal_ptr(r.producer));
+	seal_as_is(&by, &r, &by_hand);
+	assert_int_equal(sealed.n, by_hand.n);
+	assert_memory_equal(sealed.p, by_hand.p, sealed.n);
+	/* a field of a later version: number 15, two bytes */
+	assert_int_equal(buf_add(&more, sealed.p, sealed.n), 0);
+	assert_int_equal(buf_add(&more, "\x7a\x02hi", 4), 0);
+	assert_int_equal(open_one(&more), 0);
+}
+
 /* What is right in one place is nothing in another. */
 static void
 test_replayed(void **state)
@@ -500,6 +337,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_each_byte),
+		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_replayed),
 		cmocka_unit_test(test_trusted),

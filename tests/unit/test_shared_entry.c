@@ -1,0 +1,371 @@
+/* The entry of a key: what goes in comes out; what is cut, odd, too large or of a later version
+ * does not; two producers do not harm each other. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "cache/key.h"
+#include "tests/unit/shared_fixture.h"
+
+/* A result of its own inputs, sealed. */
+static void
+sealed_of(const struct shared_by *by, const char *source, const char *text, struct buf *ret)
+{
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+
+	fill_result(&r, source);
+	assert_int_equal(buf_adds(&r.out, text), 0);
+	seal(by, &r, ret);
+}
+
+static void
+add(struct shared_entry *e, const struct shared_by *by, const char *source, const char *text)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	sealed_of(by, source, text, &b);
+	assert_int_equal(shared_entry_add(e, &b), 0);
+}
+
+static void
+begin(struct shared_entry *e)
+{
+	assert_int_equal(strv_add(&e->recipe, "format=1"), 0);
+	assert_int_equal(strv_add(&e->recipe, "cwd=/w"), 0);
+	assert_int_equal(unit_key_of_recipe(&e->recipe, &key), 0);
+	e->key = key;
+}
+
+/* What result i says, as one reads that trusts both. "": it is not opened. */
+static void
+text_of(const struct shared_entry *e, size_t i, char *ret, size_t n)
+{
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(trust_keys_done) struct trust_keys keys = { NULL, 0 };
+	struct trust t = trust_both(TRUST_PUBLISHERS);
+	struct shared_reader reader = { &t, "team" };
+
+	keys = t.keys;
+	*ret = '\0';
+	if (i < e->n && shared_open(e, i, &reader, &r, NULL, NULL) == 0)
+		snprintf(ret, n, "%s", (char *)r.out.p);
+}
+
+static void
+has_texts(const struct shared_entry *e, const char *const *texts, size_t n)
+{
+	char text[64];
+
+	assert_int_equal(e->n, n);
+	for (size_t i = 0; i < n; i++) {
+		text_of(e, i, text, sizeof(text));
+		assert_string_equal(text, texts[i]);
+	}
+}
+
+static void
+test_there_and_back(void **state)
+{
+	static const char *const texts[] = { "hello\npublisher's", "hello\nworker's" };
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT,
+							 got = SHARED_ENTRY_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct shared_by w = by_worker(), p = by_publisher();
+
+	(void)state;
+	begin(&e);
+	add(&e, &w, "source", "worker's");
+	add(&e, &p, "source", "publisher's");
+	assert_int_equal(shared_entry_encode(&e, &b), 0);
+	assert_memory_equal(b.p, "drayshr1", 8);
+	assert_int_equal(shared_entry_decode(b.p, b.n, &key, &got), 0);
+	assert_int_equal(got.recipe.n, 2);
+	assert_string_equal(got.recipe.v[1], "cwd=/w");
+	has_texts(&got, texts, 2);
+	shared_entry_done(&got);
+	assert_int_equal(shared_entry_decode(b.p, b.n, &other_key, &got), -EBADMSG);
+}
+
+/* The same producer's with the same inputs goes, another's stays, and what is there stays. */
+static void
+test_merged(void **state)
+{
+	static const char *const texts[] = { "hello\n3", "hello\n2", "hello\n1b" };
+	static const char *const again[] = { "hello\n1c", "hello\n3", "hello\n2" };
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct shared_by w = by_worker(), p = by_publisher();
+
+	(void)state;
+	begin(&e);
+	add(&e, &w, "one", "1a");
+	add(&e, &w, "one", "1b");
+	add(&e, &p, "one", "2");
+	sealed_of(&w, "two", "3", &b);
+	assert_int_equal(shared_entry_add(&e, &b), 0);
+	has_texts(&e, texts, 3);
+	/* the same bytes change nothing, not even the order */
+	add(&e, &p, "one", "2");
+	has_texts(&e, texts, 3);
+	/* what replaces an older one comes first */
+	add(&e, &w, "one", "1c");
+	has_texts(&e, again, 3);
+	/* damage makes room */
+	e.sealed[1].n /= 2;
+	assert_int_equal(shared_entry_add(&e, &b), 0);
+	has_texts(&e, (const char *const[]){ "hello\n3", "hello\n1c", "hello\n2" }, 3);
+}
+
+static void
+test_not_added(void **state)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT, junk = BUF_INIT;
+	struct shared_by w = by_worker();
+
+	(void)state;
+	begin(&e);
+	sealed_of(&w, "one", "1", &b);
+	e.key = other_key;
+	assert_int_equal(shared_entry_add(&e, &b), -EBADMSG);
+	e.key = key;
+	assert_int_equal(shared_entry_add(&e, &junk), -EBADMSG);
+	assert_int_equal(buf_adds(&junk, "junk"), 0);
+	assert_int_equal(shared_entry_add(&e, &junk), -EBADMSG);
+	buf_done(&junk);
+	seal_bytes(&w, "junk", 4, &junk);
+	assert_int_equal(shared_entry_add(&e, &junk), -EBADMSG);
+	assert_int_equal(e.n, 0);
+}
+
+/* The latest sixteen. */
+static void
+test_many(void **state)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	struct shared_by w = by_worker();
+	char text[64];
+
+	(void)state;
+	begin(&e);
+	for (unsigned i = 0; i < SHARED_RESULTS_MAX + 3; i++) {
+		snprintf(text, sizeof(text), "%u", i);
+		add(&e, &w, text, text);
+	}
+	assert_int_equal(e.n, SHARED_RESULTS_MAX);
+	text_of(&e, 0, text, sizeof(text));
+	assert_string_equal(text, "hello\n18");
+	text_of(&e, SHARED_RESULTS_MAX - 1, text, sizeof(text));
+	assert_string_equal(text, "hello\n3");
+}
+
+/* ---- bytes */
+
+struct message {
+	Dray__SharedEntry m;
+	ProtobufCBinaryData recipe[4], sealed[SHARED_RESULTS_MAX + 2];
+};
+
+static void
+pack(const struct message *m, const char *magic, struct buf *ret)
+{
+	assert_int_equal(buf_adds(ret, magic), 0);
+	assert_int_equal(buf_reserve(ret, dray__shared_entry__get_packed_size(&m->m)), 0);
+	ret->n += dray__shared_entry__pack(&m->m, ret->p + ret->n);
+}
+
+static void
+fill_message(struct message *m, const struct buf *sealed)
+{
+	dray__shared_entry__init(&m->m);
+	m->m.key = (ProtobufCBinaryData){ DIGEST_SIZE, key.b };
+	m->recipe[0] = (ProtobufCBinaryData){ 8, (uint8_t *)"format=1" };
+	m->recipe[1] = (ProtobufCBinaryData){ 6, (uint8_t *)"cwd=/w" };
+	m->m.recipe = m->recipe;
+	m->m.n_recipe = 2;
+	for (size_t i = 0; i < ARRAY_LEN(m->sealed); i++)
+		m->sealed[i] = (ProtobufCBinaryData){ sealed->n, sealed->p };
+	m->m.sealed = m->sealed;
+	m->m.n_sealed = 1;
+}
+
+static void
+test_odd_messages(void **state)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	_cleanup_(buf_done) struct buf sealed = BUF_INIT;
+	_cleanup_(freep) uint8_t *large = calloc(1, SHARED_SEALED_MAX + 1);
+	struct shared_by w = by_worker();
+
+	(void)state;
+	assert_non_null(large);
+	begin(&e);
+	sealed_of(&w, "one", "1", &sealed);
+	for (unsigned i = 0; i < 14; i++) {
+		_cleanup_(shared_entry_done) struct shared_entry got = SHARED_ENTRY_INIT;
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+		struct message m;
+		const char *magic = "drayshr1";
+		int expected = -EBADMSG;
+
+		fill_message(&m, &sealed);
+		switch (i) {
+		case 0:
+			expected = 0;
+			break;
+		case 1: /* as many as there may be, and twins: each reader finds the first */
+			m.m.n_sealed = SHARED_RESULTS_MAX;
+			expected = 0;
+			break;
+		case 2:
+			m.m.n_sealed = SHARED_RESULTS_MAX + 1;
+			break;
+		case 3:
+			m.m.key.len--;
+			break;
+		case 4:
+			m.m.key.data = other_key.b;
+			break;
+		case 5: /* it is not needed */
+			m.m.n_recipe = 0;
+			expected = 0;
+			break;
+		case 6:
+			m.m.n_recipe = 1;
+			break;
+		case 7:
+			m.recipe[1].data = (uint8_t *)"cwd=/x";
+			break;
+		case 8:
+			m.recipe[1].data = (uint8_t *)"cwd\0/w";
+			break;
+		case 9:
+			m.recipe[2] = (ProtobufCBinaryData){ SHARED_RECIPE_MAX, large };
+			m.m.n_recipe = 3;
+			break;
+		case 10:
+			m.sealed[0].len = 0;
+			break;
+		case 11:
+			m.sealed[0] = (ProtobufCBinaryData){ SHARED_SEALED_MAX + 1, large };
+			break;
+		case 12:
+			magic = "drayshr2";
+			expected = -EPROTONOSUPPORT;
+			break;
+		case 13:
+			magic = "drayent4";
+			break;
+		}
+		pack(&m, magic, &b);
+		if (shared_entry_decode(b.p, b.n, &key, &got) != expected)
+			fail_msg("case %u", i);
+		if (expected < 0)
+			assert_true(got.n == 0 && got.recipe.n == 0);
+	}
+}
+
+/* A cut at any place, a change of any bit: another entry, or none. What is opened of it is what was
+ * sealed. */
+static void
+test_damaged(void **state)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct shared_by w = by_worker(), p = by_publisher();
+
+	(void)state;
+	begin(&e);
+	add(&e, &w, "one", "1");
+	add(&e, &p, "one", "2");
+	assert_int_equal(shared_entry_encode(&e, &b), 0);
+	for (size_t i = 0; i < b.n; i++) {
+		_cleanup_(shared_entry_done) struct shared_entry got = SHARED_ENTRY_INIT;
+		char text[64];
+
+		b.p[i] ^= 4;
+		if (shared_entry_decode(b.p, b.n, &key, &got) == 0)
+			for (size_t k = 0; k < got.n; k++) {
+				text_of(&got, k, text, sizeof(text));
+				if (*text && !streq(text, "hello\n1") && !streq(text, "hello\n2"))
+					fail_msg("byte %zu: %s", i, text);
+			}
+		b.p[i] ^= 4;
+	}
+	for (size_t n = 0; n < b.n; n++) {
+		_cleanup_(shared_entry_done) struct shared_entry got = SHARED_ENTRY_INIT;
+
+		/* at the end of a result it is an entry with one */
+		if (shared_entry_decode(b.p, n, &key, &got) == 0)
+			assert_true(got.n < 2);
+	}
+}
+
+/* Too many bytes: the oldest go. */
+static void
+test_large(void **state)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT,
+							 got = SHARED_ENTRY_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct shared_by w = by_worker();
+	char source[16];
+
+	(void)state;
+	begin(&e);
+	for (unsigned i = 0; i < 6; i++) {
+		_cleanup_(result_done) struct result r = RESULT_INIT;
+		_cleanup_(buf_done) struct buf sealed = BUF_INIT;
+
+		snprintf(source, sizeof(source), "%u", i);
+		fill_result(&r, source);
+		assert_int_equal(buf_reserve(&r.out, 7u << 20), 0);
+		memset(r.out.p, 'a' + (int)i, 7u << 20);
+		r.out.n = 7u << 20;
+		seal(&w, &r, &sealed);
+		assert_int_equal(shared_entry_add(&e, &sealed), 0);
+	}
+	assert_int_equal(e.n, 6);
+	assert_int_equal(shared_entry_encode(&e, &b), 0);
+	assert_true(b.n <= SHARED_MAX);
+	assert_int_equal(shared_entry_decode(b.p, b.n, &key, &got), 0);
+	assert_int_equal(got.n, 4);
+	text_of(&got, 0, source, 2);
+	assert_string_equal(source, "f");
+}
+
+static void
+test_too_large(void **state)
+{
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(buf_done) struct buf sealed = BUF_INIT;
+	_cleanup_(freep) char *why = NULL;
+	struct shared_by w = by_worker();
+
+	(void)state;
+	fill_result(&r, "source");
+	assert_int_equal(buf_reserve(&r.out, SHARED_SEALED_MAX), 0);
+	memset(r.out.p, 'a', SHARED_SEALED_MAX);
+	r.out.n = SHARED_SEALED_MAX;
+	assert_int_equal(shared_seal(&w, &key, &r, &sealed, &why), -EFBIG);
+	assert_string_equal(why, "it is larger than what is shared");
+	assert_int_equal(sealed.n, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_merged),
+		cmocka_unit_test(test_not_added),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_odd_messages),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_too_large),
+	};
+
+	return cmocka_run_group_tests(tests, make_identities, NULL);
+}
