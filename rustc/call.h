@@ -116,6 +116,10 @@ bool call_output_name_ok(const char *crate, const char *extra, const char *name)
 /* Whether the compiler itself, without a linker, makes a file of this name in the out-dir, if it is
  * called so: of what a worker sends nothing else is taken. */
 bool call_makes_name(const struct rustc_call *c, const char *name);
+/* The first file that the compiler itself makes in any compile of this kind and that `has` does not
+ * know: *ret, which the caller frees; NULL: it knows them all. 0 or -ENOMEM. */
+int call_find_lacking(const struct rustc_call *c, bool (*has)(const void *arg, const char *name),
+	const void *arg, char **ret);
 /* Whether --target names a file (a custom target). */
 bool call_target_is_file(const struct rustc_call *c);
 

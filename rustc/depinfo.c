@@ -4,6 +4,8 @@
 
 #include "rustc/depinfo.h"
 
+#include "common/fs.h"
+
 #include <errno.h>
 
 static const char ENV_MARK[] = "# env-dep:";
@@ -151,4 +153,22 @@ depinfo_env_differs(const struct depinfo *d, char *const *envp)
 			return e->name;
 	}
 	return NULL;
+}
+
+int
+depinfo_names(const struct depinfo *d, const char *cwd, const char *file)
+{
+	_cleanup_(freep) char *wanted = path_normalize(cwd, file);
+
+	if (!wanted)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->files.n; i++) {
+		_cleanup_(freep) char *path = path_normalize(cwd, d->files.v[i]);
+
+		if (!path)
+			return -ENOMEM;
+		if (streq(path, wanted))
+			return 1;
+	}
+	return 0;
 }

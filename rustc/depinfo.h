@@ -36,6 +36,9 @@ struct depinfo {
 int depinfo_parse(const void *p, size_t n, struct depinfo *ret);
 void depinfo_done(struct depinfo *d);
 
+/* Whether it names this file, each as seen from the directory cwd. 1, 0 or -ENOMEM. */
+int depinfo_names(const struct depinfo *d, const char *cwd, const char *file);
+
 /* The first variable whose value, as the compile saw it, is not the one in envp (NULL-terminated
  * NAME=VALUE strings); NULL when all agree. Points into d. */
 const char *depinfo_env_differs(const struct depinfo *d, char *const *envp);

@@ -3,6 +3,10 @@
 #include "config.h"
 
 #include "rustc/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+
 #include "common/fs.h"
 
 static bool
@@ -82,4 +86,40 @@ call_makes_name(const struct rustc_call *c, const char *name)
 		return true;
 	rest = starts_with(name, "lib") ? rest_of(c, name + 3) : NULL;
 	return rest && is_library(c, rest);
+}
+
+int
+call_find_lacking(const struct rustc_call *c, bool (*has)(const void *arg, const char *name),
+	const void *arg, char **ret)
+{
+	const char *extra = c->extra_filename ? c->extra_filename : "";
+	const struct {
+		bool wanted;
+		const char *before, *after;
+	} files[] = {
+		{ emits(c, "dep-info"), "", ".d" },
+		{ c->emits_metadata, "lib", ".rmeta" },
+		{ c->emits_link && !c->calls_linker &&
+				(strv_has(&c->crate_types, "lib") ||
+					strv_has(&c->crate_types, "rlib")),
+			"lib", ".rlib" },
+	};
+
+	*ret = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		_cleanup_(freep) char *name = NULL;
+
+		if (!files[i].wanted)
+			continue;
+		if (asprintf(&name, "%s%s%s%s", files[i].before, c->crate_name, extra,
+			    files[i].after) < 0) {
+			name = NULL;
+			return -ENOMEM;
+		}
+		if (!has(arg, name)) {
+			*ret = steal_ptr(name);
+			return 0;
+		}
+	}
+	return 0;
 }

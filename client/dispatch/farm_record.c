@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 #include "client/wrap/ledger.h"
+#include "client/wrap/stranger.h"
 #include "common/fs.h"
-#include "trace/runtime.h"
 
 static int
 add_item(struct buf *ret, char kind, const char *a, const char *b)
@@ -24,23 +24,12 @@ add_item(struct buf *ret, char kind, const char *a, const char *b)
 
 static const char odd_name[] = "the worker's trace names what no unit has";
 
-/* What is read to make a digest of it. The kernel's files may have no end, or make their reader
- * wait: no client has sent one, whatever a link of its own leads to. */
-static bool
-is_of_disk(const char *path)
-{
-	char real[PATH_MAX];
-
-	return path_is_normal(path) && !runtime_is(path, RUNTIME_KERNEL) &&
-	       (!realpath(path, real) || !runtime_is(real, RUNTIME_KERNEL));
-}
-
 static bool
 may_be_asked(char kind, const char *name)
 {
 	if (kind == 'm' || kind == 'r' || kind == 'w')
 		return true;
-	return kind == 'f' ? is_of_disk(name) : path_is_normal(name);
+	return kind == 'f' ? stranger_may_read(name) : path_is_normal(name);
 }
 
 /* Adds names of one kind. Paths below the job's alias become those of the out-dir. */
@@ -88,7 +77,7 @@ add_word(struct buf *ret, const Dray__JobResult *m, const char *out_dir)
 	for (size_t i = 0; r == 0 && i < m->trace->n_read; i++) {
 		const Dray__FileRead *f = m->trace->read[i];
 
-		if (f->digest.len != DIGEST_SIZE || !is_of_disk(f->path))
+		if (f->digest.len != DIGEST_SIZE || !stranger_may_read(f->path))
 			return add_item(ret, '!', "the worker's digests make no sense", "");
 		memcpy(d.b, f->digest.data, DIGEST_SIZE);
 		digest_hex(&d, hex);

@@ -14,7 +14,7 @@
 #include "client/wrap/closure.h"
 #include "rustc/depinfo.h"
 #include "client/dispatch/failure.h"
-#include "client/dispatch/plain_text.h"
+#include "rustc/plain_text.h"
 #include "common/fs.h"
 
 struct relay {
@@ -159,22 +159,6 @@ say_or_hold(struct relay *r, const void *p, size_t n)
 	return say(r, p, n);
 }
 
-/* The crate's own source, by the name that the call has for it. */
-static bool
-names_source(const struct relay *r, const struct depinfo *d)
-{
-	const struct unit *u = r->in.unit;
-	_cleanup_(freep) char *source = path_normalize(unit_cwd(u), unit_call(u)->source);
-
-	for (size_t i = 0; source && i < d->files.n; i++) {
-		_cleanup_(freep) char *path = path_normalize(unit_cwd(u), d->files.v[i]);
-
-		if (path && streq(path, source))
-			return true;
-	}
-	return false;
-}
-
 /* The compile must have had the environment that it would have here. cargo goes by the files that
  * are named: without the crate's source it would build it no more, whatever is edited. */
 static int
@@ -191,8 +175,10 @@ check_depinfo(struct relay *r, const char *name)
 	err = depinfo_parse(b.p, b.n, &d);
 	if (err < 0)
 		return cannot(r, "dep-info", err);
-	if (!names_source(r, &d))
-		return give_up(r, RELAY_WORKER, "dep-info without the crate's source");
+	err = depinfo_names(&d, unit_cwd(r->in.unit), unit_call(r->in.unit)->source);
+	if (err <= 0)
+		return err < 0 ? err
+			       : give_up(r, RELAY_WORKER, "dep-info without the crate's source");
 	var = depinfo_env_differs(&d, r->in.envp);
 	if (var)
 		return give_up(r, RELAY_WITHHELD, "needs the environment: %s", var);
@@ -404,39 +390,22 @@ check_promised(struct relay *r)
 	return 0;
 }
 
+static bool
+has_come(const void *outputs, const char *name)
+{
+	struct digest d;
+
+	return outputs_find(outputs, name, &d, NULL) == 0;
+}
+
 /* What a compile of this kind makes, whatever was announced. What is linked is made here. */
 static int
 check_complete(struct relay *r)
 {
-	const struct rustc_call *c = unit_call(r->in.unit);
-	const char *extra = c->extra_filename ? c->extra_filename : "";
-	const struct {
-		bool wanted;
-		const char *before, *after;
-	} files[] = {
-		{ strv_has(&c->emit, "dep-info"), "", ".d" },
-		{ c->emits_metadata, "lib", ".rmeta" },
-		{ c->emits_link && !c->calls_linker &&
-				(strv_has(&c->crate_types, "lib") ||
-					strv_has(&c->crate_types, "rlib")),
-			"lib", ".rlib" },
-	};
-	struct digest d;
+	_cleanup_(freep) char *lacks = NULL;
+	int err = call_find_lacking(unit_call(r->in.unit), has_come, r->in.outputs, &lacks);
 
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		_cleanup_(freep) char *name = NULL;
-
-		if (!files[i].wanted)
-			continue;
-		if (asprintf(&name, "%s%s%s%s", files[i].before, c->crate_name, extra,
-			    files[i].after) < 0) {
-			name = NULL;
-			return -ENOMEM;
-		}
-		if (outputs_find(r->in.outputs, name, &d, NULL) < 0)
-			return give_up(r, RELAY_HOME, "an output did not come: %.80s", name);
-	}
-	return 0;
+	return lacks ? give_up(r, RELAY_HOME, "an output did not come: %.80s", lacks) : err;
 }
 
 /* cargo may have started units with the rmeta. Those that link take the rlib, which has to be of

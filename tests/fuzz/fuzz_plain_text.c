@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "client/dispatch/plain_text.h"
+#include "rustc/plain_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "client/dispatch/plain_text.h"
+#include "rustc/plain_text.h"
 
 static void
 plain(const char *s)

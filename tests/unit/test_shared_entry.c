@@ -196,16 +196,23 @@ test_odd_messages(void **state)
 	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
 	_cleanup_(buf_done) struct buf sealed = BUF_INIT;
 	_cleanup_(freep) uint8_t *large = calloc(1, SHARED_SEALED_MAX + 1);
+	_cleanup_(freep) uint8_t *long_part = calloc(1, SHARED_RECIPE_MAX + 1);
+	_cleanup_(strv_done) struct strv long_recipe = STRV_INIT;
 	struct shared_by w = by_worker();
+	struct digest long_key;
 
 	(void)state;
-	assert_non_null(large);
+	assert_true(large && long_part);
+	memset(long_part, 'x', SHARED_RECIPE_MAX);
+	assert_int_equal(strv_add(&long_recipe, (char *)long_part), 0);
+	assert_int_equal(unit_key_of_recipe(&long_recipe, &long_key), 0);
 	begin(&e);
 	sealed_of(&w, "one", "1", &sealed);
 	for (unsigned i = 0; i < 14; i++) {
 		_cleanup_(shared_entry_done) struct shared_entry got = SHARED_ENTRY_INIT;
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
 		struct message m;
+		const struct digest *wanted = &key;
 		const char *magic = "drayshr1";
 		int expected = -EBADMSG;
 
@@ -240,9 +247,11 @@ test_odd_messages(void **state)
 		case 8:
 			m.recipe[1].data = (uint8_t *)"cwd\0/w";
 			break;
-		case 9:
-			m.recipe[2] = (ProtobufCBinaryData){ SHARED_RECIPE_MAX, large };
-			m.m.n_recipe = 3;
+		case 9: /* it is its key's, and too long */
+			m.recipe[0] = (ProtobufCBinaryData){ SHARED_RECIPE_MAX, long_part };
+			m.m.n_recipe = 1;
+			m.m.key.data = long_key.b;
+			wanted = &long_key;
 			break;
 		case 10:
 			m.sealed[0].len = 0;
@@ -259,7 +268,7 @@ test_odd_messages(void **state)
 			break;
 		}
 		pack(&m, magic, &b);
-		if (shared_entry_decode(b.p, b.n, &key, &got) != expected)
+		if (shared_entry_decode(b.p, b.n, wanted, &got) != expected)
 			fail_msg("case %u", i);
 		if (expected < 0)
 			assert_true(got.n == 0 && got.recipe.n == 0);

@@ -442,6 +442,7 @@ test_runs(void **state)
 		{ "../../../../etc/passwd", false },
 		{ "../other/../../x", false },
 		{ "/etc/passwd", false },
+		{ "/o/dir/a.h", false },
 		{ "\x03/include/a.h", true },
 		{ "\x03", true },
 		{ "\x03/../../etc/passwd", false },

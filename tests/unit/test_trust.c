@@ -270,6 +270,7 @@ test_odd_objects(void **state)
 	} rows[] = {
 		{ "dray keys 1\nserial 1\nexpires 1800000001\nworker " A "\n", 0 },
 		{ "dray keys 1\nserial 1\nexpires 1800000001\n", 0 },
+		{ "dray keys 1\nserial 1\nexpires 1800000001\nworker " A " w", -EBADMSG },
 		{ "dray keys 2\nserial 1\nexpires 1800000001\n", -EPROTONOSUPPORT },
 		{ "dray key\nserial 1\nexpires 1800000001\n", -EBADMSG },
 		{ "dray keys 1\nserial 0\nexpires 1800000001\n", -EBADMSG },

@@ -1,4 +1,4 @@
-/* Whether text from a worker may be shown on a terminal.
+/* Whether text from a worker, or from a shared cache, may be shown on a terminal.
  *
  * It holds no control character but newline, tab and the colours that rustc makes, and nothing that
  * hides: no other colour, no character without a width. rustc shows C0
@@ -7,8 +7,8 @@
  * (rustc_errors::emitter::OUTPUT_REPLACEMENTS). A macro prints what it likes. So honest text may
  * have such characters, and what has is left to the compiler here, which prints it as without dray.
  */
-#ifndef DRAY_CLIENT_DISPATCH_PLAIN_TEXT_H
-#define DRAY_CLIENT_DISPATCH_PLAIN_TEXT_H
+#ifndef DRAY_RUSTC_PLAIN_TEXT_H
+#define DRAY_RUSTC_PLAIN_TEXT_H
 
 #include "common/base.h"
 

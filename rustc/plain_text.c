@@ -2,7 +2,7 @@
  * text is not plain. */
 #include "config.h"
 
-#include "client/dispatch/plain_text.h"
+#include "rustc/plain_text.h"
 
 #define ESCAPE 0x1b
 #define NUMBERS_MAX 8
