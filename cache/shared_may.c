@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 
 #include "cache/attributes.h"
 #include "cache/variables.h"
@@ -68,10 +69,17 @@ no(char **ret_why, const char *what, const char *name)
 
 /* ---- form */
 
+/* Behind a mark a path goes on with a '/' or without one. */
 static bool
 is_place(const char *name)
 {
-	return input_is_marked(name) ? !name[1] || path_is_normal(name + 1) : path_is_normal(name);
+	char path[PATH_MAX];
+
+	if (!input_is_marked(name))
+		return path_is_normal(name);
+	name++;
+	return snprintf(path, sizeof(path), "/%s", name + (*name == '/')) < (int)sizeof(path) &&
+	       path_is_normal(path);
 }
 
 /* What the kernel says there may have no end, or make its reader wait. */

@@ -46,9 +46,8 @@ is_all_its_own(const struct cached *c, const struct strv *temporaries)
 
 /* ---- putting in place */
 
-/* The reverse of hide_link (cached_parts.c). */
-static int
-show_link(const struct cached *c, const struct buf *link, struct buf *to)
+int
+cached_show_link(const struct cached *c, const struct buf *link, struct buf *to)
 {
 	_cleanup_(buf_done) struct buf own = BUF_INIT;
 	int r;
@@ -73,7 +72,7 @@ stage_links(struct cached *c, struct ledger *ret, struct strv *listed)
 
 		if (asprintf(&path, "%s/link-%u", ret->staging, i) < 0)
 			path = NULL;
-		r = path ? show_link(c, &res->links[i], &b) : -ENOMEM;
+		r = path ? cached_show_link(c, &res->links[i], &b) : -ENOMEM;
 		if (r == 0)
 			r = link_call_parse(b.p, b.n, c->out_dir, c->in.call, &l);
 		if (r == 0 && l.temporaries.n > 0)

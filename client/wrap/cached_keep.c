@@ -28,14 +28,17 @@ extern char **environ;
 /* ---- how it is to be traced */
 
 /* What the toolchain's id speaks of, and no more: a sysroot may be /usr. */
-static int
-find_known(struct cached *c)
+int
+cached_find_known(struct cached *c)
 {
 	static const char *const parts[] = { "lib", "bin" };
 	_cleanup_(strv_done) struct strv files = STRV_INIT;
 	const struct toolchain *t = &c->tc;
 	const char *target = call_target_is_file(c->in.call) ? NULL : c->in.call->target;
-	int r = toolchain_list_own_files(t, target, &files);
+	int r = c->known.n ? 0 : toolchain_list_own_files(t, target, &files);
+
+	if (r < 0 || c->known.n)
+		return r;
 
 	/* of these two all is in the id */
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
@@ -72,7 +75,7 @@ cached_add_writable(const struct cached *c, struct strv *to)
 static int
 add_options(struct cached *c)
 {
-	int r = find_known(c);
+	int r = cached_find_known(c);
 
 	for (size_t i = 0; r == 0 && i < c->known.n; i++)
 		r = strv_addf(&c->trace_options, "--toolchain=%s", c->known.v[i]);
@@ -272,11 +275,9 @@ check_dep_info(struct cached *c, const struct depinfo *d, const struct inputs *i
 {
 	const struct crosscheck check = { inputs, &c->place, c->cwd, &c->known };
 	_cleanup_(freep) char *lacks = NULL;
-	int r = 0;
-
 	/* a unit that the farm made was not traced here */
-	if (c->known.n == 0)
-		r = find_known(c);
+	int r = cached_find_known(c);
+
 	if (r == 0)
 		r = crosscheck_files(&check, &d->files, &lacks);
 	if (lacks)

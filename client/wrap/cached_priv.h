@@ -84,6 +84,8 @@ int cached_look_for_names(struct cached *c, const struct result *res, const char
 int cached_keep_as_is(struct cached *c, const struct buf *text, struct buf *to);
 /* The reverse of cached_hide. 0 or -ENOMEM. */
 int cached_show(const struct cached *c, const struct buf *text, struct buf *to);
+/* The same of a call of the linker (hide_link in cached_parts.c). 0 or -ENOMEM. */
+int cached_show_link(const struct cached *c, const struct buf *link, struct buf *to);
 /* The same as cached_hide for a text that must hold for any place; -EBADMSG: it does not. */
 int cached_hide_place(struct cached *c, const struct buf *text, struct buf *to);
 /* Whether a file's bytes contain the path of this target directory, or, of a mapped unit, of the
@@ -117,6 +119,11 @@ int cached_look_for_pieces(
 int cached_add_places(const struct cached *c, struct result *res);
 /* 0 or -errno. */
 int cached_bundle_key(struct cached *c);
+/* stranger_check of a result from a shared cache. links: a publisher sealed it. 0; -EPERM: it is
+ * not to be put in place, and *ret_why says why (the caller frees it); -ENOMEM. */
+int cached_check_stranger(struct cached *c, const struct result *res, bool links, char **ret_why);
+/* Finds what the toolchain's id speaks for, unless that is known. 0 or -errno. */
+int cached_find_known(struct cached *c);
 /* Whether nothing is known against the worker that made it (distrust.h). */
 bool cached_is_believed(const struct cached *c, const struct result *res);
 /* What a worker calls this unit (cache/job_key.h). 0 or -errno. */

@@ -122,7 +122,7 @@ check_link(const struct stranger *s, const struct buf *link, char **ret_why)
 {
 	_cleanup_(link_call_done) struct link_call l = { 0 };
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int k = s->show(s->arg, link, &b);
+	int k = s->show_link(s->arg, link, &b);
 
 	if (k == 0)
 		k = link_call_parse(b.p, b.n, s->place->out_dir, s->call, &l);
@@ -152,12 +152,36 @@ check_bundle(const struct stranger *s, const struct result *r, char **ret_why)
 
 /* ---- texts */
 
+/* One line, with its end. */
+typedef int (*line_fn)(const struct stranger *s, const struct result *r, const char *line, size_t n,
+	char **ret_why);
+
 static int
-check_plain(const struct buf *text, char **ret_why)
+each_line(const struct stranger *s, const struct result *r, const struct buf *text, line_fn fn,
+	char **ret_why)
+{
+	const char *p = (const char *)text->p, *end = p + text->n;
+	int k = 0;
+
+	while (k == 0 && p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t n = nl ? (size_t)(nl - p) + 1 : (size_t)(end - p);
+
+		k = fn(s, r, p, n, ret_why);
+		p += n;
+	}
+	return k;
+}
+
+static int
+check_plain(const struct stranger *s, const struct result *r, const char *line, size_t n,
+	char **ret_why)
 {
 	uint32_t c = 0;
 
-	if (text->n == 0 || plain_text(text->p, text->n, &c))
+	(void)s;
+	(void)r;
+	if (plain_text(line, n, &c))
 		return 0;
 	return c == UINT32_MAX ? why_set(ret_why, -EPERM, "its text is no UTF-8")
 			       : why_set(ret_why, -EPERM,
@@ -166,19 +190,16 @@ check_plain(const struct buf *text, char **ret_why)
 
 /* Of a compile: cargo passes it on, and has lines of its own there, of JSON, for programs. */
 static int
-check_stdout(const struct buf *text, char **ret_why)
+check_stdout(const struct stranger *s, const struct result *r, const char *line, size_t n,
+	char **ret_why)
 {
-	const char *p = (const char *)text->p, *end = p + text->n;
+	size_t blank = 0;
 
-	while (p < end) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-
-		if (p[strspn(p, " \t")] == '{')
-			return why_set(
-				ret_why, -EPERM, "its standard output may be taken for cargo's");
-		p = nl ? nl + 1 : end;
-	}
-	return 0;
+	while (blank < n && (line[blank] == ' ' || line[blank] == '\t'))
+		blank++;
+	if (blank < n && line[blank] == '{')
+		return why_set(ret_why, -EPERM, "its standard output may be taken for cargo's");
+	return check_plain(s, r, line, n, ret_why);
 }
 
 /* By these lines cargo knows what is there, and starts what depends on it. */
@@ -208,55 +229,42 @@ check_artifact(
 }
 
 static int
-check_artifacts(
-	const struct stranger *s, const struct result *r, const struct buf *text, char **ret_why)
+check_stderr(const struct stranger *s, const struct result *r, const char *line, size_t n,
+	char **ret_why)
 {
-	const char *p = (const char *)text->p, *end = p + text->n;
-	int k = 0;
+	struct artifact a = ARTIFACT_INIT;
+	int k = check_plain(s, r, line, n, ret_why);
 
-	while (k == 0 && p < end) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t n = (size_t)((nl ? nl : end) - p);
-		struct artifact a = ARTIFACT_INIT;
-
-		k = artifact_parse_any(p, n, &a);
-		if (k == 0)
-			k = check_artifact(s, r, &a, ret_why);
-		else if (k == -EBADMSG || k == -EILSEQ)
-			k = why_set(ret_why, -EPERM, "its text may be taken for JSON");
-		else if (k == -ENOENT)
-			k = 0;
-		artifact_done(&a);
-		p += n + 1;
-	}
-	return k;
+	if (k < 0 || !s->call || !s->call->json)
+		return k;
+	k = artifact_parse_any(line, n - (line[n - 1] == '\n'), &a);
+	if (k == 0)
+		k = check_artifact(s, r, &a, ret_why);
+	else if (k == -EBADMSG || k == -EILSEQ)
+		k = why_set(ret_why, -EPERM, "its text may be taken for JSON");
+	artifact_done(&a);
+	return k == -ENOENT ? 0 : k;
 }
 
 static int
-check_stderr(
-	const struct stranger *s, const struct result *r, const struct buf *text, char **ret_why)
+check_text(const struct stranger *s, const struct result *r, const struct buf *text, line_fn fn,
+	char **ret_why)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int k = s->show(s->arg, text, &b);
 
-	if (k == 0)
-		k = check_plain(&b, ret_why);
-	return k == 0 && s->call && s->call->json ? check_artifacts(s, r, &b, ret_why) : k;
+	return k < 0 ? k : each_line(s, r, &b, fn, ret_why);
 }
 
 static int
 check_texts(const struct stranger *s, const struct result *r, char **ret_why)
 {
-	_cleanup_(buf_done) struct buf out = BUF_INIT;
-	int k = s->show(s->arg, &r->out, &out);
+	/* a script says there what cargo is to do */
+	int k = check_text(s, r, &r->out, s->call ? check_stdout : check_plain, ret_why);
 
 	if (k == 0)
-		k = check_plain(&out, ret_why);
-	if (k == 0 && s->call)
-		k = check_stdout(&out, ret_why);
-	if (k == 0)
-		k = check_stderr(s, r, &r->err, ret_why);
-	return k < 0 ? k : check_stderr(s, r, &r->tail, ret_why);
+		k = check_text(s, r, &r->err, check_stderr, ret_why);
+	return k < 0 ? k : check_text(s, r, &r->tail, check_stderr, ret_why);
 }
 
 /* The one failure that is kept (cached_is_final). */

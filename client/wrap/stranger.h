@@ -22,7 +22,7 @@ struct stranger {
 	const char *cwd;
 	const struct strv *known; /* of a call: what the toolchain's id speaks for (crosscheck.h) */
 	bool links; /* its producer may have linked it: a publisher; a worker's is linked here */
-	stranger_show_fn show;
+	stranger_show_fn show, show_link; /* a text; a call of the linker */
 	const void *arg;
 };
 
