@@ -1,4 +1,5 @@
-/* A far place by hand: PLACE=URL place [TMP-DIR]
+/* A far place by hand: PLACE=URL place [TMP-DIR]. Or a chain of them: a list with a comma or a
+ * blank in it (chain/list.h), with PLACE_BUDGET.
  *
  * The URL is in the environment, where other users do not see its password. Commands come as lines;
  * each is begun as it comes, and said a line about when it is answered:
@@ -13,6 +14,9 @@
  *   many-get N SIZE     gets them, all at once; one line
  *   wait                what follows is read when all before are answered
  *   why                 why TEXT
+ *   limit MS            of a chain's requests from now on
+ *   build               a chain's next build
+ *   stats               of a chain: a line for each place
  *
  * An error: COMMAND NAME error ENOENT. Times are ms since the line was read, at the end of each.
  * Ends with the lines, when all are answered. */
@@ -28,11 +32,13 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"
+#include "store/chain/chain.h"
 #include "store/place.h"
 
 static struct store *store;
 static uint64_t max = UINT64_MAX;
-static unsigned open_requests;
+static unsigned open_requests, limit;
+static bool is_chain;
 static bool reading = true;
 
 struct request {
@@ -129,6 +135,24 @@ new_request(const char *command, const char *name, const char *to)
 	return q;
 }
 
+static void
+do_has(enum store_kind kind, const struct digest *d, struct request *q)
+{
+	if (is_chain)
+		chain_has_within(store, kind, d, limit, done, q);
+	else
+		store_has(store, kind, d, done, q);
+}
+
+static void
+do_get(enum store_kind kind, const struct digest *d, struct request *q)
+{
+	if (is_chain)
+		chain_get_within(store, kind, d, max, limit, done, q);
+	else
+		store_get(store, kind, d, max, done, q);
+}
+
 /* Content that is its own. */
 static void
 fill(uint8_t *p, size_t n, unsigned seed)
@@ -170,10 +194,42 @@ do_many(const char *command, unsigned n, size_t size)
 		} else {
 			if (digest_bytes(p, size, &d) < 0)
 				abort();
-			store_get(store, STORE_BLOB, &d, max, done, q);
+			do_get(STORE_BLOB, &d, q);
 		}
 	}
 	free(p);
+}
+
+static void
+say_stats(void)
+{
+	struct chain_stats st;
+
+	for (size_t i = 0; is_chain && chain_get_stats(store, i, &st) == 0; i++)
+		printf("stats %zu hits %llu misses %llu errors %llu late %llu alone %llu puts %llu "
+		       "there %llu in %llu out %llu%s%s %s\n",
+			i, (unsigned long long)st.hits, (unsigned long long)st.misses,
+			(unsigned long long)st.errors, (unsigned long long)st.late,
+			(unsigned long long)st.left_alone, (unsigned long long)st.puts,
+			(unsigned long long)st.there, (unsigned long long)st.bytes_in,
+			(unsigned long long)st.bytes_out, st.read_only ? " ro" : "",
+			st.open ? " open" : "", st.name);
+}
+
+static int
+open_chain(const char *text, const char *tmp, char **ret_why)
+{
+	const char *budget = getenv("PLACE_BUDGET");
+	const struct chain_in in = { .tmp = tmp,
+		.budget = budget != NULL ? strtoull(budget, NULL, 10) : 0 };
+	struct chain_list l = { .n = 0 };
+	int r = chain_list_parse(text, &l, ret_why);
+
+	if (r == 0)
+		r = chain_open(&l, &in, &store, ret_why);
+	chain_list_done(&l);
+	is_chain = true;
+	return r;
 }
 
 static void
@@ -220,14 +276,20 @@ do_line(char *line)
 		do_many(words[0], (unsigned)atoi(words[1]), (size_t)atoll(words[2]));
 	} else if (streq(words[0], "wait")) {
 		reading = false;
+	} else if (streq(words[0], "limit") && n == 2) {
+		limit = (unsigned)atoi(words[1]);
+	} else if (streq(words[0], "build") && is_chain) {
+		chain_begin_build(store);
+	} else if (streq(words[0], "stats")) {
+		say_stats();
 	} else if (streq(words[0], "why")) {
 		printf("why %s\n", store_why(store));
 	} else if (n < 2 || digest_parse(words[1], &d) < 0) {
 		printf("? %s\n", words[0]);
 	} else if (starts_with(words[0], "has")) {
-		store_has(store, kind, &d, done, new_request(words[0], words[1], NULL));
+		do_has(kind, &d, new_request(words[0], words[1], NULL));
 	} else if (starts_with(words[0], "get") && n == 3) {
-		store_get(store, kind, &d, max, done, new_request(words[0], words[1], words[2]));
+		do_get(kind, &d, new_request(words[0], words[1], words[2]));
 	} else if (streq(words[0], "put-entry") && n == 3) {
 		do_put_entry(&d, words[1], words[2]);
 	} else {
@@ -274,7 +336,10 @@ main(int argc, char **argv)
 	int r;
 
 	log_init(argv[0], LOG_LEVEL_NONE);
-	r = url == NULL ? -EINVAL : place_open(url, &i, &store, &why);
+	if (url != NULL && strpbrk(url, ", ") != NULL)
+		r = open_chain(url, i.tmp, &why);
+	else
+		r = url == NULL ? -EINVAL : place_open(url, &i, &store, &why);
 	if (r < 0) {
 		printf("open error %s: %s\n", strerrorname_np(-r), why != NULL ? why : "");
 		return 1;
@@ -288,7 +353,7 @@ main(int argc, char **argv)
 		begin_lines(&in);
 		if (!reading && open_requests == 0)
 			continue;
-		if (!more && open_requests == 0)
+		if (!more && open_requests == 0 && (!is_chain || chain_is_idle(store)))
 			break;
 		if (more && reading)
 			p[0].fd = 0;
