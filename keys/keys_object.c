@@ -6,13 +6,18 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "common/fs.h"
+#include "common/lines.h"
 #include "keys/keys_priv.h"
 #include "keys/trust.h"
 
 #define FORMAT "dray keys 1"
 #define FORMAT_BEGIN "dray keys "
+#define SEEN_MAX (1 << 20) /* ten thousand changes */
 #define LAST_LINE (sizeof("signature ") - 1 + 2 * SIGN_KEY_SIZE + 1 + 2 * SIGNATURE_SIZE + 1)
 
 int
@@ -32,18 +37,13 @@ signed_bytes(const void *text, size_t n, struct buf *ret)
 	return r < 0 ? r : buf_add(ret, text, n);
 }
 
-/* "<word> <number>": one way to write each number. */
+/* One way to write each number. */
 static bool
-take_number(struct file_span line, const char *word, uint64_t *ret)
+take_digits(struct file_span digits, uint64_t *ret)
 {
-	struct file_span digits;
 	uint64_t v = 0;
-	size_t n = strlen(word);
 
-	if (line.n < n + 2 || memcmp(line.p, word, n) != 0 || line.p[n] != ' ')
-		return false;
-	digits = (struct file_span){ line.p + n + 1, line.n - n - 1 };
-	if (digits.n > 19 || (digits.n > 1 && digits.p[0] == '0'))
+	if (digits.n == 0 || digits.n > 19 || (digits.n > 1 && digits.p[0] == '0'))
 		return false;
 	for (size_t i = 0; i < digits.n; i++) {
 		if (digits.p[i] < '0' || digits.p[i] > '9')
@@ -52,6 +52,16 @@ take_number(struct file_span line, const char *word, uint64_t *ret)
 	}
 	*ret = v;
 	return true;
+}
+
+/* "<word> <number>" */
+static bool
+take_number(struct file_span line, const char *word, uint64_t *ret)
+{
+	size_t n = strlen(word);
+
+	return line.n >= n + 2 && memcmp(line.p, word, n) == 0 && line.p[n] == ' ' &&
+	       take_digits((struct file_span){ line.p + n + 1, line.n - n - 1 }, ret);
 }
 
 /* The last line: who signed, and the signature. */
@@ -136,23 +146,88 @@ keys_object_peek(const void *p, size_t n, struct keys_object *ret)
 	return 0;
 }
 
+/* Whether it counts, whoever has it: its signature is right. */
+static int
+check_object(
+	const struct keys_object *o, const struct trust_keys *admins, uint64_t now_s, uint64_t last)
+{
+	const struct trust_key *admin = trust_keys_find(admins, o->admin);
+
+	if (!admin || admin->kind != TRUST_ADMIN || admin->revoked)
+		return -EKEYREJECTED;
+	if (o->serial < last)
+		return -ESTALE;
+	return o->expires_s <= now_s ? -EKEYEXPIRED : 0;
+}
+
 int
 keys_object_read(const void *p, size_t n, const struct trust_keys *admins, uint64_t now_s,
 	uint64_t last, struct keys_object *ret)
 {
 	_cleanup_(keys_object_done) struct keys_object o = { .serial = 0 };
-	const struct trust_key *admin;
 	int r = keys_object_peek(p, n, &o);
+
+	if (r == 0)
+		r = check_object(&o, admins, now_s, last);
+	if (r < 0)
+		return r;
+	*ret = o;
+	o.keys = (struct trust_keys){ NULL, 0 };
+	return 0;
+}
+
+/* The highest number that is remembered; 0: none is. A line that makes no sense is as good as none.
+ */
+static uint64_t
+last_seen(const char *path, const char *admin)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	uint64_t last = 0;
+	char *field[2], *end;
+
+	if (fs_read_file(path, SEEN_MAX, &b) < 0 || b.n == 0)
+		return 0;
+	for (char *line = (char *)b.p; (end = strchr(line, '\n')); line = end + 1) {
+		uint64_t v;
+
+		*end = '\0';
+		if (lines_split(line, field, ARRAY_LEN(field)) && streq(field[0], admin) &&
+			take_digits((struct file_span){ field[1], strlen(field[1]) }, &v))
+			last = MAX2(last, v);
+	}
+	return last;
+}
+
+static void
+note_seen(const char *path, const char *admin, uint64_t serial)
+{
+	char line[2 * SIGN_KEY_SIZE + 32];
+	struct stat st;
+	int n = snprintf(line, sizeof(line), "%s\t%" PRIu64 "\n", admin, serial);
+
+	if (stat(path, &st) < 0 || st.st_size < SEEN_MAX - n)
+		lines_append(path, line, (size_t)n);
+}
+
+int
+keys_object_take(const void *p, size_t n, const struct trust_keys *admins, uint64_t now_s,
+	const char *dir, struct keys_object *ret)
+{
+	_cleanup_(keys_object_done) struct keys_object o = { .serial = 0 };
+	_cleanup_(freep) char *path = path_join(dir, KEYS_SEEN_FILE);
+	char admin[2 * SIGN_KEY_SIZE + 1];
+	uint64_t last;
+	int r = path ? keys_object_peek(p, n, &o) : -ENOMEM;
 
 	if (r < 0)
 		return r;
-	admin = trust_keys_find(admins, o.admin);
-	if (!admin || admin->kind != TRUST_ADMIN || admin->revoked)
-		return -EKEYREJECTED;
-	if (o.serial < last)
-		return -ESTALE;
-	if (o.expires_s <= now_s)
-		return -EKEYEXPIRED;
+	keys_hex(o.admin, SIGN_KEY_SIZE, admin);
+	last = last_seen(path, admin);
+	r = check_object(&o, admins, now_s, last);
+	if (r < 0)
+		return r;
+	if (o.serial > last)
+		note_seen(path, admin, o.serial);
 	*ret = o;
 	o.keys = (struct trust_keys){ NULL, 0 };
 	return 0;

@@ -105,6 +105,12 @@ struct keys_object {
  * -EKEYEXPIRED; -ESTALE: its serial number is lower; -ENOMEM. *ret must be empty. */
 int keys_object_read(const void *p, size_t n, const struct trust_keys *admins, uint64_t now_s,
 	uint64_t last, struct keys_object *ret);
+/* The same with the highest serial number that is remembered for this admin in the directory, and
+ * remembers this one. Where that cannot be written, it is taken all the same. */
+int keys_object_take(const void *p, size_t n, const struct trust_keys *admins, uint64_t now_s,
+	const char *dir, struct keys_object *ret);
+#define KEYS_SEEN_FILE \
+	"keys-seen" /* a line a change: admin TAB serial number; the highest counts */
 /* The same without a look at who signed it, or when; the signature must be right. */
 int keys_object_peek(const void *p, size_t n, struct keys_object *ret);
 /* Makes one of a list, as text. *ret_line: as trust_keys_parse has it. 0; -EBADMSG: the list is

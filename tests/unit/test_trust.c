@@ -12,6 +12,7 @@
 
 #include "common/digest.h"
 #include "common/fs.h"
+#include "common/lines.h"
 #include "keys/trust.h"
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -182,6 +183,14 @@ read_as(const struct buf *b, const struct trust_keys *admins, uint64_t now, uint
 	return r;
 }
 
+static int
+take_as(const struct buf *b, const struct trust_keys *admins, const char *where)
+{
+	_cleanup_(keys_object_done) struct keys_object o = { .serial = 0 };
+
+	return keys_object_take(b->p, b->n, admins, NOW, where, &o);
+}
+
 static void
 test_an_object(void **state)
 {
@@ -307,6 +316,62 @@ test_odd_objects(void **state)
 	}
 }
 
+/* What was seen is remembered, for each admin. */
+static void
+test_taken(void **state)
+{
+	_cleanup_(trust_keys_done) struct trust_keys admins = { NULL, 0 }, both = { NULL, 0 };
+	_cleanup_(freep) char *dir = NULL, *seen = NULL, *nowhere = NULL;
+	struct buf v[3] = { BUF_INIT, BUF_INIT, BUF_INIT }, others = BUF_INIT;
+	char hex[DIGEST_HEX_SIZE];
+	unsigned line;
+
+	(void)state;
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-trust-", &dir), 0);
+	seen = path_join(dir, KEYS_SEEN_FILE);
+	nowhere = path_join(seen, "x");
+	for (unsigned i = 0; i < 3; i++)
+		sign(&admin, "worker " A "\n", 9 + i, i == 2 ? NOW : NOW + 1, &v[i]);
+	sign(&other, "worker " A "\n", 1, NOW + 1, &others);
+	name_admin(&admins, "admin", "");
+	hex_of(&other, hex);
+	{
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+		assert_int_equal(buf_addf(&b, "admin %s\n", hex), 0);
+		assert_int_equal(trust_keys_parse((const char *)b.p, b.n, &both, &line), 0);
+		assert_int_equal(trust_keys_add(&both, &admins), 0);
+	}
+	/* of whom nobody is told nothing is remembered */
+	assert_int_equal(take_as(&others, &admins, dir), -EKEYREJECTED);
+	/* nor of what has expired */
+	assert_int_equal(take_as(&v[2], &admins, dir), -EKEYEXPIRED);
+	assert_false(fs_exists(seen));
+	assert_int_equal(take_as(&v[0], &admins, dir), 0);
+	assert_int_equal(take_as(&v[0], &admins, dir), 0);
+	assert_int_equal(take_as(&v[1], &admins, dir), 0);
+	assert_int_equal(take_as(&v[0], &admins, dir), -ESTALE);
+	/* lines that make no sense, and lower ones, change nothing */
+	assert_true(lines_append(seen, "x\n\n", 3) > 0);
+	hex_of(&admin, hex);
+	{
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+		assert_int_equal(buf_addf(&b, "%s\t3\n%s\t99x\n", hex, hex), 0);
+		assert_true(lines_append(seen, b.p, b.n) > 0);
+	}
+	assert_int_equal(take_as(&v[0], &admins, dir), -ESTALE);
+	assert_int_equal(take_as(&v[1], &admins, dir), 0);
+	/* each admin counts for itself */
+	assert_int_equal(take_as(&others, &both, dir), 0);
+	/* where it cannot be remembered it is taken */
+	assert_int_equal(take_as(&v[0], &admins, nowhere), 0);
+	for (unsigned i = 0; i < 3; i++)
+		buf_done(&v[i]);
+	buf_done(&others);
+	assert_int_equal(fs_rm_rf(dir), 0);
+}
+
 static void
 test_not_signed(void **state)
 {
@@ -337,6 +402,7 @@ main(void)
 		cmocka_unit_test(test_who_signed_it),
 		cmocka_unit_test(test_tampered),
 		cmocka_unit_test(test_odd_objects),
+		cmocka_unit_test(test_taken),
 		cmocka_unit_test(test_not_signed),
 	};
 
