@@ -146,7 +146,7 @@ keys_object_peek(const void *p, size_t n, struct keys_object *ret)
 	return 0;
 }
 
-/* Whether it counts, whoever has it: its signature is right. */
+/* Whether one whose signature is right counts. */
 static int
 check_object(
 	const struct keys_object *o, const struct trust_keys *admins, uint64_t now_s, uint64_t last)
