@@ -64,7 +64,8 @@ int store_open(const struct store_type *type, const struct store_in *in, struct 
 void store_close(struct store *s); /* NULL is fine */
 void store_closep(struct store **s);
 
-/* Whether it is here: -ENOENT when it is not. Content is not looked at. */
+/* Whether it is here: -ENOENT when it is not. Content is not looked at. The size is 0 where a place
+ * does not tell. */
 void store_has(struct store *s, enum store_kind kind, const struct digest *name, store_done_fn done,
 	void *arg);
 /* Content of at most max bytes: what is larger is -EFBIG, and nothing of it is read. A blob is what

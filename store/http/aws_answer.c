@@ -135,7 +135,8 @@ aws_answer_xml(const void *text, size_t n, struct aws_key *ret)
 	_cleanup_(freep) char *token = element(text, n, "SessionToken", TOKEN_MAX);
 	_cleanup_(freep) char *expires = element(text, n, "Expiration", TIME_MAX);
 
-	return make_key(id, secret, token, expires, ret);
+	/* STS gives keys for a time only: an answer without a token was cut */
+	return token ? make_key(id, secret, token, expires, ret) : -EBADMSG;
 }
 
 static const char *

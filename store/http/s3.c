@@ -17,6 +17,10 @@
 #include "common/environ.h"
 #include "common/why.h"
 
+/* From 8.10 on libcurl sorts headers by their names when it signs: before, by whole lines, so that
+ * "x-amz-server-side-encryption-aws-kms-key-id" came before what it begins with (curl 14370). */
+#define CURL_SORTS_HEADERS 0x080a00
+
 #define SHA256_OF_NOTHING "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 struct s3 {
@@ -332,6 +336,11 @@ open_s3(const struct store_in *in, struct store **ret)
 		return r;
 	h->of_kind = s = calloc(1, sizeof(*s));
 	r = s ? set_s3(s, u, region) : -ENOMEM;
+	if (r == 0 && s->sse_key && web_curl_version(h->web) < CURL_SORTS_HEADERS)
+		r = why_set(in->ret_why, -ENOPKG,
+			"`sse_key` needs libcurl 8.10, since older ones sign its header wrongly: "
+			"set the key "
+			"as the bucket's default");
 	if (r < 0) {
 		http_close(&h->base);
 		return r;

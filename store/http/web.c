@@ -160,6 +160,12 @@ web_new(const struct web_in *in, struct web **ret, char **ret_why)
 	return 0;
 }
 
+unsigned
+web_curl_version(const struct web *w)
+{
+	return w->lib->curl_version_info(CURLVERSION_NOW)->version_num;
+}
+
 static void
 rearm(struct web *w)
 {

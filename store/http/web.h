@@ -32,6 +32,9 @@ int web_new(const struct web_in *in, struct web **ret, char **ret_why);
 /* Requests that are open are dropped and not answered. NULL is fine. */
 void web_free(struct web *w);
 
+/* libcurl's version, 0x075801 for 7.88.1. */
+unsigned web_curl_version(const struct web *w);
+
 enum web_method { WEB_GET, WEB_HEAD, WEB_PUT, WEB_POST, WEB_MKCOL };
 
 enum web_auth_kind { WEB_ANONYMOUS, WEB_BASIC, WEB_BEARER, WEB_AWS };

@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# Other servers for HTTP and S3, each as it is: WsgiDAV, s3s-fs, moto.
+# bats file_tags=long
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/places.bash"
+. "$BATS_TEST_DIRNAME/webs.bash"
+
+scenario_setup() {
+  unset http_proxy https_proxy all_proxy no_proxy HTTPS_PROXY ALL_PROXY NO_PROXY SSL_CERT_FILE
+  aws_clean
+  A=$WORK/a B=$WORK/b
+  echo 'some content' >"$A"
+  seq 1 200000 >"$B"
+  A_NAME=$(digest_of "$A")
+  B_NAME=$(digest_of "$B")
+  NONE=$(key none)
+}
+
+# $1: the URL; $2: what a second put of the same says: 1 where the server makes only what is not there.
+does_all() {
+  rm -f "$WORK/back" "$WORK/back-b" "$WORK/entry"
+  echo first >"$WORK/entry-1"
+  echo second >"$WORK/entry-2"
+  place "$1" <<END
+has $A_NAME
+wait
+put $A
+put $B
+wait
+put $A
+has $A_NAME
+get $A_NAME $WORK/back
+get $B_NAME $WORK/back-b
+get $NONE $WORK/none
+put-entry $NONE $WORK/entry-1
+wait
+put-entry $NONE $WORK/entry-2
+wait
+get-entry $NONE $WORK/entry
+many 40 3000
+wait
+many-get 40 3000
+END
+  said "^has $A_NAME error ENOENT"
+  said "^put 0 $A_NAME 13"
+  said "^put $2 $A_NAME 13"
+  said "^has $A_NAME 0"
+  said "^get $NONE error ENOENT"
+  said '^many failed 0'
+  said '^many-get failed 0 there 0 bytes 120000'
+  cmp "$A" "$WORK/back"
+  cmp "$B" "$WORK/back-b"
+  cmp "$WORK/entry-2" "$WORK/entry"
+}
+
+@test "WsgiDAV: directories, passwords; what it cut counts as not there" {
+  local port wsgidav object
+  port=$(free_port)
+  wsgidav=$(python_tool wsgidav wsgidav cheroot)
+  mkdir -p "$FARM/dav"
+  cat >"$FARM/wsgidav.yaml" <<END
+host: 127.0.0.1
+port: $port
+provider_mapping: {"/": "$FARM/dav"}
+simple_dc: {user_mapping: {"*": {"user": {"password": "s3cret"}}}}
+http_authenticator: {accept_basic: true, accept_digest: false, default_to_digest: false}
+END
+  begin wsgidav "$port" "$wsgidav" --config "$FARM/wsgidav.yaml"
+  does_all "http://user:s3cret@127.0.0.1:$port/team/a%20b" '[01]'
+  place "http://user:wrong@127.0.0.1:$port/team/a%20b" <<END
+get $A_NAME $WORK/none
+put $A
+END
+  said '^get .* error ENOENT'
+  said '^put .* error EACCES'
+  # as a put that was cut leaves it
+  object="$FARM/dav/team/a b/v1/blobs/${B_NAME:0:2}/$B_NAME"
+  truncate -s -100 "$object"
+  place "http://user:s3cret@127.0.0.1:$port/team/a%20b" <<END
+get $B_NAME $WORK/none
+END
+  said '^get .* error EBADMSG'
+  fails grep -rqF s3cret "$LOGS/place"
+}
+
+@test "s3s-fs: signatures are checked; a wrong key" {
+  local port s3s
+  port=$(free_port)
+  s3s=$(cargo_tool s3s-fs 0.14.1 s3s-fs --features binary)
+  mkdir -p "$FARM/s3s/bucket"
+  begin s3s "$port" "$s3s" --access-key AKID --secret-key SECRET-1 --host 127.0.0.1 --port "$port" "$FARM/s3s"
+  export AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=SECRET-1
+  does_all "s3://bucket/team?endpoint=http://127.0.0.1:$port" '[01]'
+  does_all "s3://bucket/a%20b%2B%3D%40:()*!,/%C3%A4?endpoint=http://127.0.0.1:$port&sse=AES256" '[01]'
+  AWS_SECRET_ACCESS_KEY=SECRET-2 place "s3://bucket/team?endpoint=http://127.0.0.1:$port" <<END
+get $A_NAME $WORK/none
+put $A
+wait
+why
+END
+  said '^get .* error ENOENT'
+  said '^put .* error EACCES'
+  said '^why .* 403 SignatureDoesNotMatch'
+  fails grep -qE 'SECRET-[12]' "$LOGS/place"
+}
+
+@test "moto: what is there stays; a bucket of another region" {
+  local port moto
+  port=$(free_port)
+  moto=$(python_tool moto moto_server 'moto[server]')
+  begin moto "$port" "$moto" -H 127.0.0.1 -p "$port"
+  curl -sf --max-time 30 -X PUT "http://127.0.0.1:$port/bucket" >/dev/null
+  export AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=SECRET-1
+  does_all "s3://bucket/team?endpoint=http://127.0.0.1:$port&sse=AES256&storage_class=STANDARD_IA" 1
+}

