@@ -96,6 +96,18 @@ server_send_number(struct server *s, struct peer *p, uint32_t number, enum wire_
 	peer_doom(s, p);
 }
 
+void
+server_waste(struct server *s, const struct wire_peer *wire)
+{
+	unsigned ms = door_waste(s->door, wire->curve, s->now);
+
+	if (ms == 0)
+		return;
+	log_throttled(&s->crowd, 5, "key=%s says too much that is of no use; it is held back",
+		wire->curve);
+	monitor_hold(s->monitor, wire, ms, s->now);
+}
+
 /* Ends all that a peer has here, but keeps the peer itself, so that its messages can be ignored. */
 static void
 drop(struct server *s, struct peer *p)
@@ -116,6 +128,7 @@ server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dr
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	server_waste(s, wire);
 	log_throttled(&s->bad_peer, 10, "peer refused: key=%s role=%s: %s",
 		wire->curve[0] ? wire->curve : "-", p ? role_name(p->role) : "-", text);
 	dray__refused__init(&refused);
@@ -147,5 +160,7 @@ send_denied(
 	denied.verdict = verdict;
 	denied.text = text_copy;
 	log_debug("job=%s denied: %s", job_copy, text_copy);
+	if (verdict == DRAY__VERDICT__VERDICT_QUEUE_FULL)
+		server_waste(s, &p->wire);
 	server_send(s, p, WIRE_JOB_DENIED, &denied.base);
 }

@@ -183,8 +183,10 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 	const struct handler_row *row;
 	enum admit admit;
 
-	if (state == ADMIT_DROPPED || (p && p->doomed))
+	if (state == ADMIT_DROPPED || (p && p->doomed)) {
+		server_waste(s, from);
 		return;
+	}
 	if (err < 0) {
 		refuse_undecoded(s, from, p, err);
 		return;

@@ -365,7 +365,7 @@ server_run(struct server *s)
 		}
 		if (!more)
 			take_departures(s);
-		monitor_look(s->monitor, s->now);
+		monitor_look(s->monitor, !more, s->now);
 		tick(s, !more);
 	}
 	flush(s);

@@ -108,6 +108,8 @@ uint64_t server_time(const struct server *s);
 /* Tells the peer why, logs it (throttled), and ignores the peer from then on. */
 void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p,
 	Dray__Verdict verdict, const char *fmt, ...) _printf_(5, 6);
+/* A message of that peer was of no use (door_waste). */
+void server_waste(struct server *s, const struct wire_peer *wire);
 /* A copy that is safe for a log line or a terminal: no control characters, at most size - 1 bytes.
  */
 const char *clean_text(const char *text, char *out, size_t size);

@@ -120,6 +120,7 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 
 	if (!door_take_request(s->door, from->curve, s->now)) {
 		log_throttled(&s->crowd, 5, "key=%s asks for the status too often", from->curve);
+		server_waste(s, from);
 		rows_free(rows, 0);
 		return;
 	}

@@ -22,6 +22,8 @@ struct door_key {
 	char curve[CURVE_KEY_SIZE];
 	unsigned connections, unread;
 	struct bucket handshakes, requests;
+	struct bucket
+		useful; /* what is left of the messages that may be of no use; below 0: a debt */
 	uint64_t stranger_ms, seen_ms; /* first and last seen without a name; 0: never */
 	uint64_t named_ms;	       /* named last; 0: never */
 	enum role role;
@@ -116,6 +118,7 @@ get(struct door *d, const char *curve)
 		memcpy(k->curve, curve, strlen(curve) + 1);
 		k->handshakes.left = DOOR_HANDSHAKES;
 		k->requests.left = DOOR_REQUESTS;
+		k->useful.left = DOOR_WASTE;
 		table_put(&d->keys, &k->node, hash(d, curve));
 	}
 	if (k)
@@ -123,12 +126,18 @@ get(struct door *d, const char *curve)
 	return k;
 }
 
-static bool
-take(struct bucket *b, double most, double per_s, uint64_t now)
+static void
+fill(struct bucket *b, double most, double per_s, uint64_t now)
 {
 	if (b->at_ms && now > b->at_ms)
 		b->left = MIN2(most, b->left + (double)(now - b->at_ms) * per_s / 1000);
 	b->at_ms = now;
+}
+
+static bool
+take(struct bucket *b, double most, double per_s, uint64_t now)
+{
+	fill(b, most, per_s, now);
 	if (b->left < 1)
 		return false;
 	b->left--;
@@ -220,6 +229,19 @@ door_take_request(struct door *d, const char *curve, uint64_t now)
 	struct door_key *k = *curve ? get(d, curve) : NULL;
 
 	return !*curve || (k && take(&k->requests, DOOR_REQUESTS, DOOR_REQUESTS_PER_S, now));
+}
+
+unsigned
+door_waste(struct door *d, const char *curve, uint64_t now)
+{
+	struct door_key *k = *curve ? get(d, curve) : NULL;
+
+	if (!k)
+		return 0;
+	fill(&k->useful, DOOR_WASTE, DOOR_WASTE_PER_S, now);
+	k->useful.left = MAX2(
+		k->useful.left - 1, -(double)DOOR_HOLD_MAX_MS / 1000 * DOOR_WASTE_PER_S);
+	return k->useful.left >= 0 ? 0 : (unsigned)(-k->useful.left * 1000 / DOOR_WASTE_PER_S);
 }
 
 unsigned

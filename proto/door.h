@@ -15,9 +15,12 @@
 #define DOOR_HANDSHAKES_PER_S 128
 #define DOOR_REQUESTS 64 /* for the status, likewise */
 #define DOOR_REQUESTS_PER_S 16
-#define DOOR_STRANGER_MS 5000 /* how long a key that is not named is put off */
-#define DOOR_NAMED_MS 600000  /* how long a name holds */
-#define DOOR_KEYS_MAX 65536   /* that are remembered */
+#define DOOR_WASTE 512 /* messages of no use, likewise */
+#define DOOR_WASTE_PER_S 64
+#define DOOR_HOLD_MAX_MS 10000 /* the longest time that a connection is held back for them */
+#define DOOR_STRANGER_MS 5000  /* how long a key that is not named is put off */
+#define DOOR_NAMED_MS 600000   /* how long a name holds */
+#define DOOR_KEYS_MAX 65536    /* that are remembered */
 
 struct door;
 struct door_key;
@@ -40,6 +43,10 @@ bool door_enter(struct door *d, const char *curve, uint64_t now);
 void door_leave(struct door *d, const char *curve);
 /* A request that costs more than it looks. False: too many. */
 bool door_take_request(struct door *d, const char *curve, uint64_t now);
+/* A message that was of no use: it came too often, or where it means nothing. Returns for how many
+ * ms nothing more should be read of the connection that it came on (monitor_hold): as long as the
+ * key has said more of these than it may; 0: it goes on. */
+unsigned door_waste(struct door *d, const char *curve, uint64_t now);
 /* What was sent to that key, and not read, as far as its caller knows: a worker counts chunks that
  * were not acknowledged, a coordinator bytes. By how much it changes; the sum. */
 unsigned door_unread(struct door *d, const char *curve, int change);

@@ -19,6 +19,8 @@
 #define IPV4_SOURCE 12
 #define IPV6_SOURCE 8
 #define IPV6_VERSION 0x60
+#define GATE_OWED_MAX \
+	(GATE_DEBT_MAX + GATE_DEBT_MAX / 2) /* no debt is larger: 16 s, and it is open */
 #define CODE_MAX (16 + 5 * GATE_ADDRESSES)
 #define PASS 0xffffffffu
 
@@ -214,9 +216,15 @@ make_room(struct gate *g, uint64_t now)
 void
 gate_came(struct gate *g, const struct gate_address *a, uint64_t now)
 {
+	gate_left(g, a, 1, now);
+}
+
+void
+gate_left(struct gate *g, const struct gate_address *a, unsigned n, uint64_t now)
+{
 	struct debtor *d;
 
-	if (a->family == 0)
+	if (a->family == 0 || n == 0)
 		return;
 	d = find(g, a);
 	if (!d) {
@@ -229,7 +237,7 @@ gate_came(struct gate *g, const struct gate_address *a, uint64_t now)
 			set_filter(g);
 	}
 	settle(d, now);
-	d->debt++;
+	d->debt = MIN2(d->debt + n, (double)GATE_OWED_MAX);
 	if (d->debt <= GATE_DEBT_MAX || d->shut)
 		return;
 	d->shut = true;

@@ -30,6 +30,10 @@ void gate_free(struct gate *g); /* opens nothing: the socket is about to end */
 /* A connection from there was accepted, or has said its first word. */
 void gate_came(struct gate *g, const struct gate_address *a, uint64_t now);
 void gate_spoke(struct gate *g, const struct gate_address *a, uint64_t now);
+/* A connection from there has ended, or was ended, and so many times GATE_LEFT bytes of it were
+ * waiting. */
+#define GATE_LEFT (64u * 1024)
+void gate_left(struct gate *g, const struct gate_address *a, unsigned n, uint64_t now);
 void gate_step(struct gate *g, uint64_t now); /* opens it to those that owe little again */
 bool gate_is_shut(const struct gate *g, const struct gate_address *a);
 /* Whose connection that is; family 0: not TCP, or it is gone. */

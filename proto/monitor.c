@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
+#include "proto/brake.h"
 #include "proto/gate.h"
 #include "proto/socket.h"
 
@@ -41,6 +42,7 @@
 #define LOOK_SHARE 20
 #define HELD_LEAST (64u * 1024) /* below it nobody is cut */
 #define QUIET_MS 250
+#define HOLD_MS 200	 /* the other kernel tries again 200 ms after it, at the earliest */
 #define MESSAGE_COST 200 /* of memory, beside its bytes */
 #define LEAST_MESSAGE 32 /* none is shorter as it comes, encrypted */
 #define COUNT_LATELY 64
@@ -58,6 +60,8 @@ struct slot {
 	uint64_t got;	  /* bytes that came, as the kernel counts them */
 	uint64_t taken;	  /* of them, those in messages that were taken */
 	uint64_t took_ms; /* the look before the last of these */
+	uint64_t held;	  /* as held_by said at the last look */
+	uint64_t hold_ms; /* until when it is held back; 0: it is not */
 	uint64_t size;	  /* bytes of the messages that were taken lately, */
 	uint64_t count;	  /* and how many they were */
 	struct gate_address from;
@@ -79,6 +83,7 @@ struct monitor {
 	unsigned n_silent, silent_max;
 	uint64_t look_ms, looked_ms; /* the next look, and the last */
 	uint64_t held_max;
+	uint64_t left; /* what connections that have ended held, as far as it was not taken since */
 	struct gate *gate; /* of a TCP socket that was watched before it listened */
 };
 
@@ -334,6 +339,16 @@ came(struct monitor *w, struct slot *s, int fd)
 		gate_came(w->gate, &s->from, clock_mono_ms());
 }
 
+/* Its whole messages wait in libzmq still, and others would come behind them if it came back. A
+ * client that is killed in the middle of something owes nothing for that. */
+static void
+went(struct monitor *w, struct slot *s)
+{
+	w->left += s->held;
+	if (w->gate && w->left > w->held_max / 2)
+		gate_left(w->gate, &s->from, (unsigned)(s->held / GATE_LEFT), clock_mono_ms());
+}
+
 static void
 apply_router_event(struct monitor *w, const struct raw_event *e)
 {
@@ -348,7 +363,10 @@ apply_router_event(struct monitor *w, const struct raw_event *e)
 		return;
 	if (s->noted)
 		report_gone(w, s, &s->peer);
+	if (s->state == FD_OPEN)
+		went(w, s);
 	s->noted = false;
+	s->held = s->hold_ms = 0;
 	s->seen_ms = s->end_ms = s->got = s->taken = s->took_ms = s->size = s->count = 0;
 	s->state = e->event == ZMQ_EVENT_ACCEPTED ? FD_OPEN : FD_CLOSED;
 	silent_remove(w, s);
@@ -405,8 +423,10 @@ monitor_took(struct monitor *w, const struct wire_peer *peer, size_t bytes)
 {
 	struct slot *s = w->router ? slot_of(w, peer->fd) : NULL;
 
-	if (!s || !s->noted || !wire_peer_eq(&s->peer, peer))
+	if (!s || !s->noted || !wire_peer_eq(&s->peer, peer)) {
+		w->left -= MIN2(w->left, bytes + MESSAGE_COST);
 		return;
+	}
 	s->taken += bytes;
 	s->took_ms = w->looked_ms;
 	s->size += bytes;
@@ -416,17 +436,49 @@ monitor_took(struct monitor *w, const struct wire_peer *peer, size_t bytes)
 	s->count /= 2;
 }
 
+static void
+hold(struct slot *s, int fd, uint64_t until)
+{
+	if (s->from.family == 0 || until <= s->hold_ms || (!s->hold_ms && brake_set(fd, 1) < 0))
+		return;
+	s->hold_ms = until;
+}
+
+/* The descriptor is libzmq's: a moment later it may be another connection's. That is why the events
+ * are read just before. NULL: it is. */
+static struct slot *
+slot_now(struct monitor *w, const struct wire_peer *peer)
+{
+	struct slot *s;
+
+	if (!w->router)
+		return NULL;
+	read_router_events(w);
+	s = slot_of(w, peer->fd);
+	return s && s->state == FD_OPEN && s->noted && wire_peer_eq(&s->peer, peer) ? s : NULL;
+}
+
+void
+monitor_hold(struct monitor *w, const struct wire_peer *peer, unsigned ms, uint64_t now)
+{
+	struct slot *s = slot_now(w, peer);
+
+	if (s)
+		hold(s, peer->fd, now + ms);
+}
+
 void
 monitor_end(struct monitor *w, const struct wire_peer *peer, uint64_t now)
 {
-	struct slot *s = w->router ? slot_of(w, peer->fd) : NULL;
+	struct slot *s = slot_now(w, peer);
 
-	if (s && s->noted && wire_peer_eq(&s->peer, peer) && !s->end_ms)
-		s->end_ms = now + MONITOR_GRACE_MS;
+	if (!s || s->end_ms)
+		return;
+	s->end_ms = now + MONITOR_GRACE_MS;
+	hold(s, peer->fd, UINT64_MAX);
 }
 
-/* The descriptor is libzmq's: a moment later it may be another connection's, which then has to be
- * made again. That is why the events are read just before. */
+/* What is shut down may be another connection by then, which has to be made again: slot_now. */
 void
 monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now)
 {
@@ -481,16 +533,39 @@ most_first(const void *a, const void *b)
 }
 
 static void
-end_holders(struct monitor *w, struct holder *v, size_t n, uint64_t sum)
+end_holder(struct monitor *w, const struct holder *h)
+{
+	struct slot *s = &w->slots[h->fd];
+
+	shutdown(h->fd, SHUT_RDWR);
+	s->taken = s->got;
+	if (h->quiet == 2)
+		s->held = 0; /* no message: it goes with the connection */
+	if (w->gate)
+		gate_left(w->gate, &s->from, (unsigned)(h->held / GATE_LEFT), w->looked_ms);
+}
+
+static void
+bound_holders(struct monitor *w, struct holder *v, size_t n, uint64_t sum, uint64_t now)
 {
 	qsort(v, n, sizeof(*v), most_first);
 	for (size_t i = 0; i < n; i++) {
-		if (sum <= (v[i].quiet ? w->held_max / 2 : 2 * w->held_max))
-			continue;
-		shutdown(v[i].fd, SHUT_RDWR);
-		w->slots[v[i].fd].taken = w->slots[v[i].fd].got;
-		sum -= v[i].held;
+		if (sum > (v[i].quiet ? w->held_max / 2 : 2 * w->held_max)) {
+			end_holder(w, &v[i]);
+			sum -= v[i].held;
+		} else if (sum + w->left > w->held_max) {
+			hold(&w->slots[v[i].fd], v[i].fd, now + HOLD_MS);
+		}
 	}
+}
+
+static void
+let_go(struct slot *s, int fd, uint64_t now)
+{
+	if (!s->hold_ms || s->end_ms || now < s->hold_ms)
+		return;
+	(void)brake_set(fd, 0);
+	s->hold_ms = 0;
 }
 
 /* libzmq counts whole messages, and each may have any number of frames. So one that never ends
@@ -498,12 +573,14 @@ end_holders(struct monitor *w, struct holder *v, size_t n, uint64_t sum)
  * key. Those that are still heard are ended last: their messages may only wait for us; who was
  * never heard, and may have no key, comes before a client in the middle of a message. */
 void
-monitor_look(struct monitor *w, uint64_t now)
+monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 {
 	uint64_t begin = clock_mono_us(), sum = 0;
 	_cleanup_(freep) struct holder *v = NULL;
 	size_t n = 0;
 
+	if (caught_up)
+		w->left = 0;
 	if (!w->router || now < w->look_ms)
 		return;
 	read_router_events(w);
@@ -515,13 +592,15 @@ monitor_look(struct monitor *w, uint64_t now)
 
 		if (s->state != FD_OPEN)
 			continue;
+		let_go(s, (int)fd, now);
+		s->held = held_by(s, (int)fd, now - w->looked_ms);
 		v[n] = (struct holder){ (int)fd, !s->noted ? 2 : now - s->took_ms >= QUIET_MS,
-			held_by(s, (int)fd, now - w->looked_ms) };
-		sum += v[n].held;
+			s->held };
+		sum += s->held;
 		n += v[n].held >= MIN2((uint64_t)HELD_LEAST, w->held_max / 4);
 	}
-	if (sum > w->held_max)
-		end_holders(w, v, n, sum);
+	if (sum + w->left > w->held_max)
+		bound_holders(w, v, n, sum, now);
 	w->looked_ms = now;
 	w->look_ms = now + MAX2((uint64_t)LOOK_MS, (clock_mono_us() - begin) * LOOK_SHARE / 1000);
 }

@@ -82,19 +82,26 @@ void monitor_note(struct monitor *w, const struct wire_peer *peer);
 #define MONITOR_GRACE_MS 1000
 void monitor_end(struct monitor *w, const struct wire_peer *peer, uint64_t now);
 void monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now);
+/* Nothing more is read of that peer's connection for so long (proto/brake.h), as exactly as
+ * monitor_look is called. What it has sent before may still come. A longer time holds; over ipc it
+ * does nothing. */
+void monitor_hold(struct monitor *w, const struct wire_peer *peer, unsigned ms, uint64_t now);
 /* Of connections that said nothing yet there are n at most; one more ends the oldest. By default as
  * many as three quarters of the descriptors: each that is ended may come back, and costs a
  * handshake. */
 void monitor_silent_max(struct monitor *w, unsigned n);
 /* What all connections have sent, and no message that was taken had in it, with what small messages
- * cost beside. Above it those that never said anything are ended, then those that hold most, and
- * above twice of it those too of which messages are taken. Tell it of each message, and call
- * monitor_look at each turn of the loop, when all that is there was taken; it decides by itself
- * when it is time. */
+ * cost beside, and what those that have ended have left behind in libzmq's queues. Above half of it
+ * those that never said anything are ended, then those of which no message came lately, that hold
+ * most first; above it those that hold most of the others are held back, until what waits was
+ * taken. One that is ended for it is a debt of its address (proto/gate.h), and so is one that ends
+ * by itself, where much was left behind. Tell it of each message, and call monitor_look at each
+ * turn of the loop, and whether all that was there was taken; it decides by itself when it is time.
+ */
 #define MONITOR_HELD_MAX (64u * 1024 * 1024)
 void monitor_held_max(struct monitor *w, uint64_t bytes); /* another bound than that */
 void monitor_took(struct monitor *w, const struct wire_peer *peer, size_t bytes);
-void monitor_look(struct monitor *w, uint64_t now);
+void monitor_look(struct monitor *w, bool caught_up, uint64_t now);
 /* The next event without blocking. PEER_GONE fills *ret_peer (a ROUTER only). CONNECTED: handshake
  * done. DISCONNECTED, REFUSED (authentication failed, or the other speaks otherwise) and PUT_OFF
  * (it ended the handshake without a word: another key than was expected, or it wants to be asked

@@ -109,6 +109,17 @@ stop_jobs(struct service *s, const struct wire_peer *p, const char *why)
 			job_stop(s->jobs[i], why);
 }
 
+/* A message that was of no use. */
+static void
+note_waste(struct service *s, const struct wire_peer *p)
+{
+	uint64_t now = clock_mono_ms();
+	unsigned ms = door_waste(s->door, p->curve, now);
+
+	if (ms > 0)
+		monitor_hold(s->monitor, p, ms, now);
+}
+
 static void
 refuse(struct service *s, const struct wire_peer *p, Dray__Verdict verdict, const char *text)
 {
@@ -121,6 +132,7 @@ refuse(struct service *s, const struct wire_peer *p, Dray__Verdict verdict, cons
 	if (c)
 		c->state = ADMIT_DROPPED;
 	stop_jobs(s, p, "its client broke the protocol");
+	note_waste(s, p);
 	log_throttled(
 		&s->bad_peer, 5, "client dropped: key=%s: %s", *p->curve ? p->curve : "-", text);
 	m.verdict = verdict;
@@ -360,8 +372,10 @@ on_message(struct service *s, const struct wire_peer *p, int err, struct wire_ra
 	struct job *j = NULL;
 	enum admit admit;
 
-	if (state == ADMIT_DROPPED)
+	if (state == ADMIT_DROPPED) {
+		note_waste(s, p);
 		return;
+	}
 	if (err < 0) {
 		refuse(s, p, wire_verdict_of(err), "A message that cannot be decoded.");
 		return;
@@ -383,7 +397,7 @@ on_message(struct service *s, const struct wire_peer *p, int err, struct wire_ra
 			"More messages than there was credit for.");
 }
 
-void
+bool
 clients_receive(struct service *s)
 {
 	for (unsigned i = 0; i < MESSAGES_PER_TURN; i++) {
@@ -395,19 +409,20 @@ clients_receive(struct service *s)
 		peer.fd = -1;
 		r = wire_take(s->socket, &peer, WIRE_FROM_CLIENT, &raw);
 		if (r == -EAGAIN)
-			return;
+			return true;
 		monitor_note(s->monitor, &peer);
 		monitor_took(s->monitor, &peer, wire_raw_size(&raw));
 		on_message(s, &peer, r, &raw);
 	}
+	return false;
 }
 
 void
-clients_expire(struct service *s)
+clients_expire(struct service *s, bool caught_up)
 {
 	uint64_t now = clock_mono_ms();
 
-	monitor_look(s->monitor, now);
+	monitor_look(s->monitor, caught_up, now);
 	if (now - s->expired_ms < 1000)
 		return;
 	s->expired_ms = now;

@@ -660,6 +660,7 @@ static void
 turn(struct service *s)
 {
 	struct store_stats stats = { .bytes = 0 };
+	bool caught_up;
 
 	zap_step(s->zap);
 	on_signal(s);
@@ -668,9 +669,9 @@ turn(struct service *s)
 	(void)store_get_stats(s->store, &stats);
 	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(), s->n_jobs, stats.bytes);
 	__atomic_store_n(&s->shared.wanted, link_up_wanted(s->link), __ATOMIC_RELAXED);
-	clients_receive(s);
+	caught_up = clients_receive(s);
 	clients_gone(s);
-	clients_expire(s);
+	clients_expire(s, caught_up);
 	for (unsigned i = 0; i < s->n_jobs;)
 		if (!clients_from_job(s, s->jobs[i]))
 			i++;

@@ -64,9 +64,12 @@ struct service {
 /* clients.c */
 int clients_init(struct service *s);
 void clients_done(struct service *s);
-void clients_receive(struct service *s); /* handles what came, up to a bound */
+/* Handles what came, up to a bound. True: all of it. */
+bool clients_receive(struct service *s);
 void clients_gone(struct service *s);	 /* handles what the monitor reports */
-void clients_expire(struct service *s);	 /* ends connections that say nothing, or were refused */
+/* Ends connections that say nothing, or were refused, and bounds what they hold. caught_up: as
+ * clients_receive said. */
+void clients_expire(struct service *s, bool caught_up);
 /* Passes on messages of a job's thread. True: the job has ended and was joined. */
 bool clients_from_job(struct service *s, struct job *j);
 

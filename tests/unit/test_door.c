@@ -90,6 +90,27 @@ test_connections(void **state)
 }
 
 static void
+test_waste(void **state)
+{
+	struct door *d = *state;
+	const uint64_t per_s = 1000 / DOOR_WASTE_PER_S;
+
+	for (unsigned i = 0; i < DOOR_WASTE; i++)
+		assert_int_equal(door_waste(d, KEY, now), 0);
+	/* a debt is held against it for as long as it takes to go */
+	for (unsigned i = 1; i <= 10; i++)
+		assert_in_range(door_waste(d, KEY, now), i * per_s, i * (per_s + 1));
+	assert_int_equal(door_waste(d, OTHER, now), 0);
+	assert_int_equal(door_waste(d, "", now), 0);
+	assert_int_equal(door_waste(d, KEY, now + 1000), 0);
+	/* and for no more than a bound */
+	for (unsigned i = 0; i < 100000; i++)
+		door_waste(d, KEY, now + 1000);
+	assert_int_equal(door_waste(d, KEY, now + 1000), DOOR_HOLD_MAX_MS);
+	assert_int_equal(door_waste(d, KEY, now + 1000 + DOOR_HOLD_MAX_MS + 1000), 0);
+}
+
+static void
 test_requests(void **state)
 {
 	struct door *d = *state;
@@ -146,6 +167,7 @@ main(void)
 		T(test_handshakes),
 		T(test_connections),
 		T(test_requests),
+		T(test_waste),
 		T(test_unread),
 		T(test_many_keys),
 	};

@@ -17,7 +17,7 @@ static void
 look(struct node *n)
 {
 	node_turn(n, 5);
-	monitor_look(n->monitor, clock_mono_ms());
+	monitor_look(n->monitor, false, clock_mono_ms());
 }
 
 /* A connection that says nothing more than it is told to. */
@@ -47,7 +47,8 @@ is_ended(int fd)
 	return r == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
-/* Without a key: all but some of the last bytes of a frame of the handshake. */
+/* Without a key: all but some of the last bytes of a frame of the handshake. All are connected
+ * before: the address of one that is ended for it is soon let in no more. */
 static void
 hold(struct node *n, const char *mechanism, int *fds, size_t count, size_t lacking)
 {
@@ -57,10 +58,11 @@ hold(struct node *n, const char *mechanism, int *fds, size_t count, size_t lacki
 	memcpy(head + 12, mechanism, strlen(mechanism));
 	head[64] = 0x06; /* a command; its size is 1 MiB */
 	head[64 + 1 + 5] = MIB >> 16;
+	for (size_t i = 0; i < count; i++)
+		fds[i] = dial(n);
 	for (size_t i = 0; i < count; i++) {
 		size_t left = MIB - lacking;
 
-		fds[i] = dial(n);
 		assert_int_equal(send(fds[i], head, sizeof(head), MSG_NOSIGNAL), sizeof(head));
 		while (left > 0) {
 			ssize_t k = send(fds[i], zeros, left, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -239,13 +241,14 @@ test_gone_with_much_unread(void **state)
 static void
 test_small_messages_weigh_more(void **state)
 {
-	enum { MANY = 8000, MOST = 384 * 1024 };
+	enum { MANY = 4000, MOST = 384 * 1024 };
 	Dray__Hello hello;
 	struct node *n = *state;
 	void *bad = NULL;
 	struct monitor *w = NULL;
 	bool ended = false;
-	uint64_t end = clock_mono_ms() + PATIENCE_MS;
+	/* each message may wake another thread, and wait for it */
+	uint64_t end = clock_mono_ms() + 3 * PATIENCE_MS;
 
 	assert_int_equal(socket_connect_monitored(n->ctx, n->endpoint, &client_id,
 				 server_id.curve_public, 0, &bad, &w),
@@ -254,6 +257,9 @@ test_small_messages_weigh_more(void **state)
 	assert_int_equal(next_event(n, w), MONITOR_CONNECTED);
 	node_until(n, &n->hellos, 1);
 	monitor_took(n->monitor, &n->last, 64);
+	/* until it is heard no more: else it would be held back */
+	for (uint64_t quiet = clock_mono_ms() + QUIET_MS; clock_mono_ms() < quiet;)
+		look(n);
 	monitor_held_max(n->monitor, MOST);
 	dray__hello__init(&hello);
 	for (unsigned i = 0; i < MANY;) {
@@ -266,7 +272,7 @@ test_small_messages_weigh_more(void **state)
 	}
 	while (!ended && clock_mono_ms() < end) {
 		ended = monitor_next(w, NULL) == MONITOR_DISCONNECTED;
-		monitor_look(n->monitor, clock_mono_ms());
+		monitor_look(n->monitor, false, clock_mono_ms());
 		poll(NULL, 0, 5);
 	}
 	monitor_freep(&w);
@@ -274,6 +280,158 @@ test_small_messages_weigh_more(void **state)
 	assert_true(ended);
 	node_until(n, &n->gone, 1);
 	assert_true(n->hellos > 1000);
+}
+
+/* A node whose heartbeats do not end a connection that is held back. */
+static int
+patient_node_up(void **state)
+{
+	struct node *n = node_new(decide);
+
+	*state = n;
+	return socket_listen_monitored(n->ctx, ADMIT_COORDINATOR, "tcp://127.0.0.1:*", &server_id,
+		3 * PATIENCE_MS, &n->router, &n->monitor, &n->endpoint);
+}
+
+/* Says Hello again and again until nothing more goes for a while, or it has said that many; now and
+ * then one is taken. How many it said. */
+static unsigned
+say_hellos(struct node *n, void *from, unsigned many)
+{
+	uint64_t end = clock_mono_ms() + QUIET_MS, heard = 0;
+	static char software[2000];
+	Dray__Hello hello;
+	unsigned said = 0;
+	int few = 64;
+
+	/* the longer it is held back, the longer its kernel waits before it tries again */
+	zmq_setsockopt(from, ZMQ_SNDHWM, &few, sizeof(few));
+	/* large ones: each may wake another thread, and wait for it */
+	memset(software, 'x', sizeof(software) - 1);
+	dray__hello__init(&hello);
+	hello.software = software;
+	while (said < many && clock_mono_ms() < end) {
+		_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+
+		monitor_look(n->monitor, false, clock_mono_ms());
+		if (wire_send(from, NULL, WIRE_HELLO, &hello.base, NULL, 0) < 0) {
+			poll(NULL, 0, 1);
+		} else {
+			said++;
+			end = clock_mono_ms() + QUIET_MS;
+		}
+		if (clock_mono_ms() - heard < 20 ||
+			wire_recv(n->router, &n->last, WIRE_FROM_CLIENT, &m) < 0)
+			continue;
+		heard = clock_mono_ms();
+		n->hellos++;
+		monitor_note(n->monitor, &n->last);
+		monitor_took(n->monitor, &n->last, sizeof(software));
+	}
+	return said;
+}
+
+/* Of one that is heard, and of whom too much waits, nothing more is read until it was taken. Then
+ * all of it comes. */
+static void
+test_who_is_heard_is_held_back(void **state)
+{
+	enum { MANY = 16000 };
+	struct node *n = *state;
+	void *bad = NULL;
+	unsigned said;
+	uint64_t end;
+
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &bad),
+		0);
+	send_hello(bad);
+	node_until(n, &n->hellos, 1);
+	monitor_held_max(n->monitor, MIB);
+	said = 1 + say_hellos(n, bad, MANY);
+	assert_true(said > 1000);
+	assert_true(said < MANY);
+	monitor_held_max(n->monitor, MONITOR_HELD_MAX);
+	for (end = clock_mono_ms() + 6 * PATIENCE_MS; n->hellos < said; look(n))
+		assert_true(clock_mono_ms() < end);
+	assert_int_equal(n->gone, 0);
+	socket_closep(&bad);
+}
+
+/* What one that has ended left in the queue counts until it was taken: who comes after it is held
+ * back. */
+static void
+test_what_is_left_counts(void **state)
+{
+	enum { MANY = 3000 };
+	struct node *n = *state;
+	void *bad[2] = { NULL, NULL };
+	struct monitor *w = NULL;
+	Dray__Hello hello;
+	uint64_t end;
+
+	dray__hello__init(&hello);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(socket_connect_monitored(n->ctx, n->endpoint, &client_id,
+					 server_id.curve_public, 0, &bad[i], &w),
+			0);
+		send_hello(bad[i]);
+		node_until(n, &n->hellos, (unsigned)i + 1);
+		monitor_took(n->monitor, &n->last, 64);
+		monitor_freep(&w);
+	}
+	/* the first: its messages wait when it ends */
+	for (unsigned i = 0; i < MANY;) {
+		i += wire_send(bad[0], NULL, WIRE_HELLO, &hello.base, NULL, 0) == 0;
+		monitor_look(n->monitor, false, clock_mono_ms());
+	}
+	for (end = clock_mono_ms() + QUIET_MS; clock_mono_ms() < end; poll(NULL, 0, 5))
+		monitor_look(n->monitor, false, clock_mono_ms());
+	socket_closep(&bad[0]);
+	for (end = clock_mono_ms() + QUIET_MS; clock_mono_ms() < end; poll(NULL, 0, 5))
+		monitor_look(n->monitor, false, clock_mono_ms());
+	monitor_held_max(n->monitor, MIB / 2);
+	assert_true(say_hellos(n, bad[1], 16000) < 16000);
+	/* all is taken: nothing is left, and nobody is held back */
+	for (end = clock_mono_ms() + PATIENCE_MS; n->hellos < MANY; look(n))
+		assert_true(clock_mono_ms() < end);
+	socket_closep(&bad[1]);
+}
+
+/* The brake: what comes waits at the other end, what goes goes. */
+static void
+test_hold(void **state)
+{
+	struct node *n = *state;
+	void *client = NULL;
+	uint64_t end;
+	unsigned heard;
+	Dray__Refused refused;
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+	int r;
+
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &client),
+		0);
+	send_hello(client);
+	node_until(n, &n->hellos, 1);
+	monitor_hold(n->monitor, &n->last, 3 * QUIET_MS, clock_mono_ms());
+	/* a shorter time changes nothing */
+	monitor_hold(n->monitor, &n->last, 1, clock_mono_ms());
+	end = clock_mono_ms() + 2 * QUIET_MS;
+	send_hello(client);
+	dray__refused__init(&refused);
+	assert_int_equal(wire_send(n->router, &n->last, WIRE_REFUSED, &refused.base, NULL, 0), 0);
+	while (clock_mono_ms() < end)
+		look(n);
+	heard = n->hellos;
+	r = wire_recv(client, NULL, WIRE_FROM_COORDINATOR, &m);
+	assert_int_equal(heard, 1);
+	assert_int_equal(r, 0);
+	for (end = clock_mono_ms() + PATIENCE_MS; n->hellos < 2; look(n))
+		assert_true(clock_mono_ms() < end);
+	assert_int_equal(n->gone, 0);
+	socket_closep(&client);
 }
 
 /* Those that say nothing make room for others. */
@@ -351,6 +509,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_parts, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_gone_with_much_unread, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_small_messages_weigh_more, node_up, node_down),
+		cmocka_unit_test_setup_teardown(
+			test_who_is_heard_is_held_back, patient_node_up, node_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_is_left_counts, patient_node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_hold, patient_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_many_silent, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_address_is_shut_out, node_up, node_down),
 	};
