@@ -66,7 +66,7 @@ int clients_init(struct service *s);
 void clients_done(struct service *s);
 /* Handles what came, up to a bound. True: all of it. */
 bool clients_receive(struct service *s);
-void clients_gone(struct service *s);	 /* handles what the monitor reports */
+void clients_gone(struct service *s); /* handles what the monitor reports */
 /* Ends connections that say nothing, or were refused, and bounds what they hold. caught_up: as
  * clients_receive said. */
 void clients_expire(struct service *s, bool caught_up);
