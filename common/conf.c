@@ -35,6 +35,9 @@ static const char *const incremental_words[] = { "auto", "always", "never", NULL
 static const char *const scripts_words[] = { "on", "off", NULL };
 static const char *const paths_words[] = { "exact", "shared", NULL };
 static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL };
+static const char *const trust_words[] = { "workers", "publishers", NULL };
+static const char *const share_env_words[] = { "cargo", "all", NULL };
+static const char *const remote_words[] = { "off", "read", "readwrite", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
 #define ROW(sec, key, type_, def_, env_, words_, min_, max_)                                      \
@@ -80,6 +83,13 @@ static const struct conf_key keys[] = {
 	NUM(client, unit_s, "7200", "DRAY_UNIT_S", 1, 7 * DAY_S),
 	NUM(client, retry_s, "30", "DRAY_RETRY_S", 0, DAY_S),
 	SIZE(client, max_unit, "512M", "DRAY_MAX_UNIT", 0),
+	TEXT(client, store, TYPE_STORES, NULL, "DRAY_STORE"),
+	WORD(client, remote_mode, remote_words, "read", "DRAY_REMOTE_MODE"),
+	TEXT(client, trust_keys, TYPE_KEYS, NULL, "DRAY_TRUST_KEYS"),
+	WORD(client, trust, trust_words, "publishers", "DRAY_TRUST"),
+	WORD(client, share_env, share_env_words, "cargo", "DRAY_SHARE_ENV"),
+	SIZE(client, upload_max, "1G", "DRAY_UPLOAD_MAX", 0),
+	SIZE(client, upload_rate, "0", "DRAY_UPLOAD_RATE", 0),
 
 	TEXT(coordinator, listen, TYPE_LISTEN, "tcp://127.0.0.1:7420", "DRAY_COORDINATOR_LISTEN"),
 	TEXT(coordinator, identity, TYPE_PATH, NULL, "DRAY_COORDINATOR_IDENTITY"),
@@ -613,9 +623,9 @@ conf_set(struct conf *c, const char *assignment, char **ret_error)
 }
 
 static void
-hash_value(struct conf *c, const struct conf_key *k, struct hasher *h)
+hash_value(const struct conf *c, const struct conf_key *k, struct hasher *h)
 {
-	const void *field = conf_field(c, k);
+	const void *field = (const char *)c + k->offset;
 	const char *text = NULL;
 	uint64_t n = 0;
 
@@ -633,7 +643,7 @@ hash_value(struct conf *c, const struct conf_key *k, struct hasher *h)
 }
 
 int
-conf_client_digest(struct conf *c, struct digest *ret)
+conf_client_digest(const struct conf *c, struct digest *ret)
 {
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
 	const char *made[] = { c->client.cache_dir, c->client.store_dir };
@@ -681,6 +691,8 @@ describe_type(struct buf *b, const struct conf_key *k)
 		[TYPE_WORDS] = "names",
 		[TYPE_SIZES] = "name=size",
 		[TYPE_WORD] = "name",
+		[TYPE_STORES] = "stores",
+		[TYPE_KEYS] = "keys",
 		[TYPE_BOOL] = "yes|no",
 		[TYPE_NUMBER] = "number",
 		[TYPE_SIZE] = "size",

@@ -19,6 +19,9 @@ enum cache_use { CACHE_ON, CACHE_READ, CACHE_OFF };
 enum incremental_use { INCREMENTAL_AUTO, INCREMENTAL_ALWAYS, INCREMENTAL_NEVER };
 enum scripts_use { SCRIPTS_ON, SCRIPTS_OFF };
 enum paths_use { PATHS_EXACT, PATHS_SHARED };
+enum trust_in { TRUST_IN_WORKERS, TRUST_IN_PUBLISHERS }; /* enum trust_level, keys/trust.h */
+enum share_env { SHARE_ENV_CARGO, SHARE_ENV_ALL };
+enum remote_mode { REMOTE_OFF, REMOTE_READ, REMOTE_READWRITE };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
 enum compress {
 	COMPRESS_AUTO,
@@ -71,6 +74,15 @@ struct conf {
 		uint64_t unit_s;      /* a worker may keep a unit for so long, 7200 */
 		uint64_t retry_s;     /* how long an unreachable farm is left alone, 30 */
 		uint64_t max_unit;    /* most source bytes sent for one unit, 512 MiB */
+		char *store;	     /* stores that are shared, nearest first: "URL [ro|rw], …" */
+		int remote_mode;     /* enum remote_mode, read: what is done with them */
+		char *trust_keys;    /* whose results are taken from there: a list or its path
+					(keys/trust.h) */
+		int trust;	     /* enum trust_in, publishers */
+		int share_env;	     /* enum share_env, cargo: variables on which a result that is
+					uploaded may depend */
+		uint64_t upload_max; /* most bytes of one result that are uploaded, 1 GiB */
+		uint64_t upload_rate; /* most bytes a second that are uploaded; 0: any */
 	} client;
 	struct {
 		char *listen; /* tcp://127.0.0.1:7420 */
@@ -141,7 +153,7 @@ uint64_t conf_sizes_get(const char *sizes, const char *name, uint64_t otherwise)
 /* Of all values of [client], but for where the job log is: equal only where all are. 0 or -errno.
  */
 struct digest;
-int conf_client_digest(struct conf *c, struct digest *ret);
+int conf_client_digest(const struct conf *c, struct digest *ret);
 void conf_free(struct conf *c);
 void conf_freep(struct conf **c);
 

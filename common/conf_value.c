@@ -23,7 +23,7 @@ static const char *const bool_words[] = { "no", "yes", "false", "true", "off", "
 bool
 conf_key_is_text(const struct conf_key *k)
 {
-	return k->type <= TYPE_WORD;
+	return k->type <= TYPE_STORES;
 }
 
 void *
@@ -283,6 +283,63 @@ parse_paths(const char *v, const char *base, char **ret)
 	return 0;
 }
 
+static bool
+is_text(const char *v)
+{
+	while (isgraph((unsigned char)*v) || *v == ' ' || *v == '\t')
+		v++;
+	return !*v;
+}
+
+/* What the URL means is a matter of store/url.h: here only its form is looked at. */
+static bool
+store_ok(const char *p, size_t n)
+{
+	const char *end = memmem(p, n, "://", 3);
+
+	if (!end || end == p)
+		return false;
+	for (const char *q = p; q < end; q++)
+		if (!islower((unsigned char)*q) && !(q > p && strchr("0123456789+", *q)))
+			return false;
+	for (size_t i = 0; i < n; i++)
+		if (!isgraph((unsigned char)p[i]))
+			return false;
+	return n > (size_t)(end - p) + 3;
+}
+
+/* "URL [ro|rw]", with one blank, and ", " between them. */
+static int
+parse_stores(const char *v, char **ret)
+{
+	static const char blank[] = " \t";
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	for (;; v++) {
+		size_t n, mode;
+
+		v += strspn(v, blank);
+		n = strcspn(v, " \t,");
+		if (!store_ok(v, n))
+			return -EINVAL;
+		if (buf_addf(&b, "%s%.*s", b.n ? ", " : "", (int)n, v) < 0)
+			return -ENOMEM;
+		v += n + strspn(v + n, blank);
+		mode = strcspn(v, " \t,");
+		if (mode && !(mode == 2 && (starts_with(v, "ro") || starts_with(v, "rw"))))
+			return -EINVAL;
+		if (mode && buf_addf(&b, " %.2s", v) < 0)
+			return -ENOMEM;
+		v += mode + strspn(v + mode, blank);
+		if (!*v)
+			break;
+		if (*v != ',')
+			return -EINVAL;
+	}
+	*ret = (char *)steal_ptr(b.p);
+	return 0;
+}
+
 static int
 set_text(const struct conf_key *k, const char *v, const char *base, char **out, struct buf *hint)
 {
@@ -322,6 +379,19 @@ set_text(const struct conf_key *k, const char *v, const char *base, char **out, 
 				hint, "a name of letters, digits, '-', '_' and '.', or a number");
 		else if (!(fresh = strdup(v)))
 			r = -ENOMEM;
+	} else if (k->type == TYPE_KEYS && *v != '/' && *v != '~') {
+		r = is_text(v) ? 0 : -EINVAL;
+		if (r < 0)
+			(void)buf_adds(hint, "the path of a list of keys, or a list with commas "
+					     "between its lines");
+		else if (!(fresh = strdup(v)))
+			r = -ENOMEM;
+	} else if (k->type == TYPE_STORES) {
+		r = parse_stores(v, &fresh);
+		if (r == -EINVAL)
+			(void)buf_adds(hint, "URLs of stores (file:///DIR, https://HOST/PATH, "
+					     "s3://BUCKET/PREFIX, redis://HOST), each with ro or "
+					     "rw behind it or nothing, separated by commas");
 	} else {
 		bool list = k->type == TYPE_PATHS;
 
@@ -356,6 +426,10 @@ conf_set_key(struct conf *c, const struct conf_key *k, const char *v, const char
 	} else {
 		r = set_number(k, v, conf_field(c, k), &hint);
 	}
+	/* a URL may have a password in it */
+	if (r == -EINVAL && k->type == TYPE_STORES)
+		return conf_fail(ret_error, r, "%s: bad value for [%s] %s; allowed: %s.", where,
+			k->section, k->name, hint.p ? (char *)hint.p : "");
 	if (r == -EINVAL)
 		return conf_fail(ret_error, r, "%s: bad value \"%.200s\" for [%s] %s; allowed: %s.",
 			where, v, k->section, k->name, hint.p ? (char *)hint.p : "");

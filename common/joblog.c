@@ -153,6 +153,11 @@ object_of(const struct joblog_entry *e)
 	add_text(o, "cache", e->cache, &failed);
 	add_text(o, "cache_why", e->cache_why, &failed);
 	add_text(o, "not_stored", e->not_stored, &failed);
+	add_text(o, "tier", e->tier, &failed);
+	add_text(o, "shared_why", e->far_why, &failed);
+	add_text(o, "not_shared", e->not_shared, &failed);
+	if (e->far_refused)
+		add_number(o, "refused", e->far_refused, &failed);
 	add_text(o, "key", e->key, &failed);
 	add_text(o, "worker", e->worker, &failed);
 	add_text(o, "worker_key", e->worker_key, &failed);
@@ -191,6 +196,10 @@ object_of(const struct joblog_entry *e)
 	add_ms(o, "lookup_ms", e->lookup_us, &failed);
 	add_ms(o, "restore_ms", e->restore_us, &failed);
 	add_ms(o, "store_ms", e->store_us, &failed);
+	if (e->far_us) {
+		add_ms(o, "shared_ms", e->far_us, &failed);
+		add_number(o, "shared_bytes", e->far_bytes, &failed);
+	}
 	add_ms(o, "saved_ms", e->saved_us, &failed);
 	add_number(o, "cache_bytes", e->cache_bytes, &failed);
 	add_number(o, "bytes_sent", e->bytes_sent, &failed);

@@ -39,6 +39,11 @@ struct joblog_entry {
 	const char *const
 		*attempts;	/* NULL-terminated: failed tries, "worker: reason"; may be NULL */
 	const char *cache;	/* hit, bundle, miss, off; NULL: it was not asked (a probe) */
+	const char *tier;	/* of a hit: "local", or the store that had it; NULL */
+	const char *far_why;	/* why nothing was taken from the stores; NULL: there is nothing to
+				   say */
+	const char *not_shared; /* why it is not uploaded; NULL: it is, or need not be */
+	uint64_t far_refused;	/* results in stores that are not believed */
 	const char *cache_why;	/* of a miss or a bundle: what differs; of off: why; may be NULL */
 	const char *not_stored; /* why a result was not kept, or NULL */
 	uint64_t parent;	/* process id of what called the compiler; 0: not known */
@@ -54,6 +59,7 @@ struct joblog_entry {
 	/* phases, in microseconds, 0 when there was none */
 	uint64_t pack_us, queue_us, upload_us, compile_us, download_us, slot_wait_us, link_us;
 	uint64_t lookup_us, restore_us, store_us; /* the cache's own */
+	uint64_t far_us, far_bytes;		  /* the wait for stores, and what came from them */
 	uint64_t saved_us;    /* of a hit: what the compile took that made it, link included */
 	uint64_t cache_bytes; /* of outputs, restored or stored */
 	const struct joblog_trace *trace;    /* NULL: not traced */

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "store/depot_priv.h"
 #include "common/clock.h"
 
 #define ENTRY_MAX ((size_t)64 << 20)
+#define CHUNK_SIZE ((size_t)256 << 10)
 #define ENTRY_WAIT_MS 500 /* an entry is read and written in a few milliseconds */
 
 int
@@ -77,6 +79,41 @@ depot_has(struct depot *d, const struct digest *digest, uint64_t size)
 	uint64_t found;
 
 	return store_has_now(d->store, STORE_BLOB, digest, &found) == 0 && found == size;
+}
+
+int
+depot_take(struct depot *d, int fd, const struct digest *digest, uint64_t size)
+{
+	_cleanup_(freep) uint8_t *chunk = malloc(CHUNK_SIZE);
+	struct store_writer *w;
+	uint64_t got = 0;
+	ssize_t n = 1;
+	int r = chunk ? store_write_begin(d->store, &w) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	while (r == 0 && n != 0 && got <= size) {
+		n = read(fd, chunk, CHUNK_SIZE);
+		if (n < 0 && errno == EINTR)
+			continue;
+		r = n < 0 ? -errno : store_write(w, chunk, (size_t)n);
+		got += (uint64_t)MAX2(n, 0);
+	}
+	if (r == 0)
+		return MIN2(store_write_commit_now(w, digest, size), 0);
+	store_write_abort(w);
+	return r;
+}
+
+int
+depot_open_blob(struct depot *d, const struct digest *digest, uint64_t size)
+{
+	uint64_t found;
+	_cleanup_(closep) int fd = store_get_now(d->store, STORE_BLOB, digest, size, &found);
+
+	if (fd >= 0 && found != size)
+		return -EBADMSG;
+	return steal_fd(&fd);
 }
 
 int

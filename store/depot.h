@@ -61,6 +61,11 @@ int depot_restore(struct depot *d, const struct digest *digest, uint64_t size, e
 int depot_put_text(const void *p, size_t n, mode_t mode, const char *path);
 /* Whether the blob is here and as long as it should be; its content is not looked at. */
 bool depot_has(struct depot *d, const struct digest *digest, uint64_t size);
+/* Keeps what can be read from fd, of another place, if it is this blob: it is copied, and hashed on
+ * the way. 0; -EBADMSG: it is not; -errno. */
+int depot_take(struct depot *d, int fd, const struct digest *digest, uint64_t size);
+/* The blob, for reading: verified. A descriptor; -ENOENT; -EBADMSG; -errno. */
+int depot_open_blob(struct depot *d, const struct digest *digest, uint64_t size);
 
 /* An entry's bytes, as they are on disk: decoding them finds damage. -ENOENT. */
 int depot_read_entry(struct depot *d, const struct digest *key, struct buf *ret);

@@ -175,6 +175,24 @@ print_runs(const struct stats *s)
 
 /* Units and runs together. */
 static void
+print_shared(const struct stats_shared *s)
+{
+	char wait[SHOW_SIZE], bytes[SHOW_SIZE];
+
+	if (!s->tiers.n && !s->why.n && !s->not_shared.n)
+		return;
+	show_time(s->wait_us, wait);
+	show_bytes(s->bytes, bytes);
+	printf("\nshared stores: %s came from there, in %s\n", bytes, wait);
+	if (s->refused)
+		printf("  %" PRIu64 " results are not believed\n", s->refused);
+	print_groups("hits from stores, and what they saved", &s->tiers);
+	print_groups("not taken from stores, why", &s->why);
+	print_groups("not uploaded, why", &s->not_shared);
+}
+
+/* Units and runs together. */
+static void
 print_saved(const struct stats *s)
 {
 	char all[SHOW_SIZE], units[SHOW_SIZE], runs[SHOW_SIZE];
@@ -254,6 +272,7 @@ print_text(const struct shown *w)
 		print_sum("", "failed", &s->failed, "");
 	print_cache(s);
 	print_runs(s);
+	print_shared(&s->shared);
 	print_saved(s);
 	print_groups("not on the farm, why", &s->not_on_farm);
 	print_bytes(s);
@@ -378,20 +397,29 @@ json_runs(const struct stats *s)
 		json_run_groups(&r->off_why), "not_stored_why", json_run_groups(&r->not_stored));
 }
 
+static json_t *
+json_shared(const struct stats_shared *s)
+{
+	return json_pack("{s:o, s:f, s:I, s:I, s:o, s:o}", "hits", json_groups(&s->tiers),
+		"wait_ms", to_ms(s->wait_us), "bytes", (json_int_t)s->bytes, "refused",
+		(json_int_t)s->refused, "why", json_groups(&s->why), "not_shared_why",
+		json_groups(&s->not_shared));
+}
+
 static int
 print_json(const struct shown *w)
 {
 	const struct stats *s = &w->s;
-	_cleanup_(json_decrefp) json_t *o = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:{s:I, s:I, s:I, s:I}, s:I}",
+	_cleanup_(json_decrefp) json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+						      "s:o, s:f, s:o, s:{s:I, s:I, s:I, s:I}, s:I}",
 		"since", json_time(w->since_ms), "first", json_time(s->first_ms), "last",
 		json_time(s->last_ms), "all", json_sum(&s->all), "failed", json_sum(&s->failed),
 		"places", json_places(s), "cache", json_cache(w), "script_runs", json_runs(s),
-		"saved_ms", to_ms(stats_saved_us(s)), "not_on_farm_why",
-		json_groups(&s->not_on_farm), "bytes", "restored", (json_int_t)s->bytes_restored,
-		"stored", (json_int_t)s->bytes_stored, "sent", (json_int_t)s->bytes_sent,
-		"received", (json_int_t)s->bytes_received, "lines_skipped",
-		(json_int_t)w->tally.skipped);
+		"shared", json_shared(&s->shared), "saved_ms", to_ms(stats_saved_us(s)),
+		"not_on_farm_why", json_groups(&s->not_on_farm), "bytes", "restored",
+		(json_int_t)s->bytes_restored, "stored", (json_int_t)s->bytes_stored, "sent",
+		(json_int_t)s->bytes_sent, "received", (json_int_t)s->bytes_received,
+		"lines_skipped", (json_int_t)w->tally.skipped);
 
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0) {
 		cmd_error(&cmd_stats, "no memory");

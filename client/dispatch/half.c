@@ -28,7 +28,8 @@
 #include "common/environ.h"
 #include "common/fs.h"
 #include "common/proc.h"
-#include "memo/memo.h"
+#include "client/far/serve.h"
+#include "memo/stay.h"
 
 #define BACKLOG 256
 #define UNITS_MAX 512
@@ -41,23 +42,18 @@
 #define AWAY_MS 3000 /* without the farm there is nothing to stay for */
 #define ARENAS 4
 
-/* The memo of the units that have begun since it was opened. */
-struct shared_memo {
-	struct memo *memo;
-	unsigned users;
-};
-
 struct guest {
 	TAILQ_ENTRY(guest) link;
 	struct half *half;
 	int conn;
 	pid_t dray;
 	int fds[HALF_FDS];
+	bool farm;  /* there is a farm for its unit */
 	bool waits; /* its wrapper minds the beat */
 	struct ledger *ledger;
 	struct buf text;
 	struct half_request request;
-	struct shared_memo *memo;
+	struct memo_stay_one *memo;
 };
 
 struct half {
@@ -67,61 +63,15 @@ struct half {
 	size_t units_max;
 	struct stat place; /* of the socket, as it was made */
 	void *zctx;
-	struct hub *hub;
+	struct hub *hub; /* NULL: there is no farm */
 	struct pool *pool;
-	pthread_mutex_t memo_lock; /* of the memo: opening it may take a while */
-	struct shared_memo *memo;
+	struct far_half *stores; /* NULL: there are none */
+	struct memo_stay memo;
 	pthread_mutex_t lock; /* of all below */
 	TAILQ_HEAD(, guest) guests;
 	size_t n_guests;
 	uint64_t idle_ms; /* since when there are none */
 };
-
-/* ---- the memo */
-
-/* Another process may have begun the file anew: what it learns is then found only there. */
-static struct shared_memo *
-memo_get(struct half *h)
-{
-	struct shared_memo *m, *old = NULL;
-
-	pthread_mutex_lock(&h->memo_lock);
-	m = h->memo;
-	if (m && m->memo && !memo_is_current(m->memo)) {
-		if (m->users == 0)
-			old = m;
-		m = h->memo = NULL;
-	}
-	if (!m) {
-		m = h->memo = calloc(1, sizeof(*m));
-		if (m && memo_open(h->conf->client.cache_dir, &m->memo) < 0)
-			m->memo = NULL;
-	}
-	if (m)
-		m->users++;
-	pthread_mutex_unlock(&h->memo_lock);
-	if (old) {
-		memo_close(old->memo);
-		free(old);
-	}
-	return m;
-}
-
-static void
-memo_put(struct half *h, struct shared_memo *m)
-{
-	bool last;
-
-	if (!m)
-		return;
-	pthread_mutex_lock(&h->memo_lock);
-	last = --m->users == 0 && h->memo != m;
-	pthread_mutex_unlock(&h->memo_lock);
-	if (last) {
-		memo_close(m->memo);
-		free(m);
-	}
-}
 
 /* ---- one unit */
 
@@ -176,20 +126,22 @@ receive(struct guest *g, void *p, size_t size, struct msghdr *m)
 }
 
 static int
-receive_hello(struct guest *g)
+receive_hello(struct guest *g, enum half_purpose *ret)
 {
 	char b[sizeof(struct half_hello) + 1];
 	struct msghdr m = { .msg_control = NULL };
 	struct half_ready ready;
 	int n = receive(g, b, sizeof(b), &m);
 
-	if (n < 0 || !half_hello_ok(b, (size_t)n, &g->half->key))
+	if (n < 0 || !half_hello_ok(b, (size_t)n, &g->half->key, ret))
 		return -EBADMSG;
+	if (*ret == HALF_FOR_UNIT ? !g->farm : !g->half->stores)
+		return -ENOENT;
 	half_ready_make(getpid(), &ready);
 	if (send(g->conn, &ready, sizeof(ready), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return -errno;
 	pthread_mutex_lock(&g->half->lock);
-	g->waits = true;
+	g->waits = *ret == HALF_FOR_UNIT;
 	pthread_mutex_unlock(&g->half->lock);
 	return 0;
 }
@@ -259,10 +211,8 @@ release(void *arg)
 static int
 receive_unit(struct guest *g)
 {
-	int r = receive_hello(g);
+	int r = receive_fds(g);
 
-	if (r == 0)
-		r = receive_fds(g);
 	if (r == 0)
 		r = ledger_map(g->fds[HALF_LEDGER], &g->ledger);
 	if (r == 0)
@@ -296,10 +246,10 @@ do_unit(struct guest *g)
 		.arg = g };
 
 	tether_hold(&tether, g->conn, g->fds[HALF_OUT], g->fds[HALF_ERR]);
-	g->memo = memo_get(h);
-	shared.memo = g->memo ? g->memo->memo : NULL;
+	g->memo = memo_stay_get(&h->memo);
+	shared.memo = memo_stay_memo(g->memo);
 	dispatch_unit(&in, g->ledger);
-	memo_put(h, g->memo);
+	memo_stay_put(&h->memo, g->memo);
 }
 
 static void *
@@ -307,9 +257,14 @@ serve(void *arg)
 {
 	struct guest *g = arg;
 	struct half *h = g->half;
+	enum half_purpose purpose;
 
-	if (receive_unit(g) == 0)
-		do_unit(g);
+	if (receive_hello(g, &purpose) == 0) {
+		if (purpose == HALF_FOR_STORES)
+			far_serve(h->stores, g->conn);
+		else if (receive_unit(g) == 0)
+			do_unit(g);
+	}
 	environ_use(NULL);
 	pthread_mutex_lock(&h->lock);
 	TAILQ_REMOVE(&h->guests, g, link);
@@ -345,19 +300,20 @@ static void
 welcome(struct half *h, int conn)
 {
 	struct guest *g = calloc(1, sizeof(*g));
+	bool farm = h->hub && hub_serves(h->hub, clock_mono_ms());
 	size_t n;
 
 	pthread_mutex_lock(&h->lock);
 	n = h->n_guests;
 	pthread_mutex_unlock(&h->lock);
-	if (!g || n >= h->units_max || !hub_serves(h->hub, clock_mono_ms()) ||
-		!half_peer_is_ours(conn, &g->dray)) {
+	if (!g || n >= h->units_max || !(farm || h->stores) || !half_peer_is_ours(conn, &g->dray)) {
 		close(conn);
 		free(g);
 		return;
 	}
 	g->half = h;
 	g->conn = conn;
+	g->farm = farm;
 	for (size_t i = 0; i < HALF_FDS; i++)
 		g->fds[i] = -1;
 	pthread_mutex_lock(&h->lock);
@@ -439,7 +395,7 @@ is_met(const struct half *h)
 static bool
 may_leave(struct half *h, uint64_t now)
 {
-	uint64_t away = hub_away_since(h->hub);
+	uint64_t away = h->hub ? hub_away_since(h->hub) : 0;
 	bool idle;
 
 	pthread_mutex_lock(&h->lock);
@@ -447,8 +403,15 @@ may_leave(struct half *h, uint64_t now)
 	pthread_mutex_unlock(&h->lock);
 	if (!idle)
 		return false;
-	return now - h->idle_ms >= h->conf->client.farm_half_s * 1000 || hub_is_refused(h->hub) ||
-	       (away && now - MAX2(away, h->idle_ms) > AWAY_MS) || !is_met(h);
+	if (!is_met(h))
+		return true;
+	if (h->stores) {
+		if (far_half_is_busy(h->stores))
+			return false;
+	} else if (hub_is_refused(h->hub) || (away && now - MAX2(away, h->idle_ms) > AWAY_MS)) {
+		return true;
+	}
+	return now - h->idle_ms >= h->conf->client.farm_half_s * 1000;
 }
 
 /* A wrapper that has connected meanwhile sees the end of file, and goes on without. */
@@ -472,7 +435,7 @@ loop(struct half *h)
 
 	for (;;) {
 		zmq_pollitem_t items[HUB_ITEMS + 2];
-		size_t n = hub_items(h->hub, items);
+		size_t n = h->hub ? hub_items(h->hub, items) : 0;
 		uint64_t now;
 
 		items[n] = (zmq_pollitem_t){ NULL, h->listener, ZMQ_POLLIN, 0 };
@@ -481,13 +444,15 @@ loop(struct half *h)
 			return;
 		if (items[n + 1].revents)
 			return;
-		hub_step(h->hub);
+		if (h->hub)
+			hub_step(h->hub);
 		if (items[n].revents)
 			accept_all(h);
 		now = clock_mono_ms();
 		if (now - beaten >= HALF_BEAT_MS) {
 			beat(h);
-			pool_tick(h->pool, now);
+			if (h->pool)
+				pool_tick(h->pool, now);
 			beaten = now;
 			if (may_leave(h, now))
 				return;
@@ -545,15 +510,40 @@ check_key(struct half *h, const char *key)
 	return r < 0 ? r : digest_eq(&mine, &h->key) ? 0 : -EBADMSG;
 }
 
+static bool
+has_farm(const struct conf *conf)
+{
+	return conf->client.coordinator && *conf->client.coordinator && conf->client.farm_half &&
+	       conf->client.offload != OFFLOAD_NEVER;
+}
+
+/* Where there are stores, they are served without a farm, too. */
+static int
+open_farm(struct half *h)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	if (!has_farm(h->conf))
+		return h->stores ? 0 : -ENOENT;
+	r = pool_new(&h->pool);
+	if (r == 0)
+		r = zmq_ctx_open(&h->zctx);
+	if (r < 0)
+		return r;
+	zmq_ctx_set(h->zctx, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+	r = hub_open(h->zctx, h->conf, &h->hub, &why);
+	return h->stores ? 0 : r;
+}
+
 static int
 set_up(struct half *h, const char *key)
 {
-	_cleanup_(freep) char *why = NULL;
 	char name[HALF_NAME_SIZE];
 	int r;
 
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_mutex_init(&h->memo_lock, NULL);
+	memo_stay_init(&h->memo, h->conf->client.cache_dir);
 	TAILQ_INIT(&h->guests);
 	h->idle_ms = clock_mono_ms();
 	mallopt(M_ARENA_MAX, ARENAS);
@@ -572,13 +562,9 @@ set_up(struct half *h, const char *key)
 		return -errno;
 	r = open_signals(h);
 	if (r == 0)
-		r = pool_new(&h->pool);
+		r = far_half_open(h->conf, &h->memo, &h->stores);
 	if (r == 0)
-		r = zmq_ctx_open(&h->zctx);
-	if (r < 0)
-		return r;
-	zmq_ctx_set(h->zctx, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
-	r = hub_open(h->zctx, h->conf, &h->hub, &why);
+		r = open_farm(h);
 	if (r == 0)
 		r = check_key(h, key);
 	return r < 0 ? r : bound_units(h);
@@ -588,10 +574,8 @@ set_up(struct half *h, const char *key)
 static void
 tear_down(struct half *h)
 {
-	if (h->memo) {
-		memo_close(h->memo->memo);
-		free(h->memo);
-	}
+	far_half_closep(&h->stores);
+	memo_stay_done(&h->memo);
 	pool_freep(&h->pool);
 	hub_closep(&h->hub);
 	zmq_ctx_termp(&h->zctx);

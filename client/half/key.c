@@ -143,10 +143,26 @@ add_variables(struct hasher *h)
 	}
 }
 
-static int
-add_conf(struct hasher *h, struct conf *conf)
+/* By which the stores' libraries find credentials, proxies and certificates. */
+static void
+add_store_variables(struct hasher *h)
 {
-	const char *files[] = { conf->client.identity, conf->client.coordinator_key };
+	static const char *const prefixes[] = { "AWS_", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY",
+		"https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_",
+		"CURL_CA_BUNDLE", "HOME=" };
+
+	for (char *const *e = environ_all(); *e; e++)
+		for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+			if (starts_with(*e, prefixes[i]))
+				hasher_field(h, *e, strlen(*e));
+}
+
+static int
+add_conf(struct hasher *h, const struct conf *conf)
+{
+	const char *trust = conf->client.trust_keys;
+	const char *files[] = { conf->client.identity, conf->client.coordinator_key,
+		trust && *trust == '/' ? trust : NULL };
 	struct digest d;
 	int r = conf_client_digest(conf, &d);
 
@@ -161,7 +177,7 @@ add_conf(struct hasher *h, struct conf *conf)
 }
 
 int
-half_key_make(struct conf *conf, const char *program, struct digest *ret)
+half_key_make(const struct conf *conf, const char *program, struct digest *ret)
 {
 	_cleanup_(hasher_freep) struct hasher *h = NULL;
 	uint64_t place;
@@ -188,6 +204,8 @@ half_key_make(struct conf *conf, const char *program, struct digest *ret)
 	if (r == 0)
 		r = add_conf(h, conf);
 	add_variables(h);
+	if (conf->client.store && *conf->client.store)
+		add_store_variables(h);
 	if (r == 0)
 		hasher_final(h, ret);
 	return r;

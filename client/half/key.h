@@ -12,6 +12,6 @@
 
 /* program: the path of dray-dispatch. 0; -ENOTSUP: this process cannot be told from others
  * (without /proc); -errno. */
-int half_key_make(struct conf *conf, const char *program, struct digest *ret);
+int half_key_make(const struct conf *conf, const char *program, struct digest *ret);
 
 #endif

@@ -13,19 +13,27 @@
 enum number { AT_VERSION, AT_FLAGS, AT_JOBS, AT_UMASK, AT_N_ARGV, AT_N_ENV, NUMBERS };
 
 void
-half_hello_make(const struct digest *key, struct half_hello *ret)
+half_hello_make(const struct digest *key, enum half_purpose purpose, struct half_hello *ret)
 {
+	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->magic, MAGIC, sizeof(ret->magic));
+	ret->purpose = purpose;
 	memcpy(ret->key, key->b, DIGEST_SIZE);
 }
 
 bool
-half_hello_ok(const void *p, size_t n, const struct digest *key)
+half_hello_ok(const void *p, size_t n, const struct digest *key, enum half_purpose *ret_purpose)
 {
-	struct half_hello want;
+	struct half_hello h;
 
-	half_hello_make(key, &want);
-	return n == sizeof(want) && memcmp(p, &want, n) == 0;
+	if (n != sizeof(h))
+		return false;
+	memcpy(&h, p, n);
+	if (memcmp(h.magic, MAGIC, sizeof(h.magic)) != 0 || h.purpose >= HALF_PURPOSES ||
+		memcmp(h.key, key->b, DIGEST_SIZE) != 0)
+		return false;
+	*ret_purpose = (enum half_purpose)h.purpose;
+	return true;
 }
 
 void

@@ -26,7 +26,7 @@
 #include "common/buf.h"
 #include "common/digest.h"
 
-#define HALF_VERSION 1 /* of all that is in this file */
+#define HALF_VERSION 2 /* of all that is in this file */
 
 #define HALF_ASK_MS 50
 #define HALF_START_MS 250 /* likewise, for the wrapper that has started it */
@@ -38,8 +38,15 @@
 
 enum half_fd { HALF_OUT, HALF_ERR, HALF_CWD, HALF_LEDGER, HALF_REQUEST, HALF_FDS };
 
+enum half_purpose {
+	HALF_FOR_UNIT,	 /* a unit for the farm: as drawn above */
+	HALF_FOR_STORES, /* what is in stores: client/far/messages.h */
+	HALF_PURPOSES
+};
+
 struct half_hello {
 	char magic[8];
+	uint32_t purpose;
 	uint8_t key[DIGEST_SIZE];
 };
 
@@ -48,9 +55,10 @@ struct half_ready {
 	int32_t pid; /* the half's */
 };
 
-void half_hello_make(const struct digest *key, struct half_hello *ret);
+void half_hello_make(const struct digest *key, enum half_purpose purpose, struct half_hello *ret);
 /* Whether n bytes are one for this key. */
-bool half_hello_ok(const void *p, size_t n, const struct digest *key);
+bool half_hello_ok(
+	const void *p, size_t n, const struct digest *key, enum half_purpose *ret_purpose);
 void half_ready_make(pid_t pid, struct half_ready *ret);
 bool half_ready_ok(const void *p, size_t n, pid_t *ret_pid);
 

@@ -374,6 +374,16 @@ make_result(struct run *r, struct result *res)
 	return k < 0 ? k : add_call(r, res);
 }
 
+static void
+offer(struct run *r, const struct result *res)
+{
+	_cleanup_(strv_done) struct strv env = STRV_INIT;
+
+	cached_note_together(r->c);
+	if (place_cargo_env(r->marked.v, &env) == 0)
+		cached_offer(r->c, &r->c->key.id, res, env.v, &r->far);
+}
+
 void
 run_keep(struct run *r, int status)
 {
@@ -397,7 +407,7 @@ run_keep(struct run *r, int status)
 	if (r->not_stored)
 		run_give_up(r);
 	else
-		cached_note_together(r->c);
+		offer(r, &res);
 	cached_note_recipe(r->c);
 	depot_trim(r->c->depot, TRIM_FILES);
 	r->store_us = clock_mono_us() - start;

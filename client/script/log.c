@@ -106,6 +106,9 @@ run_log(struct run *r, const char *where, int status)
 	fill_unit(r, &unit, program, &e);
 	fill_deps(&deps, &e);
 	fill_times(r, &e);
+	cached_far_log(&r->far, streq(where, "cache"), &e);
+	if (*r->said.producer)
+		e.worker_key = r->said.producer;
 	if (joblog_append(path, r->conf->client.job_log_max, &e) < 0)
 		log_warn("job log %s", path);
 }

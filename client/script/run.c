@@ -253,6 +253,8 @@ try_result(struct run *r, const struct entry *e, size_t i)
 		return false;
 	child_write(STDOUT_FILENO, out.p, out.n);
 	child_write(STDERR_FILENO, err.p, err.n);
+	snprintf(
+		r->said.producer, sizeof(r->said.producer), "%s", res.producer ? res.producer : "");
 	r->said.saved_us = res.compile_us;
 	r->said.bytes = t.bytes;
 	*r->said.why = '\0';
@@ -299,7 +301,9 @@ find(struct run *r)
 		while (!hit && !r->not_stored && cached_wait_twin(r->c))
 			hit = look_up(r);
 	}
-	r->lookup_us = clock_mono_us() - start - r->restore_us;
+	if (!hit && cached_fetch(r->c, &r->far))
+		hit = look_up(r);
+	r->lookup_us = clock_mono_us() - start - r->restore_us - r->far.us;
 	if (!hit)
 		memo_flush(r->memo);
 	return hit;

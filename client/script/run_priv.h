@@ -20,6 +20,7 @@ struct run {
 	struct slots *slots;
 	struct local_seen seen;
 	struct cached_said said;
+	struct cached_far far;
 	char why[512];		/* of a miss */
 	char *off, *not_stored; /* not_stored before it began: it is not traced */
 	char *bound;		/* what of it names its place: a file in OUT_DIR, or a text */

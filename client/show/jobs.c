@@ -68,6 +68,7 @@ take_times(struct job_line *j)
 	j->lookup_us = ms(o, "lookup_ms");
 	j->restore_us = ms(o, "restore_ms");
 	j->store_us = ms(o, "store_ms");
+	j->shared_us = ms(o, "shared_ms");
 	j->saved_us = ms(o, "saved_ms");
 }
 
@@ -96,6 +97,9 @@ job_decode(const char *line, size_t n, struct job_line *ret)
 	j.cache_why = text(o, "cache_why");
 	j.not_stored = text(o, "not_stored");
 	j.key = text(o, "key");
+	j.tier = text(o, "tier");
+	j.shared_why = text(o, "shared_why");
+	j.not_shared = text(o, "not_shared");
 	j.unit = text(o, "unit");
 	j.externs = text(o, "externs");
 	j.links = text(o, "links");
@@ -109,6 +113,8 @@ job_decode(const char *line, size_t n, struct job_line *ret)
 	j.trial = json_is_true(json_object_get(o, "trial"));
 	j.exit_status = (int)MIN2(number(o, "exit_status", 1), (uint64_t)255);
 	j.signal = (int)MIN2(number(o, "signal", 1), (uint64_t)127);
+	j.shared_bytes = number(o, "shared_bytes", 1);
+	j.refused = number(o, "refused", 1);
 	j.cache_bytes = number(o, "cache_bytes", 1);
 	j.bytes_sent = number(o, "bytes_sent", 1);
 	j.bytes_received = number(o, "bytes_received", 1);
@@ -158,6 +164,12 @@ uint64_t
 job_cost_us(const struct job_line *j)
 {
 	return j->compile_us + j->link_us;
+}
+
+bool
+job_is_shared(const struct job_line *j)
+{
+	return streq(j->cache, "hit") && *j->tier && !streq(j->tier, "local");
 }
 
 bool

@@ -18,6 +18,7 @@ struct job_line {
 	json_t *line; /* holds the text */
 	const char *crate, *package, *kind, *where, *why, *worker, *worker_key, *linker, *out_dir;
 	const char *cache, *cache_why, *not_stored, *key;
+	const char *tier, *shared_why, *not_shared;
 	const char *unit, *externs; /* its stem, and ids (common/unit_id.h) with spaces between */
 	const char *links, *deps, *bound; /* of a run (doc/job-log.md) */
 	const json_t *attempts;		  /* a list, or NULL */
@@ -32,6 +33,7 @@ struct job_line {
 	/* microseconds */
 	uint64_t pack_us, queue_us, upload_us, compile_us, download_us, slot_wait_us, link_us;
 	uint64_t lookup_us, restore_us, store_us, saved_us;
+	uint64_t shared_us, shared_bytes, refused; /* of the stores that are shared */
 	uint64_t cache_bytes, bytes_sent, bytes_received;
 };
 
@@ -52,6 +54,8 @@ uint64_t job_cost_us(const struct job_line *j);
 /* Whether the cache had the whole result, or all but the link. */
 bool job_is_hit(const struct job_line *j);
 bool job_is_bundle(const struct job_line *j);
+/* Whether it is a hit that came from a store that is shared: `tier`. */
+bool job_is_shared(const struct job_line *j);
 
 /* May keep the line: it takes *j over then, and empties it. Other than 0 ends the reading. */
 typedef int (*jobs_fn)(void *arg, struct job_line *j);

@@ -165,14 +165,11 @@ add_sum(struct stats_sum *s, uint64_t us)
 	s->us += us;
 }
 
-void
-stats_add_group(struct stats_groups *g, const char *reason, uint64_t us)
+static void
+add_named(struct stats_groups *g, const char name[STATS_NAME_MAX], uint64_t us)
 {
-	char name[STATS_NAME_MAX] = "no reason given";
 	size_t i;
 
-	if (*reason)
-		stats_group_name(reason, name);
 	for (i = 0; i < g->n && !streq(g->g[i].name, name); i++)
 		;
 	if (i == STATS_GROUPS_MAX)
@@ -180,9 +177,36 @@ stats_add_group(struct stats_groups *g, const char *reason, uint64_t us)
 	if (i == g->n) {
 		g->n++;
 		memcpy(g->g[i].name, i == STATS_GROUPS_MAX - 1 ? "other" : name,
-			i == STATS_GROUPS_MAX - 1 ? sizeof("other") : sizeof(name));
+			i == STATS_GROUPS_MAX - 1 ? sizeof("other") : STATS_NAME_MAX);
 	}
 	add_sum(&g->g[i].sum, us);
+}
+
+void
+stats_add_group(struct stats_groups *g, const char *reason, uint64_t us)
+{
+	char name[STATS_NAME_MAX] = "no reason given";
+
+	if (*reason)
+		stats_group_name(reason, name);
+	add_named(g, name, us);
+}
+
+static void
+add_shared(struct stats_shared *s, const struct job_line *j, uint64_t us)
+{
+	char name[STATS_NAME_MAX] = "";
+
+	s->wait_us += j->shared_us;
+	s->bytes += j->shared_bytes;
+	s->refused += j->refused;
+	snprintf(name, sizeof(name), "%s", j->tier);
+	if (job_is_shared(j))
+		add_named(&s->tiers, name, us);
+	if (*j->shared_why)
+		stats_add_group(&s->why, j->shared_why, us);
+	if (*j->not_shared)
+		stats_add_group(&s->not_shared, j->not_shared, us);
 }
 
 static void
@@ -247,6 +271,7 @@ stats_add(struct stats *s, const struct job_line *j)
 	/* a clock may have been set back meanwhile */
 	s->first_ms = stats_is_empty(s) ? j->time_ms : MIN2(s->first_ms, j->time_ms);
 	s->last_ms = MAX2(s->last_ms, j->time_ms);
+	add_shared(&s->shared, j, us);
 	if (job_is_run(j)) {
 		add_run(s, j, us);
 		return;
@@ -300,6 +325,9 @@ stats_sort(struct stats *s)
 	stats_sort_groups(&s->off_why);
 	stats_sort_groups(&s->not_stored);
 	stats_sort_groups(&s->not_on_farm);
+	stats_sort_groups(&s->shared.tiers);
+	stats_sort_groups(&s->shared.why);
+	stats_sort_groups(&s->shared.not_shared);
 	stats_sort_groups(&s->runs.miss_why);
 	stats_sort_groups(&s->runs.off_why);
 	stats_sort_groups(&s->runs.not_stored);

@@ -35,6 +35,14 @@ struct stats_runs {
 	uint64_t lookup_us, restore_us, store_us;
 };
 
+/* Stores that are shared: what units and runs had of them. */
+struct stats_shared {
+	struct stats_groups tiers; /* hits, by the store that had them */
+	struct stats_groups why;   /* why nothing was taken */
+	struct stats_groups not_shared;
+	uint64_t wait_us, bytes, refused;
+};
+
 struct stats {
 	uint64_t first_ms, last_ms; /* when lines were written; 0: there is none */
 	struct stats_sum all, place[STATS_PLACES];
@@ -46,6 +54,7 @@ struct stats {
 	uint64_t lookup_us, restore_us, store_us;
 	uint64_t bytes_restored, bytes_stored, bytes_sent, bytes_received; /* runs' as well */
 	struct stats_runs runs;
+	struct stats_shared shared;
 };
 
 /* The job log's word for a place, and back: STATS_PLACES when it is none. */

@@ -23,7 +23,8 @@ add_cache(struct buf *b, const struct job_line *j)
 
 	show_time(j->saved_us, saved);
 	if (streq(j->cache, "hit"))
-		return buf_addf(b, "%s, saved %s", job_is_run(j) ? "put back" : "hit", saved);
+		return buf_addf(b, "%s%s%s, saved %s", job_is_run(j) ? "put back" : "hit",
+			job_is_shared(j) ? " from " : "", job_is_shared(j) ? j->tier : "", saved);
 	if (job_is_bundle(j)) {
 		int r = buf_addf(b, "hit but for the link, saved %s", saved);
 
@@ -48,6 +49,10 @@ tell_short(struct buf *b, const struct job_line *j)
 		r = add_part(b, "", j->why);
 	if (r == 0 && *j->not_stored)
 		r = add_part(b, "not kept", j->not_stored);
+	if (r == 0 && *j->shared_why)
+		r = add_part(b, "shared stores", j->shared_why);
+	if (r == 0 && *j->not_shared)
+		r = add_part(b, "not uploaded", j->not_shared);
 	if (r == 0 && *j->bound)
 		r = add_part(b, "names its place", j->bound);
 	if (r == 0 && json_array_size(j->attempts))
@@ -112,9 +117,9 @@ say_run_hit(struct strv *s, const struct job_line *j, const struct job_line *mad
 	show_time(j->end_us - j->start_us, took);
 	show_time(j->saved_us, saved);
 	r = strv_addf(s,
-		"Its run was in the local cache: OUT_DIR was filled from there, and no script "
-		"ran. That took %s, and saved %s.",
-		took, saved);
+		"Its run was in %s: OUT_DIR was filled from there, and no script ran. That took "
+		"%s, and saved %s.",
+		job_is_shared(j) ? j->tier : "the local cache", took, saved);
 	if (r < 0 || !made)
 		return r;
 	show_when(made->time_ms, when);
@@ -155,9 +160,8 @@ say_hit(struct strv *s, const struct job_line *j, const struct job_line *made)
 
 	show_time(j->end_us - j->start_us, took);
 	show_time(j->saved_us, saved);
-	r = strv_addf(s,
-		"It was in the local cache: nothing was compiled. That took %s, and saved %s.",
-		took, saved);
+	r = strv_addf(s, "It was in %s: nothing was compiled. That took %s, and saved %s.",
+		job_is_shared(j) ? j->tier : "the local cache", took, saved);
 	if (r < 0 || !made)
 		return r;
 	show_when(made->time_ms, when);
@@ -265,6 +269,7 @@ say_times(struct strv *s, const struct job_line *j)
 		const char *what;
 	} phases[] = {
 		{ j->lookup_us, "looking it up" },
+		{ j->shared_us, "asking the shared stores" },
 		{ j->restore_us, "putting it in place" },
 		{ j->slot_wait_us, "waiting for a slot here" },
 		{ j->pack_us, "gathering" },
@@ -293,6 +298,22 @@ say_times(struct strv *s, const struct job_line *j)
 	return r;
 }
 
+/* What the stores that are shared had to do with it. */
+static int
+say_shared(struct strv *s, const struct job_line *j)
+{
+	int r = 0;
+
+	if (*j->shared_why)
+		r = strv_addf(s, "Nothing was taken from the shared stores: %s.", j->shared_why);
+	if (r == 0 && j->refused)
+		r = strv_addf(
+			s, "Results that are not believed: %llu.", (unsigned long long)j->refused);
+	if (r == 0 && *j->not_shared)
+		r = strv_addf(s, "It is not uploaded: %s.", j->not_shared);
+	return r;
+}
+
 int
 tell_long(struct strv *s, const struct job_line *j, const struct job_line *made)
 {
@@ -314,6 +335,8 @@ tell_long(struct strv *s, const struct job_line *j, const struct job_line *made)
 				? "It came from a shared cache, sealed by %s."
 				: "A worker has answered for it, whose key is %s.",
 			j->worker_key);
+	if (r == 0)
+		r = say_shared(s, j);
 	if (r == 0)
 		r = say_attempts(s, j);
 	if (r == 0)

@@ -15,6 +15,7 @@
 #include "cache/marks.h"
 #include "cache/rlib.h"
 #include "cache/text.h"
+#include "client/far/ask.h"
 #include "client/script/install.h"
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/distrust.h"
@@ -47,6 +48,7 @@ cached_close(struct cached *c)
 	if (!c)
 		return;
 	closep(&c->lock);
+	far_ask_closep(&c->far);
 	depot_close(c->depot);
 	toolchain_done(&c->tc);
 	free(c->cwd);

@@ -2,7 +2,8 @@
  *
  *   cached_open ─▶ off: why
  *        └▶ cached_lookup ─▶ hit: outputs are in place, texts are printed
- *                 └▶ miss: why ─▶ cached_stage_bundle ─▶ (its link) ─▶ cached_say_bundle
+ *                 └▶ miss: why ─▶ cached_fetch ─▶ (again cached_lookup)
+ *                            └▶ cached_stage_bundle ─▶ (its link) ─▶ cached_say_bundle
  *                            └▶ (the compile) ─▶ cached_keep
  *
  * Nothing here can fail a build: if something goes wrong, it is a miss or the result is not kept.
@@ -55,6 +56,22 @@ bool cached_lookup(struct cached *c, struct cached_said *said);
  * call it again: of all that waited one gets the lock, and the others wait for that one. */
 bool cached_wait_twin(struct cached *c);
 
+struct cached_far {	/* for the job log: what the stores gave */
+	char store[64]; /* where it was found; "": nowhere */
+	char why[384];	/* why it was not taken; "": it was, or nobody was asked */
+	uint64_t us, bytes;
+	char not_shared[256]; /* why what was made here is not uploaded; "": it is, or need not be
+			       */
+	unsigned refused;     /* results that were found and are not believed */
+};
+/* After a miss, and the wait for a twin: looks into the stores that are shared (dray.conf: store),
+ * for a time that is bounded by what the compile takes. True: the result is in the local cache now,
+ * look again. */
+bool cached_fetch(struct cached *c, struct cached_far *far);
+/* The line of the job log then says it; far outlives that. */
+struct joblog_entry;
+void cached_far_log(const struct cached_far *far, bool hit, struct joblog_entry *e);
+
 /* The arguments of dray-trace for a compile here, up to its "--". Owned by c. */
 const struct strv *cached_trace_options(struct cached *c);
 /* Just before a compile elsewhere, or a link. */
@@ -105,8 +122,9 @@ int cached_key(const struct cached_key_in *in, struct unit_key *ret);
  * trial whose source was refused. Such a trial runs again in every build, and the same inputs give
  * the same answer. No other failure is kept. */
 bool cached_is_final(const struct rustc_call *call, int status, const struct buf *err);
-/* True: kept. Otherwise said->why says why not. */
-bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said);
+/* True: kept, and offered to the stores that are shared. Otherwise said->why says why not. */
+bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said,
+	struct cached_far *far);
 
 /* ---- bundles: what the farm made of a unit before its link, so that another link needs no compile
  */
@@ -120,8 +138,8 @@ void cached_say_bundle(struct cached *c, struct cached_said *said);
 /* The link failed: removes the bundle's outputs. */
 void cached_drop_bundle(struct cached *c);
 /* After cached_say_bundle: keeps the whole result. linked: the linkers' records. As cached_keep. */
-bool cached_keep_linked(
-	struct cached *c, const struct buf *linked, uint64_t link_us, struct cached_said *said);
+bool cached_keep_linked(struct cached *c, const struct buf *linked, uint64_t link_us,
+	struct cached_said *said, struct cached_far *far);
 
 /* Keeps a bundle: what the farm made, and the link's inputs that link_run set aside. Call it before
  * link_clean. True: kept. */

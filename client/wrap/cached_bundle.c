@@ -273,8 +273,8 @@ make_record(const struct cached *c, const struct buf *linked, struct buf *record
 }
 
 bool
-cached_keep_linked(
-	struct cached *c, const struct buf *linked, uint64_t link_us, struct cached_said *said)
+cached_keep_linked(struct cached *c, const struct buf *linked, uint64_t link_us,
+	struct cached_said *said, struct cached_far *far)
 {
 	const struct result *res = &c->bundle;
 	_cleanup_(buf_done) struct buf record = BUF_INIT;
@@ -301,7 +301,7 @@ cached_keep_linked(
 		cached_why(said, "%s", strerror(-r));
 		return false;
 	}
-	kept = cached_keep(c, &made, said);
+	kept = cached_keep(c, &made, said, far);
 	/* what was restored counts */
 	said->bytes = bytes;
 	return kept;
@@ -359,6 +359,7 @@ cached_keep_bundle(struct cached *c, const struct ledger *staged, const struct b
 		.compile_us = staged->compile_us,
 		.staged = staged };
 	struct cached_said said = { .why = "" };
+	struct cached_far far = { .why = "" };
 
 	if (!is_as_it_came(c, staged, linked, &made.metadata) ||
 		cached_read_staged(staged, FARM_RECORD, &record) < 0 ||
@@ -366,7 +367,7 @@ cached_keep_bundle(struct cached *c, const struct ledger *staged, const struct b
 		cached_read_staged(staged, FARM_RECORD_ERR, &err) < 0 ||
 		cached_read_staged(staged, "tail", &tail) < 0)
 		return false;
-	if (cached_keep(c, &made, &said)) {
+	if (cached_keep(c, &made, &said, &far)) {
 		memo_set_note(c->in.memo, some_kept, "1", 1);
 		return true;
 	}

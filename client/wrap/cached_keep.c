@@ -695,6 +695,8 @@ cached_write_result(struct cached *c, const struct unit_key *key, struct result 
 	if (r == 0)
 		r = entry_add_result(&e, res);
 	if (r == 0)
+		r = digest_bytes(e.results[0].p, e.results[0].n, &c->kept);
+	if (r == 0)
 		r = entry_encode(&e, &b);
 	return r < 0 ? r : depot_write_entry(c->depot, &key->id, b.p, b.n);
 }
@@ -738,7 +740,8 @@ cached_is_final(const struct rustc_call *call, int status, const struct buf *err
 }
 
 bool
-cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said)
+cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said,
+	struct cached_far *far)
 {
 	_cleanup_(result_done) struct result res = RESULT_INIT;
 	const struct unit_key *key = made->staged ? &c->bundle_key : &c->key;
@@ -773,8 +776,10 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 	if (r < 0 && !*said->why)
 		cached_why(said, "%s", strerror(-r));
 	memcpy(said->bound, c->bound, sizeof(said->bound));
-	if (r == 0 && !made->staged)
+	if (r == 0 && !made->staged) {
 		cached_note_together(c);
+		cached_offer(c, &key->id, &res, c->place.cargo_env->v, far);
+	}
 	if (!made->staged) {
 		cached_note_recipe(c);
 		depot_trim(c->depot, TRIM_FILES);

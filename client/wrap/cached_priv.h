@@ -37,7 +37,10 @@ struct cached {
 	const struct inputs *read; /* of the result that is made; NULL: there is none yet */
 	struct strv amid;	   /* names with the home's in them (cache/amid.h) */
 	bool amid_known;
-	char bound[128];	    /* what of it names its place; "": nothing */
+	char bound[128];     /* what of it names its place; "": nothing */
+	struct digest kept;  /* the result that was written last, as it is in its entry */
+	struct far_ask *far; /* NULL: there is no connection */
+	bool far_tried;
 	struct unit_key bundle_key; /* empty until it is asked for */
 	struct result bundle;	    /* that is in place */
 };
@@ -46,6 +49,10 @@ struct cached {
 int cached_read_entry(struct cached *c, const struct digest *key, struct entry *ret);
 /* Adds a result to it. 0 or -errno. */
 int cached_write_result(struct cached *c, const struct unit_key *key, struct result *res);
+/* Offers the result that was written last to the stores that are shared, if it may be. env: what
+ * cargo and pass_env set, with values as inputs have them. */
+void cached_offer(struct cached *c, const struct digest *key, const struct result *res,
+	char *const *env, struct cached_far *far);
 /* Makes result i, which was used, the first one. */
 void cached_note_order(struct cached *c, struct entry *e, size_t i);
 

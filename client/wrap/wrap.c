@@ -65,6 +65,7 @@ struct wrap {
 	struct memo *memo;
 	struct cached *cached; /* NULL: the cache is off for this call */
 	struct cached_said said;
+	struct cached_far far;
 	const char *cache;
 	char *cache_off, *cache_why, *not_stored;
 	struct local_seen seen;
@@ -239,6 +240,7 @@ write_log(struct wrap *w, int status)
 	e.lookup_us = w->lookup_us;
 	e.restore_us = w->restore_us;
 	e.store_us = w->store_us;
+	cached_far_log(&w->far, w->cache && streq(w->cache, "hit"), &e);
 	e.saved_us = w->said.saved_us;
 	e.cache_bytes = w->said.bytes;
 	e.out_dir = w->call.out_dir;
@@ -592,7 +594,9 @@ find_cached(struct wrap *w)
 	hit = cached_lookup(w->cached, &w->said);
 	while (!hit && cached_wait_twin(w->cached))
 		hit = cached_lookup(w->cached, &w->said);
-	w->lookup_us = clock_mono_us() - start;
+	if (!hit && cached_fetch(w->cached, &w->far))
+		hit = cached_lookup(w->cached, &w->said);
+	w->lookup_us = clock_mono_us() - start - w->far.us;
 	if (!hit) {
 		w->cache_why = strdup(w->said.why);
 		/* the programs that are started next read there what was learned */
@@ -635,7 +639,7 @@ keep_made(struct wrap *w, int status)
 
 	if (!keeps(w) || !cached_is_final(&w->call, status, &w->seen.err))
 		return;
-	if (!cached_keep(w->cached, &made, &w->said))
+	if (!cached_keep(w->cached, &made, &w->said, &w->far))
 		w->not_stored = strdup(w->said.why);
 	left_sweep(w->conf->client.cache_dir, w->call.out_dir);
 	w->store_us += clock_mono_us() - start;
@@ -668,7 +672,7 @@ link_bundle(struct wrap *w)
 	w->cache = "bundle";
 	w->where = "cache";
 	start = clock_mono_us();
-	if (keeps(w) && !cached_keep_linked(w->cached, &w->linked, w->link_us, &w->said))
+	if (keeps(w) && !cached_keep_linked(w->cached, &w->linked, w->link_us, &w->said, &w->far))
 		w->not_stored = strdup(w->said.why);
 	w->store_us += clock_mono_us() - start;
 	return true;

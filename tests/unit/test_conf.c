@@ -433,6 +433,41 @@ test_sources(void **state)
 
 /* Which field a row of the table fills is seen from outside: the variable named by the listing, set
  * to a value of the listed type, must change the conf. */
+static int
+set_store(struct conf *c, const char *v, char **ret_error)
+{
+	_cleanup_(freep) char *assignment = NULL;
+
+	assert_true(asprintf(&assignment, "client.store=%s", v) >= 0);
+	free(*ret_error);
+	*ret_error = NULL;
+	return conf_set(c, assignment, ret_error);
+}
+
+/* Each in one form; and no error shows what may be a password. */
+static void
+test_stores(void **state)
+{
+	static const char *const bad[] = { "/dir", "file://", "://x", "FILE:///x", "file:///x rx",
+		"file:///x ro rw", "file:///x,", ", file:///x", "file:///x file:///y",
+		"redis://u:secret@h rox", "redis://u:secret@h/\x01" };
+	_cleanup_(conf_freep) struct conf *c = NULL;
+	_cleanup_(freep) char *error = NULL;
+
+	assert_int_equal(conf_parse("", 0, "t", &c, &error), 0);
+	assert_null(c->client.store);
+	assert_int_equal(
+		set_store(c, " file:///a\t ro ,s3://b/c?region=x rw,https://h/p", &error), 0);
+	assert_string_equal(c->client.store, "file:///a ro, s3://b/c?region=x rw, https://h/p");
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(set_store(c, bad[i], &error), -EINVAL);
+		assert_non_null(error);
+		assert_null(strstr(error, "secret"));
+	}
+	assert_int_equal(set_store(c, "", &error), 0);
+	assert_null(c->client.store);
+}
+
 static void
 test_every_variable(void **state)
 {
@@ -447,7 +482,8 @@ test_every_variable(void **state)
 		static const char *const values[][2] = { { "endpoint", "tcp://changed:9" },
 			{ "path", "/changed" }, { "paths", "/changed" }, { "names", "CHANGED" },
 			{ "name=size", "changed=7" }, { "number", "777" }, { "size", "7777777" },
-			{ "name", "changed" } };
+			{ "name", "changed" }, { "stores", "file:///changed ro" },
+			{ "keys", "/changed" } };
 		char key[64], type[64], def[64], env[64];
 		const char *value = NULL;
 		_cleanup_(conf_freep) struct conf *plain = NULL;
@@ -564,6 +600,7 @@ main(void)
 		TEST(test_not_text),
 		TEST(test_sources),
 		TEST(test_every_variable),
+		TEST(test_stores),
 		TEST(test_names_of_variables),
 		TEST(test_set),
 	};

@@ -128,14 +128,21 @@ static void
 test_hello(void **state)
 {
 	struct digest key = { { 1, 2, 3 } }, other = { { 1, 2, 4 } };
+	enum half_purpose purpose = HALF_PURPOSES;
 	struct half_hello h;
 
-	half_hello_make(&key, &h);
-	assert_true(half_hello_ok(&h, sizeof(h), &key));
-	assert_false(half_hello_ok(&h, sizeof(h) - 1, &key));
-	assert_false(half_hello_ok(&h, sizeof(h), &other));
+	half_hello_make(&key, HALF_FOR_STORES, &h);
+	assert_true(half_hello_ok(&h, sizeof(h), &key, &purpose));
+	assert_int_equal(purpose, HALF_FOR_STORES);
+	purpose = HALF_PURPOSES;
+	assert_false(half_hello_ok(&h, sizeof(h) - 1, &key, &purpose));
+	assert_false(half_hello_ok(&h, sizeof(h), &other, &purpose));
+	h.purpose = HALF_PURPOSES;
+	assert_false(half_hello_ok(&h, sizeof(h), &key, &purpose));
+	half_hello_make(&key, HALF_FOR_UNIT, &h);
 	h.magic[0] ^= 1;
-	assert_false(half_hello_ok(&h, sizeof(h), &key));
+	assert_false(half_hello_ok(&h, sizeof(h), &key, &purpose));
+	assert_int_equal(purpose, HALF_PURPOSES);
 }
 
 static void
@@ -560,6 +567,7 @@ test_no_answer(void **state)
 	};
 	int dir = half_dir_open(*state), listener, conn;
 	struct digest key;
+	enum half_purpose purpose = HALF_PURPOSES;
 	uint64_t start;
 
 	assert_int_equal(half_key_make(c, program, &key), 0);
@@ -572,7 +580,8 @@ test_no_answer(void **state)
 	conn = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
 	assert_true(conn >= 0);
 	assert_int_equal(recv(conn, b, sizeof(b), 0), sizeof(b));
-	assert_true(half_hello_ok(b, sizeof(b), &key));
+	assert_true(half_hello_ok(b, sizeof(b), &key, &purpose));
+	assert_int_equal(purpose, HALF_FOR_UNIT);
 	assert_int_equal(recv(conn, b, sizeof(b), 0), 0);
 	close(conn);
 	close(listener);
@@ -652,7 +661,7 @@ greet_half(int dir, const struct digest *key)
 	int conn = half_connect(dir, key);
 
 	assert_true(conn >= 0);
-	half_hello_make(key, &hello);
+	half_hello_make(key, HALF_FOR_UNIT, &hello);
 	/* it may have closed it already */
 	(void)!send(conn, &hello, sizeof(hello), MSG_NOSIGNAL);
 	return conn;

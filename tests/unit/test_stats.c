@@ -74,6 +74,9 @@ unit(const char *where, const char *cache, uint64_t ms)
 		.why = "",
 		.cache_why = "",
 		.not_stored = "",
+		.tier = "",
+		.shared_why = "",
+		.not_shared = "",
 		.out_dir = "",
 		.time_ms = 1000,
 		.compile_us = ms * 1000 };

@@ -1,0 +1,120 @@
+/* dray flush: waits until what was compiled here is uploaded to the stores that are shared. */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/cmd/cmd.h"
+#include "client/far/ask.h"
+#include "client/far/queue.h"
+#include "common/clock.h"
+
+#define LOOK_MS 100
+#define KICK_MS 2000 /* a store that has just refused is not asked again for each look */
+#define ANSWER_MS 5000
+#define TIMEOUT_S "600"
+#define TIMEOUT_MAX_S 86400
+
+/* How many wait; the farm half that uploads is asked, and started, if need be. */
+static int
+look(const struct conf *conf, struct far_ask **a, uint64_t *ret_left, struct far_answer *answer)
+{
+	int r = *a ? 0 : far_ask_open(conf, a);
+
+	if (r == 0)
+		r = far_ask_flush(*a, ANSWER_MS, ret_left, answer);
+	if (r < 0)
+		far_ask_closep(a);
+	return r;
+}
+
+static uint64_t
+count_left(const struct conf *conf)
+{
+	_cleanup_(freep) struct queue_item *v = NULL;
+	size_t n = 0;
+
+	return queue_list(conf->client.cache_dir, &v, &n) < 0 ? 0 : n;
+}
+
+static int
+wait_for_all(const struct conf *conf, uint64_t until)
+{
+	_cleanup_(far_ask_closep) struct far_ask *a = NULL;
+	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
+	uint64_t all = count_left(conf), left = all, asked = 0, now;
+	struct far_answer answer = { .why = "" };
+	int r = 0;
+
+	while (left > 0 && (now = clock_mono_ms()) < until) {
+		if (!asked || now - asked >= KICK_MS) {
+			r = look(conf, &a, &left, &answer);
+			asked = now;
+		} else {
+			poll(NULL, 0, LOOK_MS);
+			left = count_left(conf);
+		}
+		cmd_progress(&progress, "uploading", all - MIN2(left, all), all);
+	}
+	cmd_progress_done(&progress);
+	if (left == 0)
+		return CMD_OK;
+	cmd_error(&cmd_flush, "%" PRIu64 " results are not uploaded yet%s%s", left,
+		r < 0 || *answer.why ? ": " : "",
+		r < 0 ? "no farm half can be started" : answer.why);
+	return CMD_FAILED;
+}
+
+static bool
+parse_timeout(const char *s, uint64_t *ret_ms)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(s, &end, 10);
+	if (errno || *end || *s < '0' || *s > '9' || v > TIMEOUT_MAX_S)
+		return false;
+	*ret_ms = v * 1000;
+	return true;
+}
+
+static int
+run(int argc, char **argv)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	const char *timeout = TIMEOUT_S;
+	const struct cmd_option options[] = {
+		{ .name = "timeout", .text = &timeout },
+		{ .name = NULL },
+	};
+	uint64_t ms;
+	int args, status;
+
+	if (!cmd_options(&cmd_flush, argc, argv, options, 0, 0, &args, &status))
+		return status;
+	if (!parse_timeout(timeout, &ms)) {
+		cmd_error(&cmd_flush, "--timeout %s: seconds, at most %d", timeout, TIMEOUT_MAX_S);
+		return CMD_USAGE;
+	}
+	if (cmd_load_conf(&cmd_flush, &conf) < 0)
+		return CMD_FAILED;
+	if (!far_may_write(conf)) {
+		cmd_error(&cmd_flush, "nothing is uploaded from here: that takes store, identity, "
+				      "and remote_mode = readwrite (see dray.conf(5))");
+		return CMD_FAILED;
+	}
+	return wait_for_all(conf, clock_mono_ms() + ms);
+}
+
+const struct cmd cmd_flush = {
+	.name = "flush",
+	.usage = "flush [--timeout SECONDS]",
+	.summary = "Wait until what was compiled here is uploaded to the shared stores",
+	.help = "  --timeout SECONDS  how long at most (" TIMEOUT_S "); then the exit status is 1\n"
+		"  -h, --help         print this\n",
+	.run = run,
+};

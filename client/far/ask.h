@@ -1,0 +1,47 @@
+/* A wrapper's side of the stores (messages.h): what is in them is asked for at the farm half that
+ * is resident, which is started where it is not. Each call is bounded by time; whatever goes wrong
+ * is a miss, and dray compiles. */
+#ifndef DRAY_CLIENT_FAR_ASK_H
+#define DRAY_CLIENT_FAR_ASK_H
+
+#include "client/far/messages.h"
+#include "common/buf.h"
+#include "common/conf.h"
+
+struct far_ask;
+
+/* Whether stores are to be read from, and what comes from them can be kept here. */
+bool far_may_read(const struct conf *conf);
+/* Whether what is made here is to be uploaded: remote_mode says so, and there is a key to sign it.
+ */
+bool far_may_write(const struct conf *conf);
+
+/* 0; -errno: there is no farm half for this process now. */
+int far_ask_open(const struct conf *conf, struct far_ask **ret);
+void far_ask_closep(struct far_ask **a);
+
+struct far_answer {
+	char store[FAR_STORE_MAX]; /* where it was found; "": in none */
+	char why[FAR_WHY_MAX];	   /* why there is nothing */
+	uint64_t bytes;		   /* that came */
+	uint32_t publishers;	   /* a bit for each result: a publisher sealed it */
+	unsigned refused;	   /* results that were found and are not believed */
+};
+
+/* Asks for the results of a key, and waits ms at most. Adds an entry (cache/entry.h) to *ret. 0;
+ * -ENOENT: there is none that is trusted; -errno, e.g. -ETIMEDOUT; with a reason in *answer. After
+ * any but -ENOENT the connection is not used again. */
+int far_ask_find(struct far_ask *a, const struct digest *key, unsigned ms, struct buf *ret,
+	struct far_answer *answer);
+
+/* Called for each blob as it comes into the local store. */
+typedef void (*far_here_fn)(void *arg, const struct digest *blob);
+/* Has blobs brought into the local store. 0: all are there; otherwise as above. fn may be NULL. */
+int far_ask_bring(struct far_ask *a, const struct far_blob *blobs, size_t n, unsigned ms,
+	far_here_fn fn, void *arg, struct far_answer *answer);
+
+/* Has what could not be uploaded tried again. *ret_left: how many results wait; answer->why: what
+ * went wrong last, or "". 0 or -errno. */
+int far_ask_flush(struct far_ask *a, unsigned ms, uint64_t *ret_left, struct far_answer *answer);
+
+#endif

@@ -1,0 +1,198 @@
+/* Invariant: a file of such a name is whole. What is of another name is none, and stays. */
+#include "config.h"
+
+#include "client/far/queue.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/fs.h"
+
+#define DIR_NAME "uploads"
+#define ENV_MAX (1u << 20)
+#define HEX (DIGEST_HEX_SIZE - 1)
+#define NAME_SIZE (2 * DIGEST_HEX_SIZE) /* with '-' and NUL */
+
+struct found {
+	struct queue_item item;
+	struct timespec when;
+};
+
+static void
+name_of(const struct queue_item *i, char ret[NAME_SIZE])
+{
+	char key[DIGEST_HEX_SIZE], result[DIGEST_HEX_SIZE];
+
+	digest_hex(&i->key, key);
+	digest_hex(&i->result, result);
+	snprintf(ret, NAME_SIZE, "%s-%s", key, result);
+}
+
+static bool
+parse_name(const char *name, struct queue_item *ret)
+{
+	char key[DIGEST_HEX_SIZE];
+
+	if (strlen(name) != NAME_SIZE - 1 || name[HEX] != '-')
+		return false;
+	memcpy(key, name, HEX);
+	key[HEX] = '\0';
+	return digest_parse(key, &ret->key) == 0 && digest_parse(name + HEX + 1, &ret->result) == 0;
+}
+
+static int
+path_of(const char *cache_dir, const char *name, char **ret)
+{
+	return asprintf(ret, "%s/" DIR_NAME "/%s", cache_dir, name) < 0 ? -ENOMEM : 0;
+}
+
+int
+queue_add(const char *cache_dir, const struct queue_item *i, char *const *env)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *path = NULL;
+	char name[NAME_SIZE];
+	int r;
+
+	name_of(i, name);
+	r = path_of(cache_dir, name, &path);
+	if (r < 0) {
+		path = NULL;
+		return r;
+	}
+	for (; r == 0 && *env; env++)
+		r = buf_add(&b, *env, strlen(*env) + 1);
+	if (r == 0 && b.n > ENV_MAX)
+		r = -E2BIG;
+	if (r == 0)
+		r = fs_mkdir_parent(path, 0700);
+	return r < 0 ? r : fs_write_atomic(path, b.p ? b.p : (uint8_t *)"", b.n, 0600);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	if (x->when.tv_sec != y->when.tv_sec)
+		return x->when.tv_sec < y->when.tv_sec ? -1 : 1;
+	return x->when.tv_nsec < y->when.tv_nsec ? -1 : x->when.tv_nsec > y->when.tv_nsec;
+}
+
+static int
+read_dir(DIR *d, struct found **v, size_t *n)
+{
+	size_t cap = 0;
+	struct dirent *e;
+
+	while ((e = readdir(d)) != NULL) {
+		struct queue_item item;
+		struct stat st;
+
+		if (!parse_name(e->d_name, &item) ||
+			fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			!S_ISREG(st.st_mode))
+			continue;
+		if (*n == cap) {
+			struct found *more;
+
+			cap = cap ? 2 * cap : 64;
+			more = reallocarray(*v, cap, sizeof(*more));
+			if (!more)
+				return -ENOMEM;
+			*v = more;
+		}
+		(*v)[(*n)++] = (struct found){ item, st.st_mtim };
+	}
+	return 0;
+}
+
+int
+queue_list(const char *cache_dir, struct queue_item **ret, size_t *ret_n)
+{
+	_cleanup_(freep) char *path = path_join(cache_dir, DIR_NAME);
+	_cleanup_(freep) struct found *v = NULL;
+	_cleanup_(closedirp) DIR *d = NULL;
+	struct queue_item *items;
+	size_t n = 0;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	d = opendir(path);
+	if (!d && errno != ENOENT)
+		return -errno;
+	r = d ? read_dir(d, &v, &n) : 0;
+	if (r < 0)
+		return r;
+	items = calloc(n + 1, sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	if (n)
+		qsort(v, n, sizeof(*v), compare);
+	for (size_t i = 0; i < n; i++)
+		items[i] = v[i].item;
+	/* of what has waited longest a later build is the least likely to be asked */
+	for (size_t i = 0; i + QUEUE_MAX < n; i++)
+		queue_remove(cache_dir, &items[i]);
+	if (n > QUEUE_MAX)
+		memmove(items, items + (n - QUEUE_MAX), QUEUE_MAX * sizeof(*items));
+	*ret = items;
+	*ret_n = MIN2(n, (size_t)QUEUE_MAX);
+	return 0;
+}
+
+int
+queue_read(const char *cache_dir, const struct queue_item *i, struct strv *ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *path = NULL;
+	char name[NAME_SIZE];
+	int r;
+
+	name_of(i, name);
+	r = path_of(cache_dir, name, &path);
+	if (r < 0) {
+		path = NULL;
+		return r;
+	}
+	r = fs_read_file(path, ENV_MAX, &b);
+	if (r == 0 && b.n && b.p[b.n - 1] != '\0')
+		r = -EBADMSG;
+	for (const char *p = (const char *)b.p; r == 0 && b.n && p < (const char *)b.p + b.n;
+		p += strlen(p) + 1)
+		r = strv_add(ret, p);
+	return r;
+}
+
+void
+queue_remove(const char *cache_dir, const struct queue_item *i)
+{
+	char name[NAME_SIZE], *path;
+
+	name_of(i, name);
+	if (path_of(cache_dir, name, &path) < 0)
+		return;
+	unlink(path);
+	free(path);
+}
+
+int
+queue_lock(const char *cache_dir)
+{
+	_cleanup_(freep) char *path = path_join(cache_dir, DIR_NAME "/lock");
+	_cleanup_(closep) int fd = -1;
+
+	if (!path)
+		return -ENOMEM;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : steal_fd(&fd);
+}

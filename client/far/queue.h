@@ -1,0 +1,34 @@
+/* clang-format off */
+/* What waits to be uploaded: results of the local cache, each a small file in <cache_dir>/uploads.
+ *
+ *   KEY-RESULT   the key of its entry, and the SHA-256 of the result as it is kept there, in hex;
+ *                in it the variables that cargo and pass_env set, NAME=VALUE, each with a NUL
+ *   lock         locked by the process that uploads
+ *
+ * A wrapper adds one, and goes on; a farm half finds it, whichever runs then, and removes it when
+ * it is done. So nothing is lost when any of them is killed. */
+/* clang-format on */
+#ifndef DRAY_CLIENT_FAR_QUEUE_H
+#define DRAY_CLIENT_FAR_QUEUE_H
+
+#include "common/digest.h"
+#include "common/strv.h"
+
+#define QUEUE_MAX 20000 /* results: of more the oldest are not uploaded */
+
+struct queue_item {
+	struct digest key, result;
+};
+
+/* env: NULL-terminated. 0; -E2BIG: these are too long; -errno. */
+int queue_add(const char *cache_dir, const struct queue_item *i, char *const *env);
+/* All that wait, the oldest first: *ret_n of them in an array that the caller frees. 0 or -errno;
+ * then there is none. */
+int queue_list(const char *cache_dir, struct queue_item **ret, size_t *ret_n);
+/* Adds its variables to *ret. 0; -ENOENT: it is gone; -EBADMSG; -errno. */
+int queue_read(const char *cache_dir, const struct queue_item *i, struct strv *ret);
+void queue_remove(const char *cache_dir, const struct queue_item *i);
+/* The lock of who uploads: a descriptor; -EWOULDBLOCK: another process does; -errno. */
+int queue_lock(const char *cache_dir);
+
+#endif

@@ -1,0 +1,54 @@
+/* The stores of a farm half: one thread owns them (store/store.h), and the others ask it. */
+#ifndef DRAY_CLIENT_FAR_STORES_H
+#define DRAY_CLIENT_FAR_STORES_H
+
+#include <sys/queue.h>
+
+#include "common/conf.h"
+#include "store/store.h"
+
+struct stores;
+
+/* tmp: a directory for what is not whole yet; it outlives them. 0; -ENOENT: the configuration names
+ * none; -errno, and a sentence in *ret_why that the caller frees, or NULL. */
+int stores_open(const struct conf *conf, const char *tmp, struct stores **ret, char **ret_why);
+/* Waits until all that was asked is answered. */
+void stores_closep(struct stores **s);
+/* Whether one of them may be written to. */
+bool stores_are_written(const struct stores *s);
+
+enum stores_what { STORES_GET, STORES_HAS, STORES_PUT_FD, STORES_PUT_ENTRY };
+
+/* Filled by who asks, who keeps it until it is answered: done is called once, by the stores'
+ * thread, which it must not keep long. */
+struct stores_request {
+	TAILQ_ENTRY(stores_request) link;
+	enum stores_what what;
+	enum store_kind kind; /* GET, HAS */
+	struct digest name;   /* GET, HAS, PUT_ENTRY: its key */
+	uint64_t max;	      /* GET */
+	unsigned ms;	      /* GET: its limit of time; 0: as the stores say */
+	int fd;		      /* PUT_FD: the rest of it is read before done is called */
+	const void *p;	      /* PUT_ENTRY */
+	size_t n;
+	store_done_fn done;
+	void *arg;
+	struct stores *stores;
+	const char *store; /* GET: which of them had it, without secrets; "" */
+};
+void stores_ask(struct stores *s, struct stores_request *q);
+/* The same, and waits for it: for a thread with nothing else to do. reply->fd is the caller's. */
+int stores_ask_now(struct stores *s, struct stores_request *q, struct store_reply *reply);
+
+/* ---- whether it pays to ask
+ *
+ * A wait for a store that was in vain makes a build late. So when these waits were LOST_MS
+ * (stores.c) in all, the stores are left alone for a while, and for longer each time that it
+ * happens again. */
+
+/* 0, or for how many more ms they are left alone. */
+uint64_t stores_rest(struct stores *s);
+/* A wait has ended: with what was wanted, or an answer that there is none; or in vain. */
+void stores_note_wait(struct stores *s, uint64_t ms, bool in_vain);
+
+#endif

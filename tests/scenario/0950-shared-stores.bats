@@ -1,0 +1,124 @@
+#!/usr/bin/env bats
+# What one machine compiled, another one takes from a store that both share: there is no farm.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/cache.bash"
+. "$BATS_TEST_DIRNAME/shared.bash"
+
+@test "the second machine compiles nothing, and has the same bytes" {
+  project "$WORK/p"
+  stored one "$WORK/p"
+  all_missed
+  cp -a "$WORK/p/target" "$WORK/plain"
+  clean "$WORK/p"
+  machine two reader
+  cached two "$WORK/p" build
+  from_store
+  same_tree "$WORK/p"
+  says "$WORK/p" "42 made by the script"
+  build fresh "$WORK/p" build
+  nothing_done fresh
+  # and from now on it has them
+  clean "$WORK/p"
+  cached again "$WORK/p" build
+  all_hit
+  jobs_all '.tier == "local"'
+  # an edit compiles what depends on it, and no more
+  echo '// more' >>"$WORK/p/src/main.rs"
+  cached edited "$WORK/p" build
+  missed app
+}
+
+@test "another directory, another cargo home: paths = shared" {
+  export DRAY_PATHS=shared
+  project "$WORK/p"
+  cp -a "$WORK/p" "$WORK/elsewhere"
+  stored one "$WORK/p"
+  clean "$WORK/p"
+  mv "$WORK/p" "$WORK/gone"
+  machine two reader
+  cached two "$WORK/elsewhere" build
+  from_store
+  says "$WORK/elsewhere" "42 made by the script"
+  # as if it had been compiled there
+  cp -a "$WORK/elsewhere/target" "$WORK/taken"
+  clean "$WORK/elsewhere"
+  machine three reader
+  DRAY_REMOTE_MODE=off cached three "$WORK/elsewhere" build
+  all_missed
+  rm -rf "$WORK/plain"
+  mv "$WORK/taken" "$WORK/plain"
+  same_tree "$WORK/elsewhere"
+}
+
+# bats test_tags=long
+@test "who is not trusted: nothing is taken from it, and the log says why" {
+  local list=$DRAY_TRUST_KEYS other n=0
+  project "$WORK/p"
+  stored one "$WORK/p"
+  identity other
+  other=$(signs other)
+  for case in "|trust_keys is not set" "publisher $other|key is not known" "$list revoked|revoked" \
+    "worker $(signs ci)|another kind" "$list namespace=elsewhere|namespace"; do
+    clean "$WORK/p"
+    machine "two-$((++n))" reader
+    DRAY_TRUST_KEYS=${case%|*} cached two "$WORK/p" build
+    all_missed
+    jobs_all ".shared_why != null and (.shared_why | contains(\"${case#*|}\"))" || { show_shared; return 1; }
+    [ -z "${case%|*}" ] || jobs_all '.refused >= 1'
+    says "$WORK/p" "42 made by the script"
+  done
+  # only workers
+  clean "$WORK/p"
+  machine three reader
+  DRAY_TRUST=workers cached two "$WORK/p" build
+  all_missed
+  # the control
+  clean "$WORK/p"
+  machine four reader
+  cached two "$WORK/p" build
+  from_store
+}
+
+@test "nothing is uploaded without an identity, or in another mode, or to a store that is only read" {
+  project "$WORK/p"
+  machine off
+  DRAY_REMOTE_MODE=off cached off "$WORK/p" build
+  all_missed
+  fails half_lives
+  clean "$WORK/p"
+  machine reader reader
+  cached one "$WORK/p" build
+  all_missed
+  half_lives
+  fails "$DRAY" flush
+  DRAY_REMOTE_MODE=readwrite fails "$DRAY" flush
+  clean "$WORK/p"
+  machine ro
+  DRAY_STORE="$DRAY_STORE ro" cached ro "$WORK/p" build
+  DRAY_STORE="$DRAY_STORE ro" fails "$DRAY" flush --timeout 2
+  [ -z "$(find "$STORE" -type f)" ]
+}
+
+@test "what depends on a variable of the user's is not uploaded, unless share_env says so" {
+  project "$WORK/p"
+  sed -i 's/^fn main() {/fn main() { println!("cargo:warning={:?}", std::env::var("MY_OWN"));/' "$WORK/p/build.rs"
+  export MY_OWN=value
+  stored one "$WORK/p"
+  [[ "$(jq -r 'select(.kind == "script-run").not_shared' "$JOBS")" = *MY_OWN* ]] || { show_shared; return 1; }
+  fails grep -rq MY_OWN=value "$STORE"
+  clean "$WORK/p"
+  machine two
+  export DRAY_SHARE_ENV=all
+  stored two "$WORK/p"
+  missed_run
+  clean "$WORK/p"
+  machine three reader
+  cached three "$WORK/p" build
+  from_store
+  # another value is another run
+  clean "$WORK/p"
+  machine four reader
+  MY_OWN=other cached other "$WORK/p" build
+  missed_run
+}
