@@ -29,7 +29,7 @@ add(struct chain_list *l, const char *url, const char *word, char **ret_why)
 	_cleanup_(store_url_freep) struct store_url *u = NULL;
 	_cleanup_(freep) char *why = NULL;
 	unsigned number = (unsigned)l->n + 1;
-	const char *mode;
+	const char *mode, *options, *separator;
 	size_t i = l->n;
 	int r;
 
@@ -55,10 +55,12 @@ add(struct chain_list *l, const char *url, const char *word, char **ret_why)
 	l->read_only[i] = streq(word, "ro") || (mode != NULL && streq(mode, "ro"));
 	l->n++;
 	l->shown[i] = store_url_show(u);
+	/* "…?" has no options, and is fine */
+	options = strchr(url, '?');
+	separator = options == NULL ? "?" : options[1] == '\0' ? "" : "&";
 	if (mode != NULL || word[0] == '\0')
 		l->urls[i] = strdup(url);
-	else if (asprintf(&l->urls[i], "%s%cmode=%s", url, strchr(url, '?') != NULL ? '&' : '?',
-			 word) < 0)
+	else if (asprintf(&l->urls[i], "%s%smode=%s", url, separator, word) < 0)
 		l->urls[i] = NULL;
 	if (l->urls[i] == NULL || l->shown[i] == NULL)
 		return -ENOMEM;

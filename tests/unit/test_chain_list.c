@@ -39,6 +39,12 @@ test_fine(void **state)
 	assert_null(why);
 	chain_list_done(&l);
 	assert_int_equal(l.n, 0);
+	assert_int_equal(chain_list_parse("redis://h? ro", &l, &why), 0);
+	assert_string_equal(l.urls[0], "redis://h?mode=ro");
+	chain_list_done(&l);
+	assert_int_equal(chain_list_parse("redis://h?prefix=x? ro", &l, &why), 0);
+	assert_string_equal(l.urls[0], "redis://h?prefix=x?&mode=ro");
+	chain_list_done(&l);
 }
 
 static void
