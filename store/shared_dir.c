@@ -91,7 +91,7 @@ step_down(const struct job *j, int at, const char *name, bool make)
 		return fd;
 	/* what is no directory, or a link, is nothing of ours */
 	if (errno == ENOTDIR || errno == ELOOP)
-		return -ENOENT;
+		return make ? -ENOTDIR : -ENOENT;
 	if (errno != ENOENT || !make)
 		return -errno;
 	r = make_dir(j, here, name);

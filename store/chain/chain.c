@@ -23,6 +23,7 @@
 
 /* What waits to be filled back; more is forgotten. */
 #define FILLS_MAX 64u
+#define FILLS_BYTES_MAX ((uint64_t)256 << 20)
 /* What answers within this time is well, however little a caller could wait. */
 #define SLOW_MS 1000u
 /* So many that nobody waits for any more: no others are sent there. */
@@ -83,6 +84,7 @@ struct fill {
 	enum store_kind kind;
 	struct digest name;
 	int fd;
+	uint64_t size;
 	unsigned where; /* a bit for each tier */
 };
 
@@ -97,6 +99,7 @@ struct chain {
 	struct try *tries;
 	struct fill *fills, **fills_end;
 	unsigned n_fills;
+	uint64_t fills_bytes;
 	bool working;
 	char why[256];
 };
@@ -269,7 +272,7 @@ go_on(struct ask *a)
 }
 
 static void
-want_fill(struct chain *c, const struct ask *a, int fd)
+want_fill(struct chain *c, const struct ask *a, int fd, uint64_t size)
 {
 	unsigned where = 0;
 	struct fill *f;
@@ -278,7 +281,7 @@ want_fill(struct chain *c, const struct ask *a, int fd)
 	for (size_t i = 0; i < a->at; i++)
 		if ((a->lacked & 1u << i) && !c->tiers[i].stats.read_only)
 			where |= 1u << i;
-	if (where == 0 || c->n_fills >= FILLS_MAX)
+	if (where == 0 || c->n_fills >= FILLS_MAX || size > FILLS_BYTES_MAX - c->fills_bytes)
 		return;
 	f = calloc(1, sizeof(*f));
 	if (f == NULL)
@@ -292,10 +295,12 @@ want_fill(struct chain *c, const struct ask *a, int fd)
 	}
 	f->kind = a->kind;
 	f->name = a->name;
+	f->size = size;
 	f->where = where;
 	*c->fills_end = f;
 	c->fills_end = &f->next;
 	c->n_fills++;
+	c->fills_bytes += size;
 }
 
 static void
@@ -337,7 +342,8 @@ on_answer(void *arg, const struct store_reply *r)
 		judge(t, &t->reads, r->error, why_of(t, r->error));
 	} else {
 		t->overdue--;
-		if (!y->judged)
+		/* closing says nothing of it */
+		if (!y->judged && r->error != -ECANCELED)
 			judge(t, &t->reads, is_slow(y) ? -ETIMEDOUT : r->error,
 				strerror(ETIMEDOUT));
 	}
@@ -352,7 +358,7 @@ on_answer(void *arg, const struct store_reply *r)
 		if (a->is_get) {
 			t->stats.bytes_in += r->size;
 			c->spent += r->size;
-			want_fill(c, a, r->fd);
+			want_fill(c, a, r->fd, r->size);
 		}
 		a->reply = *r;
 		a->hit = true;
@@ -647,6 +653,7 @@ fill_one(struct chain *c)
 	if (c->fills == NULL)
 		c->fills_end = &c->fills;
 	c->n_fills--;
+	c->fills_bytes -= f->size;
 	if (object_of(c, f, &o) == 0)
 		spread(c, f->where, &o, NULL, NULL);
 	object_done(&o);
