@@ -565,7 +565,7 @@ store_url_show(const struct store_url *u)
 	if (r == 0 && u->path[0] && u->path[0] != '/')
 		r = buf_adds(&b, "/");
 	if (r == 0)
-		r = store_url_encode(&b, u->path, "/:+=,");
+		r = store_url_encode(&b, u->path, "/:+=");
 	for (size_t i = 0; i < STORE_N_PARAMS && r == 0; i++) {
 		if (!u->params[i])
 			continue;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "store/http/aws_answer.h"
+#include "common/clock.h"
 #include "common/environ.h"
 #include "common/log.h"
 
@@ -87,6 +88,8 @@ http_new(const struct store_in *in, const struct store_type *type, const struct 
 		return -ENOMEM;
 	}
 	outgoing_init(&h->base, type, in);
+	h->gets.end = &h->gets.first;
+	h->puts.end = &h->puts.first;
 	h->kind = kind;
 	h->root = root;
 	h->host_n = (size_t)(strstr(root, "://") + 3 - root);
@@ -96,6 +99,7 @@ http_new(const struct store_in *in, const struct store_type *type, const struct 
 		return -ENOMEM;
 	if (web.request_ms == 0)
 		web.request_ms = in->request_ms;
+	h->request_ms = web.request_ms;
 	r = web_new(&web, &h->web, in->ret_why);
 	if (r < 0)
 		return r;
@@ -133,8 +137,11 @@ static void
 end(struct op *op, struct store_reply *reply)
 {
 	store_done_fn done = op->done;
+	struct http *h = op->h;
 	void *arg = op->arg;
 
+	h->active--;
+	h->active_puts -= op->what == OP_PUT;
 	if (op->what == OP_PUT && reply->error == 0) {
 		reply->name = op->name;
 		reply->size = op->object.head.size;
@@ -236,6 +243,26 @@ is_success(const struct op *op, unsigned status)
 	return status == 200 || (op->what == OP_HAS && status == 204);
 }
 
+/* A damaged blob would stay for ever where blobs are put only if there is none: one that was met is
+ * written over when it is put. */
+static bool
+is_damaged(const struct http *h, const struct op *op)
+{
+	for (size_t i = 0; i < DAMAGED_MAX; i++)
+		if (digest_eq(&h->damaged[i], &op->name))
+			return op->kind == STORE_BLOB;
+	return false;
+}
+
+static void
+note_damaged(struct op *op)
+{
+	struct http *h = op->h;
+
+	if (op->kind == STORE_BLOB && op->what == OP_GET && !is_damaged(h, op))
+		h->damaged[h->n_damaged++ % DAMAGED_MAX] = op->name;
+}
+
 static void
 succeed(struct op *op)
 {
@@ -246,6 +273,8 @@ succeed(struct op *op)
 		fd = incoming_end(op->to, &reply.size);
 		if (fd < 0) {
 			snprintf(op->h->why, sizeof(op->h->why), "GET: %s", fault_of(fd));
+			if (fd == -EBADMSG)
+				note_damaged(op);
 			op_fail(op, fd);
 			return;
 		}
@@ -258,10 +287,10 @@ static void
 answered(void *arg, const struct web_answer *a)
 {
 	struct op *op = arg;
-	bool was_conditional = op->what == OP_PUT && op->kind == STORE_BLOB && !op->unconditional;
+	bool was_conditional = op->conditional;
 
 	if (a->error == 0 && is_success(op, a->status)) {
-		if (op->what == OP_PUT && op->kind == STORE_BLOB && op->unconditional)
+		if (op->refused_condition)
 			op->h->no_conditions = true;
 		if (op->what == OP_PUT && op->h->kind->was_put)
 			op->h->kind->was_put(op);
@@ -277,13 +306,15 @@ answered(void *arg, const struct web_answer *a)
 	}
 	/* "a header you provided implies functionality that is not implemented" */
 	if (a->error == 0 && was_conditional && (a->status == 400 || a->status == 501)) {
-		op->unconditional = true;
+		op->refused_condition = true;
 		op_send(op);
 		return;
 	}
 	if (op->h->kind->take_on && op->h->kind->take_on(op, a))
 		return;
 	if (a->error < 0) {
+		if (a->error == -EBADMSG)
+			note_damaged(op);
 		op_fail(op, a->error);
 		return;
 	}
@@ -306,15 +337,16 @@ ask(struct op *op)
 		.length = op->object.length,
 		.to = op->to,
 		.final = op->final,
+		.deadline = op->deadline,
 		.done = answered,
 		.arg = op };
 	int r = h->kind->prepare(op, &headers, &ask.auth);
 
 	if (r < 0)
 		return r;
-	if (h->no_conditions)
-		op->unconditional = true;
-	if (op->what == OP_PUT && op->kind == STORE_BLOB && !op->unconditional)
+	op->conditional = op->what == OP_PUT && op->kind == STORE_BLOB && !h->no_conditions &&
+			  !op->refused_condition && !is_damaged(h, op);
+	if (op->conditional)
 		r = strv_add(&headers, "If-None-Match: *");
 	if (r == 0 && op->to)
 		r = incoming_restart(op->to);
@@ -332,6 +364,74 @@ op_send(struct op *op)
 
 	if (r < 0 && r != -EINPROGRESS)
 		op_fail(op, r);
+}
+
+/* What is begun holds descriptors and buffers; what waits, little. Questions and downloads go
+ * first, since a build may wait for them, and leave uploads some room. */
+#define ACTIVE_MAX 16u
+#define ACTIVE_PUTS_MAX 8u
+
+static struct op *
+take_waiting(struct http *h)
+{
+	struct op_queue *q = &h->gets;
+	struct op *op;
+
+	if (h->active >= ACTIVE_MAX)
+		return NULL;
+	if (!q->first && h->active_puts < ACTIVE_PUTS_MAX)
+		q = &h->puts;
+	op = q->first;
+	if (!op)
+		return NULL;
+	q->first = op->next;
+	if (!q->first)
+		q->end = &q->first;
+	op->next = NULL;
+	return op;
+}
+
+static void
+begin(struct op *op)
+{
+	struct http *h = op->h;
+	int r = 0;
+
+	h->active++;
+	h->active_puts += op->what == OP_PUT;
+	if (op->what == OP_GET)
+		r = incoming_new(h->base.tmp, op->kind, &op->name, op->max, &op->to);
+	if (r < 0) {
+		snprintf(h->why, sizeof(h->why), "GET: no file for what comes: %s", strerror(-r));
+		op_fail(op, r);
+		return;
+	}
+	op_send(op);
+}
+
+/* An answer may come at once, and its function may ask for more: the loop that is under way begins
+ * it. */
+static void
+begin_waiting(struct http *h)
+{
+	struct op *op;
+
+	if (h->beginning)
+		return;
+	h->beginning = true;
+	while ((op = take_waiting(h)))
+		begin(op);
+	h->beginning = false;
+}
+
+static void
+submit(struct op *op)
+{
+	struct op_queue *q = op->what == OP_PUT ? &op->h->puts : &op->h->gets;
+
+	*q->end = op;
+	q->end = &op->next;
+	begin_waiting(op->h);
 }
 
 /* NULL: without memory, and done was called. o, unless NULL, is the operation's. */
@@ -360,6 +460,7 @@ new_op(struct store *s, enum op_what what, enum store_kind kind, const struct di
 	op->kind = kind;
 	op->name = *name;
 	op->object = object;
+	op->deadline = h->request_ms > 0 ? clock_mono_ms() + h->request_ms : 0;
 	op->done = done;
 	op->arg = arg;
 	return op;
@@ -372,7 +473,7 @@ http_has(struct store *s, enum store_kind kind, const struct digest *name, store
 	struct op *op = new_op(s, OP_HAS, kind, name, NULL, done, arg);
 
 	if (op)
-		op_send(op);
+		submit(op);
 }
 
 void
@@ -380,18 +481,11 @@ http_get(struct store *s, enum store_kind kind, const struct digest *name, uint6
 	store_done_fn done, void *arg)
 {
 	struct op *op = new_op(s, OP_GET, kind, name, NULL, done, arg);
-	int r;
 
 	if (!op)
 		return;
-	r = incoming_new(s->tmp, kind, name, max, &op->to);
-	if (r < 0) {
-		snprintf(op->h->why, sizeof(op->h->why), "GET: no file for what comes: %s",
-			strerror(-r));
-		op_fail(op, r);
-		return;
-	}
-	op_send(op);
+	op->max = max;
+	submit(op);
 }
 
 void
@@ -400,7 +494,7 @@ http_put(struct store *s, const struct object *o, store_done_fn done, void *arg)
 	struct op *op = new_op(s, OP_PUT, o->head.kind, &o->head.name, o, done, arg);
 
 	if (op)
-		op_send(op);
+		submit(op);
 }
 
 void
@@ -431,5 +525,9 @@ http_fd(const struct store *s)
 void
 http_work(struct store *s, int ms)
 {
-	web_work(http_of(s)->web, ms);
+	struct http *h = http_of(s);
+
+	web_work(h->web, ms);
+	/* what was answered has made room */
+	begin_waiting(h);
 }

@@ -13,6 +13,10 @@
  * -ENOSPC, 405 and 501 -EROFS, 429 and 503 -EBUSY after all tries, another status -EREMOTEIO. A
  * body that is cut, or is no such object, is -EBADMSG. No connection: web.h.
  *
+ * A blob that came damaged is put without a condition by the store that met it.
+ *
+ * 16 requests are under way at a time, 8 uploads of them at most; the others wait, uploads last.
+ *
  * WebDAV servers want the directory to be there (404, 409; nginx: 500): it is made by MKCOL, when
  * they say so and not before. A server that knows no MKCOL makes its directories itself.
  *

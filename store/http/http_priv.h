@@ -24,15 +24,27 @@ struct http_kind {
 /* What is said in the log once. */
 enum http_note { NOTE_FORBIDDEN, NOTE_REDIRECT, NOTE_BUCKET, NOTE_N };
 
+struct op_queue {
+	struct op *first, **end;
+};
+
+#define DAMAGED_MAX 64u /* that are remembered */
+
 struct http {
 	struct store base;
 	const struct http_kind *kind;
 	void *of_kind;
 	struct web *web;
-	char *shown;	    /* the URL, for people */
-	char *root;	    /* ROOT, with no '/' at its end; bytes are encoded */
-	size_t host_n;	    /* of root: up to where its path begins */
-	bool no_conditions; /* it refuses If-None-Match */
+	char *shown;		    /* the URL, for people */
+	char *root;		    /* ROOT, with no '/' at its end; bytes are encoded */
+	size_t host_n;		    /* of root: up to where its path begins */
+	bool no_conditions;	    /* it refuses If-None-Match */
+	unsigned request_ms;	    /* 0: as web.h says */
+	struct op_queue gets, puts; /* what is not begun */
+	unsigned active, active_puts;
+	bool beginning;
+	struct digest damaged[DAMAGED_MAX]; /* the latest ones */
+	unsigned n_damaged;
 	bool said[NOTE_N];
 	char why[512];
 };
@@ -49,13 +61,16 @@ struct op {
 	struct object object;	      /* put */
 	char sha256[DIGEST_HEX_SIZE]; /* put: of the object; for kinds that want it */
 	char *url;
-	bool unconditional;
-	unsigned final; /* as of struct web_ask */
-	unsigned step;	/* of the kind; 0 at first */
-	size_t at;	/* the same */
+	uint64_t max;		/* get */
+	uint64_t deadline;	/* clock_mono_ms; 0: none */
+	bool conditional;	/* put: as it was sent */
+	bool refused_condition; /* put: without, if that is what it takes */
+	unsigned final;		/* as of struct web_ask */
+	unsigned step;		/* of the kind; 0 at first */
+	size_t at;		/* the same */
 	store_done_fn done;
 	void *arg;
-	struct op *next; /* of the kind */
+	struct op *next; /* in its queue */
 };
 
 static inline struct http *

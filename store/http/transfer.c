@@ -19,6 +19,7 @@
 #define DIRECT_CONNECT_MS 1000
 #define DIRECT_MS 2000u
 #define WHOLE_MS 60000u
+#define WHOLE_GET_MS 600000u /* how much comes is not known before */
 #define BUFFER_SIZE (256L << 10)
 
 static unsigned
@@ -291,7 +292,9 @@ transfer_new(const struct curl_lib *lib, const struct web_limits *limits, const 
 	t->final = ask->final;
 	t->done = ask->done;
 	t->arg = ask->arg;
-	if (ask->direct)
+	if (ask->deadline > 0)
+		t->deadline = ask->deadline;
+	else if (ask->direct)
 		t->deadline = now + DIRECT_MS;
 	else if (limits->request_ms > 0)
 		t->deadline = now + limits->request_ms;
@@ -309,7 +312,8 @@ bool
 transfer_begin(struct transfer *t, const struct web_limits *limits, uint64_t now)
 {
 	if (t->deadline == 0)
-		t->deadline = now + WHOLE_MS + t->length * 1000 / limits->rate;
+		t->deadline = now + (t->to ? WHOLE_GET_MS : WHOLE_MS) +
+			      t->length * 1000 / limits->rate;
 	if (t->deadline <= now)
 		return false;
 	t->tries++;

@@ -19,7 +19,8 @@ struct web;
 struct web_in {
 	unsigned connect_ms;	    /* 0: 2 s */
 	unsigned request_ms;	    /* with all tries, from web_ask on; 0: 60 s from its begin, and
-				     * the time that its body takes at the slowest rate */
+				     * the time that its body takes at the slowest rate;
+				     * where `to` is set 10 min */
 	unsigned rate, low_speed_s; /* given up when slower (bytes a second) for so long; 0: 16 KiB,
 				     * 5 s */
 	const char *ca;		/* a file: whose certificates are believed; NULL: the system's */
@@ -68,6 +69,7 @@ struct web_ask {
 	struct incoming *to;	     /* GET: takes the body of a 200; NULL: it is text */
 	bool direct;		     /* by no proxy, once, 1 s for the connection and 2 s for all:
 				      * what this machine's surroundings serve */
+	uint64_t deadline;	     /* clock_mono_ms, with all tries; 0: by request_ms */
 	unsigned final;		     /* a status that is not tried again; 0: none */
 	web_done_fn done;
 	void *arg;

@@ -181,3 +181,36 @@ END
   [ "$(grep -c 'PUT' "$FARM/bad")" -eq 3 ]
   [ "$(grep -c 'if-none-match=' "$FARM/bad")" -eq 1 ]
 }
+
+@test "a damaged blob is written over by who met it" {
+  fill
+  place "http://127.0.0.1:$BAD_PORT/flipped/x" <<END
+get $A_NAME $WORK/none
+wait
+put $A
+put $B
+END
+  said '^get .* error EBADMSG'
+  said "^put 0 $A_NAME"
+  said '^put 1 '
+  [ "$(grep "PUT	/flipped/.*$A_NAME" "$FARM/bad" | grep -c 'if-none-match')" -eq 0 ]
+}
+
+@test "thousands at once: few descriptors, few connections; questions before uploads" {
+  fill
+  (
+    ulimit -n 100
+    place "http://127.0.0.1:$BAD_PORT/ok/x" <<END
+many-get 2000 100
+many 60 100
+has $A_NAME
+wait
+many-get 60 100
+END
+  )
+  said '^many-get failed 2000 there 0 bytes 0 last ENOENT'
+  said '^many failed 0'
+  said '^many-get failed 0 there 0 bytes 6000'
+  said "^has $A_NAME 0"
+  [ "$(cut -f 1 "$FARM/bad" | sort -u | wc -l)" -le 20 ]
+}

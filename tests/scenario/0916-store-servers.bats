@@ -92,7 +92,7 @@ END
   begin s3s "$port" "$s3s" --access-key AKID --secret-key SECRET-1 --host 127.0.0.1 --port "$port" "$FARM/s3s"
   export AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=SECRET-1
   does_all "s3://bucket/team?endpoint=http://127.0.0.1:$port" '[01]'
-  does_all "s3://bucket/a%20b%2B%3D%40:()*!,/%C3%A4?endpoint=http://127.0.0.1:$port&sse=AES256" '[01]'
+  does_all "s3://bucket/a%20b%2B%3D%40:()*!%2C/%C3%A4?endpoint=http://127.0.0.1:$port&sse=AES256" '[01]'
   AWS_SECRET_ACCESS_KEY=SECRET-2 place "s3://bucket/team?endpoint=http://127.0.0.1:$port" <<END
 get $A_NAME $WORK/none
 put $A

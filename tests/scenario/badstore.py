@@ -288,7 +288,12 @@ class Connection:
             return self.send(int(mode))
         if mode.isupper():
             return self.s3(path, mode)
+        if self.method == "PUT" and mode in self.OF_GET:
+            mode = "ok"
         getattr(self, mode)(path)
+
+    OF_GET = ("hang_mid_body", "part", "part_untold", "part_as_whole", "half_length", "flipped", "swapped", "page",
+              "endless", "huge", "slow")
 
     def serve(self):
         try:
