@@ -23,7 +23,8 @@ struct web {
 	struct web_limits limits;
 	struct transfer *queue, **queue_end; /* not begun */
 	struct transfer *paused;	     /* each has its again_at */
-	unsigned running;
+	struct transfer *with_curl;
+	unsigned running;    /* these */
 	uint64_t curl_alarm; /* when curl wants to be called; 0: not */
 };
 
@@ -118,6 +119,7 @@ web_free(struct web *w)
 		return;
 	free_list(w, w->queue);
 	free_list(w, w->paused);
+	free_list(w, w->with_curl);
 	if (w->multi)
 		(void)w->lib->curl_multi_cleanup(w->multi);
 	waiter_done(&w->waiter);
@@ -204,12 +206,28 @@ end(struct transfer *t, CURLcode code)
 static void
 begin(struct web *w, struct transfer *t)
 {
-	if (!transfer_begin(t, &w->limits, clock_mono_ms()))
+	if (!transfer_begin(t, &w->limits, clock_mono_ms())) {
 		end(t, CURLE_OPERATION_TIMEDOUT);
-	else if (w->lib->curl_multi_add_handle(w->multi, t->easy) != CURLM_OK)
+	} else if (w->lib->curl_multi_add_handle(w->multi, t->easy) != CURLM_OK) {
 		end(t, CURLE_OUT_OF_MEMORY);
-	else
+	} else {
+		t->next = w->with_curl;
+		w->with_curl = t;
 		w->running++;
+	}
+}
+
+static void
+take_back(struct web *w, struct transfer *t)
+{
+	struct transfer **at = &w->with_curl;
+
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	t->next = NULL;
+	(void)w->lib->curl_multi_remove_handle(w->multi, t->easy);
+	w->running--;
 }
 
 static void
@@ -266,8 +284,7 @@ finish(struct web *w)
 		if (m->msg != CURLMSG_DONE)
 			continue;
 		(void)w->lib->curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
-		(void)w->lib->curl_multi_remove_handle(w->multi, easy);
-		w->running--;
+		take_back(w, t);
 		if (transfer_try_again(t, code, clock_mono_ms())) {
 			t->next = w->paused;
 			w->paused = t;
