@@ -484,6 +484,17 @@ wire_send(void *socket, const struct wire_peer *to, enum wire_type type,
 	return wire_send_msg(socket, to, type, body, &frame);
 }
 
+int
+wire_encode_number(
+	enum wire_type type, uint32_t number, const ProtobufCMessage *body, zmq_msg_t *ret)
+{
+	const struct wire_info *info = wire_info(type);
+
+	if (!info || body->descriptor != info->desc)
+		return -EINVAL;
+	return encode_header(info, number, body, ret);
+}
+
 /* Takes the rest of a message that is not looked at. */
 static void
 drain(void *socket, zmq_msg_t *last)

@@ -191,6 +191,9 @@ int wire_send_job(void *socket, const struct wire_peer *to, uint32_t job, enum w
 /* The header frame of a message without payload, to be sent as it is. 0; -EMSGSIZE; -EINVAL;
  * -ENOMEM. */
 int wire_encode(enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *ret);
+/* The header frame of any message, about a job or a request of that number. */
+int wire_encode_number(
+	enum wire_type type, uint32_t number, const ProtobufCMessage *body, zmq_msg_t *ret);
 
 /* Receives one whole message without blocking. ret_peer is filled for a ROUTER (NULL for others).
  * 0; -EAGAIN when there is none; the errors of wire_decode, after which the rest of that message

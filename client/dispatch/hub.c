@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "client/dispatch/farm_priv.h"
+#include "client/dispatch/tier.h"
 #include "common/clock.h"
 
 /* More than a connection can make while a thread sleeps. What is above that is forgotten: the last
@@ -20,8 +21,20 @@
 struct letter {
 	TAILQ_ENTRY(letter) link;
 	zmq_msg_t msg;
+	bool has_payload;
+	zmq_msg_t payload; /* initialised always */
 };
 TAILQ_HEAD(letters, letter);
+
+/* A store over the coordinator's shared cache. What comes for it is bounded by its own credit. */
+struct hub_desk {
+	TAILQ_ENTRY(hub_desk) link;
+	struct hub *hub;
+	int fd;
+	uint32_t first; /* of its numbers */
+	struct letters mail;
+	bool lost; /* the connection, since it was told */
+};
 
 struct hub_seat {
 	TAILQ_ENTRY(hub_seat) link;
@@ -39,6 +52,9 @@ struct hub {
 	int wake;	   /* the outbox has something */
 	struct letters outbox;
 	TAILQ_HEAD(, hub_seat) seats;
+	TAILQ_HEAD(, hub_desk) desks;
+	uint32_t next_desk;
+	bool has_cache, may_put; /* as the coordinator said last */
 	uint64_t away_ms;
 };
 
@@ -47,8 +63,10 @@ letter_new(void)
 {
 	struct letter *l = calloc(1, sizeof(*l));
 
-	if (l)
+	if (l) {
 		zmq_msg_init(&l->msg);
+		zmq_msg_init(&l->payload);
+	}
 	return l;
 }
 
@@ -56,6 +74,7 @@ static void
 letter_free(struct letter *l)
 {
 	zmq_msg_close(&l->msg);
+	zmq_msg_close(&l->payload);
 	free(l);
 }
 
@@ -117,6 +136,7 @@ hub_open(void *zctx, const struct conf *conf, struct hub **ret, char **ret_why)
 	pthread_mutex_init(&h->lock, NULL);
 	TAILQ_INIT(&h->outbox);
 	TAILQ_INIT(&h->seats);
+	TAILQ_INIT(&h->desks);
 	h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->away_ms = clock_mono_ms();
 	if (h->wake < 0)
@@ -175,6 +195,21 @@ take_first(struct hub *h, struct letters *v)
 	return l;
 }
 
+/* What follows a first frame that was taken is taken, too (wire.c). */
+static void
+send_letter(struct hub *h, struct letter *l)
+{
+	int flags = ZMQ_DONTWAIT | (l->has_payload ? ZMQ_SNDMORE : 0), r;
+
+	do
+		r = zmq_msg_send(&l->msg, h->farm->socket, flags);
+	while (r < 0 && zmq_errno() == EINTR);
+	while (r >= 0 && l->has_payload &&
+		zmq_msg_send(&l->payload, h->farm->socket, ZMQ_DONTWAIT) < 0 &&
+		zmq_errno() == EINTR)
+		;
+}
+
 /* What the socket does not take is lost, as it is where a connection is lost: who asked asks anew,
  * or gives up. So is what is said while there is no connection: it would wait in the socket, and be
  * the first that a coordinator hears on the next one, before Hello. */
@@ -185,9 +220,8 @@ send_all(struct hub *h)
 
 	silence(h->wake);
 	while ((l = take_first(h, &h->outbox)) != NULL) {
-		while (!h->farm->lost && zmq_msg_send(&l->msg, h->farm->socket, ZMQ_DONTWAIT) < 0 &&
-			zmq_errno() == EINTR)
-			;
+		if (!h->farm->lost)
+			send_letter(h, l);
 		letter_free(l);
 	}
 }
@@ -241,6 +275,41 @@ put_mail(struct hub_seat *s, zmq_msg_t *msg)
 	ring(s->fd);
 }
 
+/* The lock is held. */
+static void
+hear_welcome(struct hub *h, const Dray__Welcome *m)
+{
+	h->has_cache = h->may_put = false;
+	for (size_t i = 0; i < m->n_features; i++) {
+		h->has_cache |= streq(m->features[i], WIRE_SHARED);
+		h->may_put |= streq(m->features[i], WIRE_SHARED_PUTS);
+	}
+}
+
+static void
+deliver_shared(struct hub *h, struct wire_raw *raw)
+{
+	uint32_t first = raw->job - raw->job % TIER_NUMBERS;
+	struct letter *l = letter_new();
+	struct hub_desk *d;
+
+	pthread_mutex_lock(&h->lock);
+	TAILQ_FOREACH(d, &h->desks, link)
+	if (d->first == first)
+		break;
+	if (d && l) {
+		zmq_msg_move(&l->msg, &raw->header);
+		zmq_msg_move(&l->payload, &raw->payload);
+		l->has_payload = raw->has_payload;
+		TAILQ_INSERT_TAIL(&d->mail, l, link);
+		l = NULL;
+		ring(d->fd);
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (l)
+		letter_free(l);
+}
+
 static void
 deliver(struct hub *h, zmq_msg_t *msg)
 {
@@ -258,6 +327,8 @@ deliver(struct hub *h, zmq_msg_t *msg)
 	farm_heard(h->farm, m.info->type);
 	if (h->farm->state == FARM_WELCOMED)
 		h->away_ms = 0;
+	if (m.info->type == WIRE_WELCOME)
+		hear_welcome(h, (const Dray__Welcome *)m.body);
 	TAILQ_FOREACH(s, &h->seats, link)
 	if (!job || streq(s->job, job))
 		put_mail(s, msg);
@@ -269,16 +340,17 @@ static void
 receive_all(struct hub *h)
 {
 	for (;;) {
-		zmq_msg_t msg;
-		int n;
+		_cleanup_(wire_raw_done) struct wire_raw raw;
+		int r = wire_take(h->farm->socket, NULL, WIRE_FROM_COORDINATOR, &raw);
 
-		zmq_msg_init(&msg);
-		n = zmq_msg_recv(&msg, h->farm->socket, ZMQ_DONTWAIT);
-		if (n >= 0 && !zmq_msg_more(&msg))
-			deliver(h, &msg);
-		zmq_msg_close(&msg);
-		if (n < 0 && zmq_errno() != EINTR)
+		if (r == -EAGAIN)
 			return;
+		if (r < 0)
+			continue;
+		if (raw.info->type >= WIRE_SHARED_GET)
+			deliver_shared(h, &raw);
+		else if (!raw.has_payload)
+			deliver(h, &raw.header);
 	}
 }
 
@@ -290,6 +362,21 @@ put_event(struct hub_seat *s, enum monitor_event event)
 		memmove(s->events, s->events + 1, --s->n_events * sizeof(s->events[0]));
 	s->events[s->n_events++] = event;
 	ring(s->fd);
+}
+
+/* The lock is held. */
+static void
+lose_desks(struct hub *h)
+{
+	struct hub_desk *d;
+
+	h->has_cache = h->may_put = false;
+	TAILQ_FOREACH(d, &h->desks, link)
+	{
+		letters_free(&d->mail);
+		d->lost = true;
+		ring(d->fd);
+	}
 }
 
 static void
@@ -307,6 +394,8 @@ watch_connection(struct hub *h)
 			h->away_ms = now;
 		TAILQ_FOREACH(s, &h->seats, link)
 		put_event(s, event);
+		if (event == MONITOR_DISCONNECTED)
+			lose_desks(h);
 		pthread_mutex_unlock(&h->lock);
 	}
 }
@@ -436,4 +525,133 @@ hub_sit(struct hub *h, const struct conf *conf, struct farm **ret)
 	f->line = &line;
 	*ret = f;
 	return 0;
+}
+
+/* ---- the shared cache */
+
+/* Whether what is sent now can arrive; the lock is held. */
+static bool
+is_connected(const struct hub *h)
+{
+	return h->has_cache && !h->farm->lost;
+}
+
+static int
+desk_send(void *arg, uint32_t number, enum wire_type type, const ProtobufCMessage *body,
+	zmq_msg_t *payload)
+{
+	struct hub_desk *d = arg;
+	struct letter *l = letter_new();
+	int r = l ? wire_encode_number(type, number, body, &l->msg) : -ENOMEM;
+
+	if (r == 0 && payload) {
+		zmq_msg_move(&l->payload, payload);
+		l->has_payload = true;
+	}
+	pthread_mutex_lock(&d->hub->lock);
+	if (r == 0 && !is_connected(d->hub))
+		r = -ENOTCONN;
+	if (r == 0) {
+		TAILQ_INSERT_TAIL(&d->hub->outbox, l, link);
+		l = NULL;
+	}
+	pthread_mutex_unlock(&d->hub->lock);
+	if (l)
+		letter_free(l);
+	if (r == 0)
+		ring(d->hub->wake);
+	return r;
+}
+
+static int
+desk_receive(void *arg, struct wire_msg *ret)
+{
+	struct hub_desk *d = arg;
+	struct letter *l;
+	bool lost;
+	int r;
+
+	pthread_mutex_lock(&d->hub->lock);
+	lost = d->lost;
+	d->lost = false;
+	l = lost ? NULL : TAILQ_FIRST(&d->mail);
+	if (l)
+		TAILQ_REMOVE(&d->mail, l, link);
+	else if (TAILQ_EMPTY(&d->mail))
+		silence(d->fd);
+	pthread_mutex_unlock(&d->hub->lock);
+	if (!l)
+		return lost ? -ENOTCONN : -EAGAIN;
+	r = wire_decode(zmq_msg_data(&l->msg), zmq_msg_size(&l->msg),
+		l->has_payload ? &l->payload : NULL, WIRE_FROM_COORDINATOR, ret);
+	letter_free(l);
+	return r;
+}
+
+static int
+desk_fd(void *arg)
+{
+	return ((struct hub_desk *)arg)->fd;
+}
+
+static void
+desk_close(void *arg)
+{
+	struct hub_desk *d = arg;
+
+	pthread_mutex_lock(&d->hub->lock);
+	TAILQ_REMOVE(&d->hub->desks, d, link);
+	pthread_mutex_unlock(&d->hub->lock);
+	letters_free(&d->mail);
+	close(d->fd);
+	free(d);
+}
+
+static const struct tier_line desk_line = {
+	.send = desk_send, .receive = desk_receive, .fd = desk_fd, .close = desk_close
+};
+
+/* The lock is held. Numbers come round after as many desks as there are ranges. */
+static uint32_t
+free_range(struct hub *h)
+{
+	struct hub_desk *d;
+	uint32_t first;
+
+	do {
+		first = h->next_desk++ * TIER_NUMBERS;
+		TAILQ_FOREACH(d, &h->desks, link)
+		if (d->first == first)
+			break;
+	} while (d);
+	return first;
+}
+
+int
+hub_share(struct hub *h, const struct store_in *in, struct store **ret)
+{
+	struct hub_desk *d = calloc(1, sizeof(*d));
+	bool there, may_put;
+
+	if (!d)
+		return -ENOMEM;
+	d->hub = h;
+	TAILQ_INIT(&d->mail);
+	d->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_lock(&h->lock);
+	there = is_connected(h);
+	may_put = h->may_put;
+	if (there && d->fd >= 0) {
+		d->first = free_range(h);
+		TAILQ_INSERT_TAIL(&h->desks, d, link);
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (!there || d->fd < 0) {
+		int r = there ? -EMFILE : -ENOTSUP;
+
+		closep(&d->fd);
+		free(d);
+		return r;
+	}
+	return tier_open(&desk_line, d, d->first, !may_put, in, ret);
 }

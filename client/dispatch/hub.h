@@ -19,6 +19,8 @@
 
 struct hub;
 struct farm;
+struct store;
+struct store_in;
 
 /* Begins to connect. 0; -errno with a sentence in *ret_why (caller frees). */
 int hub_open(void *zctx, const struct conf *conf, struct hub **ret, char **ret_why);
@@ -37,5 +39,9 @@ bool hub_is_refused(const struct hub *h);
 
 /* One more job on the connection: farm_close leaves it. 0 or -errno. */
 int hub_sit(struct hub *h, const struct conf *conf, struct farm **ret);
+
+/* The coordinator's shared cache as a store (tier.h), for the calling thread; it is closed before
+ * the hub. -ENOTSUP: the coordinator has not said, or not yet, that it has one; -errno. */
+int hub_share(struct hub *h, const struct store_in *in, struct store **ret);
 
 #endif

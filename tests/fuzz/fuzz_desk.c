@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "common/digest.h"
 #include "common/fs.h"
 #include "coordinator/cache/desk.h"
 #include "coordinator/cache/turns.h"

@@ -1,0 +1,46 @@
+/* The coordinator's shared cache (proto/serve.proto) as a place of the store's table.
+ *
+ * What is asked for before the next store_work goes out as one message: a result's blobs are one
+ * round trip. They come in the order in which they were asked for.
+ *
+ * Threads: a store is one thread's; any number of them share a connection (hub.h). */
+#ifndef DRAY_CLIENT_DISPATCH_TIER_H
+#define DRAY_CLIENT_DISPATCH_TIER_H
+
+#include "common/conf.h"
+#include "proto/wire.h"
+#include "store/store.h"
+
+#define TIER_CREDIT 16		/* chunks on their way for one message */
+#define TIER_REQUEST_MS 10000	/* without a sign of the coordinator, if store_in says nothing */
+#define TIER_NUMBERS (1u << 16) /* of requests that one store may have */
+
+/* A way to the coordinator. */
+struct tier_line {
+	/* The payload's content is taken when it is sent. -errno. */
+	int (*send)(void *arg, uint32_t number, enum wire_type type, const ProtobufCMessage *body,
+		zmq_msg_t *payload);
+	/* As wire_recv. -EAGAIN: there is nothing; -ENOTCONN: the connection was lost, and what was
+	 * asked for on it is; said once. */
+	int (*receive)(void *arg, struct wire_msg *ret);
+	/* Readable when there is something to receive. */
+	int (*fd)(void *arg);
+	/* Whether there is, where `fd` may not say so after a send; NULL: it always does. */
+	bool (*ready)(void *arg);
+	void (*close)(void *arg);
+};
+
+/* Over that line, with the numbers from `first` on. in: tmp, request_ms. read_only: what is put is
+ * -EROFS. The line is closed with the store, or at once on an error. 0 or -errno. */
+int tier_open(const struct tier_line *line, void *arg, uint32_t first, bool read_only,
+	const struct store_in *in, struct store **ret);
+/* Of the unit that entries are asked for from now on, for the coordinator's history. */
+void tier_of_unit(struct store *s, const char *crate, const char *kind, const uint8_t *toolchain);
+
+/* tier_alone.c: over a connection of its own, for a program that has no other. Waits for the
+ * coordinator, connect_ms at most. -ENOTSUP: it has no shared cache; -errno, and a sentence in
+ * *ret_why (the caller frees it). */
+int tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, struct store **ret,
+	char **ret_why);
+
+#endif

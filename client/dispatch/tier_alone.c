@@ -1,0 +1,219 @@
+/* A connection with the coordinator for the shared cache alone. */
+#include "config.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "client/dispatch/tier.h"
+#include "common/clock.h"
+#include "common/why.h"
+#include "keys/identity.h"
+#include "proto/socket.h"
+
+#define HEARTBEAT_MS 1000
+
+struct alone {
+	void *socket;
+	struct monitor *monitor;
+	struct identity id;
+	int fd; /* an epoll set of both */
+	bool lost;
+	bool has_cache, may_put;
+};
+
+static int
+alone_send(void *arg, uint32_t number, enum wire_type type, const ProtobufCMessage *body,
+	zmq_msg_t *payload)
+{
+	struct alone *a = arg;
+
+	return a->lost ? -ENOTCONN : wire_send_job(a->socket, NULL, number, type, body, payload);
+}
+
+static int
+say_hello(struct alone *a)
+{
+	char role[] = "client", software[] = "dray " PACKAGE_VERSION;
+	Dray__Hello m;
+
+	dray__hello__init(&m);
+	m.version_min = m.version_max = WIRE_VERSION;
+	m.role = role;
+	m.software = software;
+	return wire_send(a->socket, NULL, WIRE_HELLO, &m.base, NULL, 0);
+}
+
+static void
+hear_welcome(struct alone *a, const Dray__Welcome *m)
+{
+	a->has_cache = a->may_put = false;
+	for (size_t i = 0; i < m->n_features; i++) {
+		a->has_cache |= streq(m->features[i], WIRE_SHARED);
+		a->may_put |= streq(m->features[i], WIRE_SHARED_PUTS);
+	}
+}
+
+static int
+alone_receive(void *arg, struct wire_msg *ret)
+{
+	struct alone *a = arg;
+	enum monitor_event event;
+	int r;
+
+	while ((event = monitor_next(a->monitor, NULL)) != MONITOR_NONE) {
+		if (event == MONITOR_DISCONNECTED) {
+			a->lost = true;
+			return -ENOTCONN;
+		}
+		if (event == MONITOR_CONNECTED && a->lost) {
+			a->lost = false;
+			(void)say_hello(a);
+		}
+	}
+	for (;;) {
+		r = wire_recv(a->socket, NULL, WIRE_FROM_COORDINATOR, ret);
+		if (r == 0 && ret->info->type == WIRE_WELCOME)
+			hear_welcome(a, (const Dray__Welcome *)ret->body);
+		else
+			return r;
+		wire_msg_done(ret);
+	}
+}
+
+static int
+alone_fd(void *arg)
+{
+	return ((struct alone *)arg)->fd;
+}
+
+/* libzmq's descriptors tell of a change once. */
+static bool
+alone_ready(void *arg)
+{
+	struct alone *a = arg;
+	void *const sockets[] = { a->socket, monitor_socket(a->monitor) };
+
+	for (size_t i = 0; i < ARRAY_LEN(sockets); i++) {
+		int events = 0;
+		size_t n = sizeof(events);
+
+		if (zmq_getsockopt(sockets[i], ZMQ_EVENTS, &events, &n) == 0 &&
+			(events & ZMQ_POLLIN))
+			return true;
+	}
+	return false;
+}
+
+static void
+alone_close(void *arg)
+{
+	struct alone *a = arg;
+
+	closep(&a->fd);
+	monitor_freep(&a->monitor);
+	socket_closep(&a->socket);
+	identity_done(&a->id);
+	free(a);
+}
+
+static const struct tier_line line = { alone_send, alone_receive, alone_fd, alone_ready,
+	alone_close };
+
+static int
+watch(struct alone *a)
+{
+	void *const sockets[] = { a->socket, monitor_socket(a->monitor) };
+
+	a->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (a->fd < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_LEN(sockets); i++) {
+		struct epoll_event e = { .events = EPOLLIN };
+		int fd;
+		size_t n = sizeof(fd);
+
+		if (zmq_getsockopt(sockets[i], ZMQ_FD, &fd, &n) < 0)
+			return -zmq_errno();
+		if (epoll_ctl(a->fd, EPOLL_CTL_ADD, fd, &e) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int
+dial(void *zctx, const struct conf *conf, struct alone *a)
+{
+	const char *endpoint = conf->client.coordinator;
+	struct identity coordinator = { .has_secret = false };
+	bool keys = endpoint && !endpoint_is_local(endpoint);
+	int r = 0;
+
+	if (!endpoint)
+		return -EINVAL;
+	if (keys && (!conf->client.identity || !conf->client.coordinator_key))
+		return -EINVAL;
+	if (keys)
+		r = identity_load_unchecked(conf->client.identity, &a->id, NULL);
+	if (r == 0 && keys)
+		r = identity_load_unchecked(conf->client.coordinator_key, &coordinator, NULL);
+	if (r == 0)
+		r = socket_connect_monitored(zctx, endpoint, keys ? &a->id : NULL,
+			keys ? coordinator.curve_public : NULL, HEARTBEAT_MS, &a->socket,
+			&a->monitor);
+	identity_done(&coordinator);
+	if (r == 0)
+		r = watch(a);
+	return r == 0 ? say_hello(a) : r;
+}
+
+static int
+await_welcome(struct alone *a, uint64_t ms)
+{
+	uint64_t end = clock_mono_ms() + ms;
+
+	for (;;) {
+		zmq_pollitem_t items[] = { { a->socket, 0, ZMQ_POLLIN, 0 },
+			{ monitor_socket(a->monitor), 0, ZMQ_POLLIN, 0 } };
+		struct wire_msg m = WIRE_MSG_INIT;
+		uint64_t now = clock_mono_ms();
+		int r;
+
+		if (now >= end)
+			return -ETIMEDOUT;
+		zmq_poll(items, ARRAY_LEN(items), (long)(end - now));
+		while (monitor_next(a->monitor, NULL) == MONITOR_REFUSED)
+			return -EACCES;
+		r = wire_recv(a->socket, NULL, WIRE_FROM_COORDINATOR, &m);
+		if (r == 0 && m.info->type == WIRE_WELCOME) {
+			hear_welcome(a, (const Dray__Welcome *)m.body);
+			wire_msg_done(&m);
+			return a->has_cache ? 0 : -ENOTSUP;
+		}
+		wire_msg_done(&m);
+		if (r != 0 && r != -EAGAIN)
+			return r;
+	}
+}
+
+int
+tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, struct store **ret,
+	char **ret_why)
+{
+	struct alone *a = calloc(1, sizeof(*a));
+	bool read_only;
+	int r;
+
+	if (!a)
+		return -ENOMEM;
+	a->fd = -1;
+	r = dial(zctx, conf, a);
+	if (r == 0)
+		r = await_welcome(a, conf->client.connect_ms);
+	if (r < 0) {
+		alone_close(a);
+		return why_set(ret_why, r, "The coordinator's shared cache: %s.",
+			r == -ENOTSUP ? "it has none" : strerror(-r));
+	}
+	read_only = !a->may_put;
+	return tier_open(&line, a, 0, read_only, in, ret);
+}

@@ -1,0 +1,291 @@
+/* tier and hub: the coordinator's shared cache as a store, by many threads over one connection, and
+ * over one of its own; with the real coordinator. */
+#include "config.h"
+
+#include "tests/unit/server_fixture.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "client/dispatch/hub.h"
+#include "client/dispatch/tier.h"
+#include "store/store.h"
+
+#define THREADS 8
+#define ROUNDS 20
+#define LARGE 1500000
+
+struct side {
+	struct world *w;
+	struct conf *conf;
+	void *zctx;
+	struct hub *hub;
+	pthread_t thread;
+	atomic_bool stop;
+};
+
+static void *
+turn(void *arg)
+{
+	struct side *x = arg;
+
+	while (!atomic_load(&x->stop)) {
+		zmq_pollitem_t items[HUB_ITEMS];
+		size_t n = hub_items(x->hub, items);
+
+		zmq_poll(items, (int)n, 20);
+		hub_step(x->hub);
+	}
+	return NULL;
+}
+
+static void
+option(struct conf *conf, const char *key, const char *value)
+{
+	char text[1024], *error = NULL;
+
+	snprintf(text, sizeof(text), "client.%s=%s", key, value);
+	if (conf_set(conf, text, &error) < 0)
+		fail_msg("%s", error);
+}
+
+static void
+side_up(struct side *x, struct world *w, enum who who)
+{
+	char path[512], *why = NULL;
+
+	*x = (struct side){ .w = w };
+	assert_int_equal(conf_parse("", 0, "none", &x->conf, &why), 0);
+	snprintf(path, sizeof(path), "%s/%s", w->dir, names[who]);
+	(void)identity_save(&w->id[who], path);
+	option(x->conf, "identity", path);
+	snprintf(path, sizeof(path), "%s.pub", w->coord_path);
+	option(x->conf, "coordinator_key", path);
+	option(x->conf, "coordinator", w->endpoint);
+	option(x->conf, "connect_ms", "10000");
+	assert_int_equal(zmq_ctx_open(&x->zctx), 0);
+	assert_int_equal(hub_open(x->zctx, x->conf, &x->hub, &why), 0);
+	assert_int_equal(pthread_create(&x->thread, NULL, turn, x), 0);
+}
+
+static void
+side_down(struct side *x)
+{
+	atomic_store(&x->stop, true);
+	pthread_join(x->thread, NULL);
+	hub_closep(&x->hub);
+	zmq_ctx_termp(&x->zctx);
+	conf_free(x->conf);
+}
+
+/* When the coordinator has said that it has one. */
+static struct store *
+share(struct side *x)
+{
+	const struct store_in in = { .request_ms = 5000 };
+	uint64_t end = clock_mono_ms() + LIMIT_MS;
+	struct store *s = NULL;
+	int r;
+
+	while ((r = hub_share(x->hub, &in, &s)) == -ENOTSUP && clock_mono_ms() < end)
+		poll(NULL, 0, 5);
+	assert_int_equal(r, 0);
+	return s;
+}
+
+static uint8_t *
+make(unsigned seed, size_t n, struct digest *ret)
+{
+	uint8_t *p = malloc(n + 1);
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)((i * 2654435761u + seed * 40503u) >> 7);
+	assert_int_equal(digest_bytes(p, n, ret), 0);
+	return p;
+}
+
+static void
+put(struct store *s, const uint8_t *p, size_t n, const struct digest *name)
+{
+	struct store_writer *w;
+
+	assert_int_equal(store_write_begin(s, &w), 0);
+	assert_int_equal(store_write(w, p, n), 0);
+	assert_int_equal(store_write_commit_now(w, name, n), 0);
+}
+
+struct reader {
+	struct side *x;
+	const struct digest *names;
+	const size_t *sizes;
+	size_t n;
+	pthread_t thread;
+	int error; /* asserts are the main thread's */
+};
+
+struct came {
+	unsigned open;
+	int error;
+	struct digest of[4];
+	uint64_t size[4];
+	size_t n;
+};
+
+static void
+on_blob(void *arg, const struct store_reply *r)
+{
+	struct came *c = arg;
+
+	c->open--;
+	if (r->error) {
+		c->error = r->error;
+		return;
+	}
+	c->size[c->n] = r->size;
+	if (digest_fd(r->fd, &c->of[c->n++], NULL) < 0)
+		c->error = -EIO;
+	close(r->fd);
+}
+
+static void *
+read_all(void *arg)
+{
+	struct reader *r = arg;
+	const struct store_in in = { .request_ms = 5000 };
+	struct store *s = NULL;
+
+	r->error = hub_share(r->x->hub, &in, &s);
+	for (unsigned i = 0; i < ROUNDS && r->error == 0; i++) {
+		struct came c = { .open = (unsigned)r->n };
+
+		for (size_t k = 0; k < r->n; k++)
+			store_get(s, STORE_BLOB, &r->names[k], UINT64_MAX, on_blob, &c);
+		while (c.open)
+			store_work(s, -1);
+		r->error = c.error;
+		for (size_t k = 0; k < r->n && r->error == 0; k++)
+			if (!digest_eq(&c.of[k], &r->names[k]) || c.size[k] != r->sizes[k])
+				r->error = -EBADMSG;
+	}
+	store_close(s);
+	return NULL;
+}
+
+static void
+test_many_threads(void **state)
+{
+	static const size_t sizes[] = { LARGE, 0, 77 };
+	struct world *w = *state;
+	struct digest names_of[3], key, none = { { 1 } };
+	struct reader readers[THREADS];
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct side writer, client;
+	struct store *s;
+	uint64_t size = 0;
+
+	side_up(&writer, w, PUBLISHER);
+	s = share(&writer);
+	for (unsigned i = 0; i < 3; i++) {
+		_cleanup_(freep) uint8_t *p = make(i, sizes[i], &names_of[i]);
+
+		put(s, p, sizes[i], &names_of[i]);
+	}
+	memset(key.b, 5, sizeof(key.b));
+	assert_int_equal(store_put_entry_now(s, &key, "an entry", 8), 0);
+	store_close(s);
+	side_down(&writer);
+	side_up(&client, w, CLIENT1);
+	s = share(&client);
+	assert_int_equal(store_read_now(s, STORE_ENTRY, &key, 1000, &b), 0);
+	assert_int_equal(b.n, 8);
+	assert_int_equal(store_read_now(s, STORE_ENTRY, &key, 7, &b), -ENOENT);
+	assert_int_equal(store_has_now(s, STORE_BLOB, &names_of[0], &size), 0);
+	assert_int_equal(size, LARGE);
+	assert_int_equal(store_has_now(s, STORE_BLOB, &none, &size), -ENOENT);
+	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, &size), -ENOENT);
+	/* A client may not put, and does not try. */
+	assert_int_equal(store_put_entry_now(s, &key, "x", 1), -EROFS);
+	for (size_t i = 0; i < THREADS; i++) {
+		readers[i] = (struct reader){ &client, names_of, sizes, 3, 0, 0 };
+		assert_int_equal(
+			pthread_create(&readers[i].thread, NULL, read_all, &readers[i]), 0);
+	}
+	for (size_t i = 0; i < THREADS; i++) {
+		pthread_join(readers[i].thread, NULL);
+		assert_int_equal(readers[i].error, 0);
+	}
+	store_close(s);
+	side_down(&client);
+}
+
+/* The coordinator goes: what was asked for ends at once, and so does what is asked for then. */
+static void
+test_lost(void **state)
+{
+	struct world *w = *state;
+	struct side client;
+	struct digest none = { { 1 } };
+	struct store *s, *again = NULL;
+	const struct store_in in = { .request_ms = 60000 };
+	uint64_t begun;
+	int r;
+
+	side_up(&client, w, CLIENT1);
+	s = share(&client);
+	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL), -ENOENT);
+	kill(w->pid, SIGSTOP);
+	{
+		struct came c = { .open = 1 };
+
+		store_get(s, STORE_BLOB, &none, UINT64_MAX, on_blob, &c);
+		store_work(s, 0);
+		stop(w, SIGKILL);
+		begun = clock_mono_ms();
+		while (c.open)
+			store_work(s, -1);
+		assert_int_equal(c.error, -ENOTCONN);
+		assert_true(clock_mono_ms() - begun < 4500);
+	}
+	r = store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL);
+	assert_int_equal(r, -ENOTCONN);
+	assert_int_equal(hub_share(client.hub, &in, &again), -ENOTSUP);
+	store_close(s);
+	side_down(&client);
+}
+
+/* One that says nothing: there is an answer in time. */
+static void
+test_silent(void **state)
+{
+	struct world *w = *state;
+	struct side client;
+	struct digest none = { { 1 } };
+	const struct store_in in = { .request_ms = 300 };
+	struct store *s;
+	char *why = NULL;
+
+	side_up(&client, w, CLIENT1);
+	assert_int_equal(tier_connect(client.zctx, client.conf, &in, &s, &why), 0);
+	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL), -ENOENT);
+	kill(w->pid, SIGSTOP);
+	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL), -ETIMEDOUT);
+	assert_non_null(strstr(store_why(s), "silent"));
+	kill(w->pid, SIGCONT);
+	/* What comes late disturbs nothing. */
+	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL), -ENOENT);
+	store_close(s);
+	side_down(&client);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_many_threads),
+		T(test_lost),
+		T(test_silent),
+	};
+
+	log_init("test", LOG_LEVEL_NONE);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
