@@ -1,5 +1,6 @@
 /* Invariant: dray never waits for a farm half that does not live: HALF_ASK_MS until it answers, or
- * HALF_START_MS where this process has started it, or wants what no process of its own can give. */
+ * HALF_START_MS where this process has started it, or HALF_STORES_MS for what no other can give;
+ * and that in vain once in AGAIN_S. */
 #include "config.h"
 
 #include "client/half/meet.h"
@@ -181,6 +182,32 @@ wait_ready_until(struct half_meet *m, uint64_t end)
 	return -ETIMEDOUT;
 }
 
+/* Without that each unit would wait for it anew. */
+static bool
+was_late(const struct half_meet *m)
+{
+	char name[HALF_NAME_SIZE];
+	struct timespec now;
+	struct stat st;
+
+	half_late_name(&m->key, name);
+	clock_gettime(CLOCK_REALTIME, &now);
+	return fstatat(m->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       now.tv_sec >= st.st_mtim.tv_sec && now.tv_sec - st.st_mtim.tv_sec < AGAIN_S;
+}
+
+static void
+mark_late(const struct half_meet *m)
+{
+	char name[HALF_NAME_SIZE];
+	_cleanup_(closep) int fd = -1;
+
+	half_late_name(&m->key, name);
+	fd = openat(m->dir, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0)
+		(void)futimens(fd, NULL);
+}
+
 /* On a machine so busy that one needs longer to begin, another program would as well. */
 static int
 wait_ready(struct half_meet *m)
@@ -188,9 +215,12 @@ wait_ready(struct half_meet *m)
 	uint64_t now = clock_mono_ms();
 	int r = wait_ready_until(m, now + HALF_ASK_MS);
 
-	/* another process may have started it just now; and there is no other way to the stores */
-	if (r == -ETIMEDOUT && (m->started || m->purpose == HALF_FOR_STORES) && !half_is_stopped(m))
+	if (r == -ETIMEDOUT && m->purpose == HALF_FOR_STORES && !half_is_stopped(m))
+		r = wait_ready_until(m, now + HALF_STORES_MS);
+	else if (r == -ETIMEDOUT && m->started && !half_is_stopped(m))
 		r = wait_ready_until(m, now + HALF_START_MS);
+	if (r == -ETIMEDOUT && m->purpose == HALF_FOR_STORES)
+		mark_late(m);
 	if (r == -ETIMEDOUT)
 		leave_behind(m);
 	return r;
@@ -206,6 +236,8 @@ half_meet(struct half_meet *m)
 	if (m->dir < 0)
 		return m->dir;
 	r = half_key_make(m->conf, m->program, &m->key);
+	if (r == 0 && m->purpose == HALF_FOR_STORES && was_late(m))
+		r = -EAGAIN;
 	if (r == 0)
 		r = find(m);
 	if (r < 0)

@@ -58,6 +58,15 @@ half_start_name(const struct digest *key, char ret[HALF_NAME_SIZE])
 	snprintf(ret, HALF_NAME_SIZE, "%.*s.start", NAME_DIGITS, hex);
 }
 
+void
+half_late_name(const struct digest *key, char ret[HALF_NAME_SIZE])
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	digest_hex(key, hex);
+	snprintf(ret, HALF_NAME_SIZE, "%.*s.late", NAME_DIGITS, hex);
+}
+
 static void
 address(int dir, const char *name, struct sockaddr_un *ret)
 {
@@ -140,6 +149,8 @@ sweep_one(int dir, const char *name)
 	if (fd != -ECONNREFUSED)
 		return;
 	unlinkat(dir, name, 0);
+	snprintf(start, sizeof(start), "%.*s.late", NAME_DIGITS, name);
+	unlinkat(dir, start, 0);
 	snprintf(start, sizeof(start), "%.*s.start", NAME_DIGITS, name);
 	unlinkat(dir, start, 0);
 }

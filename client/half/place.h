@@ -2,7 +2,8 @@
  * alone.
  *
  *   KEY         the socket
- *   KEY.start   locked while one is started; says which process it is */
+ *   KEY.start   locked while one is started; says which process it is
+ *   KEY.late    when it last did not answer in HALF_STORES_MS: then it is not asked for a while */
 #ifndef DRAY_CLIENT_HALF_PLACE_H
 #define DRAY_CLIENT_HALF_PLACE_H
 
@@ -16,6 +17,7 @@ int half_dir_open(const char *cache_dir);
 /* The names in it. */
 void half_socket_name(const struct digest *key, char ret[HALF_NAME_SIZE]);
 void half_start_name(const struct digest *key, char ret[HALF_NAME_SIZE]);
+void half_late_name(const struct digest *key, char ret[HALF_NAME_SIZE]);
 
 /* A connection to who listens there, of this user; it never waits. A descriptor; -ENOENT,
  * -ECONNREFUSED: nobody does; -EAGAIN: it does not keep up; -errno. */

@@ -30,6 +30,8 @@
 
 #define HALF_ASK_MS 50
 #define HALF_START_MS 250 /* likewise, for the wrapper that has started it */
+#define HALF_STORES_MS \
+	1000 /* for the stores, which nobody else asks: it may have been started just now */
 #define HALF_BEAT_MS 500
 #define HALF_BEATS 12
 
