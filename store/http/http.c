@@ -76,6 +76,7 @@ http_new(const struct store_in *in, const struct store_type *type, const struct 
 		.rate = (unsigned)store_url_number(u, STORE_PARAM_RATE, 0),
 		.low_speed_s = (unsigned)store_url_number(u, STORE_PARAM_LOW_SPEED_S, 0),
 		.ca = ca,
+		.ca_alone = store_url_get(u, STORE_PARAM_CA) != NULL,
 		.cert = store_url_get(u, STORE_PARAM_CERT),
 		.key = store_url_get(u, STORE_PARAM_KEY),
 		.proxy = proxy_of(root),

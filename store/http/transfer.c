@@ -194,10 +194,10 @@ set_limits(struct options *o, const struct web_limits *limits, bool direct)
 		SET(o, CURLOPT_SSLCERT, limits->cert);
 	if (limits->key && !direct)
 		SET(o, CURLOPT_SSLKEY, limits->key);
-	if (limits->ca) {
+	if (limits->ca)
 		SET(o, CURLOPT_CAINFO, limits->ca);
+	if (limits->ca_alone)
 		SET(o, CURLOPT_CAPATH, NULL);
-	}
 }
 
 static int

@@ -89,6 +89,7 @@ set_limits(struct web *w, const struct web_in *in)
 	w->limits.request_ms = in->request_ms;
 	w->limits.rate = in->rate ? in->rate : 16 << 10;
 	w->limits.low_speed_s = in->low_speed_s ? in->low_speed_s : 5;
+	w->limits.ca_alone = in->ca_alone;
 	r = copy(in->ca, &w->limits.ca);
 	if (r == 0)
 		r = copy(in->cert, &w->limits.cert);

@@ -24,6 +24,7 @@ struct web_in {
 	unsigned rate, low_speed_s; /* given up when slower (bytes a second) for so long; 0: 16 KiB,
 				     * 5 s */
 	const char *ca;		/* a file: whose certificates are believed; NULL: the system's */
+	bool ca_alone;		/* and nobody else's; false: the system's directory as well */
 	const char *cert, *key; /* files: who we are, where a server asks; NULL: nobody */
 	const char *proxy, *no_proxy; /* as curl takes them; NULL: none */
 };

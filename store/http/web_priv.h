@@ -32,6 +32,7 @@ struct transfer {
 /* The limits, as they are. */
 struct web_limits {
 	unsigned connect_ms, request_ms, rate, low_speed_s;
+	bool ca_alone;
 	char *ca, *cert, *key, *proxy, *no_proxy;
 };
 

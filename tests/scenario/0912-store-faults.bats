@@ -114,7 +114,7 @@ expect() {
   ask '2-nothing' 'request_s=20' "get $A_NAME $WORK/got-2"
   ask '1-part' 'request_s=20' "get $A_NAME $WORK/got-3"
   ask '1-retry_after_1' 'request_s=20' "get $A_NAME $WORK/got-4"
-  ask 'retry_after_3600' 'request_s=20' "get $A_NAME $WORK/got-5"
+  ask 'retry_after_9' 'request_s=20' "get $A_NAME $WORK/got-5"
   ask '2-500' 'request_s=20' "put $A"
   ask '2-closes' 'request_s=20' "get $A_NAME $WORK/got-6" wait "get $A_NAME $WORK/got-7"
   answered
@@ -125,7 +125,7 @@ expect() {
   for mode in 1 2 3 4 6 7; do
     cmp "$A" "$WORK/got-$mode"
   done
-  expect 'retry_after_3600' '^get .* error EBUSY ' 1000
+  expect 'retry_after_9' '^get .* error EBUSY ' 1000
   expect '2-500' "^put [01] $A_NAME 200000 " 5000
 }
 

@@ -180,8 +180,8 @@ class Connection:
     def retry_after_1(self, path):
         self.send(429, headers=["Retry-After: 1"])
 
-    def retry_after_3600(self, path):
-        self.send(503, headers=["Retry-After: 3600"])
+    def retry_after_9(self, path):
+        self.send(503, headers=["Retry-After: 9"])
 
     def closes(self, path):
         """After each answer, and does not say so."""
