@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "client/cmd/packs.h"
 #include "client/dispatch/dispatch.h"
 #include "client/dispatch/farm_status.h"
 #include "client/dispatch/half.h"
@@ -199,8 +200,12 @@ int
 main(int argc, char **argv)
 {
 	struct dispatch_options o = { .ledger_fd = -1, .half_fd = -1 };
-	int r = parse(argc, argv, &o);
+	int r;
 
+	/* dray starts this one for it, and does without what it needs */
+	if (argc > 1 && streq(argv[1], "cache"))
+		return packs_main(argc - 1, argv + 1);
+	r = parse(argc, argv, &o);
 	if (r >= 0)
 		return r;
 	child_survive_file_limit();

@@ -131,6 +131,43 @@ append(const char *file, const struct digest *key, const char *path)
 	return r < 0 ? r : lines_append(file, b.p, b.n);
 }
 
+/* Of a target directory, in <cache>/together. NULL: no memory. */
+static char *
+file_of(const char *cache_dir, const char *target_dir, char hex[DIGEST_HEX_SIZE])
+{
+	_cleanup_(freep) char *dir = path_join(cache_dir, "together");
+	struct digest d;
+
+	if (!dir || digest_bytes(target_dir, strlen(target_dir), &d) < 0)
+		return NULL;
+	digest_hex(&d, hex);
+	return path_join(dir, hex);
+}
+
+int
+together_read(const char *cache_dir, const char *target_dir, struct together *ret)
+{
+	char hex[DIGEST_HEX_SIZE];
+	_cleanup_(freep) char *file = file_of(cache_dir, target_dir, hex);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	size_t kept = 0;
+	int r = file ? fs_read_file(file, 2 * TOGETHER_BYTES, &b) : -ENOMEM;
+
+	if (r == 0)
+		r = together_decode((const char *)b.p, b.n, ret);
+	for (size_t i = 0; r == 0 && i < ret->n; i++) {
+		_cleanup_(freep) char *path = path_join(target_dir, ret->v[i].path);
+
+		if (path && fs_exists(path))
+			ret->v[kept++] = ret->v[i];
+		else
+			free(ret->v[i].path);
+	}
+	if (r == 0)
+		ret->n = kept;
+	return r;
+}
+
 /* ---- marking */
 
 void
@@ -230,17 +267,13 @@ void
 together_note(const struct together_in *in, const struct digest *key, const char *path)
 {
 	_cleanup_(freep) char *dir = path_join(in->cache_dir, "together");
-	_cleanup_(freep) char *file = NULL;
 	char hex[DIGEST_HEX_SIZE];
-	struct digest d;
+	_cleanup_(freep) char *file = file_of(in->cache_dir, in->target_dir, hex);
 	off_t size;
 
-	if (!dir || !is_path(path, strlen(path)) || strchr(path, '\n') ||
-		digest_bytes(in->target_dir, strlen(in->target_dir), &d) < 0)
+	if (!dir || !file || !is_path(path, strlen(path)) || strchr(path, '\n'))
 		return;
-	digest_hex(&d, hex);
-	file = path_join(dir, hex);
-	size = file ? append(file, key, path) : -ENOMEM;
+	size = append(file, key, path);
 	if (size < 0 || !is_due(in->memo, hex, size > (off_t)TOGETHER_BYTES))
 		return;
 	mark_all(in, file);

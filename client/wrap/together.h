@@ -31,6 +31,11 @@ struct together_in {
 /* The unit with this key has made `path`, below the target directory. Never fails. */
 void together_note(const struct together_in *in, const struct digest *key, const char *path);
 
+/* What of a target directory's file lies there still. 0; -ENOENT: nothing was noted of it; -errno.
+ */
+struct together;
+int together_read(const char *cache_dir, const char *target_dir, struct together *ret);
+
 /* Marks an entry and this result of it as used. */
 void together_mark_result(struct depot *depot, const struct digest *key, const struct result *res);
 
