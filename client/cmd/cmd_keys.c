@@ -13,6 +13,7 @@
 #include "client/cmd/cmd.h"
 #include "common/fs.h"
 #include "common/joblog.h"
+#include "common/spawn.h"
 #include "keys/trust.h"
 
 #define DAYS 30
@@ -298,6 +299,28 @@ run_show(int argc, char **argv)
 		       : status;
 }
 
+/* dray-dispatch does it, which alone speaks to stores. */
+static int
+run_put(int argc, char **argv)
+{
+	const struct cmd_option none[] = { { .name = NULL } };
+	_cleanup_(freep) char *program = NULL;
+	char word[] = "put-keys";
+	char *words[] = { NULL, word, NULL, NULL };
+	int args, status;
+
+	if (!cmd_options(&cmd_keys, argc, argv, none, 1, 1, &args, &status))
+		return status;
+	program = spawn_find_program("dray-dispatch");
+	if (!program) {
+		cmd_error(&cmd_keys, "dray-dispatch is not beside dray, nor in PATH");
+		return CMD_FAILED;
+	}
+	words[0] = program;
+	words[2] = argv[args];
+	return cmd_exec(&cmd_keys, words);
+}
+
 static int
 run(int argc, char **argv)
 {
@@ -315,21 +338,25 @@ run(int argc, char **argv)
 		return run_sign(argc - args, argv + args);
 	if (streq(word, "show"))
 		return run_show(argc - args, argv + args);
-	cmd_error(&cmd_keys, "neither \"sign\" nor \"show\": %s", word);
+	if (streq(word, "put"))
+		return run_put(argc - args, argv + args);
+	cmd_error(&cmd_keys, "none of sign, show and put: %s", word);
 	return cmd_usage_error(&cmd_keys);
 }
 
 const struct cmd cmd_keys = {
 	.name = "keys",
 	.usage = "keys sign --key IDENTITY [--days N] [--serial N] [--json] LIST FILE\n"
-		 "       dray keys show [--json] FILE",
-	.summary = "Sign, or show, a list of whose results count in a shared cache",
+		 "       dray keys show [--json] FILE\n"
+		 "       dray keys put FILE",
+	.summary = "A signed list of whose results count in a shared cache",
 	.help = "  sign            make FILE of LIST, for the store: signed, with the next serial "
 		"number\n"
 		"  --key IDENTITY  the admin's identity (dray keygen), whose key trust_keys names\n"
 		"  --days N        for how long it counts; 30\n"
 		"  --serial N      another number, which must be higher than that of FILE\n"
 		"  show            what a signed FILE says\n"
+		"  put             put a signed FILE into the stores that are written to\n"
 		"  --json          the same as one JSON object\n"
 		"  -h, --help      print this\n",
 	.run = run,

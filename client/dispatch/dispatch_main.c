@@ -7,13 +7,16 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "client/cmd/cmd.h"
 #include "client/cmd/packs.h"
 #include "client/dispatch/dispatch.h"
 #include "client/dispatch/farm_status.h"
 #include "client/dispatch/half.h"
+#include "client/far/trusted.h"
 #include "common/child.h"
 #include "common/conf.h"
 #include "common/environ.h"
+#include "common/fs.h"
 #include "common/log.h"
 
 #define STATUS_USAGE 2
@@ -196,6 +199,25 @@ run_status(const struct dispatch_options *o)
 	return farm_status_print(conf, o->compiler, o->json);
 }
 
+/* Of dray keys put. */
+static int
+put_keys(const char *file)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *why = NULL;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r;
+
+	if (cmd_load_conf(&cmd_keys, &conf) < 0)
+		return CMD_FAILED;
+	r = fs_read_file(file, KEYS_OBJECT_MAX, &b);
+	if (r == 0)
+		r = trusted_put(conf, b.p ? b.p : (uint8_t *)"", b.n, &why);
+	if (r < 0)
+		cmd_error(&cmd_keys, "%s: %s", file, why ? why : strerror(-r));
+	return r < 0 ? CMD_FAILED : CMD_OK;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -205,6 +227,8 @@ main(int argc, char **argv)
 	/* dray starts this one for it, and does without what it needs */
 	if (argc > 1 && streq(argv[1], "cache"))
 		return packs_main(argc - 1, argv + 1);
+	if (argc == 3 && streq(argv[1], "put-keys"))
+		return put_keys(argv[2]);
 	r = parse(argc, argv, &o);
 	if (r >= 0)
 		return r;

@@ -4,8 +4,23 @@
 #include <errno.h>
 
 #include "client/far/half_priv.h"
+#include "client/far/trusted.h"
 #include "common/fs.h"
 #include "common/why.h"
+
+/* Without the store's list those of the configuration count. */
+static void
+add_trusted(struct far_half *h)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = trusted_take(h->stores, h->conf, &h->trust.keys, &why);
+
+	for (size_t i = 0; i < h->trust.keys.n; i++)
+		if (h->trust.keys.v[i].kind != TRUST_ADMIN)
+			return;
+	why_set(&h->off, r, "%s",
+		why ? why : "nobody's results are trusted: the store has no list of keys");
+}
 
 static void
 load_trust(struct far_half *h)
@@ -25,6 +40,8 @@ load_trust(struct far_half *h)
 		why_set(&h->off, r, "trust_keys: line %u is none of such a list", line);
 	else if (r < 0)
 		why_set(&h->off, r, "trust_keys cannot be read: %s", strerror(-r));
+	else
+		add_trusted(h);
 }
 
 int

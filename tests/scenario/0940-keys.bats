@@ -84,7 +84,7 @@ sign() {
 @test "a wrong command line is answered with the reason" {
   run -2 "$DRAY" keys
   run -2 "$DRAY" keys forge
-  [[ "$output" == *'neither "sign" nor "show": forge'* ]]
+  [[ "$output" == *'none of sign, show and put: forge'* ]]
   run -2 "$DRAY" keys show
   run -2 "$DRAY" keys show --frob x
   [[ "$output" == *'dray keys: unrecognized option'* ]]
