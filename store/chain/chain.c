@@ -394,14 +394,16 @@ too_late(struct ask *a)
 	go_on(a);
 }
 
+/* polled: the places were just asked for answers. A caller that was busy for long may find that all
+ * is late, and all answered. */
 static void
-look_at_time(struct chain *c)
+look_at_time(struct chain *c, bool polled)
 {
 	uint64_t now = clock_mono_ms(), next = 0;
 
 	for (struct ask *a = c->asks, *after; a != NULL; a = after) {
 		after = a->next;
-		if (a->try_until != 0 && a->try != NULL && now >= a->try_until) {
+		if (polled && a->try_until != 0 && a->try != NULL && now >= a->try_until) {
 			too_late(a);
 			/* the function may have asked for anything */
 			after = c->asks;
@@ -446,7 +448,7 @@ ask(struct chain *c, bool is_get, enum store_kind kind, const struct digest *nam
 	c->asks = a;
 	go_on(a);
 	if (!c->working)
-		look_at_time(c);
+		look_at_time(c, false);
 }
 
 void
@@ -682,7 +684,7 @@ chain_work(struct store *s, int ms)
 	if (n == 0)
 		fill_one(c);
 	c->working = false;
-	look_at_time(c);
+	look_at_time(c, true);
 }
 
 static int

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -654,12 +655,29 @@ on_events(struct link *l, uint32_t events, uint64_t now)
 		receive(l, now);
 }
 
+uint32_t
+link_ready(const struct link *l)
+{
+	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+
+	if (l->state == RESOLVING)
+		p.fd = resolve_fd(l->resolve);
+	else if (l->state == CONNECTING)
+		p.events = POLLOUT;
+	/* the bits of both calls are the same */
+	return poll(&p, 1, 0) > 0 ? (uint32_t)p.revents : 0;
+}
+
 void
 link_step(struct link *l, uint32_t events, uint64_t now)
 {
+	uint64_t next = link_next(l);
+
 	if (l->busy)
 		return;
 	l->busy = true;
+	if (events == 0 && next != 0 && now >= next)
+		events = link_ready(l);
 	if (events != 0)
 		on_events(l, events, now);
 	check_time(l, now);

@@ -51,6 +51,9 @@ int link_send(struct link *l, struct link_command *c);
 /* What is to be done: after link_send, after the waiter told of the link (events, else 0), and when
  * link_next has come. Not from the functions of commands. */
 void link_step(struct link *l, uint32_t events, uint64_t now);
+/* The events that there are, for link_step: a caller that was busy for long looks before it says
+ * that something is late. */
+uint32_t link_ready(const struct link *l);
 /* When it has to be called at the latest; 0: never. */
 uint64_t link_next(const struct link *l);
 /* Why it was lost last; no secrets. */

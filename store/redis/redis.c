@@ -533,6 +533,8 @@ step(struct redis *r, uint32_t events)
 	if (r->working)
 		return;
 	r->working = true;
+	if (events == 0 && r->first != NULL && r->first->until <= now)
+		events = link_ready(r->link);
 	link_step(r->link, events, now);
 	while (r->first != NULL && r->first->until <= now) {
 		snprintf(r->why, sizeof(r->why), "it takes longer than %u ms", r->request_ms);

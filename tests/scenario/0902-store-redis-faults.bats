@@ -98,3 +98,15 @@ has $A_NAME
 END
   said '^put .* error EAGAIN'
 }
+
+@test "a caller that was busy when the time had come finds the answers that are there" {
+  redis_start redis
+  # The first request begins the connection, and all the others are compressed before anybody looks.
+  place "redis+unix://$REDIS_SOCK?connect_ms=1" <<END
+many 30 300000
+wait
+many-get 30 300000
+END
+  said '^many failed 0 '
+  said '^many-get failed 0 '
+}
