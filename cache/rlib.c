@@ -64,28 +64,6 @@ is_metadata(const char name[RLIB_NAME_SIZE])
 	return n == RLIB_NAME_SIZE;
 }
 
-static int
-digest_range(int fd, uint64_t at, uint64_t n, struct digest *ret)
-{
-	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
-	_cleanup_(freep) uint8_t *chunk = malloc(CHUNK_SIZE);
-
-	if (!h || !chunk)
-		return -ENOMEM;
-	while (n > 0) {
-		size_t k = (size_t)MIN2(n, (uint64_t)CHUNK_SIZE);
-		int r = read_at(fd, chunk, k, at);
-
-		if (r < 0)
-			return r;
-		hasher_update(h, chunk, k);
-		at += k;
-		n -= k;
-	}
-	hasher_final(h, ret);
-	return 0;
-}
-
 struct range {
 	uint64_t at, n;
 };

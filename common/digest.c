@@ -13,6 +13,7 @@
 #include <openssl/sha.h>
 
 #include "common/digest.h"
+#include "common/fs.h"
 
 #define READ_SIZE (64 * 1024)
 
@@ -113,6 +114,30 @@ digest_fd(int fd, struct digest *ret, uint64_t *ret_size)
 	hasher_final(h, ret);
 	if (ret_size)
 		*ret_size = size;
+	return 0;
+}
+
+int
+digest_range(int fd, uint64_t at, uint64_t n, struct digest *ret)
+{
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+	uint8_t chunk[READ_SIZE];
+
+	if (!h)
+		return -ENOMEM;
+	while (n > 0) {
+		size_t k = (size_t)MIN2(n, (uint64_t)sizeof(chunk));
+		ssize_t got = fs_read_at(fd, chunk, k, at);
+
+		if (got < 0)
+			return (int)got;
+		if ((size_t)got < k)
+			return -EBADMSG;
+		hasher_update(h, chunk, k);
+		at += k;
+		n -= k;
+	}
+	hasher_final(h, ret);
 	return 0;
 }
 

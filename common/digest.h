@@ -27,6 +27,8 @@ void hasher_peek(const struct hasher *h, struct digest *ret);
 int digest_bytes(const void *p, size_t n, struct digest *ret);
 /* Reads fd from its current offset to its end. ret_size may be NULL. 0 or -errno. */
 int digest_fd(int fd, struct digest *ret, uint64_t *ret_size);
+/* Of n bytes of it from `at` on. 0; -EBADMSG: it ends before; -errno. */
+int digest_range(int fd, uint64_t at, uint64_t n, struct digest *ret);
 int digest_file(const char *path, struct digest *ret, uint64_t *ret_size);
 
 bool digest_eq(const struct digest *a, const struct digest *b);

@@ -17,23 +17,33 @@ fill(int fd, const uint8_t *p, size_t n)
 		abort();
 }
 
+/* One is too short, and then there is no metadata. */
+static void
+make(const uint8_t *p, size_t n, struct piece *ret)
+{
+	ret->size = n < PIECE_HEAD ? 0 : n;
+	if (!ret->size)
+		return;
+	memcpy(ret->head, p, PIECE_HEAD);
+	if (digest_bytes(p, n, &ret->digest) < 0)
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	static int fds[3] = { -1, -1, -1 };
+	static int fd = -1;
 	size_t k = n ? MIN2((size_t)p[n - 1], n) : 0, at = MIN2(n - k, (size_t)68);
 	struct piece v = { .output = 1, .size = k };
-	struct pieces all = { .watch = -1, .v = &v, .n = 1, .held = 1 };
+	struct pieces all = { .watch = -1, .v = &v, .n = 1 };
 	struct parts parts;
 
-	for (size_t i = 0; fds[0] < 0 && i < ARRAY_LEN(fds); i++)
-		fds[ARRAY_LEN(fds) - 1 - i] = memfd_create("piece", MFD_CLOEXEC);
-	fill(fds[0], p, n);
-	fill(fds[1], p + at, k);
-	fill(fds[2], p + n - k, k);
-	v.fd = fds[1];
-	all.meta = (struct piece){ .size = k, .fd = k < 64 ? -1 : fds[2] };
-	pieces_in(&all, fds[0], n, &parts);
+	if (fd < 0)
+		fd = memfd_create("library", MFD_CLOEXEC);
+	fill(fd, p, n);
+	make(p + at, k, &v);
+	make(p + n - k, k, &all.meta);
+	pieces_in(&all, fd, n, &parts);
 	for (size_t i = 0; i < parts.n; i++)
 		if (parts.v[i].n > n || parts.v[i].at > n - parts.v[i].n)
 			abort();

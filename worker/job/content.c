@@ -1,7 +1,7 @@
 /* Sends the content of outputs, and makes its digest on the way.
  *
- * Invariant: a chunk that names an earlier output in place of its content was compared with that
- * output, byte for byte; what was begun with a size has that size, whatever the job does to its
+ * Invariant: a chunk names an earlier output in place of its content only where the two are equal by
+ * their digests (pieces.c); what was begun with a size has that size, whatever the job does to its
  * file. */
 #include "config.h"
 
@@ -16,7 +16,7 @@ struct sending {
 	struct job *j;
 	Dray__OutputChunk m;
 	struct hasher *hasher; /* NULL: the digest is known */
-	uint8_t *chunk, *other;
+	uint8_t *chunk;
 };
 
 int
@@ -61,7 +61,7 @@ send_chunk(struct sending *s, size_t n, const struct part *part)
 	s->m.zstd = zstd;
 	s->m.size = (uint32_t)n;
 	s->m.from = part ? part->output + 1 : 0;
-	s->m.from_offset = part ? part->from + (s->m.offset - part->at) : 0;
+	s->m.from_offset = part ? s->m.offset - part->at : 0;
 	if (s->hasher)
 		hasher_update(s->hasher, s->chunk, n);
 	if (s->hasher && s->m.last) {
@@ -74,16 +74,6 @@ send_chunk(struct sending *s, size_t n, const struct part *part)
 		r = job_send(s->j, WIRE_OUTPUT_CHUNK, &s->m.base, &payload);
 	zmq_msg_close(&payload);
 	return r;
-}
-
-/* Whether the chunk is what the client has of an earlier output. */
-static bool
-is_part(struct sending *s, size_t n, const struct part *part)
-{
-	uint64_t at = part->from + (s->m.offset - part->at);
-
-	return fs_read_at(part->fd, s->other, n, at) == (ssize_t)n &&
-	       memcmp(s->chunk, s->other, n) == 0;
 }
 
 /* The next part that ends behind this place. */
@@ -133,8 +123,6 @@ send_all(struct sending *s, int fd, uint64_t size, const struct parts *parts, bo
 			*ret_cut = true;
 			memset(s->chunk + got, 0, n - (size_t)got);
 		}
-		if (part && !is_part(s, n, part))
-			part = NULL;
 		s->m.last = s->m.offset + n == size;
 		r = ret_cut ? look(s->j) : 0;
 		if (r == 0)
@@ -150,11 +138,10 @@ content_send(struct job *j, uint32_t output, int fd, uint64_t size, const struct
 {
 	_cleanup_(hasher_freep) struct hasher *hasher = ret ? hasher_new() : NULL;
 	_cleanup_(freep) uint8_t *chunk = malloc(WIRE_CHUNK_MAX);
-	_cleanup_(freep) uint8_t *other = parts && parts->n ? malloc(WIRE_CHUNK_MAX) : NULL;
-	struct sending s = { .j = j, .hasher = hasher, .chunk = chunk, .other = other };
+	struct sending s = { .j = j, .hasher = hasher, .chunk = chunk };
 	int r;
 
-	if (!chunk || (ret && !hasher) || (parts && parts->n && !other))
+	if (!chunk || (ret && !hasher))
 		return -ENOMEM;
 	dray__output_chunk__init(&s.m);
 	s.m.output = output;

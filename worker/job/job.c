@@ -523,7 +523,7 @@ job_start(const struct job_shared *shared, const char *id, struct offer *offer,
 	j->box = (struct sandbox)SANDBOX_INIT;
 	j->limits = (struct limits)LIMITS_INIT;
 	j->tokens = (struct tokens)TOKENS_INIT;
-	j->pieces.watch = j->pieces.meta.fd = -1;
+	j->pieces.watch = -1;
 	j->text_budget = shared->conf->worker.job_output_max;
 	r = make_pair(j);
 	if (r == 0) {

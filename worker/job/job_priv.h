@@ -24,6 +24,7 @@
 #define JOB_OUTPUTS_MAX 65536
 #define JOB_POLL_FDS 4
 #define JOB_PARTS_MAX 64
+#define PIECE_HEAD 64 /* bytes at the beginning, by which pieces are told apart at first */
 
 struct job_output {
 	char *name;
@@ -31,15 +32,17 @@ struct job_output {
 	bool there; /* at the compiler's end, too */
 };
 
-/* An object that was sent while the compiler ran. */
+/* An object that was sent while the compiler ran. What its file has in it since says nothing of
+ * what was sent: the job may write to it. */
 struct piece {
 	uint32_t output;
 	uint64_t size;
+	uint8_t head[PIECE_HEAD];
 	struct digest digest;
+	const char *name; /* of pieces.seen */
 	dev_t dev;
 	ino_t ino;
 	struct timespec modified;
-	int fd;	    /* -1: not held */
 	bool taken; /* it has become another output */
 };
 
@@ -47,17 +50,15 @@ struct pieces {
 	int watch; /* of the out-dir; -1: none */
 	struct strv seen;
 	size_t next;	       /* of seen: not sent yet */
-	struct piece *v, meta; /* meta: the announced metadata; only output, size and fd */
-	size_t n, held, same;
+	struct piece *v, meta; /* meta: the announced metadata; size 0: there is none */
+	size_t n, same;
 	uint64_t bytes, events;
 };
 
-/* In a file, from `at` on, there may be n bytes of an earlier output, from `from` on. fd: that
- * output's content, and another's. In order. */
+/* In a file, from `at` on, there are n bytes that are an earlier output. In order. */
 struct part {
-	uint64_t at, n, from;
+	uint64_t at, n;
 	uint32_t output;
-	int fd;
 };
 
 struct parts {
@@ -207,7 +208,7 @@ int job_text_relay(struct job *j);
 /* content.c: sends outputs. Of d and same, which may be NULL, at most one; *ret is its number. */
 int content_begin(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
 	uint64_t size, const struct digest *d, const struct piece *same, uint32_t *ret);
-/* parts: may be NULL. ret: NULL where content_begin had the digest. ret_cut: not NULL where the
+/* parts: of a file that nobody writes to; may be NULL. ret: NULL where content_begin had the digest. ret_cut: not NULL where the
  * file may be shorter than that by now; what is missing is sent as zeros. -errno. */
 int content_send(struct job *j, uint32_t output, int fd, uint64_t size, const struct parts *parts,
 	struct digest *ret, bool *ret_cut);
@@ -220,10 +221,11 @@ void pieces_done(struct job *j);
 /* Sends one, if there is one and half of the credit. */
 int pieces_step(struct job *j);
 bool pieces_may_go(const struct job *j);
-void pieces_note_metadata(struct job *j, uint32_t output, int fd, uint64_t size);
-/* The piece that this file is, or NULL. It is that file's from now on. */
-const struct piece *pieces_take(struct job *j, const struct stat *st);
-/* What is in a library of pieces and of metadata. */
+void pieces_note_metadata(
+	struct job *j, uint32_t output, int fd, uint64_t size, const struct digest *d);
+/* The piece that this file in the out-dir is, or NULL. It is that file's from now on. */
+const struct piece *pieces_take(struct job *j, const char *name, const struct stat *st);
+/* What is in a library of pieces and of metadata, by digests. Nobody may write to it. */
 void pieces_in(const struct pieces *p, int fd, uint64_t size, struct parts *ret);
 
 /* results.c */

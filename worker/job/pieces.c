@@ -3,11 +3,12 @@
  * as made of it.
  *
  * Invariant: no job fails by what is sent ahead, and nothing of that is an output by itself. A link
- * input is a piece if it is the file that was sent, not written to since. */
+ * input is a piece if it is the file that was sent, not written to since. A part of a library is a
+ * piece if it has the digest of what was sent: of the piece's own file a job could make anything
+ * meanwhile, and the client would blame this worker. */
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,11 +21,9 @@
 #define PIECE_MIN (32u << 10) /* a file and two messages cost as much as some ten KiB */
 #define PIECE_MAX (32u << 20)
 #define PIECES_MAX 1024	  /* a crate has 256 objects at most, unless it is told so */
-#define HELD_MAX 48	  /* descriptors, for libraries; 16 objects are usual for these */
 #define EVENTS_MAX 100000 /* a job may write more often than any compiler does */
 
 #define WRAPPED_MAX 1024 /* what an object that holds the metadata has before it */
-#define ALIKE 64	 /* bytes at the beginning, by which they are told apart at first */
 
 void
 pieces_begin(struct job *j)
@@ -51,9 +50,6 @@ pieces_done(struct job *j)
 {
 	struct pieces *p = &j->pieces;
 
-	closep(&p->meta.fd);
-	for (size_t i = 0; i < p->n; i++)
-		closep(&p->v[i].fd);
 	free(p->v);
 	strv_done(&p->seen);
 	p->v = NULL;
@@ -87,34 +83,37 @@ add_piece(struct pieces *p, const struct piece *v)
 		return -ENOMEM;
 	p->v = all;
 	p->v[p->n++] = *v;
-	p->held += v->fd >= 0;
 	return 0;
 }
 
+static bool
+read_head(int fd, uint64_t at, uint8_t ret[PIECE_HEAD])
+{
+	return fs_read_at(fd, ret, PIECE_HEAD, at) == PIECE_HEAD;
+}
+
 static int
-send_piece(struct job *j, int fd, const struct stat *st)
+send_piece(struct job *j, const char *name, int fd, const struct stat *st)
 {
 	struct pieces *p = &j->pieces;
 	struct piece v = { .size = (uint64_t)st->st_size,
+		.name = name,
 		.dev = st->st_dev,
 		.ino = st->st_ino,
-		.modified = st->st_mtim,
-		.fd = -1 };
+		.modified = st->st_mtim };
 	bool cut = false;
-	int r = content_begin(
-		j, "", DRAY__OUTPUT_KIND__OUTPUT_PIECE, 0644, v.size, NULL, NULL, &v.output);
+	int r;
 
+	if (!read_head(fd, 0, v.head))
+		return 0;
+	r = content_begin(
+		j, "", DRAY__OUTPUT_KIND__OUTPUT_PIECE, 0644, v.size, NULL, NULL, &v.output);
 	if (r == 0)
 		r = content_send(j, v.output, fd, v.size, NULL, &v.digest, &cut);
 	if (r < 0 || cut)
 		return r;
 	p->bytes += v.size;
-	if (p->held < HELD_MAX)
-		v.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	r = add_piece(p, &v);
-	if (r < 0)
-		closep(&v.fd);
-	return r;
+	return add_piece(p, &v);
 }
 
 /* What cannot be sent now is sent at the end, or is missed there. */
@@ -131,7 +130,7 @@ send_named(struct job *j, const char *name)
 	if (fd < 0 || st.st_size < PIECE_MIN || st.st_size > (off_t)PIECE_MAX ||
 		j->pieces.bytes + (uint64_t)st.st_size > j->shared->conf->worker.job_disk_max)
 		return 0;
-	return send_piece(j, fd, &st);
+	return send_piece(j, name, fd, &st);
 }
 
 bool
@@ -154,19 +153,20 @@ pieces_step(struct job *j)
 }
 
 void
-pieces_note_metadata(struct job *j, uint32_t output, int fd, uint64_t size)
+pieces_note_metadata(
+	struct job *j, uint32_t output, int fd, uint64_t size, const struct digest *d)
 {
 	struct piece *meta = &j->pieces.meta;
 
-	if (!j->request->pieces || meta->fd >= 0 || size < ALIKE)
+	if (!j->request->pieces || meta->size || size < PIECE_HEAD || !read_head(fd, 0, meta->head))
 		return;
 	meta->output = output;
 	meta->size = size;
-	meta->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	meta->digest = *d;
 }
 
 const struct piece *
-pieces_take(struct job *j, const struct stat *st)
+pieces_take(struct job *j, const char *name, const struct stat *st)
 {
 	struct pieces *p = &j->pieces;
 
@@ -174,7 +174,7 @@ pieces_take(struct job *j, const struct stat *st)
 		struct piece *v = &p->v[i];
 
 		if (v->ino != st->st_ino || v->dev != st->st_dev || v->taken ||
-			v->size != (uint64_t)st->st_size ||
+			v->size != (uint64_t)st->st_size || !streq(v->name, name) ||
 			v->modified.tv_sec != st->st_mtim.tv_sec ||
 			v->modified.tv_nsec != st->st_mtim.tv_nsec)
 			continue;
@@ -191,46 +191,66 @@ static void
 add_part(struct parts *ret, uint64_t at, const struct piece *v)
 {
 	if (ret->n < ARRAY_LEN(ret->v))
-		ret->v[ret->n++] = (struct part){
-			.at = at, .n = v->size, .output = v->output, .from = 0, .fd = v->fd
-		};
+		ret->v[ret->n++] = (struct part){ .at = at, .n = v->size, .output = v->output };
 }
 
 static bool
 begins_alike(const uint8_t *p, const struct piece *v)
 {
-	uint8_t other[ALIKE];
-
-	return fs_read_at(v->fd, other, ALIKE, 0) == ALIKE && memcmp(p, other, ALIKE) == 0;
+	return memcmp(p, v->head, PIECE_HEAD) == 0;
 }
 
-/* A member that may be a piece, or the metadata with something around it. */
-static void
-look_at_member(const struct pieces *p, int fd, uint64_t at, uint64_t n, struct parts *ret)
+/* A member that may be a piece. Its digest is made once, however many pieces there are. */
+static const struct piece *
+find_piece(const struct pieces *p, int fd, uint64_t at, uint64_t n, const uint8_t *head)
 {
-	const struct piece *meta = &p->meta;
-	uint8_t head[WRAPPED_MAX + ALIKE];
-	ssize_t got = fs_read_at(fd, head, sizeof(head), at);
+	struct digest d;
+	bool made = false;
 
-	if (got < ALIKE || n < ALIKE)
-		return;
 	for (size_t i = 0; i < p->n; i++) {
 		const struct piece *v = &p->v[i];
 
-		if (v->fd >= 0 && !v->taken && v->size == n && begins_alike(head, v)) {
-			add_part(ret, at, v);
-			return;
-		}
+		if (v->taken || v->size != n || !begins_alike(head, v))
+			continue;
+		if (!made && digest_range(fd, at, n, &d) < 0)
+			return NULL;
+		made = true;
+		if (digest_eq(&d, &v->digest))
+			return v;
 	}
-	if (meta->fd < 0 || n < meta->size || n - meta->size > WRAPPED_MAX)
+	return NULL;
+}
+
+/* The metadata with something around it. */
+static void
+look_for_metadata(const struct piece *meta, int fd, uint64_t at, uint64_t n, const uint8_t *head,
+	size_t got, struct parts *ret)
+{
+	struct digest d;
+
+	for (size_t i = 0; i + PIECE_HEAD <= got && meta->size <= n - i; i++) {
+		if (memcmp(head + i, "rust", 4) != 0 || !begins_alike(head + i, meta))
+			continue;
+		if (digest_range(fd, at + i, meta->size, &d) == 0 && digest_eq(&d, &meta->digest))
+			add_part(ret, at + i, meta);
 		return;
-	for (ssize_t i = 0; i + ALIKE <= got; i++) {
-		if (memcmp(head + i, "rust", 4) == 0 && meta->size <= n - (uint64_t)i &&
-			begins_alike(head + i, meta)) {
-			add_part(ret, at + (uint64_t)i, meta);
-			return;
-		}
 	}
+}
+
+static void
+look_at_member(const struct pieces *p, int fd, uint64_t at, uint64_t n, struct parts *ret)
+{
+	uint8_t head[WRAPPED_MAX + PIECE_HEAD];
+	ssize_t got = fs_read_at(fd, head, (size_t)MIN2(n, (uint64_t)sizeof(head)), at);
+	const struct piece *v;
+
+	if (got < PIECE_HEAD)
+		return;
+	v = find_piece(p, fd, at, n, head);
+	if (v)
+		add_part(ret, at, v);
+	else if (p->meta.size && n >= p->meta.size && n - p->meta.size <= WRAPPED_MAX)
+		look_for_metadata(&p->meta, fd, at, n, head, (size_t)got, ret);
 }
 
 void
@@ -239,8 +259,8 @@ pieces_in(const struct pieces *p, int fd, uint64_t size, struct parts *ret)
 	struct rlib_members m;
 
 	ret->n = 0;
-	if ((p->held == 0 && p->meta.fd < 0) || rlib_members(fd, size, &m) < 0)
+	if ((p->n == 0 && p->meta.size == 0) || rlib_members(fd, size, &m) < 0)
 		return;
-	while (rlib_next(&m) > 0)
+	while (ret->n < ARRAY_LEN(ret->v) && rlib_next(&m) > 0)
 		look_at_member(p, fd, m.at, m.n, ret);
 }

@@ -89,7 +89,7 @@ send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
 	if (r == 0)
 		r = content_send(j, output, fd, size, &parts, NULL, NULL);
 	if (r == 0 && ends_with(name, ".rmeta"))
-		pieces_note_metadata(j, output, fd, size);
+		pieces_note_metadata(j, output, fd, size, d);
 	return r < 0 ? fault(j, r, "sending an output") : 0;
 }
 
@@ -366,7 +366,7 @@ send_outputs(struct job *j, const struct captures *c)
 static int
 send_link_piece(struct job *j, const char *name, const struct stat *st, int fd)
 {
-	const struct piece *piece = pieces_take(j, st);
+	const struct piece *piece = pieces_take(j, name, st);
 	struct digest d;
 	int r;
 
