@@ -576,6 +576,7 @@ void
 monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 {
 	uint64_t begin = clock_mono_us(), sum = 0;
+	uint64_t passed = w->looked_ms ? now - w->looked_ms : 0; /* since there was a look */
 	_cleanup_(freep) struct holder *v = NULL;
 	size_t n = 0;
 
@@ -593,7 +594,7 @@ monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 		if (s->state != FD_OPEN)
 			continue;
 		let_go(s, (int)fd, now);
-		s->held = held_by(s, (int)fd, now - w->looked_ms);
+		s->held = held_by(s, (int)fd, passed);
 		v[n] = (struct holder){ (int)fd, !s->noted ? 2 : now - s->took_ms >= QUIET_MS,
 			s->held };
 		sum += s->held;
