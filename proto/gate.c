@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "common/base.h"
+#include "proto/accepted.h"
 
 #define TCP_FLAGS 13
 #define TCP_SYN 0x02
@@ -50,6 +51,8 @@ gate_new(int listen_fd, struct gate **ret)
 	if (!g)
 		return -ENOMEM;
 	g->fd = listen_fd;
+	/* without it those that are gone before anybody looks are nobody's */
+	(void)accepted_watch(listen_fd);
 	*ret = g;
 	return 0;
 }
@@ -57,39 +60,43 @@ gate_new(int listen_fd, struct gate **ret)
 void
 gate_free(struct gate *g)
 {
+	if (g)
+		accepted_unwatch(g->fd);
 	free(g);
 }
 
-struct gate_address
-gate_address_of(int fd)
+static struct gate_address
+address_of(const struct sockaddr_storage *a)
 {
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
 	struct gate_address ret = { 0 };
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-		struct sockaddr_storage room;
-	} a;
-	socklen_t n = sizeof(a);
-	const uint8_t *from = NULL;
 
-	memset(&a, 0, sizeof(a));
-	if (getpeername(fd, &a.any, &n) < 0)
-		return ret;
-	if (a.any.sa_family == AF_INET) {
+	if (a->ss_family == AF_INET) {
 		ret.family = 4;
-		ret.word[0] = ntohl(a.v4.sin_addr.s_addr);
-	} else if (a.any.sa_family == AF_INET6) {
+		ret.word[0] = ntohl(v4->sin_addr.s_addr);
+	} else if (a->ss_family == AF_INET6) {
 		/* the packets of a mapped one are IPv4 */
-		bool mapped = IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr);
+		bool mapped = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
+		const uint8_t *from = v6->sin6_addr.s6_addr + (mapped ? 12 : 0);
 
 		ret.family = mapped ? 4 : 6;
-		from = a.v6.sin6_addr.s6_addr + (mapped ? 12 : 0);
 		memcpy(ret.word, from, mapped ? 4 : 8);
 		ret.word[0] = ntohl(ret.word[0]);
 		ret.word[1] = ntohl(ret.word[1]);
 	}
 	return ret;
+}
+
+struct gate_address
+gate_address_of(int fd)
+{
+	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
+	socklen_t n = sizeof(a);
+
+	if (getpeername(fd, (struct sockaddr *)&a, &n) < 0)
+		return (struct gate_address){ 0 };
+	return address_of(&a);
 }
 
 static void
@@ -242,6 +249,23 @@ gate_left(struct gate *g, const struct gate_address *a, unsigned n, uint64_t now
 		return;
 	d->shut = true;
 	set_filter(g);
+}
+
+struct gate_address
+gate_accepted(struct gate *g, int fd, uint64_t now)
+{
+	struct gate_address from;
+	struct accepted a;
+
+	while (accepted_take(g->fd, fd, &a)) {
+		from = address_of(&a.from);
+		gate_came(g, &from, now);
+		if (a.fd == fd)
+			return from;
+	}
+	from = gate_address_of(fd);
+	gate_came(g, &from, now);
+	return from;
 }
 
 void

@@ -27,6 +27,9 @@ struct gate_address {
 /* listen_fd: another's, which is there for as long as the gate is. -ENOMEM. */
 int gate_new(int listen_fd, struct gate **ret);
 void gate_free(struct gate *g); /* opens nothing: the socket is about to end */
+/* A connection was accepted, as libzmq tells: counts it, and those before that it does not tell of.
+ * Whose it is; family 0: not TCP, or it cannot be told. */
+struct gate_address gate_accepted(struct gate *g, int fd, uint64_t now);
 /* A connection from there was accepted, or has said its first word. */
 void gate_came(struct gate *g, const struct gate_address *a, uint64_t now);
 void gate_spoke(struct gate *g, const struct gate_address *a, uint64_t now);
@@ -36,7 +39,7 @@ void gate_spoke(struct gate *g, const struct gate_address *a, uint64_t now);
 void gate_left(struct gate *g, const struct gate_address *a, unsigned n, uint64_t now);
 void gate_step(struct gate *g, uint64_t now); /* opens it to those that owe little again */
 bool gate_is_shut(const struct gate *g, const struct gate_address *a);
-/* Whose connection that is; family 0: not TCP, or it is gone. */
+/* Whose connection that is now; family 0: not TCP, or it is gone. */
 struct gate_address gate_address_of(int fd);
 
 #endif

@@ -334,9 +334,9 @@ static void
 came(struct monitor *w, struct slot *s, int fd)
 {
 	silent_add(w, s, fd);
-	s->from = gate_address_of(fd);
+	s->from = (struct gate_address){ 0 };
 	if (w->gate)
-		gate_came(w->gate, &s->from, clock_mono_ms());
+		s->from = gate_accepted(w->gate, fd, clock_mono_ms());
 }
 
 /* Its whole messages wait in libzmq still, and others would come behind them if it came back. A

@@ -2,16 +2,19 @@
 #include "config.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/base.h"
+#include "proto/accepted.h"
 #include "proto/gate.h"
 
 #define PATIENCE_MS 10000
@@ -215,6 +218,82 @@ test_many_addresses(void **state)
 	gate_free(g);
 }
 
+/* Both had one descriptor: the first was reset before it was accepted, and somebody else's has its
+ * number by the time that this is told. */
+static void
+test_whose_it_was(void **state)
+{
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	struct sockaddr_storage at;
+	int fd = listen_at("127.0.0.1", &at), bad, good, first, second;
+	struct gate_address from;
+	struct gate *g = NULL;
+
+	assert_int_equal(gate_new(fd, &g), 0);
+	bad = dial(&at, "127.0.0.2", PATIENCE_MS);
+	assert_int_equal(setsockopt(bad, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	close(bad);
+	first = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(first >= 0);
+	assert_int_equal(gate_address_of(first).family, 0);
+	close(first);
+	good = dial(&at, "127.0.0.3", PATIENCE_MS);
+	second = accept(fd, NULL, NULL);
+	assert_true(second >= 0);
+	if (second != first)
+		assert_int_equal(dup2(second, first), first);
+	from = gate_accepted(g, first, 1000);
+	assert_int_equal(from.family, 4);
+	assert_int_equal(from.word[0], 0x7f000002);
+	from = gate_accepted(g, second, 1000);
+	assert_int_equal(from.word[0], 0x7f000003);
+	/* one that was not noted: by what it is now */
+	from = gate_accepted(g, second, 1000);
+	assert_int_equal(from.word[0], 0x7f000003);
+	close(first);
+	close(second);
+	close(good);
+	gate_free(g);
+	close(fd);
+}
+
+/* Others' and more than there is room for: nothing is lost that was noted. */
+static void
+test_notes(void **state)
+{
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	struct sockaddr_storage at, other_at;
+	int fd = listen_at("127.0.0.1", &at), other = listen_at("127.0.0.1", &other_at), in = -1;
+	struct accepted a;
+	unsigned n_taken = 0;
+
+	assert_int_equal(accepted_watch(fd), 0);
+	assert_int_equal(accepted_watch(fd), -EBUSY);
+	for (unsigned i = 0; i < ACCEPTED_NOTES + 10; i++) {
+		int out = dial(i % 1000 ? &at : &other_at, NULL, PATIENCE_MS);
+		struct sockaddr_storage said;
+		socklen_t n = sizeof(said);
+
+		in = accept4(i % 1000 ? fd : other, (struct sockaddr *)&said, &n, SOCK_CLOEXEC);
+		assert_true(out >= 0 && in >= 0);
+		assert_int_equal(
+			setsockopt(out, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+		assert_int_equal(n, sizeof(struct sockaddr_in));
+		assert_int_equal(said.ss_family, AF_INET);
+		close(out);
+		close(in);
+	}
+	assert_false(accepted_take(other, in, &a));
+	assert_false(accepted_take(fd, -1, &a));
+	while (accepted_take(fd, in, &a))
+		n_taken++;
+	assert_int_equal(n_taken, ACCEPTED_NOTES);
+	accepted_unwatch(fd);
+	assert_false(accepted_take(fd, fd, &a));
+	close(other);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -222,6 +301,8 @@ main(void)
 		cmocka_unit_test(test_kernel_drops),
 		cmocka_unit_test(test_kernel_drops_ipv6),
 		cmocka_unit_test(test_both_families),
+		cmocka_unit_test(test_whose_it_was),
+		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_a_word_pays),
 		cmocka_unit_test(test_many_addresses),
 	};

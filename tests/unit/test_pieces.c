@@ -157,9 +157,7 @@ test_malformed(void **state)
 static void
 test_a_file_is_its_piece_once(void **state)
 {
-	struct piece v = {
-		.output = 4, .size = 10, .name = "a.o", .ino = 7, .modified = { 5, 6 }
-	};
+	struct piece v = { .output = 4, .size = 10, .name = "a.o", .ino = 7, .modified = { 5, 6 } };
 	struct job j = { .pieces = { .v = &v, .n = 1 } };
 	struct stat st = { .st_size = 10, .st_ino = 7, .st_mtim = { 5, 6 } };
 

@@ -458,37 +458,74 @@ test_many_silent(void **state)
 		close(fds[i]);
 }
 
+/* A connection from 127.0.0.2; -1: there is none. */
+static int
+dial_from_another(const struct node *n)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET }, from = to;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct pollfd item = { fd, POLLOUT, 0 };
+
+	to.sin_port = htons((uint16_t)atoi(strrchr(n->endpoint, ':') + 1));
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	(void)connect(fd, (struct sockaddr *)&to, sizeof(to));
+	if (poll(&item, 1, QUIET_MS) == 1)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* One address makes connections that end at once, before anybody has looked at them: these are its
+ * debts as well, and nobody else's, who gets their descriptors. */
+static void
+test_address_of_what_is_gone(void **state)
+{
+	struct node *n = *state;
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	unsigned came = 0;
+	void *good = NULL;
+	int fd;
+
+	while ((fd = dial_from_another(n)) >= 0) {
+		assert_int_equal(
+			setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+		close(fd);
+		assert_true(++came < 4 * GATE_DEBT_MAX);
+		if (came % 32 == 0) {
+			poll(NULL, 0, 1);
+			node_turn(n, 0);
+		}
+	}
+	assert_true(came > GATE_DEBT_MAX);
+	assert_int_equal(
+		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &good),
+		0);
+	send_hello(good);
+	node_until(n, &n->hellos, 1);
+	socket_closep(&good);
+}
+
 /* One address makes connections and says nothing: after a while it is not let in any more, and
  * another is. */
 static void
 test_address_is_shut_out(void **state)
 {
 	struct node *n = *state;
-	struct sockaddr_in to = { .sin_family = AF_INET }, from = to;
 	int fds[64], fd;
 	unsigned came = 0;
 	void *good = NULL;
-	struct pollfd item;
 
-	to.sin_port = htons((uint16_t)atoi(strrchr(n->endpoint, ':') + 1));
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		fds[i] = -1;
-	for (;; came++) {
-		assert_true(came < 4 * GATE_DEBT_MAX);
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
-		(void)connect(fd, (struct sockaddr *)&to, sizeof(to));
-		item = (struct pollfd){ fd, POLLOUT, 0 };
-		if (poll(&item, 1, QUIET_MS) != 1)
-			break;
+	while ((fd = dial_from_another(n)) >= 0) {
 		closep(&fds[came % ARRAY_LEN(fds)]);
 		fds[came % ARRAY_LEN(fds)] = fd;
+		assert_true(++came < 4 * GATE_DEBT_MAX);
 		node_turn(n, 0);
 	}
 	assert_true(came > GATE_DEBT_MAX);
-	close(fd);
 	assert_int_equal(
 		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &good),
 		0);
@@ -516,6 +553,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_hold, patient_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_many_silent, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_address_is_shut_out, node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_address_of_what_is_gone, node_up, node_down),
 	};
 
 	return cmocka_run_group_tests(tests, keys_up, NULL);

@@ -1,8 +1,8 @@
 /* Sends the content of outputs, and makes its digest on the way.
  *
- * Invariant: a chunk names an earlier output in place of its content only where the two are equal by
- * their digests (pieces.c); what was begun with a size has that size, whatever the job does to its
- * file. */
+ * Invariant: a chunk names an earlier output in place of its content only where the two are equal
+ * by their digests (pieces.c); what was begun with a size has that size, whatever the job does to
+ * its file. */
 #include "config.h"
 
 #include <errno.h>

@@ -208,8 +208,9 @@ int job_text_relay(struct job *j);
 /* content.c: sends outputs. Of d and same, which may be NULL, at most one; *ret is its number. */
 int content_begin(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
 	uint64_t size, const struct digest *d, const struct piece *same, uint32_t *ret);
-/* parts: of a file that nobody writes to; may be NULL. ret: NULL where content_begin had the digest. ret_cut: not NULL where the
- * file may be shorter than that by now; what is missing is sent as zeros. -errno. */
+/* parts: of a file that nobody writes to; may be NULL. ret: NULL where content_begin had the
+ * digest. ret_cut: not NULL where the file may be shorter than that by now; what is missing is sent
+ * as zeros. -errno. */
 int content_send(struct job *j, uint32_t output, int fd, uint64_t size, const struct parts *parts,
 	struct digest *ret, bool *ret_cut);
 

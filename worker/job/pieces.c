@@ -153,8 +153,7 @@ pieces_step(struct job *j)
 }
 
 void
-pieces_note_metadata(
-	struct job *j, uint32_t output, int fd, uint64_t size, const struct digest *d)
+pieces_note_metadata(struct job *j, uint32_t output, int fd, uint64_t size, const struct digest *d)
 {
 	struct piece *meta = &j->pieces.meta;
 
