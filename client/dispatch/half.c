@@ -478,8 +478,8 @@ open_signals(struct half *h)
 	return h->signals < 0 ? -errno : 0;
 }
 
-/* As many units at a time as there are descriptors for: one that finds none fails, and libzmq ends
- * the process. */
+/* As many units at a time as there are descriptors for, with a connection that each leaves behind:
+ * one that finds none fails, and libzmq ends the process. */
 static int
 bound_units(struct half *h)
 {
@@ -491,9 +491,10 @@ bound_units(struct half *h)
 	setrlimit(RLIMIT_NOFILE, &l);
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
 		return -errno;
-	if (l.rlim_cur < OWN_FDS + UNIT_FDS)
+	if (l.rlim_cur < OWN_FDS + UNIT_FDS + POOL_FDS)
 		return -EMFILE;
-	h->units_max = MIN2((l.rlim_cur - OWN_FDS) / UNIT_FDS, (rlim_t)UNITS_MAX);
+	h->units_max = MIN2((l.rlim_cur - OWN_FDS) / (UNIT_FDS + POOL_FDS), (rlim_t)UNITS_MAX);
+	pool_bound(h->pool, h->units_max);
 	open_spare(h);
 	return 0;
 }

@@ -22,7 +22,7 @@ struct line {
 struct pool {
 	pthread_mutex_t lock;
 	struct line v[POOL_MAX]; /* the one that was given back last is the last */
-	size_t n;
+	size_t n, max;
 };
 
 int
@@ -33,8 +33,17 @@ pool_new(struct pool **ret)
 	if (!p)
 		return -ENOMEM;
 	pthread_mutex_init(&p->lock, NULL);
+	p->max = POOL_MAX;
 	*ret = p;
 	return 0;
+}
+
+void
+pool_bound(struct pool *p, size_t max)
+{
+	pthread_mutex_lock(&p->lock);
+	p->max = MIN2(max, (size_t)POOL_MAX);
+	pthread_mutex_unlock(&p->lock);
 }
 
 static void
@@ -122,7 +131,7 @@ pool_give(struct pool *p, const char *endpoint, const char *curve, void *socket,
 
 	if (l.endpoint && l.curve) {
 		pthread_mutex_lock(&p->lock);
-		if (p->n < POOL_MAX) {
+		if (p->n < p->max) {
 			p->v[p->n++] = l;
 			memset(&l, 0, sizeof(l));
 		}

@@ -10,6 +10,9 @@ struct pool;
 
 int pool_new(struct pool **ret);
 void pool_freep(struct pool **p);
+/* From now on it keeps so many at most, each of which has POOL_FDS descriptors. */
+#define POOL_FDS 4
+void pool_bound(struct pool *p, size_t max);
 
 /* One to that worker, whose public key is that; the caller's then. False: there is none. */
 bool pool_take(struct pool *p, const char *endpoint, const char *curve, void **ret_socket,

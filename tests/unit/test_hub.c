@@ -432,6 +432,31 @@ test_pool(void **state)
 	pool_freep(&p);
 }
 
+/* Two connections, and room for one of them. */
+static void
+test_pool_is_bounded(void **state)
+{
+	struct world *w = *state;
+	struct pool *p = NULL;
+	struct monitor *m = NULL;
+	void *s = NULL;
+
+	assert_int_equal(pool_new(&p), 0);
+	pool_bound(p, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(
+			socket_connect_monitored(w->zctx, w->endpoint, NULL, NULL, 1000, &s, &m),
+			0);
+		wait_connected(m);
+		pool_give(p, w->endpoint, "", s, m);
+	}
+	assert_true(try_take(p, w->endpoint, &s, &m));
+	monitor_freep(&m);
+	socket_closep(&s);
+	assert_false(try_take(p, w->endpoint, &s, &m));
+	pool_freep(&p);
+}
+
 int
 main(void)
 {
@@ -443,6 +468,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_dead_already, setup, done),
 		cmocka_unit_test_setup_teardown(test_serves, setup, done),
 		cmocka_unit_test_setup_teardown(test_pool, setup, done),
+		cmocka_unit_test_setup_teardown(test_pool_is_bounded, setup, done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
