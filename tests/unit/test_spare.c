@@ -163,10 +163,39 @@ static void
 test_link(void **state)
 {
 	struct place *p = *state;
+	char other[512], file[530];
 
-	assert_int_equal(symlink(p->kept, p->tree), 0);
+	snprintf(other, sizeof(other), "%s/other", p->dir);
+	snprintf(file, sizeof(file), "%s/file", other);
+	assert_int_equal(fs_mkdir_p(other, 0755), 0);
+	assert_int_equal(fs_write_atomic(file, "content", 7, 0444), 0);
+	assert_int_equal(symlink(other, p->tree), 0);
 	assert_true(spare_take_back(p->spare, p->tree) < 0);
-	assert_true(fs_exists(p->kept));
+	assert_true(fs_exists(file));
+	assert_int_equal(spare_count(p->spare), 0);
+}
+
+/* One that held many names is slow to read for ever, where a file system does not make it smaller.
+ */
+static void
+test_large(void **state)
+{
+	struct place *p = *state;
+	char path[512];
+	struct stat st;
+
+	assert_int_equal(spare_make(p->spare, p->tree), 0);
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < 200; i++) {
+			snprintf(path, sizeof(path), "%s/%0200d", p->tree, i);
+			assert_int_equal(round ? unlink(path) : mknod(path, S_IFREG | 0644, 0), 0);
+		}
+	assert_int_equal(lstat(p->tree, &st), 0);
+	if (st.st_size <= 16384)
+		skip();
+	assert_int_equal(spare_take_back(p->spare, p->tree), 0);
+	assert_false(fs_exists(p->tree));
+	assert_int_equal(spare_count(p->spare), 0);
 }
 
 static void
@@ -210,6 +239,7 @@ main(void)
 		TEST(test_changed),
 		TEST(test_deep),
 		TEST(test_link),
+		TEST(test_large),
 		TEST(test_bounded),
 		TEST(test_left_over),
 	};
