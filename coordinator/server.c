@@ -319,6 +319,18 @@ tick(struct server *s, bool caught_up)
 	act_all(s);
 }
 
+static void
+look_at_connections(struct server *s, bool caught_up)
+{
+	char address[GATE_TEXT_SIZE];
+
+	monitor_look(s->monitor, caught_up, s->now);
+	if (monitor_shut_out(s->monitor, address))
+		log_throttled(&s->crowd, 5,
+			"address=%s makes connections that say nothing; shut out for some seconds",
+			address);
+}
+
 /* The last messages get time to leave, then the connections end. */
 static void
 flush(struct server *s)
@@ -365,7 +377,7 @@ server_run(struct server *s)
 		}
 		if (!more)
 			take_departures(s);
-		monitor_look(s->monitor, !more, s->now);
+		look_at_connections(s, !more);
 		tick(s, !more);
 	}
 	flush(s);

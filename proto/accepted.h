@@ -1,4 +1,4 @@
-/* Who was accepted on a listening socket of libzmq's.
+/* The addresses of what a listening socket of libzmq's has accepted.
  *
  * libzmq accepts in a thread of its own and tells a descriptor. Once this process looks at it, that
  * may be closed, or another connection's; and of a connection that was reset while it waited the

@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "common/base.h"
@@ -41,6 +42,7 @@ struct gate {
 	int fd;
 	struct debtor v[GATE_ADDRESSES];
 	unsigned n;
+	struct gate_address news; /* family 0: none */
 };
 
 int
@@ -248,6 +250,7 @@ gate_left(struct gate *g, const struct gate_address *a, unsigned n, uint64_t now
 	if (d->debt <= GATE_DEBT_MAX || d->shut)
 		return;
 	d->shut = true;
+	g->news = *a;
 	set_filter(g);
 }
 
@@ -297,6 +300,20 @@ gate_step(struct gate *g, uint64_t now)
 	}
 	if (changed)
 		set_filter(g);
+}
+
+bool
+gate_news(struct gate *g, char ret[GATE_TEXT_SIZE])
+{
+	const uint32_t v[4] = { htonl(g->news.word[0]), htonl(g->news.word[1]), 0, 0 };
+	char text[INET6_ADDRSTRLEN];
+
+	if (g->news.family == 0 ||
+		!inet_ntop(g->news.family == 4 ? AF_INET : AF_INET6, v, text, sizeof(text)))
+		return false;
+	snprintf(ret, GATE_TEXT_SIZE, "%s%s", text, g->news.family == 4 ? "" : "/64");
+	g->news.family = 0;
+	return true;
 }
 
 bool

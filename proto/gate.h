@@ -38,6 +38,9 @@ void gate_spoke(struct gate *g, const struct gate_address *a, uint64_t now);
 #define GATE_LEFT (64u * 1024)
 void gate_left(struct gate *g, const struct gate_address *a, unsigned n, uint64_t now);
 void gate_step(struct gate *g, uint64_t now); /* opens it to those that owe little again */
+/* The address that was shut out last, in words, if nobody has asked since; for a log. */
+#define GATE_TEXT_SIZE 64
+bool gate_news(struct gate *g, char ret[GATE_TEXT_SIZE]);
 bool gate_is_shut(const struct gate *g, const struct gate_address *a);
 /* Whose connection that is now; family 0: not TCP, or it is gone. */
 struct gate_address gate_address_of(int fd);

@@ -606,6 +606,12 @@ monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 	w->look_ms = now + MAX2((uint64_t)LOOK_MS, (clock_mono_us() - begin) * LOOK_SHARE / 1000);
 }
 
+bool
+monitor_shut_out(struct monitor *w, char ret[GATE_TEXT_SIZE])
+{
+	return w->gate && gate_news(w->gate, ret);
+}
+
 static enum monitor_event
 dealer_event(struct monitor *w, const struct raw_event *e)
 {

@@ -11,6 +11,7 @@
 
 #include "keys/identity.h"
 #include "proto/admit.h"
+#include "proto/gate.h"
 #include "proto/peer.h"
 
 struct monitor;
@@ -102,6 +103,8 @@ void monitor_silent_max(struct monitor *w, unsigned n);
 void monitor_held_max(struct monitor *w, uint64_t bytes); /* another bound than that */
 void monitor_took(struct monitor *w, const struct wire_peer *peer, size_t bytes);
 void monitor_look(struct monitor *w, bool caught_up, uint64_t now);
+/* gate_news of its socket's, for the log of the program. */
+bool monitor_shut_out(struct monitor *w, char ret[GATE_TEXT_SIZE]);
 /* The next event without blocking. PEER_GONE fills *ret_peer (a ROUTER only). CONNECTED: handshake
  * done. DISCONNECTED, REFUSED (authentication failed, or the other speaks otherwise) and PUT_OFF
  * (it ended the handshake without a word: another key than was expected, or it wants to be asked

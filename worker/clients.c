@@ -421,8 +421,13 @@ void
 clients_expire(struct service *s, bool caught_up)
 {
 	uint64_t now = clock_mono_ms();
+	char address[GATE_TEXT_SIZE];
 
 	monitor_look(s->monitor, caught_up, now);
+	if (monitor_shut_out(s->monitor, address))
+		log_throttled(&s->bad_peer, 5,
+			"address=%s makes connections that say nothing; shut out for some seconds",
+			address);
 	if (now - s->expired_ms < 1000)
 		return;
 	s->expired_ms = now;

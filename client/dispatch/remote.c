@@ -296,19 +296,51 @@ turn(struct remote *r)
 		check_time(r);
 }
 
+/* Takes what comes, and drops it. Whether the job's last message was among it, or the line is no
+ * use. */
+static bool
+drop_messages(struct remote *r)
+{
+	for (unsigned n = 0; n < TURN_MESSAGES; n++) {
+		_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+		int e = wire_recv(r->socket, NULL, WIRE_FROM_WORKER, &m);
+
+		if (e < 0)
+			return e != -EAGAIN;
+		if (m.info->type == WIRE_JOB_RESULT || m.info->type == WIRE_JOB_REJECTED)
+			return true;
+	}
+	return false;
+}
+
+/* Until the worker has heard it. That is not left to libzmq (ZMQ_LINGER): a socket that is closed
+ * with something to say, while a message comes in, loses the memory of what has come of that. */
+static void
+wait_stopped(struct remote *r)
+{
+	uint64_t now = clock_mono_ms(), end = now + STOP_FLUSH_MS;
+
+	for (; now < end; now = clock_mono_ms()) {
+		zmq_pollitem_t item = { r->socket, -1, ZMQ_POLLIN, 0 };
+
+		if (drop_messages(r) ||
+			(zmq_poll(&item, 1, (long)(end - now)) < 0 && errno != EINTR))
+			return;
+	}
+}
+
 /* A worker that still has the job is told to stop it. */
 static void
 stop(struct remote *r)
 {
 	Dray__JobStop m;
-	int flush = STOP_FLUSH_MS;
 
 	dray__job_stop__init(&m);
 	if (!r->socket || !r->connected || r->result->end == REMOTE_DONE || r->result->ran)
 		return;
 	m.text = r->result->text;
-	zmq_setsockopt(r->socket, ZMQ_LINGER, &flush, sizeof(flush));
-	wire_send(r->socket, NULL, WIRE_JOB_STOP, &m.base, NULL, 0);
+	if (wire_send(r->socket, NULL, WIRE_JOB_STOP, &m.base, NULL, 0) == 0)
+		wait_stopped(r);
 }
 
 /* Says it all again on a new connection. */

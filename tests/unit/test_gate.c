@@ -74,7 +74,7 @@ test_kernel_drops(void **state)
 	int fd = listen_at("127.0.0.1", &at), before, conn, good;
 	struct gate_address a;
 	struct gate *g = NULL;
-	char c = 0;
+	char c = 0, text[GATE_TEXT_SIZE];
 
 	assert_int_equal(gate_new(fd, &g), 0);
 	before = dial(&at, "127.0.0.2", PATIENCE_MS);
@@ -84,8 +84,12 @@ test_kernel_drops(void **state)
 	assert_int_equal(a.word[0], 0x7f000002);
 	come(g, &a, GATE_DEBT_MAX, 1000);
 	assert_false(gate_is_shut(g, &a));
+	assert_false(gate_news(g, text));
 	gate_came(g, &a, 1000);
 	assert_true(gate_is_shut(g, &a));
+	assert_true(gate_news(g, text));
+	assert_string_equal(text, "127.0.0.2");
+	assert_false(gate_news(g, text));
 	assert_int_equal(dial(&at, "127.0.0.2", DROPPED_MS), -1);
 	/* another address, and what is there, go on: also one that came in meanwhile */
 	good = dial(&at, "127.0.0.3", PATIENCE_MS);
@@ -116,6 +120,7 @@ test_kernel_drops_ipv6(void **state)
 	int fd = listen_at("::1", &at), good = dial(&at, NULL, PATIENCE_MS), conn;
 	struct gate_address a, other = { 6, { 0, 1 } }, mapped = { 4, { 0, 0 } };
 	struct gate *g = NULL;
+	char text[GATE_TEXT_SIZE];
 
 	assert_int_equal(gate_new(fd, &g), 0);
 	conn = accept(fd, NULL, NULL);
@@ -125,6 +130,8 @@ test_kernel_drops_ipv6(void **state)
 	close(good);
 	/* others of the same words, or of some of them */
 	come(g, &other, GATE_DEBT_MAX + 1, 1000);
+	assert_true(gate_news(g, text));
+	assert_string_equal(text, "0:0:0:1::/64");
 	come(g, &mapped, GATE_DEBT_MAX + 1, 1000);
 	good = dial(&at, NULL, PATIENCE_MS);
 	assert_true(good >= 0);

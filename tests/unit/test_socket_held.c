@@ -484,6 +484,7 @@ test_address_of_what_is_gone(void **state)
 {
 	struct node *n = *state;
 	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	char address[GATE_TEXT_SIZE];
 	unsigned came = 0;
 	void *good = NULL;
 	int fd;
@@ -499,6 +500,8 @@ test_address_of_what_is_gone(void **state)
 		}
 	}
 	assert_true(came > GATE_DEBT_MAX);
+	assert_true(monitor_shut_out(n->monitor, address));
+	assert_string_equal(address, "127.0.0.2");
 	assert_int_equal(
 		socket_connect(n->ctx, n->endpoint, &client_id, server_id.curve_public, 0, &good),
 		0);
