@@ -88,7 +88,7 @@ start(struct half_meet *m)
 {
 	_cleanup_(closep) int lock = -1;
 	_cleanup_(closep) int listener = -1;
-	char name[HALF_NAME_SIZE], text[32];
+	char name[HALF_NAME_SIZE];
 	int r;
 
 	half_start_name(&m->key, name);
@@ -102,8 +102,9 @@ start(struct half_meet *m)
 	if (was_just_started(lock))
 		return -EAGAIN;
 	half_sweep(m->dir, &m->key);
-	if (pwrite(lock, "0\n", 2, 0) != 2)
-		return -EIO;
+	r = half_sign_start(lock, 0);
+	if (r < 0)
+		return r;
 	listener = half_listen(m->dir, &m->key);
 	if (listener < 0)
 		return listener;
@@ -111,8 +112,7 @@ start(struct half_meet *m)
 	if (r < 0)
 		return r;
 	m->started = true;
-	snprintf(text, sizeof(text), "%ld\n", (long)m->pid);
-	(void)!pwrite(lock, text, strlen(text), 0);
+	(void)half_sign_start(lock, m->pid);
 	m->conn = half_connect(m->dir, &m->key);
 	return MIN2(m->conn, 0);
 }

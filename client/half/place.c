@@ -7,15 +7,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "common/fs.h"
+#include "common/proc.h"
 
 #define BACKLOG 256
 #define NAME_DIGITS 32
+#define START_SIZE 64
 
 int
 half_dir_open(const char *cache_dir)
@@ -138,6 +142,39 @@ is_socket_name(const char *name)
 	return strspn(name, "0123456789abcdef") == NAME_DIGITS && !name[NAME_DIGITS];
 }
 
+int
+half_sign_start(int start, pid_t pid)
+{
+	char text[START_SIZE];
+	int n = snprintf(
+		text, sizeof(text), "%ld %016" PRIx64 "\n", (long)pid, (uint64_t)proc_place());
+
+	return pwrite(start, text, (size_t)n, 0) == n ? 0 : -EIO;
+}
+
+static bool
+is_of_here(int dir, const char *start)
+{
+	_cleanup_(closep) int fd = openat(dir, start, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char text[START_SIZE + 1] = "";
+	uint64_t place = 0;
+	long pid;
+
+	return fd >= 0 && fs_read_at(fd, text, START_SIZE, 0) > 0 &&
+	       sscanf(text, "%ld %" SCNx64, &pid, &place) == 2 && place && place == proc_place();
+}
+
+static bool
+is_old(int dir, const char *name)
+{
+	struct timespec now;
+	struct stat st;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       now.tv_sec - st.st_mtim.tv_sec > HALF_STRANGE_S;
+}
+
 /* A lock file may be held by who starts one there: it goes with a socket that is dead, and another
  * one is made. */
 static void
@@ -146,12 +183,12 @@ sweep_one(int dir, const char *name)
 	_cleanup_(closep) int fd = connect_to(dir, name);
 	char start[HALF_NAME_SIZE];
 
-	if (fd != -ECONNREFUSED)
+	snprintf(start, sizeof(start), "%.*s.start", NAME_DIGITS, name);
+	if (fd != -ECONNREFUSED || (!is_of_here(dir, start) && !is_old(dir, name)))
 		return;
 	unlinkat(dir, name, 0);
-	snprintf(start, sizeof(start), "%.*s.late", NAME_DIGITS, name);
 	unlinkat(dir, start, 0);
-	snprintf(start, sizeof(start), "%.*s.start", NAME_DIGITS, name);
+	snprintf(start, sizeof(start), "%.*s.late", NAME_DIGITS, name);
 	unlinkat(dir, start, 0);
 }
 

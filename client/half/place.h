@@ -2,7 +2,7 @@
  * alone.
  *
  *   KEY         the socket
- *   KEY.start   locked while one is started; says which process it is
+ *   KEY.start   locked while one is started; says which process it is, and on which machine
  *   KEY.late    when it last did not answer in HALF_STORES_MS: then it is not asked for a while */
 #ifndef DRAY_CLIENT_HALF_PLACE_H
 #define DRAY_CLIENT_HALF_PLACE_H
@@ -24,7 +24,12 @@ void half_late_name(const struct digest *key, char ret[HALF_NAME_SIZE]);
 int half_connect(int dir, const struct digest *key);
 /* Listens there, in the place of a socket that nobody listens on. A descriptor or -errno. */
 int half_listen(int dir, const struct digest *key);
-/* Removes what the dead have left in the directory, but for that key, whose lock is held. */
+/* Writes down in KEY.start which process it is; 0: none yet. 0 or -errno. */
+int half_sign_start(int start, pid_t pid);
+/* Removes what the dead have left in the directory, but for that key, whose lock is held. Of a
+ * socket that another machine, or another boot of this one, has made on a disk that they share,
+ * nobody here can tell whether it is alive: it goes when it is HALF_STRANGE_S old. */
+#define HALF_STRANGE_S (7 * 24 * 3600)
 void half_sweep(int dir, const struct digest *but);
 
 /* The other end's user is this process's. */

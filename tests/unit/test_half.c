@@ -167,7 +167,7 @@ test_place(void **state)
 {
 	struct digest key = { { 0xab } }, other = { { 0xcd } };
 	char name[HALF_NAME_SIZE];
-	int dir = half_dir_open(*state), listener, conn;
+	int dir = half_dir_open(*state), listener, conn, start;
 	pid_t pid = 0;
 
 	assert_true(dir >= 0);
@@ -191,13 +191,41 @@ test_place(void **state)
 	assert_true(listener >= 0);
 	close(listener);
 	half_start_name(&key, name);
-	close(openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	start = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(half_sign_start(start, 4711), 0);
+	close(start);
 	/* which is locked while another takes the place of the dead one */
 	half_sweep(dir, &key);
 	assert_int_equal(faccessat(dir, name, F_OK, 0), 0);
 	half_sweep(dir, &other);
 	assert_int_equal(faccessat(dir, name, F_OK, 0), -1);
 	assert_int_equal(half_connect(dir, &key), -ENOENT);
+	close(dir);
+}
+
+/* On a disk that machines share: to this one the other's live socket looks like a dead one's. */
+static void
+test_place_of_another_machine(void **state)
+{
+	struct digest key = { { 7 } }, other = { { 8 } };
+	const struct timespec week[2] = { { .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = time(NULL) - HALF_STRANGE_S - 10 } };
+	char socket[HALF_NAME_SIZE], name[HALF_NAME_SIZE];
+	int dir = half_dir_open(*state), start;
+
+	close(half_listen(dir, &key));
+	half_socket_name(&key, socket);
+	half_start_name(&key, name);
+	start = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(start, "1 0123456789abcdef\n", 19), 19);
+	close(start);
+	half_sweep(dir, &other);
+	assert_int_equal(half_connect(dir, &key), -ECONNREFUSED);
+	assert_int_equal(faccessat(dir, name, F_OK, 0), 0);
+	assert_int_equal(utimensat(dir, socket, week, AT_SYMLINK_NOFOLLOW), 0);
+	half_sweep(dir, &other);
+	assert_int_equal(half_connect(dir, &key), -ENOENT);
+	assert_int_equal(faccessat(dir, name, F_OK, 0), -1);
 	close(dir);
 }
 
@@ -726,6 +754,8 @@ main(void)
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_ready),
 		cmocka_unit_test_setup_teardown(test_place, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(
+			test_place_of_another_machine, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_place_is_private, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_long_place, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_place_of_another, make_dir, remove_dir),
