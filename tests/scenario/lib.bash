@@ -155,7 +155,7 @@ memory_errors() {
 half_pids() {
   local f pid
   for f in $(find "$BATS_TEST_TMPDIR" -path '*/half-*/*.start' 2>/dev/null); do
-    read -r pid <"$f" || continue
+    read -r pid _ <"$f" || continue
     [ "$pid" = 0 ] || is_gone "$pid" || printf '%s\n' "$pid"
   done
 }
