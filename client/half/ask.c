@@ -25,6 +25,7 @@
 #include "common/log.h"
 
 #define DEATH_MS 5000
+#define STOP_MS 5000 /* who was interrupted waits no longer, though its unit's thread may hang */
 
 struct ask {
 	const struct half_ask *in;
@@ -156,6 +157,21 @@ is_lost(const struct ask *a, unsigned missed)
 	return missed >= (a->in->ledger->half == 0 ? 1 : 2) && half_is_stopped(&a->m);
 }
 
+/* Says that nobody waits any more, once. Whether that was long ago. */
+static bool
+was_interrupted(struct ask *a, uint64_t *told_ms)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (!child_signal())
+		return false;
+	if (!*told_ms) {
+		shutdown(a->m.conn, SHUT_WR);
+		*told_ms = now;
+	}
+	return now - *told_ms >= STOP_MS;
+}
+
 /* Counts waits without news, and no time: this process may have been stopped itself. */
 static void
 wait_end(struct ask *a)
@@ -163,17 +179,15 @@ wait_end(struct ask *a)
 	struct timespec tick = { 0, HALF_ASK_MS * 1000000L };
 	struct pollfd p = { a->m.conn, POLLIN, 0 };
 	unsigned missed = 0;
-	bool told = false;
+	uint64_t told_ms = 0;
 	sigset_t old;
 
 	block_signals(&old);
 	while (!is_lost(a, missed)) {
 		enum news news;
 
-		if (child_signal() && !told) {
-			shutdown(a->m.conn, SHUT_WR);
-			told = true;
-		}
+		if (was_interrupted(a, &told_ms))
+			goto out;
 		if (ppoll(&p, 1, &tick, &old) < 0 && errno != EINTR)
 			break;
 		news = take_news(a);

@@ -22,38 +22,18 @@
 
 #include <cmocka.h>
 
-#include "client/half/ask.h"
 #include "client/half/key.h"
 #include "client/half/place.h"
 #include "client/half/request.h"
 #include "common/clock.h"
 #include "common/environ.h"
 #include "common/fs.h"
+#include "tests/unit/half_fixture.h"
 
 static char rustc[] = "/bin/rustc", option[] = "--crate-name", empty[] = "", blank[] = "x y";
 static char var_a[] = "A=1", var_b[] = "B=", odd[] = "NOTHING";
 static char *argv[] = { rustc, option, empty, blank, NULL };
 static char *env[] = { var_a, var_b, odd, NULL };
-
-static int
-make_dir(void **state)
-{
-	char *dir = NULL;
-
-	if (fs_make_temp_dir("/tmp", "dray-half-", &dir) < 0)
-		return -1;
-	*state = dir;
-	return 0;
-}
-
-static int
-remove_dir(void **state)
-{
-	int r = fs_rm_rf(*state);
-
-	free(*state);
-	return r;
-}
 
 static void
 encode(struct buf *ret)
@@ -355,19 +335,6 @@ test_place_in_shared_cache(void **state)
 	assert_true(may(open_as_another));
 }
 
-static struct conf *
-make_conf(const char *dir)
-{
-	_cleanup_(freep) char *set = NULL;
-	struct conf *c = NULL;
-	char *error = NULL;
-
-	assert_true(asprintf(&set, "client.cache_dir=%s", dir) > 0);
-	assert_int_equal(conf_parse("", 0, "none", &c, &error), 0);
-	assert_int_equal(conf_set(c, set, &error), 0);
-	return c;
-}
-
 static bool
 is_same(struct conf *a, struct conf *b)
 {
@@ -583,40 +550,6 @@ test_key_of_cache(void **state)
 	conf_free(c);
 }
 
-/* One that is met and says nothing is waited for so long, and gets nothing of the unit. */
-static void
-test_no_answer(void **state)
-{
-	char program[] = "/proc/self/exe", b[sizeof(struct half_hello)];
-	struct conf *c = make_conf(*state);
-	struct ledger ledger = { .half = 0 };
-	const struct half_ask in = {
-		.conf = c, .program = program, .argv = argv, .ledger = &ledger, .ledger_fd = -1
-	};
-	int dir = half_dir_open(*state), listener, conn;
-	struct digest key;
-	enum half_purpose purpose = HALF_PURPOSES;
-	uint64_t start;
-
-	assert_int_equal(half_key_make(c, program, &key), 0);
-	listener = half_listen(dir, &key);
-	assert_true(listener >= 0);
-	start = clock_mono_ms();
-	assert_false(half_run(&in));
-	/* a busy machine may take longer */
-	assert_in_range(clock_mono_ms() - start, HALF_ASK_MS, 20 * HALF_ASK_MS);
-	conn = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-	assert_true(conn >= 0);
-	assert_int_equal(recv(conn, b, sizeof(b), 0), sizeof(b));
-	assert_true(half_hello_ok(b, sizeof(b), &key, &purpose));
-	assert_int_equal(purpose, HALF_FOR_UNIT);
-	assert_int_equal(recv(conn, b, sizeof(b), 0), 0);
-	close(conn);
-	close(listener);
-	close(dir);
-	conf_free(c);
-}
-
 /* A farm half that runs with so few descriptors, and serves nobody's farm. */
 struct few {
 	char *dir, *program;
@@ -766,7 +699,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_key_of_namespace, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_filters, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_cache, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_no_answer, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_few_descriptors, make_dir, remove_dir),
 		cmocka_unit_test(test_environ),
 	};

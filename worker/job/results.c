@@ -57,6 +57,13 @@ cannot_open(struct job *j, int err, const char *name)
 	return unreadable(j, err, "an output", name);
 }
 
+/* It may be so at once, or at the end. */
+static int
+gone(struct job *j, const char *name)
+{
+	return odd(j, "an output that was announced is gone", name);
+}
+
 /* Sizes are added up before content is read: a sparse file is large at no cost. */
 static int
 count_bytes(struct job *j, uint64_t size)
@@ -153,6 +160,8 @@ results_send_announced(struct job *j, const char *name)
 	if (r < 0)
 		return r;
 	fd = results_open(j, path, &st);
+	if (fd == -ENOENT)
+		return gone(j, name);
 	if (fd < 0)
 		return cannot_open(j, fd, name);
 	r = count_bytes(j, (uint64_t)st.st_size);
@@ -358,7 +367,7 @@ send_outputs(struct job *j, const struct captures *c)
 			r = send_left(j, names.v[i]);
 	for (size_t i = 0; r == 0 && i < j->n_announced; i++)
 		if (!j->announced[i].there)
-			r = odd(j, "an output that was announced is gone", j->announced[i].name);
+			r = gone(j, j->announced[i].name);
 	return r;
 }
 
