@@ -88,6 +88,7 @@ static const struct conf_key keys[] = {
 	TEXT(client, trust_keys, TYPE_KEYS, NULL, "DRAY_TRUST_KEYS"),
 	WORD(client, trust, trust_words, "publishers", "DRAY_TRUST"),
 	WORD(client, share_env, share_env_words, "cargo", "DRAY_SHARE_ENV"),
+	NUM(client, store_wait_ms, "500", "DRAY_STORE_WAIT_MS", 1, HOUR_MS),
 	SIZE(client, upload_max, "1G", "DRAY_UPLOAD_MAX", 0),
 	SIZE(client, upload_rate, "0", "DRAY_UPLOAD_RATE", 0),
 

@@ -14,10 +14,8 @@
 #include "common/joblog.h"
 
 /* Of what takes a compile longer, more is known when its results are there. */
-#define FIND_MS 500
 #define FIND_MIN_MS 100
 #define FIND_MAX_MS 2000
-#define BRING_MIN_MS 200
 #define BRING_MAX_MS 120000
 
 static unsigned
@@ -36,7 +34,7 @@ find_ms(struct cached *c, const struct digest *key)
 	_cleanup_(result_done) struct result res = RESULT_INIT;
 
 	if (cached_read_entry(c, key, &e) < 0 || e.n_results == 0 || entry_result(&e, 0, &res) < 0)
-		return FIND_MS;
+		return (unsigned)c->in.conf->client.store_wait_ms;
 	return clamp_ms(res.compile_us / 2, FIND_MIN_MS, FIND_MAX_MS);
 }
 
@@ -125,7 +123,8 @@ bring(struct cached *c, const struct result *res, const char *store, struct cach
 	if (r < 0 || list.n == 0)
 		return r;
 	r = far_ask_bring(c->far, (const struct far_blob *)list.p, list.n / sizeof(struct far_blob),
-		clamp_ms(res->compile_us, BRING_MIN_MS, BRING_MAX_MS), NULL, NULL, &answer);
+		clamp_ms(res->compile_us, (unsigned)c->in.conf->client.store_wait_ms, BRING_MAX_MS),
+		NULL, NULL, &answer);
 	far->bytes = MAX2(far->bytes, answer.bytes);
 	if (r < 0)
 		why(far, store, answer.why);

@@ -9,6 +9,8 @@ scenario_setup() {
   identity ci
   export DRAY_STORE="${STORE_URL:-file://$STORE}"
   export DRAY_TRUST_KEYS="publisher $(signs ci) ci"
+  # a busy machine may take longer; those about time have the default
+  export DRAY_STORE_WAIT_MS=10000
   machine one
 }
 
