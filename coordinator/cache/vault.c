@@ -11,6 +11,8 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/why.h"
+#include "coordinator/cache/merge.h"
+#include "proto/wire.h"
 #include "store/disk.h"
 
 #define TRIM_FILES 256u
@@ -146,7 +148,17 @@ vault_look(
 int
 vault_put_entry(struct vault_space *s, const struct digest *name, const void *p, size_t n)
 {
-	return store_put_entry_now(s->store, name, p, n);
+	_cleanup_(buf_done) struct buf old = BUF_INIT;
+	_cleanup_(buf_done) struct buf merged = BUF_INIT;
+	int r = store_read_now(s->store, STORE_ENTRY, name, WIRE_SHARED_ENTRY_MAX, &old);
+
+	if (r < 0 && r != -ENOENT && r != -EFBIG)
+		return r;
+	r = merge_entry(name, &old, p, n, &merged);
+	if (r < 0)
+		return r;
+	return r == 1 ? store_put_entry_now(s->store, name, p, n)
+		      : store_put_entry_now(s->store, name, merged.p, merged.n);
 }
 
 void

@@ -2,8 +2,10 @@
 #include "config.h"
 
 #include "tests/unit/desk_fixture.h"
+#include "tests/unit/shared_fixture.h"
 
 #include "coordinator/cache/history.h"
+#include "coordinator/cache/merge.h"
 
 #define MANY (WIRE_CHUNK_MAX * 3 + 77)
 
@@ -68,15 +70,15 @@ static void
 test_entries(void **state)
 {
 	struct room *d = *state;
-	struct digest key;
+	struct digest entry;
 	struct heard *h;
 
-	memset(key.b, 7, DIGEST_SIZE);
-	assert_int_equal(put_all(d, 1, "", 1, true, &key, "first", 5), 0);
-	assert_int_equal(put_all(d, 1, "", 2, true, &key, "the second", 10), 0);
-	assert_int_equal(get_in(d, 2, 2, "", 1, true, &key, 1, 4), 0);
+	memset(entry.b, 7, DIGEST_SIZE);
+	assert_int_equal(put_all(d, 1, "", 1, true, &entry, "first", 5), 0);
+	assert_int_equal(put_all(d, 1, "", 2, true, &entry, "the second", 10), 0);
+	assert_int_equal(get_in(d, 2, 2, "", 1, true, &entry, 1, 4), 0);
 	/* an entry's name names no blob */
-	assert_int_equal(get_in(d, 2, 2, "", 2, false, &key, 1, 4), 0);
+	assert_int_equal(get_in(d, 2, 2, "", 2, false, &entry, 1, 4), 0);
 	room_work(d);
 	h = heard_of(d, 2, 1);
 	assert_int_equal(h->content.n, 10);
@@ -89,10 +91,10 @@ test_namespaces(void **state)
 {
 	struct room *d = *state;
 	static const char *const others[] = { "", "b", "team" };
-	struct digest name, key;
+	struct digest name, entry;
 	_cleanup_(freep) uint8_t *p = make_blob(1, 5000, &name);
 
-	memset(key.b, 3, DIGEST_SIZE);
+	memset(entry.b, 3, DIGEST_SIZE);
 	assert_int_equal(put_in(d, 1, "a", 1, false, &name, 5000), 0);
 	room_work(d);
 	{
@@ -417,13 +419,13 @@ static void
 test_again(void **state)
 {
 	struct room *d = *state;
-	struct digest names[2], key;
+	struct digest names[2], entry;
 	_cleanup_(freep) uint8_t *p = make_blob(1, MANY, &names[0]);
 
-	memset(key.b, 9, DIGEST_SIZE);
+	memset(entry.b, 9, DIGEST_SIZE);
 	free(make_blob(2, MANY, &names[1]));
 	assert_int_equal(put_all(d, 1, "", 1, false, &names[0], p, MANY), 0);
-	assert_int_equal(put_all(d, 1, "", 2, true, &key, "entry", 5), 0);
+	assert_int_equal(put_all(d, 1, "", 2, true, &entry, "entry", 5), 0);
 	assert_int_equal(put_in(d, 1, "", 3, false, &names[1], MANY), 0);
 	room_work(d);
 	assert_int_equal(data(d, 1, 3, 0, p, 1000, false), 0);
@@ -432,11 +434,48 @@ test_again(void **state)
 	room_forget(d);
 	room_open(d);
 	assert_int_equal(get(d, 1, 1, names, 2, 64), 0);
-	assert_int_equal(get_in(d, 1, 1, "", 2, true, &key, 1, 4), 0);
+	assert_int_equal(get_in(d, 1, 1, "", 2, true, &entry, 1, 4), 0);
 	room_work(d);
 	assert_int_equal(heard_of(d, 1, 1)->content.n, MANY);
 	assert_int_equal(heard_of(d, 1, 1)->n_absent, 1);
 	assert_int_equal(heard_of(d, 1, 2)->content.n, 5);
+}
+
+/* Two that have read nothing each put one result: both are there afterwards. */
+static void
+test_merge(void **state)
+{
+	struct room *d = *state;
+	const char *const texts[] = { "from one", "from the other" };
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	const struct shared_by by[] = { by_worker(), by_publisher() };
+	struct heard *h;
+
+	make_identities(NULL);
+	for (uint32_t i = 0; i < 2; i++) {
+		_cleanup_(shared_entry_done) struct shared_entry one = SHARED_ENTRY_INIT;
+		_cleanup_(result_done) struct result r = RESULT_INIT;
+		_cleanup_(buf_done) struct buf sealed = BUF_INIT;
+		_cleanup_(buf_done) struct buf bytes = BUF_INIT;
+
+		fill_result(&r, texts[i]);
+		seal(&by[i], &r, &sealed);
+		entry_of(&sealed, &one);
+		assert_int_equal(shared_entry_encode(&one, &bytes), 0);
+		assert_int_equal(put_all(d, 1, "", i, true, &key, bytes.p, bytes.n), 0);
+		/* another key's, and one that is damaged */
+		assert_int_equal(put_all(d, 1, "", 10 + i, true, &other_key, bytes.p, bytes.n),
+			DRAY__VERDICT__VERDICT_INPUT_CHANGED);
+		assert_int_equal(put_all(d, 1, "", 20 + i, true, &key, bytes.p, bytes.n - 1),
+			DRAY__VERDICT__VERDICT_INPUT_CHANGED);
+	}
+	/* Nor is it written over by what is no such entry. */
+	assert_int_equal(put_all(d, 1, "", 30, true, &key, "x", 1), DRAY__VERDICT__VERDICT_NO_ROOM);
+	assert_int_equal(get_in(d, 2, 2, "", 1, true, &key, 1, 4), 0);
+	room_work(d);
+	h = heard_of(d, 2, 1);
+	assert_int_equal(shared_entry_decode(h->content.p, h->content.n, &key, &e), 0);
+	assert_int_equal(e.n, 2);
 }
 
 static void
@@ -502,6 +541,7 @@ main(void)
 		TEST(test_puts_take_turns),
 		TEST(test_budget),
 		TEST(test_again),
+		TEST(test_merge),
 		TEST(test_history),
 	};
 
