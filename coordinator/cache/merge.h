@@ -1,5 +1,5 @@
 /* Two that write one entry lose nothing of each other: what comes is put together with what is
- * there, result by result (cache/shared.h). Who signed them is the readers' matter. */
+ * there, result by result (cache/shared.h). Its readers look at who signed them. */
 #ifndef DRAY_COORDINATOR_CACHE_MERGE_H
 #define DRAY_COORDINATOR_CACHE_MERGE_H
 
