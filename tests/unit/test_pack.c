@@ -160,7 +160,12 @@ test_damaged(void **state)
 			fail_msg("byte %zu: %d", i, k);
 		b.p[i] ^= 1;
 	}
+	/* nor does anything come behind: a byte, a frame without content */
 	assert_int_equal(buf_adds(&b, "x"), 0);
+	assert_int_equal(walk_to_end(b.p, b.n), -EBADMSG);
+	b.n--;
+	assert_int_equal(buf_reserve(&b, 64), 0);
+	b.n += ZSTD_compress(b.p + b.n, 64, "", 0, 1);
 	assert_int_equal(walk_to_end(b.p, b.n), -EBADMSG);
 }
 
