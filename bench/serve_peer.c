@@ -85,7 +85,7 @@ cache(void *ctx, const struct conf *conf, unsigned n, unsigned times, const char
 		if (open > 0)
 			zmq_poll(items, (int)n, 100);
 		for (unsigned i = 0; i < n; i++)
-			if (v[i].left > 0)
+			if (v[i].left > 0 && items[i].revents)
 				store_work(v[i].s, 0);
 	}
 	for (unsigned i = 0; i < n; i++) {
