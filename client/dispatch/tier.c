@@ -350,6 +350,7 @@ on_data(struct tier *t, struct request *r, const Dray__SharedData *m, zmq_msg_t 
 {
 	struct ask *a = r->want == WANT_GET && m->item < r->n ? r->v[m->item] : NULL;
 
+	/* Each by itself: the coordinator's bound on a key may let no second one go before. */
 	acknowledge(t, r->number);
 	r->until = clock_mono_ms() + t->request_ms;
 	if (!a)
