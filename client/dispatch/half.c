@@ -494,7 +494,8 @@ bound_units(struct half *h)
 	if (l.rlim_cur < OWN_FDS + UNIT_FDS + POOL_FDS)
 		return -EMFILE;
 	h->units_max = MIN2((l.rlim_cur - OWN_FDS) / (UNIT_FDS + POOL_FDS), (rlim_t)UNITS_MAX);
-	pool_bound(h->pool, h->units_max);
+	if (h->pool)
+		pool_bound(h->pool, h->units_max);
 	open_spare(h);
 	return 0;
 }
