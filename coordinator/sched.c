@@ -420,6 +420,18 @@ notices(struct sched *s)
 	}
 }
 
+/* The next of the jobs that were placed, from this one on, whose client has not opened it in time:
+ * the list is in the order in which they were placed. */
+static struct sched_job *
+unopened(const struct sched *s, struct sched_job *job)
+{
+	for (; job && s->now - job->held_ms >= s->conf.open_wanted_ms;
+		job = TAILQ_NEXT(job, timed_link))
+		if (s->now >= job->deadline || account_others_wait(s, job->account))
+			return job;
+	return NULL;
+}
+
 void
 sched_tick(struct sched *s, uint64_t now)
 {
@@ -428,13 +440,10 @@ sched_tick(struct sched *s, uint64_t now)
 
 	s->now = now;
 	/* All that were wasted, before any is given away again. */
-	TAILQ_FOREACH(job, &s->placed, timed_link)
-	{
-		if (now < job->deadline)
-			break;
+	for (job = unopened(s, TAILQ_FIRST(&s->placed)); job;
+		job = unopened(s, TAILQ_NEXT(job, timed_link)))
 		account_wasted(s, job);
-	}
-	while ((job = TAILQ_FIRST(&s->placed)) && now >= job->deadline) {
+	while ((job = unopened(s, TAILQ_FIRST(&s->placed)))) {
 		w = job->cur;
 		sched_job_release(s, job);
 		sched_worker_changed(s, w);
@@ -482,6 +491,7 @@ sched_conf_default(struct sched_conf *c)
 		.max_queue = 100000,
 		.max_account_jobs = 4096,
 		.open_ms = OPEN_MS,
+		.open_wanted_ms = OPEN_WANTED_MS,
 	};
 }
 

@@ -55,6 +55,7 @@ struct sched_conf {
 	size_t max_queue;	 /* jobs */
 	size_t max_account_jobs; /* of one client key */
 	uint64_t open_ms;	 /* how long a placed job may take to start */
+	uint64_t open_wanted_ms; /* the same while other keys wait for a slot; not more */
 };
 
 /* The limits are generous. hash_key stays zero. */

@@ -15,7 +15,8 @@
 #define MAX_BOUNCES 32	 /* how often workers may refuse a job ("full") before it is denied */
 #define TRUST_FAILURES 3 /* in a row */
 #define OPEN_MS 3000u
-#define DOUBT_MS 500u /* how long a worker's own word is waited for that it is full */
+#define OPEN_WANTED_MS 1500u /* it takes about five ways there and back */
+#define DOUBT_MS 500u	     /* how long a worker's own word is waited for that it is full */
 #define TRUST_WAIT_MS 10000u
 #define TRUST_WAIT_MAX_MS 300000u
 #define SETTLE_MS 5000u /* how long a client may take to say how its job ended */
@@ -199,6 +200,8 @@ void account_charge(struct sched *s, struct sched_job *job); /* it is placed */
 void account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us);
 void account_learn(struct sched *s, uint64_t cost_us);
 /* Whether it may have a slot now. */
+/* Whether jobs of other accounts are queued; NULL: of any. */
+bool account_others_wait(const struct sched *s, const struct account *a);
 bool account_may(const struct sched *s, const struct sched_job *job);
 /* What became of a slot that it had. */
 void account_wasted(struct sched *s, struct sched_job *job);

@@ -97,6 +97,13 @@ account_may(const struct sched *s, const struct sched_job *job)
 	return !a || a->wasted < WASTED_MAX || (s->now >= a->waits_ms && a->holding == 0);
 }
 
+bool
+account_others_wait(const struct sched *s, const struct account *a)
+{
+	/* of its jobs that hold no slot some are not queued either: then the answer may be no */
+	return s->queued > (a ? a->jobs - a->holding : 0);
+}
+
 void
 account_wasted(struct sched *s, struct sched_job *job)
 {

@@ -14,6 +14,7 @@
 #include "common/table.h"
 
 #define LIFE 3000
+#define LIFE_WANTED 1500 /* while others wait */
 
 struct world {
 	struct sched *s;
@@ -60,6 +61,7 @@ setup(void **state)
 
 	sched_conf_default(&c);
 	assert_int_equal(c.open_ms, LIFE);
+	assert_int_equal(c.open_wanted_ms, LIFE_WANTED);
 	c.max_queue = 5;
 	c.max_account_jobs = 1000;
 	w->now = 1000000;

@@ -226,9 +226,14 @@ test_unstarted_placement_expires(void **state)
 	struct sched_worker *a = worker(w, "a", 1);
 
 	place(w, 1, a);
+	pass(w, LIFE - 1);
+	assert_int_equal(view(a).used, 1);
+	pass(w, 1);
+	assert_int_equal(view(a).used, 0);
+	place(w, 3, a);
 	ask(w, 2);
 	take(w);
-	pass(w, LIFE - 1);
+	pass(w, LIFE_WANTED - 1);
 	for (take(w); w->n > 0; w->n--)
 		assert_int_equal(w->last[w->n - 1].type, SCHED_QUEUED);
 	pass(w, 1);

@@ -319,6 +319,27 @@ placed_now(struct world *w)
 	return n;
 }
 
+/* A slot that its job's client does not use goes to another key that waits, soon; to a key's own
+ * jobs when its time is over. */
+static void
+test_unused_slots_go_to_others_first(void **state)
+{
+	struct world *w = *state;
+
+	worker(w, "a", 2);
+	for (unsigned i = 1; i <= 5; i++)
+		assert_int_equal(ask_for(w, i, 7), 0);
+	assert_int_equal(placed_now(w), 2);
+	w->now += LIFE - 1;
+	sched_tick(w->s, w->now);
+	assert_int_equal(placed_now(w), 0);
+	assert_int_equal(ask_for(w, 20, 8), 0);
+	assert_int_equal(placed_now(w), 0);
+	sched_tick(w->s, w->now);
+	assert_int_equal(placed_now(w), 1);
+	assert_int_equal(jnum(&w->last[0].job), 20);
+}
+
 /* A key whose slots nobody uses gets none for a while, then one at a time; more at once when a job
  * of it has ended. */
 static void
@@ -386,6 +407,7 @@ main(void)
 		T(test_kept_slots_cost),
 		T(test_a_failure_costs_once),
 		T(test_retries_hide_nobodys),
+		T(test_unused_slots_go_to_others_first),
 		T(test_wasted_slots_are_not_given_again),
 		T(test_wanted),
 	};
