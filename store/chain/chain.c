@@ -8,178 +8,22 @@
 #include "store/chain/chain.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "common/clock.h"
-#include "common/fs.h"
-#include "common/log.h"
 #include "common/why.h"
-#include "store/chain/breaker.h"
-#include "store/outgoing.h"
+#include "store/chain/chain_priv.h"
 #include "store/place.h"
-#include "store/waiter.h"
 
-/* What waits to be filled back; more is forgotten. */
-#define FILLS_MAX 64u
-#define FILLS_BYTES_MAX ((uint64_t)256 << 20)
 /* What answers within this time is well, however little a caller could wait. */
 #define SLOW_MS 1000u
 /* So many that nobody waits for any more: no others are sent there. */
 #define OVERDUE_MAX 3u
 
-struct tier {
-	struct store *store;
-	char *shown;
-	struct breaker reads, writes;
-	unsigned overdue; /* tries without an ask that are not answered yet */
-	struct chain_stats stats;
-};
-
-struct chain;
-
-struct ask {
-	struct ask *prev, *next;
-	struct chain *chain;
-	bool is_get;
-	enum store_kind kind;
-	struct digest name;
-	uint64_t max;
-	uint64_t until; /* 0: no limit */
-	size_t at;	/* the tier that is asked */
-	struct try *try;
-	uint64_t try_until;
-	bool starting; /* a try is being begun: its answer may come at once */
-	bool hit;      /* reply is the answer */
-	struct store_reply reply;
-	int error;	 /* else: -ENOENT if one said so, or the first */
-	unsigned lacked; /* a bit for each tier that said it has none, or a damaged one */
-	store_done_fn done;
-	void *arg;
-};
-
-struct spread {
-	struct chain *chain;
-	struct store_reply reply;
-	unsigned left, taken, there;
-	int error;	    /* the first */
-	store_done_fn done; /* NULL: nobody waits */
-	void *arg;
-};
-
-struct
-try {
-	struct try *prev, *next;
-	struct chain *chain;
-	struct tier *tier;
-	struct ask *ask;       /* NULL: too late */
-	struct spread *spread; /* of a put */
-	uint64_t begun, bytes;
-	bool judged; /* its lateness was counted already */
-};
-
-struct fill {
-	struct fill *next;
-	enum store_kind kind;
-	struct digest name;
-	int fd;
-	uint64_t size;
-	unsigned where; /* a bit for each tier */
-};
-
-struct chain {
-	struct store base;
-	struct waiter waiter;
-	struct tier tiers[CHAIN_PLACES_MAX];
-	size_t n;
-	unsigned wait_ms;
-	uint64_t budget, spent;
-	struct ask *asks;
-	struct try *tries;
-	struct fill *fills, **fills_end;
-	unsigned n_fills;
-	uint64_t fills_bytes;
-	bool working;
-	char why[256];
-};
-
 static struct chain *
 chain_of(struct store *s)
 {
 	return (struct chain *)s;
-}
-
-/* Whether an answer says that something is wrong with the place. */
-static bool
-is_fault(int error, bool of_put)
-{
-	switch (error) {
-	case 0:
-	case -ENOENT:
-	case -EFBIG:
-	case -EBADMSG: /* damaged, but it answers */
-	case -ENOMEM:  /* ours */
-	case -EMFILE:
-	case -ECANCELED:
-		return false;
-	case -ENOSPC: /* ours, unless we wrote there */
-	case -EDQUOT:
-		return of_put;
-	default:
-		return true;
-	}
-}
-
-static void
-judge(struct tier *t, struct breaker *b, int error, const char *why)
-{
-	if (!is_fault(error, b == &t->writes)) {
-		if (error == 0 || error == -ENOENT)
-			breaker_ok(b);
-		else
-			breaker_unsure(b);
-		return;
-	}
-	if (breaker_failed(b, clock_mono_ms()))
-		log_warn("The store %s is left alone for a while when %s: %s.", t->shown,
-			b == &t->writes ? "writing" : "reading", why);
-}
-
-static const char *
-why_of(const struct tier *t, int error)
-{
-	const char *why = store_why(t->store);
-
-	return error == -ETIMEDOUT || why[0] == '\0' ? strerror(-error) : why;
-}
-
-/* Tries. */
-
-static struct try *
-new_try(struct chain *c, struct tier *t)
-{
-	struct try *y = calloc(1, sizeof(*y));
-
-	if (y == NULL)
-		return NULL;
-	y->chain = c;
-	y->tier = t;
-	y->begun = clock_mono_ms();
-	y->next = c->tries;
-	if (c->tries != NULL)
-		c->tries->prev = y;
-	c->tries = y;
-	return y;
-}
-
-static void
-free_try(struct try *y)
-{
-	*(y->prev != NULL ? &y->prev->next : &y->chain->tries) = y->next;
-	if (y->next != NULL)
-		y->next->prev = y->prev;
-	free(y);
 }
 
 /* Asks. */
@@ -230,7 +74,7 @@ try_tier(struct ask *a, uint64_t now)
 		t->stats.left_alone++;
 		return false;
 	}
-	a->try = new_try(a->chain, t);
+	a->try = chain_new_attempt(a->chain, t);
 	if (a->try == NULL) {
 		breaker_unsure(&t->reads);
 		keep_error(a, -ENOMEM);
@@ -272,39 +116,7 @@ go_on(struct ask *a)
 }
 
 static void
-want_fill(struct chain *c, const struct ask *a, int fd, uint64_t size)
-{
-	unsigned where = 0;
-	struct fill *f;
-	char path[64];
-
-	for (size_t i = 0; i < a->at; i++)
-		if ((a->lacked & 1u << i) && !c->tiers[i].stats.read_only)
-			where |= 1u << i;
-	if (where == 0 || c->n_fills >= FILLS_MAX || size > FILLS_BYTES_MAX - c->fills_bytes)
-		return;
-	f = calloc(1, sizeof(*f));
-	if (f == NULL)
-		return;
-	/* another open file: an offset of its own */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	f->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (f->fd < 0) {
-		free(f);
-		return;
-	}
-	f->kind = a->kind;
-	f->name = a->name;
-	f->size = size;
-	f->where = where;
-	*c->fills_end = f;
-	c->fills_end = &f->next;
-	c->n_fills++;
-	c->fills_bytes += size;
-}
-
-static void
-count(struct tier *t, const struct try *y, const struct store_reply *r)
+count(struct tier *t, const struct attempt *y, const struct store_reply *r)
 {
 	t->stats.ms += clock_mono_ms() - y->begun;
 	if (r->error == 0)
@@ -316,38 +128,31 @@ count(struct tier *t, const struct try *y, const struct store_reply *r)
 }
 
 static bool
-is_slow(const struct try *y)
+is_slow(const struct attempt *y)
 {
 	return clock_mono_ms() - y->begun >= SLOW_MS;
 }
 
 static void
-note_why(struct chain *c, const struct tier *t, int error)
-{
-	if (error != 0 && error != -ENOENT)
-		snprintf(c->why, sizeof(c->why), "%s: %s", t->shown, why_of(t, error));
-}
-
-static void
 on_answer(void *arg, const struct store_reply *r)
 {
-	struct try *y = arg;
+	struct attempt *y = arg;
 	struct chain *c = y->chain;
 	struct tier *t = y->tier;
 	struct ask *a = y->ask;
 
 	if (a != NULL) {
 		count(t, y, r);
-		note_why(c, t, r->error);
-		judge(t, &t->reads, r->error, why_of(t, r->error));
+		chain_note_why(c, t, r->error);
+		chain_judge(t, &t->reads, r->error, chain_why_of(t, r->error));
 	} else {
 		t->overdue--;
 		/* closing says nothing of it */
 		if (!y->judged && r->error != -ECANCELED)
-			judge(t, &t->reads, is_slow(y) ? -ETIMEDOUT : r->error,
+			chain_judge(t, &t->reads, is_slow(y) ? -ETIMEDOUT : r->error,
 				strerror(ETIMEDOUT));
 	}
-	free_try(y);
+	chain_free_attempt(y);
 	if (a == NULL) {
 		if (r->fd >= 0)
 			close(r->fd);
@@ -358,7 +163,7 @@ on_answer(void *arg, const struct store_reply *r)
 		if (a->is_get) {
 			t->stats.bytes_in += r->size;
 			c->spent += r->size;
-			want_fill(c, a, r->fd, r->size);
+			chain_want_fill(c, a, r->fd, r->size);
 		}
 		a->reply = *r;
 		a->hit = true;
@@ -375,7 +180,7 @@ on_answer(void *arg, const struct store_reply *r)
 static void
 too_late(struct ask *a)
 {
-	struct try *y = a->try;
+	struct attempt *y = a->try;
 	struct tier *t = y->tier;
 
 	t->stats.late++;
@@ -385,8 +190,8 @@ too_late(struct ask *a)
 	/* one that had little time will be judged by when it comes */
 	y->judged = is_slow(y);
 	if (y->judged)
-		judge(t, &t->reads, -ETIMEDOUT, strerror(ETIMEDOUT));
-	note_why(a->chain, t, -ETIMEDOUT);
+		chain_judge(t, &t->reads, -ETIMEDOUT, strerror(ETIMEDOUT));
+	chain_note_why(a->chain, t, -ETIMEDOUT);
 	y->ask = NULL;
 	a->try = NULL;
 	keep_error(a, -ETIMEDOUT);
@@ -479,190 +284,6 @@ chain_get(struct store *s, enum store_kind kind, const struct digest *name, uint
 	ask(chain_of(s), true, kind, name, max, 0, done, arg);
 }
 
-/* Putting. */
-
-static void
-end_spread(struct spread *p)
-{
-	p->reply.was_there = p->taken > 0 && p->there == p->taken;
-	if (p->taken == 0) {
-		p->reply = (struct store_reply){ .error = p->error != 0 ? p->error : -EHOSTDOWN,
-			.fd = -1 };
-	}
-	if (p->done != NULL)
-		p->done(p->arg, &p->reply);
-	free(p);
-}
-
-static void
-on_put(void *arg, const struct store_reply *r)
-{
-	struct try *y = arg;
-	struct tier *t = y->tier;
-	struct spread *p = y->spread;
-
-	t->stats.ms += clock_mono_ms() - y->begun;
-	if (r->error == 0) {
-		t->stats.puts++;
-		t->stats.there += r->was_there;
-		p->taken++;
-		p->there += r->was_there;
-	} else {
-		t->stats.errors++;
-		p->error = p->error != 0 ? p->error : r->error;
-	}
-	if (r->error == 0 && !r->was_there) {
-		t->stats.bytes_out += y->bytes;
-		y->chain->spent += y->bytes;
-	}
-	note_why(y->chain, t, r->error);
-	judge(t, &t->writes, r->error, why_of(t, r->error));
-	free_try(y);
-	if (--p->left == 0)
-		end_spread(p);
-}
-
-/* An object of its own for one place: the same bytes, another open file. */
-static int
-open_again(const struct chain *c, const struct object *o, struct object *ret)
-{
-	char path[64];
-	int r = 0;
-
-	*ret = *o;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", o->fd);
-	ret->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (ret->fd >= 0)
-		return 0;
-	ret->fd = object_temp(c->base.tmp);
-	if (ret->fd < 0)
-		return ret->fd;
-	if (lseek(o->fd, 0, SEEK_SET) < 0)
-		r = -errno;
-	if (r == 0)
-		r = fs_copy_fd(o->fd, ret->fd);
-	if (r == 0 && lseek(ret->fd, 0, SEEK_SET) < 0)
-		r = -errno;
-	if (r < 0)
-		object_done(ret);
-	return r;
-}
-
-static void
-put_to(struct spread *p, struct tier *t, const struct object *o)
-{
-	struct store_reply failed = { .fd = -1 };
-	struct object own = { .fd = -1 };
-	struct chain *c = p->chain;
-	struct try *y = new_try(c, t);
-	int r;
-
-	if (y == NULL) {
-		breaker_unsure(&t->writes);
-		p->error = p->error != 0 ? p->error : -ENOMEM;
-		return;
-	}
-	y->spread = p;
-	y->bytes = o->length;
-	p->left++;
-	r = open_again(c, o, &own);
-	if (r == 0) {
-		t->store->type->put(t->store, &own, on_put, y);
-		return;
-	}
-	failed.error = r;
-	on_put(y, &failed);
-}
-
-/* To those of these places (a bit for each) that may be written. The object stays the caller's. */
-static void
-spread(struct chain *c, unsigned where, const struct object *o, store_done_fn done, void *arg)
-{
-	struct store_reply failed = { .error = -ENOMEM, .fd = -1 };
-	struct spread *p = NULL;
-	uint64_t now = clock_mono_ms();
-
-	if (c->budget != 0 && c->spent >= c->budget)
-		failed.error = -EDQUOT;
-	else
-		p = calloc(1, sizeof(*p));
-	if (p == NULL) {
-		if (done != NULL)
-			done(arg, &failed);
-		return;
-	}
-	*p = (struct spread){ .chain = c,
-		.reply = { .name = o->head.name, .size = o->head.size, .fd = -1 },
-		.left = 1, /* this function's */
-		.done = done,
-		.arg = arg };
-	for (size_t i = 0; i < c->n; i++) {
-		struct tier *t = &c->tiers[i];
-
-		if (!(where & 1u << i) || t->stats.read_only)
-			continue;
-		if (breaker_may(&t->writes, now))
-			put_to(p, t, o);
-		else
-			t->stats.left_alone++;
-	}
-	if (--p->left == 0)
-		end_spread(p);
-}
-
-static void
-chain_put(struct store *s, const struct object *o, store_done_fn done, void *arg)
-{
-	struct chain *c = chain_of(s);
-	struct object object = *o;
-
-	spread(c, ~0u, &object, done, arg);
-	object_done(&object);
-}
-
-static int
-object_of(const struct chain *c, const struct fill *f, struct object *ret)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	uint8_t chunk[4096];
-	ssize_t k;
-	int r = 0;
-
-	if (f->kind == STORE_BLOB)
-		return outgoing_blob(c->base.tmp, (enum object_coding)c->base.coding, f->fd, ret);
-	while (r == 0 && (k = read(f->fd, chunk, sizeof(chunk))) != 0) {
-		if (k > 0)
-			r = buf_add(&b, chunk, (size_t)k);
-		else if (errno != EINTR)
-			r = -errno;
-	}
-	if (r < 0)
-		return r;
-	return outgoing_entry(
-		c->base.tmp, (enum object_coding)c->base.coding, &f->name, b.p, b.n, ret);
-}
-
-/* One at a time: answers come first. */
-static void
-fill_one(struct chain *c)
-{
-	struct object o = { .fd = -1 };
-	struct fill *f = c->fills;
-
-	if (f == NULL)
-		return;
-	c->fills = f->next;
-	if (c->fills == NULL)
-		c->fills_end = &c->fills;
-	c->n_fills--;
-	c->fills_bytes -= f->size;
-	if (object_of(c, f, &o) == 0)
-		spread(c, f->where, &o, NULL, NULL);
-	object_done(&o);
-	close(f->fd);
-	free(f);
-}
-
 /* The rest of the row. */
 
 static void
@@ -682,7 +303,7 @@ chain_work(struct store *s, int ms)
 		store_work(t->store, 0);
 	}
 	if (n == 0)
-		fill_one(c);
+		chain_fill_one(c);
 	c->working = false;
 	look_at_time(c, true);
 }
@@ -756,11 +377,11 @@ chain_close(struct store *s)
 	}
 	/* of what was late, and of fills: places need not tell of these when they are closed */
 	while (c->tries != NULL) {
-		struct try *y = c->tries;
+		struct attempt *y = c->tries;
 
 		if (y->spread != NULL && --y->spread->left == 0)
 			free(y->spread);
-		free_try(y);
+		chain_free_attempt(y);
 	}
 	while (c->fills != NULL) {
 		struct fill *f = c->fills;

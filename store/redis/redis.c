@@ -19,8 +19,7 @@
 #include "store/incoming.h"
 #include "store/outgoing.h"
 #include "store/redis/link.h"
-#include "store/redis/tls.h"
-#include "store/url.h"
+#include "store/redis/settings.h"
 #include "store/waiter.h"
 
 #define PIECE ((uint64_t)4 << 20)
@@ -29,10 +28,6 @@
 #define ASK_FIRST ((uint64_t)16 << 10)
 #define TRIES 2u
 #define UNFINISHED_S "600"
-#define CONNECT_MS 2000u
-#define REQUEST_MS 30000u
-#define DAY_S 86400u
-#define PORT 6379
 #define KEY_SIZE 512
 
 enum step {
@@ -73,10 +68,7 @@ struct redis {
 	struct store base;
 	struct waiter waiter;
 	struct link *link;
-	struct tls_context *tls;
-	char *host, *path, *user, *password, *prefix;
-	uint64_t expire_s;
-	unsigned request_ms;
+	struct redis_settings settings;
 	struct request *first, *last; /* open */
 	bool working;
 	char why[200];
@@ -148,7 +140,7 @@ static void
 new_temp(struct request *q)
 {
 	uint8_t random[12] = { 0 };
-	int n = snprintf(q->temp, sizeof(q->temp), "%stmp/", q->redis->prefix);
+	int n = snprintf(q->temp, sizeof(q->temp), "%stmp/", q->redis->settings.prefix);
 
 	/* two that are equal, of two clients at once, would be a damaged object: no more */
 	(void)getrandom(random, sizeof(random), GRND_NONBLOCK);
@@ -181,10 +173,11 @@ write_set(struct request *q)
 	struct link_command *c = &q->command;
 	bool blob = q->kind == STORE_BLOB;
 	char seconds[24], ex[40] = "";
-	int n = snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)q->redis->expire_s);
+	int n = snprintf(
+		seconds, sizeof(seconds), "%llu", (unsigned long long)q->redis->settings.expire_s);
 	int r;
 
-	if (q->redis->expire_s > 0)
+	if (q->redis->settings.expire_s > 0)
 		snprintf(ex, sizeof(ex), "$2\r\nEX\r\n$%d\r\n%s\r\n", n, seconds);
 	snprintf(c->tail, sizeof(c->tail), "\r\n%s%s", blob ? "$2\r\nNX\r\n" : "", ex);
 	r = link_words(&c->head, words, 1u + blob + (ex[0] != '\0' ? 2u : 0u));
@@ -220,7 +213,7 @@ write_expiry(struct request *q, const char *key)
 	char seconds[24];
 	const char *const words[] = { "EXPIRE", key, seconds, NULL };
 
-	snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)q->redis->expire_s);
+	snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)q->redis->settings.expire_s);
 	return link_words(&q->command.head, words, 0);
 }
 
@@ -251,8 +244,8 @@ write_command(struct request *q)
 	case STEP_APPEND:
 		return write_piece(q);
 	case STEP_KEEP:
-		return q->redis->expire_s > 0 ? write_expiry(q, q->temp)
-					      : link_words(&c->head, keep, 0);
+		return q->redis->settings.expire_s > 0 ? write_expiry(q, q->temp)
+						       : link_words(&c->head, keep, 0);
 	case STEP_NAME:
 		return link_words(&c->head, name, 0);
 	case STEP_NOTE:
@@ -347,8 +340,8 @@ note_use(struct request *q)
 	char seconds[24];
 	const char *const words[] = { "EXPIRE", q->key, seconds, NULL };
 
-	snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)q->redis->expire_s);
-	if (q->redis->expire_s > 0)
+	snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)q->redis->settings.expire_s);
+	if (q->redis->settings.expire_s > 0)
 		note(q->redis, words);
 }
 
@@ -537,7 +530,8 @@ step(struct redis *r, uint32_t events)
 		events = link_ready(r->link);
 	link_step(r->link, events, now);
 	while (r->first != NULL && r->first->until <= now) {
-		snprintf(r->why, sizeof(r->why), "it takes longer than %u ms", r->request_ms);
+		snprintf(r->why, sizeof(r->why), "it takes longer than %u ms",
+			r->settings.request_ms);
 		answer_error(r->first, -ETIMEDOUT);
 	}
 	/* what the functions have asked for goes out at once */
@@ -567,9 +561,9 @@ new_request(struct redis *r, enum step first, enum store_kind kind, const struct
 	q->arg = arg;
 	q->command.replied = replied;
 	q->command.lost = lost;
-	q->until = clock_mono_ms() + r->request_ms;
+	q->until = clock_mono_ms() + r->settings.request_ms;
 	object_path(kind, name, path);
-	snprintf(q->key, sizeof(q->key), "%s%s", r->prefix, path);
+	snprintf(q->key, sizeof(q->key), "%s%s", r->settings.prefix, path);
 	q->prev = r->last;
 	*(r->last != NULL ? &r->last->next : &r->first) = q;
 	r->last = q;
@@ -679,14 +673,6 @@ redis_get_stats(struct store *s, struct store_stats *ret)
 /* Opening. */
 
 static void
-wipe(char *s)
-{
-	if (s != NULL)
-		explicit_bzero(s, strlen(s));
-	free(s);
-}
-
-static void
 redis_close(struct store *s)
 {
 	struct redis *r = redis_of(s);
@@ -695,82 +681,9 @@ redis_close(struct store *s)
 	if (r->link != NULL)
 		step(r, 0);
 	link_free(r->link);
-	tls_context_free(r->tls);
+	redis_settings_done(&r->settings);
 	waiter_done(&r->waiter);
-	free(r->host);
-	free(r->path);
-	free(r->prefix);
-	wipe(r->user);
-	wipe(r->password);
 	free(r);
-}
-
-static int
-copy(const char *from, char **to)
-{
-	if (from != NULL && (*to = strdup(from)) == NULL)
-		return -ENOMEM;
-	return 0;
-}
-
-/* The first line of a file. */
-static int
-read_password(const char *path, char **ret, char **ret_why)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = fs_read_file(path, 4096, &b);
-	size_t n;
-
-	if (r < 0)
-		return why_set(ret_why, r, "the password's file %s: %s", path, strerror(-r));
-	n = b.p != NULL ? strcspn((const char *)b.p, "\r\n") : 0;
-	*ret = strndup(b.p != NULL ? (const char *)b.p : "", n);
-	if (b.p != NULL)
-		explicit_bzero(b.p, b.n);
-	return *ret == NULL ? -ENOMEM : 0;
-}
-
-static int
-set_up(struct redis *r, const struct store_in *in)
-{
-	const struct store_url *u = in->url;
-	const char *file = store_url_get(u, STORE_PARAM_PASSWORD_FILE);
-	const char *prefix = store_url_get(u, STORE_PARAM_PREFIX);
-	unsigned connect = in->connect_ms != 0 ? in->connect_ms : CONNECT_MS;
-	struct tls_in tls = { .ca = store_url_get(u, STORE_PARAM_CA),
-		.cert = store_url_get(u, STORE_PARAM_CERT),
-		.key = store_url_get(u, STORE_PARAM_KEY) };
-	struct link_in link = { .port = u->port != 0 ? u->port : PORT };
-	uint64_t request_s;
-	int e = 0;
-
-	request_s = MIN2(store_url_number(u, STORE_PARAM_REQUEST_S, 0), DAY_S);
-	if (request_s != 0)
-		r->request_ms = (unsigned)request_s * 1000;
-	else
-		r->request_ms = in->request_ms != 0 ? in->request_ms : REQUEST_MS;
-	r->expire_s = store_url_number(u, STORE_PARAM_EXPIRE_S, 0);
-	if (copy(u->host, &r->host) < 0 || copy(u->user, &r->user) < 0 ||
-		copy(u->password, &r->password) < 0 ||
-		copy(prefix != NULL ? prefix : "dray/", &r->prefix) < 0 ||
-		copy(u->scheme == STORE_URL_REDIS_UNIX ? u->path : NULL, &r->path) < 0)
-		return -ENOMEM;
-	if (strlen(r->prefix) > KEY_SIZE - OBJECT_PATH_SIZE)
-		return why_set(in->ret_why, -EINVAL, "its prefix is too long");
-	if (file != NULL && r->password == NULL)
-		e = read_password(file, &r->password, in->ret_why);
-	if (e == 0 && u->scheme == STORE_URL_REDISS)
-		e = tls_context_new(&tls, &r->tls, in->ret_why);
-	if (e < 0)
-		return e;
-	link.host = r->host;
-	link.path = r->path;
-	link.tls = r->tls;
-	link.user = r->user;
-	link.password = r->password;
-	link.db = store_url_number(u, STORE_PARAM_DB, 0);
-	link.connect_ms = (unsigned)store_url_number(u, STORE_PARAM_CONNECT_MS, connect);
-	return link_new(&link, &r->waiter, &r->link);
 }
 
 static int
@@ -788,7 +701,9 @@ redis_open(const struct store_in *in, struct store **ret)
 	outgoing_init(&r->base, &store_redis, in);
 	e = waiter_init(&r->waiter);
 	if (e == 0)
-		e = set_up(r, in);
+		e = redis_settings_read(in, KEY_SIZE - OBJECT_PATH_SIZE, &r->settings);
+	if (e == 0)
+		e = link_new(&r->settings.link, &r->waiter, &r->link);
 	if (e < 0)
 		redis_close(&r->base);
 	else
