@@ -3,7 +3,6 @@
 
 #include "common/ci.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #define NUMBER_DIGITS 12
@@ -93,12 +92,11 @@ by_gitlab(char *const *envp, struct ci *c)
 		set(c, CI_MODE_RO, "its branch is not protected");
 }
 
-int
+void
 ci_find(char *const *envp, struct ci *ret)
 {
-	const char *mode = get(envp, "DRAY_REMOTE_MODE"), *any = get(envp, "CI");
+	const char *any = get(envp, "CI");
 	struct ci c = { .kind = CI_NONE };
-	int r = 0;
 
 	if (is_yes(envp, "GITHUB_ACTIONS")) {
 		by_github(envp, &c);
@@ -108,21 +106,7 @@ ci_find(char *const *envp, struct ci *ret)
 		c.kind = CI_OTHER;
 		set(&c, CI_MODE_RO, "it is a CI whose variables are not known here");
 	} else {
-		set(&c, CI_MODE_RW, "it is no CI");
+		set(&c, CI_MODE_RO, "it is no CI");
 	}
-	if (*mode != '\0') {
-		c.prefix[0] = '\0';
-		if (streq(mode, "off"))
-			set(&c, CI_MODE_OFF, "DRAY_REMOTE_MODE says so");
-		else if (streq(mode, "rw"))
-			set(&c, CI_MODE_RW, "DRAY_REMOTE_MODE says so");
-		else if (streq(mode, "ro"))
-			set(&c, CI_MODE_RO, "DRAY_REMOTE_MODE says so");
-		else
-			r = -EINVAL;
-	}
-	if (r < 0)
-		set(&c, CI_MODE_RO, "DRAY_REMOTE_MODE is none of off, ro and rw");
 	*ret = c;
-	return r;
 }

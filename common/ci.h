@@ -10,8 +10,7 @@
 enum ci_kind { CI_NONE, CI_GITHUB, CI_GITLAB, CI_OTHER };
 
 enum ci_mode {
-	CI_MODE_OFF, /* no shared store is used */
-	CI_MODE_RO,  /* it is read */
+	CI_MODE_RO,  /* the store is read */
 	CI_MODE_OWN, /* it is read, and what is made goes below `prefix` alone, which is read first
 		      */
 	CI_MODE_RW   /* it is read and written, as far as the configuration says so */
@@ -26,15 +25,13 @@ struct ci {
 
 /* By the environment alone (NULL at its end):
  *
- *   DRAY_REMOTE_MODE=off, ro, rw   that
  *   GitHub   push, schedule, workflow_dispatch of a protected ref: rw; pull_request: own; else ro
  *   GitLab   a merge request: own; a protected ref: rw; else ro
  *   another  ro
- *   none     rw: on a developer's machine the configuration says it
+ *   none     ro
  *
  * An event that may run a stranger's changes with the rights of the repository
- * (pull_request_target, workflow_run, comments) is never rw, whatever the ref. 0; -EINVAL:
- * DRAY_REMOTE_MODE is none of these; *ret is then as by CI_MODE_RO. */
-int ci_find(char *const *envp, struct ci *ret);
+ * (pull_request_target, workflow_run, comments) is never rw, whatever the ref. */
+void ci_find(char *const *envp, struct ci *ret);
 
 #endif

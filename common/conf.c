@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/ci.h"
 #include "common/conf_priv.h"
 #include "common/digest.h"
 #include "common/fs.h"
@@ -37,7 +38,7 @@ static const char *const paths_words[] = { "exact", "shared", NULL };
 static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL };
 static const char *const trust_words[] = { "workers", "publishers", NULL };
 static const char *const share_env_words[] = { "cargo", "all", NULL };
-static const char *const remote_words[] = { "off", "read", "readwrite", NULL };
+static const char *const remote_words[] = { "off", "read", "readwrite", "auto", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
 #define ROW(sec, key, type_, def_, env_, words_, min_, max_)                                      \
@@ -84,7 +85,7 @@ static const struct conf_key keys[] = {
 	NUM(client, retry_s, "30", "DRAY_RETRY_S", 0, DAY_S),
 	SIZE(client, max_unit, "512M", "DRAY_MAX_UNIT", 0),
 	TEXT(client, store, TYPE_STORES, NULL, "DRAY_STORE"),
-	WORD(client, remote_mode, remote_words, "read", "DRAY_REMOTE_MODE"),
+	WORD(client, remote_mode, remote_words, "auto", "DRAY_REMOTE_MODE"),
 	TEXT(client, trust_keys, TYPE_KEYS, NULL, "DRAY_TRUST_KEYS"),
 	WORD(client, trust, trust_words, "publishers", "DRAY_TRUST"),
 	WORD(client, share_env, share_env_words, "cargo", "DRAY_SHARE_ENV"),
@@ -553,6 +554,16 @@ finish(int r, char **ret_error)
 	return r;
 }
 
+/* A run that should write to a place of its own reads: stores have none yet. */
+static int
+remote_mode_of_ci(void)
+{
+	struct ci ci;
+
+	ci_find(environ, &ci);
+	return ci.mode == CI_MODE_RW ? REMOTE_READWRITE : REMOTE_READ;
+}
+
 int
 conf_load(struct conf **ret, char **ret_error)
 {
@@ -567,6 +578,8 @@ conf_load(struct conf **ret, char **ret_error)
 	if (r < 0)
 		return finish(r, ret_error);
 	fill_paths(c);
+	if (c->client.remote_mode == REMOTE_AUTO)
+		c->client.remote_mode = remote_mode_of_ci();
 	*ret = steal_ptr(c);
 	return 0;
 }

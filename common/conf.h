@@ -21,7 +21,8 @@ enum scripts_use { SCRIPTS_ON, SCRIPTS_OFF };
 enum paths_use { PATHS_EXACT, PATHS_SHARED };
 enum trust_in { TRUST_IN_WORKERS, TRUST_IN_PUBLISHERS }; /* enum trust_level, keys/trust.h */
 enum share_env { SHARE_ENV_CARGO, SHARE_ENV_ALL };
-enum remote_mode { REMOTE_OFF, REMOTE_READ, REMOTE_READWRITE };
+/* AUTO: by the CI's variables (common/ci.h); conf_load leaves none. */
+enum remote_mode { REMOTE_OFF, REMOTE_READ, REMOTE_READWRITE, REMOTE_AUTO };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
 enum compress {
 	COMPRESS_AUTO,
@@ -75,7 +76,7 @@ struct conf {
 		uint64_t retry_s;     /* how long an unreachable farm is left alone, 30 */
 		uint64_t max_unit;    /* most source bytes sent for one unit, 512 MiB */
 		char *store;	  /* stores that are shared, nearest first: "URL [ro|rw], …" */
-		int remote_mode;  /* enum remote_mode, read: what is done with them */
+		int remote_mode;  /* enum remote_mode, auto: what is done with them */
 		char *trust_keys; /* whose results are taken from there: a list or its path
 				     (keys/trust.h) */
 		int trust;	  /* enum trust_in, publishers */

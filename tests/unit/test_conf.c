@@ -584,11 +584,47 @@ test_set(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* Who writes to stores is said by the CI's variables, where nothing else says it. */
+static void
+test_remote_mode_by_ci(void **state)
+{
+	static const char *const names[] = { "CI", "GITHUB_ACTIONS", "GITLAB_CI",
+		"GITHUB_EVENT_NAME", "GITHUB_REF", "GITHUB_REF_PROTECTED", "DRAY_REMOTE_MODE" };
+	struct conf *c = NULL;
+	char *error = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		unsetenv(names[i]);
+	assert_int_equal(conf_load(&c, &error), 0);
+	assert_int_equal(c->client.remote_mode, REMOTE_READ);
+	conf_freep(&c);
+	setenv("GITHUB_ACTIONS", "true", 1);
+	setenv("GITHUB_EVENT_NAME", "push", 1);
+	setenv("GITHUB_REF", "refs/heads/main", 1);
+	setenv("GITHUB_REF_PROTECTED", "true", 1);
+	assert_int_equal(conf_load(&c, &error), 0);
+	assert_int_equal(c->client.remote_mode, REMOTE_READWRITE);
+	conf_freep(&c);
+	setenv("DRAY_REMOTE_MODE", "read", 1);
+	assert_int_equal(conf_load(&c, &error), 0);
+	assert_int_equal(c->client.remote_mode, REMOTE_READ);
+	conf_freep(&c);
+	unsetenv("DRAY_REMOTE_MODE");
+	setenv("GITHUB_EVENT_NAME", "pull_request", 1);
+	setenv("GITHUB_REF", "refs/pull/7/merge", 1);
+	assert_int_equal(conf_load(&c, &error), 0);
+	assert_int_equal(c->client.remote_mode, REMOTE_READ);
+	conf_freep(&c);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		unsetenv(names[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_defaults),
+		TEST(test_remote_mode_by_ci),
 		TEST(test_user_directories),
 		TEST(test_cache_group),
 		TEST(test_values),
