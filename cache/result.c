@@ -46,11 +46,14 @@ output_mode_here(unsigned kept, unsigned umask)
 
 /* ---- in memory */
 
+/* There is room for the next power of two. */
 static struct output *
 add_output(struct output **all, size_t *n, const char *name)
 {
-	struct output *v = reallocarray(*all, *n + 1, sizeof(*v));
+	struct output *v = *all;
 
+	if ((*n & (*n - 1)) == 0)
+		v = reallocarray(*all, MAX2(2 * *n, (size_t)1), sizeof(*v));
 	if (!v)
 		return NULL;
 	*all = v;

@@ -568,6 +568,14 @@ let_go(struct slot *s, int fd, uint64_t now)
 	s->hold_ms = 0;
 }
 
+/* No message of it was taken for a while, nor since the last look, however long ago that is: this
+ * process may have stood still. */
+static bool
+is_quiet(const struct monitor *w, const struct slot *s, uint64_t now)
+{
+	return s->took_ms != w->looked_ms && now - s->took_ms >= QUIET_MS;
+}
+
 /* libzmq counts whole messages, and each may have any number of frames. So one that never ends
  * takes any amount of memory, and many frames of the largest size, which lack a byte, do without a
  * key. Those that are still heard are ended last: their messages may only wait for us; who was
@@ -595,8 +603,7 @@ monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 			continue;
 		let_go(s, (int)fd, now);
 		s->held = held_by(s, (int)fd, passed);
-		v[n] = (struct holder){ (int)fd, !s->noted ? 2 : now - s->took_ms >= QUIET_MS,
-			s->held };
+		v[n] = (struct holder){ (int)fd, !s->noted ? 2 : is_quiet(w, s, now), s->held };
 		sum += s->held;
 		n += v[n].held >= MIN2((uint64_t)HELD_LEAST, w->held_max / 4);
 	}

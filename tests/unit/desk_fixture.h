@@ -94,7 +94,8 @@ host_send(void *arg, uint64_t serial, uint32_t number, enum wire_type type,
 		h->n_absent = m->n_absent;
 		for (size_t i = 0; i < m->n_sizes; i++)
 			h->sizes[i] = m->sizes[i];
-		memcpy(h->absent, m->absent, m->n_absent * sizeof(*m->absent));
+		for (size_t i = 0; i < m->n_absent; i++)
+			h->absent[i] = m->absent[i];
 	}
 }
 

@@ -584,7 +584,7 @@ test_set(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
-/* Who writes to stores is said by the CI's variables, where nothing else says it. */
+/* The CI's variables say who writes to stores, where nothing else does. */
 static void
 test_remote_mode_by_ci(void **state)
 {
