@@ -89,7 +89,8 @@ add_setting(struct aws_profile *p, const char *s, size_t n)
 	trim(&value, &value_n);
 	for (i = 0; i < AWS_N_SETTINGS && !is_text(s, name_n, NAMES[i]); i++)
 		;
-	if (i == AWS_N_SETTINGS || p->v[i] || value_n == 0)
+	/* a NUL is in no text, and would cut it */
+	if (i == AWS_N_SETTINGS || p->v[i] || value_n == 0 || memchr(value, '\0', value_n))
 		return 0;
 	p->v[i] = strndup(value, value_n);
 	return p->v[i] ? 0 : -ENOMEM;

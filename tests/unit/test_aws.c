@@ -78,6 +78,10 @@ test_config_file(void **state)
 	assert_string_equal(p.v[AWS_REGION], "a");
 	assert_string_equal(p.v[AWS_ROLE_ARN], "x");
 	aws_profile_done(&p);
+	/* a NUL would cut it */
+	assert_int_equal(aws_profile_add(&p, "[ci]\nregion = \0r\n", 17, "ci", false), 0);
+	assert_null(p.v[AWS_REGION]);
+	aws_profile_done(&p);
 }
 
 static void
