@@ -160,6 +160,7 @@ memory_kb() {
   umount "$FARM/shared"
 }
 
+# bats test_tags=long
 @test "a thousand gets at once, and those that read nothing: memory is bounded, others are served" {
   local before after i
   allow publisher ci
