@@ -568,6 +568,16 @@ let_go(struct slot *s, int fd, uint64_t now)
 	s->hold_ms = 0;
 }
 
+/* What this thread has used: while it waits for a processor, more comes. */
+static uint64_t
+processor_us(void)
+{
+	struct timespec t = { .tv_sec = 0 };
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 /* No message of it was taken for a while, nor since the last look, however long ago that is: this
  * process may have stood still. */
 static bool
@@ -583,7 +593,7 @@ is_quiet(const struct monitor *w, const struct slot *s, uint64_t now)
 void
 monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 {
-	uint64_t begin = clock_mono_us(), sum = 0;
+	uint64_t begin = processor_us(), sum = 0;
 	uint64_t passed = w->looked_ms ? now - w->looked_ms : 0; /* since there was a look */
 	_cleanup_(freep) struct holder *v = NULL;
 	size_t n = 0;
@@ -601,7 +611,6 @@ monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 
 		if (s->state != FD_OPEN)
 			continue;
-		let_go(s, (int)fd, now);
 		s->held = held_by(s, (int)fd, passed);
 		v[n] = (struct holder){ (int)fd, !s->noted ? 2 : is_quiet(w, s, now), s->held };
 		sum += s->held;
@@ -609,8 +618,12 @@ monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 	}
 	if (sum + w->left > w->held_max)
 		bound_holders(w, v, n, sum, now);
+	/* after it: one that is held back again is not let go for a moment */
+	for (size_t fd = 0; fd < w->n_slots; fd++)
+		if (w->slots[fd].state == FD_OPEN)
+			let_go(&w->slots[fd], (int)fd, now);
 	w->looked_ms = now;
-	w->look_ms = now + MAX2((uint64_t)LOOK_MS, (clock_mono_us() - begin) * LOOK_SHARE / 1000);
+	w->look_ms = now + MAX2((uint64_t)LOOK_MS, (processor_us() - begin) * LOOK_SHARE / 1000);
 }
 
 bool
