@@ -6,7 +6,8 @@
 #   closed, the I/O thread takes such frames back, but not if it finds the mark for the end of the pipe first, behind
 #   what was still to be sent. Then the frame is freed by nobody: with it goes the buffer of 18 KiB in which it came.
 #   zmq_ctx_term does not free it either. ZMQ_LINGER changes how often, and nothing else.
-# Seen: 50 sockets, each with one frame of two in it. Closed: nothing is lost. Closed after a zmq_send: some 17 KiB each.
+# Seen: 50 sockets, each with one frame of two in it. Closed: nothing is lost. Closed after a zmq_send: 17 KiB of many of them (on one
+#   processor, where the thread that closes is ahead of the I/O thread).
 # Why it matters: a process that lives long, and gives up a transfer by telling its peer so and closing the socket, grows
 #   with each one. What helps is to let the message leave first, and to close then.
 set -euo pipefail
@@ -90,7 +91,7 @@ main(void)
 			one(ctx, listener, endpoint, says);
 		usleep(300000);
 		printf("%s: %s\n", says ? "closed after a zmq_send" : "closed",
-			(int)mallinfo2().uordblks - (int)before > ROUNDS * 4096 ? "memory is lost" : "nothing is lost");
+			(int)mallinfo2().uordblks - (int)before > 32768 ? "memory is lost" : "nothing is lost");
 		zmq_ctx_term(ctx);
 	}
 	return 0;
@@ -98,7 +99,7 @@ main(void)
 C
 lib=$(dirname "$(find root -name 'libzmq.so.5' | head -n 1)")
 gcc -O2 -Iroot/usr/include -o half half.c "$lib/libzmq.so.5" -Wl,--allow-shlib-undefined
-LD_LIBRARY_PATH=$T/$lib ./half | tee seen
+LD_LIBRARY_PATH=$T/$lib taskset -c 0 ./half | tee seen
 diff - seen <<'END' || { echo changed; exit 1; }
 closed: nothing is lost
 closed after a zmq_send: memory is lost
