@@ -23,7 +23,8 @@ struct crew {
 	pthread_cond_t more;
 	/* Under the lock: */
 	struct list waiting, finished;
-	unsigned threads, idle;
+	unsigned threads, idle; /* idle: also those that are woken, and did not take their job yet */
+	unsigned n_waiting;
 	unsigned owners; /* of this structure: the threads, and the store */
 	bool closed;
 	/* The store's alone: */
@@ -73,6 +74,7 @@ run_one(struct crew *c, struct crew_job *j)
 	bool late;
 
 	list_remove(&c->waiting, j);
+	c->n_waiting--;
 	j->state = RUNNING;
 	pthread_mutex_unlock(&c->lock);
 	j->run(j);
@@ -169,8 +171,10 @@ crew_add(struct crew *c, struct crew_job *j)
 	c->newest = j;
 	pthread_mutex_lock(&c->lock);
 	list_add(&c->waiting, j);
-	/* without any thread it will be late */
-	if (c->idle == 0 && c->threads < c->most)
+	c->n_waiting++;
+	/* Each has a thread, or another job that hangs would keep it. Without any thread it will be
+	 * late. */
+	if (c->n_waiting > c->idle && c->threads < c->most)
 		start_thread(c);
 	pthread_cond_signal(&c->more);
 	pthread_mutex_unlock(&c->lock);
@@ -193,6 +197,7 @@ give_up(struct crew *c, struct crew_job *j, bool *ret_running)
 	*ret_running = j->state == RUNNING;
 	if (j->state == WAITING) {
 		list_remove(&c->waiting, j);
+		c->n_waiting--;
 		late = true;
 	} else if (j->state == RUNNING) {
 		j->state = LATE;

@@ -164,12 +164,39 @@ test_freed_while_it_hangs(void **state)
 	assert_int_equal(told, 0);
 }
 
+/* Two that come at once, when there was one thread without work: neither waits for the other. */
+static void
+test_each_has_a_thread(void **state)
+{
+	for (unsigned i = 0; i < 50; i++) {
+		struct crew *c = NULL;
+
+		told = told_late = 0;
+		assert_int_equal(crew_new(&w, 2, 60000, &c), 0);
+		add(c, false);
+		while (!crew_is_idle(c))
+			wait_for(c);
+		pthread_mutex_lock(&gate);
+		add(c, true);
+		add(c, false);
+		wait_for(c);
+		assert_int_equal(told, 2);
+		pthread_mutex_unlock(&gate);
+		while (!crew_is_idle(c))
+			wait_for(c);
+		assert_int_equal(told, 3);
+		assert_int_equal(told_late, 0);
+		crew_free(c);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_done, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_each_has_a_thread, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_freed_while_it_hangs, setup, teardown),
 	};
 
