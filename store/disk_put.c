@@ -212,9 +212,10 @@ commit(struct disk_writer *w, const struct digest *expected, uint64_t size, stru
 static void
 answer(int r, const struct store_reply *reply, store_done_fn done, void *arg)
 {
-	const struct store_reply failed = { .error = r, .fd = -1 };
-
-	done(arg, r < 0 ? &failed : reply);
+	if (r < 0)
+		store_answer_error(done, arg, r);
+	else
+		done(arg, reply);
 }
 
 void

@@ -13,14 +13,6 @@
 #include "common/fs.h"
 #include "common/log.h"
 
-static void
-reply_error(store_done_fn done, void *arg, int r)
-{
-	const struct store_reply reply = { .error = r, .fd = -1 };
-
-	done(arg, &reply);
-}
-
 /* Sets the atime, for when the index is made anew; also the mtime when asked to: a blob's inode is
  * also an input of a job, or a checkout's file, whose mtime must stay. 0, or -errno. */
 static int
@@ -204,7 +196,7 @@ disk_has(struct store *s, enum store_kind kind, const struct digest *name, store
 	int r = has(disk_of(s), kind, name, &reply.size);
 
 	if (r < 0)
-		reply_error(done, arg, r);
+		store_answer_error(done, arg, r);
 	else
 		done(arg, &reply);
 }
@@ -258,7 +250,7 @@ disk_get(struct store *s, enum store_kind kind, const struct digest *name, uint6
 
 	reply.fd = open_for(disk_of(s), kind, name, max, &reply.size);
 	if (reply.fd < 0)
-		reply_error(done, arg, reply.fd);
+		store_answer_error(done, arg, reply.fd);
 	else
 		done(arg, &reply);
 }

@@ -176,9 +176,10 @@ outgoing_entry(const char *tmp, enum object_coding coding, const struct digest *
 void
 outgoing_init(struct store *s, const struct store_type *type, const struct store_in *in)
 {
-	const char *mode = store_url_get(in->url, STORE_PARAM_MODE);
+	const char *mode = in->url != NULL ? store_url_get(in->url, STORE_PARAM_MODE) : NULL;
 
 	*s = (struct store){ .type = type,
+		.fd = -1,
 		.tmp = in->tmp,
 		.coding = OBJECT_ZSTD,
 		.read_only = mode != NULL && streq(mode, "ro") };
@@ -187,10 +188,8 @@ outgoing_init(struct store *s, const struct store_type *type, const struct store
 static void
 hand_on(struct store *s, int r, struct object *o, store_done_fn done, void *arg)
 {
-	const struct store_reply failed = { .error = r, .fd = -1 };
-
 	if (r < 0)
-		done(arg, &failed);
+		store_answer_error(done, arg, r);
 	else
 		s->type->put(s, o, done, arg);
 }

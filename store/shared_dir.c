@@ -38,7 +38,6 @@ struct shared_dir {
 	mode_t dir_mode, file_mode; /* 0: as the umask says */
 	uint64_t swept_ms;
 	bool working;
-	char why[160];
 };
 
 struct job {
@@ -402,9 +401,9 @@ done(struct crew_job *c, int error)
 		reply.size = j->size;
 		reply.fd = steal_fd(&j->fd);
 	} else if (reply.error == -ENODEV) {
-		snprintf(d->why, sizeof(d->why), "the directory is not there");
+		snprintf(d->base.why, sizeof(d->base.why), "the directory is not there");
 	} else if (reply.error != -ENOENT) {
-		snprintf(d->why, sizeof(d->why), "%s", strerror(-reply.error));
+		snprintf(d->base.why, sizeof(d->base.why), "%s", strerror(-reply.error));
 	}
 	j->done(j->arg, &reply);
 }
@@ -451,10 +450,8 @@ step(struct shared_dir *d)
 static void
 add(struct shared_dir *d, struct job *j, store_done_fn done_fn, void *arg)
 {
-	static const struct store_reply no_memory = { .error = -ENOMEM, .fd = -1 };
-
 	if (j == NULL) {
-		done_fn(arg, &no_memory);
+		store_answer_error(done_fn, arg, -ENOMEM);
 		return;
 	}
 	crew_add(d->crew, &j->base);
@@ -476,13 +473,11 @@ shared_dir_get(struct store *s, enum store_kind kind, const struct digest *name,
 {
 	struct shared_dir *d = shared_dir_of(s);
 	struct job *j = new_job(d, GET, kind, name, done_fn, arg);
-	struct store_reply failed = { .fd = -1 };
+	int r = j != NULL ? incoming_new(s->tmp, kind, name, max, &j->in) : 0;
 
-	if (j != NULL)
-		failed.error = incoming_new(s->tmp, kind, name, max, &j->in);
-	if (failed.error < 0) {
+	if (r < 0) {
 		drop(&j->base);
-		done_fn(arg, &failed);
+		store_answer_error(done_fn, arg, r);
 		return;
 	}
 	add(d, j, done_fn, arg);
@@ -530,34 +525,6 @@ shared_dir_work(struct store *s, int ms)
 	step(d);
 }
 
-static int
-shared_dir_fd(const struct store *s)
-{
-	return ((const struct shared_dir *)s)->waiter.fd;
-}
-
-static const char *
-shared_dir_why(const struct store *s)
-{
-	return ((const struct shared_dir *)s)->why;
-}
-
-/* An admin's cleaner does that. */
-static void
-shared_dir_trim(struct store *s, unsigned max_files)
-{
-	(void)s;
-	(void)max_files;
-}
-
-static int
-shared_dir_get_stats(struct store *s, struct store_stats *ret)
-{
-	(void)s;
-	(void)ret;
-	return -EOPNOTSUPP;
-}
-
 static void
 shared_dir_close(struct store *s)
 {
@@ -589,6 +556,7 @@ shared_dir_open(const struct store_in *in, struct store **ret)
 	}
 	d->dir = strdup(in->url->path);
 	r = d->dir == NULL ? -ENOMEM : waiter_init(&d->waiter);
+	d->base.fd = d->waiter.fd;
 	if (r == 0)
 		r = crew_new(&d->waiter, THREADS, (unsigned)limit, &d->crew);
 	if (r < 0)
@@ -604,16 +572,7 @@ const struct store_type store_shared_dir = {
 	.close = shared_dir_close,
 	.has = shared_dir_has,
 	.get = shared_dir_get,
-	.write_begin = outgoing_write_begin,
-	.write = outgoing_write,
-	.write_commit = outgoing_write_commit,
-	.write_abort = outgoing_write_abort,
-	.put_fd = outgoing_put_fd,
-	.put_entry = outgoing_put_entry,
+	OUTGOING_FUNCTIONS,
 	.put = shared_dir_put,
-	.trim = shared_dir_trim,
-	.get_stats = shared_dir_get_stats,
-	.why = shared_dir_why,
-	.fd = shared_dir_fd,
 	.work = shared_dir_work,
 };

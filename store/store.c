@@ -85,7 +85,7 @@ store_put_entry(struct store *s, const struct digest *key, const void *p, size_t
 int
 store_fd(const struct store *s)
 {
-	return s->type->fd != NULL ? s->type->fd(s) : -1;
+	return s->type->work != NULL ? s->fd : -1;
 }
 
 void
@@ -98,19 +98,20 @@ store_work(struct store *s, int ms)
 void
 store_trim(struct store *s, unsigned max_files)
 {
-	s->type->trim(s, max_files);
+	if (s->type->trim != NULL)
+		s->type->trim(s, max_files);
 }
 
 int
 store_get_stats(struct store *s, struct store_stats *ret)
 {
-	return s->type->get_stats(s, ret);
+	return s->type->get_stats != NULL ? s->type->get_stats(s, ret) : -EOPNOTSUPP;
 }
 
 const char *
 store_why(const struct store *s)
 {
-	return s->type->why != NULL ? s->type->why(s) : "";
+	return s->why;
 }
 
 /* Waiting. The answer may come by another thread. */

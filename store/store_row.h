@@ -27,17 +27,21 @@ struct store_type {
 	 * they end in. The object is the row's from now on: o->fd, that is; *o is read only until
 	 * this returns. Blobs are made only where there is none, and entries replaced. */
 	void (*put)(struct store *s, const struct object *o, store_done_fn done, void *arg);
+	/* NULL: what it evicts is its own affair. */
 	void (*trim)(struct store *s, unsigned max_files);
+	/* NULL: it cannot say; -EOPNOTSUPP. */
 	int (*get_stats)(struct store *s, struct store_stats *ret);
-	const char *(*why)(const struct store *s); /* NULL: it has nothing to say */
-	/* NULL, both: each request is answered before its call returns. Where several threads use a
+	/* NULL: each request is answered before its call returns. Where several threads use a
 	 * store, any of them may be told of the requests of all. */
-	int (*fd)(const struct store *s);
 	void (*work)(struct store *s, int ms);
 };
 
+#define STORE_WHY_SIZE 512
+
 struct store {
 	const struct store_type *type;
+	int fd;			  /* where the row has `work`: store_fd */
+	char why[STORE_WHY_SIZE]; /* store_why */
 	/* Of a place that keeps objects: set by outgoing_init, for what is made in outgoing.c. */
 	const char *tmp;
 	int coding;	/* enum object_coding */
@@ -47,5 +51,13 @@ struct store {
 struct store_writer {
 	struct store *store;
 };
+
+static inline void
+store_answer_error(store_done_fn done, void *arg, int error)
+{
+	const struct store_reply reply = { .error = error, .fd = -1 };
+
+	done(arg, &reply);
+}
 
 #endif

@@ -62,7 +62,6 @@ struct tier {
 	struct chunk_coder *coder;
 	char crate[65], unit_kind[65];
 	uint8_t toolchain[DIGEST_SIZE];
-	char why[160];
 };
 
 static struct tier *
@@ -102,10 +101,9 @@ ask_for(struct store *s, enum want want, enum store_kind kind, const struct dige
 {
 	struct tier *t = tier_of(s);
 	struct ask *a = calloc(1, sizeof(*a));
-	const struct store_reply failed = { .error = -ENOMEM, .fd = -1 };
 
 	if (!a) {
-		done(arg, &failed);
+		store_answer_error(done, arg, -ENOMEM);
 		return NULL;
 	}
 	a->want = want;
@@ -424,7 +422,7 @@ static void
 on_end(struct tier *t, struct request *r, const Dray__SharedEnd *m)
 {
 	if (m->verdict && m->verdict != DRAY__VERDICT__VERDICT_CANCELLED)
-		snprintf(t->why, sizeof(t->why), "the coordinator: %s", m->text);
+		snprintf(t->base.why, sizeof(t->base.why), "the coordinator: %s", m->text);
 	if (r->want == WANT_PUT && r->v[0])
 		end_put(r, m);
 	else if (r->want == WANT_LOOK)
@@ -526,7 +524,8 @@ take_message(struct tier *t)
 	if (r == 0) {
 		on_message(t, &m);
 	} else if (r == -ENOTCONN) {
-		snprintf(t->why, sizeof(t->why), "the connection with the coordinator was lost");
+		snprintf(t->base.why, sizeof(t->base.why),
+			"the connection with the coordinator was lost");
 		forget_requests(t, r);
 	}
 	wire_msg_done(&m);
@@ -547,7 +546,7 @@ see_to_late(struct tier *t)
 		if (!r->v)
 			continue;
 		if (now >= r->until) {
-			snprintf(t->why, sizeof(t->why), "the coordinator is silent");
+			snprintf(t->base.why, sizeof(t->base.why), "the coordinator is silent");
 			stop_request(t, r);
 			r->until = UINT64_MAX;
 			fail_request(r, -ETIMEDOUT);
@@ -595,33 +594,6 @@ tier_work(struct store *s, int ms)
 		waiter_alarm(&t->waiter, 1);
 }
 
-static int
-tier_fd(const struct store *s)
-{
-	return ((const struct tier *)s)->waiter.fd;
-}
-
-static const char *
-tier_why(const struct store *s)
-{
-	return ((const struct tier *)s)->why;
-}
-
-static void
-tier_trim(struct store *s, unsigned max_files)
-{
-	(void)s;
-	(void)max_files;
-}
-
-static int
-tier_get_stats(struct store *s, struct store_stats *ret)
-{
-	(void)s;
-	*ret = (struct store_stats){ .blobs = 0 };
-	return 0;
-}
-
 static void
 tier_close(struct store *s)
 {
@@ -640,18 +612,9 @@ static const struct store_type store_tier = {
 	.close = tier_close,
 	.has = tier_has,
 	.get = tier_get,
-	.write_begin = outgoing_write_begin,
-	.write = outgoing_write,
-	.write_commit = outgoing_write_commit,
-	.write_abort = outgoing_write_abort,
-	.put_fd = outgoing_put_fd,
-	.put_entry = outgoing_put_entry,
+	OUTGOING_FUNCTIONS,
 	.put = tier_put,
-	.trim = tier_trim,
-	.get_stats = tier_get_stats,
-	.fd = tier_fd,
 	.work = tier_work,
-	.why = tier_why,
 };
 
 int
@@ -665,9 +628,9 @@ tier_open(const struct tier_line *line, void *arg, uint32_t first, bool read_onl
 		line->close(arg);
 		return -ENOMEM;
 	}
-	t->base = (struct store){
-		.type = &store_tier, .tmp = in->tmp, .coding = OBJECT_RAW, .read_only = read_only
-	};
+	outgoing_init(&t->base, &store_tier, in);
+	t->base.coding = OBJECT_RAW;
+	t->base.read_only = read_only;
 	t->line = line;
 	t->arg = arg;
 	t->waiter = (struct waiter)WAITER_INIT;
@@ -675,6 +638,7 @@ tier_open(const struct tier_line *line, void *arg, uint32_t first, bool read_onl
 	t->request_ms = in->request_ms ? in->request_ms : TIER_REQUEST_MS;
 	TAILQ_INIT(&t->asks);
 	r = waiter_init(&t->waiter);
+	t->base.fd = t->waiter.fd;
 	if (r == 0)
 		r = waiter_add(&t->waiter, line->fd(arg), EPOLLIN, t);
 	if (r == 0)

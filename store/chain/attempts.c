@@ -81,5 +81,6 @@ void
 chain_note_why(struct chain *c, const struct tier *t, int error)
 {
 	if (error != 0 && error != -ENOENT)
-		snprintf(c->why, sizeof(c->why), "%s: %s", t->shown, chain_why_of(t, error));
+		snprintf(c->base.why, sizeof(c->base.why), "%s: %s", t->shown,
+			chain_why_of(t, error));
 }

@@ -226,15 +226,11 @@ static void
 ask(struct chain *c, bool is_get, enum store_kind kind, const struct digest *name, uint64_t max,
 	unsigned ms, store_done_fn done, void *arg)
 {
-	struct store_reply failed = { .error = -ENOMEM, .fd = -1 };
-	struct ask *a = NULL;
+	bool spent = c->budget != 0 && c->spent >= c->budget;
+	struct ask *a = spent ? NULL : calloc(1, sizeof(*a));
 
-	if (c->budget != 0 && c->spent >= c->budget)
-		failed.error = -EDQUOT;
-	else
-		a = calloc(1, sizeof(*a));
 	if (a == NULL) {
-		done(arg, &failed);
+		store_answer_error(done, arg, spent ? -EDQUOT : -ENOMEM);
 		return;
 	}
 	if (ms == 0)
@@ -308,18 +304,6 @@ chain_work(struct store *s, int ms)
 	look_at_time(c, true);
 }
 
-static int
-chain_fd(const struct store *s)
-{
-	return ((const struct chain *)s)->waiter.fd;
-}
-
-static const char *
-chain_why(const struct store *s)
-{
-	return ((const struct chain *)s)->why;
-}
-
 static void
 chain_trim(struct store *s, unsigned max_files)
 {
@@ -327,14 +311,6 @@ chain_trim(struct store *s, unsigned max_files)
 
 	for (size_t i = 0; i < c->n; i++)
 		store_trim(c->tiers[i].store, max_files);
-}
-
-static int
-chain_no_stats(struct store *s, struct store_stats *ret)
-{
-	(void)s;
-	(void)ret;
-	return -EOPNOTSUPP;
 }
 
 bool
@@ -399,17 +375,9 @@ static const struct store_type store_chain = {
 	.close = chain_close,
 	.has = chain_has,
 	.get = chain_get,
-	.write_begin = outgoing_write_begin,
-	.write = outgoing_write,
-	.write_commit = outgoing_write_commit,
-	.write_abort = outgoing_write_abort,
-	.put_fd = outgoing_put_fd,
-	.put_entry = outgoing_put_entry,
+	OUTGOING_FUNCTIONS,
 	.put = chain_put,
 	.trim = chain_trim,
-	.get_stats = chain_no_stats,
-	.why = chain_why,
-	.fd = chain_fd,
 	.work = chain_work,
 };
 
@@ -449,14 +417,14 @@ chain_open(
 	c->fills_end = &c->fills;
 	c->wait_ms = in->wait_ms;
 	c->budget = in->budget;
+	outgoing_init(&c->base, &store_chain, &(struct store_in){ .tmp = in->tmp });
 	r = waiter_init(&c->waiter);
+	c->base.fd = c->waiter.fd;
 	for (size_t i = 0; r == 0 && i < l->n; i++) {
 		r = open_tier(c, l, in, ret_why);
 		read_only = read_only && l->read_only[i];
 	}
-	c->base = (struct store){
-		.type = &store_chain, .tmp = in->tmp, .coding = OBJECT_ZSTD, .read_only = read_only
-	};
+	c->base.read_only = read_only;
 	if (r < 0)
 		chain_close(&c->base);
 	else

@@ -79,7 +79,6 @@ struct chain {
 	unsigned n_fills;
 	uint64_t fills_bytes;
 	bool working;
-	char why[256];
 };
 
 /* What was got is to be put, later and if there is room, to the places before that said they have

@@ -116,7 +116,6 @@ open_again(const struct chain *c, const struct object *o, struct object *ret)
 static void
 put_to(struct spread *p, struct tier *t, const struct object *o)
 {
-	struct store_reply failed = { .fd = -1 };
 	struct object own = { .fd = -1 };
 	struct chain *c = p->chain;
 	struct attempt *y = chain_new_attempt(c, t);
@@ -131,29 +130,23 @@ put_to(struct spread *p, struct tier *t, const struct object *o)
 	y->bytes = o->length;
 	p->left++;
 	r = open_again(c, o, &own);
-	if (r == 0) {
+	if (r == 0)
 		t->store->type->put(t->store, &own, on_put, y);
-		return;
-	}
-	failed.error = r;
-	on_put(y, &failed);
+	else
+		store_answer_error(on_put, y, r);
 }
 
 /* To those of these places (a bit for each) that may be written. The object stays the caller's. */
 static void
 spread(struct chain *c, unsigned where, const struct object *o, store_done_fn done, void *arg)
 {
-	struct store_reply failed = { .error = -ENOMEM, .fd = -1 };
-	struct spread *p = NULL;
+	bool spent = c->budget != 0 && c->spent >= c->budget;
+	struct spread *p = spent ? NULL : calloc(1, sizeof(*p));
 	uint64_t now = clock_mono_ms();
 
-	if (c->budget != 0 && c->spent >= c->budget)
-		failed.error = -EDQUOT;
-	else
-		p = calloc(1, sizeof(*p));
 	if (p == NULL) {
 		if (done != NULL)
-			done(arg, &failed);
+			store_answer_error(done, arg, spent ? -EDQUOT : -ENOMEM);
 		return;
 	}
 	*p = (struct spread){ .chain = c,

@@ -116,7 +116,7 @@ walked(void *arg, const struct web_answer *a)
 						 a->status == 405 || a->status == 301);
 
 	if (a->error < 0) {
-		snprintf(h->why, sizeof(h->why), "MKCOL: %s", a->why);
+		snprintf(h->base.why, sizeof(h->base.why), "MKCOL: %s", a->why);
 		op_fail(op, a->error);
 		return;
 	}
@@ -297,16 +297,7 @@ const struct store_type store_http = {
 	.close = http_close,
 	.has = http_has,
 	.get = http_get,
-	.write_begin = outgoing_write_begin,
-	.write = outgoing_write,
-	.write_commit = outgoing_write_commit,
-	.write_abort = outgoing_write_abort,
-	.put_fd = outgoing_put_fd,
-	.put_entry = outgoing_put_entry,
+	OUTGOING_FUNCTIONS,
 	.put = http_put,
-	.trim = http_trim,
-	.get_stats = http_get_stats,
-	.why = http_why,
-	.fd = http_fd,
 	.work = http_work,
 };

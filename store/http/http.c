@@ -104,6 +104,7 @@ http_new(const struct store_in *in, const struct store_type *type, const struct 
 	r = web_new(&web, &h->web, in->ret_why);
 	if (r < 0)
 		return r;
+	h->base.fd = web_fd(h->web);
 	*ret = steal_ptr(h);
 	return 0;
 }
@@ -156,7 +157,7 @@ op_fail(struct op *op, int error)
 {
 	struct store_reply reply = { .error = error, .fd = -1 };
 
-	log_debug("%s: %s", op->url, op->h->why);
+	log_debug("%s: %s", op->url, op->h->base.why);
 	end(op, &reply);
 }
 
@@ -211,15 +212,15 @@ set_why(struct op *op, const struct web_answer *a)
 	char code[AWS_CODE_SIZE];
 
 	if (a->error < 0) {
-		snprintf(h->why, sizeof(h->why), "%s: %s", verbs[op->what],
+		snprintf(h->base.why, sizeof(h->base.why), "%s: %s", verbs[op->what],
 			op->to && incoming_error(op->to) < 0 ? fault_of(a->error)
 			: a->why[0]			     ? a->why
 							     : strerror(-a->error));
 		return;
 	}
 	aws_answer_code(a->text, a->text_n, code);
-	snprintf(h->why, sizeof(h->why), "%s: it answers %u%s%s", verbs[op->what], a->status,
-		code[0] ? " " : "", code);
+	snprintf(h->base.why, sizeof(h->base.why), "%s: it answers %u%s%s", verbs[op->what],
+		a->status, code[0] ? " " : "", code);
 }
 
 /* What somebody should know, and would not be told by a miss. */
@@ -229,11 +230,12 @@ say_status(struct op *op, unsigned status)
 	struct http *h = op->h;
 
 	if (status == 401 || status == 403)
-		http_say_once(h, NOTE_FORBIDDEN, "%s%s", h->why,
+		http_say_once(h, NOTE_FORBIDDEN, "%s%s", h->base.why,
 			op->what == OP_PUT ? "" : ": what cannot be read counts as not there");
 	if (status >= 300 && status < 400)
 		http_say_once(h, NOTE_REDIRECT,
-			"%s: it sends us to another place, where credentials do not go", h->why);
+			"%s: it sends us to another place, where credentials do not go",
+			h->base.why);
 }
 
 static bool
@@ -273,7 +275,7 @@ succeed(struct op *op)
 	if (op->what == OP_GET) {
 		fd = incoming_end(op->to, &reply.size);
 		if (fd < 0) {
-			snprintf(op->h->why, sizeof(op->h->why), "GET: %s", fault_of(fd));
+			snprintf(op->h->base.why, sizeof(op->h->base.why), "GET: %s", fault_of(fd));
 			if (fd == -EBADMSG)
 				note_damaged(op);
 			op_fail(op, fd);
@@ -354,7 +356,7 @@ ask(struct op *op)
 	if (r == 0)
 		r = web_ask(h->web, &ask);
 	if (r < 0)
-		snprintf(h->why, sizeof(h->why), "%s", strerror(-r));
+		snprintf(h->base.why, sizeof(h->base.why), "%s", strerror(-r));
 	return r;
 }
 
@@ -403,7 +405,8 @@ begin(struct op *op)
 	if (op->what == OP_GET)
 		r = incoming_new(h->base.tmp, op->kind, &op->name, op->max, &op->to);
 	if (r < 0) {
-		snprintf(h->why, sizeof(h->why), "GET: no file for what comes: %s", strerror(-r));
+		snprintf(h->base.why, sizeof(h->base.why), "GET: no file for what comes: %s",
+			strerror(-r));
 		op_fail(op, r);
 		return;
 	}
@@ -440,7 +443,6 @@ static struct op *
 new_op(struct store *s, enum op_what what, enum store_kind kind, const struct digest *name,
 	const struct object *o, store_done_fn done, void *arg)
 {
-	const struct store_reply failed = { .error = -ENOMEM, .fd = -1 };
 	struct http *h = http_of(s);
 	struct object object = o ? *o : (struct object){ .fd = -1 };
 	struct op *op = calloc(1, sizeof(*op));
@@ -453,7 +455,7 @@ new_op(struct store *s, enum op_what what, enum store_kind kind, const struct di
 	}
 	if (!op) {
 		object_done(&object);
-		done(arg, &failed);
+		store_answer_error(done, arg, -ENOMEM);
 		return NULL;
 	}
 	op->h = h;
@@ -496,31 +498,6 @@ http_put(struct store *s, const struct object *o, store_done_fn done, void *arg)
 
 	if (op)
 		submit(op);
-}
-
-void
-http_trim(struct store *s, unsigned max_files)
-{
-	(void)s, (void)max_files;
-}
-
-int
-http_get_stats(struct store *s, struct store_stats *ret)
-{
-	(void)s, (void)ret;
-	return -EOPNOTSUPP;
-}
-
-const char *
-http_why(const struct store *s)
-{
-	return http_of(s)->why;
-}
-
-int
-http_fd(const struct store *s)
-{
-	return web_fd(http_of(s)->web);
 }
 
 void

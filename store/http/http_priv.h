@@ -13,7 +13,7 @@ struct op;
 
 struct http_kind {
 	/* Before each request: further headers, and what signs it. 0; -errno: the operation fails,
-	 * h->why is set; -EINPROGRESS: op_send or op_fail is called for it later. */
+	 * h->base.why is set; -EINPROGRESS: op_send or op_fail is called for it later. */
 	int (*prepare)(struct op *op, struct strv *headers, const struct web_auth **ret);
 	/* Whether it takes the operation on: it will call op_send again, or op_fail. */
 	bool (*take_on)(struct op *op, const struct web_answer *a);
@@ -46,7 +46,6 @@ struct http {
 	struct digest damaged[DAMAGED_MAX]; /* the latest ones */
 	unsigned n_damaged;
 	bool said[NOTE_N];
-	char why[512];
 };
 
 enum op_what { OP_HAS, OP_GET, OP_PUT };
@@ -86,7 +85,7 @@ void http_close(struct store *s);
 
 /* Sends its request again, or at last. */
 void op_send(struct op *op);
-/* Ends it; h->why is set. */
+/* Ends it; h->base.why is set. */
 void op_fail(struct op *op, int error);
 void http_say_once(struct http *h, enum http_note note, const char *fmt, ...) _printf_(3, 4);
 
@@ -96,10 +95,6 @@ void http_has(struct store *s, enum store_kind kind, const struct digest *name, 
 void http_get(struct store *s, enum store_kind kind, const struct digest *name, uint64_t max,
 	store_done_fn done, void *arg);
 void http_put(struct store *s, const struct object *o, store_done_fn done, void *arg);
-void http_trim(struct store *s, unsigned max_files);
-int http_get_stats(struct store *s, struct store_stats *ret);
-const char *http_why(const struct store *s);
-int http_fd(const struct store *s);
 void http_work(struct store *s, int ms);
 
 #endif

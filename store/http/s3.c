@@ -54,7 +54,8 @@ find_auth(struct op *op, struct strv *headers, const struct web_auth **ret)
 	r = aws_keys_get(s->keys, keys_came, op, &key);
 	if (r < 0) {
 		if (r != -EINPROGRESS)
-			snprintf(op->h->why, sizeof(op->h->why), "%s", aws_keys_why(s->keys));
+			snprintf(op->h->base.why, sizeof(op->h->base.why), "%s",
+				aws_keys_why(s->keys));
 		return r;
 	}
 	s->auth.user = key->id;
@@ -359,16 +360,7 @@ const struct store_type store_s3 = {
 	.close = http_close,
 	.has = http_has,
 	.get = http_get,
-	.write_begin = outgoing_write_begin,
-	.write = outgoing_write,
-	.write_commit = outgoing_write_commit,
-	.write_abort = outgoing_write_abort,
-	.put_fd = outgoing_put_fd,
-	.put_entry = outgoing_put_entry,
+	OUTGOING_FUNCTIONS,
 	.put = http_put,
-	.trim = http_trim,
-	.get_stats = http_get_stats,
-	.why = http_why,
-	.fd = http_fd,
 	.work = http_work,
 };

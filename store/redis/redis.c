@@ -71,7 +71,6 @@ struct redis {
 	struct redis_settings settings;
 	struct request *first, *last; /* open */
 	bool working;
-	char why[200];
 };
 
 static struct redis *
@@ -381,7 +380,8 @@ error_of(struct redis *r, const struct reply *reply)
 
 	while (n < reply->n && n < 20 && reply->p[n] >= 'A' && reply->p[n] <= 'Z')
 		n++;
-	snprintf(r->why, sizeof(r->why), "it answers with the error %.*s", (int)n, reply->p);
+	snprintf(r->base.why, sizeof(r->base.why), "it answers with the error %.*s", (int)n,
+		reply->p);
 	for (size_t i = 0; i < ARRAY_LEN(WORDS); i++)
 		if (strlen(WORDS[i].word) == n && memcmp(WORDS[i].word, reply->p, n) == 0)
 			return WORDS[i].error;
@@ -505,7 +505,7 @@ lost(struct link_command *c, int error)
 	struct redis *r = q->redis;
 
 	q->at_link = false;
-	snprintf(r->why, sizeof(r->why), "%s", link_why(r->link));
+	snprintf(r->base.why, sizeof(r->base.why), "%s", link_why(r->link));
 	if (q->answered)
 		free_request(q);
 	/* it has had its time */
@@ -530,7 +530,7 @@ step(struct redis *r, uint32_t events)
 		events = link_ready(r->link);
 	link_step(r->link, events, now);
 	while (r->first != NULL && r->first->until <= now) {
-		snprintf(r->why, sizeof(r->why), "it takes longer than %u ms",
+		snprintf(r->base.why, sizeof(r->base.why), "it takes longer than %u ms",
 			r->settings.request_ms);
 		answer_error(r->first, -ETIMEDOUT);
 	}
@@ -571,21 +571,13 @@ new_request(struct redis *r, enum step first, enum store_kind kind, const struct
 }
 
 static void
-no_request(int error, store_done_fn done, void *arg)
-{
-	const struct store_reply reply = { .error = error, .fd = -1 };
-
-	done(arg, &reply);
-}
-
-static void
 redis_has(struct store *s, enum store_kind kind, const struct digest *name, store_done_fn done,
 	void *arg)
 {
 	struct request *q = new_request(redis_of(s), STEP_HEAD, kind, name, done, arg);
 
 	if (q == NULL) {
-		no_request(-ENOMEM, done, arg);
+		store_answer_error(done, arg, -ENOMEM);
 		return;
 	}
 	start(q);
@@ -602,7 +594,7 @@ redis_get(struct store *s, enum store_kind kind, const struct digest *name, uint
 
 	q = r == 0 ? new_request(redis_of(s), STEP_GET, kind, name, done, arg) : NULL;
 	if (q == NULL) {
-		no_request(r < 0 ? r : -ENOMEM, done, arg);
+		store_answer_error(done, arg, r < 0 ? r : -ENOMEM);
 		return;
 	}
 	q->in = steal_ptr(in);
@@ -620,7 +612,7 @@ redis_put(struct store *s, const struct object *o, store_done_fn done, void *arg
 		q = new_request(redis_of(s), STEP_SET, o->head.kind, &o->head.name, done, arg);
 	if (q == NULL) {
 		object_done(&object);
-		no_request(o->length > VALUE_MAX ? -EFBIG : -ENOMEM, done, arg);
+		store_answer_error(done, arg, o->length > VALUE_MAX ? -EFBIG : -ENOMEM);
 		return;
 	}
 	q->object = object;
@@ -640,34 +632,6 @@ redis_work(struct store *s, int ms)
 		step(r, e.events);
 	else
 		step(r, 0);
-}
-
-static int
-redis_fd(const struct store *s)
-{
-	return ((const struct redis *)s)->waiter.fd;
-}
-
-static const char *
-redis_why(const struct store *s)
-{
-	return ((const struct redis *)s)->why;
-}
-
-/* The server evicts by its own policy. */
-static void
-redis_trim(struct store *s, unsigned max_files)
-{
-	(void)s;
-	(void)max_files;
-}
-
-static int
-redis_get_stats(struct store *s, struct store_stats *ret)
-{
-	(void)s;
-	(void)ret;
-	return -EOPNOTSUPP;
 }
 
 /* Opening. */
@@ -700,6 +664,7 @@ redis_open(const struct store_in *in, struct store **ret)
 	r->waiter = (struct waiter)WAITER_INIT;
 	outgoing_init(&r->base, &store_redis, in);
 	e = waiter_init(&r->waiter);
+	r->base.fd = r->waiter.fd;
 	if (e == 0)
 		e = redis_settings_read(in, KEY_SIZE - OBJECT_PATH_SIZE, &r->settings);
 	if (e == 0)
@@ -717,16 +682,7 @@ const struct store_type store_redis = {
 	.close = redis_close,
 	.has = redis_has,
 	.get = redis_get,
-	.write_begin = outgoing_write_begin,
-	.write = outgoing_write,
-	.write_commit = outgoing_write_commit,
-	.write_abort = outgoing_write_abort,
-	.put_fd = outgoing_put_fd,
-	.put_entry = outgoing_put_entry,
+	OUTGOING_FUNCTIONS,
 	.put = redis_put,
-	.trim = redis_trim,
-	.get_stats = redis_get_stats,
-	.why = redis_why,
-	.fd = redis_fd,
 	.work = redis_work,
 };

@@ -516,7 +516,8 @@ use_slow(void *arg)
 static void
 test_slow_place(void **state)
 {
-	struct slow slow = { .base = { &SLOW }, .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct slow slow = { .base = { .type = &SLOW, .fd = -1 },
+		.lock = PTHREAD_MUTEX_INITIALIZER };
 	struct answers a = { .n = 0 };
 	pthread_t thread[4];
 	struct digest none = digest_of("none");
