@@ -151,6 +151,15 @@ strv_sort_unique(struct strv *s)
 	s->v[kept] = NULL;
 }
 
+int
+str_copy(const char *from, char **ret)
+{
+	if (from == NULL)
+		return 0;
+	*ret = strdup(from);
+	return *ret != NULL ? 0 : -ENOMEM;
+}
+
 void
 strv_done(struct strv *s)
 {

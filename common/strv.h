@@ -24,6 +24,8 @@ int strv_add_all(struct strv *s, char *const *list); /* a NULL-terminated list *
 bool strv_has(const struct strv *s, const char *str);
 bool strv_has_sorted(const struct strv *s, const char *str); /* after strv_sort_unique */
 void strv_sort_unique(struct strv *s);
+/* A copy of one string; of NULL none is made, and *ret stays as it is. 0 or -ENOMEM. */
+int str_copy(const char *from, char **ret);
 void strv_done(struct strv *s); /* frees all and makes it empty again; also for _cleanup_ */
 
 #endif

@@ -23,7 +23,8 @@ struct crew {
 	pthread_cond_t more;
 	/* Under the lock: */
 	struct list waiting, finished;
-	unsigned threads, idle; /* idle: also those that are woken, and did not take their job yet */
+	unsigned threads,
+		idle; /* idle: also those that are woken, and did not take their job yet */
 	unsigned n_waiting;
 	unsigned owners; /* of this structure: the threads, and the store */
 	bool closed;
@@ -111,25 +112,31 @@ thread_main(void *arg)
 	return NULL;
 }
 
-/* The lock is held. */
-static void
-start_thread(struct crew *c)
+int
+crew_thread(void *(*main)(void *arg), void *arg)
 {
 	sigset_t all, old;
 	pthread_attr_t attr;
 	pthread_t thread;
-	int e;
+	int e = pthread_attr_init(&attr);
 
-	if (pthread_attr_init(&attr) != 0)
-		return;
+	if (e != 0)
+		return -e;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	/* signals are for the threads that know of them */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	e = pthread_create(&thread, &attr, thread_main, c);
+	e = pthread_create(&thread, &attr, main, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
-	if (e != 0)
+	return -e;
+}
+
+/* The lock is held. */
+static void
+start_thread(struct crew *c)
+{
+	if (crew_thread(thread_main, c) < 0)
 		return;
 	c->threads++;
 	c->owners++;

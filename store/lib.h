@@ -15,6 +15,9 @@ struct lib_function {
 	const char *name;
 	void *pointer; /* to the pointer */
 };
+/* A macro's value, for a file's name. */
+#define LIB_QUOTE(x) #x
+#define LIB_TEXT(x) LIB_QUOTE(x)
 #define LIB_POINTER(f) __typeof__(f) *f;
 #define LIB_FUNCTION(f) { #f, &lib.f },
 

@@ -17,6 +17,7 @@
 #include "store/url.h"
 
 #define NUMBER_MAX 1000000000u
+#define SECRET_MAX ((size_t)64 << 10)
 
 #define OF(s) (1u << STORE_URL_##s)
 #define WEB (OF(HTTP) | OF(HTTPS))
@@ -587,6 +588,24 @@ uint64_t
 store_url_number(const struct store_url *u, enum store_param p, uint64_t otherwise)
 {
 	return u->params[p] ? strtoull(u->params[p], NULL, 10) : otherwise;
+}
+
+int
+store_url_secret(const struct store_url *u, enum store_param p, char **ret, char **ret_why)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = fs_read_file(u->params[p], SECRET_MAX, &b);
+	size_t n;
+
+	if (r < 0)
+		return why_set(ret_why, r, "%s: %s", u->params[p], strerror(-r));
+	n = strcspn((const char *)b.p, "\r\n");
+	if (n > 0)
+		*ret = strndup((const char *)b.p, n);
+	explicit_bzero(b.p, b.n);
+	if (n == 0)
+		return why_set(ret_why, -EINVAL, "%s: its first line is empty", u->params[p]);
+	return *ret != NULL ? 0 : -ENOMEM;
 }
 
 const char *

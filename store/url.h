@@ -96,6 +96,9 @@ int store_url_encode(struct buf *b, const char *s, const char *also);
 const char *store_url_get(const struct store_url *u, enum store_param p);
 /* Of a number; otherwise: what it is where nothing is set. */
 uint64_t store_url_number(const struct store_url *u, enum store_param p, uint64_t otherwise);
+/* The first line of the file that is set: a password, a token. 0, and the caller's; -EINVAL: it is
+ * empty; -errno; and a sentence without it, or NULL. */
+int store_url_secret(const struct store_url *u, enum store_param p, char **ret, char **ret_why);
 /* The name as it is written: "region". */
 const char *store_url_param_name(enum store_param p);
 

@@ -14,12 +14,23 @@
 #define FILLS_MAX 64u
 #define FILLS_BYTES_MAX ((uint64_t)256 << 20)
 
+/* Another open file of the same: an offset of its own. A descriptor or -errno. */
+static int
+open_file_again(int fd)
+{
+	char path[64];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	return again < 0 ? -errno : again;
+}
+
 void
 chain_want_fill(struct chain *c, const struct ask *a, int fd, uint64_t size)
 {
 	unsigned where = 0;
 	struct fill *f;
-	char path[64];
 
 	for (size_t i = 0; i < a->at; i++)
 		if ((a->lacked & 1u << i) && !c->tiers[i].stats.read_only)
@@ -29,9 +40,7 @@ chain_want_fill(struct chain *c, const struct ask *a, int fd, uint64_t size)
 	f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return;
-	/* another open file: an offset of its own */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	f->fd = open(path, O_RDONLY | O_CLOEXEC);
+	f->fd = open_file_again(fd);
 	if (f->fd < 0) {
 		free(f);
 		return;
@@ -91,12 +100,10 @@ on_put(void *arg, const struct store_reply *r)
 static int
 open_again(const struct chain *c, const struct object *o, struct object *ret)
 {
-	char path[64];
 	int r = 0;
 
 	*ret = *o;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", o->fd);
-	ret->fd = open(path, O_RDONLY | O_CLOEXEC);
+	ret->fd = open_file_again(o->fd);
 	if (ret->fd >= 0)
 		return 0;
 	ret->fd = object_temp(c->base.tmp);

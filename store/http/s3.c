@@ -15,6 +15,7 @@
 
 #include "store/http/aws_keys.h"
 #include "common/environ.h"
+#include "common/strv.h"
 #include "common/why.h"
 
 /* From 8.10 on libcurl sorts headers by their names when it signs: before, by whole lines, so that
@@ -256,25 +257,16 @@ make_root(const struct store_url *u, const char *region, char **ret, char **ret_
 }
 
 static int
-copy(const char *from, char **ret)
-{
-	if (!from)
-		return 0;
-	*ret = strdup(from);
-	return *ret ? 0 : -ENOMEM;
-}
-
-static int
 set_s3(struct s3 *s, const struct store_url *u, const char *region)
 {
-	int r = copy(region, &s->region);
+	int r = str_copy(region, &s->region);
 
 	if (r == 0)
-		r = copy(store_url_get(u, STORE_PARAM_SSE), &s->sse);
+		r = str_copy(store_url_get(u, STORE_PARAM_SSE), &s->sse);
 	if (r == 0)
-		r = copy(store_url_get(u, STORE_PARAM_SSE_KEY), &s->sse_key);
+		r = str_copy(store_url_get(u, STORE_PARAM_SSE_KEY), &s->sse_key);
 	if (r == 0)
-		r = copy(store_url_get(u, STORE_PARAM_STORAGE_CLASS), &s->storage_class);
+		r = str_copy(store_url_get(u, STORE_PARAM_STORAGE_CLASS), &s->storage_class);
 	if (r == 0 && asprintf(&s->aws, "aws:amz:%s:s3", region) < 0) {
 		s->aws = NULL;
 		r = -ENOMEM;

@@ -72,15 +72,6 @@ set_multi(struct web *w)
 }
 
 static int
-copy(const char *from, char **ret)
-{
-	if (from == NULL)
-		return 0;
-	*ret = strdup(from);
-	return *ret ? 0 : -ENOMEM;
-}
-
-static int
 set_limits(struct web *w, const struct web_in *in)
 {
 	int r;
@@ -90,14 +81,14 @@ set_limits(struct web *w, const struct web_in *in)
 	w->limits.rate = in->rate ? in->rate : 16 << 10;
 	w->limits.low_speed_s = in->low_speed_s ? in->low_speed_s : 5;
 	w->limits.ca_alone = in->ca_alone;
-	r = copy(in->ca, &w->limits.ca);
+	r = str_copy(in->ca, &w->limits.ca);
 	if (r == 0)
-		r = copy(in->cert, &w->limits.cert);
+		r = str_copy(in->cert, &w->limits.cert);
 	if (r == 0)
-		r = copy(in->key, &w->limits.key);
+		r = str_copy(in->key, &w->limits.key);
 	if (r == 0)
-		r = copy(in->proxy, &w->limits.proxy);
-	return r < 0 ? r : copy(in->no_proxy, &w->limits.no_proxy);
+		r = str_copy(in->proxy, &w->limits.proxy);
+	return r < 0 ? r : str_copy(in->no_proxy, &w->limits.no_proxy);
 }
 
 static void

@@ -10,10 +10,8 @@
 
 #include "store/lib.h"
 
-#define QUOTED(x) #x
-#define TEXT_OF(x) QUOTED(x)
 /* Its structures differ between versions: only the one whose headers were there will do. */
-#define HIREDIS_FILE "libhiredis.so." TEXT_OF(HIREDIS_SONAME)
+#define HIREDIS_FILE "libhiredis.so." LIB_TEXT(HIREDIS_SONAME)
 
 #define FUNCTIONS(X)                      \
 	X(redisReaderCreateWithFunctions) \

@@ -3,12 +3,12 @@
 #include "store/redis/resolve.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "store/crew.h"
 
 struct resolve {
 	atomic_int owners; /* the thread is one while it runs */
@@ -70,25 +70,13 @@ thread_main(void *arg)
 static int
 start_thread(struct resolve *r)
 {
-	sigset_t all, old;
-	pthread_attr_t attr;
-	pthread_t thread;
 	int e;
 
-	e = pthread_attr_init(&attr);
-	if (e != 0)
-		return -e;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	atomic_fetch_add(&r->owners, 1);
-	/* signals are for the threads that know of them */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	e = pthread_create(&thread, &attr, thread_main, r);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	if (e != 0)
+	e = crew_thread(thread_main, r);
+	if (e < 0)
 		atomic_fetch_sub(&r->owners, 1);
-	return -e;
+	return e;
 }
 
 int

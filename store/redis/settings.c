@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "common/fs.h"
+#include "common/strv.h"
 #include "common/why.h"
 #include "store/redis/tls.h"
 #include "store/url.h"
@@ -34,36 +34,10 @@ redis_settings_done(struct redis_settings *s)
 	*s = (struct redis_settings){ .tls = NULL };
 }
 
-static int
-copy(const char *from, char **to)
-{
-	if (from != NULL && (*to = strdup(from)) == NULL)
-		return -ENOMEM;
-	return 0;
-}
-
-/* The first line of a file. */
-static int
-read_password(const char *path, char **ret, char **ret_why)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = fs_read_file(path, 4096, &b);
-	size_t n;
-
-	if (r < 0)
-		return why_set(ret_why, r, "the password's file %s: %s", path, strerror(-r));
-	n = b.p != NULL ? strcspn((const char *)b.p, "\r\n") : 0;
-	*ret = strndup(b.p != NULL ? (const char *)b.p : "", n);
-	if (b.p != NULL)
-		explicit_bzero(b.p, b.n);
-	return *ret == NULL ? -ENOMEM : 0;
-}
-
 int
 redis_settings_read(const struct store_in *in, size_t prefix_max, struct redis_settings *ret)
 {
 	const struct store_url *u = in->url;
-	const char *file = store_url_get(u, STORE_PARAM_PASSWORD_FILE);
 	const char *prefix = store_url_get(u, STORE_PARAM_PREFIX);
 	unsigned connect = in->connect_ms != 0 ? in->connect_ms : CONNECT_MS;
 	struct tls_in tls = { .ca = store_url_get(u, STORE_PARAM_CA),
@@ -79,15 +53,15 @@ redis_settings_read(const struct store_in *in, size_t prefix_max, struct redis_s
 	else
 		r->request_ms = in->request_ms != 0 ? in->request_ms : REQUEST_MS;
 	r->expire_s = store_url_number(u, STORE_PARAM_EXPIRE_S, 0);
-	if (copy(u->host, &r->host) < 0 || copy(u->user, &r->user) < 0 ||
-		copy(u->password, &r->password) < 0 ||
-		copy(prefix != NULL ? prefix : "dray/", &r->prefix) < 0 ||
-		copy(u->scheme == STORE_URL_REDIS_UNIX ? u->path : NULL, &r->path) < 0)
+	if (str_copy(u->host, &r->host) < 0 || str_copy(u->user, &r->user) < 0 ||
+		str_copy(u->password, &r->password) < 0 ||
+		str_copy(prefix != NULL ? prefix : "dray/", &r->prefix) < 0 ||
+		str_copy(u->scheme == STORE_URL_REDIS_UNIX ? u->path : NULL, &r->path) < 0)
 		return -ENOMEM;
 	if (strlen(r->prefix) > prefix_max)
 		return why_set(in->ret_why, -EINVAL, "its prefix is too long");
-	if (file != NULL && r->password == NULL)
-		e = read_password(file, &r->password, in->ret_why);
+	if (store_url_get(u, STORE_PARAM_PASSWORD_FILE) != NULL)
+		e = store_url_secret(u, STORE_PARAM_PASSWORD_FILE, &r->password, in->ret_why);
 	if (e == 0 && u->scheme == STORE_URL_REDISS)
 		e = tls_context_new(&tls, &r->tls, in->ret_why);
 	if (e < 0)

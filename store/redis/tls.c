@@ -12,9 +12,6 @@
 #include "common/why.h"
 #include "store/lib.h"
 
-#define QUOTED(x) #x
-#define TEXT_OF(x) QUOTED(x)
-
 /* clang-format off */
 #define FUNCTIONS(X) \
 	X(TLS_client_method) X(SSL_CTX_new) X(SSL_CTX_free) X(SSL_CTX_ctrl) X(SSL_CTX_set_verify) \
@@ -71,7 +68,7 @@ set_up(SSL_CTX *ctx, const struct tls_in *in, char **ret_why)
 int
 tls_context_new(const struct tls_in *in, struct tls_context **ret, char **ret_why)
 {
-	static const char *const files[] = { "libssl.so." TEXT_OF(OPENSSL_SHLIB_VERSION), NULL };
+	static const char *const files[] = { "libssl.so." LIB_TEXT(OPENSSL_SHLIB_VERSION), NULL };
 	static const struct lib_function wanted[] = { FUNCTIONS(LIB_FUNCTION) };
 	struct tls_context *c;
 	int r = lib_load(files, wanted, ARRAY_LEN(wanted), ret_why);

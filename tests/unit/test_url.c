@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/fs.h"
 #include "store/url.h"
 
 static struct store_url *
@@ -234,6 +235,43 @@ test_long(void **state)
 	refused(text, "longer");
 }
 
+static int
+read_secret(const char *file, const char *content, size_t n, char **ret, char **ret_why)
+{
+	_cleanup_(store_url_freep) struct store_url *u = NULL;
+	_cleanup_(freep) char *text = NULL;
+
+	assert_int_equal(fs_write_atomic(file, content, n, 0600), 0);
+	assert_true(asprintf(&text, "redis://h?password_file=%s", file) > 0);
+	u = parse(text);
+	return store_url_secret(u, STORE_PARAM_PASSWORD_FILE, ret, ret_why);
+}
+
+static void
+test_secret(void **state)
+{
+	static const char *const good[] = { "s3 cr:et", "s3 cr:et\n", "s3 cr:et\r\nmore\n" };
+	_cleanup_(freep) char *dir = NULL, *file = NULL, *secret = NULL, *why = NULL;
+
+	(void)state;
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-test-", &dir), 0);
+	file = path_join(dir, "secret");
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		assert_int_equal(read_secret(file, good[i], strlen(good[i]), &secret, &why), 0);
+		assert_string_equal(secret, "s3 cr:et");
+		free(secret);
+		secret = NULL;
+	}
+	assert_int_equal(read_secret(file, "\nsecond", 7, &secret, &why), -EINVAL);
+	assert_null(secret);
+	assert_null(strstr(why, "second"));
+	free(why);
+	why = NULL;
+	assert_int_equal(read_secret(file, "", 0, &secret, &why), -EINVAL);
+	assert_non_null(strstr(why, file));
+	assert_int_equal(fs_rm_rf(dir), 0);
+}
+
 int
 main(void)
 {
@@ -244,6 +282,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_hidden),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
