@@ -103,15 +103,20 @@ unlink_request(struct request *q)
 	*(q->next != NULL ? &q->next->prev : &r->last) = q->prev;
 }
 
-/* Answers it. While the link has its command it stays, and nobody waits for it any more. */
+/* Answers it. While the link has its command it stays, and nobody waits for it any more: it holds
+ * no file for what comes, since a server may owe its answer for ever. */
 static void
 answer(struct request *q, const struct store_reply *reply)
 {
 	q->answered = true;
 	unlink_request(q);
 	q->done(q->arg, reply);
-	if (!q->at_link)
+	if (!q->at_link) {
 		free_request(q);
+		return;
+	}
+	incoming_free(q->in);
+	q->in = NULL;
 }
 
 static void

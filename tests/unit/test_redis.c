@@ -2,6 +2,7 @@
  * nothing that a server quotes is shown. The server is a thread, and says the same to everybody. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -225,6 +226,54 @@ test_quotes_nothing(void **state)
 	server_stop(&server);
 }
 
+static void
+count_late(void *arg, const struct store_reply *r)
+{
+	unsigned *n = arg;
+
+	assert_int_equal(r->error, -ETIMEDOUT);
+	++*n;
+}
+
+static unsigned
+open_objects(void)
+{
+	_cleanup_(closedirp) DIR *fds = opendir("/proc/self/fd");
+	struct dirent *e;
+	char to[64];
+	unsigned n = 0;
+
+	assert_non_null(fds);
+	while ((e = readdir(fds)) != NULL) {
+		ssize_t k = readlinkat(dirfd(fds), e->d_name, to, sizeof(to) - 1);
+
+		to[MAX2(k, 0)] = '\0';
+		n += strstr(to, "dray-object") != NULL;
+	}
+	return n;
+}
+
+/* A server that owes answers for ever: what was told that it is late holds no file any more. */
+static void
+test_late(void **state)
+{
+	struct server server = { .says = "", .n = 0 };
+	struct digest d = { { 1 } };
+	unsigned late = 0;
+	struct store *s;
+
+	server_start(&server);
+	s = open_store("?mode=ro&request_s=1");
+	for (unsigned i = 0; i < 10; i++)
+		store_get(s, STORE_BLOB, &d, 1000, count_late, &late);
+	assert_int_equal(open_objects(), 10);
+	while (late < 10)
+		store_work(s, -1);
+	assert_int_equal(open_objects(), 0);
+	store_close(s);
+	server_stop(&server);
+}
+
 int
 main(void)
 {
@@ -232,6 +281,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_endless, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quotes_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
