@@ -15,10 +15,8 @@
 #include <stdio.h>
 
 #include "common/environ.h"
-#include "common/fs.h"
 #include "common/why.h"
 
-#define SECRET_MAX ((size_t)64 << 10)
 #define SUBS 256u
 
 /* op->step */
@@ -67,6 +65,7 @@ make_dir(struct op *op)
 		.auth = &dav_of(op)->auth,
 		.fd = -1,
 		.final = 500,
+		.deadline = op->deadline,
 		.done = walked,
 		.arg = op };
 	int r = url ? web_ask(op->h->web, &ask) : -ENOMEM;
@@ -173,25 +172,6 @@ static const struct http_kind kind = {
 	.prepare = prepare, .take_on = take_on, .was_put = was_put, .close = close_dav
 };
 
-/* The first line of a file. */
-static int
-read_secret(const char *path, char **ret, char **ret_why)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int r = fs_read_file(path, SECRET_MAX, &b);
-	size_t n;
-
-	if (r == 0)
-		r = buf_add(&b, "", 1);
-	if (r < 0)
-		return why_set(ret_why, r, "%s: %s", path, strerror(-r));
-	n = strcspn((const char *)b.p, "\r\n");
-	if (n == 0)
-		return why_set(ret_why, -EINVAL, "%s: its first line is empty", path);
-	*ret = strndup((const char *)b.p, n);
-	return *ret ? 0 : -ENOMEM;
-}
-
 /* A byte that ends a header's line would let the rest be another header. */
 static bool
 is_plain(const char *s)
@@ -205,12 +185,11 @@ is_plain(const char *s)
 static int
 find_token(const struct store_url *u, char **ret, char **ret_why)
 {
-	const char *file = store_url_get(u, STORE_PARAM_TOKEN_FILE);
 	const char *name = store_url_get(u, STORE_PARAM_TOKEN_ENV);
 	const char *v;
 
-	if (file)
-		return read_secret(file, ret, ret_why);
+	if (store_url_get(u, STORE_PARAM_TOKEN_FILE))
+		return store_url_secret(u, STORE_PARAM_TOKEN_FILE, ret, ret_why);
 	if (!name)
 		return 0;
 	v = environ_get(name);
@@ -233,7 +212,7 @@ find_auth(const struct store_url *u, struct dav *d, char **ret_why)
 	} else if (u->user || u->password || file) {
 		d->user = strdup(u->user ? u->user : "");
 		if (file)
-			r = read_secret(file, &d->password, ret_why);
+			r = store_url_secret(u, STORE_PARAM_PASSWORD_FILE, &d->password, ret_why);
 		else
 			d->password = strdup(u->password ? u->password : "");
 		if (r < 0)

@@ -21,6 +21,8 @@
 #define WHOLE_MS 60000u
 #define WHOLE_GET_MS 600000u /* how much comes is not known before */
 #define BUFFER_SIZE (256L << 10)
+/* Of all headers of a try. libcurl before 8.3 keeps any number of them. */
+#define HEADERS_MAX ((size_t)64 << 10)
 
 static unsigned
 status_of(const struct transfer *t)
@@ -70,6 +72,9 @@ take_header(char *p, size_t size, size_t n, void *arg)
 	static const char name[] = "x-amz-bucket-region:";
 	struct transfer *t = arg;
 
+	t->headers_n += n;
+	if (t->headers_n > HEADERS_MAX)
+		return 0;
 	if (n >= sizeof(name) && strncasecmp(p, name, sizeof(name) - 1) == 0)
 		take_name(p + sizeof(name) - 1, n - sizeof(name) + 1, t->region);
 	return n * size;
@@ -318,6 +323,7 @@ transfer_begin(struct transfer *t, const struct web_limits *limits, uint64_t now
 		return false;
 	t->tries++;
 	t->sent = 0;
+	t->headers_n = 0;
 	t->text.n = 0;
 	t->region[0] = t->error_text[0] = '\0';
 	(void)t->lib->curl_easy_setopt(

@@ -24,6 +24,7 @@ struct transfer {
 	unsigned tries;	   /* that were begun */
 	uint64_t deadline; /* clock_mono_ms; 0: not set yet */
 	uint64_t again_at; /* the next try */
+	size_t headers_n;  /* bytes that came */
 	struct buf text;
 	char region[REGION_MAX];
 	char error_text[CURL_ERROR_SIZE];

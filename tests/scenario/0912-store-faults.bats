@@ -54,7 +54,7 @@ expect() {
   for mode in hang_after_head hang_mid_body slow; do
     ask "$mode" 'request_s=2&low_speed_s=1' "get $A_NAME $WORK/got-$mode"
   done
-  for mode in garbage nothing part part_untold part_as_whole half_length flipped swapped page endless huge; do
+  for mode in garbage nothing part part_untold part_as_whole half_length flipped swapped page endless huge many_headers; do
     ask "$mode" 'request_s=20' "get $A_NAME $WORK/got-$mode"
   done
   answered
@@ -62,6 +62,7 @@ expect() {
     expect "$mode" '^get .* error ETIMEDOUT ' 3000
   done
   expect garbage '^get .* error EPROTO ' 5000
+  expect many_headers '^get .* error EPROTO ' 5000
   expect nothing '^get .* error ECONNRESET ' 5000
   for mode in part part_untold part_as_whole half_length flipped swapped page endless huge; do
     expect "$mode" '^get .* error EBADMSG ' 5000
@@ -150,7 +151,10 @@ END
   said '^has .* error EHOSTUNREACH'
   ask hang_after_head 'request_s=1' "put $A"
   ask endless_error 'request_s=5' "get $A_NAME $WORK/got"
+  # the limit is one for all that a put takes: with directories it would be ten seconds
+  ask late_404 'request_s=2' "put $A"
   answered
+  expect late_404 '^put .* error ETIMEDOUT ' 3500
   expect hang_after_head '^put .* error ETIMEDOUT ' 2500
   expect endless_error '^get .* error ENOENT ' 4000
 }

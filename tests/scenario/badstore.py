@@ -156,6 +156,15 @@ class Connection:
         while True:
             self.sock.sendall(b"x" * 65536)
 
+    def many_headers(self, path):
+        """The right content, behind 128 KiB of headers."""
+        self.send(200, CONTENT.get(path, b""), headers=["X-%d: %s" % (i, "x" * 1000) for i in range(128)])
+
+    def late_404(self, path):
+        """Each request by itself is within a limit of two seconds."""
+        time.sleep(1)
+        self.send(404)
+
     def huge(self, path):
         self.send(200, b"x" * 65536, length=1 << 40)
         self.hang()
@@ -292,7 +301,7 @@ class Connection:
             mode = "ok"
         getattr(self, mode)(path)
 
-    OF_GET = ("hang_mid_body", "part", "part_untold", "part_as_whole", "half_length", "flipped", "swapped", "page",
+    OF_GET = ("many_headers", "hang_mid_body", "part", "part_untold", "part_as_whole", "half_length", "flipped", "swapped", "page",
               "endless", "huge", "slow")
 
     def serve(self):
