@@ -6,10 +6,7 @@ bats_require_minimum_version 1.5.0
 
 scenario_setup() {
   command -v redis-server >/dev/null || skip "no redis-server"
-  A=$WORK/a
-  echo 'some content' >"$A"
-  A_NAME=$(digest_of "$A")
-  NONE=$(key none)
+  contents
 }
 
 @test "by a socket, and by a port" {

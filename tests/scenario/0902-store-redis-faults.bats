@@ -6,9 +6,7 @@ bats_require_minimum_version 1.5.0
 
 scenario_setup() {
   command -v redis-server >/dev/null || skip "no redis-server"
-  A=$WORK/a
-  echo 'some content' >"$A"
-  A_NAME=$(digest_of "$A")
+  contents
 }
 
 @test "killed in the middle: each request is answered; what comes later finds the new one" {

@@ -5,10 +5,7 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/places.bash"
 
 scenario_setup() {
-  A=$WORK/a
-  echo 'some content' >"$A"
-  A_NAME=$(digest_of "$A")
-  NONE=$(key none)
+  contents
   SHARED=$WORK/shared
   mkdir "$SHARED"
   BLOB=$SHARED/v1/blobs/${A_NAME:0:2}/$A_NAME

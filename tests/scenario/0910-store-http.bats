@@ -6,53 +6,7 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/webs.bash"
 
 scenario_setup() {
-  unset http_proxy https_proxy all_proxy no_proxy HTTPS_PROXY ALL_PROXY NO_PROXY SSL_CERT_FILE
-  A=$WORK/a B=$WORK/b
-  echo 'some content' >"$A"
-  seq 1 200000 >"$B"
-  A_NAME=$(digest_of "$A")
-  B_NAME=$(digest_of "$B")
-  NONE=$(key none)
-}
-
-# All that a place does, with $1; $2: what is not to be seen anywhere.
-does_all() {
-  local url=$1 secret=${2:-no-secret-here}
-  rm -f "$WORK/back" "$WORK/back-b" "$WORK/entry"
-  echo first >"$WORK/entry-1"
-  echo second >"$WORK/entry-2"
-  place "$url" <<END
-has $A_NAME
-wait
-put $A
-put $B
-wait
-has $A_NAME
-has $NONE
-get $A_NAME $WORK/back
-get $B_NAME $WORK/back-b
-get $NONE $WORK/none
-put-entry $NONE $WORK/entry-1
-wait
-put-entry $NONE $WORK/entry-2
-wait
-get-entry $NONE $WORK/entry
-has-entry $A_NAME
-max 12
-get $A_NAME $WORK/none
-END
-  said "^has $A_NAME error ENOENT"
-  said "^put 0 $A_NAME 13"
-  said "^put 0 $B_NAME"
-  said "^has $A_NAME 0"
-  said "^has $NONE error ENOENT"
-  said "^get $NONE error ENOENT"
-  said "^has-entry $A_NAME error ENOENT"
-  said "^get $A_NAME error EFBIG"
-  cmp "$A" "$WORK/back"
-  cmp "$B" "$WORK/back-b"
-  cmp "$WORK/entry-2" "$WORK/entry"
-  fails grep -rqF -- "$secret" "$LOGS"
+  web_contents
 }
 
 @test "nginx: directories are made when it wants them, connections stay open" {
@@ -75,13 +29,7 @@ END
   fails grep -q MKCOL "$FARM/nginx/requests"
   [ "$(wc -l <"$FARM/nginx/requests")" -eq 4 ]
   [ "$(cut -d ' ' -f 1 "$FARM/nginx/requests" | sort -u | wc -l)" -eq 1 ]
-  place "http://127.0.0.1:$NGINX_PORT" <<END
-many 100 2000
-wait
-many-get 100 2000
-END
-  said '^many failed 0 there 0 bytes 200000'
-  said '^many-get failed 0 there 0 bytes 200000'
+  does_many "http://127.0.0.1:$NGINX_PORT" 100 2000
   # larger than the server takes
   head -c 21000000 /dev/urandom >"$WORK/big"
   place "http://127.0.0.1:$NGINX_PORT" <<END

@@ -7,51 +7,8 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/webs.bash"
 
 scenario_setup() {
-  unset http_proxy https_proxy all_proxy no_proxy HTTPS_PROXY ALL_PROXY NO_PROXY SSL_CERT_FILE
   aws_clean
-  A=$WORK/a B=$WORK/b
-  echo 'some content' >"$A"
-  seq 1 200000 >"$B"
-  A_NAME=$(digest_of "$A")
-  B_NAME=$(digest_of "$B")
-  NONE=$(key none)
-}
-
-# $1: the URL; $2: what a second put of the same says: 1 where the server makes only what is not there.
-does_all() {
-  rm -f "$WORK/back" "$WORK/back-b" "$WORK/entry"
-  echo first >"$WORK/entry-1"
-  echo second >"$WORK/entry-2"
-  place "$1" <<END
-has $A_NAME
-wait
-put $A
-put $B
-wait
-put $A
-has $A_NAME
-get $A_NAME $WORK/back
-get $B_NAME $WORK/back-b
-get $NONE $WORK/none
-put-entry $NONE $WORK/entry-1
-wait
-put-entry $NONE $WORK/entry-2
-wait
-get-entry $NONE $WORK/entry
-many 40 3000
-wait
-many-get 40 3000
-END
-  said "^has $A_NAME error ENOENT"
-  said "^put 0 $A_NAME 13"
-  said "^put $2 $A_NAME 13"
-  said "^has $A_NAME 0"
-  said "^get $NONE error ENOENT"
-  said '^many failed 0'
-  said '^many-get failed 0 there 0 bytes 120000'
-  cmp "$A" "$WORK/back"
-  cmp "$B" "$WORK/back-b"
-  cmp "$WORK/entry-2" "$WORK/entry"
+  web_contents
 }
 
 @test "WsgiDAV: directories, passwords; what it cut counts as not there" {
@@ -67,7 +24,8 @@ simple_dc: {user_mapping: {"*": {"user": {"password": "s3cret"}}}}
 http_authenticator: {accept_basic: true, accept_digest: false, default_to_digest: false}
 END
   begin wsgidav "$port" "$wsgidav" --config "$FARM/wsgidav.yaml"
-  does_all "http://user:s3cret@127.0.0.1:$port/team/a%20b" '[01]'
+  does_all "http://user:s3cret@127.0.0.1:$port/team/a%20b"
+  does_many "http://user:s3cret@127.0.0.1:$port/many" 40 3000
   place "http://user:wrong@127.0.0.1:$port/team/a%20b" <<END
 get $A_NAME $WORK/none
 put $A
@@ -91,8 +49,9 @@ END
   mkdir -p "$FARM/s3s/bucket"
   begin s3s "$port" "$s3s" --access-key AKID --secret-key SECRET-1 --host 127.0.0.1 --port "$port" "$FARM/s3s"
   export AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=SECRET-1
-  does_all "s3://bucket/team?endpoint=http://127.0.0.1:$port" '[01]'
-  does_all "s3://bucket/a%20b%2B%3D%40:()*!%2C/%C3%A4?endpoint=http://127.0.0.1:$port&sse=AES256" '[01]'
+  does_all "s3://bucket/team?endpoint=http://127.0.0.1:$port"
+  does_many "s3://bucket/many?endpoint=http://127.0.0.1:$port" 40 3000
+  does_all "s3://bucket/a%20b%2B%3D%40:()*!%2C/%C3%A4?endpoint=http://127.0.0.1:$port&sse=AES256"
   AWS_SECRET_ACCESS_KEY=SECRET-2 place "s3://bucket/team?endpoint=http://127.0.0.1:$port" <<END
 get $A_NAME $WORK/none
 put $A
@@ -112,5 +71,6 @@ END
   begin moto "$port" "$moto" -H 127.0.0.1 -p "$port"
   curl -sf --max-time 30 -X PUT "http://127.0.0.1:$port/bucket" >/dev/null
   export AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=SECRET-1
-  does_all "s3://bucket/team?endpoint=http://127.0.0.1:$port&sse=AES256&storage_class=STANDARD_IA" 1
+  PUT_AGAIN=1 does_all "s3://bucket/team?endpoint=http://127.0.0.1:$port&sse=AES256&storage_class=STANDARD_IA"
+  does_many "s3://bucket/many?endpoint=http://127.0.0.1:$port&sse=AES256&storage_class=STANDARD_IA" 40 3000
 }

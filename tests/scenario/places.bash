@@ -52,22 +52,39 @@ key() {
   printf '%s' "$1" | sha256sum | cut -c 1-64
 }
 
-# does_all URL [SECRET]: all that a place does, of one in which $A, of 13 bytes, is not yet; SECRET is not to be
-# seen anywhere. A_NAME and NONE are set: names of $A, and of nothing.
+# contents [LARGER]: sets $A, of 13 bytes, $B, which is large and shrinks, if that is asked for, their names, and
+# NONE, the name of nothing.
+contents() {
+  A=$WORK/a
+  echo 'some content' >"$A"
+  A_NAME=$(digest_of "$A")
+  NONE=$(key none)
+  B='' B_NAME=''
+  [ -n "${1:-}" ] || return 0
+  B=$WORK/b
+  seq 1 200000 >"$B"
+  B_NAME=$(digest_of "$B")
+}
+
+# does_all URL [SECRET]: all that a place does, of one in which what `contents` made is not yet; SECRET is not to be
+# seen anywhere. Places differ in HAS_SIZE, what `has` says of $A, and in PUT_AGAIN, what a second put says.
 does_all() {
   local url=$1 secret=${2:-no-secret-here}
-  rm -f "$WORK/back" "$WORK/entry"
+  rm -f "$WORK/back" "$WORK/back-b" "$WORK/entry"
   echo first >"$WORK/entry-1"
   echo second >"$WORK/entry-2"
   place "$url" <<END
 has $A_NAME
 wait
 put $A
+${B:+put $B}
 wait
 put $A
 has $A_NAME
 has $NONE
 get $A_NAME $WORK/back
+${B:+get $B_NAME $WORK/back-b}
+get $NONE $WORK/none
 put-entry $NONE $WORK/entry-1
 wait
 put-entry $NONE $WORK/entry-2
@@ -79,14 +96,28 @@ get $A_NAME $WORK/none
 END
   said "^has $A_NAME error ENOENT"
   said "^put 0 $A_NAME 13"
-  said "^put 1 $A_NAME 13"
-  said "^has $A_NAME 13"
+  said "^put ${PUT_AGAIN:-1} $A_NAME 13"
+  said "^put [01] $A_NAME 13" 2
+  said "^has $A_NAME ${HAS_SIZE:-13} "
   said "^has $NONE error ENOENT"
+  said "^get $NONE error ENOENT"
   said "^has-entry $A_NAME error ENOENT"
   said "^get $A_NAME error EFBIG"
   cmp "$A" "$WORK/back"
+  [ -z "$B" ] || cmp "$B" "$WORK/back-b"
   cmp "$WORK/entry-2" "$WORK/entry"
   fails grep -rqF -- "$secret" "$LOGS"
+}
+
+# does_many URL N SIZE: N blobs at once, there and back.
+does_many() {
+  place "$1" <<END
+many $2 $3
+wait
+many-get $2 $3
+END
+  said '^many failed 0 there 0 '
+  said "^many-get failed 0 there 0 bytes $(($2 * $3)) "
 }
 
 # ---- Redis

@@ -90,6 +90,14 @@ rclone_start() {
     "$FARM/rclone"
 }
 
+# web_contents: what `contents` makes, for places over HTTP: they do not tell sizes, and few make only what is not
+# there. No proxy and no certificates of the user's.
+web_contents() {
+  unset http_proxy https_proxy all_proxy no_proxy HTTPS_PROXY ALL_PROXY NO_PROXY SSL_CERT_FILE
+  contents larger
+  HAS_SIZE=0 PUT_AGAIN='[01]'
+}
+
 # No key of the user's, and no instance's.
 aws_clean() {
   local v
