@@ -1,5 +1,5 @@
-/* Invariant: a job is dropped once: by crew_step when it was told, or by its thread when it had
- * been told before that it is late. Its state is changed under the lock alone. */
+/* Invariant: a job is dropped once, and after it was told: by crew_step, or by its thread when that
+ * still ran it then. Its state is changed under the lock alone. */
 #include "config.h"
 
 #include "store/crew.h"
@@ -12,7 +12,8 @@
 
 #include "common/clock.h"
 
-enum state { WAITING, RUNNING, FINISHED, LATE };
+/* TELLING: it runs, and crew_step tells that it is late; LATE: that was told. */
+enum state { WAITING, RUNNING, FINISHED, TELLING, LATE };
 
 struct list {
 	struct crew_job *first, *last;
@@ -72,7 +73,6 @@ static void
 run_one(struct crew *c, struct crew_job *j)
 {
 	const uint64_t one = 1;
-	bool late;
 
 	list_remove(&c->waiting, j);
 	c->n_waiting--;
@@ -80,17 +80,18 @@ run_one(struct crew *c, struct crew_job *j)
 	pthread_mutex_unlock(&c->lock);
 	j->run(j);
 	pthread_mutex_lock(&c->lock);
-	late = j->state == LATE;
-	if (!late) {
-		j->state = FINISHED;
+	if (j->state == LATE) {
+		pthread_mutex_unlock(&c->lock);
+		j->drop(j);
+		pthread_mutex_lock(&c->lock);
+		return;
+	}
+	if (j->state == RUNNING) {
 		list_add(&c->finished, j);
 		/* an eventfd takes that as often as there are jobs */
 		(void)!write(c->done_fd, &one, sizeof(one));
-		return;
 	}
-	pthread_mutex_unlock(&c->lock);
-	j->drop(j);
-	pthread_mutex_lock(&c->lock);
+	j->state = FINISHED;
 }
 
 static void *
@@ -194,9 +195,9 @@ no_longer_open(struct crew *c, struct crew_job *j)
 	*(j->newer != NULL ? &j->newer->older : &c->newest) = j->older;
 }
 
-/* Whether it was still to be done, or is being done. */
+/* Whether it was still to be done, or is being done: then its state becomes `then`. */
 static bool
-give_up(struct crew *c, struct crew_job *j, bool *ret_running)
+give_up(struct crew *c, struct crew_job *j, enum state then, bool *ret_running)
 {
 	bool late = false;
 
@@ -207,11 +208,25 @@ give_up(struct crew *c, struct crew_job *j, bool *ret_running)
 		c->n_waiting--;
 		late = true;
 	} else if (j->state == RUNNING) {
-		j->state = LATE;
+		j->state = then;
 		late = true;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return late;
+}
+
+/* It was told. Whether its thread still runs it, and drops it. */
+static bool
+leave_to_thread(struct crew *c, struct crew_job *j)
+{
+	bool running;
+
+	pthread_mutex_lock(&c->lock);
+	running = j->state == TELLING;
+	if (running)
+		j->state = LATE;
+	pthread_mutex_unlock(&c->lock);
+	return running;
 }
 
 static struct crew_job *
@@ -239,7 +254,7 @@ crew_free(struct crew *c)
 		bool running = false;
 
 		no_longer_open(c, j);
-		if (!give_up(c, j, &running)) {
+		if (!give_up(c, j, LATE, &running)) {
 			pthread_mutex_lock(&c->lock);
 			list_remove(&c->finished, j);
 			pthread_mutex_unlock(&c->lock);
@@ -270,11 +285,11 @@ crew_step(struct crew *c, uint64_t now)
 		bool running = false;
 
 		/* it was finished just now, and comes with the next step */
-		if (!give_up(c, j, &running))
+		if (!give_up(c, j, TELLING, &running))
 			break;
 		no_longer_open(c, j);
 		j->done(j, -ETIMEDOUT);
-		if (!running)
+		if (!running || !leave_to_thread(c, j))
 			j->drop(j);
 	}
 }

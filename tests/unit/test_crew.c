@@ -16,8 +16,9 @@
 #include "common/clock.h"
 #include "store/crew.h"
 
-static atomic_uint runs, dropped;
+static atomic_uint begun, runs, dropped;
 static unsigned told, told_late;
+static struct crew *busy; /* set: what to do when one is told that it is late */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 struct job {
@@ -28,11 +29,24 @@ struct job {
 static void
 run(struct crew_job *j)
 {
+	atomic_fetch_add(&begun, 1);
 	if (((struct job *)j)->held) {
 		pthread_mutex_lock(&gate);
 		pthread_mutex_unlock(&gate);
 	}
 	atomic_fetch_add(&runs, 1);
+}
+
+static void add(struct crew *c, bool held);
+
+/* The one thread ends the job that is being told, and takes another. */
+static void
+end_meanwhile(struct crew *c)
+{
+	add(c, false);
+	pthread_mutex_unlock(&gate);
+	while (atomic_load(&runs) < 2)
+		(void)poll(NULL, 0, 1);
 }
 
 static void
@@ -41,6 +55,12 @@ done(struct crew_job *j, int error)
 	(void)j;
 	told++;
 	told_late += error == -ETIMEDOUT;
+	if (busy == NULL || error == 0)
+		return;
+	end_meanwhile(busy);
+	busy = NULL;
+	/* it is this function's still */
+	assert_int_equal(atomic_load(&dropped), 0);
 }
 
 static void
@@ -68,6 +88,7 @@ static struct waiter w;
 static int
 setup(void **state)
 {
+	atomic_store(&begun, 0);
 	atomic_store(&runs, 0);
 	atomic_store(&dropped, 0);
 	told = told_late = 0;
@@ -149,6 +170,26 @@ test_late(void **state)
 }
 
 static void
+test_ends_while_it_is_told(void **state)
+{
+	struct crew *c = NULL;
+
+	pthread_mutex_lock(&gate);
+	assert_int_equal(crew_new(&w, 1, 50, &c), 0);
+	add(c, true);
+	/* one that waits for a thread would just be dropped */
+	while (atomic_load(&begun) == 0)
+		(void)poll(NULL, 0, 1);
+	busy = c;
+	while (!crew_is_idle(c))
+		wait_for(c);
+	assert_int_equal(told, 2);
+	assert_int_equal(told_late, 1);
+	assert_int_equal(atomic_load(&dropped), 2);
+	crew_free(c);
+}
+
+static void
 test_freed_while_it_hangs(void **state)
 {
 	struct crew *c = NULL;
@@ -197,6 +238,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_done, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_has_a_thread, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ends_while_it_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_freed_while_it_hangs, setup, teardown),
 	};
 
