@@ -9,6 +9,7 @@
 #include <zstd_errors.h>
 
 #include "common/fs.h"
+#include "common/strv.h"
 
 /* A frame that asks for a larger window is refused: ours ask for 2 MiB at most, and level 19 for
  * 8. */
@@ -18,7 +19,8 @@ struct incoming {
 	enum store_kind kind;
 	struct digest name;
 	uint64_t max;
-	int fd;
+	char *tmp;
+	int fd;	   /* -1: no content has come */
 	int error; /* the first one */
 	uint8_t head_bytes[OBJECT_HEAD_SIZE];
 	size_t head_n; /* of them */
@@ -37,6 +39,7 @@ incoming_free(struct incoming *in)
 	if (in == NULL)
 		return;
 	closep(&in->fd);
+	free(in->tmp);
 	hasher_free(in->hasher);
 	ZSTD_freeDCtx(in->zstd);
 	free(in->out);
@@ -61,11 +64,9 @@ incoming_new(const char *tmp, enum store_kind kind, const struct digest *name, u
 	in->kind = kind;
 	in->name = *name;
 	in->max = max;
-	in->fd = object_temp(tmp);
-	if (in->fd < 0)
-		return in->fd;
+	in->fd = -1;
 	in->hasher = hasher_new();
-	if (in->hasher == NULL)
+	if (in->hasher == NULL || str_copy(tmp, &in->tmp) < 0)
 		return -ENOMEM;
 	*ret = steal_ptr(in);
 	return 0;
@@ -76,7 +77,7 @@ incoming_restart(struct incoming *in)
 {
 	struct digest none;
 
-	if (ftruncate(in->fd, 0) < 0 || lseek(in->fd, 0, SEEK_SET) < 0)
+	if (in->fd >= 0 && (ftruncate(in->fd, 0) < 0 || lseek(in->fd, 0, SEEK_SET) < 0))
 		return -errno;
 	hasher_final(in->hasher, &none);
 	if (in->zstd != NULL)
@@ -95,13 +96,26 @@ incoming_error(const struct incoming *in)
 }
 
 static int
+need_file(struct incoming *in)
+{
+	int fd = in->fd < 0 ? object_temp(in->tmp) : in->fd;
+
+	if (fd < 0)
+		return fd;
+	in->fd = fd;
+	return 0;
+}
+
+static int
 add_content(struct incoming *in, const void *p, size_t n)
 {
 	int r;
 
 	if (n > in->head.size - in->written)
 		return -EBADMSG;
-	r = fs_write_all(in->fd, p, n);
+	r = need_file(in);
+	if (r == 0)
+		r = fs_write_all(in->fd, p, n);
 	if (r < 0)
 		return r;
 	hasher_update(in->hasher, p, n);
@@ -204,6 +218,7 @@ static int
 end(struct incoming *in)
 {
 	struct digest found;
+	int r;
 
 	if (in->head_n < OBJECT_HEAD_SIZE || in->written != in->head.size)
 		return -EBADMSG;
@@ -212,6 +227,9 @@ end(struct incoming *in)
 	hasher_final(in->hasher, &found);
 	if (!digest_eq(&found, &in->head.content))
 		return -EBADMSG;
+	r = need_file(in);
+	if (r < 0)
+		return r;
 	return lseek(in->fd, 0, SEEK_SET) < 0 ? -errno : 0;
 }
 

@@ -11,7 +11,8 @@
 
 struct incoming;
 
-/* tmp: as of object_temp. max: of the content. 0 or -errno. */
+/* tmp: as of object_temp; copied. The file is made when there is content: what waits for an answer
+ * holds none. max: of the content. 0 or -ENOMEM. */
 int incoming_new(const char *tmp, enum store_kind kind, const struct digest *name, uint64_t max,
 	struct incoming **ret);
 void incoming_free(struct incoming *in); /* NULL is fine */

@@ -405,8 +405,7 @@ begin(struct op *op)
 	if (op->what == OP_GET)
 		r = incoming_new(h->base.tmp, op->kind, &op->name, op->max, &op->to);
 	if (r < 0) {
-		snprintf(h->base.why, sizeof(h->base.why), "GET: no file for what comes: %s",
-			strerror(-r));
+		snprintf(h->base.why, sizeof(h->base.why), "GET: %s", strerror(-r));
 		op_fail(op, r);
 		return;
 	}

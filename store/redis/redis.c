@@ -104,7 +104,7 @@ unlink_request(struct request *q)
 }
 
 /* Answers it. While the link has its command it stays, and nobody waits for it any more: it holds
- * no file for what comes, since a server may owe its answer for ever. */
+ * nothing of what came, since a server may owe its answer for ever. */
 static void
 answer(struct request *q, const struct store_reply *reply)
 {

@@ -108,3 +108,12 @@ END
   said '^many failed 0 '
   said '^many-get failed 0 '
 }
+
+@test "thousands at once: few descriptors" {
+  redis_start redis
+  (
+    ulimit -n 100
+    place "redis+unix://$REDIS_SOCK" <<<'many-get 2000 100'
+  )
+  said '^many-get failed 2000 there 0 bytes 0 last ENOENT'
+}

@@ -177,6 +177,14 @@ END
   place_end
 }
 
+@test "thousands at once: few descriptors" {
+  (
+    ulimit -n 100
+    place "file://$SHARED" <<<'many-get 2000 100'
+  )
+  said '^many-get failed 2000 there 0 bytes 0 last ENOENT'
+}
+
 @test "users of a group read, write and keep warm what others have put; one outside sees nothing" {
   [ "$(id -u)" -eq 0 ] || skip "needs root"
   as() { # as UID GID
