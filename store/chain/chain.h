@@ -37,6 +37,11 @@ void chain_has_within(struct store *s, enum store_kind kind, const struct digest
 void chain_get_within(struct store *s, enum store_kind kind, const struct digest *name,
 	uint64_t max, unsigned ms, store_done_fn done, void *arg);
 
+struct object;
+/* An object that the caller has made (outgoing.h), which is what takes long of a put: o->fd is the
+ * chain's from now on, and *o is read only until this returns. */
+void chain_put(struct store *s, const struct object *o, store_done_fn done, void *arg);
+
 /* Whether nothing is under way, also nothing that nobody waits for: what is filled back. A chain
  * that is closed before drops that. */
 bool chain_is_idle(const struct store *s);

@@ -85,7 +85,6 @@ struct chain {
  * it not. fd stays the caller's. */
 void chain_want_fill(struct chain *c, const struct ask *a, int fd, uint64_t size);
 void chain_fill_one(struct chain *c);
-void chain_put(struct store *s, const struct object *o, store_done_fn done, void *arg);
 
 /* NULL: no memory. */
 struct attempt *chain_new_attempt(struct chain *c, struct tier *t);
