@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "store/depot_priv.h"
+#include "store/disk_priv.h"
 #include "common/clock.h"
 
 #define ENTRY_MAX ((size_t)64 << 20)
@@ -103,6 +104,19 @@ depot_take(struct depot *d, int fd, const struct digest *digest, uint64_t size)
 		return MIN2(store_write_commit_now(w, digest, size), 0);
 	store_write_abort(w);
 	return r;
+}
+
+int
+depot_take_checked(struct depot *d, int fd, const struct digest *digest, uint64_t size)
+{
+	_cleanup_(disk_writer_freep) struct disk_writer *w = NULL;
+	int r = disk_writer_new(disk_of(d->store), false, &w);
+
+	if (r == 0)
+		r = disk_write_from(w, fd);
+	if (r == 0 && w->size != size)
+		r = -EBADMSG;
+	return r < 0 ? r : MIN2(disk_write_place(w, digest), 0);
 }
 
 int

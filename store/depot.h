@@ -64,6 +64,9 @@ bool depot_has(struct depot *d, const struct digest *digest, uint64_t size);
 /* Keeps what can be read from fd, of another place, if it is this blob: it is copied, and hashed on
  * the way. 0; -EBADMSG: it is not; -errno. */
 int depot_take(struct depot *d, int fd, const struct digest *digest, uint64_t size);
+/* The same of a file that is known to be this blob, and that nobody else writes to, as what a store
+ * has answered (store_get): it is copied, and not hashed again. Read from where its offset is. */
+int depot_take_checked(struct depot *d, int fd, const struct digest *digest, uint64_t size);
 /* The blob, for reading: verified. A descriptor; -ENOENT; -EBADMSG; -errno. */
 int depot_open_blob(struct depot *d, const struct digest *digest, uint64_t size);
 

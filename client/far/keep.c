@@ -98,7 +98,7 @@ keep_take(struct keep *k, int fd, const struct digest *digest, uint64_t size)
 
 	if (r < 0)
 		return r;
-	r = depot_take(k->depot, fd, digest, size);
+	r = depot_take_checked(k->depot, fd, digest, size);
 	pthread_mutex_unlock(&k->lock);
 	return r;
 }

@@ -12,7 +12,7 @@ struct keep;
 int keep_open(const struct conf *conf, struct memo_stay *memo, struct keep **ret);
 void keep_closep(struct keep **k);
 
-/* As depot_has, depot_take, depot_open_blob, depot_read_entry. */
+/* As depot_has, depot_take_checked, depot_open_blob, depot_read_entry. */
 bool keep_has(struct keep *k, const struct digest *digest, uint64_t size);
 int keep_take(struct keep *k, int fd, const struct digest *digest, uint64_t size);
 int keep_open_blob(struct keep *k, const struct digest *digest, uint64_t size);

@@ -562,6 +562,34 @@ marked_as_used(void **state)
 	depot_close(d);
 }
 
+/* What another store has checked is copied as it is, and known from then on. */
+static void
+taken_as_checked(void **state)
+{
+	struct depot *d = open_depot();
+	struct digest g = digest_of("the text");
+	_cleanup_(closep) int fd = -1;
+	struct stat before;
+
+	put_file(in("a"), "the text");
+	fd = open(in("a"), O_RDONLY | O_CLOEXEC);
+	/* as long as it should be, or nothing is kept */
+	assert_int_equal(depot_take_checked(d, fd, &g, 7), -EBADMSG);
+	assert_false(depot_has(d, &g, 8));
+	assert_int_equal(count_in(in("cache/tmp")), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(depot_take_checked(d, fd, &g, 8), 0);
+	assert_int_equal(restore(d, "the text", DEPOT_COPY, in("b")), 0);
+	assert_holds(in("b"), "the text");
+	/* what is there stays */
+	before = stat_of(blob_path(&g));
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(depot_take_checked(d, fd, &g, 8), 0);
+	assert_int_equal(stat_of(blob_path(&g)).st_ino, before.st_ino);
+	assert_int_equal(count_in(in("cache/tmp")), 0);
+	depot_close(d);
+}
+
 int
 main(void)
 {
@@ -584,6 +612,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(many_processes, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(marked_as_used, setup, teardown),
+		cmocka_unit_test_setup_teardown(taken_as_checked, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
