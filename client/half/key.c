@@ -143,6 +143,26 @@ add_variables(struct hasher *h)
 	}
 }
 
+/* The variables that stores' URLs name. (A name with a %XX in it is not found: then the half is
+ * that of any value.) */
+static void
+add_tokens(struct hasher *h, const char *stores)
+{
+	static const char option[] = "token_env=";
+	char name[256];
+
+	for (const char *p = stores; (p = strstr(p, option)) != NULL;) {
+		size_t n = strcspn(p += strlen(option), "&#, ");
+		const char *v;
+
+		if (n >= sizeof(name))
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)n, p);
+		v = environ_get(name);
+		hasher_field(h, v ? v : "", v ? strlen(v) + 1 : 0);
+	}
+}
+
 /* By which the stores' libraries find credentials, proxies and certificates. */
 static void
 add_store_variables(struct hasher *h)
@@ -204,8 +224,10 @@ half_key_make(const struct conf *conf, const char *program, struct digest *ret)
 	if (r == 0)
 		r = add_conf(h, conf);
 	add_variables(h);
-	if (conf->client.store && *conf->client.store)
+	if (conf->client.store && *conf->client.store) {
 		add_store_variables(h);
+		add_tokens(h, conf->client.store);
+	}
 	if (r == 0)
 		hasher_final(h, ret);
 	return r;

@@ -475,6 +475,39 @@ key_after(struct conf *c, void (*fn)(void), struct digest *ret)
 }
 
 static void
+set_token(void)
+{
+	setenv("DRAY_TEST_TOKEN", "another", 1);
+}
+
+static void
+set_other(void)
+{
+	setenv("DRAY_TEST_OTHER", "x", 1);
+}
+
+/* One that has opened a store with a token serves nobody who has another one. */
+static void
+test_key_of_tokens(void **state)
+{
+	struct conf *c = make_conf(*state);
+	char *error = NULL;
+	struct digest mine, other;
+
+	assert_int_equal(conf_set(c,
+				 "client.store=file:///a, https://h/p?token_env=DRAY_TEST_TOKEN&"
+				 "rate=1 ro",
+				 &error),
+		0);
+	assert_int_equal(half_key_make(c, "/proc/self/exe", &mine), 0);
+	key_after(c, set_token, &other);
+	assert_false(digest_eq(&mine, &other));
+	key_after(c, set_other, &other);
+	assert_true(digest_eq(&mine, &other));
+	conf_free(c);
+}
+
+static void
 test_key_of_process(void **state)
 {
 	void (*const differ[])(void) = { lower_limit, lower_priority, change_scheduler, preload };
@@ -695,6 +728,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_place_in_shared_cache, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_conf, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_files, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_key_of_tokens, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_process, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_namespace, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_key_of_filters, make_dir, remove_dir),
