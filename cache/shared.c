@@ -34,6 +34,41 @@ drop(struct shared_entry *e, size_t i)
 	e->n--;
 }
 
+/* ---- what takes them apart */
+
+/* Of two bytes protobuf-c makes a hundred. Who wrote them is not known yet, so no more is taken for
+ * them than for what we write. */
+#define ROOM_OF_SEALED (1u << 20) /* beside its bytes */
+#define ROOM_OF_ENTRY (8u << 20)  /* the same, for a recipe of tiny parts */
+
+static void *
+take_room(void *left, size_t n)
+{
+	size_t *room = left;
+
+	if (n > *room)
+		return NULL;
+	*room -= n;
+	return malloc(n);
+}
+
+static void
+leave_room(void *left, void *p)
+{
+	(void)left;
+	free(p);
+}
+
+/* What is made of it the default allocator may free. */
+static ProtobufCMessage *
+unpack_within(const ProtobufCMessageDescriptor *type, const void *p, size_t n, size_t room)
+{
+	size_t left = n + room;
+	ProtobufCAllocator a = { take_room, leave_room, &left };
+
+	return protobuf_c_message_unpack(type, &a, n, p);
+}
+
 /* ---- one result */
 
 static void
@@ -51,7 +86,8 @@ unpack(const struct buf *sealed)
 
 	if (sealed->n > SHARED_SEALED_MAX)
 		return NULL;
-	m = dray__shared_result__unpack(NULL, sealed->n, sealed->p);
+	m = (Dray__SharedResult *)unpack_within(
+		&dray__shared_result__descriptor, sealed->p, sealed->n, ROOM_OF_SEALED);
 	if (!m || m->key.len != DIGEST_SIZE || m->producer.len != SIGN_KEY_SIZE ||
 		m->signature.len != SIGNATURE_SIZE || m->namespace_.len > KEYS_NAME_MAX ||
 		(m->kind != TRUST_WORKER && m->kind != TRUST_PUBLISHER))
@@ -351,7 +387,8 @@ shared_entry_decode(const void *p, size_t n, const struct digest *key, struct sh
 		return r;
 	if (n > SHARED_MAX)
 		return -EBADMSG;
-	m = dray__shared_entry__unpack(NULL, n - MAGIC_SIZE, (const uint8_t *)p + MAGIC_SIZE);
+	m = (Dray__SharedEntry *)unpack_within(&dray__shared_entry__descriptor,
+		(const uint8_t *)p + MAGIC_SIZE, n - MAGIC_SIZE, ROOM_OF_ENTRY);
 	if (!m || m->key.len != DIGEST_SIZE || memcmp(m->key.data, key->b, DIGEST_SIZE) != 0 ||
 		m->n_sealed > SHARED_RESULTS_MAX)
 		return -EBADMSG;

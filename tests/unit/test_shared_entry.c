@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cache/key.h"
 #include "tests/unit/shared_fixture.h"
@@ -362,6 +365,78 @@ test_too_large(void **state)
 	assert_int_equal(sealed.n, 0);
 }
 
+/* ---- memory */
+
+static int
+decode_it(const struct buf *b)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+
+	return shared_entry_decode(b->p, b->n, &key, &e);
+}
+
+static int
+add_it(const struct buf *b)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+
+	e.key = key;
+	return shared_entry_add(&e, b);
+}
+
+/* -EBADMSG, by a process that has hardly grown. */
+static void
+refused_in_room(int (*fn)(const struct buf *b), const struct buf *b)
+{
+	struct rusage before, after;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		getrusage(RUSAGE_SELF, &before);
+		if (fn(b) != -EBADMSG)
+			_exit(1);
+		getrusage(RUSAGE_SELF, &after);
+		_exit(after.ru_maxrss - before.ru_maxrss > (96 << 10) ? 2 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* begin, and then these two bytes again and again, up to n. */
+static void
+fill_with(struct buf *b, const struct buf *begin, const char two[2], size_t n)
+{
+	assert_int_equal(buf_reserve(b, n), 0);
+	assert_int_equal(buf_add(b, begin->p, begin->n), 0);
+	for (; b->n + 2 <= n; b->n += 2)
+		memcpy(b->p + b->n, two, 2);
+}
+
+/* protobuf-c makes a hundred bytes of each of these fields, and nothing is signed yet. */
+static void
+test_many_fields(void **state)
+{
+	static const char recipe[2] = { 0x12, 0 }, sealed[2] = { 0x1a, 0 },
+			  unknown[2] = { 0x78, 0 };
+	const char *const fields[] = { recipe, sealed, unknown };
+	_cleanup_(buf_done) struct buf begin = BUF_INIT, none = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(buf_adds(&begin, "drayshr1\x0a\x20"), 0);
+	assert_int_equal(buf_add(&begin, key.b, DIGEST_SIZE), 0);
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+		fill_with(&b, &begin, fields[i], SHARED_MAX);
+		refused_in_room(decode_it, &b);
+	}
+	begin.n = 0;
+	fill_with(&none, &begin, unknown, SHARED_SEALED_MAX);
+	refused_in_room(add_it, &none);
+}
+
 int
 main(void)
 {
@@ -374,6 +449,7 @@ main(void)
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_many_fields),
 	};
 
 	return cmocka_run_group_tests(tests, make_identities, NULL);
