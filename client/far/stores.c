@@ -76,8 +76,8 @@ begin(struct stores *s, struct stores_request *q)
 	case STORES_HAS:
 		store_has(s->chain, q->kind, &q->name, finish, q);
 		return;
-	case STORES_PUT_FD:
-		store_put_fd(s->chain, q->fd, finish, q);
+	case STORES_PUT_OBJECT:
+		chain_put(s->chain, q->object, finish, q);
 		return;
 	case STORES_PUT_ENTRY:
 		store_put_entry(s->chain, &q->name, q->p, q->n, finish, q);

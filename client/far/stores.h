@@ -17,19 +17,20 @@ void stores_closep(struct stores **s);
 /* Whether one of them may be written to. */
 bool stores_are_written(const struct stores *s);
 
-enum stores_what { STORES_GET, STORES_HAS, STORES_PUT_FD, STORES_PUT_ENTRY };
+struct object; /* store/object.h */
+enum stores_what { STORES_GET, STORES_HAS, STORES_PUT_OBJECT, STORES_PUT_ENTRY };
 
 /* Filled by who asks, who keeps it until it is answered: done is called once, by the stores'
  * thread, which it must not keep long. */
 struct stores_request {
 	TAILQ_ENTRY(stores_request) link;
 	enum stores_what what;
-	enum store_kind kind; /* GET, HAS */
-	struct digest name;   /* GET, HAS, PUT_ENTRY: its key */
-	uint64_t max;	      /* GET */
-	unsigned ms;	      /* GET: its limit of time; 0: as the stores say */
-	int fd;		      /* PUT_FD: the rest of it is read before done is called */
-	const void *p;	      /* PUT_ENTRY */
+	enum store_kind kind;	     /* GET, HAS */
+	struct digest name;	     /* GET, HAS, PUT_ENTRY: its key */
+	uint64_t max;		     /* GET */
+	unsigned ms;		     /* GET: its limit of time; 0: as the stores say */
+	const struct object *object; /* PUT_OBJECT: its descriptor is the stores' from now on */
+	const void *p;		     /* PUT_ENTRY */
 	size_t n;
 	store_done_fn done;
 	void *arg;

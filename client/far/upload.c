@@ -18,6 +18,7 @@
 #include "client/far/queue.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "store/outgoing.h"
 
 #define STACK_BYTES (1u << 20)
 #define LOOK_MS 250
@@ -149,7 +150,8 @@ put_blob(struct parcel *p, const struct output *o)
 {
 	struct far_half *h = p->u->h;
 	struct stores_request has = { .what = STORES_HAS, .kind = STORE_BLOB, .name = o->digest };
-	struct stores_request put = { .what = STORES_PUT_FD };
+	struct object object = { .fd = -1 };
+	struct stores_request put = { .what = STORES_PUT_OBJECT, .object = &object };
 	_cleanup_(closep) int fd = -1;
 	struct store_reply reply;
 	uint64_t since = clock_mono_ms();
@@ -160,13 +162,18 @@ put_blob(struct parcel *p, const struct output *o)
 	fd = keep_open_blob(h->keep, &o->digest, o->size);
 	if (fd < 0)
 		return fd;
-	put.fd = fd;
-	r = stores_ask_now(h->stores, &put, &reply);
+	/* here, and not by the stores' thread, for which others wait */
+	r = outgoing_blob(h->tmp, OBJECT_ZSTD, fd, &object);
+	if (r == 0 && !digest_eq(&object.head.name, &o->digest)) {
+		object_done(&object);
+		return -EBADMSG;
+	}
+	if (r == 0)
+		r = stores_ask_now(h->stores, &put, &reply);
 	p->far = r < 0;
-	if (r < 0)
-		return r;
-	pace(p->u, o->size, since);
-	return digest_eq(&reply.name, &o->digest) ? 0 : -EBADMSG;
+	if (r == 0)
+		pace(p->u, o->size, since);
+	return r;
 }
 
 static int
@@ -281,7 +288,8 @@ do_item(struct upload *u, const struct queue_item *i)
 	result_done(&p.res);
 	strv_done(&p.recipe);
 	buf_done(&p.sealed);
-	return done;
+	/* too large for a store: that is so of this one alone */
+	return done || r == -EFBIG;
 }
 
 static void
