@@ -24,6 +24,7 @@ look(const struct conf *conf, struct far_ask **a, uint64_t *ret_left, struct far
 {
 	int r = *a ? 0 : far_ask_open(conf, a);
 
+	*answer->why = '\0';
 	if (r == 0)
 		r = far_ask_flush(*a, ANSWER_MS, ret_left, answer);
 	if (r < 0)
@@ -53,6 +54,9 @@ wait_for_all(const struct conf *conf, uint64_t until)
 		if (!asked || now - asked >= KICK_MS) {
 			r = look(conf, &a, &left, &answer);
 			asked = now;
+			/* no time helps */
+			if (r == -ENOKEY)
+				break;
 		} else {
 			poll(NULL, 0, LOOK_MS);
 			left = count_left(conf);
@@ -64,7 +68,7 @@ wait_for_all(const struct conf *conf, uint64_t until)
 		return CMD_OK;
 	cmd_error(&cmd_flush, "%" PRIu64 " results are not uploaded yet%s%s", left,
 		r < 0 || *answer.why ? ": " : "",
-		r < 0 ? "no farm half can be started" : answer.why);
+		r < 0 && !*answer.why ? "no farm half can be started" : answer.why);
 	return CMD_FAILED;
 }
 

@@ -12,6 +12,7 @@
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/spawn.h"
+#include "store/chain/list.h"
 
 #define GRACE_MS 50 /* for an answer that was sent in the last instant */
 #define LOOK_MS 200 /* for a signal that came just before poll() */
@@ -29,19 +30,17 @@ far_may_read(const struct conf *conf)
 	       conf->client.remote_mode != REMOTE_OFF && conf->client.cache == CACHE_ON;
 }
 
-/* Whether one of them is not marked as only to be read. */
 static bool
 any_is_written(const char *stores)
 {
-	static const char only[] = " ro";
+	_cleanup_(chain_list_done) struct chain_list list = { .n = 0 };
+	_cleanup_(freep) char *why = NULL;
 
-	for (const char *p = stores; *p; p += *p != '\0') {
-		size_t n = strcspn(p, ",");
-
-		if (n < strlen(only) || strncmp(p + n - strlen(only), only, strlen(only)) != 0)
+	if (chain_list_parse(stores, &list, &why) < 0)
+		return false;
+	for (size_t i = 0; i < list.n; i++)
+		if (!list.read_only[i])
 			return true;
-		p += n;
-	}
 	return false;
 }
 
@@ -202,6 +201,8 @@ far_ask_flush(struct far_ask *a, unsigned ms, uint64_t *ret_left, struct far_ans
 		r = wait_message(a, clock_mono_ms() + ms, 1u << FAR_LEFT, &m, &none);
 	if (r < 0)
 		return fail(a, r, answer);
-	*ret_left = m.bytes;
-	return take_answer(&m, answer);
+	r = take_answer(&m, answer);
+	if (r == 0)
+		*ret_left = m.bytes;
+	return r;
 }

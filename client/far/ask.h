@@ -12,8 +12,8 @@ struct far_ask;
 
 /* Whether stores are to be read from, and what comes from them can be kept here. */
 bool far_may_read(const struct conf *conf);
-/* Whether what is made here is to be uploaded: remote_mode says so, and there is a key to sign it.
- */
+/* Whether what is made here is to be uploaded: remote_mode says so, there is a key to sign it, and
+ * one of the stores is not only read. */
 bool far_may_write(const struct conf *conf);
 
 /* 0; -errno: there is no farm half for this process now. */
@@ -41,7 +41,7 @@ int far_ask_bring(struct far_ask *a, const struct far_blob *blobs, size_t n, uns
 	far_here_fn fn, void *arg, struct far_answer *answer);
 
 /* Has what could not be uploaded tried again. *ret_left: how many results wait; answer->why: what
- * went wrong last, or "". 0 or -errno. */
+ * went wrong last, or "". 0; -ENOKEY: this half uploads nothing, as answer->why says; -errno. */
 int far_ask_flush(struct far_ask *a, unsigned ms, uint64_t *ret_left, struct far_answer *answer);
 
 #endif

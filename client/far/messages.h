@@ -16,7 +16,8 @@
  *
  *     FLUSH ────────────────────────────────▶  (`dray flush`) what failed is tried again at once
  *     ◀───────────────────────────── LEFT      bytes: so many results wait for their upload; and
- *                                              what went wrong last, if anything did
+ *                                              what went wrong last, if anything did. Or an error:
+ *                                              nothing is uploaded from here, and why
  *
  * dray's end of file says that it waits for nothing any more: it compiles. */
 /* clang-format on */

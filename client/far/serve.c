@@ -387,11 +387,13 @@ flush_uploads(struct guest *g)
 {
 	struct far_message m = { .what = FAR_LEFT };
 
-	if (g->h->upload)
+	if (g->h->upload) {
 		m.bytes = upload_kick(g->h->upload, m.why, sizeof(m.why));
-	else
+	} else {
+		m.error = -ENOKEY;
 		snprintf(m.why, sizeof(m.why), "%s",
-			g->h->off ? g->h->off : "the identity cannot be read, or has no secret");
+			g->h->stores ? "the identity cannot be read, or has no secret" : g->h->off);
+	}
 	g->active = 0;
 	return send_message(g, &m, -1);
 }

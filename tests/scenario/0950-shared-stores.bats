@@ -97,7 +97,23 @@ bats_require_minimum_version 1.5.0
   machine ro
   DRAY_STORE="$DRAY_STORE ro" cached ro "$WORK/p" build
   DRAY_STORE="$DRAY_STORE ro" fails "$DRAY" flush --timeout 2
+  clean "$WORK/p"
+  machine url
+  DRAY_STORE="$DRAY_STORE?mode=ro" cached url "$WORK/p" build
+  [ ! -e "$DRAY_CACHE_DIR/uploads" ]
+  DRAY_STORE="$DRAY_STORE?mode=ro" run -1 "$DRAY" flush --timeout 2
+  [[ "$output" == *'nothing is uploaded from here'* ]]
+  # a key that signs nothing: that is said, and what waits stays
+  clean "$WORK/p"
+  machine public
+  export DRAY_IDENTITY=$DRAY_IDENTITY.pub
+  cached public "$WORK/p" build
+  run -1 "$DRAY" flush --timeout 600
+  [[ "$output" == *'results are not uploaded yet: the identity cannot be read, or has no secret' ]]
   [ -z "$(find "$STORE" -type f)" ]
+  export DRAY_IDENTITY=${DRAY_IDENTITY%.pub}
+  flushed
+  [ -n "$(find "$STORE" -type f)" ]
 }
 
 @test "what depends on a variable of the user's is not uploaded, unless share_env says so" {

@@ -1,5 +1,5 @@
-/* client/far: what wrappers and the farm half say to each other of stores, and the queue of what is
- * to be uploaded. */
+/* client/far: what wrappers and the farm half say to each other of stores, the queue of what is to
+ * be uploaded, and who uploads. */
 #include "config.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "client/far/ask.h"
 #include "client/far/messages.h"
 #include "client/far/queue.h"
 #include "common/buf.h"
@@ -245,6 +246,53 @@ test_queue_lock(void **state)
 	close(b);
 }
 
+/* ---- who uploads */
+
+static void
+set(struct conf *c, const char *key, const char *value)
+{
+	_cleanup_(freep) char *text = NULL;
+	char *error = NULL;
+
+	assert_true(asprintf(&text, "client.%s=%s", key, value) > 0);
+	assert_int_equal(conf_set(c, text, &error), 0);
+}
+
+static void
+test_who_writes(void **state)
+{
+	static const struct {
+		const char *mode, *identity, *store;
+		bool writes;
+	} cases[] = {
+		{ "readwrite", "/id", "file:///a", true },
+		{ "readwrite", "/id", "file:///a rw", true },
+		{ "readwrite", "/id", "file:///a ro, file:///b", true },
+		{ "readwrite", "/id", "file:///a ro", false },
+		{ "readwrite", "/id", "file:///a?mode=ro", false },
+		{ "readwrite", "/id", "file:///a ro,file:///b?mode=ro", false },
+		{ "readwrite", "/id", "", false },
+		{ "readwrite", "/id", "other://a", false },
+		{ "readwrite", "", "file:///a", false },
+		{ "read", "/id", "file:///a rw", false },
+		{ "off", "/id", "file:///a rw", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct conf *c = NULL;
+		char *error = NULL;
+
+		assert_int_equal(conf_parse("", 0, "none", &c, &error), 0);
+		set(c, "cache_dir", *state);
+		set(c, "cache", "on");
+		set(c, "remote_mode", cases[i].mode);
+		set(c, "identity", cases[i].identity);
+		set(c, "store", cases[i].store);
+		assert_int_equal(far_may_write(c), cases[i].writes);
+		conf_free(c);
+	}
+}
+
 int
 main(void)
 {
@@ -255,6 +303,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_queue, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_queue_order, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_queue_lock, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_who_writes, make_dir, remove_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
