@@ -11,6 +11,7 @@
 
 #include "cache/marks.h"
 #include "cache/text.h"
+#include "client/far/ask.h"
 #include "client/script/place.h"
 #include "client/script/run_priv.h"
 #include "client/script/tree.h"
@@ -380,7 +381,7 @@ offer(struct run *r, const struct result *res)
 	_cleanup_(strv_done) struct strv env = STRV_INIT;
 
 	cached_note_together(r->c);
-	if (place_cargo_env(r->marked.v, &env) == 0)
+	if (far_may_write(r->conf) && place_cargo_env(r->marked.v, &env) == 0)
 		cached_offer(r->c, &r->c->key.id, res, env.v, &r->far);
 }
 

@@ -10,6 +10,7 @@
 #include "cache/crosscheck.h"
 #include "cache/text.h"
 #include "cache/times.h"
+#include "client/far/ask.h"
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/ledger.h"
 #include "common/clock.h"
@@ -694,7 +695,7 @@ cached_write_result(struct cached *c, const struct unit_key *key, struct result 
 		r = learn_times(c, key, &e, res);
 	if (r == 0)
 		r = entry_add_result(&e, res);
-	if (r == 0)
+	if (r == 0 && far_may_write(c->in.conf))
 		r = digest_bytes(e.results[0].p, e.results[0].n, &c->kept);
 	if (r == 0)
 		r = entry_encode(&e, &b);

@@ -38,7 +38,8 @@ struct cached {
 	struct strv amid;	   /* names with the home's in them (cache/amid.h) */
 	bool amid_known;
 	char bound[128];     /* what of it names its place; "": nothing */
-	struct digest kept;  /* the result that was written last, as it is in its entry */
+	struct digest kept;  /* the result that was written last, as it is in its entry; where
+				far_may_write */
 	struct far_ask *far; /* NULL: there is no connection */
 	bool far_tried;
 	struct unit_key bundle_key; /* empty until it is asked for */
