@@ -5,6 +5,8 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 . "$BATS_TEST_DIRNAME/cache.bash"
 . "$BATS_TEST_DIRNAME/shared.bash"
+. "$BATS_TEST_DIRNAME/places.bash"
+. "$BATS_TEST_DIRNAME/webs.bash"
 
 # many DIR N: a program on N small libraries.
 many() {
@@ -64,6 +66,21 @@ END
   STARTED+=("$!")
   wait_until 10 test -s "$FARM/silent"
   SILENT_PORT=$(<"$FARM/silent")
+}
+
+@test "what is too large for a store is in nobody's way, and stays" {
+  project "$WORK/p"
+  # the build script's program, which comes before its run, and the program
+  nginx_start web 'location /small/ { dav_methods PUT MKCOL; client_max_body_size 20k; }'
+  export DRAY_STORE=http://127.0.0.1:$NGINX_PORT/small
+  cached one "$WORK/p" build
+  all_missed
+  run -1 "$DRAY" flush --timeout 5
+  [[ "$output" == *'2 results are not uploaded yet: a store refuses it: File too large' ]] || { echo "$output" >&2; return 1; }
+  clean "$WORK/p"
+  machine two reader
+  cached two "$WORK/p" build
+  jobs_all '(.where == "cache") == (.kind == "script-run" or .crate == "one")' || { show_shared; return 1; }
 }
 
 @test "the farm half is killed while it uploads, and while others fetch: nothing is lost, all is right" {
