@@ -477,9 +477,9 @@ import_pack(const char *file, bool json)
 		cmd_error(&cmd_cache, "the cache is only read here (cache = read)");
 		return CMD_FAILED;
 	}
-	if (fs_mkdir_p(p.conf->client.store_dir, 0700) < 0)
-		r = -errno;
-	r = read_pack(&p, fd);
+	r = fs_mkdir_p(p.conf->client.store_dir, 0700);
+	if (r == 0)
+		r = read_pack(&p, fd);
 	depot_trim(p.depot, TRIM_FILES);
 	if (r < 0)
 		cmd_error(&cmd_cache, "%s: %s", file,

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#define TRIM_FILES 4096 /* depot_trim has a limit of time, too */
+
 struct keep {
 	const struct conf *conf;
 	struct memo_stay *memos;
@@ -132,5 +134,14 @@ keep_flush(struct keep *k)
 {
 	pthread_mutex_lock(&k->lock);
 	memo_flush(memo_stay_memo(k->memo));
+	pthread_mutex_unlock(&k->lock);
+}
+
+void
+keep_trim(struct keep *k)
+{
+	if (take(k) < 0)
+		return;
+	depot_trim(k->depot, TRIM_FILES);
 	pthread_mutex_unlock(&k->lock);
 }

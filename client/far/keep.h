@@ -19,5 +19,8 @@ int keep_open_blob(struct keep *k, const struct digest *digest, uint64_t size);
 int keep_read_entry(struct keep *k, const struct digest *key, struct buf *ret);
 /* Other processes find what was learned so far. */
 void keep_flush(struct keep *k);
+/* After something was taken: as depot_trim. A build that has all from stores keeps nothing itself,
+ * and so trims nothing. */
+void keep_trim(struct keep *k);
 
 #endif

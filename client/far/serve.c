@@ -172,6 +172,7 @@ static int
 take_blob(struct guest *g, struct mail *m)
 {
 	struct want *w = &g->wants[m->number];
+	int r;
 
 	g->open--;
 	w->error = m->reply.error;
@@ -181,7 +182,11 @@ take_blob(struct guest *g, struct mail *m)
 	if (w->error == 0)
 		g->bytes += w->size;
 	begin_more(g);
-	return tell_news(g);
+	r = tell_news(g);
+	/* the wrapper goes on meanwhile */
+	if (g->open == 0)
+		keep_trim(g->h->keep);
+	return r;
 }
 
 static int

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "client/far/ask.h"
+#include "client/far/keep.h"
 #include "client/far/messages.h"
 #include "client/far/queue.h"
 #include "common/buf.h"
@@ -246,6 +247,41 @@ test_queue_lock(void **state)
 	close(b);
 }
 
+/* ---- what comes from stores is kept */
+
+/* However much comes, the cache stays within its bounds. */
+static void
+test_keep_trim(void **state)
+{
+	struct conf c = {
+		.client = { .cache_dir = *state, .store_dir = *state, .cache_max = 1 << 20 }
+	};
+	_cleanup_(freep) uint8_t *content = calloc(1, 64 << 10);
+	struct digest d[64];
+	struct memo_stay memo;
+	struct keep *k = NULL;
+	size_t left = 0;
+
+	memo_stay_init(&memo, *state);
+	assert_int_equal(keep_open(&c, &memo, &k), 0);
+	for (size_t i = 0; i < ARRAY_LEN(d); i++) {
+		_cleanup_(closep) int fd = -1;
+
+		content[0] = (uint8_t)i;
+		fd = far_file_make(content, 64 << 10);
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_int_equal(digest_bytes(content, 64 << 10, &d[i]), 0);
+		assert_int_equal(keep_take(k, fd, &d[i], 64 << 10), 0);
+		assert_true(keep_has(k, &d[i], 64 << 10));
+		keep_trim(k);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(d); i++)
+		left += keep_has(k, &d[i], 64 << 10);
+	assert_in_range(left, 1, 24);
+	keep_closep(&k);
+	memo_stay_done(&memo);
+}
+
 /* ---- who uploads */
 
 static void
@@ -303,6 +339,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_queue, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_queue_order, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_queue_lock, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_keep_trim, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_who_writes, make_dir, remove_dir),
 	};
 
