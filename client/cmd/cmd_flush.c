@@ -36,9 +36,10 @@ static uint64_t
 count_left(const struct conf *conf)
 {
 	_cleanup_(freep) struct queue_item *v = NULL;
+	_cleanup_(freep) char *dir = NULL;
 	size_t n = 0;
 
-	return queue_list(conf->client.cache_dir, &v, &n) < 0 ? 0 : n;
+	return queue_dir(conf, &dir) < 0 || queue_list(dir, &v, &n) < 0 ? 0 : n;
 }
 
 static int

@@ -15,6 +15,7 @@
 #include "common/fs.h"
 
 #define DIR_NAME "uploads"
+#define TARGET_DIGITS 32
 #define ENV_MAX (1u << 20)
 #define HEX (DIGEST_HEX_SIZE - 1)
 #define NAME_SIZE (2 * DIGEST_HEX_SIZE) /* with '-' and NUL */
@@ -47,13 +48,34 @@ parse_name(const char *name, struct queue_item *ret)
 }
 
 static int
-path_of(const char *cache_dir, const char *name, char **ret)
+path_of(const char *dir, const char *name, char **ret)
 {
-	return asprintf(ret, "%s/" DIR_NAME "/%s", cache_dir, name) < 0 ? -ENOMEM : 0;
+	return asprintf(ret, "%s/%s", dir, name) < 0 ? -ENOMEM : 0;
 }
 
 int
-queue_add(const char *cache_dir, const struct queue_item *i, char *const *env)
+queue_dir(const struct conf *conf, char **ret)
+{
+	const char *const target[] = { conf->client.store, conf->client.namespace,
+		conf->client.identity };
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+	char hex[DIGEST_HEX_SIZE], *dir;
+	struct digest d;
+
+	if (!h)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(target); i++)
+		hasher_field(h, target[i] ? target[i] : "", target[i] ? strlen(target[i]) : 0);
+	hasher_final(h, &d);
+	digest_hex(&d, hex);
+	if (asprintf(&dir, "%s/" DIR_NAME "/%.*s", conf->client.cache_dir, TARGET_DIGITS, hex) < 0)
+		return -ENOMEM;
+	*ret = dir;
+	return 0;
+}
+
+int
+queue_add(const char *dir, const struct queue_item *i, char *const *env)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(freep) char *path = NULL;
@@ -61,7 +83,7 @@ queue_add(const char *cache_dir, const struct queue_item *i, char *const *env)
 	int r;
 
 	name_of(i, name);
-	r = path_of(cache_dir, name, &path);
+	r = path_of(dir, name, &path);
 	if (r < 0) {
 		path = NULL;
 		return r;
@@ -114,18 +136,14 @@ read_dir(DIR *d, struct found **v, size_t *n)
 }
 
 int
-queue_list(const char *cache_dir, struct queue_item **ret, size_t *ret_n)
+queue_list(const char *dir, struct queue_item **ret, size_t *ret_n)
 {
-	_cleanup_(freep) char *path = path_join(cache_dir, DIR_NAME);
 	_cleanup_(freep) struct found *v = NULL;
-	_cleanup_(closedirp) DIR *d = NULL;
+	_cleanup_(closedirp) DIR *d = opendir(dir);
 	struct queue_item *items;
 	size_t n = 0;
 	int r;
 
-	if (!path)
-		return -ENOMEM;
-	d = opendir(path);
 	if (!d && errno != ENOENT)
 		return -errno;
 	r = d ? read_dir(d, &v, &n) : 0;
@@ -140,7 +158,7 @@ queue_list(const char *cache_dir, struct queue_item **ret, size_t *ret_n)
 		items[i] = v[i].item;
 	/* of what has waited longest a later build is the least likely to be asked */
 	for (size_t i = 0; i + QUEUE_MAX < n; i++)
-		queue_remove(cache_dir, &items[i]);
+		queue_remove(dir, &items[i]);
 	if (n > QUEUE_MAX)
 		memmove(items, items + (n - QUEUE_MAX), QUEUE_MAX * sizeof(*items));
 	*ret = items;
@@ -149,7 +167,7 @@ queue_list(const char *cache_dir, struct queue_item **ret, size_t *ret_n)
 }
 
 int
-queue_read(const char *cache_dir, const struct queue_item *i, struct strv *ret)
+queue_read(const char *dir, const struct queue_item *i, struct strv *ret)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(freep) char *path = NULL;
@@ -157,7 +175,7 @@ queue_read(const char *cache_dir, const struct queue_item *i, struct strv *ret)
 	int r;
 
 	name_of(i, name);
-	r = path_of(cache_dir, name, &path);
+	r = path_of(dir, name, &path);
 	if (r < 0) {
 		path = NULL;
 		return r;
@@ -172,21 +190,21 @@ queue_read(const char *cache_dir, const struct queue_item *i, struct strv *ret)
 }
 
 void
-queue_remove(const char *cache_dir, const struct queue_item *i)
+queue_remove(const char *dir, const struct queue_item *i)
 {
 	char name[NAME_SIZE], *path;
 
 	name_of(i, name);
-	if (path_of(cache_dir, name, &path) < 0)
+	if (path_of(dir, name, &path) < 0)
 		return;
 	unlink(path);
 	free(path);
 }
 
 int
-queue_lock(const char *cache_dir)
+queue_lock(const char *dir)
 {
-	_cleanup_(freep) char *path = path_join(cache_dir, DIR_NAME "/lock");
+	_cleanup_(freep) char *path = path_join(dir, "lock");
 	_cleanup_(closep) int fd = -1;
 
 	if (!path)

@@ -1,5 +1,7 @@
 /* clang-format off */
-/* What waits to be uploaded: results of the local cache, each a small file in <cache_dir>/uploads.
+/* What waits to be uploaded: results of the local cache, each a small file in
+ * <cache_dir>/uploads/TARGET, with the stores, the namespace and the identity for a TARGET: what one
+ * project's configuration lets go to its stores goes to no other's.
  *
  *   KEY-RESULT   the key of its entry, and the SHA-256 of the result as it is kept there, in hex;
  *                in it the variables that cargo and pass_env set, NAME=VALUE, each with a NUL
@@ -11,6 +13,7 @@
 #ifndef DRAY_CLIENT_FAR_QUEUE_H
 #define DRAY_CLIENT_FAR_QUEUE_H
 
+#include "common/conf.h"
 #include "common/digest.h"
 #include "common/strv.h"
 
@@ -20,15 +23,18 @@ struct queue_item {
 	struct digest key, result;
 };
 
+/* The directory of what goes where this configuration says: the `dir` of all below, the caller's to
+ * free. It need not be there. 0 or -ENOMEM. */
+int queue_dir(const struct conf *conf, char **ret);
 /* env: NULL-terminated. 0; -E2BIG: these are too long; -errno. */
-int queue_add(const char *cache_dir, const struct queue_item *i, char *const *env);
+int queue_add(const char *dir, const struct queue_item *i, char *const *env);
 /* All that wait, the oldest first: *ret_n of them in an array that the caller frees. 0 or -errno;
  * then there is none. */
-int queue_list(const char *cache_dir, struct queue_item **ret, size_t *ret_n);
+int queue_list(const char *dir, struct queue_item **ret, size_t *ret_n);
 /* Adds its variables to *ret. 0; -ENOENT: it is gone; -EBADMSG; -errno. */
-int queue_read(const char *cache_dir, const struct queue_item *i, struct strv *ret);
-void queue_remove(const char *cache_dir, const struct queue_item *i);
+int queue_read(const char *dir, const struct queue_item *i, struct strv *ret);
+void queue_remove(const char *dir, const struct queue_item *i);
 /* The lock of who uploads: a descriptor; -EWOULDBLOCK: another process does; -errno. */
-int queue_lock(const char *cache_dir);
+int queue_lock(const char *dir);
 
 #endif

@@ -28,6 +28,7 @@
 
 struct upload {
 	struct far_half *h;
+	char *dir; /* of the queue */
 	struct identity id;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all below */
@@ -116,7 +117,7 @@ seal(struct parcel *p)
 		.namespace = conf->client.namespace ? conf->client.namespace : "",
 		.any_env = conf->client.share_env == SHARE_ENV_ALL,
 		.time_s = p->res.time_s };
-	int r = queue_read(conf->client.cache_dir, &p->item, &env);
+	int r = queue_read(p->u->dir, &p->item, &env);
 
 	by.env = env.n ? env.v : none;
 	return r < 0 ? r : shared_seal(&by, &p->item.key, &p->res, &p->sealed, &why);
@@ -282,7 +283,7 @@ do_item(struct upload *u, const struct queue_item *i)
 	bool done = r == 0 || !(p.far || r == -ECANCELED || r == -ENOMEM || r == -EMFILE);
 
 	if (done)
-		queue_remove(u->h->conf->client.cache_dir, i);
+		queue_remove(u->dir, i);
 	if (r == 0 || p.far)
 		note(u, r);
 	result_done(&p.res);
@@ -304,15 +305,14 @@ set_left(struct upload *u, uint64_t left)
 static void
 do_queue(struct upload *u)
 {
-	const char *dir = u->h->conf->client.cache_dir;
 	_cleanup_(freep) struct queue_item *v = NULL;
 	_cleanup_(closep) int lock = -1;
 	size_t n = 0;
 
-	if (queue_list(dir, &v, &n) < 0)
+	if (queue_list(u->dir, &v, &n) < 0)
 		return;
 	set_left(u, n);
-	lock = n ? queue_lock(dir) : -1;
+	lock = n ? queue_lock(u->dir) : -1;
 	for (size_t i = 0; lock >= 0 && i < n && !has_ended(u); i++) {
 		if (!do_item(u, &v[i]))
 			return;
@@ -373,24 +373,27 @@ int
 upload_open(struct far_half *h, struct upload **ret)
 {
 	_cleanup_(freep) struct upload *u = NULL;
+	_cleanup_(freep) char *dir = NULL;
 	const char *identity = h->conf->client.identity;
 	int r;
 
 	if (!identity || !*identity || !stores_are_written(h->stores))
 		return 0;
 	u = calloc(1, sizeof(*u));
-	if (!u)
+	if (!u || queue_dir(h->conf, &dir) < 0)
 		return -ENOMEM;
 	/* one that cannot sign uploads nothing: doctor says so */
 	r = identity_load(identity, &u->id, NULL);
 	if (r < 0 || !u->id.has_secret)
 		return r == -ENOMEM ? r : 0;
 	u->h = h;
+	u->dir = dir;
 	r = start(u);
 	if (r < 0) {
 		identity_done(&u->id);
 		return r;
 	}
+	dir = NULL;
 	*ret = steal_ptr(u);
 	return 0;
 }
@@ -411,6 +414,7 @@ upload_closep(struct upload **ret)
 	pthread_cond_destroy(&u->cond);
 	pthread_mutex_destroy(&u->lock);
 	identity_done(&u->id);
+	free(u->dir);
 	free(u);
 }
 
@@ -439,5 +443,5 @@ upload_kick(struct upload *u, char *why, size_t size)
 	left = u->left;
 	pthread_mutex_unlock(&u->lock);
 	/* what came since the last look, too */
-	return queue_list(u->h->conf->client.cache_dir, &v, &n) < 0 ? left : n;
+	return queue_list(u->dir, &v, &n) < 0 ? left : n;
 }

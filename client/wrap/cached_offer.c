@@ -28,14 +28,16 @@ cached_offer(struct cached *c, const struct digest *key, const struct result *re
 		.env = env ? env : none,
 		.any_env = conf->client.share_env == SHARE_ENV_ALL,
 		.time_s = res->time_s };
-	_cleanup_(freep) char *why = NULL;
+	_cleanup_(freep) char *why = NULL, *dir = NULL;
 	int r;
 
 	if (!far_may_write(conf) || !is_ours(res))
 		return;
 	r = shared_may(&by, res, &why);
 	if (r == 0)
-		r = queue_add(conf->client.cache_dir, &item, by.env);
+		r = queue_dir(conf, &dir);
+	if (r == 0)
+		r = queue_add(dir, &item, by.env);
 	if (r < 0)
 		snprintf(far->not_shared, sizeof(far->not_shared), "%s", why ? why : strerror(-r));
 }

@@ -28,8 +28,10 @@ waited() {
   all_missed
   jobs_all '.shared_why != null' || { show_shared; return 1; }
   says "$WORK/p" "42 made by the script"
-  # nothing is lost: it is uploaded once there is a store
+  # nothing is lost: it is uploaded once there is a store; and to no other one
   fails "$DRAY" flush --timeout 1
+  DRAY_STORE=file://$STORE "$DRAY" flush --timeout 60
+  [ -z "$(find "$STORE" -type f)" ]
   mkdir "$WORK/nowhere"
   flushed
   clean "$WORK/p"

@@ -204,8 +204,7 @@ test_queue_order(void **state)
 {
 	const struct timespec early[2] = { { 1000, 0 }, { 1000, 0 } };
 	const char *dir = *state;
-	_cleanup_(freep) char *sub = path_join(dir, "uploads");
-	_cleanup_(freep) char *odd = path_join(sub, "lock");
+	_cleanup_(freep) char *odd = path_join(dir, "lock");
 	struct queue_item *v = NULL;
 	char name[256], path[PATH_MAX];
 	size_t n;
@@ -214,7 +213,7 @@ test_queue_order(void **state)
 	add(dir, 1, 1, env);
 	assert_int_equal(fs_write_atomic(odd, "", 0, 0600), 0);
 	snprintf(name, sizeof(name), "01%062d-01%062d", 0, 0);
-	snprintf(path, sizeof(path), "%s/%s", sub, name);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	assert_int_equal(utimensat(AT_FDCWD, path, early, 0), 0);
 	assert_int_equal(queue_list(dir, &v, &n), 0);
 	assert_int_equal(n, 2);
@@ -245,6 +244,38 @@ test_queue_lock(void **state)
 	b = queue_lock(dir);
 	assert_true(b >= 0);
 	close(b);
+}
+
+static char *
+dir_of(const char *store, const char *namespace, const char *identity, const char *other)
+{
+	struct conf c = { .client = { .cache_dir = (char *)"/c",
+				  .store = (char *)store,
+				  .namespace = (char *)namespace,
+				  .identity = (char *)identity,
+				  .job_log = (char *)other } };
+	char *dir = NULL;
+
+	assert_int_equal(queue_dir(&c, &dir), 0);
+	assert_true(starts_with(dir, "/c/uploads/"));
+	return dir;
+}
+
+/* What is for one store, in one namespace and by one key, is for no other. */
+static void
+test_queue_dir(void **state)
+{
+	_cleanup_(freep) char *a = dir_of("file:///a", "n", "/id", "x");
+	_cleanup_(freep) char *same = dir_of("file:///a", "n", "/id", "y");
+	_cleanup_(freep) char *store = dir_of("file:///b", "n", "/id", "x");
+	_cleanup_(freep) char *namespace = dir_of("file:///a", NULL, "/id", "x");
+	_cleanup_(freep) char *identity = dir_of("file:///a", "n", "/other", "x");
+
+	(void)state;
+	assert_string_equal(a, same);
+	assert_string_not_equal(a, store);
+	assert_string_not_equal(a, namespace);
+	assert_string_not_equal(a, identity);
 }
 
 /* ---- what comes from stores is kept */
@@ -339,6 +370,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_queue, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_queue_order, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_queue_lock, make_dir, remove_dir),
+		cmocka_unit_test(test_queue_dir),
 		cmocka_unit_test_setup_teardown(test_keep_trim, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_who_writes, make_dir, remove_dir),
 	};
