@@ -352,8 +352,9 @@ take_entry(struct guest *g, struct mail *m)
 			: r == -EBADMSG ? "what is in the store is damaged"
 			: r == -EPROTONOSUPPORT
 				? "what is in the store is of another version of dray"
-			: r < 0 ? strerror(-r)
-				: "");
+			: r < 0 && *m->q.why ? m->q.why
+			: r < 0		     ? strerror(-r)
+					     : "");
 	/* damage is not late */
 	if (r == -EBADMSG || r == -EPROTONOSUPPORT)
 		r = -EACCES;

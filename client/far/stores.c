@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -55,6 +56,8 @@ finish(void *arg, const struct store_reply *r)
 	const char *store = find_place(q->stores);
 
 	q->store = r->error == 0 ? store : "";
+	if (r->error < 0 && r->error != -ENOENT)
+		snprintf(q->why, sizeof(q->why), "%s", store_why(q->stores->chain));
 	q->done(q->arg, r);
 }
 
@@ -217,6 +220,7 @@ stores_ask(struct stores *s, struct stores_request *q)
 {
 	q->stores = s;
 	q->store = "";
+	*q->why = '\0';
 	pthread_mutex_lock(&s->lock);
 	TAILQ_INSERT_TAIL(&s->asked, q, link);
 	pthread_mutex_unlock(&s->lock);

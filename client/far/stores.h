@@ -36,6 +36,7 @@ struct stores_request {
 	void *arg;
 	struct stores *stores;
 	const char *store; /* GET: which of them had it, without secrets; "" */
+	char why[256];	   /* of an error: what went wrong last there, without secrets; "" */
 };
 void stores_ask(struct stores *s, struct stores_request *q);
 /* The same, and waits for it: for a thread with nothing else to do. reply->fd is the caller's. */

@@ -15,6 +15,7 @@
 #include "cache/entry.h"
 #include "cache/shared.h"
 #include "client/far/half_priv.h"
+#include "client/far/messages.h"
 #include "client/far/queue.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -36,7 +37,7 @@ struct upload {
 	bool ends, kicked;
 	uint64_t left;		      /* results that wait */
 	uint64_t wait_ms, wait_until; /* after a failure; 0: none */
-	char why[192];
+	char why[FAR_WHY_MAX];
 };
 
 /* A result on its way. */
@@ -47,6 +48,7 @@ struct parcel {
 	struct strv recipe;
 	struct buf sealed;
 	bool far; /* it was the store that failed */
+	char why[200];
 };
 
 static bool
@@ -133,6 +135,16 @@ count_bytes(const struct parcel *p)
 	return bytes > max ? -EFBIG : 0;
 }
 
+/* What a request that changes the stores has come to. */
+static int
+note_far(struct parcel *p, const struct stores_request *q, int r)
+{
+	p->far = r < 0;
+	if (r < 0)
+		snprintf(p->why, sizeof(p->why), "%.199s", *q->why ? q->why : strerror(-r));
+	return r;
+}
+
 /* By the rate that is allowed. */
 static void
 pace(struct upload *u, uint64_t bytes, uint64_t since_ms)
@@ -171,10 +183,9 @@ put_blob(struct parcel *p, const struct output *o)
 	}
 	if (r == 0)
 		r = stores_ask_now(h->stores, &put, &reply);
-	p->far = r < 0;
 	if (r == 0)
 		pace(p->u, o->size, since);
-	return r;
+	return note_far(p, &put, r);
 }
 
 static int
@@ -209,7 +220,8 @@ get_container(struct parcel *p, struct shared_entry *ret)
 			r = shared_entry_decode(b.p, (size_t)reply.size, &p->item.key, ret);
 	}
 	if (r != -ENOENT && r != -EBADMSG) {
-		p->far = r < 0 && r != -EPROTONOSUPPORT;
+		if (r != -EPROTONOSUPPORT)
+			note_far(p, &get, r);
 		return r;
 	}
 	ret->key = p->item.key;
@@ -237,8 +249,7 @@ put_container(struct parcel *p)
 	put.p = b.p;
 	put.n = b.n;
 	r = stores_ask_now(p->u->h->stores, &put, &reply);
-	p->far = r < 0;
-	return r;
+	return note_far(p, &put, r);
 }
 
 static int
@@ -260,7 +271,7 @@ upload_one(struct parcel *p)
 /* ---- the queue */
 
 static void
-note(struct upload *u, int error)
+note(struct upload *u, int error, const char *why)
 {
 	pthread_mutex_lock(&u->lock);
 	if (error == 0) {
@@ -269,7 +280,7 @@ note(struct upload *u, int error)
 	} else {
 		u->wait_ms = u->wait_ms ? MIN2(2 * u->wait_ms, (uint64_t)WAIT_MAX_MS) : WAIT_MS;
 		u->wait_until = clock_mono_ms() + u->wait_ms;
-		snprintf(u->why, sizeof(u->why), "a store refuses it: %s", strerror(-error));
+		snprintf(u->why, sizeof(u->why), "a store refuses it: %s", why);
 	}
 	pthread_mutex_unlock(&u->lock);
 }
@@ -285,7 +296,7 @@ do_item(struct upload *u, const struct queue_item *i)
 	if (done)
 		queue_remove(u->dir, i);
 	if (r == 0 || p.far)
-		note(u, r);
+		note(u, r, p.why);
 	result_done(&p.res);
 	strv_done(&p.recipe);
 	buf_done(&p.sealed);
