@@ -269,6 +269,7 @@ take_messages(struct server *s)
 		r = wire_take(s->socket, &from, WIRE_FROM_CLIENT | WIRE_FROM_WORKER, &raw);
 		if (r == -EAGAIN)
 			return false;
+		/* who chose its own name says nothing: its connection ends as a silent one */
 		if (from.id_len > 0) {
 			monitor_note(s->monitor, &from);
 			monitor_took(s->monitor, &from, wire_raw_size(&raw));

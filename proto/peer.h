@@ -9,7 +9,7 @@
 
 struct wire_peer {
 	uint8_t id[PEER_ID_MAX];
-	uint8_t id_len;
+	uint8_t id_len; /* 0: it chose its own (wire_recv) */
 	int fd;		/* ZMQ_SRCFD of its last message, -1 when unknown */
 	char curve[41]; /* Z85 key proved by CURVE; "" over ipc */
 };

@@ -504,8 +504,9 @@ drain(void *socket, zmq_msg_t *last)
 			return;
 }
 
-/* A routing id that libzmq made is a zero byte and a counter. A peer that chose its own is none of
- * ours: two connections could claim one name, and monitor.c tells old from new by the counter. */
+/* A routing id that libzmq made is a zero byte and a counter. A peer that chose its own is nobody:
+ * two connections could claim one name, and monitor.c tells old from new by the counter, so that
+ * what is kept of such a one would be kept for ever. */
 static bool
 peer_from_frame(zmq_msg_t *frame, struct wire_peer *ret)
 {
@@ -514,11 +515,11 @@ peer_from_frame(zmq_msg_t *frame, struct wire_peer *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->fd = -1;
-	if (n > PEER_ID_MAX)
+	if (n != 5 || p[0] != 0)
 		return false;
 	memcpy(ret->id, p, n);
 	ret->id_len = (uint8_t)n;
-	return n == 5 && p[0] == 0;
+	return true;
 }
 
 /* What libzmq knows of the connection a frame came on. User-Id is what ZAP vouched for (zap.c). */

@@ -197,8 +197,9 @@ int wire_encode_number(
 
 /* Receives one whole message without blocking. ret_peer is filled for a ROUTER (NULL for others).
  * 0; -EAGAIN when there is none; the errors of wire_decode, after which the rest of that message
- * has been drained and *ret_peer still names its sender. Accepts [peer,] header [, payload] only.
- */
+ * has been drained and *ret_peer still names its sender; its id_len is 0 where that chose its name
+ * itself, and is to be left alone: such a one cannot be told apart, or be seen to go. Accepts
+ * [peer,] header [, payload] only. */
 int wire_recv(void *socket, struct wire_peer *ret_peer, unsigned from, struct wire_msg *ret);
 
 /* The same in two steps. wire_take receives a message and checks its header and sizes against its

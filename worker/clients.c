@@ -410,6 +410,9 @@ clients_receive(struct service *s)
 		r = wire_take(s->socket, &peer, WIRE_FROM_CLIENT, &raw);
 		if (r == -EAGAIN)
 			return true;
+		/* who chose its own name says nothing: its connection ends as a silent one */
+		if (peer.id_len == 0)
+			continue;
 		monitor_note(s->monitor, &peer);
 		monitor_took(s->monitor, &peer, wire_raw_size(&raw));
 		on_message(s, &peer, r, &raw);

@@ -499,11 +499,12 @@ test_garbage_between(void **state)
 	assert_int_equal(wire_recv(p->router, &peer, WIRE_FROM_CLIENT, &m), -EAGAIN);
 }
 
-/* A name that the peer chose itself, short or longer than we keep, is not accepted. */
+/* A name that the peer chose itself, short or longer than we keep, is not accepted, and is no
+ * peer's. */
 static void
 test_chosen_names(void **state)
 {
-	static const char *const names[] = { "boss", "a name of more than sixteen bytes" };
+	static const char *const names[] = { "boss", "chief", "a name of more than sixteen bytes" };
 	struct pair *p = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -515,6 +516,7 @@ test_chosen_names(void **state)
 		assert_int_equal(zmq_connect(s, "inproc://pair"), 0);
 		assert_int_equal(zmq_send(s, "DRAY\0\1\0\1", 8, 0), 8);
 		assert_int_equal(wire_recv(p->router, &peer, WIRE_FROM_CLIENT, &m), -EBADMSG);
+		assert_int_equal(peer.id_len, 0);
 		assert_int_equal(wire_recv(p->router, &peer, WIRE_FROM_CLIENT, &m), -EAGAIN);
 	}
 }
