@@ -432,6 +432,33 @@ unopened(const struct sched *s, struct sched_job *job)
 	return NULL;
 }
 
+/* All that were wasted are taken back before any is given away again: each that is given away may
+ * be the last that was waited for, and a slot that counts as wasted must not go on, and count
+ * twice. */
+static void
+take_back_unopened(struct sched *s)
+{
+	struct sched_job *job, *next;
+	struct sched_worker *w;
+	bool any = false;
+
+	for (job = unopened(s, TAILQ_FIRST(&s->placed)); job;
+		job = unopened(s, TAILQ_NEXT(job, timed_link))) {
+		account_wasted(s, job);
+		job->unopened = any = true;
+	}
+	for (job = any ? TAILQ_FIRST(&s->placed) : NULL; job; job = next) {
+		next = TAILQ_NEXT(job, timed_link);
+		if (!job->unopened)
+			continue;
+		job->unopened = false;
+		sched_job_release(s, job);
+	}
+	if (any)
+		TAILQ_FOREACH(w, &s->live, all_link)
+	sched_worker_changed(s, w);
+}
+
 void
 sched_tick(struct sched *s, uint64_t now)
 {
@@ -439,15 +466,7 @@ sched_tick(struct sched *s, uint64_t now)
 	struct sched_job *job;
 
 	s->now = now;
-	/* All that were wasted, before any is given away again. */
-	for (job = unopened(s, TAILQ_FIRST(&s->placed)); job;
-		job = unopened(s, TAILQ_NEXT(job, timed_link)))
-		account_wasted(s, job);
-	while ((job = unopened(s, TAILQ_FIRST(&s->placed)))) {
-		w = job->cur;
-		sched_job_release(s, job);
-		sched_worker_changed(s, w);
-	}
+	take_back_unopened(s);
 	while ((job = TAILQ_FIRST(&s->doubted)) && now >= job->deadline)
 		go_on(s, job);
 	while ((job = TAILQ_FIRST(&s->settling)) && now >= job->deadline)

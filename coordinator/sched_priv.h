@@ -62,6 +62,7 @@ struct sched_job {
 	bool opened;   /* its worker has started this try */
 	bool settled;  /* what this try cost is in its account */
 	bool silent;   /* its client was, while it owed something */
+	bool unopened; /* scratch of sched_tick */
 	bool listed;   /* scratch of sched_worker_set */
 	uint8_t state; /* enum job_state */
 	uint8_t word;  /* enum worker_word */
@@ -199,9 +200,9 @@ void account_charge(struct sched *s, struct sched_job *job); /* it is placed */
 /* What the try cost in the end; the first call counts. Comes before the slot is given up. */
 void account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us);
 void account_learn(struct sched *s, uint64_t cost_us);
-/* Whether it may have a slot now. */
 /* Whether jobs of other accounts are queued; NULL: of any. */
 bool account_others_wait(const struct sched *s, const struct account *a);
+/* Whether it may have a slot now. */
 bool account_may(const struct sched *s, const struct sched_job *job);
 /* What became of a slot that it had. */
 void account_wasted(struct sched *s, struct sched_job *job);

@@ -381,6 +381,25 @@ test_wasted_slots_are_not_given_again(void **state)
 	assert_int_equal(placed_now(w), 2);
 }
 
+/* Of two that nobody opens, and for which one other waits, both are taken back: one that was
+ * counted as wasted, and went on, would count again. */
+static void
+test_wasted_slots_are_taken_back_together(void **state)
+{
+	struct world *w = *state;
+
+	worker(w, "a", 2);
+	assert_int_equal(ask_for(w, 1, 7), 0);
+	assert_int_equal(ask_for(w, 2, 8), 0);
+	assert_int_equal(placed_now(w), 2);
+	assert_int_equal(ask_for(w, 3, 9), 0);
+	w->now += 1500;
+	sched_tick(w->s, w->now);
+	assert_int_equal(placed_now(w), 1);
+	assert_int_equal(ask_for(w, 4, 10), 0);
+	assert_int_equal(placed_now(w), 1);
+}
+
 /* One that has nothing else to do is not waited for by others: only then is there hurry. */
 static void
 test_wanted(void **state)
@@ -409,6 +428,7 @@ main(void)
 		T(test_retries_hide_nobodys),
 		T(test_unused_slots_go_to_others_first),
 		T(test_wasted_slots_are_not_given_again),
+		T(test_wasted_slots_are_taken_back_together),
 		T(test_wanted),
 	};
 
