@@ -40,7 +40,8 @@
 /* Between two looks at what connections hold, which take no more than a part of the time. */
 #define LOOK_MS 50
 #define LOOK_SHARE 20
-#define HELD_LEAST (64u * 1024) /* below it nobody is cut */
+#define HELD_LEAST (64u * 1024)	  /* below it nobody is cut that has said something */
+#define SILENT_LEAST (16u * 1024) /* or nothing: of an address these are below half of a bound */
 #define QUIET_MS 250
 #define HOLD_MS 200	 /* the other kernel tries again 200 ms after it, at the earliest */
 #define MESSAGE_COST 200 /* of memory, beside its bytes */
@@ -334,6 +335,9 @@ static void
 came(struct monitor *w, struct slot *s, int fd)
 {
 	silent_add(w, s, fd);
+	/* It has the listening socket's filter, which is not for it; and who had this descriptor
+	 * before may just have been held back on it. */
+	(void)brake_set(fd, 0);
 	s->from = (struct gate_address){ 0 };
 	if (w->gate)
 		s->from = gate_accepted(w->gate, fd, clock_mono_ms());
@@ -586,6 +590,13 @@ is_quiet(const struct monitor *w, const struct slot *s, uint64_t now)
 	return s->took_ms != w->looked_ms && now - s->took_ms >= QUIET_MS;
 }
 
+/* Below it a connection is not ended, or held back, for what it holds. */
+static uint64_t
+least_of(const struct monitor *w, const struct slot *s)
+{
+	return MIN2((uint64_t)(s->noted ? HELD_LEAST : SILENT_LEAST), w->held_max / 4);
+}
+
 /* libzmq counts whole messages, and each may have any number of frames. So one that never ends
  * takes any amount of memory, and many frames of the largest size, which lack a byte, do without a
  * key. Those that are still heard are ended last: their messages may only wait for us; who was
@@ -614,7 +625,7 @@ monitor_look(struct monitor *w, bool caught_up, uint64_t now)
 		s->held = held_by(s, (int)fd, passed);
 		v[n] = (struct holder){ (int)fd, !s->noted ? 2 : is_quiet(w, s, now), s->held };
 		sum += s->held;
-		n += v[n].held >= MIN2((uint64_t)HELD_LEAST, w->held_max / 4);
+		n += v[n].held >= least_of(w, s);
 	}
 	if (sum + w->left > w->held_max)
 		bound_holders(w, v, n, sum, now);

@@ -108,6 +108,30 @@ test_halves(void **state)
 	socket_closep(&good);
 }
 
+/* So many that each holds little: these are ended, too. */
+static void
+test_many_hold_little(void **state)
+{
+	enum { EACH = 40 * 1024 };
+	struct node *n = *state;
+	int fds[240];
+	size_t ended = 0;
+	uint64_t end;
+
+	monitor_held_max(n->monitor, 8 * MIB);
+	hold(n, "CURVE", fds, ARRAY_LEN(fds), MIB - EACH);
+	end = clock_mono_ms() + PATIENCE_MS;
+	while (ended < ARRAY_LEN(fds) - 4 * MIB / EACH) {
+		assert_true(clock_mono_ms() < end);
+		look(n);
+		ended = 0;
+		for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+			ended += is_ended(fds[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+
 /* A client in the middle of a long message holds more than each of many who never said anything.
  * Without CURVE, so that it can stop there. */
 static void
@@ -513,8 +537,18 @@ test_address_of_what_is_gone(void **state)
 	socket_closep(&good);
 }
 
+/* Of the socket filter that a connection has; 0: it has none. */
+static unsigned
+filter_size(int fd)
+{
+	socklen_t n = 0;
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &n), 0);
+	return n;
+}
+
 /* One address makes connections and says nothing: after a while it is not let in any more, and
- * another is. */
+ * another is, whose packets meet no filter. */
 static void
 test_address_is_shut_out(void **state)
 {
@@ -537,6 +571,7 @@ test_address_is_shut_out(void **state)
 		0);
 	send_hello(good);
 	node_until(n, &n->hellos, 1);
+	assert_int_equal(filter_size(n->last.fd), 0);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		closep(&fds[i]);
 	socket_closep(&good);
@@ -547,6 +582,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_halves, node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_many_hold_little, node_up, node_down),
 		cmocka_unit_test_setup_teardown(
 			test_halves_before_clients, bare_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_parts, node_up, node_down),
