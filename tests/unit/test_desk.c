@@ -479,6 +479,69 @@ test_merge(void **state)
 }
 
 static void
+put_sealed(struct room *d, uint32_t number, const struct digest *name, const char *source,
+	size_t size, int expected)
+{
+	_cleanup_(shared_entry_done) struct shared_entry one = SHARED_ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(buf_done) struct buf sealed = BUF_INIT;
+	_cleanup_(buf_done) struct buf bytes = BUF_INIT;
+	const struct shared_by by = by_worker();
+
+	fill_result(&r, source);
+	assert_int_equal(buf_reserve(&r.out, size), 0);
+	memset(r.out.p + r.out.n, 'x', size);
+	r.out.n += size;
+	seal(&by, &r, &sealed);
+	entry_of(&sealed, &one);
+	one.key = *name;
+	assert_int_equal(shared_entry_encode(&one, &bytes), 0);
+	assert_int_equal(put_all(d, 1, "", number, true, name, bytes.p, bytes.n), expected);
+}
+
+/* Where all are too many bytes for an entry the oldest go, and no other. */
+static void
+test_merge_of_large_ones(void **state)
+{
+	struct room *d = *state;
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	struct heard *h;
+
+	make_identities(NULL);
+	put_sealed(d, 1, &key, "the first", 5u << 20, 0);
+	put_sealed(d, 2, &key, "the second", 1, 0);
+	put_sealed(d, 3, &key, "the third", 4u << 20, 0);
+	assert_int_equal(get_in(d, 2, 2, "", 1, true, &key, 1, 64), 0);
+	room_work(d);
+	h = heard_of(d, 2, 1);
+	assert_int_equal(shared_entry_decode(h->content.p, h->content.n, &key, &e), 0);
+	assert_int_equal(e.n, 2);
+	assert_true(e.sealed[0].n > 4u << 20);
+	assert_true(e.sealed[1].n < 1u << 20);
+}
+
+/* No results take the place of the list of keys, which may revoke the key of who puts them. */
+static void
+test_list_of_keys_is_not_shut_out(void **state)
+{
+	struct room *d = *state;
+	struct digest list;
+	struct heard *h;
+
+	make_identities(NULL);
+	assert_int_equal(keys_object_name(&list), 0);
+	put_sealed(d, 1, &list, "early", 1, DRAY__VERDICT__VERDICT_INPUT_CHANGED);
+	assert_int_equal(put_all(d, 1, "", 2, true, &list, "one", 3), 0);
+	put_sealed(d, 3, &list, "late", 1, DRAY__VERDICT__VERDICT_INPUT_CHANGED);
+	assert_int_equal(put_all(d, 1, "", 4, true, &list, "two", 3), 0);
+	assert_int_equal(get_in(d, 2, 2, "", 1, true, &list, 1, 4), 0);
+	room_work(d);
+	h = heard_of(d, 2, 1);
+	assert_int_equal(h->content.n, 3);
+	assert_memory_equal(h->content.p, "two", 3);
+}
+
+static void
 test_history(void **state)
 {
 	struct room *d = *state;
@@ -542,6 +605,8 @@ main(void)
 		TEST(test_budget),
 		TEST(test_again),
 		TEST(test_merge),
+		TEST(test_merge_of_large_ones),
+		TEST(test_list_of_keys_is_not_shut_out),
 		TEST(test_history),
 	};
 
