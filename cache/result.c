@@ -11,6 +11,7 @@
 
 #include "common/fs.h"
 #include "proto/entry.pb-c.h"
+#include "proto/unpack.h"
 
 /* ---- modes */
 
@@ -339,11 +340,14 @@ take_result(const Dray__CacheResult *m, struct result *to)
 int
 result_decode(const void *p, size_t n, struct result *ret)
 {
-	Dray__CacheResult *m = dray__cache_result__unpack(NULL, n, p);
+	ProtobufCMessage *body = NULL;
+	Dray__CacheResult *m;
 	int r;
 
-	if (!m)
+	/* it may be anybody's */
+	if (unpack_within(&dray__cache_result__descriptor, p, n, unpack_most(n), &body) < 0)
 		return -EBADMSG;
+	m = (Dray__CacheResult *)body;
 	r = take_result(m, ret);
 	/* a result without outputs or inputs is none; a script may only print */
 	if (r == 0 && ((ret->n_outputs == 0 && !ret->run) || ret->inputs.n == 0))

@@ -10,6 +10,7 @@
 #include "cache/key.h"
 #include "common/why.h"
 #include "proto/shared.pb-c.h"
+#include "proto/unpack.h"
 
 static const char magic[] = "drayshr1";
 #define MAGIC_SIZE (sizeof(magic) - 1)
@@ -34,41 +35,6 @@ drop(struct shared_entry *e, size_t i)
 	e->n--;
 }
 
-/* ---- what takes them apart */
-
-/* Of two bytes protobuf-c makes a hundred. Who wrote them is not known yet, so no more is taken for
- * them than for what we write. */
-#define ROOM_OF_SEALED (1u << 20) /* beside its bytes */
-#define ROOM_OF_ENTRY (8u << 20)  /* the same, for a recipe of tiny parts */
-
-static void *
-take_room(void *left, size_t n)
-{
-	size_t *room = left;
-
-	if (n > *room)
-		return NULL;
-	*room -= n;
-	return malloc(n);
-}
-
-static void
-leave_room(void *left, void *p)
-{
-	(void)left;
-	free(p);
-}
-
-/* What is made of it the default allocator may free. */
-static ProtobufCMessage *
-unpack_within(const ProtobufCMessageDescriptor *type, const void *p, size_t n, size_t room)
-{
-	size_t left = n + room;
-	ProtobufCAllocator a = { take_room, leave_room, &left };
-
-	return protobuf_c_message_unpack(type, &a, n, p);
-}
-
 /* ---- one result */
 
 static void
@@ -76,6 +42,16 @@ sealed_freep(Dray__SharedResult **m)
 {
 	if (*m)
 		dray__shared_result__free_unpacked(*m, NULL);
+}
+
+/* Anybody's bytes: NULL, too, if they would take much more memory than they are. */
+static ProtobufCMessage *
+decode(const ProtobufCMessageDescriptor *desc, const void *p, size_t n)
+{
+	ProtobufCMessage *m = NULL;
+
+	(void)unpack_within(desc, p, n, unpack_most(n), &m);
+	return m;
 }
 
 /* NULL: it makes no sense, or there is no memory. */
@@ -86,8 +62,7 @@ unpack(const struct buf *sealed)
 
 	if (sealed->n > SHARED_SEALED_MAX)
 		return NULL;
-	m = (Dray__SharedResult *)unpack_within(
-		&dray__shared_result__descriptor, sealed->p, sealed->n, ROOM_OF_SEALED);
+	m = (Dray__SharedResult *)decode(&dray__shared_result__descriptor, sealed->p, sealed->n);
 	if (!m || m->key.len != DIGEST_SIZE || m->producer.len != SIGN_KEY_SIZE ||
 		m->signature.len != SIGNATURE_SIZE || m->namespace_.len > KEYS_NAME_MAX ||
 		(m->kind != TRUST_WORKER && m->kind != TRUST_PUBLISHER))
@@ -387,8 +362,8 @@ shared_entry_decode(const void *p, size_t n, const struct digest *key, struct sh
 		return r;
 	if (n > SHARED_MAX)
 		return -EBADMSG;
-	m = (Dray__SharedEntry *)unpack_within(&dray__shared_entry__descriptor,
-		(const uint8_t *)p + MAGIC_SIZE, n - MAGIC_SIZE, ROOM_OF_ENTRY);
+	m = (Dray__SharedEntry *)decode(
+		&dray__shared_entry__descriptor, (const uint8_t *)p + MAGIC_SIZE, n - MAGIC_SIZE);
 	if (!m || m->key.len != DIGEST_SIZE || memcmp(m->key.data, key->b, DIGEST_SIZE) != 0 ||
 		m->n_sealed > SHARED_RESULTS_MAX)
 		return -EBADMSG;

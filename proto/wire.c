@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#include "proto/unpack.h"
+
 #define KIB 1024u
 #define MIB (1024u * 1024)
 
@@ -151,31 +153,6 @@ wire_msg_done(struct wire_msg *m)
 	wire_msg_init(m);
 }
 
-/* What one body may still take. Total, not peak: what is given back is not counted back. */
-struct budget {
-	size_t left;
-	bool exceeded;
-};
-
-static void *
-budget_alloc(void *data, size_t n)
-{
-	struct budget *b = data;
-
-	if (n > b->left) {
-		b->exceeded = true;
-		return NULL;
-	}
-	b->left -= n;
-	return malloc(n ? n : 1);
-}
-
-static void
-budget_free(void *data, void *p)
-{
-	free(p);
-}
-
 /* The dearest honest body is a list of short strings ("-C"): 4 bytes there are 8 for the pointer, 3
  * for the text and 40 in protobuf-c's list of scanned fields. 32 times a small body lets these
  * through; 8 times the type's largest stops a large one made of nothing else. */
@@ -185,21 +162,6 @@ budget_for(const struct wire_info *info, size_t n)
 	size_t by_type = MAX2(8 * info->body_max, (size_t)(16 * KIB));
 
 	return MIN2(by_type, 64 * KIB + 32 * n);
-}
-
-static int
-unpack_within(const ProtobufCMessageDescriptor *desc, const uint8_t *p, size_t n, size_t most,
-	ProtobufCMessage **ret)
-{
-	struct budget budget = { .left = most };
-	ProtobufCAllocator allocator = { budget_alloc, budget_free, &budget };
-	ProtobufCMessage *body;
-
-	body = protobuf_c_message_unpack(desc, &allocator, n, p);
-	if (!body)
-		return budget.exceeded ? -EMSGSIZE : -EBADMSG;
-	*ret = body;
-	return 0;
 }
 
 static int

@@ -11,6 +11,37 @@
 #include "cache/key.h"
 #include "tests/unit/shared_fixture.h"
 
+#define EMPTY (4u << 20)
+
+/* Of an entry, or of a result in one, that is nothing but empty fields little memory is made. */
+static void
+test_empty_fields_are_not_dear(void **state)
+{
+	static const uint8_t head[] = { 'd', 'r', 'a', 'y', 's', 'h', 'r', '1', 0x0a, DIGEST_SIZE };
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct rusage before, after;
+	size_t fields;
+
+	(void)state;
+	assert_int_equal(buf_add(&b, head, sizeof(head)), 0);
+	assert_int_equal(buf_add(&b, key.b, DIGEST_SIZE), 0);
+	fields = b.n;
+	assert_int_equal(buf_reserve(&b, 2 * EMPTY), 0);
+	for (size_t i = 0; i < EMPTY; i++) {
+		b.p[b.n++] = 0x12; /* a recipe's word */
+		b.p[b.n++] = 0;
+	}
+	getrusage(RUSAGE_SELF, &before);
+	assert_int_equal(shared_entry_decode(b.p, b.n, &key, &e), -EBADMSG);
+	for (size_t i = fields; i < b.n; i += 2)
+		b.p[i] = 0x0a; /* an input */
+	assert_int_equal(result_decode(b.p + fields, b.n - fields, &r), -EBADMSG);
+	getrusage(RUSAGE_SELF, &after);
+	assert_true(after.ru_maxrss - before.ru_maxrss < 100 * 1024); /* KiB */
+}
+
 /* A result of its own inputs, sealed. */
 static void
 sealed_of(const struct shared_by *by, const char *source, const char *text, struct buf *ret)
@@ -441,6 +472,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_empty_fields_are_not_dear),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_merged),
 		cmocka_unit_test(test_not_added),
