@@ -85,7 +85,7 @@ void monitor_end(struct monitor *w, const struct wire_peer *peer, uint64_t now);
 void monitor_expire(struct monitor *w, uint64_t silent_ms, uint64_t now);
 /* Nothing more is read of that peer's connection for so long (proto/brake.h), as exactly as
  * monitor_look is called. What it has sent before may still come. A longer time holds; over ipc it
- * does nothing. */
+ * does nothing. Held longer than three heartbeats it ends: its signs of life are dropped, too. */
 void monitor_hold(struct monitor *w, const struct wire_peer *peer, unsigned ms, uint64_t now);
 /* Of connections that said nothing yet there are n at most; one more ends the oldest. By default as
  * many as three quarters of the descriptors: each that is ended may come back, and costs a
