@@ -44,13 +44,16 @@ sealed_freep(Dray__SharedResult **m)
 		dray__shared_result__free_unpacked(*m, NULL);
 }
 
-/* Anybody's bytes: NULL, too, if they would take much more memory than they are. */
+#define ROOM_OF_ENTRY \
+	(8u << 20) /* beside its bytes, which sealed results are: for a recipe of tiny parts */
+
+/* Anybody's bytes: NULL, too, if they would take more memory than most. */
 static ProtobufCMessage *
-decode(const ProtobufCMessageDescriptor *desc, const void *p, size_t n)
+decode(const ProtobufCMessageDescriptor *desc, const void *p, size_t n, size_t most)
 {
 	ProtobufCMessage *m = NULL;
 
-	(void)unpack_within(desc, p, n, unpack_most(n), &m);
+	(void)unpack_within(desc, p, n, most, &m);
 	return m;
 }
 
@@ -62,7 +65,8 @@ unpack(const struct buf *sealed)
 
 	if (sealed->n > SHARED_SEALED_MAX)
 		return NULL;
-	m = (Dray__SharedResult *)decode(&dray__shared_result__descriptor, sealed->p, sealed->n);
+	m = (Dray__SharedResult *)decode(
+		&dray__shared_result__descriptor, sealed->p, sealed->n, unpack_most(sealed->n));
 	if (!m || m->key.len != DIGEST_SIZE || m->producer.len != SIGN_KEY_SIZE ||
 		m->signature.len != SIGNATURE_SIZE || m->namespace_.len > KEYS_NAME_MAX ||
 		(m->kind != TRUST_WORKER && m->kind != TRUST_PUBLISHER))
@@ -362,8 +366,8 @@ shared_entry_decode(const void *p, size_t n, const struct digest *key, struct sh
 		return r;
 	if (n > SHARED_MAX)
 		return -EBADMSG;
-	m = (Dray__SharedEntry *)decode(
-		&dray__shared_entry__descriptor, (const uint8_t *)p + MAGIC_SIZE, n - MAGIC_SIZE);
+	m = (Dray__SharedEntry *)decode(&dray__shared_entry__descriptor,
+		(const uint8_t *)p + MAGIC_SIZE, n - MAGIC_SIZE, n + ROOM_OF_ENTRY);
 	if (!m || m->key.len != DIGEST_SIZE || memcmp(m->key.data, key->b, DIGEST_SIZE) != 0 ||
 		m->n_sealed > SHARED_RESULTS_MAX)
 		return -EBADMSG;

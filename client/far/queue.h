@@ -1,7 +1,7 @@
 /* clang-format off */
 /* What waits to be uploaded: results of the local cache, each a small file in
- * <cache_dir>/uploads/TARGET, with the stores, the namespace and the identity for a TARGET: what one
- * project's configuration lets go to its stores goes to no other's.
+ * <cache_dir>/uploads/TARGET, with the stores, the namespace and the identity for a TARGET: what
+ * one project's configuration lets go to its stores goes to no other's.
  *
  *   KEY-RESULT   the key of its entry, and the SHA-256 of the result as it is kept there, in hex;
  *                in it the variables that cargo and pass_env set, NAME=VALUE, each with a NUL
