@@ -131,6 +131,7 @@ scenario_setup() {
   both plain "${BIN[@]}" -L "$DEPS" -ln direct.rs
 }
 
+# bats test_tags=long
 @test "linkers: gcc, clang, lld and bare ones, their flavours and arguments" {
   source_bin main.rs
   source_lib low.rs
@@ -173,6 +174,7 @@ scenario_setup() {
   both_home path "explicit output path" "${BASE[@]}" --crate-name low --crate-type lib --emit "dep-info=$TARGET/out/low-x.d,link" low.rs
 }
 
+# bats test_tags=long
 @test "coverage and profiles" {
   source_bin main.rs
   source_lib low.rs
@@ -195,6 +197,7 @@ scenario_setup() {
   LLVM_PROFILE_FILE=$WORK/of-macro.profraw both_home instrumented "writes profiles" "${BIN[@]}" -L "dependency=$DEPS" --extern "mac=$DEPS/libmac-0123456789abcdef.so" use.rs
 }
 
+# bats test_tags=long
 @test "target-cpu=native goes to a worker with the same CPU" {
   source_bin main.rs
   source_lib low.rs
@@ -203,6 +206,7 @@ scenario_setup() {
   both native-bin "${BIN[@]}" -O -C target-cpu=native -C target-feature=-avx512f main.rs
 }
 
+# bats test_tags=long
 @test "arguments to LLVM" {
   source_lib low.rs
   both known "${LIB[@]}" -O -C llvm-args=-inline-threshold=50 -C llvm-args='-unroll-threshold=20 --enable-gvn-hoist' low.rs

@@ -46,6 +46,7 @@ EOF
   stopped_by 'used more than 512 MiB of memory (worker.job_memory)'
 }
 
+# bats test_tags=long
 @test "a crate that allocates in many processes" {
   farm_with -o worker.job_memory=512M
   hostile "$WORK/app" <<'EOF'
@@ -201,6 +202,7 @@ EOF
   [ "$(du -sm "$FARM/state-w1/store" | cut -f1)" -lt 100 ]
 }
 
+# bats test_tags=long
 @test "a crate that fills /tmp" {
   farm_with -o worker.job_tmp_max=16M
   hostile "$WORK/app" <<'EOF'
@@ -231,6 +233,7 @@ EOF
   stopped_by 'made more than 2000 files (worker.job_files_max)'
 }
 
+# bats test_tags=long
 @test "a crate that makes ten million files in /tmp" {
   farm_with -o worker.job_files_max=2000
   hostile "$WORK/app" <<'EOF'
@@ -275,6 +278,7 @@ EOF
   stopped_by 'used more than 2 s of processor time (worker.job_cpu_s)'
 }
 
+# bats test_tags=long
 @test "a crate that spins in processes that end" {
   farm_with -o worker.job_cpu_s=2
   hostile "$WORK/app" <<'EOF'

@@ -138,6 +138,7 @@ doctor_id() {
   as_plain old
 }
 
+# bats test_tags=long
 @test "with only the other's worker, all is compiled here, and the log says why" {
   local crate
   everything "$WORK/new" new

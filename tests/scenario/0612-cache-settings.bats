@@ -5,6 +5,7 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 . "$BATS_TEST_DIRNAME/cache.bash"
 
+# bats test_tags=long
 @test "a feature, the profile, RUSTFLAGS and the target" {
   local app=$WORK/app host
   host=$(rustc -vV | sed -n 's/^host: //p')
@@ -68,6 +69,7 @@ own_rustup() {
   rustc -vV >/dev/null || skip "rustup cannot be given a directory of its own"
 }
 
+# bats test_tags=long
 @test "rustup's toolchain of a directory: a file, an override, a variable" {
   local app=$WORK/app
   own_rustup

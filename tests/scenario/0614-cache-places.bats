@@ -122,6 +122,7 @@ END
   printf 'fn main() {\n    println!("{} {} {}", env!("NUMBER"), said::LOUD, words_sys::get());\n}\n' >"$dir/src/main.rs"
 }
 
+# bats test_tags=long
 @test "build scripts and what they make, in another target directory" {
   local app=$WORK/app
   with_scripts "$app"

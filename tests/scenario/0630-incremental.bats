@@ -89,6 +89,7 @@ built_with_priming_held() {
   flock 9
   cached first "$WORK/app" build
 }
+# bats test_tags=long
 @test "what is removed meanwhile is not made again" {
   built_with_priming_held
   rmdir "$WORK/app/target/debug/incremental"
@@ -107,6 +108,7 @@ reads() {
   done
   return 1
 }
+# bats test_tags=long
 @test "the target directory is removed while a state is made" {
   built_with_priming_held
   # its compiler waits for the source, before it makes the state's directory

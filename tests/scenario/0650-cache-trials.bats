@@ -59,6 +59,7 @@ END
   jq -e '.differ == [] and .verified == 4 and .skipped == 0' "$LOGS/verify.json" || { cat "$LOGS/verify.json" >&2; return 1; }
 }
 
+# bats test_tags=long
 @test "a trial that fails for another reason is tried again" {
   local app=$WORK/app
   with_trial "$app"

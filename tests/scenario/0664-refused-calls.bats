@@ -76,6 +76,7 @@ refused() {
   [ "$n" -gt 0 ]
 }
 
+# bats test_tags=long
 @test "a call that the tracer needs: untraced, and not kept" {
   EACCES=yes refused <<'END'
 pidfd_open        it was not traced: pidfd_open:

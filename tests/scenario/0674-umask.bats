@@ -44,6 +44,7 @@ blobs_are_private() {
   [ -z "$(find "$DRAY_CACHE_DIR/blobs" -type f -perm /0002)" ]
 }
 
+# bats test_tags=long
 @test "a hit has this umask's modes" {
   project
   truth 000 022 027 077
@@ -117,6 +118,7 @@ as_plainly() {
   diff "$WORK/plain-groups" <(groups_of "$APP/target")
 }
 
+# bats test_tags=long
 @test "a directory that gives what is made in it a group, or an access list" {
   project
   as_plainly first

@@ -100,6 +100,7 @@ END
   all_hit
 }
 
+# bats test_tags=long
 @test "what a killed build left in a unit's out-dir goes with the next one" {
   local left
   package "$WORK/app" app

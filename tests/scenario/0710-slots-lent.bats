@@ -69,6 +69,7 @@ finishes() {
   says "$WORK/two" '<42>'
 }
 
+# bats test_tags=long
 @test "a macro that runs cargo by a script, with dray's variables cleared, or with another cache" {
   nested "$WORK/script" 1 '{ let mut c = Command::new("sh"); c.args(["-c", "exec 9>/dev/null; \"$0\" \"$@\"; s=$?; exit $s", &cargo]); c }'
   finishes "$WORK/script" 42

@@ -106,6 +106,7 @@ few() {
   all_hit
 }
 
+# bats test_tags=long
 @test "few descriptors are enough, where they are for plain cargo" {
   local n
   package "$WORK/app" app
@@ -137,6 +138,7 @@ few() {
   jobs_all '.where == "farm"'
 }
 
+# bats test_tags=long
 @test "a unit on the farm finds no more tokens than cargo's -j gives, nor than the worker has cores" {
   local j
   export DRAY_CACHE=off

@@ -21,6 +21,7 @@ quietly() {
   done
 }
 
+# bats test_tags=long
 @test "a home that is not there is not made" {
   local home
   package "$WORK/app" app

@@ -99,6 +99,7 @@ of_program() {
   [ "$("$WORK/app/target/debug/app")" = "a list" ]
 }
 
+# bats test_tags=long
 @test "a macro writes over what was there, removes it, or leaves more: compiled here" {
   local change why
   for change in 'std::fs::write(deps.join("list.txt"), "mine").unwrap()' \

@@ -100,6 +100,7 @@ to_link() {
   says "$APP" other
 }
 
+# bats test_tags=long
 @test "a profile and Python's cache are files like any other for what reads them" {
   shell 'cat __pycache__/data'
   sed -i '1i const PROFILE: \&str = include_str!("one.profraw");' "$APP/src/main.rs"

@@ -62,6 +62,7 @@ built() {
   same_outputs "$APP"
 }
 
+# bats test_tags=long
 @test "what tells a link from what it leads to comes home; what follows it does not; two equal files are two" {
   workspace 'fs::canonicalize(dir.clone() + "/l.txt").unwrap().display().to_string()' \
     'fs::canonicalize(dir.clone() + "/d/f").unwrap().display().to_string()' \

@@ -72,6 +72,7 @@ is_as_plain() {
   is_as_plain
 }
 
+# bats test_tags=long
 @test "it is stopped in the middle of a unit: it is killed, and the unit compiled here" {
   begin_held plain
   kill -STOP "$HALF"
@@ -176,6 +177,7 @@ is_as_plain() {
   is_as_plain
 }
 
+# bats test_tags=long
 @test "a full disk is that unit's affair: it fails as without dray, and another beside it does not" {
   small_disk "$WORK/disk" 32m
   package "$WORK/big" big lib

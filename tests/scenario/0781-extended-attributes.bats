@@ -53,6 +53,7 @@ asks() {
   for name in a b c d; do echo "$name" >"$APP/$name.txt"; done
 }
 
+# bats test_tags=long
 @test "by path, by descriptor, by a program, and their names" {
   asks
   again first

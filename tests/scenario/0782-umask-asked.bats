@@ -31,6 +31,7 @@ asks() {
 END
 }
 
+# bats test_tags=long
 @test "by a call, and by a shell: another umask is another result, the first one again is a hit" {
   asks
   under 022 both first "$APP" build

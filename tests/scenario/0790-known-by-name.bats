@@ -54,6 +54,7 @@ runs() {
   says "$app" none
 }
 
+# bats test_tags=long
 @test "the end of a name makes no known program; nor does a name in the project" {
   local app=$WORK/app name
   with_macro "$app"

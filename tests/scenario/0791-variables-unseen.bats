@@ -106,6 +106,7 @@ END
 }
 
 # libc's own getenv is behind none of ours
+# bats test_tags=long
 @test "libc asks by itself for a macro: the time zone, the locale, the home" {
   with_macro "$WORK/app"
   cat >"$WORK/app/look/src/expr.rs" <<'END'

@@ -76,6 +76,7 @@ on_one() {
   turns 'a limit (ulimit) changed' 300 200 with_files 200
 }
 
+# bats test_tags=long
 @test "how many processors: by a call, and by nproc; what does not ask is found" {
   local n
   n=$(nproc)

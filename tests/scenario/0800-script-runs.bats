@@ -14,6 +14,7 @@ real_script() {
 seen_in() {
   (cd "$(target_of "$1")" && find . -name 'build*script*' -type f ! -path '*/.fingerprint/*' -printf '%m %P\n' | sort -k 2)
 }
+# bats test_tags=long
 @test "the script's program is where cargo has it, by the same names and modes, under any umask" {
   local mask
   script "$WORK/app" <<<'fn main() {}'

@@ -32,6 +32,7 @@ bats_require_minimum_version 1.5.0
   put app
 }
 
+# bats test_tags=long
 @test "a header of the system: by CPATH and by a sysroot; another directory there comes first" {
   c_script "$WORK/app"
   rm "$WORK/app/words.h"
@@ -57,6 +58,7 @@ bats_require_minimum_version 1.5.0
   ran app CFLAGS
 }
 
+# bats test_tags=long
 @test "a header that another package's script makes, by DEP_, here and in a second target directory" {
   c_script "$WORK/app"
   member "$WORK/app/gen" gen lib
@@ -134,6 +136,7 @@ C
   put app
 }
 
+# bats test_tags=long
 @test "a directory that gcc is led to by -B: its headers, and a cc1 that appears there" {
   c_script "$WORK/app"
   mkdir -p "$WORK/prefix/include"

@@ -52,6 +52,7 @@ RUST
   turn_says two "$WORK/app"
 }
 
+# bats test_tags=long
 @test "a tool in PATH is a link that leads elsewhere, and reads a file beside it" {
   script "$WORK/app" <<'RUST'
 fn main() {

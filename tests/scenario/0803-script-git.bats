@@ -57,6 +57,7 @@ RUST
   ran app main.rs
 }
 
+# bats test_tags=long
 @test "git rev-parse HEAD alone: a commit is seen, an edit costs nothing" {
   script "$WORK/app" <<'RUST'
 fn main() {
@@ -116,6 +117,7 @@ RUST
   ran app
 }
 
+# bats test_tags=long
 @test "as libgit2 does it: .git/HEAD, the ref, packed refs" {
   script "$WORK/app" <<'RUST'
 use std::fs;

@@ -36,6 +36,7 @@ RUST
   says "$WORK/app" "1 2 1"
 }
 
+# bats test_tags=long
 @test "directories and files of an earlier run that are made again do not keep a run from being kept" {
   script "$WORK/app" <<'RUST'
 use std::{env, fs};
@@ -209,6 +210,7 @@ RUST
   ran app words.txt
 }
 
+# bats test_tags=long
 @test "symbolic links in and out: one leads elsewhere, its end changes, one stays behind as it is" {
   script "$WORK/app" <<'RUST'
 use std::{env, fs, os::unix::fs::symlink};

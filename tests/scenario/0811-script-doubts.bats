@@ -195,6 +195,7 @@ RUST
   put app
 }
 
+# bats test_tags=long
 @test "the local time of something else: TZ, which libc asks for by itself; a source's __TIMESTAMP__" {
   script "$WORK/app" <<'END'
 extern "C" { fn localtime_r(t: *const i64, to: *mut [i32; 16]) -> *mut u8; }

@@ -133,6 +133,7 @@ END
   put app low
 }
 
+# bats test_tags=long
 @test "incremental members, and a macro's script: edited again and again, over the launcher that was there" {
   package "$WORK/app" app
   member "$WORK/app/mac" mac lib
@@ -165,6 +166,7 @@ END
   says "$WORK/app" "1 1"
 }
 
+# bats test_tags=long
 @test "one package for two targets: its script runs for each, and says what each is told" {
   # what is compiled for a target whose std is not here
   export RUSTC_BOOTSTRAP=1

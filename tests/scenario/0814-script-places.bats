@@ -44,6 +44,7 @@ is_right() {
   is_right "$WORK/mein Gerät, größer/und « noch » eins"
 }
 
+# bats test_tags=long
 @test "a target directory that is a link, and one behind a directory that is a link" {
   telling_script "$WORK/app"
   mkdir -p "$WORK/real/deep" "$WORK/more"

@@ -96,6 +96,7 @@ indifferent() {
     setarch --uname-2.6 taskset -c 0 prlimit --nofile=900
 }
 
+# bats test_tags=long
 @test "whose build it is: id, and USER, which counts where it is read" {
   setpriv --groups 12345 true 2>/dev/null || skip "groups cannot be set"
   modes "$WORK/app"
@@ -104,6 +105,7 @@ indifferent() {
   USER=one depends_on 'echo $USER' USER env USER=another
 }
 
+# bats test_tags=long
 @test "a machine's name in bash" {
   unshare -u true 2>/dev/null || skip "no UTS namespace here"
   printf '#!/bin/bash\nhostname another && exec "$@"\n' >"$WORK/named"
@@ -116,6 +118,7 @@ indifferent() {
   indifferent 'bash -c "echo \$BASH"' unshare -u "$WORK/named"
 }
 
+# bats test_tags=long
 @test "MAKEFLAGS counts but for the jobserver, LD_LIBRARY_PATH but for what cargo adds" {
   modes "$WORK/app"
   printf 'all:\n\t@echo $(WORD)\n' >"$WORK/app/Makefile"

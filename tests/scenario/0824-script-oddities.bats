@@ -231,6 +231,7 @@ RUST
   grep -rqx later "$WORK/app/target/debug/build"
 }
 
+# bats test_tags=long
 @test "processes that the script leaves behind, and that never rest: the build ends" {
   touch "$WORK/busy"
   does "$WORK/app" <<'RUST'

@@ -6,6 +6,7 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/cache.bash"
 . "$BATS_TEST_DIRNAME/scripts.bash"
 
+# bats test_tags=long
 @test "a link that is made to lead elsewhere: what the same compiler reads through it counts each time" {
   script "$WORK/app" <<'RUST'
 use std::{env, fs, os::unix::fs::symlink, process::Command};
@@ -86,6 +87,7 @@ RUST
   cat >"$1/own.c"
 }
 
+# bats test_tags=long
 @test "programs with another libc, of another size, and with a sanitizer, run as without dray" {
   runs_own "$WORK/app" <<'C'
 #include <stdio.h>
@@ -129,6 +131,7 @@ RUST
   put app
 }
 
+# bats test_tags=long
 @test "objects whose debug information is compressed hold for their place" {
   c_script "$WORK/app"
   sed -i 's|"words.c", "-o"\]|\&format!("{out}/words.c"), "-o"]|; s|let flags|std::fs::copy("words.c", format!("{out}/words.c")).unwrap(); let flags|' "$WORK/app/build.rs"
@@ -141,6 +144,7 @@ RUST
   CARGO_TARGET_DIR=$BATS_TEST_TMPDIR/there turn "$WORK/app"
 }
 
+# bats test_tags=long
 @test "git submodule: what it says is kept, and counts" {
   script "$WORK/app" <<'RUST'
 use std::process::Command;
@@ -170,6 +174,7 @@ RUST
   [ "$SAID" != "$before" ]
 }
 
+# bats test_tags=long
 @test "what the processor can do: an input where the tree makes a program and runs it, or the script may ask" {
   command -v bwrap >/dev/null && bwrap --dev-bind / / true || skip "bwrap does not work here"
   [ "$(uname -m)" = x86_64 ] || skip "by x86's cpuid"

@@ -242,6 +242,7 @@ with_git() {
   [[ "$("$WORK/one/target/debug/app")" = "$WORK/one/target/debug/build"/gen-*/out/made.rs ]]
 }
 
+# bats test_tags=long
 @test "errors in what such a package takes are plain cargo's" {
   export CARGO_HOME=$WORK/home CARGO_NET_OFFLINE=false
   with_git "$WORK/one" 'pub fn wrong() -> u8 { 1u16 }'
@@ -322,6 +323,7 @@ looked() {
     [ "$("$(target_of "$two")/debug/app")" = true ]
   )
 }
+# bats test_tags=long
 @test "a look above the workspace by the names of directories there, from OUT_DIR, or in the home, is tied" {
   looked named '_dir.ancestors().find(|a| a.ends_with("by")).unwrap().join("marker").exists()' \
     by/one deep/by/a/two deep/by/marker
@@ -357,6 +359,7 @@ vendored() {
   (cd "$1" && cargo generate-lockfile -q --offline)
 }
 
+# bats test_tags=long
 @test "a package beside the workspace: where it moves, cargo's own hashes are others, and explain says so" {
   mkdir "$WORK/one" "$WORK/two"
   package "$WORK/one/ws" app

@@ -283,6 +283,7 @@ linked_again() {
   fi
 }
 
+# bats test_tags=long
 @test "cargo fix mends what it would mend without dray" {
   two_checkouts
   farm_start
@@ -356,6 +357,7 @@ with_git() {
   (cd "$1" && cargo generate-lockfile -q)
 }
 
+# bats test_tags=long
 @test "a package in cargo's home that takes code from its OUT_DIR, with a target directory elsewhere" {
   export CARGO_HOME=$WORK/home CARGO_NET_OFFLINE=false
   mkdir "$WORK/deeper"
@@ -378,6 +380,7 @@ with_git() {
   failed_there app
 }
 
+# bats test_tags=long
 @test "errors in what such a package takes are plain cargo's" {
   export CARGO_HOME=$WORK/home CARGO_NET_OFFLINE=false
   with_git "$WORK/one" 'pub fn wrong() -> u8 { 1u16 }'

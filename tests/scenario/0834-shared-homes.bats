@@ -72,6 +72,7 @@ END
   export PATH=$WORK/bin:$PATH
 }
 
+# bats test_tags=long
 @test "from another toolchain of the same bytes; a script that asks it, and one that writes where it is" {
   project "$WORK/p"
   cat >"$WORK/p/dep/build.rs" <<'END'
@@ -235,6 +236,7 @@ END
   "$DRAY" verify --json | jq -e '.differ == [] and .skipped == 0 and .verified > 1'
 }
 
+# bats test_tags=long
 @test "odd homes: none, a link, the workspace, with a blank, below each other" {
   project "$WORK/p"
   cat >"$WORK/p/dep/build.rs" <<'END'

@@ -37,6 +37,7 @@ says() {
   [ "$("$WORK/p/app/target/debug/app")" = "$1" ] || { "$WORK/p/app/target/debug/app" >&2; return 1; }
 }
 
+# bats test_tags=long
 @test "a script, or a file that it reads, names somebody's home: it is that for all" {
   project "\"$WORK/one/sdk\""
   at "$WORK/one"
@@ -147,6 +148,7 @@ says() {
   says "$WORK/two"
 }
 
+# bats test_tags=long
 @test "a script that asks whether anything above it is a link, as a search for the real path does" {
   project 'std::path::Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).ancestors().all(|d| std::fs::read_link(d).is_err())'
   cp "$WORK/p/dep/build.rs" "$WORK/p/app/"
@@ -163,6 +165,7 @@ says() {
   all_hit
 }
 
+# bats test_tags=long
 @test "a script leaves a crate's metadata, which has a hash of its directory: that counts" {
   project '{
     use std::{env::var_os, io::Write, process::*};

@@ -155,6 +155,7 @@ EOF
   fails grep -q script-run "$JOBS"
 }
 
+# bats test_tags=long
 @test "verify runs scripts again, and drops what is not the same" {
   local before
   script "$WORK/app" <<'EOF'
