@@ -1,7 +1,7 @@
 /* Allowed-keys files: which key has which role, name and namespace.
  *
- * Invariant: a list that leaves this file has each key once, and each worker's name once, and is
- * sorted by key. */
+ * Invariant: a list that leaves this file has each key once, each signing key once, and each name
+ * of a worker that is let in once, and is sorted by key. */
 #include "config.h"
 
 #include <errno.h>
@@ -78,6 +78,19 @@ struct numbered_key {
 };
 
 static bool
+take_sign(struct file_span word, struct allowed_key *ret)
+{
+	static const char begin[] = "sign=";
+	size_t n = sizeof(begin) - 1;
+
+	if (word.n <= n || memcmp(word.p, begin, n) != 0)
+		return false;
+	ret->signs = keys_take_hex(
+		(struct file_span){ word.p + n, word.n - n }, ret->sign_public, SIGN_KEY_SIZE);
+	return ret->signs;
+}
+
+static bool
 parse_key_line(struct file_span line, struct allowed_key *ret)
 {
 	struct file_span role = keys_next_word(&line), key = keys_next_word(&line), word;
@@ -88,11 +101,16 @@ parse_key_line(struct file_span line, struct allowed_key *ret)
 	if (ret->role == ROLE_NONE || !keys_take_curve(key, ret->curve_public, raw))
 		return false;
 	word = keys_next_word(&line);
-	if (keys_name_ok(word.p, word.n)) {
+	if (keys_name_ok(word.p, word.n) && !keys_span_is(word, "revoked")) {
 		memcpy(ret->name, word.p, word.n);
 		word = keys_next_word(&line);
 	}
 	if (keys_take_namespace(word, ret->namespace))
+		word = keys_next_word(&line);
+	if (take_sign(word, ret))
+		word = keys_next_word(&line);
+	ret->revoked = keys_span_is(word, "revoked");
+	if (ret->revoked)
 		word = keys_next_word(&line);
 	return word.n == 0 || word.p[0] == '#';
 }
@@ -143,9 +161,40 @@ find_namesake(struct numbered_key *v, size_t n)
 	if (n > 1)
 		qsort(v, n, sizeof(*v), compare_names);
 	for (i = 0; i < n; i++) {
-		if (v[i].key.role != ROLE_WORKER || !v[i].key.name[0])
+		if (v[i].key.role != ROLE_WORKER || !v[i].key.name[0] || v[i].key.revoked)
 			continue;
 		if (last && streq(last->key.name, v[i].key.name) && (line == 0 || v[i].line < line))
+			line = v[i].line;
+		last = &v[i];
+	}
+	return line;
+}
+
+static int
+compare_signs(const void *a, const void *b)
+{
+	const struct numbered_key *x = a, *y = b;
+	int c = memcmp(x->key.sign_public, y->key.sign_public, SIGN_KEY_SIZE);
+
+	return c != 0 ? c : (x->line > y->line) - (x->line < y->line);
+}
+
+/* What a key signs is one node's: the first line that gives one again, or 0. Leaves v in another
+ * order. */
+static unsigned
+find_same_sign(struct numbered_key *v, size_t n)
+{
+	const struct numbered_key *last = NULL;
+	unsigned line = 0;
+
+	if (n > 1)
+		qsort(v, n, sizeof(*v), compare_signs);
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].key.signs)
+			continue;
+		if (last &&
+			memcmp(last->key.sign_public, v[i].key.sign_public, SIGN_KEY_SIZE) == 0 &&
+			(line == 0 || v[i].line < line))
 			line = v[i].line;
 		last = &v[i];
 	}
@@ -185,6 +234,8 @@ allowed_keys_parse(const char *text, size_t n, struct allowed_keys *ret, unsigne
 	}
 	if (bad == 0)
 		bad = find_namesake(v, used);
+	if (bad == 0)
+		bad = find_same_sign(v, used);
 	/* last, since it leaves them as allowed_keys_find wants them */
 	if (bad == 0)
 		bad = find_repeated(v, used);
@@ -228,7 +279,11 @@ compare_key(const void *curve_public, const void *k)
 const struct allowed_key *
 allowed_keys_find(const struct allowed_keys *a, const char *curve_public)
 {
-	return a->n ? bsearch(curve_public, a->v, a->n, sizeof(*a->v), compare_key) : NULL;
+	const struct allowed_key *k = a->n ? bsearch(curve_public, a->v, a->n, sizeof(*a->v),
+						     compare_key)
+					   : NULL;
+
+	return k && !k->revoked ? k : NULL;
 }
 
 enum role
@@ -249,7 +304,7 @@ allowed_keys_may_be(const struct allowed_keys *a, const char *curve_public, cons
 	if (own->name[0])
 		return streq(own->name, name);
 	for (size_t i = 0; i < a->n; i++)
-		if (a->v[i].role == ROLE_WORKER && streq(a->v[i].name, name))
+		if (a->v[i].role == ROLE_WORKER && !a->v[i].revoked && streq(a->v[i].name, name))
 			return false;
 	return true;
 }

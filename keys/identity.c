@@ -169,6 +169,12 @@ keys_hex(const uint8_t *in, size_t n, char *out)
 	out[2 * n] = '\0';
 }
 
+void
+identity_sign_hex(const struct identity *id, char out[SIGN_HEX_SIZE])
+{
+	keys_hex(id->sign_public, SIGN_KEY_SIZE, out);
+}
+
 /* The file's text; returns its length. text holds IDENTITY_FILE_MAX bytes, plenty. */
 static size_t
 identity_text(const struct identity *id, bool secret, char *text)

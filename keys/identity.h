@@ -7,11 +7,14 @@
  * A public file (the same without the secrets) is what one hands to others.
  *
  * Allowed-keys file, one line each, '#' begins a comment:
- *   <role> <curve public key, Z85> [name] [namespace=NAMESPACE]
+ *   <role> <curve public key, Z85> [name] [namespace=NAMESPACE] [sign=KEY] [revoked]
  * with role one of client, reader, publisher, worker, admin. A name is bound to its key: no other
  * worker goes by it, and the key's own worker goes by no other. The namespace, "" when it is not
  * given, is what its work is kept apart by; it comes from here, never from the peer. (Z85 can
  * contain '#': only a '#' that begins a line, or follows white space after the key, is a comment.)
+ * sign= is the identity's sign-public: of a publisher, or a worker, it says that what this key
+ * signs may be believed (keys/vouch.h). A revoked key has no role, and what it signed counts no
+ * more.
  */
 #ifndef DRAY_KEYS_IDENTITY_H
 #define DRAY_KEYS_IDENTITY_H
@@ -48,6 +51,10 @@ int identity_load(const char *path, struct identity *ret, unsigned *ret_line);
  * unit: with a pair that does not match, the handshake fails. */
 int identity_load_unchecked(const char *path, struct identity *ret, unsigned *ret_line);
 
+/* The key it signs by in hex, as lists of keys have it. */
+#define SIGN_HEX_SIZE (2 * SIGN_KEY_SIZE + 1)
+void identity_sign_hex(const struct identity *id, char out[SIGN_HEX_SIZE]);
+
 /* Ed25519 over n bytes. */
 int identity_sign(const struct identity *id, const void *p, size_t n, uint8_t sig[SIGNATURE_SIZE]);
 bool identity_verify(const uint8_t key[SIGN_KEY_SIZE], const void *p, size_t n,
@@ -73,6 +80,9 @@ struct allowed_key {
 	enum role role;
 	char name[65];
 	char namespace[65];
+	bool signs; /* the next one is given */
+	uint8_t sign_public[SIGN_KEY_SIZE];
+	bool revoked; /* it is let in no more */
 };
 struct allowed_keys {
 	struct allowed_key *v;
@@ -81,7 +91,7 @@ struct allowed_keys {
 /* -EBADMSG with the line's number; the struct is then empty. */
 int allowed_keys_load(const char *path, struct allowed_keys *ret, unsigned *ret_line);
 int allowed_keys_parse(const char *text, size_t n, struct allowed_keys *ret, unsigned *ret_line);
-/* The key's line, or NULL. */
+/* The key's line, or NULL: there is none, or it is revoked. */
 const struct allowed_key *allowed_keys_find(const struct allowed_keys *a, const char *curve_public);
 enum role allowed_keys_role(const struct allowed_keys *a, const char *curve_public);
 /* Whether a worker with this key may go by that name. */

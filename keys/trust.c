@@ -181,6 +181,28 @@ compare_keys(const void *a, const void *b)
 	return compare_key(((const struct trust_key *)a)->key, b);
 }
 
+int
+trust_keys_make(const struct trust_key *v, size_t n, struct trust_keys *ret)
+{
+	_cleanup_(freep) struct trust_key *own = NULL;
+
+	if (n > TRUST_KEYS_MAX)
+		return -EBADMSG;
+	if (n == 0)
+		return 0;
+	own = calloc(n, sizeof(*own));
+	if (!own)
+		return -ENOMEM;
+	memcpy(own, v, n * sizeof(*own));
+	qsort(own, n, sizeof(*own), compare_keys);
+	for (size_t i = 1; i < n; i++)
+		if (memcmp(own[i - 1].key, own[i].key, SIGN_KEY_SIZE) == 0)
+			return -EBADMSG;
+	ret->v = steal_ptr(own);
+	ret->n = n;
+	return 0;
+}
+
 static struct trust_key *
 find(const struct trust_keys *k, size_t n, const uint8_t key[SIGN_KEY_SIZE])
 {

@@ -52,6 +52,9 @@ int trust_keys_parse(const char *text, size_t n, struct trust_keys *ret, unsigne
 /* What the setting says: the path of a list, which begins with '/', or a list with ',' between its
  * lines. As trust_keys_parse; or -errno of the file. */
 int trust_keys_load(const char *setting, struct trust_keys *ret, unsigned *ret_line);
+/* A list of these, in any order. *ret must be empty, and is so after an error. 0; -EBADMSG: a key
+ * is there twice, or there are more than TRUST_KEYS_MAX; -ENOMEM. */
+int trust_keys_make(const struct trust_key *v, size_t n, struct trust_keys *ret);
 /* Adds what another list says. A key that is in both stays as it is, and is revoked if it is so in
  * one of them. 0 or -ENOMEM. */
 int trust_keys_add(struct trust_keys *to, const struct trust_keys *more);

@@ -29,6 +29,7 @@ static int
 keygen(const char *name, const char *path)
 {
 	_cleanup_(identity_done) struct identity id;
+	char sign[SIGN_HEX_SIZE];
 	int r;
 
 	memset(&id, 0, sizeof(id));
@@ -47,11 +48,12 @@ keygen(const char *name, const char *path)
 				       : "");
 		return CMD_FAILED;
 	}
+	identity_sign_hex(&id, sign);
 	printf("%s: made for %s, readable by you alone\n"
 	       "%s.pub: to be given to others\n"
 	       "in the coordinator's allowed-keys file, after its role (client, worker, ...):\n"
-	       "  %s %s\n",
-		path, id.name, path, id.curve_public, id.name);
+	       "  %s %s sign=%s\n",
+		path, id.name, path, id.curve_public, id.name, sign);
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 }
 

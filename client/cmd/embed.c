@@ -148,6 +148,7 @@ make_key(struct embed *e, const char *name, const char *role, struct buf *allowe
 	_cleanup_(identity_done) struct identity id;
 	_cleanup_(freep) char *path = NULL;
 	_cleanup_(freep) char *pub = NULL;
+	char sign[SIGN_HEX_SIZE];
 	int r;
 
 	memset(&id, 0, sizeof(id));
@@ -159,8 +160,9 @@ make_key(struct embed *e, const char *name, const char *role, struct buf *allowe
 	r = identity_generate(name, &id);
 	if (r == 0)
 		r = identity_save(&id, path);
+	identity_sign_hex(&id, sign);
 	if (r == 0 && role)
-		r = buf_addf(allowed, "%s %s %s\n", role, id.curve_public, name);
+		r = buf_addf(allowed, "%s %s %s sign=%s\n", role, id.curve_public, name, sign);
 	return r;
 }
 

@@ -368,6 +368,33 @@ allowed_keys_roles_and_namespaces(void **state)
 	assert_int_equal(role_parse("local"), ROLE_NONE);
 }
 
+#define S1 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define S2 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static void
+allowed_keys_sign_and_are_revoked(void **state)
+{
+	_cleanup_(allowed_keys_done) struct allowed_keys a = { NULL, 0 };
+	static const char text[] = "worker " K1 " rack-1 namespace=a sign=" S1 " revoked # stolen\n"
+				   "worker " K2 " rack-1 sign=" S2 "\n"
+				   "client " K3 " revoked\n";
+	uint8_t first[SIGN_KEY_SIZE];
+
+	memset(first, 0xbb, sizeof(first));
+	assert_int_equal(allowed_keys_parse(text, strlen(text), &a, NULL), 0);
+	assert_int_equal(a.n, 3);
+	/* it has no role, and is found nowhere; its name is another's */
+	assert_int_equal(allowed_keys_role(&a, K1), ROLE_NONE);
+	assert_null(allowed_keys_find(&a, K1));
+	assert_false(allowed_keys_may_be(&a, K1, "rack-1"));
+	assert_true(allowed_keys_may_be(&a, K2, "rack-1"));
+	assert_true(allowed_keys_find(&a, K2)->signs);
+	assert_memory_equal(allowed_keys_find(&a, K2)->sign_public, first, SIGN_KEY_SIZE);
+	assert_int_equal(allowed_keys_role(&a, K3), ROLE_NONE);
+	for (size_t i = 0; i < a.n; i++)
+		assert_string_equal(a.v[i].name, a.v[i].role == ROLE_WORKER ? "rack-1" : "");
+}
+
 static void
 allowed_keys_refuses(void **state)
 {
@@ -376,6 +403,12 @@ allowed_keys_refuses(void **state)
 		unsigned line;
 	} bad[] = {
 		{ "client\n", 1 },
+		{ "worker " K1 " sign=" S1 "\nworker " K2 " sign=" S1 " revoked\n", 2 },
+		{ "worker " K1 " sign=abc\n", 1 },
+		{ "worker " K1 " sign=" S1 "0\n", 1 },
+		{ "worker " K1 " revoked sign=" S1 "\n", 1 },
+		{ "worker " K1 " revoked revoked\n", 1 },
+		{ "worker " K1 " a\nworker " K2 " a revoked\nworker " K3 " a\n", 3 },
 		{ "none " K1 "\n", 1 },
 		{ "clients " K1 "\n", 1 },
 		{ "client  # " K1 "\n", 1 },
@@ -424,6 +457,7 @@ main(void)
 		cmocka_unit_test(allowed_keys),
 		cmocka_unit_test(allowed_keys_keep_names),
 		cmocka_unit_test(allowed_keys_roles_and_namespaces),
+		cmocka_unit_test(allowed_keys_sign_and_are_revoked),
 		cmocka_unit_test(allowed_keys_refuses),
 	};
 
