@@ -27,8 +27,8 @@ shared_entry_done(struct shared_entry *e)
 	*e = (struct shared_entry)SHARED_ENTRY_INIT;
 }
 
-static void
-drop(struct shared_entry *e, size_t i)
+void
+shared_entry_drop(struct shared_entry *e, size_t i)
 {
 	buf_done(&e->sealed[i]);
 	memmove(e->sealed + i, e->sealed + i + 1, (e->n - i - 1) * sizeof(*e->sealed));
@@ -245,6 +245,19 @@ shared_open(const struct shared_entry *e, size_t i, const struct shared_reader *
 	return 0;
 }
 
+int
+shared_peek(const struct shared_entry *e, size_t i, struct shared_seal *ret)
+{
+	_cleanup_(sealed_freep) Dray__SharedResult *m = unpack(&e->sealed[i]);
+
+	if (!m)
+		return -EBADMSG;
+	ret->kind = (enum trust_kind)m->kind;
+	ret->time_s = m->time_s;
+	memcpy(ret->producer, m->producer.data, SIGN_KEY_SIZE);
+	return 0;
+}
+
 /* ---- an entry */
 
 static bool
@@ -290,9 +303,9 @@ shared_entry_add(struct shared_entry *e, const struct buf *sealed)
 		return -ENOMEM;
 	for (size_t i = e->n; i-- > 0;)
 		if (replaces(m, &made, &e->sealed[i]))
-			drop(e, i);
+			shared_entry_drop(e, i);
 	while (e->n >= SHARED_RESULTS_MAX)
-		drop(e, e->n - 1);
+		shared_entry_drop(e, e->n - 1);
 	memmove(v + 1, v, e->n * sizeof(*v));
 	v[0] = copy;
 	e->n++;

@@ -73,6 +73,8 @@ int shared_entry_decode(
 /* The oldest results are left out where there are too many bytes. 0; -EFBIG; -ENOMEM. */
 int shared_entry_encode(const struct shared_entry *e, struct buf *ret);
 void shared_entry_done(struct shared_entry *e);
+/* Takes one out. */
+void shared_entry_drop(struct shared_entry *e, size_t i);
 /* Puts what shared_seal made first. It replaces one of the same producer with the same inputs, and
  * what cannot be decoded; above SHARED_RESULTS_MAX the last one goes. One that is there byte by
  * byte is left: so two that write what both read and changed lose a result at most. 0; -EBADMSG: it
@@ -110,6 +112,9 @@ struct shared_seal {
 	uint8_t producer[SIGN_KEY_SIZE];
 	uint64_t time_s;
 };
+
+/* What a result says of its producer. Nothing of it is checked. 0; -EBADMSG. */
+int shared_peek(const struct shared_entry *e, size_t i, struct shared_seal *ret);
 
 /* Opens one result. It then is within the limits, has no more than what may be shared, is sealed
  * for this key and namespace, and by a producer that is trusted now: ret->producer is its key in

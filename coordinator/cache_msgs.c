@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "coordinator/cache/history.h"
 #include "coordinator/cache/desk.h"
@@ -44,15 +45,6 @@ host_drop(void *arg, uint64_t serial, const char *why)
 		p->wire.curve[0] ? p->wire.curve : "-", role_name(p->role), why);
 	monitor_end(s->monitor, &p->wire, s->now);
 	peer_doom(s, p);
-}
-
-static const char *
-namespace_of(const struct server *s, const struct peer *p)
-{
-	const struct allowed_key *k = p->wire.curve[0] ? allowed_keys_find(&s->keys, p->wire.curve)
-						       : NULL;
-
-	return k ? k->namespace : "";
 }
 
 static void
@@ -102,7 +94,7 @@ cache_end(struct server *s)
 }
 
 size_t
-cache_features(const struct server *s, const struct peer *p, char *ret[2])
+cache_features(const struct server *s, const struct peer *p, char *ret[CACHE_FEATURES_MAX])
 {
 	static char cache[] = WIRE_SHARED, puts[] = WIRE_SHARED_PUTS;
 	size_t n = 0;
@@ -116,15 +108,17 @@ cache_features(const struct server *s, const struct peer *p, char *ret[2])
 }
 
 static void
-say_none(struct server *s, struct peer *p, const struct wire_msg *m)
+say_none(struct server *s, struct peer *p, const struct wire_msg *m, Dray__Verdict verdict,
+	const char *why)
 {
-	char text[] = "this coordinator has no shared cache";
+	char text[128];
 	Dray__SharedEnd end;
 
 	if (m->info->type != WIRE_SHARED_GET && m->info->type != WIRE_SHARED_PUT)
 		return;
 	dray__shared_end__init(&end);
-	end.verdict = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
+	snprintf(text, sizeof(text), "%s", why);
+	end.verdict = verdict;
 	end.text = text;
 	server_send_number(s, p, m->job, WIRE_SHARED_END, &end.base, NULL);
 }
@@ -132,11 +126,17 @@ say_none(struct server *s, struct peer *p, const struct wire_msg *m)
 void
 on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m)
 {
-	const struct desk_who who = { p->serial, peer_account(s, p), namespace_of(s, p) };
+	struct desk_who who = { .serial = p->serial,
+		.account = peer_account(s, p),
+		.namespace = peer_namespace(s, p) };
 	const char *why = "";
 
 	if (!s->desk)
-		say_none(s, p, m);
+		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"this coordinator has no shared cache");
+	else if (m->info->type == WIRE_SHARED_PUT &&
+		 vouch_signers(s, p, &who.signers, &who.signer) < 0)
+		say_none(s, p, m, DRAY__VERDICT__VERDICT_FULL, "the coordinator is out of memory");
 	else if (desk_hear(s->desk, &who, m, s->now, &why) < 0)
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s: %s.",
 			m->info->name, why);
@@ -174,7 +174,7 @@ cache_job_asked(
 		return;
 	n->id = *id;
 	n->source_bytes = m->source_bytes;
-	history_name(&n->unit, namespace_of(s, p), m->crate, m->kind, m->toolchain.data,
+	history_name(&n->unit, peer_namespace(s, p), m->crate, m->kind, m->toolchain.data,
 		m->toolchain.len);
 	table_put(&s->notes, &n->node, table_hash(s->hash_key, id->b, sizeof(id->b)));
 	TAILQ_INSERT_TAIL(&s->job_notes, n, link);

@@ -28,6 +28,7 @@ static const struct handler_row rows[] = {
 	{ WIRE_JOB_FINISHED, on_job_finished, ROLE_CLIENT, NULL },
 	{ WIRE_JOB_CANCEL, on_job_cancel, ROLE_CLIENT, NULL },
 	{ WIRE_STATUS_REQUEST, on_status_request, ROLE_CLIENT, NULL },
+	{ WIRE_PRODUCERS_ASK, on_producers_ask, ROLE_NONE, NULL },
 	{ WIRE_WORKER_REGISTER, on_worker_register, ROLE_WORKER, NULL },
 	{ WIRE_WORKER_HEARTBEAT, on_worker_heartbeat, ROLE_NONE, NULL },
 	{ WIRE_WORKER_JOB_STARTED, on_worker_started, ROLE_NONE, NULL },
@@ -98,7 +99,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
 {
 	const Dray__Hello *m = (const Dray__Hello *)body;
-	char *features[2];
+	static char vouches[] = WIRE_VOUCHES;
+	char *features[CACHE_FEATURES_MAX + 1];
 	Dray__Welcome welcome;
 	enum role role = hello_role(s, p, from, m);
 
@@ -116,6 +118,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	welcome.name = s->id.name;
 	welcome.now_ms = server_time(s);
 	welcome.n_features = cache_features(s, p, features);
+	if (vouch_is_for(p))
+		features[welcome.n_features++] = vouches;
 	welcome.features = features;
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }

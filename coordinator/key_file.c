@@ -34,8 +34,9 @@ keys_load(struct server *s, char **ret_error)
 	if (r == -EBADMSG) {
 		if (asprintf(ret_error,
 			    "%s: line %u is not \"<client|reader|publisher|worker|admin> "
-			    "<public key> [name] [namespace=NAMESPACE]\", or its key, or a "
-			    "worker's name, is there before.",
+			    "<public key> [name] [namespace=NAMESPACE] [sign=KEY] "
+			    "[revoked]\", or one of its keys, or a worker's name, is there "
+			    "before.",
 			    path, line) < 0)
 			*ret_error = NULL;
 		return r;
@@ -79,6 +80,7 @@ keys_reload(struct server *s)
 	log_info("allowed keys read again: file=%s keys=%zu", s->conf->coordinator.allowed_keys,
 		s->keys.n);
 	drop_disallowed(s);
+	vouch_changed(s);
 }
 
 void

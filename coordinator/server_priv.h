@@ -1,8 +1,8 @@
 /* The server's structs, for its files only. From the bottom up, each calls only what is above it
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
- * (the allowed keys), client_msgs.c, worker_msgs.c, cache_msgs.c and status_msg.c (what each side
- * says), act.c (the scheduler's actions become messages), handlers.c (the table of messages),
- * server.c (sockets, loop, signals). */
+ * (the allowed keys), vouch_msgs.c (the producers among them), client_msgs.c, worker_msgs.c,
+ * cache_msgs.c and status_msg.c (what each side says), act.c (the scheduler's actions become
+ * messages), handlers.c (the table of messages), server.c (sockets, loop, signals). */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -39,6 +39,7 @@ struct peer {
 	unsigned unread;		 /* bytes that may wait for it, answer.c */
 	bool doomed;			 /* cannot be sent to: removed before the next message */
 	struct sched_worker *worker;	 /* while REGISTERED */
+	bool asks_producers;		 /* is told of the list's producers, and of each change */
 	uint64_t heard_ms;		 /* a worker's last heartbeat */
 	uint8_t instance[INSTANCE_SIZE]; /* a worker's process; zeros: not told */
 };
@@ -69,8 +70,9 @@ struct server {
 	bool draining, quit;
 	uint64_t quit_ms; /* when draining ends */
 
-	struct desk *desk;  /* the shared cache; NULL: there is none */
-	struct table notes; /* of jobs, for the history */
+	struct vouched *vouched; /* of namespaces, as asked for since the list was read */
+	struct desk *desk;	 /* the shared cache; NULL: there is none */
+	struct table notes;	 /* of jobs, for the history */
 	TAILQ_HEAD(, job_note) job_notes;
 
 	struct log_throttle bad_peer, slow_peer, no_ticket, crowd;
@@ -165,7 +167,8 @@ void on_status_request(struct server *s, struct peer *p, const struct wire_peer 
 void cache_start(struct server *s);
 void cache_end(struct server *s);
 /* What Welcome says of it to that peer; how many there are. */
-size_t cache_features(const struct server *s, const struct peer *p, char *ret[2]);
+#define CACHE_FEATURES_MAX 2
+size_t cache_features(const struct server *s, const struct peer *p, char *ret[CACHE_FEATURES_MAX]);
 void on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m);
 /* What the history is told of jobs. */
 void cache_job_asked(
@@ -173,6 +176,23 @@ void cache_job_asked(
 void cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker);
 void cache_job_ended(struct server *s, const struct peer *worker, const struct job_id *id,
 	const Dray__WorkerJobEnded *m);
+
+/* vouch_msgs.c */
+/* "" for none. */
+const char *peer_namespace(const struct server *s, const struct peer *p);
+/* Whether the coordinator says to p whom it vouches for. */
+bool vouch_is_for(const struct peer *p);
+void on_producers_ask(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+/* The list of keys is another: all that have asked are told. */
+void vouch_changed(struct server *s);
+/* The producers that it names for p's namespace, until it changes (NULL: none); and p itself. 0 or
+ * -ENOMEM. */
+struct signers;
+struct signer;
+int vouch_signers(
+	struct server *s, const struct peer *p, struct signers **ret_signers, struct signer *ret);
+void vouch_done(struct server *s);
 
 /* act.c: carries out all actions, and removes peers that could not be told. */
 void act_all(struct server *s);

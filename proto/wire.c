@@ -37,6 +37,10 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_JOB_CANCEL, "JobCancel", &dray__job_cancel__descriptor, KIB, 0, CLIENT },
 	{ WIRE_STATUS_REQUEST, "StatusRequest", &dray__status_request__descriptor, KIB, 0, CLIENT },
 	{ WIRE_STATUS, "Status", &dray__status__descriptor, 4 * MIB, 0, COORDINATOR },
+	{ WIRE_PRODUCERS_ASK, "ProducersAsk", &dray__producers_ask__descriptor, KIB, 0,
+		CLIENT | WORKER },
+	/* more than a list of keys can name (keys/allowed.c) */
+	{ WIRE_PRODUCERS, "Producers", &dray__producers__descriptor, 4 * MIB, 0, COORDINATOR },
 
 	{ WIRE_WORKER_REGISTER, "WorkerRegister", &dray__worker_register__descriptor, MIB, 0,
 		WORKER },

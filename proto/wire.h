@@ -52,6 +52,9 @@
 #define WIRE_SHARED "shared-cache"
 #define WIRE_SHARED_PUTS "shared-put"
 
+/* Of a coordinator: it says whom it vouches for, also where it has no cache. */
+#define WIRE_VOUCHES "producers"
+
 #define WIRE_SHARED_ITEMS_MAX 256 /* names in a SharedGet */
 #define WIRE_SHARED_CREDIT_MAX 64 /* SharedData messages on their way for one request */
 #define WIRE_SHARED_ENTRY_MAX (8u * 1024 * 1024)
@@ -70,6 +73,8 @@ enum wire_type {
 	WIRE_JOB_CANCEL,
 	WIRE_STATUS_REQUEST,
 	WIRE_STATUS,
+	WIRE_PRODUCERS_ASK,
+	WIRE_PRODUCERS,
 
 	WIRE_WORKER_REGISTER = 32,
 	WIRE_WORKER_HEARTBEAT,

@@ -362,7 +362,7 @@ hear_new(struct desk *c, const struct desk_who *who, struct wire_msg *m, const c
 		return say_full(c, who, m->job, "the coordinator is out of memory");
 	}
 	r->space = vault_find(c->vault, who->namespace);
-	err = is_put ? desk_hear_put(r, (const Dray__SharedPut *)m->body, ret_why)
+	err = is_put ? desk_hear_put(r, (const Dray__SharedPut *)m->body, who, ret_why)
 		     : desk_hear_get(r, (const Dray__SharedGet *)m->body, who, ret_why);
 	if (err < 0 || !r->space) {
 		if (err == -EBADMSG) {

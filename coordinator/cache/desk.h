@@ -11,6 +11,7 @@
 #define DRAY_COORDINATOR_CACHE_DESK_H
 
 #include "common/conf.h"
+#include "coordinator/cache/signers.h"
 #include "proto/wire.h"
 
 #define DESK_GETS_MAX 4096   /* of one key, at a time */
@@ -31,6 +32,10 @@ struct desk_who {
 	uint64_t serial;       /* of the connection */
 	uint64_t account;      /* of its key */
 	const char *namespace; /* by the list of keys; "" for none */
+	/* Of a put: whose results that namespace takes, NULL: anybody's; and what the list says of
+	 * the one that puts. */
+	struct signers *signers;
+	struct signer signer;
 };
 
 struct desk_host {

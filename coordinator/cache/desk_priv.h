@@ -71,6 +71,8 @@ struct desk_put {
 	bool open; /* counted among those that are open */
 	TAILQ_ENTRY(desk_request) queue;
 	bool queued;
+	struct signers *signers; /* held; NULL: anybody's results */
+	struct signer signer;
 
 	/* its thread's */
 	struct store_writer *writer;
@@ -156,7 +158,8 @@ void desk_get_nothing(struct desk_request *r);
 
 /* desk_put.c */
 /* The same; -EFBIG: it is larger than is taken. */
-int desk_hear_put(struct desk_request *r, const Dray__SharedPut *m, const char **ret_why);
+int desk_hear_put(struct desk_request *r, const Dray__SharedPut *m, const struct desk_who *who,
+	const char **ret_why);
 int desk_put_data(struct desk_request *r, const Dray__SharedData *m, zmq_msg_t *payload,
 	const char **ret_why);
 /* Opens those whose turn it is. */

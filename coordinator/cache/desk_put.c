@@ -22,7 +22,8 @@ struct put_step {
 };
 
 int
-desk_hear_put(struct desk_request *r, const Dray__SharedPut *m, const char **ret_why)
+desk_hear_put(struct desk_request *r, const Dray__SharedPut *m, const struct desk_who *who,
+	const char **ret_why)
 {
 	struct desk_put *p = &r->put;
 
@@ -34,6 +35,9 @@ desk_hear_put(struct desk_request *r, const Dray__SharedPut *m, const char **ret
 	p->size = m->size;
 	/* An entry is changed by one thread, no matter which peer puts it. */
 	p->lane = (m->entry ? p->name.b[0] : r->desk->lane++) % POOL_LANES;
+	if (p->entry)
+		p->signers = signers_hold(who->signers);
+	p->signer = who->signer;
 	r->desk->stats.puts++;
 	if (!r->space)
 		return -ENOMEM;
@@ -61,7 +65,8 @@ put_commit(struct desk_request *r)
 	int err;
 
 	if (p->entry)
-		return vault_put_entry(r->space, &p->name, p->buf.p, p->buf.n);
+		return vault_put_entry(
+			r->space, &p->name, p->signers, &p->signer, p->buf.p, p->buf.n);
 	err = store_write_commit_now(steal_ptr(p->writer), &p->name, p->size);
 	p->was_there = err > 0;
 	return MIN2(err, 0);
@@ -154,6 +159,12 @@ say_failed(struct desk_request *r, int err)
 	if (err == -EBADMSG) {
 		desk_end(r, DRAY__VERDICT__VERDICT_INPUT_CHANGED,
 			"the content is not what its name says, or its chunks are damaged");
+		return;
+	}
+	if (err == -EACCES) {
+		desk_end(r, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"no result in it is signed by a key that the list of keys names for this "
+			"client");
 		return;
 	}
 	log_throttled(&c->failed, 5, "shared cache: namespace=%s cannot be written: %s",
@@ -317,6 +328,7 @@ put_end(struct desk_request *r)
 {
 	leave_queue(r);
 	buf_done(&r->put.buf);
+	signers_release(steal_ptr(r->put.signers));
 	if (!r->put.open)
 		return;
 	r->desk->puts_open--;

@@ -1,5 +1,5 @@
-/* Invariant: of two entries that can be read, no result is lost but those that a later one of the
- * same producer replaces, and the oldest above the bounds of an entry. */
+/* Invariant: of two entries that can be read, no result that may stay is lost but those that a
+ * later one of the same producer replaces, and the oldest above the bounds of an entry. */
 #include "config.h"
 
 #include "coordinator/cache/merge.h"
@@ -43,20 +43,105 @@ encode_within(struct shared_entry *e, struct buf *ret)
 	return r;
 }
 
-int
-merge_entry(
+/* ---- where the list names producers */
+
+/* Whether what is there may stay. */
+static bool
+is_named(const struct shared_entry *e, size_t i, const struct signers *signers)
+{
+	struct shared_seal seal;
+
+	return shared_peek(e, i, &seal) == 0 &&
+	       trust_judge(signers_trust(signers), seal.producer, seal.kind,
+		       signers_namespace(signers)) == TRUST_OK;
+}
+
+/* Whether what comes counts. */
+static bool
+is_of(const struct shared_entry *e, size_t i, const struct signers *signers,
+	const struct signer *who)
+{
+	const struct shared_reader reader = { signers_trust(signers), signers_namespace(signers) };
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	struct shared_seal seal;
+
+	if (shared_open(e, i, &reader, &res, &seal, NULL) < 0 || seal.kind != who->kind)
+		return false;
+	return !who->signs || memcmp(seal.producer, who->key, SIGN_KEY_SIZE) == 0;
+}
+
+static bool
+is_in(const struct shared_entry *e, const struct buf *sealed)
+{
+	for (size_t i = 0; i < e->n; i++)
+		if (e->sealed[i].n == sealed->n &&
+			memcmp(e->sealed[i].p, sealed->p, sealed->n) == 0)
+			return true;
+	return false;
+}
+
+/* Leaves in *comes what is to be added, and in *there what stays. -EACCES: nothing is left of what
+ * comes, and something was refused. */
+static int
+sift(struct shared_entry *there, struct shared_entry *comes, const struct signers *signers,
+	const struct signer *who)
+{
+	bool refused = false;
+
+	for (size_t i = there->n; i-- > 0;)
+		if (!is_named(there, i, signers))
+			shared_entry_drop(there, i);
+	for (size_t i = comes->n; i-- > 0;) {
+		/* one that reads, adds its own, and writes it back brings what it has read */
+		bool known = is_in(there, &comes->sealed[i]);
+
+		if (known || is_of(comes, i, signers, who))
+			continue;
+		refused = true;
+		shared_entry_drop(comes, i);
+	}
+	return comes->n == 0 && refused ? -EACCES : 0;
+}
+
+/* As merge_entry, of entries by these producers. */
+static int
+merge_named(const struct digest *name, const struct buf *old, const struct signers *signers,
+	const struct signer *who, const void *p, size_t n, struct buf *ret)
+{
+	_cleanup_(shared_entry_done) struct shared_entry there = SHARED_ENTRY_INIT;
+	_cleanup_(shared_entry_done) struct shared_entry comes = SHARED_ENTRY_INIT;
+	int r = is_sealed(p, n) ? shared_entry_decode(p, n, name, &comes) : -EACCES;
+
+	/* of a later version nobody here can tell who signed it */
+	if (r < 0)
+		return r == -EPROTONOSUPPORT ? -EACCES : r;
+	r = is_sealed(old->p, old->n) ? shared_entry_decode(old->p, old->n, name, &there)
+				      : -EBADMSG;
+	if (r == -EPROTONOSUPPORT)
+		return -EEXIST;
+	there.key = *name;
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	r = sift(&there, &comes, signers, who);
+	for (size_t i = 0; r == 0 && there.recipe.n < comes.recipe.n; i++)
+		r = strv_add(&there.recipe, comes.recipe.v[i]);
+	if (r == 0)
+		r = add_all(&there, &comes);
+	if (r == 0)
+		r = encode_within(&there, ret);
+	return r == 0 && ret->n > WIRE_SHARED_ENTRY_MAX ? -EBADMSG : r;
+}
+
+/* ---- where it names none */
+
+static int
+merge_any(
 	const struct digest *name, const struct buf *old, const void *p, size_t n, struct buf *ret)
 {
 	_cleanup_(shared_entry_done) struct shared_entry there = SHARED_ENTRY_INIT;
 	_cleanup_(shared_entry_done) struct shared_entry comes = SHARED_ENTRY_INIT;
-	struct digest list;
-	int r = keys_object_name(&list);
+	int r;
 
-	if (r < 0)
-		return r;
-	/* or a writer could keep a list that revokes its key from coming here */
-	if (digest_eq(name, &list))
-		return is_sealed(p, n) ? -EBADMSG : 1;
 	if (!is_sealed(p, n))
 		return is_sealed(old->p, old->n) ? -EEXIST : 1;
 	r = shared_entry_decode(p, n, name, &comes);
@@ -78,4 +163,20 @@ merge_entry(
 	if (r < 0)
 		return r;
 	return ret->n > WIRE_SHARED_ENTRY_MAX ? 1 : 0;
+}
+
+int
+merge_entry(const struct digest *name, const struct buf *old, const struct signers *signers,
+	const struct signer *who, const void *p, size_t n, struct buf *ret)
+{
+	struct digest list;
+	int r = keys_object_name(&list);
+
+	if (r < 0)
+		return r;
+	/* or a writer could keep a list that revokes its key from coming here */
+	if (digest_eq(name, &list))
+		return is_sealed(p, n) ? -EBADMSG : 1;
+	return signers ? merge_named(name, old, signers, who, p, n, ret)
+		       : merge_any(name, old, p, n, ret);
 }

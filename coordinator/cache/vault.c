@@ -146,7 +146,8 @@ vault_look(
 }
 
 int
-vault_put_entry(struct vault_space *s, const struct digest *name, const void *p, size_t n)
+vault_put_entry(struct vault_space *s, const struct digest *name, const struct signers *signers,
+	const struct signer *who, const void *p, size_t n)
 {
 	_cleanup_(buf_done) struct buf old = BUF_INIT;
 	_cleanup_(buf_done) struct buf merged = BUF_INIT;
@@ -154,7 +155,7 @@ vault_put_entry(struct vault_space *s, const struct digest *name, const void *p,
 
 	if (r < 0 && r != -ENOENT && r != -EFBIG)
 		return r;
-	r = merge_entry(name, &old, p, n, &merged);
+	r = merge_entry(name, &old, signers, who, p, n, &merged);
 	if (r < 0)
 		return r;
 	return r == 1 ? store_put_entry_now(s->store, name, p, n)

@@ -14,6 +14,7 @@
 #define DRAY_COORDINATOR_CACHE_VAULT_H
 
 #include "common/conf.h"
+#include "coordinator/cache/signers.h"
 #include "store/store.h"
 
 struct vault;
@@ -47,8 +48,9 @@ int vault_get(struct vault_space *s, enum store_kind kind, const struct digest *
 /* Whether it is there: 0 or -ENOENT. ret_size: NULL is fine. It counts as used. */
 int vault_look(
 	struct vault_space *s, enum store_kind kind, const struct digest *name, uint64_t *ret_size);
-/* Puts an entry in the place of an earlier one, or one made of both (merge.h). 0 or -errno. */
-int vault_put_entry(struct vault_space *s, const struct digest *name, const void *p, size_t n);
+/* Puts an entry in the place of an earlier one, or one made of both (merge_entry). 0 or -errno. */
+int vault_put_entry(struct vault_space *s, const struct digest *name, const struct signers *signers,
+	const struct signer *who, const void *p, size_t n);
 /* Evicts the least recently used until within the budget. */
 void vault_trim(struct vault_space *s);
 

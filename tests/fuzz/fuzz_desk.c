@@ -43,7 +43,9 @@ static void
 hear(struct play *a, uint64_t serial, uint32_t number, enum wire_type type, ProtobufCMessage *body,
 	size_t payload)
 {
-	const struct desk_who who = { serial, serial, serial & 1 ? "a" : "" };
+	const struct desk_who who = {
+		.serial = serial, .account = serial, .namespace = serial & 1 ? "a" : ""
+	};
 	struct wire_msg m = { .info = wire_info(type), .body = body, .job = number };
 	const char *why;
 

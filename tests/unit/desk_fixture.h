@@ -45,6 +45,8 @@ struct room {
 	size_t n_sent;
 	uint64_t dropped[64];
 	size_t n_dropped;
+	struct signers *signers; /* of all who put */
+	struct signer signer;
 };
 
 static inline struct heard *
@@ -158,6 +160,7 @@ room_down(void **state)
 	struct room *d = *state;
 
 	desk_free(d->c);
+	signers_release(d->signers);
 	room_forget(d);
 	fs_rm_rf(d->dir);
 	conf_free(d->conf);
@@ -179,7 +182,11 @@ static inline int
 say_in(struct room *d, uint64_t serial, uint64_t account, const char *namespace, uint32_t number,
 	enum wire_type type, ProtobufCMessage *body, zmq_msg_t *payload)
 {
-	const struct desk_who who = { serial, account, namespace };
+	const struct desk_who who = { .serial = serial,
+		.account = account,
+		.namespace = namespace,
+		.signers = d->signers,
+		.signer = d->signer };
 	struct wire_msg m = { .info = wire_info(type), .body = body, .job = number };
 	const char *why = "";
 	int r;

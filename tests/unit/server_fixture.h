@@ -57,17 +57,25 @@ set_conf(struct world *w, const char *key, const char *value)
 		fail_msg("%s", error);
 }
 
+/* more: behind each one's line; NULL: nothing. */
 static inline void
-write_keys(struct world *w, bool with_client2)
+write_keys_with(struct world *w, bool with_client2, const char *const more[N_WHO])
 {
-	char text[2048] = "# who may connect\n";
+	char text[4096] = "# who may connect\n";
 
 	for (int i = CLIENT1; i < STRANGER; i++) {
 		if (i != CLIENT2 || with_client2)
-			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s %s\n",
-				roles[i], w->id[i].curve_public, names[i]);
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s %s%s%s\n",
+				roles[i], w->id[i].curve_public, names[i],
+				more && more[i] ? " " : "", more && more[i] ? more[i] : "");
 	}
 	assert_int_equal(fs_write_atomic(w->keys_path, text, strlen(text), 0600), 0);
+}
+
+static inline void
+write_keys(struct world *w, bool with_client2)
+{
+	write_keys_with(w, with_client2, NULL);
 }
 
 /* The server's process. Leaves by exit, so that the leak checker has its say. */

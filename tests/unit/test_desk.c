@@ -100,7 +100,7 @@ test_namespaces(void **state)
 	{
 		struct wire_msg m = { .info = wire_info(WIRE_SHARED_DATA), .job = 1 };
 		Dray__SharedData body;
-		const struct desk_who who = { 1, 1, "a" };
+		const struct desk_who who = { .serial = 1, .account = 1, .namespace = "a" };
 		const char *why;
 
 		dray__shared_data__init(&body);
@@ -541,6 +541,108 @@ test_list_of_keys_is_not_shut_out(void **state)
 	assert_memory_equal(h->content.p, "two", 3);
 }
 
+/* An entry with one result of that producer. */
+static void
+put_by(struct room *d, uint32_t number, const struct shared_by *by, const char *source, bool forged,
+	int expected)
+{
+	_cleanup_(shared_entry_done) struct shared_entry one = SHARED_ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(buf_done) struct buf sealed = BUF_INIT;
+	_cleanup_(buf_done) struct buf bytes = BUF_INIT;
+
+	fill_result(&r, source);
+	seal(by, &r, &sealed);
+	/* the signature is the last field */
+	if (forged)
+		sealed.p[sealed.n - 1] ^= 1;
+	entry_of(&sealed, &one);
+	assert_int_equal(shared_entry_encode(&one, &bytes), 0);
+	assert_int_equal(put_all(d, 1, "", number, true, &key, bytes.p, bytes.n), expected);
+}
+
+static size_t
+count_results(struct room *d, uint32_t number)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	struct heard *h;
+
+	assert_int_equal(get_in(d, 2, 2, "", number, true, &key, 1, 4), 0);
+	room_work(d);
+	h = heard_of(d, 2, number);
+	assert_int_equal(shared_entry_decode(h->content.p, h->content.n, &key, &e), 0);
+	return e.n;
+}
+
+static void
+name_signers(struct room *d, const char *of_worker, const char *of_publisher)
+{
+	_cleanup_(buf_done) struct buf list = BUF_INIT;
+	struct trust t;
+
+	add_line(&list, "worker", &worker, of_worker);
+	add_line(&list, "publisher", &publisher, of_publisher);
+	t = trust_of(&list, TRUST_PUBLISHERS);
+	signers_release(d->signers);
+	d->signers = signers_new(&t.keys, "team");
+	assert_non_null(d->signers);
+}
+
+/* Where the list of keys names producers nobody else's results come in. */
+static void
+test_only_named(void **state)
+{
+	struct room *d = *state;
+	struct shared_by by = by_worker(), other = by_worker(), pub = by_publisher();
+	const int no = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
+	char source[32];
+
+	make_identities(NULL);
+	other.id = &stranger;
+	/* nobody is named yet */
+	put_by(d, 1, &other, "before", false, 0);
+	by = by_worker();
+	name_signers(d, "w1", "ci");
+	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true };
+	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
+	/* unsigned; a stranger's; another's; no results at all; one of another namespace */
+	put_by(d, 2, &by, "forged", true, no);
+	put_by(d, 3, &other, "a stranger's", false, no);
+	put_by(d, 4, &pub, "another's", false, no);
+	assert_int_equal(put_all(d, 1, "", 5, true, &key, "x", 1), no);
+	by.namespace = "elsewhere";
+	put_by(d, 6, &by, "of elsewhere", false, no);
+	assert_int_equal(count_results(d, 1), 1);
+	/* its own; what was there of somebody who is not named goes */
+	by = by_worker();
+	put_by(d, 7, &by, "mine", false, 0);
+	assert_int_equal(count_results(d, 2), 1);
+	/* a worker's key signs no publisher's results, and a publisher puts none of a worker's */
+	by.kind = TRUST_PUBLISHER;
+	put_by(d, 8, &by, "as a publisher", false, no);
+	d->signer.kind = TRUST_PUBLISHER;
+	put_by(d, 9, &by, "as a publisher", false, no);
+	memcpy(d->signer.key, publisher.sign_public, SIGN_KEY_SIZE);
+	put_by(d, 10, &pub, "the publisher's", false, 0);
+	assert_int_equal(count_results(d, 3), 2);
+	/* of one whose line has no key any publisher's */
+	d->signer.signs = false;
+	put_by(d, 11, &pub, "again", false, 0);
+	by = by_worker();
+	put_by(d, 12, &by, "of a worker", false, no);
+	for (uint32_t i = 0; i < 3 * SHARED_RESULTS_MAX; i++) {
+		snprintf(source, sizeof(source), "flood %u", i);
+		put_by(d, 20 + i, &other, source, false, no);
+	}
+	assert_int_equal(count_results(d, 4), 3);
+	/* revoked: it puts nothing, and what is there goes with the next put */
+	name_signers(d, "w1 revoked", "ci");
+	put_by(d, 13, &pub, "after that", false, 0);
+	assert_int_equal(count_results(d, 5), 3);
+	d->signer.kind = TRUST_WORKER;
+	put_by(d, 14, &by, "revoked", false, no);
+}
+
 static void
 test_history(void **state)
 {
@@ -605,6 +707,7 @@ main(void)
 		TEST(test_budget),
 		TEST(test_again),
 		TEST(test_merge),
+		TEST(test_only_named),
 		TEST(test_merge_of_large_ones),
 		TEST(test_list_of_keys_is_not_shut_out),
 		TEST(test_history),

@@ -303,6 +303,72 @@ test_strangers_and_revoked_keys(void **state)
 }
 
 static void
+ask_for_producers(void *socket)
+{
+	Dray__ProducersAsk ask;
+
+	dray__producers_ask__init(&ask);
+	send_msg(socket, WIRE_PRODUCERS_ASK, &ask.base);
+}
+
+/* What it was told: of that namespace, and these two, whose bytes are all the same; 0: nobody. */
+static void
+expect_producers(void *socket, const char *namespace, int worker, int publisher, bool revoked)
+{
+	struct wire_msg m = expect(socket, WIRE_PRODUCERS);
+	const Dray__Producers *p = (const Dray__Producers *)m.body;
+
+	assert_string_equal(p->namespace_, namespace);
+	assert_int_equal(p->n_producer, (worker != 0) + (publisher != 0));
+	for (size_t i = 0; i < p->n_producer; i++) {
+		const Dray__Producer *v = p->producer[i];
+		bool is_worker = v->kind == DRAY__PRODUCER_KIND__PRODUCER_WORKER;
+
+		assert_int_equal(v->key.len, SIGN_KEY_SIZE);
+		assert_int_equal(v->key.data[0], is_worker ? worker : publisher);
+		assert_int_equal(v->key.data[31], is_worker ? worker : publisher);
+		assert_string_equal(v->name, is_worker ? "worker1" : "publisher");
+		assert_int_equal(v->revoked, !is_worker && revoked);
+	}
+	wire_msg_done(&m);
+}
+
+#define SIGN(x) "sign=" x x x x x x x x
+
+static void
+test_vouches(void **state)
+{
+	struct world *w = *state;
+	const char *more[N_WHO] = { [WORKER1] = SIGN("11111111"),
+		[CLIENT1] = "namespace=a " SIGN("22222222"),
+		[READER] = "namespace=b",
+		[PUBLISHER] = "namespace=a " SIGN("33333333") };
+	void *a, *b, *admin = greet(w, ADMIN, "client"), *worker = greet(w, WORKER1, "worker");
+
+	write_keys_with(w, true, more);
+	kill(w->pid, SIGHUP);
+	a = greet(w, CLIENT1, "client");
+	b = greet(w, READER, "client");
+	ask_for_producers(a);
+	expect_producers(a, "a", 0x11, 0x33, false);
+	ask_for_producers(b);
+	expect_producers(b, "b", 0x11, 0, false);
+	ask_for_producers(worker);
+	expect_producers(worker, "", 0x11, 0, false);
+	/* asked twice it says nothing more: the next word is of the change */
+	ask_for_producers(a);
+	more[PUBLISHER] = "namespace=a " SIGN("33333333") " revoked";
+	more[WORKER1] = "";
+	more[READER] = "namespace=a";
+	write_keys_with(w, true, more);
+	expect_producers(a, "a", 0, 0x33, true);
+	expect_producers(b, "a", 0, 0x33, true);
+	ask_for_producers(admin);
+	expect_refused(admin, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "not for the role admin");
+	CLOSE(a, b, admin, worker);
+}
+
+static void
 test_shutdown(void **state)
 {
 	struct world *w = *state;
@@ -515,6 +581,7 @@ main(void)
 		T(test_bad_fields),
 		T(test_raw_bytes),
 		T(test_strangers_and_revoked_keys),
+		T(test_vouches),
 		T(test_shutdown),
 		T(test_second_signal_ends_at_once),
 		cmocka_unit_test_setup_teardown(test_ipc, setup_ipc, teardown),
