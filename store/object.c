@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <zstd.h>
 
 #include "common/fs.h"
 
@@ -100,4 +101,86 @@ object_temp(const char *dir)
 		return -errno;
 	unlink(path);
 	return fd;
+}
+
+struct object_reader {
+	const struct object *o;
+	uint64_t at;	 /* in the object */
+	ZSTD_DCtx *zstd; /* NULL: raw */
+	uint8_t *in;	 /* ZSTD_DStreamInSize() bytes */
+	size_t n, used;
+};
+
+int
+object_reader_new(const struct object *o, struct object_reader **ret)
+{
+	struct object_reader *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return -ENOMEM;
+	r->o = o;
+	r->at = OBJECT_HEAD_SIZE;
+	if (o->head.coding == OBJECT_ZSTD) {
+		r->zstd = ZSTD_createDCtx();
+		r->in = malloc(ZSTD_DStreamInSize());
+		if (r->zstd == NULL || r->in == NULL) {
+			object_reader_free(r);
+			return -ENOMEM;
+		}
+	}
+	*ret = r;
+	return 0;
+}
+
+void
+object_reader_free(struct object_reader *r)
+{
+	if (r == NULL)
+		return;
+	ZSTD_freeDCtx(r->zstd);
+	free(r->in);
+	free(r);
+}
+
+static int
+refill(struct object_reader *r)
+{
+	ssize_t k = fs_read_at(r->o->fd, r->in, ZSTD_DStreamInSize(), (off_t)r->at);
+
+	if (k <= 0)
+		return k < 0 ? (int)k : -EIO;
+	r->at += (uint64_t)k;
+	r->n = (size_t)k;
+	r->used = 0;
+	return 0;
+}
+
+int
+object_reader_read(struct object_reader *r, void *p, size_t n)
+{
+	ZSTD_outBuffer to = { .dst = p, .size = n };
+	ssize_t k;
+
+	if (r->zstd == NULL) {
+		k = fs_read_at(r->o->fd, p, n, (off_t)r->at);
+		if (k != (ssize_t)n)
+			return k < 0 ? (int)k : -EIO;
+		r->at += n;
+		return 0;
+	}
+	while (to.pos < to.size) {
+		ZSTD_inBuffer from = { .src = r->in, .size = r->n, .pos = r->used };
+		size_t before = to.pos, left = ZSTD_decompressStream(r->zstd, &to, &from);
+
+		if (ZSTD_isError(left))
+			return -EIO;
+		r->used = from.pos;
+		if (to.pos == before && r->used == r->n) {
+			int e = refill(r);
+
+			if (e < 0)
+				return e;
+		}
+	}
+	return 0;
 }

@@ -42,6 +42,14 @@ struct object {
 };
 void object_done(struct object *o);
 
+/* Its content from the begin to the end, which nobody else has changed: for a place that keeps no
+ * objects. The object's descriptor is only read, and stays its owner's. */
+struct object_reader;
+int object_reader_new(const struct object *o, struct object_reader **ret); /* 0 or -ENOMEM */
+void object_reader_free(struct object_reader *r);			   /* NULL is fine */
+/* The next n bytes, all of them. 0; -EIO: there are fewer; -errno. */
+int object_reader_read(struct object_reader *r, void *p, size_t n);
+
 void object_head_write(const struct object_head *h, uint8_t out[OBJECT_HEAD_SIZE]);
 /* 0; -EBADMSG: that is none. Of a blob, name and content are equal. */
 int object_head_read(const uint8_t in[OBJECT_HEAD_SIZE], struct object_head *ret);

@@ -28,7 +28,9 @@
 #include "common/environ.h"
 #include "common/fs.h"
 #include "common/proc.h"
+#include "client/far/farm.h"
 #include "client/far/serve.h"
+#include "client/wrap/farm_state.h"
 #include "memo/stay.h"
 
 #define BACKLOG 256
@@ -65,6 +67,8 @@ struct half {
 	void *zctx;
 	struct hub *hub; /* NULL: there is no farm */
 	struct pool *pool;
+	struct far_farm farm;
+	bool farm_noted;
 	struct far_half *stores; /* NULL: there are none */
 	struct memo_stay memo;
 	pthread_mutex_t lock; /* of all below */
@@ -296,11 +300,17 @@ start_thread(struct guest *g)
 	return r;
 }
 
+static bool
+is_offloading(const struct conf *conf)
+{
+	return conf->client.offload != OFFLOAD_NEVER;
+}
+
 static void
 welcome(struct half *h, int conn)
 {
 	struct guest *g = calloc(1, sizeof(*g));
-	bool farm = h->hub && hub_serves(h->hub, clock_mono_ms());
+	bool farm = h->hub && is_offloading(h->conf) && hub_serves(h->hub, clock_mono_ms());
 	size_t n;
 
 	pthread_mutex_lock(&h->lock);
@@ -405,12 +415,12 @@ may_leave(struct half *h, uint64_t now)
 		return false;
 	if (!is_met(h))
 		return true;
-	if (h->stores) {
-		if (far_half_is_busy(h->stores))
-			return false;
-	} else if (hub_is_refused(h->hub) || (away && now - MAX2(away, h->idle_ms) > AWAY_MS)) {
+	if (h->stores && far_half_is_busy(h->stores))
+		return false;
+	/* a moment, since units of this build may still ask */
+	if (h->hub && !(h->stores && far_half_has_stores(h->stores)) &&
+		(hub_is_refused(h->hub) || away) && now - MAX2(away, h->idle_ms) > AWAY_MS)
 		return true;
-	}
 	return now - h->idle_ms >= h->conf->client.farm_half_s * 1000;
 }
 
@@ -426,6 +436,19 @@ leave_place(struct half *h)
 	unlinkat(h->dir, name, 0);
 	half_start_name(&h->key, name);
 	unlinkat(h->dir, name, 0);
+}
+
+/* What all of this user's calls know of the farm (farm_state.h): those that ask for its cache alone
+ * need not find out again. A connection that was lost may come back at once. */
+static void
+note_farm(struct half *h)
+{
+	enum tier_state now = hub_share_state(h->hub);
+
+	if (now == TIER_COMING || h->farm_noted)
+		return;
+	h->farm_noted = true;
+	farm_state_set(h->conf->client.cache_dir, h->conf->client.coordinator, now != TIER_AWAY);
 }
 
 static void
@@ -444,8 +467,10 @@ loop(struct half *h)
 			return;
 		if (items[n + 1].revents)
 			return;
-		if (h->hub)
+		if (h->hub) {
 			hub_step(h->hub);
+			note_farm(h);
+		}
 		if (items[n].revents)
 			accept_all(h);
 		now = clock_mono_ms();
@@ -513,29 +538,87 @@ check_key(struct half *h, const char *key)
 }
 
 static bool
-has_farm(const struct conf *conf)
+has_coordinator(const struct conf *conf)
 {
-	return conf->client.coordinator && *conf->client.coordinator && conf->client.farm_half &&
-	       conf->client.offload != OFFLOAD_NEVER;
+	return conf->client.coordinator && *conf->client.coordinator && conf->client.farm_half;
 }
 
-/* Where there are stores, they are served without a farm, too. */
+static void
+hear_producers(void *arg, const Dray__Producers *m)
+{
+	far_half_hear(arg, m);
+}
+
+static int
+share(void *arg, bool read_only, const struct store_in *in, struct store **ret)
+{
+	return hub_share(arg, read_only, in, ret);
+}
+
+static enum far_puts
+puts_now(void *arg)
+{
+	switch (hub_share_state(arg)) {
+	case TIER_WRITES:
+		return FAR_PUTS;
+	case TIER_NONE:
+	case TIER_READS:
+		return FAR_PUTS_NO;
+	default:
+		return FAR_PUTS_LATER;
+	}
+}
+
+static bool
+will_vouch(void *arg)
+{
+	return hub_will_vouch(arg);
+}
+
+static void
+end_shares(void *arg)
+{
+	hub_end_shares(arg);
+}
+
+/* Where nothing is compiled by the farm, its coordinator still has a cache, and says who is to be
+ * believed. */
 static int
 open_farm(struct half *h)
 {
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	if (!has_farm(h->conf))
-		return h->stores ? 0 : -ENOENT;
+	if (!has_coordinator(h->conf))
+		return -ENOENT;
 	r = pool_new(&h->pool);
 	if (r == 0)
 		r = zmq_ctx_open(&h->zctx);
 	if (r < 0)
 		return r;
 	zmq_ctx_set(h->zctx, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
-	r = hub_open(h->zctx, h->conf, &h->hub, &why);
-	return h->stores ? 0 : r;
+	return hub_open(h->zctx, h->conf, &h->hub, &why);
+}
+
+static int
+open_stores(struct half *h)
+{
+	int r;
+
+	h->farm = (struct far_farm){ h->hub, share, puts_now, will_vouch, end_shares };
+	r = far_half_open(h->conf, &h->memo, h->hub ? &h->farm : NULL, &h->stores);
+	if (r == 0 && h->hub && h->stores)
+		hub_on_producers(h->hub, hear_producers, h->stores);
+	return r;
+}
+
+/* Where there are stores, they are served without a farm, too. */
+static int
+open_both(struct half *h)
+{
+	int r = open_farm(h), e = open_stores(h);
+
+	return e < 0 ? e : h->stores ? 0 : r;
 }
 
 static int
@@ -564,9 +647,7 @@ set_up(struct half *h, const char *key)
 		return -errno;
 	r = open_signals(h);
 	if (r == 0)
-		r = far_half_open(h->conf, &h->memo, &h->stores);
-	if (r == 0)
-		r = open_farm(h);
+		r = open_both(h);
 	if (r == 0)
 		r = check_key(h, key);
 	return r < 0 ? r : bound_units(h);

@@ -11,7 +11,6 @@
 #include <sys/queue.h>
 
 #include "client/dispatch/farm_priv.h"
-#include "client/dispatch/tier.h"
 #include "common/clock.h"
 
 /* More than a connection can make while a thread sleeps. What is above that is forgotten: the last
@@ -54,7 +53,13 @@ struct hub {
 	TAILQ_HEAD(, hub_seat) seats;
 	TAILQ_HEAD(, hub_desk) desks;
 	uint32_t next_desk;
-	bool has_cache, may_put; /* as the coordinator said last */
+	bool greeted;		 /* Welcome was heard on this connection */
+	bool has_cache, may_put; /* as it said */
+	bool asked, vouched;	 /* for whom it vouches, on this connection */
+	bool closing;
+	enum tier_state told; /* to desks */
+	hub_producers_fn on_producers;
+	void *producers_arg;
 	uint64_t away_ms;
 };
 
@@ -275,14 +280,88 @@ put_mail(struct hub_seat *s, zmq_msg_t *msg)
 	ring(s->fd);
 }
 
+void
+hub_on_producers(struct hub *h, hub_producers_fn fn, void *arg)
+{
+	h->on_producers = fn;
+	h->producers_arg = arg;
+}
+
+/* It comes before all that is asked for on this connection, and so does its answer. */
+static void
+ask_for_producers(struct hub *h)
+{
+	Dray__ProducersAsk m;
+
+	dray__producers_ask__init(&m);
+	h->asked = wire_send(h->farm->socket, NULL, WIRE_PRODUCERS_ASK, &m.base, NULL, 0) == 0;
+}
+
+/* The lock is held. */
+static enum tier_state
+state_of(const struct hub *h)
+{
+	const struct farm *f = h->farm;
+	uint64_t now = clock_mono_ms();
+
+	if (h->closing || f->rejected)
+		return TIER_AWAY;
+	if (f->state == FARM_CONNECTING)
+		return now - f->opened_ms < f->connect_ms ? TIER_COMING : TIER_AWAY;
+	if (f->lost || f->state == FARM_AWAY)
+		return TIER_AWAY;
+	if (!h->greeted)
+		return now - f->heard_ms < f->connect_ms ? TIER_COMING : TIER_AWAY;
+	return !h->has_cache ? TIER_NONE : h->may_put ? TIER_WRITES : TIER_READS;
+}
+
+/* The lock is held. */
+static void
+tell_desks(struct hub *h)
+{
+	enum tier_state now = state_of(h);
+	struct hub_desk *d;
+
+	if (now == h->told)
+		return;
+	h->told = now;
+	TAILQ_FOREACH(d, &h->desks, link)
+	ring(d->fd);
+}
+
+enum tier_state
+hub_share_state(struct hub *h)
+{
+	enum tier_state state;
+
+	pthread_mutex_lock(&h->lock);
+	state = state_of(h);
+	pthread_mutex_unlock(&h->lock);
+	return state;
+}
+
+bool
+hub_will_vouch(struct hub *h)
+{
+	bool will;
+
+	pthread_mutex_lock(&h->lock);
+	will = state_of(h) == TIER_COMING || (h->asked && !h->vouched);
+	pthread_mutex_unlock(&h->lock);
+	return will;
+}
+
 /* The lock is held. */
 static void
 hear_welcome(struct hub *h, const Dray__Welcome *m)
 {
 	h->has_cache = h->may_put = false;
+	h->greeted = true;
 	for (size_t i = 0; i < m->n_features; i++) {
 		h->has_cache |= streq(m->features[i], WIRE_SHARED);
 		h->may_put |= streq(m->features[i], WIRE_SHARED_PUTS);
+		if (h->on_producers && !h->asked && streq(m->features[i], WIRE_VOUCHES))
+			ask_for_producers(h);
 	}
 }
 
@@ -320,6 +399,15 @@ deliver(struct hub *h, zmq_msg_t *msg)
 	if (wire_decode(zmq_msg_data(msg), zmq_msg_size(msg), NULL, WIRE_FROM_COORDINATOR, &m) <
 		0) {
 		wire_msg_done(&m);
+		return;
+	}
+	if (m.info->type == WIRE_PRODUCERS) {
+		if (h->on_producers && !h->farm->lost)
+			h->on_producers(h->producers_arg, (const Dray__Producers *)m.body);
+		wire_msg_done(&m);
+		pthread_mutex_lock(&h->lock);
+		h->vouched = true;
+		pthread_mutex_unlock(&h->lock);
 		return;
 	}
 	job = job_of(&m);
@@ -370,7 +458,7 @@ lose_desks(struct hub *h)
 {
 	struct hub_desk *d;
 
-	h->has_cache = h->may_put = false;
+	h->greeted = h->has_cache = h->may_put = h->asked = h->vouched = false;
 	TAILQ_FOREACH(d, &h->desks, link)
 	{
 		letters_free(&d->mail);
@@ -408,6 +496,18 @@ hub_step(struct hub *h)
 	watch_connection(h);
 	send_all(h);
 	receive_all(h);
+	pthread_mutex_lock(&h->lock);
+	tell_desks(h);
+	pthread_mutex_unlock(&h->lock);
+}
+
+void
+hub_end_shares(struct hub *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->closing = true;
+	lose_desks(h);
+	pthread_mutex_unlock(&h->lock);
 }
 
 /* ---- seats */
@@ -533,7 +633,13 @@ hub_sit(struct hub *h, const struct conf *conf, struct farm **ret)
 static bool
 is_connected(const struct hub *h)
 {
-	return h->has_cache && !h->farm->lost;
+	return h->has_cache && !h->farm->lost && !h->closing;
+}
+
+static enum tier_state
+desk_state(void *arg)
+{
+	return hub_share_state(((struct hub_desk *)arg)->hub);
 }
 
 static int
@@ -607,9 +713,11 @@ desk_close(void *arg)
 	free(d);
 }
 
-static const struct tier_line desk_line = {
-	.send = desk_send, .receive = desk_receive, .fd = desk_fd, .close = desk_close
-};
+static const struct tier_line desk_line = { .send = desk_send,
+	.receive = desk_receive,
+	.fd = desk_fd,
+	.state = desk_state,
+	.close = desk_close };
 
 /* The lock is held. Numbers come round after as many desks as there are ranges. */
 static uint32_t
@@ -628,30 +736,22 @@ free_range(struct hub *h)
 }
 
 int
-hub_share(struct hub *h, const struct store_in *in, struct store **ret)
+hub_share(struct hub *h, bool read_only, const struct store_in *in, struct store **ret)
 {
 	struct hub_desk *d = calloc(1, sizeof(*d));
-	bool there, may_put;
 
 	if (!d)
 		return -ENOMEM;
 	d->hub = h;
 	TAILQ_INIT(&d->mail);
 	d->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	pthread_mutex_lock(&h->lock);
-	there = is_connected(h);
-	may_put = h->may_put;
-	if (there && d->fd >= 0) {
-		d->first = free_range(h);
-		TAILQ_INSERT_TAIL(&h->desks, d, link);
-	}
-	pthread_mutex_unlock(&h->lock);
-	if (!there || d->fd < 0) {
-		int r = there ? -EMFILE : -ENOTSUP;
-
-		closep(&d->fd);
+	if (d->fd < 0) {
 		free(d);
-		return r;
+		return -EMFILE;
 	}
-	return tier_open(&desk_line, d, d->first, !may_put, in, ret);
+	pthread_mutex_lock(&h->lock);
+	d->first = free_range(h);
+	TAILQ_INSERT_TAIL(&h->desks, d, link);
+	pthread_mutex_unlock(&h->lock);
+	return tier_open(&desk_line, d, d->first, read_only, in, ret);
 }

@@ -11,6 +11,7 @@
 #define DRAY_CLIENT_DISPATCH_HUB_H
 
 #include "common/conf.h"
+#include "client/dispatch/tier.h"
 #include "keys/identity.h"
 #include "proto/socket.h"
 #include "proto/wire.h"
@@ -40,8 +41,20 @@ bool hub_is_refused(const struct hub *h);
 /* One more job on the connection: farm_close leaves it. 0 or -errno. */
 int hub_sit(struct hub *h, const struct conf *conf, struct farm **ret);
 
-/* The coordinator's shared cache as a store (tier.h), for the calling thread; it is closed before
- * the hub. -ENOTSUP: the coordinator has not said, or not yet, that it has one; -errno. */
-int hub_share(struct hub *h, const struct store_in *in, struct store **ret);
+/* Called in hub_step for each word of the coordinator on whom it vouches for. */
+typedef void (*hub_producers_fn)(void *arg, const Dray__Producers *m);
+void hub_on_producers(struct hub *h, hub_producers_fn fn, void *arg);
+
+/* Whether it may still be the first word on that: it is being connected to, or was asked. */
+bool hub_will_vouch(struct hub *h);
+
+/* The coordinator's shared cache as a store (tier.h), for one thread; it is closed before the hub.
+ * Whether there is a connection, and such a cache, may change at any time. read_only: as of
+ * tier_open. 0 or -errno. */
+int hub_share(struct hub *h, bool read_only, const struct store_in *in, struct store **ret);
+/* What can be asked for there now. */
+enum tier_state hub_share_state(struct hub *h);
+/* From now on, whatever is asked for: nothing; hub_step is called no more. */
+void hub_end_shares(struct hub *h);
 
 #endif

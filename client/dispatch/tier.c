@@ -35,6 +35,7 @@ struct ask {
 	int error; /* the content is not to be used: then the rest is thrown away */
 	/* of a put */
 	struct object object;
+	struct object_reader *reader;
 };
 TAILQ_HEAD(asks, ask);
 
@@ -62,6 +63,8 @@ struct tier {
 	struct chunk_coder *coder;
 	char crate[65], unit_kind[65];
 	uint8_t toolchain[DIGEST_SIZE];
+	bool read_only; /* always */
+	bool coming;	/* what is asked for waits for the line */
 };
 
 static struct tier *
@@ -78,6 +81,7 @@ answer(struct ask *a, const struct store_reply *reply)
 
 	closep(&a->fd);
 	hasher_free(a->hasher);
+	object_reader_free(a->reader);
 	if (a->want == WANT_PUT)
 		object_done(&a->object);
 	free(a);
@@ -260,8 +264,32 @@ flush_some(struct tier *t)
 }
 
 static void
+fail_asks(struct tier *t, int error, const char *why)
+{
+	struct ask *a;
+
+	snprintf(t->base.why, sizeof(t->base.why), "%s", why);
+	while ((a = TAILQ_FIRST(&t->asks)) != NULL) {
+		TAILQ_REMOVE(&t->asks, a, link);
+		answer_error(a, error);
+	}
+}
+
+static void
 flush(struct tier *t)
 {
+	enum tier_state now = t->line->state	  ? t->line->state(t->arg)
+			      : t->base.read_only ? TIER_READS
+						  : TIER_WRITES;
+
+	t->base.read_only = t->read_only || now != TIER_WRITES;
+	t->coming = now == TIER_COMING;
+	if (TAILQ_EMPTY(&t->asks) || t->coming)
+		return;
+	if (now == TIER_AWAY)
+		fail_asks(t, -ENOTCONN, "there is no connection with the coordinator");
+	else if (now == TIER_NONE)
+		fail_asks(t, -ENOTSUP, "the coordinator has no shared cache");
 	while (!TAILQ_EMPTY(&t->asks))
 		flush_some(t);
 }
@@ -440,12 +468,12 @@ send_chunk(struct tier *t, struct request *r)
 	Dray__SharedData m;
 	zmq_msg_t payload;
 	bool zstd;
-	ssize_t k;
-	int err;
+	int err = !p ? -ENOMEM : a->reader ? 0 : object_reader_new(&a->object, &a->reader);
 
-	k = p ? fs_read_at(a->object.fd, p, n, OBJECT_HEAD_SIZE + r->sent) : -ENOMEM;
-	if (k != (ssize_t)n)
-		return k < 0 ? (int)k : -EIO;
+	if (err == 0)
+		err = object_reader_read(a->reader, p, n);
+	if (err < 0)
+		return err;
 	err = chunk_encode(t->coder, p, n, t->base.coding == OBJECT_ZSTD, &payload, &zstd);
 	if (err < 0)
 		return err;
@@ -581,16 +609,17 @@ tier_work(struct store *s, int ms)
 	flush(t);
 	if (!any && ms != 0 && !is_idle(t)) {
 		waiter_alarm(&t->waiter, see_to_late(t));
-		if (!is_idle(t) && TAILQ_EMPTY(&t->asks)) {
+		if (!is_idle(t) && (t->coming || TAILQ_EMPTY(&t->asks))) {
 			(void)waiter_wait(&t->waiter,
 				t->line->ready && t->line->ready(t->arg) ? 0 : ms, events,
 				ARRAY_LEN(events));
 			while (take_message(t))
 				;
+			flush(t);
 		}
 	}
 	waiter_alarm(&t->waiter, see_to_late(t));
-	if (!TAILQ_EMPTY(&t->asks) || (t->line->ready && t->line->ready(t->arg)))
+	if ((!TAILQ_EMPTY(&t->asks) && !t->coming) || (t->line->ready && t->line->ready(t->arg)))
 		waiter_alarm(&t->waiter, 1);
 }
 
@@ -600,6 +629,7 @@ tier_close(struct store *s)
 	struct tier *t = tier_of(s);
 
 	forget_requests(t, -ECANCELED);
+	fail_asks(t, -ECANCELED, "");
 	if (t->line)
 		t->line->close(t->arg);
 	chunk_coder_free(t->coder);
@@ -630,7 +660,7 @@ tier_open(const struct tier_line *line, void *arg, uint32_t first, bool read_onl
 	}
 	outgoing_init(&t->base, &store_tier, in);
 	t->base.coding = OBJECT_RAW;
-	t->base.read_only = read_only;
+	t->base.read_only = t->read_only = read_only;
 	t->line = line;
 	t->arg = arg;
 	t->waiter = (struct waiter)WAITER_INIT;

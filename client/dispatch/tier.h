@@ -15,6 +15,14 @@
 #define TIER_REQUEST_MS 10000	/* without a sign of the coordinator, if store_in says nothing */
 #define TIER_NUMBERS (1u << 16) /* of requests that one store may have */
 
+enum tier_state {
+	TIER_COMING, /* it is being connected to: what is asked for waits */
+	TIER_AWAY,   /* there is no connection: -ENOTCONN */
+	TIER_NONE,   /* it has no shared cache: -ENOTSUP */
+	TIER_READS,  /* it takes no puts of this client: -EROFS */
+	TIER_WRITES,
+};
+
 /* A way to the coordinator. */
 struct tier_line {
 	/* The payload's content is taken when it is sent. -errno. */
@@ -25,13 +33,16 @@ struct tier_line {
 	int (*receive)(void *arg, struct wire_msg *ret);
 	/* Readable when there is something to receive. */
 	int (*fd)(void *arg);
+	/* What can be asked for now. A change makes `fd` readable. NULL: it was opened as it is. */
+	enum tier_state (*state)(void *arg);
 	/* Whether there is, where `fd` may not say so after a send; NULL: it always does. */
 	bool (*ready)(void *arg);
 	void (*close)(void *arg);
 };
 
 /* Over that line, with the numbers from `first` on. in: tmp, request_ms. read_only: what is put is
- * -EROFS. The line is closed with the store, or at once on an error. 0 or -errno. */
+ * -EROFS, whatever the line says. The line is closed with the store, or at once on an error. 0 or
+ * -errno. */
 int tier_open(const struct tier_line *line, void *arg, uint32_t first, bool read_only,
 	const struct store_in *in, struct store **ret);
 /* Of the unit that entries are asked for from now on, for the coordinator's history. */

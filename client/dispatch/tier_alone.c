@@ -116,8 +116,11 @@ alone_close(void *arg)
 	free(a);
 }
 
-static const struct tier_line line = { alone_send, alone_receive, alone_fd, alone_ready,
-	alone_close };
+static const struct tier_line line = { .send = alone_send,
+	.receive = alone_receive,
+	.fd = alone_fd,
+	.ready = alone_ready,
+	.close = alone_close };
 
 static int
 watch(struct alone *a)

@@ -23,10 +23,23 @@ struct far_ask {
 	bool lost;
 };
 
+static bool
+is_set(const char *v)
+{
+	return v && *v;
+}
+
+/* Its coordinator may have a cache. */
+static bool
+has_farm(const struct conf *conf)
+{
+	return is_set(conf->client.coordinator) && conf->client.farm_half;
+}
+
 bool
 far_may_read(const struct conf *conf)
 {
-	return conf->client.store && *conf->client.store && conf->client.cache_dir &&
+	return (is_set(conf->client.store) || has_farm(conf)) && conf->client.cache_dir &&
 	       conf->client.remote_mode != REMOTE_OFF && conf->client.cache == CACHE_ON;
 }
 
@@ -48,8 +61,8 @@ bool
 far_may_write(const struct conf *conf)
 {
 	return far_may_read(conf) && conf->client.remote_mode == REMOTE_READWRITE &&
-	       conf->client.identity && *conf->client.identity &&
-	       any_is_written(conf->client.store);
+	       is_set(conf->client.identity) &&
+	       (has_farm(conf) || any_is_written(conf->client.store));
 }
 
 static void

@@ -57,14 +57,16 @@ int
 queue_dir(const struct conf *conf, char **ret)
 {
 	const char *const target[] = { conf->client.store, conf->client.namespace,
-		conf->client.identity };
+		conf->client.identity, conf->client.coordinator };
+	/* as before there were farms that keep a cache */
+	size_t n_target = ARRAY_LEN(target) - !target[ARRAY_LEN(target) - 1];
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
 	char hex[DIGEST_HEX_SIZE], *dir;
 	struct digest d;
 
 	if (!h)
 		return -ENOMEM;
-	for (size_t i = 0; i < ARRAY_LEN(target); i++)
+	for (size_t i = 0; i < n_target; i++)
 		hasher_field(h, target[i] ? target[i] : "", target[i] ? strlen(target[i]) : 0);
 	hasher_final(h, &d);
 	digest_hex(&d, hex);

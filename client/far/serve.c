@@ -47,7 +47,8 @@ struct guest {
 	size_t n_asked, n_told;
 	uint64_t bytes; /* that came since that */
 	char store[FAR_STORE_MAX];
-	uint32_t publishers; /* of the last FOUND */
+	uint32_t publishers;	  /* of the last FOUND */
+	struct believed_now *now; /* while results are looked at */
 };
 
 /* ---- answers */
@@ -63,7 +64,8 @@ send_message(struct guest *g, const struct far_message *m, int fd)
 	return r;
 }
 
-/* Ends what is waited for. With -EBUSY nothing was asked for. */
+/* Ends what is waited for. With -EBUSY nothing was asked for, nor where there is a coordinator
+ * alone that is away, or has no cache. */
 static int
 answer(struct guest *g, int error, const char *why, int fd, unsigned refused)
 {
@@ -73,10 +75,11 @@ answer(struct guest *g, int error, const char *why, int fd, unsigned refused)
 		.refused = refused,
 		.publishers = g->publishers };
 	bool in_vain = error < 0 && error != -ENOENT && error != -EACCES;
+	bool asked = error != -EBUSY && error != -ENOTCONN && error != -ENOTSUP;
 
 	snprintf(m.store, sizeof(m.store), "%s", g->store);
 	snprintf(m.why, sizeof(m.why), "%s", error < 0 ? why : "");
-	if (error != -EBUSY && g->h->stores)
+	if (asked && g->h->stores)
 		stores_note_wait(g->h->stores, clock_mono_ms() - g->since, in_vain);
 	g->active = 0;
 	return send_message(g, &m, fd);
@@ -253,8 +256,7 @@ static int
 open_results(struct guest *g, const struct shared_entry *from, struct entry *ret,
 	struct result *first, unsigned *refused, char **why)
 {
-	const struct shared_reader reader = { &g->h->trust,
-		g->h->conf->client.namespace ? g->h->conf->client.namespace : "" };
+	const struct shared_reader reader = { &g->now->trust, g->now->namespace };
 	int r = 0;
 
 	ret->key = g->key;
@@ -288,7 +290,7 @@ note_publishers(struct guest *g, const struct entry *e)
 
 		if (entry_result(e, i, &res) == 0 && res.producer &&
 			digest_parse(res.producer, &d) == 0)
-			k = trust_keys_find(&g->h->trust.keys, d.b);
+			k = trust_keys_find(&g->now->trust.keys, d.b);
 		if (k && k->kind == TRUST_PUBLISHER)
 			g->publishers |= 1u << i;
 	}
@@ -341,7 +343,9 @@ take_entry(struct guest *g, struct mail *m)
 		return 0;
 	if (r == 0) {
 		snprintf(g->store, sizeof(g->store), "%s", m->q.store);
+		g->now = believed_get(g->h->believed);
 		r = make_found(g, m->reply.fd, m->reply.size, &refused, &why, &fd);
+		believed_put(g->h->believed, steal_ptr(g->now));
 	}
 	if (r == -EACCES)
 		snprintf(text, sizeof(text), "%u of %u results are not believed: %s", refused,
@@ -362,19 +366,38 @@ take_entry(struct guest *g, struct mail *m)
 	return answer(g, r, text, fd, refused);
 }
 
+/* Why nothing is asked for; "": it is. */
+static void
+find_off(struct guest *g, char *ret, size_t size)
+{
+	const struct far_farm *farm = g->h->farm;
+	struct believed_now *now;
+	const char *off = g->h->off;
+
+	if (!off)
+		believed_add_list(g->h->believed, g->h->stores);
+	now = believed_get(g->h->believed);
+	/* what the coordinator will say, it says before it gives a result */
+	if (!off && !(farm && farm->will_vouch(farm->arg)))
+		off = now->off;
+	snprintf(ret, size, "%s", off ? off : "");
+	believed_put(g->h->believed, now);
+}
+
 static int
 find(struct guest *g, const struct far_message *m)
 {
 	uint64_t rest;
-	char why[128];
+	char why[FAR_WHY_MAX];
 	int r;
 
 	drop_wants(g);
 	*g->store = '\0';
 	g->publishers = 0;
 	memcpy(g->key.b, m->digest, DIGEST_SIZE);
-	if (g->h->off)
-		return answer(g, -EBUSY, g->h->off, -1, 0);
+	find_off(g, why, sizeof(why));
+	if (*why)
+		return answer(g, -EBUSY, why, -1, 0);
 	rest = stores_rest(g->h->stores);
 	if (rest) {
 		snprintf(why, sizeof(why),
@@ -393,7 +416,12 @@ flush_uploads(struct guest *g)
 {
 	struct far_message m = { .what = FAR_LEFT };
 
-	if (g->h->upload) {
+	if (g->h->upload && stores_puts(g->h->stores) == FAR_PUTS_NO) {
+		m.error = -ENOKEY;
+		snprintf(m.why, sizeof(m.why),
+			"the coordinator takes no results of this client: its key is no "
+			"publisher's");
+	} else if (g->h->upload) {
 		m.bytes = upload_kick(g->h->upload, m.why, sizeof(m.why));
 	} else {
 		m.error = -ENOKEY;

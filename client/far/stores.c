@@ -22,10 +22,13 @@
 struct stores {
 	struct store *chain; /* the thread's */
 	pthread_t thread;
-	int wake; /* an eventfd */
-	bool written;
-	uint64_t hits[CHAIN_PLACES_MAX]; /* the thread's: of each place, so far */
-	pthread_mutex_t lock;		 /* of all below */
+	int wake;		     /* an eventfd */
+	const struct far_farm *farm; /* NULL: there is none */
+	bool writes;		     /* remote_mode says so */
+	bool written;		     /* one of the list is */
+	bool several;
+	uint64_t hits[CHAIN_TIERS_MAX]; /* the thread's: of each place, so far */
+	pthread_mutex_t lock;		/* of all below */
 	TAILQ_HEAD(, stores_request) asked;
 	bool ends;
 	uint64_t lost_ms, rest_ms, rest_until;
@@ -141,31 +144,40 @@ wake(struct stores *s)
 static int
 open_chain(struct stores *s, const struct conf *conf, const char *tmp, char **ret_why)
 {
-	const struct chain_in in = { .tmp = tmp };
+	struct chain_in in = { .tmp = tmp, .first_name = FAR_FARM_NAME };
+	const struct store_in first = { .tmp = tmp };
 	_cleanup_(chain_list_done) struct chain_list list = { .n = 0 };
+	const char *urls = conf->client.store ? conf->client.store : "";
 	bool any = false;
-	int r = chain_list_parse(conf->client.store, &list, ret_why);
+	int r = chain_list_parse(urls, &list, ret_why);
 
+	if (r == 0 && s->farm)
+		r = s->farm->share(s->farm->arg, !s->writes, &first, &in.first);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < list.n; i++)
 		any |= !list.read_only[i];
-	s->written = any && conf->client.remote_mode == REMOTE_READWRITE;
+	s->written = any && s->writes;
+	s->several = list.n + (s->farm != NULL) > 1;
 	return chain_open(&list, &in, &s->chain, ret_why);
 }
 
 int
-stores_open(const struct conf *conf, const char *tmp, struct stores **ret, char **ret_why)
+stores_open(const struct conf *conf, const struct far_farm *farm, const char *tmp,
+	struct stores **ret, char **ret_why)
 {
 	_cleanup_(freep) struct stores *s = NULL;
 	pthread_attr_t attr;
+	bool named = conf->client.store && *conf->client.store;
 	int r;
 
-	if (!conf->client.store || !*conf->client.store || conf->client.remote_mode == REMOTE_OFF)
+	if ((!named && !farm) || conf->client.remote_mode == REMOTE_OFF)
 		return -ENOENT;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
+	s->farm = farm;
+	s->writes = conf->client.remote_mode == REMOTE_READWRITE;
 	pthread_mutex_init(&s->lock, NULL);
 	TAILQ_INIT(&s->asked);
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -210,7 +222,21 @@ stores_closep(struct stores **ret)
 bool
 stores_are_written(const struct stores *s)
 {
-	return s->written;
+	return s->written || (s->farm && s->writes);
+}
+
+enum far_puts
+stores_puts(struct stores *s)
+{
+	return s->written	      ? FAR_PUTS
+	       : s->farm && s->writes ? s->farm->puts(s->farm->arg)
+				      : FAR_PUTS_NO;
+}
+
+bool
+stores_are_several(const struct stores *s)
+{
+	return s->several;
 }
 
 /* ---- asking */

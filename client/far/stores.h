@@ -4,18 +4,25 @@
 
 #include <sys/queue.h>
 
+#include "client/far/farm.h"
 #include "common/conf.h"
 #include "store/store.h"
 
 struct stores;
 
-/* tmp: a directory for what is not whole yet; it outlives them. 0; -ENOENT: the configuration names
- * none; -errno, and a sentence in *ret_why that the caller frees, or NULL. */
-int stores_open(const struct conf *conf, const char *tmp, struct stores **ret, char **ret_why);
+/* The coordinator's cache, if there is a farm (it outlives them), and what the configuration names.
+ * tmp: a directory for what is not whole yet; it outlives them. 0; -ENOENT: there are none; -errno,
+ * and a sentence in *ret_why that the caller frees, or NULL. */
+int stores_open(const struct conf *conf, const struct far_farm *farm, const char *tmp,
+	struct stores **ret, char **ret_why);
 /* Waits until all that was asked is answered. */
 void stores_closep(struct stores **s);
-/* Whether one of them may be written to. */
+/* Whether one of them may be written to, by the configuration. */
 bool stores_are_written(const struct stores *s);
+/* The same, now: the coordinator has a say. */
+enum far_puts stores_puts(struct stores *s);
+/* Whether there is more than one that may be written to: what one has, another may lack. */
+bool stores_are_several(const struct stores *s);
 
 struct object; /* store/object.h */
 enum stores_what { STORES_GET, STORES_HAS, STORES_PUT_OBJECT, STORES_PUT_ENTRY };

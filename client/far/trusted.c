@@ -97,7 +97,7 @@ put_list(const struct conf *conf, const char *tmp, const struct keys_object *o, 
 	_cleanup_(stores_closep) struct stores *s = NULL;
 	struct stores_request q = { .what = STORES_PUT_ENTRY, .p = p, .n = n };
 	struct store_reply reply = { .fd = -1 };
-	int r = stores_open(conf, tmp, &s, ret_why);
+	int r = stores_open(conf, NULL, tmp, &s, ret_why);
 
 	if (r == -ENOENT)
 		return why_set(ret_why, r, "no store is configured (store, remote_mode)");

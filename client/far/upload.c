@@ -111,18 +111,23 @@ static int
 seal(struct parcel *p)
 {
 	const struct conf *conf = p->u->h->conf;
+	struct believed *believed = p->u->h->believed;
+	struct believed_now *now = believed_get(believed);
 	_cleanup_(strv_done) struct strv env = STRV_INIT;
 	_cleanup_(freep) char *why = NULL;
 	static char *const none[] = { NULL };
 	struct shared_by by = { .id = &p->u->id,
 		.kind = TRUST_PUBLISHER,
-		.namespace = conf->client.namespace ? conf->client.namespace : "",
+		.namespace = now->namespace,
 		.any_env = conf->client.share_env == SHARE_ENV_ALL,
 		.time_s = p->res.time_s };
 	int r = queue_read(p->u->dir, &p->item, &env);
 
 	by.env = env.n ? env.v : none;
-	return r < 0 ? r : shared_seal(&by, &p->item.key, &p->res, &p->sealed, &why);
+	if (r == 0)
+		r = shared_seal(&by, &p->item.key, &p->res, &p->sealed, &why);
+	believed_put(believed, now);
+	return r;
 }
 
 static int
@@ -168,7 +173,7 @@ put_blob(struct parcel *p, const struct output *o)
 	_cleanup_(closep) int fd = -1;
 	struct store_reply reply;
 	uint64_t since = clock_mono_ms();
-	int r = stores_ask_now(h->stores, &has, &reply);
+	int r = stores_are_several(h->stores) ? -ENOENT : stores_ask_now(h->stores, &has, &reply);
 
 	if (r == 0)
 		return 0;
@@ -316,6 +321,7 @@ set_left(struct upload *u, uint64_t left)
 static void
 do_queue(struct upload *u)
 {
+	enum far_puts puts = stores_puts(u->h->stores);
 	_cleanup_(freep) struct queue_item *v = NULL;
 	_cleanup_(closep) int lock = -1;
 	size_t n = 0;
@@ -323,6 +329,12 @@ do_queue(struct upload *u)
 	if (queue_list(u->dir, &v, &n) < 0)
 		return;
 	set_left(u, n);
+	if (n && puts != FAR_PUTS) {
+		note(u, -ENOTCONN,
+			puts == FAR_PUTS_NO ? "the coordinator takes none of this client"
+					    : "the coordinator is away");
+		return;
+	}
 	lock = n ? queue_lock(u->dir) : -1;
 	for (size_t i = 0; lock >= 0 && i < n && !has_ended(u); i++) {
 		if (!do_item(u, &v[i]))

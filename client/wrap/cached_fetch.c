@@ -10,6 +10,7 @@
 
 #include "client/far/ask.h"
 #include "client/wrap/cached_priv.h"
+#include "client/wrap/farm_state.h"
 #include "common/clock.h"
 #include "common/joblog.h"
 
@@ -183,6 +184,15 @@ fetch(struct cached *c, const struct digest *key, struct cached_far *far)
 	return r;
 }
 
+/* There is nothing but the farm's cache, and the farm did not answer a moment ago. */
+static bool
+is_away(const struct conf *conf)
+{
+	return !(conf->client.store && *conf->client.store) &&
+	       farm_state_is_down(
+		       conf->client.cache_dir, conf->client.coordinator, conf->client.retry_s);
+}
+
 bool
 cached_fetch(struct cached *c, struct cached_far *far)
 {
@@ -192,7 +202,10 @@ cached_fetch(struct cached *c, struct cached_far *far)
 	*far->why = '\0';
 	if (c->in.conf->client.recache || !far_may_read(c->in.conf))
 		return false;
-	if (open_far(c)) {
+	if (is_away(c->in.conf)) {
+		why(far, "", "the coordinator is away");
+		r = -ENOENT;
+	} else if (open_far(c)) {
 		r = fetch(c, &c->key.id, far);
 	} else {
 		why(far, "", "the farm half, which asks them, cannot be started");

@@ -79,6 +79,14 @@ farm_state_is_up(const char *cache_dir, const char *endpoint)
 	return path && read_stamp(path, 0) == STAMP_UP;
 }
 
+bool
+farm_state_is_down(const char *cache_dir, const char *endpoint, uint64_t retry_s)
+{
+	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
+
+	return path && read_stamp(path, retry_s) == STAMP_DOWN;
+}
+
 static void
 sleep_ms(unsigned ms)
 {

@@ -28,6 +28,9 @@ enum farm_state farm_state_begin(const char *cache_dir, const char *endpoint, ui
 /* Whether the stamp says that the farm answered last time; never waits. */
 bool farm_state_is_up(const char *cache_dir, const char *endpoint);
 
+/* Whether it says that the farm did not answer, less than retry_s ago; never waits. */
+bool farm_state_is_down(const char *cache_dir, const char *endpoint, uint64_t retry_s);
+
 /* up: the coordinator has welcomed us. Failing to write it is harmless. */
 void farm_state_set(const char *cache_dir, const char *endpoint, bool up);
 /* Removes what is noted of an endpoint that will not come back. */

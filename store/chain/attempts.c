@@ -31,7 +31,8 @@ is_fault(int error, bool of_put)
 void
 chain_judge(struct tier *t, struct breaker *b, int error, const char *why)
 {
-	if (!is_fault(error, b == &t->writes)) {
+	if (!is_fault(error, b == &t->writes) || (t->connected && error == -ENOTCONN) ||
+		(t->connected && error == -ENOTSUP)) {
 		if (error == 0 || error == -ENOENT)
 			breaker_ok(b);
 		else

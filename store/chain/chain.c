@@ -286,7 +286,7 @@ static void
 chain_work(struct store *s, int ms)
 {
 	struct chain *c = chain_of(s);
-	struct epoll_event events[CHAIN_PLACES_MAX + 1];
+	struct epoll_event events[CHAIN_TIERS_MAX + 1];
 	size_t n;
 
 	if (c->tries == NULL || c->fills != NULL)
@@ -381,23 +381,31 @@ static const struct store_type store_chain = {
 	.work = chain_work,
 };
 
+/* The store is the chain's. */
 static int
-open_tier(struct chain *c, const struct chain_list *l, const struct chain_in *in, char **ret_why)
+add_tier(struct chain *c, struct store *s, const char *shown, bool read_only)
+{
+	struct tier *t = &c->tiers[c->n++];
+
+	t->store = s;
+	t->shown = strdup(shown);
+	t->stats.read_only = read_only;
+	if (t->shown == NULL)
+		return -ENOMEM;
+	return store_fd(s) < 0 ? 0 : waiter_add(&c->waiter, store_fd(s), EPOLLIN, t);
+}
+
+static int
+open_tier(struct chain *c, const struct chain_list *l, size_t n, const struct chain_in *in,
+	char **ret_why)
 {
 	const struct store_in i = {
 		.tmp = in->tmp, .connect_ms = in->connect_ms, .request_ms = in->request_ms
 	};
-	struct tier *t = &c->tiers[c->n];
-	int r = place_open(l->urls[c->n], &i, &t->store, ret_why);
+	struct store *s = NULL;
+	int r = place_open(l->urls[n], &i, &s, ret_why);
 
-	if (r < 0)
-		return r;
-	t->shown = strdup(l->shown[c->n]);
-	t->stats.read_only = l->read_only[c->n];
-	c->n++;
-	if (t->shown == NULL)
-		return -ENOMEM;
-	return store_fd(t->store) < 0 ? 0 : waiter_add(&c->waiter, store_fd(t->store), EPOLLIN, t);
+	return r < 0 ? r : add_tier(c, s, l->shown[n], l->read_only[n]);
 }
 
 int
@@ -405,14 +413,16 @@ chain_open(
 	const struct chain_list *l, const struct chain_in *in, struct store **ret, char **ret_why)
 {
 	struct chain *c;
-	bool read_only = true;
+	bool read_only = in->first == NULL;
 	int r;
 
-	if (l->n == 0)
+	if (l->n == 0 && in->first == NULL)
 		return why_set(ret_why, -EINVAL, "the list of stores is empty");
 	c = calloc(1, sizeof(*c));
-	if (c == NULL)
+	if (c == NULL) {
+		store_close(in->first);
 		return -ENOMEM;
+	}
 	c->waiter = (struct waiter)WAITER_INIT;
 	c->fills_end = &c->fills;
 	c->wait_ms = in->wait_ms;
@@ -420,8 +430,14 @@ chain_open(
 	outgoing_init(&c->base, &store_chain, &(struct store_in){ .tmp = in->tmp });
 	r = waiter_init(&c->waiter);
 	c->base.fd = c->waiter.fd;
+	if (in->first != NULL) {
+		int e = add_tier(c, in->first, in->first_name, false);
+
+		c->tiers[0].connected = true;
+		r = r < 0 ? r : e;
+	}
 	for (size_t i = 0; r == 0 && i < l->n; i++) {
-		r = open_tier(c, l, in, ret_why);
+		r = open_tier(c, l, i, in, ret_why);
 		read_only = read_only && l->read_only[i];
 	}
 	c->base.read_only = read_only;

@@ -18,7 +18,16 @@
 #include "store/chain/list.h"
 #include "store/store.h"
 
+#define CHAIN_TIERS_MAX (CHAIN_PLACES_MAX + 1)
+
 struct chain_in {
+	/* A store that is open already, before those of the list: the chain's from the call on,
+	 * which closes it, also on an error; and what it is called. It knows by itself whether it
+	 * can be reached: -ENOTCONN and -ENOTSUP, which it answers at once, are no reason to leave
+	 * it alone; and whether it may be written to (store_row.h: read_only), which may change.
+	 * NULL: none. */
+	struct store *first;
+	const char *first_name;
 	const char *tmp;     /* as of store_in; outlives the chain */
 	unsigned connect_ms; /* as of store_in, for each place */
 	unsigned request_ms; /* the same: what no limit of the chain's is needed for */
@@ -26,7 +35,7 @@ struct chain_in {
 	uint64_t budget;     /* bytes of a build, both ways; 0: any */
 };
 
-/* The list is not needed any more then. 0; -EINVAL: an empty list; -errno, and a sentence that
+/* The list is not needed any more then. 0; -EINVAL: no place at all; -errno, and a sentence that
  * shows no secret, or NULL. */
 int chain_open(
 	const struct chain_list *l, const struct chain_in *in, struct store **ret, char **ret_why);

@@ -11,6 +11,7 @@
 struct tier {
 	struct store *store;
 	char *shown;
+	bool connected; /* chain_in.first */
 	struct breaker reads, writes;
 	unsigned overdue; /* tries without an ask that are not answered yet */
 	struct chain_stats stats;
@@ -69,7 +70,7 @@ struct fill {
 struct chain {
 	struct store base;
 	struct waiter waiter;
-	struct tier tiers[CHAIN_PLACES_MAX];
+	struct tier tiers[CHAIN_TIERS_MAX];
 	size_t n;
 	unsigned wait_ms;
 	uint64_t budget, spent;
@@ -80,6 +81,13 @@ struct chain {
 	uint64_t fills_bytes;
 	bool working;
 };
+
+/* Whether nothing is put there now. */
+static inline bool
+chain_is_read_only(const struct tier *t)
+{
+	return t->stats.read_only || t->store->read_only;
+}
 
 /* What was got is to be put, later and if there is room, to the places before that said they have
  * it not. fd stays the caller's. */

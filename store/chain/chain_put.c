@@ -33,7 +33,7 @@ chain_want_fill(struct chain *c, const struct ask *a, int fd, uint64_t size)
 	struct fill *f;
 
 	for (size_t i = 0; i < a->at; i++)
-		if ((a->lacked & 1u << i) && !c->tiers[i].stats.read_only)
+		if ((a->lacked & 1u << i) && !chain_is_read_only(&c->tiers[i]))
 			where |= 1u << i;
 	if (where == 0 || c->n_fills >= FILLS_MAX || size > FILLS_BYTES_MAX - c->fills_bytes)
 		return;
@@ -150,6 +150,7 @@ spread(struct chain *c, unsigned where, const struct object *o, store_done_fn do
 	bool spent = c->budget != 0 && c->spent >= c->budget;
 	struct spread *p = spent ? NULL : calloc(1, sizeof(*p));
 	uint64_t now = clock_mono_ms();
+	bool writable = false;
 
 	if (p == NULL) {
 		if (done != NULL)
@@ -164,13 +165,16 @@ spread(struct chain *c, unsigned where, const struct object *o, store_done_fn do
 	for (size_t i = 0; i < c->n; i++) {
 		struct tier *t = &c->tiers[i];
 
-		if (!(where & 1u << i) || t->stats.read_only)
+		if (!(where & 1u << i) || chain_is_read_only(t))
 			continue;
+		writable = true;
 		if (breaker_may(&t->writes, now))
 			put_to(p, t, o);
 		else
 			t->stats.left_alone++;
 	}
+	if (!writable)
+		p->error = -EROFS;
 	if (--p->left == 0)
 		end_spread(p);
 }

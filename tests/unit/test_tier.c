@@ -6,9 +6,11 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 
 #include "client/dispatch/hub.h"
 #include "client/dispatch/tier.h"
+#include "store/outgoing.h"
 #include "store/store.h"
 
 #define THREADS 8
@@ -49,8 +51,9 @@ option(struct conf *conf, const char *key, const char *value)
 		fail_msg("%s", error);
 }
 
+/* on_producers: NULL is fine. */
 static void
-side_up(struct side *x, struct world *w, enum who who)
+side_up_with(struct side *x, struct world *w, enum who who, hub_producers_fn on_producers)
 {
 	char path[512], *why = NULL;
 
@@ -65,7 +68,14 @@ side_up(struct side *x, struct world *w, enum who who)
 	option(x->conf, "connect_ms", "10000");
 	assert_int_equal(zmq_ctx_open(&x->zctx), 0);
 	assert_int_equal(hub_open(x->zctx, x->conf, &x->hub, &why), 0);
+	hub_on_producers(x->hub, on_producers, NULL);
 	assert_int_equal(pthread_create(&x->thread, NULL, turn, x), 0);
+}
+
+static void
+side_up(struct side *x, struct world *w, enum who who)
+{
+	side_up_with(x, w, who, NULL);
 }
 
 static void
@@ -78,18 +88,36 @@ side_down(struct side *x)
 	conf_free(x->conf);
 }
 
-/* When the coordinator has said that it has one. */
 static struct store *
-share(struct side *x)
+open_share(struct side *x, bool read_only)
 {
 	const struct store_in in = { .request_ms = 5000 };
-	uint64_t end = clock_mono_ms() + LIMIT_MS;
 	struct store *s = NULL;
-	int r;
 
-	while ((r = hub_share(x->hub, &in, &s)) == -ENOTSUP && clock_mono_ms() < end)
+	assert_int_equal(hub_share(x->hub, read_only, &in, &s), 0);
+	return s;
+}
+
+static void
+await_state(struct side *x, enum tier_state state)
+{
+	uint64_t end = clock_mono_ms() + LIMIT_MS;
+
+	while (hub_share_state(x->hub) != state && clock_mono_ms() < end)
 		poll(NULL, 0, 5);
-	assert_int_equal(r, 0);
+	assert_int_equal(hub_share_state(x->hub), state);
+}
+
+/* When the coordinator has said what this client may. */
+static struct store *
+share(struct side *x, enum tier_state state)
+{
+	struct store *s;
+
+	await_state(x, state);
+	s = open_share(x, false);
+	/* as a chain does that has nothing to ask */
+	store_work(s, 0);
 	return s;
 }
 
@@ -147,6 +175,15 @@ on_blob(void *arg, const struct store_reply *r)
 	close(r->fd);
 }
 
+static void
+on_put(void *arg, const struct store_reply *r)
+{
+	struct came *c = arg;
+
+	c->open--;
+	c->error = r->error;
+}
+
 static void *
 read_all(void *arg)
 {
@@ -154,7 +191,7 @@ read_all(void *arg)
 	const struct store_in in = { .request_ms = 5000 };
 	struct store *s = NULL;
 
-	r->error = hub_share(r->x->hub, &in, &s);
+	r->error = hub_share(r->x->hub, false, &in, &s);
 	for (unsigned i = 0; i < ROUNDS && r->error == 0; i++) {
 		struct came c = { .open = (unsigned)r->n };
 
@@ -184,7 +221,7 @@ test_many_threads(void **state)
 	uint64_t size = 0;
 
 	side_up(&writer, w, PUBLISHER);
-	s = share(&writer);
+	s = share(&writer, TIER_WRITES);
 	for (unsigned i = 0; i < 3; i++) {
 		_cleanup_(freep) uint8_t *p = make(i, sizes[i], &names_of[i]);
 
@@ -195,7 +232,7 @@ test_many_threads(void **state)
 	store_close(s);
 	side_down(&writer);
 	side_up(&client, w, CLIENT1);
-	s = share(&client);
+	s = share(&client, TIER_READS);
 	assert_int_equal(store_read_now(s, STORE_ENTRY, &key, 1000, &b), 0);
 	assert_int_equal(b.n, 8);
 	assert_int_equal(store_read_now(s, STORE_ENTRY, &key, 7, &b), -ENOENT);
@@ -225,13 +262,12 @@ test_lost(void **state)
 	struct world *w = *state;
 	struct side client;
 	struct digest none = { { 1 } };
-	struct store *s, *again = NULL;
-	const struct store_in in = { .request_ms = 60000 };
+	struct store *s, *again;
 	uint64_t begun;
 	int r;
 
 	side_up(&client, w, CLIENT1);
-	s = share(&client);
+	s = share(&client, TIER_READS);
 	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL), -ENOENT);
 	kill(w->pid, SIGSTOP);
 	{
@@ -248,9 +284,156 @@ test_lost(void **state)
 	}
 	r = store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL);
 	assert_int_equal(r, -ENOTCONN);
-	assert_int_equal(hub_share(client.hub, &in, &again), -ENOTSUP);
+	assert_int_equal(hub_share_state(client.hub), TIER_AWAY);
+	again = open_share(&client, false);
+	assert_int_equal(store_get_now(again, STORE_BLOB, &none, UINT64_MAX, NULL), -ENOTCONN);
+	assert_non_null(strstr(store_why(again), "no connection"));
+	store_close(again);
 	store_close(s);
 	side_down(&client);
+}
+
+/* What is asked for before there is a connection waits for it, and is answered; also by one that
+ * has no cache, or that does not let this client in. */
+static void
+test_coming(void **state)
+{
+	struct world *w = *state;
+	struct digest name, none = { { 1 } };
+	_cleanup_(freep) uint8_t *p = make(7, LARGE, &name);
+	struct object object = { .fd = -1 };
+	struct came c = { .open = 1 };
+	struct side x, strange;
+	struct store *s;
+	int fd = memfd_create("content", MFD_CLOEXEC);
+
+	kill(w->pid, SIGSTOP);
+	side_up(&x, w, PUBLISHER);
+	s = open_share(&x, false);
+	store_get(s, STORE_BLOB, &none, UINT64_MAX, on_blob, &c);
+	store_work(s, 100);
+	assert_int_equal(c.open, 1);
+	assert_int_equal(hub_share_state(x.hub), TIER_COMING);
+	/* nothing is put meanwhile */
+	assert_int_equal(store_put_entry_now(s, &none, "x", 1), -EROFS);
+	kill(w->pid, SIGCONT);
+	while (c.open)
+		store_work(s, -1);
+	assert_int_equal(c.error, -ENOENT);
+	/* an object that was made for other places, too */
+	assert_int_equal(fs_write_all(fd, p, LARGE), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(outgoing_blob(NULL, OBJECT_ZSTD, fd, &object), 0);
+	assert_true(object.length < LARGE);
+	c = (struct came){ .open = 1 };
+	s->type->put(s, &object, on_put, &c);
+	while (c.open)
+		store_work(s, -1);
+	assert_int_equal(c.error, 0);
+	c = (struct came){ .open = 1 };
+	store_get(s, STORE_BLOB, &name, UINT64_MAX, on_blob, &c);
+	while (c.open)
+		store_work(s, -1);
+	assert_int_equal(c.error, 0);
+	assert_true(digest_eq(&c.of[0], &name));
+	store_close(s);
+	/* nothing is put where that is not wanted */
+	s = open_share(&x, true);
+	store_work(s, 0);
+	assert_int_equal(store_put_entry_now(s, &none, "x", 1), -EROFS);
+	store_close(s);
+	side_down(&x);
+	side_up(&strange, w, STRANGER);
+	s = open_share(&strange, false);
+	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL), -ENOTCONN);
+	store_close(s);
+	side_down(&strange);
+	close(fd);
+}
+
+/* The shares end before the hub does, and nobody turns it any more. */
+static void
+test_end(void **state)
+{
+	struct world *w = *state;
+	struct digest none = { { 1 } };
+	struct came c = { .open = 1 };
+	struct side x;
+	struct store *s;
+
+	side_up(&x, w, CLIENT1);
+	s = share(&x, TIER_READS);
+	kill(w->pid, SIGSTOP);
+	store_get(s, STORE_BLOB, &none, UINT64_MAX, on_blob, &c);
+	store_work(s, 0);
+	hub_end_shares(x.hub);
+	while (c.open)
+		store_work(s, -1);
+	assert_int_equal(c.error, -ENOTCONN);
+	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL), -ENOTCONN);
+	store_close(s);
+	kill(w->pid, SIGCONT);
+	side_down(&x);
+}
+
+/* One that has no cache. */
+static void
+test_none(void **state)
+{
+	struct world *w = *state;
+	struct digest none = { { 1 } };
+	struct side x;
+	struct store *s;
+
+	set_conf(w, "cache", "no");
+	start(w);
+	side_up(&x, w, CLIENT1);
+	s = open_share(&x, false);
+	assert_int_equal(store_get_now(s, STORE_BLOB, &none, UINT64_MAX, NULL), -ENOTSUP);
+	assert_non_null(strstr(store_why(s), "no shared cache"));
+	store_close(s);
+	side_down(&x);
+}
+
+/* Whom it vouches for is heard at once, and again when the list has changed. */
+static atomic_uint heard;
+
+static void
+on_producers(void *arg, const Dray__Producers *m)
+{
+	(void)arg;
+	atomic_store(&heard, (unsigned)m->n_producer + 1);
+}
+
+static void
+await_heard(unsigned n)
+{
+	uint64_t end = clock_mono_ms() + LIMIT_MS;
+
+	while (atomic_load(&heard) != n + 1 && clock_mono_ms() < end)
+		poll(NULL, 0, 5);
+	assert_int_equal(atomic_load(&heard), n + 1);
+}
+
+static void
+test_producers(void **state)
+{
+	struct world *w = *state;
+	const char *more[N_WHO] = {
+		[WORKER1] = "sign=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+			    "aaaaaaaaaaaaaaaaa"
+	};
+	struct side x;
+
+	kill(w->pid, SIGSTOP);
+	side_up_with(&x, w, CLIENT1, on_producers);
+	assert_true(hub_will_vouch(x.hub));
+	kill(w->pid, SIGCONT);
+	await_heard(0);
+	assert_false(hub_will_vouch(x.hub));
+	write_keys_with(w, true, more);
+	await_heard(1);
+	side_down(&x);
 }
 
 /* One that says nothing: there is an answer in time. */
@@ -284,6 +467,10 @@ main(void)
 		T(test_many_threads),
 		T(test_lost),
 		T(test_silent),
+		T(test_coming),
+		T(test_end),
+		cmocka_unit_test_setup_teardown(test_none, setup_only, teardown),
+		T(test_producers),
 	};
 
 	log_init("test", LOG_LEVEL_NONE);
