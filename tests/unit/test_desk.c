@@ -574,6 +574,8 @@ count_results(struct room *d, uint32_t number)
 	return e.n;
 }
 
+static struct identity second; /* another worker */
+
 static void
 name_signers(struct room *d, const char *of_worker, const char *of_publisher)
 {
@@ -581,6 +583,7 @@ name_signers(struct room *d, const char *of_worker, const char *of_publisher)
 	struct trust t;
 
 	add_line(&list, "worker", &worker, of_worker);
+	add_line(&list, "worker", &second, "w2");
 	add_line(&list, "publisher", &publisher, of_publisher);
 	t = trust_of(&list, TRUST_PUBLISHERS);
 	signers_release(d->signers);
@@ -598,6 +601,7 @@ test_only_named(void **state)
 	char source[32];
 
 	make_identities(NULL);
+	assert_int_equal(identity_generate("second", &second), 0);
 	other.id = &stranger;
 	/* nobody is named yet */
 	put_by(d, 1, &other, "before", false, 0);
@@ -609,6 +613,9 @@ test_only_named(void **state)
 	put_by(d, 2, &by, "forged", true, no);
 	put_by(d, 3, &other, "a stranger's", false, no);
 	put_by(d, 4, &pub, "another's", false, no);
+	by.id = &second;
+	put_by(d, 15, &by, "another worker's", false, no);
+	by.id = &worker;
 	assert_int_equal(put_all(d, 1, "", 5, true, &key, "x", 1), no);
 	by.namespace = "elsewhere";
 	put_by(d, 6, &by, "of elsewhere", false, no);
