@@ -53,6 +53,7 @@ struct hub {
 	TAILQ_HEAD(, hub_seat) seats;
 	TAILQ_HEAD(, hub_desk) desks;
 	uint32_t next_desk;
+	bool compress;		 /* what its shares send and are sent */
 	bool greeted;		 /* Welcome was heard on this connection */
 	bool has_cache, may_put; /* as it said */
 	bool asked, vouched;	 /* for whom it vouches, on this connection */
@@ -129,6 +130,17 @@ hub_closep(struct hub **h)
 	*h = NULL;
 }
 
+/* A loopback is quicker than that. */
+static bool
+wants_compression(const struct conf *conf)
+{
+	const char *endpoint = conf->client.coordinator;
+
+	if (conf->client.compress == COMPRESS_AUTO)
+		return endpoint && !endpoint_is_this_machine(endpoint);
+	return conf->client.compress == COMPRESS_ALWAYS;
+}
+
 int
 hub_open(void *zctx, const struct conf *conf, struct hub **ret, char **ret_why)
 {
@@ -144,6 +156,7 @@ hub_open(void *zctx, const struct conf *conf, struct hub **ret, char **ret_why)
 	TAILQ_INIT(&h->desks);
 	h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->away_ms = clock_mono_ms();
+	h->compress = wants_compression(conf);
 	if (h->wake < 0)
 		return -errno;
 	r = farm_open(zctx, conf, &h->farm, ret_why);
@@ -739,6 +752,7 @@ int
 hub_share(struct hub *h, bool read_only, const struct store_in *in, struct store **ret)
 {
 	struct hub_desk *d = calloc(1, sizeof(*d));
+	int r;
 
 	if (!d)
 		return -ENOMEM;
@@ -753,5 +767,8 @@ hub_share(struct hub *h, bool read_only, const struct store_in *in, struct store
 	d->first = free_range(h);
 	TAILQ_INSERT_TAIL(&h->desks, d, link);
 	pthread_mutex_unlock(&h->lock);
-	return tier_open(&desk_line, d, d->first, read_only, in, ret);
+	r = tier_open(&desk_line, d, d->first, read_only, in, ret);
+	if (r == 0)
+		tier_compress(*ret, h->compress);
+	return r;
 }

@@ -63,6 +63,7 @@ struct tier {
 	struct chunk_coder *coder;
 	char crate[65], unit_kind[65];
 	uint8_t toolchain[DIGEST_SIZE];
+	bool compress;
 	bool read_only; /* always */
 	bool coming;	/* what is asked for waits for the line */
 };
@@ -212,7 +213,7 @@ send_get(struct tier *t, struct request *r)
 	m.n_name = r->n;
 	m.credit = TIER_CREDIT;
 	m.look = r->want == WANT_LOOK;
-	m.compress = t->base.coding == OBJECT_ZSTD;
+	m.compress = t->compress;
 	m.most = r->v[0]->max;
 	m.crate = t->crate;
 	m.kind = t->unit_kind;
@@ -474,7 +475,7 @@ send_chunk(struct tier *t, struct request *r)
 		err = object_reader_read(a->reader, p, n);
 	if (err < 0)
 		return err;
-	err = chunk_encode(t->coder, p, n, t->base.coding == OBJECT_ZSTD, &payload, &zstd);
+	err = chunk_encode(t->coder, p, n, t->compress, &payload, &zstd);
 	if (err < 0)
 		return err;
 	dray__shared_data__init(&m);
@@ -689,4 +690,10 @@ tier_of_unit(struct store *s, const char *crate, const char *kind, const uint8_t
 	snprintf(t->crate, sizeof(t->crate), "%s", crate);
 	snprintf(t->unit_kind, sizeof(t->unit_kind), "%s", kind);
 	memcpy(t->toolchain, toolchain, DIGEST_SIZE);
+}
+
+void
+tier_compress(struct store *s, bool compress)
+{
+	tier_of(s)->compress = compress;
 }

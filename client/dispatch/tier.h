@@ -45,6 +45,8 @@ struct tier_line {
  * -errno. */
 int tier_open(const struct tier_line *line, void *arg, uint32_t first, bool read_only,
 	const struct store_in *in, struct store **ret);
+/* Whether content is compressed on the way, both ways; it is not, until this says so. */
+void tier_compress(struct store *s, bool compress);
 /* Of the unit that entries are asked for from now on, for the coordinator's history. */
 void tier_of_unit(struct store *s, const char *crate, const char *kind, const uint8_t *toolchain);
 

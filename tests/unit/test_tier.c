@@ -66,6 +66,7 @@ side_up_with(struct side *x, struct world *w, enum who who, hub_producers_fn on_
 	option(x->conf, "coordinator_key", path);
 	option(x->conf, "coordinator", w->endpoint);
 	option(x->conf, "connect_ms", "10000");
+	option(x->conf, "compress", who == CLIENT1 ? "always" : "auto");
 	assert_int_equal(zmq_ctx_open(&x->zctx), 0);
 	assert_int_equal(hub_open(x->zctx, x->conf, &x->hub, &why), 0);
 	hub_on_producers(x->hub, on_producers, NULL);
