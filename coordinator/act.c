@@ -47,8 +47,8 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	int r;
 
 	sched_worker_get(a->worker, &view);
-	r = ticket_issue(
-		&s->id, job, p->wire.curve, view.curve, server_time(s), &ticket, &n, signature);
+	r = ticket_issue(&s->id, job, p->wire.curve, view.curve, a->twin, server_time(s), &ticket,
+		&n, signature);
 	if (r < 0) {
 		log_throttled(
 			&s->no_ticket, 5, "job=%s cannot sign its ticket: %s", job, strerror(-r));
@@ -66,8 +66,8 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	m.ticket.len = n;
 	m.signature.data = signature;
 	m.signature.len = sizeof(signature);
-	log_debug(
-		"job=%s placed: worker=%s used=%u slots=%u", job, view.name, view.used, view.slots);
+	log_debug("job=%s placed: worker=%s used=%u slots=%u%s", job, view.name, view.used,
+		view.slots, a->twin ? " twin" : "");
 	name_client(s, &view, p);
 	cache_job_placed(s, &a->job, view.tag);
 	server_send(s, p, WIRE_JOB_PLACED, &m.base);

@@ -29,6 +29,22 @@ is_same_client(const struct server *s, const struct peer *a, const struct peer *
 	return s->local;
 }
 
+/* Jobs of two namespaces are never kin. An older client has no hint, nor has one that is to be
+ * alone. */
+static void
+kin_of(struct server *s, const struct peer *p, const Dray__JobRequest *m, struct digest *ret)
+{
+	const struct allowed_key *k = allowed_keys_find(&s->keys, p->wire.curve);
+	const char *namespace = k ? k->namespace : "";
+	_cleanup_(hasher_freep) struct hasher *h = NULL;
+
+	if (m->hint.len != DIGEST_SIZE || !(h = hasher_new()))
+		return;
+	hasher_field(h, namespace, strlen(namespace));
+	hasher_field(h, m->hint.data, m->hint.len);
+	hasher_final(h, ret);
+}
+
 void
 on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
@@ -53,6 +69,7 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 		return;
 	}
 	memcpy(info.toolchain.b, m->toolchain.data, DIGEST_SIZE);
+	kin_of(s, p, m, &info.kin);
 	info.failed = failed;
 	info.n_failed = MIN2(m->n_failed, (size_t)FAILED_MAX);
 	for (size_t i = 0; i < info.n_failed; i++)

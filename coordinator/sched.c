@@ -21,6 +21,8 @@ rule_of(Dray__Verdict verdict)
 	case DRAY__VERDICT__VERDICT_FULL:
 	case DRAY__VERDICT__VERDICT_CANCELLED:
 	case DRAY__VERDICT__VERDICT_INPUT_CHANGED:
+	case DRAY__VERDICT__VERDICT_TWIN_LOST:
+	case DRAY__VERDICT__VERDICT_TWIN_DIFFERS:
 		return (struct verdict_rule){ false, false };
 	/* The worker was honest, or the job itself is at fault. Another worker may do better, but a
 	 * good worker must not lose trust by a few such jobs. */
@@ -37,6 +39,14 @@ rule_of(Dray__Verdict verdict)
 	}
 }
 
+/* It says nothing of the worker, nor of the job. */
+static bool
+is_twins(Dray__Verdict verdict)
+{
+	return verdict == DRAY__VERDICT__VERDICT_TWIN_LOST ||
+	       verdict == DRAY__VERDICT__VERDICT_TWIN_DIFFERS;
+}
+
 /* Finds a place for a job that has none: now, in a queue, or not at all. */
 static void
 seek(struct sched *s, struct sched_job *job)
@@ -48,9 +58,14 @@ seek(struct sched *s, struct sched_job *job)
 			"the coordinator is shutting down");
 		return;
 	}
+	w = kin_pick(s, job);
+	if (w) {
+		sched_job_place_twin(s, job, w);
+		return;
+	}
 	w = account_may(s, job) ? pools_pick(s, job) : NULL;
 	if (w)
-		sched_job_place(s, job, w);
+		sched_worker_give(s, w, job);
 	else if (!pools_eligible(s, job))
 		sched_job_deny_stranded(s, job);
 	else if (!job->may_wait)
@@ -75,6 +90,18 @@ leave_behind(struct sched *s, struct sched_job *job)
 	sched_job_wait(s, job, &s->settling, SETTLE_MS);
 }
 
+/* Its worker goes on with it while a twin is there. */
+static void
+look_at_orphan(struct sched *s, struct sched_job *job)
+{
+	if (kin_wants(s, job)) {
+		sched_job_wait(s, job, &s->orphans, ORPHAN_MS);
+		return;
+	}
+	action_cancel(s, job, job->cur);
+	sched_job_wait(s, job, &s->settling, SETTLE_MS);
+}
+
 static void
 cancel(struct sched *s, struct sched_job *job)
 {
@@ -83,7 +110,10 @@ cancel(struct sched *s, struct sched_job *job)
 	if (sched_job_holds(job))
 		action_cancel(s, job, w);
 	if (job->state == JOB_STARTED) {
+		/* the worker was told all the same: it knows who has joined */
 		leave_behind(s, job);
+		if (kin_wants(s, job))
+			sched_job_wait(s, job, &s->orphans, ORPHAN_MS);
 		return;
 	}
 	if (job->state == JOB_AWAY && job->word == WORD_OK)
@@ -142,6 +172,8 @@ sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 	job->glibc = info->glibc;
 	job->may_wait = info->may_wait;
 	r = account_join(s, job, info->account ? info->account : info->owner);
+	if (r == 0)
+		r = kin_join(s, job, &info->kin);
 	if (r < 0) {
 		sched_job_free(s, job);
 		return r;
@@ -234,7 +266,7 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 	struct sched_worker *w = job->cur;
 
 	/* One that runs it is not full. */
-	if (job->state == JOB_STARTED)
+	if (job->state == JOB_STARTED && !is_twins(verdict))
 		rule.exclude = true;
 	if (rule.blame)
 		sched_worker_complain(s, job);
@@ -245,10 +277,14 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 	sched_job_release(s, job);
 	if (rule.exclude) {
 		exclude(job, w);
-	} else if (verdict == DRAY__VERDICT__VERDICT_FULL) {
+	} else if (verdict == DRAY__VERDICT__VERDICT_FULL || is_twins(verdict)) {
 		job->tries -= job->tries > 0;
 		job->bounces++;
 	}
+	if (is_twins(verdict))
+		kin_lost(job);
+	if (verdict == DRAY__VERDICT__VERDICT_TWIN_DIFFERS)
+		kin_leave(s, job);
 	if (job->word == WORD_FULL)
 		mark_full(w);
 	sched_worker_changed(s, w);
@@ -322,6 +358,15 @@ sched_job_silent(struct sched *s, struct sched_worker *w, const struct job_id *i
 		job->silent = true;
 }
 
+void
+sched_job_kept(struct sched *s, struct sched_worker *w, const struct job_id *id)
+{
+	struct sched_job *job = sched_job_find(s, id);
+
+	if (job && job->cur == w)
+		job->kept = true;
+}
+
 bool
 sched_wanted(const struct sched *s)
 {
@@ -346,12 +391,15 @@ sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id
 		return -ENOENT;
 	}
 	account_settle(s, job, cpu_us);
-	account_learn(s, cpu_us);
-	if (job->silent)
-		account_wasted(s, job);
-	else
+	if (!job->twin)
+		account_learn(s, cpu_us);
+	if (!job->silent)
 		account_used_well(job);
+	else if (!job->twin)
+		account_wasted(s, job);
 	job->word = ok ? WORD_OK : WORD_BAD;
+	if (job->kept)
+		kin_ended(s, job);
 	if (!ok)
 		sched_worker_judge(s, job, false);
 	sched_job_release(s, job);
@@ -444,7 +492,8 @@ take_back_unopened(struct sched *s)
 
 	for (job = unopened(s, TAILQ_FIRST(&s->placed)); job;
 		job = unopened(s, TAILQ_NEXT(job, timed_link))) {
-		account_wasted(s, job);
+		if (!job->twin)
+			account_wasted(s, job);
 		job->unopened = any = true;
 	}
 	for (job = any ? TAILQ_FIRST(&s->placed) : NULL; job; job = next) {
@@ -471,7 +520,10 @@ sched_tick(struct sched *s, uint64_t now)
 		go_on(s, job);
 	while ((job = TAILQ_FIRST(&s->settling)) && now >= job->deadline)
 		settle(s, job);
+	while ((job = TAILQ_FIRST(&s->orphans)) && now >= job->deadline)
+		look_at_orphan(s, job);
 	sched_workers_tick(s);
+	kins_tick(s);
 	if (accounts_tick(s))
 		TAILQ_FOREACH(w, &s->live, all_link)
 	sched_worker_changed(s, w);
@@ -528,11 +580,13 @@ sched_new(const struct sched_conf *conf, struct sched **ret)
 	TAILQ_INIT(&s->placed);
 	TAILQ_INIT(&s->settling);
 	TAILQ_INIT(&s->doubted);
+	TAILQ_INIT(&s->orphans);
 	TAILQ_INIT(&s->notices);
 	TAILQ_INIT(&s->idle);
+	TAILQ_INIT(&s->idle_kins);
 	if (table_init(&s->jobs) < 0 || table_init(&s->owners) < 0 || table_init(&s->workers) < 0 ||
 		table_init(&s->tcs) < 0 || table_init(&s->accounts) < 0 ||
-		actions_reserve(s, 1) < 0)
+		table_init(&s->kins) < 0 || actions_reserve(s, 1) < 0)
 		return -ENOMEM;
 	*ret = steal_ptr(s);
 	return 0;
@@ -548,8 +602,10 @@ sched_free(struct sched *s)
 	if (s->jobs.bucket)
 		while ((node = table_walk(&s->jobs, NULL)))
 			sched_job_free(s, table_entry(node, struct sched_job, node));
+	kins_free(s);
 	sched_workers_free(s);
 	accounts_free(s);
+	table_done(&s->kins);
 	table_done(&s->accounts);
 	table_done(&s->jobs);
 	table_done(&s->owners);

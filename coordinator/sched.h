@@ -10,7 +10,8 @@
  *                    │          ╰──── or its worker gone ───┴────────▶ │
  *                    ╰──────────────────── retry ──────────────────────╯
  *
- * A job holds a slot while PLACED or STARTED. The coordinator never moves a job by itself: the
+ * A job holds a slot while PLACED or STARTED, but for twins (sched_kin.c), which join another job
+ * where that has its slot. The coordinator never moves a job by itself: the
  * client is the first to see that its worker failed. It sends a retry, and then gets another
  * worker. So no job can be placed twice. AWAY is a job without a slot whose client has not reported
  * yet. A client that has its result before the worker has cleaned up leaves its job STARTED, an
@@ -79,6 +80,9 @@ struct sched_worker_info {
 	bool draining;
 	const struct job_id *running;
 	size_t n_running;
+	unsigned twins; /* that it takes at a time */
+	const struct job_id *joined;
+	size_t n_joined;
 };
 
 /* A failed try of a job that this scheduler does not know. */
@@ -93,7 +97,8 @@ struct sched_job_info {
 	uint64_t account; /* of its key; 0: it has one of its own */
 	uint64_t former;  /* the one it had on another connection, or 0: takes its job over */
 	struct digest toolchain;
-	unsigned glibc; /* least minor version; 0: any */
+	struct digest kin; /* of its hint and namespace; zeros: it has no hint */
+	unsigned glibc;	   /* least minor version; 0: any */
 	bool may_wait;
 	/* Failed tries before the client asked anew. As after a retry for that reason, the job does
 	 * not go to that worker, if the worker is known by now. Costs no trust. */
@@ -113,6 +118,7 @@ struct sched_action {
 	struct job_id job;
 	uint64_t owner;
 	struct sched_worker *worker; /* PLACE, CANCEL */
+	bool twin;		     /* PLACE: without a slot, to join another one there */
 	unsigned ahead;
 	Dray__Verdict verdict;
 	const char *text; /* DENY; valid until the scheduler's next input */
@@ -126,6 +132,7 @@ struct sched_worker_view {
 	uint64_t tag;
 	unsigned slots, cores, glibc;
 	unsigned used;	   /* placed, started, and foreign to this coordinator */
+	unsigned twins;	   /* placed and started, without slots */
 	unsigned failures; /* in a row, as far as there is evidence */
 	enum sched_trust trust;
 	bool draining;
@@ -135,6 +142,7 @@ struct sched_worker_view {
 struct sched_stats {
 	size_t workers, jobs, queued, slots, used;
 	uint64_t placed, ended; /* since start */
+	uint64_t twins;		/* of those that were placed */
 	uint64_t compares;	/* of two workers: the cost of choosing */
 };
 
@@ -185,6 +193,8 @@ int sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id
 	uint64_t cpu_us, uint64_t now);
 /* Said before its end: it was ended because its client owed something, and was silent. */
 void sched_job_silent(struct sched *s, struct sched_worker *w, const struct job_id *id);
+/* Likewise: what it made is kept for a while, for twins. */
+void sched_job_kept(struct sched *s, struct sched_worker *w, const struct job_id *id);
 /* It is full: it did not take the job. */
 int sched_job_refused(
 	struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);

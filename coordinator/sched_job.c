@@ -225,18 +225,6 @@ sched_job_wait(struct sched *s, struct sched_job *job, struct job_list *list, ui
 	TAILQ_INSERT_TAIL(list, job, timed_link);
 }
 
-void
-sched_worker_ref(struct sched_worker *w)
-{
-	w->refs++;
-}
-
-void
-sched_worker_unref(struct sched_worker *w)
-{
-	w->refs--;
-}
-
 static void
 set_worker(struct sched_job *job, struct sched_worker *w)
 {
@@ -245,12 +233,6 @@ set_worker(struct sched_job *job, struct sched_worker *w)
 	job->cur = w;
 	if (w)
 		sched_worker_ref(w);
-}
-
-bool
-sched_job_holds(const struct sched_job *job)
-{
-	return job->state == JOB_PLACED || job->state == JOB_STARTED;
 }
 
 void
@@ -264,8 +246,15 @@ sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, e
 	job->probe = false;
 	job->settled = false;
 	job->opened = state == JOB_STARTED;
-	job->silent = false;
+	job->silent = job->kept = false;
 	job->held_ms = s->now;
+	TAILQ_INSERT_TAIL(&w->jobs, job, worker_link);
+	if (job->twin) {
+		/* it costs nothing, so there is nothing to settle */
+		job->settled = true;
+		w->twins++;
+		return;
+	}
 	if (job->account)
 		job->account->holding++;
 	if (state == JOB_PLACED) {
@@ -278,7 +267,6 @@ sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, e
 	} else {
 		w->started++;
 	}
-	TAILQ_INSERT_TAIL(&w->jobs, job, worker_link);
 }
 
 void
@@ -287,6 +275,8 @@ sched_job_start(struct sched *s, struct sched_job *job)
 	sched_job_wait(s, job, NULL, 0);
 	job->state = JOB_STARTED;
 	job->opened = true;
+	if (job->twin)
+		return;
 	job->cur->placed--;
 	job->cur->started++;
 }
@@ -302,9 +292,11 @@ sched_job_release(struct sched *s, struct sched_job *job)
 	/* No matter by whose fault. What its worker says later comes too late: the job may be
 	 * another's by then. */
 	account_settle(s, job, job->opened ? job->charged_us : 0);
-	if (job->account)
+	if (job->account && !job->twin)
 		job->account->holding--;
-	if (job->state == JOB_PLACED)
+	if (job->twin)
+		w->twins--;
+	else if (job->state == JOB_PLACED)
 		w->placed--;
 	else
 		w->started--;
@@ -326,6 +318,7 @@ sched_job_free(struct sched *s, struct sched_job *job)
 	if (job->tries > 0)
 		s->stats.ended++;
 	disown(s, job);
+	kin_leave(s, job);
 	account_leave(s, job);
 	table_del(&s->jobs, &job->node);
 	free(job);
@@ -338,10 +331,25 @@ sched_job_place(struct sched *s, struct sched_job *job, struct sched_worker *w)
 
 	a.owner = job->owner->handle;
 	job->tries++;
+	job->twin = false;
 	s->stats.placed++;
 	account_charge(s, job);
 	sched_job_hold(s, job, w, JOB_PLACED);
 	pools_refresh(s, w);
+	push(s, &a, NULL);
+}
+
+void
+sched_job_place_twin(struct sched *s, struct sched_job *job, struct sched_worker *w)
+{
+	struct sched_action a = { .type = SCHED_PLACE, .job = job->id, .worker = w, .twin = true };
+
+	a.owner = job->owner->handle;
+	job->tries++;
+	job->twin = true;
+	s->stats.placed++;
+	s->stats.twins++;
+	sched_job_hold(s, job, w, JOB_PLACED);
 	push(s, &a, NULL);
 }
 

@@ -267,6 +267,24 @@ offers_attach(struct sched *s, struct sched_worker *w, const struct sched_offer 
 	return 0;
 }
 
+void
+sched_worker_ref(struct sched_worker *w)
+{
+	w->refs++;
+}
+
+void
+sched_worker_unref(struct sched_worker *w)
+{
+	w->refs--;
+}
+
+bool
+sched_job_holds(const struct sched_job *job)
+{
+	return job->state == JOB_PLACED || job->state == JOB_STARTED;
+}
+
 bool
 sched_job_failed_on(const struct sched_job *job, const struct sched_worker *w)
 {

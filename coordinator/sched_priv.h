@@ -1,7 +1,7 @@
 /* The scheduler's structs, for its files only. From the bottom up, each calls only what is above it
  * here: sched_share.c (whose turn it is), sched_pool.c (which worker can run what: toolchains,
- * heaps, queues), sched_job.c (a job's life, and the actions), sched_worker.c (workers and trust),
- * sched.c (inputs). */
+ * heaps, queues), sched_job.c (a job's life, and the actions), sched_kin.c (twins; it and
+ * sched_job.c call each other), sched_worker.c (workers and trust), sched.c (inputs). */
 #ifndef DRAY_COORDINATOR_SCHED_PRIV_H
 #define DRAY_COORDINATOR_SCHED_PRIV_H
 
@@ -19,6 +19,7 @@
 #define DOUBT_MS 500u	     /* how long a worker's own word is waited for that it is full */
 #define TRUST_WAIT_MS 10000u
 #define TRUST_WAIT_MAX_MS 300000u
+#define ORPHAN_MS 500u	/* how often a job without a client is looked at */
 #define SETTLE_MS 5000u /* how long a client may take to say how its job ended */
 #define REMEMBER_MS (2 * TRUST_WAIT_MAX_MS) /* a worker that is gone */
 #define NOTICE_MS 1000u			    /* QUEUED again */
@@ -51,6 +52,16 @@ struct owner {
 	struct job_list jobs;
 };
 
+/* Jobs of equal hints. */
+struct kin {
+	struct table_node node;
+	TAILQ_ENTRY(kin) idle_link; /* while it has no jobs */
+	struct digest id, toolchain;
+	struct job_list jobs;
+	struct sched_worker *last; /* where one of them has ended well, or NULL */
+	uint64_t last_ms, idle_ms;
+};
+
 struct sched_job {
 	struct table_node node;
 	struct job_id id;
@@ -58,10 +69,12 @@ struct sched_job {
 	unsigned glibc;
 	bool may_wait;
 	bool probe;    /* this try is its worker's probe */
+	bool twin;     /* this try is for joining another job: it has no slot */
 	bool judged;   /* this try was counted for or against its worker */
 	bool opened;   /* its worker has started this try */
 	bool settled;  /* what this try cost is in its account */
 	bool silent;   /* its client was, while it owed something */
+	bool kept;     /* its worker keeps what it made for a while */
 	bool unopened; /* scratch of sched_tick */
 	bool listed;   /* scratch of sched_worker_set */
 	uint8_t state; /* enum job_state */
@@ -70,12 +83,14 @@ struct sched_job {
 
 	struct owner *owner; /* NULL: its client is not known, or gone */
 	TAILQ_ENTRY(sched_job) owner_link;
+	struct kin *kin; /* NULL: it is alone */
+	TAILQ_ENTRY(sched_job) kin_link;
 	struct account *account; /* NULL: of a job whose client is not known */
 	uint64_t charged_us;	 /* for the present try */
 	uint64_t held_ms;	 /* when it got its slot */
 
 	struct sched_worker *cur;		/* of the present or last try */
-	TAILQ_ENTRY(sched_job) worker_link;	/* in cur->jobs while it holds a slot */
+	TAILQ_ENTRY(sched_job) worker_link;	/* in cur->jobs while PLACED or STARTED */
 	struct sched_worker *failed[MAX_TRIES]; /* not these again */
 	unsigned n_failed, tries, bounces;
 
@@ -147,11 +162,12 @@ struct sched_worker {
 	size_t n_offers;
 	unsigned slots, cores, glibc;
 	unsigned placed, started, foreign;
+	unsigned twins, twins_max;
 	unsigned refs; /* jobs that name it */
 	bool live, draining;
 	bool eligible; /* as counted in the pools */
 	uint64_t gone_ms;
-	struct job_list jobs; /* that hold a slot */
+	struct job_list jobs; /* PLACED or STARTED here */
 
 	enum sched_trust trust;
 	unsigned failures, rounds;
@@ -174,7 +190,9 @@ struct sched {
 	struct sched_conf conf;
 	uint64_t now, seq;
 	bool draining;
-	struct table jobs, owners, workers, tcs, accounts;
+	struct table jobs, owners, workers, tcs, accounts, kins;
+	TAILQ_HEAD(, kin) idle_kins;
+	size_t n_idle_kins;
 	TAILQ_HEAD(, account) idle;
 	size_t busy;	   /* accounts with jobs */
 	uint64_t floor_us; /* where accounts begin that had nothing to do */
@@ -183,8 +201,9 @@ struct sched {
 	uint64_t waits_ms,
 		woken_ms; /* until when accounts may have to wait; when they were looked at */
 	struct worker_list live, gone, shunned;
-	struct job_list placed, settling, doubted; /* by deadline: each has one constant wait */
-	struct job_list notices;		   /* queued jobs by notice_ms */
+	/* by deadline: each has one constant wait */
+	struct job_list placed, settling, doubted, orphans;
+	struct job_list notices; /* queued jobs by notice_ms */
 	size_t queued;
 	struct pending *act;
 	size_t act_head, act_n, act_cap;
@@ -200,6 +219,8 @@ void account_charge(struct sched *s, struct sched_job *job); /* it is placed */
 /* What the try cost in the end; the first call counts. Comes before the slot is given up. */
 void account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us);
 void account_learn(struct sched *s, uint64_t cost_us);
+/* The slot counts as another account's from now on, which has jobs. */
+void account_pass(struct sched *s, struct sched_job *job, struct account *to);
 /* Whether jobs of other accounts are queued; NULL: of any. */
 bool account_others_wait(const struct sched *s, const struct account *a);
 /* Whether it may have a slot now. */
@@ -228,6 +249,9 @@ int queue_put(struct sched *s, struct sched_job *job); /* ordered by seq. -ENOME
 void queue_take(struct sched *s, struct sched_job *job);
 struct sched_job *queue_next_for(const struct sched *s, struct sched_worker *w);
 unsigned queue_ahead(const struct sched_job *job);
+void sched_worker_ref(struct sched_worker *w);
+void sched_worker_unref(struct sched_worker *w);
+bool sched_job_holds(const struct sched_job *job); /* PLACED or STARTED: a slot, or as a twin */
 bool sched_job_failed_on(const struct sched_job *job, const struct sched_worker *w);
 /* Moves the queued jobs of a toolchain that no worker can run any more into ret (by queue_link).
  * The caller denies them. */
@@ -235,10 +259,27 @@ void pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret);
 /* Why no worker can run it, as a sentence. */
 void pools_explain(struct sched *s, const struct sched_job *job, char *out, size_t n);
 
+/* sched_kin.c */
+/* id: of its hint; zeros: it has none. 0 or -ENOMEM. */
+int kin_join(struct sched *s, struct sched_job *job, const struct digest *id);
+void kin_leave(struct sched *s, struct sched_job *job); /* it is alone from then on */
+/* The worker where it may be a twin, or NULL. */
+struct sched_worker *kin_pick(const struct sched *s, const struct sched_job *job);
+/* Whether the worker takes it as a twin, if there is what it is a twin of. */
+bool kin_takes(const struct sched_worker *w, const struct sched_job *job);
+void kin_ended(struct sched *s, struct sched_job *job); /* and is kept */
+void kin_lost(struct sched_job *job); /* there was nothing to join where it was sent */
+/* Its client left. Whether its worker goes on with it for a twin, whose slot it is from now on. */
+bool kin_wants(struct sched *s, struct sched_job *lead);
+void kins_tick(struct sched *s);
+void kins_free(struct sched *s);
+
 /* sched_worker.c */
 /* The worker of that name, also one that is gone and only remembered. */
 struct sched_worker *sched_worker_any(struct sched *s, const char *name);
 void sched_worker_changed(struct sched *s, struct sched_worker *w);
+/* Places it there, and those of its kin that wait, as its twins. */
+void sched_worker_give(struct sched *s, struct sched_worker *w, struct sched_job *job);
 void sched_worker_judge(struct sched *s, struct sched_job *job, bool good);
 /* The worker says that it failed a job which is not with it any more. The caller calls
  * sched_worker_changed. */
@@ -249,8 +290,6 @@ void sched_workers_tick(struct sched *s);
 void sched_workers_free(struct sched *s);
 
 /* sched_job.c */
-void sched_worker_ref(struct sched_worker *w);
-void sched_worker_unref(struct sched_worker *w);
 struct sched_job *sched_job_find(struct sched *s, const struct job_id *id);
 int sched_job_new(struct sched *s, const struct job_id *id, uint64_t owner, struct sched_job **ret);
 void sched_job_free(struct sched *s, struct sched_job *job);
@@ -266,7 +305,7 @@ void sched_job_deny(
 /* Denies with the reason that no worker is left for it. */
 void sched_job_deny_stranded(struct sched *s, struct sched_job *job);
 void sched_job_wait(struct sched *s, struct sched_job *job, struct job_list *list, uint64_t ms);
-bool sched_job_holds(const struct sched_job *job);
+void sched_job_place_twin(struct sched *s, struct sched_job *job, struct sched_worker *w);
 struct owner *owner_find(struct sched *s, uint64_t handle);
 void disown(struct sched *s, struct sched_job *job);
 int actions_reserve(struct sched *s, size_t more);

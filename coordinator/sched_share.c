@@ -189,6 +189,21 @@ account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us)
 }
 
 void
+account_pass(struct sched *s, struct sched_job *job, struct account *to)
+{
+	account_settle(s, job, job->charged_us);
+	if (job->account)
+		job->account->holding--;
+	account_leave(s, job);
+	to->jobs++;
+	to->holding++;
+	job->account = to;
+	job->held_ms = s->now;
+	job->settled = false;
+	account_charge(s, job);
+}
+
+void
 account_learn(struct sched *s, uint64_t cost_us)
 {
 	cost_us = MIN2(cost_us, (uint64_t)COST_MAX_US);

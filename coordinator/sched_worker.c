@@ -55,6 +55,7 @@ sched_worker_get(const struct sched_worker *w, struct sched_worker_view *ret)
 		.cores = w->cores,
 		.glibc = w->glibc,
 		.used = sched_worker_used(w),
+		.twins = w->twins,
 		.failures = sched_worker_failures(w),
 		.trust = w->trust,
 		.draining = w->draining,
@@ -77,6 +78,21 @@ forgive(struct sched_worker *w)
 	w->complained[0] = w->complained[1] = 0;
 }
 
+void
+sched_worker_give(struct sched *s, struct sched_worker *w, struct sched_job *job)
+{
+	struct sched_job *other, *next;
+
+	sched_job_place(s, job, w);
+	for (other = job->kin ? TAILQ_FIRST(&job->kin->jobs) : NULL; other; other = next) {
+		next = TAILQ_NEXT(other, kin_link);
+		if (other->state != JOB_QUEUED || !account_may(s, other) || !kin_takes(w, other))
+			continue;
+		queue_take(s, other);
+		sched_job_place_twin(s, other, w);
+	}
+}
+
 /* Gives free slots to waiting jobs. */
 static void
 dispatch(struct sched *s, struct sched_worker *w)
@@ -87,7 +103,7 @@ dispatch(struct sched *s, struct sched_worker *w)
 		struct sched_worker *to = pools_pick(s, job);
 
 		queue_take(s, job);
-		sched_job_place(s, job, to ? to : w);
+		sched_worker_give(s, to ? to : w, job);
 	}
 }
 
@@ -156,7 +172,8 @@ sched_worker_complain(struct sched *s, struct sched_job *job)
 	struct sched_worker *w = job->cur;
 	uint64_t who = job->account ? job->account->id : 0;
 
-	if (!w || !who || job->judged || !job->opened || w->trust != SCHED_TRUSTED)
+	/* of a job and its twins one counts: what went wrong was one thing */
+	if (!w || !who || job->judged || !job->opened || job->twin || w->trust != SCHED_TRUSTED)
 		return;
 	job->judged = true;
 	w->complaints++;
@@ -291,6 +308,17 @@ reconcile(struct sched *s, struct sched_worker *w, const struct sched_worker_inf
 		}
 		job->listed = true;
 	}
+	for (size_t i = 0; i < info->n_joined; i++) {
+		job = sched_job_find(s, &info->joined[i]);
+		/* of one from before this coordinator was started nothing is kept */
+		if (!job || job->cur != w || !job->twin || job->state == JOB_QUEUED)
+			continue;
+		if (job->state == JOB_PLACED)
+			sched_job_start(s, job);
+		else if (job->state == JOB_AWAY)
+			sched_job_hold(s, job, w, JOB_STARTED);
+		job->listed = true;
+	}
 	for (job = TAILQ_FIRST(&w->jobs); job; job = next) {
 		next = TAILQ_NEXT(job, worker_link);
 		if (job->state != JOB_STARTED || job->listed)
@@ -309,6 +337,7 @@ set_fields(struct sched_worker *w, const struct sched_worker_info *info)
 	w->tag = info->tag;
 	w->slots = info->slots;
 	w->cores = info->cores;
+	w->twins_max = info->twins;
 	w->draining = info->draining;
 }
 

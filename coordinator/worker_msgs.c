@@ -154,6 +154,7 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	_cleanup_(freep) struct sched_offer *offers = calloc(m->n_offers + 1, sizeof(*offers));
 	_cleanup_(freep) char(*texts)[128] = calloc(m->n_offers + 1, sizeof(*texts));
 	_cleanup_(freep) struct job_id *running = calloc(m->n_running + 1, sizeof(*running));
+	_cleanup_(freep) struct job_id *joined = calloc(m->n_joined + 1, sizeof(*joined));
 	struct sched_worker_info info = {
 		.name = m->name,
 		.endpoint = m->endpoint,
@@ -163,10 +164,11 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 		.cores = m->cores,
 		.glibc = m->glibc,
 		.draining = m->draining,
+		.twins = MIN2(m->twins, SLOTS_MAX),
 	};
 	int r;
 
-	if (!offers || !texts || !running)
+	if (!offers || !texts || !running || !joined)
 		return -ENOMEM;
 	info.offers = offers;
 	info.n_offers = take_offers(m, offers, texts);
@@ -174,6 +176,10 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	for (size_t i = 0; i < m->n_running; i++)
 		if (sched_job_id_parse(m->running[i], &running[info.n_running]) == 0)
 			info.n_running++;
+	info.joined = joined;
+	for (size_t i = 0; i < m->n_joined; i++)
+		if (sched_job_id_parse(m->joined[i], &joined[info.n_joined]) == 0)
+			info.n_joined++;
 	p->worker = NULL;
 	r = sched_worker_set(s->sched, &info, s->now, &p->worker);
 	if (r < 0)
@@ -286,6 +292,9 @@ on_worker_started(struct server *s, struct peer *p, const struct wire_peer *from
 
 	if (!worker_job(s, p, from, m->job, &id))
 		return;
+	/* A twin whose client is not known here has no slot that could be counted. */
+	if (m->twin && sched_job_owner(s->sched, &id) == 0)
+		return;
 	if (sched_job_started(s->sched, p->worker, &id, s->now) < 0)
 		log_debug("job=%s started on a worker that it is not with", m->job);
 }
@@ -305,6 +314,8 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	cache_job_ended(s, p, &id, m);
 	if (m->silent)
 		sched_job_silent(s->sched, p->worker, &id);
+	if (m->kept)
+		sched_job_kept(s->sched, p->worker, &id);
 	(void)sched_job_ended(s->sched, p->worker, &id, m->ok, m->cpu_us, s->now);
 }
 

@@ -144,8 +144,8 @@ book_add(struct ticket_book *b, const uint8_t *nonce, uint64_t forget_ms)
 
 /* protobuf-c's strings are not const, though packing only reads them. */
 static int
-pack(const char *job, const char *client, const char *worker, uint64_t expires_ms, uint8_t **ret,
-	size_t *ret_n)
+pack(const char *job, const char *client, const char *worker, bool twin, uint64_t expires_ms,
+	uint8_t **ret, size_t *ret_n)
 {
 	_cleanup_(freep) char *job_copy = strdup(job);
 	_cleanup_(freep) char *client_copy = strdup(client);
@@ -166,6 +166,7 @@ pack(const char *job, const char *client, const char *worker, uint64_t expires_m
 	t.expires_ms = expires_ms;
 	t.nonce.data = nonce;
 	t.nonce.len = sizeof(nonce);
+	t.twin = twin;
 	n = dray__ticket__get_packed_size(&t);
 	if (n > TICKET_MAX)
 		return -EINVAL;
@@ -180,14 +181,14 @@ pack(const char *job, const char *client, const char *worker, uint64_t expires_m
 
 int
 ticket_issue(const struct identity *coordinator, const char *job, const char *client_curve,
-	const char *worker_curve, uint64_t now_ms, uint8_t **ret_ticket, size_t *ret_n,
+	const char *worker_curve, bool twin, uint64_t now_ms, uint8_t **ret_ticket, size_t *ret_n,
 	uint8_t sig[SIGNATURE_SIZE])
 {
 	_cleanup_(freep) uint8_t *p = NULL;
 	size_t n;
 	int r;
 
-	r = pack(job, client_curve, worker_curve, now_ms + TICKET_LIFE_MS, &p, &n);
+	r = pack(job, client_curve, worker_curve, twin, now_ms + TICKET_LIFE_MS, &p, &n);
 	if (r < 0)
 		return r;
 	r = identity_sign(coordinator, p, n, sig);
@@ -239,7 +240,7 @@ check_fields(
 int
 ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
 	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
-	const char *worker_curve, uint64_t now_ms, char **ret_job)
+	const char *worker_curve, uint64_t now_ms, char **ret_job, bool *ret_twin)
 {
 	_cleanup_(ticket_freep) Dray__Ticket *t = NULL;
 	_cleanup_(freep) char *job = NULL;
@@ -265,5 +266,6 @@ ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8
 	if (r < 0)
 		return r;
 	*ret_job = steal_ptr(job);
+	*ret_twin = t->twin;
 	return 0;
 }

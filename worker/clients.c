@@ -267,6 +267,10 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	const Dray__JobOpen *o = (const Dray__JobOpen *)msg->body;
 	struct offer *offer = wanted_offer(s, &o->toolchain);
 	_cleanup_(freep) char *job = NULL;
+	struct job_in start = { .offer = offer,
+		.peer = &c->peer,
+		.namespace = door_namespace(s->door, c->peer.curve),
+		.open = msg };
 	struct job *started = NULL;
 	uint32_t number = msg->job;
 	int r;
@@ -274,7 +278,7 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	r = ticket_check(s->tickets, o->ticket.data, o->ticket.len, o->signature.data,
 		o->signature.len, s->coordinator.sign_public, c->peer.curve,
 		s->local ? "" : s->identity.curve_public,
-		link_up_time(s->link, clock_mono_ms(), clock_wall_ms()), &job);
+		link_up_time(s->link, clock_mono_ms(), clock_wall_ms()), &job, &start.twin);
 	if (r < 0) {
 		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET, "%s", ticket_problem(r));
 		return;
@@ -293,7 +297,12 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 			"The units of this client's key take too much memory.");
 		return;
 	}
-	if (s->n_jobs >= s->slots) {
+	if (start.twin && s->n_twins >= s->twins) {
+		reject(s, c, number, DRAY__VERDICT__VERDICT_TWIN_DIFFERS,
+			"This worker has too many jobs that join others.");
+		return;
+	}
+	if (!start.twin && s->n_jobs - s->n_twins >= s->slots) {
 		link_up_job_refused(s->link, job);
 		reject(s, c, number, DRAY__VERDICT__VERDICT_FULL,
 			"All slots of this worker are in use.");
@@ -305,14 +314,16 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 		return;
 	}
 	log_debug("job=%s client=%s unit_bytes=%u", job, c->peer.curve, o->unit_size);
-	r = job_start(&s->shared, job, offer, &c->peer, msg, &started);
+	start.id = job;
+	r = job_start(&s->shared, &start, &started);
 	if (r < 0) {
 		reject(s, c, number, DRAY__VERDICT__VERDICT_WORKER_FAULT, "Cannot start a job: %s.",
 			strerror(-r));
 		return;
 	}
 	s->jobs[s->n_jobs++] = started;
-	link_up_job_started(s->link, job);
+	s->n_twins += start.twin;
+	link_up_job_started(s->link, job, start.twin);
 }
 
 static void
@@ -516,6 +527,7 @@ leave_slot(struct service *s, struct job *j)
 	for (unsigned i = 0; i < s->n_jobs; i++)
 		if (s->jobs[i] == j)
 			s->jobs[i--] = s->jobs[--s->n_jobs];
+	s->n_twins -= job_is_twin(j);
 	job_join(j);
 }
 

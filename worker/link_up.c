@@ -176,7 +176,7 @@ offer_message(Dray__Offer *m, struct digest *id, char *text)
 /* offers and list: room for two of each offer. */
 static void
 fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *offers,
-	Dray__Offer **list, const struct strv *running)
+	Dray__Offer **list, const struct strv *running, const struct strv *joined)
 {
 	size_t n = 0;
 
@@ -203,6 +203,9 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	m->glibc = toolchain_glibc_minor();
 	m->running = running->v;
 	m->n_running = running->n;
+	m->twins = l->c.twins;
+	m->joined = joined->v;
+	m->n_joined = joined->n;
 	m->draining = l->draining;
 	m->instance.data = borrow_bytes(l->instance);
 	m->instance.len = sizeof(l->instance);
@@ -212,7 +215,7 @@ static void
 register_now(struct link_up *l, uint64_t now)
 {
 	Dray__WorkerRegister m = DRAY__WORKER_REGISTER__INIT;
-	_cleanup_(strv_done) struct strv running = STRV_INIT;
+	_cleanup_(strv_done) struct strv running = STRV_INIT, joined = STRV_INIT;
 	_cleanup_(freep) Dray__Offer *offers = calloc(2 * l->c.offers->n + 1, sizeof(*offers));
 	_cleanup_(freep) Dray__Offer **list = calloc(2 * l->c.offers->n + 1, sizeof(*list));
 
@@ -220,8 +223,8 @@ register_now(struct link_up *l, uint64_t now)
 	if (!offers || !list)
 		return;
 	l->n_offers = offers_count(l->c.offers);
-	l->c.list_running(l->c.arg, &running);
-	fill_register(l, &m, offers, list, &running);
+	l->c.list_running(l->c.arg, &running, &joined);
+	fill_register(l, &m, offers, list, &running, &joined);
 	send_hello(l);
 	send_up(l, WIRE_WORKER_REGISTER, &m.base);
 	/* At once: the answer says whether the coordinator takes this worker. */
@@ -409,11 +412,12 @@ link_up_wait(const struct link_up *l, uint64_t now)
 }
 
 void
-link_up_job_started(struct link_up *l, const char *job)
+link_up_job_started(struct link_up *l, const char *job, bool twin)
 {
 	Dray__WorkerJobStarted m = DRAY__WORKER_JOB_STARTED__INIT;
 
 	m.job = borrow(job);
+	m.twin = twin;
 	if (l->connected)
 		send_up(l, WIRE_WORKER_JOB_STARTED, &m.base);
 }

@@ -21,10 +21,10 @@ struct link_up_conf {
 	const char *name;
 	const char *endpoint;	  /* where clients reach us */
 	const char *curve_public; /* "" over ipc */
-	unsigned cores, slots;
+	unsigned cores, slots, twins;
 	uint64_t memory; /* bytes */
 	/* called back from link_up_step */
-	void (*list_running)(void *arg, struct strv *ret);
+	void (*list_running)(void *arg, struct strv *ret, struct strv *ret_twins);
 	void (*cancel)(void *arg, const char *job);
 	void (*expect)(void *arg, const Dray__WorkerExpect *m);
 	void *arg;
@@ -38,7 +38,7 @@ void *link_up_socket(struct link_up *l);
 void *link_up_monitor(struct link_up *l);
 
 /* Handles messages that came, registers when it is time, and sends heartbeats. now_ms is the
- * monotonic clock, wall_ms the wall clock. running: the number of running jobs. */
+ * monotonic clock, wall_ms the wall clock. running: the number of jobs that have a slot. */
 void link_up_step(struct link_up *l, uint64_t now_ms, uint64_t wall_ms, unsigned running,
 	uint64_t store_bytes);
 /* The coordinator's time, as far as it is known. Tickets expire by it. */
@@ -53,7 +53,7 @@ const char *link_up_refusal(const struct link_up *l); /* its last refusal, or NU
 bool link_up_wanted(const struct link_up *l);
 
 /* Without a link these do nothing: the next registration says what runs. */
-void link_up_job_started(struct link_up *l, const char *job);
+void link_up_job_started(struct link_up *l, const char *job, bool twin);
 /* No slot was free for it: said before its client is told. */
 void link_up_job_refused(struct link_up *l, const char *job);
 void link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m);

@@ -29,6 +29,9 @@
 /* Pairs of a client and a blob, of 32 to 64 bytes each. */
 #define OWNERS (1u << 18)
 #define READY_MAX 32u
+/* Each takes a thread, and its unit's memory. */
+#define TWINS_PER_SLOT 4
+#define TWINS_MAX 128u
 /* The last messages must leave before the sockets close. */
 #define LINGER_MS 1000
 
@@ -243,7 +246,7 @@ open_sockets(struct service *s, char **ret_error)
 	if (!s->ctx)
 		return why_set(ret_error, -ENOMEM, "Cannot start libzmq.");
 	/* Two sockets for each job, and the fixed ones. */
-	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS, (int)(2 * s->slots + 64));
+	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS, (int)(2 * (s->slots + s->twins) + 64));
 	/* A coordinator without keys cannot name any: then the ticket alone says who may what. */
 	s->any_key = endpoint_is_local(s->conf->worker.coordinator);
 	r = door_new(&s->door);
@@ -260,12 +263,12 @@ open_sockets(struct service *s, char **ret_error)
 }
 
 static void
-list_running(void *arg, struct strv *ret)
+list_running(void *arg, struct strv *ret, struct strv *ret_twins)
 {
 	const struct service *s = arg;
 
 	for (unsigned i = 0; i < s->n_jobs; i++)
-		strv_add(ret, job_id(s->jobs[i]));
+		strv_add(job_is_twin(s->jobs[i]) ? ret_twins : ret, job_id(s->jobs[i]));
 }
 
 static void
@@ -296,6 +299,7 @@ open_link(struct service *s, char **ret_error)
 		.name = s->name,
 		.cores = s->cores,
 		.slots = s->slots,
+		.twins = s->filters.trace.n > 0 ? s->twins : 0,
 		.memory = machine_memory(),
 		.list_running = list_running,
 		.cancel = cancel_job,
@@ -319,8 +323,9 @@ set_sizes(struct service *s)
 	s->cores = s->conf->worker.cores ? (unsigned)s->conf->worker.cores
 					 : (unsigned)MAX2(cores, 1L);
 	s->slots = s->conf->worker.slots ? (unsigned)s->conf->worker.slots : s->cores;
+	s->twins = MIN2(TWINS_PER_SLOT * s->slots, TWINS_MAX);
 	token_bank_init(&s->tokens, s->cores);
-	s->jobs = calloc(s->slots, sizeof(*s->jobs));
+	s->jobs = calloc(s->slots + s->twins, sizeof(*s->jobs));
 	return s->jobs ? 0 : -ENOMEM;
 }
 
@@ -462,6 +467,8 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (r == 0)
 		r = owners_new(OWNERS, &s->owners);
 	if (r == 0)
+		r = tapes_new(&s->tapes);
+	if (r == 0)
 		r = clients_init(s);
 	if (r == 0)
 		r = filters_make(s->conf->worker.trace && trace_filter_possible(), &s->filters);
@@ -485,6 +492,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 		.store = s->store,
 		.tokens = &s->tokens,
 		.owners = s->owners,
+		.tapes = s->tapes,
 		.cgroup = s->cgroup,
 		.users = s->users,
 		.ready = s->ready };
@@ -525,6 +533,7 @@ service_free(struct service *s)
 	store_close(s->store);
 	token_bank_done(&s->tokens);
 	owners_freep(&s->owners);
+	tapes_freep(&s->tapes);
 	cgroup_freep(&s->cgroup);
 	job_users_freep(&s->users);
 	ticket_book_free(s->tickets);
@@ -611,7 +620,7 @@ kill_jobs(struct service *s)
 {
 	s->killing = true;
 	for (unsigned i = 0; i < s->n_jobs; i++)
-		job_stop(s->jobs[i], "the worker is stopping");
+		job_kill(s->jobs[i], "the worker is stopping");
 }
 
 static void
@@ -667,7 +676,9 @@ turn(struct service *s)
 	/* Before the clients: the coordinator's time, by which their tickets are checked, may have
 	 * come just now. */
 	(void)store_get_stats(s->store, &stats);
-	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(), s->n_jobs, stats.bytes);
+	link_up_step(
+		s->link, clock_mono_ms(), clock_wall_ms(), s->n_jobs - s->n_twins, stats.bytes);
+	tapes_tick(s->tapes, clock_mono_ms());
 	__atomic_store_n(&s->shared.wanted, link_up_wanted(s->link), __ATOMIC_RELAXED);
 	caught_up = clients_receive(s);
 	clients_gone(s);
@@ -680,7 +691,8 @@ turn(struct service *s)
 int
 service_run(struct service *s, int ready_fd)
 {
-	_cleanup_(freep) zmq_pollitem_t *items = calloc(FIXED_ITEMS + s->slots, sizeof(*items));
+	_cleanup_(freep)
+		zmq_pollitem_t *items = calloc(FIXED_ITEMS + s->slots + s->twins, sizeof(*items));
 	_cleanup_(closep) int ready = ready_fd;
 	bool welcomed = false;
 	int r = items ? 0 : -ENOMEM, linger = LINGER_MS;

@@ -9,6 +9,7 @@
 #include "proto/socket.h"
 #include "keys/ticket.h"
 #include "worker/job/job.h"
+#include "worker/job/tape.h"
 #include "worker/link_up.h"
 #include "worker/service.h"
 #include "worker/user.h"
@@ -32,6 +33,7 @@ struct service {
 	struct identity coordinator; /* public half */
 	bool has_coordinator;
 	unsigned cores, slots;
+	unsigned twins; /* how many jobs may join others */
 	void *ctx;
 	struct zap *zap;
 	struct door *door;
@@ -45,6 +47,7 @@ struct service {
 	struct store *store;
 	struct token_bank tokens;
 	struct owners *owners;
+	struct tapes *tapes;
 	struct cgroup *cgroup;	  /* NULL: none can be used */
 	struct job_users *users;  /* NULL: jobs have this process's uid */
 	struct ready_pool *ready; /* NULL: none stands ready */
@@ -53,8 +56,8 @@ struct service {
 	struct ticket_book *tickets;
 	struct job_shared shared;
 	int signal_fd;
-	struct job **jobs; /* slots of them, the first n_jobs in use */
-	unsigned n_jobs;
+	struct job **jobs;	  /* slots and twins of them, the first n_jobs in use */
+	unsigned n_jobs, n_twins; /* n_twins of them without a slot */
 	struct table clients;
 	uint8_t hash_key[TABLE_KEY_SIZE];
 	bool draining, killing;

@@ -30,6 +30,7 @@
 #include "common/left.h"
 #include "common/log.h"
 #include "proto/socket.h"
+#include "proto/unit_digest.h"
 
 /* The coordinator has a lower bound of its own. This one is for a coordinator without any. */
 #define TRIES_MAX 8
@@ -57,6 +58,7 @@ struct dispatch {
 	struct buf parent_env;
 	char *cwd;
 	mode_t umask;
+	bool alone; /* it was a twin of what was told otherwise than it would be */
 };
 
 static void _printf_(2, 3) go_home(struct dispatch *d, const char *fmt, ...)
@@ -160,7 +162,13 @@ request(struct dispatch *d)
 		.kind = call_kind_name(&d->call),
 		.glibc = unit_glibc(d->unit),
 		.source_bytes = unit_source_bytes(d->unit) };
-	int r = farm_request(d->farm, &job);
+	struct digest hint;
+	int r = unit_digest(unit_message(d->unit), &hint);
+
+	if (r == 0) {
+		job.hint = &hint;
+		r = farm_request(d->farm, &job);
+	}
 
 	if (r < 0)
 		go_home(d, "farm: %s", strerror(-r));
@@ -330,6 +338,7 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 		.jobs = d->in->jobs,
 		.try = number,
 		.umask = d->umask,
+		.join = !d->alone,
 		.silent_ms = d->conf->client.silent_s * 1000,
 		.unit_ms = d->conf->client.unit_s * 1000,
 		.run_ms = longest_ms(d),
@@ -371,6 +380,7 @@ try_once(struct dispatch *d, const struct placement *place, unsigned number)
 	case REMOTE_AGAIN:
 		break;
 	}
+	d->alone |= res.verdict == DRAY__VERDICT__VERDICT_TWIN_DIFFERS;
 	note_attempt(d->rep, place->worker, res.text);
 	d->rep->worker[0] = d->rep->worker_key[0] = '\0';
 	if (farm_retry(d->farm, place->worker, res.verdict, res.text) == 0)

@@ -175,6 +175,10 @@ farm_ask(struct farm *f)
 	m.glibc = f->glibc;
 	m.source_bytes = f->source_bytes;
 	m.may_wait = true;
+	if (f->has_hint) {
+		m.hint.data = f->hint.b;
+		m.hint.len = DIGEST_SIZE;
+	}
 	for (unsigned i = 0; i < f->n_failed; i++) {
 		dray__job_retry__init(&failed[i]);
 		failed[i].worker = f->failed[i].worker;
@@ -234,6 +238,9 @@ farm_request(struct farm *f, struct farm_job *job)
 	f->kind = strdup(job->kind);
 	f->glibc = job->glibc;
 	f->source_bytes = job->source_bytes;
+	f->has_hint = job->hint != NULL;
+	if (job->hint)
+		f->hint = *job->hint;
 	if (!f->crate || !f->kind)
 		return -ENOMEM;
 	f->waiting = true;
@@ -270,6 +277,7 @@ farm_retry(struct farm *f, const char *worker, Dray__Verdict verdict, const char
 	dray__job_retry__init(&m);
 	f->waiting = true;
 	f->heard_ms = clock_mono_ms();
+	f->has_hint = f->has_hint && verdict != DRAY__VERDICT__VERDICT_TWIN_DIFFERS;
 	/* There is no connection. On the next one the request is sent again. */
 	if (f->lost)
 		return 0;

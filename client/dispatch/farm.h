@@ -13,6 +13,7 @@
 
 #include "client/dispatch/tether.h"
 #include "common/conf.h"
+#include "common/digest.h"
 #include "keys/identity.h"
 #include "proto/client.pb-c.h"
 
@@ -43,6 +44,7 @@ struct farm_job {
 	const char *kind;
 	uint32_t glibc;
 	uint64_t source_bytes;
+	const struct digest *hint; /* proto/unit_digest.h; NULL: none */
 };
 
 /* Says Hello and waits for the answer, for a farm of which nothing is known yet: everybody else
@@ -69,8 +71,8 @@ typedef bool (*farm_local_free_fn)(void *arg);
 enum farm_answer farm_wait(struct farm *f, struct tether *t, farm_local_free_fn local_free,
 	void *arg, struct placement *ret, char **ret_why);
 
-/* 0, and then farm_wait again; also where the coordinator is away: the job is asked for anew when
- * it is back. -errno: it cannot be asked. */
+/* 0, and then farm_wait again (after TWIN_DIFFERS without the hint); also where the coordinator is
+ * away: the job is asked for anew when it is back. -errno: it cannot be asked. */
 int farm_retry(struct farm *f, const char *worker, Dray__Verdict verdict, const char *text);
 void farm_finished(struct farm *f, int status);
 void farm_cancel(struct farm *f);

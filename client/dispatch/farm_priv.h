@@ -56,6 +56,8 @@ struct farm {
 	char *crate, *kind;
 	uint32_t glibc;
 	uint64_t source_bytes;
+	struct digest hint;
+	bool has_hint;
 	struct farm_failed {
 		char worker[80];
 		Dray__Verdict verdict;

@@ -98,6 +98,7 @@ send_open(struct remote *r)
 	open.credit = REMOTE_CREDIT;
 	open.compress = wants_compression(in);
 	open.pieces = true;
+	open.join = in->join;
 	open.jobs = in->jobs;
 	r->granted = REMOTE_CREDIT;
 	return wire_send(r->socket, NULL, WIRE_JOB_OPEN, &open.base, NULL, 0);

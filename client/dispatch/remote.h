@@ -34,6 +34,7 @@ struct remote_in {
 	unsigned jobs; /* JobOpen.jobs */
 	unsigned try;
 	mode_t umask;
+	bool join;	    /* it may join a job that is the same */
 	uint64_t silent_ms; /* of silence while the compiler runs, then the worker is given up */
 	uint64_t unit_ms;   /* for which it may have the unit before the compiler runs, and while it
 			       does */

@@ -14,7 +14,9 @@ check(struct ticket_book *b, const struct identity *id, const uint8_t *p, size_t
 	const uint8_t *sig, size_t sig_n, bool may_hold)
 {
 	char *job = NULL;
-	int r = ticket_check(b, p, n, sig, sig_n, id->sign_public, "client", "worker", NOW, &job);
+	bool twin = false;
+	int r = ticket_check(
+		b, p, n, sig, sig_n, id->sign_public, "client", "worker", NOW, &job, &twin);
 
 	if (r == 0 && (!may_hold || !job || strlen(job) != 32))
 		abort();

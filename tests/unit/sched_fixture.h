@@ -108,6 +108,7 @@ worker_of(struct world *w, const char *name, unsigned slots, unsigned glibc, uns
 	info.n_offers = n_tc;
 	info.slots = slots;
 	info.glibc = glibc;
+	info.twins = 2;
 	assert_int_equal(sched_worker_set(w->s, &info, w->now, &ret), 0);
 	assert_non_null(ret);
 	return ret;

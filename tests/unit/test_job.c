@@ -81,6 +81,18 @@ open_job(struct place *p, uint32_t size, struct wire_msg *ret)
 	socket_closep(&b);
 }
 
+static int
+start_job(struct place *p, const struct wire_peer *peer, struct wire_msg *open)
+{
+	struct job_in in = { .id = "0123456789abcdef0123456789abcdef",
+		.offer = &p->offer,
+		.peer = peer,
+		.namespace = "",
+		.open = open };
+
+	return job_start(&p->shared, &in, &p->job);
+}
+
 static unsigned
 threads(void)
 {
@@ -142,9 +154,7 @@ test_credit_after_the_end(void **state)
 	/* An empty unit, which cannot be laid out: the job ends at once. */
 	open_job(p, 0, &open);
 	before = threads();
-	assert_int_equal(job_start(&p->shared, "0123456789abcdef0123456789abcdef", &p->offer, &peer,
-				 &open, &p->job),
-		0);
+	assert_int_equal(start_job(p, &peer, &open), 0);
 	j = p->job;
 	wire_msg_done(&open);
 	expect_message(j, WIRE_JOB_ACCEPTED);
@@ -174,9 +184,7 @@ test_silent_client(void **state)
 
 	p->shared.owed_ms = 200;
 	open_job(p, 1000, &open);
-	assert_int_equal(job_start(&p->shared, "0123456789abcdef0123456789abcdef", &p->offer, &peer,
-				 &open, &p->job),
-		0);
+	assert_int_equal(start_job(p, &peer, &open), 0);
 	wire_msg_done(&open);
 	expect_message(p->job, WIRE_JOB_ACCEPTED);
 	item = (zmq_pollitem_t){ .socket = job_socket(p->job), .events = ZMQ_POLLIN };
@@ -207,9 +215,7 @@ test_more_than_credit(void **state)
 
 	p->shared.credit = 4;
 	open_job(p, 0, &open);
-	assert_int_equal(job_start(&p->shared, "0123456789abcdef0123456789abcdef", &p->offer, &peer,
-				 &open, &p->job),
-		0);
+	assert_int_equal(start_job(p, &peer, &open), 0);
 	wire_msg_done(&open);
 	expect_message(p->job, WIRE_JOB_ACCEPTED);
 	expect_message(p->job, WIRE_JOB_REJECTED);

@@ -475,7 +475,9 @@ fuzz_actions(struct world *w, struct model *m, bool one_input)
 			assert_null(m->on[j]);
 			assert_true(sched_worker_find(w->s, v.name) == a.worker);
 			assert_true(v.trust != SCHED_SHUNNED || !one_input);
-			assert_true(!v.draining && (v.used <= v.slots || !one_input));
+			assert_true(!v.draining);
+			assert_true(v.used <= v.slots || a.twin || !one_input);
+			assert_true(v.twins <= 2 || !a.twin || !one_input);
 			m->on[j] = a.worker;
 		}
 	}
@@ -504,8 +506,15 @@ fuzz_job(struct world *w, struct model *m, uint32_t *x)
 	struct job_id id = jid(j);
 
 	if (!m->live[j]) {
-		if (ask_of(w, j, 100 + j, 1 + next_random(x) % 5, next_random(x) % 34,
-			    next_random(x) % 8) == 0) {
+		struct sched_job_info info = { .id = id,
+			.owner = 100 + j,
+			.account = next_random(x) % 2 * (1 + next_random(x) % 6),
+			.toolchain = tc(1 + next_random(x) % 5),
+			.kin = tc(next_random(x) % 8),
+			.glibc = next_random(x) % 34,
+			.may_wait = next_random(x) % 8 };
+
+		if (sched_job_add(w->s, &info, w->now) == 0) {
 			m->live[j] = true;
 			m->on[j] = NULL;
 		}
@@ -516,7 +525,7 @@ fuzz_job(struct world *w, struct model *m, uint32_t *x)
 
 		m->on[j] = NULL;
 		assert_int_not_equal(sched_job_retry(w->s, 100 + j, &id, view(on).name,
-					     (Dray__Verdict)(next_random(x) % 17), "x", w->now),
+					     (Dray__Verdict)(next_random(x) % 22), "x", w->now),
 			-ENOENT);
 	} else if (what == 3) {
 		assert_int_equal(finished(w, j), 0);
@@ -554,7 +563,7 @@ test_random_inputs(void **state)
 			fuzz_job(w, &m, &x);
 		fuzz_actions(w, &m, what < 3 || what >= 8);
 	}
-	assert_true(stats(w).placed > 10000);
+	assert_true(stats(w).placed > 10000 && stats(w).twins > 1000);
 	for (unsigned j = 0; j < 200; j++)
 		sched_owner_gone(w->s, 100 + j, w->now);
 	fuzz_actions(w, &m, false);

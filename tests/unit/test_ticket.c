@@ -64,8 +64,9 @@ issued_done(struct issued *t)
 static void
 issue(const struct identity *by, const char *for_client, const char *for_worker, struct issued *ret)
 {
-	assert_int_equal(
-		ticket_issue(by, JOB, for_client, for_worker, NOW, &ret->p, &ret->n, ret->sig), 0);
+	assert_int_equal(ticket_issue(by, JOB, for_client, for_worker, false, NOW, &ret->p, &ret->n,
+				 ret->sig),
+		0);
 }
 
 static int
@@ -73,13 +74,16 @@ check_as(struct ticket_book *b, const struct issued *t, const char *as_client,
 	const char *as_worker, uint64_t now)
 {
 	_cleanup_(freep) char *job = NULL;
+	bool twin = true;
 	int r = ticket_check(b, t->p, t->n, t->sig, sizeof(t->sig), coordinator.sign_public,
-		as_client, as_worker, now, &job);
+		as_client, as_worker, now, &job, &twin);
 
-	if (r == 0)
+	if (r == 0) {
 		assert_string_equal(job, JOB);
-	else
+		assert_false(twin);
+	} else {
 		assert_null(job);
+	}
 	return r;
 }
 
@@ -157,6 +161,7 @@ test_signature(void **state)
 {
 	_cleanup_(issued_done) struct issued t = { 0 }, forged = { 0 };
 	char *job = NULL;
+	bool twin;
 
 	issue(&stranger, client, worker, &forged);
 	assert_int_equal(check(*state, &forged, NOW), -EKEYREJECTED);
@@ -172,19 +177,35 @@ test_signature(void **state)
 		t.sig[i] ^= 0x10;
 	}
 	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, 63, coordinator.sign_public, client,
-				 worker, NOW, &job),
+				 worker, NOW, &job, &twin),
 		-EBADMSG);
 	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, 0, coordinator.sign_public, client,
-				 worker, NOW, &job),
+				 worker, NOW, &job, &twin),
 		-EBADMSG);
 	assert_int_equal(ticket_check(*state, t.p, 0, t.sig, SIGNATURE_SIZE,
-				 coordinator.sign_public, client, worker, NOW, &job),
+				 coordinator.sign_public, client, worker, NOW, &job, &twin),
 		-EBADMSG);
 	assert_int_equal(ticket_check(*state, t.p, t.n - 1, t.sig, SIGNATURE_SIZE,
-				 coordinator.sign_public, client, worker, NOW, &job),
+				 coordinator.sign_public, client, worker, NOW, &job, &twin),
 		-EKEYREJECTED);
 	assert_null(job);
 	assert_int_equal(check(*state, &t, NOW), 0);
+}
+
+/* What it is for is under the signature. */
+static void
+test_twin(void **state)
+{
+	_cleanup_(issued_done) struct issued t = { 0 };
+	_cleanup_(freep) char *job = NULL;
+	bool twin = false;
+
+	assert_int_equal(
+		ticket_issue(&coordinator, JOB, client, worker, true, NOW, &t.p, &t.n, t.sig), 0);
+	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, SIGNATURE_SIZE,
+				 coordinator.sign_public, client, worker, NOW, &job, &twin),
+		0);
+	assert_true(twin);
 }
 
 /* Signed as it should be, and yet no ticket: a coordinator of another make, or a broken one. */
@@ -258,7 +279,8 @@ test_too_long(void **state)
 
 	memset(job, 'a', 4999);
 	assert_int_equal(
-		ticket_issue(&coordinator, job, client, worker, NOW, &t.p, &t.n, t.sig), -EINVAL);
+		ticket_issue(&coordinator, job, client, worker, false, NOW, &t.p, &t.n, t.sig),
+		-EINVAL);
 	assert_null(t.p);
 	sign_fields(job, TICKET_NONCE_SIZE, NOW, &t);
 	assert_int_equal(check(*state, &t, NOW), -EBADMSG);
@@ -284,8 +306,8 @@ test_full_book(void **state)
 	issue(&coordinator, client, worker, &extra);
 	assert_int_equal(check(b, &extra, NOW), -EBUSY);
 	assert_int_equal(check(b, &first, NOW), -EALREADY);
-	assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, after, &later.p, &later.n,
-				 later.sig),
+	assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, false, after, &later.p,
+				 &later.n, later.sig),
 		0);
 	assert_int_equal(check(b, &later, after), 0);
 	assert_int_equal(check(b, &later, after), -EALREADY);
@@ -322,6 +344,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_signed_nonsense, book_up, book_down),
 		cmocka_unit_test_setup_teardown(
 			test_signed_bytes_that_do_not_decode, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_twin, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_too_long, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_full_book, book_up, book_down),
 		cmocka_unit_test(test_clock),

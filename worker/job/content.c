@@ -54,8 +54,14 @@ send_chunk(struct sending *s, size_t n, const struct part *part)
 	struct digest d;
 	bool zstd = false;
 	zmq_msg_t payload;
-	int r = chunk_encode(s->j->coder, s->chunk, part ? 0 : n, s->j->compress, &payload, &zstd);
+	int r;
 
+	if (s->j->ownerless) {
+		if (s->hasher)
+			hasher_update(s->hasher, s->chunk, n);
+		return 0;
+	}
+	r = chunk_encode(s->j->coder, s->chunk, part ? 0 : n, s->j->compress, &payload, &zstd);
 	if (r < 0)
 		return r;
 	s->m.zstd = zstd;

@@ -11,7 +11,7 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "store/disk.h"
-#include "worker/job/job_priv.h"
+#include "worker/job/lead.h"
 #include "worker/sandbox/out_dir.h"
 
 /* Of one job. A unit that is sent whole, as most are, asks for none. */
@@ -56,6 +56,9 @@ ask(struct job *j)
 {
 	Dray__FileNeed m = DRAY__FILE_NEED__INIT;
 
+	if (j->ownerless)
+		return job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED,
+			"its client is gone, and it needs a file of it");
 	if (j->fetch.next_id >= FETCH_FILES_MAX)
 		return too_much(j, "files that were not sent");
 	m.id = j->fetch.next_id;
@@ -250,6 +253,7 @@ fetch_answer(struct job *j, const Dray__FileAnswer *m)
 	j->fetch.waiting = false;
 	job_owed(j, false);
 	j->fetch.next_id++;
+	lead_note_answer(j, m);
 	switch (m->kind) {
 	case DRAY__FILE_KIND__FILE_ABSENT:
 		trace_answer(j->trace, false, NULL);

@@ -17,7 +17,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/socket.h"
-#include "worker/job/job_priv.h"
+#include "worker/job/twin.h"
 #include "worker/sandbox/launch.h"
 #include "worker/sandbox/unit_check.h"
 
@@ -305,6 +305,7 @@ compile(struct job *j)
 		return r;
 	job_set_deadline(j);
 	m.staged_us = j->staged_us;
+	tape_started(j->tape);
 	r = job_send(j, WIRE_JOB_STARTED, &m.base, NULL);
 	job_begin_alive(j);
 	if (r == 0)
@@ -339,6 +340,16 @@ give_up(struct job *j)
 	m.peak_rss = j->peak_rss;
 	m.text_bytes = j->text_bytes;
 	job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
+}
+
+static void
+end_failed(struct job *j, int r)
+{
+	job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
+	if (j->begun)
+		give_up(j);
+	else
+		reject(j);
 }
 
 /* What the job made is another user's, until here. */
@@ -389,23 +400,26 @@ run(struct job *j)
 	if (r == 0)
 		r = check_unit(j);
 	if (r == 0)
+		r = twin_begin(j);
+	if (r == 1) {
+		r = twin_follow(j);
+		if (r < 0)
+			end_failed(j, r);
+		return;
+	}
+	if (r == 0)
 		r = lay_out(j);
 	if (r == 0)
 		r = gather_inputs(j);
 	if (r == 0)
 		r = job_check_toolchain(j);
-	if (r < 0) {
-		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
-		reject(j);
-		return;
-	}
-	r = run_compiler(j);
+	j->begun = r == 0;
+	if (r == 0)
+		r = run_compiler(j);
 	if (r == 0)
 		r = results_finish(j);
-	if (r < 0) {
-		job_fail(j, r, DRAY__VERDICT__VERDICT_WORKER_FAULT, "%s", strerror(-r));
-		give_up(j);
-	}
+	if (r < 0)
+		end_failed(j, r);
 }
 
 static void
@@ -416,6 +430,7 @@ tell_end(struct job *j)
 	m.job = j->id;
 	m.ok = j->verdict != DRAY__VERDICT__VERDICT_WORKER_FAULT;
 	m.silent = j->silent;
+	m.kept = j->kept;
 	m.text = j->text;
 	m.cpu_us = j->cpu_us;
 	m.wall_us = j->wall_us;
@@ -428,6 +443,7 @@ free_thread_part(struct job *j)
 {
 	struct ready used = { j->stage, j->limits, j->box, j->user, pieces_end_watch(j) };
 
+	twin_done(j);
 	trace_freep(&j->trace);
 	fetch_done(j);
 	pieces_done(j);
@@ -500,22 +516,18 @@ job_free(struct job *j)
 	free(j);
 }
 
-int
-job_start(const struct job_shared *shared, const char *id, struct offer *offer,
-	const struct wire_peer *peer, struct wire_msg *open, struct job **ret)
+static void
+set_up(struct job *j, const struct job_shared *shared, const struct job_in *in)
 {
-	struct job *j = calloc(1, sizeof(*j));
-	int r;
-
-	if (!j)
-		return -ENOMEM;
 	j->shared = shared;
-	snprintf(j->id, sizeof(j->id), "%s", id);
-	j->offer = offer;
+	snprintf(j->id, sizeof(j->id), "%s", in->id);
+	snprintf(j->namespace, sizeof(j->namespace), "%s", in->namespace);
+	j->twin = in->twin;
+	j->offer = in->offer;
 	j->demand = &fetch_demand;
-	j->peer = *peer;
-	j->number = open->job;
-	j->request = (const Dray__JobOpen *)open->body;
+	j->peer = *in->peer;
+	j->number = in->open->job;
+	j->request = (const Dray__JobOpen *)in->open->body;
 	j->grant = shared->credit ? shared->credit : JOB_CREDIT;
 	j->credit = MIN2(j->request->credit, j->grant);
 	j->compress = j->request->compress;
@@ -525,11 +537,22 @@ job_start(const struct job_shared *shared, const char *id, struct offer *offer,
 	j->tokens = (struct tokens)TOKENS_INIT;
 	j->pieces.watch = -1;
 	j->text_budget = shared->conf->worker.job_output_max;
+}
+
+int
+job_start(const struct job_shared *shared, const struct job_in *in, struct job **ret)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	int r;
+
+	if (!j)
+		return -ENOMEM;
+	set_up(j, shared, in);
 	r = make_pair(j);
 	if (r == 0) {
 		/* A JobOpen has no payload: its frame is empty and can be copied. */
-		j->open = *open;
-		*open = (struct wire_msg)WIRE_MSG_INIT;
+		j->open = *in->open;
+		*in->open = (struct wire_msg)WIRE_MSG_INIT;
 		r = -pthread_create(&j->thread, NULL, thread_main, j);
 	}
 	if (r < 0) {
@@ -565,6 +588,12 @@ job_number(const struct job *j)
 	return j->number;
 }
 
+bool
+job_is_twin(const struct job *j)
+{
+	return j->twin;
+}
+
 uint32_t
 job_unit_size(const struct job *j)
 {
@@ -598,6 +627,13 @@ job_stop(struct job *j, const char *why)
 	m.text = text;
 	if (!text || wire_send_msg(j->main_end, NULL, WIRE_JOB_STOP, &m.base, NULL) < 0)
 		__atomic_store_n(&j->stopping, true, __ATOMIC_RELEASE);
+}
+
+void
+job_kill(struct job *j, const char *why)
+{
+	__atomic_store_n(&j->killing, true, __ATOMIC_RELEASE);
+	job_stop(j, why);
 }
 
 void

@@ -35,19 +35,28 @@ struct job_shared {
 	struct store *store;
 	struct token_bank *tokens;
 	struct owners *owners;	     /* of the store's blobs */
+	struct tapes *tapes;	     /* NULL: none joins another */
 	const struct cgroup *cgroup; /* NULL: none may be used */
 	struct job_users *users;     /* NULL: jobs have the worker's uid */
 	struct ready_pool *ready;    /* NULL: no sandbox stands ready */
 };
 
-/* Starts the thread. id: 32 hex digits. open: a JobOpen; the thread takes its content over. peer:
- * the client that sent it, by whose number (open's) the job goes on its connection. */
-int job_start(const struct job_shared *shared, const char *id, struct offer *offer,
-	const struct wire_peer *peer, struct wire_msg *open, struct job **ret);
+struct job_in {
+	const char *id; /* 32 hex digits */
+	struct offer *offer;
+	const struct wire_peer *peer; /* the client, by whose number (open's) it goes on */
+	const char *namespace;	      /* of its key */
+	bool twin;		      /* it has no slot, and may only join another one */
+	struct wire_msg *open;	      /* a JobOpen; the thread takes its content over */
+};
+
+/* Starts the thread. */
+int job_start(const struct job_shared *shared, const struct job_in *in, struct job **ret);
 
 const char *job_id(const struct job *j);
 const struct wire_peer *job_peer(const struct job *j);
 uint32_t job_number(const struct job *j);
+bool job_is_twin(const struct job *j);
 uint32_t job_unit_size(const struct job *j); /* as its JobOpen says */
 void *job_socket(struct job *j);	     /* the main loop's end, to poll for ZMQ_POLLIN */
 /* Where the conversation is (proto/admit.h), as the main loop has told the client; DROPPED: it has
@@ -58,8 +67,11 @@ void job_set_phase(struct job *j, enum admit_state phase);
 /* Hands a client's message to the thread, which decodes it. -EAGAIN: the thread does not keep up,
  * or the client sends more than its credit allows. */
 int job_hand(struct job *j, struct wire_raw *raw);
-/* Asks it to end at once; its WorkerJobEnded still comes. */
+/* Its client does not want it any more. It ends at once, unless others have joined it; its
+ * WorkerJobEnded still comes. */
 void job_stop(struct job *j, const char *why);
+/* Ends it, even if others have joined it. */
+void job_kill(struct job *j, const char *why);
 
 /* Joins the thread and frees all; only after its WorkerJobEnded was received. */
 void job_join(struct job *j);

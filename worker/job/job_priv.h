@@ -9,6 +9,7 @@
 
 #include "proto/chunk.h"
 #include "worker/job/job.h"
+#include "worker/job/tape.h"
 #include "worker/sandbox/limits.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/sandbox/stage.h"
@@ -21,6 +22,7 @@
 #define JOB_OWED_MS 30000
 #define JOB_OWED_WANTED_MS 5000 /* while others wait for a slot */
 #define JOB_OWED_LOOK_MS 500
+#define TWIN_LOOK_MS 250 /* at who leads, or follows */
 #define JOB_OUTPUTS_MAX 65536
 #define JOB_POLL_FDS 4
 #define JOB_PARTS_MAX 64
@@ -112,6 +114,7 @@ struct job {
 	void *main_end;
 	enum admit_state phase;
 	bool stopping; /* atomic; the thread's pipe was full when it was told to stop */
+	bool killing;  /* atomic; and nobody's wish that it goes on counts */
 
 	/* The rest belongs to the thread. */
 	void *socket;
@@ -122,6 +125,15 @@ struct job {
 	struct digest *blobs;	/* of unit->blobs */
 	struct unit_index index;
 	struct digest key; /* of the unit (unit_key.h) */
+	char namespace[KEYS_NAME_MAX + 1];
+	bool twin;		    /* it has no slot */
+	struct tape *tape;	    /* which it leads, or NULL */
+	struct tape_reader *reader; /* of one that it has joined, or NULL */
+	size_t questions;	    /* of the tracer that are on the tape */
+	struct twin_answer *answers;
+	size_t n_answers;
+	bool kept;	/* what it made is, for twins that come late */
+	bool ownerless; /* its client is gone, and twins want it */
 	struct stage stage;
 	bool compress;
 	uint32_t grant;	 /* content messages that may be on their way in either direction */
@@ -134,6 +146,7 @@ struct job {
 	struct job_user *user; /* NULL: the worker's own uid */
 	struct sandbox box;
 	bool ready;	     /* it stood ready */
+	bool begun;	     /* its client was told, or is about to be, that it runs */
 	bool ran;	     /* its compiler was started */
 	struct trace *trace; /* NULL: the job is not traced */
 	bool tracing;	     /* the job waits for its events, too */
@@ -204,6 +217,7 @@ void fetch_done(struct job *j);
 
 /* job_text.c: relays the compiler's text while it runs, and the outputs it announces */
 int job_text_relay(struct job *j);
+int job_text_send(struct job *j, bool out, const uint8_t *p, size_t n);
 
 /* content.c: sends outputs. Of d and same, which may be NULL, at most one; *ret is its number. */
 int content_begin(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
@@ -230,6 +244,9 @@ const struct piece *pieces_take(struct job *j, const char *name, const struct st
 void pieces_in(const struct pieces *p, int fd, uint64_t size, struct parts *ret);
 
 /* results.c */
+/* One whose content is known, and is not written to any more. -errno with a sentence. */
+int results_send_known(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
+	const struct digest *d, uint64_t size, int fd);
 /* A file in the out-dir that the running job may have closed to others. A descriptor, or -errno as
  * of fs_open_regular. */
 int results_open(struct job *j, const char *path, struct stat *ret_st);

@@ -9,7 +9,8 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "worker/job/job_priv.h"
+#include "common/log.h"
+#include "worker/job/lead.h"
 
 int
 job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...)
@@ -50,6 +51,8 @@ job_blame(int err)
 int
 job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload)
 {
+	if (j->ownerless && type != WIRE_WORKER_JOB_ENDED)
+		return 0;
 	for (;;) {
 		zmq_pollitem_t item = { .socket = j->socket, .events = ZMQ_POLLOUT };
 		int r = wire_send_job(j->socket, NULL, j->number, type, body, payload);
@@ -62,6 +65,38 @@ job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_m
 	}
 }
 
+/* Its client has its last message now, if there is one. */
+static int
+lose_owner(struct job *j)
+{
+	Dray__JobResult m = DRAY__JOB_RESULT__INIT;
+	static char text[] = "stopped; it goes on for others";
+	int r;
+
+	m.verdict = DRAY__VERDICT__VERDICT_CANCELLED;
+	m.text = text;
+	r = job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
+	log_info("job=%s goes on without its client", j->id);
+	j->ownerless = true;
+	job_owed(j, false);
+	return r < 0 ? r : -EAGAIN;
+}
+
+/* Its client wants it no more, or nobody may have it. */
+static int
+stopped(struct job *j, const char *why)
+{
+	if (!__atomic_load_n(&j->killing, __ATOMIC_ACQUIRE)) {
+		if (j->ownerless)
+			return -EAGAIN;
+		if (lead_is_wanted(j))
+			return lose_owner(j);
+	}
+	j->stop = true;
+	return job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED, "stopped%s%.200s",
+		*why ? ": " : "", why);
+}
+
 int
 job_receive(struct job *j, struct wire_msg *ret)
 {
@@ -69,8 +104,8 @@ job_receive(struct job *j, struct wire_msg *ret)
 
 	if (__atomic_load_n(&j->stopping, __ATOMIC_ACQUIRE)) {
 		wire_msg_done(ret);
-		j->stop = true;
-		return job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED, "stopped");
+		*ret = (struct wire_msg)WIRE_MSG_INIT;
+		return stopped(j, "");
 	}
 	if (r == -EAGAIN)
 		return r;
@@ -88,11 +123,14 @@ job_receive(struct job *j, struct wire_msg *ret)
 	if (ret->info->type == WIRE_JOB_STOP) {
 		const Dray__JobStop *s = (const Dray__JobStop *)ret->body;
 
-		j->stop = true;
-		job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED, "stopped: %.200s",
-			s->text);
+		r = stopped(j, s->text);
 		wire_msg_done(ret);
-		return -ECANCELED;
+		return r;
+	}
+	if (j->ownerless) {
+		/* it was on its way */
+		wire_msg_done(ret);
+		return -EAGAIN;
 	}
 	if (j->tracing &&
 		(ret->info->type == WIRE_FILE_ANSWER || ret->info->type == WIRE_BLOB_CHUNK)) {
@@ -152,8 +190,13 @@ sooner(long left, uint64_t at, uint64_t now)
 void
 job_owed(struct job *j, bool owed)
 {
+	uint64_t now = clock_mono_ms();
+
+	owed = owed && !j->ownerless;
 	if (owed && !j->owed)
-		j->heard_ms = clock_mono_ms();
+		j->heard_ms = now;
+	if (owed != j->owed)
+		tape_wait(j->tape, owed, now);
 	j->owed = owed;
 }
 
@@ -162,7 +205,7 @@ patience(const struct job *j)
 {
 	uint64_t most = j->shared->owed_ms ? j->shared->owed_ms : JOB_OWED_MS;
 
-	return __atomic_load_n(&j->shared->wanted, __ATOMIC_RELAXED)
+	return __atomic_load_n(&j->shared->wanted, __ATOMIC_RELAXED) || tape_is_read(j->tape)
 		       ? MIN2(most, (uint64_t)JOB_OWED_WANTED_MS)
 		       : most;
 }
@@ -183,6 +226,8 @@ poll_time(const struct job *j)
 
 	if (j->no_wait)
 		return 0;
+	if (j->ownerless || j->reader)
+		left = sooner(left, now + TWIN_LOOK_MS, now);
 	/* patience may end while it waits */
 	left = sooner(
 		left, j->owed ? MIN2(j->heard_ms + patience(j), now + JOB_OWED_LOOK_MS) : 0, now);
@@ -216,7 +261,7 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 {
 	zmq_pollitem_t items[1 + JOB_POLL_FDS + 1] = { { .socket = j->socket,
 		.events = ZMQ_POLLIN } };
-	int got, count = (int)n + 1;
+	int got, r, count = (int)n + 1;
 
 	assert(n <= JOB_POLL_FDS);
 	for (size_t i = 0; i < n; i++)
@@ -236,12 +281,18 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 	for (size_t i = 0; i < n; i++)
 		fds[i].revents = got > 0 && items[i + 1].revents ? POLLIN : 0;
 	if (j->tracing && got > 0 && items[count - 1].revents) {
-		int r = j->demand->event(j);
-
+		r = j->demand->event(j);
 		if (r < 0)
 			return r;
 	}
+	if (j->ownerless && lead_is_alone(j))
+		return job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED,
+			"stopped: nobody wants it any more");
 	if (is_silent(j, clock_mono_ms())) {
+		if (lead_is_wanted(j)) {
+			r = lose_owner(j);
+			return r == -EAGAIN ? 0 : r;
+		}
 		j->silent = true;
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_CANCELLED,
 			"the client owes something, and was silent for %llu s",
@@ -296,6 +347,8 @@ job_take_credit(struct job *j)
 			job_owed(j, owed);
 			return 0;
 		}
+		if (j->ownerless)
+			return 0;
 		job_owed(j, true);
 		r = job_poll(j, NULL, 0);
 		if (r < 0)

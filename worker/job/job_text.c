@@ -12,10 +12,10 @@
 #include "common/buf.h"
 #include "common/fs.h"
 #include "rustc/artifact.h"
-#include "worker/job/job_priv.h"
+#include "worker/job/lead.h"
 
-static int
-send_text(struct job *j, bool out, const uint8_t *p, size_t n)
+int
+job_text_send(struct job *j, bool out, const uint8_t *p, size_t n)
 {
 	Dray__JobText m = DRAY__JOB_TEXT__INIT;
 
@@ -38,6 +38,14 @@ send_text(struct job *j, bool out, const uint8_t *p, size_t n)
 		n -= part;
 	}
 	return 0;
+}
+
+static int
+send_text(struct job *j, bool out, const uint8_t *p, size_t n)
+{
+	if (n > 0)
+		lead_note_text(j, out, p, n);
+	return job_text_send(j, out, p, n);
 }
 
 static int

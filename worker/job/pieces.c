@@ -138,7 +138,7 @@ pieces_may_go(const struct job *j)
 {
 	const struct pieces *p = &j->pieces;
 
-	return p->next < p->seen.n && (uint64_t)j->credit * 2 > j->grant;
+	return !j->ownerless && p->next < p->seen.n && (uint64_t)j->credit * 2 > j->grant;
 }
 
 int

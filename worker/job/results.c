@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "store/disk.h"
 #include "worker/job/capture.h"
-#include "worker/job/job_priv.h"
+#include "worker/job/lead.h"
 #include "worker/sandbox/sandbox.h"
 
 /* Directories within each other that are looked through. No compile makes any. */
@@ -78,26 +78,35 @@ count_bytes(struct job *j, uint64_t size)
 	return 0;
 }
 
-/* One whose content is in the store. */
-static int
-send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
-	const struct digest *d, uint64_t size)
+int
+results_send_known(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
+	const struct digest *d, uint64_t size, int fd)
 {
-	_cleanup_(closep) int fd = store_get_now(j->shared->store, STORE_BLOB, d, size, NULL);
 	struct parts parts;
 	uint32_t output = 0;
 	int r;
 
-	if (fd < 0)
-		return fault(j, fd, "output blob");
 	pieces_in(&j->pieces, fd, size, &parts);
-	owners_add(j->shared->owners, NULL, d);
 	r = content_begin(j, name, kind, mode, size, d, NULL, &output);
 	if (r == 0)
 		r = content_send(j, output, fd, size, &parts, NULL, NULL);
 	if (r == 0 && ends_with(name, ".rmeta"))
 		pieces_note_metadata(j, output, fd, size, d);
 	return r < 0 ? fault(j, r, "sending an output") : 0;
+}
+
+/* One whose content is in the store. */
+static int
+send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
+	const struct digest *d, uint64_t size)
+{
+	_cleanup_(closep) int fd = store_get_now(j->shared->store, STORE_BLOB, d, size, NULL);
+
+	if (fd < 0)
+		return fault(j, fd, "output blob");
+	owners_add(j->shared->owners, NULL, d);
+	lead_note_output(j, name, kind, mode, d, size, fd);
+	return results_send_known(j, name, kind, mode, d, size, fd);
 }
 
 /* One that nobody writes to any more: it is read once. */
@@ -113,6 +122,8 @@ send_open(struct job *j, const char *name, Dray__OutputKind kind, const struct s
 	pieces_in(&j->pieces, fd, (uint64_t)st->st_size, &parts);
 	if (r == 0)
 		r = content_send(j, output, fd, (uint64_t)st->st_size, &parts, ret, NULL);
+	if (r == 0)
+		lead_note_output(j, name, kind, st->st_mode, ret, (uint64_t)st->st_size, fd);
 	return r < 0 ? fault(j, r, "sending an output") : 0;
 }
 
@@ -381,6 +392,8 @@ send_link_piece(struct job *j, const char *name, const struct stat *st, int fd)
 
 	if (!piece)
 		return send_open(j, name, DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, st, fd, &d);
+	lead_note_output(j, name, DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, &piece->digest,
+		piece->size, fd);
 	r = content_begin(j, name, DRAY__OUTPUT_KIND__OUTPUT_LINK_INPUT, 0644, piece->size,
 		&piece->digest, piece, NULL);
 	return r < 0 ? fault(j, r, "sending an output") : 0;
@@ -525,8 +538,10 @@ send_result(struct job *j, const struct captures *c)
 	}
 	log_debug("job=%s sent ahead: pieces=%zu bytes=%llu same=%zu", j->id, j->pieces.n,
 		(unsigned long long)j->pieces.bytes, j->pieces.same);
-	if (r == 0)
+	if (r == 0) {
+		lead_note_result(j, &m);
 		r = job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
+	}
 	trace_message_done(&trace);
 	while (n > 0)
 		free(calls[--n].argv);

@@ -209,13 +209,21 @@ unit_index_done(struct unit_index *x)
 	x->v = NULL;
 }
 
-const uint8_t *
-unit_index_digest(const struct unit_index *x, const char *path)
+const Dray__UnitFile *
+unit_index_find(const struct unit_index *x, const char *path)
 {
 	Dray__UnitFile key = { .path = (char *)path }, *what = &key, **found;
 
 	found = bsearch(&what, x->v, x->unit->n_files, sizeof(*x->v), compare);
-	return found ? x->unit->blobs[(*found)->blob]->digest.data : NULL;
+	return found ? *found : NULL;
+}
+
+const uint8_t *
+unit_index_digest(const struct unit_index *x, const char *path)
+{
+	const Dray__UnitFile *found = unit_index_find(x, path);
+
+	return found ? x->unit->blobs[found->blob]->digest.data : NULL;
 }
 
 /* path: as the client's call names it. */

@@ -14,6 +14,8 @@ struct unit_index {
 /* u: passed by unit_check; it must outlive the index. 0 or -ENOMEM. */
 int unit_index_make(const Dray__Unit *u, struct unit_index *ret);
 void unit_index_done(struct unit_index *x);
+/* NULL: no file was sent for it. */
+const Dray__UnitFile *unit_index_find(const struct unit_index *x, const char *path);
 /* A digest (DIGEST_SIZE bytes). NULL: no file was sent for it. */
 const uint8_t *unit_index_digest(const struct unit_index *x, const char *path);
 

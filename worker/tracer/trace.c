@@ -219,6 +219,9 @@ trace_freep(struct trace **tp)
 	trace_stop(t);
 	trace_rules_done(&t->rules);
 	trace_set_done(&t->set);
+	while (t->n_questions > 0)
+		free((char *)t->questions[--t->n_questions].name);
+	free(t->questions);
 	trace_stat_done(&t->stat);
 	trace_caller_done(&t->caller);
 	trace_listener_done(&t->listener);

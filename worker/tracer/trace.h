@@ -40,6 +40,16 @@ void trace_set_times(struct trace *t, const char *path, const Dray__FileTimes *t
 /* found: the file is in the tree now. refused: it exists at the client's but is not sent; this is
  * the text for "needs …". NULL otherwise. */
 void trace_answer(struct trace *t, bool found, const char *refused);
+/* What the compile has asked for that its client said with the unit, and that another client may
+ * say otherwise: a variable that was not sent, or the attributes of a file. */
+struct trace_question {
+	const char *name; /* the trace's */
+	bool attributes;
+	Dray__FileTimes times; /* as they were told */
+};
+/* The next one, in their order; *at begins as 0. What the compile does after an answer comes after
+ * the question is here. 1; 0: there is none now; -ENOMEM: one was lost. */
+int trace_next_question(struct trace *t, size_t *at, struct trace_question *ret);
 /* Joins the thread; the sandbox has ended or been killed. */
 void trace_stop(struct trace *t);
 /* After trace_stop: whether what is at this path, in the out-dir, is the client's. */

@@ -256,6 +256,8 @@ take_said(struct trace *t, const char *said)
 		return no_link(t, said + strlen(TRACE_REAL_PREFIX), true);
 	if (trace_rules_withholds_env(&t->rules, name))
 		return trace_refuse(t, "the environment: %s", name);
+	if (trace_set_get(&t->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS, name) == TRACE_NONE)
+		trace_note_question(t, name, NULL);
 	trace_set_add(&t->set, macro ? TRACE_MACRO_VARS : TRACE_RUSTC_VARS, name,
 		macro ? TRACE_ENV_OF_MACRO : TRACE_ENV_OF_RUSTC);
 	return 0;
@@ -342,6 +344,7 @@ stat_by_macro(struct trace *t, const char *path)
 		return trace_refuse(t, "the attributes of %s", path);
 	if (link && known->link)
 		return trace_refuse(t, "the symbolic link %s", path);
+	trace_note_question(t, path, known);
 	trace_set_add(&t->set, link ? TRACE_LINK_STATS : TRACE_STATS, path,
 		link ? TRACE_STATED_LINK : TRACE_STATED);
 	return 0;

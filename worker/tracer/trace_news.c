@@ -11,7 +11,8 @@
 #include "common/clock.h"
 #include "worker/tracer/trace_priv.h"
 
-#define ASKS_MAX 8192 /* questions to one client */
+#define ASKS_MAX 8192	    /* questions to one client */
+#define QUESTIONS_MAX 65536 /* that are noted */
 
 void
 trace_ring(int fd)
@@ -71,6 +72,49 @@ trace_ask(struct trace *t, const char *path)
 		return trace_refuse(t, "%s", t->refused);
 	t->fetched += found;
 	return found;
+}
+
+static int
+add_question(struct trace *t, const char *name, const Dray__FileTimes *times)
+{
+	struct trace_question *v = reallocarray(
+		t->questions, t->n_questions + 1, sizeof(*t->questions));
+	char *copy = strdup(name);
+
+	if (v)
+		t->questions = v;
+	if (!v || !copy) {
+		free(copy);
+		return -ENOMEM;
+	}
+	v[t->n_questions] = (struct trace_question){ .name = copy, .attributes = times };
+	if (times)
+		v[t->n_questions].times = *times;
+	t->n_questions++;
+	return 0;
+}
+
+void
+trace_note_question(struct trace *t, const char *name, const Dray__FileTimes *times)
+{
+	pthread_mutex_lock(&t->lock);
+	/* what is not in the set is asked again and again */
+	if (t->set.lost || t->n_questions >= QUESTIONS_MAX || add_question(t, name, times) < 0)
+		t->questions_lost = true;
+	pthread_mutex_unlock(&t->lock);
+}
+
+int
+trace_next_question(struct trace *t, size_t *at, struct trace_question *ret)
+{
+	int r;
+
+	pthread_mutex_lock(&t->lock);
+	r = t->questions_lost ? -ENOMEM : *at < t->n_questions;
+	if (r == 1)
+		*ret = t->questions[(*at)++];
+	pthread_mutex_unlock(&t->lock);
+	return r;
 }
 
 int

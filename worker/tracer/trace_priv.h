@@ -45,6 +45,9 @@ struct trace {
 	enum trace_event news;	  /* under lock, as all that follows */
 	char text[PATH_MAX + 64]; /* of the news */
 	bool asked, found, ending;
+	struct trace_question *questions;
+	size_t n_questions;
+	bool questions_lost;
 	char refused[PATH_MAX + 64];
 };
 
@@ -54,6 +57,8 @@ struct trace {
 void trace_ring(int fd);
 /* Ends the job: says why, and leaves the call unanswered. -EPERM. */
 int trace_refuse(struct trace *t, const char *fmt, ...) _printf_(2, 3);
+/* Notes a question that the trace has for the first time. times: NULL for a variable. */
+void trace_note_question(struct trace *t, const char *name, const Dray__FileTimes *times);
 /* Asks the client through the job's thread, and waits. 1: it is in the tree now; 0: absent; -errno:
  * the job ends. */
 int trace_ask(struct trace *t, const char *path);
