@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "trace/trace_call.h"
+#include "trace/borrow.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,6 +141,21 @@ trace_call_strings(const struct trace_call *c, uint64_t at, size_t max, struct b
 	return c->listener && !trace_listener_waits(c->listener) ? -ESRCH : r;
 }
 
+/* As readlink, of a descriptor of a process of another uid. */
+static ssize_t
+read_borrowed(pid_t tid, const char *number, char to[PATH_MAX])
+{
+	_cleanup_(closep) int fd = borrow_fd(tid, atoi(number));
+	char link[64];
+
+	if (fd < 0) {
+		errno = -fd;
+		return -1;
+	}
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return readlink(link, to, PATH_MAX);
+}
+
 /* -EREMOTE: nothing can be said of the thread, though it may be there. */
 static int
 read_link(pid_t tid, const char *what, char to[PATH_MAX])
@@ -151,6 +167,8 @@ read_link(pid_t tid, const char *what, char to[PATH_MAX])
 		return -EREMOTE;
 	snprintf(link, sizeof(link), "/proc/%d/%s", (int)tid, what);
 	n = readlink(link, to, PATH_MAX);
+	if (n < 0 && errno == EACCES && starts_with(what, "fd/"))
+		n = read_borrowed(tid, what + strlen("fd/"), to);
 	if (n < 0 && errno == ENOENT) {
 		snprintf(link, sizeof(link), "/proc/%d", (int)tid);
 		/* it has no such descriptor, and the kernel says so itself */
@@ -205,8 +223,16 @@ is_file_or_dir(pid_t tid, const char *what)
 	char link[64];
 	struct stat st;
 
+	_cleanup_(closep) int fd = -1;
+	int r;
+
 	snprintf(link, sizeof(link), "/proc/%d/%s", (int)tid, what);
-	return stat(link, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+	r = stat(link, &st);
+	if (r < 0 && errno == EACCES && starts_with(what, "fd/")) {
+		fd = borrow_fd(tid, atoi(what + strlen("fd/")));
+		r = fd < 0 ? -1 : fstat(fd, &st);
+	}
+	return r == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
 }
 
 /* Follows the last component of the n bytes in `to` where it is a link that means another thing in
