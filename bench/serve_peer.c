@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "client/dispatch/tier.h"
+#include "store/tier/tier.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/socket.h"

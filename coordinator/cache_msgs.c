@@ -123,17 +123,39 @@ say_none(struct server *s, struct peer *p, const struct wire_msg *m, Dray__Verdi
 	server_send_number(s, p, m->job, WIRE_SHARED_END, &end.base, NULL);
 }
 
+/* A worker compiles for clients of each namespace, unless its own line names one. It is the only
+ * one that may write elsewhere: it says for whom it compiled. NULL: it may not. */
+static const char *
+namespace_of_put(const struct server *s, const struct peer *p, const Dray__SharedPut *m)
+{
+	const char *own = peer_namespace(s, p), *asked = m->namespace_;
+
+	if (!*asked || streq(asked, own))
+		return own;
+	if (p->role != ROLE_WORKER || *own)
+		return NULL;
+	for (size_t i = 0; i < s->keys.n; i++)
+		if (streq(s->keys.v[i].namespace, asked))
+			return s->keys.v[i].namespace;
+	return NULL;
+}
+
 void
 on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m)
 {
 	struct desk_who who = { .serial = p->serial,
 		.account = peer_account(s, p),
-		.namespace = peer_namespace(s, p) };
+		.namespace = m->info->type == WIRE_SHARED_PUT
+				     ? namespace_of_put(s, p, (const Dray__SharedPut *)m->body)
+				     : peer_namespace(s, p) };
 	const char *why = "";
 
 	if (!s->desk)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"this coordinator has no shared cache");
+	else if (!who.namespace)
+		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"this namespace is not its to write");
 	else if (m->info->type == WIRE_SHARED_PUT &&
 		 vouch_signers(s, p, &who.signers, &who.signer) < 0)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_FULL, "the coordinator is out of memory");

@@ -11,7 +11,7 @@
 #define DRAY_CLIENT_DISPATCH_HUB_H
 
 #include "common/conf.h"
-#include "client/dispatch/tier.h"
+#include "store/tier/tier.h"
 #include "keys/identity.h"
 #include "proto/socket.h"
 #include "proto/wire.h"

@@ -17,7 +17,7 @@
 #include <poll.h>
 #include <stdio.h>
 
-#include "client/dispatch/tier.h"
+#include "store/tier/tier.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "proto/socket.h"

@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 
 #include "client/dispatch/hub.h"
-#include "client/dispatch/tier.h"
 #include "store/outgoing.h"
+#include "store/tier/tier.h"
 #include "store/store.h"
 
 #define THREADS 8

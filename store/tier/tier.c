@@ -6,7 +6,7 @@
  * was asked for. */
 #include "config.h"
 
-#include "client/dispatch/tier.h"
+#include "store/tier/tier.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ struct tier {
 	struct asks asks; /* not sent yet */
 	LIST_HEAD(, request) requests;
 	struct chunk_coder *coder;
-	char crate[65], unit_kind[65];
+	char crate[65], unit_kind[65], namespace[65];
 	uint8_t toolchain[DIGEST_SIZE];
 	bool compress;
 	bool read_only; /* always */
@@ -231,6 +231,7 @@ send_put(struct tier *t, struct request *r)
 	m.entry = a->kind == STORE_ENTRY;
 	m.name = (ProtobufCBinaryData){ DIGEST_SIZE, a->name.b };
 	m.size = a->object.head.size;
+	m.namespace_ = t->namespace;
 	return t->line->send(t->arg, r->number, WIRE_SHARED_PUT, &m.base, NULL);
 }
 
@@ -680,6 +681,14 @@ tier_open(const struct tier_line *line, void *arg, uint32_t first, bool read_onl
 	}
 	*ret = &t->base;
 	return 0;
+}
+
+void
+tier_for(struct store *s, const char *namespace)
+{
+	struct tier *t = tier_of(s);
+
+	snprintf(t->namespace, sizeof(t->namespace), "%s", namespace ? namespace : "");
 }
 
 void

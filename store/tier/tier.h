@@ -4,10 +4,11 @@
  * round trip. They come in the order in which they were asked for.
  *
  * Threads: a store is one thread's; any number of them share a connection (hub.h). */
-#ifndef DRAY_CLIENT_DISPATCH_TIER_H
-#define DRAY_CLIENT_DISPATCH_TIER_H
+#ifndef DRAY_STORE_TIER_H
+#define DRAY_STORE_TIER_H
 
 #include "common/conf.h"
+#include "keys/identity.h"
 #include "proto/wire.h"
 #include "store/store.h"
 
@@ -50,9 +51,24 @@ void tier_compress(struct store *s, bool compress);
 /* Of the unit that entries are asked for from now on, for the coordinator's history. */
 void tier_of_unit(struct store *s, const char *crate, const char *kind, const uint8_t *toolchain);
 
-/* tier_alone.c: over a connection of its own, for a program that has no other. Waits for the
+/* What is put from now on is for this namespace; NULL, and at first: the one that the coordinator's
+ * list gives to the key. A worker's alone may be another one: that of the client that it compiled
+ * for. */
+void tier_for(struct store *s, const char *namespace);
+
+/* alone.c: over a connection of its own, for a program that has no other. Waits for the
  * coordinator, connect_ms at most. -ENOTSUP: it has no shared cache; -errno, and a sentence in
  * *ret_why (the caller frees it). */
+struct tier_dial {
+	const char *endpoint;
+	const struct identity *identity; /* NULL over ipc */
+	const char *coordinator;	 /* its public CURVE key, likewise */
+	const char *role;
+	unsigned connect_ms;
+};
+int tier_dial(void *zctx, const struct tier_dial *d, const struct store_in *in, struct store **ret,
+	char **ret_why);
+/* The same, as the configuration of a client says. */
 int tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, struct store **ret,
 	char **ret_why);
 

@@ -2,9 +2,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 
-#include "client/dispatch/tier.h"
+#include "store/tier/tier.h"
 #include "common/clock.h"
 #include "common/why.h"
 #include "keys/identity.h"
@@ -15,7 +16,7 @@
 struct alone {
 	void *socket;
 	struct monitor *monitor;
-	struct identity id;
+	char role[16];
 	int fd; /* an epoll set of both */
 	bool lost;
 	bool has_cache, may_put;
@@ -33,12 +34,12 @@ alone_send(void *arg, uint32_t number, enum wire_type type, const ProtobufCMessa
 static int
 say_hello(struct alone *a)
 {
-	char role[] = "client", software[] = "dray " PACKAGE_VERSION;
+	char software[] = "dray " PACKAGE_VERSION;
 	Dray__Hello m;
 
 	dray__hello__init(&m);
 	m.version_min = m.version_max = WIRE_VERSION;
-	m.role = role;
+	m.role = a->role;
 	m.software = software;
 	return wire_send(a->socket, NULL, WIRE_HELLO, &m.base, NULL, 0);
 }
@@ -112,7 +113,6 @@ alone_close(void *arg)
 	closep(&a->fd);
 	monitor_freep(&a->monitor);
 	socket_closep(&a->socket);
-	identity_done(&a->id);
 	free(a);
 }
 
@@ -144,26 +144,12 @@ watch(struct alone *a)
 }
 
 static int
-dial(void *zctx, const struct conf *conf, struct alone *a)
+dial(void *zctx, const struct tier_dial *d, struct alone *a)
 {
-	const char *endpoint = conf->client.coordinator;
-	struct identity coordinator = { .has_secret = false };
-	bool keys = endpoint && !endpoint_is_local(endpoint);
-	int r = 0;
+	int r = socket_connect_monitored(zctx, d->endpoint, d->identity, d->coordinator,
+		HEARTBEAT_MS, &a->socket, &a->monitor);
 
-	if (!endpoint)
-		return -EINVAL;
-	if (keys && (!conf->client.identity || !conf->client.coordinator_key))
-		return -EINVAL;
-	if (keys)
-		r = identity_load_unchecked(conf->client.identity, &a->id, NULL);
-	if (r == 0 && keys)
-		r = identity_load_unchecked(conf->client.coordinator_key, &coordinator, NULL);
-	if (r == 0)
-		r = socket_connect_monitored(zctx, endpoint, keys ? &a->id : NULL,
-			keys ? coordinator.curve_public : NULL, HEARTBEAT_MS, &a->socket,
-			&a->monitor);
-	identity_done(&coordinator);
+	snprintf(a->role, sizeof(a->role), "%s", d->role);
 	if (r == 0)
 		r = watch(a);
 	return r == 0 ? say_hello(a) : r;
@@ -199,7 +185,7 @@ await_welcome(struct alone *a, uint64_t ms)
 }
 
 int
-tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, struct store **ret,
+tier_dial(void *zctx, const struct tier_dial *d, const struct store_in *in, struct store **ret,
 	char **ret_why)
 {
 	struct alone *a = calloc(1, sizeof(*a));
@@ -209,9 +195,9 @@ tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, str
 	if (!a)
 		return -ENOMEM;
 	a->fd = -1;
-	r = dial(zctx, conf, a);
+	r = dial(zctx, d, a);
 	if (r == 0)
-		r = await_welcome(a, conf->client.connect_ms);
+		r = await_welcome(a, d->connect_ms);
 	if (r < 0) {
 		alone_close(a);
 		return why_set(ret_why, r, "The coordinator's shared cache: %s.",
@@ -219,4 +205,33 @@ tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, str
 	}
 	read_only = !a->may_put;
 	return tier_open(&line, a, 0, read_only, in, ret);
+}
+
+int
+tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, struct store **ret,
+	char **ret_why)
+{
+	struct identity id = { .has_secret = false }, coordinator = { .has_secret = false };
+	struct tier_dial d = { .endpoint = conf->client.coordinator,
+		.role = "client",
+		.connect_ms = (unsigned)conf->client.connect_ms };
+	int r = d.endpoint ? 0 : -EINVAL;
+
+	if (r == 0 && !endpoint_is_local(d.endpoint)) {
+		r = conf->client.identity && conf->client.coordinator_key ? 0 : -EINVAL;
+		if (r == 0)
+			r = identity_load_unchecked(conf->client.identity, &id, NULL);
+		if (r == 0)
+			r = identity_load_unchecked(
+				conf->client.coordinator_key, &coordinator, NULL);
+		d.identity = &id;
+		d.coordinator = coordinator.curve_public;
+	}
+	if (r < 0)
+		why_set(ret_why, r, "The coordinator's shared cache: %s.", strerror(-r));
+	else
+		r = tier_dial(zctx, &d, in, ret, ret_why);
+	identity_done(&coordinator);
+	identity_done(&id);
+	return r;
 }
