@@ -14,13 +14,15 @@
 static bool
 is_device(const struct crosscheck *c, const struct input *in)
 {
-	_cleanup_(freep) char *path = NULL;
+	_cleanup_(freep) char *path = NULL, *seen = NULL;
+	const char *at;
 	struct stat st;
 
 	if (in->kind != INPUT_EXISTS)
 		return false;
 	path = inputs_real_path(c->place, in->name);
-	return path && stat(path, &st) == 0 && S_ISCHR(st.st_mode);
+	at = path ? inputs_see(c->place, path, &seen) : NULL;
+	return at && stat(at, &st) == 0 && S_ISCHR(st.st_mode);
 }
 
 static int
@@ -54,12 +56,13 @@ is_known(const struct crosscheck *c, const char *path)
 /* The same file may have another name: through a link, or by another name of the out-dir or of the
  * target directory. */
 static bool
-has_by_other_name(const struct strv *names, const char *path)
+has_by_other_name(const struct crosscheck *c, const struct strv *names, const char *path)
 {
 	const char *base = path_basename(path);
 	char real[PATH_MAX], other[PATH_MAX];
 
-	if (!realpath(path, real))
+	/* a view has no links */
+	if (c->place->view || !realpath(path, real))
 		return false;
 	for (size_t i = 0; i < names->n; i++)
 		if (streq(path_basename(names->v[i]), base) && realpath(names->v[i], other) &&
@@ -88,7 +91,7 @@ crosscheck_files(const struct crosscheck *c, const struct strv *files, char **re
 					      : path_join(c->cwd, files->v[i]);
 		if (!written)
 			return -ENOMEM;
-		if (has_by_other_name(&names, written))
+		if (has_by_other_name(c, &names, written))
 			continue;
 		*ret_lacks = steal_ptr(path);
 		r = -ESTALE;

@@ -122,6 +122,26 @@ inputs_env(const struct inputs_place *place)
 	return place->marked ? place->marked : place->envp;
 }
 
+const char *
+inputs_see(const struct inputs_place *place, const char *path, char **keep)
+{
+	return place->view ? (*keep = place->view->find(place->view, path)) : path;
+}
+
+const char *
+inputs_see_made(const struct inputs_place *place, const char *path, char **keep)
+{
+	return place->view ? (*keep = place->view->find_made(place->view, path)) : path;
+}
+
+int
+inputs_stat_made(const struct inputs_place *place, const char *path, struct stat *ret)
+{
+	if (place->view)
+		return place->view->stat_made(place->view, path, ret);
+	return lstat(path, ret) < 0 ? -errno : 0;
+}
+
 int
 inputs_listing(const char *path, struct digest *ret)
 {
@@ -175,14 +195,15 @@ inputs_find_program(const struct inputs_place *place, const char *name, struct b
 }
 
 static int
-find_in_dir(const char *dir, const char *name, char **ret)
+find_in_dir(const struct inputs_place *place, const char *dir, const char *name, char **ret)
 {
-	_cleanup_(freep) char *path = path_join(dir, name);
+	_cleanup_(freep) char *path = path_join(dir, name), *seen = NULL;
+	const char *at = path ? inputs_see(place, path, &seen) : NULL;
 	struct stat st;
 
-	if (!path)
+	if (!at)
 		return -ENOMEM;
-	if (stat(path, &st) == 0)
+	if (stat(at, &st) == 0)
 		*ret = steal_ptr(path);
 	return 0;
 }
@@ -195,11 +216,11 @@ is_below(const char *path, const char *dir)
 
 /* One of the toolchain's own by another name: a toolchain that rustup links. */
 static bool
-leads_below(const char *dir, const char *sysroot)
+leads_below(const struct inputs_place *place, const char *dir, const char *sysroot)
 {
 	char real[PATH_MAX];
 
-	return realpath(dir, real) && is_below(real, sysroot);
+	return !place->view && realpath(dir, real) && is_below(real, sysroot);
 }
 
 int
@@ -223,10 +244,10 @@ inputs_find_library(const struct inputs_place *place, const char *name, char **r
 		/* glibc prefers the variants for this processor: their directory stands for what is
 		 * in it. Cargo's own directories have none. */
 		if (!is_below(dir, top))
-			r = find_in_dir(dir, "glibc-hwcaps", &found);
+			r = find_in_dir(place, dir, "glibc-hwcaps", &found);
 		if (r == 0 && !found)
-			r = find_in_dir(dir, name, &found);
-		if (own && found && leads_below(dir, place->sysroot)) {
+			r = find_in_dir(place, dir, name, &found);
+		if (own && found && leads_below(place, dir, place->sysroot)) {
 			free(found);
 			found = NULL;
 		}

@@ -96,6 +96,27 @@ void inputs_done(struct inputs *s);
 /* Whether both hold the same inputs, in any order. Out of memory: false. */
 bool inputs_equal(const struct inputs *a, const struct inputs *b);
 
+struct attributes;
+struct stat;
+
+/* A place that is not where this process runs: a job's tree on a worker, with what the job was told
+ * of it. No path in it leads through a symbolic link. */
+struct inputs_view {
+	/* Where a path of the compile's is for this process: what it read; and in the out-dir, what
+	 * it made. NULL: no memory. The caller frees it. */
+	char *(*find)(const struct inputs_view *v, const char *path);
+	char *(*find_made)(const struct inputs_view *v, const char *path);
+	/* lstat of what it made there: 0 or -errno. */
+	int (*stat_made)(const struct inputs_view *v, const char *path, struct stat *ret);
+	/* Of a regular file, what was in it for the compile. -ENOENT: that is not known. */
+	int (*digest)(const struct inputs_view *v, const char *path, struct digest *ret);
+	/* What a stat of it said to the compile. -ENOENT: that is not known. */
+	int (*attributes)(
+		const struct inputs_view *v, const char *path, bool follow, struct attributes *ret);
+	/* Whether it is a symbolic link at home. */
+	bool (*is_link)(const struct inputs_view *v, const char *path);
+};
+
 /* Where a compile runs. It decides what the names of inputs mean. */
 struct inputs_place {
 	const char *out_dir;	  /* absolute, normal */
@@ -115,8 +136,16 @@ struct inputs_place {
 	const struct strv *cargo_env; /* of it, what cargo set: NAME=VALUE, sorted; NULL: none */
 	const char *sysroot;	      /* NULL: not known */
 	unsigned umask;
-	struct memo *memo; /* may be NULL */
+	struct memo *memo;		/* may be NULL */
+	const struct inputs_view *view; /* NULL: this process sees it as the compile did */
 };
+
+/* Where a path of the place's is for this process; NULL: no memory. It may be *keep, which the
+ * caller frees. */
+const char *inputs_see(const struct inputs_place *place, const char *path, char **keep);
+/* The same of what was made, in the out-dir. */
+const char *inputs_see_made(const struct inputs_place *place, const char *path, char **keep);
+int inputs_stat_made(const struct inputs_place *place, const char *path, struct stat *ret);
 
 /* The directory that a mark stands for. NULL: the place is not known, or has no mark. */
 const char *inputs_place_dir(const struct inputs_place *place, char mark);

@@ -82,12 +82,15 @@ maps_in_part(const struct rustc_call *call)
 }
 
 int
-job_key_make(const struct job_key_in *in, struct unit_key *ret)
+job_key_make_entry(const struct job_key_in *in, const char *namespace, const char *bundle,
+	struct unit_key *ret)
 {
 	_cleanup_(strv_done) struct strv words = STRV_INIT;
 	_cleanup_(freep) char *out_dir = NULL, *target_dir = NULL, *sources = NULL;
 	struct mapping mapping;
-	struct key_in k = { .toolchain = in->toolchain,
+	struct key_in k = { .namespace = namespace,
+		.toolchain = in->toolchain,
+		.bundle = bundle,
 		.call = in->call,
 		.cwd = in->cwd,
 		.env = in->env,
@@ -118,5 +121,13 @@ job_key_make(const struct job_key_in *in, struct unit_key *ret)
 	if (key_sees_sources(in->toolchain_dir) &&
 		(!mapping_has(in->call, sources) || maps_in_part(in->call)))
 		k.sysroot = in->sysroot;
+	if (bundle)
+		k.sysroot = in->sysroot;
 	return unit_key_make(&k, ret);
+}
+
+int
+job_key_make(const struct job_key_in *in, struct unit_key *ret)
+{
+	return job_key_make_entry(in, NULL, NULL, ret);
 }

@@ -25,6 +25,12 @@ struct job_key_in {
 /* 0; -errno of an extern's digest; -EINVAL: the call is no unit; -ENOMEM. */
 int job_key_make(const struct job_key_in *in, struct unit_key *ret);
 
+/* The key of the unit's entry in a shared cache (key.h), which a client of this namespace makes as
+ * well where its configuration is the usual one; of a bundle if bundle, the out-dir, is not NULL.
+ * Like job_key_make it takes nobody's word but for the namespace. As job_key_make. */
+int job_key_make_entry(const struct job_key_in *in, const char *namespace, const char *bundle,
+	struct unit_key *ret);
+
 /* The directory that a unit's out-dir belongs to: TARGET/[TRIPLE/]PROFILE/ and then deps, examples,
  * build/NAME or build/NAME/HASH/out. triple: the value of --target; NULL: none was given. NULL: the
  * out-dir is named otherwise, or no memory. The caller frees it. */

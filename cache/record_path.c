@@ -186,30 +186,30 @@ record_add(struct recorder *r, enum input_kind kind, const char *path, const voi
 /* A macro that walks its whole environment asks for no name, so nothing is reported. Such a macro
  * needs libc's pointer to the environment; so does one that runs programs, which get all of it. */
 static void
-look_at_library(struct recorder *r, const char *path)
+look_at_library(struct recorder *r, const char *path, const char *at)
 {
 	if (r->in->run && is_system_library(path))
 		return;
 	if ((r->environ && (r->walks || !r->in->walkers)) ||
-		(r->in->linked && !is_artifact(r, path)) || elf_uses_symbol(path, "environ") == 0)
+		(r->in->linked && !is_artifact(r, path)) || elf_uses_symbol(at, "environ") == 0)
 		return;
 	r->environ = true;
 	/* a library of crates that is linked is not loaded */
 	r->walks |= r->in->walkers && is_artifact(r, path) &&
-		    (!r->in->linked || elf_has_dynamic_part(path, "rustc_proc_macro_decls") > 0);
+		    (!r->in->linked || elf_has_dynamic_part(at, "rustc_proc_macro_decls") > 0);
 }
 
 /* Notes a library for add_libraries. The loader opens a macro by its path, but what the macro needs
  * by names. */
 static int
-note_library(struct recorder *r, const char *path)
+note_library(struct recorder *r, const char *path, const char *at)
 {
 	unsigned machine;
 	int k;
 
 	if (!is_artifact(r, path))
 		return strv_add(&r->libraries, path_basename(path));
-	k = elf_needed(path, &machine, &r->libraries);
+	k = elf_needed(at, &machine, &r->libraries);
 	return k == -ENOMEM ? k : 0;
 }
 
@@ -249,6 +249,8 @@ record_check_way(struct recorder *r, const char *path, unsigned links)
 	char text[PATH_MAX];
 	ssize_t n;
 
+	if (r->in->place->view)
+		return 0;
 	if (is_swapped(r, path))
 		return cannot(r, "%s changed while it was read", path);
 	n = links < LINKS_MAX ? readlink(path, text, sizeof(text) - 1) : -1;
@@ -284,6 +286,10 @@ add_link(struct recorder *r, const char *path)
 
 	if (path_is_below(r->in->place->out_dir, path))
 		return 0;
+	if (r->in->place->view)
+		return r->in->place->view->is_link(r->in->place->view, path)
+			       ? cannot(r, "%s is a symbolic link", path)
+			       : 0;
 	n = readlink(path, to, sizeof(to));
 	if (n < 0)
 		return 0;
@@ -341,18 +347,23 @@ add_git_attributes(struct recorder *r, const char *path)
 int
 record_add_listing(struct recorder *r, const char *path)
 {
+	_cleanup_(freep) char *seen = NULL;
+	const char *at = inputs_see(r->in->place, path, &seen);
 	struct digest d;
 	struct stat st;
 	int k;
 
+	if (!at)
+		return -ENOMEM;
 	if (in_out_dir(r, path) || strv_has(r->in->ignored_lists, path))
 		return 0;
-	if (stat(path, &st) < 0 || !clock_is_before(&st.st_ctim, &r->in->started))
+	if (stat(at, &st) < 0 ||
+		(!r->in->place->view && !clock_is_before(&st.st_ctim, &r->in->started)))
 		return cannot(r, "%s changed while it was listed", path);
 	k = check_way_to(r, path, 0);
 	if (k < 0)
 		return k;
-	k = inputs_listing(path, &d);
+	k = inputs_listing(at, &d);
 	if (k == -ENOMEM)
 		return k;
 	if (k < 0)
@@ -404,13 +415,16 @@ stands_for_listing(const struct recorder *r, const char *path)
 int
 record_add_file(struct recorder *r, const char *path)
 {
+	const struct inputs_view *view = r->in->place->view;
+	_cleanup_(freep) char *seen = NULL;
+	const char *at = inputs_see(r->in->place, path, &seen);
 	struct digest d;
 	struct stat st;
-	int k = add_link(r, path);
+	int k = at ? add_link(r, path) : -ENOMEM;
 
 	if (k < 0)
 		return k;
-	if (stat(path, &st) < 0)
+	if (stat(at, &st) < 0)
 		return cannot(r, "%s was there, and is not any more", path);
 	if (S_ISDIR(st.st_mode) && stands_for_listing(r, path))
 		return record_add_listing(r, path);
@@ -420,20 +434,20 @@ record_add_file(struct recorder *r, const char *path)
 		return record_add(r, INPUT_EXISTS, path, NULL, 0);
 	}
 	if (is_library(path))
-		k = note_library(r, path);
+		k = note_library(r, path, at);
 	if (k < 0)
 		return k;
 	if (!r->ran && is_system_library(path))
 		return 0;
 	if (is_library(path))
-		look_at_library(r, path);
-	if (r->compiles && record_is_c(path) && has_time(path) &&
+		look_at_library(r, path, at);
+	if (r->compiles && record_is_c(path) && has_time(at) &&
 		!variables_get(r->in->place->envp, "SOURCE_DATE_EPOCH"))
 		return cannot(r, "a C compiler may have put the time into %s", path);
 	k = add_git_index(r, path);
 	if (k <= 0)
 		return k;
-	if (is_young(r, path, &st))
+	if (!view && is_young(r, path, &st))
 		return cannot(r, "%s changed while it was read", path);
 	/* cargo gives it another name each time */
 	if (r->in->argfiles && strv_has(r->in->argfiles, path))
@@ -442,11 +456,12 @@ record_add_file(struct recorder *r, const char *path)
 	if (k < 0)
 		return k;
 	if (r->in->metadata && ends_with(path, ".rlib")) {
-		k = rlib_metadata_digest(r->in->place->memo, path, &d);
+		k = rlib_metadata_digest(r->in->place->memo, at, &d);
 		if (k == 0)
 			return record_add(r, INPUT_METADATA, path, d.b, DIGEST_SIZE);
 	}
-	k = memo_digest_file(r->in->place->memo, path, &d, NULL);
+	k = view ? view->digest(view, path, &d)
+		 : memo_digest_file(r->in->place->memo, path, &d, NULL);
 	if (k == -ENOMEM)
 		return k;
 	if (k < 0)
@@ -496,26 +511,57 @@ record_add_real(struct recorder *r, const char *path)
 	return marked ? record_add(r, INPUT_REAL, path, marked, strlen(marked)) : -ENOMEM;
 }
 
+static unsigned
+ignored_attributes(const struct recorder *r, const char *path)
+{
+	unsigned ignored = 0;
+
+	/* cargo gives it other names at any time */
+	if (in_target_dir(r, path))
+		ignored |= 1u << ATTRIBUTE_CHANGED;
+	if (is_unpacked(r, path))
+		ignored |= 1u << ATTRIBUTE_CHANGED | 1u << ATTRIBUTE_CREATED;
+	return ignored;
+}
+
+/* The same of a view. */
+static int
+add_told_attributes(struct recorder *r, const char *path, bool links)
+{
+	const struct inputs_view *view = r->in->place->view;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct attributes a;
+	int k = view->attributes(view, path, links, &a);
+
+	if (k < 0)
+		return k == -ENOMEM ? k : cannot(r, "what %s is like at home is not known", path);
+	if (S_ISDIR(a.v[ATTRIBUTE_KIND]) && is_always_changed(r, path))
+		a.ignored = ATTRIBUTE_TIMES;
+	a.ignored |= ignored_attributes(r, path);
+	k = attributes_encode(&a, &b);
+	return k < 0 ? k : record_add(r, links ? INPUT_STAT : INPUT_LSTAT, path, b.p, b.n);
+}
+
 /* Adds the attributes that a macro asked for. */
 int
 record_add_attributes(struct recorder *r, const char *path, bool links)
 {
+	const struct inputs_view *view = r->in->place->view;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct attributes a;
 	struct stat st;
-	int k = attributes_read(path, links, &a);
+	int k;
 
+	if (view)
+		return add_told_attributes(r, path, links);
+	k = attributes_read(path, links, &a);
 	if (k < 0 || (links ? stat(path, &st) : lstat(path, &st)) < 0)
 		return 0; /* its absence is an input of its own */
 	if (S_ISDIR(st.st_mode) && is_always_changed(r, path))
 		a.ignored = ATTRIBUTE_TIMES;
 	else if (is_young(r, path, &st))
 		return cannot(r, "%s changed while it was looked at", path);
-	/* cargo gives it other names at any time */
-	if (in_target_dir(r, path))
-		a.ignored |= 1u << ATTRIBUTE_CHANGED;
-	if (is_unpacked(r, path))
-		a.ignored |= 1u << ATTRIBUTE_CHANGED | 1u << ATTRIBUTE_CREATED;
+	a.ignored |= ignored_attributes(r, path);
 	k = attributes_encode(&a, &b);
 	return k < 0 ? k : record_add(r, links ? INPUT_STAT : INPUT_LSTAT, path, b.p, b.n);
 }
@@ -588,9 +634,13 @@ record_in_path(const struct recorder *r, const char *path)
 int
 record_add_absent(struct recorder *r, const char *path)
 {
+	_cleanup_(freep) char *seen = NULL;
+	const char *at = inputs_see(r->in->place, path, &seen);
 	struct stat st;
 	int k;
 
+	if (!at)
+		return -ENOMEM;
 	if (is_loader_variant(r, path) || (!r->ran && is_system_library(path)))
 		return 0;
 	/* A program that was looked for in PATH is an input by its name: PATH may have other
@@ -601,7 +651,7 @@ record_add_absent(struct recorder *r, const char *path)
 		return 0;
 	if (is_library(path) && in_library_path(r, path))
 		return strv_add(&r->libraries, path_basename(path));
-	if (stat(path, &st) == 0)
+	if (stat(at, &st) == 0)
 		return cannot(r, "%s was not there, and is now", path);
 	k = add_link(r, path);
 	return k < 0 ? k : record_add(r, INPUT_ABSENT, path, NULL, 0);

@@ -8,21 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/told.h"
 #include "client/wrap/ledger.h"
 #include "client/wrap/stranger.h"
 #include "common/fs.h"
-
-static int
-add_item(struct buf *ret, char kind, const char *a, const char *b)
-{
-	int r = buf_add(ret, &kind, 1);
-
-	if (r == 0)
-		r = buf_adds(ret, a);
-	return r < 0 ? r : buf_add(ret, b, strlen(b) + 1);
-}
-
-static const char odd_name[] = "the worker's trace names what no unit has";
 
 static bool
 may_be_asked(char kind, const char *name)
@@ -30,25 +19,6 @@ may_be_asked(char kind, const char *name)
 	if (kind == 'm' || kind == 'r' || kind == 'w')
 		return true;
 	return kind == 'f' ? stranger_may_read(name) : path_is_normal(name);
-}
-
-/* Adds names of one kind. Paths below the job's alias become those of the out-dir. */
-static int
-add_names(struct buf *ret, char kind, char *const *v, size_t n, const char *out_dir)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		size_t k = strlen(JOB_ALIAS);
-		bool aliased = starts_with(v[i], JOB_ALIAS) && (!v[i][k] || v[i][k] == '/');
-
-		if (*v[i] && !may_be_asked(kind, v[i]))
-			return add_item(ret, '!', odd_name, "");
-		if (*v[i])
-			r = aliased ? add_item(ret, kind, out_dir, v[i] + k)
-				    : add_item(ret, kind, "", v[i]);
-	}
-	return r;
 }
 
 /* Its place here. */
@@ -62,7 +32,7 @@ add_path(struct buf *ret, char kind, const char *before, const char *path, const
 		item = NULL;
 		return -ENOMEM;
 	}
-	return add_item(ret, kind, item, "");
+	return told_add_item(ret, kind, item, "");
 }
 
 /* What the worker made of the unit by itself, for the cache to compare: digests of files, and the
@@ -78,7 +48,7 @@ add_word(struct buf *ret, const Dray__JobResult *m, const char *out_dir)
 		const Dray__FileRead *f = m->trace->read[i];
 
 		if (f->digest.len != DIGEST_SIZE || !stranger_may_read(f->path))
-			return add_item(ret, '!', "the worker's digests make no sense", "");
+			return told_add_item(ret, '!', "the worker's digests make no sense", "");
 		memcpy(d.b, f->digest.data, DIGEST_SIZE);
 		digest_hex(&d, hex);
 		hex[DIGEST_HEX_SIZE - 1] = ' ';
@@ -88,30 +58,11 @@ add_word(struct buf *ret, const Dray__JobResult *m, const char *out_dir)
 	if (r < 0)
 		return r;
 	if (m->key.len != DIGEST_SIZE)
-		return add_item(ret, '!', "the worker does not say which unit it compiled", "");
+		return told_add_item(
+			ret, '!', "the worker does not say which unit it compiled", "");
 	memcpy(d.b, m->key.data, DIGEST_SIZE);
 	digest_hex(&d, hex);
-	return add_item(ret, 'j', hex, "");
-}
-
-static int
-add_trace(struct buf *ret, const Dray__Trace *t, const char *out_dir)
-{
-	int r = add_names(ret, 'f', t->files, t->n_files, out_dir);
-
-	if (r == 0)
-		r = add_names(ret, 'a', t->absent, t->n_absent, out_dir);
-	if (r == 0)
-		r = add_names(ret, 'd', t->dirs, t->n_dirs, out_dir);
-	if (r == 0)
-		r = add_names(ret, 's', t->stats, t->n_stats, out_dir);
-	if (r == 0)
-		r = add_names(ret, 'l', t->link_stats, t->n_link_stats, out_dir);
-	if (r == 0 && t->umask)
-		r = add_item(ret, 'u', "umask", "");
-	if (r == 0)
-		r = add_names(ret, 'm', t->env, t->n_env, out_dir);
-	return r < 0 ? r : add_names(ret, 'r', t->rustc_env, t->n_rustc_env, out_dir);
+	return told_add_item(ret, 'j', hex, "");
 }
 
 int
@@ -124,16 +75,12 @@ farm_record_make(
 
 	strv_sort_unique(&made);
 	if (r == 0 && made.n)
-		r = add_names(ret, 'w', made.v, made.n, "");
+		r = told_add_names(ret, 'w', made.v, made.n, "", may_be_asked);
 	if (r == 0 && t)
-		r = add_trace(ret, t, unit_out_dir(u));
+		r = told_add_trace(ret, t, unit_out_dir(u), may_be_asked);
 	if (r == 0 && t)
 		r = add_word(ret, m, unit_out_dir(u));
-	if (r == 0 && !t)
-		r = add_item(ret, '!', "the worker does not trace", "");
-	else if (r == 0 && !t->whole)
-		r = add_item(ret, '!', "the worker's trace is not whole", "");
-	return r < 0 ? r : add_item(ret, 'e', "", "0");
+	return r < 0 ? r : told_end(ret, t);
 }
 
 int

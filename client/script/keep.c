@@ -177,11 +177,11 @@ add_text(struct run *r, const struct place_ways *ways, const struct buf *text, s
 	if (k < 0 && k != -EBADMSG)
 		return k;
 	if (k == 0 && !place_ways_in(ways, to)) {
-		cached_look_for_home(r->c, to);
+		keep_look_for_home(&r->c->keep, to);
 		return 0;
 	}
 	buf_done(to);
-	if (cached_has_mark(r->c, text))
+	if (keep_has_mark(&r->c->keep, text))
 		return why_set(&r->not_stored, -ENOTSUP, "an odd character in its text");
 	*bound = true;
 	if (!r->bound)
@@ -291,19 +291,19 @@ tie_to_places(struct run *r, struct result *res)
 						      : NULL;
 
 		if (o->kind == OUTPUT_FILE)
-			k = path ? cached_look_above(c, path) : -ENOMEM;
+			k = path ? keep_look_above(&c->keep, path) : -ENOMEM;
 		else if (o->kind == OUTPUT_LINK)
-			k = cached_look_above_text(c, &o->text);
+			k = keep_look_above_text(&c->keep, &o->text);
 	}
 	if (k == 0)
-		k = cached_look_above_text(c, &r->seen.out);
+		k = keep_look_above_text(&c->keep, &r->seen.out);
 	if (k == 0)
-		k = cached_look_above_text(c, &r->seen.err);
+		k = keep_look_above_text(&c->keep, &r->seen.err);
 	if (k == 0)
-		k = cached_look_at_inputs(c, &res->inputs);
+		k = keep_look_at_inputs(&c->keep, &res->inputs);
 	if (k == 0)
-		k = cached_look_for_names(c, res, r->argv.v[0]);
-	return k < 0 ? k : cached_add_places(c, res);
+		k = keep_look_for_names(&c->keep, res, r->argv.v[0]);
+	return k < 0 ? k : keep_add_places(&c->keep, res);
 }
 
 static bool
@@ -362,13 +362,13 @@ make_result(struct run *r, struct result *res)
 	if (k == 0)
 		k = add_text(r, &ways, &r->seen.err, &res->err, "stderr", &bound);
 	/* which of its two names is meant nobody looked */
-	c->names_real = true;
+	c->keep.names_real = true;
 	bound |= t.bound || has_wrong_names(r, res);
 	if (k == 0 && bound)
-		k = cached_add_bound(c, res);
+		k = keep_add_bound(&c->keep, res);
 	if (k == 0 && t.names_unit)
-		k = cached_add_place(res, INPUT_UNIT_NAME, inputs_unit_way(&c->place));
-	c->named |= bound ? inputs_places(&c->place) : t.named;
+		k = keep_add_place(res, INPUT_UNIT_NAME, inputs_unit_way(&c->place));
+	c->keep.named |= bound ? inputs_places(&c->place) : t.named;
 	if (k == 0)
 		k = tie_to_places(r, res);
 	r->said.bytes = t.bytes;

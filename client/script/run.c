@@ -109,7 +109,7 @@ find_workspace(struct cached *c)
 {
 	char *dir;
 
-	c->has_macros = true; /* a script may do what these do */
+	c->keep.has_macros = true; /* a script may do what these do */
 	c->cargo_home = cached_cargo_home();
 	if (c->cargo_home && path_is_normal(c->cargo_home) && text_can_hide(c->cargo_home))
 		c->place.cargo_home = c->cargo_home;
@@ -205,6 +205,7 @@ open_cache(struct run *r)
 	e = find_place(r);
 	if (e == 0)
 		e = make_key(r);
+	cached_init_keep(c);
 	if (e == 0)
 		e = depot_open(&d, &c->depot);
 	if (e != -EPERM)

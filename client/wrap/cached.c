@@ -66,9 +66,8 @@ cached_close(struct cached *c)
 	strv_done(&c->env);
 	strv_done(&c->marked);
 	strv_done(&c->marked_env);
-	strv_done(&c->amid);
 	strv_done(&c->trace_options);
-	strv_done(&c->known);
+	keep_done(&c->keep);
 	strv_done(&c->dirs);
 	free(c);
 }

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/crosscheck.h"
 #include "cache/text.h"
 #include "cache/times.h"
 #include "client/far/ask.h"
@@ -15,43 +14,37 @@
 #include "client/wrap/ledger.h"
 #include "common/clock.h"
 #include "common/fs.h"
-#include "rustc/artifact.h"
-#include "rustc/depinfo.h"
-#include "rustc/option_tables.h"
 #include "rustc/refusal.h"
-#include "rustc/release.h"
 
 #define TRIM_FILES 4096 /* depot_trim has a limit of time, too */
-#define TEXT_MAX (64u << 20)
 
 extern char **environ;
 
 /* ---- how it is to be traced */
 
-/* What the toolchain's id speaks of, and no more: a sysroot may be /usr. */
-int
-cached_find_known(struct cached *c)
+static int
+add_blob(void *arg, const char *name, const char *path, struct digest *ret, uint64_t *ret_size)
 {
-	static const char *const parts[] = { "lib", "bin" };
-	_cleanup_(strv_done) struct strv files = STRV_INIT;
-	const struct toolchain *t = &c->tc;
-	const char *target = call_target_is_file(c->in.call) ? NULL : c->in.call->target;
-	int r = c->known.n ? 0 : toolchain_list_own_files(t, target, &files);
+	struct cached *c = arg;
 
-	if (r < 0 || c->known.n)
-		return r;
+	return depot_add(c->depot, path, name ? cached_way(c, name) : DEPOT_SHARE, ret, ret_size);
+}
 
-	/* of these two all is in the id */
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
-		r = strv_addf(&c->known, "%s/lib/rustlib/%s/%s", t->sysroot, t->host, parts[i]);
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
-		if (target && !streq(target, t->host))
-			r = strv_addf(
-				&c->known, "%s/lib/rustlib/%s/%s", t->sysroot, target, parts[i]);
-	for (size_t i = 0; r == 0 && i < files.n; i++)
-		if (!starts_with(files.v[i], "lib/rustlib/"))
-			r = strv_addf(&c->known, "%s/%s", t->sysroot, files.v[i]);
-	return r;
+void
+cached_init_keep(struct cached *c)
+{
+	c->keep.call = c->in.call;
+	c->keep.mapped = c->in.mapping != NULL;
+	c->keep.place = &c->place;
+	c->keep.cwd = c->cwd;
+	c->keep.env = &c->env;
+	c->keep.marked_env = &c->marked_env;
+	c->keep.toolchain = &c->tc;
+	c->keep.sysroot = c->tc.sysroot;
+	c->keep.script_sysroot = c->sysroot;
+	c->keep.mask = c->mask;
+	c->keep.add_blob = add_blob;
+	c->keep.arg = c;
 }
 
 int
@@ -76,10 +69,12 @@ cached_add_writable(const struct cached *c, struct strv *to)
 static int
 add_options(struct cached *c)
 {
-	int r = cached_find_known(c);
+	int r;
 
-	for (size_t i = 0; r == 0 && i < c->known.n; i++)
-		r = strv_addf(&c->trace_options, "--toolchain=%s", c->known.v[i]);
+	cached_init_keep(c);
+	r = keep_find_known(&c->keep);
+	for (size_t i = 0; r == 0 && i < c->keep.known.n; i++)
+		r = strv_addf(&c->trace_options, "--toolchain=%s", c->keep.known.v[i]);
 	return r < 0 ? r : cached_add_writable(c, &c->trace_options);
 }
 
@@ -88,7 +83,7 @@ cached_trace_options(struct cached *c)
 {
 	if (c->trace_options.n == 0 && add_options(c) < 0) {
 		strv_done(&c->trace_options);
-		strv_done(&c->known);
+		strv_done(&c->keep.known);
 	}
 	return &c->trace_options;
 }
@@ -140,467 +135,6 @@ cached_begin_traced(struct cached *c, const char *program)
 {
 	c->started = clock_stamp();
 	return (program ? run_is_settled(c, program) : unit_is_settled(c)) ? NULL : &c->in.began;
-}
-
-/* ---- what it made */
-
-static bool
-is_in_out_dir(const struct cached *c, const char *path)
-{
-	return path_is_below(path, c->out_dir) || path_is_below(path, c->place.real_out_dir);
-}
-
-/* Directly in the out-dir. */
-static bool
-is_direct(const struct cached *c, const char *path)
-{
-	size_t n = (size_t)(path_basename(path) - path) - 1;
-
-	return (n == strlen(c->out_dir) && strncmp(path, c->out_dir, n) == 0) ||
-	       (n == strlen(c->place.real_out_dir) && strncmp(path, c->place.real_out_dir, n) == 0);
-}
-
-/* The names of the outputs, of all that it made; false: it left something else behind. */
-static int
-find_outputs(struct cached *c, const struct strv *made, struct strv *ret, struct cached_said *said)
-{
-	const struct rustc_call *call = c->in.call;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < made->n; i++) {
-		const char *path = made->v[i], *name = path_basename(path);
-		struct stat st;
-
-		if (lstat(path, &st) < 0)
-			continue;
-		if (!is_in_out_dir(c, path) || !is_direct(c, path) || !S_ISREG(st.st_mode) ||
-			!call_output_name_ok(call->crate_name, call->extra_filename, name)) {
-			cached_why(said, "it left %.300s", path);
-			return -ENOTSUP;
-		}
-		r = strv_add(ret, name);
-	}
-	strv_sort_unique(ret);
-	return r;
-}
-
-static bool
-has_dep_info(const struct strv *names)
-{
-	for (size_t i = 0; i < names->n; i++)
-		if (ends_with(names->v[i], ".d"))
-			return true;
-	return false;
-}
-
-/* Every kind of output that was asked for: a compiler may exit with 0 on a full disk. */
-static bool
-is_complete(const struct cached *c, const struct strv *names, bool bundle)
-{
-	const struct rustc_call *call = c->in.call;
-	bool metadata = false, linked = false;
-
-	for (size_t i = 0; i < names->n; i++) {
-		if (ends_with(names->v[i], ".rmeta"))
-			metadata = true;
-		else if (!ends_with(names->v[i], ".d"))
-			linked = true;
-	}
-	return (has_dep_info(names) || !strv_has(&call->emit, "dep-info")) &&
-	       (metadata || !call->emits_metadata) && (linked || bundle || !call->emits_link);
-}
-
-/* Every file that was announced is among them. */
-static bool
-has_announced(const struct buf *err, const struct strv *names)
-{
-	const char *p = (const char *)err->p, *end = p + err->n;
-
-	while (p < end) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t n = (size_t)((nl ? nl : end) - p);
-		struct artifact a = ARTIFACT_INIT;
-		bool has = true;
-
-		if (artifact_parse(p, n, &a) == 0)
-			has = strv_has(names, path_basename(a.path));
-		artifact_done(&a);
-		if (!has)
-			return false;
-		p += n + 1;
-	}
-	return true;
-}
-
-/* Whether anything was said but artifacts: then the width of the terminal plays a part, and how
- * diagnostics are put. */
-static bool
-has_diagnostics(const struct cached *c, const struct buf *err)
-{
-	const char *p = (const char *)err->p, *end = p + err->n;
-
-	while (p < end) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t n = (size_t)((nl ? nl : end) - p);
-		struct artifact a = ARTIFACT_INIT;
-		int r = c->in.call->json ? artifact_parse(p, n, &a) : -ENOENT;
-
-		artifact_done(&a);
-		if (r < 0)
-			return true;
-		p += n + 1;
-	}
-	return false;
-}
-
-/* ---- putting it together */
-
-/* What env! and option_env! asked for: of some names the trace does not tell that from the
- * compiler's own interest (trace/preload/env_main.c). */
-static int
-add_asked(const struct cached *c, const struct depinfo *d, struct inputs *to)
-{
-	int r = 0;
-
-	if (depinfo_env_differs(d, c->place.envp))
-		return -EAGAIN;
-	for (size_t i = 0; r == 0 && i < d->n_env; i++)
-		r = inputs_add_env(to, inputs_env(&c->place), d->env[i].name);
-	return r;
-}
-
-/* The tracer saw each file that the compiler says it read. */
-static int
-check_dep_info(struct cached *c, const struct depinfo *d, const struct inputs *inputs,
-	struct cached_said *said)
-{
-	const struct crosscheck check = { inputs, &c->place, c->cwd, &c->known };
-	_cleanup_(freep) char *lacks = NULL;
-	/* a unit that the farm made was not traced here */
-	int r = cached_find_known(c);
-
-	if (r == 0)
-		r = crosscheck_files(&check, &d->files, &lacks);
-	if (lacks)
-		cached_why(said, "dep-info names %s, which it was not seen to read", lacks);
-	return r;
-}
-
-static int
-add_text_output(struct cached *c, struct output *o, const char *path, struct inputs *inputs,
-	bool *bound, struct cached_said *said)
-{
-	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	struct depinfo d = DEPINFO_INIT;
-	int r = fs_read_file(path, TEXT_MAX, &b);
-
-	if (r < 0)
-		return r;
-	/* one that is cut would hide later edits from cargo */
-	r = depinfo_parse(b.p, b.n, &d);
-	if (r == 0)
-		r = add_asked(c, &d, inputs);
-	if (r == 0)
-		r = check_dep_info(c, &d, inputs, said);
-	depinfo_done(&d);
-	if (r < 0)
-		return r;
-	o->size = b.n;
-	cached_note_real(c, &b);
-	r = *bound ? -EBADMSG : cached_hide_place(c, &b, &o->text);
-	if (r != -EBADMSG)
-		return r;
-	*bound = true;
-	buf_done(&o->text);
-	if (c->in.mapping && !*c->bound)
-		snprintf(c->bound, sizeof(c->bound), "%s", o->name);
-	return cached_keep_as_is(c, &b, &o->text);
-}
-
-/* Whether the file's bytes may hide a path in them: packed debuginfo. A feature may have that name,
- * too (sha2's). */
-static bool
-may_compress(const struct rustc_call *call)
-{
-	for (size_t i = 0; i < call->n_options; i++) {
-		const struct call_option *o = &call->options[i];
-		bool is_cfg = streq(o->row->name, "cfg") || streq(o->row->name, "check-cfg");
-
-		if (o->value && !is_cfg && strstr(o->value, "compress"))
-			return true;
-	}
-	return false;
-}
-
-static int
-add_blob(struct cached *c, struct output *o, const char *path, bool *bound)
-{
-	int r = 0;
-
-	if (!*bound || cached_is_behind_link(c) || c->in.mapping)
-		r = may_compress(c->in.call) ? 1 : cached_names_place(c, path);
-	c->names_real |= may_compress(c->in.call) && cached_is_behind_link(c);
-	if (may_compress(c->in.call))
-		c->named |= inputs_places(&c->place);
-	if (r < 0)
-		return r;
-	*bound |= r > 0;
-	o->is_blob = true;
-	return depot_add(c->depot, path, cached_way(c, o->name), &o->digest, &o->size);
-}
-
-static int
-add_outputs(struct cached *c, const struct strv *names, struct result *res, bool *bound,
-	struct cached_said *said)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < names->n; i++) {
-		_cleanup_(freep) char *path = path_join(c->out_dir, names->v[i]);
-		struct output *o = path ? result_add_output(res, names->v[i]) : NULL;
-		struct stat st;
-
-		if (!o)
-			return -ENOMEM;
-		if (lstat(path, &st) < 0)
-			r = -errno;
-		o->mode = output_mode_kept(st.st_mode & 0777, c->mask, o->name);
-		if (r == 0)
-			r = ends_with(o->name, ".d")
-				    ? add_text_output(c, o, path, &res->inputs, bound, said)
-				    : add_blob(c, o, path, bound);
-		if (r < 0 && r != -ESTALE)
-			cached_why(said, "%s cannot be kept: %s", o->name,
-				r == -EBADMSG  ? "it is not whole"
-				: r == -EAGAIN ? "it changed meanwhile"
-					       : strerror(-r));
-		said->bytes += o->size;
-	}
-	return r;
-}
-
-int
-cached_add_bound(const struct cached *c, struct result *res)
-{
-	int r = cached_add_place(res, INPUT_OUT_DIR_NAME, c->out_dir);
-
-	return r < 0 || !c->names_real
-		       ? r
-		       : cached_add_place(res, INPUT_REAL_OUT_DIR_NAME, c->place.real_out_dir);
-}
-
-static int
-add_texts(struct cached *c, const struct cached_made *made, struct result *res, bool *bound,
-	struct cached_said *said)
-{
-	int r = cached_hide(c, made->out, &res->out, bound);
-
-	if (r == 0)
-		r = cached_hide(c, made->err, &res->err, bound);
-	if (r == 0 && made->tail)
-		r = cached_hide(c, made->tail, &res->tail, bound);
-	if (r == -EBADMSG)
-		cached_why(said, "an odd character in its text");
-	if (r == 0 &&
-		(has_diagnostics(c, made->err) || (made->tail && has_diagnostics(c, made->tail)))) {
-		const char *width = c->place.width ? c->place.width : "";
-
-		r = inputs_add(&res->inputs, INPUT_WIDTH, "width", width, strlen(width));
-		if (r == 0)
-			r = inputs_add(&res->inputs, INPUT_FORM, "form", c->form, strlen(c->form));
-	}
-	return r;
-}
-
-/* The compiler lists every -L directory. Crates that cargo puts there are found by their hashes;
- * native libraries are looked for by name, and the system's own directories are large, and no
- * macro's. */
-static bool
-listing_is_ignored(const char *kind, const char *dir)
-{
-	static const char *const system[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64",
-		"/usr/local/lib" };
-
-	if (streq(kind, "dependency"))
-		return true;
-	for (size_t i = 0; i < ARRAY_LEN(system); i++)
-		if (path_is_below(dir, system[i]))
-			return streq(kind, "native") || streq(kind, "framework");
-	return false;
-}
-
-/* Whether a macro's library was opened. */
-static bool
-loads_macro(const struct cached *c, const struct buf *record)
-{
-	const char *p = (const char *)record->p, *end = p + record->n;
-
-	if (record->n == 0 || end[-1] != '\0')
-		return false;
-	for (; p < end; p += strlen(p) + 1)
-		if (*p == 'f' && ends_with(p, ".so") &&
-			(path_is_below(p + 1, c->target_dir) ||
-				path_is_below(p + 1, c->real_target_dir)))
-			return true;
-	return false;
-}
-
-/* Whether it is what a build script made for this package. A macro may list it (include_dir), and
- * then names of new files count; cargo's newer layout has it among -L dependency. */
-static bool
-is_scripts(const char *dir)
-{
-	const char *made = getenv("OUT_DIR");
-	struct stat a, b;
-
-	return made && (streq(made, dir) || (stat(made, &a) == 0 && stat(dir, &b) == 0 &&
-						    a.st_dev == b.st_dev && a.st_ino == b.st_ino));
-}
-
-static int
-list_dirs(struct cached *c, const struct buf *record)
-{
-	const struct rustc_call *call = c->in.call;
-	bool macros = loads_macro(c, record);
-	char real[PATH_MAX];
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < call->n_libs; i++) {
-		_cleanup_(freep) char *dir = path_normalize(c->cwd, call->libs[i].path);
-
-		if (!dir)
-			return -ENOMEM;
-		if (!listing_is_ignored(call->libs[i].kind, dir) || (macros && is_scripts(dir)))
-			continue;
-		r = strv_add(&c->dirs, dir);
-		/* the record has it by its descriptor: without links */
-		if (r == 0 && realpath(dir, real) && !streq(real, dir))
-			r = strv_add(&c->dirs, real);
-	}
-	return r;
-}
-
-/* What the compiler itself loads of the toolchain. */
-static int
-list_libraries(struct cached *c, struct strv *ret)
-{
-	const char *target = call_target_is_file(c->in.call) ? NULL : c->in.call->target;
-	_cleanup_(strv_done) struct strv files = STRV_INIT;
-	int r = toolchain_list_own_files(&c->tc, target, &files);
-
-	for (size_t i = 0; r == 0 && i < files.n; i++)
-		if (!starts_with(files.v[i], "lib/rustlib/") && strstr(files.v[i], ".so"))
-			r = strv_add(ret, path_basename(files.v[i]));
-	return r;
-}
-
-/* The files that arguments were read from: cargo passes them so where one is too long. */
-static int
-list_argfiles(const struct cached *c, struct strv *ret)
-{
-	int r = 0;
-
-	for (char **a = c->in.call->argv + 1; r == 0 && *a; a++) {
-		_cleanup_(freep) char *path = **a == '@' ? path_normalize(c->cwd, *a + 1) : NULL;
-
-		if (path)
-			r = strv_add(ret, path);
-		else if (**a == '@')
-			r = -ENOMEM;
-	}
-	return r;
-}
-
-static int
-add_inputs(struct cached *c, const struct cached_made *made, struct result *res,
-	struct strv *ret_made, struct cached_said *said)
-{
-	_cleanup_(freep) char *why = NULL;
-	_cleanup_(strv_done) struct strv libraries = STRV_INIT, argfiles = STRV_INIT;
-	const char *target = c->in.call->target;
-	struct digest job_key;
-	struct inputs_from from = { .place = &c->place,
-		.ignored_lists = &c->dirs,
-		.argfiles = &argfiles,
-		.cwd = c->cwd,
-		.libraries = &libraries,
-		.stamps = target && strstr(target, "-windows-"),
-		.linked = c->in.call->calls_linker && !made->staged,
-		.walkers = release_is_since(c->tc.release, RELEASE_ENVIRON, false),
-		.metadata = made->metadata,
-		.job_key = &job_key,
-		.started = c->started };
-	int r = list_dirs(c, made->record);
-
-	if (r == 0)
-		r = list_libraries(c, &libraries);
-	if (r == 0 && streq(made->from, "farm"))
-		r = cached_job_key(c, &job_key);
-	else
-		from.job_key = NULL;
-	if (r == 0)
-		r = list_argfiles(c, &argfiles);
-	for (size_t i = 0; r == 0 && made->known && i < made->known->n; i++) {
-		const struct input *in = &made->known->v[i];
-
-		r = inputs_add(&res->inputs, in->kind, in->name, in->value.p, in->value.n);
-	}
-	if (r == 0)
-		r = inputs_from_record(&from, made->record, &res->inputs, ret_made, &why);
-	if (r == -EBADMSG)
-		cached_why(said, "its trace is not whole");
-	else if (r < 0)
-		cached_why(said, "%s", why ? why : strerror(-r));
-	return r;
-}
-
-static int
-make_result(struct cached *c, const struct cached_made *made, struct result *res,
-	struct cached_said *said)
-{
-	_cleanup_(strv_done) struct strv paths = STRV_INIT;
-	_cleanup_(strv_done) struct strv names = STRV_INIT;
-	/* a relative one is in its texts as it was given */
-	bool bound = !text_can_hide(c->out_dir) || *c->in.call->out_dir != '/';
-	int r = add_inputs(c, made, res, &paths, said);
-
-	c->has_macros = loads_macro(c, made->record);
-	c->read = &res->inputs;
-	c->amid_known = false;
-	if (r == 0 && !strv_has(&c->in.call->emit, "dep-info")) {
-		cached_why(said, "which variables it asks for is not known without dep-info");
-		r = -ENOTSUP;
-	}
-	if (r == 0)
-		r = find_outputs(c, &paths, &names, said);
-	if (r == 0 && made->status == 0 &&
-		(!is_complete(c, &names, made->staged != NULL) ||
-			!has_announced(made->err, &names))) {
-		cached_why(said, "not every output is there");
-		r = -ENOTSUP;
-	}
-	if (r == 0 && made->status != 0 && !has_dep_info(&names)) {
-		cached_why(said, "it failed before it said what it had read");
-		r = -ENOTSUP;
-	}
-	if (r == 0)
-		r = add_outputs(c, &names, res, &bound, said);
-	if (r == 0)
-		r = cached_look_for_pieces(c, &names, res, &bound);
-	if (r == 0)
-		r = add_texts(c, made, res, &bound, said);
-	if (r == 0 && made->staged)
-		r = cached_add_bundle(c, made, res, &bound);
-	if (r == 0 && bound)
-		r = cached_add_bound(c, res);
-	if (r == 0)
-		r = cached_look_at_inputs(c, &res->inputs);
-	if (r == 0)
-		r = cached_look_for_names(c, res, NULL);
-	if (r == 0)
-		r = cached_add_places(c, res);
-	c->read = NULL;
-	return r;
 }
 
 /* How to do it again. */
@@ -746,18 +280,37 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 {
 	_cleanup_(result_done) struct result res = RESULT_INIT;
 	const struct unit_key *key = made->staged ? &c->bundle_key : &c->key;
+	struct digest job_key;
+	struct keep_made m = { .status = made->status,
+		.record = made->record,
+		.out = made->out,
+		.err = made->err,
+		.tail = made->tail,
+		.known = made->known,
+		.metadata = made->metadata,
+		.add_links = made->staged ? cached_add_links : NULL,
+		.arg = made->staged };
 	int r;
 
-	*said->why = '\0';
-	*c->bound = '\0';
+	*said->why = *said->bound = '\0';
 	said->bytes = 0;
 	if (c->in.conf->client.cache != CACHE_ON) {
 		cached_why(said, "the cache is only read");
 		return false;
 	}
 	r = made->staged ? cached_bundle_key(c) : 0;
-	if (r == 0)
-		r = make_result(c, made, &res, said);
+	if (r == 0 && streq(made->from, "farm")) {
+		m.job_key = &job_key;
+		r = cached_job_key(c, &job_key);
+	}
+	if (r == 0) {
+		cached_init_keep(c);
+		c->keep.started = c->started;
+		r = keep_make(&c->keep, &m, &res);
+		memcpy(said->why, c->keep.why, sizeof(said->why));
+		memcpy(said->bound, c->keep.bound, sizeof(said->bound));
+		said->bytes = c->keep.bytes;
+	}
 	if (r == 0)
 		r = add_call(c, &res);
 	if (r == 0) {
@@ -776,7 +329,6 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 	}
 	if (r < 0 && !*said->why)
 		cached_why(said, "%s", strerror(-r));
-	memcpy(said->bound, c->bound, sizeof(said->bound));
 	if (r == 0 && !made->staged) {
 		cached_note_together(c);
 		cached_offer(c, &key->id, &res, c->place.cargo_env->v, far);

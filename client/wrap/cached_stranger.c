@@ -25,12 +25,14 @@ cached_check_stranger(struct cached *c, const struct result *res, bool links, ch
 	const struct stranger s = { .call = c->in.call,
 		.place = &c->place,
 		.cwd = c->cwd,
-		.known = &c->known,
+		.known = &c->keep.known,
 		.links = links,
 		.show = show,
 		.show_link = show_link,
 		.arg = c };
-	int r = c->in.call ? cached_find_known(c) : 0;
+	int r;
 
+	cached_init_keep(c);
+	r = c->in.call ? keep_find_known(&c->keep) : 0;
 	return r < 0 ? r : stranger_check(&s, res, ret_why);
 }
