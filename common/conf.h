@@ -115,6 +115,7 @@ struct conf {
 		bool find_rustup;     /* true */
 		bool find_system;     /* true */
 		bool trace;	      /* true: see what a compile looks at */
+		bool share;	      /* puts what it made into the coordinator's cache; true */
 		bool job_users;	      /* uids of their own where there are some; true */
 		bool ready;	      /* sandboxes stand ready; true */
 		bool cgroups;	      /* use them where they can be used; true */

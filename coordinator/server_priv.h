@@ -186,12 +186,12 @@ void on_producers_ask(struct server *s, struct peer *p, const struct wire_peer *
 	const ProtobufCMessage *body);
 /* The list of keys is another: all that have asked are told. */
 void vouch_changed(struct server *s);
-/* The producers that it names for p's namespace, until it changes (NULL: none); and p itself. 0 or
+/* The producers that it names for a namespace, until it changes (NULL: none); and p itself. 0 or
  * -ENOMEM. */
 struct signers;
 struct signer;
-int vouch_signers(
-	struct server *s, const struct peer *p, struct signers **ret_signers, struct signer *ret);
+int vouch_signers(struct server *s, const struct peer *p, const char *namespace,
+	struct signers **ret_signers, struct signer *ret);
 void vouch_done(struct server *s);
 
 /* act.c: carries out all actions, and removes peers that could not be told. */

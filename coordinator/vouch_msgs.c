@@ -107,12 +107,12 @@ find_vouched(struct server *s, const char *namespace)
 }
 
 int
-vouch_signers(
-	struct server *s, const struct peer *p, struct signers **ret_signers, struct signer *ret)
+vouch_signers(struct server *s, const struct peer *p, const char *namespace,
+	struct signers **ret_signers, struct signer *ret)
 {
 	const struct allowed_key *k = p->wire.curve[0] ? allowed_keys_find(&s->keys, p->wire.curve)
 						       : NULL;
-	const struct vouched *v = find_vouched(s, peer_namespace(s, p));
+	const struct vouched *v = find_vouched(s, namespace);
 
 	if (!v)
 		return -ENOMEM;

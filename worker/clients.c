@@ -261,6 +261,15 @@ wanted_offer(const struct service *s, const ProtobufCBinaryData *toolchain)
 	return offers_get(&s->offers, &id);
 }
 
+/* As the coordinator's list has it for the client's key. NULL: that has named none. */
+static const char *
+namespace_of(const struct service *s, const struct wire_peer *p)
+{
+	return s->local || door_role(s->door, p->curve) == ROLE_NONE
+		       ? NULL
+		       : door_namespace(s->door, p->curve);
+}
+
 static void
 on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 {
@@ -270,6 +279,7 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	struct job_in start = { .offer = offer,
 		.peer = &c->peer,
 		.namespace = door_namespace(s->door, c->peer.curve),
+		.share_in = namespace_of(s, &c->peer),
 		.open = msg };
 	struct job *started = NULL;
 	uint32_t number = msg->job;

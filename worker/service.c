@@ -373,6 +373,39 @@ open_ready(struct service *s)
 		log_warn_errno(r, "no sandbox stands ready");
 }
 
+/* What a job that gets out of its sandbox could do with the worker's key concerns everybody who
+ * believes it. */
+static const char *
+share_reason(const struct service *s)
+{
+	if (!s->conf->worker.share)
+		return "[worker] share is no";
+	if (s->local || !s->identity.has_secret || !*s->coordinator.curve_public)
+		return "this worker has no key that others could know";
+	if (geteuid() == 0)
+		return "this worker runs as root";
+	if (!s->users)
+		return "jobs have no uids of their own";
+	return s->filters.trace.n > 0 ? NULL : "jobs are not traced";
+}
+
+static void
+open_shares(struct service *s)
+{
+	const char *why = share_reason(s);
+	const struct shares_conf c = { .conf = s->conf,
+		.identity = &s->identity,
+		.coordinator = s->coordinator.curve_public,
+		.store = s->store,
+		.tmp = s->jobs_dir,
+		.ctx = s->ctx };
+	int r = why ? 0 : shares_open(&c, &s->share);
+
+	if (why || r < 0)
+		log_info("results are not shared by the coordinator's cache: %s",
+			why ? why : strerror(-r));
+}
+
 /* One line says which it is: this is what a job that gets out of its sandbox can reach. */
 static void
 open_job_users(struct service *s)
@@ -482,6 +515,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 	if (r < 0)
 		return r;
 	open_ready(s);
+	open_shares(s);
 	s->shared = (struct job_shared){ .ctx = s->ctx,
 		.credit = MAX2(4u, MIN2(64u, 128 / s->slots)),
 		.conf = s->conf,
@@ -495,7 +529,8 @@ set_up(struct service *s, const char *name, char **ret_error)
 		.tapes = s->tapes,
 		.cgroup = s->cgroup,
 		.users = s->users,
-		.ready = s->ready };
+		.ready = s->ready,
+		.share = s->share };
 	return 0;
 }
 
@@ -522,6 +557,7 @@ service_free(struct service *s)
 {
 	if (!s)
 		return;
+	shares_closep(&s->share);
 	link_up_free(s->link);
 	monitor_free(s->monitor);
 	socket_closep(&s->socket);

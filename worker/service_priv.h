@@ -31,7 +31,6 @@ struct service {
 	struct worker_user user;
 	struct identity identity;
 	struct identity coordinator; /* public half */
-	bool has_coordinator;
 	unsigned cores, slots;
 	unsigned twins; /* how many jobs may join others */
 	void *ctx;
@@ -51,6 +50,7 @@ struct service {
 	struct cgroup *cgroup;	  /* NULL: none can be used */
 	struct job_users *users;  /* NULL: jobs have this process's uid */
 	struct ready_pool *ready; /* NULL: none stands ready */
+	struct shares *share;	  /* NULL: results are not shared */
 	struct filters filters;
 	char *jobs_dir, *tools_dir;
 	struct ticket_book *tickets;

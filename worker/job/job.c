@@ -445,6 +445,7 @@ free_thread_part(struct job *j)
 
 	twin_done(j);
 	trace_freep(&j->trace);
+	shares_end(&j->share);
 	fetch_done(j);
 	pieces_done(j);
 	unit_index_done(&j->index);
@@ -537,6 +538,7 @@ set_up(struct job *j, const struct job_shared *shared, const struct job_in *in)
 	j->tokens = (struct tokens)TOKENS_INIT;
 	j->pieces.watch = -1;
 	j->text_budget = shared->conf->worker.job_output_max;
+	j->share = shares_begin(in->twin ? NULL : shared->share, in->share_in);
 }
 
 int
@@ -556,6 +558,7 @@ job_start(const struct job_shared *shared, const struct job_in *in, struct job *
 		r = -pthread_create(&j->thread, NULL, thread_main, j);
 	}
 	if (r < 0) {
+		shares_end(&j->share);
 		socket_closep(&j->socket);
 		job_free(j);
 		return r;

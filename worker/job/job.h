@@ -17,6 +17,7 @@
 #include "worker/offers.h"
 #include "worker/sandbox/ready.h"
 #include "worker/sandbox/seccomp.h"
+#include "worker/share/shares.h"
 
 struct job;
 
@@ -39,6 +40,7 @@ struct job_shared {
 	const struct cgroup *cgroup; /* NULL: none may be used */
 	struct job_users *users;     /* NULL: jobs have the worker's uid */
 	struct ready_pool *ready;    /* NULL: no sandbox stands ready */
+	struct shares *share;	     /* NULL: results are not shared */
 };
 
 struct job_in {
@@ -46,6 +48,7 @@ struct job_in {
 	struct offer *offer;
 	const struct wire_peer *peer; /* the client, by whose number (open's) it goes on */
 	const char *namespace;	      /* of its key */
+	const char *share_in;	      /* the same where its results may be shared; or NULL */
 	bool twin;		      /* it has no slot, and may only join another one */
 	struct wire_msg *open;	      /* a JobOpen; the thread takes its content over */
 };

@@ -163,6 +163,7 @@ struct job {
 	uint32_t n_outputs;
 	uint64_t output_bytes; /* of all outputs so far */
 	struct pieces pieces;
+	struct shares_job *share; /* NULL: its result is not shared */
 
 	/* how it ended */
 	Dray__Verdict verdict;

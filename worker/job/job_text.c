@@ -20,6 +20,7 @@ job_text_send(struct job *j, bool out, const uint8_t *p, size_t n)
 	Dray__JobText m = DRAY__JOB_TEXT__INIT;
 
 	m.out = out;
+	shares_text(j->share, out, p, n);
 	while (n > 0) {
 		size_t part = MIN2(n, (size_t)WIRE_CHUNK_MAX);
 		zmq_msg_t payload;

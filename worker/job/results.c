@@ -105,6 +105,8 @@ send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
 	if (fd < 0)
 		return fault(j, fd, "output blob");
 	owners_add(j->shared->owners, NULL, d);
+	if (kind == DRAY__OUTPUT_KIND__OUTPUT_FILE)
+		shares_output(j->share, name, mode, d, size);
 	lead_note_output(j, name, kind, mode, d, size, fd);
 	return results_send_known(j, name, kind, mode, d, size, fd);
 }
@@ -341,6 +343,7 @@ send_left(struct job *j, const char *name)
 	if (r < 0)
 		return fault(j, r, "the worker's store");
 	owners_add(j->shared->owners, NULL, &d);
+	shares_output(j->share, name, st.st_mode, &d, (uint64_t)st.st_size);
 	return 0;
 }
 
@@ -501,6 +504,23 @@ add_reads(struct job *j, Dray__Trace *m, Dray__FileRead **ret_all)
 	return 0;
 }
 
+/* Its client has its answer. */
+static void
+offer_to_share(struct job *j, const Dray__JobResult *m)
+{
+	const struct shares_made made = { .job = j->id,
+		.unit = j->unit,
+		.index = &j->index,
+		.result = m,
+		.toolchain = &j->offer->toolchain,
+		.sysroot = j->offer->sysroot,
+		.stage = &j->stage,
+		.trace = j->trace,
+		.store = j->shared->store };
+
+	shares_offer(j->share, &made);
+}
+
 static int
 send_result(struct job *j, const struct captures *c)
 {
@@ -542,6 +562,8 @@ send_result(struct job *j, const struct captures *c)
 		lead_note_result(j, &m);
 		r = job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
 	}
+	if (r == 0)
+		offer_to_share(j, &m);
 	trace_message_done(&trace);
 	while (n > 0)
 		free(calls[--n].argv);

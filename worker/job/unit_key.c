@@ -252,37 +252,58 @@ digest_of(void *arg, const char *path, struct digest *ret)
 }
 
 int
+unit_call_make(const Dray__Unit *u, struct unit_call *ret)
+{
+	int r;
+
+	*ret = (struct unit_call){ .words = STRV_INIT, .env = STRV_INIT };
+	memcpy(ret->toolchain.b, u->toolchain.data, DIGEST_SIZE);
+	r = list_words(u, true, &ret->words);
+	if (r == 0)
+		r = list_env(u, &ret->env);
+	return r < 0 ? r : call_parse(ret->words.v, &ret->call);
+}
+
+void
+unit_call_done(struct unit_call *c)
+{
+	call_done(&c->call);
+	strv_done(&c->words);
+	strv_done(&c->env);
+}
+
+struct job_key_in
+unit_key_in(const struct unit_index *x, const struct unit_call *c, const char *toolchain_dir)
+{
+	return (struct job_key_in){ .toolchain = &c->toolchain,
+		.sysroot = x->unit->sysroot,
+		.toolchain_dir = toolchain_dir,
+		.call = &c->call,
+		.cwd = x->unit->cwd,
+		.env = &c->env,
+		.digest = digest_of,
+		.arg = (void *)x };
+}
+
+int
 unit_key_of(
 	const struct unit_index *x, const char *toolchain_dir, struct digest *ret, char **ret_error)
 {
 	const Dray__Unit *u = x->unit;
-	_cleanup_(strv_done) struct strv words = STRV_INIT, env = STRV_INIT;
 	struct unit_key key = { .recipe = STRV_INIT };
-	struct rustc_call call;
-	struct digest toolchain;
-	struct job_key_in in = { .toolchain = &toolchain,
-		.sysroot = u->sysroot,
-		.toolchain_dir = toolchain_dir,
-		.call = &call,
-		.cwd = u->cwd,
-		.env = &env,
-		.digest = digest_of,
-		.arg = (void *)x };
+	struct unit_call c;
+	struct job_key_in in;
 	int r;
 
 	*ret_error = NULL;
 	r = check_words(u, ret_error);
-	if (r == 0)
-		r = list_words(u, true, &words);
-	if (r == 0)
-		r = list_env(u, &env);
-	if (r == 0)
-		r = call_parse(words.v, &call);
 	if (r < 0)
 		return r;
-	memcpy(toolchain.b, u->toolchain.data, DIGEST_SIZE);
-	r = check_call(u, &call, ret_error);
+	r = unit_call_make(u, &c);
+	if (r == 0)
+		r = check_call(u, &c.call, ret_error);
 	if (r == 0) {
+		in = unit_key_in(x, &c, toolchain_dir);
 		r = job_key_make(&in, &key);
 		if (r == -ENOENT)
 			r = no_unit(ret_error, "a crate that it names was not sent");
@@ -290,6 +311,6 @@ unit_key_of(
 	if (r == 0)
 		*ret = key.id;
 	unit_key_done(&key);
-	call_done(&call);
+	unit_call_done(&c);
 	return r;
 }

@@ -153,6 +153,12 @@ trace_was_given(const struct trace *t, const char *path)
 	return trace_set_get(&t->set, TRACE_PATHS, path) == TRACE_FILE;
 }
 
+const Dray__FileTimes *
+trace_told(const struct trace *t, const char *path)
+{
+	return trace_stat_find(&t->stat, path);
+}
+
 static int
 fill(const struct trace_set *s, enum trace_kind kind, char ***ret, size_t *ret_n)
 {

@@ -54,6 +54,8 @@ int trace_next_question(struct trace *t, size_t *at, struct trace_question *ret)
 void trace_stop(struct trace *t);
 /* After trace_stop: whether what is at this path, in the out-dir, is the client's. */
 bool trace_was_given(const struct trace *t, const char *path);
+/* After trace_stop: what a stat of it said to the job, where that is the client's word. NULL. */
+const Dray__FileTimes *trace_told(const struct trace *t, const char *path);
 /* After trace_stop. Strings stay the trace's; the arrays are freed by trace_message_done. False: it
  * never saw the job (then nothing is filled), or there was no memory. */
 bool trace_message(const struct trace *t, Dray__Trace *ret);

@@ -1,0 +1,481 @@
+/* Results on their way to the coordinator's cache. Invariants: an entry is put only behind all of
+ * its blobs; what waits is bounded in bytes and number; nothing of it is in a job's way. */
+#include "config.h"
+
+#include "worker/share/shares.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "store/tier/tier.h"
+#include "worker/share/shares_priv.h"
+
+#define QUEUE_MAX 1024
+#define QUEUE_BYTES (32u << 20) /* of entries; blobs stay in the store */
+#define STACK_BYTES (1u << 20)
+#define NICE 10
+#define CONNECT_MS 2000
+#define LOOK_MS 250
+#define FLUSH_MS 2000 /* at the end, for what waits */
+#define REQUEST_MS 20000
+#define AGAIN_MS 1000 /* after a failure; then ever longer */
+#define AGAIN_MAX_MS 60000
+#define TRIES 3
+
+struct parcel {
+	TAILQ_ENTRY(parcel) link;
+	char job[33], namespace[65];
+	struct digest key;
+	struct buf entry;
+	struct shares_file *blobs; /* without names */
+	size_t n;
+	unsigned tries;
+};
+TAILQ_HEAD(parcels, parcel);
+
+struct shares {
+	struct shares_conf c;
+	pthread_t thread;
+	pthread_mutex_t lock; /* of all down to `counts` */
+	pthread_cond_t cond;
+	struct parcels queue;
+	size_t n, bytes;
+	uint64_t ends; /* when it ends; 0: it goes on */
+	struct shares_counts counts;
+	struct log_throttle full, refused;
+	/* the thread's */
+	struct store *far;
+	uint64_t again_ms, wait_until;
+};
+
+static void
+parcel_free(struct parcel *p)
+{
+	if (!p)
+		return;
+	buf_done(&p->entry);
+	free(p->blobs);
+	free(p);
+}
+
+static void
+parcel_freep(struct parcel **p)
+{
+	parcel_free(*p);
+}
+
+static void
+count(struct shares *s, uint64_t *what)
+{
+	pthread_mutex_lock(&s->lock);
+	++*what;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+shares_count(struct shares *s, struct shares_counts *ret)
+{
+	pthread_mutex_lock(&s->lock);
+	*ret = s->counts;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- a job */
+
+struct shares_job *
+shares_begin(struct shares *s, const char *namespace)
+{
+	struct shares_job *j = s && namespace ? calloc(1, sizeof(*j)) : NULL;
+
+	if (!j)
+		return NULL;
+	j->share = s;
+	j->namespace = strdup(namespace);
+	if (!j->namespace)
+		shares_end(&j);
+	return j;
+}
+
+void
+shares_end(struct shares_job **ret)
+{
+	struct shares_job *j = *ret;
+
+	*ret = NULL;
+	if (!j)
+		return;
+	for (size_t i = 0; i < j->n; i++)
+		free(j->v[i].name);
+	free(j->v);
+	free(j->namespace);
+	buf_done(&j->out);
+	buf_done(&j->err);
+	free(j);
+}
+
+void
+shares_text(struct shares_job *j, bool out, const void *p, size_t n)
+{
+	struct buf *to = j && out ? &j->out : j ? &j->err : NULL;
+
+	if (!j || j->too_much)
+		return;
+	j->too_much = to->n + n > SHARES_TEXT_MAX || buf_add(to, p, n) < 0;
+}
+
+void
+shares_output(struct shares_job *j, const char *name, unsigned mode, const struct digest *d,
+	uint64_t size)
+{
+	struct shares_file *v;
+
+	if (!j || j->too_much)
+		return;
+	v = reallocarray(j->v, j->n + 1, sizeof(*v));
+	if (v) {
+		j->v = v;
+		v[j->n] = (struct shares_file){ strdup(name), mode, *d, size };
+	}
+	j->too_much = !v || !v[j->n].name;
+	j->n += !j->too_much;
+}
+
+/* ---- the queue */
+
+static int
+parcel_make(const struct shares_job *j, const char *job, const struct shared_entry *e,
+	const struct result *res, struct parcel **ret)
+{
+	_cleanup_(parcel_freep) struct parcel *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	snprintf(p->job, sizeof(p->job), "%s", job);
+	snprintf(p->namespace, sizeof(p->namespace), "%s", j->namespace);
+	p->key = e->key;
+	p->blobs = calloc(res->n_outputs + 1, sizeof(*p->blobs));
+	r = p->blobs ? shared_entry_encode(e, &p->entry) : -ENOMEM;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < res->n_outputs; i++)
+		if (res->outputs[i].is_blob)
+			p->blobs[p->n++] = (struct shares_file){ .digest = res->outputs[i].digest,
+				.size = res->outputs[i].size };
+	*ret = steal_ptr(p);
+	return 0;
+}
+
+static void
+queue_add(struct shares *s, struct parcel *p)
+{
+	bool fits;
+
+	pthread_mutex_lock(&s->lock);
+	s->counts.made++;
+	fits = !s->ends && s->n < QUEUE_MAX && p->entry.n <= QUEUE_BYTES - s->bytes;
+	if (fits) {
+		TAILQ_INSERT_TAIL(&s->queue, p, link);
+		s->n++;
+		s->bytes += p->entry.n;
+		pthread_cond_signal(&s->cond);
+	} else {
+		s->counts.lost++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (fits)
+		return;
+	log_throttled(&s->full, 1,
+		"the coordinator does not take results for its cache in time: some are not shared");
+	parcel_free(p);
+}
+
+void
+shares_offer(struct shares_job *j, const struct shares_made *made)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	_cleanup_(freep) char *why = NULL;
+	struct parcel *p = NULL;
+	uint64_t start = clock_mono_us();
+	char hex[DIGEST_HEX_SIZE];
+	int r;
+
+	if (!j || made->result->status != 0 || made->result->verdict != DRAY__VERDICT__VERDICT_NONE)
+		return;
+	r = shares_make(j, made, j->share->c.identity, &e, &res, &why);
+	if (r == 0)
+		r = parcel_make(j, made->job, &e, &res, &p);
+	if (r < 0) {
+		count(j->share, &j->share->counts.not_shared);
+		log_info("job=%s crate=%.64s is not shared: %s", made->job, made->unit->crate,
+			why ? why : strerror(-r));
+		return;
+	}
+	digest_hex(&e.key, hex);
+	log_debug("job=%s crate=%.64s is to be shared: key=%s bytes=%zu us=%llu", made->job,
+		made->unit->crate, hex, p->entry.n, (unsigned long long)(clock_mono_us() - start));
+	queue_add(j->share, p);
+}
+
+/* ---- the thread */
+
+static bool
+has_ended(struct shares *s)
+{
+	uint64_t ends;
+
+	pthread_mutex_lock(&s->lock);
+	ends = s->ends;
+	pthread_mutex_unlock(&s->lock);
+	return ends && clock_mono_ms() >= ends;
+}
+
+static int
+connect_far(struct shares *s, char **ret_why)
+{
+	const struct tier_dial dial = { .endpoint = s->c.conf->worker.coordinator,
+		.identity = s->c.identity,
+		.coordinator = s->c.coordinator,
+		.role = "worker",
+		.connect_ms = CONNECT_MS };
+	struct store_in in = { .tmp = s->c.tmp, .request_ms = REQUEST_MS };
+
+	return s->far ? 0 : tier_dial(s->c.ctx, &dial, &in, &s->far, ret_why);
+}
+
+struct waited {
+	bool done;
+	int error;
+	struct digest name;
+};
+
+static void
+on_put(void *arg, const struct store_reply *r)
+{
+	struct waited *w = arg;
+
+	w->error = r->error;
+	w->name = r->name;
+	w->done = true;
+}
+
+/* It is answered, or the connection is given up. */
+static int
+await(struct shares *s, struct waited *w)
+{
+	while (!w->done && !has_ended(s))
+		store_work(s->far, LOOK_MS);
+	if (w->done)
+		return w->error;
+	store_closep(&s->far);
+	return -ECANCELED;
+}
+
+static int
+put_blob(struct shares *s, const struct shares_file *b)
+{
+	struct waited w = { .done = false };
+	/* it may have been evicted meanwhile */
+	int fd = store_get_now(s->c.store, STORE_BLOB, &b->digest, b->size, NULL), r;
+
+	if (fd < 0)
+		return fd == -EMFILE || fd == -ENFILE ? fd : -ESTALE;
+	store_put_fd(s->far, fd, on_put, &w);
+	r = await(s, &w);
+	closep(&fd);
+	return r < 0 ? r : digest_eq(&w.name, &b->digest) ? 0 : -ESTALE;
+}
+
+static int
+put_parcel(struct shares *s, const struct parcel *p)
+{
+	struct waited w = { .done = false };
+	int r = 0;
+
+	tier_for(s->far, p->namespace);
+	for (size_t i = 0; r == 0 && i < p->n; i++)
+		r = has_ended(s) ? -ECANCELED : put_blob(s, &p->blobs[i]);
+	if (r < 0)
+		return r;
+	store_put_entry(s->far, &p->key, p->entry.p, p->entry.n, on_put, &w);
+	return await(s, &w);
+}
+
+/* Whether it was the coordinator, or the way there, so that a later try may do. */
+static bool
+is_far(int err)
+{
+	return err != -ESTALE && err != -ECANCELED && err != -EFBIG && err != -EROFS &&
+	       err != -EACCES;
+}
+
+static void
+note_failure(struct shares *s, const struct parcel *p, int err, const char *why)
+{
+	store_closep(&s->far);
+	s->again_ms = s->again_ms ? MIN2(2 * s->again_ms, (uint64_t)AGAIN_MAX_MS) : AGAIN_MS;
+	s->wait_until = clock_mono_ms() + s->again_ms;
+	log_throttled(&s->refused, 5, "job=%s cannot be put into the coordinator's cache: %s",
+		p->job, why ? why : strerror(-err));
+}
+
+/* True: it is done with, in one way or the other. */
+static bool
+do_parcel(struct shares *s, struct parcel *p)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = connect_far(s, &why);
+	bool dialled = r == 0;
+
+	if (r == 0)
+		r = put_parcel(s, p);
+	if (r == 0) {
+		s->again_ms = s->wait_until = 0;
+		count(s, &s->counts.put);
+		log_debug("job=%s is shared: blobs=%zu", p->job, p->n);
+		return true;
+	}
+	/* one without a cache, or that takes none of this worker, may be another one later */
+	if (r == -EROFS || is_far(r))
+		note_failure(s, p, r, dialled ? NULL : why);
+	else if (r == -EACCES)
+		log_throttled(&s->refused, 5,
+			"job=%s may not be put into the namespace \"%s\" of its client", p->job,
+			p->namespace);
+	if (is_far(r) && ++p->tries < TRIES && !has_ended(s))
+		return false;
+	count(s, &s->counts.lost);
+	return true;
+}
+
+/* Waits for one whose time has come. NULL: it is the end. */
+static struct parcel *
+queue_take(struct shares *s)
+{
+	struct parcel *p = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	while (!p) {
+		uint64_t now = clock_mono_ms();
+
+		if (s->ends && (now >= s->ends || now < s->wait_until || TAILQ_EMPTY(&s->queue)))
+			break;
+		if (!TAILQ_EMPTY(&s->queue) && now >= s->wait_until) {
+			p = TAILQ_FIRST(&s->queue);
+			TAILQ_REMOVE(&s->queue, p, link);
+		} else if (TAILQ_EMPTY(&s->queue)) {
+			pthread_cond_wait(&s->cond, &s->lock);
+		} else {
+			struct timespec until = { .tv_sec = (time_t)(s->wait_until / 1000),
+				.tv_nsec = (long)(s->wait_until % 1000) * 1000000L };
+
+			pthread_cond_timedwait(&s->cond, &s->lock, &until);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	return p;
+}
+
+static void
+queue_settle(struct shares *s, struct parcel *p, bool done)
+{
+	pthread_mutex_lock(&s->lock);
+	if (done) {
+		s->n--;
+		s->bytes -= p->entry.n;
+	} else {
+		TAILQ_INSERT_HEAD(&s->queue, p, link);
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (done)
+		parcel_free(p);
+}
+
+static void *
+work(void *arg)
+{
+	struct shares *s = arg;
+	struct parcel *p;
+
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+	while ((p = queue_take(s)))
+		queue_settle(s, p, do_parcel(s, p));
+	store_closep(&s->far);
+	return NULL;
+}
+
+/* ---- its life */
+
+static int
+start(struct shares *s)
+{
+	pthread_condattr_t cond;
+	pthread_attr_t attr;
+	int r = -pthread_attr_init(&attr);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&cond);
+	pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->cond, &cond);
+	pthread_condattr_destroy(&cond);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	r = -pthread_create(&s->thread, &attr, work, s);
+	pthread_attr_destroy(&attr);
+	return r;
+}
+
+int
+shares_open(const struct shares_conf *c, struct shares **ret)
+{
+	struct shares *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->c = *c;
+	TAILQ_INIT(&s->queue);
+	r = start(s);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void
+shares_closep(struct shares **ret)
+{
+	struct shares *s = *ret;
+	struct parcel *p;
+
+	*ret = NULL;
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->ends = clock_mono_ms() + FLUSH_MS;
+	pthread_cond_signal(&s->cond);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	while ((p = TAILQ_FIRST(&s->queue))) {
+		TAILQ_REMOVE(&s->queue, p, link);
+		parcel_free(p);
+	}
+	pthread_cond_destroy(&s->cond);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}

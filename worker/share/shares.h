@@ -1,0 +1,79 @@
+/* What a worker compiled for its clients goes into the coordinator's shared cache, sealed by the
+ * worker (doc/shared-cache.md).
+ *
+ *   a job's thread                                      the thread of shares.c
+ *     shares_begin ─▶ shares_text, shares_output …
+ *     (its client has its JobResult)
+ *     shares_offer: makes the result by itself,
+ *       or says why not; seals it          ── queue ──▶ blobs that the coordinator lacks, then the
+ *                                                       entry, over a connection of its own
+ *
+ * What is made is made of what the worker gave the job: of the client's word there is nothing in it
+ * but what the compiler itself was told. A coordinator that is away, slow, or full loses what it is
+ * not given in time; no job waits for it. */
+#ifndef DRAY_WORKER_SHARES_H
+#define DRAY_WORKER_SHARES_H
+
+#include "common/conf.h"
+#include "common/digest.h"
+#include "keys/identity.h"
+#include "proto/job.pb-c.h"
+#include "store/store.h"
+#include "toolchain/toolchain.h"
+#include "worker/sandbox/stage.h"
+#include "worker/sandbox/sysroot.h"
+#include "worker/tracer/trace.h"
+
+struct shares;
+struct shares_job;
+struct unit_index;
+
+struct shares_conf {
+	const struct conf *conf;
+	const struct identity *identity; /* this worker's */
+	const char *coordinator;	 /* its public CURVE key */
+	struct store *store;		 /* with the blobs of outputs */
+	const char *tmp;		 /* a directory for what is on its way */
+	void *ctx;			 /* of ZeroMQ */
+};
+
+/* All of c must outlive it. 0 or -errno. */
+int shares_open(const struct shares_conf *c, struct shares **ret);
+/* What still waits is lost. */
+void shares_closep(struct shares **s);
+
+/* What became of results, since the start. */
+struct shares_counts {
+	uint64_t made; /* and sealed */
+	uint64_t put;  /* of these, what is in the cache */
+	uint64_t lost; /* of these, what the coordinator was not given: a full queue, a fault */
+	uint64_t not_shared; /* no result, or one that may not be shared */
+};
+void shares_count(struct shares *s, struct shares_counts *ret);
+
+/* A job begins whose results may be shared in this namespace. s and namespace may be NULL: then,
+ * and without memory, NULL; the functions below do nothing with that. */
+struct shares_job *shares_begin(struct shares *s, const char *namespace);
+void shares_end(struct shares_job **j);
+/* What it printed, as its client was sent it. */
+void shares_text(struct shares_job *j, bool out, const void *p, size_t n);
+/* An output that its client was sent, and that is in the store. */
+void shares_output(struct shares_job *j, const char *name, unsigned mode, const struct digest *d,
+	uint64_t size);
+
+/* A job that has ended. */
+struct shares_made {
+	const char *job; /* for the log */
+	const Dray__Unit *unit;
+	const struct unit_index *index;
+	const Dray__JobResult *result; /* with its trace, and what was read */
+	const struct toolchain *toolchain;
+	const struct sysroot *sysroot;
+	const struct stage *stage;
+	const struct trace *trace;
+	struct store *store;
+};
+/* Does nothing with one that failed. */
+void shares_offer(struct shares_job *j, const struct shares_made *made);
+
+#endif
