@@ -21,7 +21,8 @@ as_mutable(const char *text)
 
 /* The worker lets nobody in whom it does not expect. */
 static void
-name_client(struct server *s, const struct sched_worker_view *view, const struct peer *client)
+name_client(struct server *s, const struct sched_worker_view *view, const struct peer *client,
+	bool on_trial)
 {
 	const struct allowed_key *k = allowed_keys_find(&s->keys, client->wire.curve);
 	struct peer *p = peer_by_serial(s, view->tag);
@@ -33,6 +34,7 @@ name_client(struct server *s, const struct sched_worker_view *view, const struct
 	m.curve_public = as_mutable(client->wire.curve);
 	m.role = as_mutable(role_name(client->role));
 	m.namespace_ = as_mutable(k->namespace);
+	m.on_trial = on_trial;
 	server_send(s, p, WIRE_WORKER_EXPECT, &m.base);
 }
 
@@ -68,7 +70,7 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	m.signature.len = sizeof(signature);
 	log_debug("job=%s placed: worker=%s used=%u slots=%u%s", job, view.name, view.used,
 		view.slots, a->twin ? " twin" : "");
-	name_client(s, &view, p);
+	name_client(s, &view, p, sched_job_on_trial(s->sched, &a->job));
 	cache_job_placed(s, &a->job, view.tag);
 	server_send(s, p, WIRE_JOB_PLACED, &m.base);
 }

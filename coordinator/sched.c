@@ -111,6 +111,9 @@ cancel(struct sched *s, struct sched_job *job)
 		action_cancel(s, job, w);
 	if (job->state == JOB_STARTED) {
 		/* the worker was told all the same: it knows who has joined */
+		/* its worker says how long it waited for its client; what it takes to end it is not
+		 * its client's doing */
+		job->excused = true;
 		leave_behind(s, job);
 		if (kin_wants(s, job))
 			sched_job_wait(s, job, &s->orphans, ORPHAN_MS);
@@ -265,6 +268,11 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 	struct verdict_rule rule = rule_of(verdict);
 	struct sched_worker *w = job->cur;
 
+	if (verdict == DRAY__VERDICT__VERDICT_FULL && job->word == WORD_FULL)
+		job->excused = true;
+	if (!(verdict == DRAY__VERDICT__VERDICT_FULL && job->word == WORD_NONE))
+		account_never_opened(s, job);
+
 	/* One that runs it is not full. */
 	if (job->state == JOB_STARTED && !is_twins(verdict))
 		rule.exclude = true;
@@ -350,12 +358,39 @@ sched_job_started(struct sched *s, struct sched_worker *w, const struct job_id *
 }
 
 void
-sched_job_silent(struct sched *s, struct sched_worker *w, const struct job_id *id)
+sched_job_compiles(struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now)
 {
 	struct sched_job *job = sched_job_find(s, id);
 
-	if (job && job->cur == w)
-		job->silent = true;
+	s->now = now;
+	if (!job || job->cur != w || job->state != JOB_STARTED)
+		return;
+	account_shown(s, job);
+	sched_let_on(s);
+}
+
+void
+sched_job_cut(struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t wasted_ms,
+	uint64_t now)
+{
+	struct sched_job *job = sched_job_find(s, id);
+
+	s->now = now;
+	/* its client may have asked for another worker meanwhile */
+	if (!job || (job->cur != w && !sched_job_failed_on(job, w)))
+		return;
+	if (!job->twin)
+		account_wasted(s, job, wasted_ms);
+	if (job->cur == w)
+		job->cut = job->excused = true;
+}
+
+bool
+sched_job_on_trial(struct sched *s, const struct job_id *id)
+{
+	struct sched_job *job = sched_job_find(s, id);
+
+	return job && account_on_trial(job->account);
 }
 
 void
@@ -370,7 +405,7 @@ sched_job_kept(struct sched *s, struct sched_worker *w, const struct job_id *id)
 bool
 sched_wanted(const struct sched *s)
 {
-	return s->queued > 0 && s->busy > 1;
+	return s->busy > 1 && account_others_wait(s, NULL);
 }
 
 int
@@ -393,10 +428,9 @@ sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id
 	account_settle(s, job, cpu_us);
 	if (!job->twin)
 		account_learn(s, cpu_us);
-	if (!job->silent)
-		account_used_well(job);
-	else if (!job->twin)
-		account_wasted(s, job);
+	job->excused = true;
+	if (ok && !job->cut && !job->twin)
+		account_used_well(s, job, cpu_us);
 	job->word = ok ? WORD_OK : WORD_BAD;
 	if (job->kept)
 		kin_ended(s, job);
@@ -415,6 +449,7 @@ sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id
 static void
 go_on(struct sched *s, struct sched_job *job)
 {
+	account_never_opened(s, job);
 	sched_job_wait(s, job, NULL, 0);
 	seek(s, job);
 }
@@ -426,6 +461,8 @@ sched_job_refused(struct sched *s, struct sched_worker *w, const struct job_id *
 	bool doubted = job && job->timed == &s->doubted;
 
 	s->now = now;
+	if (job && job->cur == w)
+		account_opened_late(s, job);
 	if (!job || job->cur != w || (job->state != JOB_PLACED && !doubted))
 		return -ENOENT;
 	job->word = WORD_FULL;
@@ -468,16 +505,12 @@ notices(struct sched *s)
 	}
 }
 
-/* The next of the jobs that were placed, from this one on, whose client has not opened it in time:
- * the list is in the order in which they were placed. */
-static struct sched_job *
-unopened(const struct sched *s, struct sched_job *job)
+static bool
+is_overdue(const struct sched *s, const struct sched_job *job)
 {
-	for (; job && s->now - job->held_ms >= s->conf.open_wanted_ms;
-		job = TAILQ_NEXT(job, timed_link))
-		if (s->now >= job->deadline || account_others_wait(s, job->account))
-			return job;
-	return NULL;
+	return s->now >= job->deadline ||
+	       (s->now - job->held_ms >= account_open_ms(s, job->account) &&
+		       account_others_wait(s, job->account));
 }
 
 /* All that were wasted are taken back before any is given away again: each that is given away may
@@ -486,36 +519,64 @@ unopened(const struct sched *s, struct sched_job *job)
 static void
 take_back_unopened(struct sched *s)
 {
+	struct job_list back = TAILQ_HEAD_INITIALIZER(back);
 	struct sched_job *job, *next;
-	struct sched_worker *w;
-	bool any = false;
 
-	for (job = unopened(s, TAILQ_FIRST(&s->placed)); job;
-		job = unopened(s, TAILQ_NEXT(job, timed_link))) {
-		if (!job->twin)
-			account_wasted(s, job);
-		job->unopened = any = true;
-	}
-	for (job = any ? TAILQ_FIRST(&s->placed) : NULL; job; job = next) {
+	for (job = TAILQ_FIRST(&s->placed); job; job = next) {
 		next = TAILQ_NEXT(job, timed_link);
-		if (!job->unopened)
-			continue;
-		job->unopened = false;
-		sched_job_release(s, job);
+		if (is_overdue(s, job))
+			sched_job_wait(s, job, &back, 0);
 	}
-	if (any)
-		TAILQ_FOREACH(w, &s->live, all_link)
-	sched_worker_changed(s, w);
+	if (TAILQ_EMPTY(&back))
+		return;
+	TAILQ_FOREACH(job, &back, timed_link)
+	if (!job->twin)
+		account_late(s, job);
+	while ((job = TAILQ_FIRST(&back))) {
+		uint64_t held = s->now - job->held_ms;
+
+		sched_job_release(s, job);
+		sched_job_wait(s, job, &s->late, s->conf.open_ms - MIN2(held, s->conf.open_ms));
+	}
+	sched_look_again(s);
+}
+
+/* Of those that were taken back nobody came for these. */
+static void
+judge_late(struct sched *s)
+{
+	struct sched_job *job, *next;
+
+	for (job = TAILQ_FIRST(&s->late); job; job = next) {
+		next = TAILQ_NEXT(job, timed_link);
+		if (s->now < job->deadline)
+			continue;
+		account_never_opened(s, job);
+		sched_job_wait(s, job, NULL, 0);
+	}
+	sched_let_on(s);
+}
+
+static void
+charge_running(struct sched *s)
+{
+	struct sched_worker *w;
+	struct sched_job *job;
+
+	TAILQ_FOREACH(w, &s->live, all_link)
+	TAILQ_FOREACH(job, &w->jobs, worker_link)
+	account_keep(s, job);
 }
 
 void
 sched_tick(struct sched *s, uint64_t now)
 {
-	struct sched_worker *w;
 	struct sched_job *job;
 
 	s->now = now;
+	charge_running(s);
 	take_back_unopened(s);
+	judge_late(s);
 	while ((job = TAILQ_FIRST(&s->doubted)) && now >= job->deadline)
 		go_on(s, job);
 	while ((job = TAILQ_FIRST(&s->settling)) && now >= job->deadline)
@@ -525,8 +586,7 @@ sched_tick(struct sched *s, uint64_t now)
 	sched_workers_tick(s);
 	kins_tick(s);
 	if (accounts_tick(s))
-		TAILQ_FOREACH(w, &s->live, all_link)
-	sched_worker_changed(s, w);
+		sched_look_again(s);
 	notices(s);
 }
 
@@ -581,6 +641,8 @@ sched_new(const struct sched_conf *conf, struct sched **ret)
 	TAILQ_INIT(&s->settling);
 	TAILQ_INIT(&s->doubted);
 	TAILQ_INIT(&s->orphans);
+	TAILQ_INIT(&s->late);
+	TAILQ_INIT(&s->waiting);
 	TAILQ_INIT(&s->notices);
 	TAILQ_INIT(&s->idle);
 	TAILQ_INIT(&s->idle_kins);

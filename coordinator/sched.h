@@ -26,7 +26,8 @@
  *
  * Order. Of the jobs that a worker with a free slot can run, that of the client key goes first
  * which has used the least processor time, or time of slots (sched_share.c), and of one key the
- * oldest. A key that wastes slots has to wait for a while. The queues are by (toolchain, least
+ * oldest. A key has few slots at a time in which nothing runs yet, and one that wastes slots has to
+ * wait for a while. The queues are by (toolchain, least
  * glibc), so that a job that has to wait blocks no other. A job gets the worker with the smallest
  * share of its slots in use, then the fewest failures, then by name: a heap per (toolchain, glibc
  * of the worker), so that no placement looks at all workers.
@@ -56,7 +57,8 @@ struct sched_conf {
 	size_t max_queue;	 /* jobs */
 	size_t max_account_jobs; /* of one client key */
 	uint64_t open_ms;	 /* how long a placed job may take to start */
-	uint64_t open_wanted_ms; /* the same while other keys wait for a slot; not more */
+	uint64_t open_wanted_ms; /* the same while other keys wait for a slot; not more. Less for
+				    keys that are on trial (sched_share.c) */
 };
 
 /* The limits are generous. hash_key stays zero. */
@@ -191,8 +193,15 @@ int sched_job_started(
 	struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
 int sched_job_ended(struct sched *s, struct sched_worker *w, const struct job_id *id, bool ok,
 	uint64_t cpu_us, uint64_t now);
-/* Said before its end: it was ended because its client owed something, and was silent. */
-void sched_job_silent(struct sched *s, struct sched_worker *w, const struct job_id *id);
+/* All that the job needs is there: its compiler runs. */
+void sched_job_compiles(
+	struct sched *s, struct sched_worker *w, const struct job_id *id, uint64_t now);
+/* Said before its end: it makes no whole result, and its slot was kept for so long until now while
+ * its client owed something, and did nothing; 0 where that is not its client's doing. */
+void sched_job_cut(struct sched *s, struct sched_worker *w, const struct job_id *id,
+	uint64_t wasted_ms, uint64_t now);
+/* Whether its client's key has shown nothing yet, or wasted slots since. */
+bool sched_job_on_trial(struct sched *s, const struct job_id *id);
 /* Likewise: what it made is kept for a while, for twins. */
 void sched_job_kept(struct sched *s, struct sched_worker *w, const struct job_id *id);
 /* It is full: it did not take the job. */
@@ -206,7 +215,7 @@ void sched_tick(struct sched *s, uint64_t now);
 /* Ends all placing: queued and new jobs are denied. */
 void sched_drain(struct sched *s, uint64_t now);
 
-/* Whether some key waits for what others have. */
+/* Whether some key waits for what others have, and may have it. */
 bool sched_wanted(const struct sched *s);
 void sched_get_stats(const struct sched *s, struct sched_stats *ret);
 

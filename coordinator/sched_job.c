@@ -246,8 +246,10 @@ sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, e
 	job->probe = false;
 	job->settled = false;
 	job->opened = state == JOB_STARTED;
-	job->silent = job->kept = false;
+	job->kept = job->excused = job->cut = false;
+	account_opened_late(s, job);
 	job->held_ms = s->now;
+	job->wasted_ms = 0;
 	TAILQ_INSERT_TAIL(&w->jobs, job, worker_link);
 	if (job->twin) {
 		/* it costs nothing, so there is nothing to settle */
@@ -255,8 +257,7 @@ sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, e
 		w->twins++;
 		return;
 	}
-	if (job->account)
-		job->account->holding++;
+	account_hold(job);
 	if (state == JOB_PLACED) {
 		w->placed++;
 		if (w->trust == SCHED_PROBED) {
@@ -292,8 +293,8 @@ sched_job_release(struct sched *s, struct sched_job *job)
 	/* No matter by whose fault. What its worker says later comes too late: the job may be
 	 * another's by then. */
 	account_settle(s, job, job->opened ? job->charged_us : 0);
-	if (job->account && !job->twin)
-		job->account->holding--;
+	if (!job->twin)
+		account_give(s, job);
 	if (job->twin)
 		w->twins--;
 	else if (job->state == JOB_PLACED)

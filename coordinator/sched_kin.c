@@ -122,7 +122,7 @@ kin_pick(const struct sched *s, const struct sched_job *job)
 	const struct kin *k = job->kin;
 	struct sched_job *other;
 
-	if (!k || !account_may(s, job))
+	if (!k || !account_may_join(s, job))
 		return NULL;
 	TAILQ_FOREACH(other, &k->jobs, kin_link)
 	if (leads(other) && kin_takes(other->cur, job))

@@ -32,16 +32,23 @@ enum worker_word { WORD_NONE, WORD_OK, WORD_BAD, WORD_FULL };
 
 TAILQ_HEAD(job_list, sched_job);
 
-/* What a client key has used. */
+/* What a client key has used, and how it went. */
 struct account {
 	struct table_node node;
-	TAILQ_ENTRY(account) idle_link;
+	TAILQ_ENTRY(account) idle_link, waiting_link;
 	uint64_t id;
-	size_t jobs;
+	size_t jobs, queued;
 	unsigned holding; /* slots */
-	uint64_t used_us;
+	unsigned bare;	  /* of them, and of those that were late: no compiler runs there yet */
+	unsigned width;	  /* so many of these while others wait */
+	bool held_back;	  /* a job of it had to wait for that, or for a penalty */
+	bool indebted;	  /* after a penalty: one slot at a time */
+	uint64_t used_us, mean_us; /* in all; a job of it */
 	uint64_t idle_ms;
-	unsigned wasted, rounds;       /* slots in a row; penalties */
+	uint64_t late_ms;  /* the longest time after which a slot was opened that was taken back */
+	int64_t credit_ms; /* below 0: a debt */
+	uint64_t wasted_until;	       /* what was wasted before has been counted */
+	unsigned rounds;	       /* penalties */
 	uint64_t waits_from, waits_ms; /* the last penalty: since when, and until */
 };
 
@@ -73,9 +80,11 @@ struct sched_job {
 	bool judged;   /* this try was counted for or against its worker */
 	bool opened;   /* its worker has started this try */
 	bool settled;  /* what this try cost is in its account */
-	bool silent;   /* its client was, while it owed something */
 	bool kept;     /* its worker keeps what it made for a while */
-	bool unopened; /* scratch of sched_tick */
+	bool bare;     /* this try is in its account's count */
+	bool late;     /* its slot was taken back; its client may still come to open it */
+	bool excused;  /* that its slot is given up is not its client's doing */
+	bool cut;      /* this try made no whole result, its worker says */
 	bool listed;   /* scratch of sched_worker_set */
 	uint8_t state; /* enum job_state */
 	uint8_t word;  /* enum worker_word */
@@ -88,6 +97,7 @@ struct sched_job {
 	struct account *account; /* NULL: of a job whose client is not known */
 	uint64_t charged_us;	 /* for the present try */
 	uint64_t held_ms;	 /* when it got its slot */
+	uint64_t wasted_ms;	 /* of that slot's time */
 
 	struct sched_worker *cur;		/* of the present or last try */
 	TAILQ_ENTRY(sched_job) worker_link;	/* in cur->jobs while PLACED or STARTED */
@@ -193,16 +203,17 @@ struct sched {
 	struct table jobs, owners, workers, tcs, accounts, kins;
 	TAILQ_HEAD(, kin) idle_kins;
 	size_t n_idle_kins;
-	TAILQ_HEAD(, account) idle;
-	size_t busy;	   /* accounts with jobs */
-	uint64_t floor_us; /* where accounts begin that had nothing to do */
-	uint64_t most_us;  /* that any has used */
-	uint64_t mean_us;  /* what a job costs */
-	uint64_t waits_ms,
-		woken_ms; /* until when accounts may have to wait; when they were looked at */
+	TAILQ_HEAD(, account) idle, waiting; /* without jobs; with queued ones */
+	bool let_on;			     /* one that was held back may have a slot now */
+	size_t busy;			     /* accounts with jobs */
+	uint64_t floor_us;		     /* where accounts begin that had nothing to do */
+	uint64_t most_us;		     /* that any has used */
+	uint64_t mean_us;		     /* what a job costs */
+	uint64_t woken_ms;		     /* when accounts that have to wait were looked at */
 	struct worker_list live, gone, shunned;
 	/* by deadline: each has one constant wait */
 	struct job_list placed, settling, doubted, orphans;
+	struct job_list late;	 /* whose slots were taken back */
 	struct job_list notices; /* queued jobs by notice_ms */
 	size_t queued;
 	struct pending *act;
@@ -216,18 +227,37 @@ int account_join(struct sched *s, struct sched_job *job, uint64_t id);
 void account_leave(struct sched *s, struct sched_job *job);
 bool account_before(const struct sched_job *a, const struct sched_job *b);
 void account_charge(struct sched *s, struct sched_job *job); /* it is placed */
+void account_keep(struct sched *s, struct sched_job *job);   /* it still has its slot */
 /* What the try cost in the end; the first call counts. Comes before the slot is given up. */
 void account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us);
 void account_learn(struct sched *s, uint64_t cost_us);
 /* The slot counts as another account's from now on, which has jobs. */
 void account_pass(struct sched *s, struct sched_job *job, struct account *to);
-/* Whether jobs of other accounts are queued; NULL: of any. */
+/* Whether jobs of other accounts are queued that may have a slot; NULL: of any. */
 bool account_others_wait(const struct sched *s, const struct account *a);
-/* Whether it may have a slot now. */
+/* Whether it may have a slot now. If not, it is noted that it is held back. */
 bool account_may(const struct sched *s, const struct sched_job *job);
-/* What became of a slot that it had. */
-void account_wasted(struct sched *s, struct sched_job *job);
-void account_used_well(struct sched_job *job);
+bool account_may_join(const struct sched *s, const struct sched_job *job); /* a twin, without one */
+bool account_on_trial(const struct account *a);
+/* How long its clients may take to open a slot that others wait for. */
+uint64_t account_open_ms(const struct sched *s, const struct account *a);
+/* One more of its jobs is queued, or one less. */
+void account_queued(struct sched *s, struct account *a, bool in);
+void account_hold(struct sched_job *job);		    /* it has a slot now */
+void account_shown(struct sched *s, struct sched_job *job); /* its compiler runs */
+/* It gives its slot up. If it was bare, and is not excused, that was a waste. */
+void account_give(struct sched *s, struct sched_job *job);
+/* A slot was kept for it, for as long until now, and was not used. */
+void account_wasted(struct sched *s, struct sched_job *job, uint64_t ms);
+/* Its slot is about to be taken back, since it was not opened; comes before account_give. It is
+ * late then, until one of these: nobody came for it; or its client did, as its worker says, and
+ * what was held against its key is not any more. */
+void account_late(struct sched *s, struct sched_job *job);
+void account_never_opened(struct sched *s, struct sched_job *job);
+void account_opened_late(struct sched *s, struct sched_job *job);
+/* That worker is gone: it may have been why nobody opened what was late there. */
+void accounts_forgive(struct sched *s, const struct sched_worker *w);
+void account_used_well(struct sched *s, struct sched_job *job, uint64_t cpu_us);
 /* Whether workers are to be looked at again: jobs of accounts that had to wait are in the queue,
  * while slots may be free. */
 bool accounts_tick(struct sched *s);
@@ -296,6 +326,10 @@ void sched_job_free(struct sched *s, struct sched_job *job);
 void sched_job_hold(
 	struct sched *s, struct sched_job *job, struct sched_worker *w, enum job_state state);
 void sched_job_start(struct sched *s, struct sched_job *job); /* PLACED to STARTED */
+/* Gives free slots to queued jobs: after slots were given up, or time has passed; and where jobs
+ * were held back, and may have one now. */
+void sched_look_again(struct sched *s);
+void sched_let_on(struct sched *s);
 /* Gives up the slot. The caller calls sched_worker_changed when its changes to the worker are
  * complete. */
 void sched_job_release(struct sched *s, struct sched_job *job);

@@ -122,12 +122,38 @@ deny_stranded(struct sched *s, struct tc *tc)
 }
 
 void
+sched_look_again(struct sched *s)
+{
+	struct sched_worker *w;
+
+	s->let_on = false;
+	/* all of them know what is free before any is given away */
+	TAILQ_FOREACH(w, &s->live, all_link)
+	pools_refresh(s, w);
+	TAILQ_FOREACH(w, &s->live, all_link)
+	dispatch(s, w);
+}
+
+void
+sched_let_on(struct sched *s)
+{
+	struct sched_worker *w;
+
+	if (!s->let_on)
+		return;
+	s->let_on = false;
+	TAILQ_FOREACH(w, &s->live, all_link)
+	dispatch(s, w);
+}
+
+void
 sched_worker_changed(struct sched *s, struct sched_worker *w)
 {
 	if (pools_refresh(s, w))
 		for (size_t i = 0; i < w->n_offers; i++)
 			deny_stranded(s, w->offers[i].pool->tc);
 	dispatch(s, w);
+	sched_let_on(s);
 }
 
 static void
@@ -275,6 +301,7 @@ worker_new(struct sched *s, const char *name)
 static void
 job_lost(struct sched *s, struct sched_job *job)
 {
+	job->excused = true;
 	sched_job_release(s, job);
 	if (!job->owner)
 		sched_job_free(s, job);
@@ -401,6 +428,7 @@ sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now)
 		job->judged = true;
 		job_lost(s, job);
 	}
+	accounts_forgive(s, w);
 	if (ran && !w->draining)
 		failed(s, w, probed);
 	w->foreign = 0;

@@ -307,6 +307,7 @@ tick(struct server *s, bool caught_up)
 		return;
 	s->ticked_ms = s->now;
 	sched_tick(s->sched, s->now);
+	workers_tell_wanted(s);
 	/* If this process was stopped or is late itself, the workers' heartbeats still wait in its
 	 * queue. */
 	if (caught_up && late < MAX2(s->conf->coordinator.heartbeat_ms, (uint64_t)5 * TICK_MS))

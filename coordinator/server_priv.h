@@ -69,6 +69,8 @@ struct server {
 	uint64_t ticked_ms, checked_ms;
 	bool draining, quit;
 	uint64_t quit_ms; /* when draining ends */
+	bool wanted;	  /* what all workers were told last, beside their heartbeats; and when */
+	uint64_t wanted_ms;
 
 	struct vouched *vouched; /* of namespaces, as asked for since the list was read */
 	struct desk *desk;	 /* the shared cache; NULL: there is none */
@@ -157,6 +159,8 @@ void on_worker_bye(struct server *s, struct peer *p, const struct wire_peer *fro
 	const ProtobufCMessage *body);
 /* Removes workers whose heartbeats have stopped. */
 void workers_check(struct server *s);
+/* Tells workers whether others wait for their slots, when that has changed. */
+void workers_tell_wanted(struct server *s);
 
 /* status_msg.c */
 void on_status_request(struct server *s, struct peer *p, const struct wire_peer *from,

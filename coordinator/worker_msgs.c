@@ -8,6 +8,9 @@
 
 #include "coordinator/server_priv.h"
 
+#define OLD_PATIENCE_MS 5000 /* of workers that do not say how long they waited */
+#define WANTED_MS 500
+
 static bool
 name_ok(const char *name)
 {
@@ -270,6 +273,31 @@ on_worker_heartbeat(struct server *s, struct peer *p, const struct wire_peer *fr
 	server_send(s, p, WIRE_HEARTBEAT_ACK, &ack.base);
 }
 
+void
+workers_tell_wanted(struct server *s)
+{
+	Dray__HeartbeatAck ack = DRAY__HEARTBEAT_ACK__INIT;
+	bool wanted = sched_wanted(s->sched);
+	struct sched_worker *w;
+
+	if (wanted == s->wanted || s->now - s->wanted_ms < WANTED_MS)
+		return;
+	s->wanted = wanted;
+	ack.wanted = wanted;
+	s->wanted_ms = s->now;
+	ack.known = true;
+	ack.now_ms = server_time(s);
+	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
+		struct sched_worker_view view;
+		struct peer *p;
+
+		sched_worker_get(w, &view);
+		p = view.used > 0 ? peer_by_serial(s, view.tag) : NULL;
+		if (p && p->worker == w)
+			server_send(s, p, WIRE_HEARTBEAT_ACK, &ack.base);
+	}
+}
+
 static bool
 worker_job(struct server *s, struct peer *p, const struct wire_peer *from, const char *job,
 	struct job_id *ret)
@@ -292,11 +320,24 @@ on_worker_started(struct server *s, struct peer *p, const struct wire_peer *from
 
 	if (!worker_job(s, p, from, m->job, &id))
 		return;
+	if (m->compiles) {
+		sched_job_compiles(s->sched, p->worker, &id, s->now);
+		return;
+	}
 	/* A twin whose client is not known here has no slot that could be counted. */
 	if (m->twin && sched_job_owner(s->sched, &id) == 0)
 		return;
 	if (sched_job_started(s->sched, p->worker, &id, s->now) < 0)
 		log_debug("job=%s started on a worker that it is not with", m->job);
+}
+
+/* For a client that is to blame. */
+static uint64_t
+wasted_ms(const Dray__WorkerJobEnded *m)
+{
+	if (m->end == DRAY__JOB_END__END_CLIENT)
+		return m->wasted_ms;
+	return m->end == DRAY__JOB_END__END_NOT_SAID ? OLD_PATIENCE_MS : 0;
 }
 
 void
@@ -312,8 +353,8 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,
 		CLEAN(m->text));
 	cache_job_ended(s, p, &id, m);
-	if (m->silent)
-		sched_job_silent(s->sched, p->worker, &id);
+	if (m->end != DRAY__JOB_END__END_WHOLE && (m->end || m->silent))
+		sched_job_cut(s->sched, p->worker, &id, wasted_ms(m), s->now);
 	if (m->kept)
 		sched_job_kept(s->sched, p->worker, &id);
 	(void)sched_job_ended(s->sched, p->worker, &id, m->ok, m->cpu_us, s->now);

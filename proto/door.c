@@ -27,6 +27,7 @@ struct door_key {
 	uint64_t stranger_ms, seen_ms; /* first and last seen without a name; 0: never */
 	uint64_t named_ms;	       /* named last; 0: never */
 	enum role role;
+	bool on_trial;
 	char namespace[65];
 };
 
@@ -180,6 +181,23 @@ door_name(struct door *d, const char *curve, enum role role, const char *namespa
 	k->role = role;
 	memcpy(k->namespace, namespace, strlen(namespace) + 1);
 	return 0;
+}
+
+void
+door_set_on_trial(struct door *d, const char *curve, bool on_trial)
+{
+	struct door_key *k = find(d, curve);
+
+	if (k)
+		k->on_trial = on_trial;
+}
+
+bool
+door_is_on_trial(struct door *d, const char *curve)
+{
+	const struct door_key *k = find(d, curve);
+
+	return k && k->on_trial;
 }
 
 enum role

@@ -331,6 +331,8 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 			strerror(-r));
 		return;
 	}
+	if (door_is_on_trial(s->door, c->peer.curve))
+		job_put_on_trial(started);
 	s->jobs[s->n_jobs++] = started;
 	s->n_twins += start.twin;
 	link_up_job_started(s->link, job, start.twin);
@@ -577,6 +579,8 @@ clients_from_job(struct service *s, struct job *j)
 			on_job_ended(s, j, &frames[0]);
 		else {
 			note_phase(j, type_of(&frames[0]));
+			if (type_of(&frames[0]) == WIRE_JOB_STARTED)
+				link_up_job_compiles(s->link, job_id(j));
 			pass_on(s, j, frames, n);
 		}
 		for (int i = 0; i < n; i++)

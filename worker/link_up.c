@@ -423,6 +423,17 @@ link_up_job_started(struct link_up *l, const char *job, bool twin)
 }
 
 void
+link_up_job_compiles(struct link_up *l, const char *job)
+{
+	Dray__WorkerJobStarted m = DRAY__WORKER_JOB_STARTED__INIT;
+
+	m.job = borrow(job);
+	m.compiles = true;
+	if (l->connected)
+		send_up(l, WIRE_WORKER_JOB_STARTED, &m.base);
+}
+
+void
 link_up_job_refused(struct link_up *l, const char *job)
 {
 	Dray__WorkerJobRefused m = DRAY__WORKER_JOB_REFUSED__INIT;

@@ -54,6 +54,8 @@ bool link_up_wanted(const struct link_up *l);
 
 /* Without a link these do nothing: the next registration says what runs. */
 void link_up_job_started(struct link_up *l, const char *job, bool twin);
+/* Said once more: its compiler runs. */
+void link_up_job_compiles(struct link_up *l, const char *job);
 /* No slot was free for it: said before its client is told. */
 void link_up_job_refused(struct link_up *l, const char *job);
 void link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m);

@@ -234,6 +234,7 @@ expect_client(void *arg, const Dray__WorkerExpect *m)
 			&s->bad_peer, 5, "a client that cannot be let in: %.64s", m->curve_public);
 	else
 		zap_again(s->zap, m->curve_public);
+	door_set_on_trial(s->door, m->curve_public, m->on_trial);
 }
 
 static int

@@ -3,7 +3,8 @@
  *     attacker [--cpu PERCENT] [--connections N] [--one-address] COORDINATOR COORDINATOR.pub
  *         WORKER WORKER.pub IDENTITY TOOLCHAIN-ID SYSROOT ATTACK...
  * starts each ATTACK as a process with an address of its own (127.0.0.10 and on; --one-address: all
- * have 127.0.0.1, as the honest client), and prints "going" once all have said their first word.
+ * have 127.0.0.1, as the honest client), and prints "going" once all have said their first word, or
+ * have tried it for 10 s: these are named behind it.
  * Together they get PERCENT (25) of one core: their processor time is read a hundred times a
  * second, and they are stopped while they are ahead of it. Ends with its standard input, and with
  * it all of them; then prints a line of JSON for each: what it did.
@@ -45,6 +46,7 @@
 #define ATTACKS_MAX 16
 #define LOOK_MS 10
 #define FIRST_ADDRESS (INADDR_LOOPBACK + 9)
+#define TRIED_US 10000000u
 #define AHEAD_US 20000 /* that they may be ahead of their share */
 
 static const struct attack attacks[] = {
@@ -210,12 +212,29 @@ signal_all(int sig)
 }
 
 static bool
+is_going(size_t i)
+{
+	return __atomic_load_n(&tallies[i].going, __ATOMIC_RELAXED);
+}
+
+static bool
 all_going(void)
 {
 	for (size_t i = 0; i < n_running; i++)
-		if (!__atomic_load_n(&tallies[i].going, __ATOMIC_RELAXED))
+		if (!is_going(i))
 			return false;
 	return true;
+}
+
+static void
+say_going(void)
+{
+	printf("going");
+	for (size_t i = 0; i < n_running; i++)
+		if (!is_going(i))
+			printf(" %s", v[i].attack->name);
+	printf("\n");
+	fflush(stdout);
 }
 
 /* What is not used within a look is not saved up. */
@@ -246,9 +265,8 @@ govern(unsigned percent)
 				signal_all(SIGCONT);
 		}
 		stopped = stop;
-		if (!said && all_going()) {
-			puts("going");
-			fflush(stdout);
+		if (!said && (all_going() || now - begin_us >= TRIED_US)) {
+			say_going();
 			said = true;
 		}
 	}

@@ -15,6 +15,7 @@
 
 #define LIFE 3000
 #define LIFE_WANTED 1500 /* while others wait */
+#define LIFE_TRIAL 300	 /* likewise, of a key that has computed nothing */
 
 struct world {
 	struct sched *s;
@@ -175,6 +176,16 @@ started(struct world *w, struct sched_worker *on, unsigned id)
 	assert_int_equal(sched_job_started(w->s, on, &j, w->now), 0);
 }
 
+/* Its client has opened and fed it. */
+static inline void
+compiles(struct world *w, struct sched_worker *on, unsigned id)
+{
+	struct job_id j = jid(id);
+
+	started(w, on, id);
+	sched_job_compiles(w->s, on, &j, w->now);
+}
+
 static inline int
 ended(struct world *w, struct sched_worker *on, unsigned id, bool ok)
 {
@@ -230,6 +241,45 @@ stats(struct world *w)
 
 	sched_get_stats(w->s, &st);
 	return st;
+}
+
+static inline int
+ask_for(struct world *w, unsigned id, uint64_t account)
+{
+	struct sched_job_info info = { .id = jid(id),
+		.owner = 100 + id,
+		.account = account,
+		.toolchain = tc(1),
+		.may_wait = true };
+
+	return sched_job_add(w->s, &info, w->now);
+}
+
+static inline unsigned
+placed_now(struct world *w)
+{
+	unsigned n = 0;
+
+	take(w);
+	for (unsigned i = 0; i < w->n; i++)
+		n += w->last[i].type == SCHED_PLACE;
+	return n;
+}
+
+/* The one job that is placed now. */
+static inline unsigned
+take_place(struct world *w)
+{
+	unsigned job = 0;
+
+	take(w);
+	for (unsigned i = 0; i < w->n; i++) {
+		if (w->last[i].type != SCHED_PLACE)
+			continue;
+		assert_int_equal(job, 0);
+		job = jnum(&w->last[i].job);
+	}
+	return job;
 }
 
 #define FAULT DRAY__VERDICT__VERDICT_WORKER_FAULT

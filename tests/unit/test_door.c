@@ -45,6 +45,13 @@ test_strangers(void **state)
 	assert_int_equal(door_knock(d, KEY, false, now + 6000), ZAP_YES);
 	assert_int_equal(door_role(d, KEY), ROLE_PUBLISHER);
 	assert_string_equal(door_namespace(d, KEY), "team");
+	assert_false(door_is_on_trial(d, KEY));
+	door_set_on_trial(d, KEY, true);
+	assert_true(door_is_on_trial(d, KEY));
+	door_set_on_trial(d, KEY, false);
+	assert_false(door_is_on_trial(d, KEY));
+	door_set_on_trial(d, OTHER, true); /* nobody has named it */
+	assert_false(door_is_on_trial(d, OTHER));
 	assert_int_equal(door_knock(d, OTHER, false, now + 6000), ZAP_WAIT);
 	/* A name holds for ten minutes; then it is a stranger again. */
 	assert_int_equal(door_knock(d, KEY, false, now + 605999), ZAP_YES);

@@ -201,6 +201,42 @@ test_silent_client(void **state)
 	assert_int_equal(wire_recv(job_socket(p->job), NULL, WIRE_FROM_WORKER, &m), 0);
 	assert_int_equal(m.info->type, WIRE_WORKER_JOB_ENDED);
 	assert_true(((const Dray__WorkerJobEnded *)m.body)->ok);
+	assert_int_equal(((const Dray__WorkerJobEnded *)m.body)->end, DRAY__JOB_END__END_CLIENT);
+	assert_true(((const Dray__WorkerJobEnded *)m.body)->wasted_ms >= 200);
+	wire_msg_done(&m);
+}
+
+/* One of a key on trial that says something again and again, but gives nothing, while others wait:
+ * what is not silent is slow. */
+static void
+test_slow_client(void **state)
+{
+	struct place *p = *state;
+	struct wire_peer peer = { .fd = -1 };
+	struct wire_msg open = WIRE_MSG_INIT, m = WIRE_MSG_INIT;
+	uint64_t begin = clock_mono_ms();
+	zmq_pollitem_t item;
+
+	p->shared.wanted = true;
+	open_job(p, 1000, &open);
+	assert_int_equal(job_start(&p->shared, "0123456789abcdef0123456789abcdef", &p->offer, &peer,
+				 &open, &p->job),
+		0);
+	job_put_on_trial(p->job);
+	wire_msg_done(&open);
+	expect_message(p->job, WIRE_JOB_ACCEPTED);
+	item = (zmq_pollitem_t){ .socket = job_socket(p->job), .events = ZMQ_POLLIN };
+	while (zmq_poll(&item, 1, 50) == 0) {
+		(void)hand_credit(p, p->job);
+		assert_true(clock_mono_ms() - begin < PATIENCE_MS);
+	}
+	assert_true(clock_mono_ms() - begin >= JOB_OWED_TRIAL_MS);
+	/* without the bound on all of its time this would be for ever */
+	expect_message(p->job, WIRE_JOB_REJECTED);
+	assert_int_equal(zmq_poll(&item, 1, PATIENCE_MS), 1);
+	assert_int_equal(wire_recv(job_socket(p->job), NULL, WIRE_FROM_WORKER, &m), 0);
+	assert_int_equal(m.info->type, WIRE_WORKER_JOB_ENDED);
+	assert_int_equal(((const Dray__WorkerJobEnded *)m.body)->end, DRAY__JOB_END__END_CLIENT);
 	wire_msg_done(&m);
 }
 
@@ -245,6 +281,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_credit_after_the_end, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_silent_client, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(test_slow_client, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_more_than_credit, make_place, remove_place),
 		cmocka_unit_test(test_blame),
 	};

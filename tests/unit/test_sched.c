@@ -107,11 +107,12 @@ static void
 test_notices_each_second(void **state)
 {
 	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
 
-	worker(w, "a", 1);
 	ask(w, 1);
 	ask(w, 2);
 	take(w);
+	compiles(w, a, 1);
 	pass(w, 999);
 	assert_int_equal(take(w), 0);
 	pass(w, 1);
@@ -233,7 +234,7 @@ test_unstarted_placement_expires(void **state)
 	place(w, 3, a);
 	ask(w, 2);
 	take(w);
-	pass(w, LIFE_WANTED - 1);
+	pass(w, LIFE_TRIAL - 1);
 	for (take(w); w->n > 0; w->n--)
 		assert_int_equal(w->last[w->n - 1].type, SCHED_QUEUED);
 	pass(w, 1);

@@ -3,18 +3,6 @@
 
 #include "tests/unit/sched_fixture.h"
 
-static int
-ask_for(struct world *w, unsigned id, uint64_t account)
-{
-	struct sched_job_info info = { .id = jid(id),
-		.owner = 100 + id,
-		.account = account,
-		.toolchain = tc(1),
-		.may_wait = true };
-
-	return sched_job_add(w->s, &info, w->now);
-}
-
 /* The job starts, and ends as it should after so much processor time. */
 static void
 ran(struct world *w, struct sched_worker *a, unsigned id, uint64_t cpu_us)
@@ -170,22 +158,6 @@ test_unopened_placements_cost(void **state)
 	started(w, a, 9);
 }
 
-/* The one job that is placed now. */
-static unsigned
-take_place(struct world *w)
-{
-	unsigned job = 0;
-
-	take(w);
-	for (unsigned i = 0; i < w->n; i++) {
-		if (w->last[i].type != SCHED_PLACE)
-			continue;
-		assert_int_equal(job, 0);
-		job = jnum(&w->last[i].job);
-	}
-	return job;
-}
-
 /* A slot costs the time that it was kept, whatever its client says of it, and however little was
  * computed there. */
 static void
@@ -308,17 +280,6 @@ test_retries_hide_nobodys(void **state)
 	expect_place(w, 0, 209, a);
 }
 
-static unsigned
-placed_now(struct world *w)
-{
-	unsigned n = 0;
-
-	take(w);
-	for (unsigned i = 0; i < w->n; i++)
-		n += w->last[i].type == SCHED_PLACE;
-	return n;
-}
-
 /* A slot that its job's client does not use goes to another key that waits, soon; to a key's own
  * jobs when its time is over. */
 static void
@@ -326,10 +287,10 @@ test_unused_slots_go_to_others_first(void **state)
 {
 	struct world *w = *state;
 
-	worker(w, "a", 2);
+	worker(w, "a", 1);
 	for (unsigned i = 1; i <= 5; i++)
 		assert_int_equal(ask_for(w, i, 7), 0);
-	assert_int_equal(placed_now(w), 2);
+	assert_int_equal(placed_now(w), 1);
 	w->now += LIFE - 1;
 	sched_tick(w->s, w->now);
 	assert_int_equal(placed_now(w), 0);
@@ -338,47 +299,6 @@ test_unused_slots_go_to_others_first(void **state)
 	sched_tick(w->s, w->now);
 	assert_int_equal(placed_now(w), 1);
 	assert_int_equal(jnum(&w->last[0].job), 20);
-}
-
-/* A key whose slots nobody uses gets none for a while, then one at a time; more at once when a job
- * of it has ended. */
-static void
-test_wasted_slots_are_not_given_again(void **state)
-{
-	struct world *w = *state;
-	struct sched_worker *a = worker(w, "a", 2);
-	struct job_id j;
-
-	for (unsigned i = 1; i <= 8; i++)
-		assert_int_equal(ask_for(w, i, 7), 0);
-	assert_int_equal(placed_now(w), 2);
-	w->now += 3000;
-	sched_tick(w->s, w->now);
-	assert_int_equal(placed_now(w), 0); /* the slots are free, and wait for others */
-	assert_int_equal(ask_for(w, 20, 8), 0);
-	assert_int_equal(placed_now(w), 1);
-	started(w, a, 20);
-	j = jid(20);
-	assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000, w->now), 0);
-	assert_int_equal(finished(w, 20), 0);
-	assert_int_equal(placed_now(w), 0);
-	w->now += 10000;
-	sched_tick(w->s, w->now);
-	assert_int_equal(placed_now(w), 1); /* one, though two are free */
-	started(w, a, 3);
-	j = jid(3);
-	sched_job_silent(w->s, a, &j);
-	assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000, w->now), 0);
-	w->now += 19000;
-	sched_tick(w->s, w->now);
-	assert_int_equal(placed_now(w), 0); /* twice as long */
-	w->now += 1000;
-	sched_tick(w->s, w->now);
-	assert_int_equal(placed_now(w), 1);
-	started(w, a, 4);
-	j = jid(4);
-	assert_int_equal(sched_job_ended(w->s, a, &j, true, 1000, w->now), 0);
-	assert_int_equal(placed_now(w), 2);
 }
 
 /* Of two that nobody opens, and for which one other waits, both are taken back: one that was
@@ -427,7 +347,6 @@ main(void)
 		T(test_a_failure_costs_once),
 		T(test_retries_hide_nobodys),
 		T(test_unused_slots_go_to_others_first),
-		T(test_wasted_slots_are_not_given_again),
 		T(test_wasted_slots_are_taken_back_together),
 		T(test_wanted),
 	};

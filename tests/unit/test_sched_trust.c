@@ -432,7 +432,7 @@ test_owner_gone(void **state)
 
 	for (unsigned i = 1; i <= 3; i++)
 		assert_int_equal(ask_of(w, i, 7, 1, 0, true), 0);
-	started(w, a, 1);
+	compiles(w, a, 1);
 	take(w);
 	sched_owner_gone(w->s, 7, w->now);
 	assert_int_equal(take(w), 2);

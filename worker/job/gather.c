@@ -22,6 +22,8 @@ struct gather {
 static int
 layout_failed(struct job *j, int err)
 {
+	if (err == -ECANCELED)
+		return job_stopped(j);
 	return job_fail(j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out the job: %s",
 		strerror(-err));
 }

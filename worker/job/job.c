@@ -114,13 +114,17 @@ lay_out_somewhere(struct job *j)
 		.tools = j->shared->tools_dir,
 		.lib_dirs = j->offer->sysroot->lib_dirs.v,
 		.unit = j->unit,
-		.spare = ready_spare(j->shared->ready) };
+		.spare = ready_spare(j->shared->ready),
+		.is_stopped = job_is_stopped,
+		.arg = j };
 	const struct ready_key key = ready_key_of(j);
 	struct ready got;
 	int r;
 
 	if (ready_fits(&key, j->unit) && ready_take(j->shared->ready, &key, &got)) {
 		j->stage = got.stage;
+		j->stage.is_stopped = job_is_stopped;
+		j->stage.arg = j;
 		j->limits = got.limits;
 		j->box = got.box;
 		j->user = got.user;
@@ -140,6 +144,8 @@ lay_out(struct job *j)
 	int r = lay_out_somewhere(j);
 
 	j->staged_us = clock_mono_us() - begin;
+	if (r == -ECANCELED)
+		return job_stopped(j);
 	if (r == -ENAMETOOLONG || r == -E2BIG)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_BAD_UNIT,
 			"the unit's paths cannot be laid out below this worker's directory: %s",
@@ -422,6 +428,22 @@ run(struct job *j)
 		end_failed(j, r);
 }
 
+static Dray__JobEnd
+whose_end(const struct job *j)
+{
+	switch (j->verdict) {
+	case DRAY__VERDICT__VERDICT_NONE:
+		return DRAY__JOB_END__END_WHOLE;
+	case DRAY__VERDICT__VERDICT_WORKER_FAULT:
+	case DRAY__VERDICT__VERDICT_NO_TOOLCHAIN:
+	case DRAY__VERDICT__VERDICT_TWIN_LOST:
+	case DRAY__VERDICT__VERDICT_TWIN_DIFFERS:
+		return DRAY__JOB_END__END_WORKER;
+	default:
+		return DRAY__JOB_END__END_CLIENT;
+	}
+}
+
 static void
 tell_end(struct job *j)
 {
@@ -431,6 +453,8 @@ tell_end(struct job *j)
 	m.ok = j->verdict != DRAY__VERDICT__VERDICT_WORKER_FAULT;
 	m.silent = j->silent;
 	m.kept = j->kept;
+	m.end = whose_end(j);
+	m.wasted_ms = j->wasted_ms;
 	m.text = j->text;
 	m.cpu_us = j->cpu_us;
 	m.wall_us = j->wall_us;
@@ -622,14 +646,23 @@ job_hand(struct job *j, struct wire_raw *raw)
 }
 
 void
+job_put_on_trial(struct job *j)
+{
+	__atomic_store_n(&j->on_trial, true, __ATOMIC_RELAXED);
+}
+
+void
 job_stop(struct job *j, const char *why)
 {
 	Dray__JobStop m = DRAY__JOB_STOP__INIT;
 	_cleanup_(freep) char *text = strdup(why);
 
+	/* The message wakes it up and says why; the flag is seen where it does not listen, and when
+	 * its pipe is full. */
 	m.text = text;
-	if (!text || wire_send_msg(j->main_end, NULL, WIRE_JOB_STOP, &m.base, NULL) < 0)
-		__atomic_store_n(&j->stopping, true, __ATOMIC_RELEASE);
+	if (text)
+		(void)wire_send_msg(j->main_end, NULL, WIRE_JOB_STOP, &m.base, NULL);
+	__atomic_store_n(&j->stopping, true, __ATOMIC_RELEASE);
 }
 
 void

@@ -70,6 +70,8 @@ void job_set_phase(struct job *j, enum admit_state phase);
 /* Hands a client's message to the thread, which decodes it. -EAGAIN: the thread does not keep up,
  * or the client sends more than its credit allows. */
 int job_hand(struct job *j, struct wire_raw *raw);
+/* Less patience with its client while others wait for a slot. */
+void job_put_on_trial(struct job *j);
 /* Its client does not want it any more. It ends at once, unless others have joined it; its
  * WorkerJobEnded still comes. */
 void job_stop(struct job *j, const char *why);

@@ -21,6 +21,10 @@
 #define JOB_CREDIT 64
 #define JOB_OWED_MS 30000
 #define JOB_OWED_WANTED_MS 5000 /* while others wait for a slot */
+#define JOB_OWED_TRIAL_MS 1000	/* likewise, of keys that are on trial */
+#define JOB_OWED_PER_MS 16	/* bytes: what moves more slowly is not waited for then */
+#define JOB_MOVES_PER_MS 64	/* bytes: what a client that moves so many is not blamed for */
+#define JOB_ANSWER_BYTES 4096	/* that an answer counts as: it takes its time to come */
 #define JOB_OWED_LOOK_MS 500
 #define TWIN_LOOK_MS 250 /* at who leads, or follows */
 #define JOB_OUTPUTS_MAX 65536
@@ -113,7 +117,7 @@ struct job {
 	/* the main loop's */
 	void *main_end;
 	enum admit_state phase;
-	bool stopping; /* atomic; the thread's pipe was full when it was told to stop */
+	bool stopping; /* atomic; it was told to stop */
 	bool killing;  /* atomic; and nobody's wish that it goes on counts */
 
 	/* The rest belongs to the thread. */
@@ -139,9 +143,13 @@ struct job {
 	uint32_t grant;	 /* content messages that may be on their way in either direction */
 	uint32_t credit; /* of them, we may still send */
 	bool stop;
-	bool owed;	   /* the client owes us something */
-	bool silent;	   /* ... and was silent for too long */
-	uint64_t heard_ms; /* when it last said anything, or began to owe */
+	bool owed;		     /* the client owes us something */
+	bool silent;		     /* ... and was silent for too long */
+	uint64_t heard_ms;	     /* when it last said anything, or began to owe */
+	uint64_t owed_ms, waited_ms; /* when it began to owe; for how long it did before */
+	uint64_t moved;		     /* bytes of content, to it and from it */
+	uint64_t wasted_ms;	     /* of that time, when the job failed */
+	bool on_trial;		     /* atomic */
 
 	struct job_user *user; /* NULL: the worker's own uid */
 	struct sandbox box;
@@ -175,6 +183,11 @@ struct job {
 /* Sets verdict and sentence (the first one stays) and returns err. */
 int job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...) _printf_(4, 5);
 
+/* Whether it was told to end, and no twin wants it: for a stage. arg: a job. */
+bool job_is_stopped(const void *arg);
+/* It was, and its stage noticed. -ECANCELED */
+int job_stopped(struct job *j);
+
 /* The side that is to blame for an error at what the job itself made, or at a message whose size it
  * chose: the worker, where it lacks something; else the job. */
 Dray__Verdict job_blame(int err);
@@ -198,7 +211,8 @@ int job_fail_for(struct job *j, enum limits_verdict verdict, const char *text);
 /* Waits until a content message may be sent, and takes its credit. */
 int job_take_credit(struct job *j);
 /* From now on the client owes us something, or not any more. While it does, and says nothing for
- * JOB_OWED_MS, the job ends: a slot is not kept for nobody. */
+ * JOB_OWED_MS, the job ends: a slot is not kept for nobody. While others wait for one that is
+ * sooner, and the job ends as well when less than JOB_OWED_PER_MS moves all the time. */
 void job_owed(struct job *j, bool owed);
 /* take_unit.c: takes in what is to be compiled */
 int take_unit(struct job *j);

@@ -12,6 +12,24 @@
 #include "common/log.h"
 #include "worker/job/lead.h"
 
+static uint64_t
+waited_ms(const struct job *j)
+{
+	return j->waited_ms + (j->owed ? clock_mono_ms() - j->owed_ms : 0);
+}
+
+/* What the client owes, and did not move: since it was last heard, and before that beyond what its
+ * bytes took. */
+static uint64_t
+wasted_ms(const struct job *j)
+{
+	uint64_t now = clock_mono_ms(), all = waited_ms(j),
+		 silent = j->owed ? MIN2(now - MIN2(j->heard_ms, now), all) : 0,
+		 before = all - silent;
+
+	return silent + before - MIN2(before, j->moved / JOB_MOVES_PER_MS);
+}
+
 int
 job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...)
 {
@@ -19,6 +37,7 @@ job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...)
 
 	if (j->verdict == DRAY__VERDICT__VERDICT_NONE) {
 		j->verdict = verdict;
+		j->wasted_ms = wasted_ms(j);
 		va_start(ap, fmt);
 		vsnprintf(j->text, sizeof(j->text), fmt, ap);
 		va_end(ap);
@@ -53,6 +72,7 @@ job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_m
 {
 	if (j->ownerless && type != WIRE_WORKER_JOB_ENDED)
 		return 0;
+	j->moved += payload ? zmq_msg_size(payload) : 0;
 	for (;;) {
 		zmq_pollitem_t item = { .socket = j->socket, .events = ZMQ_POLLOUT };
 		int r = wire_send_job(j->socket, NULL, j->number, type, body, payload);
@@ -98,11 +118,32 @@ stopped(struct job *j, const char *why)
 }
 
 int
+job_stopped(struct job *j)
+{
+	int r = stopped(j, "");
+
+	return r == -EAGAIN ? job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED, "stopped")
+			    : r;
+}
+
+bool
+job_is_stopped(const void *arg)
+{
+	const struct job *j = arg;
+
+	if (!__atomic_load_n(&j->stopping, __ATOMIC_ACQUIRE))
+		return false;
+	return __atomic_load_n(&j->killing, __ATOMIC_ACQUIRE) ||
+	       (!j->ownerless && !lead_is_wanted(j));
+}
+
+int
 job_receive(struct job *j, struct wire_msg *ret)
 {
 	int r = wire_recv(j->socket, NULL, WIRE_FROM_CLIENT, ret);
 
-	if (__atomic_load_n(&j->stopping, __ATOMIC_ACQUIRE)) {
+	if (__atomic_load_n(&j->stopping, __ATOMIC_ACQUIRE) &&
+		(r < 0 || ret->info->type != WIRE_JOB_STOP)) {
 		wire_msg_done(ret);
 		*ret = (struct wire_msg)WIRE_MSG_INIT;
 		return stopped(j, "");
@@ -112,6 +153,9 @@ job_receive(struct job *j, struct wire_msg *ret)
 	if (r < 0)
 		return job_fail(j, r, wire_verdict_of(r), "a message that cannot be read");
 	j->heard_ms = clock_mono_ms();
+	j->moved += ret->info->payload_max		  ? zmq_msg_size(&ret->payload)
+		    : ret->info->type == WIRE_FILE_ANSWER ? JOB_ANSWER_BYTES
+							  : 0;
 	if (ret->info->type == WIRE_CREDIT) {
 		const Dray__Credit *c = (const Dray__Credit *)ret->body;
 
@@ -194,10 +238,18 @@ job_owed(struct job *j, bool owed)
 
 	owed = owed && !j->ownerless;
 	if (owed && !j->owed)
-		j->heard_ms = now;
+		j->heard_ms = j->owed_ms = now;
+	else if (!owed && j->owed)
+		j->waited_ms += now - j->owed_ms;
 	if (owed != j->owed)
 		tape_wait(j->tape, owed, now);
 	j->owed = owed;
+}
+
+static bool
+is_wanted(const struct job *j)
+{
+	return __atomic_load_n(&j->shared->wanted, __ATOMIC_RELAXED) || tape_is_read(j->tape);
 }
 
 static uint64_t
@@ -205,15 +257,30 @@ patience(const struct job *j)
 {
 	uint64_t most = j->shared->owed_ms ? j->shared->owed_ms : JOB_OWED_MS;
 
-	return __atomic_load_n(&j->shared->wanted, __ATOMIC_RELAXED) || tape_is_read(j->tape)
-		       ? MIN2(most, (uint64_t)JOB_OWED_WANTED_MS)
-		       : most;
+	if (!is_wanted(j))
+		return most;
+	return MIN2(most, __atomic_load_n(&j->on_trial, __ATOMIC_RELAXED)
+				  ? (uint64_t)JOB_OWED_TRIAL_MS
+				  : (uint64_t)JOB_OWED_WANTED_MS);
+}
+
+/* Until when what the client owes is waited for: its next message moves the first of them. */
+static uint64_t
+patience_ends(const struct job *j)
+{
+	uint64_t silent = j->heard_ms + patience(j), in_all;
+
+	if (!is_wanted(j))
+		return silent;
+	in_all = j->owed_ms + patience(j) + j->moved / JOB_OWED_PER_MS;
+	in_all -= MIN2(j->waited_ms, in_all);
+	return MIN2(silent, in_all);
 }
 
 static bool
 is_silent(const struct job *j, uint64_t now)
 {
-	return j->owed && now >= j->heard_ms + patience(j);
+	return j->owed && now >= patience_ends(j);
 }
 
 /* Until the first of: the deadline, the end of our patience with a client that owes something, the
@@ -229,8 +296,7 @@ poll_time(const struct job *j)
 	if (j->ownerless || j->reader)
 		left = sooner(left, now + TWIN_LOOK_MS, now);
 	/* patience may end while it waits */
-	left = sooner(
-		left, j->owed ? MIN2(j->heard_ms + patience(j), now + JOB_OWED_LOOK_MS) : 0, now);
+	left = sooner(left, j->owed ? MIN2(patience_ends(j), now + JOB_OWED_LOOK_MS) : 0, now);
 	return sooner(sooner(left, j->tokens.next_ms, now), j->alive_ms, now);
 }
 
@@ -295,8 +361,10 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 		}
 		j->silent = true;
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_CANCELLED,
-			"the client owes something, and was silent for %llu s",
-			(unsigned long long)patience(j) / 1000);
+			"the client owes something, and was silent or slow: it was waited for for "
+			"%llu ms in "
+			"all",
+			(unsigned long long)waited_ms(j));
 	}
 	if (time_left(j) == 0)
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,

@@ -20,6 +20,12 @@
 #define TMP_NAMES_MAX 512 /* each is a mount */
 #define REMOVE_TRIES 50
 
+static bool
+is_stopped(const struct stage *s)
+{
+	return s->is_stopped && s->is_stopped(s->arg);
+}
+
 /* The path on the host of a path in the job. */
 static int
 inside(const struct stage *s, const char *path, char out[PATH_MAX])
@@ -86,7 +92,7 @@ make_file_dirs(const struct stage *s)
 			continue;
 		memcpy(dir, paths[i], n);
 		dir[n] = '\0';
-		r = make_dir(s, dir);
+		r = is_stopped(s) ? -ECANCELED : make_dir(s, dir);
 		if (r < 0)
 			return r;
 		last = paths[i];
@@ -122,7 +128,7 @@ make_unit_dirs(const struct stage *s)
 	if (r == 0)
 		r = make_dir(s, u->cwd);
 	for (size_t i = 0; i < u->n_dirs && r == 0; i++)
-		r = make_dir(s, u->dirs[i]);
+		r = is_stopped(s) ? -ECANCELED : make_dir(s, u->dirs[i]);
 	return r == 0 ? make_file_dirs(s) : r;
 }
 
@@ -317,9 +323,12 @@ stage_rename(struct stage *s, const char *jobs, const char *job)
 int
 stage_begin(const struct stage_spec *spec, struct stage *ret)
 {
-	struct stage s = {
-		.unit = spec->unit, .users = spec->users, .tools = spec->tools, .spare = spec->spare
-	};
+	struct stage s = { .unit = spec->unit,
+		.users = spec->users,
+		.tools = spec->tools,
+		.spare = spec->spare,
+		.is_stopped = spec->is_stopped,
+		.arg = spec->arg };
 	int r = make_empty(spec, &s);
 
 	if (r < 0) {
@@ -363,12 +372,21 @@ find_first(const struct stage *s, uint32_t blob)
 	return lo;
 }
 
+/* The file system takes no more links to the blob: this file has none. */
+static bool
+is_copy(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && st.st_nlink == 1;
+}
+
 int
 stage_link_blob(struct stage *s, struct store *store, uint32_t blob)
 {
 	const Dray__Unit *u = s->unit;
 	struct digest d;
-	char host[PATH_MAX];
+	char host[PATH_MAX], copy[PATH_MAX] = "";
 
 	memcpy(d.b, u->blobs[blob]->digest.data, DIGEST_SIZE);
 	for (size_t i = find_first(s, blob); i < u->n_files; i++) {
@@ -377,9 +395,13 @@ stage_link_blob(struct stage *s, struct store *store, uint32_t blob)
 
 		if (f->blob != blob)
 			break;
-		r = inside(s, f->path, host);
+		r = is_stopped(s) ? -ECANCELED : inside(s, f->path, host);
+		if (r == 0 && *copy && link(copy, host) == 0)
+			continue;
 		if (r == 0)
 			r = disk_link(store, &d, host);
+		if (r == 0 && is_copy(host))
+			memcpy(copy, host, sizeof(copy));
 		if (r == -EEXIST) /* left by an earlier call, which found the blob gone half-way */
 			r = 0;
 		if (r < 0)

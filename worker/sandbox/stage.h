@@ -18,6 +18,9 @@ struct stage {
 	struct job_users *users; /* NULL: none */
 	const char *tools;	 /* the caller's, likewise */
 	struct spare *spare;	 /* likewise; NULL: none */
+	/* Laying out ends with -ECANCELED once this says so; NULL: it does not. */
+	bool (*is_stopped)(const void *arg);
+	const void *arg;
 };
 
 struct stage_spec {
@@ -28,6 +31,8 @@ struct stage_spec {
 	const Dray__Unit *unit;	 /* passed by unit_check with these lib_dirs */
 	struct job_users *users; /* whose the job is; NULL: the worker's own */
 	struct spare *spare;	 /* of jobs in this directory; NULL: none */
+	bool (*is_stopped)(const void *arg); /* see there */
+	const void *arg;
 };
 
 /* Makes the directories. 0 or -errno; nothing is left behind on failure. */
@@ -38,7 +43,8 @@ int stage_begin(const struct stage_spec *spec, struct stage *ret);
 int stage_fill(struct stage *s, const Dray__Unit *unit);
 /* In between: it is that job's from now on. What was mounted stays. */
 int stage_rename(struct stage *s, const char *jobs, const char *job);
-/* Links the files of one blob. -ENOENT: the store does not have it (now). May be called again. */
+/* Links the files of one blob. If it has more files than a file system takes links, one copy is
+ * made for each so many. -ENOENT: the store does not have it (now). May be called again. */
 int stage_link_blob(struct stage *s, struct store *store, uint32_t blob);
 /* The mounts that go over the private /tmp, then `sysroot_from` at the unit's sysroot, the
  * libraries of lib_root, and the out-dir. Strings in *keep; *ret has to be freed. */

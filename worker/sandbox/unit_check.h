@@ -7,7 +7,7 @@
 
 /* Upper bounds. A large workspace with vendored sources has some 20,000 files. */
 #define UNIT_FILES_MAX 200000
-#define UNIT_DIRS_MAX 50000
+#define UNIT_DIRS_MAX 10000 /* a file system may take some ms to make and remove one */
 #define UNIT_ENV_MAX 4096
 #define UNIT_ARGS_MAX 100000
 /* Of arguments that go into a file (compiler.h). */
