@@ -219,9 +219,7 @@ test_slow_client(void **state)
 
 	p->shared.wanted = true;
 	open_job(p, 1000, &open);
-	assert_int_equal(job_start(&p->shared, "0123456789abcdef0123456789abcdef", &p->offer, &peer,
-				 &open, &p->job),
-		0);
+	assert_int_equal(start_job(p, &peer, &open), 0);
 	job_put_on_trial(p->job);
 	wire_msg_done(&open);
 	expect_message(p->job, WIRE_JOB_ACCEPTED);

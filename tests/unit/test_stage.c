@@ -427,7 +427,7 @@ tear_down(void **state)
 }
 
 static bool
-is_stopped(const void *arg)
+is_stopped(void *arg)
 {
 	const struct place *p = arg;
 

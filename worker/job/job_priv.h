@@ -184,7 +184,7 @@ struct job {
 int job_fail(struct job *j, int err, Dray__Verdict verdict, const char *fmt, ...) _printf_(4, 5);
 
 /* Whether it was told to end, and no twin wants it: for a stage. arg: a job. */
-bool job_is_stopped(const void *arg);
+bool job_is_stopped(void *arg);
 /* It was, and its stage noticed. -ECANCELED */
 int job_stopped(struct job *j);
 

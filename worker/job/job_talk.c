@@ -127,9 +127,9 @@ job_stopped(struct job *j)
 }
 
 bool
-job_is_stopped(const void *arg)
+job_is_stopped(void *arg)
 {
-	const struct job *j = arg;
+	struct job *j = arg;
 
 	if (!__atomic_load_n(&j->stopping, __ATOMIC_ACQUIRE))
 		return false;

@@ -19,8 +19,8 @@ struct stage {
 	const char *tools;	 /* the caller's, likewise */
 	struct spare *spare;	 /* likewise; NULL: none */
 	/* Laying out ends with -ECANCELED once this says so; NULL: it does not. */
-	bool (*is_stopped)(const void *arg);
-	const void *arg;
+	bool (*is_stopped)(void *arg);
+	void *arg;
 };
 
 struct stage_spec {
@@ -31,8 +31,8 @@ struct stage_spec {
 	const Dray__Unit *unit;	 /* passed by unit_check with these lib_dirs */
 	struct job_users *users; /* whose the job is; NULL: the worker's own */
 	struct spare *spare;	 /* of jobs in this directory; NULL: none */
-	bool (*is_stopped)(const void *arg); /* see there */
-	const void *arg;
+	bool (*is_stopped)(void *arg); /* see there */
+	void *arg;
 };
 
 /* Makes the directories. 0 or -errno; nothing is left behind on failure. */
