@@ -24,13 +24,13 @@ struct stage {
 };
 
 struct stage_spec {
-	const char *jobs;	 /* directory */
-	const char *job;	 /* a plain name */
-	const char *tools;	 /* directory with dray-exec and dray-ld, same file system */
-	char *const *lib_dirs;	 /* where the worker's libraries appear; NULL-terminated */
-	const Dray__Unit *unit;	 /* passed by unit_check with these lib_dirs */
-	struct job_users *users; /* whose the job is; NULL: the worker's own */
-	struct spare *spare;	 /* of jobs in this directory; NULL: none */
+	const char *jobs;	       /* directory */
+	const char *job;	       /* a plain name */
+	const char *tools;	       /* directory with dray-exec and dray-ld, same file system */
+	char *const *lib_dirs;	       /* where the worker's libraries appear; NULL-terminated */
+	const Dray__Unit *unit;	       /* passed by unit_check with these lib_dirs */
+	struct job_users *users;       /* whose the job is; NULL: the worker's own */
+	struct spare *spare;	       /* of jobs in this directory; NULL: none */
 	bool (*is_stopped)(void *arg); /* see there */
 	void *arg;
 };
