@@ -16,9 +16,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "memo/image.h"
@@ -29,6 +33,7 @@
 #define BATCH 256 /* records that wait at most: they are searched one by one */
 #define VALUE_MAX (4u << 20)
 #define HASH_TRIES 3
+#define TURN_LOOK_MS 5
 #define LARGE (1u << 20) /* of a file: its digest is worth a file of its own */
 
 /* A change this long after the last one gets another time stamp: the kernel's clock for them ticks
@@ -192,6 +197,34 @@ memo_flush(struct memo *m)
 	r = flush(m);
 	pthread_mutex_unlock(&m->lock);
 	return r;
+}
+
+int
+memo_turn(struct memo *m, unsigned ms)
+{
+	const char *beside = m->dir != NULL ? m->dir : m->file.path;
+	uint64_t until = clock_mono_ms() + ms;
+	_cleanup_(freep) char *path = NULL;
+	_cleanup_(closep) int fd = -1;
+
+	if (beside == NULL)
+		return -ENOENT;
+	if (asprintf(&path, "%s-turn", beside) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (clock_mono_ms() >= until)
+			return -ETIMEDOUT;
+		if (poll(NULL, 0, TURN_LOOK_MS) < 0)
+			return -errno;
+	}
+	return steal_fd(&fd);
 }
 
 bool

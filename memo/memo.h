@@ -55,6 +55,12 @@ int memo_get_note(struct memo *m, const char *name, struct buf *ret); /* -ENOENT
 
 int memo_flush(struct memo *m);
 
+/* For what takes long to learn, and is the same for all: one of this user's processes learns it,
+ * and the others wait for that, ms at most, and find it then. It calls memo_flush before it gives
+ * the turn back. A descriptor to close, with the turn; -ETIMEDOUT: the other one takes longer, or
+ * is stopped; -errno. Not NULL. */
+int memo_turn(struct memo *m, unsigned ms);
+
 /* For a process that stays: whether the file that is open is still the one of that name (another
  * process may have begun it anew); if not, it should be opened again. From now on locks that were
  * waited for in vain are waited for again. Not NULL. */

@@ -26,6 +26,7 @@
  * file systems count in whole seconds, or two. Toolchains are installed rarely, so this one value
  * does. */
 #define SETTLED_NS 2100000000LL
+#define TURN_MS 20000 /* for another process that learns the same */
 
 static bool
 is_driver(const char *name)
@@ -103,32 +104,6 @@ run_version(const char *sysroot, const char *driver, struct buf *ret_text, char 
 	return 0;
 }
 
-/* Adds (name, digest) of each file to h and its stat to entries. */
-static int
-hash_files(struct memo *m, const char *sysroot, const struct strv *files, struct hasher *h,
-	struct tc_entries *entries)
-{
-	size_t i;
-
-	for (i = 0; i < files->n; i++) {
-		_cleanup_(freep) char *path = path_join(sysroot, files->v[i]);
-		struct digest d;
-		struct stat st;
-		int r;
-
-		if (path == NULL)
-			return -ENOMEM;
-		r = memo_digest_file(m, path, &d, &st);
-		if (r == 0)
-			r = tc_entries_add(entries, files->v[i], &st);
-		if (r < 0)
-			return r;
-		hasher_field(h, files->v[i], strlen(files->v[i]));
-		hasher_field(h, d.b, DIGEST_SIZE);
-	}
-	return 0;
-}
-
 /* Whether a time was old enough at `begun` that a later change must show in it. */
 static bool
 settled(const struct timespec *t, const struct timespec *begun)
@@ -173,7 +148,7 @@ compute(struct memo *m, struct toolchain *t, const char *target, bool rust_src,
 	if (r < 0)
 		return r;
 	hasher_field(h, ID_DOMAIN, strlen(ID_DOMAIN));
-	r = hash_files(m, t->sysroot, &files, h, entries);
+	r = tc_hash_files(m, t->sysroot, &files, h, entries);
 	if (r < 0)
 		return r;
 	t->outside = outside.n > 0;
@@ -187,14 +162,35 @@ compute(struct memo *m, struct toolchain *t, const char *target, bool rust_src,
 	return 0;
 }
 
+static int
+learn(struct memo *m, const char *driver, const char *target, struct toolchain *t)
+{
+	_cleanup_(tc_entries_done) struct tc_entries entries = { NULL, 0, 0 };
+	struct timespec begun;
+	bool rust_src;
+	int r;
+
+	t->driver = strdup(driver);
+	if (t->driver == NULL)
+		return -ENOMEM;
+	clock_gettime(CLOCK_REALTIME, &begun);
+	rust_src = tc_has_rust_src(t->sysroot);
+	r = compute(m, t, target, rust_src, &entries);
+	if (r == 0)
+		r = tc_note(t, rust_src, &entries, &t->seal);
+	if (r < 0 || !entries_settled(&entries, &begun))
+		return r;
+	if (tc_remember(m, target, t) < 0)
+		log_debug("toolchain: %s is not remembered", t->sysroot);
+	return 0;
+}
+
 int
 toolchain_identify(struct memo *m, const char *sysroot, const char *driver, const char *target,
 	struct toolchain *ret)
 {
-	_cleanup_(tc_entries_done) struct tc_entries entries = { NULL, 0, 0 };
 	_cleanup_(toolchain_done) struct toolchain t = { 0 };
-	struct timespec begun;
-	bool rust_src;
+	_cleanup_(closep) int turn = -1;
 	int r;
 
 	if (!is_driver(driver) || (target != NULL && !tc_target_ok(target)))
@@ -204,23 +200,16 @@ toolchain_identify(struct memo *m, const char *sysroot, const char *driver, cons
 		return -errno;
 	if (tc_recall(m, t.sysroot, driver, target, ret) == 0)
 		return 0;
-	t.driver = strdup(driver);
-	if (t.driver == NULL)
-		return -ENOMEM;
-
-	clock_gettime(CLOCK_REALTIME, &begun);
-	rust_src = tc_has_rust_src(t.sysroot);
-	r = compute(m, &t, target, rust_src, &entries);
+	/* a build begins with as many calls as there are processors */
+	if (m != NULL)
+		turn = memo_turn(m, TURN_MS);
+	if (turn >= 0 && tc_recall(m, t.sysroot, driver, target, ret) == 0)
+		return 0;
+	r = learn(m, driver, target, &t);
+	if (turn >= 0)
+		memo_flush(m);
 	if (r < 0)
 		return r;
-	r = tc_note(&t, rust_src, &entries, &t.seal);
-	if (r < 0)
-		return r;
-	if (entries_settled(&entries, &begun)) {
-		r = tc_remember(m, target, &t);
-		if (r < 0)
-			log_debug("toolchain: %s is not remembered: error %d", t.sysroot, -r);
-	}
 	*ret = t;
 	memset(&t, 0, sizeof(t));
 	return 0;

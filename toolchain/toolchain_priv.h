@@ -41,6 +41,11 @@ char *tc_version_field(const char *text, const char *field);
 int tc_collect(const char *sysroot, const char *driver, const char *host, const char *target,
 	struct strv *files, struct tc_entries *dirs, struct strv *outside);
 
+/* Hashes these files (toolchain_hash.c), by several threads: adds (name, digest) of each to h, in
+ * their order, and its stat to entries. m may be NULL. 0 or -errno. */
+int tc_hash_files(struct memo *m, const char *sysroot, const struct strv *files, struct hasher *h,
+	struct tc_entries *entries);
+
 /* An id with all that it stands on, as a note. */
 int tc_note(const struct toolchain *t, bool rust_src, const struct tc_entries *entries,
 	struct buf *ret);
