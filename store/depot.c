@@ -110,9 +110,12 @@ int
 depot_take_checked(struct depot *d, int fd, const struct digest *digest, uint64_t size)
 {
 	_cleanup_(disk_writer_freep) struct disk_writer *w = NULL;
-	int r = disk_writer_new(disk_of(d->store), false, &w);
+	int r = lseek(fd, 0, SEEK_CUR) == 0 ? disk_writer_adopt(disk_of(d->store), fd, &w)
+					    : -ESPIPE;
 
-	if (r == 0)
+	if (r < 0)
+		r = disk_writer_new(disk_of(d->store), false, &w);
+	if (r == 0 && w->size == 0)
 		r = disk_write_from(w, fd);
 	if (r == 0 && w->size != size)
 		r = -EBADMSG;

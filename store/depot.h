@@ -65,7 +65,8 @@ bool depot_has(struct depot *d, const struct digest *digest, uint64_t size);
  * the way. 0; -EBADMSG: it is not; -errno. */
 int depot_take(struct depot *d, int fd, const struct digest *digest, uint64_t size);
 /* The same of a file that is known to be this blob, and that nobody else writes to, as what a store
- * has answered (store_get): it is copied, and not hashed again. Read from where its offset is. */
+ * has answered (store_get): it is not hashed again, and where it has no name and lies on the same
+ * disk it becomes the blob; else it is copied. Read from where its offset is. */
 int depot_take_checked(struct depot *d, int fd, const struct digest *digest, uint64_t size);
 /* The blob, for reading: verified. A descriptor; -ENOENT; -EBADMSG; -errno. */
 int depot_open_blob(struct depot *d, const struct digest *digest, uint64_t size);

@@ -180,6 +180,10 @@ struct disk_writer {
 };
 
 int disk_writer_new(struct disk *d, bool hashed, struct disk_writer **ret);
+/* The same of a file that is whole, has no name (O_TMPFILE), and that nobody writes to any more: it
+ * gets a name, and nothing is copied. fd stays the caller's. 0; -errno, mostly -EXDEV: it cannot be
+ * linked to the store. */
+int disk_writer_adopt(struct disk *d, int fd, struct disk_writer **ret);
 void disk_writer_freep(struct disk_writer **w);
 /* What is left to read of fd. */
 int disk_write_from(struct disk_writer *w, int fd);

@@ -72,6 +72,42 @@ disk_writer_new(struct disk *d, bool hashed, struct disk_writer **ret)
 }
 
 int
+disk_writer_adopt(struct disk *d, int fd, struct disk_writer **ret)
+{
+	_cleanup_(disk_writer_freep) struct disk_writer *w = calloc(1, sizeof(*w));
+	char dir[PATH_MAX], from[32];
+	struct stat st;
+	int r;
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->base.store = &d->base;
+	w->fd = -1;
+	if (d->read_only)
+		return -EROFS;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 0 || (st.st_mode & 07777) != NEW_MODE)
+		return -EXDEV;
+	disk_tmp_dir(d, dir);
+	r = disk_temp_name(dir, w->temp);
+	if (r == 0) {
+		snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+		r = linkat(AT_FDCWD, from, AT_FDCWD, w->temp, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+	}
+	if (r < 0) {
+		w->temp[0] = '\0';
+		return r;
+	}
+	w->size = (uint64_t)st.st_size;
+	w->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (w->fd < 0)
+		return -errno;
+	*ret = steal_ptr(w);
+	return 0;
+}
+
+int
 disk_write_begin(struct store *s, struct store_writer **ret)
 {
 	struct disk_writer *w;

@@ -48,8 +48,8 @@ hash_some(void *arg)
 		int none = 0, r = hash_one(w, i);
 
 		if (r < 0)
-			__atomic_compare_exchange_n(&w->error, &none, r, false, __ATOMIC_RELAXED,
-				__ATOMIC_RELAXED);
+			__atomic_compare_exchange_n(
+				&w->error, &none, r, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }

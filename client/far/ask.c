@@ -155,9 +155,19 @@ take_answer(const struct far_message *m, struct far_answer *answer)
 	return m->error;
 }
 
+void
+far_ask_build(struct far_ask *a, const struct digest *list)
+{
+	struct far_message m = { .what = FAR_BUILD };
+
+	memcpy(m.list, list->b, DIGEST_SIZE);
+	if (!a->lost && far_send(a->m.conn, &m, -1) < 0)
+		a->lost = true;
+}
+
 int
-far_ask_find(struct far_ask *a, const struct digest *key, unsigned ms, struct buf *ret,
-	struct far_answer *answer)
+far_ask_find(struct far_ask *a, const struct digest *key, const struct digest *list, unsigned ms,
+	struct buf *ret, struct far_answer *answer)
 {
 	struct far_message m = { .what = FAR_FIND, .ms = ms };
 	uint64_t until = clock_mono_ms() + ms + GRACE_MS;
@@ -165,6 +175,8 @@ far_ask_find(struct far_ask *a, const struct digest *key, unsigned ms, struct bu
 	int r;
 
 	memcpy(m.digest, key->b, DIGEST_SIZE);
+	if (list)
+		memcpy(m.list, list->b, DIGEST_SIZE);
 	r = begin(a, &m, -1, answer);
 	if (r == 0)
 		r = wait_message(a, until, 1u << FAR_FOUND, &m, &fd);

@@ -28,11 +28,15 @@ struct far_answer {
 	unsigned refused;	   /* results that were found and are not believed */
 };
 
-/* Asks for the results of a key, and waits ms at most. Adds an entry (cache/entry.h) to *ret. 0;
+/* Says which build this is of, before its first key is known. No answer is waited for. */
+void far_ask_build(struct far_ask *a, const struct digest *list);
+
+/* Asks for the results of a key, and waits ms at most. list: the name of the build's list (list.h);
+ * NULL: it has none. Adds an entry (cache/entry.h) to *ret. 0;
  * -ENOENT: there is none that is trusted; -errno, e.g. -ETIMEDOUT; with a reason in *answer. After
  * any but -ENOENT the connection is not used again. */
-int far_ask_find(struct far_ask *a, const struct digest *key, unsigned ms, struct buf *ret,
-	struct far_answer *answer);
+int far_ask_find(struct far_ask *a, const struct digest *key, const struct digest *list,
+	unsigned ms, struct buf *ret, struct far_answer *answer);
 
 /* Called for each blob as it comes into the local store. */
 typedef void (*far_here_fn)(void *arg, const struct digest *blob);

@@ -31,7 +31,12 @@ far_half_open(const struct conf *conf, struct memo_stay *memo, const struct far_
 	r = believed_open(conf, &h->believed);
 	if (r < 0)
 		return r;
-	r = h->stores ? upload_open(h, &h->upload) : 0;
+	h->claims = claims_new();
+	if (!h->claims)
+		return -ENOMEM;
+	r = h->stores ? ahead_open(h, &h->ahead) : 0;
+	if (r == 0 && h->stores)
+		r = upload_open(h, &h->upload);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(h);
@@ -50,7 +55,9 @@ far_half_closep(struct far_half **ret)
 	if (h->farm && h->stores)
 		h->farm->end(h->farm->arg);
 	upload_closep(&h->upload);
+	ahead_closep(&h->ahead);
 	stores_closep(&h->stores);
+	claims_free(h->claims);
 	keep_closep(&h->keep);
 	believed_closep(&h->believed);
 	free(h->off);

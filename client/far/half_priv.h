@@ -2,7 +2,9 @@
 #ifndef DRAY_CLIENT_FAR_HALF_PRIV_H
 #define DRAY_CLIENT_FAR_HALF_PRIV_H
 
+#include "client/far/ahead.h"
 #include "client/far/believed.h"
+#include "client/far/claims.h"
 #include "client/far/farm.h"
 #include "client/far/keep.h"
 #include "client/far/serve.h"
@@ -17,6 +19,8 @@ struct far_half {
 	struct believed *believed;
 	char *off; /* why they cannot be opened; NULL: they are */
 	char *tmp;
+	struct claims *claims;
+	struct ahead *ahead;   /* NULL: there are no stores */
 	struct upload *upload; /* NULL: nothing is uploaded */
 };
 

@@ -133,7 +133,8 @@ void
 keep_flush(struct keep *k)
 {
 	pthread_mutex_lock(&k->lock);
-	memo_flush(memo_stay_memo(k->memo));
+	if (k->depot)
+		memo_flush(memo_stay_memo(k->memo));
 	pthread_mutex_unlock(&k->lock);
 }
 

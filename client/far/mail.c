@@ -144,6 +144,14 @@ mailbox_forget(struct mailbox *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
+void
+mailbox_poke(struct mailbox *b)
+{
+	const uint64_t one = 1;
+
+	(void)!write(b->wake, &one, sizeof(one));
+}
+
 struct mail *
 mailbox_take(struct mailbox *b)
 {

@@ -29,6 +29,9 @@ int mailbox_get(struct mailbox *b, struct stores *s, enum store_kind kind,
 	const struct digest *name, uint64_t max, unsigned ms, size_t number);
 /* What was asked for until now is not wanted any more. */
 void mailbox_forget(struct mailbox *b);
+/* Makes it readable, also when there is no mail: its thread is to look at something else. By any
+ * thread. */
+void mailbox_poke(struct mailbox *b);
 /* The next answer, to be freed; NULL: there is none yet. */
 struct mail *mailbox_take(struct mailbox *b);
 void mail_free(struct mail *m);

@@ -4,8 +4,12 @@
  * socket; each is a struct far_message, and some have a descriptor with them.
  *
  *   dray                                       dray-dispatch --half
+ *     BUILD list                               (where nothing is in the local cache) what is on the
+ *                                              list is fetched from now on; no answer
  *     FIND key ─────────────────────────────▶  the stores are asked for its results; what is not
- *     │                                        signed by a key that is trusted does not count
+ *     │                                        signed by a key that is trusted does not count.
+ *     │                                        The first one begins to fetch what is on the build's
+ *     │                                        list (ahead.h), and may be answered from that
  *     ◀──────────────────────────── FOUND      with a file: an entry (cache/entry.h); or why not.
  *     │                                        The blobs of its first result are on their way
  *     │ (which result's inputs are as they are here?)
@@ -27,7 +31,16 @@
 #include "common/base.h"
 #include "common/digest.h"
 
-enum far_what { FAR_FIND = 1, FAR_FOUND, FAR_BRING, FAR_HERE, FAR_ALL, FAR_FLUSH, FAR_LEFT };
+enum far_what {
+	FAR_FIND = 1,
+	FAR_FOUND,
+	FAR_BRING,
+	FAR_HERE,
+	FAR_ALL,
+	FAR_FLUSH,
+	FAR_LEFT,
+	FAR_BUILD
+};
 
 #define FAR_STORE_MAX 64
 #define FAR_WHY_MAX 256
@@ -42,6 +55,8 @@ struct far_message {
 	uint32_t pad;
 	uint64_t bytes;		     /* of an answer: that came from a store */
 	uint8_t digest[DIGEST_SIZE]; /* of FIND: the key; of HERE: the blob */
+	uint8_t list[DIGEST_SIZE];   /* of FIND, BUILD: the name of the build's list (list.h); all
+					zero:   there is none */
 	char store[FAR_STORE_MAX];   /* of FOUND: where it was, without secrets; "": in none */
 	char why[FAR_WHY_MAX];
 };

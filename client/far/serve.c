@@ -24,7 +24,8 @@
 #define SEND_MS 1000		  /* for a wrapper that does not read */
 #define ASK_MS 600000		  /* longest wait that a wrapper may ask for */
 
-enum want_state { WANT_WAITS, WANT_COMES, WANT_HERE, WANT_FAILED };
+/* OTHERS: another thread fetches it (claims.h). */
+enum want_state { WANT_WAITS, WANT_COMES, WANT_OTHERS, WANT_HERE, WANT_FAILED };
 
 struct want {
 	struct digest digest;
@@ -102,6 +103,9 @@ static void
 drop_wants(struct guest *g)
 {
 	mailbox_forget(g->box);
+	for (size_t i = 0; i < g->begun; i++)
+		if (g->wants[i].state == WANT_COMES)
+			claims_end(g->h->claims, &g->wants[i].digest);
 	free(g->wants);
 	g->wants = NULL;
 	g->n = g->begun = g->open = g->n_asked = g->n_told = 0;
@@ -122,21 +126,41 @@ add_want(struct guest *g, const struct digest *digest, uint64_t size, bool asked
 }
 
 static void
+begin_want(struct guest *g, size_t i)
+{
+	struct want *w = &g->wants[i];
+	int r;
+
+	if (keep_has(g->h->keep, &w->digest, w->size)) {
+		w->state = WANT_HERE;
+		return;
+	}
+	if (!claims_begin(g->h->claims, &w->digest, g->box)) {
+		w->state = WANT_OTHERS;
+		return;
+	}
+	r = mailbox_get(g->box, g->h->stores, STORE_BLOB, &w->digest, w->size, 0, i);
+	if (r < 0)
+		claims_end(g->h->claims, &w->digest);
+	w->state = r < 0 ? WANT_FAILED : WANT_COMES;
+	w->error = r;
+	g->open += r == 0;
+}
+
+static void
 begin_more(struct guest *g)
 {
-	for (; g->begun < g->n && g->open < AT_ONCE; g->begun++) {
-		struct want *w = &g->wants[g->begun];
-		int r;
+	for (; g->begun < g->n && g->open < AT_ONCE; g->begun++)
+		begin_want(g, g->begun);
+}
 
-		if (keep_has(g->h->keep, &w->digest, w->size)) {
-			w->state = WANT_HERE;
-			continue;
-		}
-		r = mailbox_get(g->box, g->h->stores, STORE_BLOB, &w->digest, w->size, 0, g->begun);
-		w->state = r < 0 ? WANT_FAILED : WANT_COMES;
-		w->error = r;
-		g->open += r == 0;
-	}
+/* Another thread's fetch has ended, perhaps one that is waited for, and perhaps in vain. */
+static void
+look_at_others(struct guest *g)
+{
+	for (size_t i = 0; i < g->begun; i++)
+		if (g->wants[i].state == WANT_OTHERS)
+			begin_want(g, i);
 }
 
 /* Tells what is news of those that were asked for, and ends the wait with the last, or the first
@@ -182,6 +206,7 @@ take_blob(struct guest *g, struct mail *m)
 	if (w->error == 0)
 		w->error = keep_take(g->h->keep, m->reply.fd, &w->digest, w->size);
 	w->state = w->error < 0 ? WANT_FAILED : WANT_HERE;
+	claims_end(g->h->claims, &w->digest);
 	if (w->error == 0)
 		g->bytes += w->size;
 	begin_more(g);
@@ -296,22 +321,17 @@ note_publishers(struct guest *g, const struct entry *e)
 	}
 }
 
+/* bytes: the object. */
 static int
-make_found(struct guest *g, int fd, uint64_t size, unsigned *refused, char **why, int *ret)
+make_found(struct guest *g, const struct buf *bytes, unsigned *refused, char **why, int *ret)
 {
-	_cleanup_(buf_done) struct buf b = BUF_INIT, made = BUF_INIT;
+	_cleanup_(buf_done) struct buf made = BUF_INIT;
 	_cleanup_(shared_entry_done) struct shared_entry from = SHARED_ENTRY_INIT;
 	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
 	_cleanup_(result_done) struct result first = RESULT_INIT;
-	int r = buf_reserve(&b, (size_t)size + 1);
+	int r = shared_entry_decode(bytes->p, bytes->n, &g->key, &from);
 
-	if (r < 0)
-		return r;
-	if (fs_read_at(fd, b.p, (size_t)size, 0) != (ssize_t)size)
-		return -EIO;
-	b.n = (size_t)size;
-	g->bytes += size;
-	r = shared_entry_decode(b.p, b.n, &g->key, &from);
+	g->bytes += bytes->n;
 	if (r == 0)
 		r = open_results(g, &from, &e, &first, refused, why);
 	if (r == 0 && e.n_results == 0)
@@ -330,40 +350,60 @@ make_found(struct guest *g, int fd, uint64_t size, unsigned *refused, char **why
 	return MIN2(*ret, 0);
 }
 
+/* What the stores say of the key: bytes, or an error. text: of an error, what went wrong there. */
 static int
-take_entry(struct guest *g, struct mail *m)
+answer_find(struct guest *g, int r, const struct buf *bytes, const char *text)
 {
 	_cleanup_(freep) char *why = NULL;
 	_cleanup_(closep) int fd = -1;
-	char text[FAR_WHY_MAX];
+	char said[FAR_WHY_MAX];
 	unsigned refused = 0;
+
+	if (r == 0) {
+		g->now = believed_get(g->h->believed);
+		r = make_found(g, bytes, &refused, &why, &fd);
+		believed_put(g->h->believed, steal_ptr(g->now));
+	}
+	if (r == -EACCES)
+		snprintf(said, sizeof(said), "%u of %u results are not believed: %s", refused,
+			refused, why ? why : "");
+	else
+		snprintf(said, sizeof(said), "%s",
+			r == -ENOENT	? "it is in no store"
+			: r == -EBADMSG ? "what is in the store is damaged"
+			: r == -EPROTONOSUPPORT
+				? "what is in the store is of another version of dray"
+			: r < 0 && *text ? text
+			: r < 0		 ? strerror(-r)
+					 : "");
+	/* damage is not late */
+	if (r == -EBADMSG || r == -EPROTONOSUPPORT)
+		r = -EACCES;
+	refused += r == -EACCES && refused == 0;
+	/* what is here already the wrapper need not hash */
+	if (r == 0)
+		keep_flush(g->h->keep);
+	return answer(g, r, said, fd, refused);
+}
+
+static int
+take_entry(struct guest *g, struct mail *m)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = m->reply.error;
 
 	if (g->active != FAR_FIND)
 		return 0;
 	if (r == 0) {
 		snprintf(g->store, sizeof(g->store), "%s", m->q.store);
-		g->now = believed_get(g->h->believed);
-		r = make_found(g, m->reply.fd, m->reply.size, &refused, &why, &fd);
-		believed_put(g->h->believed, steal_ptr(g->now));
+		r = buf_reserve(&b, (size_t)m->reply.size + 1);
 	}
-	if (r == -EACCES)
-		snprintf(text, sizeof(text), "%u of %u results are not believed: %s", refused,
-			refused, why ? why : "");
-	else
-		snprintf(text, sizeof(text), "%s",
-			r == -ENOENT	? "it is in no store"
-			: r == -EBADMSG ? "what is in the store is damaged"
-			: r == -EPROTONOSUPPORT
-				? "what is in the store is of another version of dray"
-			: r < 0 && *m->q.why ? m->q.why
-			: r < 0		     ? strerror(-r)
-					     : "");
-	/* damage is not late */
-	if (r == -EBADMSG || r == -EPROTONOSUPPORT)
-		r = -EACCES;
-	refused += r == -EACCES && refused == 0;
-	return answer(g, r, text, fd, refused);
+	if (r == 0 &&
+		fs_read_at(m->reply.fd, b.p, (size_t)m->reply.size, 0) != (ssize_t)m->reply.size)
+		r = -EIO;
+	if (r == 0)
+		b.n = (size_t)m->reply.size;
+	return answer_find(g, r, &b, m->q.why);
 }
 
 /* Why nothing is asked for; "": it is. */
@@ -387,6 +427,8 @@ find_off(struct guest *g, char *ret, size_t size)
 static int
 find(struct guest *g, const struct far_message *m)
 {
+	_cleanup_(buf_done) struct buf ahead = BUF_INIT;
+	struct digest list;
 	uint64_t rest;
 	char why[FAR_WHY_MAX];
 	int r;
@@ -398,6 +440,9 @@ find(struct guest *g, const struct far_message *m)
 	find_off(g, why, sizeof(why));
 	if (*why)
 		return answer(g, -EBUSY, why, -1, 0);
+	memcpy(list.b, m->list, DIGEST_SIZE);
+	if (ahead_take(g->h->ahead, &list, &g->key, &ahead, g->store))
+		return answer_find(g, 0, &ahead, "");
 	rest = stores_rest(g->h->stores);
 	if (rest) {
 		snprintf(why, sizeof(why),
@@ -437,13 +482,23 @@ take_message(struct guest *g)
 {
 	struct far_message m;
 	_cleanup_(closep) int fd = -1;
-	int r = far_receive(
-		g->conn, (1u << FAR_FIND) | (1u << FAR_BRING) | (1u << FAR_FLUSH), &m, &fd);
+	struct digest list;
+	char why[FAR_WHY_MAX];
+	int r = far_receive(g->conn,
+		(1u << FAR_BUILD) | (1u << FAR_FIND) | (1u << FAR_BRING) | (1u << FAR_FLUSH), &m,
+		&fd);
 
 	if (r == -EAGAIN)
 		return 0;
 	if (r < 0 || g->active)
 		return r < 0 ? r : -EBADMSG;
+	if (m.what == FAR_BUILD) {
+		memcpy(list.b, m.list, DIGEST_SIZE);
+		find_off(g, why, sizeof(why));
+		if (!*why)
+			ahead_begin(g->h->ahead, &list);
+		return 0;
+	}
 	g->active = (enum far_what)m.what;
 	g->since = clock_mono_ms();
 	g->until = g->since + MIN2(m.ms, (uint32_t)ASK_MS);
@@ -462,7 +517,8 @@ take_mail(struct guest *g)
 		r = m->number == MAIL_ENTRY ? take_entry(g, m) : take_blob(g, m);
 		mail_free(m);
 	}
-	return r;
+	look_at_others(g);
+	return r < 0 ? r : tell_news(g);
 }
 
 static int
@@ -488,11 +544,14 @@ far_serve(struct far_half *h, int conn)
 	struct guest g = { .h = h, .conn = conn };
 
 	g.box = mailbox_new();
-	while (g.box && step(&g) == 0)
+	if (!g.box)
+		return;
+	while (step(&g) == 0)
 		;
 	/* what it waited for when it left it has lost */
 	if (g.active && h->stores)
 		stores_note_wait(h->stores, clock_mono_ms() - g.since, true);
+	drop_wants(&g);
+	claims_leave(h->claims, g.box);
 	mailbox_close(g.box);
-	free(g.wants);
 }

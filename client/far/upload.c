@@ -317,6 +317,28 @@ set_left(struct upload *u, uint64_t left)
 	pthread_mutex_unlock(&u->lock);
 }
 
+/* What builds have asked for, as lists for those that come (list.h). One that a store does not take
+ * is no loss. */
+static void
+put_lists(struct upload *u)
+{
+	struct digest name;
+	struct list l = { NULL, 0 };
+
+	while (!has_ended(u) && ahead_next_list(u->h->ahead, &name, &l)) {
+		struct stores_request put = { .what = STORES_PUT_ENTRY, .name = name };
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+		struct store_reply reply;
+
+		if (list_encode(&l, &b) == 0) {
+			put.p = b.p;
+			put.n = b.n;
+			(void)stores_ask_now(u->h->stores, &put, &reply);
+		}
+		list_done(&l);
+	}
+}
+
 /* One round through the queue. */
 static void
 do_queue(struct upload *u)
@@ -364,6 +386,8 @@ work(void *arg)
 	while (!has_ended(u)) {
 		if (is_due(u))
 			do_queue(u);
+		if (u->h->ahead)
+			put_lists(u);
 		sleep_ms(u, LOOK_MS, true);
 	}
 	return NULL;
@@ -466,5 +490,7 @@ upload_kick(struct upload *u, char *why, size_t size)
 	left = u->left;
 	pthread_mutex_unlock(&u->lock);
 	/* what came since the last look, too */
-	return queue_list(u->dir, &v, &n) < 0 ? left : n;
+	if (queue_list(u->dir, &v, &n) == 0)
+		left = n;
+	return left + (u->h->ahead ? ahead_lists_left(u->h->ahead) : 0);
 }

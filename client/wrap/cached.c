@@ -286,6 +286,8 @@ open_all(struct cached *c, char **ret_why)
 	if (r == 0)
 		r = find_place(c);
 	if (r == 0)
+		cached_ask_early(c);
+	if (r == 0)
 		r = identify_toolchain(c->in.memo, c->in.call, &c->tc, ret_why);
 	c->place.sysroot = c->tc.sysroot;
 	c->place.toolchain = c->in.mapping ? inputs_markable(c->tc.sysroot) : NULL;

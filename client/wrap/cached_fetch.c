@@ -9,9 +9,11 @@
 #include <stdio.h>
 
 #include "client/far/ask.h"
+#include "client/wrap/build_name.h"
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/farm_state.h"
 #include "common/clock.h"
+#include "common/fs.h"
 #include "common/joblog.h"
 
 /* Of what takes a compile longer, more is known when its results are there. */
@@ -48,6 +50,20 @@ open_far(struct cached *c)
 			c->far = NULL;
 	}
 	return c->far != NULL;
+}
+
+void
+cached_ask_early(struct cached *c)
+{
+	const struct conf *conf = c->in.conf;
+	_cleanup_(freep) char *entries = NULL;
+	struct digest list;
+
+	if (conf->client.recache || !far_may_read(conf) || !conf->client.store_dir)
+		return;
+	entries = path_join(conf->client.store_dir, "entries");
+	if (entries && !fs_exists(entries) && build_name(c->in.memo, &list) == 0 && open_far(c))
+		far_ask_build(c->far, &list);
 }
 
 static void
@@ -159,7 +175,9 @@ fetch(struct cached *c, const struct digest *key, struct cached_far *far)
 	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
 	_cleanup_(result_done) struct result res = RESULT_INIT;
 	struct far_answer answer;
-	int r = far_ask_find(c->far, key, find_ms(c, key), &b, &answer);
+	struct digest list;
+	bool listed = build_name(c->in.memo, &list) == 0;
+	int r = far_ask_find(c->far, key, listed ? &list : NULL, find_ms(c, key), &b, &answer);
 
 	far->refused += answer.refused;
 	far->bytes += answer.bytes;

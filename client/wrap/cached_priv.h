@@ -46,6 +46,9 @@ int cached_write_result(struct cached *c, const struct unit_key *key, struct res
  * cargo and pass_env set, with values as inputs have them. */
 void cached_offer(struct cached *c, const struct digest *key, const struct result *res,
 	char *const *env, struct cached_far *far);
+/* Where nothing is in the local cache yet, and before what takes long: has the stores asked for
+ * what this build's list says. */
+void cached_ask_early(struct cached *c);
 /* Makes result i, which was used, the first one. */
 void cached_note_order(struct cached *c, struct entry *e, size_t i);
 

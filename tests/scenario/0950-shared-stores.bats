@@ -140,3 +140,34 @@ bats_require_minimum_version 1.5.0
   MY_OWN=other cached other "$WORK/p" build
   missed_run
 }
+
+# list_of_builds: the file in which the store has it, if there is one.
+list_of_builds() {
+  local f
+  while read -r f; do
+    ! zstd -dcq <"$f" 2>/dev/null | head -c 8 | grep -q draylst1 || echo "$f"
+  done < <(find "$STORE/v1/entries" -type f)
+}
+
+@test "what is on the build's list is fetched before it is asked for; a list that is damaged is none" {
+  local list blobs
+  project "$WORK/p"
+  stored one "$WORK/p"
+  list=$(list_of_builds)
+  [ -f "$list" ]
+  # cargo asks for the program alone, and the library's crate comes as well
+  blobs=$(sha256sum "$WORK/p"/target/debug/deps/libone-*.rlib | cut -c 1-64)
+  rm -rf "$WORK/p"/target/debug/{app*,deps/app*,.fingerprint/app*}
+  machine two reader
+  cached two "$WORK/p" build
+  fails grep -q '"crate":"one"' "$JOBS"
+  wait_until 20 has_blob "$blobs"
+  rm -rf "$WORK/p/target"
+  printf 'no list' >"$list"
+  machine three reader
+  cached three "$WORK/p" build
+  from_store
+}
+has_blob() {
+  [ -n "$(find "$DRAY_CACHE_DIR" -type f -name "$1" -path "*/blobs/*")" ]
+}

@@ -590,10 +590,53 @@ taken_as_checked(void **state)
 	depot_close(d);
 }
 
+/* As a store gives it: a file without a name on the same disk. */
+static int
+nameless(const char *text)
+{
+	int fd = open(in("."), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		skip();
+	assert_int_equal(fs_write_all(fd, text, strlen(text)), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+static void
+taken_without_a_copy(void **state)
+{
+	int fd = nameless("the text");
+	struct depot *d = open_depot();
+	struct digest g;
+	struct stat st;
+
+	assert_int_equal(digest_bytes("the text", 8, &g), 0);
+	/* the first one makes the directories, and is copied */
+	assert_int_equal(depot_take_checked(d, fd, &g, 7), -EBADMSG);
+	close(fd);
+	fd = nameless("the text");
+	assert_int_equal(depot_take_checked(d, fd, &g, 7), -EBADMSG);
+	assert_false(depot_has(d, &g, 8));
+	assert_int_equal(count_in(in("cache/tmp")), 0);
+	close(fd);
+	fd = nameless("the text");
+	assert_int_equal(depot_take_checked(d, fd, &g, 8), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(stat_of(blob_path(&g)).st_ino, st.st_ino);
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(count_in(in("cache/tmp")), 0);
+	assert_int_equal(restore(d, "the text", DEPOT_COPY, in("b")), 0);
+	assert_holds(in("b"), "the text");
+	close(fd);
+	depot_close(d);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(taken_without_a_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(opening_makes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(copied, setup, teardown),
 		cmocka_unit_test_setup_teardown(added_by_link, setup, teardown),

@@ -704,6 +704,46 @@ many_processes(void **state)
 	assert_true(missing <= WRITERS * ROUNDS / 20);
 }
 
+/* Another process has the turn: what it learned before it gave it back is there then. */
+static void
+turns(void **state)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct memo *m = open_memo();
+	int to_child[2], from_child[2], turn;
+	char c = 'x';
+	pid_t pid;
+
+	assert_int_equal(pipe2(to_child, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(from_child, O_CLOEXEC), 0);
+	memo_close(m);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		m = open_memo();
+		turn = memo_turn(m, 0);
+		if (turn < 0 || write(from_child[1], &c, 1) != 1 || read(to_child[0], &c, 1) != 1 ||
+			memo_set_note(m, "learned", "1", 1) < 0 || memo_flush(m) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	assert_int_equal(read(from_child[0], &c, 1), 1);
+	m = open_memo();
+	assert_int_equal(memo_turn(m, 0), -ETIMEDOUT);
+	assert_int_equal(memo_get_note(m, "learned", &b), -ENOENT);
+	assert_int_equal(write(to_child[1], &c, 1), 1);
+	turn = memo_turn(m, 60000);
+	assert_true(turn >= 0);
+	assert_int_equal(memo_get_note(m, "learned", &b), 0);
+	close(turn);
+	memo_close(m);
+	assert_int_equal(waitpid(pid, &(int){ 0 }, 0), pid);
+	for (int i = 0; i < 2; i++) {
+		close(to_child[i]);
+		close(from_child[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -724,6 +764,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(another_boot, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_map, setup, teardown),
 		cmocka_unit_test_setup_teardown(stopped_writer, setup, teardown),
+		cmocka_unit_test_setup_teardown(turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_processes, setup, teardown),
 	};
 

@@ -1,0 +1,539 @@
+/* Invariant: nobody waits for this thread: a key that it has not got is asked for anew by who needs
+ * it, and of a blob that it fetches, others are told by the claims. */
+#include "config.h"
+
+#include "client/far/ahead.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cache/result.h"
+#include "cache/shared.h"
+#include "client/far/half_priv.h"
+#include "client/far/mail.h"
+#include "common/clock.h"
+#include "common/fs.h"
+
+#define STACK_BYTES (1u << 20)
+#define LISTS_MAX 8 /* of builds in this process's life */
+#define ENTRIES_AT_ONCE 32
+#define ENTRIES_BYTES (64u << 20) /* that nobody has asked for yet */
+#define BLOBS_AT_ONCE 32
+#define BLOBS_BYTES (4ull << 30)  /* in all */
+#define WINDOW_LEAST (2ull << 20) /* bytes under way */
+#define WINDOW_MOST (64ull << 20) /* likewise */
+#define FAILURES_MAX 3		  /* in a row */
+#define QUIET_MS 300		  /* after the last question a build may have ended */
+
+enum what { IS_LIST, IS_ENTRY, IS_BLOB, WHATS };
+enum item_state { ITEM_WAITS, ITEM_COMES, ITEM_HERE, ITEM_GONE };
+
+struct item {
+	struct digest key;
+	enum item_state state;
+	struct buf bytes;
+	char store[FAR_STORE_MAX];
+};
+
+struct build {
+	struct digest name;
+	struct list before, asked;
+	enum { BUILD_NEW, BUILD_ASKED, BUILD_KNOWN } state;
+	bool noted; /* what was asked for is in the stores, or on its way */
+	uint64_t at;
+};
+
+struct blob {
+	struct digest digest;
+	uint64_t size;
+};
+
+struct ahead {
+	struct far_half *h;
+	struct mailbox *box;
+	pthread_t thread;
+	/* the thread's: */
+	struct blob *blobs;
+	size_t n_blobs, next_blob;
+	size_t entries_open, blobs_open;
+	uint64_t bytes_open, bytes_begun, bytes_came, busy_us, busy_since;
+	unsigned failures;
+	pthread_mutex_t lock; /* of all below */
+	bool ends;
+	struct build builds[LISTS_MAX];
+	size_t n_builds;
+	struct item *items;
+	size_t n_items, next_item;
+	uint64_t items_bytes;
+};
+
+static size_t
+number_of(enum what what, size_t i)
+{
+	return i * WHATS + what;
+}
+
+/* ---- entries */
+
+static struct item *
+find_item(struct ahead *a, const struct digest *key)
+{
+	for (size_t i = 0; i < a->n_items; i++)
+		if (digest_eq(&a->items[i].key, key))
+			return &a->items[i];
+	return NULL;
+}
+
+static void
+empty_item(struct ahead *a, struct item *item)
+{
+	a->items_bytes -= item->bytes.n;
+	buf_done(&item->bytes);
+	item->state = ITEM_GONE;
+}
+
+/* With the lock. */
+static int
+add_items(struct ahead *a, const struct list *l)
+{
+	struct item *v = reallocarray(a->items, a->n_items + l->n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	a->items = v;
+	for (size_t i = 0; i < l->n; i++)
+		if (!find_item(a, &l->v[i]))
+			v[a->n_items++] = (struct item){ .key = l->v[i], .bytes = BUF_INIT };
+	return 0;
+}
+
+static int
+read_reply(struct mail *m, struct buf *ret)
+{
+	size_t n = (size_t)m->reply.size;
+
+	if (buf_reserve(ret, n + 1) < 0)
+		return -ENOMEM;
+	if (fs_read_at(m->reply.fd, ret->p, n, 0) != (ssize_t)n)
+		return -EIO;
+	ret->n = n;
+	return 0;
+}
+
+static int
+want_blob(struct ahead *a, const struct output *o)
+{
+	struct blob *v;
+
+	if (!o->is_blob || o->size > BLOBS_BYTES - a->bytes_begun)
+		return 0;
+	if (a->n_blobs == 0 || (a->n_blobs & (a->n_blobs - 1)) == 0) {
+		v = reallocarray(a->blobs, 2 * (a->n_blobs + 1), sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		a->blobs = v;
+	}
+	a->blobs[a->n_blobs++] = (struct blob){ o->digest, o->size };
+	a->bytes_begun += o->size;
+	return 0;
+}
+
+/* Those of the latest result that is believed. */
+static void
+want_blobs(struct ahead *a, const struct digest *key, const struct buf *bytes)
+{
+	struct believed_now *now = believed_get(a->h->believed);
+	const struct shared_reader reader = { &now->trust, now->namespace };
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	int r = shared_entry_decode(bytes->p, bytes->n, key, &e);
+
+	for (size_t i = 0; r == 0 && i < e.n; i++) {
+		result_done(&res);
+		if (shared_open(&e, i, &reader, &res, NULL, NULL) < 0)
+			continue;
+		for (size_t k = 0; r == 0 && k < res.n_outputs; k++)
+			r = want_blob(a, &res.outputs[k]);
+		for (size_t k = 0; r == 0 && k < res.n_temporaries; k++)
+			r = want_blob(a, &res.temporaries[k]);
+		break;
+	}
+	believed_put(a->h->believed, now);
+}
+
+static void
+take_entry(struct ahead *a, size_t i, struct mail *m)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = m->reply.error;
+	struct digest key;
+
+	a->entries_open--;
+	if (r == 0)
+		r = read_reply(m, &b);
+	pthread_mutex_lock(&a->lock);
+	key = a->items[i].key;
+	/* its wrapper may have asked the stores itself meanwhile */
+	if (r < 0 || a->items[i].state != ITEM_COMES || b.n > ENTRIES_BYTES - a->items_bytes) {
+		a->items[i].state = ITEM_GONE;
+	} else if (buf_add(&a->items[i].bytes, b.p, b.n) < 0) {
+		buf_done(&a->items[i].bytes);
+		a->items[i].state = ITEM_GONE;
+	} else {
+		snprintf(a->items[i].store, sizeof(a->items[i].store), "%s", m->q.store);
+		a->items[i].state = ITEM_HERE;
+		a->items_bytes += b.n;
+	}
+	pthread_mutex_unlock(&a->lock);
+	if (r == 0)
+		want_blobs(a, &key, &b);
+}
+
+/* ---- lists */
+
+static void
+take_list(struct ahead *a, size_t i, struct mail *m)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = m->reply.error;
+	struct list l = { NULL, 0 };
+
+	if (r == 0)
+		r = read_reply(m, &b);
+	if (r == 0)
+		r = list_decode(b.p, b.n, &l);
+	pthread_mutex_lock(&a->lock);
+	a->builds[i].state = BUILD_KNOWN;
+	if (r == 0)
+		(void)add_items(a, &l);
+	a->builds[i].before = l;
+	pthread_mutex_unlock(&a->lock);
+}
+
+/* ---- blobs */
+
+/* What may be under way: a tenth of a second of what came so far. */
+static uint64_t
+window(const struct ahead *a)
+{
+	uint64_t us = a->busy_us + (a->busy_since ? clock_mono_us() - a->busy_since : 0);
+	uint64_t n = us ? a->bytes_came * 100000 / us : 0;
+
+	return MIN2(MAX2(n, WINDOW_LEAST), WINDOW_MOST);
+}
+
+static void
+note_begun(struct ahead *a, const struct blob *b)
+{
+	if (a->blobs_open++ == 0)
+		a->busy_since = clock_mono_us();
+	a->bytes_open += b->size;
+}
+
+static void
+note_ended(struct ahead *a, const struct blob *b)
+{
+	a->bytes_open -= b->size;
+	a->bytes_came += b->size;
+	if (--a->blobs_open > 0)
+		return;
+	a->busy_us += clock_mono_us() - a->busy_since;
+	a->busy_since = 0;
+}
+
+static void
+take_blob(struct ahead *a, size_t i, struct mail *m)
+{
+	const struct blob *b = &a->blobs[i];
+	int r = m->reply.error;
+
+	note_ended(a, b);
+	if (r == 0)
+		r = keep_take(a->h->keep, m->reply.fd, &b->digest, b->size);
+	claims_end(a->h->claims, &b->digest);
+	/* what is not there says nothing of the rest */
+	if (r != -ENOENT)
+		a->failures = r < 0 ? a->failures + 1 : 0;
+	if (a->blobs_open == 0 && a->next_blob == a->n_blobs)
+		keep_trim(a->h->keep);
+}
+
+static void
+begin_blobs(struct ahead *a)
+{
+	for (; a->next_blob < a->n_blobs && a->blobs_open < BLOBS_AT_ONCE; a->next_blob++) {
+		const struct blob *b = &a->blobs[a->next_blob];
+
+		if (a->blobs_open > 0 && a->bytes_open + b->size > window(a))
+			return;
+		if (keep_has(a->h->keep, &b->digest, b->size) ||
+			!claims_begin(a->h->claims, &b->digest, a->box))
+			continue;
+		if (mailbox_get(a->box, a->h->stores, STORE_BLOB, &b->digest, b->size, 0,
+			    number_of(IS_BLOB, a->next_blob)) < 0)
+			claims_end(a->h->claims, &b->digest);
+		else
+			note_begun(a, b);
+	}
+}
+
+/* ---- its thread */
+
+/* The next request of an entry or a list: with the lock. */
+static bool
+next_request(struct ahead *a, struct digest *ret, size_t *ret_number)
+{
+	for (size_t i = 0; i < a->n_builds; i++)
+		if (a->builds[i].state == BUILD_NEW) {
+			a->builds[i].state = BUILD_ASKED;
+			*ret = a->builds[i].name;
+			*ret_number = number_of(IS_LIST, i);
+			return true;
+		}
+	/* entries first: they say which blobs are to come */
+	for (; a->next_item < a->n_items && a->entries_open < ENTRIES_AT_ONCE; a->next_item++) {
+		struct item *item = &a->items[a->next_item];
+
+		if (item->state != ITEM_WAITS)
+			continue;
+		item->state = ITEM_COMES;
+		a->entries_open++;
+		*ret = item->key;
+		*ret_number = number_of(IS_ENTRY, a->next_item++);
+		return true;
+	}
+	return false;
+}
+
+static void
+begin_entries(struct ahead *a)
+{
+	struct digest name;
+	size_t number;
+	bool any;
+
+	for (;;) {
+		pthread_mutex_lock(&a->lock);
+		any = next_request(a, &name, &number);
+		pthread_mutex_unlock(&a->lock);
+		if (!any)
+			return;
+		if (mailbox_get(a->box, a->h->stores, STORE_ENTRY, &name,
+			    number % WHATS == IS_LIST ? LIST_BYTES_MAX : SHARED_MAX, 0,
+			    number) < 0 &&
+			number % WHATS == IS_ENTRY)
+			a->entries_open--;
+	}
+}
+
+static void
+take_mail(struct ahead *a)
+{
+	static void (*const take[WHATS])(struct ahead *, size_t, struct mail *) = {
+		[IS_LIST] = take_list, [IS_ENTRY] = take_entry, [IS_BLOB] = take_blob
+	};
+	struct mail *m;
+
+	while ((m = mailbox_take(a->box)) != NULL) {
+		if (m->number % WHATS != IS_BLOB && m->reply.error < 0 && m->reply.error != -ENOENT)
+			a->failures++;
+		take[m->number % WHATS](a, m->number / WHATS, m);
+		mail_free(m);
+	}
+}
+
+static bool
+has_ended(struct ahead *a)
+{
+	bool ends;
+
+	pthread_mutex_lock(&a->lock);
+	ends = a->ends;
+	pthread_mutex_unlock(&a->lock);
+	return ends;
+}
+
+static void *
+work(void *arg)
+{
+	struct ahead *a = arg;
+	struct pollfd p = { mailbox_fd(a->box), POLLIN, 0 };
+
+	while (!has_ended(a)) {
+		take_mail(a);
+		if (a->failures < FAILURES_MAX && stores_rest(a->h->stores) == 0) {
+			begin_entries(a);
+			begin_blobs(a);
+		}
+		(void)!poll(&p, 1, -1);
+	}
+	return NULL;
+}
+
+/* ---- for others */
+
+static struct build *
+find_build(struct ahead *a, const struct digest *name)
+{
+	static const struct digest none;
+
+	if (digest_eq(name, &none))
+		return NULL;
+	for (size_t i = 0; i < a->n_builds; i++)
+		if (digest_eq(&a->builds[i].name, name))
+			return &a->builds[i];
+	if (a->n_builds == LISTS_MAX)
+		return NULL;
+	a->builds[a->n_builds] = (struct build){ .name = *name };
+	mailbox_poke(a->box);
+	return &a->builds[a->n_builds++];
+}
+
+void
+ahead_begin(struct ahead *a, const struct digest *list)
+{
+	pthread_mutex_lock(&a->lock);
+	(void)find_build(a, list);
+	pthread_mutex_unlock(&a->lock);
+}
+
+bool
+ahead_take(struct ahead *a, const struct digest *list, const struct digest *key, struct buf *ret,
+	char store[FAR_STORE_MAX])
+{
+	struct build *b;
+	struct item *item;
+	bool taken = false;
+
+	pthread_mutex_lock(&a->lock);
+	b = find_build(a, list);
+	if (b && !list_has(&b->asked, key) && list_add(&b->asked, key) == 0) {
+		b->noted = false;
+		b->at = clock_mono_ms();
+	}
+	item = find_item(a, key);
+	if (item && item->state == ITEM_HERE) {
+		taken = buf_add(ret, item->bytes.p, item->bytes.n) == 0;
+		snprintf(store, FAR_STORE_MAX, "%s", item->store);
+		empty_item(a, item);
+	} else if (item && item->state == ITEM_WAITS) {
+		item->state = ITEM_GONE;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return taken;
+}
+
+/* With the lock. */
+static bool
+is_left(struct build *b)
+{
+	return b->state == BUILD_KNOWN && !b->noted && b->asked.n > 0;
+}
+
+bool
+ahead_next_list(struct ahead *a, struct digest *ret_name, struct list *ret)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; !found && i < a->n_builds; i++) {
+		struct build *b = &a->builds[i];
+
+		if (!is_left(b) || clock_mono_ms() - b->at < QUIET_MS)
+			continue;
+		b->noted = true;
+		found = list_merge(&b->before, &b->asked, ret);
+		*ret_name = b->name;
+		if (!found)
+			list_done(ret);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return found;
+}
+
+size_t
+ahead_lists_left(struct ahead *a)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; i < a->n_builds; i++)
+		n += is_left(&a->builds[i]);
+	pthread_mutex_unlock(&a->lock);
+	return n;
+}
+
+/* ---- its life */
+
+static int
+start(struct ahead *a)
+{
+	pthread_attr_t attr;
+	int r = -pthread_attr_init(&attr);
+
+	if (r < 0)
+		return r;
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	r = -pthread_create(&a->thread, &attr, work, a);
+	pthread_attr_destroy(&attr);
+	return r;
+}
+
+static void
+ahead_free(struct ahead *a)
+{
+	for (size_t i = 0; i < a->n_items; i++)
+		buf_done(&a->items[i].bytes);
+	for (size_t i = 0; i < a->n_builds; i++) {
+		list_done(&a->builds[i].before);
+		list_done(&a->builds[i].asked);
+	}
+	pthread_mutex_destroy(&a->lock);
+	free(a->items);
+	free(a->blobs);
+	free(a);
+}
+
+int
+ahead_open(struct far_half *h, struct ahead **ret)
+{
+	struct ahead *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -ENOMEM;
+	a->h = h;
+	pthread_mutex_init(&a->lock, NULL);
+	a->box = mailbox_new();
+	r = a->box ? start(a) : -ENOMEM;
+	if (r < 0) {
+		mailbox_close(a->box);
+		ahead_free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+void
+ahead_closep(struct ahead **ret)
+{
+	struct ahead *a = *ret;
+
+	*ret = NULL;
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->lock);
+	a->ends = true;
+	pthread_mutex_unlock(&a->lock);
+	mailbox_poke(a->box);
+	pthread_join(a->thread, NULL);
+	claims_leave(a->h->claims, a->box);
+	mailbox_close(a->box);
+	ahead_free(a);
+}

@@ -1,0 +1,35 @@
+/* What a build will ask for, fetched before it does: its first question names the build's list
+ * (list.h), and a thread of the farm half fetches what is on it, in its order: entries into memory,
+ * and of each the blobs of the latest result that is believed into the local store.
+ *
+ * Nobody waits for it. It is bounded in bytes, has no more under way than what comes in a tenth of
+ * a second, and ends when the stores fail. */
+#ifndef DRAY_CLIENT_FAR_AHEAD_H
+#define DRAY_CLIENT_FAR_AHEAD_H
+
+#include "client/far/messages.h"
+#include "client/far/list.h"
+#include "common/buf.h"
+
+struct far_half;
+struct ahead;
+
+/* h outlives it; its stores are open. 0 or -errno. */
+int ahead_open(struct far_half *h, struct ahead **ret);
+void ahead_closep(struct ahead **a);
+
+/* A build that has a list of this name (all zero: none) begins. */
+void ahead_begin(struct ahead *a, const struct digest *list);
+
+/* A wrapper asks for a key, of a build that has a list of this name. True: its entry was fetched;
+ * its bytes are added to *ret, and are not kept. store: where it was. */
+bool ahead_take(struct ahead *a, const struct digest *list, const struct digest *key,
+	struct buf *ret, char store[FAR_STORE_MAX]);
+
+/* For the uploads: what builds have asked for that is not in the store's lists yet. True: one of
+ * them, which counts as kept from now on; the caller frees it. */
+bool ahead_next_list(struct ahead *a, struct digest *ret_name, struct list *ret);
+/* How many of these there are. */
+size_t ahead_lists_left(struct ahead *a);
+
+#endif
