@@ -26,6 +26,7 @@
 #define WAIT_MS 1000
 #define WAIT_MAX_MS 60000
 #define NICE 10 /* a build comes first */
+#define THREADS 6
 
 struct upload {
 	struct far_half *h;
@@ -79,6 +80,20 @@ sleep_ms(struct upload *u, uint64_t ms, bool kicks)
 	if (!u->ends && !(kicks && u->kicked))
 		pthread_cond_timedwait(&u->cond, &u->lock, &until);
 	pthread_mutex_unlock(&u->lock);
+}
+
+static int
+upload_thread(void *(*main)(void *arg), void *arg, pthread_t *ret)
+{
+	pthread_attr_t attr;
+	int r = -pthread_attr_init(&attr);
+
+	if (r < 0)
+		return r;
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	r = -pthread_create(ret, &attr, main, arg);
+	pthread_attr_destroy(&attr);
+	return r;
 }
 
 /* ---- one result */
@@ -290,9 +305,9 @@ note(struct upload *u, int error, const char *why)
 	pthread_mutex_unlock(&u->lock);
 }
 
-/* True: go on with the next one. */
+/* True: go on with the next one. *failed: a store has refused it. */
 static bool
-do_item(struct upload *u, const struct queue_item *i)
+do_item(struct upload *u, const struct queue_item *i, bool *failed)
 {
 	struct parcel p = { .u = u, .item = *i, .res = RESULT_INIT };
 	int r = upload_one(&p);
@@ -300,7 +315,8 @@ do_item(struct upload *u, const struct queue_item *i)
 
 	if (done)
 		queue_remove(u->dir, i);
-	if (r == 0 || p.far)
+	*failed = p.far;
+	if (p.far)
 		note(u, r, p.why);
 	result_done(&p.res);
 	strv_done(&p.recipe);
@@ -315,6 +331,13 @@ set_left(struct upload *u, uint64_t left)
 	pthread_mutex_lock(&u->lock);
 	u->left = left;
 	pthread_mutex_unlock(&u->lock);
+}
+
+/* A coordinator takes results alone. */
+static bool
+keeps_lists(const struct upload *u)
+{
+	return u->h->ahead && !u->h->farm;
 }
 
 /* What builds have asked for, as lists for those that come (list.h). One that a store does not take
@@ -339,30 +362,112 @@ put_lists(struct upload *u)
 	}
 }
 
-/* One round through the queue. */
+/* One round through the queue, by several threads: most of the time one waits for a store. */
+struct round {
+	struct upload *u;
+	const struct queue_item *v;
+	size_t n;
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t cond;  /* an item is done */
+	size_t next, done;
+	bool stops; /* a store refuses: the rest waits for the next round */
+	bool failed;
+	const struct queue_item *active[THREADS];
+};
+
+/* Two at once would each replace the object that the other one has just put. */
+static bool
+is_active(const struct round *o, const struct digest *key)
+{
+	for (size_t i = 0; i < THREADS; i++)
+		if (o->active[i] && digest_eq(&o->active[i]->key, key))
+			return true;
+	return false;
+}
+
+/* The next item, which is active then in *ret_slot; NULL: there is none. */
+static const struct queue_item *
+next_item(struct round *o, size_t *ret_slot)
+{
+	const struct queue_item *i = NULL;
+
+	pthread_mutex_lock(&o->lock);
+	while (!o->stops && o->next < o->n && is_active(o, &o->v[o->next].key))
+		pthread_cond_wait(&o->cond, &o->lock);
+	if (!o->stops && o->next < o->n && !has_ended(o->u)) {
+		i = &o->v[o->next++];
+		for (*ret_slot = 0; o->active[*ret_slot]; ++*ret_slot)
+			;
+		o->active[*ret_slot] = i;
+	}
+	pthread_mutex_unlock(&o->lock);
+	return i;
+}
+
+static void *
+do_items(void *arg)
+{
+	struct round *o = arg;
+	const struct queue_item *i;
+	size_t slot = 0;
+
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+	while ((i = next_item(o, &slot)) != NULL) {
+		bool failed, goes_on = do_item(o->u, i, &failed);
+
+		pthread_mutex_lock(&o->lock);
+		o->failed |= failed;
+		o->active[slot] = NULL;
+		o->stops |= !goes_on;
+		if (goes_on)
+			set_left(o->u, o->n - ++o->done);
+		pthread_cond_broadcast(&o->cond);
+		pthread_mutex_unlock(&o->lock);
+	}
+	return NULL;
+}
+
+/* At a rate that is bounded one thread does it. */
+static void
+do_round(struct round *o)
+{
+	size_t most = o->u->h->conf->client.upload_rate ? 1 : MIN2((size_t)THREADS, o->n), n = 0;
+	pthread_t threads[THREADS];
+
+	pthread_mutex_init(&o->lock, NULL);
+	pthread_cond_init(&o->cond, NULL);
+	while (n + 1 < most && upload_thread(do_items, o, &threads[n]) == 0)
+		n++;
+	(void)do_items(o);
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
+	pthread_cond_destroy(&o->cond);
+	pthread_mutex_destroy(&o->lock);
+	if (o->done > 0 && !o->failed)
+		note(o->u, 0, "");
+}
+
 static void
 do_queue(struct upload *u)
 {
 	enum far_puts puts = stores_puts(u->h->stores);
 	_cleanup_(freep) struct queue_item *v = NULL;
 	_cleanup_(closep) int lock = -1;
-	size_t n = 0;
+	struct round o = { .u = u };
 
-	if (queue_list(u->dir, &v, &n) < 0)
+	if (queue_list(u->dir, &v, &o.n) < 0)
 		return;
-	set_left(u, n);
-	if (n && puts != FAR_PUTS) {
+	o.v = v;
+	set_left(u, o.n);
+	if (o.n && puts != FAR_PUTS) {
 		note(u, -ENOTCONN,
 			puts == FAR_PUTS_NO ? "the coordinator takes none of this client"
 					    : "the coordinator is away");
 		return;
 	}
-	lock = n ? queue_lock(u->dir) : -1;
-	for (size_t i = 0; lock >= 0 && i < n && !has_ended(u); i++) {
-		if (!do_item(u, &v[i]))
-			return;
-		set_left(u, n - i - 1);
-	}
+	lock = o.n ? queue_lock(u->dir) : -1;
+	if (lock >= 0)
+		do_round(&o);
 }
 
 static bool
@@ -373,6 +478,9 @@ is_due(struct upload *u)
 	pthread_mutex_lock(&u->lock);
 	due = u->kicked || clock_mono_ms() >= u->wait_until;
 	u->kicked = false;
+	/* from now on it is busy */
+	if (due)
+		u->wait_until = 0;
 	pthread_mutex_unlock(&u->lock);
 	return due;
 }
@@ -386,7 +494,7 @@ work(void *arg)
 	while (!has_ended(u)) {
 		if (is_due(u))
 			do_queue(u);
-		if (u->h->ahead)
+		if (keeps_lists(u))
 			put_lists(u);
 		sleep_ms(u, LOOK_MS, true);
 	}
@@ -399,21 +507,13 @@ static int
 start(struct upload *u)
 {
 	pthread_condattr_t cond;
-	pthread_attr_t attr;
-	int r;
 
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_condattr_init(&cond);
 	pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
 	pthread_cond_init(&u->cond, &cond);
 	pthread_condattr_destroy(&cond);
-	r = -pthread_attr_init(&attr);
-	if (r < 0)
-		return r;
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = -pthread_create(&u->thread, &attr, work, u);
-	pthread_attr_destroy(&attr);
-	return r;
+	return upload_thread(work, u, &u->thread);
 }
 
 int
@@ -492,5 +592,5 @@ upload_kick(struct upload *u, char *why, size_t size)
 	/* what came since the last look, too */
 	if (queue_list(u->dir, &v, &n) == 0)
 		left = n;
-	return left + (u->h->ahead ? ahead_lists_left(u->h->ahead) : 0);
+	return left + (keeps_lists(u) ? ahead_lists_left(u->h->ahead) : 0);
 }
