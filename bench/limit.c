@@ -9,6 +9,11 @@
  *                                        /call     directory, arguments and environment, for
  * again.c
  *
+ *     LIMIT_STORE=redis:PORT:PREFIX or http:PORT:PREFIX     each call first GETs its share of the
+ * objects in DIR/objects (a name a line) from 127.0.0.1, all at once over one connection, and drops
+ * them: what a store costs a build, however little is done with what it has. DIR/taken has how many
+ * of them earlier calls took.
+ *
  *   DIR/unknown   a line for each call that it had not learned, and that the compiler ran for:
  * build scripts try the compiler with names made at random. A bench has to look there. */
 #define _GNU_SOURCE
@@ -17,11 +22,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -240,6 +250,150 @@ restore(const struct call *c)
 	return 0;
 }
 
+/* ---- a store */
+
+struct stream {
+	int fd;
+	char buf[1 << 16];
+	size_t at, n;
+};
+
+static char
+next_byte(struct stream *s)
+{
+	if (s->at == s->n) {
+		ssize_t n = read(s->fd, s->buf, sizeof(s->buf));
+
+		if (n <= 0)
+			err(1, "the store has ended the connection");
+		s->at = 0;
+		s->n = (size_t)n;
+	}
+	return s->buf[s->at++];
+}
+
+/* Without its end. */
+static void
+read_line(struct stream *s, char *ret, size_t size)
+{
+	size_t n = 0;
+	char c;
+
+	while ((c = next_byte(s)) != '\n')
+		if (c != '\r' && n + 1 < size)
+			ret[n++] = c;
+	ret[n] = '\0';
+}
+
+static void
+drop(struct stream *s, size_t n)
+{
+	while (n > 0) {
+		size_t k;
+
+		next_byte(s);
+		s->at--;
+		k = s->n - s->at < n ? s->n - s->at : n;
+		s->at += k;
+		n -= k;
+	}
+}
+
+static void
+take_answer(struct stream *s, bool redis, const char *name)
+{
+	char line[1024];
+	size_t size = SIZE_MAX;
+
+	read_line(s, line, sizeof(line));
+	if (redis) {
+		if (line[0] != '$' || line[1] == '-')
+			errx(1, "%s: %s", name, line);
+		drop(s, strtoul(line + 1, NULL, 10) + 2);
+		return;
+	}
+	if (!strstr(line, " 200 "))
+		errx(1, "%s: %s", name, line);
+	do {
+		read_line(s, line, sizeof(line));
+		if (strncasecmp(line, "Content-Length:", 15) == 0)
+			size = strtoul(line + 15, NULL, 10);
+	} while (line[0]);
+	if (size == SIZE_MAX)
+		errx(1, "%s: no length", name);
+	drop(s, size);
+}
+
+/* The number that is in the file, which is `more` higher then. */
+static long
+take_share(const char *path, long more)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	char text[32] = "";
+	long n;
+
+	if (fd < 0 || flock(fd, LOCK_EX) < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		err(1, "%s", path);
+	n = strtol(text, NULL, 10);
+	snprintf(text, sizeof(text), "%-16ld", n + more);
+	if (pwrite(fd, text, strlen(text), 0) < 0)
+		err(1, "%s", path);
+	close(fd);
+	return n;
+}
+
+static int
+connect_to(unsigned port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		err(1, "the store");
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
+static void
+get_share(const char *store)
+{
+	static struct stream s;
+	const char *top = getenv("LIMIT_DIR");
+	char kind[16], prefix[256] = "", path[PATH_MAX], (*names)[256];
+	bool redis;
+	unsigned port;
+	long share, from, n = 0;
+	FILE *f;
+
+	if (!top || sscanf(store, "%15[^:]:%u:%255s", kind, &port, prefix) < 2)
+		errx(1, "LIMIT_STORE: %s", store);
+	redis = strcmp(kind, "redis") == 0;
+	share = strtol(getenv("LIMIT_SHARE") ? getenv("LIMIT_SHARE") : "1", NULL, 10);
+	snprintf(path, sizeof(path), "%s/taken", top);
+	from = take_share(path, share);
+	names = calloc((size_t)share, sizeof(*names));
+	snprintf(path, sizeof(path), "%s/objects", top);
+	f = fopen(path, "re");
+	if (!f || !names)
+		err(1, "%s", path);
+	for (long i = 0; n < share && fscanf(f, "%255s", names[n]) == 1; i++)
+		n += i >= from;
+	fclose(f);
+	if (n == 0)
+		return;
+	s.fd = connect_to(port);
+	for (long i = 0; i < n; i++)
+		if (dprintf(s.fd,
+			    redis ? "GET %s%s\r\n" : "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+			    prefix, names[i]) < 0)
+			err(1, "the store");
+	for (long i = 0; i < n; i++)
+		take_answer(&s, redis, names[i]);
+	close(s.fd);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -257,6 +411,8 @@ main(int argc, char **argv)
 	locate(&c);
 	if (getenv("LIMIT_LEARN"))
 		return learn(&c);
+	if (getenv("LIMIT_STORE"))
+		get_share(getenv("LIMIT_STORE"));
 	status = restore(&c);
 	print(&c, "out", STDOUT_FILENO);
 	print(&c, "err", STDERR_FILENO);
