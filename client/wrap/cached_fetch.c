@@ -13,7 +13,6 @@
 #include "client/wrap/cached_priv.h"
 #include "client/wrap/farm_state.h"
 #include "common/clock.h"
-#include "common/fs.h"
 #include "common/joblog.h"
 
 /* Of what takes a compile longer, more is known when its results are there. */
@@ -39,31 +38,6 @@ find_ms(struct cached *c, const struct digest *key)
 	if (cached_read_entry(c, key, &e) < 0 || e.n_results == 0 || entry_result(&e, 0, &res) < 0)
 		return (unsigned)c->in.conf->client.store_wait_ms;
 	return clamp_ms(res.compile_us / 2, FIND_MIN_MS, FIND_MAX_MS);
-}
-
-static bool
-open_far(struct cached *c)
-{
-	if (!c->far && !c->far_tried) {
-		c->far_tried = true;
-		if (far_ask_open(c->in.conf, &c->far) < 0)
-			c->far = NULL;
-	}
-	return c->far != NULL;
-}
-
-void
-cached_ask_early(struct cached *c)
-{
-	const struct conf *conf = c->in.conf;
-	_cleanup_(freep) char *entries = NULL;
-	struct digest list;
-
-	if (conf->client.recache || !far_may_read(conf) || !conf->client.store_dir)
-		return;
-	entries = path_join(conf->client.store_dir, "entries");
-	if (entries && !fs_exists(entries) && build_name(c->in.memo, &list) == 0 && open_far(c))
-		far_ask_build(c->far, &list);
 }
 
 static void
@@ -223,7 +197,7 @@ cached_fetch(struct cached *c, struct cached_far *far)
 	if (is_away(c->in.conf)) {
 		why(far, "", "the coordinator is away");
 		r = -ENOENT;
-	} else if (open_far(c)) {
+	} else if (cached_open_far(c)) {
 		r = fetch(c, &c->key.id, far);
 	} else {
 		why(far, "", "the farm half, which asks them, cannot be started");

@@ -49,6 +49,8 @@ void cached_offer(struct cached *c, const struct digest *key, const struct resul
 /* Where nothing is in the local cache yet, and before what takes long: has the stores asked for
  * what this build's list says. */
 void cached_ask_early(struct cached *c);
+/* Whether c->far is open: it is tried once. */
+bool cached_open_far(struct cached *c);
 /* Makes result i, which was used, the first one. */
 void cached_note_order(struct cached *c, struct entry *e, size_t i);
 

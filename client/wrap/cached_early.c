@@ -1,0 +1,34 @@
+/* The connection with the farm half, for what is in stores that are shared; and what is said on it
+ * before a key is known. Below the other parts of cached. */
+#include "config.h"
+
+#include "client/far/ask.h"
+#include "client/wrap/build_name.h"
+#include "client/wrap/cached_priv.h"
+#include "common/fs.h"
+
+bool
+cached_open_far(struct cached *c)
+{
+	if (!c->far && !c->far_tried) {
+		c->far_tried = true;
+		if (far_ask_open(c->in.conf, &c->far) < 0)
+			c->far = NULL;
+	}
+	return c->far != NULL;
+}
+
+void
+cached_ask_early(struct cached *c)
+{
+	const struct conf *conf = c->in.conf;
+	_cleanup_(freep) char *entries = NULL;
+	struct digest list;
+
+	if (conf->client.recache || !far_may_read(conf) || !conf->client.store_dir)
+		return;
+	entries = path_join(conf->client.store_dir, "entries");
+	if (entries && !fs_exists(entries) && build_name(c->in.memo, &list) == 0 &&
+		cached_open_far(c))
+		far_ask_build(c->far, &list);
+}
