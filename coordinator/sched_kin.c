@@ -127,15 +127,19 @@ kin_pick(const struct sched *s, const struct sched_job *job)
 	TAILQ_FOREACH(other, &k->jobs, kin_link)
 	if (leads(other) && kin_takes(other->cur, job))
 		return other->cur;
-	return k->last && s->now - k->last_ms < KIN_LINGER_MS && kin_takes(k->last, job) ? k->last
-											 : NULL;
+	/* a client that has it and asks again wants it compiled again */
+	return k->last && job->account && job->account->id != k->last_account &&
+			       s->now - k->last_ms < KIN_LINGER_MS && kin_takes(k->last, job)
+		       ? k->last
+		       : NULL;
 }
 
 void
 kin_ended(struct sched *s, struct sched_job *job)
 {
-	if (!job->kin || job->twin)
+	if (!job->kin || job->twin || !job->account)
 		return;
+	job->kin->last_account = job->account->id;
 	set_last(job->kin, job->cur);
 	job->kin->last_ms = s->now;
 }

@@ -66,7 +66,7 @@ struct kin {
 	struct digest id, toolchain;
 	struct job_list jobs;
 	struct sched_worker *last; /* where one of them has ended well, or NULL */
-	uint64_t last_ms, idle_ms;
+	uint64_t last_ms, idle_ms, last_account;
 };
 
 struct sched_job {

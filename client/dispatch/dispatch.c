@@ -165,8 +165,10 @@ request(struct dispatch *d)
 	struct digest hint;
 	int r = unit_digest(unit_message(d->unit), &hint);
 
+	/* who looks nothing up wants a compile of its own */
+	d->alone = d->conf->client.recache;
 	if (r == 0) {
-		job.hint = &hint;
+		job.hint = d->alone ? NULL : &hint;
 		r = farm_request(d->farm, &job);
 	}
 

@@ -20,13 +20,16 @@ sent() {
   worker_start w1
   client_env
   package "$WORK/app" app
-  printf '// %s\n' "$(head -c 150000 /dev/urandom | base64 -w 0)" >>"$WORK/app/src/main.rs"
+  printf '// %s\n' "$(head -c 150000 /dev/urandom | base64 -w 0)" >"$WORK/app/src/big.rs"
+  echo 'mod big;' >>"$WORK/app/src/main.rs"
   sent first
   [ "$SENT" -gt 100000 ]
   # the control: nothing of it goes again
   sent again
   [ "$SENT" -lt 50000 ]
   DRAY_IDENTITY=$FARM/keys/other
+  # another unit, or it would join what has just ended
+  echo '// other' >>"$WORK/app/src/main.rs"
   sent other
   [ "$SENT" -gt 100000 ]
   sent other-again

@@ -225,8 +225,17 @@ test_just_ended(void **state)
 	pass(w, 10000);
 	ask_kin(w, 5, 7);
 	expect_placed(w, 0, 5, a, false);
-	/* one that the worker does not keep */
+	/* its own key wants it compiled again */
 	started(w, a, 5);
+	kept(w, a, 5);
+	assert_int_equal(finished(w, 5), 0);
+	ask_kin(w, 5, 7);
+	expect_placed(w, 0, 5, a, false);
+	/* one that the worker does not keep */
+	pass(w, 2000);
+	take(w);
+	started(w, a, 5);
+	pass(w, 8000);
 	assert_int_equal(ended(w, a, 5, true), 0);
 	assert_int_equal(finished(w, 5), 0);
 	ask_kin(w, 6, 7);

@@ -25,13 +25,27 @@ key(uint8_t n)
 }
 
 static int
+enter_as(struct tapes *t, const char *client, uint8_t n, bool may_join, bool may_lead, uint64_t now,
+	struct tape **ret, struct tape_reader **ret_reader)
+{
+	struct digest d = key(n);
+	struct tape_way way = {
+		.key = &d, .job = JOB, .client = client, .may_join = may_join, .may_lead = may_lead
+	};
+
+	return tapes_enter(t, &way, now, ret, ret_reader);
+}
+
+static int
 enter(struct tapes *t, uint8_t n, bool may_join, bool may_lead, uint64_t now, struct tape **ret,
 	struct tape_reader **ret_reader)
 {
-	struct digest d = key(n);
-	struct tape_way way = { .key = &d, .job = JOB, .may_join = may_join, .may_lead = may_lead };
+	static unsigned number;
+	char client[16];
 
-	return tapes_enter(t, &way, now, ret, ret_reader);
+	/* each is another one */
+	snprintf(client, sizeof(client), "%u", number++);
+	return enter_as(t, client, n, may_join, may_lead, now, ret, ret_reader);
 }
 
 static struct tape *
@@ -284,6 +298,33 @@ test_linger(void **state)
 	tape_leave(&t, true, NOW);
 }
 
+/* A client that asks again for what it has got wants it compiled again. */
+static void
+test_asks_again(void **state)
+{
+	struct tape *t = NULL, *again = NULL;
+	struct tape_reader *r = NULL, *no = NULL;
+
+	assert_int_equal(enter_as(*state, "me", 1, true, true, NOW, &t, &no), 0);
+	/* while it runs it is the same */
+	assert_int_equal(enter_as(*state, "me", 1, true, true, NOW, &again, &r), 1);
+	say_result(t);
+	/* its thread is not done yet */
+	assert_int_equal(enter_as(*state, "me", 1, true, true, NOW, &again, &no), 0);
+	assert_true(again && !no);
+	tape_leave(&t, true, NOW);
+	assert_int_equal(next(r)->kind, TAPE_RESULT);
+	tape_reader_closep(&r);
+	say_result(again);
+	tape_leave(&again, true, NOW);
+	assert_int_equal(enter_as(*state, "me", 1, true, true, NOW, &again, &no), 0);
+	assert_true(again && !no);
+	say_result(again);
+	tape_leave(&again, true, NOW);
+	r = join(*state, 1, NOW);
+	tape_reader_closep(&r);
+}
+
 static void
 test_waits(void **state)
 {
@@ -399,6 +440,7 @@ main(void)
 		T(test_before_its_leader),
 		T(test_void),
 		T(test_linger),
+		T(test_asks_again),
 		T(test_waits),
 		T(test_bounds),
 		cmocka_unit_test(test_none),

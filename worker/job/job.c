@@ -452,9 +452,10 @@ tell_end(struct job *j)
 	m.job = j->id;
 	m.ok = j->verdict != DRAY__VERDICT__VERDICT_WORKER_FAULT;
 	m.silent = j->silent;
-	m.kept = j->kept;
 	m.end = whose_end(j);
 	m.wasted_ms = j->wasted_ms;
+	/* without keys nobody is told from who had it */
+	m.kept = j->kept && *j->peer.curve;
 	m.text = j->text;
 	m.cpu_us = j->cpu_us;
 	m.wall_us = j->wall_us;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/table.h"
+#include "keys/identity.h"
 
 /* Of all that linger: text is in memory, and files may have no names any more. */
 #define LINGERING_MAX 256
@@ -33,7 +34,7 @@ struct tape {
 	TAILQ_ENTRY(tape) linger_link;
 	struct tapes *all;
 	struct digest key;
-	char job[33];
+	char job[33], client[CURVE_KEY_SIZE];
 	bool out, led, lingers;
 	bool began, ended, is_void;
 	struct tape_entry *first, *last;
@@ -217,12 +218,19 @@ enter(struct tapes *t, const struct tape_way *way, uint64_t now, struct tape **r
 
 	forget_old(t, now);
 	tape = find(t, way->key, hash);
+	/* a client that has it and asks again wants it compiled again */
+	if (tape && tape->ended && streq(tape->client, way->client)) {
+		take_out(tape);
+		free_if_unused(tape);
+		tape = NULL;
+	}
 	r = tape || (!way->may_lead && !way->may_join) ? 0 : tape_new(t, way, hash, &tape);
 	if (r < 0 || !tape)
 		return r;
 	if (way->may_lead && is_awaited(tape)) {
 		tape->led = true;
 		snprintf(tape->job, sizeof(tape->job), "%s", way->job);
+		snprintf(tape->client, sizeof(tape->client), "%s", way->client);
 		*ret = tape;
 		return 0;
 	}

@@ -58,6 +58,7 @@ void tapes_freep(struct tapes **t);
 struct tape_way {
 	const struct digest *key; /* of all that makes two jobs the same */
 	const char *job;	  /* for the log */
+	const char *client;	  /* its key */
 	bool may_join, may_lead;
 };
 /* 1: *ret_reader, of a tape that goes on or has ended well just now; or, for one that may not lead,

@@ -58,9 +58,11 @@ int
 twin_begin(struct job *j)
 {
 	struct digest key;
-	struct tape_way way = {
-		.key = &key, .job = j->id, .may_join = j->request->join, .may_lead = !j->twin
-	};
+	struct tape_way way = { .key = &key,
+		.job = j->id,
+		.client = j->peer.curve,
+		.may_join = j->request->join,
+		.may_lead = !j->twin };
 	int r = 0;
 
 	if (j->shared->tapes && j->shared->filters->trace.n > 0) {
