@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "client/cmd/packs.h"
+#include "client/cmd/cache/packs.h"
 #include "client/dispatch/dispatch.h"
 #include "client/dispatch/farm_status.h"
 #include "client/dispatch/half.h"

@@ -4,7 +4,7 @@
 
 #include "cache/entry.h"
 #include "cache/key.h"
-#include "client/cmd/verify.h"
+#include "client/cmd/verify/verify.h"
 #include "client/incremental/prime.h"
 #include "tests/unit/depot_fixture.h"
 

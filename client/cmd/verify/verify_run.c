@@ -11,7 +11,7 @@
 
 #include "cache/key.h"
 #include "cache/marks.h"
-#include "client/cmd/verify_priv.h"
+#include "client/cmd/verify/verify_priv.h"
 #include "client/script/place.h"
 #include "client/script/tree.h"
 #include "client/wrap/cached.h"

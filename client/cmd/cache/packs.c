@@ -2,7 +2,7 @@
  * them in the cache. */
 #include "config.h"
 
-#include "client/cmd/packs.h"
+#include "client/cmd/cache/packs.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
  * environment, directory). Those that were made here are in it without a signature, and the others
  * with their producer's name: so a pack is believed as the local cache is, and only one that is the
  * user's own file is taken. */
-#ifndef DRAY_CLIENT_CMD_PACKS_H
-#define DRAY_CLIENT_CMD_PACKS_H
+#ifndef DRAY_CLIENT_CMD_CACHE_PACKS_H
+#define DRAY_CLIENT_CMD_CACHE_PACKS_H
 
 /* argv[0]: anything. Returns the exit status of dray cache. */
 int packs_main(int argc, char **argv);

@@ -2,11 +2,11 @@
  * verify_again.c, how both do it, share.
  *
  * Each function returns 0, -errno, or -ECANCELED: the verdict is told. */
-#ifndef DRAY_CLIENT_CMD_VERIFY_PRIV_H
-#define DRAY_CLIENT_CMD_VERIFY_PRIV_H
+#ifndef DRAY_CLIENT_CMD_VERIFY_VERIFY_PRIV_H
+#define DRAY_CLIENT_CMD_VERIFY_VERIFY_PRIV_H
 
 #include "cache/entry.h"
-#include "client/cmd/verify.h"
+#include "client/cmd/verify/verify.h"
 #include "rustc/call.h"
 
 #define VERIFY_SET_MAX 4

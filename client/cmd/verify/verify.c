@@ -2,7 +2,7 @@
  * that a hit would put in place or print. */
 #include "config.h"
 
-#include "client/cmd/verify_priv.h"
+#include "client/cmd/verify/verify_priv.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -14,7 +14,7 @@
 #include "client/incremental/prime.h"
 #include "client/show/show.h"
 #include "client/show/stats.h"
-#include "client/cmd/verify.h"
+#include "client/cmd/verify/verify.h"
 #include "common/child.h"
 #include "common/fs.h"
 

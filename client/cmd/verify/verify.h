@@ -1,7 +1,7 @@
 /* Compiles again what the local cache has, and runs its build scripts again, and compares with what
  * a hit would give. */
-#ifndef DRAY_CLIENT_CMD_VERIFY_H
-#define DRAY_CLIENT_CMD_VERIFY_H
+#ifndef DRAY_CLIENT_CMD_VERIFY_VERIFY_H
+#define DRAY_CLIENT_CMD_VERIFY_VERIFY_H
 
 #include "cache/result.h"
 #include "store/depot.h"

@@ -2,7 +2,7 @@
  * and verify_run.c, which say what. */
 #include "config.h"
 
-#include "client/cmd/verify_priv.h"
+#include "client/cmd/verify/verify_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>

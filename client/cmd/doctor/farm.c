@@ -1,0 +1,114 @@
+/* The farm: who this client is there, whether it can be asked, and whether it has workers. */
+#include "config.h"
+
+#include "client/cmd/doctor/doctor.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "client/cmd/cmd.h"
+#include "keys/identity.h"
+
+static bool
+farm_is_wanted(const struct conf *conf)
+{
+	return is_set(conf->client.coordinator) && conf->client.offload != OFFLOAD_NEVER;
+}
+
+void
+doctor_check_identity(struct doctor *d)
+{
+	const char *path = d->conf->client.identity, *key = d->conf->client.coordinator_key;
+	_cleanup_(identity_done) struct identity id;
+	_cleanup_(identity_done) struct identity coordinator;
+	unsigned line = 0;
+	int r;
+
+	memset(&id, 0, sizeof(id));
+	memset(&coordinator, 0, sizeof(coordinator));
+	if (!farm_is_wanted(d->conf) || starts_with(d->conf->client.coordinator, "ipc:"))
+		return;
+	if (!is_set(path)) {
+		doctor_say(d, BAD, "identity",
+			"none is set: `dray keygen FILE`, set [client] identity, and "
+			"give FILE.pub to the coordinator's admin");
+	} else if ((r = identity_load(path, &id, &line)) == -EPERM) {
+		doctor_say(
+			d, BAD, "identity", "%s can be read by others: chmod 600 %s", path, path);
+	} else if (r < 0 || !id.has_secret) {
+		doctor_say(d, BAD, "identity", "%s: %s; `dray keygen` makes one", path,
+			r == -EBADMSG ? "is no identity file"
+			: r < 0	      ? strerror(-r)
+				      : "has no secret key");
+	} else {
+		doctor_say(d, GOOD, "identity", "%s (%s)", path, id.name);
+		if (asprintf(&d->key_line, "client %s %s", id.curve_public, id.name) < 0)
+			d->key_line = NULL;
+	}
+	if (!is_set(key)) {
+		doctor_say(d, BAD, "farm's key",
+			"none is set: set [client] coordinator_key to the "
+			"coordinator's .pub file");
+		return;
+	}
+	r = identity_load(key, &coordinator, &line);
+	if (r < 0)
+		doctor_say(d, BAD, "farm's key", "%s: %s", key,
+			r == -EBADMSG ? "is no identity file" : strerror(-r));
+	else
+		doctor_say(d, GOOD, "farm's key", "%s (%s)", key, coordinator.name);
+}
+
+void
+doctor_check_farm(struct doctor *d)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	const char *ep = d->conf->client.coordinator, *error, *role;
+	long workers, matching, slots;
+	int r;
+
+	if (!farm_is_wanted(d->conf))
+		return;
+	r = cmd_farm_status(d->compiler, &b);
+	if (r == 0)
+		d->status = json_loadb((const char *)b.p, b.n, 0, NULL);
+	if (!d->status) {
+		doctor_say(d, BAD, "farm", "dray-dispatch cannot ask %s: %s", ep,
+			r < 0 ? strerror(-r) : "its answer is not JSON");
+		return;
+	}
+	if (!json_is_true(json_object_get(d->status, "reachable"))) {
+		error = json_string_value(json_object_get(d->status, "error"));
+		doctor_say(d, BAD, "farm", "%s cannot be reached: %s", ep,
+			error ? error : "no answer");
+		if (error && strstr(error, " key ") && d->key_line)
+			doctor_say(d, NOTE, "farm", "its allowed-keys file needs the line: %s",
+				d->key_line);
+		return;
+	}
+	/* the coordinator answers an admin, and a build would only find out unit by unit */
+	role = json_string_value(json_object_get(d->status, "role"));
+	if (role && streq(role, "admin"))
+		doctor_say(d, BAD, "farm",
+			"this client's key is an admin's, which gets no job: all is compiled here. "
+			"%s's allowed-keys file needs the line: %s",
+			ep, d->key_line ? d->key_line : "client KEY NAME");
+	workers = (long)json_integer_value(json_object_get(d->status, "workers"));
+	doctor_say(d, GOOD, "farm", "%s: %ld workers, %ld slots, %ld in use, %ld jobs waiting", ep,
+		workers, (long)json_integer_value(json_object_get(d->status, "slots")),
+		(long)json_integer_value(json_object_get(d->status, "running")),
+		(long)json_integer_value(json_object_get(d->status, "queued")));
+	matching = (long)json_integer_value(json_object_get(d->status, "matching"));
+	slots = (long)json_integer_value(json_object_get(d->status, "matching_slots"));
+	if (matching > 0)
+		doctor_say(
+			d, GOOD, "workers", "%ld with this toolchain, %ld slots", matching, slots);
+	else if (workers == 0)
+		doctor_say(d, BAD, "workers",
+			"there is none, so all is compiled here: start dray-worker (a coordinator "
+			"that was started a moment ago may not have heard of them yet)");
+	else
+		doctor_say(d, BAD, "workers",
+			"none has this toolchain, so all is compiled here: install the "
+			"same release on them (`dray-worker --list-toolchains` there)");
+}
