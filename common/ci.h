@@ -34,4 +34,9 @@ struct ci {
  * (pull_request_target, workflow_run, comments) is never rw, whatever the ref. */
 void ci_find(char *const *envp, struct ci *ret);
 
+/* A list of stores (`store` in dray.conf) as CI_MODE_OWN has it: before each place that may be
+ * written comes the one below the prefix, which is (`own`), and the place itself is only read. A
+ * list of too many places is read, and no more. *ret is the caller's. 0 or -ENOMEM. */
+int ci_own_stores(const char *stores, const char *prefix, char **ret);
+
 #endif

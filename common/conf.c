@@ -555,14 +555,27 @@ finish(int r, char **ret_error)
 	return r;
 }
 
-/* A run that should write to a place of its own reads: stores have none yet. */
+/* remote_mode = auto. One that writes below a prefix of its own takes a key to sign it. */
 static int
-remote_mode_of_ci(void)
+go_by_ci(struct conf *c)
 {
+	const char *store = c->client.store, *identity = c->client.identity;
+	char *own;
 	struct ci ci;
+	int r;
 
 	ci_find(environ, &ci);
-	return ci.mode == CI_MODE_RW ? REMOTE_READWRITE : REMOTE_READ;
+	c->client.remote_mode = ci.mode == CI_MODE_RW ? REMOTE_READWRITE : REMOTE_READ;
+	if (ci.mode != CI_MODE_OWN || !store || !*store || !identity || !*identity ||
+		access(identity, R_OK) < 0)
+		return 0;
+	r = ci_own_stores(store, ci.prefix, &own);
+	if (r < 0)
+		return r;
+	free(c->client.store);
+	c->client.store = own;
+	c->client.remote_mode = REMOTE_READWRITE;
+	return 0;
 }
 
 int
@@ -580,7 +593,9 @@ conf_load(struct conf **ret, char **ret_error)
 		return finish(r, ret_error);
 	fill_paths(c);
 	if (c->client.remote_mode == REMOTE_AUTO)
-		c->client.remote_mode = remote_mode_of_ci();
+		r = go_by_ci(c);
+	if (r < 0)
+		return finish(r, ret_error);
 	*ret = steal_ptr(c);
 	return 0;
 }

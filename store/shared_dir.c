@@ -34,7 +34,7 @@ struct shared_dir {
 	struct store base;
 	struct waiter waiter;
 	struct crew *crew;
-	char *dir;
+	char *dir, *below;	    /* "" or "pr/12/" */
 	mode_t dir_mode, file_mode; /* 0: as the umask says */
 	uint64_t swept_ms;
 	bool working;
@@ -44,7 +44,7 @@ struct job {
 	struct crew_job base;	  /* first */
 	struct shared_dir *store; /* not by the thread */
 	enum op op;
-	char *dir;
+	char *dir, *below;
 	bool read_only;
 	mode_t dir_mode, file_mode;
 	enum store_kind kind;
@@ -52,7 +52,8 @@ struct job {
 	struct incoming *in;
 	struct object object;
 	int error;
-	bool was_there;
+	bool was_there, has_clock;
+	int64_t clock_ahead_ms; /* of the directory's clock, where has_clock */
 	uint64_t size;
 	int fd; /* get: the content */
 	store_done_fn done;
@@ -110,25 +111,32 @@ open_root(const struct job *j)
 	return errno == ENOENT || errno == ENOTDIR ? -ENODEV : -errno;
 }
 
-/* The directory that a path below DIR names; of a path with a name at its end, that is copied to
- * name. */
+/* The directory of a path below fd, which is closed; *path is what is behind its last '/'. */
 static int
-open_dir(const struct job *j, const char *path, bool make, const char **ret_name)
+walk_down(const struct job *j, int fd, const char **path, bool make)
 {
-	int fd = open_root(j);
-
 	while (fd >= 0) {
-		const char *end = strchr(path, '/');
+		const char *end = strchr(*path, '/');
 		char part[NAME_MAX + 1];
 
 		if (end == NULL)
 			break;
-		snprintf(part, sizeof(part), "%.*s", (int)(end - path), path);
+		snprintf(part, sizeof(part), "%.*s", (int)(end - *path), *path);
 		fd = step_down(j, fd, part, make);
-		path = end + 1;
+		*path = end + 1;
 	}
-	*ret_name = path;
 	return fd;
+}
+
+/* The directory that a path names; of a path with a name at its end, *ret_name is that. */
+static int
+open_dir(const struct job *j, const char *path, bool make, const char **ret_name)
+{
+	const char *below = j->below;
+	int fd = walk_down(j, open_root(j), &below, make);
+
+	*ret_name = path;
+	return walk_down(j, fd, ret_name, make);
 }
 
 /* A descriptor of what is there under that name. */
@@ -235,6 +243,19 @@ fetch(struct job *j, int at, const char *name)
 	return r;
 }
 
+/* By what has just been written: a server sets its times. Those of what it was not sent yet are
+ * this machine's, so a network's file is flushed first by who asks for its attributes. */
+static void
+note_clock(struct job *j, int fd)
+{
+	struct stat st;
+
+	j->has_clock = fstat(fd, &st) == 0;
+	if (j->has_clock)
+		j->clock_ahead_ms = (int64_t)st.st_mtim.tv_sec * 1000 +
+				    st.st_mtim.tv_nsec / 1000000 - (int64_t)clock_wall_ms();
+}
+
 /* A whole file with a name of its own in v1/tmp. */
 static int
 write_temp(struct job *j, int tmp, char ret_name[LEFT_NAME_SIZE + 16])
@@ -254,6 +275,8 @@ write_temp(struct job *j, int tmp, char ret_name[LEFT_NAME_SIZE + 16])
 	r = lseek(j->object.fd, 0, SEEK_SET) < 0 ? -errno : fs_copy_fd(j->object.fd, fd);
 	if (r == 0 && mode != 0 && fchmod(fd, mode) < 0)
 		r = -errno;
+	if (r == 0)
+		note_clock(j, fd);
 	/* only here a network tells that there was no room */
 	if (close(steal_fd(&fd)) < 0 && errno != EINTR && r == 0)
 		r = -errno;
@@ -373,6 +396,7 @@ drop(struct crew_job *c)
 	object_done(&j->object);
 	closep(&j->fd);
 	free(j->dir);
+	free(j->below);
 	free(j);
 }
 
@@ -395,6 +419,10 @@ done(struct crew_job *c, int error)
 		return;
 	if (error == 0)
 		reply.error = j->error;
+	if (error == 0 && j->has_clock) {
+		d->base.has_clock = true;
+		d->base.clock_ahead_ms = j->clock_ahead_ms;
+	}
 	if (reply.error == 0) {
 		reply.was_there = j->was_there;
 		reply.name = j->name;
@@ -430,8 +458,11 @@ new_job(struct shared_dir *d, enum op op, enum store_kind kind, const struct dig
 	j->done = done_fn;
 	j->arg = arg;
 	j->dir = strdup(d->dir);
-	if (j->dir != NULL)
+	j->below = strdup(d->below);
+	if (j->dir != NULL && j->below != NULL)
 		return j;
+	free(j->dir);
+	free(j->below);
 	free(j);
 	return NULL;
 }
@@ -533,6 +564,7 @@ shared_dir_close(struct store *s)
 	crew_free(d->crew);
 	waiter_done(&d->waiter);
 	free(d->dir);
+	free(d->below);
 	free(d);
 }
 
@@ -541,6 +573,7 @@ shared_dir_open(const struct store_in *in, struct store **ret)
 {
 	struct shared_dir *d = calloc(1, sizeof(*d));
 	const char *access = store_url_get(in->url, STORE_PARAM_ACCESS);
+	const char *below = store_url_get(in->url, STORE_PARAM_BELOW);
 	uint64_t limit = MIN2(store_url_number(in->url, STORE_PARAM_REQUEST_S, 0), DAY_S) * 1000;
 	int r;
 
@@ -555,7 +588,9 @@ shared_dir_open(const struct store_in *in, struct store **ret)
 		d->file_mode = streq(access, "group") ? SHARE_FILE_MODE : 0666;
 	}
 	d->dir = strdup(in->url->path);
-	r = d->dir == NULL ? -ENOMEM : waiter_init(&d->waiter);
+	if (asprintf(&d->below, "%s%s", below != NULL ? below : "", below != NULL ? "/" : "") < 0)
+		d->below = NULL;
+	r = d->dir == NULL || d->below == NULL ? -ENOMEM : waiter_init(&d->waiter);
 	d->base.fd = d->waiter.fd;
 	if (r == 0)
 		r = crew_new(&d->waiter, THREADS, (unsigned)limit, &d->crew);

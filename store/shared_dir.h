@@ -4,6 +4,8 @@
  *   DIR/v1/blobs/ab/…, DIR/v1/entries/ab/…   objects
  *   DIR/v1/tmp/                              what is not whole yet, under names of left.h
  *
+ * With `below`, all of that is below DIR/BELOW, which is made.
+ *
  * There is no index and no lock: a name is given by link or rename, in one step, to a file that is
  * whole; blobs are create-only, and entries replaced. What is found there is believed for nothing
  * but its content, whose length and digest are checked: not for its owner, its mode or its kind. No

@@ -114,6 +114,21 @@ store_why(const struct store *s)
 	return s->why;
 }
 
+int
+store_get_clock(const struct store *s, int64_t *ret_ahead_ms)
+{
+	if (!s->has_clock)
+		return -EOPNOTSUPP;
+	*ret_ahead_ms = s->clock_ahead_ms;
+	return 0;
+}
+
+bool
+store_was_forbidden(const struct store *s)
+{
+	return s->forbidden;
+}
+
 /* Waiting. The answer may come by another thread. */
 
 struct wait {

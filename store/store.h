@@ -102,6 +102,12 @@ void store_trim(struct store *s, unsigned max_files);
 int store_get_stats(struct store *s, struct store_stats *ret);
 /* What went wrong last, in words that show no secret; "" if nothing did. Until the next call. */
 const char *store_why(const struct store *s);
+/* By how much the place's clock is ahead of ours, as its last answer had it, to a second or so. 0;
+ * -EOPNOTSUPP: it has not said. */
+int store_get_clock(const struct store *s, int64_t *ret_ahead_ms);
+/* Whether the last read was refused (HTTP's 401, 403): what is not there, and what may not be read,
+ * is -ENOENT then. */
+bool store_was_forbidden(const struct store *s);
 
 /* As above, and wait. ret_size, ret_name: NULL is fine. */
 int store_has_now(

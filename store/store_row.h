@@ -46,6 +46,9 @@ struct store {
 	const char *tmp;
 	int coding;	/* enum object_coding */
 	bool read_only; /* what is put is -EROFS */
+	/* Set by a row that finds it out: store_get_clock, store_was_forbidden. */
+	bool has_clock, forbidden;
+	int64_t clock_ahead_ms;
 };
 
 struct store_writer {

@@ -18,6 +18,7 @@
 
 #define NUMBER_MAX 1000000000u
 #define SECRET_MAX ((size_t)64 << 10)
+#define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
 
 #define OF(s) (1u << STORE_URL_##s)
 #define WEB (OF(HTTP) | OF(HTTPS))
@@ -38,7 +39,7 @@ static const struct scheme {
 	[STORE_URL_REDIS_UNIX] = { "redis+unix://", false, true },
 };
 
-enum kind { KIND_TEXT, KIND_NUMBER, KIND_CHOICE, KIND_PATH, KIND_ENDPOINT };
+enum kind { KIND_TEXT, KIND_NUMBER, KIND_CHOICE, KIND_PATH, KIND_PREFIX, KIND_ENDPOINT };
 
 static const struct param {
 	const char *name;
@@ -46,7 +47,8 @@ static const struct param {
 	enum kind kind;
 	const char *choices; /* " a b " */
 } PARAMS[STORE_N_PARAMS] = {
-	[STORE_PARAM_MODE] = { "mode", ALL, KIND_CHOICE, " ro rw " },
+	[STORE_PARAM_MODE] = { "mode", ALL, KIND_CHOICE, " ro rw own " },
+	[STORE_PARAM_BELOW] = { "below", ALL, KIND_PREFIX, NULL },
 	[STORE_PARAM_CONNECT_MS] = { "connect_ms", NETWORK, KIND_NUMBER, NULL },
 	[STORE_PARAM_REQUEST_S] = { "request_s", ALL, KIND_NUMBER, NULL },
 	[STORE_PARAM_ACCESS] = { "access", OF(FILE), KIND_CHOICE, " group all " },
@@ -405,6 +407,11 @@ check_value(const struct parse *p, const struct param *of, const char *value)
 		return 0;
 	case KIND_PATH:
 		return path_is_normal(value) ? 0 : refuse_param(p, of, "is no absolute path");
+	case KIND_PREFIX:
+		return is_prefix(value) && strspn(value, PLAIN) == strlen(value)
+			       ? 0
+			       : refuse_param(
+					 p, of, "is no a/b of letters, digits, '-', '_' and '.'");
 	case KIND_ENDPOINT:
 		return check_endpoint(p, of, value);
 	}
@@ -481,6 +488,29 @@ check_together(const struct parse *p)
 	return 0;
 }
 
+/* Where there is a path, or a prefix, it becomes a part of that. */
+static int
+go_below(const struct parse *p)
+{
+	char **below = &p->u->params[STORE_PARAM_BELOW], **to = &p->u->path, *whole = NULL;
+	bool is_redis = (1u << p->u->scheme) & REDIS;
+	const char *old;
+
+	if (!*below || p->u->scheme == STORE_URL_FILE)
+		return 0;
+	if (is_redis)
+		to = &p->u->params[STORE_PARAM_PREFIX];
+	old = *to ? *to : is_redis ? STORE_REDIS_PREFIX : "";
+	if (asprintf(&whole, "%s%s%s%s", old, !is_redis && *old ? "/" : "", *below,
+		    is_redis ? "/" : "") < 0)
+		return -ENOMEM;
+	free(*to);
+	*to = whole;
+	free(*below);
+	*below = NULL;
+	return 0;
+}
+
 static int
 parse_rest(const struct parse *p, const char *s)
 {
@@ -506,7 +536,9 @@ parse_rest(const struct parse *p, const char *s)
 		return r;
 	if (s[n] == '?')
 		r = parse_params(p, s + n + 1);
-	return r < 0 ? r : check_together(p);
+	if (r == 0)
+		r = check_together(p);
+	return r < 0 ? r : go_below(p);
 }
 
 int

@@ -19,6 +19,7 @@
 #include "common/buf.h"
 
 #define STORE_URL_MAX 4096 /* bytes of a URL */
+#define STORE_REDIS_PREFIX "dray/"
 
 enum store_scheme {
 	STORE_URL_FILE,
@@ -33,7 +34,10 @@ enum store_scheme {
 
 /* What may be set behind the '?'. */
 enum store_param {
-	STORE_PARAM_MODE,      /* all: ro: nothing is written; rw */
+	STORE_PARAM_MODE,  /* all: ro: nothing is written; rw; own (chain/list.h) */
+	STORE_PARAM_BELOW, /* all: what comes behind the path, or a redis's prefix: "pr/12". file:
+			    * directories that are made where DIR is there. Of all others it is in
+			    * path or prefix already, and not set */
 	STORE_PARAM_REQUEST_S, /* all: longest time for one request, with all its tries */
 	STORE_PARAM_ACCESS, /* file: who may use what is made: group, all; else as the umask says */
 	STORE_PARAM_CONNECT_MS, /* all but file: longest wait for a connection */

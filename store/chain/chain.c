@@ -405,7 +405,11 @@ open_tier(struct chain *c, const struct chain_list *l, size_t n, const struct ch
 	struct store *s = NULL;
 	int r = place_open(l->urls[n], &i, &s, ret_why);
 
-	return r < 0 ? r : add_tier(c, s, l->shown[n], l->read_only[n]);
+	if (r == 0)
+		r = add_tier(c, s, l->shown[n], l->read_only[n]);
+	if (s != NULL)
+		c->tiers[c->n - 1].own = l->own[n];
+	return r;
 }
 
 int

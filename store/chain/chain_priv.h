@@ -13,6 +13,7 @@ struct tier {
 	char *shown;
 	bool connected; /* chain_in.first */
 	struct breaker reads, writes;
+	bool own;	  /* it is not filled back */
 	unsigned overdue; /* tries without an ask that are not answered yet */
 	struct chain_stats stats;
 };

@@ -41,9 +41,10 @@ add(struct chain_list *l, const char *url, const char *word, char **ret_why)
 		return why_set(ret_why, r, "store %u of the list: %s", number,
 			why != NULL ? why : strerror(-r));
 	/* the word may be a piece of a password with a blank in it */
-	if (word[0] != '\0' && !streq(word, "ro") && !streq(word, "rw"))
+	if (word[0] != '\0' && !streq(word, "ro") && !streq(word, "rw") && !streq(word, "own"))
 		return why_set(ret_why, -EINVAL,
-			"store %u of the list: behind its URL comes ro or rw, or a comma and the "
+			"store %u of the list: behind its URL comes ro, rw or own, or a comma and "
+			"the "
 			"next "
 			"one (%%2C is a comma in a URL, and %%20 a blank)",
 			number);
@@ -52,7 +53,10 @@ add(struct chain_list *l, const char *url, const char *word, char **ret_why)
 		return why_set(ret_why, -EINVAL,
 			"store %u of the list: its URL says mode=%s, and %s comes behind it",
 			number, mode, word);
-	l->read_only[i] = streq(word, "ro") || (mode != NULL && streq(mode, "ro"));
+	if (word[0] == '\0' && mode != NULL)
+		word = mode;
+	l->read_only[i] = streq(word, "ro");
+	l->own[i] = streq(word, "own");
 	l->n++;
 	l->shown[i] = store_url_show(u);
 	/* "…?" has no options, and is fine */

@@ -1,9 +1,9 @@
 /* The places that a configuration names, in the order in which they are read:
  *
- *   store = URL [ro|rw], URL [ro|rw], …
+ *   store = URL [ro|rw|own], URL [ro|rw|own], …
  *
- * `ro`: nothing is written there; `rw` is what a place is without a word. A comma in a URL is
- * written as %2C. */
+ * `ro`: nothing is written there; `rw` is what a place is without a word; `own`: what is new is
+ * written there, and what another place had is not. A comma in a URL is written as %2C. */
 #ifndef DRAY_STORE_CHAIN_LIST_H
 #define DRAY_STORE_CHAIN_LIST_H
 
@@ -14,7 +14,7 @@
 struct chain_list {
 	char *urls[CHAIN_PLACES_MAX];  /* for place_open: the word is in it, as `mode` */
 	char *shown[CHAIN_PLACES_MAX]; /* without secrets */
-	bool read_only[CHAIN_PLACES_MAX];
+	bool read_only[CHAIN_PLACES_MAX], own[CHAIN_PLACES_MAX];
 	size_t n;
 };
 

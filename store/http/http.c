@@ -291,7 +291,14 @@ answered(void *arg, const struct web_answer *a)
 {
 	struct op *op = arg;
 	bool was_conditional = op->conditional;
+	struct store *s = &op->h->base;
 
+	if (a->has_clock) {
+		s->has_clock = true;
+		s->clock_ahead_ms = a->clock_ahead_ms;
+	}
+	if (op->what != OP_PUT)
+		s->forbidden = a->error == 0 && (a->status == 401 || a->status == 403);
 	if (a->error == 0 && is_success(op, a->status)) {
 		if (op->refused_condition)
 			op->h->no_conditions = true;

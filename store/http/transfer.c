@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store/http/web_priv.h"
@@ -66,10 +67,27 @@ take_name(const char *p, size_t n, char *ret)
 	ret[n] = '\0';
 }
 
+/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), in C's words, as the program is; what is of
+ * another form is none. */
+static void
+take_date(const char *p, size_t n, struct transfer *t)
+{
+	char text[64];
+	struct tm tm = { .tm_isdst = 0 };
+
+	if (n >= sizeof(text))
+		return;
+	memcpy(text, p, n);
+	text[n] = '\0';
+	t->has_clock = strptime(text, " %a, %d %b %Y %H:%M:%S GMT", &tm) != NULL;
+	if (t->has_clock)
+		t->clock_ahead_ms = (int64_t)timegm(&tm) * 1000 + 500 - (int64_t)clock_wall_ms();
+}
+
 static size_t
 take_header(char *p, size_t size, size_t n, void *arg)
 {
-	static const char name[] = "x-amz-bucket-region:";
+	static const char name[] = "x-amz-bucket-region:", date[] = "date:";
 	struct transfer *t = arg;
 
 	t->headers_n += n;
@@ -77,6 +95,8 @@ take_header(char *p, size_t size, size_t n, void *arg)
 		return 0;
 	if (n >= sizeof(name) && strncasecmp(p, name, sizeof(name) - 1) == 0)
 		take_name(p + sizeof(name) - 1, n - sizeof(name) + 1, t->region);
+	if (n >= sizeof(date) && strncasecmp(p, date, sizeof(date) - 1) == 0)
+		take_date(p + sizeof(date) - 1, n - sizeof(date) + 1, t);
 	return n * size;
 }
 
@@ -324,6 +344,7 @@ transfer_begin(struct transfer *t, const struct web_limits *limits, uint64_t now
 	t->tries++;
 	t->sent = 0;
 	t->headers_n = 0;
+	t->has_clock = false;
 	t->text.n = 0;
 	t->region[0] = t->error_text[0] = '\0';
 	(void)t->lib->curl_easy_setopt(
@@ -409,7 +430,10 @@ error_of(const struct transfer *t, CURLcode code)
 void
 transfer_answer(struct transfer *t, CURLcode code)
 {
-	struct web_answer a = { .why = "", .region = t->region };
+	struct web_answer a = { .why = "",
+		.has_clock = t->has_clock,
+		.clock_ahead_ms = t->clock_ahead_ms,
+		.region = t->region };
 
 	a.error = error_of(t, code);
 	if (a.error < 0 && code != CURLE_OK)

@@ -49,12 +49,14 @@ struct web_auth {
 };
 
 struct web_answer {
-	int error;	    /* 0: there is an answer. -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT,
-			     * -ECONNRESET, -EKEYREJECTED (TLS), -EPROTO; of `to`: incoming.h */
-	unsigned status;    /* of the answer: 200 */
-	const char *why;    /* of an error: what went wrong, without a secret; else "" */
-	const char *region; /* of x-amz-bucket-region, if it is a plain name; else "" */
-	const void *text;   /* the body, up to 64 KiB, unless it went to `to` */
+	int error;		/* 0: there is an answer. -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT,
+				 * -ECONNRESET, -EKEYREJECTED (TLS), -EPROTO; of `to`: incoming.h */
+	unsigned status;	/* of the answer: 200 */
+	const char *why;	/* of an error: what went wrong, without a secret; else "" */
+	bool has_clock;		/* it has a Date */
+	int64_t clock_ahead_ms; /* by which the server's clock is ahead of ours, to half a second */
+	const char *region;	/* of x-amz-bucket-region, if it is a plain name; else "" */
+	const void *text;	/* the body, up to 64 KiB, unless it went to `to` */
 	size_t text_n;
 };
 typedef void (*web_done_fn)(void *arg, const struct web_answer *a);

@@ -27,6 +27,8 @@ struct transfer {
 	size_t headers_n;  /* bytes that came */
 	struct buf text;
 	char region[REGION_MAX];
+	bool has_clock; /* of the answer's Date */
+	int64_t clock_ahead_ms;
 	char error_text[CURL_ERROR_SIZE];
 };
 

@@ -55,7 +55,7 @@ redis_settings_read(const struct store_in *in, size_t prefix_max, struct redis_s
 	r->expire_s = store_url_number(u, STORE_PARAM_EXPIRE_S, 0);
 	if (str_copy(u->host, &r->host) < 0 || str_copy(u->user, &r->user) < 0 ||
 		str_copy(u->password, &r->password) < 0 ||
-		str_copy(prefix != NULL ? prefix : "dray/", &r->prefix) < 0 ||
+		str_copy(prefix != NULL ? prefix : STORE_REDIS_PREFIX, &r->prefix) < 0 ||
 		str_copy(u->scheme == STORE_URL_REDIS_UNIX ? u->path : NULL, &r->path) < 0)
 		return -ENOMEM;
 	if (strlen(r->prefix) > prefix_max)

@@ -2,9 +2,30 @@
  * same. */
 #include "config.h"
 
+#include "common/ci.h"
 #include "store/chain/list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+/* Of a run that writes below a prefix of its own: nothing else is written to. */
+static void
+own(const char *text, const struct chain_list *as_read)
+{
+	_cleanup_(freep) char *list = NULL, *why = NULL;
+	struct chain_list l = { .n = 0 };
+
+	if (ci_own_stores(text, "pr/7", &list) < 0)
+		abort();
+	/* a URL may be too long then, and two that differed in their mode alone are one */
+	if (chain_list_parse(list, &l, &why) < 0)
+		return;
+	if (l.n < as_read->n || l.n > CHAIN_PLACES_MAX)
+		abort();
+	for (size_t i = 0; i < l.n; i++)
+		if (!l.read_only[i] && (!l.own[i] || !strstr(l.urls[i], "below=pr/7")))
+			abort();
+	chain_list_done(&l);
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
@@ -21,10 +42,12 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	}
 	for (size_t i = 0; i < l.n; i++) {
 		if (chain_list_parse(l.urls[i], &one, &again) < 0 || one.n != 1 ||
-			one.read_only[0] != l.read_only[i] || !streq(one.urls[0], l.urls[i]))
+			one.read_only[0] != l.read_only[i] || one.own[0] != l.own[i] ||
+			!streq(one.urls[0], l.urls[i]))
 			abort();
 		chain_list_done(&one);
 	}
+	own(text, &l);
 	chain_list_done(&l);
 	return 0;
 }

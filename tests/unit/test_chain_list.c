@@ -45,6 +45,12 @@ test_fine(void **state)
 	assert_int_equal(chain_list_parse("redis://h?prefix=x? ro", &l, &why), 0);
 	assert_string_equal(l.urls[0], "redis://h?prefix=x?&mode=ro");
 	chain_list_done(&l);
+	assert_int_equal(
+		chain_list_parse("file:///a own, file:///a ro, file:///b?mode=own", &l, &why), 0);
+	assert_string_equal(l.urls[0], "file:///a?mode=own");
+	assert_true(l.own[0] && !l.own[1] && l.own[2]);
+	assert_true(!l.read_only[0] && l.read_only[1] && !l.read_only[2]);
+	chain_list_done(&l);
 }
 
 static void

@@ -148,11 +148,49 @@ test_rows(void **state)
 	}
 }
 
+static void
+test_own_stores(void **state)
+{
+	static const struct {
+		const char *stores, *own;
+	} rows[] = {
+		{ "s3://b/p", "s3://b/p?below=pr/7 own, s3://b/p ro" },
+		{ "s3://b/p?region=r rw",
+			"s3://b/p?region=r&below=pr/7 own, s3://b/p?region=r ro" },
+		{ "file:///a?mode=rw", "file:///a?below=pr/7 own, file:///a ro" },
+		{ "file:///a?mode=rw&access=all",
+			"file:///a?access=all&below=pr/7 own, file:///a?access=all ro" },
+		{ "file:///a?access=all&mode=own",
+			"file:///a?access=all&below=pr/7 own, file:///a?access=all ro" },
+		/* what is only read stays so */
+		{ " redis://h ro ,\n\thttps://u:p@h/x  rw ",
+			"redis://h ro, https://u:p@h/x?below=pr/7 own, https://u:p@h/x ro" },
+		{ "file:///a?mode=ro", "file:///a?mode=ro" },
+		{ "file:///a?mode=r%6f", "file:///a?mode=r%6f" },
+		{ "file:///a r/o, file:///b rw ro", "file:///a r/o, file:///b rw ro" },
+		{ "file:///a?below=x", "file:///a?below=x ro" },
+		/* a password with such a word in it */
+		{ "https://u:mode=rw@h",
+			"https://u:mode=rw@h?below=pr/7 own, https://u:mode=rw@h ro" },
+		{ "file:///1,file:///2,file:///3,file:///4,file:///5,file:///6,file:///7",
+			"file:///1?below=pr/7 own, file:///1 ro, file:///2 ro, file:///3 ro, "
+			"file:///4 ro, file:///5 ro, file:///6 ro, file:///7 ro" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(freep) char *own = NULL;
+
+		assert_int_equal(ci_own_stores(rows[i].stores, "pr/7", &own), 0);
+		assert_string_equal(own, rows[i].own);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_own_stores),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,31 @@ test_least(void **state)
 	assert_null(token->password);
 }
 
+/* Where there is a path or a prefix, it is a part of that; a directory has it apart. */
+static void
+test_below(void **state)
+{
+	_cleanup_(store_url_freep) struct store_url *web = parse("http://h/a?below=pr/7"),
+						    *root = parse("s3://b?below=pr/7&mode=own"),
+						    *redis = parse("redis://h?below=pr/7"),
+						    *own = parse("redis://h?prefix=x:&below=y"),
+						    *file = parse("file:///a?below=pr/7");
+
+	(void)state;
+	assert_string_equal(web->path, "a/pr/7");
+	assert_null(store_url_get(web, STORE_PARAM_BELOW));
+	assert_string_equal(root->path, "pr/7");
+	assert_string_equal(store_url_get(redis, STORE_PARAM_PREFIX), "dray/pr/7/");
+	assert_string_equal(store_url_get(own, STORE_PARAM_PREFIX), "x:y/");
+	assert_string_equal(file->path, "/a");
+	assert_string_equal(store_url_get(file, STORE_PARAM_BELOW), "pr/7");
+	check_shown("https://s3cret@h/a?below=pr/7", "https://***@h/a/pr/7");
+	refused("file:///a?below=../b", "below");
+	refused("file:///a?below=/b", "below");
+	refused("file:///a?below=b/", "below");
+	refused("s3://b?below=a%20b", "below");
+}
+
 static void
 test_shown(void **state)
 {
@@ -278,6 +303,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_least),
+		cmocka_unit_test(test_below),
 		cmocka_unit_test(test_shown),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_hidden),
