@@ -40,14 +40,16 @@ entry_make_first(struct entry *e, size_t i)
 }
 
 size_t
-entry_drop_producer(struct entry *e, const char *producer)
+entry_drop_made(struct entry *e, const char *producer, uint64_t before_s)
 {
 	size_t dropped = 0;
 
 	for (size_t i = e->n_results; i-- > 0;) {
 		_cleanup_(result_done) struct result res = RESULT_INIT;
 
-		if (entry_result(e, i, &res) < 0 || !res.producer || !streq(res.producer, producer))
+		if (entry_result(e, i, &res) < 0 ||
+			(producer && (!res.producer || !streq(res.producer, producer))) ||
+			(before_s && res.time_s >= before_s))
 			continue;
 		entry_drop_result(e, i);
 		dropped++;

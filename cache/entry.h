@@ -36,8 +36,9 @@ int entry_add_result(struct entry *e, const struct result *r);
 void entry_drop_result(struct entry *e, size_t i);
 void entry_make_first(struct entry *e, size_t i);
 
-/* Drops the results that this producer made. Returns how many. Those that cannot be decoded stay:
- * they are never used. */
-size_t entry_drop_producer(struct entry *e, const char *producer);
+/* Drops the results that this producer made (NULL: anybody), and that were made before (seconds
+ * since 1970; 0: at any time). Returns how many. Those that cannot be decoded stay: they are never
+ * used. */
+size_t entry_drop_made(struct entry *e, const char *producer, uint64_t before_s);
 
 #endif

@@ -217,6 +217,14 @@ name_producer(const Dray__SharedResult *m, struct result *ret)
 	return ret->producer && ret->from ? 0 : -ENOMEM;
 }
 
+static void
+tell_seal(const Dray__SharedResult *m, struct shared_seal *ret)
+{
+	ret->kind = (enum trust_kind)m->kind;
+	ret->time_s = m->time_s;
+	memcpy(ret->producer, m->producer.data, SIGN_KEY_SIZE);
+}
+
 int
 shared_open(const struct shared_entry *e, size_t i, const struct shared_reader *reader,
 	struct result *ret, struct shared_seal *ret_seal, char **ret_why)
@@ -237,11 +245,8 @@ shared_open(const struct shared_entry *e, size_t i, const struct shared_reader *
 		return r;
 	*ret = res;
 	res = (struct result)RESULT_INIT;
-	if (ret_seal) {
-		ret_seal->kind = (enum trust_kind)m->kind;
-		ret_seal->time_s = m->time_s;
-		memcpy(ret_seal->producer, m->producer.data, SIGN_KEY_SIZE);
-	}
+	if (ret_seal)
+		tell_seal(m, ret_seal);
 	return 0;
 }
 
@@ -252,9 +257,30 @@ shared_peek(const struct shared_entry *e, size_t i, struct shared_seal *ret)
 
 	if (!m)
 		return -EBADMSG;
-	ret->kind = (enum trust_kind)m->kind;
-	ret->time_s = m->time_s;
-	memcpy(ret->producer, m->producer.data, SIGN_KEY_SIZE);
+	tell_seal(m, ret);
+	return 0;
+}
+
+int
+shared_look(
+	const struct shared_entry *e, size_t i, struct shared_said *ret, struct result *ret_result)
+{
+	_cleanup_(sealed_freep) Dray__SharedResult *m = unpack(&e->sealed[i]);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r;
+
+	if (!m || (m->namespace_.len && memchr(m->namespace_.data, '\0', m->namespace_.len)))
+		return -EBADMSG;
+	r = signed_bytes(m, &b);
+	if (r == 0)
+		r = result_decode(m->result.data, m->result.len, ret_result);
+	if (r < 0)
+		return r;
+	snprintf(ret->namespace, sizeof(ret->namespace), "%.*s", (int)m->namespace_.len,
+		m->namespace_.len ? (const char *)m->namespace_.data : "");
+	tell_seal(m, &ret->seal);
+	ret->right = memcmp(m->key.data, e->key.b, DIGEST_SIZE) == 0 &&
+		     identity_verify(m->producer.data, b.p, b.n, m->signature.data);
 	return 0;
 }
 

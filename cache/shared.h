@@ -130,4 +130,17 @@ int shared_peek(const struct shared_entry *e, size_t i, struct shared_seal *ret)
 int shared_open(const struct shared_entry *e, size_t i, const struct shared_reader *reader,
 	struct result *ret, struct shared_seal *ret_seal, char **ret_why);
 
+/* ---- for an admin's commands, which trust nobody, and look after all */
+
+/* What a sealed result says of itself. */
+struct shared_said {
+	char namespace[KEYS_NAME_MAX + 1];
+	struct shared_seal seal;
+	bool right; /* sealed by the key that it names, for this entry's key */
+};
+/* 0; -EBADMSG: it is no sealed result, or what is in it makes no sense; -ENOMEM. *ret_result must
+ * be empty: what it says of its outputs is as far as it is `right`. */
+int shared_look(
+	const struct shared_entry *e, size_t i, struct shared_said *ret, struct result *ret_result);
+
 #endif

@@ -33,11 +33,8 @@ chain_want_fill(struct chain *c, const struct ask *a, int fd, uint64_t size)
 	struct fill *f;
 
 	for (size_t i = 0; i < a->at; i++)
-<<<<<<< HEAD
-		if ((a->lacked & 1u << i) && !chain_is_read_only(&c->tiers[i]))
-=======
-		if ((a->lacked & 1u << i) && !c->tiers[i].stats.read_only && !c->tiers[i].own)
->>>>>>> 63af207 (store, ci: a pull request's run with a key writes below a prefix of its own, and only there; what stores tell of their clocks, and of refused reads; the objects of a directory can be listed)
+		if ((a->lacked & 1u << i) && !c->tiers[i].own &&
+			!chain_is_read_only(&c->tiers[i]))
 			where |= 1u << i;
 	if (where == 0 || c->n_fills >= FILLS_MAX || size > FILLS_BYTES_MAX - c->fills_bytes)
 		return;

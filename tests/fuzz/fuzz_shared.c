@@ -139,6 +139,29 @@ open_all(struct shared_entry *e)
 	}
 }
 
+/* As an admin's commands look: what is opened is right, and says the same. */
+static void
+look_all(struct shared_entry *e)
+{
+	const struct shared_reader reader = { &trust, "" };
+
+	for (size_t i = 0; i < e->n; i++) {
+		struct result r = RESULT_INIT, opened = RESULT_INIT;
+		struct shared_seal seal;
+		struct shared_said said;
+		int k = shared_look(e, i, &said, &r);
+
+		if (k < 0 && (r.n_outputs || r.inputs.n))
+			abort();
+		if (shared_open(e, i, &reader, &opened, &seal, NULL) == 0 &&
+			(k < 0 || !said.right || *said.namespace || said.seal.kind != seal.kind ||
+				r.n_outputs != opened.n_outputs))
+			abort();
+		result_done(&r);
+		result_done(&opened);
+	}
+}
+
 /* What was decoded goes out and comes in as it was. */
 static void
 again(const struct shared_entry *e)
@@ -169,6 +192,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (shared_entry_decode(b.p, b.n, &key, &e) == 0) {
 		open_all(&e);
+		look_all(&e);
 		again(&e);
 	}
 	/* a result, signed */
@@ -178,6 +202,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	e.key = key;
 	if (shared_entry_add(&e, &b) == 0) {
 		open_all(&e);
+		look_all(&e);
 		again(&e);
 	}
 	shared_entry_done(&e);

@@ -601,6 +601,7 @@ test_producer(void **state)
 		assert_non_null(result_add_output(&r, "x.d"));
 		assert_int_equal(inputs_add(&r.inputs, INPUT_ABSENT, name, "", 0), 0);
 		r.producer = producers[i] ? strdup(producers[i]) : NULL;
+		r.time_s = 100;
 		assert_int_equal(entry_add_result(&e, &r), 0);
 	}
 	assert_int_equal(entry_encode(&e, &b), 0);
@@ -613,8 +614,9 @@ test_producer(void **state)
 		assert_int_equal(entry_result(&got, i, &r), 0);
 		assert_true(want ? r.producer && streq(r.producer, want) : !r.producer);
 	}
-	assert_int_equal(entry_drop_producer(&got, key), 2);
-	assert_int_equal(entry_drop_producer(&got, key), 0);
+	assert_int_equal(entry_drop_made(&got, key, 100), 0);
+	assert_int_equal(entry_drop_made(&got, key, 101), 2);
+	assert_int_equal(entry_drop_made(&got, key, 0), 0);
 	assert_int_equal(got.n_results, 2);
 	/* nor is one that signs taken for a worker's, or a worker's for it */
 	{
@@ -629,8 +631,8 @@ test_producer(void **state)
 		assert_int_equal(entry_add_result(&got, &r), 0);
 		assert_int_equal(entry_result(&got, 0, &back), 0);
 		assert_string_equal(back.producer, signer);
-		assert_int_equal(entry_drop_producer(&got, other), 1);
-		assert_int_equal(entry_drop_producer(&got, signer), 1);
+		assert_int_equal(entry_drop_made(&got, other, 0), 1);
+		assert_int_equal(entry_drop_made(&got, signer, 0), 1);
 		assert_int_equal(got.n_results, 1);
 	}
 	/* which is no key: it may not be shown */

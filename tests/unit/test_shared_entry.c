@@ -447,10 +447,61 @@ test_many_fields(void **state)
 	refused_in_room(take_apart, &inputs);
 }
 
+/* For an admin's commands: what each result says, whether that is so, and taking one away. */
+static void
+test_look(void **state)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	struct shared_by a = by_worker(), b = by_publisher();
+	const char *const left[] = { "hello\nby the worker" };
+
+	(void)state;
+	begin(&e);
+	add(&e, &a, "/w/a.rs", "by the worker");
+	add(&e, &b, "/w/b.rs", "by the publisher");
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(result_done) struct result r = RESULT_INIT;
+		struct shared_said s;
+
+		assert_int_equal(shared_look(&e, i, &s, &r), 0);
+		assert_true(s.right);
+		assert_string_equal(s.namespace, "team");
+		assert_int_equal(s.seal.kind, i ? TRUST_WORKER : TRUST_PUBLISHER);
+		assert_memory_equal(s.seal.producer, i ? worker.sign_public : publisher.sign_public,
+			SIGN_KEY_SIZE);
+		assert_int_equal(s.seal.time_s, SOME_TIME);
+		assert_true(r.n_outputs > 0);
+	}
+	/* under another key it is not right */
+	{
+		_cleanup_(result_done) struct result r = RESULT_INIT;
+		struct shared_said s;
+		struct digest ours = e.key;
+
+		e.key = other_key;
+		assert_int_equal(shared_look(&e, 0, &s, &r), 0);
+		assert_false(s.right);
+		e.key = ours;
+	}
+	/* changed: the seal is wrong, or it is none at all */
+	for (size_t at = 0; at < e.sealed[0].n; at++) {
+		_cleanup_(result_done) struct result r = RESULT_INIT;
+		struct shared_said s;
+
+		e.sealed[0].p[at] ^= 1;
+		if (shared_look(&e, 0, &s, &r) == 0 && s.right)
+			fail_msg("byte %zu is not signed", at);
+		e.sealed[0].p[at] ^= 1;
+	}
+	shared_entry_drop(&e, 0);
+	has_texts(&e, left, 1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_look),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_merged),
 		cmocka_unit_test(test_not_added),
