@@ -18,8 +18,8 @@ struct cmd {
 };
 
 extern const struct cmd cmd_cache, cmd_clear, cmd_doctor, cmd_env, cmd_explain, cmd_flush, cmd_gc,
-	cmd_keygen, cmd_keys, cmd_report, cmd_run, cmd_slot, cmd_stats, cmd_status, cmd_sweep,
-	cmd_up, cmd_verify;
+	cmd_keygen, cmd_keys, cmd_prewarm, cmd_report, cmd_run, cmd_slot, cmd_stats, cmd_status,
+	cmd_sweep, cmd_up, cmd_verify;
 
 /* Exit statuses of dray's own commands. */
 #define CMD_OK 0
@@ -82,6 +82,19 @@ void cmd_progress_done(struct cmd_progress *p);
 /* depot_gc of it, and what went, in words or as JSON. An exit status. */
 int cmd_shrink_cache(
 	const struct cmd *c, const struct conf *conf, const struct disk_goal *goal, bool json);
+/* How long a command waits for uploads, in seconds, if nothing is said. */
+#define CMD_UPLOADS_S "600"
+/* Such a time, in *ret_ms; false: it makes none, as was said. */
+bool cmd_parse_timeout(const struct cmd *c, const char *s, uint64_t *ret_ms);
+/* Whether anything is uploaded from here; false: it was said what that takes. */
+bool cmd_check_uploads(const struct cmd *c, const struct conf *conf);
+/* Waits until nothing waits for its upload, or until then (clock_mono_ms). An exit status; it was
+ * said how many are left. */
+int cmd_wait_uploads(const struct cmd *c, const struct conf *conf, uint64_t until);
+/* Sets CARGO_BUILD_JOBS: to `jobs`, a number; where that is NULL, and the user has not set it, to
+ * what the farm and this machine can take together. Says on stderr, as c, why it has not. False:
+ * jobs is no number, as was said. */
+bool cmd_set_jobs(const struct cmd *c, const struct conf *conf, const char *jobs);
 /* Becomes the program argv[0], or says why not and returns 127 (not found) or 126. */
 int cmd_exec(const struct cmd *c, char **argv);
 

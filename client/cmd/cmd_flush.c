@@ -15,7 +15,6 @@
 #define LOOK_MS 100
 #define KICK_MS 2000 /* a store that has just refused is not asked again for each look */
 #define ANSWER_MS 5000
-#define TIMEOUT_S "600"
 #define TIMEOUT_MAX_S 86400
 
 /* How many wait; the farm half that uploads is asked, and started, if need be. */
@@ -42,8 +41,8 @@ count_left(const struct conf *conf)
 	return queue_dir(conf, &dir) < 0 || queue_list(dir, &v, &n) < 0 ? 0 : n;
 }
 
-static int
-wait_for_all(const struct conf *conf, uint64_t until)
+int
+cmd_wait_uploads(const struct cmd *c, const struct conf *conf, uint64_t until)
 {
 	_cleanup_(far_ask_closep) struct far_ask *a = NULL;
 	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
@@ -67,22 +66,34 @@ wait_for_all(const struct conf *conf, uint64_t until)
 	cmd_progress_done(&progress);
 	if (left == 0)
 		return CMD_OK;
-	cmd_error(&cmd_flush, "%" PRIu64 " results are not uploaded yet%s%s", left,
+	cmd_error(c, "%" PRIu64 " results are not uploaded yet%s%s", left,
 		r < 0 || *answer.why ? ": " : "",
 		r < 0 && !*answer.why ? "no farm half can be started" : answer.why);
 	return CMD_FAILED;
 }
 
-static bool
-parse_timeout(const char *s, uint64_t *ret_ms)
+bool
+cmd_check_uploads(const struct cmd *c, const struct conf *conf)
+{
+	if (far_may_write(conf))
+		return true;
+	cmd_error(c, "nothing is uploaded from here: that takes store, identity, and remote_mode = "
+		     "readwrite (see dray.conf(5))");
+	return false;
+}
+
+bool
+cmd_parse_timeout(const struct cmd *c, const char *s, uint64_t *ret_ms)
 {
 	char *end;
 	unsigned long v;
 
 	errno = 0;
 	v = strtoul(s, &end, 10);
-	if (errno || *end || *s < '0' || *s > '9' || v > TIMEOUT_MAX_S)
+	if (errno || *end || *s < '0' || *s > '9' || v > TIMEOUT_MAX_S) {
+		cmd_error(c, "--timeout %s: seconds, at most %d", s, TIMEOUT_MAX_S);
 		return false;
+	}
 	*ret_ms = v * 1000;
 	return true;
 }
@@ -91,7 +102,7 @@ static int
 run(int argc, char **argv)
 {
 	_cleanup_(conf_freep) struct conf *conf = NULL;
-	const char *timeout = TIMEOUT_S;
+	const char *timeout = CMD_UPLOADS_S;
 	const struct cmd_option options[] = {
 		{ .name = "timeout", .text = &timeout },
 		{ .name = NULL },
@@ -101,25 +112,19 @@ run(int argc, char **argv)
 
 	if (!cmd_options(&cmd_flush, argc, argv, options, 0, 0, &args, &status))
 		return status;
-	if (!parse_timeout(timeout, &ms)) {
-		cmd_error(&cmd_flush, "--timeout %s: seconds, at most %d", timeout, TIMEOUT_MAX_S);
+	if (!cmd_parse_timeout(&cmd_flush, timeout, &ms))
 		return CMD_USAGE;
-	}
-	if (cmd_load_conf(&cmd_flush, &conf) < 0)
+	if (cmd_load_conf(&cmd_flush, &conf) < 0 || !cmd_check_uploads(&cmd_flush, conf))
 		return CMD_FAILED;
-	if (!far_may_write(conf)) {
-		cmd_error(&cmd_flush, "nothing is uploaded from here: that takes store, identity, "
-				      "and remote_mode = readwrite (see dray.conf(5))");
-		return CMD_FAILED;
-	}
-	return wait_for_all(conf, clock_mono_ms() + ms);
+	return cmd_wait_uploads(&cmd_flush, conf, clock_mono_ms() + ms);
 }
 
 const struct cmd cmd_flush = {
 	.name = "flush",
 	.usage = "flush [--timeout SECONDS]",
 	.summary = "Wait until what was compiled here is uploaded to the shared stores",
-	.help = "  --timeout SECONDS  how long at most (" TIMEOUT_S "); then the exit status is 1\n"
+	.help = "  --timeout SECONDS  how long at most (" CMD_UPLOADS_S
+		"); then the exit status is 1\n"
 		"  -h, --help         print this\n",
 	.run = run,
 };

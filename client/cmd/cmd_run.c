@@ -51,34 +51,39 @@ farm_slots(const char *coordinator, char *why, size_t n)
 	return slots;
 }
 
-static void
-set_jobs(const struct conf *conf, const char *jobs)
+static bool
+is_number(const char *s)
+{
+	return *s && strspn(s, "0123456789") == strlen(s) && strlen(s) < 6 && atoi(s) > 0;
+}
+
+bool
+cmd_set_jobs(const struct cmd *c, const struct conf *conf, const char *jobs)
 {
 	const char *user = getenv("CARGO_BUILD_JOBS");
 	uint64_t local = conf->client.local_slots ? conf->client.local_slots : slots_cores();
 	char why[256] = "", number[32];
 	long farm;
 
+	if (jobs && !is_number(jobs)) {
+		cmd_error(c, "-j %s: a number from 1 to 99999", jobs);
+		return false;
+	}
 	if (jobs) {
 		setenv("CARGO_BUILD_JOBS", jobs, 1);
-		return;
+		return true;
 	}
 	if (conf->client.offload == OFFLOAD_NEVER || (user && *user))
-		return;
+		return true;
 	farm = farm_slots(conf->client.coordinator, why, sizeof(why));
 	if (farm < 0) {
-		fprintf(stderr, "dray run: %s; building on this machine\n", why);
-		return;
+		cmd_error(c, "%s; building on this machine", why);
+		return true;
 	}
 	snprintf(number, sizeof(number), "%ld",
 		MAX2(MIN2(farm + (long)local, (long)JOBS_MAX), (long)local));
 	setenv("CARGO_BUILD_JOBS", number, 1);
-}
-
-static bool
-is_number(const char *s)
-{
-	return *s && strspn(s, "0123456789") == strlen(s) && strlen(s) < 6 && atoi(s) > 0;
+	return true;
 }
 
 static int
@@ -95,14 +100,11 @@ run(int argc, char **argv)
 
 	if (!cmd_options(&cmd_run, argc, argv, options, 1, CMD_ARGS_MAX, &args, &status))
 		return status;
-	if (jobs && !is_number(jobs)) {
-		cmd_error(&cmd_run, "-j %s: a number from 1 to 99999", jobs);
-		return CMD_USAGE;
-	}
 	if (cmd_load_conf(&cmd_run, &conf) < 0)
 		return CMD_FAILED;
 	setenv("RUSTC_WRAPPER", self ? self : "dray", 1);
-	set_jobs(conf, jobs);
+	if (!cmd_set_jobs(&cmd_run, conf, jobs))
+		return CMD_USAGE;
 	return cmd_exec(&cmd_run, argv + args);
 }
 

@@ -9,6 +9,7 @@
 
 #include "client/cmd/cmd.h"
 #include "client/cmd/cache/packs.h"
+#include "client/cmd/doctor/probe.h"
 #include "client/dispatch/dispatch.h"
 #include "client/dispatch/farm_status.h"
 #include "client/dispatch/half.h"
@@ -218,6 +219,16 @@ put_keys(const char *file)
 	return r < 0 ? CMD_FAILED : CMD_OK;
 }
 
+/* Of dray doctor. */
+static int
+probe(void)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+
+	log_init("dray-dispatch", LOG_LEVEL_NONE);
+	return cmd_load_conf(&cmd_doctor, &conf) < 0 ? CMD_FAILED : probe_stores(conf);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -229,6 +240,8 @@ main(int argc, char **argv)
 		return packs_main(argc - 1, argv + 1);
 	if (argc == 3 && streq(argv[1], "put-keys"))
 		return put_keys(argv[2]);
+	if (argc == 2 && streq(argv[1], PROBE_COMMAND))
+		return probe();
 	r = parse(argc, argv, &o);
 	if (r >= 0)
 		return r;

@@ -44,17 +44,30 @@ get_list(struct stores *s, struct buf *ret)
 	return r;
 }
 
+const char *
+trusted_why(int error)
+{
+	switch (error) {
+	case -EBADMSG:
+		return "it makes no sense";
+	case -EPROTONOSUPPORT:
+		return "it is of a later format";
+	case -EKEYREJECTED:
+		return "no admin that trust_keys names signed it";
+	case -EKEYEXPIRED:
+		return "it has expired";
+	case -ESTALE:
+		return "it is older than one that was seen here";
+	default:
+		return strerror(-error);
+	}
+}
+
 static int
 refuse(char **ret_why, int err)
 {
-	const char *why = err == -EBADMSG	    ? "it makes no sense"
-			  : err == -EPROTONOSUPPORT ? "it is of a later format"
-			  : err == -EKEYREJECTED    ? "no admin that trust_keys names signed it"
-			  : err == -EKEYEXPIRED	    ? "it has expired"
-			  : err == -ESTALE	    ? "it is older than one that was seen here"
-						    : strerror(-err);
-
-	return ret_why ? why_set(ret_why, err, "the store's list of keys is not taken: %s", why)
+	return ret_why ? why_set(ret_why, err, "the store's list of keys is not taken: %s",
+				 trusted_why(err))
 		       : err;
 }
 

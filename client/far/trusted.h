@@ -15,4 +15,7 @@ int trusted_take(struct stores *s, const struct conf *conf, struct trust_keys *t
  * no such list, the stores have a later one, or none is written to. */
 int trusted_put(const struct conf *conf, const void *p, size_t n, char **ret_why);
 
+/* Why a list is not taken: of an error of keys_object_take, in words. */
+const char *trusted_why(int error);
+
 #endif

@@ -54,23 +54,6 @@ waited() {
   # two waits at once, three of them until it is left alone
   [ "$(waited)" -lt 6000 ] || { show_shared; return 1; }
 }
-silent_server() {
-  python3 - "$FARM/silent" 3>&- <<'END' &
-import os, socket, sys, time
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-s.listen(100)
-with open(sys.argv[1] + ".new", "w") as f:
-    f.write(str(s.getsockname()[1]))
-os.rename(sys.argv[1] + ".new", sys.argv[1])
-held = []
-while True:
-    held.append(s.accept())
-END
-  STARTED+=("$!")
-  wait_until 10 test -s "$FARM/silent"
-  SILENT_PORT=$(<"$FARM/silent")
-}
 
 @test "what is too large for a store is in nobody's way, and stays" {
   project "$WORK/p"

@@ -60,6 +60,25 @@ bad_start() {
   read -r BAD_PORT FULL_PORT <"$FARM/bad-ports"
 }
 
+# silent_server: accepts connections and says nothing. Sets SILENT_PORT.
+silent_server() {
+  python3 - "$FARM/silent" 3>&- <<'END' &
+import os, socket, sys, time
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen(100)
+with open(sys.argv[1] + ".new", "w") as f:
+    f.write(str(s.getsockname()[1]))
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+held = []
+while True:
+    held.append(s.accept())
+END
+  STARTED+=("$!")
+  wait_until 10 test -s "$FARM/silent"
+  SILENT_PORT=$(<"$FARM/silent")
+}
+
 # python_tool PACKAGE PROGRAM [PACKAGE…]: prints the program's path; the package comes from PyPI, once.
 python_tool() {
   local dir=$WEB_TOOLS/$1

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "cache/entry.h"
+#include "client/cmd/cache/tend.h"
 #include "client/cmd/cmd.h"
 #include "client/show/show.h"
 #include "client/wrap/target_dir.h"
@@ -506,8 +507,11 @@ packs_main(int argc, char **argv)
 		cmd_error(&cmd_cache, "an argument is missing");
 		return cmd_usage_error(&cmd_cache);
 	}
+	if (tend_is_command(word))
+		return tend_main(argc - 1, argv + 1);
 	if (!export && !streq(word, "import")) {
-		cmd_error(&cmd_cache, "neither \"export\" nor \"import\": %s", word);
+		cmd_error(&cmd_cache, "neither status, gc, verify, purge, export nor import: %s",
+			word);
 		return cmd_usage_error(&cmd_cache);
 	}
 	argv[1] = name;

@@ -119,6 +119,7 @@ run(int argc, char **argv)
 	doctor_check_job_users(&d);
 	doctor_check_identity(&d);
 	doctor_check_farm(&d);
+	doctor_check_stores(&d);
 	local_only_each(d.conf->client.cache_dir, clock_wall_ms() / 1000, say_local_only, &d);
 	return finish(&d);
 }

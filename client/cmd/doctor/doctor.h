@@ -68,4 +68,9 @@ void doctor_check_identity(struct doctor *d);
 /* Sets d->status. */
 void doctor_check_farm(struct doctor *d);
 
+/* ---- stores.c */
+
+/* Whose results are taken, the key that signs here, and each store by a probe (probe.h). */
+void doctor_check_stores(struct doctor *d);
+
 #endif
