@@ -24,6 +24,7 @@ entries() {
   find "$STORE/v1/entries" -type f
 }
 
+# bats test_tags=long
 @test "status says who made what; verify finds what is damaged, and what is forged" {
   local n blob entry other
   project "$WORK/p"
@@ -81,6 +82,7 @@ entries() {
   says "$WORK/p" "42 made by the script"
 }
 
+# bats test_tags=long
 @test "purge takes away what a key has made, in a namespace, before a time; another's results stay" {
   local n all
   project "$WORK/p"

@@ -52,7 +52,7 @@ void tend_local(struct tend *t, json_t *o);
 struct store_url;
 void tend_dir(struct tend *t, const struct store_url *u, bool read_only, json_t *o);
 
-/* tend.c, for both: */
+/* tend_tell.c: what is told of a place */
 void tend_set(json_t *o, const char *key, uint64_t n);
 void tend_add(json_t *o, const char *key, uint64_t n);
 void tend_error(json_t *o, const char *fmt, ...) _printf_(2, 3);
