@@ -574,6 +574,7 @@ go_by_ci(struct conf *c)
 		return r;
 	free(c->client.store);
 	c->client.store = own;
+	c->client.ci_mode = CI_MODE_OWN;
 	c->client.remote_mode = REMOTE_READWRITE;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #ifndef DRAY_COMMON_CONF_H
 #define DRAY_COMMON_CONF_H
 
+#include "common/ci.h"
 #include "common/base.h"
 #include "common/strv.h"
 
@@ -75,13 +76,15 @@ struct conf {
 		uint64_t unit_s;      /* a worker may keep a unit for so long, 7200 */
 		uint64_t retry_s;     /* how long an unreachable farm is left alone, 30 */
 		uint64_t max_unit;    /* most source bytes sent for one unit, 512 MiB */
-		char *store;	  /* stores that are shared, nearest first: "URL [ro|rw], …" */
-		int remote_mode;  /* enum remote_mode, auto: what is done with them */
-		char *trust_keys; /* whose results are taken from there: a list or its path
-				     (keys/trust.h) */
-		int trust;	  /* enum trust_in, publishers */
-		int share_env;	  /* enum share_env, cargo: variables on which a result that is
-				     uploaded may depend */
+		char *store; /* stores that are shared, nearest first: "URL [ro|rw], …" */
+		enum ci_mode ci_mode; /* what remote_mode = auto has found; CI_MODE_OWN: only
+				       * below `store` is written, not to the coordinator */
+		int remote_mode;      /* enum remote_mode, auto: what is done with them */
+		char *trust_keys;     /* whose results are taken from there: a list or its path
+					 (keys/trust.h) */
+		int trust;	      /* enum trust_in, publishers */
+		int share_env;	      /* enum share_env, cargo: variables on which a result that is
+					 uploaded may depend */
 		uint64_t store_wait_ms; /* for a unit of which no compile is known, 500 */
 		uint64_t upload_max;	/* most bytes of one result that are uploaded, 1 GiB */
 		uint64_t upload_rate;	/* most bytes a second that are uploaded; 0: any */

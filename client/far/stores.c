@@ -25,6 +25,7 @@ struct stores {
 	int wake;		     /* an eventfd */
 	const struct far_farm *farm; /* NULL: there is none */
 	bool writes;		     /* remote_mode says so */
+	bool farm_writes;	     /* and not only below a prefix of its own (common/ci.h) */
 	bool written;		     /* one of the list is */
 	bool several;
 	uint64_t hits[CHAIN_TIERS_MAX]; /* the thread's: of each place, so far */
@@ -152,7 +153,7 @@ open_chain(struct stores *s, const struct conf *conf, const char *tmp, char **re
 	int r = chain_list_parse(urls, &list, ret_why);
 
 	if (r == 0 && s->farm)
-		r = s->farm->share(s->farm->arg, !s->writes, &first, &in.first);
+		r = s->farm->share(s->farm->arg, !s->farm_writes, &first, &in.first);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < list.n; i++)
@@ -178,6 +179,7 @@ stores_open(const struct conf *conf, const struct far_farm *farm, const char *tm
 		return -ENOMEM;
 	s->farm = farm;
 	s->writes = conf->client.remote_mode == REMOTE_READWRITE;
+	s->farm_writes = s->writes && conf->client.ci_mode != CI_MODE_OWN;
 	pthread_mutex_init(&s->lock, NULL);
 	TAILQ_INIT(&s->asked);
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -222,15 +224,15 @@ stores_closep(struct stores **ret)
 bool
 stores_are_written(const struct stores *s)
 {
-	return s->written || (s->farm && s->writes);
+	return s->written || (s->farm && s->farm_writes);
 }
 
 enum far_puts
 stores_puts(struct stores *s)
 {
-	return s->written	      ? FAR_PUTS
-	       : s->farm && s->writes ? s->farm->puts(s->farm->arg)
-				      : FAR_PUTS_NO;
+	return s->written		   ? FAR_PUTS
+	       : s->farm && s->farm_writes ? s->farm->puts(s->farm->arg)
+					   : FAR_PUTS_NO;
 }
 
 bool

@@ -33,8 +33,7 @@ chain_want_fill(struct chain *c, const struct ask *a, int fd, uint64_t size)
 	struct fill *f;
 
 	for (size_t i = 0; i < a->at; i++)
-		if ((a->lacked & 1u << i) && !c->tiers[i].own &&
-			!chain_is_read_only(&c->tiers[i]))
+		if ((a->lacked & 1u << i) && !c->tiers[i].own && !chain_is_read_only(&c->tiers[i]))
 			where |= 1u << i;
 	if (where == 0 || c->n_fills >= FILLS_MAX || size > FILLS_BYTES_MAX - c->fills_bytes)
 		return;

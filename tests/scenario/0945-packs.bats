@@ -120,7 +120,7 @@ cache() {
 @test "a wrong command line is answered with the reason" {
   run -2 "$DRAY" cache
   run -2 "$DRAY" cache keep
-  [[ "$output" == *'neither "export" nor "import": keep'* ]]
+  [[ "$output" == *'neither status, gc, verify, purge, export nor import: keep'* ]]
   run -2 "$DRAY" cache import
   run -2 "$DRAY" cache import --target-dir x y
   run -1 "$DRAY" cache import "$WORK/none"

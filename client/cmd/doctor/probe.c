@@ -12,7 +12,6 @@
 #include <time.h>
 
 #include "client/cmd/cmd.h"
-#include "client/dispatch/tier.h"
 #include "client/far/trusted.h"
 #include "common/clock.h"
 #include "common/fs.h"
@@ -20,6 +19,7 @@
 #include "proto/socket.h"
 #include "store/chain/list.h"
 #include "store/place.h"
+#include "store/tier/tier.h"
 #include "store/url.h"
 
 #define PROBE_MS 4000 /* for an answer */
@@ -43,8 +43,6 @@ on_answer(void *arg, const struct store_reply *r)
 {
 	struct probe *p = arg;
 
-	if (p->given_up && r->fd >= 0)
-		close(r->fd);
 	p->answered = true;
 	p->reply = *r;
 }
@@ -275,6 +273,20 @@ describe_place(struct probe *p, const char *url)
 
 /* ---- all of them */
 
+/* One that owes an answer may not be closed: it is left to this process's end, which is near. */
+static void
+close_store(struct probe *p)
+{
+	static struct store *owing[CHAIN_PLACES_MAX + 1];
+	static size_t n;
+
+	if (!p->given_up)
+		store_close(p->store);
+	else if (n < ARRAY_LEN(owing))
+		owing[n++] = p->store;
+	p->store = NULL;
+}
+
 static const struct store_in limits = { .connect_ms = PROBE_MS / 2, .request_ms = PROBE_MS };
 
 /* One that was opened, or could not be: then r says so, and why. */
@@ -295,8 +307,7 @@ probe_one(struct probe *p, int r, const char *why)
 		try_write(p);
 	if (store_get_clock(p->store, &ahead) == 0)
 		json_object_set_new(p->o, "clock_ahead_ms", json_integer(ahead));
-	/* what it owes an answer is dropped, or comes now */
-	store_closep(&p->store);
+	close_store(p);
 	return p->o;
 }
 

@@ -36,6 +36,12 @@ text_of(const json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+static bool
+farm_answers(const struct doctor *d)
+{
+	return json_is_true(json_object_get(d->status, "reachable"));
+}
+
 /* ---- who signs */
 
 static void
@@ -46,6 +52,12 @@ check_trust(struct doctor *d)
 	unsigned kinds[TRUST_KINDS] = { 0 }, revoked = 0, line = 0;
 	int r = is_set(setting) ? trust_keys_load(setting, &keys, &line) : -ENOKEY;
 
+	if (r == -ENOKEY && farm_answers(d)) {
+		doctor_say(d, NOTE, "trust",
+			"trust_keys is not set: results are taken of those that the coordinator "
+			"vouches for");
+		return;
+	}
 	if (r == -ENOKEY) {
 		doctor_say(d, BAD, "trust",
 			"nobody's results are taken from the stores: set [client] trust_keys");
@@ -239,11 +251,10 @@ ask(struct doctor *d)
 void
 doctor_check_stores(struct doctor *d)
 {
-	bool farm_answers = json_is_true(json_object_get(d->status, "reachable"));
 	json_t *all, *o;
 	size_t i;
 
-	if (!is_set(d->conf->client.store) && !farm_answers)
+	if (!is_set(d->conf->client.store) && !farm_answers(d))
 		return;
 	if (d->conf->client.remote_mode == REMOTE_OFF) {
 		doctor_say(d, NOTE, "stores", "remote_mode is off: nothing is asked there");
@@ -257,7 +268,7 @@ doctor_check_stores(struct doctor *d)
 	json_array_foreach(all, i, o)
 	{
 		/* that a farm is away was said */
-		if (farm_answers || !json_is_true(json_object_get(o, "coordinator")))
+		if (farm_answers(d) || !json_is_true(json_object_get(o, "coordinator")))
 			say_store(d, o);
 	}
 	json_decref(all);
