@@ -12,21 +12,11 @@ scenario_setup() {
 }
 
 @test "WsgiDAV: directories, passwords; what it cut counts as not there" {
-  local port wsgidav object
-  port=$(free_port)
-  wsgidav=$(python_tool wsgidav wsgidav cheroot)
-  mkdir -p "$FARM/dav"
-  cat >"$FARM/wsgidav.yaml" <<END
-host: 127.0.0.1
-port: $port
-provider_mapping: {"/": "$FARM/dav"}
-simple_dc: {user_mapping: {"*": {"user": {"password": "s3cret"}}}}
-http_authenticator: {accept_basic: true, accept_digest: false, default_to_digest: false}
-END
-  begin wsgidav "$port" "$wsgidav" --config "$FARM/wsgidav.yaml"
-  does_all "http://user:s3cret@127.0.0.1:$port/team/a%20b"
-  does_many "http://user:s3cret@127.0.0.1:$port/many" 40 3000
-  place "http://user:wrong@127.0.0.1:$port/team/a%20b" <<END
+  local object
+  wsgidav_start
+  does_all "http://user:s3cret@127.0.0.1:$DAV_PORT/team/a%20b"
+  does_many "http://user:s3cret@127.0.0.1:$DAV_PORT/many" 40 3000
+  place "http://user:wrong@127.0.0.1:$DAV_PORT/team/a%20b" <<END
 get $A_NAME $WORK/none
 put $A
 END
@@ -35,7 +25,7 @@ END
   # as a put that was cut leaves it
   object="$FARM/dav/team/a b/v1/blobs/${B_NAME:0:2}/$B_NAME"
   truncate -s -100 "$object"
-  place "http://user:s3cret@127.0.0.1:$port/team/a%20b" <<END
+  place "http://user:s3cret@127.0.0.1:$DAV_PORT/team/a%20b" <<END
 get $B_NAME $WORK/none
 END
   said '^get .* error EBADMSG'
@@ -43,16 +33,12 @@ END
 }
 
 @test "s3s-fs: signatures are checked; a wrong key" {
-  local port s3s
-  port=$(free_port)
-  s3s=$(cargo_tool s3s-fs 0.14.1 s3s-fs --features binary)
-  mkdir -p "$FARM/s3s/bucket"
-  begin s3s "$port" "$s3s" --access-key AKID --secret-key SECRET-1 --host 127.0.0.1 --port "$port" "$FARM/s3s"
+  s3s_start
   export AWS_ACCESS_KEY_ID=AKID AWS_SECRET_ACCESS_KEY=SECRET-1
-  does_all "s3://bucket/team?endpoint=http://127.0.0.1:$port"
-  does_many "s3://bucket/many?endpoint=http://127.0.0.1:$port" 40 3000
-  does_all "s3://bucket/a%20b%2B%3D%40:()*!%2C/%C3%A4?endpoint=http://127.0.0.1:$port&sse=AES256"
-  AWS_SECRET_ACCESS_KEY=SECRET-2 place "s3://bucket/team?endpoint=http://127.0.0.1:$port" <<END
+  does_all "s3://bucket/team?endpoint=http://127.0.0.1:$S3_PORT"
+  does_many "s3://bucket/many?endpoint=http://127.0.0.1:$S3_PORT" 40 3000
+  does_all "s3://bucket/a%20b%2B%3D%40:()*!%2C/%C3%A4?endpoint=http://127.0.0.1:$S3_PORT&sse=AES256"
+  AWS_SECRET_ACCESS_KEY=SECRET-2 place "s3://bucket/team?endpoint=http://127.0.0.1:$S3_PORT" <<END
 get $A_NAME $WORK/none
 put $A
 wait

@@ -109,6 +109,30 @@ rclone_start() {
     "$FARM/rclone"
 }
 
+# wsgidav_start: sets DAV_PORT; user, s3cret. What is kept is in $FARM/dav.
+wsgidav_start() {
+  local wsgidav
+  wsgidav=$(python_tool wsgidav wsgidav cheroot)
+  DAV_PORT=$(free_port)
+  mkdir -p "$FARM/dav"
+  cat >"$FARM/wsgidav.yaml" <<END
+host: 127.0.0.1
+port: $DAV_PORT
+provider_mapping: {"/": "$FARM/dav"}
+simple_dc: {user_mapping: {"*": {"user": {"password": "s3cret"}}}}
+http_authenticator: {accept_basic: true, accept_digest: false, default_to_digest: false}
+END
+  begin wsgidav "$DAV_PORT" "$wsgidav" --config "$FARM/wsgidav.yaml"
+}
+# s3s_start: sets S3_PORT. Checks signatures. Keys and bucket as rclone_start's.
+s3s_start() {
+  local s3s
+  s3s=$(cargo_tool s3s-fs 0.14.1 s3s-fs --features binary)
+  S3_PORT=$(free_port)
+  mkdir -p "$FARM/s3s/bucket"
+  begin s3s "$S3_PORT" "$s3s" --access-key AKID --secret-key SECRET-1 --host 127.0.0.1 --port "$S3_PORT" "$FARM/s3s"
+}
+
 # web_contents: what `contents` makes, for places over HTTP: they do not tell sizes, and few make only what is not
 # there. No proxy and no certificates of the user's.
 web_contents() {
