@@ -123,7 +123,7 @@ static const struct conf_key keys[] = {
 	NUM(worker, job_processes, "1024", "DRAY_WORKER_JOB_PROCESSES", 16, 1000000),
 	NUM(worker, job_open_files, "8192", "DRAY_WORKER_JOB_OPEN_FILES", 64, 1000000),
 	BOOL(worker, job_users, "yes", "DRAY_WORKER_JOB_USERS"),
-	BOOL(worker, share, "yes", "DRAY_WORKER_SHARE"),
+	BOOL(worker, share, "no", "DRAY_WORKER_SHARE"),
 	BOOL(worker, ready, "yes", "DRAY_WORKER_READY"),
 	BOOL(worker, cgroups, "yes", "DRAY_WORKER_CGROUPS"),
 	TEXT(worker, cgroup_dir, TYPE_PATH, NULL, "DRAY_WORKER_CGROUP_DIR"),

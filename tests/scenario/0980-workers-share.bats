@@ -7,7 +7,7 @@ bats_require_minimum_version 1.5.0
 
 scenario_setup() {
   unset DRAY_WORKER_USER
-  export DRAY_CACHE=on
+  export DRAY_CACHE=on DRAY_WORKER_SHARE=yes
   ENTRIES=$DRAY_BUILD/tests/scenario/entries
   [ -x "$ENTRIES" ] || { echo "not built: $ENTRIES" >&2; return 1; }
 }
