@@ -42,11 +42,12 @@ state_free(struct state *s)
 	free(s);
 }
 
+/* Also one that is revoked: what it signed is then refused, and counted. */
 static bool
 names_producer(const struct trust_keys *k)
 {
 	for (size_t i = 0; i < k->n; i++)
-		if (k->v[i].kind != TRUST_ADMIN && !k->v[i].revoked)
+		if (k->v[i].kind != TRUST_ADMIN)
 			return true;
 	return false;
 }
