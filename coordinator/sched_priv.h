@@ -255,8 +255,6 @@ void account_wasted(struct sched *s, struct sched_job *job, uint64_t ms);
 void account_late(struct sched *s, struct sched_job *job);
 void account_never_opened(struct sched *s, struct sched_job *job);
 void account_opened_late(struct sched *s, struct sched_job *job);
-/* That worker is gone: it may have been why nobody opened what was late there. */
-void accounts_forgive(struct sched *s, const struct sched_worker *w);
 void account_used_well(struct sched *s, struct sched_job *job, uint64_t cpu_us);
 /* Whether workers are to be looked at again: jobs of accounts that had to wait are in the queue,
  * while slots may be free. */

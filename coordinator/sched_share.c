@@ -283,20 +283,6 @@ account_opened_late(struct sched *s, struct sched_job *job)
 }
 
 void
-accounts_forgive(struct sched *s, const struct sched_worker *w)
-{
-	struct sched_job *job, *next;
-
-	for (job = TAILQ_FIRST(&s->late); job; job = next) {
-		next = TAILQ_NEXT(job, timed_link);
-		if (job->cur != w)
-			continue;
-		account_opened_late(s, job);
-		sched_job_wait(s, job, NULL, 0);
-	}
-}
-
-void
 account_give(struct sched *s, struct sched_job *job)
 {
 	struct account *a = job->account;

@@ -413,6 +413,21 @@ sched_worker_set(struct sched *s, const struct sched_worker_info *info, uint64_t
 	return 0;
 }
 
+/* The worker may have been why nobody opened what was late there. */
+static void
+forgive_late(struct sched *s, const struct sched_worker *w)
+{
+	struct sched_job *job, *next;
+
+	for (job = TAILQ_FIRST(&s->late); job; job = next) {
+		next = TAILQ_NEXT(job, timed_link);
+		if (job->cur != w)
+			continue;
+		account_opened_late(s, job);
+		sched_job_wait(s, job, NULL, 0);
+	}
+}
+
 void
 sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now)
 {
@@ -428,7 +443,7 @@ sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now)
 		job->judged = true;
 		job_lost(s, job);
 	}
-	accounts_forgive(s, w);
+	forgive_late(s, w);
 	if (ran && !w->draining)
 		failed(s, w, probed);
 	w->foreign = 0;
