@@ -1,5 +1,5 @@
 /* trace/borrow.c, with a process of the same uid: the calls are the same for one of another, which
- * 0980 has. */
+ * 0982 has. */
 #include "config.h"
 
 #include "trace/borrow.h"
