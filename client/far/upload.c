@@ -37,6 +37,7 @@ struct upload {
 	pthread_cond_t cond;
 	bool ends, kicked;
 	uint64_t left;		      /* results that wait */
+	bool puts_lists;	      /* some may be on their way */
 	uint64_t wait_ms, wait_until; /* after a failure; 0: none */
 	char why[FAR_WHY_MAX];
 };
@@ -340,6 +341,14 @@ keeps_lists(const struct upload *u)
 	return u->h->ahead && !u->h->farm;
 }
 
+static void
+say_puts_lists(struct upload *u, bool yes)
+{
+	pthread_mutex_lock(&u->lock);
+	u->puts_lists = yes;
+	pthread_mutex_unlock(&u->lock);
+}
+
 /* What builds have asked for, as lists for those that come (list.h). One that a store does not take
  * is no loss. */
 static void
@@ -348,6 +357,7 @@ put_lists(struct upload *u)
 	struct digest name;
 	struct list l = { NULL, 0 };
 
+	say_puts_lists(u, true);
 	while (!has_ended(u) && ahead_next_list(u->h->ahead, &name, &l)) {
 		struct stores_request put = { .what = STORES_PUT_ENTRY, .name = name };
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -360,6 +370,7 @@ put_lists(struct upload *u)
 		}
 		list_done(&l);
 	}
+	say_puts_lists(u, false);
 }
 
 /* One round through the queue, by several threads: most of the time one waits for a store. */
@@ -581,9 +592,12 @@ upload_kick(struct upload *u, char *why, size_t size)
 {
 	_cleanup_(freep) struct queue_item *v = NULL;
 	size_t n = 0;
-	uint64_t left;
+	uint64_t left, lists;
 
+	/* those that wait are counted first: one that is taken meanwhile is on its way then */
+	lists = keeps_lists(u) ? ahead_lists_left(u->h->ahead) : 0;
 	pthread_mutex_lock(&u->lock);
+	lists += u->puts_lists;
 	u->kicked = true;
 	pthread_cond_signal(&u->cond);
 	snprintf(why, size, "%s", u->why);
@@ -592,5 +606,5 @@ upload_kick(struct upload *u, char *why, size_t size)
 	/* what came since the last look, too */
 	if (queue_list(u->dir, &v, &n) == 0)
 		left = n;
-	return left + (keeps_lists(u) ? ahead_lists_left(u->h->ahead) : 0);
+	return left + lists;
 }

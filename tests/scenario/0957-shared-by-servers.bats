@@ -7,7 +7,7 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/webs.bash"
 . "$BATS_TEST_DIRNAME/shared.bash"
 
-# shared_by URL-OF-WRITERS [URL-OF-READERS]: one machine fills it, a second one has all from it, with the same bytes.
+# shared_by STORE [STORE-OF-THE-SECOND MODE]: one machine fills it, a second one has all from it, with the same bytes.
 # No secret of a URL or of the environment is said anywhere.
 shared_by() {
   local writers=$1 readers=${2:-$1} i=$((++BY))
@@ -17,7 +17,7 @@ shared_by() {
   all_missed
   rm -rf "$WORK/plain"
   mv "$WORK/p$i/target" "$WORK/plain"
-  machine "reads-$i" reader
+  machine "reads-$i" "${3-reader}"
   DRAY_STORE=$readers cached "reads-$i" "$WORK/p$i" build
   from_store
   same_tree "$WORK/p$i"
@@ -59,7 +59,7 @@ shared_by() {
   redis_start redis
   nginx_start web
   all="redis+unix://$REDIS_SOCK?prefix=team"
-  shared_by "http://127.0.0.1:$NGINX_PORT/dray" "$all http://127.0.0.1:$NGINX_PORT/dray?mode=ro"
+  shared_by "http://127.0.0.1:$NGINX_PORT/dray" "$all, http://127.0.0.1:$NGINX_PORT/dray ro" writer
   wait_until 20 filled_back
   clean "$WORK/p1"
   machine third reader

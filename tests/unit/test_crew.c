@@ -144,7 +144,7 @@ static void
 test_late(void **state)
 {
 	struct crew *c = NULL;
-	uint64_t begun = clock_mono_ms();
+	uint64_t started = clock_mono_ms();
 
 	pthread_mutex_lock(&gate);
 	assert_int_equal(crew_new(&w, 2, 50, &c), 0);
@@ -152,7 +152,7 @@ test_late(void **state)
 		add(c, true);
 	while (!crew_is_idle(c))
 		wait_for(c);
-	assert_true(clock_mono_ms() - begun >= 50);
+	assert_true(clock_mono_ms() - started >= 50);
 	assert_int_equal(told_late, 4);
 	assert_int_equal(atomic_load(&runs), 0);
 	/* at most two had a thread; the others are gone */
