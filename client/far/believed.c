@@ -42,12 +42,11 @@ state_free(struct state *s)
 	free(s);
 }
 
-/* Also one that is revoked: what it signed is then refused, and counted. */
 static bool
-names_producer(const struct trust_keys *k)
+names_producer(const struct trust_keys *k, bool revoked_too)
 {
 	for (size_t i = 0; i < k->n; i++)
-		if (k->v[i].kind != TRUST_ADMIN)
+		if (k->v[i].kind != TRUST_ADMIN && (revoked_too || !k->v[i].revoked))
 			return true;
 	return false;
 }
@@ -63,6 +62,13 @@ why_nobody(const struct believed *b)
 	return b->base_why ? b->base_why : "nobody's results are trusted";
 }
 
+/* A revoked key of the user's own list is somebody, too: what it signed is refused, and counted. */
+static bool
+is_off(const struct believed *b)
+{
+	return b->broken || (!names_producer(&b->base, true) && !names_producer(&b->told, false));
+}
+
 /* The lock is held. Without memory it stays as it was. */
 static int
 make_state(struct believed *b)
@@ -75,7 +81,7 @@ make_state(struct believed *b)
 		r = trust_keys_add(&s->now.trust.keys, &b->base);
 	if (r == 0 && !b->broken)
 		r = trust_keys_add(&s->now.trust.keys, &b->told);
-	if (r == 0 && (b->broken || !names_producer(&s->now.trust.keys))) {
+	if (r == 0 && is_off(b)) {
 		s->off = strdup(why_nobody(b));
 		r = s->off ? 0 : -ENOMEM;
 	}
@@ -193,7 +199,7 @@ add_list(struct believed *b, struct stores *s)
 	pthread_mutex_lock(&b->lock);
 	trust_keys_done(&b->base);
 	b->base = base;
-	if (!names_producer(&base)) {
+	if (!names_producer(&base, true)) {
 		free(b->base_why);
 		b->base_why = NULL;
 		why_set(&b->base_why, r, "%s",

@@ -57,6 +57,8 @@ static const enum wire_type all_types[] = {
 	WIRE_SHARED_PUT,
 	WIRE_SHARED_STOP,
 	WIRE_SHARED_END,
+	WIRE_PRODUCERS_ASK,
+	WIRE_PRODUCERS,
 };
 
 /* A header frame by hand. */
