@@ -165,13 +165,18 @@ own_times(const struct job *j, const char *path)
 static bool
 is_same_times(const Dray__FileTimes *a, const Dray__FileTimes *b)
 {
+	Dray__FileTimes s = *a, t = *b;
 	uint8_t x[512], y[sizeof(x)];
-	size_t n = dray__file_times__get_packed_size(a);
+	size_t n;
 
-	if (n != dray__file_times__get_packed_size(b) || n > sizeof(x))
+	/* what they had beside was freed with the messages that they are of */
+	s.base.n_unknown_fields = t.base.n_unknown_fields = 0;
+	s.base.unknown_fields = t.base.unknown_fields = NULL;
+	n = dray__file_times__get_packed_size(&s);
+	if (n != dray__file_times__get_packed_size(&t) || n > sizeof(x))
 		return false;
-	dray__file_times__pack(a, x);
-	dray__file_times__pack(b, y);
+	dray__file_times__pack(&s, x);
+	dray__file_times__pack(&t, y);
 	return memcmp(x, y, n) == 0;
 }
 
