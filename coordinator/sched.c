@@ -274,7 +274,7 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 		account_never_opened(s, job);
 
 	/* One that runs it is not full. */
-	if (job->state == JOB_STARTED && !is_twins(verdict))
+	if (job->state == JOB_STARTED && !(job->twin && is_twins(verdict)))
 		rule.exclude = true;
 	if (rule.blame)
 		sched_worker_complain(s, job);
@@ -291,8 +291,11 @@ try_failed(struct sched *s, struct sched_job *job, Dray__Verdict verdict)
 	}
 	if (is_twins(verdict))
 		kin_lost(job);
-	if (verdict == DRAY__VERDICT__VERDICT_TWIN_DIFFERS)
+	/* the second time it would join the same one again, in vain */
+	if (verdict == DRAY__VERDICT__VERDICT_TWIN_DIFFERS ||
+		(verdict == DRAY__VERDICT__VERDICT_TWIN_LOST && job->lost))
 		kin_leave(s, job);
+	job->lost |= verdict == DRAY__VERDICT__VERDICT_TWIN_LOST;
 	if (job->word == WORD_FULL)
 		mark_full(w);
 	sched_worker_changed(s, w);
@@ -391,6 +394,14 @@ sched_job_on_trial(struct sched *s, const struct job_id *id)
 	struct sched_job *job = sched_job_find(s, id);
 
 	return job && account_on_trial(job->account);
+}
+
+bool
+sched_job_is_twin(const struct sched *s, const struct job_id *id)
+{
+	const struct sched_job *job = sched_job_find((struct sched *)s, id);
+
+	return job && job->twin;
 }
 
 void

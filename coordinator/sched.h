@@ -202,6 +202,8 @@ void sched_job_cut(struct sched *s, struct sched_worker *w, const struct job_id 
 	uint64_t wasted_ms, uint64_t now);
 /* Whether its client's key has shown nothing yet, or wasted slots since. */
 bool sched_job_on_trial(struct sched *s, const struct job_id *id);
+/* Whether its present try is a twin's. What a worker says of a twin is of no other try. */
+bool sched_job_is_twin(const struct sched *s, const struct job_id *id);
 /* Likewise: what it made is kept for a while, for twins. */
 void sched_job_kept(struct sched *s, struct sched_worker *w, const struct job_id *id);
 /* It is full: it did not take the job. */

@@ -249,7 +249,7 @@ sched_job_hold(struct sched *s, struct sched_job *job, struct sched_worker *w, e
 	job->kept = job->excused = job->cut = false;
 	account_opened_late(s, job);
 	job->held_ms = s->now;
-	job->wasted_ms = 0;
+	job->wasted_ms = job->former = 0;
 	TAILQ_INSERT_TAIL(&w->jobs, job, worker_link);
 	if (job->twin) {
 		/* it costs nothing, so there is nothing to settle */

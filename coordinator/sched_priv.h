@@ -80,6 +80,7 @@ struct sched_job {
 	bool judged;   /* this try was counted for or against its worker */
 	bool opened;   /* its worker has started this try */
 	bool settled;  /* what this try cost is in its account */
+	bool lost;     /* one of its tries joined a job that gave it no result */
 	bool kept;     /* its worker keeps what it made for a while */
 	bool bare;     /* this try is in its account's count */
 	bool late;     /* its slot was taken back; its client may still come to open it */
@@ -98,6 +99,7 @@ struct sched_job {
 	uint64_t charged_us;	 /* for the present try */
 	uint64_t held_ms;	 /* when it got its slot */
 	uint64_t wasted_ms;	 /* of that slot's time */
+	uint64_t former;	 /* the account that has opened it, if a twin's has it now; or 0 */
 
 	struct sched_worker *cur;		/* of the present or last try */
 	TAILQ_ENTRY(sched_job) worker_link;	/* in cur->jobs while PLACED or STARTED */

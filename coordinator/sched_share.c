@@ -238,10 +238,11 @@ is_evidence(const struct sched_job *job)
 void
 account_wasted(struct sched *s, struct sched_job *job, uint64_t ms)
 {
-	struct account *a = job->account;
+	/* what was wasted of a slot is its first owner's doing, not a twin's that has it now */
+	struct account *a = job->former ? account_find(s, job->former) : job->account;
 	uint64_t from = s->now - MIN2(ms, s->now);
 
-	if (!is_evidence(job))
+	if (!a || (!job->former && !is_evidence(job)))
 		return;
 	from = MAX2(from, a->wasted_until);
 	a->wasted_until = s->now;
@@ -392,6 +393,9 @@ account_settle(struct sched *s, struct sched_job *job, uint64_t cost_us)
 
 	if (!a || job->settled)
 		return;
+	/* of a slot that was passed on, what it has cost since */
+	if (job->former)
+		cost_us = 0;
 	cost_us = MIN2(MAX2(cost_us, 1000 * (s->now - job->held_ms)), (uint64_t)COST_MAX_US);
 	a->used_us = a->used_us - MIN2(a->used_us, job->charged_us) + cost_us;
 	a->mean_us = (3 * a->mean_us + cost_us) / 4;
@@ -404,6 +408,8 @@ void
 account_pass(struct sched *s, struct sched_job *job, struct account *to)
 {
 	account_settle(s, job, job->charged_us);
+	if (!job->former && job->account)
+		job->former = job->account->id;
 	if (job->account)
 		job->account->holding--;
 	account_leave(s, job);

@@ -325,7 +325,7 @@ on_worker_started(struct server *s, struct peer *p, const struct wire_peer *from
 		return;
 	}
 	/* A twin whose client is not known here has no slot that could be counted. */
-	if (m->twin && sched_job_owner(s->sched, &id) == 0)
+	if (m->twin && (sched_job_owner(s->sched, &id) == 0 || !sched_job_is_twin(s->sched, &id)))
 		return;
 	if (sched_job_started(s->sched, p->worker, &id, s->now) < 0)
 		log_debug("job=%s started on a worker that it is not with", m->job);
@@ -352,6 +352,9 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	log_debug("job=%s ended: ok=%d wall_ms=%llu cpu_ms=%llu %s", m->job, m->ok,
 		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,
 		CLEAN(m->text));
+	/* the try that its job has now is another one */
+	if (m->twin && !sched_job_is_twin(s->sched, &id))
+		return;
 	cache_job_ended(s, p, &id, m);
 	if (m->end != DRAY__JOB_END__END_WHOLE && (m->end || m->silent))
 		sched_job_cut(s->sched, p->worker, &id, wasted_ms(m), s->now);

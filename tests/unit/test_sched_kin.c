@@ -268,6 +268,48 @@ test_differs(void **state)
 	expect_placed(w, 0, 3, a, false);
 }
 
+/* One that is told for the second time that there is nothing is alone: of the same hint another job
+ * may run there as long as it likes. */
+static void
+test_lost_again(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 2);
+
+	ask_kin(w, 1, 7);
+	started(w, a, 1);
+	ask_kin(w, 2, 7);
+	expect_placed(w, 0, 2, a, true);
+	started(w, a, 2);
+	assert_int_equal(retry(w, 2, "a", V(TWIN_LOST)), 0);
+	take(w);
+	expect_placed(w, 0, 2, a, true);
+	assert_int_equal(retry(w, 2, "a", V(TWIN_LOST)), 0);
+	take(w);
+	expect_placed(w, 0, 2, a, false);
+	assert_int_equal(view(a).used, 2);
+}
+
+/* A job that has a slot is no twin, whatever its client says: its worker ends it, and it does not
+ * get there again. */
+static void
+test_says_it_was_a_twin(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 1);
+	struct job_id j = jid(1);
+
+	ask_kin(w, 1, 7);
+	assert_false(sched_job_is_twin(w->s, &j));
+	started(w, a, 1);
+	retry(w, 1, "a", V(TWIN_LOST));
+	take(w);
+	assert_true(w->n > 0);
+	assert_int_equal(w->last[0].type, SCHED_CANCEL);
+	for (unsigned i = 1; i < w->n; i++)
+		assert_int_not_equal(w->last[i].type, SCHED_PLACE);
+}
+
 /* The owner leaves: its slot is the twin's, until that leaves, too. */
 static void
 test_owner_leaves(void **state)
@@ -507,6 +549,8 @@ main(void)
 		T(test_placed_together),
 		T(test_just_ended),
 		T(test_differs),
+		T(test_lost_again),
+		T(test_says_it_was_a_twin),
 		T(test_owner_leaves),
 		T(test_ends_for_the_twin),
 		T(test_shares),

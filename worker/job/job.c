@@ -452,6 +452,7 @@ tell_end(struct job *j)
 	m.job = j->id;
 	m.ok = j->verdict != DRAY__VERDICT__VERDICT_WORKER_FAULT;
 	m.silent = j->silent;
+	m.twin = j->twin;
 	m.end = whose_end(j);
 	m.wasted_ms = j->wasted_ms;
 	/* without keys nobody is told from who had it */
