@@ -241,10 +241,17 @@ enter(struct tapes *t, const struct tape_way *way, uint64_t now, struct tape **r
 	return r < 0 ? r : 1;
 }
 
+/* What an entry takes of memory. */
+static size_t
+weight(const struct tape_entry *e)
+{
+	return sizeof(*e) + e->n + (e->name ? strlen(e->name) : 0);
+}
+
 static bool
 fits(struct tape *t, const struct tape_entry *e)
 {
-	return t->n < TAPE_ENTRIES_MAX && t->text + e->n <= TAPE_TEXT_MAX &&
+	return t->text + weight(e) <= TAPE_TEXT_MAX &&
 	       (e->fd < 0 || (t->files < TAPE_FILES_MAX && t->all->files < t->all->files_max));
 }
 
@@ -252,7 +259,7 @@ static void
 append(struct tape *t, struct tape_entry *e)
 {
 	t->n++;
-	t->text += e->n;
+	t->text += weight(e);
 	t->files += e->fd >= 0;
 	t->all->files += e->fd >= 0;
 	t->bytes += e->kind == TAPE_OUTPUT ? e->size : 0;

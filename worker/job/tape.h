@@ -17,8 +17,9 @@
 #include "proto/job.pb-c.h"
 
 #define TAPE_LINGER_MS 10000
-#define TAPE_TEXT_MAX (4u << 20) /* bytes of text, and of the result */
-#define TAPE_ENTRIES_MAX 65536
+#define TAPE_TEXT_MAX                                                                             \
+	(4u << 20) /* bytes of memory: texts, names, the result, and what each entry takes beside \
+		    */
 #define TAPE_FILES_MAX 1024 /* open files of one tape */
 
 struct tapes; /* of a worker */
