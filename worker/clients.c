@@ -293,7 +293,13 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET, "%s", ticket_problem(r));
 		return;
 	}
-	if (!is_job_id(job) || is_running(s, job)) {
+	/* an earlier try of it is being cleared away: nobody's fault */
+	if (is_job_id(job) && is_running(s, job)) {
+		reject(s, c, number, DRAY__VERDICT__VERDICT_FULL,
+			"An earlier try of this job has not ended here.");
+		return;
+	}
+	if (!is_job_id(job)) {
 		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET,
 			"The ticket's job id is not usable.");
 		return;
