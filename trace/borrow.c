@@ -3,6 +3,7 @@
 #include "trace/borrow.h"
 
 #include <errno.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -40,10 +41,20 @@ open_process(pid_t process)
 int
 borrow_fd(pid_t tid, int fd)
 {
-	_cleanup_(closep) int pidfd = open_process(process_of(tid));
-	int got = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	pid_t process = process_of(tid);
+	_cleanup_(closep) int pidfd = open_process(process);
+	_cleanup_(closep) int got = -1;
 
-	return pidfd < 0 ? pidfd : got < 0 ? -errno : got;
+	if (pidfd < 0)
+		return pidfd;
+	got = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	if (got < 0)
+		return -errno;
+	/* It is of the process's first thread. Looked at afterwards: then that one lived. A kernel
+	 * without kcmp says nothing. */
+	if (process != tid && syscall(SYS_kcmp, process, tid, KCMP_FILES, 0, 0) > 0)
+		return -EXDEV;
+	return steal_fd(&got);
 }
 
 static bool

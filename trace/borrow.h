@@ -9,7 +9,7 @@
 #include "common/base.h"
 
 /* A descriptor of the thread's, as one of this process's own: the caller closes it, soon. -EBADF:
- * it has none of that number; -errno. */
+ * it has none of that number; -EXDEV: it has other descriptors than its process; -errno. */
 int borrow_fd(pid_t tid, int fd);
 
 /* A pidfd of the process that the thread belongs to, and its number. -errno. */
