@@ -133,9 +133,17 @@ run(int argc, char **argv)
 		return status;
 	if (!cmd_parse_timeout(&cmd_prewarm, timeout, &wait_ms))
 		return CMD_USAGE;
-	setenv("DRAY_REMOTE_MODE", "readwrite", 1);
 	setenv("RUSTC_WRAPPER", self ? self : "dray", 1);
-	if (cmd_load_conf(&cmd_prewarm, &conf) < 0 || !cmd_check_uploads(&cmd_prewarm, conf))
+	if (cmd_load_conf(&cmd_prewarm, &conf) < 0)
+		return CMD_FAILED;
+	/* a pull request's run writes below its own prefix, and stays there */
+	if (conf->client.ci_mode != CI_MODE_OWN) {
+		setenv("DRAY_REMOTE_MODE", "readwrite", 1);
+		conf_freep(&conf);
+		if (cmd_load_conf(&cmd_prewarm, &conf) < 0)
+			return CMD_FAILED;
+	}
+	if (!cmd_check_uploads(&cmd_prewarm, conf))
 		return CMD_FAILED;
 	if ((jobs || (conf->client.coordinator && *conf->client.coordinator)) &&
 		!cmd_set_jobs(&cmd_prewarm, conf, jobs))
