@@ -60,6 +60,9 @@ cmd_wait_uploads(const struct cmd *c, const struct conf *conf, uint64_t until)
 		} else {
 			poll(NULL, 0, LOOK_MS);
 			left = count_left(conf);
+			/* lists are not in the queue: what the half says last counts */
+			if (left == 0 && look(conf, &a, &left, &answer) < 0)
+				left = 0;
 		}
 		cmd_progress(&progress, "uploading", all - MIN2(left, all), all);
 	}

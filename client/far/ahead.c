@@ -24,11 +24,13 @@
 #define ENTRIES_AT_ONCE 32
 #define ENTRIES_BYTES (64u << 20) /* that nobody has asked for yet */
 #define BLOBS_AT_ONCE 32
-#define BLOBS_BYTES (4ull << 30)  /* in all */
-#define WINDOW_LEAST (2ull << 20) /* bytes under way */
-#define WINDOW_MOST (64ull << 20) /* likewise */
-#define FAILURES_MAX 3		  /* in a row */
-#define QUIET_MS 300		  /* after the last question a build may have ended */
+#define BLOBS_BYTES (4ull << 30)      /* in all */
+#define WINDOW_LEAST (2ull << 20)     /* bytes under way */
+#define WINDOW_MOST (64ull << 20)     /* likewise */
+#define FAILURES_MAX 3		      /* in a row */
+#define ENTRIES_COME_MAX (256u << 20) /* bytes of entries: a list may be anybody's */
+#define ITEM_MS 600000 /* so long an entry that was fetched ahead is as good as the store's */
+#define QUIET_MS 300   /* after the last question a build may have ended */
 
 enum what { IS_LIST, IS_ENTRY, IS_BLOB, WHATS };
 enum item_state { ITEM_WAITS, ITEM_COMES, ITEM_HERE, ITEM_GONE };
@@ -37,6 +39,7 @@ struct item {
 	struct digest key;
 	enum item_state state;
 	struct buf bytes;
+	uint64_t at; /* when they came */
 	char store[FAR_STORE_MAX];
 };
 
@@ -62,6 +65,7 @@ struct ahead {
 	size_t n_blobs, next_blob;
 	size_t entries_open, blobs_open;
 	uint64_t bytes_open, bytes_begun, bytes_came, busy_us, busy_since;
+	uint64_t entries_came; /* bytes */
 	unsigned failures;
 	pthread_mutex_t lock; /* of all below */
 	bool ends;
@@ -174,8 +178,10 @@ take_entry(struct ahead *a, size_t i, struct mail *m)
 	struct digest key;
 
 	a->entries_open--;
-	if (r == 0)
+	if (r == 0) {
 		r = read_reply(m, &b);
+		a->entries_came += m->reply.size;
+	}
 	pthread_mutex_lock(&a->lock);
 	key = a->items[i].key;
 	/* its wrapper may have asked the stores itself meanwhile */
@@ -187,6 +193,7 @@ take_entry(struct ahead *a, size_t i, struct mail *m)
 	} else {
 		snprintf(a->items[i].store, sizeof(a->items[i].store), "%s", m->q.store);
 		a->items[i].state = ITEM_HERE;
+		a->items[i].at = clock_mono_ms();
 		a->items_bytes += b.n;
 	}
 	pthread_mutex_unlock(&a->lock);
@@ -208,7 +215,9 @@ take_list(struct ahead *a, size_t i, struct mail *m)
 	if (r == 0)
 		r = list_decode(b.p, b.n, &l);
 	pthread_mutex_lock(&a->lock);
-	a->builds[i].state = BUILD_KNOWN;
+	/* what could not be read is not written over by what this build asked for alone */
+	if (r == 0 || r == -ENOENT || r == -EBADMSG)
+		a->builds[i].state = BUILD_KNOWN;
 	if (r == 0)
 		(void)add_items(a, &l);
 	a->builds[i].before = l;
@@ -296,7 +305,9 @@ next_request(struct ahead *a, struct digest *ret, size_t *ret_number)
 			return true;
 		}
 	/* entries first: they say which blobs are to come */
-	for (; a->next_item < a->n_items && a->entries_open < ENTRIES_AT_ONCE; a->next_item++) {
+	for (; a->entries_came < ENTRIES_COME_MAX && a->next_item < a->n_items &&
+		a->entries_open < ENTRIES_AT_ONCE;
+		a->next_item++) {
 		struct item *item = &a->items[a->next_item];
 
 		if (item->state != ITEM_WAITS)
@@ -418,7 +429,8 @@ ahead_take(struct ahead *a, const struct digest *list, const struct digest *key,
 	}
 	item = find_item(a, key);
 	if (item && item->state == ITEM_HERE) {
-		taken = buf_add(ret, item->bytes.p, item->bytes.n) == 0;
+		taken = clock_mono_ms() - item->at < ITEM_MS &&
+			buf_add(ret, item->bytes.p, item->bytes.n) == 0;
 		snprintf(store, FAR_STORE_MAX, "%s", item->store);
 		empty_item(a, item);
 	} else if (item && item->state == ITEM_WAITS) {

@@ -186,6 +186,17 @@ believed_put(struct believed *b, struct believed_now *now)
 		state_free(s);
 }
 
+bool
+believed_is_told(struct believed *b)
+{
+	bool is;
+
+	pthread_mutex_lock(&b->lock);
+	is = b->is_told;
+	pthread_mutex_unlock(&b->lock);
+	return is;
+}
+
 /* asking is held. */
 static void
 add_list(struct believed *b, struct stores *s)

@@ -21,6 +21,8 @@ struct believed_now {
 int believed_open(const struct conf *conf, struct believed **ret);
 void believed_closep(struct believed **b);
 
+/* Whether a coordinator has said whom it vouches for, and with it the client's namespace. */
+bool believed_is_told(struct believed *b);
 struct believed_now *believed_get(struct believed *b);
 void believed_put(struct believed *b, struct believed_now *now);
 

@@ -41,6 +41,12 @@ list_add(struct list *l, const struct digest *key)
 	return 0;
 }
 
+bool
+list_is(const void *p, size_t n)
+{
+	return n >= MAGIC_SIZE && memcmp(p, MAGIC, MAGIC_SIZE) == 0;
+}
+
 int
 list_decode(const void *p, size_t n, struct list *ret)
 {

@@ -23,6 +23,8 @@ bool list_has(const struct list *l, const struct digest *key);
 /* Behind the others, if it is not on it, and there is room. 0 or -ENOMEM. */
 int list_add(struct list *l, const struct digest *key);
 
+/* Whether these are such bytes, well-formed or not. */
+bool list_is(const void *p, size_t n);
 /* *ret must be empty, and is so after an error. A key that is there twice is read once. 0;
  * -EBADMSG; -ENOMEM. */
 int list_decode(const void *p, size_t n, struct list *ret);

@@ -458,10 +458,21 @@ do_round(struct round *o)
 		note(o->u, 0, "");
 }
 
+/* Whether a result is to be sealed for a namespace that the coordinator has not said yet. */
+static bool
+waits_for_namespace(const struct upload *u)
+{
+	const struct far_farm *farm = u->h->farm;
+	const char *own = u->h->conf->client.namespace;
+
+	return farm && !(own && *own) && !believed_is_told(u->h->believed) &&
+	       (farm->will_vouch(farm->arg) || farm->puts(farm->arg) == FAR_PUTS_LATER);
+}
+
 static void
 do_queue(struct upload *u)
 {
-	enum far_puts puts = stores_puts(u->h->stores);
+	enum far_puts puts = waits_for_namespace(u) ? FAR_PUTS_LATER : stores_puts(u->h->stores);
 	_cleanup_(freep) struct queue_item *v = NULL;
 	_cleanup_(closep) int lock = -1;
 	struct round o = { .u = u };
