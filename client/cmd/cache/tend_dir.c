@@ -14,6 +14,7 @@
 
 #include "cache/shared.h"
 #include "client/cmd/doctor/probe.h"
+#include "client/far/list.h"
 #include "common/fs.h"
 #include "store/admin/walk.h"
 #include "store/shared_dir.h"
@@ -62,6 +63,8 @@ each_entry(struct dir *d, entry_fn fn)
 		if (is_reserved(&o->name))
 			continue;
 		error = store_read_now(d->reads, STORE_ENTRY, &o->name, SHARED_MAX, &b);
+		if (error == 0 && list_is(b.p, b.n))
+			continue; /* a build's */
 		if (error == 0)
 			error = shared_entry_decode(b.p, b.n, &o->name, &e);
 		if (error == -ENOENT)
