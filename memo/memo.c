@@ -25,6 +25,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"
+#include "common/proc.h"
 #include "memo/image.h"
 #include "memo/lmdb_file.h"
 #include "memo/memo.h"
@@ -206,6 +207,7 @@ memo_turn(struct memo *m, unsigned ms)
 	uint64_t until = clock_mono_ms() + ms;
 	_cleanup_(freep) char *path = NULL;
 	_cleanup_(closep) int fd = -1;
+	struct proc_name holder;
 
 	if (beside == NULL)
 		return -ENOENT;
@@ -219,11 +221,14 @@ memo_turn(struct memo *m, unsigned ms)
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
-		if (clock_mono_ms() >= until)
+		if (clock_mono_ms() >= until ||
+			(proc_signed(fd, &holder) == 0 && proc_state(&holder) == PROC_STOPPED))
 			return -ETIMEDOUT;
 		if (poll(NULL, 0, TURN_LOOK_MS) < 0)
 			return -errno;
 	}
+	/* without it one that is stopped is waited for, too */
+	(void)proc_sign(fd);
 	return steal_fd(&fd);
 }
 
