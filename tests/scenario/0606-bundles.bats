@@ -101,7 +101,8 @@ tidy() {
   # cargo itself has questions to the compiler, of a crate that it calls ___
   grep -E 'execve\("[^"]*/rustc"' "$LOGS/ran" | grep -qF '"--crate-name", "___"'
   [ -z "$(grep -E 'execve\("[^"]*/rustc"' "$LOGS/ran" | grep -F '"--crate-name"' | grep -vF '"___"')" ]
-  [ -z "$(grep -E 'execve\("[^"]*/dray-dispatch"' "$LOGS/ran")" ]
+  # the farm half says whether the coordinator's cache has it
+  [ -z "$(grep -E 'execve\("[^"]*/dray-dispatch"' "$LOGS/ran" | grep -vF '"--half=')" ]
   [ "$(grep -cE 'execve\("[^"]*/(ld\.)?mold"' "$LOGS/ran")" -ge 2 ]
 }
 
