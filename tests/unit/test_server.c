@@ -26,6 +26,31 @@ test_one_job(void **state)
 	CLOSE(worker, client);
 }
 
+/* What a worker says of a twin is of no other try: the job has its slot after it as before. */
+static void
+test_a_twin_ends(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_worker(w, WORKER1, 1), *client = greet(w, CLIENT1, "client");
+	Dray__WorkerJobEnded ended = DRAY__WORKER_JOB_ENDED__INIT;
+	char name[33];
+
+	job_name(name, 1);
+	ended.job = name;
+	ended.ok = ended.twin = true;
+	request(client, 1);
+	expect_placed(w, client, 1, CLIENT1, WORKER1);
+	send_msg(worker, WIRE_WORKER_JOB_ENDED, &ended.base);
+	say_job(worker, WIRE_WORKER_JOB_STARTED, 1);
+	request(client, 2);
+	expect_done(client, WIRE_JOB_QUEUED);
+	send_msg(worker, WIRE_WORKER_JOB_ENDED, &ended.base);
+	expect_done(client, WIRE_JOB_QUEUED);
+	say_job(worker, WIRE_WORKER_JOB_ENDED, 1);
+	expect_placed(w, client, 2, CLIENT1, WORKER1);
+	CLOSE(worker, client);
+}
+
 static void
 test_status(void **state)
 {
@@ -378,6 +403,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_one_job),
+		T(test_a_twin_ends),
 		T(test_status),
 		T(test_denials),
 		T(test_retry),
