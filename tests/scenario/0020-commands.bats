@@ -159,6 +159,7 @@ commands() {
   same_outputs "$WORK/hello"
 }
 
+# bats test_tags=long
 @test "doctor is content with a farm that works, and says what is wrong with none" {
   farm_start
   run "$DRAY" doctor

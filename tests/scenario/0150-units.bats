@@ -64,6 +64,7 @@ scenario_setup() {
   both_home plugin-bin linker-plugin-lto "${BIN[@]}" -O -C linker-plugin-lto "${USE_LOW[@]}" use.rs
 }
 
+# bats test_tags=long
 @test "libraries of every type, and several at once" {
   source_lib low.rs
   source_user use.rs
@@ -81,6 +82,7 @@ scenario_setup() {
   both test "${BASE[@]}" --crate-name low --test --emit dep-info,link low.rs
 }
 
+# bats test_tags=long
 @test "prefer-dynamic, crt-static, rpath" {
   source_lib low.rs
   source_user use.rs

@@ -88,6 +88,7 @@ ON_FARM='.where == "farm"'
     twice '.where == "farm" or .why == "-C linker-plugin-lto"' build --release --target x86_64-unknown-linux-gnu
 }
 
+# bats test_tags=long
 @test "coverage: what loads an instrumented proc-macro is compiled here" {
   export LLVM_PROFILE_FILE=$WORK/prof/%p-%m.profraw
   RUSTFLAGS='-C instrument-coverage' twice '.where == "farm" or ((.crate == "low" or .crate == "app") and (.why | test("writes profiles")))' build

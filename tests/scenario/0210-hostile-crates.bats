@@ -25,6 +25,7 @@ EOF
   stopped_by "$KILLED"
 }
 
+# bats test_tags=long
 @test "no secret of the worker's is in a job's environment" {
   export WORKER_SECRET=correct-horse-battery-staple
   farm_with

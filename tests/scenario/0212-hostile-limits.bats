@@ -32,6 +32,7 @@ EOF
   stopped_by 'had more than 200 processes and threads (worker.job_processes)'
 }
 
+# bats test_tags=long
 @test "a crate that allocates without end" {
   farm_with -o worker.job_memory=512M
   hostile "$WORK/app" <<'EOF'
@@ -68,6 +69,7 @@ EOF
   stopped_by 'used more than 512 MiB of memory (worker.job_memory)'
 }
 
+# bats test_tags=long
 @test "a crate that keeps memory in files without a name" {
   farm_with -o worker.job_memory=512M
   hostile "$WORK/app" <<'EOF'
@@ -220,6 +222,7 @@ EOF
   stopped_by 'wrote more than 16 MiB to /tmp (worker.job_tmp_max)'
 }
 
+# bats test_tags=long
 @test "a crate that makes ten million files" {
   farm_with -o worker.job_files_max=2000
   hostile "$WORK/app" <<'EOF'
@@ -265,6 +268,7 @@ EOF
   stopped_by 'made directories that cannot be looked into'
 }
 
+# bats test_tags=long
 @test "a crate that spins for ever" {
   farm_with -o worker.job_cpu_s=2
   hostile "$WORK/app" <<'EOF'
@@ -305,6 +309,7 @@ EOF
   stopped_by 'used more than 2 s of processor time (worker.job_cpu_s)'
 }
 
+# bats test_tags=long
 @test "a crate that waits for ever" {
   # the other jobs of the build have the same limit, on a machine that may be busy
   farm_with -o worker.job_time_s=$((2 * PATIENCE))
@@ -337,6 +342,7 @@ EOF
   [ "$(job app bytes_received)" -le 8388608 ]
 }
 
+# bats test_tags=long
 @test "a crate that prints ten gigabytes of lines to stdout" {
   farm_with -o worker.job_output_max=4M
   hostile "$WORK/app" <<'EOF'

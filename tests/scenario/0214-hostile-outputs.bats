@@ -169,6 +169,7 @@ EOF
   not_taken 'a captured link makes no sense'
 }
 
+# bats test_tags=long
 @test "directories that cannot be entered are removed all the same" {
   farm_with
   hostile "$WORK/app" <<'EOF'

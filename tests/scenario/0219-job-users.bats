@@ -13,6 +13,7 @@ nothing_of_jobs() {
   [ -z "$(ls -A "$PLACE/state/jobs" | grep -v '^ready-')" ] && [ -z "$(find "$PLACE/state" ! -user nobody)" ]
 }
 
+# bats test_tags=long
 @test "two at once, of a client with a narrow umask: two uids, and outputs that are the worker's" {
   local name worker uids=()
   farm_of

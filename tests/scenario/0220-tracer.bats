@@ -72,6 +72,7 @@ home_for() {
   [ "$(job inner where)" = farm ]
 }
 
+# bats test_tags=long
 @test "a file that is looked for and absent, and then is there" {
   macro_app "$WORK/app" <<<'std::fs::read_to_string("../later").unwrap_or("absent".to_string())'
   plain_build "$WORK/app" build
@@ -86,6 +87,7 @@ home_for() {
   [ "$("$WORK/app/target/debug/app")" = there ]
 }
 
+# bats test_tags=long
 @test "a file elsewhere on this machine: compiled here, and remembered" {
   echo "of this machine" >"$WORK/elsewhere"
   macro_app "$WORK/app" <<<"std::fs::read_to_string(\"$WORK/elsewhere\").unwrap()"
@@ -136,6 +138,7 @@ EOF
   [ "$("$WORK/app/target/debug/app")" = "a b c sub" ]
 }
 
+# bats test_tags=long
 @test "a directory of which not all was sent is listed here" {
   macro_app "$WORK/app" <<'EOF'
     let mut v: Vec<_> = std::fs::read_dir(".").unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();

@@ -11,6 +11,7 @@ stands_ready() {
   compgen -G "$FARM/state-w1/jobs/ready-*" >/dev/null
 }
 
+# bats test_tags=long
 @test "a build's second job finds one; a killed worker leaves none, one that is told to end neither" {
   local p pids
   allow client client

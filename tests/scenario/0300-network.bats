@@ -102,6 +102,7 @@ cut_off_by() {
   cut_off_by choke tc qdisc add dev "$HOST_IF"
 }
 
+# bats test_tags=long
 @test "a line of 64 kB/s: slow, and right" {
   package "$WORK/app" app
   head -c 200000 /dev/urandom | base64 >"$WORK/app/src/data"

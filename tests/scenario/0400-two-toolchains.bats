@@ -98,6 +98,7 @@ doctor_id() {
   { "$DRAY" doctor || true; } 2>&1 | sed -nE 's/.*toolchain.* id ([0-9a-f]+),.*/\1/p'
 }
 
+# bats test_tags=long
 @test "the ids differ, and client and worker say the same one" {
   local rustup debian both mine theirs
   rustup=$(list -o worker.find_system=no -o worker.find_rustup=no -o "worker.toolchain_dirs=$RUSTUP_SYSROOT")

@@ -147,6 +147,7 @@ skipped() {
     .skipped_why == [{reason: \"$1\", entries: $2}]"
 }
 
+# bats test_tags=long
 @test "verify compiles again what is in the cache: all is as it was kept" {
   kinds "$WORK/app"
   cached first "$WORK/app" build

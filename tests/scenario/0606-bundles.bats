@@ -49,6 +49,7 @@ tidy() {
   [ -z "$found" ] || { echo "left behind: $found" >&2; return 1; }
 }
 
+# bats test_tags=long
 @test "another linker: linked again, with no compiler and no farm" {
   project
   command -v mold >/dev/null || skip "no mold"
@@ -85,6 +86,7 @@ tidy() {
   same_outputs "$APP"
 }
 
+# bats test_tags=long
 @test "another linker: what is started, by a trace" {
   command -v strace >/dev/null || skip "no strace"
   command -v mold >/dev/null || skip "no mold"
@@ -184,6 +186,7 @@ archive_changed() {
   clean "$APP"
   cached changed "$APP" build
 }
+# bats test_tags=long
 @test "a C archive that only the last link reads changes" {
   APP=$WORK/app
   sys_crate "$APP" static:-bundle=words
@@ -217,6 +220,7 @@ deep_archive() {
   "$DRAY" verify --json >"$LOGS/verify.json"
   jq -e '.differ == [] and .verified == 4 and .skipped_why == [{reason: "a bundle", entries: 2}]' "$LOGS/verify.json"
 }
+# bats test_tags=long
 @test "a C archive that the compiler takes out of a library's rlib: compiled again" {
   deep_archive static:+whole-archive=words
   missed app
@@ -244,6 +248,7 @@ deep_archive() {
 
 # ---- what goes wrong
 
+# bats test_tags=long
 @test "the link fails: what the compiler says, and nothing is left behind" {
   local f
   APP=$WORK/app

@@ -8,6 +8,7 @@ bats_require_minimum_version 1.5.0
 
 # ---- what macros look at
 
+# bats test_tags=long
 @test "a macro reads a file" {
   with_macro "$WORK/app"
   echo 'std::fs::read_to_string("words.txt").unwrap()' >"$WORK/app/look/src/expr.rs"
@@ -31,6 +32,7 @@ bats_require_minimum_version 1.5.0
   all_hit
 }
 
+# bats test_tags=long
 @test "a macro lists a directory, and looks for a file that is not there yet" {
   local app=$WORK/app
   with_macro "$app"
@@ -65,6 +67,7 @@ END
   says "$app" "a false"
 }
 
+# bats test_tags=long
 @test "a macro reads a variable: set, changed, unset" {
   local app=$WORK/app
   with_macro "$app"
@@ -89,6 +92,7 @@ END
   all_hit
 }
 
+# bats test_tags=long
 @test "a macro asks for what every compile asks for itself" {
   local app=$WORK/app v
   with_macro "$app"
@@ -157,6 +161,7 @@ END
 # ---- what the source asks for
 
 # What the result depends on then is in no record: it is right each time, and not kept.
+# bats test_tags=long
 @test "a macro runs a program that tells the time, asks the network or another process, or overwrites what it read" {
   local app=$WORK/app way n proxy
   with_macro "$app"
@@ -282,11 +287,13 @@ archive_changes() {
   says "$app" 1
 }
 
+# bats test_tags=long
 @test "a C archive below a -sys crate changes: bundled" {
   archive_changes static=words
   # It is in the crate's own rlib.
   [ "$(job words_sys cache)" = hit ]
 }
+# bats test_tags=long
 @test "a C archive below a -sys crate changes: +whole-archive" {
   archive_changes static:+whole-archive=words
 }

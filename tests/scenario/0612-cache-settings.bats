@@ -125,6 +125,7 @@ same_tree_of_one() {
   all_hit
 }
 
+# bats test_tags=long
 @test "the linker: chosen by an argument, and another one under the same name" {
   local app=$WORK/app bfd gold
   bfd=$(command -v ld.bfd) && gold=$(command -v ld.gold) || skip "no two linkers"

@@ -149,6 +149,7 @@ END
 }
 
 # Where target directories are mounted, or made by mktemp, cargo does not mark them.
+# bats test_tags=long
 @test "build scripts and what they make, in target directories that were there before, and for a named target" {
   local app=$WORK/app t host to
   host=$(rustc -vV | sed -n 's/^host: //p')
@@ -334,6 +335,7 @@ END
 
 # ---- kinds of units
 
+# bats test_tags=long
 @test "tests, benches, examples, libraries of each kind, macros, build scripts" {
   local app=$WORK/app
   with_macro "$app"

@@ -37,6 +37,7 @@ flip() {
   [ -z "$byte" ] || printf "\\x$(printf %x $((byte ^ 16)))" | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
 }
 
+# bats test_tags=long
 @test "blobs: a flipped bit, a piece cut off, emptied, gone, a directory" {
   local f
   project
@@ -65,6 +66,7 @@ flip() {
   survives written
 }
 
+# bats test_tags=long
 @test "entries: cut, garbage, emptied, another unit's" {
   local f entries
   project
@@ -126,6 +128,7 @@ flip() {
   same_tree "$APP"
 }
 
+# bats test_tags=long
 @test "a cache that cannot be written" {
   local dir
   project

@@ -165,6 +165,7 @@ each_restore() {
   nothing_left
 }
 
+# bats test_tags=long
 @test "killed while it puts a library in place" {
   each_restore lib
 }

@@ -165,6 +165,7 @@ seeded() {
   all_hit
   [ "$(states)" -eq 0 ]
 }
+# bats test_tags=long
 @test "after cargo clean the first edit goes on from what was compiled before" {
   seeded
   touch "$WORK/cleaned"

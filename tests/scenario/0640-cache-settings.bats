@@ -76,6 +76,7 @@ has_two_wrappers() {
   [ "$(pgrep -fc -- "^$DRAY .*--crate-name slow ")" -ge 2 ]
 }
 
+# bats test_tags=long
 @test "two builds that miss the same: it is compiled once" {
   slow_dependency "$WORK/app" 3
   (cd "$WORK/app" && cargo generate-lockfile -q)

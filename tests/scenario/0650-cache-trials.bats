@@ -31,6 +31,7 @@ END
   printf 'fn main() {\n    println!("{}", if cfg!(able) { "able" } else { "unable" });\n}\n' >"$1/src/main.rs"
 }
 
+# bats test_tags=long
 @test "a trial whose source is refused is not made again: the same text, status and files" {
   local app=$WORK/app
   with_trial "$app"

@@ -180,6 +180,7 @@ says() {
 }
 
 # PLACE and why it stays here; nothing: it does not.
+# bats test_tags=long
 @test "on a farm, too: no build breaks, and edits are seen" {
   local place why
   command -v bwrap >/dev/null || skip "no bubblewrap"

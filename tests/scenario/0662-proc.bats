@@ -149,6 +149,7 @@ END
   done
 }
 
+# bats test_tags=long
 @test "a /proc that hides other users' processes" {
   [ "$(id -u)" = 0 ] || skip "needs root, to mount a /proc"
   hiding_proc true || skip "no /proc can be mounted here"

@@ -179,6 +179,7 @@ END
   file_has "$WORK/whole" served
 }
 
+# bats test_tags=long
 @test "cargo, a program and its linker" {
   local app=$WORK/app call error word n=0
   export RUSTC_WRAPPER=$DRAY CARGO_INCREMENTAL=0

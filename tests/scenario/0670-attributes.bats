@@ -6,6 +6,7 @@ bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/cache.bash"
 . "$BATS_TEST_DIRNAME/stamps.bash"
 
+# bats test_tags=long
 @test "time, mode and size that are embedded" {
   stamps 'let m = std::fs::metadata(&path).unwrap(); format!("{} {} {:o} {}", text, m.mtime(), m.mode() & 0o777, m.len())'
   again first
@@ -28,6 +29,7 @@ bats_require_minimum_version 1.5.0
   missed app "$APP/asset.txt changed"
 }
 
+# bats test_tags=long
 @test "a link's own time, that of a directory's entry, and an owner" {
   stamps 'let l = std::fs::symlink_metadata(path.replace("asset", "link")).unwrap(); let _ = text;
     let e = std::fs::read_dir(path.replace("asset.txt", "entries")).unwrap().next().unwrap().unwrap().metadata().unwrap();
@@ -54,6 +56,7 @@ bats_require_minimum_version 1.5.0
   says "$APP" "1609459200 1609459200 12345"
 }
 
+# bats test_tags=long
 @test "times that nothing depends on stop to count" {
   stamps 'let _ = std::fs::metadata(&path).unwrap().modified(); text'
   cached first "$APP" build
@@ -77,6 +80,7 @@ bats_require_minimum_version 1.5.0
   missed app "mode of $APP/asset.txt changed"
 }
 
+# bats test_tags=long
 @test "of one file it is seen that its time does not count, of another that it does" {
   stamps 'let _ = std::fs::metadata(path.replace("asset.txt", "Cargo.toml")).unwrap().modified();
     format!("{} {}", text, std::fs::metadata(&path).unwrap().mtime())'
@@ -187,6 +191,7 @@ bats_require_minimum_version 1.5.0
 }
 
 # In the temporary directory, and gone at the end: what it was made of is all that is seen.
+# bats test_tags=long
 @test "the source of a link is read" {
   stamps 'let soft = std::env::temp_dir().join("soft"); let _ = text;
     std::os::unix::fs::symlink(path.replace("asset", "soft"), &soft).unwrap();

@@ -64,6 +64,7 @@ on_farm() {
   missed app "mode of $APP/asset.txt changed"
 }
 
+# bats test_tags=long
 @test "times that nothing depends on stop to count for what the farm makes" {
   stamps 'let _ = std::fs::metadata(&path).unwrap().modified(); text'
   farm_start

@@ -82,6 +82,7 @@ blobs_are_private() {
   diff "$WORK/before" <(modes "$APP/target")
 }
 
+# bats test_tags=long
 @test "the farm's outputs, what is linked of a bundle, and their hits" {
   project
   truth 022 077 002

@@ -27,6 +27,7 @@ hash_is() {
   says "$app" "$(git -C "$app" rev-parse --short HEAD)$1"
 }
 
+# bats test_tags=long
 @test "a macro asks git for a version: a commit, an edit, a checkout" {
   local app=$WORK/app
   export GIT_CONFIG_NOSYSTEM=1
@@ -118,6 +119,7 @@ END
   all_hit
 }
 
+# bats test_tags=long
 @test "sh -c, and the compiler itself, run by a macro; what tells the time, or writes elsewhere, is not kept" {
   local app=$WORK/app
   with_macro "$app"

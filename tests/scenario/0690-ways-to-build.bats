@@ -193,6 +193,7 @@ ways=(
   grep -q '"option -Z: codegen-backend=cranelift"' "$JOBS"
 }
 
+# bats test_tags=long
 @test "-Ztrim-paths: hits, in another target directory too, and the farm" {
   export RUSTC_BOOTSTRAP=1
   package "$WORK/app" app

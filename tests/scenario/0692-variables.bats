@@ -26,6 +26,7 @@ workspace() {
   printf 'fn main() { println!("{}", mid::answer()); }\n' >"$1/app/src/main.rs"
 }
 
+# bats test_tags=long
 @test "all of a workspace, then one package of it: nothing is compiled again" {
   local how
   workspace "$WORK/ws"
@@ -122,6 +123,7 @@ described() {
   sed -i '/^description/d; s/^version.*/&\ndescription = "'"$2"'"/' "$1/Cargo.toml"
 }
 
+# bats test_tags=long
 @test "a macro that asks by name, walks its environment, or reads it from /proc: right each time" {
   local i=0 how
   local -a ways=(

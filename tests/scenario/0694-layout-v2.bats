@@ -42,6 +42,7 @@ END
   (cd "$d" && cargo generate-lockfile -q)
 }
 
+# bats test_tags=long
 @test "each unit has an out-dir of its own; all hit, in another target directory too" {
   project
   both first "$WORK/app" build --all-targets
@@ -74,6 +75,7 @@ END
   hits look made build_script_build
 }
 
+# bats test_tags=long
 @test "the farm, and a hit of what it made" {
   project
   farm_start

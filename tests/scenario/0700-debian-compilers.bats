@@ -57,6 +57,7 @@ as_plain() {
   jobs_all '.where == "cache" and .cache == "hit"'
 }
 
+# bats test_tags=long
 @test "a farm: every unit on a worker, and the bytes of plain cargo" {
   everything "$WORK/app"
   plain_build "$WORK/app" build

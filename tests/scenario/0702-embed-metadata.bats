@@ -56,6 +56,7 @@ dray() {
   jobs_all '.cache == "hit"'
 }
 
+# bats test_tags=long
 @test "a farm: all units are compiled there, an edit too, and then they hit" {
   plain
   farm_start

@@ -114,6 +114,7 @@ said() {
   same_text second
 }
 
+# bats test_tags=long
 @test "a level that is given decides: denied it fails as plainly, allowed for a whole crate it is silent" {
   program "$WORK/denied" denied "#![deny(linker_messages)]"
   plain_build "$WORK/denied" build

@@ -52,6 +52,7 @@ finishes() {
   says "$1" "$2"
 }
 
+# bats test_tags=long
 @test "a macro that runs cargo, by itself and two levels deep, while others wait" {
   nested "$WORK/one" 1 'Command::new(cargo)'
   finishes "$WORK/one" 42

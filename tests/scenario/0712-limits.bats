@@ -37,6 +37,7 @@ tokens() {
   echo "$*: plain $PLAIN, ours $OURS" >&2
 }
 
+# bats test_tags=long
 @test "no more tokens than cargo's -j gives, nor than there are cores" {
   local j cores
   cores=$(nproc)
@@ -54,6 +55,7 @@ tokens() {
   [ "$OURS" = 0 ]
 }
 
+# bats test_tags=long
 @test "no more tokens than an outer make's jobserver has, by a pipe or a fifo" {
   local j fifo=$FARM/jobserver
   counting "$WORK/app"

@@ -62,6 +62,7 @@ quietly() {
   chattr -i "$WORK/home" 2>/dev/null || true
 }
 
+# bats test_tags=long
 @test "a relative cache directory, or job log, is refused and not used" {
   local set
   package "$WORK/app" app

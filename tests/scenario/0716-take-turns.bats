@@ -63,6 +63,7 @@ turns() {
   fresh
 }
 
+# bats test_tags=long
 @test "a plain cargo and dray take turns in one target directory" {
   project "$WORK/app"
   CARGO_INCREMENTAL=0 turns "$WORK/app" build
@@ -76,6 +77,7 @@ says_again() {
   says "$WORK/app" 'made 42'
 }
 
+# bats test_tags=long
 @test "an editor's check between dray's builds, and the newer layout" {
   local layout
   project "$WORK/app"

@@ -9,6 +9,7 @@ kept() {
   find "$@" -type f -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'
 }
 
+# bats test_tags=long
 @test "cache_max holds where there can be no index" {
   local i max=600000
   scenario_setup
@@ -64,6 +65,7 @@ store_is_within() {
   [ "$(kept "$FARM/state-w1/store/blobs")" -le "$1" ]
 }
 
+# bats test_tags=long
 @test "a worker's store_max holds after jobs with many files" {
   allow client client
   coordinator_start

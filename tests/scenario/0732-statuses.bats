@@ -66,6 +66,7 @@ each_status() {
     any(.[]; .exit_status == 137 and .signal == 9)' "$JOBS"
 }
 
+# bats test_tags=long
 @test "compiled on the farm" {
   touch Cargo.toml
   farm_start
@@ -103,6 +104,7 @@ runs_for() {
   [ "$(ps -o etimes= -p "$2")" -ge "$1" ]
 }
 
+# bats test_tags=long
 @test "a compile that is quiet for longer than a worker may be: its worker says that it is alive" {
   package app app lib
   slow_before >app/src/lib.rs

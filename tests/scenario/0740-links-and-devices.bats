@@ -62,6 +62,7 @@ to_link() {
   says "$APP" "$APP/other/x link"
 }
 
+# bats test_tags=long
 @test "a target directory behind a link that leads elsewhere: its real path is embedded" {
   macro '{ let _ = dir; std::fs::canonicalize(std::env::var("OUT_DIR").unwrap()).unwrap().display().to_string() }'
   echo 'fn main() {}' >"$APP/build.rs"
@@ -78,6 +79,7 @@ to_link() {
   all_hit
 }
 
+# bats test_tags=long
 @test "/dev/null in a file's place, as sandboxes hide files, and where it is by its own name" {
   macro 'std::fs::read_to_string(format!("{dir}/.env")).unwrap()'
   ln -s /dev/null "$APP/.env"

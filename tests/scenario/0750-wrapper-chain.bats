@@ -11,6 +11,7 @@ between() {
   export RUSTC_WRAPPER=$WORK/between
 }
 
+# bats test_tags=long
 @test "a macro that walks its environment: what cargo set is told from what the shell has" {
   between
   with_macro "$WORK/app"

@@ -32,6 +32,7 @@ bats_require_minimum_version 1.5.0
 }
 
 # mold lists symbols among the dynamic ones that nothing refers to any more.
+# bats test_tags=long
 @test "a macro that mold linked and that reads one variable by name: its users go to the farm, and hit" {
   local app=$WORK/app
   with_macro "$app"

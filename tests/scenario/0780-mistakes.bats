@@ -100,6 +100,7 @@ doctor() {
   grep -q "^bad  *cache .*No space left on device): make room" "$LOGS/doctor"
 }
 
+# bats test_tags=long
 @test "a key that is not allowed is told its line, and an admin's asks and gets no job" {
   identity somebody
   allow worker w1

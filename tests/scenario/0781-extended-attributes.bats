@@ -95,6 +95,7 @@ asks() {
   all_hit
 }
 
+# bats test_tags=long
 @test "a worker has none of the client's: the unit comes home" {
   asks
   "$XATTR" "$APP/a.txt" far

@@ -82,6 +82,7 @@ runs() {
   depends_on GITHUB_RUN_ID 3 4
 }
 
+# bats test_tags=long
 @test "the time and random numbers, in a macro: not kept, and said; a hash table's seed is kept" {
   app=$WORK/app
   with_macro "$app"

@@ -131,6 +131,7 @@ END
   [ "$(tr -d '\0' <"$(find "$WORK/else" -name data)")" = "$(find "$WORK/else" -name data -printf '%h\n')" ]
 }
 
+# bats test_tags=long
 @test "a file that the script reads, a variable that it asks for, a listing, an absent file" {
   script "$WORK/app" <<'END'
 use std::{env, fs};

@@ -96,6 +96,7 @@ RUST
   put gen app
 }
 
+# bats test_tags=long
 @test "the compiler: a script around it, what that is, another one by CC, its settings, its specs" {
   c_script "$WORK/app"
   mkdir "$WORK/bin"

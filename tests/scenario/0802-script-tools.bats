@@ -13,6 +13,7 @@ tool() {
   chmod +x "$1"
 }
 
+# bats test_tags=long
 @test "a tool in PATH changes, is found earlier, is gone, can be run again" {
   script "$WORK/app" <<'RUST'
 use std::process::Command;

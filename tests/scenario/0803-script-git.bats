@@ -14,6 +14,7 @@ checkout() {
   (cd "$1" && cargo generate-lockfile -q && git init -q -b main && git add -A && git commit -qm one && git tag -am v1 v1)
 }
 
+# bats test_tags=long
 @test "git describe and rev-parse: a commit, another branch, dirty, clean again, a tag" {
   script "$WORK/app" <<'RUST'
 use std::process::Command;

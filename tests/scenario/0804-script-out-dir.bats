@@ -99,6 +99,7 @@ RUST
   ran app words.txt
 }
 
+# bats test_tags=long
 @test "a build directory as CMake's: the second run works on what is there, and is not kept; from nothing it is" {
   c_script "$WORK/app"
   cat >"$WORK/app/build.rs" <<'RUST'
@@ -248,6 +249,7 @@ RUST
   [[ "$(readlink "$WORK"/else/debug/build/*/*/to-data "$WORK"/else/debug/build/*/*/*/to-data 2>/dev/null)" = "$WORK/else/"* ]]
 }
 
+# bats test_tags=long
 @test "empty files, modes, hard links; the umask" {
   script "$WORK/app" <<'RUST'
 use std::{env, fs, os::unix::fs::PermissionsExt};

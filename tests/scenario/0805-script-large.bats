@@ -61,6 +61,7 @@ RUST
   put app
 }
 
+# bats test_tags=long
 @test "a script that panics, that warns, that fails by its status, that a signal ends: as plain, and kept only if it ends well" {
   script "$WORK/app" <<'RUST'
 fn main() {

@@ -98,6 +98,7 @@ again_and_again() {
   again_and_again "$WORK/app" "$WORK/none"
 }
 
+# bats test_tags=long
 @test "a cargo of its own in a target directory of its own" {
   nested "$WORK/app" "\"$WORK/inner-target\".to_string()"
   again_and_again "$WORK/app" "$WORK/inner-target"

@@ -54,6 +54,7 @@ kept_in() {
   [ "$MADE" = "$before" ]
 }
 
+# bats test_tags=long
 @test "the time: asked for by the script, by date, by a C compiler; not by a clock that only measures; trusted" {
   modes "$WORK/app" <<'END'
         "clock" => format!("{:?}", SystemTime::now()),
@@ -104,6 +105,7 @@ END
   kept_in date
 }
 
+# bats test_tags=long
 @test "random numbers: those that are asked for, not the seed of std's hash tables" {
   modes "$WORK/app" <<'END'
         "hashes" => {

@@ -160,6 +160,7 @@ during() {
   says "$WORK/app" "$3"
 }
 
+# bats test_tags=long
 @test "what changes while the script runs: such a run is not kept, and the next one is right" {
   waiting_script "$WORK/app"
   during one 'echo two >words.txt' words.txt two,,0,debug

@@ -16,6 +16,7 @@ no_runs() {
   [ ! -e "$JOBS" ] || [ "$(number_of_runs)" -eq 0 ] || { show_cache; return 1; }
 }
 
+# bats test_tags=long
 @test "a script by another path and name, and one that the manifest switches off" {
   package "$WORK/app" app
   mkdir -p "$WORK/app/scripts/deep er"

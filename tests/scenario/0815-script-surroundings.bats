@@ -19,6 +19,7 @@ END
   echo one >"$1/words.txt"
 }
 
+# bats test_tags=long
 @test "cargo's jobserver reaches a script that is traced, by a pipe and by a fifo: a token can be taken, and given back" {
   local fifo=$FARM/jobserver
   script "$WORK/app" <<'END'
@@ -152,6 +153,7 @@ END
   says "$WORK/app" two
 }
 
+# bats test_tags=long
 @test "a cache that was cleared, or lost one file, or holds another in its place" {
   words_script "$WORK/app"
   as_plain one "$WORK/app" build

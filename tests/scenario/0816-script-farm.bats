@@ -29,6 +29,7 @@ has_launcher() {
   [ -n "$real" ] && [ -x "$real" ] && [ "$(stat -c %s "${real/.build_/build_}")" -lt "$(stat -c %s "$real")" ]
 }
 
+# bats test_tags=long
 @test "a script that a worker compiled runs here, once, and its run is put back" {
   farmed
   as_plain one "$WORK/app" build

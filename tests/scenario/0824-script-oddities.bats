@@ -124,6 +124,7 @@ RUST
   as_plain all "$WORK/app" build
 }
 
+# bats test_tags=long
 @test "what it would change is not there: a file to remove, move, open, cut or mark; a directory to write in" {
   does "$WORK/app" <<'RUST'
     println!("cargo:rerun-if-changed=nothing");
@@ -202,6 +203,7 @@ RUST
   done
 }
 
+# bats test_tags=long
 @test "what a process says that the script leaves behind, when the tracer has given it up" {
   # of_run FILE PATTERN: prints those processes of the run of which that is so.
   of_run() {
@@ -293,6 +295,7 @@ RUST
   put app
 }
 
+# bats test_tags=long
 @test "a file that an earlier run left in a temporary directory: asked about, replaced blindly, by rustc, grown" {
   does "$WORK/app" <<'RUST'
     let file = env::temp_dir().join(format!("left-{word}"));

@@ -117,6 +117,7 @@ failed_there() {
   [ "$(job "$1" where)" = farm ] && [ "$(job "$1" exit_status)" = 1 ] || { show_cache; jq -c . "$JOBS" | tail -n 3 >&2; return 1; }
 }
 
+# bats test_tags=long
 @test "what the farm makes is what a mapped compile here makes, and is found from another checkout" {
   two_checkouts
   farm_start
@@ -293,6 +294,7 @@ linked_again() {
   grep -q 'let _y = 1' "$ONE/low/src/more.rs"
 }
 
+# bats test_tags=long
 @test "incremental: the first compile is the farm's, after an edit it is made here" {
   export CARGO_INCREMENTAL=1
   two_checkouts

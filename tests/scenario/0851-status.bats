@@ -167,6 +167,7 @@ END
   wait_until 20 idle
 }
 
+# bats test_tags=long
 @test "a unit on the farm" {
   slow_dependency "$WORK/app"
   farm_start

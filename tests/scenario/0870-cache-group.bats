@@ -201,6 +201,7 @@ refused() {
   sound_modes
 }
 
+# bats test_tags=long
 @test "a blob that its owner damaged is a miss, is said, and goes" {
   local blob
   sources
@@ -242,6 +243,7 @@ refused() {
   all_hit
 }
 
+# bats test_tags=long
 @test "each member may look at it, verify it, and evict" {
   local user
   sources
@@ -320,6 +322,7 @@ refused() {
   nothing_kept "$SHARED"
 }
 
+# bats test_tags=long
 @test "a directory that others could have written to is refused, and named" {
   local what
   sources

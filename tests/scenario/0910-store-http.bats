@@ -9,6 +9,7 @@ scenario_setup() {
   web_contents
 }
 
+# bats test_tags=long
 @test "nginx: directories are made when it wants them, connections stay open" {
   nginx_start nginx
   does_all "http://127.0.0.1:$NGINX_PORT/team/a%20cache"

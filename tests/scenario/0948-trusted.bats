@@ -11,6 +11,7 @@ sign() {
   "$DRAY" keys sign --key "$FARM/keys/boss" "$WORK/list" "$WORK/signed" >"$WORK/out"
 }
 
+# bats test_tags=long
 @test "a reader that names an admin takes what the list says, until the key is revoked" {
   project "$WORK/p"
   stored one "$WORK/p"

@@ -29,6 +29,7 @@ bats_require_minimum_version 1.5.0
   missed app
 }
 
+# bats test_tags=long
 @test "another directory, another cargo home: paths = shared" {
   export DRAY_PATHS=shared
   project "$WORK/p"
@@ -80,6 +81,7 @@ bats_require_minimum_version 1.5.0
   from_store
 }
 
+# bats test_tags=long
 @test "nothing is uploaded without an identity, or in another mode, or to a store that is only read" {
   project "$WORK/p"
   machine off

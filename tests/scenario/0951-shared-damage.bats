@@ -55,6 +55,7 @@ scenario_setup_more() {
   damaged blobs flipped
 }
 
+# bats test_tags=long
 @test "results that are changed: nothing is taken, and the bytes are right" {
   scenario_setup_more
   damaged entries flipped

@@ -21,6 +21,7 @@ waited() {
   jq -s '[.[].shared_ms // 0] | add | floor' "$JOBS"
 }
 
+# bats test_tags=long
 @test "a store that is away: the units say so, and all is compiled" {
   project "$WORK/p"
   export DRAY_STORE=file://$WORK/nowhere
@@ -55,6 +56,7 @@ waited() {
   [ "$(waited)" -lt 6000 ] || { show_shared; return 1; }
 }
 
+# bats test_tags=long
 @test "what is too large for a store is in nobody's way, and stays" {
   project "$WORK/p"
   # the build script's program, which comes before its run, and the program

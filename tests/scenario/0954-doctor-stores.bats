@@ -81,6 +81,7 @@ objects() {
   fails grep s3cret "$LOGS/doctor.json"
 }
 
+# bats test_tags=long
 @test "doctor prints a rule for a bucket; a server that is not ours to read, and one that hangs, in bounded time" {
   local before
   web_contents
