@@ -1,4 +1,4 @@
-/* What inputs.c, which checks inputs again, and record.c, which records them, share. */
+/* What inputs_check.c, which checks inputs again, and record.c, which records them, share. */
 #ifndef DRAY_CACHE_INPUTS_PRIV_H
 #define DRAY_CACHE_INPUTS_PRIV_H
 
