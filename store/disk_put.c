@@ -46,18 +46,31 @@ fail(struct disk_writer *w, int r)
 	return w->error;
 }
 
-int
-disk_writer_new(struct disk *d, bool hashed, struct disk_writer **ret)
+/* One without a file yet. */
+static int
+make_writer(struct disk *d, struct disk_writer **ret)
 {
-	_cleanup_(disk_writer_freep) struct disk_writer *w = calloc(1, sizeof(*w));
-	int r;
+	struct disk_writer *w;
 
+	if (d->read_only)
+		return -EROFS;
+	w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		return -ENOMEM;
 	w->base.store = &d->base;
 	w->fd = -1;
-	if (d->read_only)
-		return -EROFS;
+	*ret = w;
+	return 0;
+}
+
+int
+disk_writer_new(struct disk *d, bool hashed, struct disk_writer **ret)
+{
+	_cleanup_(disk_writer_freep) struct disk_writer *w = NULL;
+	int r = make_writer(d, &w);
+
+	if (r < 0)
+		return r;
 	w->hasher = hashed ? hasher_new() : NULL;
 	if (hashed && w->hasher == NULL)
 		return -ENOMEM;
@@ -74,17 +87,13 @@ disk_writer_new(struct disk *d, bool hashed, struct disk_writer **ret)
 int
 disk_writer_adopt(struct disk *d, int fd, struct disk_writer **ret)
 {
-	_cleanup_(disk_writer_freep) struct disk_writer *w = calloc(1, sizeof(*w));
+	_cleanup_(disk_writer_freep) struct disk_writer *w = NULL;
 	char dir[PATH_MAX], from[32];
 	struct stat st;
-	int r;
+	int r = make_writer(d, &w);
 
-	if (w == NULL)
-		return -ENOMEM;
-	w->base.store = &d->base;
-	w->fd = -1;
-	if (d->read_only)
-		return -EROFS;
+	if (r < 0)
+		return r;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 0 || (st.st_mode & 07777) != NEW_MODE)
