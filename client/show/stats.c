@@ -192,6 +192,15 @@ stats_add_group(struct stats_groups *g, const char *reason, uint64_t us)
 	add_named(g, name, us);
 }
 
+/* "STORE: why" as "why": the same happens in each. */
+static const char *
+behind_store(const char *why)
+{
+	const char *behind = strstr(why, ": ");
+
+	return behind ? behind + 2 : why;
+}
+
 static void
 add_shared(struct stats_shared *s, const struct job_line *j, uint64_t us)
 {
@@ -204,7 +213,7 @@ add_shared(struct stats_shared *s, const struct job_line *j, uint64_t us)
 	if (job_is_shared(j))
 		add_named(&s->tiers, name, us);
 	if (*j->shared_why)
-		stats_add_group(&s->why, j->shared_why, us);
+		stats_add_group(&s->why, behind_store(j->shared_why), us);
 	if (*j->not_shared)
 		stats_add_group(&s->not_shared, j->not_shared, us);
 }
