@@ -60,9 +60,6 @@ cmd_wait_uploads(const struct cmd *c, const struct conf *conf, uint64_t until)
 		} else {
 			poll(NULL, 0, LOOK_MS);
 			left = count_left(conf);
-			/* lists are not in the queue: what the half says last counts */
-			if (left == 0 && look(conf, &a, &left, &answer) < 0)
-				left = 0;
 		}
 		cmd_progress(&progress, "uploading", all - MIN2(left, all), all);
 	}
@@ -80,8 +77,8 @@ cmd_check_uploads(const struct cmd *c, const struct conf *conf)
 {
 	if (far_may_write(conf))
 		return true;
-	cmd_error(c, "nothing is uploaded from here: that takes store, identity, and remote_mode = "
-		     "readwrite (see dray.conf(5))");
+	cmd_error(c, "nothing is uploaded from here: that takes a store, or a coordinator with a "
+		     "cache, and identity, and remote_mode = readwrite (see dray.conf(5))");
 	return false;
 }
 

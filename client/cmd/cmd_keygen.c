@@ -51,7 +51,8 @@ keygen(const char *name, const char *path)
 	identity_sign_hex(&id, sign);
 	printf("%s: made for %s, readable by you alone\n"
 	       "%s.pub: to be given to others\n"
-	       "in the coordinator's allowed-keys file, after its role (client, worker, ...):\n"
+	       "in the coordinator's allowed-keys file (not of its own key), after the role "
+	       "(client, worker, ...):\n"
 	       "  %s %s sign=%s\n",
 		path, id.name, path, id.curve_public, id.name, sign);
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
