@@ -155,7 +155,11 @@ list_of_builds() {
   local list blobs
   project "$WORK/p"
   stored one "$WORK/p"
+  # the half that served the build puts it, a moment after the last question
+  wait_until 20 has_list
   list=$(list_of_builds)
+  # it is no entry, and so none that is damaged
+  "$DRAY" cache verify --stores >"$LOGS/verify"
   [ -f "$list" ]
   # cargo asks for the program alone, and the library's crate comes as well
   blobs=$(sha256sum "$WORK/p"/target/debug/deps/libone-*.rlib | cut -c 1-64)
@@ -169,6 +173,9 @@ list_of_builds() {
   machine three reader
   cached three "$WORK/p" build
   from_store
+}
+has_list() {
+  [ -n "$(list_of_builds)" ]
 }
 has_blob() {
   [ -n "$(find "$DRAY_CACHE_DIR" -type f -name "$1" -path "*/blobs/*")" ]

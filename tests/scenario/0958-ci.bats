@@ -84,6 +84,11 @@ pull() {
   tree | cmp - "$WORK/before"
   # what was there was not copied
   [ "$(find "$STORE/pr/7/v1/entries" -type f | wc -l)" -eq 1 ]
+  # nor does prewarm leave its prefix
+  echo '// still more' >>"$WORK/p/src/main.rs"
+  clean "$WORK/p"
+  pull 7 "$DRAY" prewarm -- cargo build --manifest-path "$WORK/p/Cargo.toml"
+  tree | cmp - "$WORK/before"
   # a later run of it, on a fresh machine; another pull request; the branch
   machine three
   export DRAY_REMOTE_MODE=auto DRAY_IDENTITY=$FARM/keys/pr

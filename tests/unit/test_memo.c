@@ -711,6 +711,7 @@ turns(void **state)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct memo *m = open_memo();
 	int to_child[2], from_child[2], turn;
+	uint64_t begun;
 	char c = 'x';
 	pid_t pid;
 
@@ -731,6 +732,13 @@ turns(void **state)
 	m = open_memo();
 	assert_int_equal(memo_turn(m, 0), -ETIMEDOUT);
 	assert_int_equal(memo_get_note(m, "learned", &b), -ENOENT);
+	/* nobody waits for one that is stopped */
+	begun = clock_mono_ms();
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &(int){ 0 }, WUNTRACED), pid);
+	assert_int_equal(memo_turn(m, 60000), -ETIMEDOUT);
+	assert_true(clock_mono_ms() - begun < 30000);
+	assert_int_equal(kill(pid, SIGCONT), 0);
 	assert_int_equal(write(to_child[1], &c, 1), 1);
 	turn = memo_turn(m, 60000);
 	assert_true(turn >= 0);
