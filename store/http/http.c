@@ -314,7 +314,7 @@ answered(void *arg, const struct web_answer *a)
 		end(op, &reply);
 		return;
 	}
-	/* "a header you provided implies functionality that is not implemented" */
+	/* it knows no condition: then without one */
 	if (a->error == 0 && was_conditional && (a->status == 400 || a->status == 501)) {
 		op->refused_condition = true;
 		op_send(op);
