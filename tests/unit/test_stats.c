@@ -116,6 +116,26 @@ weighted(void **state)
 	assert_string_equal(s->miss_why.g[0].name, "no reason given");
 }
 
+/* Why stores gave nothing, whichever they are. */
+static void
+shared_why(void **state)
+{
+	const char *const whys[] = { "coordinator: it is in no store",
+		"file:///srv/dray: it is in no store", "it is in no store" };
+	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
+
+	(void)state;
+	assert_non_null(s);
+	for (size_t i = 0; i < ARRAY_LEN(whys); i++) {
+		struct job_line j = unit("local", "miss", 1);
+
+		j.shared_why = whys[i];
+		stats_add(s, &j);
+	}
+	assert_int_equal(s->shared.why.n, 1);
+	assert_string_equal(s->shared.why.g[0].name, "it is in no store");
+}
+
 /* A hit, with the time that its link took beside it. */
 static void
 linked(void **state)
@@ -285,6 +305,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(groups),
 		cmocka_unit_test(weighted),
+		cmocka_unit_test(shared_why),
 		cmocka_unit_test(linked),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(runs),
