@@ -100,6 +100,9 @@ struct conf {
 					  ~/.local/state/dray/coordinator */
 		uint64_t cache_size;   /* bytes of each namespace, 20 GiB */
 		char *cache_sizes;     /* NAMESPACE=SIZE, separated by spaces: of these */
+		char *store;	       /* stores behind it, nearest first: "URL [ro|rw|own], …" */
+		uint64_t store_wait_ms; /* how long these are asked for an entry, 250: less than
+					   what a client waits for the coordinator */
 	} coordinator;
 	struct {
 		char *coordinator;

@@ -156,7 +156,7 @@ on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct
 	else if (!who.namespace)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"this namespace is not its to write");
-	else if (m->info->type == WIRE_SHARED_PUT &&
+	else if ((m->info->type == WIRE_SHARED_PUT || m->info->type == WIRE_SHARED_GET) &&
 		 vouch_signers(s, p, who.namespace, &who.signers, &who.signer) < 0)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_FULL, "the coordinator is out of memory");
 	else if (desk_hear(s->desk, &who, m, s->now, &why) < 0)

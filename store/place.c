@@ -29,6 +29,8 @@ place_open(const char *text, const struct store_in *in, struct store **ret, char
 	struct store_in i = *in;
 	int r = store_url_parse(text, &url, ret_why);
 
+	if (r == 0 && in->below != NULL)
+		r = store_url_go_below(url, in->below);
 	if (r < 0)
 		return r;
 	shown = store_url_show(url);

@@ -34,8 +34,9 @@ struct store_in {
 	const struct disk_in *disk;
 	/* Of a far place: */
 	const struct store_url *url; /* url.h; read only until it is open */
-	const char *tmp; /* a directory for what is not whole yet, on the disk where content goes;
-			  * NULL: memory. It outlives the store. */
+	const char *below; /* of place_open: a prefix below the URL's (store_url_go_below); NULL */
+	const char *tmp;   /* a directory for what is not whole yet, on the disk where content goes;
+			    * NULL: memory. It outlives the store. */
 	unsigned connect_ms; /* how long at most a connection may take; 0: as the place says */
 	unsigned request_ms; /* and an answer, from the request on; 0: the same */
 	char **ret_why; /* when it cannot be opened: a sentence for the caller to free, or NULL */

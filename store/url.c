@@ -490,16 +490,16 @@ check_together(const struct parse *p)
 
 /* Where there is a path, or a prefix, it becomes a part of that. */
 static int
-go_below(const struct parse *p)
+go_below(struct store_url *u)
 {
-	char **below = &p->u->params[STORE_PARAM_BELOW], **to = &p->u->path, *whole = NULL;
-	bool is_redis = (1u << p->u->scheme) & REDIS;
+	char **below = &u->params[STORE_PARAM_BELOW], **to = &u->path, *whole = NULL;
+	bool is_redis = (1u << u->scheme) & REDIS;
 	const char *old;
 
-	if (!*below || p->u->scheme == STORE_URL_FILE)
+	if (!*below || u->scheme == STORE_URL_FILE)
 		return 0;
 	if (is_redis)
-		to = &p->u->params[STORE_PARAM_PREFIX];
+		to = &u->params[STORE_PARAM_PREFIX];
 	old = *to ? *to : is_redis ? STORE_REDIS_PREFIX : "";
 	if (asprintf(&whole, "%s%s%s%s", old, !is_redis && *old ? "/" : "", *below,
 		    is_redis ? "/" : "") < 0)
@@ -509,6 +509,20 @@ go_below(const struct parse *p)
 	free(*below);
 	*below = NULL;
 	return 0;
+}
+
+int
+store_url_go_below(struct store_url *u, const char *prefix)
+{
+	char **below = &u->params[STORE_PARAM_BELOW], *whole = NULL;
+
+	if (!*prefix || !is_prefix(prefix) || strspn(prefix, PLAIN) != strlen(prefix))
+		return -EINVAL;
+	if (asprintf(&whole, "%s%s%s", *below ? *below : "", *below ? "/" : "", prefix) < 0)
+		return -ENOMEM;
+	free(*below);
+	*below = whole;
+	return go_below(u);
 }
 
 static int
@@ -538,7 +552,7 @@ parse_rest(const struct parse *p, const char *s)
 		r = parse_params(p, s + n + 1);
 	if (r == 0)
 		r = check_together(p);
-	return r < 0 ? r : go_below(p);
+	return r < 0 ? r : go_below(p->u);
 }
 
 int

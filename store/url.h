@@ -96,6 +96,10 @@ char *store_url_show(const struct store_url *u);
  * or -ENOMEM. */
 int store_url_encode(struct buf *b, const char *s, const char *also);
 
+/* The same place, further below: as if `below` were set to it, behind what that was set to. 0;
+ * -EINVAL: it is no such prefix; -ENOMEM. */
+int store_url_go_below(struct store_url *u, const char *prefix);
+
 /* What is set, or NULL. */
 const char *store_url_get(const struct store_url *u, enum store_param p);
 /* Of a number; otherwise: what it is where nothing is set. */

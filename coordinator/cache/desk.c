@@ -24,6 +24,21 @@ free_vault(struct desk *c)
 	free(c);
 }
 
+/* What cannot be used of the stores is said, and the disk is there all the same. */
+static int
+open_behind(struct desk *c, const struct conf *conf)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = behind_new(conf, c->pool, &c->behind, &why);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		log_warn("shared cache: there are no stores behind its disk: %s",
+			why ? why : strerror(-r));
+	return 0;
+}
+
 int
 desk_new(const struct conf *conf, const struct desk_host *host, bool threads, struct desk **ret,
 	char **ret_error)
@@ -38,6 +53,7 @@ desk_new(const struct conf *conf, const struct desk_host *host, bool threads, st
 	c->host = *host;
 	TAILQ_INIT(&c->waiting);
 	TAILQ_INIT(&c->puts);
+	TAILQ_INIT(&c->lacking);
 	table_key(c->hash_key);
 	r = vault_new(conf, &c->vault, ret_error);
 	if (r < 0)
@@ -54,6 +70,8 @@ desk_new(const struct conf *conf, const struct desk_host *host, bool threads, st
 		r = pool_new(threads, &c->pool);
 	if (r == 0)
 		r = history_new(history, c->pool, &c->history);
+	if (r == 0)
+		r = open_behind(c, conf);
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot start the shared cache: %s.", strerror(-r));
 	*ret = steal_ptr(c);
@@ -77,8 +95,11 @@ desk_free(struct desk *c)
 	c->closing = true;
 	if (c->peers.bucket)
 		forget_all(c);
+	if (c->behind)
+		behind_end(c->behind);
 	pool_free(c->pool);
 	history_free(c->history);
+	behind_free(c->behind);
 	free_vault(c);
 }
 
@@ -98,9 +119,18 @@ desk_fd(const struct desk *c)
 void
 desk_get_stats(const struct desk *c, struct desk_stats *ret)
 {
+	struct behind_stats far;
+
 	*ret = c->stats;
 	ret->in_memory = turns_all(c->turns);
 	ret->requests = c->n_requests;
+	if (!c->behind)
+		return;
+	behind_get_stats(c->behind, &far);
+	ret->fetched = far.fetched;
+	ret->refused = far.refused;
+	ret->uploaded = far.uploaded;
+	ret->due = far.due;
 }
 
 struct history *
@@ -242,6 +272,8 @@ opening_run(struct pool_work *w, struct chunk_coder *coder)
 
 	(void)coder;
 	o->error = vault_open(o->space);
+	if (o->error == 0 && o->desk->behind)
+		behind_open(o->desk->behind, o->space);
 }
 
 static void
@@ -362,6 +394,8 @@ hear_new(struct desk *c, const struct desk_who *who, struct wire_msg *m, const c
 		return say_full(c, who, m->job, "the coordinator is out of memory");
 	}
 	r->space = vault_find(c->vault, who->namespace);
+	if (r->space && r->space->state == SPACE_OPEN)
+		behind_name(r->space, who->signers);
 	err = is_put ? desk_hear_put(r, (const Dray__SharedPut *)m->body, who, ret_why)
 		     : desk_hear_get(r, (const Dray__SharedGet *)m->body, who, ret_why);
 	if (err < 0 || !r->space) {
@@ -443,6 +477,7 @@ desk_hear(struct desk *c, const struct desk_who *who, struct wire_msg *m, uint64
 		err = -EBADMSG;
 	}
 	desk_puts_step(c);
+	desk_far_step(c);
 	desk_pump(c);
 	return err;
 }
@@ -468,6 +503,7 @@ desk_gone(struct desk *c, uint64_t serial)
 	if (c->closing)
 		return;
 	desk_puts_step(c);
+	desk_far_step(c);
 	desk_pump(c);
 }
 
@@ -477,6 +513,7 @@ desk_step(struct desk *c, uint64_t now)
 	c->now = now;
 	pool_step(c->pool);
 	desk_puts_step(c);
+	desk_far_step(c);
 	desk_pump(c);
 }
 
@@ -513,5 +550,6 @@ desk_tick(struct desk *c, uint64_t now)
 	drop_silent(c);
 	history_step(c->history, now);
 	desk_puts_step(c);
+	desk_far_step(c);
 	desk_pump(c);
 }

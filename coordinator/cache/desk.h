@@ -32,7 +32,7 @@ struct desk_who {
 	uint64_t serial;       /* of the connection */
 	uint64_t account;      /* of its key */
 	const char *namespace; /* by the list of keys; "" for none */
-	/* Of a put: whose results that namespace takes, NULL: anybody's; and what the list says of
+	/* Whose results that namespace takes, NULL: anybody's; and, of a put, what the list says of
 	 * the one that puts. */
 	struct signers *signers;
 	struct signer signer;
@@ -73,9 +73,10 @@ void desk_warm(struct desk *c, const char *namespace);
 struct desk_stats {
 	uint64_t gets, found, absent, bytes; /* items, and bytes of content sent, since the start */
 	uint64_t puts, stored;
-	uint64_t dropped;   /* peers that did not read */
-	uint64_t in_memory; /* bytes on their way now */
-	uint64_t requests;  /* open now */
+	uint64_t dropped;			  /* peers that did not read */
+	uint64_t in_memory;			  /* bytes on their way now */
+	uint64_t requests;			  /* open now */
+	uint64_t fetched, refused, uploaded, due; /* of the stores behind the disk (behind.h) */
 };
 void desk_get_stats(const struct desk *c, struct desk_stats *ret);
 

@@ -37,6 +37,7 @@ desk_hear_get(struct desk_request *r, const Dray__SharedGet *m, const struct des
 	g->look = m->look;
 	g->most = m->most ? m->most : UINT64_MAX;
 	g->credit = m->credit;
+	g->signers = signers_hold(who->signers);
 	history_name(
 		&g->unit, who->namespace, m->crate, m->kind, m->toolchain.data, m->toolchain.len);
 	r->desk->stats.gets += g->n;
@@ -49,6 +50,8 @@ get_end(struct desk_request *r)
 	struct desk_get *g = &r->get;
 
 	turns_remove(r->desk->turns, &g->turn);
+	desk_far_end(r);
+	signers_release(steal_ptr(g->signers));
 	r->account->names -= g->n;
 	closep(&g->fd);
 	free(g->names);
@@ -155,6 +158,8 @@ get_run(struct pool_work *w, struct chunk_coder *coder)
 			g->fd = vault_get(r->space, g->entry ? STORE_ENTRY : STORE_BLOB,
 				&g->names[g->item], g->most, &g->size);
 		}
+		if (g->fd < 0 && desk_far_look(r))
+			return;
 		if (g->fd < 0)
 			skip_item(g);
 		else if (read_item(g, coder) < 0 && g->offset > 0)
@@ -222,7 +227,9 @@ get_done(struct pool_work *w, bool cancelled)
 		send_chunk(r);
 	else if (!cancelled && g->has_chunk)
 		zmq_msg_close(&g->chunk);
-	if (wanted && (g->item == g->n || g->broken))
+	if (wanted && g->lacks)
+		desk_far_ask(r);
+	else if (wanted && (g->item == g->n || g->broken))
 		finish(r);
 	else if (r->peer && r->stopped)
 		desk_end(r, DRAY__VERDICT__VERDICT_CANCELLED, "");
@@ -235,7 +242,8 @@ desk_get_begin(struct desk_request *r)
 {
 	struct desk *c = r->desk;
 
-	if (turns_add(c->turns, &r->get.turn, r->account->node.hash, r->get.credit) < 0) {
+	if (desk_far_begin(r) < 0 ||
+		turns_add(c->turns, &r->get.turn, r->account->node.hash, r->get.credit) < 0) {
 		desk_end(r, DRAY__VERDICT__VERDICT_FULL, "the coordinator is out of memory");
 		return;
 	}
@@ -252,6 +260,7 @@ desk_pump(struct desk *c)
 								 offsetof(struct desk_request,
 									 get.turn));
 
+		desk_far_show(r);
 		r->get.work.run = get_run;
 		r->get.work.done = get_done;
 		r->works++;

@@ -1,11 +1,12 @@
-/* Inside the shared cache. From the bottom up: desk_request.c (a request's end), desk_get.c
- * (reads), desk_put.c (writes), desk.c (peers, messages). */
+/* Inside the shared cache. From the bottom up: desk_request.c (a request's end), desk_put.c
+ * (writes), desk_far.c (what is behind the disk), desk_get.c (reads), desk.c (peers, messages). */
 #ifndef DRAY_COORDINATOR_CACHE_DESK_PRIV_H
 #define DRAY_COORDINATOR_CACHE_DESK_PRIV_H
 
 #include <sys/queue.h>
 
 #include "common/log.h"
+#include "coordinator/cache/behind.h"
 #include "coordinator/cache/history.h"
 #include "coordinator/cache/pool.h"
 #include "coordinator/cache/desk.h"
@@ -17,6 +18,7 @@ struct desk_account {
 	struct table_node node; /* its hash is the account */
 	unsigned peers;
 	unsigned gets, names, puts, puts_open;
+	unsigned fetches; /* from behind the disk, that are under way */
 };
 
 struct desk_peer {
@@ -34,6 +36,16 @@ enum desk_stage {
 	DESK_FINISHED, /* SharedEnd is said; chunks may be on their way still */
 };
 
+#define DESK_AHEAD 16	    /* items that are asked for before it is their turn to be sent */
+#define DESK_FETCHES_KEY 32 /* of one key, under way at a time */
+
+/* An item, where stores are behind the disk. */
+struct desk_far {
+	struct behind_wait wait;
+	struct desk_request *request;
+	enum { FAR_NOT_ASKED, FAR_COMES, FAR_ASKED } state;
+};
+
 struct desk_get {
 	struct digest *names;
 	uint32_t n;
@@ -42,6 +54,10 @@ struct desk_get {
 	unsigned credit;
 	struct turns_job turn;
 	struct history_unit unit; /* for the history; its crate is "" when it is not told */
+	struct signers *signers;  /* held; NULL: anybody's results */
+	struct desk_far *far;	  /* n of them; NULL: there are no stores */
+	TAILQ_ENTRY(desk_request) lacking;
+	bool lacks_room; /* it waits for others' fetches to end */
 
 	/* its thread's while `works` is not 0 */
 	uint32_t item;
@@ -54,6 +70,11 @@ struct desk_get {
 	/* the chunk that was read */
 	bool has_chunk, zstd, last;
 	bool broken; /* it cannot be read to its end */
+	/* where stores are behind the disk */
+	bool *asked; /* of each item: whether they were */
+	bool lacks;  /* they are to be, for these, of which the first is the next item */
+	uint32_t lack[DESK_AHEAD];
+	unsigned n_lack;
 	uint32_t chunk_item, chunk_size;
 	uint64_t chunk_offset, chunk_total;
 	zmq_msg_t chunk;
@@ -120,11 +141,13 @@ struct desk {
 	struct pool *pool;
 	struct turns *turns;
 	struct history *history;
+	struct behind *behind; /* NULL: there is none */
 	struct table peers, accounts, requests;
 	uint64_t n_requests;
 	uint8_t hash_key[TABLE_KEY_SIZE];
 	TAILQ_HEAD(, desk_request) waiting; /* for stores */
 	TAILQ_HEAD(, desk_request) puts;    /* for their turn */
+	TAILQ_HEAD(, desk_request) lacking; /* for room among the fetches */
 	unsigned puts_open;
 	unsigned lane; /* the next one's */
 	uint64_t now;
@@ -156,7 +179,24 @@ int desk_hear_get(struct desk_request *r, const Dray__SharedGet *m, const struct
 /* None of it is here. */
 void desk_get_nothing(struct desk_request *r);
 
+/* desk_far.c */
+/* Its store is open. 0 or -ENOMEM. */
+int desk_far_begin(struct desk_request *r);
+/* In a thread: what of its items from the next one on is not on the disk, and was not asked for.
+ * False: the next one was. */
+bool desk_far_look(struct desk_request *r);
+/* Before a thread has it. */
+void desk_far_show(struct desk_request *r);
+/* Asks for what a thread found lacking; until the next item is here, or nowhere, it has no turns.
+ */
+void desk_far_ask(struct desk_request *r);
+/* Asks for those that waited for room. */
+void desk_far_step(struct desk *c);
+void desk_far_end(struct desk_request *r);
+
 /* desk_put.c */
+/* Makes room on the disk, behind all that is done. */
+void desk_trim(struct desk *c, struct vault_space *space);
 /* The same; -EFBIG: it is larger than is taken. */
 int desk_hear_put(struct desk_request *r, const Dray__SharedPut *m, const struct desk_who *who,
 	const char **ret_why);

@@ -64,9 +64,13 @@ put_commit(struct desk_request *r)
 	struct desk_put *p = &r->put;
 	int err;
 
-	if (p->entry)
-		return vault_put_entry(
+	if (p->entry) {
+		err = vault_put_entry(
 			r->space, &p->name, p->signers, &p->signer, p->buf.p, p->buf.n);
+		if (err == 0)
+			behind_note(r->space, &p->name);
+		return err;
+	}
 	err = store_write_commit_now(steal_ptr(p->writer), &p->name, p->size);
 	p->was_there = err > 0;
 	return MIN2(err, 0);
@@ -125,8 +129,8 @@ trim_done(struct pool_work *w, bool cancelled)
 	free(w);
 }
 
-static void
-trim(struct desk *c, struct vault_space *space)
+void
+desk_trim(struct desk *c, struct vault_space *space)
 {
 	struct trimming *t = space->trimming ? NULL : calloc(1, sizeof(*t));
 
@@ -183,7 +187,7 @@ went_well(struct desk_request *r, const struct put_step *s)
 	} else if (s->step == STEP_BEGIN || s->last) {
 		c->stats.stored += s->step == STEP_DATA;
 		if (s->step == STEP_DATA)
-			trim(c, r->space);
+			desk_trim(c, r->space);
 		desk_end(r, DRAY__VERDICT__VERDICT_NONE, "");
 	} else {
 		give_credit(r, 1);

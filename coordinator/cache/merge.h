@@ -5,7 +5,9 @@
  * what nobody would believe pushes nothing out. Of what comes a result counts if its seal is right,
  * and is by the one that puts, as its line says; or by any of them, where that has no key. What was
  * there before stays while its producer is named, and not revoked. Readers look at all of it again.
- */
+ *
+ * What comes out of a store, where anybody may have written it, is of no peer: a result counts if
+ * its seal is right, and is by any of those that are named. */
 #ifndef DRAY_COORDINATOR_CACHE_MERGE_H
 #define DRAY_COORDINATOR_CACHE_MERGE_H
 
@@ -14,11 +16,11 @@
 #include "coordinator/cache/signers.h"
 
 /* old: what is there; empty: nothing. signers: NULL: nobody is named, and nobody looks at who
- * signed. who: the one that puts. 1: put p as it is (there is nothing that it would have to be
- * put together with, or it is no entry of sealed results, as the list of keys); 0: put *ret;
- * -EACCES: nothing in it counts; -EBADMSG: it is damaged, or another key's, or results under the
- * name of the list of keys; -EEXIST: one of the two is of a later version, or the old one alone is
- * of sealed results: that is not written over; -ENOMEM. */
+ * signed. who: the one that puts; NULL: it is a store's. 1: put p as it is (there is nothing that
+ * it would have to be put together with, or it is no entry of sealed results, as the list of keys);
+ * 0: put *ret; -EACCES: nothing in it counts; -EBADMSG: it is damaged, or another key's, or results
+ * under the name of the list of keys; -EEXIST: one of the two is of a later version, or the old one
+ * alone is of sealed results: that is not written over; -ENOMEM. */
 int merge_entry(const struct digest *name, const struct buf *old, const struct signers *signers,
 	const struct signer *who, const void *p, size_t n, struct buf *ret);
 

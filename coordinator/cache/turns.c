@@ -118,6 +118,15 @@ turns_rest(struct turns *t, struct turns_job *job)
 	settle(t, job);
 }
 
+void
+turns_want(struct turns *t, struct turns_job *job)
+{
+	if (!job->key)
+		return;
+	job->wants = true;
+	settle(t, job);
+}
+
 static void
 give_back(struct turns *t, struct turns_job *job, uint64_t bytes)
 {

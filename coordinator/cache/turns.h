@@ -40,6 +40,8 @@ void turns_free(struct turns *t);
 int turns_add(struct turns *t, struct turns_job *job, uint64_t account, unsigned credit);
 /* It wants no more turns. What it has on its way still counts. */
 void turns_rest(struct turns *t, struct turns_job *job);
+/* It wants turns again. */
+void turns_want(struct turns *t, struct turns_job *job);
 /* It is no more, and nothing of it is on its way. */
 void turns_remove(struct turns *t, struct turns_job *job);
 

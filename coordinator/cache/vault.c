@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "common/fs.h"
 #include "common/log.h"
@@ -160,6 +161,28 @@ vault_put_entry(struct vault_space *s, const struct digest *name, const struct s
 		return r;
 	return r == 1 ? store_put_entry_now(s->store, name, p, n)
 		      : store_put_entry_now(s->store, name, merged.p, merged.n);
+}
+
+int
+vault_take_blob(struct vault_space *s, int fd, const struct digest *name, uint64_t size)
+{
+	_cleanup_(freep) char *path = NULL;
+	char from[64], hex[DIGEST_HEX_SIZE];
+	struct digest found;
+	int r;
+
+	digest_hex(name, hex);
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	if (asprintf(&path, "%s/tmp/far-%s", s->dir, hex) < 0)
+		return -ENOMEM;
+	if (linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0) {
+		r = disk_adopt_as(s->store, path, fd, name, size);
+		(void)unlink(path);
+		return MIN2(r, 0);
+	}
+	/* a file that cannot get a name any more, as where there is no O_TMPFILE */
+	r = store_put_fd_now(s->store, fd, &found, NULL);
+	return r < 0 ? r : digest_eq(&found, name) ? 0 : -EBADMSG;
 }
 
 void

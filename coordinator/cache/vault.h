@@ -18,6 +18,7 @@
 #include "store/store.h"
 
 struct vault;
+struct behind_space; /* behind.h */
 
 enum space_state { SPACE_CLOSED, SPACE_OPENING, SPACE_OPEN, SPACE_FAILED };
 
@@ -26,10 +27,11 @@ struct vault_space {
 	char name[65];
 	char *dir;
 	uint64_t max;
-	struct store *store;	/* while SPACE_OPEN */
-	enum space_state state; /* the loop's */
-	uint64_t failed_ms;	/* the loop's */
-	bool trimming;		/* the loop's */
+	struct store *store;	     /* while SPACE_OPEN */
+	enum space_state state;	     /* the loop's */
+	uint64_t failed_ms;	     /* the loop's */
+	bool trimming;		     /* the loop's */
+	struct behind_space *behind; /* while SPACE_OPEN; NULL: no stores are behind it */
 };
 
 /* Makes the directory. -EBUSY: another process has it; -errno, with a sentence in *ret_error
@@ -48,9 +50,13 @@ int vault_get(struct vault_space *s, enum store_kind kind, const struct digest *
 /* Whether it is there: 0 or -ENOENT. ret_size: NULL is fine. It counts as used. */
 int vault_look(
 	struct vault_space *s, enum store_kind kind, const struct digest *name, uint64_t *ret_size);
-/* Puts an entry in the place of an earlier one, or one made of both (merge_entry). 0 or -errno. */
+/* Puts an entry in the place of an earlier one, or one made of both (merge_entry). who: NULL: it is
+ * a store's. 0 or -errno. */
 int vault_put_entry(struct vault_space *s, const struct digest *name, const struct signers *signers,
 	const struct signer *who, const void *p, size_t n);
+/* Takes a blob that came from a store, as a file of its tmp/ without a name that nobody else has;
+ * its digest was looked at. 0 or -errno. */
+int vault_take_blob(struct vault_space *s, int fd, const struct digest *name, uint64_t size);
 /* Evicts the least recently used until within the budget. */
 void vault_trim(struct vault_space *s);
 

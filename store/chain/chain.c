@@ -313,6 +313,19 @@ chain_trim(struct store *s, unsigned max_files)
 		store_trim(c->tiers[i].store, max_files);
 }
 
+void
+chain_cancel(struct store *s)
+{
+	struct chain *c = chain_of(s);
+
+	while (c->asks != NULL) {
+		if (c->asks->try != NULL)
+			c->asks->try->ask = NULL;
+		answer_error(c->asks, -ECANCELED);
+	}
+	chain_cancel_puts(c);
+}
+
 bool
 chain_is_idle(const struct store *s)
 {
@@ -399,9 +412,10 @@ static int
 open_tier(struct chain *c, const struct chain_list *l, size_t n, const struct chain_in *in,
 	char **ret_why)
 {
-	const struct store_in i = {
-		.tmp = in->tmp, .connect_ms = in->connect_ms, .request_ms = in->request_ms
-	};
+	const struct store_in i = { .below = in->below,
+		.tmp = in->tmp,
+		.connect_ms = in->connect_ms,
+		.request_ms = in->request_ms };
 	struct store *s = NULL;
 	int r = place_open(l->urls[n], &i, &s, ret_why);
 

@@ -28,6 +28,7 @@ struct chain_in {
 	 * NULL: none. */
 	struct store *first;
 	const char *first_name;
+	const char *below;   /* as of store_in, for each place of the list */
 	const char *tmp;     /* as of store_in; outlives the chain */
 	unsigned connect_ms; /* as of store_in, for each place */
 	unsigned request_ms; /* the same: what no limit of the chain's is needed for */
@@ -50,6 +51,10 @@ struct object;
 /* An object that the caller has made (outgoing.h), which is what takes long of a put: o->fd is the
  * chain's from now on, and *o is read only until this returns. */
 void chain_put(struct store *s, const struct object *o, store_done_fn done, void *arg);
+
+/* Answers all that is open with -ECANCELED, now, so that the chain may be closed: what is under way
+ * at places is not waited for. */
+void chain_cancel(struct store *s);
 
 /* Whether nothing is under way, also nothing that nobody waits for: what is filled back. A chain
  * that is closed before drops that. */

@@ -94,6 +94,8 @@ chain_is_read_only(const struct tier *t)
  * it not. fd stays the caller's. */
 void chain_want_fill(struct chain *c, const struct ask *a, int fd, uint64_t size);
 void chain_fill_one(struct chain *c);
+/* Those that wait for puts are answered with -ECANCELED. */
+void chain_cancel_puts(struct chain *c);
 
 /* NULL: no memory. */
 struct attempt *chain_new_attempt(struct chain *c, struct tier *t);

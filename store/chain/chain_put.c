@@ -189,6 +189,23 @@ chain_put(struct store *s, const struct object *o, store_done_fn done, void *arg
 	object_done(&object);
 }
 
+void
+chain_cancel_puts(struct chain *c)
+{
+	struct attempt *y = c->tries;
+
+	while (y != NULL) {
+		struct spread *p = y->spread;
+		store_done_fn done = p != NULL ? p->done : NULL;
+
+		y = y->next;
+		if (done == NULL)
+			continue;
+		p->done = NULL;
+		store_answer_error(done, p->arg, -ECANCELED);
+	}
+}
+
 static int
 object_of(const struct chain *c, const struct fill *f, struct object *ret)
 {

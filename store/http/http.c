@@ -39,13 +39,30 @@ no_proxy(void)
 }
 
 static void
+free_op(struct op *op)
+{
+	if (op == NULL)
+		return;
+	LIST_REMOVE(op, link);
+	incoming_free(op->to);
+	object_done(&op->object);
+	free(op->url);
+	free(op);
+}
+
+static void
 free_http(struct http *h)
 {
+	struct op *op;
+
 	if (h == NULL)
 		return;
 	if (h->kind->close)
 		h->kind->close(h);
 	web_free(h->web);
+	/* nobody is told of these */
+	while ((op = LIST_FIRST(&h->ops)) != NULL)
+		free_op(op);
 	free(h->shown);
 	free(h->root);
 	free(h);
@@ -89,6 +106,7 @@ http_new(const struct store_in *in, const struct store_type *type, const struct 
 		return -ENOMEM;
 	}
 	outgoing_init(&h->base, type, in);
+	LIST_INIT(&h->ops);
 	h->gets.end = &h->gets.first;
 	h->puts.end = &h->puts.first;
 	h->kind = kind;
@@ -122,17 +140,6 @@ http_say_once(struct http *h, enum http_note note, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_warn("%s: %s", h->shown, text);
-}
-
-static void
-free_op(struct op *op)
-{
-	if (op == NULL)
-		return;
-	incoming_free(op->to);
-	object_done(&op->object);
-	free(op->url);
-	free(op);
 }
 
 static void
@@ -465,6 +472,7 @@ new_op(struct store *s, enum op_what what, enum store_kind kind, const struct di
 		return NULL;
 	}
 	op->h = h;
+	LIST_INSERT_HEAD(&h->ops, op, link);
 	op->what = what;
 	op->kind = kind;
 	op->name = *name;

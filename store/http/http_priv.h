@@ -3,6 +3,8 @@
 #ifndef DRAY_STORE_HTTP_HTTP_PRIV_H
 #define DRAY_STORE_HTTP_HTTP_PRIV_H
 
+#include <sys/queue.h>
+
 #include "store/http/http.h"
 #include "store/http/web.h"
 #include "store/outgoing.h"
@@ -40,7 +42,8 @@ struct http {
 	size_t host_n;		    /* of root: up to where its path begins */
 	bool no_conditions;	    /* it refuses If-None-Match */
 	unsigned request_ms;	    /* 0: as web.h says */
-	struct op_queue gets, puts; /* what is not begun */
+	LIST_HEAD(, op) ops;	    /* all that are open */
+	struct op_queue gets, puts; /* of these what is not begun */
 	unsigned active, active_puts;
 	bool beginning;
 	struct digest damaged[DAMAGED_MAX]; /* the latest ones */
@@ -53,6 +56,7 @@ enum op_what { OP_HAS, OP_GET, OP_PUT };
 /* One request of the store's; it may take several of the web's. */
 struct op {
 	struct http *h;
+	LIST_ENTRY(op) link;
 	enum op_what what;
 	enum store_kind kind;
 	struct digest name;
