@@ -69,6 +69,13 @@ int keep_make(struct keep *keep, const struct keep_made *made, struct result *re
  * directories. 0 or -errno. */
 int keep_find_known(struct keep *keep);
 
+/* ---- of a bundle */
+
+/* Whether an input of a link, by its name relative to the out-dir, cannot have been taken out of an
+ * rlib, as a C archive is that is linked whole: it is one of the crate's own objects, or what rustc
+ * writes into its temporary directory. */
+bool keep_is_own_temporary(const char *name);
+
 /* ---- of a bundle, while it is made (add_links) */
 
 /* Adds an input of a link, which was set aside at this path, and notes it in *objects. *bound: the

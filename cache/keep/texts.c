@@ -152,6 +152,21 @@ keep_add_temporary(struct keep *keep, struct result *res, const char *name, cons
 	return r < 0 ? r : keep->add_blob(keep->arg, NULL, path, &o->digest, &o->size);
 }
 
+bool
+keep_is_own_temporary(const char *name)
+{
+	static const char *const names[] = { "symbols.o", "rmeta.o", "list", "linker-arguments",
+		"raw-dylibs" };
+	const char *inner = strchr(name, '/');
+
+	if (!inner)
+		return ends_with(name, ".o") || strlen(name) == strlen("rustcXXXXXX");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (streq(names[i], inner + 1))
+			return true;
+	return false;
+}
+
 /* A link's arguments name crates and objects by their paths: in the newer of cargo's layouts they
  * are in other units' out-dirs. Those of a mapped unit may name archives in the workspace. */
 int

@@ -12,6 +12,7 @@
 #include "client/wrap/link_check.h"
 #include "common/fs.h"
 #include "common/why.h"
+#include "proto/alias.h"
 
 struct bundle {
 	struct unit *unit;
@@ -30,7 +31,7 @@ own_terms(const struct bundle *b, const ProtobufCBinaryData *arg)
 	struct buf s = BUF_INIT;
 
 	if (buf_add(&s, "", 0) < 0 || buf_reserve(&s, 1) < 0 ||
-		unit_unalias(arg->data, arg->len, b->unit->out_dir, "", &s) < 0) {
+		alias_undo(arg->data, arg->len, b->unit->out_dir, "", &s) < 0) {
 		buf_done(&s);
 		return NULL;
 	}

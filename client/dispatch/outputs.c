@@ -15,6 +15,7 @@
 #include "client/wrap/link_check.h"
 #include "rustc/call.h"
 #include "common/fs.h"
+#include "proto/alias.h"
 #include "proto/wire.h"
 
 #define RESPONSE_MAX (64u * 1024 * 1024)
@@ -509,7 +510,7 @@ map_response(struct outputs *o, struct incoming *v)
 	int fd, r = fs_read_file(v->temp, RESPONSE_MAX, &from);
 
 	if (r == 0)
-		r = unit_unalias(from.p, from.n, o->in.out_dir, " \\", &to);
+		r = alias_undo(from.p, from.n, o->in.out_dir, " \\", &to);
 	if (r == 0) {
 		fd = open(v->temp, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
 		r = fd < 0 ? -errno : fs_write_all(fd, to.p, to.n);

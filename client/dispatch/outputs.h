@@ -61,7 +61,7 @@ int outputs_hold_late(struct outputs *o);
 /* Drops one: something equal is in its place. */
 int outputs_drop(struct outputs *o, const char *name);
 
-/* A link's inputs: those named in response are passed through unit_unalias first. */
+/* A link's inputs: those named in response are passed through alias_undo first. */
 int outputs_place_links(struct outputs *o, const struct strv *response);
 /* The absolute paths they will have, each file before its directory, no directory twice. */
 int outputs_link_paths(const struct outputs *o, const struct strv *more_dirs, struct strv *ret);

@@ -16,6 +16,7 @@
 #include "client/dispatch/failure.h"
 #include "rustc/plain_text.h"
 #include "common/fs.h"
+#include "proto/alias.h"
 
 struct relay {
 	struct relay_in in;
@@ -262,7 +263,7 @@ in_own_terms(const struct relay *r, const uint8_t *p, size_t n, struct buf *ret)
 	const struct unit *u = r->in.unit;
 	const struct mapping *m = unit_mapping(u);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	int err = unit_unalias(p, n, unit_out_dir(u), unit_call(u)->json ? "\"\\" : "", &b);
+	int err = alias_undo(p, n, unit_out_dir(u), unit_call(u)->json ? "\"\\" : "", &b);
 
 	if (err < 0)
 		return err;

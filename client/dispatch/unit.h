@@ -47,9 +47,4 @@ char *unit_job_path(const char *out_dir, const char *path);
 /* The other way: path as this machine has it. */
 char *unit_own_path(const char *out_dir, const char *path);
 
-/* Adds to *ret the n bytes with the alias put back to out_dir. escape: characters of out_dir that
- * need a backslash before them where the text goes (in JSON strings `"\`, in response files ` \`).
- */
-int unit_unalias(const void *p, size_t n, const char *out_dir, const char *escape, struct buf *ret);
-
 #endif

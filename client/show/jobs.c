@@ -169,7 +169,7 @@ job_cost_us(const struct job_line *j)
 bool
 job_is_shared(const struct job_line *j)
 {
-	return streq(j->cache, "hit") && *j->tier && !streq(j->tier, "local");
+	return job_is_hit(j) && *j->tier && !streq(j->tier, "local");
 }
 
 bool

@@ -26,7 +26,8 @@ add_cache(struct buf *b, const struct job_line *j)
 		return buf_addf(b, "%s%s%s, saved %s", job_is_run(j) ? "put back" : "hit",
 			job_is_shared(j) ? " from " : "", job_is_shared(j) ? j->tier : "", saved);
 	if (job_is_bundle(j)) {
-		int r = buf_addf(b, "hit but for the link, saved %s", saved);
+		int r = buf_addf(b, "hit but for the link%s%s, saved %s",
+			job_is_shared(j) ? ", from " : "", job_is_shared(j) ? j->tier : "", saved);
 
 		return r == 0 && *j->cache_why ? add_part(b, "", j->cache_why) : r;
 	}
@@ -180,9 +181,10 @@ say_bundle(struct strv *s, const struct job_line *j)
 
 	show_time(j->saved_us, saved);
 	r = strv_addf(s,
-		"What the farm had compiled of it was in the local cache, and only its link was "
-		"made. That saved %s.",
-		saved);
+		"What the farm had compiled of it was in %s, and only its link was made. That "
+		"saved "
+		"%s.",
+		job_is_shared(j) ? j->tier : "the local cache", saved);
 	if (r == 0 && *j->cache_why)
 		r = strv_addf(s, "It had to be linked: %s.", j->cache_why);
 	return r == 0 && *j->not_stored

@@ -63,11 +63,15 @@ struct cached_far {	/* for the job log: what the stores gave */
 	char not_shared[256]; /* why what was made here is not uploaded; "": it is, or need not be
 			       */
 	unsigned refused;     /* results that were found and are not believed */
+	bool answered;	      /* what was asked last was answered, whatever it was */
 };
 /* After a miss, and the wait for a twin: looks into the stores that are shared (dray.conf: store),
  * for a time that is bounded by what the compile takes. True: the result is in the local cache now,
  * look again. */
 bool cached_fetch(struct cached *c, struct cached_far *far);
+/* After that, of a unit that is linked: the same of its bundle, where the stores have answered.
+ * True: look for it again (cached_stage_bundle). */
+bool cached_fetch_bundle(struct cached *c, struct cached_far *far);
 /* The line of the job log then says it; far outlives that. */
 struct joblog_entry;
 void cached_far_log(const struct cached_far *far, bool hit, struct joblog_entry *e);

@@ -19,28 +19,13 @@
 #include "common/fs.h"
 #include "common/log.h"
 
-/* Whether nothing of the link's inputs can have been taken out of an rlib, as a C archive is that
- * is linked whole: all are the crate's own objects, or what rustc writes into its temporary
- * directory.
- */
+/* Whether nothing of the link's inputs can have been taken out of an rlib. */
 static bool
 is_all_its_own(const struct cached *c, const struct strv *temporaries)
 {
-	static const char *const names[] = { "symbols.o", "rmeta.o", "list", "linker-arguments",
-		"raw-dylibs" };
-
-	for (size_t i = 0; i < temporaries->n; i++) {
-		const char *rel = temporaries->v[i] + strlen(c->out_dir) + 1;
-		const char *name = strchr(rel, '/');
-		size_t k = 0;
-
-		if (!name && (ends_with(rel, ".o") || strlen(rel) == strlen("rustcXXXXXX")))
-			continue;
-		while (name && k < ARRAY_LEN(names) && !streq(names[k], name + 1))
-			k++;
-		if (!name || k == ARRAY_LEN(names))
+	for (size_t i = 0; i < temporaries->n; i++)
+		if (!keep_is_own_temporary(temporaries->v[i] + strlen(c->out_dir) + 1))
 			return false;
-	}
 	return true;
 }
 
@@ -182,6 +167,12 @@ may_have_any(struct cached *c)
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
 	return !c->in.memo || memo_get_note(c->in.memo, some_kept, &b) == 0;
+}
+
+void
+cached_note_bundles(struct cached *c)
+{
+	memo_set_note(c->in.memo, some_kept, "1", 1);
 }
 
 bool
@@ -368,7 +359,7 @@ cached_keep_bundle(struct cached *c, const struct ledger *staged, const struct b
 		cached_read_staged(staged, "tail", &tail) < 0)
 		return false;
 	if (cached_keep(c, &made, &said, &far)) {
-		memo_set_note(c->in.memo, some_kept, "1", 1);
+		cached_note_bundles(c);
 		return true;
 	}
 	log_debug("the bundle is not kept: %s", said.why);

@@ -185,8 +185,8 @@ is_away(const struct conf *conf)
 		       conf->client.cache_dir, conf->client.coordinator, conf->client.retry_s);
 }
 
-bool
-cached_fetch(struct cached *c, struct cached_far *far)
+static bool
+fetch_key(struct cached *c, const struct digest *key, struct cached_far *far)
 {
 	uint64_t start = clock_mono_us();
 	int r;
@@ -196,21 +196,40 @@ cached_fetch(struct cached *c, struct cached_far *far)
 		return false;
 	if (is_away(c->in.conf)) {
 		why(far, "", "the coordinator is away");
-		r = -ENOENT;
+		r = -ENOTCONN;
 	} else if (cached_open_far(c)) {
-		r = fetch(c, &c->key.id, far);
+		r = fetch(c, key, far);
 	} else {
 		why(far, "", "the farm half, which asks them, cannot be started");
-		r = -ENOENT;
+		r = -ENOTCONN;
 	}
 	far->us += clock_mono_us() - start;
+	far->answered = r == 0 || r == -ENOENT || r == -EACCES;
 	return r == 0;
+}
+
+bool
+cached_fetch(struct cached *c, struct cached_far *far)
+{
+	return fetch_key(c, &c->key.id, far);
+}
+
+bool
+cached_fetch_bundle(struct cached *c, struct cached_far *far)
+{
+	if (!c->in.call->calls_linker || !far->answered || cached_bundle_key(c) < 0 ||
+		!fetch_key(c, &c->bundle_key.id, far))
+		return false;
+	cached_note_bundles(c);
+	return true;
 }
 
 void
 cached_far_log(const struct cached_far *far, bool hit, struct joblog_entry *e)
 {
-	e->tier = !hit ? NULL : *far->store ? far->store : "local";
+	bool linked = e->cache && streq(e->cache, "bundle");
+
+	e->tier = *far->store && (hit || linked) ? far->store : hit ? "local" : NULL;
 	e->far_why = *far->why ? far->why : NULL;
 	e->not_shared = *far->not_shared ? far->not_shared : NULL;
 	e->far_refused = far->refused;

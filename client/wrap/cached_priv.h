@@ -83,6 +83,8 @@ int cached_add_links(
 int cached_add_writable(const struct cached *c, struct strv *to);
 /* 0 or -errno. */
 int cached_bundle_key(struct cached *c);
+/* That this cache has bundles, so that they are looked for. */
+void cached_note_bundles(struct cached *c);
 /* stranger_check of a result from a shared cache. links: a publisher sealed it. 0; -EPERM: it is
  * not to be put in place, and *ret_why says why (the caller frees it); -ENOMEM. */
 int cached_check_stranger(struct cached *c, const struct result *res, bool links, char **ret_why);

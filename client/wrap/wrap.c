@@ -2,7 +2,7 @@
  *
  *   parse ─▶ probe, or not understood ─▶ exec the compiler
  *         └▶ cached ─▶ hit: done
- *                  ├▶ bundle: link ─▶ done
+ *                  ├▶ bundle: link ─▶ done (of the local cache: before stores are asked)
  *                  └▶ miss
  *            choose ─▶ here ─────────────────────────────▶ local_run
  *                   └▶ farm ─▶ dispatch ─▶ done
@@ -581,33 +581,6 @@ return_to_incremental(struct wrap *w)
 	cached_closep(&w->cached);
 }
 
-/* Whether the unit was found in the cache, and is in place now. */
-static bool
-find_cached(struct wrap *w)
-{
-	uint64_t start = clock_mono_us();
-	bool hit;
-
-	open_cache(w);
-	if (!w->cached)
-		return false;
-	hit = cached_lookup(w->cached, &w->said);
-	while (!hit && cached_wait_twin(w->cached))
-		hit = cached_lookup(w->cached, &w->said);
-	if (!hit && cached_fetch(w->cached, &w->far))
-		hit = cached_lookup(w->cached, &w->said);
-	w->lookup_us = clock_mono_us() - start - w->far.us;
-	if (!hit) {
-		w->cache_why = strdup(w->said.why);
-		/* the programs that are started next read there what was learned */
-		memo_flush(w->memo);
-		return false;
-	}
-	w->cache = "hit";
-	w->where = "cache";
-	return true;
-}
-
 /* Takes what dray-dispatch left of a unit that the farm made. Comes before the staging directory is
  * removed. */
 static void
@@ -678,6 +651,62 @@ link_bundle(struct wrap *w)
 	return true;
 }
 
+/* In the local cache, which is opened. */
+static bool
+find_here(struct wrap *w)
+{
+	uint64_t start = clock_mono_us();
+	bool hit;
+
+	open_cache(w);
+	if (!w->cached)
+		return false;
+	hit = cached_lookup(w->cached, &w->said);
+	while (!hit && cached_wait_twin(w->cached))
+		hit = cached_lookup(w->cached, &w->said);
+	w->lookup_us = clock_mono_us() - start;
+	if (!hit)
+		w->cache_why = strdup(w->said.why);
+	return hit;
+}
+
+/* In the stores that are shared, whole; then it is here, too. */
+static bool
+find_far(struct wrap *w)
+{
+	bool hit = cached_fetch(w->cached, &w->far);
+	uint64_t start = clock_mono_us();
+
+	hit = hit && cached_lookup(w->cached, &w->said);
+	w->lookup_us += clock_mono_us() - start;
+	if (hit)
+		free(steal_ptr(w->cache_why));
+	return hit;
+}
+
+/* Whether the unit was in a cache, and is in place. To link it here costs less than to ask for it.
+ */
+static bool
+find_cached(struct wrap *w)
+{
+	bool whole = find_here(w);
+
+	if (!w->cached)
+		return false;
+	if (!whole && link_bundle(w))
+		return true;
+	if (!whole && !find_far(w)) {
+		if (cached_fetch_bundle(w->cached, &w->far) && link_bundle(w))
+			return true;
+		/* the programs that are started next read there what was learned */
+		memo_flush(w->memo);
+		return false;
+	}
+	w->cache = "hit";
+	w->where = "cache";
+	return true;
+}
+
 /* ---- all of it */
 
 static int
@@ -719,7 +748,7 @@ run_unit(struct wrap *w)
 	open_memo(w);
 	mapped_make(&w->mapped, w->conf, w->memo, &w->call);
 	leave_incremental(w);
-	if (find_cached(w) || link_bundle(w)) {
+	if (find_cached(w)) {
 		status = w->said.status;
 		w->primes = w->was_incremental && w->conf->client.incremental == INCREMENTAL_AUTO &&
 			    !incremental_has_state(&w->given, w->memo);

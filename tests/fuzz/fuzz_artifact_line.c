@@ -11,6 +11,7 @@
 #include "client/dispatch/unit.h"
 #include "client/wrap/link_check.h"
 #include "common/fs.h"
+#include "proto/alias.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,7 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	artifact_done(&a);
 	if (refusal_is_final((const char *)data, size) && !memmem(data, size, "error[E", 7))
 		abort();
-	if (unit_unalias(data, size, "/out dir", " \\", &b) == 0 && b.n &&
+	if (alias_undo(data, size, "/out dir", " \\", &b) == 0 && b.n &&
 		memmem(b.p, b.n, JOB_ALIAS "/", strlen(JOB_ALIAS) + 1) &&
 		!memmem(data, size, "/.dray-", 7))
 		abort();

@@ -19,6 +19,7 @@
 #include "client/dispatch/unit.h"
 #include "client/wrap/link_check.h"
 #include "common/fs.h"
+#include "proto/alias.h"
 
 static char *dir, *staging;
 static struct rustc_call call; /* a library, and one that is linked */
@@ -588,7 +589,7 @@ expect_unalias(const char *text, const char *out_dir, const char *escape, const 
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
-	assert_int_equal(unit_unalias(text, strlen(text), out_dir, escape, &b), 0);
+	assert_int_equal(alias_undo(text, strlen(text), out_dir, escape, &b), 0);
 	assert_string_equal(b.n ? (const char *)b.p : "", want);
 }
 

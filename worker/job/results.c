@@ -506,7 +506,7 @@ add_reads(struct job *j, Dray__Trace *m, Dray__FileRead **ret_all)
 
 /* Its client has its answer. */
 static void
-offer_to_share(struct job *j, const Dray__JobResult *m)
+offer_to_share(struct job *j, const Dray__JobResult *m, const struct captures *c)
 {
 	const struct shares_made made = { .job = j->id,
 		.unit = j->unit,
@@ -515,6 +515,7 @@ offer_to_share(struct job *j, const Dray__JobResult *m)
 		.toolchain = &j->offer->toolchain,
 		.sysroot = j->offer->sysroot,
 		.stage = &j->stage,
+		.captures = c,
 		.trace = j->trace,
 		.store = j->shared->store };
 
@@ -563,7 +564,7 @@ send_result(struct job *j, const struct captures *c)
 		r = job_send(j, WIRE_JOB_RESULT, &m.base, NULL);
 	}
 	if (r == 0)
-		offer_to_share(j, &m);
+		offer_to_share(j, &m, c);
 	trace_message_done(&trace);
 	while (n > 0)
 		free(calls[--n].argv);

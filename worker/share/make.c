@@ -32,7 +32,9 @@ struct maker {
 	struct shares_view view;
 	struct inputs_place place;
 	struct keep keep;
-	struct buf record, out, err;
+	struct buf record, out, err, tail;
+	bool links; /* what is shared is a bundle: */
+	struct shares_bundle bundle;
 };
 
 #define no(ret_why, ...) why_set(ret_why, -ENOTSUP, __VA_ARGS__)
@@ -51,6 +53,8 @@ maker_done(struct maker *m)
 	buf_done(&m->record);
 	buf_done(&m->out);
 	buf_done(&m->err);
+	buf_done(&m->tail);
+	shares_bundle_done(&m->bundle);
 }
 
 /* ---- where it was compiled */
@@ -146,14 +150,15 @@ find_file(const struct shares_job *j, const char *name)
 	return NULL;
 }
 
-/* It is in the store by the digest that its client was sent. */
+/* It is in the store by the digest that its client was sent; what a link needs is not there yet. */
 static int
 add_blob(void *arg, const char *name, const char *path, struct digest *ret, uint64_t *ret_size)
 {
 	const struct maker *m = arg;
 	const struct shares_file *f = name ? find_file(m->job, name) : NULL;
 
-	(void)path;
+	if (!name && m->links)
+		return shares_bundle_take(&m->bundle, path, ret, ret_size);
 	if (!f)
 		return -ENOENT;
 	*ret = f->digest;
@@ -180,17 +185,25 @@ lay_out(const struct maker *m)
 }
 
 static int
+add_made(void *arg, const char *name)
+{
+	struct maker *m = arg;
+	_cleanup_(freep) char *path = path_join(m->made->unit->out_dir, name);
+
+	return path ? told_add_item(&m->record, 'w', path, "") : -ENOMEM;
+}
+
+static int
 make_record(struct maker *m)
 {
 	const Dray__Trace *t = m->made->result->trace;
 	const char *out_dir = m->made->unit->out_dir;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < m->job->n; i++) {
-		_cleanup_(freep) char *path = path_join(out_dir, m->job->v[i].name);
-
-		r = path ? told_add_item(&m->record, 'w', path, "") : -ENOMEM;
-	}
+	for (size_t i = 0; r == 0 && i < m->job->n; i++)
+		r = add_made(m, m->job->v[i].name);
+	if (r == 0 && m->links)
+		r = shares_bundle_record(&m->bundle, add_made, m);
 	if (r == 0)
 		r = told_add_trace(&m->record, t, out_dir, NULL);
 	return r < 0 ? r : told_end(&m->record, t);
@@ -238,6 +251,10 @@ make_result(struct maker *m, struct result *res, char **ret_why)
 {
 	const struct shares_made *made = m->made;
 	struct keep_made k = { .record = &m->record, .out = &m->out, .err = &m->err };
+	const struct buf *said = &m->job->err;
+	size_t before = m->links ? shares_bundle_split(&m->call.call, said) : said->n;
+	const struct buf err = { .p = said->p, .n = before };
+	const struct buf tail = { .p = said->p ? said->p + before : NULL, .n = said->n - before };
 	int r = make_record(m);
 
 	m->keep.call = &m->call.call;
@@ -253,7 +270,15 @@ make_result(struct maker *m, struct result *res, char **ret_why)
 	if (r == 0)
 		r = make_text(m, &m->job->out, false, &m->out, ret_why);
 	if (r == 0)
-		r = make_text(m, &m->job->err, m->keep.mapped, &m->err, ret_why);
+		r = make_text(m, &err, m->keep.mapped, &m->err, ret_why);
+	if (r == 0)
+		r = make_text(m, &tail, m->keep.mapped, &m->tail, ret_why);
+	if (m->links) {
+		k.tail = &m->tail;
+		k.add_links = shares_bundle_add;
+		k.arg = &m->bundle;
+		k.metadata = m->bundle.own && call_takes_metadata(&m->call.call);
+	}
 	if (r == 0)
 		r = lay_out(m);
 	if (r < 0)
@@ -274,8 +299,6 @@ check(const struct shares_job *j, const struct shares_made *made, char **ret_why
 {
 	const Dray__JobResult *m = made->result;
 
-	if (m->n_link > 0)
-		return no(ret_why, "its client links it");
 	if (!m->trace || !m->trace->whole)
 		return no(ret_why, "its trace is not whole");
 	if (j->too_much)
@@ -293,11 +316,18 @@ make_entry(const struct maker *m, const struct identity *identity, const struct 
 		.namespace = m->job->namespace,
 		.env = m->place.cargo_env->v,
 		.time_s = res->time_s };
-	const struct job_key_in in = unit_key_in(
-		m->made->index, &m->call, m->made->toolchain->sysroot);
+	struct job_key_in in = unit_key_in(m->made->index, &m->call, m->made->toolchain->sysroot);
+	struct shares_bundle_key rlibs = { &m->view.view, m->made->unit, in };
 	_cleanup_(unit_key_done) struct unit_key key = { .recipe = STRV_INIT };
 	_cleanup_(buf_done) struct buf sealed = BUF_INIT;
-	int r = job_key_make_entry(&in, m->job->namespace, NULL, &key);
+	int r;
+
+	if (m->links && call_takes_metadata(&m->call.call)) {
+		in.digest = shares_bundle_digest;
+		in.arg = &rlibs;
+	}
+	r = job_key_make_entry(
+		&in, m->job->namespace, m->links ? m->made->unit->out_dir : NULL, &key);
 
 	ret->key = key.id;
 	for (size_t i = 0; r == 0 && i < key.recipe.n; i++)
@@ -319,8 +349,13 @@ shares_make(const struct shares_job *j, const struct shares_made *made,
 	r = check(j, made, ret_why);
 	if (r == 0)
 		r = unit_call_make(made->unit, &m.call);
-	if (r == 0 && m.call.call.calls_linker)
-		r = no(ret_why, "its client links it");
+	m.links = r == 0 && m.call.call.calls_linker;
+	if (m.links && made->result->n_link == 0)
+		r = no(ret_why, "its link was not seen");
+	else if (m.links)
+		r = shares_bundle_make(made, &m.bundle, ret_why);
+	else if (r == 0 && made->result->n_link > 0)
+		r = no(ret_why, "it was linked, and that was not asked for");
 	if (r == 0)
 		r = shares_view_init(&m.view, made, j);
 	if (r == 0)

@@ -153,6 +153,15 @@ shares_output(struct shares_job *j, const char *name, unsigned mode, const struc
 
 /* ---- the queue */
 
+static void
+add_blobs(struct parcel *p, const struct output *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].is_blob)
+			p->blobs[p->n++] = (struct shares_file){ .digest = v[i].digest,
+				.size = v[i].size };
+}
+
 static int
 parcel_make(const struct shares_job *j, const char *job, const struct shared_entry *e,
 	const struct result *res, struct parcel **ret)
@@ -165,14 +174,12 @@ parcel_make(const struct shares_job *j, const char *job, const struct shared_ent
 	snprintf(p->job, sizeof(p->job), "%s", job);
 	snprintf(p->namespace, sizeof(p->namespace), "%s", j->namespace);
 	p->key = e->key;
-	p->blobs = calloc(res->n_outputs + 1, sizeof(*p->blobs));
+	p->blobs = calloc(res->n_outputs + res->n_temporaries + 1, sizeof(*p->blobs));
 	r = p->blobs ? shared_entry_encode(e, &p->entry) : -ENOMEM;
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < res->n_outputs; i++)
-		if (res->outputs[i].is_blob)
-			p->blobs[p->n++] = (struct shares_file){ .digest = res->outputs[i].digest,
-				.size = res->outputs[i].size };
+	add_blobs(p, res->outputs, res->n_outputs);
+	add_blobs(p, res->temporaries, res->n_temporaries);
 	*ret = steal_ptr(p);
 	return 0;
 }

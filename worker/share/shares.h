@@ -27,6 +27,7 @@
 struct shares;
 struct shares_job;
 struct unit_index;
+struct captures;
 
 struct shares_conf {
 	const struct conf *conf;
@@ -70,6 +71,7 @@ struct shares_made {
 	const struct toolchain *toolchain;
 	const struct sysroot *sysroot;
 	const struct stage *stage;
+	const struct captures *captures; /* its links' (worker/job/capture.h) */
 	const struct trace *trace;
 	struct store *store;
 };

@@ -1,9 +1,11 @@
-/* What shares.c (the queue), make.c (a result of a job) and view.c (its files) share; each is below
- * the one before. */
+/* What shares.c (the queue), make.c (a result of a job), bundle.c (its links) and view.c (its
+ * files) share; each is below the one before. */
 #ifndef DRAY_WORKER_SHARES_PRIV_H
 #define DRAY_WORKER_SHARES_PRIV_H
 
 #include "cache/inputs.h"
+#include "cache/job_key.h"
+#include "cache/keep/keep.h"
 #include "cache/result.h"
 #include "cache/shared.h"
 #include "worker/share/shares.h"
@@ -41,6 +43,38 @@ struct shares_view {
 int shares_view_init(
 	struct shares_view *ret, const struct shares_made *made, const struct shares_job *job);
 void shares_view_done(struct shares_view *v);
+
+/* ---- bundle.c */
+
+/* What the links of a job need, and its client does not have; names relative to its out-dir. */
+struct shares_bundle {
+	const struct shares_made *made;
+	struct strv files, dirs; /* as the client removes them: sorted; the deeper ones first */
+	bool own;		 /* all are the crate's own (keep_is_own_temporary) */
+};
+
+/* shares_bundle_done in any case. 0; -errno, and *ret_why as of shares_make. */
+int shares_bundle_make(const struct shares_made *made, struct shares_bundle *ret, char **ret_why);
+void shares_bundle_done(struct shares_bundle *b);
+/* Calls add for each of them, until an error, which it returns. */
+int shares_bundle_record(
+	const struct shares_bundle *b, int (*add)(void *arg, const char *name), void *arg);
+/* keep_made.add_links; arg: a shares_bundle. */
+int shares_bundle_add(
+	struct keep *keep, const void *arg, struct result *res, struct strv *objects, bool *bound);
+/* Takes a captured file into the store, and leaves it in place. 0 or -errno. */
+int shares_bundle_take(
+	const struct shares_bundle *b, const char *path, struct digest *ret, uint64_t *ret_size);
+/* How many bytes of what it printed come before its link. */
+size_t shares_bundle_split(const struct rustc_call *call, const struct buf *err);
+
+/* For the key of a bundle (key.h), where rlibs count by their metadata: a key_digest_fn. */
+struct shares_bundle_key {
+	const struct inputs_view *view;
+	const Dray__Unit *unit;
+	struct job_key_in whole; /* of whole files */
+};
+int shares_bundle_digest(void *arg, const char *path, struct digest *ret);
 
 /* ---- make.c */
 
