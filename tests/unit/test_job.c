@@ -261,6 +261,42 @@ test_more_than_credit(void **state)
 	job_stop(p->job, "enough");
 }
 
+/* Of a key that has shown nothing the unit is not laid out for long while others wait. What its
+ * client takes to send something is not a part of that. */
+static void
+test_long_layout(void **state)
+{
+	Dray__Unit unit = DRAY__UNIT__INIT;
+	struct job_shared shared = { .wanted = true };
+	struct job j = { .shared = &shared, .unit = &unit };
+	const uint64_t long_us = 1000 * JOB_LAID_TRIAL_MS;
+
+	job_put_on_trial(&j);
+	assert_false(job_laying_ends(&j));
+	job_lay(&j, true);
+	assert_false(job_laying_ends(&j));
+	j.laying_us -= long_us;
+	assert_true(job_laying_ends(&j));
+	job_lay(&j, false);
+	assert_true(j.staged_us >= long_us);
+	assert_true(job_laying_ends(&j));
+
+	shared.wanted = false;
+	assert_false(job_laying_ends(&j));
+	shared.wanted = true;
+	j.on_trial = false;
+	assert_false(job_laying_ends(&j));
+	j.on_trial = true;
+	j.staged_us = long_us / 2;
+	assert_false(job_laying_ends(&j));
+
+	j.staged_us = long_us;
+	assert_int_equal(job_laying_ended(&j), -ECANCELED);
+	assert_int_equal(j.verdict, DRAY__VERDICT__VERDICT_CANCELLED);
+	assert_true(j.wasted_ms >= JOB_LAID_TRIAL_MS);
+	assert_non_null(strstr(j.text, "lay out"));
+}
+
 static void
 test_blame(void **state)
 {
@@ -281,6 +317,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_silent_client, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_slow_client, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_more_than_credit, make_place, remove_place),
+		cmocka_unit_test(test_long_layout),
 		cmocka_unit_test(test_blame),
 	};
 

@@ -23,7 +23,7 @@ static int
 layout_failed(struct job *j, int err)
 {
 	if (err == -ECANCELED)
-		return job_stopped(j);
+		return job_laying_ended(j);
 	return job_fail(j, err, DRAY__VERDICT__VERDICT_WORKER_FAULT, "cannot lay out the job: %s",
 		strerror(-err));
 }
@@ -47,11 +47,11 @@ ask(struct gather *f)
 {
 	const Dray__Unit *u = f->j->unit;
 	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
-	uint64_t begin = clock_mono_us();
 
 	f->need = calloc(MAX2(u->n_blobs, (size_t)1), sizeof(*f->need));
 	if (!f->need)
 		return -ENOMEM;
+	job_lay(f->j, true);
 	for (size_t i = 0; i < u->n_blobs; i++) {
 		int r = -ENOENT;
 
@@ -63,7 +63,7 @@ ask(struct gather *f)
 		else if (r < 0)
 			return layout_failed(f->j, r);
 	}
-	f->j->staged_us += clock_mono_us() - begin;
+	job_lay(f->j, false);
 	expect_next(f);
 	m.blob = f->need;
 	m.n_blob = f->n;
@@ -139,7 +139,9 @@ take_chunk(struct gather *f, struct wire_msg *m)
 	r = blob_in_take(j, &f->in, m);
 	if (r <= 0)
 		return r;
+	job_lay(j, true);
 	r = stage_link_blob(&j->stage, j->shared->store, f->need[f->next]);
+	job_lay(j, false);
 	if (r < 0)
 		return layout_failed(j, r);
 	f->next++;

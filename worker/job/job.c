@@ -115,7 +115,7 @@ lay_out_somewhere(struct job *j)
 		.lib_dirs = j->offer->sysroot->lib_dirs.v,
 		.unit = j->unit,
 		.spare = ready_spare(j->shared->ready),
-		.is_stopped = job_is_stopped,
+		.is_stopped = job_laying_ends,
 		.arg = j };
 	const struct ready_key key = ready_key_of(j);
 	struct ready got;
@@ -123,7 +123,7 @@ lay_out_somewhere(struct job *j)
 
 	if (ready_fits(&key, j->unit) && ready_take(j->shared->ready, &key, &got)) {
 		j->stage = got.stage;
-		j->stage.is_stopped = job_is_stopped;
+		j->stage.is_stopped = job_laying_ends;
 		j->stage.arg = j;
 		j->limits = got.limits;
 		j->box = got.box;
@@ -140,12 +140,13 @@ lay_out_somewhere(struct job *j)
 static int
 lay_out(struct job *j)
 {
-	uint64_t begin = clock_mono_us();
-	int r = lay_out_somewhere(j);
+	int r;
 
-	j->staged_us = clock_mono_us() - begin;
+	job_lay(j, true);
+	r = lay_out_somewhere(j);
+	job_lay(j, false);
 	if (r == -ECANCELED)
-		return job_stopped(j);
+		return job_laying_ended(j);
 	if (r == -ENAMETOOLONG || r == -E2BIG)
 		return job_fail(j, r, DRAY__VERDICT__VERDICT_BAD_UNIT,
 			"the unit's paths cannot be laid out below this worker's directory: %s",

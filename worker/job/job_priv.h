@@ -22,6 +22,7 @@
 #define JOB_OWED_MS 30000
 #define JOB_OWED_WANTED_MS 5000 /* while others wait for a slot */
 #define JOB_OWED_TRIAL_MS 1000	/* likewise, of keys that are on trial */
+#define JOB_LAID_TRIAL_MS 500	/* how long laying out a unit of theirs may take then */
 #define JOB_OWED_PER_MS 16	/* bytes: what moves more slowly is not waited for then */
 #define JOB_MOVES_PER_MS 64	/* bytes: what a client that moves so many is not blamed for */
 #define JOB_ANSWER_BYTES 4096	/* that an answer counts as: it takes its time to come */
@@ -177,6 +178,7 @@ struct job {
 	Dray__Verdict verdict;
 	char text[512];
 	int status;
+	uint64_t laying_us; /* since when it is laid out, or 0; staged_us: how long before */
 	uint64_t staged_us, compile_us, cpu_us, wall_us, peak_rss;
 };
 
@@ -214,6 +216,13 @@ int job_take_credit(struct job *j);
  * JOB_OWED_MS, the job ends: a slot is not kept for nobody. While others wait for one that is
  * sooner, and the job ends as well when less than JOB_OWED_PER_MS moves all the time. */
 void job_owed(struct job *j, bool owed);
+/* It is laid out from now on, or not any more, e.g. while its client sends what is lacking. */
+void job_lay(struct job *j, bool on);
+/* Whether laying out is to end (a stage's is_stopped): the job was stopped, or others wait for the
+ * slot and it takes too long for a key that is on trial. */
+bool job_laying_ends(void *arg);
+/* Fails the job for that. */
+int job_laying_ended(struct job *j);
 /* take_unit.c: takes in what is to be compiled */
 int take_unit(struct job *j);
 /* gather.c: lays out what is here, asks for the blobs that are missing, and takes them in */

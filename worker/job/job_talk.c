@@ -264,6 +264,50 @@ patience(const struct job *j)
 				  : (uint64_t)JOB_OWED_WANTED_MS);
 }
 
+void
+job_lay(struct job *j, bool on)
+{
+	uint64_t now = clock_mono_us();
+
+	if (j->laying_us)
+		j->staged_us += now - j->laying_us;
+	j->laying_us = on ? now : 0;
+}
+
+static uint64_t
+laid_ms(const struct job *j)
+{
+	return (j->staged_us + (j->laying_us ? clock_mono_us() - j->laying_us : 0)) / 1000;
+}
+
+static bool
+is_too_long(struct job *j)
+{
+	return __atomic_load_n(&j->on_trial, __ATOMIC_RELAXED) && is_wanted(j) &&
+	       laid_ms(j) >= JOB_LAID_TRIAL_MS && !lead_is_wanted(j);
+}
+
+bool
+job_laying_ends(void *arg)
+{
+	return job_is_stopped(arg) || is_too_long(arg);
+}
+
+int
+job_laying_ended(struct job *j)
+{
+	int r;
+
+	if (job_is_stopped(j))
+		return job_stopped(j);
+	r = job_fail(j, -ECANCELED, DRAY__VERDICT__VERDICT_CANCELLED,
+		"the unit's %zu directories and %zu files take long to lay out, while others wait",
+		j->unit->n_dirs, j->unit->n_files);
+	/* Its key has asked for it, and has computed nothing lately that would make up for it. */
+	j->wasted_ms = MAX2(j->wasted_ms, laid_ms(j));
+	return r;
+}
+
 /* Until when what the client owes is waited for: its next message moves the first of them. */
 static uint64_t
 patience_ends(const struct job *j)
