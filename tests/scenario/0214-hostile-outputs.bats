@@ -145,7 +145,7 @@ EOF
   not_taken 'outside the out-dir'
   forged order '{ "emit" : "metadata", "artifact" : "{p}.x" }
 '
-  not_taken 'an output is no regular file'
+  not_taken 'an output that was announced is gone'
   forged cut '{"$message_type":"artifact","artifact":
 '
   not_taken 'makes no sense'
