@@ -12,6 +12,10 @@
 #include "common/log.h"
 
 #define FD_MAX (1 << 20)
+#define LARGE (1024 * 1024)
+#define KEPT (16 * 1024 * 1024) /* at the end of each thread's heap */
+#define REST_MS 2000
+#define REST_BYTES (4u * 1024 * 1024) /* less is no work */
 
 #define EXIT_USAGE 2
 
@@ -141,7 +145,22 @@ daemon_begin(const struct daemon_program *p, int argc, char **argv, int *ret_rea
 void
 daemon_return_memory(void)
 {
-	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, KEPT);
+}
+
+bool
+daemon_rest(struct daemon_rest *r, uint64_t bytes, uint64_t now)
+{
+	if (bytes - r->bytes >= REST_BYTES) {
+		*r = (struct daemon_rest){ bytes, now, true };
+		return false;
+	}
+	if (!r->owed || now - r->since_ms < REST_MS)
+		return false;
+	r->owed = false;
+	malloc_trim(0);
+	return true;
 }
 
 int

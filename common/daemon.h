@@ -27,9 +27,18 @@ struct daemon_program {
 bool daemon_begin(const struct daemon_program *p, int argc, char **argv, int *ret_ready,
 	struct conf **ret, int *ret_status);
 
-/* Large blocks go back to the system when they are freed. By default malloc keeps what is as large
- * as one that was freed before, in a heap of each thread. */
+/* Blocks of more than 1 MiB go back to the system when they are freed. Smaller ones, as the copies
+ * that are made of a chunk on its way (256 KiB), malloc keeps for the next: to map them anew each
+ * time costs more, in page faults, than to encrypt them. */
 void daemon_return_memory(void);
+/* When the daemon has come to rest, what malloc keeps goes back as well. */
+struct daemon_rest {
+	uint64_t bytes, since_ms;
+	bool owed;
+};
+/* Call it now and then. bytes: how many have come and gone so far; now: clock_mono_ms(). True:
+ * there was work, has been none for two seconds, and memory went back. */
+bool daemon_rest(struct daemon_rest *r, uint64_t bytes, uint64_t now);
 /* Each connection is a descriptor, and the default limit is far below a farm's: raises it to the
  * hard one. 0 or -errno. */
 int daemon_raise_limits(void);

@@ -274,6 +274,7 @@ take_messages(struct server *s)
 		if (from.id_len > 0) {
 			monitor_note(s->monitor, &from);
 			monitor_took(s->monitor, &from, wire_raw_size(&raw));
+			s->took += wire_raw_size(&raw);
 			handle_message(s, &from, r, &raw);
 			act_all(s);
 		}
@@ -299,6 +300,16 @@ take_departures(struct server *s)
 }
 
 static void
+see_to_rest(struct server *s)
+{
+	struct desk_stats stats = { .bytes = 0 };
+
+	if (s->desk)
+		desk_get_stats(s->desk, &stats);
+	(void)daemon_rest(&s->rest, s->took + stats.bytes, s->now);
+}
+
+static void
 tick(struct server *s, bool caught_up)
 {
 	uint64_t late = s->now - s->ticked_ms;
@@ -316,6 +327,7 @@ tick(struct server *s, bool caught_up)
 		s->checked_ms = s->now;
 		keys_check(s);
 		monitor_expire(s->monitor, SILENT_MS, s->now);
+		see_to_rest(s);
 	}
 	if (s->desk)
 		desk_tick(s->desk, s->now);

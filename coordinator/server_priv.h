@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/conf.h"
+#include "common/daemon.h"
 #include "keys/identity.h"
 #include "common/log.h"
 #include "coordinator/sched.h"
@@ -67,6 +68,8 @@ struct server {
 	uint64_t now; /* of this turn of the loop, monotonic ms */
 	struct ticket_clock clock;
 	uint64_t ticked_ms, checked_ms;
+	uint64_t took; /* bytes of messages */
+	struct daemon_rest rest;
 	bool draining, quit;
 	uint64_t quit_ms; /* when draining ends */
 	bool wanted;	  /* what all workers were told last, beside their heartbeats; and when */

@@ -444,6 +444,7 @@ clients_receive(struct service *s)
 			continue;
 		monitor_note(s->monitor, &peer);
 		monitor_took(s->monitor, &peer, wire_raw_size(&raw));
+		s->passed += wire_raw_size(&raw);
 		on_message(s, &peer, r, &raw);
 	}
 	return false;
@@ -464,6 +465,7 @@ clients_expire(struct service *s, bool caught_up)
 		return;
 	s->expired_ms = now;
 	monitor_expire(s->monitor, SILENT_MS, now);
+	(void)daemon_rest(&s->rest, s->passed, now);
 }
 
 void
@@ -578,6 +580,7 @@ clients_from_job(struct service *s, struct job *j)
 		if (zmq_msg_more(&frames[0])) {
 			zmq_msg_init(&frames[n]);
 			zmq_msg_recv(&frames[n], job_socket(j), 0);
+			s->passed += zmq_msg_size(&frames[n]);
 			n++;
 		}
 		ended = type_of(&frames[0]) == WIRE_WORKER_JOB_ENDED;

@@ -2,6 +2,7 @@
 #ifndef DRAY_WORKER_SERVICE_PRIV_H
 #define DRAY_WORKER_SERVICE_PRIV_H
 
+#include "common/daemon.h"
 #include "common/log.h"
 #include "common/table.h"
 #include "proto/admit.h"
@@ -38,6 +39,8 @@ struct service {
 	struct door *door;
 	bool any_key;	     /* may come: the coordinator has no keys to name */
 	uint64_t expired_ms; /* the last look at silent connections */
+	uint64_t passed;     /* bytes of messages */
+	struct daemon_rest rest;
 	void *socket;
 	char *endpoint; /* bound */
 	struct monitor *monitor;

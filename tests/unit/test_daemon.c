@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -165,6 +166,60 @@ config_down(void **state)
 	return unlink(*state);
 }
 
+/* Pages of this process that are in memory. */
+static unsigned long
+resident(void)
+{
+	unsigned long size, n = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu %lu", &size, &n), 2);
+	fclose(f);
+	return n * (unsigned long)sysconf(_SC_PAGESIZE);
+}
+
+static void
+memory_goes_back_at_rest(void **state)
+{
+	enum { N = 100, SIZE = 256 * 1024 };
+	struct daemon_rest r = { .owed = false };
+	unsigned long before;
+	uint64_t bytes = 0, now = 1000;
+	void *v[N], *last;
+
+	(void)state;
+	daemon_return_memory();
+	before = resident();
+	for (int i = 0; i < N; i++) {
+		v[i] = malloc(SIZE);
+		assert_non_null(v[i]);
+		memset(v[i], i + 1, SIZE);
+		bytes += SIZE;
+	}
+	/* what lies behind them is in use, so their end of the heap is not its end */
+	last = malloc(1000);
+	assert_non_null(last);
+	assert_false(daemon_rest(&r, bytes, now));
+	for (int i = 0; i < N; i++)
+		free(v[i]);
+	assert_false(daemon_rest(&r, bytes, now + 1999));
+	/* a little is no work */
+	assert_false(daemon_rest(&r, bytes + 100000, now + 1999));
+#if !defined(__SANITIZE_ADDRESS__)
+	assert_true(resident() > before + N * SIZE / 2);
+#endif
+	assert_true(daemon_rest(&r, bytes + 100000, now + 2000));
+#if !defined(__SANITIZE_ADDRESS__)
+	assert_true(resident() < before + N * SIZE / 4);
+#endif
+	/* once */
+	assert_false(daemon_rest(&r, bytes + 100000, now + 5000));
+	assert_false(daemon_rest(&r, bytes + (8u << 20), now + 6000));
+	assert_true(daemon_rest(&r, bytes + (8u << 20), now + 8000));
+	free(last);
+}
+
 int
 main(void)
 {
@@ -174,6 +229,7 @@ main(void)
 		cmocka_unit_test(descriptors),
 		cmocka_unit_test(ready_is_said_once),
 		cmocka_unit_test(limits_are_raised),
+		cmocka_unit_test(memory_goes_back_at_rest),
 	};
 
 	log_init("a-daemon", LOG_LEVEL_INFO);
