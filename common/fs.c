@@ -11,6 +11,7 @@
 #include <linux/posix_acl_xattr.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 
 #include "common/fs.h"
@@ -379,6 +380,18 @@ fs_read_at(int fd, void *p, size_t n, uint64_t at)
 		got += (size_t)r;
 	}
 	return (ssize_t)got;
+}
+
+ssize_t
+fs_read_cached(int fd, void *p, size_t n, uint64_t at)
+{
+	const struct iovec v = { p, n };
+	ssize_t r;
+
+	do
+		r = preadv2(fd, &v, 1, (off_t)at, RWF_NOWAIT);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
 }
 
 /* Takes the descriptor, of a new file `tmp`. */

@@ -60,6 +60,9 @@ int fs_write_atomic_by(const char *tmp, const char *path, const void *p, size_t 
 int fs_write_all(int fd, const void *p, size_t n);
 /* As much as there is at this place, up to n; or -errno. */
 ssize_t fs_read_at(int fd, void *p, size_t n, uint64_t at);
+/* The same of what is in memory, without waiting for a disk: it may be less then. -EAGAIN: nothing
+ * is; -EOPNOTSUPP: the file system cannot tell. */
+ssize_t fs_read_cached(int fd, void *p, size_t n, uint64_t at);
 /* Copies from one descriptor's offset to its end (copy_file_range, else read and write). */
 int fs_copy_fd(int from, int to);
 /* Makes the empty file a reflink of the other. -errno: the file system has none, as -EOPNOTSUPP. */

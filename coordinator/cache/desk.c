@@ -18,6 +18,7 @@ free_vault(struct desk *c)
 {
 	vault_free(c->vault);
 	turns_free(c->turns);
+	hot_free(c->hot);
 	table_done(&c->peers);
 	table_done(&c->accounts);
 	table_done(&c->requests);
@@ -60,6 +61,8 @@ desk_new(const struct conf *conf, const struct desk_host *host, bool threads, st
 		return r;
 	history = path_join(vault_dir(c->vault), "history.sqlite");
 	r = history ? turns_new(&c->turns) : -ENOMEM;
+	if (r == 0)
+		r = hot_new(HOT_MAX, &c->hot);
 	if (r == 0)
 		r = table_init(&c->peers);
 	if (r == 0)

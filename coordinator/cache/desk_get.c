@@ -1,4 +1,6 @@
-/* Reading: items in the order in which they were asked for, a chunk a turn.
+/* Reading: items in the order in which they were asked for, a chunk a turn. What waits for a disk,
+ * or takes long (zstd), is a thread's; a chunk of an open file that is in memory is read in the
+ * loop, which takes less time than to wake a thread for it and be woken by it.
  *
  * Invariant: a request has one work at a time, so what is its thread's is one thread's; between
  * works it is the loop's. */
@@ -70,7 +72,7 @@ desk_get_nothing(struct desk_request *r)
 		g->absent[g->n_absent] = g->n_absent;
 }
 
-/* ---- in a thread */
+/* ---- in a thread, or in the loop if it need not wait */
 
 static void
 skip_item(struct desk_get *g)
@@ -79,24 +81,31 @@ skip_item(struct desk_get *g)
 	g->absent[g->n_absent++] = g->item++;
 }
 
-/* What is left of the chunk's place in the file. -errno. */
+/* What is left of the chunk's place in the file, by fs_read_at or fs_read_cached. -errno. */
 static int
-read_chunk(struct desk_get *g, struct chunk_coder *coder, size_t n)
+read_raw(struct desk_get *g, size_t n, ssize_t (*read_it)(int, void *, size_t, uint64_t))
 {
-	zmq_msg_t packed;
 	ssize_t k;
-	int r;
 
 	if (zmq_msg_init_size(&g->chunk, n) < 0)
 		return -ENOMEM;
-	k = fs_read_at(g->fd, zmq_msg_data(&g->chunk), n, g->offset);
+	k = read_it(g->fd, zmq_msg_data(&g->chunk), n, g->offset);
 	if (k != (ssize_t)n) {
 		zmq_msg_close(&g->chunk);
 		return k < 0 ? (int)k : -EIO;
 	}
 	g->zstd = false;
-	if (!g->compress)
-		return 0;
+	return 0;
+}
+
+static int
+read_chunk(struct desk_get *g, struct chunk_coder *coder, size_t n)
+{
+	zmq_msg_t packed;
+	int r = read_raw(g, n, coder ? fs_read_at : fs_read_cached);
+
+	if (r < 0 || !g->compress)
+		return r;
 	r = chunk_encode(coder, zmq_msg_data(&g->chunk), n, true, &packed, &g->zstd);
 	if (r < 0) {
 		zmq_msg_close(&g->chunk);
@@ -109,14 +118,18 @@ read_chunk(struct desk_get *g, struct chunk_coder *coder, size_t n)
 	return 0;
 }
 
-static int
-read_item(struct desk_get *g, struct chunk_coder *coder)
+static size_t
+next_size(const struct desk_get *g)
 {
-	size_t n = (size_t)MIN2(g->size - g->offset, (uint64_t)WIRE_CHUNK_MAX);
-	int r = read_chunk(g, coder, n);
+	return (size_t)MIN2(g->size - g->offset, (uint64_t)WIRE_CHUNK_MAX);
+}
 
-	if (r < 0)
-		return r;
+/* g->chunk is the next one of the item that is open. */
+static void
+note_chunk(struct desk_get *g)
+{
+	size_t n = next_size(g);
+
 	g->has_chunk = true;
 	g->chunk_item = g->item;
 	g->chunk_size = (uint32_t)n;
@@ -128,7 +141,18 @@ read_item(struct desk_get *g, struct chunk_coder *coder)
 		closep(&g->fd);
 		g->item++;
 	}
-	return 0;
+}
+
+/* The next chunk of the item that is open. coder: NULL: of what is in memory. -errno: nothing has
+ * changed. */
+static int
+read_item(struct desk_get *g, struct chunk_coder *coder)
+{
+	int r = read_chunk(g, coder, next_size(g));
+
+	if (r == 0)
+		note_chunk(g);
+	return r;
 }
 
 static void
@@ -162,6 +186,8 @@ get_run(struct pool_work *w, struct chunk_coder *coder)
 			return;
 		if (g->fd < 0)
 			skip_item(g);
+		else if (g->open_only)
+			break;
 		else if (read_item(g, coder) < 0 && g->offset > 0)
 			/* Its begin was sent. */
 			g->broken = true;
@@ -171,6 +197,53 @@ get_run(struct pool_work *w, struct chunk_coder *coder)
 }
 
 /* ---- in the loop */
+
+/* Entries are changed, and small. */
+static bool
+is_kept(const struct desk_get *g)
+{
+	return !g->entry && !g->look;
+}
+
+/* The next chunk's place, of the item that is open or is opened next. */
+static struct hot_place
+next_place(const struct desk_get *g)
+{
+	return (struct hot_place){ .name = &g->names[g->item],
+		.offset = g->fd < 0 ? 0 : g->offset,
+		.compress = g->compress };
+}
+
+/* Without a thread. False: it takes one. */
+static bool
+read_here(struct desk_request *r)
+{
+	struct desk_get *g = &r->get;
+	const struct hot_place at = next_place(g);
+
+	g->has_chunk = g->broken = g->open_only = false;
+	if (g->fd < 0) {
+		g->open_only = is_kept(g) && hot_has(r->desk->hot, &at);
+		return false;
+	}
+	if (is_kept(g) && hot_get(r->desk->hot, &at, &g->chunk, &g->zstd)) {
+		note_chunk(g);
+		return true;
+	}
+	return !g->compress && read_item(g, NULL) == 0;
+}
+
+static void
+keep_chunk(struct desk_request *r)
+{
+	struct desk_get *g = &r->get;
+	const struct hot_place at = {
+		.name = &g->names[g->chunk_item], .offset = g->chunk_offset, .compress = g->compress
+	};
+
+	if (is_kept(g))
+		hot_put(r->desk->hot, &at, &g->chunk, g->zstd);
+}
 
 static void
 send_chunk(struct desk_request *r)
@@ -223,10 +296,12 @@ get_done(struct pool_work *w, bool cancelled)
 		n = MAX2(zmq_msg_size(&g->chunk), (size_t)1);
 	if (r->get.turn.key)
 		turns_read(c->turns, &g->turn, n);
-	if (n > 0)
+	if (n > 0) {
+		keep_chunk(r);
 		send_chunk(r);
-	else if (!cancelled && g->has_chunk)
+	} else if (!cancelled && g->has_chunk) {
 		zmq_msg_close(&g->chunk);
+	}
 	if (wanted && g->lacks)
 		desk_far_ask(r);
 	else if (wanted && (g->item == g->n || g->broken))
@@ -264,6 +339,9 @@ desk_pump(struct desk *c)
 		r->get.work.run = get_run;
 		r->get.work.done = get_done;
 		r->works++;
-		pool_submit(c->pool, c->lane++ % POOL_LANES, &r->get.work);
+		if (read_here(r))
+			get_done(&r->get.work, false);
+		else
+			pool_submit(c->pool, c->lane++ % POOL_LANES, &r->get.work);
 	}
 }

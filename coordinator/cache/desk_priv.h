@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "coordinator/cache/behind.h"
 #include "coordinator/cache/history.h"
+#include "coordinator/cache/hot.h"
 #include "coordinator/cache/pool.h"
 #include "coordinator/cache/desk.h"
 #include "coordinator/cache/turns.h"
@@ -69,7 +70,8 @@ struct desk_get {
 	struct pool_work work;
 	/* the chunk that was read */
 	bool has_chunk, zstd, last;
-	bool broken; /* it cannot be read to its end */
+	bool broken;	/* it cannot be read to its end */
+	bool open_only; /* its chunk is at hand: the item is opened, and nothing read */
 	/* where stores are behind the disk */
 	bool *asked; /* of each item: whether they were */
 	bool lacks;  /* they are to be, for these, of which the first is the next item */
@@ -140,6 +142,7 @@ struct desk {
 	struct vault *vault;
 	struct pool *pool;
 	struct turns *turns;
+	struct hot *hot;
 	struct history *history;
 	struct behind *behind; /* NULL: there is none */
 	struct table peers, accounts, requests;

@@ -4,7 +4,7 @@
 #include "tests/unit/desk_fixture.h"
 #include "tests/unit/shared_fixture.h"
 
-#include "coordinator/cache/history.h"
+#include "coordinator/cache/desk_priv.h"
 #include "coordinator/cache/merge.h"
 
 #define MANY (WIRE_CHUNK_MAX * 3 + 77)
@@ -245,6 +245,68 @@ test_numbers(void **state)
 	assert_int_equal(st.requests, 0);
 }
 
+static struct heard *
+get_once(struct room *d, uint32_t number, const char *namespace, const struct digest *names,
+	size_t n, bool compress)
+{
+	ProtobufCBinaryData v[4];
+	struct digest copy[4];
+	struct heard *h = heard_of(d, 2, number);
+	Dray__SharedGet m;
+
+	dray__shared_get__init(&m);
+	for (size_t i = 0; i < n; i++) {
+		copy[i] = names[i];
+		v[i] = (ProtobufCBinaryData){ DIGEST_SIZE, copy[i].b };
+	}
+	m.name = v;
+	m.n_name = n;
+	m.credit = 64;
+	m.compress = compress;
+	assert_int_equal(say_in(d, 2, 2, namespace, number, WIRE_SHARED_GET, &m.base, NULL), 0);
+	room_work(d);
+	assert_true(h->ended);
+	if (h->chunks > 0)
+		assert_int_equal(ack(d, 2, number, h->chunks), 0);
+	return h;
+}
+
+/* What many ask for is at hand, and is the same; but only where it may be looked for, and as long
+ * as it is kept on disk. */
+static void
+test_again_and_again(void **state)
+{
+	struct room *d = *state;
+	struct digest names[3];
+	_cleanup_(freep) uint8_t *p = make_blob(1, MANY, &names[0]);
+	_cleanup_(freep) uint8_t *q = make_blob(2, 300, &names[2]);
+	_cleanup_(freep) char *path = NULL;
+	char hex[DIGEST_HEX_SIZE];
+	struct heard *h;
+
+	memset(names[1].b, 1, DIGEST_SIZE);
+	assert_int_equal(put_all(d, 1, "", 1, false, &names[0], p, MANY), 0);
+	assert_int_equal(put_all(d, 1, "", 2, false, &names[2], q, 300), 0);
+	for (uint32_t i = 0; i < 8; i++) {
+		h = get_once(d, 10 + i, "", names, 3, i % 2 != 0);
+		assert_int_equal(h->n_absent, 1);
+		assert_int_equal(h->absent[0], 1);
+		assert_int_equal(h->content.n, MANY + 300);
+		assert_memory_equal(h->content.p, p, MANY);
+		assert_memory_equal((const uint8_t *)h->content.p + MANY, q, 300);
+	}
+	assert_int_equal(hot_bytes(d->c->hot) > MANY, true);
+	h = get_once(d, 30, "other", names, 3, false);
+	assert_int_equal(h->n_absent, 3);
+	assert_int_equal(h->content.n, 0);
+	digest_hex(&names[0], hex);
+	assert_true(asprintf(&path, "%s/ns/blobs/%.2s/%s", d->dir, hex, hex) > 0);
+	assert_int_equal(unlink(path), 0);
+	h = get_once(d, 31, "", names, 3, false);
+	assert_int_equal(h->n_absent, 2);
+	assert_int_equal(h->content.n, 300);
+}
+
 /* A thousand gets at once of a peer that reads nothing, beside one that does. */
 static void
 test_bounds(void **state)
@@ -268,10 +330,12 @@ test_bounds(void **state)
 	assert_true(heard_of(d, 3, 1)->ended);
 	/* Each key that reads nothing, too: all of them together have a bound, and it is no wall
 	 * for those that read. */
-	for (uint64_t serial = 10; serial < 40; serial++)
+	for (uint64_t serial = 10; serial < 40; serial++) {
 		for (uint32_t i = 0; i < 64; i++)
 			assert_int_equal(get(d, serial, i, &name, 1, 64), 0);
-	room_work(d);
+		/* the first of them have more than what is an equal part in the end */
+		room_work(d);
+	}
 	desk_get_stats(d->c, &st);
 	assert_true(st.in_memory <= TURNS_ALL_MAX);
 	assert_true(st.in_memory > TURNS_ALL_MAX / 2);
@@ -708,6 +772,7 @@ main(void)
 		TEST(test_wrong_content),
 		TEST(test_not_allowed),
 		TEST(test_numbers),
+		TEST(test_again_and_again),
 		TEST(test_bounds),
 		TEST(test_fair),
 		TEST(test_puts_take_turns),

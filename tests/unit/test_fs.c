@@ -193,6 +193,41 @@ test_read(void **state)
 	assert_int_equal(b.n, 0);
 }
 
+/* What was written just now is in memory; what was dropped from it is not, or there is no telling.
+ */
+static void
+test_read_cached(void **state)
+{
+	static uint8_t data[300000], got[300000];
+	int fd;
+	ssize_t r;
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + i / 251);
+	assert_int_equal(fs_write_atomic(in("f"), data, sizeof(data), 0600), 0);
+	fd = open(in("f"), O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	r = fs_read_cached(fd, got, 1000, 250000);
+	if (r == -EOPNOTSUPP) {
+		close(fd);
+		skip();
+	}
+	assert_int_equal(r, 1000);
+	assert_memory_equal(got, data + 250000, 1000);
+	assert_int_equal(fs_read_cached(fd, got, 1000, sizeof(data) - 10), 10);
+	assert_int_equal(fs_read_cached(fd, got, 1000, sizeof(data)), 0);
+	/* a part of it, perhaps nothing; never anything else */
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	memset(got, 0, sizeof(got));
+	r = fs_read_cached(fd, got, sizeof(got), 0);
+	assert_true(r == -EAGAIN || (r >= 0 && memcmp(got, data, (size_t)r) == 0));
+	close(fd);
+	fd = open(in("f"), O_WRONLY | O_CLOEXEC);
+	assert_int_equal(fs_read_cached(fd, got, 1, 0), -EBADF);
+	close(fd);
+}
+
 static void
 test_write_atomic(void **state)
 {
@@ -393,6 +428,7 @@ main(void)
 		TEST(test_rm_rf_without_permission),
 		TEST(test_rm_rf_very_deep),
 		TEST(test_read),
+		TEST(test_read_cached),
 		TEST(test_write_atomic),
 		TEST(test_write_fails_midway),
 		TEST(test_copy),
