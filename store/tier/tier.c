@@ -46,6 +46,7 @@ struct request {
 	struct ask **v; /* NULL: answered */
 	uint32_t n, item;
 	uint64_t until;
+	unsigned owed; /* SharedData that came and were not acknowledged yet */
 	/* of a put */
 	uint64_t sent;
 	unsigned credit;
@@ -364,13 +365,21 @@ end_item(struct ask *a)
 }
 
 static void
-acknowledge(struct tier *t, uint32_t number)
+acknowledge(struct tier *t, uint32_t number, unsigned n)
 {
 	Dray__SharedCredit m;
 
 	dray__shared_credit__init(&m);
-	m.n = 1;
+	m.n = n;
 	(void)t->line->send(t->arg, number, WIRE_SHARED_CREDIT, &m.base, NULL);
+}
+
+static void
+pay(struct tier *t, struct request *r)
+{
+	if (r->owed > 0)
+		acknowledge(t, r->number, r->owed);
+	r->owed = 0;
 }
 
 static void
@@ -378,8 +387,10 @@ on_data(struct tier *t, struct request *r, const Dray__SharedData *m, zmq_msg_t 
 {
 	struct ask *a = r->want == WANT_GET && m->item < r->n ? r->v[m->item] : NULL;
 
-	/* Each by itself: the coordinator's bound on a key may let no second one go before. */
-	acknowledge(t, r->number);
+	/* Some at once; and when nothing more is here (take_all), since the coordinator's bound on
+	 * a key may let no other one go before. */
+	if (++r->owed >= TIER_CREDIT / 4)
+		pay(t, r);
 	r->until = clock_mono_ms() + t->request_ms;
 	if (!a)
 		return;
@@ -458,6 +469,7 @@ on_end(struct tier *t, struct request *r, const Dray__SharedEnd *m)
 	else if (r->want == WANT_LOOK)
 		end_look(r, m);
 	fail_request(r, error_of(m->verdict));
+	pay(t, r);
 	end_request(r);
 }
 
@@ -522,7 +534,7 @@ on_message(struct tier *t, struct wire_msg *m)
 		break;
 	if (!r) {
 		if (m->info->type == WIRE_SHARED_DATA)
-			acknowledge(t, m->job);
+			acknowledge(t, m->job, 1);
 		return;
 	}
 	if (m->info->type == WIRE_SHARED_DATA)
@@ -560,6 +572,20 @@ take_message(struct tier *t)
 	}
 	wire_msg_done(&m);
 	return r != -EAGAIN;
+}
+
+/* All that is here. False: nothing was. */
+static bool
+take_all(struct tier *t)
+{
+	struct request *r;
+	bool any = false;
+
+	while (take_message(t))
+		any = true;
+	LIST_FOREACH(r, &t->requests, link)
+	pay(t, r);
+	return any;
 }
 
 /* ---- the row */
@@ -603,11 +629,10 @@ tier_work(struct store *s, int ms)
 {
 	struct tier *t = tier_of(s);
 	struct epoll_event events[2];
-	bool any = false;
+	bool any;
 
 	flush(t);
-	while (take_message(t))
-		any = true;
+	any = take_all(t);
 	flush(t);
 	if (!any && ms != 0 && !is_idle(t)) {
 		waiter_alarm(&t->waiter, see_to_late(t));
@@ -615,8 +640,7 @@ tier_work(struct store *s, int ms)
 			(void)waiter_wait(&t->waiter,
 				t->line->ready && t->line->ready(t->arg) ? 0 : ms, events,
 				ARRAY_LEN(events));
-			while (take_message(t))
-				;
+			(void)take_all(t);
 			flush(t);
 		}
 	}
