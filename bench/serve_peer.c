@@ -1,36 +1,236 @@
-/* What 200 clients get at once of a coordinator's shared cache, and of a bare pair of CURVE
- * sockets:
+/* What many clients get at once of a coordinator's shared cache, and of a bare pair of CURVE
+ * sockets, for bench/serve:
  *
  *     serve_peer cache CLIENTS TIMES NAME   with the configuration of a client: each client, on a
- *                                           connection of its own, gets that blob so often
- *     serve_peer bare CLIENTS TIMES SIZE    the same of a process that sends as many chunks as
- *                                           are asked for, and reads nothing
+ *                                           connection of its own, gets that blob so often, and
+ *                                           makes a digest of it
+ *     serve_peer packed CLIENTS TIMES NAME  the same, compressed on the way, as between machines
+ *     serve_peer store CLIENTS TIMES NAME   the same as dray's own clients do it (store/tier): what
+ *                                           comes is kept in a file as well
+ *     serve_peer bare CLIENTS TIMES SIZE    the same as `cache` of a process that sends as many
+ *                                           chunks as are asked for, and reads nothing
  *
- * Both make a digest of all that comes, in one process. Prints MiB per second. */
+ * All clients are in one process, and have connected before the clock starts. Prints MiB per
+ * second. */
 #include "config.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 
 #include "store/tier/tier.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "proto/chunk.h"
 #include "proto/socket.h"
 
 #define MANY 1024
 
-static void
-say(uint64_t bytes, uint64_t begun)
+static int
+say(uint64_t bytes, uint64_t begun, bool wrong)
 {
 	double s = (double)(clock_mono_us() - begun) / 1e6;
 
+	if (wrong) {
+		fprintf(stderr, "serve_peer: what came is not what was asked for\n");
+		return 1;
+	}
 	printf("%.1f MiB/s (%.1f MiB in %.2f s)\n", (double)bytes / 1048576 / s,
 		(double)bytes / 1048576, s);
+	return 0;
+}
+
+/* ---- many connections */
+
+struct conn {
+	void *socket;
+	struct hasher *hasher;
+	struct digest name;
+	unsigned left; /* chunks, or gets */
+	uint32_t number;
+	uint64_t bytes;
+	bool wrong;
+};
+
+struct crowd {
+	struct conn v[MANY];
+	unsigned n;
+	int poll;
+};
+
+static int
+crowd_connect(struct crowd *c, void *ctx, unsigned n, const char *endpoint,
+	const struct identity *id, const char *server_curve)
+{
+	c->poll = epoll_create1(EPOLL_CLOEXEC);
+	for (c->n = 0; c->n < n; c->n++) {
+		struct conn *k = &c->v[c->n];
+		struct epoll_event e = { .events = EPOLLIN, .data.u32 = c->n };
+		size_t size = sizeof(int);
+		int fd;
+
+		k->hasher = hasher_new();
+		if (!k->hasher ||
+			socket_connect(ctx, endpoint, id, server_curve, 1000, &k->socket) < 0)
+			return -1;
+		if (zmq_getsockopt(k->socket, ZMQ_FD, &fd, &size) < 0 ||
+			epoll_ctl(c->poll, EPOLL_CTL_ADD, fd, &e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Until all have nothing left. A socket's descriptor tells of a change once: `take` takes all that
+ * is there, and the last that it does with the socket is to find nothing. */
+static void
+crowd_run(struct crowd *c, void (*take)(struct conn *k))
+{
+	struct epoll_event events[MANY];
+	unsigned open = c->n;
+
+	for (unsigned i = 0; i < c->n; i++)
+		take(&c->v[i]);
+	while (open > 0) {
+		int n = epoll_wait(c->poll, events, MANY, 1000);
+
+		for (int i = 0; i < n; i++)
+			take(&c->v[events[i].data.u32]);
+		open = 0;
+		for (unsigned i = 0; i < c->n; i++)
+			open += c->v[i].left > 0;
+	}
+}
+
+static int
+crowd_end(struct crowd *c, uint64_t begun)
+{
+	uint64_t bytes = 0;
+	bool wrong = false;
+	int r;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		bytes += c->v[i].bytes;
+		wrong |= c->v[i].wrong;
+	}
+	r = say(bytes, begun, wrong);
+	for (unsigned i = 0; i < c->n; i++) {
+		socket_closep(&c->v[i].socket);
+		hasher_free(c->v[i].hasher);
+	}
+	close(c->poll);
+	return r;
 }
 
 /* ---- the cache */
+
+static struct chunk_coder *coder;
+static bool compress;
+
+static void
+ask(struct conn *k)
+{
+	ProtobufCBinaryData name = { DIGEST_SIZE, k->name.b };
+	Dray__SharedGet m;
+
+	dray__shared_get__init(&m);
+	m.name = &name;
+	m.n_name = 1;
+	m.credit = TIER_CREDIT;
+	m.compress = compress;
+	(void)wire_send_job(k->socket, NULL, ++k->number, WIRE_SHARED_GET, &m.base, NULL);
+}
+
+static void
+hear_data(struct conn *k, const Dray__SharedData *m, zmq_msg_t *payload)
+{
+	Dray__SharedCredit credit;
+	struct digest found;
+	const uint8_t *p;
+
+	dray__shared_credit__init(&credit);
+	credit.n = 1;
+	(void)wire_send_job(k->socket, NULL, k->number, WIRE_SHARED_CREDIT, &credit.base, NULL);
+	if (chunk_decode(coder, payload, m->zstd, m->size, &p) < 0) {
+		k->wrong = true;
+		return;
+	}
+	hasher_update(k->hasher, p, m->size);
+	k->bytes += m->size;
+	if (!m->last)
+		return;
+	hasher_final(k->hasher, &found);
+	k->wrong |= !digest_eq(&found, &k->name);
+}
+
+static void
+take_cache(struct conn *k)
+{
+	struct wire_msg m = WIRE_MSG_INIT;
+	int r;
+
+	while ((r = wire_recv(k->socket, NULL, WIRE_FROM_COORDINATOR, &m)) != -EAGAIN) {
+		if (r < 0 || m.info->type == WIRE_REFUSED) {
+			k->wrong = true;
+			k->left = 0;
+		} else if (m.info->type == WIRE_SHARED_DATA) {
+			hear_data(k, (const Dray__SharedData *)m.body, &m.payload);
+		} else if (m.info->type == WIRE_SHARED_END) {
+			k->wrong |= ((const Dray__SharedEnd *)m.body)->n_absent > 0;
+			if (--k->left > 0)
+				ask(k);
+		}
+		wire_msg_done(&m);
+	}
+}
+
+static void
+take_welcome(struct conn *k)
+{
+	struct wire_msg m = WIRE_MSG_INIT;
+
+	while (wire_recv(k->socket, NULL, WIRE_FROM_COORDINATOR, &m) != -EAGAIN) {
+		k->wrong |= !m.info || m.info->type != WIRE_WELCOME;
+		k->left = 0;
+		wire_msg_done(&m);
+	}
+}
+
+static int
+cache(void *ctx, const struct conf *conf, unsigned n, unsigned times, const char *hex)
+{
+	static struct crowd c;
+	struct identity id = { .has_secret = false }, server = { .has_secret = false };
+	char role[] = "client";
+	struct digest name;
+	Dray__Hello hello;
+	uint64_t begun;
+
+	if (digest_parse(hex, &name) < 0 || chunk_coder_new(&coder) < 0 ||
+		identity_load_unchecked(conf->client.identity, &id, NULL) < 0 ||
+		identity_load_unchecked(conf->client.coordinator_key, &server, NULL) < 0 ||
+		crowd_connect(&c, ctx, n, conf->client.coordinator, &id, server.curve_public) < 0)
+		return 1;
+	dray__hello__init(&hello);
+	hello.version_min = hello.version_max = WIRE_VERSION;
+	hello.role = role;
+	for (unsigned i = 0; i < n; i++) {
+		c.v[i].left = 1;
+		c.v[i].name = name;
+		wire_send(c.v[i].socket, NULL, WIRE_HELLO, &hello.base, NULL, 0);
+	}
+	crowd_run(&c, take_welcome);
+	begun = clock_mono_us();
+	for (unsigned i = 0; i < n; i++) {
+		c.v[i].left = times;
+		ask(&c.v[i]);
+	}
+	crowd_run(&c, take_cache);
+	return crowd_end(&c, begun);
+}
+
+/* ---- the same by dray's own clients */
 
 struct client {
 	struct store *s;
@@ -55,15 +255,41 @@ done(void *arg, const struct store_reply *r)
 		c->left = 0;
 }
 
+static void
+run_stores(struct client *v, unsigned n)
+{
+	static struct epoll_event events[MANY];
+	int poll = epoll_create1(EPOLL_CLOEXEC);
+	unsigned open = n;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct epoll_event e = { .events = EPOLLIN, .data.u32 = i };
+
+		store_get(v[i].s, STORE_BLOB, &v[i].name, UINT64_MAX, done, &v[i]);
+		if (epoll_ctl(poll, EPOLL_CTL_ADD, store_fd(v[i].s), &e) < 0)
+			v[i].wrong = true;
+	}
+	while (open > 0) {
+		int ready = epoll_wait(poll, events, MANY, 1000);
+
+		for (int i = 0; i < ready; i++)
+			store_work(v[events[i].data.u32].s, 0);
+		open = 0;
+		for (unsigned i = 0; i < n; i++)
+			open += v[i].left > 0;
+	}
+	close(poll);
+}
+
 static int
-cache(void *ctx, const struct conf *conf, unsigned n, unsigned times, const char *hex)
+stores(void *ctx, const struct conf *conf, unsigned n, unsigned times, const char *hex)
 {
 	static struct client v[MANY];
-	static zmq_pollitem_t items[MANY];
 	const struct store_in in = { .request_ms = 60000 };
 	uint64_t begun, bytes = 0;
-	unsigned open = n;
 	char *why = NULL;
+	bool wrong = false;
+	int r;
 
 	for (unsigned i = 0; i < n; i++) {
 		v[i].left = times;
@@ -74,28 +300,15 @@ cache(void *ctx, const struct conf *conf, unsigned n, unsigned times, const char
 		}
 	}
 	begun = clock_mono_us();
-	for (unsigned i = 0; i < n; i++)
-		store_get(v[i].s, STORE_BLOB, &v[i].name, UINT64_MAX, done, &v[i]);
-	while (open > 0) {
-		open = 0;
-		for (unsigned i = 0; i < n; i++) {
-			items[i] = (zmq_pollitem_t){ NULL, store_fd(v[i].s), ZMQ_POLLIN, 0 };
-			open += v[i].left > 0;
-		}
-		if (open > 0)
-			zmq_poll(items, (int)n, 100);
-		for (unsigned i = 0; i < n; i++)
-			if (v[i].left > 0 && items[i].revents)
-				store_work(v[i].s, 0);
-	}
+	run_stores(v, n);
 	for (unsigned i = 0; i < n; i++) {
 		bytes += v[i].bytes;
-		if (v[i].wrong)
-			fprintf(stderr, "serve_peer: client %u: %s\n", i, store_why(v[i].s));
-		store_close(v[i].s);
+		wrong |= v[i].wrong;
 	}
-	say(bytes, begun);
-	return 0;
+	r = say(bytes, begun, wrong);
+	for (unsigned i = 0; i < n; i++)
+		store_close(v[i].s);
+	return r;
 }
 
 /* ---- a bare pair */
@@ -138,18 +351,34 @@ bare_server(const struct identity *id, int fd)
 	}
 }
 
+static void
+take_bare(struct conn *k)
+{
+	zmq_msg_t m;
+
+	zmq_msg_init(&m);
+	while (zmq_msg_recv(&m, k->socket, ZMQ_DONTWAIT) >= 0) {
+		size_t n = zmq_msg_size(&m);
+
+		if (n < WIRE_CHUNK_MAX || k->left == 0)
+			continue;
+		if (k->left-- > TIER_CREDIT)
+			zmq_send(k->socket, "c", 1, 0);
+		hasher_update(k->hasher, zmq_msg_data(&m), n);
+		k->bytes += n;
+	}
+	zmq_msg_close(&m);
+}
+
 static int
 bare(void *ctx, unsigned n, unsigned times, const char *text)
 {
-	static zmq_pollitem_t items[MANY];
-	static unsigned left[MANY];
-	static uint8_t chunk[WIRE_CHUNK_MAX];
-	unsigned chunks = (unsigned)(strtoull(text, NULL, 10) / WIRE_CHUNK_MAX) * times, open = n;
-	struct hasher *h = hasher_new();
+	static struct crowd c;
+	unsigned chunks = (unsigned)(strtoull(text, NULL, 10) / WIRE_CHUNK_MAX) * times;
 	struct identity server, client;
 	char endpoint[256] = "";
-	uint64_t begun, bytes = 0;
-	int fds[2];
+	uint64_t begun;
+	int fds[2], r;
 	pid_t pid;
 
 	if (identity_generate("server", &server) < 0 || identity_generate("client", &client) < 0 ||
@@ -157,46 +386,27 @@ bare(void *ctx, unsigned n, unsigned times, const char *text)
 		return 1;
 	if (pid == 0)
 		bare_server(&server, fds[1]);
-	if (read(fds[0], endpoint, sizeof(endpoint) - 1) <= 0)
+	if (read(fds[0], endpoint, sizeof(endpoint) - 1) <= 0 ||
+		crowd_connect(&c, ctx, n, endpoint, &client, server.curve_public) < 0)
 		return 1;
-	for (unsigned i = 0; i < n; i++) {
-		void *s;
-
-		if (socket_connect(ctx, endpoint, &client, server.curve_public, 1000, &s) < 0)
-			return 1;
-		items[i] = (zmq_pollitem_t){ s, 0, ZMQ_POLLIN, 0 };
-		left[i] = chunks;
-		zmq_send(s, "c", 1, 0);
-	}
 	/* all are connected */
-	for (unsigned i = 0; i < n; i++)
-		(void)zmq_recv(items[i].socket, chunk, sizeof(chunk), 0);
-	begun = clock_mono_us();
-	for (unsigned i = 0; i < n; i++)
-		for (unsigned k = 0; k < TIER_CREDIT && k < chunks; k++)
-			zmq_send(items[i].socket, "c", 1, 0);
-	while (open > 0) {
-		zmq_poll(items, (int)n, 1000);
-		for (unsigned i = 0; i < n; i++) {
-			int k;
-
-			while (left[i] > 0 && (k = zmq_recv(items[i].socket, chunk, sizeof(chunk),
-						       ZMQ_DONTWAIT)) > 0) {
-				hasher_update(h, chunk, (size_t)k);
-				bytes += (uint64_t)k;
-				open -= --left[i] == 0;
-				if (left[i] >= TIER_CREDIT)
-					zmq_send(items[i].socket, "c", 1, 0);
-			}
-		}
+	for (unsigned i = 0; i < n; i++) {
+		c.v[i].left = 1;
+		zmq_send(c.v[i].socket, "c", 1, 0);
 	}
-	say(bytes, begun);
-	for (unsigned i = 0; i < n; i++)
-		zmq_close(items[i].socket);
+	crowd_run(&c, take_bare);
+	begun = clock_mono_us();
+	for (unsigned i = 0; i < n; i++) {
+		c.v[i].bytes = 0;
+		c.v[i].left = chunks;
+		for (unsigned k = 0; k < TIER_CREDIT && k < chunks; k++)
+			zmq_send(c.v[i].socket, "c", 1, 0);
+	}
+	crowd_run(&c, take_bare);
+	r = crowd_end(&c, begun);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	hasher_free(h);
-	return 0;
+	return r;
 }
 
 int
@@ -205,14 +415,19 @@ main(int argc, char **argv)
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(zmq_ctx_termp) void *ctx = NULL;
 	_cleanup_(freep) char *error = NULL;
-	unsigned n;
+	unsigned n, times;
 
 	log_init("serve_peer", LOG_LEVEL_NONE);
-	if (argc != 5 || (n = (unsigned)atoi(argv[2])) < 1 || n > MANY)
+	if (argc != 5 || (n = (unsigned)atoi(argv[2])) < 1 || n > MANY ||
+		(times = (unsigned)atoi(argv[3])) < 1)
 		return 2;
 	if (conf_load(&conf, &error) < 0 || zmq_ctx_open(&ctx) < 0)
 		return 1;
 	zmq_ctx_set(ctx, ZMQ_MAX_SOCKETS, 4 * MANY);
-	return streq(argv[1], "cache") ? cache(ctx, conf, n, (unsigned)atoi(argv[3]), argv[4])
-				       : bare(ctx, n, (unsigned)atoi(argv[3]), argv[4]);
+	compress = streq(argv[1], "packed");
+	if (compress || streq(argv[1], "cache"))
+		return cache(ctx, conf, n, times, argv[4]);
+	if (streq(argv[1], "store"))
+		return stores(ctx, conf, n, times, argv[4]);
+	return bare(ctx, n, times, argv[4]);
 }
