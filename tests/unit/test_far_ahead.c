@@ -1,0 +1,230 @@
+/* client/far/ahead: a list may be anybody's, so what is fetched because of it has a bound. */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "cache/shared.h"
+#include "client/far/half_priv.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "store/store_row.h"
+
+#define LIMIT_MS 20000
+#define KEYS 200u
+#define LISTS 8u /* that a half takes */
+/* The bound (256 MiB), and those that may be under way when it is reached. */
+#define MOST (256u / 31 + 1 + 32)
+
+struct side {
+	char *dir;
+	struct conf *conf;
+	struct memo_stay memo;
+	struct far_farm farm;
+	struct far_half *half;
+	atomic_uint entries, lists; /* that were asked for */
+};
+
+static struct digest
+key(unsigned i)
+{
+	struct digest d;
+
+	assert_int_equal(digest_bytes(&i, sizeof(i), &d), 0);
+	return d;
+}
+
+/* ---- a place: the first lists name all keys, and each entry is as large as one may be, nearly */
+
+struct place {
+	struct store base;
+	struct side *side;
+};
+
+static bool
+is_list(const struct digest *name, unsigned *ret)
+{
+	for (*ret = 0; *ret < LISTS; ++*ret) {
+		struct digest d = key(KEYS + *ret);
+
+		if (digest_eq(&d, name))
+			return true;
+	}
+	return false;
+}
+
+static int
+make_list(struct store_reply *reply)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct list l = { NULL, 0 };
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < KEYS; i++) {
+		struct digest d = key(i);
+
+		r = list_add(&l, &d);
+	}
+	if (r == 0)
+		r = list_encode(&l, &b);
+	list_done(&l);
+	if (r == 0)
+		r = fs_write_all(reply->fd, b.p, b.n);
+	reply->size = b.n;
+	return r;
+}
+
+static void
+get(struct store *s, enum store_kind kind, const struct digest *name, uint64_t max,
+	store_done_fn done, void *arg)
+{
+	struct side *side = ((struct place *)s)->side;
+	struct store_reply reply = { .name = *name, .fd = memfd_create("entry", MFD_CLOEXEC) };
+	unsigned which;
+	int r = reply.fd < 0 ? -errno : 0;
+
+	if (r == 0 && is_list(name, &which)) {
+		r = make_list(&reply);
+		atomic_fetch_add(&side->lists, 1);
+	} else if (r == 0) {
+		reply.size = 31u << 20;
+		r = ftruncate(reply.fd, (off_t)reply.size) < 0 ? -errno : 0;
+		atomic_fetch_add(&side->entries, 1);
+	}
+	if (r < 0 || kind != STORE_ENTRY || reply.size > max) {
+		closep(&reply.fd);
+		store_answer_error(done, arg, -EIO);
+		return;
+	}
+	lseek(reply.fd, 0, SEEK_SET);
+	done(arg, &reply);
+}
+
+static void
+has(struct store *s, enum store_kind kind, const struct digest *name, store_done_fn done, void *arg)
+{
+	(void)s;
+	(void)kind;
+	(void)name;
+	store_answer_error(done, arg, -ENOENT);
+}
+
+static void
+place_close(struct store *s)
+{
+	free(s);
+}
+
+static const struct store_type type = {
+	.name = "test", .close = place_close, .has = has, .get = get
+};
+
+/* ---- a farm that has it */
+
+static int
+share(void *arg, bool read_only, const struct store_in *in, struct store **ret)
+{
+	struct place *p = calloc(1, sizeof(*p));
+
+	(void)read_only;
+	(void)in;
+	if (!p)
+		return -ENOMEM;
+	p->base = (struct store){ .type = &type, .fd = -1, .read_only = true };
+	p->side = arg;
+	*ret = &p->base;
+	return 0;
+}
+
+static enum far_puts
+puts_no(void *arg)
+{
+	(void)arg;
+	return FAR_PUTS_NO;
+}
+
+static bool
+will_vouch(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void
+end(void *arg)
+{
+	(void)arg;
+}
+
+static int
+up(void **state)
+{
+	struct side *s = calloc(1, sizeof(*s));
+	_cleanup_(freep) char *option = NULL, *error = NULL;
+
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-far-", &s->dir), 0);
+	assert_int_equal(conf_parse("", 0, "none", &s->conf, &error), 0);
+	assert_true(asprintf(&option, "client.cache_dir=%s", s->dir) > 0);
+	assert_int_equal(conf_set(s->conf, option, &error), 0);
+	memo_stay_init(&s->memo, s->conf->client.cache_dir);
+	s->farm = (struct far_farm){ s, share, puts_no, will_vouch, end };
+	assert_int_equal(far_half_open(s->conf, &s->memo, &s->farm, &s->half), 0);
+	assert_non_null(s->half);
+	*state = s;
+	return 0;
+}
+
+static int
+down(void **state)
+{
+	struct side *s = *state;
+
+	far_half_closep(&s->half);
+	memo_stay_done(&s->memo);
+	conf_free(s->conf);
+	fs_rm_rf(s->dir);
+	free(s->dir);
+	free(s);
+	return 0;
+}
+
+/* Lists are asked for whatever came. Before each the thread asks for all the entries that it may:
+ * so many rounds would have asked for all. */
+static void
+test_entries_have_a_bound(void **state)
+{
+	struct side *s = *state;
+	unsigned asked;
+
+	for (unsigned i = 0; i < LISTS; i++) {
+		uint64_t until = clock_mono_ms() + LIMIT_MS;
+		struct digest name = key(KEYS + i);
+
+		ahead_begin(s->half->ahead, &name);
+		while (atomic_load(&s->lists) <= i) {
+			assert_true(clock_mono_ms() < until);
+			poll(NULL, 0, 1);
+		}
+	}
+	asked = atomic_load(&s->entries);
+	assert_in_range(asked, 256 / 31, MOST);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_entries_have_a_bound, up, down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
