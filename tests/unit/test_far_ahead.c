@@ -22,8 +22,9 @@
 #define LIMIT_MS 20000
 #define KEYS 200u
 #define LISTS 8u /* that a half takes */
-/* The bound (256 MiB), and those that may be under way when it is reached. */
-#define MOST (256u / 31 + 1 + 32)
+#define MIB_EACH 8u
+#define LEAST (256u / MIB_EACH) /* to the bound */
+#define MOST (LEAST + 32)	/* with those that may be under way then */
 
 struct side {
 	char *dir;
@@ -43,7 +44,7 @@ key(unsigned i)
 	return d;
 }
 
-/* ---- a place: the first lists name all keys, and each entry is as large as one may be, nearly */
+/* ---- a place: each list names all keys, and each entry is large */
 
 struct place {
 	struct store base;
@@ -96,7 +97,7 @@ get(struct store *s, enum store_kind kind, const struct digest *name, uint64_t m
 		r = make_list(&reply);
 		atomic_fetch_add(&side->lists, 1);
 	} else if (r == 0) {
-		reply.size = 31u << 20;
+		reply.size = MIB_EACH << 20;
 		r = ftruncate(reply.fd, (off_t)reply.size) < 0 ? -errno : 0;
 		atomic_fetch_add(&side->entries, 1);
 	}
@@ -216,7 +217,7 @@ test_entries_have_a_bound(void **state)
 		}
 	}
 	asked = atomic_load(&s->entries);
-	assert_in_range(asked, 256 / 31, MOST);
+	assert_in_range(asked, LEAST, MOST);
 }
 
 int

@@ -124,7 +124,6 @@ up(void **state)
 	set(s, "cache", "on");
 	set(s, "remote_mode", "readwrite");
 	set(s, "identity", id);
-	memo_stay_init(&s->memo, s->conf->client.cache_dir);
 	add_result(s);
 	s->farm = (struct far_farm){ s, share, puts_now, will_vouch, end };
 	*state = s;
@@ -151,6 +150,7 @@ begin(struct side *s, enum far_puts puts, bool vouches)
 {
 	atomic_store(&s->puts, (int)puts);
 	atomic_store(&s->will_vouch, vouches);
+	memo_stay_init(&s->memo, s->conf->client.cache_dir);
 	assert_int_equal(far_half_open(s->conf, &s->memo, &s->farm, &s->half), 0);
 	assert_non_null(s->half);
 	assert_non_null(s->half->upload);
