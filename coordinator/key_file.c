@@ -23,21 +23,19 @@ keys_load(struct server *s, char **ret_error)
 	const char *path = s->conf->coordinator.allowed_keys;
 	struct allowed_keys keys = { NULL, 0 };
 	struct stat st;
-	unsigned line = 0;
+	struct keys_fault fault;
 	int r;
 
 	/* The stat comes before the read, so that a later change is seen at the next look. */
 	if (stat(path, &st) < 0)
 		return fail(ret_error, -errno, "cannot read the allowed keys", path);
 	s->keys_stat = st;
-	r = allowed_keys_load(path, &keys, &line);
+	r = allowed_keys_load(path, &keys, &fault);
 	if (r == -EBADMSG) {
 		if (asprintf(ret_error,
-			    "%s: line %u is not \"<client|reader|publisher|worker|admin> "
-			    "<public key> [name] [namespace=NAMESPACE] [sign=KEY] "
-			    "[revoked]\", or one of its keys, or a worker's name, is there "
-			    "before.",
-			    path, line) < 0)
+			    "%s: line %u: %s. A line is: ROLE PUBLIC-KEY [NAME] "
+			    "[namespace=NAMESPACE] [sign=KEY] [revoked].",
+			    path, fault.line, fault.what) < 0)
 			*ret_error = NULL;
 		return r;
 	}

@@ -118,8 +118,10 @@ decide(void *arg, const char *curve_public)
 		ok = allowed_keys_role(&s->keys, curve_public) != ROLE_NONE;
 	}
 	if (!ok)
-		log_throttled(
-			&s->bad_peer, 10, "key=%s is not among the allowed keys", curve_public);
+		log_throttled(&s->bad_peer, 10, "key=%s is %s", curve_public,
+			allowed_keys_is_revoked(&s->keys, curve_public)
+				? "revoked"
+				: "not among the allowed keys");
 	if (!ok)
 		return ZAP_NO;
 	answer = door_knock(s->door, curve_public, true, clock_mono_ms());

@@ -9,7 +9,7 @@
 #include "common/buf.h"
 #include "common/fs.h"
 #include "keys/identity.h"
-#include "keys/keys_priv.h"
+#include "keys/key_line.h"
 
 #define ALLOWED_FILE_MAX (4u * 1024 * 1024)
 
@@ -58,19 +58,6 @@ keys_next_word(struct file_span *rest)
 	return w;
 }
 
-bool
-keys_take_namespace(struct file_span word, char out[KEYS_NAME_MAX + 1])
-{
-	static const char begin[] = "namespace=";
-	size_t n = sizeof(begin) - 1;
-
-	if (word.n <= n || memcmp(word.p, begin, n) != 0 || !keys_name_ok(word.p + n, word.n - n))
-		return false;
-	memcpy(out, word.p + n, word.n - n);
-	out[word.n - n] = '\0';
-	return true;
-}
-
 /* A key with the line it came from, so that a second one can be named. */
 struct numbered_key {
 	struct allowed_key key;
@@ -78,41 +65,53 @@ struct numbered_key {
 };
 
 static bool
-take_sign(struct file_span word, struct allowed_key *ret)
+take_role(struct file_span word, struct allowed_key *ret, struct keys_fault *f)
 {
-	static const char begin[] = "sign=";
-	size_t n = sizeof(begin) - 1;
+	char shown[KEY_LINE_SHOWN];
 
-	if (word.n <= n || memcmp(word.p, begin, n) != 0)
-		return false;
-	ret->signs = keys_take_hex(
-		(struct file_span){ word.p + n, word.n - n }, ret->sign_public, SIGN_KEY_SIZE);
-	return ret->signs;
+	ret->role = role_of(word);
+	if (ret->role == ROLE_NONE)
+		key_line_fault(f,
+			"\"%s\" is none of client, reader, publisher, worker, admin, with one of "
+			"which a line begins",
+			key_line_shown(word, shown));
+	return ret->role != ROLE_NONE;
 }
 
 static bool
-parse_key_line(struct file_span line, struct allowed_key *ret)
+take_key(struct file_span word, struct allowed_key *ret, struct keys_fault *f)
 {
-	struct file_span role = keys_next_word(&line), key = keys_next_word(&line), word;
+	char shown[KEY_LINE_SHOWN];
 	uint8_t raw[32];
 
+	if (keys_take_curve(word, ret->curve_public, raw))
+		return true;
+	if (word.n == 0 || word.p[0] == '#')
+		key_line_fault(f, "there is no public key behind the role");
+	else
+		key_line_fault(f,
+			"\"%s\" is no public key: that is the 40 characters behind the role, "
+			"the curve-public of an identity",
+			key_line_shown(word, shown));
+	return false;
+}
+
+static bool
+parse_key_line(struct file_span line, struct allowed_key *ret, struct keys_fault *f)
+{
+	struct file_span role = keys_next_word(&line), key = keys_next_word(&line);
+	struct key_words words;
+
 	memset(ret, 0, sizeof(*ret));
-	ret->role = role_of(role);
-	if (ret->role == ROLE_NONE || !keys_take_curve(key, ret->curve_public, raw))
+	if (!take_role(role, ret, f) || !take_key(key, ret, f) ||
+		!key_line_words(&line, true, &words, f))
 		return false;
-	word = keys_next_word(&line);
-	if (keys_name_ok(word.p, word.n) && !keys_span_is(word, "revoked")) {
-		memcpy(ret->name, word.p, word.n);
-		word = keys_next_word(&line);
-	}
-	if (keys_take_namespace(word, ret->namespace))
-		word = keys_next_word(&line);
-	if (take_sign(word, ret))
-		word = keys_next_word(&line);
-	ret->revoked = keys_span_is(word, "revoked");
-	if (ret->revoked)
-		word = keys_next_word(&line);
-	return word.n == 0 || word.p[0] == '#';
+	memcpy(ret->name, words.name, sizeof(ret->name));
+	memcpy(ret->namespace, words.namespace, sizeof(ret->namespace));
+	ret->signs = words.signs;
+	memcpy(ret->sign_public, words.sign, sizeof(ret->sign_public));
+	ret->revoked = words.revoked;
+	return true;
 }
 
 static int
@@ -124,21 +123,29 @@ compare_numbered(const void *a, const void *b)
 	return c != 0 ? c : (x->line > y->line) - (x->line < y->line);
 }
 
-/* A key has one role: the first line that gives a key again, or 0. Sorts v. */
-static unsigned
-find_repeated(struct numbered_key *v, size_t n)
+/* The first of the lines that say again what is said before. */
+static void
+note_again(struct keys_fault *f, const struct numbered_key *first, const struct numbered_key *again,
+	const char *what)
 {
-	unsigned line = 0;
+	if (f->line && f->line <= again->line)
+		return;
+	f->line = again->line;
+	key_line_fault(f, "%s is in line %u already", what, first->line);
+}
+
+/* A key has one role. Sorts v. */
+static void
+find_repeated(struct numbered_key *v, size_t n, struct keys_fault *f)
+{
 	size_t i;
 
 	if (n > 1)
 		qsort(v, n, sizeof(*v), compare_numbered);
 	for (i = 1; i < n; i++) {
-		if (streq(v[i - 1].key.curve_public, v[i].key.curve_public) &&
-			(line == 0 || v[i].line < line))
-			line = v[i].line;
+		if (streq(v[i - 1].key.curve_public, v[i].key.curve_public))
+			note_again(f, &v[i - 1], &v[i], "its public key");
 	}
-	return line;
 }
 
 static int
@@ -150,12 +157,11 @@ compare_names(const void *a, const void *b)
 	return c != 0 ? c : (x->line > y->line) - (x->line < y->line);
 }
 
-/* Two workers of one name: the first such line, or 0. Leaves v in another order. */
-static unsigned
-find_namesake(struct numbered_key *v, size_t n)
+/* Two workers of one name. Leaves v in another order. */
+static void
+find_namesake(struct numbered_key *v, size_t n, struct keys_fault *f)
 {
 	const struct numbered_key *last = NULL;
-	unsigned line = 0;
 	size_t i;
 
 	if (n > 1)
@@ -163,11 +169,10 @@ find_namesake(struct numbered_key *v, size_t n)
 	for (i = 0; i < n; i++) {
 		if (v[i].key.role != ROLE_WORKER || !v[i].key.name[0] || v[i].key.revoked)
 			continue;
-		if (last && streq(last->key.name, v[i].key.name) && (line == 0 || v[i].line < line))
-			line = v[i].line;
+		if (last && streq(last->key.name, v[i].key.name))
+			note_again(f, last, &v[i], "the name of this worker");
 		last = &v[i];
 	}
-	return line;
 }
 
 static int
@@ -179,71 +184,75 @@ compare_signs(const void *a, const void *b)
 	return c != 0 ? c : (x->line > y->line) - (x->line < y->line);
 }
 
-/* What a key signs is one node's: the first line that gives one again, or 0. Leaves v in another
- * order. */
-static unsigned
-find_same_sign(struct numbered_key *v, size_t n)
+/* What a key signs is one node's. Leaves v in another order. */
+static void
+find_same_sign(struct numbered_key *v, size_t n, struct keys_fault *f)
 {
 	const struct numbered_key *last = NULL;
-	unsigned line = 0;
 
 	if (n > 1)
 		qsort(v, n, sizeof(*v), compare_signs);
 	for (size_t i = 0; i < n; i++) {
 		if (!v[i].key.signs)
 			continue;
-		if (last &&
-			memcmp(last->key.sign_public, v[i].key.sign_public, SIGN_KEY_SIZE) == 0 &&
-			(line == 0 || v[i].line < line))
-			line = v[i].line;
+		if (last && memcmp(last->key.sign_public, v[i].key.sign_public, SIGN_KEY_SIZE) == 0)
+			note_again(f, last, &v[i], "its sign=");
 		last = &v[i];
 	}
-	return line;
 }
 
-int
-allowed_keys_parse(const char *text, size_t n, struct allowed_keys *ret, unsigned *ret_line)
+/* Reads lines until one is wrong. 0 or -ENOMEM. */
+static int
+read_lines(struct file_span rest, struct numbered_key **v, size_t *n, struct keys_fault *f)
 {
-	_cleanup_(freep) struct numbered_key *v = NULL;
-	struct file_span rest = { text, n }, line;
-	size_t i, used = 0, cap = 0;
-	unsigned number = 0, bad = 0;
+	struct file_span line;
+	unsigned number = 0;
+	size_t cap = 0;
 
-	*ret = (struct allowed_keys){ NULL, 0 };
-	if (ret_line != NULL)
-		*ret_line = 0;
-	while (bad == 0 && keys_next_line(&rest, &line)) {
+	while (keys_next_line(&rest, &line)) {
 		number++;
 		keys_trim(&line);
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
-		if (used == cap) {
+		if (*n == cap) {
 			struct numbered_key *bigger;
 
 			cap = cap == 0 ? 16 : cap * 2;
-			bigger = reallocarray(v, cap, sizeof(*v));
+			bigger = reallocarray(*v, cap, sizeof(**v));
 			if (bigger == NULL)
 				return -ENOMEM;
-			v = bigger;
+			*v = bigger;
 		}
-		v[used].line = number;
-		if (parse_key_line(line, &v[used].key))
-			used++;
-		else
-			bad = number;
+		(*v)[*n].line = number;
+		if (!parse_key_line(line, &(*v)[*n].key, f)) {
+			f->line = number;
+			return 0;
+		}
+		++*n;
 	}
-	if (bad == 0)
-		bad = find_namesake(v, used);
-	if (bad == 0)
-		bad = find_same_sign(v, used);
-	/* last, since it leaves them as allowed_keys_find wants them */
-	if (bad == 0)
-		bad = find_repeated(v, used);
-	if (bad != 0) {
-		if (ret_line != NULL)
-			*ret_line = bad;
-		return -EBADMSG;
+	return 0;
+}
+
+int
+allowed_keys_parse(
+	const char *text, size_t n, struct allowed_keys *ret, struct keys_fault *ret_fault)
+{
+	_cleanup_(freep) struct numbered_key *v = NULL;
+	struct keys_fault fault = { .line = 0 };
+	size_t i, used = 0;
+	int r = read_lines((struct file_span){ text, n }, &v, &used, &fault);
+
+	*ret = (struct allowed_keys){ NULL, 0 };
+	if (r == 0 && fault.line == 0) {
+		find_namesake(v, used, &fault);
+		find_same_sign(v, used, &fault);
+		/* last, since it leaves them as allowed_keys_find wants them */
+		find_repeated(v, used, &fault);
 	}
+	if (ret_fault != NULL)
+		*ret_fault = fault;
+	if (r < 0 || fault.line != 0)
+		return r < 0 ? r : -EBADMSG;
 	if (used == 0)
 		return 0;
 	ret->v = calloc(used, sizeof(*ret->v));
@@ -256,18 +265,18 @@ allowed_keys_parse(const char *text, size_t n, struct allowed_keys *ret, unsigne
 }
 
 int
-allowed_keys_load(const char *path, struct allowed_keys *ret, unsigned *ret_line)
+allowed_keys_load(const char *path, struct allowed_keys *ret, struct keys_fault *ret_fault)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT;
 	int r;
 
 	*ret = (struct allowed_keys){ NULL, 0 };
-	if (ret_line != NULL)
-		*ret_line = 0;
+	if (ret_fault != NULL)
+		*ret_fault = (struct keys_fault){ .line = 0 };
 	r = fs_read_file(path, ALLOWED_FILE_MAX, &text);
 	if (r < 0)
 		return r;
-	return allowed_keys_parse(text.n > 0 ? (const char *)text.p : "", text.n, ret, ret_line);
+	return allowed_keys_parse(text.n > 0 ? (const char *)text.p : "", text.n, ret, ret_fault);
 }
 
 static int
@@ -276,14 +285,26 @@ compare_key(const void *curve_public, const void *k)
 	return strcmp(curve_public, ((const struct allowed_key *)k)->curve_public);
 }
 
+static const struct allowed_key *
+find(const struct allowed_keys *a, const char *curve_public)
+{
+	return a->n ? bsearch(curve_public, a->v, a->n, sizeof(*a->v), compare_key) : NULL;
+}
+
 const struct allowed_key *
 allowed_keys_find(const struct allowed_keys *a, const char *curve_public)
 {
-	const struct allowed_key *k = a->n ? bsearch(curve_public, a->v, a->n, sizeof(*a->v),
-						     compare_key)
-					   : NULL;
+	const struct allowed_key *k = find(a, curve_public);
 
 	return k && !k->revoked ? k : NULL;
+}
+
+bool
+allowed_keys_is_revoked(const struct allowed_keys *a, const char *curve_public)
+{
+	const struct allowed_key *k = find(a, curve_public);
+
+	return k && k->revoked;
 }
 
 enum role

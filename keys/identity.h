@@ -8,13 +8,13 @@
  *
  * Allowed-keys file, one line each, '#' begins a comment:
  *   <role> <curve public key, Z85> [name] [namespace=NAMESPACE] [sign=KEY] [revoked]
- * with role one of client, reader, publisher, worker, admin. A name is bound to its key: no other
- * worker goes by it, and the key's own worker goes by no other. The namespace, "" when it is not
- * given, is what its work is kept apart by; it comes from here, never from the peer. (Z85 can
- * contain '#': only a '#' that begins a line, or follows white space after the key, is a comment.)
- * sign= is the identity's sign-public: of a publisher, or a worker, it says that what this key
- * signs may be believed (keys/vouch.h). A revoked key has no role, and what it signed counts no
- * more.
+ * with role one of client, reader, publisher, worker, admin; what is behind the key in any order. A
+ * name is bound to its key: no other worker goes by it, and the key's own worker goes by no other.
+ * The namespace, "" when it is not given, is what its work is kept apart by; it comes from here,
+ * never from the peer. (Z85 can contain '#': only a '#' that begins a line, or follows white space
+ * after the key, is a comment.) sign= is the identity's sign-public: of a publisher, or a worker,
+ * it says that what this key signs may be believed (keys/vouch.h). A revoked key has no role, and
+ * what it signed counts no more.
  */
 #ifndef DRAY_KEYS_IDENTITY_H
 #define DRAY_KEYS_IDENTITY_H
@@ -60,6 +60,9 @@ int identity_sign(const struct identity *id, const void *p, size_t n, uint8_t si
 bool identity_verify(const uint8_t key[SIGN_KEY_SIZE], const void *p, size_t n,
 	const uint8_t sig[SIGNATURE_SIZE]);
 
+/* Whether it may be a name of an identity, or a namespace: [A-Za-z0-9._-]{1,64}. */
+bool keys_name_ok(const char *s, size_t n);
+
 /* client: gets jobs, and asks for the status. reader: asks for the status (and reads the shared
  * cache). publisher: a client that may also store what it compiled itself. worker: runs jobs.
  * admin: asks for the status. */
@@ -88,11 +91,22 @@ struct allowed_keys {
 	struct allowed_key *v;
 	size_t n;
 };
-/* -EBADMSG with the line's number; the struct is then empty. */
-int allowed_keys_load(const char *path, struct allowed_keys *ret, unsigned *ret_line);
-int allowed_keys_parse(const char *text, size_t n, struct allowed_keys *ret, unsigned *ret_line);
+
+/* What is wrong with a list of keys. */
+struct keys_fault {
+	unsigned line;	/* the first that is wrong; 0: none is */
+	char what[240]; /* "\"cleint\" is none of client, …": plain text */
+};
+
+/* -EBADMSG, and what is wrong, unless that is NULL; the list is then empty. Also -ENOMEM, and
+ * -errno of the file. */
+int allowed_keys_load(const char *path, struct allowed_keys *ret, struct keys_fault *ret_fault);
+int allowed_keys_parse(
+	const char *text, size_t n, struct allowed_keys *ret, struct keys_fault *ret_fault);
 /* The key's line, or NULL: there is none, or it is revoked. */
 const struct allowed_key *allowed_keys_find(const struct allowed_keys *a, const char *curve_public);
+/* Whether there is such a line, which is revoked. */
+bool allowed_keys_is_revoked(const struct allowed_keys *a, const char *curve_public);
 enum role allowed_keys_role(const struct allowed_keys *a, const char *curve_public);
 /* Whether a worker with this key may go by that name. */
 bool allowed_keys_may_be(const struct allowed_keys *a, const char *curve_public, const char *name);

@@ -235,7 +235,7 @@ keys_object_take(const void *p, size_t n, const struct trust_keys *admins, uint6
 
 int
 keys_object_sign(const struct identity *admin, const char *list, size_t n, uint64_t serial,
-	uint64_t expires_s, struct buf *ret, unsigned *ret_line)
+	uint64_t expires_s, struct buf *ret, struct keys_fault *ret_fault)
 {
 	_cleanup_(trust_keys_done) struct trust_keys keys = { NULL, 0 };
 	_cleanup_(buf_done) struct buf text = BUF_INIT, b = BUF_INIT;
@@ -245,7 +245,7 @@ keys_object_sign(const struct identity *admin, const char *list, size_t n, uint6
 
 	if (serial == 0 || serial > INT64_MAX || expires_s > INT64_MAX || !admin->has_secret)
 		return -EINVAL;
-	r = trust_keys_parse(list, n, &keys, ret_line);
+	r = trust_keys_parse(list, n, &keys, ret_fault);
 	if (r == 0 && has_admin(&keys))
 		r = -EBADMSG;
 	if (r == 0)

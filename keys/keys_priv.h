@@ -22,12 +22,9 @@ void keys_trim(struct file_span *s);
 bool keys_span_is(struct file_span s, const char *word);
 /* The next word of *rest, which it shortens; empty at the end. */
 struct file_span keys_next_word(struct file_span *rest);
-/* namespace=NAMESPACE */
-bool keys_take_namespace(struct file_span word, char out[KEYS_NAME_MAX + 1]);
 /* n bytes in lower-case hex digits, and no more. */
 bool keys_take_hex(struct file_span v, uint8_t *out, size_t n);
 void keys_hex(const uint8_t *in, size_t n, char *out); /* with its NUL */
-bool keys_name_ok(const char *s, size_t n);	       /* of an identity, or a namespace */
 /* Takes a Z85 key from text as the structs keep it. raw: the decoded bytes. */
 bool keys_take_curve(struct file_span v, char out[CURVE_KEY_SIZE], uint8_t raw[32]);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "common/fs.h"
-#include "keys/keys_priv.h"
+#include "keys/key_line.h"
 
 #define TRUST_FILE_MAX (16u << 20)
 
@@ -42,31 +42,44 @@ struct numbered_key {
 };
 
 static bool
-take_revoked(struct file_span word, struct trust_key *ret)
+take_key(struct file_span word, struct trust_key *ret, struct keys_fault *f)
 {
-	ret->revoked = keys_span_is(word, "revoked");
-	return ret->revoked;
+	char shown[KEY_LINE_SHOWN];
+
+	if (keys_take_hex(word, ret->key, SIGN_KEY_SIZE))
+		return true;
+	if (word.n == 0 || word.p[0] == '#')
+		key_line_fault(f, "there is no key behind the kind");
+	else
+		key_line_fault(f,
+			"\"%s\" is no signing key: that is 64 hex digits in small letters, the "
+			"sign-public of an identity",
+			key_line_shown(word, shown));
+	return false;
 }
 
 static bool
-parse_line(struct file_span line, struct trust_key *ret)
+parse_line(struct file_span line, struct trust_key *ret, struct keys_fault *f)
 {
-	struct file_span kind = keys_next_word(&line), key = keys_next_word(&line), word;
+	struct file_span kind = keys_next_word(&line), key = keys_next_word(&line);
+	struct key_words words;
+	char shown[KEY_LINE_SHOWN];
 
 	memset(ret, 0, sizeof(*ret));
 	ret->kind = kind_of(kind);
-	if (ret->kind == TRUST_NONE || !keys_take_hex(key, ret->key, SIGN_KEY_SIZE))
+	if (ret->kind == TRUST_NONE) {
+		key_line_fault(f,
+			"\"%s\" is none of worker, publisher, admin, with one of which a line "
+			"begins",
+			key_line_shown(kind, shown));
 		return false;
-	word = keys_next_word(&line);
-	if (keys_name_ok(word.p, word.n) && !keys_span_is(word, "revoked")) {
-		memcpy(ret->name, word.p, word.n);
-		word = keys_next_word(&line);
 	}
-	if (keys_take_namespace(word, ret->namespace))
-		word = keys_next_word(&line);
-	if (take_revoked(word, ret))
-		word = keys_next_word(&line);
-	return word.n == 0 || word.p[0] == '#';
+	if (!take_key(key, ret, f) || !key_line_words(&line, false, &words, f))
+		return false;
+	memcpy(ret->name, words.name, sizeof(ret->name));
+	memcpy(ret->namespace, words.namespace, sizeof(ret->namespace));
+	ret->revoked = words.revoked;
+	return true;
 }
 
 static int
@@ -78,30 +91,29 @@ compare_numbered(const void *a, const void *b)
 	return c != 0 ? c : (x->line > y->line) - (x->line < y->line);
 }
 
-/* The first line that gives a key again, or 0. Sorts v. */
-static unsigned
-find_repeated(struct numbered_key *v, size_t n)
+/* The first line that gives a key again. Sorts v. */
+static void
+find_repeated(struct numbered_key *v, size_t n, struct keys_fault *f)
 {
-	unsigned line = 0;
-
 	if (n > 1)
 		qsort(v, n, sizeof(*v), compare_numbered);
-	for (size_t i = 1; i < n; i++)
-		if (memcmp(v[i - 1].key.key, v[i].key.key, SIGN_KEY_SIZE) == 0 &&
-			(line == 0 || v[i].line < line))
-			line = v[i].line;
-	return line;
+	for (size_t i = 1; i < n; i++) {
+		if (memcmp(v[i - 1].key.key, v[i].key.key, SIGN_KEY_SIZE) != 0 ||
+			(f->line && f->line <= v[i].line))
+			continue;
+		f->line = v[i].line;
+		key_line_fault(f, "its key is in line %u already", v[i - 1].line);
+	}
 }
 
-/* *ret_bad: the first line that is none, or 0. */
+/* Reads lines until one is wrong. 0 or -ENOMEM. */
 static int
-read_lines(struct file_span rest, struct numbered_key **v, size_t *n, unsigned *ret_bad)
+read_lines(struct file_span rest, struct numbered_key **v, size_t *n, struct keys_fault *f)
 {
 	struct file_span line;
 	unsigned number = 0;
 	size_t cap = 0;
 
-	*ret_bad = 0;
 	while (keys_next_line(&rest, &line)) {
 		number++;
 		keys_trim(&line);
@@ -117,8 +129,10 @@ read_lines(struct file_span rest, struct numbered_key **v, size_t *n, unsigned *
 			*v = bigger;
 		}
 		(*v)[*n].line = number;
-		if (*n == TRUST_KEYS_MAX || !parse_line(line, &(*v)[*n].key)) {
-			*ret_bad = number;
+		if (*n == TRUST_KEYS_MAX)
+			key_line_fault(f, "there are more than %d keys", TRUST_KEYS_MAX);
+		if (*n == TRUST_KEYS_MAX || !parse_line(line, &(*v)[*n].key, f)) {
+			f->line = number;
 			return 0;
 		}
 		++*n;
@@ -127,18 +141,18 @@ read_lines(struct file_span rest, struct numbered_key **v, size_t *n, unsigned *
 }
 
 int
-trust_keys_parse(const char *text, size_t n, struct trust_keys *ret, unsigned *ret_line)
+trust_keys_parse(const char *text, size_t n, struct trust_keys *ret, struct keys_fault *ret_fault)
 {
 	_cleanup_(freep) struct numbered_key *v = NULL;
+	struct keys_fault fault = { .line = 0 };
 	size_t used = 0;
-	unsigned bad;
-	int r = read_lines((struct file_span){ text, n }, &v, &used, &bad);
+	int r = read_lines((struct file_span){ text, n }, &v, &used, &fault);
 
-	if (r == 0 && bad == 0)
-		bad = find_repeated(v, used);
-	if (ret_line)
-		*ret_line = r == 0 ? bad : 0;
-	if (r < 0 || bad)
+	if (r == 0 && fault.line == 0)
+		find_repeated(v, used, &fault);
+	if (ret_fault)
+		*ret_fault = fault;
+	if (r < 0 || fault.line)
 		return r < 0 ? r : -EBADMSG;
 	if (used == 0)
 		return 0;
@@ -152,13 +166,13 @@ trust_keys_parse(const char *text, size_t n, struct trust_keys *ret, unsigned *r
 }
 
 int
-trust_keys_load(const char *setting, struct trust_keys *ret, unsigned *ret_line)
+trust_keys_load(const char *setting, struct trust_keys *ret, struct keys_fault *ret_fault)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT;
 	int r;
 
-	if (ret_line)
-		*ret_line = 0;
+	if (ret_fault)
+		*ret_fault = (struct keys_fault){ .line = 0 };
 	r = *setting == '/' ? fs_read_file(setting, TRUST_FILE_MAX, &text)
 			    : buf_adds(&text, setting);
 	if (r < 0)
@@ -166,7 +180,7 @@ trust_keys_load(const char *setting, struct trust_keys *ret, unsigned *ret_line)
 	for (size_t i = 0; *setting != '/' && i < text.n; i++)
 		if (text.p[i] == ',')
 			text.p[i] = '\n';
-	return trust_keys_parse(text.n ? (const char *)text.p : "", text.n, ret, ret_line);
+	return trust_keys_parse(text.n ? (const char *)text.p : "", text.n, ret, ret_fault);
 }
 
 static int

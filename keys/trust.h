@@ -4,9 +4,10 @@
  *
  *   <kind> <Ed25519 public key, 64 hex digits> [name] [namespace=NAMESPACE] [revoked]
  *
- * with kind one of worker, publisher, admin. A worker signs what it compiled for others, a
- * publisher what it compiled itself; a key is one of them, and signs as nothing else. With a
- * namespace it counts for that one alone. What a revoked key signed, and signs, counts no more.
+ * what is behind the key in any order, with kind one of worker, publisher, admin. A worker signs
+ * what it compiled for others, a publisher what it compiled itself; a key is one of them, and signs
+ * as nothing else. With a namespace it counts for that one alone. What a revoked key signed, and
+ * signs, counts no more.
  *
  * A list of workers and publishers may also lie in the store itself, signed by an admin that the
  * configuration names. Such an object is a text:
@@ -46,12 +47,13 @@ struct trust_keys {
 
 #define TRUST_KEYS_MAX 65536
 
-/* *ret must be empty, and is so after an error. 0; -EBADMSG: *ret_line is the first bad line;
- * -ENOMEM. */
-int trust_keys_parse(const char *text, size_t n, struct trust_keys *ret, unsigned *ret_line);
+/* *ret must be empty, and is so after an error. 0; -EBADMSG, and what is wrong, unless that is
+ * NULL; -ENOMEM. */
+int trust_keys_parse(
+	const char *text, size_t n, struct trust_keys *ret, struct keys_fault *ret_fault);
 /* What the setting says: the path of a list, which begins with '/', or a list with ',' between its
  * lines. As trust_keys_parse; or -errno of the file. */
-int trust_keys_load(const char *setting, struct trust_keys *ret, unsigned *ret_line);
+int trust_keys_load(const char *setting, struct trust_keys *ret, struct keys_fault *ret_fault);
 /* A list of these, in any order. *ret must be empty, and is so after an error. 0; -EBADMSG: a key
  * is there twice, or there are more than TRUST_KEYS_MAX; -ENOMEM. */
 int trust_keys_make(const struct trust_key *v, size_t n, struct trust_keys *ret);
@@ -116,10 +118,10 @@ int keys_object_take(const void *p, size_t n, const struct trust_keys *admins, u
 	"keys-seen" /* a line a change: admin TAB serial number; the highest counts */
 /* The same without a look at who signed it, or when; the signature must be right. */
 int keys_object_peek(const void *p, size_t n, struct keys_object *ret);
-/* Makes one of a list, as text. *ret_line: as trust_keys_parse has it. 0; -EBADMSG: the list is
+/* Makes one of a list, as text. *ret_fault: as trust_keys_parse has it. 0; -EBADMSG: the list is
  * none, or names an admin; -EINVAL: a serial number of 0, or no secret; -ENOMEM; -EIO. */
 int keys_object_sign(const struct identity *admin, const char *list, size_t n, uint64_t serial,
-	uint64_t expires_s, struct buf *ret, unsigned *ret_line);
+	uint64_t expires_s, struct buf *ret, struct keys_fault *ret_fault);
 void keys_object_done(struct keys_object *o);
 
 #endif

@@ -14,16 +14,18 @@ kind_of(enum role role)
 					: TRUST_NONE;
 }
 
+/* namespace: NULL: any. */
 static bool
 is_of(const struct allowed_key *k, const char *namespace)
 {
 	if (!k->signs || kind_of(k->role) == TRUST_NONE)
 		return false;
-	return streq(k->namespace, namespace) || (k->role == ROLE_WORKER && !*k->namespace);
+	return !namespace || streq(k->namespace, namespace) ||
+	       (k->role == ROLE_WORKER && !*k->namespace);
 }
 
-int
-vouch_for(const struct allowed_keys *a, const char *namespace, struct trust_keys *ret)
+static int
+vouch(const struct allowed_keys *a, const char *namespace, struct trust_keys *ret)
 {
 	_cleanup_(freep) struct trust_key *v = NULL;
 	size_t n = 0;
@@ -43,9 +45,22 @@ vouch_for(const struct allowed_keys *a, const char *namespace, struct trust_keys
 		memcpy(t->key, k->sign_public, SIGN_KEY_SIZE);
 		t->kind = kind_of(k->role);
 		memcpy(t->name, k->name, sizeof(t->name));
-		snprintf(t->namespace, sizeof(t->namespace), "%s", namespace);
+		snprintf(t->namespace, sizeof(t->namespace), "%s",
+			namespace ? namespace : k->namespace);
 		t->revoked = k->revoked;
 		n++;
 	}
 	return trust_keys_make(v, n, ret);
+}
+
+int
+vouch_for(const struct allowed_keys *a, const char *namespace, struct trust_keys *ret)
+{
+	return vouch(a, namespace, ret);
+}
+
+int
+vouch_all(const struct allowed_keys *a, struct trust_keys *ret)
+{
+	return vouch(a, NULL, ret);
 }

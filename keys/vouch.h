@@ -13,5 +13,7 @@
 /* Those of a namespace ("": none). *ret must be empty; their `namespace` is the given one. 0 or
  * -ENOMEM. */
 int vouch_for(const struct allowed_keys *a, const char *namespace, struct trust_keys *ret);
+/* Those of all namespaces, each with its own. As vouch_for. */
+int vouch_all(const struct allowed_keys *a, struct trust_keys *ret);
 
 #endif

@@ -221,18 +221,18 @@ static int
 sign_list(const struct signing *s, const struct identity *admin, uint64_t serial, uint64_t days)
 {
 	_cleanup_(buf_done) struct buf list = BUF_INIT, b = BUF_INIT;
-	unsigned line = 0;
+	struct keys_fault fault = { .line = 0 };
 	int r = read_file(s->list, &list);
 
 	if (r < 0)
 		return CMD_FAILED;
 	r = keys_object_sign(admin, list.n ? (const char *)list.p : "", list.n, serial,
-		(uint64_t)time(NULL) + days * DAY_S, &b, &line);
-	if (r == -EBADMSG && line)
+		(uint64_t)time(NULL) + days * DAY_S, &b, &fault);
+	if (r == -EBADMSG && fault.line)
 		cmd_error(&cmd_keys,
-			"%s:%u: not \"worker|publisher KEY [NAME] [namespace=NAMESPACE] "
-			"[revoked]\", or a key for the second time",
-			s->list, line);
+			"%s:%u: %s; a line is \"worker|publisher KEY [NAME] "
+			"[namespace=NAMESPACE] [revoked]\"",
+			s->list, fault.line, fault.what);
 	else if (r == -EBADMSG)
 		cmd_error(&cmd_keys, "%s: an admin is named by trust_keys alone", s->list);
 	else if (r < 0)

@@ -105,7 +105,7 @@ static void
 load(struct believed *b)
 {
 	const char *setting = b->conf->client.trust_keys;
-	unsigned line = 0;
+	struct keys_fault fault;
 	int r;
 
 	if (!setting || !*setting) {
@@ -113,10 +113,10 @@ load(struct believed *b)
 			"nobody's results are trusted: trust_keys is not set");
 		return;
 	}
-	r = trust_keys_load(setting, &b->base, &line);
+	r = trust_keys_load(setting, &b->base, &fault);
 	b->broken = r < 0;
 	if (r == -EBADMSG)
-		why_set(&b->base_why, r, "trust_keys: line %u is none of such a list", line);
+		why_set(&b->base_why, r, "trust_keys, line %u: %s", fault.line, fault.what);
 	else if (r < 0)
 		why_set(&b->base_why, r, "trust_keys cannot be read: %s", strerror(-r));
 }
@@ -230,12 +230,13 @@ believed_add_list(struct believed *b, struct stores *s)
 	pthread_mutex_unlock(&b->asking);
 }
 
+/* What its names are made of is shown as it is. */
 static int
 read_one(const Dray__Producer *p, const char *namespace, struct trust_key *ret)
 {
 	size_t n = strlen(p->name);
 
-	if (p->key.len != SIGN_KEY_SIZE || n > KEYS_NAME_MAX)
+	if (p->key.len != SIGN_KEY_SIZE || (n > 0 && !keys_name_ok(p->name, n)))
 		return -EBADMSG;
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->key, p->key.data, SIGN_KEY_SIZE);
@@ -251,10 +252,10 @@ int
 believed_read(const Dray__Producers *m, char namespace[KEYS_NAME_MAX + 1], struct trust_keys *ret)
 {
 	_cleanup_(freep) struct trust_key *v = NULL;
-	size_t n = 0;
+	size_t n = 0, len = strlen(m->namespace_);
 	int r = 0;
 
-	if (strlen(m->namespace_) > KEYS_NAME_MAX || m->n_producer > TRUST_KEYS_MAX)
+	if ((len > 0 && !keys_name_ok(m->namespace_, len)) || m->n_producer > TRUST_KEYS_MAX)
 		return -EBADMSG;
 	v = calloc(m->n_producer + 1, sizeof(*v));
 	if (!v)

@@ -37,11 +37,11 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	_cleanup_(allowed_keys_done) struct allowed_keys a = { NULL, 0 };
-	unsigned line = 0;
+	struct keys_fault fault = { .line = 0 };
 
-	if (allowed_keys_parse((const char *)p, n, &a, &line) == 0)
+	if (allowed_keys_parse((const char *)p, n, &a, &fault) == 0)
 		check(&a);
-	else if (a.v != NULL || a.n != 0 || line == 0)
+	else if (a.v != NULL || a.n != 0 || fault.line == 0 || fault.what[0] == '\0')
 		abort();
 	return 0;
 }

@@ -77,11 +77,11 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	const struct trust_keys nobody = { NULL, 0 };
 	struct trust_keys k = { NULL, 0 };
-	unsigned line = 0;
+	struct keys_fault fault = { .line = 0 };
 
-	if (trust_keys_parse((const char *)p, n, &k, &line) == 0)
+	if (trust_keys_parse((const char *)p, n, &k, &fault) == 0)
 		check(&k);
-	else if (k.v || k.n || !line)
+	else if (k.v || k.n || !fault.line)
 		abort();
 	trust_keys_done(&k);
 	check_object(p, n, &nobody);

@@ -76,9 +76,9 @@ static inline struct trust
 trust_of(const struct buf *list, enum trust_level level)
 {
 	struct trust t = { .level = level };
-	unsigned line;
+	struct keys_fault fault;
 
-	assert_int_equal(trust_keys_parse((const char *)list->p, list->n, &t.keys, &line), 0);
+	assert_int_equal(trust_keys_parse((const char *)list->p, list->n, &t.keys, &fault), 0);
 	return t;
 }
 

@@ -199,8 +199,9 @@ test_nonsense(void **state)
 	say(&t, "");
 	name(&t, 1, WORKER, false);
 	believed_hear(b, &t.m);
-	/* a key twice, one that is too short, a name and a namespace that are too long */
-	for (int what = 0; what < 4; what++) {
+	/* a key twice, one that is too short, a name and a namespace that are too long, or that a
+	 * terminal would obey */
+	for (int what = 0; what < 6; what++) {
 		say(&t, "");
 		name(&t, 1, WORKER, false);
 		name(&t, what == 0 ? 1 : 2, WORKER, false);
@@ -210,6 +211,10 @@ test_nonsense(void **state)
 			memset(t.names[1], 'x', KEYS_NAME_MAX + 1);
 		if (what == 3)
 			memset(t.namespace, 'x', KEYS_NAME_MAX + 1);
+		if (what == 4)
+			memcpy(t.names[1], "\033[2J", 5);
+		if (what == 5)
+			memcpy(t.namespace, "a/b", 4);
 		assert_int_equal(believed_read(&t.m, namespace, &k), -EBADMSG);
 		assert_null(k.v);
 		assert_string_equal(namespace, "");

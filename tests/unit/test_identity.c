@@ -309,11 +309,11 @@ allowed_keys(void **state)
 				   "admin " K3 " #none";
 	_cleanup_(allowed_keys_done) struct allowed_keys a = { NULL, 0 };
 	_cleanup_(freep) char *path = in_dir("allowed");
-	unsigned line = 5;
+	struct keys_fault fault = { .line = 5 };
 
 	put(path, text, 0644);
-	assert_int_equal(allowed_keys_load(path, &a, &line), 0);
-	assert_int_equal(line, 0);
+	assert_int_equal(allowed_keys_load(path, &a, &fault), 0);
+	assert_int_equal(fault.line, 0);
 	assert_int_equal(a.n, 3);
 	assert_int_equal(allowed_keys_role(&a, K1), ROLE_CLIENT);
 	assert_int_equal(allowed_keys_role(&a, K2), ROLE_WORKER);
@@ -325,8 +325,8 @@ allowed_keys(void **state)
 	assert_string_equal(role_name((enum role)99), "none");
 	allowed_keys_done(&a);
 	assert_int_equal(allowed_keys_role(&a, K1), ROLE_NONE);
-	assert_int_equal(allowed_keys_load("/nonexistent/keys", &a, &line), -ENOENT);
-	assert_int_equal(allowed_keys_parse("", 0, &a, &line), 0);
+	assert_int_equal(allowed_keys_load("/nonexistent/keys", &a, &fault), -ENOENT);
+	assert_int_equal(allowed_keys_parse("", 0, &a, &fault), 0);
 	assert_int_equal(a.n, 0);
 }
 
@@ -386,6 +386,9 @@ allowed_keys_sign_and_are_revoked(void **state)
 	/* it has no role, and is found nowhere; its name is another's */
 	assert_int_equal(allowed_keys_role(&a, K1), ROLE_NONE);
 	assert_null(allowed_keys_find(&a, K1));
+	assert_true(allowed_keys_is_revoked(&a, K1));
+	assert_false(allowed_keys_is_revoked(&a, K2));
+	assert_false(allowed_keys_is_revoked(&a, "HelloWorldHelloWorldHelloWorldHelloWorlD"));
 	assert_false(allowed_keys_may_be(&a, K1, "rack-1"));
 	assert_true(allowed_keys_may_be(&a, K2, "rack-1"));
 	assert_true(allowed_keys_find(&a, K2)->signs);
@@ -395,45 +398,81 @@ allowed_keys_sign_and_are_revoked(void **state)
 		assert_string_equal(a.v[i].name, a.v[i].role == ROLE_WORKER ? "rack-1" : "");
 }
 
+/* What stands behind the key does so in any order. */
+static void
+allowed_keys_in_any_order(void **state)
+{
+	static const char *const lines[] = {
+		"worker " K1 " rack-1 namespace=a sign=" S1 " revoked",
+		"worker " K1 " revoked sign=" S1 " namespace=a rack-1 # stolen",
+		"worker " K1 " sign=" S1 " rack-1 revoked namespace=a",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		_cleanup_(allowed_keys_done) struct allowed_keys a = { NULL, 0 };
+
+		assert_int_equal(allowed_keys_parse(lines[i], strlen(lines[i]), &a, NULL), 0);
+		assert_int_equal(a.n, 1);
+		assert_string_equal(a.v[0].name, "rack-1");
+		assert_string_equal(a.v[0].namespace, "a");
+		assert_true(a.v[0].signs);
+		assert_int_equal(a.v[0].sign_public[31], 0xaa);
+		assert_true(a.v[0].revoked);
+	}
+}
+
 static void
 allowed_keys_refuses(void **state)
 {
+	/* and what is said of it */
 	static const struct {
 		const char *text;
 		unsigned line;
+		const char *says;
 	} bad[] = {
-		{ "client\n", 1 },
-		{ "worker " K1 " sign=" S1 "\nworker " K2 " sign=" S1 " revoked\n", 2 },
-		{ "worker " K1 " sign=abc\n", 1 },
-		{ "worker " K1 " sign=" S1 "0\n", 1 },
-		{ "worker " K1 " revoked sign=" S1 "\n", 1 },
-		{ "worker " K1 " revoked revoked\n", 1 },
-		{ "worker " K1 " a\nworker " K2 " a revoked\nworker " K3 " a\n", 3 },
-		{ "none " K1 "\n", 1 },
-		{ "clients " K1 "\n", 1 },
-		{ "client  # " K1 "\n", 1 },
-		{ "client " K1 "x\n", 1 },
-		{ "client " K1 "\nworker short\n", 2 },
-		{ "client " K1 " a b\n", 1 },
-		{ "client " K1 " a/b\n", 1 },
-		{ "local " K1 "\n", 1 },
-		{ "client " K1 " a namespace=\n", 1 },
-		{ "client " K1 " a namespace=b/c\n", 1 },
-		{ "client " K1 " a namespace=b c\n", 1 },
-		{ "worker " K1 " w\nclient " K2 " w\nworker " K3 " w\n", 3 }, /* one name */
-		{ "client " K1 "\n#\nclient " K3 "\nworker " K1 "\nadmin " K3 "\n",
-			4 }, /* two roles */
-		{ "client " K1 "\n\n\nclient " K1 "\n", 4 },
+		{ "client\n", 1, "no public key behind the role" },
+		{ "worker " K1 " sign=" S1 "\nworker " K2 " sign=" S1 " revoked\n", 2,
+			"its sign= is in line 1 already" },
+		{ "worker " K1 " sign=abc\n", 1, "sign=\"abc\" is no signing key" },
+		{ "worker " K1 " sign=" S1 "0\n", 1, "is no signing key" },
+		{ "worker " K1 " sign=" S1 " a sign=" S2 "\n", 1, "a second sign=" },
+		{ "worker " K1 " revoked revoked\n", 1, "a second revoked" },
+		{ "worker " K1 " a\nworker " K2 " a revoked\nworker " K3 " a\n", 3,
+			"the name of this worker is in line 1 already" },
+		{ "none " K1 "\n", 1, "\"none\" is none of client, reader" },
+		{ "clients " K1 "\n", 1, "\"clients\" is none of client" },
+		{ "client  # " K1 "\n", 1, "no public key behind the role" },
+		{ "client " K1 "x\n", 1, "\"" K1 "x\" is no public key" },
+		{ "client " K1 "\nworker short\n", 2, "\"short\" is no public key" },
+		{ "client " K1 " a b\n", 1, "\"b\" is a second name" },
+		{ "client " K1 " a/b\n", 1, "\"a/b\" is no name" },
+		{ "local " K1 "\n", 1, "\"local\" is none" },
+		{ "client " K1 " a namespace=\n", 1, "\"namespace=\" is no namespace" },
+		{ "client " K1 " a namespace=b/c\n", 1, "\"namespace=b/c\" is no namespace" },
+		{ "client " K1 " a namespace=b c\n", 1, "\"c\" is a second name" },
+		{ "client " K1 " namespace=b namespace=c\n", 1, "a second namespace" },
+		{ "client " K1 " nmspace=b\n", 1, "\"nmspace=b\" is none of the words" },
+		/* nothing that a terminal would obey */
+		{ "\033[2J" K1 "\n", 1, "\"?[2J" },
+		{ "client " K1 " " S1 "-" S2 "\n", 1, "aaa...\" is no name" },
+		{ "worker " K1 " w\nclient " K2 " w\nworker " K3 " w\n", 3,
+			"the name of this worker" },
+		/* two roles */
+		{ "client " K1 "\n#\nclient " K3 "\nworker " K1 "\nadmin " K3 "\n", 4,
+			"its public key is in line 1 already" },
+		{ "client " K1 "\n\n\nclient " K1 "\n", 4, "in line 1 already" },
 	};
 	struct allowed_keys a;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
-		unsigned line = 0;
+		struct keys_fault fault = { .line = 0 };
 
 		assert_int_equal(
-			allowed_keys_parse(bad[i].text, strlen(bad[i].text), &a, &line), -EBADMSG);
-		assert_int_equal(line, bad[i].line);
+			allowed_keys_parse(bad[i].text, strlen(bad[i].text), &a, &fault), -EBADMSG);
+		assert_int_equal(fault.line, bad[i].line);
+		if (!strstr(fault.what, bad[i].says))
+			fail_msg("row %zu: %s", i, fault.what);
 		assert_null(a.v);
 		assert_int_equal(a.n, 0);
 	}
@@ -458,6 +497,7 @@ main(void)
 		cmocka_unit_test(allowed_keys_keep_names),
 		cmocka_unit_test(allowed_keys_roles_and_namespaces),
 		cmocka_unit_test(allowed_keys_sign_and_are_revoked),
+		cmocka_unit_test(allowed_keys_in_any_order),
 		cmocka_unit_test(allowed_keys_refuses),
 	};
 

@@ -56,11 +56,11 @@ test_lists(void **state)
 				   "  publisher " A " ci namespace=team\n"
 				   "publisher " C " revoked\n";
 	_cleanup_(trust_keys_done) struct trust_keys k = { NULL, 0 };
-	unsigned line = 9;
+	struct keys_fault fault = { .line = 9 };
 
 	(void)state;
-	assert_int_equal(trust_keys_parse(text, strlen(text), &k, &line), 0);
-	assert_int_equal(line, 0);
+	assert_int_equal(trust_keys_parse(text, strlen(text), &k, &fault), 0);
+	assert_int_equal(fault.line, 0);
 	assert_int_equal(k.n, 3);
 	assert_int_equal(find(&k, A)->kind, TRUST_PUBLISHER);
 	assert_string_equal(find(&k, A)->name, "ci");
@@ -79,31 +79,54 @@ test_bad_lines(void **state)
 	static const struct {
 		const char *text;
 		unsigned line;
+		const char *says;
 	} rows[] = {
-		{ "workers " A "\n", 1 },
-		{ "client " A "\n", 1 },
-		{ "none " A "\n", 1 },
-		{ "worker\n", 1 },
-		{ "# fine\nworker " A "a\n", 2 },
-		{ "worker AAAAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", 1 },
-		{ "worker 1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6a\n", 1 },
-		{ "worker " A " na/me\n", 1 },
-		{ "worker " A " name other\n", 1 },
-		{ "worker " A " name revoked namespace=x\n", 1 },
-		{ "worker " A " name namespace=\n", 1 },
-		{ "worker " A "\nworker " B "\npublisher " A "\n", 3 },
+		{ "workers " A "\n", 1, "\"workers\" is none of worker" },
+		{ "client " A "\n", 1, "\"client\" is none of worker" },
+		{ "none " A "\n", 1, "\"none\" is none" },
+		{ "worker\n", 1, "no key behind the kind" },
+		{ "# fine\nworker " A "a\n", 2, "is no signing key" },
+		{ "worker AAAAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", 1,
+			"is no signing key" },
+		{ "worker 1]yYn&.3zxIFg3vKE%3I(b?r-pjQOcT%0<s8&u6a\n", 1, "is no signing key" },
+		{ "worker " A " na/me\n", 1, "\"na/me\" is no name" },
+		{ "worker " A " name other\n", 1, "\"other\" is a second name" },
+		{ "worker " A " name sign=" B "\n", 1, "\"sign=bbb" },
+		{ "worker " A " name namespace=\n", 1, "is no namespace" },
+		{ "worker " A "\nworker " B "\npublisher " A "\n", 3,
+			"its key is in line 1 already" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct trust_keys k = { NULL, 0 };
-		unsigned line = 0;
+		struct keys_fault fault = { .line = 0 };
 
 		assert_int_equal(
-			trust_keys_parse(rows[i].text, strlen(rows[i].text), &k, &line), -EBADMSG);
-		if (line != rows[i].line)
-			fail_msg("row %zu: line %u", i, line);
+			trust_keys_parse(rows[i].text, strlen(rows[i].text), &k, &fault), -EBADMSG);
+		if (fault.line != rows[i].line || !strstr(fault.what, rows[i].says))
+			fail_msg("row %zu: line %u: %s", i, fault.line, fault.what);
 		assert_null(k.v);
+	}
+}
+
+static void
+test_any_order(void **state)
+{
+	static const char *const lines[] = {
+		"worker " A " w1 namespace=team revoked",
+		"worker " A " revoked namespace=team w1 # gone",
+		"worker " A " namespace=team w1 revoked",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		_cleanup_(trust_keys_done) struct trust_keys k = { NULL, 0 };
+
+		assert_int_equal(trust_keys_parse(lines[i], strlen(lines[i]), &k, NULL), 0);
+		assert_string_equal(find(&k, A)->name, "w1");
+		assert_string_equal(find(&k, A)->namespace, "team");
+		assert_true(find(&k, A)->revoked);
 	}
 }
 
@@ -112,19 +135,19 @@ test_settings(void **state)
 {
 	_cleanup_(trust_keys_done) struct trust_keys k = { NULL, 0 }, of_file = { NULL, 0 };
 	_cleanup_(freep) char *dir = NULL, *path = NULL;
-	unsigned line;
+	struct keys_fault fault;
 
 	(void)state;
-	assert_int_equal(trust_keys_load("worker " A " w1, publisher " B, &k, &line), 0);
+	assert_int_equal(trust_keys_load("worker " A " w1, publisher " B, &k, &fault), 0);
 	assert_int_equal(k.n, 2);
 	assert_string_equal(find(&k, A)->name, "w1");
 	assert_int_equal(fs_make_temp_dir("/tmp", "dray-trust-", &dir), 0);
 	path = path_join(dir, "list");
 	assert_int_equal(fs_write_atomic(path, "worker " C "\n", 72, 0600), 0);
-	assert_int_equal(trust_keys_load(path, &of_file, &line), 0);
+	assert_int_equal(trust_keys_load(path, &of_file, &fault), 0);
 	assert_int_equal(of_file.n, 1);
 	assert_int_equal(fs_rm_rf(dir), 0);
-	assert_int_equal(trust_keys_load(path, &of_file, &line), -ENOENT);
+	assert_int_equal(trust_keys_load(path, &of_file, &fault), -ENOENT);
 }
 
 /* Revoked anywhere is revoked; all else is as the first list says it. */
@@ -132,12 +155,13 @@ static void
 test_added(void **state)
 {
 	_cleanup_(trust_keys_done) struct trust_keys k = { NULL, 0 }, more = { NULL, 0 };
-	unsigned line;
+	struct keys_fault fault;
 
 	(void)state;
-	assert_int_equal(trust_keys_load("worker " B " w1, publisher " C " revoked", &k, &line), 0);
+	assert_int_equal(
+		trust_keys_load("worker " B " w1, publisher " C " revoked", &k, &fault), 0);
 	assert_int_equal(trust_keys_load("publisher " B " w2 revoked, worker " A ", publisher " C,
-				 &more, &line),
+				 &more, &fault),
 		0);
 	assert_int_equal(trust_keys_add(&k, &more), 0);
 	assert_int_equal(k.n, 3);
@@ -154,10 +178,10 @@ static void
 sign(const struct identity *id, const char *list, uint64_t serial, uint64_t expires_s,
 	struct buf *ret)
 {
-	unsigned line;
+	struct keys_fault fault;
 
 	assert_int_equal(
-		keys_object_sign(id, list, strlen(list), serial, expires_s, ret, &line), 0);
+		keys_object_sign(id, list, strlen(list), serial, expires_s, ret, &fault), 0);
 }
 
 static void
@@ -165,11 +189,11 @@ name_admin(struct trust_keys *ret, const char *kind, const char *rest)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	char hex[DIGEST_HEX_SIZE];
-	unsigned line;
+	struct keys_fault fault;
 
 	hex_of(&admin, hex);
 	assert_int_equal(buf_addf(&b, "%s %s %s\n", kind, hex, rest), 0);
-	assert_int_equal(trust_keys_parse((const char *)b.p, b.n, ret, &line), 0);
+	assert_int_equal(trust_keys_parse((const char *)b.p, b.n, ret, &fault), 0);
 }
 
 static int
@@ -324,7 +348,7 @@ test_taken(void **state)
 	_cleanup_(freep) char *dir = NULL, *seen = NULL, *nowhere = NULL;
 	struct buf v[3] = { BUF_INIT, BUF_INIT, BUF_INIT }, others = BUF_INIT;
 	char hex[DIGEST_HEX_SIZE];
-	unsigned line;
+	struct keys_fault fault;
 
 	(void)state;
 	assert_int_equal(fs_make_temp_dir("/tmp", "dray-trust-", &dir), 0);
@@ -339,7 +363,7 @@ test_taken(void **state)
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
 
 		assert_int_equal(buf_addf(&b, "admin %s\n", hex), 0);
-		assert_int_equal(trust_keys_parse((const char *)b.p, b.n, &both, &line), 0);
+		assert_int_equal(trust_keys_parse((const char *)b.p, b.n, &both, &fault), 0);
 		assert_int_equal(trust_keys_add(&both, &admins), 0);
 	}
 	/* of whom nobody is told nothing is remembered */
@@ -377,16 +401,16 @@ test_not_signed(void **state)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct identity public = admin;
-	unsigned line = 0;
+	struct keys_fault fault = { .line = 0 };
 
 	(void)state;
-	assert_int_equal(keys_object_sign(&admin, "", 0, 0, NOW, &b, &line), -EINVAL);
+	assert_int_equal(keys_object_sign(&admin, "", 0, 0, NOW, &b, &fault), -EINVAL);
 	public.has_secret = false;
-	assert_int_equal(keys_object_sign(&public, "", 0, 1, NOW, &b, &line), -EINVAL);
-	assert_int_equal(keys_object_sign(&admin, "\nnobody\n", 8, 1, NOW, &b, &line), -EBADMSG);
-	assert_int_equal(line, 2);
+	assert_int_equal(keys_object_sign(&public, "", 0, 1, NOW, &b, &fault), -EINVAL);
+	assert_int_equal(keys_object_sign(&admin, "\nnobody\n", 8, 1, NOW, &b, &fault), -EBADMSG);
+	assert_int_equal(fault.line, 2);
 	assert_int_equal(
-		keys_object_sign(&admin, "admin " A "\n", 71, 1, NOW, &b, &line), -EBADMSG);
+		keys_object_sign(&admin, "admin " A "\n", 71, 1, NOW, &b, &fault), -EBADMSG);
 	assert_int_equal(b.n, 0);
 }
 
@@ -396,6 +420,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_bad_lines),
+		cmocka_unit_test(test_any_order),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_added),
 		cmocka_unit_test(test_an_object),
