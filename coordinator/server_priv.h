@@ -1,8 +1,9 @@
 /* The server's structs, for its files only. From the bottom up, each calls only what is above it
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
  * (the allowed keys), vouch_msgs.c (the producers among them), client_msgs.c, worker_msgs.c,
- * cache_msgs.c and status_msg.c (what each side says), act.c (the scheduler's actions become
- * messages), handlers.c (the table of messages), server.c (sockets, loop, signals). */
+ * cache_msgs.c, status_cache.c and status_msg.c (what each side says), act.c (the scheduler's
+ * actions become messages), handlers.c (the table of messages), server.c (sockets, loop, signals).
+ */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -19,6 +20,7 @@
 #include "proto/door.h"
 #include "proto/socket.h"
 #include "keys/ticket.h"
+#include "keys/trust.h"
 #include "proto/wire.h"
 
 #define BATCH 256	 /* messages taken in one turn of the loop */
@@ -184,11 +186,27 @@ void cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker
 void cache_job_ended(struct server *s, const struct peer *worker, const struct job_id *id,
 	const Dray__WorkerJobEnded *m);
 
+/* status_cache.c: what a status says of the shared cache, and of whom the coordinator vouches for.
+ */
+struct status_cache {
+	char namespace[KEYS_NAME_MAX + 1];
+	struct trust_keys keys;
+	Dray__Producer *producers, **producer_list;
+	Dray__CacheSpace *spaces, **space_list;
+};
+/* Fills in m, which points into *c: status_cache_done when it is sent. Without memory it says less.
+ */
+void status_cache_fill(
+	struct server *s, const struct peer *p, Dray__Status *m, struct status_cache *c);
+void status_cache_done(struct status_cache *c);
+
 /* vouch_msgs.c */
 /* "" for none. */
 const char *peer_namespace(const struct server *s, const struct peer *p);
 /* Whether the coordinator says to p whom it vouches for. */
 bool vouch_is_for(const struct peer *p);
+/* One of these, in words that are k's. */
+void vouch_fill(Dray__Producer *m, struct trust_key *k);
 void on_producers_ask(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 /* The list of keys is another: all that have asked are told. */

@@ -116,6 +116,7 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	struct sched_stats stats;
 	struct digest wanted;
 	char role[16];
+	struct status_cache cache = { .namespace = "" };
 	bool named = request->toolchain.len > 0;
 
 	if (!door_take_request(s->door, from->curve, s->now)) {
@@ -147,6 +148,9 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	/* If there is no memory for the list, the sums are sent all the same. */
 	if (list && rows && collect(s, &m, named ? &wanted : NULL, rows, list) < 0)
 		m.n_worker = 0;
+	if (request->cache)
+		status_cache_fill(s, p, &m, &cache);
 	server_send(s, p, WIRE_STATUS, &m.base);
+	status_cache_done(&cache);
 	rows_free(rows, rows ? LISTED_MAX : 0);
 }

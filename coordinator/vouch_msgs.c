@@ -24,8 +24,8 @@ vouch_is_for(const struct peer *p)
 	return p->role != ROLE_ADMIN;
 }
 
-static void
-fill(Dray__Producer *m, struct trust_key *k)
+void
+vouch_fill(Dray__Producer *m, struct trust_key *k)
 {
 	dray__producer__init(m);
 	m->key = (ProtobufCBinaryData){ SIGN_KEY_SIZE, k->key };
@@ -53,7 +53,7 @@ tell(struct server *s, struct peer *p)
 		return;
 	for (size_t i = 0; i < keys.n; i++) {
 		list[i] = &v[i];
-		fill(&v[i], &keys.v[i]);
+		vouch_fill(&v[i], &keys.v[i]);
 	}
 	dray__producers__init(&m);
 	m.namespace_ = namespace;

@@ -196,6 +196,7 @@ farm_ask_look(struct farm *f)
 	Dray__StatusRequest m;
 
 	dray__status_request__init(&m);
+	m.cache = true;
 	if (f->has_toolchain) {
 		m.toolchain.data = f->toolchain;
 		m.toolchain.len = sizeof(f->toolchain);

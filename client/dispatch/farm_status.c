@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "client/dispatch/farm.h"
+#include "client/far/believed.h"
+#include "common/joblog.h"
 #include "toolchain/toolchain.h"
 #include "proto/socket.h"
 #include "proto/wire.h"
@@ -92,6 +94,51 @@ worker_json(const Dray__WorkerStatus *w)
 		"trust", w->trust, "toolchains", list);
 }
 
+static json_t *
+space_json(const Dray__CacheSpace *c)
+{
+	return json_pack("{s:o, s:b, s:I, s:I, s:I, s:I}", "namespace",
+		joblog_text(c->namespace_, SIZE_MAX), "open", (int)c->open, "entries",
+		(json_int_t)c->entries, "outputs", (json_int_t)c->outputs, "bytes",
+		(json_int_t)c->bytes, "max", (json_int_t)c->max);
+}
+
+static json_t *
+producer_json(const struct trust_key *k)
+{
+	char hex[DIGEST_HEX_SIZE];
+	struct digest key;
+
+	memcpy(key.b, k->key, SIGN_KEY_SIZE);
+	digest_hex(&key, hex);
+	return json_pack("{s:s, s:s, s:s, s:b}", "key", hex, "kind", trust_kind_name(k->kind),
+		"name", k->name, "revoked", (int)k->revoked);
+}
+
+/* null: an older coordinator, which does not say, or one whose words make no sense. */
+static json_t *
+cache_json(const Dray__Status *m)
+{
+	_cleanup_(trust_keys_done) struct trust_keys keys = { NULL, 0 };
+	Dray__Producers said = DRAY__PRODUCERS__INIT;
+	char namespace[KEYS_NAME_MAX + 1];
+	json_t *spaces, *producers;
+
+	said.namespace_ = m->namespace_;
+	said.producer = m->producer;
+	said.n_producer = m->n_producer;
+	if (!m->says_cache || believed_read(&said, namespace, &keys) < 0)
+		return json_null();
+	spaces = json_array();
+	producers = json_array();
+	for (size_t i = 0; i < m->n_space; i++)
+		json_array_append_new(spaces, space_json(m->space[i]));
+	for (size_t i = 0; i < keys.n; i++)
+		json_array_append_new(producers, producer_json(&keys.v[i]));
+	return json_pack("{s:b, s:b, s:s, s:o, s:o}", "is_there", (int)m->has_cache, "may_put",
+		(int)m->may_put, "namespace", namespace, "spaces", spaces, "producers", producers);
+}
+
 static void
 add_status(json_t *o, const Dray__Status *m)
 {
@@ -110,6 +157,7 @@ add_status(json_t *o, const Dray__Status *m)
 		json_array_append_new(list, worker_json(m->worker[i]));
 	json_object_set_new(o, "worker", list);
 	json_object_set_new(o, "role", json_string(m->role));
+	json_object_set_new(o, "cache", cache_json(m));
 }
 
 static int

@@ -245,6 +245,7 @@ struct opening {
 	struct pool_work work;
 	struct desk *desk;
 	struct vault_space *space;
+	struct store_stats stats;
 	int error;
 };
 
@@ -277,6 +278,8 @@ opening_run(struct pool_work *w, struct chunk_coder *coder)
 	o->error = vault_open(o->space);
 	if (o->error == 0 && o->desk->behind)
 		behind_open(o->desk->behind, o->space);
+	if (o->error == 0)
+		vault_count(o->space, &o->stats);
 }
 
 static void
@@ -288,6 +291,7 @@ opening_done(struct pool_work *w, bool cancelled)
 	struct desk_request *r, *next;
 	int error = cancelled ? -ECANCELED : o->error;
 
+	space->stats = o->stats;
 	free(o);
 	space->state = error < 0 ? SPACE_FAILED : SPACE_OPEN;
 	space->failed_ms = c->now;
@@ -353,6 +357,17 @@ desk_warm(struct desk *c, const char *namespace)
 
 	if (space)
 		see_to_space(c, space);
+}
+
+bool
+desk_get_space(const struct desk *c, const char *namespace, struct store_stats *ret)
+{
+	const struct vault_space *space = vault_known(c->vault, namespace);
+
+	if (!space || space->state != SPACE_OPEN)
+		return false;
+	*ret = space->stats;
+	return true;
 }
 
 /* ---- messages */

@@ -13,6 +13,7 @@
 #include "common/conf.h"
 #include "coordinator/cache/signers.h"
 #include "proto/wire.h"
+#include "store/store.h"
 
 #define DESK_GETS_MAX 4096   /* of one key, at a time */
 #define DESK_NAMES_MAX 65536 /* in these */
@@ -69,6 +70,10 @@ int desk_hear(struct desk *c, const struct desk_who *who, struct wire_msg *m, ui
 void desk_gone(struct desk *c, uint64_t serial);
 /* Scans that namespace's store, so that a first request need not wait. */
 void desk_warm(struct desk *c, const char *namespace);
+
+/* What that namespace's store had when something was put there last, or it was opened. False: it is
+ * not open. Does not wait. */
+bool desk_get_space(const struct desk *c, const char *namespace, struct store_stats *ret);
 
 struct desk_stats {
 	uint64_t gets, found, absent, bytes; /* items, and bytes of content sent, since the start */

@@ -111,31 +111,47 @@ put_run(struct pool_work *w, struct chunk_coder *coder)
 
 struct trimming {
 	struct pool_work work;
+	struct desk *desk;
 	struct vault_space *space;
+	struct store_stats after;
 };
 
 static void
 trim_run(struct pool_work *w, struct chunk_coder *coder)
 {
+	struct trimming *t = (struct trimming *)w;
+
 	(void)coder;
-	vault_trim(((struct trimming *)w)->space);
+	vault_trim(t->space);
+	vault_count(t->space, &t->after);
 }
 
 static void
 trim_done(struct pool_work *w, bool cancelled)
 {
-	(void)cancelled;
-	((struct trimming *)w)->space->trimming = false;
-	free(w);
+	struct trimming *t = (struct trimming *)w;
+	struct vault_space *space = t->space;
+	struct desk *c = t->desk;
+	bool again = space->again && !cancelled;
+
+	if (!cancelled)
+		space->stats = t->after;
+	space->trimming = space->again = false;
+	free(t);
+	if (again)
+		desk_trim(c, space);
 }
 
+/* One at a time; what is put meanwhile is seen to by another one. */
 void
 desk_trim(struct desk *c, struct vault_space *space)
 {
 	struct trimming *t = space->trimming ? NULL : calloc(1, sizeof(*t));
 
+	space->again = space->trimming;
 	if (!t)
 		return;
+	t->desk = c;
 	t->work.run = trim_run;
 	t->work.done = trim_done;
 	t->space = space;

@@ -95,14 +95,29 @@ vault_dir(const struct vault *v)
 	return v->dir;
 }
 
+static struct vault_space *
+known(const struct vault *v, const char *name)
+{
+	struct vault_space *s = v->spaces;
+
+	while (s && !streq(s->name, name))
+		s = s->next;
+	return s;
+}
+
+const struct vault_space *
+vault_known(const struct vault *v, const char *name)
+{
+	return known(v, name);
+}
+
 struct vault_space *
 vault_find(struct vault *v, const char *name)
 {
-	struct vault_space *s;
+	struct vault_space *s = known(v, name);
 
-	for (s = v->spaces; s; s = s->next)
-		if (streq(s->name, name))
-			return s;
+	if (s)
+		return s;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
@@ -197,4 +212,12 @@ vault_trim(struct vault_space *s)
 		if (store_get_stats(s->store, &after) < 0)
 			return;
 	} while (after.bytes > s->max && after.bytes < before.bytes);
+}
+
+void
+vault_count(const struct vault_space *s, struct store_stats *ret)
+{
+	*ret = (struct store_stats){ .max = s->max };
+	if (store_get_stats(s->store, ret) < 0)
+		*ret = (struct store_stats){ .max = s->max };
 }

@@ -31,6 +31,8 @@ struct vault_space {
 	enum space_state state;	     /* the loop's */
 	uint64_t failed_ms;	     /* the loop's */
 	bool trimming;		     /* the loop's */
+	bool again;		     /* likewise: something was put since */
+	struct store_stats stats;    /* likewise: what there was when it was opened, or trimmed last */
 	struct behind_space *behind; /* while SPACE_OPEN; NULL: no stores are behind it */
 };
 
@@ -41,6 +43,9 @@ void vault_free(struct vault *v); /* no thread is at it any more */
 const char *vault_dir(const struct vault *v);
 /* That namespace, made when it is not there: CLOSED. NULL: no memory. */
 struct vault_space *vault_find(struct vault *v, const char *name);
+
+/* The same, or NULL where nobody has asked for it yet. */
+const struct vault_space *vault_known(const struct vault *v, const char *name);
 
 /* Scans what is there. Sets `store`. 0 or -errno. */
 int vault_open(struct vault_space *s);
@@ -59,5 +64,7 @@ int vault_put_entry(struct vault_space *s, const struct digest *name, const stru
 int vault_take_blob(struct vault_space *s, int fd, const struct digest *name, uint64_t size);
 /* Evicts the least recently used until within the budget. */
 void vault_trim(struct vault_space *s);
+/* What there is; all zero if that cannot be told. */
+void vault_count(const struct vault_space *s, struct store_stats *ret);
 
 #endif

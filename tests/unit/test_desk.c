@@ -445,6 +445,7 @@ test_budget(void **state)
 {
 	struct room *d = *state;
 	struct digest names[32];
+	struct store_stats space;
 	struct heard *h;
 
 	desk_free(d->c);
@@ -469,6 +470,13 @@ test_budget(void **state)
 	assert_int_equal(h->n_absent, 22);
 	assert_int_equal(h->absent[0], 1);
 	assert_int_equal(h->absent[21], 22);
+	/* what is said of it, and of one that nobody has asked for */
+	assert_true(desk_get_space(d->c, "", &space));
+	assert_int_equal(space.blobs, 10);
+	assert_int_equal(space.entries, 0);
+	assert_in_range(space.bytes, 10 * 100000, 1 << 20);
+	assert_int_equal(space.max, 1 << 20);
+	assert_false(desk_get_space(d->c, "big", &space));
 	/* each namespace by its own */
 	assert_int_equal(put_in(d, 4, "other", 1, false, &names[0], 100000), 0);
 	room_work(d);

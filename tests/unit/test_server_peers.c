@@ -368,6 +368,96 @@ test_vouches(void **state)
 	CLOSE(a, b, admin, worker);
 }
 
+/* A status that was asked for the shared cache, when `n` of its namespaces are open. */
+static struct wire_msg
+cache_status(void *socket, size_t n)
+{
+	uint64_t end = clock_mono_ms() + LIMIT_MS;
+	struct wire_msg m = WIRE_MSG_INIT;
+	const Dray__Status *s;
+	unsigned tries = 0;
+	size_t open;
+
+	do {
+		Dray__StatusRequest ask = DRAY__STATUS_REQUEST__INIT;
+
+		/* not more often than a key may ask */
+		poll(NULL, 0, tries++ ? 50 : 0);
+		wire_msg_done(&m);
+		ask.cache = true;
+		send_msg(socket, WIRE_STATUS_REQUEST, &ask.base);
+		m = expect(socket, WIRE_STATUS);
+		s = (const Dray__Status *)m.body;
+		open = 0;
+		for (size_t i = 0; i < s->n_space; i++)
+			open += s->space[i]->open;
+	} while (open < n && clock_mono_ms() < end);
+	assert_int_equal(open, n);
+	return m;
+}
+
+/* What a key hears of the shared cache: of its namespace; an admin of all. */
+static void
+test_status_of_the_cache(void **state)
+{
+	struct world *w = *state;
+	const char *more[N_WHO] = { [WORKER1] = SIGN("11111111"),
+		[READER] = "namespace=b",
+		[PUBLISHER] = SIGN("33333333") " revoked namespace=a",
+		[CLIENT1] = "namespace=a" };
+	void *client, *reader, *admin;
+	const Dray__Status *s;
+	struct wire_msg m;
+	bool a = false, b = false;
+
+	write_keys_with(w, true, more);
+	kill(w->pid, SIGHUP);
+	client = greet(w, CLIENT1, "client");
+	reader = greet(w, READER, "client");
+	admin = greet(w, ADMIN, "client");
+	m = cache_status(client, 1);
+	s = (const Dray__Status *)m.body;
+	assert_true(s->says_cache && s->has_cache && !s->may_put);
+	assert_string_equal(s->namespace_, "a");
+	assert_int_equal(s->n_space, 1);
+	assert_string_equal(s->space[0]->namespace_, "a");
+	assert_int_equal(s->space[0]->entries, 0);
+	assert_true(s->space[0]->max > 0);
+	/* the worker of all, and the publisher, which is revoked */
+	assert_int_equal(s->n_producer, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(s->producer[i]->revoked, s->producer[i]->key.data[0] == 0x33);
+		assert_string_equal(
+			s->producer[i]->name, s->producer[i]->revoked ? "publisher" : "worker1");
+	}
+	wire_msg_done(&m);
+	m = cache_status(reader, 1);
+	s = (const Dray__Status *)m.body;
+	assert_string_equal(s->namespace_, "b");
+	assert_int_equal(s->n_space, 1);
+	assert_string_equal(s->space[0]->namespace_, "b");
+	assert_int_equal(s->n_producer, 1);
+	wire_msg_done(&m);
+	m = cache_status(admin, 3);
+	s = (const Dray__Status *)m.body;
+	assert_int_equal(s->n_space, 3);
+	for (size_t i = 0; i < s->n_space; i++) {
+		a |= streq(s->space[i]->namespace_, "a");
+		b |= streq(s->space[i]->namespace_, "b");
+	}
+	assert_true(a && b);
+	assert_int_equal(s->n_producer, 2);
+	wire_msg_done(&m);
+	/* nothing of it where it was not asked for */
+	m = status(client);
+	s = (const Dray__Status *)m.body;
+	assert_false(s->says_cache);
+	assert_int_equal(s->n_space, 0);
+	assert_int_equal(s->n_producer, 0);
+	wire_msg_done(&m);
+	CLOSE(client, reader, admin);
+}
+
 static void
 test_shutdown(void **state)
 {
@@ -582,6 +672,7 @@ main(void)
 		T(test_raw_bytes),
 		T(test_strangers_and_revoked_keys),
 		T(test_vouches),
+		T(test_status_of_the_cache),
 		T(test_shutdown),
 		T(test_second_signal_ends_at_once),
 		cmocka_unit_test_setup_teardown(test_ipc, setup_ipc, teardown),
