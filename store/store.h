@@ -39,6 +39,8 @@ struct store_in {
 			    * NULL: memory. It outlives the store. */
 	unsigned connect_ms; /* how long at most a connection may take; 0: as the place says */
 	unsigned request_ms; /* and an answer, from the request on; 0: the same */
+	bool renews;	/* what is read there may be renewed, where a place deletes what is old:
+			 * it is one that is written to */
 	char **ret_why; /* when it cannot be opened: a sentence for the caller to free, or NULL */
 };
 

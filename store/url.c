@@ -66,6 +66,7 @@ static const struct param {
 	[STORE_PARAM_SSE] = { "sse", OF(S3), KIND_CHOICE, " AES256 aws:kms aws:kms:dsse " },
 	[STORE_PARAM_SSE_KEY] = { "sse_key", OF(S3), KIND_TEXT, NULL },
 	[STORE_PARAM_STORAGE_CLASS] = { "storage_class", OF(S3), KIND_TEXT, NULL },
+	[STORE_PARAM_RENEW_DAYS] = { "renew_days", OF(S3), KIND_NUMBER, NULL },
 	[STORE_PARAM_PROFILE] = { "profile", OF(S3), KIND_TEXT, NULL },
 	[STORE_PARAM_ANONYMOUS] = { "anonymous", OF(S3), KIND_CHOICE, " yes no " },
 	[STORE_PARAM_DB] = { "db", REDIS, KIND_NUMBER, NULL },

@@ -60,8 +60,9 @@ enum store_param {
 	STORE_PARAM_SSE,      /* AES256, aws:kms, aws:kms:dsse */
 	STORE_PARAM_SSE_KEY,  /* the id of the KMS key */
 	STORE_PARAM_STORAGE_CLASS,
-	STORE_PARAM_PROFILE,   /* in the shared credentials and configuration files */
-	STORE_PARAM_ANONYMOUS, /* yes: nothing is signed; no */
+	STORE_PARAM_RENEW_DAYS, /* what is read is renewed when it is so old; 0: never */
+	STORE_PARAM_PROFILE,	/* in the shared credentials and configuration files */
+	STORE_PARAM_ANONYMOUS,	/* yes: nothing is signed; no */
 	/* redis, rediss, redis+unix: */
 	STORE_PARAM_DB,
 	STORE_PARAM_PREFIX,

@@ -145,7 +145,7 @@ wake(struct stores *s)
 static int
 open_chain(struct stores *s, const struct conf *conf, const char *tmp, char **ret_why)
 {
-	struct chain_in in = { .tmp = tmp, .first_name = FAR_FARM_NAME };
+	struct chain_in in = { .tmp = tmp, .first_name = FAR_FARM_NAME, .renews = s->writes };
 	const struct store_in first = { .tmp = tmp };
 	_cleanup_(chain_list_done) struct chain_list list = { .n = 0 };
 	const char *urls = conf->client.store ? conf->client.store : "";

@@ -415,7 +415,8 @@ open_tier(struct chain *c, const struct chain_list *l, size_t n, const struct ch
 	const struct store_in i = { .below = in->below,
 		.tmp = in->tmp,
 		.connect_ms = in->connect_ms,
-		.request_ms = in->request_ms };
+		.request_ms = in->request_ms,
+		.renews = in->renews && !l->read_only[n] };
 	struct store *s = NULL;
 	int r = place_open(l->urls[n], &i, &s, ret_why);
 

@@ -32,6 +32,7 @@ struct chain_in {
 	const char *tmp;     /* as of store_in; outlives the chain */
 	unsigned connect_ms; /* as of store_in, for each place */
 	unsigned request_ms; /* the same: what no limit of the chain's is needed for */
+	bool renews;	     /* as of store_in, for places that are not only read */
 	unsigned wait_ms;    /* limit of has and get where the caller says none; 0: the places' */
 	uint64_t budget;     /* bytes of a build, both ways; 0: any */
 };

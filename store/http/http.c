@@ -63,6 +63,7 @@ free_http(struct http *h)
 	/* nobody is told of these */
 	while ((op = LIST_FIRST(&h->ops)) != NULL)
 		free_op(op);
+	renew_close(h);
 	free(h->shown);
 	free(h->root);
 	free(h);
@@ -123,6 +124,7 @@ http_new(const struct store_in *in, const struct store_type *type, const struct 
 	if (r < 0)
 		return r;
 	h->base.fd = web_fd(h->web);
+	renew_init(h, in);
 	*ret = steal_ptr(h);
 	return 0;
 }
@@ -142,8 +144,8 @@ http_say_once(struct http *h, enum http_note note, const char *fmt, ...)
 	log_warn("%s: %s", h->shown, text);
 }
 
-static void
-end(struct op *op, struct store_reply *reply)
+void
+op_end(struct op *op, struct store_reply *reply)
 {
 	store_done_fn done = op->done;
 	struct http *h = op->h;
@@ -165,7 +167,7 @@ op_fail(struct op *op, int error)
 	struct store_reply reply = { .error = error, .fd = -1 };
 
 	log_debug("%s: %s", op->url, op->h->base.why);
-	end(op, &reply);
+	op_end(op, &reply);
 }
 
 /* Of a status that is no success. */
@@ -209,11 +211,11 @@ fault_of(int error)
 	}
 }
 
-static void
-set_why(struct op *op, const struct web_answer *a)
+void
+op_set_why(struct op *op, const struct web_answer *a)
 {
 	static const char *const verbs[] = {
-		[OP_HAS] = "HEAD", [OP_GET] = "GET", [OP_PUT] = "PUT"
+		[OP_HAS] = "HEAD", [OP_GET] = "GET", [OP_PUT] = "PUT", [OP_RENEW] = "copying"
 	};
 	struct http *h = op->h;
 	char code[AWS_CODE_SIZE];
@@ -290,7 +292,7 @@ succeed(struct op *op)
 		}
 		reply.fd = fd;
 	}
-	end(op, &reply);
+	op_end(op, &reply);
 }
 
 static void
@@ -304,6 +306,10 @@ answered(void *arg, const struct web_answer *a)
 		s->has_clock = true;
 		s->clock_ahead_ms = a->clock_ahead_ms;
 	}
+	if (op->what == OP_RENEW) {
+		renew_answered(op, a);
+		return;
+	}
 	if (op->what != OP_PUT)
 		s->forbidden = a->error == 0 && (a->status == 401 || a->status == 403);
 	if (a->error == 0 && is_success(op, a->status)) {
@@ -311,14 +317,15 @@ answered(void *arg, const struct web_answer *a)
 			op->h->no_conditions = true;
 		if (op->what == OP_PUT && op->h->kind->was_put)
 			op->h->kind->was_put(op);
+		renew_note(op, a);
 		succeed(op);
 		return;
 	}
-	set_why(op, a);
+	op_set_why(op, a);
 	if (a->error == 0 && was_conditional && a->status == 412) {
 		struct store_reply reply = { .was_there = true, .fd = -1 };
 
-		end(op, &reply);
+		op_end(op, &reply);
 		return;
 	}
 	/* it knows no condition: then without one */
@@ -343,7 +350,7 @@ static int
 ask(struct op *op)
 {
 	static const enum web_method methods[] = {
-		[OP_HAS] = WEB_HEAD, [OP_GET] = WEB_GET, [OP_PUT] = WEB_PUT
+		[OP_HAS] = WEB_HEAD, [OP_GET] = WEB_GET, [OP_PUT] = WEB_PUT, [OP_RENEW] = WEB_PUT
 	};
 	_cleanup_(strv_done) struct strv headers = STRV_INIT;
 	struct http *h = op->h;
@@ -365,6 +372,8 @@ ask(struct op *op)
 			  !op->refused_condition && !is_damaged(h, op);
 	if (op->conditional)
 		r = strv_add(&headers, "If-None-Match: *");
+	if (op->what == OP_RENEW)
+		r = h->kind->renew(op, &headers);
 	if (r == 0 && op->to)
 		r = incoming_restart(op->to);
 	if (r == 0)
@@ -408,8 +417,8 @@ take_waiting(struct http *h)
 	return op;
 }
 
-static void
-begin(struct op *op)
+void
+op_begin(struct op *op)
 {
 	struct http *h = op->h;
 	int r = 0;
@@ -437,7 +446,8 @@ begin_waiting(struct http *h)
 		return;
 	h->beginning = true;
 	while ((op = take_waiting(h)))
-		begin(op);
+		op_begin(op);
+	renew_step(h);
 	h->beginning = false;
 }
 
@@ -451,9 +461,8 @@ submit(struct op *op)
 	begin_waiting(op->h);
 }
 
-/* NULL: without memory, and done was called. o, unless NULL, is the operation's. */
-static struct op *
-new_op(struct store *s, enum op_what what, enum store_kind kind, const struct digest *name,
+struct op *
+op_new(struct store *s, enum op_what what, enum store_kind kind, const struct digest *name,
 	const struct object *o, store_done_fn done, void *arg)
 {
 	struct http *h = http_of(s);
@@ -487,7 +496,7 @@ void
 http_has(struct store *s, enum store_kind kind, const struct digest *name, store_done_fn done,
 	void *arg)
 {
-	struct op *op = new_op(s, OP_HAS, kind, name, NULL, done, arg);
+	struct op *op = op_new(s, OP_HAS, kind, name, NULL, done, arg);
 
 	if (op)
 		submit(op);
@@ -497,7 +506,7 @@ void
 http_get(struct store *s, enum store_kind kind, const struct digest *name, uint64_t max,
 	store_done_fn done, void *arg)
 {
-	struct op *op = new_op(s, OP_GET, kind, name, NULL, done, arg);
+	struct op *op = op_new(s, OP_GET, kind, name, NULL, done, arg);
 
 	if (!op)
 		return;
@@ -508,7 +517,7 @@ http_get(struct store *s, enum store_kind kind, const struct digest *name, uint6
 void
 http_put(struct store *s, const struct object *o, store_done_fn done, void *arg)
 {
-	struct op *op = new_op(s, OP_PUT, o->head.kind, &o->head.name, o, done, arg);
+	struct op *op = op_new(s, OP_PUT, o->head.kind, &o->head.name, o, done, arg);
 
 	if (op)
 		submit(op);

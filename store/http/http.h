@@ -25,6 +25,10 @@
  * the variables that curl knows, and the certificates of SSL_CERT_FILE are believed beside the
  * system's unless `ca` is set, all by environ_get, when the store is opened.
  *
+ * Where nothing is known of use (S3), a blob that is read, and is older than `renew_days` (15; 0:
+ * none), is renewed by a copy onto itself, behind all else, where store_in says that it may be: so
+ * a rule that deletes what is STORE_S3_EXPIRE_DAYS old deletes what nobody reads.
+ *
  * A store belongs to one thread. */
 #ifndef DRAY_STORE_HTTP_HTTP_H
 #define DRAY_STORE_HTTP_HTTP_H
@@ -32,5 +36,7 @@
 #include "store/store.h"
 
 extern const struct store_type store_http, store_s3;
+
+#define STORE_S3_EXPIRE_DAYS 30 /* of the rule that doctor prints */
 
 #endif

@@ -20,6 +20,9 @@ struct http_kind {
 	/* Whether it takes the operation on: it will call op_send again, or op_fail. */
 	bool (*take_on)(struct op *op, const struct web_answer *a);
 	void (*was_put)(struct op *op); /* a put that succeeds; or NULL */
+	/* Headers of a PUT without a body that has the server copy the object onto itself. 0 or
+	 * -ENOMEM. NULL: it knows no such thing. */
+	int (*renew)(struct op *op, struct strv *headers);
 	void (*close)(struct http *h);
 };
 
@@ -31,6 +34,15 @@ struct op_queue {
 };
 
 #define DAMAGED_MAX 64u /* that are remembered */
+
+/* renew.c: old blobs that were read. */
+struct renewals {
+	bool off;
+	int64_t after_s;  /* of age */
+	struct digest *v; /* that wait; NULL: there was none */
+	unsigned n, begun;
+	struct op *op; /* under way, or NULL */
+};
 
 struct http {
 	struct store base;
@@ -49,9 +61,10 @@ struct http {
 	struct digest damaged[DAMAGED_MAX]; /* the latest ones */
 	unsigned n_damaged;
 	bool said[NOTE_N];
+	struct renewals renew;
 };
 
-enum op_what { OP_HAS, OP_GET, OP_PUT };
+enum op_what { OP_HAS, OP_GET, OP_PUT, OP_RENEW };
 
 /* One request of the store's; it may take several of the web's. */
 struct op {
@@ -87,11 +100,27 @@ int http_new(const struct store_in *in, const struct store_type *type, const str
 	char *root, const char *ca, struct http **ret);
 void http_close(struct store *s);
 
+/* One that is not begun. NULL: without memory, and done was called. o, unless NULL, is the
+ * operation's. */
+struct op *op_new(struct store *s, enum op_what what, enum store_kind kind,
+	const struct digest *name, const struct object *o, store_done_fn done, void *arg);
+/* Begins it, whatever waits. */
+void op_begin(struct op *op);
 /* Sends its request again, or at last. */
 void op_send(struct op *op);
+/* Sets h->base.why to what an answer says that is no success. */
+void op_set_why(struct op *op, const struct web_answer *a);
 /* Ends it; h->base.why is set. */
 void op_fail(struct op *op, int error);
+void op_end(struct op *op, struct store_reply *reply);
 void http_say_once(struct http *h, enum http_note note, const char *fmt, ...) _printf_(3, 4);
+
+/* renew.c */
+void renew_init(struct http *h, const struct store_in *in);
+void renew_close(struct http *h);				  /* after the web */
+void renew_note(const struct op *op, const struct web_answer *a); /* it was there */
+void renew_answered(struct op *op, const struct web_answer *a);
+void renew_step(struct http *h); /* begins the next one, if it is time */
 
 /* The functions of both rows. */
 void http_has(struct store *s, enum store_kind kind, const struct digest *name, store_done_fn done,

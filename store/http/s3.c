@@ -29,6 +29,7 @@ struct s3 {
 	struct web_auth auth;
 	char *aws; /* what libcurl signs with */
 	char *region, *sse, *sse_key, *storage_class;
+	char *source; /* BUCKET/PREFIX, encoded: what a copy calls the begin of an object's name */
 };
 
 static struct s3 *
@@ -81,16 +82,12 @@ hash_object(struct op *op)
 	return r;
 }
 
+/* How an object is to be kept. */
 static int
-add_put_headers(struct op *op, struct strv *headers)
+add_kept_headers(const struct s3 *s, struct strv *headers)
 {
-	struct s3 *s = s3_of(op);
-	int r = hash_object(op);
+	int r = strv_add(headers, "Content-Type: application/octet-stream");
 
-	if (r == 0)
-		r = strv_addf(headers, "x-amz-content-sha256: %s", op->sha256);
-	if (r == 0)
-		r = strv_add(headers, "Content-Type: application/octet-stream");
 	if (r == 0 && s->sse)
 		r = strv_addf(headers, "x-amz-server-side-encryption: %s", s->sse);
 	if (r == 0 && s->sse_key)
@@ -99,6 +96,30 @@ add_put_headers(struct op *op, struct strv *headers)
 	if (r == 0 && s->storage_class)
 		r = strv_addf(headers, "x-amz-storage-class: %s", s->storage_class);
 	return r;
+}
+
+static int
+add_put_headers(struct op *op, struct strv *headers)
+{
+	int r = hash_object(op);
+
+	if (r == 0)
+		r = strv_addf(headers, "x-amz-content-sha256: %s", op->sha256);
+	return r < 0 ? r : add_kept_headers(s3_of(op), headers);
+}
+
+/* An object is copied onto itself only where something of it becomes another: its metadata are
+ * replaced, by the same. */
+static int
+renew(struct op *op, struct strv *headers)
+{
+	struct s3 *s = s3_of(op);
+	int r = strv_addf(
+		headers, "x-amz-copy-source: /%s%s", s->source, op->url + strlen(op->h->root));
+
+	if (r == 0)
+		r = strv_add(headers, "x-amz-metadata-directive: REPLACE");
+	return r < 0 ? r : add_kept_headers(s, headers);
 }
 
 static int
@@ -165,10 +186,13 @@ close_s3(struct http *h)
 	free(s->sse);
 	free(s->sse_key);
 	free(s->storage_class);
+	free(s->source);
 	free(s);
 }
 
-static const struct http_kind kind = { .prepare = prepare, .take_on = take_on, .close = close_s3 };
+static const struct http_kind kind = {
+	.prepare = prepare, .take_on = take_on, .renew = renew, .close = close_s3
+};
 
 /* As a part of a host's name, or of what is signed. */
 static bool
@@ -257,6 +281,21 @@ make_root(const struct store_url *u, const char *region, char **ret, char **ret_
 }
 
 static int
+make_source(const struct store_url *u, char **ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = store_url_encode(&b, u->host, "");
+
+	if (r == 0 && u->path[0])
+		r = buf_adds(&b, "/");
+	if (r == 0)
+		r = store_url_encode(&b, u->path, "/");
+	if (r == 0)
+		*ret = (char *)steal_ptr(b.p);
+	return r;
+}
+
+static int
 set_s3(struct s3 *s, const struct store_url *u, const char *region)
 {
 	int r = str_copy(region, &s->region);
@@ -271,6 +310,8 @@ set_s3(struct s3 *s, const struct store_url *u, const char *region)
 		s->aws = NULL;
 		r = -ENOMEM;
 	}
+	if (r == 0)
+		r = make_source(u, &s->source);
 	s->auth = (struct web_auth){ .kind = WEB_AWS, .aws = s->aws };
 	return r;
 }

@@ -69,25 +69,35 @@ take_name(const char *p, size_t n, char *ret)
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), in C's words, as the program is; what is of
  * another form is none. */
-static void
-take_date(const char *p, size_t n, struct transfer *t)
+static bool
+parse_date(const char *p, size_t n, int64_t *ret_s)
 {
 	char text[64];
 	struct tm tm = { .tm_isdst = 0 };
 
 	if (n >= sizeof(text))
-		return;
+		return false;
 	memcpy(text, p, n);
 	text[n] = '\0';
-	t->has_clock = strptime(text, " %a, %d %b %Y %H:%M:%S GMT", &tm) != NULL;
+	if (!strptime(text, " %a, %d %b %Y %H:%M:%S GMT", &tm))
+		return false;
+	*ret_s = (int64_t)timegm(&tm);
+	return true;
+}
+
+static void
+take_date(const char *p, size_t n, struct transfer *t)
+{
+	t->has_clock = parse_date(p, n, &t->date_s);
 	if (t->has_clock)
-		t->clock_ahead_ms = (int64_t)timegm(&tm) * 1000 + 500 - (int64_t)clock_wall_ms();
+		t->clock_ahead_ms = t->date_s * 1000 + 500 - (int64_t)clock_wall_ms();
 }
 
 static size_t
 take_header(char *p, size_t size, size_t n, void *arg)
 {
 	static const char name[] = "x-amz-bucket-region:", date[] = "date:";
+	static const char modified[] = "last-modified:";
 	struct transfer *t = arg;
 
 	t->headers_n += n;
@@ -97,6 +107,9 @@ take_header(char *p, size_t size, size_t n, void *arg)
 		take_name(p + sizeof(name) - 1, n - sizeof(name) + 1, t->region);
 	if (n >= sizeof(date) && strncasecmp(p, date, sizeof(date) - 1) == 0)
 		take_date(p + sizeof(date) - 1, n - sizeof(date) + 1, t);
+	if (n >= sizeof(modified) && strncasecmp(p, modified, sizeof(modified) - 1) == 0)
+		(void)parse_date(
+			p + sizeof(modified) - 1, n - sizeof(modified) + 1, &t->modified_s);
 	return n * size;
 }
 
@@ -345,6 +358,7 @@ transfer_begin(struct transfer *t, const struct web_limits *limits, uint64_t now
 	t->sent = 0;
 	t->headers_n = 0;
 	t->has_clock = false;
+	t->date_s = t->modified_s = 0;
 	t->text.n = 0;
 	t->region[0] = t->error_text[0] = '\0';
 	(void)t->lib->curl_easy_setopt(
@@ -433,6 +447,9 @@ transfer_answer(struct transfer *t, CURLcode code)
 	struct web_answer a = { .why = "",
 		.has_clock = t->has_clock,
 		.clock_ahead_ms = t->clock_ahead_ms,
+		.age_s = t->has_clock && t->modified_s > 0 && t->modified_s <= t->date_s
+				 ? t->date_s - t->modified_s
+				 : -1,
 		.region = t->region };
 
 	a.error = error_of(t, code);

@@ -55,6 +55,8 @@ struct web_answer {
 	const char *why;	/* of an error: what went wrong, without a secret; else "" */
 	bool has_clock;		/* it has a Date */
 	int64_t clock_ahead_ms; /* by which the server's clock is ahead of ours, to half a second */
+	int64_t age_s;		/* of what was asked for, by its Last-Modified and the Date; -1: it
+				 * is not told */
 	const char *region;	/* of x-amz-bucket-region, if it is a plain name; else "" */
 	const void *text;	/* the body, up to 64 KiB, unless it went to `to` */
 	size_t text_n;

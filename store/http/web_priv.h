@@ -29,6 +29,7 @@ struct transfer {
 	char region[REGION_MAX];
 	bool has_clock; /* of the answer's Date */
 	int64_t clock_ahead_ms;
+	int64_t date_s, modified_s; /* since 1970; 0: it is not told */
 	char error_text[CURL_ERROR_SIZE];
 };
 

@@ -31,6 +31,31 @@ send_text(int fd, const char *text)
 	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
 }
 
+#define DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+#define MODIFIED "last-modified:"
+
+static const struct {
+	const char *headers;
+	int64_t age_s;
+} aged[] = {
+	{ DATE MODIFIED " Sat, 05 Nov 1994 08:49:36 GMT\r\n", 86401 },
+	{ MODIFIED "Sun, 06 Nov 1994 08:49:37 GMT\r\n" DATE, 0 },
+	/* of a time that is yet to come, of none, and not by words that are no time */
+	{ DATE MODIFIED " Sun, 06 Nov 1994 08:49:38 GMT\r\n", -1 },
+	{ MODIFIED " Sat, 05 Nov 1994 08:49:37 GMT\r\n", -1 },
+	{ DATE, -1 },
+	{ DATE MODIFIED " yesterday\r\n", -1 },
+	{ DATE MODIFIED "\r\n", -1 },
+};
+
+static void
+send_aged(int fd, size_t i)
+{
+	send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n");
+	send_text(fd, i < ARRAY_LEN(aged) ? aged[i].headers : "");
+	send_text(fd, "\r\nok");
+}
+
 /* Answers by the path. False: the connection ends. */
 static bool
 answer(int fd, const char *head)
@@ -57,6 +82,8 @@ answer(int fd, const char *head)
 	else if (strstr(head, " /regions "))
 		send_text(fd, "HTTP/1.1 301 Moved\r\nX-Amz-Bucket-Region: Eu x\r\n"
 			      "Content-Length: 0\r\n\r\n");
+	else if (strstr(head, " /aged-"))
+		send_aged(fd, strtoul(strstr(head, " /aged-") + strlen(" /aged-"), NULL, 10));
 	else if (strstr(head, " /breaks-once ") && n == 1)
 		return false;
 	else if (strstr(head, " /breaks-once "))
@@ -132,6 +159,7 @@ setup(void **state)
 struct got {
 	unsigned n, status;
 	int error;
+	int64_t age_s;
 	char text[64], region[64], why[256];
 };
 
@@ -143,6 +171,7 @@ take(void *arg, const struct web_answer *a)
 	g->n++;
 	g->status = a->status;
 	g->error = a->error;
+	g->age_s = a->age_s;
 	snprintf(g->text, sizeof(g->text), "%.*s", (int)a->text_n, (const char *)a->text);
 	snprintf(g->region, sizeof(g->region), "%s", a->region);
 	snprintf(g->why, sizeof(g->why), "%s", a->why);
@@ -323,6 +352,26 @@ test_regions(void **state)
 	web_free(w);
 }
 
+/* How old a thing is, as far as the server tells: of each answer anew. */
+static void
+test_ages(void **state)
+{
+	struct web *w = new_web(0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(aged); i++) {
+		char path[32];
+		struct got g;
+
+		snprintf(path, sizeof(path), "/aged-%zu", i);
+		g = get(w, path);
+		assert_int_equal(g.status, 200);
+		if (g.age_s != aged[i].age_s)
+			fail_msg("%s: %lld", aged[i].headers, (long long)g.age_s);
+	}
+	web_free(w);
+}
+
 /* Neither waits for a word of the server's, nor asks for it. */
 static void
 test_no_expect(void **state)
@@ -362,6 +411,7 @@ main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_redirects),
 		cmocka_unit_test(test_regions),
+		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_no_expect),
 		cmocka_unit_test(test_left_open),
 	};

@@ -12,18 +12,19 @@
 #include <time.h>
 
 #include "client/cmd/cmd.h"
+#include "client/far/ask.h"
 #include "client/far/trusted.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/joblog.h"
 #include "proto/socket.h"
 #include "store/chain/list.h"
+#include "store/http/http.h"
 #include "store/place.h"
 #include "store/tier/tier.h"
 #include "store/url.h"
 
 #define PROBE_MS 4000 /* for an answer */
-#define EXPIRE_DAYS 30
 #define TEXT_SIZE 96
 
 struct probe {
@@ -256,7 +257,7 @@ lifecycle(const struct store_url *u, struct buf *b)
 		r = store_url_encode(b, u->path, "/");
 	return r < 0 ? r
 		     : buf_addf(b, "%sv1/blobs/\"},\"Expiration\":{\"Days\":%d}}]}'",
-			       *u->path ? "/" : "", EXPIRE_DAYS);
+			       *u->path ? "/" : "", STORE_S3_EXPIRE_DAYS);
 }
 
 static void
@@ -334,8 +335,7 @@ probe_coordinator(const struct conf *conf, const struct trust_keys *keys)
 	json_t *o = NULL;
 	int r;
 
-	if (!endpoint || !*endpoint || conf->client.offload == OFFLOAD_NEVER ||
-		asprintf(&shown, "the coordinator's cache, %s", endpoint) < 0)
+	if (!far_has_farm(conf) || asprintf(&shown, "the coordinator's cache, %s", endpoint) < 0)
 		return NULL;
 	p.shown = shown;
 	r = zmq_ctx_open(&ctx);
