@@ -16,6 +16,7 @@
 #include "cache/shared.h"
 #include "client/far/half_priv.h"
 #include "client/far/mail.h"
+#include "client/far/queue.h"
 #include "common/clock.h"
 #include "common/fs.h"
 
@@ -48,7 +49,10 @@ struct build {
 	struct list before, asked;
 	enum { BUILD_NEW, BUILD_ASKED, BUILD_KNOWN } state;
 	bool noted; /* what was asked for is in the stores, or on its way */
+	bool put;   /* it is on its way */
 	uint64_t at;
+	char *note; /* for others that it is left, or on its way; NULL: it is not said */
+	int note_fd;
 };
 
 struct blob {
@@ -69,6 +73,7 @@ struct ahead {
 	unsigned failures;
 	pthread_mutex_t lock; /* of all below */
 	bool ends;
+	const char *notes; /* the directory; NULL: nothing is put */
 	struct build builds[LISTS_MAX];
 	size_t n_builds;
 	struct item *items;
@@ -203,6 +208,37 @@ take_entry(struct ahead *a, size_t i, struct mail *m)
 
 /* ---- lists */
 
+/* With the lock. */
+static bool
+is_left(const struct build *b)
+{
+	return b->state == BUILD_KNOWN && !b->noted && b->asked.n > 0;
+}
+
+/* Says it to others, or that it is so no more: with the lock. What cannot be said is no loss. */
+static void
+note_build(struct ahead *a, struct build *b)
+{
+	bool wanted = a->notes && (is_left(b) || b->put);
+
+	if (wanted && !b->note) {
+		b->note_fd = queue_note_list(a->notes, &b->note);
+	} else if (!wanted && b->note) {
+		queue_drop_list(b->note, b->note_fd);
+		b->note = NULL;
+	}
+}
+
+void
+ahead_note_in(struct ahead *a, const char *dir)
+{
+	pthread_mutex_lock(&a->lock);
+	a->notes = dir;
+	for (size_t i = 0; i < a->n_builds; i++)
+		note_build(a, &a->builds[i]);
+	pthread_mutex_unlock(&a->lock);
+}
+
 static void
 take_list(struct ahead *a, size_t i, struct mail *m)
 {
@@ -221,6 +257,7 @@ take_list(struct ahead *a, size_t i, struct mail *m)
 	if (r == 0)
 		(void)add_items(a, &l);
 	a->builds[i].before = l;
+	note_build(a, &a->builds[i]);
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -426,6 +463,7 @@ ahead_take(struct ahead *a, const struct digest *list, const struct digest *key,
 	if (b && !list_has(&b->asked, key) && list_add(&b->asked, key) == 0) {
 		b->noted = false;
 		b->at = clock_mono_ms();
+		note_build(a, b);
 	}
 	item = find_item(a, key);
 	if (item && item->state == ITEM_HERE) {
@@ -438,13 +476,6 @@ ahead_take(struct ahead *a, const struct digest *list, const struct digest *key,
 	}
 	pthread_mutex_unlock(&a->lock);
 	return taken;
-}
-
-/* With the lock. */
-static bool
-is_left(struct build *b)
-{
-	return b->state == BUILD_KNOWN && !b->noted && b->asked.n > 0;
 }
 
 bool
@@ -463,21 +494,24 @@ ahead_next_list(struct ahead *a, struct digest *ret_name, struct list *ret)
 		*ret_name = b->name;
 		if (!found)
 			list_done(ret);
+		b->put = found;
+		note_build(a, b);
 	}
 	pthread_mutex_unlock(&a->lock);
 	return found;
 }
 
-size_t
-ahead_lists_left(struct ahead *a)
+void
+ahead_list_put(struct ahead *a, const struct digest *name)
 {
-	size_t n = 0;
-
 	pthread_mutex_lock(&a->lock);
-	for (size_t i = 0; i < a->n_builds; i++)
-		n += is_left(&a->builds[i]);
+	for (size_t i = 0; i < a->n_builds; i++) {
+		if (!digest_eq(&a->builds[i].name, name))
+			continue;
+		a->builds[i].put = false;
+		note_build(a, &a->builds[i]);
+	}
 	pthread_mutex_unlock(&a->lock);
-	return n;
 }
 
 /* ---- its life */

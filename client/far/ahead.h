@@ -26,10 +26,12 @@ void ahead_begin(struct ahead *a, const struct digest *list);
 bool ahead_take(struct ahead *a, const struct digest *list, const struct digest *key,
 	struct buf *ret, char store[FAR_STORE_MAX]);
 
-/* For the uploads: what builds have asked for that is not in the store's lists yet. True: one of
- * them, which counts as kept from now on; the caller frees it. */
+/* For the uploads, which put lists: from now on each that is not in the stores yet is noted in that
+ * directory (queue.h), which outlives a. NULL: none is any more. */
+void ahead_note_in(struct ahead *a, const char *dir);
+/* What builds have asked for that is not in the store's lists yet. True: one of them, which counts
+ * as kept from now on; the caller frees it, and says ahead_list_put when it was put, or was not. */
 bool ahead_next_list(struct ahead *a, struct digest *ret_name, struct list *ret);
-/* How many of these there are. */
-size_t ahead_lists_left(struct ahead *a);
+void ahead_list_put(struct ahead *a, const struct digest *name);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -19,6 +20,8 @@
 #define ENV_MAX (1u << 20)
 #define HEX (DIGEST_HEX_SIZE - 1)
 #define NAME_SIZE (2 * DIGEST_HEX_SIZE) /* with '-' and NUL */
+#define LIST_NAME "list-"
+#define LIST_DEAD_S 10 /* one that is made a moment ago may not be locked yet */
 
 struct found {
 	struct queue_item item;
@@ -201,6 +204,66 @@ queue_remove(const char *dir, const struct queue_item *i)
 		return;
 	unlink(path);
 	free(path);
+}
+
+int
+queue_note_list(const char *dir, char **ret_path)
+{
+	_cleanup_(freep) char *path = path_join(dir, LIST_NAME "XXXXXX");
+	_cleanup_(closep) int fd = -1;
+	int r = path ? fs_mkdir_parent(path, 0700) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		r = -errno;
+		unlink(path);
+		return r;
+	}
+	*ret_path = steal_ptr(path);
+	return steal_fd(&fd);
+}
+
+void
+queue_drop_list(char *path, int fd)
+{
+	unlink(path);
+	free(path);
+	close(fd);
+}
+
+/* Of one that is not locked: nobody will put it any more. */
+static bool
+is_dead(int dir, const char *name, int fd)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0 || fstat(fd, &st) < 0)
+		return false;
+	if (time(NULL) - st.st_mtim.tv_sec > LIST_DEAD_S)
+		unlinkat(dir, name, 0);
+	return true;
+}
+
+size_t
+queue_count_lists(const char *dir)
+{
+	_cleanup_(closedirp) DIR *d = opendir(dir);
+	struct dirent *e;
+	size_t n = 0;
+
+	while (d && (e = readdir(d)) != NULL) {
+		_cleanup_(closep) int fd = -1;
+
+		if (!starts_with(e->d_name, LIST_NAME))
+			continue;
+		fd = openat(dirfd(d), e->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		n += fd >= 0 && !is_dead(dirfd(d), e->d_name, fd);
+	}
+	return n;
 }
 
 int

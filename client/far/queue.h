@@ -5,6 +5,8 @@
  *
  *   KEY-RESULT   the key of its entry, and the SHA-256 of the result as it is kept there, in hex;
  *                in it the variables that cargo and pass_env set, NAME=VALUE, each with a NUL
+ *   list-XXXXXX  a list of what a build asks for (list.h), which a farm half is about to put:
+ *                locked by it until it has, and empty
  *   lock         locked by the process that uploads
  *
  * A wrapper adds one, and goes on; a farm half finds it, whichever runs then, and removes it when
@@ -34,6 +36,13 @@ int queue_list(const char *dir, struct queue_item **ret, size_t *ret_n);
 /* Adds its variables to *ret. 0; -ENOENT: it is gone; -EBADMSG; -errno. */
 int queue_read(const char *dir, const struct queue_item *i, struct strv *ret);
 void queue_remove(const char *dir, const struct queue_item *i);
+/* Notes that a list is about to be put, so that others who wait for uploads wait for it, too. A
+ * descriptor, or -errno; *ret_path: its file, the caller's. */
+int queue_note_list(const char *dir, char **ret_path);
+/* It was put, or never will be. Frees the path, and closes the descriptor. */
+void queue_drop_list(char *path, int fd);
+/* How many of these there are. What a process left that has died is none, and is removed. */
+size_t queue_count_lists(const char *dir);
 /* The lock of who uploads: a descriptor; -EWOULDBLOCK: another process does; -errno. */
 int queue_lock(const char *dir);
 

@@ -37,7 +37,6 @@ struct upload {
 	pthread_cond_t cond;
 	bool ends, kicked;
 	uint64_t left;		      /* results that wait */
-	bool puts_lists;	      /* some may be on their way */
 	uint64_t wait_ms, wait_until; /* after a failure; 0: none */
 	char why[FAR_WHY_MAX];
 };
@@ -341,12 +340,12 @@ keeps_lists(const struct upload *u)
 	return u->h->ahead && !u->h->farm;
 }
 
+/* Those who wait for uploads wait for lists, where these are put. */
 static void
-say_puts_lists(struct upload *u, bool yes)
+note_lists(struct upload *u)
 {
-	pthread_mutex_lock(&u->lock);
-	u->puts_lists = yes;
-	pthread_mutex_unlock(&u->lock);
+	if (u->h->ahead)
+		ahead_note_in(u->h->ahead, keeps_lists(u) ? u->dir : NULL);
 }
 
 /* What builds have asked for, as lists for those that come (list.h). One that a store does not take
@@ -357,7 +356,6 @@ put_lists(struct upload *u)
 	struct digest name;
 	struct list l = { NULL, 0 };
 
-	say_puts_lists(u, true);
 	while (!has_ended(u) && ahead_next_list(u->h->ahead, &name, &l)) {
 		struct stores_request put = { .what = STORES_PUT_ENTRY, .name = name };
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
@@ -369,8 +367,8 @@ put_lists(struct upload *u)
 			(void)stores_ask_now(u->h->stores, &put, &reply);
 		}
 		list_done(&l);
+		ahead_list_put(u->h->ahead, &name);
 	}
-	say_puts_lists(u, false);
 }
 
 /* One round through the queue, by several threads: most of the time one waits for a store. */
@@ -516,6 +514,7 @@ work(void *arg)
 	while (!has_ended(u)) {
 		if (is_due(u))
 			do_queue(u);
+		note_lists(u);
 		if (keeps_lists(u))
 			put_lists(u);
 		sleep_ms(u, LOOK_MS, true);
@@ -557,8 +556,11 @@ upload_open(struct far_half *h, struct upload **ret)
 		return r == -ENOMEM ? r : 0;
 	u->h = h;
 	u->dir = dir;
+	note_lists(u);
 	r = start(u);
 	if (r < 0) {
+		if (h->ahead)
+			ahead_note_in(h->ahead, NULL);
 		identity_done(&u->id);
 		return r;
 	}
@@ -580,6 +582,8 @@ upload_closep(struct upload **ret)
 	pthread_cond_signal(&u->cond);
 	pthread_mutex_unlock(&u->lock);
 	pthread_join(u->thread, NULL);
+	if (u->h->ahead)
+		ahead_note_in(u->h->ahead, NULL);
 	pthread_cond_destroy(&u->cond);
 	pthread_mutex_destroy(&u->lock);
 	identity_done(&u->id);
@@ -603,12 +607,9 @@ upload_kick(struct upload *u, char *why, size_t size)
 {
 	_cleanup_(freep) struct queue_item *v = NULL;
 	size_t n = 0;
-	uint64_t left, lists;
+	uint64_t left;
 
-	/* those that wait are counted first: one that is taken meanwhile is on its way then */
-	lists = keeps_lists(u) ? ahead_lists_left(u->h->ahead) : 0;
 	pthread_mutex_lock(&u->lock);
-	lists += u->puts_lists;
 	u->kicked = true;
 	pthread_cond_signal(&u->cond);
 	snprintf(why, size, "%s", u->why);
@@ -617,5 +618,5 @@ upload_kick(struct upload *u, char *why, size_t size)
 	/* what came since the last look, too */
 	if (queue_list(u->dir, &v, &n) == 0)
 		left = n;
-	return left + lists;
+	return left + queue_count_lists(u->dir);
 }

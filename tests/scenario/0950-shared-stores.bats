@@ -155,12 +155,16 @@ list_of_builds() {
   local list blobs
   project "$WORK/p"
   stored one "$WORK/p"
-  # the half that served the build puts it, a moment after the last question
-  wait_until 20 has_list
+  # the half that served the build puts it, a moment after the last question; flush, which starts one of its own here,
+  # has waited for it
+  has_list
   list=$(list_of_builds)
-  # it is no entry, and so none that is damaged
+  # it is no entry, nor counted as one, and so none that is damaged
   "$DRAY" cache verify --stores >"$LOGS/verify"
   [ -f "$list" ]
+  "$DRAY" cache status --stores --json >"$LOGS/status"
+  jq -e ".[0] | .lists == 1 and .damaged == 0 and .entries == .results and
+    .entries == $(find "$STORE/v1/entries" -type f | wc -l) - 1" "$LOGS/status"
   # cargo asks for the program alone, and the library's crate comes as well
   blobs=$(sha256sum "$WORK/p"/target/debug/deps/libone-*.rlib | cut -c 1-64)
   rm -rf "$WORK/p"/target/debug/{app*,deps/app*,.fingerprint/app*}

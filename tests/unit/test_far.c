@@ -230,6 +230,39 @@ test_queue_order(void **state)
 	free(v);
 }
 
+/* A list that is about to be put is there for others until it was; what one that died has left is
+ * none, and goes when it is old. It is no result. */
+static void
+test_queue_of_lists(void **state)
+{
+	_cleanup_(freep) char *dir = path_join(*state, "uploads/target"), *dead = NULL;
+	const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	struct queue_item *v = NULL;
+	char *a = NULL, *b = NULL;
+	int fd_a, fd_b;
+	size_t n;
+
+	assert_int_equal(queue_count_lists(dir), 0);
+	fd_a = queue_note_list(dir, &a);
+	fd_b = queue_note_list(dir, &b);
+	assert_true(fd_a >= 0 && fd_b >= 0);
+	assert_int_equal(queue_count_lists(dir), 2);
+	assert_int_equal(queue_list(dir, &v, &n), 0);
+	assert_int_equal(n, 0);
+	free(v);
+	queue_drop_list(a, fd_a);
+	assert_int_equal(queue_count_lists(dir), 1);
+	/* as when its process is killed */
+	dead = strdup(b);
+	close(fd_b);
+	free(b);
+	assert_int_equal(queue_count_lists(dir), 0);
+	assert_int_equal(access(dead, F_OK), 0);
+	assert_int_equal(utimensat(AT_FDCWD, dead, old, 0), 0);
+	assert_int_equal(queue_count_lists(dir), 0);
+	assert_int_equal(access(dead, F_OK), -1);
+}
+
 static void
 test_queue_lock(void **state)
 {
@@ -369,6 +402,7 @@ main(void)
 		cmocka_unit_test(test_many_fds),
 		cmocka_unit_test_setup_teardown(test_queue, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_queue_order, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_queue_of_lists, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_queue_lock, make_dir, remove_dir),
 		cmocka_unit_test(test_queue_dir),
 		cmocka_unit_test_setup_teardown(test_keep_trim, make_dir, remove_dir),
