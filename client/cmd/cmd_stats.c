@@ -13,6 +13,7 @@
 #include "client/show/stats.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/joblog.h"
 
 #define ZERO_FILE "stats-since"
 
@@ -179,31 +180,58 @@ print_shared(const struct stats_shared *s)
 {
 	char wait[SHOW_SIZE], bytes[SHOW_SIZE];
 
-	if (!s->tiers.n && !s->why.n && !s->not_shared.n)
+	if (!s->bytes && !s->wait_us && !s->why.n && !s->not_shared.n)
 		return;
 	show_time(s->wait_us, wait);
 	show_bytes(s->bytes, bytes);
 	printf("\nshared stores: %s came from there, in %s\n", bytes, wait);
 	if (s->refused)
 		printf("  %" PRIu64 " results are not believed\n", s->refused);
-	print_groups("hits from stores, and what they saved", &s->tiers);
 	print_groups("not taken from stores, why", &s->why);
 	print_groups("not uploaded, why", &s->not_shared);
+}
+
+/* What was needed, hits and what was made: a hit rate by count would flatter. */
+static uint64_t
+needed_us(const struct stats *s)
+{
+	return stats_saved_us(s) + s->miss.us + s->off.us + s->runs.miss.us + s->runs.off.us;
+}
+
+static void
+print_tier(const struct stats *s, const struct stats_tier *t)
+{
+	char saved[SHOW_SIZE], share[SHOW_SIZE], bytes[SHOW_SIZE];
+	_cleanup_(buf_done) struct buf name = BUF_INIT;
+	bool disk = streq(t->name, STATS_DISK);
+
+	show_time(t->saved_us, saved);
+	show_share(t->saved_us, needed_us(s), share);
+	show_bytes(t->bytes, bytes);
+	if (disk ? buf_adds(&name, "this disk") < 0 : show_text(&name, t->name) < 0)
+		return;
+	printf("  %7" PRIu64 " %7" PRIu64 "  %10s  %6s  %10s  %s\n", t->units, t->runs, saved,
+		share, disk ? "-" : bytes, name.n ? (const char *)name.p : "?");
 }
 
 /* Units and runs together. */
 static void
 print_saved(const struct stats *s)
 {
-	char all[SHOW_SIZE], units[SHOW_SIZE], runs[SHOW_SIZE];
+	char all[SHOW_SIZE], units[SHOW_SIZE], runs[SHOW_SIZE], share[SHOW_SIZE];
 
-	if (!s->runs.hit.units)
+	if (!s->n_tiers)
 		return;
 	show_time(stats_saved_us(s), all);
 	show_time(s->hit.us, units);
 	show_time(s->runs.hit.us, runs);
-	printf("\nsaved in all: %s, of that %s by units and %s by runs of build scripts\n", all,
-		units, runs);
+	show_share(stats_saved_us(s), needed_us(s), share);
+	printf("\nsaved in all: %s, %s of what was needed; %s by units and %s by runs of build "
+	       "scripts\n",
+		all, share, units, runs);
+	printf("  %7s %7s  %10s  %6s  %10s\n", "units", "runs", "saved", "", "came");
+	for (size_t i = 0; i < s->n_tiers; i++)
+		print_tier(s, &s->tiers[i]);
 }
 
 static void
@@ -400,25 +428,43 @@ json_runs(const struct stats *s)
 static json_t *
 json_shared(const struct stats_shared *s)
 {
-	return json_pack("{s:o, s:f, s:I, s:I, s:o, s:o}", "hits", json_groups(&s->tiers),
-		"wait_ms", to_ms(s->wait_us), "bytes", (json_int_t)s->bytes, "refused",
-		(json_int_t)s->refused, "why", json_groups(&s->why), "not_shared_why",
-		json_groups(&s->not_shared));
+	return json_pack("{s:f, s:I, s:I, s:o, s:o}", "wait_ms", to_ms(s->wait_us), "bytes",
+		(json_int_t)s->bytes, "refused", (json_int_t)s->refused, "why",
+		json_groups(&s->why), "not_shared_why", json_groups(&s->not_shared));
+}
+
+static json_t *
+json_tiers(const struct stats *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_tiers; i++) {
+		const struct stats_tier *t = &s->tiers[i];
+
+		json_array_append_new(
+			list, json_pack("{s:o, s:I, s:I, s:f, s:o, s:I}", "tier",
+				      joblog_text(t->name, SIZE_MAX), "units", (json_int_t)t->units,
+				      "runs", (json_int_t)t->runs, "saved_ms", to_ms(t->saved_us),
+				      "share_by_time", json_rate(t->saved_us, needed_us(s)),
+				      "bytes", (json_int_t)t->bytes));
+	}
+	return list;
 }
 
 static int
 print_json(const struct shown *w)
 {
 	const struct stats *s = &w->s;
-	_cleanup_(json_decrefp) json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-						      "s:o, s:f, s:o, s:{s:I, s:I, s:I, s:I}, s:I}",
+	_cleanup_(json_decrefp) json_t *o = json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o, s:o, s:f, s:o, s:{s:I, s:I, s:I, s:I}, s:I}",
 		"since", json_time(w->since_ms), "first", json_time(s->first_ms), "last",
 		json_time(s->last_ms), "all", json_sum(&s->all), "failed", json_sum(&s->failed),
 		"places", json_places(s), "cache", json_cache(w), "script_runs", json_runs(s),
-		"shared", json_shared(&s->shared), "saved_ms", to_ms(stats_saved_us(s)),
-		"not_on_farm_why", json_groups(&s->not_on_farm), "bytes", "restored",
-		(json_int_t)s->bytes_restored, "stored", (json_int_t)s->bytes_stored, "sent",
-		(json_int_t)s->bytes_sent, "received", (json_int_t)s->bytes_received,
+		"shared", json_shared(&s->shared), "tiers", json_tiers(s), "saved_ms",
+		to_ms(stats_saved_us(s)), "not_on_farm_why", json_groups(&s->not_on_farm), "bytes",
+		"restored", (json_int_t)s->bytes_restored, "stored", (json_int_t)s->bytes_stored,
+		"sent", (json_int_t)s->bytes_sent, "received", (json_int_t)s->bytes_received,
 		"lines_skipped", (json_int_t)w->tally.skipped);
 
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0) {

@@ -201,17 +201,43 @@ behind_store(const char *why)
 	return behind ? behind + 2 : why;
 }
 
+static struct stats_tier *
+tier_of(struct stats *s, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_tiers && strncmp(s->tiers[i].name, name, STATS_TIER_MAX - 1) != 0; i++)
+		;
+	if (i == STATS_TIERS_MAX)
+		return &s->tiers[STATS_TIERS_MAX - 1];
+	if (i == s->n_tiers) {
+		s->n_tiers++;
+		snprintf(s->tiers[i].name, STATS_TIER_MAX, "%s",
+			i == STATS_TIERS_MAX - 1 ? "other" : name);
+	}
+	return &s->tiers[i];
+}
+
+static void
+add_tier(struct stats *s, const struct job_line *j, uint64_t us)
+{
+	struct stats_tier *t;
+
+	if (!job_is_hit(j))
+		return;
+	t = tier_of(s, job_is_shared(j) ? j->tier : STATS_DISK);
+	t->units += !job_is_run(j);
+	t->runs += job_is_run(j);
+	t->saved_us += us;
+	t->bytes += job_is_shared(j) ? j->shared_bytes : 0;
+}
+
 static void
 add_shared(struct stats_shared *s, const struct job_line *j, uint64_t us)
 {
-	char name[STATS_NAME_MAX] = "";
-
 	s->wait_us += j->shared_us;
 	s->bytes += j->shared_bytes;
 	s->refused += j->refused;
-	snprintf(name, sizeof(name), "%s", j->tier);
-	if (job_is_shared(j))
-		add_named(&s->tiers, name, us);
 	if (*j->shared_why)
 		stats_add_group(&s->why, behind_store(j->shared_why), us);
 	if (*j->not_shared)
@@ -281,6 +307,7 @@ stats_add(struct stats *s, const struct job_line *j)
 	s->first_ms = stats_is_empty(s) ? j->time_ms : MIN2(s->first_ms, j->time_ms);
 	s->last_ms = MAX2(s->last_ms, j->time_ms);
 	add_shared(&s->shared, j, us);
+	add_tier(s, j, us);
 	if (job_is_run(j)) {
 		add_run(s, j, us);
 		return;
@@ -326,15 +353,25 @@ stats_sort_groups(struct stats_groups *g)
 	qsort(g->g, g->n, sizeof(g->g[0]), by_time);
 }
 
+static int
+by_saved(const void *a, const void *b)
+{
+	const struct stats_tier *x = a, *y = b;
+
+	if (x->saved_us != y->saved_us)
+		return x->saved_us < y->saved_us ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
 void
 stats_sort(struct stats *s)
 {
+	qsort(s->tiers, s->n_tiers, sizeof(s->tiers[0]), by_saved);
 	stats_sort_groups(&s->miss_why);
 	stats_sort_groups(&s->linked_why);
 	stats_sort_groups(&s->off_why);
 	stats_sort_groups(&s->not_stored);
 	stats_sort_groups(&s->not_on_farm);
-	stats_sort_groups(&s->shared.tiers);
 	stats_sort_groups(&s->shared.why);
 	stats_sort_groups(&s->shared.not_shared);
 	stats_sort_groups(&s->runs.miss_why);

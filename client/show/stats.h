@@ -35,10 +35,19 @@ struct stats_runs {
 	uint64_t lookup_us, restore_us, store_us;
 };
 
+/* Where hits came from: this disk, the coordinator, a store. */
+#define STATS_TIER_MAX 256 /* of a name, which is a URL without secrets */
+#define STATS_TIERS_MAX 32 /* past it, "other" */
+#define STATS_DISK "disk"  /* the local cache's name; none of a store is so */
+struct stats_tier {
+	char name[STATS_TIER_MAX];
+	uint64_t units, runs, saved_us; /* by both */
+	uint64_t bytes;			/* that came over a network */
+};
+
 /* Stores that are shared: what units and runs had of them. */
 struct stats_shared {
-	struct stats_groups tiers; /* hits, by the store that had them */
-	struct stats_groups why;   /* why nothing was taken */
+	struct stats_groups why; /* why nothing was taken */
 	struct stats_groups not_shared;
 	uint64_t wait_us, bytes, refused;
 };
@@ -55,6 +64,8 @@ struct stats {
 	uint64_t bytes_restored, bytes_stored, bytes_sent, bytes_received; /* runs' as well */
 	struct stats_runs runs;
 	struct stats_shared shared;
+	struct stats_tier tiers[STATS_TIERS_MAX];
+	size_t n_tiers;
 };
 
 /* The job log's word for a place, and back: STATS_PLACES when it is none. */
@@ -77,7 +88,7 @@ void stats_add(struct stats *s, const struct job_line *j);
 bool stats_is_empty(const struct stats *s);
 /* What hits saved: of units and of runs. */
 uint64_t stats_saved_us(const struct stats *s);
-/* The groups with the most time first. */
+/* The groups, and tiers, with the most time first. */
 void stats_sort(struct stats *s);
 
 #endif

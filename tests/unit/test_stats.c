@@ -116,6 +116,79 @@ weighted(void **state)
 	assert_string_equal(s->miss_why.g[0].name, "no reason given");
 }
 
+/* Each tier's hits, by what they saved; units and runs of build scripts apart. */
+static void
+tiers(void **state)
+{
+	struct job_line disk = unit("cache", "hit", 0), far = disk, linked = disk, miss;
+	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
+
+	(void)state;
+	assert_non_null(s);
+	disk.saved_us = 1000;
+	disk.tier = "local";
+	disk.shared_bytes = 5; /* of another unit's time: nothing came for this one */
+	linked.cache = "bundle";
+	linked.saved_us = 2000;
+	far.tier = "coordinator";
+	far.saved_us = 7000;
+	far.shared_bytes = 100;
+	stats_add(s, &disk);
+	stats_add(s, &linked);
+	stats_add(s, &far);
+	far.kind = "script-run";
+	far.saved_us = 500;
+	stats_add(s, &far);
+	far.tier = "s3://bucket/a";
+	stats_add(s, &far);
+	/* what missed is no tier's, whatever it says */
+	miss = unit("local", "miss", 9);
+	miss.tier = "coordinator";
+	stats_add(s, &miss);
+	stats_sort(s);
+	assert_int_equal(s->n_tiers, 3);
+	assert_string_equal(s->tiers[0].name, "coordinator");
+	assert_int_equal(s->tiers[0].units, 1);
+	assert_int_equal(s->tiers[0].runs, 1);
+	assert_int_equal(s->tiers[0].saved_us, 7500);
+	assert_int_equal(s->tiers[0].bytes, 200);
+	assert_string_equal(s->tiers[1].name, STATS_DISK);
+	assert_int_equal(s->tiers[1].units, 2);
+	assert_int_equal(s->tiers[1].saved_us, 3000);
+	assert_int_equal(s->tiers[1].bytes, 0);
+	assert_string_equal(s->tiers[2].name, "s3://bucket/a");
+	assert_int_equal(s->tiers[2].runs, 1);
+	assert_int_equal(stats_saved_us(s), 7500 + 3000 + 500);
+}
+
+/* More stores than there is room for, and names that are too long. */
+static void
+many_tiers(void **state)
+{
+	struct job_line far = unit("cache", "hit", 0);
+	_cleanup_(freep) struct stats *s = calloc(1, sizeof(*s));
+	char name[2 * STATS_TIER_MAX];
+
+	(void)state;
+	assert_non_null(s);
+	far.saved_us = 1;
+	far.tier = name;
+	for (unsigned i = 0; i < STATS_TIERS_MAX + 7; i++) {
+		snprintf(name, sizeof(name), "s3://%u", i);
+		stats_add(s, &far);
+	}
+	assert_int_equal(s->n_tiers, STATS_TIERS_MAX);
+	assert_string_equal(s->tiers[STATS_TIERS_MAX - 1].name, "other");
+	assert_int_equal(s->tiers[STATS_TIERS_MAX - 1].units, 8);
+	memset(s, 0, sizeof(*s));
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	stats_add(s, &far);
+	stats_add(s, &far);
+	assert_int_equal(s->n_tiers, 1);
+	assert_int_equal(s->tiers[0].units, 2);
+}
+
 /* Why stores gave nothing, whichever they are. */
 static void
 shared_why(void **state)
@@ -305,6 +378,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(groups),
 		cmocka_unit_test(weighted),
+		cmocka_unit_test(tiers),
+		cmocka_unit_test(many_tiers),
 		cmocka_unit_test(shared_why),
 		cmocka_unit_test(linked),
 		cmocka_unit_test(reasons),
