@@ -63,3 +63,15 @@ rss_kb() {
   exec 9>&-
   served after
 }
+
+@test "a job whose earlier try has not ended here is put off, and the worker is not blamed" {
+  farm_start
+  served before
+  run "$DRAY_BUILD/tests/scenario/twice" "$WORKER_EP" "$FARM/keys/w1.pub" "$FARM/keys/client" "$FARM/keys/coordinator" \
+    "$("$WORKER" --config "$FARM/empty.conf" --list-toolchains 2>>"$LOGS/toolchains" | awk -v at="$(rustc --print sysroot)" '$NF == at { print $1; exit }')"
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "${lines[0]}" = accepted ]
+  [ "${lines[1]}" = 'rejected FULL: An earlier try of this job has not ended here.' ]
+  served after
+}

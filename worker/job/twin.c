@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/unit_digest.h"
+#include "worker/job/attributes.h"
 
 #define CONTEXT "dray job 1"
 /* The job that it is a twin of may be opened after it. */
@@ -161,31 +162,12 @@ own_times(const struct job *j, const char *path)
 	return f ? f->times : NULL;
 }
 
-/* Packed, they are compared field by field, whatever fields there are. */
-static bool
-is_same_times(const Dray__FileTimes *a, const Dray__FileTimes *b)
-{
-	Dray__FileTimes s = *a, t = *b;
-	uint8_t x[512], y[sizeof(x)];
-	size_t n;
-
-	/* what they had beside was freed with the messages that they are of */
-	s.base.n_unknown_fields = t.base.n_unknown_fields = 0;
-	s.base.unknown_fields = t.base.unknown_fields = NULL;
-	n = dray__file_times__get_packed_size(&s);
-	if (n != dray__file_times__get_packed_size(&t) || n > sizeof(x))
-		return false;
-	dray__file_times__pack(&s, x);
-	dray__file_times__pack(&t, y);
-	return memcmp(x, y, n) == 0;
-}
-
 static int
 compare_attributes(struct job *j, const struct tape_entry *e)
 {
 	const Dray__FileTimes *own = own_times(j, e->name);
 
-	return own && e->has_times && is_same_times(own, &e->times)
+	return own && e->has_times && attributes_are_same(own, &e->times)
 		       ? 0
 		       : differs(j, "the attributes of", e->name);
 }
