@@ -62,8 +62,7 @@ struct tier {
 	struct asks asks; /* not sent yet */
 	LIST_HEAD(, request) requests;
 	struct chunk_coder *coder;
-	char crate[65], unit_kind[65], namespace[65];
-	uint8_t toolchain[DIGEST_SIZE];
+	char namespace[65];
 	bool compress;
 	bool read_only; /* always */
 	bool coming;	/* what is asked for waits for the line */
@@ -216,9 +215,6 @@ send_get(struct tier *t, struct request *r)
 	m.look = r->want == WANT_LOOK;
 	m.compress = t->compress;
 	m.most = r->v[0]->max;
-	m.crate = t->crate;
-	m.kind = t->unit_kind;
-	m.toolchain = (ProtobufCBinaryData){ DIGEST_SIZE, t->toolchain };
 	return t->line->send(t->arg, r->number, WIRE_SHARED_GET, &m.base, NULL);
 }
 
@@ -713,16 +709,6 @@ tier_for(struct store *s, const char *namespace)
 	struct tier *t = tier_of(s);
 
 	snprintf(t->namespace, sizeof(t->namespace), "%s", namespace ? namespace : "");
-}
-
-void
-tier_of_unit(struct store *s, const char *crate, const char *kind, const uint8_t *toolchain)
-{
-	struct tier *t = tier_of(s);
-
-	snprintf(t->crate, sizeof(t->crate), "%s", crate);
-	snprintf(t->unit_kind, sizeof(t->unit_kind), "%s", kind);
-	memcpy(t->toolchain, toolchain, DIGEST_SIZE);
 }
 
 void

@@ -48,8 +48,6 @@ int tier_open(const struct tier_line *line, void *arg, uint32_t first, bool read
 	const struct store_in *in, struct store **ret);
 /* Whether content is compressed on the way, both ways; it is not, until this says so. */
 void tier_compress(struct store *s, bool compress);
-/* Of the unit that entries are asked for from now on, for the coordinator's history. */
-void tier_of_unit(struct store *s, const char *crate, const char *kind, const uint8_t *toolchain);
 
 /* What is put from now on is for this namespace; NULL, and at first: the one that the coordinator's
  * list gives to the key. A worker's alone may be another one: that of the client that it compiled
