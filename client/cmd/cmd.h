@@ -21,6 +21,10 @@ extern const struct cmd cmd_cache, cmd_clear, cmd_doctor, cmd_env, cmd_explain, 
 	cmd_keygen, cmd_keys, cmd_prewarm, cmd_report, cmd_run, cmd_slot, cmd_stats, cmd_status,
 	cmd_sweep, cmd_up, cmd_verify;
 
+/* What `dray cache` can do, by its word: "status", "gc", …, of which `run` is NULL; NULL: there is
+ * no such. */
+const struct cmd *cmd_cache_part(const char *word);
+
 /* Exit statuses of dray's own commands. */
 #define CMD_OK 0
 #define CMD_FAILED 1
@@ -88,9 +92,13 @@ int cmd_shrink_cache(
 bool cmd_parse_timeout(const struct cmd *c, const char *s, uint64_t *ret_ms);
 /* Whether anything is uploaded from here; false: it was said what that takes. */
 bool cmd_check_uploads(const struct cmd *c, const struct conf *conf);
-/* Waits until nothing waits for its upload, or until then (clock_mono_ms). An exit status; it was
- * said how many are left. */
-int cmd_wait_uploads(const struct cmd *c, const struct conf *conf, uint64_t until);
+/* Waits until nothing waits for its upload, or until then (clock_mono_ms). An exit status; if not
+ * all went, it was said how many are left. */
+struct cmd_uploads {
+	uint64_t waited, left; /* when it began, and now */
+};
+int cmd_wait_uploads(
+	const struct cmd *c, const struct conf *conf, uint64_t until, struct cmd_uploads *ret);
 /* Sets CARGO_BUILD_JOBS: to `jobs`, a number; where that is NULL, and the user has not set it, to
  * what the farm and this machine can take together. Says on stderr, as c, why it has not. False:
  * jobs is no number, as was said. */

@@ -7,6 +7,7 @@
 
 #include "client/show/builds.h"
 #include "client/cmd/cmd.h"
+#include "client/cmd/producers.h"
 #include "client/show/critical.h"
 #include "client/show/show.h"
 #include "client/show/tell.h"
@@ -24,6 +25,7 @@ struct explain {
 	json_t *names; /* every crate and package that the log has; the values mean nothing */
 	struct job_line *makers; /* of this crate: what was compiled and kept */
 	size_t n_makers;
+	struct producers producers;
 };
 
 /* ---- names */
@@ -335,12 +337,12 @@ print_build(const struct build *b)
 }
 
 static int
-print_unit(const struct explain *e, const struct job_line *j)
+print_unit(struct explain *e, const struct job_line *j)
 {
 	_cleanup_(strv_done) struct strv says = STRV_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	char when[SHOW_SIZE];
-	int r = tell_long(&says, j, maker_of(e, j));
+	int r = tell_long(&says, j, maker_of(e, j), producers_name(&e->producers, j->worker_key));
 
 	show_when(build_start_ms(j), when);
 	if (r == 0)
@@ -370,15 +372,18 @@ print_unit(const struct explain *e, const struct job_line *j)
 /* ---- as JSON */
 
 static json_t *
-json_unit(const struct explain *e, const struct job_line *j)
+json_unit(struct explain *e, const struct job_line *j)
 {
 	_cleanup_(strv_done) struct strv says = STRV_INIT;
 	json_t *o = json_copy(j->line), *list = json_array();
-	int r = tell_long(&says, j, maker_of(e, j));
+	const char *signer = producers_name(&e->producers, j->worker_key);
+	int r = tell_long(&says, j, maker_of(e, j), signer);
 
 	for (size_t i = 0; r == 0 && i < says.n; i++)
 		json_array_append_new(list, json_string(says.v[i]));
 	json_object_set_new(o, "says", list);
+	if (*signer)
+		json_object_set_new(o, "worker_key_name", json_string(signer));
 	return o;
 }
 
@@ -410,7 +415,7 @@ json_critical(const struct build *b, json_t *list)
 }
 
 static int
-print_json(const struct explain *e, const struct build *b)
+print_json(struct explain *e, const struct build *b)
 {
 	char first[JOBS_TIME_SIZE], last[JOBS_TIME_SIZE];
 	_cleanup_(json_decrefp) json_t *units = json_array(), *o = NULL;
@@ -481,6 +486,7 @@ explain_done(struct explain *e)
 	for (size_t i = 0; i < e->n_makers; i++)
 		job_done(&e->makers[i]);
 	free(e->makers);
+	producers_done(&e->producers);
 	builds_done(&e->builds);
 	json_decref(e->names);
 }
@@ -501,6 +507,7 @@ run(int argc, char **argv)
 	e.names = json_object();
 	if (cmd_load_conf(&cmd_explain, &conf) < 0)
 		return CMD_FAILED;
+	e.producers.conf = conf;
 	return show(&e, conf);
 }
 

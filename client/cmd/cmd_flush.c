@@ -31,22 +31,39 @@ look(const struct conf *conf, struct far_ask **a, uint64_t *ret_left, struct far
 	return r;
 }
 
+/* Results that wait; and, beside these, lists that a farm half, whichever, is about to put. */
 static uint64_t
-count_left(const struct conf *conf)
+count_results(const struct conf *conf, uint64_t *ret_lists)
 {
 	_cleanup_(freep) struct queue_item *v = NULL;
 	_cleanup_(freep) char *dir = NULL;
 	size_t n = 0;
 
-	return queue_dir(conf, &dir) < 0 || queue_list(dir, &v, &n) < 0 ? 0 : n;
+	*ret_lists = 0;
+	if (queue_dir(conf, &dir) < 0)
+		return 0;
+	if (queue_list(dir, &v, &n) < 0)
+		n = 0;
+	*ret_lists = queue_count_lists(dir);
+	return n;
+}
+
+static uint64_t
+count_left(const struct conf *conf)
+{
+	uint64_t lists = 0, results = count_results(conf, &lists);
+
+	return results + lists;
 }
 
 int
-cmd_wait_uploads(const struct cmd *c, const struct conf *conf, uint64_t until)
+cmd_wait_uploads(
+	const struct cmd *c, const struct conf *conf, uint64_t until, struct cmd_uploads *ret)
 {
 	_cleanup_(far_ask_closep) struct far_ask *a = NULL;
 	struct cmd_progress progress = { .begun_ms = clock_mono_ms() };
-	uint64_t all = count_left(conf), left = all, asked = 0, now;
+	uint64_t lists = 0, waited = count_results(conf, &lists), all = waited + lists, left = all;
+	uint64_t asked = 0, now;
 	struct far_answer answer = { .why = "" };
 	int r = 0;
 
@@ -64,6 +81,7 @@ cmd_wait_uploads(const struct cmd *c, const struct conf *conf, uint64_t until)
 		cmd_progress(&progress, "uploading", all - MIN2(left, all), all);
 	}
 	cmd_progress_done(&progress);
+	*ret = (struct cmd_uploads){ .waited = waited, .left = left };
 	if (left == 0)
 		return CMD_OK;
 	cmd_error(c, "%" PRIu64 " results are not uploaded yet%s%s", left,
@@ -107,6 +125,7 @@ run(int argc, char **argv)
 		{ .name = "timeout", .text = &timeout },
 		{ .name = NULL },
 	};
+	struct cmd_uploads uploads;
 	uint64_t ms;
 	int args, status;
 
@@ -116,7 +135,13 @@ run(int argc, char **argv)
 		return CMD_USAGE;
 	if (cmd_load_conf(&cmd_flush, &conf) < 0 || !cmd_check_uploads(&cmd_flush, conf))
 		return CMD_FAILED;
-	return cmd_wait_uploads(&cmd_flush, conf, clock_mono_ms() + ms);
+	status = cmd_wait_uploads(&cmd_flush, conf, clock_mono_ms() + ms, &uploads);
+	if (status == CMD_OK && uploads.waited == 0)
+		puts("nothing waits for its upload");
+	else if (status == CMD_OK)
+		printf("uploaded: %" PRIu64 " result%s\n", uploads.waited,
+			uploads.waited == 1 ? "" : "s");
+	return fflush(stdout) == 0 ? status : CMD_FAILED;
 }
 
 const struct cmd cmd_flush = {

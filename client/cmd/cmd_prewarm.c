@@ -44,17 +44,31 @@ count(void *arg, struct job_line *j)
 	return 0;
 }
 
+/* "3 units and 1 run of a build script" */
 static void
-print_text(const struct prewarm *p, bool all)
+print_made(const struct prewarm *p)
+{
+	printf("%" PRIu64 " unit%s and %" PRIu64 " run%s of %s", p->units, p->units == 1 ? "" : "s",
+		p->runs, p->runs == 1 ? "" : "s",
+		p->runs == 1 ? "a build script" : "build scripts");
+}
+
+static void
+print_text(const struct prewarm *p, const struct cmd_uploads *uploads)
 {
 	char time[SHOW_SIZE];
 
 	show_time(p->us, time);
-	printf("dray prewarm: %" PRIu64 " units and %" PRIu64
-	       " runs of build scripts %s, %s of work; "
-	       "%" PRIu64 " came from the stores, %" PRIu64 " from the local cache\n",
-		p->units, p->runs, all ? "uploaded" : "to upload, not all of which went", time,
-		p->there, p->local);
+	printf("dray prewarm: made ");
+	print_made(p);
+	printf(" (%s of work)", time);
+	if (uploads->left)
+		printf(", and %" PRIu64 " result%s are still to be uploaded (dray flush)",
+			uploads->left, uploads->left == 1 ? "" : "s");
+	else if (p->units || p->runs)
+		printf(", and uploaded all of it");
+	printf("; %" PRIu64 " came from the stores, %" PRIu64 " from the local cache\n", p->there,
+		p->local);
 	for (size_t i = 0; i < p->not_shared.n; i++) {
 		_cleanup_(buf_done) struct buf name = BUF_INIT;
 
@@ -65,7 +79,7 @@ print_text(const struct prewarm *p, bool all)
 }
 
 static int
-print_json(const struct prewarm *p, bool all)
+print_json(const struct prewarm *p, const struct cmd_uploads *uploads)
 {
 	_cleanup_(json_decrefp) json_t *why = json_array(), *o = NULL;
 
@@ -74,10 +88,10 @@ print_json(const struct prewarm *p, bool all)
 			why, json_pack("{s:o, s:I}", "reason",
 				     joblog_text(p->not_shared.g[i].name, SIZE_MAX), "units",
 				     (json_int_t)p->not_shared.g[i].sum.units));
-	o = json_pack("{s:I, s:I, s:f, s:b, s:I, s:I, s:O}", "units", (json_int_t)p->units, "runs",
-		(json_int_t)p->runs, "compile_ms", (double)p->us / 1000, "uploaded", all,
-		"from_stores", (json_int_t)p->there, "from_local", (json_int_t)p->local,
-		"not_uploaded_why", why);
+	o = json_pack("{s:I, s:I, s:f, s:b, s:I, s:I, s:I, s:O}", "units", (json_int_t)p->units,
+		"runs", (json_int_t)p->runs, "compile_ms", (double)p->us / 1000, "uploaded",
+		uploads->left == 0, "waiting", (json_int_t)uploads->left, "from_stores",
+		(json_int_t)p->there, "from_local", (json_int_t)p->local, "not_uploaded_why", why);
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0)
 		return -ENOMEM;
 	putchar('\n');
@@ -90,15 +104,16 @@ finish(const struct conf *conf, uint64_t since_ms, uint64_t wait_ms, bool json)
 {
 	struct prewarm p = { .units = 0 };
 	struct jobs_tally tally;
-	int status = cmd_wait_uploads(&cmd_prewarm, conf, clock_mono_ms() + wait_ms);
+	struct cmd_uploads uploads;
+	int status = cmd_wait_uploads(&cmd_prewarm, conf, clock_mono_ms() + wait_ms, &uploads);
 	int r = cmd_read_jobs(&cmd_prewarm, conf, since_ms, count, &p, &tally);
 
 	if (r < 0)
 		return CMD_FAILED;
 	stats_sort_groups(&p.not_shared);
 	if (!json)
-		print_text(&p, status == CMD_OK);
-	else if (print_json(&p, status == CMD_OK) < 0)
+		print_text(&p, &uploads);
+	else if (print_json(&p, &uploads) < 0)
 		status = CMD_FAILED;
 	return fflush(stdout) == 0 ? status : CMD_FAILED;
 }

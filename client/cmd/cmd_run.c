@@ -44,7 +44,10 @@ farm_slots(const char *coordinator, char *why, size_t n)
 		snprintf(why, n, "this client's key is an admin's, which gets no job");
 		slots = -1;
 	} else if (slots <= 0) {
-		snprintf(why, n, "no worker of the farm has this toolchain");
+		snprintf(why, n, "%s",
+			json_integer_value(json_object_get(o, "workers")) == 0
+				? "the farm has no worker"
+				: "no worker of the farm has this toolchain");
 		slots = -1;
 	}
 	json_decref(o);

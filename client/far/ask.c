@@ -29,9 +29,8 @@ is_set(const char *v)
 	return v && *v;
 }
 
-/* Its coordinator may have a cache. */
-static bool
-has_farm(const struct conf *conf)
+bool
+far_has_farm(const struct conf *conf)
 {
 	return is_set(conf->client.coordinator) && conf->client.farm_half;
 }
@@ -39,7 +38,7 @@ has_farm(const struct conf *conf)
 bool
 far_may_read(const struct conf *conf)
 {
-	return (is_set(conf->client.store) || has_farm(conf)) && conf->client.cache_dir &&
+	return (is_set(conf->client.store) || far_has_farm(conf)) && conf->client.cache_dir &&
 	       conf->client.remote_mode != REMOTE_OFF && conf->client.cache == CACHE_ON;
 }
 
@@ -62,7 +61,7 @@ far_may_write(const struct conf *conf)
 {
 	return far_may_read(conf) && conf->client.remote_mode == REMOTE_READWRITE &&
 	       is_set(conf->client.identity) &&
-	       (has_farm(conf) || any_is_written(conf->client.store));
+	       (far_has_farm(conf) || any_is_written(conf->client.store));
 }
 
 static void

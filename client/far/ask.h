@@ -10,6 +10,8 @@
 
 struct far_ask;
 
+/* Whether there is a coordinator whose cache is asked; offload has nothing to do with it. */
+bool far_has_farm(const struct conf *conf);
 /* Whether stores are to be read from, and what comes from them can be kept here. */
 bool far_may_read(const struct conf *conf);
 /* Whether what is made here is to be uploaded: remote_mode says so, there is a key to sign it, and

@@ -317,7 +317,7 @@ say_shared(struct strv *s, const struct job_line *j)
 }
 
 int
-tell_long(struct strv *s, const struct job_line *j, const struct job_line *made)
+tell_long(struct strv *s, const struct job_line *j, const struct job_line *made, const char *signer)
 {
 	int r;
 
@@ -334,9 +334,9 @@ tell_long(struct strv *s, const struct job_line *j, const struct job_line *made)
 	if (r == 0 && *j->worker_key)
 		r = strv_addf(s,
 			strlen(j->worker_key) == SIGNER_LENGTH
-				? "It came from a shared cache, sealed by %s."
-				: "A worker has answered for it, whose key is %s.",
-			j->worker_key);
+				? "It came from a shared cache, sealed by %s%s%s%s."
+				: "A worker has answered for it, whose key is %s%s%s%s.",
+			j->worker_key, *signer ? " (" : "", signer, *signer ? ")" : "");
 	if (r == 0)
 		r = say_shared(s, j);
 	if (r == 0)

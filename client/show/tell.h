@@ -10,7 +10,9 @@
 /* One line: what matters beside the place where it ran. May be empty. 0 or -ENOMEM. */
 int tell_short(struct buf *b, const struct job_line *j);
 /* The same in sentences, one a string. made: the line of the compile whose result was taken, or
- * NULL when it is not in the log any more. */
-int tell_long(struct strv *s, const struct job_line *j, const struct job_line *made);
+ * NULL when it is not in the log any more. signer: the name beside its worker_key in a list of
+ * keys; "": none is known. */
+int tell_long(
+	struct strv *s, const struct job_line *j, const struct job_line *made, const char *signer);
 
 #endif

@@ -164,7 +164,7 @@ skipped() {
   asked verify --json --sample 3 '.verified == 3 and .entries == 8'
   run --separate-stderr "$DRAY" verify --sample 1
   [ "$status" -eq 0 ]
-  [[ "$output" == "verified: 1 entries, "*": each is what the compiler makes" ]]
+  [[ "$output" == "verified: 1 entry, "*": each is what the compiler makes" ]]
   [ -z "$stderr" ]
   for n in 0 -1 x 1x ''; do
     run "$DRAY" verify --sample "$n"
@@ -219,7 +219,7 @@ RUST
   once_and_again first "$WORK/app" build
   run "$DRAY" verify
   [ "$status" -eq 1 ]
-  [[ "$output" == "differs: app 0.1.0 (app, bin): app"*": other bytes; dropped"*"verified: 1 entries, "*"differ: 1" ]]
+  [[ "$output" == "differs: app 0.1.0 (app, bin): app"*": other bytes; dropped"*"verified: 1 entry, "*"differ: 1" ]]
   nothing_left
   asked verify --json '.entries == 1 and .verified == 1 and .differ == []'
   clean "$WORK/app"

@@ -500,7 +500,7 @@ packs_main(int argc, char **argv)
 	bool json = false, export = streq(word, "export");
 	const struct cmd_option options[] = { { .name = "json", .flag = &json },
 		{ .name = export ? "target-dir" : NULL, .text = &target_dir }, { .name = NULL } };
-	static char name[] = "dray cache";
+	static char name[32];
 	int args, status;
 
 	if (argc < 2) {
@@ -514,8 +514,10 @@ packs_main(int argc, char **argv)
 			word);
 		return cmd_usage_error(&cmd_cache);
 	}
+	/* what getopt's own messages begin with */
+	snprintf(name, sizeof(name), "dray cache %s", word);
 	argv[1] = name;
-	if (!cmd_options(&cmd_cache, argc - 1, argv + 1, options, 1, 1, &args, &status))
+	if (!cmd_options(cmd_cache_part(word), argc - 1, argv + 1, options, 1, 1, &args, &status))
 		return status;
 	return export ? export_pack(target_dir, argv[1 + args], json)
 		      : import_pack(argv[1 + args], json);

@@ -35,7 +35,7 @@ begin(const struct tend *t, json_t *o)
 {
 	static const char *const numbers[TEND_N][10] = {
 		[TEND_STATUS] = { "entries", "outputs", "bytes", "results", "damaged", "later",
-			NULL },
+			"lists", NULL },
 		[TEND_GC] = { NULL },
 		[TEND_VERIFY] = { "entries", "results", "outputs", "bytes", "damaged", "forged",
 			"lacking", "untrusted", "later", "removed" },
@@ -59,6 +59,17 @@ tend_local_cache(struct tend *t)
 		return NULL;
 	begin(t, o);
 	tend_local(t, o);
+	return o;
+}
+
+static json_t *
+tend_coordinator(struct tend *t)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s, s:n, s:b}", "place", "coordinator", "endpoint",
+		t->conf->client.coordinator, "mode", "ro", "error", "cannot", 0);
+
+	if (o)
+		tend_farm(t, o);
 	return o;
 }
 
@@ -143,6 +154,8 @@ tend_all(struct tend *t, bool local, bool stores, bool json)
 	}
 	if (local)
 		json_array_append_new(all, tend_local_cache(t));
+	if (stores && tend_has_farm(t))
+		json_array_append_new(all, tend_coordinator(t));
 	for (i = 0; i < list.n; i++)
 		json_array_append_new(all, tend_store(t, &list, i));
 	cmd_progress_done(&t->progress);
@@ -243,7 +256,8 @@ tend_main(int argc, char **argv)
 	const char *max = NULL, *unused = NULL, *older = NULL;
 	bool json = false, local = false, stores = false, gc = t.what == TEND_GC,
 	     purge = t.what == TEND_PURGE;
-	static char name[] = "dray cache";
+	const struct cmd *part = cmd_cache_part(words[t.what]);
+	static char name[32];
 	const struct cmd_option options[] = { { .name = "json", .flag = &json },
 		{ .name = "local", .flag = &local }, { .name = "stores", .flag = &stores },
 		{ .name = gc	  ? "max"
@@ -257,8 +271,9 @@ tend_main(int argc, char **argv)
 		{ .name = purge ? "producer" : NULL, .text = &t.producer }, { .name = NULL } };
 	int args, status;
 
+	snprintf(name, sizeof(name), "dray cache %s", words[t.what]);
 	argv[0] = name;
-	if (!cmd_options(&cmd_cache, argc, argv, options, 0, 0, &args, &status))
+	if (!cmd_options(part, argc, argv, options, 0, 0, &args, &status))
 		return status;
 	if (cmd_load_conf(&cmd_cache, &conf) < 0)
 		return CMD_FAILED;
@@ -271,7 +286,10 @@ tend_main(int argc, char **argv)
 	if (t.namespace && !local)
 		stores = true;
 	load_trust(&t);
+	if (stores || !local)
+		tend_ask_farm(&t);
 	status = tend_all(&t, local || !stores, stores || !local, json);
 	trust_keys_done(&t.trust.keys);
+	json_decref(t.farm);
 	return status;
 }

@@ -32,7 +32,8 @@ struct dir {
 	struct walk entries, blobs;
 	struct trust trust; /* with the list that is in it */
 	struct names there, named, dropped;
-	bool unsure; /* there are entries whose outputs are not known */
+	uint64_t lists; /* of builds, which are no entries */
+	bool unsure;	/* there are entries whose outputs are not known */
 };
 
 typedef int (*entry_fn)(
@@ -63,8 +64,10 @@ each_entry(struct dir *d, entry_fn fn)
 		if (is_reserved(&o->name))
 			continue;
 		error = store_read_now(d->reads, STORE_ENTRY, &o->name, SHARED_MAX, &b);
-		if (error == 0 && list_is(b.p, b.n))
-			continue; /* a build's */
+		if (error == 0 && list_is(b.p, b.n)) {
+			d->lists++; /* a build's */
+			continue;
+		}
 		if (error == 0)
 			error = shared_entry_decode(b.p, b.n, &o->name, &e);
 		if (error == -ENOENT)
@@ -176,8 +179,8 @@ status_entry(struct dir *d, const struct walk_object *o, struct shared_entry *e,
 		if (r < 0 || !s.right)
 			continue;
 		producer_hex(&s, hex);
-		tend_count_maker(
-			d->t, d->o, s.namespace, trust_kind_name(s.seal.kind), hex, judge(d, &s));
+		tend_count_maker(&d->trust.keys, d->o, s.namespace, trust_kind_name(s.seal.kind),
+			hex, judge(d, &s));
 	}
 	return 0;
 }
@@ -185,8 +188,16 @@ status_entry(struct dir *d, const struct walk_object *o, struct shared_entry *e,
 static int
 do_status(struct dir *d)
 {
+	uint64_t all = 0;
+	int r;
+
 	set_files(d, d->o);
-	return each_entry(d, status_entry);
+	r = each_entry(d, status_entry);
+	for (size_t i = 0; i < d->entries.n; i++)
+		all += !is_reserved(&d->entries.v[i].name);
+	tend_set(d->o, "entries", all - d->lists);
+	tend_set(d->o, "lists", d->lists);
+	return r;
 }
 
 /* ---- verify */

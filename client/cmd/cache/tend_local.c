@@ -67,7 +67,7 @@ status_entry(struct local *l, const struct digest *key, struct entry *e, int err
 			continue;
 		producer = res.producer ? res.producer : "";
 		tend_add(l->o, "results", 1);
-		tend_count_maker(l->t, l->o, "",
+		tend_count_maker(&l->t->trust.keys, l->o, "",
 			!res.producer		 ? "here"
 			: strlen(producer) == 64 ? "shared"
 						 : "worker",

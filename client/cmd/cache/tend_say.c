@@ -78,18 +78,58 @@ say_maker(const json_t *m)
 	putchar('\n');
 }
 
+/* With the budget, if there is one. */
 static void
-say_status(const json_t *o)
+say_size(const json_t *o)
 {
 	char max[SHOW_SIZE];
-	json_t *m;
-	size_t i;
 
 	say_files(o);
 	show_bytes(number(o, "max"), max);
 	if (number(o, "max"))
 		printf(" of at most %s", max);
+}
+
+/* A namespace of the coordinator's cache. */
+static void
+say_space(const json_t *space)
+{
+	printf("  ");
+	if (*text(space, "namespace"))
+		say_shown("in ", text(space, "namespace"), ": ");
+	else
+		printf("without a namespace: ");
+	if (json_is_true(json_object_get(space, "open")))
+		say_size(space);
+	else
+		printf("it is not open");
 	putchar('\n');
+}
+
+static void
+say_vouched(const json_t *k)
+{
+	printf("  vouches for the %s %s", text(k, "kind"), text(k, "key"));
+	say_shown(" (", text(k, "name"), ")");
+	puts(json_is_true(json_object_get(k, "revoked")) ? " no more: it is revoked" : "");
+}
+
+static void
+say_status(const json_t *o)
+{
+	json_t *m;
+	size_t i;
+
+	say_size(o);
+	putchar('\n');
+	json_array_foreach(json_object_get(o, "spaces"), i, m)
+	{
+		say_space(m);
+	}
+	json_array_foreach(json_object_get(o, "vouched"), i, m)
+	{
+		say_vouched(m);
+	}
 	json_array_foreach(json_object_get(o, "makers"), i, m)
 	{
 		say_maker(m);
@@ -97,6 +137,7 @@ say_status(const json_t *o)
 	say_some(o, "forged", "with a wrong seal: nobody believes them");
 	say_some(o, "damaged", "damaged");
 	say_some(o, "later", "of a later version of dray");
+	say_some(o, "lists", "lists of what a build asks for, beside these");
 	say_some(o, "waiting", "wait for their upload: dray flush");
 }
 
@@ -153,9 +194,14 @@ tend_say(enum tend_what what, const json_t *o)
 		[TEND_VERIFY] = say_verify,
 		[TEND_PURGE] = say_purge };
 	bool local = streq(text(o, "place"), "local");
+	bool farm = streq(text(o, "place"), "coordinator");
 
-	say_shown("", local ? text(o, "dir") : text(o, "place"), "");
-	printf(" (%s%s): ", local ? "local cache, " : "", text(o, "mode"));
+	say_shown("", local ? text(o, "dir") : farm ? text(o, "endpoint") : text(o, "place"), "");
+	printf(" (%s%s): ",
+		local  ? "local cache, "
+		: farm ? "the coordinator's cache, "
+		       : "",
+		text(o, "mode"));
 	if (*text(o, "error"))
 		say_shown("", text(o, "error"), "\n");
 	if (!json_is_true(json_object_get(o, "cannot")) &&

@@ -53,18 +53,18 @@ find_maker(json_t *list, const char *namespace, const char *kind, const char *pr
 }
 
 static const char *
-name_of(const struct tend *t, const char *producer)
+name_of(const struct trust_keys *names, const char *producer)
 {
 	const struct trust_key *k = NULL;
 	struct digest key;
 
 	if (digest_parse(producer, &key) == 0)
-		k = trust_keys_find(&t->trust.keys, key.b);
+		k = trust_keys_find(names, key.b);
 	return k ? k->name : "";
 }
 
 void
-tend_count_maker(struct tend *t, json_t *o, const char *namespace, const char *kind,
+tend_count_maker(const struct trust_keys *names, json_t *o, const char *namespace, const char *kind,
 	const char *producer, enum trust_verdict v)
 {
 	json_t *list = json_object_get(o, "makers"), *m = NULL;
@@ -78,7 +78,7 @@ tend_count_maker(struct tend *t, json_t *o, const char *namespace, const char *k
 		json_t *shown = joblog_text(namespace, SIZE_MAX);
 
 		m = json_pack("{s:o, s:s, s:s, s:s, s:o, s:o}", "namespace", shown, "kind", kind,
-			"producer", producer, "name", name_of(t, producer), "believed",
+			"producer", producer, "name", name_of(names, producer), "believed",
 			v == TRUST_VERDICTS ? json_null() : json_boolean(v == TRUST_OK), "why",
 			v == TRUST_VERDICTS || v == TRUST_OK ? json_null()
 							     : json_string(trust_verdict_text(v)));

@@ -7,12 +7,42 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
+#include "client/far/ask.h"
 #include "keys/identity.h"
 
+/* For its workers, or for its cache. */
 static bool
 farm_is_wanted(const struct conf *conf)
 {
-	return is_set(conf->client.coordinator) && conf->client.offload != OFFLOAD_NEVER;
+	return is_set(conf->client.coordinator) &&
+	       (conf->client.offload != OFFLOAD_NEVER || far_has_farm(conf));
+}
+
+static void
+check_workers(struct doctor *d)
+{
+	bool has_cache = json_is_true(
+		json_object_get(json_object_get(d->status, "cache"), "is_there"));
+	long workers = (long)json_integer_value(json_object_get(d->status, "workers"));
+	long matching = (long)json_integer_value(json_object_get(d->status, "matching"));
+	long slots = (long)json_integer_value(json_object_get(d->status, "matching_slots"));
+
+	if (d->conf->client.offload == OFFLOAD_NEVER)
+		doctor_say(d, NOTE, "workers", "offload is never: none is asked");
+	else if (matching > 0)
+		doctor_say(
+			d, GOOD, "workers", "%ld with this toolchain, %ld slots", matching, slots);
+	else if (workers == 0 && has_cache)
+		doctor_say(d, NOTE, "workers",
+			"there is none: what is not in the coordinator's cache is compiled here");
+	else if (workers == 0)
+		doctor_say(d, BAD, "workers",
+			"there is none, so all is compiled here: start dray-worker (a coordinator "
+			"that was started a moment ago may not have heard of them yet)");
+	else
+		doctor_say(d, BAD, "workers",
+			"none has this toolchain, so all is compiled here: install the "
+			"same release on them (`dray-worker --list-toolchains` there)");
 }
 
 void
@@ -21,6 +51,8 @@ doctor_check_identity(struct doctor *d)
 	const char *path = d->conf->client.identity, *key = d->conf->client.coordinator_key;
 	_cleanup_(identity_done) struct identity id;
 	_cleanup_(identity_done) struct identity coordinator;
+	bool uploads = d->conf->client.remote_mode == REMOTE_READWRITE;
+	char hex[SIGN_HEX_SIZE];
 	unsigned line = 0;
 	int r;
 
@@ -42,7 +74,11 @@ doctor_check_identity(struct doctor *d)
 				      : "has no secret key");
 	} else {
 		doctor_say(d, GOOD, "identity", "%s (%s)", path, id.name);
-		if (asprintf(&d->key_line, "client %s %s", id.curve_public, id.name) < 0)
+		identity_sign_hex(&id, hex);
+		if ((uploads ? asprintf(&d->key_line, "publisher %s %s sign=%s", id.curve_public,
+				       id.name, hex)
+			     : asprintf(&d->key_line, "client %s %s", id.curve_public, id.name)) <
+			0)
 			d->key_line = NULL;
 	}
 	if (!is_set(key)) {
@@ -64,7 +100,7 @@ doctor_check_farm(struct doctor *d)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	const char *ep = d->conf->client.coordinator, *error, *role;
-	long workers, matching, slots;
+	long workers;
 	int r;
 
 	if (!farm_is_wanted(d->conf))
@@ -81,8 +117,12 @@ doctor_check_farm(struct doctor *d)
 		error = json_string_value(json_object_get(d->status, "error"));
 		doctor_say(d, BAD, "farm", "%s cannot be reached: %s", ep,
 			error ? error : "no answer");
+		/* it is told no more than that: a key that was revoked, no more than a stranger */
 		if (error && strstr(error, " key ") && d->key_line)
-			doctor_say(d, NOTE, "farm", "its allowed-keys file needs the line: %s",
+			doctor_say(d, NOTE, "farm",
+				"its allowed-keys file needs the line: %s; where it has one that "
+				"says revoked, this key was shut out on purpose, and `dray keygen "
+				"FILE` makes another",
 				d->key_line);
 		return;
 	}
@@ -94,21 +134,13 @@ doctor_check_farm(struct doctor *d)
 			"%s's allowed-keys file needs the line: %s",
 			ep, d->key_line ? d->key_line : "client KEY NAME");
 	workers = (long)json_integer_value(json_object_get(d->status, "workers"));
+	if (role && streq(role, "reader"))
+		doctor_say(d, NOTE, "farm",
+			"this client's key is a reader's, which gets no job: what is not in a "
+			"cache is compiled here");
 	doctor_say(d, GOOD, "farm", "%s: %ld workers, %ld slots, %ld in use, %ld jobs waiting", ep,
 		workers, (long)json_integer_value(json_object_get(d->status, "slots")),
 		(long)json_integer_value(json_object_get(d->status, "running")),
 		(long)json_integer_value(json_object_get(d->status, "queued")));
-	matching = (long)json_integer_value(json_object_get(d->status, "matching"));
-	slots = (long)json_integer_value(json_object_get(d->status, "matching_slots"));
-	if (matching > 0)
-		doctor_say(
-			d, GOOD, "workers", "%ld with this toolchain, %ld slots", matching, slots);
-	else if (workers == 0)
-		doctor_say(d, BAD, "workers",
-			"there is none, so all is compiled here: start dray-worker (a coordinator "
-			"that was started a moment ago may not have heard of them yet)");
-	else
-		doctor_say(d, BAD, "workers",
-			"none has this toolchain, so all is compiled here: install the "
-			"same release on them (`dray-worker --list-toolchains` there)");
+	check_workers(d);
 }

@@ -21,6 +21,7 @@
 #define ANSWER_MAX (4u << 20)
 #define CLOCK_MS 60000 /* what is further away is said */
 #define SOON_S (7 * 86400)
+#define NAMED_MAX 8 /* producers that a line names */
 
 /* Beside the line that was said last, for programs. */
 static void
@@ -42,20 +43,89 @@ farm_answers(const struct doctor *d)
 	return json_is_true(json_object_get(d->status, "reachable"));
 }
 
+/* What the coordinator says of its cache, and of whom it vouches for; NULL: it does not. */
+static const json_t *
+told(const struct doctor *d)
+{
+	const json_t *o = json_object_get(d->status, "cache");
+
+	return json_is_object(o) ? o : NULL;
+}
+
+static bool
+is_revoked(const json_t *producer)
+{
+	return json_is_true(json_object_get(producer, "revoked"));
+}
+
 /* ---- who signs */
+
+/* "ci, nightly and 3 more", of those that are, or are not, revoked; a key without a name is shown
+ * by its begin. */
+static void
+name_producers(const json_t *list, bool revoked, struct buf *b)
+{
+	const json_t *p;
+	size_t i, n = 0;
+
+	json_array_foreach(list, i, p)
+	{
+		const char *name = text_of(p, "name"), *key = text_of(p, "key");
+
+		if (is_revoked(p) != revoked || ++n > NAMED_MAX)
+			continue;
+		buf_addf(b, "%s%s %.*s", n > 1 ? ", " : "", text_of(p, "kind"),
+			name && *name ? 64 : 16, name && *name ? name : key);
+	}
+	if (n > NAMED_MAX)
+		buf_addf(b, " and %zu more", n - NAMED_MAX);
+}
+
+/* Whom the coordinator vouches for: these count as well. */
+static void
+check_vouched(struct doctor *d)
+{
+	_cleanup_(buf_done) struct buf good = BUF_INIT, bad = BUF_INIT;
+	const json_t *o = told(d), *list = json_object_get(o, "producers");
+	const char *namespace = text_of(o, "namespace");
+
+	if (!o) {
+		if (farm_answers(d))
+			doctor_say(d, NOTE, "vouched",
+				"the coordinator is older than this dray, and does not tell here "
+				"whom it vouches for");
+		return;
+	}
+	name_producers(list, false, &good);
+	name_producers(list, true, &bad);
+	if (buf_add(&good, "", 1) < 0 || buf_add(&bad, "", 1) < 0)
+		return;
+	if (*good.p)
+		doctor_say(d, GOOD, "vouched",
+			"results are taken that are signed by those that the coordinator vouches "
+			"for%s%s: %s%s%s",
+			namespace && *namespace ? " in namespace " : "", namespace ? namespace : "",
+			(char *)good.p, *bad.p ? "; revoked: " : "", (char *)bad.p);
+	else
+		doctor_say(d, NOTE, "vouched",
+			"the coordinator vouches for nobody%s%s: lines of its list of keys with "
+			"sign= name producers%s%s",
+			namespace && *namespace ? " in namespace " : "", namespace ? namespace : "",
+			*bad.p ? "; revoked: " : "", (char *)bad.p);
+}
 
 static void
 check_trust(struct doctor *d)
 {
 	_cleanup_(trust_keys_done) struct trust_keys keys = { NULL, 0 };
 	const char *setting = d->conf->client.trust_keys;
-	unsigned kinds[TRUST_KINDS] = { 0 }, revoked = 0, line = 0;
-	int r = is_set(setting) ? trust_keys_load(setting, &keys, &line) : -ENOKEY;
+	unsigned kinds[TRUST_KINDS] = { 0 }, revoked = 0;
+	struct keys_fault fault;
+	int r = is_set(setting) ? trust_keys_load(setting, &keys, &fault) : -ENOKEY;
 
 	if (r == -ENOKEY && farm_answers(d)) {
-		doctor_say(d, NOTE, "trust",
-			"trust_keys is not set: results are taken of those that the coordinator "
-			"vouches for");
+		doctor_say(d, GOOD, "trust",
+			"trust_keys is not set: the coordinator alone says whose results count");
 		return;
 	}
 	if (r == -ENOKEY) {
@@ -65,8 +135,8 @@ check_trust(struct doctor *d)
 	}
 	if (r < 0) {
 		if (r == -EBADMSG)
-			doctor_say(d, BAD, "trust", "trust_keys: line %u is none of such a list",
-				line);
+			doctor_say(
+				d, BAD, "trust", "trust_keys, line %u: %s", fault.line, fault.what);
 		else
 			doctor_say(d, BAD, "trust", "trust_keys cannot be read: %s", strerror(-r));
 		return;
@@ -81,14 +151,51 @@ check_trust(struct doctor *d)
 		d->conf->client.trust == TRUST_IN_WORKERS ? "workers" : "publishers");
 }
 
+/* Of a key that signs here: whether the coordinator takes it, and tells its clients of it. */
+static void
+check_publisher(struct doctor *d, const char *hex, const char *name)
+{
+	const json_t *o = told(d), *list = json_object_get(o, "producers"), *p;
+	const char *role = text_of(d->status, "role");
+	size_t i;
+
+	if (!o || !json_is_true(json_object_get(o, "is_there")))
+		return;
+	if (!json_is_true(json_object_get(o, "may_put"))) {
+		doctor_say(d, NOTE, "publishing",
+			"the coordinator stores nothing of this key, which is a %s's: its line in "
+			"the list of keys would have to be a publisher's",
+			role ? role : "client");
+		return;
+	}
+	json_array_foreach(list, i, p)
+	{
+		const char *key = text_of(p, "key");
+
+		if (!key || !streq(key, hex))
+			continue;
+		doctor_say(d, is_revoked(p) ? BAD : GOOD, "publishing",
+			is_revoked(p)
+				? "what is compiled here is believed by nobody: this key was "
+				  "revoked. A new one, by `dray keygen FILE`, needs a line in "
+				  "the coordinator's list of keys"
+				: "what is compiled here is stored by the coordinator, which "
+				  "vouches for this key to its clients");
+		return;
+	}
+	doctor_say(d, BAD, "publishing",
+		"the coordinator takes what this key signs from nobody, and vouches for it to "
+		"nobody: its line in the list of keys lacks sign=%s (%s)",
+		hex, name);
+}
+
 /* Whether what is compiled here goes up. */
 static void
 check_signer(struct doctor *d)
 {
 	_cleanup_(identity_done) struct identity id;
 	const char *path = d->conf->client.identity;
-	char hex[DIGEST_HEX_SIZE];
-	struct digest key;
+	char hex[SIGN_HEX_SIZE];
 	int r;
 
 	memset(&id, 0, sizeof(id));
@@ -106,10 +213,13 @@ check_signer(struct doctor *d)
 				     : path);
 		return;
 	}
-	memcpy(key.b, id.sign_public, SIGN_KEY_SIZE);
-	digest_hex(&key, hex);
-	doctor_say(d, GOOD, "uploads", "signed by %s; readers need the line: publisher %s %s", path,
-		hex, id.name);
+	identity_sign_hex(&id, hex);
+	if (is_set(d->conf->client.store))
+		doctor_say(d, GOOD, "uploads",
+			"signed by %s; readers need the line: publisher %s %s", path, hex, id.name);
+	else
+		doctor_say(d, GOOD, "uploads", "signed by %s, %s", path, hex);
+	check_publisher(d, hex, id.name);
 }
 
 /* ---- a store */
@@ -185,6 +295,13 @@ fault_of(const json_t *o, const char **ret_what)
 	return NULL;
 }
 
+static bool
+may_put(const struct doctor *d)
+{
+	return d->conf->client.remote_mode == REMOTE_READWRITE &&
+	       json_is_true(json_object_get(told(d), "may_put"));
+}
+
 static void
 say_store(struct doctor *d, json_t *o)
 {
@@ -202,6 +319,9 @@ say_store(struct doctor *d, json_t *o)
 	if (json_is_integer(written))
 		snprintf(write, sizeof(write), ", written in %" JSON_INTEGER_FORMAT " ms",
 			json_integer_value(written));
+	/* nothing is written there for a trial: only what is signed, and is a result, is taken */
+	if (json_is_true(json_object_get(o, "coordinator")) && may_put(d))
+		mode = "rw";
 	if (fault)
 		doctor_say(d, BAD, "store", "%s (%s) %s: %s", url, mode, what, fault);
 	else
@@ -222,7 +342,8 @@ say_store(struct doctor *d, json_t *o)
 	if (text_of(o, "lifecycle"))
 		doctor_say(d, NOTE, "lifecycle",
 			"%s: nothing is evicted there by use: the bucket needs a rule by age, "
-			"such as: %s",
+			"such as this one (what is read is renewed in time, renew_days in "
+			"doc/stores.md): %s",
 			url, text_of(o, "lifecycle"));
 }
 
@@ -260,8 +381,9 @@ doctor_check_stores(struct doctor *d)
 		doctor_say(d, NOTE, "stores", "remote_mode is off: nothing is asked there");
 		return;
 	}
-	if (is_set(d->conf->client.store)) {
+	if (is_set(d->conf->client.store) || json_is_true(json_object_get(told(d), "is_there"))) {
 		check_trust(d);
+		check_vouched(d);
 		check_signer(d);
 	}
 	all = ask(d);

@@ -202,9 +202,16 @@ print_text(const struct checked *c)
 	json_t *count;
 
 	show_bytes(c->bytes, bytes);
-	printf("verified: %" PRIu64 " entries, %" PRIu64 " outputs, %s: each is what %s\n",
-		c->verified, c->outputs, bytes,
-		c->runs ? "the compiler or the build script makes" : "the compiler makes");
+	if (c->n_keys == 0)
+		puts("verified: nothing, since the local cache is empty");
+	else if (!c->verified && !c->differ)
+		printf("verified: nothing; of %zu entr%s none could be made again%s\n", c->n_keys,
+			c->n_keys == 1 ? "y" : "ies", c->why.n ? ", since" : "");
+	else
+		printf("verified: %" PRIu64 " entr%s, %" PRIu64 " output%s, %s: each is what %s\n",
+			c->verified, c->verified == 1 ? "y" : "ies", c->outputs,
+			c->outputs == 1 ? "" : "s", bytes,
+			c->runs ? "the compiler or the build script makes" : "the compiler makes");
 	if (c->runs)
 		printf("  of these %" PRIu64 " run%s of %s\n", c->runs, c->runs == 1 ? "" : "s",
 			c->runs == 1 ? "a build script" : "build scripts");
