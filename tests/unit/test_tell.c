@@ -72,7 +72,8 @@ runs_in_short(void **state)
 }
 
 static void
-assert_long(const char *line, const char *made_line, const char *const *expected)
+assert_long_of(
+	const char *line, const char *made_line, const char *signer, const char *const *expected)
 {
 	_cleanup_(strv_done) struct strv says = STRV_INIT;
 	struct job_line j = decode(line), made = { 0 };
@@ -80,7 +81,7 @@ assert_long(const char *line, const char *made_line, const char *const *expected
 
 	if (made_line)
 		made = decode(made_line);
-	assert_int_equal(tell_long(&says, &j, made_line ? &made : NULL), 0);
+	assert_int_equal(tell_long(&says, &j, made_line ? &made : NULL, signer), 0);
 	for (i = 0; expected[i]; i++) {
 		assert_true(i < says.n);
 		assert_string_equal(says.v[i], expected[i]);
@@ -88,6 +89,33 @@ assert_long(const char *line, const char *made_line, const char *const *expected
 	assert_int_equal(says.n, i);
 	job_done(&j);
 	job_done(&made);
+}
+
+static void
+assert_long(const char *line, const char *made_line, const char *const *expected)
+{
+	assert_long_of(line, made_line, "", expected);
+}
+
+/* Whose seal it has, by name where a list of keys has one. */
+static void
+says_who_signed(void **state)
+{
+#define SIGNER "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	static const char line[] = "{" TIME
+				   "\"where\":\"cache\",\"cache\":\"hit\",\"saved_ms\":1200,"
+				   "\"end_us\":3000,\"worker_key\":\"" SIGNER "\"}";
+
+	assert_long_of(line, NULL, "",
+		(const char *const[]){ "It was in the local cache: nothing was compiled. That took "
+				       "3 ms, and saved 1.2 s.",
+			"It came from a shared cache, sealed by " SIGNER ".", "It took 3 ms.",
+			NULL });
+	assert_long_of(line, NULL, "ci",
+		(const char *const[]){ "It was in the local cache: nothing was compiled. That took "
+				       "3 ms, and saved 1.2 s.",
+			"It came from a shared cache, sealed by " SIGNER " (ci).", "It took 3 ms.",
+			NULL });
 }
 
 static void
@@ -200,6 +228,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_short),
+		cmocka_unit_test(says_who_signed),
 		cmocka_unit_test(in_sentences),
 		cmocka_unit_test(runs_in_short),
 		cmocka_unit_test(runs_in_sentences),
