@@ -256,7 +256,7 @@ open_chain(struct behind_space *sp, char **ret_why)
 	const struct behind *b = sp->behind;
 	_cleanup_(chain_list_done) struct chain_list list = { .n = 0 };
 	_cleanup_(freep) char *below = NULL;
-	struct chain_in in = { .tmp = sp->tmp };
+	struct chain_in in = { .tmp = sp->tmp, .renews = true };
 	struct store *chain = NULL;
 	unsigned written = 0;
 	int r = chain_list_parse(b->conf->coordinator.store, &list, ret_why);
