@@ -74,7 +74,7 @@ counted() {
   doctor vouched note 'revoked: publisher ci'
   of_farm one ci readwrite
   doctor farm note "needs the line: publisher $(curve_public ci) ci sign=$key; where it has one that says revoked"
-  grep -q "key=$(curve_public ci) is revoked" "$LOGS/coordinator"
+  grep -qF -e "key=$(curve_public ci) is revoked" "$LOGS/coordinator"
 }
 
 @test "a publisher whose line lacks sign=, and a client that means to upload" {

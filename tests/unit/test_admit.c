@@ -63,7 +63,7 @@ static const enum wire_type answers[] = { WIRE_WELCOME, WIRE_REFUSED, WIRE_JOB_Q
 /* Messages of the schemas that are parts of others, or of files. */
 static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile", "FileTimes",
 	"EnvVar", "Unit", "LinkCall", "Trace", "FileRead", "Ticket", "CacheInput", "CacheOutput",
-	"CacheResult", "CacheEntry", "SharedResult", "SharedEntry", "Producer" };
+	"CacheResult", "CacheEntry", "SharedResult", "SharedEntry", "Producer", "CacheSpace" };
 
 #define TYPES 1024 /* more than there will be */
 
