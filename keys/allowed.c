@@ -44,20 +44,6 @@ role_parse(const char *name)
 	return role_of((struct file_span){ name, strlen(name) });
 }
 
-struct file_span
-keys_next_word(struct file_span *rest)
-{
-	struct file_span w;
-
-	keys_trim(rest);
-	w = (struct file_span){ rest->p, 0 };
-	while (w.n < rest->n && !keys_is_blank(rest->p[w.n]))
-		w.n++;
-	rest->p += w.n;
-	rest->n -= w.n;
-	return w;
-}
-
 /* A key with the line it came from, so that a second one can be named. */
 struct numbered_key {
 	struct allowed_key key;

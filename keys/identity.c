@@ -270,6 +270,20 @@ keys_trim(struct file_span *s)
 		s->n--;
 }
 
+struct file_span
+keys_next_word(struct file_span *rest)
+{
+	struct file_span w;
+
+	keys_trim(rest);
+	w = (struct file_span){ rest->p, 0 };
+	while (w.n < rest->n && !keys_is_blank(rest->p[w.n]))
+		w.n++;
+	rest->p += w.n;
+	rest->n -= w.n;
+	return w;
+}
+
 bool
 keys_span_is(struct file_span s, const char *word)
 {

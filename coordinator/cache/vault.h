@@ -27,12 +27,12 @@ struct vault_space {
 	char name[65];
 	char *dir;
 	uint64_t max;
-	struct store *store;	     /* while SPACE_OPEN */
-	enum space_state state;	     /* the loop's */
-	uint64_t failed_ms;	     /* the loop's */
-	bool trimming;		     /* the loop's */
-	bool again;		     /* likewise: something was put since */
-	struct store_stats stats;    /* likewise: what there was when it was opened, or trimmed last */
+	struct store *store;	  /* while SPACE_OPEN */
+	enum space_state state;	  /* the loop's */
+	uint64_t failed_ms;	  /* the loop's */
+	bool trimming;		  /* the loop's */
+	bool again;		  /* likewise: something was put since */
+	struct store_stats stats; /* likewise: what there was when it was opened, or trimmed last */
 	struct behind_space *behind; /* while SPACE_OPEN; NULL: no stores are behind it */
 };
 
