@@ -63,7 +63,8 @@ free_http(struct http *h)
 	/* nobody is told of these */
 	while ((op = LIST_FIRST(&h->ops)) != NULL)
 		free_op(op);
-	renew_close(h);
+	if (h->kind->renewals)
+		h->kind->renewals->close(h);
 	free(h->shown);
 	free(h->root);
 	free(h);
@@ -124,7 +125,8 @@ http_new(const struct store_in *in, const struct store_type *type, const struct 
 	if (r < 0)
 		return r;
 	h->base.fd = web_fd(h->web);
-	renew_init(h, in);
+	if (kind->renewals)
+		kind->renewals->open(h, in);
 	*ret = steal_ptr(h);
 	return 0;
 }
@@ -307,7 +309,7 @@ answered(void *arg, const struct web_answer *a)
 		s->clock_ahead_ms = a->clock_ahead_ms;
 	}
 	if (op->what == OP_RENEW) {
-		renew_answered(op, a);
+		op->h->kind->renewals->answered(op, a);
 		return;
 	}
 	if (op->what != OP_PUT)
@@ -317,7 +319,8 @@ answered(void *arg, const struct web_answer *a)
 			op->h->no_conditions = true;
 		if (op->what == OP_PUT && op->h->kind->was_put)
 			op->h->kind->was_put(op);
-		renew_note(op, a);
+		if (op->h->kind->renewals)
+			op->h->kind->renewals->note(op, a);
 		succeed(op);
 		return;
 	}
@@ -447,7 +450,8 @@ begin_waiting(struct http *h)
 	h->beginning = true;
 	while ((op = take_waiting(h)))
 		op_begin(op);
-	renew_step(h);
+	if (h->kind->renewals)
+		h->kind->renewals->step(h);
 	h->beginning = false;
 }
 

@@ -23,8 +23,19 @@ struct http_kind {
 	/* Headers of a PUT without a body that has the server copy the object onto itself. 0 or
 	 * -ENOMEM. NULL: it knows no such thing. */
 	int (*renew)(struct op *op, struct strv *headers);
+	const struct http_renewals *renewals; /* with that; or NULL */
 	void (*close)(struct http *h);
 };
+
+/* renew.c */
+struct http_renewals {
+	void (*open)(struct http *h, const struct store_in *in);
+	void (*close)(struct http *h);
+	void (*note)(const struct op *op, const struct web_answer *a); /* it was there */
+	void (*answered)(struct op *op, const struct web_answer *a);
+	void (*step)(struct http *h); /* begins the next one, if it is time */
+};
+extern const struct http_renewals http_renewals;
 
 /* What is said in the log once. */
 enum http_note { NOTE_FORBIDDEN, NOTE_REDIRECT, NOTE_BUCKET, NOTE_N };
@@ -114,13 +125,6 @@ void op_set_why(struct op *op, const struct web_answer *a);
 void op_fail(struct op *op, int error);
 void op_end(struct op *op, struct store_reply *reply);
 void http_say_once(struct http *h, enum http_note note, const char *fmt, ...) _printf_(3, 4);
-
-/* renew.c */
-void renew_init(struct http *h, const struct store_in *in);
-void renew_close(struct http *h);				  /* after the web */
-void renew_note(const struct op *op, const struct web_answer *a); /* it was there */
-void renew_answered(struct op *op, const struct web_answer *a);
-void renew_step(struct http *h); /* begins the next one, if it is time */
 
 /* The functions of both rows. */
 void http_has(struct store *s, enum store_kind kind, const struct digest *name, store_done_fn done,

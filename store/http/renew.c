@@ -17,8 +17,8 @@
 #define WAITING_MAX 1024u /* names */
 #define BEGUN_MAX 4096u	  /* in a store's life */
 
-void
-renew_init(struct http *h, const struct store_in *in)
+static void
+open_renewals(struct http *h, const struct store_in *in)
 {
 	uint64_t days = store_url_number(in->url, STORE_PARAM_RENEW_DAYS, STORE_S3_EXPIRE_DAYS / 2);
 
@@ -26,19 +26,19 @@ renew_init(struct http *h, const struct store_in *in)
 	h->renew.after_s = (int64_t)MIN2(days, (uint64_t)INT32_MAX) * DAY_S;
 }
 
-void
-renew_close(struct http *h)
+static void
+close_renewals(struct http *h)
 {
 	free(h->renew.v);
 }
 
-void
-renew_note(const struct op *op, const struct web_answer *a)
+static void
+note(const struct op *op, const struct web_answer *a)
 {
 	struct renewals *r = &op->h->renew;
 
-	if (r->off || !op->h->kind->renew || op->kind != STORE_BLOB || op->what == OP_PUT ||
-		a->age_s < r->after_s || r->n == WAITING_MAX || r->begun + r->n >= BEGUN_MAX)
+	if (r->off || op->kind != STORE_BLOB || op->what == OP_PUT || a->age_s < r->after_s ||
+		r->n == WAITING_MAX || r->begun + r->n >= BEGUN_MAX)
 		return;
 	if (!r->v)
 		r->v = calloc(WAITING_MAX, sizeof(*r->v));
@@ -63,8 +63,8 @@ renewed(void *arg, const struct store_reply *reply)
 	h->renew.n = 0;
 }
 
-void
-renew_answered(struct op *op, const struct web_answer *a)
+static void
+answered(struct op *op, const struct web_answer *a)
 {
 	struct store_reply reply = { .fd = -1 };
 	char code[AWS_CODE_SIZE] = "";
@@ -82,8 +82,8 @@ renew_answered(struct op *op, const struct web_answer *a)
 	op_fail(op, a->error < 0 ? a->error : a->status == 404 ? -ENOENT : -EREMOTEIO);
 }
 
-void
-renew_step(struct http *h)
+static void
+step(struct http *h)
 {
 	struct renewals *r = &h->renew;
 	struct op *op;
@@ -97,3 +97,9 @@ renew_step(struct http *h)
 	r->op = op;
 	op_begin(op);
 }
+
+const struct http_renewals http_renewals = { .open = open_renewals,
+	.close = close_renewals,
+	.note = note,
+	.answered = answered,
+	.step = step };

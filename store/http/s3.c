@@ -190,9 +190,11 @@ close_s3(struct http *h)
 	free(s);
 }
 
-static const struct http_kind kind = {
-	.prepare = prepare, .take_on = take_on, .renew = renew, .close = close_s3
-};
+static const struct http_kind kind = { .prepare = prepare,
+	.take_on = take_on,
+	.renew = renew,
+	.renewals = &http_renewals,
+	.close = close_s3 };
 
 /* As a part of a host's name, or of what is signed. */
 static bool
