@@ -8,7 +8,7 @@
 #define DRAY_CLIENT_FAR_AHEAD_H
 
 #include "client/far/messages.h"
-#include "client/far/list.h"
+#include "cache/list.h"
 #include "common/buf.h"
 
 struct far_half;

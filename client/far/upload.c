@@ -333,11 +333,10 @@ set_left(struct upload *u, uint64_t left)
 	pthread_mutex_unlock(&u->lock);
 }
 
-/* A coordinator takes results alone. */
 static bool
 keeps_lists(const struct upload *u)
 {
-	return u->h->ahead && !u->h->farm;
+	return u->h->ahead && stores_puts(u->h->stores) == FAR_PUTS;
 }
 
 /* Those who wait for uploads wait for lists, where these are put. */
@@ -348,8 +347,8 @@ note_lists(struct upload *u)
 		ahead_note_in(u->h->ahead, keeps_lists(u) ? u->dir : NULL);
 }
 
-/* What builds have asked for, as lists for those that come (list.h). One that a store does not take
- * is no loss. */
+/* What builds have asked for, as lists for those that come (list.h). One that a store does not
+ * take, as a coordinator of an earlier version, is no loss. */
 static void
 put_lists(struct upload *u)
 {

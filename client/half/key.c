@@ -16,6 +16,7 @@
 #include "common/fs.h"
 #include "common/proc.h"
 #include "common/procfs.h"
+#include "common/strv.h"
 
 #define STATUS_MAX (1u << 20) /* of 65536 groups, and the rest */
 #define LABEL_MAX 4096
@@ -163,18 +164,25 @@ add_tokens(struct hasher *h, const char *stores)
 	}
 }
 
-/* By which the stores' libraries find credentials, proxies and certificates. */
-static void
+/* By which the stores' libraries find credentials, proxies and certificates. Their order is that of
+ * who started this process: a shell has another one than cargo. */
+static int
 add_store_variables(struct hasher *h)
 {
 	static const char *const prefixes[] = { "AWS_", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY",
 		"https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_",
 		"CURL_CA_BUNDLE", "HOME=" };
+	_cleanup_(strv_done) struct strv found = STRV_INIT;
+	int r = 0;
 
-	for (char *const *e = environ_all(); *e; e++)
-		for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+	for (char *const *e = environ_all(); r == 0 && *e; e++)
+		for (size_t i = 0; r == 0 && i < ARRAY_LEN(prefixes); i++)
 			if (starts_with(*e, prefixes[i]))
-				hasher_field(h, *e, strlen(*e));
+				r = strv_add(&found, *e);
+	strv_sort_unique(&found);
+	for (size_t i = 0; i < found.n; i++)
+		hasher_field(h, found.v[i], strlen(found.v[i]));
+	return r;
 }
 
 static int
@@ -224,8 +232,8 @@ half_key_make(const struct conf *conf, const char *program, struct digest *ret)
 	if (r == 0)
 		r = add_conf(h, conf);
 	add_variables(h);
-	if (conf->client.store && *conf->client.store) {
-		add_store_variables(h);
+	if (r == 0 && conf->client.store && *conf->client.store) {
+		r = add_store_variables(h);
 		add_tokens(h, conf->client.store);
 	}
 	if (r == 0)

@@ -120,13 +120,10 @@ take_turn(const char *cache_dir, const char *name)
 	return fd;
 }
 
-/* In a process of nobody's: no terminal, no descriptor of cargo's, the least priority. */
-static bool
-withdraw(void)
+bool
+background_withdraw(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct sched_param p = { .sched_priority = 0 };
-	struct rlimit cpu = { BACKGROUND_CPU_S, BACKGROUND_CPU_S };
 
 	if (null < 0 || setsid() < 0)
 		return false;
@@ -137,11 +134,19 @@ withdraw(void)
 		return false;
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_DFL);
+	return true;
+}
+
+static void
+yield_to_all(void)
+{
+	struct sched_param p = { .sched_priority = 0 };
+	struct rlimit cpu = { BACKGROUND_CPU_S, BACKGROUND_CPU_S };
+
 	setpriority(PRIO_PROCESS, 0, 19);
 	sched_setscheduler(0, SCHED_IDLE, &p);
 	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
 	setrlimit(RLIMIT_CPU, &cpu);
-	return true;
 }
 
 /* Whether cargo has ended. A build that is stopped gives its places to others: no state is made
@@ -168,8 +173,9 @@ background_start(
 	if (!is_wanted(conf) || fork() != 0)
 		return;
 	/* a second fork, so that nobody need wait for it */
-	if (fork() != 0 || !withdraw())
+	if (fork() != 0 || !background_withdraw())
 		_exit(0);
+	yield_to_all();
 	pidfd = (int)syscall(SYS_pidfd_open, cargo, 0);
 	place = take_place(conf->client.cache_dir);
 	if (place >= 0 && wait_for(cargo, pidfd) &&

@@ -18,6 +18,10 @@ typedef void (*background_fn)(const struct conf *conf, const struct rustc_call *
 void background_start(
 	const struct conf *conf, const struct rustc_call *call, bool compiles, background_fn what);
 
+/* Of a process that was forked for something that nobody waits for: it has a session of its own, no
+ * descriptor of cargo's, and every signal's default. False: it should end. */
+bool background_withdraw(void);
+
 /* For its test: whether a battery is being drained. root: before /sys, "" but there. */
 bool background_on_battery(const char *root);
 

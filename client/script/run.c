@@ -302,7 +302,7 @@ find(struct run *r)
 		while (!hit && !r->not_stored && cached_wait_twin(r->c))
 			hit = look_up(r);
 	}
-	if (!hit && cached_fetch(r->c, &r->far))
+	if (!hit && cached_fetch(r->c, &r->far, NULL))
 		hit = look_up(r);
 	r->lookup_us = clock_mono_us() - start - r->restore_us - r->far.us;
 	if (!hit)

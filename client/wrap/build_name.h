@@ -1,6 +1,6 @@
 /* By which a build is known again on another machine that will ask for the same: what its lock file
  * says, cargo's arguments, and the toolchain that rustup chose. It names the build's list in a
- * store (client/far/list.h). */
+ * store (cache/list.h). */
 #ifndef DRAY_CLIENT_WRAP_BUILD_NAME_H
 #define DRAY_CLIENT_WRAP_BUILD_NAME_H
 

@@ -581,13 +581,36 @@ cached_is_believed(const struct cached *c, const struct result *res)
 					 (uint64_t)time(NULL), reason);
 }
 
+bool
+cached_put_result(struct cached *c, const struct result *res, struct cached_said *said)
+{
+	struct cached_said now = { .why = "" };
+
+	if (!cached_has_all(c, res)) {
+		cached_why(said, "its outputs are not in the cache any more");
+		return false;
+	}
+	if (cached_restore_outputs(c, res, NULL, &now) < 0) {
+		cached_why(said, "%s", now.why);
+		return false;
+	}
+	cached_print(c, STDOUT_FILENO, &res->out);
+	cached_print(c, STDERR_FILENO, &res->err);
+	said->status = (int)res->status;
+	snprintf(said->producer, sizeof(said->producer), "%s", res->producer ? res->producer : "");
+	said->saved_us = res->compile_us;
+	said->bytes = now.bytes;
+	*said->why = '\0';
+	cached_mark_used(c, &c->key.id, res);
+	return true;
+}
+
 /* Whether this result was put in place. */
 static bool
 try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said *said)
 {
 	_cleanup_(result_done) struct result res = RESULT_INIT;
 	_cleanup_(freep) char *why = NULL;
-	struct cached_said now = { .why = "" };
 
 	if (entry_result(e, i, &res) < 0 || res.n_links > 0 || res.run)
 		return false;
@@ -602,23 +625,7 @@ try_result(struct cached *c, const struct entry *e, size_t i, struct cached_said
 			cached_why(said, "%s", why ? why : "no memory");
 		return false;
 	}
-	if (!cached_has_all(c, &res)) {
-		cached_why(said, "its outputs are not in the cache any more");
-		return false;
-	}
-	if (cached_restore_outputs(c, &res, NULL, &now) < 0) {
-		cached_why(said, "%s", now.why);
-		return false;
-	}
-	cached_print(c, STDOUT_FILENO, &res.out);
-	cached_print(c, STDERR_FILENO, &res.err);
-	said->status = (int)res.status;
-	snprintf(said->producer, sizeof(said->producer), "%s", res.producer ? res.producer : "");
-	said->saved_us = res.compile_us;
-	said->bytes = now.bytes;
-	*said->why = '\0';
-	cached_mark_used(c, &c->key.id, &res);
-	return true;
+	return cached_put_result(c, &res, said);
 }
 
 static bool

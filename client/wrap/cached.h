@@ -2,7 +2,7 @@
  *
  *   cached_open ─▶ off: why
  *        └▶ cached_lookup ─▶ hit: outputs are in place, texts are printed
- *                 └▶ miss: why ─▶ cached_fetch ─▶ (again cached_lookup)
+ *                 └▶ miss: why ─▶ cached_fetch ─▶ hit
  *                            └▶ cached_stage_bundle ─▶ (its link) ─▶ cached_say_bundle
  *                            └▶ (the compile) ─▶ cached_keep
  *
@@ -67,8 +67,9 @@ struct cached_far {	/* for the job log: what the stores gave */
 };
 /* After a miss, and the wait for a twin: looks into the stores that are shared (dray.conf: store),
  * for a time that is bounded by what the compile takes. True: the result is in the local cache now,
- * look again. */
-bool cached_fetch(struct cached *c, struct cached_far *far);
+ * and a hit, as cached_lookup would make of it. With said NULL it is not put in place: look again.
+ */
+bool cached_fetch(struct cached *c, struct cached_far *far, struct cached_said *said);
 /* After that, of a unit that is linked: the same of its bundle, where the stores have answered.
  * True: look for it again (cached_stage_bundle). */
 bool cached_fetch_bundle(struct cached *c, struct cached_far *far);

@@ -5,7 +5,7 @@
 #include "client/far/ask.h"
 #include "client/wrap/build_name.h"
 #include "client/wrap/cached_priv.h"
-#include "common/fs.h"
+#include "client/wrap/fresh.h"
 
 bool
 cached_open_far(struct cached *c)
@@ -22,13 +22,8 @@ void
 cached_ask_early(struct cached *c)
 {
 	const struct conf *conf = c->in.conf;
-	_cleanup_(freep) char *entries = NULL;
 	struct digest list;
 
-	if (conf->client.recache || !far_may_read(conf) || !conf->client.store_dir)
-		return;
-	entries = path_join(conf->client.store_dir, "entries");
-	if (entries && !fs_exists(entries) && build_name(c->in.memo, &list) == 0 &&
-		cached_open_far(c))
+	if (fresh_is_machine(conf) && build_name(c->in.memo, &list) == 0 && cached_open_far(c))
 		far_ask_build(c->far, &list);
 }

@@ -143,11 +143,10 @@ add_to_entry(struct cached *c, const struct entry *from, const struct result *re
 }
 
 static int
-fetch(struct cached *c, const struct digest *key, struct cached_far *far)
+fetch(struct cached *c, const struct digest *key, struct cached_far *far, struct result *ret)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(entry_done) struct entry e = ENTRY_INIT;
-	_cleanup_(result_done) struct result res = RESULT_INIT;
 	struct far_answer answer;
 	struct digest list;
 	bool listed = build_name(c->in.memo, &list) == 0;
@@ -161,11 +160,11 @@ fetch(struct cached *c, const struct digest *key, struct cached_far *far)
 	}
 	r = entry_decode(b.p, b.n, key, &e);
 	if (r == 0)
-		r = choose_result(c, &e, &answer, &res, far);
+		r = choose_result(c, &e, &answer, ret, far);
 	if (r == 0)
-		r = bring(c, &res, answer.store, far);
+		r = bring(c, ret, answer.store, far);
 	if (r == 0)
-		r = add_to_entry(c, &e, &res);
+		r = add_to_entry(c, &e, ret);
 	if (r == 0) {
 		*far->why = '\0';
 		snprintf(far->store, sizeof(far->store), "%s",
@@ -186,7 +185,7 @@ is_away(const struct conf *conf)
 }
 
 static bool
-fetch_key(struct cached *c, const struct digest *key, struct cached_far *far)
+fetch_key(struct cached *c, const struct digest *key, struct cached_far *far, struct result *ret)
 {
 	uint64_t start = clock_mono_us();
 	int r;
@@ -198,7 +197,7 @@ fetch_key(struct cached *c, const struct digest *key, struct cached_far *far)
 		why(far, "", "the coordinator is away");
 		r = -ENOTCONN;
 	} else if (cached_open_far(c)) {
-		r = fetch(c, key, far);
+		r = fetch(c, key, far, ret);
 	} else {
 		why(far, "", "the farm half, which asks them, cannot be started");
 		r = -ENOTCONN;
@@ -209,16 +208,21 @@ fetch_key(struct cached *c, const struct digest *key, struct cached_far *far)
 }
 
 bool
-cached_fetch(struct cached *c, struct cached_far *far)
+cached_fetch(struct cached *c, struct cached_far *far, struct cached_said *said)
 {
-	return fetch_key(c, &c->key.id, far);
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+
+	/* its inputs were looked at just now */
+	return fetch_key(c, &c->key.id, far, &res) && (!said || cached_put_result(c, &res, said));
 }
 
 bool
 cached_fetch_bundle(struct cached *c, struct cached_far *far)
 {
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+
 	if (!c->in.call->calls_linker || !far->answered || cached_bundle_key(c) < 0 ||
-		!fetch_key(c, &c->bundle_key.id, far))
+		!fetch_key(c, &c->bundle_key.id, far, &res))
 		return false;
 	cached_note_bundles(c);
 	return true;

@@ -61,6 +61,9 @@ bool cached_has_all(struct cached *c, const struct result *res);
  * said->why. */
 int cached_restore_outputs(
 	struct cached *c, const struct result *res, const char *late, struct cached_said *said);
+/* Puts in place a result whose inputs are as they were, prints its texts, and fills *said as
+ * cached_lookup does; false: not all of it is here, as said->why says. */
+bool cached_put_result(struct cached *c, const struct result *res, struct cached_said *said);
 void cached_print(const struct cached *c, int fd, const struct buf *text);
 void cached_mark_used(struct cached *c, const struct digest *key, const struct result *res);
 /* That its entry is one of those that its target directory was made of (together.h). */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "cache/list.h"
 #include "cache/shared.h"
 #include "keys/trust.h"
 #include "proto/wire.h"
@@ -176,6 +177,25 @@ check_far(const struct digest *name, const void *p, size_t n)
 	return r == -EPROTONOSUPPORT ? -EACCES : r;
 }
 
+/* ---- the list of a build */
+
+/* Signed by nobody: it is a hint, and stands in no result's place. The latest is as good as one
+ * made of both: who puts it has read the one before (list_merge). */
+static int
+merge_list(const struct buf *old, const struct signers *signers, const struct signer *who,
+	const void *p, size_t n)
+{
+	struct list l = { NULL, 0 };
+	int r = list_decode(p, n, &l);
+
+	list_done(&l);
+	if (r < 0)
+		return r;
+	if (signers && who->kind != TRUST_PUBLISHER)
+		return -EACCES;
+	return is_sealed(old->p, old->n) ? -EEXIST : 1;
+}
+
 int
 merge_entry(const struct digest *name, const struct buf *old, const struct signers *signers,
 	const struct signer *who, const void *p, size_t n, struct buf *ret)
@@ -189,7 +209,9 @@ merge_entry(const struct digest *name, const struct buf *old, const struct signe
 		return r;
 	/* or a writer could keep a list that revokes its key from coming here */
 	if (digest_eq(name, &list))
-		return is_sealed(p, n) ? -EBADMSG : 1;
+		return is_sealed(p, n) || list_is(p, n) ? -EBADMSG : 1;
+	if (list_is(p, n))
+		return merge_list(old, signers, who, p, n);
 	return signers ? merge_named(name, old, signers, who, p, n, ret)
 		       : merge_any(name, old, p, n, ret);
 }

@@ -7,7 +7,10 @@
  * there before stays while its producer is named, and not revoked. Readers look at all of it again.
  *
  * What comes out of a store, where anybody may have written it, is of no peer: a result counts if
- * its seal is right, and is by any of those that are named. */
+ * its seal is right, and is by any of those that are named.
+ *
+ * The list of a build (cache/list.h) is signed by nobody. Where producers are named, publishers may
+ * put one, and none comes out of a store; it takes no result's place, and results take its. */
 #ifndef DRAY_COORDINATOR_CACHE_MERGE_H
 #define DRAY_COORDINATOR_CACHE_MERGE_H
 
@@ -17,10 +20,10 @@
 
 /* old: what is there; empty: nothing. signers: NULL: nobody is named, and nobody looks at who
  * signed. who: the one that puts; NULL: it is a store's. 1: put p as it is (there is nothing that
- * it would have to be put together with, or it is no entry of sealed results, as the list of keys);
- * 0: put *ret; -EACCES: nothing in it counts; -EBADMSG: it is damaged, or another key's, or results
- * under the name of the list of keys; -EEXIST: one of the two is of a later version, or the old one
- * alone is of sealed results: that is not written over; -ENOMEM. */
+ * it would have to be put together with, or it is no entry of sealed results, as the list of keys,
+ * or a build's); 0: put *ret; -EACCES: nothing in it counts; -EBADMSG: it is damaged, or another
+ * key's, or results under the name of the list of keys; -EEXIST: one of the two is of a later
+ * version, or the old one alone is of sealed results: that is not written over; -ENOMEM. */
 int merge_entry(const struct digest *name, const struct buf *old, const struct signers *signers,
 	const struct signer *who, const void *p, size_t n, struct buf *ret);
 

@@ -2,7 +2,7 @@
  * from what is written. */
 #include "config.h"
 
-#include "client/far/list.h"
+#include "cache/list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

@@ -178,6 +178,32 @@ list_of_builds() {
   cached three "$WORK/p" build
   from_store
 }
+
+@test "a fresh machine begins with cargo's first question, before its first unit" {
+  local blobs
+  project "$WORK/p"
+  stored one "$WORK/p"
+  wait_until 20 has_list
+  blobs=$(sha256sum "$WORK"/p/target/debug/deps/libone-*.rlib | cut -c 1-64)
+  rm -rf "$WORK/p/target"
+  cat >"$WORK/first" <<END
+#!/bin/sh
+[ "\$2" = -vV ] || [ -e "$WORK/all" ] || exit 1
+exec "$DRAY" "\$@"
+END
+  chmod +x "$WORK/first"
+  machine two reader
+  # cargo hears its answer, and then nothing more
+  RUSTC_WRAPPER=$WORK/first build first "$WORK/p" build
+  [ "$BUILD_STATUS" -ne 0 ]
+  [ ! -e "$JOBS" ]
+  wait_until 20 has_blob "$blobs"
+  touch "$WORK/all"
+  RUSTC_WRAPPER=$WORK/first cached two "$WORK/p" build
+  from_store
+  # its units asked the same farm half
+  [ "$(find "$DRAY_CACHE_DIR"/half-* -name '*.start' | wc -l)" -eq 1 ]
+}
 has_list() {
   [ -n "$(list_of_builds)" ]
 }

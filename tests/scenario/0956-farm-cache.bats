@@ -11,6 +11,10 @@ entries() {
   find "$FARM/shared" -path '*/entries/*' -type f
 }
 
+has_list_of_build() {
+  entries | xargs -r grep -lsq draylst1
+}
+
 @test "what a publisher has compiled a client takes from the coordinator, and compiles nothing, nor does a worker" {
   project "$WORK/p"
   vouch publisher ci namespace=team
@@ -22,6 +26,8 @@ entries() {
   of_farm one ci readwrite
   stored one "$WORK/p"
   all_missed
+  # and what a build asks for
+  wait_until 20 has_list_of_build
   cp -a "$WORK/p/target" "$WORK/plain"
   clean "$WORK/p"
   of_farm two ann

@@ -4,6 +4,7 @@
 #include "tests/unit/desk_fixture.h"
 #include "tests/unit/shared_fixture.h"
 
+#include "cache/list.h"
 #include "coordinator/cache/desk_priv.h"
 #include "coordinator/cache/merge.h"
 
@@ -722,6 +723,45 @@ test_only_named(void **state)
 	put_by(d, 14, &by, "revoked", false, no);
 }
 
+/* The list of a build, by a publisher; it takes no result's place. */
+static void
+test_list_of_build(void **state)
+{
+	struct room *d = *state;
+	static const char damaged[] = "draylst1, and no keys";
+	_cleanup_(buf_done) struct buf bytes = BUF_INIT;
+	struct shared_by by = by_worker();
+	struct list l = { NULL, 0 };
+	const int no = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
+
+	make_identities(NULL);
+	assert_int_equal(list_add(&l, &other_key), 0);
+	assert_int_equal(list_encode(&l, &bytes), 0);
+	list_done(&l);
+	/* where nobody is named, anybody's */
+	assert_int_equal(put_all(d, 1, "", 1, true, &other_key, bytes.p, bytes.n), 0);
+	name_signers(d, "w1", "ci");
+	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true };
+	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
+	assert_int_equal(put_all(d, 1, "", 2, true, &key, bytes.p, bytes.n), no);
+	d->signer.kind = TRUST_PUBLISHER;
+	assert_int_equal(put_all(d, 1, "", 3, true, &key, damaged, sizeof(damaged)),
+		DRAY__VERDICT__VERDICT_INPUT_CHANGED);
+	assert_int_equal(put_all(d, 1, "", 4, true, &key, bytes.p, bytes.n), 0);
+	assert_int_equal(get_in(d, 2, 2, "", 5, true, &key, 1, 4), 0);
+	room_work(d);
+	assert_int_equal(heard_of(d, 2, 5)->content.n, bytes.n);
+	assert_memory_equal(heard_of(d, 2, 5)->content.p, bytes.p, bytes.n);
+	/* a result comes under that name, and stays there */
+	d->signer.kind = TRUST_WORKER;
+	put_by(d, 6, &by, "a result", false, 0);
+	assert_int_equal(count_results(d, 7), 1);
+	d->signer.kind = TRUST_PUBLISHER;
+	assert_int_equal(
+		put_all(d, 1, "", 8, true, &key, bytes.p, bytes.n), DRAY__VERDICT__VERDICT_NO_ROOM);
+	assert_int_equal(count_results(d, 9), 1);
+}
+
 static void
 test_history(void **state)
 {
@@ -788,6 +828,7 @@ main(void)
 		TEST(test_again),
 		TEST(test_merge),
 		TEST(test_only_named),
+		TEST(test_list_of_build),
 		TEST(test_merge_of_large_ones),
 		TEST(test_list_of_keys_is_not_shut_out),
 		TEST(test_history),

@@ -13,7 +13,7 @@
 #include <poll.h>
 
 #include "client/far/claims.h"
-#include "client/far/list.h"
+#include "cache/list.h"
 #include "client/wrap/build_name.h"
 
 static struct digest

@@ -14,7 +14,7 @@
 
 #include "cache/shared.h"
 #include "client/cmd/doctor/probe.h"
-#include "client/far/list.h"
+#include "cache/list.h"
 #include "common/fs.h"
 #include "store/admin/walk.h"
 #include "store/shared_dir.h"

@@ -4,8 +4,8 @@
  *
  * It is a hint, signed by nobody: whatever it says, what is fetched is believed as if it had been
  * asked for, and it is no more than LIST_MAX keys. Its bytes are "draylst1" and the keys. */
-#ifndef DRAY_CLIENT_FAR_LIST_H
-#define DRAY_CLIENT_FAR_LIST_H
+#ifndef DRAY_CACHE_LIST_H
+#define DRAY_CACHE_LIST_H
 
 #include "common/buf.h"
 #include "common/digest.h"

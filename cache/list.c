@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "client/far/list.h"
+#include "cache/list.h"
 
 #include <errno.h>
 
