@@ -220,10 +220,16 @@ bool
 cached_fetch_bundle(struct cached *c, struct cached_far *far)
 {
 	_cleanup_(result_done) struct result res = RESULT_INIT;
+	struct cached_far before = *far;
 
-	if (!c->in.call->calls_linker || !far->answered || cached_bundle_key(c) < 0 ||
-		!fetch_key(c, &c->bundle_key.id, far, &res))
+	if (!c->in.call->calls_linker || !far->answered || cached_bundle_key(c) < 0)
 		return false;
+	if (!fetch_key(c, &c->bundle_key.id, far, &res)) {
+		/* that there is no bundle either is no news: why the whole was not taken is */
+		if (before.refused > 0 && before.refused == far->refused)
+			memcpy(far->why, before.why, sizeof(far->why));
+		return false;
+	}
 	cached_note_bundles(c);
 	return true;
 }
