@@ -121,7 +121,7 @@ int shared_peek(const struct shared_entry *e, size_t i, struct shared_seal *ret)
  * hex, ret->from "shared"; how it is made again (argv, env, cwd) is for the caller to add. Names,
  * modes and kinds of outputs are such as a result of the local cache has, and modes 0666 or 0777
  * but for a run's. What it is of a certain call of the compiler, and its texts and links,
- * client/wrap/stranger.h looks at. Blobs are named by digest and size: both are to be checked of
+ * client/cached/stranger.h looks at. Blobs are named by digest and size: both are to be checked of
  * what is read. ret_seal may be NULL.
  *
  * 0; -EACCES: its producer is not trusted; -EKEYREJECTED: the seal is not right, or for another key

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "client/wrap/cached.h"
+#include "client/cached/cached.h"
 #include "common/fs.h"
 #include "common/spawn.h"
 #include "rustc/mapping.h"

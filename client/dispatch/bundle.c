@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "client/dispatch/unit_priv.h"
-#include "client/wrap/link_check.h"
+#include "client/link/link_check.h"
 #include "common/fs.h"
 #include "common/why.h"
 #include "proto/alias.h"
@@ -58,7 +58,7 @@ note_response(struct bundle *b, const char *path)
 	return strv_add(&b->response, abs + strlen(b->unit->out_dir) + 1);
 }
 
-/* What else they may say is looked at before the link is made (client/wrap/link_check.h). */
+/* What else they may say is looked at before the link is made (client/link/link_check.h). */
 static int
 check_args(struct bundle *b, const struct strv *argv)
 {

@@ -11,7 +11,7 @@
 
 /* The calls are the worker's word. Here it is checked that the linker is the one that rustc would
  * run, and that temporary directories are rustc's own, below the out-dir; the arguments are checked
- * by dray, before it links (client/wrap/link_check.h). 0; -errno; or -ENOTSUP with a reason in
+ * by dray, before it links (client/link/link_check.h). 0; -errno; or -ENOTSUP with a reason in
  * *ret_home.
  */
 int bundle_make(struct unit *u, struct outputs *o, const Dray__JobResult *result,

@@ -10,7 +10,7 @@
 
 #include "cache/told.h"
 #include "client/wrap/ledger.h"
-#include "client/wrap/stranger.h"
+#include "client/cached/stranger.h"
 #include "common/fs.h"
 
 static bool

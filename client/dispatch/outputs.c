@@ -12,7 +12,7 @@
 
 #include "client/dispatch/unit.h"
 #include "client/wrap/ledger.h"
-#include "client/wrap/link_check.h"
+#include "client/link/link_check.h"
 #include "rustc/call.h"
 #include "common/fs.h"
 #include "proto/alias.h"

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "client/dispatch/unit_priv.h"
-#include "client/wrap/linker.h"
+#include "client/link/linker.h"
 #include "common/fs.h"
 #include "common/why.h"
 

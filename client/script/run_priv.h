@@ -2,7 +2,7 @@
 #ifndef DRAY_CLIENT_SCRIPT_RUN_PRIV_H
 #define DRAY_CLIENT_SCRIPT_RUN_PRIV_H
 
-#include "client/wrap/cached_priv.h"
+#include "client/cached/cached_priv.h"
 #include "client/wrap/local.h"
 #include "client/slots/slots.h"
 

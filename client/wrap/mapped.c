@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cache/text.h"
-#include "client/wrap/cached.h"
+#include "client/cached/cached.h"
 #include "client/wrap/target_dir.h"
 #include "common/fs.h"
 #include "toolchain/toolchain.h"

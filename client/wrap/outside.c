@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "client/wrap/cached.h"
+#include "client/cached/cached.h"
 #include "common/digest.h"
 #include "common/fs.h"
 #include "rustc/option_tables.h"

@@ -9,7 +9,7 @@
 #include "rustc/call.h"
 #include "rustc/refusal.h"
 #include "client/dispatch/unit.h"
-#include "client/wrap/link_check.h"
+#include "client/link/link_check.h"
 #include "common/fs.h"
 #include "proto/alias.h"
 

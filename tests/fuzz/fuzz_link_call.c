@@ -2,8 +2,8 @@
  * those below the out-dir. */
 #include "config.h"
 
-#include "client/wrap/link.h"
-#include "client/wrap/link_check.h"
+#include "client/link/link.h"
+#include "client/link/link_check.h"
 #include "common/fs.h"
 
 #define OUT_DIR "/w/target/debug/deps"

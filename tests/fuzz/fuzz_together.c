@@ -1,7 +1,7 @@
 /* What a target directory was made of: any bytes. No path leads out of it, each is there once. */
 #include "config.h"
 
-#include "client/wrap/together.h"
+#include "client/cached/together.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
-#include "client/wrap/link.h"
+#include "client/link/link.h"
 #include "rustc/option_tables.h"
-#include "client/wrap/linker.h"
+#include "client/link/linker.h"
 #include "client/wrap/local.h"
 #include "common/clock.h"
 #include "common/fs.h"

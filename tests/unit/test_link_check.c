@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "client/wrap/link_check.h"
+#include "client/link/link_check.h"
 #include "common/fs.h"
 
 #define TEMP "rustcAbC123"

@@ -17,7 +17,7 @@
 #include "client/dispatch/outputs.h"
 #include "client/dispatch/say.h"
 #include "client/dispatch/unit.h"
-#include "client/wrap/link_check.h"
+#include "client/link/link_check.h"
 #include "common/fs.h"
 #include "proto/alias.h"
 

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #include "cache/text.h"
-#include "client/wrap/stranger.h"
+#include "client/cached/stranger.h"
 #include "common/fs.h"
 
 static char *dir, *out_dir, *source;

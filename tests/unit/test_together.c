@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "cache/entry.h"
-#include "client/wrap/together.h"
+#include "client/cached/together.h"
 #include "tests/unit/depot_fixture.h"
 
 #define UNITS 8

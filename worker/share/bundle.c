@@ -125,7 +125,7 @@ add_names(const struct shares_bundle *b, const struct strv *names, struct buf *t
 	return r;
 }
 
-/* In the form of a staged link (client/wrap/link.h). */
+/* In the form of a staged link (client/link/link.h). */
 static int
 make_call(const struct shares_bundle *b, size_t i, struct buf *to)
 {

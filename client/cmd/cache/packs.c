@@ -15,7 +15,7 @@
 #include "client/cmd/cmd.h"
 #include "client/show/show.h"
 #include "client/wrap/target_dir.h"
-#include "client/wrap/together.h"
+#include "client/cached/together.h"
 #include "common/fs.h"
 #include "common/joblog.h"
 #include "store/object.h"

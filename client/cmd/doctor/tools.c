@@ -9,7 +9,7 @@
 #include "client/cmd/userns.h"
 #include "client/incremental/background.h"
 #include "client/incremental/prime.h"
-#include "client/wrap/linker.h"
+#include "client/link/linker.h"
 #include "common/fs.h"
 #include "common/spawn.h"
 #include "machine/new_proc.h"

@@ -12,7 +12,7 @@
 
 #include "cache/marks.h"
 #include "cache/text.h"
-#include "client/wrap/cached.h"
+#include "client/cached/cached.h"
 #include "client/wrap/identify.h"
 #include "client/incremental/incremental.h"
 #include "client/wrap/target_dir.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cache/text.h"
-#include "client/wrap/cached.h"
+#include "client/cached/cached.h"
 #include "client/wrap/local.h"
 #include "common/child.h"
 #include "common/fs.h"

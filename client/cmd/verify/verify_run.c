@@ -14,7 +14,7 @@
 #include "client/cmd/verify/verify_priv.h"
 #include "client/script/place.h"
 #include "client/script/tree.h"
-#include "client/wrap/cached.h"
+#include "client/cached/cached.h"
 #include "client/wrap/target_dir.h"
 #include "common/fs.h"
 #include "common/spawn.h"

@@ -2,8 +2,8 @@
 #include "config.h"
 
 #include "cache/marks.h"
-#include "client/wrap/cached_priv.h"
-#include "client/wrap/stranger.h"
+#include "client/cached/cached_priv.h"
+#include "client/cached/stranger.h"
 
 static int
 show(const void *arg, const struct buf *text, struct buf *to)

@@ -7,7 +7,7 @@
 
 #include "cache/marks.h"
 #include "cache/text.h"
-#include "client/wrap/cached_priv.h"
+#include "client/cached/cached_priv.h"
 #include "common/fs.h"
 
 int

@@ -1,7 +1,7 @@
 /* Links a unit that was compiled on the farm: makes the linker call here that was captured there.
  */
-#ifndef DRAY_CLIENT_WRAP_LINK_H
-#define DRAY_CLIENT_WRAP_LINK_H
+#ifndef DRAY_CLIENT_LINK_LINK_H
+#define DRAY_CLIENT_LINK_LINK_H
 
 #include "rustc/call.h"
 #include "client/wrap/ledger.h"

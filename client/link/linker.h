@@ -1,6 +1,6 @@
 /* Which linker a link on this machine uses. */
-#ifndef DRAY_CLIENT_WRAP_LINKER_H
-#define DRAY_CLIENT_WRAP_LINKER_H
+#ifndef DRAY_CLIENT_LINK_LINKER_H
+#define DRAY_CLIENT_LINK_LINKER_H
 
 #include "common/conf.h"
 

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "client/wrap/cached_priv.h"
+#include "client/cached/cached_priv.h"
 #include "client/wrap/ledger.h"
-#include "client/wrap/link.h"
+#include "client/link/link.h"
 #include "common/fs.h"
 
 #define TEXT_MAX (64u << 20)

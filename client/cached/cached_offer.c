@@ -7,7 +7,7 @@
 #include "cache/shared.h"
 #include "client/far/ask.h"
 #include "client/far/queue.h"
-#include "client/wrap/cached_priv.h"
+#include "client/cached/cached_priv.h"
 
 /* What the farm made, its workers share; what came from a store is there. */
 static bool

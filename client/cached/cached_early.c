@@ -4,7 +4,7 @@
 
 #include "client/far/ask.h"
 #include "client/wrap/build_name.h"
-#include "client/wrap/cached_priv.h"
+#include "client/cached/cached_priv.h"
 #include "client/wrap/fresh.h"
 
 bool

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 
 #include "cache/text.h"
-#include "client/wrap/cached_priv.h"
-#include "client/wrap/link.h"
+#include "client/cached/cached_priv.h"
+#include "client/link/link.h"
 #include "client/wrap/ledger.h"
 #include "common/fs.h"
 #include "common/log.h"

@@ -1,13 +1,13 @@
 /* What cached.c, which looks results up, and cached_keep.c and cached_bundle.c, which keep them,
  * share. */
-#ifndef DRAY_CLIENT_WRAP_CACHED_PRIV_H
-#define DRAY_CLIENT_WRAP_CACHED_PRIV_H
+#ifndef DRAY_CLIENT_CACHED_CACHED_PRIV_H
+#define DRAY_CLIENT_CACHED_CACHED_PRIV_H
 
 #include "store/depot.h"
 #include "cache/entry.h"
 #include "cache/keep/keep.h"
 #include "cache/key.h"
-#include "client/wrap/cached.h"
+#include "client/cached/cached.h"
 #include "toolchain/toolchain.h"
 
 struct cached {

@@ -2,16 +2,16 @@
  * without a control character; tells cargo of no file but these; and is all that the call makes. */
 #include "config.h"
 
-#include "client/wrap/stranger.h"
+#include "client/cached/stranger.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
 #include "cache/crosscheck.h"
-#include "client/wrap/cached.h"
-#include "client/wrap/link.h"
-#include "client/wrap/link_check.h"
+#include "client/cached/cached.h"
+#include "client/link/link.h"
+#include "client/link/link_check.h"
 #include "common/fs.h"
 #include "common/why.h"
 #include "rustc/artifact.h"

@@ -6,8 +6,8 @@
  * What its content says is looked at once that has come: its digest, and rlib_agrees of a library
  * and the metadata that was put in place before. Its links are checked when they are made
  * (link_check.h). */
-#ifndef DRAY_CLIENT_WRAP_STRANGER_H
-#define DRAY_CLIENT_WRAP_STRANGER_H
+#ifndef DRAY_CLIENT_CACHED_STRANGER_H
+#define DRAY_CLIENT_CACHED_STRANGER_H
 
 #include "cache/result.h"
 #include "rustc/call.h"

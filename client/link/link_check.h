@@ -3,10 +3,10 @@
  * linker, or a file to write. So each is held against a list of the forms that rustc itself makes
  * (rustc_codegen_ssa::back::link and ::linker), and each input against what its name says it is.
  * What is not on the list is linked by rustc here, with all the rest of its work. */
-#ifndef DRAY_CLIENT_WRAP_LINK_CHECK_H
-#define DRAY_CLIENT_WRAP_LINK_CHECK_H
+#ifndef DRAY_CLIENT_LINK_LINK_CHECK_H
+#define DRAY_CLIENT_LINK_LINK_CHECK_H
 
-#include "client/wrap/link.h"
+#include "client/link/link.h"
 #include "rustc/call.h"
 
 struct link_check {

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "client/wrap/identify.h"
-#include "client/wrap/link.h"
-#include "client/wrap/link_check.h"
-#include "client/wrap/linker.h"
+#include "client/link/link.h"
+#include "client/link/link_check.h"
+#include "client/link/linker.h"
 #include "client/wrap/local.h"
 #include "common/child.h"
 #include "common/clock.h"

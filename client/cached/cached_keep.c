@@ -10,7 +10,7 @@
 #include "cache/text.h"
 #include "cache/times.h"
 #include "client/far/ask.h"
-#include "client/wrap/cached_priv.h"
+#include "client/cached/cached_priv.h"
 #include "client/wrap/ledger.h"
 #include "common/clock.h"
 #include "common/fs.h"

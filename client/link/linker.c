@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "client/wrap/linker.h"
+#include "client/link/linker.h"
 #include "client/wrap/local.h"
 #include "common/fs.h"
 #include "common/spawn.h"

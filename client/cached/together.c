@@ -2,7 +2,7 @@
  * nothing else. */
 #include "config.h"
 
-#include "client/wrap/together.h"
+#include "client/cached/together.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/wrap/link_check.h"
-#include "client/wrap/linker.h"
+#include "client/link/link_check.h"
+#include "client/link/linker.h"
 #include "common/fs.h"
 #include "common/why.h"
 

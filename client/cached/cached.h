@@ -8,8 +8,8 @@
  *
  * Nothing here can fail a build: if something goes wrong, it is a miss or the result is not kept.
  */
-#ifndef DRAY_CLIENT_WRAP_CACHED_H
-#define DRAY_CLIENT_WRAP_CACHED_H
+#ifndef DRAY_CLIENT_CACHED_CACHED_H
+#define DRAY_CLIENT_CACHED_CACHED_H
 
 #include <time.h>
 

@@ -9,8 +9,8 @@
  *   <cache>/together/DIGEST      KEY PATH      the key of its entry; a path of what it made, from
  *                                              the target directory. The last line of a path counts
  */
-#ifndef DRAY_CLIENT_WRAP_TOGETHER_H
-#define DRAY_CLIENT_WRAP_TOGETHER_H
+#ifndef DRAY_CLIENT_CACHED_TOGETHER_H
+#define DRAY_CLIENT_CACHED_TOGETHER_H
 
 #include "memo/memo.h"
 #include "store/depot.h"
