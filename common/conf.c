@@ -104,6 +104,7 @@ static const struct conf_key keys[] = {
 	TEXT(coordinator, cache_sizes, TYPE_SIZES, NULL, "DRAY_COORDINATOR_CACHE_SIZES"),
 	TEXT(coordinator, store, TYPE_STORES, NULL, "DRAY_COORDINATOR_STORE"),
 	NUM(coordinator, store_wait_ms, "250", "DRAY_COORDINATOR_STORE_WAIT_MS", 1, HOUR_MS),
+	NUM(coordinator, sample, "50", "DRAY_COORDINATOR_SAMPLE", 0, 1000000),
 
 	TEXT(worker, coordinator, TYPE_CONNECT, NULL, "DRAY_WORKER_COORDINATOR"),
 	TEXT(worker, coordinator_key, TYPE_PATH, NULL, "DRAY_WORKER_COORDINATOR_KEY"),

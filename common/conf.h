@@ -103,6 +103,8 @@ struct conf {
 		char *store;	       /* stores behind it, nearest first: "URL [ro|rw|own], …" */
 		uint64_t store_wait_ms; /* how long these are asked for an entry, 250: less than
 					   what a client waits for the coordinator */
+		uint64_t sample;	/* one in so many results of workers is compiled again, 50;
+					   0: none */
 	} coordinator;
 	struct {
 		char *coordinator;

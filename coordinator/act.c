@@ -49,8 +49,8 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	int r;
 
 	sched_worker_get(a->worker, &view);
-	r = ticket_issue(&s->id, job, p->wire.curve, view.curve, a->twin, server_time(s), &ticket,
-		&n, signature);
+	r = ticket_issue(&s->id, job, p->wire.curve, view.curve,
+		&(struct ticket_terms){ .twin = a->twin }, server_time(s), &ticket, &n, signature);
 	if (r < 0) {
 		log_throttled(
 			&s->no_ticket, 5, "job=%s cannot sign its ticket: %s", job, strerror(-r));

@@ -48,6 +48,17 @@ host_drop(void *arg, uint64_t serial, const char *why)
 }
 
 static void
+host_kept(void *arg, uint64_t serial, const char *namespace, const struct digest *key,
+	const struct merge_note *note)
+{
+	struct server *s = arg;
+	const struct peer *p = peer_by_serial(s, serial);
+
+	if (p)
+		samples_kept(s, p, namespace, key, note);
+}
+
+static void
 warm(struct server *s)
 {
 	if (s->local)
@@ -59,7 +70,7 @@ warm(struct server *s)
 void
 cache_start(struct server *s)
 {
-	const struct desk_host host = { s, host_send, host_drop };
+	const struct desk_host host = { s, host_send, host_drop, host_kept };
 	_cleanup_(freep) char *error = NULL;
 
 	TAILQ_INIT(&s->job_notes);
@@ -71,6 +82,7 @@ cache_start(struct server *s)
 		return;
 	}
 	warm(s);
+	samples_start(s);
 }
 
 static void
@@ -89,6 +101,7 @@ cache_end(struct server *s)
 	while (s->job_notes.tqh_last && (n = TAILQ_FIRST(&s->job_notes)) != NULL)
 		forget(s, n);
 	table_done(&s->notes);
+	samples_end(s);
 	desk_free(s->desk);
 	s->desk = NULL;
 }
@@ -96,11 +109,13 @@ cache_end(struct server *s)
 size_t
 cache_features(const struct server *s, const struct peer *p, char *ret[CACHE_FEATURES_MAX])
 {
-	static char cache[] = WIRE_SHARED, puts[] = WIRE_SHARED_PUTS;
+	static char cache[] = WIRE_SHARED, puts[] = WIRE_SHARED_PUTS, purges[] = WIRE_PURGES;
 	size_t n = 0;
 
+	if (s->desk && p->role == ROLE_ADMIN)
+		ret[n++] = purges;
 	if (!s->desk || p->role == ROLE_ADMIN)
-		return 0;
+		return n;
 	ret[n++] = cache;
 	if (p->role == ROLE_PUBLISHER || p->role == ROLE_WORKER)
 		ret[n++] = puts;
@@ -148,11 +163,13 @@ on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct
 		.namespace = m->info->type == WIRE_SHARED_PUT
 				     ? namespace_of_put(s, p, (const Dray__SharedPut *)m->body)
 				     : peer_namespace(s, p) };
-	const char *why = "";
+	const char *why = "", *bar;
 
 	if (!s->desk)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"this coordinator has no shared cache");
+	else if (m->info->type == WIRE_SHARED_PUT && (bar = samples_bar(s, p)) != NULL)
+		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED, bar);
 	else if (!who.namespace)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"this namespace is not its to write");

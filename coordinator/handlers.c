@@ -35,6 +35,8 @@ static const struct handler_row rows[] = {
 	{ WIRE_WORKER_JOB_ENDED, on_worker_ended, ROLE_NONE, NULL },
 	{ WIRE_WORKER_JOB_REFUSED, on_worker_refused, ROLE_NONE, NULL },
 	{ WIRE_WORKER_BYE, on_worker_bye, ROLE_NONE, NULL },
+	{ WIRE_WORKER_LENT, on_worker_lent, ROLE_NONE, NULL },
+	{ WIRE_CACHE_PURGE, on_cache_purge, ROLE_NONE, NULL },
 	{ WIRE_SHARED_GET, NULL, ROLE_NONE, on_shared },
 	{ WIRE_SHARED_PUT, NULL, ROLE_NONE, on_shared },
 	{ WIRE_SHARED_DATA, NULL, ROLE_NONE, on_shared },

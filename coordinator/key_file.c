@@ -41,6 +41,7 @@ keys_load(struct server *s, char **ret_error)
 	}
 	if (r < 0)
 		return fail(ret_error, r, "cannot read the allowed keys", path);
+	samples_judged(s, &keys);
 	allowed_keys_done(&s->keys);
 	s->keys = keys;
 	return 0;
@@ -65,6 +66,13 @@ drop_disallowed(struct server *s)
 }
 
 void
+keys_changed(struct server *s)
+{
+	drop_disallowed(s);
+	vouch_changed(s);
+}
+
+void
 keys_reload(struct server *s)
 {
 	_cleanup_(freep) char *error = NULL;
@@ -77,8 +85,7 @@ keys_reload(struct server *s)
 	}
 	log_info("allowed keys read again: file=%s keys=%zu", s->conf->coordinator.allowed_keys,
 		s->keys.n);
-	drop_disallowed(s);
-	vouch_changed(s);
+	keys_changed(s);
 }
 
 void

@@ -92,6 +92,7 @@ peer_lose_worker(struct server *s, struct peer *p, const char *why)
 	log_info("worker=%s gone: %s; jobs=%u", view.name, why, view.used);
 	sched_worker_gone(s->sched, p->worker, s->now);
 	p->worker = NULL;
+	samples_worker_gone(s, p);
 	if (p->state == ADMIT_REGISTERED)
 		p->state = ADMIT_GREETED;
 }

@@ -217,6 +217,7 @@ server_free(struct server *s)
 	sched_free(s->sched);
 	peers_done(s);
 	allowed_keys_done(&s->keys);
+	judged_done(&s->judged);
 	identity_done(&s->id);
 	closep(&s->signal_fd);
 	free(s->endpoint);
@@ -333,6 +334,8 @@ tick(struct server *s, bool caught_up)
 	}
 	if (s->desk)
 		desk_tick(s->desk, s->now);
+	if (s->sampler)
+		sampler_tick(s->sampler, s->now);
 	act_all(s);
 }
 

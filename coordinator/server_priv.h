@@ -1,9 +1,9 @@
 /* The server's structs, for its files only. From the bottom up, each calls only what is above it
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
  * (the allowed keys), vouch_msgs.c (the producers among them), client_msgs.c, worker_msgs.c,
- * cache_msgs.c, status_cache.c and status_msg.c (what each side says), act.c (the scheduler's
- * actions become messages), handlers.c (the table of messages), server.c (sockets, loop, signals).
- */
+ * cache_msgs.c, sample_msgs.c, purge_msgs.c, status_cache.c and status_msg.c (what each side says),
+ * act.c (the scheduler's actions become messages), handlers.c (the table of messages), server.c
+ * (sockets, loop, signals). */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -14,6 +14,8 @@
 #include "common/daemon.h"
 #include "keys/identity.h"
 #include "common/log.h"
+#include "coordinator/cache/judged.h"
+#include "coordinator/cache/sampler.h"
 #include "coordinator/sched.h"
 #include "common/table.h"
 #include "proto/admit.h"
@@ -42,6 +44,8 @@ struct peer {
 	unsigned unread;		 /* bytes that may wait for it, answer.c */
 	bool doomed;			 /* cannot be sent to: removed before the next message */
 	struct sched_worker *worker;	 /* while REGISTERED */
+	bool samples;			 /* a worker that takes part in them */
+	bool purging;			 /* an admin that waits for results to be removed */
 	bool asks_producers;		 /* is told of the list's producers, and of each change */
 	uint64_t heard_ms;		 /* a worker's last heartbeat */
 	uint8_t instance[INSTANCE_SIZE]; /* a worker's process; zeros: not told */
@@ -82,7 +86,11 @@ struct server {
 	struct table notes;	 /* of jobs, for the history */
 	TAILQ_HEAD(, job_note) job_notes;
 
-	struct log_throttle bad_peer, slow_peer, no_ticket, crowd;
+	struct sampler *sampler; /* NULL: no result is compiled again */
+	struct judged judged;	 /* what samples have shown; its file is in the cache's directory */
+	bool judged_unsaved;	 /* some of it is not in the file */
+
+	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled;
 };
 
 /* peers.c */
@@ -131,6 +139,8 @@ void send_denied(
 int keys_load(struct server *s, char **ret_error);
 void keys_reload(struct server *s);
 void keys_check(struct server *s); /* reloads when the file has changed */
+/* Lines of the list count otherwise than before: all whom that concerns are told. */
+void keys_changed(struct server *s);
 
 /* handlers.c */
 /* err: of wire_take. */
@@ -218,6 +228,31 @@ struct signer;
 int vouch_signers(struct server *s, const struct peer *p, const char *namespace,
 	struct signers **ret_signers, struct signer *ret);
 void vouch_done(struct server *s);
+
+/* sample_msgs.c: results of workers are compiled again by others (worker.proto, Samples) */
+void samples_start(struct server *s);
+void samples_end(struct server *s);
+/* Reads what earlier samples have shown, and applies it to these keys. */
+void samples_judged(struct server *s, struct allowed_keys *keys);
+struct merge_note;
+/* What the shared cache has kept. */
+void samples_kept(struct server *s, const struct peer *p, const char *namespace,
+	const struct digest *key, const struct merge_note *note);
+/* A worker says that a job has ended. False: it is no sample. */
+bool samples_ended(struct server *s, const struct peer *p, const Dray__WorkerJobEnded *m);
+/* Likewise: it did not take it. */
+bool samples_refused(struct server *s, const struct peer *p, const char *job);
+void samples_worker_gone(struct server *s, const struct peer *p);
+/* It has registered. */
+void samples_worker_here(struct server *s, struct peer *p);
+/* NULL: what it shares is taken; else why not. */
+const char *samples_bar(const struct server *s, const struct peer *p);
+void on_worker_lent(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+
+/* purge_msgs.c: an admin has results removed */
+void on_cache_purge(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
 
 /* act.c: carries out all actions, and removes peers that could not be told. */
 void act_all(struct server *s);

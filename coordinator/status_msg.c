@@ -7,7 +7,9 @@
 #include "coordinator/server_priv.h"
 
 #define LISTED_MAX 1000 /* workers in one Status (client.proto) */
-#define TEXTS_MAX 16	/* toolchains that are named for one worker: the message is bounded */
+#define SHUNNED_MAX 100
+#define UNSHARED_MAX 100
+#define TEXTS_MAX 16 /* toolchains that are named for one worker: the message is bounded */
 
 struct worker_row {
 	Dray__WorkerStatus status;
@@ -104,6 +106,54 @@ collect(struct server *s, Dray__Status *m, const struct digest *wanted, struct w
 	return 0;
 }
 
+/* What samples have shown, for the asker's namespace. */
+struct samples_rows {
+	Dray__ShunnedStatus v[SHUNNED_MAX], *list[SHUNNED_MAX];
+	char hex[SHUNNED_MAX][DIGEST_HEX_SIZE];
+	char *unshared[UNSHARED_MAX];
+};
+
+static void
+fill_shunned(struct server *s, Dray__Status *m, struct samples_rows *rows)
+{
+	for (size_t i = 0; i < s->judged.n_workers && m->n_shunned < SHUNNED_MAX; i++) {
+		struct judged_worker *w = &s->judged.workers[i];
+		size_t n = m->n_shunned++;
+		struct digest d;
+
+		memcpy(d.b, w->sign, DIGEST_SIZE);
+		digest_hex(&d, rows->hex[n]);
+		rows->list[n] = &rows->v[n];
+		dray__shunned_status__init(rows->list[n]);
+		rows->list[n]->name = w->name;
+		rows->list[n]->curve_public = w->curve;
+		rows->list[n]->sign_public = rows->hex[n];
+		rows->list[n]->since_s = w->since_s;
+		rows->list[n]->why = w->why;
+	}
+	m->shunned = rows->list;
+}
+
+static void
+fill_samples(struct server *s, const struct peer *p, Dray__Status *m, struct samples_rows *rows)
+{
+	struct sampler_stats stats = { .chosen = 0 };
+
+	if (s->sampler)
+		sampler_get_stats(s->sampler, &stats);
+	m->samples = stats.same + stats.odd + stats.varies + stats.failed;
+	m->samples_same = stats.same;
+	m->samples_failed = stats.failed;
+	if (!rows)
+		return;
+	fill_shunned(s, m, rows);
+	for (size_t i = 0; i < s->judged.n_packages && m->n_unshared < UNSHARED_MAX; i++)
+		if (streq(s->judged.packages[i].namespace, peer_namespace(s, p)) ||
+			p->role == ROLE_ADMIN)
+			rows->unshared[m->n_unshared++] = s->judged.packages[i].crate;
+	m->unshared = rows->unshared;
+}
+
 void
 on_status_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
@@ -112,6 +162,7 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	_cleanup_(freep)
 		Dray__WorkerStatus **list = calloc(LISTED_MAX, sizeof(Dray__WorkerStatus *));
 	struct worker_row *rows = calloc(LISTED_MAX, sizeof(*rows));
+	_cleanup_(freep) struct samples_rows *samples = calloc(1, sizeof(*samples));
 	Dray__Status m;
 	struct sched_stats stats;
 	struct digest wanted;
@@ -145,6 +196,7 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	m.jobs_ended = stats.ended;
 	snprintf(role, sizeof(role), "%s", role_name(p->role));
 	m.role = role;
+	fill_samples(s, p, &m, samples);
 	/* If there is no memory for the list, the sums are sent all the same. */
 	if (list && rows && collect(s, &m, named ? &wanted : NULL, rows, list) < 0)
 		m.n_worker = 0;

@@ -35,6 +35,16 @@ vouch_fill(Dray__Producer *m, struct trust_key *k)
 	m->revoked = k->revoked;
 }
 
+/* Of what a revoked one compiled for clients they know its other key alone. */
+static void
+name_revoked(struct server *s, Dray__Producer *m)
+{
+	for (size_t i = 0; m->revoked && i < s->keys.n; i++)
+		if (s->keys.v[i].signs &&
+			memcmp(s->keys.v[i].sign_public, m->key.data, SIGN_KEY_SIZE) == 0)
+			m->curve = s->keys.v[i].curve_public;
+}
+
 static void
 tell(struct server *s, struct peer *p)
 {
@@ -54,6 +64,7 @@ tell(struct server *s, struct peer *p)
 	for (size_t i = 0; i < keys.n; i++) {
 		list[i] = &v[i];
 		vouch_fill(&v[i], &keys.v[i]);
+		name_revoked(s, &v[i]);
 	}
 	dray__producers__init(&m);
 	m.namespace_ = namespace;
@@ -97,7 +108,7 @@ find_vouched(struct server *s, const char *namespace)
 		return NULL;
 	}
 	snprintf(v->namespace, sizeof(v->namespace), "%s", namespace);
-	if (keys.n > 0 && !(v->signers = signers_new(&keys, namespace))) {
+	if (keys.n > 0 && !(v->signers = signers_new(&keys, namespace, &s->judged))) {
 		free(v);
 		return NULL;
 	}

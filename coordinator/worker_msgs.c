@@ -191,10 +191,12 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	p->heard_ms = s->now;
 	if (m->instance.len == INSTANCE_SIZE)
 		memcpy(p->instance, m->instance.data, INSTANCE_SIZE);
+	p->samples = m->samples && p->wire.curve[0];
 	log_info("worker=%s registered: endpoint=%s slots=%u cores=%u glibc=2.%u toolchains=%zu "
 		 "running=%zu%s",
 		m->name, m->endpoint, m->slots, m->cores, m->glibc, info.n_offers, info.n_running,
 		m->draining ? " draining" : "");
+	samples_worker_here(s, p);
 	return 0;
 }
 
@@ -347,7 +349,7 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	const Dray__WorkerJobEnded *m = (const Dray__WorkerJobEnded *)body;
 	struct job_id id;
 
-	if (!worker_job(s, p, from, m->job, &id))
+	if (!worker_job(s, p, from, m->job, &id) || samples_ended(s, p, m))
 		return;
 	log_debug("job=%s ended: ok=%d wall_ms=%llu cpu_ms=%llu %s", m->job, m->ok,
 		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,
@@ -370,7 +372,7 @@ on_worker_refused(struct server *s, struct peer *p, const struct wire_peer *from
 	const Dray__WorkerJobRefused *m = (const Dray__WorkerJobRefused *)body;
 	struct job_id id;
 
-	if (!worker_job(s, p, from, m->job, &id))
+	if (!worker_job(s, p, from, m->job, &id) || samples_refused(s, p, m->job))
 		return;
 	log_debug("job=%s not taken by its worker: no slot is free", m->job);
 	(void)sched_job_refused(s->sched, p->worker, &id, s->now);

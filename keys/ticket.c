@@ -144,12 +144,13 @@ book_add(struct ticket_book *b, const uint8_t *nonce, uint64_t forget_ms)
 
 /* protobuf-c's strings are not const, though packing only reads them. */
 static int
-pack(const char *job, const char *client, const char *worker, bool twin, uint64_t expires_ms,
-	uint8_t **ret, size_t *ret_n)
+pack(const char *job, const char *client, const char *worker, const struct ticket_terms *terms,
+	uint64_t expires_ms, uint8_t **ret, size_t *ret_n)
 {
 	_cleanup_(freep) char *job_copy = strdup(job);
 	_cleanup_(freep) char *client_copy = strdup(client);
 	_cleanup_(freep) char *worker_copy = strdup(worker);
+	char namespace[KEYS_NAME_MAX + 1];
 	uint8_t nonce[TICKET_NONCE_SIZE];
 	Dray__Ticket t;
 	size_t n;
@@ -166,7 +167,12 @@ pack(const char *job, const char *client, const char *worker, bool twin, uint64_
 	t.expires_ms = expires_ms;
 	t.nonce.data = nonce;
 	t.nonce.len = sizeof(nonce);
-	t.twin = twin;
+	if (terms) {
+		memcpy(namespace, terms->namespace, sizeof(namespace));
+		t.twin = terms->twin;
+		t.sample = terms->sample;
+		t.namespace_ = namespace;
+	}
 	n = dray__ticket__get_packed_size(&t);
 	if (n > TICKET_MAX)
 		return -EINVAL;
@@ -181,14 +187,14 @@ pack(const char *job, const char *client, const char *worker, bool twin, uint64_
 
 int
 ticket_issue(const struct identity *coordinator, const char *job, const char *client_curve,
-	const char *worker_curve, bool twin, uint64_t now_ms, uint8_t **ret_ticket, size_t *ret_n,
-	uint8_t sig[SIGNATURE_SIZE])
+	const char *worker_curve, const struct ticket_terms *terms, uint64_t now_ms,
+	uint8_t **ret_ticket, size_t *ret_n, uint8_t sig[SIGNATURE_SIZE])
 {
 	_cleanup_(freep) uint8_t *p = NULL;
 	size_t n;
 	int r;
 
-	r = pack(job, client_curve, worker_curve, twin, now_ms + TICKET_LIFE_MS, &p, &n);
+	r = pack(job, client_curve, worker_curve, terms, now_ms + TICKET_LIFE_MS, &p, &n);
 	if (r < 0)
 		return r;
 	r = identity_sign(coordinator, p, n, sig);
@@ -224,7 +230,8 @@ static int
 check_fields(
 	const Dray__Ticket *t, const char *client_curve, const char *worker_curve, uint64_t now_ms)
 {
-	if (t->nonce.len != TICKET_NONCE_SIZE || !is_job_id(t->job))
+	if (t->nonce.len != TICKET_NONCE_SIZE || !is_job_id(t->job) ||
+		strlen(t->namespace_) > KEYS_NAME_MAX || (t->twin && t->sample))
 		return -EBADMSG;
 	/* Nor may it live longer than any that is issued, or the book would keep its nonce for
 	 * ever. */
@@ -240,7 +247,7 @@ check_fields(
 int
 ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
 	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
-	const char *worker_curve, uint64_t now_ms, char **ret_job, bool *ret_twin)
+	const char *worker_curve, uint64_t now_ms, char **ret_job, struct ticket_terms *ret)
 {
 	_cleanup_(ticket_freep) Dray__Ticket *t = NULL;
 	_cleanup_(freep) char *job = NULL;
@@ -266,6 +273,7 @@ ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8
 	if (r < 0)
 		return r;
 	*ret_job = steal_ptr(job);
-	*ret_twin = t->twin;
+	*ret = (struct ticket_terms){ .twin = t->twin, .sample = t->sample };
+	memcpy(ret->namespace, t->namespace_, strlen(t->namespace_));
 	return 0;
 }

@@ -22,11 +22,19 @@ void ticket_clock_set(struct ticket_clock *c, uint64_t time_ms, uint64_t mono_ms
 /* wall_ms, this machine's wall clock, stands for a time that was never heard. */
 uint64_t ticket_clock_get(const struct ticket_clock *c, uint64_t mono_ms, uint64_t wall_ms);
 
-/* Makes and signs one. twin: for joining another job, without a slot. *ret_ticket (caller frees)
- * and its length; expires at now_ms + TICKET_LIFE_MS. */
+/* What a ticket allows beside. */
+struct ticket_terms {
+	bool twin;   /* for joining another job, without a slot */
+	bool sample; /* the client is a worker that hands over a job of its own (worker.proto,
+			Samples): */
+	char namespace[KEYS_NAME_MAX + 1]; /* that of the job's own client */
+};
+
+/* Makes and signs one. terms: NULL: none. *ret_ticket (caller frees) and its length; expires at
+ * now_ms + TICKET_LIFE_MS. */
 int ticket_issue(const struct identity *coordinator, const char *job, const char *client_curve,
-	const char *worker_curve, bool twin, uint64_t now_ms, uint8_t **ret_ticket, size_t *ret_n,
-	uint8_t sig[SIGNATURE_SIZE]);
+	const char *worker_curve, const struct ticket_terms *terms, uint64_t now_ms,
+	uint8_t **ret_ticket, size_t *ret_n, uint8_t sig[SIGNATURE_SIZE]);
 
 /* Nonces that were used and have not expired yet; at most TICKET_BOOK_MAX of them. */
 #define TICKET_BOOK_MAX 100000
@@ -37,11 +45,11 @@ void ticket_book_limit(struct ticket_book *b, size_t max); /* another bound than
 
 /* Checks signature, expiry (60 s late or early are allowed), worker, client key as CURVE proved it
  * ("" over ipc on either side skips that one), and that the nonce is new; then remembers the nonce.
- * 0, the job id (caller frees), and whether it is a twin's; -EBADMSG, -EKEYREJECTED (signature),
+ * 0, the job id (caller frees), and its terms; -EBADMSG, -EKEYREJECTED (signature),
  * -EKEYEXPIRED, -EALREADY (used), -EACCES (for another worker or client), -EBUSY (the book is
  * full). */
 int ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
 	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
-	const char *worker_curve, uint64_t now_ms, char **ret_job, bool *ret_twin);
+	const char *worker_curve, uint64_t now_ms, char **ret_job, struct ticket_terms *ret);
 
 #endif

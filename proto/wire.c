@@ -41,6 +41,8 @@ static const struct wire_info wire_table[] = {
 		CLIENT | WORKER },
 	/* more than a list of keys can name (keys/allowed.c) */
 	{ WIRE_PRODUCERS, "Producers", &dray__producers__descriptor, 4 * MIB, 0, COORDINATOR },
+	{ WIRE_CACHE_PURGE, "CachePurge", &dray__cache_purge__descriptor, KIB, 0, CLIENT },
+	{ WIRE_CACHE_PURGED, "CachePurged", &dray__cache_purged__descriptor, KIB, 0, COORDINATOR },
 
 	{ WIRE_WORKER_REGISTER, "WorkerRegister", &dray__worker_register__descriptor, MIB, 0,
 		WORKER },
@@ -58,6 +60,10 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_WORKER_JOB_REFUSED, "WorkerJobRefused", &dray__worker_job_refused__descriptor, KIB,
 		0, WORKER },
 	{ WIRE_WORKER_EXPECT, "WorkerExpect", &dray__worker_expect__descriptor, KIB, 0,
+		COORDINATOR },
+	{ WIRE_WORKER_LEND, "WorkerLend", &dray__worker_lend__descriptor, 4 * KIB, 0, COORDINATOR },
+	{ WIRE_WORKER_LENT, "WorkerLent", &dray__worker_lent__descriptor, KIB, 0, WORKER },
+	{ WIRE_WORKER_UNSHARED, "WorkerUnshared", &dray__worker_unshared__descriptor, 2 * MIB, 0,
 		COORDINATOR },
 
 	{ WIRE_JOB_OPEN, "JobOpen", &dray__job_open__descriptor, 4 * KIB, 0, CLIENT },

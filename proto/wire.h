@@ -54,6 +54,8 @@
 
 /* Of a coordinator: it says whom it vouches for, also where it has no cache. */
 #define WIRE_VOUCHES "producers"
+/* Likewise: it removes results for this peer, which is an admin. */
+#define WIRE_PURGES "cache-purge"
 
 #define WIRE_SHARED_ITEMS_MAX 256 /* names in a SharedGet */
 #define WIRE_SHARED_CREDIT_MAX 64 /* SharedData messages on their way for one request */
@@ -75,6 +77,8 @@ enum wire_type {
 	WIRE_STATUS,
 	WIRE_PRODUCERS_ASK,
 	WIRE_PRODUCERS,
+	WIRE_CACHE_PURGE,
+	WIRE_CACHE_PURGED,
 
 	WIRE_WORKER_REGISTER = 32,
 	WIRE_WORKER_HEARTBEAT,
@@ -85,6 +89,9 @@ enum wire_type {
 	WIRE_WORKER_BYE,
 	WIRE_WORKER_JOB_REFUSED,
 	WIRE_WORKER_EXPECT,
+	WIRE_WORKER_LEND,
+	WIRE_WORKER_LENT,
+	WIRE_WORKER_UNSHARED,
 
 	WIRE_JOB_OPEN = 48,
 	WIRE_JOB_ACCEPTED,

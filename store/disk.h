@@ -62,6 +62,9 @@ int disk_adopt_as(
  * the caller's to keep apart, by disk_lock or, in an owner's process, by a lock of its own. */
 int disk_replace(struct store *s, const struct digest *key, const void *p, size_t n);
 
+/* Removes it, by disk_index_memory: 0, also where it is not there. */
+int disk_drop(struct store *s, enum store_kind kind, const struct digest *name);
+
 /* All that follows is for a store by disk_index_lmdb. */
 
 int disk_drop_entry(struct store *s, const struct digest *key);

@@ -53,6 +53,13 @@ drop(struct disk *d, enum store_kind kind, const struct digest *name)
 }
 
 int
+disk_drop(struct store *s, enum store_kind kind, const struct digest *name)
+{
+	drop(disk_of(s), kind, name);
+	return 0;
+}
+
+int
 disk_discard(struct disk *d, const struct digest *name, int fd)
 {
 	struct stat ours, there;

@@ -250,6 +250,12 @@ unit_bytes(const struct service *s, const struct wire_peer *p)
 	return sum;
 }
 
+static unsigned
+slots_used(const struct service *s)
+{
+	return s->n_jobs - s->n_twins - s->n_samples;
+}
+
 static struct offer *
 wanted_offer(const struct service *s, const ProtobufCBinaryData *toolchain)
 {
@@ -270,67 +276,84 @@ namespace_of(const struct service *s, const struct wire_peer *p)
 		       : door_namespace(s->door, p->curve);
 }
 
+/* A sample has no slot, and is only taken where one is free. */
+static bool
+has_room(const struct service *s, const struct job_in *start)
+{
+	if (start->sample)
+		return s->n_samples < SAMPLES && slots_used(s) < s->slots && s->share;
+	return start->twin || slots_used(s) < s->slots;
+}
+
+/* Why a job with a good ticket is not taken; NULL: it is. */
+static const char *
+why_not(const struct service *s, const struct client *c, const Dray__JobOpen *o,
+	const struct job_in *start, Dray__Verdict *ret)
+{
+	*ret = DRAY__VERDICT__VERDICT_BAD_TICKET;
+	if (!is_job_id(start->id))
+		return "The ticket's job id is not usable.";
+	if (start->sample && (s->local || !*c->peer.curve))
+		return "A sample goes between workers that have keys.";
+	/* an earlier try of it is being cleared away: nobody's fault */
+	*ret = DRAY__VERDICT__VERDICT_FULL;
+	if (is_running(s, start->id))
+		return "An earlier try of this job has not ended here.";
+	*ret = DRAY__VERDICT__VERDICT_DRAINING;
+	if (s->draining)
+		return "This worker is going away.";
+	*ret = DRAY__VERDICT__VERDICT_LIMIT;
+	if (unit_bytes(s, &c->peer) + o->unit_size > KEY_UNITS_MAX)
+		return "The units of this client's key take too much memory.";
+	*ret = DRAY__VERDICT__VERDICT_TWIN_DIFFERS;
+	if (start->twin && s->n_twins >= s->twins)
+		return "This worker has too many jobs that join others.";
+	*ret = DRAY__VERDICT__VERDICT_FULL;
+	if (!has_room(s, start))
+		return start->sample ? "This worker compiles nothing again now."
+				     : "All slots of this worker are in use.";
+	*ret = DRAY__VERDICT__VERDICT_NO_TOOLCHAIN;
+	return start->offer ? NULL : "This worker does not have the unit's toolchain.";
+}
+
 static void
 on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 {
 	const Dray__JobOpen *o = (const Dray__JobOpen *)msg->body;
-	struct offer *offer = wanted_offer(s, &o->toolchain);
 	_cleanup_(freep) char *job = NULL;
-	struct job_in start = { .offer = offer,
+	struct job_in start = { .offer = wanted_offer(s, &o->toolchain),
 		.peer = &c->peer,
 		.namespace = door_namespace(s->door, c->peer.curve),
 		.share_in = namespace_of(s, &c->peer),
 		.open = msg };
+	struct ticket_terms terms = { .twin = false };
 	struct job *started = NULL;
 	uint32_t number = msg->job;
+	Dray__Verdict verdict;
+	const char *why;
 	int r;
 
 	r = ticket_check(s->tickets, o->ticket.data, o->ticket.len, o->signature.data,
 		o->signature.len, s->coordinator.sign_public, c->peer.curve,
 		s->local ? "" : s->identity.curve_public,
-		link_up_time(s->link, clock_mono_ms(), clock_wall_ms()), &job, &start.twin);
+		link_up_time(s->link, clock_mono_ms(), clock_wall_ms()), &job, &terms);
 	if (r < 0) {
 		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET, "%s", ticket_problem(r));
 		return;
 	}
-	/* an earlier try of it is being cleared away: nobody's fault */
-	if (is_job_id(job) && is_running(s, job)) {
-		reject(s, c, number, DRAY__VERDICT__VERDICT_FULL,
-			"An earlier try of this job has not ended here.");
-		return;
-	}
-	if (!is_job_id(job)) {
-		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET,
-			"The ticket's job id is not usable.");
-		return;
-	}
-	if (s->draining) {
-		reject(s, c, number, DRAY__VERDICT__VERDICT_DRAINING, "This worker is going away.");
-		return;
-	}
-	if (unit_bytes(s, &c->peer) + o->unit_size > KEY_UNITS_MAX) {
-		reject(s, c, number, DRAY__VERDICT__VERDICT_LIMIT,
-			"The units of this client's key take too much memory.");
-		return;
-	}
-	if (start.twin && s->n_twins >= s->twins) {
-		reject(s, c, number, DRAY__VERDICT__VERDICT_TWIN_DIFFERS,
-			"This worker has too many jobs that join others.");
-		return;
-	}
-	if (!start.twin && s->n_jobs - s->n_twins >= s->slots) {
-		link_up_job_refused(s->link, job);
-		reject(s, c, number, DRAY__VERDICT__VERDICT_FULL,
-			"All slots of this worker are in use.");
-		return;
-	}
-	if (!offer) {
-		reject(s, c, number, DRAY__VERDICT__VERDICT_NO_TOOLCHAIN,
-			"This worker does not have the unit's toolchain.");
+	start.id = job;
+	start.twin = terms.twin;
+	start.sample = terms.sample;
+	if (terms.sample)
+		start.namespace = start.share_in = terms.namespace;
+	why = why_not(s, c, o, &start, &verdict);
+	if (why) {
+		if (terms.sample || (verdict == DRAY__VERDICT__VERDICT_FULL && !is_running(s, job)))
+			link_up_job_refused(s->link, job);
+		reject(s, c, number, verdict, "%s", why);
 		return;
 	}
 	log_debug("job=%s client=%s unit_bytes=%u", job, c->peer.curve, o->unit_size);
-	start.id = job;
 	r = job_start(&s->shared, &start, &started);
 	if (r < 0) {
 		reject(s, c, number, DRAY__VERDICT__VERDICT_WORKER_FAULT, "Cannot start a job: %s.",
@@ -341,7 +364,9 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 		job_put_on_trial(started);
 	s->jobs[s->n_jobs++] = started;
 	s->n_twins += start.twin;
-	link_up_job_started(s->link, job, start.twin);
+	s->n_samples += start.sample;
+	if (!start.sample)
+		link_up_job_started(s->link, job, start.twin);
 }
 
 static void
@@ -548,6 +573,7 @@ leave_slot(struct service *s, struct job *j)
 		if (s->jobs[i] == j)
 			s->jobs[i--] = s->jobs[--s->n_jobs];
 	s->n_twins -= job_is_twin(j);
+	s->n_samples -= job_is_sample(j);
 	job_join(j);
 }
 
@@ -588,7 +614,7 @@ clients_from_job(struct service *s, struct job *j)
 			on_job_ended(s, j, &frames[0]);
 		else {
 			note_phase(j, type_of(&frames[0]));
-			if (type_of(&frames[0]) == WIRE_JOB_STARTED)
+			if (type_of(&frames[0]) == WIRE_JOB_STARTED && !job_is_sample(j))
 				link_up_job_compiles(s->link, job_id(j));
 			pass_on(s, j, frames, n);
 		}

@@ -207,6 +207,7 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	m->joined = joined->v;
 	m->n_joined = joined->n;
 	m->draining = l->draining;
+	m->samples = l->c.samples;
 	m->instance.data = borrow_bytes(l->instance);
 	m->instance.len = sizeof(l->instance);
 }
@@ -321,6 +322,14 @@ on_message(struct link_up *l, const struct wire_msg *m, uint64_t now, uint64_t w
 		break;
 	case WIRE_WORKER_EXPECT:
 		l->c.expect(l->c.arg, (const Dray__WorkerExpect *)m->body);
+		break;
+	case WIRE_WORKER_LEND:
+		if (l->c.lend)
+			l->c.lend(l->c.arg, (const Dray__WorkerLend *)m->body);
+		break;
+	case WIRE_WORKER_UNSHARED:
+		if (l->c.unshared)
+			l->c.unshared(l->c.arg, (const Dray__WorkerUnshared *)m->body);
 		break;
 	case WIRE_REFUSED:
 		on_refused(l, (const Dray__Refused *)m->body);
@@ -448,6 +457,20 @@ link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m)
 {
 	if (l->connected)
 		send_up(l, WIRE_WORKER_JOB_ENDED, &m->base);
+}
+
+void
+link_up_lent(
+	struct link_up *l, const char *sample, const char *job, Dray__LendEnd end, const char *text)
+{
+	Dray__WorkerLent m = DRAY__WORKER_LENT__INIT;
+
+	m.sample = borrow(sample);
+	m.job = borrow(job);
+	m.end = end;
+	m.text = borrow(text);
+	if (l->connected)
+		send_up(l, WIRE_WORKER_LENT, &m.base);
 }
 
 void

@@ -27,6 +27,9 @@ struct link_up_conf {
 	void (*list_running)(void *arg, struct strv *ret, struct strv *ret_twins);
 	void (*cancel)(void *arg, const char *job);
 	void (*expect)(void *arg, const Dray__WorkerExpect *m);
+	bool samples; /* it takes part in them (worker.proto, Samples): the next two are not NULL */
+	void (*lend)(void *arg, const Dray__WorkerLend *m);
+	void (*unshared)(void *arg, const Dray__WorkerUnshared *m);
 	void *arg;
 };
 
@@ -59,6 +62,8 @@ void link_up_job_compiles(struct link_up *l, const char *job);
 /* No slot was free for it: said before its client is told. */
 void link_up_job_refused(struct link_up *l, const char *job);
 void link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m);
+void link_up_lent(struct link_up *l, const char *sample, const char *job, Dray__LendEnd end,
+	const char *text);
 void link_up_bye(struct link_up *l, const char *why);
 
 #endif

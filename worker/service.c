@@ -24,8 +24,9 @@
 #include "worker/sandbox/launch.h"
 #include "worker/sandbox/seccomp.h"
 #include "worker/service_priv.h"
+#include "worker/share/loans.h"
 
-#define FIXED_ITEMS 6
+#define FIXED_ITEMS 7
 /* Pairs of a client and a blob, of 32 to 64 bytes each. */
 #define OWNERS (1u << 18)
 #define READY_MAX 32u
@@ -269,7 +270,8 @@ list_running(void *arg, struct strv *ret, struct strv *ret_twins)
 	const struct service *s = arg;
 
 	for (unsigned i = 0; i < s->n_jobs; i++)
-		strv_add(job_is_twin(s->jobs[i]) ? ret_twins : ret, job_id(s->jobs[i]));
+		if (!job_is_sample(s->jobs[i]))
+			strv_add(job_is_twin(s->jobs[i]) ? ret_twins : ret, job_id(s->jobs[i]));
 }
 
 static void
@@ -280,6 +282,18 @@ cancel_job(void *arg, const char *job)
 	for (unsigned i = 0; i < s->n_jobs; i++)
 		if (streq(job_id(s->jobs[i]), job))
 			job_stop(s->jobs[i], "the coordinator says that nobody waits for it");
+}
+
+static void
+lend(void *arg, const Dray__WorkerLend *m)
+{
+	loans_hear(shares_loans(((struct service *)arg)->share), m);
+}
+
+static void
+unshared(void *arg, const Dray__WorkerUnshared *m)
+{
+	shares_unshared(((struct service *)arg)->share, m);
 }
 
 static uint64_t
@@ -305,6 +319,9 @@ open_link(struct service *s, char **ret_error)
 		.list_running = list_running,
 		.cancel = cancel_job,
 		.expect = expect_client,
+		.samples = s->share != NULL,
+		.lend = lend,
+		.unshared = unshared,
 		.arg = s };
 	int r;
 
@@ -326,7 +343,7 @@ set_sizes(struct service *s)
 	s->slots = s->conf->worker.slots ? (unsigned)s->conf->worker.slots : s->cores;
 	s->twins = MIN2(TWINS_PER_SLOT * s->slots, TWINS_MAX);
 	token_bank_init(&s->tokens, s->cores);
-	s->jobs = calloc(s->slots + s->twins, sizeof(*s->jobs));
+	s->jobs = calloc(s->slots + s->twins + SAMPLES, sizeof(*s->jobs));
 	return s->jobs ? 0 : -ENOMEM;
 }
 
@@ -417,7 +434,7 @@ open_job_users(struct service *s)
 							 : NULL,
 		.uid = s->user.uid,
 		.gid = s->user.gid,
-		.n = s->slots + ready_max(s) };
+		.n = s->slots + SAMPLES + ready_max(s) };
 	_cleanup_(freep) char *why = NULL, *fewer = NULL;
 	int r = -ENOTSUP;
 
@@ -511,12 +528,14 @@ set_up(struct service *s, const char *name, char **ret_error)
 	r = open_store(s, ret_error);
 	if (r == 0)
 		r = find_toolchains(s, ret_error);
-	if (r == 0)
-		r = open_link(s, ret_error);
+	if (r < 0)
+		return r;
+	/* the coordinator hears whether there are any */
+	open_shares(s);
+	r = open_link(s, ret_error);
 	if (r < 0)
 		return r;
 	open_ready(s);
-	open_shares(s);
 	s->shared = (struct job_shared){ .ctx = s->ctx,
 		.credit = MAX2(4u, MIN2(64u, 128 / s->slots)),
 		.conf = s->conf,
@@ -660,6 +679,15 @@ kill_jobs(struct service *s)
 		job_kill(s->jobs[i], "the worker is stopping");
 }
 
+/* Nobody waits for them. */
+static void
+stop_samples(struct service *s)
+{
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		if (job_is_sample(s->jobs[i]))
+			job_kill(s->jobs[i], "the worker is going away");
+}
+
 static void
 on_signal(struct service *s)
 {
@@ -669,7 +697,8 @@ on_signal(struct service *s)
 		if (s->draining || si.ssi_signo == SIGINT)
 			kill_jobs(s);
 		if (!s->draining)
-			log_info("draining: running=%u", s->n_jobs);
+			log_info("draining: running=%u", s->n_jobs - s->n_samples);
+		stop_samples(s);
 		s->draining = true;
 		link_up_bye(s->link, "SIGTERM");
 	}
@@ -694,12 +723,24 @@ poll_once(struct service *s, zmq_pollitem_t *items)
 			.events = ZMQ_POLLIN };
 	}
 	items[n++] = (zmq_pollitem_t){ .fd = s->signal_fd, .events = ZMQ_POLLIN };
+	if (s->share)
+		items[n++] = (zmq_pollitem_t){ .fd = loans_fd(shares_loans(s->share)),
+			.events = ZMQ_POLLIN };
 	for (unsigned i = 0; i < s->n_jobs; i++)
 		items[n++] = (zmq_pollitem_t){ .socket = job_socket(s->jobs[i]),
 			.events = ZMQ_POLLIN };
 	if (zmq_poll(items, (int)n, (long)MIN2(wait, (uint64_t)1000)) < 0 && zmq_errno() != EINTR)
 		return -zmq_errno();
 	return 0;
+}
+
+static void
+tell_loans(struct service *s)
+{
+	struct loans_word w;
+
+	while (loans_next(shares_loans(s->share), &w))
+		link_up_lent(s->link, w.sample, w.job, w.end, w.text);
 }
 
 static void
@@ -713,8 +754,9 @@ turn(struct service *s)
 	/* Before the clients: the coordinator's time, by which their tickets are checked, may have
 	 * come just now. */
 	(void)store_get_stats(s->store, &stats);
-	link_up_step(
-		s->link, clock_mono_ms(), clock_wall_ms(), s->n_jobs - s->n_twins, stats.bytes);
+	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(),
+		s->n_jobs - s->n_twins - s->n_samples, stats.bytes);
+	tell_loans(s);
 	tapes_tick(s->tapes, clock_mono_ms());
 	__atomic_store_n(&s->shared.wanted, link_up_wanted(s->link), __ATOMIC_RELAXED);
 	caught_up = clients_receive(s);
@@ -728,8 +770,8 @@ turn(struct service *s)
 int
 service_run(struct service *s, int ready_fd)
 {
-	_cleanup_(freep)
-		zmq_pollitem_t *items = calloc(FIXED_ITEMS + s->slots + s->twins, sizeof(*items));
+	_cleanup_(freep) zmq_pollitem_t *items = calloc(
+		FIXED_ITEMS + s->slots + s->twins + SAMPLES, sizeof(*items));
 	_cleanup_(closep) int ready = ready_fd;
 	bool welcomed = false;
 	int r = items ? 0 : -ENOMEM, linger = LINGER_MS;

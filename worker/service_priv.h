@@ -15,6 +15,8 @@
 #include "worker/service.h"
 #include "worker/user.h"
 
+#define SAMPLES 1 /* jobs of other workers that are compiled again at a time */
+
 /* A connection; its jobs are among the service's. */
 struct client {
 	struct table_node by_id;
@@ -59,8 +61,8 @@ struct service {
 	struct ticket_book *tickets;
 	struct job_shared shared;
 	int signal_fd;
-	struct job **jobs;	  /* slots and twins of them, the first n_jobs in use */
-	unsigned n_jobs, n_twins; /* n_twins of them without a slot */
+	struct job **jobs; /* slots, twins and SAMPLES of them, the first n_jobs in use */
+	unsigned n_jobs, n_twins, n_samples; /* the latter two are of them, without a slot */
 	struct table clients;
 	uint8_t hash_key[TABLE_KEY_SIZE];
 	bool draining, killing;

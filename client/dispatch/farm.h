@@ -16,6 +16,7 @@
 #include "common/digest.h"
 #include "keys/identity.h"
 #include "proto/client.pb-c.h"
+#include "proto/serve.pb-c.h"
 
 #define JOB_ID_SIZE 33 /* 32 hex digits and a NUL */
 #define FARM_RECONNECT_MS \
@@ -85,6 +86,9 @@ void farm_mind(struct farm *f);
  * -ECONNREFUSED with *ret_why. The caller frees the message (wire_msg_done). */
 struct wire_msg;
 int farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms,
+	struct wire_msg *ret, char **ret_why);
+/* The same for farm_purge.c: it sends this. */
+int farm_ask_purge(struct farm *f, const Dray__CachePurge *m, uint64_t wait_ms,
 	struct wire_msg *ret, char **ret_why);
 
 #endif

@@ -140,6 +140,28 @@ cache_json(const Dray__Status *m)
 }
 
 static void
+add_samples(json_t *o, const Dray__Status *m)
+{
+	json_t *shunned = json_array(), *unshared = json_array();
+
+	for (size_t i = 0; i < m->n_shunned; i++) {
+		const Dray__ShunnedStatus *w = m->shunned[i];
+
+		json_array_append_new(
+			shunned, json_pack("{s:s, s:s, s:s, s:I, s:s}", "name", w->name, "key",
+					 w->curve_public, "producer", w->sign_public, "since",
+					 (json_int_t)w->since_s, "why", w->why));
+	}
+	for (size_t i = 0; i < m->n_unshared; i++)
+		json_array_append_new(unshared, json_string(m->unshared[i]));
+	json_object_set_new(o, "samples",
+		json_pack("{s:I, s:I, s:I}", "again", (json_int_t)m->samples, "same",
+			(json_int_t)m->samples_same, "failed", (json_int_t)m->samples_failed));
+	json_object_set_new(o, "shunned", shunned);
+	json_object_set_new(o, "unshared", unshared);
+}
+
+static void
 add_status(json_t *o, const Dray__Status *m)
 {
 	json_t *list = json_array();
@@ -158,6 +180,7 @@ add_status(json_t *o, const Dray__Status *m)
 	json_object_set_new(o, "worker", list);
 	json_object_set_new(o, "role", json_string(m->role));
 	json_object_set_new(o, "cache", cache_json(m));
+	add_samples(o, m);
 }
 
 static int
@@ -205,6 +228,16 @@ print_text(const struct status *s)
 			w->running, w->slots, w->cores, (unsigned long long)w->heard_ms,
 			w->matching ? ", matching" : "");
 	}
+	if (m->samples > 0)
+		printf("samples      %llu results of workers compiled again, %llu came out the "
+		       "same, "
+		       "%llu could not be\n",
+			(unsigned long long)m->samples, (unsigned long long)m->samples_same,
+			(unsigned long long)m->samples_failed);
+	for (size_t i = 0; i < m->n_shunned; i++)
+		printf("shunned      %s: %s\n", m->shunned[i]->name, m->shunned[i]->why);
+	for (size_t i = 0; i < m->n_unshared; i++)
+		printf("not shared   %s: it comes out differently each time\n", m->unshared[i]);
 	return 0;
 }
 

@@ -274,15 +274,15 @@ ask(struct farm *f, const uint8_t *toolchain)
 	return r == -EAGAIN ? 0 : r;
 }
 
-int
-farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms, struct wire_msg *ret,
-	char **ret_why)
+/* Until there is an answer of that type, in *ret. */
+static int
+await_answer(
+	struct farm *f, enum wire_type type, uint64_t wait_ms, struct wire_msg *ret, char **ret_why)
 {
 	uint64_t until = clock_mono_ms() + wait_ms;
 	struct wait w = { .farm = f, .ret_why = ret_why };
-	int r = ask(f, toolchain);
+	int r = 0;
 
-	*ret_why = NULL;
 	while (r == 0 && clock_mono_ms() < until) {
 		zmq_pollitem_t items[FARM_ITEMS];
 		size_t n = farm_items(f, items);
@@ -299,10 +299,8 @@ farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms, stru
 			return -ECONNREFUSED;
 		}
 		r = farm_receive(f, ret);
-		if (r == 0 && ret->info->type == WIRE_STATUS) {
-			f->asks_status = false;
+		if (r == 0 && ret->info->type == type)
 			return 0;
-		}
 		if (r == -EAGAIN) {
 			r = 0;
 			continue;
@@ -314,4 +312,30 @@ farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms, stru
 			return -ECONNREFUSED;
 	}
 	return r < 0 ? r : -ETIMEDOUT;
+}
+
+int
+farm_ask_status(struct farm *f, const uint8_t *toolchain, uint64_t wait_ms, struct wire_msg *ret,
+	char **ret_why)
+{
+	int r = ask(f, toolchain);
+
+	*ret_why = NULL;
+	if (r == 0)
+		r = await_answer(f, WIRE_STATUS, wait_ms, ret, ret_why);
+	if (r == 0)
+		f->asks_status = false;
+	return r;
+}
+
+int
+farm_ask_purge(struct farm *f, const Dray__CachePurge *m, uint64_t wait_ms, struct wire_msg *ret,
+	char **ret_why)
+{
+	int r = farm_hello(f);
+
+	*ret_why = NULL;
+	if (r == 0)
+		r = wire_send(f->socket, NULL, WIRE_CACHE_PURGE, &m->base, NULL, 0);
+	return r < 0 ? r : await_answer(f, WIRE_CACHE_PURGED, wait_ms, ret, ret_why);
 }

@@ -17,7 +17,9 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "cache/result.h"
 #include "client/dispatch/dispatch.h"
 #include "client/dispatch/hub.h"
 #include "client/dispatch/pool.h"
@@ -27,9 +29,11 @@
 #include "common/clock.h"
 #include "common/environ.h"
 #include "common/fs.h"
+#include "common/log.h"
 #include "common/proc.h"
 #include "client/far/farm.h"
 #include "client/far/serve.h"
+#include "client/wrap/distrust.h"
 #include "client/wrap/farm_state.h"
 #include "memo/stay.h"
 
@@ -544,9 +548,38 @@ has_coordinator(const struct conf *conf)
 }
 
 static void
+distrust(const struct half *h, const char *key, const Dray__Producer *p)
+{
+	const char *dir = h->conf->client.cache_dir;
+	char reason[DISTRUST_REASON_MAX];
+
+	if (!result_is_producer(key) || distrust_find(dir, key, "", (uint64_t)time(NULL), reason) ||
+		distrust_add(dir, key, p->name, DISTRUST_EVER, "the coordinator revoked its key") ==
+			0)
+		return;
+	log_warn("what a revoked key made may be taken from the cache: %s", key);
+}
+
+/* What a revoked key made is taken from the local cache no more: what it signed, and what it
+ * compiled for this user. */
+static void
 hear_producers(void *arg, const Dray__Producers *m)
 {
-	far_half_hear(arg, m);
+	const struct half *h = arg;
+
+	for (size_t i = 0; i < m->n_producer; i++) {
+		const Dray__Producer *p = m->producer[i];
+		char hex[DIGEST_HEX_SIZE];
+		struct digest d;
+
+		if (!p->revoked || p->key.len != DIGEST_SIZE)
+			continue;
+		memcpy(d.b, p->key.data, DIGEST_SIZE);
+		digest_hex(&d, hex);
+		distrust(h, hex, p);
+		distrust(h, p->curve, p);
+	}
+	far_half_hear(h->stores, m);
 }
 
 static int
@@ -608,7 +641,7 @@ open_stores(struct half *h)
 	h->farm = (struct far_farm){ h->hub, share, puts_now, will_vouch, end_shares };
 	r = far_half_open(h->conf, &h->memo, h->hub ? &h->farm : NULL, &h->stores);
 	if (r == 0 && h->hub && h->stores)
-		hub_on_producers(h->hub, hear_producers, h->stores);
+		hub_on_producers(h->hub, hear_producers, h);
 	return r;
 }
 

@@ -52,7 +52,7 @@ keep_entry(struct behind_fetch *f)
 	k = fs_read_at(f->reply.fd, b.p, n, 0);
 	if (k != (ssize_t)n)
 		return k < 0 ? (int)k : -EIO;
-	return vault_put_entry(f->space, &f->name, f->signers, NULL, b.p, n);
+	return vault_put_entry(f->space, &f->name, f->signers, NULL, b.p, n, NULL);
 }
 
 static void

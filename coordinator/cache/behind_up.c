@@ -284,7 +284,8 @@ put_both(struct upload *u, const struct shared_entry *ours, const struct buf *th
 	int r = shared_entry_encode(ours, &mine);
 
 	if (r == 0 && theirs->n) {
-		r = merge_entry(&u->name, &mine, u->signers, NULL, theirs->p, theirs->n, &both);
+		r = merge_entry(
+			&u->name, &mine, u->signers, NULL, theirs->p, theirs->n, &both, NULL);
 		if (r == 0)
 			what = &both;
 		/* 1: as they have it; none of theirs counts: ours alone */

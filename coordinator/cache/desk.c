@@ -326,8 +326,8 @@ open_space(struct desk *c, struct vault_space *space)
 	pool_submit(c->pool, POOL_KEEPER, &o->work);
 }
 
-static void
-see_to_space(struct desk *c, struct vault_space *space)
+void
+desk_see_to_space(struct desk *c, struct vault_space *space)
 {
 	if (space->state == SPACE_CLOSED ||
 		(space->state == SPACE_FAILED && c->now - space->failed_ms >= DESK_RETRY_MS))
@@ -339,7 +339,7 @@ await_space(struct desk_request *r)
 {
 	struct desk *c = r->desk;
 
-	see_to_space(c, r->space);
+	desk_see_to_space(c, r->space);
 	if (r->space->state == SPACE_OPEN) {
 		begin(r);
 	} else if (r->space->state == SPACE_OPENING) {
@@ -356,7 +356,7 @@ desk_warm(struct desk *c, const char *namespace)
 	struct vault_space *space = vault_find(c->vault, namespace);
 
 	if (space)
-		see_to_space(c, space);
+		desk_see_to_space(c, space);
 }
 
 bool

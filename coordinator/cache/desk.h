@@ -11,7 +11,7 @@
 #define DRAY_COORDINATOR_CACHE_DESK_H
 
 #include "common/conf.h"
-#include "coordinator/cache/signers.h"
+#include "coordinator/cache/merge.h"
 #include "proto/wire.h"
 #include "store/store.h"
 
@@ -46,6 +46,10 @@ struct desk_host {
 		const ProtobufCMessage *body, zmq_msg_t *payload);
 	/* Ends the connection, later, by desk_gone. */
 	void (*drop)(void *arg, uint64_t serial, const char *why);
+	/* That peer, a worker, has put a result of its own that was not there before. NULL: nobody
+	 * wants to know. */
+	void (*kept)(void *arg, uint64_t serial, const char *namespace, const struct digest *key,
+		const struct merge_note *note);
 };
 
 /* conf: [coordinator] cache_…; must outlive it. threads: false in tests that step by themselves.
@@ -84,6 +88,30 @@ struct desk_stats {
 	uint64_t fetched, refused, uploaded, due; /* of the stores behind the disk (behind.h) */
 };
 void desk_get_stats(const struct desk *c, struct desk_stats *ret);
+
+/* ---- removing results */
+
+#define DESK_PURGES_MAX 64 /* at a time */
+
+struct desk_purge {
+	bool of_producer, of_key, in_namespace;
+	uint8_t producer[SIGN_KEY_SIZE];
+	struct digest key;
+	char namespace[KEYS_NAME_MAX + 1];
+	uint64_t before_s; /* 0: whenever they were sealed */
+};
+
+struct desk_purged {
+	int error; /* 0; -errno of the first that could not be done: others were */
+	uint64_t entries, results;
+};
+typedef void (*desk_purged_fn)(void *arg, const struct desk_purged *p);
+
+/* Takes out all results that are as that says, at least one of which has to be given; where only a
+ * namespace is given, blobs as well. Behind other requests, in pieces. done is called once, later,
+ * but not where the cache ends before. What this producer still puts, by a request that is open, is
+ * refused. 0; -EBUSY: there are too many; -ENOMEM. */
+int desk_purge(struct desk *c, const struct desk_purge *what, desk_purged_fn done, void *arg);
 
 struct history;
 /* The memory of units; NULL: there is none. */

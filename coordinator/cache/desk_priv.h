@@ -1,8 +1,10 @@
 /* Inside the shared cache. From the bottom up: desk_request.c (a request's end), desk_put.c
- * (writes), desk_far.c (what is behind the disk), desk_get.c (reads), desk.c (peers, messages). */
+ * (writes), desk_far.c (what is behind the disk), desk_get.c (reads), desk.c (peers, messages),
+ * desk_purge.c (removes). */
 #ifndef DRAY_COORDINATOR_CACHE_DESK_PRIV_H
 #define DRAY_COORDINATOR_CACHE_DESK_PRIV_H
 
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "common/log.h"
@@ -96,8 +98,10 @@ struct desk_put {
 	bool queued;
 	struct signers *signers; /* held; NULL: anybody's results */
 	struct signer signer;
+	atomic_bool revoked; /* nothing of it counts any more */
 
 	/* its thread's */
+	struct merge_note note;
 	struct store_writer *writer;
 	struct buf buf; /* an entry */
 	int error;
@@ -156,8 +160,12 @@ struct desk {
 	uint64_t now;
 	bool closing;
 	struct desk_stats stats;
+	unsigned purges;
 	struct log_throttle failed, slow;
 };
+
+/* desk.c: opens it where it is not. */
+void desk_see_to_space(struct desk *c, struct vault_space *space);
 
 /* desk_request.c */
 void desk_say(struct desk_request *r, enum wire_type type, const ProtobufCMessage *body,

@@ -64,9 +64,11 @@ put_commit(struct desk_request *r)
 	struct desk_put *p = &r->put;
 	int err;
 
+	if (atomic_load(&p->revoked))
+		return -EACCES;
 	if (p->entry) {
 		err = vault_put_entry(
-			r->space, &p->name, p->signers, &p->signer, p->buf.p, p->buf.n);
+			r->space, &p->name, p->signers, &p->signer, p->buf.p, p->buf.n, &p->note);
 		if (err == 0)
 			behind_note(r->space, &p->name);
 		return err;
@@ -187,6 +189,11 @@ say_failed(struct desk_request *r, int err)
 			"client");
 		return;
 	}
+	if (err == -EPERM) {
+		desk_end(r, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"its package comes out differently each time, and is not shared");
+		return;
+	}
 	log_throttled(&c->failed, 5, "shared cache: namespace=%s cannot be written: %s",
 		*r->space->name ? r->space->name : "-", strerror(-err));
 	desk_end(r, DRAY__VERDICT__VERDICT_NO_ROOM, strerror(-err));
@@ -204,6 +211,9 @@ went_well(struct desk_request *r, const struct put_step *s)
 		c->stats.stored += s->step == STEP_DATA;
 		if (s->step == STEP_DATA)
 			desk_trim(c, r->space);
+		if (r->put.note.is && c->host.kept)
+			c->host.kept(c->host.arg, r->peer->serial, r->space->name, &r->put.name,
+				&r->put.note);
 		desk_end(r, DRAY__VERDICT__VERDICT_NONE, "");
 	} else {
 		give_credit(r, 1);

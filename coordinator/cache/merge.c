@@ -57,10 +57,23 @@ is_named(const struct shared_entry *e, size_t i, const struct signers *signers)
 		       signers_namespace(signers)) == TRUST_OK;
 }
 
+/* The one that puts is a worker whose results can be told from others'. */
+static void
+note_it(struct merge_note *note, const struct shared_entry *e, const struct result *res,
+	const struct signer *who)
+{
+	if (!note || !who || who->kind != TRUST_WORKER || !who->signs ||
+		same_of(res, &note->same) < 0)
+		return;
+	(void)same_unit_of(&e->recipe, &note->unit);
+	memcpy(note->producer, who->key, SIGN_KEY_SIZE);
+	note->is = true;
+}
+
 /* Whether what comes counts. */
 static bool
 is_of(const struct shared_entry *e, size_t i, const struct signers *signers,
-	const struct signer *who)
+	const struct signer *who, struct merge_note *note)
 {
 	const struct shared_reader reader = { signers_trust(signers), signers_namespace(signers) };
 	_cleanup_(result_done) struct result res = RESULT_INIT;
@@ -68,7 +81,10 @@ is_of(const struct shared_entry *e, size_t i, const struct signers *signers,
 
 	if (shared_open(e, i, &reader, &res, &seal, NULL) < 0 || (who && seal.kind != who->kind))
 		return false;
-	return !who || !who->signs || memcmp(seal.producer, who->key, SIGN_KEY_SIZE) == 0;
+	if (who && who->signs && memcmp(seal.producer, who->key, SIGN_KEY_SIZE) != 0)
+		return false;
+	note_it(note, e, &res, who);
+	return true;
 }
 
 static bool
@@ -85,7 +101,7 @@ is_in(const struct shared_entry *e, const struct buf *sealed)
  * comes, and something was refused. */
 static int
 sift(struct shared_entry *there, struct shared_entry *comes, const struct signers *signers,
-	const struct signer *who)
+	const struct signer *who, struct merge_note *note)
 {
 	bool refused = false;
 
@@ -96,7 +112,7 @@ sift(struct shared_entry *there, struct shared_entry *comes, const struct signer
 		/* one that reads, adds its own, and writes it back brings what it has read */
 		bool known = is_in(there, &comes->sealed[i]);
 
-		if (known || is_of(comes, i, signers, who))
+		if (known || is_of(comes, i, signers, who, note))
 			continue;
 		refused = true;
 		shared_entry_drop(comes, i);
@@ -107,7 +123,7 @@ sift(struct shared_entry *there, struct shared_entry *comes, const struct signer
 /* As merge_entry, of entries by these producers. */
 static int
 merge_named(const struct digest *name, const struct buf *old, const struct signers *signers,
-	const struct signer *who, const void *p, size_t n, struct buf *ret)
+	const struct signer *who, const void *p, size_t n, struct buf *ret, struct merge_note *note)
 {
 	_cleanup_(shared_entry_done) struct shared_entry there = SHARED_ENTRY_INIT;
 	_cleanup_(shared_entry_done) struct shared_entry comes = SHARED_ENTRY_INIT;
@@ -116,6 +132,8 @@ merge_named(const struct digest *name, const struct buf *old, const struct signe
 	/* of a later version nobody here can tell who signed it */
 	if (r < 0)
 		return r == -EPROTONOSUPPORT ? -EACCES : r;
+	if (signers_varies(signers, &comes.recipe))
+		return -EPERM;
 	r = is_sealed(old->p, old->n) ? shared_entry_decode(old->p, old->n, name, &there)
 				      : -EBADMSG;
 	if (r == -EPROTONOSUPPORT)
@@ -123,7 +141,7 @@ merge_named(const struct digest *name, const struct buf *old, const struct signe
 	there.key = *name;
 	if (r < 0 && r != -EBADMSG)
 		return r;
-	r = sift(&there, &comes, signers, who);
+	r = sift(&there, &comes, signers, who, note);
 	for (size_t i = 0; r == 0 && there.recipe.n < comes.recipe.n; i++)
 		r = strv_add(&there.recipe, comes.recipe.v[i]);
 	if (r == 0)
@@ -198,11 +216,13 @@ merge_list(const struct buf *old, const struct signers *signers, const struct si
 
 int
 merge_entry(const struct digest *name, const struct buf *old, const struct signers *signers,
-	const struct signer *who, const void *p, size_t n, struct buf *ret)
+	const struct signer *who, const void *p, size_t n, struct buf *ret, struct merge_note *note)
 {
 	struct digest list;
 	int r = keys_object_name(&list);
 
+	if (note)
+		memset(note, 0, sizeof(*note));
 	if (r == 0 && !who)
 		r = check_far(name, p, n);
 	if (r < 0)
@@ -212,6 +232,6 @@ merge_entry(const struct digest *name, const struct buf *old, const struct signe
 		return is_sealed(p, n) || list_is(p, n) ? -EBADMSG : 1;
 	if (list_is(p, n))
 		return merge_list(old, signers, who, p, n);
-	return signers ? merge_named(name, old, signers, who, p, n, ret)
+	return signers ? merge_named(name, old, signers, who, p, n, ret, note)
 		       : merge_any(name, old, p, n, ret);
 }

@@ -16,15 +16,27 @@
 
 #include "common/buf.h"
 #include "common/digest.h"
+#include "cache/same.h"
 #include "coordinator/cache/signers.h"
+
+/* Of what came, a worker's own result that was not there before. */
+struct merge_note {
+	bool is;
+	struct same same;
+	struct same_unit unit; /* without a toolchain: the entry's recipe names none */
+	uint8_t producer[SIGN_KEY_SIZE];
+};
 
 /* old: what is there; empty: nothing. signers: NULL: nobody is named, and nobody looks at who
  * signed. who: the one that puts; NULL: it is a store's. 1: put p as it is (there is nothing that
  * it would have to be put together with, or it is no entry of sealed results, as the list of keys,
  * or a build's); 0: put *ret; -EACCES: nothing in it counts; -EBADMSG: it is damaged, or another
  * key's, or results under the name of the list of keys; -EEXIST: one of the two is of a later
- * version, or the old one alone is of sealed results: that is not written over; -ENOMEM. */
+ * version, or the old one alone is of sealed results: that is not written over; -EPERM: it is of a
+ * package that comes out differently each time (signers_varies); -ENOMEM. *note: of those that are
+ * 0; NULL is fine. */
 int merge_entry(const struct digest *name, const struct buf *old, const struct signers *signers,
-	const struct signer *who, const void *p, size_t n, struct buf *ret);
+	const struct signer *who, const void *p, size_t n, struct buf *ret,
+	struct merge_note *note);
 
 #endif

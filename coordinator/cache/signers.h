@@ -3,18 +3,23 @@
 #ifndef DRAY_COORDINATOR_CACHE_SIGNERS_H
 #define DRAY_COORDINATOR_CACHE_SIGNERS_H
 
+#include "coordinator/cache/judged.h"
 #include "keys/trust.h"
 
 struct signers;
 
-/* *keys: its content is taken. NULL: no memory. The caller holds it. */
-struct signers *signers_new(struct trust_keys *keys, const char *namespace);
+/* *keys: its content is taken. judged: of its packages those of the namespace count; NULL: none do.
+ * NULL: no memory. The caller holds it. */
+struct signers *signers_new(
+	struct trust_keys *keys, const char *namespace, const struct judged *judged);
 struct signers *signers_hold(struct signers *s); /* NULL is fine */
 void signers_release(struct signers *s);	 /* likewise */
 void signers_releasep(struct signers **s);
 
 /* "" for none. */
 const char *signers_namespace(const struct signers *s);
+/* Whether an entry with this recipe is of a package that comes out differently each time. */
+bool signers_varies(const struct signers *s, const struct strv *recipe);
 /* While it is held. */
 const struct trust *signers_trust(const struct signers *s);
 

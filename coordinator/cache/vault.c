@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "cache/shared.h"
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/why.h"
@@ -163,7 +165,7 @@ vault_look(
 
 int
 vault_put_entry(struct vault_space *s, const struct digest *name, const struct signers *signers,
-	const struct signer *who, const void *p, size_t n)
+	const struct signer *who, const void *p, size_t n, struct merge_note *note)
 {
 	_cleanup_(buf_done) struct buf old = BUF_INIT;
 	_cleanup_(buf_done) struct buf merged = BUF_INIT;
@@ -171,7 +173,7 @@ vault_put_entry(struct vault_space *s, const struct digest *name, const struct s
 
 	if (r < 0 && r != -ENOENT && r != -EFBIG)
 		return r;
-	r = merge_entry(name, &old, signers, who, p, n, &merged);
+	r = merge_entry(name, &old, signers, who, p, n, &merged, note);
 	if (r < 0)
 		return r;
 	return r == 1 ? store_put_entry_now(s->store, name, p, n)
@@ -198,6 +200,110 @@ vault_take_blob(struct vault_space *s, int fd, const struct digest *name, uint64
 	/* a file that cannot get a name any more, as where there is no O_TMPFILE */
 	r = store_put_fd_now(s->store, fd, &found, NULL);
 	return r < 0 ? r : digest_eq(&found, name) ? 0 : -EBADMSG;
+}
+
+static int
+list_in(const char *dir, struct digest **v, size_t *n, size_t *cap)
+{
+	_cleanup_(closedirp) DIR *d = opendir(dir);
+	const struct dirent *e;
+
+	if (!d)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	while ((e = readdir(d)) != NULL) {
+		struct digest name;
+
+		if (digest_parse(e->d_name, &name) < 0)
+			continue;
+		if (*n == *cap) {
+			size_t more = *cap ? 2 * *cap : 1024;
+			struct digest *larger = reallocarray(*v, more, sizeof(*larger));
+
+			if (!larger)
+				return -ENOMEM;
+			*v = larger;
+			*cap = more;
+		}
+		(*v)[(*n)++] = name;
+	}
+	return 0;
+}
+
+int
+vault_list(struct vault_space *s, enum store_kind kind, struct digest **ret, size_t *ret_n)
+{
+	_cleanup_(freep) struct digest *v = NULL;
+	size_t n = 0, cap = 0;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < 256; i++) {
+		_cleanup_(freep) char *dir = NULL;
+
+		if (asprintf(&dir, "%s/%s/%02x", s->dir, kind == STORE_BLOB ? "blobs" : "entries",
+			    i) < 0) {
+			dir = NULL;
+			return -ENOMEM;
+		}
+		r = list_in(dir, &v, &n, &cap);
+	}
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(v);
+	*ret_n = n;
+	return 0;
+}
+
+static bool
+goes(const struct shared_entry *e, size_t i, const struct vault_purge *what)
+{
+	struct shared_seal seal;
+
+	if (shared_peek(e, i, &seal) < 0)
+		return false;
+	return (!what->producer || memcmp(seal.producer, what->producer, SIGN_KEY_SIZE) == 0) &&
+	       (!what->before_s || seal.time_s < what->before_s);
+}
+
+int
+vault_purge_entry(struct vault_space *s, const struct digest *name, const struct vault_purge *what,
+	uint64_t *ret_results)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	bool all = !what->producer && !what->before_s;
+	int r;
+
+	*ret_results = 0;
+	if (what->key && !digest_eq(what->key, name))
+		return 0;
+	r = store_read_now(s->store, STORE_ENTRY, name, WIRE_SHARED_ENTRY_MAX, &b);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = shared_entry_decode(b.p, b.n, name, &e);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		r = all ? disk_drop(s->store, STORE_ENTRY, name) : 0;
+		return r < 0 ? r : all;
+	}
+	for (size_t i = e.n; i-- > 0;) {
+		if (!all && !goes(&e, i, what))
+			continue;
+		shared_entry_drop(&e, i);
+		++*ret_results;
+	}
+	if (e.n == 0) {
+		r = disk_drop(s->store, STORE_ENTRY, name);
+		return r < 0 ? r : 1;
+	}
+	if (*ret_results == 0)
+		return 0;
+	buf_done(&b);
+	r = shared_entry_encode(&e, &b);
+	if (r == 0)
+		r = store_put_entry_now(s->store, name, b.p, b.n);
+	return r < 0 ? r : 1;
 }
 
 void

@@ -14,7 +14,7 @@
 #define DRAY_COORDINATOR_CACHE_VAULT_H
 
 #include "common/conf.h"
-#include "coordinator/cache/signers.h"
+#include "coordinator/cache/merge.h"
 #include "store/store.h"
 
 struct vault;
@@ -58,10 +58,23 @@ int vault_look(
 /* Puts an entry in the place of an earlier one, or one made of both (merge_entry). who: NULL: it is
  * a store's. 0 or -errno. */
 int vault_put_entry(struct vault_space *s, const struct digest *name, const struct signers *signers,
-	const struct signer *who, const void *p, size_t n);
+	const struct signer *who, const void *p, size_t n, struct merge_note *note);
 /* Takes a blob that came from a store, as a file of its tmp/ without a name that nobody else has;
  * its digest was looked at. 0 or -errno. */
 int vault_take_blob(struct vault_space *s, int fd, const struct digest *name, uint64_t size);
+/* All files of a kind, added to *ret: waits long. 0 or -errno. */
+int vault_list(struct vault_space *s, enum store_kind kind, struct digest **ret, size_t *ret_n);
+
+/* Results to be removed: all that is given has to be so. */
+struct vault_purge {
+	const uint8_t *producer;  /* NULL: any */
+	const struct digest *key; /* likewise */
+	uint64_t before_s;	  /* sealed before; 0: whenever */
+};
+/* Takes them out of one entry; what is no entry of sealed results goes if nothing is given but a
+ * key. *ret_results: how many. 1: it is changed, or gone; 0: nothing was in it; -errno. */
+int vault_purge_entry(struct vault_space *s, const struct digest *name,
+	const struct vault_purge *what, uint64_t *ret_results);
 /* Evicts the least recently used until within the budget. */
 void vault_trim(struct vault_space *s);
 /* What there is; all zero if that cannot be told. */

@@ -14,13 +14,15 @@ check(struct ticket_book *b, const struct identity *id, const uint8_t *p, size_t
 	const uint8_t *sig, size_t sig_n, bool may_hold)
 {
 	char *job = NULL;
-	bool twin = false;
+	struct ticket_terms terms;
 	int r = ticket_check(
-		b, p, n, sig, sig_n, id->sign_public, "client", "worker", NOW, &job, &twin);
+		b, p, n, sig, sig_n, id->sign_public, "client", "worker", NOW, &job, &terms);
 
 	if (r == 0 && (!may_hold || !job || strlen(job) != 32))
 		abort();
 	if (r != 0 && job)
+		abort();
+	if (r == 0 && (terms.twin && terms.sample))
 		abort();
 	free(job);
 }

@@ -44,7 +44,7 @@ open_job(uint32_t number)
 {
 	Dray__JobOpen m = DRAY__JOB_OPEN__INIT;
 	uint8_t sig[SIGNATURE_SIZE];
-	int r = ticket_issue(&coordinator, JOB, client.curve_public, worker.curve_public, false,
+	int r = ticket_issue(&coordinator, JOB, client.curve_public, worker.curve_public, NULL,
 		clock_wall_ms(), &m.ticket.data, &m.ticket.len, sig);
 
 	if (r < 0)

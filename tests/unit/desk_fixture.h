@@ -47,6 +47,10 @@ struct room {
 	size_t n_dropped;
 	struct signers *signers; /* of all who put */
 	struct signer signer;
+	unsigned n_kept; /* results of workers that were new; the last one: */
+	char kept_in[KEYS_NAME_MAX + 1];
+	struct digest kept_key;
+	struct merge_note kept;
 };
 
 static inline struct heard *
@@ -111,6 +115,19 @@ host_drop(void *arg, uint64_t serial, const char *why)
 }
 
 static inline void
+host_kept(void *arg, uint64_t serial, const char *namespace, const struct digest *key,
+	const struct merge_note *note)
+{
+	struct room *d = arg;
+
+	(void)serial;
+	d->n_kept++;
+	snprintf(d->kept_in, sizeof(d->kept_in), "%s", namespace);
+	d->kept_key = *key;
+	d->kept = *note;
+}
+
+static inline void
 room_option(struct room *d, const char *key, const char *value)
 {
 	char text[1024], *error = NULL;
@@ -123,7 +140,7 @@ room_option(struct room *d, const char *key, const char *value)
 static inline void
 room_open(struct room *d)
 {
-	const struct desk_host host = { d, host_send, host_drop };
+	const struct desk_host host = { d, host_send, host_drop, host_kept };
 	char *error = NULL;
 
 	if (desk_new(d->conf, &host, false, &d->c, &error) < 0)

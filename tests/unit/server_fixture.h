@@ -492,7 +492,7 @@ expect_placed(struct world *w, void *socket, unsigned job, enum who client, enum
 	struct ticket_book *book = NULL;
 	char name[33], *ticket_job = NULL;
 	uint64_t now = clock_wall_ms();
-	bool twin;
+	struct ticket_terms terms;
 
 	job_name(name, job);
 	assert_string_equal(p->job, name);
@@ -503,14 +503,14 @@ expect_placed(struct world *w, void *socket, unsigned job, enum who client, enum
 	assert_int_equal(
 		ticket_check(book, p->ticket.data, p->ticket.len, p->signature.data,
 			p->signature.len, w->id[COORD].sign_public, w->id[STRANGER].curve_public,
-			w->id[worker].curve_public, now, &ticket_job, &twin),
+			w->id[worker].curve_public, now, &ticket_job, &terms),
 		endpoint_is_local(w->endpoint) ? 0 : -EACCES);
 	free(steal_ptr(ticket_job));
 	if (!endpoint_is_local(w->endpoint)) {
 		assert_int_equal(ticket_check(book, p->ticket.data, p->ticket.len,
 					 p->signature.data, p->signature.len,
 					 w->id[COORD].sign_public, w->id[client].curve_public,
-					 w->id[worker].curve_public, now, &ticket_job, &twin),
+					 w->id[worker].curve_public, now, &ticket_job, &terms),
 			0);
 		assert_string_equal(ticket_job, name);
 		free(ticket_job);

@@ -30,12 +30,14 @@ static const struct expected coordinator[] = {
 	{ WIRE_JOB_CANCEL, { "cpl", "cp", "", "", "", "", "" } },
 	{ WIRE_STATUS_REQUEST, { "crpal", "crpa", "", "", "", "", "" } },
 	{ WIRE_PRODUCERS_ASK, { "-crpwl", "crpw", "crpw", "", "", "", "" } },
+	{ WIRE_CACHE_PURGE, { "-al", "a", "", "", "", "", "" } },
 	{ WIRE_WORKER_REGISTER, { "wl", "w", "w", "", "", "", "" } },
 	{ WIRE_WORKER_HEARTBEAT, { "wl", "w", "w", "", "", "", "" } },
 	{ WIRE_WORKER_JOB_STARTED, { "wl", "w", "w", "", "", "", "" } },
 	{ WIRE_WORKER_JOB_ENDED, { "wl", "w", "w", "", "", "", "" } },
 	{ WIRE_WORKER_JOB_REFUSED, { "wl", "w", "w", "", "", "", "" } },
 	{ WIRE_WORKER_BYE, { "wl", "w", "w", "", "", "", "" } },
+	{ WIRE_WORKER_LENT, { "-wl", "-w", "w", "", "", "", "" } },
 	{ WIRE_SHARED_GET, { "-crpwl", "crpw", "crpw", "", "", "", "" } },
 	{ WIRE_SHARED_CREDIT, { "-crpwl", "crpw", "crpw", "", "", "", "" } },
 	{ WIRE_SHARED_STOP, { "-crpwl", "crpw", "crpw", "", "", "", "" } },
@@ -58,12 +60,14 @@ static const enum wire_type answers[] = { WIRE_WELCOME, WIRE_REFUSED, WIRE_JOB_Q
 	WIRE_JOB_PLACED, WIRE_JOB_DENIED, WIRE_STATUS, WIRE_HEARTBEAT_ACK, WIRE_WORKER_CANCEL,
 	WIRE_WORKER_EXPECT, WIRE_JOB_ACCEPTED, WIRE_JOB_REJECTED, WIRE_BLOB_NEED, WIRE_JOB_STARTED,
 	WIRE_JOB_TEXT, WIRE_OUTPUT_BEGIN, WIRE_OUTPUT_CHUNK, WIRE_JOB_RESULT, WIRE_FILE_NEED,
-	WIRE_SHARED_END, WIRE_PRODUCERS };
+	WIRE_SHARED_END, WIRE_PRODUCERS, WIRE_CACHE_PURGED, WIRE_WORKER_LEND,
+	WIRE_WORKER_UNSHARED };
 
 /* Messages of the schemas that are parts of others, or of files. */
 static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile", "FileTimes",
 	"EnvVar", "Unit", "LinkCall", "Trace", "FileRead", "Ticket", "CacheInput", "CacheOutput",
-	"CacheResult", "CacheEntry", "SharedResult", "SharedEntry", "Producer", "CacheSpace" };
+	"CacheResult", "CacheEntry", "SharedResult", "SharedEntry", "Producer", "CacheSpace",
+	"SampleMade", "UnsharedPackage", "ShunnedStatus" };
 
 #define TYPES 1024 /* more than there will be */
 

@@ -124,7 +124,7 @@ name_signers(struct room *d, const char *of_worker)
 	add_line(&list, "worker", &second, "w2");
 	t = trust_of(&list, TRUST_PUBLISHERS);
 	signers_release(d->signers);
-	d->signers = signers_new(&t.keys, "team");
+	d->signers = signers_new(&t.keys, "team", NULL);
 	assert_non_null(d->signers);
 	d->signer = (struct signer){ .kind = TRUST_WORKER };
 }
@@ -480,13 +480,15 @@ test_merge_of_a_store(void **state)
 	name_signers(d, "w1");
 	make_entry_of(&worker, "a", &blob, 4, &good);
 	make_entry_of(&stranger, "b", &blob, 4, &bad);
-	assert_int_equal(merge_entry(&key, &none, d->signers, NULL, good.p, good.n, &ret), 0);
-	assert_int_equal(merge_entry(&key, &none, d->signers, NULL, bad.p, bad.n, &ret), -EACCES);
+	assert_int_equal(merge_entry(&key, &none, d->signers, NULL, good.p, good.n, &ret, NULL), 0);
 	assert_int_equal(
-		merge_entry(&list, &none, d->signers, NULL, good.p, good.n, &ret), -EBADMSG);
-	assert_int_equal(merge_entry(&key, &none, NULL, NULL, "x", 1, &ret), -EACCES);
-	assert_int_equal(merge_entry(&key, &none, NULL, NULL, good.p, good.n - 1, &ret), -EBADMSG);
-	assert_int_equal(merge_entry(&key, &none, NULL, NULL, bad.p, bad.n, &ret), 1);
+		merge_entry(&key, &none, d->signers, NULL, bad.p, bad.n, &ret, NULL), -EACCES);
+	assert_int_equal(
+		merge_entry(&list, &none, d->signers, NULL, good.p, good.n, &ret, NULL), -EBADMSG);
+	assert_int_equal(merge_entry(&key, &none, NULL, NULL, "x", 1, &ret, NULL), -EACCES);
+	assert_int_equal(
+		merge_entry(&key, &none, NULL, NULL, good.p, good.n - 1, &ret, NULL), -EBADMSG);
+	assert_int_equal(merge_entry(&key, &none, NULL, NULL, bad.p, bad.n, &ret, NULL), 1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, up, down)

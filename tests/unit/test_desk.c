@@ -660,7 +660,7 @@ name_signers(struct room *d, const char *of_worker, const char *of_publisher)
 	add_line(&list, "publisher", &publisher, of_publisher);
 	t = trust_of(&list, TRUST_PUBLISHERS);
 	signers_release(d->signers);
-	d->signers = signers_new(&t.keys, "team");
+	d->signers = signers_new(&t.keys, "team", NULL);
 	assert_non_null(d->signers);
 }
 
@@ -810,6 +810,193 @@ test_history(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, room_up, room_down)
 
+/* A worker's own result that was not there before is told of, with what it is: nothing else. */
+static void
+test_kept(void **state)
+{
+	struct room *d = *state;
+	struct shared_by by = by_worker(), pub = by_publisher();
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	struct same same;
+
+	make_identities(NULL);
+	name_signers(d, "w1", "ci");
+	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true };
+	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
+	by = by_worker();
+	put_by(d, 1, &by, "mine", false, 0);
+	assert_int_equal(d->n_kept, 1);
+	fill_result(&r, "mine");
+	assert_int_equal(same_of(&r, &same), 0);
+	assert_true(same_eq(&same, &d->kept.same));
+	assert_true(digest_eq(&d->kept_key, &key));
+	assert_memory_equal(d->kept.producer, worker.sign_public, SIGN_KEY_SIZE);
+	/* the same again is not new; what is refused is none */
+	put_by(d, 2, &by, "mine", false, 0);
+	put_by(d, 3, &by, "forged", true, DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+	assert_int_equal(d->n_kept, 1);
+	put_by(d, 4, &by, "another", false, 0);
+	assert_int_equal(d->n_kept, 2);
+	d->signer.kind = TRUST_PUBLISHER;
+	memcpy(d->signer.key, publisher.sign_public, SIGN_KEY_SIZE);
+	pub = by_publisher();
+	put_by(d, 5, &pub, "the publisher's", false, 0);
+	assert_int_equal(d->n_kept, 2);
+}
+
+static void
+on_purged(void *arg, const struct desk_purged *p)
+{
+	struct desk_purged *to = arg;
+
+	assert_int_equal(to->error, -EINPROGRESS);
+	*to = *p;
+}
+
+static void
+purge(struct room *d, const struct desk_purge *what, uint64_t results, uint64_t entries)
+{
+	struct desk_purged done = { .error = -EINPROGRESS };
+
+	assert_int_equal(desk_purge(d->c, what, on_purged, &done), 0);
+	room_work(d);
+	assert_int_equal(done.error, 0);
+	assert_int_equal(done.results, results);
+	assert_int_equal(done.entries, entries);
+}
+
+static bool
+is_here(struct room *d, const char *namespace, uint32_t number, bool entry, struct digest *name)
+{
+	struct heard *h;
+
+	assert_int_equal(get_in(d, 2, 2, namespace, number, entry, name, 1, 4), 0);
+	room_work(d);
+	h = heard_of(d, 2, number);
+	assert_true(h->ended);
+	return h->n_absent == 0;
+}
+
+static void
+test_purge(void **state)
+{
+	struct room *d = *state;
+	struct shared_by by = by_worker(), other = by_worker();
+	struct desk_purge what = { .of_producer = true };
+	struct digest blob;
+	_cleanup_(freep) uint8_t *p = make_blob(1, 5000, &blob);
+
+	make_identities(NULL);
+	assert_int_equal(identity_generate("second", &second), 0);
+	by = by_worker();
+	by.time_s = 100;
+	other = by;
+	other.id = &second;
+	other.time_s = 200;
+	put_by(d, 1, &by, "one", false, 0);
+	put_by(d, 2, &by, "two", false, 0);
+	put_by(d, 3, &other, "three", false, 0);
+	assert_int_equal(put_all(d, 1, "", 4, false, &blob, p, 5000), 0);
+	assert_int_equal(count_results(d, 1), 3);
+	/* of nobody */
+	memset(what.producer, 1, SIGN_KEY_SIZE);
+	purge(d, &what, 0, 0);
+	/* of one of them; of another namespace alone; made before */
+	memcpy(what.producer, worker.sign_public, SIGN_KEY_SIZE);
+	what.in_namespace = true;
+	snprintf(what.namespace, sizeof(what.namespace), "team");
+	purge(d, &what, 0, 0);
+	what.in_namespace = false;
+	what.before_s = 100;
+	purge(d, &what, 0, 0);
+	assert_int_equal(count_results(d, 2), 3);
+	what.before_s = 101;
+	purge(d, &what, 2, 1);
+	assert_int_equal(count_results(d, 3), 1);
+	/* by age */
+	what = (struct desk_purge){ .before_s = 200 };
+	purge(d, &what, 0, 0);
+	what.before_s = 201;
+	purge(d, &what, 1, 1);
+	assert_false(is_here(d, "", 4, true, &key));
+	assert_true(is_here(d, "", 5, false, &blob));
+	/* by its key, also what is none of sealed results */
+	assert_int_equal(put_all(d, 1, "", 5, true, &key, "any", 3), 0);
+	what = (struct desk_purge){ .of_key = true, .key = key, .in_namespace = true };
+	purge(d, &what, 0, 1);
+	assert_false(is_here(d, "", 6, true, &key));
+	purge(d, &what, 0, 0);
+	/* of a namespace all, and of no other */
+	put_by(d, 6, &by, "one", false, 0);
+	assert_int_equal(put_all(d, 1, "team", 7, false, &blob, p, 5000), 0);
+	what = (struct desk_purge){ .in_namespace = true };
+	purge(d, &what, 1, 1);
+	assert_false(is_here(d, "", 7, true, &key));
+	assert_false(is_here(d, "", 8, false, &blob));
+	assert_true(is_here(d, "team", 9, false, &blob));
+}
+
+/* What was begun before is refused when it is whole. */
+static void
+test_purge_open(void **state)
+{
+	struct room *d = *state;
+	struct desk_purge what = { .of_producer = true };
+	struct desk_purged done = { .error = -EINPROGRESS };
+	_cleanup_(shared_entry_done) struct shared_entry one = SHARED_ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(buf_done) struct buf sealed = BUF_INIT, bytes = BUF_INIT;
+	struct shared_by by = by_worker();
+
+	make_identities(NULL);
+	name_signers(d, "w1", "ci");
+	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true };
+	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
+	by = by_worker();
+	fill_result(&r, "late");
+	seal(&by, &r, &sealed);
+	entry_of(&sealed, &one);
+	assert_int_equal(shared_entry_encode(&one, &bytes), 0);
+	assert_int_equal(put_in(d, 1, "", 1, true, &key, bytes.n), 0);
+	room_work(d);
+	memcpy(what.producer, worker.sign_public, SIGN_KEY_SIZE);
+	assert_int_equal(desk_purge(d->c, &what, on_purged, &done), 0);
+	assert_int_equal(data(d, 1, 1, 0, bytes.p, bytes.n, true), 0);
+	room_work(d);
+	assert_int_equal(done.error, 0);
+	assert_true(heard_of(d, 1, 1)->ended);
+	assert_int_equal(heard_of(d, 1, 1)->verdict, DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+	assert_int_equal(d->n_kept, 0);
+	assert_false(is_here(d, "", 9, true, &key));
+}
+
+/* A package that comes out differently each time. */
+static void
+test_unshared(void **state)
+{
+	struct room *d = *state;
+	struct judged_package p = { .crate = "", .source = "" };
+	struct judged judged = { NULL, 0, &p, 1 };
+	_cleanup_(buf_done) struct buf list = BUF_INIT;
+	struct shared_by by = by_worker();
+	struct trust t;
+
+	make_identities(NULL);
+	add_line(&list, "worker", &worker, "w1");
+	t = trust_of(&list, TRUST_PUBLISHERS);
+	/* entries of these tests have no recipe: their crate has no name */
+	d->signers = signers_new(&t.keys, "team", &judged);
+	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true };
+	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
+	by = by_worker();
+	put_by(d, 1, &by, "of another namespace", false, 0);
+	signers_release(d->signers);
+	snprintf(p.namespace, sizeof(p.namespace), "team");
+	t = trust_of(&list, TRUST_PUBLISHERS);
+	d->signers = signers_new(&t.keys, "team", &judged);
+	put_by(d, 2, &by, "of this one", false, DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+}
+
 int
 main(void)
 {
@@ -831,6 +1018,10 @@ main(void)
 		TEST(test_list_of_build),
 		TEST(test_merge_of_large_ones),
 		TEST(test_list_of_keys_is_not_shut_out),
+		TEST(test_kept),
+		TEST(test_purge),
+		TEST(test_purge_open),
+		TEST(test_unshared),
 		TEST(test_history),
 	};
 

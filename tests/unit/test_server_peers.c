@@ -333,6 +333,62 @@ expect_producers(void *socket, const char *namespace, int worker, int publisher,
 	wire_msg_done(&m);
 }
 
+static void
+ask_for_purge(void *socket, size_t producer_n, bool in_namespace, const char *namespace)
+{
+	char copy[KEYS_NAME_MAX + 2];
+	uint8_t producer[SIGN_KEY_SIZE + 1];
+	Dray__CachePurge m;
+
+	dray__cache_purge__init(&m);
+	memset(producer, 1, sizeof(producer));
+	snprintf(copy, sizeof(copy), "%s", namespace);
+	m.producer = (ProtobufCBinaryData){ producer_n, producer };
+	m.in_namespace = in_namespace;
+	m.namespace_ = copy;
+	send_msg(socket, WIRE_CACHE_PURGE, &m.base);
+}
+
+static void
+expect_purged(void *socket, Dray__Verdict verdict, const char *text)
+{
+	struct wire_msg m = expect(socket, WIRE_CACHE_PURGED);
+	const Dray__CachePurged *p = (const Dray__CachePurged *)m.body;
+
+	assert_int_equal(p->verdict, verdict);
+	assert_non_null(strstr(p->text, text));
+	assert_int_equal(p->results + p->entries, 0);
+	wire_msg_done(&m);
+}
+
+/* Results are removed for admins, and for nobody else. */
+static void
+test_purge(void **state)
+{
+	struct world *w = *state;
+	const Dray__Verdict bad = DRAY__VERDICT__VERDICT_MALFORMED;
+	void *admin = greet(w, ADMIN, "client"), *client = greet(w, CLIENT1, "client");
+	void *publisher = greet(w, PUBLISHER, "client"), *worker = make_worker(w, WORKER1, 1);
+
+	ask_for_purge(admin, SIGN_KEY_SIZE, false, "");
+	expect_purged(admin, DRAY__VERDICT__VERDICT_NONE, "");
+	ask_for_purge(admin, 0, true, "team");
+	expect_purged(admin, DRAY__VERDICT__VERDICT_NONE, "");
+	ask_for_purge(admin, 0, false, "");
+	expect_purged(admin, bad, "nothing says which");
+	ask_for_purge(admin, SIGN_KEY_SIZE + 1, false, "");
+	expect_purged(admin, bad, "32 bytes");
+	ask_for_purge(admin, 0, true, "../x");
+	expect_purged(admin, bad, "a namespace is");
+	ask_for_purge(client, SIGN_KEY_SIZE, false, "");
+	expect_refused(client, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "role client");
+	ask_for_purge(publisher, SIGN_KEY_SIZE, false, "");
+	expect_refused(publisher, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "role publisher");
+	ask_for_purge(worker, SIGN_KEY_SIZE, false, "");
+	expect_refused(worker, DRAY__VERDICT__VERDICT_NOT_ALLOWED, "role worker");
+	CLOSE(admin, client, publisher, worker);
+}
+
 #define SIGN(x) "sign=" x x x x x x x x
 
 static void
@@ -673,6 +729,7 @@ main(void)
 		T(test_strangers_and_revoked_keys),
 		T(test_vouches),
 		T(test_status_of_the_cache),
+		T(test_purge),
 		T(test_shutdown),
 		T(test_second_signal_ends_at_once),
 		cmocka_unit_test_setup_teardown(test_ipc, setup_ipc, teardown),

@@ -64,7 +64,7 @@ issued_done(struct issued *t)
 static void
 issue(const struct identity *by, const char *for_client, const char *for_worker, struct issued *ret)
 {
-	assert_int_equal(ticket_issue(by, JOB, for_client, for_worker, false, NOW, &ret->p, &ret->n,
+	assert_int_equal(ticket_issue(by, JOB, for_client, for_worker, NULL, NOW, &ret->p, &ret->n,
 				 ret->sig),
 		0);
 }
@@ -74,13 +74,13 @@ check_as(struct ticket_book *b, const struct issued *t, const char *as_client,
 	const char *as_worker, uint64_t now)
 {
 	_cleanup_(freep) char *job = NULL;
-	bool twin = true;
+	struct ticket_terms terms = { .twin = true, .sample = true };
 	int r = ticket_check(b, t->p, t->n, t->sig, sizeof(t->sig), coordinator.sign_public,
-		as_client, as_worker, now, &job, &twin);
+		as_client, as_worker, now, &job, &terms);
 
 	if (r == 0) {
 		assert_string_equal(job, JOB);
-		assert_false(twin);
+		assert_false(terms.twin || terms.sample || *terms.namespace);
 	} else {
 		assert_null(job);
 	}
@@ -161,7 +161,7 @@ test_signature(void **state)
 {
 	_cleanup_(issued_done) struct issued t = { 0 }, forged = { 0 };
 	char *job = NULL;
-	bool twin;
+	struct ticket_terms terms;
 
 	issue(&stranger, client, worker, &forged);
 	assert_int_equal(check(*state, &forged, NOW), -EKEYREJECTED);
@@ -177,16 +177,16 @@ test_signature(void **state)
 		t.sig[i] ^= 0x10;
 	}
 	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, 63, coordinator.sign_public, client,
-				 worker, NOW, &job, &twin),
+				 worker, NOW, &job, &terms),
 		-EBADMSG);
 	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, 0, coordinator.sign_public, client,
-				 worker, NOW, &job, &twin),
+				 worker, NOW, &job, &terms),
 		-EBADMSG);
 	assert_int_equal(ticket_check(*state, t.p, 0, t.sig, SIGNATURE_SIZE,
-				 coordinator.sign_public, client, worker, NOW, &job, &twin),
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
 		-EBADMSG);
 	assert_int_equal(ticket_check(*state, t.p, t.n - 1, t.sig, SIGNATURE_SIZE,
-				 coordinator.sign_public, client, worker, NOW, &job, &twin),
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
 		-EKEYREJECTED);
 	assert_null(job);
 	assert_int_equal(check(*state, &t, NOW), 0);
@@ -198,14 +198,32 @@ test_twin(void **state)
 {
 	_cleanup_(issued_done) struct issued t = { 0 };
 	_cleanup_(freep) char *job = NULL;
-	bool twin = false;
+	struct ticket_terms terms = { .twin = false };
+
+	assert_int_equal(ticket_issue(&coordinator, JOB, client, worker,
+				 &(struct ticket_terms){ .twin = true }, NOW, &t.p, &t.n, t.sig),
+		0);
+	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, SIGNATURE_SIZE,
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
+		0);
+	assert_true(terms.twin && !terms.sample);
+}
+
+static void
+test_sample(void **state)
+{
+	static const struct ticket_terms given = { .sample = true, .namespace = "team" };
+	_cleanup_(issued_done) struct issued t = { 0 };
+	_cleanup_(freep) char *job = NULL;
+	struct ticket_terms terms;
 
 	assert_int_equal(
-		ticket_issue(&coordinator, JOB, client, worker, true, NOW, &t.p, &t.n, t.sig), 0);
+		ticket_issue(&coordinator, JOB, client, worker, &given, NOW, &t.p, &t.n, t.sig), 0);
 	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, SIGNATURE_SIZE,
-				 coordinator.sign_public, client, worker, NOW, &job, &twin),
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
 		0);
-	assert_true(twin);
+	assert_true(terms.sample && !terms.twin);
+	assert_string_equal(terms.namespace, "team");
 }
 
 /* Signed as it should be, and yet no ticket: a coordinator of another make, or a broken one. */
@@ -279,7 +297,7 @@ test_too_long(void **state)
 
 	memset(job, 'a', 4999);
 	assert_int_equal(
-		ticket_issue(&coordinator, job, client, worker, false, NOW, &t.p, &t.n, t.sig),
+		ticket_issue(&coordinator, job, client, worker, NULL, NOW, &t.p, &t.n, t.sig),
 		-EINVAL);
 	assert_null(t.p);
 	sign_fields(job, TICKET_NONCE_SIZE, NOW, &t);
@@ -306,7 +324,7 @@ test_full_book(void **state)
 	issue(&coordinator, client, worker, &extra);
 	assert_int_equal(check(b, &extra, NOW), -EBUSY);
 	assert_int_equal(check(b, &first, NOW), -EALREADY);
-	assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, false, after, &later.p,
+	assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, NULL, after, &later.p,
 				 &later.n, later.sig),
 		0);
 	assert_int_equal(check(b, &later, after), 0);
@@ -345,6 +363,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_signed_bytes_that_do_not_decode, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_twin, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_sample, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_too_long, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_full_book, book_up, book_down),
 		cmocka_unit_test(test_clock),

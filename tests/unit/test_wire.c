@@ -59,6 +59,11 @@ static const enum wire_type all_types[] = {
 	WIRE_SHARED_END,
 	WIRE_PRODUCERS_ASK,
 	WIRE_PRODUCERS,
+	WIRE_CACHE_PURGE,
+	WIRE_CACHE_PURGED,
+	WIRE_WORKER_LEND,
+	WIRE_WORKER_LENT,
+	WIRE_WORKER_UNSHARED,
 };
 
 /* A header frame by hand. */

@@ -56,7 +56,7 @@ send_chunk(struct sending *s, size_t n, const struct part *part)
 	zmq_msg_t payload;
 	int r;
 
-	if (s->j->ownerless) {
+	if (job_keeps_back(s->j, WIRE_OUTPUT_CHUNK)) {
 		if (s->hasher)
 			hasher_update(s->hasher, s->chunk, n);
 		return 0;

@@ -254,6 +254,7 @@ fetch_answer(struct job *j, const Dray__FileAnswer *m)
 	job_owed(j, false);
 	j->fetch.next_id++;
 	lead_note_answer(j, m);
+	shares_answer(j->share, j->fetch.path, m);
 	switch (m->kind) {
 	case DRAY__FILE_KIND__FILE_ABSENT:
 		trace_answer(j->trace, false, NULL);

@@ -13,6 +13,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -20,6 +23,8 @@
 #include "worker/job/twin.h"
 #include "worker/sandbox/launch.h"
 #include "worker/sandbox/unit_check.h"
+
+#define SAMPLE_NICE 19
 
 static int
 read_digests(struct job *j)
@@ -121,7 +126,8 @@ lay_out_somewhere(struct job *j)
 	struct ready got;
 	int r;
 
-	if (ready_fits(&key, j->unit) && ready_take(j->shared->ready, &key, &got)) {
+	/* one that stands ready has been started with a client's priority */
+	if (!j->sample && ready_fits(&key, j->unit) && ready_take(j->shared->ready, &key, &got)) {
 		j->stage = got.stage;
 		j->stage.is_stopped = job_laying_ends;
 		j->stage.arg = j;
@@ -449,6 +455,7 @@ static void
 tell_end(struct job *j)
 {
 	Dray__WorkerJobEnded m = DRAY__WORKER_JOB_ENDED__INIT;
+	Dray__SampleMade sum;
 
 	m.job = j->id;
 	m.ok = j->verdict != DRAY__VERDICT__VERDICT_WORKER_FAULT;
@@ -456,6 +463,13 @@ tell_end(struct job *j)
 	m.twin = j->twin;
 	m.end = whose_end(j);
 	m.wasted_ms = j->wasted_ms;
+	if (j->sampled) {
+		dray__sample_made__init(&sum);
+		sum.key = (ProtobufCBinaryData){ DIGEST_SIZE, j->sum.key.b };
+		sum.inputs = (ProtobufCBinaryData){ DIGEST_SIZE, j->sum.same.inputs.b };
+		sum.made = (ProtobufCBinaryData){ DIGEST_SIZE, j->sum.same.made.b };
+		m.sample = &sum;
+	}
 	/* without keys nobody is told from who had it */
 	m.kept = j->kept && *j->peer.curve;
 	m.text = j->text;
@@ -476,7 +490,7 @@ free_thread_part(struct job *j)
 	fetch_done(j);
 	pieces_done(j);
 	unit_index_done(&j->index);
-	if (j->ran)
+	if (j->ran && !j->sample)
 		want_next(j);
 	ready_clear(j->shared->ready, &used);
 	free(j->blobs);
@@ -492,6 +506,9 @@ thread_main(void *arg)
 	struct job *j = arg;
 	uint64_t begin = clock_mono_us();
 
+	/* what it starts has the same */
+	if (j->sample)
+		setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), SAMPLE_NICE);
 	run(j);
 	j->wall_us = clock_mono_us() - begin;
 	free_thread_part(j);
@@ -551,6 +568,7 @@ set_up(struct job *j, const struct job_shared *shared, const struct job_in *in)
 	snprintf(j->id, sizeof(j->id), "%s", in->id);
 	snprintf(j->namespace, sizeof(j->namespace), "%s", in->namespace);
 	j->twin = in->twin;
+	j->sample = in->sample;
 	j->offer = in->offer;
 	j->demand = &fetch_demand;
 	j->peer = *in->peer;
@@ -622,6 +640,12 @@ bool
 job_is_twin(const struct job *j)
 {
 	return j->twin;
+}
+
+bool
+job_is_sample(const struct job *j)
+{
+	return j->sample;
 }
 
 uint32_t

@@ -50,7 +50,9 @@ struct job_in {
 	const char *namespace;	      /* of its key */
 	const char *share_in;	      /* the same where its results may be shared; or NULL */
 	bool twin;		      /* it has no slot, and may only join another one */
-	struct wire_msg *open;	      /* a JobOpen; the thread takes its content over */
+	bool sample; /* another worker has shared it, and hands it over: nothing is sent of what it
+			makes, nobody joins it, and it is the last to get processor time */
+	struct wire_msg *open; /* a JobOpen; the thread takes its content over */
 };
 
 /* Starts the thread. */
@@ -60,6 +62,7 @@ const char *job_id(const struct job *j);
 const struct wire_peer *job_peer(const struct job *j);
 uint32_t job_number(const struct job *j);
 bool job_is_twin(const struct job *j);
+bool job_is_sample(const struct job *j);
 uint32_t job_unit_size(const struct job *j); /* as its JobOpen says */
 void *job_socket(struct job *j);	     /* the main loop's end, to poll for ZMQ_POLLIN */
 /* Where the conversation is (proto/admit.h), as the main loop has told the client; DROPPED: it has

@@ -131,7 +131,10 @@ struct job {
 	struct unit_index index;
 	struct digest key; /* of the unit (unit_key.h) */
 	char namespace[KEYS_NAME_MAX + 1];
-	bool twin;		    /* it has no slot */
+	bool twin;    /* it has no slot */
+	bool sample;  /* likewise; job.h */
+	bool sampled; /* the next one is what it comes to */
+	struct shares_sum sum;
 	struct tape *tape;	    /* which it leads, or NULL */
 	struct tape_reader *reader; /* of one that it has joined, or NULL */
 	size_t questions;	    /* of the tracer that are on the tape */
@@ -195,6 +198,8 @@ int job_stopped(struct job *j);
 Dray__Verdict job_blame(int err);
 
 /* job_talk.c: the conversation */
+/* Whether such a message is not sent: of a job without a client, or that is a sample. */
+bool job_keeps_back(const struct job *j, enum wire_type type);
 int job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload);
 /* Receives one message if there is one. It handles credit, JobStop and files on demand itself.
  * -EAGAIN: there is no message for the caller; -ECANCELED: the job is to stop. */

@@ -67,10 +67,19 @@ job_blame(int err)
 	}
 }
 
+bool
+job_keeps_back(const struct job *j, enum wire_type type)
+{
+	if (j->ownerless)
+		return type != WIRE_WORKER_JOB_ENDED;
+	return j->sample &&
+	       (type == WIRE_JOB_TEXT || type == WIRE_OUTPUT_BEGIN || type == WIRE_OUTPUT_CHUNK);
+}
+
 int
 job_send(struct job *j, enum wire_type type, const ProtobufCMessage *body, zmq_msg_t *payload)
 {
-	if (j->ownerless && type != WIRE_WORKER_JOB_ENDED)
+	if (job_keeps_back(j, type))
 		return 0;
 	j->moved += payload ? zmq_msg_size(payload) : 0;
 	for (;;) {
@@ -459,7 +468,7 @@ job_take_credit(struct job *j)
 			job_owed(j, owed);
 			return 0;
 		}
-		if (j->ownerless)
+		if (j->ownerless || j->sample)
 			return 0;
 		job_owed(j, true);
 		r = job_poll(j, NULL, 0);

@@ -519,7 +519,10 @@ offer_to_share(struct job *j, const Dray__JobResult *m, const struct captures *c
 		.trace = j->trace,
 		.store = j->shared->store };
 
-	shares_offer(j->share, &made);
+	if (j->sample)
+		j->sampled = shares_sum(j->share, &made, &j->sum);
+	else
+		shares_offer(j->share, &made);
 }
 
 static int

@@ -66,7 +66,7 @@ twin_begin(struct job *j)
 		.may_lead = !j->twin };
 	int r = 0;
 
-	if (j->shared->tapes && j->shared->filters->trace.n > 0) {
+	if (!j->sample && j->shared->tapes && j->shared->filters->trace.n > 0) {
 		r = make_key(j, &key);
 		if (r == 0)
 			r = tapes_enter(

@@ -302,8 +302,10 @@ check(const struct shares_job *j, const struct shares_made *made, char **ret_why
 	if (!m->trace || !m->trace->whole)
 		return no(ret_why, "its trace is not whole");
 	if (j->too_much)
-		return no(ret_why, "it printed more than %u bytes, or there was no memory",
-			SHARES_TEXT_MAX);
+		return no(ret_why,
+			"it printed more than %u bytes, asked for more than %u files, or there was "
+			"no memory",
+			SHARES_TEXT_MAX, SHARES_ANSWERS_MAX);
 	return 0;
 }
 
@@ -332,6 +334,8 @@ make_entry(const struct maker *m, const struct identity *identity, const struct 
 	ret->key = key.id;
 	for (size_t i = 0; r == 0 && i < key.recipe.n; i++)
 		r = strv_add(&ret->recipe, key.recipe.v[i]);
+	if (r == 0 && shares_are_unshared(m->job->share, m->job->namespace, &key.recipe))
+		return no(ret_why, "it comes out differently each time, as the coordinator says");
 	if (r == 0)
 		r = shared_seal(&by, &key.id, res, &sealed, ret_why);
 	return r < 0 ? r : shared_entry_add(ret, &sealed);

@@ -53,7 +53,9 @@ struct shares {
 	size_t n, bytes;
 	uint64_t ends; /* when it ends; 0: it goes on */
 	struct shares_counts counts;
+	Dray__WorkerUnshared *unshared; /* packages; NULL: none */
 	struct log_throttle full, refused;
+	struct loans *loans;
 	/* the thread's */
 	struct store *far;
 	uint64_t again_ms, wait_until;
@@ -118,6 +120,10 @@ shares_end(struct shares_job **ret)
 	for (size_t i = 0; i < j->n; i++)
 		free(j->v[i].name);
 	free(j->v);
+	for (size_t i = 0; i < j->asked.n; i++)
+		buf_done(&j->answers[i]);
+	free(j->answers);
+	strv_done(&j->asked);
 	free(j->namespace);
 	buf_done(&j->out);
 	buf_done(&j->err);
@@ -149,6 +155,86 @@ shares_output(struct shares_job *j, const char *name, unsigned mode, const struc
 	}
 	j->too_much = !v || !v[j->n].name;
 	j->n += !j->too_much;
+}
+
+static int
+add_answer(struct shares_job *j, const char *path, const Dray__FileAnswer *m)
+{
+	size_t n = dray__file_answer__get_packed_size(m);
+	_cleanup_(freep) uint8_t *p = malloc(n ? n : 1);
+	struct buf *v = reallocarray(j->answers, j->asked.n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	j->answers = v;
+	v[j->asked.n] = (struct buf)BUF_INIT;
+	if (!p)
+		return -ENOMEM;
+	dray__file_answer__pack(m, p);
+	if (n > 0 && buf_add(&v[j->asked.n], p, n) < 0)
+		return -ENOMEM;
+	if (strv_add(&j->asked, path) == 0)
+		return 0;
+	buf_done(&v[j->asked.n]);
+	return -ENOMEM;
+}
+
+void
+shares_answer(struct shares_job *j, const char *path, const Dray__FileAnswer *m)
+{
+	if (!j || j->too_much)
+		return;
+	/* what is asked again is answered as the first time */
+	for (size_t i = 0; i < j->asked.n; i++)
+		if (streq(j->asked.v[i], path))
+			return;
+	j->too_much = j->asked.n >= SHARES_ANSWERS_MAX || add_answer(j, path, m) < 0;
+}
+
+/* ---- what is not to be shared */
+
+static void
+free_unshared(Dray__WorkerUnshared *m)
+{
+	if (m)
+		dray__worker_unshared__free_unpacked(m, NULL);
+}
+
+/* A copy, by packing it. */
+void
+shares_unshared(struct shares *s, const Dray__WorkerUnshared *m)
+{
+	size_t n = s ? dray__worker_unshared__get_packed_size(m) : 0;
+	_cleanup_(freep) uint8_t *p = malloc(n + 1);
+	Dray__WorkerUnshared *copy;
+
+	if (!s || !p)
+		return;
+	copy = dray__worker_unshared__unpack(NULL, dray__worker_unshared__pack(m, p), p);
+	if (!copy)
+		return;
+	pthread_mutex_lock(&s->lock);
+	free_unshared(s->unshared);
+	s->unshared = copy;
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool
+shares_are_unshared(struct shares *s, const char *namespace, const struct strv *recipe)
+{
+	struct same_unit u;
+	bool are = false;
+
+	(void)same_unit_of(recipe, &u);
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; s->unshared && !are && i < s->unshared->n_package; i++) {
+		const Dray__UnsharedPackage *k = s->unshared->package[i];
+
+		are = streq(k->crate, u.crate) && streq(k->source, u.source) &&
+		      streq(k->namespace_, namespace);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return are;
 }
 
 /* ---- the queue */
@@ -208,6 +294,49 @@ queue_add(struct shares *s, struct parcel *p)
 	parcel_free(p);
 }
 
+/* Before it is put: the coordinator may choose it as soon as it is there. */
+static void
+note_loan(const struct shares_job *j, const struct shares_made *made, const struct digest *key,
+	const struct result *res)
+{
+	struct loan *n = loan_new(made->unit, &j->asked, j->answers);
+
+	if (!n)
+		return;
+	snprintf(n->namespace, sizeof(n->namespace), "%s", j->namespace);
+	n->key = *key;
+	if (same_of(res, &n->same) == 0)
+		loans_note(j->share->loans, n);
+	else
+		loan_free(n);
+}
+
+struct loans *
+shares_loans(struct shares *s)
+{
+	return s ? s->loans : NULL;
+}
+
+bool
+shares_sum(struct shares_job *j, const struct shares_made *made, struct shares_sum *ret)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+	_cleanup_(result_done) struct result res = RESULT_INIT;
+	_cleanup_(freep) char *why = NULL;
+	int r;
+
+	if (!j || made->result->status != 0 || made->result->verdict != DRAY__VERDICT__VERDICT_NONE)
+		return false;
+	r = shares_make(j, made, j->share->c.identity, &e, &res, &why);
+	if (r == 0)
+		r = same_of(&res, &ret->same);
+	ret->key = e.key;
+	if (r < 0)
+		log_info("job=%s crate=%.64s of another worker has no result to compare: %s",
+			made->job, made->unit->crate, why ? why : strerror(-r));
+	return r == 0;
+}
+
 void
 shares_offer(struct shares_job *j, const struct shares_made *made)
 {
@@ -230,6 +359,7 @@ shares_offer(struct shares_job *j, const struct shares_made *made)
 			why ? why : strerror(-r));
 		return;
 	}
+	note_loan(j, made, &e.key, &res);
 	digest_hex(&e.key, hex);
 	log_debug("job=%s crate=%.64s is to be shared: key=%s bytes=%zu us=%llu", made->job,
 		made->unit->crate, hex, p->entry.n, (unsigned long long)(clock_mono_us() - start));
@@ -455,8 +585,11 @@ shares_open(const struct shares_conf *c, struct shares **ret)
 		return -ENOMEM;
 	s->c = *c;
 	TAILQ_INIT(&s->queue);
-	r = start(s);
+	r = loans_open(&(struct loans_conf){ c->ctx, c->identity, c->store, c->tmp }, &s->loans);
+	if (r == 0)
+		r = start(s);
 	if (r < 0) {
+		loans_closep(&s->loans);
 		free(s);
 		return r;
 	}
@@ -482,6 +615,8 @@ shares_closep(struct shares **ret)
 		TAILQ_REMOVE(&s->queue, p, link);
 		parcel_free(p);
 	}
+	loans_closep(&s->loans);
+	free_unshared(s->unshared);
 	pthread_cond_destroy(&s->cond);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

@@ -14,10 +14,12 @@
 #ifndef DRAY_WORKER_SHARES_H
 #define DRAY_WORKER_SHARES_H
 
+#include "cache/same.h"
 #include "common/conf.h"
 #include "common/digest.h"
 #include "keys/identity.h"
 #include "proto/job.pb-c.h"
+#include "proto/worker.pb-c.h"
 #include "store/store.h"
 #include "toolchain/toolchain.h"
 #include "worker/sandbox/stage.h"
@@ -43,6 +45,10 @@ int shares_open(const struct shares_conf *c, struct shares **ret);
 /* What still waits is lost. */
 void shares_closep(struct shares **s);
 
+struct loans;
+/* What it can hand over of what it has shared. */
+struct loans *shares_loans(struct shares *s);
+
 /* What became of results, since the start. */
 struct shares_counts {
 	uint64_t made; /* and sealed */
@@ -62,6 +68,9 @@ void shares_text(struct shares_job *j, bool out, const void *p, size_t n);
 void shares_output(struct shares_job *j, const char *name, unsigned mode, const struct digest *d,
 	uint64_t size);
 
+/* What its client said of a file that the compile asked for. */
+void shares_answer(struct shares_job *j, const char *path, const Dray__FileAnswer *m);
+
 /* A job that has ended. */
 struct shares_made {
 	const char *job; /* for the log */
@@ -77,5 +86,16 @@ struct shares_made {
 };
 /* Does nothing with one that failed. */
 void shares_offer(struct shares_job *j, const struct shares_made *made);
+
+/* The same of a sample: what it comes to is only told. False: it has no result that could be
+ * shared. */
+struct shares_sum {
+	struct digest key;
+	struct same same;
+};
+bool shares_sum(struct shares_job *j, const struct shares_made *made, struct shares_sum *ret);
+
+/* The coordinator names packages of which nothing is to be shared: all of them. */
+void shares_unshared(struct shares *s, const Dray__WorkerUnshared *m);
 
 #endif

@@ -8,8 +8,10 @@
 #include "cache/keep/keep.h"
 #include "cache/result.h"
 #include "cache/shared.h"
+#include "worker/share/loans.h"
 #include "worker/share/shares.h"
 
+#define SHARES_ANSWERS_MAX 2000	   /* files on demand of a job */
 #define SHARES_TEXT_MAX (1u << 20) /* of what a job prints; more is not shared */
 
 struct shares_file {
@@ -25,6 +27,8 @@ struct shares_job {
 	struct buf out, err;
 	struct shares_file *v;
 	size_t n;
+	struct strv asked; /* files on demand: to each the packed answer */
+	struct buf *answers;
 	bool too_much; /* something of it is lacking */
 };
 
@@ -77,6 +81,10 @@ struct shares_bundle_key {
 int shares_bundle_digest(void *arg, const char *path, struct digest *ret);
 
 /* ---- make.c */
+
+/* Whether nothing of a unit with this recipe is to be shared, as the coordinator says (shares.c).
+ */
+bool shares_are_unshared(struct shares *s, const char *namespace, const struct strv *recipe);
 
 /* Makes what goes into the cache of it: the entry's key and recipe, the result, and its seal.
  * ret_may: of what its namespace's clients may know. 0; -errno: it is not shared, and *ret_why says

@@ -95,6 +95,29 @@ doctor_check_identity(struct doctor *d)
 		doctor_say(d, GOOD, "farm's key", "%s (%s)", key, coordinator.name);
 }
 
+/* What results that were compiled again have shown. */
+static void
+check_samples(struct doctor *d)
+{
+	const json_t *shunned = json_object_get(d->status, "shunned"),
+		     *unshared = json_object_get(d->status, "unshared");
+
+	for (size_t i = 0; i < json_array_size(shunned); i++) {
+		const json_t *w = json_array_get(shunned, i);
+		const char *name = json_string_value(json_object_get(w, "name")),
+			   *why = json_string_value(json_object_get(w, "why"));
+
+		doctor_say(d, BAD, "samples",
+			"the worker %s is shunned, and nothing that it made is used: %s",
+			name ? name : "?", why ? why : "?");
+	}
+	for (size_t i = 0; i < json_array_size(unshared); i++)
+		doctor_say(d, NOTE, "samples",
+			"%s comes out differently each time it is compiled: workers do not share "
+			"it",
+			json_string_value(json_array_get(unshared, i)));
+}
+
 void
 doctor_check_farm(struct doctor *d)
 {
@@ -142,5 +165,6 @@ doctor_check_farm(struct doctor *d)
 		workers, (long)json_integer_value(json_object_get(d->status, "slots")),
 		(long)json_integer_value(json_object_get(d->status, "running")),
 		(long)json_integer_value(json_object_get(d->status, "queued")));
+	check_samples(d);
 	check_workers(d);
 }

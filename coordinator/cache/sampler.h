@@ -1,0 +1,122 @@
+/* Which results of workers are compiled again by others, and how far each such sample is
+ * (doc/shared-cache.md, Samples). A step function: no I/O, the clock and random numbers are passed
+ * in; what is to be done is told to the host.
+ *
+ *   sampler_kept ─▶ one in so many ─▶ ASKED ── KEPT ─▶ WAITING ── host.give ─▶ RUNNING
+ *                                       │                 ▲                        │ sampler_ended
+ *                                       ▼                 ╰── one more has to ─────┤
+ *                                    a failure                                     ▼
+ *                                                               panel.h judges ─▶ host.end
+ *
+ * Blame needs evidence. That a worker does not hand over what it has shared counts by its own word,
+ * by the loss of its connection, or by the word of two others. Three such failures in a row, or one
+ * while another worker has made something else of the unit, and it is barred for SAMPLER_BARRED_MS:
+ * what cannot be looked at is not shared. */
+#ifndef DRAY_COORDINATOR_CACHE_SAMPLER_H
+#define DRAY_COORDINATOR_CACHE_SAMPLER_H
+
+#include "cache/same.h"
+#include "coordinator/cache/panel.h"
+#include "proto/worker.pb-c.h"
+
+#define SAMPLE_ID_SIZE 33		/* 32 hex digits */
+#define SAMPLER_OPEN_MAX 512		/* samples at a time; */
+#define SAMPLER_OPEN_WORKER 16		/* of one worker: another one takes the place of any */
+#define SAMPLER_NEW 8			/* so many first results of a worker: one in two; */
+#define SAMPLER_YOUNG 64		/* and so many: one in eight */
+#define SAMPLER_ANSWER_MS 30000		/* how long a worker may take to say that it keeps it */
+#define SAMPLER_WAIT_MS (3600u * 1000)	/* for a free slot elsewhere */
+#define SAMPLER_NOBODY_MS (600u * 1000) /* for somebody who could compile it */
+#define SAMPLER_RUN_MS (2400u * 1000)
+#define SAMPLER_FAILURES 3
+#define SAMPLER_BARRED_MS (3600u * 1000)
+#define SAMPLER_AVOID_MAX 8
+
+struct sampler;
+
+/* A result of a worker that is in the cache. */
+struct sampler_kept {
+	char worker[CURVE_KEY_SIZE];
+	char name[KEYS_NAME_MAX + 1]; /* the worker's, for logs */
+	uint8_t sign[SIGN_KEY_SIZE];
+	char namespace[KEYS_NAME_MAX + 1];
+	struct digest key;
+	struct same same;
+	struct same_unit unit;
+};
+
+struct sample {
+	char id[SAMPLE_ID_SIZE];
+	char job[SAMPLE_ID_SIZE];    /* of the present run; "" */
+	char runner[CURVE_KEY_SIZE]; /* likewise */
+	struct sampler_kept kept;
+	const struct panel *panel;
+};
+
+enum sample_outcome {
+	SAMPLE_SAME,
+	SAMPLE_ODD,	 /* `who` made what no other makes */
+	SAMPLE_VARIES,	 /* the unit comes out differently each time */
+	SAMPLE_UNPROVEN, /* it could not be decided: the result is not to be believed */
+	SAMPLE_ALONE,	 /* nobody else could compile it: nothing is known */
+	SAMPLE_BARRED, /* `who` does not hand over what it shares. Its samples have ended before */
+};
+
+struct sampler_host {
+	void *arg;
+	/* A random number below that, which is above 0. */
+	uint64_t (*draw)(void *arg, uint64_t below);
+	/* 16 random bytes as hex digits. */
+	void (*name)(void *arg, char ret[SAMPLE_ID_SIZE]);
+	/* Tells the worker that shared it to keep what it takes. False: it is not there. */
+	bool (*keep)(void *arg, const struct sample *m);
+	void (*forget)(void *arg, const struct sample *m);
+	/* Finds a worker with a free slot for which sampler_may_run is true, and has m->job handed
+	 * over to it. 0; -EAGAIN: there is none now; -ENOENT: there is none at all. */
+	int (*give)(void *arg, const struct sample *m, char ret_runner[CURVE_KEY_SIZE]);
+	/* Whether its slot is wanted by others now. */
+	bool (*is_wanted)(void *arg, const struct sample *m);
+	/* Ends m->job on m->runner. */
+	void (*cancel)(void *arg, const struct sample *m);
+	/* who: a worker's key or NULL; text: for the log. With ODD and BARRED it may call
+	 * sampler_gone and sampler_drop. */
+	void (*end)(void *arg, const struct sample *m, enum sample_outcome o, const char *who,
+		const char *text);
+};
+
+struct sampler_stats {
+	uint64_t chosen, same, odd, varies, failed, alone; /* since the start */
+	size_t open;
+};
+
+/* every: one in so many; 0: none. 0 or -ENOMEM. */
+int sampler_new(const struct sampler_host *host, uint64_t every, struct sampler **ret);
+void sampler_free(struct sampler *s);
+
+/* A result was kept. It may be chosen. */
+void sampler_kept(struct sampler *s, const struct sampler_kept *k, uint64_t now);
+/* The word of the worker that shared it; job: the run that it is about, "" for none. */
+void sampler_lent(struct sampler *s, const char *worker, const char *id, const char *job,
+	Dray__LendEnd end, const char *text, uint64_t now);
+/* A runner did not take it, it says: nobody is to blame. False: it is no run of a sample. */
+bool sampler_refused(struct sampler *s, const char *runner, const char *job, uint64_t now);
+/* A run has ended, the runner says. made: NULL: without a result; key: what it made it of.
+ * by_lender: the reason was the one that handed it over. False: it is no run of a sample. */
+bool sampler_ended(struct sampler *s, const char *runner, const char *job, const struct digest *key,
+	const struct same *made, bool by_lender, uint64_t now);
+/* That worker's connection is gone. */
+void sampler_gone(struct sampler *s, const char *worker, uint64_t now);
+/* Time has passed, or a slot may be free. Often. */
+void sampler_tick(struct sampler *s, uint64_t now);
+
+/* Whether that worker may run it next. */
+bool sampler_may_run(const struct sample *m, const char *worker);
+/* Whether it runs one now. */
+bool sampler_runs_on(const struct sampler *s, const char *worker);
+/* Whether what that worker shares is taken now. */
+bool sampler_may_share(const struct sampler *s, const char *worker, uint64_t now);
+/* Forgets all samples of that worker: what it made is believed no more. */
+void sampler_drop(struct sampler *s, const char *worker);
+void sampler_get_stats(const struct sampler *s, struct sampler_stats *ret);
+
+#endif

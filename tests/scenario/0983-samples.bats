@@ -1,0 +1,202 @@
+#!/usr/bin/env bats
+# What workers share is compiled again by others: what comes out the same stays, a worker that lies is shunned and what it
+# made is gone everywhere, and what comes out differently each time is not shared any more.
+bats_require_minimum_version 1.5.0
+. "$BATS_TEST_DIRNAME/lib.bash"
+. "$BATS_TEST_DIRNAME/cache.bash"
+. "$BATS_TEST_DIRNAME/users.bash"
+
+scenario_setup() {
+  unset DRAY_WORKER_USER
+  export DRAY_WORKER_SHARE=yes
+  export DRAY_CACHE=on DRAY_STORE_WAIT_MS=10000
+  ENTRIES=$DRAY_BUILD/tests/scenario/entries
+  LIAR=$DRAY_BUILD/tests/scenario/lyingworker
+  [ -x "$ENTRIES" ] && [ -x "$LIAR" ] || { echo "not built: $ENTRIES $LIAR" >&2; return 1; }
+}
+sign_of() {
+  sed -n 's/^sign-public = //p' "$FARM/keys/$1.pub"
+}
+# farm SAMPLE NAME…: a coordinator that has one in SAMPLE compiled again, and keys of these workers in its list.
+farm() {
+  local w
+  as_root
+  a_place
+  allow client client
+  for w in "${@:2}"; do
+    identity "$w"
+    printf 'worker %s %s sign=%s\n' "$(curve_public "$w")" "$w" "$(sign_of "$w")" >>"$FARM/allowed"
+  done
+  DRAY_COORDINATOR_SAMPLE=$1 coordinator_start
+}
+# start NAME [PROGRAM] [ARG…]: that worker; its pid is in PID_NAME.
+start() {
+  local name=$1 program=${2:-$PLACE/bin/dray-worker}
+  start_daemon "worker-$name" "${RUN[@]}" "$program" --config "$FARM/empty.conf" --name "$name" \
+    --coordinator "$COORDINATOR_EP" --coordinator-key "$FARM/keys/coordinator.pub" --identity "$FARM/keys/$name" \
+    --listen 'tcp://127.0.0.1:*' --state-dir "$PLACE/state-$name" --slots 2 \
+    -o "worker.toolchain_dirs=$PLACE/toolchain" -o worker.user=nobody "${@:3}" || return 1
+  printf -v "PID_$name" %s "$DAEMON_PID"
+}
+liar() {
+  mkdir "$PLACE/liar"
+  cp "$PLACE"/bin/* "$PLACE/liar/"
+  cp "$LIAR" "$PLACE/liar/dray-worker"
+  chmod -R a+rX "$PLACE/liar"
+  start "$1" "$PLACE/liar/dray-worker"
+}
+stop() {
+  local w pid
+  for w in "$@"; do
+    pid=PID_$w
+    kill -TERM "${!pid}"
+  done
+  for w in "$@"; do
+    pid=PID_$w
+    wait_until 10 is_gone "${!pid}"
+  done
+}
+# project: two libraries, and a program on them.
+project() {
+  package "$WORK/app" app
+  for p in small other; do
+    package "$WORK/$p" "$p" lib
+    depends "$WORK/app" "$p" "$WORK/$p"
+  done
+}
+# status: what the coordinator says of itself.
+status() {
+  "$DRAY_BUILD/client/dray-dispatch" --status --json >"$LOGS/status.json"
+}
+# status_is FILTER: jq's, of that.
+status_is() {
+  status && jq -e "$1" "$LOGS/status.json" >/dev/null
+}
+# makers: who made what is in the coordinator's cache: a line each, "CRATE KEY".
+makers() {
+  "$ENTRIES" "$FARM/shared/ns/entries" "$DRAY_CACHE_DIR" "" | awk '{ print $5, $4 }' | sort
+}
+made_by() {
+  [ -d "$FARM/shared/ns/entries" ] && there "${1%% *}" && [ "$(makers | awk '{ print $2 }' | sort -u)" = "${1##* }" ]
+}
+# there N: so many entries, or more, are in the coordinator's cache.
+there() {
+  [ "$(find "$FARM/shared/ns/entries" -type f 2>/dev/null | wc -l)" -ge "$1" ]
+}
+none_there() {
+  fails there 1
+}
+
+@test "what a worker shared is compiled again by another one, behind the build, and stays" {
+  farm 1 w1 w2
+  project
+  start w1
+  client_env
+  cached first "$WORK/app" build
+  [ "$(job small where) $(job other where)" = 'farm farm' ]
+  wait_until 20 made_by "3 $(sign_of w1)"
+  status_is '.samples.again == 0'
+  start w2
+  wait_until 30 status_is '.samples == { again: 3, same: 3, failed: 0 }'
+  status_is '(.shunned | length) == 0'
+  made_by "3 $(sign_of w1)"
+  # nothing of it has another's slot, or stays
+  status_is '[.worker[].running] == [0, 0]'
+  wait_until 5 fails compgen -G "$PLACE/state-w1/jobs/lend-*"
+  stop w1 w2
+}
+
+# bats test_tags=long
+@test "one that lies is the odd one: shunned by evidence, said, and all of it is gone, here and at clients" {
+  farm 1 w1 w2 w3
+  project
+  liar w1
+  client_env
+  cached first "$WORK/app" build
+  wait_until 20 there 3
+  start w2
+  start w3
+  wait_until 60 file_has "$LOGS/coordinator" 'worker=w1 key=.* is shunned'
+  status_is '[.shunned[].name] == ["w1"]'
+  "$DRAY" doctor --json | jq -e '.[] | select(.check == "samples" and .finding == "bad")' >/dev/null
+  wait_until 10 none_there
+  # What it compiled, and what it signed, is taken from no cache once the coordinator was heard.
+  clean "$WORK/app"
+  cached heard "$WORK/app" build
+  wait_until 20 file_has "$DRAY_CACHE_DIR/distrusted" "$(sign_of w1)"
+  grep -qF "$(curve_public w1)" "$DRAY_CACHE_DIR/distrusted"
+  clean "$WORK/app"
+  cached again "$WORK/app" build
+  missed small 'not believed any more'
+  [ "$(job small worker)" != w1 ]
+  # It is not let in again, also by a coordinator that is started later.
+  kill_hard "$COORDINATOR_PID"
+  DRAY_COORDINATOR_SAMPLE=1 coordinator_start
+  wait_until 20 status_is '[.worker[].name] | sort == ["w2", "w3"]'
+  status_is '[.shunned[].name] == ["w1"]'
+  stop w2 w3
+}
+
+# bats test_tags=long
+@test "one that lies of another's result is the odd one, and what the other made stays" {
+  farm 1 w1 w2 w3
+  project
+  start w1
+  client_env
+  cached first "$WORK/app" build
+  wait_until 20 made_by "3 $(sign_of w1)"
+  liar w2
+  start w3
+  wait_until 60 file_has "$LOGS/coordinator" 'worker=w2 key=.* is shunned'
+  status_is '[.shunned[].name] == ["w2"]'
+  wait_until 30 status_is '.samples.same >= 1'
+  made_by "3 $(sign_of w1)"
+  stop w1 w3
+}
+
+# bats test_tags=long
+@test "what comes out differently each time is marked, purged, and not shared again, also after a restart" {
+  farm 1 w1 w2 w3
+  with_macro "$WORK/app"
+  echo '{ let x = 0u8; format!("{:p}", &x) }' >"$WORK/app/look/src/expr.rs"
+  member "$WORK/app/rolled" rolled lib
+  depends "$WORK/app" rolled rolled
+  depends "$WORK/app/rolled" look ../look
+  echo 'pub static ROLLED: &str = look::look!();' >"$WORK/app/rolled/src/lib.rs"
+  start w1
+  client_env
+  cached first "$WORK/app" build
+  [ "$(job rolled where)" = farm ]
+  wait_until 20 made_by "2 $(sign_of w1)"
+  start w2
+  start w3
+  wait_until 40 file_has "$LOGS/coordinator" 'crate=rolled comes out differently each time'
+  status_is '.unshared == ["rolled"] and (.shunned | length) == 0'
+  wait_until 10 none_there
+  export DRAY_RECACHE=yes
+  clean "$WORK/app"
+  cached second "$WORK/app" build
+  wait_until 10 file_has "$LOGS/worker-w1" 'crate=rolled is not shared: it comes out differently each time'
+  kill_hard "$COORDINATOR_PID"
+  DRAY_COORDINATOR_SAMPLE=1 coordinator_start
+  status_is '.unshared == ["rolled"]'
+  stop w1 w2 w3
+}
+
+# bats test_tags=long
+@test "a worker that hands nothing over shares nothing" {
+  farm 1 w1 w2
+  package "$WORK/app" app
+  for p in a b c d; do
+    package "$WORK/$p" "$p" lib
+    depends "$WORK/app" "$p" "$WORK/$p"
+  done
+  start w1
+  client_env
+  cached first "$WORK/app" build
+  wait_until 20 made_by "5 $(sign_of w1)"
+  # It is killed while they wait to be looked at, and what it has of them is gone.
+  kill_hard "$PID_w1"
+  wait_until 10 file_has "$LOGS/coordinator" 'its worker.s connection was lost'
+  wait_until 10 none_there
+}

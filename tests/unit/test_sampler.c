@@ -1,0 +1,734 @@
+/* Which results are compiled again, and what follows: who is chosen, the table of verdicts, whose
+ * failure counts and by whose word, and that a word counts once. */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "coordinator/cache/sampler.h"
+
+#define WORKERS 4
+
+/* A host with workers that can all compile everything. */
+struct world {
+	struct sampler *s;
+	uint64_t now;
+	uint64_t below[256], answer; /* of draws */
+	unsigned draws, names;
+	bool here[WORKERS], busy[WORKERS], wanted;
+	unsigned kept, forgotten, cancelled;
+	char id[SAMPLE_ID_SIZE], job[SAMPLE_ID_SIZE], runner[CURVE_KEY_SIZE];
+	unsigned runs;
+	/* the last ends */
+	struct {
+		enum sample_outcome outcome;
+		char who[CURVE_KEY_SIZE];
+	} ends[64];
+	unsigned n;
+};
+
+static const char *
+key_of(unsigned worker)
+{
+	static const char *const keys[WORKERS] = { "worker-0", "worker-1", "worker-2", "worker-3" };
+
+	return keys[worker];
+}
+
+static struct digest
+number(unsigned n)
+{
+	struct digest d = { { 0 } };
+
+	d.b[0] = (uint8_t)n;
+	return d;
+}
+
+static uint64_t
+draw(void *arg, uint64_t below)
+{
+	struct world *w = arg;
+
+	assert_true(w->draws < 256);
+	w->below[w->draws++] = below;
+	return w->answer % below;
+}
+
+static void
+name(void *arg, char ret[SAMPLE_ID_SIZE])
+{
+	snprintf(ret, SAMPLE_ID_SIZE, "%032x", ++((struct world *)arg)->names);
+}
+
+static unsigned
+index_of(const char *key)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (streq(key_of(i), key))
+			return i;
+	fail();
+	return 0;
+}
+
+static bool
+keep(void *arg, const struct sample *m)
+{
+	struct world *w = arg;
+
+	w->kept++;
+	memcpy(w->id, m->id, sizeof(w->id));
+	return w->here[index_of(m->kept.worker)];
+}
+
+static void
+forget(void *arg, const struct sample *m)
+{
+	(void)m;
+	((struct world *)arg)->forgotten++;
+}
+
+static int
+give(void *arg, const struct sample *m, char ret_runner[CURVE_KEY_SIZE])
+{
+	struct world *w = arg;
+	bool any = false;
+
+	for (unsigned i = 0; i < WORKERS; i++) {
+		if (!w->here[i] || !sampler_may_run(m, key_of(i)))
+			continue;
+		any = true;
+		if (w->busy[i])
+			continue;
+		assert_string_not_equal(key_of(i), m->kept.worker);
+		memcpy(ret_runner, key_of(i), strlen(key_of(i)) + 1);
+		memcpy(w->job, m->job, sizeof(w->job));
+		memcpy(w->runner, ret_runner, sizeof(w->runner));
+		w->runs++;
+		return 0;
+	}
+	return any ? -EAGAIN : -ENOENT;
+}
+
+static bool
+is_wanted(void *arg, const struct sample *m)
+{
+	(void)m;
+	return ((struct world *)arg)->wanted;
+}
+
+static void
+cancel(void *arg, const struct sample *m)
+{
+	struct world *w = arg;
+
+	assert_string_equal(m->job, w->job);
+	w->cancelled++;
+}
+
+static void
+end(void *arg, const struct sample *m, enum sample_outcome o, const char *who, const char *text)
+{
+	struct world *w = arg;
+
+	assert_true(w->n < 64);
+	assert_true(*text != '\0');
+	(void)m;
+	w->ends[w->n].outcome = o;
+	snprintf(w->ends[w->n++].who, CURVE_KEY_SIZE, "%s", who ? who : "");
+}
+
+static void
+open_world(struct world *w, uint64_t every)
+{
+	const struct sampler_host host = { w, draw, name, keep, forget, give, is_wanted, cancel,
+		end };
+
+	memset(w, 0, sizeof(*w));
+	w->now = 1000;
+	for (unsigned i = 0; i < WORKERS; i++)
+		w->here[i] = true;
+	assert_int_equal(sampler_new(&host, every, &w->s), 0);
+}
+
+static void
+close_world(struct world *w)
+{
+	sampler_free(w->s);
+}
+
+static struct sampler_kept
+result_of(unsigned worker, unsigned key, unsigned made)
+{
+	struct sampler_kept k;
+
+	memset(&k, 0, sizeof(k));
+	snprintf(k.worker, sizeof(k.worker), "%s", key_of(worker));
+	k.key = number(key);
+	k.same.inputs = number(100 + key);
+	k.same.made = number(made);
+	return k;
+}
+
+static void
+kept(struct world *w, unsigned worker, unsigned key, unsigned made)
+{
+	const struct sampler_kept k = result_of(worker, key, made);
+
+	sampler_kept(w->s, &k, w->now);
+}
+
+static void
+lent(struct world *w, unsigned worker, Dray__LendEnd how)
+{
+	bool of_run = how == DRAY__LEND_END__LENT_UNREACHED || how == DRAY__LEND_END__LENT_FAILED;
+
+	sampler_lent(w->s, key_of(worker), w->id, of_run ? w->job : "", how, "its word", w->now);
+}
+
+/* One result that is chosen, and kept by its worker. */
+static void
+begin(struct world *w, unsigned worker, unsigned key, unsigned made)
+{
+	unsigned before = w->kept;
+
+	kept(w, worker, key, made);
+	assert_int_equal(w->kept, before + 1);
+	lent(w, worker, DRAY__LEND_END__LENT_KEPT);
+}
+
+static void
+tick(struct world *w, uint64_t ms)
+{
+	w->now += ms;
+	sampler_tick(w->s, w->now);
+}
+
+/* The next run is by this worker. */
+static void
+runs_on(struct world *w, unsigned worker)
+{
+	unsigned before = w->runs;
+
+	tick(w, 1000);
+	assert_int_equal(w->runs, before + 1);
+	assert_string_equal(w->runner, key_of(worker));
+}
+
+static bool
+ended(struct world *w, unsigned worker, unsigned key, unsigned inputs, unsigned made)
+{
+	const struct digest k = number(key);
+	const struct same same = { number(inputs), number(made) };
+
+	return sampler_ended(w->s, key_of(worker), w->job, &k, &same, false, w->now);
+}
+
+/* The run comes to that, of the right job. */
+static void
+makes(struct world *w, unsigned worker, unsigned key, unsigned made)
+{
+	assert_true(ended(w, worker, key, 100 + key, made));
+}
+
+static bool
+fails(struct world *w, unsigned worker, bool by_lender)
+{
+	return sampler_ended(w->s, key_of(worker), w->job, NULL, NULL, by_lender, w->now);
+}
+
+static void
+last_end(const struct world *w, unsigned n, enum sample_outcome o, const char *who)
+{
+	struct sampler_stats stats;
+
+	assert_int_equal(w->n, n);
+	assert_int_equal(w->ends[n - 1].outcome, o);
+	assert_string_equal(w->ends[n - 1].who, who);
+	sampler_get_stats(w->s, &stats);
+	assert_int_equal(stats.open, 0);
+	assert_int_equal(w->forgotten, stats.chosen);
+}
+
+/* ---- the table */
+
+static void
+test_panel(void **state)
+{
+	/* what each worker, by its letter, made; then what follows, and who is the odd one */
+	static const struct {
+		const char *workers, *made;
+		enum panel_next next;
+		char odd;
+		const char *may; /* of "abcd" */
+	} rows[] = {
+		{ "a", "x", PANEL_ANOTHER, 0, "bcd" },
+		{ "ab", "xx", PANEL_SAME, 0, "" },
+		{ "ab", "xy", PANEL_ANOTHER, 0, "cd" },
+		{ "abc", "xyz", PANEL_VARIES, 0, "" },
+		{ "abc", "xyy", PANEL_AGAIN, 'a', "bcd" },
+		{ "abc", "xyx", PANEL_AGAIN, 'b', "cd" },
+		/* the unit itself comes out now so, now so */
+		{ "abcb", "xyyx", PANEL_VARIES, 0, "" },
+		{ "abcb", "xyyz", PANEL_VARIES, 0, "" },
+		{ "abcc", "xyxy", PANEL_VARIES, 0, "" },
+		{ "abcbcb", "xyyyyy", PANEL_AGAIN, 'a', "bcd" },
+		{ "abcbcbc", "xyyyyyy", PANEL_ODD, 'a', "" },
+		{ "abcdcdc", "xyxxxxx", PANEL_ODD, 'b', "" },
+		{ "abcbcbc", "xyyyyyx", PANEL_VARIES, 0, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct panel p = { .n = 0 };
+		const char *odd;
+		bool split = strspn(rows[i].made, "x") != strlen(rows[i].made);
+
+		for (size_t k = 0; rows[i].made[k]; k++) {
+			const char who[2] = { rows[i].workers[k], '\0' };
+			const struct digest made = number((unsigned)rows[i].made[k]);
+
+			panel_add(&p, who, &made);
+		}
+		assert_int_equal(panel_judge(&p, &odd), rows[i].next);
+		assert_int_equal(odd ? *odd : 0, rows[i].odd);
+		assert_int_equal(panel_is_split(&p), split);
+		for (const char *c = "abcd"; *c; c++) {
+			const char who[2] = { *c, '\0' };
+
+			assert_int_equal(panel_may_run(&p, who), strchr(rows[i].may, *c) != NULL);
+		}
+	}
+}
+
+/* ---- who is chosen */
+
+static void
+test_chooser(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 50);
+	w.answer = 1; /* none of them */
+	for (unsigned i = 0; i < 100; i++)
+		kept(&w, 0, 1, 1);
+	assert_int_equal(w.draws, 100);
+	assert_int_equal(w.kept, 0);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(w.below[i], i < SAMPLER_NEW ? 2 : i < SAMPLER_YOUNG ? 8 : 50);
+	/* another one's first are its own */
+	kept(&w, 1, 1, 1);
+	assert_int_equal(w.below[100], 2);
+	w.answer = 0;
+	kept(&w, 1, 2, 1);
+	assert_int_equal(w.kept, 1);
+	close_world(&w);
+	/* more often than that is as often as it says */
+	open_world(&w, 3);
+	w.answer = 1;
+	for (unsigned i = 0; i < SAMPLER_YOUNG + 1; i++)
+		kept(&w, 0, 1, 1);
+	assert_int_equal(w.below[SAMPLER_NEW], 3);
+	assert_int_equal(w.below[SAMPLER_YOUNG], 3);
+	close_world(&w);
+	open_world(&w, 0);
+	kept(&w, 0, 1, 1);
+	assert_int_equal(w.kept + w.draws, 0);
+	close_world(&w);
+}
+
+/* A worker cannot keep its results from being looked at by many that wait. */
+static void
+test_full(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	for (unsigned i = 0; i < WORKERS; i++)
+		w.busy[i] = true;
+	for (unsigned i = 0; i < SAMPLER_OPEN_WORKER; i++)
+		begin(&w, 0, i, 1);
+	assert_int_equal(w.n, 0);
+	w.answer = 5;
+	begin(&w, 0, 99, 1);
+	assert_int_equal(w.n, 1);
+	assert_int_equal(w.ends[0].outcome, SAMPLE_ALONE);
+	assert_int_equal(w.below[w.draws - 1], SAMPLER_OPEN_WORKER);
+	/* a run that is under way, or two that differ, are not put aside */
+	w.busy[1] = false;
+	tick(&w, 1000);
+	assert_int_equal(w.runs, 1);
+	begin(&w, 0, 98, 1);
+	assert_int_equal(w.below[w.draws - 1], SAMPLER_OPEN_WORKER - 1);
+	close_world(&w);
+}
+
+/* ---- two, three, and what follows */
+
+static void
+test_same(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	makes(&w, 1, 1, 7);
+	last_end(&w, 1, SAMPLE_SAME, "");
+	/* said again, it is no sample's */
+	assert_false(ended(&w, 1, 1, 101, 8));
+	assert_int_equal(w.n, 1);
+	close_world(&w);
+}
+
+static void
+shunned(unsigned lender, unsigned odd)
+{
+	struct world w;
+	unsigned runs = 1;
+
+	open_world(&w, 1);
+	begin(&w, lender, 1, odd == lender ? 8 : 7);
+	runs_on(&w, lender == 0 ? 1 : 0);
+	makes(&w, lender == 0 ? 1 : 0, 1, odd == lender ? 7 : 8);
+	assert_int_equal(w.n, 0);
+	while (w.n == 0) {
+		tick(&w, 1000);
+		assert_string_not_equal(w.runner, key_of(lender));
+		assert_true(sampler_runs_on(w.s, w.runner));
+		makes(&w, index_of(w.runner), 1, 7);
+		assert_true(++runs <= PANEL_RUNS_MAX);
+	}
+	last_end(&w, 1, SAMPLE_ODD, key_of(odd));
+	close_world(&w);
+}
+
+static void
+test_odd(void **state)
+{
+	(void)state;
+	shunned(0, 0); /* it shared what no other makes */
+	shunned(0, 1); /* the second one says so, alone */
+}
+
+static void
+test_varies(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	makes(&w, 1, 1, 8);
+	runs_on(&w, 2);
+	makes(&w, 2, 1, 9);
+	last_end(&w, 1, SAMPLE_VARIES, "");
+	close_world(&w);
+	/* two that are the same by chance: another compile shows it */
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	makes(&w, 1, 1, 8);
+	runs_on(&w, 2);
+	makes(&w, 2, 1, 8);
+	tick(&w, 1000);
+	makes(&w, index_of(w.runner), 1, 7);
+	last_end(&w, 1, SAMPLE_VARIES, "");
+	close_world(&w);
+}
+
+static void
+test_no_third(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	w.here[2] = w.here[3] = false;
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	makes(&w, 1, 1, 8);
+	tick(&w, 1000);
+	tick(&w, SAMPLER_NOBODY_MS - 1);
+	assert_int_equal(w.n, 0);
+	tick(&w, 1000);
+	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	close_world(&w);
+	/* nor a second: nothing is known, and nothing follows */
+	open_world(&w, 1);
+	w.here[1] = w.here[2] = w.here[3] = false;
+	begin(&w, 0, 1, 7);
+	tick(&w, 1000);
+	tick(&w, SAMPLER_NOBODY_MS);
+	last_end(&w, 1, SAMPLE_ALONE, "");
+	close_world(&w);
+}
+
+/* ---- what is not handed over */
+
+static void
+test_lacks(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	for (unsigned i = 0; i < SAMPLER_FAILURES - 1; i++) {
+		kept(&w, 0, i, 7);
+		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
+		last_end(&w, i + 1, SAMPLE_UNPROVEN, "");
+	}
+	/* one that goes well makes good for it */
+	begin(&w, 0, 9, 7);
+	runs_on(&w, 1);
+	makes(&w, 1, 9, 7);
+	last_end(&w, SAMPLER_FAILURES, SAMPLE_SAME, "");
+	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
+		assert_true(sampler_may_share(w.s, key_of(0), w.now));
+		kept(&w, 0, i, 7);
+		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
+	}
+	last_end(&w, 2 * SAMPLER_FAILURES + 1, SAMPLE_BARRED, key_of(0));
+	assert_false(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(sampler_may_share(w.s, key_of(1), w.now));
+	assert_true(sampler_may_share(w.s, key_of(0), w.now + SAMPLER_BARRED_MS));
+	close_world(&w);
+}
+
+static void
+test_silent(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	kept(&w, 0, 1, 7);
+	tick(&w, SAMPLER_ANSWER_MS - 1);
+	assert_int_equal(w.n, 0);
+	/* another's word is nothing */
+	sampler_lent(w.s, key_of(1), w.id, "", DRAY__LEND_END__LENT_KEPT, "", w.now);
+	tick(&w, 1);
+	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	w.here[0] = false;
+	kept(&w, 0, 2, 7);
+	last_end(&w, 2, SAMPLE_UNPROVEN, "");
+	close_world(&w);
+}
+
+/* Another job than the one that was shared: another key, or other inputs. One's word does not do.
+ */
+static void
+test_other_job(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	assert_true(ended(&w, 1, 2, 101, 7));
+	assert_int_equal(w.n, 0);
+	runs_on(&w, 2);
+	assert_true(ended(&w, 2, 1, 55, 7));
+	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	/* the first one lied: the next one finds what was shared */
+	begin(&w, 0, 3, 7);
+	runs_on(&w, 1);
+	assert_true(fails(&w, 1, true));
+	runs_on(&w, 2);
+	makes(&w, 2, 3, 7);
+	last_end(&w, 2, SAMPLE_SAME, "");
+	/* there is no other: it is not believed, and nobody is to blame */
+	w.here[2] = w.here[3] = false;
+	begin(&w, 0, 4, 7);
+	runs_on(&w, 1);
+	assert_true(fails(&w, 1, true));
+	tick(&w, 1000);
+	tick(&w, SAMPLER_NOBODY_MS);
+	last_end(&w, 3, SAMPLE_UNPROVEN, "");
+	close_world(&w);
+}
+
+/* After another one made something else, it may not get out of it by handing over nothing more. */
+static void
+test_backs_out(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	makes(&w, 1, 1, 8);
+	runs_on(&w, 2);
+	lent(&w, 0, DRAY__LEND_END__LENT_FAILED);
+	last_end(&w, 2, SAMPLE_BARRED, key_of(0));
+	assert_int_equal(w.ends[0].outcome, SAMPLE_UNPROVEN);
+	assert_int_equal(w.cancelled, 1);
+	/* nor by going away */
+	w.now += SAMPLER_BARRED_MS;
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	makes(&w, 1, 1, 8);
+	sampler_gone(w.s, key_of(0), w.now);
+	last_end(&w, 4, SAMPLE_BARRED, key_of(0));
+	close_world(&w);
+}
+
+static void
+test_unreached(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	for (unsigned i = 1; i < WORKERS; i++) {
+		runs_on(&w, i);
+		lent(&w, 0, DRAY__LEND_END__LENT_UNREACHED);
+	}
+	tick(&w, 1000);
+	tick(&w, SAMPLER_NOBODY_MS);
+	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	close_world(&w);
+}
+
+/* ---- runners and lenders that go */
+
+static void
+test_gone(void **state)
+{
+	struct world w;
+	char job[SAMPLE_ID_SIZE];
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	memcpy(job, w.job, sizeof(job));
+	sampler_gone(w.s, key_of(1), w.now);
+	w.here[1] = false;
+	runs_on(&w, 2);
+	assert_string_not_equal(job, w.job);
+	/* what the one before says now is nothing */
+	{
+		const struct digest k = number(1);
+		const struct same same = { number(101), number(8) };
+
+		assert_false(sampler_ended(w.s, key_of(1), job, &k, &same, false, w.now));
+		assert_false(sampler_ended(w.s, key_of(1), w.job, &k, &same, false, w.now));
+	}
+	/* its own fault: another one runs it */
+	assert_true(fails(&w, 2, false));
+	runs_on(&w, 3);
+	makes(&w, 3, 1, 7);
+	last_end(&w, 1, SAMPLE_SAME, "");
+	/* however many it has open, its loss is one failure */
+	w.here[2] = w.here[3] = false;
+	for (unsigned i = 0; i < 5; i++)
+		begin(&w, 0, i, 7);
+	sampler_gone(w.s, key_of(0), w.now);
+	last_end(&w, 6, SAMPLE_UNPROVEN, "");
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	close_world(&w);
+}
+
+static void
+test_wanted(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	w.wanted = true;
+	w.busy[1] = w.busy[2] = w.busy[3] = true;
+	tick(&w, 1000);
+	assert_int_equal(w.cancelled, 1);
+	assert_false(fails(&w, 1, true));
+	tick(&w, 1000);
+	assert_int_equal(w.runs, 1);
+	w.wanted = w.busy[1] = false;
+	/* it is nobody's fault: the same one may */
+	runs_on(&w, 1);
+	tick(&w, SAMPLER_RUN_MS);
+	assert_int_equal(w.cancelled, 2);
+	w.busy[2] = false;
+	runs_on(&w, 2);
+	makes(&w, 2, 1, 7);
+	last_end(&w, 1, SAMPLE_SAME, "");
+	begin(&w, 0, 1, 7);
+	w.busy[1] = w.busy[2] = true;
+	tick(&w, SAMPLER_WAIT_MS);
+	last_end(&w, 2, SAMPLE_ALONE, "");
+	close_world(&w);
+}
+
+/* A runner whose slots were taken just now; and its lender's word of that, which comes later. */
+static void
+test_refused(void **state)
+{
+	struct world w;
+	char job[SAMPLE_ID_SIZE];
+
+	(void)state;
+	open_world(&w, 1);
+	w.here[2] = w.here[3] = false;
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	memcpy(job, w.job, sizeof(job));
+	assert_false(sampler_refused(w.s, key_of(2), job, w.now));
+	assert_true(sampler_refused(w.s, key_of(1), job, w.now));
+	tick(&w, 1000);
+	assert_int_equal(w.runs, 1);
+	runs_on(&w, 1);
+	sampler_lent(w.s, key_of(0), w.id, job, DRAY__LEND_END__LENT_UNREACHED, "full", w.now);
+	sampler_lent(w.s, key_of(0), w.id, job, DRAY__LEND_END__LENT_FAILED, "full", w.now);
+	makes(&w, 1, 1, 7);
+	last_end(&w, 1, SAMPLE_SAME, "");
+	close_world(&w);
+}
+
+static void
+test_drop(void **state)
+{
+	struct world w;
+	struct sampler_stats stats;
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	begin(&w, 0, 2, 7);
+	begin(&w, 1, 3, 7);
+	sampler_drop(w.s, key_of(0));
+	assert_int_equal(w.cancelled, 1);
+	assert_int_equal(w.n, 0);
+	sampler_get_stats(w.s, &stats);
+	assert_int_equal(stats.open, 1);
+	close_world(&w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_panel),
+		cmocka_unit_test(test_chooser), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_same), cmocka_unit_test(test_odd),
+		cmocka_unit_test(test_varies), cmocka_unit_test(test_no_third),
+		cmocka_unit_test(test_lacks), cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_other_job), cmocka_unit_test(test_backs_out),
+		cmocka_unit_test(test_unreached), cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_wanted), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_drop) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
