@@ -34,18 +34,24 @@ compare_inputs(const void *a, const void *b)
 	return r ? r : compare_buf(&(*x)->value, &(*y)->value);
 }
 
+static bool
+ends_name(char c)
+{
+	return c == '/' || c == '\0' || c == '\n';
+}
+
 /* rustc's directory for temporaries has another name in each run: "rustc", six letters. How long
- * that is at p, with its '/'; 0: it is none. */
+ * that is at p, where a name begins; 0: it is none. */
 static size_t
 temporary_at(const char *p, size_t n)
 {
-	if (n < TEMPORARY_N + 1 || memcmp(p, TEMPORARY, strlen(TEMPORARY)) != 0 ||
-		p[TEMPORARY_N] != '/')
+	if (n < TEMPORARY_N || memcmp(p, TEMPORARY, strlen(TEMPORARY)) != 0 ||
+		(n > TEMPORARY_N && !ends_name(p[TEMPORARY_N])))
 		return 0;
 	for (size_t i = strlen(TEMPORARY); i < TEMPORARY_N; i++)
 		if (!isalnum((unsigned char)p[i]))
 			return 0;
-	return TEMPORARY_N + 1;
+	return TEMPORARY_N;
 }
 
 static const char *
@@ -66,8 +72,8 @@ add_link_text(struct hasher *h, const void *text, size_t n)
 	while (r == 0 && p < end) {
 		size_t skip = begins ? temporary_at(p, (size_t)(end - p)) : 0;
 
-		begins = *p == '/' || *p == '\0' || *p == '\n';
-		r = skip ? buf_adds(&b, TEMPORARY "/") : buf_add(&b, p, 1);
+		begins = ends_name(*p);
+		r = skip ? buf_adds(&b, TEMPORARY) : buf_add(&b, p, 1);
 		p += skip ? skip : 1;
 	}
 	hasher_field(h, b.n ? (const void *)b.p : "", b.n);

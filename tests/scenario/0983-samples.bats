@@ -125,8 +125,8 @@ none_there() {
   cached heard "$WORK/app" build
   wait_until 20 file_has "$DRAY_CACHE_DIR/distrusted" "$(sign_of w1)"
   grep -qF "$(curve_public w1)" "$DRAY_CACHE_DIR/distrusted"
-  clean "$WORK/app"
-  cached again "$WORK/app" build
+  # the farm half has heard it by that build, or before
+  [ "$(job small cache)" = miss ] || { clean "$WORK/app"; cached again "$WORK/app" build; }
   missed small 'not believed any more'
   [ "$(job small worker)" != w1 ]
   # It is not let in again, also by a coordinator that is started later.
