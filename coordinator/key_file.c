@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/fs.h"
 #include "coordinator/server_priv.h"
 
 static int
@@ -15,6 +16,33 @@ fail(char **ret_error, int err, const char *text, const char *path)
 	if (asprintf(ret_error, "%s: %s: %s.", path, text, strerror(-err)) < 0)
 		*ret_error = NULL;
 	return err;
+}
+
+char *
+judged_path(const struct server *s)
+{
+	const char *dir = s->conf->coordinator.cache_dir;
+
+	return dir ? path_join(dir, JUDGED_FILE) : NULL;
+}
+
+/* Reads what earlier samples have shown, and applies it to these keys. */
+static void
+apply_judged(struct server *s, struct allowed_keys *keys)
+{
+	_cleanup_(freep) char *path = judged_path(s);
+	struct judged j = { NULL, 0, NULL, 0 };
+	int r = path ? judged_load(path, &j) : 0;
+
+	if (r < 0)
+		log_error("%s cannot be read: %s", path, strerror(-r));
+	else if (s->judged_unsaved)
+		judged_done(&j);
+	else {
+		judged_done(&s->judged);
+		s->judged = j;
+	}
+	judged_apply(&s->judged, keys);
 }
 
 int
@@ -41,7 +69,7 @@ keys_load(struct server *s, char **ret_error)
 	}
 	if (r < 0)
 		return fail(ret_error, r, "cannot read the allowed keys", path);
-	samples_judged(s, &keys);
+	apply_judged(s, &keys);
 	allowed_keys_done(&s->keys);
 	s->keys = keys;
 	return 0;

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "coordinator/cache/desk.h"
+#include "coordinator/cache/sampler.h"
 #include "coordinator/server_priv.h"
 
 int
@@ -92,7 +93,9 @@ peer_lose_worker(struct server *s, struct peer *p, const char *why)
 	log_info("worker=%s gone: %s; jobs=%u", view.name, why, view.used);
 	sched_worker_gone(s->sched, p->worker, s->now);
 	p->worker = NULL;
-	samples_worker_gone(s, p);
+	/* all go when the farm is shut down */
+	if (s->sampler && p->wire.curve[0] && !s->draining)
+		sampler_gone(s->sampler, p->wire.curve, s->now);
 	if (p->state == ADMIT_REGISTERED)
 		p->state = ADMIT_GREETED;
 }

@@ -15,8 +15,6 @@
 #include "coordinator/cache/desk.h"
 #include "coordinator/server_priv.h"
 
-#define JUDGED_FILE "judged"
-
 /* protobuf-c wants strings that can be written to, though it only reads them. */
 static char *
 as_mutable(const char *text)
@@ -309,14 +307,6 @@ purge_one(struct server *s, const struct sample *m, bool all)
 	purge(s, &p, "what is known is purged of", m->kept.unit.crate);
 }
 
-static char *
-judged_path(const struct server *s)
-{
-	const char *dir = s->conf->coordinator.cache_dir;
-
-	return dir ? path_join(dir, JUDGED_FILE) : NULL;
-}
-
 static void
 note_saved(struct server *s, int r)
 {
@@ -494,24 +484,6 @@ samples_end(struct server *s)
 }
 
 void
-samples_judged(struct server *s, struct allowed_keys *keys)
-{
-	_cleanup_(freep) char *path = judged_path(s);
-	struct judged j = { NULL, 0, NULL, 0 };
-	int r = path ? judged_load(path, &j) : 0;
-
-	if (r < 0)
-		log_error("%s cannot be read: %s", path, strerror(-r));
-	else if (s->judged_unsaved)
-		judged_done(&j);
-	else {
-		judged_done(&s->judged);
-		s->judged = j;
-	}
-	judged_apply(&s->judged, keys);
-}
-
-void
 samples_kept(struct server *s, const struct peer *p, const char *namespace,
 	const struct digest *key, const struct merge_note *note)
 {
@@ -558,14 +530,6 @@ bool
 samples_refused(struct server *s, const struct peer *p, const char *job)
 {
 	return s->sampler && sampler_refused(s->sampler, p->wire.curve, job, s->now);
-}
-
-void
-samples_worker_gone(struct server *s, const struct peer *p)
-{
-	/* all go when the farm is shut down */
-	if (s->sampler && p->wire.curve[0] && !s->draining)
-		sampler_gone(s->sampler, p->wire.curve, s->now);
 }
 
 void

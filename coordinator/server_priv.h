@@ -141,6 +141,10 @@ void keys_reload(struct server *s);
 void keys_check(struct server *s); /* reloads when the file has changed */
 /* Lines of the list count otherwise than before: all whom that concerns are told. */
 void keys_changed(struct server *s);
+#define JUDGED_FILE "judged" /* in the cache directory: what samples have shown */
+/* The file of what samples have shown (coordinator/cache/judged.h); NULL: there is none, or no
+ * memory. */
+char *judged_path(const struct server *s);
 
 /* handlers.c */
 /* err: of wire_take. */
@@ -232,8 +236,6 @@ void vouch_done(struct server *s);
 /* sample_msgs.c: results of workers are compiled again by others (worker.proto, Samples) */
 void samples_start(struct server *s);
 void samples_end(struct server *s);
-/* Reads what earlier samples have shown, and applies it to these keys. */
-void samples_judged(struct server *s, struct allowed_keys *keys);
 struct merge_note;
 /* What the shared cache has kept. */
 void samples_kept(struct server *s, const struct peer *p, const char *namespace,
@@ -242,7 +244,6 @@ void samples_kept(struct server *s, const struct peer *p, const char *namespace,
 bool samples_ended(struct server *s, const struct peer *p, const Dray__WorkerJobEnded *m);
 /* Likewise: it did not take it. */
 bool samples_refused(struct server *s, const struct peer *p, const char *job);
-void samples_worker_gone(struct server *s, const struct peer *p);
 /* It has registered. */
 void samples_worker_here(struct server *s, struct peer *p);
 /* NULL: what it shares is taken; else why not. */

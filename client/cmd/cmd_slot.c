@@ -19,7 +19,7 @@
 
 #include "client/cmd/cmd.h"
 #include "client/wrap/local.h"
-#include "client/wrap/wrap.h"
+#include "client/wrap/settings.h"
 #include "common/child.h"
 #include "common/spawn.h"
 

@@ -18,6 +18,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/why.h"
 #include "store/tier/tier.h"
 #include "worker/share/shares_priv.h"
 
@@ -219,8 +220,8 @@ shares_unshared(struct shares *s, const Dray__WorkerUnshared *m)
 	pthread_mutex_unlock(&s->lock);
 }
 
-bool
-shares_are_unshared(struct shares *s, const char *namespace, const struct strv *recipe)
+static bool
+are_unshared(struct shares *s, const char *namespace, const struct strv *recipe)
 {
 	struct same_unit u;
 	bool are = false;
@@ -317,6 +318,18 @@ shares_loans(struct shares *s)
 	return s ? s->loans : NULL;
 }
 
+static int
+make(struct shares_job *j, const struct shares_made *made, struct shared_entry *ret,
+	struct result *ret_result, char **ret_why)
+{
+	int r = shares_make(j, made, j->share->c.identity, ret, ret_result, ret_why);
+
+	if (r == 0 && are_unshared(j->share, j->namespace, &ret->recipe))
+		return why_set(ret_why, -ENOTSUP,
+			"it comes out differently each time, as the coordinator says");
+	return r;
+}
+
 bool
 shares_sum(struct shares_job *j, const struct shares_made *made, struct shares_sum *ret)
 {
@@ -327,7 +340,7 @@ shares_sum(struct shares_job *j, const struct shares_made *made, struct shares_s
 
 	if (!j || made->result->status != 0 || made->result->verdict != DRAY__VERDICT__VERDICT_NONE)
 		return false;
-	r = shares_make(j, made, j->share->c.identity, &e, &res, &why);
+	r = make(j, made, &e, &res, &why);
 	if (r == 0)
 		r = same_of(&res, &ret->same);
 	ret->key = e.key;
@@ -350,7 +363,7 @@ shares_offer(struct shares_job *j, const struct shares_made *made)
 
 	if (!j || made->result->status != 0 || made->result->verdict != DRAY__VERDICT__VERDICT_NONE)
 		return;
-	r = shares_make(j, made, j->share->c.identity, &e, &res, &why);
+	r = make(j, made, &e, &res, &why);
 	if (r == 0)
 		r = parcel_make(j, made->job, &e, &res, &p);
 	if (r < 0) {

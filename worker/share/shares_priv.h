@@ -82,10 +82,6 @@ int shares_bundle_digest(void *arg, const char *path, struct digest *ret);
 
 /* ---- make.c */
 
-/* Whether nothing of a unit with this recipe is to be shared, as the coordinator says (shares.c).
- */
-bool shares_are_unshared(struct shares *s, const char *namespace, const struct strv *recipe);
-
 /* Makes what goes into the cache of it: the entry's key and recipe, the result, and its seal.
  * ret_may: of what its namespace's clients may know. 0; -errno: it is not shared, and *ret_why says
  * why (the caller frees it). */
