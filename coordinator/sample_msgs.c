@@ -331,16 +331,16 @@ shun(struct server *s, const struct sample *m, const char *curve)
 	snprintf(w.curve, sizeof(w.curve), "%s", curve);
 	snprintf(w.name, sizeof(w.name), "%s", name_of(s, curve));
 	w.since_s = (uint64_t)time(NULL);
+	/* clients of every namespace are told: it names no crate */
 	snprintf(w.why, sizeof(w.why),
-		"of crate %.64s it made what no other worker makes (%zu results are the same)",
-		m->kept.unit.crate, m->panel->n - 1);
-	clean_text(w.why, w.why, sizeof(w.why));
+		"of one unit it made what no other worker makes (%zu results are the same)",
+		m->panel->n - 1);
 	if (k && k->signs)
 		memcpy(w.sign, k->sign_public, SIGN_KEY_SIZE);
-	log_warn(
-		"worker=%s key=%s is shunned, and what it made is purged: %s; take its line out of "
-		"%s/" JUDGED_FILE " to have it back",
-		w.name, curve, w.why, s->conf->coordinator.cache_dir);
+	log_warn("worker=%s key=%s is shunned, and what it made is purged: crate=%.64s: %s; take "
+		 "its line out of "
+		 "%s/" JUDGED_FILE " to have it back",
+		w.name, curve, CLEAN(m->kept.unit.crate), w.why, s->conf->coordinator.cache_dir);
 	note_saved(s, path ? judged_add_worker(&s->judged, path, &w) : -ENOMEM);
 	if (k && k->signs) {
 		memcpy(p.producer, k->sign_public, SIGN_KEY_SIZE);
@@ -519,10 +519,11 @@ samples_ended(struct server *s, const struct peer *p, const Dray__WorkerJobEnded
 		    take_digest(&m->sample->inputs, &same.inputs) &&
 		    take_digest(&m->sample->made, &same.made);
 
-	/* a compile that fails there is none of what was shared */
 	return s->sampler &&
 	       sampler_ended(s->sampler, p->wire.curve, m->job, &key, made ? &same : NULL,
-		       m->end == DRAY__JOB_END__END_CLIENT || m->end == DRAY__JOB_END__END_WHOLE,
+		       m->end == DRAY__JOB_END__END_CLIENT  ? SAMPLER_BY_LENDER
+		       : m->end == DRAY__JOB_END__END_WHOLE ? SAMPLER_UNMADE
+							    : SAMPLER_BY_RUNNER,
 		       s->now);
 }
 

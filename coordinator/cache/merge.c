@@ -57,17 +57,19 @@ is_named(const struct shared_entry *e, size_t i, const struct signers *signers)
 		       signers_namespace(signers)) == TRUST_OK;
 }
 
-/* The one that puts is a worker whose results can be told from others'. */
-static void
+/* The one that puts is a worker whose results can be told from others'. False: its result could be
+ * compiled again by nobody, since it does not say of what it is. */
+static bool
 note_it(struct merge_note *note, const struct shared_entry *e, const struct result *res,
 	const struct signer *who)
 {
-	if (!note || !who || who->kind != TRUST_WORKER || !who->signs ||
-		same_of(res, &note->same) < 0)
-		return;
-	(void)same_unit_of(&e->recipe, &note->unit);
+	if (!note || !who || who->kind != TRUST_WORKER || !who->signs)
+		return true;
+	if (same_of(res, &note->same) < 0 || same_unit_of(&e->recipe, &note->unit) < 0)
+		return false;
 	memcpy(note->producer, who->key, SIGN_KEY_SIZE);
 	note->is = true;
+	return true;
 }
 
 /* Whether what comes counts. */
@@ -83,8 +85,7 @@ is_of(const struct shared_entry *e, size_t i, const struct signers *signers,
 		return false;
 	if (who && who->signs && memcmp(seal.producer, who->key, SIGN_KEY_SIZE) != 0)
 		return false;
-	note_it(note, e, &res, who);
-	return true;
+	return note_it(note, e, &res, who);
 }
 
 static bool
@@ -103,7 +104,9 @@ static int
 sift(struct shared_entry *there, struct shared_entry *comes, const struct signers *signers,
 	const struct signer *who, struct merge_note *note)
 {
-	bool refused = false;
+	/* a worker brings one result: what is looked at is what it has brought */
+	bool one = who && who->kind == TRUST_WORKER && who->signs, refused = false;
+	size_t fresh = 0;
 
 	for (size_t i = there->n; i-- > 0;)
 		if (!is_named(there, i, signers))
@@ -112,8 +115,12 @@ sift(struct shared_entry *there, struct shared_entry *comes, const struct signer
 		/* one that reads, adds its own, and writes it back brings what it has read */
 		bool known = is_in(there, &comes->sealed[i]);
 
-		if (known || is_of(comes, i, signers, who, note))
+		if (known)
 			continue;
+		if (!(one && fresh > 0) && is_of(comes, i, signers, who, note)) {
+			fresh++;
+			continue;
+		}
 		refused = true;
 		shared_entry_drop(comes, i);
 	}

@@ -23,10 +23,12 @@ struct open_sample {
 	enum state state;
 	char avoid[SAMPLER_AVOID_MAX][CURVE_KEY_SIZE];
 	size_t n_avoid;
-	bool accused;	   /* a runner says that its lender did not hand it over */
-	bool unreached;	   /* its lender says that it did not reach a runner */
-	unsigned faults;   /* of runners */
-	uint64_t since_ms; /* it waits, or is asked for */
+	bool accused;	    /* a runner says that its lender did not hand it over */
+	unsigned unreached; /* runners that its lender did not reach, it says */
+	unsigned late;	    /* runs that had no end */
+	unsigned unmade;    /* runners where its compile failed */
+	unsigned faults;    /* of runners */
+	uint64_t since_ms;  /* it waits, or is asked for */
 	uint64_t run_ms, again_ms;
 	uint64_t nobody_ms; /* since when nobody could compile it; 0: somebody can */
 };
@@ -131,6 +133,13 @@ get_lender(struct sampler *s, const char *worker)
 	return l;
 }
 
+/* There is a reason not to believe it, and no proof. */
+static bool
+is_doubted(const struct open_sample *o)
+{
+	return o->accused || o->unreached || o->late || o->unmade || panel_is_split(&o->panel);
+}
+
 /* ---- ends */
 
 static void
@@ -231,6 +240,12 @@ is_chosen(struct sampler *s, const struct lender *l)
 	return every == 1 || s->host.draw(s->host.arg, every) == 0;
 }
 
+static bool
+may_go(const struct open_sample *o, const struct lender *l)
+{
+	return (!l || o->lender == l) && o->state != RUNNING && o->panel.n == 1 && !is_doubted(o);
+}
+
 /* One of those that only wait, by chance: so nobody can keep others from being looked at. l: of
  * this lender; NULL: of any. */
 static bool
@@ -240,12 +255,12 @@ make_room(struct sampler *s, const struct lender *l)
 	uint64_t n = 0, which;
 
 	TAILQ_FOREACH(o, &s->samples, link)
-	n += (!l || o->lender == l) && o->state != RUNNING && o->panel.n == 1;
+	n += may_go(o, l);
 	if (n == 0)
 		return false;
 	which = s->host.draw(s->host.arg, n);
 	TAILQ_FOREACH(o, &s->samples, link)
-	if ((!l || o->lender == l) && o->state != RUNNING && o->panel.n == 1 && which-- == 0)
+	if (may_go(o, l) && which-- == 0)
 		break;
 	finish(s, o, SAMPLE_ALONE, NULL, "others were chosen since");
 	return true;
@@ -335,9 +350,11 @@ sampler_lent(struct sampler *s, const char *worker, const char *id, const char *
 		if (o->state != RUNNING)
 			break;
 		avoid(o, o->m.runner);
-		o->unreached = true;
+		o->unreached++;
 		stop_run(s, o);
 		wait_again(o, now);
+		if (o->n_avoid == SAMPLER_AVOID_MAX)
+			fail(s, o, "it reaches no other worker", now);
 		break;
 	default:
 		fail(s, o, text && *text ? text : "its worker has nothing to hand over", now);
@@ -392,7 +409,7 @@ judge(struct sampler *s, struct open_sample *o, uint64_t now)
 
 bool
 sampler_ended(struct sampler *s, const char *runner, const char *job, const struct digest *key,
-	const struct same *made, bool by_lender, uint64_t now)
+	const struct same *made, enum sampler_why why, uint64_t now)
 {
 	struct open_sample *o = find_run(s, job);
 	char who[CURVE_KEY_SIZE];
@@ -406,8 +423,14 @@ sampler_ended(struct sampler *s, const char *runner, const char *job, const stru
 		digest_eq(&made->inputs, &o->m.kept.same.inputs)) {
 		panel_add(&o->panel, who, &made->made);
 		judge(s, o, now);
-	} else if (made || by_lender) {
+	} else if (made || why == SAMPLER_BY_LENDER) {
 		accuse(s, o, who, now);
+	} else if (why == SAMPLER_UNMADE) {
+		/* as the crate would have it: nobody's fault, and nothing to share */
+		avoid(o, who);
+		wait_again(o, now);
+		if (++o->unmade >= 2)
+			finish(s, o, SAMPLE_UNPROVEN, NULL, "two other workers cannot compile it");
 	} else {
 		avoid(o, who);
 		o->faults++;
@@ -423,13 +446,12 @@ sampler_gone(struct sampler *s, const char *worker, uint64_t now)
 	struct lender *l = find_lender(s, worker);
 	struct open_sample *o, *next;
 	struct sample last;
-	bool any = false, split = false;
+	bool any = false;
 
 	for (o = TAILQ_FIRST(&s->samples); o; o = next) {
 		next = TAILQ_NEXT(o, link);
 		if (o->lender == l) {
 			any = true;
-			split |= panel_is_split(&o->panel);
 			last = o->m;
 			last.panel = NULL;
 			finish(s, o, SAMPLE_UNPROVEN, NULL, text);
@@ -437,8 +459,9 @@ sampler_gone(struct sampler *s, const char *worker, uint64_t now)
 			wait_again(o, now);
 		}
 	}
-	/* however many were open, it is one failure */
-	if (any && (++l->failures >= SAMPLER_FAILURES || split))
+	/* However many were open, it is one failure. What one other worker made of one is no more
+	 * than its word: who was cut off, or was restarted, is not barred for that. */
+	if (any && ++l->failures >= SAMPLER_FAILURES)
 		bar(s, l, &last, text, now);
 }
 
@@ -451,15 +474,14 @@ nobody(struct sampler *s, struct open_sample *o, uint64_t now)
 		o->nobody_ms = now;
 	if (now - o->nobody_ms < SAMPLER_NOBODY_MS)
 		return;
-	if (o->unreached)
+	/* One runner's doing may be the runner's. */
+	if (o->unreached + o->late >= 2)
 		fail(s, o, "it reaches no other worker", now);
-	else if (o->accused)
+	else if (is_doubted(o))
 		finish(s, o, SAMPLE_UNPROVEN, NULL,
-			"another worker says that what was handed over is not what was shared, and "
-			"there is no third");
-	else if (panel_is_split(&o->panel))
-		finish(s, o, SAMPLE_UNPROVEN, NULL,
-			"another worker made something else, and there is no third to decide");
+			"another worker did not get it, or made something else of it, and there is "
+			"no "
+			"third to decide");
 	else
 		finish(s, o, SAMPLE_ALONE, NULL, "no other worker can compile it");
 }
@@ -488,20 +510,28 @@ try_run(struct sampler *s, struct open_sample *o, uint64_t now)
 		o->nobody_ms = 0;
 }
 
+/* A run without an end: its runner hangs, or its lender has handed nothing over. */
+static void
+end_late(struct sampler *s, struct open_sample *o, uint64_t now)
+{
+	avoid(o, o->m.runner);
+	stop_run(s, o);
+	wait_again(o, now);
+	if (++o->late >= 2)
+		fail(s, o, "what two other workers were to get of it has never come", now);
+}
+
 static void
 look(struct sampler *s, struct open_sample *o, uint64_t now)
 {
 	if (o->state == ASKED && now - o->since_ms >= SAMPLER_ANSWER_MS) {
 		fail(s, o, "its worker does not answer", now);
 	} else if (o->state == RUNNING && now - o->run_ms >= SAMPLER_RUN_MS) {
-		avoid(o, o->m.runner);
-		o->faults++;
-		stop_run(s, o);
-		wait_again(o, now);
+		end_late(s, o, now);
 	} else if (o->state == RUNNING && s->host.is_wanted(s->host.arg, &o->m)) {
 		stop_run(s, o);
 	} else if (o->state == WAITING && now - o->since_ms >= SAMPLER_WAIT_MS) {
-		finish(s, o, panel_is_split(&o->panel) ? SAMPLE_UNPROVEN : SAMPLE_ALONE, NULL,
+		finish(s, o, is_doubted(o) ? SAMPLE_UNPROVEN : SAMPLE_ALONE, NULL,
 			"no other worker had a free slot in time");
 	} else if (o->state == WAITING) {
 		try_run(s, o, now);

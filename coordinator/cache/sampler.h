@@ -9,9 +9,9 @@
  *                                                               panel.h judges ─▶ host.end
  *
  * Blame needs evidence. That a worker does not hand over what it has shared counts by its own word,
- * by the loss of its connection, or by the word of two others. Three such failures in a row, or one
- * while another worker has made something else of the unit, and it is barred for SAMPLER_BARRED_MS:
- * what cannot be looked at is not shared. */
+ * by the loss of its connection, or by the word of two others; a run that has no end is such a
+ * word. Three such failures in a row, or one while another worker has made something else of the
+ * unit, and it is barred for SAMPLER_BARRED_MS: what cannot be looked at is not shared. */
 #ifndef DRAY_COORDINATOR_CACHE_SAMPLER_H
 #define DRAY_COORDINATOR_CACHE_SAMPLER_H
 
@@ -100,10 +100,16 @@ void sampler_lent(struct sampler *s, const char *worker, const char *id, const c
 	Dray__LendEnd end, const char *text, uint64_t now);
 /* A runner did not take it, it says: nobody is to blame. False: it is no run of a sample. */
 bool sampler_refused(struct sampler *s, const char *runner, const char *job, uint64_t now);
-/* A run has ended, the runner says. made: NULL: without a result; key: what it made it of.
- * by_lender: the reason was the one that handed it over. False: it is no run of a sample. */
+/* Why a run has no result, as its runner says. */
+enum sampler_why {
+	SAMPLER_BY_RUNNER, /* it could not */
+	SAMPLER_BY_LENDER, /* what was handed over was wrong */
+	SAMPLER_UNMADE,	   /* the compile failed */
+};
+/* A run has ended, the runner says. made: NULL: without a result, and why; key: what it made it of.
+ * False: it is no run of a sample. */
 bool sampler_ended(struct sampler *s, const char *runner, const char *job, const struct digest *key,
-	const struct same *made, bool by_lender, uint64_t now);
+	const struct same *made, enum sampler_why why, uint64_t now);
 /* That worker's connection is gone. */
 void sampler_gone(struct sampler *s, const char *worker, uint64_t now);
 /* Time has passed, or a slot may be free. Often. */

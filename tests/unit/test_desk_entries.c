@@ -5,6 +5,7 @@
 #include "tests/unit/desk_fixture.h"
 #include "tests/unit/shared_fixture.h"
 
+#include "cache/key.h"
 #include "cache/list.h"
 #include "coordinator/cache/desk_priv.h"
 #include "coordinator/cache/merge.h"
@@ -109,6 +110,27 @@ test_list_of_keys_is_not_shut_out(void **state)
 	assert_memory_equal(h->content.p, "two", 3);
 }
 
+/* What its key is made of: a unit of a toolchain. */
+static void
+add_recipe(struct strv *to)
+{
+	static const char part[] =
+		"toolchain=0101010101010101010101010101010101010101010101010101010101010101";
+
+	assert_int_equal(strv_add(to, part), 0);
+}
+
+/* From now on `key` is that of a recipe. */
+static void
+make_keyed_identities(void)
+{
+	_cleanup_(strv_done) struct strv recipe = STRV_INIT;
+
+	make_identities(NULL);
+	add_recipe(&recipe);
+	assert_int_equal(unit_key_of_recipe(&recipe, &key), 0);
+}
+
 /* An entry with one result of that producer. */
 static void
 put_by(struct room *d, uint32_t number, const struct shared_by *by, const char *source, bool forged,
@@ -125,6 +147,7 @@ put_by(struct room *d, uint32_t number, const struct shared_by *by, const char *
 	if (forged)
 		sealed.p[sealed.n - 1] ^= 1;
 	entry_of(&sealed, &one);
+	add_recipe(&one.recipe);
 	assert_int_equal(shared_entry_encode(&one, &bytes), 0);
 	assert_int_equal(put_all(d, 1, "", number, true, &key, bytes.p, bytes.n), expected);
 }
@@ -168,7 +191,7 @@ test_only_named(void **state)
 	const int no = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
 	char source[32];
 
-	make_identities(NULL);
+	make_keyed_identities();
 	assert_int_equal(identity_generate("second", &second), 0);
 	other.id = &stranger;
 	/* nobody is named yet */
@@ -229,7 +252,7 @@ test_list_of_build(void **state)
 	struct list l = { NULL, 0 };
 	const int no = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
 
-	make_identities(NULL);
+	make_keyed_identities();
 	assert_int_equal(list_add(&l, &other_key), 0);
 	assert_int_equal(list_encode(&l, &bytes), 0);
 	list_done(&l);
@@ -312,7 +335,7 @@ test_kept(void **state)
 	_cleanup_(result_done) struct result r = RESULT_INIT;
 	struct same same;
 
-	make_identities(NULL);
+	make_keyed_identities();
 	name_signers(d, "w1", "ci");
 	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true };
 	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
@@ -335,6 +358,44 @@ test_kept(void **state)
 	pub = by_publisher();
 	put_by(d, 5, &pub, "the publisher's", false, 0);
 	assert_int_equal(d->n_kept, 2);
+}
+
+/* What could be compiled again by nobody, or of which one alone would be looked at. */
+static void
+test_kept_of_none(void **state)
+{
+	struct room *d = *state;
+	_cleanup_(shared_entry_done) struct shared_entry two = SHARED_ENTRY_INIT;
+	_cleanup_(shared_entry_done) struct shared_entry bare = SHARED_ENTRY_INIT;
+	_cleanup_(buf_done) struct buf bytes = BUF_INIT, plain = BUF_INIT;
+	struct shared_by by;
+
+	make_keyed_identities();
+	name_signers(d, "w1", "ci");
+	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true };
+	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
+	by = by_worker();
+	for (unsigned i = 0; i < 2; i++) {
+		_cleanup_(result_done) struct result r = RESULT_INIT;
+		_cleanup_(buf_done) struct buf sealed = BUF_INIT;
+
+		fill_result(&r, i ? "one" : "two");
+		seal(&by, &r, &sealed);
+		if (i == 0)
+			entry_of(&sealed, &bare);
+		two.key = key;
+		assert_int_equal(shared_entry_add(&two, &sealed), 0);
+	}
+	assert_int_equal(shared_entry_encode(&bare, &plain), 0);
+	assert_int_equal(put_all(d, 1, "", 1, true, &key, plain.p, plain.n),
+		DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+	assert_int_equal(d->n_kept, 0);
+	add_recipe(&two.recipe);
+	assert_int_equal(two.n, 2);
+	assert_int_equal(shared_entry_encode(&two, &bytes), 0);
+	assert_int_equal(put_all(d, 1, "", 2, true, &key, bytes.p, bytes.n), 0);
+	assert_int_equal(d->n_kept, 1);
+	assert_int_equal(count_results(d, 9), 1);
 }
 
 static void
@@ -379,7 +440,7 @@ test_purge(void **state)
 	struct digest blob;
 	_cleanup_(freep) uint8_t *p = make_blob(1, 5000, &blob);
 
-	make_identities(NULL);
+	make_keyed_identities();
 	assert_int_equal(identity_generate("second", &second), 0);
 	by = by_worker();
 	by.time_s = 100;
@@ -441,7 +502,7 @@ test_purge_open(void **state)
 	_cleanup_(buf_done) struct buf sealed = BUF_INIT, bytes = BUF_INIT;
 	struct shared_by by = by_worker();
 
-	make_identities(NULL);
+	make_keyed_identities();
 	name_signers(d, "w1", "ci");
 	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true };
 	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
@@ -474,7 +535,7 @@ test_unshared(void **state)
 	struct shared_by by = by_worker();
 	struct trust t;
 
-	make_identities(NULL);
+	make_keyed_identities();
 	add_line(&list, "worker", &worker, "w1");
 	t = trust_of(&list, TRUST_PUBLISHERS);
 	/* entries of these tests have no recipe: their crate has no name */
@@ -503,6 +564,7 @@ main(void)
 		TEST(test_list_of_build),
 		TEST(test_history),
 		TEST(test_kept),
+		TEST(test_kept_of_none),
 		TEST(test_purge),
 		TEST(test_purge_open),
 		TEST(test_unshared),

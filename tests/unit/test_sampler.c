@@ -224,7 +224,7 @@ ended(struct world *w, unsigned worker, unsigned key, unsigned inputs, unsigned 
 	const struct digest k = number(key);
 	const struct same same = { number(inputs), number(made) };
 
-	return sampler_ended(w->s, key_of(worker), w->job, &k, &same, false, w->now);
+	return sampler_ended(w->s, key_of(worker), w->job, &k, &same, SAMPLER_BY_RUNNER, w->now);
 }
 
 /* The run comes to that, of the right job. */
@@ -237,7 +237,8 @@ makes(struct world *w, unsigned worker, unsigned key, unsigned made)
 static bool
 fails(struct world *w, unsigned worker, bool by_lender)
 {
-	return sampler_ended(w->s, key_of(worker), w->job, NULL, NULL, by_lender, w->now);
+	return sampler_ended(w->s, key_of(worker), w->job, NULL, NULL,
+		by_lender ? SAMPLER_BY_LENDER : SAMPLER_BY_RUNNER, w->now);
 }
 
 static void
@@ -578,7 +579,9 @@ test_backs_out(void **state)
 	runs_on(&w, 1);
 	makes(&w, 1, 1, 8);
 	sampler_gone(w.s, key_of(0), w.now);
-	last_end(&w, 4, SAMPLE_BARRED, key_of(0));
+	last_end(&w, 3, SAMPLE_UNPROVEN, "");
+	/* but of that one other worker's word is all that there is */
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
 	close_world(&w);
 }
 
@@ -597,6 +600,78 @@ test_unreached(void **state)
 	tick(&w, 1000);
 	tick(&w, SAMPLER_NOBODY_MS);
 	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	close_world(&w);
+}
+
+/* One runner that is not reached may have its own reasons: the result goes, and nothing is held
+ * against its worker, however often. */
+static void
+test_unreached_by_one(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	w.here[2] = w.here[3] = false;
+	for (unsigned i = 0; i < 2 * SAMPLER_FAILURES; i++) {
+		begin(&w, 0, i, 7);
+		runs_on(&w, 1);
+		lent(&w, 0, DRAY__LEND_END__LENT_UNREACHED);
+		tick(&w, 1000);
+		tick(&w, SAMPLER_NOBODY_MS);
+		last_end(&w, i + 1, SAMPLE_UNPROVEN, "");
+	}
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	close_world(&w);
+}
+
+/* A lender that hands over nothing, and says nothing: its result does not stay. */
+static void
+test_without_end(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	tick(&w, SAMPLER_RUN_MS);
+	runs_on(&w, 2);
+	tick(&w, SAMPLER_RUN_MS);
+	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	/* of one run alone it is the same, but not held against it */
+	w.here[2] = w.here[3] = false;
+	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
+		begin(&w, 0, 2 + i, 7);
+		runs_on(&w, 1);
+		tick(&w, SAMPLER_RUN_MS);
+		tick(&w, 1000);
+		tick(&w, SAMPLER_NOBODY_MS);
+		last_end(&w, 2 + i, SAMPLE_UNPROVEN, "");
+	}
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	close_world(&w);
+}
+
+/* A crate that fails to compile now and then is nobody's fault. */
+static void
+test_unmade(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	for (unsigned i = 0; i < 2 * SAMPLER_FAILURES; i++) {
+		begin(&w, 0, i, 7);
+		for (unsigned k = 1; k <= 2; k++) {
+			runs_on(&w, k);
+			assert_true(sampler_ended(
+				w.s, key_of(k), w.job, NULL, NULL, SAMPLER_UNMADE, w.now));
+		}
+		last_end(&w, i + 1, SAMPLE_UNPROVEN, "");
+	}
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
 	close_world(&w);
 }
 
@@ -622,8 +697,10 @@ test_gone(void **state)
 		const struct digest k = number(1);
 		const struct same same = { number(101), number(8) };
 
-		assert_false(sampler_ended(w.s, key_of(1), job, &k, &same, false, w.now));
-		assert_false(sampler_ended(w.s, key_of(1), w.job, &k, &same, false, w.now));
+		assert_false(
+			sampler_ended(w.s, key_of(1), job, &k, &same, SAMPLER_BY_RUNNER, w.now));
+		assert_false(
+			sampler_ended(w.s, key_of(1), w.job, &k, &same, SAMPLER_BY_RUNNER, w.now));
 	}
 	/* its own fault: another one runs it */
 	assert_true(fails(&w, 2, false));
@@ -727,8 +804,9 @@ main(void)
 		cmocka_unit_test(test_lacks), cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_other_job), cmocka_unit_test(test_backs_out),
 		cmocka_unit_test(test_unreached), cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_wanted), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_drop) };
+		cmocka_unit_test(test_unreached_by_one), cmocka_unit_test(test_without_end),
+		cmocka_unit_test(test_unmade), cmocka_unit_test(test_wanted),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_drop) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -438,6 +438,11 @@ run(struct job *j)
 static Dray__JobEnd
 whose_end(const struct job *j)
 {
+	/* a sample that this worker itself has ended, or has no room for, is not its lender's doing
+	 */
+	if (j->sample && (__atomic_load_n(&j->killing, __ATOMIC_ACQUIRE) ||
+				 j->verdict == DRAY__VERDICT__VERDICT_LIMIT))
+		return DRAY__JOB_END__END_WORKER;
 	switch (j->verdict) {
 	case DRAY__VERDICT__VERDICT_NONE:
 		return DRAY__JOB_END__END_WHOLE;

@@ -18,8 +18,9 @@
 #include "store/disk.h"
 
 #define TICK_MS 250
-#define CONNECT_MS 10000 /* until it has taken the job */
-#define SILENCE_MS 60000 /* it says every second that it is alive */
+#define CONNECT_MS 10000       /* until it has taken the job */
+#define SILENCE_MS 60000       /* it says every second that it is alive */
+#define GIVE_MS (2400u * 1000) /* in all: as long as a run may take (SAMPLER_RUN_MS) */
 #define CREDIT 64
 #define CREDIT_MAX (1u << 20)
 #define CHUNKS_PER_TURN 16
@@ -43,7 +44,8 @@ struct lend {
 	uint32_t next_id; /* of files on demand */
 	uint8_t *chunk;
 	bool accepted, over;
-	uint64_t heard_ms;
+	uint8_t *needed; /* blobs of the unit: each once */
+	uint64_t began_ms, heard_ms;
 	Dray__LendEnd end;
 	char *text;
 };
@@ -65,12 +67,11 @@ end(struct lend *l, Dray__LendEnd how, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Before it has taken the job, it is as one that is not there. */
+/* The other one's doing: it may compile it, or not; that says nothing of what is handed over. */
 static void
 lose(struct lend *l, const char *why)
 {
-	end(l, l->accepted ? DRAY__LEND_END__LENT_FAILED : DRAY__LEND_END__LENT_UNREACHED, "%s",
-		why);
+	end(l, DRAY__LEND_END__LENT_UNREACHED, "%s", why);
 }
 
 /* ---- what there is */
@@ -255,8 +256,13 @@ on_need(struct lend *l, const Dray__BlobNeed *m)
 		end(l, DRAY__LEND_END__LENT_FAILED, "out of memory");
 		return;
 	}
-	for (size_t i = 0; i < m->n_blob; i++)
+	for (size_t i = 0; i < m->n_blob; i++) {
+		if (m->blob[i] < l->unit->n_blobs && l->needed[m->blob[i]]++) {
+			lose(l, "it asks for the same again");
+			return;
+		}
 		l->need[i] = m->blob[i];
+	}
 	l->n_need = m->n_blob;
 }
 
@@ -380,7 +386,8 @@ begin(struct lend *l)
 	l->answers = calloc(n->asked.n + 1, sizeof(struct Dray__FileAnswer *));
 	l->given = calloc(n->asked.n + 1, sizeof(*l->given));
 	l->chunk = malloc(WIRE_CHUNK_MAX);
-	if (r < 0 || !l->unit || !l->answers || !l->given || !l->chunk)
+	l->needed = l->unit ? calloc(l->unit->n_blobs + 1, 1) : NULL;
+	if (r < 0 || !l->unit || !l->answers || !l->given || !l->chunk || !l->needed)
 		return -ENOMEM;
 	for (size_t i = 0; i < n->asked.n; i++) {
 		l->answers[i] = unpack_answer(&n->answers[i]);
@@ -388,7 +395,7 @@ begin(struct lend *l)
 			return -ENOMEM;
 	}
 	l->compress = !endpoint_is_this_machine(l->in->endpoint);
-	l->heard_ms = clock_mono_ms();
+	l->began_ms = l->heard_ms = clock_mono_ms();
 	r = socket_connect_monitored(l->in->ctx, l->in->endpoint, l->in->identity, l->in->curve,
 		JOB_HEARTBEAT_MS, &l->socket, &l->monitor);
 	return r < 0 ? r : send_open(l);
@@ -408,6 +415,7 @@ done(struct lend *l)
 	chunk_coder_freep(&l->coder);
 	closep(&l->fd);
 	free(l->need);
+	free(l->needed);
 	free(l->given);
 	free(l->chunk);
 }
@@ -457,6 +465,8 @@ turn(struct lend *l, bool more)
 	take_messages(l);
 	connection_events(l);
 	now = clock_mono_ms();
+	if (now - l->began_ms >= GIVE_MS)
+		lose(l, "it takes too long");
 	if (now - l->heard_ms >= (uint64_t)(l->accepted ? SILENCE_MS : CONNECT_MS))
 		lose(l, "it does not answer");
 	if (__atomic_load_n(l->in->stop, __ATOMIC_ACQUIRE))
