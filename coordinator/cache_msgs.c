@@ -48,14 +48,9 @@ host_drop(void *arg, uint64_t serial, const char *why)
 }
 
 static void
-host_kept(void *arg, uint64_t serial, const char *namespace, const struct digest *key,
-	const struct merge_note *note)
+host_kept(void *arg, const char *namespace, const struct digest *key, const struct merge_note *note)
 {
-	struct server *s = arg;
-	const struct peer *p = peer_by_serial(s, serial);
-
-	if (p)
-		samples_kept(s, p, namespace, key, note);
+	samples_kept(arg, namespace, key, note);
 }
 
 static void

@@ -483,19 +483,34 @@ samples_end(struct server *s)
 	s->sampler = NULL;
 }
 
-void
-samples_kept(struct server *s, const struct peer *p, const char *namespace,
-	const struct digest *key, const struct merge_note *note)
+/* The worker whose results that key signs, or NULL. */
+static const struct allowed_key *
+signing_worker(const struct server *s, const uint8_t *sign)
 {
+	for (size_t i = 0; i < s->keys.n; i++) {
+		const struct allowed_key *k = &s->keys.v[i];
+
+		if (k->role == ROLE_WORKER && k->signs &&
+			memcmp(k->sign_public, sign, SIGN_KEY_SIZE) == 0)
+			return k;
+	}
+	return NULL;
+}
+
+void
+samples_kept(struct server *s, const char *namespace, const struct digest *key,
+	const struct merge_note *note)
+{
+	const struct allowed_key *by = signing_worker(s, note->producer);
 	struct sampler_kept k;
 
-	if (!s->sampler || p->role != ROLE_WORKER || !p->wire.curve[0])
+	if (!s->sampler || !by)
 		return;
 	memset(&k, 0, sizeof(k));
-	memcpy(k.worker, p->wire.curve, sizeof(k.worker));
+	memcpy(k.worker, by->curve_public, sizeof(k.worker));
 	memcpy(k.sign, note->producer, SIGN_KEY_SIZE);
 	snprintf(k.namespace, sizeof(k.namespace), "%s", namespace);
-	snprintf(k.name, sizeof(k.name), "%.64s", name_of(s, p->wire.curve));
+	snprintf(k.name, sizeof(k.name), "%.64s", name_of(s, by->curve_public));
 	k.key = *key;
 	k.same = note->same;
 	k.unit = note->unit;

@@ -238,8 +238,8 @@ void samples_start(struct server *s);
 void samples_end(struct server *s);
 struct merge_note;
 /* What the shared cache has kept. */
-void samples_kept(struct server *s, const struct peer *p, const char *namespace,
-	const struct digest *key, const struct merge_note *note);
+void samples_kept(struct server *s, const char *namespace, const struct digest *key,
+	const struct merge_note *note);
 /* A worker says that a job has ended. False: it is no sample. */
 bool samples_ended(struct server *s, const struct peer *p, const Dray__WorkerJobEnded *m);
 /* Likewise: it did not take it. */

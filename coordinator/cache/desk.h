@@ -46,9 +46,9 @@ struct desk_host {
 		const ProtobufCMessage *body, zmq_msg_t *payload);
 	/* Ends the connection, later, by desk_gone. */
 	void (*drop)(void *arg, uint64_t serial, const char *why);
-	/* That peer, a worker, has put a result of its own that was not there before. NULL: nobody
-	 * wants to know. */
-	void (*kept)(void *arg, uint64_t serial, const char *namespace, const struct digest *key,
+	/* A worker has put a result of its own (note.producer) that was not there before; it may be
+	 * gone by now. NULL: nobody wants to know. */
+	void (*kept)(void *arg, const char *namespace, const struct digest *key,
 		const struct merge_note *note);
 };
 

@@ -211,13 +211,21 @@ went_well(struct desk_request *r, const struct put_step *s)
 		c->stats.stored += s->step == STEP_DATA;
 		if (s->step == STEP_DATA)
 			desk_trim(c, r->space);
-		if (r->put.note.is && c->host.kept)
-			c->host.kept(c->host.arg, r->peer->serial, r->space->name, &r->put.name,
-				&r->put.note);
 		desk_end(r, DRAY__VERDICT__VERDICT_NONE, "");
 	} else {
 		give_credit(r, 1);
 	}
+}
+
+/* Whether its peer is still there or not: it is on the disk. */
+static void
+tell_kept(struct desk_request *r)
+{
+	const struct desk_host *host = &r->desk->host;
+
+	if (r->put.note.is && host->kept)
+		host->kept(host->arg, r->space->name, &r->put.name, &r->put.note);
+	r->put.note.is = false;
 }
 
 static void
@@ -229,6 +237,8 @@ put_done(struct pool_work *w, bool cancelled)
 	r->works--;
 	if (cancelled && r->put.writer)
 		store_write_abort(steal_ptr(r->put.writer));
+	if (!cancelled && s->step == STEP_DATA && s->last && !r->put.error)
+		tell_kept(r);
 	if (r->stage == DESK_FINISHED || !r->peer || s->step == STEP_ABORT || cancelled)
 		desk_release(r);
 	else if (r->put.error)

@@ -115,12 +115,10 @@ host_drop(void *arg, uint64_t serial, const char *why)
 }
 
 static inline void
-host_kept(void *arg, uint64_t serial, const char *namespace, const struct digest *key,
-	const struct merge_note *note)
+host_kept(void *arg, const char *namespace, const struct digest *key, const struct merge_note *note)
 {
 	struct room *d = arg;
 
-	(void)serial;
 	d->n_kept++;
 	snprintf(d->kept_in, sizeof(d->kept_in), "%s", namespace);
 	d->kept_key = *key;

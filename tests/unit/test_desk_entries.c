@@ -360,6 +360,35 @@ test_kept(void **state)
 	assert_int_equal(d->n_kept, 2);
 }
 
+/* One that goes as its result is stored: it is stored, and told of. */
+static void
+test_kept_of_one_gone(void **state)
+{
+	struct room *d = *state;
+	_cleanup_(shared_entry_done) struct shared_entry one = SHARED_ENTRY_INIT;
+	_cleanup_(result_done) struct result r = RESULT_INIT;
+	_cleanup_(buf_done) struct buf sealed = BUF_INIT, bytes = BUF_INIT;
+	struct shared_by by;
+
+	make_keyed_identities();
+	name_signers(d, "w1", "ci");
+	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true };
+	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
+	by = by_worker();
+	fill_result(&r, "mine");
+	seal(&by, &r, &sealed);
+	entry_of(&sealed, &one);
+	add_recipe(&one.recipe);
+	assert_int_equal(shared_entry_encode(&one, &bytes), 0);
+	assert_int_equal(put_in(d, 1, "", 1, true, &key, bytes.n), 0);
+	room_work(d);
+	assert_int_equal(data(d, 1, 1, 0, bytes.p, bytes.n, true), 0);
+	desk_gone(d->c, 1);
+	room_work(d);
+	assert_int_equal(count_results(d, 9), 1);
+	assert_int_equal(d->n_kept, 1);
+}
+
 /* What could be compiled again by nobody, or of which one alone would be looked at. */
 static void
 test_kept_of_none(void **state)
@@ -565,6 +594,7 @@ main(void)
 		TEST(test_history),
 		TEST(test_kept),
 		TEST(test_kept_of_none),
+		TEST(test_kept_of_one_gone),
 		TEST(test_purge),
 		TEST(test_purge_open),
 		TEST(test_unshared),
