@@ -11,6 +11,7 @@
 #include "client/cmd/cache/packs.h"
 #include "client/cmd/doctor/probe.h"
 #include "client/dispatch/dispatch.h"
+#include "client/dispatch/farm_purge.h"
 #include "client/dispatch/farm_status.h"
 #include "client/dispatch/half.h"
 #include "client/far/trusted.h"
@@ -219,6 +220,36 @@ put_keys(const char *file)
 	return r < 0 ? CMD_FAILED : CMD_OK;
 }
 
+/* Of dray cache purge: PRODUCER ("": any), =NAMESPACE ("": any), seconds since 1970 (0: whenever).
+ * Prints one JSON object: entries and results that were removed, or an error. */
+static int
+purge(char **argv)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *why = NULL;
+	struct farm_purge what = { .namespace = *argv[1] ? argv[1] + 1 : NULL,
+		.before_s = strtoull(argv[2], NULL, 10) };
+	struct farm_purged n = { 0, 0 };
+	struct digest producer;
+	json_t *o;
+	int r;
+
+	log_init("dray-dispatch", LOG_LEVEL_NONE);
+	if (cmd_load_conf(&cmd_cache, &conf) < 0)
+		return CMD_FAILED;
+	if (*argv[0] && digest_parse(argv[0], &producer) < 0)
+		return CMD_USAGE;
+	what.producer = *argv[0] ? producer.b : NULL;
+	r = farm_purge(conf, &what, &n, &why);
+	o = r < 0 ? json_pack("{s:s}", "error", why ? why : strerror(-r))
+		  : json_pack("{s:I, s:I}", "entries", (json_int_t)n.entries, "results",
+			    (json_int_t)n.results);
+	if (!o || json_dumpf(o, stdout, 0) < 0)
+		r = -ENOMEM;
+	json_decref(o);
+	return r < 0 ? CMD_FAILED : CMD_OK;
+}
+
 /* Of dray doctor. */
 static int
 probe(void)
@@ -240,6 +271,8 @@ main(int argc, char **argv)
 		return packs_main(argc - 1, argv + 1);
 	if (argc == 3 && streq(argv[1], "put-keys"))
 		return put_keys(argv[2]);
+	if (argc == 5 && streq(argv[1], FARM_PURGE_COMMAND))
+		return purge(argv + 2);
 	if (argc == 2 && streq(argv[1], PROBE_COMMAND))
 		return probe();
 	r = parse(argc, argv, &o);

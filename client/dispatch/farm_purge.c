@@ -10,9 +10,6 @@
 #include "proto/socket.h"
 #include "proto/wire.h"
 
-/* All entries of all namespaces are read. */
-#define ANSWER_MS (30u * 60 * 1000)
-
 static int
 take(const Dray__CachePurged *m, struct farm_purged *ret, char **ret_why)
 {
@@ -41,7 +38,7 @@ ask(struct farm *farm, const struct farm_purge *what, struct farm_purged *ret, c
 	if (namespace)
 		m.namespace_ = namespace;
 	m.before_s = what->before_s;
-	r = farm_ask_purge(farm, &m, ANSWER_MS, &msg, ret_why);
+	r = farm_ask_purge(farm, &m, FARM_PURGE_MS, &msg, ret_why);
 	return r < 0 ? r : take((const Dray__CachePurged *)msg.body, ret, ret_why);
 }
 

@@ -6,6 +6,11 @@
 #include "common/conf.h"
 #include "keys/identity.h"
 
+/* The word by which dray has dray-dispatch do it (dispatch_main.c). */
+#define FARM_PURGE_COMMAND "farm-purge"
+/* How long the coordinator may take: all entries of all namespaces are read. */
+#define FARM_PURGE_MS (30u * 60 * 1000)
+
 /* All that are given have to be so; at least one is. */
 struct farm_purge {
 	const uint8_t *producer; /* SIGN_KEY_SIZE bytes; NULL: any */

@@ -127,3 +127,25 @@ counted() {
   run -0 "$DRAY" verify
   [ "$output" = 'verified: nothing, since the local cache is empty' ]
 }
+
+@test "an admin's key purges the coordinator's cache, and no other does" {
+  local before
+  project "$WORK/p"
+  vouch publisher ci namespace=team
+  vouch admin boss
+  coordinator_start
+  of_farm one ci readwrite
+  stored one "$WORK/p"
+  wait_until 10 counted
+  look purge --producer "$(signs ci)" -- '.error != null and (.results // 0) == 0'
+  before=$(on_disk entries)
+  of_farm two boss
+  look purge --producer "$(signs boss)" -- '.error == null and .results == 0'
+  look purge --namespace none -- '.error == null and .results == 0'
+  [ "$(on_disk entries)" = "$before" ]
+  look purge --producer "$(signs ci)" --namespace team -- '.error == null and .results > 0'
+  # what is left is the build's list, which is no result
+  [ "$(on_disk entries)" = 1 ]
+  look purge --producer "$(signs ci)" -- '.results == 0'
+  file_has "$LOGS/coordinator" 'purge'
+}

@@ -1,11 +1,21 @@
 /* The coordinator's cache, as far as it tells (client/dispatch/farm_status.c): it keeps within its
- * budget by itself, and nothing of it can be listed. */
+ * budget by itself, and nothing of it can be listed. An admin's key may purge (farm_purge.c). */
 #include "config.h"
 
 #include "client/cmd/cache/tend.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "client/cmd/producers.h"
+#include "client/dispatch/farm_purge.h"
 #include "client/far/ask.h"
+#include "common/digest.h"
+#include "common/spawn.h"
+
+#define ANSWER_MAX 65536
 
 static const json_t *
 cache_of(const struct tend *t)
@@ -72,6 +82,58 @@ do_status(struct tend *t, json_t *o)
 	json_object_set(o, "vouched", json_object_get(cache_of(t), "producers"));
 }
 
+/* By dray-dispatch, with this client's key, which has to be an admin's. */
+static int
+ask_to_purge(const struct tend *t, json_t **ret)
+{
+	_cleanup_(freep) char *program = spawn_find_program("dray-dispatch");
+	_cleanup_(freep) char *in = NULL, *before = NULL, *producer = NULL;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char command[] = FARM_PURGE_COMMAND;
+	int status, r;
+
+	if (!program)
+		return -ENOENT;
+	producer = strdup(t->producer ? t->producer : "");
+	if (!producer ||
+		asprintf(&in, "%s%s", t->namespace ? "=" : "", t->namespace ? t->namespace : "") <
+			0 ||
+		asprintf(&before, "%llu", (unsigned long long)t->before_s) < 0)
+		return -ENOMEM;
+	r = spawn_capture((char *[]){ program, command, producer, in, before, NULL }, NULL,
+		FARM_PURGE_MS + SPAWN_ASK_MS, ANSWER_MAX, &b, &status);
+	if (r < 0)
+		return r;
+	*ret = json_loadb((const char *)b.p, b.n, 0, NULL);
+	return *ret ? 0 : -EPROTO;
+}
+
+static void
+do_purge(const struct tend *t, json_t *o)
+{
+	const char *error;
+	json_t *said = NULL;
+	int r;
+
+	if (t->producer && strlen(t->producer) != DIGEST_HEX_SIZE - 1) {
+		tend_error(o,
+			"a result there is signed: its producer's key has 64 digits (sign= in "
+			"the coordinator's list of keys)");
+		return;
+	}
+	r = ask_to_purge(t, &said);
+	error = json_string_value(json_object_get(said, "error"));
+
+	/* what is not told: outputs that no result names go in time */
+	tend_set(o, "outputs", 0);
+	tend_set(o, "bytes", 0);
+	tend_set(o, "results", (uint64_t)json_integer_value(json_object_get(said, "results")));
+	tend_set(o, "entries", (uint64_t)json_integer_value(json_object_get(said, "entries")));
+	if (r < 0 || error)
+		tend_error(o, "%s", error ? error : strerror(-r));
+	json_decref(said);
+}
+
 void
 tend_farm(struct tend *t, json_t *o)
 {
@@ -80,8 +142,6 @@ tend_farm(struct tend *t, json_t *o)
 			    "coordinator)",
 		[TEND_VERIFY] = "each client checks digests and seals of what it takes from there, "
 				"and its coordinator what it is given",
-		[TEND_PURGE] = "nothing is purged there: let the key's line in the coordinator's "
-			       "list of keys say revoked, and what it signed counts no more",
 	};
 	const char *error = json_string_value(json_object_get(t->farm, "error"));
 
@@ -95,6 +155,8 @@ tend_farm(struct tend *t, json_t *o)
 		tend_error(o, "%s",
 			helps[t->what] ? helps[t->what]
 				       : "it is older than this dray, and does not tell");
+	} else if (t->what == TEND_PURGE) {
+		do_purge(t, o);
 	} else {
 		do_status(t, o);
 	}
