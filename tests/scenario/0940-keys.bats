@@ -58,7 +58,7 @@ sign() {
   [[ "$output" == *'--key FILE is missing'* ]]
   printf '\nnobody\n' >"$WORK/list"
   run -1 sign
-  [[ "$output" == *"$WORK/list:2: not \"worker|publisher KEY"* ]]
+  [[ "$output" == *"$WORK/list:2: \"nobody\" is none of worker, publisher, admin"* ]]
   printf 'admin %s\n' "$admin" >"$WORK/list"
   run -1 sign
   [[ "$output" == *'an admin is named by trust_keys alone' ]]

@@ -82,7 +82,7 @@ waited() {
   [ "$(find "$DRAY_CACHE_DIR/uploads" -name '*-*' | wc -l)" -gt 0 ]
   rm -f "$DRAY_CACHE_DIR"/half-*/*.start
   flushed
-  [ "$(find "$DRAY_CACHE_DIR/uploads" -name '*-*' | wc -l)" -eq 0 ]
+  [ "$(find "$DRAY_CACHE_DIR/uploads" -name '*-*' ! -name 'list-*' | wc -l)" -eq 0 ]
   clean "$WORK/p"
   machine two reader
   # stopped, it answers nobody

@@ -42,7 +42,8 @@ farm() {
   vouch client ann
   vouch worker w1
   vouch worker w2
-  coordinator_start "$@"
+  # the workers go: what one goes with, while another one compiles it again, would be purged (0983)
+  DRAY_COORDINATOR_SAMPLE=0 coordinator_start "$@"
   two_workers
 }
 # plain WHERE HOST: what cargo alone makes there is in $WORLD/plain.
