@@ -23,11 +23,11 @@ check(const struct allowed_keys *a)
 			abort();
 		if (strnlen(k->name, sizeof(k->name)) == sizeof(k->name))
 			abort();
-		if (allowed_keys_role(a, k->curve_public) != k->role)
+		if (allowed_keys_role(a, k->curve_public) != (k->revoked ? ROLE_NONE : k->role))
 			abort();
 		if (strnlen(k->namespace, sizeof(k->namespace)) == sizeof(k->namespace))
 			abort();
-		if (k->role == ROLE_WORKER && *k->name &&
+		if (k->role == ROLE_WORKER && *k->name && !k->revoked &&
 			!allowed_keys_may_be(a, k->curve_public, k->name))
 			abort();
 	}
