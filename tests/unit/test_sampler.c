@@ -1,4 +1,4 @@
-/* Which results are compiled again, and what follows: who is chosen, the table of verdicts, whose
+/* Which results are compiled again, and what follows: who is chosen, whose
  * failure counts and by whose word, and that a word counts once. */
 #include "config.h"
 
@@ -252,57 +252,6 @@ last_end(const struct world *w, unsigned n, enum sample_outcome o, const char *w
 	sampler_get_stats(w->s, &stats);
 	assert_int_equal(stats.open, 0);
 	assert_int_equal(w->forgotten, stats.chosen);
-}
-
-/* ---- the table */
-
-static void
-test_panel(void **state)
-{
-	/* what each worker, by its letter, made; then what follows, and who is the odd one */
-	static const struct {
-		const char *workers, *made;
-		enum panel_next next;
-		char odd;
-		const char *may; /* of "abcd" */
-	} rows[] = {
-		{ "a", "x", PANEL_ANOTHER, 0, "bcd" },
-		{ "ab", "xx", PANEL_SAME, 0, "" },
-		{ "ab", "xy", PANEL_ANOTHER, 0, "cd" },
-		{ "abc", "xyz", PANEL_VARIES, 0, "" },
-		{ "abc", "xyy", PANEL_AGAIN, 'a', "bcd" },
-		{ "abc", "xyx", PANEL_AGAIN, 'b', "cd" },
-		/* the unit itself comes out now so, now so */
-		{ "abcb", "xyyx", PANEL_VARIES, 0, "" },
-		{ "abcb", "xyyz", PANEL_VARIES, 0, "" },
-		{ "abcc", "xyxy", PANEL_VARIES, 0, "" },
-		{ "abcbcb", "xyyyyy", PANEL_AGAIN, 'a', "bcd" },
-		{ "abcbcbc", "xyyyyyy", PANEL_ODD, 'a', "" },
-		{ "abcdcdc", "xyxxxxx", PANEL_ODD, 'b', "" },
-		{ "abcbcbc", "xyyyyyx", PANEL_VARIES, 0, "" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct panel p = { .n = 0 };
-		const char *odd;
-		bool split = strspn(rows[i].made, "x") != strlen(rows[i].made);
-
-		for (size_t k = 0; rows[i].made[k]; k++) {
-			const char who[2] = { rows[i].workers[k], '\0' };
-			const struct digest made = number((unsigned)rows[i].made[k]);
-
-			panel_add(&p, who, &made);
-		}
-		assert_int_equal(panel_judge(&p, &odd), rows[i].next);
-		assert_int_equal(odd ? *odd : 0, rows[i].odd);
-		assert_int_equal(panel_is_split(&p), split);
-		for (const char *c = "abcd"; *c; c++) {
-			const char who[2] = { *c, '\0' };
-
-			assert_int_equal(panel_may_run(&p, who), strchr(rows[i].may, *c) != NULL);
-		}
-	}
 }
 
 /* ---- who is chosen */
@@ -797,16 +746,16 @@ test_drop(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_panel),
-		cmocka_unit_test(test_chooser), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_same), cmocka_unit_test(test_odd),
-		cmocka_unit_test(test_varies), cmocka_unit_test(test_no_third),
-		cmocka_unit_test(test_lacks), cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_other_job), cmocka_unit_test(test_backs_out),
-		cmocka_unit_test(test_unreached), cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_unreached_by_one), cmocka_unit_test(test_without_end),
-		cmocka_unit_test(test_unmade), cmocka_unit_test(test_wanted),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_drop) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_chooser),
+		cmocka_unit_test(test_full), cmocka_unit_test(test_same),
+		cmocka_unit_test(test_odd), cmocka_unit_test(test_varies),
+		cmocka_unit_test(test_no_third), cmocka_unit_test(test_lacks),
+		cmocka_unit_test(test_silent), cmocka_unit_test(test_other_job),
+		cmocka_unit_test(test_backs_out), cmocka_unit_test(test_unreached),
+		cmocka_unit_test(test_gone), cmocka_unit_test(test_unreached_by_one),
+		cmocka_unit_test(test_without_end), cmocka_unit_test(test_unmade),
+		cmocka_unit_test(test_wanted), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_drop) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
