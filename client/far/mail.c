@@ -120,7 +120,7 @@ mailbox_get(struct mailbox *b, struct stores *s, enum store_kind kind, const str
 	m->box = b;
 	m->number = number;
 	m->reply.fd = -1;
-	m->q = (struct stores_request){ .what = STORES_GET,
+	m->q = (struct clerk_request){ .what = CLERK_GET,
 		.kind = kind,
 		.name = *name,
 		.max = max,

@@ -10,7 +10,7 @@ struct mailbox;
 #define MAIL_ENTRY SIZE_MAX /* a number of no blob */
 
 struct mail {
-	struct stores_request q;
+	struct clerk_request q;
 	struct mailbox *box;
 	unsigned round;
 	size_t number; /* as it was asked for */
@@ -24,7 +24,7 @@ void mailbox_close(struct mailbox *b);
 /* Readable when there is some. */
 int mailbox_fd(const struct mailbox *b);
 
-/* Asks for content of at most max bytes, within ms (stores_request). 0 or -ENOMEM. */
+/* Asks for content of at most max bytes, within ms (clerk_request). 0 or -ENOMEM. */
 int mailbox_get(struct mailbox *b, struct stores *s, enum store_kind kind,
 	const struct digest *name, uint64_t max, unsigned ms, size_t number);
 /* What was asked for until now is not wanted any more. */

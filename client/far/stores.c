@@ -1,4 +1,3 @@
-/* Invariant: the stores are touched by their thread alone, and each request is answered once. */
 #include "config.h"
 
 #include "client/far/stores.h"
@@ -13,137 +12,28 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "store/chain/chain.h"
+#include "store/chain/clerk.h"
 
-#define STACK_BYTES (1u << 20)
 #define LOST_MS 1000
 #define REST_MS 30000
 #define REST_MAX_MS 480000
 
 struct stores {
-	struct store *chain; /* the thread's */
-	pthread_t thread;
-	int wake;		     /* an eventfd */
+	struct clerk *clerk;	     /* has the chain of them */
 	const struct far_farm *farm; /* NULL: there is none */
 	bool writes;		     /* remote_mode says so */
 	bool farm_writes;	     /* and not only below a prefix of its own (common/ci.h) */
 	bool written;		     /* one of the list is */
 	bool several;
-	uint64_t hits[CHAIN_TIERS_MAX]; /* the thread's: of each place, so far */
-	pthread_mutex_t lock;		/* of all below */
-	TAILQ_HEAD(, stores_request) asked;
-	bool ends;
+	pthread_mutex_t lock; /* of all below */
 	uint64_t lost_ms, rest_ms, rest_until;
 };
-
-/* ---- the thread */
-
-/* The place of the chain that has just answered with a hit. (One whose answer came too late counts
- * that as well, so it may be another one: it is for logs.) */
-static const char *
-find_place(struct stores *s)
-{
-	const char *name = "";
-	struct chain_stats stats;
-
-	for (size_t i = 0; chain_get_stats(s->chain, i, &stats) == 0; i++) {
-		if (stats.hits != s->hits[i])
-			name = stats.name;
-		s->hits[i] = stats.hits;
-	}
-	return name;
-}
-
-static void
-finish(void *arg, const struct store_reply *r)
-{
-	struct stores_request *q = arg;
-	const char *store = find_place(q->stores);
-
-	q->store = r->error == 0 ? store : "";
-	if (r->error < 0 && r->error != -ENOENT)
-		snprintf(q->why, sizeof(q->why), "%s", store_why(q->stores->chain));
-	q->done(q->arg, r);
-}
-
-static void
-answer(struct stores_request *q, int error)
-{
-	const struct store_reply reply = { .error = error, .fd = -1 };
-
-	q->done(q->arg, &reply);
-}
-
-static void
-begin(struct stores *s, struct stores_request *q)
-{
-	switch (q->what) {
-	case STORES_GET:
-		chain_get_within(s->chain, q->kind, &q->name, q->max, q->ms, finish, q);
-		return;
-	case STORES_HAS:
-		store_has(s->chain, q->kind, &q->name, finish, q);
-		return;
-	case STORES_PUT_OBJECT:
-		chain_put(s->chain, q->object, finish, q);
-		return;
-	case STORES_PUT_ENTRY:
-		store_put_entry(s->chain, &q->name, q->p, q->n, finish, q);
-		return;
-	}
-	answer(q, -EINVAL);
-}
-
-/* True: go on. */
-static bool
-begin_all(struct stores *s)
-{
-	struct stores_request *q;
-	bool ends;
-
-	for (;;) {
-		pthread_mutex_lock(&s->lock);
-		q = TAILQ_FIRST(&s->asked);
-		if (q)
-			TAILQ_REMOVE(&s->asked, q, link);
-		ends = s->ends;
-		pthread_mutex_unlock(&s->lock);
-		if (!q)
-			return !ends;
-		begin(s, q);
-	}
-}
-
-static void *
-work(void *arg)
-{
-	struct stores *s = arg;
-	int fd = store_fd(s->chain);
-	struct pollfd p[] = { { s->wake, POLLIN, 0 }, { fd, POLLIN, 0 } };
-
-	while (begin_all(s)) {
-		uint64_t n;
-
-		(void)!poll(p, fd < 0 ? 1 : 2, -1);
-		(void)!read(s->wake, &n, sizeof(n));
-		store_work(s->chain, 0);
-	}
-	/* each request that is open is answered in the end */
-	store_work(s->chain, -1);
-	return NULL;
-}
-
-static void
-wake(struct stores *s)
-{
-	const uint64_t one = 1;
-
-	(void)!write(s->wake, &one, sizeof(one));
-}
 
 /* ---- opening */
 
 static int
-open_chain(struct stores *s, const struct conf *conf, const char *tmp, char **ret_why)
+open_chain(struct stores *s, const struct conf *conf, const char *tmp, struct store **ret,
+	char **ret_why)
 {
 	struct chain_in in = { .tmp = tmp, .first_name = FAR_FARM_NAME, .renews = s->writes };
 	const struct store_in first = { .tmp = tmp };
@@ -160,7 +50,7 @@ open_chain(struct stores *s, const struct conf *conf, const char *tmp, char **re
 		any |= !list.read_only[i];
 	s->written = any && s->writes;
 	s->several = list.n + (s->farm != NULL) > 1;
-	return chain_open(&list, &in, &s->chain, ret_why);
+	return chain_open(&list, &in, ret, ret_why);
 }
 
 int
@@ -168,7 +58,7 @@ stores_open(const struct conf *conf, const struct far_farm *farm, const char *tm
 	struct stores **ret, char **ret_why)
 {
 	_cleanup_(freep) struct stores *s = NULL;
-	pthread_attr_t attr;
+	struct store *chain = NULL;
 	bool named = conf->client.store && *conf->client.store;
 	int r;
 
@@ -180,24 +70,12 @@ stores_open(const struct conf *conf, const struct far_farm *farm, const char *tm
 	s->farm = farm;
 	s->writes = conf->client.remote_mode == REMOTE_READWRITE;
 	s->farm_writes = s->writes && conf->client.ci_mode != CI_MODE_OWN;
-	pthread_mutex_init(&s->lock, NULL);
-	TAILQ_INIT(&s->asked);
-	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->wake < 0)
-		return -errno;
-	r = open_chain(s, conf, tmp, ret_why);
+	r = open_chain(s, conf, tmp, &chain, ret_why);
 	if (r == 0)
-		r = -pthread_attr_init(&attr);
-	if (r == 0) {
-		pthread_attr_setstacksize(&attr, STACK_BYTES);
-		r = -pthread_create(&s->thread, &attr, work, s);
-		pthread_attr_destroy(&attr);
-	}
-	if (r < 0) {
-		store_close(s->chain);
-		closep(&s->wake);
+		r = clerk_open(chain, &s->clerk);
+	if (r < 0)
 		return r;
-	}
+	pthread_mutex_init(&s->lock, NULL);
 	*ret = steal_ptr(s);
 	return 0;
 }
@@ -210,13 +88,8 @@ stores_closep(struct stores **ret)
 	*ret = NULL;
 	if (!s)
 		return;
-	pthread_mutex_lock(&s->lock);
-	s->ends = true;
-	pthread_mutex_unlock(&s->lock);
-	wake(s);
-	pthread_join(s->thread, NULL);
-	store_close(s->chain);
-	closep(&s->wake);
+	clerk_finish(s->clerk);
+	clerk_free(s->clerk);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -244,54 +117,15 @@ stores_are_several(const struct stores *s)
 /* ---- asking */
 
 void
-stores_ask(struct stores *s, struct stores_request *q)
+stores_ask(struct stores *s, struct clerk_request *q)
 {
-	q->stores = s;
-	q->store = "";
-	*q->why = '\0';
-	pthread_mutex_lock(&s->lock);
-	TAILQ_INSERT_TAIL(&s->asked, q, link);
-	pthread_mutex_unlock(&s->lock);
-	wake(s);
-}
-
-struct wait {
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	struct store_reply reply;
-	bool done;
-};
-
-static void
-answered(void *arg, const struct store_reply *r)
-{
-	struct wait *w = arg;
-
-	pthread_mutex_lock(&w->lock);
-	w->reply = *r;
-	w->done = true;
-	pthread_cond_signal(&w->cond);
-	pthread_mutex_unlock(&w->lock);
+	clerk_ask(s->clerk, q);
 }
 
 int
-stores_ask_now(struct stores *s, struct stores_request *q, struct store_reply *reply)
+stores_ask_now(struct stores *s, struct clerk_request *q, struct store_reply *reply)
 {
-	struct wait w = { .done = false };
-
-	pthread_mutex_init(&w.lock, NULL);
-	pthread_cond_init(&w.cond, NULL);
-	q->done = answered;
-	q->arg = &w;
-	stores_ask(s, q);
-	pthread_mutex_lock(&w.lock);
-	while (!w.done)
-		pthread_cond_wait(&w.cond, &w.lock);
-	pthread_mutex_unlock(&w.lock);
-	pthread_cond_destroy(&w.cond);
-	pthread_mutex_destroy(&w.lock);
-	*reply = w.reply;
-	return w.reply.error;
+	return clerk_ask_now(s->clerk, q, reply);
 }
 
 /* ---- whether it pays */

@@ -1,4 +1,4 @@
-/* The stores of a farm half: one thread owns them (store/store.h), and the others ask it. */
+/* The stores of a farm half: a clerk owns them (store/chain/clerk.h), and the threads ask it. */
 #ifndef DRAY_CLIENT_FAR_STORES_H
 #define DRAY_CLIENT_FAR_STORES_H
 
@@ -6,7 +6,7 @@
 
 #include "client/far/farm.h"
 #include "common/conf.h"
-#include "store/store.h"
+#include "store/chain/clerk.h"
 
 struct stores;
 
@@ -24,30 +24,9 @@ enum far_puts stores_puts(struct stores *s);
 /* Whether there is more than one that may be written to: what one has, another may lack. */
 bool stores_are_several(const struct stores *s);
 
-struct object; /* store/object.h */
-enum stores_what { STORES_GET, STORES_HAS, STORES_PUT_OBJECT, STORES_PUT_ENTRY };
-
-/* Filled by who asks, who keeps it until it is answered: done is called once, by the stores'
- * thread, which it must not keep long. */
-struct stores_request {
-	TAILQ_ENTRY(stores_request) link;
-	enum stores_what what;
-	enum store_kind kind;	     /* GET, HAS */
-	struct digest name;	     /* GET, HAS, PUT_ENTRY: its key */
-	uint64_t max;		     /* GET */
-	unsigned ms;		     /* GET: its limit of time; 0: as the stores say */
-	const struct object *object; /* PUT_OBJECT: its descriptor is the stores' from now on */
-	const void *p;		     /* PUT_ENTRY */
-	size_t n;
-	store_done_fn done;
-	void *arg;
-	struct stores *stores;
-	const char *store; /* GET: which of them had it, without secrets; "" */
-	char why[256];	   /* of an error: what went wrong last there, without secrets; "" */
-};
-void stores_ask(struct stores *s, struct stores_request *q);
-/* The same, and waits for it: for a thread with nothing else to do. reply->fd is the caller's. */
-int stores_ask_now(struct stores *s, struct stores_request *q, struct store_reply *reply);
+/* As of a clerk (store/chain/clerk.h). */
+void stores_ask(struct stores *s, struct clerk_request *q);
+int stores_ask_now(struct stores *s, struct clerk_request *q, struct store_reply *reply);
 
 /* ---- whether it pays to ask
  *

@@ -24,8 +24,8 @@ names_admin(const struct trust_keys *k)
 static int
 get_list(struct stores *s, struct buf *ret)
 {
-	struct stores_request q = {
-		.what = STORES_GET, .kind = STORE_ENTRY, .max = KEYS_OBJECT_MAX, .ms = WAIT_MS
+	struct clerk_request q = {
+		.what = CLERK_GET, .kind = STORE_ENTRY, .max = KEYS_OBJECT_MAX, .ms = WAIT_MS
 	};
 	struct store_reply reply = { .fd = -1 };
 	_cleanup_(closep) int fd = -1;
@@ -108,7 +108,7 @@ put_list(const struct conf *conf, const char *tmp, const struct keys_object *o, 
 	size_t n, char **ret_why)
 {
 	_cleanup_(stores_closep) struct stores *s = NULL;
-	struct stores_request q = { .what = STORES_PUT_ENTRY, .p = p, .n = n };
+	struct clerk_request q = { .what = CLERK_PUT_ENTRY, .p = p, .n = n };
 	struct store_reply reply = { .fd = -1 };
 	int r = stores_open(conf, NULL, tmp, &s, ret_why);
 

@@ -157,7 +157,7 @@ count_bytes(const struct parcel *p)
 
 /* What a request that changes the stores has come to. */
 static int
-note_far(struct parcel *p, const struct stores_request *q, int r)
+note_far(struct parcel *p, const struct clerk_request *q, int r)
 {
 	p->far = r < 0;
 	if (r < 0)
@@ -182,9 +182,9 @@ static int
 put_blob(struct parcel *p, const struct output *o)
 {
 	struct far_half *h = p->u->h;
-	struct stores_request has = { .what = STORES_HAS, .kind = STORE_BLOB, .name = o->digest };
+	struct clerk_request has = { .what = CLERK_HAS, .kind = STORE_BLOB, .name = o->digest };
 	struct object object = { .fd = -1 };
-	struct stores_request put = { .what = STORES_PUT_OBJECT, .object = &object };
+	struct clerk_request put = { .what = CLERK_PUT_OBJECT, .object = &object };
 	_cleanup_(closep) int fd = -1;
 	struct store_reply reply;
 	uint64_t since = clock_mono_ms();
@@ -223,8 +223,8 @@ put_blobs(struct parcel *p, const struct output *v, size_t n)
 static int
 get_container(struct parcel *p, struct shared_entry *ret)
 {
-	struct stores_request get = {
-		.what = STORES_GET, .kind = STORE_ENTRY, .name = p->item.key, .max = SHARED_MAX
+	struct clerk_request get = {
+		.what = CLERK_GET, .kind = STORE_ENTRY, .name = p->item.key, .max = SHARED_MAX
 	};
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	_cleanup_(closep) int fd = -1;
@@ -256,7 +256,7 @@ put_container(struct parcel *p)
 {
 	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
-	struct stores_request put = { .what = STORES_PUT_ENTRY, .name = p->item.key };
+	struct clerk_request put = { .what = CLERK_PUT_ENTRY, .name = p->item.key };
 	struct store_reply reply;
 	int r = get_container(p, &e);
 
@@ -356,7 +356,7 @@ put_lists(struct upload *u)
 	struct list l = { NULL, 0 };
 
 	while (!has_ended(u) && ahead_next_list(u->h->ahead, &name, &l)) {
-		struct stores_request put = { .what = STORES_PUT_ENTRY, .name = name };
+		struct clerk_request put = { .what = CLERK_PUT_ENTRY, .name = name };
 		_cleanup_(buf_done) struct buf b = BUF_INIT;
 		struct store_reply reply;
 

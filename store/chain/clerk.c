@@ -22,16 +22,35 @@ struct clerk {
 	int wake; /* an eventfd */
 	pthread_mutex_t lock;
 	TAILQ_HEAD(, clerk_request) asked;
-	bool ends;
+	bool ends, gives_up;
+	uint64_t hits[CHAIN_TIERS_MAX]; /* the thread's: of each place, so far */
 };
 
 /* ---- the thread */
+
+/* The place of the chain that has just answered with a hit. (One whose answer came too late counts
+ * that as well, so it may be another one: it is for logs.) */
+static const char *
+find_place(struct clerk *c)
+{
+	const char *name = "";
+	struct chain_stats stats;
+
+	for (size_t i = 0; chain_get_stats(c->chain, i, &stats) == 0; i++) {
+		if (stats.hits != c->hits[i])
+			name = stats.name;
+		c->hits[i] = stats.hits;
+	}
+	return name;
+}
 
 static void
 finish(void *arg, const struct store_reply *r)
 {
 	struct clerk_request *q = arg;
+	const char *store = find_place(q->clerk);
 
+	q->store = r->error == 0 ? store : "";
 	if (r->error < 0 && r->error != -ENOENT && r->error != -ECANCELED)
 		snprintf(q->why, sizeof(q->why), "%s", store_why(q->clerk->chain));
 	q->done(q->arg, r);
@@ -74,7 +93,7 @@ static bool
 begin_all(struct clerk *c)
 {
 	struct clerk_request *q;
-	bool ends;
+	bool ends, gives_up;
 
 	for (;;) {
 		pthread_mutex_lock(&c->lock);
@@ -82,10 +101,11 @@ begin_all(struct clerk *c)
 		if (q)
 			TAILQ_REMOVE(&c->asked, q, link);
 		ends = c->ends;
+		gives_up = c->gives_up;
 		pthread_mutex_unlock(&c->lock);
 		if (!q)
 			return !ends;
-		if (ends)
+		if (gives_up)
 			refuse(q);
 		else
 			begin(c, q);
@@ -106,7 +126,10 @@ work(void *arg)
 		(void)!read(c->wake, &n, sizeof(n));
 		store_work(c->chain, 0);
 	}
-	chain_cancel(c->chain);
+	if (c->gives_up)
+		chain_cancel(c->chain);
+	else
+		store_work(c->chain, -1);
 	return NULL;
 }
 
@@ -176,14 +199,27 @@ clerk_open(struct store *chain, struct clerk **ret)
 	return r;
 }
 
-void
-clerk_end(struct clerk *c)
+static void
+end(struct clerk *c, bool gives_up)
 {
 	pthread_mutex_lock(&c->lock);
 	c->ends = true;
+	c->gives_up = gives_up;
 	pthread_mutex_unlock(&c->lock);
 	wake(c);
 	pthread_join(c->thread, NULL);
+}
+
+void
+clerk_end(struct clerk *c)
+{
+	end(c, true);
+}
+
+void
+clerk_finish(struct clerk *c)
+{
+	end(c, false);
 }
 
 /* ---- asking */
@@ -194,6 +230,7 @@ clerk_ask(struct clerk *c, struct clerk_request *q)
 	bool ends;
 
 	q->clerk = c;
+	q->store = "";
 	*q->why = '\0';
 	pthread_mutex_lock(&c->lock);
 	ends = c->ends;

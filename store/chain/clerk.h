@@ -26,7 +26,8 @@ struct clerk_request {
 	store_done_fn done;
 	void *arg;
 	struct clerk *clerk;
-	char why[256]; /* of an error: what went wrong last there, without secrets; "" */
+	const char *store; /* GET: which of the places had it, without secrets; "" */
+	char why[256];	   /* of an error: what went wrong last there, without secrets; "" */
 };
 
 /* The chain is the clerk's from the call on, also on an error. 0 or -errno. */
@@ -34,7 +35,9 @@ int clerk_open(struct store *chain, struct clerk **ret);
 /* Its thread ends: what is open, and what is asked from now on, is answered with -ECANCELED; the
  * latter before clerk_ask returns. */
 void clerk_end(struct clerk *c);
-/* After that. NULL is fine. */
+/* Its thread ends when all that was asked is answered; what is asked from now on as above. */
+void clerk_finish(struct clerk *c);
+/* After one of these. NULL is fine. */
 void clerk_free(struct clerk *c);
 
 void clerk_ask(struct clerk *c, struct clerk_request *q);
