@@ -412,15 +412,20 @@ work(void *arg)
 	struct ahead *a = arg;
 	struct pollfd p = { mailbox_fd(a->box), POLLIN, 0 };
 
-	while (!has_ended(a)) {
+	for (;;) {
+		uint64_t rest;
+
+		/* it takes back the pokes of all that is looked at below */
 		take_mail(a);
-		if (a->failures < FAILURES_MAX && stores_rest(a->h->stores) == 0) {
+		if (has_ended(a))
+			return NULL;
+		rest = stores_rest(a->h->stores);
+		if (a->failures < FAILURES_MAX && rest == 0) {
 			begin_entries(a);
 			begin_blobs(a);
 		}
-		(void)!poll(&p, 1, -1);
+		(void)!poll(&p, 1, rest > 0 ? (int)rest : -1);
 	}
-	return NULL;
 }
 
 /* ---- for others */

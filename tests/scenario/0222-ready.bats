@@ -7,6 +7,9 @@ bats_require_minimum_version 1.5.0
 ran_ready() {
   [ "$(grep -c 'status=0 .*ready=1' "$LOGS/worker-w1")" -ge "$1" ]
 }
+ran_unready() {
+  [ "$(grep -c 'status=0 .*ready=0' "$LOGS/worker-w1")" -eq "$1" ]
+}
 stands_ready() {
   compgen -G "$FARM/state-w1/jobs/ready-*" >/dev/null
 }
@@ -62,6 +65,6 @@ stands_ready() {
   rm -rf "$WORK/app/target"
   build second "$WORK/app" build
   [ "$BUILD_STATUS" -eq 0 ]
-  [ "$(grep -c 'status=0 .*ready=0' "$LOGS/worker-w1")" -eq 2 ]
+  wait_until 10 ran_unready 2
   wait_until 10 eval '[ -z "$(ls -A "$FARM/state-w1/jobs")" ]'
 }
