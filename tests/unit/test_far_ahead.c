@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,6 +24,7 @@
 #define KEYS 200u
 #define LISTS 8u /* that a half takes */
 #define MIB_EACH 8u
+#define LIVES 1000u
 #define LEAST (256u / MIB_EACH) /* to the bound */
 #define MOST (LEAST + 32)	/* with those that may be under way then */
 
@@ -220,10 +222,29 @@ test_entries_have_a_bound(void **state)
 	assert_in_range(asked, LEAST, MOST);
 }
 
+/* However soon after its beginning: a thread that does not hear of it would be waited for in vain. */
+static void
+test_its_end_is_heard(void **state)
+{
+	struct side *s = *state;
+
+	alarm(LIMIT_MS / 1000);
+	for (unsigned i = 0; i < LIVES; i++) {
+		struct ahead *a = NULL;
+
+		assert_int_equal(ahead_open(s->half, &a), 0);
+		for (volatile unsigned n = i % 64 * 256; n > 0; n--)
+			;
+		ahead_closep(&a);
+	}
+	alarm(0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_its_end_is_heard, up, down),
 		cmocka_unit_test_setup_teardown(test_entries_have_a_bound, up, down),
 	};
 
