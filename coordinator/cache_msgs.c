@@ -19,6 +19,7 @@ struct job_note {
 	struct job_id id;
 	uint64_t worker; /* the serial of the one that it was placed with */
 	uint64_t source_bytes;
+	uint64_t asked_ms;
 	struct history_unit unit;
 };
 
@@ -197,9 +198,9 @@ void
 cache_job_asked(
 	struct server *s, const struct peer *p, const struct job_id *id, const Dray__JobRequest *m)
 {
-	struct job_note *n = s->desk ? find_note(s, id) : NULL;
+	struct job_note *n;
 
-	if (!s->desk || n || (!s->notes.bucket && table_init(&s->notes) < 0))
+	if (find_note(s, id) || (!s->notes.bucket && table_init(&s->notes) < 0))
 		return;
 	if (s->notes.n >= NOTES_MAX)
 		forget(s, TAILQ_FIRST(&s->job_notes));
@@ -208,6 +209,7 @@ cache_job_asked(
 		return;
 	n->id = *id;
 	n->source_bytes = m->source_bytes;
+	n->asked_ms = s->now;
 	history_name(&n->unit, peer_namespace(s, p), m->crate, m->kind, m->toolchain.data,
 		m->toolchain.len);
 	table_put(&s->notes, &n->node, table_hash(s->hash_key, id->b, sizeof(id->b)));
@@ -235,7 +237,18 @@ cache_job_ended(struct server *s, const struct peer *worker, const struct job_id
 
 	if (!n || n->worker != worker->serial)
 		return;
-	if (m->ok)
+	if (m->ok && s->desk)
 		history_ran(desk_history(s->desk), &n->unit, &facts);
 	forget(s, n);
+}
+
+bool
+cache_job_told(struct server *s, const struct job_id *id, struct job_told *ret)
+{
+	const struct job_note *n = find_note(s, id);
+
+	if (!n)
+		return false;
+	*ret = (struct job_told){ n->unit.crate, n->unit.kind, n->unit.namespace, n->asked_ms };
+	return true;
 }

@@ -217,6 +217,34 @@ void sched_tick(struct sched *s, uint64_t now);
 /* Ends all placing: queued and new jobs are denied. */
 void sched_drain(struct sched *s, uint64_t now);
 
+/* ---- what there is now, for people; pointers are valid until the next input (sched_view.c) */
+
+enum sched_job_state { SCHED_JOB_QUEUED, SCHED_JOB_PLACED, SCHED_JOB_STARTED, SCHED_JOB_AWAY };
+struct sched_job_view {
+	const struct job_id *id;
+	enum sched_job_state state;
+	uint64_t owner;			   /* 0: its client is gone, or not known */
+	uint64_t account;		   /* 0: none */
+	const struct sched_worker *worker; /* of its present or last try; NULL */
+	bool twin;
+	unsigned tries;	  /* so far */
+	uint64_t held_ms; /* when its present try got its slot; of one that has a slot, or a twin's
+			     place */
+};
+struct sched_job;
+/* Walks all jobs, in no order: NULL begins. */
+struct sched_job *sched_job_walk(struct sched *s, struct sched_job *prev);
+void sched_job_get(const struct sched_job *job, struct sched_job_view *ret);
+
+struct sched_account_view {
+	size_t jobs, queued;
+	unsigned holding; /* slots */
+	uint64_t used_us; /* by which its turn is reckoned: one that had nothing to do begins with
+			     what the least of the others has used */
+};
+/* False: nothing is known of that account; *ret is zeros. */
+bool sched_account_get(struct sched *s, uint64_t account, struct sched_account_view *ret);
+
 /* Whether some key waits for what others have, and may have it. */
 bool sched_wanted(const struct sched *s);
 void sched_get_stats(const struct sched *s, struct sched_stats *ret);

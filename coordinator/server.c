@@ -196,7 +196,7 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	if (r < 0)
 		return r;
 	cache_start(s);
-	s->now = s->ticked_ms = s->checked_ms = clock_mono_ms();
+	s->now = s->began_ms = s->ticked_ms = s->checked_ms = clock_mono_ms();
 	ticket_clock_set(&s->clock, clock_wall_ms(), s->now);
 	*ret = steal_ptr(s);
 	return 0;

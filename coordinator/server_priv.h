@@ -32,6 +32,14 @@
 #define GLIBC_MAX 999
 #define INSTANCE_SIZE 16
 
+/* What a worker has done and said, since it came. */
+struct peer_did {
+	uint64_t since_ms;
+	uint64_t ended, failed, cpu_us, wall_us;
+	unsigned load_percent;
+	uint64_t memory_available, store_bytes;
+};
+
 struct peer {
 	struct table_node by_id;
 	struct table_node by_serial;
@@ -40,14 +48,15 @@ struct peer {
 	uint64_t serial;	/* the scheduler's handle for it; never used again */
 	enum admit_state state; /* NEW has no struct peer yet */
 	enum role role;
-	bool crowded;			 /* one connection too many of its key */
-	unsigned unread;		 /* bytes that may wait for it, answer.c */
-	bool doomed;			 /* cannot be sent to: removed before the next message */
-	struct sched_worker *worker;	 /* while REGISTERED */
-	bool samples;			 /* a worker that takes part in them */
-	bool purging;			 /* an admin that waits for results to be removed */
-	bool asks_producers;		 /* is told of the list's producers, and of each change */
-	uint64_t heard_ms;		 /* a worker's last heartbeat */
+	bool crowded;		     /* one connection too many of its key */
+	unsigned unread;	     /* bytes that may wait for it, answer.c */
+	bool doomed;		     /* cannot be sent to: removed before the next message */
+	struct sched_worker *worker; /* while REGISTERED */
+	bool samples;		     /* a worker that takes part in them */
+	bool purging;		     /* an admin that waits for results to be removed */
+	bool asks_producers;	     /* is told of the list's producers, and of each change */
+	uint64_t heard_ms;	     /* a worker's last heartbeat */
+	struct peer_did did;
 	uint8_t instance[INSTANCE_SIZE]; /* a worker's process; zeros: not told */
 };
 
@@ -72,6 +81,7 @@ struct server {
 	uint64_t next_serial;
 	TAILQ_HEAD(, peer) doomed;
 	uint64_t now; /* of this turn of the loop, monotonic ms */
+	uint64_t began_ms;
 	struct ticket_clock clock;
 	uint64_t ticked_ms, checked_ms;
 	uint64_t took; /* bytes of messages */
@@ -193,7 +203,13 @@ void cache_end(struct server *s);
 #define CACHE_FEATURES_MAX 2
 size_t cache_features(const struct server *s, const struct peer *p, char *ret[CACHE_FEATURES_MAX]);
 void on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m);
-/* What the history is told of jobs. */
+/* What is known of jobs, for people and for the history. */
+struct job_told {
+	const char *crate, *kind, *namespace; /* until the next message */
+	uint64_t asked_ms;
+};
+/* False: nothing is known of it, or not any more. */
+bool cache_job_told(struct server *s, const struct job_id *id, struct job_told *ret);
 void cache_job_asked(
 	struct server *s, const struct peer *p, const struct job_id *id, const Dray__JobRequest *m);
 void cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker);

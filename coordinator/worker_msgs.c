@@ -187,6 +187,8 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	r = sched_worker_set(s->sched, &info, s->now, &p->worker);
 	if (r < 0)
 		return r;
+	if (p->state != ADMIT_REGISTERED)
+		p->did = (struct peer_did){ .since_ms = s->now };
 	p->state = ADMIT_REGISTERED;
 	p->heard_ms = s->now;
 	if (m->instance.len == INSTANCE_SIZE)
@@ -270,6 +272,9 @@ on_worker_heartbeat(struct server *s, struct peer *p, const struct wire_peer *fr
 	}
 	if (p->worker) {
 		p->heard_ms = s->now;
+		p->did.load_percent = m->load_percent;
+		p->did.memory_available = m->memory_available;
+		p->did.store_bytes = m->store_bytes;
 		sched_worker_heard(s->sched, p->worker, m->running, s->now);
 	}
 	server_send(s, p, WIRE_HEARTBEAT_ACK, &ack.base);
@@ -342,6 +347,15 @@ wasted_ms(const Dray__WorkerJobEnded *m)
 	return m->end == DRAY__JOB_END__END_NOT_SAID ? OLD_PATIENCE_MS : 0;
 }
 
+static void
+count_end(struct peer *p, const Dray__WorkerJobEnded *m)
+{
+	p->did.ended++;
+	p->did.failed += !m->ok || m->end == DRAY__JOB_END__END_WORKER;
+	p->did.cpu_us += m->cpu_us;
+	p->did.wall_us += m->wall_us;
+}
+
 void
 on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
@@ -357,6 +371,7 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	/* the try that its job has now is another one */
 	if (m->twin && !sched_job_is_twin(s->sched, &id))
 		return;
+	count_end(p, m);
 	cache_job_ended(s, p, &id, m);
 	if (m->end != DRAY__JOB_END__END_WHOLE && (m->end || m->silent))
 		sched_job_cut(s->sched, p->worker, &id, wasted_ms(m), s->now);
