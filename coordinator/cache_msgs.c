@@ -151,14 +151,34 @@ namespace_of_put(const struct server *s, const struct peer *p, const Dray__Share
 	return NULL;
 }
 
+/* A worker may have blobs of another namespace for a job of its. NULL: it may not. */
+static const char *
+namespace_of_get(struct server *s, const struct peer *p, const Dray__SharedGet *m)
+{
+	if (!*m->job)
+		return peer_namespace(s, p);
+	return p->role == ROLE_WORKER && !m->entry ? holders_namespace(s, p, m->job) : NULL;
+}
+
+static const char *
+namespace_asked(struct server *s, const struct peer *p, const struct wire_msg *m)
+{
+	switch (m->info->type) {
+	case WIRE_SHARED_PUT:
+		return namespace_of_put(s, p, (const Dray__SharedPut *)m->body);
+	case WIRE_SHARED_GET:
+		return namespace_of_get(s, p, (const Dray__SharedGet *)m->body);
+	default:
+		return peer_namespace(s, p);
+	}
+}
+
 void
 on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m)
 {
 	struct desk_who who = { .serial = p->serial,
 		.account = peer_account(s, p),
-		.namespace = m->info->type == WIRE_SHARED_PUT
-				     ? namespace_of_put(s, p, (const Dray__SharedPut *)m->body)
-				     : peer_namespace(s, p) };
+		.namespace = namespace_asked(s, p, m) };
 	const char *why = "", *bar;
 
 	if (!s->desk)
@@ -168,7 +188,7 @@ on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED, bar);
 	else if (!who.namespace)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
-			"this namespace is not its to write");
+			"this namespace is not its to write, or this job's to read");
 	else if ((m->info->type == WIRE_SHARED_PUT || m->info->type == WIRE_SHARED_GET) &&
 		 vouch_signers(s, p, who.namespace, &who.signers, &who.signer) < 0)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_FULL, "the coordinator is out of memory");

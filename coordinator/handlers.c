@@ -36,6 +36,8 @@ static const struct handler_row rows[] = {
 	{ WIRE_WORKER_JOB_REFUSED, on_worker_refused, ROLE_NONE, NULL },
 	{ WIRE_WORKER_BYE, on_worker_bye, ROLE_NONE, NULL },
 	{ WIRE_WORKER_LENT, on_worker_lent, ROLE_NONE, NULL },
+	{ WIRE_WORKER_HOLDS, on_worker_holds, ROLE_NONE, NULL },
+	{ WIRE_WORKER_SEEK, on_worker_seek, ROLE_NONE, NULL },
 	{ WIRE_CACHE_PURGE, on_cache_purge, ROLE_NONE, NULL },
 	{ WIRE_SHARED_GET, NULL, ROLE_NONE, on_shared },
 	{ WIRE_SHARED_PUT, NULL, ROLE_NONE, on_shared },
@@ -101,8 +103,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
 {
 	const Dray__Hello *m = (const Dray__Hello *)body;
-	static char vouches[] = WIRE_VOUCHES;
-	char *features[CACHE_FEATURES_MAX + 1];
+	static char vouches[] = WIRE_VOUCHES, peers[] = WIRE_PEERS;
+	char *features[CACHE_FEATURES_MAX + 2];
 	Dray__Welcome welcome;
 	enum role role = hello_role(s, p, from, m);
 
@@ -122,6 +124,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	welcome.n_features = cache_features(s, p, features);
 	if (vouch_is_for(p))
 		features[welcome.n_features++] = vouches;
+	if (p->role == ROLE_WORKER)
+		features[welcome.n_features++] = peers;
 	welcome.features = features;
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }

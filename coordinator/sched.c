@@ -404,6 +404,14 @@ sched_job_is_twin(const struct sched *s, const struct job_id *id)
 	return job && job->twin;
 }
 
+bool
+sched_job_is_with(const struct sched *s, const struct sched_worker *w, const struct job_id *id)
+{
+	const struct sched_job *job = sched_job_find((struct sched *)s, id);
+
+	return job && job->cur == w;
+}
+
 void
 sched_job_kept(struct sched *s, struct sched_worker *w, const struct job_id *id)
 {

@@ -204,7 +204,10 @@ void sched_job_cut(struct sched *s, struct sched_worker *w, const struct job_id 
 bool sched_job_on_trial(struct sched *s, const struct job_id *id);
 /* Whether its present try is a twin's. What a worker says of a twin is of no other try. */
 bool sched_job_is_twin(const struct sched *s, const struct job_id *id);
-/* Likewise: what it made is kept for a while, for twins. */
+/* Whether it is placed with that worker. */
+bool sched_job_is_with(
+	const struct sched *s, const struct sched_worker *w, const struct job_id *id);
+/* What it made is kept for a while, for twins; said by its worker. */
 void sched_job_kept(struct sched *s, struct sched_worker *w, const struct job_id *id);
 /* It is full: it did not take the job. */
 int sched_job_refused(

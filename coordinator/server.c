@@ -208,6 +208,7 @@ server_free(struct server *s)
 	if (!s)
 		return;
 	cache_end(s);
+	holders_end(s);
 	vouch_done(s);
 	monitor_free(s->monitor);
 	socket_closep(&s->socket);

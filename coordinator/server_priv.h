@@ -1,9 +1,9 @@
 /* The server's structs, for its files only. From the bottom up, each calls only what is above it
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
  * (the allowed keys), vouch_msgs.c (the producers among them), client_msgs.c, worker_msgs.c,
- * cache_msgs.c, sample_msgs.c, purge_msgs.c, status_cache.c and status_msg.c (what each side says),
- * act.c (the scheduler's actions become messages), handlers.c (the table of messages), server.c
- * (sockets, loop, signals). */
+ * holders.c, cache_msgs.c, sample_msgs.c, purge_msgs.c, status_cache.c and status_msg.c (what each
+ * side says), act.c (the scheduler's actions become messages), handlers.c (the table of messages),
+ * server.c (sockets, loop, signals). */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -53,6 +53,7 @@ struct peer {
 	bool doomed;		     /* cannot be sent to: removed before the next message */
 	struct sched_worker *worker; /* while REGISTERED */
 	bool samples;		     /* a worker that takes part in them */
+	bool peers;		     /* a worker that gives others blobs */
 	bool purging;		     /* an admin that waits for results to be removed */
 	bool asks_producers;	     /* is told of the list's producers, and of each change */
 	uint64_t heard_ms;	     /* a worker's last heartbeat */
@@ -96,6 +97,7 @@ struct server {
 	struct table notes;	 /* of jobs, for the history */
 	TAILQ_HEAD(, job_note) job_notes;
 
+	struct recent *holders;	 /* of blobs; NULL: none is known */
 	struct sampler *sampler; /* NULL: no result is compiled again */
 	struct judged judged;	 /* what samples have shown; its file is in the cache's directory */
 	bool judged_unsaved;	 /* some of it is not in the file */
@@ -266,6 +268,15 @@ void samples_worker_here(struct server *s, struct peer *p);
 const char *samples_bar(const struct server *s, const struct peer *p);
 void on_worker_lent(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
+
+/* holders.c: who has which blobs (worker.proto, Peers first) */
+void on_worker_holds(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+void on_worker_seek(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
+/* Of the client of a job that the worker with p's key has. NULL: it has no such job. */
+const char *holders_namespace(struct server *s, const struct peer *p, const char *job);
+void holders_end(struct server *s);
 
 /* purge_msgs.c: an admin has results removed */
 void on_cache_purge(struct server *s, struct peer *p, const struct wire_peer *from,

@@ -194,6 +194,7 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	if (m->instance.len == INSTANCE_SIZE)
 		memcpy(p->instance, m->instance.data, INSTANCE_SIZE);
 	p->samples = m->samples && p->wire.curve[0];
+	p->peers = m->peers && p->wire.curve[0];
 	log_info("worker=%s registered: endpoint=%s slots=%u cores=%u glibc=2.%u toolchains=%zu "
 		 "running=%zu%s",
 		m->name, m->endpoint, m->slots, m->cores, m->glibc, info.n_offers, info.n_running,

@@ -150,7 +150,7 @@ pack(const char *job, const char *client, const char *worker, const struct ticke
 	_cleanup_(freep) char *job_copy = strdup(job);
 	_cleanup_(freep) char *client_copy = strdup(client);
 	_cleanup_(freep) char *worker_copy = strdup(worker);
-	char namespace[KEYS_NAME_MAX + 1];
+	char namespace[KEYS_NAME_MAX + 1], owner[CURVE_KEY_SIZE];
 	uint8_t nonce[TICKET_NONCE_SIZE];
 	Dray__Ticket t;
 	size_t n;
@@ -172,6 +172,9 @@ pack(const char *job, const char *client, const char *worker, const struct ticke
 		t.twin = terms->twin;
 		t.sample = terms->sample;
 		t.namespace_ = namespace;
+		memcpy(owner, terms->owner, sizeof(owner));
+		t.blobs = terms->blobs;
+		t.owner = owner;
 	}
 	n = dray__ticket__get_packed_size(&t);
 	if (n > TICKET_MAX)
@@ -231,7 +234,8 @@ check_fields(
 	const Dray__Ticket *t, const char *client_curve, const char *worker_curve, uint64_t now_ms)
 {
 	if (t->nonce.len != TICKET_NONCE_SIZE || !is_job_id(t->job) ||
-		strlen(t->namespace_) > KEYS_NAME_MAX || (t->twin && t->sample))
+		strlen(t->namespace_) > KEYS_NAME_MAX || strlen(t->owner) >= CURVE_KEY_SIZE ||
+		t->twin + t->sample + t->blobs > 1)
 		return -EBADMSG;
 	/* Nor may it live longer than any that is issued, or the book would keep its nonce for
 	 * ever. */
@@ -244,13 +248,13 @@ check_fields(
 	return 0;
 }
 
-int
-ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
-	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
-	const char *worker_curve, uint64_t now_ms, char **ret_job, struct ticket_terms *ret)
+/* 0, and the ticket; else -errno. */
+static int
+open_ticket(const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n,
+	const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve, const char *worker_curve,
+	uint64_t now_ms, Dray__Ticket **ret)
 {
 	_cleanup_(ticket_freep) Dray__Ticket *t = NULL;
-	_cleanup_(freep) char *job = NULL;
 	int r;
 
 	if (n == 0 || n > TICKET_MAX || sig_n != SIGNATURE_SIZE)
@@ -261,6 +265,39 @@ ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8
 	if (!t)
 		return -EBADMSG;
 	r = check_fields(t, client_curve, worker_curve, now_ms);
+	if (r == 0)
+		*ret = steal_ptr(t);
+	return r;
+}
+
+int
+ticket_check_blobs(const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n,
+	const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve, const char *worker_curve,
+	uint64_t now_ms, char ret_owner[CURVE_KEY_SIZE])
+{
+	_cleanup_(ticket_freep) Dray__Ticket *t = NULL;
+	int r = open_ticket(ticket, n, sig, sig_n, signer, client_curve, worker_curve, now_ms, &t);
+
+	if (r < 0)
+		return r;
+	/* over ipc nobody can tell whose they are */
+	if (!t->blobs || !*t->client || !*t->worker || !*client_curve || !*worker_curve)
+		return -EACCES;
+	memcpy(ret_owner, t->owner, strlen(t->owner) + 1);
+	return 0;
+}
+
+int
+ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
+	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
+	const char *worker_curve, uint64_t now_ms, char **ret_job, struct ticket_terms *ret)
+{
+	_cleanup_(ticket_freep) Dray__Ticket *t = NULL;
+	_cleanup_(freep) char *job = NULL;
+	int r = open_ticket(ticket, n, sig, sig_n, signer, client_curve, worker_curve, now_ms, &t);
+
+	if (r == 0 && t->blobs)
+		r = -EACCES;
 	if (r < 0)
 		return r;
 	book_expire(b, now_ms);

@@ -28,6 +28,9 @@ struct ticket_terms {
 	bool sample; /* the client is a worker that hands over a job of its own (worker.proto,
 			Samples): */
 	char namespace[KEYS_NAME_MAX + 1]; /* that of the job's own client */
+	bool blobs; /* it is for no job: the client is a worker, which may read blobs (worker.proto,
+		       Peers first): those that jobs made, and those of */
+	char owner[CURVE_KEY_SIZE]; /* this client's key */
 };
 
 /* Makes and signs one. terms: NULL: none. *ret_ticket (caller frees) and its length; expires at
@@ -51,5 +54,10 @@ void ticket_book_limit(struct ticket_book *b, size_t max); /* another bound than
 int ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8_t *sig,
 	size_t sig_n, const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve,
 	const char *worker_curve, uint64_t now_ms, char **ret_job, struct ticket_terms *ret);
+/* The same of one for blobs, which neither is good for a job, nor is a job's good for this: it may
+ * be used again until it expires, since reading changes nothing. ret: its owner. */
+int ticket_check_blobs(const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n,
+	const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve, const char *worker_curve,
+	uint64_t now_ms, char ret_owner[CURVE_KEY_SIZE]);
 
 #endif

@@ -66,6 +66,11 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_WORKER_UNSHARED, "WorkerUnshared", &dray__worker_unshared__descriptor, 2 * MIB, 0,
 		COORDINATOR },
 
+	{ WIRE_WORKER_HOLDS, "WorkerHolds", &dray__worker_holds__descriptor, 192 * KIB, 0, WORKER },
+	{ WIRE_WORKER_SEEK, "WorkerSeek", &dray__worker_seek__descriptor, 64 * KIB, 0, WORKER },
+	{ WIRE_WORKER_FOUND, "WorkerFound", &dray__worker_found__descriptor, 64 * KIB, 0,
+		COORDINATOR },
+
 	{ WIRE_JOB_OPEN, "JobOpen", &dray__job_open__descriptor, 4 * KIB, 0, CLIENT },
 	{ WIRE_JOB_ACCEPTED, "JobAccepted", &dray__job_accepted__descriptor, KIB, 0, WORKER },
 	{ WIRE_JOB_REJECTED, "JobRejected", &dray__job_rejected__descriptor, 4 * KIB, 0, WORKER },
@@ -92,7 +97,8 @@ static const struct wire_info wire_table[] = {
 		CLIENT | WORKER | COORDINATOR },
 	{ WIRE_SHARED_PUT, "SharedPut", &dray__shared_put__descriptor, 256, 0, CLIENT | WORKER },
 	{ WIRE_SHARED_STOP, "SharedStop", &dray__shared_stop__descriptor, 256, 0, CLIENT | WORKER },
-	{ WIRE_SHARED_END, "SharedEnd", &dray__shared_end__descriptor, 4 * KIB, 0, COORDINATOR },
+	{ WIRE_SHARED_END, "SharedEnd", &dray__shared_end__descriptor, 4 * KIB, 0,
+		WORKER | COORDINATOR },
 };
 
 const struct wire_info *

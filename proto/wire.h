@@ -56,6 +56,13 @@
 #define WIRE_VOUCHES "producers"
 /* Likewise: it removes results for this peer, which is an admin. */
 #define WIRE_PURGES "cache-purge"
+/* Of a coordinator: workers may say what they have, and ask who has it (worker.proto, Peers first).
+ * Of a worker: it gives blobs. */
+#define WIRE_PEERS "peers"
+
+#define WIRE_SEEK_MAX 1024 /* blobs in a WorkerSeek */
+#define WIRE_HOLDERS_MAX 4
+#define WIRE_HOLDS_MAX 4096 /* digests in a WorkerHolds */
 
 #define WIRE_SHARED_ITEMS_MAX 256 /* names in a SharedGet */
 #define WIRE_SHARED_CREDIT_MAX 64 /* SharedData messages on their way for one request */
@@ -92,6 +99,9 @@ enum wire_type {
 	WIRE_WORKER_LEND,
 	WIRE_WORKER_LENT,
 	WIRE_WORKER_UNSHARED,
+	WIRE_WORKER_HOLDS,
+	WIRE_WORKER_SEEK,
+	WIRE_WORKER_FOUND,
 
 	WIRE_JOB_OPEN = 48,
 	WIRE_JOB_ACCEPTED,

@@ -14,7 +14,7 @@ desk_far_begin(struct desk_request *r)
 {
 	struct desk_get *g = &r->get;
 
-	if (!r->space->behind || g->look)
+	if (!r->space->behind || g->look || g->near)
 		return 0;
 	g->far = calloc(g->n, sizeof(*g->far));
 	g->asked = calloc(g->n, sizeof(*g->asked));

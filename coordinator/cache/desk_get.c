@@ -37,6 +37,7 @@ desk_hear_get(struct desk_request *r, const Dray__SharedGet *m, const struct des
 	g->entry = m->entry;
 	g->compress = m->compress;
 	g->look = m->look;
+	g->near = m->near;
 	g->most = m->most ? m->most : UINT64_MAX;
 	g->credit = m->credit;
 	g->signers = signers_hold(who->signers);

@@ -52,7 +52,7 @@ struct desk_far {
 struct desk_get {
 	struct digest *names;
 	uint32_t n;
-	bool entry, compress, look;
+	bool entry, compress, look, near;
 	uint64_t most;
 	unsigned credit;
 	struct turns_job turn;

@@ -396,6 +396,7 @@ register_as(struct world *w, void *socket, enum who who, const char *name, unsig
 	job_name(job, running);
 	m.running = jobs;
 	m.n_running = running != 0;
+	m.peers = true;
 	m.instance.data = process;
 	m.instance.len = instance ? sizeof(process) : 0;
 	send_msg(socket, WIRE_WORKER_REGISTER, &m.base);

@@ -38,6 +38,8 @@ static const struct expected coordinator[] = {
 	{ WIRE_WORKER_JOB_REFUSED, { "wl", "w", "w", "", "", "", "" } },
 	{ WIRE_WORKER_BYE, { "wl", "w", "w", "", "", "", "" } },
 	{ WIRE_WORKER_LENT, { "-wl", "-w", "w", "", "", "", "" } },
+	{ WIRE_WORKER_HOLDS, { "-wl", "-w", "w", "", "", "", "" } },
+	{ WIRE_WORKER_SEEK, { "-wl", "-w", "w", "", "", "", "" } },
 	{ WIRE_SHARED_GET, { "-crpwl", "crpw", "crpw", "", "", "", "" } },
 	{ WIRE_SHARED_CREDIT, { "-crpwl", "crpw", "crpw", "", "", "", "" } },
 	{ WIRE_SHARED_STOP, { "-crpwl", "crpw", "crpw", "", "", "", "" } },
@@ -53,6 +55,9 @@ static const struct expected worker[] = {
 	{ WIRE_FILE_ANSWER, { "", "-cp", "", "", "", "cp", "" } },
 	{ WIRE_CREDIT, { "", "-cp", "", "cp", "cp", "cp", "" } },
 	{ WIRE_JOB_STOP, { "", "-cp", "", "cp", "cp", "cp", "" } },
+	{ WIRE_SHARED_GET, { "", "cp", "", "", "", "", "" } },
+	{ WIRE_SHARED_CREDIT, { "", "cp", "", "", "", "", "" } },
+	{ WIRE_SHARED_STOP, { "", "cp", "", "", "", "", "" } },
 };
 
 /* What a coordinator or a worker says to who has connected to it. */
@@ -60,14 +65,14 @@ static const enum wire_type answers[] = { WIRE_WELCOME, WIRE_REFUSED, WIRE_JOB_Q
 	WIRE_JOB_PLACED, WIRE_JOB_DENIED, WIRE_STATUS, WIRE_HEARTBEAT_ACK, WIRE_WORKER_CANCEL,
 	WIRE_WORKER_EXPECT, WIRE_JOB_ACCEPTED, WIRE_JOB_REJECTED, WIRE_BLOB_NEED, WIRE_JOB_STARTED,
 	WIRE_JOB_TEXT, WIRE_OUTPUT_BEGIN, WIRE_OUTPUT_CHUNK, WIRE_JOB_RESULT, WIRE_FILE_NEED,
-	WIRE_SHARED_END, WIRE_PRODUCERS, WIRE_CACHE_PURGED, WIRE_WORKER_LEND,
-	WIRE_WORKER_UNSHARED };
+	WIRE_SHARED_END, WIRE_PRODUCERS, WIRE_CACHE_PURGED, WIRE_WORKER_LEND, WIRE_WORKER_UNSHARED,
+	WIRE_WORKER_FOUND };
 
 /* Messages of the schemas that are parts of others, or of files. */
 static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile", "FileTimes",
 	"EnvVar", "Unit", "LinkCall", "Trace", "FileRead", "Ticket", "CacheInput", "CacheOutput",
 	"CacheResult", "CacheEntry", "SharedResult", "SharedEntry", "Producer", "CacheSpace",
-	"SampleMade", "UnsharedPackage", "ShunnedStatus" };
+	"SampleMade", "UnsharedPackage", "ShunnedStatus", "Holder" };
 
 #define TYPES 1024 /* more than there will be */
 

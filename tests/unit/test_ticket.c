@@ -226,6 +226,42 @@ test_sample(void **state)
 	assert_string_equal(terms.namespace, "team");
 }
 
+static int
+check_blobs(const struct issued *t, const char *as_client, const char *as_worker, uint64_t now,
+	char ret[CURVE_KEY_SIZE])
+{
+	return ticket_check_blobs(t->p, t->n, t->sig, SIGNATURE_SIZE, coordinator.sign_public,
+		as_client, as_worker, now, ret);
+}
+
+/* One for blobs is for these two workers alone, for a while, and for nothing else. */
+static void
+test_blobs(void **state)
+{
+	_cleanup_(issued_done) struct issued t = { 0 }, of_job = { 0 }, forged = { 0 };
+	struct ticket_terms given = { .blobs = true };
+	char owner[CURVE_KEY_SIZE] = "";
+
+	memcpy(given.owner, other_client, sizeof(other_client));
+	assert_int_equal(
+		ticket_issue(&coordinator, JOB, client, worker, &given, NOW, &t.p, &t.n, t.sig), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(check_blobs(&t, client, worker, NOW, owner), 0);
+	assert_string_equal(owner, other_client);
+	assert_int_equal(check_blobs(&t, other_client, worker, NOW, owner), -EACCES);
+	assert_int_equal(check_blobs(&t, client, other_worker, NOW, owner), -EACCES);
+	assert_int_equal(check_blobs(&t, "", worker, NOW, owner), -EACCES);
+	assert_int_equal(check_blobs(&t, client, worker, NOW + TICKET_LIFE_MS + SKEW + 1, owner),
+		-EKEYEXPIRED);
+	assert_int_equal(check(*state, &t, NOW), -EACCES);
+	issue(&coordinator, client, worker, &of_job);
+	assert_int_equal(check_blobs(&of_job, client, worker, NOW, owner), -EACCES);
+	assert_int_equal(ticket_issue(&stranger, JOB, client, worker, &given, NOW, &forged.p,
+				 &forged.n, forged.sig),
+		0);
+	assert_int_equal(check_blobs(&forged, client, worker, NOW, owner), -EKEYREJECTED);
+}
+
 /* Signed as it should be, and yet no ticket: a coordinator of another make, or a broken one. */
 static void
 sign_fields(const char *job, size_t nonce_n, uint64_t expires, struct issued *ret)
@@ -364,6 +400,7 @@ main(void)
 			test_signed_bytes_that_do_not_decode, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_twin, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_sample, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_blobs, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_too_long, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_full_book, book_up, book_down),
 		cmocka_unit_test(test_clock),

@@ -64,6 +64,9 @@ static const enum wire_type all_types[] = {
 	WIRE_WORKER_LEND,
 	WIRE_WORKER_LENT,
 	WIRE_WORKER_UNSHARED,
+	WIRE_WORKER_HOLDS,
+	WIRE_WORKER_SEEK,
+	WIRE_WORKER_FOUND,
 };
 
 /* A header frame by hand. */
