@@ -42,6 +42,19 @@ shared_by() {
 }
 
 # bats test_tags=long
+@test "Apache's mod_dav, and lighttpd's" {
+  local program
+  for program in apache2 lighttpd; do
+    command -v $program >/dev/null || PATH=$PATH:/usr/sbin command -v $program || skip "$program is not installed"
+  done
+  web_contents
+  apache_start
+  shared_by "http://127.0.0.1:$DAV_PORT/team"
+  lighttpd_start
+  shared_by "http://127.0.0.1:$DAV_PORT/team"
+}
+
+# bats test_tags=long
 @test "rclone serve s3, and s3s-fs" {
   aws_clean
   web_contents

@@ -124,6 +124,46 @@ http_authenticator: {accept_basic: true, accept_digest: false, default_to_digest
 END
   begin wsgidav "$DAV_PORT" "$wsgidav" --config "$FARM/wsgidav.yaml"
 }
+# lighttpd_start, apache_start: set DAV_PORT; no password. What is kept is in $FARM/NAME/data.
+lighttpd_start() {
+  local dir=$FARM/lighttpd
+  DAV_PORT=$(free_port)
+  mkdir -p "$dir/data"
+  cat >"$dir/conf" <<END
+server.document-root = "$dir/data"
+server.bind = "${WEB_ADDRESS:-127.0.0.1}"
+server.port = $DAV_PORT
+server.upload-dirs = ("$dir")
+server.modules = ("mod_webdav")
+webdav.activate = "enable"
+END
+  begin lighttpd "$DAV_PORT" lighttpd -D -f "$dir/conf"
+}
+apache_start() {
+  local dir=$FARM/apache modules=/usr/lib/apache2/modules as=()
+  DAV_PORT=$(free_port)
+  mkdir -p "$dir/data"
+  # It refuses to serve as root, and another user cannot get here: root by another name.
+  [ "$(id -u)" -ne 0 ] || as=(unshare --user --map-user=1000 --map-group=1000)
+  cat >"$dir/conf" <<END
+ServerRoot $dir
+PidFile $dir/pid
+ErrorLog $dir/errors
+Listen ${WEB_ADDRESS:-127.0.0.1}:$DAV_PORT
+ServerName localhost
+LoadModule mpm_event_module $modules/mod_mpm_event.so
+LoadModule authz_core_module $modules/mod_authz_core.so
+LoadModule dav_module $modules/mod_dav.so
+LoadModule dav_fs_module $modules/mod_dav_fs.so
+DocumentRoot $dir/data
+DavLockDB $dir/locks
+<Directory $dir/data>
+Dav On
+Require all granted
+</Directory>
+END
+  begin apache "$DAV_PORT" "${as[@]}" apache2 -D FOREGROUND -f "$dir/conf"
+}
 # s3s_start: sets S3_PORT. Checks signatures. Keys and bucket as rclone_start's.
 s3s_start() {
   local s3s
