@@ -3,7 +3,7 @@
  *
  * Names of workers are of A-Z a-z 0-9 . _ - alone, as are keys' names and namespaces. Words that
  * come from crates or peers (crate, kind, a toolchain's text) have no ASCII control characters in
- * them, and may be any other bytes: whoever shows them sees to that. */
+ * them, and may be any other bytes: who shows them sees to that. */
 #ifndef DRAY_COORDINATOR_VIEW_H
 #define DRAY_COORDINATOR_VIEW_H
 

@@ -222,7 +222,7 @@ test_entries_have_a_bound(void **state)
 	assert_in_range(asked, LEAST, MOST);
 }
 
-/* However soon after its beginning: a thread that does not hear of it would be waited for in vain. */
+/* However soon after its beginning: else its thread would be waited for in vain. */
 static void
 test_its_end_is_heard(void **state)
 {
