@@ -79,6 +79,25 @@ result_add_temporary(struct result *r, const char *name)
 	return add_output(&r->temporaries, &r->n_temporaries, name);
 }
 
+const struct output *
+result_next_blob(const struct result *r, size_t *at)
+{
+	/* the outputs twice */
+	size_t end = 2 * r->n_outputs + r->n_temporaries;
+
+	while (*at < end) {
+		size_t i = (*at)++;
+		bool first = i < r->n_outputs, last = i >= 2 * r->n_outputs;
+		const struct output *o = last	 ? &r->temporaries[i - 2 * r->n_outputs]
+					 : first ? &r->outputs[i]
+						 : &r->outputs[i - r->n_outputs];
+
+		if (o->is_blob && (last || ends_with(o->name, ".rmeta") == first))
+			return o;
+	}
+	return NULL;
+}
+
 struct buf *
 result_add_link(struct result *r)
 {

@@ -66,6 +66,10 @@ struct output *result_add_temporary(struct result *r, const char *name);
 struct buf *result_add_link(struct result *r);
 void result_done(struct result *r);
 
+/* The blobs of a result, in the order in which they are of use: a library's metadata, for which
+ * cargo waits; the other outputs; what a link reads. *at begins at 0. NULL: there are no more. */
+const struct output *result_next_blob(const struct result *r, size_t *at);
+
 /* Its bytes, and back; a result may be a bundle. *ret must be empty. 0; -EBADMSG: it may not be put
  * in place; -ENOMEM. */
 int result_encode(const struct result *r, struct buf *ret);

@@ -63,6 +63,7 @@ cached_close(struct cached *c)
 	unit_key_done(&c->key);
 	unit_key_done(&c->bundle_key);
 	result_done(&c->bundle);
+	free(c->first.rmeta);
 	strv_done(&c->env);
 	strv_done(&c->marked);
 	strv_done(&c->marked_env);
@@ -506,6 +507,9 @@ cached_restore_outputs(
 
 		if (!path)
 			return -ENOMEM;
+		said->bytes += o->size;
+		if (c->first.rmeta && streq(o->name, c->first.rmeta))
+			continue;
 		r = o->is_blob
 			    ? depot_restore(c->depot, &o->digest, o->size, cached_way(c, o->name),
 				      output_mode_here(o->mode, c->mask), path)
@@ -515,7 +519,6 @@ cached_restore_outputs(
 				r == -ENOENT	? "it is not in the cache any more"
 				: r == -EBADMSG ? "it was damaged"
 						: strerror(-r));
-		said->bytes += o->size;
 	}
 	return r;
 }
@@ -527,6 +530,16 @@ cached_print(const struct cached *c, int fd, const struct buf *text)
 
 	if (text->n > 0 && cached_show(c, text, &b) == 0)
 		child_write(fd, b.p, b.n);
+}
+
+/* Of stderr, what was not printed yet. */
+static void
+print_rest(const struct cached *c, const struct buf *text)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	if (text->n > 0 && cached_show(c, text, &b) == 0 && b.n > c->first.text)
+		child_write(STDERR_FILENO, b.p + c->first.text, b.n - c->first.text);
 }
 
 /* All outputs are there before the first is put in place: an evicted blob is found out in time. */
@@ -595,7 +608,7 @@ cached_put_result(struct cached *c, const struct result *res, struct cached_said
 		return false;
 	}
 	cached_print(c, STDOUT_FILENO, &res->out);
-	cached_print(c, STDERR_FILENO, &res->err);
+	print_rest(c, &res->err);
 	said->status = (int)res->status;
 	snprintf(said->producer, sizeof(said->producer), "%s", res->producer ? res->producer : "");
 	said->saved_us = res->compile_us;

@@ -56,18 +56,23 @@ bool cached_lookup(struct cached *c, struct cached_said *said);
  * call it again: of all that waited one gets the lock, and the others wait for that one. */
 bool cached_wait_twin(struct cached *c);
 
+struct ledger;
+
 struct cached_far {	/* for the job log: what the stores gave */
 	char store[64]; /* where it was found; "": nowhere */
 	char why[384];	/* why it was not taken; "": it was, or nobody was asked */
 	uint64_t us, bytes;
-	char not_shared[256]; /* why what was made here is not uploaded; "": it is, or need not be
-			       */
-	unsigned refused;     /* results that were found and are not believed */
-	bool answered;	      /* what was asked last was answered, whatever it was */
+	char not_shared[256];	/* why what was made here is not uploaded; "": it is, or need not be
+				 */
+	unsigned refused;	/* results that were found and are not believed */
+	bool answered;		/* what was asked last was answered, whatever it was */
+	struct ledger *promise; /* in: may get an rmeta that cargo is told of before all else is
+				   here; NULL: nothing is told before. */
 };
 /* After a miss, and the wait for a twin: looks into the stores that are shared (dray.conf: store),
  * for a time that is bounded by what the compile takes. True: the result is in the local cache now,
  * and a hit, as cached_lookup would make of it. With said NULL it is not put in place: look again.
+ * False, with an rmeta in far->promise: cargo was told of it, so what is made now must be the same.
  */
 bool cached_fetch(struct cached *c, struct cached_far *far, struct cached_said *said);
 /* After that, of a unit that is linked: the same of its bundle, where the stores have answered.
@@ -85,7 +90,6 @@ void cached_begin(struct cached *c);
  * local_run's `began`. */
 const struct timespec *cached_begin_traced(struct cached *c, const char *program);
 
-struct ledger;
 struct inputs;
 struct cached_made {
 	int status;		  /* cached_is_final */

@@ -86,19 +86,37 @@ choose_result(struct cached *c, const struct entry *e, const struct far_answer *
 }
 
 static int
-add_missing(struct cached *c, const struct output *v, size_t n, struct buf *to)
+add_missing(struct cached *c, const struct result *res, struct buf *to)
 {
+	const struct output *o;
+	size_t at = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct far_blob b = { .size = v[i].size };
+	while (r == 0 && (o = result_next_blob(res, &at)) != NULL) {
+		struct far_blob b = { .size = o->size };
 
-		if (!v[i].is_blob || depot_has(c->depot, &v[i].digest, v[i].size))
+		if (depot_has(c->depot, &o->digest, o->size))
 			continue;
-		memcpy(b.digest, v[i].digest.b, DIGEST_SIZE);
+		memcpy(b.digest, o->digest.b, DIGEST_SIZE);
 		r = buf_add(to, &b, sizeof(b));
 	}
 	return r;
+}
+
+struct coming {
+	struct cached *c;
+	const struct result *res;
+	const char *store;
+	struct ledger *promise;
+};
+
+static void
+one_came(void *arg, const struct digest *blob)
+{
+	const struct coming *g = arg;
+
+	(void)blob;
+	cached_say_first(g->c, g->res, g->store, g->promise);
 }
 
 /* Brings what of it is not here. */
@@ -106,16 +124,16 @@ static int
 bring(struct cached *c, const struct result *res, const char *store, struct cached_far *far)
 {
 	_cleanup_(buf_done) struct buf list = BUF_INIT;
+	struct coming coming = { c, res, store, far->promise };
 	struct far_answer answer;
-	int r = add_missing(c, res->outputs, res->n_outputs, &list);
+	int r = add_missing(c, res, &list);
 
-	if (r == 0)
-		r = add_missing(c, res->temporaries, res->n_temporaries, &list);
 	if (r < 0 || list.n == 0)
 		return r;
+	cached_say_first(c, res, store, far->promise);
 	r = far_ask_bring(c->far, (const struct far_blob *)list.p, list.n / sizeof(struct far_blob),
 		clamp_ms(res->compile_us, (unsigned)c->in.conf->client.store_wait_ms, BRING_MAX_MS),
-		NULL, NULL, &answer);
+		one_came, &coming, &answer);
 	far->bytes = MAX2(far->bytes, answer.bytes);
 	if (r < 0)
 		why(far, store, answer.why);

@@ -34,6 +34,10 @@ struct cached {
 				far_may_write */
 	struct far_ask *far; /* NULL: there is no connection */
 	bool far_tried;
+	struct {	     /* what cargo was told of before all was here (cached_say_first) */
+		char *rmeta; /* its name among the outputs: it is in place; NULL: none */
+		size_t text; /* bytes of stderr that were printed */
+	} first;
 	struct unit_key bundle_key; /* empty until it is asked for */
 	struct result bundle;	    /* that is in place */
 };
@@ -56,6 +60,11 @@ void cached_note_order(struct cached *c, struct entry *e, size_t i);
 
 /* Whether all blobs of a result are in the cache. */
 bool cached_has_all(struct cached *c, const struct result *res);
+/* If the metadata of a library is in the depot, puts it in place and tells cargo, once; promise
+ * (may be NULL: then it does not) has what was told. store: where it came from. What is put in
+ * place afterwards is the rest. */
+void cached_say_first(
+	struct cached *c, const struct result *res, const char *store, struct ledger *promise);
 /* Puts the outputs in place, and counts them. late: those of them that are ledger_is_late go to
  * this directory, which exists; NULL: to the out-dir, like all. 0; -errno with a reason in
  * said->why. */

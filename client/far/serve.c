@@ -94,6 +94,9 @@ tell_here(struct guest *g, struct want *w)
 	memcpy(m.digest, w->digest.b, DIGEST_SIZE);
 	w->told = true;
 	g->n_told++;
+	/* the wrapper may use it at once, and need not hash it */
+	if (g->n_told < g->n_asked)
+		keep_flush(g->h->keep);
 	return send_message(g, &m, -1);
 }
 
@@ -258,20 +261,16 @@ bring(struct guest *g, int fd)
 static void
 fetch_ahead(struct guest *g, const struct result *res)
 {
-	const struct output *lists[] = { res->outputs, res->temporaries };
-	const size_t counts[] = { res->n_outputs, res->n_temporaries };
+	const struct output *o;
 	uint64_t bytes = 0;
+	size_t at = 0;
 
-	for (size_t k = 0; k < ARRAY_LEN(lists); k++)
-		for (size_t i = 0; i < counts[k] && g->n < AHEAD_BLOBS; i++) {
-			const struct output *o = &lists[k][i];
-
-			if (!o->is_blob || o->size > AHEAD_BYTES - bytes ||
-				keep_has(g->h->keep, &o->digest, o->size) ||
-				add_want(g, &o->digest, o->size, false) < 0)
-				continue;
-			bytes += o->size;
-		}
+	while (g->n < AHEAD_BLOBS && (o = result_next_blob(res, &at)) != NULL) {
+		if (o->size > AHEAD_BYTES - bytes || keep_has(g->h->keep, &o->digest, o->size) ||
+			add_want(g, &o->digest, o->size, false) < 0)
+			continue;
+		bytes += o->size;
+	}
 	begin_more(g);
 }
 

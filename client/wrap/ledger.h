@@ -24,7 +24,7 @@
 #include "common/digest.h"
 #include "common/joblog.h"
 
-#define LEDGER_MAGIC 0x35594152u /* changes with the layout */
+#define LEDGER_MAGIC 0x36594152u /* changes with the layout */
 #define LEDGER_ATTEMPTS 4
 
 /* In the staging directory. */
@@ -62,7 +62,8 @@ struct ledger {
 	struct digest rmeta_digest;
 	char rmeta_worker[80]; /* which made it, as worker and worker_key */
 	char rmeta_key[48];
-	uint32_t connected; /* the farm answered */
+	uint32_t rmeta_stored; /* it came from a store instead, of which rmeta_worker is the name */
+	uint32_t connected;    /* the farm answered */
 
 	/* for the job log */
 	uint64_t compile_start_us, rmeta_us;

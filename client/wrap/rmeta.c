@@ -49,12 +49,20 @@ rmeta_done(struct rmeta *r)
 	r->kept = NULL;
 }
 
+size_t
+rmeta_announced_end(const void *p, size_t n)
+{
+	static const char announced[] = "\"emit\":\"metadata\"";
+	const char *text = p, *at = n ? memmem(p, n, announced, sizeof(announced) - 1) : NULL;
+	const char *end = at ? memchr(at, '\n', n - (size_t)(at - text)) : NULL;
+
+	return end ? (size_t)(end + 1 - text) : at ? n : 0;
+}
+
 bool
 rmeta_is_announced(const void *p, size_t n)
 {
-	static const char announced[] = "\"emit\":\"metadata\"";
-
-	return memmem(p, n, announced, sizeof(announced) - 1) != NULL;
+	return rmeta_announced_end(p, n) > 0;
 }
 
 int
@@ -194,12 +202,15 @@ note(const struct conf *conf, const struct rustc_call *call, const struct ledger
 		[RMETA_CRATE] = "its metadata comes out differently each time",
 		[RMETA_WORKER] = "the compiler here made other metadata than a worker",
 	};
+	static const char stored[] = "the compiler here made other metadata than is in a store";
 	const char *dir = conf->client.cache_dir;
 	char text[DISTRUST_REASON_MAX];
 
 	/* another worker might be asked otherwise, and the next build end as this one */
-	local_only_add(dir, call->crate_name, clock_wall_ms() / 1000, reasons[fault]);
-	if (fault != RMETA_WORKER)
+	local_only_add(dir, call->crate_name, clock_wall_ms() / 1000,
+		said->rmeta_stored && fault != RMETA_CRATE ? stored : reasons[fault]);
+	/* who put it there may have had other inputs that are not known */
+	if (fault != RMETA_WORKER || said->rmeta_stored)
 		return;
 	snprintf(text, sizeof(text), "it made other metadata of %.100s than the compiler here",
 		call->crate_name);
@@ -230,15 +241,15 @@ rmeta_say(const struct conf *conf, const struct rustc_call *call, const struct l
 	plain_name(said, worker);
 	note(conf, call, said, fault);
 	r = buf_addf(&b,
-		"error: dray: the compiler here made other metadata of %s than the worker %s, "
-		"which "
-		"failed afterwards; other crates may have used that already. It was removed: build "
-		"again\n",
-		call->crate_name, worker);
+		"error: dray: the compiler here made other metadata of %s than %s %s, %s; other "
+		"crates may have used that already. It was removed: build again\n",
+		call->crate_name, said->rmeta_stored ? "is in the store" : "the worker", worker,
+		said->rmeta_stored ? "from which the rest did not come"
+				   : "which failed afterwards");
 	if (r == 0 && fault == RMETA_CRATE)
 		r = buf_addf(&b,
 			"  it comes out differently each time; it is compiled here from now on\n");
-	if (r == 0 && fault == RMETA_WORKER)
+	if (r == 0 && fault == RMETA_WORKER && !said->rmeta_stored)
 		r = buf_addf(&b,
 			"  the compiler here makes the same each time: nothing goes to that worker "
 			"any "

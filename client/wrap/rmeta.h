@@ -37,6 +37,8 @@ void rmeta_done(struct rmeta *r);
 /* Whether the text announces metadata. A line of it that comes in two parts is missed. Within a
  * diagnostic the quotes have a backslash. */
 bool rmeta_is_announced(const void *p, size_t n);
+/* How far the text goes up to the end of that line; 0: it does not announce any. */
+size_t rmeta_announced_end(const void *p, size_t n);
 /* Once the compiler announces it: puts the first one back, whatever the second is. False: they
  * differ. */
 bool rmeta_look(struct rmeta *r);

@@ -344,12 +344,19 @@ keeps(const struct wrap *w)
 	return w->cached && w->conf->client.cache == CACHE_ON;
 }
 
+/* Whether cargo was told of metadata that came from a store, and the rest did not come. */
+static bool
+is_promised(const struct wrap *w)
+{
+	return w->ledger.rmeta_stored && *w->ledger.rmeta;
+}
+
 static int
 run_here(struct wrap *w)
 {
 	struct local_run l = { .call = &w->call,
 		.mapping = w->mapped.on ? &w->mapped.mapping : NULL,
-		.said = w->dispatched ? &w->ledger : NULL,
+		.said = w->dispatched || is_promised(w) ? &w->ledger : NULL,
 		.slots = w->slots,
 		.slot = w->choice.slot,
 		.since = &w->since,
@@ -626,8 +633,12 @@ static bool
 find_far(struct wrap *w)
 {
 	uint64_t start = clock_mono_us(), before = w->far.us;
-	bool hit = cached_fetch(w->cached, &w->far, &w->said);
+	bool hit;
 
+	w->far.promise = &w->ledger;
+	hit = cached_fetch(w->cached, &w->far, &w->said);
+	w->far.promise = NULL;
+	w->rmeta_us = is_promised(w) ? w->ledger.rmeta_us : 0;
 	w->lookup_us += clock_mono_us() - start - (w->far.us - before);
 	if (hit)
 		free(steal_ptr(w->cache_why));
@@ -646,7 +657,7 @@ find_cached(struct wrap *w)
 	if (!whole && link_bundle(w))
 		return true;
 	if (!whole && !find_far(w)) {
-		if (cached_fetch_bundle(w->cached, &w->far) && link_bundle(w))
+		if (!is_promised(w) && cached_fetch_bundle(w->cached, &w->far) && link_bundle(w))
 			return true;
 		/* the programs that are started next read there what was learned */
 		memo_flush(w->memo);
@@ -659,14 +670,26 @@ find_cached(struct wrap *w)
 
 /* ---- all of it */
 
+/* What cargo was told of is in a ledger of ours, which no worker has. */
+static void
+keep_promise(struct wrap *w)
+{
+	w->choice.place = PLACE_LOCAL;
+	w->choice.why = "its metadata came from a store, and the rest did not";
+	closep(&w->choice.probe);
+}
+
 static int
 run_missed(struct wrap *w)
 {
 	int status = -EAGAIN;
 
-	return_to_incremental(w);
+	if (!is_promised(w))
+		return_to_incremental(w);
 	open_slots(w, "compile");
 	choose(w->conf, &w->call, w->slots, &w->choice);
+	if (is_promised(w))
+		keep_promise(w);
 	w->why = w->call.incremental ? call_home_reason(&w->call) : w->choice.why;
 	w->where = "local";
 	if (w->choice.place == PLACE_FARM) {

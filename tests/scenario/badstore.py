@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote
 
 CONTENT = {}
 COUNTS = {}
+LOST = set()
 LOCK = threading.Lock()
 SHOWN = ("authorization", "if-none-match", "expect", "content-length", "transfer-encoding", "x-amz-content-sha256",
          "x-amz-security-token", "x-amz-server-side-encryption", "x-amz-storage-class", "user-agent", "host", "proxy-authorization")
@@ -176,6 +177,30 @@ class Connection:
         for i in range(0, len(body), 1000):
             self.sock.sendall(body[i:i + 1000])
             time.sleep(0.1)
+
+    def is_listed(self, path, end):
+        """Whether a line of the file LOG + end is in the path."""
+        try:
+            with open(sys.argv[1] + end) as names:
+                return any(name.strip() in path for name in names)
+        except FileNotFoundError:
+            return False
+
+    def held(self, path):
+        """What LOG.held lists waits until it does not."""
+        while self.is_listed(path, ".held"):
+            time.sleep(0.02)
+        self.ok(path)
+
+    def lost(self, path):
+        """Likewise, and from then on it is not there."""
+        while self.is_listed(path, ".held"):
+            LOST.add(path)
+            time.sleep(0.02)
+        if path in LOST:
+            self.send(404)
+        else:
+            self.ok(path)
 
     def redirect(self, path):
         self.send(302, headers=["Location: http://127.0.0.1:%d/ok/%s" % (port, path)])
