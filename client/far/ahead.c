@@ -21,15 +21,15 @@
 #include "common/fs.h"
 
 #define STACK_BYTES (1u << 20)
-#define LISTS_MAX 8 /* of builds in this process's life */
+#define LISTS_MAX 8 /* of builds at a time: one that is done makes room */
 #define ENTRIES_AT_ONCE 32
 #define ENTRIES_BYTES (64u << 20) /* that nobody has asked for yet */
 #define BLOBS_AT_ONCE 32
-#define BLOBS_BYTES (4ull << 30)      /* in all */
+#define BLOBS_BYTES (4ull << 30)      /* for a list */
 #define WINDOW_LEAST (2ull << 20)     /* bytes under way */
 #define WINDOW_MOST (64ull << 20)     /* likewise */
 #define FAILURES_MAX 3		      /* in a row */
-#define ENTRIES_COME_MAX (256u << 20) /* bytes of entries: a list may be anybody's */
+#define ENTRIES_COME_MAX (256u << 20) /* bytes of entries for a list: it may be anybody's */
 #define ITEM_MS 600000 /* so long an entry that was fetched ahead is as good as the store's */
 #define QUIET_MS 300   /* after the last question a build may have ended */
 
@@ -38,6 +38,7 @@ enum item_state { ITEM_WAITS, ITEM_COMES, ITEM_HERE, ITEM_GONE };
 
 struct item {
 	struct digest key;
+	uint64_t build; /* whose list named it first */
 	enum item_state state;
 	struct buf bytes;
 	uint64_t at; /* when they came */
@@ -45,13 +46,18 @@ struct item {
 };
 
 struct build {
+	uint64_t number; /* in this process's life: its place may be another's later */
 	struct digest name;
 	struct list before, asked;
-	enum { BUILD_NEW, BUILD_ASKED, BUILD_KNOWN } state;
+	/* LOST: its list was asked for, and could not be read */
+	enum { BUILD_NEW, BUILD_ASKED, BUILD_KNOWN, BUILD_LOST } state;
 	bool noted; /* what was asked for is in the stores, or on its way */
 	bool put;   /* it is on its way */
 	uint64_t at;
-	char *note; /* for others that it is left, or on its way; NULL: it is not said */
+	uint64_t used;	       /* the last of them has the highest */
+	uint64_t entries_came; /* bytes, for its list */
+	uint64_t blobs_begun;  /* likewise */
+	char *note;	       /* for others that it is left, or on its way; NULL: it is not said */
 	int note_fd;
 };
 
@@ -68,14 +74,15 @@ struct ahead {
 	struct blob *blobs;
 	size_t n_blobs, next_blob;
 	size_t entries_open, blobs_open;
-	uint64_t bytes_open, bytes_begun, bytes_came, busy_us, busy_since;
-	uint64_t entries_came; /* bytes */
+	uint64_t bytes_open, bytes_came, busy_us, busy_since;
 	unsigned failures;
 	pthread_mutex_t lock; /* of all below */
 	bool ends;
 	const char *notes; /* the directory; NULL: nothing is put */
 	struct build builds[LISTS_MAX];
 	size_t n_builds;
+	uint64_t n_begun, n_used;
+	bool stale; /* there are items of builds that are gone */
 	struct item *items;
 	size_t n_items, next_item;
 	uint64_t items_bytes;
@@ -88,6 +95,16 @@ number_of(enum what what, size_t i)
 }
 
 /* ---- entries */
+
+/* With the lock. NULL: its place is another's. */
+static struct build *
+build_of(struct ahead *a, uint64_t number)
+{
+	for (size_t i = 0; i < a->n_builds; i++)
+		if (a->builds[i].number == number)
+			return &a->builds[i];
+	return NULL;
+}
 
 static struct item *
 find_item(struct ahead *a, const struct digest *key)
@@ -108,7 +125,7 @@ empty_item(struct ahead *a, struct item *item)
 
 /* With the lock. */
 static int
-add_items(struct ahead *a, const struct list *l)
+add_items(struct ahead *a, uint64_t build, const struct list *l)
 {
 	struct item *v = reallocarray(a->items, a->n_items + l->n + 1, sizeof(*v));
 
@@ -117,8 +134,28 @@ add_items(struct ahead *a, const struct list *l)
 	a->items = v;
 	for (size_t i = 0; i < l->n; i++)
 		if (!find_item(a, &l->v[i]))
-			v[a->n_items++] = (struct item){ .key = l->v[i], .bytes = BUF_INIT };
+			v[a->n_items++] = (struct item){
+				.key = l->v[i], .build = build, .bytes = BUF_INIT
+			};
 	return 0;
+}
+
+/* Those of builds that are gone, and that nobody will take. With the lock, and while no entry is
+ * under way: its answer has the item's number. */
+static void
+drop_items(struct ahead *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_items; i++) {
+		if (!build_of(a, a->items[i].build))
+			empty_item(a, &a->items[i]);
+		if (a->items[i].state != ITEM_GONE)
+			a->items[n++] = a->items[i];
+	}
+	a->n_items = n;
+	a->next_item = 0;
+	a->stale = false;
 }
 
 static int
@@ -134,12 +171,28 @@ read_reply(struct mail *m, struct buf *ret)
 	return 0;
 }
 
+/* Counts what a build fetches for its list. False: it would be too much, or the build is gone. */
+static bool
+is_within(struct ahead *a, uint64_t build, uint64_t size)
+{
+	struct build *b;
+	bool within;
+
+	pthread_mutex_lock(&a->lock);
+	b = build_of(a, build);
+	within = b && size <= BLOBS_BYTES - b->blobs_begun;
+	if (within)
+		b->blobs_begun += size;
+	pthread_mutex_unlock(&a->lock);
+	return within;
+}
+
 static int
-want_blob(struct ahead *a, const struct output *o)
+want_blob(struct ahead *a, uint64_t build, const struct output *o)
 {
 	struct blob *v;
 
-	if (!o->is_blob || o->size > BLOBS_BYTES - a->bytes_begun)
+	if (!is_within(a, build, o->size))
 		return 0;
 	if (a->n_blobs == 0 || (a->n_blobs & (a->n_blobs - 1)) == 0) {
 		v = reallocarray(a->blobs, 2 * (a->n_blobs + 1), sizeof(*v));
@@ -148,28 +201,27 @@ want_blob(struct ahead *a, const struct output *o)
 		a->blobs = v;
 	}
 	a->blobs[a->n_blobs++] = (struct blob){ o->digest, o->size };
-	a->bytes_begun += o->size;
 	return 0;
 }
 
 /* Those of the latest result that is believed. */
 static void
-want_blobs(struct ahead *a, const struct digest *key, const struct buf *bytes)
+want_blobs(struct ahead *a, uint64_t build, const struct digest *key, const struct buf *bytes)
 {
 	struct believed_now *now = believed_get(a->h->believed);
 	const struct shared_reader reader = { &now->trust, now->namespace };
 	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
 	_cleanup_(result_done) struct result res = RESULT_INIT;
+	const struct output *o;
+	size_t at = 0;
 	int r = shared_entry_decode(bytes->p, bytes->n, key, &e);
 
 	for (size_t i = 0; r == 0 && i < e.n; i++) {
 		result_done(&res);
 		if (shared_open(&e, i, &reader, &res, NULL, NULL) < 0)
 			continue;
-		for (size_t k = 0; r == 0 && k < res.n_outputs; k++)
-			r = want_blob(a, &res.outputs[k]);
-		for (size_t k = 0; r == 0 && k < res.n_temporaries; k++)
-			r = want_blob(a, &res.temporaries[k]);
+		while (r == 0 && (o = result_next_blob(&res, &at)) != NULL)
+			r = want_blob(a, build, o);
 		break;
 	}
 	believed_put(a->h->believed, now);
@@ -180,15 +232,19 @@ take_entry(struct ahead *a, size_t i, struct mail *m)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	int r = m->reply.error;
+	struct build *of;
 	struct digest key;
+	uint64_t build;
 
 	a->entries_open--;
-	if (r == 0) {
+	if (r == 0)
 		r = read_reply(m, &b);
-		a->entries_came += m->reply.size;
-	}
 	pthread_mutex_lock(&a->lock);
 	key = a->items[i].key;
+	build = a->items[i].build;
+	of = build_of(a, build);
+	if (of && r == 0)
+		of->entries_came += m->reply.size;
 	/* its wrapper may have asked the stores itself meanwhile */
 	if (r < 0 || a->items[i].state != ITEM_COMES || b.n > ENTRIES_BYTES - a->items_bytes) {
 		a->items[i].state = ITEM_GONE;
@@ -203,7 +259,7 @@ take_entry(struct ahead *a, size_t i, struct mail *m)
 	}
 	pthread_mutex_unlock(&a->lock);
 	if (r == 0)
-		want_blobs(a, &key, &b);
+		want_blobs(a, build, &key, &b);
 }
 
 /* ---- lists */
@@ -252,10 +308,9 @@ take_list(struct ahead *a, size_t i, struct mail *m)
 		r = list_decode(b.p, b.n, &l);
 	pthread_mutex_lock(&a->lock);
 	/* what could not be read is not written over by what this build asked for alone */
-	if (r == 0 || r == -ENOENT || r == -EBADMSG)
-		a->builds[i].state = BUILD_KNOWN;
+	a->builds[i].state = r == 0 || r == -ENOENT || r == -EBADMSG ? BUILD_KNOWN : BUILD_LOST;
 	if (r == 0)
-		(void)add_items(a, &l);
+		(void)add_items(a, a->builds[i].number, &l);
 	a->builds[i].before = l;
 	note_build(a, &a->builds[i]);
 	pthread_mutex_unlock(&a->lock);
@@ -326,6 +381,9 @@ begin_blobs(struct ahead *a)
 		else
 			note_begun(a, b);
 	}
+	/* an answer has its blob's number */
+	if (a->blobs_open == 0 && a->next_blob == a->n_blobs)
+		a->next_blob = a->n_blobs = 0;
 }
 
 /* ---- its thread */
@@ -341,14 +399,19 @@ next_request(struct ahead *a, struct digest *ret, size_t *ret_number)
 			*ret_number = number_of(IS_LIST, i);
 			return true;
 		}
+	if (a->stale && a->entries_open == 0)
+		drop_items(a);
 	/* entries first: they say which blobs are to come */
-	for (; a->entries_came < ENTRIES_COME_MAX && a->next_item < a->n_items &&
-		a->entries_open < ENTRIES_AT_ONCE;
-		a->next_item++) {
+	for (; a->next_item < a->n_items && a->entries_open < ENTRIES_AT_ONCE; a->next_item++) {
 		struct item *item = &a->items[a->next_item];
+		const struct build *b = build_of(a, item->build);
 
 		if (item->state != ITEM_WAITS)
 			continue;
+		if (!b || b->entries_came >= ENTRIES_COME_MAX) {
+			item->state = ITEM_GONE;
+			continue;
+		}
 		item->state = ITEM_COMES;
 		a->entries_open++;
 		*ret = item->key;
@@ -430,21 +493,59 @@ work(void *arg)
 
 /* ---- for others */
 
+static void
+build_done(struct build *b)
+{
+	list_done(&b->before);
+	list_done(&b->asked);
+}
+
+/* Whether nothing is to come of it: its list came, or will not, and is not to be put. */
+static bool
+is_done(const struct ahead *a, const struct build *b)
+{
+	return (b->state == BUILD_KNOWN || b->state == BUILD_LOST) && !(a->notes && is_left(b)) &&
+	       !b->put;
+}
+
+/* A place for one more: that of the build that was used the longest ago of those that are done. */
+static struct build *
+find_room(struct ahead *a)
+{
+	struct build *oldest = NULL;
+
+	if (a->n_builds < LISTS_MAX)
+		return &a->builds[a->n_builds++];
+	for (size_t i = 0; i < a->n_builds; i++)
+		if (is_done(a, &a->builds[i]) && (!oldest || a->builds[i].used < oldest->used))
+			oldest = &a->builds[i];
+	if (!oldest)
+		return NULL;
+	build_done(oldest);
+	a->stale = true;
+	return oldest;
+}
+
 static struct build *
 find_build(struct ahead *a, const struct digest *name)
 {
 	static const struct digest none;
+	struct build *b = NULL;
 
 	if (digest_eq(name, &none))
 		return NULL;
-	for (size_t i = 0; i < a->n_builds; i++)
+	for (size_t i = 0; !b && i < a->n_builds; i++)
 		if (digest_eq(&a->builds[i].name, name))
-			return &a->builds[i];
-	if (a->n_builds == LISTS_MAX)
-		return NULL;
-	a->builds[a->n_builds] = (struct build){ .name = *name };
-	mailbox_poke(a->box);
-	return &a->builds[a->n_builds++];
+			b = &a->builds[i];
+	if (!b) {
+		b = find_room(a);
+		if (!b)
+			return NULL;
+		*b = (struct build){ .number = ++a->n_begun, .name = *name };
+		mailbox_poke(a->box);
+	}
+	b->used = ++a->n_used;
+	return b;
 }
 
 void
@@ -540,10 +641,8 @@ ahead_free(struct ahead *a)
 {
 	for (size_t i = 0; i < a->n_items; i++)
 		buf_done(&a->items[i].bytes);
-	for (size_t i = 0; i < a->n_builds; i++) {
-		list_done(&a->builds[i].before);
-		list_done(&a->builds[i].asked);
-	}
+	for (size_t i = 0; i < a->n_builds; i++)
+		build_done(&a->builds[i]);
 	pthread_mutex_destroy(&a->lock);
 	free(a->items);
 	free(a->blobs);

@@ -2,8 +2,10 @@
  * (list.h), and a thread of the farm half fetches what is on it, in its order: entries into memory,
  * and of each the blobs of the latest result that is believed into the local store.
  *
- * Nobody waits for it. It is bounded in bytes, has no more under way than what comes in a tenth of
- * a second, and ends when the stores fail. */
+ * Nobody waits for it. What it fetches for a list is bounded in bytes, it has no more under way
+ * than what comes in a tenth of a second, and it ends when the stores fail. Of builds it knows the
+ * eight that were used last; of one whose list is not done it knows it longer, and takes no other.
+ */
 #ifndef DRAY_CLIENT_FAR_AHEAD_H
 #define DRAY_CLIENT_FAR_AHEAD_H
 

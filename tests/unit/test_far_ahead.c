@@ -1,4 +1,5 @@
-/* client/far/ahead: a list may be anybody's, so what is fetched because of it has a bound. */
+/* client/far/ahead: a list may be anybody's, so what is fetched because of it has a bound; and of
+ * many builds those count that were used last. */
 #include "config.h"
 
 #include <errno.h>
@@ -21,8 +22,9 @@
 #include "store/store_row.h"
 
 #define LIMIT_MS 20000
-#define KEYS 200u
-#define LISTS 8u /* that a half takes */
+#define PLACES 8u /* for builds */
+#define LISTS 40u
+#define KEYS_MOST 200u
 #define MIB_EACH 8u
 #define LIVES 1000u
 #define LEAST (256u / MIB_EACH) /* to the bound */
@@ -34,7 +36,10 @@ struct side {
 	struct memo_stay memo;
 	struct far_farm farm;
 	struct far_half *half;
-	atomic_uint entries, lists; /* that were asked for */
+	/* what a list names, and how large that is: */
+	atomic_uint keys;
+	atomic_ullong size;
+	atomic_uint entries, lists[LISTS]; /* how often they were asked for */
 };
 
 static struct digest
@@ -46,7 +51,7 @@ key(unsigned i)
 	return d;
 }
 
-/* ---- a place: each list names all keys, and each entry is large */
+/* ---- a place: each list names keys of its own */
 
 struct place {
 	struct store base;
@@ -57,7 +62,7 @@ static bool
 is_list(const struct digest *name, unsigned *ret)
 {
 	for (*ret = 0; *ret < LISTS; ++*ret) {
-		struct digest d = key(KEYS + *ret);
+		struct digest d = key(*ret);
 
 		if (digest_eq(&d, name))
 			return true;
@@ -66,14 +71,14 @@ is_list(const struct digest *name, unsigned *ret)
 }
 
 static int
-make_list(struct store_reply *reply)
+make_list(struct side *side, unsigned which, struct store_reply *reply)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct list l = { NULL, 0 };
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < KEYS; i++) {
-		struct digest d = key(i);
+	for (unsigned i = 0; r == 0 && i < side->keys; i++) {
+		struct digest d = key(LISTS + which * KEYS_MOST + i);
 
 		r = list_add(&l, &d);
 	}
@@ -96,10 +101,10 @@ get(struct store *s, enum store_kind kind, const struct digest *name, uint64_t m
 	int r = reply.fd < 0 ? -errno : 0;
 
 	if (r == 0 && is_list(name, &which)) {
-		r = make_list(&reply);
-		atomic_fetch_add(&side->lists, 1);
+		r = make_list(side, which, &reply);
+		atomic_fetch_add(&side->lists[which], 1);
 	} else if (r == 0) {
-		reply.size = MIB_EACH << 20;
+		reply.size = side->size;
 		r = ftruncate(reply.fd, (off_t)reply.size) < 0 ? -errno : 0;
 		atomic_fetch_add(&side->entries, 1);
 	}
@@ -200,26 +205,103 @@ down(void **state)
 	return 0;
 }
 
+static void
+wait_for(const atomic_uint *n, unsigned least)
+{
+	uint64_t until = clock_mono_ms() + LIMIT_MS;
+
+	while (atomic_load(n) < least) {
+		assert_true(clock_mono_ms() < until);
+		poll(NULL, 0, 1);
+	}
+}
+
+/* Begins a build, again while there is no place for it, until its list was asked for so often. */
+static void
+begin(struct side *s, unsigned which, unsigned least)
+{
+	uint64_t until = clock_mono_ms() + LIMIT_MS;
+	struct digest name = key(which);
+
+	ahead_begin(s->half->ahead, &name);
+	while (atomic_load(&s->lists[which]) < least) {
+		assert_true(clock_mono_ms() < until);
+		poll(NULL, 0, 1);
+		ahead_begin(s->half->ahead, &name);
+	}
+}
+
 /* Lists are asked for whatever came. Before each the thread asks for all the entries that it may:
  * so many rounds would have asked for all. */
 static void
 test_entries_have_a_bound(void **state)
 {
 	struct side *s = *state;
-	unsigned asked;
 
-	for (unsigned i = 0; i < LISTS; i++) {
-		uint64_t until = clock_mono_ms() + LIMIT_MS;
-		struct digest name = key(KEYS + i);
+	s->keys = KEYS_MOST;
+	s->size = MIB_EACH << 20;
+	begin(s, 0, 1);
+	wait_for(&s->entries, LEAST);
+	s->keys = 0;
+	for (unsigned i = 1; i < PLACES; i++)
+		begin(s, i, 1);
+	assert_in_range(atomic_load(&s->entries), LEAST, MOST);
+}
 
-		ahead_begin(s->half->ahead, &name);
-		while (atomic_load(&s->lists) <= i) {
-			assert_true(clock_mono_ms() < until);
-			poll(NULL, 0, 1);
-		}
+/* A list that comes later has a bound of its own. */
+static void
+test_the_next_list_is_not_the_worse_for_it(void **state)
+{
+	struct side *s = *state;
+
+	s->keys = KEYS_MOST;
+	s->size = MIB_EACH << 20;
+	for (unsigned i = 0; i < 3; i++) {
+		begin(s, i, 1);
+		wait_for(&s->entries, (i + 1) * LEAST);
 	}
-	asked = atomic_load(&s->entries);
-	assert_in_range(asked, LEAST, MOST);
+	assert_true(atomic_load(&s->entries) > MOST);
+}
+
+static void
+test_a_list_that_is_done_makes_room(void **state)
+{
+	struct side *s = *state;
+
+	s->keys = 3;
+	s->size = 100;
+	for (unsigned i = 0; i < LISTS; i++) {
+		begin(s, i, 1);
+		wait_for(&s->entries, 3 * (i + 1));
+	}
+	/* of one that has lost its place all is asked for again */
+	begin(s, 0, 2);
+	wait_for(&s->entries, 3 * (LISTS + 1));
+	for (unsigned i = 1; i < LISTS; i++)
+		assert_int_equal(atomic_load(&s->lists[i]), 1);
+}
+
+static void
+test_the_last_used_stay(void **state)
+{
+	struct side *s = *state;
+
+	s->keys = 3;
+	s->size = 100;
+	/* a list that has come is known: then its entries are asked for */
+	for (unsigned i = 0; i < PLACES; i++) {
+		begin(s, i, 1);
+		wait_for(&s->entries, 3 * (i + 1));
+	}
+	begin(s, 0, 1);
+	begin(s, PLACES, 1);
+	wait_for(&s->entries, 3 * (PLACES + 1));
+	begin(s, 0, 1);
+	begin(s, 1, 2);
+	wait_for(&s->entries, 3 * (PLACES + 2));
+	assert_int_equal(atomic_load(&s->lists[0]), 1);
+	for (unsigned i = 2; i <= PLACES; i++)
+		assert_int_equal(atomic_load(&s->lists[i]), 1);
 }
 
 /* However soon after its beginning: else its thread would be waited for in vain. */
@@ -246,6 +328,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_its_end_is_heard, up, down),
 		cmocka_unit_test_setup_teardown(test_entries_have_a_bound, up, down),
+		cmocka_unit_test_setup_teardown(
+			test_the_next_list_is_not_the_worse_for_it, up, down),
+		cmocka_unit_test_setup_teardown(test_a_list_that_is_done_makes_room, up, down),
+		cmocka_unit_test_setup_teardown(test_the_last_used_stay, up, down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
