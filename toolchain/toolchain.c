@@ -126,29 +126,57 @@ entries_settled(const struct tc_entries *e, const struct timespec *begun)
 	return true;
 }
 
-/* Computes the id of what t names; entries: all that it stands on. */
+/* Finds its files, if the host is this one, and begins to hash them. */
+static int
+begin_hashing(struct memo *m, const struct toolchain *t, const char *host, const char *target,
+	struct strv *files, struct tc_entries *entries, struct strv *outside,
+	struct tc_hashing **ret)
+{
+	int r;
+
+	tc_hash_dropp(ret);
+	strv_done(files);
+	strv_done(outside);
+	tc_entries_done(entries);
+	r = tc_collect(
+		t->sysroot, t->driver, host, target ? target : host, files, entries, outside);
+	if (r < 0)
+		return r;
+	*ret = tc_hash_begin(m, t->sysroot, files);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* Computes the id of what t names; entries: all that it stands on. While the compiler starts, to
+ * tell what its host is, there is time to hash a part. */
 static int
 compute(struct memo *m, struct toolchain *t, const char *target, bool rust_src,
 	struct tc_entries *entries)
 {
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
 	_cleanup_(strv_done) struct strv files = STRV_INIT, outside = STRV_INIT;
+	_cleanup_(tc_hash_dropp) struct tc_hashing *hashing = NULL;
 	_cleanup_(buf_done) struct buf version = BUF_INIT;
+	_cleanup_(freep) char *guess = tc_guess_host(t->sysroot);
+	bool begun = false;
 	int r;
 
 	if (h == NULL)
 		return -ENOMEM;
+	if (guess)
+		begun = begin_hashing(m, t, guess, target, &files, entries, &outside, &hashing) ==
+			0;
 	r = run_version(t->sysroot, t->driver, &version, &t->host, &t->release);
 	if (r < 0)
 		return r;
 	t->target = strdup(target != NULL ? target : t->host);
 	if (t->target == NULL)
 		return -ENOMEM;
-	r = tc_collect(t->sysroot, t->driver, t->host, t->target, &files, entries, &outside);
+	if (!begun || !streq(guess, t->host))
+		r = begin_hashing(m, t, t->host, target, &files, entries, &outside, &hashing);
 	if (r < 0)
 		return r;
 	hasher_field(h, ID_DOMAIN, strlen(ID_DOMAIN));
-	r = tc_hash_files(m, t->sysroot, &files, h, entries);
+	r = tc_hash_end(hashing, h, entries);
 	if (r < 0)
 		return r;
 	t->outside = outside.n > 0;
@@ -248,6 +276,30 @@ toolchain_list_own_files(const struct toolchain *t, const char *target, struct s
 	if (streq(target ? target : t->host, t->target) && tc_sealed_files(t, ret) == 0)
 		return 0;
 	return list_files(t->sysroot, t->driver, t->host, target, ret);
+}
+
+char *
+tc_guess_host(const char *sysroot)
+{
+	_cleanup_(strv_done) struct strv targets = STRV_INIT;
+	const char *found = NULL;
+
+	if (toolchain_list_targets(sysroot, &targets) < 0)
+		return NULL;
+	for (size_t i = 0; i < targets.n; i++) {
+		_cleanup_(freep) char *bin = NULL;
+
+		if (asprintf(&bin, "%s/lib/rustlib/%s/bin", sysroot, targets.v[i]) < 0) {
+			bin = NULL;
+			return NULL;
+		}
+		if (!fs_exists(bin))
+			continue;
+		if (found)
+			return NULL;
+		found = targets.v[i];
+	}
+	return found ? strdup(found) : NULL;
 }
 
 int

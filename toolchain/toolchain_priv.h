@@ -41,10 +41,19 @@ char *tc_version_field(const char *text, const char *field);
 int tc_collect(const char *sysroot, const char *driver, const char *host, const char *target,
 	struct strv *files, struct tc_entries *dirs, struct strv *outside);
 
-/* Hashes these files (toolchain_hash.c), by several threads: adds (name, digest) of each to h, in
- * their order, and its stat to entries. m may be NULL. 0 or -errno. */
-int tc_hash_files(struct memo *m, const char *sysroot, const struct strv *files, struct hasher *h,
-	struct tc_entries *entries);
+/* The target that is the compiler's own by what is installed: it has the bundled linker, too. NULL:
+ * that does not say it, or no memory. The caller frees it. */
+char *tc_guess_host(const char *sysroot);
+
+/* Begins to hash these files (toolchain_hash.c), by threads. m may be NULL; what is given outlives
+ * it. NULL: no memory. */
+struct tc_hashing;
+struct tc_hashing *tc_hash_begin(struct memo *m, const char *sysroot, const struct strv *files);
+/* Once, when all are hashed: adds (name, digest) of each to h, in their order, and its stat to
+ * entries. 0 or -errno. */
+int tc_hash_end(struct tc_hashing *w, struct hasher *h, struct tc_entries *entries);
+/* At its end, or in its midst. */
+void tc_hash_dropp(struct tc_hashing **w);
 
 /* An id with all that it stands on, as a note. */
 int tc_note(const struct toolchain *t, bool rust_src, const struct tc_entries *entries,

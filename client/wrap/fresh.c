@@ -4,6 +4,7 @@
 
 #include "client/wrap/fresh.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -42,6 +43,42 @@ ask_for_list(const struct conf *conf, const struct digest *list)
 		far_ask_build(far, list);
 }
 
+/* Where rustup, if it stands in for the compiler, will most probably say that the sysroot is. */
+static char *
+guess_sysroot(const char *compiler)
+{
+	const char *name = getenv("RUSTUP_TOOLCHAIN"), *home = getenv("RUSTUP_HOME");
+	_cleanup_(freep) char *own = NULL, *exe = NULL;
+	char *dir = NULL;
+
+	if (!name || !path_is_name(name) || !streq(path_basename(compiler), "rustc"))
+		return NULL;
+	if (!home || !*home) {
+		home = getenv("HOME");
+		own = home ? path_join(home, ".rustup") : NULL;
+		home = own;
+	}
+	if (!home || asprintf(&dir, "%s/toolchains/%s", home, name) < 0)
+		return NULL;
+	exe = path_join(dir, "bin/rustc");
+	if (!exe || !fs_exists(exe)) {
+		free(dir);
+		return NULL;
+	}
+	return dir;
+}
+
+static void
+identify_guess(const struct conf *conf, const char *compiler)
+{
+	_cleanup_(toolchain_done) struct toolchain t = { 0 };
+	_cleanup_(freep) char *sysroot = guess_sysroot(compiler);
+	_cleanup_(memo_closep) struct memo *memo = NULL;
+
+	if (sysroot && memo_open(conf->client.cache_dir, &memo) == 0)
+		(void)toolchain_identify(memo, sysroot, "rustc", NULL, &t);
+}
+
 /* As it is asked for by units without a target of their own. */
 static void
 identify(const struct conf *conf, const char *compiler)
@@ -73,6 +110,13 @@ fresh_begin(const struct conf *conf, const struct rustc_call *call)
 	/* a second fork, so that nobody need wait for it */
 	if (fork() == 0 && background_withdraw()) {
 		(void)alarm(LIFE_S);
+		/* while rustup and the compiler start to tell where that is, which takes a tenth of
+		 * a second */
+		if (fork() == 0) {
+			(void)alarm(LIFE_S);
+			identify_guess(conf, call->driver);
+			_exit(0);
+		}
 		ask_for_list(conf, &list);
 		identify(conf, call->driver);
 	}

@@ -111,6 +111,7 @@ ledger_take(const struct ledger *shared, struct ledger *ret)
 	ret->rmeta[sizeof(ret->rmeta) - 1] = '\0';
 	ret->rmeta_worker[sizeof(ret->rmeta_worker) - 1] = '\0';
 	ret->rmeta_key[sizeof(ret->rmeta_key) - 1] = '\0';
+	ret->rmeta_stored = 0;
 	ret->n_attempts = MIN2(ret->n_attempts, (uint32_t)LEDGER_ATTEMPTS);
 	for (unsigned i = 0; i < LEDGER_ATTEMPTS; i++)
 		ret->attempt[i][sizeof(ret->attempt[i]) - 1] = '\0';

@@ -62,7 +62,8 @@ struct ledger {
 	struct digest rmeta_digest;
 	char rmeta_worker[80]; /* which made it, as worker and worker_key */
 	char rmeta_key[48];
-	uint32_t rmeta_stored; /* it came from a store instead, of which rmeta_worker is the name */
+	uint32_t rmeta_stored; /* dray's own: it came from a store instead, which rmeta_worker names
+				*/
 	uint32_t connected;    /* the farm answered */
 
 	/* for the job log */

@@ -647,6 +647,39 @@ test_producer(void **state)
 	}
 }
 
+static void
+test_metadata_comes_first(void **state)
+{
+	static const char *const order[] = { "liba.rmeta", "liba.rlib", "liba.so", "a.o" };
+	struct result r = RESULT_INIT;
+	const struct output *o;
+	struct output *made;
+	size_t at = 0;
+
+	(void)state;
+	fill_result(&r, "one");
+	for (size_t i = 0; i < 2; i++) {
+		made = result_add_output(&r, i ? "liba.so" : "liba.rmeta");
+		assert_non_null(made);
+		made->is_blob = true;
+	}
+	/* a text, not a blob, though its name says so */
+	made = result_add_output(&r, "libb.rmeta");
+	assert_non_null(made);
+	assert_int_equal(buf_adds(&made->text, "x"), 0);
+	made = result_add_temporary(&r, "a.o");
+	assert_non_null(made);
+	made->is_blob = true;
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		o = result_next_blob(&r, &at);
+		assert_non_null(o);
+		assert_string_equal(o->name, order[i]);
+	}
+	assert_null(result_next_blob(&r, &at));
+	assert_null(result_next_blob(&r, &at));
+	result_done(&r);
+}
+
 int
 main(void)
 {
@@ -667,6 +700,7 @@ main(void)
 		cmocka_unit_test(test_the_out_dir_in_texts),
 		cmocka_unit_test(test_a_path_in_a_file),
 		cmocka_unit_test(test_producer),
+		cmocka_unit_test(test_metadata_comes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

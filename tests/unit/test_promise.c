@@ -15,6 +15,7 @@
 
 #include "client/wrap/promise.h"
 #include "client/wrap/ledger.h"
+#include "client/wrap/rmeta.h"
 #include "common/fs.h"
 
 static const char text[] = "{\"a\":1}\n{\"artifact\":\"libx.rmeta\"}\nwarning: unused\n";
@@ -229,6 +230,26 @@ test_outcomes(void **state)
 	take_outcome(left, LEDGER_LINK, LEDGER_HOME);
 }
 
+static void
+test_where_metadata_is_announced(void **state)
+{
+	static const char before[] = "{\"artifact\":\"a.d\",\"emit\":\"dep-info\"}\n"
+				     "{\"message\":\"\\\"emit\\\":\\\"metadata\\\"\"}\n";
+	static const char line[] = "{\"artifact\":\"a.rmeta\",\"emit\":\"metadata\"}\n";
+	static const char after[] = "{\"artifact\":\"a.rlib\",\"emit\":\"link\"}\n";
+	char all[sizeof(before) + sizeof(line) + sizeof(after)];
+
+	(void)state;
+	snprintf(all, sizeof(all), "%s%s%s", before, line, after);
+	assert_int_equal(rmeta_announced_end(all, strlen(all)), strlen(before) + strlen(line));
+	assert_int_equal(rmeta_announced_end(line, strlen(line) - 1), strlen(line) - 1);
+	assert_int_equal(rmeta_announced_end(before, strlen(before)), 0);
+	assert_int_equal(rmeta_announced_end(after, strlen(after)), 0);
+	assert_int_equal(rmeta_announced_end(NULL, 0), 0);
+	assert_true(rmeta_is_announced(all, strlen(all)));
+	assert_false(rmeta_is_announced(before, strlen(before)));
+}
+
 int
 main(void)
 {
@@ -243,6 +264,7 @@ main(void)
 		cmocka_unit_test(test_a_staging_directory_is_written_down),
 		cmocka_unit_test(test_a_ledger_full_of_nonsense),
 		cmocka_unit_test(test_outcomes),
+		cmocka_unit_test(test_where_metadata_is_announced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
