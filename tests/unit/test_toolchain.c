@@ -140,6 +140,34 @@ targets(void **state)
 }
 
 static void
+a_host_that_is_guessed_wrong(void **state)
+{
+	_cleanup_(freep) char *a = at("a", "."), *b = at("b", "."), *bin = NULL, *guess = NULL;
+	static const char *const names[] = { "a", "b" };
+
+	make_sysroot("a");
+	make_sysroot("b");
+	guess = tc_guess_host(a);
+	assert_string_equal(guess, HOST);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		bin = at(names[i], "lib/rustlib/" HOST "/bin");
+		assert_int_equal(fs_rm_rf(bin), 0);
+		free(steal_ptr(bin));
+	}
+	assert_null(tc_guess_host(b));
+	put_text("a", "lib/rustlib/" OTHER "/lib/libcore-2.rlib", "core");
+	put_text("a", "lib/rustlib/" OTHER "/bin/lld", "lld");
+	free(steal_ptr(guess));
+	guess = tc_guess_host(a);
+	assert_string_equal(guess, OTHER);
+	assert_false(ids_differ(id_of(NULL, "a", "rustc", NULL), id_of(NULL, "b", "rustc", NULL)));
+	put_text("b", "lib/rustlib/" OTHER "/lib/libcore-2.rlib", "core");
+	put_text("b", "lib/rustlib/" OTHER "/bin/lld", "lld");
+	put_text("b", "lib/rustlib/" HOST "/bin/lld", "lld");
+	assert_null(tc_guess_host(b));
+}
+
+static void
 broken_drivers(void **state)
 {
 	_cleanup_(toolchain_done) struct toolchain t = { 0 };
@@ -353,6 +381,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(debian_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(id_depends_on_content, setup, teardown),
 		cmocka_unit_test_setup_teardown(targets, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_host_that_is_guessed_wrong, setup, teardown),
 		cmocka_unit_test_setup_teardown(broken_drivers, setup, teardown),
 		cmocka_unit_test_setup_teardown(recalled_while_unchanged, setup, teardown),
 		cmocka_unit_test_setup_teardown(holds_while_unchanged, setup, teardown),
