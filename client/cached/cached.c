@@ -607,6 +607,11 @@ cached_put_result(struct cached *c, const struct result *res, struct cached_said
 		cached_why(said, "%s", now.why);
 		return false;
 	}
+	if (!cached_first_agrees(c)) {
+		cached_why(said, "its library has other metadata than cargo was told of");
+		depot_drop_entry(c->depot, &c->key.id);
+		return false;
+	}
 	cached_print(c, STDOUT_FILENO, &res->out);
 	print_rest(c, &res->err);
 	said->status = (int)res->status;

@@ -6,10 +6,14 @@
  * to make the very same metadata (rmeta.h). */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "cache/rlib.h"
 #include "client/cached/cached_priv.h"
+#include "client/wrap/closure.h"
 #include "client/wrap/ledger.h"
 #include "client/wrap/local_only.h"
 #include "client/wrap/rmeta.h"
@@ -93,4 +97,25 @@ cached_say_first(
 		return;
 	c->first.text = n;
 	child_write(STDERR_FILENO, text.p, n);
+}
+
+bool
+cached_first_agrees(const struct cached *c)
+{
+	const char *rmeta = c->first.rmeta;
+	_cleanup_(freep) char *name = NULL, *rlib = NULL, *path = NULL;
+	int r;
+
+	if (!rmeta || closure_splits_metadata(c->in.call))
+		return true;
+	if (asprintf(&name, "%.*srlib", (int)(strlen(rmeta) - strlen("rmeta")), rmeta) < 0) {
+		name = NULL;
+		return false;
+	}
+	rlib = path_join(c->out_dir, name);
+	path = path_join(c->out_dir, rmeta);
+	r = rlib && path ? rlib_agrees(rlib, path) : -ENOMEM;
+	if (r < 0 && r != -ENOENT && rlib)
+		unlink(rlib);
+	return r == 0 || r == -ENOENT;
 }
