@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "client/show/show.h"
+#include "common/show.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/log.h"

@@ -9,7 +9,7 @@
 #include "client/cmd/cmd.h"
 #include "client/cmd/producers.h"
 #include "client/show/critical.h"
-#include "client/show/show.h"
+#include "common/show.h"
 #include "client/show/tell.h"
 
 #define SIMILAR_MAX 5

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "client/show/show.h"
+#include "common/show.h"
 #include "client/show/stats.h"
 #include "common/child.h"
 #include "common/clock.h"

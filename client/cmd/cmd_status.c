@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
-#include "client/show/show.h"
+#include "common/show.h"
 #include "client/wrap/local.h"
 #include "client/slots/memory.h"
 #include "common/clock.h"

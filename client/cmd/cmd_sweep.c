@@ -13,7 +13,7 @@
 #include "client/cmd/cmd.h"
 #include "client/cmd/target_use.h"
 #include "client/show/jobs.h"
-#include "client/show/show.h"
+#include "common/show.h"
 #include "client/wrap/target_dir.h"
 #include "common/clock.h"
 #include "common/fs.h"

@@ -8,7 +8,7 @@
 
 #include "client/cmd/cmd.h"
 #include "client/show/jobs.h"
-#include "client/show/show.h"
+#include "common/show.h"
 #include "common/clock.h"
 #include "common/joblog.h"
 

@@ -13,7 +13,7 @@
 #include "cache/entry.h"
 #include "client/cmd/cache/tend.h"
 #include "client/cmd/cmd.h"
-#include "client/show/show.h"
+#include "common/show.h"
 #include "client/wrap/target_dir.h"
 #include "client/cached/together.h"
 #include "common/fs.h"

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "client/show/show.h"
+#include "common/show.h"
 #include "common/fs.h"
 #include "common/share.h"
 #include "store/depot.h"

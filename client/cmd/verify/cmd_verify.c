@@ -12,7 +12,7 @@
 #include "client/cmd/cmd.h"
 #include "client/wrap/local.h"
 #include "client/incremental/prime.h"
-#include "client/show/show.h"
+#include "common/show.h"
 #include "client/show/stats.h"
 #include "client/cmd/verify/verify.h"
 #include "common/child.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "client/show/show.h"
+#include "common/show.h"
 
 /* How many bytes the harmful character at s has; 0: it is harmless. */
 static size_t

@@ -2,8 +2,8 @@
  *
  * Names of crates, reasons and paths come from crates and compilers. Nothing in them may move a
  * cursor, end a tag, or turn the direction in which text is read. */
-#ifndef DRAY_CLIENT_SHOW_SHOW_H
-#define DRAY_CLIENT_SHOW_SHOW_H
+#ifndef DRAY_COMMON_SHOW_H
+#define DRAY_COMMON_SHOW_H
 
 #include "common/buf.h"
 
