@@ -101,6 +101,7 @@ static const struct conf_key keys[] = {
 	BOOL(coordinator, cache, "yes", "DRAY_COORDINATOR_CACHE"),
 	TEXT(coordinator, cache_dir, TYPE_PATH, NULL, "DRAY_COORDINATOR_CACHE_DIR"),
 	SIZE(coordinator, cache_size, "20G", "DRAY_COORDINATOR_CACHE_SIZE", MIB),
+	TEXT(coordinator, admin_socket, TYPE_PATH, NULL, "DRAY_COORDINATOR_ADMIN_SOCKET"),
 	TEXT(coordinator, cache_sizes, TYPE_SIZES, NULL, "DRAY_COORDINATOR_CACHE_SIZES"),
 	TEXT(coordinator, store, TYPE_STORES, NULL, "DRAY_COORDINATOR_STORE"),
 	NUM(coordinator, store_wait_ms, "250", "DRAY_COORDINATOR_STORE_WAIT_MS", 1, HOUR_MS),
@@ -448,6 +449,14 @@ fill_paths(struct conf *c)
 		c->worker.state_dir = default_state("worker");
 	if (!c->coordinator.cache_dir)
 		c->coordinator.cache_dir = default_state("coordinator");
+}
+
+char *
+conf_admin_socket(const struct conf *c)
+{
+	const char *set = c->coordinator.admin_socket, *dir = c->coordinator.cache_dir;
+
+	return set && *set ? strdup(set) : dir && *dir ? path_join(dir, "admin") : NULL;
 }
 
 static int

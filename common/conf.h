@@ -103,6 +103,8 @@ struct conf {
 		char *store;	       /* stores behind it, nearest first: "URL [ro|rw|own], …" */
 		uint64_t store_wait_ms; /* how long these are asked for an entry, 250: less than
 					   what a client waits for the coordinator */
+		char *admin_socket;	/* where admins of this machine come; unset: "admin" in
+					   cache_dir */
 		uint64_t sample;	/* one in so many results of workers is compiled again, 50;
 					   0: none */
 	} coordinator;
@@ -146,6 +148,9 @@ struct conf {
 /* The configuration files that are read, in their order; none of them need be there, but for the
  * one that DRAY_CONFIG names. */
 int conf_files(struct strv *ret);
+/* The coordinator's socket for admins of this machine: as it is set, or by default. The caller
+ * frees it. NULL: there is no place for one, or no memory. */
+char *conf_admin_socket(const struct conf *c);
 /* Whether a program of dray reads this variable (DRAY_…). */
 bool conf_is_variable(const char *name);
 

@@ -44,6 +44,7 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	_cleanup_(freep) uint8_t *ticket = NULL;
 	Dray__JobPlaced m;
 	uint8_t signature[SIGNATURE_SIZE];
+	struct event told = { .kind = EVENT_PLACED, .good = true };
 	struct sched_worker_view view;
 	size_t n;
 	int r;
@@ -72,6 +73,8 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 		view.slots, a->twin ? " twin" : "");
 	name_client(s, &view, p, sched_job_on_trial(s->sched, &a->job));
 	cache_job_placed(s, &a->job, view.tag);
+	clean_text(view.name, told.worker, sizeof(told.worker));
+	tell_job(s, p, &a->job, &told);
 	server_send(s, p, WIRE_JOB_PLACED, &m.base);
 }
 
@@ -112,6 +115,10 @@ act_one(struct server *s, const struct sched_action *a)
 		queued.ahead = a->ahead;
 		server_send(s, p, WIRE_JOB_QUEUED, &queued.base);
 	} else {
+		struct event told = { .kind = EVENT_DENIED };
+
+		clean_text(a->text, told.text, sizeof(told.text));
+		tell_job(s, p, &a->job, &told);
 		send_denied(s, p, job, a->verdict, a->text);
 	}
 }

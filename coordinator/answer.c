@@ -16,17 +16,6 @@
 #define UNREAD_LEAST (16u * 1024)
 #define ANSWER_COST 200 /* of a message, beside its body */
 
-const char *
-clean_text(const char *text, char *out, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < size && text[i]; i++)
-		out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
-	out[i] = '\0';
-	return out;
-}
-
 uint64_t
 server_time(const struct server *s)
 {
@@ -77,18 +66,18 @@ server_send_number(struct server *s, struct peer *p, uint32_t number, enum wire_
 	if (!payload && !reads_enough(s, p, body)) {
 		log_throttled(&s->slow_peer, 5,
 			"key=%s does not read what it is sent; its connection ends", p->wire.curve);
-		monitor_end(s->monitor, &p->wire, s->now);
+		monitor_end(peer_monitor(s, &p->wire), &p->wire, s->now);
 		peer_doom(s, p);
 		return;
 	}
-	r = wire_send_job(s->socket, &p->wire, number, type, body, payload);
+	r = wire_send_job(peer_socket(s, &p->wire), &p->wire, number, type, body, payload);
 	if (r == 0)
 		return;
 	if (r == -EAGAIN) {
 		log_throttled(&s->slow_peer, 5,
 			"peer=%s role=%s does not read what it is sent; its connection ends",
 			p->wire.curve, role_name(p->role));
-		monitor_end(s->monitor, &p->wire, s->now);
+		monitor_end(peer_monitor(s, &p->wire), &p->wire, s->now);
 	} else if (r != -EHOSTUNREACH) {
 		log_throttled(&s->slow_peer, 5, "cannot send %s: %s", wire_info(type)->name,
 			strerror(-r));
@@ -105,7 +94,7 @@ server_waste(struct server *s, const struct wire_peer *wire)
 		return;
 	log_throttled(&s->crowd, 5, "key=%s says too much that is of no use; it is held back",
 		wire->curve);
-	monitor_hold(s->monitor, wire, ms, s->now);
+	monitor_hold(peer_monitor(s, wire), wire, ms, s->now);
 }
 
 /* Ends all that a peer has here, but keeps the peer itself, so that its messages can be ignored. */
@@ -131,17 +120,18 @@ server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dr
 	server_waste(s, wire);
 	log_throttled(&s->bad_peer, 10, "peer refused: key=%s role=%s: %s",
 		wire->curve[0] ? wire->curve : "-", p ? role_name(p->role) : "-", text);
+	tell_fault(s, wire->curve, text);
 	dray__refused__init(&refused);
 	refused.verdict = verdict;
 	refused.text = text;
-	r = wire_send(s->socket, wire, WIRE_REFUSED, &refused.base, NULL, 0);
+	r = wire_send(peer_socket(s, wire), wire, WIRE_REFUSED, &refused.base, NULL, 0);
 	/* A peer that is gone already gets no record, since nothing would ever remove it. */
 	if (!p && (r == -EHOSTUNREACH || !(p = peer_add(s, wire))))
 		return;
 	drop(s, p);
 	/* A worker comes back by itself in a while, and would at once on a new connection. */
 	if (p->role != ROLE_WORKER && peer_key_role(s, wire) != ROLE_WORKER)
-		monitor_end(s->monitor, &p->wire, s->now);
+		monitor_end(peer_monitor(s, &p->wire), &p->wire, s->now);
 	if (r < 0)
 		peer_doom(s, p);
 }

@@ -44,7 +44,7 @@ host_drop(void *arg, uint64_t serial, const char *why)
 		return;
 	log_throttled(&s->slow_peer, 5, "key=%s role=%s: %s; its connection ends",
 		p->wire.curve[0] ? p->wire.curve : "-", role_name(p->role), why);
-	monitor_end(s->monitor, &p->wire, s->now);
+	monitor_end(peer_monitor(s, &p->wire), &p->wire, s->now);
 	peer_doom(s, p);
 }
 
@@ -271,4 +271,23 @@ cache_job_told(struct server *s, const struct job_id *id, struct job_told *ret)
 		return false;
 	*ret = (struct job_told){ n->unit.crate, n->unit.kind, n->unit.namespace, n->asked_ms };
 	return true;
+}
+
+void
+tell_job(struct server *s, const struct peer *p, const struct job_id *id, struct event *e)
+{
+	const struct allowed_key *k;
+	struct job_told told;
+
+	if (!p)
+		p = peer_by_serial(s, sched_job_owner(s->sched, id));
+	k = p && p->wire.curve[0] ? allowed_keys_find(&s->keys, p->wire.curve) : NULL;
+	sched_job_id_hex(id, e->job);
+	if (k)
+		snprintf(e->who, sizeof(e->who), "%s", k->name);
+	if (cache_job_told(s, id, &told)) {
+		snprintf(e->crate, sizeof(e->crate), "%s", told.crate);
+		snprintf(e->unit, sizeof(e->unit), "%s", told.kind);
+	}
+	tell_event(s, e);
 }

@@ -93,6 +93,17 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 			"the coordinator is out of memory");
 }
 
+static void
+tell_failed(
+	struct server *s, const struct peer *p, const struct job_id *id, const Dray__JobRetry *m)
+{
+	struct event e = { .kind = EVENT_FAULT };
+
+	clean_text(m->worker, e.worker, sizeof(e.worker));
+	clean_text(m->text, e.text, sizeof(e.text));
+	tell_job(s, p, id, &e);
+}
+
 void
 on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
@@ -105,6 +116,8 @@ on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
 		return;
 	r = sched_job_retry(s->sched, p->serial, &id, m->worker, m->verdict, m->text, s->now);
 	/* Of jobs that are not there anybody may say as much as it likes. */
+	if (r == 0)
+		tell_failed(s, p, &id, m);
 	if (r == 0)
 		log_info("job=%s worker=%s failed it: verdict=%d %s", m->job, CLEAN(m->worker),
 			(int)m->verdict, CLEAN(m->text));

@@ -44,6 +44,9 @@ static const struct handler_row rows[] = {
 	{ WIRE_SHARED_DATA, NULL, ROLE_NONE, on_shared },
 	{ WIRE_SHARED_CREDIT, NULL, ROLE_NONE, on_shared },
 	{ WIRE_SHARED_STOP, NULL, ROLE_NONE, on_shared },
+	{ WIRE_ADMIN_LOOK, NULL, ROLE_NONE, on_admin_look },
+	{ WIRE_ADMIN_ACT, NULL, ROLE_NONE, on_admin_act },
+	{ WIRE_ADMIN_FOLLOW, NULL, ROLE_NONE, on_admin_follow },
 };
 
 /* The role that a Hello gives; ROLE_NONE when the peer was refused. */
@@ -67,7 +70,7 @@ hello_role(struct server *s, struct peer *p, const struct wire_peer *from, const
 			CLEAN(m->role));
 		return ROLE_NONE;
 	}
-	if (s->local && !from->curve[0])
+	if (s->local && from->door == DOOR_FARM && !from->curve[0])
 		return said;
 	/* The programs are a client's, whatever more, or less, their key may do. */
 	if (said == ROLE_CLIENT && proved != ROLE_WORKER && proved != ROLE_NONE)
@@ -103,7 +106,7 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
 {
 	const Dray__Hello *m = (const Dray__Hello *)body;
-	static char vouches[] = WIRE_VOUCHES, peers[] = WIRE_PEERS;
+	static char vouches[] = WIRE_VOUCHES, peers[] = WIRE_PEERS, admins[] = WIRE_ADMIN;
 	char *features[CACHE_FEATURES_MAX + 2];
 	Dray__Welcome welcome;
 	enum role role = hello_role(s, p, from, m);
@@ -126,6 +129,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 		features[welcome.n_features++] = vouches;
 	if (p->role == ROLE_WORKER)
 		features[welcome.n_features++] = peers;
+	if (p->role == ROLE_ADMIN)
+		features[welcome.n_features++] = admins;
 	welcome.features = features;
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }
@@ -163,6 +168,13 @@ refuse_undecoded(struct server *s, const struct wire_peer *from, struct peer *p,
 	}
 }
 
+static bool
+is_admins(enum wire_type type)
+{
+	return type == WIRE_ADMIN_LOOK || type == WIRE_ADMIN_ACT || type == WIRE_ADMIN_FOLLOW ||
+	       type == WIRE_CACHE_PURGE;
+}
+
 static void
 refuse_unheard(struct server *s, const struct wire_peer *from, struct peer *p,
 	const struct wire_info *info, enum admit why, enum role role)
@@ -173,6 +185,8 @@ refuse_unheard(struct server *s, const struct wire_peer *from, struct peer *p,
 			"%s is not for a coordinator.", info->name);
 		return;
 	case ADMIT_NOT_OF_ROLE:
+		if (is_admins(info->type))
+			admin_refused(s, from, role, info->name);
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"%s is not for the role %s.", info->name,
 			role == ROLE_NONE ? "of an unknown key" : role_name(role));

@@ -11,6 +11,18 @@
 #include "coordinator/cache/sampler.h"
 #include "coordinator/server_priv.h"
 
+void *
+peer_socket(const struct server *s, const struct wire_peer *wire)
+{
+	return wire->door == DOOR_ADMIN ? s->admin_socket : s->socket;
+}
+
+struct monitor *
+peer_monitor(const struct server *s, const struct wire_peer *wire)
+{
+	return wire->door == DOOR_ADMIN ? s->admin_monitor : s->monitor;
+}
+
 int
 peers_init(struct server *s)
 {
@@ -91,6 +103,7 @@ peer_lose_worker(struct server *s, struct peer *p, const char *why)
 
 	sched_worker_get(p->worker, &view);
 	log_info("worker=%s gone: %s; jobs=%u", view.name, why, view.used);
+	tell_worker(s, view.name, why);
 	sched_worker_gone(s->sched, p->worker, s->now);
 	p->worker = NULL;
 	/* all go when the farm is shut down */
@@ -108,6 +121,8 @@ peer_end(struct server *s, struct peer *p, const char *why)
 	if (s->desk)
 		desk_gone(s->desk, p->serial);
 	sched_owner_gone(s->sched, p->serial, s->now);
+	s->followers -= p->follows;
+	p->follows = false;
 }
 
 void
@@ -159,5 +174,7 @@ peer_key_role(struct server *s, const struct wire_peer *wire)
 {
 	if (wire->curve[0])
 		return allowed_keys_role(&s->keys, wire->curve);
+	if (wire->door == DOOR_ADMIN)
+		return ROLE_ADMIN;
 	return s->local ? ROLE_LOCAL : ROLE_NONE;
 }

@@ -12,6 +12,7 @@
 struct asked {
 	struct server *server;
 	uint64_t serial; /* of the peer */
+	struct wire_peer from;
 	char what[3 * KEYS_NAME_MAX];
 };
 
@@ -41,6 +42,8 @@ on_done(void *arg, const struct desk_purged *done)
 	log_info("shared cache: purged%s: results=%llu entries=%llu%s%s", a->what,
 		(unsigned long long)done->results, (unsigned long long)done->entries,
 		done->error ? " error=" : "", done->error ? strerror(-done->error) : "");
+	admin_note(s, &a->from, "cache purge", *a->what ? a->what + 1 : "", !done->error,
+		done->error ? strerror(-done->error) : "");
 	if (p && p->purging) {
 		p->purging = false;
 		answer(s, p,
@@ -112,6 +115,7 @@ on_cache_purge(struct server *s, struct peer *p, const struct wire_peer *from,
 	if (a) {
 		a->server = s;
 		a->serial = p->serial;
+		a->from = *from;
 		describe(m, a->what, sizeof(a->what));
 	}
 	if (what.of_producer)

@@ -167,6 +167,8 @@ void sched_worker_gone(struct sched *s, struct sched_worker *w, uint64_t now);
 void sched_worker_heard(struct sched *s, struct sched_worker *w, unsigned running, uint64_t now);
 /* The worker gets no new job; running jobs go on. */
 void sched_worker_drain(struct sched *s, struct sched_worker *w, uint64_t now);
+/* It may get jobs again. */
+void sched_worker_resume(struct sched *s, struct sched_worker *w, uint64_t now);
 /* The connected worker of that name, or NULL. */
 struct sched_worker *sched_worker_find(struct sched *s, const char *name);
 /* Walks those that are connected: NULL begins. */

@@ -472,6 +472,14 @@ sched_worker_drain(struct sched *s, struct sched_worker *w, uint64_t now)
 }
 
 void
+sched_worker_resume(struct sched *s, struct sched_worker *w, uint64_t now)
+{
+	s->now = now;
+	w->draining = false;
+	sched_worker_changed(s, w);
+}
+
+void
 sched_workers_tick(struct sched *s)
 {
 	struct sched_worker *w, *next;

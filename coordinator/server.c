@@ -196,6 +196,7 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	if (r < 0)
 		return r;
 	cache_start(s);
+	admin_start(s);
 	s->now = s->began_ms = s->ticked_ms = s->checked_ms = clock_mono_ms();
 	ticket_clock_set(&s->clock, clock_wall_ms(), s->now);
 	*ret = steal_ptr(s);
@@ -209,6 +210,7 @@ server_free(struct server *s)
 		return;
 	cache_end(s);
 	holders_end(s);
+	admin_end(s);
 	vouch_done(s);
 	monitor_free(s->monitor);
 	socket_closep(&s->socket);
@@ -261,9 +263,9 @@ take_signals(struct server *s)
 	}
 }
 
-/* Takes at most BATCH messages. False: none was left. */
+/* Takes at most BATCH messages of a socket. False: none was left. */
 static bool
-take_messages(struct server *s)
+take_messages(struct server *s, void *socket, struct monitor *monitor, uint8_t door)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
 		_cleanup_(wire_raw_done) struct wire_raw raw;
@@ -271,13 +273,14 @@ take_messages(struct server *s)
 		int r;
 
 		from.id_len = 0;
-		r = wire_take(s->socket, &from, WIRE_FROM_CLIENT | WIRE_FROM_WORKER, &raw);
+		r = wire_take(socket, &from, WIRE_FROM_CLIENT | WIRE_FROM_WORKER, &raw);
 		if (r == -EAGAIN)
 			return false;
+		from.door = door;
 		/* who chose its own name says nothing: its connection ends as a silent one */
 		if (from.id_len > 0) {
-			monitor_note(s->monitor, &from);
-			monitor_took(s->monitor, &from, wire_raw_size(&raw));
+			monitor_note(monitor, &from);
+			monitor_took(monitor, &from, wire_raw_size(&raw));
 			s->took += wire_raw_size(&raw);
 			handle_message(s, &from, r, &raw);
 			act_all(s);
@@ -288,12 +291,12 @@ take_messages(struct server *s)
 
 /* Only once all messages are taken: those that a peer sent before it went still count. */
 static void
-take_departures(struct server *s)
+take_departures(struct server *s, struct monitor *monitor)
 {
 	struct wire_peer gone;
 	enum monitor_event e;
 
-	while ((e = monitor_next(s->monitor, &gone)) != MONITOR_NONE) {
+	while ((e = monitor_next(monitor, &gone)) != MONITOR_NONE) {
 		struct peer *p = e == MONITOR_PEER_GONE ? peer_find(s, &gone) : NULL;
 
 		if (!p)
@@ -301,6 +304,14 @@ take_departures(struct server *s)
 		peer_remove(s, p);
 		act_all(s);
 	}
+}
+
+static void
+take_all_departures(struct server *s)
+{
+	take_departures(s, s->monitor);
+	if (s->admin_monitor)
+		take_departures(s, s->admin_monitor);
 }
 
 static void
@@ -331,12 +342,16 @@ tick(struct server *s, bool caught_up)
 		s->checked_ms = s->now;
 		keys_check(s);
 		monitor_expire(s->monitor, SILENT_MS, s->now);
+		if (s->admin_monitor)
+			monitor_expire(s->admin_monitor, SILENT_MS, s->now);
 		see_to_rest(s);
 	}
 	if (s->desk)
 		desk_tick(s->desk, s->now);
 	if (s->sampler)
 		sampler_tick(s->sampler, s->now);
+	act_all(s);
+	admin_tell(s);
 	act_all(s);
 }
 
@@ -346,6 +361,8 @@ look_at_connections(struct server *s, bool caught_up)
 	char address[GATE_TEXT_SIZE];
 
 	monitor_look(s->monitor, caught_up, s->now);
+	if (s->admin_monitor)
+		monitor_look(s->admin_monitor, caught_up, s->now);
 	if (monitor_shut_out(s->monitor, address))
 		log_throttled(&s->crowd, 5,
 			"address=%s makes connections that say nothing; shut out for some seconds",
@@ -359,6 +376,10 @@ flush(struct server *s)
 	int linger = LINGER_MS;
 
 	monitor_free(steal_ptr(s->monitor));
+	monitor_free(steal_ptr(s->admin_monitor));
+	if (s->admin_socket)
+		zmq_setsockopt(s->admin_socket, ZMQ_LINGER, &linger, sizeof(linger));
+	socket_closep(&s->admin_socket);
 	zmq_setsockopt(s->socket, ZMQ_LINGER, &linger, sizeof(linger));
 	socket_closep(&s->socket);
 }
@@ -375,10 +396,13 @@ server_run(struct server *s)
 			{ zap_socket(s->zap), 0, ZMQ_POLLIN, 0 },
 			{ NULL, s->signal_fd, ZMQ_POLLIN, 0 },
 			{ NULL, s->desk ? desk_fd(s->desk) : s->signal_fd, ZMQ_POLLIN, 0 },
+			{ s->admin_socket, 0, ZMQ_POLLIN, 0 },
+			{ s->admin_socket ? monitor_socket(s->admin_monitor) : NULL, 0, ZMQ_POLLIN,
+				0 },
 		};
+		int n = (int)ARRAY_LEN(items) - (s->admin_socket ? 0 : 2);
 
-		if (zmq_poll(items, ARRAY_LEN(items), more ? 0 : TICK_MS) < 0 &&
-			zmq_errno() != EINTR) {
+		if (zmq_poll(items, n, more ? 0 : TICK_MS) < 0 && zmq_errno() != EINTR) {
 			int err = zmq_errno();
 
 			log_error("cannot poll: %s", zmq_strerror(err));
@@ -391,13 +415,15 @@ server_run(struct server *s)
 			take_signals(s);
 		if (items[2].revents)
 			zap_step(s->zap);
-		more = take_messages(s);
+		more = take_messages(s, s->socket, s->monitor, DOOR_FARM);
+		if (s->admin_socket)
+			more |= take_messages(s, s->admin_socket, s->admin_monitor, DOOR_ADMIN);
 		if (items[4].revents && s->desk) {
 			desk_step(s->desk, s->now);
 			act_all(s);
 		}
 		if (!more)
-			take_departures(s);
+			take_all_departures(s);
 		look_at_connections(s, !more);
 		tick(s, !more);
 	}

@@ -14,6 +14,8 @@
 #include "common/daemon.h"
 #include "keys/identity.h"
 #include "common/log.h"
+#include "coordinator/admin/events.h"
+#include "coordinator/admin/standing.h"
 #include "coordinator/cache/judged.h"
 #include "coordinator/cache/sampler.h"
 #include "coordinator/sched.h"
@@ -48,8 +50,13 @@ struct peer {
 	uint64_t serial;	/* the scheduler's handle for it; never used again */
 	enum admit_state state; /* NEW has no struct peer yet */
 	enum role role;
-	bool crowded;		     /* one connection too many of its key */
-	unsigned unread;	     /* bytes that may wait for it, answer.c */
+	bool crowded;	 /* one connection too many of its key */
+	unsigned unread; /* bytes that may wait for it, answer.c */
+	bool barred;	 /* an admin has removed this worker */
+	bool leaving;	 /* a worker that takes nothing more, by its own word */
+	bool follows;	 /* an admin that waits for the next event: */
+	uint32_t follow_number;
+	uint64_t follow_after;
 	bool doomed;		     /* cannot be sent to: removed before the next message */
 	struct sched_worker *worker; /* while REGISTERED */
 	bool samples;		     /* a worker that takes part in them */
@@ -75,6 +82,9 @@ struct server {
 	void *socket;
 	struct monitor *monitor;
 	char *endpoint;
+	void *admin_socket; /* DOOR_ADMIN; NULL: there is none; as the next one */
+	struct monitor *admin_monitor;
+	char *admin_path; /* to be removed at the end */
 	int signal_fd;
 
 	struct sched *sched;
@@ -102,10 +112,58 @@ struct server {
 	struct judged judged;	 /* what samples have shown; its file is in the cache's directory */
 	bool judged_unsaved;	 /* some of it is not in the file */
 
-	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled;
+	struct events *events;	      /* what happens, for those that follow it */
+	struct standings standings;   /* of workers, as admins have said */
+	size_t followers;	      /* peers with `follows` */
+	uint64_t tried_from_ms;	      /* since when refused admin acts are counted */
+	unsigned tried, tried_unsaid; /* how many, and of these not written down */
+
+	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled, no_audit;
 };
 
+/* Doors, in wire_peer.door: the socket that all connect to, and the one of admins of this machine,
+ * whose user the kernel has proved. */
+enum { DOOR_FARM, DOOR_ADMIN };
+
+/* tell.c: what happens is told to those that follow it */
+/* Keeps what in s->events, with the time; its words are made printable. */
+void tell_event(struct server *s, struct event *what);
+/* A worker came, went, or takes nothing more. */
+void tell_worker(struct server *s, const char *name, const char *text);
+void tell_fault(struct server *s, const char *who, const char *text);
+
+/* admin_msgs.c: what admins ask for (proto/admin.proto) */
+/* Opens the socket of this machine's admins, and reads what they have said of workers. What does
+ * not go is logged, and the coordinator serves without it. */
+void admin_start(struct server *s);
+void admin_end(struct server *s);
+void on_admin_look(
+	struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m);
+void on_admin_act(
+	struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m);
+void on_admin_follow(
+	struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m);
+/* A peer that is no admin has sent a message that is an admin's. */
+void admin_refused(struct server *s, const struct wire_peer *from, enum role role, const char *act);
+/* Answers those that follow, if there is something new. */
+void admin_tell(struct server *s);
+/* Writes down what was asked for elsewhere (CachePurge). */
+void admin_note(struct server *s, const struct wire_peer *from, const char *act, const char *what,
+	bool done, const char *why);
+
+/* Refuses the worker of that name, which an admin has removed. p may be NULL. */
+void admin_bar(struct server *s, const struct wire_peer *from, struct peer *p, const char *name);
+
+/* admin_keys.c: the list of allowed keys is changed, which is to be read again then. What was done,
+ * or why not, is in why. 0; -EINVAL, -EBADMSG, -ENOENT: what was asked for cannot be; or another
+ * -errno. */
+int admin_key_add(struct server *s, const Dray__AdminKey *m, char *why, size_t n);
+int admin_key_revoke(struct server *s, const Dray__AdminKey *m, char *why, size_t n);
+
 /* peers.c */
+/* The socket that it came by, and its monitor. */
+void *peer_socket(const struct server *s, const struct wire_peer *wire);
+struct monitor *peer_monitor(const struct server *s, const struct wire_peer *wire);
 int peers_init(struct server *s);
 void peers_done(struct server *s);
 struct peer *peer_find(struct server *s, const struct wire_peer *wire);
@@ -212,6 +270,9 @@ struct job_told {
 };
 /* False: nothing is known of it, or not any more. */
 bool cache_job_told(struct server *s, const struct job_id *id, struct job_told *ret);
+/* tell_event (tell.c) of that job: what it is, and whose, is added. p: its client, NULL: the one that it
+ * has now. */
+void tell_job(struct server *s, const struct peer *p, const struct job_id *id, struct event *e);
 void cache_job_asked(
 	struct server *s, const struct peer *p, const struct job_id *id, const Dray__JobRequest *m);
 void cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker);

@@ -90,7 +90,8 @@ fill_worker(struct server *s, const struct sched_worker *w, struct view_worker *
 	r->failures = view.failures;
 	r->trust = view.trust;
 	r->n_offers = view.n_offers;
-	r->leaving = view.draining;
+	r->drained = standings_get(&s->standings, view.name, view.curve) == STANDING_DRAINED;
+	r->leaving = p ? p->leaving : view.draining;
 	if (!p)
 		return;
 	r->heard_ms = s->now - p->heard_ms;

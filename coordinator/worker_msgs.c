@@ -166,7 +166,8 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 		.slots = m->slots,
 		.cores = m->cores,
 		.glibc = m->glibc,
-		.draining = m->draining,
+		.draining = m->draining || standings_get(&s->standings, m->name, m->curve_public) ==
+						   STANDING_DRAINED,
 		.twins = MIN2(m->twins, SLOTS_MAX),
 	};
 	int r;
@@ -191,6 +192,7 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 		p->did = (struct peer_did){ .since_ms = s->now };
 	p->state = ADMIT_REGISTERED;
 	p->heard_ms = s->now;
+	p->leaving = m->draining;
 	if (m->instance.len == INSTANCE_SIZE)
 		memcpy(p->instance, m->instance.data, INSTANCE_SIZE);
 	p->samples = m->samples && p->wire.curve[0];
@@ -199,6 +201,7 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 		 "running=%zu%s",
 		m->name, m->endpoint, m->slots, m->cores, m->glibc, info.n_offers, info.n_running,
 		m->draining ? " draining" : "");
+	tell_worker(s, m->name, info.draining ? "is here, and gets no jobs" : "is here");
 	samples_worker_here(s, p);
 	return 0;
 }
@@ -227,6 +230,10 @@ on_worker_register(struct server *s, struct peer *p, const struct wire_peer *fro
 			"The list of allowed keys has another name for this worker's key, or "
 			"another key for the name %s.",
 			m->name);
+		return;
+	}
+	if (standings_get(&s->standings, m->name, m->curve_public) == STANDING_REMOVED) {
+		admin_bar(s, from, p, m->name);
 		return;
 	}
 	elder = elder_of(s, p, m);
@@ -357,6 +364,18 @@ count_end(struct peer *p, const Dray__WorkerJobEnded *m)
 	p->did.wall_us += m->wall_us;
 }
 
+static void
+tell_end(struct server *s, struct peer *p, const struct job_id *id, const Dray__WorkerJobEnded *m)
+{
+	struct event e = { .kind = EVENT_ENDED, .good = m->ok, .took_ms = m->wall_us / 1000 };
+	struct sched_worker_view view;
+
+	sched_worker_get(p->worker, &view);
+	clean_text(view.name, e.worker, sizeof(e.worker));
+	clean_text(m->text, e.text, sizeof(e.text));
+	tell_job(s, NULL, id, &e);
+}
+
 void
 on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
@@ -373,6 +392,7 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	if (m->twin && !sched_job_is_twin(s->sched, &id))
 		return;
 	count_end(p, m);
+	tell_end(s, p, &id, m);
 	cache_job_ended(s, p, &id, m);
 	if (m->end != DRAY__JOB_END__END_WHOLE && (m->end || m->silent))
 		sched_job_cut(s->sched, p->worker, &id, wasted_ms(m), s->now);
@@ -405,6 +425,8 @@ on_worker_bye(struct server *s, struct peer *p, const struct wire_peer *from,
 		return;
 	sched_worker_get(p->worker, &view);
 	log_info("worker=%s is draining: %s", view.name, CLEAN(m->text));
+	p->leaving = true;
+	tell_worker(s, view.name, "takes nothing more, by its own word");
 	sched_worker_drain(s->sched, p->worker, s->now);
 }
 

@@ -53,6 +53,9 @@ static const struct admit_row at_coordinator[] = {
 	{ WIRE_SHARED_STOP, READERS, GREETED | REGISTERED, NEW },
 	{ WIRE_SHARED_PUT, WRITERS, GREETED | REGISTERED, NEW },
 	{ WIRE_SHARED_DATA, WRITERS, GREETED | REGISTERED, NEW },
+	{ WIRE_ADMIN_LOOK, R(ROLE_ADMIN), GREETED, NEW },
+	{ WIRE_ADMIN_ACT, R(ROLE_ADMIN), GREETED, NEW },
+	{ WIRE_ADMIN_FOLLOW, R(ROLE_ADMIN), GREETED, NEW },
 };
 
 /* What a client says of a job may still be on its way when the job has ended. */

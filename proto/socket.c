@@ -332,6 +332,38 @@ socket_listen_monitored(void *ctx, enum admit_at at, const char *endpoint,
 	return 0;
 }
 
+/* libzmq asks SO_PEERCRED of each connection that it accepts. */
+static int
+admit_user(void *s, uid_t uid)
+{
+	return zmq_setsockopt(s, ZMQ_IPC_FILTER_UID, &uid, sizeof(uid)) < 0 ? -zmq_errno() : 0;
+}
+
+int
+socket_listen_own(void *ctx, enum admit_at at, const char *endpoint, int heartbeat_ms,
+	void **ret_socket, struct monitor **ret_monitor)
+{
+	_cleanup_(socket_closep) void *s = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
+	int r = endpoint_is_local(endpoint) ? 0 : -EINVAL;
+
+	if (r == 0)
+		r = make_listener(ctx, at, endpoint, NULL, heartbeat_ms, &s);
+	if (r == 0)
+		r = admit_user(s, geteuid());
+	if (r == 0)
+		r = admit_user(s, 0);
+	if (r == 0)
+		r = monitor_new(ctx, s, &w);
+	if (r == 0)
+		r = bind_to(s, endpoint);
+	if (r < 0)
+		return r;
+	*ret_monitor = steal_ptr(w);
+	*ret_socket = steal_ptr(s);
+	return 0;
+}
+
 static int
 set_client(void *s, const struct identity *id, const char *server_curve)
 {

@@ -39,6 +39,12 @@ int socket_listen_monitored(void *ctx, enum admit_at at, const char *endpoint,
 	const struct identity *id, int heartbeat_ms, void **ret_socket,
 	struct monitor **ret_monitor, char **ret_endpoint);
 
+/* The same for an ipc endpoint that is for this process's user, and root, alone: the kernel says at
+ * each connection whose it is, and another's is ended, whatever the modes of the directories are.
+ */
+int socket_listen_own(void *ctx, enum admit_at at, const char *endpoint, int heartbeat_ms,
+	void **ret_socket, struct monitor **ret_monitor);
+
 /* A DEALER that connects. server_curve: the other's public key, Z85; "" or NULL for ipc. Connecting
  * goes on in the background and again after a loss. */
 int socket_connect(void *ctx, const char *endpoint, const struct identity *id,

@@ -99,6 +99,14 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_SHARED_STOP, "SharedStop", &dray__shared_stop__descriptor, 256, 0, CLIENT | WORKER },
 	{ WIRE_SHARED_END, "SharedEnd", &dray__shared_end__descriptor, 4 * KIB, 0,
 		WORKER | COORDINATOR },
+
+	{ WIRE_ADMIN_LOOK, "AdminLook", &dray__admin_look__descriptor, 256, 0, CLIENT },
+	{ WIRE_ADMIN_VIEW, "AdminView", &dray__admin_view__descriptor, WIRE_BODY_MAX, 0,
+		COORDINATOR },
+	{ WIRE_ADMIN_ACT, "AdminAct", &dray__admin_act__descriptor, KIB, 0, CLIENT },
+	{ WIRE_ADMIN_DONE, "AdminDone", &dray__admin_done__descriptor, 4 * KIB, 0, COORDINATOR },
+	{ WIRE_ADMIN_FOLLOW, "AdminFollow", &dray__admin_follow__descriptor, 256, 0, CLIENT },
+	{ WIRE_ADMIN_EVENTS, "AdminEvents", &dray__admin_events__descriptor, MIB, 0, COORDINATOR },
 };
 
 const struct wire_info *

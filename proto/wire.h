@@ -3,10 +3,8 @@
  * A message is one header frame and, for the types that carry one, one payload frame:
  *
  *   header frame   "DRAY" | version, 2 bytes big-endian | type, 2 bytes big-endian
- *                  | in messages about a job (job.proto) or a request (serve.proto) its
- *                    number, 4 bytes big-endian
- *                  | protobuf body
- *   payload frame  raw bytes
+ *                  | in messages about a job (job.proto) or a request (serve.proto, admin.proto)
+ * its number, 4 bytes big-endian | protobuf body payload frame  raw bytes
  *
  * A job's number is chosen by the client, and is its own among the jobs that run over the same
  * connection: several may at once. It is in the header, so that what a message may do is known
@@ -25,6 +23,7 @@
 #include <zmq.h>
 
 #include "common/base.h"
+#include "proto/admin.pb-c.h"
 #include "proto/client.pb-c.h"
 #include "proto/job.pb-c.h"
 #include "proto/link.pb-c.h"
@@ -56,6 +55,8 @@
 #define WIRE_VOUCHES "producers"
 /* Likewise: it removes results for this peer, which is an admin. */
 #define WIRE_PURGES "cache-purge"
+/* Likewise: it is told what there is, and what to do (admin.proto). */
+#define WIRE_ADMIN "admin"
 /* Of a coordinator: workers may say what they have, and ask who has it (worker.proto, Peers first).
  * Of a worker: it gives blobs. */
 #define WIRE_PEERS "peers"
@@ -125,6 +126,13 @@ enum wire_type {
 	WIRE_SHARED_PUT,
 	WIRE_SHARED_STOP,
 	WIRE_SHARED_END,
+
+	WIRE_ADMIN_LOOK = 96,
+	WIRE_ADMIN_VIEW,
+	WIRE_ADMIN_ACT,
+	WIRE_ADMIN_DONE,
+	WIRE_ADMIN_FOLLOW,
+	WIRE_ADMIN_EVENTS,
 };
 
 /* The programs that send a type; a bit set. */

@@ -45,6 +45,9 @@ static const struct expected coordinator[] = {
 	{ WIRE_SHARED_STOP, { "-crpwl", "crpw", "crpw", "", "", "", "" } },
 	{ WIRE_SHARED_PUT, { "-pwl", "pw", "pw", "", "", "", "" } },
 	{ WIRE_SHARED_DATA, { "-pwl", "pw", "pw", "", "", "", "" } },
+	{ WIRE_ADMIN_LOOK, { "-al", "a", "", "", "", "", "" } },
+	{ WIRE_ADMIN_ACT, { "-al", "a", "", "", "", "", "" } },
+	{ WIRE_ADMIN_FOLLOW, { "-al", "a", "", "", "", "", "" } },
 };
 
 static const struct expected worker[] = {
@@ -66,13 +69,14 @@ static const enum wire_type answers[] = { WIRE_WELCOME, WIRE_REFUSED, WIRE_JOB_Q
 	WIRE_WORKER_EXPECT, WIRE_JOB_ACCEPTED, WIRE_JOB_REJECTED, WIRE_BLOB_NEED, WIRE_JOB_STARTED,
 	WIRE_JOB_TEXT, WIRE_OUTPUT_BEGIN, WIRE_OUTPUT_CHUNK, WIRE_JOB_RESULT, WIRE_FILE_NEED,
 	WIRE_SHARED_END, WIRE_PRODUCERS, WIRE_CACHE_PURGED, WIRE_WORKER_LEND, WIRE_WORKER_UNSHARED,
-	WIRE_WORKER_FOUND };
+	WIRE_WORKER_FOUND, WIRE_ADMIN_VIEW, WIRE_ADMIN_DONE, WIRE_ADMIN_EVENTS };
 
 /* Messages of the schemas that are parts of others, or of files. */
 static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile", "FileTimes",
 	"EnvVar", "Unit", "LinkCall", "Trace", "FileRead", "Ticket", "CacheInput", "CacheOutput",
 	"CacheResult", "CacheEntry", "SharedResult", "SharedEntry", "Producer", "CacheSpace",
-	"SampleMade", "UnsharedPackage", "ShunnedStatus", "Holder" };
+	"SampleMade", "UnsharedPackage", "ShunnedStatus", "Holder", "AdminToolchain", "AdminWorker",
+	"AdminJob", "AdminClient", "AdminCache", "AdminKey", "AdminEvent" };
 
 #define TYPES 1024 /* more than there will be */
 

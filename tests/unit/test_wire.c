@@ -67,6 +67,12 @@ static const enum wire_type all_types[] = {
 	WIRE_WORKER_HOLDS,
 	WIRE_WORKER_SEEK,
 	WIRE_WORKER_FOUND,
+	WIRE_ADMIN_LOOK,
+	WIRE_ADMIN_VIEW,
+	WIRE_ADMIN_ACT,
+	WIRE_ADMIN_DONE,
+	WIRE_ADMIN_FOLLOW,
+	WIRE_ADMIN_EVENTS,
 };
 
 /* A header frame by hand. */

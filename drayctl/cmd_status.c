@@ -1,0 +1,188 @@
+/* drayctl status: the farm in a dozen lines. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "common/show.h"
+#include "drayctl/ctl.h"
+
+#define MS_US 1000
+
+struct counts {
+	unsigned drained, removed, away, leaving, shunned;
+};
+
+static void
+count(const Dray__AdminView *v, struct counts *n)
+{
+	for (size_t i = 0; i < v->n_worker; i++) {
+		const Dray__AdminWorker *w = v->worker[i];
+
+		n->removed += streq(w->standing, "removed");
+		n->drained += streq(w->standing, "drained");
+		n->away += !w->here && !streq(w->standing, "removed");
+		n->leaving += w->here && w->leaving;
+		n->shunned += w->here && streq(w->trust, "shunned");
+	}
+}
+
+static int
+print_json(struct ctl *c, const Dray__AdminView *v)
+{
+	struct counts n = { 0 };
+	json_t *o;
+
+	count(v, &n);
+	o = json_pack("{s:o, s:o, s:o, s:o, s:b}", "name", ctl_json_text(v->name), "software",
+		ctl_json_text(v->software), "at_ms", ctl_json_number(v->at_ms), "up_ms",
+		ctl_json_number(v->up_ms), "shutting_down", v->shutting_down);
+	if (!o)
+		return ctl_print_json(c, o);
+	const struct {
+		const char *name;
+		uint64_t n;
+	} fields[] = {
+		{ "workers", v->workers },
+		{ "workers_drained", n.drained },
+		{ "workers_removed", n.removed },
+		{ "workers_away", n.away },
+		{ "workers_leaving", n.leaving },
+		{ "workers_shunned", n.shunned },
+		{ "slots", v->slots },
+		{ "slots_used", v->used },
+		{ "jobs", v->jobs },
+		{ "jobs_queued", v->queued },
+		{ "queue_ms", v->queue_ms },
+		{ "queue_oldest_ms", v->queue_oldest_ms },
+		{ "jobs_placed", v->placed },
+		{ "jobs_ended", v->ended },
+		{ "jobs_twins", v->twins },
+		{ "connections", v->connections },
+		{ "samples", v->samples },
+		{ "samples_odd", v->samples_odd },
+		{ "producers_shunned", v->shunned },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		json_object_set_new(o, fields[i].name, ctl_json_number(fields[i].n));
+	json_object_set_new(o, "cache",
+		v->has_cache ? json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "asked",
+				       ctl_json_number(v->cache_asked), "found",
+				       ctl_json_number(v->cache_found), "absent",
+				       ctl_json_number(v->cache_absent), "bytes_sent",
+				       ctl_json_number(v->cache_bytes), "stored",
+				       ctl_json_number(v->cache_stored), "store_fetched",
+				       ctl_json_number(v->store_fetched), "store_uploaded",
+				       ctl_json_number(v->store_uploaded), "store_due",
+				       ctl_json_number(v->store_due))
+			     : json_null());
+	return ctl_print_json(c, o);
+}
+
+static void
+print_workers(const Dray__AdminView *v)
+{
+	struct counts n = { 0 };
+	const struct {
+		unsigned n;
+		const char *what;
+	} kinds[] = { { n.drained, "drained" }, { n.removed, "removed" }, { n.away, "away" },
+		{ n.leaving, "leaving" }, { n.shunned, "shunned" } };
+	unsigned counts[ARRAY_LEN(kinds)];
+
+	count(v, &n);
+	counts[0] = n.drained;
+	counts[1] = n.removed;
+	counts[2] = n.away;
+	counts[3] = n.leaving;
+	counts[4] = n.shunned;
+	printf("workers   %u here", v->workers);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (counts[i])
+			printf(", %u %s", counts[i], kinds[i].what);
+	printf("\nslots     %u of %u in use\n", v->used, v->slots);
+}
+
+static void
+print_queue(const Dray__AdminView *v)
+{
+	char oldest[SHOW_SIZE];
+
+	show_time(v->queue_oldest_ms * MS_US, oldest);
+	if (v->queued)
+		printf("queue     %u wait, the first one for %s\n", v->queued, oldest);
+	else
+		puts("queue     nothing waits");
+	printf("jobs      %llu placed, %llu ended, %llu of them joined others\n",
+		(unsigned long long)v->placed, (unsigned long long)v->ended,
+		(unsigned long long)v->twins);
+}
+
+static void
+print_cache(const Dray__AdminView *v)
+{
+	char share[SHOW_SIZE], bytes[SHOW_SIZE];
+
+	if (!v->has_cache) {
+		puts("cache     none is kept");
+		return;
+	}
+	show_share(v->cache_found, v->cache_found + v->cache_absent, share);
+	show_bytes(v->cache_bytes, bytes);
+	printf("cache     %llu of %llu were there (%s), %s sent, %llu stored\n",
+		(unsigned long long)v->cache_found,
+		(unsigned long long)(v->cache_found + v->cache_absent), share, bytes,
+		(unsigned long long)v->cache_stored);
+	if (v->store_fetched || v->store_uploaded || v->store_due)
+		printf("stores    %llu fetched, %llu uploaded, %llu due\n",
+			(unsigned long long)v->store_fetched, (unsigned long long)v->store_uploaded,
+			(unsigned long long)v->store_due);
+}
+
+static int
+print_text(struct ctl *c, const Dray__AdminView *v)
+{
+	_cleanup_(buf_done) struct buf name = BUF_INIT;
+	char up[SHOW_SIZE];
+
+	if (show_text(&name, v->name) < 0 || buf_adds(&name, ", ") < 0 ||
+		show_text(&name, v->software) < 0)
+		return CTL_FAILED;
+	show_time(v->up_ms * MS_US, up);
+	printf("farm      %s, up %s%s\n", (const char *)name.p, up,
+		v->shutting_down ? ", shutting down" : "");
+	print_workers(v);
+	print_queue(v);
+	print_cache(v);
+	if (v->samples)
+		printf("samples   %llu compiled again, %llu came out otherwise\n",
+			(unsigned long long)v->samples, (unsigned long long)v->samples_odd);
+	if (v->shunned)
+		printf("shunned   %u workers, since they made what no other makes\n", v->shunned);
+	printf("peers     %u connections\n", v->connections);
+	return ctl_flush(c);
+}
+
+static int
+run(struct ctl *c)
+{
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+	Dray__AdminLook look = DRAY__ADMIN_LOOK__INIT;
+	int status;
+
+	look.workers = true;
+	status = ctl_look(c, &look, &m);
+	if (status != CTL_OK)
+		return status;
+	return c->given & CTL_JSON ? print_json(c, (const Dray__AdminView *)m.body)
+				   : print_text(c, (const Dray__AdminView *)m.body);
+}
+
+const struct ctl_command ctl_status = {
+	.name = "status",
+	.usage = "",
+	.summary = "Show the farm as a whole",
+	.help = "      --json               as one JSON object\n",
+	.options = CTL_JSON,
+	.run = run,
+};

@@ -1,0 +1,431 @@
+/* drayctl's command line: what is asked for, and of which coordinator. */
+#include "config.h"
+
+#include "drayctl/ctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/joblog.h"
+#include "common/log.h"
+#include "common/show.h"
+
+#define TEXT_MAX 1024
+#define LONGEST_S 1e7
+#define MS_PER_S 1000.0
+
+static const struct ctl_command *const commands[] = { &ctl_status, &ctl_workers, &ctl_jobs,
+	&ctl_drain, &ctl_resume, &ctl_remove };
+
+/* ---- what is said */
+
+void
+ctl_error(const struct ctl *c, const char *fmt, ...)
+{
+	_cleanup_(freep) char *text = NULL;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (r < 0)
+		text = NULL;
+	if (!text || show_text(&b, text) < 0 || buf_add(&b, "", 1) < 0)
+		return;
+	fprintf(stderr, "drayctl%s%s: %s\n", c->command ? " " : "",
+		c->command ? c->command->name : "", (const char *)b.p);
+}
+
+static void
+print_usage(const struct ctl_command *c, FILE *to)
+{
+	fprintf(to, "usage: drayctl [OPTION]... %s%s%s\n", c->name, *c->usage ? " " : "", c->usage);
+}
+
+static int
+usage_error(const struct ctl *c)
+{
+	if (c->command)
+		print_usage(c->command, stderr);
+	else
+		fputs("see drayctl --help\n", stderr);
+	return CTL_USAGE;
+}
+
+static const char common_help[] =
+	"      --socket PATH        the coordinator's Unix socket\n"
+	"      --remote             the coordinator of [client] coordinator, by an admin's key\n"
+	"      --config FILE        read this configuration file instead of the default ones\n"
+	"  -o, --option S.K=VALUE   set key K of section S of the configuration\n"
+	"  -h, --help               show this, and exit\n"
+	"  -V, --version            show the version, and exit\n";
+
+static int
+print_help(const struct ctl *c)
+{
+	if (c->command) {
+		print_usage(c->command, stdout);
+		printf("%s.\n\n%s%s", c->command->summary, c->command->help, common_help);
+	} else {
+		puts("usage: drayctl [OPTION]... COMMAND [ARGUMENT]...\n"
+		     "Shows what a dray farm does, and tells its coordinator what to do.\n");
+		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+			printf("  %-16s %s\n", commands[i]->name, commands[i]->summary);
+		printf("\n      --json               as JSON\n%s", common_help);
+		puts("\nExit status: 0 done, 1 refused or failed, 2 usage, 3 no coordinator. See "
+		     "drayctl(1).");
+	}
+	return fflush(stdout) == 0 ? CTL_OK : CTL_FAILED;
+}
+
+bool
+ctl_seconds(const struct ctl *c, const char *option, const char *text, uint64_t *ret_ms)
+{
+	char *end;
+	double v;
+
+	errno = 0;
+	v = strtod(text, &end);
+	if (errno || end == text || *end || !isfinite(v) || v < 0 || v > LONGEST_S) {
+		ctl_error(c, "%s: \"%s\" is no number of seconds", option, text);
+		return false;
+	}
+	*ret_ms = (uint64_t)(v * MS_PER_S);
+	return true;
+}
+
+/* ---- options */
+
+enum { OPT_SOCKET = 256, OPT_REMOTE, OPT_CONFIG, OPT_FIRST };
+
+static const struct {
+	const char *name;
+	enum ctl_option bit;
+	size_t value; /* offset in struct ctl of its text; 0: it has none */
+} own_options[] = {
+	{ "json", CTL_JSON, 0 },
+	{ "wait", CTL_WAIT, 0 },
+	{ "timeout", CTL_TIMEOUT, offsetof(struct ctl, timeout) },
+	{ "now", CTL_NOW, 0 },
+	{ "follow", CTL_FOLLOW, 0 },
+	{ "name", CTL_NAME, offsetof(struct ctl, name) },
+	{ "namespace", CTL_NAMESPACE, offsetof(struct ctl, namespace) },
+	{ "sign", CTL_SIGN, offsetof(struct ctl, sign) },
+	{ "producer", CTL_PRODUCER, offsetof(struct ctl, producer) },
+	{ "before", CTL_BEFORE, offsetof(struct ctl, before) },
+	{ "worker", CTL_WORKER, offsetof(struct ctl, worker) },
+	{ "since", CTL_SINCE, offsetof(struct ctl, since) },
+	{ "role", CTL_ROLE, offsetof(struct ctl, role) },
+	{ "interval", CTL_INTERVAL, offsetof(struct ctl, interval) },
+};
+#define N_OWN ARRAY_LEN(own_options)
+
+struct settings {
+	const char *v[32];
+	size_t n;
+	const char *config;
+	bool help, version;
+};
+
+static void
+list_options(struct option to[N_OWN + 7])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_OWN; i++)
+		to[n++] = (struct option){ own_options[i].name,
+			own_options[i].value ? required_argument : no_argument, NULL,
+			OPT_FIRST + (int)i };
+	to[n++] = (struct option){ "socket", required_argument, NULL, OPT_SOCKET };
+	to[n++] = (struct option){ "remote", no_argument, NULL, OPT_REMOTE };
+	to[n++] = (struct option){ "config", required_argument, NULL, OPT_CONFIG };
+	to[n++] = (struct option){ "option", required_argument, NULL, 'o' };
+	to[n++] = (struct option){ "help", no_argument, NULL, 'h' };
+	to[n++] = (struct option){ "version", no_argument, NULL, 'V' };
+	to[n] = (struct option){ NULL, 0, NULL, 0 };
+}
+
+static bool
+take_option(struct ctl *c, struct settings *s, int o)
+{
+	switch (o) {
+	case OPT_SOCKET:
+		c->where.socket = optarg;
+		return true;
+	case OPT_REMOTE:
+		c->where.remote = true;
+		return true;
+	case OPT_CONFIG:
+		s->config = optarg;
+		return true;
+	case 'o':
+		if (s->n == ARRAY_LEN(s->v))
+			return false;
+		s->v[s->n++] = optarg;
+		return true;
+	case 'h':
+		s->help = true;
+		return true;
+	case 'V':
+		s->version = true;
+		return true;
+	default:
+		break;
+	}
+	if (o < OPT_FIRST)
+		return false;
+	c->given |= own_options[o - OPT_FIRST].bit;
+	if (own_options[o - OPT_FIRST].value)
+		*(const char **)((char *)c + own_options[o - OPT_FIRST].value) = optarg;
+	return true;
+}
+
+/* How many of the words name the command; 0: they do not. */
+static int
+names(const struct ctl_command *c, char **words, int n)
+{
+	const char *space = strchr(c->name, ' ');
+	size_t first = space ? (size_t)(space - c->name) : strlen(c->name);
+
+	if (n < 1 || strlen(words[0]) != first || memcmp(words[0], c->name, first) != 0)
+		return 0;
+	if (!space)
+		return 1;
+	return n > 1 && streq(words[1], space + 1) ? 2 : 0;
+}
+
+static const struct ctl_command *
+find_command(char **words, int n, int *ret_used)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if ((*ret_used = names(commands[i], words, n)) > 0)
+			return commands[i];
+	return NULL;
+}
+
+/* CTL_OK: c->command is to be run; else the exit status, and what is wrong was said. */
+static int
+check_words(struct ctl *c, char **words, int n)
+{
+	int used = 0;
+
+	c->command = find_command(words, n, &used);
+	if (!c->command) {
+		if (n == 0)
+			ctl_error(c, "which command?");
+		else
+			ctl_error(c, "there is no command \"%s%s%s\"", words[0], n > 1 ? " " : "",
+				n > 1 ? words[1] : "");
+		return usage_error(c);
+	}
+	c->args = words + used;
+	c->n_args = n - used;
+	return CTL_OK;
+}
+
+static int
+check_use(const struct ctl *c)
+{
+	for (size_t i = 0; i < N_OWN; i++)
+		if (c->given & own_options[i].bit & ~c->command->options) {
+			ctl_error(c, "it has no option --%s", own_options[i].name);
+			return usage_error(c);
+		}
+	if (c->n_args < c->command->least || c->n_args > c->command->most) {
+		if (c->n_args > c->command->most)
+			ctl_error(c, "unexpected argument: %s", c->args[c->command->most]);
+		else
+			ctl_error(c, "an argument is missing");
+		return usage_error(c);
+	}
+	return CTL_OK;
+}
+
+static int
+load_conf(struct ctl *c, const struct settings *s)
+{
+	_cleanup_(freep) char *error = NULL;
+	int r = 0;
+
+	if (s->config && setenv("DRAY_CONFIG", s->config, 1) < 0)
+		r = -errno;
+	if (r == 0)
+		r = conf_load(&c->conf, &error);
+	for (size_t i = 0; r == 0 && i < s->n; i++)
+		r = conf_set(c->conf, s->v[i], &error);
+	if (r < 0)
+		ctl_error(c, "%s", error ? error : strerror(-r));
+	return r < 0 ? CTL_USAGE : CTL_OK;
+}
+
+static int
+run(struct ctl *c, int argc, char **argv)
+{
+	struct option longs[N_OWN + 7];
+	struct settings s = { .n = 0 };
+	int o, status;
+
+	list_options(longs);
+	while ((o = getopt_long(argc, argv, "o:hV", longs, NULL)) != -1)
+		if (!take_option(c, &s, o))
+			return usage_error(c);
+	if (s.version) {
+		puts("drayctl " PACKAGE_VERSION);
+		return ctl_flush(c);
+	}
+	if (s.help && optind == argc)
+		return print_help(c);
+	status = check_words(c, argv + optind, argc - optind);
+	if (status != CTL_OK)
+		return status;
+	if (s.help)
+		return print_help(c);
+	status = check_use(c);
+	if (status == CTL_OK)
+		status = load_conf(c, &s);
+	return status == CTL_OK ? c->command->run(c) : status;
+}
+
+int
+ctl_main(int argc, char **argv)
+{
+	struct ctl c = { .command = NULL };
+	int status;
+
+	log_init("drayctl", LOG_LEVEL_NONE);
+	status = run(&c, argc, argv);
+	link_free(c.link);
+	conf_free(c.conf);
+	return status;
+}
+
+/* ---- the coordinator */
+
+static int
+status_of(int r)
+{
+	return r == -ENOTCONN || r == -ETIMEDOUT ? CTL_NO_COORDINATOR : CTL_FAILED;
+}
+
+int
+ctl_link(struct ctl *c)
+{
+	_cleanup_(freep) char *why = NULL;
+	int r = c->link ? 0 : link_open(c->conf, &c->where, &c->link, &why);
+
+	if (r == 0)
+		return CTL_OK;
+	ctl_error(c, "%s", why ? why : strerror(-r));
+	return status_of(r);
+}
+
+int
+ctl_ask(struct ctl *c, enum wire_type type, const ProtobufCMessage *body, enum wire_type answer,
+	struct wire_msg *ret)
+{
+	_cleanup_(freep) char *why = NULL;
+	uint32_t number = 0;
+	int r, status = ctl_link(c);
+
+	if (status != CTL_OK)
+		return status;
+	r = link_send(c->link, type, body, &number);
+	if (r == 0)
+		r = link_wait(c->link, answer, number, LINK_ANSWER_MS, -1, ret, &why);
+	if (r == 0)
+		return CTL_OK;
+	ctl_error(c, "%s",
+		why		  ? why
+		: r == -ETIMEDOUT ? "the coordinator does not answer"
+				  : strerror(-r));
+	return status_of(r);
+}
+
+int
+ctl_look(struct ctl *c, const Dray__AdminLook *what, struct wire_msg *ret)
+{
+	return ctl_ask(c, WIRE_ADMIN_LOOK, &what->base, WIRE_ADMIN_VIEW, ret);
+}
+
+int
+ctl_act(struct ctl *c, const Dray__AdminAct *m, unsigned *ret_running)
+{
+	_cleanup_(wire_msg_done) struct wire_msg msg = WIRE_MSG_INIT;
+	const Dray__AdminDone *done;
+	int status = ctl_ask(c, WIRE_ADMIN_ACT, &m->base, WIRE_ADMIN_DONE, &msg);
+
+	if (status != CTL_OK)
+		return status;
+	done = (const Dray__AdminDone *)msg.body;
+	if (ret_running)
+		*ret_running = done->running;
+	if (done->verdict != DRAY__VERDICT__VERDICT_NONE) {
+		ctl_error(c, "%s", done->text);
+		return CTL_FAILED;
+	}
+	if (c->given & CTL_JSON)
+		return ctl_print_json(c, json_pack("{s:o, s:o}", "done", ctl_json_text(done->text),
+						 "running", ctl_json_number(done->running)));
+	else {
+		_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+		if (show_text(&b, done->text) == 0 && b.n)
+			printf("%s\n", (const char *)b.p);
+	}
+	return ctl_flush(c);
+}
+
+/* ---- JSON */
+
+json_t *
+ctl_json_text(const char *s)
+{
+	return joblog_text(s, TEXT_MAX);
+}
+
+json_t *
+ctl_json_number(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+/* JSON_ENSURE_ASCII: no control character leaves as it is. */
+static int
+print_json(struct ctl *c, json_t *o, size_t flags)
+{
+	int r = o ? json_dumpf(o, stdout, flags | JSON_ENSURE_ASCII) : -1;
+
+	json_decref(o);
+	if (r < 0) {
+		ctl_error(c, "out of memory, or it cannot be written");
+		return CTL_FAILED;
+	}
+	putchar('\n');
+	return ctl_flush(c);
+}
+
+int
+ctl_print_json(struct ctl *c, json_t *o)
+{
+	return print_json(c, o, JSON_INDENT(2));
+}
+
+int
+ctl_print_json_line(struct ctl *c, json_t *o)
+{
+	return print_json(c, o, JSON_COMPACT);
+}
+
+int
+ctl_flush(struct ctl *c)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return CTL_OK;
+	ctl_error(c, "cannot write: %s", strerror(errno));
+	return CTL_FAILED;
+}
