@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/digest.h"
 #include "common/joblog.h"
 #include "common/log.h"
 #include "common/show.h"
@@ -18,7 +19,8 @@
 #define MS_PER_S 1000.0
 
 static const struct ctl_command *const commands[] = { &ctl_status, &ctl_workers, &ctl_jobs,
-	&ctl_drain, &ctl_resume, &ctl_remove };
+	&ctl_clients, &ctl_drain, &ctl_resume, &ctl_remove, &ctl_key_list, &ctl_key_add,
+	&ctl_key_revoke, &ctl_toolchain_list, &ctl_cache_status, &ctl_cache_purge, &ctl_events };
 
 /* ---- what is said */
 
@@ -75,7 +77,9 @@ print_help(const struct ctl *c)
 		puts("usage: drayctl [OPTION]... COMMAND [ARGUMENT]...\n"
 		     "Shows what a dray farm does, and tells its coordinator what to do.\n");
 		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-			printf("  %-16s %s\n", commands[i]->name, commands[i]->summary);
+			printf("  %s%s%s\n      %s\n", commands[i]->name,
+				*commands[i]->usage ? " " : "", commands[i]->usage,
+				commands[i]->summary);
 		printf("\n      --json               as JSON\n%s", common_help);
 		puts("\nExit status: 0 done, 1 refused or failed, 2 usage, 3 no coordinator. See "
 		     "drayctl(1).");
@@ -99,6 +103,23 @@ ctl_seconds(const struct ctl *c, const char *option, const char *text, uint64_t 
 	return true;
 }
 
+bool
+ctl_sign_key(const struct ctl *c, const char *option, const char *text, uint8_t ret[SIGN_KEY_SIZE])
+{
+	struct digest d;
+
+	/* a key is as long as a digest, and written alike */
+	if (digest_parse(text, &d) == 0) {
+		memcpy(ret, d.b, SIGN_KEY_SIZE);
+		return true;
+	}
+	ctl_error(c,
+		"%s: a signing key is 64 hex digits in small letters: sign-public of an "
+		"identity",
+		option);
+	return false;
+}
+
 /* ---- options */
 
 enum { OPT_SOCKET = 256, OPT_REMOTE, OPT_CONFIG, OPT_FIRST };
@@ -117,7 +138,7 @@ static const struct {
 	{ "namespace", CTL_NAMESPACE, offsetof(struct ctl, namespace) },
 	{ "sign", CTL_SIGN, offsetof(struct ctl, sign) },
 	{ "producer", CTL_PRODUCER, offsetof(struct ctl, producer) },
-	{ "before", CTL_BEFORE, offsetof(struct ctl, before) },
+	{ "older-than", CTL_OLDER, offsetof(struct ctl, older) },
 	{ "worker", CTL_WORKER, offsetof(struct ctl, worker) },
 	{ "since", CTL_SINCE, offsetof(struct ctl, since) },
 	{ "role", CTL_ROLE, offsetof(struct ctl, role) },
@@ -325,8 +346,8 @@ ctl_link(struct ctl *c)
 }
 
 int
-ctl_ask(struct ctl *c, enum wire_type type, const ProtobufCMessage *body, enum wire_type answer,
-	struct wire_msg *ret)
+ctl_ask_for(struct ctl *c, enum wire_type type, const ProtobufCMessage *body, enum wire_type answer,
+	uint64_t wait_ms, struct wire_msg *ret)
 {
 	_cleanup_(freep) char *why = NULL;
 	uint32_t number = 0;
@@ -336,7 +357,7 @@ ctl_ask(struct ctl *c, enum wire_type type, const ProtobufCMessage *body, enum w
 		return status;
 	r = link_send(c->link, type, body, &number);
 	if (r == 0)
-		r = link_wait(c->link, answer, number, LINK_ANSWER_MS, -1, ret, &why);
+		r = link_wait(c->link, answer, number, wait_ms, -1, ret, &why);
 	if (r == 0)
 		return CTL_OK;
 	ctl_error(c, "%s",
@@ -344,6 +365,13 @@ ctl_ask(struct ctl *c, enum wire_type type, const ProtobufCMessage *body, enum w
 		: r == -ETIMEDOUT ? "the coordinator does not answer"
 				  : strerror(-r));
 	return status_of(r);
+}
+
+int
+ctl_ask(struct ctl *c, enum wire_type type, const ProtobufCMessage *body, enum wire_type answer,
+	struct wire_msg *ret)
+{
+	return ctl_ask_for(c, type, body, answer, LINK_ANSWER_MS, ret);
 }
 
 int

@@ -8,6 +8,7 @@
 #include "common/buf.h"
 #include "common/conf.h"
 #include "drayctl/link.h"
+#include "keys/identity.h"
 
 /* Exit statuses, as the manual has them. */
 enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_NO_COORDINATOR = 3 };
@@ -23,7 +24,7 @@ enum ctl_option {
 	CTL_NAMESPACE = 64,
 	CTL_SIGN = 128,
 	CTL_PRODUCER = 256,
-	CTL_BEFORE = 512,
+	CTL_OLDER = 512,
 	CTL_WORKER = 1024,
 	CTL_SINCE = 2048,
 	CTL_ROLE = 4096,
@@ -37,7 +38,7 @@ struct ctl {
 	struct link *link; /* NULL until ctl_link is called */
 	unsigned given;	   /* enum ctl_option */
 	/* values, which lie in argv; NULL: not given */
-	const char *timeout, *name, *namespace, *sign, *producer, *before, *worker, *since, *role,
+	const char *timeout, *name, *namespace, *sign, *producer, *older, *worker, *since, *role,
 		*interval;
 	int n_args;
 	char **args; /* behind the command's words */
@@ -53,8 +54,9 @@ struct ctl_command {
 	int (*run)(struct ctl *c);
 };
 
-extern const struct ctl_command ctl_status, ctl_workers, ctl_jobs, ctl_drain, ctl_resume,
-	ctl_remove;
+extern const struct ctl_command ctl_status, ctl_workers, ctl_jobs, ctl_clients, ctl_drain,
+	ctl_resume, ctl_remove, ctl_key_list, ctl_key_add, ctl_key_revoke, ctl_toolchain_list,
+	ctl_cache_status, ctl_cache_purge, ctl_events;
 
 /* Runs what the command line says; an exit status. */
 int ctl_main(int argc, char **argv);
@@ -67,6 +69,9 @@ int ctl_link(struct ctl *c);
  * wrong was said. */
 int ctl_ask(struct ctl *c, enum wire_type type, const ProtobufCMessage *body, enum wire_type answer,
 	struct wire_msg *ret);
+/* The same, and waits so long. */
+int ctl_ask_for(struct ctl *c, enum wire_type type, const ProtobufCMessage *body,
+	enum wire_type answer, uint64_t wait_ms, struct wire_msg *ret);
 /* What there is: the answer to an AdminLook. */
 int ctl_look(struct ctl *c, const Dray__AdminLook *what, struct wire_msg *ret);
 /* Has it done, and says what came of it, unless --json is given and it was done: then as an object.
@@ -74,6 +79,10 @@ int ctl_look(struct ctl *c, const Dray__AdminLook *what, struct wire_msg *ret);
 int ctl_act(struct ctl *c, const Dray__AdminAct *m, unsigned *ret_running);
 /* A number of seconds with a decimal fraction, in ms. False: it is none, as was said. */
 bool ctl_seconds(const struct ctl *c, const char *option, const char *text, uint64_t *ret_ms);
+
+/* The key that a node signs by, of 64 hex digits. False: it is none, as was said. */
+bool ctl_sign_key(
+	const struct ctl *c, const char *option, const char *text, uint8_t ret[SIGN_KEY_SIZE]);
 
 /* ---- JSON; each takes the new value, and NULL for one is a lack of memory that is found at the
  * end */

@@ -3,8 +3,10 @@
  * A message is one header frame and, for the types that carry one, one payload frame:
  *
  *   header frame   "DRAY" | version, 2 bytes big-endian | type, 2 bytes big-endian
- *                  | in messages about a job (job.proto) or a request (serve.proto, admin.proto)
- * its number, 4 bytes big-endian | protobuf body payload frame  raw bytes
+ *                  | in messages about a job (job.proto) or a request (serve.proto,
+ *                    admin.proto) its number, 4 bytes big-endian
+ *                  | protobuf body
+ *   payload frame  raw bytes
  *
  * A job's number is chosen by the client, and is its own among the jobs that run over the same
  * connection: several may at once. It is in the header, so that what a message may do is known

@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 MAN=$DRAY_TOP/man
 
 # What the programs start in their turn.
-PARTS=("$DRAY_BUILD/trace/dray-trace" "$DRAY_BUILD/worker/dray-exec")
+PARTS=("$DRAY_BUILD/trace/dray-trace" "$DRAY_BUILD/drayctl/drayctl" "$DRAY_BUILD/worker/dray-exec")
 
 # page PROGRAM: its manual page's file.
 page() {

@@ -64,6 +64,7 @@ teardown(void **state)
 	struct fixture *f = *state;
 
 	cache_end(&f->s);
+	standings_done(&f->s.standings);
 	sched_free(f->s.sched);
 	peers_done(&f->s);
 	door_free(f->s.door);
@@ -171,7 +172,8 @@ test_workers(void **state)
 	add_worker(f, 2, "a", 2);
 	b->did.ended = 9;
 	b->did.cpu_us = 77;
-	sched_worker_drain(f->s.sched, b->worker, f->s.now);
+	b->leaving = true;
+	assert_int_equal(standings_set(&f->s.standings, "a", "", STANDING_DRAINED), 0);
 	v = look(f, ALL);
 	assert_int_equal(v->n_workers, 2);
 	assert_string_equal(v->workers[0].name, "a");
@@ -183,6 +185,7 @@ test_workers(void **state)
 	assert_int_equal(v->workers[1].ended, 9);
 	assert_int_equal(v->workers[1].cpu_us, 77);
 	assert_true(v->workers[1].leaving && !v->workers[0].leaving);
+	assert_true(v->workers[0].drained && !v->workers[1].drained);
 	assert_int_equal(v->workers[1].n_offers, 1);
 	assert_string_equal(v->offers[v->workers[1].first_offer].text, "1.95.0 rustc");
 	assert_int_equal(v->offers[v->workers[0].first_offer].toolchain.b[3], 7);

@@ -1,0 +1,97 @@
+/* drayctl clients: which keys are connected, and what each has of the farm. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "common/show.h"
+#include "drayctl/ctl.h"
+#include "drayctl/grid.h"
+#include "drayctl/words.h"
+
+#define MS_US 1000
+
+static int
+print_json(struct ctl *c, const Dray__AdminView *v)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < v->n_client; i++) {
+		const Dray__AdminClient *k = v->client[i];
+
+		json_array_append_new(list,
+			json_pack("{s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:o}", "name",
+				ctl_json_text(k->name), "key", ctl_json_text(k->curve_public),
+				"namespace", ctl_json_text(k->namespace_), "role",
+				ctl_json_text(k->role), "connections", (int)k->connections, "jobs",
+				(int)k->jobs, "jobs_queued", (int)k->queued, "slots_used",
+				(int)k->slots, "used_ms", ctl_json_number(k->used_us / MS_US)));
+	}
+	return ctl_print_json(c,
+		json_pack("{s:o, s:o}", "clients", list, "more", ctl_json_number(v->more_clients)));
+}
+
+static void
+add_client(struct grid *g, const Dray__AdminClient *k)
+{
+	char key[WORDS_KEY_SIZE], used[SHOW_SIZE];
+
+	show_time(k->used_us, used);
+	grid_add(g, "%s", words_who(k->name, k->curve_public, key));
+	grid_add(g, "%s", k->role);
+	grid_add(g, "%s", *k->namespace_ ? k->namespace_ : "-");
+	grid_add(g, "%u", k->connections);
+	grid_add(g, "%u", k->jobs);
+	grid_add(g, "%u", k->queued);
+	grid_add(g, "%u", k->slots);
+	grid_add(g, "%s", used);
+}
+
+static int
+print_text(struct ctl *c, const Dray__AdminView *v)
+{
+	static const struct grid_column columns[] = {
+		{ "CLIENT", false, 8 },
+		{ "ROLE", false, 0 },
+		{ "NAMESPACE", false, 8 },
+		{ "CONNS", true, 0 },
+		{ "JOBS", true, 0 },
+		{ "WAIT", true, 0 },
+		{ "SLOTS", true, 0 },
+		{ "USED", true, 0 },
+	};
+	_cleanup_(grid_freep) struct grid *g = grid_new(columns, ARRAY_LEN(columns));
+
+	for (size_t i = 0; g && i < v->n_client; i++)
+		add_client(g, v->client[i]);
+	if (!g || grid_print(g, grid_width(stdout), stdout) < 0) {
+		ctl_error(c, "out of memory");
+		return CTL_FAILED;
+	}
+	if (v->more_clients)
+		printf("and %llu more\n", (unsigned long long)v->more_clients);
+	return ctl_flush(c);
+}
+
+static int
+run(struct ctl *c)
+{
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+	Dray__AdminLook look = DRAY__ADMIN_LOOK__INIT;
+	int status;
+
+	look.clients = true;
+	status = ctl_look(c, &look, &m);
+	if (status != CTL_OK)
+		return status;
+	return c->given & CTL_JSON ? print_json(c, (const Dray__AdminView *)m.body)
+				   : print_text(c, (const Dray__AdminView *)m.body);
+}
+
+const struct ctl_command ctl_clients = {
+	.name = "clients",
+	.usage = "",
+	.summary = "List the keys that are connected, and what each has of the farm",
+	.help = "      --json               as one JSON object\n",
+	.options = CTL_JSON,
+	.run = run,
+};
