@@ -275,18 +275,21 @@ fill_caches(struct look *l)
 	return 0;
 }
 
-static uint32_t
-connections_of(struct server *s, const char *curve)
+/* Each peer's is looked up: keys and peers may be many. */
+static void
+count_connections(struct server *s, Dray__AdminKey *keys)
 {
 	struct table_node *node;
-	uint32_t n = 0;
 
 	for (node = table_walk(&s->peers, NULL); node; node = table_walk(&s->peers, node)) {
 		const struct peer *p = table_entry(node, struct peer, by_id);
+		const struct allowed_key *k = p->state != ADMIT_DROPPED && !p->doomed
+						      ? allowed_keys_find(&s->keys, p->wire.curve)
+						      : NULL;
 
-		n += p->state != ADMIT_DROPPED && !p->doomed && streq(p->wire.curve, curve);
+		if (k)
+			keys[k - s->keys.v].connections++;
 	}
-	return n;
 }
 
 static int
@@ -312,8 +315,8 @@ fill_keys(struct server *s, struct look *l)
 		if (k->signs)
 			m->sign_public = (ProtobufCBinaryData){ SIGN_KEY_SIZE, k->sign_public };
 		m->revoked = k->revoked;
-		m->connections = connections_of(s, k->curve_public);
 	}
+	count_connections(s, l->keys);
 	l->m.key = l->key_list;
 	l->m.n_key = n;
 	return 0;

@@ -370,6 +370,8 @@ do_remove(
 	tell_worker(s, m->worker, "removed by an admin");
 	if (!meant.w)
 		return true;
+	/* that its jobs are lost here is not its fault */
+	sched_worker_drain(s->sched, meant.w, s->now);
 	sched_worker_get(meant.w, &view);
 	p = peer_by_serial(s, view.tag);
 	if (p)

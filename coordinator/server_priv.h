@@ -270,8 +270,8 @@ struct job_told {
 };
 /* False: nothing is known of it, or not any more. */
 bool cache_job_told(struct server *s, const struct job_id *id, struct job_told *ret);
-/* tell_event (tell.c) of that job: what it is, and whose, is added. p: its client, NULL: the one that it
- * has now. */
+/* tell_event (tell.c) of that job: what it is, and whose, is added. p: its client, NULL: the one
+ * that it has now. */
 void tell_job(struct server *s, const struct peer *p, const struct job_id *id, struct event *e);
 void cache_job_asked(
 	struct server *s, const struct peer *p, const struct job_id *id, const Dray__JobRequest *m);

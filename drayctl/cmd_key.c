@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "drayctl/ctl.h"
 #include "drayctl/grid.h"
@@ -168,9 +167,8 @@ run_revoke(struct ctl *c)
 	Dray__AdminKey k = DRAY__ADMIN_KEY__INIT;
 	Dray__AdminAct m = DRAY__ADMIN_ACT__INIT;
 	char name[KEYS_NAME_MAX + 2], role[32];
-	struct stat st;
 	bool is_key = strlen(c->args[0]) == CURVE_KEY_SIZE - 1 || strchr(c->args[0], '/') ||
-		      stat(c->args[0], &st) == 0;
+		      ends_with(c->args[0], ".pub");
 
 	if (is_key && !take_key(c, c->args[0], &id))
 		return CTL_FAILED;

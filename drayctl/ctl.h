@@ -1,4 +1,4 @@
-/* The admin's command. Each command is one file and one entry in the table of ctl.c; they share
+/* The admin's command. Each command is one file and one entry in the table of args.c; they share
  * what is here: options, the way to the coordinator, and how an answer is shown. */
 #ifndef DRAY_DRAYCTL_CTL_H
 #define DRAY_DRAYCTL_CTL_H
@@ -56,9 +56,9 @@ struct ctl_command {
 
 extern const struct ctl_command ctl_status, ctl_workers, ctl_jobs, ctl_clients, ctl_drain,
 	ctl_resume, ctl_remove, ctl_key_list, ctl_key_add, ctl_key_revoke, ctl_toolchain_list,
-	ctl_cache_status, ctl_cache_purge, ctl_events;
+	ctl_cache_status, ctl_cache_purge, ctl_events, ctl_top;
 
-/* Runs what the command line says; an exit status. */
+/* Runs what the command line says; an exit status. (args.c) */
 int ctl_main(int argc, char **argv);
 
 /* "drayctl NAME: …" on stderr. Control characters in what is printed are replaced. */

@@ -1,4 +1,4 @@
-/* drayctl: see ctl.c. */
+/* drayctl: see args.c. */
 #include "config.h"
 
 #include "drayctl/ctl.h"

@@ -71,6 +71,10 @@ audited() {
   said err 'does not let this key in'
 }
 
+# It takes long enough to be seen, and is held then.
+held_crate() {
+  slow_before | sed 's/900_000/200_000/'
+}
 runs_on() {
   ctl_json '[.jobs[] | select(.worker == "'"$1"'" and .state == "runs")] | length == '"$2" jobs
 }
@@ -78,7 +82,7 @@ runs_on() {
 @test "a worker is drained while it compiles: its job ends there, others run elsewhere, none is lost" {
   local busy other
   package "$WORK/slow" slow lib
-  slow_before >"$WORK/slow/src/lib.rs"
+  held_crate >"$WORK/slow/src/lib.rs"
   package "$WORK/hello" hello lib
   farm_start 2
   build_start slow "$WORK/slow" build
@@ -126,4 +130,119 @@ state_is() {
   state_is w1 removed
   exits 0 resume w1
   wait_until 20 state_is w1 ready
+}
+
+@test "a client's key is revoked while it compiles: its job is ended at once, and the build goes on at home" {
+  package "$WORK/slow" slow lib
+  held_crate >"$WORK/slow/src/lib.rs"
+  farm_start
+  ctl_json '[.keys[] | select(.name == "client")][0] | .role == "client" and (.revoked | not)' key list
+  fits key list
+  build_start slow "$WORK/slow" build
+  wait_until 30 worker_compiles "$WORKER_PID" slow
+  hold "$WORKER_PID" slow
+  exits 0 key revoke client
+  said out 'may connect no more'
+  wait_until 10 worker_idle "$WORKER_PID" slow
+  build_finish 60
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$(job slow where)" = local ]
+  file_has "$FARM/allowed" 'client revoked$'
+  audited 'key revoke' done
+  wait_until 10 ctl_json '.jobs == []' jobs
+  ctl_json '.clients | map(select(.name == "client")) == []' clients
+  # one that is new is let in without more ado
+  identity newcomer
+  exits 0 key add client "$FARM/keys/newcomer.pub"
+  ctl_json '[.keys[] | select(.name == "newcomer")][0].role == "client"' key list
+  exits 1 key add client "$FARM/keys/newcomer.pub"
+  said err 'already'
+  export DRAY_IDENTITY=$FARM/keys/newcomer
+  package "$WORK/hello" hello lib
+  rm -rf "$DRAY_CACHE_DIR"
+  build hello "$WORK/hello" build
+  [ "$(job hello where)" = farm ]
+}
+
+@test "what happens is told to those that follow it; the cache is looked at and purged" {
+  package "$WORK/hello" hello lib
+  farm_start
+  "$DRAYCTL" events --follow --json >"$LOGS/events" 2>"$LOGS/events.err" 3>&- &
+  FOLLOWER=$!
+  STARTED+=("$FOLLOWER")
+  wait_until 10 file_has "$LOGS/events" '"event":"worker"'
+  build hello "$WORK/hello" build
+  [ "$(job hello where)" = farm ]
+  wait_until 10 file_has "$LOGS/events" '"event":"ended","good":true'
+  exits 0 drain w1
+  wait_until 10 file_has "$LOGS/events" 'drain w1: done'
+  jq -es 'any(.[]; .event == "placed" and .crate == "hello" and .worker == "w1" and .who == "client")' "$LOGS/events"
+  kill -TERM "$FOLLOWER"
+  wait "$FOLLOWER"
+  exits 0 events
+  said out 'hello lib well after'
+  fails grep -q '[[:cntrl:]]' "$LOGS/ctl.out"
+  ctl_json '.toolchains | length > 0 and all(.[]; .workers == ["w1"])' toolchain list
+  fits toolchain list
+  fits clients
+  fits cache status
+  ctl_json '.namespaces[0].namespace == ""' cache status
+  exits 2 cache purge
+  exits 2 cache purge --older-than yesterday
+  ctl_json '.results == 0' cache purge --older-than 30d
+  wait_until 5 audited 'cache purge' done
+}
+
+# bats test_tags=long
+@test "workers are drained and resumed in turn under load: each unit is compiled once, on the farm, and none is lost" {
+  local i name
+  mkdir -p "$WORK/many/src"
+  package "$WORK/many" many lib
+  for ((i = 1; i <= 40; i++)); do
+    dependency "$WORK/many" "part$i"
+    slow_after 60 >"$WORK/many/part$i/src/lib.rs"
+  done
+  plain_build "$WORK/many" build
+  farm_start 3
+  build_start many "$WORK/many" build -j8
+  i=0
+  until is_gone "$BUILD_PID"; do
+    name=w$((i++ % 3 + 1))
+    ctl drain --wait --timeout 60 "$name" >>"$LOGS/drains" 2>&1
+    ctl resume "$name" >>"$LOGS/drains" 2>&1
+  done
+  build_finish 120
+  [ "$BUILD_STATUS" -eq 0 ]
+  [ "$i" -ge 3 ]
+  same_outputs "$WORK/many"
+  # no try failed
+  jobs_all '.where == "farm" and (.attempts // [] | length) == 0'
+  ctl_json '[.workers[].jobs_failed] | add == 0' workers
+  [ "$(grep -c 'gets no new jobs' "$LOGS/drains")" -eq "$i" ]
+}
+
+# bats test_tags=long
+@test "top on a terminal: workers and jobs, keys that sort, filter, choose, drain and follow; any size; without colours" {
+  local python
+  . "$BATS_TEST_DIRNAME/webs.bash"
+  python=$(python_tool pyte python)
+  package "$WORK/slow" slow lib
+  held_crate >"$WORK/slow/src/lib.rs"
+  farm_start 2
+  build_start slow "$WORK/slow" build
+  wait_until 30 eval 'worker_compiles "${WORKER_PIDS[w1]}" slow || worker_compiles "${WORKER_PIDS[w2]}" slow'
+  worker_compiles "${WORKER_PIDS[w1]}" slow && hold "${WORKER_PIDS[w1]}" slow || hold "${WORKER_PIDS[w2]}" slow
+  export TERM=xterm-256color
+  "$python" "$BATS_TEST_DIRNAME/pty-screen" 80x24 'wait:WORKER' 'wait:w1' 'wait:slow' 'wait:1/4' color:yes \
+    keys:down keys:d 'wait:w2 gets no new jobs' 'wait:drain' keys:r 'wait:gets jobs again' \
+    keys:s 'wait:sort (used)' keys:/ keys:w2 'gone:w1' keys:'\e' 'wait:w1' \
+    keys:f 'wait:EVENTS' 'wait:resume w2: done' keys:f 'gone:EVENTS' \
+    size:40x10 'wait:WORKER' size:120x50 'wait:arrows' "dump:$LOGS/screen" \
+    size:80x24 'wait:w1' keys:q end:0 -- "$DRAYCTL" top --interval 0.2
+  NO_COLOR=1 "$python" "$BATS_TEST_DIRNAME/pty-screen" 80x24 'wait:w1' color:no keys:q end:0 -- "$DRAYCTL" top
+  # a coordinator that goes, and comes back
+  release
+  build_finish 60
+  exits 1 top
+  said err 'no terminal'
 }

@@ -2,7 +2,11 @@
 #include "config.h"
 
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
+#include "common/fs.h"
 #include "tests/unit/socket_fixture.h"
 
 static void
@@ -372,6 +376,64 @@ test_ipc(void **state)
 	assert_true(wire_peer_eq(&n->last_gone, &n->last));
 }
 
+#define HEARD_MS 20000 /* never that long */
+
+/* What another process hears of it, with that user: 'g' the other's greeting, 'e' an end at once,
+ * 'n' it may not connect. */
+static char
+heard_as(const char *path, uid_t uid)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int status = 0;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct pollfd fd = { socket(AF_UNIX, SOCK_STREAM, 0), POLLIN, 0 };
+		char byte;
+
+		snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+		if (setresuid(uid, uid, uid) < 0 ||
+			connect(fd.fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
+			_exit('n');
+		_exit(poll(&fd, 1, HEARD_MS) == 1 && read(fd.fd, &byte, 1) == 1 ? 'g' : 'e');
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return (char)WEXITSTATUS(status);
+}
+
+#define NOBODY 65534
+
+/* Whatever the modes are, the kernel says whose a connection is. */
+static void
+test_own(void **state)
+{
+	struct node *n = *state;
+	_cleanup_(socket_closep) void *s = NULL;
+	_cleanup_(monitor_freep) struct monitor *w = NULL;
+	char *dir = NULL, *path, endpoint[200];
+
+	assert_int_equal(fs_make_temp_dir("/tmp", "dray-test-", &dir), 0);
+	path = path_join(dir, "own");
+	snprintf(endpoint, sizeof(endpoint), "ipc://%s", path);
+	assert_int_equal(
+		socket_listen_own(n->ctx, ADMIT_COORDINATOR, "tcp://127.0.0.1:*", 0, &s, &w),
+		-EINVAL);
+	assert_int_equal(
+		socket_listen_own(n->ctx, ADMIT_COORDINATOR, endpoint, HEARTBEAT_MS, &s, &w), 0);
+	assert_int_equal(heard_as(path, getuid()), 'g');
+	if (getuid() == 0) {
+		assert_int_equal(chmod(dir, 0755), 0);
+		assert_int_equal(heard_as(path, NOBODY), 'n');
+		assert_int_equal(chmod(path, 0666), 0);
+		assert_int_equal(heard_as(path, NOBODY), 'e');
+	}
+	fs_rm_rf(dir);
+	free(path);
+	free(dir);
+}
+
 /* A path is taken over from the dead, not from the living, and no other file is removed. */
 static void
 test_ipc_path_in_use(void **state)
@@ -429,6 +491,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_authenticator_gone, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_garbage_bytes, node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_ipc, bare_node_up, node_down),
+		cmocka_unit_test_setup_teardown(test_own, bare_node_up, node_down),
 		cmocka_unit_test_setup_teardown(test_ipc_path_in_use, bare_node_up, node_down),
 	};
 
