@@ -262,6 +262,22 @@ shared_peek(const struct shared_entry *e, size_t i, struct shared_seal *ret)
 }
 
 int
+shared_compile_us(const struct shared_entry *e, size_t i, uint64_t *ret)
+{
+	_cleanup_(sealed_freep) Dray__SharedResult *m = unpack(&e->sealed[i]);
+	struct result result = RESULT_INIT;
+	int r;
+
+	if (!m)
+		return -EBADMSG;
+	r = result_decode(m->result.data, m->result.len, &result);
+	if (r == 0)
+		*ret = MIN2(result.compile_us, (uint64_t)SHARED_COMPILE_US_MAX);
+	result_done(&result);
+	return r;
+}
+
+int
 shared_look(
 	const struct shared_entry *e, size_t i, struct shared_said *ret, struct result *ret_result)
 {

@@ -81,6 +81,10 @@ void shared_entry_drop(struct shared_entry *e, size_t i);
  * is no sealed result for this key; -ENOMEM. */
 int shared_entry_add(struct shared_entry *e, const struct buf *sealed);
 
+/* How long the compile took that made it, as its producer says; nothing of it is checked. 0;
+ * -EBADMSG; -ENOMEM. */
+int shared_compile_us(const struct shared_entry *e, size_t i, uint64_t *ret);
+
 /* The one that seals, and what it knows of the result. */
 struct shared_by {
 	const struct identity *id;

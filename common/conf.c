@@ -106,6 +106,8 @@ static const struct conf_key keys[] = {
 	TEXT(coordinator, store, TYPE_STORES, NULL, "DRAY_COORDINATOR_STORE"),
 	NUM(coordinator, store_wait_ms, "250", "DRAY_COORDINATOR_STORE_WAIT_MS", 1, HOUR_MS),
 	NUM(coordinator, sample, "50", "DRAY_COORDINATOR_SAMPLE", 0, 1000000),
+	TEXT(coordinator, page, TYPE_PAGE, "off", "DRAY_COORDINATOR_PAGE"),
+	TEXT(coordinator, page_token, TYPE_PATH, NULL, "DRAY_COORDINATOR_PAGE_TOKEN"),
 
 	TEXT(worker, coordinator, TYPE_CONNECT, NULL, "DRAY_WORKER_COORDINATOR"),
 	TEXT(worker, coordinator_key, TYPE_PATH, NULL, "DRAY_WORKER_COORDINATOR_KEY"),
@@ -734,6 +736,7 @@ describe_type(struct buf *b, const struct conf_key *k)
 		[TYPE_WORDS] = "names",
 		[TYPE_SIZES] = "name=size",
 		[TYPE_WORD] = "name",
+		[TYPE_PAGE] = "address",
 		[TYPE_STORES] = "stores",
 		[TYPE_KEYS] = "keys",
 		[TYPE_BOOL] = "yes|no",

@@ -107,6 +107,8 @@ struct conf {
 					   cache_dir */
 		uint64_t sample;	/* one in so many results of workers is compiled again, 50;
 					   0: none */
+		char *page;		/* "ADDRESS:PORT" where its page listens, or "off" */
+		char *page_token;	/* path of a file: the word that one needs to look at it */
 	} coordinator;
 	struct {
 		char *coordinator;

@@ -15,6 +15,7 @@ enum type {
 	TYPE_WORDS,  /* names of packages and the like, separated by spaces */
 	TYPE_SIZES,  /* NAME=SIZE of such names, separated by spaces */
 	TYPE_WORD,   /* one of these */
+	TYPE_PAGE,   /* off, or an address in numbers and a port (or '*') */
 	TYPE_KEYS,   /* a path, or a list of keys (keys/trust.h) */
 	TYPE_STORES, /* URLs of stores, each followed by ro or rw or neither, separated by commas */
 	TYPE_ENUM,

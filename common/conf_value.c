@@ -142,6 +142,23 @@ endpoint_ok(const char *v, bool listen)
 	return parse_number(port + 1, false, &n) == 0 && n >= 1 && n <= 65535;
 }
 
+/* The coordinator looks at it more closely. */
+static bool
+page_ok(const char *v)
+{
+	const char *port = strrchr(v, ':');
+	uint64_t n;
+
+	if (streq(v, "off"))
+		return true;
+	for (const char *p = v; *p; p++)
+		if (!isgraph((unsigned char)*p))
+			return false;
+	return port && port > v && strlen(v) <= 64 &&
+	       (streq(port, ":*") ||
+		       (parse_number(port + 1, false, &n) == 0 && n >= 1 && n <= 65535));
+}
+
 static bool
 name_ok(const char *p, size_t n)
 {
@@ -377,6 +394,13 @@ set_text(const struct conf_key *k, const char *v, const char *base, char **out, 
 		if (r < 0)
 			(void)buf_adds(
 				hint, "a name of letters, digits, '-', '_' and '.', or a number");
+		else if (!(fresh = strdup(v)))
+			r = -ENOMEM;
+	} else if (k->type == TYPE_PAGE) {
+		r = page_ok(v) ? 0 : -EINVAL;
+		if (r < 0)
+			(void)buf_adds(hint, "off, or an address in numbers and a port: "
+					     "127.0.0.1:7421, [::1]:7421");
 		else if (!(fresh = strdup(v)))
 			r = -ENOMEM;
 	} else if (k->type == TYPE_KEYS && *v != '/' && *v != '~') {

@@ -72,7 +72,7 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	log_debug("job=%s placed: worker=%s used=%u slots=%u%s", job, view.name, view.used,
 		view.slots, a->twin ? " twin" : "");
 	name_client(s, &view, p, sched_job_on_trial(s->sched, &a->job));
-	cache_job_placed(s, &a->job, view.tag);
+	cache_job_placed(s, &a->job, view.tag, a->twin);
 	clean_text(view.name, told.worker, sizeof(told.worker));
 	tell_job(s, p, &a->job, &told);
 	server_send(s, p, WIRE_JOB_PLACED, &m.base);

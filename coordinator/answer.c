@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "coordinator/server_priv.h"
 
 /* What one client's key may leave unread, over all its connections, and what each may before the
@@ -118,6 +119,8 @@ server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dr
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	server_waste(s, wire);
+	tally_failed(s->tally, TALLY_REFUSED_PEER, &(struct tally_words){ .text = text },
+		clock_wall_ms());
 	log_throttled(&s->bad_peer, 10, "peer refused: key=%s role=%s: %s",
 		wire->curve[0] ? wire->curve : "-", p ? role_name(p->role) : "-", text);
 	tell_fault(s, wire->curve, text);
@@ -150,6 +153,7 @@ send_denied(
 	denied.verdict = verdict;
 	denied.text = text_copy;
 	log_debug("job=%s denied: %s", job_copy, text_copy);
+	tally_denied(s->tally, verdict);
 	if (verdict == DRAY__VERDICT__VERDICT_QUEUE_FULL)
 		server_waste(s, &p->wire);
 	server_send(s, p, WIRE_JOB_DENIED, &denied.base);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "coordinator/cache/history.h"
 #include "coordinator/cache/desk.h"
 #include "coordinator/server_priv.h"
@@ -20,6 +21,9 @@ struct job_note {
 	uint64_t worker; /* the serial of the one that it was placed with */
 	uint64_t source_bytes;
 	uint64_t asked_ms;
+	uint64_t wait_us; /* from then until it was first placed */
+	bool placed, twin;
+	bool cancelled; /* and counted as that */
 	struct history_unit unit;
 };
 
@@ -55,6 +59,15 @@ host_kept(void *arg, const char *namespace, const struct digest *key, const stru
 }
 
 static void
+host_looked(void *arg, const char *namespace, const struct desk_looked *l)
+{
+	struct server *s = arg;
+	enum tally_tier tier = !l->found ? TALLY_MISS : l->from_store ? TALLY_STORE : TALLY_DISK;
+
+	tally_looked(s->tally, namespace, tier, l->us, l->saved_us);
+}
+
+static void
 warm(struct server *s)
 {
 	if (s->local)
@@ -66,7 +79,8 @@ warm(struct server *s)
 void
 cache_start(struct server *s)
 {
-	const struct desk_host host = { s, host_send, host_drop, host_kept };
+	const struct desk_host host = { s, host_send, host_drop, host_kept,
+		s->page ? host_looked : NULL };
 	_cleanup_(freep) char *error = NULL;
 
 	TAILQ_INIT(&s->job_notes);
@@ -237,12 +251,75 @@ cache_job_asked(
 }
 
 void
-cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker)
+cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker, bool twin)
 {
 	struct job_note *n = find_note(s, id);
 
-	if (n)
-		n->worker = worker;
+	if (!n)
+		return;
+	n->worker = worker;
+	n->twin = twin;
+	if (n->placed)
+		return;
+	n->placed = true;
+	n->wait_us = (s->now - n->asked_ms) * 1000;
+	tally_placed(s->tally, n->wait_us);
+}
+
+static void
+count_end(struct server *s, const struct job_note *n, const struct peer *worker,
+	enum tally_outcome outcome, const Dray__WorkerJobEnded *m)
+{
+	struct tally_job job = { .at_ms = clock_wall_ms(),
+		.outcome = outcome,
+		.wall_us = m->wall_us,
+		.cpu_us = m->cpu_us,
+		.peak_rss = m->peak_rss,
+		.wait_us = n->wait_us };
+	struct sched_worker_view view = { .name = "" };
+
+	if (worker && worker->worker)
+		sched_worker_get(worker->worker, &view);
+	snprintf(job.crate, sizeof(job.crate), "%s", n->unit.crate);
+	snprintf(job.kind, sizeof(job.kind), "%s", n->unit.kind);
+	snprintf(job.namespace, sizeof(job.namespace), "%s", n->unit.namespace);
+	snprintf(job.worker, sizeof(job.worker), "%s", view.name);
+	tally_ended(s->tally, &job);
+}
+
+void
+cache_job_cancelled(struct server *s, const struct job_id *id)
+{
+	static const Dray__WorkerJobEnded none = DRAY__WORKER_JOB_ENDED__INIT;
+	struct job_note *n = find_note(s, id);
+
+	if (!n || n->cancelled)
+		return;
+	n->cancelled = true;
+	count_end(s, n, NULL, TALLY_CANCELLED, &none);
+}
+
+/* Older workers do not say whose fault it is; they say nothing of a client that was silent. */
+static bool
+is_workers_fault(const Dray__WorkerJobEnded *m)
+{
+	return m->end == DRAY__JOB_END__END_WORKER ||
+	       (m->end == DRAY__JOB_END__END_NOT_SAID && !m->ok && !m->silent);
+}
+
+static void
+count_worker_end(struct server *s, const struct job_note *n, const struct peer *worker,
+	const Dray__WorkerJobEnded *m)
+{
+	enum tally_outcome outcome = TALLY_STOPPED;
+
+	if (n->cancelled)
+		return;
+	if (m->ok)
+		outcome = n->twin ? TALLY_JOINED : TALLY_COMPILED;
+	else if (is_workers_fault(m))
+		outcome = TALLY_FAILED;
+	count_end(s, n, worker, outcome, m);
 }
 
 void
@@ -259,7 +336,10 @@ cache_job_ended(struct server *s, const struct peer *worker, const struct job_id
 		return;
 	if (m->ok && s->desk)
 		history_ran(desk_history(s->desk), &n->unit, &facts);
-	forget(s, n);
+	count_worker_end(s, n, worker, m);
+	/* where its worker failed it, its client comes with it again */
+	if (m->ok || !is_workers_fault(m))
+		forget(s, n);
 }
 
 bool

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "common/clock.h"
 #include "coordinator/server_priv.h"
 
 #define FAILED_MAX 8 /* tries of a job that are taken from one message */
@@ -109,18 +110,27 @@ on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
 {
 	const Dray__JobRetry *m = (const Dray__JobRetry *)body;
+	struct job_told told;
 	struct job_id id;
+	bool known;
 	int r;
 
 	if (!job_id_of(s, p, from, m->job, &id))
 		return;
+	known = cache_job_told(s, &id, &told);
 	r = sched_job_retry(s->sched, p->serial, &id, m->worker, m->verdict, m->text, s->now);
 	/* Of jobs that are not there anybody may say as much as it likes. */
 	if (r == 0)
 		tell_failed(s, p, &id, m);
-	if (r == 0)
+	if (r == 0) {
 		log_info("job=%s worker=%s failed it: verdict=%d %s", m->job, CLEAN(m->worker),
 			(int)m->verdict, CLEAN(m->text));
+		tally_failed_verdict(s->tally, m->verdict,
+			&(struct tally_words){ .crate = known ? told.crate : "",
+				.worker = m->worker,
+				.text = m->text },
+			clock_wall_ms());
+	}
 	if (r == -ENOENT)
 		send_denied(s, p, m->job, DRAY__VERDICT__VERDICT_UNKNOWN_JOB,
 			"this coordinator does not know the job; it may have been restarted");
@@ -152,5 +162,6 @@ on_job_cancel(struct server *s, struct peer *p, const struct wire_peer *from,
 	if (!p || !job_id_of(s, p, from, m->job, &id))
 		return;
 	log_debug("job=%s cancelled by its client", m->job);
-	sched_job_cancel(s->sched, p->serial, &id, s->now);
+	if (sched_job_cancel(s->sched, p->serial, &id, s->now) == 0)
+		cache_job_cancelled(s, &id);
 }

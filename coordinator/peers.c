@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "common/clock.h"
 #include "coordinator/cache/desk.h"
 #include "coordinator/cache/sampler.h"
 #include "coordinator/server_priv.h"
@@ -104,6 +105,10 @@ peer_lose_worker(struct server *s, struct peer *p, const char *why)
 	sched_worker_get(p->worker, &view);
 	log_info("worker=%s gone: %s; jobs=%u", view.name, why, view.used);
 	tell_worker(s, view.name, why);
+	/* one that said that it would go, and has no job, is no loss */
+	if (!s->draining && !(view.draining && view.used == 0))
+		tally_failed(s->tally, TALLY_WORKER_LOST,
+			&(struct tally_words){ .worker = view.name, .text = why }, clock_wall_ms());
 	sched_worker_gone(s->sched, p->worker, s->now);
 	p->worker = NULL;
 	/* all go when the farm is shut down */

@@ -2,8 +2,8 @@
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
  * (the allowed keys), vouch_msgs.c (the producers among them), client_msgs.c, worker_msgs.c,
  * holders.c, cache_msgs.c, sample_msgs.c, purge_msgs.c, status_cache.c and status_msg.c (what each
- * side says), act.c (the scheduler's actions become messages), handlers.c (the table of messages),
- * server.c (sockets, loop, signals). */
+ * side says), watch.c (the page), act.c (the scheduler's actions become messages), handlers.c (the
+ * table of messages), server.c (sockets, loop, signals). */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -18,6 +18,7 @@
 #include "coordinator/admin/standing.h"
 #include "coordinator/cache/judged.h"
 #include "coordinator/cache/sampler.h"
+#include "coordinator/page/tally.h"
 #include "coordinator/sched.h"
 #include "common/table.h"
 #include "proto/admit.h"
@@ -117,6 +118,10 @@ struct server {
 	size_t followers;	      /* peers with `follows` */
 	uint64_t tried_from_ms;	      /* since when refused admin acts are counted */
 	unsigned tried, tried_unsaid; /* how many, and of these not written down */
+
+	struct tally *tally; /* what has happened */
+	struct page *page;   /* NULL: none is wanted */
+	uint64_t shot_ms;    /* when it was last shown what there is */
 
 	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled, no_audit;
 };
@@ -275,7 +280,8 @@ bool cache_job_told(struct server *s, const struct job_id *id, struct job_told *
 void tell_job(struct server *s, const struct peer *p, const struct job_id *id, struct event *e);
 void cache_job_asked(
 	struct server *s, const struct peer *p, const struct job_id *id, const Dray__JobRequest *m);
-void cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker);
+void cache_job_placed(struct server *s, const struct job_id *id, uint64_t worker, bool twin);
+void cache_job_cancelled(struct server *s, const struct job_id *id);
 void cache_job_ended(struct server *s, const struct peer *worker, const struct job_id *id,
 	const Dray__WorkerJobEnded *m);
 
@@ -342,6 +348,12 @@ void holders_end(struct server *s);
 /* purge_msgs.c: an admin has results removed */
 void on_cache_purge(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
+
+/* watch.c: the page, where one is wanted. 0; -errno with a sentence in *ret_error. */
+int watch_start(struct server *s, char **ret_error);
+void watch_end(struct server *s);
+void watch_tick(struct server *s);  /* shows what there is, if it is time */
+void watch_shoot(struct server *s); /* at once */
 
 /* act.c: carries out all actions, and removes peers that could not be told. */
 void act_all(struct server *s);

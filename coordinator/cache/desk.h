@@ -39,6 +39,13 @@ struct desk_who {
 	struct signer signer;
 };
 
+/* One result was asked for, by the name of its entry alone, and that request has ended. */
+struct desk_looked {
+	bool found, from_store; /* from_store: the disk did not have it */
+	uint64_t us;		/* from the request on */
+	uint64_t saved_us;	/* what the compile took that made its newest result; 0: unknown */
+};
+
 struct desk_host {
 	void *arg;
 	/* payload: its content is taken; NULL: none. May fail: the host then sees to that peer. */
@@ -50,6 +57,8 @@ struct desk_host {
 	 * gone by now. NULL: nobody wants to know. */
 	void (*kept)(void *arg, const char *namespace, const struct digest *key,
 		const struct merge_note *note);
+	/* NULL: nobody wants to know. */
+	void (*looked)(void *arg, const char *namespace, const struct desk_looked *l);
 };
 
 /* conf: [coordinator] cache_…; must outlive it. threads: false in tests that step by themselves.

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#include "cache/shared.h"
+#include "common/clock.h"
 #include "common/fs.h"
 #include "coordinator/cache/desk_priv.h"
 
@@ -41,6 +43,8 @@ desk_hear_get(struct desk_request *r, const Dray__SharedGet *m, const struct des
 	g->most = m->most ? m->most : UINT64_MAX;
 	g->credit = m->credit;
 	g->signers = signers_hold(who->signers);
+	g->began_us = clock_mono_us();
+	g->tells = r->desk->host.looked != NULL;
 	history_name(
 		&g->unit, who->namespace, m->crate, m->kind, m->toolchain.data, m->toolchain.len);
 	r->desk->stats.gets += g->n;
@@ -99,12 +103,27 @@ read_raw(struct desk_get *g, size_t n, ssize_t (*read_it)(int, void *, size_t, u
 	return 0;
 }
 
+/* Of an entry that is one chunk: how long that compile took which it saves. Those that are larger
+ * say nothing: they are few. */
+static void
+note_saved(struct desk_get *g, size_t n)
+{
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
+
+	if (!g->tells || !g->entry || g->n != 1 || g->offset != 0 || n != g->size)
+		return;
+	if (shared_entry_decode(zmq_msg_data(&g->chunk), n, &g->names[0], &e) == 0 && e.n > 0)
+		(void)shared_compile_us(&e, 0, &g->saved_us);
+}
+
 static int
 read_chunk(struct desk_get *g, struct chunk_coder *coder, size_t n)
 {
 	zmq_msg_t packed;
 	int r = read_raw(g, n, coder ? fs_read_at : fs_read_cached);
 
+	if (r == 0)
+		note_saved(g, n);
 	if (r < 0 || !g->compress)
 		return r;
 	r = chunk_encode(coder, zmq_msg_data(&g->chunk), n, true, &packed, &g->zstd);
@@ -268,12 +287,27 @@ send_chunk(struct desk_request *r)
 }
 
 static void
+tell_looked(struct desk_request *r)
+{
+	const struct desk_host *host = &r->desk->host;
+	const struct desk_get *g = &r->get;
+	const struct desk_looked l = { .found = g->n_absent == 0,
+		.from_store = g->far && g->far[0].state == FAR_ASKED,
+		.us = clock_mono_us() - g->began_us,
+		.saved_us = g->saved_us };
+
+	if (host->looked && g->entry && !g->look && g->n == 1 && !g->broken)
+		host->looked(host->arg, g->unit.namespace, &l);
+}
+
+static void
 finish(struct desk_request *r)
 {
 	struct desk *c = r->desk;
 	struct desk_get *g = &r->get;
 
 	c->stats.absent += g->n_absent;
+	tell_looked(r);
 	if (g->entry && !g->look && g->n == 1 && g->n_absent == 0 && !g->broken)
 		history_hit(c->history, &g->unit);
 	if (g->broken)

@@ -61,6 +61,8 @@ struct desk_get {
 	struct desk_far *far;	  /* n of them; NULL: there are no stores */
 	TAILQ_ENTRY(desk_request) lacking;
 	bool lacks_room; /* it waits for others' fetches to end */
+	uint64_t began_us;
+	bool tells; /* desk_host.looked wants to know of it */
 
 	/* its thread's while `works` is not 0 */
 	uint32_t item;
@@ -70,6 +72,7 @@ struct desk_get {
 	uint64_t *sizes; /* of a look */
 	uint32_t n_absent;
 	struct pool_work work;
+	uint64_t saved_us; /* desk_looked */
 	/* the chunk that was read */
 	bool has_chunk, zstd, last;
 	bool broken;	/* it cannot be read to its end */

@@ -159,7 +159,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	static struct conf *conf;
 	static char *dir;
 	struct play a = { NULL, 1000, 0 };
-	const struct desk_host host = { &a.dropped, host_send, host_drop, NULL };
+	const struct desk_host host = { &a.dropped, host_send, host_drop, NULL, NULL };
 	struct desk_stats st;
 	char text[256], *error = NULL;
 

@@ -138,7 +138,7 @@ room_option(struct room *d, const char *key, const char *value)
 static inline void
 room_open(struct room *d)
 {
-	const struct desk_host host = { d, host_send, host_drop, host_kept };
+	const struct desk_host host = { d, host_send, host_drop, host_kept, NULL };
 	char *error = NULL;
 
 	if (desk_new(d->conf, &host, false, &d->c, &error) < 0)

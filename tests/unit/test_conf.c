@@ -483,7 +483,7 @@ test_every_variable(void **state)
 			{ "path", "/changed" }, { "paths", "/changed" }, { "names", "CHANGED" },
 			{ "name=size", "changed=7" }, { "number", "777" }, { "size", "7777777" },
 			{ "name", "changed" }, { "stores", "file:///changed ro" },
-			{ "keys", "/changed" } };
+			{ "keys", "/changed" }, { "address", "127.0.0.1:777" } };
 		char key[64], type[64], def[64], env[64];
 		const char *value = NULL;
 		_cleanup_(conf_freep) struct conf *plain = NULL;
