@@ -97,9 +97,8 @@ expose_times(struct expose *e, const char *label, const char *value, const struc
 	for (size_t i = 0; i < TALLY_BUCKETS; i++) {
 		n += t->n[i];
 		/* OpenMetrics wants a float's form: 1.0 */
-		snprintf(bound, sizeof(bound), "%g", tally_bounds_s[i]);
-		if (!strchr(bound, '.'))
-			strcat(bound, ".0");
+		snprintf(bound, sizeof(bound), tally_bounds_s[i] < 1 ? "%g" : "%.1f",
+			tally_bounds_s[i]);
 		begin(e, "_bucket", label, value, bound);
 		add(e, " %" PRIu64 "\n", n);
 	}

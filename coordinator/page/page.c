@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/why.h"
 #include "coordinator/page/asked.h"
+#include "coordinator/page/follow.h"
 #include "coordinator/page/page_priv.h"
 
 #define TURN_MS 1000 /* between looks at slow connections */
@@ -47,6 +48,29 @@ page_publish(struct page *p, struct page_shot *shot)
 /* ---- the thread */
 
 static void
+add_point(struct page *p)
+{
+	const struct page_shot *s = p->shot;
+	const struct tally *t = &s->tally;
+	const struct series_point point = { .at_ms = s->view->at_ms,
+		.workers = s->view->n_workers,
+		.slots = s->view->sched.slots,
+		.used = s->view->sched.used,
+		.queued = s->view->sched.queued,
+		.queue_ms = s->view->queue_ms,
+		.ended = t->n_jobs,
+		.faults = t->n_faults,
+		.hits = t->looked[TALLY_DISK] + t->looked[TALLY_STORE],
+		.misses = t->looked[TALLY_MISS],
+		.saved_us = t->saved_us[TALLY_DISK] + t->saved_us[TALLY_STORE],
+		.sent = s->view->desk.bytes,
+		.received = s->taken_bytes,
+		.fetched = s->view->desk.fetched };
+
+	series_add(&p->series, &point);
+}
+
+static void
 take_newest(struct page *p)
 {
 	struct page_shot *shot;
@@ -58,6 +82,9 @@ take_newest(struct page *p)
 		return;
 	page_shot_free(p->shot);
 	p->shot = shot;
+	p->shots++;
+	add_point(p);
+	follow_wake(p);
 }
 
 /* Of libmicrohttpd: a connection came, or is gone. */
@@ -108,7 +135,7 @@ end_slow(struct page *p, uint64_t now)
 	struct page_connection *n;
 
 	TAILQ_FOREACH(n, &p->connections, link)
-	if (now - n->since_ms > PAGE_ASK_MS)
+	if (!n->follows && now - n->since_ms > PAGE_ASK_MS)
 		/* libmicrohttpd sees the end, and closes it */
 		shutdown(n->fd, SHUT_RDWR);
 }
@@ -135,9 +162,13 @@ page_run(void *arg)
 		now = clock_mono_ms();
 		if (now - swept >= TURN_MS) {
 			end_slow(p, now);
+			follow_sweep(p, now);
 			swept = now;
 		}
 	}
+	/* none may be suspended when the daemon ends */
+	follow_end_all(p);
+	MHD_run(p->daemon);
 	return NULL;
 }
 
@@ -242,6 +273,7 @@ page_start(const char *address, const char *token, struct page **ret, char **ret
 	p->wake = -1;
 	pthread_mutex_init(&p->lock, NULL);
 	TAILQ_INIT(&p->connections);
+	TAILQ_INIT(&p->followers);
 	if (asked_address(address, &a) < 0) {
 		r = why_set(ret_error, -EINVAL,
 			"[coordinator] page = %s: it is off, or ADDRESS:PORT with an address in "
@@ -279,6 +311,7 @@ page_end(struct page *p)
 	}
 	if (p->daemon)
 		MHD_stop_daemon(p->daemon);
+	page_book_done(p);
 	closep(&p->wake);
 	page_shot_free(p->newest);
 	page_shot_free(p->shot);

@@ -1,5 +1,6 @@
-/* Inside the page. page.c: the thread, its sockets and connections, the newest shot; above it
- * route.c: what is answered to whom. Everything but `newest` is the thread's. */
+/* Inside the page. From the bottom up: book.c (each kind of JSON, written once a shot), follow.c
+ * (those that follow), route.c (what is answered to whom), page.c (the thread, its sockets and
+ * connections, the newest shot). Everything but `newest` is the thread's. */
 #ifndef DRAY_COORDINATOR_PAGE_PAGE_PRIV_H
 #define DRAY_COORDINATOR_PAGE_PAGE_PRIV_H
 
@@ -7,6 +8,7 @@
 #include <pthread.h>
 #include <sys/queue.h>
 
+#include "coordinator/page/api.h"
 #include "coordinator/page/metrics.h"
 #include "coordinator/page/page.h"
 #include "coordinator/page/token.h"
@@ -21,7 +23,17 @@ struct page_connection {
 	TAILQ_ENTRY(page_connection) link;
 	int fd;
 	uint64_t since_ms; /* it came, or its last answer was read */
+	bool follows;	   /* follow.c sees to it */
 };
+
+/* What several may ask for, of one shot. */
+struct page_book {
+	uint64_t shot; /* the number of the one that it is of; 0: none */
+	struct buf text;
+	struct MHD_Response *response; /* it has the text; NULL: not yet */
+};
+
+struct page_follower;
 
 struct page {
 	char *url;
@@ -38,9 +50,23 @@ struct page {
 	_Atomic bool ends;
 	struct MHD_Daemon *daemon;
 	struct page_shot *shot; /* the one that is shown; NULL: none yet */
+	uint64_t shots;		/* its number */
+	struct series series;
+	struct page_book book[API_N];
+	TAILQ_HEAD(, page_follower) followers;
 	struct page_counts counts;
 	TAILQ_HEAD(, page_connection) connections;
 };
+
+/* book.c: the headers that all answers have. */
+void page_add_headers(struct MHD_Response *r, const char *type);
+/* The text of that kind for the shot that is shown is in p->book. False: there is no shot,
+ * or no memory. */
+bool page_book(struct page *p, enum api_what what);
+/* The text as a response, which is the book's: others queue it, and do not destroy it. NULL as
+ * above. */
+struct MHD_Response *page_book_response(struct page *p, enum api_what what);
+void page_book_done(struct page *p);
 
 /* route.c: of MHD_start_daemon; cls is the page. */
 MHD_RESULT route_request(void *cls, struct MHD_Connection *c, const char *url, const char *method,

@@ -8,6 +8,8 @@
 #include "common/clock.h"
 #include "coordinator/page/asked.h"
 #include "coordinator/page/expose.h"
+#include "coordinator/page/files.h"
+#include "coordinator/page/follow.h"
 #include "coordinator/page/page_priv.h"
 
 static const char plain[] = "text/plain; charset=utf-8";
@@ -20,7 +22,8 @@ struct request {
 struct route_row {
 	const char *path;
 	bool open; /* to all: says no more than that it is alive */
-	MHD_RESULT (*answer)(const struct request *q);
+	MHD_RESULT (*answer)(const struct request *q, const struct route_row *row);
+	int what; /* which JSON */
 };
 
 /* ---- answers */
@@ -31,19 +34,6 @@ header(const struct request *q, const char *name)
 	return MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, name);
 }
 
-static const struct {
-	const char *name, *value;
-} headers[] = {
-	{ "Cache-Control", "no-store" },
-	{ "X-Content-Type-Options", "nosniff" },
-	{ "Referrer-Policy", "no-referrer" },
-	{ "Cross-Origin-Resource-Policy", "same-origin" },
-	{ "Content-Security-Policy",
-		"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-		"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
-		"'none'" },
-};
-
 /* Sends r and gives it up. */
 static MHD_RESULT
 send_response(const struct request *q, unsigned status, const char *type, struct MHD_Response *r)
@@ -52,9 +42,7 @@ send_response(const struct request *q, unsigned status, const char *type, struct
 
 	if (!r)
 		return MHD_NO;
-	for (size_t i = 0; i < ARRAY_LEN(headers); i++)
-		MHD_add_response_header(r, headers[i].name, headers[i].value);
-	MHD_add_response_header(r, "Content-Type", type);
+	page_add_headers(r, type);
 	sent = MHD_queue_response(q->connection, status, r);
 	MHD_destroy_response(r);
 	return sent;
@@ -101,8 +89,9 @@ is_stale(const struct page *p)
 }
 
 static MHD_RESULT
-answer_healthz(const struct request *q)
+answer_healthz(const struct request *q, const struct route_row *row)
 {
+	(void)row;
 	if (is_stale(q->page))
 		return send_text(q, MHD_HTTP_SERVICE_UNAVAILABLE,
 			"the coordinator's loop has not turned for some time\n");
@@ -110,11 +99,12 @@ answer_healthz(const struct request *q)
 }
 
 static MHD_RESULT
-answer_readyz(const struct request *q)
+answer_readyz(const struct request *q, const struct route_row *row)
 {
 	const struct page_shot *s = q->page->shot;
 	char text[sizeof(s->not_ready) + 16];
 
+	(void)row;
 	if (is_stale(q->page) || !s->ready) {
 		snprintf(text, sizeof(text), "not ready: %s\n",
 			is_stale(q->page) ? "it does not turn" : s->not_ready);
@@ -124,11 +114,12 @@ answer_readyz(const struct request *q)
 }
 
 static MHD_RESULT
-answer_metrics(const struct request *q)
+answer_metrics(const struct request *q, const struct route_row *row)
 {
 	bool open_metrics = asked_open_metrics(header(q, MHD_HTTP_HEADER_ACCEPT));
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
+	(void)row;
 	if (!q->page->shot)
 		return send_text(q, MHD_HTTP_SERVICE_UNAVAILABLE, "nothing is known yet\n");
 	if (metrics_write(q->page->shot, &q->page->counts, open_metrics, &b) < 0)
@@ -138,7 +129,7 @@ answer_metrics(const struct request *q)
 
 /* The token becomes a cookie, and goes from the address. */
 static MHD_RESULT
-answer_login(const struct request *q)
+answer_login(const struct request *q, const struct route_row *row)
 {
 	const char *said = MHD_lookup_connection_value(
 		q->connection, MHD_GET_ARGUMENT_KIND, "token");
@@ -146,6 +137,7 @@ answer_login(const struct request *q)
 	struct MHD_Response *r;
 	char cookie[DIGEST_HEX_SIZE + 80];
 
+	(void)row;
 	if (p->has_token && (!said || !page_token_is(&p->token, said, strlen(said))))
 		return refuse(q, MHD_HTTP_FORBIDDEN, NULL, NULL, "this is not the token\n");
 	r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
@@ -160,11 +152,55 @@ answer_login(const struct request *q)
 	return send_response(q, MHD_HTTP_SEE_OTHER, plain, r);
 }
 
+static MHD_RESULT
+send_book(const struct request *q, enum api_what what)
+{
+	struct MHD_Response *r = page_book_response(q->page, what);
+
+	if (!r)
+		return send_text(q, MHD_HTTP_SERVICE_UNAVAILABLE, "nothing is known yet\n");
+	return MHD_queue_response(q->connection, MHD_HTTP_OK, r);
+}
+
+static MHD_RESULT
+answer_api(const struct request *q, const struct route_row *row)
+{
+	return send_book(q, (enum api_what)row->what);
+}
+
+static MHD_RESULT
+answer_events(const struct request *q, const struct route_row *row)
+{
+	struct MHD_Response *r;
+
+	(void)row;
+	if (!follow_begin(q->page, q->connection, &r))
+		return refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "Retry-After", "10",
+			"too many follow already\n");
+	return send_response(q, MHD_HTTP_OK, "text/event-stream", r);
+}
+
+static MHD_RESULT
+send_file(const struct request *q, const struct page_file *f)
+{
+	return send_response(q, MHD_HTTP_OK, f->type,
+		MHD_create_response_from_buffer(
+			f->n, (void *)(uintptr_t)f->text, MHD_RESPMEM_PERSISTENT));
+}
+
 static const struct route_row rows[] = {
-	{ "/healthz", true, answer_healthz },
-	{ "/readyz", true, answer_readyz },
-	{ "/login", true, answer_login },
-	{ "/metrics", false, answer_metrics },
+	{ "/healthz", true, answer_healthz, 0 },
+	{ "/readyz", true, answer_readyz, 0 },
+	{ "/login", true, answer_login, 0 },
+	{ "/metrics", false, answer_metrics, 0 },
+	{ "/api/v1/status", false, answer_api, API_STATUS },
+	{ "/api/v1/workers", false, answer_api, API_WORKERS },
+	{ "/api/v1/queue", false, answer_api, API_QUEUE },
+	{ "/api/v1/jobs", false, answer_api, API_JOBS },
+	{ "/api/v1/slowest", false, answer_api, API_SLOWEST },
+	{ "/api/v1/faults", false, answer_api, API_FAULTS },
+	{ "/api/v1/history", false, answer_api, API_HISTORY },
+	{ "/api/v1/events", false, answer_events, 0 },
 };
 
 /* ---- who may */
@@ -208,9 +244,11 @@ answer(const struct request *q, const char *path)
 		return refuse(q, MHD_HTTP_UNAUTHORIZED, "WWW-Authenticate", "Bearer",
 			"a token is needed: Authorization: Bearer TOKEN, or /login?token=TOKEN "
 			"in a browser\n");
+	if (!row && page_file_find(path))
+		return send_file(q, page_file_find(path));
 	if (!row)
 		return refuse(q, MHD_HTTP_NOT_FOUND, NULL, NULL, "there is nothing here\n");
-	return row->answer(q);
+	return row->answer(q, row);
 }
 
 MHD_RESULT

@@ -3,7 +3,7 @@
  * copies whole for those that show it. Bounded: what there may be any number of (namespaces, units)
  * has a limit here.
  *
- * Words that come from crates or peers are foreign bytes without ASCII control characters: whoever
+ * Words that come from crates or peers are foreign bytes without ASCII control characters: what
  * shows them sees to that. */
 #ifndef DRAY_COORDINATOR_PAGE_TALLY_H
 #define DRAY_COORDINATOR_PAGE_TALLY_H

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The coordinator's page: its figures are those of what happened, and whoever visits it makes nobody wait.
+# The coordinator's page: its figures are those of what happened, and no visitor makes the farm wait.
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 . "$BATS_TEST_DIRNAME/page.bash"
@@ -54,6 +54,7 @@ bats_require_minimum_version 1.5.0
   "$SHARER" get-entry "$key" >"$WORK/got"
   run -3 "$SHARER" get-entry "$(printf '%064d' 8)"
   wait_until 10 metric_is dray_cache_misses_total 1
+  metrics
   [ "$(metric 'dray_cache_hits_total{tier="disk"}')" = 2 ]
   [ "$(metric 'dray_cache_hits_total{tier="store"}')" = 0 ]
   [ "$(metric 'dray_cache_lookup_seconds_count{result="hit"}')" = 2 ]
@@ -68,6 +69,7 @@ bats_require_minimum_version 1.5.0
   wait_until 10 metric_is 'dray_workers{state="ready"}' 1
   kill_hard "$WORKER_PID"
   wait_until 10 metric_is 'dray_faults_total{cause="worker_lost"}' 1
+  metrics
   [ "$(metric 'dray_workers{state="ready"}')" = 0 ]
   wait_until 10 eval '[ "$(status_of /readyz)" = 200 ]'
   python3 "$PAGE_PY" until-gone "$PAGE/readyz" >"$WORK/said" &
@@ -112,7 +114,7 @@ HTTP/1.1 503 Service Unavailable" ]
 
 @test "it can only be read: other methods, bodies, long headers, strange paths, foreign names" {
   page_start
-  wait_until 10 metrics
+  wait_until 10 metric_is dray_workers_condemned 0
   [ "$(status_of /metrics -X POST)" = 405 ]
   [ "$(status_of /metrics -X DELETE)" = 405 ]
   [ "$(status_of /metrics -X GET --data x)" = 413 ]

@@ -5,10 +5,14 @@ PAGE_PY=$DRAY_TOP/tests/scenario/page.py
 # page_py COMMAND…: by a Python that has Prometheus's library: Debian's, where the first in PATH has none.
 page_py() {
   local python
-  for python in python3 /usr/bin/python3; do
-    ! "$python" -c 'import prometheus_client' 2>/dev/null || { "$python" "$PAGE_PY" "$@"; return; }
+  for python in ${PAGE_PYTHON:-python3 /usr/bin/python3}; do
+    if [ -n "${PAGE_PYTHON:-}" ] || "$python" -c 'import prometheus_client, jsonschema, yaml' 2>/dev/null; then
+      PAGE_PYTHON=$python
+      "$python" "$PAGE_PY" "$@"
+      return
+    fi
   done
-  echo "no Python has prometheus_client (Debian: python3-prometheus-client)" >&2
+  echo "no Python has what page.py needs (Debian: python3-prometheus-client python3-jsonschema python3-yaml)" >&2
   return 1
 }
 
@@ -34,7 +38,7 @@ metrics() {
 metric() {
   awk -v name="$1" '$1 == name { print $2; found = 1 } END { exit !found }' "$WORK/metrics"
 }
-# metric_is NAME{…} VALUE: in metrics that are read now.
+# metric_is NAME{…} VALUE: that line is there now.
 metric_is() {
-  metrics && [ "$(metric "$1")" = "$2" ]
+  get /metrics >"$WORK/metrics.now" && grep -qxF -- "$1 $2" "$WORK/metrics.now"
 }

@@ -6,8 +6,18 @@
     page.py slow URL SECONDS        sends a byte of a request every 0.2 s; prints how long the connection lasted
     page.py held URL                holds as many connections as are taken, silent, and asks by one more
     page.py raw URL TEXT            sends it (with \\r\\n for each "|"), prints the answer's first line; "closed" without one
+    page.py schema SCHEMA NAME=FILE...  reads each FILE as JSON that must be of that definition of the schema
+    page.py named METRICS FILE...   prints each metric that the files name (a Grafana dashboard, Prometheus's rules),
+                                    and fails where METRICS, as printed by `metrics`, does not have it
+    page.py follow URL NAME         prints events, "NAME DATA", until there was one of that name
+    page.py crowd URL N             follows N times at once, prints how many got which status
+    page.py unread URL              follows without reading, until the connection ends
     page.py until-gone URL          asks until nobody answers; prints each answer that differs from the one before
 """
+import collections
+import http.client
+import json
+import re
 import socket
 import sys
 import time
@@ -95,5 +105,87 @@ def until_gone(url):
     sys.exit("it still answers")
 
 
+def schema(schema_path, *pairs):
+    import jsonschema
+
+    with open(schema_path, encoding="utf-8") as f:
+        whole = json.load(f)
+    jsonschema.Draft7Validator.check_schema(whole)
+    for name, _, path in (pair.partition("=") for pair in pairs):
+        with open(path, encoding="utf-8") as f:
+            value = json.load(f)
+        validator = jsonschema.Draft7Validator({**whole, "$ref": f"#/definitions/{name}"})
+        for e in validator.iter_errors(value):
+            sys.exit(f"{name}: {'/'.join(map(str, e.absolute_path))}: {e.message}")
+
+
+def expressions(path):
+    """All texts below "expr", of JSON or YAML."""
+    import yaml
+
+    def walk(v):
+        if isinstance(v, dict):
+            for key, child in v.items():
+                if key in ("expr", "definition"):
+                    yield child
+                else:
+                    yield from walk(child)
+        elif isinstance(v, list):
+            for child in v:
+                yield from walk(child)
+
+    with open(path, encoding="utf-8") as f:
+        return list(walk(yaml.safe_load(f)))
+
+
+def named(metrics_path, *paths):
+    with open(metrics_path, encoding="utf-8") as f:
+        there = {re.match(r"[a-z_]+", line).group() for line in f}
+    for path in paths:
+        for expr in expressions(path):
+            for name in re.findall(r"\b(?:dray|process)_[a-z_]+", expr):
+                if name not in there:
+                    sys.exit(f"{path}: there is no metric {name}")
+                print(name)
+
+
+def begin_follow(url):
+    s, at = connect(url)
+    s.sendall(f"GET {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode())
+    return s
+
+
+def follow(url, name):
+    at = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(at.hostname, at.port, timeout=60)
+    connection.request("GET", at.path)
+    event = None
+    for line in connection.getresponse():
+        key, _, value = line.decode().rstrip("\n").partition(": ")
+        if key == "event":
+            event = value
+        elif key == "data":
+            print(event, value, flush=True)
+            if event == name:
+                return
+    sys.exit("the stream ended")
+
+
+def crowd(url, n):
+    held_ones = [begin_follow(url) for _ in range(int(n))]
+    said = collections.Counter(s.recv(65536).split()[1].decode() for s in held_ones)
+    print(", ".join(f"{k} {status}" for status, k in sorted(said.items())))
+
+
+def unread(url):
+    at = urllib.parse.urlsplit(url)
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    s.connect((at.hostname, at.port))
+    s.sendall(f"GET {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode())
+    time.sleep(600)
+
+
 if __name__ == "__main__":
-    {"metrics": metrics, "slow": slow, "held": held, "raw": raw, "until-gone": until_gone}[sys.argv[1]](*sys.argv[2:])
+    {"metrics": metrics, "slow": slow, "held": held, "raw": raw, "until-gone": until_gone, "schema": schema,
+     "named": named, "follow": follow, "crowd": crowd, "unread": unread}[sys.argv[1]](*sys.argv[2:])
