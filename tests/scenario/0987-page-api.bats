@@ -66,6 +66,8 @@ all_valid() {
   sed -n 's/^fault //p' "$WORK/followed" | head -n 1 >"$WORK/fault"
   page_py schema "$SCHEMA" "status=$WORK/status" "fault=$WORK/fault"
   [ "$(jq -r .cause "$WORK/fault")" = worker_lost ]
+  # it is noticed that it went when the next is sent
+  wait_until 10 metric_is dray_page_followers 0
   [ "$(page_py crowd "$PAGE/api/v1/events" 20)" = '16 200, 4 503' ]
   # those that went make room
   room() {
