@@ -198,9 +198,9 @@ state_is() {
   local i name
   mkdir -p "$WORK/many/src"
   package "$WORK/many" many lib
-  for ((i = 1; i <= 40; i++)); do
+  for ((i = 1; i <= 20; i++)); do
     dependency "$WORK/many" "part$i"
-    slow_after 60 >"$WORK/many/part$i/src/lib.rs"
+    slow_after 12 >"$WORK/many/part$i/src/lib.rs"
   done
   plain_build "$WORK/many" build
   farm_start 3

