@@ -117,6 +117,7 @@ state_is() {
   ctl_json '[.workers[] | select(.name == "'"$1"'")][0].state == "'"$2"'"' workers
 }
 
+# bats test_tags=long
 @test "a worker is removed, and comes back when it is resumed" {
   farm_start
   exits 0 remove w1
