@@ -123,6 +123,13 @@ store_get_clock(const struct store *s, int64_t *ret_ahead_ms)
 	return 0;
 }
 
+void
+store_ask_clock(struct store *s)
+{
+	if (s->type->ask_clock)
+		s->type->ask_clock(s);
+}
+
 bool
 store_was_forbidden(const struct store *s)
 {

@@ -108,6 +108,8 @@ const char *store_why(const struct store *s);
 /* By how much the place's clock is ahead of ours, as its last answer had it, to a second or so. 0;
  * -EOPNOTSUPP: it has not said. */
 int store_get_clock(const struct store *s, int64_t *ret_ahead_ms);
+/* For that: asked of a place whose answers do not tell it (a Redis), before the next request. */
+void store_ask_clock(struct store *s);
 /* Whether the last read was refused (HTTP's 401, 403): what is not there, and what may not be read,
  * is -ENOENT then. */
 bool store_was_forbidden(const struct store *s);

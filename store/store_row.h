@@ -31,6 +31,8 @@ struct store_type {
 	void (*trim)(struct store *s, unsigned max_files);
 	/* NULL: it cannot say; -EOPNOTSUPP. */
 	int (*get_stats)(struct store *s, struct store_stats *ret);
+	/* NULL: its answers tell its clock, or nothing does. */
+	void (*ask_clock)(struct store *s);
 	/* NULL: each request is answered before its call returns. Where several threads use a
 	 * store, any of them may be told of the requests of all. */
 	void (*work)(struct store *s, int ms);

@@ -338,6 +338,47 @@ note(struct redis *r, const char *const *words)
 		free_request(q);
 }
 
+/* The server's time. INFO answers by one text, as all other commands here do; TIME by a list. */
+static void
+told_clock(struct link_command *c, const struct reply *reply)
+{
+	static const char name[] = "server_time_usec:";
+	struct request *q = request_of(c);
+	struct redis *r = q->redis;
+	const char *at = NULL;
+	uint64_t us = 0;
+
+	if (reply->kind == REPLY_BYTES)
+		at = memmem(reply->p, reply->n, name, strlen(name));
+	at = at ? at + strlen(name) : NULL;
+	for (; at && at < reply->p + reply->n && *at >= '0' && *at <= '9' && us < INT64_MAX / 100;
+		at++)
+		us = 10 * us + (uint64_t)(*at - '0');
+	if (us > 0) {
+		r->base.has_clock = true;
+		r->base.clock_ahead_ms = (int64_t)(us / 1000) - (int64_t)clock_wall_ms();
+	}
+	free_request(q);
+}
+
+static void
+redis_ask_clock(struct store *s)
+{
+	static const char *const words[] = { "INFO", "server", NULL };
+	struct redis *r = redis_of(s);
+	struct request *q = calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		return;
+	q->redis = r;
+	q->step = STEP_NOTE;
+	q->object.fd = -1;
+	q->command.replied = told_clock;
+	q->command.lost = not_noted;
+	if (link_words(&q->command.head, words, 0) < 0 || link_send(r->link, &q->command) < 0)
+		free_request(q);
+}
+
 static void
 note_use(struct request *q)
 {
@@ -689,5 +730,6 @@ const struct store_type store_redis = {
 	.get = redis_get,
 	OUTGOING_FUNCTIONS,
 	.put = redis_put,
+	.ask_clock = redis_ask_clock,
 	.work = redis_work,
 };

@@ -10,7 +10,7 @@
  * ours (link.h), and behaves the same with each version.
  *
  * What is asked of the server, for an access list: GETRANGE, and unless `mode=ro` SET, TOUCH,
- * APPEND, RENAME, RENAMENX, DEL, PERSIST, EXPIRE.
+ * APPEND, RENAME, RENAMENX, DEL, PERSIST, EXPIRE; and by dray doctor, of its clock, INFO.
  *
  * - A value is at most 512 MiB, the server's own bound: what is larger is -EFBIG. It goes in pieces
  * of 4 MiB (APPEND to a key of its own, which ends by itself after ten minutes, then renamed;

@@ -304,6 +304,7 @@ probe_one(struct probe *p, int r, const char *why)
 		return p->o;
 	}
 	json_object_set_new(p->o, "error", json_null());
+	store_ask_clock(p->store);
 	if (try_read(p) && p->written)
 		try_write(p);
 	if (store_get_clock(p->store, &ahead) == 0)
