@@ -336,13 +336,26 @@ print_build(const struct build *b)
 	return r < 0 ? r : print_critical(b);
 }
 
+/* All that is said of one unit. signer: whose key the worker's is. */
+static int
+tell_all(struct explain *e, const struct job_line *j, const char *signer, struct strv *ret)
+{
+	int r = tell_long(ret, j, maker_of(e, j), signer);
+
+	/* of what no worker made nobody is asked */
+	if (r == 0 && streq(j->where, "farm") && producers_varies(&e->producers, j->crate))
+		r = strv_add(ret, "workers do not share it: compiled again, it came out "
+				  "differently each time");
+	return r;
+}
+
 static int
 print_unit(struct explain *e, const struct job_line *j)
 {
 	_cleanup_(strv_done) struct strv says = STRV_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	char when[SHOW_SIZE];
-	int r = tell_long(&says, j, maker_of(e, j), producers_name(&e->producers, j->worker_key));
+	int r = tell_all(e, j, producers_name(&e->producers, j->worker_key), &says);
 
 	show_when(build_start_ms(j), when);
 	if (r == 0)
@@ -377,7 +390,7 @@ json_unit(struct explain *e, const struct job_line *j)
 	_cleanup_(strv_done) struct strv says = STRV_INIT;
 	json_t *o = json_copy(j->line), *list = json_array();
 	const char *signer = producers_name(&e->producers, j->worker_key);
-	int r = tell_long(&says, j, maker_of(e, j), signer);
+	int r = tell_all(e, j, signer, &says);
 
 	for (size_t i = 0; r == 0 && i < says.n; i++)
 		json_array_append_new(list, json_string(says.v[i]));

@@ -48,6 +48,19 @@ producers_read(const json_t *status, struct trust_keys *ret)
 }
 
 static void
+read_varying(struct producers *p, const json_t *status)
+{
+	const json_t *list = json_object_get(status, "unshared"), *k;
+	size_t i;
+
+	json_array_foreach(list, i, k)
+	{
+		if (json_is_string(k))
+			(void)strv_add(&p->varying, json_string_value(k));
+	}
+}
+
+static void
 ask_coordinator(struct producers *p)
 {
 	_cleanup_(trust_keys_done) struct trust_keys told = { NULL, 0 };
@@ -61,6 +74,7 @@ ask_coordinator(struct producers *p)
 		o = json_loadb((const char *)b.p, b.n, 0, NULL);
 	if (producers_read(o, &told) == 0)
 		trust_keys_add(&p->keys, &told);
+	read_varying(p, o);
 }
 
 const char *
@@ -83,8 +97,20 @@ producers_name(struct producers *p, const char *key)
 	return k ? k->name : "";
 }
 
+bool
+producers_varies(struct producers *p, const char *crate)
+{
+	if (!p->asked)
+		ask_coordinator(p);
+	for (size_t i = 0; i < p->varying.n; i++)
+		if (streq(p->varying.v[i], crate))
+			return true;
+	return false;
+}
+
 void
 producers_done(struct producers *p)
 {
+	strv_done(&p->varying);
 	trust_keys_done(&p->keys);
 }
