@@ -32,6 +32,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "client/far/farm.h"
+#include "client/far/forget.h"
 #include "client/far/serve.h"
 #include "client/wrap/distrust.h"
 #include "client/wrap/farm_state.h"
@@ -547,25 +548,28 @@ has_coordinator(const struct conf *conf)
 	return conf->client.coordinator && *conf->client.coordinator && conf->client.farm_half;
 }
 
+/* ret: what is new of it. */
 static void
-distrust(const struct half *h, const char *key, const Dray__Producer *p)
+distrust(const struct half *h, const char *key, const Dray__Producer *p, struct strv *ret)
 {
 	const char *dir = h->conf->client.cache_dir;
 	char reason[DISTRUST_REASON_MAX];
 
-	if (!result_is_producer(key) || distrust_find(dir, key, "", (uint64_t)time(NULL), reason) ||
-		distrust_add(dir, key, p->name, DISTRUST_EVER, "the coordinator revoked its key") ==
-			0)
+	if (!result_is_producer(key) || distrust_find(dir, key, "", (uint64_t)time(NULL), reason))
 		return;
-	log_warn("what a revoked key made may be taken from the cache: %s", key);
+	if (distrust_add(dir, key, p->name, DISTRUST_EVER, "the coordinator revoked its key") == 0)
+		(void)strv_add(ret, key);
+	else
+		log_warn("what a revoked key made may be taken from the cache: %s", key);
 }
 
-/* What a revoked key made is taken from the local cache no more: what it signed, and what it
- * compiled for this user. */
+/* What a revoked key made is taken from the local cache no more, and is removed there: what it
+ * signed, and what it compiled for this user. */
 static void
 hear_producers(void *arg, const Dray__Producers *m)
 {
 	const struct half *h = arg;
+	_cleanup_(strv_done) struct strv revoked = STRV_INIT;
 
 	for (size_t i = 0; i < m->n_producer; i++) {
 		const Dray__Producer *p = m->producer[i];
@@ -576,9 +580,10 @@ hear_producers(void *arg, const Dray__Producers *m)
 			continue;
 		memcpy(d.b, p->key.data, DIGEST_SIZE);
 		digest_hex(&d, hex);
-		distrust(h, hex, p);
-		distrust(h, p->curve, p);
+		distrust(h, hex, p, &revoked);
+		distrust(h, p->curve, p, &revoked);
 	}
+	forget_made(h->conf, &revoked);
 	far_half_hear(h->stores, m);
 }
 
