@@ -9,11 +9,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cache/shared.h"
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/why.h"
 #include "proto/wire.h"
 #include "store/chain/chain.h"
+
+#define EMPTY_MAX 256 /* bytes of an entry without results, which has no recipe either */
 
 struct behind_fetch {
 	struct pool_work work; /* first: see of_work */
@@ -41,6 +44,7 @@ of_work(struct pool_work *w)
 static int
 keep_entry(struct behind_fetch *f)
 {
+	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	size_t n = (size_t)f->reply.size;
 	ssize_t k;
@@ -52,6 +56,9 @@ keep_entry(struct behind_fetch *f)
 	k = fs_read_at(f->reply.fd, b.p, n, 0);
 	if (k != (ssize_t)n)
 		return k < 0 ? (int)k : -EIO;
+	/* of one that was purged there is nothing left */
+	if (n < EMPTY_MAX && shared_entry_decode(b.p, n, &f->name, &e) == 0 && e.n == 0)
+		return -ENOENT;
 	return vault_put_entry(f->space, &f->name, f->signers, NULL, b.p, n, NULL);
 }
 

@@ -60,10 +60,18 @@ void behind_leave(struct behind_wait *w);
 /* By any thread: that entry was put on the disk. */
 void behind_note(struct vault_space *s, const struct digest *name);
 
+/* In the loop: takes results out of entries of these names in the stores, behind all else, since
+ * they were taken from the disk. An entry of which nothing is left stays there, empty: any store
+ * that can be written to can do that. The names are copied. The log says what came of it; what is
+ * left when the coordinator ends stays. 0; -EROFS: they are only read; -ENOMEM. */
+int behind_purge(struct vault_space *s, const struct digest *names, size_t n,
+	const struct vault_purge *what);
+
 struct behind_stats {
 	uint64_t asked, fetched, bytes; /* of what the disk did not have; and what came */
 	uint64_t refused;		/* came, and was not what it should be */
 	uint64_t uploaded, due;		/* entries; and those that wait */
+	uint64_t purged;		/* results that were taken out */
 };
 void behind_get_stats(struct behind *b, struct behind_stats *ret);
 

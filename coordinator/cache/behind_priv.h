@@ -12,10 +12,25 @@
 
 #define BEHIND_UPLOADS 4 /* threads; an entry is always the same one's */
 
-/* An entry whose upload is due. */
+/* Results that are to go from the stores; under the lock. */
+struct behind_purge {
+	unsigned parts; /* threads that are not done with it */
+	bool of_producer;
+	uint8_t producer[SIGN_KEY_SIZE];
+	uint64_t before_s;
+	uint64_t entries, results, failed;
+	char why[256]; /* of the last that failed */
+	size_t n;
+	struct digest names[]; /* by thread */
+};
+
+/* An entry whose upload is due; or a thread's part of a purge. */
 struct behind_due {
 	STAILQ_ENTRY(behind_due) link;
 	struct digest name;
+	struct behind_purge *purge; /* NULL: an upload */
+	size_t at;		    /* of its names */
+	unsigned tries;		    /* of that one */
 };
 STAILQ_HEAD(behind_dues, behind_due);
 

@@ -28,6 +28,7 @@
 #define NICE 10 /* those that ask come first */
 #define WAIT_MS 1000
 #define WAIT_MAX_MS 60000
+#define PURGE_TRIES 5 /* of an entry, where a store fails */
 
 /* One entry on its way. */
 struct upload {
@@ -144,6 +145,8 @@ behind_up_done(struct behind_space *sp)
 
 		while ((d = STAILQ_FIRST(&sp->due[i])) != NULL) {
 			STAILQ_REMOVE_HEAD(&sp->due[i], link);
+			if (d->purge && --d->purge->parts == 0)
+				free(d->purge);
 			free(d);
 		}
 	}
@@ -322,6 +325,149 @@ upload(struct upload *u)
 	return put_both(u, &ours, &far);
 }
 
+/* ---- a purge */
+
+static unsigned
+thread_of(const struct digest *name)
+{
+	return name->b[0] % BEHIND_UPLOADS;
+}
+
+/* The next name of that thread's from there on. */
+static size_t
+next_name(const struct behind_purge *p, unsigned number, size_t at)
+{
+	while (at < p->n && thread_of(&p->names[at]) != number)
+		at++;
+	return at;
+}
+
+int
+behind_purge(
+	struct vault_space *s, const struct digest *names, size_t n, const struct vault_purge *what)
+{
+	struct behind_space *sp = s->behind;
+	struct behind_due *d[BEHIND_UPLOADS] = { NULL };
+	struct behind_purge *p;
+	int r = 0;
+
+	if (!sp || n == 0)
+		return 0;
+	if (!sp->dir)
+		return -EROFS;
+	p = calloc(1, sizeof(*p) + n * sizeof(*names));
+	for (unsigned i = 0; p && r == 0 && i < BEHIND_UPLOADS; i++) {
+		d[i] = calloc(1, sizeof(*d[i]));
+		r = d[i] ? 0 : -ENOMEM;
+	}
+	if (!p || r < 0) {
+		for (unsigned i = 0; i < BEHIND_UPLOADS; i++)
+			free(d[i]);
+		free(p);
+		return -ENOMEM;
+	}
+	p->parts = BEHIND_UPLOADS;
+	p->of_producer = what->producer != NULL;
+	if (what->producer)
+		memcpy(p->producer, what->producer, SIGN_KEY_SIZE);
+	p->before_s = what->before_s;
+	p->n = n;
+	memcpy(p->names, names, n * sizeof(*names));
+	pthread_mutex_lock(&sp->behind->lock);
+	for (unsigned i = 0; i < BEHIND_UPLOADS; i++) {
+		d[i]->purge = p;
+		d[i]->at = next_name(p, i, 0);
+		STAILQ_INSERT_TAIL(&sp->due[i], d[i], link);
+	}
+	pthread_cond_broadcast(&sp->behind->cond);
+	pthread_mutex_unlock(&sp->behind->lock);
+	return 0;
+}
+
+/* How many results were taken out, or -errno. */
+static int
+purge_one(struct upload *u, const struct behind_purge *p)
+{
+	const struct vault_purge what = { p->of_producer ? p->producer : NULL, NULL, p->before_s };
+	_cleanup_(shared_entry_done) struct shared_entry theirs = SHARED_ENTRY_INIT;
+	_cleanup_(buf_done) struct buf far = BUF_INIT;
+	_cleanup_(buf_done) struct buf left = BUF_INIT;
+	struct clerk_request put = { .what = CLERK_PUT_ENTRY, .name = u->name };
+	struct store_reply reply;
+	int r = get_theirs(u, &far, &theirs);
+	size_t n = r == 0 ? vault_purge_results(&theirs, &what) : 0;
+
+	if (r < 0 || n == 0)
+		return r;
+	theirs.key = u->name;
+	if (theirs.n == 0)
+		strv_done(&theirs.recipe);
+	r = shared_entry_encode(&theirs, &left);
+	if (r < 0)
+		return r;
+	put.p = left.p;
+	put.n = left.n;
+	r = note_far(u, &put, clerk_ask_now(u->sp->clerk, &put, &reply));
+	return r < 0 ? r : (int)n;
+}
+
+/* The lock is held. */
+static void
+end_purge(struct behind_space *sp, struct behind_due *d)
+{
+	struct behind_purge *p = d->purge;
+
+	free(d);
+	if (--p->parts > 0)
+		return;
+	if (p->failed)
+		log_warn("shared cache: purged in the stores of namespace=%s: results=%llu "
+			 "entries=%llu failed=%llu: %s",
+			*sp->space->name ? sp->space->name : "-", (unsigned long long)p->results,
+			(unsigned long long)p->entries, (unsigned long long)p->failed, p->why);
+	else
+		log_info("shared cache: purged in the stores of namespace=%s: results=%llu "
+			 "entries=%llu",
+			*sp->space->name ? sp->space->name : "-", (unsigned long long)p->results,
+			(unsigned long long)p->entries);
+	free(p);
+}
+
+/* One name of it; uploads come between. */
+static void
+do_purge(struct behind_space *sp, struct behind_due *d, unsigned number)
+{
+	struct behind_purge *p = d->purge;
+	struct upload u = { .sp = sp };
+	struct behind *b = sp->behind;
+	bool again = false;
+	int r = 0;
+
+	if (d->at < p->n) {
+		u.name = p->names[d->at];
+		r = purge_one(&u, p);
+		again = u.far && r != -ECANCELED && ++d->tries < PURGE_TRIES;
+	}
+	pthread_mutex_lock(&b->lock);
+	if (d->at < p->n && !again) {
+		p->entries += r > 0;
+		p->results += r > 0 ? (uint64_t)r : 0;
+		p->failed += r < 0;
+		b->stats.purged += r > 0 ? (uint64_t)r : 0;
+		if (r < 0)
+			snprintf(p->why, sizeof(p->why), "%s", *u.why ? u.why : strerror(-r));
+		d->at = next_name(p, number, d->at + 1);
+		d->tries = 0;
+	} else if (again) {
+		sp->wait_until = clock_mono_ms() + WAIT_MS;
+	}
+	if (d->at < p->n)
+		STAILQ_INSERT_TAIL(&sp->due[number], d, link);
+	else
+		end_purge(sp, d);
+	pthread_mutex_unlock(&b->lock);
+}
+
 /* ---- a thread */
 
 static void
@@ -404,7 +550,8 @@ next_due(struct behind *b, unsigned number, struct behind_space **ret, uint64_t 
 	for (struct behind_space *sp = b->spaces; sp; sp = sp->next) {
 		struct behind_due *d = STAILQ_FIRST(&sp->due[number]);
 
-		if (!d || !sp->named)
+		/* a purge needs nobody's name */
+		if (!d || (!sp->named && !d->purge))
 			continue;
 		if (now < sp->wait_until) {
 			if (*ret_until == 0 || sp->wait_until < *ret_until)
@@ -455,7 +602,10 @@ work(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&b->lock);
-		do_due(sp, d);
+		if (d->purge)
+			do_purge(sp, d, number);
+		else
+			do_due(sp, d);
 		pthread_mutex_lock(&b->lock);
 	}
 	pthread_mutex_unlock(&b->lock);

@@ -134,6 +134,7 @@ desk_get_stats(const struct desk *c, struct desk_stats *ret)
 	ret->refused = far.refused;
 	ret->uploaded = far.uploaded;
 	ret->due = far.due;
+	ret->purged = far.purged;
 }
 
 struct history *

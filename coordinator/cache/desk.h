@@ -91,10 +91,10 @@ bool desk_get_space(const struct desk *c, const char *namespace, struct store_st
 struct desk_stats {
 	uint64_t gets, found, absent, bytes; /* items, and bytes of content sent, since the start */
 	uint64_t puts, stored;
-	uint64_t dropped;			  /* peers that did not read */
-	uint64_t in_memory;			  /* bytes on their way now */
-	uint64_t requests;			  /* open now */
-	uint64_t fetched, refused, uploaded, due; /* of the stores behind the disk (behind.h) */
+	uint64_t dropped;				  /* peers that did not read */
+	uint64_t in_memory;				  /* bytes on their way now */
+	uint64_t requests;				  /* open now */
+	uint64_t fetched, refused, uploaded, due, purged; /* of the stores behind the disk */
 };
 void desk_get_stats(const struct desk *c, struct desk_stats *ret);
 

@@ -84,6 +84,21 @@ note_error(struct purge *p, int error, bool cancelled)
 		p->purged.error = error;
 }
 
+/* The disk is done with. */
+static void
+purge_behind(const struct clearing *c)
+{
+	const struct desk_purge *what = &c->p->what;
+	const struct vault_purge v = { what->of_producer ? what->producer : NULL, NULL,
+		what->before_s };
+	int r = c->names ? behind_purge(c->space, c->names, c->ends[POOL_LANES - 1], &v) : 0;
+
+	if (r < 0)
+		log_warn("shared cache: the stores of namespace=%s keep what is purged: %s",
+			*c->space->name ? c->space->name : "-",
+			r == -EROFS ? "they are only read here" : strerror(-r));
+}
+
 static void
 clearing_release(struct clearing *c)
 {
@@ -91,6 +106,8 @@ clearing_release(struct clearing *c)
 
 	if (--c->works > 0)
 		return;
+	if (!p->cancelled && !p->desk->closing)
+		purge_behind(c);
 	free(c->names);
 	free(c->blobs);
 	free(c);

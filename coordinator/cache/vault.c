@@ -264,6 +264,20 @@ goes(const struct shared_entry *e, size_t i, const struct vault_purge *what)
 	       (!what->before_s || seal.time_s < what->before_s);
 }
 
+size_t
+vault_purge_results(struct shared_entry *e, const struct vault_purge *what)
+{
+	size_t n = 0;
+
+	for (size_t i = e->n; i-- > 0;) {
+		if ((what->producer || what->before_s) && !goes(e, i, what))
+			continue;
+		shared_entry_drop(e, i);
+		n++;
+	}
+	return n;
+}
+
 int
 vault_purge_entry(struct vault_space *s, const struct digest *name, const struct vault_purge *what,
 	uint64_t *ret_results)
@@ -287,12 +301,7 @@ vault_purge_entry(struct vault_space *s, const struct digest *name, const struct
 		r = all ? disk_drop(s->store, STORE_ENTRY, name) : 0;
 		return r < 0 ? r : all;
 	}
-	for (size_t i = e.n; i-- > 0;) {
-		if (!all && !goes(&e, i, what))
-			continue;
-		shared_entry_drop(&e, i);
-		++*ret_results;
-	}
+	*ret_results = vault_purge_results(&e, what);
 	if (e.n == 0) {
 		r = disk_drop(s->store, STORE_ENTRY, name);
 		return r < 0 ? r : 1;

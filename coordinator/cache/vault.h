@@ -71,8 +71,11 @@ struct vault_purge {
 	const struct digest *key; /* likewise */
 	uint64_t before_s;	  /* sealed before; 0: whenever */
 };
-/* Takes them out of one entry; what is no entry of sealed results goes if nothing is given but a
- * key. *ret_results: how many. 1: it is changed, or gone; 0: nothing was in it; -errno. */
+struct shared_entry;
+/* Takes them out of that entry; how many. */
+size_t vault_purge_results(struct shared_entry *e, const struct vault_purge *what);
+/* Takes them out of one that is there; what is no entry of sealed results goes if nothing is given
+ * but a key. *ret_results: how many. 1: it is changed, or gone; 0: nothing was in it; -errno. */
 int vault_purge_entry(struct vault_space *s, const struct digest *name,
 	const struct vault_purge *what, uint64_t *ret_results);
 /* Evicts the least recently used until within the budget. */

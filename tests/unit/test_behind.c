@@ -350,6 +350,51 @@ test_merge(void **state)
 	assert_int_equal(ask_results(d, 1), 2);
 }
 
+static bool
+is_purged(struct room *d, const void *arg)
+{
+	struct desk_stats st;
+
+	desk_get_stats(d->c, &st);
+	return st.purged == *(const uint64_t *)arg;
+}
+
+static void
+on_purged(void *arg, const struct desk_purged *p)
+{
+	*(struct desk_purged *)arg = *p;
+}
+
+/* What a producer has made is gone from the store as well, and comes back from there no more. */
+static void
+test_purged(void **state)
+{
+	struct room *d = *state;
+	const struct identity *const ids[] = { &worker, &second };
+	const uint64_t one = 1;
+	struct digest name;
+
+	name_signers(d, "w1");
+	put_both(d, 1, &worker, 1, &name);
+	put_both(d, 3, &second, 2, &name);
+	await_uploads(d, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		struct desk_purge what = { .of_producer = true };
+		struct desk_purged done = { .error = -EINPROGRESS };
+
+		/* before, it comes back */
+		fresh(d);
+		assert_int_equal(ask_results(d, 1), 2 - i);
+		memcpy(what.producer, ids[i]->sign_public, SIGN_KEY_SIZE);
+		assert_int_equal(desk_purge(d->c, &what, on_purged, &done), 0);
+		work_until(d, is_purged, &one);
+		assert_int_equal(done.error, 0);
+		assert_int_equal(done.results, 1);
+	}
+	fresh(d);
+	assert_int_equal(ask_results(d, 1), 0);
+}
+
 /* What was not uploaded is, after a restart; and a store that is away gets it later. */
 static void
 test_store_is_away(void **state)
@@ -502,6 +547,7 @@ main(void)
 		TEST(test_only_results),
 		TEST(test_namespaces),
 		TEST(test_merge),
+		TEST(test_purged),
 		TEST(test_store_is_away),
 		TEST(test_store_hangs),
 		TEST(test_many),
