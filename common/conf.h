@@ -128,12 +128,14 @@ struct conf {
 		bool find_system;     /* true */
 		bool trace;	      /* true: see what a compile looks at */
 		bool share;	      /* puts what it made into the coordinator's cache; true */
-		bool job_users;	      /* uids of their own where there are some; true */
-		bool ready;	      /* sandboxes stand ready; true */
-		bool cgroups;	      /* use them where they can be used; true */
-		char *cgroup_dir;     /* where to make them; unset: below the worker's own */
-		uint64_t job_time_s;  /* 1800 */
-		uint64_t job_cpu_s;   /* processor seconds of all its processes, 7200; 0: any */
+		bool peers;	      /* blobs are had from other workers, and given; true */
+		uint64_t peer_wait_ms;	 /* for a sign of one of them; 300 */
+		bool job_users;		 /* uids of their own where there are some; true */
+		bool ready;		 /* sandboxes stand ready; true */
+		bool cgroups;		 /* use them where they can be used; true */
+		char *cgroup_dir;	 /* where to make them; unset: below the worker's own */
+		uint64_t job_time_s;	 /* 1800 */
+		uint64_t job_cpu_s;	 /* processor seconds of all its processes, 7200; 0: any */
 		uint64_t job_processes;	 /* and threads, that a job may have at a time, 1024 */
 		uint64_t job_open_files; /* of one process, 8192 */
 		uint64_t job_memory;	 /* bytes of all its processes; 0: 3/4 of the machine's */

@@ -145,8 +145,8 @@ refuse(struct service *s, const struct wire_peer *p, Dray__Verdict verdict, cons
 static void
 on_hello(struct service *s, const struct wire_peer *p, const Dray__Hello *h)
 {
-	static char in_turn[] = WIRE_IN_TURN, at_once[] = WIRE_AT_ONCE;
-	char *features[] = { in_turn, at_once };
+	static char in_turn[] = WIRE_IN_TURN, at_once[] = WIRE_AT_ONCE, peers[] = WIRE_PEERS;
+	char *features[] = { in_turn, at_once, peers };
 	Dray__Welcome m = DRAY__WELCOME__INIT;
 	struct client *c = find_client(s, p);
 
@@ -179,7 +179,7 @@ on_hello(struct service *s, const struct wire_peer *p, const Dray__Hello *h)
 	m.version = WIRE_VERSION;
 	m.name = s->name;
 	m.features = features;
-	m.n_features = ARRAY_LEN(features);
+	m.n_features = ARRAY_LEN(features) - (s->serve ? 0 : 1);
 	wire_send(s->socket, p, WIRE_WELCOME, &m.base, NULL, 0);
 }
 
@@ -369,6 +369,65 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 		link_up_job_started(s->link, job, start.twin);
 }
 
+/* It has acknowledged content. */
+static void
+took(struct service *s, struct client *c, uint32_t n)
+{
+	n = MIN2(n, c->unread);
+	c->unread -= n;
+	door_unread(s->door, c->peer.curve, -(int)n);
+}
+
+/* ---- blobs for other workers */
+
+static void
+end_get(struct service *s, const struct wire_peer *p, uint32_t number, Dray__Verdict verdict,
+	const char *why)
+{
+	Dray__SharedEnd m = DRAY__SHARED_END__INIT;
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s", why);
+	m.verdict = verdict;
+	m.text = text;
+	wire_send_job(s->socket, p, number, WIRE_SHARED_END, &m.base, NULL);
+}
+
+static void
+on_get(struct service *s, struct client *c, const struct wire_msg *msg)
+{
+	const Dray__SharedGet *m = (const Dray__SharedGet *)msg->body;
+	char owner[CURVE_KEY_SIZE];
+	int r = s->serve ? ticket_check_blobs(m->ticket.data, m->ticket.len, m->signature.data,
+				   m->signature.len, s->coordinator.sign_public, c->peer.curve,
+				   s->local ? "" : s->identity.curve_public,
+				   link_up_time(s->link, clock_mono_ms(), clock_wall_ms()), owner)
+			 : -EOPNOTSUPP;
+
+	if (r < 0) {
+		note_waste(s, &c->peer);
+		end_get(s, &c->peer, msg->job, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			r == -EOPNOTSUPP ? "This worker gives no blobs." : ticket_problem(r));
+		return;
+	}
+	r = serve_get(s->serve, &c->peer, msg->job, owner, m);
+	if (r == -EBADMSG)
+		refuse(s, &c->peer, DRAY__VERDICT__VERDICT_MALFORMED,
+			"A request for blobs that makes no sense.");
+	else if (r < 0)
+		end_get(s, &c->peer, msg->job, DRAY__VERDICT__VERDICT_FULL,
+			"There are too many requests for blobs.");
+}
+
+static void
+on_get_credit(struct service *s, struct client *c, const struct wire_msg *msg)
+{
+	uint32_t n = ((const Dray__SharedCredit *)msg->body)->n;
+
+	took(s, c, n);
+	serve_credit(s->serve, &c->peer, msg->job, n);
+}
+
 static void
 refuse_unheard(struct service *s, const struct wire_peer *p, enum admit why)
 {
@@ -401,19 +460,21 @@ on_own_message(struct service *s, const struct wire_peer *p, struct client *c, s
 		on_hello(s, p, (const Dray__Hello *)m.body);
 	else if (m.info->type == WIRE_JOB_OPEN && c)
 		on_job_open(s, c, &m);
+	else if (m.info->type == WIRE_SHARED_GET && c)
+		on_get(s, c, &m);
+	else if (m.info->type == WIRE_SHARED_STOP && c && s->serve)
+		serve_stop(s->serve, &c->peer, m.job);
+	else if (m.info->type == WIRE_SHARED_CREDIT && c && s->serve)
+		on_get_credit(s, c, &m);
 }
 
 static void
 note_credit(struct service *s, struct client *c, struct wire_raw *raw)
 {
 	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
-	uint32_t n;
 
-	if (wire_open(raw, &m) < 0)
-		return;
-	n = MIN2(((const Dray__Credit *)m.body)->n, c->unread);
-	c->unread -= n;
-	door_unread(s->door, c->peer.curve, -(int)n);
+	if (wire_open(raw, &m) == 0)
+		took(s, c, ((const Dray__Credit *)m.body)->n);
 }
 
 /* err: of wire_take. Nothing is decoded before proto/admit.c has allowed it. */
@@ -504,6 +565,8 @@ clients_gone(struct service *s)
 		if (!c)
 			continue;
 		stop_jobs(s, &peer, "its client is gone");
+		if (s->serve)
+			serve_gone(s->serve, &peer);
 		remove_client(s, c);
 	}
 }
@@ -532,7 +595,7 @@ note_phase(struct job *j, enum wire_type type)
 static bool
 takes_more(struct service *s, struct client *c, enum wire_type type)
 {
-	if (type != WIRE_JOB_TEXT && type != WIRE_OUTPUT_CHUNK)
+	if (type != WIRE_JOB_TEXT && type != WIRE_OUTPUT_CHUNK && type != WIRE_SHARED_DATA)
 		return true;
 	if (door_unread(s->door, c->peer.curve, 1) > KEY_UNREAD_MAX(s->slots)) {
 		door_unread(s->door, c->peer.curve, -1);
@@ -542,27 +605,48 @@ takes_more(struct service *s, struct client *c, enum wire_type type)
 	return true;
 }
 
-/* Passes a job's frames on as they are. A client that does not take them loses its job: it is gone,
- * or it reads nothing although its credit promises room. */
-static void
-pass_on(struct service *s, struct job *j, zmq_msg_t *frames, int n)
+/* Frames as they are. False: the peer does not take them. */
+static bool
+send_frames(struct service *s, const struct wire_peer *p, zmq_msg_t *frames, int n)
 {
-	const struct wire_peer *p = job_peer(j);
-	struct client *c = find_client(s, p);
-	int r;
-
-	if (!c || !takes_more(s, c, type_of(&frames[0]))) {
-		job_stop(j, "its client does not read what it is sent");
-		return;
-	}
-	r = zmq_send(s->socket, p->id, p->id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0 ? -1 : 0;
+	int r = zmq_send(s->socket, p->id, p->id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0 ? -1 : 0;
 
 	for (int i = 0; r == 0 && i < n; i++)
 		if (zmq_msg_send(&frames[i], s->socket,
 			    ZMQ_DONTWAIT | (i + 1 < n ? ZMQ_SNDMORE : 0)) < 0)
 			r = -1;
-	if (r < 0)
+	return r == 0;
+}
+
+/* Passes on a job's frames. A client that does not take them loses its job: it is gone, or it reads
+ * nothing although its credit promises room. */
+static void
+pass_on(struct service *s, struct job *j, zmq_msg_t *frames, int n)
+{
+	const struct wire_peer *p = job_peer(j);
+	struct client *c = find_client(s, p);
+
+	if (!c || !takes_more(s, c, type_of(&frames[0])))
+		job_stop(j, "its client does not read what it is sent");
+	else if (!send_frames(s, p, frames, n))
 		job_stop(j, "its client does not take its messages");
+}
+
+void
+clients_serve(struct service *s)
+{
+	struct serve_word w;
+
+	for (unsigned i = 0; s->serve && i < MESSAGES_PER_TURN && serve_next(s->serve, &w); i++) {
+		struct client *c = find_client(s, &w.peer);
+
+		s->passed += zmq_msg_size(&w.frames[1]);
+		if (!c || !takes_more(s, c, type_of(&w.frames[0])) ||
+			!send_frames(s, &w.peer, w.frames, w.data ? 2 : 1))
+			serve_gone(s->serve, &w.peer);
+		zmq_msg_close(&w.frames[0]);
+		zmq_msg_close(&w.frames[1]);
+	}
 }
 
 /* Joins the job's thread and frees its slot. */
@@ -589,6 +673,16 @@ on_job_ended(struct service *s, struct job *j, zmq_msg_t *header)
 	leave_slot(s, j);
 }
 
+static void
+on_job_holds(struct service *s, zmq_msg_t *header)
+{
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+
+	if (wire_decode(zmq_msg_data(header), zmq_msg_size(header), NULL, WIRE_FROM_WORKER, &m) ==
+		0)
+		link_up_holds(s->link, (const Dray__WorkerHolds *)m.body);
+}
+
 bool
 clients_from_job(struct service *s, struct job *j)
 {
@@ -610,9 +704,11 @@ clients_from_job(struct service *s, struct job *j)
 			n++;
 		}
 		ended = type_of(&frames[0]) == WIRE_WORKER_JOB_ENDED;
-		if (ended)
+		if (ended) {
 			on_job_ended(s, j, &frames[0]);
-		else {
+		} else if (type_of(&frames[0]) == WIRE_WORKER_HOLDS) {
+			on_job_holds(s, &frames[0]);
+		} else {
 			note_phase(j, type_of(&frames[0]));
 			if (type_of(&frames[0]) == WIRE_JOB_STARTED && !job_is_sample(j))
 				link_up_job_compiles(s->link, job_id(j));

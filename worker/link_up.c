@@ -26,6 +26,7 @@ struct link_up {
 	struct monitor *monitor;
 	bool connected, welcomed, draining;
 	bool wanted;	 /* others wait for our slots */
+	bool peers;	 /* it says which worker has what */
 	size_t n_offers; /* as it was registered */
 	bool refused;	 /* our key was: a new connection is due at next_register */
 	struct ticket_clock clock;
@@ -208,6 +209,7 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	m->n_joined = joined->n;
 	m->draining = l->draining;
 	m->samples = l->c.samples;
+	m->peers = l->c.peers;
 	m->instance.data = borrow_bytes(l->instance);
 	m->instance.len = sizeof(l->instance);
 }
@@ -305,6 +307,14 @@ on_ack(struct link_up *l, const Dray__HeartbeatAck *m, uint64_t now)
 }
 
 static void
+on_features(struct link_up *l, const Dray__Welcome *m)
+{
+	l->peers = false;
+	for (size_t i = 0; i < m->n_features; i++)
+		l->peers |= streq(m->features[i], WIRE_PEERS);
+}
+
+static void
 on_message(struct link_up *l, const struct wire_msg *m, uint64_t now, uint64_t wall)
 {
 	switch (m->info->type) {
@@ -312,6 +322,11 @@ on_message(struct link_up *l, const struct wire_msg *m, uint64_t now, uint64_t w
 		/* The answer to Hello. The first HeartbeatAck says whether the coordinator takes
 		 * this worker. */
 		on_time(l, ((const Dray__Welcome *)m->body)->now_ms, now, wall);
+		on_features(l, (const Dray__Welcome *)m->body);
+		break;
+	case WIRE_WORKER_FOUND:
+		if (l->c.found)
+			l->c.found(l->c.arg, (const Dray__WorkerFound *)m->body);
 		break;
 	case WIRE_HEARTBEAT_ACK:
 		on_time(l, ((const Dray__HeartbeatAck *)m->body)->now_ms, now, wall);
@@ -471,6 +486,22 @@ link_up_lent(
 	m.text = borrow(text);
 	if (l->connected)
 		send_up(l, WIRE_WORKER_LENT, &m.base);
+}
+
+void
+link_up_holds(struct link_up *l, const Dray__WorkerHolds *m)
+{
+	if (l->connected && l->peers)
+		send_up(l, WIRE_WORKER_HOLDS, &m->base);
+}
+
+bool
+link_up_seek(struct link_up *l, const Dray__WorkerSeek *m)
+{
+	if (!l->connected || !l->welcomed || !l->peers)
+		return false;
+	send_up(l, WIRE_WORKER_SEEK, &m->base);
+	return true;
 }
 
 void

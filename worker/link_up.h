@@ -30,6 +30,8 @@ struct link_up_conf {
 	bool samples; /* it takes part in them (worker.proto, Samples): the next two are not NULL */
 	void (*lend)(void *arg, const Dray__WorkerLend *m);
 	void (*unshared)(void *arg, const Dray__WorkerUnshared *m);
+	bool peers; /* it gives other workers blobs */
+	void (*found)(void *arg, const Dray__WorkerFound *m);
 	void *arg;
 };
 
@@ -64,6 +66,9 @@ void link_up_job_refused(struct link_up *l, const char *job);
 void link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m);
 void link_up_lent(struct link_up *l, const char *sample, const char *job, Dray__LendEnd end,
 	const char *text);
+/* Nothing is said to a coordinator that does not know these. False: it was not asked. */
+void link_up_holds(struct link_up *l, const Dray__WorkerHolds *m);
+bool link_up_seek(struct link_up *l, const Dray__WorkerSeek *m);
 void link_up_bye(struct link_up *l, const char *why);
 
 #endif

@@ -26,7 +26,7 @@
 #include "worker/service_priv.h"
 #include "worker/share/loans.h"
 
-#define FIXED_ITEMS 7
+#define FIXED_ITEMS 9
 /* Pairs of a client and a blob, of 32 to 64 bytes each. */
 #define OWNERS (1u << 18)
 #define READY_MAX 32u
@@ -35,6 +35,8 @@
 #define TWINS_MAX 128u
 /* The last messages must leave before the sockets close. */
 #define LINGER_MS 1000
+/* Beside two for each job and those of other workers (SEEK_CONNECTIONS). */
+#define SOCKETS_FIXED 64
 
 static bool
 is_set(const char *s)
@@ -247,8 +249,9 @@ open_sockets(struct service *s, char **ret_error)
 	s->ctx = zmq_ctx_new();
 	if (!s->ctx)
 		return why_set(ret_error, -ENOMEM, "Cannot start libzmq.");
-	/* Two sockets for each job, and the fixed ones. */
-	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS, (int)(2 * (s->slots + s->twins) + 64));
+	/* Two sockets for each job, and each connection. */
+	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS,
+		(int)(2 * (s->slots + s->twins + SEEK_CONNECTIONS) + SOCKETS_FIXED));
 	/* A coordinator without keys cannot name any: then the ticket alone says who may what. */
 	s->any_key = endpoint_is_local(s->conf->worker.coordinator);
 	r = door_new(&s->door);
@@ -284,18 +287,6 @@ cancel_job(void *arg, const char *job)
 			job_stop(s->jobs[i], "the coordinator says that nobody waits for it");
 }
 
-static void
-lend(void *arg, const Dray__WorkerLend *m)
-{
-	loans_hear(shares_loans(((struct service *)arg)->share), m);
-}
-
-static void
-unshared(void *arg, const Dray__WorkerUnshared *m)
-{
-	shares_unshared(((struct service *)arg)->share, m);
-}
-
 static uint64_t
 machine_memory(void)
 {
@@ -320,8 +311,10 @@ open_link(struct service *s, char **ret_error)
 		.cancel = cancel_job,
 		.expect = expect_client,
 		.samples = s->share != NULL,
-		.lend = lend,
-		.unshared = unshared,
+		.lend = others_lend,
+		.unshared = others_unshared,
+		.peers = s->serve != NULL,
+		.found = others_found,
 		.arg = s };
 	int r;
 
@@ -532,6 +525,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 		return r;
 	/* the coordinator hears whether there are any */
 	open_shares(s);
+	others_open(s);
 	r = open_link(s, ret_error);
 	if (r < 0)
 		return r;
@@ -550,7 +544,8 @@ set_up(struct service *s, const char *name, char **ret_error)
 		.cgroup = s->cgroup,
 		.users = s->users,
 		.ready = s->ready,
-		.share = s->share };
+		.share = s->share,
+		.seeker = s->seeker };
 	return 0;
 }
 
@@ -578,6 +573,8 @@ service_free(struct service *s)
 	if (!s)
 		return;
 	shares_closep(&s->share);
+	seeker_closep(&s->seeker);
+	serve_closep(&s->serve);
 	link_up_free(s->link);
 	monitor_free(s->monitor);
 	socket_closep(&s->socket);
@@ -726,21 +723,16 @@ poll_once(struct service *s, zmq_pollitem_t *items)
 	if (s->share)
 		items[n++] = (zmq_pollitem_t){ .fd = loans_fd(shares_loans(s->share)),
 			.events = ZMQ_POLLIN };
+	if (s->serve)
+		items[n++] = (zmq_pollitem_t){ .fd = serve_fd(s->serve), .events = ZMQ_POLLIN };
+	if (s->seeker)
+		items[n++] = (zmq_pollitem_t){ .fd = seeker_fd(s->seeker), .events = ZMQ_POLLIN };
 	for (unsigned i = 0; i < s->n_jobs; i++)
 		items[n++] = (zmq_pollitem_t){ .socket = job_socket(s->jobs[i]),
 			.events = ZMQ_POLLIN };
 	if (zmq_poll(items, (int)n, (long)MIN2(wait, (uint64_t)1000)) < 0 && zmq_errno() != EINTR)
 		return -zmq_errno();
 	return 0;
-}
-
-static void
-tell_loans(struct service *s)
-{
-	struct loans_word w;
-
-	while (loans_next(shares_loans(s->share), &w))
-		link_up_lent(s->link, w.sample, w.job, w.end, w.text);
 }
 
 static void
@@ -756,7 +748,8 @@ turn(struct service *s)
 	(void)store_get_stats(s->store, &stats);
 	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(),
 		s->n_jobs - s->n_twins - s->n_samples, stats.bytes);
-	tell_loans(s);
+	others_ask(s);
+	clients_serve(s);
 	tapes_tick(s->tapes, clock_mono_ms());
 	__atomic_store_n(&s->shared.wanted, link_up_wanted(s->link), __ATOMIC_RELAXED);
 	caught_up = clients_receive(s);

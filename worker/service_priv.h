@@ -1,4 +1,5 @@
-/* Inside the service: its state, shared by service.c (life and loop) and clients.c (messages). */
+/* Inside the service: its state, shared by service.c (life and loop), others.c (what there is with
+ * other workers) and clients.c (messages). */
 #ifndef DRAY_WORKER_SERVICE_PRIV_H
 #define DRAY_WORKER_SERVICE_PRIV_H
 
@@ -12,6 +13,8 @@
 #include "worker/job/job.h"
 #include "worker/job/tape.h"
 #include "worker/link_up.h"
+#include "worker/peers/seek.h"
+#include "worker/peers/serve.h"
 #include "worker/service.h"
 #include "worker/user.h"
 
@@ -56,6 +59,8 @@ struct service {
 	struct job_users *users;  /* NULL: jobs have this process's uid */
 	struct ready_pool *ready; /* NULL: none stands ready */
 	struct shares *share;	  /* NULL: results are not shared */
+	struct serve *serve;	  /* NULL: other workers get no blobs */
+	struct seeker *seeker;	  /* NULL: none are asked of them */
 	struct filters filters;
 	char *jobs_dir, *tools_dir;
 	struct ticket_book *tickets;
@@ -69,6 +74,17 @@ struct service {
 	struct log_throttle bad_peer, rejected, strangers;
 };
 
+/* others.c */
+/* Without keys, or where the configuration says so, blobs neither are had from other workers nor
+ * given. */
+void others_open(struct service *s);
+/* For link_up_conf; arg: the service. */
+void others_lend(void *arg, const Dray__WorkerLend *m);
+void others_unshared(void *arg, const Dray__WorkerUnshared *m);
+void others_found(void *arg, const Dray__WorkerFound *m);
+/* Tells the coordinator what there is to tell, and asks. */
+void others_ask(struct service *s);
+
 /* clients.c */
 int clients_init(struct service *s);
 void clients_done(struct service *s);
@@ -78,6 +94,8 @@ void clients_gone(struct service *s); /* handles what the monitor reports */
 /* Ends connections that say nothing, or were refused, and bounds what they hold. caught_up: as
  * clients_receive said. */
 void clients_expire(struct service *s, bool caught_up);
+/* Sends what other workers asked for. */
+void clients_serve(struct service *s);
 /* Passes on messages of a job's thread. True: the job has ended and was joined. */
 bool clients_from_job(struct service *s, struct job *j);
 

@@ -20,6 +20,11 @@ struct alone {
 	int fd; /* an epoll set of both */
 	bool lost;
 	bool has_cache, may_put;
+	/* of one that nobody waits for */
+	enum tier_state state;
+	uint64_t until;
+	unsigned from;	     /* a wire_side bit */
+	const char *feature; /* by which it says that it has what can be got */
 };
 
 static int
@@ -49,7 +54,7 @@ hear_welcome(struct alone *a, const Dray__Welcome *m)
 {
 	a->has_cache = a->may_put = false;
 	for (size_t i = 0; i < m->n_features; i++) {
-		a->has_cache |= streq(m->features[i], WIRE_SHARED);
+		a->has_cache |= streq(m->features[i], a->feature);
 		a->may_put |= streq(m->features[i], WIRE_SHARED_PUTS);
 	}
 }
@@ -79,6 +84,53 @@ alone_receive(void *arg, struct wire_msg *ret)
 			return r;
 		wire_msg_done(ret);
 	}
+}
+
+/* Whatever is wrong, it is not asked again. */
+static int
+give_up(struct alone *a)
+{
+	a->lost = true;
+	a->state = TIER_AWAY;
+	return -ENOTCONN;
+}
+
+static int
+reach_receive(void *arg, struct wire_msg *ret)
+{
+	struct alone *a = arg;
+	enum monitor_event event;
+	int r;
+
+	if (a->lost)
+		return -EAGAIN;
+	while ((event = monitor_next(a->monitor, NULL)) != MONITOR_NONE)
+		if (event == MONITOR_DISCONNECTED || event == MONITOR_REFUSED)
+			return give_up(a);
+	for (;;) {
+		r = wire_recv(a->socket, NULL, a->from, ret);
+		if (r == -EAGAIN)
+			return r;
+		if (r < 0 || ret->info->type == WIRE_REFUSED)
+			break;
+		if (ret->info->type != WIRE_WELCOME)
+			return 0;
+		hear_welcome(a, (const Dray__Welcome *)ret->body);
+		a->state = a->has_cache ? TIER_READS : TIER_NONE;
+		wire_msg_done(ret);
+	}
+	wire_msg_done(ret);
+	return give_up(a);
+}
+
+static enum tier_state
+reach_state(void *arg)
+{
+	struct alone *a = arg;
+
+	if (a->state == TIER_COMING && clock_mono_ms() >= a->until)
+		(void)give_up(a);
+	return a->state;
 }
 
 static int
@@ -195,6 +247,7 @@ tier_dial(void *zctx, const struct tier_dial *d, const struct store_in *in, stru
 	if (!a)
 		return -ENOMEM;
 	a->fd = -1;
+	a->feature = WIRE_SHARED;
 	r = dial(zctx, d, a);
 	if (r == 0)
 		r = await_welcome(a, d->connect_ms);
@@ -205,6 +258,34 @@ tier_dial(void *zctx, const struct tier_dial *d, const struct store_in *in, stru
 	}
 	read_only = !a->may_put;
 	return tier_open(&line, a, 0, read_only, in, ret);
+}
+
+static const struct tier_line reach = { .send = alone_send,
+	.receive = reach_receive,
+	.fd = alone_fd,
+	.state = reach_state,
+	.ready = alone_ready,
+	.close = alone_close };
+
+int
+tier_reach(void *zctx, const struct tier_dial *d, const struct store_in *in, struct store **ret)
+{
+	struct alone *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -ENOMEM;
+	a->fd = -1;
+	a->state = TIER_COMING;
+	a->until = clock_mono_ms() + d->connect_ms;
+	a->from = d->worker ? WIRE_FROM_WORKER : WIRE_FROM_COORDINATOR;
+	a->feature = d->worker ? WIRE_PEERS : WIRE_SHARED;
+	r = dial(zctx, d, a);
+	if (r < 0) {
+		alone_close(a);
+		return r;
+	}
+	return tier_open(&reach, a, 0, true, in, ret);
 }
 
 int

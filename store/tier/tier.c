@@ -26,6 +26,7 @@ struct ask {
 	enum store_kind kind;
 	struct digest name;
 	uint64_t max;
+	const struct tier_by *by;
 	store_done_fn done;
 	void *arg;
 	/* what came of a get */
@@ -63,6 +64,7 @@ struct tier {
 	LIST_HEAD(, request) requests;
 	struct chunk_coder *coder;
 	char namespace[65];
+	const struct tier_by *by; /* of what is asked for now */
 	bool compress;
 	bool read_only; /* always */
 	bool coming;	/* what is asked for waits for the line */
@@ -115,6 +117,7 @@ ask_for(struct store *s, enum want want, enum store_kind kind, const struct dige
 	a->kind = kind;
 	a->name = *name;
 	a->max = max;
+	a->by = want == WANT_PUT ? NULL : t->by;
 	a->done = done;
 	a->arg = arg;
 	a->fd = -1;
@@ -203,7 +206,9 @@ static int
 send_get(struct tier *t, struct request *r)
 {
 	ProtobufCBinaryData names[WIRE_SHARED_ITEMS_MAX];
+	const struct tier_by *by = r->v[0]->by;
 	Dray__SharedGet m;
+	char job[64];
 
 	dray__shared_get__init(&m);
 	for (uint32_t i = 0; i < r->n; i++)
@@ -215,6 +220,13 @@ send_get(struct tier *t, struct request *r)
 	m.look = r->want == WANT_LOOK;
 	m.compress = t->compress;
 	m.most = r->v[0]->max;
+	if (by) {
+		m.ticket = by->ticket;
+		m.signature = by->signature;
+		m.near = by->near;
+		snprintf(job, sizeof(job), "%s", by->job ? by->job : "");
+		m.job = job;
+	}
 	return t->line->send(t->arg, r->number, WIRE_SHARED_GET, &m.base, NULL);
 }
 
@@ -242,7 +254,7 @@ flush_some(struct tier *t)
 	int err;
 
 	for (; a && n < most && a->want == first->want && a->kind == first->kind &&
-		a->max == first->max;
+		a->max == first->max && a->by == first->by;
 		a = TAILQ_NEXT(a, link))
 		n++;
 	r = new_request(t, first->want, n);
@@ -715,4 +727,10 @@ void
 tier_compress(struct store *s, bool compress)
 {
 	tier_of(s)->compress = compress;
+}
+
+void
+tier_by(struct store *s, const struct tier_by *by)
+{
+	tier_of(s)->by = by;
 }

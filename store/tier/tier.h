@@ -54,6 +54,16 @@ void tier_compress(struct store *s, bool compress);
  * for. */
 void tier_for(struct store *s, const char *namespace);
 
+/* What is said beside the names of blobs (proto/serve.proto). */
+struct tier_by {
+	ProtobufCBinaryData ticket, signature; /* at a worker */
+	const char *job;		       /* at a coordinator, of a worker; or NULL */
+	bool near;
+};
+/* What is got from now on is asked for with that, which stays until it is answered; NULL, and at
+ * first: with nothing. */
+void tier_by(struct store *s, const struct tier_by *by);
+
 /* alone.c: over a connection of its own, for a program that has no other. Waits for the
  * coordinator, connect_ms at most. -ENOTSUP: it has no shared cache; -errno, and a sentence in
  * *ret_why (the caller frees it). */
@@ -63,10 +73,16 @@ struct tier_dial {
 	const char *coordinator;	 /* its public CURVE key, likewise */
 	const char *role;
 	unsigned connect_ms;
+	bool worker; /* of tier_reach: it is a worker, which is read only (worker.proto, Peers
+			first) */
 };
 int tier_dial(void *zctx, const struct tier_dial *d, const struct store_in *in, struct store **ret,
 	char **ret_why);
-/* The same, as the configuration of a client says. */
+/* The same without waiting: what is asked for waits, connect_ms at most. A connection that was lost
+ * is not made again. */
+int tier_reach(
+	void *zctx, const struct tier_dial *d, const struct store_in *in, struct store **ret);
+/* As tier_dial, as the configuration of a client says. */
 int tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, struct store **ret,
 	char **ret_why);
 

@@ -13,7 +13,7 @@ static void
 check(struct ticket_book *b, const struct identity *id, const uint8_t *p, size_t n,
 	const uint8_t *sig, size_t sig_n, bool may_hold)
 {
-	char *job = NULL;
+	char *job = NULL, owner[CURVE_KEY_SIZE] = "";
 	struct ticket_terms terms;
 	int r = ticket_check(
 		b, p, n, sig, sig_n, id->sign_public, "client", "worker", NOW, &job, &terms);
@@ -25,6 +25,11 @@ check(struct ticket_book *b, const struct identity *id, const uint8_t *p, size_t
 	if (r == 0 && (terms.twin && terms.sample))
 		abort();
 	free(job);
+	/* it is good for one of both at most */
+	if (ticket_check_blobs(p, n, sig, sig_n, id->sign_public, "client", "worker", NOW, owner) ==
+			0 &&
+		(!may_hold || r == 0 || strlen(owner) >= sizeof(owner)))
+		abort();
 }
 
 int

@@ -207,6 +207,57 @@ test_other_namespaces(void **state)
 	CLOSE(f.w1, f.w2, f.client, f.other);
 }
 
+/* How a request for a blob for a job ends. */
+static Dray__Verdict
+get_ends(void *socket, uint32_t number, unsigned job, bool entry)
+{
+	struct digest d = blob(1);
+	ProtobufCBinaryData v = { DIGEST_SIZE, d.b };
+	Dray__SharedGet m = DRAY__SHARED_GET__INIT;
+	struct wire_msg end;
+	Dray__Verdict verdict;
+	char name[33];
+
+	job_name(name, job);
+	m.job = name;
+	m.name = &v;
+	m.n_name = 1;
+	m.credit = 1;
+	m.entry = entry;
+	m.near = true;
+	assert_int_equal(wire_send_job(socket, NULL, number, WIRE_SHARED_GET, &m.base, NULL), 0);
+	end = expect(socket, WIRE_SHARED_END);
+	verdict = ((const Dray__SharedEnd *)end.body)->verdict;
+	wire_msg_done(&end);
+	return verdict;
+}
+
+/* Of the cache a worker has blobs, of the namespaces of its own jobs. */
+static void
+test_the_cache(void **state)
+{
+	struct world *w = *state;
+	static const char *const more[N_WHO] = {
+		[CLIENT1] = "namespace=a", [CLIENT2] = "namespace=b"
+	};
+	struct farm f;
+	void *second;
+
+	write_keys_with(w, true, more);
+	start(w);
+	f = farm_up(w, CLIENT2);
+	second = greet(w, WORKER2, "worker");
+	assert_int_equal(get_ends(second, 1, 2, false), DRAY__VERDICT__VERDICT_NONE);
+	assert_int_equal(get_ends(second, 2, 2, true), DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+	assert_int_equal(get_ends(second, 3, 1, false), DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+	assert_int_equal(get_ends(f.client, 4, 1, false), DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+	say_job(f.w2, WIRE_WORKER_JOB_ENDED, 2);
+	say_job(f.other, WIRE_JOB_FINISHED, 2);
+	await(f.client, 2, 1, 0);
+	assert_int_equal(get_ends(second, 5, 2, false), DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+	CLOSE(second, f.w1, f.w2, f.client, f.other);
+}
+
 static void
 test_too_many(void **state)
 {
@@ -233,6 +284,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_who_has_what, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_others, setup_only, teardown),
 		cmocka_unit_test_setup_teardown(test_other_namespaces, setup_only, teardown),
+		cmocka_unit_test_setup_teardown(test_the_cache, setup_only, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
 	};
 

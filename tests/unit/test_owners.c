@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "worker/job/owners.h"
+#include "worker/peers/owners.h"
 
 static struct digest
 blob(unsigned i)

@@ -1,5 +1,6 @@
-/* A job's inputs: lays out what this worker has, asks the client for the blobs it lacks, takes them
- * into the store, and lays each out as it comes.
+/* A job's inputs: lays out what this worker has, asks others for the blobs it lacks (peers/seek.h),
+ * and the client for what these do not have, takes them into the store, and lays each out as it
+ * comes.
  *
  * Invariant: a blob counts only when the store has verified it against its digest; nothing is kept
  * of a blob that breaks off. A client is asked for what it has not sent before, and what no job
@@ -10,13 +11,21 @@
 #include <errno.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "worker/job/job_priv.h"
+
+/* What is less than this in all, and not made by a compiler, is not worth a question. */
+#define SEEK_LEAST_BYTES (64u << 10)
 
 struct gather {
 	struct job *j;
-	uint32_t *need;
+	uint32_t *need;	   /* what the client is asked for */
 	size_t n, next;	   /* blobs come in the order they were asked for */
+	size_t asked;	   /* of need: the client was asked for these */
 	struct blob_in in; /* the next one */
+	uint32_t *lacks;   /* what the store does not have for this client; these came: */
+	size_t n_lacks, n_here;
+	struct seek *seek; /* NULL: nobody else is asked */
 };
 
 static int
@@ -34,7 +43,7 @@ expect_next(struct gather *f)
 	const struct job *j = f->j;
 	uint32_t blob;
 
-	if (f->next >= f->n)
+	if (f->next >= f->asked)
 		return;
 	blob = f->need[f->next];
 	f->in = (struct blob_in){
@@ -42,31 +51,43 @@ expect_next(struct gather *f)
 	};
 }
 
+/* What is here is laid out; the rest is lacking. */
 static int
-ask(struct gather *f)
+look(struct gather *f)
 {
 	const Dray__Unit *u = f->j->unit;
-	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
+	int r = 0;
 
 	f->need = calloc(MAX2(u->n_blobs, (size_t)1), sizeof(*f->need));
-	if (!f->need)
+	f->lacks = calloc(MAX2(u->n_blobs, (size_t)1), sizeof(*f->lacks));
+	if (!f->need || !f->lacks)
 		return -ENOMEM;
 	job_lay(f->j, true);
 	for (size_t i = 0; i < u->n_blobs; i++) {
-		int r = -ENOENT;
-
+		r = -ENOENT;
 		if (owners_has(f->j->shared->owners, f->j->peer.curve, &f->j->blobs[i]))
 			r = stage_link_blob(&f->j->stage, f->j->shared->store, (uint32_t)i);
 
 		if (r == -ENOENT)
-			f->need[f->n++] = (uint32_t)i;
+			f->lacks[f->n_lacks++] = (uint32_t)i;
 		else if (r < 0)
 			return layout_failed(f->j, r);
 	}
 	job_lay(f->j, false);
+	return 0;
+}
+
+/* Asks the client for what it was not asked for yet. */
+static int
+ask(struct gather *f)
+{
+	Dray__BlobNeed m = DRAY__BLOB_NEED__INIT;
+
+	m.blob = f->need + f->asked;
+	m.n_blob = f->n - f->asked;
+	f->asked = f->n;
 	expect_next(f);
-	m.blob = f->need;
-	m.n_blob = f->n;
+	job_owed(f->j, f->next < f->asked);
 	return job_send(f->j, WIRE_BLOB_NEED, &m.base, NULL);
 }
 
@@ -133,7 +154,7 @@ take_chunk(struct gather *f, struct wire_msg *m)
 	struct job *j = f->j;
 	int r;
 
-	if (f->next >= f->n)
+	if (f->next >= f->asked)
 		return job_fail(
 			j, -EBADMSG, DRAY__VERDICT__VERDICT_MALFORMED, "a chunk out of order");
 	r = blob_in_take(j, &f->in, m);
@@ -186,17 +207,158 @@ take_messages(struct gather *f, uint32_t *unpaid)
 	}
 }
 
+/* ---- others */
+
+static bool
+is_artifact(const char *path)
+{
+	return ends_with(path, ".rlib") || ends_with(path, ".rmeta") || ends_with(path, ".so");
+}
+
+/* Of each blob of the unit: whether a compiler may have made it. */
+static bool *
+find_made(const struct job *j)
+{
+	const Dray__Unit *u = j->unit;
+	bool *made = calloc(u->n_blobs + 1, sizeof(*made));
+
+	for (size_t i = 0; made && i < u->n_files; i++)
+		if (u->files[i]->blob < u->n_blobs)
+			made[u->files[i]->blob] |= is_artifact(u->files[i]->path);
+	return made;
+}
+
+static int
+begin_seek(struct gather *f)
+{
+	struct job *j = f->j;
+	_cleanup_(freep) struct seek_blob *v = calloc(f->n_lacks + 1, sizeof(*v));
+	_cleanup_(freep) bool *made = find_made(j);
+	uint64_t bytes = 0;
+	bool any = false;
+
+	if (!v || !made)
+		return -ENOMEM;
+	for (size_t i = 0; i < f->n_lacks; i++) {
+		uint32_t b = f->lacks[i];
+
+		v[i] = (struct seek_blob){ j->blobs[b], j->unit->blobs[b]->size, made[b] };
+		any |= made[b];
+		bytes += v[i].size;
+	}
+	if (!j->sample && *j->peer.curve && (any || bytes >= SEEK_LEAST_BYTES))
+		f->seek = seek_begin(j->shared->seeker, j->id, v, f->n_lacks);
+	for (size_t i = 0; !f->seek && i < f->n_lacks; i++)
+		f->need[f->n++] = f->lacks[i];
+	/* its client hears of it meanwhile */
+	if (f->seek)
+		job_begin_alive(j);
+	return 0;
+}
+
+/* It is in the store: it came for this client's job, and is that one's from now on. */
+static int
+take_found(struct gather *f, uint32_t blob)
+{
+	struct job *j = f->j;
+	int r;
+
+	owners_add(j->shared->owners, j->peer.curve, &j->blobs[blob]);
+	job_lay(j, true);
+	r = stage_link_blob(&j->stage, j->shared->store, blob);
+	job_lay(j, false);
+	if (r == -ENOENT)
+		f->need[f->n++] = blob;
+	else if (r < 0)
+		return layout_failed(j, r);
+	f->n_here += r == 0;
+	return 0;
+}
+
+static int
+take_outcomes(struct gather *f)
+{
+	size_t i;
+	bool here;
+	int r = 0;
+
+	while (r == 0 && f->seek && seek_next(f->seek, &i, &here)) {
+		if (here)
+			r = take_found(f, f->lacks[i]);
+		else
+			f->need[f->n++] = f->lacks[i];
+	}
+	return r;
+}
+
+static bool
+seeks(struct gather *f)
+{
+	return f->seek && !seek_is_over(f->seek);
+}
+
+/* Until it is known who has what, the client is not asked: it is, at once, for what nobody has. */
+static int
+await_plan(struct gather *f)
+{
+	uint32_t unpaid = 0;
+	int r = 0;
+
+	while (r == 0 && f->seek) {
+		bool planned = seek_is_planned(f->seek);
+		struct pollfd fd = { .fd = seek_fd(f->seek) };
+
+		r = take_outcomes(f);
+		if (r < 0 || planned)
+			return r;
+		r = take_messages(f, &unpaid);
+		if (r == 0)
+			r = job_poll(f->j, &fd, 1);
+	}
+	return r;
+}
+
+/* What is here now, others may have from here (proto/worker.proto, Peers first). */
+static int
+tell_holds(struct gather *f)
+{
+	_cleanup_(freep) ProtobufCBinaryData *v = calloc(f->n_lacks + 1, sizeof(*v));
+	Dray__WorkerHolds m = DRAY__WORKER_HOLDS__INIT;
+
+	if (!v)
+		return -ENOMEM;
+	for (; m.n_sent < f->n_lacks && m.n_sent < WIRE_HOLDS_MAX; m.n_sent++)
+		v[m.n_sent] = (ProtobufCBinaryData){ DIGEST_SIZE,
+			f->j->blobs[f->lacks[m.n_sent]].b };
+	m.job = f->j->id;
+	m.sent = v;
+	return m.n_sent ? job_send(f->j, WIRE_WORKER_HOLDS, &m.base, NULL) : 0;
+}
+
 static int
 fetch(struct gather *f)
 {
 	uint32_t unpaid = 0;
-	int r = ask(f);
+	int r = look(f);
 
-	job_owed(f->j, true);
-	while (r == 0 && f->next < f->n) {
+	if (r == 0)
+		r = begin_seek(f);
+	if (r == 0)
+		r = await_plan(f);
+	if (r == 0)
+		r = ask(f);
+	while (r == 0 && (f->next < f->n || seeks(f))) {
+		struct pollfd fd = { .fd = f->seek ? seek_fd(f->seek) : -1 };
+
 		r = take_messages(f, &unpaid);
-		if (r == 0 && f->next < f->n)
-			r = job_poll(f->j, NULL, 0);
+		job_owed(f->j, f->next < f->asked);
+		if (r == 0)
+			r = take_outcomes(f);
+		/* one list at a time, and no more of them than it takes */
+		if (r == 0 && f->next == f->asked && f->asked < f->n && !seeks(f))
+			r = ask(f);
+		if (r == 0 && (f->next < f->asked || seeks(f)))
+			r = job_poll(f->j, &fd, f->seek ? 1 : 0);
 	}
 	job_owed(f->j, false);
 	/* The client counts its credit over the whole job, so bytes that are of no use are
@@ -208,9 +370,17 @@ int
 gather_inputs(struct job *j)
 {
 	struct gather f = { .j = j };
+	uint64_t begin = clock_mono_ms();
 	int r = fetch(&f);
 
+	if (r == 0 && j->shared->seeker && !j->sample)
+		r = tell_holds(&f);
+	log_debug("job=%s crate=%.64s has its inputs: blobs=%zu lacked=%zu from_others=%zu ms=%llu",
+		j->id, j->unit->crate, j->unit->n_blobs, f.n_lacks, f.n_here,
+		(unsigned long long)(clock_mono_ms() - begin));
+	seek_end(f.seek);
 	blob_in_done(&f.in);
 	free(f.need);
+	free(f.lacks);
 	return r;
 }

@@ -12,7 +12,7 @@
 #include "store/store.h"
 #include "proto/admit.h"
 #include "proto/wire.h"
-#include "worker/job/owners.h"
+#include "worker/peers/owners.h"
 #include "worker/job/tokens.h"
 #include "worker/offers.h"
 #include "worker/sandbox/ready.h"
@@ -41,6 +41,7 @@ struct job_shared {
 	struct job_users *users;     /* NULL: jobs have the worker's uid */
 	struct ready_pool *ready;    /* NULL: no sandbox stands ready */
 	struct shares *share;	     /* NULL: results are not shared */
+	struct seeker *seeker;	     /* NULL: other workers are not asked for blobs */
 };
 
 struct job_in {

@@ -10,6 +10,7 @@
 #include "proto/chunk.h"
 #include "worker/job/job.h"
 #include "worker/job/tape.h"
+#include "worker/peers/seek.h"
 #include "worker/sandbox/limits.h"
 #include "worker/sandbox/sandbox.h"
 #include "worker/sandbox/stage.h"

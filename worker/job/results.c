@@ -95,16 +95,37 @@ results_send_known(struct job *j, const char *name, Dray__OutputKind kind, unsig
 	return r < 0 ? fault(j, r, "sending an output") : 0;
 }
 
+/* It is in the store. The coordinator hears of it before the client, which may have another worker
+ * use it at once. */
+static int
+note_made(struct job *j, const struct digest *d)
+{
+	struct digest copy = *d;
+	ProtobufCBinaryData made = { DIGEST_SIZE, copy.b };
+	Dray__WorkerHolds m = DRAY__WORKER_HOLDS__INIT;
+
+	owners_add(j->shared->owners, NULL, d);
+	if (!j->shared->seeker || j->sample)
+		return 0;
+	m.job = j->id;
+	m.made = &made;
+	m.n_made = 1;
+	return job_send(j, WIRE_WORKER_HOLDS, &m.base, NULL);
+}
+
 /* One whose content is in the store. */
 static int
 send_file(struct job *j, const char *name, Dray__OutputKind kind, unsigned mode,
 	const struct digest *d, uint64_t size)
 {
 	_cleanup_(closep) int fd = store_get_now(j->shared->store, STORE_BLOB, d, size, NULL);
+	int r;
 
 	if (fd < 0)
 		return fault(j, fd, "output blob");
-	owners_add(j->shared->owners, NULL, d);
+	r = note_made(j, d);
+	if (r < 0)
+		return fault(j, r, "an output");
 	if (kind == DRAY__OUTPUT_KIND__OUTPUT_FILE)
 		shares_output(j->share, name, mode, d, size);
 	lead_note_output(j, name, kind, mode, d, size, fd);
@@ -342,7 +363,9 @@ send_left(struct job *j, const char *name)
 	r = disk_adopt_as(j->shared->store, path, fd, &d, (uint64_t)st.st_size);
 	if (r < 0)
 		return fault(j, r, "the worker's store");
-	owners_add(j->shared->owners, NULL, &d);
+	r = note_made(j, &d);
+	if (r < 0)
+		return fault(j, r, "an output");
 	shares_output(j->share, name, st.st_mode, &d, (uint64_t)st.st_size);
 	return 0;
 }

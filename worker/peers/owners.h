@@ -3,8 +3,8 @@
  * A worker's store has blobs of all its clients. A digest is no secret: it stands in logs and in
  * records. So a client that names one has the blob used only if it has sent it to this worker, or
  * if a job here has made it; else it is asked for the content, whether the store has it or not. */
-#ifndef DRAY_WORKER_JOB_OWNERS_H
-#define DRAY_WORKER_JOB_OWNERS_H
+#ifndef DRAY_WORKER_PEERS_OWNERS_H
+#define DRAY_WORKER_PEERS_OWNERS_H
 
 #include "common/digest.h"
 

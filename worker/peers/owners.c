@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "worker/job/owners.h"
+#include "worker/peers/owners.h"
 
 #include <errno.h>
 #include <pthread.h>
