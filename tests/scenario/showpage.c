@@ -95,8 +95,6 @@ add_worker(struct server *s, uint32_t n)
 	p->did.ended = 1000 + n * 7 % 500;
 	p->did.load_percent = n * 13 % 120;
 	p->did.memory_available = (uint64_t)(4 + n % 60) << 30;
-	if (n % 50 == 49)
-		sched_worker_drain(s->sched, p->worker, s->now);
 	return true;
 }
 
