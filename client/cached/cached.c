@@ -16,7 +16,6 @@
 #include "cache/rlib.h"
 #include "cache/text.h"
 #include "client/far/ask.h"
-#include "client/script/install.h"
 #include "client/cached/cached_priv.h"
 #include "client/wrap/distrust.h"
 #include "client/wrap/envscan.h"
@@ -481,17 +480,6 @@ restore_text(const struct cached *c, const struct output *o, const char *path)
 	return r < 0 ? r
 		     : depot_put_text(b.p ? b.p : (uint8_t *)"", b.n,
 			       output_mode_here(o->mode, c->mask), path);
-}
-
-enum depot_way
-cached_way(const struct cached *c, const char *name)
-{
-	_cleanup_(freep) char *script = NULL;
-
-	if (ends_with(name, ".rlib") || ends_with(name, ".rmeta"))
-		return DEPOT_SHARE;
-	script = script_hides(c->in.conf, c->in.call);
-	return script && streq(name, script) ? DEPOT_SHARE : DEPOT_COPY;
 }
 
 int

@@ -1,4 +1,5 @@
-/* Places in what is kept: texts are shown with those of this build. Below all other parts. */
+/* Places in what is kept: texts are shown with those of this build, and which files may be the
+ * depot's own. Below all other parts. */
 #include "config.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include "cache/marks.h"
 #include "cache/text.h"
 #include "client/cached/cached_priv.h"
+#include "client/script/install.h"
 #include "common/fs.h"
 
 int
@@ -15,6 +17,17 @@ cached_show(const struct cached *c, const struct buf *text, struct buf *to)
 {
 	return c->in.mapping ? marks_show(&c->place, text->p, text->n, to)
 			     : text_show(text->p, text->n, c->out_dir, to);
+}
+
+enum depot_way
+cached_way(const struct cached *c, const char *name)
+{
+	_cleanup_(freep) char *script = NULL;
+
+	if (ends_with(name, ".rlib") || ends_with(name, ".rmeta"))
+		return DEPOT_SHARE;
+	script = script_hides(c->in.conf, c->in.call);
+	return script && streq(name, script) ? DEPOT_SHARE : DEPOT_COPY;
 }
 
 char *
