@@ -39,6 +39,7 @@ static const char *const linker_words[] = { "auto", "mold", "lld", "rustc", NULL
 static const char *const trust_words[] = { "workers", "publishers", NULL };
 static const char *const share_env_words[] = { "cargo", "all", NULL };
 static const char *const remote_words[] = { "off", "read", "readwrite", "auto", NULL };
+static const char *const refill_words[] = { "auto", "always", "never", NULL };
 static const char *const compress_words[] = { "auto", "always", "never", NULL };
 
 #define ROW(sec, key, type_, def_, env_, words_, min_, max_)                                      \
@@ -92,6 +93,7 @@ static const struct conf_key keys[] = {
 	NUM(client, store_wait_ms, "500", "DRAY_STORE_WAIT_MS", 1, HOUR_MS),
 	SIZE(client, upload_max, "1G", "DRAY_UPLOAD_MAX", 0),
 	SIZE(client, upload_rate, "0", "DRAY_UPLOAD_RATE", 0),
+	WORD(client, refill, refill_words, "auto", "DRAY_REFILL"),
 
 	TEXT(coordinator, listen, TYPE_LISTEN, "tcp://127.0.0.1:7420", "DRAY_COORDINATOR_LISTEN"),
 	TEXT(coordinator, identity, TYPE_PATH, NULL, "DRAY_COORDINATOR_IDENTITY"),
@@ -609,6 +611,9 @@ conf_load(struct conf **ret, char **ret_error)
 	if (r < 0)
 		return finish(r, ret_error);
 	fill_paths(c);
+	if (c->client.refill == REFILL_AUTO &&
+		(c->client.remote_mode == REMOTE_OFF || c->client.remote_mode == REMOTE_READ))
+		c->client.refill = REFILL_NEVER;
 	if (c->client.remote_mode == REMOTE_AUTO)
 		r = go_by_ci(c);
 	if (r < 0)

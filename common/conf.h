@@ -23,6 +23,8 @@ enum paths_use { PATHS_EXACT, PATHS_SHARED };
 enum trust_in { TRUST_IN_WORKERS, TRUST_IN_PUBLISHERS }; /* enum trust_level, keys/trust.h */
 enum share_env { SHARE_ENV_CARGO, SHARE_ENV_ALL };
 /* AUTO: by the CI's variables (common/ci.h); conf_load leaves none. */
+/* AUTO: not on battery; conf_load leaves none where remote_mode is set to off or read. */
+enum refill_use { REFILL_AUTO, REFILL_ALWAYS, REFILL_NEVER };
 enum remote_mode { REMOTE_OFF, REMOTE_READ, REMOTE_READWRITE, REMOTE_AUTO };
 enum linker_choice { LINKER_AUTO, LINKER_MOLD, LINKER_LLD, LINKER_RUSTC };
 enum compress {
@@ -88,6 +90,8 @@ struct conf {
 		uint64_t store_wait_ms; /* for a unit of which no compile is known, 500 */
 		uint64_t upload_max;	/* most bytes of one result that are uploaded, 1 GiB */
 		uint64_t upload_rate;	/* most bytes a second that are uploaded; 0: any */
+		int refill;		/* enum refill_use, auto: what was compiled here is
+					   compiled again by an idle worker, for the shared cache */
 	} client;
 	struct {
 		char *listen; /* tcp://127.0.0.1:7420 */

@@ -69,6 +69,10 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 			"A toolchain's id has %d bytes, not %zu.", DIGEST_SIZE, m->toolchain.len);
 		return;
 	}
+	if (m->refill) {
+		refill_asked(s, p, m);
+		return;
+	}
 	memcpy(info.toolchain.b, m->toolchain.data, DIGEST_SIZE);
 	kin_of(s, p, m, &info.kin);
 	info.failed = failed;
@@ -115,7 +119,8 @@ on_job_retry(struct server *s, struct peer *p, const struct wire_peer *from,
 	bool known;
 	int r;
 
-	if (!job_id_of(s, p, from, m->job, &id))
+	/* another worker would be asked for as a new one is */
+	if (!job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, false))
 		return;
 	known = cache_job_told(s, &id, &told);
 	r = sched_job_retry(s->sched, p->serial, &id, m->worker, m->verdict, m->text, s->now);
@@ -146,7 +151,7 @@ on_job_finished(struct server *s, struct peer *p, const struct wire_peer *from,
 	struct job_id id;
 
 	/* This job is from before a restart. Its worker reports the end, too. */
-	if (!p || !job_id_of(s, p, from, m->job, &id))
+	if (!p || !job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, true))
 		return;
 	log_debug("job=%s finished: status=%d", m->job, m->status);
 	sched_job_finished(s->sched, p->serial, &id, s->now);
@@ -159,7 +164,7 @@ on_job_cancel(struct server *s, struct peer *p, const struct wire_peer *from,
 	const Dray__JobCancel *m = (const Dray__JobCancel *)body;
 	struct job_id id;
 
-	if (!p || !job_id_of(s, p, from, m->job, &id))
+	if (!p || !job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, false))
 		return;
 	log_debug("job=%s cancelled by its client", m->job);
 	if (sched_job_cancel(s->sched, p->serial, &id, s->now) == 0)

@@ -107,7 +107,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 {
 	const Dray__Hello *m = (const Dray__Hello *)body;
 	static char vouches[] = WIRE_VOUCHES, peers[] = WIRE_PEERS, admins[] = WIRE_ADMIN;
-	char *features[CACHE_FEATURES_MAX + 2];
+	static char refills[] = WIRE_REFILLS;
+	char *features[CACHE_FEATURES_MAX + 3];
 	Dray__Welcome welcome;
 	enum role role = hello_role(s, p, from, m);
 
@@ -131,6 +132,8 @@ on_hello(struct server *s, struct peer *p, const struct wire_peer *from,
 		features[welcome.n_features++] = peers;
 	if (p->role == ROLE_ADMIN)
 		features[welcome.n_features++] = admins;
+	if (s->desk)
+		features[welcome.n_features++] = refills;
 	welcome.features = features;
 	server_send(s, p, WIRE_WELCOME, &welcome.base);
 }

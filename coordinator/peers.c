@@ -111,6 +111,7 @@ peer_lose_worker(struct server *s, struct peer *p, const char *why)
 			&(struct tally_words){ .worker = view.name, .text = why }, clock_wall_ms());
 	sched_worker_gone(s->sched, p->worker, s->now);
 	p->worker = NULL;
+	refills_worker_gone(&s->refills, p->serial);
 	/* all go when the farm is shut down */
 	if (s->sampler && p->wire.curve[0] && !s->draining)
 		sampler_gone(s->sampler, p->wire.curve, s->now);
@@ -125,6 +126,7 @@ peer_end(struct server *s, struct peer *p, const char *why)
 		peer_lose_worker(s, p, why);
 	if (s->desk)
 		desk_gone(s->desk, p->serial);
+	refills_peer_gone(s, p);
 	sched_owner_gone(s->sched, p->serial, s->now);
 	s->followers -= p->follows;
 	p->follows = false;

@@ -356,6 +356,7 @@ tick(struct server *s, bool caught_up)
 		desk_tick(s->desk, s->now);
 	if (s->sampler)
 		sampler_tick(s->sampler, s->now);
+	refills_tick(s);
 	act_all(s);
 	admin_tell(s);
 	act_all(s);

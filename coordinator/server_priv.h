@@ -1,9 +1,9 @@
 /* The server's structs, for its files only. From the bottom up, each calls only what is above it
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
  * (the allowed keys), vouch_msgs.c (the producers among them), client_msgs.c, worker_msgs.c,
- * holders.c, cache_msgs.c, sample_msgs.c, purge_msgs.c, status_cache.c and status_msg.c (what each
- * side says), watch.c (the page), act.c (the scheduler's actions become messages), handlers.c (the
- * table of messages), server.c (sockets, loop, signals). */
+ * holders.c, cache_msgs.c, sample_msgs.c, refill_msgs.c, purge_msgs.c, status_cache.c and
+ * status_msg.c (what each side says), watch.c (the page), act.c (the scheduler's actions become
+ * messages), handlers.c (the table of messages), server.c (sockets, loop, signals). */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -17,6 +17,7 @@
 #include "coordinator/admin/events.h"
 #include "coordinator/admin/standing.h"
 #include "coordinator/cache/judged.h"
+#include "coordinator/cache/refills.h"
 #include "coordinator/cache/sampler.h"
 #include "coordinator/page/tally.h"
 #include "coordinator/sched.h"
@@ -119,9 +120,10 @@ struct server {
 	uint64_t tried_from_ms;	      /* since when refused admin acts are counted */
 	unsigned tried, tried_unsaid; /* how many, and of these not written down */
 
-	struct tally *tally; /* what has happened */
-	struct page *page;   /* NULL: none is wanted */
-	uint64_t shot_ms;    /* when it was last shown what there is */
+	struct tally *tally;	/* what has happened */
+	struct page *page;	/* NULL: none is wanted */
+	uint64_t shot_ms;	/* when it was last shown what there is */
+	struct refills refills; /* that run */
 
 	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled, no_audit;
 };
@@ -344,6 +346,18 @@ void on_worker_seek(struct server *s, struct peer *p, const struct wire_peer *fr
 /* Of the client of a job that the worker with p's key has. NULL: it has no such job. */
 const char *holders_namespace(struct server *s, const struct peer *p, const char *job);
 void holders_end(struct server *s);
+
+/* refill_msgs.c: what clients compiled at home is compiled again for the shared cache
+ * (client.proto, Refills) */
+/* A client's JobRequest that says it is one. */
+void refill_asked(struct server *s, struct peer *p, const Dray__JobRequest *m);
+/* Its client has what it wanted, or wants nothing any more. False: it is no refill. */
+bool refill_left(struct server *s, const struct peer *p, const char *job, bool finished);
+/* A worker says that it has ended, or that it does not take it. False: it is no refill. */
+bool refill_ended(struct server *s, const struct peer *worker, const char *job);
+void refills_peer_gone(struct server *s, const struct peer *p);
+/* Those that run end where somebody waits for a slot. */
+void refills_tick(struct server *s);
 
 /* purge_msgs.c: an admin has results removed */
 void on_cache_purge(struct server *s, struct peer *p, const struct wire_peer *from,

@@ -383,7 +383,8 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	const Dray__WorkerJobEnded *m = (const Dray__WorkerJobEnded *)body;
 	struct job_id id;
 
-	if (!worker_job(s, p, from, m->job, &id) || samples_ended(s, p, m))
+	if (!worker_job(s, p, from, m->job, &id) || samples_ended(s, p, m) ||
+		refill_ended(s, p, m->job))
 		return;
 	log_debug("job=%s ended: ok=%d wall_ms=%llu cpu_ms=%llu %s", m->job, m->ok,
 		(unsigned long long)m->wall_us / 1000, (unsigned long long)m->cpu_us / 1000,
@@ -408,7 +409,8 @@ on_worker_refused(struct server *s, struct peer *p, const struct wire_peer *from
 	const Dray__WorkerJobRefused *m = (const Dray__WorkerJobRefused *)body;
 	struct job_id id;
 
-	if (!worker_job(s, p, from, m->job, &id) || samples_refused(s, p, m->job))
+	if (!worker_job(s, p, from, m->job, &id) || samples_refused(s, p, m->job) ||
+		refill_ended(s, p, m->job))
 		return;
 	log_debug("job=%s not taken by its worker: no slot is free", m->job);
 	(void)sched_job_refused(s->sched, p->worker, &id, s->now);

@@ -171,6 +171,7 @@ pack(const char *job, const char *client, const char *worker, const struct ticke
 		memcpy(namespace, terms->namespace, sizeof(namespace));
 		t.twin = terms->twin;
 		t.sample = terms->sample;
+		t.refill = terms->refill;
 		t.namespace_ = namespace;
 		memcpy(owner, terms->owner, sizeof(owner));
 		t.blobs = terms->blobs;
@@ -235,7 +236,7 @@ check_fields(
 {
 	if (t->nonce.len != TICKET_NONCE_SIZE || !is_job_id(t->job) ||
 		strlen(t->namespace_) > KEYS_NAME_MAX || strlen(t->owner) >= CURVE_KEY_SIZE ||
-		t->twin + t->sample + t->blobs > 1)
+		t->twin + t->sample + t->blobs + t->refill > 1)
 		return -EBADMSG;
 	/* Nor may it live longer than any that is issued, or the book would keep its nonce for
 	 * ever. */
@@ -310,7 +311,7 @@ ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8
 	if (r < 0)
 		return r;
 	*ret_job = steal_ptr(job);
-	*ret = (struct ticket_terms){ .twin = t->twin, .sample = t->sample };
+	*ret = (struct ticket_terms){ .twin = t->twin, .sample = t->sample, .refill = t->refill };
 	memcpy(ret->namespace, t->namespace_, strlen(t->namespace_));
 	return 0;
 }

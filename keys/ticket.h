@@ -31,6 +31,7 @@ struct ticket_terms {
 	bool blobs; /* it is for no job: the client is a worker, which may read blobs (worker.proto,
 		       Peers first): those that jobs made, and those of */
 	char owner[CURVE_KEY_SIZE]; /* this client's key */
+	bool refill;		    /* for the shared cache alone (client.proto, Refills) */
 };
 
 /* Makes and signs one. terms: NULL: none. *ret_ticket (caller frees) and its length; expires at

@@ -55,6 +55,8 @@
 
 /* Of a coordinator: it says whom it vouches for, also where it has no cache. */
 #define WIRE_VOUCHES "producers"
+/* Likewise: it knows what a refill is (client.proto). */
+#define WIRE_REFILLS "refills"
 /* Likewise: it removes results for this peer, which is an admin. */
 #define WIRE_PURGES "cache-purge"
 /* Likewise: it is told what there is, and what to do (admin.proto). */

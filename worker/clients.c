@@ -276,7 +276,7 @@ namespace_of(const struct service *s, const struct wire_peer *p)
 		       : door_namespace(s->door, p->curve);
 }
 
-/* A sample has no slot, and is only taken where one is free. */
+/* A sample has no slot, and is only taken where one is free; so is a refill. */
 static bool
 has_room(const struct service *s, const struct job_in *start)
 {
@@ -294,7 +294,10 @@ why_not(const struct service *s, const struct client *c, const Dray__JobOpen *o,
 	if (!is_job_id(start->id))
 		return "The ticket's job id is not usable.";
 	if (start->sample && (s->local || !*c->peer.curve))
-		return "A sample goes between workers that have keys.";
+		return "What is compiled again is of those that have keys.";
+	*ret = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
+	if (start->refill && (!s->share || !start->share_in))
+		return "This worker shares nothing of what it would make.";
 	/* an earlier try of it is being cleared away: nobody's fault */
 	*ret = DRAY__VERDICT__VERDICT_FULL;
 	if (is_running(s, start->id))
@@ -343,12 +346,13 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	}
 	start.id = job;
 	start.twin = terms.twin;
-	start.sample = terms.sample;
+	start.sample = terms.sample || terms.refill;
+	start.refill = terms.refill;
 	if (terms.sample)
 		start.namespace = start.share_in = terms.namespace;
 	why = why_not(s, c, o, &start, &verdict);
 	if (why) {
-		if (terms.sample || (verdict == DRAY__VERDICT__VERDICT_FULL && !is_running(s, job)))
+		if (start.sample || (verdict == DRAY__VERDICT__VERDICT_FULL && !is_running(s, job)))
 			link_up_job_refused(s->link, job);
 		reject(s, c, number, verdict, "%s", why);
 		return;

@@ -169,6 +169,8 @@ collect_env(struct cached *c, struct strv *ret, char **ret_why)
 		.target_dir = "/",
 		.sysroot = "/" };
 
+	if (c->in.env)
+		return c->in.env->n ? strv_add_all(ret, c->in.env->v) : 0;
 	return envscan_collect(&e, ret, &withheld, ret_why);
 }
 
@@ -285,7 +287,7 @@ open_all(struct cached *c, char **ret_why)
 	}
 	if (r == 0)
 		r = find_place(c);
-	if (r == 0)
+	if (r == 0 && !c->in.env)
 		cached_ask_early(c);
 	if (r == 0)
 		r = identify_toolchain(c->in.memo, c->in.call, &c->tc, ret_why);

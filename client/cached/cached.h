@@ -31,6 +31,8 @@ struct cached_in {
 	const struct mapping *mapping; /* of a mapped call; NULL: it is none */
 	struct memo *memo;	       /* may be NULL */
 	struct timespec began;	       /* of this process, CLOCK_REALTIME */
+	const struct strv *env; /* what cargo and pass_env have set; NULL: it is found by what cargo
+				   has itself, which has started this process */
 };
 
 /* 0; -ENOTSUP and why not in *ret_why (the caller frees it); -ENOMEM. */
@@ -134,6 +136,11 @@ bool cached_is_final(const struct rustc_call *call, int status, const struct buf
 /* True: kept, and offered to the stores that are shared. Otherwise said->why says why not. */
 bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said,
 	struct cached_far *far);
+
+/* Whether the unit is still what it was when that result of that entry was made here: so what is
+ * compiled of it now is, too. 0; -ESTALE: no, as *ret_why says (the caller frees it); -ENOMEM. */
+int cached_is_as_kept(
+	struct cached *c, const struct digest *key, const struct digest *result, char **ret_why);
 
 /* ---- bundles: what the farm made of a unit before its link, so that another link needs no compile
  */

@@ -10,6 +10,7 @@
 #include "cache/text.h"
 #include "cache/times.h"
 #include "client/far/ask.h"
+#include "client/far/refill.h"
 #include "client/cached/cached_priv.h"
 #include "client/wrap/ledger.h"
 #include "common/clock.h"
@@ -229,7 +230,7 @@ cached_write_result(struct cached *c, const struct unit_key *key, struct result 
 		r = learn_times(c, key, &e, res);
 	if (r == 0)
 		r = entry_add_result(&e, res);
-	if (r == 0 && far_may_write(c->in.conf))
+	if (r == 0 && (far_may_write(c->in.conf) || refill_is_wanted(c->in.conf)))
 		r = digest_bytes(e.results[0].p, e.results[0].n, &c->kept);
 	if (r == 0)
 		r = entry_encode(&e, &b);
@@ -332,6 +333,7 @@ cached_keep(struct cached *c, const struct cached_made *made, struct cached_said
 	if (r == 0 && !made->staged) {
 		cached_note_together(c);
 		cached_offer(c, &key->id, &res, c->place.cargo_env->v, far);
+		cached_note_refill(c, &res);
 	}
 	if (!made->staged) {
 		cached_note_recipe(c);

@@ -31,7 +31,7 @@ struct cached {
 	mode_t umask;
 	mode_t mask;	     /* what the modes of outputs lose: the umask, mostly (fs_mask_in) */
 	struct digest kept;  /* the result that was written last, as it is in its entry; where
-				far_may_write */
+				it may go elsewhere */
 	struct far_ask *far; /* NULL: there is no connection */
 	bool far_tried;
 	struct {	     /* what cargo was told of before all was here (cached_say_first) */
@@ -50,6 +50,9 @@ int cached_write_result(struct cached *c, const struct unit_key *key, struct res
  * cargo and pass_env set, with values as inputs have them. */
 void cached_offer(struct cached *c, const struct digest *key, const struct result *res,
 	char *const *env, struct cached_far *far);
+/* Notes the result that was written last as one that an idle worker is to compile again, if that
+ * may be (client/far/refill.h). */
+void cached_note_refill(struct cached *c, const struct result *res);
 /* Where nothing is in the local cache yet, and before what takes long: has the stores asked for
  * what this build's list says. */
 void cached_ask_early(struct cached *c);

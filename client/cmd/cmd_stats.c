@@ -262,6 +262,15 @@ print_size(const struct shown *w)
 }
 
 static void
+print_refills(const struct shown *w)
+{
+	if (w->tally.refills || w->tally.refills_dropped)
+		printf("\ncompiled again by idle workers, for others: %" PRIu64 " units, %" PRIu64
+		       " were dropped\n",
+			w->tally.refills, w->tally.refills_dropped);
+}
+
+static void
 print_skipped(const struct shown *w)
 {
 	if (w->tally.skipped)
@@ -304,6 +313,7 @@ print_text(const struct shown *w)
 	print_saved(s);
 	print_groups("not on the farm, why", &s->not_on_farm);
 	print_bytes(s);
+	print_refills(w);
 	print_size(w);
 	print_skipped(w);
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
@@ -457,7 +467,7 @@ print_json(const struct shown *w)
 	const struct stats *s = &w->s;
 	_cleanup_(json_decrefp) json_t *o = json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:f, s:o, s:{s:I, s:I, s:I, s:I}, s:I}",
+		"s:o, s:o, s:f, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:I}",
 		"since", json_time(w->since_ms), "first", json_time(s->first_ms), "last",
 		json_time(s->last_ms), "all", json_sum(&s->all), "failed", json_sum(&s->failed),
 		"places", json_places(s), "cache", json_cache(w), "script_runs", json_runs(s),
@@ -465,7 +475,9 @@ print_json(const struct shown *w)
 		to_ms(stats_saved_us(s)), "not_on_farm_why", json_groups(&s->not_on_farm), "bytes",
 		"restored", (json_int_t)s->bytes_restored, "stored", (json_int_t)s->bytes_stored,
 		"sent", (json_int_t)s->bytes_sent, "received", (json_int_t)s->bytes_received,
-		"lines_skipped", (json_int_t)w->tally.skipped);
+		"refills", "done", (json_int_t)w->tally.refills, "dropped",
+		(json_int_t)w->tally.refills_dropped, "lines_skipped",
+		(json_int_t)w->tally.skipped);
 
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0) {
 		cmd_error(&cmd_stats, "no memory");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
+#include "client/far/refill.h"
 #include "common/show.h"
 #include "client/wrap/local.h"
 #include "client/slots/memory.h"
@@ -64,6 +65,7 @@ struct status {
 	unsigned slots;
 	uint64_t need, now_ms;
 	struct memory_now memory;
+	size_t refills; /* that wait */
 };
 
 static void
@@ -142,6 +144,7 @@ gather(const struct conf *conf, struct status *s)
 	s->need = conf->client.local_memory;
 	memory_read("", &s->memory);
 	s->slots = local_slots_number(conf);
+	s->refills = refill_count(conf);
 	if (!slots)
 		return 0;
 	r = slots_each(slots, add_holder, s);
@@ -236,6 +239,7 @@ print_json(const struct status *s)
 		o, "lack", lack == NOTICE_HOLDS ? json_null() : json_string(reasons[lack].word));
 	json_object_set_new(o, "memory_available",
 		s->memory.known ? json_integer((json_int_t)s->memory.available) : json_null());
+	json_object_set_new(o, "refills", json_integer((json_int_t)s->refills));
 	json_object_set_new(o, "memory_pressure", json_real(s->memory.pressure / PERCENT));
 	json_object_set_new(o, "io_pressure", json_real(s->memory.io / PERCENT));
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0)
@@ -352,6 +356,13 @@ print_rows(const struct status *s, const char *title, size_t from, size_t to, bo
 	return r;
 }
 
+static void
+print_refills(const struct status *s)
+{
+	if (s->refills > 0)
+		printf("to be compiled again by an idle worker, for others: %zu\n", s->refills);
+}
+
 static int
 print_text(const struct status *s)
 {
@@ -361,6 +372,7 @@ print_text(const struct status *s)
 
 	if (s->n == 0) {
 		printf("nothing is running\n");
+		print_refills(s);
 		return 0;
 	}
 	printf("slots: %zu of %u in use", s->n_held - lent, s->slots);
@@ -374,6 +386,7 @@ print_text(const struct status *s)
 		r = print_rows(s, "on the farm", s->n_held, s->n, true);
 	if (r == 0 && lack != NOTICE_HOLDS)
 		printf("no other slot is opened: %s\n", reasons[lack].text);
+	print_refills(s);
 	return r;
 }
 

@@ -14,6 +14,7 @@
 #include "client/dispatch/farm_purge.h"
 #include "client/dispatch/farm_status.h"
 #include "client/dispatch/half.h"
+#include "client/dispatch/refill.h"
 #include "client/far/trusted.h"
 #include "common/child.h"
 #include "common/conf.h"
@@ -260,6 +261,21 @@ probe(void)
 	return cmd_load_conf(&cmd_doctor, &conf) < 0 ? CMD_FAILED : probe_stores(conf);
 }
 
+/* Of the farm half (client/far/refiller.h): the names of what waits in the queue. */
+static int
+refill(char **argv)
+{
+	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(freep) char *error = NULL;
+	struct queue_item i;
+
+	child_survive_file_limit();
+	log_init("dray-dispatch", LOG_LEVEL_NONE);
+	if (digest_parse(argv[0], &i.key) < 0 || digest_parse(argv[1], &i.result) < 0)
+		return REFILL_DROPPED;
+	return conf_load(&conf, &error) < 0 ? REFILL_LATER : (int)refill_run(conf, &i);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -275,6 +291,8 @@ main(int argc, char **argv)
 		return purge(argv + 2);
 	if (argc == 2 && streq(argv[1], PROBE_COMMAND))
 		return probe();
+	if (argc == 4 && streq(argv[1], REFILL_COMMAND))
+		return refill(argv + 2);
 	r = parse(argc, argv, &o);
 	if (r >= 0)
 		return r;

@@ -174,7 +174,8 @@ farm_ask(struct farm *f)
 	m.kind = f->kind;
 	m.glibc = f->glibc;
 	m.source_bytes = f->source_bytes;
-	m.may_wait = true;
+	m.may_wait = !f->refill;
+	m.refill = f->refill;
 	if (f->has_hint) {
 		m.hint.data = f->hint.b;
 		m.hint.len = DIGEST_SIZE;
@@ -240,6 +241,7 @@ farm_request(struct farm *f, struct farm_job *job)
 	f->glibc = job->glibc;
 	f->source_bytes = job->source_bytes;
 	f->has_hint = job->hint != NULL;
+	f->refill = job->refill;
 	if (job->hint)
 		f->hint = *job->hint;
 	if (!f->crate || !f->kind)

@@ -57,7 +57,7 @@ struct farm {
 	uint32_t glibc;
 	uint64_t source_bytes;
 	struct digest hint;
-	bool has_hint;
+	bool has_hint, refill;
 	struct farm_failed {
 		char worker[80];
 		Dray__Verdict verdict;

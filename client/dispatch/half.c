@@ -46,7 +46,8 @@
 #define SOCKETS_MAX (4 * UNITS_MAX) /* of libzmq: a unit has two of them, the pool some */
 #define HELLO_MS 1000
 #define TICK_MS 250
-#define AWAY_MS 3000 /* without the farm there is nothing to stay for */
+#define AWAY_MS 3000  /* without the farm there is nothing to stay for */
+#define QUIET_MS 1500 /* cargo starts a unit when it knows that another one has ended, or links */
 #define ARENAS 4
 
 struct guest {
@@ -331,6 +332,9 @@ welcome(struct half *h, int conn)
 	g->farm = farm;
 	for (size_t i = 0; i < HALF_FDS; i++)
 		g->fds[i] = -1;
+	/* a build goes on, or begins */
+	if (h->stores)
+		far_half_say_quiet(h->stores, false);
 	pthread_mutex_lock(&h->lock);
 	TAILQ_INSERT_TAIL(&h->guests, g, link);
 	h->n_guests++;
@@ -391,6 +395,19 @@ beat(struct half *h)
 	if (g->waits)
 		(void)!send(g->conn, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	pthread_mutex_unlock(&h->lock);
+}
+
+/* What can wait until no unit has come for a while is told when that is. */
+static void
+tell_quiet(struct half *h, uint64_t now)
+{
+	bool quiet;
+
+	pthread_mutex_lock(&h->lock);
+	quiet = h->n_guests == 0 && now - h->idle_ms >= QUIET_MS;
+	pthread_mutex_unlock(&h->lock);
+	if (quiet && h->stores)
+		far_half_say_quiet(h->stores, true);
 }
 
 /* Whether wrappers still find this process: its socket, in the cache directory of its key. */
@@ -483,6 +500,7 @@ loop(struct half *h)
 			beat(h);
 			if (h->pool)
 				pool_tick(h->pool, now);
+			tell_quiet(h, now);
 			beaten = now;
 			if (may_leave(h, now))
 				return;
@@ -613,6 +631,12 @@ will_vouch(void *arg)
 	return hub_will_vouch(arg);
 }
 
+static bool
+takes_refills(void *arg)
+{
+	return hub_takes_refills(arg);
+}
+
 static void
 end_shares(void *arg)
 {
@@ -643,7 +667,8 @@ open_stores(struct half *h)
 {
 	int r;
 
-	h->farm = (struct far_farm){ h->hub, share, puts_now, will_vouch, end_shares };
+	h->farm = (struct far_farm){ h->hub, share, puts_now, will_vouch, takes_refills,
+		end_shares };
 	r = far_half_open(h->conf, &h->memo, h->hub ? &h->farm : NULL, &h->stores);
 	if (r == 0 && h->hub && h->stores)
 		hub_on_producers(h->hub, hear_producers, h);

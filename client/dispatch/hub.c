@@ -56,6 +56,7 @@ struct hub {
 	bool compress;		 /* what its shares send and are sent */
 	bool greeted;		 /* Welcome was heard on this connection */
 	bool has_cache, may_put; /* as it said */
+	bool refills;		 /* likewise */
 	bool asked, vouched;	 /* for whom it vouches, on this connection */
 	bool closing;
 	enum tier_state told; /* to desks */
@@ -364,15 +365,27 @@ hub_will_vouch(struct hub *h)
 	return will;
 }
 
+bool
+hub_takes_refills(struct hub *h)
+{
+	bool takes;
+
+	pthread_mutex_lock(&h->lock);
+	takes = h->greeted && h->refills && !h->closing;
+	pthread_mutex_unlock(&h->lock);
+	return takes;
+}
+
 /* The lock is held. */
 static void
 hear_welcome(struct hub *h, const Dray__Welcome *m)
 {
-	h->has_cache = h->may_put = false;
+	h->has_cache = h->may_put = h->refills = false;
 	h->greeted = true;
 	for (size_t i = 0; i < m->n_features; i++) {
 		h->has_cache |= streq(m->features[i], WIRE_SHARED);
 		h->may_put |= streq(m->features[i], WIRE_SHARED_PUTS);
+		h->refills |= streq(m->features[i], WIRE_REFILLS);
 		if (h->on_producers && !h->asked && streq(m->features[i], WIRE_VOUCHES))
 			ask_for_producers(h);
 	}
@@ -471,7 +484,7 @@ lose_desks(struct hub *h)
 {
 	struct hub_desk *d;
 
-	h->greeted = h->has_cache = h->may_put = h->asked = h->vouched = false;
+	h->greeted = h->has_cache = h->may_put = h->refills = h->asked = h->vouched = false;
 	TAILQ_FOREACH(d, &h->desks, link)
 	{
 		letters_free(&d->mail);

@@ -48,6 +48,9 @@ void hub_on_producers(struct hub *h, hub_producers_fn fn, void *arg);
 /* Whether it may still be the first word on that: it is being connected to, or was asked. */
 bool hub_will_vouch(struct hub *h);
 
+/* Whether the coordinator takes refills (proto/client.proto) on this connection. */
+bool hub_takes_refills(struct hub *h);
+
 /* The coordinator's shared cache as a store (tier.h), for one thread; it is closed before the hub.
  * Whether there is a connection, and such a cache, may change at any time. read_only: as of
  * tier_open. 0 or -errno. */

@@ -55,6 +55,8 @@ make_parts(struct remote *r)
 
 	if (e == 0)
 		e = upload_new(in->unit, r->coder, wants_compression(in), &r->upload);
+	if (in->refill)
+		return e;
 	if (e == 0)
 		e = outputs_new(&oi, &r->outputs);
 	ri.outputs = r->outputs;

@@ -39,6 +39,10 @@ struct remote_in {
 	uint64_t unit_ms;   /* for which it may have the unit before the compiler runs, and while it
 			       does */
 	uint64_t run_ms;
+	bool refill; /* for the shared cache alone: nothing of what it makes is wanted, say, outputs
+			and what cargo is told are not there */
+	void (*on_started)(void *arg); /* the compiler runs; may be NULL */
+	void *arg;
 	bool keep; /* what the worker saw and said is left in the staging directory */
 };
 

@@ -173,9 +173,21 @@ on_started(struct remote *r, struct wire_msg *m)
 	r->in->rep->compile_start_us = now;
 	r->started_ms = now / 1000;
 	r->state = REMOTE_RUNNING;
+	if (r->in->on_started)
+		r->in->on_started(r->in->arg);
 	/* many wait at a time for compilers */
 	upload_rest(r->upload);
 	chunk_coder_rest(r->coder);
+}
+
+/* A worker that does not know refills sends what it makes. */
+static bool
+is_unwanted(struct remote *r)
+{
+	if (r->in->refill)
+		remote_end(r, REMOTE_HOME, V(VERSION),
+			"the worker is of a version that knows no refills");
+	return r->in->refill;
 }
 
 /* The content of a message was used, so its credit goes back. False: there was no content. */
@@ -236,7 +248,7 @@ on_text(struct remote *r, struct wire_msg *m)
 	const Dray__JobText *b = (const Dray__JobText *)m->body;
 	int e;
 
-	if (!take_credit(r, m))
+	if (is_unwanted(r) || !take_credit(r, m))
 		return;
 	e = relay_text(r->relay, b->out, zmq_msg_data(&m->payload), zmq_msg_size(&m->payload));
 	if (e < 0)
@@ -247,8 +259,11 @@ static void
 on_output_begin(struct remote *r, struct wire_msg *m)
 {
 	const Dray__OutputBegin *b = (const Dray__OutputBegin *)m->body;
-	int e = outputs_begin(r->outputs, b);
+	int e;
 
+	if (is_unwanted(r))
+		return;
+	e = outputs_begin(r->outputs, b);
 	if (e < 0)
 		output_failed(r, e);
 	r->output_us = b->same ? 0 : clock_mono_us();
@@ -262,7 +277,7 @@ on_output_chunk(struct remote *r, struct wire_msg *m)
 	const uint8_t *p = NULL;
 	int e;
 
-	if (!take_credit(r, m))
+	if (is_unwanted(r) || !take_credit(r, m))
 		return;
 	e = chunk_decode(r->coder, &m->payload, b->zstd, n, &p);
 	if (e == 0)
@@ -380,6 +395,10 @@ on_result(struct remote *r, struct wire_msg *m)
 	note_trace(r->in->rep, b->trace);
 	r->result->ran = true;
 	r->result->status = b->status;
+	if (r->in->refill) {
+		remote_end(r, REMOTE_DONE, V(NONE), "done");
+		return;
+	}
 	if (b->status != 0) {
 		on_failure(r, b);
 		return;

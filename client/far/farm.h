@@ -20,6 +20,8 @@ struct far_farm {
 	enum far_puts (*puts)(void *arg);
 	/* Whether it may still be the first word on whom the coordinator vouches for. */
 	bool (*will_vouch)(void *arg);
+	/* Whether it takes what is to be compiled again for that cache (refill.h). */
+	bool (*takes_refills)(void *arg);
 	/* From now on: nothing. */
 	void (*end)(void *arg);
 };

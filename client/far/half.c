@@ -37,6 +37,8 @@ far_half_open(const struct conf *conf, struct memo_stay *memo, const struct far_
 	r = h->stores ? ahead_open(h, &h->ahead) : 0;
 	if (r == 0 && h->stores)
 		r = upload_open(h, &h->upload);
+	if (r == 0 && h->stores)
+		r = refiller_open(h, &h->refiller);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(h);
@@ -54,6 +56,7 @@ far_half_closep(struct far_half **ret)
 	/* nobody turns its connection any more, so nothing would come of what is asked there */
 	if (h->farm && h->stores)
 		h->farm->end(h->farm->arg);
+	refiller_closep(&h->refiller);
 	upload_closep(&h->upload);
 	ahead_closep(&h->ahead);
 	stores_closep(&h->stores);
@@ -74,7 +77,15 @@ far_half_has_stores(const struct far_half *h)
 bool
 far_half_is_busy(struct far_half *h)
 {
-	return h->upload && upload_is_busy(h->upload);
+	return (h->upload && upload_is_busy(h->upload)) ||
+	       (h->refiller && refiller_is_busy(h->refiller));
+}
+
+void
+far_half_say_quiet(struct far_half *h, bool quiet)
+{
+	if (h->refiller)
+		refiller_say_quiet(h->refiller, quiet);
 }
 
 void

@@ -7,6 +7,7 @@
 #include "client/far/claims.h"
 #include "client/far/farm.h"
 #include "client/far/keep.h"
+#include "client/far/refiller.h"
 #include "client/far/serve.h"
 #include "client/far/stores.h"
 #include "client/far/upload.h"
@@ -20,8 +21,9 @@ struct far_half {
 	char *off; /* why they cannot be opened; NULL: they are */
 	char *tmp;
 	struct claims *claims;
-	struct ahead *ahead;   /* NULL: there are no stores */
-	struct upload *upload; /* NULL: nothing is uploaded */
+	struct ahead *ahead;	   /* NULL: there are no stores */
+	struct upload *upload;	   /* NULL: nothing is uploaded */
+	struct refiller *refiller; /* NULL: nothing is compiled again */
 };
 
 #endif

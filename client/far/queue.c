@@ -16,6 +16,7 @@
 #include "common/fs.h"
 
 #define DIR_NAME "uploads"
+#define REFILLS_NAME "refills"
 #define TARGET_DIGITS 32
 #define ENV_MAX (1u << 20)
 #define HEX (DIGEST_HEX_SIZE - 1)
@@ -56,8 +57,8 @@ path_of(const char *dir, const char *name, char **ret)
 	return asprintf(ret, "%s/%s", dir, name) < 0 ? -ENOMEM : 0;
 }
 
-int
-queue_dir(const struct conf *conf, char **ret)
+static int
+dir_of(const struct conf *conf, const char *name, char **ret)
 {
 	const char *const target[] = { conf->client.store, conf->client.namespace,
 		conf->client.identity, conf->client.coordinator };
@@ -73,10 +74,22 @@ queue_dir(const struct conf *conf, char **ret)
 		hasher_field(h, target[i] ? target[i] : "", target[i] ? strlen(target[i]) : 0);
 	hasher_final(h, &d);
 	digest_hex(&d, hex);
-	if (asprintf(&dir, "%s/" DIR_NAME "/%.*s", conf->client.cache_dir, TARGET_DIGITS, hex) < 0)
+	if (asprintf(&dir, "%s/%s/%.*s", conf->client.cache_dir, name, TARGET_DIGITS, hex) < 0)
 		return -ENOMEM;
 	*ret = dir;
 	return 0;
+}
+
+int
+queue_dir(const struct conf *conf, char **ret)
+{
+	return dir_of(conf, DIR_NAME, ret);
+}
+
+int
+queue_refill_dir(const struct conf *conf, char **ret)
+{
+	return dir_of(conf, REFILLS_NAME, ret);
 }
 
 int

@@ -28,6 +28,8 @@ struct queue_item {
 /* The directory of what goes where this configuration says: the `dir` of all below, the caller's to
  * free. It need not be there. 0 or -ENOMEM. */
 int queue_dir(const struct conf *conf, char **ret);
+/* The same of what an idle worker is to compile again (refill.h): in <cache_dir>/refills. */
+int queue_refill_dir(const struct conf *conf, char **ret);
 /* env: NULL-terminated. 0; -E2BIG: these are too long; -errno. */
 int queue_add(const char *dir, const struct queue_item *i, char *const *env);
 /* All that wait, the oldest first: *ret_n of them in an array that the caller frees. 0 or -errno;

@@ -17,8 +17,10 @@ int far_half_open(const struct conf *conf, struct memo_stay *memo, const struct 
 void far_half_closep(struct far_half **h);
 /* Whether the configuration names stores beside the farm's. */
 bool far_half_has_stores(const struct far_half *h);
-/* Whether something is being uploaded. */
+/* Whether something is being uploaded, or compiled again. */
 bool far_half_is_busy(struct far_half *h);
+/* Whether builds let it do what can wait (refiller.h). */
+void far_half_say_quiet(struct far_half *h, bool quiet);
 
 /* The coordinator has said whom it vouches for. */
 void far_half_hear(struct far_half *h, const Dray__Producers *m);

@@ -226,7 +226,10 @@ one_line(struct reading *in, const char *line, size_t n)
 	}
 	if (r < 0)
 		return r;
-	if (j.time_ms >= in->since_ms) {
+	if (j.time_ms >= in->since_ms && streq(j.where, "refill")) {
+		in->tally->refills += *j.worker != '\0';
+		in->tally->refills_dropped += *j.worker == '\0';
+	} else if (j.time_ms >= in->since_ms) {
 		in->tally->lines++;
 		r = in->fn(in->arg, &j);
 	}

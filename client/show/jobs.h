@@ -60,10 +60,13 @@ bool job_is_shared(const struct job_line *j);
 /* May keep the line: it takes *j over then, and empties it. Other than 0 ends the reading. */
 typedef int (*jobs_fn)(void *arg, struct job_line *j);
 
+/* What is compiled again for the shared cache (refills, doc/job-log.md) is no unit of a build: such
+ * lines are counted, and not given to fn. */
 struct jobs_tally {
 	uint64_t lines;	  /* given to fn */
 	uint64_t skipped; /* no lines of the log */
-	bool found;	  /* there is a log at all */
+	uint64_t refills, refills_dropped;
+	bool found; /* there is a log at all */
 };
 
 /* Every line that was written at since_ms or later (0: all). 0, what fn returned, or -errno when

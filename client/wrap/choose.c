@@ -95,8 +95,8 @@ root_mentions(const struct rustc_call *call, const char *word)
 	       memmem(b.p, b.n, word, strlen(word));
 }
 
-static const char *
-reason_for_here(const struct conf *conf, const struct rustc_call *call)
+const char *
+choose_reason_for_here(const struct conf *conf, const struct rustc_call *call)
 {
 	_cleanup_(freep) char *launcher = NULL;
 	const char *why;
@@ -131,7 +131,7 @@ choose(const struct conf *conf, const struct rustc_call *call, struct slots *slo
 	char reason[LOCAL_ONLY_REASON_MAX];
 
 	*ret = (struct choice)CHOICE_INIT;
-	ret->why = reason_for_here(conf, call);
+	ret->why = choose_reason_for_here(conf, call);
 	if (ret->why)
 		return;
 	if (local_only_find(

@@ -26,6 +26,9 @@ struct choice {
 void choose(const struct conf *conf, const struct rustc_call *call, struct slots *slots,
 	struct choice *ret);
 void choice_done(struct choice *c);
+/* Why it can only be compiled here, as far as that is a matter of its call; NULL: it can go to the
+ * farm. */
+const char *choose_reason_for_here(const struct conf *conf, const struct rustc_call *call);
 
 /* Bytes of the Rust sources that the unit seems to have: all *.rs files below its source's
  * directory (of a build script: its own file). Stops counting above limit, or after a bounded

@@ -366,10 +366,10 @@ request(void *socket, unsigned job)
 	request_for(socket, job, TOOLCHAIN, 0);
 }
 
-/* instance: of its process; 0: not told. */
+/* instance: of its process; 0: not told. samples: it shares what it makes. */
 static inline void
-register_as(struct world *w, void *socket, enum who who, const char *name, unsigned slots,
-	unsigned running, uint8_t instance)
+register_with(struct world *w, void *socket, enum who who, const char *name, unsigned slots,
+	unsigned running, uint8_t instance, bool samples)
 {
 	uint8_t process[16] = { instance };
 	uint8_t id[32];
@@ -399,7 +399,15 @@ register_as(struct world *w, void *socket, enum who who, const char *name, unsig
 	m.peers = true;
 	m.instance.data = process;
 	m.instance.len = instance ? sizeof(process) : 0;
+	m.samples = samples;
 	send_msg(socket, WIRE_WORKER_REGISTER, &m.base);
+}
+
+static inline void
+register_as(struct world *w, void *socket, enum who who, const char *name, unsigned slots,
+	unsigned running, uint8_t instance)
+{
+	register_with(w, socket, who, name, slots, running, instance, false);
 }
 
 static inline void

@@ -574,6 +574,7 @@ set_up(struct job *j, const struct job_shared *shared, const struct job_in *in)
 	snprintf(j->namespace, sizeof(j->namespace), "%s", in->namespace);
 	j->twin = in->twin;
 	j->sample = in->sample;
+	j->refill = in->refill;
 	j->offer = in->offer;
 	j->demand = &fetch_demand;
 	j->peer = *in->peer;

@@ -53,6 +53,7 @@ struct job_in {
 	bool twin;		      /* it has no slot, and may only join another one */
 	bool sample; /* another worker has shared it, and hands it over: nothing is sent of what it
 			makes, nobody joins it, and it is the last to get processor time */
+	bool refill; /* with sample: but a client hands it over, and what it makes is shared */
 	struct wire_msg *open; /* a JobOpen; the thread takes its content over */
 };
 

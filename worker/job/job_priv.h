@@ -134,6 +134,7 @@ struct job {
 	char namespace[KEYS_NAME_MAX + 1];
 	bool twin;    /* it has no slot */
 	bool sample;  /* likewise; job.h */
+	bool refill;  /* likewise */
 	bool sampled; /* the next one is what it comes to */
 	struct shares_sum sum;
 	struct tape *tape;	    /* which it leads, or NULL */

@@ -542,7 +542,7 @@ offer_to_share(struct job *j, const Dray__JobResult *m, const struct captures *c
 		.trace = j->trace,
 		.store = j->shared->store };
 
-	if (j->sample)
+	if (j->sample && !j->refill)
 		j->sampled = shares_sum(j->share, &made, &j->sum);
 	else
 		shares_offer(j->share, &made);

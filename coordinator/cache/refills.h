@@ -1,0 +1,47 @@
+/* Which refills run: units that a client compiled at home, and an idle worker compiles again for
+ * the shared cache (proto/client.proto, Refills). No I/O; the clock is passed in. */
+#ifndef DRAY_COORDINATOR_CACHE_REFILLS_H
+#define DRAY_COORDINATOR_CACHE_REFILLS_H
+
+#include "common/base.h"
+
+#define REFILLS_MAX 256		     /* at a time */
+#define REFILL_RUN_MS (1800u * 1000) /* after which one is forgotten that has not ended; */
+#define REFILL_LEFT_MS 20000	     /* one that was cancelled: its ticket counts no more then */
+#define REFILL_ID_SIZE 33	     /* 32 hex digits */
+
+struct refill {
+	char job[REFILL_ID_SIZE];
+	uint64_t client, worker; /* handles; not 0 */
+	uint64_t account;	 /* likewise; 0: its client wants nothing more of it */
+	uint64_t until_ms;
+	bool cancelled; /* its worker was told so */
+};
+
+struct refills {
+	struct refill v[REFILLS_MAX];
+	size_t n;
+	uint64_t placed, cancelled, ended; /* since the start */
+};
+
+/* Whether one more of that account may run: it has none, and there is room. */
+bool refills_may(const struct refills *r, uint64_t account);
+/* Whether that worker has one. */
+bool refills_runs_on(const struct refills *r, uint64_t worker);
+/* NULL: there is none. Valid until the next change. */
+struct refill *refills_find(struct refills *r, const char *job);
+/* After refills_may, of a job that is not there; until_ms is filled in. */
+void refills_add(struct refills *r, const struct refill *add, uint64_t now_ms);
+/* Its worker is to be told so, now. f is of refills_find. False: it was. */
+bool refills_cancel(struct refills *r, struct refill *f, uint64_t now_ms);
+/* It has ended, its worker says. */
+void refills_end(struct refills *r, struct refill *f);
+/* A worker's connection is gone: so are its refills. */
+void refills_worker_gone(struct refills *r, uint64_t worker);
+/* One that is not cancelled yet, and it is now; of that client, or, with 0, any. NULL: there is
+ * none. */
+struct refill *refills_next_cancel(struct refills *r, uint64_t client, uint64_t now_ms);
+/* Forgets those that should have ended. */
+void refills_expire(struct refills *r, uint64_t now_ms);
+
+#endif
