@@ -129,6 +129,12 @@ farm_wrong(const struct farm *f)
 	return f->unreachable;
 }
 
+Dray__Verdict
+farm_denied(const struct farm *f)
+{
+	return f->denied;
+}
+
 static int
 say(struct farm *f, enum wire_type type, const ProtobufCMessage *body)
 {

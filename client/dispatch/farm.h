@@ -61,6 +61,9 @@ struct placement {
 };
 void placement_done(struct placement *p);
 
+/* Why the coordinator has denied it last; VERDICT_NONE: it has not. */
+Dray__Verdict farm_denied(const struct farm *f);
+
 enum farm_answer {
 	FARM_PLACED,
 	FARM_HOME, /* *ret_why says why */

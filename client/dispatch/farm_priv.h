@@ -63,9 +63,10 @@ struct farm {
 		Dray__Verdict verdict;
 	} failed[FARM_FAILED_MAX]; /* of this job, the last ones */
 	unsigned n_failed;
-	bool retried;	  /* JobRetry is not answered yet */
-	uint64_t anew_ms; /* when it was asked for anew, or 0 */
-	uint64_t ask_ms;  /* when to ask again, or 0 */
+	Dray__Verdict denied; /* the last word on it, or NONE */
+	bool retried;	      /* JobRetry is not answered yet */
+	uint64_t anew_ms;     /* when it was asked for anew, or 0 */
+	uint64_t ask_ms;      /* when to ask again, or 0 */
 
 	/* instead of a job: what the farm looks like */
 	bool asks_status; /* and is not answered yet */

@@ -102,6 +102,7 @@ take_denied(struct wait *w, const Dray__JobDenied *m)
 		return STEP_ON;
 	}
 	f->waiting = false;
+	f->denied = m->verdict;
 	return home(w, "farm", m->text);
 }
 

@@ -175,6 +175,7 @@ is_hopeless(Dray__Verdict v)
 {
 	switch (v) {
 	case DRAY__VERDICT__VERDICT_NOT_ALLOWED:
+	case DRAY__VERDICT__VERDICT_NO_WORKER:
 	case DRAY__VERDICT__VERDICT_NO_TOOLCHAIN:
 	case DRAY__VERDICT__VERDICT_BAD_UNIT:
 	case DRAY__VERDICT__VERDICT_INPUT_CHANGED:
@@ -259,7 +260,8 @@ find_worker(struct refill_unit *u)
 	if (r < 0)
 		return end(REFILL_LATER, "farm: %s", strerror(-r));
 	if (farm_wait(u->farm, &u->tether, NULL, NULL, &place, &why) != FARM_PLACED)
-		return end(REFILL_LATER, "%s", why ? why : "it is not wanted now");
+		return end(is_hopeless(farm_denied(u->farm)) ? REFILL_DROPPED : REFILL_LATER, "%s",
+			why ? why : "it is not wanted now");
 	return compile(u, &place);
 }
 
