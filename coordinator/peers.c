@@ -126,7 +126,7 @@ peer_end(struct server *s, struct peer *p, const char *why)
 		peer_lose_worker(s, p, why);
 	if (s->desk)
 		desk_gone(s->desk, p->serial);
-	refills_peer_gone(s, p);
+	refills_client_gone(&s->refills, p->serial);
 	sched_owner_gone(s->sched, p->serial, s->now);
 	s->followers -= p->follows;
 	p->follows = false;

@@ -206,22 +206,12 @@ refill_ended(struct server *s, const struct peer *worker, const char *job)
 }
 
 void
-refills_peer_gone(struct server *s, const struct peer *p)
-{
-	struct refill *f;
-
-	while ((f = refills_next_cancel(&s->refills, p->serial, s->now)))
-		cancel(s, f);
-	refills_worker_gone(&s->refills, p->serial);
-}
-
-void
 refills_tick(struct server *s)
 {
+	bool wanted = s->refills.n > 0 && anybody_waits(s);
 	struct refill *f;
 
 	refills_expire(&s->refills, s->now);
-	while (s->refills.n > 0 && anybody_waits(s) &&
-		(f = refills_next_cancel(&s->refills, 0, s->now)))
+	while ((f = refills_next_cancel(&s->refills, wanted, s->now)))
 		cancel(s, f);
 }

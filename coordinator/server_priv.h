@@ -355,8 +355,7 @@ void refill_asked(struct server *s, struct peer *p, const Dray__JobRequest *m);
 bool refill_left(struct server *s, const struct peer *p, const char *job, bool finished);
 /* A worker says that it has ended, or that it does not take it. False: it is no refill. */
 bool refill_ended(struct server *s, const struct peer *worker, const char *job);
-void refills_peer_gone(struct server *s, const struct peer *p);
-/* Those that run end where somebody waits for a slot. */
+/* Those that run end where somebody waits for a slot, or their client is gone. */
 void refills_tick(struct server *s);
 
 /* purge_msgs.c: an admin has results removed */

@@ -73,11 +73,19 @@ refills_worker_gone(struct refills *r, uint64_t worker)
 			take_out(r, &r->v[i]);
 }
 
-struct refill *
-refills_next_cancel(struct refills *r, uint64_t client, uint64_t now_ms)
+void
+refills_client_gone(struct refills *r, uint64_t client)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if ((!client || r->v[i].client == client) && refills_cancel(r, &r->v[i], now_ms))
+		if (r->v[i].client == client)
+			r->v[i].client = r->v[i].account = 0;
+}
+
+struct refill *
+refills_next_cancel(struct refills *r, bool wanted, uint64_t now_ms)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if ((wanted || !r->v[i].client) && refills_cancel(r, &r->v[i], now_ms))
 			return &r->v[i];
 	return NULL;
 }

@@ -12,8 +12,9 @@
 
 struct refill {
 	char job[REFILL_ID_SIZE];
-	uint64_t client, worker; /* handles; not 0 */
-	uint64_t account;	 /* likewise; 0: its client wants nothing more of it */
+	uint64_t worker;  /* a handle, not 0 */
+	uint64_t client;  /* likewise; 0: it is gone */
+	uint64_t account; /* likewise; 0: its client wants nothing more of it */
 	uint64_t until_ms;
 	bool cancelled; /* its worker was told so */
 };
@@ -38,9 +39,11 @@ bool refills_cancel(struct refills *r, struct refill *f, uint64_t now_ms);
 void refills_end(struct refills *r, struct refill *f);
 /* A worker's connection is gone: so are its refills. */
 void refills_worker_gone(struct refills *r, uint64_t worker);
-/* One that is not cancelled yet, and it is now; of that client, or, with 0, any. NULL: there is
- * none. */
-struct refill *refills_next_cancel(struct refills *r, uint64_t client, uint64_t now_ms);
+/* A client's connection is gone: its refills are nobody's, and to be cancelled. */
+void refills_client_gone(struct refills *r, uint64_t client);
+/* One that is not cancelled yet, and it is now: nobody's, or, where a job waits, any. NULL: there
+ * is none. */
+struct refill *refills_next_cancel(struct refills *r, bool wanted, uint64_t now_ms);
 /* Forgets those that should have ended. */
 void refills_expire(struct refills *r, uint64_t now_ms);
 
