@@ -226,6 +226,31 @@ test_sample(void **state)
 	assert_string_equal(terms.namespace, "team");
 }
 
+static void
+test_refill(void **state)
+{
+	static const struct ticket_terms given = { .refill = true },
+					 two = { .refill = true, .sample = true };
+	_cleanup_(issued_done) struct issued t = { 0 }, odd = { 0 };
+	_cleanup_(freep) char *job = NULL;
+	struct ticket_terms terms;
+
+	assert_int_equal(
+		ticket_issue(&coordinator, JOB, client, worker, &given, NOW, &t.p, &t.n, t.sig), 0);
+	assert_int_equal(ticket_check(*state, t.p, t.n, t.sig, SIGNATURE_SIZE,
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
+		0);
+	assert_true(terms.refill && !terms.sample && !terms.twin);
+	free(steal_ptr(job));
+	/* it is one thing alone */
+	assert_int_equal(
+		ticket_issue(&coordinator, JOB, client, worker, &two, NOW, &odd.p, &odd.n, odd.sig),
+		0);
+	assert_int_equal(ticket_check(*state, odd.p, odd.n, odd.sig, SIGNATURE_SIZE,
+				 coordinator.sign_public, client, worker, NOW, &job, &terms),
+		-EBADMSG);
+}
+
 static int
 check_blobs(const struct issued *t, const char *as_client, const char *as_worker, uint64_t now,
 	char ret[CURVE_KEY_SIZE])
@@ -260,175 +285,152 @@ test_blobs(void **state)
 				 &forged.n, forged.sig),
 		0);
 	assert_int_equal(check_blobs(&forged, client, worker, NOW, owner), -EKEYREJECTED);
+}
 
-	static void test_refill(void **state)
-	{
-		static const struct ticket_terms given = { .refill = true },
-						 two = { .refill = true, .sample = true };
-		_cleanup_(issued_done) struct issued t = { 0 }, odd = { 0 };
-		_cleanup_(freep) char *job = NULL;
-		struct ticket_terms terms;
+/* Signed as it should be, and yet no ticket: a coordinator of another make, or a broken one. */
+static void
+sign_fields(const char *job, size_t nonce_n, uint64_t expires, struct issued *ret)
+{
+	_cleanup_(freep) char *job_copy = strdup(job);
+	uint8_t nonce[64] = { 1 };
+	Dray__Ticket t;
 
-		assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, &given, NOW, &t.p,
-					 &t.n, t.sig),
-			0);
-		assert_int_equal(
-			ticket_check(*state, t.p, t.n, t.sig, SIGNATURE_SIZE,
-				coordinator.sign_public, client, worker, NOW, &job, &terms),
-			0);
-		assert_true(terms.refill && !terms.sample && !terms.twin);
-		free(steal_ptr(job));
-		/* it is one thing alone */
-		assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, &two, NOW, &odd.p,
-					 &odd.n, odd.sig),
-			0);
-		assert_int_equal(
-			ticket_check(*state, odd.p, odd.n, odd.sig, SIGNATURE_SIZE,
-				coordinator.sign_public, client, worker, NOW, &job, &terms),
-			-EBADMSG);
-	}
+	dray__ticket__init(&t);
+	t.job = job_copy;
+	t.client = client;
+	t.worker = worker;
+	t.expires_ms = expires;
+	t.nonce.data = nonce;
+	t.nonce.len = nonce_n;
+	ret->n = dray__ticket__get_packed_size(&t);
+	ret->p = malloc(ret->n);
+	dray__ticket__pack(&t, ret->p);
+	assert_int_equal(identity_sign(&coordinator, ret->p, ret->n, ret->sig), 0);
+}
 
-	/* Signed as it should be, and yet no ticket: a coordinator of another make, or a broken
-	 * one. */
-	static void sign_fields(
-		const char *job, size_t nonce_n, uint64_t expires, struct issued *ret)
-	{
-		_cleanup_(freep) char *job_copy = strdup(job);
-		uint8_t nonce[64] = { 1 };
-		Dray__Ticket t;
+static void
+test_signed_nonsense(void **state)
+{
+	static const struct {
+		const char *job;
+		size_t nonce_n;
+		uint64_t expires;
+		int r;
+	} cases[] = {
+		{ JOB, TICKET_NONCE_SIZE, NOW, 0 },
+		{ JOB, 0, NOW, -EBADMSG },
+		{ JOB, TICKET_NONCE_SIZE - 1, NOW, -EBADMSG },
+		{ JOB, 64, NOW, -EBADMSG },
+		{ "", TICKET_NONCE_SIZE, NOW, -EBADMSG },
+		{ "../../etc/passwd", TICKET_NONCE_SIZE, NOW, -EBADMSG },
+		{ JOB "0", TICKET_NONCE_SIZE, NOW, -EBADMSG },
+		{ JOB, TICKET_NONCE_SIZE, 0, -EKEYEXPIRED },
+		{ JOB, TICKET_NONCE_SIZE, UINT64_MAX, -EKEYEXPIRED },
+		{ JOB, TICKET_NONCE_SIZE, UINT64_MAX - SKEW, -EKEYEXPIRED },
+		{ JOB, TICKET_NONCE_SIZE, NOW + 10 * 60000, -EKEYEXPIRED },
+	};
 
-		dray__ticket__init(&t);
-		t.job = job_copy;
-		t.client = client;
-		t.worker = worker;
-		t.expires_ms = expires;
-		t.nonce.data = nonce;
-		t.nonce.len = nonce_n;
-		ret->n = dray__ticket__get_packed_size(&t);
-		ret->p = malloc(ret->n);
-		dray__ticket__pack(&t, ret->p);
-		assert_int_equal(identity_sign(&coordinator, ret->p, ret->n, ret->sig), 0);
-	}
-
-	static void test_signed_nonsense(void **state)
-	{
-		static const struct {
-			const char *job;
-			size_t nonce_n;
-			uint64_t expires;
-			int r;
-		} cases[] = {
-			{ JOB, TICKET_NONCE_SIZE, NOW, 0 },
-			{ JOB, 0, NOW, -EBADMSG },
-			{ JOB, TICKET_NONCE_SIZE - 1, NOW, -EBADMSG },
-			{ JOB, 64, NOW, -EBADMSG },
-			{ "", TICKET_NONCE_SIZE, NOW, -EBADMSG },
-			{ "../../etc/passwd", TICKET_NONCE_SIZE, NOW, -EBADMSG },
-			{ JOB "0", TICKET_NONCE_SIZE, NOW, -EBADMSG },
-			{ JOB, TICKET_NONCE_SIZE, 0, -EKEYEXPIRED },
-			{ JOB, TICKET_NONCE_SIZE, UINT64_MAX, -EKEYEXPIRED },
-			{ JOB, TICKET_NONCE_SIZE, UINT64_MAX - SKEW, -EKEYEXPIRED },
-			{ JOB, TICKET_NONCE_SIZE, NOW + 10 * 60000, -EKEYEXPIRED },
-		};
-
-		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-			_cleanup_(issued_done) struct issued t = { 0 };
-
-			sign_fields(cases[i].job, cases[i].nonce_n, cases[i].expires, &t);
-			assert_int_equal(check(*state, &t, NOW), cases[i].r);
-		}
-	}
-
-	static void test_signed_bytes_that_do_not_decode(void **state)
-	{
-		struct issued t = { 0 };
-		uint8_t bytes[] = { 0x0a, 0x7f, 'x' };
-
-		t.p = bytes;
-		t.n = sizeof(bytes);
-		assert_int_equal(identity_sign(&coordinator, t.p, t.n, t.sig), 0);
-		assert_int_equal(check(*state, &t, NOW), -EBADMSG);
-	}
-
-	static void test_too_long(void **state)
-	{
-		_cleanup_(freep) char *job = calloc(1, 5000);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		_cleanup_(issued_done) struct issued t = { 0 };
 
-		memset(job, 'a', 4999);
-		assert_int_equal(ticket_issue(&coordinator, job, client, worker, NULL, NOW, &t.p,
-					 &t.n, t.sig),
-			-EINVAL);
-		assert_null(t.p);
-		sign_fields(job, TICKET_NONCE_SIZE, NOW, &t);
-		assert_int_equal(check(*state, &t, NOW), -EBADMSG);
+		sign_fields(cases[i].job, cases[i].nonce_n, cases[i].expires, &t);
+		assert_int_equal(check(*state, &t, NOW), cases[i].r);
 	}
+}
 
-	/* Fills the book to its bound: then tickets are refused, and taken again once old ones
-	 * expired. */
-	static void test_full_book(void **state)
-	{
-		struct ticket_book *b = *state;
-		_cleanup_(issued_done) struct issued first = { 0 }, extra = { 0 }, later = { 0 };
-		uint64_t after = NOW + TICKET_LIFE_MS + SKEW + 1;
+static void
+test_signed_bytes_that_do_not_decode(void **state)
+{
+	struct issued t = { 0 };
+	uint8_t bytes[] = { 0x0a, 0x7f, 'x' };
 
-		ticket_book_limit(b, BOOK_MAX);
-		issue(&coordinator, client, worker, &first);
-		assert_int_equal(check(b, &first, NOW), 0);
-		for (unsigned i = 1; i < BOOK_MAX; i++) {
-			_cleanup_(issued_done) struct issued t = { 0 };
+	t.p = bytes;
+	t.n = sizeof(bytes);
+	assert_int_equal(identity_sign(&coordinator, t.p, t.n, t.sig), 0);
+	assert_int_equal(check(*state, &t, NOW), -EBADMSG);
+}
 
-			issue(&coordinator, client, worker, &t);
-			assert_int_equal(check(b, &t, NOW), 0);
-		}
-		issue(&coordinator, client, worker, &extra);
-		assert_int_equal(check(b, &extra, NOW), -EBUSY);
-		assert_int_equal(check(b, &first, NOW), -EALREADY);
-		assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, NULL, after,
-					 &later.p, &later.n, later.sig),
-			0);
-		assert_int_equal(check(b, &later, after), 0);
-		assert_int_equal(check(b, &later, after), -EALREADY);
+static void
+test_too_long(void **state)
+{
+	_cleanup_(freep) char *job = calloc(1, 5000);
+	_cleanup_(issued_done) struct issued t = { 0 };
+
+	memset(job, 'a', 4999);
+	assert_int_equal(
+		ticket_issue(&coordinator, job, client, worker, NULL, NOW, &t.p, &t.n, t.sig),
+		-EINVAL);
+	assert_null(t.p);
+	sign_fields(job, TICKET_NONCE_SIZE, NOW, &t);
+	assert_int_equal(check(*state, &t, NOW), -EBADMSG);
+}
+
+/* Fills the book to its bound: then tickets are refused, and taken again once old ones expired. */
+static void
+test_full_book(void **state)
+{
+	struct ticket_book *b = *state;
+	_cleanup_(issued_done) struct issued first = { 0 }, extra = { 0 }, later = { 0 };
+	uint64_t after = NOW + TICKET_LIFE_MS + SKEW + 1;
+
+	ticket_book_limit(b, BOOK_MAX);
+	issue(&coordinator, client, worker, &first);
+	assert_int_equal(check(b, &first, NOW), 0);
+	for (unsigned i = 1; i < BOOK_MAX; i++) {
+		_cleanup_(issued_done) struct issued t = { 0 };
+
+		issue(&coordinator, client, worker, &t);
+		assert_int_equal(check(b, &t, NOW), 0);
 	}
+	issue(&coordinator, client, worker, &extra);
+	assert_int_equal(check(b, &extra, NOW), -EBUSY);
+	assert_int_equal(check(b, &first, NOW), -EALREADY);
+	assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, NULL, after, &later.p,
+				 &later.n, later.sig),
+		0);
+	assert_int_equal(check(b, &later, after), 0);
+	assert_int_equal(check(b, &later, after), -EALREADY);
+}
 
-	/* The coordinator's time, counted on by another machine whose wall clock says anything. */
-	static void test_clock(void **state)
-	{
-		struct ticket_clock c = { .known = false };
+/* The coordinator's time, counted on by another machine whose wall clock says anything. */
+static void
+test_clock(void **state)
+{
+	struct ticket_clock c = { .known = false };
 
-		assert_int_equal(ticket_clock_get(&c, 5, NOW), NOW);
-		ticket_clock_set(&c, 0, 5);
-		ticket_clock_set(&c, UINT64_MAX, 5);
-		assert_int_equal(ticket_clock_get(&c, 5, NOW), NOW);
-		ticket_clock_set(&c, NOW, 1000);
-		assert_int_equal(ticket_clock_get(&c, 1000, 0), NOW);
-		assert_int_equal(ticket_clock_get(&c, 4500, 7 * NOW), NOW + 3500);
-		/* one that was started again, with another clock */
-		ticket_clock_set(&c, NOW - 3600000, 5000);
-		assert_int_equal(ticket_clock_get(&c, 5001, NOW), NOW - 3600000 + 1);
-	}
+	assert_int_equal(ticket_clock_get(&c, 5, NOW), NOW);
+	ticket_clock_set(&c, 0, 5);
+	ticket_clock_set(&c, UINT64_MAX, 5);
+	assert_int_equal(ticket_clock_get(&c, 5, NOW), NOW);
+	ticket_clock_set(&c, NOW, 1000);
+	assert_int_equal(ticket_clock_get(&c, 1000, 0), NOW);
+	assert_int_equal(ticket_clock_get(&c, 4500, 7 * NOW), NOW + 3500);
+	/* one that was started again, with another clock */
+	ticket_clock_set(&c, NOW - 3600000, 5000);
+	assert_int_equal(ticket_clock_get(&c, 5001, NOW), NOW - 3600000 + 1);
+}
 
-	int main(void)
-	{
-		const struct CMUnitTest tests[] = {
-			cmocka_unit_test_setup_teardown(test_once, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_expiry_and_skew, book_up, book_down),
-			cmocka_unit_test_setup_teardown(
-				test_remembered_while_valid, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_for_somebody_else, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_ipc_has_no_keys, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_signature, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_signed_nonsense, book_up, book_down),
-			cmocka_unit_test_setup_teardown(
-				test_signed_bytes_that_do_not_decode, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_twin, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_sample, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_blobs, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_refill, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_too_long, book_up, book_down),
-			cmocka_unit_test_setup_teardown(test_full_book, book_up, book_down),
-			cmocka_unit_test(test_clock),
-		};
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_once, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_expiry_and_skew, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_remembered_while_valid, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_for_somebody_else, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_ipc_has_no_keys, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_signature, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_signed_nonsense, book_up, book_down),
+		cmocka_unit_test_setup_teardown(
+			test_signed_bytes_that_do_not_decode, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_twin, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_sample, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_refill, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_blobs, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_too_long, book_up, book_down),
+		cmocka_unit_test_setup_teardown(test_full_book, book_up, book_down),
+		cmocka_unit_test(test_clock),
+	};
 
-		return cmocka_run_group_tests(tests, keys_up, NULL);
-	}
+	return cmocka_run_group_tests(tests, keys_up, NULL);
+}
