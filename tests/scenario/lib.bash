@@ -58,7 +58,7 @@ setup() {
   export DRAY_LOCAL_MEMORY=0
   # Most are about where a compile runs; those about the cache switch it on, and those about scripts' runs these.
   export DRAY_CACHE=off DRAY_PRIME=no DRAY_SCRIPTS=off
-  # What is compiled at home is compiled again where that is what a scenario is about (0986).
+  # What is compiled at home is compiled again where that is what a scenario is about (0985).
   export DRAY_REFILL=never
   # The same scenarios with DRAY_TEST_PATHS=shared: a unit of a workspace is then another one.
   [ -z "${DRAY_TEST_PATHS:-}" ] || export DRAY_PATHS=$DRAY_TEST_PATHS
