@@ -674,47 +674,17 @@ conf_set(struct conf *c, const char *assignment, char **ret_error)
 	return conf_set_by(c, "-o", assignment, ret_error);
 }
 
-static void
-hash_value(const struct conf *c, const struct conf_key *k, struct hasher *h)
+const struct conf_key *
+conf_keys(size_t *ret_n)
 {
-	const void *field = (const char *)c + k->offset;
-	const char *text = NULL;
-	uint64_t n = 0;
-
-	if (conf_key_is_text(k))
-		text = *(char *const *)field;
-	else if (k->type == TYPE_BOOL)
-		n = *(const bool *)field;
-	else if (k->type == TYPE_ENUM)
-		n = (uint64_t) * (const int *)field;
-	else
-		n = *(const uint64_t *)field;
-	hasher_field(h, k->name, strlen(k->name));
-	hasher_field(h, &n, sizeof(n));
-	hasher_field(h, text ? text : "", text ? strlen(text) : 0);
-}
-
-int
-conf_client_digest(const struct conf *c, struct digest *ret)
-{
-	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
-	const char *made[] = { c->client.cache_dir, c->client.store_dir };
-
-	if (!h)
-		return -ENOMEM;
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (streq(keys[i].section, "client") && !starts_with(keys[i].name, "job_log"))
-			hash_value(c, &keys[i], h);
-	for (size_t i = 0; i < ARRAY_LEN(made); i++)
-		hasher_field(h, made[i] ? made[i] : "", made[i] ? strlen(made[i]) : 0);
-	hasher_final(h, ret);
-	return 0;
+	*ret_n = ARRAY_LEN(keys);
+	return keys;
 }
 
 void
 conf_free(struct conf *c)
 {
-	if (!c)
+	if (!c || __atomic_fetch_sub(&c->others, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (conf_key_is_text(&keys[i]))
@@ -728,6 +698,21 @@ void
 conf_freep(struct conf **c)
 {
 	conf_free(*c);
+	*c = NULL;
+}
+
+const struct conf *
+conf_ref(const struct conf *c)
+{
+	/* the values stay as they are: this is about who uses them */
+	__atomic_fetch_add(&((struct conf *)c)->others, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void
+conf_unrefp(const struct conf **c)
+{
+	conf_free((struct conf *)*c);
 	*c = NULL;
 }
 

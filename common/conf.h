@@ -151,6 +151,7 @@ struct conf {
 		uint64_t heartbeat_ms;	 /* 1000 */
 		int compress;
 	} worker;
+	unsigned others; /* that use it, beside the first (conf_ref) */
 };
 
 /* The configuration files that are read, in their order; none of them need be there, but for the
@@ -178,8 +179,14 @@ uint64_t conf_sizes_get(const char *sizes, const char *name, uint64_t otherwise)
  */
 struct digest;
 int conf_client_digest(const struct conf *c, struct digest *ret);
+/* Adds the names of the keys of a section whose values differ. 0 or -ENOMEM. */
+int conf_differs(const struct conf *a, const struct conf *b, const char *section, struct strv *ret);
 void conf_free(struct conf *c);
 void conf_freep(struct conf **c);
+/* One more user of it, in any thread: it stays until the last one has called conf_free, or this.
+ * Its values are not changed any more. */
+const struct conf *conf_ref(const struct conf *c);
+void conf_unrefp(const struct conf **c);
 
 /* Every key with its section, type, default and environment variable, one a line, for --help and
  * for the man page's test. */

@@ -34,6 +34,8 @@ struct conf_key {
 	uint64_t min, max;	  /* numbers and sizes */
 };
 
+/* The table. */
+const struct conf_key *conf_keys(size_t *ret_n);
 /* Whether the field is a string. */
 bool conf_key_is_text(const struct conf_key *k);
 void *conf_field(struct conf *c, const struct conf_key *k);

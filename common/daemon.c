@@ -23,7 +23,8 @@ struct args {
 	const struct daemon_program *program;
 	struct strv options, settings; /* of the same length, in the order given */
 	int ready;
-	bool done; /* nothing to run */
+	bool done;  /* nothing to run */
+	bool again; /* not the first time: other threads may read the environment */
 };
 
 enum { OPT_CONFIG = 256, OPT_READY, OPT_OWN };
@@ -58,7 +59,7 @@ take_option(struct args *a, int opt)
 		return take_own(a, &p->options[opt - OPT_OWN]);
 	switch (opt) {
 	case OPT_CONFIG:
-		return setenv("DRAY_CONFIG", optarg, 1) < 0 ? -errno : 0;
+		return !a->again && setenv("DRAY_CONFIG", optarg, 1) < 0 ? -errno : 0;
 	case 'o':
 		return add_setting(a, "-o", "", optarg);
 	case OPT_READY:
@@ -108,38 +109,57 @@ parse(struct args *a, int argc, char **argv)
 }
 
 static int
-load(const struct args *a, struct conf **ret)
+load(const struct args *a, struct conf **ret, char **ret_error)
 {
 	_cleanup_(conf_freep) struct conf *c = NULL;
-	_cleanup_(freep) char *error = NULL;
-	int r = conf_load(&c, &error);
+	int r = conf_load(&c, ret_error);
 
 	for (size_t i = 0; r == 0 && i < a->settings.n; i++)
-		r = conf_set_by(c, a->options.v[i], a->settings.v[i], &error);
+		r = conf_set_by(c, a->options.v[i], a->settings.v[i], ret_error);
 	if (r == 0)
 		*ret = steal_ptr(c);
-	else
-		log_error("%s", error ? error : strerror(-r));
 	return r;
+}
+
+static void
+args_done(struct args *a)
+{
+	strv_done(&a->options);
+	strv_done(&a->settings);
 }
 
 bool
 daemon_begin(const struct daemon_program *p, int argc, char **argv, int *ret_ready,
 	struct conf **ret, int *ret_status)
 {
-	struct args a = { .program = p, .ready = *ret_ready };
+	_cleanup_(args_done) struct args a = { .program = p, .ready = *ret_ready };
+	_cleanup_(freep) char *error = NULL;
 	int r = parse(&a, argc, argv);
 
-	if (r == 0 && !a.done)
-		r = load(&a, ret);
-	strv_done(&a.options);
-	strv_done(&a.settings);
+	if (r == 0 && !a.done) {
+		r = load(&a, ret, &error);
+		if (r < 0)
+			log_error("%s", error ? error : strerror(-r));
+	}
 	if (r == 0 && !a.done) {
 		*ret_ready = a.ready;
 		return true;
 	}
 	*ret_status = r < 0 ? EXIT_USAGE : fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	return false;
+}
+
+int
+daemon_load_again(
+	const struct daemon_program *p, int argc, char **argv, struct conf **ret, char **ret_error)
+{
+	_cleanup_(args_done) struct args a = { .program = p, .ready = -1, .again = true };
+	int r;
+
+	*ret_error = NULL;
+	optind = 0;
+	r = parse(&a, argc, argv);
+	return r < 0 ? r : load(&a, ret, ret_error);
 }
 
 void

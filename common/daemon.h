@@ -27,6 +27,11 @@ struct daemon_program {
 bool daemon_begin(const struct daemon_program *p, int argc, char **argv, int *ret_ready,
 	struct conf **ret, int *ret_status);
 
+/* The same command line once more, with the files and the environment as they are now. -errno, and
+ * a sentence in *ret_error (caller frees). */
+int daemon_load_again(
+	const struct daemon_program *p, int argc, char **argv, struct conf **ret, char **ret_error);
+
 /* Blocks of more than 1 MiB go back to the system when they are freed. Smaller ones, as the copies
  * that are made of a chunk on its way (256 KiB), malloc keeps for the next: to map them anew each
  * time costs more, in page faults, than to encrypt them. */

@@ -6,6 +6,7 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "coordinator/server.h"
 
 static const char usage[] =
@@ -36,6 +37,7 @@ main(int argc, char **argv)
 {
 	_cleanup_(conf_freep) struct conf *conf = NULL;
 	_cleanup_(server_freep) struct server *server = NULL;
+	_cleanup_(notify_done) struct notify notify = NOTIFY_INIT;
 	_cleanup_(freep) char *error = NULL;
 	const struct daemon_program program = { "dray-coordinator", usage, options };
 	int ready = -1, status, r;
@@ -44,6 +46,9 @@ main(int argc, char **argv)
 	if (!daemon_begin(&program, argc, argv, &ready, &conf, &status))
 		return status;
 	daemon_return_memory();
+	r = notify_open(&notify);
+	if (r < 0)
+		log_warn_errno(r, "the service manager is told nothing");
 	r = daemon_raise_limits();
 	if (r < 0)
 		log_warn_errno(r, "cannot raise the limit of open files");
@@ -56,6 +61,8 @@ main(int argc, char **argv)
 	r = daemon_say_ready(&ready, server_endpoint(server));
 	if (r < 0)
 		log_warn_errno(r, "cannot say that it is ready");
+	notify_ready(&notify);
+	server_notify(server, &notify);
 	r = server_run(server);
 	log_info("stopped");
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

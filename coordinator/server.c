@@ -30,6 +30,12 @@ server_endpoint(const struct server *s)
 	return s->endpoint;
 }
 
+void
+server_notify(struct server *s, struct notify *n)
+{
+	s->notify = n;
+}
+
 static bool
 is_set(const char *text)
 {
@@ -247,6 +253,7 @@ begin_drain(struct server *s)
 		return;
 	}
 	log_info("shutting down: what is queued is denied; what runs goes on without us");
+	notify_stopping(s->notify);
 	s->draining = true;
 	s->quit_ms = s->now + DRAIN_MS;
 	sched_drain(s->sched, s->now);
@@ -261,8 +268,10 @@ take_signals(struct server *s)
 
 	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
+			notify_reloading(s->notify, clock_mono_us());
 			keys_reload(s);
 			act_all(s);
+			notify_ready(s->notify);
 		} else {
 			begin_drain(s);
 		}
@@ -363,6 +372,22 @@ tick(struct server *s, bool caught_up)
 	watch_tick(s);
 }
 
+/* Each turn: this is how the service manager sees that the loop turns. */
+static void
+tell_manager(struct server *s)
+{
+	struct sched_stats n;
+	char text[NOTIFY_TEXT_MAX];
+
+	if (!s->notify)
+		return;
+	sched_get_stats(s->sched, &n);
+	snprintf(text, sizeof(text), "%s%s: workers %zu, slots in use %zu of %zu, jobs waiting %zu",
+		s->draining ? "ending, " : "", s->endpoint, n.workers, n.used, n.slots, n.queued);
+	notify_status(s->notify, s->now, text);
+	notify_step(s->notify, s->now);
+}
+
 static void
 look_at_connections(struct server *s, bool caught_up)
 {
@@ -434,6 +459,7 @@ server_run(struct server *s)
 			take_all_departures(s);
 		look_at_connections(s, !more);
 		tick(s, !more);
+		tell_manager(s);
 	}
 	flush(s);
 	return 0;

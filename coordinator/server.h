@@ -5,6 +5,7 @@
 #include "common/conf.h"
 
 struct server;
+struct notify;
 
 /* Loads the keys, blocks SIGTERM, SIGINT and SIGHUP in this thread (they come by a descriptor from
  * now on), and binds. Reads [coordinator] of conf, which must outlive the server. On error -errno
@@ -15,6 +16,9 @@ void server_freep(struct server **s);
 
 /* What was bound, with the real port. */
 const char *server_endpoint(const struct server *s);
+
+/* Whom server_run tells of its life; n must outlive s. */
+void server_notify(struct server *s, struct notify *n);
 
 /* Serves until SIGTERM or SIGINT: what is queued and what still comes is denied, and it returns
  * once that was sent. A second signal ends it at once. 0 or -errno. */

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "coordinator/admin/events.h"
 #include "coordinator/admin/standing.h"
+#include "common/notify.h"
 #include "coordinator/cache/judged.h"
 #include "coordinator/cache/refills.h"
 #include "coordinator/cache/sampler.h"
@@ -88,6 +89,7 @@ struct server {
 	struct monitor *admin_monitor;
 	char *admin_path; /* to be removed at the end */
 	int signal_fd;
+	struct notify *notify; /* the service manager; may be NULL */
 
 	struct sched *sched;
 	struct table peers, serials;

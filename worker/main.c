@@ -6,6 +6,7 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "worker/service.h"
 
 static const char usage[] =
@@ -28,7 +29,8 @@ static const char usage[] =
 	"  -h, --help                   show this, and exit\n"
 	"  -V, --version                show the version, and exit\n"
 	"\n"
-	"SIGTERM drains it: running jobs finish. See dray-worker(8), dray.conf(5).\n";
+	"SIGTERM drains it: running jobs finish. SIGHUP reads the limits of jobs again. See "
+	"dray-worker(8), dray.conf(5).\n";
 
 static int
 list_toolchains(struct conf *conf)
@@ -41,8 +43,22 @@ list_toolchains(struct conf *conf)
 	return fflush(stdout) == 0 && r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+struct started {
+	const struct daemon_program *program;
+	int argc;
+	char **argv;
+};
+
 static int
-serve(const struct conf *conf, const char *name, int ready)
+load_again(void *arg, struct conf **ret, char **ret_error)
+{
+	const struct started *s = arg;
+
+	return daemon_load_again(s->program, s->argc, s->argv, ret, ret_error);
+}
+
+static int
+serve(const struct conf *conf, const char *name, const struct service_life *life)
 {
 	_cleanup_(service_freep) struct service *service = NULL;
 	_cleanup_(freep) char *error = NULL;
@@ -53,7 +69,7 @@ serve(const struct conf *conf, const char *name, int ready)
 		return EXIT_FAILURE;
 	}
 	log_info("serving: endpoint=%s version=%s", service_endpoint(service), PACKAGE_VERSION);
-	r = service_run(service, ready);
+	r = service_run(service, life);
 	if (r < 0 && r != -EACCES)
 		log_error_errno(r, "the poll loop ended");
 	log_info("stopped");
@@ -64,6 +80,7 @@ int
 main(int argc, char **argv)
 {
 	_cleanup_(conf_freep) struct conf *conf = NULL;
+	_cleanup_(notify_done) struct notify notify = NOTIFY_INIT;
 	const char *name = NULL;
 	bool list = false;
 	const struct daemon_option options[] = {
@@ -80,14 +97,21 @@ main(int argc, char **argv)
 		{ .name = NULL },
 	};
 	const struct daemon_program program = { "dray-worker", usage, options };
-	int ready = -1, status, r;
+	struct started started = { &program, argc, argv };
+	struct service_life life = {
+		.ready_fd = -1, .notify = &notify, .load = load_again, .arg = &started
+	};
+	int status, r;
 
 	log_init(program.name, LOG_LEVEL_INFO);
-	if (!daemon_begin(&program, argc, argv, &ready, &conf, &status))
+	if (!daemon_begin(&program, argc, argv, &life.ready_fd, &conf, &status))
 		return status;
 	daemon_return_memory();
+	r = notify_open(&notify);
+	if (r < 0)
+		log_warn_errno(r, "the service manager is told nothing");
 	r = daemon_raise_limits();
 	if (r < 0)
 		log_warn_errno(r, "cannot raise the limit of open files");
-	return list ? list_toolchains(conf) : serve(conf, name, ready);
+	return list ? list_toolchains(conf) : serve(conf, name, &life);
 }

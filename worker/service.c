@@ -1,7 +1,6 @@
-/* The service's life: set-up, the poll loop, drain and end.
+/* The service's set-up and end; what is between is in loop.c.
  *
- * Invariant: the loop never waits on a disk, a compiler or one peer; jobs' threads do. It ends only
- * when every job has been joined. */
+ * Invariant: what needs root is done before anything of a client is read (leave_root). */
 #include "config.h"
 
 #include "store/disk.h"
@@ -16,7 +15,6 @@
 #include <sys/sysinfo.h>
 
 #include "common/clock.h"
-#include "common/daemon.h"
 #include "common/fs.h"
 #include "common/why.h"
 #include "machine/new_proc.h"
@@ -26,15 +24,12 @@
 #include "worker/service_priv.h"
 #include "worker/share/loans.h"
 
-#define FIXED_ITEMS 9
 /* Pairs of a client and a blob, of 32 to 64 bytes each. */
 #define OWNERS (1u << 18)
 #define READY_MAX 32u
 /* Each takes a thread, and its unit's memory. */
 #define TWINS_PER_SLOT 4
 #define TWINS_MAX 128u
-/* The last messages must leave before the sockets close. */
-#define LINGER_MS 1000
 /* Beside two for each job and those of other workers (SEEK_CONNECTIONS). */
 #define SOCKETS_FIXED 64
 
@@ -201,6 +196,7 @@ open_signals(struct service *s)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	/* Before any thread starts, since threads inherit the mask. */
 	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
 		return -errno;
@@ -532,7 +528,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 	open_ready(s);
 	s->shared = (struct job_shared){ .ctx = s->ctx,
 		.credit = MAX2(4u, MIN2(64u, 128 / s->slots)),
-		.conf = s->conf,
+		.conf = conf_ref(s->conf),
 		.jobs_dir = s->jobs_dir,
 		.tools_dir = s->tools_dir,
 		.filters = &s->filters,
@@ -582,6 +578,7 @@ service_free(struct service *s)
 	door_free(s->door);
 	zmq_ctx_termp(&s->ctx);
 	ready_freep(&s->ready);
+	conf_unrefp(&s->shared.conf);
 	offers_done(&s->offers);
 	store_close(s->store);
 	token_bank_done(&s->tokens);
@@ -666,126 +663,4 @@ const char *
 service_endpoint(const struct service *s)
 {
 	return s->endpoint;
-}
-
-static void
-kill_jobs(struct service *s)
-{
-	s->killing = true;
-	for (unsigned i = 0; i < s->n_jobs; i++)
-		job_kill(s->jobs[i], "the worker is stopping");
-}
-
-/* Nobody waits for them. */
-static void
-stop_samples(struct service *s)
-{
-	for (unsigned i = 0; i < s->n_jobs; i++)
-		if (job_is_sample(s->jobs[i]))
-			job_kill(s->jobs[i], "the worker is going away");
-}
-
-static void
-on_signal(struct service *s)
-{
-	struct signalfd_siginfo si;
-
-	while (read(s->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
-		if (s->draining || si.ssi_signo == SIGINT)
-			kill_jobs(s);
-		if (!s->draining)
-			log_info("draining: running=%u", s->n_jobs - s->n_samples);
-		stop_samples(s);
-		s->draining = true;
-		link_up_bye(s->link, "SIGTERM");
-	}
-}
-
-static int
-poll_once(struct service *s, zmq_pollitem_t *items)
-{
-	size_t n = 0;
-	uint64_t now = clock_mono_ms(), wait = link_up_wait(s->link, now);
-	long strangers = zap_wait(s->zap, now);
-
-	if (strangers >= 0)
-		wait = MIN2(wait, (uint64_t)strangers);
-	items[n++] = (zmq_pollitem_t){ .socket = s->socket, .events = ZMQ_POLLIN };
-	items[n++] = (zmq_pollitem_t){ .socket = monitor_socket(s->monitor), .events = ZMQ_POLLIN };
-	items[n++] = (zmq_pollitem_t){ .socket = zap_socket(s->zap), .events = ZMQ_POLLIN };
-	if (link_up_socket(s->link)) {
-		items[n++] = (zmq_pollitem_t){ .socket = link_up_socket(s->link),
-			.events = ZMQ_POLLIN };
-		items[n++] = (zmq_pollitem_t){ .socket = link_up_monitor(s->link),
-			.events = ZMQ_POLLIN };
-	}
-	items[n++] = (zmq_pollitem_t){ .fd = s->signal_fd, .events = ZMQ_POLLIN };
-	if (s->share)
-		items[n++] = (zmq_pollitem_t){ .fd = loans_fd(shares_loans(s->share)),
-			.events = ZMQ_POLLIN };
-	if (s->serve)
-		items[n++] = (zmq_pollitem_t){ .fd = serve_fd(s->serve), .events = ZMQ_POLLIN };
-	if (s->seeker)
-		items[n++] = (zmq_pollitem_t){ .fd = seeker_fd(s->seeker), .events = ZMQ_POLLIN };
-	for (unsigned i = 0; i < s->n_jobs; i++)
-		items[n++] = (zmq_pollitem_t){ .socket = job_socket(s->jobs[i]),
-			.events = ZMQ_POLLIN };
-	if (zmq_poll(items, (int)n, (long)MIN2(wait, (uint64_t)1000)) < 0 && zmq_errno() != EINTR)
-		return -zmq_errno();
-	return 0;
-}
-
-static void
-turn(struct service *s)
-{
-	struct store_stats stats = { .bytes = 0 };
-	bool caught_up;
-
-	zap_step(s->zap);
-	on_signal(s);
-	/* Before the clients: the coordinator's time, by which their tickets are checked, may have
-	 * come just now. */
-	(void)store_get_stats(s->store, &stats);
-	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(),
-		s->n_jobs - s->n_twins - s->n_samples, stats.bytes);
-	others_ask(s);
-	clients_serve(s);
-	tapes_tick(s->tapes, clock_mono_ms());
-	__atomic_store_n(&s->shared.wanted, link_up_wanted(s->link), __ATOMIC_RELAXED);
-	caught_up = clients_receive(s);
-	clients_gone(s);
-	clients_expire(s, caught_up);
-	for (unsigned i = 0; i < s->n_jobs;)
-		if (!clients_from_job(s, s->jobs[i]))
-			i++;
-}
-
-int
-service_run(struct service *s, int ready_fd)
-{
-	_cleanup_(freep) zmq_pollitem_t *items = calloc(
-		FIXED_ITEMS + s->slots + s->twins + SAMPLES, sizeof(*items));
-	_cleanup_(closep) int ready = ready_fd;
-	bool welcomed = false;
-	int r = items ? 0 : -ENOMEM, linger = LINGER_MS;
-
-	while (r == 0 && !(s->draining && s->n_jobs == 0)) {
-		r = poll_once(s, items);
-		if (r == 0)
-			turn(s);
-		if (link_up_welcomed(s->link)) {
-			welcomed = true;
-			daemon_say_ready(&ready, s->endpoint);
-		} else if (!welcomed && link_up_refusal(s->link)) {
-			r = -EACCES;
-		}
-	}
-	if (r < 0)
-		kill_jobs(s);
-	while (s->n_jobs > 0 && poll_once(s, items) == 0)
-		turn(s);
-	zmq_setsockopt(s->socket, ZMQ_LINGER, &linger, sizeof(linger));
-	if (link_up_socket(s->link))
-		zmq_setsockopt(link_up_socket(s->link), ZMQ_LINGER, &linger, sizeof(linger));
-	return r;
 }

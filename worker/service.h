@@ -7,10 +7,11 @@
 #include "common/conf.h"
 
 struct service;
+struct notify;
 
-/* Loads keys, finds and proves toolchains, opens the store, binds. Blocks SIGTERM and SIGINT in
- * this thread. name: NULL for the identity's, or the host's. On error -errno and a full sentence in
- * *ret_error (caller frees). conf must outlive the service. */
+/* Loads keys, finds and proves toolchains, opens the store, binds. Blocks SIGTERM, SIGINT
+ * and SIGHUP in this thread. name: NULL for the identity's, or the host's. On error -errno and a
+ * full sentence in *ret_error (caller frees). conf must outlive the service. */
 int service_new(const struct conf *conf, const char *name, struct service **ret, char **ret_error);
 void service_free(struct service *s);
 void service_freep(struct service **s);
@@ -22,10 +23,21 @@ int service_list_toolchains(struct conf *conf, FILE *to, char **ret_error);
 
 const char *service_endpoint(const struct service *s);
 
+struct service_life {
+	int ready_fd; /* gets "<endpoint>\n", and is closed, once the coordinator has welcomed us;
+			 -1: none */
+	/* Hears then that it serves; or some seconds later, when no coordinator answers: the boot
+	 * of this machine does not wait for another one. NULL: none. */
+	struct notify *notify;
+	/* The settings as they are now, for SIGHUP; -errno, and a sentence in *ret_error (caller
+	 * frees). NULL: SIGHUP changes nothing. */
+	int (*load)(void *arg, struct conf **ret, char **ret_error);
+	void *arg;
+};
+
 /* Serves until SIGTERM (running jobs finish first) or SIGINT or a second SIGTERM (they are killed).
- * ready_fd: "<endpoint>\n" is written there, and it is closed, once the coordinator has welcomed
- * us; -1: nowhere. 0, or -errno: -EACCES when the coordinator refused us before it ever welcomed
- * us. */
-int service_run(struct service *s, int ready_fd);
+ * SIGHUP: the limits of jobs, as `load` says them now, count for those that begin from then on. 0,
+ * or -errno: -EACCES when the coordinator refused us before it ever welcomed us. */
+int service_run(struct service *s, const struct service_life *life);
 
 #endif

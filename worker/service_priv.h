@@ -1,10 +1,11 @@
-/* Inside the service: its state, shared by service.c (life and loop), others.c (what there is with
- * other workers) and clients.c (messages). */
+/* Inside the service: its state, shared by service.c (set-up and end), loop.c (what is between),
+ * others.c (what there is with other workers) and clients.c (messages). */
 #ifndef DRAY_WORKER_SERVICE_PRIV_H
 #define DRAY_WORKER_SERVICE_PRIV_H
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/table.h"
 #include "proto/admit.h"
 #include "proto/door.h"
@@ -66,6 +67,7 @@ struct service {
 	struct ticket_book *tickets;
 	struct job_shared shared;
 	int signal_fd;
+	const struct service_life *life; /* while it runs */
 	struct job **jobs; /* slots, twins and SAMPLES of them, the first n_jobs in use */
 	unsigned n_jobs, n_twins, n_samples; /* the latter two are of them, without a slot */
 	struct table clients;
@@ -84,6 +86,9 @@ void others_unshared(void *arg, const Dray__WorkerUnshared *m);
 void others_found(void *arg, const Dray__WorkerFound *m);
 /* Tells the coordinator what there is to tell, and asks. */
 void others_ask(struct service *s);
+
+/* reload.c: the settings as they are now, as far as they count without a new start. */
+void service_reload(struct service *s);
 
 /* clients.c */
 int clients_init(struct service *s);

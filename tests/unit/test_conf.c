@@ -582,6 +582,49 @@ test_set(void **state)
 	assert_int_equal(chdir("/"), 0);
 }
 
+static void
+test_differences(void **state)
+{
+	struct conf *a = parse("[worker]\nslots = 2\n"), *b, *c;
+	struct strv names = STRV_INIT;
+	char *error = NULL;
+
+	b = parse("[worker]\nslots = 2\n[client]\nlocal_slots = 3\n");
+	assert_int_equal(conf_differs(a, b, "worker", &names), 0);
+	assert_int_equal(names.n, 0);
+	assert_int_equal(conf_differs(a, b, "client", &names), 0);
+	assert_int_equal(names.n, 1);
+	assert_string_equal(names.v[0], "local_slots");
+	strv_done(&names);
+	c = parse("[worker]\nslots = 3\nshare = no\ntrace = no\nuser = me\nstate_dir = "
+		  "/d\ncompress = never\nstore_max = 1\n");
+	assert_int_equal(conf_set(b, "worker.share=yes", &error), 0);
+	assert_int_equal(conf_differs(b, c, "worker", &names), 0);
+	assert_int_equal(names.n, 7);
+	/* one that is set, and one that is not */
+	assert_int_equal(conf_differs(c, b, "worker", &names), 0);
+	assert_int_equal(names.n, 14);
+	strv_done(&names);
+	conf_free(a);
+	conf_free(b);
+	conf_free(c);
+}
+
+/* The last of its users frees it: AddressSanitizer sees whether it was too early, or never. */
+static void
+test_users(void **state)
+{
+	struct conf *c = parse("[worker]\nuser = me\n");
+	const struct conf *second = conf_ref(c), *third = conf_ref(second);
+
+	conf_unrefp(&second);
+	assert_null(second);
+	conf_free(c);
+	assert_string_equal(third->worker.user, "me");
+	conf_unrefp(&third);
+	conf_unrefp(&third);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 /* The CI's variables say who writes to stores, where nothing else does. */
@@ -639,6 +682,8 @@ main(void)
 		TEST(test_stores),
 		TEST(test_names_of_variables),
 		TEST(test_set),
+		TEST(test_differences),
+		TEST(test_users),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

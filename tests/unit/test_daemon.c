@@ -73,6 +73,37 @@ settings_in_their_order(void **state)
 	assert_int_equal(ready, 9);
 }
 
+static void
+settings_are_read_again(void **state)
+{
+	char *argv[] = { (char[]){ "a-daemon" }, (char[]){ "--slots=3" }, (char[]){ "--config" },
+		(char[]){ "/nonexistent" }, (char[]){ "--ready-fd=9" }, NULL };
+	const char *path = getenv("DRAY_CONFIG");
+	struct conf *again = NULL;
+	char *error = NULL;
+	FILE *f = fopen(path, "we");
+
+	/* its first time was long ago: DRAY_CONFIG names the file since then, and is left alone */
+	assert_non_null(f);
+	fputs("[worker]\nslots = 7\njob_time_s = 5\n", f);
+	fclose(f);
+	assert_int_equal(daemon_load_again(&program, 5, argv, &again, &error), 0);
+	assert_int_equal(again->worker.slots, 3);
+	assert_int_equal(again->worker.job_time_s, 5);
+	assert_string_equal(getenv("DRAY_CONFIG"), path);
+	conf_free(again);
+	again = NULL;
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs("[worker]\nslotz = 7\n", f);
+	fclose(f);
+	assert_int_equal(daemon_load_again(&program, 5, argv, &again, &error), -EINVAL);
+	assert_null(again);
+	assert_non_null(strstr(error, "slotz"));
+	free(error);
+	assert_int_equal(truncate(path, 0), 0);
+}
+
 /* The option is named as it was given. */
 static void
 what_is_wrong_is_named(void **state)
@@ -227,6 +258,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settings_in_their_order),
 		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(settings_are_read_again),
 		cmocka_unit_test(descriptors),
 		cmocka_unit_test(ready_is_said_once),
 		cmocka_unit_test(limits_are_raised),

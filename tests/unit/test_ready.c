@@ -233,6 +233,32 @@ test_ends_alone(void **state)
 	token_bank_done(&bank);
 }
 
+/* What stands ready for other limits is of no use: it ends, and the next one has the new ones. */
+static void
+test_other_limits(void **state)
+{
+	static const char text[] = "[worker]\njob_tmp_max = 3M\n";
+	struct place *p = *state;
+	struct conf *fresh = NULL;
+	char *error = NULL;
+	struct ready a;
+
+	open_pool(p);
+	want(p, &p->key, 1);
+	assert_int_equal(conf_parse(text, sizeof(text) - 1, "test", &fresh, &error), 0);
+	ready_use(p->pool, fresh);
+	assert_int_equal(ready_count(p->pool), 0);
+	assert_false(ready_take(p->pool, &p->key, &a));
+	want(p, &p->key, 1);
+	assert_true(ready_take(p->pool, &p->key, &a));
+	assert_ptr_equal(a.limits.conf, fresh);
+	/* the pool, and what it has made, have it still */
+	conf_freep(&fresh);
+	assert_int_equal(a.limits.conf->worker.job_tmp_max, 3 << 20);
+	give_back(&a);
+	ready_use(NULL, p->conf);
+}
+
 /* Of one that stands ready, process 1 is all; and of none that has ended. */
 static void
 looks_in(struct place *p)
@@ -286,6 +312,7 @@ main(void)
 		TEST(test_same_file_in_tmp),
 		TEST(test_same_own_user),
 		TEST(test_ends_alone),
+		TEST(test_other_limits),
 		TEST(test_usage),
 		TEST(test_usage_own_user),
 	};

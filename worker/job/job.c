@@ -66,8 +66,7 @@ check_unit(struct job *j)
 			j->unit->toolchain.len) != 0)
 		return job_fail(j, -EINVAL, DRAY__VERDICT__VERDICT_BAD_UNIT,
 			"the unit's toolchain is not the job's");
-	r = unit_check(
-		j->unit, j->offer->sysroot->lib_dirs.v, j->shared->conf->worker.store_max, &why);
+	r = unit_check(j->unit, j->offer->sysroot->lib_dirs.v, j->conf->worker.store_max, &why);
 	if (r < 0)
 		return job_fail(
 			j, r, DRAY__VERDICT__VERDICT_BAD_UNIT, "%s", why ? why : strerror(-r));
@@ -182,8 +181,8 @@ start_sandbox(struct job *j, struct launch *l, char **ret_why)
 		j->box = (struct sandbox)SANDBOX_INIT;
 		r = 0;
 	} else {
-		r = limits_begin(j->shared->conf, j->shared->cgroup, j->id, j->stage.out,
-			&j->limits, ret_why);
+		r = limits_begin(
+			j->conf, j->shared->cgroup, j->id, j->stage.out, &j->limits, ret_why);
 		l->cgroup = limits_cgroup(&j->limits);
 		j->limits.user = j->user;
 	}
@@ -195,7 +194,7 @@ start_compiler(struct job *j)
 {
 	_cleanup_(freep) char *why = NULL;
 	bool traced = j->shared->filters->trace.n > 0;
-	struct launch l = { .conf = j->shared->conf,
+	struct launch l = { .conf = j->conf,
 		.stage = &j->stage,
 		.unit = j->unit,
 		.sysroot = j->offer->sysroot,
@@ -297,11 +296,11 @@ reap_compiler(struct job *j)
 	if (j->box.signal == SIGXFSZ)
 		return job_fail(j, -EFBIG, DRAY__VERDICT__VERDICT_LIMIT,
 			"wrote a file larger than %llu bytes (worker.job_file_max)",
-			(unsigned long long)j->shared->conf->worker.job_file_max);
+			(unsigned long long)j->conf->worker.job_file_max);
 	if (j->box.signal == SIGXCPU)
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
 			"used more than %llu s of processor time (worker.job_cpu_s)",
-			(unsigned long long)j->shared->conf->worker.job_cpu_s);
+			(unsigned long long)j->conf->worker.job_cpu_s);
 	if (j->box.signal == SIGKILL)
 		return was_killed(j);
 	r = check_end(j);
@@ -563,6 +562,7 @@ job_free(struct job *j)
 	wire_msg_done(&j->open);
 	if (j->unit_body)
 		protobuf_c_message_free_unpacked(j->unit_body, NULL);
+	conf_unrefp(&j->conf);
 	free(j);
 }
 
@@ -588,7 +588,8 @@ set_up(struct job *j, const struct job_shared *shared, const struct job_in *in)
 	j->limits = (struct limits)LIMITS_INIT;
 	j->tokens = (struct tokens)TOKENS_INIT;
 	j->pieces.watch = -1;
-	j->text_budget = shared->conf->worker.job_output_max;
+	j->conf = conf_ref(shared->conf);
+	j->text_budget = j->conf->worker.job_output_max;
 	j->share = shares_begin(in->twin ? NULL : shared->share, in->share_in);
 }
 

@@ -23,10 +23,10 @@ struct job;
 
 /* What all jobs share; it must outlive them. */
 struct job_shared {
-	void *ctx; /* of ZeroMQ */
-	const struct conf *conf;
-	const char *jobs_dir;  /* where jobs are laid out */
-	const char *tools_dir; /* with dray-exec and dray-ld, on the same file system */
+	void *ctx;		 /* of ZeroMQ */
+	const struct conf *conf; /* a job keeps the one with which it began */
+	const char *jobs_dir;	 /* where jobs are laid out */
+	const char *tools_dir;	 /* with dray-exec and dray-ld, on the same file system */
 	const struct filters *filters;
 	const char *name; /* this worker's */
 	uint64_t owed_ms; /* how long a client that owes something may be silent; 0: JOB_OWED_MS */

@@ -110,6 +110,7 @@ struct job_demand {
 
 struct job {
 	const struct job_shared *shared;
+	const struct conf *conf; /* its limits: as they were when it began */
 	char id[33];
 	struct offer *offer;
 	struct wire_peer peer;

@@ -199,7 +199,7 @@ job_receive(struct job *j, struct wire_msg *ret)
 void
 job_set_deadline(struct job *j)
 {
-	uint64_t limit_s = j->shared->conf->worker.job_time_s;
+	uint64_t limit_s = j->conf->worker.job_time_s;
 
 	j->deadline_ms = limit_s ? clock_mono_ms() + limit_s * 1000 : 0;
 }
@@ -217,7 +217,7 @@ time_left(const struct job *j)
 void
 job_begin_alive(struct job *j)
 {
-	j->alive_ms = clock_mono_ms() + j->shared->conf->worker.heartbeat_ms;
+	j->alive_ms = clock_mono_ms() + j->conf->worker.heartbeat_ms;
 }
 
 /* Sends a credit of 0 as a sign of life: clients of all versions accept it. */
@@ -422,7 +422,7 @@ job_poll(struct job *j, struct pollfd *fds, size_t n)
 	if (time_left(j) == 0)
 		return job_fail(j, -ETIMEDOUT, DRAY__VERDICT__VERDICT_LIMIT,
 			"took longer than %llu s (worker.job_time_s)",
-			(unsigned long long)j->shared->conf->worker.job_time_s);
+			(unsigned long long)j->conf->worker.job_time_s);
 	return check_limits(j);
 }
 

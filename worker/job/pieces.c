@@ -128,7 +128,7 @@ send_named(struct job *j, const char *name)
 		return -ENOMEM;
 	fd = fs_open_regular(path, &st);
 	if (fd < 0 || st.st_size < PIECE_MIN || st.st_size > (off_t)PIECE_MAX ||
-		j->pieces.bytes + (uint64_t)st.st_size > j->shared->conf->worker.job_disk_max)
+		j->pieces.bytes + (uint64_t)st.st_size > j->conf->worker.job_disk_max)
 		return 0;
 	return send_piece(j, name, fd, &st);
 }

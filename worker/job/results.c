@@ -68,7 +68,7 @@ gone(struct job *j, const char *name)
 static int
 count_bytes(struct job *j, uint64_t size)
 {
-	uint64_t max = j->shared->conf->worker.job_disk_max;
+	uint64_t max = j->conf->worker.job_disk_max;
 
 	if (size > max || j->output_bytes > max - size)
 		return job_fail(j, -EFBIG, DRAY__VERDICT__VERDICT_LIMIT,

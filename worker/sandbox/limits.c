@@ -69,7 +69,7 @@ limits_begin(const struct conf *conf, const struct cgroup *cgroup, const char *j
 	l.out = open(out_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (l.out < 0 || fstat(l.out, &st) < 0)
 		return why_set(ret_why, -errno, "out-dir: %s", strerror(errno));
-	l.conf = conf;
+	l.conf = conf_ref(conf);
 	l.memory = limits_memory(conf);
 	r = cgroup ? cgroup_job_new(cgroup, job, l.memory, conf->worker.job_processes, &l.cgroup)
 		   : 0;
@@ -98,6 +98,8 @@ limits_cgroup(const struct limits *l)
 void
 limits_done(struct limits *l)
 {
+	if (l->conf)
+		conf_unrefp(&l->conf);
 	closep(&l->out);
 	closep(&l->tmp);
 	cgroup_job_done(&l->cgroup);

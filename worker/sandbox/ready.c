@@ -132,11 +132,12 @@ wait_until_ready(struct sandbox *box, char **ret_why)
 }
 
 static int
-make(struct ready_pool *p, struct entry *e, const char *name, char **ret_why)
+make(struct ready_pool *p, const struct conf *conf, struct entry *e, const char *name,
+	char **ret_why)
 {
 	const struct ready_conf *c = &p->conf;
 	struct ready *m = &e->made;
-	struct launch l = { .conf = c->conf,
+	struct launch l = { .conf = conf,
 		.stage = &m->stage,
 		.unit = &e->unit,
 		.sysroot = e->sysroot,
@@ -156,7 +157,7 @@ make(struct ready_pool *p, struct entry *e, const char *name, char **ret_why)
 			      .spare = p->spare },
 		&m->stage);
 	if (r == 0)
-		r = limits_begin(c->conf, c->cgroup, name, m->stage.out, &m->limits, ret_why);
+		r = limits_begin(conf, c->cgroup, name, m->stage.out, &m->limits, ret_why);
 	m->limits.next_ms = 0;
 	m->limits.user = l.user = m->user;
 	l.cgroup = limits_cgroup(&m->limits);
@@ -234,6 +235,7 @@ static void
 make_one(struct ready_pool *p, struct entry *e)
 {
 	const struct ready_key k = { e->toolchain, e->sysroot, e->path };
+	_cleanup_(conf_unrefp) const struct conf *conf = conf_ref(p->conf.conf);
 	_cleanup_(freep) char *why = NULL;
 	struct entry *old = make_place(p, &k);
 	bool room = p->n < p->conf.max;
@@ -243,7 +245,7 @@ make_one(struct ready_pool *p, struct entry *e)
 	snprintf(name, sizeof(name), READY_PREFIX "%u", p->count++);
 	pthread_mutex_unlock(&p->lock);
 	entry_free(old);
-	r = room ? make(p, e, name, &why) : -EBUSY;
+	r = room ? make(p, conf, e, name, &why) : -EBUSY;
 	if (r < 0 && r != -EBUSY)
 		log_warn("no sandbox stands ready: %s", why && *why ? why : strerror(-r));
 	if (r < 0) {
@@ -251,6 +253,13 @@ make_one(struct ready_pool *p, struct entry *e)
 		e = NULL;
 	}
 	pthread_mutex_lock(&p->lock);
+	/* for other limits: ready_use came meanwhile */
+	if (e && conf != p->conf.conf) {
+		pthread_mutex_unlock(&p->lock);
+		entry_free(e);
+		pthread_mutex_lock(&p->lock);
+		return;
+	}
 	if (e)
 		add(p, e);
 	if (r != -EBUSY)
@@ -346,6 +355,7 @@ ready_open(const struct ready_conf *c, struct ready_pool **ret)
 	if (!p)
 		return -ENOMEM;
 	p->conf = *c;
+	p->conf.conf = conf_ref(c->conf);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -358,6 +368,7 @@ ready_open(const struct ready_conf *c, struct ready_pool **ret)
 	r = -pthread_create(&p->thread, NULL, thread_main, p);
 	if (r < 0) {
 		spare_freep(&p->spare);
+		conf_unrefp(&p->conf.conf);
 		free(p);
 		return r;
 	}
@@ -384,6 +395,7 @@ ready_freep(struct ready_pool **pp)
 	pthread_cond_destroy(&p->settled);
 	pthread_mutex_destroy(&p->lock);
 	spare_freep(&p->spare);
+	conf_unrefp(&p->conf.conf);
 	free(p);
 }
 
@@ -472,6 +484,18 @@ ready_end_toolchain(struct ready_pool *p, const struct toolchain *t)
 {
 	while (p && end_first(p, t))
 		;
+}
+
+void
+ready_use(struct ready_pool *p, const struct conf *conf)
+{
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	conf_unrefp(&p->conf.conf);
+	p->conf.conf = conf_ref(conf);
+	pthread_mutex_unlock(&p->lock);
+	ready_end_toolchain(p, NULL);
 }
 
 /* A client may begin its job again, under the same id, before this is removed. */

@@ -17,8 +17,8 @@
 
 struct ready_pool;
 
-struct ready_conf { /* all of it must outlive the pool */
-	const struct conf *conf;
+struct ready_conf {		 /* all of it must outlive the pool */
+	const struct conf *conf; /* until ready_use gives another one */
 	const char *jobs_dir, *tools_dir;
 	const struct filters *filters;
 	const struct cgroup *cgroup; /* NULL: none */
@@ -62,6 +62,9 @@ void ready_want(struct ready_pool *p, const struct ready_key *k);
  * False: there was none. p may be NULL. */
 bool ready_end_one(struct ready_pool *p);
 void ready_end_toolchain(struct ready_pool *p, const struct toolchain *t);
+/* From now on they are made with this configuration, which is referred to (conf_ref); those that
+ * stand ready end. p may be NULL. */
+void ready_use(struct ready_pool *p, const struct conf *conf);
 /* Whether one that was taken could be used. p may be NULL. */
 void ready_told(struct ready_pool *p, bool well);
 /* Ends and removes what a job has used, wherever that came from: by the thread, or here if it has

@@ -1,0 +1,87 @@
+/* SIGHUP: what of the settings can change while the worker runs.
+ *
+ * Those are the limits of jobs. A job has those of the moment at which it begins, and keeps them;
+ * of a file that is wrong nothing is taken. All else is of what the worker has opened, found and
+ * said to its coordinator at its start. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "common/clock.h"
+#include "worker/service_priv.h"
+
+static const char *const again[] = { "job_time_s", "job_cpu_s", "job_processes", "job_open_files",
+	"job_memory", "job_disk_max", "job_files_max", "job_file_max", "job_output_max",
+	"job_tmp_max" };
+
+static bool
+counts_at_once(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(again); i++)
+		if (streq(name, again[i]))
+			return true;
+	return false;
+}
+
+/* Names with a blank before each; NULL: there are none, or no memory. */
+static char *
+list(const struct strv *names, bool at_once)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < names->n; i++)
+		if (counts_at_once(names->v[i]) == at_once)
+			(void)buf_addf(&b, " %s", names->v[i]);
+	return (char *)steal_ptr(b.p);
+}
+
+static void
+say(const struct service *s, const struct conf *fresh)
+{
+	_cleanup_(strv_done) struct strv jobs = STRV_INIT;
+	_cleanup_(strv_done) struct strv all = STRV_INIT;
+	_cleanup_(freep) char *now = NULL, *later = NULL;
+
+	/* what waits for a new start does so until there is one */
+	if (conf_differs(s->shared.conf, fresh, "worker", &jobs) == 0)
+		now = list(&jobs, true);
+	if (conf_differs(s->conf, fresh, "worker", &all) == 0)
+		later = list(&all, false);
+	log_info("settings read again: for jobs from now on:%s", now ? now : " no change");
+	if (later)
+		log_warn("settings that count from the next start on:%s", later);
+}
+
+/* What jobs read of it beside their limits must agree with what runs. */
+static void
+keep(const struct conf *old, struct conf *fresh)
+{
+	fresh->worker.slots = old->worker.slots;
+	fresh->worker.cores = old->worker.cores;
+	fresh->worker.store_max = old->worker.store_max;
+	fresh->worker.heartbeat_ms = old->worker.heartbeat_ms;
+}
+
+void
+service_reload(struct service *s)
+{
+	_cleanup_(conf_freep) struct conf *fresh = NULL;
+	_cleanup_(freep) char *error = NULL;
+	int r;
+
+	if (!s->life->load)
+		return;
+	notify_reloading(s->life->notify, clock_mono_us());
+	r = s->life->load(s->life->arg, &fresh, &error);
+	if (r < 0) {
+		log_error(
+			"the settings in use stay as they were: %s", error ? error : strerror(-r));
+	} else {
+		say(s, fresh);
+		keep(s->conf, fresh);
+		conf_unrefp(&s->shared.conf);
+		s->shared.conf = steal_ptr(fresh);
+		ready_use(s->ready, s->shared.conf);
+	}
+	notify_ready(s->life->notify);
+}
