@@ -37,6 +37,7 @@ completed() {
   [ "$(completed dray-worker --coordinator-k)" = --coordinator-key ]
   [ "$(completed dray-coordinator --identity a)" = a-file ]
   [ "$(completed dray help sw)" = sweep ]
+  [ "$(completed drayctl key rev)" = revoke ]
   # a command's own arguments are not ours
   completed dray run -j 2 -- tru | grep -qx true
   [ "$(completed dray run -- cargo a)" = a-file ]
