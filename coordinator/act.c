@@ -35,6 +35,7 @@ name_client(struct server *s, const struct sched_worker_view *view, const struct
 	m.role = as_mutable(role_name(client->role));
 	m.namespace_ = as_mutable(k->namespace);
 	m.on_trial = on_trial;
+	m.share = samples_take(s, p, client->wire.curve);
 	server_send(s, p, WIRE_WORKER_EXPECT, &m.base);
 }
 

@@ -187,6 +187,15 @@ namespace_asked(struct server *s, const struct peer *p, const struct wire_msg *m
 	}
 }
 
+static void
+refuse_put(struct server *s, struct peer *p, const struct wire_msg *m, Dray__Verdict verdict,
+	const char *why)
+{
+	log_throttled(&s->unsampled, 10, "worker=%s shares something that is not taken: %s",
+		samples_name(s, p->wire.curve), why);
+	say_none(s, p, m, verdict, why);
+}
+
 void
 on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m)
 {
@@ -194,18 +203,21 @@ on_shared(struct server *s, struct peer *p, const struct wire_peer *from, struct
 		.account = peer_account(s, p),
 		.namespace = namespace_asked(s, p, m) };
 	const char *why = "", *bar;
+	Dray__Verdict verdict;
 
 	if (!s->desk)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"this coordinator has no shared cache");
-	else if (m->info->type == WIRE_SHARED_PUT && (bar = samples_bar(s, p)) != NULL)
-		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED, bar);
 	else if (!who.namespace)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"this namespace is not its to write, or this job's to read");
 	else if ((m->info->type == WIRE_SHARED_PUT || m->info->type == WIRE_SHARED_GET) &&
 		 vouch_signers(s, p, who.namespace, &who.signers, &who.signer) < 0)
 		say_none(s, p, m, DRAY__VERDICT__VERDICT_FULL, "the coordinator is out of memory");
+	else if (m->info->type == WIRE_SHARED_PUT &&
+		 (bar = samples_bar(s, p, (const Dray__SharedPut *)m->body, who.namespace,
+			  &who.signer, &verdict)) != NULL)
+		refuse_put(s, p, m, verdict, bar);
 	else if (desk_hear(s->desk, &who, m, s->now, &why) < 0)
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED, "%s: %s.",
 			m->info->name, why);

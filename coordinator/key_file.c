@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "common/fs.h"
 #include "coordinator/server_priv.h"
@@ -31,7 +32,7 @@ static void
 apply_judged(struct server *s, struct allowed_keys *keys)
 {
 	_cleanup_(freep) char *path = judged_path(s);
-	struct judged j = { NULL, 0, NULL, 0 };
+	struct judged j = JUDGED_INIT;
 	int r = path ? judged_load(path, &j) : 0;
 
 	if (r < 0)
@@ -42,6 +43,7 @@ apply_judged(struct server *s, struct allowed_keys *keys)
 		judged_done(&s->judged);
 		s->judged = j;
 	}
+	judged_expire(&s->judged, (uint64_t)time(NULL));
 	judged_apply(&s->judged, keys);
 }
 

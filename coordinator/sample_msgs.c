@@ -1,6 +1,5 @@
 /* Samples in the coordinator: what the sampler (cache/sampler.h) wants becomes messages, and what
- * it finds out has its consequences here: a worker that made what no other makes is as revoked, and
- * what it made is purged; a package that comes out differently each time is not shared.
+ * workers say of it is told to it. What follows of it is in sample_ends.c.
  *
  * Invariant: a job is handed over only between workers that compile for its namespace. */
 #include "config.h"
@@ -9,7 +8,6 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/fs.h"
 #include "coordinator/cache/desk.h"
@@ -27,8 +25,8 @@ as_mutable(const char *text)
 	return u.out;
 }
 
-static struct peer *
-find_worker(struct server *s, const char *curve)
+struct peer *
+samples_worker(struct server *s, const char *curve)
 {
 	struct sched_worker_view view;
 	struct sched_worker *w;
@@ -44,10 +42,10 @@ find_worker(struct server *s, const char *curve)
 	return NULL;
 }
 
-static const char *
-name_of(struct server *s, const char *curve)
+const char *
+samples_name(struct server *s, const char *curve)
 {
-	struct peer *p = find_worker(s, curve);
+	struct peer *p = samples_worker(s, curve);
 	struct sched_worker_view view;
 
 	if (!p)
@@ -94,7 +92,7 @@ static bool
 keep(void *arg, const struct sample *m)
 {
 	struct server *s = arg;
-	struct peer *p = find_worker(s, m->kept.worker);
+	struct peer *p = samples_worker(s, m->kept.worker);
 	Dray__WorkerLend lend;
 	struct sample copy = *m;
 
@@ -116,7 +114,7 @@ static void
 forget(void *arg, const struct sample *m)
 {
 	struct server *s = arg;
-	struct peer *p = find_worker(s, m->kept.worker);
+	struct peer *p = samples_worker(s, m->kept.worker);
 	Dray__WorkerLend lend;
 
 	if (!p || !p->samples)
@@ -146,36 +144,50 @@ may_see(struct server *s, const struct peer *p, const char *namespace)
 	return !*own || streq(own, namespace);
 }
 
-/* The one with the smallest part of its slots in use. 0; -EAGAIN; -ENOENT. */
-static int
-choose(struct server *s, const struct sample *m, const struct sched_worker_view *lender,
-	struct peer **ret, struct sched_worker_view *ret_view)
+/* By its own word, of what the same compile may come out differently on. */
+static void
+kind(void *arg, const char *curve, struct digest *ret)
 {
-	struct sched_worker *w;
-	bool any = false;
+	struct server *s = arg;
+	struct peer *p = samples_worker(s, curve);
+	struct sched_worker_view view;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
-	*ret = NULL;
-	memset(ret_view, 0, sizeof(*ret_view));
-	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
+	if (!p || !p->has_cpu)
+		return;
+	sched_worker_get(p->worker, &view);
+	if (buf_addf(&b, "glibc=%u cores=%u cpu=", view.glibc, view.cores) == 0 &&
+		buf_add(&b, p->cpu.b, DIGEST_SIZE) == 0)
+		(void)digest_bytes(b.p, b.n, ret);
+}
+
+static size_t
+able(void *arg, const struct sample *m, const char **ret)
+{
+	struct server *s = arg;
+	struct peer *from = samples_worker(s, m->kept.worker);
+	struct sched_worker_view lender;
+	struct sched_worker *w;
+	size_t n = 0;
+
+	if (!from)
+		return 0;
+	sched_worker_get(from->worker, &lender);
+	for (w = sched_worker_walk(s->sched, NULL); w && n < SAMPLER_POOL_MAX;
+		w = sched_worker_walk(s->sched, w)) {
 		struct sched_worker_view view;
 		struct peer *p;
 
 		sched_worker_get(w, &view);
 		p = peer_by_serial(s, view.tag);
-		if (!p || p->worker != w || !p->samples || p->doomed || view.draining ||
-			view.glibc < lender->glibc || !sampler_may_run(m, view.curve) ||
-			!may_see(s, p, m->kept.namespace) ||
-			!offers(w, &view, &m->kept.unit.toolchain))
-			continue;
-		any = true;
-		if (view.trust != SCHED_TRUSTED || view.used >= view.slots ||
-			sampler_runs_on(s->sampler, view.curve) ||
-			(*ret && view.used * ret_view->slots >= ret_view->used * view.slots))
-			continue;
-		*ret = p;
-		*ret_view = view;
+		if (p && p->worker == w && p->samples && !p->doomed && !view.draining &&
+			view.trust == SCHED_TRUSTED && view.glibc >= lender.glibc &&
+			sampler_may_run(m, view.curve) && may_see(s, p, m->kept.namespace) &&
+			offers(w, &view, &m->kept.unit.toolchain) &&
+			samples_are_believed(s, view.curve, m->kept.client))
+			ret[n++] = view.curve;
 	}
-	return *ret ? 0 : any ? -EAGAIN : -ENOENT;
+	return n;
 }
 
 /* The lender comes to it as a client. */
@@ -192,34 +204,37 @@ expect(struct server *s, struct peer *runner, const struct sample *m)
 	server_send(s, runner, WIRE_WORKER_EXPECT, &e.base);
 }
 
-static int
-give(void *arg, const struct sample *m, char ret_runner[CURVE_KEY_SIZE])
+static bool
+tells(void *arg, const char *curve)
+{
+	const struct peer *p = samples_worker(arg, curve);
+
+	return p && p->tells_samples;
+}
+
+static bool
+give(void *arg, const struct sample *m, const char *curve)
 {
 	struct server *s = arg;
-	struct peer *lender = find_worker(s, m->kept.worker), *runner;
+	struct peer *lender = samples_worker(s, m->kept.worker), *runner = samples_worker(s, curve);
 	struct ticket_terms terms = { .sample = true };
 	_cleanup_(freep) uint8_t *ticket = NULL;
 	uint8_t signature[SIGNATURE_SIZE];
-	struct sched_worker_view from, to;
+	struct sched_worker_view to;
 	struct sched_stats stats;
 	Dray__WorkerLend lend;
 	size_t n;
-	int r;
 
-	if (!lender || !lender->samples)
-		return -EAGAIN;
-	sched_worker_get(lender->worker, &from);
-	r = choose(s, m, &from, &runner, &to);
-	if (r < 0)
-		return r;
 	sched_get_stats(s->sched, &stats);
-	if (stats.queued > 0)
-		return -EAGAIN;
+	if (!lender || !lender->samples || !runner || stats.queued > 0)
+		return false;
+	sched_worker_get(runner->worker, &to);
+	if (to.used >= to.slots || sampler_runs_on(s->sampler, curve))
+		return false;
 	memcpy(terms.namespace, m->kept.namespace, sizeof(terms.namespace));
-	r = ticket_issue(&s->id, m->job, m->kept.worker, to.curve, &terms, server_time(s), &ticket,
-		&n, signature);
-	if (r < 0)
-		return -EAGAIN;
+	if (ticket_issue(&s->id, m->job, m->kept.worker, to.curve, &terms, server_time(s), &ticket,
+		    &n, signature) < 0)
+		return false;
 	expect(s, runner, m);
 	dray__worker_lend__init(&lend);
 	lend.what = DRAY__LEND_WHAT__LEND_GIVE;
@@ -230,17 +245,16 @@ give(void *arg, const struct sample *m, char ret_runner[CURVE_KEY_SIZE])
 	lend.signature = (ProtobufCBinaryData){ sizeof(signature), signature };
 	lend.job = as_mutable(m->job);
 	say(s, lender, m, &lend);
-	snprintf(ret_runner, CURVE_KEY_SIZE, "%s", to.curve);
-	log_debug("sample=%s job=%s goes from worker=%s to worker=%s", m->id, m->job, from.name,
+	log_debug("sample=%s job=%s goes from worker=%s to worker=%s", m->id, m->job, m->kept.name,
 		to.name);
-	return 0;
+	return true;
 }
 
 static bool
 is_wanted(void *arg, const struct sample *m)
 {
 	struct server *s = arg;
-	struct peer *p = find_worker(s, m->runner);
+	struct peer *p = samples_worker(s, m->runner);
 	struct sched_worker_view view;
 	struct sched_stats stats;
 
@@ -255,7 +269,7 @@ static void
 cancel(void *arg, const struct sample *m)
 {
 	struct server *s = arg;
-	struct peer *p = find_worker(s, m->runner);
+	struct peer *p = samples_worker(s, m->runner);
 	Dray__WorkerCancel c;
 
 	if (!p)
@@ -265,208 +279,13 @@ cancel(void *arg, const struct sample *m)
 	server_send(s, p, WIRE_WORKER_CANCEL, &c.base);
 }
 
-/* ---- what follows */
-
-static void
-on_purged(void *arg, const struct desk_purged *p)
-{
-	char *what = arg;
-
-	log_info("shared cache: %s: results=%llu entries=%llu%s%s", what,
-		(unsigned long long)p->results, (unsigned long long)p->entries,
-		p->error ? " error=" : "", p->error ? strerror(-p->error) : "");
-	free(what);
-}
-
-static void
-purge(struct server *s, const struct desk_purge *p, const char *fmt, const char *of)
-{
-	char *what;
-	int r = asprintf(&what, "%s %s", fmt, of) < 0 ? -ENOMEM : 0;
-
-	if (r < 0)
-		what = NULL;
-	if (r == 0)
-		r = desk_purge(s->desk, p, on_purged, what);
-	if (r == 0)
-		return;
-	log_warn("shared cache: cannot purge what %s made: %s", of, strerror(-r));
-	free(what);
-}
-
-/* One result of it, or all that is known of its key. */
-static void
-purge_one(struct server *s, const struct sample *m, bool all)
-{
-	struct desk_purge p = {
-		.of_key = true, .in_namespace = true, .of_producer = !all, .key = m->kept.key
-	};
-
-	memcpy(p.producer, m->kept.sign, SIGN_KEY_SIZE);
-	memcpy(p.namespace, m->kept.namespace, sizeof(p.namespace));
-	purge(s, &p, "what is known is purged of", m->kept.unit.crate);
-}
-
-static void
-note_saved(struct server *s, int r)
-{
-	if (r == 0 || r == -EEXIST)
-		return;
-	s->judged_unsaved = true;
-	log_error("shared cache: what a sample has shown is not kept for the next start: %s",
-		strerror(-r));
-}
-
-/* Its line in the list counts as revoked from now on. */
-static void
-shun(struct server *s, const struct sample *m, const char *curve)
-{
-	const struct allowed_key *k = allowed_keys_find(&s->keys, curve);
-	_cleanup_(freep) char *path = judged_path(s);
-	struct desk_purge p = { .of_producer = true };
-	struct judged_worker w;
-	struct peer *peer;
-
-	memset(&w, 0, sizeof(w));
-	snprintf(w.curve, sizeof(w.curve), "%s", curve);
-	snprintf(w.name, sizeof(w.name), "%s", name_of(s, curve));
-	w.since_s = (uint64_t)time(NULL);
-	/* clients of every namespace are told: it names no crate */
-	snprintf(w.why, sizeof(w.why),
-		"of one unit it made what no other worker makes (%zu results are the same)",
-		m->panel->n - 1);
-	if (k && k->signs)
-		memcpy(w.sign, k->sign_public, SIGN_KEY_SIZE);
-	log_warn("worker=%s key=%s is shunned, and what it made is purged: crate=%.64s: %s; take "
-		 "its line out of "
-		 "%s/" JUDGED_FILE " to have it back",
-		w.name, curve, CLEAN(m->kept.unit.crate), w.why, s->conf->coordinator.cache_dir);
-	note_saved(s, path ? judged_add_worker(&s->judged, path, &w) : -ENOMEM);
-	if (k && k->signs) {
-		memcpy(p.producer, k->sign_public, SIGN_KEY_SIZE);
-		purge(s, &p, "purged is all of worker", w.name);
-	}
-	sampler_drop(s->sampler, curve);
-	peer = find_worker(s, curve);
-	if (peer)
-		server_refuse(s, &peer->wire, peer, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
-			"This worker is shunned: %s.", w.why);
-	judged_apply(&s->judged, &s->keys);
-	keys_changed(s);
-}
-
-static void
-tell_unshared(struct server *s, struct peer *p)
-{
-	_cleanup_(freep) Dray__UnsharedPackage *v = calloc(s->judged.n_packages + 1, sizeof(*v));
-	_cleanup_(freep)
-		Dray__UnsharedPackage **list = calloc(s->judged.n_packages + 1, sizeof(*list));
-	const char *own = peer_namespace(s, p);
-	Dray__WorkerUnshared m;
-
-	if (!v || !list)
-		return;
-	dray__worker_unshared__init(&m);
-	for (size_t i = 0; i < s->judged.n_packages; i++) {
-		struct judged_package *k = &s->judged.packages[i];
-
-		if (*own && !streq(own, k->namespace))
-			continue;
-		list[m.n_package] = &v[m.n_package];
-		dray__unshared_package__init(list[m.n_package]);
-		list[m.n_package]->namespace_ = k->namespace;
-		list[m.n_package]->crate = k->crate;
-		list[m.n_package]->source = k->source;
-		m.n_package++;
-	}
-	m.package = list;
-	server_send(s, p, WIRE_WORKER_UNSHARED, &m.base);
-}
-
-static void
-mark(struct server *s, const struct sample *m)
-{
-	_cleanup_(freep) char *path = judged_path(s);
-	struct sched_worker *w;
-	struct judged_package p;
-
-	memset(&p, 0, sizeof(p));
-	memcpy(p.namespace, m->kept.namespace, sizeof(p.namespace));
-	p.since_s = (uint64_t)time(NULL);
-	memcpy(p.crate, m->kept.unit.crate, sizeof(p.crate));
-	memcpy(p.source, m->kept.unit.source, sizeof(p.source));
-	log_warn("crate=%.64s comes out differently each time: it is not shared any more "
-		 "(namespace=%s source=%.160s)",
-		CLEAN(p.crate), *p.namespace ? p.namespace : "-", CLEAN(p.source));
-	note_saved(s, path ? judged_add_package(&s->judged, path, &p) : -ENOMEM);
-	/* puts are held against what the next one is told */
-	vouch_done(s);
-	purge_one(s, m, true);
-	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
-		struct sched_worker_view view;
-		struct peer *peer;
-
-		sched_worker_get(w, &view);
-		peer = peer_by_serial(s, view.tag);
-		if (peer && peer->samples)
-			tell_unshared(s, peer);
-	}
-}
-
-static void
-bar(struct server *s, const struct sample *m, const char *text)
-{
-	struct desk_purge p = { .of_producer = true };
-
-	log_warn("worker=%s key=%s: what it shares cannot be compiled again, is purged, and for %u "
-		 "s "
-		 "not taken: %s",
-		m->kept.name, m->kept.worker, SAMPLER_BARRED_MS / 1000, CLEAN(text));
-	memcpy(p.producer, m->kept.sign, SIGN_KEY_SIZE);
-	purge(s, &p, "purged is all of worker", m->kept.name);
-}
-
-static void
-end(void *arg, const struct sample *m, enum sample_outcome o, const char *who, const char *text)
-{
-	struct server *s = arg;
-
-	if (o != SAMPLE_BARRED)
-		log_debug("sample=%s worker=%s crate=%.64s has ended: outcome=%d %s", m->id,
-			m->kept.name, CLEAN(m->kept.unit.crate), (int)o, CLEAN(text));
-	switch (o) {
-	case SAMPLE_ODD:
-		shun(s, m, who);
-		break;
-	case SAMPLE_VARIES:
-		mark(s, m);
-		break;
-	case SAMPLE_UNPROVEN:
-		log_throttled(&s->unsampled, 10,
-			"crate=%.64s of worker=%s could not be compiled again, and is not shared: "
-			"%s",
-			CLEAN(m->kept.unit.crate), m->kept.name, CLEAN(text));
-		purge_one(s, m, false);
-		break;
-	case SAMPLE_ALONE:
-		log_throttled(&s->unsampled, 10, "crate=%.64s of worker=%s was not looked at: %s",
-			CLEAN(m->kept.unit.crate), m->kept.name, CLEAN(text));
-		break;
-	case SAMPLE_BARRED:
-		bar(s, m, text);
-		break;
-	case SAMPLE_SAME:
-		break;
-	}
-}
-
 /* ---- what comes */
 
 void
 samples_start(struct server *s)
 {
-	const struct sampler_host host = { s, draw, make_name, keep, forget, give, is_wanted,
-		cancel, end };
+	const struct sampler_host host = { s, draw, make_name, keep, forget, able, kind, tells,
+		give, is_wanted, cancel, samples_doubted, samples_judged };
 
 	if (s->conf->coordinator.sample == 0)
 		log_warn(
@@ -509,8 +328,9 @@ samples_kept(struct server *s, const char *namespace, const struct digest *key,
 	memset(&k, 0, sizeof(k));
 	memcpy(k.worker, by->curve_public, sizeof(k.worker));
 	memcpy(k.sign, note->producer, SIGN_KEY_SIZE);
+	memcpy(k.client, note->client, sizeof(k.client));
 	snprintf(k.namespace, sizeof(k.namespace), "%s", namespace);
-	snprintf(k.name, sizeof(k.name), "%.64s", name_of(s, by->curve_public));
+	snprintf(k.name, sizeof(k.name), "%.64s", samples_name(s, by->curve_public));
 	k.key = *key;
 	k.same = note->same;
 	k.unit = note->unit;
@@ -548,20 +368,161 @@ samples_refused(struct server *s, const struct peer *p, const char *job)
 	return s->sampler && sampler_refused(s->sampler, p->wire.curve, job, s->now);
 }
 
+/* One without sign= cannot be told from others, and so its results are looked at by nobody. */
+static bool
+is_producer(const struct server *s, const struct peer *worker)
+{
+	const struct allowed_key *k = *worker->wire.curve
+					      ? allowed_keys_find(&s->keys, worker->wire.curve)
+					      : NULL;
+
+	return k && k->signs && !k->sign_revoked;
+}
+
+bool
+samples_started(struct server *s, const struct peer *p, const Dray__WorkerJobStarted *m)
+{
+	if (m->sample && s->sampler)
+		(void)sampler_started(s->sampler, p->wire.curve, m->job,
+			m->sample == DRAY__SAMPLE_PART__SAMPLE_COMPILES, s->now);
+	return m->sample != DRAY__SAMPLE_PART__SAMPLE_NONE;
+}
+
 void
 samples_worker_here(struct server *s, struct peer *p)
 {
-	if (p->samples && s->judged.n_packages > 0)
-		tell_unshared(s, p);
+	struct sched_worker_view view;
+
+	if (p->samples && s->desk && !is_producer(s, p)) {
+		sched_worker_get(p->worker, &view);
+		log_info("worker=%s: nothing is taken of what it would share: its line in the list "
+			 "of keys has no sign=, or it is not believed any more",
+			view.name);
+	}
+	if (p->samples && s->sampler)
+		sampler_here(s->sampler, p->wire.curve, p->instance, s->now);
+	if (p->samples && s->judged.n_packages + s->judged.n_notes > 0)
+		samples_tell_unshared(s, p);
+}
+
+/* Whose job that was, by the ticket with which it was opened on that worker. */
+static void
+client_of(const struct server *s, const struct peer *p, const Dray__SharedPut *m,
+	char ret[CURVE_KEY_SIZE])
+{
+	enum role role = ROLE_NONE;
+
+	*ret = '\0';
+	if (ticket_read(m->ticket.data, m->ticket.len, m->signature.data, m->signature.len,
+		    s->id.sign_public, p->wire.curve, server_time(s), ret) == 0)
+		role = allowed_keys_role(&s->keys, ret);
+	if (role != ROLE_CLIENT && role != ROLE_PUBLISHER)
+		memset(ret, 0, CURVE_KEY_SIZE);
+}
+
+/* Workers that the list names for that namespace. */
+static size_t
+count_workers(const struct server *s, const char *namespace)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->keys.n; i++) {
+		const struct allowed_key *k = &s->keys.v[i];
+
+		n += k->role == ROLE_WORKER && !k->revoked &&
+		     (!*k->namespace || streq(k->namespace, namespace));
+	}
+	return n;
+}
+
+static bool
+is_limited_to(const struct signer *s, const struct digest *toolchain)
+{
+	for (size_t i = 0; i < s->n_toolchains; i++)
+		if (digest_eq(&s->toolchains[i], toolchain))
+			return true;
+	return false;
+}
+
+/* What both have. */
+static void
+add_common(const struct sched_worker *a, size_t n_offers, const struct sched_worker *b,
+	struct signer *ret)
+{
+	struct sched_worker_view other;
+
+	sched_worker_get(b, &other);
+	for (size_t i = 0; i < n_offers && ret->n_toolchains < SIGNER_TOOLCHAINS; i++) {
+		const struct digest *d = sched_worker_offer(a, i, NULL);
+
+		if (!is_limited_to(ret, d) && offers(b, &other, d))
+			ret->toolchains[ret->n_toolchains++] = *d;
+	}
+}
+
+/* What a worker shares is taken only where another one that is here could compile it again: one
+ * that claims a glibc, or a toolchain, that nobody else has is looked at by nobody. The list says
+ * whether there are others: with one worker alone all trust is in that one anyway. */
+static void
+limit(struct server *s, const struct peer *by, const char *namespace, struct signer *ret)
+{
+	struct sched_worker_view own;
+	struct sched_worker *w;
+
+	ret->limited = count_workers(s, namespace) > 1;
+	sched_worker_get(by->worker, &own);
+	for (w = sched_worker_walk(s->sched, NULL); w && ret->limited;
+		w = sched_worker_walk(s->sched, w)) {
+		struct sched_worker_view view;
+		const struct peer *p;
+
+		sched_worker_get(w, &view);
+		p = peer_by_serial(s, view.tag);
+		if (w != by->worker && p && p->worker == w && p->samples && !p->doomed &&
+			view.glibc >= own.glibc && may_see(s, p, namespace) &&
+			samples_are_believed(s, view.curve, ret->client))
+			add_common(by->worker, own.n_offers, w, ret);
+	}
+}
+
+bool
+samples_take(const struct server *s, const struct peer *worker, const char *client)
+{
+	return s->desk && worker->samples && is_producer(s, worker) &&
+	       (!s->sampler || sampler_may_share(s->sampler, worker->wire.curve, s->now)) &&
+	       samples_are_believed(s, worker->wire.curve, client);
 }
 
 const char *
-samples_bar(const struct server *s, const struct peer *p)
+samples_bar(struct server *s, const struct peer *p, const Dray__SharedPut *m, const char *namespace,
+	struct signer *ret, Dray__Verdict *ret_verdict)
 {
-	if (!s->sampler || p->role != ROLE_WORKER ||
-		sampler_may_share(s->sampler, p->wire.curve, s->now))
+	const struct peer *by;
+
+	*ret_verdict = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
+	if (p->role != ROLE_WORKER)
 		return NULL;
-	return "what this worker shares could not be compiled again by others";
+	if (!is_producer(s, p))
+		return "the list of keys has no sign= for this worker, or it is not believed any "
+		       "more";
+	if (!s->sampler)
+		return NULL;
+	if (!sampler_may_share(s->sampler, p->wire.curve, s->now))
+		return "what this worker shares could not be compiled again by others";
+	if (!m->entry)
+		return NULL;
+	client_of(s, p, m, ret->client);
+	if (!samples_are_believed(s, p->wire.curve, ret->client))
+		return "what this worker made for that client was not what others make";
+	by = samples_worker(s, p->wire.curve);
+	if (!by) {
+		*ret_verdict = DRAY__VERDICT__VERDICT_FULL;
+		return "this worker has not registered yet";
+	}
+	if (!by->samples)
+		return "this worker does not hand over what it shares, to be compiled again";
+	limit(s, by, namespace, ret);
+	return NULL;
 }
 
 void

@@ -62,11 +62,14 @@ struct peer {
 	uint64_t follow_after;
 	bool doomed;		     /* cannot be sent to: removed before the next message */
 	struct sched_worker *worker; /* while REGISTERED */
-	bool samples;		     /* a worker that takes part in them */
-	bool peers;		     /* a worker that gives others blobs */
-	bool purging;		     /* an admin that waits for results to be removed */
-	bool asks_producers;	     /* is told of the list's producers, and of each change */
-	uint64_t heard_ms;	     /* a worker's last heartbeat */
+	bool samples;		     /* a worker that takes part in them, */
+	bool tells_samples;	     /* and says how far they are */
+	bool has_cpu;		     /* it has said the next one: its machine's, toolchain/cpu.h */
+	struct digest cpu;
+	bool peers;	     /* a worker that gives others blobs */
+	bool purging;	     /* an admin that waits for results to be removed */
+	bool asks_producers; /* is told of the list's producers, and of each change */
+	uint64_t heard_ms;   /* a worker's last heartbeat */
 	struct peer_did did;
 	uint8_t instance[INSTANCE_SIZE]; /* a worker's process; zeros: not told */
 };
@@ -331,12 +334,20 @@ void samples_kept(struct server *s, const char *namespace, const struct digest *
 	const struct merge_note *note);
 /* A worker says that a job has ended. False: it is no sample. */
 bool samples_ended(struct server *s, const struct peer *p, const Dray__WorkerJobEnded *m);
+/* Likewise: how far it is. */
+bool samples_started(struct server *s, const struct peer *p, const Dray__WorkerJobStarted *m);
 /* Likewise: it did not take it. */
 bool samples_refused(struct server *s, const struct peer *p, const char *job);
 /* It has registered. */
 void samples_worker_here(struct server *s, struct peer *p);
-/* NULL: what it shares is taken; else why not. */
-const char *samples_bar(const struct server *s, const struct peer *p);
+/* NULL: what it puts there is taken, of what *ret says; else why not. */
+const char *samples_bar(struct server *s, const struct peer *p, const Dray__SharedPut *m,
+	const char *namespace, struct signer *ret, Dray__Verdict *ret_verdict);
+/* Whether anything is that this worker makes for that client. */
+bool samples_take(const struct server *s, const struct peer *worker, const char *client);
+/* The worker with that key, or NULL: it is not there; and its name, or else the key. */
+struct peer *samples_worker(struct server *s, const char *curve);
+const char *samples_name(struct server *s, const char *curve);
 void on_worker_lent(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 
@@ -359,6 +370,16 @@ bool refill_left(struct server *s, const struct peer *p, const char *job, bool f
 bool refill_ended(struct server *s, const struct peer *worker, const char *job);
 /* Those that run end where somebody waits for a slot, or their client is gone. */
 void refills_tick(struct server *s);
+
+/* sample_ends.c: what follows of them */
+/* sampler_host.doubt and .end */
+void samples_doubted(void *arg, const struct sample *m);
+void samples_judged(void *arg, const struct sample *m, enum sample_outcome o, const char *who,
+	const char *text);
+/* Whether what that worker makes for that client is (cache/blame.h). client: "": not known. */
+bool samples_are_believed(const struct server *s, const char *curve, const char *client);
+/* Names the packages to it that are not to be shared. */
+void samples_tell_unshared(struct server *s, struct peer *p);
 
 /* purge_msgs.c: an admin has results removed */
 void on_cache_purge(struct server *s, struct peer *p, const struct wire_peer *from,

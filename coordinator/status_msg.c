@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "coordinator/cache/blame.h"
 #include "coordinator/server_priv.h"
 
 #define LISTED_MAX 1000 /* workers in one Status (client.proto) */
@@ -110,7 +111,7 @@ collect(struct server *s, Dray__Status *m, const struct digest *wanted, struct w
 struct samples_rows {
 	Dray__ShunnedStatus v[SHUNNED_MAX], *list[SHUNNED_MAX];
 	char hex[SHUNNED_MAX][DIGEST_HEX_SIZE];
-	char *unshared[UNSHARED_MAX];
+	char crates[UNSHARED_MAX][SAME_WORD], *unshared[UNSHARED_MAX];
 };
 
 static void
@@ -130,8 +131,24 @@ fill_shunned(struct server *s, Dray__Status *m, struct samples_rows *rows)
 		rows->list[n]->sign_public = rows->hex[n];
 		rows->list[n]->since_s = w->since_s;
 		rows->list[n]->why = w->why;
+		rows->list[n]->compiles = w->unlike;
 	}
 	m->shunned = rows->list;
+}
+
+static void
+fill_unshared(struct server *s, const struct peer *p, Dray__Status *m, struct samples_rows *rows)
+{
+	_cleanup_(freep) const struct judged_package **v = calloc(
+		s->judged.n_packages + s->judged.n_notes + 1, sizeof(*v));
+	size_t n = v ? blame_packages(&s->judged, v) : 0;
+
+	for (size_t i = 0; i < n && m->n_unshared < UNSHARED_MAX; i++)
+		if (streq(v[i]->namespace, peer_namespace(s, p)) || p->role == ROLE_ADMIN) {
+			snprintf(rows->crates[m->n_unshared], SAME_WORD, "%s", v[i]->crate);
+			rows->unshared[m->n_unshared] = rows->crates[m->n_unshared];
+			m->n_unshared++;
+		}
 }
 
 static void
@@ -147,10 +164,7 @@ fill_samples(struct server *s, const struct peer *p, Dray__Status *m, struct sam
 	if (!rows)
 		return;
 	fill_shunned(s, m, rows);
-	for (size_t i = 0; i < s->judged.n_packages && m->n_unshared < UNSHARED_MAX; i++)
-		if (streq(s->judged.packages[i].namespace, peer_namespace(s, p)) ||
-			p->role == ROLE_ADMIN)
-			rows->unshared[m->n_unshared++] = s->judged.packages[i].crate;
+	fill_unshared(s, p, m, rows);
 	m->unshared = rows->unshared;
 }
 

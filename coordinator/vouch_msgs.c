@@ -35,12 +35,13 @@ vouch_fill(Dray__Producer *m, struct trust_key *k)
 	m->revoked = k->revoked;
 }
 
-/* Of what a revoked one compiled for clients they know its other key alone. */
+/* Of what a revoked one compiled for clients they know its other key alone. One that only signs no
+ * more goes on compiling for them. */
 static void
 name_revoked(struct server *s, Dray__Producer *m)
 {
 	for (size_t i = 0; m->revoked && i < s->keys.n; i++)
-		if (s->keys.v[i].signs &&
+		if (s->keys.v[i].signs && s->keys.v[i].revoked &&
 			memcmp(s->keys.v[i].sign_public, m->key.data, SIGN_KEY_SIZE) == 0)
 			m->curve = s->keys.v[i].curve_public;
 }

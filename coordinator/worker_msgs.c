@@ -197,6 +197,10 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 		memcpy(p->instance, m->instance.data, INSTANCE_SIZE);
 	p->samples = m->samples && p->wire.curve[0];
 	p->peers = m->peers && p->wire.curve[0];
+	p->tells_samples = m->tells_samples;
+	p->has_cpu = m->cpu.len == DIGEST_SIZE;
+	if (p->has_cpu)
+		memcpy(p->cpu.b, m->cpu.data, DIGEST_SIZE);
 	log_info("worker=%s registered: endpoint=%s slots=%u cores=%u glibc=2.%u toolchains=%zu "
 		 "running=%zu%s",
 		m->name, m->endpoint, m->slots, m->cores, m->glibc, info.n_offers, info.n_running,
@@ -333,7 +337,7 @@ on_worker_started(struct server *s, struct peer *p, const struct wire_peer *from
 	const Dray__WorkerJobStarted *m = (const Dray__WorkerJobStarted *)body;
 	struct job_id id;
 
-	if (!worker_job(s, p, from, m->job, &id))
+	if (!worker_job(s, p, from, m->job, &id) || samples_started(s, p, m))
 		return;
 	if (m->compiles) {
 		sched_job_compiles(s->sched, p->worker, &id, s->now);

@@ -86,6 +86,9 @@ struct allowed_key {
 	bool signs; /* the next one is given */
 	uint8_t sign_public[SIGN_KEY_SIZE];
 	bool revoked; /* it is let in no more */
+	/* It is let in, and what it signs does not count. No line says so: a coordinator finds it
+	 * out (doc/shared-cache.md, Samples). */
+	bool sign_revoked;
 };
 struct allowed_keys {
 	struct allowed_key *v;

@@ -249,6 +249,21 @@ check_fields(
 	return 0;
 }
 
+/* NULL: it is none, or not the signer's: *ret_error. */
+static Dray__Ticket *
+open_signed(const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n,
+	const uint8_t signer[SIGN_KEY_SIZE], int *ret_error)
+{
+	*ret_error = -EBADMSG;
+	if (n == 0 || n > TICKET_MAX || sig_n != SIGNATURE_SIZE)
+		return NULL;
+	if (!identity_verify(signer, ticket, n, sig)) {
+		*ret_error = -EKEYREJECTED;
+		return NULL;
+	}
+	return dray__ticket__unpack(NULL, n, ticket);
+}
+
 /* 0, and the ticket; else -errno. */
 static int
 open_ticket(const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n,
@@ -258,13 +273,9 @@ open_ticket(const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n,
 	_cleanup_(ticket_freep) Dray__Ticket *t = NULL;
 	int r;
 
-	if (n == 0 || n > TICKET_MAX || sig_n != SIGNATURE_SIZE)
-		return -EBADMSG;
-	if (!identity_verify(signer, ticket, n, sig))
-		return -EKEYREJECTED;
-	t = dray__ticket__unpack(NULL, n, ticket);
+	t = open_signed(ticket, n, sig, sig_n, signer, &r);
 	if (!t)
-		return -EBADMSG;
+		return r;
 	r = check_fields(t, client_curve, worker_curve, now_ms);
 	if (r == 0)
 		*ret = steal_ptr(t);
@@ -313,5 +324,28 @@ ticket_check(struct ticket_book *b, const uint8_t *ticket, size_t n, const uint8
 	*ret_job = steal_ptr(job);
 	*ret = (struct ticket_terms){ .twin = t->twin, .sample = t->sample, .refill = t->refill };
 	memcpy(ret->namespace, t->namespace_, strlen(t->namespace_));
+	return 0;
+}
+
+int
+ticket_read(const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n,
+	const uint8_t signer[SIGN_KEY_SIZE], const char *worker_curve, uint64_t now_ms,
+	char ret_client[CURVE_KEY_SIZE])
+{
+	_cleanup_(ticket_freep) Dray__Ticket *t = NULL;
+	int r;
+
+	t = open_signed(ticket, n, sig, sig_n, signer, &r);
+	if (!t)
+		return r;
+	if (t->sample || t->blobs || strlen(t->client) != CURVE_KEY_SIZE - 1)
+		return -EBADMSG;
+	if (!streq(t->worker, worker_curve))
+		return -EACCES;
+	/* by its own coordinator, so none is of the future, or without an end */
+	if (t->expires_ms > now_ms + TICKET_LIFE_MS + SKEW_MS ||
+		now_ms > t->expires_ms + TICKET_READ_MS)
+		return -EKEYEXPIRED;
+	memcpy(ret_client, t->client, CURVE_KEY_SIZE);
 	return 0;
 }

@@ -61,4 +61,12 @@ int ticket_check_blobs(const uint8_t *ticket, size_t n, const uint8_t *sig, size
 	const uint8_t signer[SIGN_KEY_SIZE], const char *client_curve, const char *worker_curve,
 	uint64_t now_ms, char ret_owner[CURVE_KEY_SIZE]);
 
+/* What a ticket said, once its job has ended: whose it was (ret_client). It must be this signer's,
+ * for that worker, for a job of a client's own, and no older than TICKET_READ_MS. 0; -EBADMSG,
+ * -EKEYREJECTED, -EKEYEXPIRED, -EACCES, as above. */
+#define TICKET_READ_MS (24u * 3600 * 1000)
+int ticket_read(const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n,
+	const uint8_t signer[SIGN_KEY_SIZE], const char *worker_curve, uint64_t now_ms,
+	char ret_client[CURVE_KEY_SIZE]);
+
 #endif

@@ -47,7 +47,7 @@ vouch(const struct allowed_keys *a, const char *namespace, struct trust_keys *re
 		memcpy(t->name, k->name, sizeof(t->name));
 		snprintf(t->namespace, sizeof(t->namespace), "%s",
 			namespace ? namespace : k->namespace);
-		t->revoked = k->revoked;
+		t->revoked = k->revoked || k->sign_revoked;
 		n++;
 	}
 	return trust_keys_make(v, n, ret);

@@ -27,7 +27,7 @@ struct door_key {
 	uint64_t stranger_ms, seen_ms; /* first and last seen without a name; 0: never */
 	uint64_t named_ms;	       /* named last; 0: never */
 	enum role role;
-	bool on_trial;
+	bool on_trial, shares;
 	char namespace[65];
 };
 
@@ -198,6 +198,23 @@ door_is_on_trial(struct door *d, const char *curve)
 	const struct door_key *k = find(d, curve);
 
 	return k && k->on_trial;
+}
+
+void
+door_set_shares(struct door *d, const char *curve, bool shares)
+{
+	struct door_key *k = find(d, curve);
+
+	if (k)
+		k->shares = shares;
+}
+
+bool
+door_shares(struct door *d, const char *curve)
+{
+	const struct door_key *k = find(d, curve);
+
+	return k && k->shares;
 }
 
 enum role

@@ -37,6 +37,9 @@ int door_name(
  * before each of its jobs. Nothing for a key without a name. */
 void door_set_on_trial(struct door *d, const char *curve, bool on_trial);
 bool door_is_on_trial(struct door *d, const char *curve);
+/* Likewise: what is made for it may go into the shared cache (worker.proto, WorkerExpect). */
+void door_set_shares(struct door *d, const char *curve, bool shares);
+bool door_shares(struct door *d, const char *curve);
 /* Its role as it was named; ROLE_NONE. */
 enum role door_role(struct door *d, const char *curve);
 const char *door_namespace(struct door *d, const char *curve);

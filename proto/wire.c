@@ -95,7 +95,7 @@ static const struct wire_info wire_table[] = {
 		CLIENT | WORKER | COORDINATOR },
 	{ WIRE_SHARED_CREDIT, "SharedCredit", &dray__shared_credit__descriptor, 256, 0,
 		CLIENT | WORKER | COORDINATOR },
-	{ WIRE_SHARED_PUT, "SharedPut", &dray__shared_put__descriptor, 256, 0, CLIENT | WORKER },
+	{ WIRE_SHARED_PUT, "SharedPut", &dray__shared_put__descriptor, KIB, 0, CLIENT | WORKER },
 	{ WIRE_SHARED_STOP, "SharedStop", &dray__shared_stop__descriptor, 256, 0, CLIENT | WORKER },
 	{ WIRE_SHARED_END, "SharedEnd", &dray__shared_end__descriptor, 4 * KIB, 0,
 		WORKER | COORDINATOR },

@@ -267,11 +267,13 @@ wanted_offer(const struct service *s, const ProtobufCBinaryData *toolchain)
 	return offers_get(&s->offers, &id);
 }
 
-/* As the coordinator's list has it for the client's key. NULL: that has named none. */
+/* Where what is made for it is shared: as the coordinator's list has it for the client's key. NULL:
+ * nowhere. */
 static const char *
-namespace_of(const struct service *s, const struct wire_peer *p)
+share_in(const struct service *s, const struct wire_peer *p)
 {
-	return s->local || door_role(s->door, p->curve) == ROLE_NONE
+	return s->local || door_role(s->door, p->curve) == ROLE_NONE ||
+			       !door_shares(s->door, p->curve)
 		       ? NULL
 		       : door_namespace(s->door, p->curve);
 }
@@ -327,7 +329,7 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	struct job_in start = { .offer = wanted_offer(s, &o->toolchain),
 		.peer = &c->peer,
 		.namespace = door_namespace(s->door, c->peer.curve),
-		.share_in = namespace_of(s, &c->peer),
+		.share_in = share_in(s, &c->peer),
 		.open = msg };
 	struct ticket_terms terms = { .twin = false };
 	struct job *started = NULL;
@@ -369,7 +371,9 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 	s->jobs[s->n_jobs++] = started;
 	s->n_twins += start.twin;
 	s->n_samples += start.sample;
-	if (!start.sample)
+	if (start.sample)
+		link_up_sample_started(s->link, job, false);
+	else
 		link_up_job_started(s->link, job, start.twin);
 }
 
@@ -583,6 +587,15 @@ type_of(zmq_msg_t *header)
 	return zmq_msg_size(header) < WIRE_HEADER_SIZE ? 0 : (enum wire_type)(p[6] << 8 | p[7]);
 }
 
+static void
+say_compiles(struct service *s, const struct job *j)
+{
+	if (job_is_sample(j))
+		link_up_sample_started(s->link, job_id(j), true);
+	else
+		link_up_job_compiles(s->link, job_id(j));
+}
+
 /* What the client may say next depends on what it was told. */
 static void
 note_phase(struct job *j, enum wire_type type)
@@ -714,8 +727,8 @@ clients_from_job(struct service *s, struct job *j)
 			on_job_holds(s, &frames[0]);
 		} else {
 			note_phase(j, type_of(&frames[0]));
-			if (type_of(&frames[0]) == WIRE_JOB_STARTED && !job_is_sample(j))
-				link_up_job_compiles(s->link, job_id(j));
+			if (type_of(&frames[0]) == WIRE_JOB_STARTED)
+				say_compiles(s, j);
 			pass_on(s, j, frames, n);
 		}
 		for (int i = 0; i < n; i++)

@@ -208,7 +208,9 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	m->joined = joined->v;
 	m->n_joined = joined->n;
 	m->draining = l->draining;
-	m->samples = l->c.samples;
+	m->samples = m->tells_samples = l->c.samples;
+	if (l->c.cpu)
+		m->cpu = (ProtobufCBinaryData){ DIGEST_SIZE, borrow_bytes(l->c.cpu->b) };
 	m->peers = l->c.peers;
 	m->instance.data = borrow_bytes(l->instance);
 	m->instance.len = sizeof(l->instance);
@@ -453,6 +455,18 @@ link_up_job_compiles(struct link_up *l, const char *job)
 
 	m.job = borrow(job);
 	m.compiles = true;
+	if (l->connected)
+		send_up(l, WIRE_WORKER_JOB_STARTED, &m.base);
+}
+
+void
+link_up_sample_started(struct link_up *l, const char *job, bool compiles)
+{
+	Dray__WorkerJobStarted m = DRAY__WORKER_JOB_STARTED__INIT;
+
+	m.job = borrow(job);
+	m.compiles = true;
+	m.sample = compiles ? DRAY__SAMPLE_PART__SAMPLE_COMPILES : DRAY__SAMPLE_PART__SAMPLE_OPENED;
 	if (l->connected)
 		send_up(l, WIRE_WORKER_JOB_STARTED, &m.base);
 }

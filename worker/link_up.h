@@ -22,7 +22,8 @@ struct link_up_conf {
 	const char *endpoint;	  /* where clients reach us */
 	const char *curve_public; /* "" over ipc */
 	unsigned cores, slots, twins;
-	uint64_t memory; /* bytes */
+	uint64_t memory;	  /* bytes */
+	const struct digest *cpu; /* toolchain/cpu.h; NULL: not known */
 	/* called back from link_up_step */
 	void (*list_running)(void *arg, struct strv *ret, struct strv *ret_twins);
 	void (*cancel)(void *arg, const char *job);
@@ -59,6 +60,8 @@ bool link_up_wanted(const struct link_up *l);
 
 /* Without a link these do nothing: the next registration says what runs. */
 void link_up_job_started(struct link_up *l, const char *job, bool twin);
+/* Of a sample: it was opened; compiles: its compiler runs. */
+void link_up_sample_started(struct link_up *l, const char *job, bool compiles);
 /* Said once more: its compiler runs. */
 void link_up_job_compiles(struct link_up *l, const char *job);
 /* No slot was free for it: said before its client is told. */

@@ -18,6 +18,7 @@
 #include "common/fs.h"
 #include "common/why.h"
 #include "machine/new_proc.h"
+#include "toolchain/cpu.h"
 #include "trace/filter.h"
 #include "worker/sandbox/launch.h"
 #include "worker/sandbox/seccomp.h"
@@ -234,6 +235,7 @@ expect_client(void *arg, const Dray__WorkerExpect *m)
 	else
 		zap_again(s->zap, m->curve_public);
 	door_set_on_trial(s->door, m->curve_public, m->on_trial);
+	door_set_shares(s->door, m->curve_public, m->share);
 }
 
 static int
@@ -303,6 +305,7 @@ open_link(struct service *s, char **ret_error)
 		.slots = s->slots,
 		.twins = s->filters.trace.n > 0 ? s->twins : 0,
 		.memory = machine_memory(),
+		.cpu = cpu_digest(&s->cpu) == 0 ? &s->cpu : NULL,
 		.list_running = list_running,
 		.cancel = cancel_job,
 		.expect = expect_client,

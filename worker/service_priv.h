@@ -69,6 +69,7 @@ struct service {
 	int signal_fd;
 	const struct service_life *life; /* while it runs */
 	struct job **jobs; /* slots, twins and SAMPLES of them, the first n_jobs in use */
+	struct digest cpu; /* of this machine, if the coordinator is told */
 	unsigned n_jobs, n_twins, n_samples; /* the latter two are of them, without a slot */
 	struct table clients;
 	uint8_t hash_key[TABLE_KEY_SIZE];

@@ -393,7 +393,10 @@ start_worker(struct embed *e, struct daemon *d, unsigned slots)
 		r = strv_addf(&args, "--state-dir=%s/%s", e->dir, d->name);
 	if (r == 0 && e->memo_dir)
 		r = strv_addf(&args, "-oworker.memo_dir=%s", e->memo_dir);
-	/* what it makes lies in this user's cache, and nobody else would get there */
+	/* what it makes is in this user's cache, and nobody else asks this farm's */
+	if (r == 0)
+		r = strv_add(&args, "-oworker.share=no");
+	/* likewise: nobody else would get there */
 	if (r == 0 && geteuid() == 0)
 		r = strv_add(&args, "--allow-root");
 	if (r == 0)

@@ -147,10 +147,10 @@ add_samples(json_t *o, const Dray__Status *m)
 	for (size_t i = 0; i < m->n_shunned; i++) {
 		const Dray__ShunnedStatus *w = m->shunned[i];
 
-		json_array_append_new(
-			shunned, json_pack("{s:s, s:s, s:s, s:I, s:s}", "name", w->name, "key",
-					 w->curve_public, "producer", w->sign_public, "since",
-					 (json_int_t)w->since_s, "why", w->why));
+		json_array_append_new(shunned,
+			json_pack("{s:s, s:s, s:s, s:I, s:s, s:b}", "name", w->name, "key",
+				w->curve_public, "producer", w->sign_public, "since",
+				(json_int_t)w->since_s, "why", w->why, "compiles", w->compiles));
 	}
 	for (size_t i = 0; i < m->n_unshared; i++)
 		json_array_append_new(unshared, json_string(m->unshared[i]));
@@ -235,7 +235,8 @@ print_text(const struct status *s)
 			(unsigned long long)m->samples, (unsigned long long)m->samples_same,
 			(unsigned long long)m->samples_failed);
 	for (size_t i = 0; i < m->n_shunned; i++)
-		printf("shunned      %s: %s\n", m->shunned[i]->name, m->shunned[i]->why);
+		printf("%s %s: %s\n", m->shunned[i]->compiles ? "not believed" : "shunned     ",
+			m->shunned[i]->name, m->shunned[i]->why);
 	for (size_t i = 0; i < m->n_unshared; i++)
 		printf("not shared   %s: it comes out differently each time\n", m->unshared[i]);
 	return 0;

@@ -194,6 +194,15 @@ say_failed(struct desk_request *r, int err)
 			"its package comes out differently each time, and is not shared");
 		return;
 	}
+	if (err == -EOPNOTSUPP) {
+		log_throttled(&c->failed, 5,
+			"shared cache: a worker's result is not taken: no other worker has its "
+			"toolchain, and as new a glibc, to compile it again");
+		desk_end(r, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"no other worker has its toolchain, and as new a glibc: nobody could "
+			"compile it again");
+		return;
+	}
 	log_throttled(&c->failed, 5, "shared cache: namespace=%s cannot be written: %s",
 		*r->space->name ? r->space->name : "-", strerror(-err));
 	desk_end(r, DRAY__VERDICT__VERDICT_NO_ROOM, strerror(-err));

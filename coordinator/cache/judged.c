@@ -7,18 +7,24 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/fs.h"
 
 #define HEX 64
+#define SHUNNED "shunned"
+#define UNLIKE "unlike"
+#define ALIKE "alike"
+#define OTHER "other"
 
 void
 judged_done(struct judged *j)
 {
 	free(j->workers);
 	free(j->packages);
-	*j = (struct judged){ NULL, 0, NULL, 0 };
+	free(j->notes);
+	*j = (struct judged)JUDGED_INIT;
 }
 
 const struct judged_worker *
@@ -79,6 +85,50 @@ add_package(struct judged *j, const struct judged_package *p)
 	return 0;
 }
 
+static bool
+is_package(const struct judged_package *a, const struct judged_package *b)
+{
+	return streq(a->crate, b->crate) && streq(a->source, b->source) &&
+	       streq(a->namespace, b->namespace);
+}
+
+/* A worker, a client and a package are noted once. */
+static int
+add_note(struct judged *j, const struct judged_note *n)
+{
+	struct judged_note *v;
+	size_t pair = 0;
+
+	for (size_t i = 0; i < j->n_notes; i++) {
+		const struct judged_note *k = &j->notes[i];
+
+		if (!streq(k->worker, n->worker) || !streq(k->client, n->client))
+			continue;
+		if (is_package(&k->of, &n->of))
+			return -EEXIST;
+		pair++;
+	}
+	if (pair >= JUDGED_NOTES_PAIR || j->n_notes >= JUDGED_NOTES_MAX)
+		return -E2BIG;
+	v = reallocarray(j->notes, j->n_notes + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	j->notes = v;
+	v[j->n_notes++] = *n;
+	return 0;
+}
+
+void
+judged_expire(struct judged *j, uint64_t now_s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < j->n_notes; i++)
+		if (j->notes[i].of.since_s + JUDGED_NOTE_S > now_s)
+			j->notes[n++] = j->notes[i];
+	j->n_notes = n;
+}
+
 /* ---- lines */
 
 /* The next word of a line; NULL: there is none. */
@@ -131,13 +181,14 @@ take_rest(const char *at, char *to, size_t size)
 }
 
 static int
-parse_worker(char *at, struct judged *ret)
+parse_worker(char *at, bool unlike, struct judged *ret)
 {
 	struct judged_worker w;
 	struct digest sign;
 	char hex[HEX + 1];
 
 	memset(&w, 0, sizeof(w));
+	w.unlike = unlike;
 	if (!take_word(&at, w.curve, sizeof(w.curve)) || strlen(w.curve) != CURVE_KEY_SIZE - 1 ||
 		!take_word(&at, hex, sizeof(hex)) || digest_parse(hex, &sign) < 0 ||
 		!take_number(&at, &w.since_s) || !take_word(&at, w.name, sizeof(w.name)) ||
@@ -162,14 +213,47 @@ parse_package(char *at, struct judged *ret)
 	return add_package(ret, &p);
 }
 
+static bool
+take_alike(char **at, bool *ret)
+{
+	const char *p = word(at);
+
+	*ret = p && streq(p, ALIKE);
+	return p && (*ret || streq(p, OTHER));
+}
+
+static int
+parse_note(char *at, struct judged *ret)
+{
+	struct judged_note n;
+
+	memset(&n, 0, sizeof(n));
+	if (!take_word(&at, n.worker, sizeof(n.worker)) ||
+		!take_word(&at, n.client, sizeof(n.client)) || !take_number(&at, &n.of.since_s) ||
+		!take_alike(&at, &n.alike) ||
+		!take_word(&at, n.of.namespace, sizeof(n.of.namespace)) ||
+		!take_word(&at, n.of.crate, sizeof(n.of.crate)) ||
+		!take_rest(at, n.of.source, sizeof(n.of.source)))
+		return 0;
+	if (streq(n.of.namespace, "-"))
+		*n.of.namespace = '\0';
+	if (streq(n.client, "-"))
+		*n.client = '\0';
+	/* one from the future would count for ever */
+	n.of.since_s = MIN2(n.of.since_s, (uint64_t)time(NULL));
+	return add_note(ret, &n);
+}
+
 static int
 parse_line(char *line, struct judged *ret)
 {
 	const char *what = word(&line);
 	int r = 0;
 
-	if (what && streq(what, "shunned"))
-		r = parse_worker(line, ret);
+	if (what && (streq(what, SHUNNED) || streq(what, UNLIKE)))
+		r = parse_worker(line, streq(what, UNLIKE), ret);
+	else if (what && streq(what, "odd"))
+		r = parse_note(line, ret);
 	else if (what && streq(what, "varies"))
 		r = parse_package(line, ret);
 	return r == -ENOMEM ? r : 0;
@@ -254,9 +338,17 @@ judged_add_worker(struct judged *j, const char *path, const struct judged_worker
 		return r;
 	memcpy(sign.b, w.sign, SIGN_KEY_SIZE);
 	digest_hex(&sign, hex);
-	r = buf_addf(&b, "shunned %s %s %llu %s %s\n", w.curve, hex, (unsigned long long)w.since_s,
-		w.name, w.why);
+	r = buf_addf(&b, "%s %s %s %llu %s %s\n", w.unlike ? UNLIKE : SHUNNED, w.curve, hex,
+		(unsigned long long)w.since_s, w.name, w.why);
 	return r < 0 ? r : append(path, &b);
+}
+
+/* Whether the file can tell of it. */
+static bool
+is_sayable(const struct judged_package *p)
+{
+	return *p->crate && *p->source && !strchr(p->crate, ' ') && !strchr(p->source, '\n') &&
+	       !strchr(p->crate, '\n');
 }
 
 int
@@ -266,9 +358,7 @@ judged_add_package(struct judged *j, const char *path, const struct judged_packa
 	const struct judged_package *p = given;
 	int r;
 
-	/* such a one the file cannot tell of */
-	if (!*p->crate || !*p->source || strchr(p->crate, ' ') || strpbrk(p->source, "\n") ||
-		strpbrk(p->crate, "\n"))
+	if (!is_sayable(p))
 		return -EINVAL;
 	r = add_package(j, p);
 	if (r < 0)
@@ -278,10 +368,32 @@ judged_add_package(struct judged *j, const char *path, const struct judged_packa
 	return r < 0 ? r : append(path, &b);
 }
 
+int
+judged_add_note(struct judged *j, const char *path, const struct judged_note *n)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r;
+
+	if (!is_sayable(&n->of) || !*n->worker)
+		return -EINVAL;
+	r = add_note(j, n);
+	if (r < 0)
+		return r;
+	r = buf_addf(&b, "odd %s %s %llu %s %s %s %s\n", n->worker, *n->client ? n->client : "-",
+		(unsigned long long)n->of.since_s, n->alike ? ALIKE : OTHER,
+		*n->of.namespace ? n->of.namespace : "-", n->of.crate, n->of.source);
+	return r < 0 ? r : append(path, &b);
+}
+
 void
 judged_apply(const struct judged *j, struct allowed_keys *keys)
 {
-	for (size_t i = 0; i < keys->n; i++)
-		if (judged_find(j, keys->v[i].curve_public))
+	for (size_t i = 0; i < keys->n; i++) {
+		const struct judged_worker *w = judged_find(j, keys->v[i].curve_public);
+
+		if (w && w->unlike)
+			keys->v[i].sign_revoked = true;
+		else if (w)
 			keys->v[i].revoked = true;
+	}
 }

@@ -68,6 +68,7 @@ note_it(struct merge_note *note, const struct shared_entry *e, const struct resu
 	if (same_of(res, &note->same) < 0 || same_unit_of(&e->recipe, &note->unit) < 0)
 		return false;
 	memcpy(note->producer, who->key, SIGN_KEY_SIZE);
+	memcpy(note->client, who->client, sizeof(note->client));
 	note->is = true;
 	return true;
 }
@@ -141,6 +142,8 @@ merge_named(const struct digest *name, const struct buf *old, const struct signe
 		return r == -EPROTONOSUPPORT ? -EACCES : r;
 	if (signers_varies(signers, &comes.recipe))
 		return -EPERM;
+	if (who && !signer_may_make(who, &comes.recipe))
+		return -EOPNOTSUPP;
 	r = is_sealed(old->p, old->n) ? shared_entry_decode(old->p, old->n, name, &there)
 				      : -EBADMSG;
 	if (r == -EPROTONOSUPPORT)

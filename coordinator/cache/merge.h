@@ -25,6 +25,7 @@ struct merge_note {
 	struct same same;
 	struct same_unit unit; /* without a toolchain: the entry's recipe names none */
 	uint8_t producer[SIGN_KEY_SIZE];
+	char client[CURVE_KEY_SIZE]; /* as signer.client */
 };
 
 /* old: what is there; empty: nothing. signers: NULL: nobody is named, and nobody looks at who
@@ -33,7 +34,8 @@ struct merge_note {
  * or a build's); 0: put *ret; -EACCES: nothing in it counts; -EBADMSG: it is damaged, or another
  * key's, or results under the name of the list of keys; -EEXIST: one of the two is of a later
  * version, or the old one alone is of sealed results: that is not written over; -EPERM: it is of a
- * package that comes out differently each time (signers_varies); -ENOMEM. *note: of those that are
+ * package that comes out differently each time (signers_varies); -EOPNOTSUPP: it is of a toolchain
+ * that this worker may not share of (signer_may_make); -ENOMEM. *note: of those that are
  * 0; NULL is fine. */
 int merge_entry(const struct digest *name, const struct buf *old, const struct signers *signers,
 	const struct signer *who, const void *p, size_t n, struct buf *ret,

@@ -49,13 +49,24 @@ panel_may_run(const struct panel *p, const char *worker)
 	}
 }
 
+size_t
+panel_runs(const struct panel *p, const char *worker)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		n += streq(p->v[i].worker, worker);
+	return n;
+}
+
 void
-panel_add(struct panel *p, const char *worker, const struct digest *made)
+panel_add(struct panel *p, const char *worker, const struct digest *kind, const struct digest *made)
 {
 	struct panel_run *r = &p->v[p->n];
 
 	assert(p->n < PANEL_RUNS_MAX);
 	snprintf(r->worker, sizeof(r->worker), "%s", worker);
+	r->kind = *kind;
 	r->made = *made;
 	p->n++;
 }
@@ -65,6 +76,29 @@ panel_is_split(const struct panel *p)
 {
 	for (size_t i = 1; i < p->n; i++)
 		if (!is_same(p, i, 0))
+			return true;
+	return false;
+}
+
+static const struct panel_run *
+run_of(const struct panel *p, const char *worker)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (streq(p->v[i].worker, worker))
+			return &p->v[i];
+	return NULL;
+}
+
+bool
+panel_is_alike(const struct panel *p, const char *odd)
+{
+	static const struct digest unsaid;
+	const struct panel_run *of = run_of(p, odd);
+
+	if (!of || digest_eq(&of->kind, &unsaid))
+		return false;
+	for (size_t i = 0; i < p->n; i++)
+		if (!digest_eq(&p->v[i].made, &of->made) && digest_eq(&p->v[i].kind, &of->kind))
 			return true;
 	return false;
 }

@@ -13,7 +13,9 @@
 #define AGAIN_MS 500
 #define REFUSED_MS 2000
 
-enum state { ASKED, WAITING, RUNNING };
+enum state { ASKED, WAITING, RUNNING, AWAY };
+/* Of a run. */
+enum part { GIVEN, OPENED, COMPILES };
 
 struct open_sample {
 	struct sample m; /* first: the host has it */
@@ -21,6 +23,7 @@ struct open_sample {
 	struct lender *lender;
 	struct panel panel;
 	enum state state;
+	enum part part;
 	char avoid[SAMPLER_AVOID_MAX][CURVE_KEY_SIZE];
 	size_t n_avoid;
 	bool accused;	    /* a runner says that its lender did not hand it over */
@@ -29,19 +32,24 @@ struct open_sample {
 	unsigned unmade;    /* runners where its compile failed */
 	unsigned faults;    /* of runners */
 	uint64_t since_ms;  /* it waits, or is asked for */
-	uint64_t run_ms, again_ms;
-	uint64_t nobody_ms; /* since when nobody could compile it; 0: somebody can */
+	uint64_t run_ms, part_ms, again_ms;
+	uint64_t nobody_ms;	   /* since when nobody could compile it; 0: somebody can */
+	char pick[CURVE_KEY_SIZE]; /* who was drawn to run it next; "": nobody */
+	uint64_t pick_ms;
 };
 
 /* A worker that shares. There are as many as the list of keys has. */
 struct lender {
 	TAILQ_ENTRY(lender) link;
 	char worker[CURVE_KEY_SIZE];
-	uint64_t results;
-	unsigned failures; /* in a row */
+	uint64_t results, watched; /* of its results so many next ones are looked at more often */
+	unsigned failures;
+	unsigned good; /* samples that came out the same, since a failure was added or forgiven */
+	unsigned bars;
 	unsigned open;
 	bool runs; /* one of its samples does */
 	uint64_t barred_until;
+	uint8_t instance[SAMPLER_INSTANCE_SIZE]; /* of its process; zeros: not known */
 };
 
 struct sampler {
@@ -133,11 +141,38 @@ get_lender(struct sampler *s, const char *worker)
 	return l;
 }
 
-/* There is a reason not to believe it, and no proof. */
+/* There is a reason not to believe it, and no proof. Runners that cannot compile it are one: what
+ * is handed over may be made so that they cannot. */
 static bool
 is_doubted(const struct open_sample *o)
 {
-	return o->accused || o->unreached || o->late || o->unmade || panel_is_split(&o->panel);
+	return o->accused || o->unreached || o->late || o->unmade || o->faults ||
+	       panel_is_split(&o->panel);
+}
+
+static void
+watch(struct lender *l)
+{
+	if (l)
+		l->watched = l->results + SAMPLER_WATCHED;
+}
+
+static void
+note_good(struct lender *l)
+{
+	if (++l->good < SAMPLER_GOOD)
+		return;
+	l->good = 0;
+	l->failures -= l->failures > 0;
+}
+
+/* True: it was one too many. */
+static bool
+note_failure(struct lender *l)
+{
+	l->good = 0;
+	watch(l);
+	return ++l->failures >= SAMPLER_FAILURES;
 }
 
 /* ---- ends */
@@ -178,9 +213,12 @@ bar(struct sampler *s, struct lender *l, const struct sample *why, const char *t
 {
 	const struct sample last = *why;
 	struct open_sample *o, *next;
+	uint64_t ms = (uint64_t)SAMPLER_BARRED_MS << MIN2(l->bars, 5u);
 
-	l->failures = 0;
-	l->barred_until = now + SAMPLER_BARRED_MS;
+	l->failures = l->good = 0;
+	l->bars++;
+	l->barred_until = now + MIN2(ms, (uint64_t)SAMPLER_BARRED_MAX_MS);
+	watch(l);
 	for (o = TAILQ_FIRST(&s->samples); o; o = next) {
 		next = TAILQ_NEXT(o, link);
 		if (o->lender == l)
@@ -199,8 +237,7 @@ fail(struct sampler *s, struct open_sample *o, const char *text, uint64_t now)
 
 	finish(s, o, SAMPLE_UNPROVEN, NULL, text);
 	last.panel = NULL;
-	l->failures++;
-	if (split || l->failures >= SAMPLER_FAILURES)
+	if (note_failure(l) || split)
 		bar(s, l, &last, text, now);
 }
 
@@ -219,6 +256,7 @@ wait_again(struct open_sample *o, uint64_t now)
 		o->lender->runs = false;
 	o->state = WAITING;
 	*o->m.job = *o->m.runner = '\0';
+	*o->pick = '\0';
 	o->since_ms = now;
 	o->again_ms = 0;
 	o->nobody_ms = 0;
@@ -233,7 +271,7 @@ is_chosen(struct sampler *s, const struct lender *l)
 
 	if (every == 0)
 		return false;
-	if (l->results <= SAMPLER_NEW)
+	if (l->results <= SAMPLER_NEW || l->results <= l->watched)
 		every = MIN2(every, (uint64_t)2);
 	else if (l->results <= SAMPLER_YOUNG)
 		every = MIN2(every, (uint64_t)8);
@@ -243,7 +281,8 @@ is_chosen(struct sampler *s, const struct lender *l)
 static bool
 may_go(const struct open_sample *o, const struct lender *l)
 {
-	return (!l || o->lender == l) && o->state != RUNNING && o->panel.n == 1 && !is_doubted(o);
+	return (!l || o->lender == l) && (o->state == ASKED || o->state == WAITING) &&
+	       o->panel.n == 1 && !is_doubted(o);
 }
 
 /* One of those that only wait, by chance: so nobody can keep others from being looked at. l: of
@@ -267,6 +306,15 @@ make_room(struct sampler *s, const struct lender *l)
 }
 
 static void
+add_run(struct sampler *s, struct open_sample *o, const char *worker, const struct digest *made)
+{
+	struct digest kind = { { 0 } };
+
+	s->host.kind(s->host.arg, worker, &kind);
+	panel_add(&o->panel, worker, &kind, made);
+}
+
+static void
 choose(struct sampler *s, struct lender *l, const struct sampler_kept *k, uint64_t now)
 {
 	struct open_sample *o;
@@ -284,13 +332,13 @@ choose(struct sampler *s, struct lender *l, const struct sampler_kept *k, uint64
 	o->lender = l;
 	o->state = ASKED;
 	o->since_ms = now;
-	panel_add(&o->panel, k->worker, &k->same.made);
+	add_run(s, o, k->worker, &k->same.made);
 	l->open++;
 	s->stats.open++;
 	s->stats.chosen++;
 	TAILQ_INSERT_TAIL(&s->samples, o, link);
 	if (!s->host.keep(s->host.arg, &o->m))
-		fail(s, o, "the worker that shared it is not connected", now);
+		o->state = AWAY;
 }
 
 void
@@ -362,6 +410,21 @@ sampler_lent(struct sampler *s, const char *worker, const char *id, const char *
 }
 
 bool
+sampler_started(struct sampler *s, const char *runner, const char *job, bool compiles, uint64_t now)
+{
+	struct open_sample *o = find_run(s, job);
+	enum part part = compiles ? COMPILES : OPENED;
+
+	if (!o || !streq(o->m.runner, runner))
+		return false;
+	if (part > o->part) {
+		o->part = part;
+		o->part_ms = now;
+	}
+	return true;
+}
+
+bool
 sampler_refused(struct sampler *s, const char *runner, const char *job, uint64_t now)
 {
 	struct open_sample *o = find_run(s, job);
@@ -391,15 +454,18 @@ judge(struct sampler *s, struct open_sample *o, uint64_t now)
 {
 	const char *odd;
 
+	if (o->panel.n == 2 && panel_is_split(&o->panel))
+		s->host.doubt(s->host.arg, &o->m);
 	switch (panel_judge(&o->panel, &odd)) {
 	case PANEL_SAME:
-		o->lender->failures = 0;
+		note_good(o->lender);
 		finish(s, o, SAMPLE_SAME, NULL, "another worker made the same");
 		break;
 	case PANEL_VARIES:
 		finish(s, o, SAMPLE_VARIES, NULL, "it comes out differently each time");
 		break;
 	case PANEL_ODD:
+		watch(find_lender(s, odd));
 		finish(s, o, SAMPLE_ODD, odd, "what it made no other worker makes");
 		break;
 	default:
@@ -421,7 +487,7 @@ sampler_ended(struct sampler *s, const char *runner, const char *job, const stru
 	o->state = WAITING;
 	if (made && digest_eq(key, &o->m.kept.key) &&
 		digest_eq(&made->inputs, &o->m.kept.same.inputs)) {
-		panel_add(&o->panel, who, &made->made);
+		add_run(s, o, who, &made->made);
 		judge(s, o, now);
 	} else if (made || why == SAMPLER_BY_LENDER) {
 		accuse(s, o, who, now);
@@ -439,30 +505,78 @@ sampler_ended(struct sampler *s, const char *runner, const char *job, const stru
 	return true;
 }
 
-void
-sampler_gone(struct sampler *s, const char *worker, uint64_t now)
+/* It will not come back, or not as the one that knew what it has shared. */
+static void
+lose(struct sampler *s, struct lender *l, uint64_t now)
 {
 	static const char text[] = "its worker's connection was lost";
-	struct lender *l = find_lender(s, worker);
 	struct open_sample *o, *next;
 	struct sample last;
 	bool any = false;
 
 	for (o = TAILQ_FIRST(&s->samples); o; o = next) {
 		next = TAILQ_NEXT(o, link);
+		if (o->lender != l || o->state != AWAY)
+			continue;
+		any = true;
+		last = o->m;
+		last.panel = NULL;
+		finish(s, o, SAMPLE_UNPROVEN, NULL, text);
+	}
+	/* However many were open, it is one failure. What one other worker made of one is no more
+	 * than its word: one that was cut off, or restarted, is not barred for that. */
+	if (any && note_failure(l))
+		bar(s, l, &last, text, now);
+}
+
+void
+sampler_gone(struct sampler *s, const char *worker, uint64_t now)
+{
+	struct lender *l = find_lender(s, worker);
+	struct open_sample *o;
+
+	TAILQ_FOREACH(o, &s->samples, link)
+	{
 		if (o->lender == l) {
-			any = true;
-			last = o->m;
-			last.panel = NULL;
-			finish(s, o, SAMPLE_UNPROVEN, NULL, text);
+			stop_run(s, o);
+			wait_again(o, now);
+			o->state = AWAY;
 		} else if (o->state == RUNNING && streq(o->m.runner, worker)) {
 			wait_again(o, now);
 		}
 	}
-	/* However many were open, it is one failure. What one other worker made of one is no more
-	 * than its word: who was cut off, or was restarted, is not barred for that. */
-	if (any && ++l->failures >= SAMPLER_FAILURES)
-		bar(s, l, &last, text, now);
+}
+
+/* It is asked again for what it kept. */
+static void
+take_up(struct sampler *s, struct lender *l, uint64_t now)
+{
+	struct open_sample *o;
+
+	TAILQ_FOREACH(o, &s->samples, link)
+	if (o->lender == l && o->state == AWAY && s->host.keep(s->host.arg, &o->m)) {
+		o->state = ASKED;
+		o->since_ms = now;
+	}
+}
+
+void
+sampler_here(struct sampler *s, const char *worker, const uint8_t instance[SAMPLER_INSTANCE_SIZE],
+	uint64_t now)
+{
+	static const uint8_t unsaid[SAMPLER_INSTANCE_SIZE];
+	struct lender *l = get_lender(s, worker);
+	bool same;
+
+	if (!l)
+		return;
+	same = memcmp(l->instance, instance, SAMPLER_INSTANCE_SIZE) == 0 &&
+	       memcmp(unsaid, instance, SAMPLER_INSTANCE_SIZE) != 0;
+	memcpy(l->instance, instance, SAMPLER_INSTANCE_SIZE);
+	if (same)
+		take_up(s, l, now);
+	else
+		lose(s, l, now);
 }
 
 /* ---- time */
@@ -486,28 +600,79 @@ nobody(struct sampler *s, struct open_sample *o, uint64_t now)
 		finish(s, o, SAMPLE_ALONE, NULL, "no other worker can compile it");
 }
 
+/* Draws the one that is to run it next: of those that have run it the fewest times each is as
+ * likely. False: there is none. */
+static bool
+draw_runner(struct sampler *s, struct open_sample *o, const char *const *v, size_t n, uint64_t now)
+{
+	size_t fewest = SIZE_MAX, among = 0, which;
+
+	for (size_t i = 0; i < n; i++)
+		fewest = MIN2(fewest, panel_runs(&o->panel, v[i]));
+	for (size_t i = 0; i < n; i++)
+		among += panel_runs(&o->panel, v[i]) == fewest;
+	if (among == 0)
+		return false;
+	which = (size_t)s->host.draw(s->host.arg, among);
+	for (size_t i = 0; i < n; i++)
+		if (panel_runs(&o->panel, v[i]) == fewest && which-- == 0)
+			snprintf(o->pick, sizeof(o->pick), "%s", v[i]);
+	o->pick_ms = now;
+	return true;
+}
+
+static bool
+is_among(const char *const *v, size_t n, const char *worker)
+{
+	for (size_t i = 0; i < n; i++)
+		if (streq(v[i], worker))
+			return true;
+	return false;
+}
+
+/* Sees to o->pick. False: nobody could run it. */
+static bool
+find_runner(struct sampler *s, struct open_sample *o, uint64_t now)
+{
+	const char *v[SAMPLER_POOL_MAX];
+	size_t n = o->faults < RUN_FAULTS_MAX ? s->host.able(s->host.arg, &o->m, v) : 0;
+
+	if (*o->pick && is_among(v, n, o->pick) && now - o->pick_ms < SAMPLER_PICK_MS)
+		return true;
+	return draw_runner(s, o, v, n, now);
+}
+
 static void
 try_run(struct sampler *s, struct open_sample *o, uint64_t now)
 {
-	int r;
-
 	if (o->lender->runs || now < o->again_ms)
 		return;
 	o->again_ms = now + AGAIN_MS;
-	s->host.name(s->host.arg, o->m.job);
-	r = o->faults < RUN_FAULTS_MAX ? s->host.give(s->host.arg, &o->m, o->m.runner) : -ENOENT;
-	if (r == 0) {
-		o->state = RUNNING;
-		o->lender->runs = true;
-		o->run_ms = now;
-		o->nobody_ms = 0;
+	if (!find_runner(s, o, now)) {
+		nobody(s, o, now);
 		return;
 	}
-	*o->m.job = *o->m.runner = '\0';
-	if (r == -ENOENT)
-		nobody(s, o, now);
-	else
-		o->nobody_ms = 0;
+	o->nobody_ms = 0;
+	s->host.name(s->host.arg, o->m.job);
+	if (!s->host.give(s->host.arg, &o->m, o->pick)) {
+		*o->m.job = '\0';
+		return;
+	}
+	memcpy(o->m.runner, o->pick, sizeof(o->m.runner));
+	o->state = RUNNING;
+	o->part = s->host.tells(s->host.arg, o->pick) ? GIVEN : COMPILES;
+	o->lender->runs = true;
+	o->run_ms = o->part_ms = now;
+}
+
+static bool
+is_late(const struct open_sample *o, uint64_t now)
+{
+	static const uint64_t most[] = {
+		[GIVEN] = SAMPLER_OPEN_MS, [OPENED] = SAMPLER_FEED_MS, [COMPILES] = SAMPLER_RUN_MS
+	};
+
+	return now - o->part_ms >= most[o->part] || now - o->run_ms >= SAMPLER_RUN_MS;
 }
 
 /* A run without an end: its runner hangs, or its lender has handed nothing over. */
@@ -526,7 +691,9 @@ look(struct sampler *s, struct open_sample *o, uint64_t now)
 {
 	if (o->state == ASKED && now - o->since_ms >= SAMPLER_ANSWER_MS) {
 		fail(s, o, "its worker does not answer", now);
-	} else if (o->state == RUNNING && now - o->run_ms >= SAMPLER_RUN_MS) {
+	} else if (o->state == AWAY && now - o->since_ms >= SAMPLER_AWAY_MS) {
+		lose(s, o->lender, now);
+	} else if (o->state == RUNNING && is_late(o, now)) {
 		end_late(s, o, now);
 	} else if (o->state == RUNNING && s->host.is_wanted(s->host.arg, &o->m)) {
 		stop_run(s, o);
@@ -544,13 +711,12 @@ sampler_tick(struct sampler *s, uint64_t now)
 	struct open_sample *o, *next;
 
 	for (o = TAILQ_FIRST(&s->samples); o; o = next) {
-		struct lender *l = o->lender;
-		uint64_t barred = l->barred_until;
+		size_t open = s->stats.open;
 
 		next = TAILQ_NEXT(o, link);
 		look(s, o, now);
-		/* then more than this one is gone: the rest has its turn with the next tick */
-		if (l->barred_until != barred)
+		/* where more than this one is gone the rest has its turn with the next tick */
+		if (s->stats.open + 1 < open)
 			return;
 	}
 }

@@ -8,10 +8,21 @@
  *                                    a failure                                     ▼
  *                                                               panel.h judges ─▶ host.end
  *
+ * A worker whose connection was lost is waited for (AWAY), and asked again when the same process is
+ * back: what it keeps of its samples it has in memory. A run has three parts, each with its time:
+ * until the one that shared it has come to the runner, until it has handed over all, and the
+ * compile. The runner says when each begins.
+ *
+ * The worker that compiles it again is drawn: each that could is as likely, whatever slots it says
+ * that it has, and whether they are free. It is waited for, for a while.
+ *
  * Blame needs evidence. That a worker does not hand over what it has shared counts by its own word,
  * by the loss of its connection, or by the word of two others; a run that has no end is such a
- * word. Three such failures in a row, or one while another worker has made something else of the
- * unit, and it is barred for SAMPLER_BARRED_MS: what cannot be looked at is not shared. */
+ * word. Three such failures, or one while another worker has made something else of the unit, and
+ * it is barred for SAMPLER_BARRED_MS, each further time for twice as long: what cannot be looked at
+ * is not shared. One failure is forgiven for SAMPLER_GOOD samples that came out the same. So one
+ * that has nothing to hand over of its lies alone has to be honest about as much in between; and of
+ * the next results of one that failed, or was the odd one, one in two is looked at. */
 #ifndef DRAY_COORDINATOR_CACHE_SAMPLER_H
 #define DRAY_COORDINATOR_CACHE_SAMPLER_H
 
@@ -24,12 +35,21 @@
 #define SAMPLER_OPEN_WORKER 16		/* of one worker: another one takes the place of any */
 #define SAMPLER_NEW 8			/* so many first results of a worker: one in two; */
 #define SAMPLER_YOUNG 64		/* and so many: one in eight */
+#define SAMPLER_WATCHED 64		/* after a fault: so many, one in two */
 #define SAMPLER_ANSWER_MS 30000		/* how long a worker may take to say that it keeps it */
 #define SAMPLER_WAIT_MS (3600u * 1000)	/* for a free slot elsewhere */
 #define SAMPLER_NOBODY_MS (600u * 1000) /* for somebody who could compile it */
+#define SAMPLER_PICK_MS (60u * 1000)	/* for the one that was drawn; then another is */
 #define SAMPLER_RUN_MS (2400u * 1000)
+#define SAMPLER_OPEN_MS (45u * 1000)  /* of a run, until its job is opened; */
+#define SAMPLER_FEED_MS (180u * 1000) /* from then until it compiles */
+#define SAMPLER_AWAY_MS (120u * 1000) /* for the one that shared it, whose connection was lost */
+#define SAMPLER_INSTANCE_SIZE 16
 #define SAMPLER_FAILURES 3
+#define SAMPLER_GOOD 64
 #define SAMPLER_BARRED_MS (3600u * 1000)
+#define SAMPLER_BARRED_MAX_MS (32u * SAMPLER_BARRED_MS)
+#define SAMPLER_POOL_MAX 1024 /* workers among which one is drawn */
 #define SAMPLER_AVOID_MAX 8
 
 struct sampler;
@@ -40,6 +60,7 @@ struct sampler_kept {
 	char name[KEYS_NAME_MAX + 1]; /* the worker's, for logs */
 	uint8_t sign[SIGN_KEY_SIZE];
 	char namespace[KEYS_NAME_MAX + 1];
+	char client[CURVE_KEY_SIZE]; /* whose job it was; "": not known */
 	struct digest key;
 	struct same same;
 	struct same_unit unit;
@@ -71,13 +92,23 @@ struct sampler_host {
 	/* Tells the worker that shared it to keep what it takes. False: it is not there. */
 	bool (*keep)(void *arg, const struct sample *m);
 	void (*forget)(void *arg, const struct sample *m);
-	/* Finds a worker with a free slot for which sampler_may_run is true, and has m->job handed
-	 * over to it. 0; -EAGAIN: there is none now; -ENOENT: there is none at all. */
-	int (*give)(void *arg, const struct sample *m, char ret_runner[CURVE_KEY_SIZE]);
+	/* Workers that could compile it, whether they have a free slot or not, and for which
+	 * sampler_may_run is true: SAMPLER_POOL_MAX at most. The keys must last for this call of
+	 * the sampler. */
+	size_t (*able)(void *arg, const struct sample *m, const char **ret);
+	/* Of the machine of one that is there: those that are equal compile alike. Zeros: it is not
+	 * known. */
+	void (*kind)(void *arg, const char *worker, struct digest *ret);
+	/* Whether it says how far a run is (sampler_started). */
+	bool (*tells)(void *arg, const char *worker);
+	/* Has m->job handed over to it. False: it, or the one that shared it, cannot now. */
+	bool (*give)(void *arg, const struct sample *m, const char *runner);
 	/* Whether its slot is wanted by others now. */
 	bool (*is_wanted)(void *arg, const struct sample *m);
 	/* Ends m->job on m->runner. */
 	void (*cancel)(void *arg, const struct sample *m);
+	/* Two results differ: it is not to be believed, however this ends. */
+	void (*doubt)(void *arg, const struct sample *m);
 	/* who: a worker's key or NULL; text: for the log. With ODD and BARRED it may call
 	 * sampler_gone and sampler_drop. */
 	void (*end)(void *arg, const struct sample *m, enum sample_outcome o, const char *who,
@@ -98,6 +129,10 @@ void sampler_kept(struct sampler *s, const struct sampler_kept *k, uint64_t now)
 /* The word of the worker that shared it; job: the run that it is about, "" for none. */
 void sampler_lent(struct sampler *s, const char *worker, const char *id, const char *job,
 	Dray__LendEnd end, const char *text, uint64_t now);
+/* A runner says that its job was opened; compiles: all that it takes is there. False: it is no run
+ * of a sample. */
+bool sampler_started(
+	struct sampler *s, const char *runner, const char *job, bool compiles, uint64_t now);
 /* A runner did not take it, it says: nobody is to blame. False: it is no run of a sample. */
 bool sampler_refused(struct sampler *s, const char *runner, const char *job, uint64_t now);
 /* Why a run has no result, as its runner says. */
@@ -112,6 +147,9 @@ bool sampler_ended(struct sampler *s, const char *runner, const char *job, const
 	const struct same *made, enum sampler_why why, uint64_t now);
 /* That worker's connection is gone. */
 void sampler_gone(struct sampler *s, const char *worker, uint64_t now);
+/* It has registered, as this process; zeros: it does not say which. */
+void sampler_here(struct sampler *s, const char *worker,
+	const uint8_t instance[SAMPLER_INSTANCE_SIZE], uint64_t now);
 /* Time has passed, or a slot may be free. Often. */
 void sampler_tick(struct sampler *s, uint64_t now);
 

@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "coordinator/cache/blame.h"
+
 struct signers {
 	atomic_uint refs;
 	struct trust trust;
@@ -17,12 +19,16 @@ struct signers {
 static int
 take_packages(struct judged *to, const struct judged *from, const char *namespace)
 {
-	to->packages = calloc(from->n_packages + 1, sizeof(*to->packages));
-	if (!to->packages)
+	_cleanup_(freep) const struct judged_package **v = calloc(
+		from->n_packages + from->n_notes + 1, sizeof(*v));
+	size_t n = v ? blame_packages(from, v) : 0;
+
+	to->packages = calloc(n + 1, sizeof(*to->packages));
+	if (!v || !to->packages)
 		return -ENOMEM;
-	for (size_t i = 0; i < from->n_packages; i++)
-		if (streq(from->packages[i].namespace, namespace))
-			to->packages[to->n_packages++] = from->packages[i];
+	for (size_t i = 0; i < n; i++)
+		if (streq(v[i]->namespace, namespace))
+			to->packages[to->n_packages++] = *v[i];
 	return 0;
 }
 
@@ -34,6 +40,7 @@ signers_new(struct trust_keys *keys, const char *namespace, const struct judged 
 	if (!s)
 		return NULL;
 	if (judged && take_packages(&s->judged, judged, namespace) < 0) {
+		judged_done(&s->judged);
 		free(s);
 		return NULL;
 	}
@@ -91,4 +98,19 @@ const struct trust *
 signers_trust(const struct signers *s)
 {
 	return &s->trust;
+}
+
+bool
+signer_may_make(const struct signer *s, const struct strv *recipe)
+{
+	struct same_unit u;
+
+	if (!s->limited)
+		return true;
+	if (same_unit_of(recipe, &u) < 0)
+		return false;
+	for (size_t i = 0; i < s->n_toolchains; i++)
+		if (digest_eq(&s->toolchains[i], &u.toolchain))
+			return true;
+	return false;
 }

@@ -6,6 +6,8 @@
 #include "coordinator/cache/judged.h"
 #include "keys/trust.h"
 
+#define SIGNER_TOOLCHAINS 64
+
 struct signers;
 
 /* *keys: its content is taken. judged: of its packages those of the namespace count; NULL: none do.
@@ -28,6 +30,14 @@ struct signer {
 	enum trust_kind kind; /* what its role signs as */
 	bool signs;	      /* the next one is given */
 	uint8_t key[SIGN_KEY_SIZE];
+	/* Of a worker's result: whose job it was; "": not known. */
+	char client[CURVE_KEY_SIZE];
+	/* Likewise: only those of these toolchains are taken, which others could compile again. */
+	bool limited;
+	size_t n_toolchains;
+	struct digest toolchains[SIGNER_TOOLCHAINS];
 };
+/* Whether a result with that recipe is. */
+bool signer_may_make(const struct signer *s, const struct strv *recipe);
 
 #endif

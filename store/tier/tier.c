@@ -65,6 +65,8 @@ struct tier {
 	struct chunk_coder *coder;
 	char namespace[65];
 	const struct tier_by *by; /* of what is asked for now */
+	uint8_t ticket[TIER_TICKET_MAX], sig[TIER_TICKET_MAX];
+	size_t ticket_n, sig_n;
 	bool compress;
 	bool read_only; /* always */
 	bool coming;	/* what is asked for waits for the line */
@@ -241,6 +243,10 @@ send_put(struct tier *t, struct request *r)
 	m.name = (ProtobufCBinaryData){ DIGEST_SIZE, a->name.b };
 	m.size = a->object.head.size;
 	m.namespace_ = t->namespace;
+	if (m.entry) {
+		m.ticket = (ProtobufCBinaryData){ t->ticket_n, t->ticket };
+		m.signature = (ProtobufCBinaryData){ t->sig_n, t->sig };
+	}
 	return t->line->send(t->arg, r->number, WIRE_SHARED_PUT, &m.base, NULL);
 }
 
@@ -713,6 +719,20 @@ tier_open(const struct tier_line *line, void *arg, uint32_t first, bool read_onl
 	}
 	*ret = &t->base;
 	return 0;
+}
+
+void
+tier_of_job(struct store *s, const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n)
+{
+	struct tier *t = tier_of(s);
+	bool fits = n <= sizeof(t->ticket) && sig_n <= sizeof(t->sig);
+
+	t->ticket_n = fits ? n : 0;
+	t->sig_n = fits ? sig_n : 0;
+	if (t->ticket_n > 0)
+		memcpy(t->ticket, ticket, n);
+	if (t->sig_n > 0)
+		memcpy(t->sig, sig, sig_n);
 }
 
 void

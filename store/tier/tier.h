@@ -63,6 +63,12 @@ struct tier_by {
 /* What is got from now on is asked for with that, which stays until it is answered; NULL, and at
  * first: with nothing. */
 void tier_by(struct store *s, const struct tier_by *by);
+/* Whose job the entries are of that are put from now on, by the ticket with which it was opened on
+ * this worker, and its signature (SharedPut). Without one, and at first: nothing is said. Each of
+ * TIER_TICKET_MAX at most, or nothing is said. */
+#define TIER_TICKET_MAX 1024
+void tier_of_job(
+	struct store *s, const uint8_t *ticket, size_t n, const uint8_t *sig, size_t sig_n);
 
 /* alone.c: over a connection of its own, for a program that has no other. Waits for the
  * coordinator, connect_ms at most. -ENOTSUP: it has no shared cache; -errno, and a sentence in

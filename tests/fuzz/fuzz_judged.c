@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	struct judged j = { NULL, 0, NULL, 0 };
+	struct judged j = JUDGED_INIT;
 
 	if (judged_parse((const char *)p, n, &j) < 0 || j.n_workers > JUDGED_MAX ||
 		j.n_packages > JUDGED_MAX)

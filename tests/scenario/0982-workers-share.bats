@@ -7,7 +7,9 @@ bats_require_minimum_version 1.5.0
 
 scenario_setup() {
   unset DRAY_WORKER_USER
-  export DRAY_CACHE=on DRAY_WORKER_SHARE=yes
+  export DRAY_CACHE=on
+  # its line in the list has sign=
+  PRODUCES=yes
   ENTRIES=$DRAY_BUILD/tests/scenario/entries
   [ -x "$ENTRIES" ] || { echo "not built: $ENTRIES" >&2; return 1; }
 }
@@ -20,9 +22,6 @@ shared() {
 # shared_are N [NAMESPACE]: so many results are there.
 shared_are() {
   shared "${2:-}" && [ "$(wc -l <"$WORK/shared")" -ge "$1" ]
-}
-sign_of() {
-  sed -n 's/^sign-public = //p' "$FARM/keys/$1.pub"
 }
 # units: how many of the last build the farm made; what a build script tries out aside.
 units() {
@@ -72,7 +71,7 @@ project() {
   identity client
   identity w1
   printf 'client %s client namespace=team\n' "$(curve_public client)" >>"$FARM/allowed"
-  printf 'worker %s w1 namespace=others\n' "$(curve_public w1)" >>"$FARM/allowed"
+  printf 'worker %s w1 namespace=others sign=%s\n' "$(curve_public w1)" "$(sign_of w1)" >>"$FARM/allowed"
   coordinator_start
   project
   worker_begin -o worker.user=nobody
@@ -85,13 +84,37 @@ project() {
   [ -z "$(find "$FARM/shared" -path '*/entries/*' -type f)" ]
 }
 
+# bats test_tags=long
+@test "what a worker makes whose line has no sign= is not taken; nor what one makes that is told so" {
+  PRODUCES=''
+  farm_of
+  project
+  worker_begin -o worker.user=nobody
+  client_env
+  cached first "$WORK/app" build
+  all_missed
+  worker_end
+  sed -i '/ w1$/d' "$FARM/allowed"
+  allow worker w1 sign
+  wait_until 10 file_has "$LOGS/coordinator" 'allowed keys read again'
+  mv "$LOGS/worker-w1" "$LOGS/worker-before"
+  worker_begin -o worker.user=nobody -o worker.share=no
+  file_has "$LOGS/worker-w1" '\[worker\] share is no'
+  clean "$WORK/app"
+  export DRAY_RECACHE=yes
+  cached second "$WORK/app" build
+  all_missed
+  worker_end
+  shared
+  [ ! -s "$WORK/shared" ]
+}
+
 @test "another client finds it, byte by byte, where the list of keys names the worker as a producer" {
   as_root
   a_place
   allow client client
   allow client second
-  identity w1
-  printf 'worker %s w1 sign=%s\n' "$(curve_public w1)" "$(sign_of w1)" >>"$FARM/allowed"
+  allow worker w1 sign
   coordinator_start
   project
   plain_build "$WORK/app" build
@@ -205,6 +228,7 @@ END
   # It is of what was sent, and of nothing else.
   cp "$WORK/sent" "$WORK/small/src/lib.rs"
   clean "$WORK/app"
+  export DRAY_RECACHE=yes
   cached second "$WORK/app" build
   missed small
   all_shared

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# What workers share is compiled again by others: what comes out the same stays, a worker that lies is shunned and what it
-# made is gone everywhere, and what comes out differently each time is not shared any more.
+# What workers share is compiled again by others: what comes out the same stays, what does not is not shared, and one that
+# lies again and again is shunned, and all that it made is gone everywhere; for one client alone it is that client's matter.
 bats_require_minimum_version 1.5.0
 . "$BATS_TEST_DIRNAME/lib.bash"
 . "$BATS_TEST_DIRNAME/cache.bash"
@@ -8,30 +8,31 @@ bats_require_minimum_version 1.5.0
 
 scenario_setup() {
   unset DRAY_WORKER_USER
-  export DRAY_WORKER_SHARE=yes
   export DRAY_CACHE=on DRAY_STORE_WAIT_MS=10000
   ENTRIES=$DRAY_BUILD/tests/scenario/entries
   LIAR=$DRAY_BUILD/tests/scenario/lyingworker
   [ -x "$ENTRIES" ] && [ -x "$LIAR" ] || { echo "not built: $ENTRIES $LIAR" >&2; return 1; }
 }
-sign_of() {
-  sed -n 's/^sign-public = //p' "$FARM/keys/$1.pub"
-}
-# farm SAMPLE NAME…: a coordinator that has one in SAMPLE compiled again, and keys of these workers in its list.
+# farm SAMPLE: a coordinator that has one in SAMPLE compiled again. Its list has no worker yet.
 farm() {
-  local w
   as_root
   a_place
   allow client client
-  for w in "${@:2}"; do
-    identity "$w"
-    printf 'worker %s %s sign=%s\n' "$(curve_public "$w")" "$w" "$(sign_of "$w")" >>"$FARM/allowed"
-  done
   DRAY_COORDINATOR_SAMPLE=$1 coordinator_start
 }
-# start NAME [PROGRAM] [ARG…]: that worker; its pid is in PID_NAME.
+# listed NAME: that worker's key is in the list, and the coordinator has read it.
+listed() {
+  identity "$1"
+  if ! grep -qF "$(curve_public "$1")" "$FARM/allowed"; then
+    allow worker "$1" sign
+    wait_until 10 file_has "$LOGS/coordinator" "keys=$(grep -c . "$FARM/allowed")"
+  fi
+}
+# start NAME [PROGRAM] [ARG…]: that worker; its pid is in PID_NAME. The first one that is listed is all that there is, so what
+# it shares is taken.
 start() {
   local name=$1 program=${2:-$PLACE/bin/dray-worker}
+  listed "$name"
   start_daemon "worker-$name" "${RUN[@]}" "$program" --config "$FARM/empty.conf" --name "$name" \
     --coordinator "$COORDINATOR_EP" --coordinator-key "$FARM/keys/coordinator.pub" --identity "$FARM/keys/$name" \
     --listen 'tcp://127.0.0.1:*' --state-dir "$PLACE/state-$name" --slots 2 \
@@ -88,7 +89,7 @@ none_there() {
 }
 
 @test "what a worker shared is compiled again by another one, behind the build, and stays" {
-  farm 1 w1 w2
+  farm 1
   project
   start w1
   client_env
@@ -115,13 +116,35 @@ here_of_w1() {
   find "$DRAY_CACHE_DIR" -path '*/entries/*' -type f -print0 | xargs -0 -r grep -laF "$(curve_public w1)" | grep -q .
 }
 
-# bats test_tags=long
-@test "one that lies is the odd one: shunned by evidence, said, and all of it is gone, here and at clients" {
-  mkdir "$WORK/behind"
-  export DRAY_COORDINATOR_STORE=file://$WORK/behind
-  farm 1 w1 w2 w3
+# lies CRATE…: packages, and a program on them, in $WORK/CLIENT; that client has it built.
+lies() {
+  local p client=$1
+  package "$WORK/$client" "app-$client"
+  for p in "${@:2}"; do
+    package "$WORK/$p" "$p" lib
+    depends "$WORK/$client" "$p" "$WORK/$p"
+  done
+  as_client "$client"
+  cached "$client" "$WORK/$client" build
+}
+# as_client NAME: what is built now is that client's, with a cache of its own.
+as_client() {
+  client_env
+  export DRAY_IDENTITY=$FARM/keys/$1 DRAY_CACHE_DIR=$BATS_TEST_TMPDIR/cache-$1
+  export JOBS=$DRAY_CACHE_DIR/jobs.jsonl DRAY_JOB_LOG=$DRAY_CACHE_DIR/jobs.jsonl
+}
+said() {
+  file_has "$LOGS/coordinator" "$1"
+}
+# withheld WORKER CLIENT: what it makes for that client is not taken, the coordinator said.
+withheld() {
+  grep -F " what it makes for client=$(curve_public "$2") is not taken any more" "$LOGS/coordinator" | grep -q "worker=$1 "
+}
+
+@test "of one package another result blames nobody: it is not shared any more" {
+  farm 1
   project
-  liar w1
+  LIE=small liar w1
   client_env
   cached first "$WORK/app" build
   wait_until 20 there 3
@@ -130,21 +153,92 @@ here_of_w1() {
   here_of_w1
   start w2
   start w3
-  wait_until 60 file_has "$LOGS/coordinator" 'worker=w1 key=.* is shunned'
-  status_is '[.shunned[].name] == ["w1"]'
+  wait_until 40 said 'crate=small of worker=w1 came out otherwise on worker=w1 than on the others, one of them alike'
+  wait_until 20 status_is '.samples.same == 2'
+  status_is '.unshared == ["small"] and (.shunned | length) == 0'
+  wait_until 10 fails there 3
+  there 2
+  grep -F "odd $(curve_public w1) $(curve_public client) " "$FARM/shared/judged" | grep -q ' alike - small '
+  stop w1 w2 w3
+}
+
+# bats test_tags=long
+@test "what no other worker could compile again is not taken, where the list has others" {
+  farm 1
+  listed w2
+  project
+  start w1
+  client_env
+  cached first "$WORK/app" build
+  wait_until 20 said 'no other worker has its toolchain'
+  none_there
+  start w2
+  export DRAY_RECACHE=yes
+  clean "$WORK/app"
+  cached second "$WORK/app" build
+  wait_until 20 there 3
+  wait_until 30 status_is '.samples == { again: 3, same: 3, failed: 0 }'
+  stop w1 w2
+}
+
+# bats test_tags=long
+@test "what a worker makes for a client is not taken after three packages, and that is nobody else's matter" {
+  farm 1
+  allow client second
+  liar w1
+  lies client one two three
+  wait_until 20 there 4
+  start w2
+  start w3
+  wait_until 90 withheld w1 client
+  wait_until 10 none_there
+  # all of what is under way has come to its end
+  wait_until 60 status_is '[.worker[].running] == [0, 0, 0]'
+  status_is '(.shunned | length) == 0'
+  stop w2 w3
+  # it is the only one in the list again
+  sed -i '/ w[23] sign=/d' "$FARM/allowed"
+  wait_until 10 eval '[ "$(grep -c "allowed keys read again: .* keys=3" "$LOGS/coordinator")" -eq 2 ]'
+  export DRAY_RECACHE=yes
+  clean "$WORK/client"
+  cached again "$WORK/client" build
+  [ "$(job one worker)" = w1 ]
+  # another client has it compile, and it shares that, and nothing that it made before
+  lies second four
+  wait_until 20 there 2
+  fails there 3
+  stop w1
+}
+
+# bats test_tags=long
+@test "one that lies to two clients is shunned by evidence, said, and all of it is gone, here and at clients" {
+  mkdir "$WORK/behind"
+  export DRAY_COORDINATOR_STORE=file://$WORK/behind
+  farm 1
+  allow client second
+  liar w1
+  lies client one two three
+  lies second four five six
+  wait_until 20 there 8
+  start w2
+  start w3
+  wait_until 120 said 'worker=w1 key=.* is shunned'
+  status_is '[.shunned[] | [.name, .compiles]] == [["w1", false]]'
   "$DRAY" doctor --json | jq -e '.[] | select(.check == "samples" and .finding == "bad")' >/dev/null
   wait_until 10 none_there
-  wait_until 10 file_has "$LOGS/coordinator" 'purged in the stores of namespace=-: results=3 entries=3'
+  wait_until 10 file_has "$LOGS/coordinator" 'purged in the stores of namespace=-: results='
+  # what was kept back for its doing is shared again
+  wait_until 10 status_is '.unshared == []'
   # What it compiled, and what it signed, is taken from no cache once the coordinator was heard.
-  clean "$WORK/app"
-  cached heard "$WORK/app" build
+  clean "$WORK/second"
+  cached heard "$WORK/second" build
   wait_until 20 file_has "$DRAY_CACHE_DIR/distrusted" "$(sign_of w1)"
   grep -qF "$(curve_public w1)" "$DRAY_CACHE_DIR/distrusted"
   # the farm half has heard it by that build, or before, and removes it, in the background
-  [ "$(job small cache)" = miss ] || { clean "$WORK/app"; cached again "$WORK/app" build; }
-  [ "$(job small cache)" = miss ]
+  [ "$(job four cache)" = miss ] || { clean "$WORK/second"; cached again "$WORK/second" build; }
+  [ "$(job four cache)" = miss ]
   wait_until 20 fails here_of_w1
-  [ "$(job small worker)" != w1 ]
+  [ "$(job four worker)" != w1 ]
   # It is not let in again, also by a coordinator that is started later.
   kill_hard "$COORDINATOR_PID"
   DRAY_COORDINATOR_SAMPLE=1 coordinator_start
@@ -154,25 +248,28 @@ here_of_w1() {
 }
 
 # bats test_tags=long
-@test "one that lies of another's result is the odd one, and what the other made stays" {
-  farm 1 w1 w2 w3
-  project
+@test "one that lies of others' results is the odd one, and not asked for that client's any more" {
+  farm 1
   start w1
-  client_env
-  cached first "$WORK/app" build
-  wait_until 20 made_by "3 $(sign_of w1)"
+  lies client one two three
+  wait_until 20 made_by "4 $(sign_of w1)"
   liar w2
   start w3
-  wait_until 60 file_has "$LOGS/coordinator" 'worker=w2 key=.* is shunned'
-  status_is '[.shunned[].name] == ["w2"]'
-  wait_until 30 status_is '.samples.same >= 1'
-  made_by "3 $(sign_of w1)"
-  stop w1 w3
+  wait_until 90 withheld w2 client
+  # what was kept back for its doing is shared again
+  wait_until 10 status_is '.unshared == [] and (.shunned | length) == 0'
+  export DRAY_RECACHE=yes
+  clean "$WORK/client"
+  cached again "$WORK/client" build
+  wait_until 60 status_is '.samples.same >= 1'
+  fails withheld w1 client
+  fails withheld w3 client
+  stop w1 w2 w3
 }
 
 # bats test_tags=long
 @test "what comes out differently each time is marked, purged, and not shared again, also after a restart" {
-  farm 1 w1 w2 w3
+  farm 1
   with_macro "$WORK/app"
   echo '{ let x = 0u8; format!("{:p}", &x) }' >"$WORK/app/look/src/expr.rs"
   member "$WORK/app/rolled" rolled lib
@@ -203,7 +300,7 @@ here_of_w1() {
 
 # bats test_tags=long
 @test "a worker that hands nothing over shares nothing" {
-  farm 1 w1 w2
+  farm 1
   package "$WORK/app" app
   for p in a b c d; do
     package "$WORK/$p" "$p" lib
@@ -213,8 +310,10 @@ here_of_w1() {
   client_env
   cached first "$WORK/app" build
   wait_until 20 made_by "5 $(sign_of w1)"
-  # It is killed while they wait to be looked at, and what it has of them is gone.
+  # It is killed while they wait to be looked at, and what it has of them is gone. It may be back, so that is waited for; the
+  # one that comes is another process.
   kill_hard "$PID_w1"
+  start w1
   wait_until 10 file_has "$LOGS/coordinator" 'its worker.s connection was lost'
   wait_until 10 none_there
 }

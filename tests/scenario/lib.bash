@@ -260,7 +260,11 @@ curve_public() {
 # allow ROLE NAME: makes the identity and lets it in.
 allow() {
   identity "$2"
-  printf '%s %s %s\n' "$1" "$(curve_public "$2")" "$2" >>"$FARM/allowed"
+  printf '%s %s %s%s\n' "$1" "$(curve_public "$2")" "$2" "${3:+ sign=$(sign_of "$2")}" >>"$FARM/allowed"
+}
+# sign_of NAME: the key that it signs with.
+sign_of() {
+  sed -n 's/^sign-public = //p' "$FARM/keys/$1.pub"
 }
 
 # start_daemon NAME PROGRAM ARGS…: runs it with a ready descriptor; waits until it serves. Sets

@@ -15,7 +15,7 @@ a_place() {
 }
 # worker_of ARGS…: its command line, without a user, in $COMMAND.
 worker_of() {
-  [ -f "$FARM/keys/w1" ] || allow worker w1
+  [ -f "$FARM/keys/w1" ] || allow worker w1 "${PRODUCES:-}"
   COMMAND=("${RUN[@]}"
     "$PLACE/bin/dray-worker" --config "$FARM/empty.conf" --name w1 --coordinator "$COORDINATOR_EP"
     --coordinator-key "$FARM/keys/coordinator.pub" --identity "$FARM/keys/w1" --listen 'tcp://127.0.0.1:*'

@@ -559,7 +559,7 @@ test_unshared(void **state)
 {
 	struct room *d = *state;
 	struct judged_package p = { .crate = "", .source = "" };
-	struct judged judged = { NULL, 0, &p, 1 };
+	struct judged judged = { .packages = &p, .n_packages = 1 };
 	_cleanup_(buf_done) struct buf list = BUF_INIT;
 	struct shared_by by = by_worker();
 	struct trust t;
@@ -580,6 +580,34 @@ test_unshared(void **state)
 	put_by(d, 2, &by, "of this one", false, DRAY__VERDICT__VERDICT_NOT_ALLOWED);
 }
 
+/* What a worker makes of a toolchain that no other one has is not taken. */
+static void
+test_limited(void **state)
+{
+	struct room *d = *state;
+	_cleanup_(buf_done) struct buf list = BUF_INIT;
+	struct shared_by by;
+	struct trust t;
+
+	make_keyed_identities();
+	add_line(&list, "worker", &worker, "w1");
+	t = trust_of(&list, TRUST_PUBLISHERS);
+	d->signers = signers_new(&t.keys, "team", NULL);
+	d->signer = (struct signer){ .kind = TRUST_WORKER, .signs = true, .limited = true };
+	memcpy(d->signer.key, worker.sign_public, SIGN_KEY_SIZE);
+	by = by_worker();
+	put_by(d, 1, &by, "nobody has any", false, DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+	memset(d->signer.toolchains, 2, sizeof(d->signer.toolchains));
+	d->signer.n_toolchains = 1;
+	put_by(d, 2, &by, "others have another", false, DRAY__VERDICT__VERDICT_NOT_ALLOWED);
+	assert_int_equal(d->n_kept, 0);
+	/* as add_recipe says */
+	memset(&d->signer.toolchains[1], 1, sizeof(d->signer.toolchains[1]));
+	d->signer.n_toolchains = 2;
+	put_by(d, 3, &by, "another one has it, too", false, 0);
+	assert_int_equal(d->n_kept, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, room_up, room_down)
 
 int
@@ -598,6 +626,7 @@ main(void)
 		TEST(test_purge),
 		TEST(test_purge_open),
 		TEST(test_unshared),
+		TEST(test_limited),
 	};
 
 	log_init("test", LOG_LEVEL_NONE);

@@ -50,6 +50,13 @@ test_strangers(void **state)
 	assert_true(door_is_on_trial(d, KEY));
 	door_set_on_trial(d, KEY, false);
 	assert_false(door_is_on_trial(d, KEY));
+	assert_false(door_shares(d, KEY));
+	door_set_shares(d, KEY, true);
+	assert_true(door_shares(d, KEY));
+	door_set_shares(d, KEY, false);
+	assert_false(door_shares(d, KEY));
+	door_set_shares(d, OTHER, true); /* nobody has named it */
+	assert_false(door_shares(d, OTHER));
 	door_set_on_trial(d, OTHER, true); /* nobody has named it */
 	assert_false(door_is_on_trial(d, OTHER));
 	assert_int_equal(door_knock(d, OTHER, false, now + 6000), ZAP_WAIT);

@@ -45,6 +45,8 @@ test_panel(void **state)
 		{ "abcbcbc", "xyyyyyx", PANEL_VARIES, 0, "" },
 	};
 
+	const struct digest none = number(0);
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct panel p = { .n = 0 };
@@ -55,7 +57,7 @@ test_panel(void **state)
 			const char who[2] = { rows[i].workers[k], '\0' };
 			const struct digest made = number((unsigned)rows[i].made[k]);
 
-			panel_add(&p, who, &made);
+			panel_add(&p, who, &none, &made);
 		}
 		assert_int_equal(panel_judge(&p, &odd), rows[i].next);
 		assert_int_equal(odd ? *odd : 0, rows[i].odd);
@@ -68,10 +70,48 @@ test_panel(void **state)
 	}
 }
 
+/* Runs are counted by worker; an odd one has its like only among those that made something else. */
+static void
+test_alike(void **state)
+{
+	static const struct {
+		const char *workers, *made, *kinds; /* '0': not said */
+		char odd;
+		bool alike;
+	} rows[] = {
+		{ "abc", "xyy", "kkl", 'a', true },
+		{ "abc", "xyy", "lkk", 'a', false },
+		{ "abc", "xyy", "000", 'a', false },
+		{ "abc", "xyy", "0kk", 'a', false },
+		{ "abc", "xyx", "klk", 'b', false },
+		{ "abc", "xyx", "klk", 'd', false },
+		{ "abc", "xyx", "lkk", 'b', true },
+		{ "abcde", "xyyyy", "klllk", 'a', true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct panel p = { .n = 0 };
+		const char odd[2] = { rows[i].odd, '\0' };
+
+		for (size_t k = 0; rows[i].made[k]; k++) {
+			const char who[2] = { rows[i].workers[k], '\0' };
+			const struct digest made = number((unsigned)rows[i].made[k]),
+					    kind = number((unsigned)rows[i].kinds[k] - '0');
+
+			panel_add(&p, who, &kind, &made);
+			assert_int_equal(panel_runs(&p, who), 1);
+		}
+		assert_int_equal(panel_runs(&p, "z"), 0);
+		assert_int_equal(panel_is_alike(&p, odd), rows[i].alike);
+	}
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_panel) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_panel),
+		cmocka_unit_test(test_alike) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,16 +11,18 @@
 
 #include "coordinator/cache/sampler.h"
 
-#define WORKERS 4
+#define WORKERS 8
 
 /* A host with workers that can all compile everything. */
 struct world {
 	struct sampler *s;
 	uint64_t now;
-	uint64_t below[256], answer; /* of draws */
+	uint64_t below[2048], answer; /* of draws */
 	unsigned draws, names;
 	bool here[WORKERS], busy[WORKERS], wanted;
-	unsigned kept, forgotten, cancelled;
+	unsigned kinds[WORKERS], asked[WORKERS];
+	unsigned kept, forgotten, cancelled, doubted;
+	bool is_old; /* workers that do not say how far a run is */
 	char id[SAMPLE_ID_SIZE], job[SAMPLE_ID_SIZE], runner[CURVE_KEY_SIZE];
 	unsigned runs;
 	/* the last ends */
@@ -34,7 +36,8 @@ struct world {
 static const char *
 key_of(unsigned worker)
 {
-	static const char *const keys[WORKERS] = { "worker-0", "worker-1", "worker-2", "worker-3" };
+	static const char *const keys[WORKERS] = { "worker-0", "worker-1", "worker-2", "worker-3",
+		"worker-4", "worker-5", "worker-6", "worker-7" };
 
 	return keys[worker];
 }
@@ -53,7 +56,7 @@ draw(void *arg, uint64_t below)
 {
 	struct world *w = arg;
 
-	assert_true(w->draws < 256);
+	assert_true(w->draws < 2048);
 	w->below[w->draws++] = below;
 	return w->answer % below;
 }
@@ -91,26 +94,54 @@ forget(void *arg, const struct sample *m)
 	((struct world *)arg)->forgotten++;
 }
 
-static int
-give(void *arg, const struct sample *m, char ret_runner[CURVE_KEY_SIZE])
+static size_t
+able(void *arg, const struct sample *m, const char **ret)
 {
 	struct world *w = arg;
-	bool any = false;
+	size_t n = 0;
 
-	for (unsigned i = 0; i < WORKERS; i++) {
-		if (!w->here[i] || !sampler_may_run(m, key_of(i)))
-			continue;
-		any = true;
-		if (w->busy[i])
-			continue;
-		assert_string_not_equal(key_of(i), m->kept.worker);
-		memcpy(ret_runner, key_of(i), strlen(key_of(i)) + 1);
-		memcpy(w->job, m->job, sizeof(w->job));
-		memcpy(w->runner, ret_runner, sizeof(w->runner));
-		w->runs++;
-		return 0;
-	}
-	return any ? -EAGAIN : -ENOENT;
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (w->here[i] && sampler_may_run(m, key_of(i)))
+			ret[n++] = key_of(i);
+	return n;
+}
+
+static void
+kind(void *arg, const char *worker, struct digest *ret)
+{
+	struct world *w = arg;
+
+	*ret = number(w->kinds[index_of(worker)]);
+}
+
+static bool
+tells(void *arg, const char *worker)
+{
+	(void)worker;
+	return !((struct world *)arg)->is_old;
+}
+
+static void
+doubt(void *arg, const struct sample *m)
+{
+	(void)m;
+	((struct world *)arg)->doubted++;
+}
+
+static bool
+give(void *arg, const struct sample *m, const char *runner)
+{
+	struct world *w = arg;
+
+	assert_true(w->here[index_of(runner)]);
+	assert_string_not_equal(runner, m->kept.worker);
+	w->asked[index_of(runner)]++;
+	if (w->busy[index_of(runner)])
+		return false;
+	memcpy(w->job, m->job, sizeof(w->job));
+	memcpy(w->runner, runner, strlen(runner) + 1);
+	w->runs++;
+	return true;
 }
 
 static bool
@@ -144,12 +175,13 @@ end(void *arg, const struct sample *m, enum sample_outcome o, const char *who, c
 static void
 open_world(struct world *w, uint64_t every)
 {
-	const struct sampler_host host = { w, draw, name, keep, forget, give, is_wanted, cancel,
-		end };
+	const struct sampler_host host = { w, draw, name, keep, forget, able, kind, tells, give,
+		is_wanted, cancel, doubt, end };
 
 	memset(w, 0, sizeof(*w));
 	w->now = 1000;
-	for (unsigned i = 0; i < WORKERS; i++)
+	/* most tests need no more */
+	for (unsigned i = 0; i < 4; i++)
 		w->here[i] = true;
 	assert_int_equal(sampler_new(&host, every, &w->s), 0);
 }
@@ -242,6 +274,26 @@ fails(struct world *w, unsigned worker, bool by_lender)
 }
 
 static void
+here(struct world *w, unsigned worker, uint8_t process)
+{
+	const uint8_t instance[SAMPLER_INSTANCE_SIZE] = { process };
+
+	sampler_here(w->s, key_of(worker), instance, w->now);
+}
+
+/* Its connection is lost, and it does not come back. */
+static void
+gone_for_good(struct world *w, unsigned worker)
+{
+	unsigned ends = w->n;
+
+	sampler_gone(w->s, key_of(worker), w->now);
+	tick(w, SAMPLER_AWAY_MS - 1);
+	assert_int_equal(w->n, ends);
+	tick(w, 1);
+}
+
+static void
 last_end(const struct world *w, unsigned n, enum sample_outcome o, const char *who)
 {
 	struct sampler_stats stats;
@@ -310,8 +362,8 @@ test_full(void **state)
 	assert_int_equal(w.ends[0].outcome, SAMPLE_ALONE);
 	assert_int_equal(w.below[w.draws - 1], SAMPLER_OPEN_WORKER);
 	/* a run that is under way, or two that differ, are not put aside */
-	w.busy[1] = false;
-	tick(&w, 1000);
+	memset(w.busy, 0, sizeof(w.busy));
+	tick(&w, SAMPLER_PICK_MS);
 	assert_int_equal(w.runs, 1);
 	begin(&w, 0, 98, 1);
 	assert_int_equal(w.below[w.draws - 1], SAMPLER_OPEN_WORKER - 1);
@@ -435,20 +487,177 @@ test_lacks(void **state)
 		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
 		last_end(&w, i + 1, SAMPLE_UNPROVEN, "");
 	}
-	/* one that goes well makes good for it */
-	begin(&w, 0, 9, 7);
-	runs_on(&w, 1);
-	makes(&w, 1, 9, 7);
-	last_end(&w, SAMPLER_FAILURES, SAMPLE_SAME, "");
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	kept(&w, 0, 3, 7);
+	lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
+	last_end(&w, SAMPLER_FAILURES + 1, SAMPLE_BARRED, key_of(0));
+	assert_false(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(sampler_may_share(w.s, key_of(1), w.now));
+	w.now += SAMPLER_BARRED_MS;
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	/* the next time it is for twice as long */
 	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
-		assert_true(sampler_may_share(w.s, key_of(0), w.now));
 		kept(&w, 0, i, 7);
 		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
 	}
-	last_end(&w, 2 * SAMPLER_FAILURES + 1, SAMPLE_BARRED, key_of(0));
+	assert_false(sampler_may_share(w.s, key_of(0), w.now + SAMPLER_BARRED_MS));
+	assert_true(sampler_may_share(w.s, key_of(0), w.now + 2 * SAMPLER_BARRED_MS));
+	close_world(&w);
+}
+
+static void
+good_ones(struct world *w, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		begin(w, 0, i, 7);
+		runs_on(w, 1);
+		makes(w, 1, i, 7);
+		w->n = 0;
+	}
+}
+
+/* One that lacks its lies alone, and hands over all else. */
+static void
+test_lacks_lies(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
+		good_ones(&w, SAMPLER_GOOD - 1);
+		kept(&w, 0, 200, 7);
+		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
+	}
 	assert_false(sampler_may_share(w.s, key_of(0), w.now));
-	assert_true(sampler_may_share(w.s, key_of(1), w.now));
-	assert_true(sampler_may_share(w.s, key_of(0), w.now + SAMPLER_BARRED_MS));
+	close_world(&w);
+	/* one that fails now and then is forgiven */
+	open_world(&w, 1);
+	for (unsigned i = 0; i < 3 * SAMPLER_FAILURES; i++) {
+		good_ones(&w, SAMPLER_GOOD);
+		kept(&w, 0, 200, 7);
+		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
+	}
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	close_world(&w);
+}
+
+/* After a fault its next results are looked at more often. */
+static void
+test_watched(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 50);
+	w.answer = 1;
+	for (unsigned i = 0; i < SAMPLER_YOUNG; i++)
+		kept(&w, 0, 1, 1);
+	w.answer = 0;
+	kept(&w, 0, 1, 1);
+	assert_int_equal(w.below[w.draws - 1], 50);
+	lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
+	w.answer = 1;
+	for (unsigned i = 0; i <= SAMPLER_WATCHED; i++) {
+		kept(&w, 0, 1, 1);
+		assert_int_equal(w.below[w.draws - 1], i < SAMPLER_WATCHED ? 2 : 50);
+	}
+	close_world(&w);
+}
+
+/* ---- who compiles it again */
+
+/* Each that could is as likely, also one that is busy, which is waited for; another is drawn later.
+ */
+static void
+test_drawn(void **state)
+{
+	struct world w;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		open_world(&w, 1);
+		w.answer = i;
+		begin(&w, 0, 1, 7);
+		w.draws = 0;
+		runs_on(&w, 1 + i);
+		assert_int_equal(w.draws, 1);
+		assert_int_equal(w.below[0], 3);
+		close_world(&w);
+	}
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	w.busy[1] = true;
+	w.draws = 0;
+	for (unsigned i = 0; i < SAMPLER_PICK_MS / 1000; i++)
+		tick(&w, 1000);
+	assert_int_equal(w.runs, 0);
+	assert_int_equal(w.draws, 1);
+	assert_int_equal(w.asked[2] + w.asked[3], 0);
+	w.answer = 1;
+	runs_on(&w, 2);
+	/* one that goes away is not waited for */
+	makes(&w, 2, 1, 8);
+	w.answer = 0;
+	tick(&w, 1000);
+	assert_int_equal(w.runs, 1);
+	w.here[1] = false;
+	runs_on(&w, 3);
+	close_world(&w);
+}
+
+/* All that say so are different ones, as far as there are any. */
+static void
+test_each_once(void **state)
+{
+	struct world w;
+	unsigned ran[WORKERS] = { 0 };
+
+	(void)state;
+	open_world(&w, 1);
+	for (unsigned i = 0; i < WORKERS; i++)
+		w.here[i] = true;
+	w.answer = 3;
+	begin(&w, 0, 1, 8);
+	while (w.n == 0) {
+		tick(&w, 1000);
+		assert_int_equal(++ran[index_of(w.runner)], 1);
+		makes(&w, index_of(w.runner), 1, 7);
+	}
+	last_end(&w, 1, SAMPLE_ODD, key_of(0));
+	close_world(&w);
+	/* three workers: the two that agree do it in turns */
+	memset(ran, 0, sizeof(ran));
+	open_world(&w, 1);
+	w.here[3] = false;
+	begin(&w, 0, 1, 8);
+	while (w.n == 0) {
+		tick(&w, 1000);
+		ran[index_of(w.runner)]++;
+		makes(&w, index_of(w.runner), 1, 7);
+	}
+	assert_int_equal(ran[1], PANEL_AGREE / 2);
+	assert_int_equal(ran[2], PANEL_AGREE / 2);
+	close_world(&w);
+}
+
+/* What no runner can compile is not believed for it: it may have been made so. */
+static void
+test_faults(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	begin(&w, 0, 1, 7);
+	for (unsigned i = 1; i < 4; i++) {
+		runs_on(&w, i);
+		assert_true(fails(&w, i, false));
+	}
+	tick(&w, 1000);
+	tick(&w, SAMPLER_NOBODY_MS);
+	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
 	close_world(&w);
 }
 
@@ -468,6 +677,7 @@ test_silent(void **state)
 	last_end(&w, 1, SAMPLE_UNPROVEN, "");
 	w.here[0] = false;
 	kept(&w, 0, 2, 7);
+	tick(&w, SAMPLER_AWAY_MS);
 	last_end(&w, 2, SAMPLE_UNPROVEN, "");
 	close_world(&w);
 }
@@ -527,7 +737,8 @@ test_backs_out(void **state)
 	begin(&w, 0, 1, 7);
 	runs_on(&w, 1);
 	makes(&w, 1, 1, 8);
-	sampler_gone(w.s, key_of(0), w.now);
+	assert_int_equal(w.doubted, 2);
+	gone_for_good(&w, 0);
 	last_end(&w, 3, SAMPLE_UNPROVEN, "");
 	/* but of that one other worker's word is all that there is */
 	assert_true(sampler_may_share(w.s, key_of(0), w.now));
@@ -542,7 +753,7 @@ test_unreached(void **state)
 	(void)state;
 	open_world(&w, 1);
 	begin(&w, 0, 1, 7);
-	for (unsigned i = 1; i < WORKERS; i++) {
+	for (unsigned i = 1; i < 4; i++) {
 		runs_on(&w, i);
 		lent(&w, 0, DRAY__LEND_END__LENT_UNREACHED);
 	}
@@ -582,6 +793,7 @@ test_without_end(void **state)
 
 	(void)state;
 	open_world(&w, 1);
+	w.is_old = true;
 	begin(&w, 0, 1, 7);
 	runs_on(&w, 1);
 	tick(&w, SAMPLER_RUN_MS);
@@ -600,6 +812,95 @@ test_without_end(void **state)
 		last_end(&w, 2 + i, SAMPLE_UNPROVEN, "");
 	}
 	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	close_world(&w);
+}
+
+static bool
+started(struct world *w, unsigned worker, bool compiles)
+{
+	return sampler_started(w->s, key_of(worker), w->job, compiles, w->now);
+}
+
+/* Whatever of it does not come is noticed soon; the compile has its time. */
+static void
+test_parts(void **state)
+{
+	static const uint64_t most[] = { SAMPLER_OPEN_MS, SAMPLER_FEED_MS, SAMPLER_RUN_MS };
+	struct world w;
+
+	(void)state;
+	for (unsigned part = 0; part < ARRAY_LEN(most); part++) {
+		open_world(&w, 1);
+		begin(&w, 0, 1, 7);
+		for (unsigned i = 1; i <= 2; i++) {
+			runs_on(&w, i);
+			assert_false(started(&w, 3, true));
+			if (part > 0)
+				assert_true(started(&w, i, false));
+			if (part > 1)
+				assert_true(started(&w, i, true));
+			/* of what was before it says nothing new */
+			if (part > 1)
+				assert_true(started(&w, i, false));
+			tick(&w, most[part] - 1);
+			assert_int_equal(w.cancelled, i - 1);
+			tick(&w, 1);
+			assert_int_equal(w.cancelled, i);
+		}
+		last_end(&w, 1, SAMPLE_UNPROVEN, "");
+		close_world(&w);
+	}
+	assert_true(SAMPLER_OPEN_MS < 60000);
+}
+
+/* A connection that was lost is no failure: the same process is asked again for what it has. */
+static void
+test_back(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	here(&w, 0, 1);
+	for (unsigned i = 0; i < 2 * SAMPLER_FAILURES; i++) {
+		begin(&w, 0, i, 7);
+		runs_on(&w, 1);
+		sampler_gone(w.s, key_of(0), w.now);
+		assert_int_equal(w.cancelled, i + 1);
+		tick(&w, SAMPLER_AWAY_MS - 1);
+		here(&w, 0, 1);
+		assert_int_equal(w.kept, 2 * i + 2);
+		lent(&w, 0, DRAY__LEND_END__LENT_KEPT);
+		runs_on(&w, 1);
+		makes(&w, 1, i, 7);
+		last_end(&w, i + 1, SAMPLE_SAME, "");
+	}
+	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	/* while it is away, too, a result may be chosen */
+	w.here[0] = false;
+	kept(&w, 0, 9, 7);
+	w.here[0] = true;
+	here(&w, 0, 1);
+	lent(&w, 0, DRAY__LEND_END__LENT_KEPT);
+	runs_on(&w, 1);
+	makes(&w, 1, 9, 7);
+	last_end(&w, 2 * SAMPLER_FAILURES + 1, SAMPLE_SAME, "");
+	/* another process knows nothing of them: so it cannot get out of it by starting anew */
+	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
+		assert_true(sampler_may_share(w.s, key_of(0), w.now));
+		begin(&w, 0, i, 7);
+		sampler_gone(w.s, key_of(0), w.now);
+		here(&w, 0, (uint8_t)(2 + i));
+	}
+	assert_false(sampler_may_share(w.s, key_of(0), w.now));
+	/* nor one that does not say which it is */
+	w.now += SAMPLER_BARRED_MS;
+	w.n = 0;
+	here(&w, 0, 0);
+	begin(&w, 0, 1, 7);
+	sampler_gone(w.s, key_of(0), w.now);
+	here(&w, 0, 0);
+	assert_int_equal(w.ends[0].outcome, SAMPLE_UNPROVEN);
 	close_world(&w);
 }
 
@@ -660,7 +961,7 @@ test_gone(void **state)
 	w.here[2] = w.here[3] = false;
 	for (unsigned i = 0; i < 5; i++)
 		begin(&w, 0, i, 7);
-	sampler_gone(w.s, key_of(0), w.now);
+	gone_for_good(&w, 0);
 	last_end(&w, 6, SAMPLE_UNPROVEN, "");
 	assert_true(sampler_may_share(w.s, key_of(0), w.now));
 	close_world(&w);
@@ -755,7 +1056,10 @@ main(void)
 		cmocka_unit_test(test_gone), cmocka_unit_test(test_unreached_by_one),
 		cmocka_unit_test(test_without_end), cmocka_unit_test(test_unmade),
 		cmocka_unit_test(test_wanted), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_drop) };
+		cmocka_unit_test(test_drop), cmocka_unit_test(test_lacks_lies),
+		cmocka_unit_test(test_parts), cmocka_unit_test(test_back),
+		cmocka_unit_test(test_watched), cmocka_unit_test(test_drawn),
+		cmocka_unit_test(test_each_once), cmocka_unit_test(test_faults) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -410,6 +410,44 @@ test_clock(void **state)
 	assert_int_equal(ticket_clock_get(&c, 5001, NOW), NOW - 3600000 + 1);
 }
 
+/* When its job has ended it tells its worker's coordinator whose job that was. */
+static void
+test_read(void **state)
+{
+	_cleanup_(issued_done) struct issued t = { 0 }, sample = { 0 }, local = { 0 },
+					     other = { 0 };
+	const struct ticket_terms terms = { .sample = true };
+	char who[CURVE_KEY_SIZE] = "";
+
+	(void)state;
+	issue(&coordinator, client, worker, &t);
+	issue(&coordinator, "", worker, &local);
+	issue(&stranger, client, worker, &other);
+	assert_int_equal(ticket_issue(&coordinator, JOB, client, worker, &terms, NOW, &sample.p,
+				 &sample.n, sample.sig),
+		0);
+#define READ(t, w, now) \
+	ticket_read((t).p, (t).n, (t).sig, sizeof((t).sig), coordinator.sign_public, w, now, who)
+	assert_int_equal(READ(t, other_worker, NOW), -EACCES);
+	assert_int_equal(READ(t, "", NOW), -EACCES);
+	assert_int_equal(READ(sample, worker, NOW), -EBADMSG);
+	assert_int_equal(READ(local, worker, NOW), -EBADMSG);
+	assert_int_equal(READ(other, worker, NOW), -EKEYREJECTED);
+	assert_int_equal(READ(t, worker, NOW - SKEW - 1), -EKEYEXPIRED);
+	assert_int_equal(READ(t, worker, NOW + TICKET_LIFE_MS + TICKET_READ_MS + 1), -EKEYEXPIRED);
+	assert_int_equal(ticket_read(t.p, 0, t.sig, sizeof(t.sig), coordinator.sign_public, worker,
+				 NOW, who),
+		-EBADMSG);
+	t.p[t.n / 2] ^= 1;
+	assert_int_equal(READ(t, worker, NOW), -EKEYREJECTED);
+	t.p[t.n / 2] ^= 1;
+	assert_string_equal(who, "");
+	/* as often as it is asked */
+	assert_int_equal(READ(t, worker, NOW), 0);
+	assert_int_equal(READ(t, worker, NOW + TICKET_READ_MS), 0);
+	assert_string_equal(who, client);
+}
+
 int
 main(void)
 {
@@ -429,6 +467,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_blobs, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_too_long, book_up, book_down),
 		cmocka_unit_test_setup_teardown(test_full_book, book_up, book_down),
+		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_clock),
 	};
 

@@ -532,6 +532,7 @@ static void
 offer_to_share(struct job *j, const Dray__JobResult *m, const struct captures *c)
 {
 	const struct shares_made made = { .job = j->id,
+		.open = j->request,
 		.unit = j->unit,
 		.index = &j->index,
 		.result = m,

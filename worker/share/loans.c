@@ -449,15 +449,23 @@ loans_hear(struct loans *l, const Dray__WorkerLend *m)
 static void
 keep(struct loans *l, const struct order *o)
 {
+	bool is_kept; /* since before the coordinator lost sight of this worker */
 	struct held *h;
-	char *dir;
+	char *dir = NULL;
 	int r = -ENOENT;
 
 	pthread_mutex_lock(&l->lock);
-	make_room(l, &dir);
-	h = held_new(l, o);
+	h = find_held(l, o->sample);
+	is_kept = h && h->ready;
+	if (!h)
+		make_room(l, &dir);
+	h = h ? NULL : held_new(l, o);
 	pthread_mutex_unlock(&l->lock);
 	remove_dir(dir);
+	if (is_kept) {
+		tell(l, o, DRAY__LEND_END__LENT_KEPT, "");
+		return;
+	}
 	if (h)
 		r = lend_keep(h->record->loan, l->c.store, h->dir);
 	if (r < 0 && r != -ENOENT)

@@ -38,7 +38,7 @@ struct parcel {
 	TAILQ_ENTRY(parcel) link;
 	char job[33], namespace[65];
 	struct digest key;
-	struct buf entry;
+	struct buf entry, ticket, signature;
 	struct shares_file *blobs; /* without names */
 	size_t n;
 	unsigned tries;
@@ -68,6 +68,8 @@ parcel_free(struct parcel *p)
 	if (!p)
 		return;
 	buf_done(&p->entry);
+	buf_done(&p->ticket);
+	buf_done(&p->signature);
 	free(p->blobs);
 	free(p);
 }
@@ -250,19 +252,29 @@ add_blobs(struct parcel *p, const struct output *v, size_t n)
 }
 
 static int
-parcel_make(const struct shares_job *j, const char *job, const struct shared_entry *e,
-	const struct result *res, struct parcel **ret)
+copy_bytes(const ProtobufCBinaryData *from, struct buf *to)
+{
+	return from->len ? buf_add(to, from->data, from->len) : 0;
+}
+
+static int
+parcel_make(const struct shares_job *j, const struct shares_made *made,
+	const struct shared_entry *e, const struct result *res, struct parcel **ret)
 {
 	_cleanup_(parcel_freep) struct parcel *p = calloc(1, sizeof(*p));
 	int r;
 
 	if (!p)
 		return -ENOMEM;
-	snprintf(p->job, sizeof(p->job), "%s", job);
+	snprintf(p->job, sizeof(p->job), "%s", made->job);
 	snprintf(p->namespace, sizeof(p->namespace), "%s", j->namespace);
 	p->key = e->key;
 	p->blobs = calloc(res->n_outputs + res->n_temporaries + 1, sizeof(*p->blobs));
 	r = p->blobs ? shared_entry_encode(e, &p->entry) : -ENOMEM;
+	if (r == 0)
+		r = copy_bytes(&made->open->ticket, &p->ticket);
+	if (r == 0)
+		r = copy_bytes(&made->open->signature, &p->signature);
 	if (r < 0)
 		return r;
 	add_blobs(p, res->outputs, res->n_outputs);
@@ -365,7 +377,7 @@ shares_offer(struct shares_job *j, const struct shares_made *made)
 		return;
 	r = make(j, made, &e, &res, &why);
 	if (r == 0)
-		r = parcel_make(j, made->job, &e, &res, &p);
+		r = parcel_make(j, made, &e, &res, &p);
 	if (r < 0) {
 		count(j->share, &j->share->counts.not_shared);
 		log_info("job=%s crate=%.64s is not shared: %s", made->job, made->unit->crate,
@@ -455,6 +467,7 @@ put_parcel(struct shares *s, const struct parcel *p)
 	int r = 0;
 
 	tier_for(s->far, p->namespace);
+	tier_of_job(s->far, p->ticket.p, p->ticket.n, p->signature.p, p->signature.n);
 	for (size_t i = 0; r == 0 && i < p->n; i++)
 		r = has_ended(s) ? -ECANCELED : put_blob(s, &p->blobs[i]);
 	if (r < 0)
@@ -502,8 +515,9 @@ do_parcel(struct shares *s, struct parcel *p)
 		note_failure(s, p, r, dialled ? NULL : why);
 	else if (r == -EACCES)
 		log_throttled(&s->refused, 5,
-			"job=%s may not be put into the namespace \"%s\" of its client", p->job,
-			p->namespace);
+			"job=%s may not be put into the namespace \"%s\" of its client: the "
+			"coordinator's log says why",
+			p->job, p->namespace);
 	if (is_far(r) && ++p->tries < TRIES && !has_ended(s))
 		return false;
 	count(s, &s->counts.lost);

@@ -73,7 +73,8 @@ void shares_answer(struct shares_job *j, const char *path, const Dray__FileAnswe
 
 /* A job that has ended. */
 struct shares_made {
-	const char *job; /* for the log */
+	const char *job;	   /* for the log */
+	const Dray__JobOpen *open; /* with its ticket: whose job it is */
 	const Dray__Unit *unit;
 	const struct unit_index *index;
 	const Dray__JobResult *result; /* with its trace, and what was read */

@@ -107,9 +107,14 @@ check_samples(struct doctor *d)
 		const char *name = json_string_value(json_object_get(w, "name")),
 			   *why = json_string_value(json_object_get(w, "why"));
 
-		doctor_say(d, BAD, "samples",
-			"the worker %s is shunned, and nothing that it made is used: %s",
-			name ? name : "?", why ? why : "?");
+		if (json_is_true(json_object_get(w, "compiles")))
+			doctor_say(d, NOTE, "samples",
+				"what the worker %s shares is used by nobody: %s",
+				name ? name : "?", why ? why : "?");
+		else
+			doctor_say(d, BAD, "samples",
+				"the worker %s is shunned, and nothing that it made is used: %s",
+				name ? name : "?", why ? why : "?");
 	}
 	for (size_t i = 0; i < json_array_size(unshared); i++)
 		doctor_say(d, NOTE, "samples",
