@@ -26,6 +26,7 @@ struct open_sample {
 	enum part part;
 	char avoid[SAMPLER_AVOID_MAX][CURVE_KEY_SIZE];
 	size_t n_avoid;
+	bool forgiven;	    /* runners that were not reached, or late, have been asked twice */
 	bool accused;	    /* a runner says that its lender did not hand it over */
 	unsigned unreached; /* runners that its lender did not reach, it says */
 	unsigned late;	    /* runs that had no end */
@@ -146,7 +147,7 @@ get_lender(struct sampler *s, const char *worker)
 static bool
 is_doubted(const struct open_sample *o)
 {
-	return o->accused || o->unreached || o->late || o->unmade || o->faults ||
+	return o->accused || o->forgiven || o->unreached || o->late || o->unmade || o->faults ||
 	       panel_is_split(&o->panel);
 }
 
@@ -586,6 +587,15 @@ nobody(struct sampler *s, struct open_sample *o, uint64_t now)
 {
 	if (o->nobody_ms == 0)
 		o->nobody_ms = now;
+	/* a machine that is busy may be slow once; in a small farm there is nobody else */
+	if (now - o->nobody_ms >= SAMPLER_SECOND_MS && !o->forgiven && o->unreached + o->late > 0 &&
+		!o->accused && o->unmade + o->faults == 0) {
+		o->forgiven = true;
+		o->n_avoid = 0;
+		o->unreached = o->late = 0;
+		o->nobody_ms = 0;
+		return;
+	}
 	if (now - o->nobody_ms < SAMPLER_NOBODY_MS)
 		return;
 	/* One runner's doing may be the runner's. */

@@ -293,6 +293,18 @@ gone_for_good(struct world *w, unsigned worker)
 	tick(w, 1);
 }
 
+/* There is nobody else: those that were not reached get it once more. */
+static void
+asked_again(struct world *w)
+{
+	unsigned ends = w->n, runs = w->runs;
+
+	tick(w, 1000);
+	tick(w, SAMPLER_SECOND_MS);
+	assert_int_equal(w->n, ends);
+	assert_int_equal(w->runs, runs);
+}
+
 static void
 last_end(const struct world *w, unsigned n, enum sample_outcome o, const char *who)
 {
@@ -753,8 +765,11 @@ test_unreached(void **state)
 	(void)state;
 	open_world(&w, 1);
 	begin(&w, 0, 1, 7);
-	for (unsigned i = 1; i < 4; i++) {
-		runs_on(&w, i);
+	/* each is asked twice */
+	for (unsigned i = 0; i < 6; i++) {
+		if (i == 3)
+			asked_again(&w);
+		runs_on(&w, 1 + i % 3);
 		lent(&w, 0, DRAY__LEND_END__LENT_UNREACHED);
 	}
 	tick(&w, 1000);
@@ -775,6 +790,9 @@ test_unreached_by_one(void **state)
 	w.here[2] = w.here[3] = false;
 	for (unsigned i = 0; i < 2 * SAMPLER_FAILURES; i++) {
 		begin(&w, 0, i, 7);
+		runs_on(&w, 1);
+		lent(&w, 0, DRAY__LEND_END__LENT_UNREACHED);
+		asked_again(&w);
 		runs_on(&w, 1);
 		lent(&w, 0, DRAY__LEND_END__LENT_UNREACHED);
 		tick(&w, 1000);
@@ -805,6 +823,9 @@ test_without_end(void **state)
 	w.here[2] = w.here[3] = false;
 	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
 		begin(&w, 0, 2 + i, 7);
+		runs_on(&w, 1);
+		tick(&w, SAMPLER_RUN_MS);
+		asked_again(&w);
 		runs_on(&w, 1);
 		tick(&w, SAMPLER_RUN_MS);
 		tick(&w, 1000);

@@ -18,7 +18,7 @@
 #include "store/disk.h"
 
 #define TICK_MS 250
-#define CONNECT_MS 10000       /* until it has taken the job */
+#define CONNECT_MS 30000       /* until it has taken the job; less than SAMPLER_OPEN_MS */
 #define SILENCE_MS 60000       /* it says every second that it is alive */
 #define GIVE_MS (2400u * 1000) /* in all: as long as a run may take (SAMPLER_RUN_MS) */
 #define CREDIT 64
