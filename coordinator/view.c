@@ -406,7 +406,8 @@ view_new(struct server *s, unsigned want, struct view **ret)
 	v->has_samples = s->sampler != NULL;
 	if (s->sampler)
 		sampler_get_stats(s->sampler, &v->samples);
-	v->shunned = s->judged.n_workers;
+	for (size_t i = 0; i < s->judged.n_workers; i++)
+		v->shunned += !s->judged.workers[i].unlike;
 	if (want & VIEW_WORKERS)
 		r = fill_workers(s, v);
 	if (r == 0 && want & VIEW_JOBS)

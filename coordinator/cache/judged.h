@@ -19,7 +19,7 @@
 #include "cache/same.h"
 #include "keys/identity.h"
 
-#define JUDGED_MAX 4096 /* of each */
+#define JUDGED_MAX 4096		    /* of each */
 #define JUDGED_FILE_MAX (64u << 20) /* of years: lines stay */
 #define JUDGED_WHY 256
 /* Notes of one worker for one client: more would show nothing that these do not. */

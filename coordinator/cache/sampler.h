@@ -40,8 +40,9 @@
 #define SAMPLER_WAIT_MS (3600u * 1000)	/* for a free slot elsewhere */
 #define SAMPLER_NOBODY_MS (600u * 1000) /* for somebody who could compile it */
 #define SAMPLER_PICK_MS (60u * 1000)	/* for the one that was drawn; then another is */
-#define SAMPLER_SECOND_MS (60u * 1000)	/* ... before those that it did not reach are asked again \
-					 */
+#define SAMPLER_SECOND_MS                                                      \
+	(60u * 1000) /* ... before those that it did not reach are asked again \
+		      */
 #define SAMPLER_RUN_MS (2400u * 1000)
 #define SAMPLER_OPEN_MS (45u * 1000)  /* of a run, until its job is opened; */
 #define SAMPLER_FEED_MS (180u * 1000) /* from then until it compiles */

@@ -148,9 +148,6 @@ withheld() {
   client_env
   cached first "$WORK/app" build
   wait_until 20 there 3
-  wait_until 20 behind 3
-  # before anybody is told; the farm half removes it as soon as it hears
-  here_of_w1
   start w2
   start w3
   wait_until 40 said 'crate=small of worker=w1 came out otherwise on worker=w1 than on the others, one of them alike'
@@ -220,6 +217,7 @@ withheld() {
   lies client one two three
   lies second four five six
   wait_until 20 there 8
+  wait_until 20 behind 8
   start w2
   start w3
   wait_until 120 said 'worker=w1 key=.* is shunned'
