@@ -56,8 +56,8 @@ choose(struct server *s, const struct peer *client, const Dray__JobRequest *m,
 		sched_worker_get(w, &view);
 		p = peer_by_serial(s, view.tag);
 		if (!p || p->worker != w || p->doomed || !p->samples || view.draining ||
-			view.glibc < m->glibc || samples_bar(s, p) || !may_see(s, p, client) ||
-			!offers(w, &view, &m->toolchain))
+			view.glibc < m->glibc || !samples_take(s, p, client->wire.curve) ||
+			!may_see(s, p, client) || !offers(w, &view, &m->toolchain))
 			continue;
 		*ret_any = true;
 		if (view.trust != SCHED_TRUSTED || view.used >= view.slots ||
@@ -77,6 +77,7 @@ expect(struct server *s, struct peer *worker, const struct peer *client)
 {
 	Dray__WorkerExpect m = DRAY__WORKER_EXPECT__INIT;
 
+	m.share = samples_take(s, worker, client->wire.curve);
 	m.curve_public = as_mutable(client->wire.curve);
 	m.role = as_mutable(role_name(client->role));
 	m.namespace_ = as_mutable(peer_namespace(s, client));
