@@ -192,7 +192,7 @@ refuse_put(struct server *s, struct peer *p, const struct wire_msg *m, Dray__Ver
 	const char *why)
 {
 	log_throttled(&s->unsampled, 10, "worker=%s shares something that is not taken: %s",
-		samples_name(s, p->wire.curve), why);
+		peer_worker_name(s, p->wire.curve), why);
 	say_none(s, p, m, verdict, why);
 }
 

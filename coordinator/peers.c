@@ -82,6 +82,35 @@ peer_by_serial(struct server *s, uint64_t serial)
 }
 
 struct peer *
+peer_of_worker(struct server *s, const char *curve)
+{
+	struct sched_worker_view view;
+	struct sched_worker *w;
+
+	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
+		sched_worker_get(w, &view);
+		if (streq(view.curve, curve)) {
+			struct peer *p = peer_by_serial(s, view.tag);
+
+			return p && p->worker == w && !p->doomed ? p : NULL;
+		}
+	}
+	return NULL;
+}
+
+const char *
+peer_worker_name(struct server *s, const char *curve)
+{
+	struct peer *p = peer_of_worker(s, curve);
+	struct sched_worker_view view;
+
+	if (!p)
+		return curve;
+	sched_worker_get(p->worker, &view);
+	return view.name;
+}
+
+struct peer *
 peer_add(struct server *s, const struct wire_peer *wire)
 {
 	struct peer *p = calloc(1, sizeof(*p));

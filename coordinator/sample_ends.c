@@ -96,7 +96,7 @@ fill_worker(struct server *s, const char *curve, bool unlike, struct judged_work
 	ret->unlike = unlike;
 	ret->since_s = (uint64_t)time(NULL);
 	snprintf(ret->curve, sizeof(ret->curve), "%s", curve);
-	snprintf(ret->name, sizeof(ret->name), "%.64s", samples_name(s, curve));
+	snprintf(ret->name, sizeof(ret->name), "%.64s", peer_worker_name(s, curve));
 	/* clients of every namespace are told: it names no crate, and none of them */
 	snprintf(ret->why, sizeof(ret->why),
 		"for %u clients or more it made of %u packages and more each what no other worker "
@@ -123,7 +123,7 @@ condemn(struct server *s, const char *curve, bool unlike)
 	note_saved(s, path ? judged_add_worker(&s->judged, path, &w) : -ENOMEM);
 	purge_worker(s, curve, w.name, NULL);
 	sampler_drop(s->sampler, curve);
-	peer = samples_worker(s, curve);
+	peer = peer_of_worker(s, curve);
 	if (peer && !unlike)
 		server_refuse(s, &peer->wire, peer, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"This worker is shunned: %s.", w.why);
@@ -225,7 +225,7 @@ note_odd(struct server *s, const struct sample *m, const char *curve)
 	memset(&n, 0, sizeof(n));
 	memcpy(n.client, m->kept.client, sizeof(n.client));
 	snprintf(n.worker, sizeof(n.worker), "%s", curve);
-	snprintf(name, sizeof(name), "%.64s", samples_name(s, curve));
+	snprintf(name, sizeof(name), "%.64s", peer_worker_name(s, curve));
 	n.alike = panel_is_alike(m->panel, curve);
 	fill_package(m, &n.of);
 	log_warn(

@@ -25,35 +25,6 @@ as_mutable(const char *text)
 	return u.out;
 }
 
-struct peer *
-samples_worker(struct server *s, const char *curve)
-{
-	struct sched_worker_view view;
-	struct sched_worker *w;
-
-	for (w = sched_worker_walk(s->sched, NULL); w; w = sched_worker_walk(s->sched, w)) {
-		sched_worker_get(w, &view);
-		if (streq(view.curve, curve)) {
-			struct peer *p = peer_by_serial(s, view.tag);
-
-			return p && p->worker == w && !p->doomed ? p : NULL;
-		}
-	}
-	return NULL;
-}
-
-const char *
-samples_name(struct server *s, const char *curve)
-{
-	struct peer *p = samples_worker(s, curve);
-	struct sched_worker_view view;
-
-	if (!p)
-		return curve;
-	sched_worker_get(p->worker, &view);
-	return view.name;
-}
-
 /* ---- what the sampler wants */
 
 /* Without random numbers none is chosen. */
@@ -92,7 +63,7 @@ static bool
 keep(void *arg, const struct sample *m)
 {
 	struct server *s = arg;
-	struct peer *p = samples_worker(s, m->kept.worker);
+	struct peer *p = peer_of_worker(s, m->kept.worker);
 	Dray__WorkerLend lend;
 	struct sample copy = *m;
 
@@ -114,7 +85,7 @@ static void
 forget(void *arg, const struct sample *m)
 {
 	struct server *s = arg;
-	struct peer *p = samples_worker(s, m->kept.worker);
+	struct peer *p = peer_of_worker(s, m->kept.worker);
 	Dray__WorkerLend lend;
 
 	if (!p || !p->samples)
@@ -149,7 +120,7 @@ static void
 kind(void *arg, const char *curve, struct digest *ret)
 {
 	struct server *s = arg;
-	struct peer *p = samples_worker(s, curve);
+	struct peer *p = peer_of_worker(s, curve);
 	struct sched_worker_view view;
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
@@ -165,7 +136,7 @@ static size_t
 able(void *arg, const struct sample *m, const char **ret)
 {
 	struct server *s = arg;
-	struct peer *from = samples_worker(s, m->kept.worker);
+	struct peer *from = peer_of_worker(s, m->kept.worker);
 	struct sched_worker_view lender;
 	struct sched_worker *w;
 	size_t n = 0;
@@ -207,7 +178,7 @@ expect(struct server *s, struct peer *runner, const struct sample *m)
 static bool
 tells(void *arg, const char *curve)
 {
-	const struct peer *p = samples_worker(arg, curve);
+	const struct peer *p = peer_of_worker(arg, curve);
 
 	return p && p->tells_samples;
 }
@@ -216,7 +187,7 @@ static bool
 give(void *arg, const struct sample *m, const char *curve)
 {
 	struct server *s = arg;
-	struct peer *lender = samples_worker(s, m->kept.worker), *runner = samples_worker(s, curve);
+	struct peer *lender = peer_of_worker(s, m->kept.worker), *runner = peer_of_worker(s, curve);
 	struct ticket_terms terms = { .sample = true };
 	_cleanup_(freep) uint8_t *ticket = NULL;
 	uint8_t signature[SIGNATURE_SIZE];
@@ -254,7 +225,7 @@ static bool
 is_wanted(void *arg, const struct sample *m)
 {
 	struct server *s = arg;
-	struct peer *p = samples_worker(s, m->runner);
+	struct peer *p = peer_of_worker(s, m->runner);
 	struct sched_worker_view view;
 	struct sched_stats stats;
 
@@ -269,7 +240,7 @@ static void
 cancel(void *arg, const struct sample *m)
 {
 	struct server *s = arg;
-	struct peer *p = samples_worker(s, m->runner);
+	struct peer *p = peer_of_worker(s, m->runner);
 	Dray__WorkerCancel c;
 
 	if (!p)
@@ -330,7 +301,7 @@ samples_kept(struct server *s, const char *namespace, const struct digest *key,
 	memcpy(k.sign, note->producer, SIGN_KEY_SIZE);
 	memcpy(k.client, note->client, sizeof(k.client));
 	snprintf(k.namespace, sizeof(k.namespace), "%s", namespace);
-	snprintf(k.name, sizeof(k.name), "%.64s", samples_name(s, by->curve_public));
+	snprintf(k.name, sizeof(k.name), "%.64s", peer_worker_name(s, by->curve_public));
 	k.key = *key;
 	k.same = note->same;
 	k.unit = note->unit;
@@ -514,7 +485,7 @@ samples_bar(struct server *s, const struct peer *p, const Dray__SharedPut *m, co
 	client_of(s, p, m, ret->client);
 	if (!samples_are_believed(s, p->wire.curve, ret->client))
 		return "what this worker made for that client was not what others make";
-	by = samples_worker(s, p->wire.curve);
+	by = peer_of_worker(s, p->wire.curve);
 	if (!by) {
 		*ret_verdict = DRAY__VERDICT__VERDICT_FULL;
 		return "this worker has not registered yet";

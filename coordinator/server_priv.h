@@ -180,6 +180,10 @@ int peers_init(struct server *s);
 void peers_done(struct server *s);
 struct peer *peer_find(struct server *s, const struct wire_peer *wire);
 struct peer *peer_by_serial(struct server *s, uint64_t serial);
+/* The worker with that key that is here, or NULL; and its name, or where it is not here, the key.
+ */
+struct peer *peer_of_worker(struct server *s, const char *curve);
+const char *peer_worker_name(struct server *s, const char *curve);
 struct peer *peer_add(struct server *s, const struct wire_peer *wire);
 /* Called when a connection is gone: ends all that the peer asked for or offered. */
 void peer_remove(struct server *s, struct peer *p);
@@ -345,9 +349,6 @@ const char *samples_bar(struct server *s, const struct peer *p, const Dray__Shar
 	const char *namespace, struct signer *ret, Dray__Verdict *ret_verdict);
 /* Whether anything is that this worker makes for that client. */
 bool samples_take(const struct server *s, const struct peer *worker, const char *client);
-/* The worker with that key, or NULL: it is not there; and its name, or else the key. */
-struct peer *samples_worker(struct server *s, const char *curve);
-const char *samples_name(struct server *s, const char *curve);
 void on_worker_lent(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 
