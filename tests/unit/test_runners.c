@@ -1,5 +1,5 @@
-/* Who compiles a sample again, and what it is to those when one says nothing, goes, or ends it:
- * each word counts once. */
+/* Workers that compile a sample again: how one is drawn, and what counts when one says nothing,
+ * goes, or ends it. Each word counts once. */
 #include "config.h"
 
 #include "tests/unit/sampler_fixture.h"
