@@ -131,7 +131,7 @@ static const struct conf_key keys[] = {
 	NUM(worker, job_processes, "1024", "DRAY_WORKER_JOB_PROCESSES", 16, 1000000),
 	NUM(worker, job_open_files, "8192", "DRAY_WORKER_JOB_OPEN_FILES", 64, 1000000),
 	BOOL(worker, job_users, "yes", "DRAY_WORKER_JOB_USERS"),
-	BOOL(worker, share, "yes", "DRAY_WORKER_SHARE"),
+	BOOL(worker, share, "no", "DRAY_WORKER_SHARE"),
 	BOOL(worker, peers, "yes", "DRAY_WORKER_PEERS"),
 	NUM(worker, peer_wait_ms, "300", "DRAY_WORKER_PEER_WAIT_MS", 10, HOUR_MS),
 	BOOL(worker, ready, "yes", "DRAY_WORKER_READY"),

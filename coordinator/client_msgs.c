@@ -70,7 +70,12 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 		return;
 	}
 	if (m->refill) {
-		refill_asked(s, p, m);
+		refill_asked(s, p, m, &info.id);
+		return;
+	}
+	if (refills_find(&s->refills, m->job)) {
+		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_MALFORMED,
+			"The job %s is a refill.", m->job);
 		return;
 	}
 	memcpy(info.toolchain.b, m->toolchain.data, DIGEST_SIZE);

@@ -145,7 +145,7 @@ why_not(struct server *s, const struct peer *p, Dray__Verdict *ret)
 }
 
 void
-refill_asked(struct server *s, struct peer *p, const Dray__JobRequest *m)
+refill_asked(struct server *s, struct peer *p, const Dray__JobRequest *m, const struct job_id *id)
 {
 	struct sched_worker_view view = { .name = NULL };
 	Dray__Verdict verdict;
@@ -154,7 +154,7 @@ refill_asked(struct server *s, struct peer *p, const Dray__JobRequest *m)
 	bool any;
 
 	/* asked for twice, over a connection that was lost: the first one ends by itself */
-	if (!why && refills_find(&s->refills, m->job))
+	if (!why && (refills_find(&s->refills, m->job) || sched_job_is_known(s->sched, id)))
 		why = "there is such a job already";
 	if (!why) {
 		worker = choose(s, p, m, &view, &any);

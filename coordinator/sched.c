@@ -144,6 +144,12 @@ sched_job_owner(struct sched *s, const struct job_id *id)
 	return job && job->owner ? job->owner->handle : 0;
 }
 
+bool
+sched_job_is_known(struct sched *s, const struct job_id *id)
+{
+	return sched_job_find(s, id) != NULL;
+}
+
 int
 sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now)
 {

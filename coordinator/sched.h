@@ -183,6 +183,8 @@ const struct digest *sched_worker_offer(
 int sched_job_add(struct sched *s, const struct sched_job_info *info, uint64_t now);
 /* The job's owner; 0: it has none, or there is no such job. */
 uint64_t sched_job_owner(struct sched *s, const struct job_id *id);
+/* Also of one whose owner is gone. */
+bool sched_job_is_known(struct sched *s, const struct job_id *id);
 /* The client has its result. These three functions accept only the job's owner; -ENOENT for others.
  */
 int sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);

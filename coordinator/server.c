@@ -201,11 +201,13 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	r = open_sockets(s, ret_error);
 	if (r < 0)
 		return r;
+	/* before there are threads: it binds with a umask of its own (proto/socket.h), in which no
+	 * other may make directories */
+	admin_start(s);
 	r = watch_start(s, ret_error);
 	if (r < 0)
 		return r;
 	cache_start(s);
-	admin_start(s);
 	s->now = s->began_ms = s->ticked_ms = s->checked_ms = clock_mono_ms();
 	ticket_clock_set(&s->clock, clock_wall_ms(), s->now);
 	watch_shoot(s);

@@ -364,7 +364,8 @@ void holders_end(struct server *s);
 /* refill_msgs.c: what clients compiled at home is compiled again for the shared cache
  * (client.proto, Refills) */
 /* A client's JobRequest that says it is one. */
-void refill_asked(struct server *s, struct peer *p, const Dray__JobRequest *m);
+void refill_asked(
+	struct server *s, struct peer *p, const Dray__JobRequest *m, const struct job_id *id);
 /* Its client has what it wanted, or wants nothing any more. False: it is no refill. */
 bool refill_left(struct server *s, const struct peer *p, const char *job, bool finished);
 /* A worker says that it has ended, or that it does not take it. False: it is no refill. */

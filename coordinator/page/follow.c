@@ -4,6 +4,7 @@
 
 #include "coordinator/page/follow.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -72,7 +73,7 @@ take_text(void *cls, uint64_t pos, char *out, size_t max)
 
 	(void)pos;
 	f->read_ms = clock_mono_ms();
-	if (f->ends)
+	if (f->ends || atomic_load(&f->page->ends))
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (!has_more(f)) {
 		f->suspended = true;

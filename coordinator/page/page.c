@@ -125,8 +125,11 @@ on_completed(
 	(void)cls;
 	(void)code;
 	*state = NULL;
-	if (n)
-		n->since_ms = clock_mono_ms();
+	if (!n)
+		return;
+	/* what follows this one, as after HEAD, has the limits of all */
+	n->follows = false;
+	n->since_ms = clock_mono_ms();
 }
 
 static void

@@ -8,7 +8,7 @@ bats_require_minimum_version 1.5.0
 
 scenario_setup() {
   unset DRAY_WORKER_USER
-  export DRAY_CACHE=on DRAY_STORE_WAIT_MS=10000
+  export DRAY_CACHE=on DRAY_WORKER_SHARE=yes DRAY_STORE_WAIT_MS=10000
   ENTRIES=$DRAY_BUILD/tests/scenario/entries
   LIAR=$DRAY_BUILD/tests/scenario/lyingworker
   [ -x "$ENTRIES" ] && [ -x "$LIAR" ] || { echo "not built: $ENTRIES $LIAR" >&2; return 1; }

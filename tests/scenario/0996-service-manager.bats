@@ -61,7 +61,9 @@ gaps() {
   [ -z "$(awk -v pid="$COORDINATOR_PID" 'NR > 1 && $2 != pid' "$TOLD")" ]
   more "$COORDINATOR_PID" 3
   read -r least mean < <(gaps "$COORDINATOR_PID")
-  [ "$least" -gt 0 ] && [ "$mean" -ge $((INTERVAL_MS / 2 - 50)) ] && [ "$mean" -le $((INTERVAL_MS * PATIENCE)) ]
+  [ "$least" -gt 0 ]
+  [ "$mean" -ge $((INTERVAL_MS / 2 - 50)) ]
+  [ "$mean" -le $((INTERVAL_MS * PATIENCE)) ]
   kill -HUP "$COORDINATOR_PID"
   wait_until 10 said_more "$COORDINATOR_PID" READY=1 2
   told "$COORDINATOR_PID" RELOADING=1

@@ -19,7 +19,8 @@ exposure() {
   systemd-analyze security --help | grep -q -- --offline || skip "this systemd-analyze looks at running services only"
   local n
   n=$(exposure dray-coordinator.service)
-  [ -n "$n" ] && [ "$n" -le 20 ]
+  [ -n "$n" ]
+  [ "$n" -le 20 ]
   n=$(exposure dray-worker.service)
   [ -n "$n" ] && [ "$n" -le 55 ]
 }

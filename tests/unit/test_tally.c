@@ -78,7 +78,7 @@ static void
 test_spaces(void **state)
 {
 	struct tally *t = fresh(state);
-	char name[16];
+	char name[32];
 
 	for (int i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "team-%d", i);

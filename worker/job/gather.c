@@ -311,6 +311,9 @@ await_plan(struct gather *f)
 		r = take_outcomes(f);
 		if (r < 0 || planned)
 			return r;
+		/* its ring may just have been taken with the outcomes */
+		if (seek_is_planned(f->seek))
+			continue;
 		r = take_messages(f, &unpaid);
 		if (r == 0)
 			r = job_poll(f->j, &fd, 1);

@@ -51,12 +51,15 @@ seek_free(struct seek *k)
 static void
 close_store(struct seeker *s, struct source *p)
 {
+	/* from within another one's work, an idle one may be closed for its place */
+	struct source *outer = s->at_work;
+
 	/* answers what is open, which then goes elsewhere */
 	if (p->store)
 		s->n_stores--;
 	s->at_work = p;
 	store_closep(&p->store);
-	s->at_work = NULL;
+	s->at_work = outer;
 	p->doomed = false;
 }
 
