@@ -43,6 +43,7 @@ struct refiller {
 	struct far_half *h;
 	char *dir; /* of the queue */
 	pthread_t thread;
+	size_t at;	      /* the thread's: where it goes on in the queue */
 	int wake;	      /* something below has changed */
 	pthread_mutex_t lock; /* of all below */
 	bool ends, quiet, busy;
@@ -164,7 +165,7 @@ is_there(struct refill *f)
 	int r = stores_ask_now(f->r->h->stores, &get, &reply);
 
 	if (r < 0)
-		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+		return r == -ENOENT || r == -EBADMSG || r == -EFBIG ? 0 : r;
 	fd = reply.fd;
 	r = buf_reserve(&b, (size_t)reply.size + 1);
 	if (r == 0 && fs_read_at(fd, b.p, (size_t)reply.size, 0) != (ssize_t)reply.size)
@@ -428,7 +429,8 @@ is_due(struct refiller *r)
 	return due && farm->takes_refills(farm->arg);
 }
 
-/* All that waits, until one cannot be done now. */
+/* All that waits, until one cannot be done now. The next time begins behind that: it may be one
+ * that can never be done. */
 static void
 do_queue(struct refiller *r)
 {
@@ -443,10 +445,14 @@ do_queue(struct refiller *r)
 	if (lock < 0)
 		return;
 	set_busy(r, true);
+	if (r->at >= n)
+		r->at = 0;
 	for (size_t i = 0; done && i < n && is_due(r) && !is_built_here(r); i++) {
-		done = do_one(r, &v[i]);
+		done = do_one(r, &v[(r->at + i) % n]);
 		note(r, done);
 	}
+	if (!done)
+		r->at++;
 	set_busy(r, false);
 }
 

@@ -9,7 +9,8 @@
  *
  * Bounds. One that does not answer within wait_ms, or gives less than SEEK_PER_MS, is not waited
  * for, nor asked for a while; a blob is asked for at two workers and the cache at most, one after
- * the other. So what others do costs a job four times wait_ms at most, and once in a while. */
+ * the other. So one that says nothing costs a job wait_ms, and one that is slow SEEK_MOST_MS, once
+ * in a while. */
 /* clang-format on */
 #ifndef DRAY_WORKER_PEERS_SEEK_H
 #define DRAY_WORKER_PEERS_SEEK_H
@@ -20,6 +21,7 @@
 
 #define SEEK_CONNECTIONS 16
 #define SEEK_PER_MS 2000   /* bytes: what moves more slowly is had from the client */
+#define SEEK_MOST_MS 5000  /* from the latest question on, however much is on its way */
 #define SEEK_SHUN_MS 30000 /* how long one that was silent is not asked; */
 #define SEEK_SHUN_MAX_MS                                                                      \
 	600000		   /* each further time twice as long, up to this; for wrong bytes at \

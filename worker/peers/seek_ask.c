@@ -186,7 +186,8 @@ ask_source(struct seeker *s, struct item *i, struct source *p, const struct tier
 		return false;
 	if (p->open++ == 0)
 		p->deadline = now + s->c.wait_ms;
-	p->deadline += i->size / SEEK_PER_MS;
+	/* however much is asked of it */
+	p->deadline = MIN2(p->deadline + i->size / SEEK_PER_MS, now + s->c.wait_ms + SEEK_MOST_MS);
 	p->used_ms = now;
 	i->at = p;
 	i->seek->open++;
