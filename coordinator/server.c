@@ -204,13 +204,13 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	/* before there are threads: it binds with a umask of its own (proto/socket.h), in which no
 	 * other may make directories */
 	admin_start(s);
-	r = watch_start(s, ret_error);
+	r = shots_start(s, ret_error);
 	if (r < 0)
 		return r;
 	cache_start(s);
 	s->now = s->began_ms = s->ticked_ms = s->checked_ms = clock_mono_ms();
 	ticket_clock_set(&s->clock, clock_wall_ms(), s->now);
-	watch_shoot(s);
+	shots_shoot(s);
 	*ret = steal_ptr(s);
 	return 0;
 }
@@ -223,7 +223,7 @@ server_free(struct server *s)
 	cache_end(s);
 	holders_end(s);
 	admin_end(s);
-	watch_end(s);
+	shots_end(s);
 	vouch_done(s);
 	monitor_free(s->monitor);
 	socket_closep(&s->socket);
@@ -260,7 +260,7 @@ begin_drain(struct server *s)
 	s->quit_ms = s->now + DRAIN_MS;
 	sched_drain(s->sched, s->now);
 	act_all(s);
-	watch_shoot(s);
+	shots_shoot(s);
 }
 
 static void
@@ -371,7 +371,7 @@ tick(struct server *s, bool caught_up)
 	act_all(s);
 	admin_tell(s);
 	act_all(s);
-	watch_tick(s);
+	shots_tick(s);
 }
 
 /* Each turn: this is how the service manager sees that the loop turns. */

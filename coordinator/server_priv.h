@@ -2,7 +2,7 @@
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
  * (the allowed keys), vouch_msgs.c (the producers among them), client_msgs.c, worker_msgs.c,
  * holders.c, cache_msgs.c, sample_msgs.c, refill_msgs.c, purge_msgs.c, status_cache.c and
- * status_msg.c (what each side says), watch.c (the page), act.c (the scheduler's actions become
+ * status_msg.c (what each side says), shots.c (the page), act.c (the scheduler's actions become
  * messages), handlers.c (the table of messages), server.c (sockets, loop, signals). */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
@@ -387,11 +387,11 @@ void samples_tell_unshared(struct server *s, struct peer *p);
 void on_cache_purge(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 
-/* watch.c: the page, where one is wanted. 0; -errno with a sentence in *ret_error. */
-int watch_start(struct server *s, char **ret_error);
-void watch_end(struct server *s);
-void watch_tick(struct server *s);  /* shows what there is, if it is time */
-void watch_shoot(struct server *s); /* at once */
+/* shots.c: the page, where one is wanted. 0; -errno with a sentence in *ret_error. */
+int shots_start(struct server *s, char **ret_error);
+void shots_end(struct server *s);
+void shots_tick(struct server *s);  /* shows what there is, if it is time */
+void shots_shoot(struct server *s); /* at once */
 
 /* act.c: carries out all actions, and removes peers that could not be told. */
 void act_all(struct server *s);

@@ -161,7 +161,7 @@ puts_no(void *arg)
 }
 
 static bool
-will_vouch(void *arg)
+never(void *arg)
 {
 	(void)arg;
 	return false;
@@ -184,7 +184,12 @@ up(void **state)
 	assert_true(asprintf(&option, "client.cache_dir=%s", s->dir) > 0);
 	assert_int_equal(conf_set(s->conf, option, &error), 0);
 	memo_stay_init(&s->memo, s->conf->client.cache_dir);
-	s->farm = (struct far_farm){ s, share, puts_no, will_vouch, end };
+	s->farm = (struct far_farm){ .arg = s,
+		.share = share,
+		.puts = puts_no,
+		.will_vouch = never,
+		.takes_refills = never,
+		.end = end };
 	assert_int_equal(far_half_open(s->conf, &s->memo, &s->farm, &s->half), 0);
 	assert_non_null(s->half);
 	*state = s;

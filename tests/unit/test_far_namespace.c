@@ -50,6 +50,13 @@ puts_now(void *arg)
 }
 
 static bool
+no_refills(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static bool
 will_vouch(void *arg)
 {
 	return atomic_load(&((struct side *)arg)->will_vouch);
@@ -125,7 +132,12 @@ up(void **state)
 	set(s, "remote_mode", "readwrite");
 	set(s, "identity", id);
 	add_result(s);
-	s->farm = (struct far_farm){ s, share, puts_now, will_vouch, end };
+	s->farm = (struct far_farm){ .arg = s,
+		.share = share,
+		.puts = puts_now,
+		.will_vouch = will_vouch,
+		.takes_refills = no_refills,
+		.end = end };
 	*state = s;
 	return 0;
 }

@@ -17,7 +17,7 @@
 #define SHOT_MS 1000
 
 int
-watch_start(struct server *s, char **ret_error)
+shots_start(struct server *s, char **ret_error)
 {
 	const char *page = s->conf->coordinator.page, *token = s->conf->coordinator.page_token;
 	int r;
@@ -34,7 +34,7 @@ watch_start(struct server *s, char **ret_error)
 }
 
 void
-watch_end(struct server *s)
+shots_end(struct server *s)
 {
 	page_end(steal_ptr(s->page));
 	free(steal_ptr(s->tally));
@@ -89,7 +89,7 @@ cpu_us(void)
 }
 
 void
-watch_shoot(struct server *s)
+shots_shoot(struct server *s)
 {
 	_cleanup_(page_shot_freep) struct page_shot *shot = NULL;
 
@@ -109,8 +109,8 @@ watch_shoot(struct server *s)
 }
 
 void
-watch_tick(struct server *s)
+shots_tick(struct server *s)
 {
 	if (s->page && s->now - s->shot_ms >= SHOT_MS)
-		watch_shoot(s);
+		shots_shoot(s);
 }
