@@ -178,14 +178,64 @@ test_left(void **state)
 	CLOSE(worker, client);
 }
 
+/* Nothing is taken of what a worker makes whose line in the list has no sign=. */
+static void
+test_without_sign(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_sharer(w, WORKER1, 1), *client = greet(w, CLIENT1, "client");
+
+	ask_refill(client, 1, 0);
+	expect_denied(client, 1, DRAY__VERDICT__VERDICT_NO_WORKER, "no worker that shares");
+	CLOSE(worker, client);
+}
+
+/* What a worker says of a job is of one thing alone. */
+static void
+test_other_job(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_sharer(w, WORKER1, 2), *client = greet(w, CLIENT1, "client");
+
+	request(client, 1);
+	expect_placed(w, client, 1, CLIENT1, WORKER1);
+	ask_refill(client, 1, 0);
+	expect_denied(client, 1, DRAY__VERDICT__VERDICT_FULL, "such a job already");
+	CLOSE(worker, client);
+}
+
+/* The lines of workers say what they sign with. */
+static int
+setup_signs(void **state)
+{
+	char sign[N_WHO][sizeof("sign=") + SIGN_HEX_SIZE], hex[SIGN_HEX_SIZE];
+	const char *more[N_WHO] = { NULL };
+	struct world *w;
+
+	make_world(state, false);
+	w = *state;
+	for (int i = WORKER1; i <= WORKER2; i++) {
+		identity_sign_hex(&w->id[i], hex);
+		snprintf(sign[i], sizeof(sign[i]), "sign=%s", hex);
+		more[i] = sign[i];
+	}
+	write_keys_with(w, true, more);
+	start(w);
+	return 0;
+}
+
+#define S(name) cmocka_unit_test_setup_teardown(name, setup_signs, teardown)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_one),
-		T(test_somebody_waits),
-		T(test_not_there),
-		T(test_left),
+		S(test_one),
+		S(test_somebody_waits),
+		S(test_not_there),
+		S(test_left),
+		T(test_without_sign),
+		S(test_other_job),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
