@@ -88,6 +88,7 @@ none_there() {
   fails there 1
 }
 
+# bats test_tags=long
 @test "what a worker shared is compiled again by another one, behind the build, and stays" {
   farm 1
   project
