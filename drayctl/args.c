@@ -79,7 +79,6 @@ static const struct {
 	{ "producer", CTL_PRODUCER, offsetof(struct ctl, producer) },
 	{ "older-than", CTL_OLDER, offsetof(struct ctl, older) },
 	{ "worker", CTL_WORKER, offsetof(struct ctl, worker) },
-	{ "since", CTL_SINCE, offsetof(struct ctl, since) },
 	{ "role", CTL_ROLE, offsetof(struct ctl, role) },
 	{ "interval", CTL_INTERVAL, offsetof(struct ctl, interval) },
 };

@@ -26,9 +26,8 @@ enum ctl_option {
 	CTL_PRODUCER = 256,
 	CTL_OLDER = 512,
 	CTL_WORKER = 1024,
-	CTL_SINCE = 2048,
-	CTL_ROLE = 4096,
-	CTL_INTERVAL = 8192,
+	CTL_ROLE = 2048,
+	CTL_INTERVAL = 4096,
 };
 
 struct ctl {
@@ -38,8 +37,7 @@ struct ctl {
 	struct link *link; /* NULL until ctl_link is called */
 	unsigned given;	   /* enum ctl_option */
 	/* values, which lie in argv; NULL: not given */
-	const char *timeout, *name, *namespace, *sign, *producer, *older, *worker, *since, *role,
-		*interval;
+	const char *timeout, *name, *namespace, *sign, *producer, *older, *worker, *role, *interval;
 	int n_args;
 	char **args; /* behind the command's words */
 };

@@ -49,12 +49,6 @@ link_freep(struct link **l)
 	*l = NULL;
 }
 
-const char *
-link_endpoint(const struct link *l)
-{
-	return l->endpoint;
-}
-
 /* ---- where it is */
 
 static bool

@@ -23,7 +23,6 @@ int link_open(
 	const struct conf *conf, const struct link_where *where, struct link **ret, char **ret_why);
 void link_free(struct link *l);
 void link_freep(struct link **l);
-const char *link_endpoint(const struct link *l);
 
 /* Sends a request, and gives its number in *ret_number. 0 or -errno. */
 int link_send(

@@ -70,13 +70,6 @@ signers_release(struct signers *s)
 	free(s);
 }
 
-void
-signers_releasep(struct signers **s)
-{
-	signers_release(*s);
-	*s = NULL;
-}
-
 const char *
 signers_namespace(const struct signers *s)
 {

@@ -16,7 +16,6 @@ struct signers *signers_new(
 	struct trust_keys *keys, const char *namespace, const struct judged *judged);
 struct signers *signers_hold(struct signers *s); /* NULL is fine */
 void signers_release(struct signers *s);	 /* likewise */
-void signers_releasep(struct signers **s);
 
 /* "" for none. */
 const char *signers_namespace(const struct signers *s);
