@@ -58,6 +58,22 @@ open_door(struct server *s)
 		s->admin_path = steal_ptr(path);
 }
 
+/* What cannot be read is not written over: workers that were removed are in it. */
+static void
+put_aside(const char *dir, int error)
+{
+	_cleanup_(freep) char *path = path_join(dir, STANDING_FILE), *bad = NULL;
+
+	if (path && asprintf(&bad, "%s.bad", path) < 0)
+		bad = NULL;
+	if (!bad)
+		return;
+	log_error("%s: what admins have said of workers cannot be read: %s; it is %s now, and no "
+		  "worker is drained or removed",
+		path, error == -EBADMSG ? "a line is wrong" : strerror(-error),
+		rename(path, bad) == 0 ? bad : "in the way");
+}
+
 void
 admin_start(struct server *s)
 {
@@ -68,8 +84,7 @@ admin_start(struct server *s)
 		log_error_errno(r, "nothing of what happens is kept for those that follow it");
 	r = dir ? standings_load(dir, &s->standings) : 0;
 	if (r < 0)
-		log_error("%s/%s: what admins have said of workers cannot be read: %s", dir,
-			STANDING_FILE, r == -EBADMSG ? "a line is wrong" : strerror(-r));
+		put_aside(dir, r);
 	open_door(s);
 }
 

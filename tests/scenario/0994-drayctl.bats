@@ -247,3 +247,13 @@ state_is() {
   exits 1 top
   said err 'no terminal'
 }
+
+@test "what is said of workers, and is damaged, is put aside and not written over" {
+  mkdir -p "$FARM/shared"
+  echo 'removed  what?' >"$FARM/shared/workers"
+  allow worker w1
+  coordinator_start
+  file_has "$LOGS/coordinator" 'a line is wrong; it is .*/workers.bad now'
+  [ "$(cat "$FARM/shared/workers.bad")" = 'removed  what?' ]
+  [ ! -e "$FARM/shared/workers" ]
+}
