@@ -119,16 +119,10 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 static int
 run(struct ctl *c)
 {
-	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
 	Dray__AdminLook look = DRAY__ADMIN_LOOK__INIT;
-	int status;
 
 	look.workers = true;
-	status = ctl_look(c, &look, &m);
-	if (status != CTL_OK)
-		return status;
-	return c->given & CTL_JSON ? print_json(c, (const Dray__AdminView *)m.body)
-				   : print_text(c, (const Dray__AdminView *)m.body);
+	return ctl_show(c, &look, print_json, print_text);
 }
 
 const struct ctl_command ctl_workers = {

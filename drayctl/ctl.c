@@ -126,6 +126,17 @@ ctl_look(struct ctl *c, const Dray__AdminLook *what, struct wire_msg *ret)
 }
 
 int
+ctl_show(struct ctl *c, const Dray__AdminLook *what, ctl_print_fn *json, ctl_print_fn *text)
+{
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+	int status = ctl_look(c, what, &m);
+
+	if (status != CTL_OK)
+		return status;
+	return (c->given & CTL_JSON ? json : text)(c, (const Dray__AdminView *)m.body);
+}
+
+int
 ctl_act(struct ctl *c, const Dray__AdminAct *m, unsigned *ret_running)
 {
 	_cleanup_(wire_msg_done) struct wire_msg msg = WIRE_MSG_INIT;

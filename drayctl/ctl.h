@@ -72,6 +72,9 @@ int ctl_ask_for(struct ctl *c, enum wire_type type, const ProtobufCMessage *body
 	enum wire_type answer, uint64_t wait_ms, struct wire_msg *ret);
 /* What there is: the answer to an AdminLook. */
 int ctl_look(struct ctl *c, const Dray__AdminLook *what, struct wire_msg *ret);
+/* The same, and prints it; each function returns an exit status. */
+typedef int ctl_print_fn(struct ctl *c, const Dray__AdminView *v);
+int ctl_show(struct ctl *c, const Dray__AdminLook *what, ctl_print_fn *json, ctl_print_fn *text);
 /* Has it done, and says what came of it, unless --json is given and it was done: then as an object.
  * ret_running may be NULL. */
 int ctl_act(struct ctl *c, const Dray__AdminAct *m, unsigned *ret_running);

@@ -5,14 +5,16 @@
  */
 #include "config.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "coordinator/page/page.h"
+#include "coordinator/page/page_priv.h"
 #include "coordinator/server_priv.h"
 #include "coordinator/view.h"
 
+#define TAKEN_MS 20000
 #define HISTORY 500 /* seconds that are behind it when it begins */
 
 static const char *const crates[] = {
@@ -168,6 +170,23 @@ publish(struct server *s, struct page *page, uint32_t n, uint64_t at_ms)
 	return true;
 }
 
+/* Waits until the page's thread has the shot. False: it never does. */
+static bool
+is_taken(struct page *page)
+{
+	uint64_t until = clock_mono_ms() + TAKEN_MS;
+	bool taken = false;
+
+	while (!taken && clock_mono_ms() < until) {
+		pthread_mutex_lock(&page->lock);
+		taken = !page->newest;
+		pthread_mutex_unlock(&page->lock);
+		if (!taken)
+			poll(NULL, 0, 1);
+	}
+	return taken;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -195,7 +214,8 @@ main(int argc, char **argv)
 		happen(s, n, at_ms);
 		if (!publish(s, page, n, at_ms))
 			return 1;
-		usleep(1000);
+		if (!is_taken(page))
+			return 1;
 	}
 	printf("%s\n", page_url(page));
 	fflush(stdout);
