@@ -101,6 +101,23 @@ all_valid() {
 }
 
 # bats test_tags=long
+@test "a HEAD of the events follows nothing: its connection has the limits of all" {
+  page_start
+  wait_until 10 metric_is dray_page_followers 0
+  python3 - "$PAGE" <<'END'
+import socket, sys, urllib.parse
+u = urllib.parse.urlparse(sys.argv[1])
+s = socket.create_connection((u.hostname, u.port))
+s.settimeout(40)
+s.sendall(b"HEAD /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+head = s.recv(4096)
+assert b" 200 " in head, head
+while s.recv(4096):
+    pass
+END
+}
+
+# bats test_tags=long
 @test "one that follows and does not read is dropped" {
   page_start
   page_py unread "$PAGE/api/v1/events" &
