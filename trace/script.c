@@ -13,6 +13,7 @@
 #include "trace/asks.h"
 #include "trace/drivers.h"
 #include "trace/paths.h"
+#include "trace/runtime.h"
 #include "trace/texts.h"
 #include "trace/watch_priv.h"
 
@@ -323,6 +324,10 @@ note_mode(struct watch *w, const char *path)
 	const char *exe = w->exe ? w->exe(w->arg) : NULL;
 	struct stat st;
 
+	/* the loader's own read, which watch_look passed over */
+	if (runtime_is(path, RUNTIME_FIRST) &&
+		trace_set_get(&w->set, TRACE_PATHS, path) == TRACE_NONE)
+		return;
 	if (exe && (is_script(w, exe) || w->all(w->arg)) && !watch_is_systems(w, path) &&
 		!watch_is_made(w, path) && stat(path, &st) == 0 && S_ISREG(st.st_mode))
 		trace_set_add(&w->set, TRACE_MODES, path, TRACE_MODE);

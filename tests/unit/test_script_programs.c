@@ -603,6 +603,33 @@ test_git(void **state)
 		p, "git --version >/dev/null; git init -q out/r; git -C out/r status -s; :", "");
 }
 
+/* A run is the same whatever else is installed: what the loader reads of its cache at the start is
+ * no file that the script may copy with its mode. */
+static void
+test_loader(void **state)
+{
+	struct place *p = *state;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *there = put(p, "there", "x");
+	_cleanup_(freep) char *program = build(p, "script",
+		"#include <fcntl.h>\n"
+		"int main(int n, char **v) { return n > 1 && open(v[1], O_RDONLY) < 0; }\n");
+
+	if (!trace_filter_possible() || access("/etc/ld.so.cache", R_OK) < 0)
+		skip();
+	assert_int_equal(
+		script_traced(p, NULL, (const char *const[]){ program, there, NULL }, &b), 0);
+	assert_true(has(&b, 'o', there));
+	assert_false(has(&b, 'o', "/etc/ld.so.cache"));
+	assert_false(has(&b, 'f', "/etc/ld.so.cache"));
+	buf_done(&b);
+	/* the program itself does so later */
+	assert_int_equal(script_traced(p, NULL,
+				 (const char *const[]){ program, "/etc/ld.so.cache", NULL }, &b),
+		0);
+	assert_true(has(&b, 'f', "/etc/ld.so.cache"));
+}
+
 /* As libtool calls it. It is static, and reads as a program what a loader reads at the start. */
 static void
 test_ldconfig(void **state)
@@ -685,8 +712,8 @@ main(void)
 		TEST(test_clang), TEST(test_perl), TEST(test_rustc), TEST(test_cargo),
 		TEST(test_temporary_names), TEST(test_python), TEST(test_bash), TEST(test_make),
 		TEST(test_cmake), TEST(test_terminal), TEST(test_when_they_began),
-		TEST(test_ccache), TEST(test_git), TEST(test_ldconfig), TEST(test_date),
-		TEST(test_writes_outside), TEST(test_names_in_texts) };
+		TEST(test_ccache), TEST(test_git), TEST(test_loader), TEST(test_ldconfig),
+		TEST(test_date), TEST(test_writes_outside), TEST(test_names_in_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
