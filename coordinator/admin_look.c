@@ -17,6 +17,7 @@ struct look {
 	Dray__AdminView m;
 	Dray__AdminToolchain *toolchains, **toolchain_list;
 	Dray__AdminWorker *workers, **worker_list;
+	struct pin *pins;  /* copies */
 	uint32_t *indices; /* OF_ONE_MAX a worker */
 	char (*standings)[STANDING_TEXT_MAX];
 	char (*trusts)[STANDING_TEXT_MAX];
@@ -34,7 +35,7 @@ struct look {
 static void
 look_done(struct look *l)
 {
-	void *const all[] = { l->toolchains, l->toolchain_list, l->workers, l->worker_list,
+	void *const all[] = { l->toolchains, l->toolchain_list, l->workers, l->worker_list, l->pins,
 		l->indices, l->standings, l->trusts, l->away, l->jobs, l->job_list, l->states,
 		l->clients, l->client_list, l->client_roles, l->caches, l->cache_list, l->keys,
 		l->key_list, l->key_copies, l->key_roles };
@@ -86,21 +87,39 @@ fill_sums(struct look *l)
 
 /* Its index in the message; TOOLCHAINS_MAX: there is no room for it. */
 static uint32_t
-toolchain_index(struct look *l, struct view_offer *o)
+toolchain_index(struct server *s, struct look *l, struct digest *id, char *text)
 {
+	Dray__AdminToolchain *m;
 	uint32_t i;
 
 	for (i = 0; i < l->m.n_toolchain; i++)
-		if (memcmp(l->toolchains[i].id.data, o->toolchain.b, DIGEST_SIZE) == 0)
+		if (memcmp(l->toolchains[i].id.data, id->b, DIGEST_SIZE) == 0)
 			return i;
 	if (i == TOOLCHAINS_MAX)
 		return i;
-	dray__admin_toolchain__init(&l->toolchains[i]);
-	l->toolchains[i].id = (ProtobufCBinaryData){ DIGEST_SIZE, o->toolchain.b };
-	l->toolchains[i].text = o->text;
-	l->toolchain_list[i] = &l->toolchains[i];
+	m = l->toolchain_list[i] = &l->toolchains[i];
+	dray__admin_toolchain__init(m);
+	m->id = (ProtobufCBinaryData){ DIGEST_SIZE, id->b };
+	m->text = text;
+	m->pinned = l->m.has_pins && toolchains_allow(s, id);
+	toolchains_get(s->toolchains, id, &m->bytes, &m->used_ms);
 	l->m.n_toolchain++;
 	return i;
+}
+
+/* Those that no worker has, too. */
+static int
+fill_pins(struct server *s, struct look *l)
+{
+	const struct pins *pins = toolchains_pins(s->toolchains);
+
+	if (!ROOM(l->pins, pins->n))
+		return -ENOMEM;
+	for (size_t i = 0; i < pins->n; i++) {
+		l->pins[i] = pins->v[i];
+		(void)toolchain_index(s, l, &l->pins[i].id, l->pins[i].text);
+	}
+	return 0;
 }
 
 static Dray__AdminWorker *
@@ -146,7 +165,8 @@ fill_worker(struct server *s, struct look *l, struct view_worker *w)
 	m->memory_available = w->memory_available;
 	m->store_bytes = w->store_bytes;
 	for (size_t i = 0; i < w->n_offers && m->n_toolchain < OF_ONE_MAX; i++) {
-		uint32_t at = toolchain_index(l, &l->v->offers[w->first_offer + i]);
+		struct view_offer *o = &l->v->offers[w->first_offer + i];
+		uint32_t at = toolchain_index(s, l, &o->toolchain, o->text);
 
 		if (at < TOOLCHAINS_MAX)
 			m->toolchain[m->n_toolchain++] = at;
@@ -173,6 +193,7 @@ fill_workers(struct server *s, struct look *l)
 		!ROOM(l->away, s->standings.n))
 		return -ENOMEM;
 	l->m.toolchain = l->toolchain_list;
+	l->m.has_pins = toolchains_pins(s->toolchains)->n > 0;
 	l->m.worker = l->worker_list;
 	for (size_t i = 0; i < l->v->n_workers; i++)
 		fill_worker(s, l, &l->v->workers[i]);
@@ -186,7 +207,7 @@ fill_workers(struct server *s, struct look *l)
 		m->name = l->away[i].name;
 		m->curve_public = l->away[i].curve;
 	}
-	return 0;
+	return fill_pins(s, l);
 }
 
 static int

@@ -58,20 +58,19 @@ open_door(struct server *s)
 		s->admin_path = steal_ptr(path);
 }
 
-/* What cannot be read is not written over: workers that were removed are in it. */
+/* What cannot be read is not written over: what admins have said is in it. */
 static void
-put_aside(const char *dir, int error)
+put_aside(const char *dir, const char *file, const char *what, const char *now, int error)
 {
-	_cleanup_(freep) char *path = path_join(dir, STANDING_FILE), *bad = NULL;
+	_cleanup_(freep) char *path = path_join(dir, file), *bad = NULL;
 
 	if (path && asprintf(&bad, "%s.bad", path) < 0)
 		bad = NULL;
 	if (!bad)
 		return;
-	log_error("%s: what admins have said of workers cannot be read: %s; it is %s now, and no "
-		  "worker is drained or removed",
-		path, error == -EBADMSG ? "a line is wrong" : strerror(-error),
-		rename(path, bad) == 0 ? bad : "in the way");
+	log_error("%s: what admins have said of %s cannot be read: %s; it is %s now, and %s", path,
+		what, error == -EBADMSG ? "a line is wrong" : strerror(-error),
+		rename(path, bad) == 0 ? bad : "in the way", now);
 }
 
 void
@@ -84,7 +83,10 @@ admin_start(struct server *s)
 		log_error_errno(r, "nothing of what happens is kept for those that follow it");
 	r = dir ? standings_load(dir, &s->standings) : 0;
 	if (r < 0)
-		put_aside(dir, r);
+		put_aside(dir, STANDING_FILE, "workers", "no worker is drained or removed", r);
+	r = dir ? pins_load(dir, toolchains_pins(s->toolchains)) : 0;
+	if (r < 0)
+		put_aside(dir, PINS_FILE, "toolchains", "none is pinned: jobs of all are taken", r);
 	open_door(s);
 }
 
@@ -425,6 +427,22 @@ do_key(struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, 
 	return true;
 }
 
+static bool
+do_pin(struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, struct outcome *o)
+{
+	bool pin = m->what == DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_PIN;
+	int r = (pin ? toolchains_pin : toolchains_unpin)(
+		s, m->toolchain, o->text, sizeof(o->text));
+
+	(void)from;
+	if (r == 0)
+		return true;
+	o->result = r == -ENOENT || r == -EINVAL || r == -E2BIG ? AUDIT_REFUSED : AUDIT_FAILED;
+	o->verdict = o->result == AUDIT_REFUSED ? DRAY__VERDICT__VERDICT_NOT_ALLOWED
+						: DRAY__VERDICT__VERDICT_NO_ROOM;
+	return false;
+}
+
 static const struct act {
 	Dray__AdminWhat what;
 	const char *name;
@@ -436,6 +454,8 @@ static const struct act {
 	{ DRAY__ADMIN_WHAT__ADMIN_REMOVE, "remove", do_remove },
 	{ DRAY__ADMIN_WHAT__ADMIN_KEY_ADD, "key add", do_key },
 	{ DRAY__ADMIN_WHAT__ADMIN_KEY_REVOKE, "key revoke", do_key },
+	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_PIN, "toolchain pin", do_pin },
+	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_UNPIN, "toolchain unpin", do_pin },
 };
 
 static const struct act *
@@ -457,7 +477,8 @@ describe(const Dray__AdminAct *m, char *to, size_t n)
 		snprintf(to, n, "%s%s%s%s%s", CLEAN(k->role), *k->role ? " " : "",
 			CLEAN(k->curve_public), *k->name ? " " : "", CLEAN(k->name));
 	else
-		snprintf(to, n, "%s%s", CLEAN(m->worker), m->now ? " now" : "");
+		snprintf(to, n, "%s%s%s", CLEAN(m->worker), CLEAN(m->toolchain),
+			m->now ? " now" : "");
 }
 
 void

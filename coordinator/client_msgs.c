@@ -79,6 +79,7 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 		return;
 	}
 	memcpy(info.toolchain.b, m->toolchain.data, DIGEST_SIZE);
+	toolchains_used(s->toolchains, &info.toolchain);
 	kin_of(s, p, m, &info.kin);
 	info.failed = failed;
 	info.n_failed = MIN2(m->n_failed, (size_t)FAILED_MAX);

@@ -151,8 +151,14 @@ refill_asked(struct server *s, struct peer *p, const Dray__JobRequest *m, const 
 	Dray__Verdict verdict;
 	const char *why = why_not(s, p, &verdict);
 	struct peer *worker = NULL;
+	struct digest toolchain;
 	bool any;
 
+	memcpy(toolchain.b, m->toolchain.data, DIGEST_SIZE);
+	if (!why && !toolchains_allow(s, &toolchain)) {
+		verdict = DRAY__VERDICT__VERDICT_NOT_PINNED;
+		why = "its toolchain is not among those that this farm is limited to";
+	}
 	/* asked for twice, over a connection that was lost: the first one ends by itself */
 	if (!why && (refills_find(&s->refills, m->job) || sched_job_is_known(s->sched, id)))
 		why = "there is such a job already";

@@ -141,7 +141,7 @@ able(void *arg, const struct sample *m, const char **ret)
 	struct sched_worker *w;
 	size_t n = 0;
 
-	if (!from)
+	if (!from || !toolchains_allow(s, &m->kept.unit.toolchain))
 		return 0;
 	sched_worker_get(from->worker, &lender);
 	for (w = sched_worker_walk(s->sched, NULL); w && n < SAMPLER_POOL_MAX;

@@ -58,6 +58,10 @@ seek(struct sched *s, struct sched_job *job)
 			"the coordinator is shutting down");
 		return;
 	}
+	if (!sched_job_allowed(s, job)) {
+		sched_job_deny_stranded(s, job);
+		return;
+	}
 	w = kin_pick(s, job);
 	if (w) {
 		sched_job_place_twin(s, job, w);
@@ -638,6 +642,19 @@ sched_get_stats(const struct sched *s, struct sched_stats *ret)
 	ret->used = 0;
 	TAILQ_FOREACH(w, &s->live, all_link)
 	ret->used += MIN2(sched_worker_used(w), w->slots);
+}
+
+void
+sched_allows_changed(struct sched *s, uint64_t now)
+{
+	struct sched_job *job, *next;
+
+	s->now = now;
+	for (job = TAILQ_FIRST(&s->notices); job; job = next) {
+		next = TAILQ_NEXT(job, notice_link);
+		if (!sched_job_allowed(s, job))
+			sched_job_deny_stranded(s, job);
+	}
 }
 
 void

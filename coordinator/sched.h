@@ -59,6 +59,10 @@ struct sched_conf {
 	uint64_t open_ms;	 /* how long a placed job may take to start */
 	uint64_t open_wanted_ms; /* the same while other keys wait for a slot; not more. Less for
 				    keys that are on trial (sched_share.c) */
+	/* Whether jobs of that toolchain are taken; NULL: of all. sched_allows_changed when its
+	 * answers are others. */
+	bool (*allows)(void *arg, const struct digest *toolchain);
+	void *allows_arg;
 };
 
 /* The limits are generous. hash_key stays zero. */
@@ -221,6 +225,8 @@ void sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now);
 
 /* Time has passed: expiry, penalties, notices. Call it at least a few times a second. */
 void sched_tick(struct sched *s, uint64_t now);
+/* Queued jobs of toolchains that are not taken any more are denied; those that have slots go on. */
+void sched_allows_changed(struct sched *s, uint64_t now);
 /* Ends all placing: queued and new jobs are denied. */
 void sched_drain(struct sched *s, uint64_t now);
 

@@ -371,7 +371,8 @@ sched_job_deny_stranded(struct sched *s, struct sched_job *job)
 
 	pools_explain(s, job, text, sizeof(text));
 	sched_job_deny(s, job,
-		job->tries > 0 || job->n_failed > 0 ? DRAY__VERDICT__VERDICT_NO_TRIES_LEFT
-						    : DRAY__VERDICT__VERDICT_NO_WORKER,
+		!sched_job_allowed(s, job)	      ? DRAY__VERDICT__VERDICT_NOT_PINNED
+		: job->tries > 0 || job->n_failed > 0 ? DRAY__VERDICT__VERDICT_NO_TRIES_LEFT
+						      : DRAY__VERDICT__VERDICT_NO_WORKER,
 		text);
 }

@@ -570,6 +570,12 @@ pools_take_stranded(struct sched *s, struct tc *tc, struct job_list *ret)
 	tc_put(s, tc);
 }
 
+bool
+sched_job_allowed(const struct sched *s, const struct sched_job *job)
+{
+	return !s->conf.allows || s->conf.allows(s->conf.allows_arg, &job->toolchain);
+}
+
 void
 pools_explain(struct sched *s, const struct sched_job *job, char *out, size_t n)
 {
@@ -588,7 +594,12 @@ pools_explain(struct sched *s, const struct sched_job *job, char *out, size_t n)
 				newest = MAX2(newest, p->glibc);
 		}
 	}
-	if (s->stats.workers == 0)
+	if (!sched_job_allowed(s, job))
+		snprintf(out, n,
+			"the toolchain %.12s%s%s%s is not among those that this farm is limited to "
+			"(drayctl toolchain pin)",
+			hex, tc ? " (" : "", tc ? tc->text : "", tc ? ")" : "");
+	else if (s->stats.workers == 0)
 		snprintf(out, n, "no worker is connected");
 	else if (live == 0)
 		snprintf(out, n, "none of the %zu connected workers has the toolchain %.12s%s%s%s",

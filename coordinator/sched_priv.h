@@ -281,6 +281,8 @@ struct sched_job *queue_next_for(const struct sched *s, struct sched_worker *w);
 unsigned queue_ahead(const struct sched_job *job);
 void sched_worker_ref(struct sched_worker *w);
 void sched_worker_unref(struct sched_worker *w);
+/* Whether the farm takes jobs of its toolchain (sched_conf.allows). */
+bool sched_job_allowed(const struct sched *s, const struct sched_job *job);
 bool sched_job_holds(const struct sched_job *job); /* PLACED or STARTED: a slot, or as a twin */
 bool sched_job_failed_on(const struct sched_job *job, const struct sched_worker *w);
 /* Moves the queued jobs of a toolchain that no worker can run any more into ret (by queue_link).

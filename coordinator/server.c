@@ -159,12 +159,23 @@ open_sockets(struct server *s, char **ret_error)
 	return 0;
 }
 
+static bool
+allows(void *arg, const struct digest *toolchain)
+{
+	return toolchains_allow(arg, toolchain);
+}
+
 static int
 make_sched(struct server *s)
 {
 	struct sched_conf c;
+	int r = toolchains_new(&s->toolchains);
 
+	if (r < 0)
+		return r;
 	sched_conf_default(&c);
+	c.allows = allows;
+	c.allows_arg = s;
 	c.max_queue = s->conf->coordinator.max_queue;
 	table_key(c.hash_key);
 	return sched_new(&c, &s->sched);
@@ -231,6 +242,7 @@ server_free(struct server *s)
 	door_free(s->door);
 	zmq_ctx_termp(&s->ctx);
 	sched_free(s->sched);
+	toolchains_free(s->toolchains);
 	peers_done(s);
 	allowed_keys_done(&s->keys);
 	judged_done(&s->judged);

@@ -22,6 +22,7 @@
 #include "coordinator/cache/sampler.h"
 #include "coordinator/page/tally.h"
 #include "coordinator/sched.h"
+#include "coordinator/toolchains.h"
 #include "common/table.h"
 #include "proto/admit.h"
 #include "proto/door.h"
@@ -119,11 +120,12 @@ struct server {
 	struct judged judged;	 /* what samples have shown; its file is in the cache's directory */
 	bool judged_unsaved;	 /* some of it is not in the file */
 
-	struct events *events;	      /* what happens, for those that follow it */
-	struct standings standings;   /* of workers, as admins have said */
-	size_t followers;	      /* peers with `follows` */
-	uint64_t tried_from_ms;	      /* since when refused admin acts are counted */
-	unsigned tried, tried_unsaid; /* how many, and of these not written down */
+	struct events *events;	       /* what happens, for those that follow it */
+	struct standings standings;    /* of workers, as admins have said */
+	struct toolchains *toolchains; /* what is known of them, and which are pinned */
+	size_t followers;	       /* peers with `follows` */
+	uint64_t tried_from_ms;	       /* since when refused admin acts are counted */
+	unsigned tried, tried_unsaid;  /* how many, and of these not written down */
 
 	struct tally *tally;	/* what has happened */
 	struct page *page;	/* NULL: none is wanted */

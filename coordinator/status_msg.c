@@ -92,7 +92,8 @@ collect(struct server *s, Dray__Status *m, const struct digest *wanted, struct w
 		bool matching;
 
 		sched_worker_get(w, &view);
-		matching = wanted && !view.draining && offers(w, view.n_offers, wanted);
+		matching = wanted && !m->not_pinned && !view.draining &&
+			   offers(w, view.n_offers, wanted);
 		m->matching += matching;
 		m->matching_slots += matching ? view.slots : 0;
 		if (n == LISTED_MAX)
@@ -208,6 +209,7 @@ on_status_request(struct server *s, struct peer *p, const struct wire_peer *from
 	m.queued = (uint32_t)stats.queued;
 	m.jobs_placed = stats.placed;
 	m.jobs_ended = stats.ended;
+	m.not_pinned = named && !toolchains_allow(s, &wanted);
 	snprintf(role, sizeof(role), "%s", role_name(p->role));
 	m.role = role;
 	fill_samples(s, p, &m, samples);

@@ -151,6 +151,15 @@ take_offers(const Dray__WorkerRegister *m, struct sched_offer *v, char (*texts)[
 	return n;
 }
 
+static void
+note_offer(struct server *s, const Dray__Offer *o)
+{
+	struct digest id;
+
+	memcpy(id.b, o->toolchain.data, DIGEST_SIZE);
+	toolchains_offered(s->toolchains, &id, CLEAN(o->text), o->bytes);
+}
+
 static int
 do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 {
@@ -201,6 +210,9 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	p->has_cpu = m->cpu.len == DIGEST_SIZE;
 	if (p->has_cpu)
 		memcpy(p->cpu.b, m->cpu.data, DIGEST_SIZE);
+	toolchains_stale(s->toolchains);
+	for (size_t i = 0; i < m->n_offers; i++)
+		note_offer(s, m->offers[i]);
 	log_info("worker=%s registered: endpoint=%s slots=%u cores=%u glibc=2.%u toolchains=%zu "
 		 "running=%zu%s",
 		m->name, m->endpoint, m->slots, m->cores, m->glibc, info.n_offers, info.n_running,

@@ -1,9 +1,11 @@
-/* drayctl toolchain list: what is offered, and by which workers. */
+/* drayctl toolchain list, pin, unpin: what is offered, by which workers, and what the farm is
+ * limited to. */
 #include "config.h"
 
 #include <stdio.h>
 
 #include "common/digest.h"
+#include "common/show.h"
 #include "drayctl/ctl.h"
 #include "drayctl/grid.h"
 #include "drayctl/words.h"
@@ -29,6 +31,15 @@ id_of(const Dray__AdminToolchain *t, char hex[DIGEST_HEX_SIZE])
 	digest_hex(&d, hex);
 }
 
+static json_t *
+json_toolchain(const Dray__AdminToolchain *t, const char *hex, json_t *workers)
+{
+	return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o}", "id", hex, "text",
+		ctl_json_text(t->text), "pinned", t->pinned, "bytes", ctl_json_number(t->bytes),
+		"used_ms", t->used_ms ? ctl_json_number(t->used_ms) : json_null(), "workers",
+		workers);
+}
+
 static int
 print_json(struct ctl *c, const Dray__AdminView *v)
 {
@@ -42,11 +53,10 @@ print_json(struct ctl *c, const Dray__AdminView *v)
 			if (offers(v->worker[k], i))
 				json_array_append_new(workers, ctl_json_text(v->worker[k]->name));
 		id_of(v->toolchain[i], hex);
-		json_array_append_new(
-			list, json_pack("{s:s, s:o, s:o}", "id", hex, "text",
-				      ctl_json_text(v->toolchain[i]->text), "workers", workers));
+		json_array_append_new(list, json_toolchain(v->toolchain[i], hex, workers));
 	}
-	return ctl_print_json(c, json_pack("{s:o}", "toolchains", list));
+	return ctl_print_json(
+		c, json_pack("{s:b, s:o}", "limited", v->has_pins, "toolchains", list));
 }
 
 /* The names, with blanks between. */
@@ -64,12 +74,30 @@ name_workers(const Dray__AdminView *v, size_t toolchain, struct buf *to, unsigne
 	return r;
 }
 
+/* How long ago by the coordinator's clock. */
+static void
+add_state(struct grid *g, const Dray__AdminView *v, const Dray__AdminToolchain *t)
+{
+	char size[SHOW_SIZE] = "-", used[SHOW_SIZE] = "-";
+
+	if (t->bytes)
+		show_bytes(t->bytes, size);
+	if (t->used_ms)
+		show_time((v->at_ms > t->used_ms ? v->at_ms - t->used_ms : 0) * 1000, used);
+	grid_add(g, "%s", !v->has_pins ? "-" : t->pinned ? "yes" : "no");
+	grid_add(g, "%s", size);
+	grid_add(g, "%s", used);
+}
+
 static int
 print_text(struct ctl *c, const Dray__AdminView *v)
 {
 	static const struct grid_column columns[] = {
 		{ "ID", false, 0 },
 		{ "TOOLCHAIN", false, 20 },
+		{ "PINNED", false, 0 },
+		{ "SIZE", true, 0 },
+		{ "USED", true, 0 },
 		{ "SLOTS", true, 0 },
 		{ "WORKERS", false, 10 },
 	};
@@ -85,6 +113,7 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 		id_of(v->toolchain[i], hex);
 		grid_add(g, "%.*s", ID_SHOWN, hex);
 		grid_add(g, "%s", v->toolchain[i]->text);
+		add_state(g, v, v->toolchain[i]);
 		grid_add(g, "%u", slots);
 		grid_add(g, "%s", names.p ? (const char *)names.p : "");
 	}
@@ -111,8 +140,52 @@ run(struct ctl *c)
 const struct ctl_command ctl_toolchain_list = {
 	.name = "toolchain list",
 	.usage = "",
-	.summary = "List the toolchains that are offered, and by which workers",
+	.summary = "List the toolchains that are offered, by which workers, and which are pinned",
 	.help = "      --json               as one JSON object\n",
 	.options = CTL_JSON,
 	.run = run,
+};
+
+static int
+act(struct ctl *c, Dray__AdminWhat what)
+{
+	Dray__AdminAct m = DRAY__ADMIN_ACT__INIT;
+
+	m.what = what;
+	m.toolchain = c->args[0];
+	return ctl_act(c, &m, NULL);
+}
+
+static int
+pin(struct ctl *c)
+{
+	return act(c, DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_PIN);
+}
+
+static int
+unpin(struct ctl *c)
+{
+	return act(c, DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_UNPIN);
+}
+
+const struct ctl_command ctl_toolchain_pin = {
+	.name = "toolchain pin",
+	.usage = "TOOLCHAIN",
+	.summary = "Limit the farm to this toolchain, and others that are pinned",
+	.help = "      --json               as one JSON object\n",
+	.options = CTL_JSON,
+	.least = 1,
+	.most = 1,
+	.run = pin,
+};
+
+const struct ctl_command ctl_toolchain_unpin = {
+	.name = "toolchain unpin",
+	.usage = "TOOLCHAIN",
+	.summary = "Take it from the pinned ones; without any the farm has no limit",
+	.help = "      --json               as one JSON object\n",
+	.options = CTL_JSON,
+	.least = 1,
+	.most = 1,
+	.run = unpin,
 };

@@ -139,19 +139,24 @@ cpu_digest(struct digest *ret)
 }
 
 int
-cpu_native_toolchain(const struct digest *toolchain, struct digest *ret)
+cpu_native_of(const struct digest *toolchain, const struct digest *cpu, struct digest *ret)
 {
 	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
-	struct digest cpu;
-	int r = cpu_digest(&cpu);
 
-	if (r < 0)
-		return r;
 	if (!h)
 		return -ENOMEM;
 	hasher_field(h, NATIVE_DOMAIN, strlen(NATIVE_DOMAIN));
 	hasher_field(h, toolchain->b, DIGEST_SIZE);
-	hasher_field(h, cpu.b, DIGEST_SIZE);
+	hasher_field(h, cpu->b, DIGEST_SIZE);
 	hasher_final(h, ret);
 	return 0;
+}
+
+int
+cpu_native_toolchain(const struct digest *toolchain, struct digest *ret)
+{
+	struct digest cpu;
+	int r = cpu_digest(&cpu);
+
+	return r < 0 ? r : cpu_native_of(toolchain, &cpu, ret);
 }

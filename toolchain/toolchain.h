@@ -59,6 +59,9 @@ char *toolchain_launcher(const char *compiler);
 int toolchain_identify(struct memo *m, const char *sysroot, const char *driver, const char *target,
 	struct toolchain *ret);
 
+/* How large the files are that the id stands on, all together; 0: not known. */
+uint64_t toolchain_bytes(const struct toolchain *t);
+
 /* Whether all that the id stands on is as it was when the toolchain was identified: no file of it
  * was changed, replaced, added or removed. By stat only, so false may mean no more than that a file
  * was linked or touched: identify it again to know. */

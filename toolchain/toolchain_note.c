@@ -251,12 +251,13 @@ toolchain_holds(const struct toolchain *t)
 		       &outside) == 0;
 }
 
-int
-tc_sealed_files(const struct toolchain *t, struct strv *ret)
+/* The files of a seal in their order, and how large they are together. */
+static int
+sealed(const struct toolchain *t, struct strv *ret, uint64_t *ret_bytes)
 {
 	_cleanup_(strv_done) struct strv files = STRV_INIT;
 	struct cursor c = { t->seal.p, t->seal.n };
-	uint64_t version, flags, n, stat_then[STAT_WORDS];
+	uint64_t version, flags, n, stat_then[STAT_WORDS], bytes = 0;
 	char text[1024];
 	struct digest id;
 	int r = 0;
@@ -269,10 +270,31 @@ tc_sealed_files(const struct toolchain *t, struct strv *ret)
 		if (get_string(&c, text, sizeof(text)) < 0 ||
 			get_bytes(&c, stat_then, sizeof(stat_then)) < 0)
 			return -ENOENT;
-		if (files.n > 0 || starts_with(text, "bin/"))
-			r = strv_add(&files, text);
+		if (files.n == 0 && !starts_with(text, "bin/"))
+			continue;
+		r = strv_add(&files, text);
+		bytes += stat_then[2];
 	}
 	if (r == 0)
 		r = files.n > 0 ? strv_add_all(ret, files.v) : -ENOENT;
+	*ret_bytes = r == 0 ? bytes : 0;
 	return r;
+}
+
+int
+tc_sealed_files(const struct toolchain *t, struct strv *ret)
+{
+	uint64_t bytes;
+
+	return sealed(t, ret, &bytes);
+}
+
+uint64_t
+toolchain_bytes(const struct toolchain *t)
+{
+	_cleanup_(strv_done) struct strv files = STRV_INIT;
+	uint64_t bytes = 0;
+
+	(void)sealed(t, &files, &bytes);
+	return bytes;
 }

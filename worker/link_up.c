@@ -165,12 +165,13 @@ borrow_bytes(const uint8_t *p)
 }
 
 static Dray__Offer *
-offer_message(Dray__Offer *m, struct digest *id, char *text)
+offer_message(Dray__Offer *m, struct digest *id, char *text, uint64_t bytes)
 {
 	dray__offer__init(m);
 	m->toolchain.data = id->b;
 	m->toolchain.len = DIGEST_SIZE;
 	m->text = text;
+	m->bytes = bytes;
 	return m;
 }
 
@@ -186,10 +187,10 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 
 		if (offer_is_withdrawn(o))
 			continue;
-		list[n] = offer_message(&offers[n], &o->toolchain.id, o->text);
+		list[n] = offer_message(&offers[n], &o->toolchain.id, o->text, o->bytes);
 		n++;
 		if (o->has_native) {
-			list[n] = offer_message(&offers[n], &o->native, o->text_native);
+			list[n] = offer_message(&offers[n], &o->native, o->text_native, o->bytes);
 			n++;
 		}
 	}

@@ -256,7 +256,9 @@ add_offer(struct offer_search *s, const struct sysroot *sys, const char *driver,
 		return -ENOMEM;
 	}
 	s->out->v = v;
-	v[s->out->n] = (struct offer){ .toolchain = t, .sysroot = sys };
+	v[s->out->n] = (struct offer){
+		.toolchain = t, .sysroot = sys, .bytes = toolchain_bytes(&t)
+	};
 	v[s->out->n].has_native = cpu_native_toolchain(&t.id, &v[s->out->n].native) == 0;
 	if (asprintf(&v[s->out->n].text, "%s %s %s", t.release, driver, target) < 0) {
 		toolchain_done(&t);

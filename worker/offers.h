@@ -16,6 +16,7 @@ struct offer {
 	bool has_native;
 	char *text_native; /* "1.95.0 rustc x86_64-unknown-linux-gnu target-cpu=native" */
 	char *text;	   /* "1.95.0 rustc x86_64-unknown-linux-gnu" */
+	uint64_t bytes;	   /* of its files */
 	bool withdrawn;	   /* atomic; never taken back */
 };
 

@@ -169,6 +169,7 @@ add_status(json_t *o, const Dray__Status *m)
 	json_object_set_new(o, "name", json_string(m->name));
 	json_object_set_new(o, "workers", json_integer(m->workers));
 	json_object_set_new(o, "matching", json_integer(m->matching));
+	json_object_set_new(o, "not_pinned", json_boolean(m->not_pinned));
 	json_object_set_new(o, "slots", json_integer(m->slots));
 	json_object_set_new(o, "matching_slots", json_integer(m->matching_slots));
 	json_object_set_new(o, "running", json_integer(m->running));

@@ -73,6 +73,7 @@ tally_verdict_name(Dray__Verdict v)
 		[DRAY__VERDICT__VERDICT_FULL] = "full",
 		[DRAY__VERDICT__VERDICT_NO_TRIES_LEFT] = "no_tries_left",
 		[DRAY__VERDICT__VERDICT_UNKNOWN_JOB] = "unknown_job",
+		[DRAY__VERDICT__VERDICT_NOT_PINNED] = "not_pinned",
 	};
 
 	return (size_t)v < ARRAY_LEN(names) && names[v] ? names[v] : "other";

@@ -16,6 +16,7 @@
 #include "common/fs.h"
 #include "coordinator/admin/audit.h"
 #include "coordinator/admin/events.h"
+#include "coordinator/admin/pins.h"
 #include "coordinator/admin/standing.h"
 
 #define KEY_A "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
@@ -119,6 +120,102 @@ test_standings_no_file(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_true(standings_load(*state, &s) < 0);
 	assert_true(standings_save(*state, &s) < 0);
+}
+
+/* ---- toolchains */
+
+static struct digest
+id_of(unsigned n)
+{
+	struct digest d = { { 0 } };
+
+	memcpy(d.b, &n, sizeof(n));
+	return d;
+}
+
+static void
+test_pins(void **state)
+{
+	_cleanup_(pins_done) struct pins p = { NULL, 0 }, again = { NULL, 0 };
+	struct digest a = id_of(1), b = id_of(2), c = id_of(3);
+
+	assert_null(pins_find(&p, &a));
+	assert_int_equal(pins_add(&p, &a, "1.95.0 rustc x"), 0);
+	assert_int_equal(pins_add(&p, &b, ""), 0);
+	assert_int_equal(pins_add(&p, &c, "1.96.0 rustc x"), 0);
+	/* its first text stays */
+	assert_int_equal(pins_add(&p, &a, "another"), 0);
+	assert_int_equal(p.n, 3);
+	assert_int_equal(pins_save(*state, &p), 0);
+	assert_int_equal(pins_load(*state, &again), 0);
+	assert_int_equal(again.n, 3);
+	assert_string_equal(pins_find(&again, &a)->text, "1.95.0 rustc x");
+	assert_string_equal(pins_find(&again, &b)->text, "");
+	assert_true(pins_drop(&again, &b));
+	assert_false(pins_drop(&again, &b));
+	assert_int_equal(again.n, 2);
+	assert_string_equal(pins_find(&again, &c)->text, "1.96.0 rustc x");
+	assert_true(pins_drop(&again, &c));
+	assert_true(pins_drop(&again, &a));
+	assert_int_equal(pins_save(*state, &again), 0);
+	pins_done(&again);
+	assert_int_equal(pins_load(*state, &again), 0);
+	assert_int_equal(again.n, 0);
+}
+
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
+
+static void
+test_pins_wrong(void **state)
+{
+	static const char *const wrong[] = {
+		HEX "0\n",
+		HEX " 1.95.0\n",
+		HEX "00 1.95.0\n",
+		HEX "G 1.95.0\n",
+		"1.95.0 rustc\n",
+		" \n",
+		HEX "0 a\n" HEX "0 b\n",
+		HEX "0 a\033[2J\n",
+		HEX "0 a\tb\n",
+		HEX "0 "
+		    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n",
+	};
+	struct pins p = { NULL, 0 };
+	struct digest id;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		assert_int_equal(pins_parse(wrong[i], strlen(wrong[i]), &p), -EBADMSG);
+		assert_int_equal(p.n, 0);
+		assert_null(p.v);
+	}
+	assert_int_equal(pins_parse(HEX "0 a\0", 67, &p), -EBADMSG);
+	assert_int_equal(pins_parse("", 0, &p), 0);
+	for (unsigned i = 0; i < PINS_MAX; i++) {
+		id = id_of(i);
+		assert_int_equal(pins_add(&p, &id, "x"), 0);
+	}
+	id = id_of(PINS_MAX);
+	assert_int_equal(pins_add(&p, &id, "x"), -ENOSPC);
+	id = id_of(0);
+	assert_int_equal(pins_add(&p, &id, "x"), 0);
+	assert_int_equal(pins_add(&p, &id, "\n"), -EINVAL);
+	pins_done(&p);
+}
+
+static void
+test_pins_no_file(void **state)
+{
+	struct pins p = { NULL, 0 };
+	_cleanup_(freep) char *path = path_join(*state, PINS_FILE);
+
+	assert_int_equal(pins_load(*state, &p), 0);
+	assert_int_equal(p.n, 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_true(pins_load(*state, &p) < 0);
+	assert_true(pins_save(*state, &p) < 0);
 }
 
 /* ---- the file */
@@ -255,6 +352,9 @@ main(void)
 		S(test_standings),
 		cmocka_unit_test(test_standings_wrong),
 		S(test_standings_no_file),
+		S(test_pins),
+		cmocka_unit_test(test_pins_wrong),
+		S(test_pins_no_file),
 		S(test_audit),
 		S(test_audit_rotates),
 		cmocka_unit_test(test_events),

@@ -54,6 +54,13 @@ test_another_toolchain(void **state)
 	assert_true(digest_eq(&a, &b));
 	assert_false(digest_eq(&a, &c));
 	assert_false(digest_eq(&a, &one));
+	/* as another machine makes it of what this one says of its CPU */
+	assert_int_equal(cpu_digest(&b), 0);
+	assert_int_equal(cpu_native_of(&one, &b, &c), 0);
+	assert_true(digest_eq(&a, &c));
+	b.b[0] ^= 1;
+	assert_int_equal(cpu_native_of(&one, &b, &c), 0);
+	assert_false(digest_eq(&a, &c));
 }
 
 int

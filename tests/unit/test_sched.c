@@ -54,6 +54,67 @@ test_least_loaded(void **state)
 	assert_int_equal(finished(w, 8), -ENOENT);
 }
 
+/* All but tc(1), while *arg is set. */
+static bool
+allows_others(void *arg, const struct digest *toolchain)
+{
+	const struct digest one = tc(1);
+
+	return !*(bool *)arg || !digest_eq(toolchain, &one);
+}
+
+static void
+test_limited_to_some(void **state)
+{
+	struct world limited = { .now = 1000000 }, *w = &limited;
+	bool on = true;
+	struct sched_conf c;
+	struct sched_worker *a;
+
+	(void)state;
+	sched_conf_default(&c);
+	c.allows = allows_others;
+	c.allows_arg = &on;
+	assert_int_equal(sched_new(&c, &w->s), 0);
+	a = worker_of(w, "a", 1, 36, 1, 2);
+	ask(w, 1);
+	assert_int_equal(take(w), 1);
+	expect_deny(w, 0, 1, DRAY__VERDICT__VERDICT_NOT_PINNED);
+	assert_non_null(strstr(w->text, "limited to"));
+	assert_non_null(strstr(w->text, "1.95.0"));
+	assert_int_equal(ask_of(w, 2, 102, 2, 0, true), 0);
+	assert_int_equal(take(w), 1);
+	expect_place(w, 0, 2, a);
+	/* what is queued is looked at again; what has a slot goes on */
+	on = false;
+	sched_allows_changed(w->s, w->now);
+	assert_int_equal(take(w), 0);
+	ask(w, 3);
+	assert_int_equal(ask_of(w, 4, 104, 2, 0, true), 0);
+	take(w);
+	assert_int_equal(stats(w).queued, 2);
+	on = true;
+	sched_allows_changed(w->s, w->now);
+	assert_int_equal(take(w), 1);
+	expect_deny(w, 0, 3, DRAY__VERDICT__VERDICT_NOT_PINNED);
+	assert_int_equal(stats(w).queued, 1);
+	assert_int_equal(stats(w).used, 1);
+	/* a job that has to be placed again is not */
+	assert_int_equal(finished(w, 2), 0);
+	assert_int_equal(take_place(w), 4);
+	assert_int_equal(finished(w, 4), 0);
+	on = false;
+	place(w, 5, a);
+	on = true;
+	sched_allows_changed(w->s, w->now);
+	assert_int_equal(take(w), 0);
+	assert_int_equal(retry(w, 5, "a", FAULT), 0);
+	take(w);
+	assert_int_equal(w->last[w->n - 1].type, SCHED_DENY);
+	assert_int_equal(w->last[w->n - 1].verdict, DRAY__VERDICT__VERDICT_NOT_PINNED);
+	sched_free(w->s);
+}
+
 static void
 test_no_worker_says_why(void **state)
 {
@@ -589,6 +650,7 @@ main(void)
 		cmocka_unit_test(test_job_ids),
 		cmocka_unit_test(test_siphash_vector),
 		T(test_least_loaded),
+		cmocka_unit_test(test_limited_to_some),
 		T(test_no_worker_says_why),
 		T(test_queue_is_fifo),
 		T(test_notices_each_second),

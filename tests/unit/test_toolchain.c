@@ -357,12 +357,14 @@ real_compiler(void **state)
 	strv_done(&own);
 	assert_int_equal(tc_sealed_files(&b, &own), 0);
 	assert_int_equal(own.n, files.n);
+	assert_true(toolchain_bytes(&b) > own.n);
 	for (size_t n = 0; n < b.seal.n; n += 1 + n / 16) {
 		struct toolchain cut = b;
 		struct strv none = STRV_INIT;
 
 		cut.seal.n = n;
 		assert_int_equal(tc_sealed_files(&cut, &none), -ENOENT);
+		assert_true(toolchain_bytes(&cut) == 0);
 		assert_int_equal(none.n, 0);
 	}
 	strv_done(&own);

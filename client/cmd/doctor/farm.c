@@ -32,6 +32,11 @@ check_workers(struct doctor *d)
 	else if (matching > 0)
 		doctor_say(
 			d, GOOD, "workers", "%ld with this toolchain, %ld slots", matching, slots);
+	else if (json_is_true(json_object_get(d->status, "not_pinned")))
+		doctor_say(d, BAD, "workers",
+			"the farm's admin has limited it to other toolchains than this one, so all "
+			"is compiled here: install one of those, or ask for this one to be pinned "
+			"(`drayctl toolchain list`)");
 	else if (workers == 0 && has_cache)
 		doctor_say(d, NOTE, "workers",
 			"there is none: what is not in the coordinator's cache is compiled here");
