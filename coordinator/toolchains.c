@@ -8,6 +8,7 @@
 #include "coordinator/toolchains.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "common/clock.h"
