@@ -15,6 +15,8 @@
 #include "keys/identity.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/text/clean.h"
+#include "coordinator/admin/audit.h"
 #include "coordinator/admin/events.h"
 #include "coordinator/admin/standing.h"
 #include "coordinator/cache/judged.h"
@@ -91,7 +93,8 @@ struct server {
 	char *endpoint;
 	void *admin_socket; /* DOOR_ADMIN; NULL: there is none; as the next one */
 	struct monitor *admin_monitor;
-	char *admin_path; /* to be removed at the end */
+	char *admin_path;	/* to be removed at the end, */
+	struct stat admin_file; /* if it is still this one */
 	int signal_fd;
 	struct notify *notify; /* the service manager; may be NULL */
 
@@ -157,13 +160,20 @@ void on_admin_act(
 	struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m);
 void on_admin_follow(
 	struct server *s, struct peer *p, const struct wire_peer *from, struct wire_msg *m);
-/* A peer that is no admin has sent a message that is an admin's. */
-void admin_refused(struct server *s, const struct wire_peer *from, enum role role, const char *act);
+/* A message that is an admin's came from one that is none, or cannot be read. */
+void admin_refused(
+	struct server *s, const struct wire_peer *from, const char *act, const char *why);
 /* Answers those that follow, if there is something new. */
 void admin_tell(struct server *s);
-/* Writes down what was asked for elsewhere (CachePurge). */
-void admin_note(struct server *s, const struct wire_peer *from, const char *act, const char *what,
-	bool done, const char *why);
+struct admin_who {
+	char name[KEYS_NAME_MAX + 1]; /* "": it has none */
+	char from[128];		      /* by what it was let in */
+};
+/* Only while its message is handled: later the connection may be another's. */
+void admin_who_is(const struct server *s, const struct wire_peer *from, struct admin_who *ret);
+/* Writes down what was asked for elsewhere (CachePurge), and what came of it. */
+void admin_note(struct server *s, const struct admin_who *who, const char *act, const char *what,
+	enum audit_result result, const char *why);
 
 /* Refuses the worker of that name, which an admin has removed. p may be NULL. */
 void admin_bar(struct server *s, const struct wire_peer *from, struct peer *p, const char *name);
@@ -215,9 +225,7 @@ void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *
 	Dray__Verdict verdict, const char *fmt, ...) _printf_(5, 6);
 /* A message of that peer was of no use (door_waste). */
 void server_waste(struct server *s, const struct wire_peer *wire);
-/* A copy that is safe for a log line or a terminal: no control characters, at most size - 1 bytes.
- */
-const char *clean_text(const char *text, char *out, size_t size);
+/* For one line of a log. */
 #define CLEAN(text) clean_text(text, (char[256]){ 0 }, 256)
 void send_denied(
 	struct server *s, struct peer *p, const char *job, Dray__Verdict verdict, const char *text);

@@ -1,22 +1,9 @@
-/* What happens is told to those that follow it (coordinator/admin/events.h), and words of peers are
- * made fit to be shown. This file is below all that read messages. */
+/* What happens is told to those that follow it (coordinator/admin/events.h). This file is below all
+ * that read messages. */
 #include "config.h"
-
-#include <stdio.h>
 
 #include "common/clock.h"
 #include "coordinator/server_priv.h"
-
-const char *
-clean_text(const char *text, char *out, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < size && text[i]; i++)
-		out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
-	out[i] = '\0';
-	return out;
-}
 
 void
 tell_event(struct server *s, struct event *what)

@@ -2,13 +2,15 @@
 #include "config.h"
 
 #include <stdio.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/show.h"
+#include "common/text/when.h"
 #include "drayctl/ctl.h"
 #include "drayctl/grid.h"
-#include "drayctl/words.h"
 #include "keys/identity.h"
+
+#define MS 1000
 
 #define PURGE_MS 600000 /* it is done behind other requests */
 
@@ -63,11 +65,7 @@ status_text(struct ctl *c, const Dray__AdminView *v)
 		grid_add(g, "%s", k->open ? share : "?");
 		grid_add(g, k->open ? "%llu" : "?", (unsigned long long)k->evicted);
 	}
-	if (!g || grid_print(g, grid_width(stdout), stdout) < 0) {
-		ctl_error(c, "out of memory");
-		return CTL_FAILED;
-	}
-	return ctl_flush(c);
+	return ctl_print_grid(c, g, NULL, 0);
 }
 
 static int
@@ -96,6 +94,8 @@ run_status(struct ctl *c)
 static bool
 take_what(struct ctl *c, Dray__CachePurge *m, uint8_t producer[SIGN_KEY_SIZE])
 {
+	uint64_t before_ms = 0;
+
 	if (!(c->given & (CTL_PRODUCER | CTL_NAMESPACE | CTL_OLDER))) {
 		ctl_error(c, "which results? --producer, --namespace or --older-than says it");
 		return false;
@@ -104,11 +104,14 @@ take_what(struct ctl *c, Dray__CachePurge *m, uint8_t producer[SIGN_KEY_SIZE])
 		return false;
 	if (c->producer)
 		m->producer = (ProtobufCBinaryData){ SIGN_KEY_SIZE, producer };
-	if (c->older && words_time(c->older, (uint64_t)time(NULL), &m->before_s) < 0) {
+	/* 0 would be none at all */
+	if (c->older &&
+		(!when_parse_since(c->older, clock_wall_ms(), &before_ms) || before_ms < MS)) {
 		ctl_error(c, "--older-than: \"%s\" is neither a time like 30d or 12h, nor a day",
 			c->older);
 		return false;
 	}
+	m->before_s = before_ms / MS;
 	return true;
 }
 

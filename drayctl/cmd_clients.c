@@ -63,13 +63,7 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 
 	for (size_t i = 0; g && i < v->n_client; i++)
 		add_client(g, v->client[i]);
-	if (!g || grid_print(g, grid_width(stdout), stdout) < 0) {
-		ctl_error(c, "out of memory");
-		return CTL_FAILED;
-	}
-	if (v->more_clients)
-		printf("and %llu more\n", (unsigned long long)v->more_clients);
-	return ctl_flush(c);
+	return ctl_print_grid(c, g, NULL, v->more_clients);
 }
 
 static int

@@ -77,15 +77,7 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 	for (size_t i = 0; g && i < v->n_job; i++)
 		if (is_wanted(c, v->job[i]))
 			add_job(g, v->job[i]);
-	if (g && grid_rows(g) == 0)
-		puts("no job is here");
-	if (!g || (grid_rows(g) && grid_print(g, grid_width(stdout), stdout) < 0)) {
-		ctl_error(c, "out of memory");
-		return CTL_FAILED;
-	}
-	if (v->more_jobs)
-		printf("and %llu more\n", (unsigned long long)v->more_jobs);
-	return ctl_flush(c);
+	return ctl_print_grid(c, g, "no job is here", v->more_jobs);
 }
 
 static int

@@ -67,13 +67,7 @@ list_text(struct ctl *c, const Dray__AdminView *v)
 		else
 			grid_add(g, "%u", k->connections);
 	}
-	if (!g || grid_print(g, grid_width(stdout), stdout) < 0) {
-		ctl_error(c, "out of memory");
-		return CTL_FAILED;
-	}
-	if (v->more_keys)
-		printf("and %llu more\n", (unsigned long long)v->more_keys);
-	return ctl_flush(c);
+	return ctl_print_grid(c, g, NULL, v->more_keys);
 }
 
 static int

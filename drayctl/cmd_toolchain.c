@@ -117,15 +117,7 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 		grid_add(g, "%u", slots);
 		grid_add(g, "%s", names.p ? (const char *)names.p : "");
 	}
-	if (r == 0 && v->n_toolchain == 0)
-		puts("no worker offers a toolchain");
-	else if (r == 0)
-		r = grid_print(g, grid_width(stdout), stdout);
-	if (r < 0) {
-		ctl_error(c, "out of memory");
-		return CTL_FAILED;
-	}
-	return ctl_flush(c);
+	return ctl_print_grid(c, r == 0 ? g : NULL, "no worker offers a toolchain", 0);
 }
 
 static int

@@ -103,17 +103,9 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 	};
 	_cleanup_(grid_freep) struct grid *g = grid_new(columns, ARRAY_LEN(columns));
 
-	if (v->n_worker == 0)
-		puts("no worker is here");
 	for (size_t i = 0; g && i < v->n_worker; i++)
 		add_worker(g, v->worker[i]);
-	if (!g || (v->n_worker && grid_print(g, grid_width(stdout), stdout) < 0)) {
-		ctl_error(c, "out of memory");
-		return CTL_FAILED;
-	}
-	if (v->more_workers)
-		printf("and %u more\n", v->more_workers);
-	return ctl_flush(c);
+	return ctl_print_grid(c, g, "no worker is here", v->more_workers);
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "common/digest.h"
 #include "common/joblog.h"
 #include "common/show.h"
+#include "drayctl/grid.h"
 
 #define TEXT_MAX 1024
 #define LONGEST_S 1e7
@@ -212,4 +213,20 @@ ctl_flush(struct ctl *c)
 		return CTL_OK;
 	ctl_error(c, "cannot write: %s", strerror(errno));
 	return CTL_FAILED;
+}
+
+int
+ctl_print_grid(struct ctl *c, const struct grid *g, const char *none, uint64_t more)
+{
+	bool empty = g && none && grid_rows(g) == 0;
+
+	if (!g || grid_is_cut(g) || (!empty && grid_print(g, grid_width(stdout), stdout) < 0)) {
+		ctl_error(c, "out of memory");
+		return CTL_FAILED;
+	}
+	if (empty)
+		puts(none);
+	if (more)
+		printf("and %llu more\n", (unsigned long long)more);
+	return ctl_flush(c);
 }

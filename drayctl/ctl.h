@@ -97,5 +97,9 @@ int ctl_print_json(struct ctl *c, json_t *o);
 int ctl_print_json_line(struct ctl *c, json_t *o);
 /* What was printed has left. An exit status. */
 int ctl_flush(struct ctl *c);
+/* Prints the table, or `none` (if there is such a sentence) where it has no rows, and how many more
+ * rows there would be; an exit status. NULL for a table that there was no memory for. */
+struct grid;
+int ctl_print_grid(struct ctl *c, const struct grid *g, const char *none, uint64_t more);
 
 #endif

@@ -187,6 +187,12 @@ print_row(const struct grid *g, char *const *cells, const size_t widths[], FILE 
 	fputc('\n', to);
 }
 
+bool
+grid_is_cut(const struct grid *g)
+{
+	return g->failed;
+}
+
 int
 grid_print(const struct grid *g, unsigned width, FILE *to)
 {

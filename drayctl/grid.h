@@ -25,6 +25,8 @@ void grid_freep(struct grid **g);
 /* The next cell, from left to right; behind the last one a new row begins. */
 void grid_add(struct grid *g, const char *fmt, ...) _printf_(2, 3);
 size_t grid_rows(const struct grid *g);
+/* There was no memory for a cell. */
+bool grid_is_cut(const struct grid *g);
 /* Prints it, with its heads, at most width characters a line as far as columns can be cut. 0 or
  * -ENOMEM, also of an earlier call. */
 int grid_print(const struct grid *g, unsigned width, FILE *to);

@@ -15,8 +15,4 @@ const char *words_key(const char *curve, char ret[WORDS_KEY_SIZE]);
 /* Whose it is: the key's name, or the beginning of the key; "-" for neither. */
 const char *words_who(const char *name, const char *curve, char ret[WORDS_KEY_SIZE]);
 
-/* "30d", "12h", "5m", "90s": so long before now_s; "2026-11-01": that day's begin, here. In seconds
- * since 1970. 0 or -EINVAL. */
-int words_time(const char *text, uint64_t now_s, uint64_t *ret);
-
 #endif

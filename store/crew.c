@@ -6,11 +6,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
 
 /* TELLING: it runs, and crew_step tells that it is late; LATE: that was told. */
 enum state { WAITING, RUNNING, FINISHED, TELLING, LATE };
@@ -113,31 +113,12 @@ thread_main(void *arg)
 	return NULL;
 }
 
-int
-crew_thread(void *(*main)(void *arg), void *arg)
-{
-	sigset_t all, old;
-	pthread_attr_t attr;
-	pthread_t thread;
-	int e = pthread_attr_init(&attr);
-
-	if (e != 0)
-		return -e;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* signals are for the threads that know of them */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	e = pthread_create(&thread, &attr, main, arg);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return -e;
-}
-
 /* The lock is held. */
 static void
 start_thread(struct crew *c)
 {
-	if (crew_thread(thread_main, c) < 0)
+	/* signals are for the threads that know of them */
+	if (thread_start(THREAD_DETACHED | THREAD_NO_SIGNALS, 0, thread_main, c, NULL) < 0)
 		return;
 	c->threads++;
 	c->owners++;

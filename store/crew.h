@@ -9,9 +9,6 @@
 
 struct crew;
 
-/* A thread that nobody waits for, and to which no signal comes. 0 or -errno. */
-int crew_thread(void *(*main)(void *arg), void *arg);
-
 /* The first member of a job of the caller's. */
 struct crew_job {
 	void (*run)(struct crew_job *j); /* by a thread */

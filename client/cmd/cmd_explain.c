@@ -10,6 +10,7 @@
 #include "client/cmd/producers.h"
 #include "client/show/critical.h"
 #include "common/show.h"
+#include "common/text/when.h"
 #include "client/show/tell.h"
 
 #define SIMILAR_MAX 5
@@ -430,14 +431,14 @@ json_critical(const struct build *b, json_t *list)
 static int
 print_json(struct explain *e, const struct build *b)
 {
-	char first[JOBS_TIME_SIZE], last[JOBS_TIME_SIZE];
+	char first[WHEN_SIZE], last[WHEN_SIZE];
 	_cleanup_(json_decrefp) json_t *units = json_array(), *o = NULL;
 	_cleanup_(json_decrefp) json_t *path = NULL;
 
 	for (size_t i = 0; i < b->n; i++)
 		json_array_append_new(units, json_unit(e, &b->jobs[i]));
-	jobs_format_time(b->first_ms, first);
-	jobs_format_time(b->last_ms, last);
+	when_format(b->first_ms, first);
+	when_format(b->last_ms, last);
 	o = json_pack("{s:s, s:s, s:s, s:O}", "first", first, "last", last, "dir", b->dir, "units",
 		units);
 	/* of one crate's units there is none */

@@ -8,6 +8,7 @@
 #include "client/show/page.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/text/when.h"
 
 #define DEFAULT_FILE "dray-report.html"
 
@@ -86,7 +87,7 @@ run(int argc, char **argv)
 		return status;
 	if (!*path)
 		return cmd_usage_error(&cmd_report);
-	if (since && !jobs_parse_since(since, clock_wall_ms(), &since_ms))
+	if (since && !when_parse_since(since, clock_wall_ms(), &since_ms))
 		return cmd_bad_time(&cmd_report, "--since", since);
 	if (cmd_load_conf(&cmd_report, &conf) < 0)
 		return CMD_FAILED;

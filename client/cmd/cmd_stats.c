@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/joblog.h"
+#include "common/text/when.h"
 
 #define ZERO_FILE "stats-since"
 
@@ -46,10 +47,10 @@ static int
 zero(const struct conf *conf)
 {
 	_cleanup_(freep) char *path = zero_path(conf);
-	char text[JOBS_TIME_SIZE + 1];
+	char text[WHEN_SIZE + 1];
 	int r;
 
-	jobs_format_time(clock_wall_ms(), text);
+	when_format(clock_wall_ms(), text);
 	strncat(text, "\n", sizeof(text) - strlen(text) - 1);
 	r = path ? fs_mkdir_parent(path, 0700) : -ENOENT;
 	if (r == 0)
@@ -76,7 +77,7 @@ zero_time(const struct conf *conf)
 		return 0;
 	if (r == 0 && b.n && b.p[b.n - 1] == '\n')
 		b.p[--b.n] = '\0';
-	if (r < 0 || !b.n || !jobs_parse_time((const char *)b.p, &ms))
+	if (r < 0 || !b.n || !when_parse((const char *)b.p, &ms))
 		cmd_error(&cmd_stats, "%s: %s; all is counted", path,
 			r < 0 ? strerror(-r) : "is no time");
 	return ms ? ms + 1 : 0;
@@ -374,9 +375,9 @@ json_rate(uint64_t part, uint64_t whole)
 static json_t *
 json_time(uint64_t ms)
 {
-	char text[JOBS_TIME_SIZE];
+	char text[WHEN_SIZE];
 
-	jobs_format_time(ms, text);
+	when_format(ms, text);
 	return ms ? json_string(text) : json_null();
 }
 
@@ -510,7 +511,7 @@ show(const struct conf *conf, const char *since, bool json)
 	int r;
 
 	memset(&w, 0, sizeof(w));
-	if (since && !jobs_parse_since(since, clock_wall_ms(), &w.since_ms))
+	if (since && !when_parse_since(since, clock_wall_ms(), &w.since_ms))
 		return cmd_bad_time(&cmd_stats, "--since", since);
 	if (!since)
 		w.since_ms = zero_time(conf);

@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/joblog.h"
+#include "common/text/when.h"
 
 #define OLDER_THAN "30d"
 
@@ -288,12 +289,12 @@ print_json(const struct sweep *s, uint64_t before_ms, bool removes)
 {
 	_cleanup_(json_decrefp) json_t *o = NULL;
 	json_t *dirs = json_array();
-	char when[JOBS_TIME_SIZE];
+	char when[WHEN_SIZE];
 
 	for (size_t i = 0; i < s->n; i++) {
 		const struct target *t = &s->v[i];
 
-		jobs_format_time(t->use.used_ms, when);
+		when_format(t->use.used_ms, when);
 		if (json_array_append_new(dirs,
 			    json_pack("{s:o, s:s, s:I, s:I, s:b, s:s?}", "dir",
 				    joblog_text(t->dir, SIZE_MAX), "used", when, "bytes",
@@ -303,7 +304,7 @@ print_json(const struct sweep *s, uint64_t before_ms, bool removes)
 			return -ENOMEM;
 		}
 	}
-	jobs_format_time(before_ms, when);
+	when_format(before_ms, when);
 	o = json_pack("{s:s, s:b, s:I, s:o}", "unused_since", when, "remove", removes, "used_since",
 		(json_int_t)s->recent, "dirs", dirs);
 	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
@@ -396,7 +397,7 @@ run(int argc, char **argv)
 
 	if (!cmd_options(&cmd_sweep, argc, argv, options, 0, CMD_ARGS_MAX, &args, &status))
 		return status;
-	if (!jobs_parse_since(older, clock_wall_ms(), &before_ms))
+	if (!when_parse_since(older, clock_wall_ms(), &before_ms))
 		return cmd_bad_time(&cmd_sweep, "--older-than", older);
 	if (before_ms > clock_wall_ms()) {
 		cmd_error(&cmd_sweep, "--older-than %s: that is yet to come", older);

@@ -31,6 +31,7 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/proc.h"
+#include "common/thread.h"
 #include "client/far/farm.h"
 #include "client/far/forget.h"
 #include "client/far/serve.h"
@@ -290,22 +291,6 @@ serve(void *arg)
 
 /* ---- all of them */
 
-static int
-start_thread(struct guest *g)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int r = -pthread_attr_init(&attr);
-
-	if (r < 0)
-		return r;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = -pthread_create(&thread, &attr, serve, g);
-	pthread_attr_destroy(&attr);
-	return r;
-}
-
 static bool
 is_offloading(const struct conf *conf)
 {
@@ -339,7 +324,7 @@ welcome(struct half *h, int conn)
 	TAILQ_INSERT_TAIL(&h->guests, g, link);
 	h->n_guests++;
 	pthread_mutex_unlock(&h->lock);
-	if (start_thread(g) == 0)
+	if (thread_start(THREAD_DETACHED, STACK_BYTES, serve, g, NULL) == 0)
 		return;
 	pthread_mutex_lock(&h->lock);
 	TAILQ_REMOVE(&h->guests, g, link);

@@ -19,6 +19,7 @@
 #include "client/far/queue.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/thread.h"
 
 #define STACK_BYTES (1u << 20)
 #define LISTS_MAX 8 /* of builds at a time: one that is done makes room */
@@ -625,15 +626,7 @@ ahead_list_put(struct ahead *a, const struct digest *name)
 static int
 start(struct ahead *a)
 {
-	pthread_attr_t attr;
-	int r = -pthread_attr_init(&attr);
-
-	if (r < 0)
-		return r;
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = -pthread_create(&a->thread, &attr, work, a);
-	pthread_attr_destroy(&attr);
-	return r;
+	return thread_start(THREAD_JOINED, STACK_BYTES, work, a, &a->thread);
 }
 
 static void

@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/spawn.h"
+#include "common/thread.h"
 
 #define STACK_BYTES (256u << 10)
 #define NICE 19
@@ -57,21 +58,15 @@ forget_made(const struct conf *conf, struct strv *keys)
 {
 	struct strv *mine = keys->n > 0 && conf->client.cache != CACHE_READ ? malloc(sizeof(*mine))
 									    : NULL;
-	pthread_attr_t attr;
-	pthread_t thread;
 
-	if (!mine || pthread_attr_init(&attr) != 0) {
-		free(mine);
+	if (!mine) {
 		strv_done(keys);
 		return;
 	}
 	*mine = *keys;
 	*keys = (struct strv)STRV_INIT;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	if (pthread_create(&thread, &attr, work, mine) != 0) {
+	if (thread_start(THREAD_DETACHED, STACK_BYTES, work, mine, NULL) < 0) {
 		strv_done(mine);
 		free(mine);
 	}
-	pthread_attr_destroy(&attr);
 }

@@ -26,6 +26,7 @@
 #include "common/fs.h"
 #include "common/joblog.h"
 #include "common/spawn.h"
+#include "common/thread.h"
 #include "rustc/call.h"
 
 #define STACK_BYTES (1u << 20)
@@ -475,15 +476,7 @@ work(void *arg)
 static int
 start_thread(struct refiller *r)
 {
-	pthread_attr_t attr;
-	int e = -pthread_attr_init(&attr);
-
-	if (e < 0)
-		return e;
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	e = -pthread_create(&r->thread, &attr, work, r);
-	pthread_attr_destroy(&attr);
-	return e;
+	return thread_start(THREAD_JOINED, STACK_BYTES, work, r, &r->thread);
 }
 
 static void

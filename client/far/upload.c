@@ -19,6 +19,7 @@
 #include "client/far/queue.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/thread.h"
 #include "store/outgoing.h"
 
 #define STACK_BYTES (1u << 20)
@@ -80,20 +81,6 @@ sleep_ms(struct upload *u, uint64_t ms, bool kicks)
 	if (!u->ends && !(kicks && u->kicked))
 		pthread_cond_timedwait(&u->cond, &u->lock, &until);
 	pthread_mutex_unlock(&u->lock);
-}
-
-static int
-upload_thread(void *(*main)(void *arg), void *arg, pthread_t *ret)
-{
-	pthread_attr_t attr;
-	int r = -pthread_attr_init(&attr);
-
-	if (r < 0)
-		return r;
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = -pthread_create(ret, &attr, main, arg);
-	pthread_attr_destroy(&attr);
-	return r;
 }
 
 /* ---- one result */
@@ -444,7 +431,8 @@ do_round(struct round *o)
 
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_cond_init(&o->cond, NULL);
-	while (n + 1 < most && upload_thread(do_items, o, &threads[n]) == 0)
+	while (n + 1 < most &&
+		thread_start(THREAD_JOINED, STACK_BYTES, do_items, o, &threads[n]) == 0)
 		n++;
 	(void)do_items(o);
 	while (n > 0)
@@ -533,7 +521,7 @@ start(struct upload *u)
 	pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
 	pthread_cond_init(&u->cond, &cond);
 	pthread_condattr_destroy(&cond);
-	return upload_thread(work, u, &u->thread);
+	return thread_start(THREAD_JOINED, STACK_BYTES, work, u, &u->thread);
 }
 
 int

@@ -73,12 +73,4 @@ struct jobs_tally {
  * the log is there and cannot be read (-EISDIR, -EINVAL: it is no regular file). */
 int jobs_each(const char *path, uint64_t since_ms, jobs_fn fn, void *arg, struct jobs_tally *ret);
 
-/* 2026-11-21T03:52:30.123Z */
-#define JOBS_TIME_SIZE 40
-bool jobs_parse_time(const char *s, uint64_t *ret_ms);
-void jobs_format_time(uint64_t ms, char ret[JOBS_TIME_SIZE]);
-/* What a user writes: a time ago ("90s", "30m", "1h30m", "2d", "1w"), or when: 2026-11-21,
- * 2026-11-21T10:00, 2026-11-21T10:00:30 in local time, or with a Z in UTC. */
-bool jobs_parse_since(const char *s, uint64_t now_ms, uint64_t *ret_ms);
-
 #endif

@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -19,6 +18,7 @@
 #include "cache/shared.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/thread.h"
 #include "coordinator/cache/behind_priv.h"
 #include "coordinator/cache/merge.h"
 #include "proto/wire.h"
@@ -615,29 +615,21 @@ work(void *arg)
 int
 behind_up_start(struct behind *b)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int r = -pthread_attr_init(&attr);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	/* signals are the loop's */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (r == 0 && b->n_threads < BEHIND_UPLOADS) {
 		struct start *s = malloc(sizeof(*s));
 
 		if (s)
 			*s = (struct start){ b, b->n_threads };
-		r = s ? -pthread_create(&b->threads[b->n_threads], &attr, work, s) : -ENOMEM;
+		r = s ? thread_start(
+				THREAD_NO_SIGNALS, STACK_BYTES, work, s, &b->threads[b->n_threads])
+		      : -ENOMEM;
 		if (r < 0)
 			free(s);
 		else
 			b->n_threads++;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
 	return r;
 }
 

@@ -3,23 +3,14 @@
 
 #include "coordinator/page/tally.h"
 
-#include <stdio.h>
+#include "common/text/clean.h"
 
 #define REFUSED_EVERY_MS 10000 /* peers that are refused do not fill the list of faults */
 
 const double tally_bounds_s[TALLY_BUCKETS] = { 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 	300 };
 
-static void
-copy_word(char *out, size_t size, const char *text)
-{
-	size_t i;
-
-	for (i = 0; text && i + 1 < size && text[i]; i++)
-		out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
-	out[i] = '\0';
-}
-#define COPY(to, from) copy_word(to, sizeof(to), from)
+#define COPY(to, from) clean_text(from, to, sizeof(to))
 
 const char *
 tally_outcome_name(enum tally_outcome o)
@@ -48,6 +39,7 @@ tally_cause_name(enum tally_cause c)
 		[TALLY_TOOLCHAIN] = "toolchain",
 		[TALLY_UNREACHABLE] = "unreachable",
 		[TALLY_REFUSED_PEER] = "refused_peer",
+		[TALLY_SHUNNED] = "shunned",
 	};
 
 	return c < ARRAY_LEN(names) ? names[c] : "other";

@@ -1,12 +1,12 @@
 /* Invariant: the chain is touched by its thread alone, and each request is answered once. */
 #include "config.h"
 
+#include "common/thread.h"
 #include "store/chain/clerk.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -146,24 +146,10 @@ wake(struct clerk *c)
 static int
 start(struct clerk *c)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int r;
-
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->wake < 0)
 		return -errno;
-	r = -pthread_attr_init(&attr);
-	if (r < 0)
-		return r;
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	/* signals are the program's */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = -pthread_create(&c->thread, &attr, work, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return r;
+	return thread_start(THREAD_NO_SIGNALS, STACK_BYTES, work, c, &c->thread);
 }
 
 void

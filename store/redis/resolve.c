@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "store/crew.h"
+#include "common/thread.h"
 
 struct resolve {
 	atomic_int owners; /* the thread is one while it runs */
@@ -73,7 +73,7 @@ start_thread(struct resolve *r)
 	int e;
 
 	atomic_fetch_add(&r->owners, 1);
-	e = crew_thread(thread_main, r);
+	e = thread_start(THREAD_DETACHED | THREAD_NO_SIGNALS, 0, thread_main, r, NULL);
 	if (e < 0)
 		atomic_fetch_sub(&r->owners, 1);
 	return e;

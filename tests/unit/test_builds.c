@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "client/show/builds.h"
+#include "common/text/when.h"
 
 #define T0 UINT64_C(1795233150000)
 #define HOUR UINT64_C(3600000)
@@ -51,9 +52,9 @@ add_kind(struct builds *all, const char *crate, const char *kind, const char *ou
 {
 	_cleanup_(freep) char *line = NULL;
 	struct job_line j;
-	char time[JOBS_TIME_SIZE];
+	char time[WHEN_SIZE];
 
-	jobs_format_time(T0 + end_ms, time);
+	when_format(T0 + end_ms, time);
 	assert_true(asprintf(&line,
 			    "{\"time\":\"%s\",\"where\":\"farm\",\"crate\":\"%s\",\"kind\":\"%s\","
 			    "\"out_dir\":\"%s\",\"parent\":%ju,\"start_us\":5,"
@@ -165,9 +166,9 @@ add_trial(struct builds *all, const char *crate, const char *out_dir, uint64_t p
 {
 	_cleanup_(freep) char *line = NULL;
 	struct job_line j;
-	char time[JOBS_TIME_SIZE];
+	char time[WHEN_SIZE];
 
-	jobs_format_time(T0 + end_ms, time);
+	when_format(T0 + end_ms, time);
 	assert_true(
 		asprintf(&line,
 			"{\"time\":\"%s\",\"where\":\"local\",\"crate\":\"%s\",\"out_dir\":\"%s\","

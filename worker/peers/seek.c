@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
 #include "worker/peers/seek_priv.h"
 
 #define STACK_BYTES (1u << 20)
@@ -256,15 +257,9 @@ seeker_count(struct seeker *s, struct seeker_counts *ret)
 static int
 start(struct seeker *s)
 {
-	pthread_attr_t attr;
-	int r = -pthread_attr_init(&attr);
+	int r = thread_start(THREAD_JOINED, STACK_BYTES, seek_work, s, &s->thread);
 
-	if (r < 0)
-		return r;
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = -pthread_create(&s->thread, &attr, seek_work, s);
 	s->started = r == 0;
-	pthread_attr_destroy(&attr);
 	return r;
 }
 

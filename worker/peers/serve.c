@@ -16,6 +16,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/thread.h"
 #include "proto/chunk.h"
 
 #define STACK_BYTES (1u << 20)
@@ -473,19 +474,14 @@ static int
 start(struct serve *s)
 {
 	pthread_condattr_t cond;
-	pthread_attr_t attr;
-	int r = -pthread_attr_init(&attr);
+	int r;
 
-	if (r < 0)
-		return r;
 	pthread_condattr_init(&cond);
 	pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->cond, &cond);
 	pthread_condattr_destroy(&cond);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = -pthread_create(&s->thread, &attr, work, s);
+	r = thread_start(THREAD_JOINED, STACK_BYTES, work, s, &s->thread);
 	s->started = r == 0;
-	pthread_attr_destroy(&attr);
 	return r;
 }
 

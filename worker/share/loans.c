@@ -16,6 +16,7 @@
 
 #include "common/fs.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "worker/share/lend.h"
 
 #define STACK_BYTES (1u << 20)
@@ -580,16 +581,11 @@ work(void *arg)
 static int
 start(struct loans *l, struct lend_thread *t)
 {
-	pthread_attr_t attr;
-	int r = -pthread_attr_init(&attr);
+	int r;
 
-	if (r < 0)
-		return r;
 	t->loans = l;
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = -pthread_create(&t->thread, &attr, work, t);
+	r = thread_start(THREAD_JOINED, STACK_BYTES, work, t, &t->thread);
 	t->started = r == 0;
-	pthread_attr_destroy(&attr);
 	return r;
 }
 

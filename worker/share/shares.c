@@ -18,6 +18,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "common/why.h"
 #include "store/tier/tier.h"
 #include "worker/share/shares_priv.h"
@@ -586,20 +587,13 @@ static int
 start(struct shares *s)
 {
 	pthread_condattr_t cond;
-	pthread_attr_t attr;
-	int r = -pthread_attr_init(&attr);
 
-	if (r < 0)
-		return r;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&cond);
 	pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->cond, &cond);
 	pthread_condattr_destroy(&cond);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = -pthread_create(&s->thread, &attr, work, s);
-	pthread_attr_destroy(&attr);
-	return r;
+	return thread_start(THREAD_JOINED, STACK_BYTES, work, s, &s->thread);
 }
 
 int

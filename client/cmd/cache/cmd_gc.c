@@ -11,6 +11,7 @@
 #include "common/show.h"
 #include "common/clock.h"
 #include "common/joblog.h"
+#include "common/text/when.h"
 
 static json_t *
 json_files(const struct store_stats *s)
@@ -118,7 +119,7 @@ run(int argc, char **argv)
 		cmd_error(&cmd_gc, "--max %s: bytes, more than 0, as 500M or 20G", given);
 		return CMD_USAGE;
 	}
-	if (unused && !jobs_parse_since(unused, clock_wall_ms(), &ms))
+	if (unused && !when_parse_since(unused, clock_wall_ms(), &ms))
 		return cmd_bad_time(&cmd_gc, "--unused-since", unused);
 	if (ms > clock_wall_ms()) {
 		cmd_error(&cmd_gc, "--unused-since %s: that is yet to come", unused);

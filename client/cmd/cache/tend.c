@@ -11,6 +11,7 @@
 #include "client/show/jobs.h"
 #include "common/clock.h"
 #include "common/joblog.h"
+#include "common/text/when.h"
 #include "store/chain/list.h"
 #include "store/url.h"
 
@@ -182,7 +183,7 @@ parse_ago(const char *option, const char *given, uint64_t *ret_s)
 
 	if (!given)
 		return true;
-	if (!jobs_parse_since(given, now, &ms)) {
+	if (!when_parse_since(given, now, &ms)) {
 		cmd_bad_time(&cmd_cache, option, given);
 		return false;
 	}

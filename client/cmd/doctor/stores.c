@@ -14,6 +14,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/spawn.h"
+#include "common/text/when.h"
 #include "keys/identity.h"
 #include "keys/trust.h"
 
@@ -229,14 +230,14 @@ say_keys(struct doctor *d, const char *url, json_t *k)
 {
 	const char *error = text_of(k, "error"), *admin = text_of(k, "admin");
 	json_int_t expires = json_integer_value(json_object_get(k, "expires"));
-	char when[JOBS_TIME_SIZE];
+	char when[WHEN_SIZE];
 
 	if (!admin) {
 		doctor_say(d, BAD, "store's keys", "%s: its list of keys is not taken: %s", url,
 			error ? error : "?");
 		return;
 	}
-	jobs_format_time((uint64_t)expires * 1000, when);
+	when_format((uint64_t)expires * 1000, when);
 	doctor_say(d,
 		error					    ? BAD
 		: expires - (json_int_t)time(NULL) < SOON_S ? NOTE
