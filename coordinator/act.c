@@ -5,6 +5,7 @@
  * The loop ends because every round has one peer less. */
 #include "config.h"
 
+#include "common/clock.h"
 #include "coordinator/server_priv.h"
 
 /* protobuf-c wants strings that can be written to, though it only reads them. */
@@ -124,14 +125,37 @@ act_one(struct server *s, const struct sched_action *a)
 	}
 }
 
+/* A worker's trust has changed: those that follow are told. */
+static void
+tell_trust(struct server *s, const struct sched_worker *w)
+{
+	static const char *const texts[] = {
+		[SCHED_TRUSTED] = "trusted again",
+		[SCHED_SHUNNED] = "shunned: too many of its jobs failed; it gets none for a while",
+		[SCHED_PROBED] = "tried again, with one job",
+	};
+	struct sched_worker_view view;
+
+	sched_worker_get(w, &view);
+	log_info("worker=%s %s", view.name, texts[view.trust]);
+	tell_worker(s, view.name, texts[view.trust]);
+	if (view.trust == SCHED_SHUNNED)
+		tally_failed(s->tally, TALLY_SHUNNED,
+			&(struct tally_words){ .worker = view.name, .text = texts[view.trust] },
+			clock_wall_ms());
+}
+
 void
 act_all(struct server *s)
 {
 	struct sched_action a;
+	struct sched_worker *w;
 
 	for (;;) {
 		while (sched_next_action(s->sched, &a))
 			act_one(s, &a);
+		while ((w = sched_worker_news(s->sched)))
+			tell_trust(s, w);
 		if (TAILQ_EMPTY(&s->doomed))
 			return;
 		peers_sweep_doomed(s);

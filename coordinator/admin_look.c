@@ -366,8 +366,9 @@ fit(Dray__AdminView *m)
 static int
 fill(struct server *s, const Dray__AdminLook *ask, struct look *l)
 {
-	unsigned want = (ask->workers ? VIEW_WORKERS : 0u) | (ask->jobs ? VIEW_JOBS : 0u) |
-			(ask->clients ? VIEW_CLIENTS : 0u) | (ask->caches ? VIEW_CACHES : 0u);
+	unsigned want = (ask->workers ? VIEW_WORKERS | VIEW_OFFERS : 0u) |
+			(ask->jobs ? VIEW_JOBS : 0u) | (ask->clients ? VIEW_CLIENTS : 0u) |
+			(ask->caches ? VIEW_CACHES : 0u);
 	int r = view_new(s, want, &l->v);
 
 	if (r < 0)

@@ -1,5 +1,5 @@
 /* What admins ask for (proto/admin.proto). Invariant: whatever an admin does, or somebody else
- * tries to, is in the log, in the file of coordinator/admin/audit.h, and among the events, before
+ * tries to, is in the log, in a file of coordinator/admin/audit.h, and among the events, before
  * it is answered. */
 #include "config.h"
 
@@ -13,7 +13,6 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/users.h"
-#include "coordinator/admin/audit.h"
 #include "coordinator/server_priv.h"
 
 #define EVENTS_IN_ONE 256 /* AdminEvents.event */
@@ -54,8 +53,20 @@ open_door(struct server *s)
 			r == -EADDRINUSE ? "another coordinator listens there" : strerror(-r));
 	else
 		log_info("admins of this machine: socket=%s", path);
-	if (r == 0)
+	if (r == 0 && lstat(path, &s->admin_file) == 0)
 		s->admin_path = steal_ptr(path);
+}
+
+/* What lies there may be another's by now: who moved this one's away need not ask. */
+static void
+remove_door(struct server *s)
+{
+	struct stat st;
+
+	if (s->admin_path && lstat(s->admin_path, &st) == 0 && st.st_dev == s->admin_file.st_dev &&
+		st.st_ino == s->admin_file.st_ino)
+		(void)unlink(s->admin_path);
+	free(steal_ptr(s->admin_path));
 }
 
 /* What cannot be read is not written over: what admins have said is in it. */
@@ -96,24 +107,17 @@ admin_end(struct server *s)
 	events_free(s->events);
 	s->events = NULL;
 	standings_done(&s->standings);
+	/* libzmq leaves it. While this one still listens: afterwards it may be the next
+	 * coordinator's. */
+	remove_door(s);
 	monitor_free(steal_ptr(s->admin_monitor));
 	socket_closep(&s->admin_socket);
-	/* libzmq leaves it */
-	if (s->admin_path)
-		(void)unlink(s->admin_path);
-	free(s->admin_path);
-	s->admin_path = NULL;
 }
 
 /* ---- who it is, and what is written down */
 
-struct who {
-	char name[KEYS_NAME_MAX + 1];
-	char from[128];
-};
-
 static void
-who_of_socket(int fd, struct who *ret)
+who_of_socket(int fd, struct admin_who *ret)
 {
 	_cleanup_(freep) char *name = NULL, *home = NULL;
 	struct ucred peer;
@@ -129,12 +133,12 @@ who_of_socket(int fd, struct who *ret)
 		clean_text(name, ret->name, sizeof(ret->name));
 }
 
-static void
-who_is(const struct server *s, const struct wire_peer *from, struct who *ret)
+void
+admin_who_is(const struct server *s, const struct wire_peer *from, struct admin_who *ret)
 {
 	const struct allowed_key *k;
 
-	*ret = (struct who){ .name = "" };
+	*ret = (struct admin_who){ .name = "" };
 	if (!from->curve[0]) {
 		who_of_socket(from->fd, ret);
 		return;
@@ -144,47 +148,48 @@ who_is(const struct server *s, const struct wire_peer *from, struct who *ret)
 	snprintf(ret->from, sizeof(ret->from), "key %s", from->curve);
 }
 
-static void
-write_down(struct server *s, const struct wire_peer *from, const char *act, const char *what,
+void
+admin_note(struct server *s, const struct admin_who *who, const char *act, const char *what,
 	enum audit_result result, const char *why)
 {
 	const char *dir = s->conf->coordinator.cache_dir;
 	struct event e = { .kind = EVENT_ADMIN, .good = result == AUDIT_DONE };
-	struct who who;
 	struct audit_line line = { .at_ms = clock_wall_ms(),
-		.who = who.name,
-		.from = who.from,
+		.who = who->name,
+		.from = who->from,
 		.act = act,
 		.what = what,
 		.result = result,
 		.why = why };
 	int r;
 
-	who_is(s, from, &who);
 	log_info("admin: who=%s from=\"%s\" act=\"%s\" what=\"%s\" result=%s%s%s",
-		*who.name ? who.name : "-", who.from, act, CLEAN(what), audit_result_name(result),
-		*why ? ": " : "", CLEAN(why));
+		*who->name ? who->name : "-", who->from, act, CLEAN(what),
+		audit_result_name(result), *why ? ": " : "", CLEAN(why));
 	r = dir ? audit_append(dir, &line) : -ENOENT;
 	if (r < 0)
 		log_throttled(&s->no_audit, 5, "the admins' acts cannot be written down in %s: %s",
 			dir ? dir : "a file", strerror(-r));
-	clean_text(*who.name ? who.name : who.from, e.who, sizeof(e.who));
+	clean_text(*who->name ? who->name : who->from, e.who, sizeof(e.who));
 	snprintf(e.text, sizeof(e.text), "%s %s: %s%s%s", act, CLEAN(what),
 		audit_result_name(result), *why ? ": " : "", CLEAN(why));
 	tell_event(s, &e);
 }
 
-void
-admin_note(struct server *s, const struct wire_peer *from, const char *act, const char *what,
-	bool done, const char *why)
+static void
+write_down(struct server *s, const struct wire_peer *from, const char *act, const char *what,
+	enum audit_result result, const char *why)
 {
-	write_down(s, from, act, what, done ? AUDIT_DONE : AUDIT_FAILED, why);
+	struct admin_who who;
+
+	admin_who_is(s, from, &who);
+	admin_note(s, &who, act, what, result, why);
 }
 
 void
-admin_refused(struct server *s, const struct wire_peer *from, enum role role, const char *act)
+admin_refused(struct server *s, const struct wire_peer *from, const char *act, const char *why)
 {
-	char why[128];
+	char text[192];
 
 	if (s->now - s->tried_from_ms >= TRIED_MS) {
 		s->tried_from_ms = s->now;
@@ -194,11 +199,10 @@ admin_refused(struct server *s, const struct wire_peer *from, enum role role, co
 		s->tried_unsaid++;
 		return;
 	}
-	snprintf(why, sizeof(why), "it is no admin, but %s%s",
-		role == ROLE_NONE ? "unknown" : role_name(role),
+	snprintf(text, sizeof(text), "%s%s", why,
 		s->tried_unsaid ? "; more were not written down" : "");
 	s->tried_unsaid = 0;
-	write_down(s, from, act, "", AUDIT_REFUSED, why);
+	write_down(s, from, act, "", AUDIT_REFUSED, text);
 }
 
 /* ---- acts on workers */

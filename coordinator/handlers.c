@@ -182,6 +182,10 @@ static void
 refuse_unheard(struct server *s, const struct wire_peer *from, struct peer *p,
 	const struct wire_info *info, enum admit why, enum role role)
 {
+	char no_admin[64];
+
+	snprintf(no_admin, sizeof(no_admin), "it is no admin, but %s",
+		role == ROLE_NONE ? "unknown" : role_name(role));
 	switch (why) {
 	case ADMIT_NOT_HERE:
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
@@ -189,7 +193,7 @@ refuse_unheard(struct server *s, const struct wire_peer *from, struct peer *p,
 		return;
 	case ADMIT_NOT_OF_ROLE:
 		if (is_admins(info->type))
-			admin_refused(s, from, role, info->name);
+			admin_refused(s, from, info->name, no_admin);
 		server_refuse(s, from, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
 			"%s is not for the role %s.", info->name,
 			role == ROLE_NONE ? "of an unknown key" : role_name(role));
@@ -227,6 +231,8 @@ handle_message(struct server *s, const struct wire_peer *from, int err, struct w
 	}
 	err = wire_open(raw, &m);
 	if (err < 0) {
+		if (is_admins(raw->info->type))
+			admin_refused(s, from, raw->info->name, "it cannot be decoded");
 		refuse_undecoded(s, from, p, err);
 		return;
 	}

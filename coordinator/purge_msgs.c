@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,7 +13,7 @@
 struct asked {
 	struct server *server;
 	uint64_t serial; /* of the peer */
-	struct wire_peer from;
+	struct admin_who who;
 	char what[3 * KEYS_NAME_MAX];
 };
 
@@ -33,16 +34,27 @@ answer(struct server *s, struct peer *p, Dray__Verdict verdict, const char *text
 }
 
 static void
+refuse(struct server *s, struct peer *p, const struct asked *a, Dray__Verdict verdict,
+	const char *why)
+{
+	const struct desk_purged none = { .error = 0 };
+
+	admin_note(s, &a->who, "cache purge", a->what,
+		verdict == DRAY__VERDICT__VERDICT_FULL ? AUDIT_FAILED : AUDIT_REFUSED, why);
+	answer(s, p, verdict, why, &none);
+}
+
+static void
 on_done(void *arg, const struct desk_purged *done)
 {
 	struct asked *a = arg;
 	struct server *s = a->server;
 	struct peer *p = peer_by_serial(s, a->serial);
 
-	log_info("shared cache: purged%s: results=%llu entries=%llu%s%s", a->what,
+	log_info("shared cache: purged %s: results=%llu entries=%llu%s%s", a->what,
 		(unsigned long long)done->results, (unsigned long long)done->entries,
 		done->error ? " error=" : "", done->error ? strerror(-done->error) : "");
-	admin_note(s, &a->from, "cache purge", *a->what ? a->what + 1 : "", !done->error,
+	admin_note(s, &a->who, "cache purge", a->what, done->error ? AUDIT_FAILED : AUDIT_DONE,
 		done->error ? strerror(-done->error) : "");
 	if (p && p->purging) {
 		p->purging = false;
@@ -53,25 +65,33 @@ on_done(void *arg, const struct desk_purged *done)
 	free(a);
 }
 
-/* For the log. */
+static void _printf_(3, 4) add_word(char *to, size_t size, const char *fmt, ...)
+{
+	size_t n = strlen(to);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(to + n, size - n, *to ? fmt : fmt + 1, ap);
+	va_end(ap);
+}
+
+/* For the log: "producer=… namespace=… before=…". Nothing of it has been looked at yet. */
 static void
 describe(const Dray__CachePurge *m, char *to, size_t size)
 {
 	struct digest d = { { 0 } };
 	char hex[DIGEST_HEX_SIZE];
-	int n = 0;
 
 	*to = '\0';
 	if (m->producer.len == SIGN_KEY_SIZE) {
 		memcpy(d.b, m->producer.data, SIGN_KEY_SIZE);
 		digest_hex(&d, hex);
-		n += snprintf(to + n, size - (size_t)n, " producer=%s", hex);
+		add_word(to, size, " producer=%s", hex);
 	}
 	if (m->in_namespace)
-		n += snprintf(to + n, size - (size_t)n, " namespace=%s",
-			*m->namespace_ ? CLEAN(m->namespace_) : "-");
+		add_word(to, size, " namespace=%s", *m->namespace_ ? CLEAN(m->namespace_) : "-");
 	if (m->before_s)
-		snprintf(to + n, size - (size_t)n, " before=%llu", (unsigned long long)m->before_s);
+		add_word(to, size, " before=%llu", (unsigned long long)m->before_s);
 }
 
 /* The mistake in it; NULL: none. */
@@ -92,42 +112,38 @@ on_cache_purge(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
 {
 	const Dray__CachePurge *m = (const Dray__CachePurge *)body;
-	const struct allowed_key *k = allowed_keys_find(&s->keys, from->curve);
-	const struct desk_purged none = { .error = 0 };
 	struct desk_purge what = { .of_producer = m->producer.len == SIGN_KEY_SIZE,
 		.in_namespace = m->in_namespace,
 		.before_s = m->before_s };
 	const char *fault = fault_of(m);
-	struct asked *a;
+	struct asked ask = { .server = s, .serial = p->serial }, *a;
 	int r;
 
+	admin_who_is(s, from, &ask.who);
+	describe(m, ask.what, sizeof(ask.what));
 	if (fault || p->purging) {
-		answer(s, p, DRAY__VERDICT__VERDICT_MALFORMED,
-			fault ? fault : "the one before has not ended", &none);
+		refuse(s, p, &ask, DRAY__VERDICT__VERDICT_MALFORMED,
+			fault ? fault : "the one before has not ended");
 		return;
 	}
 	if (!s->desk) {
-		answer(s, p, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
-			"this coordinator has no shared cache", &none);
+		refuse(s, p, &ask, DRAY__VERDICT__VERDICT_NOT_ALLOWED,
+			"this coordinator has no shared cache");
 		return;
 	}
 	a = calloc(1, sizeof(*a));
-	if (a) {
-		a->server = s;
-		a->serial = p->serial;
-		a->from = *from;
-		describe(m, a->what, sizeof(a->what));
-	}
+	if (a)
+		*a = ask;
 	if (what.of_producer)
 		memcpy(what.producer, m->producer.data, SIGN_KEY_SIZE);
 	snprintf(what.namespace, sizeof(what.namespace), "%s", m->namespace_);
 	p->purging = true;
-	log_info("shared cache: the admin %s (key=%s) purges%s", k && *k->name ? k->name : "-",
-		*from->curve ? from->curve : "-", a ? a->what : "");
+	log_info("shared cache: the admin %s (%s) purges %s", *ask.who.name ? ask.who.name : "-",
+		ask.who.from, ask.what);
 	r = a ? desk_purge(s->desk, &what, on_done, a) : -ENOMEM;
 	if (r < 0) {
 		free(a);
 		p->purging = false;
-		answer(s, p, DRAY__VERDICT__VERDICT_FULL, strerror(-r), &none);
+		refuse(s, p, &ask, DRAY__VERDICT__VERDICT_FULL, strerror(-r));
 	}
 }

@@ -120,6 +120,7 @@ condemn(struct server *s, const char *curve, bool unlike)
 		 "%s/" JUDGED_FILE " to have it back",
 		w.name, curve, unlike ? "no producer any more" : "shunned", w.why,
 		s->conf->coordinator.cache_dir);
+	tell_worker(s, w.name, unlike ? "no producer any more, by samples" : "shunned, by samples");
 	note_saved(s, path ? judged_add_worker(&s->judged, path, &w) : -ENOMEM);
 	purge_worker(s, curve, w.name, NULL);
 	sampler_drop(s->sampler, curve);

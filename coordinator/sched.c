@@ -679,6 +679,7 @@ sched_new(const struct sched_conf *conf, struct sched **ret)
 	TAILQ_INIT(&s->live);
 	TAILQ_INIT(&s->gone);
 	TAILQ_INIT(&s->shunned);
+	TAILQ_INIT(&s->news);
 	TAILQ_INIT(&s->placed);
 	TAILQ_INIT(&s->settling);
 	TAILQ_INIT(&s->doubted);

@@ -178,6 +178,9 @@ struct sched_worker *sched_worker_find(struct sched *s, const char *name);
 /* Walks those that are connected: NULL begins. */
 struct sched_worker *sched_worker_walk(struct sched *s, struct sched_worker *prev);
 void sched_worker_get(const struct sched_worker *w, struct sched_worker_view *ret);
+/* Takes the next worker whose trust has changed since this was last asked; its view says how it is
+ * now. It may be one that is not connected. NULL: there is none. */
+struct sched_worker *sched_worker_news(struct sched *s);
 const struct digest *sched_worker_offer(
 	const struct sched_worker *w, size_t i, const char **ret_text);
 

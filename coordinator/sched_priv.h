@@ -166,7 +166,7 @@ struct pool_seat {
 struct sched_worker {
 	struct table_node node;
 	TAILQ_ENTRY(sched_worker) all_link; /* live, or gone */
-	TAILQ_ENTRY(sched_worker) shunned_link;
+	TAILQ_ENTRY(sched_worker) shunned_link, news_link;
 	char name[SCHED_NAME_SIZE];
 	char *endpoint, *curve;
 	uint64_t tag;
@@ -182,6 +182,7 @@ struct sched_worker {
 	struct job_list jobs; /* PLACED or STARTED here */
 
 	enum sched_trust trust;
+	bool news; /* it is in the list of those whose trust has changed */
 	unsigned failures, rounds;
 	unsigned complaints;	/* of clients, since the last success */
 	uint64_t complained[2]; /* the first two accounts that did */
@@ -212,7 +213,7 @@ struct sched {
 	uint64_t most_us;		     /* that any has used */
 	uint64_t mean_us;		     /* what a job costs */
 	uint64_t woken_ms;		     /* when accounts that have to wait were looked at */
-	struct worker_list live, gone, shunned;
+	struct worker_list live, gone, shunned, news;
 	/* by deadline: each has one constant wait */
 	struct job_list placed, settling, doubted, orphans;
 	struct job_list late;	 /* whose slots were taken back */

@@ -157,6 +157,27 @@ sched_worker_changed(struct sched *s, struct sched_worker *w)
 }
 
 static void
+set_trust(struct sched *s, struct sched_worker *w, enum sched_trust trust)
+{
+	w->trust = trust;
+	if (!w->news)
+		TAILQ_INSERT_TAIL(&s->news, w, news_link);
+	w->news = true;
+}
+
+struct sched_worker *
+sched_worker_news(struct sched *s)
+{
+	struct sched_worker *w = TAILQ_FIRST(&s->news);
+
+	if (!w)
+		return NULL;
+	TAILQ_REMOVE(&s->news, w, news_link);
+	w->news = false;
+	return w;
+}
+
+static void
 shun(struct sched *s, struct sched_worker *w)
 {
 	uint64_t wait = (uint64_t)TRUST_WAIT_MS << MIN2(w->rounds, 5u);
@@ -165,7 +186,7 @@ shun(struct sched *s, struct sched_worker *w)
 	w->shunned_until = s->now + MIN2(wait, (uint64_t)TRUST_WAIT_MAX_MS);
 	if (w->trust != SCHED_SHUNNED)
 		TAILQ_INSERT_TAIL(&s->shunned, w, shunned_link);
-	w->trust = SCHED_SHUNNED;
+	set_trust(s, w, SCHED_SHUNNED);
 }
 
 static void
@@ -228,7 +249,7 @@ sched_worker_judge(struct sched *s, struct sched_job *job, bool good)
 	if (w->trust == SCHED_TRUSTED) {
 		forgive(w);
 	} else if (w->trust == SCHED_PROBED && job->probe) {
-		w->trust = SCHED_TRUSTED;
+		set_trust(s, w, SCHED_TRUSTED);
 		w->rounds = 0;
 		forgive(w);
 	}
@@ -270,6 +291,8 @@ worker_free(struct sched *s, struct sched_worker *w)
 	TAILQ_REMOVE(&s->gone, w, all_link);
 	if (w->trust == SCHED_SHUNNED)
 		TAILQ_REMOVE(&s->shunned, w, shunned_link);
+	if (w->news)
+		TAILQ_REMOVE(&s->news, w, news_link);
 	table_del(&s->workers, &w->node);
 	offers_detach(s, w->offers, w->n_offers);
 	free(w->endpoint);
@@ -489,7 +512,7 @@ sched_workers_tick(struct sched *s)
 		if (s->now < w->shunned_until)
 			continue;
 		TAILQ_REMOVE(&s->shunned, w, shunned_link);
-		w->trust = SCHED_PROBED;
+		set_trust(s, w, SCHED_PROBED);
 		sched_worker_changed(s, w);
 	}
 	while ((w = TAILQ_FIRST(&s->gone)) && s->now - w->gone_ms >= REMEMBER_MS) {

@@ -55,11 +55,13 @@ tell_ready(const struct server *s, const struct view *v, struct page_shot *shot)
 		why = "its cache could not be opened";
 	for (size_t i = 0; i < v->n_caches && !*why; i++)
 		if (!v->caches[i].open) {
+			shot->not_ready_open = "the cache of a namespace is not open";
 			snprintf(shot->not_ready, sizeof(shot->not_ready),
 				"the cache of the namespace \"%s\" is not open",
 				v->caches[i].namespace);
 			return;
 		}
+	shot->not_ready_open = why;
 	snprintf(shot->not_ready, sizeof(shot->not_ready), "%s", why);
 	shot->ready = !*why;
 }

@@ -127,7 +127,7 @@ fill_offers(struct view *v, const struct sched_worker *w, struct view_worker *r)
 }
 
 static int
-fill_workers(struct server *s, struct view *v)
+fill_workers(struct server *s, struct view *v, bool with_offers)
 {
 	struct sched_worker *w;
 	size_t n = 0, offers = 0;
@@ -136,7 +136,7 @@ fill_workers(struct server *s, struct view *v)
 		struct sched_worker_view view;
 
 		sched_worker_get(w, &view);
-		offers += view.n_offers;
+		offers += with_offers ? view.n_offers : 0;
 		n++;
 	}
 	v->workers = calloc(n + 1, sizeof(*v->workers));
@@ -147,7 +147,8 @@ fill_workers(struct server *s, struct view *v)
 		struct view_worker *r = &v->workers[v->n_workers++];
 
 		fill_worker(s, w, r);
-		fill_offers(v, w, r);
+		if (with_offers)
+			fill_offers(v, w, r);
 		if (!r->endpoint)
 			return -ENOMEM;
 	}
@@ -409,7 +410,7 @@ view_new(struct server *s, unsigned want, struct view **ret)
 	for (size_t i = 0; i < s->judged.n_workers; i++)
 		v->shunned += !s->judged.workers[i].unlike;
 	if (want & VIEW_WORKERS)
-		r = fill_workers(s, v);
+		r = fill_workers(s, v, want & VIEW_OFFERS);
 	if (r == 0 && want & VIEW_JOBS)
 		r = fill_jobs(s, v);
 	if (r == 0 && want & VIEW_CLIENTS)

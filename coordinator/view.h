@@ -41,7 +41,7 @@ struct view_worker {
 	/* of its last heartbeat; 0: not said */
 	unsigned load_percent;
 	uint64_t memory_available, store_bytes;
-	size_t first_offer, n_offers; /* in offers below */
+	size_t first_offer, n_offers; /* in offers below, if these were wanted */
 };
 
 struct view_job {
@@ -104,7 +104,13 @@ struct view {
 };
 
 /* What is filled beside the sums; a bit set. */
-enum view_want { VIEW_WORKERS = 1, VIEW_JOBS = 2, VIEW_CLIENTS = 4, VIEW_CACHES = 8 };
+enum view_want {
+	VIEW_WORKERS = 1,
+	VIEW_JOBS = 2,
+	VIEW_CLIENTS = 4,
+	VIEW_CACHES = 8,
+	VIEW_OFFERS = 16, /* with VIEW_WORKERS: what toolchains they have; there may be thousands */
+};
 
 struct server;
 /* In the loop's thread. *ret has one reference. 0 or -ENOMEM. */

@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "common/fs.h"
 #include "common/joblog.h"
 #include "common/lines.h"
+#include "common/text/when.h"
 
 #define WORD_MAX 512
 
@@ -21,27 +21,15 @@ audit_result_name(enum audit_result r)
 	return r == AUDIT_DONE ? "done" : r == AUDIT_REFUSED ? "refused" : "failed";
 }
 
-static void
-format_time(uint64_t ms, char ret[40])
-{
-	time_t s = (time_t)(ms / 1000);
-	struct tm tm;
-	size_t n;
-
-	gmtime_r(&s, &tm);
-	n = strftime(ret, 40, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret + n, 40 - n, ".%03uZ", (unsigned)(ms % 1000));
-}
-
 /* JSON_ENSURE_ASCII: control characters of every kind leave as escapes. */
 static char *
 format(const struct audit_line *l)
 {
-	char at[40];
+	char at[WHEN_SIZE];
 	json_t *o;
 	char *text;
 
-	format_time(l->at_ms, at);
+	when_format(l->at_ms, at);
 	o = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o}", "at", at, "who",
 		joblog_text(l->who, WORD_MAX), "from", joblog_text(l->from, WORD_MAX), "act",
 		joblog_text(l->act, WORD_MAX), "what", joblog_text(l->what, WORD_MAX), "result",
@@ -71,7 +59,8 @@ rotate(const char *path)
 int
 audit_append(const char *dir, const struct audit_line *l)
 {
-	_cleanup_(freep) char *path = path_join(dir, AUDIT_FILE), *text = format(l), *line = NULL;
+	const char *name = l->result == AUDIT_REFUSED ? AUDIT_REFUSED_FILE : AUDIT_FILE;
+	_cleanup_(freep) char *path = path_join(dir, name), *text = format(l), *line = NULL;
 	off_t size;
 
 	if (!path || !text || asprintf(&line, "%s\n", text) < 0)

@@ -9,11 +9,14 @@
 
 #include "common/joblog.h"
 
-static void
+/* False: there is no value any more, which is jansson's also where it was not taken. */
+static bool
 put(json_t *o, const char *key, json_t *value, bool *failed)
 {
-	if (!value || json_object_set_new(o, key, value) < 0)
-		*failed = true;
+	if (value && json_object_set_new(o, key, value) == 0)
+		return true;
+	*failed = true;
+	return false;
 }
 
 static void
@@ -45,8 +48,7 @@ list(json_t *o, const char *key, bool *failed)
 {
 	json_t *a = json_array();
 
-	put(o, key, a, failed);
-	return a;
+	return put(o, key, a, failed) ? a : NULL;
 }
 
 static json_t *
@@ -54,8 +56,7 @@ object(json_t *o, const char *key, bool *failed)
 {
 	json_t *child = json_object();
 
-	put(o, key, child, failed);
-	return child;
+	return put(o, key, child, failed) ? child : NULL;
 }
 
 static json_t *
@@ -63,9 +64,10 @@ row(json_t *a, bool *failed)
 {
 	json_t *o = json_object();
 
-	if (!o || json_array_append_new(a, o) < 0)
-		*failed = true;
-	return o;
+	if (o && json_array_append_new(a, o) == 0)
+		return o;
+	*failed = true;
+	return NULL;
 }
 
 /* ---- status */

@@ -1,8 +1,9 @@
 /* The page's thread and its connections.
  *
- * Invariant: a connection that does not finish its request, or does not read its answer, within
- * PAGE_ASK_MS is ended, however slowly it goes on. libmicrohttpd's own limit is for silence only:
- * one byte every few seconds would hold a connection for ever. */
+ * Invariant: a connection that does not finish its request and read the answer within PAGE_ASK_MS
+ * of the request's first line, or sends no line for so long, is ended, however slowly it goes on.
+ * libmicrohttpd's own limit is for silence only: one byte every few seconds would hold a connection
+ * for ever. */
 #include "config.h"
 
 #include <errno.h>
@@ -113,14 +114,35 @@ on_connection(void *cls, struct MHD_Connection *c, void **socket_context,
 	*socket_context = n;
 }
 
+static struct page_connection *
+connection_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+/* Of libmicrohttpd, once for each request: its first line is there. A connection that was kept may
+ * have been silent nearly as long as it may. Returns what route_request's state begins with. */
+static void *
+on_line(void *cls, const char *uri, struct MHD_Connection *c)
+{
+	struct page_connection *n = connection_of(c);
+
+	(void)cls;
+	(void)uri;
+	if (n)
+		n->since_ms = clock_mono_ms();
+	return NULL;
+}
+
 /* The answer was sent, or the connection broke. */
 static void
 on_completed(
 	void *cls, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode code)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct page_connection *n = info ? info->socket_context : NULL;
+	struct page_connection *n = connection_of(c);
 
 	(void)cls;
 	(void)code;
@@ -237,8 +259,8 @@ start_daemon(struct page *p, int fd)
 		(unsigned)PAGE_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 		p->loopback ? 0u : (unsigned)PAGE_PER_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)SILENT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PAGE_MEMORY,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, p, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, p, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, p, MHD_OPTION_URI_LOG_CALLBACK,
+		on_line, p, MHD_OPTION_NOTIFY_COMPLETED, on_completed, p, MHD_OPTION_END);
 	return p->daemon ? 0 : -EIO;
 }
 

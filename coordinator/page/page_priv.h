@@ -22,7 +22,7 @@
 struct page_connection {
 	TAILQ_ENTRY(page_connection) link;
 	int fd;
-	uint64_t since_ms; /* it came, or its last answer was read */
+	uint64_t since_ms; /* it came, its request began, or its last answer was read */
 	bool follows;	   /* follow.c sees to it */
 };
 

@@ -80,6 +80,21 @@ refuse(const struct request *q, unsigned status, const char *name, const char *v
 	return send_response(q, status, plain, r);
 }
 
+/* ---- the token */
+
+static bool
+has_token(const struct request *q)
+{
+	const struct page_token *t = &q->page->token;
+	const char *p;
+	size_t n;
+
+	if (asked_bearer(header(q, MHD_HTTP_HEADER_AUTHORIZATION), &p, &n))
+		return page_token_is(t, p, n);
+	return asked_cookie(header(q, MHD_HTTP_HEADER_COOKIE), PAGE_COOKIE, &p, &n) &&
+	       page_token_is_cookie(t, p, n);
+}
+
 /* ---- the paths */
 
 static bool
@@ -102,12 +117,15 @@ static MHD_RESULT
 answer_readyz(const struct request *q, const struct route_row *row)
 {
 	const struct page_shot *s = q->page->shot;
+	bool may_see = !q->page->has_token || has_token(q);
 	char text[sizeof(s->not_ready) + 16];
 
 	(void)row;
 	if (is_stale(q->page) || !s->ready) {
 		snprintf(text, sizeof(text), "not ready: %s\n",
-			is_stale(q->page) ? "it does not turn" : s->not_ready);
+			is_stale(q->page) ? "it does not turn"
+			: may_see	  ? s->not_ready
+					  : s->not_ready_open);
 		return send_text(q, MHD_HTTP_SERVICE_UNAVAILABLE, text);
 	}
 	return send_text(q, MHD_HTTP_OK, "ready\n");
@@ -204,19 +222,6 @@ static const struct route_row rows[] = {
 };
 
 /* ---- who may */
-
-static bool
-has_token(const struct request *q)
-{
-	const struct page_token *t = &q->page->token;
-	const char *p;
-	size_t n;
-
-	if (asked_bearer(header(q, MHD_HTTP_HEADER_AUTHORIZATION), &p, &n))
-		return page_token_is(t, p, n);
-	return asked_cookie(header(q, MHD_HTTP_HEADER_COOKIE), PAGE_COOKIE, &p, &n) &&
-	       page_token_is_cookie(t, p, n);
-}
 
 /* A request that has a body, or may have. */
 static bool

@@ -11,6 +11,7 @@ page_shot_new(struct page_shot **ret)
 
 	if (!s)
 		return -ENOMEM;
+	s->not_ready_open = "";
 	*ret = s;
 	return 0;
 }

@@ -13,7 +13,8 @@ struct page_shot {
 	uint64_t taken_bytes; /* of messages that came */
 	uint64_t cpu_us, rss; /* of this process */
 	bool ready;
-	char not_ready[128]; /* why; "" when it is */
+	char not_ready[128];	    /* why; "" when it is */
+	const char *not_ready_open; /* the same, for those without a token: no name is in it */
 };
 
 /* *ret has a tally of zeros and no view. 0 or -ENOMEM. */

@@ -46,6 +46,7 @@ enum tally_cause {
 	TALLY_TOOLCHAIN,    /* the worker does not have it */
 	TALLY_UNREACHABLE,  /* the client could not talk to the worker, or did not say why */
 	TALLY_REFUSED_PEER, /* a peer said what it may not */
+	TALLY_SHUNNED,	    /* a worker gets no jobs, since too many failed */
 	TALLY_N_CAUSES
 };
 

@@ -28,7 +28,7 @@ fits() {
   fails grep -q '[[:cntrl:]]' "$LOGS/fits"
 }
 audited() {
-  jq -es --arg a "$1" --arg r "$2" 'any(.[]; .act == $a and .result == $r)' "$FARM/shared/audit.log" >/dev/null
+  jq -es --arg a "$1" --arg r "$2" 'any(.[]; .act == $a and .result == $r)' "$FARM/shared/$([ "$2" = refused ] && echo refused || echo audit).log" >/dev/null
 }
 
 @test "what there is, in words and as JSON; how it ends where there is none" {

@@ -108,19 +108,33 @@ read_file(struct world *w, const char *name, struct buf *b)
 	assert_int_equal(buf_add(b, "", 1), 0);
 }
 
-/* That many lines of the audit have both. */
+/* That many lines of the file have both; 0 without it. */
 static unsigned
-count_audit(struct world *w, const char *one, const char *other)
+count_lines(struct world *w, const char *file, const char *one, const char *other)
 {
+	_cleanup_(freep) char *dir = path_join(w->dir, "cache"), *path = path_join(dir, file);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	unsigned n = 0;
 	char *rest, *line;
 
-	read_file(w, AUDIT_FILE, &b);
+	if (access(path, F_OK) < 0)
+		return 0;
+	read_file(w, file, &b);
 	rest = (char *)b.p;
 	while ((line = strsep(&rest, "\n")))
 		n += strstr(line, one) && strstr(line, other);
 	return n;
+}
+
+/* What is refused is in its own file alone, and nothing else is in that. */
+static unsigned
+count_audit(struct world *w, const char *one, const char *other)
+{
+	assert_int_equal(count_lines(w, AUDIT_FILE, "\"result\":\"refused\"", ""), 0);
+	assert_int_equal(count_lines(w, AUDIT_REFUSED_FILE, "\"result\":\"", ""),
+		count_lines(w, AUDIT_REFUSED_FILE, "\"result\":\"refused\"", ""));
+	return count_lines(w, AUDIT_FILE, one, other) +
+	       count_lines(w, AUDIT_REFUSED_FILE, one, other);
 }
 
 /* ---- who may */
@@ -198,6 +212,45 @@ test_refusals_are_bounded(void **state)
 	/* on a machine that was busy it may have been two minutes */
 	if (clock_mono_ms() - begun < 60000)
 		assert_int_equal(n, 32);
+}
+
+/* What an admin may ask for in principle, and not so. */
+static void
+test_refused_acts_are_written_down(void **state)
+{
+	static const uint8_t torn[] = { 'D', 'R', 'A', 'Y', 0, WIRE_VERSION, 0, WIRE_ADMIN_ACT, 0,
+		0, 0, 1, 10, 99 };
+	struct world *w = *state;
+	void *admin = greet(w, ADMIN, "admin");
+	Dray__CachePurge purge = DRAY__CACHE_PURGE__INIT;
+	char space[] = "a/b", long_space[200];
+	struct wire_msg m;
+
+	/* of nothing; of a namespace that is none, with a name longer than any */
+	send_msg(admin, WIRE_CACHE_PURGE, &purge.base);
+	m = expect(admin, WIRE_CACHE_PURGED);
+	assert_int_equal(
+		((const Dray__CachePurged *)m.body)->verdict, DRAY__VERDICT__VERDICT_MALFORMED);
+	wire_msg_done(&m);
+	assert_int_equal(count_audit(w, "\"act\":\"cache purge\"", "nothing says which"), 1);
+	purge.in_namespace = true;
+	purge.namespace_ = space;
+	send_msg(admin, WIRE_CACHE_PURGE, &purge.base);
+	expect_done(admin, WIRE_CACHE_PURGED);
+	memset(long_space, 'n', sizeof(long_space) - 1);
+	long_space[sizeof(long_space) - 1] = '\0';
+	purge.namespace_ = long_space;
+	purge.before_s = UINT64_MAX;
+	send_msg(admin, WIRE_CACHE_PURGE, &purge.base);
+	expect_done(admin, WIRE_CACHE_PURGED);
+	assert_int_equal(count_audit(w, "\"what\":\"namespace=a/b\"", "\"refused\""), 1);
+	assert_int_equal(count_audit(w, "\"what\":\"namespace=nnnn", "\"refused\""), 1);
+	assert_int_equal(count_audit(w, "\"who\":\"admin\"", "cache purge"), 3);
+	/* and what cannot be read */
+	assert_int_equal(zmq_send(admin, torn, sizeof(torn), 0), (int)sizeof(torn));
+	expect_refused(admin, DRAY__VERDICT__VERDICT_MALFORMED, "decoded");
+	assert_int_equal(count_audit(w, "AdminAct", "cannot be decoded"), 1);
+	CLOSE(admin);
 }
 
 static void
@@ -550,6 +603,47 @@ test_follow(void **state)
 	CLOSE(other, worker);
 }
 
+/* Jobs that end badly, by the worker's own word. */
+static void
+fail_jobs(struct world *w, void *client, void *worker, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++) {
+		Dray__WorkerJobEnded ended = DRAY__WORKER_JOB_ENDED__INIT;
+		char name[33];
+
+		request(client, i);
+		expect_placed(w, client, i, CLIENT1, WORKER1);
+		say_job(worker, WIRE_WORKER_JOB_STARTED, i);
+		job_name(name, i);
+		ended.job = name;
+		send_msg(worker, WIRE_WORKER_JOB_ENDED, &ended.base);
+		assert_true(heartbeat(worker, 0));
+		say_job(client, WIRE_JOB_CANCEL, i);
+	}
+}
+
+static void
+test_shunned_is_told(void **state)
+{
+	struct world *w = *state;
+	void *admin = greet(w, ADMIN, "admin"), *client = greet(w, CLIENT1, "client");
+	void *worker = make_worker(w, WORKER1, 1);
+	uint64_t next = 0;
+	bool told = false;
+
+	fail_jobs(w, client, worker, 1, 3);
+	while (!told) {
+		struct wire_msg m;
+
+		follow(admin, next, true);
+		m = expect_numbered(admin, WIRE_ADMIN_EVENTS);
+		told = has_event((const Dray__AdminEvents *)m.body, "worker", "shunned: ");
+		next = ((const Dray__AdminEvents *)m.body)->next;
+		wire_msg_done(&m);
+	}
+	CLOSE(admin, client, worker);
+}
+
 /* ---- the socket of the coordinator's machine */
 
 static void *
@@ -598,6 +692,27 @@ test_socket(void **state)
 	assert_int_equal(stat(path, &st), -1);
 }
 
+/* What lies at its place by the time it ends is not its own. */
+static void
+test_socket_of_the_next(void **state)
+{
+	struct world *w = *state;
+	char path[600], aside[600];
+	struct stat st;
+	void *here = connect_here(w);
+
+	hello_versions(here, "admin", WIRE_VERSION, WIRE_VERSION);
+	expect_done(here, WIRE_WELCOME);
+	snprintf(path, sizeof(path), "%s/cache/admin", w->dir);
+	snprintf(aside, sizeof(aside), "%s/aside", w->dir);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(fs_write_atomic(path, "next", 4, 0600), 0);
+	CLOSE(here);
+	stop(w, SIGTERM);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 4);
+}
+
 /* A coordinator on ipc, where Hello says the role: its other socket is for admins all the same. */
 static void
 test_socket_of_ipc(void **state)
@@ -624,6 +739,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		A(test_other_roles),
 		A(test_refusals_are_bounded),
+		A(test_refused_acts_are_written_down),
 		A(test_feature),
 		A(test_look),
 		A(test_drain),
@@ -635,7 +751,9 @@ main(void)
 		A(test_revoke_oneself),
 		A(test_add),
 		A(test_follow),
+		A(test_shunned_is_told),
 		A(test_socket),
+		A(test_socket_of_the_next),
 		cmocka_unit_test_setup_teardown(test_socket_of_ipc, setup_local, teardown),
 	};
 

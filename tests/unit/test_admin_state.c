@@ -237,7 +237,7 @@ line_of(struct buf *b, size_t n)
 static void
 test_audit(void **state)
 {
-	_cleanup_(freep) char *path = path_join(*state, AUDIT_FILE);
+	_cleanup_(freep) char *path = path_join(*state, AUDIT_REFUSED_FILE);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	struct audit_line l = { .at_ms = 1796061600123ULL,
 		.who = "alice",
@@ -258,7 +258,7 @@ test_audit(void **state)
 	assert_int_equal(fs_read_file(path, 1 << 20, &b), 0);
 	for (size_t i = 0; i < b.n; i++)
 		assert_true(b.p[i] == '\n' || (b.p[i] >= ' ' && b.p[i] < 0x7f));
-	o = line_of(&b, 1);
+	o = line_of(&b, 0);
 	assert_string_equal(json_string_value(json_object_get(o, "who")), "alice");
 	assert_string_equal(json_string_value(json_object_get(o, "act")), "drain");
 	assert_string_equal(json_string_value(json_object_get(o, "result")), "refused");
@@ -298,6 +298,28 @@ test_audit_rotates(void **state)
 	assert_int_equal(files, AUDIT_FILES);
 	assert_true(all < (off_t)AUDIT_FILES * (AUDIT_FILE_MAX + 1024));
 	assert_true(all > (off_t)(AUDIT_FILES - 1) * AUDIT_FILE_MAX);
+}
+
+/* However much is refused, what was done stays. */
+static void
+test_audit_keeps_acts(void **state)
+{
+	_cleanup_(freep) char *path = path_join(*state, AUDIT_FILE);
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	char why[400];
+	struct audit_line l = { .who = "alice", .from = "", .act = "drain", .what = "", .why = "" };
+
+	assert_int_equal(audit_append(*state, &l), 0);
+	memset(why, 'x', sizeof(why) - 1);
+	why[sizeof(why) - 1] = '\0';
+	l.why = why;
+	l.result = AUDIT_REFUSED;
+	for (size_t i = 0; i < (AUDIT_FILES + 2) * (AUDIT_FILE_MAX / sizeof(why)); i++)
+		assert_int_equal(audit_append(*state, &l), 0);
+	assert_int_equal(fs_read_file(path, 1 << 20, &b), 0);
+	assert_int_equal(buf_add(&b, "", 1), 0);
+	assert_non_null(strstr((char *)b.p, "\"result\":\"done\""));
+	assert_null(strstr((char *)b.p, "refused"));
 }
 
 /* ---- events */
@@ -357,6 +379,7 @@ main(void)
 		S(test_pins_no_file),
 		S(test_audit),
 		S(test_audit_rotates),
+		S(test_audit_keeps_acts),
 		cmocka_unit_test(test_events),
 	};
 

@@ -119,6 +119,11 @@ test_one_clients_word_is_no_evidence(void **state)
 	assert_int_equal(view(a).trust, SCHED_TRUSTED);
 	complain(w, 43, 7, a);
 	assert_int_equal(view(a).trust, SCHED_SHUNNED);
+	pass(w, 10000);
+	assert_int_equal(view(a).trust, SCHED_PROBED);
+	/* two changes, and one that has changed */
+	assert_ptr_equal(sched_worker_news(w->s), a);
+	assert_null(sched_worker_news(w->s));
 }
 
 static void

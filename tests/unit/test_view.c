@@ -147,7 +147,7 @@ look(struct fixture *f, unsigned want)
 	return v;
 }
 
-#define ALL (VIEW_WORKERS | VIEW_JOBS | VIEW_CLIENTS | VIEW_CACHES)
+#define ALL (VIEW_WORKERS | VIEW_OFFERS | VIEW_JOBS | VIEW_CLIENTS | VIEW_CACHES)
 
 static void
 test_empty(void **state)
@@ -187,9 +187,15 @@ test_workers(void **state)
 	assert_true(v->workers[1].leaving && !v->workers[0].leaving);
 	assert_true(v->workers[0].drained && !v->workers[1].drained);
 	assert_int_equal(v->workers[1].n_offers, 1);
+	assert_int_equal(v->n_offers, 2);
 	assert_string_equal(v->offers[v->workers[1].first_offer].text, "1.95.0 rustc");
 	assert_int_equal(v->offers[v->workers[0].first_offer].toolchain.b[3], 7);
 	assert_int_equal(v->sched.slots, 6);
+	view_unref(v);
+	/* their toolchains are not copied for those that count them */
+	v = look(f, VIEW_WORKERS);
+	assert_int_equal(v->workers[1].n_offers, 1);
+	assert_int_equal(v->n_offers, 0);
 }
 
 static void
