@@ -51,6 +51,11 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 	size_t n;
 	int r;
 
+	if (alike_placed(s, p, a)) {
+		/* its slot is free again */
+		sched_job_cancel(s->sched, a->owner, &a->job, s->now);
+		return;
+	}
 	sched_worker_get(a->worker, &view);
 	r = ticket_issue(&s->id, job, p->wire.curve, view.curve,
 		&(struct ticket_terms){ .twin = a->twin }, server_time(s), &ticket, &n, signature);

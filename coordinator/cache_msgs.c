@@ -55,6 +55,7 @@ host_drop(void *arg, uint64_t serial, const char *why)
 static void
 host_kept(void *arg, const char *namespace, const struct digest *key, const struct merge_note *note)
 {
+	alike_made(arg, namespace, key);
 	samples_kept(arg, namespace, key, note);
 }
 

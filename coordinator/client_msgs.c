@@ -21,15 +21,6 @@ job_id_of(struct server *s, struct peer *p, const struct wire_peer *from, const 
 	return false;
 }
 
-/* The same client on a new connection; the end of its old one was not seen yet. */
-static bool
-is_same_client(const struct server *s, const struct peer *a, const struct peer *b)
-{
-	if (a->wire.curve[0] || b->wire.curve[0])
-		return streq(a->wire.curve, b->wire.curve);
-	return s->local;
-}
-
 /* Jobs of two namespaces are never kin. An older client has no hint, nor has one that is to be
  * alone. */
 static void
@@ -85,6 +76,8 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	info.n_failed = MIN2(m->n_failed, (size_t)FAILED_MAX);
 	for (size_t i = 0; i < info.n_failed; i++)
 		failed[i] = (struct sched_failed){ m->failed[i]->worker, m->failed[i]->verdict };
+	if (alike_asked(s, p, m, &info.id))
+		return;
 	log_debug("job=%s crate=%s kind=%s failed=%zu asked for", m->job, CLEAN(m->crate),
 		CLEAN(m->kind), info.n_failed);
 	cache_job_asked(s, p, &info.id, m);
@@ -93,7 +86,7 @@ on_job_request(struct server *s, struct peer *p, const struct wire_peer *from,
 	if (owner == p->serial)
 		return;
 	old = peer_by_serial(s, owner);
-	if (old && is_same_client(s, old, p))
+	if (old && peer_is_same_client(s, old, p))
 		info.former = owner;
 	r = sched_job_add(s->sched, &info, s->now);
 	if (r == -EEXIST)
@@ -170,7 +163,8 @@ on_job_cancel(struct server *s, struct peer *p, const struct wire_peer *from,
 	const Dray__JobCancel *m = (const Dray__JobCancel *)body;
 	struct job_id id;
 
-	if (!p || !job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, false))
+	if (!p || !job_id_of(s, p, from, m->job, &id) || refill_left(s, p, m->job, false) ||
+		alike_left(s, p, m->job))
 		return;
 	log_debug("job=%s cancelled by its client", m->job);
 	if (sched_job_cancel(s->sched, p->serial, &id, s->now) == 0)

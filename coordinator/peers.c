@@ -126,6 +126,14 @@ peer_add(struct server *s, const struct wire_peer *wire)
 	return p;
 }
 
+bool
+peer_is_same_client(const struct server *s, const struct peer *a, const struct peer *b)
+{
+	if (a->wire.curve[0] || b->wire.curve[0])
+		return streq(a->wire.curve, b->wire.curve);
+	return s->local;
+}
+
 void
 peer_lose_worker(struct server *s, struct peer *p, const char *why)
 {

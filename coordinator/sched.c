@@ -422,6 +422,14 @@ sched_job_is_with(const struct sched *s, const struct sched_worker *w, const str
 	return job && job->cur == w;
 }
 
+bool
+sched_job_has_slot(const struct sched *s, const struct sched_worker *w, const struct job_id *id)
+{
+	const struct sched_job *job = sched_job_find((struct sched *)s, id);
+
+	return job && job->cur == w && !job->twin && sched_job_holds(job);
+}
+
 void
 sched_job_kept(struct sched *s, struct sched_worker *w, const struct job_id *id)
 {

@@ -218,6 +218,9 @@ bool sched_job_is_twin(const struct sched *s, const struct job_id *id);
 /* Whether it is placed with that worker. */
 bool sched_job_is_with(
 	const struct sched *s, const struct sched_worker *w, const struct job_id *id);
+/* Whether it has a slot there. */
+bool sched_job_has_slot(
+	const struct sched *s, const struct sched_worker *w, const struct job_id *id);
 /* What it made is kept for a while, for twins; said by its worker. */
 void sched_job_kept(struct sched *s, struct sched_worker *w, const struct job_id *id);
 /* It is full: it did not take the job. */

@@ -204,6 +204,8 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 		return r;
 	r = peers_init(s);
 	if (r == 0)
+		r = alike_start(s, on_job_request);
+	if (r == 0)
 		r = make_sched(s);
 	if (r == 0)
 		r = open_signals(s);
@@ -243,6 +245,7 @@ server_free(struct server *s)
 	zmq_ctx_termp(&s->ctx);
 	sched_free(s->sched);
 	toolchains_free(s->toolchains);
+	alike_end(s);
 	peers_done(s);
 	allowed_keys_done(&s->keys);
 	judged_done(&s->judged);
@@ -380,6 +383,7 @@ tick(struct server *s, bool caught_up)
 	if (s->sampler)
 		sampler_tick(s->sampler, s->now);
 	refills_tick(s);
+	alike_tick(s);
 	act_all(s);
 	admin_tell(s);
 	act_all(s);

@@ -1,9 +1,10 @@
 /* The server's structs, for its files only. From the bottom up, each calls only what is above it
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
- * (the allowed keys), vouch_msgs.c (the producers among them), client_msgs.c, worker_msgs.c,
- * holders.c, cache_msgs.c, sample_msgs.c, refill_msgs.c, purge_msgs.c, status_cache.c and
- * status_msg.c (what each side says), shots.c (the page), act.c (the scheduler's actions become
- * messages), handlers.c (the table of messages), server.c (sockets, loop, signals). */
+ * (the allowed keys), vouch_msgs.c (the producers among them), alike.c, client_msgs.c,
+ * worker_msgs.c, holders.c, cache_msgs.c, sample_msgs.c, refill_msgs.c, purge_msgs.c,
+ * status_cache.c and status_msg.c (what each side says), shots.c (the page), act.c (the scheduler's
+ * actions become messages), handlers.c (the table of messages), server.c (sockets, loop, signals).
+ */
 #ifndef DRAY_COORDINATOR_SERVER_PRIV_H
 #define DRAY_COORDINATOR_SERVER_PRIV_H
 
@@ -67,6 +68,8 @@ struct peer {
 	struct sched_worker *worker; /* while REGISTERED */
 	bool samples;		     /* a worker that takes part in them, */
 	bool tells_samples;	     /* and says how far they are */
+	bool tells_alike;	     /* a worker that shares, and says of what (worker.proto) */
+	unsigned n_alike;	     /* of a client: requests in alike.c */
 	bool has_cpu;		     /* it has said the next one: its machine's, toolchain/cpu.h */
 	struct digest cpu;
 	bool peers;	     /* a worker that gives others blobs */
@@ -134,6 +137,7 @@ struct server {
 	struct page *page;	/* NULL: none is wanted */
 	uint64_t shot_ms;	/* when it was last shown what there is */
 	struct refills refills; /* that run */
+	struct alikes *alikes;	/* alike.c; NULL: there is no shared cache */
 
 	struct log_throttle bad_peer, slow_peer, no_ticket, crowd, unsampled, no_audit;
 };
@@ -196,6 +200,8 @@ struct peer *peer_by_serial(struct server *s, uint64_t serial);
  */
 struct peer *peer_of_worker(struct server *s, const char *curve);
 const char *peer_worker_name(struct server *s, const char *curve);
+/* Whether b is the same client on a new connection, whose old one's end was not seen yet. */
+bool peer_is_same_client(const struct server *s, const struct peer *a, const struct peer *b);
 struct peer *peer_add(struct server *s, const struct wire_peer *wire);
 /* Called when a connection is gone: ends all that the peer asked for or offered. */
 void peer_remove(struct server *s, struct peer *p);
@@ -370,6 +376,29 @@ void on_worker_seek(struct server *s, struct peer *p, const struct wire_peer *fr
 /* Of the client of a job that the worker with p's key has. NULL: it has no such job. */
 const char *holders_namespace(struct server *s, const struct peer *p, const char *job);
 void holders_end(struct server *s);
+
+/* alike.c: of units that are the same wherever they lie one is made, and the others wait for its
+ * result (client.proto, Alike units). ask: on_job_request, for one that was kept back. */
+int alike_start(struct server *s, handler_fn ask);
+extern struct alike_limits { /* of the waits: see alike.c */
+	uint64_t unproved_ms, grace_ms, wait_max_ms, say_ms;
+} alike_limits; /* tests make them short */
+void alike_end(struct server *s);
+/* A client's JobRequest. True: it is kept back, or was answered. */
+bool alike_asked(
+	struct server *s, struct peer *p, const Dray__JobRequest *m, const struct job_id *id);
+/* The scheduler places it, of client p. True: it is kept back instead. */
+bool alike_placed(struct server *s, struct peer *p, const struct sched_action *a);
+/* Its client wants it no more. False: it is none that is kept back. */
+bool alike_left(struct server *s, const struct peer *p, const char *job);
+/* A worker says so of a job that it has. */
+void alike_compiles(struct server *s, const struct peer *worker, const struct job_id *id,
+	const Dray__WorkerJobStarted *m);
+void alike_ended(struct server *s, const struct peer *worker, const struct job_id *id,
+	const Dray__WorkerJobEnded *m);
+/* The shared cache has a result of that key. */
+void alike_made(struct server *s, const char *namespace, const struct digest *key);
+void alike_tick(struct server *s);
 
 /* refill_msgs.c: what clients compiled at home is compiled again for the shared cache
  * (client.proto, Refills) */

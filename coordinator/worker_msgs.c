@@ -207,6 +207,7 @@ do_register(struct server *s, struct peer *p, const Dray__WorkerRegister *m)
 	p->samples = m->samples && p->wire.curve[0];
 	p->peers = m->peers && p->wire.curve[0];
 	p->tells_samples = m->tells_samples;
+	p->tells_alike = m->tells_alike;
 	p->has_cpu = m->cpu.len == DIGEST_SIZE;
 	if (p->has_cpu)
 		memcpy(p->cpu.b, m->cpu.data, DIGEST_SIZE);
@@ -352,6 +353,7 @@ on_worker_started(struct server *s, struct peer *p, const struct wire_peer *from
 	if (!worker_job(s, p, from, m->job, &id) || samples_started(s, p, m))
 		return;
 	if (m->compiles) {
+		alike_compiles(s, p, &id, m);
 		sched_job_compiles(s->sched, p->worker, &id, s->now);
 		return;
 	}
@@ -408,6 +410,7 @@ on_worker_ended(struct server *s, struct peer *p, const struct wire_peer *from,
 	/* the try that its job has now is another one */
 	if (m->twin && !sched_job_is_twin(s->sched, &id))
 		return;
+	alike_ended(s, p, &id, m);
 	count_end(p, m);
 	tell_end(s, p, &id, m);
 	cache_job_ended(s, p, &id, m);

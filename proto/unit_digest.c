@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define CONTEXT "dray unit 1"
+#define CONTEXT_ALIKE "dray alike 1"
 
 static void
 add_text(struct hasher *h, const char *s)
@@ -108,4 +109,33 @@ unit_digest(const Dray__Unit *u, struct digest *ret)
 	if (r == 0)
 		hasher_final(h, ret);
 	return r;
+}
+
+static int
+compare_digests(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_SIZE);
+}
+
+int
+unit_alike(const Dray__Unit *u, const struct digest *called, struct digest *ret)
+{
+	_cleanup_(freep) struct digest *v = calloc(u->n_blobs + 1, sizeof(*v));
+	_cleanup_(hasher_freep) struct hasher *h = hasher_new();
+
+	if (!v || !h)
+		return -ENOMEM;
+	for (size_t i = 0; i < u->n_blobs; i++) {
+		if (u->blobs[i]->digest.len != DIGEST_SIZE)
+			return -EINVAL;
+		memcpy(v[i].b, u->blobs[i]->digest.data, DIGEST_SIZE);
+	}
+	qsort(v, u->n_blobs, sizeof(*v), compare_digests);
+	add_text(h, CONTEXT_ALIKE);
+	hasher_field(h, called->b, DIGEST_SIZE);
+	add_number(h, u->n_blobs);
+	for (size_t i = 0; i < u->n_blobs; i++)
+		hasher_field(h, v[i].b, DIGEST_SIZE);
+	hasher_final(h, ret);
+	return 0;
 }

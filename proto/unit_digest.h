@@ -14,4 +14,9 @@
  * a digest; -ENOMEM. */
 int unit_digest(const Dray__Unit *u, struct digest *ret);
 
+/* What the unit is of, wherever it lies: what a worker calls it (cache/job_key.h), and the content
+ * of all that is sent; which content is which file's is not in it. 0; -EINVAL: a blob without a
+ * digest; -ENOMEM. */
+int unit_alike(const Dray__Unit *u, const struct digest *called, struct digest *ret);
+
 #endif

@@ -593,7 +593,7 @@ say_compiles(struct service *s, const struct job *j)
 	if (job_is_sample(j))
 		link_up_sample_started(s->link, job_id(j), true);
 	else
-		link_up_job_compiles(s->link, job_id(j));
+		link_up_job_compiles(s->link, job_id(j), job_alike(j));
 }
 
 /* What the client may say next depends on what it was told. */

@@ -209,7 +209,7 @@ fill_register(const struct link_up *l, Dray__WorkerRegister *m, Dray__Offer *off
 	m->joined = joined->v;
 	m->n_joined = joined->n;
 	m->draining = l->draining;
-	m->samples = m->tells_samples = l->c.samples;
+	m->samples = m->tells_samples = m->tells_alike = l->c.samples;
 	if (l->c.cpu)
 		m->cpu = (ProtobufCBinaryData){ DIGEST_SIZE, borrow_bytes(l->c.cpu->b) };
 	m->peers = l->c.peers;
@@ -450,12 +450,17 @@ link_up_job_started(struct link_up *l, const char *job, bool twin)
 }
 
 void
-link_up_job_compiles(struct link_up *l, const char *job)
+link_up_job_compiles(struct link_up *l, const char *job, const struct digest *alike)
 {
 	Dray__WorkerJobStarted m = DRAY__WORKER_JOB_STARTED__INIT;
+	struct digest d;
 
 	m.job = borrow(job);
 	m.compiles = true;
+	if (alike) {
+		d = *alike;
+		m.alike = (ProtobufCBinaryData){ DIGEST_SIZE, d.b };
+	}
 	if (l->connected)
 		send_up(l, WIRE_WORKER_JOB_STARTED, &m.base);
 }

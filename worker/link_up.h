@@ -62,8 +62,8 @@ bool link_up_wanted(const struct link_up *l);
 void link_up_job_started(struct link_up *l, const char *job, bool twin);
 /* Of a sample: it was opened; compiles: its compiler runs. */
 void link_up_sample_started(struct link_up *l, const char *job, bool compiles);
-/* Said once more: its compiler runs. */
-void link_up_job_compiles(struct link_up *l, const char *job);
+/* Said once more: its compiler runs. alike: job_alike; may be NULL. */
+void link_up_job_compiles(struct link_up *l, const char *job, const struct digest *alike);
 /* No slot was free for it: said before its client is told. */
 void link_up_job_refused(struct link_up *l, const char *job);
 void link_up_job_ended(struct link_up *l, const Dray__WorkerJobEnded *m);

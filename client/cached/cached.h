@@ -137,6 +137,12 @@ bool cached_is_final(const struct rustc_call *call, int status, const struct buf
 bool cached_keep(struct cached *c, const struct cached_made *made, struct cached_said *said,
 	struct cached_far *far);
 
+/* The key under which the shared cache has what a worker makes of it: the unit's, or its bundle's.
+ * 0 or -errno. */
+int cached_sought(struct cached *c, struct digest *ret);
+/* Whether another client's job may make it, wherever that lies; then it would be there by that
+ * key, and *ret_called is what its worker calls it (cache/job_key.h). */
+bool cached_may_be_alike(struct cached *c, struct digest *ret_sought, struct digest *ret_called);
 /* Whether the unit is still what it was when that result of that entry was made here: so what is
  * compiled of it now is, too. 0; -ESTALE: no, as *ret_why says (the caller frees it); -ENOMEM. */
 int cached_is_as_kept(

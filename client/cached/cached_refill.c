@@ -6,6 +6,7 @@
 
 #include "cache/shared.h"
 #include "client/cached/cached_priv.h"
+#include "client/far/ask.h"
 #include "client/far/refill.h"
 #include "common/why.h"
 
@@ -24,12 +25,31 @@ may_be_shared(struct cached *c, const struct result *res)
 	return c->in.call->calls_linker || shared_may(&by, res, &why) == 0;
 }
 
-static int
-make_call(struct cached *c, struct refill_call *ret)
+int
+cached_sought(struct cached *c, struct digest *ret)
 {
 	int r = c->in.call->calls_linker ? cached_bundle_key(c) : 0;
 
-	ret->sought = c->in.call->calls_linker ? c->bundle_key.id : c->key.id;
+	if (r == 0)
+		*ret = c->in.call->calls_linker ? c->bundle_key.id : c->key.id;
+	return r;
+}
+
+/* Any remap changes what is made, so that of a unit that is not mapped another place makes another
+ * one. */
+bool
+cached_may_be_alike(struct cached *c, struct digest *ret_sought, struct digest *ret_called)
+{
+	return c->in.mapping && !c->in.conf->client.recache && far_has_farm(c->in.conf) &&
+	       far_may_read(c->in.conf) && cached_sought(c, ret_sought) == 0 &&
+	       cached_job_key(c, ret_called) == 0;
+}
+
+static int
+make_call(struct cached *c, struct refill_call *ret)
+{
+	int r = cached_sought(c, &ret->sought);
+
 	ret->umask = c->umask;
 	ret->mapped = c->in.mapping != NULL;
 	ret->cwd = strdup(c->cwd);

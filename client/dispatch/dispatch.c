@@ -162,11 +162,16 @@ request(struct dispatch *d)
 		.kind = call_kind_name(&d->call),
 		.glibc = unit_glibc(d->unit),
 		.source_bytes = unit_source_bytes(d->unit) };
-	struct digest hint;
+	struct digest hint, alike;
 	int r = unit_digest(unit_message(d->unit), &hint);
 
 	/* who looks nothing up wants a compile of its own */
 	d->alone = d->conf->client.recache;
+	if (r == 0 && d->in->alike && !d->alone) {
+		r = unit_alike(unit_message(d->unit), &d->in->alike->called, &alike);
+		job.sought = &d->in->alike->sought;
+		job.alike = &alike;
+	}
 	if (r == 0) {
 		job.hint = d->alone ? NULL : &hint;
 		r = farm_request(d->farm, &job);
@@ -204,6 +209,10 @@ get_worker(struct dispatch *d, struct placement *place)
 
 	d->rep->queue_us += clock_mono_us() - start;
 	tell_state(d);
+	/* of a try that said something already another result may say something else */
+	d->rep->made = a == FARM_HOME && d->in->alike &&
+		       farm_denied(d->farm) == DRAY__VERDICT__VERDICT_MADE &&
+		       d->rep->text_bytes == 0 && !*d->rep->rmeta;
 	if (a == FARM_HOME)
 		go_home(d, "%s%s", d->call.native_cpu ? "target-cpu=native: " : "",
 			why ? why : "out of memory");

@@ -3,6 +3,7 @@
 #define DRAY_CLIENT_DISPATCH_DISPATCH_H
 
 #include "client/dispatch/tether.h"
+#include "client/half/request.h"
 #include "client/wrap/ledger.h"
 #include "common/conf.h"
 
@@ -16,10 +17,11 @@ struct dispatch_shared {
 
 struct dispatch_in {
 	const struct conf *conf;
-	char **argv;	   /* the compiler's, as dray was given it, or mapped */
-	unsigned jobs;	   /* of the build (given.h), 0: not known */
-	bool mapped;	   /* by mapping_argv */
-	pid_t dray;	   /* which waits */
+	char **argv;			/* the compiler's, as dray was given it, or mapped */
+	unsigned jobs;			/* of the build (given.h), 0: not known */
+	bool mapped;			/* by mapping_argv */
+	const struct half_alike *alike; /* another one like it is waited for; NULL: it is not */
+	pid_t dray;			/* which waits */
 	char *const *envp; /* its environment; its directory and umask are this thread's */
 	struct tether *tether;
 	const struct dispatch_shared *shared; /* NULL: this process has one unit */

@@ -25,7 +25,8 @@
 #define STATUS_USAGE 2
 
 static const char usage[] =
-	"usage: dray-dispatch --ledger-fd=N [--jobs=N] [--mapped] -- RUSTC ARG...\n"
+	"usage: dray-dispatch --ledger-fd=N [--jobs=N] [--mapped] [--sought=KEY --called=KEY] -- "
+	"RUSTC ARG...\n"
 	"       dray-dispatch --half=N --key=KEY\n"
 	"       dray-dispatch --status [--json] [--compiler RUSTC]\n"
 	"\n"
@@ -34,6 +35,8 @@ static const char usage[] =
 	"  --ledger-fd=N      where dray keeps the ledger of the unit\n"
 	"  --jobs=N           how many jobs the build may run at a time; 0: not known\n"
 	"  --mapped           dray has mapped the unit's paths (paths = shared)\n"
+	"  --sought=KEY       the key under which the shared cache will have what a worker makes\n"
+	"  --called=KEY       what a worker calls the unit; with --sought\n"
 	"  --half=N           serve the wrappers that connect to this socket until none has come "
 	"for\n"
 	"                     a while\n"
@@ -48,7 +51,8 @@ static const char usage[] =
 struct dispatch_options {
 	int ledger_fd, half_fd;
 	unsigned jobs;
-	bool mapped, status, json;
+	bool mapped, status, json, is_sought, is_called;
+	struct half_alike alike;
 	const char *compiler, *key;
 };
 
@@ -92,6 +96,8 @@ parse(int argc, char **argv, struct dispatch_options *o)
 {
 	static const struct option longs[] = { { "ledger-fd", required_argument, NULL, 'r' },
 		{ "jobs", required_argument, NULL, 'n' }, { "mapped", no_argument, NULL, 'm' },
+		{ "sought", required_argument, NULL, 'S' },
+		{ "called", required_argument, NULL, 'C' },
 		{ "half", required_argument, NULL, 'H' }, { "key", required_argument, NULL, 'k' },
 		{ "status", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
 		{ "compiler", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
@@ -120,6 +126,16 @@ parse(int argc, char **argv, struct dispatch_options *o)
 			break;
 		case 'm':
 			o->mapped = true;
+			break;
+		case 'S':
+			if (digest_parse(optarg, &o->alike.sought) < 0)
+				return bad_usage("--sought is no key");
+			o->is_sought = true;
+			break;
+		case 'C':
+			if (digest_parse(optarg, &o->alike.called) < 0)
+				return bad_usage("--called is no key");
+			o->is_called = true;
 			break;
 		case 's':
 			o->status = true;
@@ -172,6 +188,7 @@ run_unit(const struct dispatch_options *o, char **argv)
 				     .argv = argv,
 				     .jobs = o->jobs,
 				     .mapped = o->mapped,
+				     .alike = o->is_sought && o->is_called ? &o->alike : NULL,
 				     .dray = getppid(),
 				     .envp = environ_all(),
 				     .tether = &tether },

@@ -182,6 +182,11 @@ farm_ask(struct farm *f)
 	m.source_bytes = f->source_bytes;
 	m.may_wait = !f->refill;
 	m.refill = f->refill;
+	/* one that has failed somewhere waits for nobody */
+	if (f->has_alike && f->n_failed == 0) {
+		m.sought = (ProtobufCBinaryData){ DIGEST_SIZE, f->sought.b };
+		m.alike = (ProtobufCBinaryData){ DIGEST_SIZE, f->alike.b };
+	}
 	if (f->has_hint) {
 		m.hint.data = f->hint.b;
 		m.hint.len = DIGEST_SIZE;
@@ -248,6 +253,11 @@ farm_request(struct farm *f, struct farm_job *job)
 	f->source_bytes = job->source_bytes;
 	f->has_hint = job->hint != NULL;
 	f->refill = job->refill;
+	f->has_alike = job->alike && job->sought;
+	if (f->has_alike) {
+		f->alike = *job->alike;
+		f->sought = *job->sought;
+	}
 	if (job->hint)
 		f->hint = *job->hint;
 	if (!f->crate || !f->kind)

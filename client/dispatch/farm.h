@@ -45,8 +45,9 @@ struct farm_job {
 	const char *kind;
 	uint32_t glibc;
 	uint64_t source_bytes;
-	const struct digest *hint; /* proto/unit_digest.h; NULL: none */
-	bool refill;		   /* for the shared cache alone: it is placed at once, or denied */
+	const struct digest *hint;	     /* proto/unit_digest.h; NULL: none */
+	const struct digest *sought, *alike; /* client.proto, Alike units; NULL: none, or both */
+	bool refill; /* for the shared cache alone: it is placed at once, or denied */
 };
 
 /* Says Hello and waits for the answer, for a farm of which nothing is known yet: everybody else

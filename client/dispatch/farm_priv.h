@@ -57,7 +57,8 @@ struct farm {
 	uint32_t glibc;
 	uint64_t source_bytes;
 	struct digest hint;
-	bool has_hint, refill;
+	bool has_hint, refill, has_alike;
+	struct digest sought, alike;
 	struct farm_failed {
 		char worker[80];
 		Dray__Verdict verdict;

@@ -118,7 +118,7 @@ step_message(struct wait *w, const struct wire_msg *m)
 		return home(w, "the coordinator refuses", ((const Dray__Refused *)m->body)->text);
 	case WIRE_JOB_QUEUED:
 		if (is_ours(w, ((const Dray__JobQueued *)m->body)->job))
-			w->queued = true;
+			w->queued = !((const Dray__JobQueued *)m->body)->made;
 		return STEP_ON;
 	case WIRE_JOB_DENIED:
 		if (!is_ours(w, ((const Dray__JobDenied *)m->body)->job))

@@ -249,6 +249,7 @@ do_unit(struct guest *g)
 		.argv = g->request.argv,
 		.jobs = g->request.jobs,
 		.mapped = g->request.mapped,
+		.alike = g->request.is_alike ? &g->request.alike : NULL,
 		.dray = g->dray,
 		.envp = g->request.env,
 		.tether = &tether,

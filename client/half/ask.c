@@ -41,10 +41,15 @@ make_request(const struct half_ask *in)
 	_cleanup_(closep) int fd = memfd_create("dray-request", MFD_CLOEXEC);
 	struct half_request q = { .jobs = in->jobs,
 		.mapped = in->mapped,
+		.is_alike = in->alike != NULL,
 		.umask = fs_umask(),
 		.argv = (char **)in->argv,
 		.env = (char **)environ_all() };
-	int r = fd < 0 ? -errno : half_request_encode(&q, &b);
+	int r;
+
+	if (in->alike)
+		q.alike = *in->alike;
+	r = fd < 0 ? -errno : half_request_encode(&q, &b);
 
 	if (r == 0)
 		r = fs_write_all(fd, b.p, b.n);

@@ -2,6 +2,7 @@
 #ifndef DRAY_CLIENT_HALF_ASK_H
 #define DRAY_CLIENT_HALF_ASK_H
 
+#include "client/half/request.h"
 #include "client/wrap/ledger.h"
 #include "common/conf.h"
 
@@ -11,6 +12,7 @@ struct half_ask {
 	char *const *argv;   /* of the compiler */
 	unsigned jobs;
 	bool mapped;
+	const struct half_alike *alike; /* NULL: none is waited for */
 	struct ledger *ledger;
 	int ledger_fd;
 };

@@ -1,6 +1,6 @@
 /* Numbers of 4 bytes, as this machine has them: version, flags, jobs, umask, how many arguments and
- * variables; then these, each with its NUL. Invariant: what is decoded has at least one argument,
- * and nothing is left over. */
+ * variables; then two digests, where there are any, and these, each with its NUL. Invariant: what
+ * is decoded has at least one argument, and nothing is left over. */
 #include "config.h"
 
 #include "client/half/request.h"
@@ -9,6 +9,7 @@
 
 #define MAGIC "DRAYHALF"
 #define MAPPED 1u
+#define ALIKE 2u
 
 enum number { AT_VERSION, AT_FLAGS, AT_JOBS, AT_UMASK, AT_N_ARGV, AT_N_ENV, NUMBERS };
 
@@ -82,13 +83,17 @@ int
 half_request_encode(const struct half_request *q, struct buf *ret)
 {
 	uint32_t v[NUMBERS] = { [AT_VERSION] = HALF_VERSION,
-		[AT_FLAGS] = q->mapped ? MAPPED : 0,
+		[AT_FLAGS] = (q->mapped ? MAPPED : 0) | (q->is_alike ? ALIKE : 0),
 		[AT_JOBS] = q->jobs,
 		[AT_UMASK] = q->umask,
 		[AT_N_ARGV] = count(q->argv),
 		[AT_N_ENV] = count(q->env) };
 	int r = buf_add(ret, v, sizeof(v));
 
+	if (r == 0 && q->is_alike)
+		r = buf_add(ret, q->alike.sought.b, DIGEST_SIZE);
+	if (r == 0 && q->is_alike)
+		r = buf_add(ret, q->alike.called.b, DIGEST_SIZE);
 	if (r == 0)
 		r = add_strings(ret, q->argv);
 	if (r == 0)
@@ -129,10 +134,18 @@ half_request_decode(const void *p, size_t n, struct half_request *ret)
 		return -EBADMSG;
 	memcpy(v, p, sizeof(v));
 	at += sizeof(v);
-	if (v[AT_VERSION] != HALF_VERSION || (v[AT_FLAGS] & ~MAPPED) || v[AT_JOBS] > UINT16_MAX ||
-		(v[AT_UMASK] & ~0777u) || v[AT_N_ARGV] == 0)
+	if (v[AT_VERSION] != HALF_VERSION || (v[AT_FLAGS] & ~(MAPPED | ALIKE)) ||
+		v[AT_JOBS] > UINT16_MAX || (v[AT_UMASK] & ~0777u) || v[AT_N_ARGV] == 0)
 		return -EBADMSG;
 	q.mapped = v[AT_FLAGS] & MAPPED;
+	q.is_alike = v[AT_FLAGS] & ALIKE;
+	if (q.is_alike && (size_t)(end - at) < 2 * DIGEST_SIZE)
+		return -EBADMSG;
+	if (q.is_alike) {
+		memcpy(q.alike.sought.b, at, DIGEST_SIZE);
+		memcpy(q.alike.called.b, at + DIGEST_SIZE, DIGEST_SIZE);
+		at += 2 * DIGEST_SIZE;
+	}
 	q.jobs = v[AT_JOBS];
 	q.umask = v[AT_UMASK];
 	r = take(&at, end, v[AT_N_ARGV], &q.argv);

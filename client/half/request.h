@@ -26,7 +26,7 @@
 #include "common/buf.h"
 #include "common/digest.h"
 
-#define HALF_VERSION 2 /* of all that is in this file */
+#define HALF_VERSION 3 /* of all that is in this file */
 
 #define HALF_ASK_MS 50
 #define HALF_START_MS 250 /* likewise, for the wrapper that has started it */
@@ -66,9 +66,17 @@ bool half_ready_ok(const void *p, size_t n, pid_t *ret_pid);
 
 #define HALF_REQUEST_MAX (16u << 20)
 
+/* Of a unit that another client's job may make as well, wherever it lies. */
+struct half_alike {
+	struct digest sought; /* the key under which the shared cache will have it */
+	struct digest called; /* what a worker calls it (cache/job_key.h) */
+};
+
 struct half_request {
 	unsigned jobs; /* as dray-dispatch --jobs */
 	bool mapped;
+	bool is_alike; /* the next one is there */
+	struct half_alike alike;
 	mode_t umask;
 	char **argv, **env; /* NULL-terminated */
 };

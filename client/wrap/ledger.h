@@ -2,7 +2,7 @@
 /* What dray and dray-dispatch tell each other.
  *
  * dray makes one anonymous memory file of this struct, and starts
- *     dray-dispatch --ledger-fd=N --jobs=N [--mapped] -- RUSTC ARGS…
+ *     dray-dispatch --ledger-fd=N --jobs=N [--mapped] … -- RUSTC ARGS…
  * with the same stdin, stdout, stderr, environment and directory. dray-dispatch keeps the struct
  * true at every instant: a promise is written down before cargo hears of it. So when dray-dispatch
  * ends in any way, also by a crash, dray knows what has been said and done, and goes on from there:
@@ -24,7 +24,7 @@
 #include "common/digest.h"
 #include "common/joblog.h"
 
-#define LEDGER_MAGIC 0x36594152u /* changes with the layout */
+#define LEDGER_MAGIC 0x37594152u /* changes with the layout */
 #define LEDGER_ATTEMPTS 4
 
 /* In the staging directory. */
@@ -65,6 +65,7 @@ struct ledger {
 	uint32_t rmeta_stored; /* dray's own: it came from a store instead, which rmeta_worker names
 				*/
 	uint32_t connected;    /* the farm answered */
+	uint32_t made; /* of LEDGER_HOME: another job has made it, and the shared cache has it */
 
 	/* for the job log */
 	uint64_t compile_start_us, rmeta_us;

@@ -75,6 +75,7 @@ struct wrap {
 	uint64_t lookup_us, restore_us, store_us;
 	struct ledger ledger; /* what dray-dispatch left; all zero without one */
 	bool dispatched, linker_spoke, link_refused;
+	bool alone;   /* what others make of it was not what it is here */
 	pid_t parent; /* cargo, when dray was started: it may end before */
 	pid_t cargo;  /* of a build script's trial; 0: it is none, or not known */
 	bool trial;
@@ -288,6 +289,8 @@ dispatch(struct wrap *w)
 	_cleanup_(closep) int fd = -1;
 	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
 	struct notice n;
+	struct half_alike alike;
+	char sought[DIGEST_HEX_SIZE], called[DIGEST_HEX_SIZE];
 	struct half_ask half = { .conf = w->conf,
 		.program = program,
 		.argv = w->call.argv,
@@ -308,6 +311,8 @@ dispatch(struct wrap *w)
 		return r;
 	half.ledger = shared;
 	half.ledger_fd = fd;
+	if (w->cached && !w->alone && cached_may_be_alike(w->cached, &alike.sought, &alike.called))
+		half.alike = &alike;
 	if (half_run(&half))
 		goto out;
 	r = strv_add(&argv, program);
@@ -318,6 +323,13 @@ dispatch(struct wrap *w)
 		r = strv_addf(&argv, "--jobs=%u", half.jobs);
 	if (r == 0 && w->mapped.on)
 		r = strv_add(&argv, "--mapped");
+	if (r == 0 && half.alike) {
+		digest_hex(&alike.sought, sought);
+		digest_hex(&alike.called, called);
+		r = strv_addf(&argv, "--sought=%s", sought);
+		if (r == 0)
+			r = strv_addf(&argv, "--called=%s", called);
+	}
 	if (r == 0)
 		r = strv_add(&argv, separator);
 	if (r == 0)
@@ -645,6 +657,17 @@ find_far(struct wrap *w)
 	return hit;
 }
 
+/* In these, whole or, of a unit that is linked, but for its link. */
+static bool
+find_shared(struct wrap *w)
+{
+	if (!find_far(w))
+		return !is_promised(w) && cached_fetch_bundle(w->cached, &w->far) && link_bundle(w);
+	w->cache = "hit";
+	w->where = "cache";
+	return true;
+}
+
 /* Whether the unit was in a cache, and is in place. To link it here costs less than to ask for it.
  */
 static bool
@@ -654,10 +677,8 @@ find_cached(struct wrap *w)
 
 	if (!w->cached)
 		return false;
-	if (!whole && link_bundle(w))
-		return true;
-	if (!whole && !find_far(w)) {
-		if (!is_promised(w) && cached_fetch_bundle(w->cached, &w->far) && link_bundle(w))
+	if (!whole) {
+		if (link_bundle(w) || find_shared(w))
 			return true;
 		/* the programs that are started next read there what was learned */
 		memo_flush(w->memo);
@@ -669,7 +690,6 @@ find_cached(struct wrap *w)
 }
 
 /* ---- all of it */
-
 /* What cargo was told of is in a ledger of ours, which no worker has. */
 static void
 keep_promise(struct wrap *w)
@@ -677,6 +697,29 @@ keep_promise(struct wrap *w)
 	w->choice.place = PLACE_LOCAL;
 	w->choice.why = "its metadata came from a store, and the rest did not";
 	closep(&w->choice.probe);
+}
+
+/* Another client's job may have made it meanwhile: then it is in the shared cache. If that is
+ * nothing for this place, it is made here for good. */
+static int
+run_on_farm_or_find(struct wrap *w)
+{
+	int status = run_on_farm(w);
+
+	if (status >= 0 || !w->ledger.made || child_signal())
+		return status;
+	link_clean(&w->call, &w->ledger);
+	memset(&w->ledger, 0, sizeof(w->ledger));
+	w->dispatched = false;
+	w->alone = true;
+	w->why = NULL;
+	w->where = "local";
+	if (find_shared(w))
+		return w->said.status;
+	if (is_promised(w))
+		keep_promise(w);
+	w->why = w->choice.why;
+	return is_promised(w) ? -EAGAIN : run_on_farm(w);
 }
 
 static int
@@ -695,7 +738,12 @@ run_missed(struct wrap *w)
 	if (w->choice.place == PLACE_FARM) {
 		if (keeps(w))
 			cached_begin(w->cached);
-		status = run_on_farm(w);
+		status = run_on_farm_or_find(w);
+	}
+	if (status >= 0 && streq(w->where, "cache")) {
+		remember(w);
+		left_sweep(w->conf->client.cache_dir, w->call.out_dir);
+		return status;
 	}
 	if (status == 0)
 		take_farm_record(w);

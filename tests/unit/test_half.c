@@ -38,9 +38,13 @@ static char *env[] = { var_a, var_b, odd, NULL };
 static void
 encode(struct buf *ret)
 {
-	const struct half_request q = {
-		.jobs = 7, .mapped = true, .umask = 027, .argv = argv, .env = env
-	};
+	const struct half_request q = { .jobs = 7,
+		.mapped = true,
+		.is_alike = true,
+		.alike = { { { 1, 2 } }, { { 3, 4 } } },
+		.umask = 027,
+		.argv = argv,
+		.env = env };
 
 	assert_int_equal(half_request_encode(&q, ret), 0);
 }
@@ -56,6 +60,9 @@ test_request(void **state)
 	assert_int_equal(q.jobs, 7);
 	assert_true(q.mapped);
 	assert_int_equal(q.umask, 027);
+	assert_true(q.is_alike);
+	assert_int_equal(q.alike.sought.b[1], 2);
+	assert_int_equal(q.alike.called.b[0], 3);
 	for (size_t i = 0; argv[i] || q.argv[i]; i++)
 		assert_string_equal(q.argv[i], argv[i]);
 	for (size_t i = 0; env[i] || q.env[i]; i++)

@@ -202,6 +202,38 @@ test_nonsense(void **state)
 	assert_int_equal(unit_digest(&s.unit, &d), -EINVAL);
 }
 
+/* Wherever the unit lies, and in any order: what a worker calls it, and each blob. */
+static void
+test_alike(void **state)
+{
+	struct digest called = { { 1 } }, other = { { 2 } }, d, e;
+	Dray__Blob *first;
+	struct sent s;
+
+	(void)state;
+	fill(&s);
+	assert_int_equal(unit_alike(&s.unit, &called, &d), 0);
+	s.unit.cwd = words[1];
+	s.unit.n_files--;
+	first = s.unit.blobs[0];
+	s.unit.blobs[0] = s.unit.blobs[1];
+	s.unit.blobs[1] = first;
+	assert_int_equal(unit_alike(&s.unit, &called, &e), 0);
+	assert_true(digest_eq(&d, &e));
+	assert_int_equal(unit_alike(&s.unit, &other, &e), 0);
+	assert_false(digest_eq(&d, &e));
+	first->digest.data[0] ^= 1;
+	assert_int_equal(unit_alike(&s.unit, &called, &e), 0);
+	assert_false(digest_eq(&d, &e));
+	first->digest.data[0] ^= 1;
+	s.unit.n_blobs--;
+	assert_int_equal(unit_alike(&s.unit, &called, &e), 0);
+	assert_false(digest_eq(&d, &e));
+	s.unit.n_blobs++;
+	first->digest.len--;
+	assert_int_equal(unit_alike(&s.unit, &called, &e), -EINVAL);
+}
+
 int
 main(void)
 {
@@ -210,6 +242,7 @@ main(void)
 		cmocka_unit_test(test_inside_of_fields),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_alike),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

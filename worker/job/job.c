@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "proto/socket.h"
+#include "proto/unit_digest.h"
 #include "worker/job/twin.h"
 #include "worker/sandbox/launch.h"
 #include "worker/sandbox/unit_check.h"
@@ -317,6 +318,7 @@ compile(struct job *j)
 		return r;
 	job_set_deadline(j);
 	m.staged_us = j->staged_us;
+	j->has_alike = j->share && !j->sample && unit_alike(j->unit, &j->key, &j->alike) == 0;
 	tape_started(j->tape);
 	r = job_send(j, WIRE_JOB_STARTED, &m.base, NULL);
 	job_begin_alive(j);
@@ -465,6 +467,7 @@ tell_end(struct job *j)
 	m.ok = j->verdict != DRAY__VERDICT__VERDICT_WORKER_FAULT;
 	m.silent = j->silent;
 	m.twin = j->twin;
+	m.shares = j->shares;
 	m.end = whose_end(j);
 	m.wasted_ms = j->wasted_ms;
 	if (j->sampled) {
@@ -641,6 +644,12 @@ uint32_t
 job_number(const struct job *j)
 {
 	return j->number;
+}
+
+const struct digest *
+job_alike(const struct job *j)
+{
+	return j->has_alike ? &j->alike : NULL;
 }
 
 bool

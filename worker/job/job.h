@@ -65,6 +65,9 @@ const struct wire_peer *job_peer(const struct job *j);
 uint32_t job_number(const struct job *j);
 bool job_is_twin(const struct job *j);
 bool job_is_sample(const struct job *j);
+/* Once its JobStarted was received: unit_alike of its unit (proto/unit_digest.h); NULL: what it
+ * makes is not shared. */
+const struct digest *job_alike(const struct job *j);
 uint32_t job_unit_size(const struct job *j); /* as its JobOpen says */
 void *job_socket(struct job *j);	     /* the main loop's end, to poll for ZMQ_POLLIN */
 /* Where the conversation is (proto/admit.h), as the main loop has told the client; DROPPED: it has

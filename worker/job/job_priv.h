@@ -179,6 +179,9 @@ struct job {
 	uint64_t output_bytes; /* of all outputs so far */
 	struct pieces pieces;
 	struct shares_job *share; /* NULL: its result is not shared */
+	struct digest alike;	  /* where it may be, once the compiler runs: unit_alike */
+	bool has_alike;
+	bool shares; /* its result is on its way */
 
 	/* how it ended */
 	Dray__Verdict verdict;

@@ -546,7 +546,7 @@ offer_to_share(struct job *j, const Dray__JobResult *m, const struct captures *c
 	if (j->sample && !j->refill)
 		j->sampled = shares_sum(j->share, &made, &j->sum);
 	else
-		shares_offer(j->share, &made);
+		j->shares = shares_offer(j->share, &made);
 }
 
 static int

@@ -284,7 +284,8 @@ parcel_make(const struct shares_job *j, const struct shares_made *made,
 	return 0;
 }
 
-static void
+/* False: there is no room for it. */
+static bool
 queue_add(struct shares *s, struct parcel *p)
 {
 	bool fits;
@@ -302,10 +303,11 @@ queue_add(struct shares *s, struct parcel *p)
 	}
 	pthread_mutex_unlock(&s->lock);
 	if (fits)
-		return;
+		return true;
 	log_throttled(&s->full, 1,
 		"the coordinator does not take results for its cache in time: some are not shared");
 	parcel_free(p);
+	return false;
 }
 
 /* Before it is put: the coordinator may choose it as soon as it is there. */
@@ -363,7 +365,7 @@ shares_sum(struct shares_job *j, const struct shares_made *made, struct shares_s
 	return r == 0;
 }
 
-void
+bool
 shares_offer(struct shares_job *j, const struct shares_made *made)
 {
 	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
@@ -375,7 +377,7 @@ shares_offer(struct shares_job *j, const struct shares_made *made)
 	int r;
 
 	if (!j || made->result->status != 0 || made->result->verdict != DRAY__VERDICT__VERDICT_NONE)
-		return;
+		return false;
 	r = make(j, made, &e, &res, &why);
 	if (r == 0)
 		r = parcel_make(j, made, &e, &res, &p);
@@ -383,13 +385,13 @@ shares_offer(struct shares_job *j, const struct shares_made *made)
 		count(j->share, &j->share->counts.not_shared);
 		log_info("job=%s crate=%.64s is not shared: %s", made->job, made->unit->crate,
 			why ? why : strerror(-r));
-		return;
+		return false;
 	}
 	note_loan(j, made, &e.key, &res);
 	digest_hex(&e.key, hex);
 	log_debug("job=%s crate=%.64s is to be shared: key=%s bytes=%zu us=%llu", made->job,
 		made->unit->crate, hex, p->entry.n, (unsigned long long)(clock_mono_us() - start));
-	queue_add(j->share, p);
+	return queue_add(j->share, p);
 }
 
 /* ---- the thread */

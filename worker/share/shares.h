@@ -85,8 +85,8 @@ struct shares_made {
 	const struct trace *trace;
 	struct store *store;
 };
-/* Does nothing with one that failed. */
-void shares_offer(struct shares_job *j, const struct shares_made *made);
+/* Whether its result is on its way; one that failed has none. */
+bool shares_offer(struct shares_job *j, const struct shares_made *made);
 
 /* The same of a sample: what it comes to is only told. False: it has no result that could be
  * shared. */
