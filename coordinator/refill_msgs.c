@@ -62,7 +62,8 @@ choose(struct server *s, const struct peer *client, const Dray__JobRequest *m,
 		*ret_any = true;
 		if (view.trust != SCHED_TRUSTED || view.used >= view.slots ||
 			refills_runs_on(&s->refills, p->serial) ||
-			(s->sampler && sampler_runs_on(s->sampler, view.curve)) ||
+			(s->sampler && (sampler_runs_on(s->sampler, view.curve) ||
+					       sampler_wants(s->sampler, view.curve))) ||
 			(best && view.used * ret->slots >= ret->used * view.slots))
 			continue;
 		best = p;
@@ -78,19 +79,12 @@ expect(struct server *s, struct peer *worker, const struct peer *client)
 	Dray__WorkerExpect m = DRAY__WORKER_EXPECT__INIT;
 
 	m.share = samples_take(s, worker, client->wire.curve);
+	/* a refill shows nothing of a key: if it was on trial, it is so still */
+	m.on_trial = sched_account_on_trial(s->sched, peer_account(s, client));
 	m.curve_public = as_mutable(client->wire.curve);
 	m.role = as_mutable(role_name(client->role));
 	m.namespace_ = as_mutable(peer_namespace(s, client));
 	server_send(s, worker, WIRE_WORKER_EXPECT, &m.base);
-}
-
-static bool
-anybody_waits(const struct server *s)
-{
-	struct sched_stats stats;
-
-	sched_get_stats(s->sched, &stats);
-	return stats.queued > 0;
 }
 
 static void
@@ -138,7 +132,7 @@ why_not(struct server *s, const struct peer *p, Dray__Verdict *ret)
 	if (s->draining)
 		return "the coordinator is shutting down";
 	*ret = DRAY__VERDICT__VERDICT_FULL;
-	if (anybody_waits(s))
+	if (sched_somebody_waits(s->sched))
 		return "others wait for the farm";
 	return refills_may(&s->refills, peer_account(s, p)) ? NULL
 							    : "another one of this client runs";
@@ -195,8 +189,9 @@ refill_left(struct server *s, const struct peer *p, const char *job, bool finish
 
 	if (!f || f->client != p->serial)
 		return false;
-	f->account = 0;
-	if (!finished && refills_cancel(&s->refills, f, s->now))
+	if (finished)
+		refills_leave(&s->refills, f, s->now);
+	else if (refills_cancel(&s->refills, f, s->now))
 		cancel(s, f);
 	return true;
 }
@@ -215,10 +210,10 @@ refill_ended(struct server *s, const struct peer *worker, const char *job)
 void
 refills_tick(struct server *s)
 {
-	bool wanted = s->refills.n > 0 && anybody_waits(s);
+	bool wanted = s->refills.n > 0 && sched_somebody_waits(s->sched);
 	struct refill *f;
 
-	refills_expire(&s->refills, s->now);
 	while ((f = refills_next_cancel(&s->refills, wanted, s->now)))
 		cancel(s, f);
+	refills_expire(&s->refills, s->now);
 }

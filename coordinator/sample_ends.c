@@ -12,6 +12,7 @@
 #include "common/fs.h"
 #include "coordinator/cache/blame.h"
 #include "coordinator/cache/desk.h"
+#include "coordinator/cache/lender.h"
 #include "coordinator/server_priv.h"
 
 #define UNSHARED_TOLD_MAX 4096 /* of worker.proto */
@@ -213,9 +214,26 @@ mark(struct server *s, const struct sample *m)
 	purge_one(s, m, true);
 }
 
-/* That worker made of it what others did not. */
 static void
-note_odd(struct server *s, const struct sample *m, const char *curve)
+log_odd(const struct sample *m, const struct judged_note *n, const char *name, bool other)
+{
+	log_warn("crate=%.64s of worker=%s %s%s%s: it is not shared (client=%s namespace=%s "
+		 "source=%.160s)",
+		CLEAN(n->of.crate), m->kept.name,
+		other ? "is another job where others compile it again"
+		      : "came out otherwise on worker=",
+		other ? "" : name,
+		other	   ? ""
+		: n->alike ? " than on the others, one of them alike"
+			   : " than on the others, none of them alike",
+		*n->client ? n->client : "-", *n->of.namespace ? n->of.namespace : "-",
+		CLEAN(n->of.source));
+}
+
+/* That worker made of it what others did not, or (other) what it hands over of it comes to
+ * something else. */
+static void
+note_odd(struct server *s, const struct sample *m, const char *curve, bool other)
 {
 	_cleanup_(freep) char *path = judged_path(s);
 	bool was_withheld = blame_is_withheld(&s->judged, curve, m->kept.client);
@@ -227,15 +245,9 @@ note_odd(struct server *s, const struct sample *m, const char *curve)
 	memcpy(n.client, m->kept.client, sizeof(n.client));
 	snprintf(n.worker, sizeof(n.worker), "%s", curve);
 	snprintf(name, sizeof(name), "%.64s", peer_worker_name(s, curve));
-	n.alike = panel_is_alike(m->panel, curve);
+	n.alike = !other && panel_is_alike(m->panel, curve);
 	fill_package(m, &n.of);
-	log_warn(
-		"crate=%.64s of worker=%s came out otherwise on worker=%s than on the others%s: it "
-		"is not shared (client=%s namespace=%s source=%.160s)",
-		CLEAN(n.of.crate), m->kept.name, name,
-		n.alike ? ", one of them alike" : ", none of them alike",
-		*n.client ? n.client : "-", *n.of.namespace ? n.of.namespace : "-",
-		CLEAN(n.of.source));
+	log_odd(m, &n, name, other);
 	judged_expire(&s->judged, n.of.since_s);
 	/* of one of which enough is known there is nothing to add */
 	note_saved(s, path ? judged_add_note(&s->judged, path, &n) : -ENOMEM);
@@ -254,6 +266,18 @@ note_odd(struct server *s, const struct sample *m, const char *curve)
 	purge_one(s, m, true);
 }
 
+/* For that client alone. */
+static void
+withhold(struct server *s, const struct sample *m, const char *text)
+{
+	log_warn("worker=%s key=%s: what it shares of client=%s cannot be compiled again; what it "
+		 "put into namespace=%s is purged, and nothing of that client's is taken for %u s "
+		 "or more: %s",
+		m->kept.name, m->kept.worker, *m->kept.client ? m->kept.client : "-",
+		*m->kept.namespace ? m->kept.namespace : "-", LENDER_BARRED_MS / 1000, CLEAN(text));
+	purge_worker(s, m->kept.worker, m->kept.name, m->kept.namespace);
+}
+
 static void
 bar(struct server *s, const struct sample *m, const char *text)
 {
@@ -261,8 +285,8 @@ bar(struct server *s, const struct sample *m, const char *text)
 
 	log_warn("worker=%s key=%s: what it shares cannot be compiled again, is purged, and for %u "
 		 "s "
-		 "not taken: %s",
-		m->kept.name, m->kept.worker, SAMPLER_BARRED_MS / 1000, CLEAN(text));
+		 "or more not taken: %s",
+		m->kept.name, m->kept.worker, LENDER_BARRED_MS / 1000, CLEAN(text));
 	memcpy(p.producer, m->kept.sign, SIGN_KEY_SIZE);
 	purge(s, &p, "purged is all of worker", m->kept.name);
 }
@@ -280,12 +304,13 @@ samples_judged(
 {
 	struct server *s = arg;
 
-	if (o != SAMPLE_BARRED)
+	if (o != SAMPLE_BARRED && o != SAMPLE_WITHHELD)
 		log_debug("sample=%s worker=%s crate=%.64s has ended: outcome=%d %s", m->id,
 			m->kept.name, CLEAN(m->kept.unit.crate), (int)o, CLEAN(text));
 	switch (o) {
 	case SAMPLE_ODD:
-		note_odd(s, m, who);
+	case SAMPLE_OTHER:
+		note_odd(s, m, who, o == SAMPLE_OTHER);
 		break;
 	case SAMPLE_VARIES:
 		mark(s, m);
@@ -300,6 +325,9 @@ samples_judged(
 	case SAMPLE_ALONE:
 		log_throttled(&s->unsampled, 10, "crate=%.64s of worker=%s was not looked at: %s",
 			CLEAN(m->kept.unit.crate), m->kept.name, CLEAN(text));
+		break;
+	case SAMPLE_WITHHELD:
+		withhold(s, m, text);
 		break;
 	case SAMPLE_BARRED:
 		bar(s, m, text);

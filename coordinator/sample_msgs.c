@@ -183,6 +183,38 @@ tells(void *arg, const char *curve)
 	return p && p->tells_samples;
 }
 
+/* What nobody may put off: beside whatever the worker has to do. */
+static bool
+is_now(struct server *s, const struct sample *m, const struct peer *runner)
+{
+	struct sched_worker_view to;
+
+	sched_worker_get(runner->worker, &to);
+	return m->overdue || (to.used < to.slots && !sched_somebody_waits(s->sched));
+}
+
+static void
+cancel_job(struct server *s, struct peer *runner, const char *job)
+{
+	Dray__WorkerCancel c;
+
+	dray__worker_cancel__init(&c);
+	c.job = as_mutable(job);
+	server_send(s, runner, WIRE_WORKER_CANCEL, &c.base);
+}
+
+/* A refill has the place that samples have. False: there is none, or it was told before. */
+static bool
+end_refill(struct server *s, struct peer *runner)
+{
+	struct refill *f = refills_of_worker(&s->refills, runner->serial);
+
+	if (!f || !refills_cancel(&s->refills, f, s->now))
+		return false;
+	cancel_job(s, runner, f->job);
+	return true;
+}
+
 static bool
 give(void *arg, const struct sample *m, const char *curve)
 {
@@ -192,16 +224,15 @@ give(void *arg, const struct sample *m, const char *curve)
 	_cleanup_(freep) uint8_t *ticket = NULL;
 	uint8_t signature[SIGNATURE_SIZE];
 	struct sched_worker_view to;
-	struct sched_stats stats;
 	Dray__WorkerLend lend;
 	size_t n;
 
-	sched_get_stats(s->sched, &stats);
-	if (!lender || !lender->samples || !runner || stats.queued > 0)
+	if (!lender || !lender->samples || !runner || sampler_runs_on(s->sampler, curve) ||
+		!is_now(s, m, runner))
+		return false;
+	if (end_refill(s, runner))
 		return false;
 	sched_worker_get(runner->worker, &to);
-	if (to.used >= to.slots || sampler_runs_on(s->sampler, curve))
-		return false;
 	memcpy(terms.namespace, m->kept.namespace, sizeof(terms.namespace));
 	if (ticket_issue(&s->id, m->job, m->kept.worker, to.curve, &terms, server_time(s), &ticket,
 		    &n, signature) < 0)
@@ -227,10 +258,8 @@ is_wanted(void *arg, const struct sample *m)
 	struct server *s = arg;
 	struct peer *p = peer_of_worker(s, m->runner);
 	struct sched_worker_view view;
-	struct sched_stats stats;
 
-	sched_get_stats(s->sched, &stats);
-	if (!p || stats.queued == 0)
+	if (!p || m->overdue || !sched_somebody_waits(s->sched))
 		return false;
 	sched_worker_get(p->worker, &view);
 	return view.used >= view.slots;
@@ -241,13 +270,9 @@ cancel(void *arg, const struct sample *m)
 {
 	struct server *s = arg;
 	struct peer *p = peer_of_worker(s, m->runner);
-	Dray__WorkerCancel c;
 
-	if (!p)
-		return;
-	dray__worker_cancel__init(&c);
-	c.job = as_mutable(m->job);
-	server_send(s, p, WIRE_WORKER_CANCEL, &c.base);
+	if (p)
+		cancel_job(s, p, m->job);
 }
 
 /* ---- what comes */
@@ -460,7 +485,7 @@ bool
 samples_take(const struct server *s, const struct peer *worker, const char *client)
 {
 	return s->desk && worker->samples && is_producer(s, worker) &&
-	       (!s->sampler || sampler_may_share(s->sampler, worker->wire.curve, s->now)) &&
+	       (!s->sampler || sampler_may_share(s->sampler, worker->wire.curve, client, s->now)) &&
 	       samples_are_believed(s, worker->wire.curve, client);
 }
 
@@ -478,11 +503,14 @@ samples_bar(struct server *s, const struct peer *p, const Dray__SharedPut *m, co
 		       "more";
 	if (!s->sampler)
 		return NULL;
-	if (!sampler_may_share(s->sampler, p->wire.curve, s->now))
+	if (!sampler_may_share(s->sampler, p->wire.curve, NULL, s->now))
 		return "what this worker shares could not be compiled again by others";
 	if (!m->entry)
 		return NULL;
 	client_of(s, p, m, ret->client);
+	if (!sampler_may_share(s->sampler, p->wire.curve, ret->client, s->now))
+		return "what this worker shares for that client could not be compiled again by "
+		       "others";
 	if (!samples_are_believed(s, p->wire.curve, ret->client))
 		return "what this worker made for that client was not what others make";
 	by = peer_of_worker(s, p->wire.curve);

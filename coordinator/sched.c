@@ -407,6 +407,14 @@ sched_job_on_trial(struct sched *s, const struct job_id *id)
 }
 
 bool
+sched_account_on_trial(struct sched *s, uint64_t account)
+{
+	const struct account *a = account_find(s, account);
+
+	return !a || account_on_trial(a);
+}
+
+bool
 sched_job_is_twin(const struct sched *s, const struct job_id *id)
 {
 	const struct sched_job *job = sched_job_find((struct sched *)s, id);
@@ -443,6 +451,12 @@ bool
 sched_wanted(const struct sched *s)
 {
 	return s->busy > 1 && account_others_wait(s, NULL);
+}
+
+bool
+sched_somebody_waits(const struct sched *s)
+{
+	return account_others_wait(s, NULL);
 }
 
 int

@@ -213,6 +213,8 @@ void sched_job_cut(struct sched *s, struct sched_worker *w, const struct job_id 
 	uint64_t wasted_ms, uint64_t now);
 /* Whether its client's key has shown nothing yet, or wasted slots since. */
 bool sched_job_on_trial(struct sched *s, const struct job_id *id);
+/* The same of an account, whatever jobs it has. */
+bool sched_account_on_trial(struct sched *s, uint64_t account);
 /* Whether its present try is a twin's. What a worker says of a twin is of no other try. */
 bool sched_job_is_twin(const struct sched *s, const struct job_id *id);
 /* Whether it is placed with that worker. */
@@ -266,6 +268,9 @@ bool sched_account_get(struct sched *s, uint64_t account, struct sched_account_v
 
 /* Whether some key waits for what others have, and may have it. */
 bool sched_wanted(const struct sched *s);
+/* Whether some key waits for a slot, and may have one: none that has to wait in any case for what
+ * it has wasted, or that has not opened those which it has. */
+bool sched_somebody_waits(const struct sched *s);
 void sched_get_stats(const struct sched *s, struct sched_stats *ret);
 
 #endif

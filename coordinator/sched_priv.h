@@ -242,6 +242,8 @@ bool account_others_wait(const struct sched *s, const struct account *a);
 bool account_may(const struct sched *s, const struct sched_job *job);
 bool account_may_join(const struct sched *s, const struct sched_job *job); /* a twin, without one */
 bool account_on_trial(const struct account *a);
+/* NULL: nothing is known of it. */
+struct account *account_find(struct sched *s, uint64_t id);
 /* How long its clients may take to open a slot that others wait for. */
 uint64_t account_open_ms(const struct sched *s, const struct account *a);
 /* One more of its jobs is queued, or one less. */

@@ -51,7 +51,7 @@ account_hash(struct sched *s, uint64_t id)
 	return table_hash(s->conf.hash_key, &id, sizeof(id));
 }
 
-static struct account *
+struct account *
 account_find(struct sched *s, uint64_t id)
 {
 	struct table_node *node = table_find(&s->accounts, account_hash(s, id));

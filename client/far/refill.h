@@ -21,7 +21,7 @@
 #include "common/strv.h"
 
 #define REFILL_COMMAND "refill"	     /* of dray-dispatch */
-#define REFILLS_MAX_WAITING 1024     /* of more the oldest is dropped */
+#define REFILLS_MAX_WAITING 1024     /* of more the oldest is dropped, a few later */
 #define REFILL_BYTES_MAX (64u << 10) /* of one; a larger one is not noted */
 #define REFILL_RUNS "runs"	     /* its compiler was started */
 

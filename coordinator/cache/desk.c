@@ -55,6 +55,7 @@ desk_new(const struct conf *conf, const struct desk_host *host, bool threads, st
 	TAILQ_INIT(&c->waiting);
 	TAILQ_INIT(&c->puts);
 	TAILQ_INIT(&c->lacking);
+	TAILQ_INIT(&c->purges_wait);
 	table_key(c->hash_key);
 	r = vault_new(conf, &c->vault, ret_error);
 	if (r < 0)

@@ -100,7 +100,8 @@ void desk_get_stats(const struct desk *c, struct desk_stats *ret);
 
 /* ---- removing results */
 
-#define DESK_PURGES_MAX 64 /* at a time */
+#define DESK_PURGES_MAX 64    /* at a time; */
+#define DESK_PURGES_WAIT 4096 /* so many more wait for their turn */
 
 struct desk_purge {
 	bool of_producer, of_key, in_namespace;
@@ -119,7 +120,7 @@ typedef void (*desk_purged_fn)(void *arg, const struct desk_purged *p);
 /* Takes out all results that are as that says, at least one of which has to be given; where only a
  * namespace is given, blobs as well. Behind other requests, in pieces. done is called once, later,
  * but not where the cache ends before. What this producer still puts, by a request that is open, is
- * refused. 0; -EBUSY: there are too many; -ENOMEM. */
+ * refused, also before its turn comes. 0; -EBUSY: too many wait; -ENOMEM. */
 int desk_purge(struct desk *c, const struct desk_purge *what, desk_purged_fn done, void *arg);
 
 struct history;

@@ -163,7 +163,9 @@ struct desk {
 	uint64_t now;
 	bool closing;
 	struct desk_stats stats;
-	unsigned purges;
+	unsigned purges; /* that have begun */
+	TAILQ_HEAD(, purge) purges_wait;
+	size_t n_purges_wait;
 	struct log_throttle failed, slow;
 };
 

@@ -22,6 +22,7 @@
 #define SPACE_PREFIX "ns"
 
 struct purge {
+	TAILQ_ENTRY(purge) link; /* it waits */
 	struct desk *desk;
 	struct desk_purge what;
 	desk_purged_fn done;
@@ -63,6 +64,8 @@ struct listing {
 	int error;
 };
 
+static void begin_more(struct desk *c);
+
 static void
 purge_release(struct purge *p)
 {
@@ -74,6 +77,7 @@ purge_release(struct purge *p)
 	if (!p->cancelled)
 		p->done(p->arg, &p->purged);
 	free(p);
+	begin_more(c);
 }
 
 static void
@@ -363,13 +367,45 @@ revoke_open_puts(struct desk *c, const uint8_t producer[SIGN_KEY_SIZE])
 	}
 }
 
+static void
+begin(struct purge *p)
+{
+	struct desk *c = p->desk;
+
+	c->purges++;
+	p->works = 1;
+	/* also what has come while it waited */
+	if (p->what.of_producer && !p->what.of_key)
+		revoke_open_puts(c, p->what.producer);
+	if (p->what.in_namespace)
+		clear_space(p, p->what.namespace);
+	else
+		note_error(p, find_spaces(p), false);
+	purge_release(p);
+}
+
+/* As many of those that wait as there is room for; none where the cache ends. */
+static void
+begin_more(struct desk *c)
+{
+	struct purge *p;
+
+	while ((c->closing || c->purges < DESK_PURGES_MAX) && (p = TAILQ_FIRST(&c->purges_wait))) {
+		TAILQ_REMOVE(&c->purges_wait, p, link);
+		c->n_purges_wait--;
+		if (c->closing)
+			free(p);
+		else
+			begin(p);
+	}
+}
+
 int
 desk_purge(struct desk *c, const struct desk_purge *what, desk_purged_fn done, void *arg)
 {
 	struct purge *p;
-	int r = 0;
 
-	if (c->closing || c->purges >= DESK_PURGES_MAX)
+	if (c->closing || c->n_purges_wait >= DESK_PURGES_WAIT)
 		return -EBUSY;
 	p = calloc(1, sizeof(*p));
 	if (!p)
@@ -378,18 +414,10 @@ desk_purge(struct desk *c, const struct desk_purge *what, desk_purged_fn done, v
 	p->what = *what;
 	p->done = done;
 	p->arg = arg;
-	p->works = 1;
 	if (what->of_producer && !what->of_key)
 		revoke_open_puts(c, what->producer);
-	if (what->in_namespace)
-		clear_space(p, what->namespace);
-	else
-		r = find_spaces(p);
-	if (r < 0) {
-		free(p);
-		return r;
-	}
-	c->purges++;
-	purge_release(p);
+	TAILQ_INSERT_TAIL(&c->purges_wait, p, link);
+	c->n_purges_wait++;
+	begin_more(c);
 	return 0;
 }

@@ -24,6 +24,15 @@ refills_runs_on(const struct refills *r, uint64_t worker)
 }
 
 struct refill *
+refills_of_worker(struct refills *r, uint64_t worker)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->v[i].worker == worker)
+			return &r->v[i];
+	return NULL;
+}
+
+struct refill *
 refills_find(struct refills *r, const char *job)
 {
 	for (size_t i = 0; i < r->n; i++)
@@ -46,13 +55,20 @@ take_out(struct refills *r, struct refill *f)
 	*f = r->v[--r->n];
 }
 
+void
+refills_leave(struct refills *r, struct refill *f, uint64_t now_ms)
+{
+	(void)r;
+	if (!f->cancelled)
+		f->until_ms = MIN2(f->until_ms, now_ms + REFILL_LEFT_MS);
+}
+
 bool
 refills_cancel(struct refills *r, struct refill *f, uint64_t now_ms)
 {
 	if (f->cancelled)
 		return false;
 	f->cancelled = true;
-	f->account = 0;
 	f->until_ms = now_ms + REFILL_LEFT_MS;
 	r->cancelled++;
 	return true;
@@ -78,14 +94,15 @@ refills_client_gone(struct refills *r, uint64_t client)
 {
 	for (size_t i = 0; i < r->n; i++)
 		if (r->v[i].client == client)
-			r->v[i].client = r->v[i].account = 0;
+			r->v[i].client = 0;
 }
 
 struct refill *
 refills_next_cancel(struct refills *r, bool wanted, uint64_t now_ms)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if ((wanted || !r->v[i].client) && refills_cancel(r, &r->v[i], now_ms))
+		if ((wanted || !r->v[i].client || now_ms >= r->v[i].until_ms) &&
+			refills_cancel(r, &r->v[i], now_ms))
 			return &r->v[i];
 	return NULL;
 }

@@ -6,15 +6,17 @@
 #include "common/base.h"
 
 #define REFILLS_MAX 256		     /* at a time */
-#define REFILL_RUN_MS (1800u * 1000) /* after which one is forgotten that has not ended; */
-#define REFILL_LEFT_MS 20000	     /* one that was cancelled: its ticket counts no more then */
-#define REFILL_ID_SIZE 33	     /* 32 hex digits */
+#define REFILL_RUN_MS (1800u * 1000) /* after which one is cancelled; */
+#define REFILL_LEFT_MS                                                                      \
+	20000		  /* one that its client has done with; and after this one that was \
+			     cancelled is forgotten: its ticket counts no more then */
+#define REFILL_ID_SIZE 33 /* 32 hex digits */
 
 struct refill {
 	char job[REFILL_ID_SIZE];
 	uint64_t worker;  /* a handle, not 0 */
 	uint64_t client;  /* likewise; 0: it is gone */
-	uint64_t account; /* likewise; 0: its client wants nothing more of it */
+	uint64_t account; /* likewise: until it has ended, whatever its client says */
 	uint64_t until_ms;
 	bool cancelled; /* its worker was told so */
 };
@@ -33,6 +35,11 @@ bool refills_runs_on(const struct refills *r, uint64_t worker);
 struct refill *refills_find(struct refills *r, const char *job);
 /* After refills_may, of a job that is not there; until_ms is filled in. */
 void refills_add(struct refills *r, const struct refill *add, uint64_t now_ms);
+/* NULL: it has none. Valid until the next change. */
+struct refill *refills_of_worker(struct refills *r, uint64_t worker);
+/* Its client has all of it, it says: it is to have ended soon, or is ended. f is of refills_find.
+ */
+void refills_leave(struct refills *r, struct refill *f, uint64_t now_ms);
 /* Its worker is to be told so, now. f is of refills_find. False: it was. */
 bool refills_cancel(struct refills *r, struct refill *f, uint64_t now_ms);
 /* It has ended, its worker says. */
@@ -41,10 +48,10 @@ void refills_end(struct refills *r, struct refill *f);
 void refills_worker_gone(struct refills *r, uint64_t worker);
 /* A client's connection is gone: its refills are nobody's, and to be cancelled. */
 void refills_client_gone(struct refills *r, uint64_t client);
-/* One that is not cancelled yet, and it is now: nobody's, or, where a job waits, any. NULL: there
- * is none. */
+/* One that is not cancelled yet, and it is now: nobody's, one whose time is over,
+ * or, where a job waits, any. NULL: there is none. */
 struct refill *refills_next_cancel(struct refills *r, bool wanted, uint64_t now_ms);
-/* Forgets those that should have ended. */
+/* Forgets those that should have ended; after refills_next_cancel. */
 void refills_expire(struct refills *r, uint64_t now_ms);
 
 #endif

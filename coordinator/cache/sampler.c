@@ -2,64 +2,16 @@
  * worker never runs what it has shared itself; host.end is the last word of a sample. */
 #include "config.h"
 
-#include "coordinator/cache/sampler.h"
+#include "coordinator/cache/sampler_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #define RUN_FAULTS_MAX 4
 #define AGAIN_MS 500
 #define REFUSED_MS 2000
-
-enum state { ASKED, WAITING, RUNNING, AWAY };
-/* Of a run. */
-enum part { GIVEN, OPENED, COMPILES };
-
-struct open_sample {
-	struct sample m; /* first: the host has it */
-	TAILQ_ENTRY(open_sample) link;
-	struct lender *lender;
-	struct panel panel;
-	enum state state;
-	enum part part;
-	char avoid[SAMPLER_AVOID_MAX][CURVE_KEY_SIZE];
-	size_t n_avoid;
-	bool forgiven;	    /* runners that were not reached, or late, have been asked twice */
-	bool accused;	    /* a runner says that its lender did not hand it over */
-	unsigned unreached; /* runners that its lender did not reach, it says */
-	unsigned late;	    /* runs that had no end */
-	unsigned unmade;    /* runners where its compile failed */
-	unsigned faults;    /* of runners */
-	uint64_t since_ms;  /* it waits, or is asked for */
-	uint64_t run_ms, part_ms, again_ms;
-	uint64_t nobody_ms;	   /* since when nobody could compile it; 0: somebody can */
-	char pick[CURVE_KEY_SIZE]; /* who was drawn to run it next; "": nobody */
-	uint64_t pick_ms;
-};
-
-/* A worker that shares. There are as many as the list of keys has. */
-struct lender {
-	TAILQ_ENTRY(lender) link;
-	char worker[CURVE_KEY_SIZE];
-	uint64_t results, watched; /* of its results so many next ones are looked at more often */
-	unsigned failures;
-	unsigned good; /* samples that came out the same, since a failure was added or forgiven */
-	unsigned bars;
-	unsigned open;
-	bool runs; /* one of its samples does */
-	uint64_t barred_until;
-	uint8_t instance[SAMPLER_INSTANCE_SIZE]; /* of its process; zeros: not known */
-};
-
-struct sampler {
-	struct sampler_host host;
-	uint64_t every;
-	TAILQ_HEAD(, open_sample) samples;
-	TAILQ_HEAD(, lender) lenders;
-	struct sampler_stats stats;
-};
+#define AWAYS_MAX 3 /* connections of its worker that were lost */
 
 int
 sampler_new(const struct sampler_host *host, uint64_t every, struct sampler **ret)
@@ -72,6 +24,7 @@ sampler_new(const struct sampler_host *host, uint64_t every, struct sampler **re
 	s->every = every;
 	TAILQ_INIT(&s->samples);
 	TAILQ_INIT(&s->lenders);
+	sampled_init(&s->clients);
 	*ret = s;
 	return 0;
 }
@@ -84,6 +37,8 @@ take_out(struct sampler *s, struct open_sample *o)
 	o->lender->open--;
 	if (o->state == RUNNING)
 		o->lender->runs = false;
+	sampled_close(&s->clients, o->client);
+	o->client = NULL;
 }
 
 static void
@@ -97,16 +52,13 @@ void
 sampler_free(struct sampler *s)
 {
 	struct open_sample *o;
-	struct lender *l;
 
 	if (!s)
 		return;
 	while ((o = TAILQ_FIRST(&s->samples)))
 		release(s, o);
-	while ((l = TAILQ_FIRST(&s->lenders))) {
-		TAILQ_REMOVE(&s->lenders, l, link);
-		free(l);
-	}
+	lenders_done(&s->lenders);
+	sampled_done(&s->clients);
 	free(s);
 }
 
@@ -114,66 +66,6 @@ void
 sampler_get_stats(const struct sampler *s, struct sampler_stats *ret)
 {
 	*ret = s->stats;
-}
-
-static struct lender *
-find_lender(const struct sampler *s, const char *worker)
-{
-	struct lender *l;
-
-	TAILQ_FOREACH(l, &s->lenders, link)
-	if (streq(l->worker, worker))
-		return l;
-	return NULL;
-}
-
-static struct lender *
-get_lender(struct sampler *s, const char *worker)
-{
-	struct lender *l = find_lender(s, worker);
-
-	if (l)
-		return l;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return NULL;
-	snprintf(l->worker, sizeof(l->worker), "%s", worker);
-	TAILQ_INSERT_TAIL(&s->lenders, l, link);
-	return l;
-}
-
-/* There is a reason not to believe it, and no proof. Runners that cannot compile it are one: what
- * is handed over may be made so that they cannot. */
-static bool
-is_doubted(const struct open_sample *o)
-{
-	return o->accused || o->forgiven || o->unreached || o->late || o->unmade || o->faults ||
-	       panel_is_split(&o->panel);
-}
-
-static void
-watch(struct lender *l)
-{
-	if (l)
-		l->watched = l->results + SAMPLER_WATCHED;
-}
-
-static void
-note_good(struct lender *l)
-{
-	if (++l->good < SAMPLER_GOOD)
-		return;
-	l->good = 0;
-	l->failures -= l->failures > 0;
-}
-
-/* True: it was one too many. */
-static bool
-note_failure(struct lender *l)
-{
-	l->good = 0;
-	watch(l);
-	return ++l->failures >= SAMPLER_FAILURES;
 }
 
 /* ---- ends */
@@ -195,6 +87,7 @@ finish(struct sampler *s, struct open_sample *o, enum sample_outcome outcome, co
 {
 	uint64_t *const counts[] = { [SAMPLE_SAME] = &s->stats.same,
 		[SAMPLE_ODD] = &s->stats.odd,
+		[SAMPLE_OTHER] = &s->stats.odd,
 		[SAMPLE_VARIES] = &s->stats.varies,
 		[SAMPLE_UNPROVEN] = &s->stats.failed,
 		[SAMPLE_ALONE] = &s->stats.alone };
@@ -208,38 +101,37 @@ finish(struct sampler *s, struct open_sample *o, enum sample_outcome outcome, co
 	free(o);
 }
 
-/* What it has shared cannot be looked at. */
+/* What it has shared (client: for that one; NULL: for anybody) cannot be looked at. why: of its
+ * samples the one that showed it, which has ended. */
 static void
-bar(struct sampler *s, struct lender *l, const struct sample *why, const char *text, uint64_t now)
+bar(struct sampler *s, struct lender *l, const struct sample *why, const char *client,
+	const char *text)
 {
-	const struct sample last = *why;
 	struct open_sample *o, *next;
-	uint64_t ms = (uint64_t)SAMPLER_BARRED_MS << MIN2(l->bars, 5u);
 
-	l->failures = l->good = 0;
-	l->bars++;
-	l->barred_until = now + MIN2(ms, (uint64_t)SAMPLER_BARRED_MAX_MS);
-	watch(l);
 	for (o = TAILQ_FIRST(&s->samples); o; o = next) {
 		next = TAILQ_NEXT(o, link);
-		if (o->lender == l)
+		if (o->lender == l && (!client || streq(o->m.kept.client, client)))
 			finish(s, o, SAMPLE_UNPROVEN, NULL, text);
 	}
-	s->host.end(s->host.arg, &last, SAMPLE_BARRED, l->worker, text);
+	s->host.end(s->host.arg, why, client ? SAMPLE_WITHHELD : SAMPLE_BARRED, l->worker, text);
 }
 
-/* Its lender does not hand it over. o is gone then. */
+/* Its lender does not hand it over, by its own doing or its client's. o is gone then. */
 static void
 fail(struct sampler *s, struct open_sample *o, const char *text, uint64_t now)
 {
 	struct lender *l = o->lender;
 	bool split = panel_is_split(&o->panel);
 	struct sample last = o->m;
+	enum lender_bar barred;
 
 	finish(s, o, SAMPLE_UNPROVEN, NULL, text);
 	last.panel = NULL;
-	if (note_failure(l) || split)
-		bar(s, l, &last, text, now);
+	/* after another one has made something else of it, once will do */
+	barred = lender_note_failure(l, last.kept.client, split, now);
+	if (barred != LENDER_NOT_BARRED)
+		bar(s, l, &last, barred == LENDER_BARRED_ALL ? NULL : last.kept.client, text);
 }
 
 static void
@@ -280,30 +172,13 @@ is_chosen(struct sampler *s, const struct lender *l)
 }
 
 static bool
-may_go(const struct open_sample *o, const struct lender *l)
+make_room(struct sampler *s, const struct lender *l, const char *client)
 {
-	return (!l || o->lender == l) && (o->state == ASKED || o->state == WAITING) &&
-	       o->panel.n == 1 && !is_doubted(o);
-}
+	struct open_sample *o = fair_victim(s, l, client);
 
-/* One of those that only wait, by chance: so nobody can keep others from being looked at. l: of
- * this lender; NULL: of any. */
-static bool
-make_room(struct sampler *s, const struct lender *l)
-{
-	struct open_sample *o;
-	uint64_t n = 0, which;
-
-	TAILQ_FOREACH(o, &s->samples, link)
-	n += may_go(o, l);
-	if (n == 0)
-		return false;
-	which = s->host.draw(s->host.arg, n);
-	TAILQ_FOREACH(o, &s->samples, link)
-	if (may_go(o, l) && which-- == 0)
-		break;
-	finish(s, o, SAMPLE_ALONE, NULL, "others were chosen since");
-	return true;
+	if (o)
+		finish(s, o, SAMPLE_UNPROVEN, NULL, "others were chosen since");
+	return o != NULL;
 }
 
 static void
@@ -320,13 +195,15 @@ choose(struct sampler *s, struct lender *l, const struct sampler_kept *k, uint64
 {
 	struct open_sample *o;
 
-	if (l->open >= SAMPLER_OPEN_WORKER && !make_room(s, l))
+	if (l->open >= SAMPLER_OPEN_WORKER && !make_room(s, l, k->client))
 		return;
-	if (s->stats.open >= SAMPLER_OPEN_MAX && !make_room(s, NULL))
+	if (s->stats.open >= SAMPLER_OPEN_MAX && !make_room(s, NULL, k->client))
 		return;
 	o = calloc(1, sizeof(*o));
-	if (!o)
+	if (!o || !(o->client = sampled_open(&s->clients, k->client))) {
+		free(o);
 		return;
+	}
 	s->host.name(s->host.arg, o->m.id);
 	o->m.kept = *k;
 	o->m.panel = &o->panel;
@@ -345,12 +222,12 @@ choose(struct sampler *s, struct lender *l, const struct sampler_kept *k, uint64
 void
 sampler_kept(struct sampler *s, const struct sampler_kept *k, uint64_t now)
 {
-	struct lender *l = get_lender(s, k->worker);
+	struct lender *l = lenders_get(&s->lenders, k->worker);
 
 	if (!l)
 		return;
 	l->results++;
-	if (now >= l->barred_until && is_chosen(s, l))
+	if (lender_may_share(l, k->client, now) && is_chosen(s, l))
 		choose(s, l, k, now);
 }
 
@@ -430,19 +307,27 @@ sampler_refused(struct sampler *s, const char *runner, const char *job, uint64_t
 {
 	struct open_sample *o = find_run(s, job);
 
+	uint64_t since;
+
 	if (!o || !streq(o->m.runner, runner))
 		return false;
+	/* nobody puts it off for ever by that */
+	since = o->since_ms;
 	wait_again(o, now);
+	o->since_ms = since;
 	o->again_ms = now + REFUSED_MS;
 	return true;
 }
 
-/* A runner says that its lender did not hand over what it has shared. */
+/* A runner says that what was handed over is not what was shared. A client can bring that about, by
+ * a macro that asks for another file each time: so it is as a result that came out otherwise. */
 static void
 accuse(struct sampler *s, struct open_sample *o, const char *runner, uint64_t now)
 {
 	if (o->accused) {
-		fail(s, o, "two workers say that what was handed over is not what was shared", now);
+		lender_watch(o->lender);
+		finish(s, o, SAMPLE_OTHER, o->lender->worker,
+			"two workers say that what was handed over is not what was shared");
 		return;
 	}
 	o->accused = true;
@@ -459,19 +344,30 @@ judge(struct sampler *s, struct open_sample *o, uint64_t now)
 		s->host.doubt(s->host.arg, &o->m);
 	switch (panel_judge(&o->panel, &odd)) {
 	case PANEL_SAME:
-		note_good(o->lender);
+		lender_note_good(o->lender, o->m.kept.client);
 		finish(s, o, SAMPLE_SAME, NULL, "another worker made the same");
 		break;
 	case PANEL_VARIES:
 		finish(s, o, SAMPLE_VARIES, NULL, "it comes out differently each time");
 		break;
 	case PANEL_ODD:
-		watch(find_lender(s, odd));
+		lender_watch(lenders_find(&s->lenders, odd));
 		finish(s, o, SAMPLE_ODD, odd, "what it made no other worker makes");
 		break;
 	default:
 		wait_again(o, now);
 	}
+}
+
+/* It does not compile, or not in time: as the crate would have it. Nobody's fault, and nothing to
+ * share. */
+static void
+unmade(struct sampler *s, struct open_sample *o, const char *runner, uint64_t now)
+{
+	avoid(o, runner);
+	wait_again(o, now);
+	if (++o->unmade >= 2)
+		finish(s, o, SAMPLE_UNPROVEN, NULL, "two other workers cannot compile it");
 }
 
 bool
@@ -493,11 +389,7 @@ sampler_ended(struct sampler *s, const char *runner, const char *job, const stru
 	} else if (made || why == SAMPLER_BY_LENDER) {
 		accuse(s, o, who, now);
 	} else if (why == SAMPLER_UNMADE) {
-		/* as the crate would have it: nobody's fault, and nothing to share */
-		avoid(o, who);
-		wait_again(o, now);
-		if (++o->unmade >= 2)
-			finish(s, o, SAMPLE_UNPROVEN, NULL, "two other workers cannot compile it");
+		unmade(s, o, who, now);
 	} else {
 		avoid(o, who);
 		o->faults++;
@@ -526,14 +418,14 @@ lose(struct sampler *s, struct lender *l, uint64_t now)
 	}
 	/* However many were open, it is one failure. What one other worker made of one is no more
 	 * than its word: one that was cut off, or restarted, is not barred for that. */
-	if (any && note_failure(l))
-		bar(s, l, &last, text, now);
+	if (any && lender_note_failure(l, NULL, false, now) == LENDER_BARRED_ALL)
+		bar(s, l, &last, NULL, text);
 }
 
 void
 sampler_gone(struct sampler *s, const char *worker, uint64_t now)
 {
-	struct lender *l = find_lender(s, worker);
+	struct lender *l = lenders_find(&s->lenders, worker);
 	struct open_sample *o;
 
 	TAILQ_FOREACH(o, &s->samples, link)
@@ -542,10 +434,23 @@ sampler_gone(struct sampler *s, const char *worker, uint64_t now)
 			stop_run(s, o);
 			wait_again(o, now);
 			o->state = AWAY;
+			o->aways++;
 		} else if (o->state == RUNNING && streq(o->m.runner, worker)) {
 			wait_again(o, now);
 		}
 	}
+}
+
+/* Or it could get out of each run by a new connection. */
+static bool
+is_away_too_often(const struct sampler *s, const struct lender *l)
+{
+	const struct open_sample *o;
+
+	TAILQ_FOREACH(o, &s->samples, link)
+	if (o->lender == l && o->state == AWAY && o->aways > AWAYS_MAX)
+		return true;
+	return false;
 }
 
 /* It is asked again for what it kept. */
@@ -566,7 +471,7 @@ sampler_here(struct sampler *s, const char *worker, const uint8_t instance[SAMPL
 	uint64_t now)
 {
 	static const uint8_t unsaid[SAMPLER_INSTANCE_SIZE];
-	struct lender *l = get_lender(s, worker);
+	struct lender *l = lenders_get(&s->lenders, worker);
 	bool same;
 
 	if (!l)
@@ -574,7 +479,7 @@ sampler_here(struct sampler *s, const char *worker, const uint8_t instance[SAMPL
 	same = memcmp(l->instance, instance, SAMPLER_INSTANCE_SIZE) == 0 &&
 	       memcmp(unsaid, instance, SAMPLER_INSTANCE_SIZE) != 0;
 	memcpy(l->instance, instance, SAMPLER_INSTANCE_SIZE);
-	if (same)
+	if (same && !is_away_too_often(s, l))
 		take_up(s, l, now);
 	else
 		lose(s, l, now);
@@ -601,7 +506,7 @@ nobody(struct sampler *s, struct open_sample *o, uint64_t now)
 	/* One runner's doing may be the runner's. */
 	if (o->unreached + o->late >= 2)
 		fail(s, o, "it reaches no other worker", now);
-	else if (is_doubted(o))
+	else if (sample_is_doubted(o))
 		finish(s, o, SAMPLE_UNPROVEN, NULL,
 			"another worker did not get it, or made something else of it, and there is "
 			"no "
@@ -655,6 +560,7 @@ find_runner(struct sampler *s, struct open_sample *o, uint64_t now)
 static void
 try_run(struct sampler *s, struct open_sample *o, uint64_t now)
 {
+	o->m.overdue = now - o->since_ms >= SAMPLER_PATIENCE_MS;
 	if (o->lender->runs || now < o->again_ms)
 		return;
 	o->again_ms = now + AGAIN_MS;
@@ -663,6 +569,8 @@ try_run(struct sampler *s, struct open_sample *o, uint64_t now)
 		return;
 	}
 	o->nobody_ms = 0;
+	if (fair_is_behind(s, o))
+		return;
 	s->host.name(s->host.arg, o->m.job);
 	if (!s->host.give(s->host.arg, &o->m, o->pick)) {
 		*o->m.job = '\0';
@@ -685,12 +593,21 @@ is_late(const struct open_sample *o, uint64_t now)
 	return now - o->part_ms >= most[o->part] || now - o->run_ms >= SAMPLER_RUN_MS;
 }
 
-/* A run without an end: its runner hangs, or its lender has handed nothing over. */
+/* A run without an end: its runner hangs, its lender has handed nothing over, or what was handed
+ * over takes too long. */
 static void
 end_late(struct sampler *s, struct open_sample *o, uint64_t now)
 {
-	avoid(o, o->m.runner);
+	enum part part = o->part;
+	char who[CURVE_KEY_SIZE];
+
+	memcpy(who, o->m.runner, sizeof(who));
 	stop_run(s, o);
+	if (part == COMPILES) {
+		unmade(s, o, who, now);
+		return;
+	}
+	avoid(o, who);
 	wait_again(o, now);
 	if (++o->late >= 2)
 		fail(s, o, "what two other workers were to get of it has never come", now);
@@ -708,8 +625,8 @@ look(struct sampler *s, struct open_sample *o, uint64_t now)
 	} else if (o->state == RUNNING && s->host.is_wanted(s->host.arg, &o->m)) {
 		stop_run(s, o);
 	} else if (o->state == WAITING && now - o->since_ms >= SAMPLER_WAIT_MS) {
-		finish(s, o, is_doubted(o) ? SAMPLE_UNPROVEN : SAMPLE_ALONE, NULL,
-			"no other worker had a free slot in time");
+		/* or one that keeps all others busy would have it stay */
+		finish(s, o, SAMPLE_UNPROVEN, NULL, "no other worker had time for it");
 	} else if (o->state == WAITING) {
 		try_run(s, o, now);
 	}
@@ -720,6 +637,7 @@ sampler_tick(struct sampler *s, uint64_t now)
 {
 	struct open_sample *o, *next;
 
+	fair_tick(s, now);
 	for (o = TAILQ_FIRST(&s->samples); o; o = next) {
 		size_t open = s->stats.open;
 
@@ -754,17 +672,26 @@ sampler_runs_on(const struct sampler *s, const char *worker)
 }
 
 bool
-sampler_may_share(const struct sampler *s, const char *worker, uint64_t now)
+sampler_wants(const struct sampler *s, const char *worker)
 {
-	const struct lender *l = find_lender(s, worker);
+	const struct open_sample *o;
 
-	return !l || now >= l->barred_until;
+	TAILQ_FOREACH(o, &s->samples, link)
+	if (o->state == WAITING && streq(o->pick, worker))
+		return true;
+	return false;
+}
+
+bool
+sampler_may_share(const struct sampler *s, const char *worker, const char *client, uint64_t now)
+{
+	return lender_may_share(lenders_find(&s->lenders, worker), client, now);
 }
 
 void
 sampler_drop(struct sampler *s, const char *worker)
 {
-	const struct lender *l = find_lender(s, worker);
+	const struct lender *l = lenders_find(&s->lenders, worker);
 	struct open_sample *o, *next;
 
 	for (o = TAILQ_FIRST(&s->samples); o; o = next) {

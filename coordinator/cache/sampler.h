@@ -17,12 +17,14 @@
  * that it has, and whether they are free. It is waited for, for a while.
  *
  * Blame needs evidence. That a worker does not hand over what it has shared counts by its own word,
- * by the loss of its connection, or by the word of two others; a run that has no end is such a
- * word. Three such failures, or one while another worker has made something else of the unit, and
- * it is barred for SAMPLER_BARRED_MS, each further time for twice as long: what cannot be looked at
- * is not shared. One failure is forgiven for SAMPLER_GOOD samples that came out the same. So one
- * that has nothing to hand over of its lies alone has to be honest about as much in between; and of
- * the next results of one that failed, or was the odd one, one in two is looked at. */
+ * by the loss of its connection, or by the word of two others; what follows of it is in lender.h:
+ * whatever a client can bring about counts for that client alone. Of the next results of one that
+ * failed, or was the odd one, one in two is looked at.
+ *
+ * Nobody can keep results from being looked at. A sample that nobody has had time for is put off no
+ * more after SAMPLER_PATIENCE_MS: it runs beside whatever there is. Clients take turns, by the time
+ * that their samples have taken (sampled.h), and where too many wait one of the client that has
+ * most of them goes. What was chosen and could not be looked at is not believed. */
 #ifndef DRAY_COORDINATOR_CACHE_SAMPLER_H
 #define DRAY_COORDINATOR_CACHE_SAMPLER_H
 
@@ -30,28 +32,24 @@
 #include "coordinator/cache/panel.h"
 #include "proto/worker.pb-c.h"
 
-#define SAMPLE_ID_SIZE 33		/* 32 hex digits */
-#define SAMPLER_OPEN_MAX 512		/* samples at a time; */
-#define SAMPLER_OPEN_WORKER 16		/* of one worker: another one takes the place of any */
-#define SAMPLER_NEW 8			/* so many first results of a worker: one in two; */
-#define SAMPLER_YOUNG 64		/* and so many: one in eight */
-#define SAMPLER_WATCHED 64		/* after a fault: so many, one in two */
-#define SAMPLER_ANSWER_MS 30000		/* how long a worker may take to say that it keeps it */
-#define SAMPLER_WAIT_MS (3600u * 1000)	/* for a free slot elsewhere */
-#define SAMPLER_NOBODY_MS (600u * 1000) /* for somebody who could compile it */
-#define SAMPLER_PICK_MS (60u * 1000)	/* for the one that was drawn; then another is */
+#define SAMPLE_ID_SIZE 33		  /* 32 hex digits */
+#define SAMPLER_OPEN_MAX 512		  /* samples at a time; */
+#define SAMPLER_OPEN_WORKER 32		  /* of one worker: another one takes the place of any */
+#define SAMPLER_NEW 8			  /* so many first results of a worker: one in two; */
+#define SAMPLER_YOUNG 64		  /* and so many: one in eight */
+#define SAMPLER_ANSWER_MS 30000		  /* how long a worker may take to say that it keeps it */
+#define SAMPLER_WAIT_MS (3600u * 1000)	  /* for its turn */
+#define SAMPLER_PATIENCE_MS (300u * 1000) /* for a free slot elsewhere, and a quiet queue */
+#define SAMPLER_NOBODY_MS (600u * 1000)	  /* for somebody who could compile it */
+#define SAMPLER_PICK_MS (60u * 1000)	  /* for the one that was drawn; then another is */
 #define SAMPLER_SECOND_MS                                                      \
 	(60u * 1000) /* ... before those that it did not reach are asked again \
 		      */
 #define SAMPLER_RUN_MS (2400u * 1000)
 #define SAMPLER_OPEN_MS (45u * 1000)  /* of a run, until its job is opened; */
-#define SAMPLER_FEED_MS (180u * 1000) /* from then until it compiles */
+#define SAMPLER_FEED_MS (600u * 1000) /* from then until it compiles */
 #define SAMPLER_AWAY_MS (120u * 1000) /* for the one that shared it, whose connection was lost */
 #define SAMPLER_INSTANCE_SIZE 16
-#define SAMPLER_FAILURES 3
-#define SAMPLER_GOOD 64
-#define SAMPLER_BARRED_MS (3600u * 1000)
-#define SAMPLER_BARRED_MAX_MS (32u * SAMPLER_BARRED_MS)
 #define SAMPLER_POOL_MAX 1024 /* workers among which one is drawn */
 #define SAMPLER_AVOID_MAX 8
 
@@ -75,15 +73,20 @@ struct sample {
 	char runner[CURVE_KEY_SIZE]; /* likewise */
 	struct sampler_kept kept;
 	const struct panel *panel;
+	bool overdue; /* it has waited so long that it is not put off any more */
 };
 
 enum sample_outcome {
 	SAMPLE_SAME,
 	SAMPLE_ODD,	 /* `who` made what no other makes */
+	SAMPLE_OTHER,	 /* what `who`, who shared it, hands over comes to something else */
 	SAMPLE_VARIES,	 /* the unit comes out differently each time */
 	SAMPLE_UNPROVEN, /* it could not be decided: the result is not to be believed */
 	SAMPLE_ALONE,	 /* nobody else could compile it: nothing is known */
-	SAMPLE_BARRED, /* `who` does not hand over what it shares. Its samples have ended before */
+	/* `who` does not hand over what it shares, for that sample's client, or for anybody. Its
+	 * samples have ended before. */
+	SAMPLE_WITHHELD,
+	SAMPLE_BARRED,
 };
 
 struct sampler_host {
@@ -112,8 +115,8 @@ struct sampler_host {
 	void (*cancel)(void *arg, const struct sample *m);
 	/* Two results differ: it is not to be believed, however this ends. */
 	void (*doubt)(void *arg, const struct sample *m);
-	/* who: a worker's key or NULL; text: for the log. With ODD and BARRED it may call
-	 * sampler_gone and sampler_drop. */
+	/* who: a worker's key or NULL; text: for the log. With ODD, OTHER, WITHHELD and BARRED it
+	 * may call sampler_gone and sampler_drop. */
 	void (*end)(void *arg, const struct sample *m, enum sample_outcome o, const char *who,
 		const char *text);
 };
@@ -160,8 +163,11 @@ void sampler_tick(struct sampler *s, uint64_t now);
 bool sampler_may_run(const struct sample *m, const char *worker);
 /* Whether it runs one now. */
 bool sampler_runs_on(const struct sampler *s, const char *worker);
-/* Whether what that worker shares is taken now. */
-bool sampler_may_share(const struct sampler *s, const char *worker, uint64_t now);
+/* Whether one waits for it. */
+bool sampler_wants(const struct sampler *s, const char *worker);
+/* Whether what that worker makes for that client is taken now; NULL: for anybody. */
+bool sampler_may_share(
+	const struct sampler *s, const char *worker, const char *client, uint64_t now);
 /* Forgets all samples of that worker: what it made is believed no more. */
 void sampler_drop(struct sampler *s, const char *worker);
 void sampler_get_stats(const struct sampler *s, struct sampler_stats *ret);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "coordinator/cache/lender.h"
 #include "coordinator/cache/sampler.h"
 
 #define WORKERS 8
@@ -20,6 +21,7 @@ struct world {
 	uint64_t below[2048], answer; /* of draws */
 	unsigned draws, names;
 	bool here[WORKERS], busy[WORKERS], wanted;
+	const char *client; /* whose the next results are */
 	unsigned kinds[WORKERS], asked[WORKERS];
 	unsigned kept, forgotten, cancelled, doubted;
 	bool is_old; /* workers that do not say how far a run is */
@@ -136,7 +138,7 @@ give(void *arg, const struct sample *m, const char *runner)
 	assert_true(w->here[index_of(runner)]);
 	assert_string_not_equal(runner, m->kept.worker);
 	w->asked[index_of(runner)]++;
-	if (w->busy[index_of(runner)])
+	if (w->busy[index_of(runner)] && !m->overdue)
 		return false;
 	memcpy(w->job, m->job, sizeof(w->job));
 	memcpy(w->runner, runner, strlen(runner) + 1);
@@ -147,8 +149,7 @@ give(void *arg, const struct sample *m, const char *runner)
 static bool
 is_wanted(void *arg, const struct sample *m)
 {
-	(void)m;
-	return ((struct world *)arg)->wanted;
+	return ((struct world *)arg)->wanted && !m->overdue;
 }
 
 static void
@@ -156,7 +157,7 @@ cancel(void *arg, const struct sample *m)
 {
 	struct world *w = arg;
 
-	assert_string_equal(m->job, w->job);
+	assert_true(*m->job != '\0');
 	w->cancelled++;
 }
 
@@ -180,6 +181,7 @@ open_world(struct world *w, uint64_t every)
 
 	memset(w, 0, sizeof(*w));
 	w->now = 1000;
+	w->client = "";
 	/* most tests need no more */
 	for (unsigned i = 0; i < 4; i++)
 		w->here[i] = true;
@@ -208,8 +210,9 @@ result_of(unsigned worker, unsigned key, unsigned made)
 static void
 kept(struct world *w, unsigned worker, unsigned key, unsigned made)
 {
-	const struct sampler_kept k = result_of(worker, key, made);
+	struct sampler_kept k = result_of(worker, key, made);
 
+	snprintf(k.client, sizeof(k.client), "%s", w->client);
 	sampler_kept(w->s, &k, w->now);
 }
 
@@ -219,6 +222,12 @@ lent(struct world *w, unsigned worker, Dray__LendEnd how)
 	bool of_run = how == DRAY__LEND_END__LENT_UNREACHED || how == DRAY__LEND_END__LENT_FAILED;
 
 	sampler_lent(w->s, key_of(worker), w->id, of_run ? w->job : "", how, "its word", w->now);
+}
+
+static bool
+may_share(const struct world *w, unsigned worker, const char *client)
+{
+	return sampler_may_share(w->s, key_of(worker), client, w->now);
 }
 
 /* One result that is chosen, and kept by its worker. */

@@ -125,7 +125,12 @@ test_queue(void **state)
 		i.key = digest(10 + n);
 		assert_int_equal(refill_note(conf, &i, &c), 0);
 	}
-	assert_int_equal(refill_count(conf), REFILLS_MAX_WAITING);
+	for (unsigned n = 0; n < 256; n++) {
+		i.key.b[DIGEST_SIZE - 1] = (uint8_t)n;
+		assert_int_equal(refill_note(conf, &i, &c), 0);
+	}
+	/* a few more, until the next one looks */
+	assert_in_range(refill_count(conf), REFILLS_MAX_WAITING, REFILLS_MAX_WAITING + 15);
 	large = malloc(REFILL_BYTES_MAX + 1);
 	assert_non_null(large);
 	memset(large, 'x', REFILL_BYTES_MAX);

@@ -135,7 +135,7 @@ test_faults(void **state)
 	tick(&w, 1000);
 	tick(&w, SAMPLER_NOBODY_MS);
 	last_end(&w, 1, SAMPLE_UNPROVEN, "");
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	close_world(&w);
 }
 
@@ -175,7 +175,7 @@ test_other_job(void **state)
 	assert_int_equal(w.n, 0);
 	runs_on(&w, 2);
 	assert_true(ended(&w, 2, 1, 55, 7));
-	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	last_end(&w, 1, SAMPLE_OTHER, key_of(0));
 	/* the first one lied: the next one finds what was shared */
 	begin(&w, 0, 3, 7);
 	runs_on(&w, 1);
@@ -207,11 +207,11 @@ test_backs_out(void **state)
 	makes(&w, 1, 1, 8);
 	runs_on(&w, 2);
 	lent(&w, 0, DRAY__LEND_END__LENT_FAILED);
-	last_end(&w, 2, SAMPLE_BARRED, key_of(0));
+	last_end(&w, 2, SAMPLE_WITHHELD, key_of(0));
 	assert_int_equal(w.ends[0].outcome, SAMPLE_UNPROVEN);
 	assert_int_equal(w.cancelled, 1);
 	/* nor by going away */
-	w.now += SAMPLER_BARRED_MS;
+	w.now += LENDER_BARRED_MS;
 	begin(&w, 0, 1, 7);
 	runs_on(&w, 1);
 	makes(&w, 1, 1, 8);
@@ -219,7 +219,7 @@ test_backs_out(void **state)
 	gone_for_good(&w, 0);
 	last_end(&w, 3, SAMPLE_UNPROVEN, "");
 	/* but of that one other worker's word is all that there is */
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	close_world(&w);
 }
 
@@ -254,7 +254,7 @@ test_unreached_by_one(void **state)
 	(void)state;
 	open_world(&w, 1);
 	w.here[2] = w.here[3] = false;
-	for (unsigned i = 0; i < 2 * SAMPLER_FAILURES; i++) {
+	for (unsigned i = 0; i < 2 * LENDER_FAILURES; i++) {
 		begin(&w, 0, i, 7);
 		runs_on(&w, 1);
 		lent(&w, 0, DRAY__LEND_END__LENT_UNREACHED);
@@ -265,11 +265,11 @@ test_unreached_by_one(void **state)
 		tick(&w, SAMPLER_NOBODY_MS);
 		last_end(&w, i + 1, SAMPLE_UNPROVEN, "");
 	}
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	close_world(&w);
 }
 
-/* A lender that hands over nothing, and says nothing: its result does not stay. */
+/* A run without an end, of a worker that does not say how far it is: the result does not stay. */
 static void
 test_without_end(void **state)
 {
@@ -284,21 +284,18 @@ test_without_end(void **state)
 	runs_on(&w, 2);
 	tick(&w, SAMPLER_RUN_MS);
 	last_end(&w, 1, SAMPLE_UNPROVEN, "");
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	/* of one run alone it is the same, but not held against it */
 	w.here[2] = w.here[3] = false;
-	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
+	for (unsigned i = 0; i < LENDER_FAILURES; i++) {
 		begin(&w, 0, 2 + i, 7);
-		runs_on(&w, 1);
-		tick(&w, SAMPLER_RUN_MS);
-		asked_again(&w);
 		runs_on(&w, 1);
 		tick(&w, SAMPLER_RUN_MS);
 		tick(&w, 1000);
 		tick(&w, SAMPLER_NOBODY_MS);
 		last_end(&w, 2 + i, SAMPLE_UNPROVEN, "");
 	}
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	close_world(&w);
 }
 
@@ -308,7 +305,33 @@ started(struct world *w, unsigned worker, bool compiles)
 	return sampler_started(w->s, key_of(worker), w->job, compiles, w->now);
 }
 
-/* Whatever of it does not come is noticed soon; the compile has its time. */
+/* Each of two workers waits for that part of it in vain. */
+static void
+comes_not(struct world *w, unsigned part, uint64_t most, unsigned ends)
+{
+	unsigned before = w->cancelled;
+
+	begin(w, 0, 1, 7);
+	for (unsigned i = 1; i <= 2; i++) {
+		runs_on(w, i);
+		assert_false(started(w, 3, true));
+		if (part > 0)
+			assert_true(started(w, i, false));
+		if (part > 1)
+			assert_true(started(w, i, true));
+		/* of what was before it says nothing new */
+		if (part > 1)
+			assert_true(started(w, i, false));
+		tick(w, most - 1);
+		assert_int_equal(w->cancelled, before + i - 1);
+		tick(w, 1);
+		assert_int_equal(w->cancelled, before + i);
+	}
+	assert_int_equal(w->ends[ends].outcome, SAMPLE_UNPROVEN);
+}
+
+/* Whatever of it does not come is noticed soon; the compile has its time. One that is too long is
+ * as the crate has it, and nobody's fault. */
 static void
 test_parts(void **state)
 {
@@ -318,26 +341,133 @@ test_parts(void **state)
 	(void)state;
 	for (unsigned part = 0; part < ARRAY_LEN(most); part++) {
 		open_world(&w, 1);
-		begin(&w, 0, 1, 7);
-		for (unsigned i = 1; i <= 2; i++) {
-			runs_on(&w, i);
-			assert_false(started(&w, 3, true));
-			if (part > 0)
-				assert_true(started(&w, i, false));
-			if (part > 1)
-				assert_true(started(&w, i, true));
-			/* of what was before it says nothing new */
-			if (part > 1)
-				assert_true(started(&w, i, false));
-			tick(&w, most[part] - 1);
-			assert_int_equal(w.cancelled, i - 1);
-			tick(&w, 1);
-			assert_int_equal(w.cancelled, i);
-		}
-		last_end(&w, 1, SAMPLE_UNPROVEN, "");
+		for (unsigned i = 0; i < LENDER_FAILURES; i++)
+			comes_not(&w, part, most[part], i);
+		assert_int_equal(may_share(&w, 0, ""), part > 1);
+		assert_true(may_share(&w, 0, "another"));
 		close_world(&w);
 	}
 	assert_true(SAMPLER_OPEN_MS < 60000);
+}
+
+/* A macro that asks for another file each time: it is noted of that client, however often, and the
+ * worker goes on sharing. */
+static void
+test_random(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	for (unsigned i = 0; i < 4 * LENDER_FAILURES; i++) {
+		begin(&w, 0, 1, 7);
+		runs_on(&w, 1);
+		/* it is refused what nobody asked for before, or makes it of something else */
+		assert_true(i % 2 ? fails(&w, 1, true) : ended(&w, 1, 1, 200 + i, 7));
+		runs_on(&w, 2);
+		assert_true(fails(&w, 2, true));
+		last_end(&w, i + 1, SAMPLE_OTHER, key_of(0));
+	}
+	assert_true(may_share(&w, 0, "") && may_share(&w, 0, NULL));
+	close_world(&w);
+}
+
+/* Nobody can keep it from running for ever: by jobs that wait, by slots that are taken, or by runs
+ * that take long. */
+static void
+test_overdue(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	w.here[2] = w.here[3] = false;
+	w.busy[1] = w.wanted = true;
+	begin(&w, 0, 1, 7);
+	for (unsigned i = 1; i < SAMPLER_PATIENCE_MS / 1000; i++)
+		tick(&w, 1000);
+	assert_int_equal(w.runs, 0);
+	runs_on(&w, 1);
+	/* now it stays, whatever waits */
+	tick(&w, 1000);
+	assert_int_equal(w.cancelled, 0);
+	makes(&w, 1, 1, 7);
+	last_end(&w, 1, SAMPLE_SAME, "");
+	close_world(&w);
+}
+
+/* A worker that says each time that it takes nothing does not put it off. */
+static void
+test_refuses_on(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	w.here[2] = w.here[3] = false;
+	begin(&w, 0, 1, 7);
+	for (unsigned i = 0; w.n == 0; i++) {
+		unsigned runs = w.runs;
+
+		assert_true(i <= SAMPLER_WAIT_MS / 1000);
+		tick(&w, 1000);
+		if (w.runs > runs)
+			assert_true(sampler_refused(w.s, key_of(1), w.job, w.now));
+	}
+	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	close_world(&w);
+}
+
+/* What takes long delays its own client's: of those that wait the one comes first whose client has
+ * had the least time. */
+static void
+test_turns(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	w.here[2] = w.here[3] = false;
+	w.client = "ann";
+	begin(&w, 0, 1, 7);
+	runs_on(&w, 1);
+	assert_true(started(&w, 1, true));
+	for (unsigned i = 2; i < 6; i++)
+		begin(&w, 0, i, 7);
+	w.client = "bob";
+	begin(&w, 0, 6, 7);
+	for (unsigned i = 0; i < 60; i++)
+		tick(&w, 1000);
+	makes(&w, 1, 1, 7);
+	runs_on(&w, 1);
+	/* that of bob, though those of ann have waited longer */
+	assert_false(ended(&w, 2, 6, 106, 7));
+	makes(&w, 1, 6, 7);
+	assert_int_equal(w.ends[w.n - 1].outcome, SAMPLE_SAME);
+	close_world(&w);
+}
+
+/* One that loses its connection each time that it is to hand something over. */
+static void
+test_away_again(void **state)
+{
+	struct world w;
+	unsigned i;
+
+	(void)state;
+	open_world(&w, 1);
+	here(&w, 0, 1);
+	begin(&w, 0, 1, 7);
+	for (i = 0; w.n == 0; i++) {
+		assert_true(i < 10);
+		sampler_gone(w.s, key_of(0), w.now);
+		here(&w, 0, 1);
+		if (w.n == 0)
+			lent(&w, 0, DRAY__LEND_END__LENT_KEPT);
+	}
+	assert_true(i > 2);
+	last_end(&w, 1, SAMPLE_UNPROVEN, "");
+	close_world(&w);
 }
 
 /* A connection that was lost is no failure: the same process is asked again for what it has. */
@@ -349,7 +479,7 @@ test_back(void **state)
 	(void)state;
 	open_world(&w, 1);
 	here(&w, 0, 1);
-	for (unsigned i = 0; i < 2 * SAMPLER_FAILURES; i++) {
+	for (unsigned i = 0; i < 2 * LENDER_FAILURES; i++) {
 		begin(&w, 0, i, 7);
 		runs_on(&w, 1);
 		sampler_gone(w.s, key_of(0), w.now);
@@ -362,7 +492,7 @@ test_back(void **state)
 		makes(&w, 1, i, 7);
 		last_end(&w, i + 1, SAMPLE_SAME, "");
 	}
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	/* while it is away, too, a result may be chosen */
 	w.here[0] = false;
 	kept(&w, 0, 9, 7);
@@ -371,17 +501,17 @@ test_back(void **state)
 	lent(&w, 0, DRAY__LEND_END__LENT_KEPT);
 	runs_on(&w, 1);
 	makes(&w, 1, 9, 7);
-	last_end(&w, 2 * SAMPLER_FAILURES + 1, SAMPLE_SAME, "");
+	last_end(&w, 2 * LENDER_FAILURES + 1, SAMPLE_SAME, "");
 	/* another process knows nothing of them: so it cannot get out of it by starting anew */
-	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
-		assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	for (unsigned i = 0; i < LENDER_FAILURES; i++) {
+		assert_true(may_share(&w, 0, ""));
 		begin(&w, 0, i, 7);
 		sampler_gone(w.s, key_of(0), w.now);
 		here(&w, 0, (uint8_t)(2 + i));
 	}
-	assert_false(sampler_may_share(w.s, key_of(0), w.now));
+	assert_false(may_share(&w, 0, ""));
 	/* nor one that does not say which it is */
-	w.now += SAMPLER_BARRED_MS;
+	w.now += LENDER_BARRED_MS;
 	w.n = 0;
 	here(&w, 0, 0);
 	begin(&w, 0, 1, 7);
@@ -399,7 +529,7 @@ test_unmade(void **state)
 
 	(void)state;
 	open_world(&w, 1);
-	for (unsigned i = 0; i < 2 * SAMPLER_FAILURES; i++) {
+	for (unsigned i = 0; i < 2 * LENDER_FAILURES; i++) {
 		begin(&w, 0, i, 7);
 		for (unsigned k = 1; k <= 2; k++) {
 			runs_on(&w, k);
@@ -408,7 +538,7 @@ test_unmade(void **state)
 		}
 		last_end(&w, i + 1, SAMPLE_UNPROVEN, "");
 	}
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	close_world(&w);
 }
 
@@ -450,7 +580,7 @@ test_gone(void **state)
 		begin(&w, 0, i, 7);
 	gone_for_good(&w, 0);
 	last_end(&w, 6, SAMPLE_UNPROVEN, "");
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	close_world(&w);
 }
 
@@ -482,7 +612,7 @@ test_wanted(void **state)
 	begin(&w, 0, 1, 7);
 	w.busy[1] = w.busy[2] = true;
 	tick(&w, SAMPLER_WAIT_MS);
-	last_end(&w, 2, SAMPLE_ALONE, "");
+	last_end(&w, 2, SAMPLE_UNPROVEN, "");
 	close_world(&w);
 }
 
@@ -539,10 +669,12 @@ main(void)
 		cmocka_unit_test(test_silent), cmocka_unit_test(test_other_job),
 		cmocka_unit_test(test_backs_out), cmocka_unit_test(test_unreached),
 		cmocka_unit_test(test_unreached_by_one), cmocka_unit_test(test_without_end),
-		cmocka_unit_test(test_parts), cmocka_unit_test(test_back),
-		cmocka_unit_test(test_unmade), cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_wanted), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_drop) };
+		cmocka_unit_test(test_parts), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_overdue), cmocka_unit_test(test_refuses_on),
+		cmocka_unit_test(test_turns), cmocka_unit_test(test_away_again),
+		cmocka_unit_test(test_back), cmocka_unit_test(test_unmade),
+		cmocka_unit_test(test_gone), cmocka_unit_test(test_wanted),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_drop) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,13 +57,65 @@ test_full(void **state)
 	w.answer = 5;
 	begin(&w, 0, 99, 1);
 	assert_int_equal(w.n, 1);
-	assert_int_equal(w.ends[0].outcome, SAMPLE_ALONE);
+	assert_int_equal(w.ends[0].outcome, SAMPLE_UNPROVEN);
 	assert_int_equal(w.below[w.draws - 1], SAMPLER_OPEN_WORKER);
 	/* a run that is under way, or two that differ, are not put aside */
 	memset(w.busy, 0, sizeof(w.busy));
 	tick(&w, SAMPLER_PICK_MS);
 	assert_int_equal(w.runs, 1);
 	begin(&w, 0, 98, 1);
+	assert_int_equal(w.below[w.draws - 1], SAMPLER_OPEN_WORKER - 1);
+	close_world(&w);
+}
+
+/* Where too many wait one of the client goes that has most of them: another's stay. */
+static void
+test_full_of_one(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	for (unsigned i = 0; i < WORKERS; i++)
+		w.busy[i] = true;
+	w.client = "bob";
+	begin(&w, 0, 200, 1);
+	begin(&w, 0, 201, 1);
+	w.client = "ann";
+	for (unsigned i = 0; i < 2 * SAMPLER_OPEN_WORKER; i++)
+		begin(&w, 0, i, 1);
+	/* of hers alone one is drawn */
+	assert_int_equal(w.below[w.draws - 1], SAMPLER_OPEN_WORKER - 2);
+	w.client = "bob";
+	begin(&w, 0, 202, 1);
+	assert_int_equal(w.below[w.draws - 1], SAMPLER_OPEN_WORKER - 2);
+	/* and what was chosen, and is not looked at, is not believed */
+	for (unsigned i = 0; i < w.n; i++)
+		assert_int_equal(w.ends[i].outcome, SAMPLE_UNPROVEN);
+	close_world(&w);
+}
+
+/* What shows something already goes last, but it does go: or those of one client would keep all
+ * others out. */
+static void
+test_full_of_doubts(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	w.here[2] = w.here[3] = false;
+	for (unsigned i = 0; i < SAMPLER_OPEN_WORKER; i++) {
+		begin(&w, 0, i, 1);
+		runs_on(&w, 1);
+		makes(&w, 1, i, 2);
+	}
+	assert_int_equal(w.n, 0);
+	w.client = "bob";
+	begin(&w, 0, 99, 1);
+	assert_int_equal(w.n, 1);
+	begin(&w, 0, 98, 1);
+	assert_int_equal(w.n, 2);
 	assert_int_equal(w.below[w.draws - 1], SAMPLER_OPEN_WORKER - 1);
 	close_world(&w);
 }
@@ -180,26 +232,65 @@ test_lacks(void **state)
 
 	(void)state;
 	open_world(&w, 1);
-	for (unsigned i = 0; i < SAMPLER_FAILURES - 1; i++) {
+	for (unsigned i = 0; i < LENDER_FAILURES - 1; i++) {
 		kept(&w, 0, i, 7);
 		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
 		last_end(&w, i + 1, SAMPLE_UNPROVEN, "");
 	}
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	kept(&w, 0, 3, 7);
 	lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
-	last_end(&w, SAMPLER_FAILURES + 1, SAMPLE_BARRED, key_of(0));
-	assert_false(sampler_may_share(w.s, key_of(0), w.now));
-	assert_true(sampler_may_share(w.s, key_of(1), w.now));
-	w.now += SAMPLER_BARRED_MS;
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	last_end(&w, LENDER_FAILURES + 1, SAMPLE_WITHHELD, key_of(0));
+	assert_false(may_share(&w, 0, ""));
+	assert_true(may_share(&w, 1, ""));
+	w.now += LENDER_BARRED_MS;
+	assert_true(may_share(&w, 0, ""));
 	/* the next time it is for twice as long */
-	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
+	for (unsigned i = 0; i < LENDER_FAILURES; i++) {
 		kept(&w, 0, i, 7);
 		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
 	}
-	assert_false(sampler_may_share(w.s, key_of(0), w.now + SAMPLER_BARRED_MS));
-	assert_true(sampler_may_share(w.s, key_of(0), w.now + 2 * SAMPLER_BARRED_MS));
+	w.now += LENDER_BARRED_MS;
+	assert_false(may_share(&w, 0, ""));
+	w.now += LENDER_BARRED_MS;
+	assert_true(may_share(&w, 0, ""));
+	close_world(&w);
+}
+
+/* What one client's jobs come to is that client's matter; what two clients' do, everybody's. */
+static void
+test_by_client(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1);
+	w.busy[1] = w.busy[2] = w.busy[3] = true;
+	w.client = "bob";
+	begin(&w, 0, 50, 7);
+	w.client = "ann";
+	for (unsigned i = 0; i < LENDER_FAILURES; i++) {
+		kept(&w, 0, i, 7);
+		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
+	}
+	assert_int_equal(w.n, LENDER_FAILURES + 1);
+	assert_int_equal(w.ends[LENDER_FAILURES].outcome, SAMPLE_WITHHELD);
+	assert_false(may_share(&w, 0, "ann"));
+	assert_true(may_share(&w, 0, "bob") && may_share(&w, 0, "") && may_share(&w, 0, NULL));
+	/* nothing of ann's is chosen meanwhile, and bob's is looked at as before */
+	kept(&w, 0, 9, 7);
+	assert_int_equal(w.kept, 1 + LENDER_FAILURES);
+	w.busy[1] = false;
+	runs_on(&w, 1);
+	makes(&w, 1, 50, 7);
+	last_end(&w, LENDER_FAILURES + 2, SAMPLE_SAME, "");
+	w.client = "bob";
+	for (unsigned i = 0; i < LENDER_FAILURES; i++) {
+		kept(&w, 0, i, 7);
+		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
+	}
+	last_end(&w, 2 * LENDER_FAILURES + 3, SAMPLE_BARRED, key_of(0));
+	assert_false(may_share(&w, 0, NULL) || may_share(&w, 0, "eve"));
 	close_world(&w);
 }
 
@@ -222,21 +313,21 @@ test_lacks_lies(void **state)
 
 	(void)state;
 	open_world(&w, 1);
-	for (unsigned i = 0; i < SAMPLER_FAILURES; i++) {
-		good_ones(&w, SAMPLER_GOOD - 1);
+	for (unsigned i = 0; i < LENDER_FAILURES; i++) {
+		good_ones(&w, LENDER_GOOD - 1);
 		kept(&w, 0, 200, 7);
 		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
 	}
-	assert_false(sampler_may_share(w.s, key_of(0), w.now));
+	assert_false(may_share(&w, 0, ""));
 	close_world(&w);
 	/* one that fails now and then is forgiven */
 	open_world(&w, 1);
-	for (unsigned i = 0; i < 3 * SAMPLER_FAILURES; i++) {
-		good_ones(&w, SAMPLER_GOOD);
+	for (unsigned i = 0; i < 3 * LENDER_FAILURES; i++) {
+		good_ones(&w, LENDER_GOOD);
 		kept(&w, 0, 200, 7);
 		lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
 	}
-	assert_true(sampler_may_share(w.s, key_of(0), w.now));
+	assert_true(may_share(&w, 0, ""));
 	close_world(&w);
 }
 
@@ -256,9 +347,9 @@ test_watched(void **state)
 	assert_int_equal(w.below[w.draws - 1], 50);
 	lent(&w, 0, DRAY__LEND_END__LENT_LACKS);
 	w.answer = 1;
-	for (unsigned i = 0; i <= SAMPLER_WATCHED; i++) {
+	for (unsigned i = 0; i <= LENDER_WATCHED; i++) {
 		kept(&w, 0, 1, 1);
-		assert_int_equal(w.below[w.draws - 1], i < SAMPLER_WATCHED ? 2 : 50);
+		assert_int_equal(w.below[w.draws - 1], i < LENDER_WATCHED ? 2 : 50);
 	}
 	close_world(&w);
 }
@@ -267,10 +358,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_chooser),
-		cmocka_unit_test(test_full), cmocka_unit_test(test_same),
-		cmocka_unit_test(test_odd), cmocka_unit_test(test_varies),
-		cmocka_unit_test(test_no_third), cmocka_unit_test(test_lacks),
-		cmocka_unit_test(test_lacks_lies), cmocka_unit_test(test_watched) };
+		cmocka_unit_test(test_full), cmocka_unit_test(test_full_of_one),
+		cmocka_unit_test(test_full_of_doubts), cmocka_unit_test(test_by_client),
+		cmocka_unit_test(test_same), cmocka_unit_test(test_odd),
+		cmocka_unit_test(test_varies), cmocka_unit_test(test_no_third),
+		cmocka_unit_test(test_lacks), cmocka_unit_test(test_lacks_lies),
+		cmocka_unit_test(test_watched) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -334,10 +334,34 @@ test_wanted(void **state)
 	assert_true(sched_wanted(w->s));
 }
 
+/* A key whose jobs wait for nothing but its own opening of others wants nobody's slot. */
+static void
+test_waits_for_itself(void **state)
+{
+	struct world *w = *state;
+	struct sched_worker *a = worker(w, "a", 2);
+
+	assert_int_equal(ask_of(w, 1, 100, 1, 0, true), 0);
+	assert_int_equal(ask_of(w, 2, 100, 1, 0, true), 0);
+	(void)take(w);
+	expect_place(w, 0, 1, a);
+	assert_false(sched_somebody_waits(w->s));
+	/* another key's job does, where no slot is free */
+	assert_int_equal(ask_of(w, 3, 200, 1, 0, true), 0);
+	(void)take(w);
+	expect_place(w, 0, 3, a);
+	compiles(w, a, 3);
+	assert_false(sched_somebody_waits(w->s));
+	assert_int_equal(ask_of(w, 4, 200, 1, 0, true), 0);
+	(void)take(w);
+	assert_true(sched_somebody_waits(w->s));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(test_waits_for_itself),
 		T(test_burst_delays_nobody),
 		T(test_seconds_count),
 		T(test_idle_saves_nothing),

@@ -67,6 +67,31 @@ expect_cancel(void *worker, unsigned job)
 	wire_msg_done(&m);
 }
 
+/* Its compiler runs: its slot is one that its client uses. */
+static void
+say_compiles(void *worker, unsigned job)
+{
+	Dray__WorkerJobStarted m = DRAY__WORKER_JOB_STARTED__INIT;
+	char name[33];
+
+	say_job(worker, WIRE_WORKER_JOB_STARTED, job);
+	job_name(name, job);
+	m.job = name;
+	m.compiles = true;
+	send_msg(worker, WIRE_WORKER_JOB_STARTED, &m.base);
+	assert_true(heartbeat(worker, 1));
+}
+
+/* The worker is told of the client, as one that has shown nothing yet, or not. */
+static void
+expect_named(void *worker, bool on_trial)
+{
+	struct wire_msg m = expect(worker, WIRE_WORKER_EXPECT);
+
+	assert_int_equal(((const Dray__WorkerExpect *)m.body)->on_trial, on_trial);
+	wire_msg_done(&m);
+}
+
 static void
 test_one(void **state)
 {
@@ -74,6 +99,8 @@ test_one(void **state)
 	void *worker = make_sharer(w, WORKER1, 1), *client = greet(w, CLIENT1, "client");
 
 	ask_refill(client, 1, 0);
+	/* whatever it has compiled as one */
+	expect_named(worker, true);
 	expect_refill(w, client, 1, CLIENT1, WORKER1);
 	/* it has no slot: a job gets that */
 	request(client, 2);
@@ -82,8 +109,12 @@ test_one(void **state)
 	/* one at a time */
 	ask_refill(client, 3, 0);
 	expect_denied(client, 3, DRAY__VERDICT__VERDICT_FULL, "another one of this client");
-	say_job(worker, WIRE_WORKER_JOB_ENDED, 1);
+	/* whatever its client says: until the worker has ended it */
 	say_job(client, WIRE_JOB_FINISHED, 1);
+	ask_refill(client, 6, 0);
+	expect_denied(client, 6, DRAY__VERDICT__VERDICT_FULL, "another one of this client");
+	say_job(worker, WIRE_WORKER_JOB_ENDED, 1);
+	assert_true(heartbeat(worker, 1));
 	/* and none where no slot is free */
 	ask_refill(client, 4, 0);
 	expect_denied(client, 4, DRAY__VERDICT__VERDICT_FULL, "no worker is idle");
@@ -106,7 +137,7 @@ test_somebody_waits(void **state)
 	expect_refill(w, client, 1, CLIENT1, WORKER1);
 	request(other, 2);
 	expect_placed(w, other, 2, CLIENT2, WORKER1);
-	say_job(worker, WIRE_WORKER_JOB_STARTED, 2);
+	say_compiles(worker, 2);
 	request(other, 3);
 	expect_done(other, WIRE_JOB_QUEUED);
 	/* what runs ends, and none begins */
@@ -121,6 +152,25 @@ test_somebody_waits(void **state)
 	await(other, 1, 0, 0);
 	ask_refill(client, 5, 0);
 	expect_refill(w, client, 5, CLIENT1, WORKER1);
+	CLOSE(worker, client, other);
+}
+
+/* Jobs of a key that opens none of them keep nobody's refills from running: they wait for nothing
+ * but that key. */
+static void
+test_nobody_opens(void **state)
+{
+	struct world *w = *state;
+	void *worker = make_sharer(w, WORKER1, 2), *client = greet(w, CLIENT1, "client");
+	void *other = greet(w, CLIENT2, "client");
+
+	request(other, 2);
+	expect_placed(w, other, 2, CLIENT2, WORKER1);
+	request(other, 3);
+	request(other, 4);
+	expect_done(other, WIRE_JOB_QUEUED);
+	ask_refill(client, 1, 0);
+	expect_refill(w, client, 1, CLIENT1, WORKER1);
 	CLOSE(worker, client, other);
 }
 
@@ -232,6 +282,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		S(test_one),
 		S(test_somebody_waits),
+		S(test_nobody_opens),
 		S(test_not_there),
 		S(test_left),
 		T(test_without_sign),

@@ -228,7 +228,7 @@ static void
 test_none(void **state)
 {
 	const struct place *p = *state;
-	struct shares_job *j = shares_begin(NULL, "");
+	struct shares_job *j = shares_begin(NULL, "", "");
 	struct digest d = { { 0 } };
 
 	assert_null(j);

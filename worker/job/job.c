@@ -593,7 +593,7 @@ set_up(struct job *j, const struct job_shared *shared, const struct job_in *in)
 	j->pieces.watch = -1;
 	j->conf = conf_ref(shared->conf);
 	j->text_budget = j->conf->worker.job_output_max;
-	j->share = shares_begin(in->twin ? NULL : shared->share, in->share_in);
+	j->share = shares_begin(in->twin ? NULL : shared->share, in->share_in, in->peer->curve);
 }
 
 int
@@ -626,12 +626,6 @@ const char *
 job_id(const struct job *j)
 {
 	return j->id;
-}
-
-void *
-job_arg(const struct job *j)
-{
-	return j->shared->arg;
 }
 
 const struct wire_peer *

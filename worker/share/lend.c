@@ -97,40 +97,88 @@ blob_path(const char *dir, size_t number, char out[PATH_MAX])
 	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-static int
-keep_blob(struct store *store, const ProtobufCBinaryData *digest, const char *dir, size_t number)
-{
-	char path[PATH_MAX];
-	struct digest d;
-	int r = blob_path(dir, number, path);
+typedef int (*blob_fn)(void *arg, const struct digest *d, size_t number);
 
-	if (r < 0 || digest->len != DIGEST_SIZE)
-		return r < 0 ? r : -EBADMSG;
-	memcpy(d.b, digest->data, DIGEST_SIZE);
-	return disk_link(store, &d, path);
+struct keeping {
+	struct store *store;
+	const char *dir;
+};
+
+/* A blob_fn. */
+static int
+keep_blob(void *arg, const struct digest *d, size_t number)
+{
+	const struct keeping *k = arg;
+	char path[PATH_MAX];
+	int r = blob_path(k->dir, number, path);
+
+	return r < 0 ? r : disk_link(k->store, d, path);
 }
 
-int
-lend_keep(const struct loan *n, struct store *store, const char *dir)
+/* A blob_fn. */
+static int
+look_at_blob(void *arg, const struct digest *d, size_t number)
+{
+	const struct keeping *k = arg;
+	int fd = store_get_now(k->store, STORE_BLOB, d, UINT64_MAX, NULL);
+
+	(void)number;
+	if (fd < 0)
+		return fd == -EMFILE || fd == -ENFILE ? fd : -ENOENT;
+	closep(&fd);
+	return 0;
+}
+
+static int
+do_blob(const ProtobufCBinaryData *digest, size_t number, blob_fn fn, void *arg)
+{
+	struct digest d;
+
+	if (digest->len != DIGEST_SIZE)
+		return -EBADMSG;
+	memcpy(d.b, digest->data, DIGEST_SIZE);
+	return fn(arg, &d, number);
+}
+
+/* Each of its blobs, with its number; until an error. */
+static int
+each_blob(const struct loan *n, blob_fn fn, void *arg)
 {
 	Dray__Unit *u = dray__unit__unpack(NULL, n->unit.n, n->unit.p);
-	int r = u ? fs_mkdir_p(dir, 0700) : -ENOMEM;
+	int r = u ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < u->n_blobs; i++)
-		r = keep_blob(store, &u->blobs[i]->digest, dir, i);
+		r = do_blob(&u->blobs[i]->digest, i, fn, arg);
 	for (size_t i = 0; r == 0 && i < n->asked.n; i++) {
 		Dray__FileAnswer *a = unpack_answer(&n->answers[i]);
 
 		if (!a)
 			r = -ENOMEM;
 		else if (has_content(a))
-			r = keep_blob(store, &a->blob->digest, dir, u->n_blobs + i);
+			r = do_blob(&a->blob->digest, u->n_blobs + i, fn, arg);
 		if (a)
 			dray__file_answer__free_unpacked(a, NULL);
 	}
 	if (u)
 		dray__unit__free_unpacked(u, NULL);
 	return r;
+}
+
+int
+lend_keep(const struct loan *n, struct store *store, const char *dir)
+{
+	struct keeping k = { store, dir };
+	int r = fs_mkdir_p(dir, 0700);
+
+	return r < 0 ? r : each_blob(n, keep_blob, &k);
+}
+
+int
+lend_check(const struct loan *n, struct store *store)
+{
+	struct keeping k = { store, NULL };
+
+	return each_blob(n, look_at_blob, &k);
 }
 
 /* ---- what is sent */

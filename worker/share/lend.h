@@ -23,5 +23,7 @@ Dray__LendEnd lend_give(const struct lend_in *in, char text[LEND_TEXT]);
 /* Links what a loan takes into the directory, which is made. 0; -ENOENT: the store has not all of
  * it any more; -errno. */
 int lend_keep(const struct loan *n, struct store *store, const char *dir);
+/* Whether lend_keep could do that now; what is there is marked as used. The same. */
+int lend_check(const struct loan *n, struct store *store);
 
 #endif

@@ -1,4 +1,5 @@
-/* Invariants: a record is kept while a sample holds it, or it is among the latest; each order is
+/* Invariants: a record is kept while a sample holds it, it is on its way to the cache, or it is
+ * among the latest of its client; each order is
  * answered once, but FORGET; directories of samples go with them. */
 #include "config.h"
 
@@ -24,11 +25,22 @@
 #define ORDERS_MAX 1024
 #define WORDS_MAX 1024
 
+/* A client whose jobs were shared. */
+struct owner {
+	TAILQ_ENTRY(owner) link;
+	char client[CURVE_KEY_SIZE];
+	size_t records, pinned, bytes; /* bytes: of those that are not pinned; pinned: of those that
+					  are */
+	size_t n_loose;
+};
+
 struct record {
 	TAILQ_ENTRY(record) link; /* the latest first */
 	struct loan *loan;
+	struct owner *owner; /* while it is listed */
 	size_t bytes;
 	unsigned holds; /* samples */
+	unsigned pins;	/* 1: it is on its way to the cache */
 	bool listed;
 };
 
@@ -73,9 +85,11 @@ struct loans {
 	pthread_mutex_t lock; /* of all below */
 	struct lend_thread keeper, giver;
 	TAILQ_HEAD(records_head, record) records;
+	TAILQ_HEAD(, owner) owners;
 	TAILQ_HEAD(, held) held;
 	TAILQ_HEAD(, word) words;
-	size_t n_records, n_held, n_words, bytes;
+	size_t n_loose, n_held, n_words;
+	size_t bytes, pinned; /* of records that are not pinned, and of those that are */
 	bool ends;
 	int fd;
 };
@@ -151,20 +165,96 @@ size_of(const struct loan *n)
 static void
 record_release(struct record *r)
 {
-	if (r->listed || r->holds > 0)
+	if (r->listed || r->holds > 0 || r->pins > 0)
 		return;
 	loan_free(r->loan);
 	free(r);
 }
 
+/* ---- whose they are; the lock is held */
+
+static struct owner *
+find_owner(struct loans *l, const char *client)
+{
+	struct owner *o;
+
+	TAILQ_FOREACH(o, &l->owners, link)
+	if (streq(o->client, client))
+		return o;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return NULL;
+	snprintf(o->client, sizeof(o->client), "%s", client);
+	TAILQ_INSERT_TAIL(&l->owners, o, link);
+	return o;
+}
+
+static void
+owner_release(struct loans *l, struct owner *o)
+{
+	if (o->records > 0)
+		return;
+	TAILQ_REMOVE(&l->owners, o, link);
+	free(o);
+}
+
+/* It is counted where it belongs; by: 1 or -1. */
+static void
+reckon(struct loans *l, struct record *r, int by)
+{
+	struct owner *o = r->owner;
+	size_t bytes = by > 0 ? r->bytes : 0 - r->bytes, one = by > 0 ? 1 : SIZE_MAX;
+
+	if (r->pins > 0) {
+		l->pinned += bytes;
+		o->pinned += bytes;
+		return;
+	}
+	l->bytes += bytes;
+	l->n_loose += one;
+	o->bytes += bytes;
+	o->n_loose += one;
+}
+
 static void
 unlist(struct loans *l, struct record *r)
 {
+	struct owner *o = r->owner;
+
 	TAILQ_REMOVE(&l->records, r, link);
-	l->n_records--;
-	l->bytes -= r->bytes;
+	reckon(l, r, -1);
+	r->owner = NULL;
 	r->listed = false;
+	o->records--;
+	owner_release(l, o);
 	record_release(r);
+}
+
+/* How much of what there is room for is its client's. */
+static size_t
+weight_of(const struct owner *o)
+{
+	return o->bytes + o->n_loose * (LOANS_BYTES / LOANS_MAX);
+}
+
+/* Of the client that has the most the eldest goes, until there is room. */
+static void
+trim(struct loans *l)
+{
+	while (l->bytes > LOANS_BYTES || l->n_loose > LOANS_MAX) {
+		struct owner *o, *most = NULL;
+		struct record *r;
+
+		TAILQ_FOREACH(o, &l->owners, link)
+		if (!most || weight_of(o) > weight_of(most))
+			most = o;
+		TAILQ_FOREACH_REVERSE(r, &l->records, records_head, link)
+		if (r->owner == most && r->pins == 0)
+			break;
+		if (!r)
+			return;
+		unlist(l, r);
+	}
 }
 
 static bool
@@ -185,28 +275,83 @@ find_record(const struct loans *l, const struct loan *want)
 	return NULL;
 }
 
-void
-loans_note(struct loans *l, struct loan *n)
+/* The lock is held. 0 or -errno. */
+static int
+enlist(struct loans *l, struct record *r)
 {
-	struct record *r = l && n ? calloc(1, sizeof(*r)) : NULL, *old;
+	struct record *old = find_record(l, r->loan);
+	struct owner *o;
 
-	if (!r) {
-		loan_free(n);
-		return;
-	}
-	r->loan = n;
-	r->bytes = size_of(n);
-	r->listed = true;
-	pthread_mutex_lock(&l->lock);
-	old = find_record(l, n);
-	if (old)
+	if (old && old->pins == 0)
 		unlist(l, old);
+	o = find_owner(l, r->loan->client);
+	if (!o)
+		return -ENOMEM;
+	if (r->bytes > LOANS_PINNED_KEY - o->pinned || r->bytes > LOANS_PINNED - l->pinned) {
+		owner_release(l, o);
+		return -ENOBUFS;
+	}
+	r->owner = o;
+	r->listed = true;
+	o->records++;
+	reckon(l, r, 1);
 	TAILQ_INSERT_HEAD(&l->records, r, link);
-	l->n_records++;
-	l->bytes += r->bytes;
-	while (l->n_records > 1 && (l->bytes > LOANS_BYTES || l->n_records > LOANS_MAX))
-		unlist(l, TAILQ_LAST(&l->records, records_head));
+	return 0;
+}
+
+int
+loans_note(struct loans *l, struct loan *n, struct record **ret)
+{
+	struct record *r = calloc(1, sizeof(*r));
+	int e = r ? 0 : -ENOMEM;
+
+	*ret = NULL;
+	if (e == 0) {
+		r->loan = n;
+		r->bytes = size_of(n);
+		r->pins = 1;
+		e = r->bytes > LOANS_LARGEST ? -EFBIG : 0;
+	}
+	if (e == 0) {
+		pthread_mutex_lock(&l->lock);
+		e = enlist(l, r);
+		pthread_mutex_unlock(&l->lock);
+	}
+	if (e == 0) {
+		*ret = r;
+		return 0;
+	}
+	loan_free(n);
+	free(r);
+	return e;
+}
+
+void
+loans_release(struct loans *l, struct record *r)
+{
+	if (!r)
+		return;
+	pthread_mutex_lock(&l->lock);
+	if (r->listed) {
+		/* the coordinator may choose it now, however long ago it was made */
+		TAILQ_REMOVE(&l->records, r, link);
+		TAILQ_INSERT_HEAD(&l->records, r, link);
+		reckon(l, r, -1);
+		r->pins = 0;
+		reckon(l, r, 1);
+		trim(l);
+	} else {
+		r->pins = 0;
+		record_release(r);
+	}
 	pthread_mutex_unlock(&l->lock);
+}
+
+int
+loans_check(struct loans *l, const struct record *r)
+{
+	/* it is pinned: nothing of it changes */
+	return lend_check(r->loan, l->c.store);
 }
 
 /* ---- what is held for samples */
@@ -605,6 +750,7 @@ loans_open(const struct loans_conf *c, struct loans **ret)
 	TAILQ_INIT(&l->keeper.orders);
 	TAILQ_INIT(&l->giver.orders);
 	TAILQ_INIT(&l->records);
+	TAILQ_INIT(&l->owners);
 	TAILQ_INIT(&l->held);
 	TAILQ_INIT(&l->words);
 	r = l->fd < 0 ? -errno : start(l, &l->keeper);

@@ -23,8 +23,8 @@
 #include "store/tier/tier.h"
 #include "worker/share/shares_priv.h"
 
-#define QUEUE_MAX 1024
-#define QUEUE_BYTES (32u << 20) /* of entries; blobs stay in the store */
+#define QUEUE_MAX 2048
+#define QUEUE_BYTES (64u << 20) /* of entries; blobs stay in the store. Of a key half of both */
 #define STACK_BYTES (1u << 20)
 #define NICE 10
 #define CONNECT_MS 2000
@@ -37,12 +37,14 @@
 
 struct parcel {
 	TAILQ_ENTRY(parcel) link;
-	char job[33], namespace[65];
+	char job[33], namespace[65], client[CURVE_KEY_SIZE];
 	struct digest key;
 	struct buf entry, ticket, signature;
 	struct shares_file *blobs; /* without names */
 	size_t n;
 	unsigned tries;
+	struct loans *loans;
+	struct record *loan; /* so that it can be handed over */
 };
 TAILQ_HEAD(parcels, parcel);
 
@@ -71,6 +73,7 @@ parcel_free(struct parcel *p)
 	buf_done(&p->entry);
 	buf_done(&p->ticket);
 	buf_done(&p->signature);
+	loans_release(p->loans, p->loan);
 	free(p->blobs);
 	free(p);
 }
@@ -100,13 +103,14 @@ shares_count(struct shares *s, struct shares_counts *ret)
 /* ---- a job */
 
 struct shares_job *
-shares_begin(struct shares *s, const char *namespace)
+shares_begin(struct shares *s, const char *namespace, const char *client)
 {
 	struct shares_job *j = s && namespace ? calloc(1, sizeof(*j)) : NULL;
 
 	if (!j)
 		return NULL;
 	j->share = s;
+	snprintf(j->client, sizeof(j->client), "%s", client);
 	j->namespace = strdup(namespace);
 	if (!j->namespace)
 		shares_end(&j);
@@ -269,6 +273,8 @@ parcel_make(const struct shares_job *j, const struct shares_made *made,
 		return -ENOMEM;
 	snprintf(p->job, sizeof(p->job), "%s", made->job);
 	snprintf(p->namespace, sizeof(p->namespace), "%s", j->namespace);
+	memcpy(p->client, j->client, sizeof(p->client));
+	p->loans = j->share->loans;
 	p->key = e->key;
 	p->blobs = calloc(res->n_outputs + res->n_temporaries + 1, sizeof(*p->blobs));
 	r = p->blobs ? shared_entry_encode(e, &p->entry) : -ENOMEM;
@@ -284,6 +290,22 @@ parcel_make(const struct shares_job *j, const struct shares_made *made,
 	return 0;
 }
 
+/* One client cannot have others' results lost. */
+static bool
+has_room_for(const struct shares *s, const struct parcel *p)
+{
+	const struct parcel *k;
+	size_t n = 1, bytes = p->entry.n;
+
+	TAILQ_FOREACH(k, &s->queue, link)
+	if (streq(k->client, p->client)) {
+		n++;
+		bytes += k->entry.n;
+	}
+	return s->n < QUEUE_MAX && p->entry.n <= QUEUE_BYTES - s->bytes && n <= QUEUE_MAX / 2 &&
+	       bytes <= QUEUE_BYTES / 2;
+}
+
 /* False: there is no room for it. */
 static bool
 queue_add(struct shares *s, struct parcel *p)
@@ -292,7 +314,7 @@ queue_add(struct shares *s, struct parcel *p)
 
 	pthread_mutex_lock(&s->lock);
 	s->counts.made++;
-	fits = !s->ends && s->n < QUEUE_MAX && p->entry.n <= QUEUE_BYTES - s->bytes;
+	fits = !s->ends && has_room_for(s, p);
 	if (fits) {
 		TAILQ_INSERT_TAIL(&s->queue, p, link);
 		s->n++;
@@ -311,20 +333,24 @@ queue_add(struct shares *s, struct parcel *p)
 }
 
 /* Before it is put: the coordinator may choose it as soon as it is there. */
-static void
+static int
 note_loan(const struct shares_job *j, const struct shares_made *made, const struct digest *key,
-	const struct result *res)
+	const struct result *res, struct parcel *p, char **ret_why)
 {
 	struct loan *n = loan_new(made->unit, &j->asked, j->answers);
+	int r = n ? same_of(res, &n->same) : -ENOMEM;
 
-	if (!n)
-		return;
-	snprintf(n->namespace, sizeof(n->namespace), "%s", j->namespace);
-	n->key = *key;
-	if (same_of(res, &n->same) == 0)
-		loans_note(j->share->loans, n);
-	else
+	if (r < 0) {
 		loan_free(n);
+		return r;
+	}
+	snprintf(n->namespace, sizeof(n->namespace), "%s", j->namespace);
+	memcpy(n->client, j->client, sizeof(n->client));
+	n->key = *key;
+	r = loans_note(p->loans, n, &p->loan);
+	if (r == -EFBIG)
+		return why_set(ret_why, r, "its unit is too large to be handed over to others");
+	return r == -ENOBUFS ? why_set(ret_why, r, "too much is on its way to the coordinator") : r;
 }
 
 struct loans *
@@ -371,7 +397,7 @@ shares_offer(struct shares_job *j, const struct shares_made *made)
 	_cleanup_(shared_entry_done) struct shared_entry e = SHARED_ENTRY_INIT;
 	_cleanup_(result_done) struct result res = RESULT_INIT;
 	_cleanup_(freep) char *why = NULL;
-	struct parcel *p = NULL;
+	_cleanup_(parcel_freep) struct parcel *p = NULL;
 	uint64_t start = clock_mono_us();
 	char hex[DIGEST_HEX_SIZE];
 	int r;
@@ -381,17 +407,18 @@ shares_offer(struct shares_job *j, const struct shares_made *made)
 	r = make(j, made, &e, &res, &why);
 	if (r == 0)
 		r = parcel_make(j, made, &e, &res, &p);
+	if (r == 0)
+		r = note_loan(j, made, &e.key, &res, p, &why);
 	if (r < 0) {
 		count(j->share, &j->share->counts.not_shared);
 		log_info("job=%s crate=%.64s is not shared: %s", made->job, made->unit->crate,
 			why ? why : strerror(-r));
 		return false;
 	}
-	note_loan(j, made, &e.key, &res);
 	digest_hex(&e.key, hex);
 	log_debug("job=%s crate=%.64s is to be shared: key=%s bytes=%zu us=%llu", made->job,
 		made->unit->crate, hex, p->entry.n, (unsigned long long)(clock_mono_us() - start));
-	return queue_add(j->share, p);
+	return queue_add(j->share, steal_ptr(p));
 }
 
 /* ---- the thread */
@@ -410,7 +437,7 @@ has_ended(struct shares *s)
 static int
 connect_far(struct shares *s, char **ret_why)
 {
-	const struct tier_dial dial = { .endpoint = s->c.at,
+	const struct tier_dial dial = { .endpoint = s->c.conf->worker.coordinator,
 		.identity = s->c.identity,
 		.coordinator = s->c.coordinator,
 		.role = "worker",
@@ -473,8 +500,11 @@ put_parcel(struct shares *s, const struct parcel *p)
 	tier_of_job(s->far, p->ticket.p, p->ticket.n, p->signature.p, p->signature.n);
 	for (size_t i = 0; r == 0 && i < p->n; i++)
 		r = has_ended(s) ? -ECANCELED : put_blob(s, &p->blobs[i]);
+	/* what cannot be handed over any more is not shared */
+	if (r == 0)
+		r = loans_check(s->loans, p->loan);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? -ESTALE : r;
 	store_put_entry(s->far, &p->key, p->entry.p, p->entry.n, on_put, &w);
 	return await(s, &w);
 }

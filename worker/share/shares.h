@@ -34,7 +34,6 @@ struct captures;
 struct shares_conf {
 	const struct conf *conf;
 	const struct identity *identity; /* this worker's */
-	const char *at;			 /* the coordinator's endpoint */
 	const char *coordinator;	 /* its public CURVE key */
 	struct store *store;		 /* with the blobs of outputs */
 	const char *tmp;		 /* a directory for what is on its way */
@@ -59,9 +58,9 @@ struct shares_counts {
 };
 void shares_count(struct shares *s, struct shares_counts *ret);
 
-/* A job begins whose results may be shared in this namespace. s and namespace may be NULL: then,
- * and without memory, NULL; the functions below do nothing with that. */
-struct shares_job *shares_begin(struct shares *s, const char *namespace);
+/* A job of that client's key begins whose results may be shared in this namespace. s and namespace
+ * may be NULL: then, and without memory, NULL; the functions below do nothing with that. */
+struct shares_job *shares_begin(struct shares *s, const char *namespace, const char *client);
 void shares_end(struct shares_job **j);
 /* What it printed, as its client was sent it. */
 void shares_text(struct shares_job *j, bool out, const void *p, size_t n);

@@ -24,6 +24,7 @@ struct shares_file {
 struct shares_job {
 	struct shares *share;
 	char *namespace;
+	char client[CURVE_KEY_SIZE]; /* whose it is */
 	struct buf out, err;
 	struct shares_file *v;
 	size_t n;
