@@ -92,16 +92,9 @@ open_farm(struct dispatch *d)
 		go_home(d, "ZeroMQ: %s", strerror(-r));
 		return r;
 	}
-	if (!farm_has_several(d->conf)) {
-		r = farm_open(d->zctx, d->conf, &d->farm, &why);
-	} else {
-		r = farm_open_first(d->zctx, d->conf, d->tether, &d->farm, &why);
-		if (r == -EHOSTUNREACH)
-			farm_state_set(
-				d->conf->client.cache_dir, d->conf->client.coordinator, false);
-	}
+	r = farm_open(d->zctx, d->conf, &d->farm, &why);
 	if (r < 0)
-		go_home(d, "%s%s", r == -EHOSTUNREACH ? "" : "farm: ", why ? why : strerror(-r));
+		go_home(d, "farm: %s", why ? why : strerror(-r));
 	return r;
 }
 
@@ -126,10 +119,7 @@ greet(struct dispatch *d)
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	if (farm_welcomed(d->farm))
-		tell_state(d);
-	if (farm_welcomed(d->farm) ||
-		farm_state_is_up(d->conf->client.cache_dir, d->conf->client.coordinator))
+	if (farm_state_is_up(d->conf->client.cache_dir, d->conf->client.coordinator))
 		return 0;
 	r = farm_greet(d->farm, d->tether, &why);
 	tell_state(d);

@@ -7,7 +7,7 @@ bats_require_minimum_version 1.5.0
 
 scenario_setup() {
   unset DRAY_WORKER_USER
-  export DRAY_CACHE=on DRAY_WORKER_SHARE=yes
+  export DRAY_CACHE=on
   # its line in the list has sign=
   PRODUCES=yes
   ENTRIES=$DRAY_BUILD/tests/scenario/entries

@@ -173,7 +173,7 @@ results() {
   allow client client
   coordinator_start
   project
-  PRODUCES=yes worker_begin -o worker.user=nobody -o worker.share=yes
+  PRODUCES=yes worker_begin -o worker.user=nobody
   client_env
   build libs "$WORK/app" build --lib
   [ "$(job big worker) $(job app worker)" = 'w1 w1' ]

@@ -8,7 +8,7 @@ bats_require_minimum_version 1.5.0
 
 scenario_setup() {
   unset DRAY_WORKER_USER
-  export DRAY_CACHE=on DRAY_WORKER_SHARE=yes DRAY_STORE_WAIT_MS=10000 DRAY_REFILL=auto
+  export DRAY_CACHE=on DRAY_STORE_WAIT_MS=10000 DRAY_REFILL=auto
 }
 sign_of() {
   sed -n 's/^sign-public = //p' "$FARM/keys/$1.pub"

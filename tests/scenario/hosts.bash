@@ -136,7 +136,7 @@ two_workers() {
   local w
   for w in w1 w2; do
     worker_of --name "$w" --identity "$FARM/keys/$w" --state-dir "$PLACE/state-$w" --listen "tcp://$HUB:*" \
-      -o worker.user=nobody -o worker.share=yes "$@"
+      -o worker.user=nobody "$@"
     start_daemon "worker-$w" "${COMMAND[@]}"
     WORKER_PIDS[$w]=$DAEMON_PID
   done
