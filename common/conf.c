@@ -53,8 +53,8 @@ static const char *const compress_words[] = { "auto", "always", "never", NULL };
 #define SIZE(sec, key, def, env, min) ROW(sec, key, TYPE_SIZE, def, env, NULL, min, INT64_MAX)
 
 static const struct conf_key keys[] = {
-	TEXT(client, coordinator, TYPE_CONNECT, NULL, "DRAY_COORDINATOR"),
-	TEXT(client, coordinator_key, TYPE_PATH, NULL, "DRAY_COORDINATOR_KEY"),
+	TEXT(client, coordinator, TYPE_CONNECTS, NULL, "DRAY_COORDINATOR"),
+	TEXT(client, coordinator_key, TYPE_KEY_FILES, NULL, "DRAY_COORDINATOR_KEY"),
 	TEXT(client, identity, TYPE_PATH, NULL, "DRAY_IDENTITY"),
 	WORD(client, offload, offload_words, "auto", "DRAY_OFFLOAD"),
 	WORD(client, linker, linker_words, "auto", "DRAY_LINKER"),
@@ -111,8 +111,8 @@ static const struct conf_key keys[] = {
 	TEXT(coordinator, page, TYPE_PAGE, "off", "DRAY_COORDINATOR_PAGE"),
 	TEXT(coordinator, page_token, TYPE_PATH, NULL, "DRAY_COORDINATOR_PAGE_TOKEN"),
 
-	TEXT(worker, coordinator, TYPE_CONNECT, NULL, "DRAY_WORKER_COORDINATOR"),
-	TEXT(worker, coordinator_key, TYPE_PATH, NULL, "DRAY_WORKER_COORDINATOR_KEY"),
+	TEXT(worker, coordinator, TYPE_CONNECTS, NULL, "DRAY_WORKER_COORDINATOR"),
+	TEXT(worker, coordinator_key, TYPE_KEY_FILES, NULL, "DRAY_WORKER_COORDINATOR_KEY"),
 	TEXT(worker, identity, TYPE_PATH, NULL, "DRAY_WORKER_IDENTITY"),
 	TEXT(worker, listen, TYPE_LISTEN, "tcp://127.0.0.1:*", "DRAY_WORKER_LISTEN"),
 	TEXT(worker, advertise, TYPE_CONNECT, NULL, "DRAY_WORKER_ADVERTISE"),
@@ -721,8 +721,10 @@ describe_type(struct buf *b, const struct conf_key *k)
 {
 	static const char *const names[] = {
 		[TYPE_CONNECT] = "endpoint",
+		[TYPE_CONNECTS] = "endpoint",
 		[TYPE_LISTEN] = "endpoint",
 		[TYPE_PATH] = "path",
+		[TYPE_KEY_FILES] = "path",
 		[TYPE_PATHS] = "paths",
 		[TYPE_NAMES] = "names",
 		[TYPE_WORDS] = "names",

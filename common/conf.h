@@ -36,9 +36,11 @@ enum compress {
 /* All strings are owned by the struct; NULL or "" means unset. */
 struct conf {
 	struct {
-		char *coordinator;     /* tcp://host:port or ipc:///path; unset: no farm */
-		char *coordinator_key; /* path of the coordinator's public identity file; needed for
-					  tcp */
+		/* tcp://host:port or ipc:///path, or a list of these; unset: no farm. Both are read
+		 * by coordinators_parse. */
+		char *coordinator;
+		char *coordinator_key; /* path of the coordinator's public identity file, of each;
+					  needed for tcp */
 		char *identity;	       /* path of this client's identity file */
 		int offload;	       /* enum offload, auto */
 		int linker;	       /* enum linker_choice, auto */

@@ -7,16 +7,18 @@
 #include "common/conf.h"
 
 enum type {
-	TYPE_CONNECT, /* an endpoint to connect to */
-	TYPE_LISTEN,  /* the same, and its port may be '*' */
+	TYPE_CONNECT,  /* an endpoint to connect to */
+	TYPE_CONNECTS, /* some of these, separated by commas (coordinators.h) */
+	TYPE_LISTEN,   /* one, and its port may be '*' */
 	TYPE_PATH,
-	TYPE_PATHS,  /* separated by colons */
-	TYPE_NAMES,  /* names of variables, separated by spaces */
-	TYPE_WORDS,  /* names of packages and the like, separated by spaces */
-	TYPE_SIZES,  /* NAME=SIZE of such names, separated by spaces */
-	TYPE_WORD,   /* one of these */
-	TYPE_PAGE,   /* off, or an address in numbers and a port (or '*') */
-	TYPE_KEYS,   /* a path, or a list of keys (keys/trust.h) */
+	TYPE_KEY_FILES, /* paths, as many as there are of TYPE_CONNECTS, likewise */
+	TYPE_PATHS,	/* separated by colons */
+	TYPE_NAMES,	/* names of variables, separated by spaces */
+	TYPE_WORDS,	/* names of packages and the like, separated by spaces */
+	TYPE_SIZES,	/* NAME=SIZE of such names, separated by spaces */
+	TYPE_WORD,	/* one of these */
+	TYPE_PAGE,	/* off, or an address in numbers and a port (or '*') */
+	TYPE_KEYS,	/* a path, or a list of keys (keys/trust.h) */
 	TYPE_STORES, /* URLs of stores, each followed by ro or rw or neither, separated by commas */
 	TYPE_ENUM,
 	TYPE_BOOL,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "common/conf_priv.h"
+#include "common/coordinators.h"
 #include "common/fs.h"
 #include "common/users.h"
 
@@ -300,6 +301,55 @@ parse_paths(const char *v, const char *base, char **ret)
 	return 0;
 }
 
+/* Adds one of a list. */
+static int
+add_item(struct buf *b, const char *item)
+{
+	return (b->n && buf_adds(b, ", ") < 0) || buf_adds(b, item) < 0 ? -ENOMEM : 0;
+}
+
+/* Endpoints, ", " between them; each is there once. */
+static int
+parse_connects(const char *v, char **ret)
+{
+	_cleanup_(strv_done) struct strv all = STRV_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = coordinators_split(v, false, &all);
+
+	if (r == 0 && (all.n == 0 || all.n > COORDINATORS_MAX))
+		return -EINVAL;
+	for (size_t i = 0; r == 0 && i < all.n; i++) {
+		for (size_t k = 0; k < i; k++)
+			if (streq(all.v[i], all.v[k]))
+				return -EINVAL;
+		r = endpoint_ok(all.v[i], false) ? add_item(&b, all.v[i]) : -EINVAL;
+	}
+	if (r == 0)
+		*ret = (char *)steal_ptr(b.p);
+	return r;
+}
+
+static int
+parse_key_files(const char *v, const char *base, char **ret)
+{
+	_cleanup_(strv_done) struct strv all = STRV_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	int r = coordinators_split(v, true, &all);
+
+	if (r == 0 && (all.n == 0 || all.n > COORDINATORS_MAX))
+		return -EINVAL;
+	for (size_t i = 0; r == 0 && i < all.n; i++) {
+		_cleanup_(freep) char *path = NULL;
+
+		r = parse_path(all.v[i], strlen(all.v[i]), base, &path);
+		if (r == 0)
+			r = add_item(&b, path);
+	}
+	if (r == 0)
+		*ret = (char *)steal_ptr(b.p);
+	return r;
+}
+
 static bool
 is_text(const char *v)
 {
@@ -374,6 +424,20 @@ set_text(const struct conf_key *k, const char *v, const char *base, char **out, 
 				listen ? " (PORT may be *)" : "");
 		else if (!(fresh = strdup(v)))
 			r = -ENOMEM;
+	} else if (k->type == TYPE_CONNECTS) {
+		r = parse_connects(v, &fresh);
+		if (r == -EINVAL)
+			(void)buf_addf(hint,
+				"tcp://HOST:PORT or ipc:///PATH, or up to %d different ones with "
+				"commas between them",
+				COORDINATORS_MAX);
+	} else if (k->type == TYPE_KEY_FILES) {
+		r = parse_key_files(v, base, &fresh);
+		if (r == -EINVAL)
+			(void)buf_addf(hint,
+				"a path that begins with / or ~/, or up to %d, one for each "
+				"coordinator, with commas between them",
+				COORDINATORS_MAX);
 	} else if (k->type == TYPE_NAMES || k->type == TYPE_WORDS) {
 		bool words = k->type == TYPE_WORDS;
 

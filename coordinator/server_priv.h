@@ -45,7 +45,7 @@
 struct peer_did {
 	uint64_t since_ms;
 	uint64_t ended, failed, cpu_us, wall_us;
-	unsigned load_percent;
+	unsigned load_percent, coordinators;
 	uint64_t memory_available, store_bytes;
 };
 

@@ -101,6 +101,7 @@ fill_worker(struct server *s, const struct sched_worker *w, struct view_worker *
 	r->cpu_us = p->did.cpu_us;
 	r->wall_us = p->did.wall_us;
 	r->load_percent = p->did.load_percent;
+	r->coordinators = p->did.coordinators;
 	r->memory_available = p->did.memory_available;
 	r->store_bytes = p->did.store_bytes;
 }

@@ -40,6 +40,7 @@ struct view_worker {
 	uint64_t cpu_us, wall_us; /* of those that ended */
 	/* of its last heartbeat; 0: not said */
 	unsigned load_percent;
+	unsigned coordinators; /* that it serves, this one included */
 	uint64_t memory_available, store_bytes;
 	size_t first_offer, n_offers; /* in offers below, if these were wanted */
 };

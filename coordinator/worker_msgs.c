@@ -298,6 +298,7 @@ on_worker_heartbeat(struct server *s, struct peer *p, const struct wire_peer *fr
 	if (p->worker) {
 		p->heard_ms = s->now;
 		p->did.load_percent = m->load_percent;
+		p->did.coordinators = m->coordinators;
 		p->did.memory_available = m->memory_available;
 		p->did.store_bytes = m->store_bytes;
 		sched_worker_heard(s->sched, p->worker, m->running, s->now);

@@ -34,6 +34,7 @@ usage_error(const struct ctl *c)
 static const char common_help[] =
 	"      --socket PATH        the coordinator's Unix socket\n"
 	"      --remote             the coordinator of [client] coordinator, by an admin's key\n"
+	"      --coordinator ENDPOINT  that one of several there\n"
 	"      --config FILE        read this configuration file instead of the default ones\n"
 	"  -o, --option S.K=VALUE   set key K of section S of the configuration\n"
 	"  -h, --help               show this, and exit\n"
@@ -61,7 +62,7 @@ print_help(const struct ctl *c)
 
 /* ---- options */
 
-enum { OPT_SOCKET = 256, OPT_REMOTE, OPT_CONFIG, OPT_FIRST };
+enum { OPT_SOCKET = 256, OPT_REMOTE, OPT_COORDINATOR, OPT_CONFIG, OPT_FIRST };
 
 static const struct {
 	const char *name;
@@ -92,7 +93,7 @@ struct settings {
 };
 
 static void
-list_options(struct option to[N_OWN + 7])
+list_options(struct option to[N_OWN + 8])
 {
 	size_t n = 0;
 
@@ -102,6 +103,7 @@ list_options(struct option to[N_OWN + 7])
 			OPT_FIRST + (int)i };
 	to[n++] = (struct option){ "socket", required_argument, NULL, OPT_SOCKET };
 	to[n++] = (struct option){ "remote", no_argument, NULL, OPT_REMOTE };
+	to[n++] = (struct option){ "coordinator", required_argument, NULL, OPT_COORDINATOR };
 	to[n++] = (struct option){ "config", required_argument, NULL, OPT_CONFIG };
 	to[n++] = (struct option){ "option", required_argument, NULL, 'o' };
 	to[n++] = (struct option){ "help", no_argument, NULL, 'h' };
@@ -118,6 +120,9 @@ take_option(struct ctl *c, struct settings *s, int o)
 		return true;
 	case OPT_REMOTE:
 		c->where.remote = true;
+		return true;
+	case OPT_COORDINATOR:
+		c->where.coordinator = optarg;
 		return true;
 	case OPT_CONFIG:
 		s->config = optarg;
@@ -225,7 +230,7 @@ load_conf(struct ctl *c, const struct settings *s)
 static int
 run(struct ctl *c, int argc, char **argv)
 {
-	struct option longs[N_OWN + 7];
+	struct option longs[N_OWN + 8];
 	struct settings s = { .n = 0 };
 	int o, status;
 

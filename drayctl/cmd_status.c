@@ -3,10 +3,115 @@
 
 #include <stdio.h>
 
+#include "common/coordinators.h"
 #include "common/show.h"
 #include "drayctl/ctl.h"
 
 #define MS_US 1000
+
+#define EACH_MS 1000
+
+/* ---- of several coordinators, each */
+
+struct each {
+	const char *endpoint;
+	bool used, answers;
+	uint64_t up_ms;
+	char *why;
+};
+
+struct several {
+	struct coordinators all;
+	struct each v[COORDINATORS_MAX];
+};
+
+static void
+ask_one(const struct ctl *c, struct each *e)
+{
+	struct ctl other = { .conf = c->conf,
+		.command = c->command,
+		.where = { .coordinator = e->endpoint, .wait_ms = EACH_MS } };
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+	Dray__AdminLook look = DRAY__ADMIN_LOOK__INIT;
+	uint32_t number = 0;
+	int r = link_open(c->conf, &other.where, &other.link, &e->why);
+
+	if (r == 0)
+		r = link_send(other.link, WIRE_ADMIN_LOOK, &look.base, &number);
+	if (r == 0)
+		r = link_wait(other.link, WIRE_ADMIN_VIEW, number, EACH_MS, -1, &m, &e->why);
+	e->answers = r == 0;
+	if (r == 0)
+		e->up_ms = ((const Dray__AdminView *)m.body)->up_ms;
+	link_free(other.link);
+}
+
+/* None, where it came by a socket or the configuration names one alone. */
+static void
+ask_each(struct ctl *c, const Dray__AdminView *v, struct several *ret)
+{
+	_cleanup_(freep) char *why = NULL;
+
+	*ret = (struct several){ .all = COORDINATORS_INIT };
+	if (coordinators_parse("client", c->conf->client.coordinator,
+		    c->conf->client.coordinator_key, &ret->all, &why) < 0)
+		return;
+	for (size_t i = 0; i < ret->all.n; i++)
+		ret->v[i].used = streq(ret->all.v[i].endpoint, link_endpoint(c->link));
+	for (size_t i = 0; ret->all.n > 1 && i < ret->all.n; i++) {
+		struct each *e = &ret->v[i];
+
+		e->endpoint = ret->all.v[i].endpoint;
+		if (!e->used) {
+			ask_one(c, e);
+		} else {
+			e->answers = true;
+			e->up_ms = v->up_ms;
+		}
+	}
+}
+
+static void
+several_done(struct several *s)
+{
+	for (size_t i = 0; i < s->all.n; i++)
+		free(s->v[i].why);
+	coordinators_done(&s->all);
+}
+
+static json_t *
+json_each(const struct several *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; s->all.n > 1 && i < s->all.n; i++) {
+		const struct each *e = &s->v[i];
+
+		json_array_append_new(
+			list, json_pack("{s:o, s:b, s:b, s:o, s:o}", "endpoint",
+				      ctl_json_text(e->endpoint), "answered", (int)e->used,
+				      "reachable", (int)e->answers, "up_ms",
+				      e->answers ? ctl_json_number(e->up_ms) : json_null(), "error",
+				      e->why ? ctl_json_text(e->why) : json_null()));
+	}
+	return list;
+}
+
+static void
+print_each(const struct several *s)
+{
+	for (size_t i = 0; s->all.n > 1 && i < s->all.n; i++) {
+		const struct each *e = &s->v[i];
+		char up[SHOW_SIZE];
+
+		show_time(e->up_ms * MS_US, up);
+		if (e->answers)
+			printf("%s  %s, up %s%s\n", i ? "        " : "one of  ", e->endpoint, up,
+				e->used ? ": this one" : "");
+		else
+			printf("%s  %s: not reachable\n", i ? "        " : "one of  ", e->endpoint);
+	}
+}
 
 struct counts {
 	unsigned drained, removed, away, leaving, shunned;
@@ -29,8 +134,11 @@ count(const Dray__AdminView *v, struct counts *n)
 static int
 print_json(struct ctl *c, const Dray__AdminView *v)
 {
+	_cleanup_(several_done) struct several each = { .all = COORDINATORS_INIT };
 	struct counts n = { 0 };
 	json_t *o;
+
+	ask_each(c, v, &each);
 
 	count(v, &n);
 	o = json_pack("{s:o, s:o, s:o, s:o, s:b}", "name", ctl_json_text(v->name), "software",
@@ -38,6 +146,8 @@ print_json(struct ctl *c, const Dray__AdminView *v)
 		ctl_json_number(v->up_ms), "shutting_down", v->shutting_down);
 	if (!o)
 		return ctl_print_json(c, o);
+	json_object_set_new(o, "coordinator", ctl_json_text(link_endpoint(c->link)));
+	json_object_set_new(o, "coordinators", json_each(&each));
 	const struct {
 		const char *name;
 		uint64_t n;
@@ -143,7 +253,10 @@ static int
 print_text(struct ctl *c, const Dray__AdminView *v)
 {
 	_cleanup_(buf_done) struct buf name = BUF_INIT;
+	_cleanup_(several_done) struct several each = { .all = COORDINATORS_INIT };
 	char up[SHOW_SIZE];
+
+	ask_each(c, v, &each);
 
 	if (show_text(&name, v->name) < 0 || buf_adds(&name, ", ") < 0 ||
 		show_text(&name, v->software) < 0)
@@ -151,6 +264,7 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 	show_time(v->up_ms * MS_US, up);
 	printf("farm      %s, up %s%s\n", (const char *)name.p, up,
 		v->shutting_down ? ", shutting down" : "");
+	print_each(&each);
 	print_workers(v);
 	print_queue(v);
 	print_cache(v);

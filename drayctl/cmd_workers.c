@@ -36,6 +36,7 @@ json_worker(const Dray__AdminWorker *w, const Dray__AdminView *v)
 		{ "cpu_ms", w->cpu_us / MS_US },
 		{ "wall_ms", w->wall_us / MS_US },
 		{ "load_percent", w->load_percent },
+		{ "coordinators", w->coordinators },
 		{ "memory_available", w->memory_available },
 		{ "store_bytes", w->store_bytes },
 	};
@@ -87,6 +88,18 @@ add_worker(struct grid *g, const Dray__AdminWorker *w)
 	grid_add(g, "%s", w->endpoint);
 }
 
+/* Their slots may be in use although nothing of this coordinator's runs there. */
+static void
+print_shared(const Dray__AdminView *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n_worker; i++)
+		n += v->worker[i]->here && v->worker[i]->coordinators > 1;
+	if (n)
+		printf("%zu of them serve%s other coordinators, too\n", n, n == 1 ? "s" : "");
+}
+
 static int
 print_text(struct ctl *c, const Dray__AdminView *v)
 {
@@ -102,10 +115,15 @@ print_text(struct ctl *c, const Dray__AdminView *v)
 		{ "ENDPOINT", false, 8 },
 	};
 	_cleanup_(grid_freep) struct grid *g = grid_new(columns, ARRAY_LEN(columns));
+	int status;
 
 	for (size_t i = 0; g && i < v->n_worker; i++)
 		add_worker(g, v->worker[i]);
-	return ctl_print_grid(c, g, "no worker is here", v->more_workers);
+	status = ctl_print_grid(c, g, "no worker is here", v->more_workers);
+	if (status != CTL_OK)
+		return status;
+	print_shared(v);
+	return ctl_flush(c);
 }
 
 static int

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/coordinators.h"
 #include "common/why.h"
 #include "keys/identity.h"
 #include "proto/socket.h"
@@ -92,31 +93,30 @@ is_socket(const char *path)
 	return path && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+/* Whether it is the socket of this machine; then its endpoint. */
 static int
-find_endpoint(const struct conf *conf, const struct link_where *where, char **ret, char **ret_why)
+find_here(const struct conf *conf, const struct link_where *where, char **ret, char **ret_why)
 {
 	_cleanup_(freep) char *own = where->socket ? strdup(where->socket)
 						   : conf_admin_socket(conf);
 	const char *far = conf->client.coordinator;
-	bool here = !where->remote && (where->socket || is_socket(own) || !is_set(far));
-	int r = 0;
+	bool here = !where->remote && !where->coordinator &&
+		    (where->socket || is_socket(own) || !is_set(far));
 
-	if (!here && !is_set(far))
-		return why_set(ret_why, -ENOTCONN,
-			"[client] coordinator is not set (dray.conf(5)): it is what --remote goes "
-			"to");
-	if (here && !own)
+	if (!here)
+		return is_set(far)
+			       ? 0
+			       : why_set(ret_why, -ENOTCONN,
+					 "[client] coordinator is not set (dray.conf(5)): it is "
+					 "what --remote goes to");
+	if (!own)
 		return why_set(ret_why, -ENOTCONN,
 			"there is no place for a socket, and [client] coordinator is not set");
-	if (here)
-		r = asprintf(ret, "ipc://%s", own) < 0 ? -ENOMEM : 0;
-	else
-		*ret = strdup(far);
-	if (r < 0 || !*ret) {
+	if (asprintf(ret, "ipc://%s", own) < 0) {
 		*ret = NULL;
 		return -ENOMEM;
 	}
-	return endpoint_is_local(*ret) ? probe(*ret + strlen("ipc://"), ret_why) : 0;
+	return 0;
 }
 
 /* ---- keys */
@@ -144,7 +144,7 @@ load_key(const char *path, const char *setting, struct identity *ret, char **ret
 }
 
 static int
-load_keys(struct link *l, const struct conf *conf, char **ret_why)
+load_keys(struct link *l, const struct conf *conf, const char *its, char **ret_why)
 {
 	int r = load_key(conf->client.identity, "identity", &l->own, ret_why);
 
@@ -152,8 +152,7 @@ load_keys(struct link *l, const struct conf *conf, char **ret_why)
 		return why_set(ret_why, -EACCES,
 			"%s: that is the public file; the one with the secrets is needed",
 			conf->client.identity);
-	return r < 0 ? r
-		     : load_key(conf->client.coordinator_key, "coordinator_key", &l->its, ret_why);
+	return r < 0 ? r : load_key(its, "coordinator_key", &l->its, ret_why);
 }
 
 /* ---- messages */
@@ -289,13 +288,13 @@ names(const Dray__Welcome *m, const char *feature)
 }
 
 static int
-meet(struct link *l, char **ret_why)
+meet(struct link *l, uint64_t wait_ms, char **ret_why)
 {
 	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
 	int r = say_hello(l);
 
 	if (r == 0)
-		r = link_wait(l, WIRE_WELCOME, 0, LINK_WELCOME_MS, -1, &m, ret_why);
+		r = link_wait(l, WIRE_WELCOME, 0, wait_ms, -1, &m, ret_why);
 	if (r == -ETIMEDOUT)
 		return why_set(
 			ret_why, -ENOTCONN, "no answer from the coordinator at %s", l->endpoint);
@@ -307,22 +306,19 @@ meet(struct link *l, char **ret_why)
 	return r;
 }
 
-int
-link_open(
-	const struct conf *conf, const struct link_where *where, struct link **ret, char **ret_why)
+/* key: the path of its public key; of this machine it needs none. */
+static int
+open_one(const struct conf *conf, const struct coordinator_at *at, uint64_t wait_ms,
+	struct link **ret, char **ret_why)
 {
 	_cleanup_(link_freep) struct link *l = calloc(1, sizeof(*l));
-	bool local;
+	bool local = endpoint_is_local(at->endpoint);
 	int r;
 
-	*ret_why = NULL;
-	if (!l)
+	if (!l || !(l->endpoint = strdup(at->endpoint)))
 		return -ENOMEM;
-	r = find_endpoint(conf, where, &l->endpoint, ret_why);
-	if (r < 0)
-		return r;
-	local = endpoint_is_local(l->endpoint);
-	r = local ? 0 : load_keys(l, conf, ret_why);
+	r = local ? probe(at->endpoint + strlen("ipc://"), ret_why)
+		  : load_keys(l, conf, at->key, ret_why);
 	if (r == 0)
 		r = zmq_ctx_open(&l->ctx);
 	if (r < 0)
@@ -332,8 +328,62 @@ link_open(
 	if (r < 0)
 		return why_set(ret_why, -ENOTCONN, "cannot connect to %s: %s", l->endpoint,
 			zmq_strerror(-r));
-	r = meet(l, ret_why);
+	r = meet(l, wait_ms, ret_why);
 	if (r == 0)
 		*ret = steal_ptr(l);
 	return r;
+}
+
+/* In turn, while nobody answers: one that refuses has answered. */
+static int
+open_first(
+	const struct conf *conf, const struct link_where *where, struct link **ret, char **ret_why)
+{
+	_cleanup_(coordinators_done) struct coordinators all = COORDINATORS_INIT;
+	int r = coordinators_parse(
+		"client", conf->client.coordinator, conf->client.coordinator_key, &all, ret_why);
+	uint64_t wait = where->wait_ms ? where->wait_ms : LINK_WELCOME_MS;
+	bool asked = false;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < all.n; i++) {
+		if (where->coordinator && !streq(where->coordinator, all.v[i].endpoint))
+			continue;
+		asked = true;
+		free(steal_ptr(*ret_why));
+		r = open_one(conf, &all.v[i],
+			all.n == 1 ? wait : MIN2(wait, (uint64_t)LINK_WELCOME_EACH_MS), ret,
+			ret_why);
+		if (r != -ENOTCONN)
+			return r;
+	}
+	if (!asked)
+		return why_set(ret_why, -ENOTCONN,
+			"--coordinator %s: [client] coordinator names %s", where->coordinator,
+			conf->client.coordinator);
+	return r;
+}
+
+int
+link_open(
+	const struct conf *conf, const struct link_where *where, struct link **ret, char **ret_why)
+{
+	_cleanup_(freep) char *here = NULL;
+	int r;
+
+	*ret_why = NULL;
+	r = find_here(conf, where, &here, ret_why);
+	if (r < 0)
+		return r;
+	if (!here)
+		return open_first(conf, where, ret, ret_why);
+	return open_one(conf, &(struct coordinator_at){ here, NULL },
+		where->wait_ms ? where->wait_ms : LINK_WELCOME_MS, ret, ret_why);
+}
+
+const char *
+link_endpoint(const struct link *l)
+{
+	return l->endpoint;
 }

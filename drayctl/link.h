@@ -7,11 +7,15 @@
 #include "proto/wire.h"
 
 #define LINK_WELCOME_MS 5000
+#define LINK_WELCOME_EACH_MS 2000 /* where there are several */
 #define LINK_ANSWER_MS 15000
 
 struct link_where {
-	const char *socket; /* the path of a socket; NULL: what the configuration says */
-	bool remote;	    /* the [client] coordinator, even if there is a socket here */
+	const char *socket;	 /* the path of a socket; NULL: what the configuration says */
+	bool remote;		 /* the [client] coordinator, even if there is a socket here */
+	const char *coordinator; /* the one of these with this endpoint, likewise; NULL: of several
+				    the first that answers */
+	uint64_t wait_ms;	 /* for a welcome; 0: LINK_WELCOME_MS */
 };
 
 struct link;
@@ -21,6 +25,8 @@ struct link;
  * -errno. Then *ret_why is a sentence with the way out (the caller frees it). */
 int link_open(
 	const struct conf *conf, const struct link_where *where, struct link **ret, char **ret_why);
+/* Where it is. */
+const char *link_endpoint(const struct link *l);
 void link_free(struct link *l);
 void link_freep(struct link **l);
 

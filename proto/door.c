@@ -183,6 +183,14 @@ door_name(struct door *d, const char *curve, enum role role, const char *namespa
 	return 0;
 }
 
+bool
+door_is_named(struct door *d, const char *curve, uint64_t now)
+{
+	const struct door_key *k = find(d, curve);
+
+	return k && is_named(k, now);
+}
+
 void
 door_set_on_trial(struct door *d, const char *curve, bool on_trial)
 {

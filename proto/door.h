@@ -33,6 +33,8 @@ enum zap_answer door_knock(struct door *d, const char *curve, bool known, uint64
 /* The coordinator names a key that will come. -ENOMEM. */
 int door_name(
 	struct door *d, const char *curve, enum role role, const char *namespace, uint64_t now);
+/* Whether it was named, less than DOOR_NAMED_MS ago. */
+bool door_is_named(struct door *d, const char *curve, uint64_t now);
 /* Whether the coordinator has seen nothing good of that key lately, as it said last; it says so
  * before each of its jobs. Nothing for a key without a name. */
 void door_set_on_trial(struct door *d, const char *curve, bool on_trial);

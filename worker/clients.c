@@ -83,14 +83,6 @@ remove_client(struct service *s, struct client *c)
 	free(c);
 }
 
-static enum role
-peer_role(struct service *s, const struct wire_peer *p)
-{
-	if (!p->curve[0])
-		return s->local ? ROLE_LOCAL : ROLE_NONE;
-	return s->any_key ? ROLE_CLIENT : door_role(s->door, p->curve);
-}
-
 static struct job *
 find_job(const struct service *s, const struct wire_peer *p, uint32_t number)
 {
@@ -166,7 +158,7 @@ on_hello(struct service *s, const struct wire_peer *p, const Dray__Hello *h)
 		return;
 	}
 	if (!c)
-		c = add_client(s, p, s->local ? ROLE_CLIENT : peer_role(s, p));
+		c = add_client(s, p, s->local ? ROLE_CLIENT : upstreams_role(s, p));
 	if (!c) {
 		log_throttled(&s->bad_peer, 5, "no room for another client");
 		return;
@@ -179,7 +171,7 @@ on_hello(struct service *s, const struct wire_peer *p, const Dray__Hello *h)
 	m.version = WIRE_VERSION;
 	m.name = s->name;
 	m.features = features;
-	m.n_features = ARRAY_LEN(features) - (s->serve ? 0 : 1);
+	m.n_features = ARRAY_LEN(features) - (others_serve(s) ? 0 : 1);
 	wire_send(s->socket, p, WIRE_WELCOME, &m.base, NULL, 0);
 }
 
@@ -209,7 +201,7 @@ ticket_problem(int err)
 {
 	switch (err) {
 	case -EKEYREJECTED:
-		return "The ticket is not signed by this worker's coordinator.";
+		return "The ticket is not signed by a coordinator of this worker.";
 	case -EKEYEXPIRED:
 		return "The ticket has expired.";
 	case -EALREADY:
@@ -270,37 +262,41 @@ wanted_offer(const struct service *s, const ProtobufCBinaryData *toolchain)
 /* Where what is made for it is shared: as the coordinator's list has it for the client's key. NULL:
  * nowhere. */
 static const char *
-share_in(const struct service *s, const struct wire_peer *p)
+share_in(const struct upstream *up, const struct wire_peer *p)
 {
-	return s->local || door_role(s->door, p->curve) == ROLE_NONE ||
-			       !door_shares(s->door, p->curve)
+	return up->service->local || door_role(up->door, p->curve) == ROLE_NONE ||
+			       !door_shares(up->door, p->curve)
 		       ? NULL
-		       : door_namespace(s->door, p->curve);
+		       : door_namespace(up->door, p->curve);
 }
 
 /* A sample has no slot: the coordinator says when one is to run, whatever else does. A refill,
  * which takes its place, is only taken where a slot is free. */
 static bool
-has_room(const struct service *s, const struct job_in *start)
+has_room(const struct service *s, const struct upstream *up, const struct job_in *start)
 {
 	if (start->sample)
-		return s->n_samples < SAMPLES && s->share &&
+		return s->n_samples < SAMPLES && up->share &&
 		       (!start->refill || slots_used(s) < s->slots);
 	return start->twin || slots_used(s) < s->slots;
 }
 
 /* Why a job with a good ticket is not taken; NULL: it is. */
 static const char *
-why_not(const struct service *s, const struct client *c, const Dray__JobOpen *o,
-	const struct job_in *start, Dray__Verdict *ret)
+why_not(const struct service *s, const struct upstream *up, const struct client *c,
+	const Dray__JobOpen *o, const struct job_in *start, Dray__Verdict *ret)
 {
 	*ret = DRAY__VERDICT__VERDICT_BAD_TICKET;
 	if (!is_job_id(start->id))
 		return "The ticket's job id is not usable.";
 	if (start->sample && (s->local || !*c->peer.curve))
 		return "What is compiled again is of those that have keys.";
+	/* it may be here for another coordinator's jobs; what this one says of it is on its way */
+	*ret = DRAY__VERDICT__VERDICT_FULL;
+	if (!upstream_names(up, &c->peer))
+		return "The coordinator has not named this client's key yet.";
 	*ret = DRAY__VERDICT__VERDICT_NOT_ALLOWED;
-	if (start->refill && (!s->share || !start->share_in))
+	if (start->refill && (!up->share || !start->share_in))
 		return "This worker shares nothing of what it would make.";
 	/* an earlier try of it is being cleared away: nobody's fault */
 	*ret = DRAY__VERDICT__VERDICT_FULL;
@@ -316,7 +312,7 @@ why_not(const struct service *s, const struct client *c, const Dray__JobOpen *o,
 	if (start->twin && s->n_twins >= s->twins)
 		return "This worker has too many jobs that join others.";
 	*ret = DRAY__VERDICT__VERDICT_FULL;
-	if (!has_room(s, start))
+	if (!has_room(s, up, start))
 		return start->sample ? "This worker compiles nothing again now."
 				     : "All slots of this worker are in use.";
 	*ret = DRAY__VERDICT__VERDICT_NO_TOOLCHAIN;
@@ -328,55 +324,56 @@ on_job_open(struct service *s, struct client *c, struct wire_msg *msg)
 {
 	const Dray__JobOpen *o = (const Dray__JobOpen *)msg->body;
 	_cleanup_(freep) char *job = NULL;
-	struct job_in start = { .offer = wanted_offer(s, &o->toolchain),
-		.peer = &c->peer,
-		.namespace = door_namespace(s->door, c->peer.curve),
-		.share_in = share_in(s, &c->peer),
-		.open = msg };
+	struct job_in start = {
+		.offer = wanted_offer(s, &o->toolchain), .peer = &c->peer, .open = msg
+	};
 	struct ticket_terms terms = { .twin = false };
+	struct upstream *up = NULL;
 	struct job *started = NULL;
 	uint32_t number = msg->job;
 	Dray__Verdict verdict;
 	const char *why;
 	int r;
 
-	r = ticket_check(s->tickets, o->ticket.data, o->ticket.len, o->signature.data,
-		o->signature.len, s->coordinator.sign_public, c->peer.curve,
-		s->local ? "" : s->identity.curve_public,
-		link_up_time(s->link, clock_mono_ms(), clock_wall_ms()), &job, &terms);
+	r = upstreams_issuer(s, &c->peer, o, &up, &job, &terms);
 	if (r < 0) {
 		reject(s, c, number, DRAY__VERDICT__VERDICT_BAD_TICKET, "%s", ticket_problem(r));
 		return;
 	}
 	start.id = job;
+	start.namespace = door_namespace(up->door, c->peer.curve);
+	start.share_in = share_in(up, &c->peer);
 	start.twin = terms.twin;
 	start.sample = terms.sample || terms.refill;
 	start.refill = terms.refill;
 	if (terms.sample)
 		start.namespace = start.share_in = terms.namespace;
-	why = why_not(s, c, o, &start, &verdict);
+	why = why_not(s, up, c, o, &start, &verdict);
 	if (why) {
 		if (start.sample || (verdict == DRAY__VERDICT__VERDICT_FULL && !is_running(s, job)))
-			link_up_job_refused(s->link, job);
+			link_up_job_refused(up->link, job);
+		/* it takes this worker for full now */
+		if (slots_used(s) < s->slots)
+			link_up_tell_soon(up->link);
 		reject(s, c, number, verdict, "%s", why);
 		return;
 	}
 	log_debug("job=%s client=%s unit_bytes=%u", job, c->peer.curve, o->unit_size);
-	r = job_start(&s->shared, &start, &started);
+	r = job_start(&up->shared, &start, &started);
 	if (r < 0) {
 		reject(s, c, number, DRAY__VERDICT__VERDICT_WORKER_FAULT, "Cannot start a job: %s.",
 			strerror(-r));
 		return;
 	}
-	if (door_is_on_trial(s->door, c->peer.curve))
+	if (door_is_on_trial(up->door, c->peer.curve))
 		job_put_on_trial(started);
 	s->jobs[s->n_jobs++] = started;
 	s->n_twins += start.twin;
 	s->n_samples += start.sample;
 	if (start.sample)
-		link_up_sample_started(s->link, job, false);
+		link_up_sample_started(up->link, job, false);
 	else
-		link_up_job_started(s->link, job, start.twin);
+		link_up_job_started(up->link, job, start.twin);
 }
 
 /* It has acknowledged content. */
@@ -408,11 +405,8 @@ on_get(struct service *s, struct client *c, const struct wire_msg *msg)
 {
 	const Dray__SharedGet *m = (const Dray__SharedGet *)msg->body;
 	char owner[CURVE_KEY_SIZE];
-	int r = s->serve ? ticket_check_blobs(m->ticket.data, m->ticket.len, m->signature.data,
-				   m->signature.len, s->coordinator.sign_public, c->peer.curve,
-				   s->local ? "" : s->identity.curve_public,
-				   link_up_time(s->link, clock_mono_ms(), clock_wall_ms()), owner)
-			 : -EOPNOTSUPP;
+	struct upstream *up = NULL;
+	int r = upstreams_getter(s, &c->peer, m, &up, owner);
 
 	if (r < 0) {
 		note_waste(s, &c->peer);
@@ -420,7 +414,7 @@ on_get(struct service *s, struct client *c, const struct wire_msg *msg)
 			r == -EOPNOTSUPP ? "This worker gives no blobs." : ticket_problem(r));
 		return;
 	}
-	r = serve_get(s->serve, &c->peer, msg->job, owner, m);
+	r = serve_get(up->serve, &c->peer, msg->job, owner, m);
 	if (r == -EBADMSG)
 		refuse(s, &c->peer, DRAY__VERDICT__VERDICT_MALFORMED,
 			"A request for blobs that makes no sense.");
@@ -438,7 +432,7 @@ on_get_credit(struct service *s, struct client *c, const struct wire_msg *msg)
 	uint32_t n = ((const Dray__SharedCredit *)msg->body)->n;
 
 	took(s, c, n);
-	serve_credit(s->serve, &c->peer, msg->job, n);
+	others_credit(s, &c->peer, msg->job, n);
 }
 
 static void
@@ -475,9 +469,9 @@ on_own_message(struct service *s, const struct wire_peer *p, struct client *c, s
 		on_job_open(s, c, &m);
 	else if (m.info->type == WIRE_SHARED_GET && c)
 		on_get(s, c, &m);
-	else if (m.info->type == WIRE_SHARED_STOP && c && s->serve)
-		serve_stop(s->serve, &c->peer, m.job);
-	else if (m.info->type == WIRE_SHARED_CREDIT && c && s->serve)
+	else if (m.info->type == WIRE_SHARED_STOP && c)
+		others_stop(s, &c->peer, m.job);
+	else if (m.info->type == WIRE_SHARED_CREDIT && c && others_serve(s))
 		on_get_credit(s, c, &m);
 }
 
@@ -496,7 +490,7 @@ on_message(struct service *s, const struct wire_peer *p, int err, struct wire_ra
 {
 	struct client *c = find_client(s, p);
 	enum admit_state state = c ? c->state : ADMIT_NEW;
-	enum role role = c ? c->role : peer_role(s, p);
+	enum role role = c ? c->role : upstreams_role(s, p);
 	struct job *j = NULL;
 	enum admit admit;
 
@@ -578,8 +572,7 @@ clients_gone(struct service *s)
 		if (!c)
 			continue;
 		stop_jobs(s, &peer, "its client is gone");
-		if (s->serve)
-			serve_gone(s->serve, &peer);
+		others_gone(s, &peer);
 		remove_client(s, c);
 	}
 }
@@ -593,12 +586,12 @@ type_of(zmq_msg_t *header)
 }
 
 static void
-say_compiles(struct service *s, const struct job *j)
+say_compiles(const struct job *j)
 {
 	if (job_is_sample(j))
-		link_up_sample_started(s->link, job_id(j), true);
+		link_up_sample_started(upstream_of(j)->link, job_id(j), true);
 	else
-		link_up_job_compiles(s->link, job_id(j), job_alike(j));
+		link_up_job_compiles(upstream_of(j)->link, job_id(j), job_alike(j));
 }
 
 /* What the client may say next depends on what it was told. */
@@ -654,21 +647,29 @@ pass_on(struct service *s, struct job *j, zmq_msg_t *frames, int n)
 		job_stop(j, "its client does not take its messages");
 }
 
-void
-clients_serve(struct service *s)
+static void
+serve_from(struct service *s, struct serve *from)
 {
 	struct serve_word w;
 
-	for (unsigned i = 0; s->serve && i < MESSAGES_PER_TURN && serve_next(s->serve, &w); i++) {
+	for (unsigned i = 0; i < MESSAGES_PER_TURN && serve_next(from, &w); i++) {
 		struct client *c = find_client(s, &w.peer);
 
 		s->passed += zmq_msg_size(&w.frames[1]);
 		if (!c || !takes_more(s, c, type_of(&w.frames[0])) ||
 			!send_frames(s, &w.peer, w.frames, w.data ? 2 : 1))
-			serve_gone(s->serve, &w.peer);
+			serve_gone(from, &w.peer);
 		zmq_msg_close(&w.frames[0]);
 		zmq_msg_close(&w.frames[1]);
 	}
+}
+
+void
+clients_serve(struct service *s)
+{
+	for (size_t i = 0; i < s->n_up; i++)
+		if (s->up[i].serve)
+			serve_from(s, s->up[i].serve);
 }
 
 /* Joins the job's thread and frees its slot. */
@@ -690,19 +691,19 @@ on_job_ended(struct service *s, struct job *j, zmq_msg_t *header)
 
 	if (wire_decode(zmq_msg_data(header), zmq_msg_size(header), NULL, WIRE_FROM_WORKER, &m) ==
 		0)
-		link_up_job_ended(s->link, (const Dray__WorkerJobEnded *)m.body);
+		link_up_job_ended(upstream_of(j)->link, (const Dray__WorkerJobEnded *)m.body);
 	wire_msg_done(&m);
 	leave_slot(s, j);
 }
 
 static void
-on_job_holds(struct service *s, zmq_msg_t *header)
+on_job_holds(const struct job *j, zmq_msg_t *header)
 {
 	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
 
 	if (wire_decode(zmq_msg_data(header), zmq_msg_size(header), NULL, WIRE_FROM_WORKER, &m) ==
 		0)
-		link_up_holds(s->link, (const Dray__WorkerHolds *)m.body);
+		link_up_holds(upstream_of(j)->link, (const Dray__WorkerHolds *)m.body);
 }
 
 bool
@@ -729,11 +730,11 @@ clients_from_job(struct service *s, struct job *j)
 		if (ended) {
 			on_job_ended(s, j, &frames[0]);
 		} else if (type_of(&frames[0]) == WIRE_WORKER_HOLDS) {
-			on_job_holds(s, &frames[0]);
+			on_job_holds(j, &frames[0]);
 		} else {
 			note_phase(j, type_of(&frames[0]));
 			if (type_of(&frames[0]) == WIRE_JOB_STARTED)
-				say_compiles(s, j);
+				say_compiles(j);
 			pass_on(s, j, frames, n);
 		}
 		for (int i = 0; i < n; i++)

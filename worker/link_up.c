@@ -18,6 +18,8 @@
 #define AGAIN_MS 5000
 /* Clocks that differ by more are logged. */
 #define APART_S 60
+/* Between heartbeats that tell of slots which other coordinators' jobs took or left. */
+#define TELL_MS 20
 
 struct link_up {
 	struct link_up_conf c;
@@ -33,6 +35,8 @@ struct link_up {
 	int64_t told_s; /* how far apart the clocks were when it was last logged */
 	uint8_t instance[16];
 	uint64_t beat_ms, next_beat, next_register, sequence;
+	uint64_t last_beat;
+	unsigned elsewhere; /* as it was told last */
 	char refusal[512];
 	struct log_throttle throttle;
 };
@@ -42,7 +46,7 @@ connect_up(struct link_up *l)
 {
 	const struct link_up_conf *c = &l->c;
 
-	return socket_connect_monitored(l->ctx, c->conf->worker.coordinator, c->identity,
+	return socket_connect_monitored(l->ctx, c->at, c->identity,
 		c->coordinator ? c->coordinator->curve_public : NULL, (int)l->beat_ms, &l->socket,
 		&l->monitor);
 }
@@ -247,8 +251,7 @@ on_event(struct link_up *l, enum monitor_event e, uint64_t now)
 		break;
 	case MONITOR_DISCONNECTED:
 		if (l->connected)
-			log_warn("lost the coordinator: endpoint=%s; running jobs go on",
-				l->c.conf->worker.coordinator);
+			log_warn("lost the coordinator: endpoint=%s; running jobs go on", l->c.at);
 		l->connected = l->welcomed = false;
 		break;
 	case MONITOR_REFUSED:
@@ -260,7 +263,7 @@ on_event(struct link_up *l, enum monitor_event e, uint64_t now)
 			"The coordinator at %s does not accept this worker's key (or is another "
 			"one than its public key says, or too busy to answer in time). Its "
 			"allowed-keys file needs the line: worker %s %s",
-			l->c.conf->worker.coordinator, l->c.curve_public, l->c.name);
+			l->c.at, l->c.curve_public, l->c.name);
 		log_throttled(&l->throttle, 1, "%s", l->refusal);
 		break;
 	default:
@@ -302,8 +305,8 @@ on_ack(struct link_up *l, const Dray__HeartbeatAck *m, uint64_t now)
 		return;
 	}
 	if (!l->welcomed)
-		log_info("registered: coordinator=%s endpoint=%s slots=%u toolchains=%zu",
-			l->c.conf->worker.coordinator, l->c.endpoint, l->c.slots, l->n_offers);
+		log_info("registered: coordinator=%s endpoint=%s slots=%u toolchains=%zu", l->c.at,
+			l->c.endpoint, l->c.slots, l->n_offers);
 	l->welcomed = true;
 	l->wanted = m->wanted;
 	l->refusal[0] = '\0';
@@ -374,25 +377,34 @@ memory_available(void)
 }
 
 static void
-beat(struct link_up *l, uint64_t now, unsigned running, uint64_t store_bytes)
+beat(struct link_up *l, uint64_t now, const struct link_up_news *news)
 {
 	Dray__WorkerHeartbeat m = DRAY__WORKER_HEARTBEAT__INIT;
 	double load = 0;
 
+	l->last_beat = now;
 	l->next_beat = now + l->beat_ms;
+	l->elsewhere = news->elsewhere;
 	if (!l->welcomed && now >= l->next_register)
 		register_now(l, now);
 	m.sequence = ++l->sequence;
-	m.running = running;
+	m.running = news->running;
+	m.coordinators = news->coordinators;
 	m.memory_available = memory_available();
 	if (getloadavg(&load, 1) == 1 && load > 0)
 		m.load_percent = (uint32_t)(load * 100 / MAX2(l->c.cores, 1u));
-	m.store_bytes = store_bytes;
+	m.store_bytes = news->store_bytes;
 	send_up(l, WIRE_WORKER_HEARTBEAT, &m.base);
 }
 
 void
-link_up_step(struct link_up *l, uint64_t now, uint64_t wall, unsigned running, uint64_t store_bytes)
+link_up_tell_soon(struct link_up *l)
+{
+	l->next_beat = MIN2(l->next_beat, l->last_beat + TELL_MS);
+}
+
+void
+link_up_step(struct link_up *l, uint64_t now, uint64_t wall, const struct link_up_news *news)
 {
 	enum monitor_event e;
 
@@ -420,8 +432,10 @@ link_up_step(struct link_up *l, uint64_t now, uint64_t wall, unsigned running, u
 	/* The coordinator must send no more jobs for a toolchain that was withdrawn. */
 	if (l->welcomed && offers_count(l->c.offers) != l->n_offers)
 		register_now(l, now);
+	if (news->elsewhere != l->elsewhere)
+		link_up_tell_soon(l);
 	if (l->connected && now >= l->next_beat)
-		beat(l, now, running, store_bytes);
+		beat(l, now, news);
 }
 
 uint64_t

@@ -15,6 +15,7 @@ struct link_up;
 
 struct link_up_conf {
 	const struct conf *conf;
+	const char *at;			    /* the coordinator's endpoint */
 	const struct identity *identity;    /* ours; may be NULL for ipc */
 	const struct identity *coordinator; /* its public half; may be NULL for ipc */
 	const struct offers *offers;
@@ -43,10 +44,19 @@ void link_up_free(struct link_up *l);
 void *link_up_socket(struct link_up *l);
 void *link_up_monitor(struct link_up *l);
 
+/* What a heartbeat tells. */
+struct link_up_news {
+	unsigned running;      /* jobs that have a slot */
+	unsigned elsewhere;    /* of them, those of other coordinators: a change is told at once */
+	unsigned coordinators; /* with so many this worker is registered */
+	uint64_t store_bytes;
+};
 /* Handles messages that came, registers when it is time, and sends heartbeats. now_ms is the
- * monotonic clock, wall_ms the wall clock. running: the number of jobs that have a slot. */
-void link_up_step(struct link_up *l, uint64_t now_ms, uint64_t wall_ms, unsigned running,
-	uint64_t store_bytes);
+ * monotonic clock, wall_ms the wall clock. */
+void link_up_step(
+	struct link_up *l, uint64_t now_ms, uint64_t wall_ms, const struct link_up_news *news);
+/* The next step tells how many slots are in use, whatever was told before. */
+void link_up_tell_soon(struct link_up *l);
 /* The coordinator's time, as far as it is known. Tickets expire by it. */
 uint64_t link_up_time(const struct link_up *l, uint64_t now_ms, uint64_t wall_ms);
 /* How long until link_up_step has something to do, in ms. */

@@ -12,9 +12,8 @@
 #include "common/clock.h"
 #include "common/daemon.h"
 #include "worker/service_priv.h"
-#include "worker/share/loans.h"
 
-#define FIXED_ITEMS 9
+#define FIXED_ITEMS 4
 /* The last messages must leave before the sockets close. */
 #define LINGER_MS 1000
 /* The service manager waits so long for the coordinator's word. */
@@ -55,7 +54,7 @@ on_signal(struct service *s)
 		}
 		stop_samples(s);
 		s->draining = true;
-		link_up_bye(s->link, "SIGTERM");
+		upstreams_bye(s, "SIGTERM");
 	}
 }
 
@@ -66,26 +65,14 @@ poll_once(struct service *s, zmq_pollitem_t *items)
 	uint64_t now = clock_mono_ms(), wait = notify_wait(s->life->notify, now, 1000);
 	long strangers = zap_wait(s->zap, now);
 
-	wait = MIN2(wait, link_up_wait(s->link, now));
+	wait = MIN2(wait, upstreams_wait(s, now));
 	if (strangers >= 0)
 		wait = MIN2(wait, (uint64_t)strangers);
 	items[n++] = (zmq_pollitem_t){ .socket = s->socket, .events = ZMQ_POLLIN };
 	items[n++] = (zmq_pollitem_t){ .socket = monitor_socket(s->monitor), .events = ZMQ_POLLIN };
 	items[n++] = (zmq_pollitem_t){ .socket = zap_socket(s->zap), .events = ZMQ_POLLIN };
-	if (link_up_socket(s->link)) {
-		items[n++] = (zmq_pollitem_t){ .socket = link_up_socket(s->link),
-			.events = ZMQ_POLLIN };
-		items[n++] = (zmq_pollitem_t){ .socket = link_up_monitor(s->link),
-			.events = ZMQ_POLLIN };
-	}
 	items[n++] = (zmq_pollitem_t){ .fd = s->signal_fd, .events = ZMQ_POLLIN };
-	if (s->share)
-		items[n++] = (zmq_pollitem_t){ .fd = loans_fd(shares_loans(s->share)),
-			.events = ZMQ_POLLIN };
-	if (s->serve)
-		items[n++] = (zmq_pollitem_t){ .fd = serve_fd(s->serve), .events = ZMQ_POLLIN };
-	if (s->seeker)
-		items[n++] = (zmq_pollitem_t){ .fd = seeker_fd(s->seeker), .events = ZMQ_POLLIN };
+	n += upstreams_items(s, items + n);
 	for (unsigned i = 0; i < s->n_jobs; i++)
 		items[n++] = (zmq_pollitem_t){ .socket = job_socket(s->jobs[i]),
 			.events = ZMQ_POLLIN };
@@ -98,14 +85,15 @@ poll_once(struct service *s, zmq_pollitem_t *items)
 static void
 tell_manager(struct service *s, uint64_t now)
 {
-	const char *how = s->draining		      ? "draining"
-			  : link_up_welcomed(s->link) ? "registered"
-						      : "no answer";
-	char text[NOTIFY_TEXT_MAX];
+	unsigned welcomed = upstreams_welcomed(s);
+	const char *how = s->draining ? "draining" : welcomed ? "registered" : "no answer";
+	char text[NOTIFY_TEXT_MAX], of[32] = "";
 
 	if (!s->life->notify)
 		return;
-	snprintf(text, sizeof(text), "%s, coordinator %s: slots in use %u of %u", how,
+	if (s->n_up > 1)
+		snprintf(of, sizeof(of), " (%u of %zu)", welcomed, s->n_up);
+	snprintf(text, sizeof(text), "%s%s, coordinator %.160s: slots in use %u of %u", how, of,
 		s->conf->worker.coordinator, s->n_jobs - s->n_twins - s->n_samples, s->slots);
 	notify_status(s->life->notify, now, text);
 	notify_step(s->life->notify, now);
@@ -114,20 +102,14 @@ tell_manager(struct service *s, uint64_t now)
 static void
 turn(struct service *s)
 {
-	struct store_stats stats = { .bytes = 0 };
 	bool caught_up;
 
 	zap_step(s->zap);
 	on_signal(s);
-	/* Before the clients: the coordinator's time, by which their tickets are checked, may have
+	/* Before the clients: a coordinator's time, by which their tickets are checked, may have
 	 * come just now. */
-	(void)store_get_stats(s->store, &stats);
-	link_up_step(s->link, clock_mono_ms(), clock_wall_ms(),
-		s->n_jobs - s->n_twins - s->n_samples, stats.bytes);
-	others_ask(s);
+	upstreams_step(s);
 	clients_serve(s);
-	tapes_tick(s->tapes, clock_mono_ms());
-	__atomic_store_n(&s->shared.wanted, link_up_wanted(s->link), __ATOMIC_RELAXED);
 	caught_up = clients_receive(s);
 	clients_gone(s);
 	clients_expire(s, caught_up);
@@ -149,10 +131,11 @@ int
 service_run(struct service *s, const struct service_life *life)
 {
 	_cleanup_(freep) zmq_pollitem_t *items = calloc(
-		FIXED_ITEMS + s->slots + s->twins + SAMPLES, sizeof(*items));
+		FIXED_ITEMS + UPSTREAM_ITEMS * s->n_up + s->slots + s->twins + SAMPLES,
+		sizeof(*items));
 	_cleanup_(closep) int ready = life->ready_fd;
 	const uint64_t began = clock_mono_ms();
-	bool welcomed = false, said = false;
+	bool said = false;
 	int r = items ? 0 : -ENOMEM, linger = LINGER_MS;
 
 	s->life = life;
@@ -160,11 +143,10 @@ service_run(struct service *s, const struct service_life *life)
 		r = poll_once(s, items);
 		if (r == 0)
 			turn(s);
-		if (link_up_welcomed(s->link)) {
-			welcomed = true;
+		if (upstreams_welcomed(s) > 0) {
 			daemon_say_ready(&ready, s->endpoint);
 			say_ready(s, &said);
-		} else if (!welcomed && link_up_refusal(s->link)) {
+		} else if (upstreams_refused(s)) {
 			r = -EACCES;
 		} else if (clock_mono_ms() - began >= UNANSWERED_MS) {
 			say_ready(s, &said);
@@ -175,7 +157,6 @@ service_run(struct service *s, const struct service_life *life)
 	while (s->n_jobs > 0 && poll_once(s, items) == 0)
 		turn(s);
 	zmq_setsockopt(s->socket, ZMQ_LINGER, &linger, sizeof(linger));
-	if (link_up_socket(s->link))
-		zmq_setsockopt(link_up_socket(s->link), ZMQ_LINGER, &linger, sizeof(linger));
+	upstreams_linger(s, linger);
 	return r;
 }

@@ -9,68 +9,102 @@
 void
 others_lend(void *arg, const Dray__WorkerLend *m)
 {
-	loans_hear(shares_loans(((struct service *)arg)->share), m);
+	loans_hear(shares_loans(((struct upstream *)arg)->share), m);
 }
 
 void
 others_unshared(void *arg, const Dray__WorkerUnshared *m)
 {
-	shares_unshared(((struct service *)arg)->share, m);
+	shares_unshared(((struct upstream *)arg)->share, m);
 }
 
 void
 others_found(void *arg, const Dray__WorkerFound *m)
 {
-	seeker_hear(((struct service *)arg)->seeker, m);
+	seeker_hear(((struct upstream *)arg)->seeker, m);
 }
 
 /* Both need keys: a blob is given for a ticket, and that names two of them. */
 void
-others_open(struct service *s)
+others_open(struct upstream *up)
 {
+	struct service *s = up->service;
 	const struct seeker_conf c = { .ctx = s->ctx,
 		.identity = &s->identity,
-		.coordinator = s->conf->worker.coordinator,
-		.coordinator_curve = s->coordinator.curve_public,
+		.coordinator = up->at,
+		.coordinator_curve = up->identity.curve_public,
 		.store = s->store,
-		.tmp = s->jobs_dir,
+		.tmp = up->tmp,
 		.wait_ms = (unsigned)s->conf->worker.peer_wait_ms };
 	int r = 0;
 
 	if (!s->conf->worker.peers || s->local || endpoint_is_local(c.coordinator) ||
-		!s->identity.has_secret || !*s->coordinator.curve_public)
+		!s->identity.has_secret || !*up->identity.curve_public)
 		return;
-	r = serve_open(s->store, s->owners, SERVE_STALL_MS, &s->serve);
+	r = serve_open(s->store, up->owners, SERVE_STALL_MS, &up->serve);
 	if (r == 0)
-		r = seeker_open(&c, &s->seeker);
+		r = seeker_open(&c, &up->seeker);
 	if (r < 0)
 		log_warn_errno(r, "blobs are not had from other workers");
 }
 
 static void
-tell_loans(struct service *s)
+tell_loans(struct upstream *up)
 {
 	struct loans_word w;
 
-	while (loans_next(shares_loans(s->share), &w))
-		link_up_lent(s->link, w.sample, w.job, w.end, w.text);
+	while (loans_next(shares_loans(up->share), &w))
+		link_up_lent(up->link, w.sample, w.job, w.end, w.text);
 }
 
 static void
-ask_for_peers(struct service *s)
+ask_for_peers(struct upstream *up)
 {
 	struct seeker_question q;
 
-	while (s->seeker && seeker_next(s->seeker, &q)) {
-		if (!link_up_seek(s->link, &q.ask))
-			seeker_unheard(s->seeker, q.ask.job);
+	while (up->seeker && seeker_next(up->seeker, &q)) {
+		if (!link_up_seek(up->link, &q.ask))
+			seeker_unheard(up->seeker, q.ask.job);
 		seeker_question_done(&q);
 	}
 }
 
 void
-others_ask(struct service *s)
+others_ask(struct upstream *up)
 {
-	tell_loans(s);
-	ask_for_peers(s);
+	tell_loans(up);
+	ask_for_peers(up);
+}
+
+bool
+others_serve(const struct service *s)
+{
+	for (size_t i = 0; i < s->n_up; i++)
+		if (s->up[i].serve)
+			return true;
+	return false;
+}
+
+void
+others_credit(struct service *s, const struct wire_peer *p, uint32_t number, uint32_t n)
+{
+	for (size_t i = 0; i < s->n_up; i++)
+		if (s->up[i].serve)
+			serve_credit(s->up[i].serve, p, number, n);
+}
+
+void
+others_stop(struct service *s, const struct wire_peer *p, uint32_t number)
+{
+	for (size_t i = 0; i < s->n_up; i++)
+		if (s->up[i].serve)
+			serve_stop(s->up[i].serve, p, number);
+}
+
+void
+others_gone(struct service *s, const struct wire_peer *p)
+{
+	for (size_t i = 0; i < s->n_up; i++)
+		if (s->up[i].serve)
+			serve_gone(s->up[i].serve, p);
 }

@@ -43,7 +43,7 @@ say(const struct service *s, const struct conf *fresh)
 	_cleanup_(freep) char *now = NULL, *later = NULL;
 
 	/* what waits for a new start does so until there is one */
-	if (conf_differs(s->shared.conf, fresh, "worker", &jobs) == 0)
+	if (conf_differs(s->up[0].shared.conf, fresh, "worker", &jobs) == 0)
 		now = list(&jobs, true);
 	if (conf_differs(s->conf, fresh, "worker", &all) == 0)
 		later = list(&all, false);
@@ -79,9 +79,8 @@ service_reload(struct service *s)
 	} else {
 		say(s, fresh);
 		keep(s->conf, fresh);
-		conf_unrefp(&s->shared.conf);
-		s->shared.conf = steal_ptr(fresh);
-		ready_use(s->ready, s->shared.conf);
+		upstreams_use(s, fresh);
+		ready_use(s->ready, s->up[0].shared.conf);
 	}
 	notify_ready(s->life->notify);
 }

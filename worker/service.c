@@ -12,26 +12,21 @@
 #include <stdio.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/why.h"
 #include "machine/new_proc.h"
-#include "toolchain/cpu.h"
 #include "trace/filter.h"
 #include "worker/sandbox/launch.h"
 #include "worker/sandbox/seccomp.h"
 #include "worker/service_priv.h"
-#include "worker/share/loans.h"
 
-/* Pairs of a client and a blob, of 32 to 64 bytes each. */
-#define OWNERS (1u << 18)
 #define READY_MAX 32u
 /* Each takes a thread, and its unit's memory. */
 #define TWINS_PER_SLOT 4
 #define TWINS_MAX 128u
-/* Beside two for each job and those of other workers (SEEK_CONNECTIONS). */
+/* Of each coordinator, beside two for each job and those of other workers (SEEK_CONNECTIONS). */
 #define SOCKETS_FIXED 64
 
 static bool
@@ -40,50 +35,30 @@ is_set(const char *s)
 	return s && *s;
 }
 
-static int
-load_identity(
-	const char *what, const char *path, bool secret, struct identity *ret, char **ret_error)
+static bool
+all_are_local(const struct service *s)
 {
-	unsigned line = 0;
-	int r = identity_load(path, ret, &line);
-
-	if (r == -EPERM)
-		return why_set(ret_error, r,
-			"%s %s: others can read these secret keys (chmod 600).", what, path);
-	if (r == -EBADMSG)
-		return why_set(ret_error, r, "%s %s: line %u: this is not an identity file.", what,
-			path, line);
-	if (r < 0)
-		return why_set(ret_error, r, "%s %s: %s%s.", what, path, strerror(-r),
-			r == -ENOENT && secret ? "; `dray keygen` makes one" : "");
-	if (secret && !ret->has_secret)
-		return why_set(ret_error, -EINVAL,
-			"%s %s: the file with the secret keys is needed, not the .pub file.", what,
-			path);
-	return 0;
+	for (size_t i = 0; i < s->n_up; i++)
+		if (!endpoint_is_local(s->up[i].at))
+			return false;
+	return true;
 }
 
 static int
 load_keys(struct service *s, char **ret_error)
 {
-	const char *id = s->conf->worker.identity, *key = s->conf->worker.coordinator_key;
-	int r;
+	const char *id = s->conf->worker.identity;
+	int r = upstreams_load(s, ret_error);
 
-	if (!is_set(key))
-		return why_set(ret_error, -EINVAL,
-			"[worker] coordinator_key is not set: without the coordinator's public key "
-			"no "
-			"ticket can be checked (it is the .pub file beside its identity).");
-	r = load_identity("[worker] coordinator_key", key, false, &s->coordinator, ret_error);
 	if (r < 0)
 		return r;
 	if (is_set(id))
-		return load_identity("[worker] identity", id, true, &s->identity, ret_error);
-	if (!s->local || !endpoint_is_local(s->conf->worker.coordinator))
+		return upstreams_load_identity(
+			"[worker] identity", id, true, &s->identity, ret_error);
+	if (!s->local || !all_are_local(s))
 		return why_set(ret_error, -EINVAL,
 			"[worker] identity is not set: a worker on TCP needs keys (make them with "
-			"`dray "
-			"keygen`).");
+			"`dray keygen`).");
 	r = identity_generate("worker", &s->identity);
 	return r < 0 ? why_set(ret_error, r, "Cannot make keys: %s.", strerror(-r)) : 0;
 }
@@ -210,8 +185,9 @@ static enum zap_answer
 decide(void *arg, const char *curve_public)
 {
 	struct service *s = arg;
-
-	enum zap_answer answer = door_knock(s->door, curve_public, s->any_key, clock_mono_ms());
+	uint64_t now = clock_mono_ms();
+	enum zap_answer answer = door_knock(
+		s->door, curve_public, upstreams_name(s, curve_public, now), now);
 
 	if (answer != ZAP_YES)
 		log_throttled(&s->strangers, 5, "key=%s is not let in%s", curve_public,
@@ -219,23 +195,6 @@ decide(void *arg, const char *curve_public)
 			: answer == ZAP_LATER ? " yet: it connects too often"
 					      : ": the coordinator has not named it");
 	return answer;
-}
-
-static void
-expect_client(void *arg, const Dray__WorkerExpect *m)
-{
-	struct service *s = arg;
-	enum role role = role_parse(m->role);
-
-	if (strlen(m->curve_public) != CURVE_KEY_SIZE - 1 ||
-		(role != ROLE_CLIENT && role != ROLE_PUBLISHER) ||
-		door_name(s->door, m->curve_public, role, m->namespace_, clock_mono_ms()) < 0)
-		log_throttled(
-			&s->bad_peer, 5, "a client that cannot be let in: %.64s", m->curve_public);
-	else
-		zap_again(s->zap, m->curve_public);
-	door_set_on_trial(s->door, m->curve_public, m->on_trial);
-	door_set_shares(s->door, m->curve_public, m->share);
 }
 
 static int
@@ -249,9 +208,8 @@ open_sockets(struct service *s, char **ret_error)
 		return why_set(ret_error, -ENOMEM, "Cannot start libzmq.");
 	/* Two sockets for each job, and each connection. */
 	zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS,
-		(int)(2 * (s->slots + s->twins + SEEK_CONNECTIONS) + SOCKETS_FIXED));
-	/* A coordinator without keys cannot name any: then the ticket alone says who may what. */
-	s->any_key = endpoint_is_local(s->conf->worker.coordinator);
+		(int)(2 * (s->slots + s->twins + s->n_up * SEEK_CONNECTIONS) +
+			s->n_up * SOCKETS_FIXED));
 	r = door_new(&s->door);
 	if (r == 0)
 		r = zap_new(s->ctx, decide, s, &s->zap);
@@ -263,66 +221,6 @@ open_sockets(struct service *s, char **ret_error)
 	if (r < 0)
 		return why_set(ret_error, r, "Cannot listen on %s: %s.", listen, zmq_strerror(-r));
 	return 0;
-}
-
-static void
-list_running(void *arg, struct strv *ret, struct strv *ret_twins)
-{
-	const struct service *s = arg;
-
-	for (unsigned i = 0; i < s->n_jobs; i++)
-		if (!job_is_sample(s->jobs[i]))
-			strv_add(job_is_twin(s->jobs[i]) ? ret_twins : ret, job_id(s->jobs[i]));
-}
-
-static void
-cancel_job(void *arg, const char *job)
-{
-	const struct service *s = arg;
-
-	for (unsigned i = 0; i < s->n_jobs; i++)
-		if (streq(job_id(s->jobs[i]), job))
-			job_stop(s->jobs[i], "the coordinator says that nobody waits for it");
-}
-
-static uint64_t
-machine_memory(void)
-{
-	struct sysinfo si;
-
-	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 0;
-}
-
-static int
-open_link(struct service *s, char **ret_error)
-{
-	struct link_up_conf c = { .conf = s->conf,
-		.coordinator = &s->coordinator,
-		.identity = &s->identity,
-		.offers = &s->offers,
-		.name = s->name,
-		.cores = s->cores,
-		.slots = s->slots,
-		.twins = s->filters.trace.n > 0 ? s->twins : 0,
-		.memory = machine_memory(),
-		.cpu = cpu_digest(&s->cpu) == 0 ? &s->cpu : NULL,
-		.list_running = list_running,
-		.cancel = cancel_job,
-		.expect = expect_client,
-		.samples = s->share != NULL,
-		.lend = others_lend,
-		.unshared = others_unshared,
-		.peers = s->serve != NULL,
-		.found = others_found,
-		.arg = s };
-	int r;
-
-	c.endpoint = is_set(s->conf->worker.advertise) ? s->conf->worker.advertise : s->endpoint;
-	c.curve_public = s->local ? "" : s->identity.curve_public;
-	r = link_up_new(s->ctx, &c, &s->link);
-	return r < 0 ? why_set(ret_error, r, "Cannot connect to the coordinator %s: %s.",
-			       s->conf->worker.coordinator, zmq_strerror(-r))
-		     : 0;
 }
 
 static int
@@ -381,39 +279,6 @@ open_ready(struct service *s)
 
 	if (r < 0)
 		log_warn_errno(r, "no sandbox stands ready");
-}
-
-/* What a job that gets out of its sandbox could do with the worker's key concerns everybody who
- * believes it. */
-static const char *
-share_reason(const struct service *s)
-{
-	if (!s->conf->worker.share)
-		return "[worker] share is no";
-	if (s->local || !s->identity.has_secret || !*s->coordinator.curve_public)
-		return "this worker has no key that others could know";
-	if (geteuid() == 0)
-		return "this worker runs as root";
-	if (!s->users)
-		return "jobs have no uids of their own";
-	return s->filters.trace.n > 0 ? NULL : "jobs are not traced";
-}
-
-static void
-open_shares(struct service *s)
-{
-	const char *why = share_reason(s);
-	const struct shares_conf c = { .conf = s->conf,
-		.identity = &s->identity,
-		.coordinator = s->coordinator.curve_public,
-		.store = s->store,
-		.tmp = s->jobs_dir,
-		.ctx = s->ctx };
-	int r = why ? 0 : shares_open(&c, &s->share);
-
-	if (why || r < 0)
-		log_info("results are not shared by the coordinator's cache: %s",
-			why ? why : strerror(-r));
 }
 
 /* One line says which it is: this is what a job that gets out of its sandbox can reach. */
@@ -506,13 +371,7 @@ set_up(struct service *s, const char *name, char **ret_error)
 	r = leave_root(s, ret_error);
 	if (r < 0)
 		return r;
-	r = ticket_book_new(&s->tickets);
-	if (r == 0)
-		r = owners_new(OWNERS, &s->owners);
-	if (r == 0)
-		r = tapes_new(&s->tapes);
-	if (r == 0)
-		r = clients_init(s);
+	r = clients_init(s);
 	if (r == 0)
 		r = filters_make(s->conf->worker.trace && trace_filter_possible(), &s->filters);
 	if (r < 0)
@@ -522,30 +381,8 @@ set_up(struct service *s, const char *name, char **ret_error)
 		r = find_toolchains(s, ret_error);
 	if (r < 0)
 		return r;
-	/* the coordinator hears whether there are any */
-	open_shares(s);
-	others_open(s);
-	r = open_link(s, ret_error);
-	if (r < 0)
-		return r;
 	open_ready(s);
-	s->shared = (struct job_shared){ .ctx = s->ctx,
-		.credit = MAX2(4u, MIN2(64u, 128 / s->slots)),
-		.conf = conf_ref(s->conf),
-		.jobs_dir = s->jobs_dir,
-		.tools_dir = s->tools_dir,
-		.filters = &s->filters,
-		.name = s->name,
-		.store = s->store,
-		.tokens = &s->tokens,
-		.owners = s->owners,
-		.tapes = s->tapes,
-		.cgroup = s->cgroup,
-		.users = s->users,
-		.ready = s->ready,
-		.share = s->share,
-		.seeker = s->seeker };
-	return 0;
+	return upstreams_open(s, ret_error);
 }
 
 int
@@ -571,28 +408,21 @@ service_free(struct service *s)
 {
 	if (!s)
 		return;
-	shares_closep(&s->share);
-	seeker_closep(&s->seeker);
-	serve_closep(&s->serve);
-	link_up_free(s->link);
+	upstreams_close(s);
 	monitor_free(s->monitor);
 	socket_closep(&s->socket);
 	zap_free(s->zap);
 	door_free(s->door);
 	zmq_ctx_termp(&s->ctx);
 	ready_freep(&s->ready);
-	conf_unrefp(&s->shared.conf);
+	upstreams_done(s);
 	offers_done(&s->offers);
 	store_close(s->store);
 	token_bank_done(&s->tokens);
-	owners_freep(&s->owners);
-	tapes_freep(&s->tapes);
 	cgroup_freep(&s->cgroup);
 	job_users_freep(&s->users);
-	ticket_book_free(s->tickets);
 	closep(&s->signal_fd);
 	identity_done(&s->identity);
-	identity_done(&s->coordinator);
 	worker_user_done(&s->user);
 	filters_done(&s->filters);
 	free(s->jobs_dir);

@@ -92,9 +92,16 @@ open_farm(struct dispatch *d)
 		go_home(d, "ZeroMQ: %s", strerror(-r));
 		return r;
 	}
-	r = farm_open(d->zctx, d->conf, &d->farm, &why);
+	if (!farm_has_several(d->conf)) {
+		r = farm_open(d->zctx, d->conf, &d->farm, &why);
+	} else {
+		r = farm_open_first(d->zctx, d->conf, d->tether, &d->farm, &why);
+		if (r == -EHOSTUNREACH)
+			farm_state_set(
+				d->conf->client.cache_dir, d->conf->client.coordinator, false);
+	}
 	if (r < 0)
-		go_home(d, "farm: %s", why ? why : strerror(-r));
+		go_home(d, "%s%s", r == -EHOSTUNREACH ? "" : "farm: ", why ? why : strerror(-r));
 	return r;
 }
 
@@ -119,7 +126,10 @@ greet(struct dispatch *d)
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
-	if (farm_state_is_up(d->conf->client.cache_dir, d->conf->client.coordinator))
+	if (farm_welcomed(d->farm))
+		tell_state(d);
+	if (farm_welcomed(d->farm) ||
+		farm_state_is_up(d->conf->client.cache_dir, d->conf->client.coordinator))
 		return 0;
 	r = farm_greet(d->farm, d->tether, &why);
 	tell_state(d);

@@ -11,6 +11,7 @@
 
 #include "client/dispatch/farm_priv.h"
 #include "common/clock.h"
+#include "common/coordinators.h"
 
 static int
 why(char **ret, const char *what, const char *detail)
@@ -29,9 +30,9 @@ key_error(int r)
 }
 
 static int
-load_keys(struct farm *f, const struct conf *conf, struct identity *coordinator, char **ret_why)
+load_keys(struct farm *f, const char *mine, const char *its, struct identity *coordinator,
+	char **ret_why)
 {
-	const char *mine = conf->client.identity, *its = conf->client.coordinator_key;
 	int r;
 
 	if (!mine || !*mine || !its || !*its)
@@ -59,20 +60,26 @@ farm_new(const struct conf *conf)
 }
 
 int
-farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why)
+farm_open_at(void *zctx, const struct conf *conf, size_t i, struct farm **ret, char **ret_why)
 {
 	_cleanup_(farm_closep) struct farm *f = farm_new(conf);
 	_cleanup_(identity_done) struct identity coordinator = { .has_secret = false };
-	const char *endpoint = conf->client.coordinator;
+	_cleanup_(coordinators_done) struct coordinators all = COORDINATORS_INIT;
+	const char *endpoint;
 	int r;
 
 	*ret_why = NULL;
 	if (!f)
 		return -ENOMEM;
-	if (!endpoint || !*endpoint)
+	r = coordinators_parse(
+		"client", conf->client.coordinator, conf->client.coordinator_key, &all, ret_why);
+	if (r < 0)
+		return r;
+	if (i >= all.n)
 		return why(ret_why, "no coordinator is configured", NULL);
+	endpoint = all.v[i].endpoint;
 	if (!endpoint_is_local(endpoint)) {
-		r = load_keys(f, conf, &coordinator, ret_why);
+		r = load_keys(f, conf->client.identity, all.v[i].key, &coordinator, ret_why);
 		if (r < 0)
 			return r;
 	}
@@ -83,6 +90,12 @@ farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why
 		return why(ret_why, "cannot connect", strerror(-r));
 	*ret = steal_ptr(f);
 	return 0;
+}
+
+int
+farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why)
+{
+	return farm_open_at(zctx, conf, 0, ret, ret_why);
 }
 
 void

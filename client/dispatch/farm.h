@@ -31,6 +31,14 @@ struct farm;
  */
 int farm_open(void *zctx, const struct conf *conf, struct farm **ret, char **ret_why);
 /* flush_ms: how long what was said last may take to leave. */
+/* The same of the i-th coordinator of the configuration (common/coordinators.h). */
+int farm_open_at(void *zctx, const struct conf *conf, size_t i, struct farm **ret, char **ret_why);
+bool farm_has_several(const struct conf *conf); /* coordinators */
+/* The first of several that answers, greeted already, within connect_ms for all of them. Those that
+ * did not lately are asked after the others (farm_state.h). -EHOSTUNREACH: none; -ECANCELED: the
+ * tether. */
+int farm_open_first(
+	void *zctx, const struct conf *conf, struct tether *t, struct farm **ret, char **ret_why);
 void farm_close(struct farm *f, int flush_ms);
 void farm_closep(struct farm **f); /* with 0 */
 

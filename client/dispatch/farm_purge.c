@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "client/dispatch/farm.h"
+#include "common/coordinators.h"
 #include "common/why.h"
 #include "proto/socket.h"
 #include "proto/wire.h"
@@ -42,22 +43,61 @@ ask(struct farm *farm, const struct farm_purge *what, struct farm_purged *ret, c
 	return r < 0 ? r : take((const Dray__CachePurged *)msg.body, ret, ret_why);
 }
 
+static int
+ask_one(void *ctx, const struct conf *conf, size_t i, const struct farm_purge *what,
+	struct farm_purged *ret, char **ret_why)
+{
+	_cleanup_(farm_closep) struct farm *farm = NULL;
+	struct farm_purged n = { 0, 0 };
+	int r = farm_open_at(ctx, conf, i, &farm, ret_why);
+
+	if (r == 0)
+		r = ask(farm, what, &n, ret_why);
+	ret->entries += n.entries;
+	ret->results += n.results;
+	if (r < 0 && !*ret_why)
+		why_set(ret_why, r, "%s", r == -ETIMEDOUT ? "no answer" : strerror(-r));
+	return r;
+}
+
+/* Each has a cache of its own: one that cannot be asked keeps none from the others. */
+static int
+ask_all(void *ctx, const struct conf *conf, const struct coordinators *all,
+	const struct farm_purge *what, struct farm_purged *ret, char **ret_why)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < all->n; i++) {
+		_cleanup_(freep) char *why = NULL;
+		int r = ask_one(ctx, conf, i, what, ret, &why);
+
+		if (r < 0 && first == 0)
+			first = why_set(ret_why, r, "%s%s%s", all->n > 1 ? all->v[i].endpoint : "",
+				all->n > 1 ? ": " : "", why ? why : strerror(-r));
+	}
+	return first;
+}
+
 int
 farm_purge(const struct conf *conf, const struct farm_purge *what, struct farm_purged *ret,
 	char **ret_why)
 {
+	_cleanup_(coordinators_done) struct coordinators all = COORDINATORS_INIT;
 	void *ctx = NULL;
-	struct farm *farm = NULL;
-	int r = zmq_ctx_open(&ctx);
+	int r;
 
 	*ret_why = NULL;
+	*ret = (struct farm_purged){ 0, 0 };
+	r = coordinators_parse(
+		"client", conf->client.coordinator, conf->client.coordinator_key, &all, ret_why);
+	if (r == 0 && all.n == 0)
+		r = why_set(ret_why, -EINVAL, "no coordinator is configured");
 	if (r == 0)
-		r = farm_open(ctx, conf, &farm, ret_why);
+		r = zmq_ctx_open(&ctx);
 	if (r == 0)
-		r = ask(farm, what, ret, ret_why);
+		r = ask_all(ctx, conf, &all, what, ret, ret_why);
 	if (r < 0 && !*ret_why)
-		why_set(ret_why, r, "%s", r == -ETIMEDOUT ? "no answer" : strerror(-r));
-	farm_closep(&farm);
+		why_set(ret_why, r, "%s", strerror(-r));
 	zmq_ctx_termp(&ctx);
 	return r;
 }

@@ -9,6 +9,8 @@
 
 #include "client/dispatch/farm.h"
 #include "client/far/believed.h"
+#include "client/wrap/farm_state.h"
+#include "common/coordinators.h"
 #include "common/joblog.h"
 #include "toolchain/toolchain.h"
 #include "proto/socket.h"
@@ -18,10 +20,13 @@
 #define ANSWER_MS 2000
 
 struct status {
-	const char *endpoint;
-	char *error; /* NULL: reachable */
+	const char *endpoint; /* of the first that answers, or of the first */
+	char *error;	      /* NULL: reachable */
 	struct wire_msg msg;
 	char release[64]; /* of --compiler */
+	struct coordinators all;
+	bool answers[COORDINATORS_MAX];
+	char *errors[COORDINATORS_MAX];
 };
 
 static const Dray__Status *
@@ -57,28 +62,76 @@ identify(const struct conf *conf, const char *compiler, struct status *s,
 	return 0;
 }
 
+static int
+ask_one(void *ctx, const struct conf *conf, size_t i, const uint8_t *id, uint64_t wait_ms,
+	struct wire_msg *ret, char **ret_why)
+{
+	_cleanup_(farm_closep) struct farm *farm = NULL;
+	int r = farm_open_at(ctx, conf, i, &farm, ret_why);
+
+	if (r == 0)
+		r = farm_ask_status(farm, id, wait_ms, ret, ret_why);
+	if (r < 0 && !*ret_why)
+		*ret_why = strdup(r == -ETIMEDOUT ? "no answer" : strerror(-r));
+	return r;
+}
+
+/* In turn; of those behind the first that answers it is only found out whether they do, too. */
+static void
+ask_all(void *ctx, const struct conf *conf, const uint8_t *id, struct status *s)
+{
+	for (size_t i = 0; i < s->all.n; i++) {
+		bool first = !s->msg.body;
+		uint64_t wait = conf->client.connect_ms;
+		struct wire_msg m = WIRE_MSG_INIT;
+
+		if (first)
+			wait = MAX2(wait, (uint64_t)ANSWER_MS);
+		s->answers[i] = ask_one(ctx, conf, i, id, wait, &m, &s->errors[i]) == 0;
+		if (!first || !s->answers[i]) {
+			wire_msg_done(&m);
+			continue;
+		}
+		s->msg = m;
+		s->endpoint = s->all.v[i].endpoint;
+	}
+}
+
 static void
 ask(const struct conf *conf, const char *compiler, struct status *s)
 {
 	uint8_t id[DIGEST_SIZE];
-	bool has_id = false;
+	bool has_id = compiler && identify(conf, compiler, s, id) == 0;
 	void *ctx = NULL;
-	struct farm *farm = NULL;
 	int r = zmq_ctx_open(&ctx);
 
 	if (r == 0)
-		r = farm_open(ctx, conf, &farm, &s->error);
-	if (r == 0 && compiler)
-		has_id = identify(conf, compiler, s, id) == 0;
+		r = coordinators_parse("client", conf->client.coordinator,
+			conf->client.coordinator_key, &s->all, &s->error);
 	if (r == 0)
-		r = farm_ask_status(farm, has_id ? id : NULL,
-			MAX2(conf->client.connect_ms, (uint64_t)ANSWER_MS), &s->msg, &s->error);
-	if (r < 0 && !s->error)
-		s->error = strdup(r == -ETIMEDOUT ? "no answer" : strerror(-r));
-	if (r == 0 && compiler && !has_id)
+		ask_all(ctx, conf, has_id ? id : NULL, s);
+	if (s->msg.body && compiler && !has_id)
 		s->error = strdup("the compiler's toolchain cannot be identified");
-	farm_closep(&farm);
+	else if (!s->msg.body && !s->error)
+		s->error = strdup(s->all.n == 0	 ? "no coordinator is configured"
+				  : s->errors[0] ? s->errors[0]
+						 : strerror(r < 0 ? -r : ENOMEM));
 	zmq_ctx_termp(&ctx);
+}
+
+/* As the resident half has noted it last, if it did (client/wrap/farm_state.h). */
+static json_t *
+coordinator_json(const struct conf *conf, const struct status *s, size_t i)
+{
+	const char *at = s->all.v[i].endpoint;
+	bool up = false;
+	uint64_t ms = 0;
+	bool known = farm_state_since(conf->client.cache_dir, at, &up, &ms) && up == s->answers[i];
+
+	return json_pack("{s:s, s:b, s:b, s:o, s:o}", "endpoint", at, "reachable",
+		(int)s->answers[i], "used", s->msg.body && at == s->endpoint, "error",
+		s->errors[i] ? joblog_text(s->errors[i], SIZE_MAX) : json_null(), "since_ms",
+		known ? json_integer((json_int_t)ms) : json_null());
 }
 
 static json_t *
@@ -185,14 +238,17 @@ add_status(json_t *o, const Dray__Status *m)
 }
 
 static int
-print_json(const struct status *s)
+print_json(const struct conf *conf, const struct status *s)
 {
-	json_t *o = json_object();
+	json_t *o = json_object(), *list = json_array();
 	int r;
 
 	json_object_set_new(o, "endpoint", json_string(s->endpoint ? s->endpoint : ""));
 	json_object_set_new(o, "reachable", json_boolean(s->msg.body != NULL));
 	json_object_set_new(o, "error", s->error ? json_string(s->error) : json_null());
+	for (size_t i = 0; i < s->all.n; i++)
+		json_array_append_new(list, coordinator_json(conf, s, i));
+	json_object_set_new(o, "coordinators", list);
 	if (s->msg.body)
 		add_status(o, body(s));
 	r = json_dumpf(o, stdout, JSON_INDENT(2));
@@ -212,6 +268,10 @@ print_text(const struct status *s)
 		return 0;
 	}
 	printf("coordinator  %s  %s\n", m->name, s->endpoint);
+	for (size_t i = 0; s->all.n > 1 && i < s->all.n; i++)
+		if (s->all.v[i].endpoint != s->endpoint)
+			printf("             %s %s\n", s->all.v[i].endpoint,
+				s->answers[i] ? "answers, too" : "does not answer");
 	if (streq(m->role, "admin"))
 		printf("this key     an admin's: it may ask, and gets no job\n");
 	printf("workers      %u, %u slots\n", m->workers, m->slots);
@@ -246,15 +306,20 @@ print_text(const struct status *s)
 int
 farm_status_print(const struct conf *conf, const char *compiler, bool json)
 {
-	struct status s = { .endpoint = conf->client.coordinator, .msg = WIRE_MSG_INIT };
+	struct status s = {
+		.endpoint = conf->client.coordinator, .msg = WIRE_MSG_INIT, .all = COORDINATORS_INIT
+	};
 	int r;
 
 	ask(conf, compiler, &s);
-	r = json ? print_json(&s) : print_text(&s);
+	r = json ? print_json(conf, &s) : print_text(&s);
 	if (fflush(stdout) != 0)
 		r = -EIO;
 	r = r == 0 && s.msg.body ? 0 : 1;
 	wire_msg_done(&s.msg);
 	free(s.error);
+	for (size_t i = 0; i < s.all.n; i++)
+		free(s.errors[i]);
+	coordinators_done(&s.all);
 	return r;
 }

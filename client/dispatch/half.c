@@ -75,7 +75,7 @@ struct half {
 	struct hub *hub; /* NULL: there is no farm */
 	struct pool *pool;
 	struct far_farm farm;
-	bool farm_noted;
+	bool farm_noted, farm_up;
 	struct far_half *stores; /* NULL: there are none */
 	struct memo_stay memo;
 	pthread_mutex_t lock; /* of all below */
@@ -447,16 +447,21 @@ leave_place(struct half *h)
 }
 
 /* What all of this user's calls know of the farm (farm_state.h): those that ask for its cache alone
- * need not find out again. A connection that was lost may come back at once. */
+ * need not find out again. A connection that was lost may come back at once. Of several
+ * coordinators the last one may have answered after a unit has given all of them up. */
 static void
 note_farm(struct half *h)
 {
 	enum tier_state now = hub_share_state(h->hub);
+	bool was = h->farm_up;
 
-	if (now == TIER_COMING || h->farm_noted)
+	if (now == TIER_COMING)
+		return;
+	h->farm_up = now != TIER_AWAY;
+	if (h->farm_noted && !(hub_has_several(h->hub) && h->farm_up && !was))
 		return;
 	h->farm_noted = true;
-	farm_state_set(h->conf->client.cache_dir, h->conf->client.coordinator, now != TIER_AWAY);
+	farm_state_set(h->conf->client.cache_dir, h->conf->client.coordinator, h->farm_up);
 }
 
 static void
@@ -467,11 +472,13 @@ loop(struct half *h)
 	for (;;) {
 		zmq_pollitem_t items[HUB_ITEMS + 2];
 		size_t n = h->hub ? hub_items(h->hub, items) : 0;
-		uint64_t now;
+		uint64_t now, wait;
 
 		items[n] = (zmq_pollitem_t){ NULL, h->listener, ZMQ_POLLIN, 0 };
 		items[n + 1] = (zmq_pollitem_t){ NULL, h->signals, ZMQ_POLLIN, 0 };
-		if (zmq_poll(items, (int)n + 2, TICK_MS) < 0 && errno != EINTR)
+		now = clock_mono_ms();
+		wait = h->hub ? MIN2(hub_wait(h->hub, now), (uint64_t)TICK_MS) : TICK_MS;
+		if (zmq_poll(items, (int)n + 2, (long)wait) < 0 && errno != EINTR)
 			return;
 		if (items[n + 1].revents)
 			return;

@@ -5,120 +5,19 @@
 #include "client/dispatch/hub.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
-#include <sys/queue.h>
 
-#include "client/dispatch/farm_priv.h"
+#include "client/dispatch/hub_priv.h"
 #include "common/clock.h"
-
-/* More than a connection can make while a thread sleeps. What is above that is forgotten: the last
- * events are what counts. */
-#define EVENTS_MAX 16
-
-struct letter {
-	TAILQ_ENTRY(letter) link;
-	zmq_msg_t msg;
-	bool has_payload;
-	zmq_msg_t payload; /* initialised always */
-};
-TAILQ_HEAD(letters, letter);
-
-/* A store over the coordinator's shared cache. What comes for it is bounded by its own credit. */
-struct hub_desk {
-	TAILQ_ENTRY(hub_desk) link;
-	struct hub *hub;
-	int fd;
-	uint32_t first; /* of its numbers */
-	struct letters mail;
-	bool lost; /* the connection, since it was told */
-};
-
-struct hub_seat {
-	TAILQ_ENTRY(hub_seat) link;
-	struct hub *hub;
-	int fd;
-	char job[JOB_ID_SIZE];
-	struct letters mail;
-	enum monitor_event events[EVENTS_MAX];
-	size_t n_events;
-};
-
-struct hub {
-	pthread_mutex_t lock;
-	struct farm *farm; /* the connection; its job is none */
-	int wake;	   /* the outbox has something */
-	struct letters outbox;
-	TAILQ_HEAD(, hub_seat) seats;
-	TAILQ_HEAD(, hub_desk) desks;
-	uint32_t next_desk;
-	bool compress;		 /* what its shares send and are sent */
-	bool greeted;		 /* Welcome was heard on this connection */
-	bool has_cache, may_put; /* as it said */
-	bool refills;		 /* likewise */
-	bool asked, vouched;	 /* for whom it vouches, on this connection */
-	bool closing;
-	enum tier_state told; /* to desks */
-	hub_producers_fn on_producers;
-	void *producers_arg;
-	uint64_t away_ms;
-};
-
-static struct letter *
-letter_new(void)
-{
-	struct letter *l = calloc(1, sizeof(*l));
-
-	if (l) {
-		zmq_msg_init(&l->msg);
-		zmq_msg_init(&l->payload);
-	}
-	return l;
-}
-
-static void
-letter_free(struct letter *l)
-{
-	zmq_msg_close(&l->msg);
-	zmq_msg_close(&l->payload);
-	free(l);
-}
-
-static void
-letters_free(struct letters *v)
-{
-	struct letter *l;
-
-	while ((l = TAILQ_FIRST(v)) != NULL) {
-		TAILQ_REMOVE(v, l, link);
-		letter_free(l);
-	}
-}
-
-static void
-ring(int fd)
-{
-	const uint64_t one = 1;
-
-	(void)!write(fd, &one, sizeof(one));
-}
-
-static void
-silence(int fd)
-{
-	uint64_t n;
-
-	(void)!read(fd, &n, sizeof(n));
-}
 
 static void
 hub_free(struct hub *h)
 {
 	if (!h)
 		return;
-	letters_free(&h->outbox);
-	farm_close(h->farm, 0);
+	hub_letters_free(&h->outbox);
+	hub_ways_close(h);
 	closep(&h->wake);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
@@ -129,17 +28,6 @@ hub_closep(struct hub **h)
 {
 	hub_free(*h);
 	*h = NULL;
-}
-
-/* A loopback is quicker than that. */
-static bool
-wants_compression(const struct conf *conf)
-{
-	const char *endpoint = conf->client.coordinator;
-
-	if (conf->client.compress == COMPRESS_AUTO)
-		return endpoint && !endpoint_is_this_machine(endpoint);
-	return conf->client.compress == COMPRESS_ALWAYS;
 }
 
 int
@@ -157,13 +45,12 @@ hub_open(void *zctx, const struct conf *conf, struct hub **ret, char **ret_why)
 	TAILQ_INIT(&h->desks);
 	h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->away_ms = clock_mono_ms();
-	h->compress = wants_compression(conf);
+	h->zctx = zctx;
+	h->steady_ms = HUB_STEADY_MS;
+	h->conf = conf;
 	if (h->wake < 0)
 		return -errno;
-	r = farm_open(zctx, conf, &h->farm, ret_why);
-	if (r < 0)
-		return r;
-	r = farm_hello(h->farm);
+	r = hub_ways_open(h, ret_why);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(h);
@@ -176,7 +63,13 @@ hub_items(const struct hub *h, zmq_pollitem_t *items)
 	size_t n = farm_items(h->farm, items);
 
 	items[n++] = (zmq_pollitem_t){ NULL, h->wake, ZMQ_POLLIN, 0 };
-	return n;
+	return n + hub_ways_items(h, items + n);
+}
+
+uint64_t
+hub_wait(const struct hub *h, uint64_t now)
+{
+	return hub_ways_wait(h, now);
 }
 
 uint64_t
@@ -188,78 +81,55 @@ hub_away_since(const struct hub *h)
 bool
 hub_serves(const struct hub *h, uint64_t now)
 {
-	if (h->farm->welcomed)
+	if (h->farm->welcomed && (!h->farm->lost || h->n_ways == 1))
 		return !h->farm->lost;
 	return now - h->away_ms < h->farm->connect_ms / 2;
+}
+
+void
+hub_set_steady(struct hub *h, uint64_t ms)
+{
+	h->steady_ms = ms;
+}
+
+bool
+hub_has_several(const struct hub *h)
+{
+	return h->n_ways > 1;
 }
 
 bool
 hub_is_refused(const struct hub *h)
 {
-	return h->farm->rejected;
+	for (size_t i = 0; i < h->n_ways; i++)
+		if (!h->ways[i].farm || !h->ways[i].farm->rejected)
+			return false;
+	return true;
 }
 
 /* ---- out */
 
-static struct letter *
-take_first(struct hub *h, struct letters *v)
-{
-	struct letter *l;
-
-	pthread_mutex_lock(&h->lock);
-	l = TAILQ_FIRST(v);
-	if (l)
-		TAILQ_REMOVE(v, l, link);
-	pthread_mutex_unlock(&h->lock);
-	return l;
-}
-
-/* What follows a first frame that was taken is taken, too (wire.c). */
-static void
-send_letter(struct hub *h, struct letter *l)
-{
-	int flags = ZMQ_DONTWAIT | (l->has_payload ? ZMQ_SNDMORE : 0), r;
-
-	do
-		r = zmq_msg_send(&l->msg, h->farm->socket, flags);
-	while (r < 0 && zmq_errno() == EINTR);
-	while (r >= 0 && l->has_payload &&
-		zmq_msg_send(&l->payload, h->farm->socket, ZMQ_DONTWAIT) < 0 &&
-		zmq_errno() == EINTR)
-		;
-}
-
-/* What the socket does not take is lost, as it is where a connection is lost: who asked asks anew,
- * or gives up. So is what is said while there is no connection: it would wait in the socket, and be
- * the first that a coordinator hears on the next one, before Hello. */
-static void
-send_all(struct hub *h)
-{
-	struct letter *l;
-
-	silence(h->wake);
-	while ((l = take_first(h, &h->outbox)) != NULL) {
-		if (!h->farm->lost)
-			send_letter(h, l);
-		letter_free(l);
-	}
-}
-
 static int
 seat_send(struct hub_seat *s, enum wire_type type, const ProtobufCMessage *body)
 {
-	struct letter *l = letter_new();
+	struct letter *l = hub_letter_new();
 	int r = l ? wire_encode(type, body, &l->msg) : -ENOMEM;
 
 	if (r < 0) {
 		if (l)
-			letter_free(l);
+			hub_letter_free(l);
 		return r;
 	}
+	l->asks = type == WIRE_JOB_REQUEST;
 	pthread_mutex_lock(&s->hub->lock);
+	/* what is asked anew goes to the one that is in use now, all else to where it was asked */
+	if (l->asks)
+		s->way = s->hub->at;
+	l->way = s->way;
+	s->waits = l->asks || type == WIRE_JOB_RETRY;
 	TAILQ_INSERT_TAIL(&s->hub->outbox, l, link);
 	pthread_mutex_unlock(&s->hub->lock);
-	ring(s->hub->wake);
+	hub_ring(s->hub->wake);
 	return 0;
 }
 
@@ -281,34 +151,11 @@ job_of(const struct wire_msg *m)
 	}
 }
 
-/* The lock is held. Without memory the seat waits in vain, and its unit is compiled here. */
-static void
-put_mail(struct hub_seat *s, zmq_msg_t *msg)
-{
-	struct letter *l = letter_new();
-
-	if (!l)
-		return;
-	zmq_msg_copy(&l->msg, msg);
-	TAILQ_INSERT_TAIL(&s->mail, l, link);
-	ring(s->fd);
-}
-
 void
 hub_on_producers(struct hub *h, hub_producers_fn fn, void *arg)
 {
 	h->on_producers = fn;
 	h->producers_arg = arg;
-}
-
-/* It comes before all that is asked for on this connection, and so does its answer. */
-static void
-ask_for_producers(struct hub *h)
-{
-	Dray__ProducersAsk m;
-
-	dray__producers_ask__init(&m);
-	h->asked = wire_send(h->farm->socket, NULL, WIRE_PRODUCERS_ASK, &m.base, NULL, 0) == 0;
 }
 
 /* The lock is held. */
@@ -318,7 +165,7 @@ state_of(const struct hub *h)
 	const struct farm *f = h->farm;
 	uint64_t now = clock_mono_ms();
 
-	if (h->closing || f->rejected)
+	if (h->closing || hub_is_refused(h))
 		return TIER_AWAY;
 	if (f->state == FARM_CONNECTING)
 		return now - f->opened_ms < f->connect_ms ? TIER_COMING : TIER_AWAY;
@@ -340,7 +187,7 @@ tell_desks(struct hub *h)
 		return;
 	h->told = now;
 	TAILQ_FOREACH(d, &h->desks, link)
-	ring(d->fd);
+	hub_ring(d->fd);
 }
 
 enum tier_state
@@ -376,26 +223,11 @@ hub_takes_refills(struct hub *h)
 	return takes;
 }
 
-/* The lock is held. */
-static void
-hear_welcome(struct hub *h, const Dray__Welcome *m)
-{
-	h->has_cache = h->may_put = h->refills = false;
-	h->greeted = true;
-	for (size_t i = 0; i < m->n_features; i++) {
-		h->has_cache |= streq(m->features[i], WIRE_SHARED);
-		h->may_put |= streq(m->features[i], WIRE_SHARED_PUTS);
-		h->refills |= streq(m->features[i], WIRE_REFILLS);
-		if (h->on_producers && !h->asked && streq(m->features[i], WIRE_VOUCHES))
-			ask_for_producers(h);
-	}
-}
-
 static void
 deliver_shared(struct hub *h, struct wire_raw *raw)
 {
 	uint32_t first = raw->job - raw->job % TIER_NUMBERS;
-	struct letter *l = letter_new();
+	struct letter *l = hub_letter_new();
 	struct hub_desk *d;
 
 	pthread_mutex_lock(&h->lock);
@@ -408,108 +240,107 @@ deliver_shared(struct hub *h, struct wire_raw *raw)
 		l->has_payload = raw->has_payload;
 		TAILQ_INSERT_TAIL(&d->mail, l, link);
 		l = NULL;
-		ring(d->fd);
+		hub_ring(d->fd);
 	}
 	pthread_mutex_unlock(&h->lock);
 	if (l)
-		letter_free(l);
+		hub_letter_free(l);
 }
 
 static void
-deliver(struct hub *h, zmq_msg_t *msg)
+hear_producers(struct hub *h, const Dray__Producers *m)
 {
-	struct wire_msg m = WIRE_MSG_INIT;
-	struct hub_seat *s;
-	const char *job;
-
-	if (wire_decode(zmq_msg_data(msg), zmq_msg_size(msg), NULL, WIRE_FROM_COORDINATOR, &m) <
-		0) {
-		wire_msg_done(&m);
-		return;
-	}
-	if (m.info->type == WIRE_PRODUCERS) {
-		if (h->on_producers && !h->farm->lost)
-			h->on_producers(h->producers_arg, (const Dray__Producers *)m.body);
-		wire_msg_done(&m);
-		pthread_mutex_lock(&h->lock);
-		h->vouched = true;
-		pthread_mutex_unlock(&h->lock);
-		return;
-	}
-	job = job_of(&m);
+	if (h->on_producers && !h->farm->lost)
+		h->on_producers(h->producers_arg, m);
 	pthread_mutex_lock(&h->lock);
-	farm_heard(h->farm, m.info->type);
-	if (h->farm->state == FARM_WELCOMED)
-		h->away_ms = 0;
-	if (m.info->type == WIRE_WELCOME)
-		hear_welcome(h, (const Dray__Welcome *)m.body);
-	TAILQ_FOREACH(s, &h->seats, link)
-	if (!job || streq(s->job, job))
-		put_mail(s, msg);
+	h->vouched = true;
 	pthread_mutex_unlock(&h->lock);
-	wire_msg_done(&m);
+}
+
+/* The lock is held. */
+static void
+deliver_to_seats(struct hub *h, size_t way, enum wire_type type, const char *job, zmq_msg_t *msg)
+{
+	struct hub_seat *s;
+
+	TAILQ_FOREACH(s, &h->seats, link)
+	{
+		if (s->way != way || (job && !streq(s->job, job)))
+			continue;
+		if (type == WIRE_JOB_PLACED || type == WIRE_JOB_DENIED)
+			s->waits = false;
+		hub_put_mail(s, msg);
+	}
 }
 
 static void
-receive_all(struct hub *h)
+deliver(struct hub *h, size_t way, zmq_msg_t *msg)
+{
+	_cleanup_(wire_msg_done) struct wire_msg m = WIRE_MSG_INIT;
+	struct farm *f = h->ways[way].farm;
+
+	if (wire_decode(zmq_msg_data(msg), zmq_msg_size(msg), NULL, WIRE_FROM_COORDINATOR, &m) < 0)
+		return;
+	if (m.info->type == WIRE_PRODUCERS) {
+		if (way == h->at)
+			hear_producers(h, (const Dray__Producers *)m.body);
+		return;
+	}
+	pthread_mutex_lock(&h->lock);
+	farm_heard(f, m.info->type);
+	if (way == h->at && f->state == FARM_WELCOMED)
+		h->away_ms = 0;
+	if (m.info->type == WIRE_WELCOME && !f->lost) {
+		hub_way_welcomed(&h->ways[way], msg, clock_mono_ms());
+		if (way == h->at)
+			hub_hear_welcome(h, (const Dray__Welcome *)m.body);
+	}
+	deliver_to_seats(h, way, m.info->type, job_of(&m), msg);
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void
+receive_all(struct hub *h, size_t way)
 {
 	for (;;) {
 		_cleanup_(wire_raw_done) struct wire_raw raw;
-		int r = wire_take(h->farm->socket, NULL, WIRE_FROM_COORDINATOR, &raw);
+		int r = wire_take(h->ways[way].farm->socket, NULL, WIRE_FROM_COORDINATOR, &raw);
 
 		if (r == -EAGAIN)
 			return;
+		if (way == h->at)
+			h->mute_ms = 0;
 		if (r < 0)
 			continue;
-		if (raw.info->type >= WIRE_SHARED_GET)
+		if (raw.info->type < WIRE_SHARED_GET && !raw.has_payload)
+			deliver(h, way, &raw.header);
+		else if (raw.info->type >= WIRE_SHARED_GET && way == h->at)
 			deliver_shared(h, &raw);
-		else if (!raw.has_payload)
-			deliver(h, &raw.header);
-	}
-}
-
-/* The lock is held. */
-static void
-put_event(struct hub_seat *s, enum monitor_event event)
-{
-	if (s->n_events == EVENTS_MAX)
-		memmove(s->events, s->events + 1, --s->n_events * sizeof(s->events[0]));
-	s->events[s->n_events++] = event;
-	ring(s->fd);
-}
-
-/* The lock is held. */
-static void
-lose_desks(struct hub *h)
-{
-	struct hub_desk *d;
-
-	h->greeted = h->has_cache = h->may_put = h->refills = h->asked = h->vouched = false;
-	TAILQ_FOREACH(d, &h->desks, link)
-	{
-		letters_free(&d->mail);
-		d->lost = true;
-		ring(d->fd);
 	}
 }
 
 static void
-watch_connection(struct hub *h)
+watch_connection(struct hub *h, size_t way)
 {
+	struct farm *f = h->ways[way].farm;
 	enum monitor_event event;
 
-	while ((event = monitor_next(h->farm->monitor, NULL)) != MONITOR_NONE) {
+	while ((event = monitor_next(f->monitor, NULL)) != MONITOR_NONE) {
 		uint64_t now = clock_mono_ms();
 		struct hub_seat *s;
 
 		pthread_mutex_lock(&h->lock);
-		farm_take_event(h->farm, event, now);
-		if (event == MONITOR_DISCONNECTED && !h->away_ms)
+		farm_take_event(f, event, now);
+		if (event == MONITOR_DISCONNECTED && way == h->at && !h->away_ms)
 			h->away_ms = now;
+		/* that one of several refuses this client is not the end */
 		TAILQ_FOREACH(s, &h->seats, link)
-		put_event(s, event);
+		if (s->way == way && (!f->rejected || hub_is_refused(h)))
+			hub_put_event(s, event);
+		if (event == MONITOR_DISCONNECTED && way == h->at)
+			hub_lose_desks(h);
 		if (event == MONITOR_DISCONNECTED)
-			lose_desks(h);
+			hub_way_lost(h, way);
 		pthread_mutex_unlock(&h->lock);
 	}
 }
@@ -519,9 +350,14 @@ watch_connection(struct hub *h)
 void
 hub_step(struct hub *h)
 {
-	watch_connection(h);
-	send_all(h);
-	receive_all(h);
+	for (size_t i = 0; i < h->n_ways; i++)
+		if (h->ways[i].farm)
+			watch_connection(h, i);
+	hub_ways_step(h, clock_mono_ms());
+	hub_send_all(h);
+	for (size_t i = 0; i < h->n_ways; i++)
+		if (h->ways[i].farm)
+			receive_all(h, i);
 	pthread_mutex_lock(&h->lock);
 	tell_desks(h);
 	pthread_mutex_unlock(&h->lock);
@@ -532,7 +368,7 @@ hub_end_shares(struct hub *h)
 {
 	pthread_mutex_lock(&h->lock);
 	h->closing = true;
-	lose_desks(h);
+	hub_lose_desks(h);
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -544,7 +380,7 @@ seat_leave(struct hub_seat *s)
 	pthread_mutex_lock(&s->hub->lock);
 	TAILQ_REMOVE(&s->hub->seats, s, link);
 	pthread_mutex_unlock(&s->hub->lock);
-	letters_free(&s->mail);
+	hub_letters_free(&s->mail);
 	close(s->fd);
 	free(s);
 }
@@ -566,7 +402,7 @@ seat_fd(const struct hub_seat *s)
 static const struct identity *
 seat_identity(const struct hub_seat *s)
 {
-	return farm_identity(s->hub->farm);
+	return s->hub->has_identity ? &s->hub->identity : NULL;
 }
 
 /* The lock is held. */
@@ -574,7 +410,7 @@ static void
 silence_if_empty(struct hub_seat *s)
 {
 	if (s->n_events == 0 && TAILQ_EMPTY(&s->mail))
-		silence(s->fd);
+		hub_silence(s->fd);
 }
 
 static int
@@ -594,7 +430,7 @@ seat_receive(struct hub_seat *s, struct wire_msg *ret)
 		return -EAGAIN;
 	r = wire_decode(
 		zmq_msg_data(&l->msg), zmq_msg_size(&l->msg), NULL, WIRE_FROM_COORDINATOR, ret);
-	letter_free(l);
+	hub_letter_free(l);
 	return r;
 }
 
@@ -640,9 +476,10 @@ hub_sit(struct hub *h, const struct conf *conf, struct farm **ret)
 	s->fd = fd;
 	TAILQ_INIT(&s->mail);
 	pthread_mutex_lock(&h->lock);
+	s->way = h->at;
 	TAILQ_INSERT_TAIL(&h->seats, s, link);
 	f->state = h->farm->state;
-	f->rejected = h->farm->rejected;
+	f->rejected = hub_is_refused(h);
 	f->lost = h->farm->lost;
 	f->away_ms = f->heard_ms = clock_mono_ms();
 	f->welcomed = f->state == FARM_WELCOMED;
@@ -673,7 +510,7 @@ desk_send(void *arg, uint32_t number, enum wire_type type, const ProtobufCMessag
 	zmq_msg_t *payload)
 {
 	struct hub_desk *d = arg;
-	struct letter *l = letter_new();
+	struct letter *l = hub_letter_new();
 	int r = l ? wire_encode_number(type, number, body, &l->msg) : -ENOMEM;
 
 	if (r == 0 && payload) {
@@ -684,14 +521,15 @@ desk_send(void *arg, uint32_t number, enum wire_type type, const ProtobufCMessag
 	if (r == 0 && !is_connected(d->hub))
 		r = -ENOTCONN;
 	if (r == 0) {
+		l->of_desk = true;
 		TAILQ_INSERT_TAIL(&d->hub->outbox, l, link);
 		l = NULL;
 	}
 	pthread_mutex_unlock(&d->hub->lock);
 	if (l)
-		letter_free(l);
+		hub_letter_free(l);
 	if (r == 0)
-		ring(d->hub->wake);
+		hub_ring(d->hub->wake);
 	return r;
 }
 
@@ -710,13 +548,13 @@ desk_receive(void *arg, struct wire_msg *ret)
 	if (l)
 		TAILQ_REMOVE(&d->mail, l, link);
 	else if (TAILQ_EMPTY(&d->mail))
-		silence(d->fd);
+		hub_silence(d->fd);
 	pthread_mutex_unlock(&d->hub->lock);
 	if (!l)
 		return lost ? -ENOTCONN : -EAGAIN;
 	r = wire_decode(zmq_msg_data(&l->msg), zmq_msg_size(&l->msg),
 		l->has_payload ? &l->payload : NULL, WIRE_FROM_COORDINATOR, ret);
-	letter_free(l);
+	hub_letter_free(l);
 	return r;
 }
 
@@ -734,7 +572,7 @@ desk_close(void *arg)
 	pthread_mutex_lock(&d->hub->lock);
 	TAILQ_REMOVE(&d->hub->desks, d, link);
 	pthread_mutex_unlock(&d->hub->lock);
-	letters_free(&d->mail);
+	hub_letters_free(&d->mail);
 	close(d->fd);
 	free(d);
 }

@@ -1,4 +1,6 @@
-/* One connection with the coordinator for many jobs (farm.h), each in a thread of its own.
+/* One connection with the coordinator for many jobs (farm.h), each in a thread of its own. Where
+ * the configuration names several it is with the first that answers; if that goes, what waits is
+ * asked for at the next one, and it comes back to the first when that has answered for a while.
  *
  *   a unit's thread                     the thread that calls hub_step
  *     hub_sit ──▶ a seat
@@ -11,12 +13,14 @@
 #define DRAY_CLIENT_DISPATCH_HUB_H
 
 #include "common/conf.h"
+#include "common/coordinators.h"
 #include "store/tier/tier.h"
 #include "keys/identity.h"
 #include "proto/socket.h"
 #include "proto/wire.h"
 
-#define HUB_ITEMS 3
+#define HUB_ITEMS (3 + 2 * COORDINATORS_MAX)
+#define HUB_STEADY_MS 10000 /* how long one has to answer before it is preferred again */
 
 struct hub;
 struct farm;
@@ -30,12 +34,18 @@ void hub_closep(struct hub **h); /* when nobody sits there any more */
 /* For the poll loop: fills items (HUB_ITEMS); does all that is due. */
 size_t hub_items(const struct hub *h, zmq_pollitem_t *items);
 void hub_step(struct hub *h);
+/* For how many ms there is nothing to do but what the items tell. now in ms. */
+uint64_t hub_wait(const struct hub *h, uint64_t now);
 /* Since when there has been no connection, in ms of the monotonic clock; 0: there is one. */
 uint64_t hub_away_since(const struct hub *h);
 /* Whether a job that comes now should sit down here: there is a connection, or one may stand soon.
  * libzmq tries in ever longer intervals, and one that begins now may be quicker. now in ms. */
 bool hub_serves(const struct hub *h, uint64_t now);
-/* The coordinator does not know this client's key, or is not the one: no unit gets through. */
+/* For tests: another time than HUB_STEADY_MS. */
+void hub_set_steady(struct hub *h, uint64_t ms);
+/* The configuration names several coordinators. */
+bool hub_has_several(const struct hub *h);
+/* No coordinator knows this client's key, or is the one: no unit gets through. */
 bool hub_is_refused(const struct hub *h);
 
 /* One more job on the connection: farm_close leaves it. 0 or -errno. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "client/half/request.h"
+#include "common/coordinators.h"
 #include "common/environ.h"
 #include "common/fs.h"
 #include "common/proc.h"
@@ -185,21 +186,30 @@ add_store_variables(struct hasher *h)
 	return r;
 }
 
+/* That it is not there is known as well. */
+static void
+add_key_file(struct hasher *h, const char *path)
+{
+	add_number(h, path && *path ? add_file(h, path, true) == 0 : 2);
+}
+
 static int
 add_conf(struct hasher *h, const struct conf *conf)
 {
 	const char *trust = conf->client.trust_keys;
-	const char *files[] = { conf->client.identity, conf->client.coordinator_key,
-		trust && *trust == '/' ? trust : NULL };
+	_cleanup_(strv_done) struct strv keys = STRV_INIT;
 	struct digest d;
 	int r = conf_client_digest(conf, &d);
 
+	if (r == 0)
+		r = coordinators_split(conf->client.coordinator_key, true, &keys);
 	if (r < 0)
 		return r;
 	hasher_field(h, d.b, DIGEST_SIZE);
-	/* that a file of keys is not there is known as well */
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		add_number(h, files[i] && *files[i] ? add_file(h, files[i], true) == 0 : 2);
+	add_key_file(h, conf->client.identity);
+	for (size_t i = 0; i < keys.n; i++)
+		add_key_file(h, keys.v[i]);
+	add_key_file(h, trust && *trust == '/' ? trust : NULL);
 	/* one that was removed and made anew is another */
 	return add_file(h, conf->client.cache_dir, false);
 }

@@ -71,6 +71,40 @@ read_stamp(const char *path, uint64_t retry_s)
 	return (now - at) / 1000 < retry_s ? STAMP_DOWN : STAMP_EXPIRED;
 }
 
+/* Since when, by the same clock. */
+static enum stamp
+read_since(const char *path, uint64_t *ret)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	uint64_t at = 0, since = 0;
+	char word[8];
+	int n;
+
+	if (fs_read_file(path, STAMP_MAX, &b) < 0 || b.n == 0 || buf_add(&b, "", 1) < 0)
+		return STAMP_NONE;
+	n = sscanf((const char *)b.p, "%7s %" SCNu64 " %" SCNu64, word, &at, &since);
+	if (n < 2)
+		return STAMP_NONE;
+	*ret = n == 3 ? since : at;
+	if (*ret > boot_ms())
+		return STAMP_NONE;
+	return streq(word, "up") ? STAMP_UP : streq(word, "down") ? STAMP_DOWN : STAMP_NONE;
+}
+
+bool
+farm_state_since(const char *cache_dir, const char *endpoint, bool *ret_up, uint64_t *ret_ms)
+{
+	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
+	uint64_t since = 0;
+	enum stamp stamp = path ? read_since(path, &since) : STAMP_NONE;
+
+	if (stamp == STAMP_NONE)
+		return false;
+	*ret_up = stamp == STAMP_UP;
+	*ret_ms = boot_ms() - since;
+	return true;
+}
+
 bool
 farm_state_is_up(const char *cache_dir, const char *endpoint)
 {
@@ -162,6 +196,7 @@ farm_state_set(const char *cache_dir, const char *endpoint, bool up)
 {
 	_cleanup_(freep) char *path = stamp_path(cache_dir, endpoint, "");
 	char text[STAMP_MAX];
+	uint64_t now = boot_ms(), since = now;
 	int n;
 
 	if (!path)
@@ -169,7 +204,10 @@ farm_state_set(const char *cache_dir, const char *endpoint, bool up)
 	/* thousands of jobs say "up", and its age means nothing: written once */
 	if (up && read_stamp(path, 0) == STAMP_UP)
 		return;
-	n = snprintf(text, sizeof(text), "%s %" PRIu64 "\n", up ? "up" : "down", boot_ms());
+	if (up || read_since(path, &since) != STAMP_DOWN)
+		since = now;
+	n = snprintf(
+		text, sizeof(text), "%s %" PRIu64 " %" PRIu64 "\n", up ? "up" : "down", now, since);
 	if (fs_mkdir_p(cache_dir, 0700) < 0)
 		return;
 	fs_write_atomic(path, text, (size_t)n, 0600);

@@ -4,6 +4,9 @@
  *   up             everybody tries; the first that fails says down
  *   down, fresh    nobody tries for retry_s
  *   down, expired  one call tries (it holds the lock of farm-<hash>.probe); the others stay here
+ * Where the configuration names several coordinators, all of them are one farm, and each has a
+ * stamp of its own beside; of how long it is as it is, `down` keeps the time when that began.
+ *
  *   no stamp       one call tries; the others wait for what it finds, since a first build must not
  *                  run here for its first half second
  *
@@ -30,6 +33,9 @@ bool farm_state_is_up(const char *cache_dir, const char *endpoint);
 
 /* Whether it says that the farm did not answer, less than retry_s ago; never waits. */
 bool farm_state_is_down(const char *cache_dir, const char *endpoint, uint64_t retry_s);
+
+/* What the stamp says, and since how many ms it has been so. False: there is none. */
+bool farm_state_since(const char *cache_dir, const char *endpoint, bool *ret_up, uint64_t *ret_ms);
 
 /* up: the coordinator has welcomed us. Failing to write it is harmless. */
 void farm_state_set(const char *cache_dir, const char *endpoint, bool up);

@@ -7,6 +7,7 @@
 
 #include "store/tier/tier.h"
 #include "common/clock.h"
+#include "common/coordinators.h"
 #include "common/why.h"
 #include "keys/identity.h"
 #include "proto/socket.h"
@@ -288,23 +289,22 @@ tier_reach(void *zctx, const struct tier_dial *d, const struct store_in *in, str
 	return tier_open(&reach, a, 0, true, in, ret);
 }
 
-int
-tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, struct store **ret,
-	char **ret_why)
+static int
+connect_to(void *zctx, const struct conf *conf, const struct coordinator_at *at,
+	const struct store_in *in, struct store **ret, char **ret_why)
 {
 	struct identity id = { .has_secret = false }, coordinator = { .has_secret = false };
-	struct tier_dial d = { .endpoint = conf->client.coordinator,
+	struct tier_dial d = { .endpoint = at->endpoint,
 		.role = "client",
 		.connect_ms = (unsigned)conf->client.connect_ms };
-	int r = d.endpoint ? 0 : -EINVAL;
+	int r = 0;
 
-	if (r == 0 && !endpoint_is_local(d.endpoint)) {
-		r = conf->client.identity && conf->client.coordinator_key ? 0 : -EINVAL;
+	if (!endpoint_is_local(d.endpoint)) {
+		r = conf->client.identity && at->key ? 0 : -EINVAL;
 		if (r == 0)
 			r = identity_load_unchecked(conf->client.identity, &id, NULL);
 		if (r == 0)
-			r = identity_load_unchecked(
-				conf->client.coordinator_key, &coordinator, NULL);
+			r = identity_load_unchecked(at->key, &coordinator, NULL);
 		d.identity = &id;
 		d.coordinator = coordinator.curve_public;
 	}
@@ -314,5 +314,28 @@ tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, str
 		r = tier_dial(zctx, &d, in, ret, ret_why);
 	identity_done(&coordinator);
 	identity_done(&id);
+	return r;
+}
+
+int
+tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, struct store **ret,
+	char **ret_why)
+{
+	_cleanup_(coordinators_done) struct coordinators all = COORDINATORS_INIT;
+	int r = coordinators_parse(
+		"client", conf->client.coordinator, conf->client.coordinator_key, &all, ret_why);
+
+	if (r < 0)
+		return r;
+	if (all.n == 0)
+		return why_set(
+			ret_why, -EINVAL, "The coordinator's shared cache: %s.", strerror(EINVAL));
+	for (size_t i = 0; i < all.n; i++) {
+		free(steal_ptr(*ret_why));
+		r = connect_to(zctx, conf, &all.v[i], in, ret, ret_why);
+		/* one that has none is there all the same, and is asked */
+		if (r == 0 || r == -ENOTSUP)
+			break;
+	}
 	return r;
 }

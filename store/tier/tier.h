@@ -88,7 +88,8 @@ int tier_dial(void *zctx, const struct tier_dial *d, const struct store_in *in, 
  * is not made again. */
 int tier_reach(
 	void *zctx, const struct tier_dial *d, const struct store_in *in, struct store **ret);
-/* As tier_dial, as the configuration of a client says. */
+/* As tier_dial, as the configuration of a client says: of several coordinators with the first that
+ * answers. */
 int tier_connect(void *zctx, const struct conf *conf, const struct store_in *in, struct store **ret,
 	char **ret_why);
 

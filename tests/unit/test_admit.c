@@ -308,6 +308,7 @@ test_coordinator(void **state)
 /* The worker's side of its clients, without toolchains or a coordinator. */
 struct worker_side {
 	struct service s;
+	struct upstream up;
 	struct job job;
 	void *thread_end;
 	struct world *w;
@@ -322,6 +323,10 @@ worker_up(struct worker_side *x, struct world *w)
 	x->s.ctx = w->ctx = zmq_ctx_new();
 	x->s.slots = 1;
 	assert_int_equal(door_new(&x->s.door), 0);
+	assert_int_equal(door_new(&x->up.door), 0);
+	x->up.service = &x->s;
+	x->s.up = &x->up;
+	x->s.n_up = 1;
 	x->s.jobs = calloc(1, sizeof(*x->s.jobs));
 	assert_int_equal(clients_init(&x->s), 0);
 	x->role = ROLE_CLIENT;
@@ -347,6 +352,7 @@ worker_down(struct worker_side *x)
 	zap_free(x->s.zap);
 	clients_done(&x->s);
 	door_free(x->s.door);
+	door_free(x->up.door);
 	free(x->s.endpoint);
 	free(x->s.jobs);
 }
@@ -394,7 +400,7 @@ client_in(struct worker_side *x, enum admit_state phase)
 	struct wire_msg m;
 
 	assert_int_equal(
-		door_name(x->s.door, x->w->id[CLIENT1].curve_public, x->role, "", clock_mono_ms()),
+		door_name(x->up.door, x->w->id[CLIENT1].curve_public, x->role, "", clock_mono_ms()),
 		0);
 	if (phase == ADMIT_NEW)
 		return client;

@@ -628,6 +628,12 @@ job_id(const struct job *j)
 	return j->id;
 }
 
+void *
+job_arg(const struct job *j)
+{
+	return j->shared->arg;
+}
+
 const struct wire_peer *
 job_peer(const struct job *j)
 {

@@ -42,6 +42,7 @@ struct job_shared {
 	struct ready_pool *ready;    /* NULL: no sandbox stands ready */
 	struct shares *share;	     /* NULL: results are not shared */
 	struct seeker *seeker;	     /* NULL: other workers are not asked for blobs */
+	void *arg;		     /* the caller's own */
 };
 
 struct job_in {
@@ -61,6 +62,7 @@ struct job_in {
 int job_start(const struct job_shared *shared, const struct job_in *in, struct job **ret);
 
 const char *job_id(const struct job *j);
+void *job_arg(const struct job *j); /* of what it shares with others */
 const struct wire_peer *job_peer(const struct job *j);
 uint32_t job_number(const struct job *j);
 bool job_is_twin(const struct job *j);

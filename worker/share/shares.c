@@ -437,7 +437,7 @@ has_ended(struct shares *s)
 static int
 connect_far(struct shares *s, char **ret_why)
 {
-	const struct tier_dial dial = { .endpoint = s->c.conf->worker.coordinator,
+	const struct tier_dial dial = { .endpoint = s->c.at,
 		.identity = s->c.identity,
 		.coordinator = s->c.coordinator,
 		.role = "worker",

@@ -34,6 +34,7 @@ struct captures;
 struct shares_conf {
 	const struct conf *conf;
 	const struct identity *identity; /* this worker's */
+	const char *at;			 /* the coordinator's endpoint */
 	const char *coordinator;	 /* its public CURVE key */
 	struct store *store;		 /* with the blobs of outputs */
 	const char *tmp;		 /* a directory for what is on its way */

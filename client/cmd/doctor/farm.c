@@ -8,6 +8,8 @@
 
 #include "client/cmd/cmd.h"
 #include "client/far/ask.h"
+#include "common/coordinators.h"
+#include "common/show.h"
 #include "keys/identity.h"
 
 /* For its workers, or for its cache. */
@@ -50,20 +52,47 @@ check_workers(struct doctor *d)
 			"same release on them (`dray-worker --list-toolchains` there)");
 }
 
+static void
+check_key(struct doctor *d, const char *path)
+{
+	_cleanup_(identity_done) struct identity coordinator = { .has_secret = false };
+	unsigned line = 0;
+	int r = identity_load(path, &coordinator, &line);
+
+	if (r < 0)
+		doctor_say(d, BAD, "farm's key", "%s: %s", path,
+			r == -EBADMSG ? "is no identity file" : strerror(-r));
+	else
+		doctor_say(d, GOOD, "farm's key", "%s (%s)", path, coordinator.name);
+}
+
+/* Of each coordinator one. */
+static void
+check_keys(struct doctor *d)
+{
+	_cleanup_(coordinators_done) struct coordinators all = COORDINATORS_INIT;
+	_cleanup_(freep) char *why = NULL;
+
+	if (coordinators_parse("client", d->conf->client.coordinator,
+		    d->conf->client.coordinator_key, &all, &why) < 0)
+		doctor_say(d, BAD, "farm's key", "%s", why ? why : strerror(ENOMEM));
+	for (size_t i = 0; i < all.n; i++)
+		if (all.v[i].key)
+			check_key(d, all.v[i].key);
+}
+
 void
 doctor_check_identity(struct doctor *d)
 {
 	const char *path = d->conf->client.identity, *key = d->conf->client.coordinator_key;
 	_cleanup_(identity_done) struct identity id;
-	_cleanup_(identity_done) struct identity coordinator;
 	bool uploads = d->conf->client.remote_mode == REMOTE_READWRITE;
 	char hex[SIGN_HEX_SIZE];
 	unsigned line = 0;
 	int r;
 
 	memset(&id, 0, sizeof(id));
-	memset(&coordinator, 0, sizeof(coordinator));
-	if (!farm_is_wanted(d->conf) || starts_with(d->conf->client.coordinator, "ipc:"))
+	if (!farm_is_wanted(d->conf) || !strstr(d->conf->client.coordinator, "tcp:"))
 		return;
 	if (!is_set(path)) {
 		doctor_say(d, BAD, "identity",
@@ -92,12 +121,7 @@ doctor_check_identity(struct doctor *d)
 			"coordinator's .pub file");
 		return;
 	}
-	r = identity_load(key, &coordinator, &line);
-	if (r < 0)
-		doctor_say(d, BAD, "farm's key", "%s: %s", key,
-			r == -EBADMSG ? "is no identity file" : strerror(-r));
-	else
-		doctor_say(d, GOOD, "farm's key", "%s (%s)", key, coordinator.name);
+	check_keys(d);
 }
 
 /* What results that were compiled again have shown. */
@@ -126,6 +150,34 @@ check_samples(struct doctor *d)
 			"%s comes out differently each time it is compiled: workers do not share "
 			"it",
 			json_string_value(json_array_get(unshared, i)));
+}
+
+/* Of several: those that are not used. */
+static void
+check_others(struct doctor *d)
+{
+	const json_t *list = json_object_get(d->status, "coordinators");
+
+	for (size_t i = 0; json_array_size(list) > 1 && i < json_array_size(list); i++) {
+		const json_t *o = json_array_get(list, i);
+		const char *at = json_string_value(json_object_get(o, "endpoint"));
+		const char *error = json_string_value(json_object_get(o, "error"));
+		const json_t *since = json_object_get(o, "since_ms");
+		char for_ms[SHOW_SIZE] = "";
+
+		if (json_is_integer(since))
+			show_time((uint64_t)json_integer_value(since) * 1000, for_ms);
+		if (json_is_true(json_object_get(o, "used")))
+			continue;
+		if (json_is_true(json_object_get(o, "reachable")))
+			doctor_say(d, GOOD, "farm",
+				"%s answers, too: it is there for when those "
+				"before it do not",
+				at ? at : "?");
+		else
+			doctor_say(d, NOTE, "farm", "%s does not answer%s%s: %s", at ? at : "?",
+				*for_ms ? ", since " : "", for_ms, error ? error : "no answer");
+	}
 }
 
 void
@@ -159,6 +211,9 @@ doctor_check_farm(struct doctor *d)
 				d->key_line);
 		return;
 	}
+	if (json_is_string(json_object_get(d->status, "endpoint")))
+		ep = json_string_value(json_object_get(d->status, "endpoint"));
+	check_others(d);
 	/* the coordinator answers an admin, and a build would only find out unit by unit */
 	role = json_string_value(json_object_get(d->status, "role"));
 	if (role && streq(role, "admin"))

@@ -1,0 +1,508 @@
+/* The worker's coordinators (proto/worker.proto, Several coordinators).
+ *
+ * Invariant: what one of them says changes nothing of another one's: a job, its ticket, its twins
+ * and the blobs that it may name are those of the coordinator that has signed the ticket. Common to
+ * all are the slots, which are the worker's own, and the bytes of its store. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/sysinfo.h>
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/why.h"
+#include "toolchain/cpu.h"
+#include "worker/service_priv.h"
+#include "worker/share/loans.h"
+
+/* ---- their words */
+
+static void
+expect_client(void *arg, const Dray__WorkerExpect *m)
+{
+	struct upstream *up = arg;
+	struct service *s = up->service;
+	enum role role = role_parse(m->role);
+
+	if (strlen(m->curve_public) != CURVE_KEY_SIZE - 1 ||
+		(role != ROLE_CLIENT && role != ROLE_PUBLISHER) ||
+		door_name(up->door, m->curve_public, role, m->namespace_, clock_mono_ms()) < 0)
+		log_throttled(
+			&s->bad_peer, 5, "a client that cannot be let in: %.64s", m->curve_public);
+	else
+		zap_again(s->zap, m->curve_public);
+	door_set_on_trial(up->door, m->curve_public, m->on_trial);
+	door_set_shares(up->door, m->curve_public, m->share);
+}
+
+static void
+list_running(void *arg, struct strv *ret, struct strv *ret_twins)
+{
+	const struct upstream *up = arg;
+	const struct service *s = up->service;
+
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		if (upstream_of(s->jobs[i]) == up && !job_is_sample(s->jobs[i]))
+			strv_add(job_is_twin(s->jobs[i]) ? ret_twins : ret, job_id(s->jobs[i]));
+}
+
+static void
+cancel_job(void *arg, const char *job)
+{
+	const struct upstream *up = arg;
+	const struct service *s = up->service;
+
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		if (upstream_of(s->jobs[i]) == up && streq(job_id(s->jobs[i]), job))
+			job_stop(s->jobs[i], "the coordinator says that nobody waits for it");
+}
+
+/* ---- who may what */
+
+struct upstream *
+upstream_of(const struct job *j)
+{
+	return job_arg(j);
+}
+
+bool
+upstreams_name(const struct service *s, const char *curve, uint64_t now)
+{
+	for (size_t i = 0; i < s->n_up; i++)
+		if (s->up[i].any_key || door_is_named(s->up[i].door, curve, now))
+			return true;
+	return false;
+}
+
+enum role
+upstreams_role(const struct service *s, const struct wire_peer *p)
+{
+	enum role role = ROLE_NONE;
+
+	if (!p->curve[0])
+		return s->local ? ROLE_LOCAL : ROLE_NONE;
+	for (size_t i = 0; role == ROLE_NONE && i < s->n_up; i++)
+		role = s->up[i].any_key ? ROLE_CLIENT : door_role(s->up[i].door, p->curve);
+	return role;
+}
+
+bool
+upstream_names(const struct upstream *up, const struct wire_peer *p)
+{
+	return !*p->curve || up->any_key || door_role(up->door, p->curve) != ROLE_NONE;
+}
+
+static uint64_t
+time_of(const struct upstream *up)
+{
+	return link_up_time(up->link, clock_mono_ms(), clock_wall_ms());
+}
+
+static const char *
+own_key(const struct service *s)
+{
+	return s->local ? "" : s->identity.curve_public;
+}
+
+int
+upstreams_issuer(struct service *s, const struct wire_peer *p, const Dray__JobOpen *o,
+	struct upstream **ret, char **ret_job, struct ticket_terms *ret_terms)
+{
+	int r = -EKEYREJECTED;
+
+	for (size_t i = 0; r == -EKEYREJECTED && i < s->n_up; i++) {
+		*ret = &s->up[i];
+		r = ticket_check((*ret)->tickets, o->ticket.data, o->ticket.len, o->signature.data,
+			o->signature.len, (*ret)->identity.sign_public, p->curve, own_key(s),
+			time_of(*ret), ret_job, ret_terms);
+	}
+	return r;
+}
+
+int
+upstreams_getter(struct service *s, const struct wire_peer *p, const Dray__SharedGet *m,
+	struct upstream **ret, char ret_owner[CURVE_KEY_SIZE])
+{
+	int r = -EOPNOTSUPP;
+
+	for (size_t i = 0; (r == -EOPNOTSUPP || r == -EKEYREJECTED) && i < s->n_up; i++) {
+		if (!s->up[i].serve)
+			continue;
+		*ret = &s->up[i];
+		r = ticket_check_blobs(m->ticket.data, m->ticket.len, m->signature.data,
+			m->signature.len, (*ret)->identity.sign_public, p->curve, own_key(s),
+			time_of(*ret), ret_owner);
+	}
+	return r;
+}
+
+/* ---- set-up */
+
+int
+upstreams_load_identity(
+	const char *what, const char *path, bool secret, struct identity *ret, char **ret_error)
+{
+	unsigned line = 0;
+	int r = identity_load(path, ret, &line);
+
+	if (r == -EPERM)
+		return why_set(ret_error, r,
+			"%s %s: others can read these secret keys (chmod 600).", what, path);
+	if (r == -EBADMSG)
+		return why_set(ret_error, r, "%s %s: line %u: this is not an identity file.", what,
+			path, line);
+	if (r < 0)
+		return why_set(ret_error, r, "%s %s: %s%s.", what, path, strerror(-r),
+			r == -ENOENT && secret ? "; `dray keygen` makes one" : "");
+	if (secret && !ret->has_secret)
+		return why_set(ret_error, -EINVAL,
+			"%s %s: the file with the secret keys is needed, not the .pub file.", what,
+			path);
+	return 0;
+}
+
+/* One key of two coordinators would not tell whose job is whose. */
+static int
+check_other_keys(const struct service *s, size_t i, char **ret_error)
+{
+	for (size_t k = 0; k < i; k++)
+		if (memcmp(s->up[k].identity.sign_public, s->up[i].identity.sign_public,
+			    SIGN_KEY_SIZE) == 0)
+			return why_set(ret_error, -EINVAL,
+				"[worker] coordinator_key: %s and %s have one key (%s); each "
+				"coordinator needs an identity of its own, since a ticket tells by "
+				"its signature whose it is.",
+				s->up[k].at, s->up[i].at, s->coordinators.v[i].key);
+	return 0;
+}
+
+static int
+load_one(struct service *s, size_t i, char **ret_error)
+{
+	struct upstream *up = &s->up[i];
+	const char *key = s->coordinators.v[i].key;
+	int r;
+
+	up->service = s;
+	up->at = s->coordinators.v[i].endpoint;
+	/* such a one cannot name any: then the ticket alone says who may what */
+	up->any_key = endpoint_is_local(up->at);
+	s->n_up = i + 1;
+	if (!key)
+		return why_set(ret_error, -EINVAL,
+			"[worker] coordinator_key is not set: without the coordinator's public key "
+			"no ticket can be checked (it is the .pub file beside its identity).");
+	r = upstreams_load_identity(
+		"[worker] coordinator_key", key, false, &up->identity, ret_error);
+	if (r == 0)
+		r = check_other_keys(s, i, ret_error);
+	if (r < 0)
+		return r;
+	r = door_new(&up->door);
+	if (r == 0)
+		r = ticket_book_new(&up->tickets);
+	if (r == 0)
+		r = owners_new(OWNERS / s->coordinators.n, &up->owners);
+	if (r == 0)
+		r = tapes_new(&up->tapes);
+	return r < 0 ? why_set(ret_error, r, "Cannot start: %s.", strerror(-r)) : 0;
+}
+
+int
+upstreams_load(struct service *s, char **ret_error)
+{
+	int r = coordinators_parse("worker", s->conf->worker.coordinator,
+		s->conf->worker.coordinator_key, &s->coordinators, ret_error);
+
+	if (r == 0 && !(s->up = calloc(s->coordinators.n, sizeof(*s->up))))
+		r = why_set(ret_error, -ENOMEM, "Out of memory.");
+	for (size_t i = 0; r == 0 && i < s->coordinators.n; i++)
+		r = load_one(s, i, ret_error);
+	return r;
+}
+
+/* Names in there are those that the coordinator gives. */
+static int
+make_tmp(struct upstream *up)
+{
+	const struct service *s = up->service;
+	size_t i = (size_t)(up - s->up);
+	char name[32];
+
+	snprintf(name, sizeof(name), "coordinator-%zu", i);
+	up->tmp = i == 0 ? strdup(s->jobs_dir) : path_join(s->jobs_dir, name);
+	if (!up->tmp)
+		return -ENOMEM;
+	return i == 0 ? 0 : fs_mkdir_p(up->tmp, 0700);
+}
+
+/* What a job that gets out of its sandbox could do with the worker's key concerns everybody who
+ * believes it. */
+static const char *
+share_reason(const struct upstream *up)
+{
+	const struct service *s = up->service;
+
+	if (!s->conf->worker.share)
+		return "[worker] share is no";
+	if (s->local || !s->identity.has_secret || !*up->identity.curve_public)
+		return "this worker has no key that others could know";
+	if (geteuid() == 0)
+		return "this worker runs as root";
+	if (!s->users)
+		return "jobs have no uids of their own";
+	return s->filters.trace.n > 0 ? NULL : "jobs are not traced";
+}
+
+static void
+open_shares(struct upstream *up)
+{
+	struct service *s = up->service;
+	const char *why = share_reason(up);
+	const struct shares_conf c = { .conf = s->conf,
+		.identity = &s->identity,
+		.at = up->at,
+		.coordinator = up->identity.curve_public,
+		.store = s->store,
+		.tmp = up->tmp,
+		.ctx = s->ctx };
+	int r = why ? 0 : shares_open(&c, &up->share);
+
+	if (why || r < 0)
+		log_info("results are not shared by the coordinator's cache: %s",
+			why ? why : strerror(-r));
+}
+
+static uint64_t
+machine_memory(void)
+{
+	struct sysinfo si;
+
+	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 0;
+}
+
+static int
+open_link(struct upstream *up, char **ret_error)
+{
+	struct service *s = up->service;
+	const char *advertise = s->conf->worker.advertise;
+	const struct link_up_conf c = { .conf = s->conf,
+		.at = up->at,
+		.coordinator = &up->identity,
+		.identity = &s->identity,
+		.offers = &s->offers,
+		.name = s->name,
+		.endpoint = advertise && *advertise ? advertise : s->endpoint,
+		.curve_public = own_key(s),
+		.cores = s->cores,
+		.slots = s->slots,
+		.twins = s->filters.trace.n > 0 ? s->twins : 0,
+		.memory = machine_memory(),
+		.cpu = cpu_digest(&s->cpu) == 0 ? &s->cpu : NULL,
+		.list_running = list_running,
+		.cancel = cancel_job,
+		.expect = expect_client,
+		.samples = up->share != NULL,
+		.lend = others_lend,
+		.unshared = others_unshared,
+		.peers = up->serve != NULL,
+		.found = others_found,
+		.arg = up };
+	int r = link_up_new(s->ctx, &c, &up->link);
+
+	return r < 0 ? why_set(ret_error, r, "Cannot connect to the coordinator %s: %s.", up->at,
+			       zmq_strerror(-r))
+		     : 0;
+}
+
+static void
+fill_shared(struct upstream *up)
+{
+	struct service *s = up->service;
+
+	up->shared = (struct job_shared){ .ctx = s->ctx,
+		.credit = MAX2(4u, MIN2(64u, 128 / s->slots)),
+		.conf = conf_ref(s->conf),
+		.jobs_dir = s->jobs_dir,
+		.tools_dir = s->tools_dir,
+		.filters = &s->filters,
+		.name = s->name,
+		.store = s->store,
+		.tokens = &s->tokens,
+		.owners = up->owners,
+		.tapes = up->tapes,
+		.cgroup = s->cgroup,
+		.users = s->users,
+		.ready = s->ready,
+		.share = up->share,
+		.seeker = up->seeker,
+		.arg = up };
+}
+
+int
+upstreams_open(struct service *s, char **ret_error)
+{
+	for (size_t i = 0; i < s->n_up; i++) {
+		struct upstream *up = &s->up[i];
+		int r = make_tmp(up);
+
+		if (r < 0)
+			return why_set(ret_error, r, "%s: %s.", s->jobs_dir, strerror(-r));
+		/* the coordinator hears whether there are any */
+		open_shares(up);
+		others_open(up);
+		r = open_link(up, ret_error);
+		if (r < 0)
+			return r;
+		fill_shared(up);
+	}
+	return 0;
+}
+
+void
+upstreams_use(struct service *s, struct conf *conf)
+{
+	for (size_t i = 0; i < s->n_up; i++) {
+		conf_unrefp(&s->up[i].shared.conf);
+		s->up[i].shared.conf = conf_ref(conf);
+	}
+}
+
+void
+upstreams_close(struct service *s)
+{
+	for (size_t i = 0; i < s->n_up; i++) {
+		shares_closep(&s->up[i].share);
+		seeker_closep(&s->up[i].seeker);
+		serve_closep(&s->up[i].serve);
+		link_up_free(steal_ptr(s->up[i].link));
+	}
+}
+
+void
+upstreams_done(struct service *s)
+{
+	for (size_t i = 0; i < s->n_up; i++) {
+		struct upstream *up = &s->up[i];
+
+		conf_unrefp(&up->shared.conf);
+		owners_freep(&up->owners);
+		tapes_freep(&up->tapes);
+		ticket_book_free(up->tickets);
+		door_free(up->door);
+		identity_done(&up->identity);
+		free(up->tmp);
+	}
+	free(steal_ptr(s->up));
+	s->n_up = 0;
+	coordinators_done(&s->coordinators);
+}
+
+/* ---- between */
+
+size_t
+upstreams_items(const struct service *s, zmq_pollitem_t *items)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_up; i++) {
+		const struct upstream *up = &s->up[i];
+
+		if (link_up_socket(up->link)) {
+			items[n++] = (zmq_pollitem_t){ .socket = link_up_socket(up->link),
+				.events = ZMQ_POLLIN };
+			items[n++] = (zmq_pollitem_t){ .socket = link_up_monitor(up->link),
+				.events = ZMQ_POLLIN };
+		}
+		if (up->share)
+			items[n++] = (zmq_pollitem_t){ .fd = loans_fd(shares_loans(up->share)),
+				.events = ZMQ_POLLIN };
+		if (up->serve)
+			items[n++] = (zmq_pollitem_t){ .fd = serve_fd(up->serve),
+				.events = ZMQ_POLLIN };
+		if (up->seeker)
+			items[n++] = (zmq_pollitem_t){ .fd = seeker_fd(up->seeker),
+				.events = ZMQ_POLLIN };
+	}
+	return n;
+}
+
+uint64_t
+upstreams_wait(const struct service *s, uint64_t now)
+{
+	uint64_t wait = UINT64_MAX;
+
+	for (size_t i = 0; i < s->n_up; i++)
+		wait = MIN2(wait, link_up_wait(s->up[i].link, now));
+	return wait;
+}
+
+static unsigned
+slots_of(const struct service *s, const struct upstream *up)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n_jobs; i++)
+		n += upstream_of(s->jobs[i]) == up && !job_is_twin(s->jobs[i]) &&
+		     !job_is_sample(s->jobs[i]);
+	return n;
+}
+
+void
+upstreams_step(struct service *s)
+{
+	struct store_stats stats = { .bytes = 0 };
+	bool wanted = false;
+
+	(void)store_get_stats(s->store, &stats);
+	for (size_t i = 0; i < s->n_up; i++) {
+		struct upstream *up = &s->up[i];
+		struct link_up_news news = { .running = s->n_jobs - s->n_twins - s->n_samples,
+			.coordinators = upstreams_welcomed(s),
+			.store_bytes = stats.bytes };
+
+		news.elsewhere = s->n_up > 1 ? news.running - slots_of(s, up) : 0;
+		link_up_step(up->link, clock_mono_ms(), clock_wall_ms(), &news);
+		others_ask(up);
+		tapes_tick(up->tapes, clock_mono_ms());
+		wanted |= link_up_wanted(up->link);
+		s->was_welcomed |= link_up_welcomed(up->link);
+	}
+	for (size_t i = 0; i < s->n_up; i++)
+		__atomic_store_n(&s->up[i].shared.wanted, wanted, __ATOMIC_RELAXED);
+}
+
+unsigned
+upstreams_welcomed(const struct service *s)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < s->n_up; i++)
+		n += link_up_welcomed(s->up[i].link);
+	return n;
+}
+
+bool
+upstreams_refused(const struct service *s)
+{
+	for (size_t i = 0; i < s->n_up; i++)
+		if (!link_up_refusal(s->up[i].link))
+			return false;
+	return !s->was_welcomed;
+}
+
+void
+upstreams_bye(struct service *s, const char *why)
+{
+	for (size_t i = 0; i < s->n_up; i++)
+		link_up_bye(s->up[i].link, why);
+}
+
+void
+upstreams_linger(const struct service *s, int ms)
+{
+	for (size_t i = 0; i < s->n_up; i++)
+		if (link_up_socket(s->up[i].link))
+			zmq_setsockopt(link_up_socket(s->up[i].link), ZMQ_LINGER, &ms, sizeof(ms));
+}
