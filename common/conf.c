@@ -383,6 +383,14 @@ default_job_log(const struct conf *c)
 	return c->client.cache_dir ? path_join(c->client.cache_dir, "jobs.jsonl") : NULL;
 }
 
+char *
+conf_job_log(const struct conf *c)
+{
+	if (c->client.job_log && *c->client.job_log)
+		return strdup(c->client.job_log);
+	return c->client.cache_dir && *c->client.cache_dir ? default_job_log(c) : NULL;
+}
+
 /* A home that is not there is not made by a path that names it either. */
 static void
 drop_in_missing_home(char **path)

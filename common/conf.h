@@ -162,6 +162,9 @@ int conf_files(struct strv *ret);
 /* The coordinator's socket for admins of this machine: as it is set, or by default. The caller
  * frees it. NULL: there is no place for one, or no memory. */
 char *conf_admin_socket(const struct conf *c);
+/* Where a unit's line goes: also where job_log is empty. NULL: there is no place for it, or no
+ * memory. The caller frees it. */
+char *conf_job_log(const struct conf *c);
 /* Whether a program of dray reads this variable (DRAY_…). */
 bool conf_is_variable(const char *name);
 

@@ -23,6 +23,7 @@
 #include "common/environ.h"
 #include "common/fs.h"
 #include "common/log.h"
+#include "common/strv.h"
 
 #define DEATH_MS 5000
 #define STOP_MS 5000 /* who was interrupted waits no longer, though its unit's thread may hang */
@@ -225,4 +226,47 @@ half_run(const struct half_ask *in)
 	}
 	half_meet_done(&a.m);
 	return had;
+}
+
+#define FD_LEDGER 3
+
+static int
+own_argv(const struct half_ask *in, struct strv *ret)
+{
+	static const char separator[] = "--";
+	char sought[DIGEST_HEX_SIZE], called[DIGEST_HEX_SIZE];
+	int r = strv_add(ret, in->program);
+
+	if (r == 0)
+		r = strv_addf(ret, "--ledger-fd=%d", FD_LEDGER);
+	/* it inherits no jobserver, and cargo is not its parent */
+	if (r == 0)
+		r = strv_addf(ret, "--jobs=%u", in->jobs);
+	if (r == 0 && in->mapped)
+		r = strv_add(ret, "--mapped");
+	if (r == 0 && in->alike) {
+		digest_hex(&in->alike->sought, sought);
+		digest_hex(&in->alike->called, called);
+		r = strv_addf(ret, "--sought=%s", sought);
+		if (r == 0)
+			r = strv_addf(ret, "--called=%s", called);
+	}
+	if (r == 0)
+		r = strv_add(ret, separator);
+	return r == 0 ? strv_add_all(ret, in->argv) : r;
+}
+
+int
+half_run_own(const struct half_ask *in)
+{
+	_cleanup_(strv_done) struct strv argv = STRV_INIT;
+	const struct spawn_fd fds[] = { { in->ledger_fd, FD_LEDGER } };
+	int r = own_argv(in, &argv);
+
+	return r < 0 ? r
+		     : child_run(&(struct spawn){ .path = in->program,
+			       .argv = argv.v,
+			       .fds = fds,
+			       .n_fds = 1,
+			       .only_fds = true });
 }

@@ -21,5 +21,8 @@ struct half_ask {
  * none for this unit, and there will be none: the ledger is as it was. A signal (child_signal)
  * ends the unit. */
 bool half_run(const struct half_ask *in);
+/* Then: a farm half of its own, for this unit alone. 0, and the ledger says how far it came;
+ * -errno: it cannot be started. */
+int half_run_own(const struct half_ask *in);
 
 #endif

@@ -50,7 +50,6 @@
 #include "common/share.h"
 #include "common/unit_id.h"
 
-#define FD_LEDGER 3
 #define STATUS_NOT_STARTED 127
 
 struct wrap {
@@ -75,9 +74,10 @@ struct wrap {
 	uint64_t lookup_us, restore_us, store_us;
 	struct ledger ledger; /* what dray-dispatch left; all zero without one */
 	bool dispatched, linker_spoke, link_refused;
-	bool alone;   /* what others make of it was not what it is here */
-	pid_t parent; /* cargo, when dray was started: it may end before */
-	pid_t cargo;  /* of a build script's trial; 0: it is none, or not known */
+	bool alone;	  /* another job has made it, once: it waits for no more */
+	uint64_t made_us; /* for so long it waited for that one */
+	pid_t parent;	  /* cargo, when dray was started: it may end before */
+	pid_t cargo;	  /* of a build script's trial; 0: it is none, or not known */
 	bool trial;
 	uint64_t start_us, slot_wait_us, link_us, compile_start_us, rmeta_us, here_us;
 	const char *where, *why, *linker;
@@ -108,16 +108,6 @@ static int
 load_conf(struct wrap *w)
 {
 	return wrap_load_conf(&w->conf, &w->conf_error);
-}
-
-static char *
-job_log_path(const struct conf *conf)
-{
-	if (conf->client.job_log && *conf->client.job_log)
-		return strdup(conf->client.job_log);
-	if (conf->client.cache_dir && *conf->client.cache_dir)
-		return path_join(conf->client.cache_dir, "jobs.jsonl");
-	return NULL;
 }
 
 static void
@@ -166,7 +156,7 @@ static void
 write_log(struct wrap *w, int status)
 {
 	_cleanup_(buf_done) struct buf stem = BUF_INIT, externs = BUF_INIT;
-	_cleanup_(freep) char *path = job_log_path(w->conf);
+	_cleanup_(freep) char *path = conf_job_log(w->conf);
 	_cleanup_(freep) char *package = NULL;
 	const char *name = getenv("CARGO_PKG_NAME"), *version = getenv("CARGO_PKG_VERSION");
 	const char *attempts[LEDGER_ATTEMPTS + 1] = { NULL };
@@ -204,6 +194,7 @@ write_log(struct wrap *w, int status)
 	e.signal = spawn_signal(status);
 	if (w->dispatched)
 		fill_from_ledger(w, &e);
+	e.queue_us += w->made_us;
 	if (streq(w->where, "farm"))
 		e.worker_key = *w->ledger.worker_key ? w->ledger.worker_key : NULL;
 	else if (streq(w->where, "cache"))
@@ -282,21 +273,17 @@ open_slots(struct wrap *w, const char *kind)
 static int
 dispatch(struct wrap *w)
 {
-	static const char separator[] = "--";
 	_cleanup_(ledger_unmapp) struct ledger *shared = NULL;
 	_cleanup_(freep) char *program = spawn_find_program("dray-dispatch");
-	_cleanup_(strv_done) struct strv argv = STRV_INIT;
 	_cleanup_(closep) int fd = -1;
 	_cleanup_(notices_end) struct notices_place place = NOTICES_PLACE_INIT;
 	struct notice n;
 	struct half_alike alike;
-	char sought[DIGEST_HEX_SIZE], called[DIGEST_HEX_SIZE];
 	struct half_ask half = { .conf = w->conf,
 		.program = program,
 		.argv = w->call.argv,
 		.jobs = given_jobs(),
 		.mapped = w->mapped.on };
-	struct spawn_fd fds[1];
 	int r;
 
 	if (!program)
@@ -313,35 +300,11 @@ dispatch(struct wrap *w)
 	half.ledger_fd = fd;
 	if (w->cached && !w->alone && cached_may_be_alike(w->cached, &alike.sought, &alike.called))
 		half.alike = &alike;
-	if (half_run(&half))
-		goto out;
-	r = strv_add(&argv, program);
-	if (r == 0)
-		r = strv_addf(&argv, "--ledger-fd=%d", FD_LEDGER);
-	/* it inherits no jobserver, and cargo is not its parent */
-	if (r == 0)
-		r = strv_addf(&argv, "--jobs=%u", half.jobs);
-	if (r == 0 && w->mapped.on)
-		r = strv_add(&argv, "--mapped");
-	if (r == 0 && half.alike) {
-		digest_hex(&alike.sought, sought);
-		digest_hex(&alike.called, called);
-		r = strv_addf(&argv, "--sought=%s", sought);
-		if (r == 0)
-			r = strv_addf(&argv, "--called=%s", called);
+	if (!half_run(&half)) {
+		r = half_run_own(&half);
+		if (r < 0)
+			return r;
 	}
-	if (r == 0)
-		r = strv_add(&argv, separator);
-	if (r == 0)
-		r = strv_add_all(&argv, w->call.argv);
-	if (r < 0)
-		return r;
-	fds[0] = (struct spawn_fd){ fd, FD_LEDGER };
-	r = child_run(&(struct spawn){
-		.path = program, .argv = argv.v, .fds = fds, .n_fds = 1, .only_fds = true });
-	if (r < 0)
-		return r;
-out:
 	w->dispatched = true;
 	ledger_take(shared, &w->ledger);
 	/* other processes wait for this one's try of the farm: its result is written by now */
@@ -709,10 +672,11 @@ run_on_farm_or_find(struct wrap *w)
 	if (status >= 0 || !w->ledger.made || child_signal())
 		return status;
 	link_clean(&w->call, &w->ledger);
+	w->made_us = w->ledger.queue_us;
 	memset(&w->ledger, 0, sizeof(w->ledger));
 	w->dispatched = false;
 	w->alone = true;
-	w->why = NULL;
+	w->why = "another client's job made it meanwhile";
 	w->where = "local";
 	if (find_shared(w))
 		return w->said.status;

@@ -73,10 +73,7 @@ doctor_check_job_log(struct doctor *d)
 	_cleanup_(closep) int fd = -1;
 	struct stat st;
 
-	path = is_set(d->conf->client.job_log) ? strdup(d->conf->client.job_log)
-	       : is_set(d->conf->client.cache_dir)
-		       ? path_join(d->conf->client.cache_dir, "jobs.jsonl")
-		       : NULL;
+	path = conf_job_log(d->conf);
 	if (!path) {
 		doctor_say(d, BAD, "job log", "there is no place for it: set job_log");
 		return;
