@@ -394,36 +394,73 @@ fs_read_cached(int fd, void *p, size_t n, uint64_t at)
 	return r < 0 ? -errno : r;
 }
 
+bool
+fs_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* How a file is put in the place of another. */
+struct replacing {
+	const char *path;
+	mode_t mode;
+	bool sync;
+	const struct stat *old; /* NULL: whatever is there */
+};
+
+static int
+check_old(const struct replacing *r)
+{
+	struct stat st;
+
+	if (!r->old)
+		return 0;
+	if (stat(r->path, &st) < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	return fs_same_file(&st, r->old) ? 0 : -ESTALE;
+}
+
 /* Takes the descriptor, of a new file `tmp`. */
 static int
-write_and_rename(int fd, const char *tmp, const char *path, const void *p, size_t n, mode_t mode)
+write_and_rename(int fd, const char *tmp, const struct replacing *to, const void *p, size_t n)
 {
 	int r = fs_write_all(fd, p, n);
 
-	if (r == 0 && fchmod(fd, mode) < 0)
+	if (r == 0 && fchmod(fd, to->mode) < 0)
+		r = -errno;
+	if (r == 0 && to->sync && fsync(fd) < 0)
 		r = -errno;
 	/* Network file systems and quotas report a failed write only here. */
 	if (close(fd) < 0 && r == 0 && errno != EINTR)
 		r = -errno;
-	if (r == 0 && rename(tmp, path) < 0)
+	if (r == 0)
+		r = check_old(to);
+	if (r == 0 && rename(tmp, to->path) < 0)
 		r = -errno;
 	if (r < 0)
 		unlink(tmp);
 	return r;
 }
 
-int
-fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode)
+static int
+write_beside(const struct replacing *to, const void *p, size_t n)
 {
 	_cleanup_(freep) char *tmp = NULL;
 	int fd;
 
-	if (asprintf(&tmp, "%s.tmp-XXXXXX", path) < 0) {
+	if (asprintf(&tmp, "%s.tmp-XXXXXX", to->path) < 0) {
 		tmp = NULL;
 		return -ENOMEM;
 	}
 	fd = mkostemp(tmp, O_CLOEXEC);
-	return fd < 0 ? -errno : write_and_rename(fd, tmp, path, p, n, mode);
+	return fd < 0 ? -errno : write_and_rename(fd, tmp, to, p, n);
+}
+
+int
+fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode)
+{
+	return write_beside(&(struct replacing){ path, mode, false, NULL }, p, n);
 }
 
 int
@@ -431,7 +468,30 @@ fs_write_atomic_by(const char *tmp, const char *path, const void *p, size_t n, m
 {
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	return fd < 0 ? -errno : write_and_rename(fd, tmp, path, p, n, mode);
+	return fd < 0 ? -errno
+		      : write_and_rename(
+				fd, tmp, &(struct replacing){ path, mode, false, NULL }, p, n);
+}
+
+/* There are file systems that cannot sync a directory; the file is in its place in any case. */
+static void
+sync_dir_of(const char *path)
+{
+	_cleanup_(freep) char *dir = path_dirname(path);
+	_cleanup_(closep) int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0)
+		(void)fsync(fd);
+}
+
+int
+fs_replace(const char *path, const void *p, size_t n, mode_t mode, const struct stat *old)
+{
+	int r = write_beside(&(struct replacing){ path, mode, true, old }, p, n);
+
+	if (r == 0)
+		sync_dir_of(path);
+	return r;
 }
 
 static int

@@ -57,6 +57,13 @@ int fs_read_file(const char *path, size_t max, struct buf *ret);
 int fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
 /* The same by a temporary name of the caller's, in the same directory, that is not there yet. */
 int fs_write_atomic_by(const char *tmp, const char *path, const void *p, size_t n, mode_t mode);
+/* The same, and it is on the disk before it has its name, which is there, too, when this returns:
+ * for what must not be lost with the power. old, unless NULL: -ESTALE where the file is not that
+ * one any more, as it was read (fs_same_file); between that look and the renaming there is no
+ * time for more than a few system calls. */
+int fs_replace(const char *path, const void *p, size_t n, mode_t mode, const struct stat *old);
+/* Whether nobody has written to it, or put another one in its place, between these two looks. */
+bool fs_same_file(const struct stat *a, const struct stat *b);
 int fs_write_all(int fd, const void *p, size_t n);
 /* As much as there is at this place, up to n; or -errno. */
 ssize_t fs_read_at(int fd, void *p, size_t n, uint64_t at);

@@ -228,6 +228,46 @@ test_read_cached(void **state)
 	close(fd);
 }
 
+static unsigned
+count_names(const char *path)
+{
+	_cleanup_(closedirp) DIR *d = opendir(path);
+	unsigned n = 0;
+
+	assert_non_null(d);
+	for (struct dirent *e = readdir(d); e; e = readdir(d))
+		n += e->d_name[0] != '.';
+	return n;
+}
+
+/* Of a file that somebody else has written to, or put another one in its place, nothing is lost. */
+static void
+test_replace(void **state)
+{
+	struct stat st, now;
+
+	assert_int_equal(fs_mkdir_p(in("r"), 0700), 0);
+	assert_int_equal(fs_replace(in("r/f"), "one", 3, 0640, NULL), 0);
+	assert_int_equal(stat(in("r/f"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	assert_int_equal(fs_replace(in("r/f"), "two", 3, 0600, &st), 0);
+	assert_int_equal(stat(in("r/f"), &now), 0);
+	assert_false(fs_same_file(&st, &now));
+	assert_true(fs_same_file(&now, &now));
+	/* another file */
+	assert_int_equal(fs_replace(in("r/f"), "three", 5, 0600, &st), -ESTALE);
+	/* the same one, longer */
+	assert_int_equal(truncate(in("r/f"), 9), 0);
+	assert_int_equal(fs_replace(in("r/f"), "three", 5, 0600, &now), -ESTALE);
+	/* none */
+	assert_int_equal(stat(in("r/f"), &now), 0);
+	assert_int_equal(now.st_size, 9);
+	assert_int_equal(unlink(in("r/f")), 0);
+	assert_int_equal(fs_replace(in("r/f"), "three", 5, 0600, &now), -ESTALE);
+	assert_int_equal(count_names(in("r")), 0);
+	assert_int_equal(fs_replace(in("none/f"), "x", 1, 0600, NULL), -ENOENT);
+}
+
 static void
 test_write_atomic(void **state)
 {
@@ -429,6 +469,7 @@ main(void)
 		TEST(test_rm_rf_very_deep),
 		TEST(test_read),
 		TEST(test_read_cached),
+		TEST(test_replace),
 		TEST(test_write_atomic),
 		TEST(test_write_fails_midway),
 		TEST(test_copy),
