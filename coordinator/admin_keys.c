@@ -14,9 +14,11 @@
 #define LIST_MAX (4u << 20) /* as keys/allowed.c reads it */
 #define MODE_MASK 0777
 
+#define TRIES 4 /* while somebody else writes to it at the same time */
+
 struct list {
 	char *path; /* of the file itself: a link to it stays one */
-	mode_t mode;
+	struct stat st;
 	struct buf text;
 };
 
@@ -30,7 +32,6 @@ list_done(struct list *l)
 static int
 list_read(const struct server *s, struct list *l, char *why, size_t n)
 {
-	struct stat st;
 	int r;
 
 	if (s->local) {
@@ -38,35 +39,62 @@ list_read(const struct server *s, struct list *l, char *why, size_t n)
 		return -EINVAL;
 	}
 	l->path = realpath(s->conf->coordinator.allowed_keys, NULL);
-	r = l->path && stat(l->path, &st) == 0 ? 0 : -errno;
-	if (r == 0) {
-		l->mode = st.st_mode & MODE_MASK;
+	/* the stat comes before the read, so that a later change is seen */
+	r = l->path && stat(l->path, &l->st) == 0 ? 0 : -errno;
+	if (r == 0)
 		r = fs_read_file(l->path, LIST_MAX, &l->text);
-	}
 	if (r < 0)
 		snprintf(why, n, "%s cannot be read: %s", s->conf->coordinator.allowed_keys,
 			strerror(-r));
 	return r == -ENOENT || r == -EINVAL ? -EIO : r;
 }
 
+/* -ESTALE: it is another one than was read. */
 static int
 list_write(const struct list *l, const struct buf *text, char *why, size_t n)
 {
-	int r = fs_write_atomic(l->path, text->p, text->n, l->mode);
+	int r = fs_replace(l->path, text->p, text->n, l->st.st_mode & MODE_MASK, &l->st);
 
-	if (r < 0)
+	if (r == -ESTALE)
+		snprintf(why, n, "%s is being changed by somebody else; try again", l->path);
+	else if (r < 0)
 		snprintf(why, n,
 			"%s cannot be written: %s; change it by hand as a user that may, it is "
-			"read "
-			"again within a second",
+			"read again within a second",
 			l->path, strerror(-r));
-	return r < 0 ? -EIO : 0;
+	return r < 0 && r != -ESTALE ? -EIO : r;
 }
 
 static const char *
 text_of(const struct list *l)
 {
 	return l->text.n ? (const char *)l->text.p : "";
+}
+
+/* The list as it is to be. 0; or an error, and why. */
+typedef int (*change_fn)(
+	const struct list *l, const void *arg, struct buf *ret, char *why, size_t n);
+
+static int
+change_once(struct server *s, change_fn change, const void *arg, char *why, size_t n)
+{
+	_cleanup_(list_done) struct list l = { .text = BUF_INIT };
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+	int r = list_read(s, &l, why, n);
+
+	if (r == 0)
+		r = change(&l, arg, &text, why, n);
+	return r < 0 ? r : list_write(&l, &text, why, n);
+}
+
+static int
+change_list(struct server *s, change_fn change, const void *arg, char *why, size_t n)
+{
+	int r = -ESTALE;
+
+	for (unsigned i = 0; i < TRIES && r == -ESTALE; i++)
+		r = change_once(s, change, arg, why, n);
+	return r == -ESTALE ? -EIO : r;
 }
 
 /* What is wrong with the line that was sent, as far as the list's reader does not say so. */
@@ -100,26 +128,32 @@ take_key(const Dray__AdminKey *m, struct allowed_key *k, char *why, size_t n)
 	return -EINVAL;
 }
 
+static int
+with_line(const struct list *l, const void *arg, struct buf *ret, char *why, size_t n)
+{
+	struct keys_fault fault;
+	int r = allowed_list_add(text_of(l), l->text.n, arg, ret, &fault);
+
+	if (r < 0)
+		snprintf(why, n, "the list would be wrong in line %u: %s", fault.line,
+			r == -EBADMSG ? fault.what : strerror(-r));
+	return r;
+}
+
+int
+key_list_add(struct server *s, const struct allowed_key *k, char *why, size_t n)
+{
+	return change_list(s, with_line, k, why, n);
+}
+
 int
 admin_key_add(struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 {
-	_cleanup_(list_done) struct list l = { .text = BUF_INIT };
-	_cleanup_(buf_done) struct buf text = BUF_INIT;
 	struct allowed_key k;
-	struct keys_fault fault;
 	int r = take_key(m, &k, why, n);
 
 	if (r == 0)
-		r = list_read(s, &l, why, n);
-	if (r < 0)
-		return r;
-	r = allowed_list_add(text_of(&l), l.text.n, &k, &text, &fault);
-	if (r < 0) {
-		snprintf(why, n, "the list would be wrong in line %u: %s", fault.line,
-			r == -EBADMSG ? fault.what : strerror(-r));
-		return r;
-	}
-	r = list_write(&l, &text, why, n);
+		r = key_list_add(s, &k, why, n);
 	if (r == 0)
 		snprintf(why, n, "%s %s may connect as %s", k.curve_public, k.name,
 			role_name(k.role));
@@ -153,32 +187,33 @@ find_key(const struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 	return found ? found->curve_public : NULL;
 }
 
+static int
+with_revoked(const struct list *l, const void *arg, struct buf *ret, char *why, size_t n)
+{
+	const char *curve = arg;
+	struct keys_fault fault = { .line = 0 };
+	int r = allowed_list_revoke(text_of(l), l->text.n, curve, ret, &fault);
+
+	if (r == -EALREADY || r == -ENOENT)
+		snprintf(why, n, "the key %s is %s", CLEAN(curve),
+			r == -ENOENT ? "not in the list (drayctl key list)" : "revoked already");
+	else if (r < 0)
+		snprintf(why, n, "the list is wrong in line %u: %s", fault.line,
+			r == -EBADMSG ? fault.what : strerror(-r));
+	return r == -EALREADY ? -ENOENT : r;
+}
+
 int
 admin_key_revoke(struct server *s, const Dray__AdminKey *m, char *why, size_t n)
 {
-	_cleanup_(list_done) struct list l = { .text = BUF_INIT };
-	_cleanup_(buf_done) struct buf text = BUF_INIT;
-	const char *curve;
-	struct keys_fault fault = { .line = 0 };
-	int r = list_read(s, &l, why, n);
+	char curve[CURVE_KEY_SIZE];
+	const char *meant = s->local ? "" : find_key(s, m, why, n);
+	int r;
 
-	if (r < 0)
-		return r;
-	curve = find_key(s, m, why, n);
-	if (!curve)
+	if (!meant)
 		return -ENOENT;
-	r = allowed_list_revoke(text_of(&l), l.text.n, curve, &text, &fault);
-	if (r == -EALREADY || r == -ENOENT) {
-		snprintf(why, n, "the key %s is %s", CLEAN(curve),
-			r == -ENOENT ? "not in the list (drayctl key list)" : "revoked already");
-		return -ENOENT;
-	}
-	if (r < 0) {
-		snprintf(why, n, "the list is wrong in line %u: %s", fault.line,
-			r == -EBADMSG ? fault.what : strerror(-r));
-		return r;
-	}
-	r = list_write(&l, &text, why, n);
+	snprintf(curve, sizeof(curve), "%s", meant); /* it may lie in the list */
+	r = change_list(s, with_revoked, curve, why, n);
 	if (r == 0)
 		snprintf(
 			why, n, "%s may connect no more; what it had here has ended", CLEAN(curve));

@@ -30,6 +30,8 @@ struct look {
 	Dray__AdminKey *keys, **key_list;
 	struct allowed_key *key_copies;
 	char (*key_roles)[STANDING_TEXT_MAX];
+	struct token_said *tokens;
+	Dray__AdminToken **token_list;
 };
 
 static void
@@ -38,7 +40,7 @@ look_done(struct look *l)
 	void *const all[] = { l->toolchains, l->toolchain_list, l->workers, l->worker_list, l->pins,
 		l->indices, l->standings, l->trusts, l->away, l->jobs, l->job_list, l->states,
 		l->clients, l->client_list, l->client_roles, l->caches, l->cache_list, l->keys,
-		l->key_list, l->key_copies, l->key_roles };
+		l->key_list, l->key_copies, l->key_roles, l->tokens, l->token_list };
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		free(all[i]);
@@ -344,6 +346,21 @@ fill_keys(struct server *s, struct look *l)
 	return 0;
 }
 
+/* There are few (JOIN_TOKENS_MAX), and none is made or goes before this is sent. */
+static int
+fill_tokens(struct server *s, struct look *l)
+{
+	if (!ROOM(l->tokens, s->tokens.n) || !ROOM(l->token_list, s->tokens.n))
+		return -ENOMEM;
+	for (size_t i = 0; i < s->tokens.n; i++) {
+		token_say(s, &s->tokens.v[i], &l->tokens[i]);
+		l->token_list[i] = &l->tokens[i].m;
+	}
+	l->m.token = l->token_list;
+	l->m.n_token = s->tokens.n;
+	return 0;
+}
+
 /* Leaves out the second half of a list. */
 #define HALVE(n, more)                  \
 	do {                            \
@@ -385,6 +402,8 @@ fill(struct server *s, const Dray__AdminLook *ask, struct look *l)
 		r = fill_caches(l);
 	if (r == 0 && ask->keys)
 		r = fill_keys(s, l);
+	if (r == 0 && ask->tokens)
+		r = fill_tokens(s, l);
 	fit(&l->m);
 	return r;
 }

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,9 @@ admin_start(struct server *s)
 	r = dir ? pins_load(dir, toolchains_pins(s->toolchains)) : 0;
 	if (r < 0)
 		put_aside(dir, PINS_FILE, "toolchains", "none is pinned: jobs of all are taken", r);
+	r = tokens_start(s);
+	if (r < 0)
+		put_aside(dir, JOIN_TOKENS_FILE, "tokens", "nobody joins by one", r);
 	open_door(s);
 }
 
@@ -107,6 +111,7 @@ admin_end(struct server *s)
 	events_free(s->events);
 	s->events = NULL;
 	standings_done(&s->standings);
+	join_tokens_done(&s->tokens);
 	/* libzmq leaves it. While this one still listens: afterwards it may be the next
 	 * coordinator's. */
 	remove_door(s);
@@ -186,10 +191,12 @@ write_down(struct server *s, const struct wire_peer *from, const char *act, cons
 	admin_note(s, &who, act, what, result, why);
 }
 
-void
-admin_refused(struct server *s, const struct wire_peer *from, const char *act, const char *why)
+/* Of those that may not, so many are written down. */
+static void
+write_refused(struct server *s, const struct wire_peer *from, const char *act, const char *what,
+	const char *why)
 {
-	char text[192];
+	char text[700];
 
 	if (s->now - s->tried_from_ms >= TRIED_MS) {
 		s->tried_from_ms = s->now;
@@ -202,7 +209,26 @@ admin_refused(struct server *s, const struct wire_peer *from, const char *act, c
 	snprintf(text, sizeof(text), "%s%s", why,
 		s->tried_unsaid ? "; more were not written down" : "");
 	s->tried_unsaid = 0;
-	write_down(s, from, act, "", AUDIT_REFUSED, text);
+	write_down(s, from, act, what, AUDIT_REFUSED, text);
+}
+
+void
+admin_joined(struct server *s, const struct wire_peer *from, const char *what)
+{
+	write_down(s, from, "join", what, AUDIT_DONE, "");
+}
+
+void
+admin_join_refused(
+	struct server *s, const struct wire_peer *from, const char *what, const char *why)
+{
+	write_refused(s, from, "join", what, why);
+}
+
+void
+admin_refused(struct server *s, const struct wire_peer *from, const char *act, const char *why)
+{
+	write_refused(s, from, act, "", why);
 }
 
 /* ---- acts on workers */
@@ -213,6 +239,7 @@ struct outcome {
 	unsigned running;
 	bool keys; /* the list of keys is another now */
 	char text[512];
+	struct token_made made;
 };
 
 /* Returns false, for a handler to return. */
@@ -447,6 +474,30 @@ do_pin(struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, 
 	return false;
 }
 
+static bool
+token_failed(struct outcome *o, int r)
+{
+	o->result = r == -EINVAL || r == -ENOENT ? AUDIT_REFUSED : AUDIT_FAILED;
+	o->verdict = o->result == AUDIT_REFUSED ? DRAY__VERDICT__VERDICT_NOT_ALLOWED
+						: DRAY__VERDICT__VERDICT_NO_ROOM;
+	return false;
+}
+
+static bool
+do_token(struct server *s, const struct wire_peer *from, const Dray__AdminAct *m, struct outcome *o)
+{
+	struct admin_who who;
+	int r;
+
+	if (!m->token)
+		return refuse(o, DRAY__VERDICT__VERDICT_MALFORMED, "no token is named");
+	admin_who_is(s, from, &who);
+	r = m->what == DRAY__ADMIN_WHAT__ADMIN_TOKEN_CREATE
+		    ? admin_token_create(s, m->token, who.name, &o->made, o->text, sizeof(o->text))
+		    : admin_token_revoke(s, m->token->id, o->text, sizeof(o->text));
+	return r == 0 || token_failed(o, r);
+}
+
 static const struct act {
 	Dray__AdminWhat what;
 	const char *name;
@@ -460,6 +511,8 @@ static const struct act {
 	{ DRAY__ADMIN_WHAT__ADMIN_KEY_REVOKE, "key revoke", do_key },
 	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_PIN, "toolchain pin", do_pin },
 	{ DRAY__ADMIN_WHAT__ADMIN_TOOLCHAIN_UNPIN, "toolchain unpin", do_pin },
+	{ DRAY__ADMIN_WHAT__ADMIN_TOKEN_CREATE, "token create", do_token },
+	{ DRAY__ADMIN_WHAT__ADMIN_TOKEN_REVOKE, "token revoke", do_token },
 };
 
 static const struct act *
@@ -476,8 +529,13 @@ static void
 describe(const Dray__AdminAct *m, char *to, size_t n)
 {
 	const Dray__AdminKey *k = m->key;
+	const Dray__AdminToken *t = m->token;
 
-	if (k)
+	if (t)
+		snprintf(to, n, "%s%s%s%s%s%s%s", CLEAN(t->id), CLEAN(t->role), *t->name ? " " : "",
+			CLEAN(t->name), *t->namespace_ ? " namespace=" : "", CLEAN(t->namespace_),
+			t->uses > 1 ? " several uses" : "");
+	else if (k)
 		snprintf(to, n, "%s%s%s%s%s", CLEAN(k->role), *k->role ? " " : "",
 			CLEAN(k->curve_public), *k->name ? " " : "", CLEAN(k->name));
 	else
@@ -491,6 +549,7 @@ on_admin_act(struct server *s, struct peer *p, const struct wire_peer *from, str
 	const Dray__AdminAct *m = (const Dray__AdminAct *)msg->body;
 	const struct act *act = find_act(m->what);
 	struct outcome o = { .result = AUDIT_DONE };
+	struct token_said said;
 	Dray__AdminDone done;
 	char what[512];
 
@@ -506,7 +565,13 @@ on_admin_act(struct server *s, struct peer *p, const struct wire_peer *from, str
 	done.verdict = o.verdict;
 	done.text = o.text;
 	done.running = o.running;
+	if (*o.made.word) {
+		token_say(s, &o.made.token, &said);
+		done.token = o.made.word;
+		done.made = &said.m;
+	}
 	server_send_number(s, p, msg->job, WIRE_ADMIN_DONE, &done.base, NULL);
+	OPENSSL_cleanse(o.made.word, sizeof(o.made.word));
 	/* last: the key may be the asker's own */
 	if (o.keys)
 		keys_reload(s);

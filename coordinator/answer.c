@@ -107,13 +107,29 @@ drop(struct server *s, struct peer *p)
 }
 
 void
+server_part(struct server *s, const struct wire_peer *wire, struct peer *p, enum wire_type type,
+	const ProtobufCMessage *body)
+{
+	int r = wire_send(peer_socket(s, wire), wire, type, body, NULL, 0);
+
+	/* A peer that is gone already gets no record, since nothing would ever remove it. */
+	if (!p && (r == -EHOSTUNREACH || !(p = peer_add(s, wire))))
+		return;
+	drop(s, p);
+	/* A worker comes back by itself in a while, and would at once on a new connection. */
+	if (p->role != ROLE_WORKER && peer_key_role(s, wire) != ROLE_WORKER)
+		monitor_end(peer_monitor(s, &p->wire), &p->wire, s->now);
+	if (r < 0)
+		peer_doom(s, p);
+}
+
+void
 server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dray__Verdict verdict,
 	const char *fmt, ...)
 {
 	Dray__Refused refused;
 	char text[512];
 	va_list ap;
-	int r;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -127,16 +143,7 @@ server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p, Dr
 	dray__refused__init(&refused);
 	refused.verdict = verdict;
 	refused.text = text;
-	r = wire_send(peer_socket(s, wire), wire, WIRE_REFUSED, &refused.base, NULL, 0);
-	/* A peer that is gone already gets no record, since nothing would ever remove it. */
-	if (!p && (r == -EHOSTUNREACH || !(p = peer_add(s, wire))))
-		return;
-	drop(s, p);
-	/* A worker comes back by itself in a while, and would at once on a new connection. */
-	if (p->role != ROLE_WORKER && peer_key_role(s, wire) != ROLE_WORKER)
-		monitor_end(peer_monitor(s, &p->wire), &p->wire, s->now);
-	if (r < 0)
-		peer_doom(s, p);
+	server_part(s, wire, p, WIRE_REFUSED, &refused.base);
 }
 
 void

@@ -23,6 +23,7 @@ static void on_hello(struct server *s, struct peer *p, const struct wire_peer *f
 /* proto/admit.c says which peer may send each, and when. */
 static const struct handler_row rows[] = {
 	{ WIRE_HELLO, on_hello, ROLE_NONE, NULL },
+	{ WIRE_JOIN, on_join, ROLE_NONE, NULL },
 	{ WIRE_JOB_REQUEST, on_job_request, ROLE_CLIENT, NULL },
 	{ WIRE_JOB_RETRY, on_job_retry, ROLE_CLIENT, NULL },
 	{ WIRE_JOB_FINISHED, on_job_finished, ROLE_CLIENT, NULL },

@@ -121,15 +121,11 @@ keys_reload(struct server *s)
 void
 keys_check(struct server *s)
 {
-	const struct stat *old = &s->keys_stat;
 	struct stat st;
 
 	/* A file that is missing for a moment is being replaced. */
 	if (s->local || stat(s->conf->coordinator.allowed_keys, &st) < 0)
 		return;
-	if (st.st_mtim.tv_sec == old->st_mtim.tv_sec &&
-		st.st_mtim.tv_nsec == old->st_mtim.tv_nsec && st.st_size == old->st_size &&
-		st.st_ino == old->st_ino && st.st_dev == old->st_dev)
-		return;
-	keys_reload(s);
+	if (!fs_same_file(&st, &s->keys_stat))
+		keys_reload(s);
 }

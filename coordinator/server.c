@@ -111,6 +111,27 @@ open_signals(struct server *s)
 	return s->signal_fd < 0 ? -errno : 0;
 }
 
+/* One that is in no list, or revoked. */
+static enum zap_answer
+decide_on_guest(struct server *s, const char *curve_public)
+{
+	const struct gate_address from = zap_from(s->zap);
+
+	if (allowed_keys_is_revoked(&s->keys, curve_public) ||
+		!join_tokens_open(&s->tokens, tokens_now(s))) {
+		log_throttled(&s->bad_peer, 10, "key=%s is %s", curve_public,
+			allowed_keys_is_revoked(&s->keys, curve_public)
+				? "revoked"
+				: "not among the allowed keys");
+		return ZAP_NO;
+	}
+	if (guests_take(&s->guests, &from, clock_mono_ms()))
+		return ZAP_YES;
+	log_throttled(&s->crowd, 5, "key=%s, which is not among the allowed ones, is put off",
+		curve_public);
+	return ZAP_LATER;
+}
+
 static enum zap_answer
 decide(void *arg, const char *curve_public)
 {
@@ -124,12 +145,7 @@ decide(void *arg, const char *curve_public)
 		ok = allowed_keys_role(&s->keys, curve_public) != ROLE_NONE;
 	}
 	if (!ok)
-		log_throttled(&s->bad_peer, 10, "key=%s is %s", curve_public,
-			allowed_keys_is_revoked(&s->keys, curve_public)
-				? "revoked"
-				: "not among the allowed keys");
-	if (!ok)
-		return ZAP_NO;
+		return decide_on_guest(s, curve_public);
 	answer = door_knock(s->door, curve_public, true, clock_mono_ms());
 	if (answer != ZAP_YES)
 		log_throttled(&s->crowd, 5, "key=%s connects too often; put off", curve_public);

@@ -1,7 +1,7 @@
 /* The server's structs, for its files only. From the bottom up, each calls only what is above it
  * here: peers.c (the connected peers and their roles), answer.c (what a peer is told), key_file.c
  * (the allowed keys), vouch_msgs.c (the producers among them), alike.c, client_msgs.c,
- * worker_msgs.c, holders.c, cache_msgs.c, sample_msgs.c, refill_msgs.c, purge_msgs.c,
+ * worker_msgs.c, holders.c, join_msgs.c, cache_msgs.c, sample_msgs.c, refill_msgs.c, purge_msgs.c,
  * status_cache.c and status_msg.c (what each side says), shots.c (the page), act.c (the scheduler's
  * actions become messages), handlers.c (the table of messages), server.c (sockets, loop, signals).
  */
@@ -19,6 +19,8 @@
 #include "common/text/clean.h"
 #include "coordinator/admin/audit.h"
 #include "coordinator/admin/events.h"
+#include "coordinator/admin/guests.h"
+#include "coordinator/admin/join_tokens.h"
 #include "coordinator/admin/standing.h"
 #include "coordinator/cache/judged.h"
 #include "coordinator/cache/refills.h"
@@ -30,6 +32,7 @@
 #include "proto/admit.h"
 #include "proto/door.h"
 #include "proto/socket.h"
+#include "keys/join_word.h"
 #include "keys/ticket.h"
 #include "keys/trust.h"
 #include "proto/wire.h"
@@ -129,6 +132,8 @@ struct server {
 	struct events *events;	       /* what happens, for those that follow it */
 	struct standings standings;    /* of workers, as admins have said */
 	struct toolchains *toolchains; /* what is known of them, and which are pinned */
+	struct join_tokens tokens;     /* by which keys join */
+	struct guests guests;	       /* those that come to join */
 	size_t followers;	       /* peers with `follows` */
 	uint64_t tried_from_ms;	       /* since when refused admin acts are counted */
 	unsigned tried, tried_unsaid;  /* how many, and of these not written down */
@@ -169,6 +174,11 @@ void admin_refused(
 	struct server *s, const struct wire_peer *from, const char *act, const char *why);
 /* Answers those that follow, if there is something new. */
 void admin_tell(struct server *s);
+/* A key that is in no list asks to join, or has: what is its role, name and token. Of those that
+ * are refused, some are written down. */
+void admin_joined(struct server *s, const struct wire_peer *from, const char *what);
+void admin_join_refused(
+	struct server *s, const struct wire_peer *from, const char *what, const char *why);
 struct admin_who {
 	char name[KEYS_NAME_MAX + 1]; /* "": it has none */
 	char from[128];		      /* by what it was let in */
@@ -187,6 +197,34 @@ void admin_bar(struct server *s, const struct wire_peer *from, struct peer *p, c
  * -errno. */
 int admin_key_add(struct server *s, const Dray__AdminKey *m, char *why, size_t n);
 int admin_key_revoke(struct server *s, const Dray__AdminKey *m, char *why, size_t n);
+/* The same of one that joins. */
+int key_list_add(struct server *s, const struct allowed_key *k, char *why, size_t n);
+
+/* admin_tokens.c: tokens are made and revoked. What was done, or why not, is in why; errors as
+ * above, and -ENOSPC. */
+struct token_made {
+	char word[JOIN_WORD_SIZE]; /* "": none */
+	struct join_token token;
+};
+/* by: who has it made. */
+int admin_token_create(struct server *s, const Dray__AdminToken *m, const char *by,
+	struct token_made *ret, char *why, size_t n);
+int admin_token_revoke(struct server *s, const char *id, char *why, size_t n);
+/* What is said of a token; its words are those of t, and of ret. */
+struct token_said {
+	Dray__AdminToken m;
+	char id[JOIN_ID_SIZE], role[16], state[16];
+};
+void token_say(const struct server *s, struct join_token *t, struct token_said *ret);
+/* Reads those that there are. 0; an error of join_tokens_load. */
+int tokens_start(struct server *s);
+/* The file's directory; -errno, and why, where there is none or it cannot be written. */
+int tokens_save(struct server *s, char *why, size_t n);
+uint64_t tokens_now(const struct server *s); /* seconds since 1970 */
+
+/* join_msgs.c: a key joins by a token (link.proto) */
+void on_join(struct server *s, struct peer *p, const struct wire_peer *from,
+	const ProtobufCMessage *body);
 
 /* peers.c */
 /* The socket that it came by, and its monitor. */
@@ -229,6 +267,9 @@ uint64_t server_time(const struct server *s);
 /* Tells the peer why, logs it (throttled), and ignores the peer from then on. */
 void server_refuse(struct server *s, const struct wire_peer *wire, struct peer *p,
 	Dray__Verdict verdict, const char *fmt, ...) _printf_(5, 6);
+/* Its last message: nothing is heard of that connection any more, and it ends. */
+void server_part(struct server *s, const struct wire_peer *wire, struct peer *p,
+	enum wire_type type, const ProtobufCMessage *body);
 /* A message of that peer was of no use (door_waste). */
 void server_waste(struct server *s, const struct wire_peer *wire);
 /* For one line of a log. */

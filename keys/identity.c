@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -157,6 +158,22 @@ identity_generate(const char *name, struct identity *ret)
 }
 
 void
+identity_default_name(char ret[KEYS_NAME_MAX + 1])
+{
+	char host[256] = "";
+	size_t n = 0;
+
+	if (gethostname(host, sizeof(host) - 1) < 0)
+		host[0] = '\0';
+	for (const char *s = host; *s && n < KEYS_NAME_MAX; s++)
+		if (keys_name_ok(s, 1))
+			ret[n++] = *s;
+	ret[n] = '\0';
+	if (n == 0)
+		memcpy(ret, "dray", sizeof("dray"));
+}
+
+void
 keys_hex(const uint8_t *in, size_t n, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -218,10 +235,21 @@ write_secret_file(const struct identity *id, const char *path)
 }
 
 int
+identity_save_public(const struct identity *id, const char *path)
+{
+	char text[IDENTITY_FILE_MAX];
+	size_t n;
+
+	if (!keys_name_ok(id->name, strnlen(id->name, sizeof(id->name))))
+		return -EINVAL;
+	n = identity_text(id, false, text);
+	return fs_write_atomic(path, text, n, 0644);
+}
+
+int
 identity_save(const struct identity *id, const char *path)
 {
 	_cleanup_(freep) char *pub = NULL;
-	char text[IDENTITY_FILE_MAX];
 	size_t n = strlen(path);
 	int r;
 
@@ -236,8 +264,7 @@ identity_save(const struct identity *id, const char *path)
 	r = write_secret_file(id, path);
 	if (r < 0)
 		return r;
-	n = identity_text(id, false, text);
-	r = fs_write_atomic(pub, text, n, 0644);
+	r = identity_save_public(id, pub);
 	if (r < 0)
 		unlink(path);
 	return r;
@@ -524,6 +551,75 @@ int
 identity_load_unchecked(const char *path, struct identity *ret, unsigned *ret_line)
 {
 	return load(path, false, ret, ret_line);
+}
+
+/* The line that has the name, in a text that is an identity. */
+static struct file_span
+find_name_line(const char *text, size_t n)
+{
+	struct file_span rest = { text, n }, line = { text, 0 }, word;
+
+	while (keys_next_line(&rest, &line)) {
+		word = line;
+		keys_trim(&word);
+		if (word.n > 4 && memcmp(word.p, FIELD_NAMES[F_NAME], 4) == 0)
+			return line;
+	}
+	return (struct file_span){ text, 0 };
+}
+
+/* size: of ret, which is large enough for any. Returns its length. */
+static size_t
+rename_text(const char *text, size_t n, const char *name, char *ret, size_t size)
+{
+	struct file_span line = find_name_line(text, n);
+	const char *behind = line.p + line.n;
+	int k = snprintf(ret, size, "%.*sname = %s%.*s", (int)(line.p - text), text, name,
+		(int)(text + n - behind), behind);
+
+	return (size_t)k;
+}
+
+static int
+rename_file(const char *path, const char *name, struct identity *ret)
+{
+	char text[IDENTITY_FILE_MAX], changed[IDENTITY_FILE_MAX + 2 * KEYS_NAME_MAX];
+	/* a link to it stays one */
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	struct stat st;
+	unsigned line;
+	mode_t mode = 0;
+	size_t n = 0;
+	int r = !real || stat(real, &st) < 0 ? -errno : 0;
+
+	if (r == 0)
+		r = read_identity_file(real, text, &n, &mode);
+	if (r == 0)
+		r = identity_parse(text, n, true, ret, &line);
+	if (r == 0 && memchr(text, '\0', n))
+		r = -EBADMSG;
+	if (r == 0) {
+		n = rename_text(text, n, name, changed, sizeof(changed));
+		r = fs_replace(real, changed, n, mode & 0777, &st);
+	}
+	OPENSSL_cleanse(text, sizeof(text));
+	OPENSSL_cleanse(changed, sizeof(changed));
+	return r;
+}
+
+int
+identity_rename(const char *path, const char *name)
+{
+	_cleanup_(identity_done) struct identity id = { 0 };
+	_cleanup_(freep) char *pub = NULL;
+	int r = keys_name_ok(name, strlen(name)) ? rename_file(path, name, &id) : -EINVAL;
+
+	if (r == 0 && asprintf(&pub, "%s.pub", path) < 0)
+		pub = NULL;
+	if (r < 0 || !pub)
+		return r < 0 ? r : -ENOMEM;
+	memcpy(id.name, name, strlen(name) + 1);
+	return identity_save_public(&id, pub);
 }
 
 int

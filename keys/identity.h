@@ -40,8 +40,15 @@ void identity_done(struct identity *id);
 
 /* Makes a fresh identity (libcrypto: X25519 pair in Z85, Ed25519 pair). -EINVAL for a bad name. */
 int identity_generate(const char *name, struct identity *ret);
+/* This machine's name, as far as it fits into what an identity's name may be. */
+void identity_default_name(char ret[KEYS_NAME_MAX + 1]);
 /* Writes path (0600) and path.pub (0644); -EEXIST when path exists. */
 int identity_save(const struct identity *id, const char *path);
+/* Another name in the file at path, and in path.pub: the line with the name is changed, and nothing
+ * else. -EINVAL for a bad name; -EBADMSG: it is no identity; -errno. */
+int identity_rename(const char *path, const char *name);
+/* Writes what is public of it (0644), over what is there. -EINVAL: its name is none. */
+int identity_save_public(const struct identity *id, const char *path);
 /* -EPERM: others can read a file that has secrets. -EBADMSG: not an identity file. *ret_line, when
  * not NULL, is the first bad line. */
 int identity_load(const char *path, struct identity *ret, unsigned *ret_line);

@@ -10,6 +10,7 @@
 #define READERS (CLIENTS | R(ROLE_READER) | WORKERS)
 #define WRITERS (R(ROLE_PUBLISHER) | WORKERS)
 #define EVERYBODY (ASKERS | WORKERS)
+#define GUESTS R(ROLE_NONE) /* of keys that are in no list, where ZAP has let them in */
 
 #define NEW ADMIT_NEW
 #define GREETED ADMIT_GREETED
@@ -32,6 +33,7 @@ struct admit_row {
  * then left unheard: who said it asks anew when the connection is. */
 static const struct admit_row at_coordinator[] = {
 	{ WIRE_HELLO, EVERYBODY, NEW | GREETED | REGISTERED, 0 },
+	{ WIRE_JOIN, GUESTS | EVERYBODY, NEW, 0 },
 	{ WIRE_JOB_REQUEST, CLIENTS, NEW | GREETED, 0 },
 	{ WIRE_JOB_RETRY, CLIENTS, NEW | GREETED, 0 },
 	{ WIRE_JOB_FINISHED, CLIENTS, NEW | GREETED, 0 },

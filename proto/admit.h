@@ -1,7 +1,9 @@
 /* Which peer may say what, and when: one table of (which listening side, message, roles, states).
  *
  * It is asked about a message's header, before anything of its body is decoded. Behind it stands
- * what ZAP let in: keys that have a role. Both listening programs use it, with the states below:
+ * what ZAP let in: keys that have a role, and, at a coordinator that has tokens, keys that have
+ * none, which may send one Join and are DROPPED then. Both listening programs use it, with the
+ * states below:
  *
  *   coordinator   NEW ──Hello──▶ GREETED ──WorkerRegister──▶ REGISTERED
  *   worker        NEW ──Hello──▶ GREETED     and each job of the connection, beside the others:

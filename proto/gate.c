@@ -101,6 +101,20 @@ gate_address_of(int fd)
 	return address_of(&a);
 }
 
+struct gate_address
+gate_address_parse(const char *text)
+{
+	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&a;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a;
+
+	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1)
+		a.ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1)
+		a.ss_family = AF_INET6;
+	return address_of(&a);
+}
+
 static void
 add(struct code *c, const struct sock_filter *v, unsigned n)
 {
@@ -183,8 +197,8 @@ set_filter(const struct gate *g)
 	(void)setsockopt(g->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
-static bool
-is_same(const struct gate_address *a, const struct gate_address *b)
+bool
+gate_address_eq(const struct gate_address *a, const struct gate_address *b)
 {
 	return a->family == b->family && a->word[0] == b->word[0] && a->word[1] == b->word[1];
 }
@@ -193,7 +207,7 @@ static struct debtor *
 find(struct gate *g, const struct gate_address *a)
 {
 	for (unsigned i = 0; i < g->n; i++)
-		if (is_same(&g->v[i].address, a))
+		if (gate_address_eq(&g->v[i].address, a))
 			return &g->v[i];
 	return NULL;
 }
@@ -303,24 +317,32 @@ gate_step(struct gate *g, uint64_t now)
 }
 
 bool
-gate_news(struct gate *g, char ret[GATE_TEXT_SIZE])
+gate_address_text(const struct gate_address *a, char ret[GATE_TEXT_SIZE])
 {
-	const uint32_t v[4] = { htonl(g->news.word[0]), htonl(g->news.word[1]), 0, 0 };
+	const uint32_t v[4] = { htonl(a->word[0]), htonl(a->word[1]), 0, 0 };
 	char text[INET6_ADDRSTRLEN];
 
-	if (g->news.family == 0 ||
-		!inet_ntop(g->news.family == 4 ? AF_INET : AF_INET6, v, text, sizeof(text)))
+	if (a->family == 0 ||
+		!inet_ntop(a->family == 4 ? AF_INET : AF_INET6, v, text, sizeof(text)))
 		return false;
-	snprintf(ret, GATE_TEXT_SIZE, "%s%s", text, g->news.family == 4 ? "" : "/64");
-	g->news.family = 0;
+	snprintf(ret, GATE_TEXT_SIZE, "%s%s", text, a->family == 4 ? "" : "/64");
 	return true;
+}
+
+bool
+gate_news(struct gate *g, char ret[GATE_TEXT_SIZE])
+{
+	bool news = gate_address_text(&g->news, ret);
+
+	g->news.family = 0;
+	return news;
 }
 
 bool
 gate_is_shut(const struct gate *g, const struct gate_address *a)
 {
 	for (unsigned i = 0; i < g->n; i++)
-		if (is_same(&g->v[i].address, a))
+		if (gate_address_eq(&g->v[i].address, a))
 			return g->v[i].shut;
 	return false;
 }

@@ -44,5 +44,10 @@ bool gate_news(struct gate *g, char ret[GATE_TEXT_SIZE]);
 bool gate_is_shut(const struct gate *g, const struct gate_address *a);
 /* Whose connection that is now; family 0: not TCP, or it is gone. */
 struct gate_address gate_address_of(int fd);
+/* The address in words; family 0: it is none. */
+struct gate_address gate_address_parse(const char *text);
+bool gate_address_eq(const struct gate_address *a, const struct gate_address *b);
+/* In words, an IPv6 one as the network that counts. False: there is none. */
+bool gate_address_text(const struct gate_address *a, char ret[GATE_TEXT_SIZE]);
 
 #endif

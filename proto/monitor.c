@@ -471,6 +471,18 @@ monitor_hold(struct monitor *w, const struct wire_peer *peer, unsigned ms, uint6
 		hold(s, peer->fd, now + ms);
 }
 
+bool
+monitor_charge(struct monitor *w, const struct wire_peer *peer, unsigned n,
+	char ret_from[GATE_TEXT_SIZE], uint64_t now)
+{
+	struct slot *s = slot_now(w, peer);
+
+	if (!s || !w->gate || !gate_address_text(&s->from, ret_from))
+		return false;
+	gate_left(w->gate, &s->from, n, now);
+	return true;
+}
+
 void
 monitor_end(struct monitor *w, const struct wire_peer *peer, uint64_t now)
 {

@@ -109,6 +109,10 @@ void monitor_silent_max(struct monitor *w, unsigned n);
 void monitor_held_max(struct monitor *w, uint64_t bytes); /* another bound than that */
 void monitor_took(struct monitor *w, const struct wire_peer *peer, size_t bytes);
 void monitor_look(struct monitor *w, bool caught_up, uint64_t now);
+/* Where that peer's connection comes from, in words; and n connections more that its address owes
+ * (proto/gate.h). False: it is gone, or not of TCP. */
+bool monitor_charge(struct monitor *w, const struct wire_peer *peer, unsigned n,
+	char ret_from[GATE_TEXT_SIZE], uint64_t now);
 /* gate_news of its socket's, for the log of the program. */
 bool monitor_shut_out(struct monitor *w, char ret[GATE_TEXT_SIZE]);
 /* The next event without blocking. PEER_GONE fills *ret_peer (a ROUTER only). CONNECTED: handshake
@@ -132,6 +136,8 @@ int zap_new(void *ctx, zap_decide_fn decide, void *arg, struct zap **ret);
 void zap_free(struct zap *z);
 void zap_freep(struct zap **z);
 void *zap_socket(struct zap *z); /* to poll for ZMQ_POLLIN; then call zap_step */
+/* While `decide` runs: where that client comes from; family 0: it cannot be told. */
+struct gate_address zap_from(const struct zap *z);
 void zap_step(struct zap *z); /* answers those that have come, and those that waited long enough */
 void zap_again(struct zap *z, const char *curve_public); /* something is known of that key now */
 long zap_wait(

@@ -11,6 +11,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "common/clock.h"
 #include "proto/socket.h"
@@ -52,6 +53,7 @@ struct zap {
 	void *arg;
 	struct waiting *waiting; /* WAITING_MAX of them, the first n_waiting in use; oldest first */
 	size_t n_waiting;
+	struct gate_address from; /* of the one that is decided on */
 };
 
 bool
@@ -119,6 +121,23 @@ zap_socket(struct zap *z)
 	return z->socket;
 }
 
+struct gate_address
+zap_from(const struct zap *z)
+{
+	return z->from;
+}
+
+/* libzmq's word of the other end's address. */
+static struct gate_address
+address_in(const struct zap_frame *f)
+{
+	char text[INET6_ADDRSTRLEN + 1] = "";
+
+	if (f->n < sizeof(text) && !memchr(f->p, '\0', f->n))
+		memcpy(text, f->p, f->n);
+	return gate_address_parse(text);
+}
+
 static bool
 frame_is(const struct zap_frame *f, const char *text)
 {
@@ -167,6 +186,7 @@ answer_to(struct zap *z, const struct zap_frame f[F_COUNT], char key[CURVE_KEY_S
 		return ZAP_NO;
 	if (!zmq_z85_encode(key, (const uint8_t *)f[F_CREDENTIALS].p, 32))
 		return ZAP_NO;
+	z->from = address_in(&f[F_ADDRESS]);
 	return z->decide ? z->decide(z->arg, key) : ZAP_YES;
 }
 
@@ -231,6 +251,7 @@ take_waiting(struct zap *z, size_t i)
 static void
 expire(struct zap *z, uint64_t now)
 {
+	z->from = (struct gate_address){ 0 };
 	while (z->n_waiting > 0 && now >= z->waiting[0].until_ms) {
 		struct waiting *w = &z->waiting[0];
 
@@ -242,6 +263,7 @@ expire(struct zap *z, uint64_t now)
 void
 zap_again(struct zap *z, const char *curve_public)
 {
+	z->from = (struct gate_address){ 0 };
 	for (size_t i = 0; i < z->n_waiting;) {
 		struct waiting *w = &z->waiting[i];
 		enum zap_answer what = ZAP_WAIT;

@@ -1,29 +1,11 @@
 /* dray keygen: makes an identity. Invariant: an existing identity is never overwritten. */
 #include "config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 
 #include "client/cmd/cmd.h"
 #include "keys/identity.h"
-
-/* This machine's name, as far as it fits into what an identity's name may be. */
-static void
-default_name(char out[65])
-{
-	char host[256] = "";
-	size_t n = 0;
-
-	if (gethostname(host, sizeof(host) - 1) < 0)
-		host[0] = '\0';
-	for (const char *s = host; *s && n < 64; s++)
-		if (isalnum((unsigned char)*s) || *s == '.' || *s == '_' || *s == '-')
-			out[n++] = *s;
-	out[n] = '\0';
-	if (n == 0)
-		memcpy(out, "dray", sizeof("dray"));
-}
 
 static int
 keygen(const char *name, const char *path)
@@ -69,7 +51,7 @@ run(int argc, char **argv)
 
 	if (!cmd_options(&cmd_keygen, argc, argv, options, 1, 1, &args, &status))
 		return status;
-	default_name(name);
+	identity_default_name(name);
 	return keygen(given ? given : name, argv[args]);
 }
 

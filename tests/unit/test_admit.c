@@ -15,8 +15,9 @@
 static const enum admit_state states[ADMIT_STATES] = { ADMIT_NEW, ADMIT_GREETED, ADMIT_REGISTERED,
 	ADMIT_OPENING, ADMIT_FEEDING, ADMIT_RUNNING, ADMIT_DROPPED };
 
-/* For each state in that order the roles whose message is heard: client, reader, publisher, worker,
- * admin, local. Behind a '-' those of which it is left unheard. */
+/* For each state in that order the roles whose message is heard: none (a key that is in no list),
+ * client, reader, publisher, worker, admin, local. Behind a '-' those of which it is left unheard.
+ */
 struct expected {
 	enum wire_type type;
 	const char *heard[ADMIT_STATES];
@@ -24,6 +25,7 @@ struct expected {
 
 static const struct expected coordinator[] = {
 	{ WIRE_HELLO, { "crpwal", "crpwa", "crpwa", "", "", "", "" } },
+	{ WIRE_JOIN, { "ncrpwal", "", "", "", "", "", "" } },
 	{ WIRE_JOB_REQUEST, { "cpl", "cp", "", "", "", "", "" } },
 	{ WIRE_JOB_RETRY, { "cpl", "cp", "", "", "", "", "" } },
 	{ WIRE_JOB_FINISHED, { "cpl", "cp", "", "", "", "", "" } },
@@ -69,14 +71,14 @@ static const enum wire_type answers[] = { WIRE_WELCOME, WIRE_REFUSED, WIRE_JOB_Q
 	WIRE_WORKER_EXPECT, WIRE_JOB_ACCEPTED, WIRE_JOB_REJECTED, WIRE_BLOB_NEED, WIRE_JOB_STARTED,
 	WIRE_JOB_TEXT, WIRE_OUTPUT_BEGIN, WIRE_OUTPUT_CHUNK, WIRE_JOB_RESULT, WIRE_FILE_NEED,
 	WIRE_SHARED_END, WIRE_PRODUCERS, WIRE_CACHE_PURGED, WIRE_WORKER_LEND, WIRE_WORKER_UNSHARED,
-	WIRE_WORKER_FOUND, WIRE_ADMIN_VIEW, WIRE_ADMIN_DONE, WIRE_ADMIN_EVENTS };
+	WIRE_WORKER_FOUND, WIRE_ADMIN_VIEW, WIRE_ADMIN_DONE, WIRE_ADMIN_EVENTS, WIRE_JOINED };
 
 /* Messages of the schemas that are parts of others, or of files. */
 static const char *const parts[] = { "WorkerStatus", "Offer", "Blob", "UnitFile", "FileTimes",
 	"EnvVar", "Unit", "LinkCall", "Trace", "FileRead", "Ticket", "CacheInput", "CacheOutput",
 	"CacheResult", "CacheEntry", "SharedResult", "SharedEntry", "Producer", "CacheSpace",
 	"SampleMade", "UnsharedPackage", "ShunnedStatus", "Holder", "AdminToolchain", "AdminWorker",
-	"AdminJob", "AdminClient", "AdminCache", "AdminKey", "AdminEvent" };
+	"AdminJob", "AdminClient", "AdminCache", "AdminKey", "AdminEvent", "AdminToken" };
 
 #define TYPES 1024 /* more than there will be */
 
@@ -84,7 +86,7 @@ static const struct {
 	enum role role;
 	char letter;
 } letters[] = {
-	{ ROLE_NONE, '\0' },
+	{ ROLE_NONE, 'n' },
 	{ ROLE_CLIENT, 'c' },
 	{ ROLE_READER, 'r' },
 	{ ROLE_PUBLISHER, 'p' },

@@ -208,6 +208,40 @@ save_fails_whole(void **state)
 #define WRONG_SS "sign-secret = 9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f61\n"
 #define WRONG_CS "curve-secret = rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\n"
 
+/* Its name alone is another one then; a link to the file stays one. */
+static void
+renamed(void **state)
+{
+	static const char before[] = "# mine\n" CP SP "  name = old  \n" CS SS "# end";
+	static const char after[] = "# mine\n" CP SP "name = new.1\n" CS SS "# end";
+	_cleanup_(identity_done) struct identity id = { 0 };
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *path = in_dir("named"), *link = in_dir("link"),
+			      *pub = in_dir("link.pub");
+	struct stat st;
+
+	assert_int_equal(fs_write_atomic(path, before, strlen(before), 0600), 0);
+	assert_int_equal(symlink(path, link), 0);
+	assert_int_equal(identity_rename(link, "a b"), -EINVAL);
+	assert_int_equal(identity_rename(link, "new.1"), 0);
+	assert_int_equal(fs_read_file(path, 4096, &b), 0);
+	assert_int_equal(b.n, strlen(after));
+	assert_memory_equal(b.p, after, b.n);
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(identity_load(pub, &id, NULL), 0);
+	assert_string_equal(id.name, "new.1");
+	assert_false(id.has_secret);
+	assert_int_equal(identity_rename(pub, "new.2"), 0);
+	assert_int_equal(fs_write_atomic(path, "name = x\n", 9, 0600), 0);
+	assert_int_equal(identity_rename(path, "y"), -EBADMSG);
+	free(path);
+	path = in_dir("none");
+	assert_int_equal(identity_rename(path, "y"), -ENOENT);
+}
+
 static void
 known_file(void **state)
 {
@@ -487,6 +521,7 @@ main(void)
 		cmocka_unit_test(z85_agrees_with_libzmq),
 		cmocka_unit_test(z85_refuses),
 		cmocka_unit_test(generated_pair_is_a_curve_pair),
+		cmocka_unit_test(renamed),
 		cmocka_unit_test(bad_names),
 		cmocka_unit_test(save_and_load),
 		cmocka_unit_test(save_fails_whole),

@@ -1,0 +1,29 @@
+/* A node asks a coordinator to let its key in, by a token (link.proto, Join). */
+#ifndef DRAY_JOIN_ASK_H
+#define DRAY_JOIN_ASK_H
+
+#include "keys/join_word.h"
+
+struct join_in {
+	const char *endpoint; /* tcp:// */
+	const struct join_word *word;
+	const struct identity *id; /* with its secrets */
+	const char *name;	   /* that it would go by */
+	bool worker;
+	uint64_t wait_ms; /* for all of it */
+};
+
+/* What the list of keys says of it now. */
+struct joined {
+	enum role role;
+	char name[KEYS_NAME_MAX + 1], namespace[KEYS_NAME_MAX + 1];
+	bool already;		     /* it had that before, and no token was spent */
+	struct identity coordinator; /* what is public of it */
+};
+
+/* 0; or -errno with what is wrong, and the way out, in *ret_why: -EACCES: it is refused;
+ * -ETIMEDOUT: nobody answered; -ENOTCONN: who answered has another key; or another. Only the one
+ * with the key of the token learns the secret. */
+int join_ask(const struct join_in *in, struct joined *ret, char **ret_why);
+
+#endif

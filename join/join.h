@@ -1,0 +1,33 @@
+/* `dray login` and `dray-worker join`: a node joins a farm by a token. What they have in common,
+ * which is all but their names. */
+#ifndef DRAY_JOIN_JOIN_H
+#define DRAY_JOIN_JOIN_H
+
+#include "common/base.h"
+
+struct join_program {
+	const char *name;     /* "dray login" */
+	const char *section;  /* of the configuration: "client", "worker" */
+	const char *identity; /* the default name of its identity's file */
+	const char *note;     /* for those that have joined; "" */
+};
+
+#define JOIN_ARGS "[OPTION]... ENDPOINT TOKEN"
+#define JOIN_OPTIONS                                                                               \
+	"The coordinator's endpoint is like tcp://build.example:7420. The token may be -, and is " \
+	"a\n"                                                                                      \
+	"line of standard input then.\n\n"                                                         \
+	"      --name NAME      what admins see, where the token has no name; this machine's\n"    \
+	"      --identity FILE  its keys, which are made if they are not there\n"                  \
+	"      --config FILE    set the lines in this configuration file, instead of the\n"        \
+	"                       default one\n"                                                     \
+	"      --wait SECONDS   for the coordinator, 15\n"                                         \
+	"      --print          print the lines of the configuration, and set none\n"              \
+	"      --json           say what was done as one JSON object\n"                            \
+	"  -h, --help           show this, and exit\n"
+
+/* argv[0] is its name. An exit status: 0; 1: refused, or failed; 2: usage; 3: no coordinator
+ * answers, or one with another key. */
+int join_main(const struct join_program *p, int argc, char **argv);
+
+#endif
