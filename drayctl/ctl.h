@@ -28,6 +28,8 @@ enum ctl_option {
 	CTL_WORKER = 1024,
 	CTL_ROLE = 2048,
 	CTL_INTERVAL = 4096,
+	CTL_TTL = 1 << 20,
+	CTL_USES = 1 << 21,
 };
 
 struct ctl {
@@ -37,7 +39,8 @@ struct ctl {
 	struct link *link; /* NULL until ctl_link is called */
 	unsigned given;	   /* enum ctl_option */
 	/* values, which lie in argv; NULL: not given */
-	const char *timeout, *name, *namespace, *sign, *producer, *older, *worker, *role, *interval;
+	const char *timeout, *name, *namespace, *sign, *producer, *older, *worker, *role, *interval,
+		*ttl, *uses;
 	int n_args;
 	char **args; /* behind the command's words */
 };
@@ -55,7 +58,7 @@ struct ctl_command {
 extern const struct ctl_command ctl_status, ctl_workers, ctl_jobs, ctl_clients, ctl_drain,
 	ctl_resume, ctl_remove, ctl_key_list, ctl_key_add, ctl_key_revoke, ctl_toolchain_list,
 	ctl_toolchain_pin, ctl_toolchain_unpin, ctl_cache_status, ctl_cache_purge, ctl_events,
-	ctl_top;
+	ctl_top, ctl_token_create, ctl_token_list, ctl_token_revoke;
 
 /* Runs what the command line says; an exit status. (args.c) */
 int ctl_main(int argc, char **argv);

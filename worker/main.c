@@ -7,6 +7,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "join/join.h"
 #include "worker/service.h"
 
 static const char usage[] =
@@ -28,6 +29,10 @@ static const char usage[] =
 	"      --ready-fd N             write the endpoint to descriptor N once registered\n"
 	"  -h, --help                   show this, and exit\n"
 	"  -V, --version                show the version, and exit\n"
+	"\n"
+	"Another command, with options of its own:\n"
+	"\n"
+	"  join  Join a farm by a token of its admin: keys, and lines of the configuration\n"
 	"\n"
 	"SIGTERM drains it: running jobs finish. SIGHUP reads the limits of jobs again. See "
 	"dray-worker(8), dray.conf(5).\n";
@@ -96,6 +101,9 @@ main(int argc, char **argv)
 		{ "list-toolchains", .flag = &list },
 		{ .name = NULL },
 	};
+	static const struct join_program joining = { "dray-worker join", "worker", "worker",
+		"listen, and advertise where that is not what clients reach, are set by hand: "
+		"dray.conf(5)" };
 	const struct daemon_program program = { "dray-worker", usage, options };
 	struct started started = { &program, argc, argv };
 	struct service_life life = {
@@ -103,6 +111,8 @@ main(int argc, char **argv)
 	};
 	int status, r;
 
+	if (argc > 1 && streq(argv[1], "join"))
+		return join_main(&joining, argc - 1, argv + 1);
 	log_init(program.name, LOG_LEVEL_INFO);
 	if (!daemon_begin(&program, argc, argv, &life.ready_fd, &conf, &status))
 		return status;

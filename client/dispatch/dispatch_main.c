@@ -21,6 +21,7 @@
 #include "common/environ.h"
 #include "common/fs.h"
 #include "common/log.h"
+#include "join/join.h"
 
 #define STATUS_USAGE 2
 
@@ -293,6 +294,16 @@ refill(char **argv)
 	return conf_load(&conf, &error) < 0 ? REFILL_LATER : (int)refill_run(conf, &i);
 }
 
+/* Of dray login. */
+static int
+login(int argc, char **argv)
+{
+	static const struct join_program program = { "dray login", "client", "identity",
+		"look at the farm: dray doctor" };
+
+	return join_main(&program, argc, argv);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -302,6 +313,8 @@ main(int argc, char **argv)
 	/* dray starts this one for it, and does without what it needs */
 	if (argc > 1 && streq(argv[1], "cache"))
 		return packs_main(argc - 1, argv + 1);
+	if (argc > 1 && streq(argv[1], "login"))
+		return login(argc - 1, argv + 1);
 	if (argc == 3 && streq(argv[1], "put-keys"))
 		return put_keys(argv[2]);
 	if (argc == 5 && streq(argv[1], FARM_PURGE_COMMAND))

@@ -172,9 +172,9 @@ file_has(const char *path, const char *text)
 
 /* A line of the audit has both. */
 static bool
-audit_has(struct world *w, const char *one, const char *other)
+audit_has(struct world *w, const char *file, const char *one, const char *other)
 {
-	_cleanup_(freep) char *dir = path_join(w->dir, "cache"), *path = path_join(dir, AUDIT_FILE);
+	_cleanup_(freep) char *dir = path_join(w->dir, "cache"), *path = path_join(dir, file);
 	_cleanup_(buf_done) struct buf b = BUF_INIT;
 	char *rest, *line;
 
@@ -219,13 +219,14 @@ test_joins(void **state)
 	assert_true(j.already);
 	assert_string_equal(j.name, "ann");
 	is_refused(w, &word, &w->id[COORD], "bob", false, "used already");
-	assert_true(audit_has(w, "\"join\"", "publisher ann namespace=team token="));
-	assert_true(audit_has(w, "used already", "refused"));
+	assert_true(audit_has(w, AUDIT_FILE, "\"join\"", "publisher ann namespace=team token="));
+	assert_true(audit_has(w, AUDIT_REFUSED_FILE, "used already", "refused"));
 	/* the secret is in no file */
 	assert_int_equal(join_word_format(&word, text), 0);
 	text[JOIN_WORD_SIZE - 4] = '\0';
 	assert_false(file_has(tokens, text + 50));
-	assert_false(audit_has(w, text + 50, ""));
+	assert_false(audit_has(w, AUDIT_FILE, text + 50, ""));
+	assert_false(audit_has(w, AUDIT_REFUSED_FILE, text + 50, ""));
 	assert_int_equal(stat(tokens, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	hang_up(w, &socket);
@@ -294,7 +295,7 @@ test_refused(void **state)
 	for (uint64_t end = clock_mono_ms() + 1100; clock_mono_ms() < end;)
 		poll(NULL, 0, (int)(end - clock_mono_ms()) + 1);
 	is_refused(w, &word, &w->id[STRANGER], "x", false, "has expired");
-	assert_true(audit_has(w, "has expired", w->id[STRANGER].curve_public));
+	assert_true(audit_has(w, AUDIT_REFUSED_FILE, "has expired", w->id[STRANGER].curve_public));
 	hang_up(w, &admin);
 }
 
