@@ -280,10 +280,10 @@ write_down(struct joining *j)
 
 	if (r == 0)
 		r = settle_coordinator(&j->settle, &j->joined.coordinator, &why);
-	if (r == 0) {
-		settle_lines(&j->settle, j->endpoint, j->lines);
-		r = j->print ? 0 : settle_write(&j->settle, j->lines, &why);
-	}
+	if (r == 0)
+		r = settle_lines(&j->settle, j->endpoint, j->lines, &why);
+	if (r == 0 && !j->print)
+		r = settle_write(&j->settle, j->lines, &why);
 	return r < 0 ? fail(j, JOIN_FAILED, "the key is let in, but: %s", why ? why : strerror(-r))
 		     : JOIN_OK;
 }

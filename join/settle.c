@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/conf_edit.h"
+#include "common/coordinators.h"
 #include "common/fs.h"
 #include "common/why.h"
 #include "keys/join_word.h"
@@ -24,6 +25,8 @@ settle_done(struct settle *s)
 	free(s->dir);
 	free(s->identity_path);
 	free(s->coordinator_path);
+	free(s->endpoints);
+	free(s->keys);
 }
 
 static bool
@@ -190,6 +193,7 @@ settle_coordinator(struct settle *s, const struct identity *coordinator, char **
 	const char *set = set_coordinator_key(s);
 	int r;
 
+	/* of several, in the file that has it already, or in one of its own */
 	s->coordinator_path = holds(set, coordinator) ? strdup(set) : place_for(s, coordinator);
 	if (!s->coordinator_path)
 		return why_set(ret_why, -ENOMEM, "out of memory");
@@ -213,12 +217,64 @@ say_line(struct settle_line *l, const char *key, const char *value, const char *
 	l->changed = !was || !streq(was, value);
 }
 
-void
-settle_lines(const struct settle *s, const char *endpoint, struct settle_line ret[SETTLE_LINES])
+static int
+add_item(struct buf *b, const char *item)
 {
-	say_line(&ret[0], "coordinator", endpoint, set_coordinator(s));
-	say_line(&ret[1], "coordinator_key", s->coordinator_path, set_coordinator_key(s));
+	return buf_addf(b, "%s%s", b->n ? ", " : "", item);
+}
+
+/* Of several coordinators the lists with this one in them; -ENOSPC: there are too many. */
+static int
+join_lists(struct settle *s, const struct coordinators *all, const char *endpoint)
+{
+	_cleanup_(buf_done) struct buf endpoints = BUF_INIT, keys = BUF_INIT;
+	bool there = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < all->n; i++) {
+		bool is = streq(all->v[i].endpoint, endpoint);
+
+		there |= is;
+		r = add_item(&endpoints, all->v[i].endpoint);
+		if (r == 0)
+			r = add_item(
+				&keys, is || !all->v[i].key ? s->coordinator_path : all->v[i].key);
+	}
+	if (r == 0 && !there)
+		r = all->n < COORDINATORS_MAX ? add_item(&endpoints, endpoint) : -ENOSPC;
+	if (r == 0 && !there)
+		r = add_item(&keys, s->coordinator_path);
+	if (r < 0)
+		return r;
+	s->endpoints = (char *)endpoints.p;
+	s->keys = (char *)keys.p;
+	endpoints = keys = (struct buf)BUF_INIT;
+	return 0;
+}
+
+int
+settle_lines(struct settle *s, const char *endpoint, struct settle_line ret[SETTLE_LINES],
+	char **ret_why)
+{
+	_cleanup_(coordinators_done) struct coordinators all = COORDINATORS_INIT;
+	int r = coordinators_parse(
+		s->section, set_coordinator(s), set_coordinator_key(s), &all, ret_why);
+
+	if (r == 0 && all.n > 1)
+		r = join_lists(s, &all, endpoint);
+	else if (r == 0)
+		r = str_copy(endpoint, &s->endpoints) < 0 ||
+				    str_copy(s->coordinator_path, &s->keys) < 0
+			    ? -ENOMEM
+			    : 0;
+	if (r < 0)
+		return *ret_why ? r
+				: why_set(ret_why, r, "%s: [%s] coordinator: %s", s->config,
+					  s->section, strerror(-r));
+	say_line(&ret[0], "coordinator", s->endpoints, set_coordinator(s));
+	say_line(&ret[1], "coordinator_key", s->keys, set_coordinator_key(s));
 	say_line(&ret[2], "identity", s->identity_path, set_identity(s));
+	return 0;
 }
 
 struct text {

@@ -15,7 +15,8 @@ struct settle {
 	const char *given_identity; /* by an option; NULL: as the configuration says */
 	char *config, *dir;	    /* the file whose lines are set, and its directory */
 	char *identity_path, *coordinator_path;
-	bool made; /* the identity is new */
+	char *endpoints, *keys; /* of settle_lines */
+	bool made;		/* the identity is new */
 };
 
 /* Finds the files. 0; -errno, and why. */
@@ -35,9 +36,10 @@ struct settle_line {
 	char was[512];
 	bool changed;
 };
-/* What the configuration has to say, for that endpoint. */
-void settle_lines(
-	const struct settle *s, const char *endpoint, struct settle_line ret[SETTLE_LINES]);
+/* What the configuration has to say, for that endpoint. Where it has several coordinators they
+ * stay: this one has its key there, or is one more. 0; -errno, and why. */
+int settle_lines(struct settle *s, const char *endpoint, struct settle_line ret[SETTLE_LINES],
+	char **ret_why);
 /* Sets those that are otherwise. 0; -errno, and why. */
 int settle_write(const struct settle *s, struct settle_line lines[SETTLE_LINES], char **ret_why);
 

@@ -112,7 +112,15 @@ user_env() {
   exits 0 login ann --name ann --print "$COORDINATOR_EP" - <<<"$TOKEN"
   said out "^coordinator = $COORDINATOR_EP$"
   [ ! -e "$FARM/home-ann/dray.conf" ]
+  # beside others, which stay
+  mkdir -p "$FARM/home-bob"
+  touch "$FARM/a.pub" "$FARM/b.pub"
+  printf '[client]\ncoordinator = tcp://a:1, tcp://b:2 ; two\ncoordinator_key = %s\n' "$FARM/a.pub, $FARM/b.pub" >"$FARM/home-bob/dray.conf"
   exits 0 login bob --name bob "$COORDINATOR_EP" "$TOKEN"
+  file_has "$FARM/home-bob/dray.conf" "^coordinator = tcp://a:1, tcp://b:2, $COORDINATOR_EP ; two$"
+  file_has "$FARM/home-bob/dray.conf" "^coordinator_key = $FARM/a.pub, $FARM/b.pub, $FARM/home-bob/coordinator.pub$"
+  exits 0 login bob "$COORDINATOR_EP" "$TOKEN"
+  file_has "$FARM/home-bob/dray.conf" "^coordinator = tcp://a:1, tcp://b:2, $COORDINATOR_EP ; two$"
   ctl token list >"$LOGS/list"
   file_has "$LOGS/list" 'used *2/2'
   [ "$(wc -L <"$LOGS/list")" -le 80 ]
