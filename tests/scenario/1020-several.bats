@@ -51,6 +51,26 @@ bats_require_minimum_version 1.5.0
   jq -e --arg at "$SECOND_EP" 'any(.[]; .check == "farm" and .finding == "good" and (.text | startswith($at + ": ")))' <<<"$output"
 }
 
+# The worker's heartbeats tell it.
+serves_two() {
+  "$DRAYCTL" workers --coordinator "$SECOND_EP" --json | jq -e '.workers[0].coordinators == 2' >/dev/null
+}
+
+@test "drayctl tells which one answers, and asks the one that is named" {
+  allow admin boss
+  both_start 1
+  export DRAY_IDENTITY=$FARM/keys/boss
+  "$DRAYCTL" status --remote --json |
+    jq -e --arg a "$COORDINATOR_EP" '.coordinator == $a and [.coordinators[] | .answered, .reachable] == [true, true, false, true]'
+  wait_until 10 serves_two
+  kill_hard "$COORDINATOR_PID"
+  "$DRAYCTL" status --remote --json |
+    jq -e --arg b "$SECOND_EP" '.coordinator == $b and [.coordinators[] | .answered, .reachable] == [false, false, true, true]'
+  run -3 "$DRAYCTL" status --coordinator "$COORDINATOR_EP"
+  run -3 "$DRAYCTL" status --coordinator tcp://127.0.0.1:1
+  [[ $output == *"[client] coordinator names $COORDINATOR_EP, $SECOND_EP" ]]
+}
+
 # two_packages N: one and two, each of N libraries that take a while; plain cargo's builds of both.
 two_packages() {
   local p i
