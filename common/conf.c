@@ -108,6 +108,8 @@ static const struct conf_key keys[] = {
 	TEXT(coordinator, store, TYPE_STORES, NULL, "DRAY_COORDINATOR_STORE"),
 	NUM(coordinator, store_wait_ms, "250", "DRAY_COORDINATOR_STORE_WAIT_MS", 1, HOUR_MS),
 	NUM(coordinator, sample, "50", "DRAY_COORDINATOR_SAMPLE", 0, 1000000),
+	TEXT(coordinator, oidc, TYPE_PATH, NULL, "DRAY_COORDINATOR_OIDC"),
+	TEXT(coordinator, oidc_ca, TYPE_PATH, NULL, "DRAY_COORDINATOR_OIDC_CA"),
 	TEXT(coordinator, page, TYPE_PAGE, "off", "DRAY_COORDINATOR_PAGE"),
 	TEXT(coordinator, page_token, TYPE_PATH, NULL, "DRAY_COORDINATOR_PAGE_TOKEN"),
 

@@ -71,8 +71,8 @@ remove_door(struct server *s)
 }
 
 /* What cannot be read is not written over: what admins have said is in it. */
-static void
-put_aside(const char *dir, const char *file, const char *what, const char *now, int error)
+void
+admin_put_aside(const char *dir, const char *file, const char *what, const char *now, int error)
 {
 	_cleanup_(freep) char *path = path_join(dir, file), *bad = NULL;
 
@@ -95,13 +95,13 @@ admin_start(struct server *s)
 		log_error_errno(r, "nothing of what happens is kept for those that follow it");
 	r = dir ? standings_load(dir, &s->standings) : 0;
 	if (r < 0)
-		put_aside(dir, STANDING_FILE, "workers", "no worker is drained or removed", r);
+		admin_put_aside(dir, STANDING_FILE, "workers", "no worker is drained or removed", r);
 	r = dir ? pins_load(dir, toolchains_pins(s->toolchains)) : 0;
 	if (r < 0)
-		put_aside(dir, PINS_FILE, "toolchains", "none is pinned: jobs of all are taken", r);
+		admin_put_aside(dir, PINS_FILE, "toolchains", "none is pinned: jobs of all are taken", r);
 	r = tokens_start(s);
 	if (r < 0)
-		put_aside(dir, JOIN_TOKENS_FILE, "tokens", "nobody joins by one", r);
+		admin_put_aside(dir, JOIN_TOKENS_FILE, "tokens", "nobody joins by one", r);
 	open_door(s);
 }
 

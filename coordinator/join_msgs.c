@@ -50,8 +50,9 @@ is_whole(const struct server *s, struct joiner *j)
 		return refuse(j,
 			"This coordinator listens on a Unix socket, and has no keys: nobody "
 			"needs to join.");
-	if (m->secret.len == JOIN_SECRET_SIZE && m->sign_public.len == SIGN_KEY_SIZE &&
-		m->proof.len == SIGNATURE_SIZE && keys_name_ok(m->name, strlen(m->name)))
+	if (m->secret.len == (*m->id_token ? 0 : JOIN_SECRET_SIZE) &&
+		m->sign_public.len == SIGN_KEY_SIZE && m->proof.len == SIGNATURE_SIZE &&
+		keys_name_ok(m->name, strlen(m->name)))
 		return true;
 	(void)refuse(j, "It is no whole Join.");
 	j->verdict = DRAY__VERDICT__VERDICT_MALFORMED;
@@ -220,21 +221,50 @@ describe(const struct joiner *j, char *ret, size_t size)
 		j->token && *j->token->by ? j->token->by : "-", *j->address ? j->address : "-");
 }
 
-static void
-answer(struct server *s, struct peer *p, const struct joiner *j)
+void
+join_answer(struct server *s, struct peer *p, const struct wire_peer *to,
+	const struct allowed_key *key, bool already)
 {
 	Dray__Joined m = DRAY__JOINED__INIT;
-	struct allowed_key k = j->key;
+	struct allowed_key k = *key;
 	char role[16];
 
 	snprintf(role, sizeof(role), "%s", role_name(k.role));
 	m.role = role;
 	m.name = k.name;
 	m.namespace_ = k.namespace;
-	m.already = j->already;
+	m.already = already;
 	m.coordinator = s->id.name;
 	m.sign_public = (ProtobufCBinaryData){ SIGN_KEY_SIZE, s->id.sign_public };
-	server_part(s, j->from, p, WIRE_JOINED, &m.base);
+	server_part(s, to, p, WIRE_JOINED, &m.base);
+}
+
+/* By a token of OpenID Connect. False: it is refused; true: it is answered, or will be. */
+static bool
+join_by_identity(struct server *s, struct peer *p, struct joiner *j)
+{
+	const struct allowed_key *k;
+
+	if (!is_whole(s, j))
+		return false;
+	if (!oidc_open(s))
+		return refuse(j, "Nobody joins this farm by OpenID Connect: [coordinator] oidc is "
+				 "not set.");
+	if (j->m->worker)
+		return refuse(j,
+			"No worker joins by OpenID Connect: it needs a token of an admin's "
+			"(drayctl token create).");
+	if (allowed_keys_is_revoked(&s->keys, j->from->curve))
+		return refuse(j, "This key was revoked: join with another one (remove the identity "
+				 "file, or name another).");
+	if (!is_proved(s, j))
+		return false;
+	k = allowed_keys_find(&s->keys, j->from->curve);
+	if (k && !oidc_has(s, j->from->curve))
+		join_answer(s, p, j->from, k, true);
+	else
+		oidc_join(s, j->from, j->m);
+	return true;
 }
 
 void
@@ -242,12 +272,14 @@ on_join(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body)
 {
 	struct joiner j = { .m = (const Dray__Join *)body, .from = from };
-	bool in = join(s, &j);
-	unsigned cost = in || (j.token && j.verdict != DRAY__VERDICT__VERDICT_MALFORMED)
-				? 0
-				: WRONG_COST;
+	unsigned cost;
 	char what[400];
+	bool in;
 
+	if (*j.m->id_token && join_by_identity(s, p, &j))
+		return;
+	in = !*j.m->id_token && join(s, &j);
+	cost = in || (j.token && j.verdict != DRAY__VERDICT__VERDICT_MALFORMED) ? 0 : WRONG_COST;
 	if (*from->curve)
 		(void)monitor_charge(peer_monitor(s, from), from, cost, j.address, s->now);
 	describe(&j, what, sizeof(what));
@@ -258,7 +290,7 @@ on_join(struct server *s, struct peer *p, const struct wire_peer *from,
 	}
 	if (!j.already)
 		admin_joined(s, from, what);
-	answer(s, p, &j);
+	join_answer(s, p, from, &j.key, j.already);
 	if (!j.already)
 		keys_reload(s);
 }

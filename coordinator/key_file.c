@@ -71,6 +71,11 @@ keys_load(struct server *s, char **ret_error)
 	}
 	if (r < 0)
 		return fail(ret_error, r, "cannot read the allowed keys", path);
+	r = oidc_apply(s, &keys);
+	if (r < 0) {
+		allowed_keys_done(&keys);
+		return fail(ret_error, r, "cannot keep the allowed keys", path);
+	}
 	apply_judged(s, &keys);
 	allowed_keys_done(&s->keys);
 	s->keys = keys;

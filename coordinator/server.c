@@ -118,7 +118,7 @@ decide_on_guest(struct server *s, const char *curve_public)
 	const struct gate_address from = zap_from(s->zap);
 
 	if (allowed_keys_is_revoked(&s->keys, curve_public) ||
-		!join_tokens_open(&s->tokens, tokens_now(s))) {
+		!(oidc_open(s) || join_tokens_open(&s->tokens, tokens_now(s)))) {
 		log_throttled(&s->bad_peer, 10, "key=%s is %s", curve_public,
 			allowed_keys_is_revoked(&s->keys, curve_public)
 				? "revoked"
@@ -236,6 +236,9 @@ server_new(const struct conf *conf, struct server **ret, char **ret_error)
 	r = shots_start(s, ret_error);
 	if (r < 0)
 		return r;
+	r = oidc_start(s, ret_error);
+	if (r < 0)
+		return r;
 	cache_start(s);
 	s->now = s->began_ms = s->ticked_ms = s->checked_ms = clock_mono_ms();
 	ticket_clock_set(&s->clock, clock_wall_ms(), s->now);
@@ -249,6 +252,7 @@ server_free(struct server *s)
 {
 	if (!s)
 		return;
+	oidc_end(s);
 	cache_end(s);
 	holders_end(s);
 	admin_end(s);
@@ -302,6 +306,7 @@ take_signals(struct server *s)
 	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
 			notify_reloading(s->notify, clock_mono_us());
+			oidc_reload(s);
 			keys_reload(s);
 			act_all(s);
 			notify_ready(s->notify);
@@ -400,6 +405,7 @@ tick(struct server *s, bool caught_up)
 		sampler_tick(s->sampler, s->now);
 	refills_tick(s);
 	alike_tick(s);
+	oidc_step(s);
 	act_all(s);
 	admin_tell(s);
 	act_all(s);
@@ -463,6 +469,7 @@ server_run(struct server *s)
 			{ zap_socket(s->zap), 0, ZMQ_POLLIN, 0 },
 			{ NULL, s->signal_fd, ZMQ_POLLIN, 0 },
 			{ NULL, s->desk ? desk_fd(s->desk) : s->signal_fd, ZMQ_POLLIN, 0 },
+			{ NULL, oidc_fd(s) >= 0 ? oidc_fd(s) : s->signal_fd, ZMQ_POLLIN, 0 },
 			{ s->admin_socket, 0, ZMQ_POLLIN, 0 },
 			{ s->admin_socket ? monitor_socket(s->admin_monitor) : NULL, 0, ZMQ_POLLIN,
 				0 },
@@ -489,6 +496,8 @@ server_run(struct server *s)
 			desk_step(s->desk, s->now);
 			act_all(s);
 		}
+		if (items[5].revents && oidc_fd(s) >= 0)
+			oidc_step(s);
 		if (!more)
 			take_all_departures(s);
 		look_at_connections(s, !more);

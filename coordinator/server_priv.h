@@ -134,6 +134,7 @@ struct server {
 	struct toolchains *toolchains; /* what is known of them, and which are pinned */
 	struct join_tokens tokens;     /* by which keys join */
 	struct guests guests;	       /* those that come to join */
+	struct oidc *oidc;	       /* NULL: nobody joins by OpenID Connect */
 	size_t followers;	       /* peers with `follows` */
 	uint64_t tried_from_ms;	       /* since when refused admin acts are counted */
 	unsigned tried, tried_unsaid;  /* how many, and of these not written down */
@@ -174,8 +175,12 @@ void admin_refused(
 	struct server *s, const struct wire_peer *from, const char *act, const char *why);
 /* Answers those that follow, if there is something new. */
 void admin_tell(struct server *s);
-/* A key that is in no list asks to join, or has: what is its role, name and token. Of those that
- * are refused, some are written down. */
+/* A file of the coordinator's that makes no sense (error) is kept under another name, and the log
+ * says whose it is (what), and what follows (now). */
+void admin_put_aside(
+	const char *dir, const char *file, const char *what, const char *now, int error);
+/* A key that is in no list asks to join, or has: what is its role, name and token. Of those that are
+ * refused, some are written down. */
 void admin_joined(struct server *s, const struct wire_peer *from, const char *what);
 void admin_join_refused(
 	struct server *s, const struct wire_peer *from, const char *what, const char *why);
@@ -222,7 +227,27 @@ int tokens_start(struct server *s);
 int tokens_save(struct server *s, char *why, size_t n);
 uint64_t tokens_now(const struct server *s); /* seconds since 1970 */
 
+/* oidc_join.c: a key joins by a token of OpenID Connect */
+struct oidc;
+/* Reads who may; nobody may where [coordinator] oidc is not set. */
+int oidc_start(struct server *s, char **ret_error);
+void oidc_end(struct server *s);
+void oidc_reload(struct server *s);
+bool oidc_open(const struct server *s); /* whether somebody may join so */
+/* Adds those that have joined to the list's. 0 or -ENOMEM. */
+int oidc_apply(const struct server *s, struct allowed_keys *keys);
+bool oidc_has(const struct server *s, const char *curve_public); /* whether it has joined so */
+/* Whether it had joined so; then it is revoked, and keys_reload is to follow. */
+bool oidc_revoke(struct server *s, const char *curve_public);
+/* Of a whole Join, whose proof is right. It is answered, now or later. */
+void oidc_join(struct server *s, const struct wire_peer *from, const Dray__Join *m);
+/* -1: nothing is to be polled. */
+int oidc_fd(const struct server *s);
+void oidc_step(struct server *s);
+
 /* join_msgs.c: a key joins by a token (link.proto) */
+void join_answer(struct server *s, struct peer *p, const struct wire_peer *to,
+	const struct allowed_key *k, bool already);
 void on_join(struct server *s, struct peer *p, const struct wire_peer *from,
 	const ProtobufCMessage *body);
 

@@ -74,13 +74,20 @@ send_join(struct asking *a)
 	struct identity id = *a->in->id;
 	uint8_t proof[SIGNATURE_SIZE];
 	char text[JOIN_PROOF_SIZE], name[KEYS_NAME_MAX + 1];
+	_cleanup_(freep) char *token = a->in->id_token ? strdup(a->in->id_token) : NULL;
 	int r;
+
+	if (a->in->id_token && !token)
+		return end(a, -ENOMEM, "out of memory");
 
 	snprintf(name, sizeof(name), "%s", a->in->name);
 	join_proof_text(word.curve_public, id.curve_public, text);
 	r = identity_sign(&id, text, sizeof(text), proof);
 	if (r == 0) {
-		m.secret = (ProtobufCBinaryData){ sizeof(word.secret), word.secret };
+		if (token)
+			m.id_token = token;
+		else
+			m.secret = (ProtobufCBinaryData){ sizeof(word.secret), word.secret };
 		m.sign_public = (ProtobufCBinaryData){ SIGN_KEY_SIZE, id.sign_public };
 		m.proof = (ProtobufCBinaryData){ sizeof(proof), proof };
 		m.name = name;

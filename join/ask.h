@@ -6,7 +6,8 @@
 
 struct join_in {
 	const char *endpoint; /* tcp:// */
-	const struct join_word *word;
+	const struct join_word *word; /* of which the secret counts where id_token is NULL */
+	const char *id_token;	      /* of OpenID Connect; NULL: none */
 	const struct identity *id; /* with its secrets */
 	const char *name;	   /* that it would go by */
 	bool worker;

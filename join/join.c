@@ -26,10 +26,12 @@ enum { JOIN_OK = 0, JOIN_FAILED = 1, JOIN_USAGE = 2, JOIN_NOBODY = 3 };
 #define WAIT_S 15.0
 #define WAIT_MAX_S 3600.0
 #define MS_PER_S 1000.0
+#define ID_TOKEN_MAX (16u * 1024) /* as a coordinator takes it */
 
 struct joining {
 	const struct join_program *program;
-	const char *name, *identity, *config, *wait; /* as given */
+	const char *name, *identity, *config, *wait, *id_file; /* as given */
+	struct buf id_token;
 	bool print, json, help;
 	const char *endpoint;
 	struct join_word word;
@@ -68,7 +70,7 @@ usage_error(const struct joining *j)
 
 /* ---- the command line */
 
-enum { OPT_NAME = 256, OPT_IDENTITY, OPT_CONFIG, OPT_WAIT, OPT_PRINT, OPT_JSON };
+enum { OPT_NAME = 256, OPT_IDENTITY, OPT_CONFIG, OPT_WAIT, OPT_ID_TOKEN, OPT_PRINT, OPT_JSON };
 
 static bool
 take_option(struct joining *j, int o)
@@ -85,6 +87,9 @@ take_option(struct joining *j, int o)
 		return true;
 	case OPT_WAIT:
 		j->wait = optarg;
+		return true;
+	case OPT_ID_TOKEN:
+		j->id_file = optarg;
 		return true;
 	case OPT_PRINT:
 		j->print = true;
@@ -141,6 +146,43 @@ take_token(struct joining *j, const char *text)
 	return JOIN_OK;
 }
 
+/* The token of OpenID Connect, which is all that the file has. */
+static int
+take_id_token(struct joining *j)
+{
+	struct buf *b = &j->id_token;
+	int r = fs_read_file(j->id_file, ID_TOKEN_MAX, b);
+
+	if (r < 0)
+		return fail(j, JOIN_USAGE, "%s: %s", j->id_file, strerror(-r));
+	while (b->n > 0 && strchr("\r\n \t", (char)b->p[b->n - 1]))
+		b->p[--b->n] = '\0';
+	if (b->n == 0 || strcspn((const char *)b->p, "\r\n \t") != b->n)
+		return fail(j, JOIN_USAGE, "%s: there is no token, or more than one", j->id_file);
+	return JOIN_OK;
+}
+
+/* The coordinator is known by its key then. */
+static int
+take_key(struct joining *j, const char *text)
+{
+	_cleanup_(identity_done) struct identity id = { .has_secret = false };
+	uint8_t raw[32];
+	unsigned line = 0;
+	int r = 0;
+
+	if (strlen(text) != CURVE_KEY_SIZE - 1 || z85_decode32(text, raw) < 0)
+		r = identity_load(text, &id, &line);
+	else
+		snprintf(id.curve_public, sizeof(id.curve_public), "%s", text);
+	if (r < 0)
+		return fail(j, JOIN_USAGE,
+			"\"%s\" is no public key of 40 characters, and no file of one: %s", text,
+			r == -EBADMSG ? "it says something else" : strerror(-r));
+	memcpy(j->word.curve_public, id.curve_public, sizeof(j->word.curve_public));
+	return take_id_token(j);
+}
+
 static int
 take_words(struct joining *j, int argc, char **argv)
 {
@@ -154,7 +196,7 @@ take_words(struct joining *j, int argc, char **argv)
 	if (!starts_with(j->endpoint, "tcp://"))
 		return fail(j, JOIN_USAGE, "\"%s\" is no endpoint like tcp://build.example:7420",
 			j->endpoint);
-	return take_token(j, argv[1]);
+	return j->id_file ? take_key(j, argv[1]) : take_token(j, argv[1]);
 }
 
 static int
@@ -164,6 +206,7 @@ parse(struct joining *j, int argc, char **argv)
 		{ "identity", required_argument, NULL, OPT_IDENTITY },
 		{ "config", required_argument, NULL, OPT_CONFIG },
 		{ "wait", required_argument, NULL, OPT_WAIT },
+		{ "id-token", required_argument, NULL, OPT_ID_TOKEN },
 		{ "print", no_argument, NULL, OPT_PRINT }, { "json", no_argument, NULL, OPT_JSON },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int o, status;
@@ -260,6 +303,7 @@ ask(struct joining *j)
 	_cleanup_(freep) char *why = NULL;
 	const struct join_in in = { .endpoint = j->endpoint,
 		.word = &j->word,
+		.id_token = j->id_file ? (const char *)j->id_token.p : NULL,
 		.id = &j->id,
 		.name = j->name ? j->name : j->id.name,
 		.worker = streq(j->program->section, "worker"),
@@ -418,6 +462,7 @@ join_main(const struct join_program *p, int argc, char **argv)
 	settle_done(&j.settle);
 	identity_done(&j.id);
 	join_word_done(&j.word);
+	buf_done(&j.id_token);
 	conf_free(j.conf);
 	return status;
 }

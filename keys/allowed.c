@@ -282,7 +282,7 @@ allowed_keys_find(const struct allowed_keys *a, const char *curve_public)
 {
 	const struct allowed_key *k = find(a, curve_public);
 
-	return k && !k->revoked ? k : NULL;
+	return k && !k->revoked && !k->over ? k : NULL;
 }
 
 bool

@@ -93,6 +93,8 @@ struct allowed_key {
 	bool signs; /* the next one is given */
 	uint8_t sign_public[SIGN_KEY_SIZE];
 	bool revoked; /* it is let in no more */
+	bool over;    /* likewise, but what it has signed counts: its time is over. No line says so
+		       * (coordinator/oidc/passes.h) */
 	/* It is let in, and what it signs does not count. No line says so: a coordinator finds it
 	 * out (doc/shared-cache.md, Samples). */
 	bool sign_revoked;
@@ -113,7 +115,7 @@ struct keys_fault {
 int allowed_keys_load(const char *path, struct allowed_keys *ret, struct keys_fault *ret_fault);
 int allowed_keys_parse(
 	const char *text, size_t n, struct allowed_keys *ret, struct keys_fault *ret_fault);
-/* The key's line, or NULL: there is none, or it is revoked. */
+/* The key's line, or NULL: there is none, or it is revoked, or over. */
 const struct allowed_key *allowed_keys_find(const struct allowed_keys *a, const char *curve_public);
 /* Whether there is such a line, which is revoked. */
 bool allowed_keys_is_revoked(const struct allowed_keys *a, const char *curve_public);

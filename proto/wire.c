@@ -27,7 +27,7 @@ static const struct wire_info wire_table[] = {
 	{ WIRE_HELLO, "Hello", &dray__hello__descriptor, 4 * KIB, 0, CLIENT | WORKER },
 	{ WIRE_WELCOME, "Welcome", &dray__welcome__descriptor, 4 * KIB, 0, COORDINATOR | WORKER },
 	{ WIRE_REFUSED, "Refused", &dray__refused__descriptor, 4 * KIB, 0, COORDINATOR | WORKER },
-	{ WIRE_JOIN, "Join", &dray__join__descriptor, KIB, 0, CLIENT | WORKER },
+	{ WIRE_JOIN, "Join", &dray__join__descriptor, 20 * KIB, 0, CLIENT | WORKER },
 	{ WIRE_JOINED, "Joined", &dray__joined__descriptor, KIB, 0, COORDINATOR },
 
 	{ WIRE_JOB_REQUEST, "JobRequest", &dray__job_request__descriptor, 4 * KIB, 0, CLIENT },

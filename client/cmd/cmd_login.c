@@ -45,6 +45,6 @@ const struct cmd cmd_login = {
 	.name = "login",
 	.usage = "login " JOIN_ARGS,
 	.summary = "Join a farm by a token of its admin: keys, and lines of dray.conf",
-	.help = JOIN_OPTIONS,
+	.help = JOIN_ID_TOKEN JOIN_OPTIONS,
 	.run = run,
 };

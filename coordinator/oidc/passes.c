@@ -1,0 +1,278 @@
+/* Invariant: a key, what it signs by, and a token are each there once. */
+#include "config.h"
+
+#include "coordinator/oidc/passes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/buf.h"
+#include "common/fs.h"
+
+#define HEAD "dray-passes "
+#define PASSES_FORMAT "1"
+#define FILE_MAX (1u << 20) /* more than PASSES_MAX lines have */
+#define FIELDS 9
+
+void
+passes_done(struct passes *p)
+{
+	free(p->v);
+	*p = (struct passes)PASSES_INIT;
+}
+
+struct pass *
+passes_find(struct passes *p, const char *curve_public)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (streq(p->v[i].key.curve_public, curve_public))
+			return &p->v[i];
+	return NULL;
+}
+
+static bool
+is_pass(const struct pass *k)
+{
+	uint8_t raw[32];
+
+	return strlen(k->key.curve_public) == CURVE_KEY_SIZE - 1 &&
+	       z85_decode32(k->key.curve_public, raw) == 0 &&
+	       (k->key.role == ROLE_CLIENT || k->key.role == ROLE_READER ||
+		       k->key.role == ROLE_PUBLISHER) &&
+	       keys_name_ok(k->key.name, strlen(k->key.name)) &&
+	       (!*k->key.namespace || keys_name_ok(k->key.namespace, strlen(k->key.namespace))) &&
+	       k->expires_s <= k->until_s;
+}
+
+/* Takes out the one that would go next, of those that are over. */
+static bool
+make_room(struct passes *p, uint64_t now_s)
+{
+	struct pass *oldest = NULL;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].expires_s <= now_s && (!oldest || p->v[i].until_s < oldest->until_s))
+			oldest = &p->v[i];
+	if (oldest)
+		*oldest = p->v[--p->n];
+	return oldest != NULL;
+}
+
+int
+passes_add(struct passes *p, const struct pass *k, uint64_t now_s)
+{
+	struct pass *own = passes_find(p, k->key.curve_public), *v;
+
+	if (!is_pass(k))
+		return -EINVAL;
+	for (size_t i = 0; i < p->n; i++) {
+		if (digest_eq(&p->v[i].token, &k->token))
+			return -EEXIST;
+		if (&p->v[i] != own &&
+			memcmp(p->v[i].key.sign_public, k->key.sign_public, SIGN_KEY_SIZE) == 0)
+			return -EADDRINUSE;
+	}
+	if (own) {
+		*own = *k;
+		return 0;
+	}
+	if (p->n >= PASSES_MAX && !make_room(p, now_s))
+		return -ENOSPC;
+	v = reallocarray(p->v, p->n + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	p->v = v;
+	v[p->n++] = *k;
+	return 0;
+}
+
+/* ---- the file */
+
+/* It has as many bytes as a digest. */
+static bool
+take_sign(const char *text, uint8_t ret[SIGN_KEY_SIZE])
+{
+	struct digest d;
+
+	static_assert(sizeof(d.b) == SIGN_KEY_SIZE, "32 bytes");
+	if (digest_parse(text, &d) < 0)
+		return false;
+	memcpy(ret, d.b, SIGN_KEY_SIZE);
+	return true;
+}
+
+static bool
+take_seconds(const char *text, uint64_t *ret)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9' || strlen(text) > 12)
+		return false;
+	*ret = strtoull(text, &end, 10);
+	return *end == '\0';
+}
+
+static bool
+take_word(const char *text, char *ret, size_t size)
+{
+	return (size_t)snprintf(ret, size, "%s", text) < size;
+}
+
+static bool
+take_line(char *line, struct pass *ret)
+{
+	char *f[FIELDS];
+
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < FIELDS; i++)
+		if (!(f[i] = strsep(&line, " ")))
+			return false;
+	ret->key.role = role_parse(f[2]);
+	ret->key.signs = ret->key.role == ROLE_PUBLISHER;
+	ret->key.revoked = streq(f[8], "1");
+	return !line && take_word(f[0], ret->key.curve_public, sizeof(ret->key.curve_public)) &&
+	       take_sign(f[1], ret->key.sign_public) &&
+	       take_word(f[3], ret->key.name, sizeof(ret->key.name)) &&
+	       take_word(streq(f[4], "-") ? "" : f[4], ret->key.namespace,
+		       sizeof(ret->key.namespace)) &&
+	       take_seconds(f[5], &ret->expires_s) && take_seconds(f[6], &ret->until_s) &&
+	       digest_parse(f[7], &ret->token) == 0 && (ret->key.revoked || streq(f[8], "0"));
+}
+
+static int
+take_lines(char *rest, struct passes *ret)
+{
+	char *line = strsep(&rest, "\n");
+	struct pass k;
+	int r = 0;
+
+	if (!starts_with(line, HEAD))
+		return -EBADMSG;
+	if (!streq(line + strlen(HEAD), PASSES_FORMAT))
+		return -EPROTONOSUPPORT;
+	while (r == 0 && (line = strsep(&rest, "\n")))
+		if (*line)
+			r = take_line(line, &k) ? passes_add(ret, &k, 0) : -EBADMSG;
+	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
+}
+
+int
+passes_parse(const char *text, size_t n, struct passes *ret)
+{
+	_cleanup_(freep) char *copy = strndup(text, n);
+	int r;
+
+	*ret = (struct passes)PASSES_INIT;
+	if (!copy)
+		return -ENOMEM;
+	r = strlen(copy) == n ? take_lines(copy, ret) : -EBADMSG;
+	if (r < 0)
+		passes_done(ret);
+	return r;
+}
+
+int
+passes_load(const char *dir, struct passes *ret)
+{
+	_cleanup_(buf_done) struct buf text = BUF_INIT;
+	_cleanup_(freep) char *path = path_join(dir, PASSES_FILE);
+	int r;
+
+	*ret = (struct passes)PASSES_INIT;
+	if (!path)
+		return -ENOMEM;
+	r = fs_read_file(path, FILE_MAX, &text);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return passes_parse(text.n ? (const char *)text.p : "", text.n, ret);
+}
+
+static int
+put_line(struct buf *b, const struct pass *k)
+{
+	char sign[DIGEST_HEX_SIZE], token[DIGEST_HEX_SIZE];
+	struct digest d;
+
+	memcpy(d.b, k->key.sign_public, SIGN_KEY_SIZE);
+	digest_hex(&d, sign);
+	digest_hex(&k->token, token);
+	return buf_addf(b, "%s %s %s %s %s %" PRIu64 " %" PRIu64 " %s %d\n", k->key.curve_public,
+		sign, role_name(k->key.role), k->key.name,
+		*k->key.namespace ? k->key.namespace : "-", k->expires_s, k->until_s, token,
+		k->key.revoked);
+}
+
+int
+passes_save(const char *dir, const struct passes *p)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	_cleanup_(freep) char *path = path_join(dir, PASSES_FILE);
+	int r = path ? buf_adds(&b, HEAD PASSES_FORMAT "\n") : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < p->n; i++)
+		r = put_line(&b, &p->v[i]);
+	return r < 0 ? r : fs_replace(path, b.p, b.n, 0600, NULL);
+}
+
+/* ---- what follows of them */
+
+bool
+passes_expire(struct passes *p, uint64_t was_s, uint64_t now_s)
+{
+	bool changed = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct pass *k = &p->v[i];
+
+		changed |= k->until_s <= now_s || (k->expires_s > was_s && k->expires_s <= now_s);
+		if (k->until_s > now_s)
+			p->v[n++] = *k;
+	}
+	p->n = n;
+	return changed;
+}
+
+static bool
+is_named(const struct allowed_keys *keys, const struct allowed_key *k)
+{
+	for (size_t i = 0; i < keys->n; i++)
+		if (streq(keys->v[i].curve_public, k->curve_public) ||
+			(keys->v[i].signs &&
+				memcmp(keys->v[i].sign_public, k->sign_public, SIGN_KEY_SIZE) == 0))
+			return true;
+	return false;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcmp(((const struct allowed_key *)a)->curve_public,
+		((const struct allowed_key *)b)->curve_public);
+}
+
+int
+passes_apply(const struct passes *p, uint64_t now_s, struct allowed_keys *keys)
+{
+	struct allowed_keys all = *keys;
+	struct allowed_key *v = reallocarray(keys->v, keys->n + p->n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	keys->v = all.v = v;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct pass *k = &p->v[i];
+
+		if (k->until_s <= now_s || is_named(keys, &k->key))
+			continue;
+		v[all.n] = k->key;
+		v[all.n++].over = k->expires_s <= now_s;
+	}
+	*keys = all;
+	if (keys->n > 1)
+		qsort(keys->v, keys->n, sizeof(*v), compare);
+	return 0;
+}
