@@ -95,10 +95,12 @@ admin_start(struct server *s)
 		log_error_errno(r, "nothing of what happens is kept for those that follow it");
 	r = dir ? standings_load(dir, &s->standings) : 0;
 	if (r < 0)
-		admin_put_aside(dir, STANDING_FILE, "workers", "no worker is drained or removed", r);
+		admin_put_aside(
+			dir, STANDING_FILE, "workers", "no worker is drained or removed", r);
 	r = dir ? pins_load(dir, toolchains_pins(s->toolchains)) : 0;
 	if (r < 0)
-		admin_put_aside(dir, PINS_FILE, "toolchains", "none is pinned: jobs of all are taken", r);
+		admin_put_aside(
+			dir, PINS_FILE, "toolchains", "none is pinned: jobs of all are taken", r);
 	r = tokens_start(s);
 	if (r < 0)
 		admin_put_aside(dir, JOIN_TOKENS_FILE, "tokens", "nobody joins by one", r);

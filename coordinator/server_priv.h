@@ -179,8 +179,8 @@ void admin_tell(struct server *s);
  * says whose it is (what), and what follows (now). */
 void admin_put_aside(
 	const char *dir, const char *file, const char *what, const char *now, int error);
-/* A key that is in no list asks to join, or has: what is its role, name and token. Of those that are
- * refused, some are written down. */
+/* A key that is in no list asks to join, or has: what is its role, name and token. Of those that
+ * are refused, some are written down. */
 void admin_joined(struct server *s, const struct wire_peer *from, const char *what);
 void admin_join_refused(
 	struct server *s, const struct wire_peer *from, const char *what, const char *why);

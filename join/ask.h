@@ -5,11 +5,11 @@
 #include "keys/join_word.h"
 
 struct join_in {
-	const char *endpoint; /* tcp:// */
+	const char *endpoint;	      /* tcp:// */
 	const struct join_word *word; /* of which the secret counts where id_token is NULL */
 	const char *id_token;	      /* of OpenID Connect; NULL: none */
-	const struct identity *id; /* with its secrets */
-	const char *name;	   /* that it would go by */
+	const struct identity *id;    /* with its secrets */
+	const char *name;	      /* that it would go by */
 	bool worker;
 	uint64_t wait_ms; /* for all of it */
 };

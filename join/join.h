@@ -14,8 +14,8 @@ struct join_program {
 
 #define JOIN_ARGS "[OPTION]... ENDPOINT TOKEN"
 /* For a user. */
-#define JOIN_ID_TOKEN                                                                              \
-	"      --id-token FILE  by a token of OpenID Connect, as a CI gives one to each run;\n"    \
+#define JOIN_ID_TOKEN                                                                           \
+	"      --id-token FILE  by a token of OpenID Connect, as a CI gives one to each run;\n" \
 	"                       TOKEN is the coordinator's public key then, or its file\n"
 #define JOIN_OPTIONS                                                                               \
 	"The coordinator's endpoint is like tcp://build.example:7420. The token may be -, and is " \

@@ -75,7 +75,7 @@ test_errors(void **state)
 		  "\",\"audience\":\"a\",\"allow\":[{\"role\":\"client\",\"claims\":{\"sub\":\"x\"}"
 		  "}]},"
 		  "{\"issuer\":\"" ISSUER "\",\"audience\":\"b\",\"allow\":[{\"role\":\"client\","
-					  "\"claims\":{\"sub\":\"x\"}}]}]}",
+		  "\"claims\":{\"sub\":\"x\"}}]}]}",
 			"issuer 2: it is there already" },
 	};
 
