@@ -115,8 +115,8 @@ struct conf {
 					   0: none */
 		char *page;		/* "ADDRESS:PORT" where its page listens, or "off" */
 		char *oidc;		/* path of a file: who may join by OpenID Connect */
-		char *oidc_ca;		/* path of a file: certificates that count for its issuers */
-		char *page_token;	/* path of a file: the word that one needs to look at it */
+		char *oidc_ca;	  /* path of a file: certificates that count for its issuers */
+		char *page_token; /* path of a file: the word that one needs to look at it */
 	} coordinator;
 	struct {
 		char *coordinator;

@@ -55,7 +55,7 @@ login() {
 }
 audited() {
   jq -es --arg r "$1" --arg w "$2" 'any(.[]; .act == "join" and .result == $r and ((.what + " " + .why) | contains($w)))' \
-    "$FARM/shared/audit.log" >/dev/null
+    "$FARM/shared/$([ "$1" = done ] && echo audit || echo refused).log" >/dev/null
 }
 farm_with_rules() {
   export DRAY_COORDINATOR_OIDC=$FARM/oidc.json DRAY_COORDINATOR_OIDC_CA=$I/cert.pem
