@@ -1,4 +1,5 @@
-/* Who may join by a token of OpenID Connect, and as what: a JSON file of the admin's.
+/* The rules of joining by a token of OpenID Connect: whose runs may, and as what. A JSON file of the
+ * admin's.
  *
  *   { "issuers": [ {
  *       "issuer":   "https://token.actions.githubusercontent.com",
