@@ -1,5 +1,5 @@
-/* The rules of joining by a token of OpenID Connect: whose runs may, and as what. A JSON file of the
- * admin's.
+/* The rules of joining by a token of OpenID Connect: whose runs may, and as what. A JSON file of
+ * the admin's:
  *
  *   { "issuers": [ {
  *       "issuer":   "https://token.actions.githubusercontent.com",
