@@ -346,11 +346,13 @@ test_two_at_once(void **state)
 		if (pids[i] == 0) {
 			struct identity id;
 			struct joined j;
-			char *why = NULL;
-			int r = identity_generate("one", &id);
+			char *why = NULL, name[] = "k0";
+			int r;
 
+			name[1] = (char)('0' + i); /* it is not for its name */
+			r = identity_generate(name, &id);
 			if (r == 0)
-				r = join_as(w, &word, &id, "one", false, &j, &why);
+				r = join_as(w, &word, &id, name, false, &j, &why);
 			_exit(r == 0 ? 0 : r == -EACCES ? 1 : 2);
 		}
 	}
