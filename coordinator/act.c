@@ -53,7 +53,7 @@ act_place(struct server *s, const struct sched_action *a, struct peer *p, char *
 
 	if (alike_placed(s, p, a)) {
 		/* its slot is free again */
-		sched_job_cancel(s->sched, a->owner, &a->job, s->now);
+		sched_job_withdraw(s->sched, a->owner, &a->job, s->now);
 		return;
 	}
 	sched_worker_get(a->worker, &view);

@@ -247,6 +247,20 @@ sched_job_cancel(struct sched *s, uint64_t owner, const struct job_id *id, uint6
 }
 
 void
+sched_job_withdraw(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now)
+{
+	struct sched_job *job = job_of(s, owner, id);
+	struct sched_worker *w = job ? job->cur : NULL;
+
+	s->now = now;
+	if (!job)
+		return;
+	sched_job_free(s, job);
+	if (w)
+		sched_worker_changed(s, w);
+}
+
+void
 sched_owner_gone(struct sched *s, uint64_t owner, uint64_t now)
 {
 	struct owner *o = owner_find(s, owner);

@@ -196,6 +196,9 @@ bool sched_job_is_known(struct sched *s, const struct job_id *id);
  */
 int sched_job_finished(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
 int sched_job_cancel(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
+/* As if it had not been asked for: of one whose PLACE is not carried out, so that neither its
+ * client nor its worker has heard of it. */
+void sched_job_withdraw(struct sched *s, uint64_t owner, const struct job_id *id, uint64_t now);
 /* worker: the name of the one that failed; "" for the last. -ESTALE: the job is not there. */
 int sched_job_retry(struct sched *s, uint64_t owner, const struct job_id *id, const char *worker,
 	Dray__Verdict verdict, const char *text, uint64_t now);
